@@ -1,0 +1,38 @@
+/* cli.h - command line -> options. Kernel flags come from spec_fields.def ('_' reads '-'). */
+#ifndef GEN_CLI_H
+#define GEN_CLI_H
+
+#include "model.h"
+
+typedef enum command {
+    CMD_NONE,
+    CMD_HELP,
+    CMD_VERSION,
+    CMD_GENERATE,
+    CMD_EXPLAIN,
+    CMD_CHECK,
+    CMD_MODELS
+} command;
+
+typedef struct options {
+    command command;
+    const char *target;  /* MODEL, or DIR for check; null: none */
+    const char *out;     /* -o */
+    const char *isa;     /* --isa as written; null: all */
+    const char *unroll;  /* --unroll: "auto", "full" or a number; null: auto */
+    const char *dump;    /* --dump; null: none */
+    const char *runtime; /* --runtime PATH: refer to a runtime there instead of copying it */
+    const char *templates; /* --templates DIR: read templates there instead of the embedded ones */
+    bool json;             /* --json */
+    int32_t batch, q_len, kv_len; /* explain; -1: not given */
+    spec_input *inputs; /* kernel flags */
+    int input_count;
+} options;
+
+/* False with a message that names the flag, what was wrong and what is allowed. Kernel flags and a
+ * MODEL exclude each other. */
+bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d);
+/* The text of --help for a command (CMD_NONE: the overview), made from the field table. */
+const char *cli_help(arena *a, command c);
+
+#endif

@@ -1,0 +1,54 @@
+/* model.h - from flags or a Lua table to a model: layers, and the distinct kernels they need. */
+#ifndef GEN_MODEL_H
+#define GEN_MODEL_H
+
+#include "expr/expr.h"
+#include "lua_host.h"
+#include "spec.h"
+#include "util.h"
+
+/* A spec with its expressions: what one kernel computes. */
+typedef struct kernel_spec {
+    attn_spec core; /* resolved; expr_hash filled */
+    const char *score, *mask; /* as written; null: none */
+    expr *score_expr, *mask_expr;
+    attn_side_decl *tensors;
+    int tensor_count;
+    expr_scalar *scalars;
+    int scalar_count;
+    char name[ATTN_NAME_MAX]; /* canonical */
+} kernel_spec;
+
+typedef struct model {
+    const char *name;
+    int layer_count;
+    int *layer_kernel; /* layer -> index into kernels */
+    int kernel_count;
+    kernel_spec *kernels; /* in order of first use */
+} model;
+
+/* One field as the user wrote it. where: prefix of messages, e.g. "--window" or
+ * "tiny.lua:3:14: layers[2].window". */
+typedef struct spec_input {
+    const char *field;
+    const lua_val *value; /* flags: a string */
+    bool from_flag;       /* strings are converted to the field's kind */
+    const char *where;
+    /* Position of a text value in its file, so that carets land in the source; null for flags. */
+    const char *file, *file_text;
+    size_t file_offset;
+} spec_input;
+
+/* Builds and checks one kernel: unknown fields first (named, with what is allowed), then values,
+ * then missing fields, then rules between fields, then expressions. */
+bool kernel_spec_build(arena *a, const spec_input *inputs, int count, const char *where,
+                       kernel_spec *out, diag *d);
+
+/* A model file's text. path names it in messages and gives the default name. */
+bool model_from_lua(arena *a, const char *path, const char *source, model *out, diag *d);
+/* A one-layer model from flags; its name is the kernel's canonical name. */
+bool model_from_flags(arena *a, const spec_input *inputs, int count, model *out, diag *d);
+/* The model as a model file with every field resolved: reading it back gives the same model. */
+const char *model_to_lua(arena *a, const model *m);
+
+#endif

@@ -1,0 +1,197 @@
+#include "util.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct block {
+    struct block *next;
+    size_t used, cap;
+} block;
+
+enum { BLOCK_HEADER = 32, BLOCK_BYTES = 1 << 16 };
+
+struct arena {
+    block *head;
+};
+
+static void *must(void *p) {
+    if (p) return p;
+    fputs("attn-gen: out of memory\n", stderr);
+    exit(2);
+}
+
+arena *arena_new(void) {
+    return must(calloc(1, sizeof(arena)));
+}
+
+void arena_free(arena *a) {
+    if (!a) return;
+    for (block *b = a->head; b;) {
+        block *next = b->next;
+        free(b);
+        b = next;
+    }
+    free(a);
+}
+
+void *arena_alloc(arena *a, size_t bytes) {
+    bytes = (bytes + 15) & ~(size_t)15;
+    block *b = a->head;
+    if (!b || b->cap - b->used < bytes) {
+        size_t cap = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+        b = must(calloc(1, BLOCK_HEADER + cap));
+        b->cap = cap;
+        b->next = a->head;
+        a->head = b;
+    }
+    void *p = (char *)b + BLOCK_HEADER + b->used;
+    b->used += bytes;
+    return p;
+}
+
+char *arena_strndup(arena *a, const char *s, size_t n) {
+    char *p = arena_alloc(a, n + 1);
+    memcpy(p, s, n);
+    return p;
+}
+
+char *arena_strdup(arena *a, const char *s) {
+    return arena_strndup(a, s, strlen(s));
+}
+
+static char *vprint(arena *a, const char *fmt, va_list ap) {
+    va_list copy;
+    va_copy(copy, ap);
+    int n = vsnprintf(NULL, 0, fmt, copy);
+    va_end(copy);
+    char *p = arena_alloc(a, (size_t)n + 1);
+    vsnprintf(p, (size_t)n + 1, fmt, ap);
+    return p;
+}
+
+char *arena_printf(arena *a, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    char *p = vprint(a, fmt, ap);
+    va_end(ap);
+    return p;
+}
+
+buf buf_new(arena *a) {
+    return (buf){a, arena_alloc(a, 256), 0, 256};
+}
+
+void buf_add(buf *b, const char *data, size_t n) {
+    if (b->len + n + 1 > b->cap) {
+        size_t cap = (b->len + n + 1) * 2;
+        char *p = arena_alloc(b->a, cap);
+        memcpy(p, b->data, b->len);
+        b->data = p;
+        b->cap = cap;
+    }
+    memcpy(b->data + b->len, data, n);
+    b->len += n;
+    b->data[b->len] = 0;
+}
+
+void buf_puts(buf *b, const char *s) {
+    buf_add(b, s, strlen(s));
+}
+
+void buf_printf(buf *b, const char *fmt, ...) {
+    char small[512];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(small, sizeof small, fmt, ap);
+    va_end(ap);
+    if ((size_t)n < sizeof small) {
+        buf_add(b, small, (size_t)n);
+        return;
+    }
+    va_start(ap, fmt);
+    buf_puts(b, vprint(b->a, fmt, ap));
+    va_end(ap);
+}
+
+bool diag_set(diag *d, const char *fmt, ...) {
+    if (d->set) return false;
+    d->set = true;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(d->text, sizeof d->text, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+static size_t edit_distance(const char *x, const char *y) {
+    size_t row[64], n = strlen(y);
+    if (n >= 63) return 64;
+    for (size_t j = 0; j <= n; j++) row[j] = j;
+    for (size_t i = 1; x[i - 1]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            size_t best = diagonal + (x[i - 1] != y[j - 1]);
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = best;
+        }
+    }
+    return row[n];
+}
+
+void suggest(buf *b, const char *name, const char *const *names) {
+    const char *best = NULL;
+    size_t best_distance = strlen(name) / 3 + 1;
+    for (; *names; names++) {
+        size_t distance = edit_distance(name, *names);
+        if (distance > best_distance || (best && distance == best_distance)) continue;
+        best = *names;
+        best_distance = distance;
+    }
+    if (best) buf_printf(b, " (did you mean '%s'?)", best);
+}
+
+char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d) {
+    FILE *f = fopen(path, "rb");
+    if (!f) {
+        diag_set(d, "%s: cannot open: %s", path, strerror(errno));
+        return NULL;
+    }
+    buf b = buf_new(a);
+    char chunk[1 << 16];
+    size_t n;
+    while ((n = fread(chunk, 1, sizeof chunk, f)) > 0 && b.len <= max) buf_add(&b, chunk, n);
+    bool failed = ferror(f) != 0;
+    fclose(f);
+    if (failed) {
+        diag_set(d, "%s: cannot read: %s", path, strerror(errno));
+        return NULL;
+    }
+    if (b.len > max) {
+        diag_set(d, "%s: larger than %zu bytes", path, max);
+        return NULL;
+    }
+    if (size) *size = b.len;
+    return b.data;
+}
+
+void caret(buf *b, const char *text, size_t offset) {
+    size_t start = offset, end = offset;
+    while (start > 0 && text[start - 1] != '\n') start--;
+    while (text[end] && text[end] != '\n') end++;
+    buf_printf(b, "    %.*s\n    ", (int)(end - start), text + start);
+    for (size_t i = start; i < offset; i++) buf_puts(b, text[i] == '\t' ? "\t" : " ");
+    buf_puts(b, "^\n");
+}
+
+uint64_t hash64(const void *data, size_t n) {
+    const unsigned char *p = data;
+    uint64_t h = 1469598103934665603u;
+    for (size_t i = 0; i < n; i++) h = (h ^ p[i]) * 1099511628211u;
+    return h;
+}

@@ -1,0 +1,49 @@
+/* util.h - memory, text and errors of the generator. */
+#ifndef GEN_UTIL_H
+#define GEN_UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Everything a run allocates lives in one arena and is freed with it. Allocation never fails:
+ * out of memory ends the program with a message and exit status 2. */
+typedef struct arena arena;
+arena *arena_new(void);
+void arena_free(arena *a);
+void *arena_alloc(arena *a, size_t bytes); /* zeroed, 16-byte aligned */
+char *arena_strdup(arena *a, const char *s);
+char *arena_strndup(arena *a, const char *s, size_t n);
+char *arena_printf(arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Growing text in an arena. Always terminated. */
+typedef struct buf {
+    arena *a;
+    char *data;
+    size_t len, cap;
+} buf;
+buf buf_new(arena *a);
+void buf_add(buf *b, const char *data, size_t n);
+void buf_puts(buf *b, const char *s);
+void buf_printf(buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The message of the first error; later ones are dropped. */
+typedef struct diag {
+    bool set;
+    char text[4096];
+} diag;
+/* Returns false, so that a caller can `return diag_set(...)`. */
+bool diag_set(diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Appends " (did you mean 'x'?)" to b if a name of the null-terminated list is close to `name`. */
+void suggest(buf *b, const char *name, const char *const *names);
+
+/* Whole file, terminated; null with a message on error or above max bytes. */
+char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d);
+
+/* The line of `text` that holds offset, and a caret under it: two lines, each with a newline. */
+void caret(buf *b, const char *text, size_t offset);
+
+uint64_t hash64(const void *data, size_t n); /* FNV-1a */
+
+#endif

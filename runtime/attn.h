@@ -1,0 +1,185 @@
+/* attn.h - the only header a product includes. C11 and C++.
+ *
+ *     #include "attn.h"
+ *     #include "tiny.h"                                 // written by attn-gen: the filled specs
+ *
+ *     attn_plan *plan;
+ *     if (attn_plan_create(&plan, &tiny_layer[0], 0) != ATTN_OK) return 1;
+ *     attn_args a = ATTN_ARGS_INIT;
+ *     a.batch = 1; a.q_len = 128; a.kv_len_max = 128;   // extents
+ *     a.q = (attn_view){q, 8 * 128 * 64, 128 * 64, 64}; // data and strides: batch, head, token
+ *     a.k = ...; a.v = ...; a.o = ...;
+ *     size_t bytes;
+ *     attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads};
+ *     attn_workspace(plan, &e, &bytes);
+ *     a.workspace = aligned_alloc(64, bytes); a.workspace_bytes = bytes;
+ *     attn_status st = attn_run(plan, &a);              // O = softmax(scale Q K^T + masks) V
+ *     if (st != ATTN_OK) fprintf(stderr, "%s\n", attn_status_text(st));
+ *     attn_plan_destroy(plan);
+ *
+ * Nothing here prints, aborts or takes a lock. Only attn_plan_create allocates. A plan is
+ * immutable: any number of threads may run it at once, each with its own workspace.
+ * The same arguments give the same bits at any thread count, batch size and alignment.
+ *
+ * Sources: Vaswani et al. 2017 (attention); Milakov and Gimelshein 2018, Dao et al. 2022 (online
+ * softmax over key blocks); Ainslie et al. 2023 (grouped queries); DeepSeek-AI 2024 (mla). */
+#ifndef ATTN_H
+#define ATTN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum attn_status {
+    ATTN_OK = 0,
+    ATTN_E_ARGUMENT,  /* a required pointer is null, or an extent or stride is out of range */
+    ATTN_E_SPEC,      /* the spec breaks a rule of spec_fields.def */
+    ATTN_E_NO_KERNEL, /* no linked kernel has this spec and runs on this CPU (or under ATTN_ISA) */
+    ATTN_E_ABI,       /* struct_size or the kernel's ABI number does not fit this runtime */
+    ATTN_E_LENGTH,    /* kv_len[b] outside 0..kv_len_max */
+    ATTN_E_SHAPE,     /* attn_mask or a side tensor does not broadcast to, or fill, its dims */
+    ATTN_E_UNUSED,    /* an argument is given that this spec does not take (e.g. attn_mask to flex) */
+    ATTN_E_WORKSPACE, /* workspace is null, not 64-byte aligned, or smaller than attn_workspace says */
+    ATTN_E_INDEX,     /* debug builds: a side-tensor index is out of range at a visible pair */
+    ATTN_E_MEMORY,    /* attn_plan_create could not allocate the plan */
+    ATTN_STATUS_COUNT
+} attn_status;
+
+/* A sentence in English that says what to change. Never null; static storage. */
+const char *attn_status_text(attn_status status);
+
+typedef enum attn_form { ATTN_FORM_REGULAR, ATTN_FORM_MLA } attn_form;
+typedef enum attn_op { ATTN_OP_FULL_SELF, ATTN_OP_SLIDING_SELF, ATTN_OP_SEGMENT_CROSS } attn_op;
+typedef enum attn_backend { ATTN_BACKEND_SDPA, ATTN_BACKEND_FLEX } attn_backend;
+typedef enum attn_key { ATTN_KEY_PER_HEAD, ATTN_KEY_SHARED } attn_key;
+
+#define ATTN_UNSET INT32_MIN      /* an integer field that takes its default */
+#define ATTN_UNSET_F (-3.0e38f)   /* a float field that takes its default */
+
+/* What a kernel computes. One member a row of spec_fields.def, which documents each. */
+typedef struct attn_spec {
+    uint32_t struct_size;
+#define ATTN_FIELD_ENUM(name, ...) int32_t name;
+#define ATTN_FIELD_INT(name, ...) int32_t name;
+#define ATTN_FIELD_BOOL(name, ...) int32_t name;
+#define ATTN_FIELD_FLOAT(name, ...) float name;
+#include "spec_fields.def"
+    uint32_t expr_hash; /* of the canonical score, mask, tensors and scalars; 0: no expressions */
+} attn_spec;
+
+/* Sets struct_size and leaves every field to its default. Then set fields by name. */
+void attn_spec_init(attn_spec *spec);
+
+/* A tensor: data and its element strides. The innermost dimension (width) is contiguous. */
+typedef struct attn_view {
+    const float *data;
+    int64_t batch, head, token;
+} attn_view;
+
+typedef struct attn_out {
+    float *data;
+    int64_t batch, head, token;
+} attn_out;
+
+typedef enum attn_mask_type { ATTN_MASK_NONE, ATTN_MASK_BOOL, ATTN_MASK_F32 } attn_mask_type;
+
+/* Run-time mask (sdpa), right-aligned to [batch, heads, q_len, kv_len_max]: dim[rank - 1] is the
+ * key dimension. Sizes of 1 broadcast. bool (one byte): nonzero = visible. f32: added to the score;
+ * -inf, or -1e30 and less, hides the key. */
+typedef struct attn_mask {
+    const void *data;
+    int32_t type; /* attn_mask_type */
+    int32_t rank; /* 1..4 */
+    int64_t dim[4], stride[4]; /* elements; the first `rank` entries are used */
+} attn_mask;
+
+/* Side tensor of a flex spec: dense, row-major, i32 or f32 as declared. count: its elements. */
+typedef struct attn_side {
+    const void *data;
+    int64_t count;
+} attn_side;
+
+typedef union attn_scalar {
+    int32_t i32;
+    float f32;
+} attn_scalar;
+
+/* Extents that size a workspace. */
+typedef struct attn_extent {
+    uint32_t struct_size;
+    int32_t batch, q_len, kv_len_max;
+    int32_t threads; /* as in attn_args */
+} attn_extent;
+
+/* One call. All pointers are the caller's; nothing is kept after the call returns. */
+typedef struct attn_args {
+    uint32_t struct_size;
+    int32_t batch, q_len, kv_len_max; /* B, Lq, Lk; 0 is allowed */
+    int32_t threads;                  /* at most this many; 0 or 1: the calling thread alone */
+
+    attn_view q; /* [B, heads,    Lq, D]  */
+    attn_view k; /* [B, kv_heads, Lk, D]  */
+    attn_view v; /* [B, v_heads,  Lk, Dv]; may be the same memory as k */
+    attn_out o;  /* [B, heads,    Lq, Dv] */
+
+    float *lse; /* [B, heads, Lq] natural log, token stride 1; null: not wanted */
+    int64_t lse_batch, lse_head;
+
+    const int32_t *q_start; /* [B] absolute position of query row 0; null: 0 */
+    const int32_t *kv_len;  /* [B] keys that exist, 0..kv_len_max; null: kv_len_max */
+    const int32_t *seg;     /* segment_cross: [B, Lq], row stride seg_batch, element stride 1 */
+    int64_t seg_batch;
+    const uint8_t *key_padding; /* [B, Lk], nonzero = padding; null: none */
+    int64_t key_padding_batch;
+    attn_mask mask;     /* sdpa only; type ATTN_MASK_NONE: none */
+    const float *sinks; /* [heads], where the spec says sinks */
+
+    const attn_side *side; /* flex: in the order in which the spec declares them */
+    int32_t side_count;
+    int32_t scalar_count;
+    const attn_scalar *scalars;
+
+    void *workspace; /* 64-byte aligned */
+    size_t workspace_bytes;
+} attn_args;
+
+#ifdef __cplusplus
+#define ATTN_ARGS_INIT attn__args_init()
+static inline attn_args attn__args_init() {
+    attn_args a = {};
+    a.struct_size = sizeof a;
+    return a;
+}
+#else
+#define ATTN_ARGS_INIT ((attn_args){.struct_size = sizeof(attn_args)})
+#endif
+
+typedef struct attn_plan attn_plan;
+
+enum {
+    ATTN_REFERENCE = 1u /* run the double-precision reference instead of a compiled kernel */
+};
+
+/* Finds the best linked kernel for `spec` on this CPU. Reads the environment: ATTN_ISA=portable|
+ * avx2|avx512 caps the choice, ATTN_VERBOSE=1 prints it to stderr. *out is null on any error. */
+attn_status attn_plan_create(attn_plan **out, const attn_spec *spec, uint32_t flags);
+void attn_plan_destroy(attn_plan *plan);
+
+/* Bytes that attn_run needs at these extents (0 is possible). Grows at most linearly in batch,
+ * heads and lengths; smaller extents never need more. */
+attn_status attn_workspace(const attn_plan *plan, const attn_extent *extent, size_t *bytes);
+
+/* Runs one call. Checks every argument first: on any status but ATTN_OK nothing was written. */
+attn_status attn_run(const attn_plan *plan, const attn_args *args);
+
+/* Name of the kernel that attn_run uses for this many query rows, "NAME:variant" with variant
+ * prefill, decode, gather or reference; valid as long as the plan. */
+const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

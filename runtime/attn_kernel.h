@@ -1,0 +1,105 @@
+/* attn_kernel.h - what generated code and the runtime see of each other. Products include attn.h. */
+#ifndef ATTN_KERNEL_H
+#define ATTN_KERNEL_H
+
+#include "attn.h"
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/* Changes whenever a kernel built for an older runtime would misread something below. */
+enum { ATTN_KERNEL_ABI = 1 };
+
+typedef enum attn_isa {
+    ATTN_ISA_PORTABLE,
+    ATTN_ISA_AVX2,
+    ATTN_ISA_AVX512,
+    ATTN_ISA_COUNT
+} attn_isa;
+
+/* What an expression sees beside b, h, q, k and s: one batch item of one call. */
+typedef struct attn_expr_ctx {
+    const attn_args *args;
+    int32_t b, q_start, q_len, kv_len; /* kv_len: this item's; args->kv_len_max is Lk */
+    const void *const *minmax; /* per side tensor: its block minima and maxima, or null */
+} attn_expr_ctx;
+
+/* Answer of the tile classifier. */
+typedef enum attn_tile_class { ATTN_TILE_NONE, ATTN_TILE_ALL, ATTN_TILE_SOME } attn_tile_class;
+
+/* Positions that a tile covers, all inclusive: absolute query positions q0..q1, heads h0..h1, keys
+ * k0..k1. */
+typedef struct attn_tile_box {
+    int32_t h0, h1, q0, q1, k0, k1;
+} attn_tile_box;
+
+/* The expressions of a spec in scalar form, for the reference and for tests. */
+typedef struct attn_expr_hooks {
+    /* Double-precision value of the score; *oob is set if a side-tensor index that counts is out
+     * of range. Null: no score expression. */
+    double (*score)(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, double s, bool *oob);
+    /* Null: no mask expression. */
+    bool (*mask)(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, bool *oob);
+    /* Tile classifier of the mask and closed-form bounds of its visible keys: every visible key of
+     * the box has *lo <= k <= *hi. Null with mask. */
+    attn_tile_class (*classify)(const attn_expr_ctx *x, const attn_tile_box *box);
+    void (*range)(const attn_expr_ctx *x, const attn_tile_box *box, int32_t *lo, int32_t *hi);
+} attn_expr_hooks;
+
+/* A side tensor's declaration: dims as in the spec; negative values name an extent. */
+enum {
+    ATTN_DIM_BATCH = -1,
+    ATTN_DIM_HEADS = -2,
+    ATTN_DIM_KV_HEADS = -3,
+    ATTN_DIM_Q_LEN = -4,
+    ATTN_DIM_KV_LEN = -5, /* Lk */
+    ATTN_SIDE_RANK = 6
+};
+typedef struct attn_side_decl {
+    const char *name;
+    bool is_float;
+    int rank;
+    int32_t dim[ATTN_SIDE_RANK];
+} attn_side_decl;
+
+/* One generated kernel: a spec on an ISA. */
+typedef struct attn_kernel {
+    uint32_t abi;
+    const char *name; /* file stem and symbol */
+    attn_isa isa;
+    const attn_spec *spec;
+    const attn_expr_hooks *expr; /* null: no expressions */
+    const attn_side_decl *sides; /* side_count of them */
+    int32_t side_count, scalar_count;
+    /* "prefill", "decode" or "gather": which variant runs for q_len query rows. */
+    const char *(*variant)(int32_t q_len);
+    size_t (*workspace)(const attn_extent *extent);
+    void (*run)(const attn_args *args); /* arguments have been checked */
+} attn_kernel;
+
+/* The linked kernels: written by attn-gen (registry.c of a generated folder). */
+extern const attn_kernel *const attn_registry[];
+extern const int attn_registry_count;
+
+/* Tasks 0..count-1, spread over at most `threads` threads; worker is 0..threads-1. The one place
+ * that knows OpenMP; without it the same tasks run in order on the calling thread. Results must not
+ * depend on the order. */
+typedef void attn_task_fn(void *ctx, int64_t task, int worker);
+
+static inline void attn_parallel(int64_t count, int threads, attn_task_fn *fn, void *ctx) {
+#ifdef _OPENMP
+    if (threads > 1 && count > 1) {
+        int team = count < threads ? (int)count : threads;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(team)
+        for (int64_t i = 0; i < count; i++) fn(ctx, i, omp_get_thread_num());
+        return;
+    }
+#endif
+    (void)threads;
+    for (int64_t i = 0; i < count; i++) fn(ctx, i, 0);
+}
+
+#endif

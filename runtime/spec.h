@@ -1,0 +1,69 @@
+/* spec.h - the rules of attn_spec: defaults, validation, canonical names. Shared by the runtime and
+ * the generator, so that both accept and reject the same specs. No allocation, no I/O. */
+#ifndef ATTN_SPEC_H
+#define ATTN_SPEC_H
+
+#include "attn.h"
+#include <stdbool.h>
+
+/* Where a field is allowed (spec_fields.def). */
+enum {
+    ATTN_IN_REGULAR = 1,
+    ATTN_IN_MLA = 2,
+    ATTN_IN_SELF = 4,    /* full_self, sliding_self */
+    ATTN_IN_SLIDING = 8,
+    ATTN_IN_CROSS = 16
+};
+
+typedef enum attn_field_kind {
+    ATTN_KIND_ENUM,
+    ATTN_KIND_INT,
+    ATTN_KIND_BOOL,
+    ATTN_KIND_FLOAT,
+    ATTN_KIND_TEXT,
+    ATTN_KIND_LIST
+} attn_field_kind;
+
+/* One row of spec_fields.def as data. offset is into attn_spec, or -1 for TEXT and LIST. */
+typedef struct attn_field {
+    const char *name;
+    attn_field_kind kind;
+    char id;
+    int offset;
+    int64_t lowest, highest, dflt;
+    const char *values; /* ENUM: "a|b|c" */
+    int applies;
+    const char *help;
+} attn_field;
+
+extern const attn_field attn_fields[];
+extern const int attn_field_count;
+
+/* Null if there is none of this name. */
+const attn_field *attn_field_find(const char *name);
+
+/* What is wrong with a spec: the field's name and a sentence with what is allowed. */
+typedef struct attn_spec_error {
+    const char *field;
+    char text[256];
+} attn_spec_error;
+
+/* Fills defaults and checks every rule. The result is canonical: equal specs are equal in every
+ * member (kv_heads, v_heads, v_dim, scale are numbers; mla fills kv_heads, v_heads and v_dim from
+ * its own fields). Resolving twice changes nothing. err may be null. */
+attn_status attn_spec_resolve(attn_spec *spec, attn_spec_error *err);
+
+/* Width of a key row: head_dim, or for mla retr_dim or kv_comp_dim + retr_dim. Resolved specs. */
+int32_t attn_spec_k_dim(const attn_spec *spec);
+
+/* Canonical name of a resolved spec, e.g. attn_f32_regular_flex_sliding_self_h8k2d64w255. Fields at
+ * their default are left out; floats print as %.9g with '.' as 'p' and '-' as 'm'; an expression
+ * hash is 'x' and 8 hex digits. Needs ATTN_NAME_MAX bytes. parse is the inverse and resolves. */
+enum { ATTN_NAME_MAX = 256 };
+void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]);
+attn_status attn_spec_parse(const char *name, attn_spec *spec);
+
+/* Name of an enum field's value, e.g. attn_enum_name("op", 1) is "sliding_self". */
+void attn_enum_name(const attn_field *field, int32_t value, char *out, size_t size);
+
+#endif
