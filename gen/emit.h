@@ -1,0 +1,36 @@
+/* emit.h - from a model to a folder: all files in memory first, then all or nothing. */
+#ifndef GEN_EMIT_H
+#define GEN_EMIT_H
+
+#include "model.h"
+
+typedef struct gen_options {
+    unsigned isa_mask;   /* bits of attn_isa */
+    int unroll;          /* 0: auto; -1: full; else the unroll of the loop over the head width */
+    const char *runtime; /* path of a runtime to refer to; null: copy it into the folder */
+    const char *templates; /* read templates from this folder; null: the embedded ones */
+} gen_options;
+
+typedef struct gen_file {
+    const char *path; /* relative to the folder */
+    const char *text;
+} gen_file;
+
+typedef struct gen_files {
+    gen_file *file;
+    int count;
+} gen_files;
+
+/* Renders every file of a model's folder: kernels, header, registry, selftest, Makefile, runtime
+ * copy, model.lua (the resolved inputs) and manifest.json. Touches no disk. */
+bool gen_render(arena *a, const model *m, const gen_options *o, gen_files *out, diag *d);
+
+/* Writes the files that differ, and removes those that only the folder's previous manifest lists.
+ * Refuses a non-empty folder without a manifest of ours. */
+bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d);
+
+/* Regenerates DIR in memory from its model.lua and manifest.json. *report: a line for each stale,
+ * missing or orphan file, empty if there is none. */
+bool gen_check(arena *a, const char *dir, const char *templates, const char **report, diag *d);
+
+#endif
