@@ -84,6 +84,49 @@ typedef struct attn_kernel {
 extern const attn_kernel *const attn_registry[];
 extern const int attn_registry_count;
 
+#define ATTN_INLINE inline __attribute__((always_inline))
+
+/* The next `bytes` of a workspace, 64-byte aligned; advances *used. base may be null (sizing). */
+static inline void *attn_carve(char *base, size_t *used, size_t bytes) {
+    void *p = base ? base + *used : NULL;
+    *used += (bytes + 63) & ~(size_t)63;
+    return p;
+}
+
+static inline bool attn_any_nonzero(const uint8_t *p, int32_t n) {
+    uint8_t any = 0;
+    for (int32_t i = 0; i < n; i++) any |= p[i];
+    return any != 0;
+}
+
+/* One query row of a run-time mask. */
+typedef struct attn_mask_row {
+    const void *data;
+    int64_t stride;
+    bool is_float;
+} attn_mask_row;
+
+/* Element stride of dimension d of [batch, head, row, key]: 0 where the mask broadcasts. */
+static inline int64_t attn_mask_stride(const attn_mask *mask, int d) {
+    const int i = d - (4 - mask->rank);
+    return i < 0 || mask->dim[i] == 1 ? 0 : mask->stride[i];
+}
+
+static inline attn_mask_row attn_mask_at(const attn_mask *mask, int32_t b, int32_t h, int32_t i) {
+    const int64_t at = b * attn_mask_stride(mask, 0) + h * attn_mask_stride(mask, 1) +
+                       i * attn_mask_stride(mask, 2);
+    const bool is_float = mask->type == ATTN_MASK_F32;
+    const void *data = is_float ? (const void *)((const float *)mask->data + at)
+                                : (const void *)((const uint8_t *)mask->data + at);
+    return (attn_mask_row){data, attn_mask_stride(mask, 3), is_float};
+}
+
+/* What the mask adds to the score of key k: -INFINITY hides it. */
+static inline float attn_mask_value(const attn_mask_row *row, int32_t k) {
+    if (row->is_float) return ((const float *)row->data)[k * row->stride];
+    return ((const uint8_t *)row->data)[k * row->stride] ? 0.0f : -INFINITY;
+}
+
 /* Tasks 0..count-1, spread over at most `threads` threads; worker is 0..threads-1. The one place
  * that knows OpenMP; without it the same tasks run in order on the calling thread. Results must not
  * depend on the order. */

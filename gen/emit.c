@@ -1,0 +1,593 @@
+#include "emit.h"
+
+#include "cli.h"
+#include "embedded.h"
+#include "plan.h"
+#include "render.h"
+#include "version.h"
+
+#include <cjson/cJSON.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILE_MAX_BYTES = 16 << 20 };
+
+/* --- Data for templates. --- */
+
+static lua_val *lua_text(arena *a, const char *s) {
+    lua_val *v = arena_alloc(a, sizeof *v);
+    *v = (lua_val){.kind = LUA_VAL_STRING, .string = s};
+    return v;
+}
+
+static lua_val *lua_int(arena *a, int64_t i) {
+    lua_val *v = arena_alloc(a, sizeof *v);
+    *v = (lua_val){.kind = LUA_VAL_INT, .integer = i};
+    return v;
+}
+
+static const char *enumerator(arena *a, const attn_field *f, int32_t value) {
+    char name[64];
+    attn_enum_name(f, value, name, sizeof name);
+    char *s = arena_printf(a, "ATTN_%s_%s", f->name, name);
+    for (char *p = s; *p; p++) *p = (char)toupper((unsigned char)*p);
+    return s;
+}
+
+/* A field's value as a C initialiser. */
+static const char *field_initialiser(arena *a, const attn_field *f, const attn_spec *spec) {
+    const char *at = (const char *)spec + f->offset;
+    if (f->kind == ATTN_KIND_FLOAT) {
+        float x;
+        memcpy(&x, at, sizeof x);
+        return x == ATTN_UNSET_F ? "ATTN_UNSET_F" : arena_printf(a, "%af", (double)x);
+    }
+    int32_t i;
+    memcpy(&i, at, sizeof i);
+    if (i == ATTN_UNSET) return "ATTN_UNSET";
+    return f->kind == ATTN_KIND_ENUM ? enumerator(a, f, i) : arena_printf(a, "%d", i);
+}
+
+static lua_val *fields_to_lua(arena *a, const attn_spec *spec) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < attn_field_count; i++) {
+        const attn_field *f = &attn_fields[i];
+        if (f->offset < 0) continue;
+        lua_val *row = lua_val_table(a);
+        lua_val_set_string(a, row, "name", f->name);
+        lua_val_set_string(a, row, "value", field_initialiser(a, f, spec));
+        lua_val_push(a, list, row);
+    }
+    return list;
+}
+
+static const char *op_fact(arena *a, const attn_spec *s) {
+    if (s->op == ATTN_OP_SEGMENT_CROSS)
+        return arena_printf(a, "a query of segment g sees the keys g - %d .. g that exist; a "
+                               "negative g sees none", s->lookback);
+    if (s->op == ATTN_OP_SLIDING_SELF)
+        return arena_printf(a, "query position p sees the keys p - %d .. p + %d", s->window,
+                            s->causal ? 0 : s->right_window);
+    return s->causal ? "query position p sees the keys 0 .. p" : "every query sees every key";
+}
+
+/* A line of at most `width` columns a piece; breaks at blanks. */
+static void push_wrapped(arena *a, lua_val *list, const char *s, size_t width) {
+    const char *indent = "";
+    while (strlen(s) + strlen(indent) > width) {
+        size_t n = width - strlen(indent);
+        while (n > 0 && s[n] != ' ') n--;
+        if (n == 0) n = width - strlen(indent);
+        lua_val_push(a, list, lua_text(a, arena_printf(a, "%s%.*s", indent, (int)n, s)));
+        s += n + (s[n] == ' ');
+        indent = "  ";
+    }
+    lua_val_push(a, list, lua_text(a, arena_printf(a, "%s%s", indent, s)));
+}
+
+/* What the kernel computes, in words (contract.md's facts for this spec). */
+static lua_val *facts_to_lua(arena *a, const kernel_spec *k) {
+    const attn_spec *s = &k->core;
+    lua_val *list = lua_val_table(a);
+    char form[32], backend[32];
+    attn_enum_name(attn_field_find("form"), s->form, form, sizeof form);
+    attn_enum_name(attn_field_find("backend"), s->backend, backend, sizeof backend);
+    buf b = buf_new(a);
+    buf_printf(&b, "%s attention, %s: %d query, %d key, %d value heads; Q and K rows of %d, V and O "
+                   "rows of %d floats.", form, backend, s->heads, s->kv_heads, s->v_heads,
+               attn_spec_k_dim(s), s->v_dim);
+    push_wrapped(a, list, b.data, 92);
+    push_wrapped(a, list, arena_printf(a, "Keys: %s, below kv_len[b].", op_fact(a, s)), 92);
+    b = buf_new(a);
+    buf_printf(&b, "Scores: %.9g * q.k", (double)s->scale);
+    if (s->softcap > 0)
+        buf_printf(&b, ", then %.9g * tanh(s / %.9g)", (double)s->softcap, (double)s->softcap);
+    if (k->score) buf_puts(&b, ", then the score expression");
+    if (s->backend == ATTN_BACKEND_SDPA) buf_puts(&b, ", then the run-time mask");
+    buf_puts(&b, s->sinks ? "; one sink a head joins the denominator." : ".");
+    push_wrapped(a, list, b.data, 92);
+    if (k->score_expr)
+        push_wrapped(a, list, arena_printf(a, "score = %s", expr_canonical(a, k->score_expr)), 92);
+    if (k->mask_expr)
+        push_wrapped(a, list, arena_printf(a, "mask = %s", expr_canonical(a, k->mask_expr)), 92);
+    for (int i = 0; i < k->tensor_count; i++)
+        push_wrapped(a, list, arena_printf(a, "side[%d]: %s", i,
+                                           expr_decl_canonical(a, &k->tensors[i])), 92);
+    for (int i = 0; i < k->scalar_count; i++)
+        push_wrapped(a, list, arena_printf(a, "scalars[%d]: %s=%s", i, k->scalars[i].name,
+                                           k->scalars[i].is_float ? "f32" : "i32"), 92);
+    push_wrapped(a, list, s->sinks ? "A row that sees no key: O = 0, LSE = its sink."
+                                   : "A row that sees no key: O = 0, LSE = -inf.", 92);
+    return list;
+}
+
+static lua_val *lines_to_lua(arena *a, const expr_lines *lines) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < lines->count; i++) lua_val_push(a, list, lua_text(a, lines->line[i]));
+    return list;
+}
+
+static lua_val *code_to_lua(arena *a, const expr *e, expr_mode mode, int vectors,
+                            const char *prefix) {
+    expr_code code;
+    expr_emit_vector(a, e, mode, vectors, prefix, &code);
+    lua_val *t = lua_val_table(a), *lanes = lua_val_table(a), *results = lua_val_table(a);
+    for (int j = 0; j < vectors; j++) {
+        lua_val_push(a, lanes, lines_to_lua(a, &code.lane[j]));
+        lua_val_push(a, results, lua_text(a, code.result[j]));
+    }
+    lua_val_set(a, t, "once", lines_to_lua(a, &code.once));
+    lua_val_set(a, t, "key", lines_to_lua(a, &code.key));
+    lua_val_set(a, t, "lane", lanes);
+    lua_val_set(a, t, "result", results);
+    return t;
+}
+
+static lua_val *expr_to_lua(arena *a, const expr *e, const plan *p, const char *prefix) {
+    lua_val *t = lua_val_table(a), *tiles = lua_val_table(a);
+    expr_lines scalar = expr_emit_scalar(a, e);
+    lua_val_set_string(a, t, "text", expr_canonical(a, e));
+    lua_val_set(a, t, "scalar", lines_to_lua(a, &scalar));
+    for (int nv = 1; nv <= p->tile_vectors; nv++)
+        lua_val_push(a, tiles, code_to_lua(a, e, EXPR_TILE, nv, prefix));
+    lua_val_set(a, t, "tile", tiles);
+    lua_val_set(a, t, "lanes", code_to_lua(a, e, EXPR_LANES, 1, prefix));
+    return t;
+}
+
+static lua_val *sides_to_lua(arena *a, const kernel_spec *k) {
+    lua_val *list = lua_val_table(a);
+    static const char *const names[] = {NULL, "ATTN_DIM_BATCH", "ATTN_DIM_HEADS",
+                                        "ATTN_DIM_KV_HEADS", "ATTN_DIM_Q_LEN", "ATTN_DIM_KV_LEN"};
+    for (int i = 0; i < k->tensor_count; i++) {
+        const attn_side_decl *side = &k->tensors[i];
+        lua_val *row = lua_val_table(a), *dims = lua_val_table(a);
+        for (int j = 0; j < side->rank; j++)
+            lua_val_push(a, dims, lua_text(a, side->dim[j] < 0
+                                                  ? names[-side->dim[j]]
+                                                  : arena_printf(a, "%d", side->dim[j])));
+        lua_val_set_string(a, row, "name", side->name);
+        lua_val_set_bool(a, row, "is_float", side->is_float);
+        lua_val_set_int(a, row, "rank", side->rank);
+        lua_val_set(a, row, "dims", dims);
+        lua_val_push(a, list, row);
+    }
+    return list;
+}
+
+/* Null if the kernel has no expressions. */
+static lua_val *exprs_to_lua(arena *a, const kernel_spec *k, const plan *p) {
+    if (!k->score_expr && !k->mask_expr && !k->tensor_count && !k->scalar_count) return NULL;
+    lua_val *t = lua_val_table(a);
+    lua_val_set_bool(a, t, "score", false);
+    lua_val_set_bool(a, t, "mask", false);
+    if (k->score_expr) lua_val_set(a, t, "score", expr_to_lua(a, k->score_expr, p, "e"));
+    if (k->mask_expr) {
+        lua_val *mask = expr_to_lua(a, k->mask_expr, p, "c");
+        expr_lines classify = expr_emit_classify(a, k->mask_expr);
+        expr_lines range = expr_emit_range(a, k->mask_expr);
+        lua_val_set(a, mask, "classify", lines_to_lua(a, &classify));
+        lua_val_set(a, mask, "range", lines_to_lua(a, &range));
+        lua_val_set_string(a, mask, "range_text", expr_range_text(a, k->mask_expr));
+        lua_val_set(a, t, "mask", mask);
+    }
+    lua_val_set(a, t, "sides", sides_to_lua(a, k));
+    lua_val_set_int(a, t, "scalar_count", k->scalar_count);
+    return t;
+}
+
+static const char *digest(arena *a, const kernel_spec *k) {
+    buf b = buf_new(a);
+    buf_printf(&b, "%s\n%s\n%s\n", k->name, k->score ? expr_canonical(a, k->score_expr) : "",
+               k->mask ? expr_canonical(a, k->mask_expr) : "");
+    for (int i = 0; i < k->tensor_count; i++)
+        buf_printf(&b, "%s\n", expr_decl_canonical(a, &k->tensors[i]));
+    return arena_printf(a, "%016llx", (unsigned long long)hash64(b.data, b.len));
+}
+
+static lua_val *spec_to_lua(arena *a, const kernel_spec *k, const plan *p) {
+    const attn_spec *s = &k->core;
+    lua_val *t = lua_val_table(a), *notes = lua_val_table(a);
+    for (int i = 0; i < attn_field_count; i++) {
+        const attn_field *f = &attn_fields[i];
+        if (f->offset < 0) continue;
+        const char *at = (const char *)s + f->offset;
+        int32_t v;
+        memcpy(&v, at, sizeof v);
+        char name[64];
+        if (f->kind == ATTN_KIND_ENUM) {
+            attn_enum_name(f, v, name, sizeof name);
+            lua_val_set_string(a, t, f->name, arena_strdup(a, name));
+        } else if (f->kind == ATTN_KIND_BOOL) {
+            lua_val_set_bool(a, t, f->name, v == 1);
+        } else if (f->kind == ATTN_KIND_INT) {
+            lua_val_set_int(a, t, f->name, v);
+        }
+    }
+    lua_val_set_float(a, t, "scale", s->scale);
+    if (s->softcap > 0)
+        lua_val_set_float(a, t, "softcap", s->softcap);
+    else
+        lua_val_set_bool(a, t, "softcap", false);
+    for (int i = 0; i < p->notes; i++) push_wrapped(a, notes, p->note[i], 92);
+    lua_val_set(a, t, "fields", fields_to_lua(a, s));
+    lua_val_set_string(a, t, "hash", arena_printf(a, "0x%08xu", s->expr_hash));
+    lua_val_set_string(a, t, "digest", digest(a, k));
+    lua_val_set(a, t, "facts", facts_to_lua(a, k));
+    lua_val_set(a, t, "notes", notes);
+    return t;
+}
+
+static lua_val *isa_to_lua(arena *a, const isa_row *isa) {
+    lua_val *t = lua_val_table(a);
+    lua_val_set_string(a, t, "name", isa->name);
+    lua_val_set_string(a, t, "id", isa->id);
+    lua_val_set_int(a, t, "width", isa->width);
+    lua_val_set_int(a, t, "registers", isa->registers);
+    return t;
+}
+
+/* --- Rendering. --- */
+
+typedef struct output {
+    arena *a;
+    gen_files *files;
+    int cap;
+} output;
+
+static void add_file(output *out, const char *path, const char *text) {
+    gen_files *f = out->files;
+    if (f->count == out->cap) {
+        out->cap = out->cap ? out->cap * 2 : 64;
+        gen_file *grown = arena_alloc(out->a, (size_t)out->cap * sizeof *grown);
+        if (f->count) memcpy(grown, f->file, (size_t)f->count * sizeof *grown);
+        f->file = grown;
+    }
+    f->file[f->count++] = (gen_file){path, text};
+}
+
+static bool render_kernel(output *out, const template_set *set, const kernel_spec *k,
+                          const isa_row *isa, int unroll, lua_val *symbols, diag *d) {
+    arena *a = out->a;
+    plan p;
+    plan_make(a, k, isa, unroll, &p);
+    lua_val *data = lua_val_table(a), *plan_table = plan_to_lua(a, &p);
+    lua_val_set(a, data, "plan", plan_table);
+    lua_val_set(a, data, "spec", spec_to_lua(a, k, &p));
+    lua_val_set(a, data, "isa", isa_to_lua(a, isa));
+    lua_val_set(a, data, "expr", exprs_to_lua(a, k, &p));
+    const char *text;
+    if (!render(a, set, "kernel.c", data, &text, d)) return false;
+    char *symbol = arena_strdup(a, p.symbol);
+    add_file(out, arena_printf(a, "%s.c", symbol), text);
+    lua_val_push(a, symbols, lua_text(a, symbol));
+    return true;
+}
+
+static char *identifier(arena *a, const char *name) {
+    char *s = arena_printf(a, "%s%s", isdigit((unsigned char)*name) ? "m" : "", name);
+    for (char *p = s; *p; p++)
+        if (!isalnum((unsigned char)*p)) *p = '_';
+    return s;
+}
+
+static char *upper(arena *a, const char *s) {
+    char *u = arena_strdup(a, s);
+    for (char *p = u; *p; p++) *p = (char)toupper((unsigned char)*p);
+    return u;
+}
+
+/* "0..3, 5": the layers that use a kernel. */
+static const char *layer_list(arena *a, const model *m, int kernel, bool *many) {
+    buf b = buf_new(a);
+    int count = 0;
+    for (int i = 0; i < m->layer_count; i++) {
+        if (m->layer_kernel[i] != kernel) continue;
+        int end = i;
+        while (end + 1 < m->layer_count && m->layer_kernel[end + 1] == kernel) end++;
+        buf_printf(&b, "%s%d", b.len ? ", " : "", i);
+        if (end > i) buf_printf(&b, "%s%d", end == i + 1 ? ", " : "..", end);
+        count += end - i + 1;
+        i = end;
+    }
+    *many = count > 1;
+    return b.data;
+}
+
+static const char *isa_list(arena *a, unsigned mask) {
+    buf b = buf_new(a);
+    for (int i = 0; i < ATTN_ISA_COUNT; i++)
+        if (mask >> i & 1) buf_printf(&b, "%s%s", b.len ? "," : "", isa_table[i].name);
+    return b.data;
+}
+
+static lua_val *model_data(arena *a, const model *m, const gen_options *o, lua_val *symbols) {
+    lua_val *t = lua_val_table(a), *kernels = lua_val_table(a), *layers = lua_val_table(a);
+    const char *ident = identifier(a, m->name);
+    for (int i = 0; i < m->kernel_count; i++) {
+        lua_val *k = lua_val_table(a), *where = lua_val_table(a);
+        bool many;
+        push_wrapped(a, where, layer_list(a, m, i, &many), 80);
+        lua_val_set_string(a, k, "name", m->kernels[i].name);
+        lua_val_set_string(a, k, "layers", where->field[0].value->string);
+        lua_val_set_bool(a, k, "many", many);
+        lua_val_set(a, k, "facts", facts_to_lua(a, &m->kernels[i]));
+        lua_val_set(a, k, "fields", fields_to_lua(a, &m->kernels[i].core));
+        lua_val_set_string(a, k, "hash", arena_printf(a, "0x%08xu", m->kernels[i].core.expr_hash));
+        lua_val_push(a, kernels, k);
+    }
+    for (int i = 0; i < m->layer_count; i++)
+        lua_val_push(a, layers, lua_int(a, m->layer_kernel[i] + 1));
+    lua_val_set_string(a, t, "name", m->name);
+    lua_val_set_string(a, t, "file", m->name);
+    lua_val_set_string(a, t, "ident", ident);
+    lua_val_set_string(a, t, "guard_stem", upper(a, ident));
+    lua_val_set_string(a, t, "guard", arena_printf(a, "%s_H", upper(a, ident)));
+    lua_val_set_string(a, t, "isas", isa_list(a, o->isa_mask));
+    lua_val_set_string(a, t, "runtime", o->runtime ? o->runtime : "runtime");
+    lua_val_set_int(a, t, "layer_count", m->layer_count);
+    lua_val_set(a, t, "layer_kernel", layers);
+    lua_val_set(a, t, "kernels", kernels);
+    lua_val_set(a, t, "symbols", symbols);
+    return t;
+}
+
+/* What the folder's Makefile builds and its files include. */
+static void add_runtime(output *out) {
+    for (size_t i = 0; i < embedded_file_count; i++)
+        if (!strncmp(embedded_files[i].path, "runtime/", 8))
+            add_file(out, embedded_files[i].path, embedded_files[i].text);
+}
+
+static const char *file_hash(arena *a, const char *text) {
+    return arena_printf(a, "%016llx", (unsigned long long)hash64(text, strlen(text)));
+}
+
+static cJSON *kernel_json(arena *a, const kernel_spec *k) {
+    cJSON *row = cJSON_CreateObject(), *facts = cJSON_AddArrayToObject(row, "semantics");
+    cJSON_AddStringToObject(row, "name", k->name);
+    const lua_val *list = facts_to_lua(a, k);
+    for (int i = 0; i < list->field_count; i++)
+        cJSON_AddItemToArray(facts, cJSON_CreateString(list->field[i].value->string));
+    return row;
+}
+
+static const char *manifest(arena *a, const model *m, const gen_options *o,
+                            const gen_files *files) {
+    cJSON *root = cJSON_CreateObject(), *options = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "generator", "attn-gen " ATTN_GEN_VERSION);
+    cJSON_AddNumberToObject(root, "kernel_abi", ATTN_KERNEL_ABI);
+    cJSON_AddStringToObject(root, "model", m->name);
+    cJSON_AddItemToObject(root, "options", options);
+    cJSON_AddStringToObject(options, "isa", isa_list(a, o->isa_mask));
+    cJSON_AddNumberToObject(options, "unroll", o->unroll);
+    if (o->runtime) cJSON_AddStringToObject(options, "runtime", o->runtime);
+    cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
+    for (int i = 0; i < m->kernel_count; i++)
+        cJSON_AddItemToArray(kernels, kernel_json(a, &m->kernels[i]));
+    cJSON *list = cJSON_AddArrayToObject(root, "files");
+    for (int i = 0; i < files->count; i++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "path", files->file[i].path);
+        cJSON_AddStringToObject(row, "hash", file_hash(a, files->file[i].text));
+        cJSON_AddItemToArray(list, row);
+    }
+    char *json = cJSON_Print(root);
+    const char *text = arena_printf(a, "%s\n", json);
+    cJSON_free(json);
+    cJSON_Delete(root);
+    return text;
+}
+
+bool gen_render(arena *a, const model *m, const gen_options *o, gen_files *files, diag *d) {
+    *files = (gen_files){0};
+    output out = {a, files, 0};
+    template_set set;
+    if (!templates_load(a, o->templates, &set, d)) return false;
+    lua_val *symbols = lua_val_table(a);
+    for (int i = 0; i < m->kernel_count; i++)
+        for (int isa = 0; isa < ATTN_ISA_COUNT; isa++)
+            if (o->isa_mask >> isa & 1 &&
+                !render_kernel(&out, &set, &m->kernels[i], &isa_table[isa], o->unroll, symbols, d))
+                return false;
+    lua_val *data = lua_val_table(a);
+    lua_val_set(a, data, "model", model_data(a, m, o, symbols));
+    const struct {
+        const char *template, *path;
+    } package[] = {
+        {"package/header.h", arena_printf(a, "%s.h", m->name)},
+        {"package/registry.c", "registry.c"},
+        {"package/selftest.c", "selftest.c"},
+        {"package/Makefile", "Makefile"},
+    };
+    for (size_t i = 0; i < sizeof package / sizeof *package; i++) {
+        const char *text;
+        if (!render(a, &set, package[i].template, data, &text, d)) return false;
+        add_file(&out, package[i].path, text);
+    }
+    add_file(&out, "model.lua", model_to_lua(a, m));
+    if (!o->runtime) add_runtime(&out);
+    add_file(&out, "manifest.json", manifest(a, m, o, files));
+    return true;
+}
+
+/* --- The folder. --- */
+
+static bool make_parents(const char *path, diag *d) {
+    char part[4096];
+    for (const char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
+        snprintf(part, sizeof part, "%.*s", (int)(p - path), path);
+        if (mkdir(part, 0777) && errno != EEXIST)
+            return diag_set(d, "%s: cannot create: %s", part, strerror(errno));
+    }
+    return true;
+}
+
+static bool same_text(arena *a, const char *path, const char *text) {
+    diag ignored = {0};
+    size_t size;
+    const char *old = read_file(a, path, FILE_MAX_BYTES, &size, &ignored);
+    return old && size == strlen(text) && !memcmp(old, text, size);
+}
+
+/* Writes beside the file and renames, so that no reader sees half of it. */
+static bool write_file(arena *a, const char *path, const char *text, diag *d) {
+    if (same_text(a, path, text)) return true;
+    if (!make_parents(path, d)) return false;
+    const char *temp = arena_printf(a, "%s.new", path);
+    FILE *f = fopen(temp, "wb");
+    if (!f) return diag_set(d, "%s: cannot write: %s", temp, strerror(errno));
+    const bool ok = fputs(text, f) >= 0 && !ferror(f);
+    if (fclose(f) || !ok || rename(temp, path)) {
+        const int error = errno;
+        unlink(temp);
+        return diag_set(d, "%s: cannot write: %s", path, strerror(error));
+    }
+    return true;
+}
+
+/* Paths of a manifest stay inside the folder. */
+static bool path_inside(const char *path) {
+    return *path && *path != '/' && !strstr(path, "..");
+}
+
+/* The files a manifest lists; null if the text is no manifest of ours. */
+static const gen_files *manifest_files(arena *a, const char *text) {
+    cJSON *root = cJSON_Parse(text);
+    const cJSON *list = cJSON_GetObjectItem(root, "files"), *row;
+    const cJSON *by = cJSON_GetObjectItem(root, "generator");
+    gen_files *files = NULL;
+    if (cJSON_IsArray(list) && cJSON_IsString(by) && !strncmp(by->valuestring, "attn-gen ", 9)) {
+        files = arena_alloc(a, sizeof *files);
+        files->file = arena_alloc(a, ((size_t)cJSON_GetArraySize(list) + 1) * sizeof(gen_file));
+        cJSON_ArrayForEach(row, list) {
+            const cJSON *path = cJSON_GetObjectItem(row, "path");
+            const cJSON *hash = cJSON_GetObjectItem(row, "hash");
+            if (!cJSON_IsString(path) || !cJSON_IsString(hash) || !path_inside(path->valuestring))
+                continue;
+            files->file[files->count++] = (gen_file){arena_strdup(a, path->valuestring),
+                                                     arena_strdup(a, hash->valuestring)};
+        }
+    }
+    cJSON_Delete(root);
+    return files;
+}
+
+static bool listed(const gen_files *files, const char *path) {
+    for (int i = 0; i < files->count; i++)
+        if (!strcmp(files->file[i].path, path)) return true;
+    return false;
+}
+
+static bool empty_or_absent(const char *dir) {
+    DIR *handle = opendir(dir);
+    if (!handle) return true;
+    int entries = 0;
+    for (struct dirent *e; (e = readdir(handle));)
+        entries += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+    closedir(handle);
+    return entries == 0;
+}
+
+bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d) {
+    struct stat st;
+    if (!stat(dir, &st) && !S_ISDIR(st.st_mode)) return diag_set(d, "-o: %s is not a folder", dir);
+    diag ignored = {0};
+    const char *old = read_file(a, arena_printf(a, "%s/manifest.json", dir), FILE_MAX_BYTES, NULL,
+                                &ignored);
+    const gen_files *previous = old ? manifest_files(a, old) : NULL;
+    if (!previous && !empty_or_absent(dir))
+        return diag_set(d, "-o: %s is not empty and was not written by attn-gen (no manifest.json "
+                           "of ours): name a new or empty folder", dir);
+    for (int i = 0; previous && i < previous->count; i++)
+        if (!listed(files, previous->file[i].path))
+            unlink(arena_printf(a, "%s/%s", dir, previous->file[i].path));
+    for (int i = 0; i < files->count; i++)
+        if (!write_file(a, arena_printf(a, "%s/%s", dir, files->file[i].path), files->file[i].text,
+                        d))
+            return false;
+    return true;
+}
+
+/* Names every file below DIR/sub that is neither listed nor in DIR/build. */
+static void find_orphans(arena *a, const char *dir, const char *sub, const gen_files *files,
+                         buf *report) {
+    DIR *handle = opendir(*sub ? arena_printf(a, "%s/%s", dir, sub) : dir);
+    if (!handle) return;
+    for (struct dirent *e; (e = readdir(handle));) {
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+        const char *path = *sub ? arena_printf(a, "%s/%s", sub, e->d_name) : e->d_name;
+        if (!strcmp(path, "build")) continue;
+        struct stat st;
+        const char *full = arena_printf(a, "%s/%s", dir, path);
+        if (!lstat(full, &st) && S_ISDIR(st.st_mode))
+            find_orphans(a, dir, arena_strdup(a, path), files, report);
+        else if (!listed(files, path))
+            buf_printf(report, "%s/%s: orphan: attn-gen did not write it\n", dir, path);
+    }
+    closedir(handle);
+}
+
+static bool manifest_options(arena *a, const char *path, const char *text, gen_options *o,
+                             diag *d) {
+    cJSON *root = cJSON_Parse(text);
+    const cJSON *options = cJSON_GetObjectItem(root, "options");
+    const cJSON *isa = cJSON_GetObjectItem(options, "isa");
+    const cJSON *unroll = cJSON_GetObjectItem(options, "unroll");
+    const cJSON *runtime = cJSON_GetObjectItem(options, "runtime");
+    if (cJSON_IsString(isa)) o->isa_mask = isa_parse(isa->valuestring, d);
+    if (cJSON_IsNumber(unroll)) o->unroll = unroll->valueint;
+    if (cJSON_IsString(runtime)) o->runtime = arena_strdup(a, runtime->valuestring);
+    cJSON_Delete(root);
+    return o->isa_mask || diag_set(d, "%s: not a manifest of attn-gen", path);
+}
+
+bool gen_check(arena *a, const char *dir, const char *templates, const char **report, diag *d) {
+    const char *manifest_path = arena_printf(a, "%s/manifest.json", dir);
+    const char *model_path = arena_printf(a, "%s/model.lua", dir);
+    const char *text = read_file(a, manifest_path, FILE_MAX_BYTES, NULL, d);
+    const char *source = text ? read_file(a, model_path, FILE_MAX_BYTES, NULL, d) : NULL;
+    gen_options o = {.templates = templates};
+    if (!source || !manifest_options(a, manifest_path, text, &o, d)) return false;
+    model m;
+    gen_files files;
+    if (!model_from_lua(a, model_path, source, &m, d) || !gen_render(a, &m, &o, &files, d))
+        return false;
+
+    buf b = buf_new(a);
+    for (int i = 0; i < files.count; i++) {
+        const char *path = arena_printf(a, "%s/%s", dir, files.file[i].path);
+        if (access(path, F_OK))
+            buf_printf(&b, "%s: missing\n", path);
+        else if (!same_text(a, path, files.file[i].text))
+            buf_printf(&b, "%s: stale: it differs from what attn-gen writes today\n", path);
+    }
+    find_orphans(a, dir, "", &files, &b);
+    *report = b.data;
+    return true;
+}

@@ -1,0 +1,175 @@
+/* ops.c - the table of operations, and the spelling of C that every emitter shares. */
+#include "expr_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define IV1(f) .iv_name = #f, .iv1 = f
+#define IV2(f) .iv_name = #f, .iv2 = f
+#define FV1(f) .fv_name = #f, .fv1 = f
+#define FV2(f) .fv_name = #f, .fv2 = f
+#define FC(f) .fv_name = #f, .compare = f
+#define SAME(text) .ci = text, .cf = text, .cd = text
+
+/* Text, precedence, operands, cost; then how each output spells the operation. */
+#define ROW(op, ...) [EX_##op] = {__VA_ARGS__}
+const expr_op_row expr_ops[EX_COUNT] = {
+    ROW(CONST, "const", 0, 0, 0),
+    ROW(VAR, "var", 0, 0, 0),
+    ROW(SCALAR, "scalar", 0, 0, 0),
+    ROW(TENSOR, "tensor", 0, -1, 4),
+    ROW(TO_FLOAT, "to_float", 0, 1, 1, .vf = "vi_to_f", .cf = "(float)%1", .cd = "(double)%1"),
+    ROW(OR, "or", 1, 2, 1, SAME("%1 || %2")),
+    ROW(AND, "and", 2, 2, 1, SAME("%1 && %2")),
+    ROW(NOT, "not", 3, 1, 1, SAME("!%1")),
+    ROW(LT, "<", 4, 2, 1, SAME("%1 < %2"), .vi = "vi_lt", .vf = "vf_lt", FC(attn_fv_lt)),
+    ROW(LE, "<=", 4, 2, 1, SAME("%1 <= %2"), .vi = "vi_le", .vf = "vf_le", FC(attn_fv_le)),
+    ROW(GT, ">", 4, 2, 1, SAME("%1 > %2"), .vi = "vi_gt", .vf = "vf_gt"),
+    ROW(GE, ">=", 4, 2, 1, SAME("%1 >= %2"), .vi = "vi_ge", .vf = "vf_ge"),
+    ROW(EQ, "==", 4, 2, 1, SAME("%1 == %2"), .vi = "vi_eq", .vf = "vf_eq", FC(attn_fv_eq)),
+    ROW(NE, "!=", 4, 2, 1, SAME("%1 != %2"), .vi = "vi_ne", .vf = "vf_ne", FC(attn_fv_ne)),
+    ROW(BIT_OR, "|", 5, 2, 1, .ci = "attn_or32(%1, %2)", .vi = "vi_or", IV2(attn_iv_or)),
+    ROW(BIT_AND, "&", 6, 2, 1, .ci = "attn_and32(%1, %2)", .vi = "vi_and", IV2(attn_iv_and)),
+    ROW(SHL, "<<", 7, 2, 1, .ci = "attn_shl32(%1, %2)", .vi = "vi_shl", IV2(attn_iv_shl)),
+    ROW(SHR, ">>", 7, 2, 1, .ci = "attn_shr32(%1, %2)", .vi = "vi_shr", IV2(attn_iv_shr)),
+    ROW(ADD, "+", 8, 2, 1, .ci = "attn_add32(%1, %2)", .cf = "%1 + %2", .cd = "%1 + %2",
+        .vi = "vi_add", .vf = "vf_add", IV2(attn_iv_add), FV2(attn_fv_add)),
+    ROW(SUB, "-", 8, 2, 1, .ci = "attn_sub32(%1, %2)", .cf = "%1 - %2", .cd = "%1 - %2",
+        .vi = "vi_sub", .vf = "vf_sub", IV2(attn_iv_sub), FV2(attn_fv_sub)),
+    ROW(MUL, "*", 9, 2, 1, .ci = "attn_mul32(%1, %2)", .cf = "%1 * %2", .cd = "%1 * %2",
+        .vi = "vi_mul", .vf = "vf_mul", IV2(attn_iv_mul), FV2(attn_fv_mul)),
+    ROW(DIV, "/", 9, 2, 4, .cf = "%1 / %2", .cd = "%1 / %2", .vf = "vf_div", FV2(attn_fv_div)),
+    ROW(FLOORDIV, "//", 9, 2, 12, .ci = "attn_floordiv32(%1, %2)", .cd = "floor(%1 / %2)",
+        .vi = "vi_floordiv", IV2(attn_iv_floordiv), FV2(attn_fv_floordiv)),
+    ROW(FLOORMOD, "%", 9, 2, 12, .ci = "attn_floormod32(%1, %2)", .cf = "attn_floormodf(%1, %2)",
+        .cd = "attn_floormodd(%1, %2)", .vi = "vi_floormod", IV2(attn_iv_floormod),
+        FV2(attn_fv_floormod)),
+    ROW(NEG, "-", 10, 1, 1, .ci = "attn_neg32(%1)", .cf = "-(%1)", .cd = "-(%1)", .vi = "vi_neg",
+        .vf = "vf_neg", IV1(attn_iv_neg), FV1(attn_fv_neg)),
+    ROW(BIT_NOT, "~", 10, 1, 1, .ci = "~(%1)", .vi = "vi_not", IV1(attn_iv_not)),
+    ROW(WHERE, "where", 0, 3, 1, SAME("%1 ? %2 : %3"), .vi = "vi_select", .vf = "vf_select",
+        .iv_name = "attn_iv_where", .fv_name = "attn_fv_where"),
+    ROW(ABS, "abs", 0, 1, 1, .ci = "attn_abs32(%1)", .cf = "fabsf(%1)", .cd = "fabs(%1)",
+        .vi = "vi_abs", .vf = "vf_abs", IV1(attn_iv_abs), FV1(attn_fv_abs)),
+    ROW(MIN, "min", 0, 2, 1, .ci = "attn_min32(%1, %2)", .cf = "attn_minf(%1, %2)",
+        .cd = "attn_mind(%1, %2)", .vi = "vi_min", .vf = "vf_min", IV2(attn_iv_min),
+        FV2(attn_fv_min)),
+    ROW(MAX, "max", 0, 2, 1, .ci = "attn_max32(%1, %2)", .cf = "attn_maxf(%1, %2)",
+        .cd = "attn_maxd(%1, %2)", .vi = "vi_max", .vf = "vf_max", IV2(attn_iv_max),
+        FV2(attn_fv_max)),
+    ROW(CLAMP, "clamp", 0, 3, 2, .ci = "attn_min32(attn_max32(%1, %2), %3)",
+        .cd = "attn_mind(attn_maxd(%1, %2), %3)"),
+    ROW(EXP, "exp", 0, 1, 12, .cf = "expf(%1)", .cd = "exp(%1)", .vf = "vf_exp", FV1(attn_fv_exp)),
+    ROW(EXP2, "exp2", 0, 1, 10, .cf = "exp2f(%1)", .cd = "exp2(%1)", .vf = "vf_exp2",
+        FV1(attn_fv_exp2)),
+    ROW(LOG, "log", 0, 1, 14, .cf = "logf(%1)", .cd = "log(%1)", .vf = "vf_log", FV1(attn_fv_log)),
+    ROW(TANH, "tanh", 0, 1, 16, .cf = "tanhf(%1)", .cd = "tanh(%1)", .vf = "vf_tanh",
+        FV1(attn_fv_tanh)),
+    ROW(SIGMOID, "sigmoid", 0, 1, 16, .cf = "attn_sigmoidf(%1)", .cd = "attn_sigmoidd(%1)",
+        .vf = "vf_sigmoid", FV1(attn_fv_sigmoid)),
+    ROW(SQRT, "sqrt", 0, 1, 4, .cf = "sqrtf(%1)", .cd = "sqrt(%1)", .vf = "vf_sqrt",
+        FV1(attn_fv_sqrt)),
+    ROW(SIN, "sin", 0, 1, 14, .cf = "sinf(%1)", .cd = "sin(%1)", .vf = "vf_sin", FV1(attn_fv_sin)),
+    ROW(COS, "cos", 0, 1, 14, .cf = "cosf(%1)", .cd = "cos(%1)", .vf = "vf_cos", FV1(attn_fv_cos)),
+    ROW(FLOOR, "floor", 0, 1, 1, .cf = "floorf(%1)", .cd = "floor(%1)", .vf = "vf_floor",
+        FV1(attn_fv_floor)),
+    ROW(FMA, "fma", 0, 3, 1, .vf = "vf_fma"),
+};
+
+bool expr_is_compare(expr_op op) {
+    return op >= EX_LT && op <= EX_NE;
+}
+
+const char *expr_dim_text(arena *a, const expr *e, int32_t dim) {
+    switch (dim) {
+    case ATTN_DIM_BATCH: return "x->args->batch";
+    case ATTN_DIM_Q_LEN: return "x->q_len";
+    case ATTN_DIM_KV_LEN: return "x->args->kv_len_max";
+    case ATTN_DIM_HEADS: return expr_int_text(a, e->heads);
+    case ATTN_DIM_KV_HEADS: return expr_int_text(a, e->kv_heads);
+    default: return expr_int_text(a, dim);
+    }
+}
+
+const char *expr_fill(arena *a, const char *pattern, const char *const operand[]) {
+    buf b = buf_new(a);
+    for (const char *p = pattern; *p; p++) {
+        if (*p == '%' && p[1] >= '1' && p[1] <= '3')
+            buf_puts(&b, operand[*++p - '1']);
+        else
+            buf_add(&b, p, 1);
+    }
+    return b.data;
+}
+
+const char *expr_int_text(arena *a, int32_t v) {
+    if (v == INT32_MIN) return "INT32_MIN";
+    return arena_printf(a, "%d", (int)v);
+}
+
+const char *expr_f32_text(arena *a, double v) {
+    float f = (float)v;
+    if (isnan(f)) return "NAN";
+    if (isinf(f)) return f < 0 ? "-INFINITY" : "INFINITY";
+    return arena_printf(a, "%af", (double)f);
+}
+
+void expr_line_add(arena *a, expr_lines *l, const char *line) {
+    bool full = (l->count & (l->count - 1)) == 0; /* grows at powers of two */
+    if (full) {
+        const char **more = arena_alloc(a, sizeof *more * (size_t)(l->count ? l->count * 2 : 1));
+        if (l->count) memcpy(more, l->line, sizeof *more * (size_t)l->count);
+        l->line = more;
+    }
+    l->line[l->count++] = line;
+}
+
+/* Where to break a line of at most `most` bytes: after its last space, preferring one after ','. */
+static size_t break_at(const char *text, size_t most) {
+    size_t any = 0, comma = 0;
+    for (size_t i = 1; i <= most; i++) {
+        if (text[i - 1] != ' ') continue;
+        any = i;
+        if (i > 1 && text[i - 2] == ',') comma = i;
+    }
+    return comma > most / 2 ? comma : any;
+}
+
+void expr_line_printf(arena *a, expr_lines *l, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    char *text = arena_alloc(a, (size_t)n + 1);
+    va_start(ap, fmt);
+    vsnprintf(text, (size_t)n + 1, fmt, ap);
+    va_end(ap);
+    for (const char *indent = "";; indent = "    ") {
+        size_t room = EXPR_COLUMNS - strlen(indent);
+        size_t at = strlen(text) <= room ? 0 : break_at(text, room);
+        if (at == 0) {
+            expr_line_add(a, l, arena_printf(a, "%s%s", indent, text));
+            return;
+        }
+        expr_line_add(a, l, arena_printf(a, "%s%.*s", indent, (int)at - 1, text));
+        text += at;
+    }
+}
+
+bool expr_lines_use(const expr_lines *l, const char *name) {
+    size_t n = strlen(name);
+    for (int i = 0; i < l->count; i++)
+        for (const char *p = l->line[i]; (p = strstr(p, name)); p++) {
+            bool starts = p == l->line[i] || (!expr_name_char(p[-1]) && p[-1] != '>');
+            if (starts && !expr_name_char(p[n])) return true;
+        }
+    return false;
+}
+
+void expr_lines_void(arena *a, expr_lines *l, const char *const *names) {
+    expr_lines out = {0};
+    for (; *names; names++)
+        if (!expr_lines_use(l, *names)) expr_line_printf(a, &out, "(void)%s;", *names);
+    for (int i = 0; i < l->count; i++) expr_line_add(a, &out, l->line[i]);
+    *l = out;
+}

@@ -1,0 +1,144 @@
+/* main.c - argv -> command -> exit status. */
+#include "cli.h"
+#include "embedded.h"
+#include "emit.h"
+#include "explain.h"
+#include "isa.h"
+#include "plan.h"
+#include "render.h"
+#include "version.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DONE = 0, CHECK_FAILED = 1, WRONG_INPUT = 2, MODEL_MAX_BYTES = 1 << 20 };
+
+static bool load_model(arena *a, const options *o, model *m, diag *d) {
+    if (!o->target) return model_from_flags(a, o->inputs, o->input_count, m, d);
+    const char *builtin = embedded_find(arena_printf(a, "gen/models/%s.lua", o->target));
+    if (builtin) return model_from_lua(a, arena_printf(a, "%s.lua", o->target), builtin, m, d);
+    const size_t n = strlen(o->target);
+    if (n < 4 || strcmp(o->target + n - 4, ".lua"))
+        return diag_set(d, "%s: neither a .lua file nor a built-in model (attn-gen models lists "
+                           "them)", o->target);
+    const char *source = read_file(a, o->target, MODEL_MAX_BYTES, NULL, d);
+    return source && model_from_lua(a, o->target, source, m, d);
+}
+
+static bool make_options(const options *o, gen_options *g, diag *d) {
+    *g = (gen_options){.runtime = o->runtime, .templates = o->templates};
+    g->isa_mask = isa_parse(o->isa ? o->isa : "all", d);
+    if (o->unroll && !strcmp(o->unroll, "full"))
+        g->unroll = -1;
+    else if (o->unroll && strcmp(o->unroll, "auto"))
+        g->unroll = atoi(o->unroll);
+    return g->isa_mask != 0;
+}
+
+static bool dump_expr(arena *a, const model *m) {
+    for (int i = 0; i < m->kernel_count; i++) {
+        const kernel_spec *k = &m->kernels[i];
+        printf("%s\n", k->name);
+        if (k->score_expr) printf("score:\n%s", expr_dump(a, k->score_expr));
+        if (k->mask_expr) printf("mask:\n%s", expr_dump(a, k->mask_expr));
+    }
+    return true;
+}
+
+static bool dump_lua(arena *a, const gen_options *g, diag *d) {
+    template_set set;
+    if (!templates_load(a, g->templates, &set, d)) return false;
+    for (int i = 0; i < set.count; i++)
+        printf("-- %s\n%s\n", set.source[i].name, set.source[i].chunk);
+    return true;
+}
+
+static bool dump_c(arena *a, const model *m, const gen_options *g, diag *d) {
+    gen_files files;
+    if (!gen_render(a, m, g, &files, d)) return false;
+    for (int i = 0; i < files.count; i++)
+        if (!strncmp(files.file[i].path, "attn_", 5)) fputs(files.file[i].text, stdout);
+    return true;
+}
+
+static bool dump(arena *a, const options *o, const model *m, const gen_options *g, diag *d) {
+    const explain_extent none = {-1, -1, -1};
+    const char *text = "";
+    if (!strcmp(o->dump, "spec")) text = model_to_lua(a, m);
+    if (!strcmp(o->dump, "plan") && !explain_text(a, m, g, &none, &text, d)) return false;
+    if (!strcmp(o->dump, "expr")) return dump_expr(a, m);
+    if (!strcmp(o->dump, "lua")) return dump_lua(a, g, d);
+    if (!strcmp(o->dump, "c")) return dump_c(a, m, g, d);
+    fputs(text, stdout);
+    return true;
+}
+
+static bool generate(arena *a, const options *o, diag *d) {
+    model m;
+    gen_options g;
+    gen_files files;
+    if (!load_model(a, o, &m, d) || !make_options(o, &g, d)) return false;
+    if (o->dump) return dump(a, o, &m, &g, d);
+    if (!gen_render(a, &m, &g, &files, d) || !gen_write(a, o->out, &files, d)) return false;
+    int isas = 0;
+    for (int i = 0; i < ATTN_ISA_COUNT; i++) isas += g.isa_mask >> i & 1;
+    printf("%s: %d layer%s, %d kernel%s x %d instruction set%s, %d files in %s\n", m.name,
+           m.layer_count, m.layer_count == 1 ? "" : "s", m.kernel_count,
+           m.kernel_count == 1 ? "" : "s", isas, isas == 1 ? "" : "s", files.count, o->out);
+    return true;
+}
+
+static bool explain(arena *a, const options *o, diag *d) {
+    model m;
+    gen_options g;
+    const explain_extent e = {o->batch, o->q_len, o->kv_len};
+    const char *text;
+    if (!load_model(a, o, &m, d) || !make_options(o, &g, d)) return false;
+    if (o->json ? !explain_json(a, &m, &g, &e, &text, d) : !explain_text(a, &m, &g, &e, &text, d))
+        return false;
+    fputs(text, stdout);
+    return true;
+}
+
+static int check(arena *a, const options *o, diag *d) {
+    const char *report;
+    if (!gen_check(a, o->target, o->templates, &report, d)) return WRONG_INPUT;
+    fputs(report, stdout);
+    if (*report) return CHECK_FAILED;
+    printf("%s: current\n", o->target);
+    return DONE;
+}
+
+/* A line a built-in model: its name and the first comment of its file. */
+static void list_models(void) {
+    for (size_t i = 0; i < embedded_file_count; i++) {
+        const char *path = embedded_files[i].path, *text = embedded_files[i].text;
+        if (strncmp(path, "gen/models/", 11)) continue;
+        const int comment = !strncmp(text, "-- ", 3) ? (int)strcspn(text + 3, "\n") : 0;
+        printf("%-20.*s %.*s\n", (int)strlen(path + 11) - 4, path + 11, comment, text + 3);
+    }
+}
+
+static int run(arena *a, int argc, char **argv, diag *d) {
+    options o;
+    if (!cli_parse(a, argc, argv, &o, d)) return WRONG_INPUT;
+    switch (o.command) {
+    case CMD_VERSION: puts("attn-gen " ATTN_GEN_VERSION); return DONE;
+    case CMD_GENERATE: return generate(a, &o, d) ? DONE : WRONG_INPUT;
+    case CMD_EXPLAIN: return explain(a, &o, d) ? DONE : WRONG_INPUT;
+    case CMD_CHECK: return check(a, &o, d);
+    case CMD_MODELS: list_models(); return DONE;
+    case CMD_HELP: fputs(o.target, stdout); return DONE;
+    default: return DONE;
+    }
+}
+
+int main(int argc, char **argv) {
+    arena *a = arena_new();
+    diag d = {0};
+    const int status = run(a, argc, argv, &d);
+    if (d.set) fprintf(stderr, "attn-gen: %s%s", d.text, d.text[strlen(d.text) - 1] == '\n' ? "" : "\n");
+    arena_free(a);
+    return status;
+}

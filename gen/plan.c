@@ -1,0 +1,309 @@
+#include "plan.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const double LOG2E = 1.4426950408889634;
+
+static int gcd(int a, int b) {
+    return b ? gcd(b, a % b) : a;
+}
+
+static int min_int(int a, int b) {
+    return a < b ? a : b;
+}
+
+static void note(arena *a, plan *p, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void note(arena *a, plan *p, const char *fmt, ...) {
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (p->notes < PLAN_MAX_NOTES) p->note[p->notes++] = arena_strdup(a, text);
+}
+
+/* Splits `rows` into the fewest groups of at most `most`, as even as can be, larger ones first. */
+static void split_rows(plan_pv *pv, int rows, int most) {
+    const int count = (rows + most - 1) / most;
+    pv->group_count = count;
+    for (int i = 0; i < count; i++) pv->groups[i] = rows / count + (i < rows % count);
+}
+
+/* Rows that fit beside `columns` vectors of V and one broadcast of P. */
+static int pv_rows(const isa_row *isa, int columns) {
+    return (isa->registers - columns - 1) / columns;
+}
+
+static int choose_unroll(const plan *p, int requested) {
+    if (requested < 0) return p->d;
+    if (requested > 0) return min_int(requested, p->d);
+    if (p->d <= 32) return p->d;
+    return p->d < 96 ? 16 : 8;
+}
+
+static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
+    p->tile_vectors = isa->tile_vectors;
+    p->key_block = isa->key_block;
+    p->panel = 2 * isa->width;
+    const int vectors = p->dvp / isa->width;
+    for (int nv = 1; nv <= p->tile_vectors; nv++) {
+        plan_tile *t = &p->tile[nv - 1];
+        /* keys * nv accumulators, nv queries and one broadcast. */
+        t->keys = min_int((isa->registers - nv - 1) / nv, isa->max_keys);
+        if (t->keys > p->max_keys) p->max_keys = t->keys;
+        t->unroll = choose_unroll(p, unroll);
+        const int rows = nv * isa->width;
+        t->packed.columns = min_int(2, vectors);
+        split_rows(&t->packed, rows, pv_rows(isa, 2));
+        /* Few rows: wider strips read V in longer runs. */
+        const int wide = rows <= 16 && isa->registers >= 32 ? 4 : 2;
+        t->direct.columns = min_int(wide, vectors);
+        split_rows(&t->direct, rows, pv_rows(isa, wide));
+        if (t->packed.group_count > p->pv_groups) p->pv_groups = t->packed.group_count;
+        if (t->direct.group_count > p->pv_groups) p->pv_groups = t->direct.group_count;
+    }
+    /* The query block: as many tiles as half of L2 holds, at most 8. */
+    const int tile_bytes = p->tile_vectors * isa->width * (p->d + p->dvp) * 4;
+    p->tiles = isa->l2_bytes / 2 / tile_bytes;
+    p->tiles = p->tiles < 1 ? 1 : min_int(p->tiles, 8);
+}
+
+static void plan_split(plan *p, const isa_row *isa) {
+    p->part_keys = 512 / isa->key_block * isa->key_block;
+    if (p->part_keys < 1) p->part_keys = isa->key_block;
+    p->decode_q = 32 / p->group > 4 ? 32 / p->group : 4;
+    p->dot_keys = 16;
+    for (int r = 1; r <= 4 && r <= isa->width; r *= 2) p->dot_rows[p->dot_row_count++] = r;
+}
+
+static void plan_scores(const kernel_spec *k, plan *p) {
+    const attn_spec *s = &k->core;
+    const bool capped = s->softcap > 0;
+    p->has_score = k->score_expr != NULL;
+    p->has_mask = k->mask_expr != NULL;
+    p->bias = s->backend == ATTN_BACKEND_SDPA;
+    p->rescore = capped || p->has_score;
+    p->q_scale = capped ? (double)s->scale / s->softcap : s->scale;
+    if (!p->rescore) p->q_scale *= LOG2E;
+    p->softcap_factor = p->has_score ? s->softcap : s->softcap * LOG2E;
+    p->log2e = p->bias || p->has_score || s->sinks;
+    p->minmax = k->mask_expr ? expr_minmax_tensors(k->mask_expr) : 0;
+}
+
+static bool is_length(int32_t dim) {
+    return dim == ATTN_DIM_Q_LEN || dim == ATTN_DIM_KV_LEN;
+}
+
+/* Tables stay linear in the lengths: a tensor over two lengths gets none. */
+static void plan_minmax(const kernel_spec *k, plan *p) {
+    for (int t = 0; t < k->tensor_count; t++) {
+        int lengths = 0;
+        for (int i = 0; i < k->tensors[t].rank; i++) lengths += is_length(k->tensors[t].dim[i]);
+        if (lengths > 1) p->minmax &= ~(1u << t);
+    }
+}
+
+static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan *p) {
+    const plan_tile *t = &p->tile[p->tile_vectors - 1];
+    if (p->gather_keys) {
+        note(a, p, "gather: a row sees at most %d keys, so each is one dot product; no tiles, no "
+                   "packing, no workspace but a row of scores", p->gather_keys);
+    } else {
+        note(a, p, "prefill: tiles of %d queries x %d keys; S = K Q^T keeps %d x %d accumulators, "
+                   "%d queries and 1 broadcast in %d registers", p->tile_vectors * isa->width,
+             p->key_block, t->keys, p->tile_vectors, p->tile_vectors, isa->registers);
+        note(a, p, "prefill: P V in row groups of %d x %d columns; V packed once a value head in "
+                   "panels of %d columns", t->packed.groups[0], t->packed.columns * isa->width,
+             p->panel);
+        note(a, p, "prefill: %d tiles share a key block, so that their Q and O stay in half of L2",
+             p->tiles);
+        note(a, p, "decode: up to %d query rows; %d query head%s share keys and values; keys in "
+                   "parts of %d, merged in order", p->decode_q, p->group, p->group > 1 ? "s" : "",
+             p->part_keys);
+        note(a, p, "decode: up to 4 rows run as dot products, more as tiles on unpacked V");
+    }
+    note(a, p, "unroll: %d of %d steps of the loop over the head width%s", t->unroll, p->d,
+         t->unroll == p->d ? " (full)" : "");
+    if (p->has_mask) {
+        const char *range = expr_range_text(a, k->mask_expr);
+        if (*range) note(a, p, "mask: keys in closed form: %s; no mask tensor exists", range);
+        else note(a, p, "mask: no bound on k in closed form: every key block is classified; no mask "
+                        "tensor exists");
+    }
+    if (!p->rescore)
+        note(a, p, "scores: scale * log2(e) is folded into Q; exp is exp2");
+    else
+        note(a, p, "scores: the scale is folded into Q; every score is changed before the softmax");
+}
+
+void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll, plan *p) {
+    const attn_spec *s = &k->core;
+    *p = (plan){.isa = (attn_isa)(isa - isa_table)};
+    p->heads = s->heads;
+    p->key_heads = s->kv_heads;
+    p->value_heads = s->v_heads;
+    p->group = gcd(p->heads / p->key_heads, p->heads / p->value_heads);
+    p->d = attn_spec_k_dim(s);
+    p->dv = s->v_dim;
+    p->dvp = (p->dv + isa->width - 1) / isa->width * isa->width;
+    plan_scores(k, p);
+    plan_minmax(k, p);
+    plan_tiles(p, isa, unroll);
+    plan_split(p, isa);
+    if (s->op == ATTN_OP_SEGMENT_CROSS && s->lookback < 16) p->gather_keys = s->lookback + 1;
+    if (p->gather_keys)
+        snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_g%d", k->name, isa->name, p->gather_keys);
+    else
+        snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_q%dk%d", k->name, isa->name,
+                 p->tile_vectors * isa->width, p->key_block);
+    plan_notes(a, k, isa, p);
+}
+
+static size_t up64(size_t n) {
+    return (n + 63) & ~(size_t)63;
+}
+
+/* Floats of a tile's Q: transposed, or up to 4 rows in whole vectors. */
+static int q_floats(const plan *p) {
+    const int w = isa_table[p->isa].width, rows = p->tile_vectors * w;
+    const int dots = 4 * ((p->d + w - 1) / w * w);
+    return p->d * rows > dots ? p->d * rows : dots;
+}
+
+size_t plan_scratch(const plan *p) {
+    const size_t w = (size_t)isa_table[p->isa].width, rows = (size_t)p->tile_vectors * w;
+    if (p->gather_keys) {
+        const size_t lanes = ((size_t)p->gather_keys + w - 1) / w * w;
+        return up64(4 * (lanes + (size_t)p->dvp));
+    }
+    /* In floats, member by member of part/scratch.c.tpl. */
+    const size_t tile = (size_t)q_floats(p) + rows * (size_t)p->dvp + 7 * rows + 6 +
+                        2 * (size_t)p->pv_groups + 6;
+    const size_t scores = (size_t)(p->key_block + p->max_keys) * rows;
+    const size_t bias = p->bias ? (size_t)p->key_block * rows : 0;
+    return up64((size_t)p->tiles * up64(4 * tile) +
+                4 * (scores + rows + bias + (size_t)p->max_keys * (size_t)p->d));
+}
+
+static size_t side_blocks(const plan *p, const attn_side_decl *side, int32_t batch, int32_t q_len,
+                          int32_t kv_len) {
+    const size_t values[] = {0, (size_t)batch, (size_t)p->heads, (size_t)p->key_heads,
+                             (size_t)q_len, (size_t)kv_len};
+    size_t count = 1;
+    for (int i = 0; i < side->rank; i++)
+        count *= side->dim[i] < 0 ? values[-side->dim[i]] : (size_t)side->dim[i];
+    return (count + 63) / 64;
+}
+
+size_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int32_t q_len,
+                      int32_t kv_len, int32_t threads) {
+    size_t bytes = up64(plan_scratch(p) * (size_t)(threads > 1 ? threads : 1)), tables = 0;
+    for (int i = 0; i < k->tensor_count; i++)
+        if (p->minmax >> i & 1) tables += up64(8 * side_blocks(p, &k->tensors[i], batch, q_len, kv_len));
+    bytes += up64(tables);
+    if (p->gather_keys) return bytes;
+    const size_t blocks = ((size_t)kv_len + (size_t)p->key_block - 1) / (size_t)p->key_block;
+    const size_t parts = ((size_t)kv_len + (size_t)p->part_keys - 1) / (size_t)p->part_keys;
+    const size_t rows = (size_t)min_int(q_len, p->decode_q) * (size_t)p->group;
+    const size_t partials = (size_t)batch * (size_t)(p->heads / p->group) * parts * rows *
+                            (size_t)(p->dvp + 16) * 4;
+    const size_t panels = (size_t)batch * (size_t)p->value_heads * blocks * (size_t)p->key_block *
+                          (size_t)p->dvp * 4;
+    return bytes + up64(q_len > p->decode_q && panels > partials ? panels : partials);
+}
+
+double plan_flops(const plan *p, double pairs) {
+    return 2.0 * (p->d + p->dv) * pairs;
+}
+
+static lua_val *pv_to_lua(arena *a, const plan_pv *pv) {
+    lua_val *t = lua_val_table(a), *groups = lua_val_table(a), *starts = lua_val_table(a);
+    int at = 0;
+    for (int i = 0; i <= pv->group_count; i++) {
+        lua_val *start = arena_alloc(a, sizeof *start), *rows = arena_alloc(a, sizeof *rows);
+        *start = (lua_val){.kind = LUA_VAL_INT, .integer = at};
+        lua_val_push(a, starts, start);
+        if (i == pv->group_count) break;
+        *rows = (lua_val){.kind = LUA_VAL_INT, .integer = pv->groups[i]};
+        lua_val_push(a, groups, rows);
+        at += pv->groups[i];
+    }
+    lua_val_set(a, t, "groups", groups);
+    lua_val_set(a, t, "starts", starts);
+    lua_val_set_int(a, t, "columns", pv->columns);
+    return t;
+}
+
+static lua_val *tiles_to_lua(arena *a, const plan *p) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < p->tile_vectors; i++) {
+        lua_val *t = lua_val_table(a);
+        lua_val_set_int(a, t, "keys", p->tile[i].keys);
+        lua_val_set_int(a, t, "unroll", p->tile[i].unroll);
+        lua_val_set(a, t, "packed", pv_to_lua(a, &p->tile[i].packed));
+        lua_val_set(a, t, "direct", pv_to_lua(a, &p->tile[i].direct));
+        lua_val_push(a, list, t);
+    }
+    return list;
+}
+
+lua_val *plan_to_lua(arena *a, const plan *p) {
+    const isa_row *isa = &isa_table[p->isa];
+    lua_val *t = lua_val_table(a), *dots = lua_val_table(a);
+    const struct {
+        const char *name;
+        int value;
+    } ints[] = {
+        {"width", isa->width},
+        {"heads", p->heads},
+        {"key_heads", p->key_heads},
+        {"value_heads", p->value_heads},
+        {"group", p->group},
+        {"d", p->d},
+        {"dv", p->dv},
+        {"dvp", p->dvp},
+        {"tile_vectors", p->tile_vectors},
+        {"rows", p->tile_vectors * isa->width},
+        {"tiles", p->tiles},
+        {"key_block", p->key_block},
+        {"panel", p->panel},
+        {"max_keys", p->max_keys},
+        {"part_keys", p->part_keys},
+        {"decode_q", p->decode_q},
+        {"dot_keys", p->dot_keys},
+        {"gather_keys", p->gather_keys},
+        {"gather_lanes", (p->gather_keys + isa->width - 1) / isa->width * isa->width},
+        {"pv_groups_max", p->pv_groups},
+        {"minmax_sides", (int)p->minmax},
+        {"q_floats", q_floats(p)},
+        {"scratch_bytes", (int)plan_scratch(p)},
+    };
+    lua_val_set_string(a, t, "symbol", p->symbol);
+    for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
+        lua_val_set_int(a, t, ints[i].name, ints[i].value);
+    lua_val_set(a, t, "tile", tiles_to_lua(a, p));
+    for (int i = 0; i < p->dot_row_count; i++) {
+        lua_val *v = arena_alloc(a, sizeof *v);
+        *v = (lua_val){.kind = LUA_VAL_INT, .integer = p->dot_rows[i]};
+        lua_val_push(a, dots, v);
+    }
+    lua_val_set(a, t, "dot_rows", dots);
+    lua_val_set_float(a, t, "q_scale", p->q_scale);
+    lua_val_set_float(a, t, "softcap_factor", p->softcap_factor);
+    lua_val_set_bool(a, t, "bias", p->bias);
+    lua_val_set_bool(a, t, "rescore", p->rescore);
+    lua_val_set_bool(a, t, "has_mask", p->has_mask);
+    lua_val_set_bool(a, t, "minmax", p->minmax != 0);
+    lua_val_set_bool(a, t, "log2e", p->log2e);
+    lua_val *notes = lua_val_table(a);
+    for (int i = 0; i < p->notes; i++) {
+        lua_val *v = arena_alloc(a, sizeof *v);
+        *v = (lua_val){.kind = LUA_VAL_STRING, .string = p->note[i]};
+        lua_val_push(a, notes, v);
+    }
+    lua_val_set(a, t, "notes", notes);
+    return t;
+}

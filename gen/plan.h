@@ -1,0 +1,70 @@
+/* plan.h - every decision about a kernel: a pure function of the spec, the ISA row and the options.
+ * Templates read it and decide nothing. */
+#ifndef GEN_PLAN_H
+#define GEN_PLAN_H
+
+#include "isa.h"
+#include "model.h"
+
+enum { PLAN_MAX_VECTORS = 4, PLAN_MAX_GROUPS = 8, PLAN_MAX_NOTES = 16 };
+
+/* Rows of a tile in register groups for P V. */
+typedef struct plan_pv {
+    int groups[PLAN_MAX_GROUPS], group_count;
+    int columns; /* vectors of output columns */
+} plan_pv;
+
+/* Register tiles for a query tile of some number of vectors. */
+typedef struct plan_tile {
+    int keys;   /* QK: keys in registers */
+    int unroll; /* QK: steps of the loop over the head width */
+    plan_pv packed, direct;
+} plan_tile;
+
+typedef struct plan {
+    attn_isa isa;
+    char symbol[ATTN_NAME_MAX];
+    /* Resolved sizes of the spec. */
+    int heads, key_heads, value_heads, group, d, dv, dvp;
+    /* Tiles. */
+    int tile_vectors; /* 1..: tiles of fewer rows use tile[n - 1] */
+    plan_tile tile[PLAN_MAX_VECTORS];
+    int tiles;     /* tiles a query block */
+    int key_block; /* keys a block */
+    int panel;     /* columns of a packed V panel */
+    int max_keys;  /* most keys of a QK register tile */
+    int pv_groups; /* most row groups of a tile */
+    /* Split keys. */
+    int part_keys, decode_q, dot_keys;
+    int dot_rows[3], dot_row_count;
+    int gather_keys; /* 0: no gather kernel */
+    /* Scores. */
+    double q_scale;        /* folded into Q */
+    double softcap_factor; /* multiplies tanh */
+    bool bias;             /* a run-time mask may come */
+    bool rescore;          /* scores change even where nothing is hidden */
+    bool has_score, has_mask;
+    uint32_t minmax; /* side tensors whose block minima and maxima the classifier reads */
+    bool log2e;      /* LOG2E is used */
+    /* Why, a line each. */
+    const char *note[PLAN_MAX_NOTES];
+    int notes;
+} plan;
+
+/* unroll: 0 auto, -1 full, else a number of steps. */
+void plan_make(arena *a, const kernel_spec *spec, const isa_row *isa, int unroll, plan *out);
+
+/* The plan as a table for templates and as text for --dump plan. */
+lua_val *plan_to_lua(arena *a, const plan *p);
+
+/* Bytes of one thread's scratch: the size of `scratch` in the generated file, which asserts it. */
+size_t plan_scratch(const plan *p);
+
+/* What attn_workspace answers for the kernel. */
+size_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int32_t q_len,
+                      int32_t kv_len, int32_t threads);
+
+/* Useful FLOPs of a call: 2 (D + Dv) for each visible pair. */
+double plan_flops(const plan *p, double pairs);
+
+#endif

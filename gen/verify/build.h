@@ -1,0 +1,47 @@
+/* build.h - kernels from specs to loaded code: render, write to a temporary folder, compile in
+ * parallel, link, dlopen. */
+#ifndef VERIFY_BUILD_H
+#define VERIFY_BUILD_H
+
+#include "../emit.h"
+#include "../model.h"
+
+/* A generated folder, compiled and loaded: its own copy of the runtime. */
+typedef struct kernel_lib {
+    attn_status (*plan_create)(attn_plan **out, const attn_spec *spec, uint32_t flags);
+    void (*plan_destroy)(attn_plan *plan);
+    attn_status (*workspace)(const attn_plan *plan, const attn_extent *extent, size_t *bytes);
+    attn_status (*run)(const attn_plan *plan, const attn_args *args);
+    const char *(*plan_kernel)(const attn_plan *plan, int32_t q_len);
+    const char *(*status_text)(attn_status status);
+    void (*spec_init)(attn_spec *spec);
+} kernel_lib;
+
+typedef struct build_options {
+    unsigned isa_mask;
+    const char *cflags;    /* appended; null: none */
+    const char *templates; /* as in gen_options */
+    int unroll;            /* as in gen_options */
+    bool keep;             /* leave the folder, and say where it is */
+    /* Changes files before they are written (mutation tests); null: none. */
+    void (*edit)(arena *a, gen_files *files, void *ctx);
+    void *edit_ctx;
+} build_options;
+
+/* One a kernel: the library that holds it, or what went wrong. */
+typedef struct built {
+    const kernel_lib *lib;
+    const char *error;
+} built;
+
+/* All kernels in one folder; if that fails, a folder each, so that one bad kernel spoils no other.
+ * Folders are removed once their code is loaded. */
+void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_options *o,
+                   built *out);
+
+/* A plan for `kernel` that runs on `isa` and nothing else: null with *why otherwise. Sets the
+ * environment variable ATTN_ISA of this process. */
+attn_plan *build_plan(arena *a, const kernel_lib *lib, const kernel_spec *kernel, int isa,
+                      uint32_t flags, const char **why);
+
+#endif

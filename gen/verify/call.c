@@ -1,0 +1,366 @@
+/* call.c - lays a problem out in guarded memory, runs it, and checks what was touched. */
+#include "call.h"
+#include "guard.h"
+#include "spec.h"
+#include <string.h>
+
+/* Rows of one operand: extents and element strides of batch, head, token. */
+typedef struct rows {
+    int64_t extent[3], stride[3];
+    int32_t width;
+} rows;
+
+enum { MAX_GUARDS = 24 };
+
+/* Memory and arguments of one run. */
+typedef struct stage {
+    arena *a;
+    const call *c;
+    const placement *p;
+    guard guards[MAX_GUARDS];
+    int count;
+    guard o, lse, workspace;
+    rows o_rows, lse_rows;
+    attn_args args;
+} stage;
+
+int32_t call_k_dim(const call *c) {
+    return attn_spec_k_dim(&c->spec->core);
+}
+
+int32_t call_v_dim(const call *c) {
+    return c->spec->core.v_dim;
+}
+
+size_t call_rows(const call *c) {
+    return (size_t)c->batch * (size_t)c->spec->core.heads * (size_t)c->q_len;
+}
+
+size_t call_o_size(const call *c) {
+    return call_rows(c) * (size_t)call_v_dim(c);
+}
+
+static int64_t dim_extent(const call *c, int32_t dim) {
+    switch (dim) {
+    case ATTN_DIM_BATCH: return c->batch;
+    case ATTN_DIM_HEADS: return c->spec->core.heads;
+    case ATTN_DIM_KV_HEADS: return c->spec->core.kv_heads;
+    case ATTN_DIM_Q_LEN: return c->q_len;
+    case ATTN_DIM_KV_LEN: return c->kv_len_max;
+    default: return dim;
+    }
+}
+
+int64_t call_side_count(const call *c, int t) {
+    const attn_side_decl *d = &c->spec->tensors[t];
+    int64_t count = 1;
+    for (int i = 0; i < d->rank; i++) count *= dim_extent(c, d->dim[i]);
+    return count;
+}
+
+static rows rows_of(int64_t batch, int64_t heads, int64_t tokens, int32_t width, int order,
+                    const int gap[3]) {
+    static const int perm[PLACEMENT_ORDERS][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                                  {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    rows r = {{batch, heads, tokens}, {0}, width};
+    int64_t step = width;
+    for (int i = 2; i >= 0; i--) {
+        int axis = perm[order][i];
+        step += gap[2 - i];
+        r.stride[axis] = step;
+        step *= r.extent[axis] ? r.extent[axis] : 1;
+    }
+    return r;
+}
+
+static int64_t row_offset(const rows *r, int64_t b, int64_t h, int64_t t) {
+    return b * r->stride[0] + h * r->stride[1] + t * r->stride[2];
+}
+
+/* Number of tokens of batch item b that exist. */
+static int64_t tokens_of(const rows *r, const int32_t *len, int64_t b) {
+    return len ? len[b] : r->extent[2];
+}
+
+/* Elements up to the end of the last row that exists. */
+static int64_t rows_size(const rows *r, const int32_t *len) {
+    int64_t size = 0;
+    for (int64_t b = 0; b < r->extent[0]; b++) {
+        int64_t n = tokens_of(r, len, b);
+        if (n == 0 || r->extent[1] == 0) continue;
+        int64_t end = row_offset(r, b, r->extent[1] - 1, n - 1) + r->width;
+        if (end > size) size = end;
+    }
+    return size;
+}
+
+static guard *stage_guard(stage *s, int64_t bytes, size_t align) {
+    guard *g = &s->guards[s->count++];
+    *g = guard_alloc((size_t)bytes, align, s->p->at_start);
+    return g;
+}
+
+/* A guarded copy of an array; null stays null. */
+static const void *stage_copy(stage *s, const void *data, int64_t count, size_t size) {
+    if (!data) return NULL;
+    guard *g = stage_guard(s, count * (int64_t)size, size);
+    if (count) memcpy(g->data, data, (size_t)count * size);
+    return g->data;
+}
+
+/* A guarded copy of a matrix whose rows lie `stride` elements apart. */
+static const void *stage_matrix(stage *s, const void *data, int64_t count, int64_t width,
+                                int64_t stride, size_t size) {
+    if (!data) return NULL;
+    int64_t total = count ? (count - 1) * stride + width : 0;
+    guard *g = stage_guard(s, total * (int64_t)size, size);
+    for (int64_t i = 0; width && i < count; i++)
+        memcpy(g->data + (size_t)(i * stride) * size,
+               (const uint8_t *)data + (size_t)(i * width) * size, (size_t)width * size);
+    return g->data;
+}
+
+static attn_view stage_rows(stage *s, const rows *r, const float *dense, const int32_t *len) {
+    guard *g = stage_guard(s, rows_size(r, len) * (int64_t)sizeof(float), sizeof(float));
+    float *data = (float *)(void *)g->data;
+    for (int64_t b = 0; b < r->extent[0]; b++)
+        for (int64_t h = 0; h < r->extent[1]; h++)
+            for (int64_t t = 0; t < tokens_of(r, len, b); t++) {
+                int64_t row = (b * r->extent[1] + h) * r->extent[2] + t;
+                memcpy(data + row_offset(r, b, h, t), dense + row * r->width,
+                       (size_t)r->width * sizeof(float));
+            }
+    return (attn_view){data, r->stride[0], r->stride[1], r->stride[2]};
+}
+
+static void stage_qkv(stage *s) {
+    const call *c = s->c;
+    const attn_spec *spec = &c->spec->core;
+    const placement *p = s->p;
+    rows q = rows_of(c->batch, spec->heads, c->q_len, call_k_dim(c), p->order[0], p->gap);
+    rows k = rows_of(c->batch, spec->kv_heads, c->kv_len_max, call_k_dim(c), p->order[1], p->gap);
+    s->args.q = stage_rows(s, &q, c->q, NULL);
+    s->args.k = stage_rows(s, &k, c->k, c->kv_len);
+    if (!c->v) {
+        s->args.v = s->args.k;
+        return;
+    }
+    rows v = rows_of(c->batch, spec->v_heads, c->kv_len_max, call_v_dim(c), p->order[2], p->gap);
+    s->args.v = stage_rows(s, &v, c->v, c->kv_len);
+}
+
+static void dense_strides(const call *c, attn_mask *m) {
+    m->type = c->mask_type;
+    m->rank = c->mask_rank;
+    int64_t stride = 1;
+    for (int n = c->mask_rank - 1; n >= 0; n--) {
+        m->dim[n] = c->mask_dim[n];
+        m->stride[n] = stride;
+        stride *= m->dim[n];
+    }
+}
+
+/* The mask's rows get the placement's gap as well. */
+static void stage_mask(stage *s) {
+    const call *c = s->c;
+    attn_mask *m = &s->args.mask;
+    if (c->mask_type == ATTN_MASK_NONE) return;
+    size_t size = c->mask_type == ATTN_MASK_BOOL ? 1 : sizeof(float);
+    int64_t keys = c->mask_dim[c->mask_rank - 1], count = 1;
+    for (int n = 0; n < c->mask_rank - 1; n++) count *= c->mask_dim[n];
+    dense_strides(c, m);
+    int64_t stride = keys + s->p->gap[0];
+    m->data = stage_matrix(s, c->mask, count, keys, stride, size);
+    for (int n = c->mask_rank - 2; n >= 0; n--) {
+        m->stride[n] = stride;
+        stride *= m->dim[n];
+    }
+}
+
+static void stage_expr_data(stage *s) {
+    const kernel_spec *spec = s->c->spec;
+    attn_side *side = arena_alloc(s->a, (size_t)(spec->tensor_count + 1) * sizeof *side);
+    for (int t = 0; t < spec->tensor_count; t++) {
+        int64_t count = s->c->side[t].count;
+        side[t] = (attn_side){stage_copy(s, s->c->side[t].data, count, 4), count};
+    }
+    s->args.side_count = spec->tensor_count;
+    s->args.side =
+        stage_copy(s, spec->tensor_count ? side : NULL, spec->tensor_count, sizeof *side);
+    s->args.scalar_count = spec->scalar_count;
+    s->args.scalars = stage_copy(s, s->c->scalars, spec->scalar_count, sizeof(attn_scalar));
+}
+
+static void stage_inputs(stage *s) {
+    const call *c = s->c;
+    s->args = ATTN_ARGS_INIT;
+    s->args.batch = c->batch;
+    s->args.q_len = c->q_len;
+    s->args.kv_len_max = c->kv_len_max;
+    s->args.threads = s->p->threads;
+    stage_qkv(s);
+    s->args.q_start = stage_copy(s, c->q_start, c->batch, sizeof(int32_t));
+    s->args.kv_len = stage_copy(s, c->kv_len, c->batch, sizeof(int32_t));
+    s->args.seg_batch = c->q_len + s->p->gap[0];
+    s->args.seg = stage_matrix(s, c->seg, c->batch, c->q_len, s->args.seg_batch, sizeof(int32_t));
+    s->args.key_padding_batch = c->kv_len_max + s->p->gap[1];
+    s->args.key_padding =
+        stage_matrix(s, c->key_padding, c->batch, c->kv_len_max, s->args.key_padding_batch, 1);
+    s->args.sinks = stage_copy(s, c->sinks, c->spec->core.heads, sizeof(float));
+    stage_mask(s);
+    stage_expr_data(s);
+    for (int i = 0; i < s->count; i++) guard_seal(&s->guards[i]);
+}
+
+static guard stage_output(const rows *r, bool at_start) {
+    return guard_alloc((size_t)rows_size(r, NULL) * sizeof(float), sizeof(float), at_start);
+}
+
+static void stage_outputs(stage *s) {
+    const call *c = s->c;
+    const placement *p = s->p;
+    int64_t heads = c->spec->core.heads;
+    s->o_rows = rows_of(c->batch, heads, c->q_len, call_v_dim(c), p->order[3], p->gap);
+    s->o = stage_output(&s->o_rows, p->at_start);
+    s->args.o = (attn_out){(float *)(void *)s->o.data, s->o_rows.stride[0], s->o_rows.stride[1],
+                           s->o_rows.stride[2]};
+    int order = p->order[3] & 2; /* batch or head outermost; the token stride is 1 */
+    s->lse_rows = rows_of(c->batch, heads, c->q_len, 1, order, (const int[3]){0, p->gap[1], 0});
+    s->lse = stage_output(&s->lse_rows, p->at_start);
+    if (p->no_lse) return;
+    s->args.lse = (float *)(void *)s->lse.data;
+    s->args.lse_batch = s->lse_rows.stride[0];
+    s->args.lse_head = s->lse_rows.stride[1];
+}
+
+static attn_status stage_workspace(stage *s, const kernel_lib *lib, const attn_plan *plan) {
+    attn_extent e = {sizeof e, s->c->batch, s->c->q_len, s->c->kv_len_max, s->p->threads};
+    size_t bytes = 0;
+    attn_status st = lib->workspace(plan, &e, &bytes);
+    s->workspace = guard_alloc(bytes, 64, s->p->at_start);
+    s->args.workspace = s->workspace.data;
+    s->args.workspace_bytes = bytes;
+    return st;
+}
+
+/* Takes the rows out of an output, and puts the pattern back in their place. */
+static float *take_rows(arena *a, const guard *g, const rows *r) {
+    size_t count = (size_t)(r->extent[0] * r->extent[1] * r->extent[2]) * (size_t)r->width;
+    float *dense = arena_alloc(a, count * sizeof *dense), *to = dense;
+    float *data = (float *)(void *)g->data;
+    const uint32_t pattern = GUARD_PATTERN;
+    for (int64_t b = 0; b < r->extent[0]; b++)
+        for (int64_t h = 0; h < r->extent[1]; h++)
+            for (int64_t t = 0; t < r->extent[2]; t++) {
+                float *row = data + row_offset(r, b, h, t);
+                memcpy(to, row, (size_t)r->width * sizeof *row);
+                to += r->width;
+                for (int32_t d = 0; d < r->width; d++) memcpy(&row[d], &pattern, sizeof pattern);
+            }
+    return dense;
+}
+
+static const char *touched(stage *s, outcome *out) {
+    if (!guard_intact(&s->workspace)) return "wrote outside of its workspace";
+    if (out->status != ATTN_OK)
+        return guard_untouched(&s->o) && guard_untouched(&s->lse)
+                   ? NULL
+                   : "returned an error, but wrote an output";
+    out->o = take_rows(s->a, &s->o, &s->o_rows);
+    if (!s->p->no_lse) out->lse = take_rows(s->a, &s->lse, &s->lse_rows);
+    if (!guard_untouched(&s->o)) return "wrote outside of the rows of O";
+    if (!guard_untouched(&s->lse)) return "wrote outside of the rows of LSE";
+    return NULL;
+}
+
+outcome call_run(arena *a, const kernel_lib *lib, const attn_plan *plan, const call *c,
+                 const placement *p) {
+    stage s = {.a = a, .c = c, .p = p};
+    outcome out = {0};
+    stage_inputs(&s);
+    stage_outputs(&s);
+    out.status = stage_workspace(&s, lib, plan);
+    if (out.status == ATTN_OK) out.status = lib->run(plan, &s.args);
+    out.fault = touched(&s, &out);
+    for (int i = 0; i < s.count; i++) guard_free(&s.guards[i]);
+    guard_free(&s.o);
+    guard_free(&s.lse);
+    guard_free(&s.workspace);
+    return out;
+}
+
+static attn_view dense_view(const float *data, int64_t heads, int64_t tokens, int64_t width) {
+    return (attn_view){data, heads * tokens * width, tokens * width, width};
+}
+
+attn_args call_dense_args(const call *c) {
+    const attn_spec *spec = &c->spec->core;
+    int64_t k_dim = call_k_dim(c);
+    attn_args a = ATTN_ARGS_INIT;
+    a.batch = c->batch;
+    a.q_len = c->q_len;
+    a.kv_len_max = c->kv_len_max;
+    a.q = dense_view(c->q, spec->heads, c->q_len, k_dim);
+    a.k = dense_view(c->k, spec->kv_heads, c->kv_len_max, k_dim);
+    a.v = c->v ? dense_view(c->v, spec->v_heads, c->kv_len_max, call_v_dim(c)) : a.k;
+    a.q_start = c->q_start;
+    a.kv_len = c->kv_len;
+    a.seg = c->seg;
+    a.seg_batch = c->q_len;
+    a.key_padding = c->key_padding;
+    a.key_padding_batch = c->kv_len_max;
+    a.sinks = c->sinks;
+    if (c->mask_type != ATTN_MASK_NONE) {
+        dense_strides(c, &a.mask);
+        a.mask.data = c->mask;
+    }
+    a.side = c->side;
+    a.side_count = c->spec->tensor_count;
+    a.scalars = c->scalars;
+    a.scalar_count = c->spec->scalar_count;
+    return a;
+}
+
+/* Item b of a dense [B, heads, from, width] array, the first `to` tokens of each head. */
+static const float *item_rows(arena *a, const float *data, int64_t b, int64_t heads, int64_t from,
+                              int64_t to, int64_t width) {
+    if (!data) return NULL;
+    float *out = arena_alloc(a, (size_t)(heads * to * width) * sizeof *out + 1);
+    for (int64_t h = 0; h < heads; h++)
+        memcpy(out + h * to * width, data + (b * heads + h) * from * width,
+               (size_t)(to * width) * sizeof *out);
+    return out;
+}
+
+static void item_mask(const call *c, call *item, int32_t b) {
+    if (c->mask_rank != 4 || c->mask_dim[0] == 1) return;
+    int64_t step = c->mask_dim[1] * c->mask_dim[2] * c->mask_dim[3];
+    size_t size = c->mask_type == ATTN_MASK_BOOL ? 1 : sizeof(float);
+    item->mask = (const uint8_t *)c->mask + (size_t)(b * step) * size;
+    item->mask_dim[0] = 1;
+}
+
+/* True if something other than K and V is as long as they are. */
+static bool has_key_dimension(const call *c) {
+    for (int t = 0; t < c->spec->tensor_count; t++)
+        for (int i = 0; i < c->spec->tensors[t].rank; i++)
+            if (c->spec->tensors[t].dim[i] == ATTN_DIM_KV_LEN) return true;
+    return c->mask_type != ATTN_MASK_NONE && c->mask_dim[c->mask_rank - 1] != 1;
+}
+
+call call_item(arena *a, const call *c, int32_t b, bool trim) {
+    const attn_spec *spec = &c->spec->core;
+    call item = *c;
+    int32_t len = trim && c->kv_len && !has_key_dimension(c) ? c->kv_len[b] : c->kv_len_max;
+    item.batch = 1;
+    item.kv_len_max = len;
+    item.q = item_rows(a, c->q, b, spec->heads, c->q_len, c->q_len, call_k_dim(c));
+    item.k = item_rows(a, c->k, b, spec->kv_heads, c->kv_len_max, len, call_k_dim(c));
+    item.v = item_rows(a, c->v, b, spec->v_heads, c->kv_len_max, len, call_v_dim(c));
+    if (c->q_start) item.q_start = c->q_start + b;
+    if (c->kv_len) item.kv_len = c->kv_len + b;
+    if (c->seg) item.seg = c->seg + (int64_t)b * c->q_len;
+    if (c->key_padding) item.key_padding = c->key_padding + (int64_t)b * c->kv_len_max;
+    item_mask(c, &item, b);
+    return item;
+}

@@ -1,0 +1,66 @@
+/* call.h - one attention problem in plain dense arrays, and runs of it in guarded memory under any
+ * layout. A run sees nothing but what the contract lets it see. */
+#ifndef VERIFY_CALL_H
+#define VERIFY_CALL_H
+
+#include "build.h"
+
+/* Dense and row-major. Null: absent. */
+typedef struct call {
+    const kernel_spec *spec;
+    int32_t batch, q_len, kv_len_max;
+    const float *q; /* [B, heads, Lq, D] */
+    const float *k; /* [B, kv_heads, Lk, D] */
+    const float *v; /* [B, v_heads, Lk, Dv]; null: the first Dv columns of k's rows */
+    const int32_t *q_start, *kv_len; /* [B] */
+    const int32_t *seg;              /* [B, Lq] */
+    const uint8_t *key_padding;      /* [B, Lk] */
+    const void *mask;                /* mask_dim, of mask_rank */
+    attn_mask_type mask_type;
+    int32_t mask_rank;
+    int64_t mask_dim[4];
+    const float *sinks; /* [heads] */
+    const attn_side *side;
+    const attn_scalar *scalars;
+} call;
+
+/* Where the operands of a run lie, and how it is called. */
+typedef struct placement {
+    /* Order of batch, head and token from the outermost in, for q, k, v, o: 0..5. */
+    int order[4];
+    int gap[3];    /* unused elements after each token, head and batch step, innermost first */
+    bool at_start; /* guard pages right before the operands instead of right after them */
+    bool no_lse;
+    int threads;
+} placement;
+enum { HEAD_MAJOR = 0, TOKEN_MAJOR = 1, PLACEMENT_ORDERS = 6 };
+
+typedef struct outcome {
+    attn_status status;
+    const char *fault; /* null, or what a run did that no run may do */
+    float *o;          /* dense; null unless status is ATTN_OK */
+    float *lse;        /* dense; null with no_lse */
+} outcome;
+
+/* One run. Inputs are read-only; rows of K and V at j >= kv_len[b] are NaN, or not there at all;
+ * the workspace is as large as attn_workspace says and not a byte larger; what lies around and
+ * between the rows of O and LSE must come back untouched. */
+outcome call_run(arena *a, const kernel_lib *lib, const attn_plan *plan, const call *c,
+                 const placement *p);
+
+/* The same problem as arguments over the dense arrays: for the oracle. */
+attn_args call_dense_args(const call *c);
+
+/* Item b alone. Not for specs whose expressions or side tensors depend on b. Where no operand has
+ * a key dimension of its own, trim cuts Lk down to the item's kv_len. */
+call call_item(arena *a, const call *c, int32_t b, bool trim);
+
+size_t call_o_size(const call *c); /* elements of O */
+size_t call_rows(const call *c);   /* elements of LSE */
+/* Width of key rows and value rows. */
+int32_t call_k_dim(const call *c);
+int32_t call_v_dim(const call *c);
+/* Elements of side tensor t. */
+int64_t call_side_count(const call *c, int t);
+
+#endif

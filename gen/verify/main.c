@@ -1,0 +1,324 @@
+/* main.c - attn-verify: golden files against freshly generated kernels. */
+#define _DEFAULT_SOURCE
+#include "../isa.h"
+#include "call.h"
+#include "cases.h"
+#include "pool.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: attn-verify FILE.safetensors ... [options]\n"
+    "\n"
+    "Generates the kernels that the cases need, compiles them with ${CC:-cc}, runs them in "
+    "guarded\n"
+    "memory and compares: |got - want| <= tolerance * (1 + |want|).\n"
+    "\n"
+    "  --isa LIST        portable,avx2,avx512, or all (default): those that this CPU runs\n"
+    "  --backend NAME    sdpa, flex or both (default): those that can express the case\n"
+    "  --threads N       threads of the first run of each case (default 2); the second has one,\n"
+    "                    another layout, and must give the same bits\n"
+    "  --reference       run the double-precision reference instead of the kernels\n"
+    "  --unroll U        auto (default), full or a number, as attn-gen's\n"
+    "  --templates DIR   templates to use instead of the built-in ones\n"
+    "  --keep            leave the generated folder, and print where it is\n"
+    "\n"
+    "Exit status: 0 all passed, 1 some failed, 2 wrong input.\n";
+
+typedef struct settings {
+    unsigned isa_mask, backends;
+    bool isa_given, reference;
+    int threads;
+    build_options build;
+    const char **path;
+    int path_count;
+} settings;
+
+/* Passed and failed lines; shared with the children. */
+typedef struct tally {
+    int passed, failed;
+} tally;
+
+typedef struct verify {
+    arena *a;
+    settings set;
+    golden *cases;
+    kernel_spec *kernels; /* distinct */
+    built *libs;
+    int kernel_count;
+    tally *tallies; /* one a case, shared */
+} verify;
+
+/* The worst element of a comparison. */
+typedef struct worst {
+    double error;  /* greatest |got - want| */
+    double excess; /* greatest |got - want| / (1 + |want|); infinite where it cannot pass */
+    size_t index;
+} worst;
+
+/* |got - want| / (1 + |want|); infinities and NaN match only their like. */
+static double excess(float got, float want) {
+    if (isnan(want)) return isnan(got) ? 0 : INFINITY;
+    if (isinf(want)) return got == want ? 0 : INFINITY;
+    if (!isfinite(got)) return INFINITY;
+    return fabs((double)got - (double)want) / (1 + fabs((double)want));
+}
+
+static worst compare(const float *got, const float *want, size_t count) {
+    worst w = {0};
+    for (size_t i = 0; i < count; i++) {
+        double e = excess(got[i], want[i]), diff = fabs((double)got[i] - (double)want[i]);
+        if (isfinite(diff) && diff > w.error) w.error = diff;
+        if (!(e > w.excess)) continue;
+        w.excess = e;
+        w.index = i;
+    }
+    return w;
+}
+
+/* "o[0,1,5,3] got 1.5 want 1.25". width: innermost extent, 0 for none. */
+static const char *element(arena *a, const char *name, const call *c, size_t index, size_t width,
+                           float got, float want) {
+    size_t row = width ? index / width : index, q_len = (size_t)c->q_len;
+    size_t heads = (size_t)c->spec->core.heads;
+    const char *at =
+        arena_printf(a, "%zu,%zu,%zu", row / q_len / heads, row / q_len % heads, row % q_len);
+    if (width) at = arena_printf(a, "%s,%zu", at, index % width);
+    return arena_printf(a, "%s[%s] got %.9g want %.9g", name, at, (double)got, (double)want);
+}
+
+/* Null, or why the outcome is wrong. *error: greatest difference. */
+static const char *judge(arena *a, const kernel_lib *lib, const golden *g, const call *c,
+                         const outcome *r, double *error) {
+    if (r->status != ATTN_OK) return arena_printf(a, "attn_run: %s", lib->status_text(r->status));
+    if (r->fault) return r->fault;
+    worst o = compare(r->o, g->o, call_o_size(c));
+    *error = o.error;
+    if (o.excess > g->tolerance)
+        return element(a, "o", c, o.index, (size_t)call_v_dim(c), r->o[o.index], g->o[o.index]);
+    if (!g->lse || !r->lse) return NULL;
+    worst l = compare(r->lse, g->lse, call_rows(c));
+    if (l.error > *error) *error = l.error;
+    if (l.excess <= g->tolerance) return NULL;
+    return element(a, "lse", c, l.index, 0, r->lse[l.index], g->lse[l.index]);
+}
+
+/* First run as the caller asks; second with one thread, another layout and other guards. */
+static const char *check(const verify *v, const kernel_lib *lib, const attn_plan *plan,
+                         const golden *g, const call *c, double *error) {
+    placement first = {.threads = v->set.threads};
+    placement second = {.order = {TOKEN_MAJOR, TOKEN_MAJOR, TOKEN_MAJOR, TOKEN_MAJOR},
+                        .gap = {1, 0, 0},
+                        .at_start = true,
+                        .threads = 1};
+    call shared = *c;
+    if (g->v_in_k) shared.v = NULL;
+    outcome r = call_run(v->a, lib, plan, c->v ? c : &shared, &first);
+    const char *why = judge(v->a, lib, g, c, &r, error);
+    if (why) return why;
+    outcome s = call_run(v->a, lib, plan, &shared, &second);
+    double ignored;
+    why = judge(v->a, lib, g, c, &s, &ignored);
+    if (why) return arena_printf(v->a, "token-major: %s", why);
+    if (memcmp(r.o, s.o, call_o_size(c) * sizeof *r.o) ||
+        memcmp(r.lse, s.lse, call_rows(c) * sizeof *r.lse))
+        return "other bits with one thread and a token-major layout";
+    return NULL;
+}
+
+static void report(const golden *g, const char *kernel, double error, const char *why, tally *t) {
+    if (why) {
+        printf("%-28s %s  FAIL: %s\n", g->name, kernel, why);
+        t->failed++;
+        return;
+    }
+    printf("%-28s %s  error %.2g, tolerance %.2g  ok\n", g->name, kernel, error, g->tolerance);
+    t->passed++;
+}
+
+static const built *find_kernel(const verify *v, const kernel_spec *spec) {
+    for (int i = 0; i < v->kernel_count; i++)
+        if (strcmp(v->kernels[i].name, spec->name) == 0) return &v->libs[i];
+    return NULL;
+}
+
+static void run_kernel(const verify *v, const golden *g, int backend, int isa, tally *t) {
+    const kernel_spec *spec = &g->spec[backend];
+    const built *b = find_kernel(v, spec);
+    const char *why = b->error,
+               *name = arena_printf(v->a, "%s__%s", spec->name, isa_table[isa].name);
+    double error = 0;
+    attn_plan *plan = NULL;
+    if (!why) {
+        uint32_t flags = v->set.reference ? ATTN_REFERENCE : 0;
+        plan = build_plan(v->a, b->lib, spec, isa, flags, &why);
+    }
+    if (plan) {
+        name = b->lib->plan_kernel(plan, g->problem[backend].q_len);
+        why = check(v, b->lib, plan, g, &g->problem[backend], &error);
+    }
+    report(g, name, error, why, t);
+    if (plan) b->lib->plan_destroy(plan);
+}
+
+static int case_job(void *ctx, int index) {
+    const verify *v = ctx;
+    const golden *g = &v->cases[index];
+    tally *t = &v->tallies[index];
+    if (g->unsupported) {
+        report(g, "-", 0, g->unsupported, t);
+        return 0;
+    }
+    if (!g->able[ATTN_BACKEND_SDPA] && !g->able[ATTN_BACKEND_FLEX])
+        printf("%-28s skipped: this backend cannot express it\n", g->name);
+    for (int backend = 0; backend < 2; backend++)
+        for (int isa = 0; isa < ATTN_ISA_COUNT; isa++)
+            if (g->able[backend] && (v->set.isa_mask >> isa & 1)) {
+                run_kernel(v, g, backend, isa, t);
+                fflush(stdout);
+            }
+    return 0;
+}
+
+static void case_done(void *ctx, int index, const pool_result *r) {
+    const verify *v = ctx;
+    fputs(r->output, stdout);
+    if (!r->signal) return;
+    printf("%-28s FAIL: the next kernel %s\n", v->cases[index].name,
+           pool_signal_text(v->a, r->signal));
+    v->tallies[index].failed++;
+}
+
+/* --- Command line --- */
+
+static bool parse_unroll(const char *text, int *out, diag *d) {
+    char *end;
+    if (strcmp(text, "auto") == 0)
+        *out = 0;
+    else if (strcmp(text, "full") == 0)
+        *out = -1;
+    else {
+        *out = (int)strtol(text, &end, 10);
+        if (*end || *out < 1) return diag_set(d, "--unroll: auto, full or a number, not %s", text);
+    }
+    return true;
+}
+
+static bool parse_threads(const char *text, int *out, diag *d) {
+    char *end;
+    long n = strtol(text, &end, 10);
+    if (*end || n < 1 || n > 1024) return diag_set(d, "--threads: 1 to 1024, not %s", text);
+    *out = (int)n;
+    return true;
+}
+
+static bool parse_backend(const char *text, unsigned *out, diag *d) {
+    *out = strcmp(text, "sdpa") == 0   ? 1u << ATTN_BACKEND_SDPA
+           : strcmp(text, "flex") == 0 ? 1u << ATTN_BACKEND_FLEX
+           : strcmp(text, "both") == 0 ? 3u
+                                       : 0;
+    return *out || diag_set(d, "--backend: sdpa, flex or both, not %s", text);
+}
+
+/* An option that takes a value. */
+static bool parse_option(settings *s, const char *name, const char *value, diag *d) {
+    if (strcmp(name, "--isa") == 0) {
+        s->isa_given = true;
+        s->isa_mask = isa_parse(value, d);
+        return s->isa_mask != 0;
+    }
+    if (strcmp(name, "--backend") == 0) return parse_backend(value, &s->backends, d);
+    if (strcmp(name, "--threads") == 0) return parse_threads(value, &s->threads, d);
+    if (strcmp(name, "--unroll") == 0) return parse_unroll(value, &s->build.unroll, d);
+    if (strcmp(name, "--templates") != 0)
+        return diag_set(d, "unknown option %s; see attn-verify --help", name);
+    s->build.templates = value;
+    return true;
+}
+
+static bool parse(int argc, char **argv, settings *s, diag *d) {
+    for (int i = 1; i < argc; i++) {
+        const char *arg = argv[i];
+        if (strncmp(arg, "--", 2) != 0)
+            s->path[s->path_count++] = arg;
+        else if (strcmp(arg, "--reference") == 0)
+            s->reference = true;
+        else if (strcmp(arg, "--keep") == 0)
+            s->build.keep = true;
+        else if (i + 1 == argc)
+            return diag_set(d, "%s: unknown, or needs a value", arg);
+        else if (!parse_option(s, arg, argv[++i], d))
+            return false;
+    }
+    if (s->path_count == 0) return diag_set(d, "no file given; see attn-verify --help");
+    return true;
+}
+
+/* Narrows the ISAs to those that this CPU runs, and says which it leaves out. */
+static bool choose_isas(settings *s, diag *d) {
+    if (!s->isa_given) s->isa_mask = s->reference ? 1u << ATTN_ISA_PORTABLE : isa_parse("all", d);
+    unsigned native = isa_native();
+    for (int i = 0; i < ATTN_ISA_COUNT; i++)
+        if ((s->isa_mask & ~native) >> i & 1)
+            printf("skipped %s: this CPU does not run it\n", isa_table[i].name);
+    s->isa_mask &= native;
+    return s->isa_mask || diag_set(d, "--isa: this CPU runs none of them");
+}
+
+/* --- The way through --- */
+
+static bool read_cases(verify *v, diag *d) {
+    v->cases = arena_alloc(v->a, (size_t)v->set.path_count * sizeof *v->cases);
+    for (int i = 0; i < v->set.path_count; i++)
+        if (!golden_read(v->a, v->set.path[i], v->set.backends, &v->cases[i], d)) return false;
+    return true;
+}
+
+static void collect_kernels(verify *v) {
+    v->kernels = arena_alloc(v->a, (size_t)v->set.path_count * 2 * sizeof *v->kernels);
+    v->libs = arena_alloc(v->a, (size_t)v->set.path_count * 2 * sizeof *v->libs);
+    for (int i = 0; i < v->set.path_count * 2; i++) {
+        const golden *g = &v->cases[i / 2];
+        if (g->able[i % 2] && !find_kernel(v, &g->spec[i % 2]))
+            v->kernels[v->kernel_count++] = g->spec[i % 2];
+    }
+}
+
+static int run_all(verify *v) {
+    int n = v->set.path_count, passed = 0, failed = 0;
+    pool_result *results = arena_alloc(v->a, (size_t)n * sizeof *results);
+    v->tallies = pool_shared((size_t)n * sizeof *v->tallies);
+    pool_run(v->a, n, 0, 300, case_job, v, results, case_done);
+    for (int i = 0; i < n; i++) {
+        passed += v->tallies[i].passed;
+        failed += v->tallies[i].failed;
+    }
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed ? 1 : 0;
+}
+
+static int run_main(verify *v, int argc, char **argv) {
+    diag d = {0};
+    v->set.path = arena_alloc(v->a, (size_t)argc * sizeof *v->set.path);
+    if (!parse(argc, argv, &v->set, &d) || !choose_isas(&v->set, &d) || !read_cases(v, &d)) {
+        fprintf(stderr, "attn-verify: %s\n", d.text);
+        return 2;
+    }
+    collect_kernels(v);
+    v->set.build.isa_mask = v->set.isa_mask;
+    build_kernels(v->a, v->kernels, v->kernel_count, &v->set.build, v->libs);
+    return run_all(v);
+}
+
+int main(int argc, char **argv) {
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0) return fputs(help, stdout) < 0;
+    setenv("OMP_WAIT_POLICY", "passive", 0);
+    verify v = {.a = arena_new()};
+    v.set = (settings){.backends = 3, .threads = 2};
+    int status = run_main(&v, argc, argv);
+    arena_free(v.a);
+    return status;
+}

@@ -1,0 +1,205 @@
+/* oracle.c - contract.md, "Core", in double. */
+#include "oracle.h"
+#include "spec.h"
+#include <math.h>
+#include <string.h>
+
+/* Rounding of an f32 score, as a fraction of what it is made of (rule 8). */
+static const double SCORE_ROUNDING = 4e-7;
+
+/* One row in the making. */
+typedef struct row_state {
+    const kernel_spec *spec;
+    const attn_args *args;
+    int32_t b, h, i;
+    int64_t p;     /* absolute position */
+    expr_point at; /* what expressions see */
+    bool any;
+} row_state;
+
+/* A key's score. */
+typedef struct key_score {
+    bool visible;
+    double s;      /* final: s' plus bias */
+    double weight; /* its part of rule 8's A: |s'| + |ds'/ds| * |scale| * sum|q*k| */
+} key_score;
+
+void oracle_range(const attn_spec *spec, int64_t position, int64_t *lo, int64_t *hi) {
+    *lo = 0;
+    *hi = INT64_MAX;
+    if (spec->op == ATTN_OP_SEGMENT_CROSS) {
+        *lo = position - spec->lookback;
+        *hi = position < 0 ? -1 : position;
+        return;
+    }
+    if (spec->causal) *hi = position;
+    if (spec->op != ATTN_OP_SLIDING_SELF) return;
+    *lo = position - spec->window;
+    if (!spec->causal) *hi = position + spec->right_window;
+}
+
+/* The run-time mask's element for this row and key, as an offset in elements. */
+static int64_t mask_offset(const attn_mask *m, const row_state *r, int32_t key) {
+    const int32_t at[4] = {r->b, r->h, r->i, key};
+    int64_t offset = 0;
+    for (int n = 0; n < m->rank; n++)
+        if (m->dim[n] != 1) offset += m->stride[n] * at[4 - m->rank + n];
+    return offset;
+}
+
+/* Key padding and the run-time mask. *bias is added to the score. */
+static bool unmasked(const row_state *r, int32_t key, double *bias) {
+    const attn_args *a = r->args;
+    *bias = 0;
+    if (a->key_padding && a->key_padding[r->b * a->key_padding_batch + key]) return false;
+    if (a->mask.type == ATTN_MASK_NONE) return true;
+    int64_t offset = mask_offset(&a->mask, r, key);
+    if (a->mask.type == ATTN_MASK_BOOL) return ((const uint8_t *)a->mask.data)[offset] != 0;
+    *bias = (double)((const float *)a->mask.data)[offset];
+    return !(*bias <= (double)-1e30f);
+}
+
+static bool expr_visible(row_state *r, int32_t key) {
+    if (!r->spec->mask_expr) return true;
+    r->at.k = key;
+    r->at.oob = false;
+    bool visible = expr_eval_mask(r->spec->mask_expr, &r->at);
+    r->any |= r->at.oob;
+    return visible || r->at.oob;
+}
+
+/* Softcap, then the score expression. */
+static double final_score(row_state *r, int32_t key, double s) {
+    double cap = (double)r->spec->core.softcap;
+    if (cap > 0) s = cap * tanh(s / cap);
+    if (!r->spec->score_expr) return s;
+    r->at.k = key;
+    r->at.s = s;
+    r->at.oob = false;
+    s = expr_eval_score(r->spec->score_expr, &r->at);
+    r->any |= r->at.oob;
+    return s;
+}
+
+/* |ds'/ds| near s, over a step as large as the rounding of s. */
+static double slope(row_state *r, int32_t key, double s, double value, double size) {
+    if (r->spec->core.softcap <= 0 && !r->spec->score_expr) return 1;
+    double step = SCORE_ROUNDING * (fabs(s) + size) + 1e-9;
+    double up = fabs(final_score(r, key, s + step) - value) / step;
+    double down = fabs(final_score(r, key, s - step) - value) / step;
+    return up > down ? up : down;
+}
+
+static key_score score_key(row_state *r, int32_t key, const float *q, const float *k, int32_t dim) {
+    double bias, dot = 0, size = 0;
+    if (!unmasked(r, key, &bias) || !expr_visible(r, key)) return (key_score){0};
+    for (int32_t d = 0; d < dim; d++) {
+        double x = (double)q[d] * (double)k[d];
+        dot += x;
+        size += fabs(x);
+    }
+    double scale = (double)r->spec->core.scale, s = scale * dot;
+    size *= fabs(scale);
+    double own = final_score(r, key, s), value = own + bias;
+    if (value == -INFINITY && isfinite(s)) return (key_score){0};
+    if (!isfinite(s)) { /* hidden by its expression whatever s is, or free to be anything */
+        if (final_score(r, key, 0) + bias == -INFINITY) return (key_score){0};
+        r->any = true;
+    }
+    if (!isfinite(value)) r->any = true;
+    double weight = fmax(fabs(own), fabs(value));
+    if (isfinite(value)) weight += slope(r, key, s, own, size) * size;
+    return (key_score){true, value, weight};
+}
+
+static double max_abs(const float *v, int32_t n) {
+    double most = 0;
+    for (int32_t d = 0; d < n; d++)
+        if (fabs((double)v[d]) > most) most = fabs((double)v[d]);
+    return most;
+}
+
+/* The row's visible keys lie in first..last, inclusive. */
+static void key_range(const row_state *r, int32_t *first, int32_t *last) {
+    const attn_args *a = r->args;
+    const attn_spec *spec = &r->spec->core;
+    int64_t lo, hi, position = r->p;
+    if (spec->op == ATTN_OP_SEGMENT_CROSS) position = a->seg[r->b * a->seg_batch + r->i];
+    oracle_range(spec, position, &lo, &hi);
+    if (lo < 0) lo = 0;
+    if (hi > r->at.kv_len - 1) hi = r->at.kv_len - 1;
+    if (hi < lo) lo = 0, hi = -1;
+    *first = (int32_t)lo;
+    *last = (int32_t)hi;
+}
+
+static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) {
+    const attn_spec *spec = &r->spec->core;
+    const attn_args *a = r->args;
+    int32_t dim = attn_spec_k_dim(spec), v_dim = spec->v_dim, first, last;
+    const float *q = a->q.data + r->b * a->q.batch + r->h * a->q.head + r->i * a->q.token;
+    const float *k =
+        a->k.data + r->b * a->k.batch + r->h / (spec->heads / spec->kv_heads) * a->k.head;
+    const float *v =
+        a->v.data + r->b * a->v.batch + r->h / (spec->heads / spec->v_heads) * a->v.head;
+    key_range(r, &first, &last);
+
+    bool sink = spec->sinks && a->sinks[r->h] != -INFINITY;
+    double most = sink ? (double)a->sinks[r->h] : -INFINITY, weight = 0, v_most = 0;
+    *out = (oracle_row){0};
+    for (int32_t j = first; j <= last; j++) {
+        score[j] = score_key(r, j, q, k + j * a->k.token, dim);
+        if (!score[j].visible) continue;
+        out->visible++;
+        if (score[j].s > most) most = score[j].s;
+        if (score[j].weight > weight) weight = score[j].weight;
+        double size = max_abs(v + j * a->v.token, v_dim);
+        if (size > v_most) v_most = size;
+    }
+    double sum = sink ? exp((double)a->sinks[r->h] - most) : 0;
+    memset(o, 0, (size_t)v_dim * sizeof *o);
+    for (int32_t j = first; j <= last; j++) {
+        if (!score[j].visible) continue;
+        double p = exp(score[j].s - most);
+        sum += p;
+        for (int32_t d = 0; d < v_dim; d++) o[d] += p * (double)v[j * a->v.token + d];
+    }
+    if (out->visible)
+        for (int32_t d = 0; d < v_dim; d++) o[d] /= sum;
+    out->lse = sum > 0 || r->any ? most + log(sum) : -INFINITY;
+    out->bound = (1e-6 + SCORE_ROUNDING * weight) * v_most;
+    out->lse_bound = 1e-6 * (1 + fabs(out->lse)) + SCORE_ROUNDING * weight;
+    out->any = r->any;
+}
+
+static void run_item(const kernel_spec *spec, const attn_args *a, int32_t b, key_score *score,
+                     oracle *out) {
+    int32_t q_start = a->q_start ? a->q_start[b] : 0;
+    int32_t kv_len = a->kv_len ? a->kv_len[b] : a->kv_len_max;
+    for (int32_t h = 0; h < spec->core.heads; h++) {
+        for (int32_t i = 0; i < a->q_len; i++) {
+            int64_t p = (int64_t)q_start + i;
+            int64_t at = ((int64_t)b * spec->core.heads + h) * a->q_len + i;
+            row_state r = {.spec = spec, .args = a, .b = b, .h = h, .i = i, .p = p};
+            r.at = (expr_point){.b = b,
+                                .h = h,
+                                .q = (int32_t)(uint32_t)p,
+                                .q_start = q_start,
+                                .q_len = a->q_len,
+                                .kv_len = kv_len,
+                                .batch = a->batch,
+                                .kv_len_max = a->kv_len_max,
+                                .side = a->side,
+                                .scalars = a->scalars};
+            run_row(&r, score, out->o + at * spec->core.v_dim, &out->row[at]);
+        }
+    }
+}
+
+void oracle_run(arena *a, const kernel_spec *spec, const attn_args *args, oracle *out) {
+    size_t rows = (size_t)args->batch * (size_t)spec->core.heads * (size_t)args->q_len;
+    out->o = arena_alloc(a, rows * (size_t)spec->core.v_dim * sizeof *out->o);
+    out->row = arena_alloc(a, rows * sizeof *out->row);
+    key_score *score = arena_alloc(a, ((size_t)args->kv_len_max + 1) * sizeof *score);
+    for (int32_t b = 0; b < args->batch; b++) run_item(spec, args, b, score, out);
+}

@@ -1,0 +1,114 @@
+/* pool.c - fork, capture, wait. */
+#define _DEFAULT_SOURCE
+#include "pool.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct running {
+    pid_t pid; /* 0: not started, or ended */
+    FILE *out;
+    bool ended;
+} running;
+
+static void die(const char *what) {
+    perror(what);
+    exit(2);
+}
+
+int pool_cpus(void) {
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n > 256 ? 256 : (int)n;
+}
+
+void *pool_shared(size_t bytes) {
+    void *p =
+        mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) die("mmap");
+    return p;
+}
+
+const char *pool_signal_text(arena *a, int sig) {
+    const char *why = sig == SIGALRM                    ? "took too long"
+                      : sig == SIGSEGV || sig == SIGBUS ? "a read or write outside of its buffers"
+                      : sig == SIGILL                   ? "an instruction this CPU lacks"
+                      : sig == SIGFPE                   ? "an integer division by zero"
+                      : sig == SIGABRT                  ? "abort"
+                                                        : "killed";
+    return arena_printf(a, "crashed (signal %d: %s)", sig, why);
+}
+
+static void start(running *r, unsigned seconds, pool_job *job, void *ctx, int index) {
+    r->out = tmpfile();
+    if (!r->out) die("tmpfile");
+    fflush(stdout);
+    fflush(stderr);
+    r->pid = fork();
+    if (r->pid < 0) die("fork");
+    if (r->pid > 0) return;
+    dup2(fileno(r->out), STDOUT_FILENO);
+    dup2(fileno(r->out), STDERR_FILENO);
+    alarm(seconds);
+    int code = job(ctx, index);
+    fflush(stdout);
+    fflush(stderr);
+    _exit(code);
+}
+
+static const char *slurp(arena *a, FILE *f) {
+    long size = fseek(f, 0, SEEK_END) ? 0 : ftell(f);
+    if (size < 0) size = 0;
+    char *text = arena_alloc(a, (size_t)size + 1);
+    rewind(f);
+    size_t got = fread(text, 1, (size_t)size, f);
+    text[got] = 0;
+    fclose(f);
+    return text;
+}
+
+static void collect(arena *a, running *r, pool_result *out, int status) {
+    r->pid = 0;
+    r->ended = true;
+    *out = (pool_result){.output = slurp(a, r->out)};
+    if (WIFSIGNALED(status))
+        out->signal = WTERMSIG(status);
+    else
+        out->code = WEXITSTATUS(status);
+}
+
+/* Waits for one of ours; other children of this process are not touched. */
+static int wait_any(const running *all, int count, int *status) {
+    for (;;) {
+        for (int i = 0; i < count; i++) {
+            if (!all[i].pid) continue;
+            pid_t got = waitpid(all[i].pid, status, WNOHANG);
+            if (got == all[i].pid) return i;
+            if (got < 0 && errno != EINTR) die("waitpid");
+        }
+        usleep(2000);
+    }
+}
+
+void pool_run(arena *a, int count, int limit, unsigned seconds, pool_job *job, void *ctx,
+              pool_result *results, void (*done)(void *ctx, int index, const pool_result *r)) {
+    if (limit <= 0) limit = pool_cpus();
+    running *all = arena_alloc(a, (size_t)(count ? count : 1) * sizeof *all);
+    int next = 0, active = 0, told = 0;
+    while (next < count || active) {
+        while (next < count && active < limit) {
+            start(&all[next], seconds, job, ctx, next);
+            next++;
+            active++;
+        }
+        int status, i = wait_any(all, next, &status);
+        collect(a, &all[i], &results[i], status);
+        active--;
+        for (; told < count && all[told].ended; told++)
+            if (done) done(ctx, told, &results[told]);
+    }
+}

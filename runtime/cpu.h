@@ -1,0 +1,13 @@
+/* cpu.h - what this CPU and operating system can run. */
+#ifndef ATTN_CPU_H
+#define ATTN_CPU_H
+
+#include "attn_kernel.h"
+
+/* Whether kernels of this ISA run here. */
+bool attn_cpu_runs(attn_isa isa);
+
+/* "portable", "avx2", "avx512". */
+const char *attn_isa_name(attn_isa isa);
+
+#endif

@@ -1,0 +1,57 @@
+/* minmax.h - block minima and maxima of the side tensors that a tile classifier reads; filled once
+ * a call, into the workspace. */
+#ifndef ATTN_MINMAX_H
+#define ATTN_MINMAX_H
+
+#include "attn_kernel.h"
+#include "interval.h"
+
+static inline int64_t attn_side_count(const attn_side_decl *side, int32_t batch, int32_t heads,
+                                      int32_t kv_heads, int32_t q_len, int32_t kv_len_max) {
+    int64_t count = 1;
+    for (int i = 0; i < side->rank; i++) {
+        const int32_t d = side->dim[i];
+        count *= d >= 0                   ? d
+                 : d == ATTN_DIM_BATCH    ? batch
+                 : d == ATTN_DIM_HEADS    ? heads
+                 : d == ATTN_DIM_KV_HEADS ? kv_heads
+                 : d == ATTN_DIM_Q_LEN    ? q_len
+                                          : kv_len_max;
+    }
+    return count;
+}
+
+/* Bytes of one table, in whole cache lines. */
+static inline size_t attn_minmax_size(int64_t count) {
+    const int64_t blocks = (count + ATTN_MINMAX_BLOCK - 1) / ATTN_MINMAX_BLOCK;
+    return ((size_t)blocks * 8 + 63) & ~(size_t)63;
+}
+
+/* Bytes of the tables of the sides in the bit set `wanted`. */
+static inline size_t attn_minmax_bytes(const attn_extent *e, const attn_side_decl *sides, int count,
+                                       uint32_t wanted, int32_t heads, int32_t kv_heads) {
+    size_t bytes = 0;
+    for (int i = 0; i < count; i++)
+        if (wanted >> i & 1)
+            bytes += attn_minmax_size(
+                attn_side_count(&sides[i], e->batch, heads, kv_heads, e->q_len, e->kv_len_max));
+    return bytes;
+}
+
+/* Fills the tables, and minmax[i] with the table of side i or null. */
+static inline void attn_minmax_fill(const attn_args *args, const attn_side_decl *sides, int count,
+                                    uint32_t wanted, char *tables, const void **minmax) {
+    for (int i = 0; i < count; i++) {
+        minmax[i] = NULL;
+        if (!(wanted >> i & 1)) continue;
+        minmax[i] = tables;
+        const attn_side *side = &args->side[i];
+        if (sides[i].is_float)
+            attn_minmax_f32(side->data, side->count, (float *)(void *)tables);
+        else
+            attn_minmax_i32(side->data, side->count, (int32_t *)(void *)tables);
+        tables += attn_minmax_size(side->count);
+    }
+}
+
+#endif

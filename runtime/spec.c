@@ -1,0 +1,428 @@
+#include "spec.h"
+
+#include <ctype.h>
+#include <locale.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const attn_field attn_fields[] = {
+#define AT(name) (int)offsetof(attn_spec, name)
+#define ATTN_FIELD_ENUM(name, id, values, dflt, help) \
+    {#name, ATTN_KIND_ENUM, id, AT(name), 0, 0, dflt, values, 0, help},
+#define ATTN_FIELD_INT(name, id, lowest, highest, dflt, applies, help) \
+    {#name, ATTN_KIND_INT, id, AT(name), lowest, highest, dflt, NULL, applies, help},
+#define ATTN_FIELD_BOOL(name, id, dflt, applies, help) \
+    {#name, ATTN_KIND_BOOL, id, AT(name), 0, 1, dflt, NULL, applies, help},
+#define ATTN_FIELD_FLOAT(name, id, applies, help) \
+    {#name, ATTN_KIND_FLOAT, id, AT(name), 0, 0, 0, NULL, applies, help},
+#define ATTN_FIELD_TEXT(name, help) {#name, ATTN_KIND_TEXT, ' ', -1, 0, 0, 0, NULL, 0, help},
+#define ATTN_FIELD_LIST(name, help) {#name, ATTN_KIND_LIST, ' ', -1, 0, 0, 0, NULL, 0, help},
+#include "spec_fields.def"
+#undef AT
+};
+const int attn_field_count = (int)(sizeof attn_fields / sizeof *attn_fields);
+
+/* Floats beyond this are refused: it keeps clear of ATTN_UNSET_F and of infinities. */
+static const float float_limit = 1e38f;
+
+/* Members are reached through the table's offsets; all are 4 bytes wide. */
+static int32_t get_int(const attn_spec *s, const attn_field *f) {
+    int32_t v;
+    memcpy(&v, (const char *)s + f->offset, sizeof v);
+    return v;
+}
+
+static void set_int(attn_spec *s, const attn_field *f, int32_t v) {
+    memcpy((char *)s + f->offset, &v, sizeof v);
+}
+
+static float get_float(const attn_spec *s, const attn_field *f) {
+    float v;
+    memcpy(&v, (const char *)s + f->offset, sizeof v);
+    return v;
+}
+
+static void set_float(attn_spec *s, const attn_field *f, float v) {
+    memcpy((char *)s + f->offset, &v, sizeof v);
+}
+
+static void set_default(attn_spec *s, const attn_field *f) {
+    if (f->kind == ATTN_KIND_FLOAT)
+        set_float(s, f, ATTN_UNSET_F);
+    else if (f->offset >= 0)
+        set_int(s, f, (int32_t)f->dflt);
+}
+
+static bool is_default(const attn_spec *s, const attn_field *f) {
+    if (f->kind == ATTN_KIND_FLOAT) return get_float(s, f) == ATTN_UNSET_F;
+    return get_int(s, f) == (int32_t)f->dflt;
+}
+
+void attn_spec_init(attn_spec *spec) {
+    memset(spec, 0, sizeof *spec);
+    spec->struct_size = sizeof *spec;
+    for (int i = 0; i < attn_field_count; i++) set_default(spec, &attn_fields[i]);
+}
+
+const attn_field *attn_field_find(const char *name) {
+    for (int i = 0; i < attn_field_count; i++)
+        if (strcmp(attn_fields[i].name, name) == 0) return &attn_fields[i];
+    return NULL;
+}
+
+/* --- Enum values: "a|b|c" --- */
+
+/* Value number `index`; null past the last. */
+static const char *enum_value(const char *values, int32_t index, size_t *length) {
+    for (; index > 0 && values; index--) {
+        values = strchr(values, '|');
+        if (values) values++;
+    }
+    if (!values || index < 0) return NULL;
+    *length = strcspn(values, "|");
+    return values;
+}
+
+void attn_enum_name(const attn_field *field, int32_t value, char *out, size_t size) {
+    size_t n = 0;
+    const char *v = enum_value(field->values, value, &n);
+    snprintf(out, size, "%.*s", (int)n, v ? v : "");
+}
+
+/* --- Rules --- */
+
+static attn_status fail(attn_spec_error *err, const char *field, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static attn_status fail(attn_spec_error *err, const char *field, const char *fmt, ...) {
+    if (!err) return ATTN_E_SPEC;
+    err->field = field;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(err->text, sizeof err->text, fmt, ap);
+    va_end(ap);
+    return ATTN_E_SPEC;
+}
+
+static attn_status check_value(const attn_spec *s, const attn_field *f, attn_spec_error *err) {
+    if (f->offset < 0) return ATTN_OK;
+    if (f->kind == ATTN_KIND_FLOAT) {
+        float x = get_float(s, f);
+        if (x == ATTN_UNSET_F || (x >= -float_limit && x <= float_limit)) return ATTN_OK;
+        return fail(err, f->name, "must be a finite number, in magnitude at most 1e+38");
+    }
+    int32_t v = get_int(s, f);
+    if (f->kind == ATTN_KIND_ENUM) {
+        size_t n;
+        if (enum_value(f->values, v, &n)) return ATTN_OK;
+        return fail(err, f->name, "must be one of %s, got number %d", f->values, v);
+    }
+    if (v == (int32_t)f->dflt || (v >= f->lowest && v <= f->highest)) return ATTN_OK;
+    return fail(err, f->name, "must be from %lld to %lld, got %d", (long long)f->lowest,
+                (long long)f->highest, v);
+}
+
+/* The ATTN_IN_* bits of a spec's form and op. */
+static int places(const attn_spec *s) {
+    int form = s->form == ATTN_FORM_MLA ? ATTN_IN_MLA : ATTN_IN_REGULAR;
+    if (s->op == ATTN_OP_SEGMENT_CROSS) return form | ATTN_IN_CROSS;
+    if (s->op == ATTN_OP_SLIDING_SELF) return form | ATTN_IN_SELF | ATTN_IN_SLIDING;
+    return form | ATTN_IN_SELF;
+}
+
+static const char *places_text(int applies) {
+    switch (applies) {
+    case ATTN_IN_REGULAR: return "form regular";
+    case ATTN_IN_MLA: return "form mla";
+    case ATTN_IN_SELF: return "op full_self and sliding_self";
+    case ATTN_IN_SLIDING: return "op sliding_self";
+    default: return "op segment_cross";
+    }
+}
+
+/* Whether a field may be given in a spec of this form and op; if not, says why. err may be null. */
+bool attn_field_applies(const attn_field *f, const attn_spec *s, attn_spec_error *err);
+
+bool attn_field_applies(const attn_field *f, const attn_spec *s, attn_spec_error *err) {
+    if (!f->applies || (f->applies & places(s))) return true;
+    bool by_form = f->applies & (ATTN_IN_REGULAR | ATTN_IN_MLA);
+    char now[32];
+    attn_enum_name(attn_field_find(by_form ? "form" : "op"), by_form ? s->form : s->op, now,
+                   sizeof now);
+    fail(err, f->name, "applies to %s only, and %s is %s", places_text(f->applies),
+         by_form ? "form" : "op", now);
+    return false;
+}
+
+static attn_status check_required(const attn_spec *s, attn_spec_error *err) {
+    bool mla = s->form == ATTN_FORM_MLA, sliding = s->op == ATTN_OP_SLIDING_SELF;
+    if (s->heads == ATTN_UNSET) return fail(err, "heads", "is required: the number of query heads");
+    if (!mla && s->head_dim == ATTN_UNSET)
+        return fail(err, "head_dim", "is required: the width of a query and key head");
+    if (mla && s->kv_comp_dim == ATTN_UNSET)
+        return fail(err, "kv_comp_dim", "is required for mla: the width of the latent value");
+    if (mla && s->retr_dim == ATTN_UNSET)
+        return fail(err, "retr_dim", "is required for mla: the width of the retrieval key");
+    if (sliding && s->window == ATTN_UNSET)
+        return fail(err, "window", "is required for sliding_self: how far back a query sees");
+    if (sliding && !s->causal && s->right_window == ATTN_UNSET)
+        return fail(err, "right_window",
+                    "is required for sliding_self with causal = false: how far ahead a query sees");
+    if (mla && s->key == ATTN_KEY_SHARED && s->scale == ATTN_UNSET_F)
+        return fail(err, "scale", "is required for key = shared: no width there implies it");
+    return ATTN_OK;
+}
+
+/* Unset: takes `value`. A resolved mla spec carries it already; another value is an error. */
+static attn_status derive(int32_t *member, int32_t value, const char *name, attn_spec_error *err) {
+    if (*member != ATTN_UNSET && *member != value)
+        return fail(err, name, "applies to form regular only, and form is mla");
+    *member = value;
+    return ATTN_OK;
+}
+
+static attn_status derive_mla(attn_spec *s, attn_spec_error *err) {
+    int32_t kv_heads = s->key == ATTN_KEY_SHARED ? 1 : s->heads;
+    attn_status st = derive(&s->kv_heads, kv_heads, "kv_heads", err);
+    if (st == ATTN_OK) st = derive(&s->v_heads, 1, "v_heads", err);
+    if (st == ATTN_OK) st = derive(&s->v_dim, s->kv_comp_dim, "v_dim", err);
+    return st;
+}
+
+static attn_status check_applies(const attn_spec *s, attn_spec_error *err) {
+    for (int i = 0; i < attn_field_count; i++) {
+        const attn_field *f = &attn_fields[i];
+        if (f->offset < 0 || is_default(s, f)) continue;
+        /* derive_mla has checked these */
+        if (s->form == ATTN_FORM_MLA && f->applies == ATTN_IN_REGULAR) continue;
+        if (!attn_field_applies(f, s, err)) return ATTN_E_SPEC;
+    }
+    if (s->form == ATTN_FORM_REGULAR && s->key != ATTN_KEY_PER_HEAD)
+        return fail(err, "key", "shared applies to form mla only, and form is regular");
+    if (s->right_window != ATTN_UNSET && s->causal)
+        return fail(err, "right_window",
+                    "needs causal = false: a causal query sees nothing ahead of itself");
+    if (s->expr_hash && s->backend != ATTN_BACKEND_FLEX)
+        return fail(err, "backend", "expressions belong to flex, and backend is sdpa");
+    return ATTN_OK;
+}
+
+/* heads * width has to be an int32_t, in generated code as well. */
+static attn_status check_width(const attn_spec *s, int32_t width, const char *field,
+                               attn_spec_error *err) {
+    if (width == ATTN_UNSET || (int64_t)s->heads * width <= INT32_MAX) return ATTN_OK;
+    return fail(err, field, "is too large: heads * width must be at most %d, got %d * %d",
+                INT32_MAX, s->heads, width);
+}
+
+static attn_status check_sizes(const attn_spec *s, attn_spec_error *err) {
+    if (s->heads % s->kv_heads)
+        return fail(err, "kv_heads", "must divide heads: %d is no divisor of %d", s->kv_heads,
+                    s->heads);
+    if (s->heads % s->v_heads)
+        return fail(err, "v_heads", "must divide heads: %d is no divisor of %d", s->v_heads,
+                    s->heads);
+    bool mla = s->form == ATTN_FORM_MLA;
+    attn_status st = check_width(s, s->head_dim, "head_dim", err);
+    if (st == ATTN_OK) st = check_width(s, s->v_dim, mla ? "kv_comp_dim" : "v_dim", err);
+    if (st == ATTN_OK && mla) st = check_width(s, attn_spec_k_dim(s), "retr_dim", err);
+    if (st == ATTN_OK) st = check_width(s, s->q_comp_dim, "q_comp_dim", err);
+    return st;
+}
+
+static float default_scale(const attn_spec *s) {
+    return (float)(1.0 / sqrt((double)attn_spec_k_dim(s)));
+}
+
+static void fill(int32_t *member, int32_t value) {
+    if (*member == ATTN_UNSET) *member = value;
+}
+
+static attn_status resolve(attn_spec *s, attn_spec_error *err) {
+    for (int i = 0; i < attn_field_count; i++) {
+        const attn_field *f = &attn_fields[i];
+        if (f->offset < 0) continue;
+        if (f->kind != ATTN_KIND_FLOAT && get_int(s, f) == ATTN_UNSET) set_default(s, f);
+        attn_status st = check_value(s, f, err);
+        if (st != ATTN_OK) return st;
+    }
+    if (s->softcap != ATTN_UNSET_F && !(s->softcap > 0))
+        return fail(err, "softcap", "must be greater than 0");
+    attn_status st = check_required(s, err);
+    if (st == ATTN_OK && s->form == ATTN_FORM_MLA) st = derive_mla(s, err);
+    if (st == ATTN_OK) st = check_applies(s, err);
+    if (st != ATTN_OK) return st;
+    fill(&s->kv_heads, s->heads);
+    fill(&s->v_heads, s->kv_heads);
+    fill(&s->v_dim, s->head_dim);
+    st = check_sizes(s, err);
+    if (st != ATTN_OK) return st;
+    if (s->scale == ATTN_UNSET_F) s->scale = default_scale(s);
+    s->scale += 0.0f; /* one zero: -0 would be a second name of the same kernel */
+    return ATTN_OK;
+}
+
+attn_status attn_spec_resolve(attn_spec *spec, attn_spec_error *err) {
+    if (spec->struct_size != sizeof *spec) {
+        fail(err, "struct_size", "is %u, and this runtime's attn_spec has %zu bytes",
+             (unsigned)spec->struct_size, sizeof *spec);
+        return ATTN_E_ABI;
+    }
+    attn_spec s = *spec;
+    attn_status st = resolve(&s, err);
+    if (st == ATTN_OK) *spec = s;
+    return st;
+}
+
+int32_t attn_spec_k_dim(const attn_spec *spec) {
+    if (spec->form != ATTN_FORM_MLA) return spec->head_dim;
+    return spec->key == ATTN_KEY_SHARED ? spec->kv_comp_dim + spec->retr_dim : spec->retr_dim;
+}
+
+/* --- Canonical names --- */
+
+static const char prefix[] = "attn_f32_";
+static const char *const axes[] = {"form", "backend", "op"}; /* in the order of names */
+
+static bool same(const attn_spec *a, const attn_spec *b) {
+    return memcmp(a, b, sizeof *a) == 0; /* 4-byte members only: no padding */
+}
+
+/* A field is left out of the name where leaving it out of the spec changes nothing. */
+static bool implied(const attn_spec *spec, const attn_field *f) {
+    attn_spec without = *spec;
+    set_default(&without, f);
+    return attn_spec_resolve(&without, NULL) == ATTN_OK && same(&without, spec);
+}
+
+static void put(char name[ATTN_NAME_MAX], const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void put(char name[ATTN_NAME_MAX], const char *fmt, ...) {
+    size_t n = strlen(name);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(name + n, ATTN_NAME_MAX - n, fmt, ap);
+    va_end(ap);
+}
+
+/* 0.125 -> 0p125, -1e-05 -> m1em05, 1e+20 -> 1e20; a locale's decimal point is 'p' too. */
+static void put_float(char name[ATTN_NAME_MAX], float x) {
+    char text[48];
+    snprintf(text, sizeof text, "%.9g", (double)x);
+    for (const char *p = text; *p; p++) {
+        if (*p == '+') continue;
+        if (*p == '-')
+            put(name, "m");
+        else if (isdigit((unsigned char)*p) || *p == 'e')
+            put(name, "%c", *p);
+        else if (isdigit((unsigned char)p[1]))
+            put(name, "p");
+    }
+}
+
+void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]) {
+    name[0] = 0;
+    put(name, "%s", prefix);
+    for (size_t i = 0; i < sizeof axes / sizeof *axes; i++) {
+        const attn_field *f = attn_field_find(axes[i]);
+        char value[32];
+        attn_enum_name(f, get_int(spec, f), value, sizeof value);
+        put(name, "%s_", value);
+    }
+    for (int i = 0; i < attn_field_count; i++) {
+        const attn_field *f = &attn_fields[i];
+        if (f->id == ' ' || implied(spec, f)) continue;
+        put(name, "%c", f->id);
+        if (f->kind == ATTN_KIND_FLOAT)
+            put_float(name, get_float(spec, f));
+        else
+            put(name, "%d", get_int(spec, f));
+    }
+    if (spec->expr_hash) put(name, "x%08x", (unsigned)spec->expr_hash);
+}
+
+/* The parsers below return where they stopped, or null. */
+static const char *parse_axis(const char *p, const attn_field *f, attn_spec *spec) {
+    size_t n = 0;
+    const char *v;
+    for (int32_t i = 0; (v = enum_value(f->values, i, &n)) != NULL; i++) {
+        if (strncmp(p, v, n) != 0 || p[n] != '_') continue;
+        set_int(spec, f, i);
+        return p + n + 1;
+    }
+    return NULL;
+}
+
+static const char *parse_int(const char *p, const attn_field *f, attn_spec *spec) {
+    int64_t v = 0;
+    const char *start = p;
+    for (; isdigit((unsigned char)*p); p++) {
+        v = v * 10 + (*p - '0');
+        if (v > INT32_MAX) return NULL;
+    }
+    if (p == start) return NULL;
+    set_int(spec, f, (int32_t)v);
+    return p;
+}
+
+static const char *parse_float(const char *p, const attn_field *f, attn_spec *spec) {
+    char text[64] = "";
+    size_t n = strspn(p, "0123456789pme");
+    if (n == 0 || n > 24) return NULL;
+    for (size_t i = 0, at = 0; i < n; i++) {
+        const char *piece = (char[2]){p[i], 0};
+        if (p[i] == 'm') piece = "-";
+        if (p[i] == 'p') piece = localeconv()->decimal_point;
+        at += strlen(piece);
+        if (at >= sizeof text) return NULL;
+        strcat(text, piece);
+    }
+    char *end;
+    float v = strtof(text, &end);
+    if (*end) return NULL;
+    set_float(spec, f, v);
+    return p + n;
+}
+
+static const char *parse_hash(const char *p, attn_spec *spec) {
+    uint32_t v = 0;
+    for (int i = 0; i < 8; i++, p++) {
+        if (!isxdigit((unsigned char)*p)) return NULL;
+        v = v * 16 + (uint32_t)(isdigit((unsigned char)*p) ? *p - '0' : (*p | 32) - 'a' + 10);
+    }
+    spec->expr_hash = v;
+    return p;
+}
+
+static const char *parse_field(const char *p, attn_spec *spec) {
+    if (*p == 'x') return parse_hash(p + 1, spec);
+    for (int i = 0; i < attn_field_count; i++) {
+        const attn_field *f = &attn_fields[i];
+        if (f->id == ' ' || f->id != *p) continue;
+        if (f->kind == ATTN_KIND_FLOAT) return parse_float(p + 1, f, spec);
+        return parse_int(p + 1, f, spec);
+    }
+    return NULL;
+}
+
+attn_status attn_spec_parse(const char *name, attn_spec *spec) {
+    attn_spec s;
+    attn_spec_init(&s);
+    if (strncmp(name, prefix, sizeof prefix - 1) != 0) return ATTN_E_SPEC;
+    const char *p = name + sizeof prefix - 1;
+    for (size_t i = 0; p && i < sizeof axes / sizeof *axes; i++)
+        p = parse_axis(p, attn_field_find(axes[i]), &s);
+    while (p && *p) p = parse_field(p, &s);
+    if (!p || attn_spec_resolve(&s, NULL) != ATTN_OK) return ATTN_E_SPEC;
+    /* Only the canonical spelling is a name: no leading zeros, other orders or implied fields. */
+    char canonical[ATTN_NAME_MAX];
+    attn_spec_format(&s, canonical);
+    if (strcmp(canonical, name) != 0) return ATTN_E_SPEC;
+    *spec = s;
+    return ATTN_OK;
+}

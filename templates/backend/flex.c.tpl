@@ -1,0 +1,24 @@
+$ -- Backend flex: softcap, then the score and mask expressions. Scores are in units of log 2.
+/* Final score of a lane: softcap, score expression, then what op or mask do not show hides. */
+static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi vh_0, vi lo, vi hi,
+                                   const float *bias, const bool masked) {
+    (void)x, (void)vq_0, (void)vh_0, (void)bias;
+$ if spec.softcap then
+    s_0 = vf_mul(vf_set1(${f32(plan.softcap_factor)}), vf_tanh(s_0));
+$ end
+$ if expr and expr.score then
+    /* score: ${expr.score.text} */
+    ${lines(expr.score.lanes.once)}
+    ${lines(expr.score.lanes.lane[1])}
+    s_0 = vf_mul(${expr.score.lanes.result[1]}, vf_set1(LOG2E));
+$ end
+    if (!masked) return s_0;
+    vm seen = vm_and(vi_le(lo, vk_0), vi_le(vk_0, hi));
+$ if expr and expr.mask then
+    /* mask: ${expr.mask.text} */
+    ${lines(expr.mask.lanes.once)}
+    ${lines(expr.mask.lanes.lane[1])}
+    seen = vm_and(seen, ${expr.mask.lanes.result[1]});
+$ end
+    return vf_select(seen, s_0, vf_set1(-INFINITY));
+}

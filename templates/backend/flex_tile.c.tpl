@@ -1,0 +1,76 @@
+$ -- Flex over a tile whose lanes are consecutive queries of one head: what does not depend on the
+$ -- key is computed once, what does not depend on the lane once a key.
+$ local W, nv = plan.width, a.nv
+$ local R = nv * W
+/* Final scores of n keys from first${a.masked and ", hidden ones -inf" or ""}; mx: the maxima with them. */
+static void adjust_tile_${nv}${a.masked and "_masked" or ""}(const item *x, const tile *t, float *restrict s,
+                                  int32_t first, int32_t n, vf *restrict mx) {
+    const int32_t h = t->head[0];
+    (void)h;
+$ for j = 0, nv - 1 do
+    const int32_t q_0_${j} = t->pos[${j * W}];
+    const vi vq_${j} = vi_load(t->pos + ${j * W});
+    (void)q_0_${j}, (void)vq_${j};
+$   if a.masked then
+    const vi lo_${j} = vi_load(t->lo + ${j * W}), hi_${j} = vi_load(t->hi + ${j * W});
+$   end
+    vf m_${j} = vf_load(t->m + ${j * W});
+$ end
+$ if expr.score then
+    /* score: ${expr.score.text} */
+    ${lines(expr.score.tile[nv].once)}
+$ end
+$ if a.masked and expr.mask then
+    /* mask: ${expr.mask.text} */
+    ${lines(expr.mask.tile[nv].once)}
+$ end
+$ if a.masked then
+    const uint8_t *padding = item_padding(x);
+$ end
+    for (int32_t i = 0; i < n; i++, s += ${R}) {
+        const int32_t k = first + i;
+        (void)k;
+$ if a.masked then
+        if (padding && padding[k]) {
+$   for j = 0, nv - 1 do
+            vf_store(s + ${j * W}, vf_set1(-INFINITY));
+$   end
+            continue;
+        }
+        const vi vk = vi_set1(k);
+$ end
+$ if expr.score then
+        ${lines(expr.score.tile[nv].key)}
+$ end
+$ if a.masked and expr.mask then
+        ${lines(expr.mask.tile[nv].key)}
+$ end
+$ for j = 0, nv - 1 do
+        vf s_${j} = vf_load(s + ${j * W});
+$ end
+$ for j = 0, nv - 1 do
+$   if spec.softcap then
+        s_${j} = vf_mul(vf_set1(${f32(plan.softcap_factor)}), vf_tanh(s_${j}));
+$   end
+$   if expr.score then
+        ${lines(expr.score.tile[nv].lane[j + 1])}
+        s_${j} = vf_mul(${expr.score.tile[nv].result[j + 1]}, vf_set1(LOG2E));
+$   end
+$   if a.masked then
+        vm seen_${j} = vm_and(vi_le(lo_${j}, vk), vi_le(vk, hi_${j}));
+$     if expr.mask then
+        ${lines(expr.mask.tile[nv].lane[j + 1])}
+        seen_${j} = vm_and(seen_${j}, ${expr.mask.tile[nv].result[j + 1]});
+$     end
+        s_${j} = vf_select(seen_${j}, s_${j}, vf_set1(-INFINITY));
+$   end
+$ end
+$ for j = 0, nv - 1 do
+        m_${j} = vf_max(s_${j}, m_${j});
+        vf_store(s + ${j * W}, s_${j});
+$ end
+    }
+$ for j = 0, nv - 1 do
+    mx[${j}] = m_${j};
+$ end
+}

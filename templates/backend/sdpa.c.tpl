@@ -1,0 +1,17 @@
+$ -- Backend sdpa: softcap, then the run-time mask. Scores are in units of log 2.
+/* Final score of a lane: softcap, bias (null: none); a key that its row does not see is -inf. */
+static ATTN_INLINE vf adjust_lanes(const item *x, vf s, vi vk, vi vq, vi vh, vi lo, vi hi,
+                                   const float *bias, const bool masked) {
+    (void)x, (void)vq, (void)vh;
+$ if spec.softcap then
+    s = vf_mul(vf_set1(${f32(spec.softcap * 1.4426950408889634)}), vf_tanh(s));
+$ end
+    vm seen = vm_set1(true);
+    if (bias) {
+        const vf b = vf_load(bias);
+        s = vf_fma(b, vf_set1(LOG2E), s);
+        seen = vf_gt(b, vf_set1(-1e30f));
+    }
+    if (masked) seen = vm_and(seen, vm_and(vi_le(lo, vk), vi_le(vk, hi)));
+    return bias || masked ? vf_select(seen, s, vf_set1(-INFINITY)) : s;
+}

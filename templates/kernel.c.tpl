@@ -1,0 +1,109 @@
+$ -- One kernel file: a spec on an instruction set. The three axes are hooks: form/ finds rows, op/
+$ -- says which keys a row sees, backend/ changes scores. part/ holds the register tiles.
+$ assert(plan.tile_vectors >= 1, "plan: a tile has at least one vector")
+$ assert(plan.panel % plan.width == 0, "plan: a V panel is whole vectors")
+${part("package/banner.c")}
+#include "attn_kernel.h"
+#include "simd/${isa.name}.h"
+$ if expr then
+#include "simd/minmax.h"
+$ end
+
+enum {
+    D = ${plan.d}, /* width of a query and key row */
+    DV = ${plan.dv}, /* width of a value and output row */
+    DVP = ${plan.dvp}, /* the same in whole vectors */
+    HEADS = ${plan.heads}, /* query heads */
+    KEY_HEADS = ${plan.key_heads},
+    VALUE_HEADS = ${plan.value_heads},
+$ if plan.gather_keys > 0 then
+    KEYS = ${plan.gather_keys}, /* most keys that a row sees: few enough to unroll */
+$ else
+    GROUP = ${plan.group}, /* query heads that share both their key head and their value head */
+    GROUPS = HEADS / GROUP,
+    ROWS = ${plan.rows}, /* query rows of a full tile: ${plan.tile_vectors} vectors */
+    TILES = ${plan.tiles}, /* tiles a query block */
+    BK = ${plan.key_block}, /* keys a block */
+    PART = ${plan.part_keys}, /* keys a part of a split-key run */
+    DECODE_Q = ${plan.decode_q}, /* most query rows that run as decode */
+    PV_GROUPS = ${plan.pv_groups_max}, /* most row groups of a tile in P V */
+$ end
+    W = VF_WIDTH
+};
+
+$ if plan.log2e then
+/* exp(x) = exp2(x * LOG2E): scores are kept in units of log 2. */
+static const float LOG2E = ${f32(1.4426950408889634)};
+$ end
+static const float LN2 = ${f32(0.6931471805599453)};
+/* No maximum yet. Finite, so that hidden keys (-inf) minus it stay -inf. */
+static const float NO_MAX = ${f32(-3.4028234663852886e38)};
+
+typedef attn_expr_ctx item; /* one batch item of the call */
+
+static inline int32_t min32(int32_t a, int32_t b) {
+    return a < b ? a : b;
+}
+static inline int32_t max32(int32_t a, int32_t b) {
+    return a > b ? a : b;
+}
+
+${part("form/" .. spec.form .. ".c")}
+${part("op/" .. spec.op .. ".c")}
+
+$ if plan.gather_keys == 0 then
+${part("part/scratch.c")}
+$ else
+/* What a thread works in: the scores and the output of one row. */
+typedef struct scratch {
+    _Alignas(64) float s[${plan.gather_lanes}];
+    float o[DVP];
+} scratch;
+$ end
+_Static_assert(sizeof(scratch) == ${plan.scratch_bytes}, "the plan's workspace");
+
+$ if expr then
+${part("part/expr.c")}
+
+$ end
+${part("part/common.c")}
+
+${part("backend/" .. spec.backend .. ".c")}
+
+$ for nv = 1, plan.gather_keys > 0 and 0 or plan.tile_vectors do
+${part("part/pack_q.c", { nv = nv })}
+${part("part/qk.c", { nv = nv })}
+${part("part/softmax.c", { nv = nv })}
+${part("part/pv.c", { nv = nv, direct = false })}
+${part("part/pv.c", { nv = nv, direct = true })}
+${part("part/adjust.c", { nv = nv })}
+$   if expr then
+$     if plan.rescore then
+${part("backend/flex_tile.c", { nv = nv, masked = false })}
+$     end
+${part("backend/flex_tile.c", { nv = nv, masked = true })}
+$   end
+${part("part/tile.c", { nv = nv })}
+
+$ end
+${part("part/finish.c")}
+
+${part("part/call.c")}
+
+$ if plan.gather_keys > 0 then
+${part("part/gather.c")}
+
+$ else
+${part("part/rows.c")}
+
+${part("part/prefill.c")}
+
+$   for _, r in ipairs(plan.dot_rows) do
+${part("part/dot.c", { rows = r })}
+
+$   end
+${part("part/decode.c")}
+
+$ end
+${part("part/run.c")}
+ATTN_TARGET_END

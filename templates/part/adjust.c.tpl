@@ -1,0 +1,33 @@
+$ local W, nv = plan.width, a.nv
+$ local R = nv * W
+/* Final scores of n keys from first in a tile of any rows; mx: the maxima with them. */
+static ATTN_INLINE void adjust_${nv}(const item *x, const tile *t, float *restrict s,
+                                 const float *bias, int32_t first, int32_t n, vf *restrict mx,
+                                 const bool masked) {
+    const uint8_t *padding = masked ? item_padding(x) : NULL;
+$ for j = 0, nv - 1 do
+    const vi vq_${j} = vi_load(t->pos + ${j * W}), vh_${j} = vi_load(t->head + ${j * W});
+    const vi lo_${j} = vi_load(t->lo + ${j * W}), hi_${j} = vi_load(t->hi + ${j * W});
+    vf m_${j} = vf_load(t->m + ${j * W});
+$ end
+    for (int32_t i = 0; i < n; i++, s += ${R}) {
+        if (padding && padding[first + i]) {
+$ for j = 0, nv - 1 do
+            vf_store(s + ${j * W}, vf_set1(-INFINITY));
+$ end
+            continue;
+        }
+        const vi vk = vi_set1(first + i);
+$ for j = 0, nv - 1 do
+        const vf s_${j} = adjust_lanes(x, vf_load(s + ${j * W}), vk, vq_${j}, vh_${j}, lo_${j}, hi_${j},
+                                     bias ? bias + i * ${R} + ${j * W} : NULL, masked);
+$ end
+$ for j = 0, nv - 1 do
+        m_${j} = vf_max(s_${j}, m_${j});
+        vf_store(s + ${j * W}, s_${j});
+$ end
+    }
+$ for j = 0, nv - 1 do
+    mx[${j}] = m_${j};
+$ end
+}

@@ -1,0 +1,58 @@
+/* The first n floats, the other lanes zero; reads nothing past them. */
+static inline vf load_n(const float *p, int32_t n) {
+    return n >= W ? vf_loadu(p) : vf_loadn(p, n);
+}
+
+/* Null: the item has no padding. */
+static inline const uint8_t *item_padding(const item *x) {
+    const attn_args *args = x->args;
+    return args->key_padding ? args->key_padding + x->b * args->key_padding_batch : NULL;
+}
+$ if plan.gather_keys == 0 then
+
+static inline bool has_padding(const item *x, int32_t first, int32_t n) {
+    const uint8_t *padding = item_padding(x);
+    return padding && attn_any_nonzero(padding + first, n);
+}
+
+/* The last n keys of a range as a whole register tile: the last one repeats, so that it changes no
+ * maximum and nothing past it is read. */
+static void pad_keys(float *to, const float *k, ptrdiff_t ldk, int32_t n, int32_t whole) {
+    for (int32_t i = 0; i < whole; i++)
+        memcpy(to + i * D, k + min32(i, n - 1) * ldk, sizeof(float) * D);
+}
+$ end
+$ if plan.bias and plan.gather_keys == 0 then
+
+/* bias[key][row] of a tile from the run-time mask: hidden keys are -inf. */
+static void load_bias(const item *x, const tile *t, int32_t first, int32_t n, int32_t rows,
+                      float *bias) {
+    for (int32_t r = 0; r < rows; r++) {
+        const attn_mask_row mask = attn_mask_at(&x->args->mask, x->b, t->head[r], t->row[r]);
+        for (int32_t i = 0; i < n; i++)
+            bias[i * rows + r] = r < t->rows ? attn_mask_value(&mask, first + i) : 0;
+    }
+}
+$ end
+$ if plan.bias and plan.gather_keys == 0 and #plan.dot_rows > 0 then
+
+static inline float bias_at(const item *x, const tile *t, int32_t r, int32_t k) {
+    const attn_mask_row mask = attn_mask_at(&x->args->mask, x->b, t->head[r], t->row[r]);
+    return attn_mask_value(&mask, k);
+}
+$ end
+$ if plan.has_mask and plan.gather_keys == 0 then
+
+/* Positions that wrap past the int32 range cannot be boxed: their tiles evaluate the mask. */
+static inline bool box_is_valid(const attn_tile_box *box) {
+    return box->q0 <= box->q1;
+}
+
+static attn_tile_class tile_class(const item *x, const tile *t, int32_t first, int32_t last) {
+    attn_tile_box box = t->box;
+    if (!box_is_valid(&box)) return ATTN_TILE_SOME;
+    box.k0 = first;
+    box.k1 = last;
+    return mask_classify(x, &box);
+}
+$ end

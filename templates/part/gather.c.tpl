@@ -1,0 +1,116 @@
+$ -- A row sees at most GATHER consecutive keys: one dot product each, no tiles, no packing.
+$ local W, G = plan.width, plan.gather_keys
+$ local main = plan.d // W * W
+$ local vectors = (G + W - 1) // W
+$ local batch = math.min(8, W)
+/* --- gather: a row's few keys, unrolled --- */
+
+static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const float *k,
+                       const float *v) {
+    const attn_args *args = x->args;
+    const ptrdiff_t ldk = args->k.token, ldv = args->v.token;
+    float *s = w->s;
+    int32_t lo, hi;
+    op_range(x, i, &lo, &hi);
+    if (lo > hi) {
+        memset(w->o, 0, sizeof(float) * DVP);
+        finish_row(x, h, i, NO_MAX, 0, w->o);
+        return;
+    }
+    const int32_t n = hi - lo + 1;
+    const float *q = args->q.data + x->b * args->q.batch + h * args->q.head + i * args->q.token;
+    const float *k0 = k + lo * ldk;
+$ for first = 0, vectors * W - 1, W do
+    {
+        vf a[W];
+$   for i = 0, W - 1 do
+$     if first + i >= G then
+        a[${i}] = vf_zero();
+$     end
+$   end
+$   local keys = math.min(W, G - first)
+$   for at = 0, keys - 1, batch do
+$     local count = math.min(batch, keys - at)
+        {
+$     for i = 0, count - 1 do
+            const float *r${i} = k0 + min32(${first + at + i}, n - 1) * ldk;
+$     end
+            vf ${list(count, function(i) return "a" .. i .. " = vf_zero()" end)};
+$     if main > 0 then
+            for (int d = 0; d < ${main}; d += W) {
+                const vf z = vf_loadu(q + d);
+$       for i = 0, count - 1 do
+                a${i} = vf_fma(z, vf_loadu(r${i} + d), a${i});
+$       end
+            }
+$     end
+$     if main < plan.d then
+            const vf z = vf_loadn(q + ${main}, ${plan.d - main});
+$       for i = 0, count - 1 do
+            a${i} = vf_fma(z, vf_loadn(r${i} + ${main}, ${plan.d - main}), a${i});
+$       end
+$     end
+$     for i = 0, count - 1 do
+            a[${at + i}] = a${i};
+$     end
+        }
+$   end
+        vf_store(s + ${first}, vf_mul(vf_sums(a), vf_set1(${f32(plan.q_scale)})));
+    }
+$ end
+    const int32_t pos = (int32_t)((uint32_t)x->q_start + (uint32_t)i);
+$ if plan.bias then
+    _Alignas(64) float bias[${vectors * W}];
+    const bool biased = args->mask.type != ATTN_MASK_NONE;
+    if (biased) {
+        const attn_mask_row mask = attn_mask_at(&args->mask, x->b, h, i);
+        for (int32_t j = 0; j < ${vectors * W}; j++)
+            bias[j] = j < n ? attn_mask_value(&mask, lo + j) : 0;
+    }
+$ end
+    const uint8_t *padding = item_padding(x);
+    vf top = vf_set1(NO_MAX);
+    for (int32_t j = 0; j < ${vectors * W}; j += W) {
+        const vi vk = vi_add(vi_set1(lo + j), vi_iota());
+        const vf z = adjust_lanes(x, vf_load(s + j), vk, vi_set1(pos), vi_set1(h), vi_set1(lo),
+                                  vi_set1(hi), ${plan.bias and "biased ? bias + j : NULL" or "NULL"}, true);
+        vf_store(s + j, z);
+    }
+    if (padding)
+        for (int32_t j = 0; j < n; j++)
+            if (padding[lo + j]) s[j] = -INFINITY;
+    for (int32_t j = 0; j < ${vectors * W}; j += W) top = vf_max(vf_load(s + j), top);
+    const float m = vf_reduce_max(top);
+    vf sum = vf_zero();
+    for (int32_t j = 0; j < ${vectors * W}; j += W) {
+        const vf p = vf_exp2_softmax(vf_sub(vf_load(s + j), vf_set1(m)));
+        vf_store(s + j, p);
+        sum = vf_add(sum, p);
+    }
+    for (int32_t c = 0; c < DVP; c += W) {
+        vf o = vf_zero();
+        const float *row = v + lo * ldv + c;
+        for (int32_t j = 0; j < n; j++, row += ldv) {
+            const vf z = load_n(row, DV - c);
+            o = vf_fma(vf_bcast(s + j), z, o);
+        }
+        vf_store(w->o + c, o);
+    }
+    finish_row(x, h, i, m, vf_reduce_add(sum), w->o);
+}
+
+enum { GATHER_ROWS = 64 }; /* query rows a task */
+
+static void gather_task(void *ctx, int64_t task, int worker) {
+    const call *c = ctx;
+    const attn_args *args = c->args;
+    scratch *w = &c->work[worker];
+    const int32_t chunks = (args->q_len + GATHER_ROWS - 1) / GATHER_ROWS;
+    const int32_t row = (int32_t)(task % chunks) * GATHER_ROWS;
+    const int32_t h = (int32_t)(task / chunks % HEADS), b = (int32_t)(task / chunks / HEADS);
+    const item x = item_of(c, b);
+    const float *k = args->k.data + b * args->k.batch + key_head(h) * args->k.head;
+    const float *v = args->v.data + b * args->v.batch + value_head(h) * args->v.head;
+    for (int32_t i = row; i < min32(row + GATHER_ROWS, args->q_len); i++)
+        gather_row(&x, w, h, i, k, v);
+}

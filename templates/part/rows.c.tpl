@@ -1,0 +1,71 @@
+/* Completes a tile whose rows, head[] and row[] are set: what its rows see. */
+static void tile_begin(const item *x, tile *t) {
+    t->vectors = (t->rows + W - 1) / W;
+    t->first = INT32_MAX, t->last = -1;
+    t->all_first = 0, t->all_last = INT32_MAX;
+    t->box = (attn_tile_box){INT32_MAX, -1, INT32_MAX, INT32_MIN, 0, 0};
+    for (int32_t r = 0; r < ROWS; r++) {
+        t->m[r] = NO_MAX;
+        t->l[r] = 0;
+        if (r >= t->rows) { /* an unused lane: sees all, so that it asks for no mask */
+            t->lo[r] = 0, t->hi[r] = INT32_MAX;
+            t->head[r] = t->head[r - 1];
+            t->row[r] = t->row[r - 1];
+            t->pos[r] = (int32_t)((uint32_t)t->pos[r - 1] + 1);
+            continue;
+        }
+        t->pos[r] = (int32_t)((uint32_t)x->q_start + (uint32_t)t->row[r]);
+        op_range(x, t->row[r], &t->lo[r], &t->hi[r]);
+        t->all_first = max32(t->all_first, t->lo[r]);
+        t->all_last = min32(t->all_last, t->hi[r]);
+        t->box.h0 = min32(t->box.h0, t->head[r]);
+        t->box.h1 = max32(t->box.h1, t->head[r]);
+        t->box.q0 = min32(t->box.q0, t->pos[r]);
+        t->box.q1 = max32(t->box.q1, t->pos[r]);
+        if (t->lo[r] > t->hi[r]) continue;
+        t->first = min32(t->first, t->lo[r]);
+        t->last = max32(t->last, t->hi[r]);
+    }
+    if ((int64_t)x->q_start + x->q_len - 1 > INT32_MAX) { /* positions wrap: no box */
+        t->box.q0 = 1, t->box.q1 = 0;
+    }
+$ if plan.has_mask then
+    if (t->first <= t->last && box_is_valid(&t->box)) {
+        attn_tile_box box = t->box;
+        box.k0 = t->first;
+        box.k1 = t->last;
+        mask_range(x, &box, &t->first, &t->last);
+    }
+$ end
+}
+
+/* Row groups of P V run over their own rows' keys only. */
+static void tile_groups(tile *t, const int32_t *start, int32_t count) {
+    for (int32_t g = 0; g < count; g++) {
+        t->group_first[g] = INT32_MAX, t->group_last[g] = -1;
+        for (int32_t r = start[g]; r < min32(start[g + 1], t->rows); r++) {
+            if (t->lo[r] > t->hi[r]) continue;
+            t->group_first[g] = min32(t->group_first[g], t->lo[r]);
+            t->group_last[g] = max32(t->group_last[g], t->hi[r]);
+        }
+    }
+}
+
+/* The packed or direct register tiles' row groups, the queries, and an empty O. */
+static void tile_pack(const item *x, tile *t, const bool direct) {
+    switch (t->vectors) {
+$ for nv = 1, plan.tile_vectors do
+    case ${nv}: {
+        static const int32_t packed[] = {${table.concat(plan.tile[nv].packed.starts, ", ")}};
+        static const int32_t straight[] = {${table.concat(plan.tile[nv].direct.starts, ", ")}};
+        if (direct)
+            tile_groups(t, straight, ${#plan.tile[nv].direct.groups});
+        else
+            tile_groups(t, packed, ${#plan.tile[nv].packed.groups});
+        pack_q_${nv}(x, t);
+        break;
+    }
+$ end
+    }
+    memset(t->o, 0, sizeof(float) * DVP * (size_t)(t->vectors * W));
+}

@@ -1,0 +1,25 @@
+/* A tile: up to ROWS query rows that go through the key blocks together. */
+typedef struct tile {
+    _Alignas(64) float q[${plan.q_floats}]; /* [d][row], scaled */
+    float o[ROWS * DVP];            /* sum of P V, not yet divided by l */
+    float m[ROWS], l[ROWS];         /* running maximum and sum of P */
+    int32_t lo[ROWS], hi[ROWS];     /* keys that a row sees, before masks */
+    int32_t head[ROWS], row[ROWS];  /* query head and query row */
+    int32_t pos[ROWS];              /* absolute query position */
+    int32_t rows, vectors;
+    int32_t first, last;         /* keys that some row sees */
+    int32_t all_first, all_last; /* keys that every row sees */
+    int32_t group_first[PV_GROUPS], group_last[PV_GROUPS]; /* by row group of P V */
+    attn_tile_box box; /* heads and positions of its rows */
+} tile;
+
+/* What a thread works in. */
+typedef struct scratch {
+    tile t[TILES];
+    float s[(BK + ${plan.max_keys}) * ROWS]; /* scores, then P: [key][row] */
+    float alpha[ROWS];  /* factor of l and o where a maximum rose */
+$ if plan.bias then
+    float bias[BK * ROWS]; /* the run-time mask of a tile: [key][row] */
+$ end
+    float edge[${plan.max_keys} * D]; /* the last keys of a range, padded to a register tile */
+} scratch;

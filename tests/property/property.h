@@ -1,0 +1,65 @@
+/* property.h - kernels against the oracle, over specs and shapes that nobody chose by hand. */
+#ifndef PROPERTY_H
+#define PROPERTY_H
+
+#include "verify/call.h"
+
+/* A row of the spec table (specs.c). */
+typedef struct property_spec {
+    const char *name;
+    const char *fields; /* "field=value;field=value;..." as on the command line */
+    int32_t lo, hi;     /* values of integer side tensors and scalars */
+    bool uses_b;        /* expressions or tensors depend on b: an item alone is another problem */
+    bool neg_inf;       /* float side tensors hold -inf here and there */
+} property_spec;
+
+extern const property_spec property_specs[];
+extern const int property_spec_count;
+
+/* Builds row `index`; *kernel lives in the arena. Ends the program with a message if it is refused,
+ * since every row is legal. */
+void property_kernel(arena *a, const property_spec *row, kernel_spec *kernel);
+bool property_try(arena *a, const char *name, const char *fields, kernel_spec *kernel, diag *d);
+
+/* --- Random problems (shapes.c) --- */
+
+typedef struct rng {
+    uint64_t state;
+} rng;
+uint64_t rng_next(rng *r);
+int32_t rng_int(rng *r, int32_t lo, int32_t hi); /* inclusive */
+bool rng_chance(rng *r, int percent);
+float rng_normal(rng *r);
+
+/* Problem number `index` of a spec. max_work bounds B * Hq * Lq * Lk * (D + Dv). *text says what it
+ * is, for reports. */
+void property_problem(arena *a, const property_spec *row, const kernel_spec *spec, rng *r,
+                      int index, double max_work, call *out, const char **text);
+placement property_placement(rng *r, int threads);
+
+/* --- Tests. Each prints what fails, and returns how many checks failed. --- */
+
+typedef struct property_options {
+    unsigned isa_mask;
+    int shapes; /* a spec */
+    uint64_t seed;
+    const char *spec; /* only this row; null: all */
+    int shape;        /* only this problem of it; -1: all */
+    bool verbose;
+    build_options build;
+} property_options;
+
+/* Everything this CPU runs; ATTN_PROPERTY_SHAPES and ATTN_PROPERTY_SEED from the environment. */
+property_options property_defaults(void);
+
+int property_sweep(const property_options *o);     /* rule 5 to 10 */
+int property_statuses(const property_options *o);  /* every attn_status */
+int property_mutations(const property_options *o); /* a changed kernel must be noticed */
+
+/* One ISA's kernel against the oracle: compares a run's outcome, and returns null or what is wrong.
+ * *compared counts rows; *worst is the greatest error as a fraction of its bound. */
+struct oracle;
+const char *property_compare(arena *a, const call *c, const struct oracle *want, const outcome *got,
+                             long *compared, double *worst);
+
+#endif

@@ -1,0 +1,314 @@
+/* sweep.c - every spec at many random problems: rule 8 against the oracle, and the same bits at any
+ * thread count, layout, batch and position in the batch. */
+#define _DEFAULT_SOURCE
+#include "isa.h"
+#include "property.h"
+#include "verify/oracle.h"
+#include "verify/pool.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VARIANTS = 3, TEXT = 1024, MAX_REPORTS = 4 };
+static const char *const variants[VARIANTS] = {"prefill", "decode", "gather"};
+
+/* What a job tells its parent, also when it crashes. */
+typedef struct shared_state {
+    char now[TEXT]; /* the problem at hand */
+    long problems, runs, rows, failures;
+    long variant[VARIANTS];
+    double worst; /* greatest error as a fraction of its bound */
+    char worst_at[TEXT];
+} shared_state;
+
+typedef struct sweep {
+    const property_options *o;
+    arena *a;
+    kernel_spec *kernels;
+    built *libs;
+    int *row; /* kernel -> property_specs */
+    shared_state *state;
+} sweep;
+
+/* One problem on one ISA. */
+typedef struct trial {
+    arena *a;
+    const sweep *s;
+    shared_state *state;
+    const property_spec *row;
+    const kernel_lib *lib;
+    attn_plan *plan;
+    const call *c;
+    rng *r;
+} trial;
+
+property_options property_defaults(void) {
+    const char *shapes = getenv("ATTN_PROPERTY_SHAPES"), *seed = getenv("ATTN_PROPERTY_SEED");
+    property_options o = {.isa_mask = isa_native(), .shapes = 25, .seed = 1, .shape = -1};
+    if (shapes && atoi(shapes) > 0) o.shapes = atoi(shapes);
+    if (seed) o.seed = strtoull(seed, NULL, 10);
+    return o;
+}
+
+/* --- Against the oracle --- */
+
+static const char *row_text(arena *a, const call *c, size_t row, const char *what) {
+    size_t q_len = (size_t)c->q_len, heads = (size_t)c->spec->core.heads;
+    return arena_printf(a, "row b=%zu h=%zu i=%zu: %s", row / q_len / heads, row / q_len % heads,
+                        row % q_len, what);
+}
+
+/* Error as a fraction of its bound; infinite where got is no number. */
+static double fraction(double got, double want, double bound) {
+    if (want == -INFINITY) return got == -INFINITY ? 0 : INFINITY;
+    if (!isfinite(got)) return INFINITY;
+    double error = fabs(got - want);
+    return error == 0 ? 0 : error / bound;
+}
+
+static const char *compare_row(arena *a, const call *c, const oracle *want, const outcome *got,
+                               size_t row, double *worst) {
+    const oracle_row *w = &want->row[row];
+    size_t width = (size_t)call_v_dim(c);
+    for (size_t d = 0; d < width; d++) {
+        double o = (double)got->o[row * width + d], x = want->o[row * width + d];
+        double f = fraction(o, x, w->bound);
+        if (f > *worst) *worst = f;
+        if (f <= 1) continue;
+        return row_text(a, c, row,
+                        arena_printf(a, "o[%zu] got %.9g want %.9g, bound %.2g, %d visible keys", d,
+                                     o, x, w->bound, w->visible));
+    }
+    if (!got->lse) return NULL;
+    double lse = (double)got->lse[row];
+    if (fraction(lse, w->lse, w->lse_bound) <= 1) return NULL;
+    return row_text(a, c, row,
+                    arena_printf(a, "lse got %.9g want %.9g, bound %.2g, %d visible keys", lse,
+                                 w->lse, w->lse_bound, w->visible));
+}
+
+const char *property_compare(arena *a, const call *c, const oracle *want, const outcome *got,
+                             long *compared, double *worst) {
+    for (size_t row = 0; row < call_rows(c); row++) {
+        if (want->row[row].any) continue;
+        const char *why = compare_row(a, c, want, got, row, worst);
+        if (why) return why;
+        ++*compared;
+    }
+    return NULL;
+}
+
+/* --- Same bits --- */
+
+static bool same_number(float x, float y) {
+    return memcmp(&x, &y, sizeof x) == 0 || (isnan(x) && isnan(y));
+}
+
+/* Where got differs from want's items from item `b` on; -1: nowhere. */
+static long difference(const float *got, const float *want, size_t count, size_t offset) {
+    for (size_t i = 0; i < count; i++)
+        if (!same_number(got[i], want[offset + i])) return (long)i;
+    return -1;
+}
+
+static const char *compare_bits(arena *a, const call *c, const outcome *want, const outcome *got,
+                                size_t item) {
+    size_t o = call_o_size(c), rows = call_rows(c);
+    long at = difference(got->o, want->o, o, item * o);
+    if (at >= 0)
+        return arena_printf(a, "o element %ld: %.9g, and %.9g in the first run", at,
+                            (double)got->o[at], (double)want->o[item * o + (size_t)at]);
+    if (!got->lse || !want->lse) return NULL;
+    at = difference(got->lse, want->lse, rows, item * rows);
+    if (at < 0) return NULL;
+    return arena_printf(a, "lse element %ld: %.9g, and %.9g in the first run", at,
+                        (double)got->lse[at], (double)want->lse[item * rows + (size_t)at]);
+}
+
+/* --- One problem --- */
+
+static void fail(trial *t, const char *what, const char *why) {
+    if (t->state->failures++ < MAX_REPORTS)
+        printf("FAIL %s\n     %s: %s\n", t->state->now, what, why);
+}
+
+/* Null status text: the run went as it must. */
+static bool ran(trial *t, const char *what, const outcome *out) {
+    t->state->runs++;
+    if (out->fault)
+        fail(t, what, out->fault);
+    else if (out->status != ATTN_OK)
+        fail(t, what, t->lib->status_text(out->status));
+    return !out->fault && out->status == ATTN_OK;
+}
+
+static void rerun(trial *t, const outcome *first, const char *what, const placement *p) {
+    outcome again = call_run(t->a, t->lib, t->plan, t->c, p);
+    if (!ran(t, what, &again)) return;
+    const char *why = compare_bits(t->a, t->c, first, &again, 0);
+    if (why) fail(t, what, why);
+}
+
+static void run_items(trial *t, const outcome *first) {
+    if (t->c->batch < 2 || t->row->uses_b) return;
+    for (int32_t b = 0; b < t->c->batch; b++) {
+        call item = call_item(t->a, t->c, b, rng_chance(t->r, 50));
+        placement p = property_placement(t->r, rng_int(t->r, 0, 3));
+        outcome alone = call_run(t->a, t->lib, t->plan, &item, &p);
+        const char *what = arena_printf(t->a, "item %d alone, Lk %d", b, item.kv_len_max);
+        if (!ran(t, what, &alone)) continue;
+        const char *why = compare_bits(t->a, &item, first, &alone, (size_t)b);
+        if (why) fail(t, what, why);
+    }
+}
+
+/* Smaller extents never need more workspace. */
+static void check_workspace(trial *t) {
+    const call *c = t->c;
+    attn_extent large = {sizeof large, c->batch, c->q_len, c->kv_len_max, 2};
+    attn_extent small = {sizeof small, rng_int(t->r, 0, c->batch), rng_int(t->r, 0, c->q_len),
+                         rng_int(t->r, 0, c->kv_len_max), rng_int(t->r, 0, 2)};
+    size_t need = 0, less = 0;
+    t->lib->workspace(t->plan, &large, &need);
+    t->lib->workspace(t->plan, &small, &less);
+    if (less > need)
+        fail(t, "workspace",
+             arena_printf(t->a, "%zu bytes, and %zu for B=%d Lq=%d Lk=%d threads=%d", need, less,
+                          small.batch, small.q_len, small.kv_len_max, small.threads));
+}
+
+static void count_variant(trial *t) {
+    const char *name = t->lib->plan_kernel(t->plan, t->c->q_len), *colon = strrchr(name, ':');
+    for (int i = 0; i < VARIANTS; i++)
+        if (colon && strcmp(colon + 1, variants[i]) == 0) t->state->variant[i]++;
+}
+
+static void run_trial(trial *t, const oracle *want) {
+    placement here = property_placement(t->r, 1), there = property_placement(t->r, 3);
+    double worst = 0;
+    outcome first = call_run(t->a, t->lib, t->plan, t->c, &here);
+    count_variant(t);
+    if (!ran(t, "first run", &first)) return;
+    const char *why = property_compare(t->a, t->c, want, &first, &t->state->rows, &worst);
+    if (why) fail(t, "against the oracle", why);
+    if (worst > t->state->worst) {
+        t->state->worst = worst;
+        memcpy(t->state->worst_at, t->state->now, TEXT);
+    }
+    here.threads = 2;
+    rerun(t, &first, "two threads", &here);
+    there.no_lse = rng_chance(t->r, 30);
+    rerun(t, &first, "three threads, another layout", &there);
+    run_items(t, &first);
+    check_workspace(t);
+}
+
+static void run_problem(const sweep *s, int kernel, int index, shared_state *state) {
+    const property_spec *row = &property_specs[s->row[kernel]];
+    arena *a = arena_new();
+    uint64_t seed = hash64(row->name, strlen(row->name)) + s->o->seed * 1000003u;
+    rng r = {seed + (uint64_t)index * 7919u};
+    call c;
+    oracle want;
+    const char *text;
+    double max_work = index % 8 < 6 ? 8e6 : 8e7;
+    property_problem(a, row, &s->kernels[kernel], &r, index, max_work, &c, &text);
+    attn_args dense = call_dense_args(&c);
+    snprintf(state->now, TEXT, "--spec %s --shape %d --seed %llu: %s, in the oracle", row->name,
+             index, (unsigned long long)s->o->seed, text);
+    oracle_run(a, c.spec, &dense, &want);
+    state->problems++;
+    for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
+        if (!(s->o->isa_mask >> isa & 1)) continue;
+        rng own = r;
+        trial t = {a, s, state, row, s->libs[kernel].lib, NULL, &c, &own};
+        snprintf(state->now, TEXT, "--spec %s --shape %d --seed %llu --isa %s: %s", row->name,
+                 index, (unsigned long long)s->o->seed, isa_table[isa].name, text);
+        const char *why;
+        t.plan = build_plan(a, t.lib, c.spec, isa, 0, &why);
+        if (!t.plan) {
+            fail(&t, "plan", why);
+            continue;
+        }
+        run_trial(&t, &want);
+        t.lib->plan_destroy(t.plan);
+    }
+    arena_free(a);
+}
+
+/* --- All of them --- */
+
+static int sweep_job(void *ctx, int kernel) {
+    const sweep *s = ctx;
+    const property_spec *row = &property_specs[s->row[kernel]];
+    shared_state *state = &s->state[kernel];
+    if (!s->libs[kernel].lib) {
+        printf("FAIL %s: %s\n", row->name, s->libs[kernel].error);
+        state->failures++;
+        return 0;
+    }
+    for (int i = 0; i < s->o->shapes; i++)
+        if (s->o->shape < 0 || s->o->shape == i) run_problem(s, kernel, i, state);
+    if (state->failures > MAX_REPORTS)
+        printf("     %s: %ld failures in all\n", row->name, state->failures);
+    return 0;
+}
+
+static void sweep_done(void *ctx, int kernel, const pool_result *r) {
+    const sweep *s = ctx;
+    shared_state *state = &s->state[kernel];
+    fputs(r->output, stdout);
+    if (r->signal) {
+        printf("FAIL %s\n     %s\n", state->now, pool_signal_text(s->a, r->signal));
+        state->failures++;
+    }
+    if (s->o->verbose)
+        printf("%-22s %4ld problems %5ld runs %7ld rows, worst error %.2f of its bound: %s\n",
+               property_specs[s->row[kernel]].name, state->problems, state->runs, state->rows,
+               state->worst, state->worst_at);
+    fflush(stdout);
+}
+
+static int report(const sweep *s, int kernels) {
+    shared_state all = {0};
+    for (int i = 0; i < kernels; i++) {
+        const shared_state *t = &s->state[i];
+        all.problems += t->problems;
+        all.runs += t->runs;
+        all.rows += t->rows;
+        all.failures += t->failures;
+        for (int v = 0; v < VARIANTS; v++) all.variant[v] += t->variant[v];
+        if (t->worst > all.worst) all.worst = t->worst;
+    }
+    printf("property: %d specs, %ld problems, %ld runs (", kernels, all.problems, all.runs);
+    for (int v = 0; v < VARIANTS; v++)
+        printf("%s%ld %s", v ? ", " : "", all.variant[v], variants[v]);
+    printf("), %ld rows against the oracle, worst error %.2f of its bound, %ld failed\n", all.rows,
+           all.worst, all.failures);
+    return (int)all.failures;
+}
+
+int property_sweep(const property_options *o) {
+    arena *a = arena_new();
+    size_t n = (size_t)property_spec_count;
+    sweep s = {.o = o, .a = a};
+    s.kernels = arena_alloc(a, n * sizeof *s.kernels);
+    s.libs = arena_alloc(a, n * sizeof *s.libs);
+    s.row = arena_alloc(a, n * sizeof *s.row);
+    s.state = pool_shared(n * sizeof *s.state);
+    int kernels = 0;
+    for (int i = 0; i < property_spec_count; i++) {
+        if (o->spec && strcmp(o->spec, property_specs[i].name) != 0) continue;
+        s.row[kernels] = i;
+        property_kernel(a, &property_specs[i], &s.kernels[kernels++]);
+    }
+    build_options build = o->build;
+    build.isa_mask = o->isa_mask;
+    build_kernels(a, s.kernels, kernels, &build, s.libs);
+    pool_result *results = arena_alloc(a, n * sizeof *results);
+    pool_run(a, kernels, 0, 900, sweep_job, &s, results, sweep_done);
+    int failures = report(&s, kernels);
+    arena_free(a);
+    return failures + (kernels == 0);
+}

@@ -1,0 +1,273 @@
+/* Rules and canonical names of attn_spec. */
+#include "spec.h"
+
+#include <criterion/criterion.h>
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static attn_spec regular(int32_t heads, int32_t head_dim) {
+    attn_spec s;
+    attn_spec_init(&s);
+    s.heads = heads;
+    s.head_dim = head_dim;
+    return s;
+}
+
+static attn_spec mla(int32_t heads, int32_t c, int32_t r) {
+    attn_spec s;
+    attn_spec_init(&s);
+    s.form = ATTN_FORM_MLA;
+    s.heads = heads;
+    s.kv_comp_dim = c;
+    s.retr_dim = r;
+    return s;
+}
+
+static int round_trips;
+
+static void round_trip(attn_spec s) {
+    attn_spec_error err = {0};
+    cr_assert_eq(attn_spec_resolve(&s, &err), ATTN_OK, "%s %s", err.field, err.text);
+    attn_spec again = s, parsed;
+    cr_assert_eq(attn_spec_resolve(&again, &err), ATTN_OK, "%s %s", err.field, err.text);
+    cr_assert_eq(memcmp(&again, &s, sizeof s), 0, "resolving twice changes the spec");
+    char name[ATTN_NAME_MAX], second[ATTN_NAME_MAX];
+    attn_spec_format(&s, name);
+    for (const char *p = name; *p; p++)
+        cr_assert(isalnum((unsigned char)*p) || *p == '_', "%s is no identifier", name);
+    cr_assert_null(strstr(name, "__"), "%s", name);
+    cr_assert_eq(attn_spec_parse(name, &parsed), ATTN_OK, "%s does not parse", name);
+    cr_assert_eq(memcmp(&parsed, &s, sizeof s), 0, "%s parses to another spec", name);
+    attn_spec_format(&parsed, second);
+    cr_assert_str_eq(name, second);
+    round_trips++;
+}
+
+/* Every combination of the fields that all forms and ops share. */
+static void sweep_floats(attn_spec s) {
+    static const float scales[] = {ATTN_UNSET_F, 0.1f,   1.0f,   -2.5f, 0.0f,       -0.0f,
+                                   1e20f,        1e-30f, 1e-40f, 1e38f, 123456.789f};
+    static const float softcaps[] = {ATTN_UNSET_F, 50.0f, 0.3f, 1e-5f};
+    bool needs_scale = s.key == ATTN_KEY_SHARED;
+    for (size_t i = needs_scale; i < sizeof scales / sizeof *scales; i++)
+        for (size_t j = 0; j < sizeof softcaps / sizeof *softcaps; j++)
+            for (int sinks = 0; sinks < 2; sinks++) {
+                s.scale = scales[i];
+                s.softcap = softcaps[j];
+                s.sinks = sinks;
+                round_trip(s);
+            }
+}
+
+static void sweep_ops(attn_spec s) {
+    static const int32_t windows[] = {0, 1, 255, INT32_MAX};
+    sweep_floats(s);
+    s.causal = 0;
+    sweep_floats(s);
+    s.op = ATTN_OP_SLIDING_SELF;
+    for (int i = 0; i < 4; i++) {
+        s.window = windows[i];
+        s.causal = 0;
+        s.right_window = windows[3 - i];
+        sweep_floats(s);
+        s.causal = 1;
+        s.right_window = ATTN_UNSET;
+        sweep_floats(s);
+    }
+    s.window = ATTN_UNSET;
+    s.op = ATTN_OP_SEGMENT_CROSS;
+    for (int i = 0; i < 4; i++) {
+        s.lookback = windows[i];
+        sweep_floats(s);
+    }
+}
+
+static void sweep_backends(attn_spec s) {
+    sweep_ops(s);
+    s.backend = ATTN_BACKEND_FLEX;
+    sweep_ops(s);
+    s.expr_hash = 0x0000beefu;
+    sweep_ops(s);
+}
+
+Test(spec, names_round_trip) {
+    attn_spec s = regular(8, 64);
+    sweep_backends(s);
+    s.kv_heads = 2;
+    sweep_backends(s);
+    s.v_heads = 8;
+    s.v_dim = 65536 / 8;
+    sweep_backends(s);
+    sweep_backends(regular(65536, 1));
+    sweep_backends(regular(1, 65536));
+    s = mla(16, 512, 64);
+    sweep_backends(s);
+    s.head_dim = 128;
+    s.q_comp_dim = 1536;
+    sweep_backends(s);
+    s.key = ATTN_KEY_SHARED;
+    sweep_backends(s);
+    cr_assert_gt(round_trips, 10000);
+}
+
+Test(spec, name_reads_as_documented) {
+    attn_spec s = regular(8, 64);
+    s.kv_heads = 2;
+    s.op = ATTN_OP_SLIDING_SELF;
+    s.backend = ATTN_BACKEND_FLEX;
+    s.window = 255;
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    char name[ATTN_NAME_MAX];
+    attn_spec_format(&s, name);
+    cr_assert_str_eq(name, "attn_f32_regular_flex_sliding_self_h8k2d64w255");
+    s.expr_hash = 0x12ab;
+    s.scale = -0.5f;
+    attn_spec_format(&s, name);
+    cr_assert_str_eq(name, "attn_f32_regular_flex_sliding_self_h8k2d64w255sm0p5x000012ab");
+}
+
+Test(spec, only_canonical_names_parse) {
+    static const char *const bad[] = {
+        "",
+        "attn_f32_",
+        "attn_f32_regular_sdpa_full_self_",
+        "attn_f32_regular_sdpa_full_self_d64h8",           /* order */
+        "attn_f32_regular_sdpa_full_self_h08d64",          /* leading zero */
+        "attn_f32_regular_sdpa_full_self_h8k8d64",         /* implied */
+        "attn_f32_regular_sdpa_full_self_h8h8d64",         /* twice */
+        "attn_f32_regular_sdpa_full_self_h8d64s0p125",     /* the default scale */
+        "attn_f32_regular_sdpa_full_self_h8d64a1",         /* the default */
+        "attn_f32_regular_sdpa_full_self_h8d64w3",         /* does not apply */
+        "attn_f32_regular_sdpa_full_self_h8d64x00000001",  /* sdpa has no expressions */
+        "attn_f32_regular_flex_full_self_h8d64x00000000",  /* no hash */
+        "attn_f32_regular_flex_full_self_h8d64x0000000G",  /* no digit */
+        "attn_f32_regular_flex_full_self_h8d64x0000000A",  /* upper case */
+        "attn_f32_regular_flex_full_self_h8d64x001",       /* short */
+        "attn_f32_regular_sdpa_full_self_h8d64s1e999",     /* infinite */
+        "attn_f32_regular_sdpa_full_self_h8d64s1p",        /* not as printed */
+        "attn_f32_regular_sdpa_full_self_h99999999999d64", /* out of range */
+        "attn_f32_regular_sdpa_full_self_h8d64__avx2_4x4", /* right of __ */
+        "attn_f32_regular_sdpa_sliding_self_h8d64",        /* window is missing */
+        "attn_f32_mla_sdpa_full_self_h8y1c8t8",            /* scale is missing */
+        "attn_f32_regular_full_self_sdpa_h8d64",
+        "attn_f16_regular_sdpa_full_self_h8d64",
+    };
+    attn_spec s;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect_eq(attn_spec_parse(bad[i], &s), ATTN_E_SPEC, "'%s' parses", bad[i]);
+}
+
+Test(spec, defaults) {
+    attn_spec s = regular(8, 64);
+    s.kv_heads = 2;
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    cr_expect_eq(s.v_heads, 2);
+    cr_expect_eq(s.v_dim, 64);
+    cr_expect_eq(s.causal, 1);
+    cr_expect_eq(s.right_window, ATTN_UNSET);
+    cr_expect_eq(s.softcap, ATTN_UNSET_F);
+    cr_expect_eq(s.scale, 0.125f);
+    s = regular(4, 80);
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    cr_expect_eq(s.scale, (float)(1.0 / sqrt(80.0)));
+}
+
+Test(spec, mla_derives_its_heads) {
+    attn_spec s = mla(16, 512, 64);
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    cr_expect_eq(attn_spec_k_dim(&s), 64);
+    cr_expect_eq(s.kv_heads, 16);
+    cr_expect_eq(s.v_heads, 1);
+    cr_expect_eq(s.v_dim, 512);
+    cr_expect_eq(s.scale, 0.125f);
+    s = mla(16, 512, 64);
+    s.key = ATTN_KEY_SHARED;
+    s.scale = 0.1f;
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    cr_expect_eq(attn_spec_k_dim(&s), 576);
+    cr_expect_eq(s.kv_heads, 1);
+}
+
+/* Unset members take defaults, in a struct that attn_spec_init did not fill too. */
+Test(spec, unset_is_default_everywhere) {
+    attn_spec s = regular(8, 64), unset = s;
+    unset.form = unset.op = unset.backend = unset.key = ATTN_UNSET;
+    unset.causal = unset.sinks = unset.lookback = ATTN_UNSET;
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    cr_assert_eq(attn_spec_resolve(&unset, NULL), ATTN_OK);
+    cr_assert_eq(memcmp(&s, &unset, sizeof s), 0);
+}
+
+static void expect_error(attn_spec s, const char *field, const char *text) {
+    attn_spec before = s;
+    attn_spec_error err = {0};
+    cr_expect_eq(attn_spec_resolve(&s, &err), ATTN_E_SPEC, "%s %s is accepted", field, text);
+    if (!err.field) return;
+    cr_expect_str_eq(err.field, field, "%s: %s", err.field, err.text);
+    cr_expect_not_null(strstr(err.text, text), "%s: %s lacks '%s'", err.field, err.text, text);
+    cr_expect_eq(memcmp(&s, &before, sizeof s), 0, "an error changes the spec");
+}
+
+#define WITH(spec, ...)     \
+    do {                    \
+        attn_spec s = spec; \
+        __VA_ARGS__;        \
+    } while (0)
+
+Test(spec, rules) {
+    WITH(regular(8, 64), s.heads = ATTN_UNSET; expect_error(s, "heads", "required"));
+    WITH(regular(8, ATTN_UNSET), expect_error(s, "head_dim", "required"));
+    WITH(regular(0, 64), expect_error(s, "heads", "from 1 to 65536, got 0"));
+    WITH(regular(8, 65537), expect_error(s, "head_dim", "from 1 to 65536"));
+    WITH(regular(65536, 65536), expect_error(s, "head_dim", "too large"));
+    WITH(regular(8, 64), s.op = 3; expect_error(s, "op", "one of"));
+    WITH(regular(8, 64), s.form = -1; expect_error(s, "form", "one of"));
+    WITH(regular(8, 64), s.kv_heads = 3; expect_error(s, "kv_heads", "divide"));
+    WITH(regular(8, 64), s.v_heads = 16; expect_error(s, "v_heads", "divide"));
+    WITH(regular(8, 64), s.window = 3; expect_error(s, "window", "sliding_self only"));
+    WITH(regular(8, 64), s.lookback = 3; expect_error(s, "lookback", "segment_cross only"));
+    WITH(regular(8, 64), s.key = 1; expect_error(s, "key", "mla only"));
+    WITH(regular(8, 64), s.retr_dim = 8; expect_error(s, "retr_dim", "mla only"));
+    WITH(regular(8, 64), s.causal = 2; expect_error(s, "causal", "from 0 to 1"));
+    WITH(regular(8, 64), s.softcap = 0; expect_error(s, "softcap", "greater than 0"));
+    WITH(regular(8, 64), s.softcap = NAN; expect_error(s, "softcap", "finite"));
+    WITH(regular(8, 64), s.scale = INFINITY; expect_error(s, "scale", "finite"));
+    WITH(regular(8, 64), s.expr_hash = 1; expect_error(s, "backend", "flex"));
+    WITH(regular(8, 64), s.op = ATTN_OP_SLIDING_SELF; expect_error(s, "window", "required"));
+    WITH(regular(8, 64), s.op = ATTN_OP_SLIDING_SELF; s.window = -1;
+         expect_error(s, "window", "from 0"));
+    WITH(regular(8, 64), s.op = ATTN_OP_SLIDING_SELF; s.window = 1; s.causal = 0;
+         expect_error(s, "right_window", "required"));
+    WITH(regular(8, 64), s.op = ATTN_OP_SLIDING_SELF; s.window = 1; s.right_window = 1;
+         expect_error(s, "right_window", "causal = false"));
+    WITH(regular(8, 64), s.op = ATTN_OP_SEGMENT_CROSS; s.causal = 0;
+         expect_error(s, "causal", "segment_cross"));
+    WITH(mla(8, 64, ATTN_UNSET), expect_error(s, "retr_dim", "required"));
+    WITH(mla(8, ATTN_UNSET, 64), expect_error(s, "kv_comp_dim", "required"));
+    WITH(mla(8, 64, 64), s.kv_heads = 2; expect_error(s, "kv_heads", "regular only"));
+    WITH(mla(8, 64, 64), s.v_dim = 65; expect_error(s, "v_dim", "regular only"));
+    WITH(mla(8, 64, 64), s.key = 1; expect_error(s, "scale", "required"));
+    WITH(mla(65536, 32000, 32000), s.key = 1; s.scale = 1; expect_error(s, "retr_dim", "large"));
+}
+
+Test(spec, other_struct_sizes_are_refused) {
+    attn_spec s = regular(8, 64);
+    s.struct_size--;
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_E_ABI);
+}
+
+/* The table is what flags, Lua keys and names are made from. */
+Test(spec, table_is_sound) {
+    for (int i = 0; i < attn_field_count; i++) {
+        const attn_field *f = &attn_fields[i];
+        cr_expect_eq(attn_field_find(f->name), f, "%s is there twice", f->name);
+        cr_expect(*f->help, "%s", f->name);
+        for (int j = 0; j < i && f->id != ' '; j++)
+            cr_expect_neq(f->id, attn_fields[j].id, "%s and %s share a letter", f->name,
+                          attn_fields[j].name);
+        /* 'x' is the hash; 'p', 'm' and 'e' stand inside numbers */
+        cr_expect_null(strchr("xpme", f->id), "%s", f->name);
+    }
+}
