@@ -273,15 +273,15 @@ static bool parse_word(parser *p, const char *arg) {
 }
 
 /* What a command needs beyond its single flags. */
-static bool check_command(const options *o, diag *d) {
+static bool check_command(arena *a, const options *o, diag *d) {
     bool kernels = o->command == CMD_GENERATE || o->command == CMD_EXPLAIN;
     if (o->command == CMD_CHECK && !o->target)
         return diag_set(d, "check: needs the generated folder: attn-gen check DIR");
     if (!kernels) return true;
     const char *name = info_of(o->command)->name;
     if (o->target && o->input_count)
-        return diag_set(d, "%s: a kernel flag and a MODEL ('%.60s') exclude each other",
-                        o->inputs[0].where, o->target);
+        return diag_set(d, "%s: a kernel flag and a MODEL ('%s') exclude each other",
+                        o->inputs[0].where, printable(a, o->target));
     if (!o->target && !o->input_count)
         return diag_set(d,
                         "%s: needs a MODEL or kernel flags, for example %s; see attn-gen %s "
@@ -313,7 +313,7 @@ bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
     if (!p.command)
         return diag_set(d, "needs a command: generate, explain, check or models; see attn-gen "
                            "--help");
-    return check_command(out, d);
+    return check_command(a, out, d);
 }
 
 /* --- Help --- */

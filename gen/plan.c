@@ -37,11 +37,11 @@ static int pv_rows(const isa_row *isa, int columns) {
     return (isa->registers - columns - 1) / columns;
 }
 
-static int choose_unroll(const plan *p, int requested) {
+static int choose_unroll(const plan *p, int nv, int requested) {
     if (requested < 0) return p->d;
     if (requested > 0) return min_int(requested, p->d);
     if (p->d <= 32) return p->d;
-    return p->d < 96 ? 16 : 8;
+    return p->d < 96 && nv == p->tile_vectors ? 16 : 8;
 }
 
 static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
@@ -54,16 +54,11 @@ static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
         /* keys * nv accumulators, nv queries and one broadcast. */
         t->keys = min_int((isa->registers - nv - 1) / nv, isa->max_keys);
         if (t->keys > p->max_keys) p->max_keys = t->keys;
-        t->unroll = choose_unroll(p, unroll);
+        t->unroll = choose_unroll(p, nv, unroll);
         const int rows = nv * isa->width;
-        t->packed.columns = min_int(2, vectors);
-        split_rows(&t->packed, rows, pv_rows(isa, 2));
-        /* Few rows: wider strips read V in longer runs. */
-        const int wide = rows <= 16 && isa->registers >= 32 ? 4 : 2;
-        t->direct.columns = min_int(wide, vectors);
-        split_rows(&t->direct, rows, pv_rows(isa, wide));
-        if (t->packed.group_count > p->pv_groups) p->pv_groups = t->packed.group_count;
-        if (t->direct.group_count > p->pv_groups) p->pv_groups = t->direct.group_count;
+        t->pv.columns = min_int(2, vectors);
+        split_rows(&t->pv, rows, pv_rows(isa, 2));
+        if (t->pv.group_count > p->pv_groups) p->pv_groups = t->pv.group_count;
     }
     /* The query block: as many tiles as half of L2 holds, at most 8. */
     const int tile_bytes = p->tile_vectors * isa->width * (p->d + p->dvp) * 4;
@@ -75,8 +70,8 @@ static void plan_split(plan *p, const isa_row *isa) {
     p->part_keys = 512 / isa->key_block * isa->key_block;
     if (p->part_keys < 1) p->part_keys = isa->key_block;
     p->decode_q = 32 / p->group > 4 ? 32 / p->group : 4;
-    p->dot_keys = 16;
-    for (int r = 1; r <= 4 && r <= isa->width; r *= 2) p->dot_rows[p->dot_row_count++] = r;
+    p->dot_keys = 4;
+    p->dot_rows[0] = 1, p->dot_rows[1] = 4, p->dot_row_count = 2;
 }
 
 static void plan_scores(const kernel_spec *k, plan *p) {
@@ -116,7 +111,7 @@ static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan 
                    "%d queries and 1 broadcast in %d registers", p->tile_vectors * isa->width,
              p->key_block, t->keys, p->tile_vectors, p->tile_vectors, isa->registers);
         note(a, p, "prefill: P V in row groups of %d x %d columns; V packed once a value head in "
-                   "panels of %d columns", t->packed.groups[0], t->packed.columns * isa->width,
+                   "panels of %d columns", t->pv.groups[0], t->pv.columns * isa->width,
              p->panel);
         note(a, p, "prefill: %d tiles share a key block, so that their Q and O stay in half of L2",
              p->tiles);
@@ -243,8 +238,7 @@ static lua_val *tiles_to_lua(arena *a, const plan *p) {
         lua_val *t = lua_val_table(a);
         lua_val_set_int(a, t, "keys", p->tile[i].keys);
         lua_val_set_int(a, t, "unroll", p->tile[i].unroll);
-        lua_val_set(a, t, "packed", pv_to_lua(a, &p->tile[i].packed));
-        lua_val_set(a, t, "direct", pv_to_lua(a, &p->tile[i].direct));
+        lua_val_set(a, t, "pv", pv_to_lua(a, &p->tile[i].pv));
         lua_val_push(a, list, t);
     }
     return list;

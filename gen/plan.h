@@ -18,7 +18,7 @@ typedef struct plan_pv {
 typedef struct plan_tile {
     int keys;   /* QK: keys in registers */
     int unroll; /* QK: steps of the loop over the head width */
-    plan_pv packed, direct;
+    plan_pv pv;
 } plan_tile;
 
 typedef struct plan {
@@ -36,7 +36,7 @@ typedef struct plan {
     int pv_groups; /* most row groups of a tile */
     /* Split keys. */
     int part_keys, decode_q, dot_keys;
-    int dot_rows[3], dot_row_count;
+    int dot_rows[2], dot_row_count;
     int gather_keys; /* 0: no gather kernel */
     /* Scores. */
     double q_scale;        /* folded into Q */

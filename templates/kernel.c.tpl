@@ -74,8 +74,7 @@ $ for nv = 1, plan.gather_keys > 0 and 0 or plan.tile_vectors do
 ${part("part/pack_q.c", { nv = nv })}
 ${part("part/qk.c", { nv = nv })}
 ${part("part/softmax.c", { nv = nv })}
-${part("part/pv.c", { nv = nv, direct = false })}
-${part("part/pv.c", { nv = nv, direct = true })}
+${part("part/pv.c", { nv = nv })}
 ${part("part/adjust.c", { nv = nv })}
 $   if expr then
 $     if plan.rescore then

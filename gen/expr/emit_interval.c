@@ -8,7 +8,7 @@ typedef struct emitter {
     expr_conds cs;
     expr_lines lines;
     const char **name; /* of the interval of a node, by id */
-    int conds;
+    int conds, forms;  /* named so far */
 } emitter;
 
 static const char *interval(emitter *m, expr_node *n);
@@ -78,14 +78,25 @@ static const char *interval(emitter *m, expr_node *n) {
     return m->name[n->id] = name;
 }
 
+/* `text` as it is, or where it would nest too deep, as the new value of variable d. */
+static const char *step(emitter *m, const char *d, const char *text, bool first) {
+    if (!d) return text;
+    expr_line_printf(m->a, &m->lines, "%s%s = %s;", first ? "attn_lin " : "", d, text);
+    return d;
+}
+
 static const char *linear_text(emitter *m, const expr_cond *c) {
     const expr_lin *d = &c->d;
+    const char *var = d->terms > 1 ? arena_printf(m->a, "d%d", m->forms++) : NULL;
     const char *text = arena_printf(m->a, "attn_lin_of(%lld, %lld, %lld, %lld)", (long long)d->c,
                                     (long long)d->h, (long long)d->q, (long long)d->k);
+    text = step(m, var, text, true);
     for (int i = 0; i < d->terms; i++) {
         const char *atom = interval(m, d->term[i].atom);
-        text = arena_printf(m->a, "attn_lin_add(%s, %lld, %s)", text, (long long)d->term[i].factor,
-                            atom);
+        text = step(m, var,
+                    arena_printf(m->a, "attn_lin_add(%s, %lld, %s)", text,
+                                 (long long)d->term[i].factor, atom),
+                    false);
     }
     if (c->checked) {
         const char *l = interval(m, c->l), *r = interval(m, c->r);
@@ -128,7 +139,7 @@ static const char *condition(emitter *m, expr_cond *c) {
 }
 
 static emitter start(arena *a, const expr *e, bool range) {
-    emitter m = {a, e, expr_conds_new(a, e, range), {0}, NULL, 0};
+    emitter m = {a, e, expr_conds_new(a, e, range), {0}, NULL, 0, 0};
     m.name = arena_alloc(a, sizeof *m.name * (size_t)(e->node_count + 1));
     return m;
 }

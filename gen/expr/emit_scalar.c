@@ -25,10 +25,7 @@ static const char *c_type(const expr_node *n) {
 static void statement(emitter *m, const char *text) {
     /* Deep nests stop indenting: lines stay short. */
     int indent = m->depth < 5 ? 4 * m->depth : 20;
-    expr_lines one = {0};
-    expr_line_printf(m->a, &one, "%s", text);
-    for (int i = 0; i < one.count; i++)
-        expr_line_add(m->a, &m->lines, arena_printf(m->a, "%*s%s", indent, "", one.line[i]));
+    expr_line_wrap(m->a, &m->lines, indent, text);
 }
 
 static const char *new_name(emitter *m) {

@@ -172,7 +172,8 @@ static const char *scalar_text(emitter *m, expr_node *n) {
     const char *operand[3] = {0};
     for (int i = 0; i < n->kids; i++) operand[i] = scalar(m, n->kid[i]);
     const expr_op_row *row = &expr_ops[n->op];
-    return expr_fill(m->a, n->kid[0]->type == TYPE_INT ? row->ci : row->cf, operand);
+    bool ints = n->kid[0]->type == TYPE_INT && n->op != EX_TO_FLOAT;
+    return expr_fill(m->a, ints ? row->ci : row->cf, operand);
 }
 
 /* The value of a uniform node. */

@@ -159,6 +159,7 @@ void expr_print(buf *b, const expr *e, const expr_node *n, int precedence);
 /* Growing list of statements; a long one is broken over lines. */
 enum { EXPR_COLUMNS = 96 };
 void expr_line_add(arena *a, expr_lines *l, const char *line);
+void expr_line_wrap(arena *a, expr_lines *l, int indent, const char *text);
 void expr_line_printf(arena *a, expr_lines *l, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Does any line use this identifier? */

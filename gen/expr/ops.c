@@ -14,10 +14,10 @@
 /* Text, precedence, operands, cost; then how each output spells the operation. */
 #define ROW(op, ...) [EX_##op] = {__VA_ARGS__}
 const expr_op_row expr_ops[EX_COUNT] = {
-    ROW(CONST, "const", 0, 0, 0),
-    ROW(VAR, "var", 0, 0, 0),
-    ROW(SCALAR, "scalar", 0, 0, 0),
-    ROW(TENSOR, "tensor", 0, -1, 4),
+    [EX_CONST] = {.name = "const"},
+    [EX_VAR] = {.name = "var"},
+    [EX_SCALAR] = {.name = "scalar"},
+    [EX_TENSOR] = {.name = "tensor"},
     ROW(TO_FLOAT, "to_float", 0, 1, 1, .vf = "vi_to_f", .cf = "(float)%1", .cd = "(double)%1"),
     ROW(OR, "or", 1, 2, 1, SAME("%1 || %2")),
     ROW(AND, "and", 2, 2, 1, SAME("%1 && %2")),
@@ -135,6 +135,19 @@ static size_t break_at(const char *text, size_t most) {
     return comma > most / 2 ? comma : any;
 }
 
+void expr_line_wrap(arena *a, expr_lines *l, int indent, const char *text) {
+    for (int more = 0;; more = 4) {
+        size_t room = (size_t)(EXPR_COLUMNS - indent - more);
+        size_t at = strlen(text) <= room ? 0 : break_at(text, room);
+        if (at == 0) {
+            expr_line_add(a, l, arena_printf(a, "%*s%s", indent + more, "", text));
+            return;
+        }
+        expr_line_add(a, l, arena_printf(a, "%*s%.*s", indent + more, "", (int)at - 1, text));
+        text += at;
+    }
+}
+
 void expr_line_printf(arena *a, expr_lines *l, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
@@ -144,16 +157,7 @@ void expr_line_printf(arena *a, expr_lines *l, const char *fmt, ...) {
     va_start(ap, fmt);
     vsnprintf(text, (size_t)n + 1, fmt, ap);
     va_end(ap);
-    for (const char *indent = "";; indent = "    ") {
-        size_t room = EXPR_COLUMNS - strlen(indent);
-        size_t at = strlen(text) <= room ? 0 : break_at(text, room);
-        if (at == 0) {
-            expr_line_add(a, l, arena_printf(a, "%s%s", indent, text));
-            return;
-        }
-        expr_line_add(a, l, arena_printf(a, "%s%.*s", indent, (int)at - 1, text));
-        text += at;
-    }
+    expr_line_wrap(a, l, 0, text);
 }
 
 bool expr_lines_use(const expr_lines *l, const char *name) {

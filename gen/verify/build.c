@@ -17,7 +17,7 @@ typedef struct compilation {
     const char *dir;
     const char **source; /* relative to dir */
     int count;
-    const char *flags, *includes;
+    const char *flags;
 } compilation;
 
 static const char *compiler(void) {
@@ -69,8 +69,8 @@ static const char *openmp_flag(void) {
 
 static int compile_job(void *ctx, int index) {
     const compilation *c = ctx;
-    return become(arena_printf(c->a, "cd '%s' && exec %s %s%s -c '%s' -o obj%d.o", c->dir,
-                               compiler(), c->flags, c->includes, c->source[index], index));
+    return become(arena_printf(c->a, "cd '%s' && exec %s %s -I. -Iruntime -c '%s' -o obj%d.o",
+                               c->dir, compiler(), c->flags, c->source[index], index));
 }
 
 static bool ends_with(const char *s, const char *tail) {
@@ -78,28 +78,9 @@ static bool ends_with(const char *s, const char *tail) {
     return n >= m && strcmp(s + n - m, tail) == 0;
 }
 
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 /* Programs of a folder, which have their own main. */
 static bool is_program(const gen_file *f) {
     return strstr(f->text, "int main(") != NULL;
-}
-
-/* " -I." and " -I'sub'" for each folder with headers. */
-static const char *include_flags(arena *a, const gen_files *files) {
-    buf b = buf_new(a);
-    buf_puts(&b, " -I.");
-    for (int i = 0; i < files->count; i++) {
-        const char *path = files->file[i].path;
-        const char *base = base_name(path);
-        if (!ends_with(path, ".h") || base == path) continue;
-        const char *flag = arena_printf(a, " -I'%.*s'", (int)(base - path - 1), path);
-        if (!strstr(b.data, flag)) buf_puts(&b, flag);
-    }
-    return b.data;
 }
 
 static bool compile_all(const compilation *c, diag *d) {
@@ -124,7 +105,7 @@ static bool compile_all(const compilation *c, diag *d) {
 
 static bool compile_folder(arena *a, const char *dir, const gen_files *files,
                            const build_options *o, diag *d) {
-    compilation c = {.a = a, .dir = dir, .includes = include_flags(a, files)};
+    compilation c = {.a = a, .dir = dir};
     c.source = arena_alloc(a, (size_t)files->count * sizeof *c.source);
     for (int i = 0; i < files->count; i++)
         if (ends_with(files->file[i].path, ".c") && !is_program(&files->file[i]))

@@ -131,8 +131,8 @@ ATTN_SIMD __m128i attn__floordiv4(__m128i a, __m128i b) {
 }
 ATTN_SIMD vi vi_floordiv(vi a, vi b) {
     const __m128i lo = attn__floordiv4(_mm256_castsi256_si128(a), _mm256_castsi256_si128(b));
-    const __m128i hi = attn__floordiv4(_mm256_extracti128_si256(a, 1),
-                                       _mm256_extracti128_si256(b, 1));
+    const __m128i hi =
+        attn__floordiv4(_mm256_extracti128_si256(a, 1), _mm256_extracti128_si256(b, 1));
     const vi q = _mm256_inserti128_si256(_mm256_castsi128_si256(lo), hi, 1);
     return _mm256_andnot_si256(_mm256_cmpeq_epi32(b, _mm256_setzero_si256()), q);
 }

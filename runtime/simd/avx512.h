@@ -20,7 +20,7 @@
 
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
-#pragma clang attribute push(                                                                      \
+#pragma clang attribute push( \
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
 #define ATTN_TARGET_END _Pragma("clang attribute pop")
 #else
@@ -133,8 +133,8 @@ ATTN_SIMD __m256i attn__floordiv8(__m256i a, __m256i b) {
 }
 ATTN_SIMD vi vi_floordiv(vi a, vi b) {
     const __m256i lo = attn__floordiv8(_mm512_castsi512_si256(a), _mm512_castsi512_si256(b));
-    const __m256i hi = attn__floordiv8(_mm512_extracti32x8_epi32(a, 1),
-                                       _mm512_extracti32x8_epi32(b, 1));
+    const __m256i hi =
+        attn__floordiv8(_mm512_extracti32x8_epi32(a, 1), _mm512_extracti32x8_epi32(b, 1));
     const vi q = _mm512_inserti32x8(_mm512_castsi256_si512(lo), hi, 1);
     return _mm512_maskz_mov_epi32(_mm512_test_epi32_mask(b, b), q);
 }
@@ -364,13 +364,13 @@ ATTN_SIMD void vf_transpose(vf *r) {
     }
 }
 
-/* --- powers of two: vscalefps multiplies by 2^floor, with over- and underflow, rounding once --- */
+/* --- powers of two: vscalefps multiplies by 2^floor, also out of range, rounding once --- */
 #define ATTN__OWN_SCALE2
 ATTN_SIMD vf attn__scale2(vf p, vf n) {
     return _mm512_scalef_ps(p, n);
 }
-/* 2^x for any x: exactly 1 at 0, exactly 0 at x < -150 and -inf (denormal from -126 down to there),
- * NaN stays NaN. x - floor(x) is +0 for -inf. */
+/* 2^x for any x: exactly 1 at 0, exactly 0 at x <= -150 and -inf (denormal from -126 down to
+ * there), NaN stays NaN. x - floor(x) is +0 for -inf. */
 ATTN_SIMD vf vf_exp2_softmax(vf x) {
     const vf r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); /* 0 .. 1 */
     vf p = vf_set1(0x1.ee51c2p-10f);

@@ -12,7 +12,7 @@
  *   comparisons         IEEE: false with NaN, but vf_ne true
  *   vi_add sub mul neg abs floordiv  wrap; shift counts are taken modulo 32, vi_shr is arithmetic
  *   vi_floordiv vi_floormod          towards minus infinity; by 0: 0
- *   vf_load_side(p, base, n)         lane i = p[clamp(base + i, 0, n - 1)], any base; _rev: base - i
+ *   vf_load_side(p, base, n)         lane i = p[clamp(base + i, 0, n - 1)], any base; _rev: - i
  *   vf_gather vi_gather              lane i = p[idx[i]], all lanes, no clamp
  *   vf_reduce_add vf_sums vf_stride_add   halves are added to each other, in the same order in all
  *                       three: lane i of vf_sums(a) has the bits of vf_reduce_add(a[i])
@@ -223,8 +223,7 @@ ATTN_SIMD vf vf_loadu(const float *p) {
     return *(const attn__vf_memu *)(const void *)p;
 }
 ATTN_SIMD vf vf_loadn(const float *p, int n) {
-    return (vf){n > 0 ? p[0] : 0.0f, n > 1 ? p[1] : 0.0f, n > 2 ? p[2] : 0.0f,
-                n > 3 ? p[3] : 0.0f};
+    return (vf){n > 0 ? p[0] : 0.0f, n > 1 ? p[1] : 0.0f, n > 2 ? p[2] : 0.0f, n > 3 ? p[3] : 0.0f};
 }
 ATTN_SIMD void vf_store(float *p, vf a) {
     *(attn__vf_mem *)(void *)p = a;

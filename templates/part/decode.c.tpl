@@ -33,24 +33,19 @@ static void pack_rows(const item *x, tile *t, int32_t rows) {
 $ end
 static void decode_tile(const item *x, tile *t, scratch *w, int32_t k0, const float *k,
                         const float *v) {
-    const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
+    const ptrdiff_t ldv = x->args->v.token;
     const int32_t k1 = min32(k0 + PART, x->kv_len) - 1;
 $ for _, r in ipairs(plan.dot_rows) do
     if (t->rows <= ${r}) {
         pack_rows(x, t, ${r});
-        dot_${r}(x, t, w, k0, k1, k, ldk, v, ldv);
+        dot_${r}(x, t, w, k0, k1, k, v);
         return;
     }
 $ end
-    tile_pack(x, t, true);
-    for (int32_t at = k0; at <= k1; at += BK) {
-        const int32_t end = min32(at + BK - 1, k1);
-        switch (t->vectors) {
-$ for nv = 1, plan.tile_vectors do
-        case ${nv}: tile_${nv}_direct(x, t, w, at, end, k, ldk, v, ldv); break;
-$ end
-        }
-    }
+    tile_pack(x, t);
+    const values as_rows = {v, 1, ldv, ldv, 0};
+    for (int32_t at = k0; at <= k1; at += BK)
+        tile_run(x, t, w, at, min32(at + BK - 1, k1), k, &as_rows, true);
 }
 
 /* The rows of one group of heads over one part of the keys. */

@@ -7,10 +7,14 @@ $ local C = math.min(2, vectors)
 $ local strips = vectors // C
 $ local rest = vectors - strips * C
 $ local partial = plan.dv % W
-/* ${R} row${R > 1 and "s" or ""} of a tile over the keys k0..k1, ${plan.dot_keys} at a time; k and v stand at key 0. */
+$ local KEYS = math.max(plan.dot_keys, N)
+$ local line = 16 -- floats of a cache line
+/* ${R} row${R > 1 and "s" or ""} of a tile over the keys k0..k1, ${KEYS} at a time; k and v stand at key 0. Every line is
+ * asked for ahead: V rows while their keys are multiplied, the next keys while V is. */
 static void dot_${R}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
-                  ptrdiff_t ldk, const float *v, ptrdiff_t ldv) {
-    enum { KEYS = ${plan.dot_keys}, DP = (D + W - 1) / W * W };
+                  const float *v) {
+    const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
+    enum { KEYS = ${KEYS}, DP = (D + W - 1) / W * W };
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
     const float *q = t->q;
     float *s = w->s;
@@ -39,6 +43,9 @@ $ end
 $ for i = 0, N - 1 do
             const float *k${i} = k + (block + min32(key + ${i}, n - 1)) * ldk;
 $ end
+            for (int i = 0; i < min32(${N}, n - key); i++)
+                for (int d = 0; d < DV; d += ${line})
+                    ATTN_PREFETCH_L1(v + (block + key + i) * ldv + d);
 $ for i = 0, N - 1 do
             vf ${list(R, function(j) return "a" .. i .. "_" .. j .. " = vf_zero()" end)};
 $ end
@@ -124,6 +131,7 @@ $   if n > 0 then groups[#groups + 1] = { c = C, from = 0, to = n * C * W } end
 $   if n < strips then groups[#groups + 1] = { c = C, from = n * C * W, tail = true } end
 $ end
 $ if rest > 0 then groups[#groups + 1] = { c = rest, from = strips * C * W, tail = partial > 0 } end
+        const float *next = k + (block + n) * ldk;
 $ for _, g in ipairs(groups) do
 $   if g.to then
         for (int32_t c = ${g.from}; c < ${g.to}; c += ${g.c * W}) {
@@ -145,6 +153,7 @@ $     end
 $   end
             }
             for (int32_t key = 0; key < n; key++, vr += ldv) {
+                ATTN_PREFETCH_L1(next + key * ldk + c);
 $   for j = 0, g.c - 1 do
 $     if g.tail and j == g.c - 1 then
                 const vf v${j} = vf_loadn(vr + ${j * W}, ${partial});

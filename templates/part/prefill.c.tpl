@@ -29,15 +29,6 @@ static void pack_v_task(void *ctx, int64_t task, int worker) {
     }
 }
 
-static void tile_run(const item *x, tile *t, scratch *w, int32_t k0, const float *k, ptrdiff_t ldk,
-                     const float *v) {
-    switch (t->vectors) {
-$ for nv = 1, plan.tile_vectors do
-    case ${nv}: tile_${nv}_packed(x, t, w, k0, k0 + BK - 1, k, ldk, v); break;
-$ end
-    }
-}
-
 /* One query block of one head. */
 static void prefill_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
@@ -58,17 +49,19 @@ static void prefill_task(void *ctx, int64_t task, int worker) {
         t->rows = min32(ROWS, args->q_len - row);
         for (int32_t r = 0; r < t->rows; r++) t->head[r] = h, t->row[r] = row + r;
         tile_begin(&x, t);
-        tile_pack(&x, t, false);
+        tile_pack(&x, t);
         if (t->first > t->last) continue;
         first = min32(first, t->first);
         last = max32(last, t->last);
     }
 
     const float *k = args->k.data + b * args->k.batch + key_head(h) * args->k.head;
-    for (int32_t block = first / BK; first <= last && block <= last / BK; block++)
+    for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
+        const int32_t k0 = block * BK;
+        const values v = {packed_block(c, b, value_head(h), block), BK, ${C}, DVP - ${whole}, k0};
         for (int32_t i = 0; i < count; i++)
-            tile_run(&x, &w->t[i], w, block * BK, k, args->k.token,
-                     packed_block(c, b, value_head(h), block));
+            tile_run(&x, &w->t[i], w, k0, k0 + BK - 1, k, &v, false);
+    }
 
     for (int32_t i = 0; i < count; i++) {
         const tile *t = &w->t[i];

@@ -1,35 +1,37 @@
-$ -- O += P V: rows x column vectors in registers. V comes packed in panels [key][panel], or direct
-$ -- from the caller's rows, where the last vector of a row may be partial.
+$ -- O += P V: rows x column vectors in registers. One code serves V packed in panels and V as the
+$ -- caller's rows lie: `values` says how. Only the last vector of a row may be partial.
 $ local W, nv = plan.width, a.nv
 $ local R = nv * W
-$ local shape = a.direct and plan.tile[nv].direct or plan.tile[nv].packed
-$ local suffix = nv .. (a.direct and "_direct" or "")
-$ local vectors = plan.dvp // W
-$ local C = math.min(shape.columns, vectors)
-$ local strips = vectors // C
-$ local rest = vectors - strips * C
-$ local partial = a.direct and plan.dv % W or 0
-$ -- Each distinct register tile once.
-$ local seen, shapes = {}, {}
-$ for _, rows in ipairs(shape.groups) do
-$   for _, c in ipairs({ C, rest }) do
-$     if c > 0 and not seen[rows .. "x" .. c] then
-$       seen[rows .. "x" .. c] = true
-$       shapes[#shapes + 1] = { rows = rows, columns = c }
-$     end
-$   end
+$ local shape = plan.tile[nv].pv
+$ local C, whole = shape.columns, plan.dvp // (shape.columns * W)
+$ local rest = plan.dvp // W - whole * C
+$ local partial = plan.dv % W
+$ -- Strips of columns: the whole ones in a loop, then what is left.
+$ local strips = {}
+$ local last_is_whole = rest == 0 and partial > 0
+$ local looped = last_is_whole and whole - 1 or whole
+$ if looped > 0 then
+$   strips[#strips + 1] = { c = C, from = 0, to = looped * C * W, tail = false, row = "row" }
 $ end
-$ for _, tile in ipairs(shapes) do
-$   local r, c = tile.rows, tile.columns
-$   assert(r * c + c + 1 <= isa.registers, "pv: the register tile does not fit")
-$   -- Partial: only the last strip of a direct row ends inside a vector.
-$   for _, tail in ipairs(partial > 0 and { false, true } or { false }) do
-$     local is_last = rest > 0 and c == rest or rest == 0
-$     if not tail or is_last then
-/* o[${r} rows][${c * W} columns] (+)= sum over n keys of s[key][row] v[key][column]. */
-static inline void pv_${suffix}_${r}x${c}${tail and "_tail" or ""}(
-    const float *restrict v, ptrdiff_t ldv, const float *restrict s, int32_t n, float *restrict o,
-    const float *restrict alpha) {
+$ if last_is_whole then
+$   strips[#strips + 1] = { c = C, from = looped * C * W, tail = true, row = "row" }
+$ elseif rest > 0 then
+$   strips[#strips + 1] = { c = rest, from = whole * C * W, tail = partial > 0, row = "last_row" }
+$ end
+$ local function name(rows, strip)
+$   return "pv_" .. rows .. "x" .. strip.c .. "_" .. R .. (strip.tail and "_tail" or "")
+$ end
+$ local seen = {}
+$ for _, rows in ipairs(shape.groups) do
+$   for _, strip in ipairs(strips) do
+$     if not seen[name(rows, strip)] then
+$       seen[name(rows, strip)] = true
+$       local r, c = rows, strip.c
+$       assert(r * c + c + 1 <= isa.registers, "pv: the register tile does not fit")
+/* o[${r}][${c * W} columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
+static inline void ${name(rows, strip)}(const float *restrict v, ptrdiff_t ldv,
+                                   const float *restrict s, int32_t n, float *restrict o,
+                                   const float *restrict alpha) {
 $       for i = 0, r - 1 do
     vf ${list(c, function(j) return "o" .. i .. "_" .. j .. " = vf_load(o + " .. i .. " * DVP + " .. j * W .. ")" end)};
 $       end
@@ -43,10 +45,10 @@ $       end
     }
     for (int32_t key = 0; key < n; key++, v += ldv, s += ${R}) {
 $       for j = 0, c - 1 do
-$         if tail and j == c - 1 then
+$         if strip.tail and j == c - 1 then
         const vf v${j} = vf_loadn(v + ${j * W}, ${partial});
 $         else
-        const vf v${j} = ${a.direct and "vf_loadu" or "vf_load"}(v + ${j * W});
+        const vf v${j} = vf_loadu(v + ${j * W});
 $         end
 $       end
 $       for i = 0, r - 1 do
@@ -62,59 +64,31 @@ $         for j = 0, c - 1 do
 $         end
 $       end
 }
+
 $     end
 $   end
 $ end
-$ local function call(rows, c, col, tail)
-$   return "pv_" .. suffix .. "_" .. rows .. "x" .. c .. (tail and "_tail" or "")
-$ end
-
-$ if a.direct then
-/* P V of a tile over the keys first..last; v stands at key first. alpha: null, or the factors of
+/* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
  * the rows. Row groups see only their own keys. */
-$ else
-/* P V of a tile over the keys first..last; key first is the skip-th of the packed block v. alpha:
- * null, or the factors of the rows. Row groups see only their own keys. */
-$ end
-static void pv_${suffix}(tile *t, const float *v, ${a.direct and "ptrdiff_t ldv" or "int32_t skip"},
-                 const float *s, int32_t first, int32_t last, const float *alpha) {
+static void pv_${nv}(tile *t, const values *v, const float *s, int32_t first, int32_t last,
+                 const float *alpha) {
 $ local at = 0
 $ for g, rows in ipairs(shape.groups) do
     if (t->rows > ${at}) {
         const int32_t begin = min32(max32(first, t->group_first[${g - 1}]), last + 1);
         const int32_t n = max32(0, min32(last, t->group_last[${g - 1}]) - begin + 1);
-        const int32_t from = begin - first;
-        const float *p = s + from * ${R} + ${at};
+        const float *p = s + (begin - first) * ${R} + ${at};
         const float *f = alpha ? alpha + ${at} : NULL;
+        const int32_t key = begin - v->base;
         float *o = t->o + ${at} * DVP;
-$   if a.direct then
-        const float *at = v + from * ldv;
-$   else
-        const int32_t at = skip + from;
-$   end
-$   local whole = strips
-$   if partial > 0 and rest == 0 then
-$     whole = strips - 1
-$   end
-$   local function place(c, w)
-$     if a.direct then
-$       return "at + " .. c
+$   for _, strip in ipairs(strips) do
+$     if strip.to then
+        for (int32_t c = 0; c < ${strip.to}; c += ${strip.c * W})
+            ${name(rows, strip)}(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+$     else
+        ${name(rows, strip)}(v->v + ${strip.from} * v->column + key * v->${strip.row}, v->${strip.row}, p, n,
+            o + ${strip.from}, f);
 $     end
-$     return "v + " .. c .. " * BK + at * " .. w
-$   end
-$   if whole > 0 then
-        for (int c = 0; c < ${whole * C * W}; c += ${C * W})
-            ${call(rows, C)}(${place("c", C * W)}, ${a.direct and "ldv" or C * W}, p, n,
-                o + c, f);
-$   end
-$   if whole < strips then
-        ${call(rows, C, 0, true)}(${place(whole * C * W, C * W)}, ldv, p, n,
-            o + ${whole * C * W}, f);
-$   end
-$   if rest > 0 then
-$     local col = strips * C * W
-        ${call(rows, rest, 0, partial > 0)}(${place(col, rest * W)}, ${a.direct and "ldv" or rest * W}, p, n,
-            o + ${col}, f);
 $   end
     }
 $   at = at + rows

@@ -51,21 +51,27 @@ static void tile_groups(tile *t, const int32_t *start, int32_t count) {
     }
 }
 
-/* The packed or direct register tiles' row groups, the queries, and an empty O. */
-static void tile_pack(const item *x, tile *t, const bool direct) {
+/* The row groups of P V, the queries packed, and an empty O. */
+static void tile_pack(const item *x, tile *t) {
     switch (t->vectors) {
 $ for nv = 1, plan.tile_vectors do
     case ${nv}: {
-        static const int32_t packed[] = {${table.concat(plan.tile[nv].packed.starts, ", ")}};
-        static const int32_t straight[] = {${table.concat(plan.tile[nv].direct.starts, ", ")}};
-        if (direct)
-            tile_groups(t, straight, ${#plan.tile[nv].direct.groups});
-        else
-            tile_groups(t, packed, ${#plan.tile[nv].packed.groups});
+        static const int32_t start[] = {${table.concat(plan.tile[nv].pv.starts, ", ")}};
+        tile_groups(t, start, ${#plan.tile[nv].pv.groups});
         pack_q_${nv}(x, t);
         break;
     }
 $ end
     }
     memset(t->o, 0, sizeof(float) * DVP * (size_t)(t->vectors * W));
+}
+
+static void tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
+                     const values *v, bool lanes) {
+    const ptrdiff_t ldk = x->args->k.token;
+    switch (t->vectors) {
+$ for nv = 1, plan.tile_vectors do
+    case ${nv}: tile_${nv}(x, t, w, k0, k1, k, ldk, v, lanes); break;
+$ end
+    }
 }

@@ -13,6 +13,14 @@ typedef struct tile {
     attn_tile_box box; /* heads and positions of its rows */
 } tile;
 
+/* How values lie: key k, column c is v[c * column + (k - base) * row]; last_row stands for row in
+ * the last, narrower column panel of packed values. */
+typedef struct values {
+    const float *v;
+    ptrdiff_t column, row, last_row;
+    int32_t base;
+} values;
+
 /* What a thread works in. */
 typedef struct scratch {
     tile t[TILES];

@@ -1,10 +1,9 @@
 $ local W, nv = plan.width, a.nv
 $ local R, MR = nv * W, plan.tile[nv].keys
-/* One tile over the keys k0..k1, at most BK of them; k stands at key 0. Packed: v is the block that
- * starts at k0. Direct: v stands at key 0 with row stride ldv. */
-static ATTN_INLINE void tile_${nv}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1,
-                               const float *k, ptrdiff_t ldk, const float *v, ptrdiff_t ldv,
-                               const bool direct) {
+/* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
+ * not consecutive queries of one head. */
+static void tile_${nv}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
+                   ptrdiff_t ldk, const values *v, bool lanes) {
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
     if (first > last) return;
     const int32_t n = last - first + 1;
@@ -37,7 +36,7 @@ $   if plan.rescore then
 $   end
     }
 $ elseif expr then
-    if (direct) {
+    if (lanes) {
         if (masked)
             adjust_${nv}(x, t, s, NULL, first, n, mx, true);
 $   if plan.rescore then
@@ -62,18 +61,8 @@ $   end
 $ end
 
     const int rose = softmax_${nv}(s, n, t, mx, w->alpha);
-    if (direct)
-        pv_${nv}_direct(t, v + first * ldv, ldv, s, first, last, rose ? w->alpha : NULL);
-    else
-        pv_${nv}(t, v, first - k0, s, first, last, rose ? w->alpha : NULL);
-}
-
-static void tile_${nv}_packed(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1,
-                          const float *k, ptrdiff_t ldk, const float *v) {
-    tile_${nv}(x, t, w, k0, k1, k, ldk, v, 0, false);
-}
-
-static void tile_${nv}_direct(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1,
-                          const float *k, ptrdiff_t ldk, const float *v, ptrdiff_t ldv) {
-    tile_${nv}(x, t, w, k0, k1, k, ldk, v, ldv, true);
+    pv_${nv}(t, v, s, first, last, rose ? w->alpha : NULL);
+$ if not expr then
+    (void)lanes;
+$ end
 }

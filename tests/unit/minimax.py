@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Derives the polynomial coefficients of runtime/simd/math.h (pip install mpmath numpy scipy).
 
-Every polynomial is a minimax fit (a linear program over a Chebyshev grid, residuals in 40 digits) of
+Every polynomial is a minimax fit (a linear program over a Chebyshev grid, in 40 digits) of
     fixed(x) + sum_k c_k x^(p + k)   to   f(x),   with weight w(x),   on [a, b].
 Coefficients are then rounded to f32 one at a time, lowest power first; after each rounding the
 rest is fitted again, so that later coefficients make up for earlier roundings.

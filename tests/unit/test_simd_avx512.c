@@ -7,8 +7,8 @@
 #include "simd/avx512.h"
 
 #define SIMD_SUITE simd_avx512
-#define SIMD_SUPPORTED                                                                             \
-    (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&                    \
+#define SIMD_SUPPORTED                                                          \
+    (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && \
      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
 #include "simd_body.h"
 #endif
