@@ -149,6 +149,7 @@ void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll, p
     plan_tiles(p, isa, unroll);
     plan_split(p, isa);
     if (s->op == ATTN_OP_SEGMENT_CROSS && s->lookback < 16) p->gather_keys = s->lookback + 1;
+    if (p->gather_keys) p->minmax = 0; /* no tiles to classify */
     if (p->gather_keys)
         snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_g%d", k->name, isa->name, p->gather_keys);
     else

@@ -52,9 +52,24 @@ local function lines(array)
   return table.concat(array, "\n")
 end
 
+-- Breaks a list after commas, at 64 columns.
+local function wrap(s)
+  local result, column = {}, 0
+  for item in (s .. ", "):gmatch("(.-), ") do
+    if column + #item > 64 then
+      result[#result + 1] = "\n"
+      column = 0
+    end
+    result[#result + 1] = (column > 0 and " " or "") .. item .. ","
+    column = column + #item + 2
+  end
+  return table.concat(result)
+end
+
 local base = {
   assert = assert, error = error, ipairs = ipairs, tostring = tostring, type = type,
   string = string, table = table, math = math, f32 = f32, list = list, lines = lines,
+  wrap = wrap,
   _line = line, _block = block, _text = text,
 }
 for _, entry in ipairs(data) do

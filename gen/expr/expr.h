@@ -85,7 +85,8 @@ const char *expr_range_text(arena *a, const expr *e);
  * type vf (score) or vm (mask), valid after the other stages. Names that the code defines start
  * with `prefix`. A side tensor is read at clamped indexes only; where the index runs by +1 or -1
  * over the lanes it is one vector load (vf_load_side, vf_load_side_rev). a + b * c becomes vf_fma.
- * `ops` counts vector operations of lane[0], for the cost model. */
+ * `ops` is the cost of lane[0] in simple vector operations (exp is about 12), for the cost model.
+ * Generated code includes simd/scalar.h and the ISA's header. */
 typedef enum expr_mode { EXPR_TILE, EXPR_LANES } expr_mode;
 typedef struct expr_lines {
     const char **line; /* statements, without indentation, at most 96 columns each */
@@ -101,7 +102,8 @@ void expr_emit_vector(arena *a, const expr *e, expr_mode mode, int vectors, cons
                       expr_code *out);
 
 /* Bodies of the functions of attn_expr_hooks, as statements ending in a return; parameters are
- * named as there (x, h, q, k, s, oob; x, box, lo, hi). */
+ * named as there (x, h, q, k, s, oob; x, box, lo, hi). *oob is set, never cleared. They include
+ * simd/scalar.h and simd/interval.h; classify and range are for masks only. */
 expr_lines expr_emit_scalar(arena *a, const expr *e);
 expr_lines expr_emit_classify(arena *a, const expr *e);
 expr_lines expr_emit_range(arena *a, const expr *e);

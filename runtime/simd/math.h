@@ -14,19 +14,19 @@
  * coefficients from tests/unit/minimax.py. No function may be built with -ffast-math.
  * vf_sin and vf_cos may call sinf and cosf: link libm.
  *
- * All return what C's functions do for 0, inf, NaN, and where the result is denormal or overflows.
- * Largest errors in units of the spacing of floats at the exact result, as measured by
- * tests/unit (one float in 17 on the whole line, all near critical points), and cycles a vector of
- * AVX2 on Zen 3 (gcc 12, three vectors in flight):
+ * All but vf_exp2_softmax return what C's functions do for 0, inf, NaN, and where the result is
+ * denormal or overflows. Largest errors in units of the spacing of floats at the exact result
+ * (the sweep of tests/unit/simd_body.h at a stride of 17), and cycles a vector of AVX2 on Zen 3
+ * (gcc 12, three vectors in flight):
  *                      FMA    no FMA   cycles
  *   vf_exp2_softmax    1.82   2.08      4.0     (AVX-512: 2.14, by emulation)
- *   vf_exp2            0.88   1.05      8.6
- *   vf_exp             0.98   0.96      9.6
- *   vf_log             1.13   1.15     15.8
+ *   vf_exp2            0.88   1.07      8.6
+ *   vf_exp             1.01   0.97      9.6
+ *   vf_log             1.15   1.15     15.8
  *   vf_log2            1.87   2.03     12.6
- *   vf_tanh            2.48   2.48      9.7
- *   vf_sigmoid         2.26   2.26     14.6
- *   vf_sin vf_cos      1.55   2.25     12.6
+ *   vf_tanh            2.51   2.51      9.7
+ *   vf_sigmoid         2.41   2.41     14.6
+ *   vf_sin vf_cos      1.56   2.35     12.6
  */
 #ifndef ATTN_SIMD_MATH_H
 #define ATTN_SIMD_MATH_H

@@ -6,7 +6,7 @@ $ local R = nv * W
 static void adjust_tile_${nv}${a.masked and "_masked" or ""}(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
-    (void)h;
+    (void)x, (void)h;
 $ for j = 0, nv - 1 do
     const int32_t q_0_${j} = t->pos[${j * W}];
     const vi vq_${j} = vi_load(t->pos + ${j * W});

@@ -75,7 +75,9 @@ $     end
 $   end
             }
 $ end
-            const vf a[W] = {${list(W, function(i) return "a" .. i // R .. "_" .. i % R end)}};
+            const vf a[W] = {
+                ${wrap(list(W, function(i) return "a" .. i // R .. "_" .. i % R end))}
+            };
             vf_store(s + key * ${R}, vf_sums(a));
         }
 $ if plan.bias then

@@ -1,7 +1,8 @@
 $ -- The expressions in scalar form (for the reference and for tests), and the tile classifier.
 $ if expr.score then
 /* score: ${expr.score.text} */
-static double score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, double s, bool *oob) {
+static double score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, double s,
+                       bool *oob) {
     (void)x, (void)h, (void)q, (void)k, (void)s, (void)oob;
     ${lines(expr.score.scalar)}
 }
@@ -44,7 +45,10 @@ enum { SIDES = ${#expr.sides}, MINMAX_SIDES = ${plan.minmax_sides} }; /* a bit a
 $   end
 static const attn_side_decl sides[] = {
 $ for _, side in ipairs(expr.sides) do
-    {.name = "${side.name}", .is_float = ${side.is_float and "true" or "false"}, .rank = ${side.rank}, .dim = {${side.dims}}},
+    {.name = "${side.name}",
+     .is_float = ${side.is_float and "true" or "false"},
+     .rank = ${side.rank},
+     .dim = {${table.concat(side.dims, ", ")}}},
 $ end
 };
 $ end

@@ -73,7 +73,8 @@ $ end
     for (int32_t j = 0; j < ${vectors * W}; j += W) {
         const vi vk = vi_add(vi_set1(lo + j), vi_iota());
         const vf z = adjust_lanes(x, vf_load(s + j), vk, vi_set1(pos), vi_set1(h), vi_set1(lo),
-                                  vi_set1(hi), ${plan.bias and "biased ? bias + j : NULL" or "NULL"}, true);
+                                  vi_set1(hi),
+                                  ${plan.bias and "biased ? bias + j : NULL" or "NULL"}, true);
         vf_store(s + j, z);
     }
     if (padding)

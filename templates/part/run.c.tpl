@@ -12,14 +12,14 @@ $ end
 static size_t layout(call *c, const attn_extent *e, char *base) {
     const int32_t threads = max32(1, e->threads);
     size_t bytes = 0;
-    c->blocks = e->kv_len_max / BK + (e->kv_len_max % BK > 0);
-    c->parts = e->kv_len_max / PART + (e->kv_len_max % PART > 0);
     c->work = attn_carve(base, &bytes, sizeof(scratch) * (size_t)threads);
 $ if plan.minmax then
     const size_t tables = attn_minmax_bytes(e, sides, SIDES, MINMAX_SIDES, HEADS, KEY_HEADS);
     c->tables = attn_carve(base, &bytes, tables);
 $ end
 $ if plan.gather_keys == 0 then
+    c->blocks = e->kv_len_max / BK + (e->kv_len_max % BK > 0);
+    c->parts = e->kv_len_max / PART + (e->kv_len_max % PART > 0);
     /* Never less than a shorter call needs: a decode run's partial results come with any. */
     c->rows = min32(e->q_len, DECODE_Q) * GROUP;
     const size_t rows = (size_t)e->batch * GROUPS * (size_t)c->parts * (size_t)c->rows;

@@ -107,7 +107,7 @@ static void sweep_all(vector_fn *fn, scalar_fn *ref, const char *name, double li
         104.5f,     126.0f,     126.5f,   127.0f,    128.0f,         149.0f,        150.0f,
         151.0f,     12000.0f,   1e5f,     0x1p-149f, 0x1p-24f,       0x1p-12f};
     sweep s = {name, fn, ref, limit, lo, hi, 0, 0};
-    const uint32_t stride = 509;
+    const uint32_t stride = 1021;
     sweep_bits(&s, 0, stride, 0xffffffffu / stride);
     for (size_t i = 0; i < sizeof critical / sizeof *critical; i++) {
         for (uint32_t sign = 0; sign < 2; sign++) {
