@@ -14,12 +14,16 @@ static void print_float(buf *b, double v) {
         return;
     }
     char text[40];
+    if (fabs(v) < 1e7 && v == floor(v)) {
+        buf_printf(b, "%.1f", v);
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) { /* the shortest that reads back */
         snprintf(text, sizeof text, "%.*g", digits, v);
         if (strtod(text, NULL) == v) break;
     }
     buf_puts(b, text);
-    if (!strpbrk(text, ".e")) buf_puts(b, ".0");
+    if (!strpbrk(text, ".e")) buf_puts(b, ".0"); /* or it would read as an int */
 }
 
 static void print_const(buf *b, const expr_node *n) {

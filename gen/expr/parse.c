@@ -60,8 +60,7 @@ static int find(const char *const *names, const char *name) {
 bool expr_reserved(const char *name) {
     return find(expr_var_names, name) >= 0 || find(expr_spec_names, name) >= 0 ||
            find(expr_function_names, name) >= 0 || find(expr_keywords, name) >= 0 ||
-           find(reductions, name) >= 0 || find(statements, name) >= 0 ||
-           find((const char *const[]){"if", "else", "batch", NULL}, name) >= 0;
+           find((const char *const[]){"if", "else", NULL}, name) >= 0;
 }
 
 /* --- Tokens. --- */

@@ -11,14 +11,20 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What is to be compiled, and how. */
-typedef struct compilation {
+/* A temporary folder on its way to a library. Kernels that fail leave it; the others stay. */
+typedef struct folder {
     arena *a;
     const char *dir;
-    const char **source; /* relative to dir */
+    const build_options *o;
+    const kernel_spec *kernels;
+    built *out; /* by kernel */
     int count;
     const char *flags;
-} compilation;
+    gen_files files;
+    const gen_file **source; /* what is compiled: everything but programs */
+    const char **object;
+    int source_count;
+} folder;
 
 static const char *compiler(void) {
     const char *cc = getenv("CC");
@@ -67,12 +73,6 @@ static const char *openmp_flag(void) {
     return known ? " -fopenmp" : "";
 }
 
-static int compile_job(void *ctx, int index) {
-    const compilation *c = ctx;
-    return become(arena_printf(c->a, "cd '%s' && exec %s %s -I. -Iruntime -c '%s' -o obj%d.o",
-                               c->dir, compiler(), c->flags, c->source[index], index));
-}
-
 static bool ends_with(const char *s, const char *tail) {
     size_t n = strlen(s), m = strlen(tail);
     return n >= m && strcmp(s + n - m, tail) == 0;
@@ -83,35 +83,68 @@ static bool is_program(const gen_file *f) {
     return strstr(f->text, "int main(") != NULL;
 }
 
-static bool compile_all(const compilation *c, diag *d) {
-    pool_result *r = arena_alloc(c->a, (size_t)c->count * sizeof *r);
-    pool_run(c->a, c->count, 0, 600, compile_job, (void *)c, r, NULL);
-    for (int i = 0; i < c->count; i++) {
-        if (r[i].signal)
-            return diag_set(d, "compiler: %s on %s", pool_signal_text(c->a, r[i].signal),
-                            c->source[i]);
-        if (r[i].code)
-            return diag_set(d, "%s does not compile:\n%.800s", c->source[i], r[i].output);
-    }
-    const char *output;
-    /* -Bsymbolic: this library's runtime, never one that its host may export. */
-    const char *link = arena_printf(c->a,
-                                    "cd '%s' && exec %s %s -shared -Wl,-Bsymbolic -o "
-                                    "kernels.so obj*.o -lm",
-                                    c->dir, compiler(), c->flags);
-    if (!command(c->a, link, &output)) return diag_set(d, "does not link:\n%.800s", output);
-    return true;
+/* Objects are named by their source's text: what is there need not be compiled again. */
+static int compile_job(void *ctx, int index) {
+    const folder *f = ctx;
+    return become(arena_printf(f->a,
+                               "cd '%s' && { test -f %s || { %s %s -I. -Iruntime -c '%s' -o new%d "
+                               "&& mv new%d %s; } }",
+                               f->dir, f->object[index], compiler(), f->flags,
+                               f->source[index]->path, index, index, f->object[index]));
 }
 
-static bool compile_folder(arena *a, const char *dir, const gen_files *files,
-                           const build_options *o, diag *d) {
-    compilation c = {.a = a, .dir = dir};
-    c.source = arena_alloc(a, (size_t)files->count * sizeof *c.source);
-    for (int i = 0; i < files->count; i++)
-        if (ends_with(files->file[i].path, ".c") && !is_program(&files->file[i]))
-            c.source[c.count++] = files->file[i].path;
-    c.flags = arena_printf(a, "-O2 -std=c11 -fPIC%s %s", openmp_flag(), o->cflags ? o->cflags : "");
-    return compile_all(&c, d);
+static void list_sources(folder *f) {
+    f->source = arena_alloc(f->a, (size_t)f->files.count * sizeof *f->source);
+    f->object = arena_alloc(f->a, (size_t)f->files.count * sizeof *f->object);
+    f->source_count = 0;
+    for (int i = 0; i < f->files.count; i++) {
+        const gen_file *file = &f->files.file[i];
+        if (!ends_with(file->path, ".c") || is_program(file)) continue;
+        f->source[f->source_count] = file;
+        f->object[f->source_count++] = arena_printf(
+            f->a, "%016llx.o", (unsigned long long)hash64(file->text, strlen(file->text)));
+    }
+}
+
+/* The error belongs to the kernels whose file this is, or else to all of them. */
+static void blame(folder *f, const char *path, const char *error) {
+    bool found = false;
+    for (int i = 0; i < f->count; i++) {
+        size_t n = strlen(f->kernels[i].name);
+        if (strncmp(path, f->kernels[i].name, n) != 0 || strncmp(path + n, "__", 2) != 0) continue;
+        f->out[i].error = error;
+        found = true;
+    }
+    for (int i = 0; i < f->count && !found; i++)
+        if (!f->out[i].error) f->out[i].error = error;
+}
+
+/* False if anything failed, with the kernels blamed for it. */
+static bool compile_all(folder *f) {
+    pool_result *r = arena_alloc(f->a, (size_t)f->source_count * sizeof *r);
+    pool_run(f->a, f->source_count, 0, 600, compile_job, f, r, NULL);
+    bool ok = true;
+    for (int i = 0; i < f->source_count; i++) {
+        const char *path = f->source[i]->path;
+        if (!r[i].signal && !r[i].code) continue;
+        ok = false;
+        blame(f, path,
+              r[i].signal ? arena_printf(f->a, "the compiler %s on %s",
+                                         pool_signal_text(f->a, r[i].signal), path)
+                          : arena_printf(f->a, "%s does not compile:\n%.800s", path, r[i].output));
+    }
+    return ok;
+}
+
+/* -Bsymbolic: this library's runtime, never one that its host may export. */
+static bool link_all(const folder *f, diag *d) {
+    buf b = buf_new(f->a);
+    buf_printf(&b, "cd '%s' && exec %s %s -shared -Wl,-Bsymbolic -o kernels.so", f->dir, compiler(),
+               f->flags);
+    for (int i = 0; i < f->source_count; i++) buf_printf(&b, " %s", f->object[i]);
+    buf_puts(&b, " -lm");
+    const char *output;
+    return command(f->a, b.data, &output) || diag_set(d, "does not link:\n%.800s", output);
 }
 
 static bool load_symbol(void *handle, const char *name, void *fn, size_t size, diag *d) {
@@ -149,40 +182,84 @@ static const char *temporary_folder(arena *a, diag *d) {
     return NULL;
 }
 
-static const kernel_lib *build_in(arena *a, const char *dir, const kernel_spec *kernels, int count,
-                                  const build_options *o, diag *d) {
-    int *layers = arena_alloc(a, (size_t)count * sizeof *layers);
-    for (int i = 0; i < count; i++) layers[i] = i;
-    model m = {"verify", count, layers, count, (kernel_spec *)kernels};
-    gen_options g = {.isa_mask = o->isa_mask, .unroll = o->unroll, .templates = o->templates};
-    gen_files files;
-    if (!gen_render(a, &m, &g, &files, d)) return NULL;
-    if (o->edit) o->edit(a, &files, o->edit_ctx);
-    if (!gen_write(a, dir, &files, d)) return NULL;
-    if (!compile_folder(a, dir, &files, o, d)) return NULL;
-    return load(a, dir, d);
+/* Renders the kernels numbered which[0..count-1] as one model. */
+static bool render(const folder *f, const int *which, int count, gen_files *files, diag *d) {
+    int *layers = arena_alloc(f->a, (size_t)count * sizeof *layers);
+    kernel_spec *kernels = arena_alloc(f->a, (size_t)count * sizeof *kernels);
+    for (int i = 0; i < count; i++) {
+        layers[i] = i;
+        kernels[i] = f->kernels[which[i]];
+    }
+    model m = {"verify", count, layers, count, kernels};
+    gen_options g = {
+        .isa_mask = f->o->isa_mask, .unroll = f->o->unroll, .templates = f->o->templates};
+    return gen_render(f->a, &m, &g, files, d);
 }
 
-static const kernel_lib *build_folder(arena *a, const kernel_spec *kernels, int count,
-                                      const build_options *o, diag *d) {
-    const char *dir = temporary_folder(a, d);
-    if (!dir) return NULL;
-    const kernel_lib *lib = build_in(a, dir, kernels, count, o, d);
-    if (o->keep)
-        fprintf(stderr, "kept %s\n", dir);
-    else
-        nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+/* Numbers of the kernels that have not failed. */
+static int good_kernels(const folder *f, int *which) {
+    int count = 0;
+    for (int i = 0; i < f->count; i++)
+        if (!f->out[i].error) which[count++] = i;
+    return count;
+}
+
+static void blame_good(folder *f, const diag *d) {
+    blame(f, "", arena_strdup(f->a, d->text));
+}
+
+/* Renders the good kernels; where that fails, finds out which of them are not. */
+static bool render_good(folder *f, int *which) {
+    diag d = {0};
+    int count = good_kernels(f, which);
+    if (!count) return false;
+    if (render(f, which, count, &f->files, &d)) return true;
+    for (int i = 0; i < count; i++) {
+        gen_files alone;
+        diag own = {0};
+        if (!render(f, &which[i], 1, &alone, &own))
+            f->out[which[i]].error = arena_strdup(f->a, own.text);
+    }
+    if (good_kernels(f, which) == count) blame_good(f, &d);
+    count = good_kernels(f, which);
+    return count && render(f, which, count, &f->files, &d);
+}
+
+static const kernel_lib *build_good(folder *f, int *which) {
+    diag d = {0};
+    const kernel_lib *lib = NULL;
+    while (render_good(f, which)) {
+        if (f->o->edit) f->o->edit(f->a, &f->files, f->o->edit_ctx);
+        list_sources(f);
+        if (!gen_write(f->a, f->dir, &f->files, &d)) break;
+        if (!compile_all(f)) continue; /* without those that do not compile */
+        if (link_all(f, &d)) lib = load(f->a, f->dir, &d);
+        break;
+    }
+    if (d.set) blame_good(f, &d);
     return lib;
 }
 
 void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_options *o,
                    built *out) {
-    if (count == 0) return;
     diag d = {0};
-    const kernel_lib *lib = build_folder(a, kernels, count, o, &d);
-    for (int i = 0; i < count; i++) out[i] = (built){lib, lib ? NULL : arena_strdup(a, d.text)};
-    if (lib || count == 1) return;
-    for (int i = 0; i < count; i++) build_kernels(a, &kernels[i], 1, o, &out[i]);
+    folder f = {.a = a, .o = o, .kernels = kernels, .out = out, .count = count};
+    int *which = arena_alloc(a, ((size_t)count + 1) * sizeof *which);
+    if (count == 0) return;
+    memset(out, 0, (size_t)count * sizeof *out);
+    f.flags = arena_printf(a, "-O2 -std=c11 -fPIC%s %s", openmp_flag(), o->cflags ? o->cflags : "");
+    f.dir = temporary_folder(a, &d);
+    if (!f.dir) {
+        blame_good(&f, &d);
+        return;
+    }
+    const kernel_lib *lib = build_good(&f, which);
+    for (int i = 0; i < count; i++)
+        if (!out[i].error) out[i].lib = lib;
+    if (o->keep)
+        fprintf(stderr, "kept %s\n", f.dir);
+    else
+        nftw(f.dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 attn_plan *build_plan(arena *a, const kernel_lib *lib, const kernel_spec *kernel, int isa,

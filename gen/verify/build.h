@@ -34,8 +34,8 @@ typedef struct built {
     const char *error;
 } built;
 
-/* All kernels in one folder; if that fails, a folder each, so that one bad kernel spoils no other.
- * Folders are removed once their code is loaded. */
+/* All kernels in one folder and library; those that do not render or compile are left out of it, so
+ * that one bad kernel spoils no other. The folder is removed once its code is loaded. */
 void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_options *o,
                    built *out);
 
