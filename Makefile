@@ -43,7 +43,47 @@ $(BUILD)/obj/embedded.o: $(BUILD)/embedded.c
 
 -include $(GEN_OBJECTS:.o=.d) $(VERIFY_OBJECTS:.o=.d) $(BUILD)/obj/gen/main.d
 
+deps: ## install what is missing (apt, as root or by sudo), or name it
+	@CC="$(CC)" sh tests/check/deps.sh $(DEPS)
+
+generate: $(BUILD)/attn-gen ## write the committed catalog, generated/
+	$(BUILD)/attn-gen generate catalog --runtime ../runtime -o generated
+check-generated: $(BUILD)/attn-gen ## prove that generated/ is current and free of orphans
+	$(BUILD)/attn-gen check generated
+
+test: ## everything that CI runs
+	@$(MAKE) --no-print-directory deps DEPS=test
+	@sh tests/run.sh
+test-full: ## the long campaigns as well
+	@$(MAKE) --no-print-directory deps DEPS=test
+	@ATTN_FULL=1 sh tests/run.sh
+demo: ## a built-in model's kernels on golden data: errors and speed
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -s all
+	@sh tests/demo.sh
+
+# Criterion tests: all suites in one program.
+TEST_SOURCES = $(wildcard tests/unit/test_*.c tests/reject/test_*.c)
+TEST_OBJECTS = $(TEST_SOURCES:%.c=$(BUILD)/obj/%.o)
+$(BUILD)/unit: $(TEST_OBJECTS) $(BUILD)/libgen.a
+	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS) -lcriterion
+# Property tests: a plain program, so that it runs where no Criterion is.
+PROPERTY_SOURCES = $(filter-out tests/property/test_%,$(wildcard tests/property/*.c))
+PROPERTY_OBJECTS = $(PROPERTY_SOURCES:%.c=$(BUILD)/obj/%.o) \
+	$(filter-out $(addprefix $(BUILD)/obj/gen/verify/,main.o cases.o safetensors.o),$(VERIFY_OBJECTS))
+$(BUILD)/property: $(PROPERTY_OBJECTS) $(BUILD)/libgen.a
+	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+$(BUILD)/obj/tests/%.o: ALL_CFLAGS += -Wno-missing-field-initializers
+
+asan: ## the tests' programs and generated code under ASan and UBSan
+	@sh tests/check/sanitize.sh
+
+format: ## apply .clang-format
+	clang-format -i $$(git ls-files 'gen/*.[ch]' 'runtime/*.[ch]' 'tests/*.[ch]')
+
+-include $(TEST_OBJECTS:.o=.d) $(PROPERTY_OBJECTS:.o=.d)
+
 clean: ## remove build/
 	rm -rf $(BUILD)
 
-.PHONY: help all clean
+.PHONY: help all deps generate check-generated test test-full demo asan format clean

@@ -22,8 +22,13 @@ static bool load_model(arena *a, const options *o, model *m, diag *d) {
     if (n < 4 || strcmp(o->target + n - 4, ".lua"))
         return diag_set(d, "%s: neither a .lua file nor a built-in model (attn-gen models lists "
                            "them)", o->target);
-    const char *source = read_file(a, o->target, MODEL_MAX_BYTES, NULL, d);
-    return source && model_from_lua(a, o->target, source, m, d);
+    size_t size;
+    const char *source = read_file(a, o->target, MODEL_MAX_BYTES, &size, d);
+    if (!source) return false;
+    if (strlen(source) != size)
+        return diag_set(d, "%s: has a zero byte at offset %zu: a model file is text", o->target,
+                        strlen(source));
+    return model_from_lua(a, o->target, source, m, d);
 }
 
 static bool make_options(const options *o, gen_options *g, diag *d) {

@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* spec.c; no part of spec.h, since only the generator knows which fields were given. */
-bool attn_field_applies(const attn_field *f, const attn_spec *s, attn_spec_error *err);
-
 enum { MAX_LAYERS = 4096, MAX_NAME = 64, MAX_DECLS = 32, SHOWN_LINE = 160 };
 
 /* --- Messages --- */

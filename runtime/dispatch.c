@@ -182,7 +182,8 @@ static attn_status check_sides(const attn_kernel *k, const attn_args *a) {
     for (int i = 0; i < k->side_count; i++) {
         int64_t count = 1;
         for (int d = 0; d < k->sides[i].rank; d++) count *= side_dim(k, a, k->sides[i].dim[d]);
-        if (a->side[i].count != count) return ATTN_E_SHAPE;
+        /* Kernels index side tensors with 32 bits. */
+        if (a->side[i].count != count || count > INT32_MAX) return ATTN_E_SHAPE;
         if (count > 0 && !a->side[i].data) return ATTN_E_ARGUMENT;
     }
     return ATTN_OK;

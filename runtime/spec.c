@@ -145,8 +145,6 @@ static const char *places_text(int applies) {
 }
 
 /* Whether a field may be given in a spec of this form and op; if not, says why. err may be null. */
-bool attn_field_applies(const attn_field *f, const attn_spec *s, attn_spec_error *err);
-
 bool attn_field_applies(const attn_field *f, const attn_spec *s, attn_spec_error *err) {
     if (!f->applies || (f->applies & places(s))) return true;
     bool by_form = f->applies & (ATTN_IN_REGULAR | ATTN_IN_MLA);

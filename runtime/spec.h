@@ -48,6 +48,9 @@ typedef struct attn_spec_error {
     char text[256];
 } attn_spec_error;
 
+/* Whether a field may be given for this form and op; false: err says where it belongs. */
+bool attn_field_applies(const attn_field *field, const attn_spec *spec, attn_spec_error *err);
+
 /* Fills defaults and checks every rule. The result is canonical: equal specs are equal in every
  * member (kv_heads, v_heads, v_dim, scale are numbers; mla fills kv_heads, v_heads and v_dim from
  * its own fields). Resolving twice changes nothing. err may be null. */

@@ -53,6 +53,7 @@ static void start(running *r, unsigned seconds, pool_job *job, void *ctx, int in
     if (r->pid > 0) return;
     dup2(fileno(r->out), STDOUT_FILENO);
     dup2(fileno(r->out), STDERR_FILENO);
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a crash must not lose what was said */
     alarm(seconds);
     int code = job(ctx, index);
     fflush(stdout);

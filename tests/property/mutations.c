@@ -1,67 +1,103 @@
-/* mutations.c - the comparison can fail: kernels with one changed constant must be noticed. */
+/* mutations.c - the comparison can fail: a kernel made from a slightly changed spec, in the place
+ * of the right one, must be noticed. */
 #include "isa.h"
 #include "property.h"
 #include "verify/oracle.h"
 #include <stdio.h>
 #include <string.h>
 
-/* A constant that the spec brings into the kernel's text, and what replaces it there. */
+/* The spec that is asked for, and the one that the kernel's code is made from. */
 typedef struct mutation {
-    const char *name, *fields, *from, *to;
+    const char *name, *fields, *changed;
 } mutation;
 
 static const mutation mutations[] = {
-    {"scale", "heads=2;head_dim=32;scale=0.28125", "0x1.2p-2f", "0x1.21p-2f"},
-    {"score constant", "backend=flex;heads=2;head_dim=32;score=s + 0.40625 * (k % 3)", "0x1.ap-2f",
-     "0x1.a01p-2f"},
-    {"mask constant", "backend=flex;heads=2;head_dim=32;causal=false;mask=(q + k * 3) % 1511 < 777",
-     "777", "775"},
-    {"softcap", "heads=2;head_dim=32;softcap=1.375", "0x1.6p+0f", "0x1.601p+0f"},
+    {"scale", "heads=2;head_dim=32;scale=0.28125", "heads=2;head_dim=32;scale=0.2815"},
+    {"softcap", "heads=2;head_dim=24;softcap=1.375", "heads=2;head_dim=24;softcap=1.376"},
+    {"causal", "heads=2;head_dim=16", "heads=2;head_dim=16;causal=false"},
+    {"window", "op=sliding_self;heads=2;head_dim=16;window=37",
+     "op=sliding_self;heads=2;head_dim=16;window=38"},
+    {"right window", "op=sliding_self;heads=1;head_dim=8;causal=false;window=9;right_window=5",
+     "op=sliding_self;heads=1;head_dim=8;causal=false;window=9;right_window=4"},
+    {"lookback", "op=segment_cross;heads=2;head_dim=16;lookback=3",
+     "op=segment_cross;heads=2;head_dim=16;lookback=4"},
+    {"key head", "heads=4;kv_heads=4;v_heads=2;head_dim=8",
+     "heads=4;kv_heads=2;v_heads=2;head_dim=8"},
+    {"sinks", "heads=2;head_dim=12;sinks=true", "heads=2;head_dim=12"},
+    {"score", "backend=flex;heads=2;head_dim=32;score=s + 0.40625 * (k % 3)",
+     "backend=flex;heads=2;head_dim=32;score=s + 0.4063 * (k % 3)"},
+    {"score's sum", "backend=flex;heads=2;head_dim=16;score=s + 0.25",
+     "backend=flex;heads=2;head_dim=16;score=s + 0.2501"},
+    {"mask", "backend=flex;heads=2;head_dim=24;causal=false;mask=(q + k) * 37 % 1511 < 777",
+     "backend=flex;heads=2;head_dim=24;causal=false;mask=(q + k) * 37 % 1511 < 770"},
+    {"affine mask", "backend=flex;heads=2;head_dim=8;causal=false;mask=k <= q + 7",
+     "backend=flex;heads=2;head_dim=8;causal=false;mask=k <= q + 6"},
 };
 enum { MUTATIONS = sizeof mutations / sizeof *mutations };
 
-/* Replaces from by to in the kernels' own files, and counts how often. */
-typedef struct edit {
-    const mutation *m;
-    int count;
-} edit;
+static const char spec_start[] = "static const attn_spec ";
 
-static char *replaced(arena *a, const char *text, edit *e) {
+typedef struct mutants {
+    kernel_spec kernel[MUTATIONS], changed[MUTATIONS];
+    built right[MUTATIONS], wrong[MUTATIONS];
+    int replaced;
+    diag d;
+} mutants;
+
+static char *replace_all(arena *a, const char *text, const char *from, const char *to) {
     buf b = buf_new(a);
-    size_t n = strlen(e->m->from);
-    for (const char *hit; (hit = strstr(text, e->m->from)) != NULL; text = hit + n) {
+    size_t n = strlen(from);
+    for (const char *hit; (hit = strstr(text, from)) != NULL; text = hit + n) {
         buf_add(&b, text, (size_t)(hit - text));
-        buf_puts(&b, e->m->to);
-        e->count++;
+        buf_puts(&b, to);
     }
     buf_puts(&b, text);
     return b.data;
 }
 
-/* Not in the spec that the kernel declares: the runtime must still find it. */
-static bool is_kernel(const gen_file *f) {
-    size_t n = strlen(f->path);
-    return n > 2 && strcmp(f->path + n - 2, ".c") == 0 && strstr(f->path, "__");
+/* The kernel file of a spec: NAME__ISA_TILE.c. */
+static bool is_kernel_file(const gen_file *f, const kernel_spec *k) {
+    size_t n = strlen(k->name), length = strlen(f->path);
+    return strncmp(f->path, k->name, n) == 0 && strncmp(f->path + n, "__", 2) == 0 &&
+           strcmp(f->path + length - 2, ".c") == 0;
 }
 
+static const char *render_changed(arena *a, kernel_spec *k, diag *d) {
+    int layer = 0;
+    model m = {"changed", 1, &layer, 1, k};
+    gen_options o = {.isa_mask = 1u << ATTN_ISA_PORTABLE};
+    gen_files files;
+    if (!gen_render(a, &m, &o, &files, d)) return NULL;
+    for (int i = 0; i < files.count; i++)
+        if (is_kernel_file(&files.file[i], k)) return files.file[i].text;
+    return NULL;
+}
+
+/* The changed kernel's code, under the right one's name and declared spec. */
 static void mutate(arena *a, gen_files *files, void *ctx) {
-    edit *e = ctx;
-    for (int i = 0; i < files->count; i++) {
-        gen_file *f = &files->file[i];
-        const char *spec = strstr(f->text, "static const attn_spec ");
-        if (!is_kernel(f) || !spec) continue;
-        const char *head = arena_strndup(a, f->text, (size_t)(spec - f->text));
-        f->text = arena_printf(a, "%s%s", replaced(a, head, e), spec);
-    }
+    mutants *m = ctx;
+    for (int i = 0; i < files->count; i++)
+        for (int n = 0; n < MUTATIONS; n++) {
+            gen_file *f = &files->file[i];
+            if (!is_kernel_file(f, &m->kernel[n])) continue;
+            const char *code = render_changed(a, &m->changed[n], &m->d);
+            const char *end = code ? strstr(code, spec_start) : NULL;
+            const char *spec = strstr(f->text, spec_start);
+            if (!end || !spec) continue;
+            code = arena_strndup(a, code, (size_t)(end - code));
+            f->text = arena_printf(
+                a, "%s%s", replace_all(a, code, m->changed[n].name, m->kernel[n].name), spec);
+            m->replaced++;
+        }
 }
 
-/* Null, or why the kernel in the library is wrong. */
+/* Null, or what the oracle says against the kernel in the library. */
 static const char *judge(arena *a, const kernel_spec *kernel, const built *b) {
     static const property_spec row = {0};
     rng r = {42};
-    const char *why, *text;
-    if (b->error) return b->error;
-    for (int i = 0; i < 12; i++) {
+    const char *why = b->error, *text;
+    attn_plan *plan = why ? NULL : build_plan(a, b->lib, kernel, ATTN_ISA_PORTABLE, 0, &why);
+    for (int i = 0; plan && !why && i < 12; i++) {
         call c;
         oracle want;
         long compared = 0;
@@ -69,52 +105,50 @@ static const char *judge(arena *a, const kernel_spec *kernel, const built *b) {
         property_problem(a, &row, kernel, &r, i, 4e6, &c, &text);
         attn_args dense = call_dense_args(&c);
         oracle_run(a, kernel, &dense, &want);
-        attn_plan *plan = build_plan(a, b->lib, kernel, ATTN_ISA_PORTABLE, 0, &why);
-        if (!plan) return why;
         placement p = property_placement(&r, 1);
         outcome got = call_run(a, b->lib, plan, &c, &p);
-        b->lib->plan_destroy(plan);
-        if (got.status != ATTN_OK) return b->lib->status_text(got.status);
-        why = property_compare(a, &c, &want, &got, &compared, &worst);
-        if (why) return why;
+        if (got.status == ATTN_OK)
+            why = property_compare(a, &c, &want, &got, &compared, &worst);
+        else
+            why = b->lib->status_text(got.status);
     }
-    return NULL;
+    if (plan) b->lib->plan_destroy(plan);
+    return why;
 }
 
-/* 1 if the mutation goes unnoticed, or the original fails. */
-static int run_mutation(const mutation *m, const build_options *build) {
-    arena *a = arena_new();
-    kernel_spec kernel;
-    diag d = {0};
-    built good, bad;
-    edit e = {m, 0};
-    const char *wrong = NULL;
-    build_options o = *build;
-    o.isa_mask = 1u << ATTN_ISA_PORTABLE;
-    if (!property_try(a, m->name, m->fields, &kernel, &d)) wrong = d.text;
-    if (!wrong) {
-        build_kernels(a, &kernel, 1, &o, &good);
-        wrong = judge(a, &kernel, &good);
+static bool prepare(arena *a, mutants *m, const property_options *o) {
+    build_options build = o->build;
+    build.isa_mask = 1u << ATTN_ISA_PORTABLE;
+    for (int n = 0; n < MUTATIONS; n++) {
+        const mutation *t = &mutations[n];
+        if (!property_try(a, t->name, t->fields, &m->kernel[n], &m->d)) return false;
+        if (!property_try(a, t->name, t->changed, &m->changed[n], &m->d)) return false;
     }
-    if (!wrong) {
-        o.edit = mutate;
-        o.edit_ctx = &e;
-        build_kernels(a, &kernel, 1, &o, &bad);
-        if (bad.error)
-            wrong = bad.error;
-        else if (e.count == 0)
-            wrong = arena_printf(a, "no %s in the kernel's text", m->from);
-        else if (!judge(a, &kernel, &bad))
-            wrong = "nobody noticed the change";
-    }
-    if (wrong) printf("FAIL mutation of %s: %s\n", m->name, wrong);
-    arena_free(a);
-    return wrong != NULL;
+    build_kernels(a, m->kernel, MUTATIONS, &build, m->right);
+    build.edit = mutate;
+    build.edit_ctx = m;
+    build_kernels(a, m->kernel, MUTATIONS, &build, m->wrong);
+    if (m->replaced >= MUTATIONS) return !m->d.set;
+    return diag_set(&m->d, "only %d of %d kernels could be changed", m->replaced, MUTATIONS);
 }
 
 int property_mutations(const property_options *o) {
+    arena *a = arena_new();
+    mutants *m = arena_alloc(a, sizeof *m);
     int failures = 0;
-    for (int i = 0; i < MUTATIONS; i++) failures += run_mutation(&mutations[i], &o->build);
+    bool ready = prepare(a, m, o);
+    if (!ready) printf("FAIL mutations: %s\n", m->d.text);
+    for (int n = 0; ready && n < MUTATIONS; n++) {
+        const char *why = judge(a, &m->kernel[n], &m->right[n]);
+        const char *wrong = m->wrong[n].error;
+        if (!why && !wrong && !judge(a, &m->kernel[n], &m->wrong[n])) wrong = "nobody noticed it";
+        if (why)
+            printf("FAIL %s, unchanged: %s\n", mutations[n].name, why);
+        else if (wrong)
+            printf("FAIL changed %s: %s\n", mutations[n].name, wrong);
+        failures += why || wrong;
+    }
     printf("property: %d mutations, %d unnoticed or wrong\n", MUTATIONS, failures);
-    return failures;
+    arena_free(a);
+    return failures + !ready;
 }

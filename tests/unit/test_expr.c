@@ -1,7 +1,6 @@
 /* test_expr.c - the expression language: refusals, precedence, canonical text; then random
  * expressions, whose emitted C is compiled, loaded and compared with the oracle; then the tile
  * classifier against brute force. Run in the repository root (or define ATTN_ROOT). */
-#define _GNU_SOURCE
 #include "expr/expr.h"
 #include "simd/interval.h"
 #include "spec.h"

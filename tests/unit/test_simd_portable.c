@@ -1,5 +1,4 @@
 /* The vector vocabulary, portable: see simd_body.h. */
-#define _GNU_SOURCE
 #include <criterion/criterion.h>
 #include <criterion/logging.h>
 

@@ -1,0 +1,110 @@
+#!/bin/sh
+# The commands as a user meets them: exit status, message, and no output files on any error.
+set -u
+gen=build/attn-gen
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0
+failed=0
+check() { # check STATUS TEXT COMMAND..: exit status, and text in its output
+    want=$1 text=$2
+    shift 2
+    out=$("$@" 2>&1)
+    got=$?
+    if [ "$got" = "$want" ] && { [ -z "$text" ] || printf "%s" "$out" | grep -qF -- "$text"; }; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'FAIL: %s\n  exit %s, wanted %s and "%s":\n%s\n' "$*" "$got" "$want" "$text" "$out"
+    fi
+}
+nothing_written() {
+    if [ -e "$work/out" ]; then
+        failed=$((failed + 1))
+        echo "FAIL: an error left output files"
+        rm -rf "$work/out"
+    else
+        passed=$((passed + 1))
+    fi
+}
+one="--heads 4 --head-dim 16 --isa portable"
+# shellcheck disable=SC2086
+{
+    check 0 "attn-gen" $gen --version
+    check 0 "--window" $gen generate --help
+    check 0 "tiny" $gen models
+    check 2 "generate" $gen
+    check 2 "frobnicate" $gen frobnicate
+    check 2 "--head-dim" $gen generate --heads 4 -o "$work/out"
+    check 2 "--kv-heads" $gen generate --heads 4 --kv-heads 3 --head-dim 16 -o "$work/out"
+    check 2 "--isa" $gen generate $one --isa sse9 -o "$work/out"
+    check 2 "--window" $gen generate $one --window abc -o "$work/out"
+    check 2 "window" $gen generate $one --op sliding_self -o "$work/out"
+    check 2 "column 9" $gen generate $one --backend flex --mask 'k <= q +' -o "$work/out"
+    check 2 "flex" $gen generate $one --mask 'k <= q' -o "$work/out"
+    check 2 "nosuch" $gen generate nosuch -o "$work/out"
+    check 2 "missing.lua" $gen generate "$work/missing.lua" -o "$work/out"
+    nothing_written
+    printf 'return { layers = { { heads = 4,\n  head_dmi = 16 } } }\n' >"$work/typo.lua"
+    check 2 "typo.lua:2:3" $gen generate "$work/typo.lua" -o "$work/out"
+    check 2 "did you mean 'head_dim'" $gen generate "$work/typo.lua" -o "$work/out"
+    printf 'while true do end' >"$work/hang.lua"
+    check 2 "hang.lua" timeout 10 $gen generate "$work/hang.lua" -o "$work/out"
+    printf 'return { layers = { { heads = 4, head_dim = 16 } } }\0' >"$work/zero.lua"
+    check 2 "zero byte" $gen generate "$work/zero.lua" -o "$work/out"
+    nothing_written
+
+    # A folder's life: written, current, stale, missing, orphan; foreign folders are refused.
+    check 0 "1 kernel x 1 instruction set" $gen generate $one -o "$work/out"
+    check 0 "current" $gen check "$work/out"
+    cp -r "$work/out" "$work/copy"
+    check 0 "current" $gen check "$work/copy"
+    mkdir "$work/copy/build" && touch "$work/copy/build/x"
+    check 0 "current" $gen check "$work/copy"
+    touch "$work/copy/extra.c"
+    check 1 "extra.c: orphan" $gen check "$work/copy"
+    echo "/* edited */" >>"$work/copy/registry.c"
+    check 1 "registry.c: stale" $gen check "$work/copy"
+    rm "$work/copy/selftest.c"
+    check 1 "selftest.c: missing" $gen check "$work/copy"
+    check 0 "1 kernel" $gen generate $one -o "$work/copy"
+    check 1 "extra.c: orphan" $gen check "$work/copy"
+    old=$(ls "$work/out" | grep -c '^attn_.*\.c$')
+    check 0 "2 instruction sets" $gen generate --heads 4 --head-dim 16 --isa portable,avx2 -o "$work/out"
+    check 0 "1 instruction set" $gen generate $one -o "$work/out"
+    [ "$(ls "$work/out" | grep -c '^attn_.*\.c$')" = "$old" ] || {
+        failed=$((failed + 1))
+        echo "FAIL: files that only the old manifest lists stayed"
+    }
+    mkdir "$work/foreign" && echo keep >"$work/foreign/notes.txt"
+    check 2 "not empty" $gen generate $one -o "$work/foreign"
+    [ "$(cat "$work/foreign/notes.txt")" = keep ] || failed=$((failed + 1))
+    check 2 "manifest.json" $gen check "$work/foreign"
+
+    # The same inputs give the same bytes.
+    $gen generate $one -o "$work/a" >/dev/null
+    $gen generate $one -o "$work/b" >/dev/null
+    check 0 "" diff -r "$work/a" "$work/b"
+
+    # All twelve combinations from flags alone.
+    for op in "full_self" "sliding_self --window 7" "segment_cross"; do
+        for backend in sdpa flex; do
+            rm -rf "$work/c"
+            check 0 "1 kernel" $gen generate --form regular --op $op --backend $backend --heads 4 \
+                --head-dim 16 -o "$work/c"
+            rm -rf "$work/c"
+            check 0 "1 kernel" $gen generate --form mla --op $op --backend $backend --heads 4 \
+                --kv-comp-dim 16 --retr-dim 8 -o "$work/c"
+        done
+    done
+    mask='k <= q and q - k <= 256'
+    check 0 "max(0, q - 256) <= k <= q" $gen explain $one --causal false --backend flex --mask "$mask" \
+        --q-len 4096 --kv-len 4096
+    check 0 "no mask tensor exists" $gen explain $one --causal false --backend flex --mask "$mask" \
+        --q-len 4096 --kv-len 4096
+    for d in spec plan expr lua c; do
+        check 0 "" $gen generate $one --backend flex --mask 'k <= q' --dump $d
+    done
+}
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

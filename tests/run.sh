@@ -1,0 +1,62 @@
+#!/bin/sh
+# Runs every stage and closes with one line that counts tests. A stage is a command; it counts as
+# the tests that it reports ("N passed, N failed" or Criterion's synthesis), else as one.
+# ATTN_FULL=1: the long campaigns as well. A failing stage does not stop the others.
+set -u
+cd "$(dirname "$0")/.."
+build=${BUILD:-build}
+jobs=$(nproc 2>/dev/null || echo 2)
+log=$build/test-log
+mkdir -p "$log"
+passed=0
+failed=0
+skipped=0
+
+stage() { # stage NAME COMMAND..
+    name=$1
+    shift
+    start=$(date +%s)
+    if "$@" >"$log/$name" 2>&1; then ok=1; else ok=0; fi
+    seconds=$(($(date +%s) - start))
+    counts=$(sed -nE \
+        -e 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?.*$/\1 \2 0\4/p' \
+        -e 's/.*Tested: .*([0-9]+).*\| Passing: .*([0-9]+).*/x/p' "$log/$name" |
+        grep -v x | awk '{p += $1; f += $2; s += $3} END {if (NR) print p, f, s}')
+    criterion=$(sed 's/\x1b\[[0-9;]*m//g' "$log/$name" |
+        sed -nE 's/.*Tested: ([0-9]+) \| Passing: ([0-9]+) \| Failing: ([0-9]+) \| Crashing: ([0-9]+).*/\2 \3 \4/p' |
+        awk '{p += $1; f += $2 + $3} END {if (NR) print p, f, 0}')
+    # shellcheck disable=SC2086
+    set -- ${counts:-${criterion:-$ok $((1 - ok)) 0}}
+    # A command that failed without a failed test of its own is a failure all the same.
+    if [ "$ok" = 0 ] && [ "$2" = 0 ]; then set -- "$1" 1 "$3"; fi
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+    skipped=$((skipped + $3))
+    printf '%-22s %5d passed %3d failed %3d skipped %5d s\n' "$name" "$1" "$2" "$3" "$seconds"
+    sed 's/\x1b\[[0-9;]*m//g' "$log/$name" | grep -iE '^(skip|.*: skipped|.*\[SKIP\])' | sort | uniq -c |
+        sort -rn | head -4 | sed 's/^ */    /'
+    if [ "$ok" = 0 ]; then tail -n 40 "$log/$name" | sed 's/^/    | /'; fi
+}
+
+stage build make -s -j "$jobs" all "$build/unit" "$build/property"
+stage layers sh tests/check/layers.sh
+stage style sh tests/check/style.sh
+stage unit "$build/unit" -j"$jobs"
+stage check-generated "$build/attn-gen" check generated
+stage generated-compiles sh tests/check/generated.sh
+stage golden "$build/attn-verify" tests/golden/flex/*.safetensors
+stage golden-onnx "$build/attn-verify" --threads 2 tests/golden/onnx/*.safetensors
+stage golden-reference "$build/attn-verify" --reference --backend flex tests/golden/flex/*.safetensors
+stage axes sh tests/check/axes.sh
+stage command-line sh tests/reject/command_line.sh
+stage product sh tests/product/product.sh
+stage sanitize sh tests/check/sanitize.sh
+if [ -n "${ATTN_FULL:-}" ]; then
+    stage property-full env ATTN_PROPERTY_SHAPES=200 "$build/property"
+    stage property-unroll "$build/property" --unroll -1 --test sweep
+    stage property-seed env ATTN_PROPERTY_SEED=2 ATTN_PROPERTY_SHAPES=100 "$build/property"
+else
+    stage property "$build/property"
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
