@@ -48,8 +48,8 @@ static int choose_unroll(const plan *p, int nv, int requested) {
 static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
     p->tile_vectors = isa->tile_vectors;
     p->key_block = isa->key_block;
-    p->panel = 2 * isa->width;
     const int vectors = p->dvp / isa->width;
+    p->panel = min_int(2, vectors) * isa->width;
     for (int nv = 1; nv <= p->tile_vectors; nv++) {
         plan_tile *t = &p->tile[nv - 1];
         /* keys * nv accumulators, nv queries and one broadcast. */

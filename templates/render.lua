@@ -66,10 +66,24 @@ local function wrap(s)
   return table.concat(result)
 end
 
+-- A comment of any length, broken at blanks.
+local function comment(s)
+  local result, line = {}, "/*"
+  for word in (s .. " */"):gmatch("[^ ]+") do
+    if #line + 1 + #word > 88 then
+      result[#result + 1] = line
+      line = " *"
+    end
+    line = line .. " " .. word
+  end
+  result[#result + 1] = line
+  return table.concat(result, "\n")
+end
+
 local base = {
   assert = assert, error = error, ipairs = ipairs, tostring = tostring, type = type,
   string = string, table = table, math = math, f32 = f32, list = list, lines = lines,
-  wrap = wrap,
+  wrap = wrap, comment = comment,
   _line = line, _block = block, _text = text,
 }
 for _, entry in ipairs(data) do

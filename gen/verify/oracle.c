@@ -14,7 +14,7 @@ typedef struct row_state {
     int32_t b, h, i;
     int64_t p;     /* absolute position */
     expr_point at; /* what expressions see */
-    bool any;
+    bool any, bad_index;
 } row_state;
 
 /* A key's score. */
@@ -64,7 +64,7 @@ static bool expr_visible(row_state *r, int32_t key) {
     r->at.k = key;
     r->at.oob = false;
     bool visible = expr_eval_mask(r->spec->mask_expr, &r->at);
-    r->any |= r->at.oob;
+    r->bad_index |= r->at.oob;
     return visible || r->at.oob;
 }
 
@@ -77,7 +77,7 @@ static double final_score(row_state *r, int32_t key, double s) {
     r->at.s = s;
     r->at.oob = false;
     s = expr_eval_score(r->spec->score_expr, &r->at);
-    r->any |= r->at.oob;
+    r->bad_index |= r->at.oob;
     return s;
 }
 
@@ -101,11 +101,11 @@ static key_score score_key(row_state *r, int32_t key, const float *q, const floa
     double scale = (double)r->spec->core.scale, s = scale * dot;
     size *= fabs(scale);
     double own = final_score(r, key, s), value = own + bias;
-    if (value == -INFINITY && isfinite(s)) return (key_score){0};
-    if (!isfinite(s)) { /* hidden by its expression whatever s is, or free to be anything */
-        if (final_score(r, key, 0) + bias == -INFINITY) return (key_score){0};
-        r->any = true;
-    }
+    /* -inf hides the key, also where s is NaN; not if it is s itself that is infinite. */
+    bool hidden = value == -INFINITY;
+    if (hidden && !isfinite(s)) hidden = final_score(r, key, 0) + bias == -INFINITY;
+    if (hidden) return (key_score){0};
+    if (!isfinite(s)) r->any = true;
     if (!isfinite(value)) r->any = true;
     double weight = fmax(fabs(own), fabs(value));
     if (isfinite(value)) weight += slope(r, key, s, own, size) * size;
@@ -169,7 +169,8 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
     out->lse = sum > 0 || r->any ? most + log(sum) : -INFINITY;
     out->bound = (1e-6 + SCORE_ROUNDING * weight) * v_most;
     out->lse_bound = 1e-6 * (1 + fabs(out->lse)) + SCORE_ROUNDING * weight;
-    out->any = r->any;
+    out->any = r->any || r->bad_index;
+    out->bad_index = r->bad_index;
 }
 
 static void run_item(const kernel_spec *spec, const attn_args *a, int32_t b, key_score *score,

@@ -13,6 +13,7 @@ typedef struct oracle_row {
     double lse_bound; /* the same error of the scores, seen in LSE */
     int32_t visible;  /* keys */
     bool any;         /* rule 6: a visible NaN or Inf, or a bad index: no value is expected */
+    bool bad_index;   /* a side tensor's index was out of range at a visible pair */
 } oracle_row;
 
 typedef struct oracle {

@@ -7,7 +7,7 @@ $ if spec.softcap then
     s_0 = vf_mul(vf_set1(${f32(plan.softcap_factor)}), vf_tanh(s_0));
 $ end
 $ if expr and expr.score then
-    /* score: ${expr.score.text} */
+    ${comment("score: " .. expr.score.text)}
     ${lines(expr.score.lanes.once)}
     ${lines(expr.score.lanes.lane[1])}
     s_0 = vf_mul(${expr.score.lanes.result[1]}, vf_set1(LOG2E));
@@ -15,7 +15,7 @@ $ end
     if (!masked) return s_0;
     vm seen = vm_and(vi_le(lo, vk_0), vi_le(vk_0, hi));
 $ if expr and expr.mask then
-    /* mask: ${expr.mask.text} */
+    ${comment("mask: " .. expr.mask.text)}
     ${lines(expr.mask.lanes.once)}
     ${lines(expr.mask.lanes.lane[1])}
     seen = vm_and(seen, ${expr.mask.lanes.result[1]});

@@ -17,11 +17,11 @@ $   end
     vf m_${j} = vf_load(t->m + ${j * W});
 $ end
 $ if expr.score then
-    /* score: ${expr.score.text} */
+    ${comment("score: " .. expr.score.text)}
     ${lines(expr.score.tile[nv].once)}
 $ end
 $ if a.masked and expr.mask then
-    /* mask: ${expr.mask.text} */
+    ${comment("mask: " .. expr.mask.text)}
     ${lines(expr.mask.tile[nv].once)}
 $ end
 $ if a.masked then

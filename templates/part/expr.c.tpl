@@ -1,6 +1,6 @@
 $ -- The expressions in scalar form (for the reference and for tests), and the tile classifier.
 $ if expr.score then
-/* score: ${expr.score.text} */
+${comment("score: " .. expr.score.text)}
 static double score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, double s,
                        bool *oob) {
     (void)x, (void)h, (void)q, (void)k, (void)s, (void)oob;
@@ -9,7 +9,7 @@ static double score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, 
 
 $ end
 $ if expr.mask then
-/* mask: ${expr.mask.text} */
+${comment("mask: " .. expr.mask.text)}
 static bool mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, bool *oob) {
     (void)x, (void)h, (void)q, (void)k, (void)oob;
     ${lines(expr.mask.scalar)}
@@ -21,7 +21,8 @@ static attn_tile_class mask_classify(const attn_expr_ctx *x, const attn_tile_box
     ${lines(expr.mask.classify)}
 }
 
-/* Keys that the mask can show in the box${expr.mask.range_text ~= "" and ": " .. expr.mask.range_text or ""}. */
+$   local bounds = expr.mask.range_text ~= "" and ": " .. expr.mask.range_text or ""
+${comment("Keys that the mask can show in the box" .. bounds .. ".")}
 static void mask_range(const attn_expr_ctx *x, const attn_tile_box *box, int32_t *lo, int32_t *hi) {
     (void)x;
     ${lines(expr.mask.range)}

@@ -19,13 +19,20 @@ static void pack_v_task(void *ctx, int64_t task, int worker) {
     const float *row = v->data + b * v->batch + hv * v->head + (int64_t)block * BK * v->token;
     float *to = packed_block(c, b, hv, block);
     for (int32_t key = 0; key < n; key++, row += v->token) {
-        for (int32_t col = 0; col < DVP; col += W) {
-            /* The last panel is as narrow as what is left. */
-            const int32_t panel = col < ${whole} ? ${C} : DVP - ${whole};
-            const int32_t at = col < ${whole} ? col / ${C} * ${C} : ${whole};
-            const vf x0 = load_n(row + col, DV - col);
-            vf_store(to + at * BK + key * panel + (col - at), x0);
+$ if whole > 0 then
+        for (int32_t col = 0; col < ${whole}; col += ${C}) {
+            float *panel = to + col * BK + key * ${C};
+$   for j = 0, C - 1, W do
+            vf_store(panel + ${j}, load_n(row + col + ${j}, DV - col - ${j}));
+$   end
         }
+$ end
+$ if whole < plan.dvp then
+        float *panel = to + ${whole} * BK + key * ${plan.dvp - whole}; /* as narrow as what is left */
+$   for j = 0, plan.dvp - whole - 1, W do
+        vf_store(panel + ${j}, load_n(row + ${whole + j}, DV - ${whole + j}));
+$   end
+$ end
     }
 }
 

@@ -14,6 +14,7 @@ const property_spec property_specs[] = {
     {"hk2_hv3", "heads=6;kv_heads=2;v_heads=3;head_dim=40;v_dim=24;causal=false", 0, 0, 0, 0},
     {"softcap_gqa5", "heads=5;kv_heads=1;head_dim=17;v_dim=33;softcap=5", 0, 0, 0, 0},
     {"sinks_gqa7", "heads=7;kv_heads=1;head_dim=72;sinks=true", 0, 0, 0, 0},
+    {"sinks_d12", "heads=2;head_dim=12;sinks=true", 0, 0, 0, 0},
     {"d192_dv128", "heads=2;head_dim=192;v_dim=128", 0, 0, 0, 0},
     {"d256_all", "heads=2;kv_heads=1;head_dim=256;causal=false;scale=0.3", 0, 0, 0, 0},
     {"window0", "op=sliding_self;heads=4;kv_heads=2;head_dim=8;window=0", 0, 0, 0, 0},

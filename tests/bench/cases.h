@@ -1,0 +1,58 @@
+/* cases.h - what is timed: the rows of cases.def, the plot's, and their kernels' specs. */
+#ifndef BENCH_CASES_H
+#define BENCH_CASES_H
+
+#include "model.h"
+
+typedef enum case_group { MAIN, CLIFF, SCALE, PLOT } case_group;
+enum { COLD = 1, TOKEN = 2 };
+
+typedef struct bench_case {
+    const char *name;
+    case_group group;
+    const char *text; /* of the spec */
+    int32_t q_len, kv_len;
+    int threads;
+    int how;                       /* COLD, TOKEN */
+    double target[ATTN_ISA_COUNT]; /* percent; 0: none */
+    int series;                    /* of the plot; -1: none */
+    int kernel;                    /* index into bench_cases.kernels */
+} bench_case;
+
+typedef struct bench_ratio {
+    const char *title, *name, *base;
+    double limit;
+} bench_ratio;
+
+/* The plot's lines: the first four over query lengths, the others over key counts. */
+enum { SERIES_PREFILL = 4, SERIES_COUNT = 6 };
+extern const char *const series_label[SERIES_COUNT];
+
+typedef struct bench_cases {
+    bench_case *row;
+    int count;
+    kernel_spec *kernels; /* distinct; layer i of the model is kernel i */
+    int kernel_count;
+} bench_cases;
+
+/* All rows. scale: thread counts, ended by 0, for which P1, P2 and D2 are repeated. Ends the
+ * program where a row of the table is wrong. */
+bench_cases cases_make(arena *a, const int *scale);
+
+const bench_case *cases_find(const bench_cases *c, const char *name, size_t length);
+
+extern const bench_ratio bench_ratios[];
+extern const int bench_ratio_count;
+
+/* (query head, key) pairs that see each other. */
+double case_pairs(const bench_case *c, const kernel_spec *k);
+/* True where the read bandwidth is the ceiling, not the FMA peak: few queries on their own keys. */
+bool case_reads(const bench_case *c, const kernel_spec *k);
+/* Bytes of K and V, once. */
+double case_bytes(const bench_case *c, const kernel_spec *k);
+/* seg[i] of segment_cross, and of side tensors of that meaning. */
+int32_t case_segment(const bench_case *c, int64_t i);
+/* mla with shared keys: V is the first columns of K. */
+bool case_shares_v(const kernel_spec *k);
+
+#endif

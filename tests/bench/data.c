@@ -1,0 +1,180 @@
+/* data.c - see data.h. */
+#include "data.h"
+#include "spec.h"
+#include "../../gen/verify/oracle.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+enum { HUGE = 2 << 20, PERIOD = 1000003, OTHER_BYTES = 256 << 20 };
+
+void *data_pages(size_t bytes) {
+    bytes = (bytes + HUGE) / HUGE * HUGE;
+    char *p = mmap(NULL, bytes + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) {
+        fprintf(stderr, "bench: no memory for %zu MB\n", bytes >> 20);
+        exit(2);
+    }
+    p += (size_t)(-(uintptr_t)p % HUGE);
+    madvise(p, bytes, MADV_HUGEPAGE);
+    memset(p, 0, bytes);
+    return p;
+}
+
+static uint64_t random_state = 88172645463325252u;
+
+static double uniform(void) { /* xorshift64 (Marsaglia 2003), in 0..1 */
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (double)(random_state >> 11) * 0x1p-53;
+}
+
+/* Normal numbers (Box and Muller 1958), repeated with a period that no row width divides. */
+static void fill(float *p, size_t count) {
+    for (size_t i = 0; i < count && i < PERIOD; i++)
+        p[i] = (float)(sqrt(-2 * log(1 - uniform())) * cos(6.283185307179586 * uniform()));
+    for (size_t i = PERIOD; i < count; i += PERIOD)
+        memcpy(p + i, p, (count - i < PERIOD ? count - i : PERIOD) * sizeof *p);
+}
+
+static size_t q_floats(const bench_case *c, const kernel_spec *k) {
+    return (size_t)k->core.heads * (size_t)c->q_len * (size_t)attn_spec_k_dim(&k->core);
+}
+
+static size_t k_floats(const bench_case *c, const kernel_spec *k) {
+    return (size_t)k->core.kv_heads * (size_t)c->kv_len * (size_t)attn_spec_k_dim(&k->core);
+}
+
+static size_t v_floats(const bench_case *c, const kernel_spec *k) {
+    if (case_shares_v(k)) return 0;
+    return (size_t)k->core.v_heads * (size_t)c->kv_len * (size_t)k->core.v_dim;
+}
+
+size_t data_inputs(const bench_case *c, const kernel_spec *k) {
+    return q_floats(c, k) + k_floats(c, k) + v_floats(c, k);
+}
+
+size_t data_outputs(const bench_case *c, const kernel_spec *k) {
+    return (size_t)k->core.heads * (size_t)c->q_len * (size_t)k->core.v_dim;
+}
+
+bench_data data_make(size_t inputs, size_t outputs, size_t workspace) {
+    bench_data d = {.other_bytes = OTHER_BYTES};
+    d.pool = data_pages(inputs * sizeof *d.pool);
+    d.o = data_pages(outputs * sizeof *d.o);
+    d.workspace = data_pages(workspace);
+    d.other = data_pages(d.other_bytes);
+    fill(d.pool, inputs);
+    return d;
+}
+
+static attn_view view(const float *data, int64_t heads, int64_t tokens, int64_t width, bool token) {
+    if (token) return (attn_view){data, heads * tokens * width, width, heads * width};
+    return (attn_view){data, heads * tokens * width, tokens * width, width};
+}
+
+static int64_t side_count(const attn_side_decl *t, const bench_case *c, const attn_spec *spec) {
+    int64_t count = 1;
+    for (int i = 0; i < t->rank; i++) {
+        const int32_t d = t->dim[i];
+        count *= d >= 0                   ? d
+                 : d == ATTN_DIM_BATCH    ? 1
+                 : d == ATTN_DIM_HEADS    ? spec->heads
+                 : d == ATTN_DIM_KV_HEADS ? spec->kv_heads
+                 : d == ATTN_DIM_Q_LEN    ? c->q_len
+                                          : c->kv_len;
+    }
+    return count;
+}
+
+/* Floats are ALiBi's slopes 2^(-8 (h + 1) / heads), integers segments. */
+static attn_side side_tensor(arena *a, const attn_side_decl *t, const bench_case *c,
+                             const attn_spec *spec) {
+    const int64_t count = side_count(t, c, spec);
+    float *f = arena_alloc(a, (size_t)count * sizeof *f);
+    int32_t *n = (int32_t *)(void *)f;
+    for (int64_t i = 0; i < count; i++) {
+        if (t->is_float)
+            f[i] = (float)exp2(-8.0 * (double)(i + 1) / spec->heads);
+        else
+            n[i] = case_segment(c, i);
+    }
+    return (attn_side){f, count};
+}
+
+static const int32_t *segments(arena *a, const bench_case *c) {
+    int32_t *seg = arena_alloc(a, (size_t)c->q_len * sizeof *seg);
+    for (int32_t i = 0; i < c->q_len; i++) seg[i] = case_segment(c, i);
+    return seg;
+}
+
+attn_args data_args(arena *a, const bench_data *d, const bench_case *c, const kernel_spec *k) {
+    const attn_spec *spec = &k->core;
+    const int32_t dim = attn_spec_k_dim(spec);
+    const bool token = c->how & TOKEN;
+    attn_args args = ATTN_ARGS_INIT;
+    args.batch = 1, args.q_len = c->q_len, args.kv_len_max = c->kv_len;
+    args.threads = c->threads;
+    const float *key = d->pool, *value = key + k_floats(c, k), *query = value + v_floats(c, k);
+    args.q = view(query, spec->heads, c->q_len, dim, false);
+    args.k = view(key, spec->kv_heads, c->kv_len, dim, token);
+    args.v = view(value, spec->v_heads, c->kv_len, spec->v_dim, token);
+    if (case_shares_v(k)) args.v = args.k;
+    const attn_view o = view(d->o, spec->heads, c->q_len, spec->v_dim, false);
+    args.o = (attn_out){d->o, o.batch, o.head, o.token};
+    int32_t *start = arena_alloc(a, sizeof *start);
+    *start = c->kv_len - c->q_len;
+    args.q_start = start;
+    if (spec->op == ATTN_OP_SEGMENT_CROSS) args.seg = segments(a, c), args.seg_batch = c->q_len;
+    attn_side *side = arena_alloc(a, (size_t)(k->tensor_count + 1) * sizeof *side);
+    for (int t = 0; t < k->tensor_count; t++) side[t] = side_tensor(a, &k->tensors[t], c, spec);
+    args.side = k->tensor_count ? side : NULL;
+    args.side_count = k->tensor_count;
+    args.workspace = d->workspace;
+    return args;
+}
+
+/* The rows of all heads at query row i against the oracle, which sees a call of that row alone. */
+static void check_rows(const attn_args *args, const kernel_spec *k, int32_t i, bench_error *e) {
+    arena *a = arena_new();
+    attn_args one = *args;
+    const int32_t start = args->q_start[0] + i;
+    one.q_len = 1;
+    one.q.data += i * args->q.token;
+    one.q_start = &start;
+    if (one.seg) one.seg += i;
+    oracle expected;
+    oracle_run(a, k, &one, &expected);
+    for (int32_t h = 0; h < k->core.heads; h++) {
+        const float *o = args->o.data + h * args->o.head + i * args->o.token;
+        const double *want = expected.o + (int64_t)h * k->core.v_dim;
+        for (int32_t d = 0; d < k->core.v_dim; d++) {
+            const double error = fabs((double)o[d] - want[d]);
+            const double excess = error > 0 ? error / expected.row[h].bound : 0;
+            if (!(error <= e->max_abs)) e->max_abs = error;
+            if (!(excess <= e->excess)) e->excess = isnan(excess) ? INFINITY : excess;
+        }
+        e->rows++;
+    }
+    arena_free(a);
+}
+
+/* A position in each of `count` equal parts of the rows, the first and the last row among them. */
+static int32_t sampled(int32_t rows, int count, int n) {
+    if (n == 0) return 0;
+    if (n == count - 1) return rows - 1;
+    return (int32_t)(((double)n + uniform()) * rows / count);
+}
+
+bench_error data_check(const attn_args *args, const bench_case *c, const kernel_spec *k) {
+    bench_error e = {.finite = true};
+    int count = (63 + k->core.heads) / k->core.heads;
+    if (count < 8) count = 8;
+    if (count > c->q_len) count = c->q_len;
+    for (int n = 0; n < count; n++) check_rows(args, k, sampled(c->q_len, count, n), &e);
+    const size_t floats = data_outputs(c, k);
+    for (size_t i = 0; i < floats; i++)
+        if (!isfinite(args->o.data[i])) e.finite = false;
+    return e;
+}

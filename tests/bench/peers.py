@@ -1,0 +1,426 @@
+#!/usr/bin/env python3
+"""Times other libraries on the bench's cases, beside ours, in one process and on the same inputs.
+
+    make bench-peers            needs numpy; each peer that is not installed is skipped, and named
+    python3 tests/bench/peers.py [--folder build/bench] [--case P1,P2] [--threads N] [--rounds N]
+                                 [--no-flex] [--json PATH]
+
+Ours is kernels.so of the bench's folder through ctypes. In each round every contender runs once, in
+turn, after a warm-up; the table shows medians and bests of wall-clock times, what the peers' best
+way takes against ours, and how far their output is from ours. A peer gets its favourite layout,
+prepared outside of the timing. torch's first compilation of a FlexAttention kernel takes a minute.
+"""
+
+import argparse
+import ctypes as C
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+DEFAULT_CASES = "P1,P2,P3,P4,P5,D1,D2,M1,P1_alibi,P1_softcap"
+
+
+def skip(what, why):
+    print(f"{what}: skipped: {why}")
+
+
+def reason(error):
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]
+
+
+def optional(name):
+    """The module, or None with the reason printed."""
+    try:
+        return __import__(name)
+    except Exception as error:  # a broken installation fails in its own ways
+        skip(name, reason(error))
+        return None
+
+
+# --- attn.h in ctypes. ---
+
+
+class View(C.Structure):
+    _fields_ = [("data", C.c_void_p)] + [(n, C.c_int64) for n in ("batch", "head", "token")]
+
+
+class Mask(C.Structure):
+    _fields_ = [("data", C.c_void_p), ("type", C.c_int32), ("rank", C.c_int32),
+                ("dim", C.c_int64 * 4), ("stride", C.c_int64 * 4)]
+
+
+class Side(C.Structure):
+    _fields_ = [("data", C.c_void_p), ("count", C.c_int64)]
+
+
+class Extent(C.Structure):
+    _fields_ = [("struct_size", C.c_uint32)] + [
+        (n, C.c_int32) for n in ("batch", "q_len", "kv_len_max", "threads")]
+
+
+class Args(C.Structure):
+    _fields_ = [
+        ("struct_size", C.c_uint32), ("batch", C.c_int32), ("q_len", C.c_int32),
+        ("kv_len_max", C.c_int32), ("threads", C.c_int32),
+        ("q", View), ("k", View), ("v", View), ("o", View),
+        ("lse", C.c_void_p), ("lse_batch", C.c_int64), ("lse_head", C.c_int64),
+        ("q_start", C.c_void_p), ("kv_len", C.c_void_p),
+        ("seg", C.c_void_p), ("seg_batch", C.c_int64),
+        ("key_padding", C.c_void_p), ("key_padding_batch", C.c_int64),
+        ("mask", Mask), ("sinks", C.c_void_p),
+        ("side", C.c_void_p), ("side_count", C.c_int32), ("scalar_count", C.c_int32),
+        ("scalars", C.c_void_p), ("workspace", C.c_void_p), ("workspace_bytes", C.c_size_t)]
+
+
+class Ours:
+    """A case's call of its kernel. Keeps what the call points to."""
+
+    def __init__(self, lib, case, data, threads):
+        self.lib, self.keep, self.plan = lib, [data], C.c_void_p()
+        first = C.addressof(C.c_uint32.in_dll(lib, "bench_layer"))
+        spec = first + case["layer"] * C.c_uint32.from_address(first).value  # its struct_size
+        self.check(lib.attn_plan_create(C.byref(self.plan), C.c_void_p(spec), C.c_uint32(0)))
+        extent = Extent(C.sizeof(Extent), 1, case["q_len"], case["kv_len"], threads)
+        size = C.c_size_t()
+        self.check(lib.attn_workspace(self.plan, C.byref(extent), C.byref(size)))
+        a = self.args = Args(C.sizeof(Args), 1, case["q_len"], case["kv_len"], threads)
+        self.out = np.empty((case["heads"], case["q_len"], case["v_dim"]), np.float32)
+        a.q, a.k, a.v, a.o = (self.view(x) for x in (data["q"], data["k"], data["v"], self.out))
+        start = np.array([case["kv_len"] - case["q_len"]], np.int32)
+        a.q_start = start.ctypes.data
+        work = np.empty(size.value + 64, np.uint8)
+        a.workspace = (work.ctypes.data + 63) // 64 * 64
+        a.workspace_bytes = size.value
+        self.keep += [start, work]
+        if "alibi" in data:
+            side = (Side * 1)(Side(data["alibi"].ctypes.data, case["heads"]))
+            a.side, a.side_count = C.addressof(side), 1
+            self.keep.append(side)
+
+    def check(self, status):
+        if status:
+            raise RuntimeError(self.lib.attn_status_text(status).decode())
+
+    @staticmethod
+    def view(x):
+        return View(x.ctypes.data, 0, x.strides[0] // 4, x.strides[1] // 4)
+
+    def name(self, case):
+        return self.lib.attn_plan_kernel(self.plan, case["q_len"]).decode()
+
+    def __call__(self):
+        self.check(self.lib.attn_run(self.plan, C.byref(self.args)))
+        return self.out
+
+
+def load(folder):
+    lib = C.CDLL(str(pathlib.Path(folder, "kernels.so").resolve()))
+    lib.attn_status_text.restype = lib.attn_plan_kernel.restype = C.c_char_p
+    lib.attn_plan_create.argtypes = [C.c_void_p, C.c_void_p, C.c_uint32]
+    lib.attn_plan_kernel.argtypes = [C.c_void_p, C.c_int32]
+    lib.attn_workspace.argtypes = lib.attn_run.argtypes = None
+    return lib
+
+
+def inputs(case):
+    """q, k, v as [heads, tokens, width]; v may be columns of k."""
+    rng = np.random.default_rng(1)
+    normal = lambda *shape: rng.standard_normal(shape, np.float32)
+    data = {"q": normal(case["heads"], case["q_len"], case["dim"]),
+            "k": normal(case["kv_heads"], case["kv_len"], case["dim"])}
+    data["v"] = (data["k"][:, :, :case["v_dim"]] if case["shares_v"] else
+                 normal(case["v_heads"], case["kv_len"], case["v_dim"]))
+    if "slope[h]" in case["spec"]:
+        heads = np.arange(1, case["heads"] + 1)
+        data["alibi"] = (2.0 ** (-8 * heads / case["heads"])).astype(np.float32)
+    return data
+
+
+def softcap(case):
+    return 30.0 if "softcap=30" in case["spec"] or "tanh" in case["spec"] else 0.0
+
+
+# --- Contenders: name -> a function that runs the case and returns O as [heads, Lq, Dv]. ---
+
+
+def dense_mask(case, data):
+    """Bool or float [Lq, Lk] or [heads, Lq, Lk] where causal alone does not say it; else None."""
+    q = np.arange(case["q_len"])[:, None] + case["kv_len"] - case["q_len"]
+    k = np.arange(case["kv_len"])[None, :]
+    if "alibi" in data:
+        bias = data["alibi"][:, None, None] * (k - q)
+        return np.where(k <= q, bias, -np.inf).astype(np.float32)
+    if case["window"] >= 0:
+        return (k <= q) & (q - k <= case["window"])
+    return None
+
+
+def is_causal(case):
+    return bool(case["causal"]) and case["q_len"] > 1
+
+
+def torch_sdpa(torch, case, data):
+    if softcap(case):
+        return {}
+    q, k, v = (torch.from_numpy(data[n])[None] for n in "qkv")
+    mask = dense_mask(case, data)
+    options = {"enable_gqa": case["heads"] != case["kv_heads"], "scale": case["scale"]}
+    if mask is not None:
+        options["attn_mask"] = torch.from_numpy(mask)
+    elif is_causal(case):
+        options["is_causal"] = True
+    sdpa = torch.nn.functional.scaled_dot_product_attention
+    return {"torch SDPA": lambda: sdpa(q, k, v, **options)[0].numpy()}
+
+
+flex_compiled = []
+
+
+def torch_flex(torch, case, data):
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+    if case["shares_v"] or case["v_dim"] != case["dim"]:
+        return {}
+    if not flex_compiled:
+        flex_compiled.append(torch.compile(flex_attention, dynamic=False))
+    q, k, v = (torch.from_numpy(np.ascontiguousarray(data[n]))[None] for n in "qkv")
+    window, cap = case["window"], softcap(case)
+    options = {"enable_gqa": case["heads"] != case["kv_heads"], "scale": case["scale"]}
+    if is_causal(case):
+        def visible(b, h, i, j):
+            return (j <= i) & (i - j <= window) if window >= 0 else j <= i
+        options["block_mask"] = create_block_mask(visible, None, None, case["q_len"],
+                                                  case["kv_len"], device="cpu")
+    if "alibi" in data:
+        slope = torch.from_numpy(data["alibi"])
+        options["score_mod"] = lambda s, b, h, i, j: s + slope[h] * (j - i)
+    elif cap:
+        options["score_mod"] = lambda s, b, h, i, j: cap * torch.tanh(s / cap)
+    return {"torch Flex": lambda: flex_compiled[0](q, k, v, **options)[0].numpy()}
+
+
+def tokens(x):
+    """[heads, tokens, width] -> [1, tokens, heads * width]"""
+    return np.ascontiguousarray(x.transpose(1, 0, 2).reshape(1, x.shape[1], -1))
+
+
+class Ort:
+    """ONNX Runtime: one model of one node for each way to say a case."""
+
+    def __init__(self, ort, onnx, threads):
+        self.ort, self.onnx = ort, onnx
+        self.options = ort.SessionOptions()
+        self.options.intra_op_num_threads = threads
+        self.options.log_severity_level = 4
+
+    def session(self, op, domain, version, feeds, names, outputs, **attributes):
+        helper = self.onnx.helper
+        kinds = {"float32": 1, "int32": 6, "bool": 9}
+        node = helper.make_node(op, names, outputs, domain=domain, **attributes)
+        graph = helper.make_graph(
+            [node], "case",
+            [helper.make_tensor_value_info(n, kinds[x.dtype.name], x.shape)
+             for n, x in feeds.items()],
+            [helper.make_tensor_value_info(n, 1, None) for n in outputs])
+        opsets = [helper.make_opsetid("", max(version, 21))]
+        if domain:
+            opsets.append(helper.make_opsetid(domain, 1))
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+        session = self.ort.InferenceSession(model.SerializeToString(), self.options,
+                                            providers=["CPUExecutionProvider"])
+        return lambda: session.run(outputs[:1], feeds)[0]
+
+    def attention(self, case, data):
+        feeds = {n: np.ascontiguousarray(data[n])[None] for n in "qkv"}
+        names = ["q", "k", "v"]
+        mask = dense_mask(case, data)
+        if mask is not None:
+            feeds["mask"] = mask if mask.ndim == 2 else mask[None]
+            names.append("mask")
+        run = self.session("Attention", "", 23, feeds, names, ["o"], scale=case["scale"],
+                           is_causal=int(mask is None and is_causal(case)),
+                           softcap=softcap(case))
+        return lambda: run()[0]
+
+    def multi_head(self, case, data):
+        if (case["heads"] != case["kv_heads"] or case["shares_v"] or softcap(case)
+                or dense_mask(case, data) is not None):
+            return None
+        feeds = {n: tokens(data[n]) for n in "qkv"}
+        run = self.session("MultiHeadAttention", "com.microsoft", 21, feeds, ["q", "k", "v"],
+                           ["o"], num_heads=case["heads"], scale=case["scale"],
+                           unidirectional=int(is_causal(case)))
+        return lambda: self.split(run(), case)
+
+    def grouped(self, case, data):
+        """Causal only. Keys before the queries are its past."""
+        if not case["causal"] or case["shares_v"] or "alibi" in data or case["cross"]:
+            return None
+        past = case["kv_len"] - case["q_len"]
+        feeds = {"q": tokens(data["q"]),
+                 "k": tokens(data["k"][:, past:]), "v": tokens(data["v"][:, past:]),
+                 "past_k": np.ascontiguousarray(data["k"][:, :past])[None],
+                 "past_v": np.ascontiguousarray(data["v"][:, :past])[None],
+                 "lens": np.array([case["kv_len"] - 1], np.int32),
+                 "total": np.array(case["kv_len"], np.int32)}
+        window = {"local_window_size": case["window"] + 1} if case["window"] >= 0 else {}
+        run = self.session("GroupQueryAttention", "com.microsoft", 21, feeds, list(feeds),
+                           ["o", "present_k", "present_v"], num_heads=case["heads"],
+                           kv_num_heads=case["kv_heads"], scale=case["scale"],
+                           softcap=softcap(case), **window)
+        return lambda: self.split(run(), case)
+
+    @staticmethod
+    def split(o, case):
+        return o.reshape(case["q_len"], case["heads"], -1).transpose(1, 0, 2)
+
+    def contenders(self, case, data):
+        ways = {"ORT Attention": self.attention, "ORT MHA": self.multi_head,
+                "ORT GQA": self.grouped}
+        made = {}
+        for name, way in ways.items():
+            try:
+                run = way(case, data)
+            except Exception as error:
+                skip(f"{case['name']}: {name}", reason(error))
+                continue
+            if run:
+                made[name] = run
+        return made
+
+
+def peers(options):
+    """A list of functions (case, data) -> contenders."""
+    found = []
+    torch = optional("torch")
+    if torch:
+        torch.set_num_threads(options.threads)
+        torch.set_grad_enabled(False)
+        print("torch", torch.__version__)
+        found.append(lambda case, data: torch_sdpa(torch, case, data))
+        if not options.no_flex:
+            found.append(lambda case, data: torch_flex(torch, case, data))
+    onnx, ort = optional("onnx"), optional("onnxruntime")
+    if ort and not onnx:
+        skip("onnxruntime", "the models are made with onnx, which is not installed")
+    if onnx and ort:
+        print("onnxruntime", ort.__version__)
+        found.append(Ort(ort, onnx, options.threads).contenders)
+    ggml = optional("ggml")
+    if ggml:
+        skip("ggml", "no contender is written for this binding")
+    return found
+
+
+# --- Timing. ---
+
+
+def try_once(case, name, run, ours):
+    """Runs it once for warm-up. The largest difference from ours, or None if it does not run."""
+    try:
+        out = run()
+    except Exception as error:
+        skip(f"{case['name']}: {name}", reason(error))
+        return None
+    return float(np.abs(out.reshape(ours.shape) - ours).max())
+
+
+def race(case, contenders, rounds):
+    """Seconds of each contender in each round, interleaved."""
+    times = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            run()  # its own data are warm, as for the others
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    return times
+
+
+def run_case(lib, case, makers, options):
+    if case["cross"] or "seg[" in case["spec"]:
+        skip(case["name"], "no peer has this operation")
+        return []
+    data = inputs(case)
+    ours = Ours(lib, case, data, options.threads)
+    expected = ours().copy()
+    contenders, distance = {"ours": ours}, {"ours": 0.0}
+    for make in makers:
+        for name, run in make(case, data).items():
+            far = try_once(case, name, run, expected)
+            if far is not None:
+                contenders[name], distance[name] = run, far
+    times = race(case, contenders, options.rounds)
+    rows = []
+    for name, seconds in times.items():
+        median, best = statistics.median(seconds), min(seconds)
+        rows.append({"case": case["name"], "contender": name, "threads": options.threads,
+                     "seconds": median, "best_seconds": best,
+                     "gflops": case["flops"] / median * 1e-9,
+                     "gbs": case["bytes"] / median * 1e-9 if case["q_len"] == 1 else None,
+                     "times_ours": median / statistics.median(times["ours"]),
+                     "best_times_ours": best / min(times["ours"]),
+                     "max_abs_difference": distance[name]})
+    rows[0]["kernel"] = ours.name(case)
+    return rows
+
+
+def print_rows(rows):
+    for r in rows:
+        gbs = f"{r['gbs']:7.1f}" if r["gbs"] else "      -"
+        note = "" if r["max_abs_difference"] < 1e-3 else "  DIFFERS"
+        print(f"{r['case']:<12} {r['contender']:<14} {r['seconds'] * 1e3:10.3f} "
+              f"{r['gflops']:7.1f} {gbs} {r['times_ours']:7.2f} {r['best_times_ours']:7.2f}  "
+              f"{r['max_abs_difference']:8.1e}{note}", flush=True)
+
+
+def parse():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--folder", default="build/bench", help="with bench and kernels.so")
+    p.add_argument("--case", default=DEFAULT_CASES)
+    p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--rounds", type=int, default=7)
+    p.add_argument("--no-flex", action="store_true", help="no FlexAttention: it compiles long")
+    p.add_argument("--json", metavar="PATH")
+    return p.parse_args()
+
+
+def pin(threads):
+    """Before any library starts its threads: those inherit it."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    if hasattr(os, "sched_setaffinity") and threads == 1:
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def main():
+    options = parse()
+    pin(options.threads)
+    global np
+    np = optional("numpy")
+    if not np:
+        return
+    listed = subprocess.run([os.path.join(options.folder, "bench"), "--list"], check=True,
+                            capture_output=True, text=True).stdout
+    cases = {case["name"]: case for case in json.loads(listed)}
+    unknown = [n for n in options.case.split(",") if n not in cases]
+    if unknown:
+        sys.exit(f"peers.py: no such case: {', '.join(unknown)}")
+    lib, makers = load(options.folder), peers(options)
+    print(f"{options.threads} thread(s), {options.rounds} rounds, wall clock\n")
+    print("case         contender              ms    GF/s    GB/s   /ours   /best  differs by")
+    rows = []
+    for name in options.case.split(","):
+        found = run_case(lib, cases[name], makers, options)
+        print_rows(found)
+        rows += found
+    if options.json:
+        pathlib.Path(options.json).write_text(json.dumps({"results": rows}, indent=1) + "\n")
+    if any(not r["max_abs_difference"] < 1e-2 for r in rows):
+        sys.exit("peers.py: outputs differ by more than rounding")
+
+
+if __name__ == "__main__":
+    main()
