@@ -19,7 +19,7 @@ VERIFY_SOURCES = $(wildcard gen/verify/*.c)
 VERIFY_OBJECTS = $(VERIFY_SOURCES:%.c=$(BUILD)/obj/%.o)
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 all: $(BUILD)/attn-gen $(BUILD)/attn-verify ## build/attn-gen and build/attn-verify
 
@@ -80,6 +80,8 @@ asan: ## the tests' programs and generated code under ASan and UBSan
 
 format: ## apply .clang-format
 	clang-format -i $$(git ls-files 'gen/*.[ch]' 'runtime/*.[ch]' 'tests/*.[ch]')
+
+include tests/bench/bench.mk
 
 -include $(TEST_OBJECTS:.o=.d) $(PROPERTY_OBJECTS:.o=.d)
 

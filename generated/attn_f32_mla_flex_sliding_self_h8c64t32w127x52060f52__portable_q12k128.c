@@ -1702,12 +1702,10 @@ static void pack_v_task(void *ctx, int64_t task, int worker) {
     const float *row = v->data + b * v->batch + hv * v->head + (int64_t)block * BK * v->token;
     float *to = packed_block(c, b, hv, block);
     for (int32_t key = 0; key < n; key++, row += v->token) {
-        for (int32_t col = 0; col < DVP; col += W) {
-            /* The last panel is as narrow as what is left. */
-            const int32_t panel = col < 64 ? 8 : DVP - 64;
-            const int32_t at = col < 64 ? col / 8 * 8 : 64;
-            const vf x0 = load_n(row + col, DV - col);
-            vf_store(to + at * BK + key * panel + (col - at), x0);
+        for (int32_t col = 0; col < 64; col += 8) {
+            float *panel = to + col * BK + key * 8;
+            vf_store(panel + 0, load_n(row + col + 0, DV - col - 0));
+            vf_store(panel + 4, load_n(row + col + 4, DV - col - 4));
         }
     }
 }

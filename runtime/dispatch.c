@@ -210,11 +210,15 @@ attn_status attn_run(const attn_plan *plan, const attn_args *args) {
     if (args->struct_size != sizeof *args) return ATTN_E_ABI;
     attn_status status = check_args(plan, args);
     if (status != ATTN_OK) return status;
-    if (plan->reference) return attn_reference_run(plan->kernel, args);
 #ifdef ATTN_DEBUG
-    status = attn_reference_check(plan->kernel, args);
-    if (status != ATTN_OK) return status;
+    const bool check = true;
+#else
+    const bool check = plan->reference;
 #endif
+    /* Before anything is written: does an expression read a side tensor out of range? */
+    if (check && plan->kernel->side_count > 0) status = attn_reference_check(plan->kernel, args);
+    if (status != ATTN_OK) return status;
+    if (plan->reference) return attn_reference_run(plan->kernel, args);
     plan->kernel->run(args);
     return ATTN_OK;
 }
