@@ -26,7 +26,8 @@ all: $(BUILD)/attn-gen $(BUILD)/attn-verify ## build/attn-gen and build/attn-ver
 $(BUILD)/attn-gen: $(BUILD)/obj/gen/main.o $(BUILD)/libgen.a
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/attn-verify: $(VERIFY_OBJECTS) $(BUILD)/libgen.a
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+	$(CC) $(ALL_CFLAGS) -fopenmp -o $@ $^ $(LIBS)
+$(BUILD)/obj/gen/verify/peak.o: ALL_CFLAGS += -fopenmp
 $(BUILD)/libgen.a: $(GEN_OBJECTS)
 	@rm -f $@
 	ar rcs $@ $(GEN_OBJECTS)
@@ -70,9 +71,10 @@ $(BUILD)/unit: $(TEST_OBJECTS) $(BUILD)/libgen.a
 # Property tests: a plain program, so that it runs where no Criterion is.
 PROPERTY_SOURCES = $(filter-out tests/property/test_%,$(wildcard tests/property/*.c))
 PROPERTY_OBJECTS = $(PROPERTY_SOURCES:%.c=$(BUILD)/obj/%.o) \
-	$(filter-out $(addprefix $(BUILD)/obj/gen/verify/,main.o cases.o safetensors.o),$(VERIFY_OBJECTS))
+	$(filter-out $(addprefix $(BUILD)/obj/gen/verify/,main.o cases.o safetensors.o timing.o peak.o), \
+	$(VERIFY_OBJECTS))
 $(BUILD)/property: $(PROPERTY_OBJECTS) $(BUILD)/libgen.a
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+	$(CC) $(ALL_CFLAGS) -fopenmp -o $@ $^ $(LIBS)
 $(BUILD)/obj/tests/%.o: ALL_CFLAGS += -Wno-missing-field-initializers
 
 asan: ## the tests' programs and generated code under ASan and UBSan

@@ -4,6 +4,7 @@
 #include "call.h"
 #include "cases.h"
 #include "pool.h"
+#include "timing.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@ static const char help[] =
     "  --backend NAME    sdpa, flex or both (default): those that can express the case\n"
     "  --threads N       threads of the first run of each case (default 2); the second has one,\n"
     "                    another layout, and must give the same bits\n"
+    "  --time            also the error against the double oracle, GFLOP/s on one thread, and the\n"
+    "                    share of this CPU's multiply-add peak; cases one after the other\n"
     "  --reference       run the double-precision reference instead of the kernels\n"
     "  --unroll U        auto (default), full or a number, as attn-gen's\n"
     "  --templates DIR   templates to use instead of the built-in ones\n"
@@ -29,7 +32,7 @@ static const char help[] =
 
 typedef struct settings {
     unsigned isa_mask, backends;
-    bool isa_given, reference;
+    bool isa_given, reference, time;
     int threads;
     build_options build;
     const char **path;
@@ -128,13 +131,17 @@ static const char *check(const verify *v, const kernel_lib *lib, const attn_plan
     return NULL;
 }
 
-static void report(const golden *g, const char *kernel, double error, const char *why, tally *t) {
+static void report(const golden *g, const char *kernel, double error, const char *why,
+                   const speed *time, tally *t) {
     if (why) {
         printf("%-28s %s  FAIL: %s\n", g->name, kernel, why);
         t->failed++;
         return;
     }
     printf("%-28s %s  error %.2g, tolerance %.2g  ok\n", g->name, kernel, error, g->tolerance);
+    if (time)
+        printf("%-28s   against the oracle %.1e  %7.1f GFLOP/s %5.1f %% of peak\n", "",
+               time->oracle_error, time->gflops, 100 * time->share);
     t->passed++;
 }
 
@@ -150,6 +157,7 @@ static void run_kernel(const verify *v, const golden *g, int backend, int isa, t
     const char *why = b->error,
                *name = arena_printf(v->a, "%s__%s", spec->name, isa_table[isa].name);
     double error = 0;
+    speed time;
     attn_plan *plan = NULL;
     if (!why) {
         uint32_t flags = v->set.reference ? ATTN_REFERENCE : 0;
@@ -159,7 +167,9 @@ static void run_kernel(const verify *v, const golden *g, int backend, int isa, t
         name = b->lib->plan_kernel(plan, g->problem[backend].q_len);
         why = check(v, b->lib, plan, g, &g->problem[backend], &error);
     }
-    report(g, name, error, why, t);
+    const bool timed = plan && !why && v->set.time;
+    if (timed) time = time_call(v->a, b->lib, plan, &g->problem[backend], (attn_isa)isa);
+    report(g, name, error, why, timed ? &time : NULL, t);
     if (plan) b->lib->plan_destroy(plan);
 }
 
@@ -168,7 +178,7 @@ static int case_job(void *ctx, int index) {
     const golden *g = &v->cases[index];
     tally *t = &v->tallies[index];
     if (g->unsupported) {
-        report(g, "-", 0, g->unsupported, t);
+        report(g, "-", 0, g->unsupported, NULL, t);
         return 0;
     }
     if (!g->able[ATTN_BACKEND_SDPA] && !g->able[ATTN_BACKEND_FLEX])
@@ -245,6 +255,8 @@ static bool parse(int argc, char **argv, settings *s, diag *d) {
             s->path[s->path_count++] = arg;
         else if (strcmp(arg, "--reference") == 0)
             s->reference = true;
+        else if (strcmp(arg, "--time") == 0)
+            s->time = true;
         else if (strcmp(arg, "--keep") == 0)
             s->build.keep = true;
         else if (i + 1 == argc)
@@ -290,7 +302,7 @@ static int run_all(verify *v) {
     int n = v->set.path_count, passed = 0, failed = 0;
     pool_result *results = arena_alloc(v->a, (size_t)n * sizeof *results);
     v->tallies = pool_shared((size_t)n * sizeof *v->tallies);
-    pool_run(v->a, n, 0, 300, case_job, v, results, case_done);
+    pool_run(v->a, n, v->set.time ? 1 : 0, 300, case_job, v, results, case_done);
     for (int i = 0; i < n; i++) {
         passed += v->tallies[i].passed;
         failed += v->tallies[i].failed;

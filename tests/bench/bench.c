@@ -2,7 +2,7 @@
  * checks what they compute. Needs kernels.so (and sizes.txt) beside the program. */
 #include "bench.h"
 #include "isa.h"
-#include "peak.h"
+#include "verify/peak.h"
 #include "../../gen/verify/build.h"
 #include <dlfcn.h>
 #include <sched.h>

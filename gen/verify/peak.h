@@ -1,6 +1,6 @@
 /* peak.h - what the machine can do, measured beside the kernels: multiply-adds and reads. */
-#ifndef BENCH_PEAK_H
-#define BENCH_PEAK_H
+#ifndef VERIFY_PEAK_H
+#define VERIFY_PEAK_H
 
 #include "attn_kernel.h"
 
