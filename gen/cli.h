@@ -16,16 +16,16 @@ typedef enum command {
 
 typedef struct options {
     command command;
-    const char *target;  /* MODEL, or DIR for check; null: none */
-    const char *out;     /* -o */
-    const char *isa;     /* --isa as written; null: all */
-    const char *unroll;  /* --unroll: "auto", "full" or a number; null: auto */
-    const char *dump;    /* --dump; null: none */
-    const char *runtime; /* --runtime PATH: refer to a runtime there instead of copying it */
+    const char *target;    /* MODEL, or DIR for check; null: none */
+    const char *out;       /* -o */
+    const char *isa;       /* --isa as written; null: all */
+    const char *unroll;    /* --unroll: "auto", "full" or a number; null: auto */
+    const char *dump;      /* --dump; null: none */
+    const char *runtime;   /* --runtime PATH: refer to a runtime there instead of copying it */
     const char *templates; /* --templates DIR: read templates there instead of the embedded ones */
     bool json;             /* --json */
     int32_t batch, q_len, kv_len; /* explain; -1: not given */
-    spec_input *inputs; /* kernel flags */
+    spec_input *inputs;           /* kernel flags */
     int input_count;
 } options;
 

@@ -68,8 +68,10 @@ static lua_val *fields_to_lua(arena *a, const attn_spec *spec) {
 
 static const char *op_fact(arena *a, const attn_spec *s) {
     if (s->op == ATTN_OP_SEGMENT_CROSS)
-        return arena_printf(a, "a query of segment g sees the keys g - %d .. g that exist; a "
-                               "negative g sees none", s->lookback);
+        return arena_printf(a,
+                            "a query of segment g sees the keys g - %d .. g that exist; a "
+                            "negative g sees none",
+                            s->lookback);
     if (s->op == ATTN_OP_SLIDING_SELF)
         return arena_printf(a, "query position p sees the keys p - %d .. p + %d", s->window,
                             s->causal ? 0 : s->right_window);
@@ -98,9 +100,10 @@ static lua_val *facts_to_lua(arena *a, const kernel_spec *k) {
     attn_enum_name(attn_field_find("form"), s->form, form, sizeof form);
     attn_enum_name(attn_field_find("backend"), s->backend, backend, sizeof backend);
     buf b = buf_new(a);
-    buf_printf(&b, "%s attention, %s: %d query, %d key, %d value heads; Q and K rows of %d, V and O "
-                   "rows of %d floats.", form, backend, s->heads, s->kv_heads, s->v_heads,
-               attn_spec_k_dim(s), s->v_dim);
+    buf_printf(&b,
+               "%s attention, %s: %d query, %d key, %d value heads; Q and K rows of %d, V and O "
+               "rows of %d floats.",
+               form, backend, s->heads, s->kv_heads, s->v_heads, attn_spec_k_dim(s), s->v_dim);
     push_wrapped(a, list, b.data, 92);
     push_wrapped(a, list, arena_printf(a, "Keys: %s, below kv_len[b].", op_fact(a, s)), 92);
     b = buf_new(a);
@@ -116,13 +119,18 @@ static lua_val *facts_to_lua(arena *a, const kernel_spec *k) {
     if (k->mask_expr)
         push_wrapped(a, list, arena_printf(a, "mask = %s", expr_canonical(a, k->mask_expr)), 92);
     for (int i = 0; i < k->tensor_count; i++)
-        push_wrapped(a, list, arena_printf(a, "side[%d]: %s", i,
-                                           expr_decl_canonical(a, &k->tensors[i])), 92);
+        push_wrapped(a, list,
+                     arena_printf(a, "side[%d]: %s", i, expr_decl_canonical(a, &k->tensors[i])),
+                     92);
     for (int i = 0; i < k->scalar_count; i++)
-        push_wrapped(a, list, arena_printf(a, "scalars[%d]: %s=%s", i, k->scalars[i].name,
-                                           k->scalars[i].is_float ? "f32" : "i32"), 92);
-    push_wrapped(a, list, s->sinks ? "A row that sees no key: O = 0, LSE = its sink."
-                                   : "A row that sees no key: O = 0, LSE = -inf.", 92);
+        push_wrapped(a, list,
+                     arena_printf(a, "scalars[%d]: %s=%s", i, k->scalars[i].name,
+                                  k->scalars[i].is_float ? "f32" : "i32"),
+                     92);
+    push_wrapped(a, list,
+                 s->sinks ? "A row that sees no key: O = 0, LSE = its sink."
+                          : "A row that sees no key: O = 0, LSE = -inf.",
+                 92);
     return list;
 }
 
@@ -162,15 +170,19 @@ static lua_val *expr_to_lua(arena *a, const expr *e, const plan *p, const char *
 
 static lua_val *sides_to_lua(arena *a, const kernel_spec *k) {
     lua_val *list = lua_val_table(a);
-    static const char *const names[] = {NULL, "ATTN_DIM_BATCH", "ATTN_DIM_HEADS",
-                                        "ATTN_DIM_KV_HEADS", "ATTN_DIM_Q_LEN", "ATTN_DIM_KV_LEN"};
+    static const char *const names[] = {NULL,
+                                        "ATTN_DIM_BATCH",
+                                        "ATTN_DIM_HEADS",
+                                        "ATTN_DIM_KV_HEADS",
+                                        "ATTN_DIM_Q_LEN",
+                                        "ATTN_DIM_KV_LEN"};
     for (int i = 0; i < k->tensor_count; i++) {
         const attn_side_decl *side = &k->tensors[i];
         lua_val *row = lua_val_table(a), *dims = lua_val_table(a);
         for (int j = 0; j < side->rank; j++)
-            lua_val_push(a, dims, lua_text(a, side->dim[j] < 0
-                                                  ? names[-side->dim[j]]
-                                                  : arena_printf(a, "%d", side->dim[j])));
+            lua_val_push(a, dims,
+                         lua_text(a, side->dim[j] < 0 ? names[-side->dim[j]]
+                                                      : arena_printf(a, "%d", side->dim[j])));
         lua_val_set_string(a, row, "name", side->name);
         lua_val_set_bool(a, row, "is_float", side->is_float);
         lua_val_set_int(a, row, "rank", side->rank);
@@ -490,8 +502,8 @@ static const gen_files *manifest_files(arena *a, const char *text) {
             const cJSON *hash = cJSON_GetObjectItem(row, "hash");
             if (!cJSON_IsString(path) || !cJSON_IsString(hash) || !path_inside(path->valuestring))
                 continue;
-            files->file[files->count++] = (gen_file){arena_strdup(a, path->valuestring),
-                                                     arena_strdup(a, hash->valuestring)};
+            files->file[files->count++] =
+                (gen_file){arena_strdup(a, path->valuestring), arena_strdup(a, hash->valuestring)};
         }
     }
     cJSON_Delete(root);
@@ -518,12 +530,14 @@ bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d) {
     struct stat st;
     if (!stat(dir, &st) && !S_ISDIR(st.st_mode)) return diag_set(d, "-o: %s is not a folder", dir);
     diag ignored = {0};
-    const char *old = read_file(a, arena_printf(a, "%s/manifest.json", dir), FILE_MAX_BYTES, NULL,
-                                &ignored);
+    const char *old =
+        read_file(a, arena_printf(a, "%s/manifest.json", dir), FILE_MAX_BYTES, NULL, &ignored);
     const gen_files *previous = old ? manifest_files(a, old) : NULL;
     if (!previous && !empty_or_absent(dir))
-        return diag_set(d, "-o: %s is not empty and was not written by attn-gen (no manifest.json "
-                           "of ours): name a new or empty folder", dir);
+        return diag_set(d,
+                        "-o: %s is not empty and was not written by attn-gen (no manifest.json "
+                        "of ours): name a new or empty folder",
+                        dir);
     for (int i = 0; previous && i < previous->count; i++)
         if (!listed(files, previous->file[i].path))
             unlink(arena_printf(a, "%s/%s", dir, previous->file[i].path));

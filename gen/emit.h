@@ -5,9 +5,9 @@
 #include "model.h"
 
 typedef struct gen_options {
-    unsigned isa_mask;   /* bits of attn_isa */
-    int unroll;          /* 0: auto; -1: full; else the unroll of the loop over the head width */
-    const char *runtime; /* path of a runtime to refer to; null: copy it into the folder */
+    unsigned isa_mask;     /* bits of attn_isa */
+    int unroll;            /* 0: auto; -1: full; else the unroll of the loop over the head width */
+    const char *runtime;   /* path of a runtime to refer to; null: copy it into the folder */
     const char *templates; /* read templates from this folder; null: the embedded ones */
 } gen_options;
 

@@ -7,8 +7,9 @@
 
 /* What a call at given extents does, for one batch item. */
 typedef struct work {
-    int64_t none, all, some; /* tiles of the grid query tiles x key blocks, over all heads at once */
-    double pairs;            /* visible (query row, key) pairs of a head, or an upper bound */
+    int64_t none, all,
+        some;     /* tiles of the grid query tiles x key blocks, over all heads at once */
+    double pairs; /* visible (query row, key) pairs of a head, or an upper bound */
     bool exact;
     double flops, bytes; /* of the whole call */
     size_t workspace;
@@ -45,8 +46,11 @@ static double tile_pairs(const kernel_spec *k, const explain_extent *e, const at
                          attn_tile_class class) {
     double pairs = 0;
     const int32_t start = e->kv_len - e->q_len;
-    expr_point p = {.q_start = start, .q_len = e->q_len, .kv_len = e->kv_len,
-                    .batch = batch_of(e), .kv_len_max = e->kv_len};
+    expr_point p = {.q_start = start,
+                    .q_len = e->q_len,
+                    .kv_len = e->kv_len,
+                    .batch = batch_of(e),
+                    .kv_len_max = e->kv_len};
     for (int32_t q = box->q0; q <= box->q1; q++) {
         int64_t lo, hi;
         op_keys(&k->core, e, q - start, &lo, &hi);
@@ -76,8 +80,11 @@ static attn_tile_class classify(const kernel_spec *k, const explain_extent *e,
     if (box->k1 < first_lo || box->k0 > last_hi) return ATTN_TILE_NONE;
     const bool op_all = box->k0 >= last_lo && box->k1 <= first_hi;
     attn_tile_class mask = ATTN_TILE_ALL;
-    const expr_point p = {.q_start = start, .q_len = e->q_len, .kv_len = e->kv_len,
-                          .batch = batch_of(e), .kv_len_max = e->kv_len};
+    const expr_point p = {.q_start = start,
+                          .q_len = e->q_len,
+                          .kv_len = e->kv_len,
+                          .batch = batch_of(e),
+                          .kv_len_max = e->kv_len};
     if (k->mask_expr) mask = expr_classify(k->mask_expr, box, &p);
     return mask == ATTN_TILE_ALL && !op_all ? ATTN_TILE_SOME : mask;
 }
@@ -89,7 +96,7 @@ static work measure(const kernel_spec *k, const plan *p, const explain_extent *e
     if (k->core.op == ATTN_OP_SEGMENT_CROSS) w.exact = false;
     for (int32_t q = 0; q < e->q_len; q += rows)
         for (int32_t key = 0; key < e->kv_len; key += p->key_block) {
-            attn_tile_box box = {0, k->core.heads - 1, start + q, start + q + rows - 1,
+            attn_tile_box box = {0,   k->core.heads - 1,     start + q, start + q + rows - 1,
                                  key, key + p->key_block - 1};
             if (box.q1 > e->kv_len - 1) box.q1 = e->kv_len - 1;
             if (box.k1 > e->kv_len - 1) box.k1 = e->kv_len - 1;
@@ -109,8 +116,7 @@ static work measure(const kernel_spec *k, const plan *p, const explain_extent *e
     return w;
 }
 
-static size_t source_bytes(arena *a, const model *m, const gen_options *o, const plan *p,
-                           diag *d) {
+static size_t source_bytes(arena *a, const model *m, const gen_options *o, const plan *p, diag *d) {
     gen_files files;
     if (!gen_render(a, m, o, &files, d)) return 0;
     const char *path = arena_printf(a, "%s.c", p->symbol);
@@ -154,9 +160,11 @@ static void work_text(buf *b, const kernel_spec *k, const plan *p, const explain
     buf_printf(b, "    call: batch %d, %d queries at positions %d .. %d, %d keys, one thread\n",
                batch_of(e), e->q_len, e->kv_len - e->q_len, e->kv_len - 1, e->kv_len);
     if (p->gather_keys)
-        buf_printf(b, "      each query reads its own keys, at most %d; no tiles\n", p->gather_keys);
+        buf_printf(b, "      each query reads its own keys, at most %d; no tiles\n",
+                   p->gather_keys);
     else
-        buf_printf(b, "      tiles of %d queries x %d keys: %lld skipped, %lld full, %lld partial\n",
+        buf_printf(b,
+                   "      tiles of %d queries x %d keys: %lld skipped, %lld full, %lld partial\n",
                    p->tile_vectors * isa_table[p->isa].width, p->key_block, (long long)w.none,
                    (long long)w.all, (long long)w.some);
     buf_printf(b, "      no mask tensor exists, and none is built\n");

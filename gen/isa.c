@@ -31,8 +31,10 @@ unsigned isa_parse(const char *text, diag *d) {
         const size_t n = strcspn(p, ",");
         const unsigned bit = one(p, n);
         if (!bit) {
-            diag_set(d, "--isa: unknown instruction set '%.*s'; allowed: portable, avx2, avx512 (a "
-                        "list with commas), native or all", (int)n, p);
+            diag_set(d,
+                     "--isa: unknown instruction set '%.*s'; allowed: portable, avx2, avx512 (a "
+                     "list with commas), native or all",
+                     (int)n, p);
             return 0;
         }
         mask |= bit;

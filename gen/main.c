@@ -20,8 +20,10 @@ static bool load_model(arena *a, const options *o, model *m, diag *d) {
     if (builtin) return model_from_lua(a, arena_printf(a, "%s.lua", o->target), builtin, m, d);
     const size_t n = strlen(o->target);
     if (n < 4 || strcmp(o->target + n - 4, ".lua"))
-        return diag_set(d, "%s: neither a .lua file nor a built-in model (attn-gen models lists "
-                           "them)", o->target);
+        return diag_set(d,
+                        "%s: neither a .lua file nor a built-in model (attn-gen models lists "
+                        "them)",
+                        o->target);
     size_t size;
     const char *source = read_file(a, o->target, MODEL_MAX_BYTES, &size, d);
     if (!source) return false;
@@ -143,7 +145,8 @@ int main(int argc, char **argv) {
     arena *a = arena_new();
     diag d = {0};
     const int status = run(a, argc, argv, &d);
-    if (d.set) fprintf(stderr, "attn-gen: %s%s", d.text, d.text[strlen(d.text) - 1] == '\n' ? "" : "\n");
+    if (d.set)
+        fprintf(stderr, "attn-gen: %s%s", d.text, d.text[strlen(d.text) - 1] == '\n' ? "" : "\n");
     arena_free(a);
     return status;
 }

@@ -9,7 +9,7 @@
 
 /* A spec with its expressions: what one kernel computes. */
 typedef struct kernel_spec {
-    attn_spec core; /* resolved; expr_hash filled */
+    attn_spec core;           /* resolved; expr_hash filled */
     const char *score, *mask; /* as written; null: none */
     expr *score_expr, *mask_expr;
     attn_side_decl *tensors;

@@ -105,29 +105,38 @@ static void plan_minmax(const kernel_spec *k, plan *p) {
 static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan *p) {
     const plan_tile *t = &p->tile[p->tile_vectors - 1];
     if (p->gather_keys) {
-        note(a, p, "gather: a row sees at most %d keys, so each is one dot product; no tiles, no "
-                   "packing, no workspace but a row of scores", p->gather_keys);
+        note(a, p,
+             "gather: a row sees at most %d keys, so each is one dot product; no tiles, no "
+             "packing, no workspace but a row of scores",
+             p->gather_keys);
     } else {
-        note(a, p, "prefill: tiles of %d queries x %d keys; S = K Q^T keeps %d x %d accumulators, "
-                   "%d queries and 1 broadcast in %d registers", p->tile_vectors * isa->width,
-             p->key_block, t->keys, p->tile_vectors, p->tile_vectors, isa->registers);
-        note(a, p, "prefill: P V in row groups of %d x %d columns; V packed once a value head in "
-                   "panels of %d columns", t->pv.groups[0], t->pv.columns * isa->width,
-             p->panel);
+        note(a, p,
+             "prefill: tiles of %d queries x %d keys; S = K Q^T keeps %d x %d accumulators, "
+             "%d queries and 1 broadcast in %d registers",
+             p->tile_vectors * isa->width, p->key_block, t->keys, p->tile_vectors, p->tile_vectors,
+             isa->registers);
+        note(a, p,
+             "prefill: P V in row groups of %d x %d columns; V packed once a value head in "
+             "panels of %d columns",
+             t->pv.groups[0], t->pv.columns * isa->width, p->panel);
         note(a, p, "prefill: %d tiles share a key block, so that their Q and O stay in half of L2",
              p->tiles);
-        note(a, p, "decode: up to %d query rows; %d query head%s share keys and values; keys in "
-                   "parts of %d, merged in order", p->decode_q, p->group, p->group > 1 ? "s" : "",
-             p->part_keys);
+        note(a, p,
+             "decode: up to %d query rows; %d query head%s share keys and values; keys in "
+             "parts of %d, merged in order",
+             p->decode_q, p->group, p->group > 1 ? "s" : "", p->part_keys);
         note(a, p, "decode: up to 4 rows run as dot products, more as tiles on unpacked V");
     }
     note(a, p, "unroll: %d of %d steps of the loop over the head width%s", t->unroll, p->d,
          t->unroll == p->d ? " (full)" : "");
     if (p->has_mask) {
         const char *range = expr_range_text(a, k->mask_expr);
-        if (*range) note(a, p, "mask: keys in closed form: %s; no mask tensor exists", range);
-        else note(a, p, "mask: no bound on k in closed form: every key block is classified; no mask "
-                        "tensor exists");
+        if (*range)
+            note(a, p, "mask: keys in closed form: %s; no mask tensor exists", range);
+        else
+            note(a, p,
+                 "mask: no bound on k in closed form: every key block is classified; no mask "
+                 "tensor exists");
     }
     if (!p->rescore)
         note(a, p, "scores: scale * log2(e) is folded into Q; exp is exp2");
@@ -177,8 +186,8 @@ size_t plan_scratch(const plan *p) {
         return up64(4 * (lanes + (size_t)p->dvp));
     }
     /* In floats, member by member of part/scratch.c.tpl. */
-    const size_t tile = (size_t)q_floats(p) + rows * (size_t)p->dvp + 7 * rows + 6 +
-                        2 * (size_t)p->pv_groups + 6;
+    const size_t tile =
+        (size_t)q_floats(p) + rows * (size_t)p->dvp + 7 * rows + 6 + 2 * (size_t)p->pv_groups + 6;
     const size_t scores = (size_t)(p->key_block + p->max_keys) * rows;
     const size_t bias = p->bias ? (size_t)p->key_block * rows : 0;
     return up64((size_t)p->tiles * up64(4 * tile) +
@@ -187,8 +196,8 @@ size_t plan_scratch(const plan *p) {
 
 static size_t side_blocks(const plan *p, const attn_side_decl *side, int32_t batch, int32_t q_len,
                           int32_t kv_len) {
-    const size_t values[] = {0, (size_t)batch, (size_t)p->heads, (size_t)p->key_heads,
-                             (size_t)q_len, (size_t)kv_len};
+    const size_t values[] = {
+        0, (size_t)batch, (size_t)p->heads, (size_t)p->key_heads, (size_t)q_len, (size_t)kv_len};
     size_t count = 1;
     for (int i = 0; i < side->rank; i++)
         count *= side->dim[i] < 0 ? values[-side->dim[i]] : (size_t)side->dim[i];
@@ -199,16 +208,17 @@ size_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int32_
                       int32_t kv_len, int32_t threads) {
     size_t bytes = up64(plan_scratch(p) * (size_t)(threads > 1 ? threads : 1)), tables = 0;
     for (int i = 0; i < k->tensor_count; i++)
-        if (p->minmax >> i & 1) tables += up64(8 * side_blocks(p, &k->tensors[i], batch, q_len, kv_len));
+        if (p->minmax >> i & 1)
+            tables += up64(8 * side_blocks(p, &k->tensors[i], batch, q_len, kv_len));
     bytes += up64(tables);
     if (p->gather_keys) return bytes;
     const size_t blocks = ((size_t)kv_len + (size_t)p->key_block - 1) / (size_t)p->key_block;
     const size_t parts = ((size_t)kv_len + (size_t)p->part_keys - 1) / (size_t)p->part_keys;
     const size_t rows = (size_t)min_int(q_len, p->decode_q) * (size_t)p->group;
-    const size_t partials = (size_t)batch * (size_t)(p->heads / p->group) * parts * rows *
-                            (size_t)(p->dvp + 16) * 4;
-    const size_t panels = (size_t)batch * (size_t)p->value_heads * blocks * (size_t)p->key_block *
-                          (size_t)p->dvp * 4;
+    const size_t partials =
+        (size_t)batch * (size_t)(p->heads / p->group) * parts * rows * (size_t)(p->dvp + 16) * 4;
+    const size_t panels =
+        (size_t)batch * (size_t)p->value_heads * blocks * (size_t)p->key_block * (size_t)p->dvp * 4;
     return bytes + up64(q_len > p->decode_q && panels > partials ? panels : partials);
 }
 

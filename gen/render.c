@@ -49,7 +49,8 @@ static bool text_line(buf *b, const char *name, int number, const char *p, const
     buf_puts(b, "_line(");
     for (const char *separator = ""; p < end; separator = ", ") {
         const char *insert = p;
-        while (insert < end && !(insert[0] == '$' && insert + 1 < end && insert[1] == '{')) insert++;
+        while (insert < end && !(insert[0] == '$' && insert + 1 < end && insert[1] == '{'))
+            insert++;
         buf_puts(b, separator);
         if (insert > p) {
             lua_quote(b, p, (size_t)(insert - p));

@@ -41,8 +41,9 @@ typedef enum attn_status {
     ATTN_E_ABI,       /* struct_size or the kernel's ABI number does not fit this runtime */
     ATTN_E_LENGTH,    /* kv_len[b] outside 0..kv_len_max */
     ATTN_E_SHAPE,     /* attn_mask or a side tensor does not broadcast to, or fill, its dims */
-    ATTN_E_UNUSED,    /* an argument is given that this spec does not take (e.g. attn_mask to flex) */
-    ATTN_E_WORKSPACE, /* workspace is null, not 64-byte aligned, or smaller than attn_workspace says */
+    ATTN_E_UNUSED, /* an argument is given that this spec does not take (e.g. attn_mask to flex) */
+    ATTN_E_WORKSPACE, /* workspace is null, not 64-byte aligned, or smaller than attn_workspace says
+                       */
     ATTN_E_INDEX,     /* debug builds: a side-tensor index is out of range at a visible pair */
     ATTN_E_MEMORY,    /* attn_plan_create could not allocate the plan */
     ATTN_STATUS_COUNT
@@ -56,8 +57,8 @@ typedef enum attn_op { ATTN_OP_FULL_SELF, ATTN_OP_SLIDING_SELF, ATTN_OP_SEGMENT_
 typedef enum attn_backend { ATTN_BACKEND_SDPA, ATTN_BACKEND_FLEX } attn_backend;
 typedef enum attn_key { ATTN_KEY_PER_HEAD, ATTN_KEY_SHARED } attn_key;
 
-#define ATTN_UNSET INT32_MIN      /* an integer field that takes its default */
-#define ATTN_UNSET_F (-3.0e38f)   /* a float field that takes its default */
+#define ATTN_UNSET INT32_MIN    /* an integer field that takes its default */
+#define ATTN_UNSET_F (-3.0e38f) /* a float field that takes its default */
 
 /* What a kernel computes. One member a row of spec_fields.def, which documents each. */
 typedef struct attn_spec {
@@ -91,8 +92,8 @@ typedef enum attn_mask_type { ATTN_MASK_NONE, ATTN_MASK_BOOL, ATTN_MASK_F32 } at
  * -inf, or -1e30 and less, hides the key. */
 typedef struct attn_mask {
     const void *data;
-    int32_t type; /* attn_mask_type */
-    int32_t rank; /* 1..4 */
+    int32_t type;              /* attn_mask_type */
+    int32_t rank;              /* 1..4 */
     int64_t dim[4], stride[4]; /* elements; the first `rank` entries are used */
 } attn_mask;
 

@@ -1,4 +1,5 @@
-/* attn_kernel.h - what generated code and the runtime see of each other. Products include attn.h. */
+/* attn_kernel.h - what generated code and the runtime see of each other. Products include attn.h.
+ */
 #ifndef ATTN_KERNEL_H
 #define ATTN_KERNEL_H
 
@@ -24,7 +25,7 @@ typedef enum attn_isa {
 typedef struct attn_expr_ctx {
     const attn_args *args;
     int32_t b, q_start, q_len, kv_len; /* kv_len: this item's; args->kv_len_max is Lk */
-    const void *const *minmax; /* per side tensor: its block minima and maxima, or null */
+    const void *const *minmax;         /* per side tensor: its block minima and maxima, or null */
 } attn_expr_ctx;
 
 /* Answer of the tile classifier. */

@@ -56,10 +56,14 @@ static int isa_cap(void) {
 }
 
 static bool same_spec(const attn_spec *a, const attn_spec *b) {
-#define ATTN_FIELD_ENUM(name, ...) if (a->name != b->name) return false;
-#define ATTN_FIELD_INT(name, ...) if (a->name != b->name) return false;
-#define ATTN_FIELD_BOOL(name, ...) if (a->name != b->name) return false;
-#define ATTN_FIELD_FLOAT(name, ...) if (a->name != b->name) return false;
+#define ATTN_FIELD_ENUM(name, ...) \
+    if (a->name != b->name) return false;
+#define ATTN_FIELD_INT(name, ...) \
+    if (a->name != b->name) return false;
+#define ATTN_FIELD_BOOL(name, ...) \
+    if (a->name != b->name) return false;
+#define ATTN_FIELD_FLOAT(name, ...) \
+    if (a->name != b->name) return false;
 #include "spec_fields.def"
     return a->expr_hash == b->expr_hash;
 }

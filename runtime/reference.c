@@ -90,11 +90,12 @@ static attn_status walk(const attn_kernel *kernel, const attn_args *args, bool w
         for (r.h = 0; r.h < kernel->spec->heads; r.h++)
             for (r.i = 0; r.i < args->q_len; r.i++) {
                 const int32_t start = args->q_start ? args->q_start[b] : 0;
-                r.x = (attn_expr_ctx){args, b, start, args->q_len,
-                                      args->kv_len ? args->kv_len[b] : args->kv_len_max, NULL};
+                r.x = (attn_expr_ctx){
+                    args, b, start, args->q_len, args->kv_len ? args->kv_len[b] : args->kv_len_max,
+                    NULL};
                 r.q = (int32_t)((uint32_t)start + (uint32_t)r.i);
-                r.query = args->q.data + b * args->q.batch + r.h * args->q.head +
-                          r.i * args->q.token;
+                r.query =
+                    args->q.data + b * args->q.batch + r.h * args->q.head + r.i * args->q.token;
                 op_keys(&r);
                 double max = -INFINITY;
                 for (int64_t k = r.first; k <= r.last; k++) {

@@ -10,7 +10,7 @@
 enum {
     ATTN_IN_REGULAR = 1,
     ATTN_IN_MLA = 2,
-    ATTN_IN_SELF = 4,    /* full_self, sliding_self */
+    ATTN_IN_SELF = 4, /* full_self, sliding_self */
     ATTN_IN_SLIDING = 8,
     ATTN_IN_CROSS = 16
 };

@@ -56,8 +56,8 @@ const char *expr_dump(arena *a, const expr *e);
 typedef struct expr_point {
     int32_t b, h, q, k, q_start, q_len, kv_len;
     double s;
-    int32_t batch, kv_len_max;  /* extents, for dims */
-    const attn_side *side;      /* as in attn_args */
+    int32_t batch, kv_len_max; /* extents, for dims */
+    const attn_side *side;     /* as in attn_args */
     const attn_scalar *scalars;
     bool oob; /* out: an index that counts was out of range (the value is then unspecified) */
 } expr_point;

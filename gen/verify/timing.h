@@ -8,7 +8,8 @@
  * share of the peak measured between them. 0 if the run fails or sees no pair. */
 typedef struct speed {
     double gflops, share;
-    double oracle_error; /* greatest |O - O64| against the double oracle, where a value is expected */
+    double
+        oracle_error; /* greatest |O - O64| against the double oracle, where a value is expected */
 } speed;
 speed time_call(arena *a, const kernel_lib *lib, const attn_plan *plan, const call *c,
                 attn_isa isa);
