@@ -41,8 +41,9 @@ static int choose_unroll(const plan *p, int nv, int requested) {
     if (requested < 0) return p->d;
     if (requested > 0) return min_int(requested, p->d);
     if (p->d <= 16) return p->d;
-    /* Measured flat from 8 up; narrow tiles only end ranges, unless the head is very wide (mla). */
-    return nv == p->tile_vectors || p->d >= 256 ? 8 : 4;
+    /* 16 floats are a cache line, so that the next keys can be asked for in step. Narrow tiles only
+     * end ranges, unless the head is very wide (mla). */
+    return nv == p->tile_vectors || p->d >= 256 ? 16 : 4;
 }
 
 static void plan_tiles(plan *p, const isa_row *isa, int unroll) {

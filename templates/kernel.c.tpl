@@ -72,7 +72,12 @@ ${part("backend/" .. spec.backend .. ".c")}
 
 $ for nv = 1, plan.gather_keys > 0 and 0 or plan.tile_vectors do
 ${part("part/pack_q.c", { nv = nv })}
-${part("part/qk.c", { nv = nv })}
+${part("part/qk.c", { nv = nv, lazy = false })}
+
+$   if not plan.rescore then
+${part("part/qk.c", { nv = nv, lazy = true })}
+
+$   end
 ${part("part/softmax.c", { nv = nv })}
 ${part("part/pv.c", { nv = nv })}
 ${part("part/adjust.c", { nv = nv })}

@@ -381,6 +381,9 @@ ATTN_SIMD vf vf_exp2_softmax(vf x) {
     p = vf_fma(p, r, vf_set1(1.0f));
     return _mm512_scalef_ps(p, x);
 }
+ATTN_SIMD vf vf_exp2_lazy(vf x) {
+    return vf_exp2_softmax(x);
+}
 
 #include "math.h"
 

@@ -63,6 +63,11 @@ ATTN_SIMD vf vf_exp2_softmax(vf x) {
     p = vf_fma(p, r, vf_set1(1.0f));
     return vf_mul(p, vf_bits(attn__shl23(vi_bits(t))));
 }
+
+/* The same for any x: from 2^127 up the result is at least 2^127, so that a sum shows it. */
+ATTN_SIMD vf vf_exp2_lazy(vf x) {
+    return vf_exp2_softmax(vf_min(vf_set1(127.0f), x));
+}
 #endif /* ATTN__OWN_SCALE2 */
 
 /* 2^x on the whole domain. */

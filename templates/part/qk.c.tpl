@@ -4,14 +4,36 @@ $ local W, nv = plan.width, a.nv
 $ local R, MR = nv * W, plan.tile[nv].keys
 $ local U = plan.tile[nv].unroll
 $ assert(MR * nv + nv + 1 <= isa.registers, "qk: the register tile does not fit")
+$ local line = 16 -- floats of a cache line
+$ -- The next register tile's keys are asked for while these are multiplied, a line a row and step.
+$ local function ahead(u)
+$   local rows = {}
+$   for m = 0, MR - 1 do
+$     if U % line == 0 and u % line == m * line // MR then rows[#rows + 1] = m end
+$   end
+$   return rows
+$ end
+$ if a.lazy then
+/* s[key][${R}] = exp2(K Q^T - m) for ${MR} keys x ${R} queries, and l += its sums. m is any reference,
+ * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
+static inline void qk_exp_${nv}(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
+                            float *restrict s, const vf *restrict m, vf *restrict l) {
+$ else
 /* s[key][${R}] = K Q^T for ${MR} keys x ${R} queries; mx: running maximum of each lane. */
 static inline void qk_${nv}(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                         float *restrict s, vf *restrict mx) {
+$ end
 $ for m = 1, MR - 1 do
     const float *k${m} = k + ${m} * ldk;
 $ end
+$ if U % line == 0 then
+    const ptrdiff_t next = ${MR} * ldk;
+$ end
+$ local function start(n)
+$   return a.lazy and "vf_neg(m[" .. n .. "])" or "vf_zero()"
+$ end
 $ for m = 0, MR - 1 do
-    vf ${list(nv, function(n) return "s" .. m .. "_" .. n .. " = vf_zero()" end)};
+    vf ${list(nv, function(n) return "s" .. m .. "_" .. n .. " = " .. start(n) end)};
 $ end
 $ local main = plan.d // U * U
 $ if U < plan.d then
@@ -24,6 +46,9 @@ $ for u = 0, U - 1 do
         {
 $   for n = 0, nv - 1 do
             const vf q${n} = vf_load(q + (d + ${u}) * ${R} + ${n * W});
+$   end
+$   for _, m in ipairs(ahead(u)) do
+            ATTN_PREFETCH_L1(k${m > 0 and m or ""} + next + d + ${u // line * line});
 $   end
 $   for m = 0, MR - 1 do
             const vf b${m} = vf_bcast(k${m > 0 and m or ""} + d + ${u});
@@ -47,13 +72,28 @@ $     end
 $   end
     }
 $ end
-$ -- The score first: a NaN must not become the maximum (vf_max returns its second operand then).
-$ for n = 0, nv - 1 do
-    vf m${n} = mx[${n}];
+$ if a.lazy then
 $   for m = 0, MR - 1 do
-    m${n} = vf_max(s${m}_${n}, m${n});
+$     for n = 0, nv - 1 do
+    s${m}_${n} = vf_exp2_lazy(s${m}_${n});
+$     end
 $   end
+$   for n = 0, nv - 1 do
+    vf l${n} = l[${n}];
+$     for m = 0, MR - 1 do
+    l${n} = vf_add(l${n}, s${m}_${n});
+$     end
+    l[${n}] = l${n};
+$   end
+$ else
+$   -- The score first: a NaN must not become the maximum (vf_max returns its second operand then).
+$   for n = 0, nv - 1 do
+    vf m${n} = mx[${n}];
+$     for m = 0, MR - 1 do
+    m${n} = vf_max(s${m}_${n}, m${n});
+$     end
     mx[${n}] = m${n};
+$   end
 $ end
 $ for m = 0, MR - 1 do
 $   for n = 0, nv - 1 do

@@ -31,3 +31,24 @@ $ for j = 0, nv - 1 do
 $ end
     return rose;
 }
+
+/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
+static inline void exp_rows_${nv}(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+    for (int32_t key = 0; key < n; key++, s += ${R}) {
+$ for j = 0, nv - 1 do
+        const vf p${j} = vf_exp2_lazy(vf_sub(vf_load(s + ${j * W}), m[${j}]));
+        vf_store(s + ${j * W}, p${j});
+        l[${j}] = vf_add(l[${j}], p${j});
+$ end
+    }
+}
+
+/* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
+static inline int lazy_ok_${nv}(const vf *l) {
+    const vf least = vf_set1(${f32(2^-60)}), most = vf_set1(${f32(2^60)});
+    vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
+$ for j = 1, nv - 1 do
+    ok = vm_and(ok, vm_and(vf_lt(least, l[${j}]), vf_lt(l[${j}], most)));
+$ end
+    return vm_all(ok);
+}

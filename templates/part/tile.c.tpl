@@ -1,5 +1,86 @@
 $ local W, nv = plan.width, a.nv
 $ local R, MR = nv * W, plan.tile[nv].keys
+/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+static ATTN_INLINE void adjust_range_${nv}(const item *x, const tile *t, scratch *w, int32_t first,
+                                       int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
+    float *s = w->s + from * ${R};
+    const int32_t n = to - from, k = first + from;
+    if (n <= 0) return;
+$ if plan.bias then
+    if (x->args->mask.type != ATTN_MASK_NONE) {
+        load_bias(x, t, k, n, ${R}, w->bias);
+        adjust_${nv}(x, t, s, w->bias, k, n, mx, true);
+        return;
+    }
+$ elseif expr then
+    if (!lanes) {
+        if (masked) adjust_tile_${nv}_masked(x, t, s, k, n, mx);
+$   if plan.rescore then
+        if (!masked) adjust_tile_${nv}(x, t, s, k, n, mx);
+$   end
+        return;
+    }
+$ end
+$ if not expr then
+    (void)lanes;
+$ end
+    if (masked) adjust_${nv}(x, t, s, NULL, k, n, mx, true);
+$ if plan.rescore then
+    if (!masked) adjust_${nv}(x, t, s, NULL, k, n, mx, false);
+$ end
+}
+
+/* Bare scores of the keys from .. to - 1, where from is whole register tiles. */
+static ATTN_INLINE void qk_range_${nv}(const tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                                   int32_t from, int32_t to, vf *mx) {
+    int32_t key = from;
+    for (; key + ${MR} <= to; key += ${MR})
+        qk_${nv}(row + key * ldk, ldk, t->q, w->s + key * ${R}, mx);
+    if (key >= to) return;
+    pad_keys(w->edge, row + key * ldk, ldk, to - key, ${MR});
+    qk_${nv}(w->edge, D, t->q, w->s + key * ${R}, mx);
+}
+
+/* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
+ * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
+ * do: then only w->s was changed. */
+static bool lazy_${nv}(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
+    const vf none = vf_set1(NO_MAX);
+    vf m[${nv}], l[${nv}], mx[${nv}]; /* mx: not wanted here */
+$ for j = 0, nv - 1 do
+    m[${j}] = vf_load(t->m + ${j * W});
+    m[${j}] = vf_select(vf_eq(m[${j}], none), vf_zero(), m[${j}]);
+    l[${j}] = vf_load(t->l + ${j * W});
+    mx[${j}] = none;
+$ end
+$ if plan.rescore then
+    qk_range_${nv}(t, w, row, ldk, 0, n, mx);
+    adjust_range_${nv}(x, t, w, first, 0, clean, mx, true, lanes);
+    adjust_range_${nv}(x, t, w, first, clean, clean_end, mx, false, lanes);
+    adjust_range_${nv}(x, t, w, first, clean_end, n, mx, true, lanes);
+    exp_rows_${nv}(w->s, n, m, l);
+$ else
+    /* In whole register tiles: what is left of them counts as hidden in part. */
+    const int32_t begin = min32((clean + ${MR - 1}) / ${MR} * ${MR}, n);
+    const int32_t end = begin + max32(0, clean_end - begin) / ${MR} * ${MR};
+    qk_range_${nv}(t, w, row, ldk, 0, begin, mx);
+    for (int32_t key = begin; key < end; key += ${MR})
+        qk_exp_${nv}(row + key * ldk, ldk, t->q, w->s + key * ${R}, m, l);
+    qk_range_${nv}(t, w, row, ldk, end, n, mx);
+    adjust_range_${nv}(x, t, w, first, 0, begin, mx, true, lanes);
+    exp_rows_${nv}(w->s, begin, m, l);
+    adjust_range_${nv}(x, t, w, first, end, n, mx, true, lanes);
+    exp_rows_${nv}(w->s + end * ${R}, n - end, m, l);
+$ end
+    if (!lazy_ok_${nv}(l)) return false;
+$ for j = 0, nv - 1 do
+    vf_store(t->m + ${j * W}, m[${j}]);
+    vf_store(t->l + ${j * W}, l[${j}]);
+$ end
+    return true;
+}
+
 /* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
 static void tile_${nv}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -7,62 +88,34 @@ static void tile_${nv}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
     if (first > last) return;
     const int32_t n = last - first + 1;
-    float *s = w->s;
-    bool masked = first < t->all_first || last > t->all_last || has_padding(x, first, n);
+    const float *row = k + first * ldk;
+    /* Keys that every row sees. */
+    int32_t clean = min32(max32(t->all_first - first, 0), n);
+    int32_t clean_end = max32(min32(t->all_last - first + 1, n), clean);
+    bool partial = has_padding(x, first, n);
+$ if plan.bias then
+    partial |= x->args->mask.type != ATTN_MASK_NONE;
+$ end
 $ if plan.has_mask then
     const attn_tile_class class = tile_class(x, t, first, last);
     if (class == ATTN_TILE_NONE) return;
-    masked |= class == ATTN_TILE_SOME;
+    partial |= class == ATTN_TILE_SOME;
 $ end
+    if (partial) clean = clean_end = 0;
 
+    if (lazy_${nv}(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
+        pv_${nv}(t, v, w->s, first, last, NULL);
+        return;
+    }
+    /* The true maximum of these keys, and what came before rescaled. */
     vf mx[${nv}] = {${list(nv, function(j) return "vf_load(t->m + " .. j * W .. ")" end)}};
-    const float *row = k + first * ldk;
-    int32_t key = 0;
-    for (; key + ${MR} <= n; key += ${MR}) qk_${nv}(row + key * ldk, ldk, t->q, s + key * ${R}, mx);
-    if (key < n) {
-        pad_keys(w->edge, row + key * ldk, ldk, n - key, ${MR});
-        qk_${nv}(w->edge, D, t->q, s + key * ${R}, mx);
-    }
-
-$ if plan.bias then
-    if (x->args->mask.type != ATTN_MASK_NONE) {
-        load_bias(x, t, first, n, ${R}, w->bias);
-        adjust_${nv}(x, t, s, w->bias, first, n, mx, true);
-    } else if (masked) {
-        adjust_${nv}(x, t, s, NULL, first, n, mx, true);
-$   if plan.rescore then
-    } else {
-        adjust_${nv}(x, t, s, NULL, first, n, mx, false);
-$   end
-    }
-$ elseif expr then
-    if (lanes) {
-        if (masked)
-            adjust_${nv}(x, t, s, NULL, first, n, mx, true);
-$   if plan.rescore then
-        else
-            adjust_${nv}(x, t, s, NULL, first, n, mx, false);
-$   end
-    } else {
-        if (masked)
-            adjust_tile_${nv}_masked(x, t, s, first, n, mx);
-$   if plan.rescore then
-        else
-            adjust_tile_${nv}(x, t, s, first, n, mx);
-$   end
-    }
+    qk_range_${nv}(t, w, row, ldk, 0, n, mx);
+    const bool masked = clean_end - clean < n;
+$ if plan.rescore then
+    adjust_range_${nv}(x, t, w, first, 0, n, mx, masked, lanes);
 $ else
-    if (masked)
-        adjust_${nv}(x, t, s, NULL, first, n, mx, true);
-$   if plan.rescore then
-    else
-        adjust_${nv}(x, t, s, NULL, first, n, mx, false);
-$   end
+    if (masked) adjust_range_${nv}(x, t, w, first, 0, n, mx, true, lanes);
 $ end
-
-    const int rose = softmax_${nv}(s, n, t, mx, w->alpha);
-    pv_${nv}(t, v, s, first, last, rose ? w->alpha : NULL);
-$ if not expr then
-    (void)lanes;
-$ end
+    const int rose = softmax_${nv}(w->s, n, t, mx, w->alpha);
+    pv_${nv}(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }

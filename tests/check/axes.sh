@@ -7,6 +7,8 @@ root=$(pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp -r gen templates runtime Makefile "$work"
+mkdir -p "$work/tests/bench"
+cp tests/bench/bench.mk "$work/tests/bench"
 cd "$work"
 sed -i 's/full_self|sliding_self|segment_cross/full_self|sliding_self|segment_cross|first_key/' \
     runtime/spec_fields.def

@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 jobs=$(nproc 2>/dev/null || echo 2)
 # libgomp's team memory is not freed at exit; leaks are checked in the generator below.
 export ASAN_OPTIONS=detect_leaks=0
-make -s -j "$jobs" -C generated selftest CFLAGS="$flags" BUILD="$work/catalog" |
+make -s -j "$jobs" -C generated selftest CFLAGS="$flags" BUILD="$work/selftest" |
     grep -vE '^(cc|ar|gcc) ' | tail -n 2
 export ASAN_OPTIONS=detect_leaks=1
 make -s -j "$jobs" "$work/gen/attn-gen" BUILD="$work/gen" CFLAGS="$flags"
