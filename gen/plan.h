@@ -35,7 +35,8 @@ typedef struct plan {
     int max_keys;  /* most keys of a QK register tile */
     int pv_groups; /* most row groups of a tile */
     /* Split keys. */
-    int part_keys, decode_q, dot_keys;
+    int part_keys, decode_q;
+    int dot_keys; /* keys at a time */
     int dot_rows[2], dot_row_count;
     int gather_keys; /* 0: no gather kernel */
     /* Scores. */

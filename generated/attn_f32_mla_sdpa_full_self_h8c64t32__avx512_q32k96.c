@@ -18,7 +18,7 @@
  * decode: up to 32 query rows; 1 query head share keys and values; keys in parts of 480,
  *   merged in order
  * decode: up to 4 rows run as dot products, more as tiles on unpacked V
- * unroll: 8 of 32 steps of the loop over the head width
+ * unroll: 16 of 32 steps of the loop over the head width
  * scores: scale * log2(e) is folded into Q; exp is exp2
  */
 #include "attn_kernel.h"
@@ -341,6 +341,184 @@ static inline void qk_1(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 160, s10_0);
     vf_store(s + 176, s11_0);
 }
+
+/* s[key][16] = exp2(K Q^T - m) for 12 keys x 16 queries, and l += its sums. m is any reference,
+ * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
+static inline void qk_exp_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
+                            float *restrict s, const vf *restrict m, vf *restrict l) {
+    const float *k1 = k + 1 * ldk;
+    const float *k2 = k + 2 * ldk;
+    const float *k3 = k + 3 * ldk;
+    const float *k4 = k + 4 * ldk;
+    const float *k5 = k + 5 * ldk;
+    const float *k6 = k + 6 * ldk;
+    const float *k7 = k + 7 * ldk;
+    const float *k8 = k + 8 * ldk;
+    const float *k9 = k + 9 * ldk;
+    const float *k10 = k + 10 * ldk;
+    const float *k11 = k + 11 * ldk;
+    vf s0_0 = vf_neg(m[0]);
+    vf s1_0 = vf_neg(m[0]);
+    vf s2_0 = vf_neg(m[0]);
+    vf s3_0 = vf_neg(m[0]);
+    vf s4_0 = vf_neg(m[0]);
+    vf s5_0 = vf_neg(m[0]);
+    vf s6_0 = vf_neg(m[0]);
+    vf s7_0 = vf_neg(m[0]);
+    vf s8_0 = vf_neg(m[0]);
+    vf s9_0 = vf_neg(m[0]);
+    vf s10_0 = vf_neg(m[0]);
+    vf s11_0 = vf_neg(m[0]);
+    for (int d = 0; d < 32; d += 4) {
+        {
+            const vf q0 = vf_load(q + (d + 0) * 16 + 0);
+            const vf b0 = vf_bcast(k + d + 0);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            const vf b1 = vf_bcast(k1 + d + 0);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            const vf b2 = vf_bcast(k2 + d + 0);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            const vf b3 = vf_bcast(k3 + d + 0);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            const vf b4 = vf_bcast(k4 + d + 0);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            const vf b5 = vf_bcast(k5 + d + 0);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            const vf b6 = vf_bcast(k6 + d + 0);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            const vf b7 = vf_bcast(k7 + d + 0);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            const vf b8 = vf_bcast(k8 + d + 0);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            const vf b9 = vf_bcast(k9 + d + 0);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            const vf b10 = vf_bcast(k10 + d + 0);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            const vf b11 = vf_bcast(k11 + d + 0);
+            s11_0 = vf_fma(b11, q0, s11_0);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 1) * 16 + 0);
+            const vf b0 = vf_bcast(k + d + 1);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            const vf b1 = vf_bcast(k1 + d + 1);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            const vf b2 = vf_bcast(k2 + d + 1);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            const vf b3 = vf_bcast(k3 + d + 1);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            const vf b4 = vf_bcast(k4 + d + 1);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            const vf b5 = vf_bcast(k5 + d + 1);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            const vf b6 = vf_bcast(k6 + d + 1);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            const vf b7 = vf_bcast(k7 + d + 1);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            const vf b8 = vf_bcast(k8 + d + 1);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            const vf b9 = vf_bcast(k9 + d + 1);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            const vf b10 = vf_bcast(k10 + d + 1);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            const vf b11 = vf_bcast(k11 + d + 1);
+            s11_0 = vf_fma(b11, q0, s11_0);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 2) * 16 + 0);
+            const vf b0 = vf_bcast(k + d + 2);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            const vf b1 = vf_bcast(k1 + d + 2);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            const vf b2 = vf_bcast(k2 + d + 2);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            const vf b3 = vf_bcast(k3 + d + 2);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            const vf b4 = vf_bcast(k4 + d + 2);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            const vf b5 = vf_bcast(k5 + d + 2);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            const vf b6 = vf_bcast(k6 + d + 2);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            const vf b7 = vf_bcast(k7 + d + 2);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            const vf b8 = vf_bcast(k8 + d + 2);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            const vf b9 = vf_bcast(k9 + d + 2);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            const vf b10 = vf_bcast(k10 + d + 2);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            const vf b11 = vf_bcast(k11 + d + 2);
+            s11_0 = vf_fma(b11, q0, s11_0);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 3) * 16 + 0);
+            const vf b0 = vf_bcast(k + d + 3);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            const vf b1 = vf_bcast(k1 + d + 3);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            const vf b2 = vf_bcast(k2 + d + 3);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            const vf b3 = vf_bcast(k3 + d + 3);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            const vf b4 = vf_bcast(k4 + d + 3);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            const vf b5 = vf_bcast(k5 + d + 3);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            const vf b6 = vf_bcast(k6 + d + 3);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            const vf b7 = vf_bcast(k7 + d + 3);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            const vf b8 = vf_bcast(k8 + d + 3);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            const vf b9 = vf_bcast(k9 + d + 3);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            const vf b10 = vf_bcast(k10 + d + 3);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            const vf b11 = vf_bcast(k11 + d + 3);
+            s11_0 = vf_fma(b11, q0, s11_0);
+        }
+    }
+    s0_0 = vf_exp2_lazy(s0_0);
+    s1_0 = vf_exp2_lazy(s1_0);
+    s2_0 = vf_exp2_lazy(s2_0);
+    s3_0 = vf_exp2_lazy(s3_0);
+    s4_0 = vf_exp2_lazy(s4_0);
+    s5_0 = vf_exp2_lazy(s5_0);
+    s6_0 = vf_exp2_lazy(s6_0);
+    s7_0 = vf_exp2_lazy(s7_0);
+    s8_0 = vf_exp2_lazy(s8_0);
+    s9_0 = vf_exp2_lazy(s9_0);
+    s10_0 = vf_exp2_lazy(s10_0);
+    s11_0 = vf_exp2_lazy(s11_0);
+    vf l0 = l[0];
+    l0 = vf_add(l0, s0_0);
+    l0 = vf_add(l0, s1_0);
+    l0 = vf_add(l0, s2_0);
+    l0 = vf_add(l0, s3_0);
+    l0 = vf_add(l0, s4_0);
+    l0 = vf_add(l0, s5_0);
+    l0 = vf_add(l0, s6_0);
+    l0 = vf_add(l0, s7_0);
+    l0 = vf_add(l0, s8_0);
+    l0 = vf_add(l0, s9_0);
+    l0 = vf_add(l0, s10_0);
+    l0 = vf_add(l0, s11_0);
+    l[0] = l0;
+    vf_store(s + 0, s0_0);
+    vf_store(s + 16, s1_0);
+    vf_store(s + 32, s2_0);
+    vf_store(s + 48, s3_0);
+    vf_store(s + 64, s4_0);
+    vf_store(s + 80, s5_0);
+    vf_store(s + 96, s6_0);
+    vf_store(s + 112, s7_0);
+    vf_store(s + 128, s8_0);
+    vf_store(s + 144, s9_0);
+    vf_store(s + 160, s10_0);
+    vf_store(s + 176, s11_0);
+}
+
 /* s = exp2(s - m) in place over n keys, and l += its sums; mx: the maxima with these keys. Returns
  * whether a maximum rose: alpha then holds the factors of what came before. */
 static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, const vf *restrict mx,
@@ -361,6 +539,22 @@ static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, cons
     }
     vf_store(t->l + 0, l0);
     return rose;
+}
+
+/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
+static inline void exp_rows_1(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+    for (int32_t key = 0; key < n; key++, s += 16) {
+        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
+        vf_store(s + 0, p0);
+        l[0] = vf_add(l[0], p0);
+    }
+}
+
+/* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
+static inline int lazy_ok_1(const vf *l) {
+    const vf least = vf_set1(0x1p-60f), most = vf_set1(0x1p+60f);
+    vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
+    return vm_all(ok);
 }
 /* o[8][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
 static inline void pv_8x2_16(const float *restrict v, ptrdiff_t ldv,
@@ -492,6 +686,60 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
     }
     mx[0] = m_0;
 }
+/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+static ATTN_INLINE void adjust_range_1(const item *x, const tile *t, scratch *w, int32_t first,
+                                       int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
+    float *s = w->s + from * 16;
+    const int32_t n = to - from, k = first + from;
+    if (n <= 0) return;
+    if (x->args->mask.type != ATTN_MASK_NONE) {
+        load_bias(x, t, k, n, 16, w->bias);
+        adjust_1(x, t, s, w->bias, k, n, mx, true);
+        return;
+    }
+    (void)lanes;
+    if (masked) adjust_1(x, t, s, NULL, k, n, mx, true);
+}
+
+/* Bare scores of the keys from .. to - 1, where from is whole register tiles. */
+static ATTN_INLINE void qk_range_1(const tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                                   int32_t from, int32_t to, vf *mx) {
+    int32_t key = from;
+    for (; key + 12 <= to; key += 12)
+        qk_1(row + key * ldk, ldk, t->q, w->s + key * 16, mx);
+    if (key >= to) return;
+    pad_keys(w->edge, row + key * ldk, ldk, to - key, 12);
+    qk_1(w->edge, D, t->q, w->s + key * 16, mx);
+}
+
+/* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
+ * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
+ * do: then only w->s was changed. */
+static bool lazy_1(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
+    const vf none = vf_set1(NO_MAX);
+    vf m[1], l[1], mx[1]; /* mx: not wanted here */
+    m[0] = vf_load(t->m + 0);
+    m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
+    l[0] = vf_load(t->l + 0);
+    mx[0] = none;
+    /* In whole register tiles: what is left of them counts as hidden in part. */
+    const int32_t begin = min32((clean + 11) / 12 * 12, n);
+    const int32_t end = begin + max32(0, clean_end - begin) / 12 * 12;
+    qk_range_1(t, w, row, ldk, 0, begin, mx);
+    for (int32_t key = begin; key < end; key += 12)
+        qk_exp_1(row + key * ldk, ldk, t->q, w->s + key * 16, m, l);
+    qk_range_1(t, w, row, ldk, end, n, mx);
+    adjust_range_1(x, t, w, first, 0, begin, mx, true, lanes);
+    exp_rows_1(w->s, begin, m, l);
+    adjust_range_1(x, t, w, first, end, n, mx, true, lanes);
+    exp_rows_1(w->s + end * 16, n - end, m, l);
+    if (!lazy_ok_1(l)) return false;
+    vf_store(t->m + 0, m[0]);
+    vf_store(t->l + 0, l[0]);
+    return true;
+}
+
 /* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
 static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -499,28 +747,25 @@ static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
     if (first > last) return;
     const int32_t n = last - first + 1;
-    float *s = w->s;
-    bool masked = first < t->all_first || last > t->all_last || has_padding(x, first, n);
-
-    vf mx[1] = {vf_load(t->m + 0)};
     const float *row = k + first * ldk;
-    int32_t key = 0;
-    for (; key + 12 <= n; key += 12) qk_1(row + key * ldk, ldk, t->q, s + key * 16, mx);
-    if (key < n) {
-        pad_keys(w->edge, row + key * ldk, ldk, n - key, 12);
-        qk_1(w->edge, D, t->q, s + key * 16, mx);
-    }
+    /* Keys that every row sees. */
+    int32_t clean = min32(max32(t->all_first - first, 0), n);
+    int32_t clean_end = max32(min32(t->all_last - first + 1, n), clean);
+    bool partial = has_padding(x, first, n);
+    partial |= x->args->mask.type != ATTN_MASK_NONE;
+    if (partial) clean = clean_end = 0;
 
-    if (x->args->mask.type != ATTN_MASK_NONE) {
-        load_bias(x, t, first, n, 16, w->bias);
-        adjust_1(x, t, s, w->bias, first, n, mx, true);
-    } else if (masked) {
-        adjust_1(x, t, s, NULL, first, n, mx, true);
+    if (lazy_1(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
+        pv_1(t, v, w->s, first, last, NULL);
+        return;
     }
-
-    const int rose = softmax_1(s, n, t, mx, w->alpha);
-    pv_1(t, v, s, first, last, rose ? w->alpha : NULL);
-    (void)lanes;
+    /* The true maximum of these keys, and what came before rescaled. */
+    vf mx[1] = {vf_load(t->m + 0)};
+    qk_range_1(t, w, row, ldk, 0, n, mx);
+    const bool masked = clean_end - clean < n;
+    if (masked) adjust_range_1(x, t, w, first, 0, n, mx, true, lanes);
+    const int rose = softmax_1(w->s, n, t, mx, w->alpha);
+    pv_1(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
 
 /* q[d][32] = scaled query rows of the tile, transposed. */
@@ -559,6 +804,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     const float *k9 = k + 9 * ldk;
     const float *k10 = k + 10 * ldk;
     const float *k11 = k + 11 * ldk;
+    const ptrdiff_t next = 12 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero();
     vf s1_0 = vf_zero(), s1_1 = vf_zero();
     vf s2_0 = vf_zero(), s2_1 = vf_zero();
@@ -571,10 +817,11 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     vf s9_0 = vf_zero(), s9_1 = vf_zero();
     vf s10_0 = vf_zero(), s10_1 = vf_zero();
     vf s11_0 = vf_zero(), s11_1 = vf_zero();
-    for (int d = 0; d < 32; d += 8) {
+    for (int d = 0; d < 32; d += 16) {
         {
             const vf q0 = vf_load(q + (d + 0) * 32 + 0);
             const vf q1 = vf_load(q + (d + 0) * 32 + 16);
+            ATTN_PREFETCH_L1(k + next + d + 0);
             const vf b0 = vf_bcast(k + d + 0);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -615,6 +862,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 1) * 32 + 0);
             const vf q1 = vf_load(q + (d + 1) * 32 + 16);
+            ATTN_PREFETCH_L1(k1 + next + d + 0);
             const vf b0 = vf_bcast(k + d + 1);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -655,6 +903,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 2) * 32 + 0);
             const vf q1 = vf_load(q + (d + 2) * 32 + 16);
+            ATTN_PREFETCH_L1(k2 + next + d + 0);
             const vf b0 = vf_bcast(k + d + 2);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -735,6 +984,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 4) * 32 + 0);
             const vf q1 = vf_load(q + (d + 4) * 32 + 16);
+            ATTN_PREFETCH_L1(k3 + next + d + 0);
             const vf b0 = vf_bcast(k + d + 4);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -775,6 +1025,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 5) * 32 + 0);
             const vf q1 = vf_load(q + (d + 5) * 32 + 16);
+            ATTN_PREFETCH_L1(k4 + next + d + 0);
             const vf b0 = vf_bcast(k + d + 5);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -815,6 +1066,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 6) * 32 + 0);
             const vf q1 = vf_load(q + (d + 6) * 32 + 16);
+            ATTN_PREFETCH_L1(k5 + next + d + 0);
             const vf b0 = vf_bcast(k + d + 6);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -892,6 +1144,332 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
             s11_0 = vf_fma(b11, q0, s11_0);
             s11_1 = vf_fma(b11, q1, s11_1);
         }
+        {
+            const vf q0 = vf_load(q + (d + 8) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 8) * 32 + 16);
+            ATTN_PREFETCH_L1(k6 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 8);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 8);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 8);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 8);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 8);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 8);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 8);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 8);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 8);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 8);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 8);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 8);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 9) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 9) * 32 + 16);
+            ATTN_PREFETCH_L1(k7 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 9);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 9);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 9);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 9);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 9);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 9);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 9);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 9);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 9);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 9);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 9);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 9);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 10) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 10) * 32 + 16);
+            ATTN_PREFETCH_L1(k8 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 10);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 10);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 10);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 10);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 10);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 10);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 10);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 10);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 10);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 10);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 10);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 10);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 11) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 11) * 32 + 16);
+            const vf b0 = vf_bcast(k + d + 11);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 11);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 11);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 11);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 11);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 11);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 11);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 11);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 11);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 11);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 11);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 11);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 12) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 12) * 32 + 16);
+            ATTN_PREFETCH_L1(k9 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 12);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 12);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 12);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 12);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 12);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 12);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 12);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 12);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 12);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 12);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 12);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 12);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 13) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 13) * 32 + 16);
+            ATTN_PREFETCH_L1(k10 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 13);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 13);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 13);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 13);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 13);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 13);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 13);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 13);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 13);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 13);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 13);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 13);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 14) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 14) * 32 + 16);
+            ATTN_PREFETCH_L1(k11 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 14);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 14);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 14);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 14);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 14);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 14);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 14);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 14);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 14);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 14);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 14);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 14);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 15) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 15) * 32 + 16);
+            const vf b0 = vf_bcast(k + d + 15);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 15);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 15);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 15);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 15);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 15);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 15);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 15);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 15);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 15);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 15);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 15);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
     }
     vf m0 = mx[0];
     m0 = vf_max(s0_0, m0);
@@ -946,6 +1524,767 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 352, s11_0);
     vf_store(s + 368, s11_1);
 }
+
+/* s[key][32] = exp2(K Q^T - m) for 12 keys x 32 queries, and l += its sums. m is any reference,
+ * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
+static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
+                            float *restrict s, const vf *restrict m, vf *restrict l) {
+    const float *k1 = k + 1 * ldk;
+    const float *k2 = k + 2 * ldk;
+    const float *k3 = k + 3 * ldk;
+    const float *k4 = k + 4 * ldk;
+    const float *k5 = k + 5 * ldk;
+    const float *k6 = k + 6 * ldk;
+    const float *k7 = k + 7 * ldk;
+    const float *k8 = k + 8 * ldk;
+    const float *k9 = k + 9 * ldk;
+    const float *k10 = k + 10 * ldk;
+    const float *k11 = k + 11 * ldk;
+    const ptrdiff_t next = 12 * ldk;
+    vf s0_0 = vf_neg(m[0]), s0_1 = vf_neg(m[1]);
+    vf s1_0 = vf_neg(m[0]), s1_1 = vf_neg(m[1]);
+    vf s2_0 = vf_neg(m[0]), s2_1 = vf_neg(m[1]);
+    vf s3_0 = vf_neg(m[0]), s3_1 = vf_neg(m[1]);
+    vf s4_0 = vf_neg(m[0]), s4_1 = vf_neg(m[1]);
+    vf s5_0 = vf_neg(m[0]), s5_1 = vf_neg(m[1]);
+    vf s6_0 = vf_neg(m[0]), s6_1 = vf_neg(m[1]);
+    vf s7_0 = vf_neg(m[0]), s7_1 = vf_neg(m[1]);
+    vf s8_0 = vf_neg(m[0]), s8_1 = vf_neg(m[1]);
+    vf s9_0 = vf_neg(m[0]), s9_1 = vf_neg(m[1]);
+    vf s10_0 = vf_neg(m[0]), s10_1 = vf_neg(m[1]);
+    vf s11_0 = vf_neg(m[0]), s11_1 = vf_neg(m[1]);
+    for (int d = 0; d < 32; d += 16) {
+        {
+            const vf q0 = vf_load(q + (d + 0) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 0) * 32 + 16);
+            ATTN_PREFETCH_L1(k + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 0);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 0);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 0);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 0);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 0);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 0);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 0);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 0);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 0);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 0);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 0);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 0);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 1) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 1) * 32 + 16);
+            ATTN_PREFETCH_L1(k1 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 1);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 1);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 1);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 1);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 1);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 1);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 1);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 1);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 1);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 1);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 1);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 1);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 2) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 2) * 32 + 16);
+            ATTN_PREFETCH_L1(k2 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 2);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 2);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 2);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 2);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 2);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 2);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 2);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 2);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 2);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 2);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 2);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 2);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 3) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 3) * 32 + 16);
+            const vf b0 = vf_bcast(k + d + 3);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 3);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 3);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 3);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 3);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 3);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 3);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 3);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 3);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 3);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 3);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 3);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 4) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 4) * 32 + 16);
+            ATTN_PREFETCH_L1(k3 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 4);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 4);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 4);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 4);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 4);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 4);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 4);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 4);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 4);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 4);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 4);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 4);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 5) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 5) * 32 + 16);
+            ATTN_PREFETCH_L1(k4 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 5);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 5);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 5);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 5);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 5);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 5);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 5);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 5);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 5);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 5);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 5);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 5);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 6) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 6) * 32 + 16);
+            ATTN_PREFETCH_L1(k5 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 6);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 6);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 6);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 6);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 6);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 6);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 6);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 6);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 6);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 6);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 6);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 6);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 7) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 7) * 32 + 16);
+            const vf b0 = vf_bcast(k + d + 7);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 7);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 7);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 7);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 7);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 7);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 7);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 7);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 7);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 7);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 7);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 7);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 8) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 8) * 32 + 16);
+            ATTN_PREFETCH_L1(k6 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 8);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 8);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 8);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 8);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 8);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 8);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 8);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 8);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 8);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 8);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 8);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 8);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 9) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 9) * 32 + 16);
+            ATTN_PREFETCH_L1(k7 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 9);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 9);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 9);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 9);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 9);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 9);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 9);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 9);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 9);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 9);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 9);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 9);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 10) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 10) * 32 + 16);
+            ATTN_PREFETCH_L1(k8 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 10);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 10);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 10);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 10);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 10);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 10);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 10);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 10);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 10);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 10);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 10);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 10);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 11) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 11) * 32 + 16);
+            const vf b0 = vf_bcast(k + d + 11);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 11);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 11);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 11);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 11);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 11);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 11);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 11);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 11);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 11);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 11);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 11);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 12) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 12) * 32 + 16);
+            ATTN_PREFETCH_L1(k9 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 12);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 12);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 12);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 12);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 12);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 12);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 12);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 12);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 12);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 12);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 12);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 12);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 13) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 13) * 32 + 16);
+            ATTN_PREFETCH_L1(k10 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 13);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 13);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 13);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 13);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 13);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 13);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 13);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 13);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 13);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 13);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 13);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 13);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 14) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 14) * 32 + 16);
+            ATTN_PREFETCH_L1(k11 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 14);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 14);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 14);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 14);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 14);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 14);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 14);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 14);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 14);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 14);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 14);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 14);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 15) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 15) * 32 + 16);
+            const vf b0 = vf_bcast(k + d + 15);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 15);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 15);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 15);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 15);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 15);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 15);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 15);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 15);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 15);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 15);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 15);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+    }
+    s0_0 = vf_exp2_lazy(s0_0);
+    s0_1 = vf_exp2_lazy(s0_1);
+    s1_0 = vf_exp2_lazy(s1_0);
+    s1_1 = vf_exp2_lazy(s1_1);
+    s2_0 = vf_exp2_lazy(s2_0);
+    s2_1 = vf_exp2_lazy(s2_1);
+    s3_0 = vf_exp2_lazy(s3_0);
+    s3_1 = vf_exp2_lazy(s3_1);
+    s4_0 = vf_exp2_lazy(s4_0);
+    s4_1 = vf_exp2_lazy(s4_1);
+    s5_0 = vf_exp2_lazy(s5_0);
+    s5_1 = vf_exp2_lazy(s5_1);
+    s6_0 = vf_exp2_lazy(s6_0);
+    s6_1 = vf_exp2_lazy(s6_1);
+    s7_0 = vf_exp2_lazy(s7_0);
+    s7_1 = vf_exp2_lazy(s7_1);
+    s8_0 = vf_exp2_lazy(s8_0);
+    s8_1 = vf_exp2_lazy(s8_1);
+    s9_0 = vf_exp2_lazy(s9_0);
+    s9_1 = vf_exp2_lazy(s9_1);
+    s10_0 = vf_exp2_lazy(s10_0);
+    s10_1 = vf_exp2_lazy(s10_1);
+    s11_0 = vf_exp2_lazy(s11_0);
+    s11_1 = vf_exp2_lazy(s11_1);
+    vf l0 = l[0];
+    l0 = vf_add(l0, s0_0);
+    l0 = vf_add(l0, s1_0);
+    l0 = vf_add(l0, s2_0);
+    l0 = vf_add(l0, s3_0);
+    l0 = vf_add(l0, s4_0);
+    l0 = vf_add(l0, s5_0);
+    l0 = vf_add(l0, s6_0);
+    l0 = vf_add(l0, s7_0);
+    l0 = vf_add(l0, s8_0);
+    l0 = vf_add(l0, s9_0);
+    l0 = vf_add(l0, s10_0);
+    l0 = vf_add(l0, s11_0);
+    l[0] = l0;
+    vf l1 = l[1];
+    l1 = vf_add(l1, s0_1);
+    l1 = vf_add(l1, s1_1);
+    l1 = vf_add(l1, s2_1);
+    l1 = vf_add(l1, s3_1);
+    l1 = vf_add(l1, s4_1);
+    l1 = vf_add(l1, s5_1);
+    l1 = vf_add(l1, s6_1);
+    l1 = vf_add(l1, s7_1);
+    l1 = vf_add(l1, s8_1);
+    l1 = vf_add(l1, s9_1);
+    l1 = vf_add(l1, s10_1);
+    l1 = vf_add(l1, s11_1);
+    l[1] = l1;
+    vf_store(s + 0, s0_0);
+    vf_store(s + 16, s0_1);
+    vf_store(s + 32, s1_0);
+    vf_store(s + 48, s1_1);
+    vf_store(s + 64, s2_0);
+    vf_store(s + 80, s2_1);
+    vf_store(s + 96, s3_0);
+    vf_store(s + 112, s3_1);
+    vf_store(s + 128, s4_0);
+    vf_store(s + 144, s4_1);
+    vf_store(s + 160, s5_0);
+    vf_store(s + 176, s5_1);
+    vf_store(s + 192, s6_0);
+    vf_store(s + 208, s6_1);
+    vf_store(s + 224, s7_0);
+    vf_store(s + 240, s7_1);
+    vf_store(s + 256, s8_0);
+    vf_store(s + 272, s8_1);
+    vf_store(s + 288, s9_0);
+    vf_store(s + 304, s9_1);
+    vf_store(s + 320, s10_0);
+    vf_store(s + 336, s10_1);
+    vf_store(s + 352, s11_0);
+    vf_store(s + 368, s11_1);
+}
+
 /* s = exp2(s - m) in place over n keys, and l += its sums; mx: the maxima with these keys. Returns
  * whether a maximum rose: alpha then holds the factors of what came before. */
 static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, const vf *restrict mx,
@@ -976,6 +2315,26 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
     vf_store(t->l + 0, l0);
     vf_store(t->l + 16, l1);
     return rose;
+}
+
+/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
+static inline void exp_rows_2(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+    for (int32_t key = 0; key < n; key++, s += 32) {
+        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
+        vf_store(s + 0, p0);
+        l[0] = vf_add(l[0], p0);
+        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 16), m[1]));
+        vf_store(s + 16, p1);
+        l[1] = vf_add(l[1], p1);
+    }
+}
+
+/* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
+static inline int lazy_ok_2(const vf *l) {
+    const vf least = vf_set1(0x1p-60f), most = vf_set1(0x1p+60f);
+    vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
+    ok = vm_and(ok, vm_and(vf_lt(least, l[1]), vf_lt(l[1], most)));
+    return vm_all(ok);
 }
 /* o[11][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
 static inline void pv_11x2_32(const float *restrict v, ptrdiff_t ldv,
@@ -1255,6 +2614,66 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
     mx[0] = m_0;
     mx[1] = m_1;
 }
+/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+static ATTN_INLINE void adjust_range_2(const item *x, const tile *t, scratch *w, int32_t first,
+                                       int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
+    float *s = w->s + from * 32;
+    const int32_t n = to - from, k = first + from;
+    if (n <= 0) return;
+    if (x->args->mask.type != ATTN_MASK_NONE) {
+        load_bias(x, t, k, n, 32, w->bias);
+        adjust_2(x, t, s, w->bias, k, n, mx, true);
+        return;
+    }
+    (void)lanes;
+    if (masked) adjust_2(x, t, s, NULL, k, n, mx, true);
+}
+
+/* Bare scores of the keys from .. to - 1, where from is whole register tiles. */
+static ATTN_INLINE void qk_range_2(const tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                                   int32_t from, int32_t to, vf *mx) {
+    int32_t key = from;
+    for (; key + 12 <= to; key += 12)
+        qk_2(row + key * ldk, ldk, t->q, w->s + key * 32, mx);
+    if (key >= to) return;
+    pad_keys(w->edge, row + key * ldk, ldk, to - key, 12);
+    qk_2(w->edge, D, t->q, w->s + key * 32, mx);
+}
+
+/* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
+ * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
+ * do: then only w->s was changed. */
+static bool lazy_2(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
+    const vf none = vf_set1(NO_MAX);
+    vf m[2], l[2], mx[2]; /* mx: not wanted here */
+    m[0] = vf_load(t->m + 0);
+    m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
+    l[0] = vf_load(t->l + 0);
+    mx[0] = none;
+    m[1] = vf_load(t->m + 16);
+    m[1] = vf_select(vf_eq(m[1], none), vf_zero(), m[1]);
+    l[1] = vf_load(t->l + 16);
+    mx[1] = none;
+    /* In whole register tiles: what is left of them counts as hidden in part. */
+    const int32_t begin = min32((clean + 11) / 12 * 12, n);
+    const int32_t end = begin + max32(0, clean_end - begin) / 12 * 12;
+    qk_range_2(t, w, row, ldk, 0, begin, mx);
+    for (int32_t key = begin; key < end; key += 12)
+        qk_exp_2(row + key * ldk, ldk, t->q, w->s + key * 32, m, l);
+    qk_range_2(t, w, row, ldk, end, n, mx);
+    adjust_range_2(x, t, w, first, 0, begin, mx, true, lanes);
+    exp_rows_2(w->s, begin, m, l);
+    adjust_range_2(x, t, w, first, end, n, mx, true, lanes);
+    exp_rows_2(w->s + end * 32, n - end, m, l);
+    if (!lazy_ok_2(l)) return false;
+    vf_store(t->m + 0, m[0]);
+    vf_store(t->l + 0, l[0]);
+    vf_store(t->m + 16, m[1]);
+    vf_store(t->l + 16, l[1]);
+    return true;
+}
+
 /* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
 static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -1262,28 +2681,25 @@ static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
     if (first > last) return;
     const int32_t n = last - first + 1;
-    float *s = w->s;
-    bool masked = first < t->all_first || last > t->all_last || has_padding(x, first, n);
-
-    vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 16)};
     const float *row = k + first * ldk;
-    int32_t key = 0;
-    for (; key + 12 <= n; key += 12) qk_2(row + key * ldk, ldk, t->q, s + key * 32, mx);
-    if (key < n) {
-        pad_keys(w->edge, row + key * ldk, ldk, n - key, 12);
-        qk_2(w->edge, D, t->q, s + key * 32, mx);
-    }
+    /* Keys that every row sees. */
+    int32_t clean = min32(max32(t->all_first - first, 0), n);
+    int32_t clean_end = max32(min32(t->all_last - first + 1, n), clean);
+    bool partial = has_padding(x, first, n);
+    partial |= x->args->mask.type != ATTN_MASK_NONE;
+    if (partial) clean = clean_end = 0;
 
-    if (x->args->mask.type != ATTN_MASK_NONE) {
-        load_bias(x, t, first, n, 32, w->bias);
-        adjust_2(x, t, s, w->bias, first, n, mx, true);
-    } else if (masked) {
-        adjust_2(x, t, s, NULL, first, n, mx, true);
+    if (lazy_2(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
+        pv_2(t, v, w->s, first, last, NULL);
+        return;
     }
-
-    const int rose = softmax_2(s, n, t, mx, w->alpha);
-    pv_2(t, v, s, first, last, rose ? w->alpha : NULL);
-    (void)lanes;
+    /* The true maximum of these keys, and what came before rescaled. */
+    vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 16)};
+    qk_range_2(t, w, row, ldk, 0, n, mx);
+    const bool masked = clean_end - clean < n;
+    if (masked) adjust_range_2(x, t, w, first, 0, n, mx, true, lanes);
+    const int rose = softmax_2(w->s, n, t, mx, w->alpha);
+    pv_2(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
 
 /* One output row: O / l, and the log of its denominator. */
@@ -1466,7 +2882,8 @@ static void prefill_task(void *ctx, int64_t task, int worker) {
 }
 
 /* 1 row of a tile over the keys k0..k1, 16 at a time; k and v stand at key 0. Every line is
- * asked for ahead: V rows while their keys are multiplied, the next keys while V is. */
+ * asked for ahead, in the order in which it lies: V rows while their keys are multiplied, the next
+ * keys while V is. */
 static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
                   const float *v) {
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
@@ -1492,24 +2909,53 @@ static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
                       has_padding(x, block, n);
         for (int32_t key = 0; key < n; key += 16) {
             const float *k0 = k + (block + min32(key + 0, n - 1)) * ldk;
+            const float *v0 = v + (block + min32(key + 0, n - 1)) * ldv;
             const float *k1 = k + (block + min32(key + 1, n - 1)) * ldk;
+            const float *v1 = v + (block + min32(key + 1, n - 1)) * ldv;
             const float *k2 = k + (block + min32(key + 2, n - 1)) * ldk;
+            const float *v2 = v + (block + min32(key + 2, n - 1)) * ldv;
             const float *k3 = k + (block + min32(key + 3, n - 1)) * ldk;
+            const float *v3 = v + (block + min32(key + 3, n - 1)) * ldv;
             const float *k4 = k + (block + min32(key + 4, n - 1)) * ldk;
+            const float *v4 = v + (block + min32(key + 4, n - 1)) * ldv;
             const float *k5 = k + (block + min32(key + 5, n - 1)) * ldk;
+            const float *v5 = v + (block + min32(key + 5, n - 1)) * ldv;
             const float *k6 = k + (block + min32(key + 6, n - 1)) * ldk;
+            const float *v6 = v + (block + min32(key + 6, n - 1)) * ldv;
             const float *k7 = k + (block + min32(key + 7, n - 1)) * ldk;
+            const float *v7 = v + (block + min32(key + 7, n - 1)) * ldv;
             const float *k8 = k + (block + min32(key + 8, n - 1)) * ldk;
+            const float *v8 = v + (block + min32(key + 8, n - 1)) * ldv;
             const float *k9 = k + (block + min32(key + 9, n - 1)) * ldk;
+            const float *v9 = v + (block + min32(key + 9, n - 1)) * ldv;
             const float *k10 = k + (block + min32(key + 10, n - 1)) * ldk;
+            const float *v10 = v + (block + min32(key + 10, n - 1)) * ldv;
             const float *k11 = k + (block + min32(key + 11, n - 1)) * ldk;
+            const float *v11 = v + (block + min32(key + 11, n - 1)) * ldv;
             const float *k12 = k + (block + min32(key + 12, n - 1)) * ldk;
+            const float *v12 = v + (block + min32(key + 12, n - 1)) * ldv;
             const float *k13 = k + (block + min32(key + 13, n - 1)) * ldk;
+            const float *v13 = v + (block + min32(key + 13, n - 1)) * ldv;
             const float *k14 = k + (block + min32(key + 14, n - 1)) * ldk;
+            const float *v14 = v + (block + min32(key + 14, n - 1)) * ldv;
             const float *k15 = k + (block + min32(key + 15, n - 1)) * ldk;
-            for (int i = 0; i < min32(16, n - key); i++)
-                for (int d = 0; d < DV; d += 16)
-                    ATTN_PREFETCH_L1(v + (block + key + i) * ldv + d);
+            const float *v15 = v + (block + min32(key + 15, n - 1)) * ldv;
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v0 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v1 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v2 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v3 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v4 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v5 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v6 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v7 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v8 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v9 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v10 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v11 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v12 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v13 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v14 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v15 + d);
             vf a0_0 = vf_zero();
             vf a1_0 = vf_zero();
             vf a2_0 = vf_zero();
@@ -1526,40 +2972,42 @@ static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
             vf a13_0 = vf_zero();
             vf a14_0 = vf_zero();
             vf a15_0 = vf_zero();
-            for (int d = 0; d < 32; d += W) {
-                const vf q0 = vf_load(q + 0 * DP + d);
-                const vf b0 = vf_loadu(k0 + d);
-                a0_0 = vf_fma(b0, q0, a0_0);
-                const vf b1 = vf_loadu(k1 + d);
-                a1_0 = vf_fma(b1, q0, a1_0);
-                const vf b2 = vf_loadu(k2 + d);
-                a2_0 = vf_fma(b2, q0, a2_0);
-                const vf b3 = vf_loadu(k3 + d);
-                a3_0 = vf_fma(b3, q0, a3_0);
-                const vf b4 = vf_loadu(k4 + d);
-                a4_0 = vf_fma(b4, q0, a4_0);
-                const vf b5 = vf_loadu(k5 + d);
-                a5_0 = vf_fma(b5, q0, a5_0);
-                const vf b6 = vf_loadu(k6 + d);
-                a6_0 = vf_fma(b6, q0, a6_0);
-                const vf b7 = vf_loadu(k7 + d);
-                a7_0 = vf_fma(b7, q0, a7_0);
-                const vf b8 = vf_loadu(k8 + d);
-                a8_0 = vf_fma(b8, q0, a8_0);
-                const vf b9 = vf_loadu(k9 + d);
-                a9_0 = vf_fma(b9, q0, a9_0);
-                const vf b10 = vf_loadu(k10 + d);
-                a10_0 = vf_fma(b10, q0, a10_0);
-                const vf b11 = vf_loadu(k11 + d);
-                a11_0 = vf_fma(b11, q0, a11_0);
-                const vf b12 = vf_loadu(k12 + d);
-                a12_0 = vf_fma(b12, q0, a12_0);
-                const vf b13 = vf_loadu(k13 + d);
-                a13_0 = vf_fma(b13, q0, a13_0);
-                const vf b14 = vf_loadu(k14 + d);
-                a14_0 = vf_fma(b14, q0, a14_0);
-                const vf b15 = vf_loadu(k15 + d);
-                a15_0 = vf_fma(b15, q0, a15_0);
+            for (int d = 0; d < 32; d += 16) {
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf b0 = vf_loadu(k0 + d);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    const vf b1 = vf_loadu(k1 + d);
+                    a1_0 = vf_fma(b1, q0, a1_0);
+                    const vf b2 = vf_loadu(k2 + d);
+                    a2_0 = vf_fma(b2, q0, a2_0);
+                    const vf b3 = vf_loadu(k3 + d);
+                    a3_0 = vf_fma(b3, q0, a3_0);
+                    const vf b4 = vf_loadu(k4 + d);
+                    a4_0 = vf_fma(b4, q0, a4_0);
+                    const vf b5 = vf_loadu(k5 + d);
+                    a5_0 = vf_fma(b5, q0, a5_0);
+                    const vf b6 = vf_loadu(k6 + d);
+                    a6_0 = vf_fma(b6, q0, a6_0);
+                    const vf b7 = vf_loadu(k7 + d);
+                    a7_0 = vf_fma(b7, q0, a7_0);
+                    const vf b8 = vf_loadu(k8 + d);
+                    a8_0 = vf_fma(b8, q0, a8_0);
+                    const vf b9 = vf_loadu(k9 + d);
+                    a9_0 = vf_fma(b9, q0, a9_0);
+                    const vf b10 = vf_loadu(k10 + d);
+                    a10_0 = vf_fma(b10, q0, a10_0);
+                    const vf b11 = vf_loadu(k11 + d);
+                    a11_0 = vf_fma(b11, q0, a11_0);
+                    const vf b12 = vf_loadu(k12 + d);
+                    a12_0 = vf_fma(b12, q0, a12_0);
+                    const vf b13 = vf_loadu(k13 + d);
+                    a13_0 = vf_fma(b13, q0, a13_0);
+                    const vf b14 = vf_loadu(k14 + d);
+                    a14_0 = vf_fma(b14, q0, a14_0);
+                    const vf b15 = vf_loadu(k15 + d);
+                    a15_0 = vf_fma(b15, q0, a15_0);
+                }
             }
             const vf a[W] = {
                 a0_0, a1_0, a2_0, a3_0, a4_0, a5_0, a6_0, a7_0, a8_0, a9_0,
@@ -1604,6 +3052,7 @@ static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
         const float *next = k + (block + n) * ldk;
         for (int32_t c = 0; c < 64; c += 32) {
             float *o = t->o + c;
+            const float *ask = next + c;
             const float *vr = v + block * ldv + c;
             vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 16);
             if (rose) {
@@ -1612,7 +3061,7 @@ static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
                 o0_1 = vf_mul(o0_1, f0);
             }
             for (int32_t key = 0; key < n; key++, vr += ldv) {
-                ATTN_PREFETCH_L1(next + key * ldk + c);
+                ATTN_PREFETCH_L1(ask + key * ldk);
                 const vf v0 = vf_loadu(vr + 0);
                 const vf v1 = vf_loadu(vr + 16);
                 const vf p0 = vf_bcast(s + key * 1 + 0);
@@ -1629,7 +3078,8 @@ static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
 }
 
 /* 4 rows of a tile over the keys k0..k1, 4 at a time; k and v stand at key 0. Every line is
- * asked for ahead: V rows while their keys are multiplied, the next keys while V is. */
+ * asked for ahead, in the order in which it lies: V rows while their keys are multiplied, the next
+ * keys while V is. */
 static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
                   const float *v) {
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
@@ -1655,41 +3105,48 @@ static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
                       has_padding(x, block, n);
         for (int32_t key = 0; key < n; key += 4) {
             const float *k0 = k + (block + min32(key + 0, n - 1)) * ldk;
+            const float *v0 = v + (block + min32(key + 0, n - 1)) * ldv;
             const float *k1 = k + (block + min32(key + 1, n - 1)) * ldk;
+            const float *v1 = v + (block + min32(key + 1, n - 1)) * ldv;
             const float *k2 = k + (block + min32(key + 2, n - 1)) * ldk;
+            const float *v2 = v + (block + min32(key + 2, n - 1)) * ldv;
             const float *k3 = k + (block + min32(key + 3, n - 1)) * ldk;
-            for (int i = 0; i < min32(4, n - key); i++)
-                for (int d = 0; d < DV; d += 16)
-                    ATTN_PREFETCH_L1(v + (block + key + i) * ldv + d);
+            const float *v3 = v + (block + min32(key + 3, n - 1)) * ldv;
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v0 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v1 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v2 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v3 + d);
             vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
             vf a1_0 = vf_zero(), a1_1 = vf_zero(), a1_2 = vf_zero(), a1_3 = vf_zero();
             vf a2_0 = vf_zero(), a2_1 = vf_zero(), a2_2 = vf_zero(), a2_3 = vf_zero();
             vf a3_0 = vf_zero(), a3_1 = vf_zero(), a3_2 = vf_zero(), a3_3 = vf_zero();
-            for (int d = 0; d < 32; d += W) {
-                const vf q0 = vf_load(q + 0 * DP + d);
-                const vf q1 = vf_load(q + 1 * DP + d);
-                const vf q2 = vf_load(q + 2 * DP + d);
-                const vf q3 = vf_load(q + 3 * DP + d);
-                const vf b0 = vf_loadu(k0 + d);
-                a0_0 = vf_fma(b0, q0, a0_0);
-                a0_1 = vf_fma(b0, q1, a0_1);
-                a0_2 = vf_fma(b0, q2, a0_2);
-                a0_3 = vf_fma(b0, q3, a0_3);
-                const vf b1 = vf_loadu(k1 + d);
-                a1_0 = vf_fma(b1, q0, a1_0);
-                a1_1 = vf_fma(b1, q1, a1_1);
-                a1_2 = vf_fma(b1, q2, a1_2);
-                a1_3 = vf_fma(b1, q3, a1_3);
-                const vf b2 = vf_loadu(k2 + d);
-                a2_0 = vf_fma(b2, q0, a2_0);
-                a2_1 = vf_fma(b2, q1, a2_1);
-                a2_2 = vf_fma(b2, q2, a2_2);
-                a2_3 = vf_fma(b2, q3, a2_3);
-                const vf b3 = vf_loadu(k3 + d);
-                a3_0 = vf_fma(b3, q0, a3_0);
-                a3_1 = vf_fma(b3, q1, a3_1);
-                a3_2 = vf_fma(b3, q2, a3_2);
-                a3_3 = vf_fma(b3, q3, a3_3);
+            for (int d = 0; d < 32; d += 16) {
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf q1 = vf_load(q + 1 * DP + d);
+                    const vf q2 = vf_load(q + 2 * DP + d);
+                    const vf q3 = vf_load(q + 3 * DP + d);
+                    const vf b0 = vf_loadu(k0 + d);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    a0_1 = vf_fma(b0, q1, a0_1);
+                    a0_2 = vf_fma(b0, q2, a0_2);
+                    a0_3 = vf_fma(b0, q3, a0_3);
+                    const vf b1 = vf_loadu(k1 + d);
+                    a1_0 = vf_fma(b1, q0, a1_0);
+                    a1_1 = vf_fma(b1, q1, a1_1);
+                    a1_2 = vf_fma(b1, q2, a1_2);
+                    a1_3 = vf_fma(b1, q3, a1_3);
+                    const vf b2 = vf_loadu(k2 + d);
+                    a2_0 = vf_fma(b2, q0, a2_0);
+                    a2_1 = vf_fma(b2, q1, a2_1);
+                    a2_2 = vf_fma(b2, q2, a2_2);
+                    a2_3 = vf_fma(b2, q3, a2_3);
+                    const vf b3 = vf_loadu(k3 + d);
+                    a3_0 = vf_fma(b3, q0, a3_0);
+                    a3_1 = vf_fma(b3, q1, a3_1);
+                    a3_2 = vf_fma(b3, q2, a3_2);
+                    a3_3 = vf_fma(b3, q3, a3_3);
+                }
             }
             const vf a[W] = {
                 a0_0, a0_1, a0_2, a0_3, a1_0, a1_1, a1_2, a1_3, a2_0, a2_1, a2_2,
@@ -1734,6 +3191,7 @@ static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
         const float *next = k + (block + n) * ldk;
         for (int32_t c = 0; c < 64; c += 32) {
             float *o = t->o + c;
+            const float *ask = next + c;
             const float *vr = v + block * ldv + c;
             vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 16);
             vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 16);
@@ -1754,7 +3212,7 @@ static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
                 o3_1 = vf_mul(o3_1, f3);
             }
             for (int32_t key = 0; key < n; key++, vr += ldv) {
-                ATTN_PREFETCH_L1(next + key * ldk + c);
+                ATTN_PREFETCH_L1(ask + key * ldk);
                 const vf v0 = vf_loadu(vr + 0);
                 const vf v1 = vf_loadu(vr + 16);
                 const vf p0 = vf_bcast(s + key * 4 + 0);

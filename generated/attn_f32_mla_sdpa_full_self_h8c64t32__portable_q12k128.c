@@ -18,7 +18,7 @@
  * decode: up to 32 query rows; 1 query head share keys and values; keys in parts of 512,
  *   merged in order
  * decode: up to 4 rows run as dot products, more as tiles on unpacked V
- * unroll: 8 of 32 steps of the loop over the head width
+ * unroll: 16 of 32 steps of the loop over the head width
  * scores: scale * log2(e) is folded into Q; exp is exp2
  */
 #include "attn_kernel.h"
@@ -293,6 +293,132 @@ static inline void qk_1(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 24, s6_0);
     vf_store(s + 28, s7_0);
 }
+
+/* s[key][4] = exp2(K Q^T - m) for 8 keys x 4 queries, and l += its sums. m is any reference,
+ * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
+static inline void qk_exp_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
+                            float *restrict s, const vf *restrict m, vf *restrict l) {
+    const float *k1 = k + 1 * ldk;
+    const float *k2 = k + 2 * ldk;
+    const float *k3 = k + 3 * ldk;
+    const float *k4 = k + 4 * ldk;
+    const float *k5 = k + 5 * ldk;
+    const float *k6 = k + 6 * ldk;
+    const float *k7 = k + 7 * ldk;
+    vf s0_0 = vf_neg(m[0]);
+    vf s1_0 = vf_neg(m[0]);
+    vf s2_0 = vf_neg(m[0]);
+    vf s3_0 = vf_neg(m[0]);
+    vf s4_0 = vf_neg(m[0]);
+    vf s5_0 = vf_neg(m[0]);
+    vf s6_0 = vf_neg(m[0]);
+    vf s7_0 = vf_neg(m[0]);
+    for (int d = 0; d < 32; d += 4) {
+        {
+            const vf q0 = vf_load(q + (d + 0) * 4 + 0);
+            const vf b0 = vf_bcast(k + d + 0);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            const vf b1 = vf_bcast(k1 + d + 0);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            const vf b2 = vf_bcast(k2 + d + 0);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            const vf b3 = vf_bcast(k3 + d + 0);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            const vf b4 = vf_bcast(k4 + d + 0);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            const vf b5 = vf_bcast(k5 + d + 0);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            const vf b6 = vf_bcast(k6 + d + 0);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            const vf b7 = vf_bcast(k7 + d + 0);
+            s7_0 = vf_fma(b7, q0, s7_0);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 1) * 4 + 0);
+            const vf b0 = vf_bcast(k + d + 1);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            const vf b1 = vf_bcast(k1 + d + 1);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            const vf b2 = vf_bcast(k2 + d + 1);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            const vf b3 = vf_bcast(k3 + d + 1);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            const vf b4 = vf_bcast(k4 + d + 1);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            const vf b5 = vf_bcast(k5 + d + 1);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            const vf b6 = vf_bcast(k6 + d + 1);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            const vf b7 = vf_bcast(k7 + d + 1);
+            s7_0 = vf_fma(b7, q0, s7_0);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 2) * 4 + 0);
+            const vf b0 = vf_bcast(k + d + 2);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            const vf b1 = vf_bcast(k1 + d + 2);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            const vf b2 = vf_bcast(k2 + d + 2);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            const vf b3 = vf_bcast(k3 + d + 2);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            const vf b4 = vf_bcast(k4 + d + 2);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            const vf b5 = vf_bcast(k5 + d + 2);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            const vf b6 = vf_bcast(k6 + d + 2);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            const vf b7 = vf_bcast(k7 + d + 2);
+            s7_0 = vf_fma(b7, q0, s7_0);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 3) * 4 + 0);
+            const vf b0 = vf_bcast(k + d + 3);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            const vf b1 = vf_bcast(k1 + d + 3);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            const vf b2 = vf_bcast(k2 + d + 3);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            const vf b3 = vf_bcast(k3 + d + 3);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            const vf b4 = vf_bcast(k4 + d + 3);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            const vf b5 = vf_bcast(k5 + d + 3);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            const vf b6 = vf_bcast(k6 + d + 3);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            const vf b7 = vf_bcast(k7 + d + 3);
+            s7_0 = vf_fma(b7, q0, s7_0);
+        }
+    }
+    s0_0 = vf_exp2_lazy(s0_0);
+    s1_0 = vf_exp2_lazy(s1_0);
+    s2_0 = vf_exp2_lazy(s2_0);
+    s3_0 = vf_exp2_lazy(s3_0);
+    s4_0 = vf_exp2_lazy(s4_0);
+    s5_0 = vf_exp2_lazy(s5_0);
+    s6_0 = vf_exp2_lazy(s6_0);
+    s7_0 = vf_exp2_lazy(s7_0);
+    vf l0 = l[0];
+    l0 = vf_add(l0, s0_0);
+    l0 = vf_add(l0, s1_0);
+    l0 = vf_add(l0, s2_0);
+    l0 = vf_add(l0, s3_0);
+    l0 = vf_add(l0, s4_0);
+    l0 = vf_add(l0, s5_0);
+    l0 = vf_add(l0, s6_0);
+    l0 = vf_add(l0, s7_0);
+    l[0] = l0;
+    vf_store(s + 0, s0_0);
+    vf_store(s + 4, s1_0);
+    vf_store(s + 8, s2_0);
+    vf_store(s + 12, s3_0);
+    vf_store(s + 16, s4_0);
+    vf_store(s + 20, s5_0);
+    vf_store(s + 24, s6_0);
+    vf_store(s + 28, s7_0);
+}
+
 /* s = exp2(s - m) in place over n keys, and l += its sums; mx: the maxima with these keys. Returns
  * whether a maximum rose: alpha then holds the factors of what came before. */
 static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, const vf *restrict mx,
@@ -313,6 +439,22 @@ static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, cons
     }
     vf_store(t->l + 0, l0);
     return rose;
+}
+
+/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
+static inline void exp_rows_1(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+    for (int32_t key = 0; key < n; key++, s += 4) {
+        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
+        vf_store(s + 0, p0);
+        l[0] = vf_add(l[0], p0);
+    }
+}
+
+/* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
+static inline int lazy_ok_1(const vf *l) {
+    const vf least = vf_set1(0x1p-60f), most = vf_set1(0x1p+60f);
+    vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
+    return vm_all(ok);
 }
 /* o[4][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
 static inline void pv_4x2_4(const float *restrict v, ptrdiff_t ldv,
@@ -398,6 +540,60 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
     }
     mx[0] = m_0;
 }
+/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+static ATTN_INLINE void adjust_range_1(const item *x, const tile *t, scratch *w, int32_t first,
+                                       int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
+    float *s = w->s + from * 4;
+    const int32_t n = to - from, k = first + from;
+    if (n <= 0) return;
+    if (x->args->mask.type != ATTN_MASK_NONE) {
+        load_bias(x, t, k, n, 4, w->bias);
+        adjust_1(x, t, s, w->bias, k, n, mx, true);
+        return;
+    }
+    (void)lanes;
+    if (masked) adjust_1(x, t, s, NULL, k, n, mx, true);
+}
+
+/* Bare scores of the keys from .. to - 1, where from is whole register tiles. */
+static ATTN_INLINE void qk_range_1(const tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                                   int32_t from, int32_t to, vf *mx) {
+    int32_t key = from;
+    for (; key + 8 <= to; key += 8)
+        qk_1(row + key * ldk, ldk, t->q, w->s + key * 4, mx);
+    if (key >= to) return;
+    pad_keys(w->edge, row + key * ldk, ldk, to - key, 8);
+    qk_1(w->edge, D, t->q, w->s + key * 4, mx);
+}
+
+/* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
+ * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
+ * do: then only w->s was changed. */
+static bool lazy_1(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
+    const vf none = vf_set1(NO_MAX);
+    vf m[1], l[1], mx[1]; /* mx: not wanted here */
+    m[0] = vf_load(t->m + 0);
+    m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
+    l[0] = vf_load(t->l + 0);
+    mx[0] = none;
+    /* In whole register tiles: what is left of them counts as hidden in part. */
+    const int32_t begin = min32((clean + 7) / 8 * 8, n);
+    const int32_t end = begin + max32(0, clean_end - begin) / 8 * 8;
+    qk_range_1(t, w, row, ldk, 0, begin, mx);
+    for (int32_t key = begin; key < end; key += 8)
+        qk_exp_1(row + key * ldk, ldk, t->q, w->s + key * 4, m, l);
+    qk_range_1(t, w, row, ldk, end, n, mx);
+    adjust_range_1(x, t, w, first, 0, begin, mx, true, lanes);
+    exp_rows_1(w->s, begin, m, l);
+    adjust_range_1(x, t, w, first, end, n, mx, true, lanes);
+    exp_rows_1(w->s + end * 4, n - end, m, l);
+    if (!lazy_ok_1(l)) return false;
+    vf_store(t->m + 0, m[0]);
+    vf_store(t->l + 0, l[0]);
+    return true;
+}
+
 /* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
 static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -405,28 +601,25 @@ static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
     if (first > last) return;
     const int32_t n = last - first + 1;
-    float *s = w->s;
-    bool masked = first < t->all_first || last > t->all_last || has_padding(x, first, n);
-
-    vf mx[1] = {vf_load(t->m + 0)};
     const float *row = k + first * ldk;
-    int32_t key = 0;
-    for (; key + 8 <= n; key += 8) qk_1(row + key * ldk, ldk, t->q, s + key * 4, mx);
-    if (key < n) {
-        pad_keys(w->edge, row + key * ldk, ldk, n - key, 8);
-        qk_1(w->edge, D, t->q, s + key * 4, mx);
-    }
+    /* Keys that every row sees. */
+    int32_t clean = min32(max32(t->all_first - first, 0), n);
+    int32_t clean_end = max32(min32(t->all_last - first + 1, n), clean);
+    bool partial = has_padding(x, first, n);
+    partial |= x->args->mask.type != ATTN_MASK_NONE;
+    if (partial) clean = clean_end = 0;
 
-    if (x->args->mask.type != ATTN_MASK_NONE) {
-        load_bias(x, t, first, n, 4, w->bias);
-        adjust_1(x, t, s, w->bias, first, n, mx, true);
-    } else if (masked) {
-        adjust_1(x, t, s, NULL, first, n, mx, true);
+    if (lazy_1(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
+        pv_1(t, v, w->s, first, last, NULL);
+        return;
     }
-
-    const int rose = softmax_1(s, n, t, mx, w->alpha);
-    pv_1(t, v, s, first, last, rose ? w->alpha : NULL);
-    (void)lanes;
+    /* The true maximum of these keys, and what came before rescaled. */
+    vf mx[1] = {vf_load(t->m + 0)};
+    qk_range_1(t, w, row, ldk, 0, n, mx);
+    const bool masked = clean_end - clean < n;
+    if (masked) adjust_range_1(x, t, w, first, 0, n, mx, true, lanes);
+    const int rose = softmax_1(w->s, n, t, mx, w->alpha);
+    pv_1(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
 
 /* q[d][8] = scaled query rows of the tile, transposed. */
@@ -584,6 +777,154 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 40, s5_0);
     vf_store(s + 44, s5_1);
 }
+
+/* s[key][8] = exp2(K Q^T - m) for 6 keys x 8 queries, and l += its sums. m is any reference,
+ * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
+static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
+                            float *restrict s, const vf *restrict m, vf *restrict l) {
+    const float *k1 = k + 1 * ldk;
+    const float *k2 = k + 2 * ldk;
+    const float *k3 = k + 3 * ldk;
+    const float *k4 = k + 4 * ldk;
+    const float *k5 = k + 5 * ldk;
+    vf s0_0 = vf_neg(m[0]), s0_1 = vf_neg(m[1]);
+    vf s1_0 = vf_neg(m[0]), s1_1 = vf_neg(m[1]);
+    vf s2_0 = vf_neg(m[0]), s2_1 = vf_neg(m[1]);
+    vf s3_0 = vf_neg(m[0]), s3_1 = vf_neg(m[1]);
+    vf s4_0 = vf_neg(m[0]), s4_1 = vf_neg(m[1]);
+    vf s5_0 = vf_neg(m[0]), s5_1 = vf_neg(m[1]);
+    for (int d = 0; d < 32; d += 4) {
+        {
+            const vf q0 = vf_load(q + (d + 0) * 8 + 0);
+            const vf q1 = vf_load(q + (d + 0) * 8 + 4);
+            const vf b0 = vf_bcast(k + d + 0);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 0);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 0);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 0);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 0);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 0);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 1) * 8 + 0);
+            const vf q1 = vf_load(q + (d + 1) * 8 + 4);
+            const vf b0 = vf_bcast(k + d + 1);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 1);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 1);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 1);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 1);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 1);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 2) * 8 + 0);
+            const vf q1 = vf_load(q + (d + 2) * 8 + 4);
+            const vf b0 = vf_bcast(k + d + 2);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 2);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 2);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 2);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 2);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 2);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 3) * 8 + 0);
+            const vf q1 = vf_load(q + (d + 3) * 8 + 4);
+            const vf b0 = vf_bcast(k + d + 3);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 3);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 3);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 3);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 3);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 3);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+        }
+    }
+    s0_0 = vf_exp2_lazy(s0_0);
+    s0_1 = vf_exp2_lazy(s0_1);
+    s1_0 = vf_exp2_lazy(s1_0);
+    s1_1 = vf_exp2_lazy(s1_1);
+    s2_0 = vf_exp2_lazy(s2_0);
+    s2_1 = vf_exp2_lazy(s2_1);
+    s3_0 = vf_exp2_lazy(s3_0);
+    s3_1 = vf_exp2_lazy(s3_1);
+    s4_0 = vf_exp2_lazy(s4_0);
+    s4_1 = vf_exp2_lazy(s4_1);
+    s5_0 = vf_exp2_lazy(s5_0);
+    s5_1 = vf_exp2_lazy(s5_1);
+    vf l0 = l[0];
+    l0 = vf_add(l0, s0_0);
+    l0 = vf_add(l0, s1_0);
+    l0 = vf_add(l0, s2_0);
+    l0 = vf_add(l0, s3_0);
+    l0 = vf_add(l0, s4_0);
+    l0 = vf_add(l0, s5_0);
+    l[0] = l0;
+    vf l1 = l[1];
+    l1 = vf_add(l1, s0_1);
+    l1 = vf_add(l1, s1_1);
+    l1 = vf_add(l1, s2_1);
+    l1 = vf_add(l1, s3_1);
+    l1 = vf_add(l1, s4_1);
+    l1 = vf_add(l1, s5_1);
+    l[1] = l1;
+    vf_store(s + 0, s0_0);
+    vf_store(s + 4, s0_1);
+    vf_store(s + 8, s1_0);
+    vf_store(s + 12, s1_1);
+    vf_store(s + 16, s2_0);
+    vf_store(s + 20, s2_1);
+    vf_store(s + 24, s3_0);
+    vf_store(s + 28, s3_1);
+    vf_store(s + 32, s4_0);
+    vf_store(s + 36, s4_1);
+    vf_store(s + 40, s5_0);
+    vf_store(s + 44, s5_1);
+}
+
 /* s = exp2(s - m) in place over n keys, and l += its sums; mx: the maxima with these keys. Returns
  * whether a maximum rose: alpha then holds the factors of what came before. */
 static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, const vf *restrict mx,
@@ -614,6 +955,26 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
     vf_store(t->l + 0, l0);
     vf_store(t->l + 4, l1);
     return rose;
+}
+
+/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
+static inline void exp_rows_2(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+    for (int32_t key = 0; key < n; key++, s += 8) {
+        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
+        vf_store(s + 0, p0);
+        l[0] = vf_add(l[0], p0);
+        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 4), m[1]));
+        vf_store(s + 4, p1);
+        l[1] = vf_add(l[1], p1);
+    }
+}
+
+/* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
+static inline int lazy_ok_2(const vf *l) {
+    const vf least = vf_set1(0x1p-60f), most = vf_set1(0x1p+60f);
+    vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
+    ok = vm_and(ok, vm_and(vf_lt(least, l[1]), vf_lt(l[1], most)));
+    return vm_all(ok);
 }
 /* o[4][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
 static inline void pv_4x2_8(const float *restrict v, ptrdiff_t ldv,
@@ -718,6 +1079,66 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
     mx[0] = m_0;
     mx[1] = m_1;
 }
+/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+static ATTN_INLINE void adjust_range_2(const item *x, const tile *t, scratch *w, int32_t first,
+                                       int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
+    float *s = w->s + from * 8;
+    const int32_t n = to - from, k = first + from;
+    if (n <= 0) return;
+    if (x->args->mask.type != ATTN_MASK_NONE) {
+        load_bias(x, t, k, n, 8, w->bias);
+        adjust_2(x, t, s, w->bias, k, n, mx, true);
+        return;
+    }
+    (void)lanes;
+    if (masked) adjust_2(x, t, s, NULL, k, n, mx, true);
+}
+
+/* Bare scores of the keys from .. to - 1, where from is whole register tiles. */
+static ATTN_INLINE void qk_range_2(const tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                                   int32_t from, int32_t to, vf *mx) {
+    int32_t key = from;
+    for (; key + 6 <= to; key += 6)
+        qk_2(row + key * ldk, ldk, t->q, w->s + key * 8, mx);
+    if (key >= to) return;
+    pad_keys(w->edge, row + key * ldk, ldk, to - key, 6);
+    qk_2(w->edge, D, t->q, w->s + key * 8, mx);
+}
+
+/* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
+ * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
+ * do: then only w->s was changed. */
+static bool lazy_2(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
+    const vf none = vf_set1(NO_MAX);
+    vf m[2], l[2], mx[2]; /* mx: not wanted here */
+    m[0] = vf_load(t->m + 0);
+    m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
+    l[0] = vf_load(t->l + 0);
+    mx[0] = none;
+    m[1] = vf_load(t->m + 4);
+    m[1] = vf_select(vf_eq(m[1], none), vf_zero(), m[1]);
+    l[1] = vf_load(t->l + 4);
+    mx[1] = none;
+    /* In whole register tiles: what is left of them counts as hidden in part. */
+    const int32_t begin = min32((clean + 5) / 6 * 6, n);
+    const int32_t end = begin + max32(0, clean_end - begin) / 6 * 6;
+    qk_range_2(t, w, row, ldk, 0, begin, mx);
+    for (int32_t key = begin; key < end; key += 6)
+        qk_exp_2(row + key * ldk, ldk, t->q, w->s + key * 8, m, l);
+    qk_range_2(t, w, row, ldk, end, n, mx);
+    adjust_range_2(x, t, w, first, 0, begin, mx, true, lanes);
+    exp_rows_2(w->s, begin, m, l);
+    adjust_range_2(x, t, w, first, end, n, mx, true, lanes);
+    exp_rows_2(w->s + end * 8, n - end, m, l);
+    if (!lazy_ok_2(l)) return false;
+    vf_store(t->m + 0, m[0]);
+    vf_store(t->l + 0, l[0]);
+    vf_store(t->m + 4, m[1]);
+    vf_store(t->l + 4, l[1]);
+    return true;
+}
+
 /* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
 static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -725,28 +1146,25 @@ static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
     if (first > last) return;
     const int32_t n = last - first + 1;
-    float *s = w->s;
-    bool masked = first < t->all_first || last > t->all_last || has_padding(x, first, n);
-
-    vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 4)};
     const float *row = k + first * ldk;
-    int32_t key = 0;
-    for (; key + 6 <= n; key += 6) qk_2(row + key * ldk, ldk, t->q, s + key * 8, mx);
-    if (key < n) {
-        pad_keys(w->edge, row + key * ldk, ldk, n - key, 6);
-        qk_2(w->edge, D, t->q, s + key * 8, mx);
-    }
+    /* Keys that every row sees. */
+    int32_t clean = min32(max32(t->all_first - first, 0), n);
+    int32_t clean_end = max32(min32(t->all_last - first + 1, n), clean);
+    bool partial = has_padding(x, first, n);
+    partial |= x->args->mask.type != ATTN_MASK_NONE;
+    if (partial) clean = clean_end = 0;
 
-    if (x->args->mask.type != ATTN_MASK_NONE) {
-        load_bias(x, t, first, n, 8, w->bias);
-        adjust_2(x, t, s, w->bias, first, n, mx, true);
-    } else if (masked) {
-        adjust_2(x, t, s, NULL, first, n, mx, true);
+    if (lazy_2(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
+        pv_2(t, v, w->s, first, last, NULL);
+        return;
     }
-
-    const int rose = softmax_2(s, n, t, mx, w->alpha);
-    pv_2(t, v, s, first, last, rose ? w->alpha : NULL);
-    (void)lanes;
+    /* The true maximum of these keys, and what came before rescaled. */
+    vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 4)};
+    qk_range_2(t, w, row, ldk, 0, n, mx);
+    const bool masked = clean_end - clean < n;
+    if (masked) adjust_range_2(x, t, w, first, 0, n, mx, true, lanes);
+    const int rose = softmax_2(w->s, n, t, mx, w->alpha);
+    pv_2(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
 
 /* q[d][12] = scaled query rows of the tile, transposed. */
@@ -777,15 +1195,17 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
     const float *k1 = k + 1 * ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
+    const ptrdiff_t next = 4 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero(), s0_2 = vf_zero();
     vf s1_0 = vf_zero(), s1_1 = vf_zero(), s1_2 = vf_zero();
     vf s2_0 = vf_zero(), s2_1 = vf_zero(), s2_2 = vf_zero();
     vf s3_0 = vf_zero(), s3_1 = vf_zero(), s3_2 = vf_zero();
-    for (int d = 0; d < 32; d += 8) {
+    for (int d = 0; d < 32; d += 16) {
         {
             const vf q0 = vf_load(q + (d + 0) * 12 + 0);
             const vf q1 = vf_load(q + (d + 0) * 12 + 4);
             const vf q2 = vf_load(q + (d + 0) * 12 + 8);
+            ATTN_PREFETCH_L1(k + next + d + 0);
             const vf b0 = vf_bcast(k + d + 0);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -870,6 +1290,7 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
             const vf q0 = vf_load(q + (d + 4) * 12 + 0);
             const vf q1 = vf_load(q + (d + 4) * 12 + 4);
             const vf q2 = vf_load(q + (d + 4) * 12 + 8);
+            ATTN_PREFETCH_L1(k1 + next + d + 0);
             const vf b0 = vf_bcast(k + d + 4);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -950,6 +1371,176 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
             s3_1 = vf_fma(b3, q1, s3_1);
             s3_2 = vf_fma(b3, q2, s3_2);
         }
+        {
+            const vf q0 = vf_load(q + (d + 8) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 8) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 8) * 12 + 8);
+            ATTN_PREFETCH_L1(k2 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 8);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 8);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 8);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 8);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 9) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 9) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 9) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 9);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 9);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 9);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 9);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 10) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 10) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 10) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 10);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 10);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 10);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 10);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 11) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 11) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 11) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 11);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 11);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 11);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 11);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 12) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 12) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 12) * 12 + 8);
+            ATTN_PREFETCH_L1(k3 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 12);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 12);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 12);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 12);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 13) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 13) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 13) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 13);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 13);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 13);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 13);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 14) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 14) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 14) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 14);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 14);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 14);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 14);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 15) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 15) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 15) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 15);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 15);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 15);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 15);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
     }
     vf m0 = mx[0];
     m0 = vf_max(s0_0, m0);
@@ -982,6 +1573,405 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 40, s3_1);
     vf_store(s + 44, s3_2);
 }
+
+/* s[key][12] = exp2(K Q^T - m) for 4 keys x 12 queries, and l += its sums. m is any reference,
+ * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
+static inline void qk_exp_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
+                            float *restrict s, const vf *restrict m, vf *restrict l) {
+    const float *k1 = k + 1 * ldk;
+    const float *k2 = k + 2 * ldk;
+    const float *k3 = k + 3 * ldk;
+    const ptrdiff_t next = 4 * ldk;
+    vf s0_0 = vf_neg(m[0]), s0_1 = vf_neg(m[1]), s0_2 = vf_neg(m[2]);
+    vf s1_0 = vf_neg(m[0]), s1_1 = vf_neg(m[1]), s1_2 = vf_neg(m[2]);
+    vf s2_0 = vf_neg(m[0]), s2_1 = vf_neg(m[1]), s2_2 = vf_neg(m[2]);
+    vf s3_0 = vf_neg(m[0]), s3_1 = vf_neg(m[1]), s3_2 = vf_neg(m[2]);
+    for (int d = 0; d < 32; d += 16) {
+        {
+            const vf q0 = vf_load(q + (d + 0) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 0) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 0) * 12 + 8);
+            ATTN_PREFETCH_L1(k + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 0);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 0);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 0);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 0);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 1) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 1) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 1) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 1);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 1);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 1);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 1);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 2) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 2) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 2) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 2);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 2);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 2);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 2);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 3) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 3) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 3) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 3);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 3);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 3);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 3);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 4) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 4) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 4) * 12 + 8);
+            ATTN_PREFETCH_L1(k1 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 4);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 4);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 4);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 4);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 5) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 5) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 5) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 5);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 5);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 5);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 5);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 6) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 6) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 6) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 6);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 6);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 6);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 6);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 7) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 7) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 7) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 7);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 7);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 7);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 7);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 8) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 8) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 8) * 12 + 8);
+            ATTN_PREFETCH_L1(k2 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 8);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 8);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 8);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 8);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 9) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 9) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 9) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 9);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 9);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 9);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 9);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 10) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 10) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 10) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 10);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 10);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 10);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 10);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 11) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 11) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 11) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 11);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 11);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 11);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 11);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 12) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 12) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 12) * 12 + 8);
+            ATTN_PREFETCH_L1(k3 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 12);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 12);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 12);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 12);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 13) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 13) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 13) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 13);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 13);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 13);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 13);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 14) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 14) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 14) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 14);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 14);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 14);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 14);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 15) * 12 + 0);
+            const vf q1 = vf_load(q + (d + 15) * 12 + 4);
+            const vf q2 = vf_load(q + (d + 15) * 12 + 8);
+            const vf b0 = vf_bcast(k + d + 15);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            s0_2 = vf_fma(b0, q2, s0_2);
+            const vf b1 = vf_bcast(k1 + d + 15);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            s1_2 = vf_fma(b1, q2, s1_2);
+            const vf b2 = vf_bcast(k2 + d + 15);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            s2_2 = vf_fma(b2, q2, s2_2);
+            const vf b3 = vf_bcast(k3 + d + 15);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            s3_2 = vf_fma(b3, q2, s3_2);
+        }
+    }
+    s0_0 = vf_exp2_lazy(s0_0);
+    s0_1 = vf_exp2_lazy(s0_1);
+    s0_2 = vf_exp2_lazy(s0_2);
+    s1_0 = vf_exp2_lazy(s1_0);
+    s1_1 = vf_exp2_lazy(s1_1);
+    s1_2 = vf_exp2_lazy(s1_2);
+    s2_0 = vf_exp2_lazy(s2_0);
+    s2_1 = vf_exp2_lazy(s2_1);
+    s2_2 = vf_exp2_lazy(s2_2);
+    s3_0 = vf_exp2_lazy(s3_0);
+    s3_1 = vf_exp2_lazy(s3_1);
+    s3_2 = vf_exp2_lazy(s3_2);
+    vf l0 = l[0];
+    l0 = vf_add(l0, s0_0);
+    l0 = vf_add(l0, s1_0);
+    l0 = vf_add(l0, s2_0);
+    l0 = vf_add(l0, s3_0);
+    l[0] = l0;
+    vf l1 = l[1];
+    l1 = vf_add(l1, s0_1);
+    l1 = vf_add(l1, s1_1);
+    l1 = vf_add(l1, s2_1);
+    l1 = vf_add(l1, s3_1);
+    l[1] = l1;
+    vf l2 = l[2];
+    l2 = vf_add(l2, s0_2);
+    l2 = vf_add(l2, s1_2);
+    l2 = vf_add(l2, s2_2);
+    l2 = vf_add(l2, s3_2);
+    l[2] = l2;
+    vf_store(s + 0, s0_0);
+    vf_store(s + 4, s0_1);
+    vf_store(s + 8, s0_2);
+    vf_store(s + 12, s1_0);
+    vf_store(s + 16, s1_1);
+    vf_store(s + 20, s1_2);
+    vf_store(s + 24, s2_0);
+    vf_store(s + 28, s2_1);
+    vf_store(s + 32, s2_2);
+    vf_store(s + 36, s3_0);
+    vf_store(s + 40, s3_1);
+    vf_store(s + 44, s3_2);
+}
+
 /* s = exp2(s - m) in place over n keys, and l += its sums; mx: the maxima with these keys. Returns
  * whether a maximum rose: alpha then holds the factors of what came before. */
 static inline int softmax_3(float *restrict s, int32_t n, tile *restrict t, const vf *restrict mx,
@@ -1022,6 +2012,30 @@ static inline int softmax_3(float *restrict s, int32_t n, tile *restrict t, cons
     vf_store(t->l + 4, l1);
     vf_store(t->l + 8, l2);
     return rose;
+}
+
+/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
+static inline void exp_rows_3(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+    for (int32_t key = 0; key < n; key++, s += 12) {
+        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
+        vf_store(s + 0, p0);
+        l[0] = vf_add(l[0], p0);
+        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 4), m[1]));
+        vf_store(s + 4, p1);
+        l[1] = vf_add(l[1], p1);
+        const vf p2 = vf_exp2_lazy(vf_sub(vf_load(s + 8), m[2]));
+        vf_store(s + 8, p2);
+        l[2] = vf_add(l[2], p2);
+    }
+}
+
+/* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
+static inline int lazy_ok_3(const vf *l) {
+    const vf least = vf_set1(0x1p-60f), most = vf_set1(0x1p+60f);
+    vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
+    ok = vm_and(ok, vm_and(vf_lt(least, l[1]), vf_lt(l[1], most)));
+    ok = vm_and(ok, vm_and(vf_lt(least, l[2]), vf_lt(l[2], most)));
+    return vm_all(ok);
 }
 /* o[6][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
 static inline void pv_6x2_12(const float *restrict v, ptrdiff_t ldv,
@@ -1153,6 +2167,72 @@ static ATTN_INLINE void adjust_3(const item *x, const tile *t, float *restrict s
     mx[1] = m_1;
     mx[2] = m_2;
 }
+/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+static ATTN_INLINE void adjust_range_3(const item *x, const tile *t, scratch *w, int32_t first,
+                                       int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
+    float *s = w->s + from * 12;
+    const int32_t n = to - from, k = first + from;
+    if (n <= 0) return;
+    if (x->args->mask.type != ATTN_MASK_NONE) {
+        load_bias(x, t, k, n, 12, w->bias);
+        adjust_3(x, t, s, w->bias, k, n, mx, true);
+        return;
+    }
+    (void)lanes;
+    if (masked) adjust_3(x, t, s, NULL, k, n, mx, true);
+}
+
+/* Bare scores of the keys from .. to - 1, where from is whole register tiles. */
+static ATTN_INLINE void qk_range_3(const tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                                   int32_t from, int32_t to, vf *mx) {
+    int32_t key = from;
+    for (; key + 4 <= to; key += 4)
+        qk_3(row + key * ldk, ldk, t->q, w->s + key * 12, mx);
+    if (key >= to) return;
+    pad_keys(w->edge, row + key * ldk, ldk, to - key, 4);
+    qk_3(w->edge, D, t->q, w->s + key * 12, mx);
+}
+
+/* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
+ * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
+ * do: then only w->s was changed. */
+static bool lazy_3(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
+    const vf none = vf_set1(NO_MAX);
+    vf m[3], l[3], mx[3]; /* mx: not wanted here */
+    m[0] = vf_load(t->m + 0);
+    m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
+    l[0] = vf_load(t->l + 0);
+    mx[0] = none;
+    m[1] = vf_load(t->m + 4);
+    m[1] = vf_select(vf_eq(m[1], none), vf_zero(), m[1]);
+    l[1] = vf_load(t->l + 4);
+    mx[1] = none;
+    m[2] = vf_load(t->m + 8);
+    m[2] = vf_select(vf_eq(m[2], none), vf_zero(), m[2]);
+    l[2] = vf_load(t->l + 8);
+    mx[2] = none;
+    /* In whole register tiles: what is left of them counts as hidden in part. */
+    const int32_t begin = min32((clean + 3) / 4 * 4, n);
+    const int32_t end = begin + max32(0, clean_end - begin) / 4 * 4;
+    qk_range_3(t, w, row, ldk, 0, begin, mx);
+    for (int32_t key = begin; key < end; key += 4)
+        qk_exp_3(row + key * ldk, ldk, t->q, w->s + key * 12, m, l);
+    qk_range_3(t, w, row, ldk, end, n, mx);
+    adjust_range_3(x, t, w, first, 0, begin, mx, true, lanes);
+    exp_rows_3(w->s, begin, m, l);
+    adjust_range_3(x, t, w, first, end, n, mx, true, lanes);
+    exp_rows_3(w->s + end * 12, n - end, m, l);
+    if (!lazy_ok_3(l)) return false;
+    vf_store(t->m + 0, m[0]);
+    vf_store(t->l + 0, l[0]);
+    vf_store(t->m + 4, m[1]);
+    vf_store(t->l + 4, l[1]);
+    vf_store(t->m + 8, m[2]);
+    vf_store(t->l + 8, l[2]);
+    return true;
+}
+
 /* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
 static void tile_3(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -1160,28 +2240,25 @@ static void tile_3(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
     if (first > last) return;
     const int32_t n = last - first + 1;
-    float *s = w->s;
-    bool masked = first < t->all_first || last > t->all_last || has_padding(x, first, n);
-
-    vf mx[3] = {vf_load(t->m + 0), vf_load(t->m + 4), vf_load(t->m + 8)};
     const float *row = k + first * ldk;
-    int32_t key = 0;
-    for (; key + 4 <= n; key += 4) qk_3(row + key * ldk, ldk, t->q, s + key * 12, mx);
-    if (key < n) {
-        pad_keys(w->edge, row + key * ldk, ldk, n - key, 4);
-        qk_3(w->edge, D, t->q, s + key * 12, mx);
-    }
+    /* Keys that every row sees. */
+    int32_t clean = min32(max32(t->all_first - first, 0), n);
+    int32_t clean_end = max32(min32(t->all_last - first + 1, n), clean);
+    bool partial = has_padding(x, first, n);
+    partial |= x->args->mask.type != ATTN_MASK_NONE;
+    if (partial) clean = clean_end = 0;
 
-    if (x->args->mask.type != ATTN_MASK_NONE) {
-        load_bias(x, t, first, n, 12, w->bias);
-        adjust_3(x, t, s, w->bias, first, n, mx, true);
-    } else if (masked) {
-        adjust_3(x, t, s, NULL, first, n, mx, true);
+    if (lazy_3(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
+        pv_3(t, v, w->s, first, last, NULL);
+        return;
     }
-
-    const int rose = softmax_3(s, n, t, mx, w->alpha);
-    pv_3(t, v, s, first, last, rose ? w->alpha : NULL);
-    (void)lanes;
+    /* The true maximum of these keys, and what came before rescaled. */
+    vf mx[3] = {vf_load(t->m + 0), vf_load(t->m + 4), vf_load(t->m + 8)};
+    qk_range_3(t, w, row, ldk, 0, n, mx);
+    const bool masked = clean_end - clean < n;
+    if (masked) adjust_range_3(x, t, w, first, 0, n, mx, true, lanes);
+    const int rose = softmax_3(w->s, n, t, mx, w->alpha);
+    pv_3(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
 
 /* One output row: O / l, and the log of its denominator. */
@@ -1371,7 +2448,8 @@ static void prefill_task(void *ctx, int64_t task, int worker) {
 }
 
 /* 1 row of a tile over the keys k0..k1, 4 at a time; k and v stand at key 0. Every line is
- * asked for ahead: V rows while their keys are multiplied, the next keys while V is. */
+ * asked for ahead, in the order in which it lies: V rows while their keys are multiplied, the next
+ * keys while V is. */
 static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
                   const float *v) {
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
@@ -1397,26 +2475,66 @@ static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
                       has_padding(x, block, n);
         for (int32_t key = 0; key < n; key += 4) {
             const float *k0 = k + (block + min32(key + 0, n - 1)) * ldk;
+            const float *v0 = v + (block + min32(key + 0, n - 1)) * ldv;
             const float *k1 = k + (block + min32(key + 1, n - 1)) * ldk;
+            const float *v1 = v + (block + min32(key + 1, n - 1)) * ldv;
             const float *k2 = k + (block + min32(key + 2, n - 1)) * ldk;
+            const float *v2 = v + (block + min32(key + 2, n - 1)) * ldv;
             const float *k3 = k + (block + min32(key + 3, n - 1)) * ldk;
-            for (int i = 0; i < min32(4, n - key); i++)
-                for (int d = 0; d < DV; d += 16)
-                    ATTN_PREFETCH_L1(v + (block + key + i) * ldv + d);
+            const float *v3 = v + (block + min32(key + 3, n - 1)) * ldv;
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v0 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v1 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v2 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v3 + d);
             vf a0_0 = vf_zero();
             vf a1_0 = vf_zero();
             vf a2_0 = vf_zero();
             vf a3_0 = vf_zero();
-            for (int d = 0; d < 32; d += W) {
-                const vf q0 = vf_load(q + 0 * DP + d);
-                const vf b0 = vf_loadu(k0 + d);
-                a0_0 = vf_fma(b0, q0, a0_0);
-                const vf b1 = vf_loadu(k1 + d);
-                a1_0 = vf_fma(b1, q0, a1_0);
-                const vf b2 = vf_loadu(k2 + d);
-                a2_0 = vf_fma(b2, q0, a2_0);
-                const vf b3 = vf_loadu(k3 + d);
-                a3_0 = vf_fma(b3, q0, a3_0);
+            for (int d = 0; d < 32; d += 16) {
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf b0 = vf_loadu(k0 + d);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    const vf b1 = vf_loadu(k1 + d);
+                    a1_0 = vf_fma(b1, q0, a1_0);
+                    const vf b2 = vf_loadu(k2 + d);
+                    a2_0 = vf_fma(b2, q0, a2_0);
+                    const vf b3 = vf_loadu(k3 + d);
+                    a3_0 = vf_fma(b3, q0, a3_0);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d + 4);
+                    const vf b0 = vf_loadu(k0 + d + 4);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    const vf b1 = vf_loadu(k1 + d + 4);
+                    a1_0 = vf_fma(b1, q0, a1_0);
+                    const vf b2 = vf_loadu(k2 + d + 4);
+                    a2_0 = vf_fma(b2, q0, a2_0);
+                    const vf b3 = vf_loadu(k3 + d + 4);
+                    a3_0 = vf_fma(b3, q0, a3_0);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d + 8);
+                    const vf b0 = vf_loadu(k0 + d + 8);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    const vf b1 = vf_loadu(k1 + d + 8);
+                    a1_0 = vf_fma(b1, q0, a1_0);
+                    const vf b2 = vf_loadu(k2 + d + 8);
+                    a2_0 = vf_fma(b2, q0, a2_0);
+                    const vf b3 = vf_loadu(k3 + d + 8);
+                    a3_0 = vf_fma(b3, q0, a3_0);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d + 12);
+                    const vf b0 = vf_loadu(k0 + d + 12);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    const vf b1 = vf_loadu(k1 + d + 12);
+                    a1_0 = vf_fma(b1, q0, a1_0);
+                    const vf b2 = vf_loadu(k2 + d + 12);
+                    a2_0 = vf_fma(b2, q0, a2_0);
+                    const vf b3 = vf_loadu(k3 + d + 12);
+                    a3_0 = vf_fma(b3, q0, a3_0);
+                }
             }
             const vf a[W] = {
                 a0_0, a1_0, a2_0, a3_0,
@@ -1460,6 +2578,7 @@ static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
         const float *next = k + (block + n) * ldk;
         for (int32_t c = 0; c < 64; c += 8) {
             float *o = t->o + c;
+            const float *ask = next + c;
             const float *vr = v + block * ldv + c;
             vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 4);
             if (rose) {
@@ -1468,7 +2587,7 @@ static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
                 o0_1 = vf_mul(o0_1, f0);
             }
             for (int32_t key = 0; key < n; key++, vr += ldv) {
-                ATTN_PREFETCH_L1(next + key * ldk + c);
+                ATTN_PREFETCH_L1(ask + key * ldk);
                 const vf v0 = vf_loadu(vr + 0);
                 const vf v1 = vf_loadu(vr + 4);
                 const vf p0 = vf_bcast(s + key * 1 + 0);
@@ -1485,7 +2604,8 @@ static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
 }
 
 /* 4 rows of a tile over the keys k0..k1, 4 at a time; k and v stand at key 0. Every line is
- * asked for ahead: V rows while their keys are multiplied, the next keys while V is. */
+ * asked for ahead, in the order in which it lies: V rows while their keys are multiplied, the next
+ * keys while V is. */
 static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
                   const float *v) {
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
@@ -1511,20 +2631,54 @@ static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
                       has_padding(x, block, n);
         for (int32_t key = 0; key < n; key += 1) {
             const float *k0 = k + (block + min32(key + 0, n - 1)) * ldk;
-            for (int i = 0; i < min32(1, n - key); i++)
-                for (int d = 0; d < DV; d += 16)
-                    ATTN_PREFETCH_L1(v + (block + key + i) * ldv + d);
+            const float *v0 = v + (block + min32(key + 0, n - 1)) * ldv;
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v0 + d);
             vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
-            for (int d = 0; d < 32; d += W) {
-                const vf q0 = vf_load(q + 0 * DP + d);
-                const vf q1 = vf_load(q + 1 * DP + d);
-                const vf q2 = vf_load(q + 2 * DP + d);
-                const vf q3 = vf_load(q + 3 * DP + d);
-                const vf b0 = vf_loadu(k0 + d);
-                a0_0 = vf_fma(b0, q0, a0_0);
-                a0_1 = vf_fma(b0, q1, a0_1);
-                a0_2 = vf_fma(b0, q2, a0_2);
-                a0_3 = vf_fma(b0, q3, a0_3);
+            for (int d = 0; d < 32; d += 16) {
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf q1 = vf_load(q + 1 * DP + d);
+                    const vf q2 = vf_load(q + 2 * DP + d);
+                    const vf q3 = vf_load(q + 3 * DP + d);
+                    const vf b0 = vf_loadu(k0 + d);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    a0_1 = vf_fma(b0, q1, a0_1);
+                    a0_2 = vf_fma(b0, q2, a0_2);
+                    a0_3 = vf_fma(b0, q3, a0_3);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d + 4);
+                    const vf q1 = vf_load(q + 1 * DP + d + 4);
+                    const vf q2 = vf_load(q + 2 * DP + d + 4);
+                    const vf q3 = vf_load(q + 3 * DP + d + 4);
+                    const vf b0 = vf_loadu(k0 + d + 4);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    a0_1 = vf_fma(b0, q1, a0_1);
+                    a0_2 = vf_fma(b0, q2, a0_2);
+                    a0_3 = vf_fma(b0, q3, a0_3);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d + 8);
+                    const vf q1 = vf_load(q + 1 * DP + d + 8);
+                    const vf q2 = vf_load(q + 2 * DP + d + 8);
+                    const vf q3 = vf_load(q + 3 * DP + d + 8);
+                    const vf b0 = vf_loadu(k0 + d + 8);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    a0_1 = vf_fma(b0, q1, a0_1);
+                    a0_2 = vf_fma(b0, q2, a0_2);
+                    a0_3 = vf_fma(b0, q3, a0_3);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d + 12);
+                    const vf q1 = vf_load(q + 1 * DP + d + 12);
+                    const vf q2 = vf_load(q + 2 * DP + d + 12);
+                    const vf q3 = vf_load(q + 3 * DP + d + 12);
+                    const vf b0 = vf_loadu(k0 + d + 12);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    a0_1 = vf_fma(b0, q1, a0_1);
+                    a0_2 = vf_fma(b0, q2, a0_2);
+                    a0_3 = vf_fma(b0, q3, a0_3);
+                }
             }
             const vf a[W] = {
                 a0_0, a0_1, a0_2, a0_3,
@@ -1568,6 +2722,7 @@ static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
         const float *next = k + (block + n) * ldk;
         for (int32_t c = 0; c < 64; c += 8) {
             float *o = t->o + c;
+            const float *ask = next + c;
             const float *vr = v + block * ldv + c;
             vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 4);
             vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 4);
@@ -1588,7 +2743,7 @@ static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
                 o3_1 = vf_mul(o3_1, f3);
             }
             for (int32_t key = 0; key < n; key++, vr += ldv) {
-                ATTN_PREFETCH_L1(next + key * ldk + c);
+                ATTN_PREFETCH_L1(ask + key * ldk);
                 const vf v0 = vf_loadu(vr + 0);
                 const vf v1 = vf_loadu(vr + 4);
                 const vf p0 = vf_bcast(s + key * 4 + 0);

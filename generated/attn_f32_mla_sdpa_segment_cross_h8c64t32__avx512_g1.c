@@ -13,7 +13,7 @@
  * Plan
  * gather: a row sees at most 1 keys, so each is one dot product; no tiles, no packing, no
  *   workspace but a row of scores
- * unroll: 8 of 32 steps of the loop over the head width
+ * unroll: 16 of 32 steps of the loop over the head width
  * scores: scale * log2(e) is folded into Q; exp is exp2
  */
 #include "attn_kernel.h"

@@ -22,7 +22,7 @@
  * decode: up to 8 query rows; 4 query heads share keys and values; keys in parts of 480,
  *   merged in order
  * decode: up to 4 rows run as dot products, more as tiles on unpacked V
- * unroll: 8 of 64 steps of the loop over the head width
+ * unroll: 16 of 64 steps of the loop over the head width
  * mask: no bound on k in closed form: every key block is classified; no mask tensor exists
  * scores: the scale is folded into Q; every score is changed before the softmax
  */
@@ -415,6 +415,7 @@ static inline void qk_1(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 160, s10_0);
     vf_store(s + 176, s11_0);
 }
+
 /* s = exp2(s - m) in place over n keys, and l += its sums; mx: the maxima with these keys. Returns
  * whether a maximum rose: alpha then holds the factors of what came before. */
 static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, const vf *restrict mx,
@@ -435,6 +436,22 @@ static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, cons
     }
     vf_store(t->l + 0, l0);
     return rose;
+}
+
+/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
+static inline void exp_rows_1(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+    for (int32_t key = 0; key < n; key++, s += 16) {
+        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
+        vf_store(s + 0, p0);
+        l[0] = vf_add(l[0], p0);
+    }
+}
+
+/* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
+static inline int lazy_ok_1(const vf *l) {
+    const vf least = vf_set1(0x1p-60f), most = vf_set1(0x1p+60f);
+    vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
+    return vm_all(ok);
 }
 /* o[8][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
 static inline void pv_8x2_16(const float *restrict v, ptrdiff_t ldv,
@@ -637,6 +654,54 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
     }
     mx[0] = m_0;
 }
+/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+static ATTN_INLINE void adjust_range_1(const item *x, const tile *t, scratch *w, int32_t first,
+                                       int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
+    float *s = w->s + from * 16;
+    const int32_t n = to - from, k = first + from;
+    if (n <= 0) return;
+    if (!lanes) {
+        if (masked) adjust_tile_1_masked(x, t, s, k, n, mx);
+        if (!masked) adjust_tile_1(x, t, s, k, n, mx);
+        return;
+    }
+    if (masked) adjust_1(x, t, s, NULL, k, n, mx, true);
+    if (!masked) adjust_1(x, t, s, NULL, k, n, mx, false);
+}
+
+/* Bare scores of the keys from .. to - 1, where from is whole register tiles. */
+static ATTN_INLINE void qk_range_1(const tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                                   int32_t from, int32_t to, vf *mx) {
+    int32_t key = from;
+    for (; key + 12 <= to; key += 12)
+        qk_1(row + key * ldk, ldk, t->q, w->s + key * 16, mx);
+    if (key >= to) return;
+    pad_keys(w->edge, row + key * ldk, ldk, to - key, 12);
+    qk_1(w->edge, D, t->q, w->s + key * 16, mx);
+}
+
+/* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
+ * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
+ * do: then only w->s was changed. */
+static bool lazy_1(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
+    const vf none = vf_set1(NO_MAX);
+    vf m[1], l[1], mx[1]; /* mx: not wanted here */
+    m[0] = vf_load(t->m + 0);
+    m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
+    l[0] = vf_load(t->l + 0);
+    mx[0] = none;
+    qk_range_1(t, w, row, ldk, 0, n, mx);
+    adjust_range_1(x, t, w, first, 0, clean, mx, true, lanes);
+    adjust_range_1(x, t, w, first, clean, clean_end, mx, false, lanes);
+    adjust_range_1(x, t, w, first, clean_end, n, mx, true, lanes);
+    exp_rows_1(w->s, n, m, l);
+    if (!lazy_ok_1(l)) return false;
+    vf_store(t->m + 0, m[0]);
+    vf_store(t->l + 0, l[0]);
+    return true;
+}
+
 /* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
 static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -644,35 +709,27 @@ static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
     if (first > last) return;
     const int32_t n = last - first + 1;
-    float *s = w->s;
-    bool masked = first < t->all_first || last > t->all_last || has_padding(x, first, n);
+    const float *row = k + first * ldk;
+    /* Keys that every row sees. */
+    int32_t clean = min32(max32(t->all_first - first, 0), n);
+    int32_t clean_end = max32(min32(t->all_last - first + 1, n), clean);
+    bool partial = has_padding(x, first, n);
     const attn_tile_class class = tile_class(x, t, first, last);
     if (class == ATTN_TILE_NONE) return;
-    masked |= class == ATTN_TILE_SOME;
+    partial |= class == ATTN_TILE_SOME;
+    if (partial) clean = clean_end = 0;
 
+    if (lazy_1(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
+        pv_1(t, v, w->s, first, last, NULL);
+        return;
+    }
+    /* The true maximum of these keys, and what came before rescaled. */
     vf mx[1] = {vf_load(t->m + 0)};
-    const float *row = k + first * ldk;
-    int32_t key = 0;
-    for (; key + 12 <= n; key += 12) qk_1(row + key * ldk, ldk, t->q, s + key * 16, mx);
-    if (key < n) {
-        pad_keys(w->edge, row + key * ldk, ldk, n - key, 12);
-        qk_1(w->edge, D, t->q, s + key * 16, mx);
-    }
-
-    if (lanes) {
-        if (masked)
-            adjust_1(x, t, s, NULL, first, n, mx, true);
-        else
-            adjust_1(x, t, s, NULL, first, n, mx, false);
-    } else {
-        if (masked)
-            adjust_tile_1_masked(x, t, s, first, n, mx);
-        else
-            adjust_tile_1(x, t, s, first, n, mx);
-    }
-
-    const int rose = softmax_1(s, n, t, mx, w->alpha);
-    pv_1(t, v, s, first, last, rose ? w->alpha : NULL);
+    qk_range_1(t, w, row, ldk, 0, n, mx);
+    const bool masked = clean_end - clean < n;
+    adjust_range_1(x, t, w, first, 0, n, mx, masked, lanes);
+    const int rose = softmax_1(w->s, n, t, mx, w->alpha);
+    pv_1(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
 
 /* q[d][32] = scaled query rows of the tile, transposed. */
@@ -711,6 +768,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     const float *k9 = k + 9 * ldk;
     const float *k10 = k + 10 * ldk;
     const float *k11 = k + 11 * ldk;
+    const ptrdiff_t next = 12 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero();
     vf s1_0 = vf_zero(), s1_1 = vf_zero();
     vf s2_0 = vf_zero(), s2_1 = vf_zero();
@@ -723,10 +781,11 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     vf s9_0 = vf_zero(), s9_1 = vf_zero();
     vf s10_0 = vf_zero(), s10_1 = vf_zero();
     vf s11_0 = vf_zero(), s11_1 = vf_zero();
-    for (int d = 0; d < 64; d += 8) {
+    for (int d = 0; d < 64; d += 16) {
         {
             const vf q0 = vf_load(q + (d + 0) * 32 + 0);
             const vf q1 = vf_load(q + (d + 0) * 32 + 16);
+            ATTN_PREFETCH_L1(k + next + d + 0);
             const vf b0 = vf_bcast(k + d + 0);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -767,6 +826,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 1) * 32 + 0);
             const vf q1 = vf_load(q + (d + 1) * 32 + 16);
+            ATTN_PREFETCH_L1(k1 + next + d + 0);
             const vf b0 = vf_bcast(k + d + 1);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -807,6 +867,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 2) * 32 + 0);
             const vf q1 = vf_load(q + (d + 2) * 32 + 16);
+            ATTN_PREFETCH_L1(k2 + next + d + 0);
             const vf b0 = vf_bcast(k + d + 2);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -887,6 +948,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 4) * 32 + 0);
             const vf q1 = vf_load(q + (d + 4) * 32 + 16);
+            ATTN_PREFETCH_L1(k3 + next + d + 0);
             const vf b0 = vf_bcast(k + d + 4);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -927,6 +989,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 5) * 32 + 0);
             const vf q1 = vf_load(q + (d + 5) * 32 + 16);
+            ATTN_PREFETCH_L1(k4 + next + d + 0);
             const vf b0 = vf_bcast(k + d + 5);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -967,6 +1030,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 6) * 32 + 0);
             const vf q1 = vf_load(q + (d + 6) * 32 + 16);
+            ATTN_PREFETCH_L1(k5 + next + d + 0);
             const vf b0 = vf_bcast(k + d + 6);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1044,6 +1108,332 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
             s11_0 = vf_fma(b11, q0, s11_0);
             s11_1 = vf_fma(b11, q1, s11_1);
         }
+        {
+            const vf q0 = vf_load(q + (d + 8) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 8) * 32 + 16);
+            ATTN_PREFETCH_L1(k6 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 8);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 8);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 8);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 8);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 8);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 8);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 8);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 8);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 8);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 8);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 8);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 8);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 9) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 9) * 32 + 16);
+            ATTN_PREFETCH_L1(k7 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 9);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 9);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 9);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 9);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 9);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 9);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 9);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 9);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 9);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 9);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 9);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 9);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 10) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 10) * 32 + 16);
+            ATTN_PREFETCH_L1(k8 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 10);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 10);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 10);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 10);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 10);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 10);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 10);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 10);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 10);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 10);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 10);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 10);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 11) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 11) * 32 + 16);
+            const vf b0 = vf_bcast(k + d + 11);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 11);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 11);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 11);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 11);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 11);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 11);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 11);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 11);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 11);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 11);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 11);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 12) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 12) * 32 + 16);
+            ATTN_PREFETCH_L1(k9 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 12);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 12);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 12);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 12);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 12);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 12);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 12);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 12);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 12);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 12);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 12);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 12);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 13) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 13) * 32 + 16);
+            ATTN_PREFETCH_L1(k10 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 13);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 13);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 13);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 13);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 13);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 13);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 13);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 13);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 13);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 13);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 13);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 13);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 14) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 14) * 32 + 16);
+            ATTN_PREFETCH_L1(k11 + next + d + 0);
+            const vf b0 = vf_bcast(k + d + 14);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 14);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 14);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 14);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 14);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 14);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 14);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 14);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 14);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 14);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 14);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 14);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
+        {
+            const vf q0 = vf_load(q + (d + 15) * 32 + 0);
+            const vf q1 = vf_load(q + (d + 15) * 32 + 16);
+            const vf b0 = vf_bcast(k + d + 15);
+            s0_0 = vf_fma(b0, q0, s0_0);
+            s0_1 = vf_fma(b0, q1, s0_1);
+            const vf b1 = vf_bcast(k1 + d + 15);
+            s1_0 = vf_fma(b1, q0, s1_0);
+            s1_1 = vf_fma(b1, q1, s1_1);
+            const vf b2 = vf_bcast(k2 + d + 15);
+            s2_0 = vf_fma(b2, q0, s2_0);
+            s2_1 = vf_fma(b2, q1, s2_1);
+            const vf b3 = vf_bcast(k3 + d + 15);
+            s3_0 = vf_fma(b3, q0, s3_0);
+            s3_1 = vf_fma(b3, q1, s3_1);
+            const vf b4 = vf_bcast(k4 + d + 15);
+            s4_0 = vf_fma(b4, q0, s4_0);
+            s4_1 = vf_fma(b4, q1, s4_1);
+            const vf b5 = vf_bcast(k5 + d + 15);
+            s5_0 = vf_fma(b5, q0, s5_0);
+            s5_1 = vf_fma(b5, q1, s5_1);
+            const vf b6 = vf_bcast(k6 + d + 15);
+            s6_0 = vf_fma(b6, q0, s6_0);
+            s6_1 = vf_fma(b6, q1, s6_1);
+            const vf b7 = vf_bcast(k7 + d + 15);
+            s7_0 = vf_fma(b7, q0, s7_0);
+            s7_1 = vf_fma(b7, q1, s7_1);
+            const vf b8 = vf_bcast(k8 + d + 15);
+            s8_0 = vf_fma(b8, q0, s8_0);
+            s8_1 = vf_fma(b8, q1, s8_1);
+            const vf b9 = vf_bcast(k9 + d + 15);
+            s9_0 = vf_fma(b9, q0, s9_0);
+            s9_1 = vf_fma(b9, q1, s9_1);
+            const vf b10 = vf_bcast(k10 + d + 15);
+            s10_0 = vf_fma(b10, q0, s10_0);
+            s10_1 = vf_fma(b10, q1, s10_1);
+            const vf b11 = vf_bcast(k11 + d + 15);
+            s11_0 = vf_fma(b11, q0, s11_0);
+            s11_1 = vf_fma(b11, q1, s11_1);
+        }
     }
     vf m0 = mx[0];
     m0 = vf_max(s0_0, m0);
@@ -1098,6 +1488,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 352, s11_0);
     vf_store(s + 368, s11_1);
 }
+
 /* s = exp2(s - m) in place over n keys, and l += its sums; mx: the maxima with these keys. Returns
  * whether a maximum rose: alpha then holds the factors of what came before. */
 static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, const vf *restrict mx,
@@ -1128,6 +1519,26 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
     vf_store(t->l + 0, l0);
     vf_store(t->l + 16, l1);
     return rose;
+}
+
+/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
+static inline void exp_rows_2(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+    for (int32_t key = 0; key < n; key++, s += 32) {
+        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
+        vf_store(s + 0, p0);
+        l[0] = vf_add(l[0], p0);
+        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 16), m[1]));
+        vf_store(s + 16, p1);
+        l[1] = vf_add(l[1], p1);
+    }
+}
+
+/* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
+static inline int lazy_ok_2(const vf *l) {
+    const vf least = vf_set1(0x1p-60f), most = vf_set1(0x1p+60f);
+    vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
+    ok = vm_and(ok, vm_and(vf_lt(least, l[1]), vf_lt(l[1], most)));
+    return vm_all(ok);
 }
 /* o[11][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
 static inline void pv_11x2_32(const float *restrict v, ptrdiff_t ldv,
@@ -1509,6 +1920,60 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
     mx[0] = m_0;
     mx[1] = m_1;
 }
+/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+static ATTN_INLINE void adjust_range_2(const item *x, const tile *t, scratch *w, int32_t first,
+                                       int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
+    float *s = w->s + from * 32;
+    const int32_t n = to - from, k = first + from;
+    if (n <= 0) return;
+    if (!lanes) {
+        if (masked) adjust_tile_2_masked(x, t, s, k, n, mx);
+        if (!masked) adjust_tile_2(x, t, s, k, n, mx);
+        return;
+    }
+    if (masked) adjust_2(x, t, s, NULL, k, n, mx, true);
+    if (!masked) adjust_2(x, t, s, NULL, k, n, mx, false);
+}
+
+/* Bare scores of the keys from .. to - 1, where from is whole register tiles. */
+static ATTN_INLINE void qk_range_2(const tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                                   int32_t from, int32_t to, vf *mx) {
+    int32_t key = from;
+    for (; key + 12 <= to; key += 12)
+        qk_2(row + key * ldk, ldk, t->q, w->s + key * 32, mx);
+    if (key >= to) return;
+    pad_keys(w->edge, row + key * ldk, ldk, to - key, 12);
+    qk_2(w->edge, D, t->q, w->s + key * 32, mx);
+}
+
+/* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
+ * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
+ * do: then only w->s was changed. */
+static bool lazy_2(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
+    const vf none = vf_set1(NO_MAX);
+    vf m[2], l[2], mx[2]; /* mx: not wanted here */
+    m[0] = vf_load(t->m + 0);
+    m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
+    l[0] = vf_load(t->l + 0);
+    mx[0] = none;
+    m[1] = vf_load(t->m + 16);
+    m[1] = vf_select(vf_eq(m[1], none), vf_zero(), m[1]);
+    l[1] = vf_load(t->l + 16);
+    mx[1] = none;
+    qk_range_2(t, w, row, ldk, 0, n, mx);
+    adjust_range_2(x, t, w, first, 0, clean, mx, true, lanes);
+    adjust_range_2(x, t, w, first, clean, clean_end, mx, false, lanes);
+    adjust_range_2(x, t, w, first, clean_end, n, mx, true, lanes);
+    exp_rows_2(w->s, n, m, l);
+    if (!lazy_ok_2(l)) return false;
+    vf_store(t->m + 0, m[0]);
+    vf_store(t->l + 0, l[0]);
+    vf_store(t->m + 16, m[1]);
+    vf_store(t->l + 16, l[1]);
+    return true;
+}
+
 /* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
 static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -1516,35 +1981,27 @@ static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
     if (first > last) return;
     const int32_t n = last - first + 1;
-    float *s = w->s;
-    bool masked = first < t->all_first || last > t->all_last || has_padding(x, first, n);
+    const float *row = k + first * ldk;
+    /* Keys that every row sees. */
+    int32_t clean = min32(max32(t->all_first - first, 0), n);
+    int32_t clean_end = max32(min32(t->all_last - first + 1, n), clean);
+    bool partial = has_padding(x, first, n);
     const attn_tile_class class = tile_class(x, t, first, last);
     if (class == ATTN_TILE_NONE) return;
-    masked |= class == ATTN_TILE_SOME;
+    partial |= class == ATTN_TILE_SOME;
+    if (partial) clean = clean_end = 0;
 
+    if (lazy_2(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
+        pv_2(t, v, w->s, first, last, NULL);
+        return;
+    }
+    /* The true maximum of these keys, and what came before rescaled. */
     vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 16)};
-    const float *row = k + first * ldk;
-    int32_t key = 0;
-    for (; key + 12 <= n; key += 12) qk_2(row + key * ldk, ldk, t->q, s + key * 32, mx);
-    if (key < n) {
-        pad_keys(w->edge, row + key * ldk, ldk, n - key, 12);
-        qk_2(w->edge, D, t->q, s + key * 32, mx);
-    }
-
-    if (lanes) {
-        if (masked)
-            adjust_2(x, t, s, NULL, first, n, mx, true);
-        else
-            adjust_2(x, t, s, NULL, first, n, mx, false);
-    } else {
-        if (masked)
-            adjust_tile_2_masked(x, t, s, first, n, mx);
-        else
-            adjust_tile_2(x, t, s, first, n, mx);
-    }
-
-    const int rose = softmax_2(s, n, t, mx, w->alpha);
-    pv_2(t, v, s, first, last, rose ? w->alpha : NULL);
+    qk_range_2(t, w, row, ldk, 0, n, mx);
+    const bool masked = clean_end - clean < n;
+    adjust_range_2(x, t, w, first, 0, n, mx, masked, lanes);
+    const int rose = softmax_2(w->s, n, t, mx, w->alpha);
+    pv_2(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
 
 /* One output row: O / l, and the log of its denominator. */
@@ -1734,7 +2191,8 @@ static void prefill_task(void *ctx, int64_t task, int worker) {
 }
 
 /* 1 row of a tile over the keys k0..k1, 16 at a time; k and v stand at key 0. Every line is
- * asked for ahead: V rows while their keys are multiplied, the next keys while V is. */
+ * asked for ahead, in the order in which it lies: V rows while their keys are multiplied, the next
+ * keys while V is. */
 static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
                   const float *v) {
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
@@ -1763,24 +2221,53 @@ static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
         masked |= class == ATTN_TILE_SOME;
         for (int32_t key = 0; key < n; key += 16) {
             const float *k0 = k + (block + min32(key + 0, n - 1)) * ldk;
+            const float *v0 = v + (block + min32(key + 0, n - 1)) * ldv;
             const float *k1 = k + (block + min32(key + 1, n - 1)) * ldk;
+            const float *v1 = v + (block + min32(key + 1, n - 1)) * ldv;
             const float *k2 = k + (block + min32(key + 2, n - 1)) * ldk;
+            const float *v2 = v + (block + min32(key + 2, n - 1)) * ldv;
             const float *k3 = k + (block + min32(key + 3, n - 1)) * ldk;
+            const float *v3 = v + (block + min32(key + 3, n - 1)) * ldv;
             const float *k4 = k + (block + min32(key + 4, n - 1)) * ldk;
+            const float *v4 = v + (block + min32(key + 4, n - 1)) * ldv;
             const float *k5 = k + (block + min32(key + 5, n - 1)) * ldk;
+            const float *v5 = v + (block + min32(key + 5, n - 1)) * ldv;
             const float *k6 = k + (block + min32(key + 6, n - 1)) * ldk;
+            const float *v6 = v + (block + min32(key + 6, n - 1)) * ldv;
             const float *k7 = k + (block + min32(key + 7, n - 1)) * ldk;
+            const float *v7 = v + (block + min32(key + 7, n - 1)) * ldv;
             const float *k8 = k + (block + min32(key + 8, n - 1)) * ldk;
+            const float *v8 = v + (block + min32(key + 8, n - 1)) * ldv;
             const float *k9 = k + (block + min32(key + 9, n - 1)) * ldk;
+            const float *v9 = v + (block + min32(key + 9, n - 1)) * ldv;
             const float *k10 = k + (block + min32(key + 10, n - 1)) * ldk;
+            const float *v10 = v + (block + min32(key + 10, n - 1)) * ldv;
             const float *k11 = k + (block + min32(key + 11, n - 1)) * ldk;
+            const float *v11 = v + (block + min32(key + 11, n - 1)) * ldv;
             const float *k12 = k + (block + min32(key + 12, n - 1)) * ldk;
+            const float *v12 = v + (block + min32(key + 12, n - 1)) * ldv;
             const float *k13 = k + (block + min32(key + 13, n - 1)) * ldk;
+            const float *v13 = v + (block + min32(key + 13, n - 1)) * ldv;
             const float *k14 = k + (block + min32(key + 14, n - 1)) * ldk;
+            const float *v14 = v + (block + min32(key + 14, n - 1)) * ldv;
             const float *k15 = k + (block + min32(key + 15, n - 1)) * ldk;
-            for (int i = 0; i < min32(16, n - key); i++)
-                for (int d = 0; d < DV; d += 16)
-                    ATTN_PREFETCH_L1(v + (block + key + i) * ldv + d);
+            const float *v15 = v + (block + min32(key + 15, n - 1)) * ldv;
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v0 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v1 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v2 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v3 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v4 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v5 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v6 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v7 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v8 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v9 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v10 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v11 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v12 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v13 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v14 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v15 + d);
             vf a0_0 = vf_zero();
             vf a1_0 = vf_zero();
             vf a2_0 = vf_zero();
@@ -1797,40 +2284,42 @@ static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
             vf a13_0 = vf_zero();
             vf a14_0 = vf_zero();
             vf a15_0 = vf_zero();
-            for (int d = 0; d < 64; d += W) {
-                const vf q0 = vf_load(q + 0 * DP + d);
-                const vf b0 = vf_loadu(k0 + d);
-                a0_0 = vf_fma(b0, q0, a0_0);
-                const vf b1 = vf_loadu(k1 + d);
-                a1_0 = vf_fma(b1, q0, a1_0);
-                const vf b2 = vf_loadu(k2 + d);
-                a2_0 = vf_fma(b2, q0, a2_0);
-                const vf b3 = vf_loadu(k3 + d);
-                a3_0 = vf_fma(b3, q0, a3_0);
-                const vf b4 = vf_loadu(k4 + d);
-                a4_0 = vf_fma(b4, q0, a4_0);
-                const vf b5 = vf_loadu(k5 + d);
-                a5_0 = vf_fma(b5, q0, a5_0);
-                const vf b6 = vf_loadu(k6 + d);
-                a6_0 = vf_fma(b6, q0, a6_0);
-                const vf b7 = vf_loadu(k7 + d);
-                a7_0 = vf_fma(b7, q0, a7_0);
-                const vf b8 = vf_loadu(k8 + d);
-                a8_0 = vf_fma(b8, q0, a8_0);
-                const vf b9 = vf_loadu(k9 + d);
-                a9_0 = vf_fma(b9, q0, a9_0);
-                const vf b10 = vf_loadu(k10 + d);
-                a10_0 = vf_fma(b10, q0, a10_0);
-                const vf b11 = vf_loadu(k11 + d);
-                a11_0 = vf_fma(b11, q0, a11_0);
-                const vf b12 = vf_loadu(k12 + d);
-                a12_0 = vf_fma(b12, q0, a12_0);
-                const vf b13 = vf_loadu(k13 + d);
-                a13_0 = vf_fma(b13, q0, a13_0);
-                const vf b14 = vf_loadu(k14 + d);
-                a14_0 = vf_fma(b14, q0, a14_0);
-                const vf b15 = vf_loadu(k15 + d);
-                a15_0 = vf_fma(b15, q0, a15_0);
+            for (int d = 0; d < 64; d += 16) {
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf b0 = vf_loadu(k0 + d);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    const vf b1 = vf_loadu(k1 + d);
+                    a1_0 = vf_fma(b1, q0, a1_0);
+                    const vf b2 = vf_loadu(k2 + d);
+                    a2_0 = vf_fma(b2, q0, a2_0);
+                    const vf b3 = vf_loadu(k3 + d);
+                    a3_0 = vf_fma(b3, q0, a3_0);
+                    const vf b4 = vf_loadu(k4 + d);
+                    a4_0 = vf_fma(b4, q0, a4_0);
+                    const vf b5 = vf_loadu(k5 + d);
+                    a5_0 = vf_fma(b5, q0, a5_0);
+                    const vf b6 = vf_loadu(k6 + d);
+                    a6_0 = vf_fma(b6, q0, a6_0);
+                    const vf b7 = vf_loadu(k7 + d);
+                    a7_0 = vf_fma(b7, q0, a7_0);
+                    const vf b8 = vf_loadu(k8 + d);
+                    a8_0 = vf_fma(b8, q0, a8_0);
+                    const vf b9 = vf_loadu(k9 + d);
+                    a9_0 = vf_fma(b9, q0, a9_0);
+                    const vf b10 = vf_loadu(k10 + d);
+                    a10_0 = vf_fma(b10, q0, a10_0);
+                    const vf b11 = vf_loadu(k11 + d);
+                    a11_0 = vf_fma(b11, q0, a11_0);
+                    const vf b12 = vf_loadu(k12 + d);
+                    a12_0 = vf_fma(b12, q0, a12_0);
+                    const vf b13 = vf_loadu(k13 + d);
+                    a13_0 = vf_fma(b13, q0, a13_0);
+                    const vf b14 = vf_loadu(k14 + d);
+                    a14_0 = vf_fma(b14, q0, a14_0);
+                    const vf b15 = vf_loadu(k15 + d);
+                    a15_0 = vf_fma(b15, q0, a15_0);
+                }
             }
             const vf a[W] = {
                 a0_0, a1_0, a2_0, a3_0, a4_0, a5_0, a6_0, a7_0, a8_0, a9_0,
@@ -1876,6 +2365,7 @@ static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
         const float *next = k + (block + n) * ldk;
         for (int32_t c = 0; c < 64; c += 32) {
             float *o = t->o + c;
+            const float *ask = next + c;
             const float *vr = v + block * ldv + c;
             vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 16);
             if (rose) {
@@ -1884,7 +2374,7 @@ static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
                 o0_1 = vf_mul(o0_1, f0);
             }
             for (int32_t key = 0; key < n; key++, vr += ldv) {
-                ATTN_PREFETCH_L1(next + key * ldk + c);
+                ATTN_PREFETCH_L1(ask + key * ldk);
                 const vf v0 = vf_loadu(vr + 0);
                 const vf v1 = vf_loadu(vr + 16);
                 const vf p0 = vf_bcast(s + key * 1 + 0);
@@ -1901,7 +2391,8 @@ static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
 }
 
 /* 4 rows of a tile over the keys k0..k1, 4 at a time; k and v stand at key 0. Every line is
- * asked for ahead: V rows while their keys are multiplied, the next keys while V is. */
+ * asked for ahead, in the order in which it lies: V rows while their keys are multiplied, the next
+ * keys while V is. */
 static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
                   const float *v) {
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
@@ -1930,41 +2421,48 @@ static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
         masked |= class == ATTN_TILE_SOME;
         for (int32_t key = 0; key < n; key += 4) {
             const float *k0 = k + (block + min32(key + 0, n - 1)) * ldk;
+            const float *v0 = v + (block + min32(key + 0, n - 1)) * ldv;
             const float *k1 = k + (block + min32(key + 1, n - 1)) * ldk;
+            const float *v1 = v + (block + min32(key + 1, n - 1)) * ldv;
             const float *k2 = k + (block + min32(key + 2, n - 1)) * ldk;
+            const float *v2 = v + (block + min32(key + 2, n - 1)) * ldv;
             const float *k3 = k + (block + min32(key + 3, n - 1)) * ldk;
-            for (int i = 0; i < min32(4, n - key); i++)
-                for (int d = 0; d < DV; d += 16)
-                    ATTN_PREFETCH_L1(v + (block + key + i) * ldv + d);
+            const float *v3 = v + (block + min32(key + 3, n - 1)) * ldv;
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v0 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v1 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v2 + d);
+            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v3 + d);
             vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
             vf a1_0 = vf_zero(), a1_1 = vf_zero(), a1_2 = vf_zero(), a1_3 = vf_zero();
             vf a2_0 = vf_zero(), a2_1 = vf_zero(), a2_2 = vf_zero(), a2_3 = vf_zero();
             vf a3_0 = vf_zero(), a3_1 = vf_zero(), a3_2 = vf_zero(), a3_3 = vf_zero();
-            for (int d = 0; d < 64; d += W) {
-                const vf q0 = vf_load(q + 0 * DP + d);
-                const vf q1 = vf_load(q + 1 * DP + d);
-                const vf q2 = vf_load(q + 2 * DP + d);
-                const vf q3 = vf_load(q + 3 * DP + d);
-                const vf b0 = vf_loadu(k0 + d);
-                a0_0 = vf_fma(b0, q0, a0_0);
-                a0_1 = vf_fma(b0, q1, a0_1);
-                a0_2 = vf_fma(b0, q2, a0_2);
-                a0_3 = vf_fma(b0, q3, a0_3);
-                const vf b1 = vf_loadu(k1 + d);
-                a1_0 = vf_fma(b1, q0, a1_0);
-                a1_1 = vf_fma(b1, q1, a1_1);
-                a1_2 = vf_fma(b1, q2, a1_2);
-                a1_3 = vf_fma(b1, q3, a1_3);
-                const vf b2 = vf_loadu(k2 + d);
-                a2_0 = vf_fma(b2, q0, a2_0);
-                a2_1 = vf_fma(b2, q1, a2_1);
-                a2_2 = vf_fma(b2, q2, a2_2);
-                a2_3 = vf_fma(b2, q3, a2_3);
-                const vf b3 = vf_loadu(k3 + d);
-                a3_0 = vf_fma(b3, q0, a3_0);
-                a3_1 = vf_fma(b3, q1, a3_1);
-                a3_2 = vf_fma(b3, q2, a3_2);
-                a3_3 = vf_fma(b3, q3, a3_3);
+            for (int d = 0; d < 64; d += 16) {
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf q1 = vf_load(q + 1 * DP + d);
+                    const vf q2 = vf_load(q + 2 * DP + d);
+                    const vf q3 = vf_load(q + 3 * DP + d);
+                    const vf b0 = vf_loadu(k0 + d);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    a0_1 = vf_fma(b0, q1, a0_1);
+                    a0_2 = vf_fma(b0, q2, a0_2);
+                    a0_3 = vf_fma(b0, q3, a0_3);
+                    const vf b1 = vf_loadu(k1 + d);
+                    a1_0 = vf_fma(b1, q0, a1_0);
+                    a1_1 = vf_fma(b1, q1, a1_1);
+                    a1_2 = vf_fma(b1, q2, a1_2);
+                    a1_3 = vf_fma(b1, q3, a1_3);
+                    const vf b2 = vf_loadu(k2 + d);
+                    a2_0 = vf_fma(b2, q0, a2_0);
+                    a2_1 = vf_fma(b2, q1, a2_1);
+                    a2_2 = vf_fma(b2, q2, a2_2);
+                    a2_3 = vf_fma(b2, q3, a2_3);
+                    const vf b3 = vf_loadu(k3 + d);
+                    a3_0 = vf_fma(b3, q0, a3_0);
+                    a3_1 = vf_fma(b3, q1, a3_1);
+                    a3_2 = vf_fma(b3, q2, a3_2);
+                    a3_3 = vf_fma(b3, q3, a3_3);
+                }
             }
             const vf a[W] = {
                 a0_0, a0_1, a0_2, a0_3, a1_0, a1_1, a1_2, a1_3, a2_0, a2_1, a2_2,
@@ -2010,6 +2508,7 @@ static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
         const float *next = k + (block + n) * ldk;
         for (int32_t c = 0; c < 64; c += 32) {
             float *o = t->o + c;
+            const float *ask = next + c / 32 / 1 * ldk + c / 32 % 1 * 64;
             const float *vr = v + block * ldv + c;
             vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 16);
             vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 16);
@@ -2030,7 +2529,7 @@ static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
                 o3_1 = vf_mul(o3_1, f3);
             }
             for (int32_t key = 0; key < n; key++, vr += ldv) {
-                ATTN_PREFETCH_L1(next + key * ldk + c);
+                ATTN_PREFETCH_L1(ask + key * 16);
                 const vf v0 = vf_loadu(vr + 0);
                 const vf v1 = vf_loadu(vr + 16);
                 const vf p0 = vf_bcast(s + key * 4 + 0);

@@ -10,7 +10,8 @@ $ local partial = plan.dv % W
 $ local KEYS = math.max(plan.dot_keys, N)
 $ local line = 16 -- floats of a cache line
 /* ${R} row${R > 1 and "s" or ""} of a tile over the keys k0..k1, ${KEYS} at a time; k and v stand at key 0. Every line is
- * asked for ahead: V rows while their keys are multiplied, the next keys while V is. */
+ * asked for ahead, in the order in which it lies: V rows while their keys are multiplied, the next
+ * keys while V is. */
 static void dot_${R}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
                   const float *v) {
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
@@ -42,23 +43,30 @@ $ end
         for (int32_t key = 0; key < n; key += ${N}) {
 $ for i = 0, N - 1 do
             const float *k${i} = k + (block + min32(key + ${i}, n - 1)) * ldk;
+            const float *v${i} = v + (block + min32(key + ${i}, n - 1)) * ldv;
 $ end
-            for (int i = 0; i < min32(${N}, n - key); i++)
-                for (int d = 0; d < DV; d += ${line})
-                    ATTN_PREFETCH_L1(v + (block + key + i) * ldv + d);
+$ for i = 0, N - 1 do
+            for (int d = 0; d < DV; d += ${line}) ATTN_PREFETCH_L1(v${i} + d);
+$ end
 $ for i = 0, N - 1 do
             vf ${list(R, function(j) return "a" .. i .. "_" .. j .. " = vf_zero()" end)};
 $ end
+$ local step = main % line == 0 and line or W
 $ if main > 0 then
-            for (int d = 0; d < ${main}; d += W) {
-$   for j = 0, R - 1 do
-                const vf q${j} = vf_load(q + ${j} * DP + d);
-$   end
-$   for i = 0, N - 1 do
-                const vf b${i} = vf_loadu(k${i} + d);
+            for (int d = 0; d < ${main}; d += ${step}) {
+$   for u = 0, step - W, W do
+$     local off = u > 0 and " + " .. u or ""
+                {
 $     for j = 0, R - 1 do
-                a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
+                    const vf q${j} = vf_load(q + ${j} * DP + d${off});
 $     end
+$     for i = 0, N - 1 do
+                    const vf b${i} = vf_loadu(k${i} + d${off});
+$       for j = 0, R - 1 do
+                    a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
+$       end
+$     end
+                }
 $   end
             }
 $ end
@@ -134,6 +142,13 @@ $   if n < strips then groups[#groups + 1] = { c = C, from = n * C * W, tail = t
 $ end
 $ if rest > 0 then groups[#groups + 1] = { c = rest, from = strips * C * W, tail = partial > 0 } end
         const float *next = k + (block + n) * ldk;
+$ -- The lines of the next keys in the order in which they lie, KEYS of them a column strip.
+$ local per = plan.d % (line * KEYS) == 0 and plan.d // (line * KEYS) or 0
+$ local function asked(g)
+$   if per == 0 then return "next + c" end
+$   local strip = "c / " .. g.c * W
+$   return "next + " .. strip .. " / " .. per .. " * ldk + " .. strip .. " % " .. per .. " * " .. line * KEYS
+$ end
 $ for _, g in ipairs(groups) do
 $   if g.to then
         for (int32_t c = ${g.from}; c < ${g.to}; c += ${g.c * W}) {
@@ -142,6 +157,7 @@ $   else
             enum { c = ${g.from} };
 $   end
             float *o = t->o + c;
+            const float *ask = ${asked(g)};
             const float *vr = v + block * ldv + c;
 $   for r = 0, R - 1 do
             vf ${list(g.c, function(j) return "o" .. r .. "_" .. j .. " = vf_load(o + " .. r .. " * DVP + " .. j * W .. ")" end)};
@@ -155,7 +171,7 @@ $     end
 $   end
             }
             for (int32_t key = 0; key < n; key++, vr += ldv) {
-                ATTN_PREFETCH_L1(next + key * ldk + c);
+                ATTN_PREFETCH_L1(ask + key * ${per > 0 and line or "ldk"});
 $   for j = 0, g.c - 1 do
 $     if g.tail and j == g.c - 1 then
                 const vf v${j} = vf_loadn(vr + ${j * W}, ${partial});

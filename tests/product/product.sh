@@ -1,0 +1,98 @@
+#!/bin/sh
+# The README's example, built as the README says: with gcc and clang, with and without OpenMP, as a
+# debug build; with the kernels of all instruction sets in one program, run on each that this CPU
+# has. Then a folder of one kernel: its selftest, and a C++ program against its library.
+set -u
+cd "$(dirname "$0")/../.."
+gen=${BUILD:-build}/attn-gen
+here=tests/product
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+one=$work/one
+
+# check NAME COMMAND..: appends a line to $work/results, and the output of what failed.
+check() {
+    test=$1
+    shift
+    if "$@" >"$work/$test.log" 2>&1; then
+        echo "pass $test" >>"$work/results"
+    else
+        { echo "FAIL $test" && sed 's/^/    /' "$work/$test.log"; } >>"$work/results"
+        return 1
+    fi
+}
+
+skip() {
+    echo "skipped $1" >>"$work/results"
+}
+
+# Kernel names differ by instruction set; the printed digits do not.
+same_output() { # same_output PROGRAM ISA
+    ATTN_ISA=$2 "$1" >"$1.$2" || return 1
+    [ "$(grep -c "__$2_" "$1.$2")" = 4 ] || { cat "$1.$2" && return 1; }
+    sed -E 's/__[a-z0-9]+_q[0-9]+k[0-9]+:/__ISA_TILE:/' "$1.$2" | diff $here/expected.txt -
+}
+
+runs() { # runs ISA: as runtime/cpu.c
+    case $1 in
+    portable) return 0 ;;
+    avx2) need="avx2 fma" ;;
+    avx512) need="avx2 fma avx512f avx512bw avx512dq avx512vl" ;;
+    esac
+    for feature in $need; do grep -qw "$feature" /proc/cpuinfo 2>/dev/null || return 1; done
+}
+
+variant() { # variant NAME FOLDER CC [FLAG]
+    name=$1 folder=$work/$2 cc=$3
+    shift 3
+    command -v "$cc" >/dev/null 2>&1 || { skip "$name, $cc is not installed" && return; }
+    check "$name-compiles" "$cc" -O2 -Wall -Wextra -Werror "$@" -I"$folder" -I"$folder/runtime" \
+        "$folder"/attn_*.c "$folder/registry.c" "$folder"/runtime/*.c $here/example.c -lm \
+        -o "$work/$name" || return
+    for isa in portable avx2 avx512; do
+        if ! ls "$folder"/attn_*"__${isa}_"* >/dev/null 2>&1; then
+            continue
+        elif runs $isa; then
+            check "$name-$isa" same_output "$work/$name" $isa
+        else
+            skip "$name-$isa, not on this CPU"
+        fi
+    done
+}
+
+selftest() { # as the folder's Makefile says, in 20 s
+    start=$(date +%s)
+    make -s -C "$one" selftest || return 1
+    seconds=$(($(date +%s) - start))
+    [ $seconds -lt 20 ] || { echo "took $seconds s" && return 1; }
+}
+
+plan() { # plan CXX
+    "$1" -std=c++11 -O1 -Wall -Wextra -Wpedantic -Werror -I"$one" -I"$one/runtime" \
+        $here/plan.cpp "$one"/build/lib*.a -fopenmp -lm -o "$work/plan-$1" || return 1
+    "$work/plan-$1" | grep -q '^attn_f32_regular_sdpa_full_self_h4d32__[a-z0-9_]*:prefill$'
+}
+
+check generate "$gen" generate $here/my.lua -o "$work/my"
+check generate-portable "$gen" generate $here/my.lua --isa portable -o "$work/portable"
+check generate-one "$gen" generate --heads 4 --head-dim 32 -o "$one"
+# Two at a time. The kernels of all instruction sets take a compiler about ten seconds, so each
+# compiler builds them once.
+(
+    variant gcc my gcc
+    variant gcc-openmp portable gcc -fopenmp
+) &
+(
+    variant clang portable clang
+    variant clang-openmp my clang -fopenmp
+    variant gcc-debug portable gcc -DATTN_DEBUG
+) &
+wait
+check selftest selftest
+for cxx in g++ clang++; do
+    if command -v $cxx >/dev/null 2>&1; then check plan-$cxx plan $cxx; else skip "$cxx"; fi
+done
+
+grep -v '^pass' "$work/results"
+awk '/^pass/ {p++} /^FAIL/ {f++} /^skipped/ {s++}
+    END {printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f > 0}' "$work/results"
