@@ -34,7 +34,7 @@ $(BUILD)/libgen.a: $(GEN_OBJECTS)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/embedded.c: gen/embed.sh $(EMBEDDED)
 	@mkdir -p $(@D)
 	gen/embed.sh $(EMBEDDED) > $@.new && mv $@.new $@

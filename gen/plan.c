@@ -83,6 +83,8 @@ static void plan_scores(const kernel_spec *k, plan *p) {
     p->has_mask = k->mask_expr != NULL;
     p->bias = s->backend == ATTN_BACKEND_SDPA;
     p->rescore = capped || p->has_score;
+    /* A score expression may drift by more than a lazy maximum bears (ALiBi does, every block). */
+    p->lazy = !p->has_score;
     p->q_scale = capped ? (double)s->scale / s->softcap : s->scale;
     if (!p->rescore) p->q_scale *= LOG2E;
     p->softcap_factor = p->has_score ? s->softcap : s->softcap * LOG2E;
@@ -139,6 +141,9 @@ static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan 
                  "mask: no bound on k in closed form: every key block is classified; no mask "
                  "tensor exists");
     }
+    note(a, p,
+         p->lazy ? "softmax: lazy maximum; a key block is redone where its sum leaves 2^-60 .. 2^60"
+                 : "softmax: running maximum, since a score expression may drift");
     if (!p->rescore)
         note(a, p, "scores: scale * log2(e) is folded into Q; exp is exp2");
     else
@@ -302,6 +307,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
     lua_val_set_float(a, t, "softcap_factor", p->softcap_factor);
     lua_val_set_bool(a, t, "bias", p->bias);
     lua_val_set_bool(a, t, "rescore", p->rescore);
+    lua_val_set_bool(a, t, "lazy", p->lazy);
     lua_val_set_bool(a, t, "has_mask", p->has_mask);
     lua_val_set_bool(a, t, "minmax", p->minmax != 0);
     lua_val_set_bool(a, t, "log2e", p->log2e);

@@ -44,6 +44,7 @@ typedef struct plan {
     double softcap_factor; /* multiplies tanh */
     bool bias;             /* a run-time mask may come */
     bool rescore;          /* scores change even where nothing is hidden */
+    bool lazy;             /* exponentials against an old maximum, checked afterwards */
     bool has_score, has_mask;
     uint32_t minmax; /* side tensors whose block minima and maxima the classifier reads */
     bool log2e;      /* LOG2E is used */

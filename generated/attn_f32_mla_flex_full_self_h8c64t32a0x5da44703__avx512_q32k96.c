@@ -22,6 +22,7 @@
  * decode: up to 4 rows run as dot products, more as tiles on unpacked V
  * unroll: 16 of 32 steps of the loop over the head width
  * mask: no bound on k in closed form: every key block is classified; no mask tensor exists
+ * softmax: lazy maximum; a key block is redone where its sum leaves 2^-60 .. 2^60
  * scores: scale * log2(e) is folded into Q; exp is exp2
  */
 #include "attn_kernel.h"
@@ -377,7 +378,7 @@ static inline void qk_1(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 176, s11_0);
 }
 
-/* s[key][16] = exp2(K Q^T - m) for 12 keys x 16 queries, and l += its sums. m is any reference,
+/* s[key][16] = exp2(scores - m) for 12 keys x 16 queries, and l += its sums. m is any reference,
  * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
 static inline void qk_exp_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s, const vf *restrict m, vf *restrict l) {
@@ -578,11 +579,14 @@ static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, cons
 
 /* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
 static inline void exp_rows_1(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+    const vf m0 = m[0];
+    vf l0 = l[0];
     for (int32_t key = 0; key < n; key++, s += 16) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
+        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m0));
         vf_store(s + 0, p0);
-        l[0] = vf_add(l[0], p0);
+        l0 = vf_add(l0, p0);
     }
+    l[0] = l0;
 }
 
 /* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
@@ -700,14 +704,14 @@ static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_
             pv_8x2_16(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
     }
 }
-/* Final scores of n keys from first in a tile of any rows; mx: the maxima with them. */
+/* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s,
                                  const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                  const bool masked) {
     const uint8_t *padding = masked ? item_padding(x) : NULL;
     const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     for (int32_t i = 0; i < n; i++, s += 16) {
         if (padding && padding[first + i]) {
             vf_store(s + 0, vf_set1(-INFINITY));
@@ -721,7 +725,7 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
     }
     mx[0] = m_0;
 }
-/* Final scores of n keys from first, hidden ones -inf; mx: the maxima with them. */
+/* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
@@ -730,7 +734,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
     const vi vq_0 = vi_load(t->pos + 0);
     (void)q_0_0, (void)vq_0;
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     /* mask: k <= q or k < prefix */
     const int32_t c3 = x->args->scalars[0].i32;
     const uint8_t *padding = item_padding(x);
@@ -756,7 +760,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
     }
     mx[0] = m_0;
 }
-/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+/* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void adjust_range_1(const item *x, const tile *t, scratch *w, int32_t first,
                                        int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
     float *s = w->s + from * 16;
@@ -832,8 +836,10 @@ static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[1] = {vf_load(t->m + 0)};
     qk_range_1(t, w, row, ldk, 0, n, mx);
-    const bool masked = clean_end - clean < n;
-    if (masked) adjust_range_1(x, t, w, first, 0, n, mx, true, lanes);
+    if (clean_end - clean < n) {
+        mx[0] = vf_load(t->m + 0);
+        adjust_range_1(x, t, w, first, 0, n, mx, true, lanes);
+    }
     const int rose = softmax_1(w->s, n, t, mx, w->alpha);
     pv_1(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
@@ -1595,7 +1601,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 368, s11_1);
 }
 
-/* s[key][32] = exp2(K Q^T - m) for 12 keys x 32 queries, and l += its sums. m is any reference,
+/* s[key][32] = exp2(scores - m) for 12 keys x 32 queries, and l += its sums. m is any reference,
  * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
 static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s, const vf *restrict m, vf *restrict l) {
@@ -2389,14 +2395,20 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
 
 /* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
 static inline void exp_rows_2(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+    const vf m0 = m[0];
+    vf l0 = l[0];
+    const vf m1 = m[1];
+    vf l1 = l[1];
     for (int32_t key = 0; key < n; key++, s += 32) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
+        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m0));
+        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 16), m1));
         vf_store(s + 0, p0);
-        l[0] = vf_add(l[0], p0);
-        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 16), m[1]));
+        l0 = vf_add(l0, p0);
         vf_store(s + 16, p1);
-        l[1] = vf_add(l[1], p1);
+        l1 = vf_add(l1, p1);
     }
+    l[0] = l0;
+    l[1] = l1;
 }
 
 /* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
@@ -2654,17 +2666,17 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
             pv_10x2_32(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
     }
 }
-/* Final scores of n keys from first in a tile of any rows; mx: the maxima with them. */
+/* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s,
                                  const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                  const bool masked) {
     const uint8_t *padding = masked ? item_padding(x) : NULL;
     const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 16), vh_1 = vi_load(t->head + 16);
     const vi lo_1 = vi_load(t->lo + 16), hi_1 = vi_load(t->hi + 16);
-    vf m_1 = vf_load(t->m + 16);
+    vf m_1 = mx[1];
     for (int32_t i = 0; i < n; i++, s += 32) {
         if (padding && padding[first + i]) {
             vf_store(s + 0, vf_set1(-INFINITY));
@@ -2684,7 +2696,7 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
     mx[0] = m_0;
     mx[1] = m_1;
 }
-/* Final scores of n keys from first, hidden ones -inf; mx: the maxima with them. */
+/* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
@@ -2693,12 +2705,12 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
     const vi vq_0 = vi_load(t->pos + 0);
     (void)q_0_0, (void)vq_0;
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[16];
     const vi vq_1 = vi_load(t->pos + 16);
     (void)q_0_1, (void)vq_1;
     const vi lo_1 = vi_load(t->lo + 16), hi_1 = vi_load(t->hi + 16);
-    vf m_1 = vf_load(t->m + 16);
+    vf m_1 = mx[1];
     /* mask: k <= q or k < prefix */
     const int32_t c3 = x->args->scalars[0].i32;
     const uint8_t *padding = item_padding(x);
@@ -2734,7 +2746,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
     mx[0] = m_0;
     mx[1] = m_1;
 }
-/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+/* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void adjust_range_2(const item *x, const tile *t, scratch *w, int32_t first,
                                        int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
     float *s = w->s + from * 32;
@@ -2816,8 +2828,10 @@ static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 16)};
     qk_range_2(t, w, row, ldk, 0, n, mx);
-    const bool masked = clean_end - clean < n;
-    if (masked) adjust_range_2(x, t, w, first, 0, n, mx, true, lanes);
+    if (clean_end - clean < n) {
+        mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 16);
+        adjust_range_2(x, t, w, first, 0, n, mx, true, lanes);
+    }
     const int rose = softmax_2(w->s, n, t, mx, w->alpha);
     pv_2(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }

@@ -19,6 +19,7 @@
  *   merged in order
  * decode: up to 4 rows run as dot products, more as tiles on unpacked V
  * unroll: 16 of 32 steps of the loop over the head width
+ * softmax: lazy maximum; a key block is redone where its sum leaves 2^-60 .. 2^60
  * scores: scale * log2(e) is folded into Q; exp is exp2
  */
 #include "attn_kernel.h"
@@ -343,7 +344,7 @@ static inline void qk_1(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 176, s11_0);
 }
 
-/* s[key][16] = exp2(K Q^T - m) for 12 keys x 16 queries, and l += its sums. m is any reference,
+/* s[key][16] = exp2(scores - m) for 12 keys x 16 queries, and l += its sums. m is any reference,
  * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
 static inline void qk_exp_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s, const vf *restrict m, vf *restrict l) {
@@ -544,11 +545,14 @@ static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, cons
 
 /* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
 static inline void exp_rows_1(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+    const vf m0 = m[0];
+    vf l0 = l[0];
     for (int32_t key = 0; key < n; key++, s += 16) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
+        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m0));
         vf_store(s + 0, p0);
-        l[0] = vf_add(l[0], p0);
+        l0 = vf_add(l0, p0);
     }
+    l[0] = l0;
 }
 
 /* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
@@ -666,14 +670,14 @@ static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_
             pv_8x2_16(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
     }
 }
-/* Final scores of n keys from first in a tile of any rows; mx: the maxima with them. */
+/* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s,
                                  const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                  const bool masked) {
     const uint8_t *padding = masked ? item_padding(x) : NULL;
     const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     for (int32_t i = 0; i < n; i++, s += 16) {
         if (padding && padding[first + i]) {
             vf_store(s + 0, vf_set1(-INFINITY));
@@ -687,7 +691,7 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
     }
     mx[0] = m_0;
 }
-/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+/* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void adjust_range_1(const item *x, const tile *t, scratch *w, int32_t first,
                                        int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
     float *s = w->s + from * 16;
@@ -763,8 +767,10 @@ static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[1] = {vf_load(t->m + 0)};
     qk_range_1(t, w, row, ldk, 0, n, mx);
-    const bool masked = clean_end - clean < n;
-    if (masked) adjust_range_1(x, t, w, first, 0, n, mx, true, lanes);
+    if (clean_end - clean < n) {
+        mx[0] = vf_load(t->m + 0);
+        adjust_range_1(x, t, w, first, 0, n, mx, true, lanes);
+    }
     const int rose = softmax_1(w->s, n, t, mx, w->alpha);
     pv_1(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
@@ -1526,7 +1532,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 368, s11_1);
 }
 
-/* s[key][32] = exp2(K Q^T - m) for 12 keys x 32 queries, and l += its sums. m is any reference,
+/* s[key][32] = exp2(scores - m) for 12 keys x 32 queries, and l += its sums. m is any reference,
  * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
 static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s, const vf *restrict m, vf *restrict l) {
@@ -2320,14 +2326,20 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
 
 /* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
 static inline void exp_rows_2(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+    const vf m0 = m[0];
+    vf l0 = l[0];
+    const vf m1 = m[1];
+    vf l1 = l[1];
     for (int32_t key = 0; key < n; key++, s += 32) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
+        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m0));
+        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 16), m1));
         vf_store(s + 0, p0);
-        l[0] = vf_add(l[0], p0);
-        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 16), m[1]));
+        l0 = vf_add(l0, p0);
         vf_store(s + 16, p1);
-        l[1] = vf_add(l[1], p1);
+        l1 = vf_add(l1, p1);
     }
+    l[0] = l0;
+    l[1] = l1;
 }
 
 /* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
@@ -2585,17 +2597,17 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
             pv_10x2_32(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
     }
 }
-/* Final scores of n keys from first in a tile of any rows; mx: the maxima with them. */
+/* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s,
                                  const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                  const bool masked) {
     const uint8_t *padding = masked ? item_padding(x) : NULL;
     const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 16), vh_1 = vi_load(t->head + 16);
     const vi lo_1 = vi_load(t->lo + 16), hi_1 = vi_load(t->hi + 16);
-    vf m_1 = vf_load(t->m + 16);
+    vf m_1 = mx[1];
     for (int32_t i = 0; i < n; i++, s += 32) {
         if (padding && padding[first + i]) {
             vf_store(s + 0, vf_set1(-INFINITY));
@@ -2615,7 +2627,7 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
     mx[0] = m_0;
     mx[1] = m_1;
 }
-/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+/* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void adjust_range_2(const item *x, const tile *t, scratch *w, int32_t first,
                                        int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
     float *s = w->s + from * 32;
@@ -2697,8 +2709,10 @@ static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 16)};
     qk_range_2(t, w, row, ldk, 0, n, mx);
-    const bool masked = clean_end - clean < n;
-    if (masked) adjust_range_2(x, t, w, first, 0, n, mx, true, lanes);
+    if (clean_end - clean < n) {
+        mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 16);
+        adjust_range_2(x, t, w, first, 0, n, mx, true, lanes);
+    }
     const int rose = softmax_2(w->s, n, t, mx, w->alpha);
     pv_2(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }

@@ -24,6 +24,7 @@
  * decode: up to 4 rows run as dot products, more as tiles on unpacked V
  * unroll: 16 of 64 steps of the loop over the head width
  * mask: no bound on k in closed form: every key block is classified; no mask tensor exists
+ * softmax: running maximum, since a score expression may drift
  * scores: the scale is folded into Q; every score is changed before the softmax
  */
 #include "attn_kernel.h"
@@ -390,21 +391,6 @@ static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, cons
     return rose;
 }
 
-/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
-static inline void exp_rows_1(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
-    for (int32_t key = 0; key < n; key++, s += 8) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
-        vf_store(s + 0, p0);
-        l[0] = vf_add(l[0], p0);
-    }
-}
-
-/* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
-static inline int lazy_ok_1(const vf *l) {
-    const vf least = vf_set1(0x1p-60f), most = vf_set1(0x1p+60f);
-    vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
-    return vm_all(ok);
-}
 /* o[4][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
 static inline void pv_4x2_8(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, int32_t n, float *restrict o,
@@ -478,14 +464,14 @@ static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_
             pv_4x2_8(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
     }
 }
-/* Final scores of n keys from first in a tile of any rows; mx: the maxima with them. */
+/* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s,
                                  const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                  const bool masked) {
     const uint8_t *padding = masked ? item_padding(x) : NULL;
     const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     for (int32_t i = 0; i < n; i++, s += 8) {
         if (padding && padding[first + i]) {
             vf_store(s + 0, vf_set1(-INFINITY));
@@ -499,7 +485,7 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
     }
     mx[0] = m_0;
 }
-/* Final scores of n keys from first; mx: the maxima with them. */
+/* Final scores of n keys from first; mx: raised by them. */
 static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
@@ -507,7 +493,7 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
     const int32_t q_0_0 = t->pos[0];
     const vi vq_0 = vi_load(t->pos + 0);
     (void)q_0_0, (void)vq_0;
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     /* score: s + slope[h] * (k - q) */
     const float *const et0 = attn_side_f32(x, 0); /* slope */
     const float e2 = et0[attn_clamp_index(h, 8)];
@@ -526,7 +512,7 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
     }
     mx[0] = m_0;
 }
-/* Final scores of n keys from first, hidden ones -inf; mx: the maxima with them. */
+/* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
@@ -535,7 +521,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
     const vi vq_0 = vi_load(t->pos + 0);
     (void)q_0_0, (void)vq_0;
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     /* score: s + slope[h] * (k - q) */
     const float *const et0 = attn_side_f32(x, 0); /* slope */
     const float e2 = et0[attn_clamp_index(h, 8)];
@@ -570,7 +556,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
     }
     mx[0] = m_0;
 }
-/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+/* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void adjust_range_1(const item *x, const tile *t, scratch *w, int32_t first,
                                        int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
     float *s = w->s + from * 8;
@@ -596,28 +582,6 @@ static ATTN_INLINE void qk_range_1(const tile *t, scratch *w, const float *row, 
     qk_1(w->edge, D, t->q, w->s + key * 8, mx);
 }
 
-/* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
- * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
- * do: then only w->s was changed. */
-static bool lazy_1(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
-                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
-    const vf none = vf_set1(NO_MAX);
-    vf m[1], l[1], mx[1]; /* mx: not wanted here */
-    m[0] = vf_load(t->m + 0);
-    m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
-    l[0] = vf_load(t->l + 0);
-    mx[0] = none;
-    qk_range_1(t, w, row, ldk, 0, n, mx);
-    adjust_range_1(x, t, w, first, 0, clean, mx, true, lanes);
-    adjust_range_1(x, t, w, first, clean, clean_end, mx, false, lanes);
-    adjust_range_1(x, t, w, first, clean_end, n, mx, true, lanes);
-    exp_rows_1(w->s, n, m, l);
-    if (!lazy_ok_1(l)) return false;
-    vf_store(t->m + 0, m[0]);
-    vf_store(t->l + 0, l[0]);
-    return true;
-}
-
 /* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
 static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -635,15 +599,13 @@ static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     partial |= class == ATTN_TILE_SOME;
     if (partial) clean = clean_end = 0;
 
-    if (lazy_1(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
-        pv_1(t, v, w->s, first, last, NULL);
-        return;
-    }
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[1] = {vf_load(t->m + 0)};
     qk_range_1(t, w, row, ldk, 0, n, mx);
-    const bool masked = clean_end - clean < n;
-    adjust_range_1(x, t, w, first, 0, n, mx, masked, lanes);
+    mx[0] = vf_load(t->m + 0);
+    adjust_range_1(x, t, w, first, 0, clean, mx, true, lanes);
+    adjust_range_1(x, t, w, first, clean, clean_end, mx, false, lanes);
+    adjust_range_1(x, t, w, first, clean_end, n, mx, true, lanes);
     const int rose = softmax_1(w->s, n, t, mx, w->alpha);
     pv_1(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
@@ -836,25 +798,6 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
     return rose;
 }
 
-/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
-static inline void exp_rows_2(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
-    for (int32_t key = 0; key < n; key++, s += 16) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
-        vf_store(s + 0, p0);
-        l[0] = vf_add(l[0], p0);
-        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 8), m[1]));
-        vf_store(s + 8, p1);
-        l[1] = vf_add(l[1], p1);
-    }
-}
-
-/* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
-static inline int lazy_ok_2(const vf *l) {
-    const vf least = vf_set1(0x1p-60f), most = vf_set1(0x1p+60f);
-    vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
-    ok = vm_and(ok, vm_and(vf_lt(least, l[1]), vf_lt(l[1], most)));
-    return vm_all(ok);
-}
 /* o[6][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
 static inline void pv_6x2_16(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, int32_t n, float *restrict o,
@@ -1013,17 +956,17 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
             pv_5x2_16(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
     }
 }
-/* Final scores of n keys from first in a tile of any rows; mx: the maxima with them. */
+/* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s,
                                  const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                  const bool masked) {
     const uint8_t *padding = masked ? item_padding(x) : NULL;
     const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 8), vh_1 = vi_load(t->head + 8);
     const vi lo_1 = vi_load(t->lo + 8), hi_1 = vi_load(t->hi + 8);
-    vf m_1 = vf_load(t->m + 8);
+    vf m_1 = mx[1];
     for (int32_t i = 0; i < n; i++, s += 16) {
         if (padding && padding[first + i]) {
             vf_store(s + 0, vf_set1(-INFINITY));
@@ -1043,7 +986,7 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
     mx[0] = m_0;
     mx[1] = m_1;
 }
-/* Final scores of n keys from first; mx: the maxima with them. */
+/* Final scores of n keys from first; mx: raised by them. */
 static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
@@ -1051,11 +994,11 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
     const int32_t q_0_0 = t->pos[0];
     const vi vq_0 = vi_load(t->pos + 0);
     (void)q_0_0, (void)vq_0;
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[8];
     const vi vq_1 = vi_load(t->pos + 8);
     (void)q_0_1, (void)vq_1;
-    vf m_1 = vf_load(t->m + 8);
+    vf m_1 = mx[1];
     /* score: s + slope[h] * (k - q) */
     const float *const et0 = attn_side_f32(x, 0); /* slope */
     const float e2 = et0[attn_clamp_index(h, 8)];
@@ -1082,7 +1025,7 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
     mx[0] = m_0;
     mx[1] = m_1;
 }
-/* Final scores of n keys from first, hidden ones -inf; mx: the maxima with them. */
+/* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
@@ -1091,12 +1034,12 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
     const vi vq_0 = vi_load(t->pos + 0);
     (void)q_0_0, (void)vq_0;
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[8];
     const vi vq_1 = vi_load(t->pos + 8);
     (void)q_0_1, (void)vq_1;
     const vi lo_1 = vi_load(t->lo + 8), hi_1 = vi_load(t->hi + 8);
-    vf m_1 = vf_load(t->m + 8);
+    vf m_1 = mx[1];
     /* score: s + slope[h] * (k - q) */
     const float *const et0 = attn_side_f32(x, 0); /* slope */
     const float e2 = et0[attn_clamp_index(h, 8)];
@@ -1145,7 +1088,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
     mx[0] = m_0;
     mx[1] = m_1;
 }
-/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+/* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void adjust_range_2(const item *x, const tile *t, scratch *w, int32_t first,
                                        int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
     float *s = w->s + from * 16;
@@ -1171,34 +1114,6 @@ static ATTN_INLINE void qk_range_2(const tile *t, scratch *w, const float *row, 
     qk_2(w->edge, D, t->q, w->s + key * 16, mx);
 }
 
-/* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
- * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
- * do: then only w->s was changed. */
-static bool lazy_2(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
-                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
-    const vf none = vf_set1(NO_MAX);
-    vf m[2], l[2], mx[2]; /* mx: not wanted here */
-    m[0] = vf_load(t->m + 0);
-    m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
-    l[0] = vf_load(t->l + 0);
-    mx[0] = none;
-    m[1] = vf_load(t->m + 8);
-    m[1] = vf_select(vf_eq(m[1], none), vf_zero(), m[1]);
-    l[1] = vf_load(t->l + 8);
-    mx[1] = none;
-    qk_range_2(t, w, row, ldk, 0, n, mx);
-    adjust_range_2(x, t, w, first, 0, clean, mx, true, lanes);
-    adjust_range_2(x, t, w, first, clean, clean_end, mx, false, lanes);
-    adjust_range_2(x, t, w, first, clean_end, n, mx, true, lanes);
-    exp_rows_2(w->s, n, m, l);
-    if (!lazy_ok_2(l)) return false;
-    vf_store(t->m + 0, m[0]);
-    vf_store(t->l + 0, l[0]);
-    vf_store(t->m + 8, m[1]);
-    vf_store(t->l + 8, l[1]);
-    return true;
-}
-
 /* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
 static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -1216,15 +1131,13 @@ static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     partial |= class == ATTN_TILE_SOME;
     if (partial) clean = clean_end = 0;
 
-    if (lazy_2(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
-        pv_2(t, v, w->s, first, last, NULL);
-        return;
-    }
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 8)};
     qk_range_2(t, w, row, ldk, 0, n, mx);
-    const bool masked = clean_end - clean < n;
-    adjust_range_2(x, t, w, first, 0, n, mx, masked, lanes);
+    mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 8);
+    adjust_range_2(x, t, w, first, 0, clean, mx, true, lanes);
+    adjust_range_2(x, t, w, first, clean, clean_end, mx, false, lanes);
+    adjust_range_2(x, t, w, first, clean_end, n, mx, true, lanes);
     const int rose = softmax_2(w->s, n, t, mx, w->alpha);
     pv_2(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
@@ -1678,29 +1591,6 @@ static inline int softmax_3(float *restrict s, int32_t n, tile *restrict t, cons
     return rose;
 }
 
-/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
-static inline void exp_rows_3(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
-    for (int32_t key = 0; key < n; key++, s += 24) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
-        vf_store(s + 0, p0);
-        l[0] = vf_add(l[0], p0);
-        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 8), m[1]));
-        vf_store(s + 8, p1);
-        l[1] = vf_add(l[1], p1);
-        const vf p2 = vf_exp2_lazy(vf_sub(vf_load(s + 16), m[2]));
-        vf_store(s + 16, p2);
-        l[2] = vf_add(l[2], p2);
-    }
-}
-
-/* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
-static inline int lazy_ok_3(const vf *l) {
-    const vf least = vf_set1(0x1p-60f), most = vf_set1(0x1p+60f);
-    vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
-    ok = vm_and(ok, vm_and(vf_lt(least, l[1]), vf_lt(l[1], most)));
-    ok = vm_and(ok, vm_and(vf_lt(least, l[2]), vf_lt(l[2], most)));
-    return vm_all(ok);
-}
 /* o[6][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
 static inline void pv_6x2_24(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, int32_t n, float *restrict o,
@@ -1812,20 +1702,20 @@ static void pv_3(tile *t, const values *v, const float *s, int32_t first, int32_
             pv_6x2_24(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
     }
 }
-/* Final scores of n keys from first in a tile of any rows; mx: the maxima with them. */
+/* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_3(const item *x, const tile *t, float *restrict s,
                                  const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                  const bool masked) {
     const uint8_t *padding = masked ? item_padding(x) : NULL;
     const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 8), vh_1 = vi_load(t->head + 8);
     const vi lo_1 = vi_load(t->lo + 8), hi_1 = vi_load(t->hi + 8);
-    vf m_1 = vf_load(t->m + 8);
+    vf m_1 = mx[1];
     const vi vq_2 = vi_load(t->pos + 16), vh_2 = vi_load(t->head + 16);
     const vi lo_2 = vi_load(t->lo + 16), hi_2 = vi_load(t->hi + 16);
-    vf m_2 = vf_load(t->m + 16);
+    vf m_2 = mx[2];
     for (int32_t i = 0; i < n; i++, s += 24) {
         if (padding && padding[first + i]) {
             vf_store(s + 0, vf_set1(-INFINITY));
@@ -1851,7 +1741,7 @@ static ATTN_INLINE void adjust_3(const item *x, const tile *t, float *restrict s
     mx[1] = m_1;
     mx[2] = m_2;
 }
-/* Final scores of n keys from first; mx: the maxima with them. */
+/* Final scores of n keys from first; mx: raised by them. */
 static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
@@ -1859,15 +1749,15 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
     const int32_t q_0_0 = t->pos[0];
     const vi vq_0 = vi_load(t->pos + 0);
     (void)q_0_0, (void)vq_0;
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[8];
     const vi vq_1 = vi_load(t->pos + 8);
     (void)q_0_1, (void)vq_1;
-    vf m_1 = vf_load(t->m + 8);
+    vf m_1 = mx[1];
     const int32_t q_0_2 = t->pos[16];
     const vi vq_2 = vi_load(t->pos + 16);
     (void)q_0_2, (void)vq_2;
-    vf m_2 = vf_load(t->m + 16);
+    vf m_2 = mx[2];
     /* score: s + slope[h] * (k - q) */
     const float *const et0 = attn_side_f32(x, 0); /* slope */
     const float e2 = et0[attn_clamp_index(h, 8)];
@@ -1902,7 +1792,7 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
     mx[1] = m_1;
     mx[2] = m_2;
 }
-/* Final scores of n keys from first, hidden ones -inf; mx: the maxima with them. */
+/* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
@@ -1911,17 +1801,17 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
     const vi vq_0 = vi_load(t->pos + 0);
     (void)q_0_0, (void)vq_0;
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[8];
     const vi vq_1 = vi_load(t->pos + 8);
     (void)q_0_1, (void)vq_1;
     const vi lo_1 = vi_load(t->lo + 8), hi_1 = vi_load(t->hi + 8);
-    vf m_1 = vf_load(t->m + 8);
+    vf m_1 = mx[1];
     const int32_t q_0_2 = t->pos[16];
     const vi vq_2 = vi_load(t->pos + 16);
     (void)q_0_2, (void)vq_2;
     const vi lo_2 = vi_load(t->lo + 16), hi_2 = vi_load(t->hi + 16);
-    vf m_2 = vf_load(t->m + 16);
+    vf m_2 = mx[2];
     /* score: s + slope[h] * (k - q) */
     const float *const et0 = attn_side_f32(x, 0); /* slope */
     const float e2 = et0[attn_clamp_index(h, 8)];
@@ -1984,7 +1874,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
     mx[1] = m_1;
     mx[2] = m_2;
 }
-/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+/* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void adjust_range_3(const item *x, const tile *t, scratch *w, int32_t first,
                                        int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
     float *s = w->s + from * 24;
@@ -2010,40 +1900,6 @@ static ATTN_INLINE void qk_range_3(const tile *t, scratch *w, const float *row, 
     qk_3(w->edge, D, t->q, w->s + key * 24, mx);
 }
 
-/* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
- * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
- * do: then only w->s was changed. */
-static bool lazy_3(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
-                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
-    const vf none = vf_set1(NO_MAX);
-    vf m[3], l[3], mx[3]; /* mx: not wanted here */
-    m[0] = vf_load(t->m + 0);
-    m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
-    l[0] = vf_load(t->l + 0);
-    mx[0] = none;
-    m[1] = vf_load(t->m + 8);
-    m[1] = vf_select(vf_eq(m[1], none), vf_zero(), m[1]);
-    l[1] = vf_load(t->l + 8);
-    mx[1] = none;
-    m[2] = vf_load(t->m + 16);
-    m[2] = vf_select(vf_eq(m[2], none), vf_zero(), m[2]);
-    l[2] = vf_load(t->l + 16);
-    mx[2] = none;
-    qk_range_3(t, w, row, ldk, 0, n, mx);
-    adjust_range_3(x, t, w, first, 0, clean, mx, true, lanes);
-    adjust_range_3(x, t, w, first, clean, clean_end, mx, false, lanes);
-    adjust_range_3(x, t, w, first, clean_end, n, mx, true, lanes);
-    exp_rows_3(w->s, n, m, l);
-    if (!lazy_ok_3(l)) return false;
-    vf_store(t->m + 0, m[0]);
-    vf_store(t->l + 0, l[0]);
-    vf_store(t->m + 8, m[1]);
-    vf_store(t->l + 8, l[1]);
-    vf_store(t->m + 16, m[2]);
-    vf_store(t->l + 16, l[2]);
-    return true;
-}
-
 /* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
 static void tile_3(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -2061,15 +1917,13 @@ static void tile_3(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     partial |= class == ATTN_TILE_SOME;
     if (partial) clean = clean_end = 0;
 
-    if (lazy_3(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
-        pv_3(t, v, w->s, first, last, NULL);
-        return;
-    }
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[3] = {vf_load(t->m + 0), vf_load(t->m + 8), vf_load(t->m + 16)};
     qk_range_3(t, w, row, ldk, 0, n, mx);
-    const bool masked = clean_end - clean < n;
-    adjust_range_3(x, t, w, first, 0, n, mx, masked, lanes);
+    mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 8), mx[2] = vf_load(t->m + 16);
+    adjust_range_3(x, t, w, first, 0, clean, mx, true, lanes);
+    adjust_range_3(x, t, w, first, clean, clean_end, mx, false, lanes);
+    adjust_range_3(x, t, w, first, clean_end, n, mx, true, lanes);
     const int rose = softmax_3(w->s, n, t, mx, w->alpha);
     pv_3(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }

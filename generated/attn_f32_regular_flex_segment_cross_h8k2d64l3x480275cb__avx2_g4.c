@@ -16,6 +16,7 @@
  * gather: a row sees at most 4 keys, so each is one dot product; no tiles, no packing, no
  *   workspace but a row of scores
  * unroll: 16 of 64 steps of the loop over the head width
+ * softmax: running maximum, since a score expression may drift
  * scores: the scale is folded into Q; every score is changed before the softmax
  */
 #include "attn_kernel.h"

@@ -23,6 +23,7 @@
  * unroll: 16 of 64 steps of the loop over the head width
  * mask: keys in closed form: max(0, 512 * (q >> 9)) <= k <= 512 * (q >> 9) + 511; no mask
  *   tensor exists
+ * softmax: running maximum, since a score expression may drift
  * scores: the scale is folded into Q; every score is changed before the softmax
  */
 #include "attn_kernel.h"
@@ -427,21 +428,6 @@ static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, cons
     return rose;
 }
 
-/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
-static inline void exp_rows_1(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
-    for (int32_t key = 0; key < n; key++, s += 16) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
-        vf_store(s + 0, p0);
-        l[0] = vf_add(l[0], p0);
-    }
-}
-
-/* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
-static inline int lazy_ok_1(const vf *l) {
-    const vf least = vf_set1(0x1p-60f), most = vf_set1(0x1p+60f);
-    vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
-    return vm_all(ok);
-}
 /* o[8][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
 static inline void pv_8x2_16(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, int32_t n, float *restrict o,
@@ -551,14 +537,14 @@ static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_
             pv_8x2_16(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
     }
 }
-/* Final scores of n keys from first in a tile of any rows; mx: the maxima with them. */
+/* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s,
                                  const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                  const bool masked) {
     const uint8_t *padding = masked ? item_padding(x) : NULL;
     const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     for (int32_t i = 0; i < n; i++, s += 16) {
         if (padding && padding[first + i]) {
             vf_store(s + 0, vf_set1(-INFINITY));
@@ -572,7 +558,7 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
     }
     mx[0] = m_0;
 }
-/* Final scores of n keys from first; mx: the maxima with them. */
+/* Final scores of n keys from first; mx: raised by them. */
 static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
@@ -580,7 +566,7 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
     const int32_t q_0_0 = t->pos[0];
     const vi vq_0 = vi_load(t->pos + 0);
     (void)q_0_0, (void)vq_0;
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     /* score: 30 * tanh(s / 30) */
     const vf e1v = vf_set1(0x1.ep+4f);
     for (int32_t i = 0; i < n; i++, s += 16) {
@@ -596,7 +582,7 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
     }
     mx[0] = m_0;
 }
-/* Final scores of n keys from first, hidden ones -inf; mx: the maxima with them. */
+/* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
@@ -605,7 +591,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
     const vi vq_0 = vi_load(t->pos + 0);
     (void)q_0_0, (void)vq_0;
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     /* score: 30 * tanh(s / 30) */
     const vf e1v = vf_set1(0x1.ep+4f);
     /* mask: q // 512 == k // 512 */
@@ -636,7 +622,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
     }
     mx[0] = m_0;
 }
-/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+/* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void adjust_range_1(const item *x, const tile *t, scratch *w, int32_t first,
                                        int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
     float *s = w->s + from * 16;
@@ -662,28 +648,6 @@ static ATTN_INLINE void qk_range_1(const tile *t, scratch *w, const float *row, 
     qk_1(w->edge, D, t->q, w->s + key * 16, mx);
 }
 
-/* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
- * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
- * do: then only w->s was changed. */
-static bool lazy_1(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
-                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
-    const vf none = vf_set1(NO_MAX);
-    vf m[1], l[1], mx[1]; /* mx: not wanted here */
-    m[0] = vf_load(t->m + 0);
-    m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
-    l[0] = vf_load(t->l + 0);
-    mx[0] = none;
-    qk_range_1(t, w, row, ldk, 0, n, mx);
-    adjust_range_1(x, t, w, first, 0, clean, mx, true, lanes);
-    adjust_range_1(x, t, w, first, clean, clean_end, mx, false, lanes);
-    adjust_range_1(x, t, w, first, clean_end, n, mx, true, lanes);
-    exp_rows_1(w->s, n, m, l);
-    if (!lazy_ok_1(l)) return false;
-    vf_store(t->m + 0, m[0]);
-    vf_store(t->l + 0, l[0]);
-    return true;
-}
-
 /* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
 static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -701,15 +665,13 @@ static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     partial |= class == ATTN_TILE_SOME;
     if (partial) clean = clean_end = 0;
 
-    if (lazy_1(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
-        pv_1(t, v, w->s, first, last, NULL);
-        return;
-    }
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[1] = {vf_load(t->m + 0)};
     qk_range_1(t, w, row, ldk, 0, n, mx);
-    const bool masked = clean_end - clean < n;
-    adjust_range_1(x, t, w, first, 0, n, mx, masked, lanes);
+    mx[0] = vf_load(t->m + 0);
+    adjust_range_1(x, t, w, first, 0, clean, mx, true, lanes);
+    adjust_range_1(x, t, w, first, clean, clean_end, mx, false, lanes);
+    adjust_range_1(x, t, w, first, clean_end, n, mx, true, lanes);
     const int rose = softmax_1(w->s, n, t, mx, w->alpha);
     pv_1(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
@@ -1503,25 +1465,6 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
     return rose;
 }
 
-/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
-static inline void exp_rows_2(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
-    for (int32_t key = 0; key < n; key++, s += 32) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
-        vf_store(s + 0, p0);
-        l[0] = vf_add(l[0], p0);
-        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 16), m[1]));
-        vf_store(s + 16, p1);
-        l[1] = vf_add(l[1], p1);
-    }
-}
-
-/* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
-static inline int lazy_ok_2(const vf *l) {
-    const vf least = vf_set1(0x1p-60f), most = vf_set1(0x1p+60f);
-    vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
-    ok = vm_and(ok, vm_and(vf_lt(least, l[1]), vf_lt(l[1], most)));
-    return vm_all(ok);
-}
 /* o[11][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
 static inline void pv_11x2_32(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, int32_t n, float *restrict o,
@@ -1770,17 +1713,17 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
             pv_10x2_32(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
     }
 }
-/* Final scores of n keys from first in a tile of any rows; mx: the maxima with them. */
+/* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s,
                                  const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                  const bool masked) {
     const uint8_t *padding = masked ? item_padding(x) : NULL;
     const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 16), vh_1 = vi_load(t->head + 16);
     const vi lo_1 = vi_load(t->lo + 16), hi_1 = vi_load(t->hi + 16);
-    vf m_1 = vf_load(t->m + 16);
+    vf m_1 = mx[1];
     for (int32_t i = 0; i < n; i++, s += 32) {
         if (padding && padding[first + i]) {
             vf_store(s + 0, vf_set1(-INFINITY));
@@ -1800,7 +1743,7 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
     mx[0] = m_0;
     mx[1] = m_1;
 }
-/* Final scores of n keys from first; mx: the maxima with them. */
+/* Final scores of n keys from first; mx: raised by them. */
 static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
@@ -1808,11 +1751,11 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
     const int32_t q_0_0 = t->pos[0];
     const vi vq_0 = vi_load(t->pos + 0);
     (void)q_0_0, (void)vq_0;
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[16];
     const vi vq_1 = vi_load(t->pos + 16);
     (void)q_0_1, (void)vq_1;
-    vf m_1 = vf_load(t->m + 16);
+    vf m_1 = mx[1];
     /* score: 30 * tanh(s / 30) */
     const vf e1v = vf_set1(0x1.ep+4f);
     for (int32_t i = 0; i < n; i++, s += 32) {
@@ -1836,7 +1779,7 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
     mx[0] = m_0;
     mx[1] = m_1;
 }
-/* Final scores of n keys from first, hidden ones -inf; mx: the maxima with them. */
+/* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
@@ -1845,12 +1788,12 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
     const vi vq_0 = vi_load(t->pos + 0);
     (void)q_0_0, (void)vq_0;
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[16];
     const vi vq_1 = vi_load(t->pos + 16);
     (void)q_0_1, (void)vq_1;
     const vi lo_1 = vi_load(t->lo + 16), hi_1 = vi_load(t->hi + 16);
-    vf m_1 = vf_load(t->m + 16);
+    vf m_1 = mx[1];
     /* score: 30 * tanh(s / 30) */
     const vf e1v = vf_set1(0x1.ep+4f);
     /* mask: q // 512 == k // 512 */
@@ -1895,7 +1838,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
     mx[0] = m_0;
     mx[1] = m_1;
 }
-/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+/* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void adjust_range_2(const item *x, const tile *t, scratch *w, int32_t first,
                                        int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
     float *s = w->s + from * 32;
@@ -1921,34 +1864,6 @@ static ATTN_INLINE void qk_range_2(const tile *t, scratch *w, const float *row, 
     qk_2(w->edge, D, t->q, w->s + key * 32, mx);
 }
 
-/* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
- * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
- * do: then only w->s was changed. */
-static bool lazy_2(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
-                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
-    const vf none = vf_set1(NO_MAX);
-    vf m[2], l[2], mx[2]; /* mx: not wanted here */
-    m[0] = vf_load(t->m + 0);
-    m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
-    l[0] = vf_load(t->l + 0);
-    mx[0] = none;
-    m[1] = vf_load(t->m + 16);
-    m[1] = vf_select(vf_eq(m[1], none), vf_zero(), m[1]);
-    l[1] = vf_load(t->l + 16);
-    mx[1] = none;
-    qk_range_2(t, w, row, ldk, 0, n, mx);
-    adjust_range_2(x, t, w, first, 0, clean, mx, true, lanes);
-    adjust_range_2(x, t, w, first, clean, clean_end, mx, false, lanes);
-    adjust_range_2(x, t, w, first, clean_end, n, mx, true, lanes);
-    exp_rows_2(w->s, n, m, l);
-    if (!lazy_ok_2(l)) return false;
-    vf_store(t->m + 0, m[0]);
-    vf_store(t->l + 0, l[0]);
-    vf_store(t->m + 16, m[1]);
-    vf_store(t->l + 16, l[1]);
-    return true;
-}
-
 /* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
 static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -1966,15 +1881,13 @@ static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     partial |= class == ATTN_TILE_SOME;
     if (partial) clean = clean_end = 0;
 
-    if (lazy_2(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
-        pv_2(t, v, w->s, first, last, NULL);
-        return;
-    }
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 16)};
     qk_range_2(t, w, row, ldk, 0, n, mx);
-    const bool masked = clean_end - clean < n;
-    adjust_range_2(x, t, w, first, 0, n, mx, masked, lanes);
+    mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 16);
+    adjust_range_2(x, t, w, first, 0, clean, mx, true, lanes);
+    adjust_range_2(x, t, w, first, clean, clean_end, mx, false, lanes);
+    adjust_range_2(x, t, w, first, clean_end, n, mx, true, lanes);
     const int rose = softmax_2(w->s, n, t, mx, w->alpha);
     pv_2(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }

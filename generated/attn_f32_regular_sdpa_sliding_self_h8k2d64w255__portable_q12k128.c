@@ -19,6 +19,7 @@
  *   merged in order
  * decode: up to 4 rows run as dot products, more as tiles on unpacked V
  * unroll: 16 of 64 steps of the loop over the head width
+ * softmax: lazy maximum; a key block is redone where its sum leaves 2^-60 .. 2^60
  * scores: scale * log2(e) is folded into Q; exp is exp2
  */
 #include "attn_kernel.h"
@@ -295,7 +296,7 @@ static inline void qk_1(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 28, s7_0);
 }
 
-/* s[key][4] = exp2(K Q^T - m) for 8 keys x 4 queries, and l += its sums. m is any reference,
+/* s[key][4] = exp2(scores - m) for 8 keys x 4 queries, and l += its sums. m is any reference,
  * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
 static inline void qk_exp_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s, const vf *restrict m, vf *restrict l) {
@@ -444,11 +445,14 @@ static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, cons
 
 /* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
 static inline void exp_rows_1(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+    const vf m0 = m[0];
+    vf l0 = l[0];
     for (int32_t key = 0; key < n; key++, s += 4) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
+        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m0));
         vf_store(s + 0, p0);
-        l[0] = vf_add(l[0], p0);
+        l0 = vf_add(l0, p0);
     }
+    l[0] = l0;
 }
 
 /* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
@@ -520,14 +524,14 @@ static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_
             pv_4x2_4(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
     }
 }
-/* Final scores of n keys from first in a tile of any rows; mx: the maxima with them. */
+/* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s,
                                  const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                  const bool masked) {
     const uint8_t *padding = masked ? item_padding(x) : NULL;
     const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     for (int32_t i = 0; i < n; i++, s += 4) {
         if (padding && padding[first + i]) {
             vf_store(s + 0, vf_set1(-INFINITY));
@@ -541,7 +545,7 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
     }
     mx[0] = m_0;
 }
-/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+/* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void adjust_range_1(const item *x, const tile *t, scratch *w, int32_t first,
                                        int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
     float *s = w->s + from * 4;
@@ -617,8 +621,10 @@ static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[1] = {vf_load(t->m + 0)};
     qk_range_1(t, w, row, ldk, 0, n, mx);
-    const bool masked = clean_end - clean < n;
-    if (masked) adjust_range_1(x, t, w, first, 0, n, mx, true, lanes);
+    if (clean_end - clean < n) {
+        mx[0] = vf_load(t->m + 0);
+        adjust_range_1(x, t, w, first, 0, n, mx, true, lanes);
+    }
     const int rose = softmax_1(w->s, n, t, mx, w->alpha);
     pv_1(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
@@ -779,7 +785,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 44, s5_1);
 }
 
-/* s[key][8] = exp2(K Q^T - m) for 6 keys x 8 queries, and l += its sums. m is any reference,
+/* s[key][8] = exp2(scores - m) for 6 keys x 8 queries, and l += its sums. m is any reference,
  * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
 static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s, const vf *restrict m, vf *restrict l) {
@@ -960,14 +966,20 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
 
 /* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
 static inline void exp_rows_2(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+    const vf m0 = m[0];
+    vf l0 = l[0];
+    const vf m1 = m[1];
+    vf l1 = l[1];
     for (int32_t key = 0; key < n; key++, s += 8) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
+        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m0));
+        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 4), m1));
         vf_store(s + 0, p0);
-        l[0] = vf_add(l[0], p0);
-        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 4), m[1]));
+        l0 = vf_add(l0, p0);
         vf_store(s + 4, p1);
-        l[1] = vf_add(l[1], p1);
+        l1 = vf_add(l1, p1);
     }
+    l[0] = l0;
+    l[1] = l1;
 }
 
 /* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
@@ -1050,17 +1062,17 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
             pv_4x2_8(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
     }
 }
-/* Final scores of n keys from first in a tile of any rows; mx: the maxima with them. */
+/* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s,
                                  const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                  const bool masked) {
     const uint8_t *padding = masked ? item_padding(x) : NULL;
     const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 4), vh_1 = vi_load(t->head + 4);
     const vi lo_1 = vi_load(t->lo + 4), hi_1 = vi_load(t->hi + 4);
-    vf m_1 = vf_load(t->m + 4);
+    vf m_1 = mx[1];
     for (int32_t i = 0; i < n; i++, s += 8) {
         if (padding && padding[first + i]) {
             vf_store(s + 0, vf_set1(-INFINITY));
@@ -1080,7 +1092,7 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
     mx[0] = m_0;
     mx[1] = m_1;
 }
-/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+/* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void adjust_range_2(const item *x, const tile *t, scratch *w, int32_t first,
                                        int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
     float *s = w->s + from * 8;
@@ -1162,8 +1174,10 @@ static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 4)};
     qk_range_2(t, w, row, ldk, 0, n, mx);
-    const bool masked = clean_end - clean < n;
-    if (masked) adjust_range_2(x, t, w, first, 0, n, mx, true, lanes);
+    if (clean_end - clean < n) {
+        mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 4);
+        adjust_range_2(x, t, w, first, 0, n, mx, true, lanes);
+    }
     const int rose = softmax_2(w->s, n, t, mx, w->alpha);
     pv_2(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
@@ -1575,7 +1589,7 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 44, s3_2);
 }
 
-/* s[key][12] = exp2(K Q^T - m) for 4 keys x 12 queries, and l += its sums. m is any reference,
+/* s[key][12] = exp2(scores - m) for 4 keys x 12 queries, and l += its sums. m is any reference,
  * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
 static inline void qk_exp_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s, const vf *restrict m, vf *restrict l) {
@@ -2017,17 +2031,26 @@ static inline int softmax_3(float *restrict s, int32_t n, tile *restrict t, cons
 
 /* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
 static inline void exp_rows_3(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+    const vf m0 = m[0];
+    vf l0 = l[0];
+    const vf m1 = m[1];
+    vf l1 = l[1];
+    const vf m2 = m[2];
+    vf l2 = l[2];
     for (int32_t key = 0; key < n; key++, s += 12) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m[0]));
+        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m0));
+        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 4), m1));
+        const vf p2 = vf_exp2_lazy(vf_sub(vf_load(s + 8), m2));
         vf_store(s + 0, p0);
-        l[0] = vf_add(l[0], p0);
-        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 4), m[1]));
+        l0 = vf_add(l0, p0);
         vf_store(s + 4, p1);
-        l[1] = vf_add(l[1], p1);
-        const vf p2 = vf_exp2_lazy(vf_sub(vf_load(s + 8), m[2]));
+        l1 = vf_add(l1, p1);
         vf_store(s + 8, p2);
-        l[2] = vf_add(l[2], p2);
+        l2 = vf_add(l2, p2);
     }
+    l[0] = l0;
+    l[1] = l1;
+    l[2] = l2;
 }
 
 /* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
@@ -2129,20 +2152,20 @@ static void pv_3(tile *t, const values *v, const float *s, int32_t first, int32_
             pv_6x2_12(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
     }
 }
-/* Final scores of n keys from first in a tile of any rows; mx: the maxima with them. */
+/* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_3(const item *x, const tile *t, float *restrict s,
                                  const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                  const bool masked) {
     const uint8_t *padding = masked ? item_padding(x) : NULL;
     const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
-    vf m_0 = vf_load(t->m + 0);
+    vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 4), vh_1 = vi_load(t->head + 4);
     const vi lo_1 = vi_load(t->lo + 4), hi_1 = vi_load(t->hi + 4);
-    vf m_1 = vf_load(t->m + 4);
+    vf m_1 = mx[1];
     const vi vq_2 = vi_load(t->pos + 8), vh_2 = vi_load(t->head + 8);
     const vi lo_2 = vi_load(t->lo + 8), hi_2 = vi_load(t->hi + 8);
-    vf m_2 = vf_load(t->m + 8);
+    vf m_2 = mx[2];
     for (int32_t i = 0; i < n; i++, s += 12) {
         if (padding && padding[first + i]) {
             vf_store(s + 0, vf_set1(-INFINITY));
@@ -2168,7 +2191,7 @@ static ATTN_INLINE void adjust_3(const item *x, const tile *t, float *restrict s
     mx[1] = m_1;
     mx[2] = m_2;
 }
-/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+/* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void adjust_range_3(const item *x, const tile *t, scratch *w, int32_t first,
                                        int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
     float *s = w->s + from * 12;
@@ -2256,8 +2279,10 @@ static void tile_3(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[3] = {vf_load(t->m + 0), vf_load(t->m + 4), vf_load(t->m + 8)};
     qk_range_3(t, w, row, ldk, 0, n, mx);
-    const bool masked = clean_end - clean < n;
-    if (masked) adjust_range_3(x, t, w, first, 0, n, mx, true, lanes);
+    if (clean_end - clean < n) {
+        mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 4), mx[2] = vf_load(t->m + 8);
+        adjust_range_3(x, t, w, first, 0, n, mx, true, lanes);
+    }
     const int rose = softmax_3(w->s, n, t, mx, w->alpha);
     pv_3(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }

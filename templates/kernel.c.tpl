@@ -74,7 +74,7 @@ $ for nv = 1, plan.gather_keys > 0 and 0 or plan.tile_vectors do
 ${part("part/pack_q.c", { nv = nv })}
 ${part("part/qk.c", { nv = nv, lazy = false })}
 
-$   if not plan.rescore then
+$   if plan.lazy and not plan.rescore then
 ${part("part/qk.c", { nv = nv, lazy = true })}
 
 $   end

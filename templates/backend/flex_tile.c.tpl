@@ -2,7 +2,7 @@ $ -- Flex over a tile whose lanes are consecutive queries of one head: what does
 $ -- key is computed once, what does not depend on the lane once a key.
 $ local W, nv = plan.width, a.nv
 $ local R = nv * W
-/* Final scores of n keys from first${a.masked and ", hidden ones -inf" or ""}; mx: the maxima with them. */
+/* Final scores of n keys from first${a.masked and ", hidden ones -inf" or ""}; mx: raised by them. */
 static void adjust_tile_${nv}${a.masked and "_masked" or ""}(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
@@ -14,7 +14,7 @@ $ for j = 0, nv - 1 do
 $   if a.masked then
     const vi lo_${j} = vi_load(t->lo + ${j * W}), hi_${j} = vi_load(t->hi + ${j * W});
 $   end
-    vf m_${j} = vf_load(t->m + ${j * W});
+    vf m_${j} = mx[${j}];
 $ end
 $ if expr.score then
     ${comment("score: " .. expr.score.text)}

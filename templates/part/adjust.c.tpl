@@ -1,6 +1,6 @@
 $ local W, nv = plan.width, a.nv
 $ local R = nv * W
-/* Final scores of n keys from first in a tile of any rows; mx: the maxima with them. */
+/* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_${nv}(const item *x, const tile *t, float *restrict s,
                                  const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                  const bool masked) {
@@ -8,7 +8,7 @@ static ATTN_INLINE void adjust_${nv}(const item *x, const tile *t, float *restri
 $ for j = 0, nv - 1 do
     const vi vq_${j} = vi_load(t->pos + ${j * W}), vh_${j} = vi_load(t->head + ${j * W});
     const vi lo_${j} = vi_load(t->lo + ${j * W}), hi_${j} = vi_load(t->hi + ${j * W});
-    vf m_${j} = vf_load(t->m + ${j * W});
+    vf m_${j} = mx[${j}];
 $ end
     for (int32_t i = 0; i < n; i++, s += ${R}) {
         if (padding && padding[first + i]) {

@@ -14,7 +14,7 @@ $   end
 $   return rows
 $ end
 $ if a.lazy then
-/* s[key][${R}] = exp2(K Q^T - m) for ${MR} keys x ${R} queries, and l += its sums. m is any reference,
+/* s[key][${R}] = exp2(scores - m) for ${MR} keys x ${R} queries, and l += its sums. m is any reference,
  * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
 static inline void qk_exp_${nv}(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s, const vf *restrict m, vf *restrict l) {

@@ -32,15 +32,25 @@ $ end
     return rose;
 }
 
+$ if plan.lazy then
 /* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
 static inline void exp_rows_${nv}(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+$ for j = 0, nv - 1 do
+    const vf m${j} = m[${j}];
+    vf l${j} = l[${j}];
+$ end
     for (int32_t key = 0; key < n; key++, s += ${R}) {
 $ for j = 0, nv - 1 do
-        const vf p${j} = vf_exp2_lazy(vf_sub(vf_load(s + ${j * W}), m[${j}]));
+        const vf p${j} = vf_exp2_lazy(vf_sub(vf_load(s + ${j * W}), m${j}));
+$ end
+$ for j = 0, nv - 1 do
         vf_store(s + ${j * W}, p${j});
-        l[${j}] = vf_add(l[${j}], p${j});
+        l${j} = vf_add(l${j}, p${j});
 $ end
     }
+$ for j = 0, nv - 1 do
+    l[${j}] = l${j};
+$ end
 }
 
 /* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
@@ -52,3 +62,4 @@ $ for j = 1, nv - 1 do
 $ end
     return vm_all(ok);
 }
+$ end

@@ -1,6 +1,6 @@
 $ local W, nv = plan.width, a.nv
 $ local R, MR = nv * W, plan.tile[nv].keys
-/* Final scores of the keys from .. to - 1, counted from key first; mx: the maxima with them. */
+/* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void adjust_range_${nv}(const item *x, const tile *t, scratch *w, int32_t first,
                                        int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
     float *s = w->s + from * ${R};
@@ -41,6 +41,7 @@ static ATTN_INLINE void qk_range_${nv}(const tile *t, scratch *w, const float *r
     qk_${nv}(w->edge, D, t->q, w->s + key * ${R}, mx);
 }
 
+$ if plan.lazy then
 /* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
  * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
  * do: then only w->s was changed. */
@@ -81,6 +82,7 @@ $ end
     return true;
 }
 
+$ end
 /* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
 static void tile_${nv}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -103,18 +105,25 @@ $ if plan.has_mask then
 $ end
     if (partial) clean = clean_end = 0;
 
+$ if plan.lazy then
     if (lazy_${nv}(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
         pv_${nv}(t, v, w->s, first, last, NULL);
         return;
     }
+$ end
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[${nv}] = {${list(nv, function(j) return "vf_load(t->m + " .. j * W .. ")" end)}};
     qk_range_${nv}(t, w, row, ldk, 0, n, mx);
-    const bool masked = clean_end - clean < n;
 $ if plan.rescore then
-    adjust_range_${nv}(x, t, w, first, 0, n, mx, masked, lanes);
+    ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(t->m + " .. j * W .. ")" end)};
+    adjust_range_${nv}(x, t, w, first, 0, clean, mx, true, lanes);
+    adjust_range_${nv}(x, t, w, first, clean, clean_end, mx, false, lanes);
+    adjust_range_${nv}(x, t, w, first, clean_end, n, mx, true, lanes);
 $ else
-    if (masked) adjust_range_${nv}(x, t, w, first, 0, n, mx, true, lanes);
+    if (clean_end - clean < n) {
+        ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(t->m + " .. j * W .. ")" end)};
+        adjust_range_${nv}(x, t, w, first, 0, n, mx, true, lanes);
+    }
 $ end
     const int rose = softmax_${nv}(w->s, n, t, mx, w->alpha);
     pv_${nv}(t, v, w->s, first, last, rose ? w->alpha : NULL);

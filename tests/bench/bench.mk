@@ -53,7 +53,7 @@ $(BENCH_GEN)/sizes.txt: $(BENCH_GEN)/kernels.so
 		awk 'NR > 1 { print $$1, $$6 }' > $(abspath $@)
 $(BENCH_GEN)/obj/%.o: $(BENCH_GEN)/%.c
 	@mkdir -p $(@D)
-	$(CC) $(BENCH_KERNEL_FLAGS) -MMD -c -o $@ $<
+	$(CC) $(BENCH_KERNEL_FLAGS) -MMD -MP -c -o $@ $<
 -include $(BENCH_KERNEL_OBJECTS:.o=.d) $(BENCH_OBJECTS:.o=.d)
 
 .PHONY: bench bench-plot bench-peers bench-folder bench-build bench-kernels
