@@ -189,7 +189,7 @@ size_t plan_scratch(const plan *p) {
     const size_t w = (size_t)isa_table[p->isa].width, rows = (size_t)p->tile_vectors * w;
     if (p->gather_keys) {
         const size_t lanes = ((size_t)p->gather_keys + w - 1) / w * w;
-        return up64(4 * (lanes + (size_t)p->dvp));
+        return up64(4 * lanes);
     }
     /* In floats, member by member of part/scratch.c.tpl. */
     const size_t tile =

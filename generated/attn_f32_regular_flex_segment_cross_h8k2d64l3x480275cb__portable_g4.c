@@ -65,12 +65,11 @@ static inline void op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) 
     *hi = g < 0 ? -1 : min32(g, x->kv_len - 1);
 }
 
-/* What a thread works in: the scores and the output of one row. */
+/* What a thread works in: the scores of one row. */
 typedef struct scratch {
     _Alignas(64) float s[4];
-    float o[DVP];
 } scratch;
-_Static_assert(sizeof(scratch) == 320, "the plan's workspace");
+_Static_assert(sizeof(scratch) == 64, "the plan's workspace");
 
 /* score: s + bias[h][k] */
 static double score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, double s,
@@ -123,18 +122,19 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi v
     return vf_select(seen, s_0, vf_set1(-INFINITY));
 }
 
-/* One output row: O / l, and the log of its denominator. */
-static void finish_row(const item *x, int32_t h, int32_t i, float m, float l, const float *o) {
+/* Writes the log of a row's denominator where it is wanted; returns the factor of its O. */
+static ATTN_INLINE float finish_scale(const item *x, int32_t h, int32_t i, float m, float l) {
     const attn_args *args = x->args;
     const float inv = l == 0 ? 0 : 1 / l;
-    float *to = args->o.data + x->b * args->o.batch + h * args->o.head + i * args->o.token;
-    const vf f = vf_set1(inv);
-    int32_t c = 0;
-    for (; c + W <= DV; c += W) vf_storeu(to + c, vf_mul(vf_load(o + c), f));
-    if (c < DV) vf_storen(to + c, vf_mul(vf_load(o + c), f), DV - c);
     if (args->lse)
         args->lse[x->b * args->lse_batch + h * args->lse_head + i] =
             l == 0 ? -INFINITY : m * LN2 + logf(l);
+    return inv;
+}
+
+static inline float *output_row(const item *x, int32_t h, int32_t i) {
+    const attn_out *o = &x->args->o;
+    return o->data + x->b * o->batch + h * o->head + i * o->token;
 }
 
 typedef struct call {
@@ -165,8 +165,8 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
     int32_t lo, hi;
     op_range(x, i, &lo, &hi);
     if (lo > hi) {
-        memset(w->o, 0, sizeof(float) * DVP);
-        finish_row(x, h, i, NO_MAX, 0, w->o);
+        finish_scale(x, h, i, NO_MAX, 0);
+        memset(output_row(x, h, i), 0, sizeof(float) * DV);
         return;
     }
     const int32_t n = hi - lo + 1;
@@ -215,16 +215,24 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
         vf_store(s + j, p);
         sum = vf_add(sum, p);
     }
-    for (int32_t c = 0; c < DVP; c += W) {
-        vf o = vf_zero();
-        const float *row = v + lo * ldv + c;
-        for (int32_t j = 0; j < n; j++, row += ldv) {
-            const vf z = load_n(row, DV - c);
-            o = vf_fma(vf_bcast(s + j), z, o);
-        }
-        vf_store(w->o + c, o);
+    const float inv = finish_scale(x, h, i, m, vf_reduce_add(sum));
+    /* Keys past the last one repeat it, with P = 0. */
+    const float *v0 = v + (lo + min32(0, n - 1)) * ldv;
+    const vf p0 = vf_set1(s[0] * inv);
+    const float *v1 = v + (lo + min32(1, n - 1)) * ldv;
+    const vf p1 = vf_set1(s[1] * inv);
+    const float *v2 = v + (lo + min32(2, n - 1)) * ldv;
+    const vf p2 = vf_set1(s[2] * inv);
+    const float *v3 = v + (lo + min32(3, n - 1)) * ldv;
+    const vf p3 = vf_set1(s[3] * inv);
+    float *to = output_row(x, h, i);
+    for (int32_t c = 0; c < 64; c += W) {
+        vf o = vf_mul(p0, vf_loadu(v0 + c));
+        o = vf_fma(p1, vf_loadu(v1 + c), o);
+        o = vf_fma(p2, vf_loadu(v2 + c), o);
+        o = vf_fma(p3, vf_loadu(v3 + c), o);
+        vf_storeu(to + c, o);
     }
-    finish_row(x, h, i, m, vf_reduce_add(sum), w->o);
 }
 
 enum { GATHER_ROWS = 64 }; /* query rows a task */

@@ -2716,18 +2716,28 @@ static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     pv_2(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
 
-/* One output row: O / l, and the log of its denominator. */
-static void finish_row(const item *x, int32_t h, int32_t i, float m, float l, const float *o) {
+/* Writes the log of a row's denominator where it is wanted; returns the factor of its O. */
+static ATTN_INLINE float finish_scale(const item *x, int32_t h, int32_t i, float m, float l) {
     const attn_args *args = x->args;
     const float inv = l == 0 ? 0 : 1 / l;
-    float *to = args->o.data + x->b * args->o.batch + h * args->o.head + i * args->o.token;
-    const vf f = vf_set1(inv);
-    int32_t c = 0;
-    for (; c + W <= DV; c += W) vf_storeu(to + c, vf_mul(vf_load(o + c), f));
-    if (c < DV) vf_storen(to + c, vf_mul(vf_load(o + c), f), DV - c);
     if (args->lse)
         args->lse[x->b * args->lse_batch + h * args->lse_head + i] =
             l == 0 ? -INFINITY : m * LN2 + logf(l);
+    return inv;
+}
+
+static inline float *output_row(const item *x, int32_t h, int32_t i) {
+    const attn_out *o = &x->args->o;
+    return o->data + x->b * o->batch + h * o->head + i * o->token;
+}
+
+/* One output row: O / l, and the log of its denominator. */
+static void finish_row(const item *x, int32_t h, int32_t i, float m, float l, const float *o) {
+    const vf f = vf_set1(finish_scale(x, h, i, m, l));
+    float *to = output_row(x, h, i);
+    int32_t c = 0;
+    for (; c + W <= DV; c += W) vf_storeu(to + c, vf_mul(vf_load(o + c), f));
+    if (c < DV) vf_storen(to + c, vf_mul(vf_load(o + c), f), DV - c);
 }
 
 typedef struct call {

@@ -54,10 +54,9 @@ ${part("op/" .. spec.op .. ".c")}
 $ if plan.gather_keys == 0 then
 ${part("part/scratch.c")}
 $ else
-/* What a thread works in: the scores and the output of one row. */
+/* What a thread works in: the scores of one row. */
 typedef struct scratch {
     _Alignas(64) float s[${plan.gather_lanes}];
-    float o[DVP];
 } scratch;
 $ end
 _Static_assert(sizeof(scratch) == ${plan.scratch_bytes}, "the plan's workspace");

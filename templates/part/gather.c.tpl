@@ -13,8 +13,8 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
     int32_t lo, hi;
     op_range(x, i, &lo, &hi);
     if (lo > hi) {
-        memset(w->o, 0, sizeof(float) * DVP);
-        finish_row(x, h, i, NO_MAX, 0, w->o);
+        finish_scale(x, h, i, NO_MAX, 0);
+        memset(output_row(x, h, i), 0, sizeof(float) * DV);
         return;
     }
     const int32_t n = hi - lo + 1;
@@ -88,16 +88,30 @@ $ end
         vf_store(s + j, p);
         sum = vf_add(sum, p);
     }
-    for (int32_t c = 0; c < DVP; c += W) {
-        vf o = vf_zero();
-        const float *row = v + lo * ldv + c;
-        for (int32_t j = 0; j < n; j++, row += ldv) {
-            const vf z = load_n(row, DV - c);
-            o = vf_fma(vf_bcast(s + j), z, o);
-        }
-        vf_store(w->o + c, o);
+    const float inv = finish_scale(x, h, i, m, vf_reduce_add(sum));
+    /* Keys past the last one repeat it, with P = 0. */
+$ for j = 0, G - 1 do
+    const float *v${j} = v + (lo + min32(${j}, n - 1)) * ldv;
+    const vf p${j} = vf_set1(s[${j}] * inv);
+$ end
+    float *to = output_row(x, h, i);
+$ local whole = plan.dv // W * W
+$ if whole > 0 then
+    for (int32_t c = 0; c < ${whole}; c += W) {
+        vf o = vf_mul(p0, vf_loadu(v0 + c));
+$   for j = 1, G - 1 do
+        o = vf_fma(p${j}, vf_loadu(v${j} + c), o);
+$   end
+        vf_storeu(to + c, o);
     }
-    finish_row(x, h, i, m, vf_reduce_add(sum), w->o);
+$ end
+$ if whole < plan.dv then
+    vf o = vf_mul(p0, vf_loadn(v0 + ${whole}, ${plan.dv - whole}));
+$   for j = 1, G - 1 do
+    o = vf_fma(p${j}, vf_loadn(v${j} + ${whole}, ${plan.dv - whole}), o);
+$   end
+    vf_storen(to + ${whole}, o, ${plan.dv - whole});
+$ end
 }
 
 enum { GATHER_ROWS = 64 }; /* query rows a task */
