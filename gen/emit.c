@@ -283,16 +283,24 @@ static void add_file(output *out, const char *path, const char *text) {
     f->file[f->count++] = (gen_file){path, text};
 }
 
+/* The runtime, seen from the folder: sources include it by this path, so that no -I is needed. */
+static const char *runtime_path(const gen_options *o) {
+    return o->runtime ? o->runtime : "runtime";
+}
+
 static bool render_kernel(output *out, const template_set *set, const kernel_spec *k,
-                          const isa_row *isa, int unroll, lua_val *symbols, diag *d) {
+                          const isa_row *isa, const gen_options *o, lua_val *symbols, diag *d) {
     arena *a = out->a;
     plan p;
-    plan_make(a, k, isa, unroll, &p);
+    plan_make(a, k, isa, o->unroll, &p);
     lua_val *data = lua_val_table(a), *plan_table = plan_to_lua(a, &p);
     lua_val_set(a, data, "plan", plan_table);
     lua_val_set(a, data, "spec", spec_to_lua(a, k, &p));
     lua_val_set(a, data, "isa", isa_to_lua(a, isa));
     lua_val_set(a, data, "expr", exprs_to_lua(a, k, &p));
+    lua_val *package = lua_val_table(a);
+    lua_val_set_string(a, package, "runtime", runtime_path(o));
+    lua_val_set(a, data, "package", package);
     const char *text;
     if (!render(a, set, "kernel.c", data, &text, d)) return false;
     char *symbol = arena_strdup(a, p.symbol);
@@ -361,7 +369,7 @@ static lua_val *model_data(arena *a, const model *m, const gen_options *o, lua_v
     lua_val_set_string(a, t, "guard_stem", upper(a, ident));
     lua_val_set_string(a, t, "guard", arena_printf(a, "%s_H", upper(a, ident)));
     lua_val_set_string(a, t, "isas", isa_list(a, o->isa_mask));
-    lua_val_set_string(a, t, "runtime", o->runtime ? o->runtime : "runtime");
+    lua_val_set_string(a, t, "runtime", runtime_path(o));
     lua_val_set_int(a, t, "layer_count", m->layer_count);
     lua_val_set(a, t, "layer_kernel", layers);
     lua_val_set(a, t, "kernels", kernels);
@@ -425,7 +433,7 @@ bool gen_render(arena *a, const model *m, const gen_options *o, gen_files *files
     for (int i = 0; i < m->kernel_count; i++)
         for (int isa = 0; isa < ATTN_ISA_COUNT; isa++)
             if (o->isa_mask >> isa & 1 &&
-                !render_kernel(&out, &set, &m->kernels[i], &isa_table[isa], o->unroll, symbols, d))
+                !render_kernel(&out, &set, &m->kernels[i], &isa_table[isa], o, symbols, d))
                 return false;
     lua_val *data = lua_val_table(a);
     lua_val_set(a, data, "model", model_data(a, m, o, symbols));

@@ -20,9 +20,9 @@
  * softmax: running maximum, since a score expression may drift
  * scores: the scale is folded into Q; every score is changed before the softmax
  */
-#include "attn_kernel.h"
-#include "simd/avx2.h"
-#include "simd/minmax.h"
+#include "../runtime/attn_kernel.h"
+#include "../runtime/simd/avx2.h"
+#include "../runtime/simd/minmax.h"
 
 enum {
     D = 32, /* width of a query and key row */
@@ -117,11 +117,6 @@ static const attn_expr_hooks hooks = {
     .classify = mask_classify,
     .range = mask_range,
 };
-
-/* The first n floats, the other lanes zero; reads nothing past them. */
-static inline vf load_n(const float *p, int32_t n) {
-    return n >= W ? vf_loadu(p) : vf_loadn(p, n);
-}
 
 /* Null: the item has no padding. */
 static inline const uint8_t *item_padding(const item *x) {

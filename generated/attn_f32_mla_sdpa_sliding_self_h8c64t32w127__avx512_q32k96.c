@@ -22,8 +22,8 @@
  * softmax: lazy maximum; a key block is redone where its sum leaves 2^-60 .. 2^60
  * scores: scale * log2(e) is folded into Q; exp is exp2
  */
-#include "attn_kernel.h"
-#include "simd/avx512.h"
+#include "../runtime/attn_kernel.h"
+#include "../runtime/simd/avx512.h"
 
 enum {
     D = 32, /* width of a query and key row */

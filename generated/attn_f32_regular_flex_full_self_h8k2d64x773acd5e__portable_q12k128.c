@@ -27,9 +27,9 @@
  * softmax: running maximum, since a score expression may drift
  * scores: the scale is folded into Q; every score is changed before the softmax
  */
-#include "attn_kernel.h"
-#include "simd/portable.h"
-#include "simd/minmax.h"
+#include "../runtime/attn_kernel.h"
+#include "../runtime/simd/portable.h"
+#include "../runtime/simd/minmax.h"
 
 enum {
     D = 64, /* width of a query and key row */

@@ -19,9 +19,9 @@
  * softmax: running maximum, since a score expression may drift
  * scores: the scale is folded into Q; every score is changed before the softmax
  */
-#include "attn_kernel.h"
-#include "simd/portable.h"
-#include "simd/minmax.h"
+#include "../runtime/attn_kernel.h"
+#include "../runtime/simd/portable.h"
+#include "../runtime/simd/minmax.h"
 
 enum {
     D = 64, /* width of a query and key row */
@@ -91,11 +91,6 @@ static const attn_side_decl sides[] = {
      .rank = 2,
      .dim = {ATTN_DIM_HEADS, ATTN_DIM_KV_LEN}},
 };
-
-/* The first n floats, the other lanes zero; reads nothing past them. */
-static inline vf load_n(const float *p, int32_t n) {
-    return n >= W ? vf_loadu(p) : vf_loadn(p, n);
-}
 
 /* Null: the item has no padding. */
 static inline const uint8_t *item_padding(const item *x) {

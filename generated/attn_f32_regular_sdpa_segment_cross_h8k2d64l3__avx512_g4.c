@@ -17,8 +17,8 @@
  * softmax: lazy maximum; a key block is redone where its sum leaves 2^-60 .. 2^60
  * scores: scale * log2(e) is folded into Q; exp is exp2
  */
-#include "attn_kernel.h"
-#include "simd/avx512.h"
+#include "../runtime/attn_kernel.h"
+#include "../runtime/simd/avx512.h"
 
 enum {
     D = 64, /* width of a query and key row */
@@ -67,11 +67,6 @@ typedef struct scratch {
     _Alignas(64) float s[16];
 } scratch;
 _Static_assert(sizeof(scratch) == 64, "the plan's workspace");
-
-/* The first n floats, the other lanes zero; reads nothing past them. */
-static inline vf load_n(const float *p, int32_t n) {
-    return n >= W ? vf_loadu(p) : vf_loadn(p, n);
-}
 
 /* Null: the item has no padding. */
 static inline const uint8_t *item_padding(const item *x) {

@@ -121,7 +121,7 @@
 #ifndef CATALOG_H
 #define CATALOG_H
 
-#include "attn.h"
+#include "../runtime/attn.h"
 
 #ifdef __cplusplus
 extern "C" {

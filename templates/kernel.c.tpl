@@ -3,10 +3,10 @@ $ -- says which keys a row sees, backend/ changes scores. part/ holds the regist
 $ assert(plan.tile_vectors >= 1, "plan: a tile has at least one vector")
 $ assert(plan.panel % plan.width == 0, "plan: a V panel is whole vectors")
 ${part("package/banner.c")}
-#include "attn_kernel.h"
-#include "simd/${isa.name}.h"
+#include "${package.runtime}/attn_kernel.h"
+#include "${package.runtime}/simd/${isa.name}.h"
 $ if expr then
-#include "simd/minmax.h"
+#include "${package.runtime}/simd/minmax.h"
 $ end
 
 enum {

@@ -12,7 +12,7 @@
 #ifndef ATTN_SIMD_INTERVAL_H
 #define ATTN_SIMD_INTERVAL_H
 
-#include "attn_kernel.h"
+#include "../attn_kernel.h"
 #include "scalar.h"
 #include <float.h>
 

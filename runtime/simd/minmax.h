@@ -3,7 +3,7 @@
 #ifndef ATTN_MINMAX_H
 #define ATTN_MINMAX_H
 
-#include "attn_kernel.h"
+#include "../attn_kernel.h"
 #include "interval.h"
 
 static inline int64_t attn_side_count(const attn_side_decl *side, int32_t batch, int32_t heads,

@@ -4,7 +4,7 @@
 #ifndef ATTN_SIMD_SCALAR_H
 #define ATTN_SIMD_SCALAR_H
 
-#include "attn_kernel.h"
+#include "../attn_kernel.h"
 
 static inline int32_t attn_wrap32(int64_t v) {
     uint32_t u = (uint32_t)v;

@@ -15,7 +15,7 @@ $ end
 #ifndef ${model.guard}
 #define ${model.guard}
 
-#include "attn.h"
+#include "${model.runtime}/attn.h"
 
 #ifdef __cplusplus
 extern "C" {

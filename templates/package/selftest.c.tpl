@@ -3,9 +3,9 @@
  * Exit status: 0 all passed, 1 not. */
 #define _POSIX_C_SOURCE 200112L /* setenv */
 
-#include "attn_kernel.h"
-#include "cpu.h"
-#include "spec.h"
+#include "${model.runtime}/attn_kernel.h"
+#include "${model.runtime}/cpu.h"
+#include "${model.runtime}/spec.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,10 @@
+$ if plan.gather_keys == 0 then
 /* The first n floats, the other lanes zero; reads nothing past them. */
 static inline vf load_n(const float *p, int32_t n) {
     return n >= W ? vf_loadu(p) : vf_loadn(p, n);
 }
 
+$ end
 /* Null: the item has no padding. */
 static inline const uint8_t *item_padding(const item *x) {
     const attn_args *args = x->args;

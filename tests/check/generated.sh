@@ -3,7 +3,7 @@
 # header as C++ too.
 set -eu
 jobs=$(nproc 2>/dev/null || echo 2)
-warn="-std=c11 -Wall -Wextra -Wpedantic -Werror -Iruntime -Igenerated"
+warn="-std=c11 -Wall -Wextra -Wpedantic -Werror"
 for cc in gcc clang; do
     command -v $cc >/dev/null 2>&1 || {
         echo "generated: $cc skipped, not installed"
@@ -15,6 +15,6 @@ done
 for cxx in g++ clang++; do
     command -v $cxx >/dev/null 2>&1 || continue
     printf '#include "catalog.h"\nint main() { attn_args a = ATTN_ARGS_INIT; return (int)a.batch; }\n' |
-        $cxx -x c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -Iruntime -Igenerated -c -o /dev/null -
+        $cxx -x c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -Igenerated -c -o /dev/null -
     echo "generated: $cxx reads attn.h"
 done

@@ -32,7 +32,7 @@ static void row(const char *name, char id, const char *values, const char *dflt,
         if (!strcmp(places[i][0], applies)) printf("%s", places[i][1]);
     printf(" | %s |\n", help);
 }
-static const char *highest(const char *text) { /* INT32_MAX and UINT.. as a number */
+static const char *highest(const char *text) {
     return strcmp(text, "INT32_MAX") ? text : "2147483647";
 }
 static void number(const char *name, char id, const char *low, const char *high, const char *dflt,
@@ -55,8 +55,8 @@ int main(void) {
 #define ATTN_FIELD_BOOL(name, id, dflt, applies, help) \
     row(#name, id, "true|false", (dflt) ? "true" : "false", #applies, help);
 #define ATTN_FIELD_FLOAT(name, id, applies, help) row(#name, id, "number", "", #applies, help);
-#define ATTN_FIELD_TEXT(name, help) row(#name, ' ', "expression", "", "", help);
-#define ATTN_FIELD_LIST(name, help) row(#name, ' ', "declarations", "", "", help);
+#define ATTN_FIELD_TEXT(name, help) row(#name, ' ', "expression", "", "0", help);
+#define ATTN_FIELD_LIST(name, help) row(#name, ' ', "declarations", "", "0", help);
 #include "spec_fields.def"
 }
 C
