@@ -41,6 +41,7 @@ stage() { # stage NAME COMMAND..
 stage build make -s -j "$jobs" all "$build/unit" "$build/property"
 stage layers sh tests/check/layers.sh
 stage style sh tests/check/style.sh
+stage readme sh tests/check/readme.sh
 stage unit "$build/unit" -j"$jobs"
 stage check-generated "$build/attn-gen" check generated
 stage generated-compiles sh tests/check/generated.sh

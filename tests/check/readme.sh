@@ -20,7 +20,7 @@ fields() { # the rows of spec_fields.def as a table
 static const char *const places[][2] = {
     {"0", "all"}, {"ATTN_IN_REGULAR", "regular"}, {"ATTN_IN_MLA", "mla"},
     {"ATTN_IN_SELF", "full_self, sliding_self"}, {"ATTN_IN_SLIDING", "sliding_self"},
-    {"ATTN_IN_CROSS", "segment_cross"}};
+    {"ATTN_IN_CROSS", "segment_cross"}, {"flex", "flex"}};
 static void row(const char *name, char id, const char *values, const char *dflt,
                 const char *applies, const char *help) {
     printf("| `%s` | ", name);
@@ -28,9 +28,11 @@ static void row(const char *name, char id, const char *values, const char *dflt,
     printf(" | ");
     for (; *values; values++) *values == '|' ? (void)printf(", ") : (void)putchar(*values);
     printf(" | %s | ", strstr(dflt, "UNSET") ? "" : dflt);
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 7; i++)
         if (!strcmp(places[i][0], applies)) printf("%s", places[i][1]);
-    printf(" | %s |\n", help);
+    printf(" | ");
+    for (; *help; help++) *help == '|' ? (void)printf("\\|") : (void)putchar(*help);
+    printf(" |\n");
 }
 static const char *highest(const char *text) {
     return strcmp(text, "INT32_MAX") ? text : "2147483647";
@@ -55,8 +57,8 @@ int main(void) {
 #define ATTN_FIELD_BOOL(name, id, dflt, applies, help) \
     row(#name, id, "true|false", (dflt) ? "true" : "false", #applies, help);
 #define ATTN_FIELD_FLOAT(name, id, applies, help) row(#name, id, "number", "", #applies, help);
-#define ATTN_FIELD_TEXT(name, help) row(#name, ' ', "expression", "", "0", help);
-#define ATTN_FIELD_LIST(name, help) row(#name, ' ', "declarations", "", "0", help);
+#define ATTN_FIELD_TEXT(name, help) row(#name, ' ', "expression", "", "flex", help);
+#define ATTN_FIELD_LIST(name, help) row(#name, ' ', "declarations", "", "flex", help);
 #include "spec_fields.def"
 }
 C

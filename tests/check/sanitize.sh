@@ -2,7 +2,7 @@
 # The committed catalog's selftest under ASan and UBSan, and the generator itself on every built-in
 # model and on a wrong one.
 set -eu
-flags="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
+flags="-O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 jobs=$(nproc 2>/dev/null || echo 2)
