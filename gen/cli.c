@@ -60,8 +60,8 @@ static const flag flags[] = {
      "folder to write; made if it does not exist"},
     {"--dump", FLAG_CHOICE, "spec|plan|expr|lua|c", offsetof(options, dump), GENERATE,
      "print a stage to the standard output; without -o nothing is written"},
-    {"--isa", FLAG_TEXT, "NAME", offsetof(options, isa), GENERATE | EXPLAIN,
-     "instruction sets to generate for; default: all"},
+    {"--isa", FLAG_TEXT, "LIST", offsetof(options, isa), GENERATE | EXPLAIN,
+     "portable, avx2, avx512 (with commas), native or all (default)"},
     {"--unroll", FLAG_UNROLL, "auto|full|N", offsetof(options, unroll), GENERATE | EXPLAIN,
      "unrolling of the loop over the head width; default: auto"},
     {"--runtime", FLAG_TEXT, "PATH", offsetof(options, runtime), GENERATE,
@@ -390,7 +390,7 @@ const char *cli_help(arena *a, command c) {
     buf_printf(&b, "attn-gen %s%s%s%s\n\n%s\n", info->name, *info->target ? " " : "", info->target,
                kernels ? " [flags]" : "", info->help);
     if (kernels) {
-        buf_puts(&b, "MODEL is a Lua file, a config.json, or a name that attn-gen models lists.\n"
+        buf_puts(&b, "MODEL is a Lua file, or a name that attn-gen models lists.\n"
                      "\nThe kernel, where no MODEL is given:\n");
         for (int i = 0; i < attn_field_count; i++) help_field(a, &b, &attn_fields[i]);
     }

@@ -72,9 +72,11 @@ static const char *op_fact(arena *a, const attn_spec *s) {
                             "a query of segment g sees the keys g - %d .. g that exist; a "
                             "negative g sees none",
                             s->lookback);
+    if (s->op == ATTN_OP_SLIDING_SELF && (s->causal || !s->right_window))
+        return arena_printf(a, "query position p sees the keys p - %d .. p", s->window);
     if (s->op == ATTN_OP_SLIDING_SELF)
         return arena_printf(a, "query position p sees the keys p - %d .. p + %d", s->window,
-                            s->causal ? 0 : s->right_window);
+                            s->right_window);
     return s->causal ? "query position p sees the keys 0 .. p" : "every query sees every key";
 }
 

@@ -184,7 +184,8 @@ bool explain_text(arena *a, const model *m, const gen_options *o, const explain_
         layers_text(&b, m, i);
         buf_puts(&b, "  spec:");
         for (int f = 0; f < attn_field_count; f++)
-            if (attn_fields[f].offset >= 0) field_text(&b, &attn_fields[f], &k->core);
+            if (attn_fields[f].offset >= 0 && attn_field_applies(&attn_fields[f], &k->core, NULL))
+                field_text(&b, &attn_fields[f], &k->core);
         buf_puts(&b, "\n");
         if (k->score_expr) buf_printf(&b, "  score: %s\n", expr_canonical(a, k->score_expr));
         if (k->mask_expr) buf_printf(&b, "  mask: %s\n", expr_canonical(a, k->mask_expr));

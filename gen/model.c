@@ -265,7 +265,8 @@ static bool check_given(building *b) {
         if (!attn_field_applies(f, &b->out->core, &err))
             return input_error(b->a, in, err.text, b->d);
         if (f->offset < 0 && b->out->core.backend != ATTN_BACKEND_FLEX)
-            return input_error(b->a, in, "belongs to backend flex, and backend is sdpa", b->d);
+            return input_error(
+                b->a, in, "belongs to backend flex, and backend is sdpa: add backend = flex", b->d);
     }
     return true;
 }

@@ -125,7 +125,7 @@ static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan 
         note(a, p, "prefill: %d tiles share a key block, so that their Q and O stay in half of L2",
              p->tiles);
         note(a, p,
-             "decode: up to %d query rows; %d query head%s share keys and values; keys in "
+             "decode: up to %d query rows; %d query head%s of a group; keys in "
              "parts of %d, merged in order",
              p->decode_q, p->group, p->group > 1 ? "s" : "", p->part_keys);
         note(a, p, "decode: up to 4 rows run as dot products, more as tiles on unpacked V");

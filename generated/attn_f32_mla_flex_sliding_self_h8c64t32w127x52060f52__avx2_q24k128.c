@@ -5,7 +5,7 @@
  *
  * mla attention, flex: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
  *   floats.
- * Keys: query position p sees the keys p - 127 .. p + 0, below kv_len[b].
+ * Keys: query position p sees the keys p - 127 .. p, below kv_len[b].
  * Scores: 0.176776692 * q.k, then the score expression.
  * score = s + table[h][clamp(q - k, -64, 64) + 64]
  * side[0]: table=f32[heads][129]
@@ -17,8 +17,7 @@
  * prefill: P V in row groups of 6 x 16 columns; V packed once a value head in panels of 16
  *   columns
  * prefill: 8 tiles share a key block, so that their Q and O stay in half of L2
- * decode: up to 32 query rows; 1 query head share keys and values; keys in parts of 512,
- *   merged in order
+ * decode: up to 32 query rows; 1 query head of a group; keys in parts of 512, merged in order
  * decode: up to 4 rows run as dot products, more as tiles on unpacked V
  * unroll: 16 of 32 steps of the loop over the head width
  * softmax: running maximum, since a score expression may drift
@@ -68,10 +67,10 @@ static inline int32_t key_head(int32_t h) {
 static inline int32_t value_head(int32_t h) {
     return (void)h, 0;
 }
-/* op sliding_self: query position p sees the keys p - 127 .. p + 0. */
+/* op sliding_self: query position p sees the keys p - 127 .. p. */
 static inline void op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     const int64_t p = (int64_t)x->q_start + i;
-    const int64_t from = p - 127, to = p + 0;
+    const int64_t from = p - 127, to = p;
     *lo = from < 0 ? 0 : from < x->kv_len ? (int32_t)from : x->kv_len;
     *hi = to < 0 ? -1 : to < x->kv_len ? (int32_t)to : x->kv_len - 1;
 }

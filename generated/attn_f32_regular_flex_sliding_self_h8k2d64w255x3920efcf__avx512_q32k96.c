@@ -5,7 +5,7 @@
  *
  * regular attention, flex: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
  *   64 floats.
- * Keys: query position p sees the keys p - 255 .. p + 0, below kv_len[b].
+ * Keys: query position p sees the keys p - 255 .. p, below kv_len[b].
  * Scores: 0.125 * q.k, then the score expression.
  * score = 30 * tanh(s / 30)
  * mask = q // 512 == k // 512
@@ -17,8 +17,7 @@
  * prefill: P V in row groups of 11 x 32 columns; V packed once a value head in panels of 32
  *   columns
  * prefill: 8 tiles share a key block, so that their Q and O stay in half of L2
- * decode: up to 8 query rows; 4 query heads share keys and values; keys in parts of 480,
- *   merged in order
+ * decode: up to 8 query rows; 4 query heads of a group; keys in parts of 480, merged in order
  * decode: up to 4 rows run as dot products, more as tiles on unpacked V
  * unroll: 16 of 64 steps of the loop over the head width
  * mask: keys in closed form: max(0, 512 * (q >> 9)) <= k <= 512 * (q >> 9) + 511; no mask
@@ -70,10 +69,10 @@ static inline int32_t key_head(int32_t h) {
 static inline int32_t value_head(int32_t h) {
     return h / (HEADS / VALUE_HEADS);
 }
-/* op sliding_self: query position p sees the keys p - 255 .. p + 0. */
+/* op sliding_self: query position p sees the keys p - 255 .. p. */
 static inline void op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     const int64_t p = (int64_t)x->q_start + i;
-    const int64_t from = p - 255, to = p + 0;
+    const int64_t from = p - 255, to = p;
     *lo = from < 0 ? 0 : from < x->kv_len ? (int32_t)from : x->kv_len;
     *hi = to < 0 ? -1 : to < x->kv_len ? (int32_t)to : x->kv_len - 1;
 }

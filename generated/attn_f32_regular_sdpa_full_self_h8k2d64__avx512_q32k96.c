@@ -15,8 +15,7 @@
  * prefill: P V in row groups of 11 x 32 columns; V packed once a value head in panels of 32
  *   columns
  * prefill: 8 tiles share a key block, so that their Q and O stay in half of L2
- * decode: up to 8 query rows; 4 query heads share keys and values; keys in parts of 480,
- *   merged in order
+ * decode: up to 8 query rows; 4 query heads of a group; keys in parts of 480, merged in order
  * decode: up to 4 rows run as dot products, more as tiles on unpacked V
  * unroll: 16 of 64 steps of the loop over the head width
  * softmax: lazy maximum; a key block is redone where its sum leaves 2^-60 .. 2^60

@@ -27,7 +27,7 @@
  *   attn_f32_regular_sdpa_sliding_self_h8k2d64w255
  *   regular attention, sdpa: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
  *     64 floats.
- *   Keys: query position p sees the keys p - 255 .. p + 0, below kv_len[b].
+ *   Keys: query position p sees the keys p - 255 .. p, below kv_len[b].
  *   Scores: 0.125 * q.k, then the run-time mask.
  *   A row that sees no key: O = 0, LSE = -inf.
  *
@@ -35,7 +35,7 @@
  *   attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf
  *   regular attention, flex: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
  *     64 floats.
- *   Keys: query position p sees the keys p - 255 .. p + 0, below kv_len[b].
+ *   Keys: query position p sees the keys p - 255 .. p, below kv_len[b].
  *   Scores: 0.125 * q.k, then the score expression.
  *   score = 30 * tanh(s / 30)
  *   mask = q // 512 == k // 512
@@ -83,7 +83,7 @@
  *   attn_f32_mla_sdpa_sliding_self_h8c64t32w127
  *   mla attention, sdpa: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
  *     floats.
- *   Keys: query position p sees the keys p - 127 .. p + 0, below kv_len[b].
+ *   Keys: query position p sees the keys p - 127 .. p, below kv_len[b].
  *   Scores: 0.176776692 * q.k, then the run-time mask.
  *   A row that sees no key: O = 0, LSE = -inf.
  *
@@ -91,7 +91,7 @@
  *   attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52
  *   mla attention, flex: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
  *     floats.
- *   Keys: query position p sees the keys p - 127 .. p + 0, below kv_len[b].
+ *   Keys: query position p sees the keys p - 127 .. p, below kv_len[b].
  *   Scores: 0.176776692 * q.k, then the score expression.
  *   score = s + table[h][clamp(q - k, -64, 64) + 64]
  *   side[0]: table=f32[heads][129]
