@@ -20,4 +20,8 @@ echo "4. Kernels on golden data (PyTorch's outputs in double precision; small sh
 build/attn-verify --time --isa $isa --backend flex tests/golden/flex/*.safetensors
 echo
 echo "5. Real sizes, one thread: kernel, error against the oracle, GFLOP/s, share of this CPU's peak"
+echo "   P1 causal, 8 heads of 64, 1024 tokens; P2 causal, 32 heads on 8 of 128, 2048 tokens; P3 P1 not"
+echo "   causal; P4 P1 with a window of 256, 4096 tokens; D1 one token on 4096 keys, 32 heads on 8 of 128;"
+echo "   M1 one token of absorbed mla on 4096 keys, 16 heads. bar: what we aim at; /bnd: share of the"
+echo "   error bound; %read: share of the read bandwidth (over 100: the keys were in cache)"
 make -s bench BENCH_ISA=$isa BENCH_ARGS="--case P1,P2,P3,P4,D1,M1 --rounds 5"

@@ -20,8 +20,9 @@ stage() { # stage NAME COMMAND..
     seconds=$(($(date +%s) - start))
     counts=$(sed -nE \
         -e 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?.*$/\1 \2 0\4/p' \
-        -e 's/.*Tested: .*([0-9]+).*\| Passing: .*([0-9]+).*/x/p' "$log/$name" |
-        grep -v x | awk '{p += $1; f += $2; s += $3} END {if (NR) print p, f, s}')
+        -e 's/^property: .* ([0-9]+) problems.* ([0-9]+) failed$/\1 \2 0/p' \
+        -e 's/^property: ([0-9]+) (status checks.*|mutations), ([0-9]+) .*$/\1 \3 0/p' "$log/$name" |
+        awk '{p += $1; f += $2; s += $3} END {if (NR) print p, f, s}')
     criterion=$(sed 's/\x1b\[[0-9;]*m//g' "$log/$name" |
         sed -nE 's/.*Tested: ([0-9]+) \| Passing: ([0-9]+) \| Failing: ([0-9]+) \| Crashing: ([0-9]+).*/\2 \3 \4/p' |
         awk '{p += $1; f += $2 + $3} END {if (NR) print p, f, 0}')
