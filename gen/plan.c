@@ -41,9 +41,11 @@ static int choose_unroll(const plan *p, int nv, int requested) {
     if (requested < 0) return p->d;
     if (requested > 0) return min_int(requested, p->d);
     if (p->d <= 16) return p->d;
-    /* 16 floats are a cache line, so that the next keys can be asked for in step. Narrow tiles only
-     * end ranges, unless the head is very wide (mla). */
-    return nv == p->tile_vectors || p->d >= 256 ? 16 : 4;
+    /* 16 floats are a cache line, so that the next keys can be asked for in step. Other narrow
+     * tiles only end ranges, unless the head is very wide (mla). */
+    const int width = isa_table[p->isa].width;
+    const bool one_token = p->group > 4 && (p->group + width - 1) / width == nv;
+    return nv == p->tile_vectors || one_token || p->d >= 256 ? 16 : 4;
 }
 
 static void plan_tiles(plan *p, const isa_row *isa, int unroll) {

@@ -676,7 +676,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     const float *k9 = k + 9 * ldk;
     const float *k10 = k + 10 * ldk;
     const float *k11 = k + 11 * ldk;
-    const ptrdiff_t next = 12 * ldk;
+    const float *next = k + 12 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero();
     vf s1_0 = vf_zero(), s1_1 = vf_zero();
     vf s2_0 = vf_zero(), s2_1 = vf_zero();
@@ -693,7 +693,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 0) * 32 + 0);
             const vf q1 = vf_load(q + (d + 0) * 32 + 16);
-            ATTN_PREFETCH_L1(k + next + d + 0);
+            ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 0);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -734,7 +734,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 1) * 32 + 0);
             const vf q1 = vf_load(q + (d + 1) * 32 + 16);
-            ATTN_PREFETCH_L1(k1 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 1);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -775,7 +775,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 2) * 32 + 0);
             const vf q1 = vf_load(q + (d + 2) * 32 + 16);
-            ATTN_PREFETCH_L1(k2 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 2);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -856,7 +856,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 4) * 32 + 0);
             const vf q1 = vf_load(q + (d + 4) * 32 + 16);
-            ATTN_PREFETCH_L1(k3 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 4);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -897,7 +897,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 5) * 32 + 0);
             const vf q1 = vf_load(q + (d + 5) * 32 + 16);
-            ATTN_PREFETCH_L1(k4 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 4 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 5);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -938,7 +938,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 6) * 32 + 0);
             const vf q1 = vf_load(q + (d + 6) * 32 + 16);
-            ATTN_PREFETCH_L1(k5 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 5 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 6);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1019,7 +1019,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 8) * 32 + 0);
             const vf q1 = vf_load(q + (d + 8) * 32 + 16);
-            ATTN_PREFETCH_L1(k6 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 6 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 8);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1060,7 +1060,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 9) * 32 + 0);
             const vf q1 = vf_load(q + (d + 9) * 32 + 16);
-            ATTN_PREFETCH_L1(k7 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 7 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 9);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1101,7 +1101,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 10) * 32 + 0);
             const vf q1 = vf_load(q + (d + 10) * 32 + 16);
-            ATTN_PREFETCH_L1(k8 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 8 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 10);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1182,7 +1182,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 12) * 32 + 0);
             const vf q1 = vf_load(q + (d + 12) * 32 + 16);
-            ATTN_PREFETCH_L1(k9 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 9 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 12);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1223,7 +1223,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 13) * 32 + 0);
             const vf q1 = vf_load(q + (d + 13) * 32 + 16);
-            ATTN_PREFETCH_L1(k10 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 10 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 13);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1264,7 +1264,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 14) * 32 + 0);
             const vf q1 = vf_load(q + (d + 14) * 32 + 16);
-            ATTN_PREFETCH_L1(k11 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 11 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 14);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);

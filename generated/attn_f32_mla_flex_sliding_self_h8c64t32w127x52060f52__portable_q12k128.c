@@ -1033,7 +1033,7 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
     const float *k1 = k + 1 * ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
-    const ptrdiff_t next = 4 * ldk;
+    const float *next = k + 4 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero(), s0_2 = vf_zero();
     vf s1_0 = vf_zero(), s1_1 = vf_zero(), s1_2 = vf_zero();
     vf s2_0 = vf_zero(), s2_1 = vf_zero(), s2_2 = vf_zero();
@@ -1043,7 +1043,7 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
             const vf q0 = vf_load(q + (d + 0) * 12 + 0);
             const vf q1 = vf_load(q + (d + 0) * 12 + 4);
             const vf q2 = vf_load(q + (d + 0) * 12 + 8);
-            ATTN_PREFETCH_L1(k + next + d + 0);
+            ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 0);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1128,7 +1128,7 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
             const vf q0 = vf_load(q + (d + 4) * 12 + 0);
             const vf q1 = vf_load(q + (d + 4) * 12 + 4);
             const vf q2 = vf_load(q + (d + 4) * 12 + 8);
-            ATTN_PREFETCH_L1(k1 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 4);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1213,7 +1213,7 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
             const vf q0 = vf_load(q + (d + 8) * 12 + 0);
             const vf q1 = vf_load(q + (d + 8) * 12 + 4);
             const vf q2 = vf_load(q + (d + 8) * 12 + 8);
-            ATTN_PREFETCH_L1(k2 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 8);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1298,7 +1298,7 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
             const vf q0 = vf_load(q + (d + 12) * 12 + 0);
             const vf q1 = vf_load(q + (d + 12) * 12 + 4);
             const vf q2 = vf_load(q + (d + 12) * 12 + 8);
-            ATTN_PREFETCH_L1(k3 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 12);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);

@@ -120,6 +120,12 @@ static inline bool has_padding(const item *x, int32_t first, int32_t n) {
     return padding && attn_any_nonzero(padding + first, n);
 }
 
+/* Asks for the lines of n rows of V, in their order. */
+static inline void ask_rows(const float *v, ptrdiff_t ldv, int32_t n) {
+    for (int32_t i = 0; i < n; i++)
+        for (int32_t c = 0; c < DV; c += 16) ATTN_PREFETCH_L2(v + i * ldv + c);
+}
+
 /* The last n keys of a range as a whole register tile: the last one repeats, so that it changes no
  * maximum and nothing past it is read. */
 static void pad_keys(float *to, const float *k, ptrdiff_t ldk, int32_t n, int32_t whole) {
@@ -717,9 +723,10 @@ static ATTN_INLINE void qk_range_1(const tile *t, scratch *w, const float *row, 
 
 /* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
  * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
- * do: then only w->s was changed. */
+ * do: then only w->s was changed. ask: null, or the rows of V to ask for on the way. */
 static bool lazy_1(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
-                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, const float *ask,
+                   ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(NO_MAX);
     vf m[1], l[1], mx[1]; /* mx: not wanted here */
     m[0] = vf_load(t->m + 0);
@@ -730,8 +737,10 @@ static bool lazy_1(const item *x, tile *t, scratch *w, const float *row, ptrdiff
     const int32_t begin = min32((clean + 11) / 12 * 12, n);
     const int32_t end = begin + max32(0, clean_end - begin) / 12 * 12;
     qk_range_1(t, w, row, ldk, 0, begin, mx);
-    for (int32_t key = begin; key < end; key += 12)
+    for (int32_t key = begin; key < end; key += 12) {
+        if (ask) ask_rows(ask + key * ldv, ldv, 12);
         qk_exp_1(row + key * ldk, ldk, t->q, w->s + key * 16, m, l);
+    }
     qk_range_1(t, w, row, ldk, end, n, mx);
     adjust_range_1(x, t, w, first, 0, begin, mx, true, lanes);
     exp_rows_1(w->s, begin, m, l);
@@ -758,7 +767,9 @@ static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     partial |= x->args->mask.type != ATTN_MASK_NONE;
     if (partial) clean = clean_end = 0;
 
-    if (lazy_1(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
+    /* P V reads the caller's rows by column strips, a line a row: ask for them as they lie. */
+    const float *ask = lanes && v->v != k ? v->v + (first - v->base) * v->row : NULL;
+    if (lazy_1(x, t, w, row, ldk, first, n, clean, clean_end, ask, v->row, lanes)) {
         pv_1(t, v, w->s, first, last, NULL);
         return;
     }
@@ -809,7 +820,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     const float *k9 = k + 9 * ldk;
     const float *k10 = k + 10 * ldk;
     const float *k11 = k + 11 * ldk;
-    const ptrdiff_t next = 12 * ldk;
+    const float *next = k + 12 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero();
     vf s1_0 = vf_zero(), s1_1 = vf_zero();
     vf s2_0 = vf_zero(), s2_1 = vf_zero();
@@ -826,7 +837,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 0) * 32 + 0);
             const vf q1 = vf_load(q + (d + 0) * 32 + 16);
-            ATTN_PREFETCH_L1(k + next + d + 0);
+            ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 0);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -867,7 +878,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 1) * 32 + 0);
             const vf q1 = vf_load(q + (d + 1) * 32 + 16);
-            ATTN_PREFETCH_L1(k1 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 1);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -908,7 +919,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 2) * 32 + 0);
             const vf q1 = vf_load(q + (d + 2) * 32 + 16);
-            ATTN_PREFETCH_L1(k2 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 2);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -989,7 +1000,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 4) * 32 + 0);
             const vf q1 = vf_load(q + (d + 4) * 32 + 16);
-            ATTN_PREFETCH_L1(k3 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 4);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1030,7 +1041,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 5) * 32 + 0);
             const vf q1 = vf_load(q + (d + 5) * 32 + 16);
-            ATTN_PREFETCH_L1(k4 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 4 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 5);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1071,7 +1082,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 6) * 32 + 0);
             const vf q1 = vf_load(q + (d + 6) * 32 + 16);
-            ATTN_PREFETCH_L1(k5 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 5 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 6);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1152,7 +1163,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 8) * 32 + 0);
             const vf q1 = vf_load(q + (d + 8) * 32 + 16);
-            ATTN_PREFETCH_L1(k6 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 6 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 8);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1193,7 +1204,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 9) * 32 + 0);
             const vf q1 = vf_load(q + (d + 9) * 32 + 16);
-            ATTN_PREFETCH_L1(k7 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 7 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 9);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1234,7 +1245,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 10) * 32 + 0);
             const vf q1 = vf_load(q + (d + 10) * 32 + 16);
-            ATTN_PREFETCH_L1(k8 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 8 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 10);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1315,7 +1326,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 12) * 32 + 0);
             const vf q1 = vf_load(q + (d + 12) * 32 + 16);
-            ATTN_PREFETCH_L1(k9 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 9 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 12);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1356,7 +1367,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 13) * 32 + 0);
             const vf q1 = vf_load(q + (d + 13) * 32 + 16);
-            ATTN_PREFETCH_L1(k10 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 10 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 13);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1397,7 +1408,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 14) * 32 + 0);
             const vf q1 = vf_load(q + (d + 14) * 32 + 16);
-            ATTN_PREFETCH_L1(k11 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 11 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 14);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1545,7 +1556,7 @@ static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float 
     const float *k9 = k + 9 * ldk;
     const float *k10 = k + 10 * ldk;
     const float *k11 = k + 11 * ldk;
-    const ptrdiff_t next = 12 * ldk;
+    const float *next = k + 12 * ldk;
     vf s0_0 = vf_neg(m[0]), s0_1 = vf_neg(m[1]);
     vf s1_0 = vf_neg(m[0]), s1_1 = vf_neg(m[1]);
     vf s2_0 = vf_neg(m[0]), s2_1 = vf_neg(m[1]);
@@ -1562,7 +1573,7 @@ static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float 
         {
             const vf q0 = vf_load(q + (d + 0) * 32 + 0);
             const vf q1 = vf_load(q + (d + 0) * 32 + 16);
-            ATTN_PREFETCH_L1(k + next + d + 0);
+            ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 0);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1603,7 +1614,7 @@ static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float 
         {
             const vf q0 = vf_load(q + (d + 1) * 32 + 0);
             const vf q1 = vf_load(q + (d + 1) * 32 + 16);
-            ATTN_PREFETCH_L1(k1 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 1);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1644,7 +1655,7 @@ static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float 
         {
             const vf q0 = vf_load(q + (d + 2) * 32 + 0);
             const vf q1 = vf_load(q + (d + 2) * 32 + 16);
-            ATTN_PREFETCH_L1(k2 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 2);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1725,7 +1736,7 @@ static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float 
         {
             const vf q0 = vf_load(q + (d + 4) * 32 + 0);
             const vf q1 = vf_load(q + (d + 4) * 32 + 16);
-            ATTN_PREFETCH_L1(k3 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 4);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1766,7 +1777,7 @@ static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float 
         {
             const vf q0 = vf_load(q + (d + 5) * 32 + 0);
             const vf q1 = vf_load(q + (d + 5) * 32 + 16);
-            ATTN_PREFETCH_L1(k4 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 4 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 5);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1807,7 +1818,7 @@ static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float 
         {
             const vf q0 = vf_load(q + (d + 6) * 32 + 0);
             const vf q1 = vf_load(q + (d + 6) * 32 + 16);
-            ATTN_PREFETCH_L1(k5 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 5 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 6);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1888,7 +1899,7 @@ static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float 
         {
             const vf q0 = vf_load(q + (d + 8) * 32 + 0);
             const vf q1 = vf_load(q + (d + 8) * 32 + 16);
-            ATTN_PREFETCH_L1(k6 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 6 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 8);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1929,7 +1940,7 @@ static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float 
         {
             const vf q0 = vf_load(q + (d + 9) * 32 + 0);
             const vf q1 = vf_load(q + (d + 9) * 32 + 16);
-            ATTN_PREFETCH_L1(k7 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 7 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 9);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1970,7 +1981,7 @@ static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float 
         {
             const vf q0 = vf_load(q + (d + 10) * 32 + 0);
             const vf q1 = vf_load(q + (d + 10) * 32 + 16);
-            ATTN_PREFETCH_L1(k8 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 8 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 10);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -2051,7 +2062,7 @@ static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float 
         {
             const vf q0 = vf_load(q + (d + 12) * 32 + 0);
             const vf q1 = vf_load(q + (d + 12) * 32 + 16);
-            ATTN_PREFETCH_L1(k9 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 9 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 12);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -2092,7 +2103,7 @@ static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float 
         {
             const vf q0 = vf_load(q + (d + 13) * 32 + 0);
             const vf q1 = vf_load(q + (d + 13) * 32 + 16);
-            ATTN_PREFETCH_L1(k10 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 10 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 13);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -2133,7 +2144,7 @@ static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float 
         {
             const vf q0 = vf_load(q + (d + 14) * 32 + 0);
             const vf q1 = vf_load(q + (d + 14) * 32 + 16);
-            ATTN_PREFETCH_L1(k11 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 11 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 14);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -2653,9 +2664,10 @@ static ATTN_INLINE void qk_range_2(const tile *t, scratch *w, const float *row, 
 
 /* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
  * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
- * do: then only w->s was changed. */
+ * do: then only w->s was changed. ask: null, or the rows of V to ask for on the way. */
 static bool lazy_2(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
-                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, const float *ask,
+                   ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(NO_MAX);
     vf m[2], l[2], mx[2]; /* mx: not wanted here */
     m[0] = vf_load(t->m + 0);
@@ -2670,8 +2682,10 @@ static bool lazy_2(const item *x, tile *t, scratch *w, const float *row, ptrdiff
     const int32_t begin = min32((clean + 11) / 12 * 12, n);
     const int32_t end = begin + max32(0, clean_end - begin) / 12 * 12;
     qk_range_2(t, w, row, ldk, 0, begin, mx);
-    for (int32_t key = begin; key < end; key += 12)
+    for (int32_t key = begin; key < end; key += 12) {
+        if (ask) ask_rows(ask + key * ldv, ldv, 12);
         qk_exp_2(row + key * ldk, ldk, t->q, w->s + key * 32, m, l);
+    }
     qk_range_2(t, w, row, ldk, end, n, mx);
     adjust_range_2(x, t, w, first, 0, begin, mx, true, lanes);
     exp_rows_2(w->s, begin, m, l);
@@ -2700,7 +2714,9 @@ static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     partial |= x->args->mask.type != ATTN_MASK_NONE;
     if (partial) clean = clean_end = 0;
 
-    if (lazy_2(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
+    /* P V reads the caller's rows by column strips, a line a row: ask for them as they lie. */
+    const float *ask = lanes && v->v != k ? v->v + (first - v->base) * v->row : NULL;
+    if (lazy_2(x, t, w, row, ldk, first, n, clean, clean_end, ask, v->row, lanes)) {
         pv_2(t, v, w->s, first, last, NULL);
         return;
     }

@@ -120,6 +120,12 @@ static inline bool has_padding(const item *x, int32_t first, int32_t n) {
     return padding && attn_any_nonzero(padding + first, n);
 }
 
+/* Asks for the lines of n rows of V, in their order. */
+static inline void ask_rows(const float *v, ptrdiff_t ldv, int32_t n) {
+    for (int32_t i = 0; i < n; i++)
+        for (int32_t c = 0; c < DV; c += 16) ATTN_PREFETCH_L2(v + i * ldv + c);
+}
+
 /* The last n keys of a range as a whole register tile: the last one repeats, so that it changes no
  * maximum and nothing past it is read. */
 static void pad_keys(float *to, const float *k, ptrdiff_t ldk, int32_t n, int32_t whole) {
@@ -571,9 +577,10 @@ static ATTN_INLINE void qk_range_1(const tile *t, scratch *w, const float *row, 
 
 /* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
  * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
- * do: then only w->s was changed. */
+ * do: then only w->s was changed. ask: null, or the rows of V to ask for on the way. */
 static bool lazy_1(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
-                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, const float *ask,
+                   ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(NO_MAX);
     vf m[1], l[1], mx[1]; /* mx: not wanted here */
     m[0] = vf_load(t->m + 0);
@@ -584,8 +591,10 @@ static bool lazy_1(const item *x, tile *t, scratch *w, const float *row, ptrdiff
     const int32_t begin = min32((clean + 7) / 8 * 8, n);
     const int32_t end = begin + max32(0, clean_end - begin) / 8 * 8;
     qk_range_1(t, w, row, ldk, 0, begin, mx);
-    for (int32_t key = begin; key < end; key += 8)
+    for (int32_t key = begin; key < end; key += 8) {
+        if (ask) ask_rows(ask + key * ldv, ldv, 8);
         qk_exp_1(row + key * ldk, ldk, t->q, w->s + key * 4, m, l);
+    }
     qk_range_1(t, w, row, ldk, end, n, mx);
     adjust_range_1(x, t, w, first, 0, begin, mx, true, lanes);
     exp_rows_1(w->s, begin, m, l);
@@ -612,7 +621,9 @@ static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     partial |= x->args->mask.type != ATTN_MASK_NONE;
     if (partial) clean = clean_end = 0;
 
-    if (lazy_1(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
+    /* P V reads the caller's rows by column strips, a line a row: ask for them as they lie. */
+    const float *ask = lanes && v->v != k ? v->v + (first - v->base) * v->row : NULL;
+    if (lazy_1(x, t, w, row, ldk, first, n, clean, clean_end, ask, v->row, lanes)) {
         pv_1(t, v, w->s, first, last, NULL);
         return;
     }
@@ -1118,9 +1129,10 @@ static ATTN_INLINE void qk_range_2(const tile *t, scratch *w, const float *row, 
 
 /* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
  * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
- * do: then only w->s was changed. */
+ * do: then only w->s was changed. ask: null, or the rows of V to ask for on the way. */
 static bool lazy_2(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
-                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, const float *ask,
+                   ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(NO_MAX);
     vf m[2], l[2], mx[2]; /* mx: not wanted here */
     m[0] = vf_load(t->m + 0);
@@ -1135,8 +1147,10 @@ static bool lazy_2(const item *x, tile *t, scratch *w, const float *row, ptrdiff
     const int32_t begin = min32((clean + 5) / 6 * 6, n);
     const int32_t end = begin + max32(0, clean_end - begin) / 6 * 6;
     qk_range_2(t, w, row, ldk, 0, begin, mx);
-    for (int32_t key = begin; key < end; key += 6)
+    for (int32_t key = begin; key < end; key += 6) {
+        if (ask) ask_rows(ask + key * ldv, ldv, 6);
         qk_exp_2(row + key * ldk, ldk, t->q, w->s + key * 8, m, l);
+    }
     qk_range_2(t, w, row, ldk, end, n, mx);
     adjust_range_2(x, t, w, first, 0, begin, mx, true, lanes);
     exp_rows_2(w->s, begin, m, l);
@@ -1165,7 +1179,9 @@ static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     partial |= x->args->mask.type != ATTN_MASK_NONE;
     if (partial) clean = clean_end = 0;
 
-    if (lazy_2(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
+    /* P V reads the caller's rows by column strips, a line a row: ask for them as they lie. */
+    const float *ask = lanes && v->v != k ? v->v + (first - v->base) * v->row : NULL;
+    if (lazy_2(x, t, w, row, ldk, first, n, clean, clean_end, ask, v->row, lanes)) {
         pv_2(t, v, w->s, first, last, NULL);
         return;
     }
@@ -1208,7 +1224,7 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
     const float *k1 = k + 1 * ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
-    const ptrdiff_t next = 4 * ldk;
+    const float *next = k + 4 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero(), s0_2 = vf_zero();
     vf s1_0 = vf_zero(), s1_1 = vf_zero(), s1_2 = vf_zero();
     vf s2_0 = vf_zero(), s2_1 = vf_zero(), s2_2 = vf_zero();
@@ -1218,7 +1234,7 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
             const vf q0 = vf_load(q + (d + 0) * 12 + 0);
             const vf q1 = vf_load(q + (d + 0) * 12 + 4);
             const vf q2 = vf_load(q + (d + 0) * 12 + 8);
-            ATTN_PREFETCH_L1(k + next + d + 0);
+            ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 0);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1303,7 +1319,7 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
             const vf q0 = vf_load(q + (d + 4) * 12 + 0);
             const vf q1 = vf_load(q + (d + 4) * 12 + 4);
             const vf q2 = vf_load(q + (d + 4) * 12 + 8);
-            ATTN_PREFETCH_L1(k1 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 4);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1388,7 +1404,7 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
             const vf q0 = vf_load(q + (d + 8) * 12 + 0);
             const vf q1 = vf_load(q + (d + 8) * 12 + 4);
             const vf q2 = vf_load(q + (d + 8) * 12 + 8);
-            ATTN_PREFETCH_L1(k2 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 8);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1473,7 +1489,7 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
             const vf q0 = vf_load(q + (d + 12) * 12 + 0);
             const vf q1 = vf_load(q + (d + 12) * 12 + 4);
             const vf q2 = vf_load(q + (d + 12) * 12 + 8);
-            ATTN_PREFETCH_L1(k3 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 12);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1594,7 +1610,7 @@ static inline void qk_exp_3(const float *restrict k, ptrdiff_t ldk, const float 
     const float *k1 = k + 1 * ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
-    const ptrdiff_t next = 4 * ldk;
+    const float *next = k + 4 * ldk;
     vf s0_0 = vf_neg(m[0]), s0_1 = vf_neg(m[1]), s0_2 = vf_neg(m[2]);
     vf s1_0 = vf_neg(m[0]), s1_1 = vf_neg(m[1]), s1_2 = vf_neg(m[2]);
     vf s2_0 = vf_neg(m[0]), s2_1 = vf_neg(m[1]), s2_2 = vf_neg(m[2]);
@@ -1604,7 +1620,7 @@ static inline void qk_exp_3(const float *restrict k, ptrdiff_t ldk, const float 
             const vf q0 = vf_load(q + (d + 0) * 12 + 0);
             const vf q1 = vf_load(q + (d + 0) * 12 + 4);
             const vf q2 = vf_load(q + (d + 0) * 12 + 8);
-            ATTN_PREFETCH_L1(k + next + d + 0);
+            ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 0);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1689,7 +1705,7 @@ static inline void qk_exp_3(const float *restrict k, ptrdiff_t ldk, const float 
             const vf q0 = vf_load(q + (d + 4) * 12 + 0);
             const vf q1 = vf_load(q + (d + 4) * 12 + 4);
             const vf q2 = vf_load(q + (d + 4) * 12 + 8);
-            ATTN_PREFETCH_L1(k1 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 4);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1774,7 +1790,7 @@ static inline void qk_exp_3(const float *restrict k, ptrdiff_t ldk, const float 
             const vf q0 = vf_load(q + (d + 8) * 12 + 0);
             const vf q1 = vf_load(q + (d + 8) * 12 + 4);
             const vf q2 = vf_load(q + (d + 8) * 12 + 8);
-            ATTN_PREFETCH_L1(k2 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 8);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1859,7 +1875,7 @@ static inline void qk_exp_3(const float *restrict k, ptrdiff_t ldk, const float 
             const vf q0 = vf_load(q + (d + 12) * 12 + 0);
             const vf q1 = vf_load(q + (d + 12) * 12 + 4);
             const vf q2 = vf_load(q + (d + 12) * 12 + 8);
-            ATTN_PREFETCH_L1(k3 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 12);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -2217,9 +2233,10 @@ static ATTN_INLINE void qk_range_3(const tile *t, scratch *w, const float *row, 
 
 /* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
  * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
- * do: then only w->s was changed. */
+ * do: then only w->s was changed. ask: null, or the rows of V to ask for on the way. */
 static bool lazy_3(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
-                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, const float *ask,
+                   ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(NO_MAX);
     vf m[3], l[3], mx[3]; /* mx: not wanted here */
     m[0] = vf_load(t->m + 0);
@@ -2238,8 +2255,10 @@ static bool lazy_3(const item *x, tile *t, scratch *w, const float *row, ptrdiff
     const int32_t begin = min32((clean + 3) / 4 * 4, n);
     const int32_t end = begin + max32(0, clean_end - begin) / 4 * 4;
     qk_range_3(t, w, row, ldk, 0, begin, mx);
-    for (int32_t key = begin; key < end; key += 4)
+    for (int32_t key = begin; key < end; key += 4) {
+        if (ask) ask_rows(ask + key * ldv, ldv, 4);
         qk_exp_3(row + key * ldk, ldk, t->q, w->s + key * 12, m, l);
+    }
     qk_range_3(t, w, row, ldk, end, n, mx);
     adjust_range_3(x, t, w, first, 0, begin, mx, true, lanes);
     exp_rows_3(w->s, begin, m, l);
@@ -2270,7 +2289,9 @@ static void tile_3(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     partial |= x->args->mask.type != ATTN_MASK_NONE;
     if (partial) clean = clean_end = 0;
 
-    if (lazy_3(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
+    /* P V reads the caller's rows by column strips, a line a row: ask for them as they lie. */
+    const float *ask = lanes && v->v != k ? v->v + (first - v->base) * v->row : NULL;
+    if (lazy_3(x, t, w, row, ldk, first, n, clean, clean_end, ask, v->row, lanes)) {
         pv_3(t, v, w->s, first, last, NULL);
         return;
     }

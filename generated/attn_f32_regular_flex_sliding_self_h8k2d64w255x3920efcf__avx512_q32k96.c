@@ -711,7 +711,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     const float *k9 = k + 9 * ldk;
     const float *k10 = k + 10 * ldk;
     const float *k11 = k + 11 * ldk;
-    const ptrdiff_t next = 12 * ldk;
+    const float *next = k + 12 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero();
     vf s1_0 = vf_zero(), s1_1 = vf_zero();
     vf s2_0 = vf_zero(), s2_1 = vf_zero();
@@ -728,7 +728,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 0) * 32 + 0);
             const vf q1 = vf_load(q + (d + 0) * 32 + 16);
-            ATTN_PREFETCH_L1(k + next + d + 0);
+            ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 0);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -769,7 +769,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 1) * 32 + 0);
             const vf q1 = vf_load(q + (d + 1) * 32 + 16);
-            ATTN_PREFETCH_L1(k1 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 1);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -810,7 +810,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 2) * 32 + 0);
             const vf q1 = vf_load(q + (d + 2) * 32 + 16);
-            ATTN_PREFETCH_L1(k2 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 2);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -891,7 +891,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 4) * 32 + 0);
             const vf q1 = vf_load(q + (d + 4) * 32 + 16);
-            ATTN_PREFETCH_L1(k3 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 4);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -932,7 +932,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 5) * 32 + 0);
             const vf q1 = vf_load(q + (d + 5) * 32 + 16);
-            ATTN_PREFETCH_L1(k4 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 4 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 5);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -973,7 +973,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 6) * 32 + 0);
             const vf q1 = vf_load(q + (d + 6) * 32 + 16);
-            ATTN_PREFETCH_L1(k5 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 5 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 6);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1054,7 +1054,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 8) * 32 + 0);
             const vf q1 = vf_load(q + (d + 8) * 32 + 16);
-            ATTN_PREFETCH_L1(k6 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 6 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 8);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1095,7 +1095,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 9) * 32 + 0);
             const vf q1 = vf_load(q + (d + 9) * 32 + 16);
-            ATTN_PREFETCH_L1(k7 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 7 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 9);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1136,7 +1136,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 10) * 32 + 0);
             const vf q1 = vf_load(q + (d + 10) * 32 + 16);
-            ATTN_PREFETCH_L1(k8 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 8 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 10);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1217,7 +1217,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 12) * 32 + 0);
             const vf q1 = vf_load(q + (d + 12) * 32 + 16);
-            ATTN_PREFETCH_L1(k9 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 9 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 12);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1258,7 +1258,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 13) * 32 + 0);
             const vf q1 = vf_load(q + (d + 13) * 32 + 16);
-            ATTN_PREFETCH_L1(k10 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 10 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 13);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);
@@ -1299,7 +1299,7 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
         {
             const vf q0 = vf_load(q + (d + 14) * 32 + 0);
             const vf q1 = vf_load(q + (d + 14) * 32 + 16);
-            ATTN_PREFETCH_L1(k11 + next + d + 0);
+            ATTN_PREFETCH_L1(next + 11 * ldk + d + 0);
             const vf b0 = vf_bcast(k + d + 14);
             s0_0 = vf_fma(b0, q0, s0_0);
             s0_1 = vf_fma(b0, q1, s0_1);

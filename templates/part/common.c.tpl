@@ -17,6 +17,14 @@ static inline bool has_padding(const item *x, int32_t first, int32_t n) {
     return padding && attn_any_nonzero(padding + first, n);
 }
 
+$ if plan.lazy and not plan.rescore then
+/* Asks for the lines of n rows of V, in their order. */
+static inline void ask_rows(const float *v, ptrdiff_t ldv, int32_t n) {
+    for (int32_t i = 0; i < n; i++)
+        for (int32_t c = 0; c < DV; c += 16) ATTN_PREFETCH_L2(v + i * ldv + c);
+}
+
+$ end
 /* The last n keys of a range as a whole register tile: the last one repeats, so that it changes no
  * maximum and nothing past it is read. */
 static void pad_keys(float *to, const float *k, ptrdiff_t ldk, int32_t n, int32_t whole) {

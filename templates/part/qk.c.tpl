@@ -6,6 +6,10 @@ $ local U = plan.tile[nv].unroll
 $ assert(MR * nv + nv + 1 <= isa.registers, "qk: the register tile does not fit")
 $ local line = 16 -- floats of a cache line
 $ -- The next register tile's keys are asked for while these are multiplied, a line a row and step.
+$ -- Narrow tiles are decode's, whose keys come from memory: it likes lines best in the order in
+$ -- which they lie, where the rows' lines come out even.
+$ local narrow = nv < plan.tile_vectors and plan.d % (line * MR) == 0
+$ local per = narrow and plan.d // (line * MR) or 0
 $ local function ahead(u)
 $   local rows = {}
 $   for m = 0, MR - 1 do
@@ -27,7 +31,7 @@ $ for m = 1, MR - 1 do
     const float *k${m} = k + ${m} * ldk;
 $ end
 $ if U % line == 0 then
-    const ptrdiff_t next = ${MR} * ldk;
+    const float *next = k + ${MR} * ldk;
 $ end
 $ local function start(n)
 $   return a.lazy and "vf_neg(m[" .. n .. "])" or "vf_zero()"
@@ -43,12 +47,20 @@ $ else
         enum { d = 0 };
 $ end
 $ for u = 0, U - 1 do
+$   if per > 0 and u % line == 0 and U % line == 0 then
+        const int line${u} = (d + ${u}) / ${line};
+        const float *ask${u} = next + line${u} / ${per} * ldk + line${u} % ${per} * ${MR * line};
+$   end
         {
 $   for n = 0, nv - 1 do
             const vf q${n} = vf_load(q + (d + ${u}) * ${R} + ${n * W});
 $   end
 $   for _, m in ipairs(ahead(u)) do
-            ATTN_PREFETCH_L1(k${m > 0 and m or ""} + next + d + ${u // line * line});
+$     if per > 0 then
+            ATTN_PREFETCH_L1(ask${u // line * line} + ${m * line});
+$     else
+            ATTN_PREFETCH_L1(next + ${m} * ldk + d + ${u // line * line});
+$     end
 $   end
 $   for m = 0, MR - 1 do
             const vf b${m} = vf_bcast(k${m > 0 and m or ""} + d + ${u});

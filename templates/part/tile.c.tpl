@@ -44,9 +44,10 @@ static ATTN_INLINE void qk_range_${nv}(const tile *t, scratch *w, const float *r
 $ if plan.lazy then
 /* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
  * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
- * do: then only w->s was changed. */
+ * do: then only w->s was changed. ask: null, or the rows of V to ask for on the way. */
 static bool lazy_${nv}(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
-                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, const float *ask,
+                   ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(NO_MAX);
     vf m[${nv}], l[${nv}], mx[${nv}]; /* mx: not wanted here */
 $ for j = 0, nv - 1 do
@@ -56,6 +57,7 @@ $ for j = 0, nv - 1 do
     mx[${j}] = none;
 $ end
 $ if plan.rescore then
+    (void)ask, (void)ldv;
     qk_range_${nv}(t, w, row, ldk, 0, n, mx);
     adjust_range_${nv}(x, t, w, first, 0, clean, mx, true, lanes);
     adjust_range_${nv}(x, t, w, first, clean, clean_end, mx, false, lanes);
@@ -66,8 +68,10 @@ $ else
     const int32_t begin = min32((clean + ${MR - 1}) / ${MR} * ${MR}, n);
     const int32_t end = begin + max32(0, clean_end - begin) / ${MR} * ${MR};
     qk_range_${nv}(t, w, row, ldk, 0, begin, mx);
-    for (int32_t key = begin; key < end; key += ${MR})
+    for (int32_t key = begin; key < end; key += ${MR}) {
+        if (ask) ask_rows(ask + key * ldv, ldv, ${MR});
         qk_exp_${nv}(row + key * ldk, ldk, t->q, w->s + key * ${R}, m, l);
+    }
     qk_range_${nv}(t, w, row, ldk, end, n, mx);
     adjust_range_${nv}(x, t, w, first, 0, begin, mx, true, lanes);
     exp_rows_${nv}(w->s, begin, m, l);
@@ -106,7 +110,9 @@ $ end
     if (partial) clean = clean_end = 0;
 
 $ if plan.lazy then
-    if (lazy_${nv}(x, t, w, row, ldk, first, n, clean, clean_end, lanes)) {
+    /* P V reads the caller's rows by column strips, a line a row: ask for them as they lie. */
+    const float *ask = lanes && v->v != k ? v->v + (first - v->base) * v->row : NULL;
+    if (lazy_${nv}(x, t, w, row, ldk, first, n, clean, clean_end, ask, v->row, lanes)) {
         pv_${nv}(t, v, w->s, first, last, NULL);
         return;
     }
