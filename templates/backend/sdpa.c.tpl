@@ -4,7 +4,7 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s, vi vk, vi vq, vi vh, vi 
                                    const float *bias, const bool masked) {
     (void)x, (void)vq, (void)vh;
 $ if spec.softcap then
-    s = vf_mul(vf_set1(${f32(spec.softcap * 1.4426950408889634)}), vf_tanh(s));
+    s = vf_mul(vf_set1(${f32(plan.softcap_factor)}), vf_tanh(s));
 $ end
     vm seen = vm_set1(true);
     if (bias) {
