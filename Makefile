@@ -7,13 +7,13 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -Iruntime -Igen -I/usr/inc
 # Lua links statically, so that build/attn-gen runs where no Lua is installed.
 LIBS = -l:liblua5.4.a -lcjson -ldl -lm
 
-RUNTIME_SOURCES = $(addprefix runtime/,spec.c cpu.c reference.c dispatch.c)
+RUNTIME_SOURCES = $(addprefix runtime/,spec.c spec_block.c cpu.c reference.c dispatch.c)
 RUNTIME_FILES = $(sort $(wildcard runtime/*.h runtime/*.c runtime/*.def runtime/simd/*.h))
 EMBEDDED = $(sort $(wildcard templates/*.lua templates/*.tpl templates/*/*.tpl gen/*.lua \
 	gen/models/*.lua)) $(RUNTIME_FILES)
 # Everything of the generator but its main: tests and attn-verify link it too.
 GEN_SOURCES = $(filter-out gen/main.c,$(wildcard gen/*.c)) $(wildcard gen/expr/*.c) \
-	runtime/spec.c runtime/cpu.c
+	runtime/spec.c runtime/spec_block.c runtime/cpu.c
 GEN_OBJECTS = $(GEN_SOURCES:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded.o
 VERIFY_SOURCES = $(wildcard gen/verify/*.c)
 VERIFY_OBJECTS = $(VERIFY_SOURCES:%.c=$(BUILD)/obj/%.o)

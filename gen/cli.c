@@ -88,9 +88,12 @@ static const char *spec_flag(arena *a, const attn_field *f) {
 }
 
 static const attn_field *find_spec_flag(arena *a, const char *name) {
-    for (int i = 0; i < attn_field_count; i++)
-        if (strcmp(spec_flag(a, &attn_fields[i]), name) == 0) return &attn_fields[i];
-    return NULL;
+    if (strncmp(name, "--", 2) != 0) return NULL;
+    char *field = arena_strdup(a, name + 2);
+    if (strchr(field, '_')) return NULL;
+    for (char *p = field; *p; p++)
+        if (*p == '-') *p = '_';
+    return attn_field_find(field);
 }
 
 static const flag *find_flag(const char *name) {
@@ -357,11 +360,11 @@ static void help_field(arena *a, buf *b, const attn_field *f) {
     const char *left = arena_printf(a, "%s %s", spec_flag(a, f), placeholder(f));
     const char *right = f->help;
     char name[32];
-    if (f->kind == ATTN_KIND_ENUM) {
+    if (f->kind == ATTN_KIND_ENUM && f->dflt != ATTN_UNSET) {
         attn_enum_name(f, (int32_t)f->dflt, name, sizeof name);
         right = arena_printf(a, "%s; default: %s", f->help, name);
     }
-    if (f->kind == ATTN_KIND_BOOL)
+    if (f->kind == ATTN_KIND_BOOL && f->dflt != ATTN_UNSET)
         right = arena_printf(a, "%s; default: %s", f->help, f->dflt ? "true" : "false");
     if (f->kind == ATTN_KIND_INT && f->dflt != ATTN_UNSET)
         right = arena_printf(a, "%s; default: %d", f->help, (int)f->dflt);

@@ -53,16 +53,30 @@ static const char *field_initialiser(arena *a, const attn_field *f, const attn_s
     return f->kind == ATTN_KIND_ENUM ? enumerator(a, f, i) : arena_printf(a, "%d", i);
 }
 
+/* A core spec's fields of layers are at their defaults. */
+static bool idle(const attn_field *f, const attn_spec *spec) {
+    return spec->level == ATTN_LEVEL_CORE && (f->applies & ATTN_IN_BLOCK);
+}
+
+/* The spec's members as lines of an initialiser: one a line, those that say nothing together. */
 static lua_val *fields_to_lua(arena *a, const attn_spec *spec) {
     lua_val *list = lua_val_table(a);
+    buf rest = buf_new(a);
     for (int i = 0; i < attn_field_count; i++) {
         const attn_field *f = &attn_fields[i];
         if (f->offset < 0) continue;
-        lua_val *row = lua_val_table(a);
-        lua_val_set_string(a, row, "name", f->name);
-        lua_val_set_string(a, row, "value", field_initialiser(a, f, spec));
-        lua_val_push(a, list, row);
+        const char *member = arena_printf(a, ".%s = %s,", f->name, field_initialiser(a, f, spec));
+        if (!idle(f, spec)) {
+            lua_val_push(a, list, lua_text(a, member));
+            continue;
+        }
+        if (rest.len + strlen(member) > 80) {
+            lua_val_push(a, list, lua_text(a, rest.data));
+            rest = buf_new(a);
+        }
+        buf_printf(&rest, "%s%s", rest.len ? " " : "", member);
     }
+    if (rest.len) lua_val_push(a, list, lua_text(a, rest.data));
     return list;
 }
 
@@ -236,7 +250,7 @@ static lua_val *spec_to_lua(arena *a, const kernel_spec *k, const plan *p) {
         char name[64];
         if (f->kind == ATTN_KIND_ENUM) {
             attn_enum_name(f, v, name, sizeof name);
-            lua_val_set_string(a, t, f->name, arena_strdup(a, name));
+            lua_val_set_string(a, t, f->name, arena_strdup(a, name)); /* "" where unset */
         } else if (f->kind == ATTN_KIND_BOOL) {
             lua_val_set_bool(a, t, f->name, v == 1);
         } else if (f->kind == ATTN_KIND_INT) {

@@ -241,7 +241,12 @@ static bool unknown_field(building *b, const spec_input *in) {
     buf_printf(&text, "unknown key %s", quoted(b->a, &key));
     suggest(&text, in->field, names);
     buf_puts(&text, "; allowed:");
-    for (int i = 0; i < attn_field_count; i++) buf_printf(&text, "%s %s", i ? "," : "", names[i]);
+    const spec_input *level = input_of(b, "level");
+    const bool block = level && level->value->kind == LUA_VAL_STRING &&
+                       strcmp(level->value->string, "block") == 0;
+    for (int i = 0; i < attn_field_count; i++)
+        if (block || !(attn_fields[i].applies & ATTN_IN_BLOCK))
+            buf_printf(&text, "%s %s", i ? "," : "", names[i]);
     return input_error(b->a, in, text.data, b->d);
 }
 
@@ -403,6 +408,24 @@ static bool build_expressions(building *b) {
     return true;
 }
 
+/* Aliases become the field's name; a field and its alias may not both be given. */
+static bool by_name(building *b) {
+    spec_input *named = arena_alloc(b->a, ((size_t)b->count + 1) * sizeof *named);
+    for (int i = 0; i < b->count; i++) {
+        named[i] = b->inputs[i];
+        const attn_field *f = attn_field_find(named[i].field);
+        for (int j = 0; j < i && f->kind != ATTN_KIND_LIST; j++)
+            if (strcmp(named[j].field, f->name) == 0)
+                return input_error(
+                    b->a, &b->inputs[i],
+                    arena_printf(b->a, "says the same as %s: give one of them", b->inputs[j].field),
+                    b->d);
+        named[i].field = f->name;
+    }
+    b->inputs = named;
+    return true;
+}
+
 bool kernel_spec_build(arena *a, const spec_input *inputs, int count, const char *where,
                        kernel_spec *out, diag *d) {
     building b = {a, inputs, count, where, out, d};
@@ -410,8 +433,9 @@ bool kernel_spec_build(arena *a, const spec_input *inputs, int count, const char
     attn_spec_init(&out->core);
     for (int i = 0; i < count; i++)
         if (!attn_field_find(inputs[i].field)) return unknown_field(&b, &inputs[i]);
+    if (!by_name(&b)) return false;
     for (int i = 0; i < count; i++)
-        if (!set_value(&b, &inputs[i])) return false;
+        if (!set_value(&b, &b.inputs[i])) return false;
     if (!resolve(&b) || !build_expressions(&b)) return false;
     attn_spec_format(&out->core, out->name);
     return true;

@@ -2631,6 +2631,7 @@ static void run(const attn_args *args) {
 
 static const attn_spec spec = {
     .struct_size = sizeof(attn_spec),
+    .level = ATTN_LEVEL_CORE,
     .form = ATTN_FORM_REGULAR,
     .op = ATTN_OP_FULL_SELF,
     .backend = ATTN_BACKEND_FLEX,
@@ -2650,6 +2651,17 @@ static const attn_spec spec = {
     .scale = 0x1p-3f,
     .softcap = ATTN_UNSET_F,
     .sinks = 0,
+    .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET,
+    .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET,
+    .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0,
+    .norm_place = ATTN_NORM_PLACE_PRE, .residual = ATTN_UNSET, .shared_norm = 0,
+    .q_bias = ATTN_UNSET, .k_bias = ATTN_UNSET, .v_bias = ATTN_UNSET,
+    .o_bias = ATTN_UNSET, .qk_norm = 0, .rope = ATTN_ROPE_INTERLEAVED,
+    .rope_dim = ATTN_UNSET, .rope_base = ATTN_UNSET_F,
+    .rope_scaling = ATTN_ROPE_SCALING_NONE, .rope_factor = ATTN_UNSET_F,
+    .rope_original = ATTN_UNSET, .rope_low = ATTN_UNSET_F, .rope_high = ATTN_UNSET_F,
+    .rope_mscale = ATTN_UNSET_F, .rope_truncate = 1, .ffn = ATTN_UNSET,
+    .ffn_dim = ATTN_UNSET, .ffn_dim_multiplier = ATTN_UNSET, .ffn_bias = ATTN_UNSET,
     .expr_hash = 0x773acd5eu,
 };
 

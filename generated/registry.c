@@ -119,6 +119,7 @@ const int attn_registry_count = 36;
 #define KERNEL_1 \
     { \
         .struct_size = sizeof(attn_spec), \
+        .level = ATTN_LEVEL_CORE, \
         .form = ATTN_FORM_REGULAR, \
         .op = ATTN_OP_FULL_SELF, \
         .backend = ATTN_BACKEND_SDPA, \
@@ -138,6 +139,17 @@ const int attn_registry_count = 36;
         .scale = 0x1p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
+        .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
+        .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
+        .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
+        .norm_place = ATTN_NORM_PLACE_PRE, .residual = ATTN_UNSET, .shared_norm = 0, \
+        .q_bias = ATTN_UNSET, .k_bias = ATTN_UNSET, .v_bias = ATTN_UNSET, \
+        .o_bias = ATTN_UNSET, .qk_norm = 0, .rope = ATTN_ROPE_INTERLEAVED, \
+        .rope_dim = ATTN_UNSET, .rope_base = ATTN_UNSET_F, \
+        .rope_scaling = ATTN_ROPE_SCALING_NONE, .rope_factor = ATTN_UNSET_F, \
+        .rope_original = ATTN_UNSET, .rope_low = ATTN_UNSET_F, .rope_high = ATTN_UNSET_F, \
+        .rope_mscale = ATTN_UNSET_F, .rope_truncate = 1, .ffn = ATTN_UNSET, \
+        .ffn_dim = ATTN_UNSET, .ffn_dim_multiplier = ATTN_UNSET, .ffn_bias = ATTN_UNSET, \
         .expr_hash = 0x00000000u \
     }
 
@@ -145,6 +157,7 @@ const int attn_registry_count = 36;
 #define KERNEL_2 \
     { \
         .struct_size = sizeof(attn_spec), \
+        .level = ATTN_LEVEL_CORE, \
         .form = ATTN_FORM_REGULAR, \
         .op = ATTN_OP_FULL_SELF, \
         .backend = ATTN_BACKEND_FLEX, \
@@ -164,6 +177,17 @@ const int attn_registry_count = 36;
         .scale = 0x1p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
+        .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
+        .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
+        .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
+        .norm_place = ATTN_NORM_PLACE_PRE, .residual = ATTN_UNSET, .shared_norm = 0, \
+        .q_bias = ATTN_UNSET, .k_bias = ATTN_UNSET, .v_bias = ATTN_UNSET, \
+        .o_bias = ATTN_UNSET, .qk_norm = 0, .rope = ATTN_ROPE_INTERLEAVED, \
+        .rope_dim = ATTN_UNSET, .rope_base = ATTN_UNSET_F, \
+        .rope_scaling = ATTN_ROPE_SCALING_NONE, .rope_factor = ATTN_UNSET_F, \
+        .rope_original = ATTN_UNSET, .rope_low = ATTN_UNSET_F, .rope_high = ATTN_UNSET_F, \
+        .rope_mscale = ATTN_UNSET_F, .rope_truncate = 1, .ffn = ATTN_UNSET, \
+        .ffn_dim = ATTN_UNSET, .ffn_dim_multiplier = ATTN_UNSET, .ffn_bias = ATTN_UNSET, \
         .expr_hash = 0x773acd5eu \
     }
 
@@ -171,6 +195,7 @@ const int attn_registry_count = 36;
 #define KERNEL_3 \
     { \
         .struct_size = sizeof(attn_spec), \
+        .level = ATTN_LEVEL_CORE, \
         .form = ATTN_FORM_REGULAR, \
         .op = ATTN_OP_SLIDING_SELF, \
         .backend = ATTN_BACKEND_SDPA, \
@@ -190,6 +215,17 @@ const int attn_registry_count = 36;
         .scale = 0x1p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
+        .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
+        .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
+        .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
+        .norm_place = ATTN_NORM_PLACE_PRE, .residual = ATTN_UNSET, .shared_norm = 0, \
+        .q_bias = ATTN_UNSET, .k_bias = ATTN_UNSET, .v_bias = ATTN_UNSET, \
+        .o_bias = ATTN_UNSET, .qk_norm = 0, .rope = ATTN_ROPE_INTERLEAVED, \
+        .rope_dim = ATTN_UNSET, .rope_base = ATTN_UNSET_F, \
+        .rope_scaling = ATTN_ROPE_SCALING_NONE, .rope_factor = ATTN_UNSET_F, \
+        .rope_original = ATTN_UNSET, .rope_low = ATTN_UNSET_F, .rope_high = ATTN_UNSET_F, \
+        .rope_mscale = ATTN_UNSET_F, .rope_truncate = 1, .ffn = ATTN_UNSET, \
+        .ffn_dim = ATTN_UNSET, .ffn_dim_multiplier = ATTN_UNSET, .ffn_bias = ATTN_UNSET, \
         .expr_hash = 0x00000000u \
     }
 
@@ -197,6 +233,7 @@ const int attn_registry_count = 36;
 #define KERNEL_4 \
     { \
         .struct_size = sizeof(attn_spec), \
+        .level = ATTN_LEVEL_CORE, \
         .form = ATTN_FORM_REGULAR, \
         .op = ATTN_OP_SLIDING_SELF, \
         .backend = ATTN_BACKEND_FLEX, \
@@ -216,6 +253,17 @@ const int attn_registry_count = 36;
         .scale = 0x1p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
+        .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
+        .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
+        .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
+        .norm_place = ATTN_NORM_PLACE_PRE, .residual = ATTN_UNSET, .shared_norm = 0, \
+        .q_bias = ATTN_UNSET, .k_bias = ATTN_UNSET, .v_bias = ATTN_UNSET, \
+        .o_bias = ATTN_UNSET, .qk_norm = 0, .rope = ATTN_ROPE_INTERLEAVED, \
+        .rope_dim = ATTN_UNSET, .rope_base = ATTN_UNSET_F, \
+        .rope_scaling = ATTN_ROPE_SCALING_NONE, .rope_factor = ATTN_UNSET_F, \
+        .rope_original = ATTN_UNSET, .rope_low = ATTN_UNSET_F, .rope_high = ATTN_UNSET_F, \
+        .rope_mscale = ATTN_UNSET_F, .rope_truncate = 1, .ffn = ATTN_UNSET, \
+        .ffn_dim = ATTN_UNSET, .ffn_dim_multiplier = ATTN_UNSET, .ffn_bias = ATTN_UNSET, \
         .expr_hash = 0x3920efcfu \
     }
 
@@ -223,6 +271,7 @@ const int attn_registry_count = 36;
 #define KERNEL_5 \
     { \
         .struct_size = sizeof(attn_spec), \
+        .level = ATTN_LEVEL_CORE, \
         .form = ATTN_FORM_REGULAR, \
         .op = ATTN_OP_SEGMENT_CROSS, \
         .backend = ATTN_BACKEND_SDPA, \
@@ -242,6 +291,17 @@ const int attn_registry_count = 36;
         .scale = 0x1p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
+        .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
+        .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
+        .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
+        .norm_place = ATTN_NORM_PLACE_PRE, .residual = ATTN_UNSET, .shared_norm = 0, \
+        .q_bias = ATTN_UNSET, .k_bias = ATTN_UNSET, .v_bias = ATTN_UNSET, \
+        .o_bias = ATTN_UNSET, .qk_norm = 0, .rope = ATTN_ROPE_INTERLEAVED, \
+        .rope_dim = ATTN_UNSET, .rope_base = ATTN_UNSET_F, \
+        .rope_scaling = ATTN_ROPE_SCALING_NONE, .rope_factor = ATTN_UNSET_F, \
+        .rope_original = ATTN_UNSET, .rope_low = ATTN_UNSET_F, .rope_high = ATTN_UNSET_F, \
+        .rope_mscale = ATTN_UNSET_F, .rope_truncate = 1, .ffn = ATTN_UNSET, \
+        .ffn_dim = ATTN_UNSET, .ffn_dim_multiplier = ATTN_UNSET, .ffn_bias = ATTN_UNSET, \
         .expr_hash = 0x00000000u \
     }
 
@@ -249,6 +309,7 @@ const int attn_registry_count = 36;
 #define KERNEL_6 \
     { \
         .struct_size = sizeof(attn_spec), \
+        .level = ATTN_LEVEL_CORE, \
         .form = ATTN_FORM_REGULAR, \
         .op = ATTN_OP_SEGMENT_CROSS, \
         .backend = ATTN_BACKEND_FLEX, \
@@ -268,6 +329,17 @@ const int attn_registry_count = 36;
         .scale = 0x1p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
+        .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
+        .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
+        .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
+        .norm_place = ATTN_NORM_PLACE_PRE, .residual = ATTN_UNSET, .shared_norm = 0, \
+        .q_bias = ATTN_UNSET, .k_bias = ATTN_UNSET, .v_bias = ATTN_UNSET, \
+        .o_bias = ATTN_UNSET, .qk_norm = 0, .rope = ATTN_ROPE_INTERLEAVED, \
+        .rope_dim = ATTN_UNSET, .rope_base = ATTN_UNSET_F, \
+        .rope_scaling = ATTN_ROPE_SCALING_NONE, .rope_factor = ATTN_UNSET_F, \
+        .rope_original = ATTN_UNSET, .rope_low = ATTN_UNSET_F, .rope_high = ATTN_UNSET_F, \
+        .rope_mscale = ATTN_UNSET_F, .rope_truncate = 1, .ffn = ATTN_UNSET, \
+        .ffn_dim = ATTN_UNSET, .ffn_dim_multiplier = ATTN_UNSET, .ffn_bias = ATTN_UNSET, \
         .expr_hash = 0x480275cbu \
     }
 
@@ -275,6 +347,7 @@ const int attn_registry_count = 36;
 #define KERNEL_7 \
     { \
         .struct_size = sizeof(attn_spec), \
+        .level = ATTN_LEVEL_CORE, \
         .form = ATTN_FORM_MLA, \
         .op = ATTN_OP_FULL_SELF, \
         .backend = ATTN_BACKEND_SDPA, \
@@ -294,6 +367,17 @@ const int attn_registry_count = 36;
         .scale = 0x1.6a09e6p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
+        .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
+        .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
+        .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
+        .norm_place = ATTN_NORM_PLACE_PRE, .residual = ATTN_UNSET, .shared_norm = 0, \
+        .q_bias = ATTN_UNSET, .k_bias = ATTN_UNSET, .v_bias = ATTN_UNSET, \
+        .o_bias = ATTN_UNSET, .qk_norm = 0, .rope = ATTN_ROPE_INTERLEAVED, \
+        .rope_dim = ATTN_UNSET, .rope_base = ATTN_UNSET_F, \
+        .rope_scaling = ATTN_ROPE_SCALING_NONE, .rope_factor = ATTN_UNSET_F, \
+        .rope_original = ATTN_UNSET, .rope_low = ATTN_UNSET_F, .rope_high = ATTN_UNSET_F, \
+        .rope_mscale = ATTN_UNSET_F, .rope_truncate = 1, .ffn = ATTN_UNSET, \
+        .ffn_dim = ATTN_UNSET, .ffn_dim_multiplier = ATTN_UNSET, .ffn_bias = ATTN_UNSET, \
         .expr_hash = 0x00000000u \
     }
 
@@ -301,6 +385,7 @@ const int attn_registry_count = 36;
 #define KERNEL_8 \
     { \
         .struct_size = sizeof(attn_spec), \
+        .level = ATTN_LEVEL_CORE, \
         .form = ATTN_FORM_MLA, \
         .op = ATTN_OP_FULL_SELF, \
         .backend = ATTN_BACKEND_FLEX, \
@@ -320,6 +405,17 @@ const int attn_registry_count = 36;
         .scale = 0x1.6a09e6p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
+        .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
+        .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
+        .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
+        .norm_place = ATTN_NORM_PLACE_PRE, .residual = ATTN_UNSET, .shared_norm = 0, \
+        .q_bias = ATTN_UNSET, .k_bias = ATTN_UNSET, .v_bias = ATTN_UNSET, \
+        .o_bias = ATTN_UNSET, .qk_norm = 0, .rope = ATTN_ROPE_INTERLEAVED, \
+        .rope_dim = ATTN_UNSET, .rope_base = ATTN_UNSET_F, \
+        .rope_scaling = ATTN_ROPE_SCALING_NONE, .rope_factor = ATTN_UNSET_F, \
+        .rope_original = ATTN_UNSET, .rope_low = ATTN_UNSET_F, .rope_high = ATTN_UNSET_F, \
+        .rope_mscale = ATTN_UNSET_F, .rope_truncate = 1, .ffn = ATTN_UNSET, \
+        .ffn_dim = ATTN_UNSET, .ffn_dim_multiplier = ATTN_UNSET, .ffn_bias = ATTN_UNSET, \
         .expr_hash = 0x5da44703u \
     }
 
@@ -327,6 +423,7 @@ const int attn_registry_count = 36;
 #define KERNEL_9 \
     { \
         .struct_size = sizeof(attn_spec), \
+        .level = ATTN_LEVEL_CORE, \
         .form = ATTN_FORM_MLA, \
         .op = ATTN_OP_SLIDING_SELF, \
         .backend = ATTN_BACKEND_SDPA, \
@@ -346,6 +443,17 @@ const int attn_registry_count = 36;
         .scale = 0x1.6a09e6p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
+        .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
+        .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
+        .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
+        .norm_place = ATTN_NORM_PLACE_PRE, .residual = ATTN_UNSET, .shared_norm = 0, \
+        .q_bias = ATTN_UNSET, .k_bias = ATTN_UNSET, .v_bias = ATTN_UNSET, \
+        .o_bias = ATTN_UNSET, .qk_norm = 0, .rope = ATTN_ROPE_INTERLEAVED, \
+        .rope_dim = ATTN_UNSET, .rope_base = ATTN_UNSET_F, \
+        .rope_scaling = ATTN_ROPE_SCALING_NONE, .rope_factor = ATTN_UNSET_F, \
+        .rope_original = ATTN_UNSET, .rope_low = ATTN_UNSET_F, .rope_high = ATTN_UNSET_F, \
+        .rope_mscale = ATTN_UNSET_F, .rope_truncate = 1, .ffn = ATTN_UNSET, \
+        .ffn_dim = ATTN_UNSET, .ffn_dim_multiplier = ATTN_UNSET, .ffn_bias = ATTN_UNSET, \
         .expr_hash = 0x00000000u \
     }
 
@@ -353,6 +461,7 @@ const int attn_registry_count = 36;
 #define KERNEL_10 \
     { \
         .struct_size = sizeof(attn_spec), \
+        .level = ATTN_LEVEL_CORE, \
         .form = ATTN_FORM_MLA, \
         .op = ATTN_OP_SLIDING_SELF, \
         .backend = ATTN_BACKEND_FLEX, \
@@ -372,6 +481,17 @@ const int attn_registry_count = 36;
         .scale = 0x1.6a09e6p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
+        .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
+        .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
+        .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
+        .norm_place = ATTN_NORM_PLACE_PRE, .residual = ATTN_UNSET, .shared_norm = 0, \
+        .q_bias = ATTN_UNSET, .k_bias = ATTN_UNSET, .v_bias = ATTN_UNSET, \
+        .o_bias = ATTN_UNSET, .qk_norm = 0, .rope = ATTN_ROPE_INTERLEAVED, \
+        .rope_dim = ATTN_UNSET, .rope_base = ATTN_UNSET_F, \
+        .rope_scaling = ATTN_ROPE_SCALING_NONE, .rope_factor = ATTN_UNSET_F, \
+        .rope_original = ATTN_UNSET, .rope_low = ATTN_UNSET_F, .rope_high = ATTN_UNSET_F, \
+        .rope_mscale = ATTN_UNSET_F, .rope_truncate = 1, .ffn = ATTN_UNSET, \
+        .ffn_dim = ATTN_UNSET, .ffn_dim_multiplier = ATTN_UNSET, .ffn_bias = ATTN_UNSET, \
         .expr_hash = 0x52060f52u \
     }
 
@@ -379,6 +499,7 @@ const int attn_registry_count = 36;
 #define KERNEL_11 \
     { \
         .struct_size = sizeof(attn_spec), \
+        .level = ATTN_LEVEL_CORE, \
         .form = ATTN_FORM_MLA, \
         .op = ATTN_OP_SEGMENT_CROSS, \
         .backend = ATTN_BACKEND_SDPA, \
@@ -398,6 +519,17 @@ const int attn_registry_count = 36;
         .scale = 0x1.6a09e6p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
+        .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
+        .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
+        .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
+        .norm_place = ATTN_NORM_PLACE_PRE, .residual = ATTN_UNSET, .shared_norm = 0, \
+        .q_bias = ATTN_UNSET, .k_bias = ATTN_UNSET, .v_bias = ATTN_UNSET, \
+        .o_bias = ATTN_UNSET, .qk_norm = 0, .rope = ATTN_ROPE_INTERLEAVED, \
+        .rope_dim = ATTN_UNSET, .rope_base = ATTN_UNSET_F, \
+        .rope_scaling = ATTN_ROPE_SCALING_NONE, .rope_factor = ATTN_UNSET_F, \
+        .rope_original = ATTN_UNSET, .rope_low = ATTN_UNSET_F, .rope_high = ATTN_UNSET_F, \
+        .rope_mscale = ATTN_UNSET_F, .rope_truncate = 1, .ffn = ATTN_UNSET, \
+        .ffn_dim = ATTN_UNSET, .ffn_dim_multiplier = ATTN_UNSET, .ffn_bias = ATTN_UNSET, \
         .expr_hash = 0x00000000u \
     }
 
@@ -405,6 +537,7 @@ const int attn_registry_count = 36;
 #define KERNEL_12 \
     { \
         .struct_size = sizeof(attn_spec), \
+        .level = ATTN_LEVEL_CORE, \
         .form = ATTN_FORM_MLA, \
         .op = ATTN_OP_SEGMENT_CROSS, \
         .backend = ATTN_BACKEND_FLEX, \
@@ -424,6 +557,17 @@ const int attn_registry_count = 36;
         .scale = 0x1.6a09e6p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
+        .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
+        .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
+        .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
+        .norm_place = ATTN_NORM_PLACE_PRE, .residual = ATTN_UNSET, .shared_norm = 0, \
+        .q_bias = ATTN_UNSET, .k_bias = ATTN_UNSET, .v_bias = ATTN_UNSET, \
+        .o_bias = ATTN_UNSET, .qk_norm = 0, .rope = ATTN_ROPE_INTERLEAVED, \
+        .rope_dim = ATTN_UNSET, .rope_base = ATTN_UNSET_F, \
+        .rope_scaling = ATTN_ROPE_SCALING_NONE, .rope_factor = ATTN_UNSET_F, \
+        .rope_original = ATTN_UNSET, .rope_low = ATTN_UNSET_F, .rope_high = ATTN_UNSET_F, \
+        .rope_mscale = ATTN_UNSET_F, .rope_truncate = 1, .ffn = ATTN_UNSET, \
+        .ffn_dim = ATTN_UNSET, .ffn_dim_multiplier = ATTN_UNSET, .ffn_bias = ATTN_UNSET, \
         .expr_hash = 0x5e3e7d92u \
     }
 

@@ -52,10 +52,39 @@ typedef enum attn_status {
 /* A sentence in English that says what to change. Never null; static storage. */
 const char *attn_status_text(attn_status status);
 
+typedef enum attn_level { ATTN_LEVEL_CORE, ATTN_LEVEL_BLOCK } attn_level;
 typedef enum attn_form { ATTN_FORM_REGULAR, ATTN_FORM_MLA } attn_form;
 typedef enum attn_op { ATTN_OP_FULL_SELF, ATTN_OP_SLIDING_SELF, ATTN_OP_SEGMENT_CROSS } attn_op;
 typedef enum attn_backend { ATTN_BACKEND_SDPA, ATTN_BACKEND_FLEX } attn_backend;
 typedef enum attn_key { ATTN_KEY_PER_HEAD, ATTN_KEY_SHARED } attn_key;
+typedef enum attn_norm { ATTN_NORM_NONE, ATTN_NORM_LAYERNORM, ATTN_NORM_RMSNORM } attn_norm;
+typedef enum attn_norm_place {
+    ATTN_NORM_PLACE_PRE,
+    ATTN_NORM_PLACE_POST,
+    ATTN_NORM_PLACE_BOTH
+} attn_norm_place;
+typedef enum attn_residual {
+    ATTN_RESIDUAL_SERIAL,
+    ATTN_RESIDUAL_PARALLEL,
+    ATTN_RESIDUAL_NONE
+} attn_residual;
+typedef enum attn_rope { ATTN_ROPE_NONE, ATTN_ROPE_INTERLEAVED, ATTN_ROPE_HALF } attn_rope;
+typedef enum attn_rope_scaling {
+    ATTN_ROPE_SCALING_NONE,
+    ATTN_ROPE_SCALING_LINEAR,
+    ATTN_ROPE_SCALING_LLAMA3,
+    ATTN_ROPE_SCALING_YARN
+} attn_rope_scaling;
+typedef enum attn_ffn {
+    ATTN_FFN_NONE,
+    ATTN_FFN_SWIGLU,
+    ATTN_FFN_GEGLU,
+    ATTN_FFN_GEGLU_TANH,
+    ATTN_FFN_GELU,
+    ATTN_FFN_GELU_TANH,
+    ATTN_FFN_RELU,
+    ATTN_FFN_EXTERNAL
+} attn_ffn;
 
 #define ATTN_UNSET INT32_MIN    /* an integer field that takes its default */
 #define ATTN_UNSET_F (-3.0e38f) /* a float field that takes its default */

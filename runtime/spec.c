@@ -11,8 +11,8 @@
 
 const attn_field attn_fields[] = {
 #define AT(name) (int)offsetof(attn_spec, name)
-#define ATTN_FIELD_ENUM(name, id, values, dflt, help) \
-    {#name, ATTN_KIND_ENUM, id, AT(name), 0, 0, dflt, values, 0, help},
+#define ATTN_FIELD_ENUM(name, id, values, dflt, applies, help) \
+    {#name, ATTN_KIND_ENUM, id, AT(name), 0, 0, dflt, values, applies, help},
 #define ATTN_FIELD_INT(name, id, lowest, highest, dflt, applies, help) \
     {#name, ATTN_KIND_INT, id, AT(name), lowest, highest, dflt, NULL, applies, help},
 #define ATTN_FIELD_BOOL(name, id, dflt, applies, help) \
@@ -68,7 +68,14 @@ void attn_spec_init(attn_spec *spec) {
     for (int i = 0; i < attn_field_count; i++) set_default(spec, &attn_fields[i]);
 }
 
+static const char *const aliases[][2] = {
+#define ATTN_FIELD_ALIAS(field, name) {#name, #field},
+#include "spec_fields.def"
+};
+
 const attn_field *attn_field_find(const char *name) {
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+        if (strcmp(aliases[i][0], name) == 0) name = aliases[i][1];
     for (int i = 0; i < attn_field_count; i++)
         if (strcmp(attn_fields[i].name, name) == 0) return &attn_fields[i];
     return NULL;
@@ -95,10 +102,9 @@ void attn_enum_name(const attn_field *field, int32_t value, char *out, size_t si
 
 /* --- Rules --- */
 
-static attn_status fail(attn_spec_error *err, const char *field, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+#define fail attn_spec_fail
 
-static attn_status fail(attn_spec_error *err, const char *field, const char *fmt, ...) {
+attn_status attn_spec_fail(attn_spec_error *err, const char *field, const char *fmt, ...) {
     if (!err) return ATTN_E_SPEC;
     err->field = field;
     va_list ap;
@@ -118,7 +124,7 @@ static attn_status check_value(const attn_spec *s, const attn_field *f, attn_spe
     int32_t v = get_int(s, f);
     if (f->kind == ATTN_KIND_ENUM) {
         size_t n;
-        if (enum_value(f->values, v, &n)) return ATTN_OK;
+        if (enum_value(f->values, v, &n) || v == (int32_t)f->dflt) return ATTN_OK;
         return fail(err, f->name, "must be one of %s, got number %d", f->values, v);
     }
     if (v == (int32_t)f->dflt || (v >= f->lowest && v <= f->highest)) return ATTN_OK;
@@ -126,12 +132,13 @@ static attn_status check_value(const attn_spec *s, const attn_field *f, attn_spe
                 (long long)f->highest, v);
 }
 
-/* The ATTN_IN_* bits of a spec's form and op. */
+/* The ATTN_IN_* bits of a spec's form, op and level. */
 static int places(const attn_spec *s) {
-    int form = s->form == ATTN_FORM_MLA ? ATTN_IN_MLA : ATTN_IN_REGULAR;
-    if (s->op == ATTN_OP_SEGMENT_CROSS) return form | ATTN_IN_CROSS;
-    if (s->op == ATTN_OP_SLIDING_SELF) return form | ATTN_IN_SELF | ATTN_IN_SLIDING;
-    return form | ATTN_IN_SELF;
+    int at = s->form == ATTN_FORM_MLA ? ATTN_IN_MLA : ATTN_IN_REGULAR;
+    if (s->level == ATTN_LEVEL_BLOCK) at |= ATTN_IN_BLOCK;
+    if (s->op == ATTN_OP_SEGMENT_CROSS) return at | ATTN_IN_CROSS;
+    if (s->op == ATTN_OP_SLIDING_SELF) return at | ATTN_IN_SELF | ATTN_IN_SLIDING;
+    return at | ATTN_IN_SELF;
 }
 
 static const char *places_text(int applies) {
@@ -140,20 +147,28 @@ static const char *places_text(int applies) {
     case ATTN_IN_MLA: return "form mla";
     case ATTN_IN_SELF: return "op full_self and sliding_self";
     case ATTN_IN_SLIDING: return "op sliding_self";
-    default: return "op segment_cross";
+    case ATTN_IN_CROSS: return "op segment_cross";
+    default: return "level block";
     }
 }
 
-/* Whether a field may be given in a spec of this form and op; if not, says why. err may be null. */
+/* Whether a field may be given in a spec of this form, op and level; if not, says why. err may be
+ * null. */
 bool attn_field_applies(const attn_field *f, const attn_spec *s, attn_spec_error *err) {
-    if (!f->applies || (f->applies & places(s))) return true;
-    bool by_form = f->applies & (ATTN_IN_REGULAR | ATTN_IN_MLA);
-    char now[32];
-    attn_enum_name(attn_field_find(by_form ? "form" : "op"), by_form ? s->form : s->op, now,
-                   sizeof now);
-    fail(err, f->name, "applies to %s only, and %s is %s", places_text(f->applies),
-         by_form ? "form" : "op", now);
-    return false;
+    static const struct {
+        const char *field;
+        int bits;
+    } groups[] = {{"level", ATTN_IN_BLOCK}, {"form", ATTN_IN_FORMS}, {"op", ATTN_IN_OPS}};
+    for (int i = 0; i < 3; i++) {
+        const int wanted = f->applies & groups[i].bits;
+        if (!wanted || (wanted & places(s))) continue;
+        const attn_field *by = attn_field_find(groups[i].field);
+        char now[32];
+        attn_enum_name(by, get_int(s, by), now, sizeof now);
+        fail(err, f->name, "applies to %s only, and %s is %s", places_text(wanted), by->name, now);
+        return false;
+    }
+    return true;
 }
 
 static attn_status check_required(const attn_spec *s, attn_spec_error *err) {
@@ -250,7 +265,9 @@ static attn_status resolve(attn_spec *s, attn_spec_error *err) {
     }
     if (s->softcap != ATTN_UNSET_F && !(s->softcap > 0))
         return fail(err, "softcap", "must be greater than 0");
-    attn_status st = check_required(s, err);
+    const bool block = s->level == ATTN_LEVEL_BLOCK;
+    attn_status st = block ? attn_spec_block_core(s, err) : ATTN_OK;
+    if (st == ATTN_OK) st = check_required(s, err);
     if (st == ATTN_OK && s->form == ATTN_FORM_MLA) st = derive_mla(s, err);
     if (st == ATTN_OK) st = check_applies(s, err);
     if (st != ATTN_OK) return st;
@@ -261,7 +278,7 @@ static attn_status resolve(attn_spec *s, attn_spec_error *err) {
     if (st != ATTN_OK) return st;
     if (s->scale == ATTN_UNSET_F) s->scale = default_scale(s);
     s->scale += 0.0f; /* one zero: -0 would be a second name of the same kernel */
-    return ATTN_OK;
+    return block ? attn_spec_block_rest(s, err) : ATTN_OK;
 }
 
 attn_status attn_spec_resolve(attn_spec *spec, attn_spec_error *err) {
@@ -276,6 +293,17 @@ attn_status attn_spec_resolve(attn_spec *spec, attn_spec_error *err) {
     return st;
 }
 
+void attn_spec_core(const attn_spec *spec, attn_spec *core) {
+    *core = *spec;
+    if (spec->level == ATTN_LEVEL_CORE) return;
+    for (int i = 0; i < attn_field_count; i++)
+        if (attn_fields[i].applies & ATTN_IN_BLOCK) set_default(core, &attn_fields[i]);
+    core->level = ATTN_LEVEL_CORE;
+    if (spec->form != ATTN_FORM_MLA) return;
+    core->head_dim = ATTN_UNSET; /* what only the projections see */
+    core->q_comp_dim = ATTN_UNSET;
+}
+
 int32_t attn_spec_k_dim(const attn_spec *spec) {
     if (spec->form != ATTN_FORM_MLA) return spec->head_dim;
     return spec->key == ATTN_KEY_SHARED ? spec->kv_comp_dim + spec->retr_dim : spec->retr_dim;
@@ -283,7 +311,7 @@ int32_t attn_spec_k_dim(const attn_spec *spec) {
 
 /* --- Canonical names --- */
 
-static const char prefix[] = "attn_f32_";
+static const char prefix[] = "attn_f32_", block_prefix[] = "block_";
 static const char *const axes[] = {"form", "backend", "op"}; /* in the order of names */
 
 static bool same(const attn_spec *a, const attn_spec *b) {
@@ -325,7 +353,7 @@ static void put_float(char name[ATTN_NAME_MAX], float x) {
 
 void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]) {
     name[0] = 0;
-    put(name, "%s", prefix);
+    put(name, "%s%s", prefix, spec->level == ATTN_LEVEL_BLOCK ? block_prefix : "");
     for (size_t i = 0; i < sizeof axes / sizeof *axes; i++) {
         const attn_field *f = attn_field_find(axes[i]);
         char value[32];
@@ -413,6 +441,10 @@ attn_status attn_spec_parse(const char *name, attn_spec *spec) {
     attn_spec_init(&s);
     if (strncmp(name, prefix, sizeof prefix - 1) != 0) return ATTN_E_SPEC;
     const char *p = name + sizeof prefix - 1;
+    if (strncmp(p, block_prefix, sizeof block_prefix - 1) == 0) {
+        s.level = ATTN_LEVEL_BLOCK;
+        p += sizeof block_prefix - 1;
+    }
     for (size_t i = 0; p && i < sizeof axes / sizeof *axes; i++)
         p = parse_axis(p, attn_field_find(axes[i]), &s);
     while (p && *p) p = parse_field(p, &s);

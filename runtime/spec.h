@@ -12,7 +12,10 @@ enum {
     ATTN_IN_MLA = 2,
     ATTN_IN_SELF = 4, /* full_self, sliding_self */
     ATTN_IN_SLIDING = 8,
-    ATTN_IN_CROSS = 16
+    ATTN_IN_CROSS = 16,
+    ATTN_IN_BLOCK = 32, /* level block */
+    ATTN_IN_FORMS = ATTN_IN_REGULAR | ATTN_IN_MLA,
+    ATTN_IN_OPS = ATTN_IN_SELF | ATTN_IN_SLIDING | ATTN_IN_CROSS
 };
 
 typedef enum attn_field_kind {
@@ -39,7 +42,7 @@ typedef struct attn_field {
 extern const attn_field attn_fields[];
 extern const int attn_field_count;
 
-/* Null if there is none of this name. */
+/* By name or alias; null if there is none. */
 const attn_field *attn_field_find(const char *name);
 
 /* What is wrong with a spec: the field's name and a sentence with what is allowed. */
@@ -55,6 +58,16 @@ bool attn_field_applies(const attn_field *field, const attn_spec *spec, attn_spe
  * member (kv_heads, v_heads, v_dim, scale are numbers; mla fills kv_heads, v_heads and v_dim from
  * its own fields). Resolving twice changes nothing. err may be null. */
 attn_status attn_spec_resolve(attn_spec *spec, attn_spec_error *err);
+
+/* The attention inside a resolved layer, as a core spec; of a core spec, itself. */
+void attn_spec_core(const attn_spec *spec, attn_spec *core);
+
+/* Layers (spec_block.c): fills what the core's rules need (head_dim, scale), then the rest. Called
+ * by attn_spec_resolve. */
+attn_status attn_spec_block_core(attn_spec *spec, attn_spec_error *err);
+attn_status attn_spec_block_rest(attn_spec *spec, attn_spec_error *err);
+attn_status attn_spec_fail(attn_spec_error *err, const char *field, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Width of a key row: head_dim, or for mla retr_dim or kv_comp_dim + retr_dim. Resolved specs. */
 int32_t attn_spec_k_dim(const attn_spec *spec);

@@ -20,7 +20,7 @@ $ for i, k in ipairs(model.kernels) do
     { \
         .struct_size = sizeof(attn_spec), \
 $   for _, f in ipairs(k.fields) do
-        .${f.name} = ${f.value}, \
+        ${f} \
 $   end
         .expr_hash = ${k.hash} \
     }

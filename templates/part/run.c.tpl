@@ -70,7 +70,7 @@ $ end
 static const attn_spec spec = {
     .struct_size = sizeof(attn_spec),
 $ for _, f in ipairs(spec.fields) do
-    .${f.name} = ${f.value},
+    ${f}
 $ end
     .expr_hash = ${spec.hash},
 };

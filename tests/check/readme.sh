@@ -15,10 +15,12 @@ fenced() { # fenced LANGUAGE: the standard input as a code block
 
 fields() { # the rows of spec_fields.def as a table
     cat >"$work/fields.c" <<'C'
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+enum { ATTN_UNSET = INT32_MIN };
 static const char *const places[][2] = {
-    {"0", "all"}, {"ATTN_IN_REGULAR", "regular"}, {"ATTN_IN_MLA", "mla"},
+    {"ATTN_IN_BLOCK", "layers"}, {"ATTN_IN_REGULAR", "regular"}, {"ATTN_IN_MLA", "mla"},
     {"ATTN_IN_SELF", "full_self, sliding_self"}, {"ATTN_IN_SLIDING", "sliding_self"},
     {"ATTN_IN_CROSS", "segment_cross"}, {"flex", "flex"}};
 static void row(const char *name, char id, const char *values, const char *dflt,
@@ -28,8 +30,13 @@ static void row(const char *name, char id, const char *values, const char *dflt,
     printf(" | ");
     for (; *values; values++) *values == '|' ? (void)printf(", ") : (void)putchar(*values);
     printf(" | %s | ", strstr(dflt, "UNSET") ? "" : dflt);
-    for (int i = 0; i < 7; i++)
-        if (!strcmp(places[i][0], applies)) printf("%s", places[i][1]);
+    const char *separator = strcmp(applies, "0") ? "" : "all";
+    for (int i = 0; i < 7; i++) {
+        if (!strstr(applies, places[i][0])) continue;
+        printf("%s%s", separator, places[i][1]);
+        separator = "; ";
+    }
+    if (!strcmp(separator, "all")) printf("all");
     printf(" | ");
     for (; *help; help++) *help == '|' ? (void)printf("\\|") : (void)putchar(*help);
     printf(" |\n");
@@ -43,19 +50,21 @@ static void number(const char *name, char id, const char *low, const char *high,
     snprintf(values, sizeof values, "%s .. %s", low, highest(high));
     row(name, id, values, dflt, applies, help);
 }
-static void choice(const char *name, char id, const char *values, const char *help) {
-    char first[32]; /* every ENUM's default is its first value */
-    snprintf(first, sizeof first, "%.*s", (int)strcspn(values, "|"), values);
-    row(name, id, values, first, "0", help);
+static void choice(const char *name, char id, const char *values, int dflt, const char *applies,
+                   const char *help) {
+    char first[32] = "";
+    for (const char *v = values; dflt >= 0; v += strcspn(v, "|") + 1, dflt--)
+        snprintf(first, sizeof first, "%.*s", (int)strcspn(v, "|"), v);
+    row(name, id, values, first, applies, help);
 }
 int main(void) {
     puts("| key | letter | values | default | where | meaning |\n|---|---|---|---|---|---|");
-#define ATTN_FIELD_ENUM(name, id, values, dflt, help) \
-    { enum { must_be_first = 1 / ((dflt) == 0) }; choice(#name, id, values, help); }
+#define ATTN_FIELD_ENUM(name, id, values, dflt, applies, help) \
+    choice(#name, id, values, dflt, #applies, help);
 #define ATTN_FIELD_INT(name, id, low, high, dflt, applies, help) \
     number(#name, id, #low, #high, #dflt, #applies, help);
 #define ATTN_FIELD_BOOL(name, id, dflt, applies, help) \
-    row(#name, id, "true|false", (dflt) ? "true" : "false", #applies, help);
+    row(#name, id, "true|false", (dflt) == 1 ? "true" : (dflt) == 0 ? "false" : "", #applies, help);
 #define ATTN_FIELD_FLOAT(name, id, applies, help) row(#name, id, "number", "", #applies, help);
 #define ATTN_FIELD_TEXT(name, help) row(#name, ' ', "expression", "", "flex", help);
 #define ATTN_FIELD_LIST(name, help) row(#name, ' ', "declarations", "", "flex", help);

@@ -112,6 +112,91 @@ Test(spec, names_round_trip) {
     cr_assert_gt(round_trips, 10000);
 }
 
+static attn_spec block(int32_t d_model, int32_t heads) {
+    attn_spec s;
+    attn_spec_init(&s);
+    s.level = ATTN_LEVEL_BLOCK;
+    s.d_model = d_model;
+    s.heads = heads;
+    return s;
+}
+
+/* Every field of layers at other values than its default. */
+Test(spec, layer_names_round_trip) {
+    round_trip(block(512, 8));
+    attn_spec s = block(2048, 32);
+    s.kv_heads = 8, s.norm = ATTN_NORM_RMSNORM, s.norm_eps = 1e-6f, s.norm_offset = 1;
+    s.norm_place = ATTN_NORM_PLACE_BOTH, s.q_bias = 0, s.v_bias = 1, s.qk_norm = 1;
+    s.rope = ATTN_ROPE_HALF, s.rope_dim = 32, s.rope_base = 5e5f;
+    s.rope_scaling = ATTN_ROPE_SCALING_YARN, s.rope_factor = 40, s.rope_original = 4096;
+    s.rope_low = 2, s.rope_high = 16, s.rope_mscale = 1.5f, s.rope_truncate = 0;
+    s.ffn = ATTN_FFN_GEGLU_TANH, s.ffn_dim_multiplier = 3, s.ffn_bias = 0;
+    round_trip(s);
+    s.norm_place = ATTN_NORM_PLACE_PRE, s.residual = ATTN_RESIDUAL_PARALLEL, s.shared_norm = 1;
+    s.op = ATTN_OP_SLIDING_SELF, s.window = 7, s.softcap = 30, s.sinks = 1;
+    round_trip(s);
+    s = block(64, 4);
+    s.form = ATTN_FORM_MLA, s.head_dim = 16, s.kv_comp_dim = 32, s.q_comp_dim = 24;
+    s.retr_dim = 16;
+    round_trip(s);
+    s.key = ATTN_KEY_SHARED, s.q_comp_dim = ATTN_UNSET, s.v_head_dim = 8;
+    round_trip(s);
+    s = block(ATTN_UNSET, 4);
+    s.op = ATTN_OP_SEGMENT_CROSS, s.q_dim = 64, s.kv_dim = 48, s.d_attn = 32, s.lookback = 2;
+    round_trip(s);
+    s.norm = ATTN_NORM_LAYERNORM, s.residual = ATTN_RESIDUAL_SERIAL, s.ffn = ATTN_FFN_GELU;
+    round_trip(s);
+    s = block(64, 4);
+    s.causal = 0, s.kv_dim = 96, s.rope = ATTN_ROPE_NONE;
+    round_trip(s);
+}
+
+Test(spec, layers_take_the_reference_constructors_defaults) {
+    attn_spec s = block(512, 8), core;
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    cr_assert_eq(s.head_dim, 64);
+    cr_assert_eq(s.ffn_dim, 2048);
+    cr_assert_eq(s.norm, ATTN_NORM_LAYERNORM);
+    cr_assert_float_eq(s.norm_eps, 1e-5f, 0);
+    cr_assert(s.q_bias && s.o_bias && s.ffn_bias && s.norm_bias);
+    attn_spec_core(&s, &core);
+    attn_spec plain = regular(8, 64);
+    cr_assert_eq(attn_spec_resolve(&plain, NULL), ATTN_OK);
+    cr_assert_eq(memcmp(&core, &plain, sizeof core), 0);
+}
+
+static void refused(attn_spec s, const char *field) {
+    attn_spec_error err = {0};
+    cr_assert_eq(attn_spec_resolve(&s, &err), ATTN_E_SPEC);
+    cr_assert_str_eq(err.field, field, "%s: %s", err.field, err.text);
+}
+
+Test(spec, layer_rules) {
+    refused(block(ATTN_UNSET, 8), "d_model");
+    refused(block(510, 8), "d_model");
+    attn_spec s = block(512, 8);
+    s.rope_dim = 65;
+    refused(s, "rope_dim");
+    s = block(512, 8);
+    s.rope_scaling = ATTN_ROPE_SCALING_LLAMA3;
+    refused(s, "rope_factor");
+    s = block(512, 8);
+    s.ffn_dim = 1024, s.ffn_dim_multiplier = 2;
+    refused(s, "ffn_dim_multiplier");
+    s = block(512, 8);
+    s.kv_dim = 64;
+    refused(s, "kv_dim");
+    s = block(512, 8);
+    s.shared_norm = 1;
+    refused(s, "shared_norm");
+    s = regular(8, 64);
+    s.d_model = 512;
+    refused(s, "d_model");
+    s = block(64, 4);
+    s.form = ATTN_FORM_MLA, s.head_dim = 16, s.kv_comp_dim = 32, s.retr_dim = 16;
+    refused(s, "q_comp_dim");
+}
+
 Test(spec, name_reads_as_documented) {
     attn_spec s = regular(8, 64);
     s.kv_heads = 2;
