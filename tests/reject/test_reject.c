@@ -111,7 +111,8 @@ Test(reject, carets) {
     cr_expect_str_eq(
         model_message(a, "tiny.lua",
                       "-- windw = 3\nreturn { layers = {\n    { heads = 8, windw = 3 },\n} }"),
-        "tiny.lua:3:18: layers[1]: unknown key 'windw' (did you mean 'window'?); allowed: level, form, "
+        "tiny.lua:3:18: layers[1]: unknown key 'windw' (did you mean 'window'?); allowed: level, "
+        "form, "
         "op, backend, heads, kv_heads, v_heads, head_dim, v_dim, key, kv_comp_dim, retr_dim, "
         "q_comp_dim, causal, window, right_window, lookback, scale, softcap, sinks, score, mask, "
         "tensor, scalar\n"
