@@ -1,5 +1,6 @@
 #include "emit.h"
 
+#include "block_plan.h"
 #include "cli.h"
 #include "embedded.h"
 #include "plan.h"
@@ -238,7 +239,7 @@ static const char *digest(arena *a, const kernel_spec *k) {
     return arena_printf(a, "%016llx", (unsigned long long)hash64(b.data, b.len));
 }
 
-static lua_val *spec_to_lua(arena *a, const kernel_spec *k, const plan *p) {
+static lua_val *spec_to_lua(arena *a, const kernel_spec *k, const char *const *note, int count) {
     const attn_spec *s = &k->core;
     lua_val *t = lua_val_table(a), *notes = lua_val_table(a);
     for (int i = 0; i < attn_field_count; i++) {
@@ -257,12 +258,14 @@ static lua_val *spec_to_lua(arena *a, const kernel_spec *k, const plan *p) {
             lua_val_set_int(a, t, f->name, v);
         }
     }
+    if (s->level == ATTN_LEVEL_BLOCK && s->norm_eps != ATTN_UNSET_F)
+        lua_val_set_float(a, t, "norm_eps", (double)s->norm_eps);
     lua_val_set_float(a, t, "scale", s->scale);
     if (s->softcap > 0)
         lua_val_set_float(a, t, "softcap", s->softcap);
     else
         lua_val_set_bool(a, t, "softcap", false);
-    for (int i = 0; i < p->notes; i++) push_wrapped(a, notes, p->note[i], 92);
+    for (int i = 0; i < count; i++) push_wrapped(a, notes, note[i], 92);
     lua_val_set(a, t, "fields", fields_to_lua(a, s));
     lua_val_set_string(a, t, "hash", arena_printf(a, "0x%08xu", s->expr_hash));
     lua_val_set_string(a, t, "digest", digest(a, k));
@@ -311,7 +314,7 @@ static bool render_kernel(output *out, const template_set *set, const kernel_spe
     plan_make(a, k, isa, o->unroll, &p);
     lua_val *data = lua_val_table(a), *plan_table = plan_to_lua(a, &p);
     lua_val_set(a, data, "plan", plan_table);
-    lua_val_set(a, data, "spec", spec_to_lua(a, k, &p));
+    lua_val_set(a, data, "spec", spec_to_lua(a, k, p.note, p.notes));
     lua_val_set(a, data, "isa", isa_to_lua(a, isa));
     lua_val_set(a, data, "expr", exprs_to_lua(a, k, &p));
     lua_val *package = lua_val_table(a);
@@ -319,6 +322,29 @@ static bool render_kernel(output *out, const template_set *set, const kernel_spe
     lua_val_set(a, data, "package", package);
     const char *text;
     if (!render(a, set, "kernel.c", data, &text, d)) return false;
+    char *symbol = arena_strdup(a, p.symbol);
+    add_file(out, arena_printf(a, "%s.c", symbol), text);
+    lua_val_push(a, symbols, lua_text(a, symbol));
+    return true;
+}
+
+static bool render_block(output *out, const template_set *set, const model *m, const kernel_spec *k,
+                         const isa_row *isa, const gen_options *o, lua_val *symbols, diag *d) {
+    arena *a = out->a;
+    plan core;
+    block_plan p;
+    plan_make(a, &m->kernels[k->inner], isa, o->unroll, &core);
+    block_plan_make(a, k, isa, &p);
+    lua_val *data = lua_val_table(a), *plan_table = block_plan_to_lua(a, &p);
+    lua_val_set_string(a, plan_table, "core", arena_strdup(a, core.symbol));
+    lua_val_set(a, data, "plan", plan_table);
+    lua_val_set(a, data, "spec", spec_to_lua(a, k, p.note, p.notes));
+    lua_val_set(a, data, "isa", isa_to_lua(a, isa));
+    lua_val *package = lua_val_table(a);
+    lua_val_set_string(a, package, "runtime", runtime_path(o));
+    lua_val_set(a, data, "package", package);
+    const char *text;
+    if (!render(a, set, "block.c", data, &text, d)) return false;
     char *symbol = arena_strdup(a, p.symbol);
     add_file(out, arena_printf(a, "%s.c", symbol), text);
     lua_val_push(a, symbols, lua_text(a, symbol));
@@ -338,14 +364,20 @@ static char *upper(arena *a, const char *s) {
     return u;
 }
 
+/* Whether a layer is this kernel, or has it as its core. */
+static bool layer_runs(const model *m, int layer, int kernel) {
+    const int at = m->layer_kernel[layer];
+    return at == kernel || m->kernels[at].inner == kernel;
+}
+
 /* "0..3, 5": the layers that use a kernel. */
 static const char *layer_list(arena *a, const model *m, int kernel, bool *many) {
     buf b = buf_new(a);
     int count = 0;
     for (int i = 0; i < m->layer_count; i++) {
-        if (m->layer_kernel[i] != kernel) continue;
+        if (!layer_runs(m, i, kernel)) continue;
         int end = i;
-        while (end + 1 < m->layer_count && m->layer_kernel[end + 1] == kernel) end++;
+        while (end + 1 < m->layer_count && layer_runs(m, end + 1, kernel)) end++;
         buf_printf(&b, "%s%d", b.len ? ", " : "", i);
         if (end > i) buf_printf(&b, "%s%d", end == i + 1 ? ", " : "..", end);
         count += end - i + 1;
@@ -362,7 +394,8 @@ static const char *isa_list(arena *a, unsigned mask) {
     return b.data;
 }
 
-static lua_val *model_data(arena *a, const model *m, const gen_options *o, lua_val *symbols) {
+static lua_val *model_data(arena *a, const model *m, const gen_options *o, lua_val *symbols,
+                           lua_val *blocks) {
     lua_val *t = lua_val_table(a), *kernels = lua_val_table(a), *layers = lua_val_table(a);
     const char *ident = identifier(a, m->name);
     for (int i = 0; i < m->kernel_count; i++) {
@@ -390,6 +423,7 @@ static lua_val *model_data(arena *a, const model *m, const gen_options *o, lua_v
     lua_val_set(a, t, "layer_kernel", layers);
     lua_val_set(a, t, "kernels", kernels);
     lua_val_set(a, t, "symbols", symbols);
+    lua_val_set(a, t, "blocks", blocks);
     return t;
 }
 
@@ -445,14 +479,18 @@ bool gen_render(arena *a, const model *m, const gen_options *o, gen_files *files
     output out = {a, files, 0};
     template_set set;
     if (!templates_load(a, o->templates, &set, d)) return false;
-    lua_val *symbols = lua_val_table(a);
+    lua_val *symbols = lua_val_table(a), *blocks = lua_val_table(a);
     for (int i = 0; i < m->kernel_count; i++)
-        for (int isa = 0; isa < ATTN_ISA_COUNT; isa++)
-            if (o->isa_mask >> isa & 1 &&
-                !render_kernel(&out, &set, &m->kernels[i], &isa_table[isa], o, symbols, d))
+        for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
+            const kernel_spec *k = &m->kernels[i];
+            if (!(o->isa_mask >> isa & 1)) continue;
+            if (k->core.level == ATTN_LEVEL_BLOCK
+                    ? !render_block(&out, &set, m, k, &isa_table[isa], o, blocks, d)
+                    : !render_kernel(&out, &set, k, &isa_table[isa], o, symbols, d))
                 return false;
+        }
     lua_val *data = lua_val_table(a);
-    lua_val_set(a, data, "model", model_data(a, m, o, symbols));
+    lua_val_set(a, data, "model", model_data(a, m, o, symbols, blocks));
     const struct {
         const char *template, *path;
     } package[] = {

@@ -242,8 +242,8 @@ static bool unknown_field(building *b, const spec_input *in) {
     suggest(&text, in->field, names);
     buf_puts(&text, "; allowed:");
     const spec_input *level = input_of(b, "level");
-    const bool block = level && level->value->kind == LUA_VAL_STRING &&
-                       strcmp(level->value->string, "block") == 0;
+    const bool block =
+        level && level->value->kind == LUA_VAL_STRING && strcmp(level->value->string, "block") == 0;
     for (int i = 0; i < attn_field_count; i++)
         if (block || !(attn_fields[i].applies & ATTN_IN_BLOCK))
             buf_printf(&text, "%s %s", i ? "," : "", names[i]);
@@ -438,7 +438,16 @@ bool kernel_spec_build(arena *a, const spec_input *inputs, int count, const char
         if (!set_value(&b, &b.inputs[i])) return false;
     if (!resolve(&b) || !build_expressions(&b)) return false;
     attn_spec_format(&out->core, out->name);
+    out->inner = -1;
     return true;
+}
+
+void kernel_spec_core(const kernel_spec *block, kernel_spec *core) {
+    *core = *block;
+    attn_spec_core(&block->core, &core->core);
+    attn_spec_format(&core->core, core->name);
+    core->inner = -1;
+    core->outer = false;
 }
 
 /* --- Where in a Lua source a value was written --- */
@@ -822,6 +831,19 @@ static int intern(arena *a, model *m, const kernel_spec *k) {
     return m->kernel_count++;
 }
 
+/* A layer's kernel, and its core's. */
+static int intern_layer(arena *a, model *m, const kernel_spec *k) {
+    const int at = intern(a, m, k);
+    if (at < 0) return -1;
+    m->kernels[at].outer = true;
+    if (k->core.level != ATTN_LEVEL_BLOCK || m->kernels[at].inner >= 0) return at;
+    kernel_spec core;
+    kernel_spec_core(k, &core);
+    const int inner = intern(a, m, &core);
+    m->kernels[at].inner = inner;
+    return inner < 0 ? -1 : at;
+}
+
 static bool read_layers(const reading *r, const lua_val *table, model *out) {
     const lua_val *layers = lua_val_get(table, "layers");
     if (!layers) return model_error(r, -1, "return", "layers is required: a list of tables");
@@ -835,11 +857,11 @@ static bool read_layers(const reading *r, const lua_val *table, model *out) {
                                         layers->field_count));
     size_t n = (size_t)layers->field_count;
     out->layer_kernel = arena_alloc(r->a, n * sizeof *out->layer_kernel);
-    out->kernels = arena_alloc(r->a, n * sizeof *out->kernels);
+    out->kernels = arena_alloc(r->a, 2 * n * sizeof *out->kernels);
     for (int i = 0; i < layers->field_count; i++) {
         kernel_spec k;
         if (!read_layer(r, i, layers->field[i].value, &k)) return false;
-        out->layer_kernel[i] = intern(r->a, out, &k);
+        out->layer_kernel[i] = intern_layer(r->a, out, &k);
         if (out->layer_kernel[i] < 0)
             return model_error(r, i, NULL,
                                "its expressions have the hash of another layer's "
@@ -859,11 +881,13 @@ bool model_from_lua(arena *a, const char *path, const char *source, model *out, 
 
 bool model_from_flags(arena *a, const spec_input *inputs, int count, model *out, diag *d) {
     memset(out, 0, sizeof *out);
-    out->kernels = arena_alloc(a, sizeof *out->kernels);
+    out->kernels = arena_alloc(a, 2 * sizeof *out->kernels);
     out->layer_kernel = arena_alloc(a, sizeof *out->layer_kernel);
-    if (!kernel_spec_build(a, inputs, count, NULL, out->kernels, d)) return false;
+    kernel_spec k;
+    if (!kernel_spec_build(a, inputs, count, NULL, &k, d)) return false;
+    out->layer_kernel[0] = intern_layer(a, out, &k);
     out->name = out->kernels->name;
-    out->layer_count = out->kernel_count = 1;
+    out->layer_count = 1;
     return true;
 }
 
@@ -955,7 +979,8 @@ static void put_kernel(arena *a, buf *b, int number, const kernel_spec *k) {
 const char *model_to_lua(arena *a, const model *m) {
     buf b = buf_new(a);
     buf_puts(&b, "local kernel = {}\n");
-    for (int i = 0; i < m->kernel_count; i++) put_kernel(a, &b, i + 1, &m->kernels[i]);
+    for (int i = 0; i < m->kernel_count; i++)
+        if (m->kernels[i].outer) put_kernel(a, &b, i + 1, &m->kernels[i]);
     buf_puts(&b, "\nreturn {\n    name = ");
     put_string(&b, m->name);
     buf_puts(&b, ",\n    layers = {");

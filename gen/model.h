@@ -17,6 +17,8 @@ typedef struct kernel_spec {
     expr_scalar *scalars;
     int scalar_count;
     char name[ATTN_NAME_MAX]; /* canonical */
+    int inner;                /* layers: the kernel of their core in the model; -1 for cores */
+    bool outer; /* some layer of the model is this kernel; not so: it is only the core of one */
 } kernel_spec;
 
 typedef struct model {
@@ -24,7 +26,7 @@ typedef struct model {
     int layer_count;
     int *layer_kernel; /* layer -> index into kernels */
     int kernel_count;
-    kernel_spec *kernels; /* in order of first use */
+    kernel_spec *kernels; /* in order of first use; a layer's core follows it */
 } model;
 
 /* One field as the user wrote it. where: prefix of messages, e.g. "--window" or
@@ -43,6 +45,9 @@ typedef struct spec_input {
  * then missing fields, then rules between fields, then expressions. */
 bool kernel_spec_build(arena *a, const spec_input *inputs, int count, const char *where,
                        kernel_spec *out, diag *d);
+
+/* The attention inside a layer, as a kernel of its own. */
+void kernel_spec_core(const kernel_spec *block, kernel_spec *core);
 
 /* A model file's text. path names it in messages and gives the default name. */
 bool model_from_lua(arena *a, const char *path, const char *source, model *out, diag *d);

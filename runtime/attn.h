@@ -45,7 +45,10 @@ typedef enum attn_status {
     ATTN_E_WORKSPACE, /* workspace is null, not 64-byte aligned, or smaller than attn_workspace says
                        */
     ATTN_E_INDEX,     /* debug builds: a side-tensor index is out of range at a visible pair */
-    ATTN_E_MEMORY,    /* attn_plan_create could not allocate the plan */
+    ATTN_E_MEMORY,    /* attn_plan_create or attn_block_create could not allocate */
+    ATTN_E_WEIGHTS,   /* a weight is missing, unknown or of another shape: see the message */
+    ATTN_E_PACKED,    /* packed weights of another layer, ISA or version, or damaged */
+    ATTN_E_CACHE,     /* the cache was made for another layer or batch, or has no room left */
     ATTN_STATUS_COUNT
 } attn_status;
 
@@ -208,6 +211,140 @@ attn_status attn_run(const attn_plan *plan, const attn_args *args);
 /* Name of the kernel that attn_run uses for this many query rows, "NAME:variant" with variant
  * prefill, decode, gather or reference; valid as long as the plan. */
 const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len);
+
+/* --- Whole layers: specs with level = block --- */
+
+/* A layer around its attention: norms, projections, RoPE, attention, output projection, residuals
+ * and feed-forward, as the spec says (contract.md "Blocks"; Shazeer 2020 for the gated ffn; Su et
+ * al. 2021 for RoPE; Peng et al. 2023 for yarn). Weights are packed once; caches, workspace and
+ * packed weights are the caller's memory. Like a plan, a block is immutable: any number of threads
+ * may run it at once, each with its own cache and workspace.
+ *
+ *     attn_block_create(&block, &spec, 0);
+ *     attn_block_pack(block, tensors, count, packed, attn_block_packed_bytes(block), text, size);
+ *     attn_cache_init(block, &cache, batch, capacity, memory, bytes);    // attn_cache_bytes
+ *     attn_block_prefill(block, &args);  attn_block_step(block, &args);  // y = layer(x) */
+typedef struct attn_block attn_block;
+
+/* A weight as PyTorch stores it: row-major, linear layers as [out, in]. */
+typedef struct attn_tensor {
+    const char *name;
+    const float *data;
+    int32_t rank;
+    int64_t dim[4];
+} attn_tensor;
+
+/* Keys and values of the tokens so far, in memory of the caller's that attn_cache_init shares out.
+ * k: [batch, kv_heads, capacity, D], stored rotated; v: [batch, v_heads, capacity, Dv]. mla: k
+ * holds the retrieval keys and v the latent rows; with key = shared v is k, rows of [latent |
+ * rotated]. Copying the members and the memory copies the cache. */
+typedef struct attn_cache {
+    uint32_t struct_size;
+    int32_t batch, capacity;
+    float *k, *v;
+    int32_t *length; /* [batch] keys held */
+    int32_t *start;  /* [batch] absolute position of the first of them: a sliding cache lets go of
+                        what no later query sees */
+} attn_cache;
+
+/* One call. Rows are contiguous; batch and token strides in elements. */
+typedef struct attn_block_args {
+    uint32_t struct_size;
+    int32_t batch, tokens; /* rows an item */
+    int32_t threads;       /* at most this many; 0 or 1: the calling thread alone */
+    const float *x;        /* [batch, tokens, d_model or q_dim] */
+    int64_t x_batch, x_token;
+    float *y; /* likewise; may be x */
+    int64_t y_batch, y_token;
+    const int32_t *count; /* [batch] rows that exist, 0..tokens; null: tokens. Others are neither
+                             read nor written */
+    attn_cache *cache;    /* null: prefill alone, keys are those of this call */
+    /* [batch, positions] nonzero: the key at that absolute position is padding. It has to cover all
+     * keys held, not only new ones. Null: none. */
+    const uint8_t *key_padding;
+    int64_t key_padding_batch;
+    attn_mask mask; /* sdpa: [batch, heads, tokens, keys], key 0 being the first key held */
+    /* segment_cross, and full_self with kv_dim: the key side. With a cache, steps may leave kv out
+     * and see the keys of the prefill. */
+    const float *kv; /* [batch, kv_tokens, kv_dim] */
+    int64_t kv_batch, kv_token;
+    int32_t kv_tokens;
+    const int32_t *kv_count; /* [batch] rows of kv that exist; null: kv_tokens */
+    const int32_t *seg;      /* segment_cross: [batch, tokens], as in attn_args */
+    int64_t seg_batch;
+    /* segment_cross: positions for RoPE, [batch, tokens] and [batch, kv_tokens]; batch stride 0
+     * shares one row. Null: 0, 1, 2.. */
+    const int32_t *q_pos, *kv_pos;
+    int64_t q_pos_batch, kv_pos_batch;
+    const uint8_t *q_pad; /* [batch, tokens] nonzero: the row of y is 0; null: none */
+    int64_t q_pad_batch;
+    const attn_side *side; /* flex, as in attn_args */
+    int32_t side_count;
+    int32_t scalar_count;
+    const attn_scalar *scalars;
+    const void *packed; /* of attn_block_pack, 64-byte aligned */
+    void *workspace;    /* 64-byte aligned */
+    size_t workspace_bytes;
+} attn_block_args;
+
+#ifdef __cplusplus
+#define ATTN_BLOCK_ARGS_INIT attn__block_args_init()
+static inline attn_block_args attn__block_args_init() {
+    attn_block_args a = {};
+    a.struct_size = sizeof a;
+    return a;
+}
+#else
+#define ATTN_BLOCK_ARGS_INIT ((attn_block_args){.struct_size = sizeof(attn_block_args)})
+#endif
+
+/* Finds the best linked layer for `spec` on this CPU, and the core kernel of the same instruction
+ * set; reads ATTN_ISA and ATTN_VERBOSE. ATTN_REFERENCE runs the attention itself (not the
+ * projections) on the reference. *out is null on any error. */
+attn_status attn_block_create(attn_block **out, const attn_spec *spec, uint32_t flags);
+void attn_block_destroy(attn_block *block);
+const char *attn_block_name(const attn_block *block);
+
+/* The weights that the layer takes, by their canonical names; data is null. Writes at most
+ * `capacity` rows and returns how many there are. */
+int32_t attn_block_weights(const attn_block *block, attn_tensor *list, int32_t capacity);
+
+/* Bytes of packed weights, a multiple of 64. */
+size_t attn_block_packed_bytes(const attn_block *block);
+
+/* Packs weights for the kernels and folds what can be folded. Names may be canonical, the
+ * reference's or Hugging Face's, with any prefix up to a dot; fused tensors (qkv, w1, gate_up_proj
+ * ..) fill several weights. On ATTN_E_WEIGHTS `message` (may be null) says everything that is
+ * wrong: unknown names, wrong shapes, missing and doubled weights. packed: 64-byte aligned. The
+ * result holds no pointers: it may be saved, and mapped back on a machine of the same byte order
+ * and instruction set. */
+attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors, int32_t count,
+                            void *packed, size_t packed_bytes, char *message, size_t message_size);
+/* Whether packed weights fit this block (ATTN_E_PACKED: another spec, ISA, version or size, or the
+ * checksum differs). Reads all of it; runs check the header only. */
+attn_status attn_block_check(const attn_block *block, const void *packed, size_t packed_bytes);
+
+/* Fewest keys an item that a cache has to hold for `total` tokens, appended at most `chunk` at a
+ * time: total, or window + chunk where the layer slides. More is fine, and moves kept keys to the
+ * front less often: a sliding cache of 2 * window moves one row a token. */
+int32_t attn_cache_capacity(const attn_block *block, int32_t total, int32_t chunk);
+attn_status attn_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,
+                             size_t *bytes);
+/* memory: 64-byte aligned, `bytes` long. The cache is empty. */
+attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t batch,
+                            int32_t capacity, void *memory, size_t bytes);
+
+/* Bytes that a call with these batch, tokens, kv_tokens, threads and cache needs; pointers but the
+ * cache are not looked at. */
+attn_status attn_block_workspace(const attn_block *block, const attn_block_args *args,
+                                 size_t *bytes);
+
+/* prefill empties the cache first; step appends. Both write a row of y for each row of x, append
+ * keys, and take any number of tokens: prefill(all) and prefill(some) + steps give the same rows.
+ * The rows of x are the layer's newest tokens: item b's first has position start[b] + length[b].
+ * On any status but ATTN_OK nothing was written. */
+attn_status attn_block_prefill(const attn_block *block, const attn_block_args *args);
+attn_status attn_block_step(const attn_block *block, const attn_block_args *args);
 
 #ifdef __cplusplus
 }

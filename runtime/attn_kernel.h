@@ -85,6 +85,58 @@ typedef struct attn_kernel {
 extern const attn_kernel *const attn_registry[];
 extern const int attn_registry_count;
 
+/* --- Layers --- */
+
+/* A weight of a layer: canonical name and dims. used = false: accepted and ignored. */
+typedef struct attn_weight {
+    const char *name;
+    int32_t rank;
+    int64_t dim[3];
+    bool used;
+} attn_weight;
+
+/* Extents that size a layer's workspace. */
+typedef struct attn_block_extent {
+    int32_t batch, tokens, kv_tokens, threads;
+    int32_t keys;      /* keys an item that the attention sees at most */
+    bool cached;       /* keys live in a cache, not in the workspace */
+    size_t core_bytes; /* workspace of the core */
+} attn_block_extent;
+
+/* One checked call of a layer. */
+typedef struct attn_block_call {
+    const attn_block_args *args;
+    attn_block_extent extent;
+    const float *packed; /* past the header */
+    attn_out k, v;       /* where keys live: cache; data is null where it is the workspace */
+    int32_t *row0;       /* [batch] where the new keys go */
+    int32_t *pos0;       /* [batch] absolute position of the first new token */
+    int32_t *held;       /* [batch] keys that exist once the new ones are there */
+    attn_args core;      /* the core's call, but for q, k, v, o and the workspace */
+    void (*run_core)(const attn_kernel *kernel, const attn_args *args);
+    char *workspace; /* past row0, pos0 and held */
+} attn_block_call;
+
+/* One generated layer: a spec on an instruction set. */
+typedef struct attn_block_kernel {
+    uint32_t abi;
+    const char *name;
+    attn_isa isa;
+    const attn_spec *spec;
+    const attn_kernel *core;
+    const attn_weight *weights;
+    int32_t weight_count;
+    int64_t packed_floats;
+    /* A key's row and head, in floats: k [kv_heads][D], v [v_heads][Dv]; v_dim = 0: v is k. */
+    int32_t k_heads, k_dim, v_heads, v_dim;
+    void (*pack)(const float *const *weight, float *packed); /* weight[i] as weights[i] */
+    size_t (*workspace)(const attn_block_extent *e);
+    void (*run)(const attn_block_call *call);
+} attn_block_kernel;
+
+extern const attn_block_kernel *const attn_block_registry[];
+extern const int attn_block_registry_count;
+
 #define ATTN_INLINE inline __attribute__((always_inline))
 
 /* The next `bytes` of a workspace, 64-byte aligned; advances *used. base may be null (sizing). */

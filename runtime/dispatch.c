@@ -1,4 +1,5 @@
 /* dispatch.c - plans: from a spec to the best linked kernel, and checked calls of it. */
+#include "dispatch.h"
 #include "cpu.h"
 #include "reference.h"
 #include "spec.h"
@@ -41,6 +42,15 @@ const char *attn_status_text(attn_status status) {
                "these extents and threads";
     case ATTN_E_INDEX: return "a side-tensor index is out of range at a visible pair";
     case ATTN_E_MEMORY: return "out of memory";
+    case ATTN_E_WEIGHTS:
+        return "a weight is missing, unknown, doubled or of another shape: attn_block_pack's "
+               "message names it, and attn_block_weights lists what the layer takes";
+    case ATTN_E_PACKED:
+        return "the packed weights are of another layer, instruction set or version, or damaged: "
+               "pack them again";
+    case ATTN_E_CACHE:
+        return "the cache was made for another layer or batch, or has no room for the new tokens: "
+               "see attn_cache_capacity";
     case ATTN_STATUS_COUNT: break;
     }
     return "unknown status";
@@ -55,7 +65,7 @@ static int isa_cap(void) {
     return -1;
 }
 
-static bool same_spec(const attn_spec *a, const attn_spec *b) {
+bool attn_spec_same(const attn_spec *a, const attn_spec *b) {
 #define ATTN_FIELD_ENUM(name, ...) \
     if (a->name != b->name) return false;
 #define ATTN_FIELD_INT(name, ...) \
@@ -68,16 +78,30 @@ static bool same_spec(const attn_spec *a, const attn_spec *b) {
     return a->expr_hash == b->expr_hash;
 }
 
+bool attn_isa_allowed(attn_isa isa) {
+    return (int)isa <= isa_cap() && attn_cpu_runs(isa);
+}
+
 static attn_status find_kernel(const attn_spec *spec, const attn_kernel **out) {
-    const int cap = isa_cap();
     *out = NULL;
     for (int i = 0; i < attn_registry_count; i++) {
         const attn_kernel *k = attn_registry[i];
         if (k->abi != ATTN_KERNEL_ABI) return ATTN_E_ABI;
-        if ((int)k->isa > cap || !attn_cpu_runs(k->isa) || !same_spec(k->spec, spec)) continue;
+        if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, spec)) continue;
         if (!*out || k->isa > (*out)->isa) *out = k;
     }
     return *out ? ATTN_OK : ATTN_E_NO_KERNEL;
+}
+
+attn_status attn_plan_of_kernel(attn_plan **out, const attn_kernel *kernel, uint32_t flags) {
+    attn_plan *plan = calloc(1, sizeof *plan);
+    if (!plan) return ATTN_E_MEMORY;
+    plan->kernel = kernel;
+    plan->reference = flags & ATTN_REFERENCE;
+    for (int i = 0; i < 4; i++)
+        snprintf(plan->name[i], sizeof plan->name[i], "%s:%s", kernel->name, variants[i]);
+    *out = plan;
+    return ATTN_OK;
 }
 
 attn_status attn_plan_create(attn_plan **out, const attn_spec *spec, uint32_t flags) {
@@ -88,20 +112,14 @@ attn_status attn_plan_create(attn_plan **out, const attn_spec *spec, uint32_t fl
     attn_spec resolved = *spec;
     attn_status status = attn_spec_resolve(&resolved, NULL);
     if (status != ATTN_OK) return status;
+    if (resolved.level != ATTN_LEVEL_CORE) return ATTN_E_SPEC; /* attn_block_create takes layers */
     const attn_kernel *kernel;
     status = find_kernel(&resolved, &kernel);
+    if (status == ATTN_OK) status = attn_plan_of_kernel(out, kernel, flags);
     if (status != ATTN_OK) return status;
-
-    attn_plan *plan = calloc(1, sizeof *plan);
-    if (!plan) return ATTN_E_MEMORY;
-    plan->kernel = kernel;
-    plan->reference = flags & ATTN_REFERENCE;
-    for (int i = 0; i < 4; i++)
-        snprintf(plan->name[i], sizeof plan->name[i], "%s:%s", kernel->name, variants[i]);
     const char *verbose = getenv("ATTN_VERBOSE");
     if (verbose && *verbose && *verbose != '0')
-        fprintf(stderr, "attn: %s%s\n", kernel->name, plan->reference ? ":reference" : "");
-    *out = plan;
+        fprintf(stderr, "attn: %s%s\n", kernel->name, (*out)->reference ? ":reference" : "");
     return ATTN_OK;
 }
 
@@ -142,16 +160,21 @@ attn_status attn_workspace(const attn_plan *plan, const attn_extent *extent, siz
     return ATTN_OK;
 }
 
-static attn_status check_pointers(const attn_kernel *k, const attn_args *a) {
+/* Tensors that a layer would make. */
+static attn_status check_tensors(const attn_kernel *k, const attn_args *a) {
     const bool queries = a->batch > 0 && a->q_len > 0, keys = queries && a->kv_len_max > 0;
     if (queries && (!a->q.data || !a->o.data)) return ATTN_E_ARGUMENT;
     if (keys && (!a->k.data || !a->v.data)) return ATTN_E_ARGUMENT;
-    const bool cross = k->spec->op == ATTN_OP_SEGMENT_CROSS;
-    if (queries && cross && !a->seg) return ATTN_E_ARGUMENT;
     if (k->spec->sinks && !a->sinks) return ATTN_E_ARGUMENT;
+    return !k->spec->sinks && a->sinks ? ATTN_E_UNUSED : ATTN_OK;
+}
+
+static attn_status check_pointers(const attn_kernel *k, const attn_args *a) {
+    const bool cross = k->spec->op == ATTN_OP_SEGMENT_CROSS;
+    if (a->batch > 0 && a->q_len > 0 && cross && !a->seg) return ATTN_E_ARGUMENT;
     if (k->side_count > 0 && !a->side) return ATTN_E_ARGUMENT;
     if (k->scalar_count > 0 && !a->scalars) return ATTN_E_ARGUMENT;
-    if ((!cross && a->seg) || (!k->spec->sinks && a->sinks)) return ATTN_E_UNUSED;
+    if (!cross && a->seg) return ATTN_E_UNUSED;
     const bool flex = k->spec->backend == ATTN_BACKEND_FLEX;
     if (flex && a->mask.type != ATTN_MASK_NONE) return ATTN_E_UNUSED;
     if (!flex && (a->side_count || a->scalar_count)) return ATTN_E_UNUSED;
@@ -193,12 +216,17 @@ static attn_status check_sides(const attn_kernel *k, const attn_args *a) {
     return ATTN_OK;
 }
 
-static attn_status check_args(const attn_plan *plan, const attn_args *a) {
+attn_status attn_plan_check(const attn_plan *plan, const attn_args *a) {
     const attn_kernel *k = plan->kernel;
     if (!extents_ok(k, a->batch, a->q_len, a->kv_len_max, a->threads)) return ATTN_E_ARGUMENT;
     attn_status status = check_pointers(k, a);
     if (status == ATTN_OK) status = check_mask(k, a);
-    if (status == ATTN_OK) status = check_sides(k, a);
+    return status == ATTN_OK ? check_sides(k, a) : status;
+}
+
+static attn_status check_args(const attn_plan *plan, const attn_args *a) {
+    attn_status status = attn_plan_check(plan, a);
+    if (status == ATTN_OK) status = check_tensors(plan->kernel, a);
     if (status != ATTN_OK) return status;
     for (int32_t b = 0; a->kv_len && b < a->batch; b++)
         if (a->kv_len[b] < 0 || a->kv_len[b] > a->kv_len_max) return ATTN_E_LENGTH;

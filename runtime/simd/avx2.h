@@ -264,6 +264,10 @@ ATTN_SIMD vm vf_ne(vf a, vf b) {
 ATTN_SIMD int vf_any_gt(vf a, vf b) {
     return _mm256_movemask_ps(vf_gt(a, b)) != 0;
 }
+/* Neighbours change places: lanes 1, 0, 3, 2 .. */
+ATTN_SIMD vf vf_swap(vf a) {
+    return _mm256_permute_ps(a, 0xb1);
+}
 ATTN_SIMD vf attn__rev(vf a) {
     return _mm256_permutevar8x32_ps(a, _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0));
 }

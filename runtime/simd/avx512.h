@@ -267,6 +267,10 @@ ATTN_SIMD vm vf_ne(vf a, vf b) {
 ATTN_SIMD int vf_any_gt(vf a, vf b) {
     return vf_gt(a, b) != 0;
 }
+/* Neighbours change places: lanes 1, 0, 3, 2 .. */
+ATTN_SIMD vf vf_swap(vf a) {
+    return _mm512_permute_ps(a, 0xb1);
+}
 ATTN_SIMD vf attn__rev(vf a) {
     const vi idx = _mm512_setr_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     return _mm512_permutexvar_ps(idx, a);

@@ -324,6 +324,10 @@ ATTN_SIMD vf vf_floor(vf a) {
     const vf f = vf_sub(t, vf_select(vf_gt(t, b), vf_set1(1.0f), vf_zero()));
     return vf_select(small, (vf)((vi)f | ((vi)a & vi_set1(INT32_MIN))), a); /* floor(-0) = -0 */
 }
+/* Neighbours change places: lanes 1, 0, 3, 2 .. */
+ATTN_SIMD vf vf_swap(vf a) {
+    return ATTN__SHUFFLE(a, a, 1, 0, 3, 2);
+}
 ATTN_SIMD vf attn__rev(vf a) {
     return ATTN__SHUFFLE(a, a, 3, 2, 1, 0);
 }

@@ -9,7 +9,7 @@ BUILD = build
 
 ALL_CFLAGS = -std=c11 $(CFLAGS) $(OPENMP) -I. -I$(RUNTIME)
 SOURCES = registry.c $(wildcard attn_*.c)
-RUNTIME_SOURCES = dispatch.c spec.c spec_block.c cpu.c reference.c
+RUNTIME_SOURCES = dispatch.c block.c spec.c spec_block.c cpu.c reference.c
 OBJECTS = $(SOURCES:%.c=$(BUILD)/%.o) $(RUNTIME_SOURCES:%.c=$(BUILD)/runtime/%.o)
 HEADERS = $(wildcard *.h $(RUNTIME)/*.h $(RUNTIME)/*.def $(RUNTIME)/simd/*.h)
 

@@ -14,6 +14,23 @@ $ end
 };
 const int attn_registry_count = ${#model.symbols};
 
+$ for _, symbol in ipairs(model.blocks) do
+extern const attn_block_kernel
+    ${symbol};
+$ end
+
+$ if #model.blocks == 0 then
+/* No layers. */
+const attn_block_kernel *const attn_block_registry[] = {NULL};
+$ else
+const attn_block_kernel *const attn_block_registry[] = {
+$   for _, symbol in ipairs(model.blocks) do
+    &${symbol},
+$   end
+};
+$ end
+const int attn_block_registry_count = ${#model.blocks};
+
 $ for i, k in ipairs(model.kernels) do
 /* ${k.name} */
 #define KERNEL_${i} \

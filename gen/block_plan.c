@@ -1,0 +1,186 @@
+#include "block_plan.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static int gcd(int a, int b) {
+    while (b) {
+        const int r = a % b;
+        a = b;
+        b = r;
+    }
+    return a;
+}
+
+/* --- RoPE --- */
+
+static double pair_angle(const attn_spec *s, int i) {
+    return pow((double)s->rope_base, -2.0 * i / s->rope_dim);
+}
+
+/* Llama 3: long waves are stretched by the factor, short ones not, those between in part. */
+static double llama3(const attn_spec *s, double angle) {
+    const double turns = s->rope_original * angle / (2 * M_PI);
+    const double low = (double)s->rope_low, high = (double)s->rope_high;
+    if (turns < low) return angle / (double)s->rope_factor;
+    if (turns > high) return angle;
+    const double part = (turns - low) / (high - low);
+    return (1 - part) * angle / (double)s->rope_factor + part * angle;
+}
+
+/* The pair that turns `turns` times over the trained length (Peng et al. 2023). */
+static double yarn_pair(const attn_spec *s, double turns) {
+    return s->rope_dim * log(s->rope_original / (turns * 2 * M_PI)) /
+           (2 * log((double)s->rope_base));
+}
+
+static double yarn(const attn_spec *s, int i) {
+    double low = yarn_pair(s, (double)s->rope_high), high = yarn_pair(s, (double)s->rope_low);
+    if (s->rope_truncate) {
+        low = floor(low);
+        high = ceil(high);
+    }
+    low = fmax(low, 0);
+    high = fmin(high, s->rope_dim - 1);
+    if (low == high) high += 0.001;
+    const double ramp = fmin(fmax((i - low) / (high - low), 0), 1);
+    const double angle = pair_angle(s, i);
+    return angle / (double)s->rope_factor * ramp + angle * (1 - ramp);
+}
+
+static double frequency(const attn_spec *s, int i) {
+    switch (s->rope_scaling) {
+    case ATTN_ROPE_SCALING_LINEAR: return pair_angle(s, i) / (double)s->rope_factor;
+    case ATTN_ROPE_SCALING_LLAMA3: return llama3(s, pair_angle(s, i));
+    case ATTN_ROPE_SCALING_YARN: return yarn(s, i);
+    default: return pair_angle(s, i);
+    }
+}
+
+static void plan_rope(arena *a, const attn_spec *s, block_plan *p) {
+    p->mscale = s->rope_scaling == ATTN_ROPE_SCALING_YARN ? (double)s->rope_mscale : 1;
+    if (s->rope == ATTN_ROPE_NONE) return;
+    p->frequency_count = s->rope_dim / 2;
+    p->frequency = arena_alloc(a, (size_t)p->frequency_count * sizeof(double));
+    for (int i = 0; i < p->frequency_count; i++) p->frequency[i] = frequency(s, i);
+}
+
+/* --- Matrix products --- */
+
+/* Fewest columns that are whole heads and whole panels. */
+static int unit(int width, int nr) {
+    return width / gcd(width, nr) * nr;
+}
+
+static int most(int a, int b) {
+    return a > b ? a : b;
+}
+
+static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
+    const int vectors = 2;
+    /* mr * 2 accumulators, 2 vectors of W and a broadcast. */
+    p->mr = (isa->registers - vectors - 1) / vectors;
+    p->mr = p->mr > 12 ? 12 : p->mr;
+    p->nr = vectors * isa->width;
+    p->depth = 256;
+    p->unroll = 4;
+    p->rows = 96;
+    int unit_max = most(unit(s->head_dim, p->nr), unit(s->v_dim, p->nr));
+    if (s->form == ATTN_FORM_MLA)
+        unit_max =
+            most(most(unit_max, unit(s->retr_dim, p->nr)), unit(s->head_dim + s->retr_dim, p->nr));
+    p->wide = most(128, unit_max);
+    p->few = 2 * p->nr;
+    p->chunk = 4;
+}
+
+static void note(arena *a, block_plan *p, const char *text) {
+    (void)a;
+    if (p->notes < BLOCK_MAX_NOTES) p->note[p->notes++] = text;
+}
+
+static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
+    note(a, p,
+         arena_printf(a,
+                      "products: register tile of %d rows x %d columns; W packed in panels of %d "
+                      "columns, slices of %d stay in L1",
+                      p->mr, p->nr, p->nr, p->depth));
+    note(a, p,
+         arena_printf(a, "tasks: %d rows x %d columns, %d columns where the rows fit one tile",
+                      p->rows, p->wide, p->few));
+    note(a, p,
+         "sums run over k in order whatever the rows, so that a step's projections have the bits "
+         "of a prefill's");
+    if (s->rope != ATTN_ROPE_NONE)
+        note(a, p,
+             "RoPE: angles of 64-token blocks by sin and cos in double, those inside by one "
+             "complex product");
+}
+
+void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_plan *p) {
+    const attn_spec *s = &k->core;
+    *p = (block_plan){.isa = (attn_isa)(isa - isa_table), .width = isa->width};
+    const bool cross = s->op == ATTN_OP_SEGMENT_CROSS;
+    p->model = cross ? s->q_dim : s->d_model;
+    p->keys = s->kv_dim != ATTN_UNSET ? s->kv_dim : p->model;
+    plan_rope(a, s, p);
+    plan_gemm(s, isa, p);
+    snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_r%dc%d", k->name, isa->name, p->mr, p->nr);
+    plan_notes(a, s, p);
+}
+
+lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
+    lua_val *t = lua_val_table(a), *frequencies = lua_val_table(a), *notes = lua_val_table(a);
+    const struct {
+        const char *name;
+        int value;
+    } ints[] = {
+        {"width", p->width}, {"model", p->model}, {"keys", p->keys},     {"mr", p->mr},
+        {"nr", p->nr},       {"depth", p->depth}, {"unroll", p->unroll}, {"rows", p->rows},
+        {"wide", p->wide},   {"few", p->few},     {"chunk", p->chunk},
+    };
+    lua_val_set_string(a, t, "symbol", p->symbol);
+    for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
+        lua_val_set_int(a, t, ints[i].name, ints[i].value);
+    for (int i = 0; i < p->frequency_count; i++) {
+        lua_val *v = arena_alloc(a, sizeof *v);
+        *v = (lua_val){.kind = LUA_VAL_STRING, .string = arena_printf(a, "%a", p->frequency[i])};
+        lua_val_push(a, frequencies, v);
+    }
+    lua_val_set(a, t, "frequencies", frequencies);
+    lua_val_set_float(a, t, "mscale", p->mscale);
+    lua_val_set(a, t, "notes", notes);
+    return t;
+}
+
+static double ffn_weights(const attn_spec *s, double width) {
+    switch (s->ffn) {
+    case ATTN_FFN_NONE:
+    case ATTN_FFN_EXTERNAL: return 0;
+    case ATTN_FFN_GELU:
+    case ATTN_FFN_GELU_TANH:
+    case ATTN_FFN_RELU: return 2 * width * s->ffn_dim;
+    default: return 3 * width * s->ffn_dim;
+    }
+}
+
+double block_plan_row_flops(const kernel_spec *k) {
+    const attn_spec *s = &k->core;
+    const double width = s->op == ATTN_OP_SEGMENT_CROSS ? s->q_dim : s->d_model;
+    const double keys = s->kv_dim != ATTN_UNSET ? s->kv_dim : width, h = s->heads;
+    double weights = ffn_weights(s, width);
+    if (s->form == ATTN_FORM_REGULAR)
+        weights += h * s->head_dim * width + keys * s->kv_heads * s->head_dim +
+                   keys * s->v_heads * s->v_dim + h * s->v_dim * width;
+    else if (s->key == ATTN_KEY_PER_HEAD)
+        weights += width * h * s->retr_dim + keys * s->kv_comp_dim +
+                   (double)s->kv_comp_dim * h * s->retr_dim + h * s->kv_comp_dim * s->head_dim +
+                   h * s->head_dim * width;
+    else {
+        const double q = h * (s->head_dim + s->retr_dim);
+        weights += s->q_comp_dim == ATTN_UNSET ? width * q : s->q_comp_dim * (width + q);
+        weights += keys * (s->kv_comp_dim + s->retr_dim) + h * s->kv_comp_dim * s->head_dim +
+                   h * s->kv_comp_dim * s->v_head_dim + h * s->v_head_dim * width;
+    }
+    return 2 * weights;
+}

@@ -1,0 +1,15 @@
+/* dispatch.h - what block.c shares with dispatch.c. */
+#ifndef ATTN_DISPATCH_H
+#define ATTN_DISPATCH_H
+
+#include "attn_kernel.h"
+
+bool attn_spec_same(const attn_spec *a, const attn_spec *b);
+/* Whether this CPU and ATTN_ISA allow an instruction set. */
+bool attn_isa_allowed(attn_isa isa);
+attn_status attn_plan_of_kernel(attn_plan **out, const attn_kernel *kernel, uint32_t flags);
+/* Checks what a layer hands through to its core: lengths, masks, side tensors, seg. Tensors that
+ * the layer makes itself are taken as given. */
+attn_status attn_plan_check(const attn_plan *plan, const attn_args *args);
+
+#endif

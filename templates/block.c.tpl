@@ -1,0 +1,255 @@
+$ -- One layer file: a layer spec on an instruction set. form/*_block says what is projected and how
+$ -- the heads come together again; the rest of a layer is the same for all.
+$ local source = part("package/banner.c")
+$ local norms = spec.norm ~= "none"
+$ local own_ffn = spec.ffn ~= "none" and spec.ffn ~= "external"
+$ local post, both = spec.norm_place == "post", spec.norm_place == "both"
+$ local parallel = spec.residual == "parallel"
+$ local second = norms and own_ffn and not spec.shared_norm
+$ local gated = own_ffn and spec.ffn:find("glu") ~= nil
+$ local form = "form/" .. spec.form .. "_block.c"
+$ local dims = { MODEL = plan.model, FFN = own_ffn and spec.ffn_dim or 0 }
+$ -- Norms and ffn: the weights of every layer.
+$ local function norm_weights(weight, name)
+$   weight(name .. ".weight", { dims.MODEL })
+$   if spec.norm_bias then weight(name .. ".bias", { dims.MODEL }) end
+$ end
+$ local function layer_weights(weight)
+$   if norms then norm_weights(weight, "norm1") end
+${part(form, { section = "weights", weight = weight })}
+$   if spec.sinks then weight("sinks", { spec.heads }) end
+$   if norms and both then norm_weights(weight, "post_norm1") end
+$   if second then norm_weights(weight, "norm2") end
+$   if own_ffn then
+$     if gated then weight("gate_proj.weight", { dims.FFN, dims.MODEL }) end
+$     weight("up_proj.weight", { dims.FFN, dims.MODEL })
+$     weight("down_proj.weight", { dims.MODEL, dims.FFN })
+$     if spec.ffn_bias then
+$       if gated then weight("gate_proj.bias", { dims.FFN }) end
+$       weight("up_proj.bias", { dims.FFN })
+$       weight("down_proj.bias", { dims.MODEL })
+$     end
+$     if both then norm_weights(weight, "post_norm2") end
+$   end
+$ end
+$ -- Packed weights, one after the other: NAME_AT is where each starts, in floats.
+$ local last = "0"
+$ local places = {}
+$ local function place(name, floats)
+$   places[#places + 1] = "#define " .. name .. "_AT (" .. last .. ")"
+$   last = name .. "_AT + " .. floats
+$ end
+$ local function vector(name, count)
+$   place(name, tostring((count + 15) // 16 * 16))
+$ end
+$ local function matrix(name, n, k, heads)
+$   local panels = (n + plan.nr - 1) // plan.nr
+$   place(name, (heads or 1) * panels .. " * (int64_t)" .. k * plan.nr)
+$ end
+$ local function norm_vectors(name)
+$   vector(name, dims.MODEL)
+$   if spec.norm_bias then vector(name .. "_BIAS", dims.MODEL) end
+$ end
+$ if norms then norm_vectors("NORM1") end
+$ part(form, { section = "packed", matrix = matrix, vector = vector })
+$ if spec.sinks then vector("SINKS", spec.heads) end
+$ if norms and both then norm_vectors("POST1") end
+$ if second then norm_vectors("NORM2") end
+$ if own_ffn then
+$   matrix("UP", gated and 2 * ((dims.FFN + plan.nr - 1) // plan.nr * plan.nr) or dims.FFN, dims.MODEL)
+$   matrix("DOWN", dims.MODEL, dims.FFN)
+$   if spec.ffn_bias then
+$     vector("UP_BIAS", gated and 2 * ((dims.FFN + plan.nr - 1) // plan.nr * plan.nr) or dims.FFN)
+$     vector("DOWN_BIAS", dims.MODEL)
+$   end
+$   if both then norm_vectors("POST2") end
+$ end
+$ if #plan.frequencies > 0 then place("ROPE", tostring(64 * 2 * 2 * #plan.frequencies)) end
+${source}
+#include "${package.runtime}/attn_kernel.h"
+#include "${package.runtime}/simd/${isa.name}.h"
+
+extern const attn_kernel
+    ${plan.core};
+
+enum {
+    MODEL = ${plan.model}, /* floats of a row of x and y */
+$ if spec.kv_dim > 0 then
+    KEY_SIDE = ${plan.keys}, /* floats of a row of kv */
+$ end
+$ if own_ffn then
+    FFN = ${spec.ffn_dim}, /* hidden width of the feed-forward part */
+    H_ROW = ${(spec.ffn_dim + plan.nr - 1) // plan.nr * plan.nr + 16},
+$ end
+${part(form, { section = "sizes" })}
+    W = VF_WIDTH,
+    MR = ${plan.mr}, /* rows of a register tile */
+    NR = ${plan.nr}, /* columns of a register tile, and of a panel of packed weights */
+    DEPTH = ${plan.depth}, /* of a panel's slice that stays in the first cache */
+    MB = ${plan.rows}, /* rows of a task */
+    WIDE = ${plan.wide}, /* most columns of a task */
+    CHUNK = ${plan.chunk}, /* row blocks a thread that pass the second half of the layer together */
+    PAD = 16 /* floats between rows in the workspace: rows 4 KiB apart would share cache sets */
+};
+
+/* Weights, in the order of pack's argument. */
+enum {
+$ local function enumerator(name)
+    W_${name:gsub("%.", "_"):upper()},
+$ end
+$ layer_weights(enumerator)
+    WEIGHTS
+};
+static const attn_weight weights[] = {
+$ local function row(name, shape, ignored)
+    {"${name}", ${#shape}, {${table.concat(shape, ", ")}}, ${ignored and "false" or "true"}},
+$ end
+$ layer_weights(row)
+};
+
+/* Packed weights: where each starts, in floats. */
+${lines(places)}
+#define PACKED_FLOATS (${last})
+
+/* --- One call --- */
+
+/* What a thread works in. */
+typedef struct scratch {
+    _Alignas(64) float t[MB * WIDE]; /* a task's products */
+} scratch;
+
+typedef struct layer {
+    const attn_block_call *call;
+    const attn_block_args *args;
+    const float *w;              /* packed weights */
+    int32_t tokens, rows;        /* rows = batch * tokens */
+    int32_t first, some;         /* rows that the stage at hand covers */
+    scratch *work;               /* one a thread */
+    float *a;                    /* [rows][MODEL + PAD] normalised rows */
+$ if parallel and second then
+    float *a2; /* likewise, for the feed-forward part */
+$ end
+$ if #plan.frequencies > 0 then
+    float *angles; /* [rows][ROPE_DIM] cosines, then sines */
+$ end
+$ if spec.kv_dim > 0 then
+    int32_t key_rows;
+    float *ak; /* [key_rows][KEY_SIDE + PAD] */
+$   if #plan.frequencies > 0 then
+    float *key_angles;
+$   end
+$ end
+    attn_out k, v; /* where keys and values live */
+$ if post or both then
+    float *sum; /* [chunk][MODEL + PAD] rows before their norm */
+$ end
+$ if own_ffn then
+    float *h; /* [chunk][H_ROW] */
+$ end
+${part(form, { section = "members" })}
+    char *core; /* the core's workspace */
+} layer;
+
+static inline int32_t min32(int32_t a, int32_t b) {
+    return a < b ? a : b;
+}
+static inline int32_t max32(int32_t a, int32_t b) {
+    return a > b ? a : b;
+}
+
+/* A row's item and token. */
+static inline int32_t item_of(const layer *l, int32_t row) {
+    return row / l->tokens;
+}
+static inline int32_t token_of(const layer *l, int32_t row) {
+    return row % l->tokens;
+}
+static inline bool row_exists(const layer *l, int32_t row) {
+    const int32_t *count = l->args->count;
+    return !count || token_of(l, row) < count[item_of(l, row)];
+}
+static inline const float *x_row(const layer *l, int32_t row) {
+    return l->args->x + item_of(l, row) * l->args->x_batch + token_of(l, row) * l->args->x_token;
+}
+static inline float *y_row(const layer *l, int32_t row) {
+    return l->args->y + item_of(l, row) * l->args->y_batch + token_of(l, row) * l->args->y_token;
+}
+
+${part("block/gemm.c")}
+
+${part("block/rows.c")}
+
+/* --- Attention --- */
+
+$ if spec.kv_dim > 0 then
+${part("block/prepare.c", { name = "prepare_keys", keys = true })}
+
+$ end
+${part("block/prepare.c", { name = "prepare", keys = false, second = parallel and second })}
+
+$ if spec.kv_dim > 0 then
+/* Key row r of item b, of this call. */
+static inline bool key_exists(const layer *l, int32_t row) {
+    const int32_t *count = l->args->kv_count, n = l->args->kv_tokens;
+    return !count || row % n < count[row / n];
+}
+/* Where the keys of a row go: `head` 0, or null where there is no such key. */
+static inline float *key_row(const layer *l, const attn_out *to, int32_t row) {
+    const int32_t n = l->args->kv_tokens;
+    if (!key_exists(l, row)) return NULL;
+    return to->data + row / n * to->batch + row % n * to->token;
+}
+$ else
+/* Where the keys of a row go: `head` 0, or null where there is no such token. */
+static inline float *key_row(const layer *l, const attn_out *to, int32_t row) {
+    if (!row_exists(l, row)) return NULL;
+    const int32_t b = item_of(l, row);
+    return to->data + b * to->batch + (l->call->row0[b] + token_of(l, row)) * to->token;
+}
+$ end
+
+${part(form, { section = "code" })}
+
+/* The attention's output, `cols` columns from `col` on of some rows: the residual joins here. */
+static void out_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                     float *t, ptrdiff_t ldt) {
+    for (int32_t i = 0; i < rows; i++, t += ldt) {
+        const int32_t row = first + i;
+        if (!row_exists(l, row)) continue;
+$ if spec.o_bias then
+        add(t, l->w + O_BIAS_AT + col, cols);
+$ end
+$ if post or both then
+        float *to = l->sum + (int64_t)(row - l->first) * (MODEL + PAD) + col;
+$ else
+        float *to = y_row(l, row) + col;
+$ end
+$ if spec.residual ~= "none" and not both then
+        const float *x = x_row(l, row) + col;
+        for (int32_t c = 0; c < cols; c++) to[c] = x[c] + t[c];
+$ else
+        memcpy(to, t, sizeof(float) * (size_t)cols);
+$ end
+$ if not (post or both) then
+        if (is_q_pad(l, row)) memset(to, 0, sizeof(float) * (size_t)cols);
+$ end
+    }
+}
+
+${part(form, { section = "output" })}
+
+$ if post or both then
+${part("block/after.c", { name = "after_attention", norm = post and "NORM1" or "POST1", from = "x" })}
+
+$ end
+$ if own_ffn then
+/* --- Feed-forward --- */
+
+${part("block/ffn.c", { gated = gated, parallel = parallel, second = second })}
+
+$   if post or both then
+${part("block/after.c", { name = "after_ffn", norm = post and "NORM2" or "POST2", from = "y" })}
+
+$   end
+$ end
+${part("block/run.c", { form = form, gated = gated, own_ffn = own_ffn, second = second, norms = norms })}

@@ -1,0 +1,29 @@
+$ local post = spec.norm_place == "post"
+$ local bias = spec.norm_bias and "l->w + " .. a.norm .. "_BIAS_AT" or "NULL"
+$ if post then
+/* y = norm(sum) */
+$ else
+/* y = ${a.from} + norm(sum) */
+$ end
+static void ${a.name}_task(void *ctx, int64_t task, int worker) {
+    const layer *l = ctx;
+    (void)worker;
+    const int32_t end = min32(l->some, (int32_t)task * MB + MB);
+    for (int32_t i = (int32_t)task * MB; i < end; i++) {
+        const int32_t row = l->first + i;
+        if (!row_exists(l, row)) continue;
+        float *sum = l->sum + (int64_t)i * (MODEL + PAD), *y = y_row(l, row);
+$ if post then
+        norm(y, sum, l->w + ${a.norm}_AT, ${bias});
+$ else
+        norm(sum, sum, l->w + ${a.norm}_AT, ${bias});
+$   if a.from == "x" then
+        const float *x = x_row(l, row);
+        for (int32_t c = 0; c < MODEL; c++) y[c] = x[c] + sum[c];
+$   else
+        add(y, sum, MODEL);
+$   end
+$ end
+        if (is_q_pad(l, row)) memset(y, 0, sizeof(float) * MODEL);
+    }
+}

@@ -1,0 +1,67 @@
+$ -- Rows on their way into the projections: normalised or copied, with their angles.
+$ local keys = a.keys
+$ local norms = spec.norm ~= "none" and spec.norm_place ~= "post" and not keys
+$ local roped = #plan.frequencies > 0
+$ local width = keys and "KEY_SIDE" or "MODEL"
+$ local to = keys and "ak" or "a"
+$ if keys then
+/* The key side's rows, and their positions' angles. */
+$ else
+/* Rows of x${norms and ", normalised" or ""}${roped and ", and their positions' angles" or ""}. */
+$ end
+static void ${a.name}_task(void *ctx, int64_t task, int worker) {
+    const layer *l = ctx;
+    (void)worker;
+$ if keys then
+    const attn_block_args *args = l->args;
+    const int32_t rows = l->key_rows, n = args->kv_tokens;
+$ else
+    const int32_t rows = l->rows;
+$ end
+    const int32_t end = min32(rows, (int32_t)task * MB + MB);
+$ if roped then
+    turns at = {.block = INT32_MIN};
+$ end
+    for (int32_t row = (int32_t)task * MB; row < end; row++) {
+        float *to = l->${to} + (int64_t)row * (${width} + PAD);
+$ if keys then
+        const bool exists = !args->kv_count || row % n < args->kv_count[row / n];
+        const float *x = args->kv + row / n * args->kv_batch + row % n * args->kv_token;
+$ else
+        const bool exists = row_exists(l, row);
+        const float *x = x_row(l, row);
+$ end
+        if (!exists) { /* never read */
+            memset(to, 0, sizeof(float) * ${width});
+$ if not keys and a.second then
+            memset(l->a2 + (int64_t)row * (MODEL + PAD), 0, sizeof(float) * MODEL);
+$ end
+        } else {
+$ if norms then
+            norm(to, x, l->w + NORM1_AT, ${spec.norm_bias and "l->w + NORM1_BIAS_AT" or "NULL"});
+$ else
+            memcpy(to, x, sizeof(float) * ${width});
+$ end
+$ if not keys and a.second then
+            float *to2 = l->a2 + (int64_t)row * (MODEL + PAD);
+            norm(to2, x, l->w + NORM2_AT, ${spec.norm_bias and "l->w + NORM2_BIAS_AT" or "NULL"});
+$ end
+        }
+$ if roped then
+$   if spec.op == "segment_cross" and keys then
+        const int32_t *ids = args->kv_pos;
+        const int32_t position = ids ? ids[row / n * args->kv_pos_batch + row % n] : row % n;
+$   elseif spec.op == "segment_cross" then
+        const attn_block_args *args = l->args;
+        const int32_t b = item_of(l, row), i = token_of(l, row);
+        const int32_t position = args->q_pos ? args->q_pos[b * args->q_pos_batch + i] : i;
+$   elseif keys then
+        const int32_t position = row % n;
+$   else
+        const int32_t position = l->call->pos0[item_of(l, row)] + token_of(l, row);
+$   end
+        float *angles = l->${keys and "key_angles" or "angles"} + (int64_t)row * 2 * ROPE_DIM;
+        angles_of(&at, position, l->w + ROPE_AT, angles);
+$ end
+    }
+}

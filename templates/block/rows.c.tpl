@@ -1,0 +1,155 @@
+$ local norms = spec.norm ~= "none"
+/* --- Rows --- */
+
+/* to += from */
+static inline void add(float *restrict to, const float *restrict from, int32_t n) {
+    int32_t c = 0;
+    for (; c + W <= n; c += W) vf_storeu(to + c, vf_add(vf_loadu(to + c), vf_loadu(from + c)));
+    for (; c < n; c++) to[c] += from[c];
+}
+
+$ if norms or spec.qk_norm or spec.key == "shared" then
+/* Sum of (x - mean)^2: eight lanes of sums, so that long rows lose no bits to a long chain. */
+static float sum_squares(const float *x, float mean, int32_t n) {
+    vf s0 = vf_zero(), s1 = vf_zero();
+    const vf m = vf_set1(mean);
+    int32_t c = 0;
+    for (; c + 2 * W <= n; c += 2 * W) {
+        const vf a = vf_sub(vf_loadu(x + c), m), b = vf_sub(vf_loadu(x + c + W), m);
+        s0 = vf_fma(a, a, s0);
+        s1 = vf_fma(b, b, s1);
+    }
+    float sum = vf_reduce_add(vf_add(s0, s1));
+    for (; c < n; c++) sum += (x[c] - mean) * (x[c] - mean);
+    return sum;
+}
+
+/* to = (x - mean) * factor * weight${spec.norm_bias and " + bias" or ""}; to may be x. */
+static inline void scale_row(float *to, const float *x, float mean, float factor,
+                             const float *weight, const float *bias, int32_t n) {
+    const vf m = vf_set1(mean), f = vf_set1(factor);
+    int32_t c = 0;
+    for (; c + W <= n; c += W) {
+        const vf y = vf_mul(vf_mul(vf_sub(vf_loadu(x + c), m), f), vf_loadu(weight + c));
+        vf_storeu(to + c, bias ? vf_add(y, vf_loadu(bias + c)) : y);
+    }
+    for (; c < n; c++) to[c] = (x[c] - mean) * factor * weight[c] + (bias ? bias[c] : 0);
+}
+
+/* Root mean square norm (Zhang and Sennrich 2019). */
+static inline void rms_norm(float *to, const float *x, const float *weight, int32_t n) {
+    const float mean_square = sum_squares(x, 0, n) / (float)n;
+    scale_row(to, x, 0, 1 / sqrtf(mean_square + ${f32(spec.norm_eps)}), weight, NULL, n);
+}
+
+$ end
+$ if spec.norm == "layernorm" then
+/* Layer norm (Ba et al. 2016). */
+static void norm(float *to, const float *x, const float *weight, const float *bias) {
+    vf s0 = vf_zero(), s1 = vf_zero();
+    int32_t c = 0;
+    for (; c + 2 * W <= MODEL; c += 2 * W) {
+        s0 = vf_add(s0, vf_loadu(x + c));
+        s1 = vf_add(s1, vf_loadu(x + c + W));
+    }
+    float sum = vf_reduce_add(vf_add(s0, s1));
+    for (; c < MODEL; c++) sum += x[c];
+    const float mean = sum / MODEL, variance = sum_squares(x, mean, MODEL) / MODEL;
+    scale_row(to, x, mean, 1 / sqrtf(variance + ${f32(spec.norm_eps)}), weight, bias, MODEL);
+}
+
+$ elseif norms then
+static void norm(float *to, const float *x, const float *weight, const float *bias) {
+    (void)bias; /* none in this layer */
+    rms_norm(to, x, weight, MODEL);
+}
+
+$ end
+$ local pairs = #plan.frequencies
+$ if pairs > 0 then
+/* Angle of each pair of components at position 1. */
+static const double frequency[ROPE_DIM / 2] = {
+${wrap(table.concat(plan.frequencies, ", "))}
+};
+
+/* Cosines and sines of positions 0..63: what a position adds to its block of 64. */
+static void pack_rope(float *packed) {
+    for (int32_t p = 0; p < 64; p++)
+        for (int32_t i = 0; i < ROPE_DIM / 2; i++) {
+            const double turn[2] = {cos(p * frequency[i]), sin(p * frequency[i])};
+            memcpy(packed + (p * (ROPE_DIM / 2) + i) * 4, turn, sizeof turn);
+        }
+}
+
+/* The block of 64 positions that was looked at last. */
+typedef struct turns {
+    int32_t block;
+    double cosine[ROPE_DIM / 2], sine[ROPE_DIM / 2];
+} turns;
+
+/* to = cosines and sines of a position, as rope() takes them: a function of the position alone. */
+static void angles_of(turns *at, int32_t position, const float *packed, float *to) {
+    const int32_t block = (position - (position & 63)) / 64, inside = position & 63;
+    if (at->block != block)
+        for (int32_t i = 0; i < ROPE_DIM / 2; i++) {
+            at->cosine[i] = cos(block * 64.0 * frequency[i]);
+            at->sine[i] = sin(block * 64.0 * frequency[i]);
+        }
+    at->block = block;
+    for (int32_t i = 0; i < ROPE_DIM / 2; i++) {
+        double turn[2];
+        memcpy(turn, packed + (inside * (ROPE_DIM / 2) + i) * 4, sizeof turn);
+        const double c = at->cosine[i] * turn[0] - at->sine[i] * turn[1];
+        const double s = at->cosine[i] * turn[1] + at->sine[i] * turn[0];
+$ local scale = plan.mscale ~= 1 and f32(plan.mscale) .. " * " or ""
+$ if spec.rope == "half" then
+        to[i] = ${scale}(float)c;
+        to[ROPE_DIM / 2 + i] = ${scale}(float)s;
+$ else
+        to[2 * i] = to[2 * i + 1] = ${scale}(float)c;
+        to[ROPE_DIM + 2 * i] = -${scale}(float)s;
+        to[ROPE_DIM + 2 * i + 1] = ${scale}(float)s;
+$ end
+    }
+}
+
+$ if spec.rope == "half" then
+/* Rotates the pairs i, i + ROPE_DIM / 2. */
+static inline void rope(float *x, const float *angles) {
+    enum { HALF = ROPE_DIM / 2 };
+    int32_t i = 0;
+    for (; i + W <= HALF; i += W) {
+        const vf c = vf_loadu(angles + i), s = vf_loadu(angles + HALF + i);
+        const vf a = vf_loadu(x + i), b = vf_loadu(x + HALF + i);
+        vf_storeu(x + i, vf_fma(a, c, vf_neg(vf_mul(b, s))));
+        vf_storeu(x + HALF + i, vf_fma(b, c, vf_mul(a, s)));
+    }
+    for (; i < HALF; i++) {
+        const float a = x[i], b = x[HALF + i];
+        x[i] = a * angles[i] - b * angles[HALF + i];
+        x[HALF + i] = b * angles[i] + a * angles[HALF + i];
+    }
+}
+$ else
+/* Rotates the pairs 2i, 2i + 1. */
+static inline void rope(float *x, const float *angles) {
+    int32_t i = 0;
+    for (; i + W <= ROPE_DIM; i += W) {
+        const vf a = vf_loadu(x + i);
+        const vf turned = vf_mul(vf_swap(a), vf_loadu(angles + ROPE_DIM + i));
+        vf_storeu(x + i, vf_fma(a, vf_loadu(angles + i), turned));
+    }
+    for (; i < ROPE_DIM; i += 2) {
+        const float a = x[i], b = x[i + 1];
+        x[i] = a * angles[i] + b * angles[ROPE_DIM + i];
+        x[i + 1] = b * angles[i + 1] + a * angles[ROPE_DIM + i + 1];
+    }
+}
+$ end
+$ end
+
+/* Rows that come out as 0. */
+static inline bool is_q_pad(const layer *l, int32_t row) {
+    const attn_block_args *a = l->args;
+    return a->q_pad && a->q_pad[item_of(l, row) * a->q_pad_batch + token_of(l, row)];
+}

@@ -1,0 +1,231 @@
+$ local post, both = spec.norm_place == "post", spec.norm_place == "both"
+$ local parallel = spec.residual == "parallel"
+$ local roped = #plan.frequencies > 0
+ATTN_TARGET_END
+/* --- Weights --- */
+
+/* to = panels of w [n, k]: NR rows of w side by side, [k][NR]; rows past n are 0. */
+static void pack_matrix(float *to, const float *w, int64_t n, int64_t k) {
+    for (int64_t p = 0; p < (n + NR - 1) / NR; p++)
+        for (int64_t j = 0; j < NR && p * NR + j < n; j++)
+            for (int64_t i = 0; i < k; i++)
+                to[p * NR * k + i * NR + j] = w[(p * NR + j) * k + i];
+}
+
+$ if spec.q_bias or spec.k_bias or spec.v_bias or spec.o_bias or spec.ffn_bias or a.norms or spec.sinks or spec.key == "shared" then
+static void pack_vector(float *to, const float *w, int64_t n) {
+    memcpy(to, w, sizeof(float) * (size_t)n);
+}
+
+$ end
+$ if a.norms or spec.qk_norm then
+/* Norm weights${spec.norm_offset and ", stored less one" or ""}. */
+static void pack_norm(float *to, const float *w, int64_t n) {
+$   if spec.norm_offset then
+    for (int64_t i = 0; i < n; i++) to[i] = 1 + w[i];
+$   else
+    pack_vector(to, w, n);
+$   end
+}
+
+$ end
+$ if a.gated then
+/* Two matrices of FFN rows, panel by panel in turn. */
+static void pack_gated(float *to, const float *gate, const float *up) {
+    for (int64_t first = 0; first < FFN; first += NR, to += 2 * NR * MODEL) {
+        const int64_t rows = min32(NR, (int32_t)(FFN - first));
+        pack_matrix(to, gate + first * MODEL, rows, MODEL);
+        pack_matrix(to + NR * MODEL, up + first * MODEL, rows, MODEL);
+    }
+}
+
+$   if spec.ffn_bias then
+static void pack_gated_bias(float *to, const float *gate, const float *up) {
+    for (int32_t first = 0; first < FFN; first += NR, to += 2 * NR) {
+        const int32_t rows = min32(NR, FFN - first);
+        pack_vector(to, gate + first, rows);
+        pack_vector(to + NR, up + first, rows);
+    }
+}
+
+$   end
+$ end
+${part(a.form, { section = "fold" })}
+
+static void pack(const float *const *weight, float *to) {
+$ local function norm(at, name)
+    pack_norm(to + ${at}_AT, weight[W_${name}_WEIGHT], MODEL);
+$   if spec.norm_bias then
+    pack_vector(to + ${at}_BIAS_AT, weight[W_${name}_BIAS], MODEL);
+$   end
+$ end
+$ if a.norms then norm("NORM1", "NORM1") end
+${part(a.form, { section = "pack" })}
+$ if spec.sinks then
+    pack_vector(to + SINKS_AT, weight[W_SINKS], HEADS);
+$ end
+$ if a.norms and both then norm("POST1", "POST_NORM1") end
+$ if a.second then norm("NORM2", "NORM2") end
+$ if a.own_ffn then
+$   if a.gated then
+    pack_gated(to + UP_AT, weight[W_GATE_PROJ_WEIGHT], weight[W_UP_PROJ_WEIGHT]);
+$   else
+    pack_matrix(to + UP_AT, weight[W_UP_PROJ_WEIGHT], FFN, MODEL);
+$   end
+    pack_matrix(to + DOWN_AT, weight[W_DOWN_PROJ_WEIGHT], MODEL, FFN);
+$   if spec.ffn_bias then
+$     if a.gated then
+    pack_gated_bias(to + UP_BIAS_AT, weight[W_GATE_PROJ_BIAS], weight[W_UP_PROJ_BIAS]);
+$     else
+    pack_vector(to + UP_BIAS_AT, weight[W_UP_PROJ_BIAS], FFN);
+$     end
+    pack_vector(to + DOWN_BIAS_AT, weight[W_DOWN_PROJ_BIAS], MODEL);
+$   end
+$   if both then norm("POST2", "POST_NORM2") end
+$ end
+$ if roped then
+    pack_rope(to + ROPE_AT);
+$ end
+}
+
+/* --- The call --- */
+
+/* Rows that pass the second half of the layer together. */
+static int32_t chunk_rows(const attn_block_extent *e) {
+    const int64_t chunk = (int64_t)CHUNK * MB * max32(1, e->threads);
+    const int64_t rows = (int64_t)e->batch * e->tokens;
+    return (int32_t)(rows < chunk ? rows : chunk);
+}
+
+/* Places everything in the workspace and returns its size. base may be null. */
+static size_t layout(layer *l, const attn_block_extent *e, char *base) {
+    const size_t rows = (size_t)e->batch * (size_t)e->tokens;
+    const size_t chunk = (size_t)chunk_rows(e);
+    size_t bytes = 0;
+    (void)chunk;
+    l->work = attn_carve(base, &bytes, sizeof(scratch) * (size_t)max32(1, e->threads));
+    l->a = attn_carve(base, &bytes, rows * (MODEL + PAD) * sizeof(float));
+$ if parallel and a.second then
+    l->a2 = attn_carve(base, &bytes, rows * (MODEL + PAD) * sizeof(float));
+$ end
+$ if roped then
+    l->angles = attn_carve(base, &bytes, rows * 2 * ROPE_DIM * sizeof(float));
+$ end
+$ if spec.kv_dim > 0 then
+    const size_t key_rows = (size_t)e->batch * (size_t)e->kv_tokens;
+    l->ak = attn_carve(base, &bytes, key_rows * (KEY_SIDE + PAD) * sizeof(float));
+$   if roped then
+    l->key_angles = attn_carve(base, &bytes, key_rows * 2 * ROPE_DIM * sizeof(float));
+$   end
+$ end
+$ if post or both then
+    l->sum = attn_carve(base, &bytes, chunk * (MODEL + PAD) * sizeof(float));
+$ end
+$ if a.own_ffn then
+    l->h = attn_carve(base, &bytes, chunk * H_ROW * sizeof(float));
+$ end
+${part(a.form, { section = "layout" })}
+    if (!e->cached) { /* the keys of this call alone */
+        const size_t keys = (size_t)e->batch * (size_t)e->keys;
+        float *k = attn_carve(base, &bytes, keys * K_HEADS * K_DIM * sizeof(float));
+        float *v = attn_carve(base, &bytes, keys * V_HEADS * (size_t)V_DIM * sizeof(float));
+        const int64_t n = e->keys;
+        l->k = (attn_out){k, n * K_HEADS * K_DIM, n * K_DIM, K_DIM};
+        l->v = (attn_out){v, n * V_HEADS * V_DIM, n * V_DIM, V_DIM};
+    }
+    l->core = attn_carve(base, &bytes, e->core_bytes);
+    return bytes;
+}
+
+static size_t workspace(const attn_block_extent *e) {
+    layer l;
+    return layout(&l, e, NULL);
+}
+
+static int64_t row_blocks(int32_t rows) {
+    return (rows + MB - 1) / MB;
+}
+
+static void attend(const layer *l) {
+    attn_args args = l->call->core;
+${part(a.form, { section = "core" })}
+    args.k = (attn_view){l->k.data, l->k.batch, l->k.head, l->k.token};
+$ if spec.key == "shared" then
+    args.v = args.k; /* its first LATENT columns */
+$ else
+    args.v = (attn_view){l->v.data, l->v.batch, l->v.head, l->v.token};
+$ end
+$ if spec.sinks then
+    args.sinks = l->w + SINKS_AT;
+$ end
+    args.workspace = l->core;
+    args.workspace_bytes = l->call->extent.core_bytes;
+    l->call->run_core(&${plan.core}, &args);
+}
+
+static void run(const attn_block_call *call) {
+    const attn_block_extent *e = &call->extent;
+    layer l = {.call = call, .args = call->args, .w = call->packed, .tokens = e->tokens};
+    l.rows = e->batch * e->tokens;
+    layout(&l, e, call->workspace);
+    if (e->cached) {
+        l.k = call->k;
+        l.v = call->v;
+    }
+$ if spec.kv_dim > 0 then
+    l.key_rows = e->batch * e->kv_tokens;
+    if (l.key_rows > 0) attn_parallel(row_blocks(l.key_rows), e->threads, prepare_keys_task, &l);
+$ end
+    attn_parallel(row_blocks(l.rows), e->threads, prepare_task, &l);
+    project(&l);
+    if (l.rows == 0) return;
+    attend(&l);
+    const int32_t chunk = chunk_rows(e);
+    for (l.first = 0; l.first < l.rows; l.first += chunk) {
+        l.some = min32(chunk, l.rows - l.first);
+        output(&l);
+$ if post or both then
+        attn_parallel(row_blocks(l.some), e->threads, after_attention_task, &l);
+$ end
+$ if a.own_ffn then
+$   if not parallel then
+        attn_parallel(row_blocks(l.some), e->threads, prepare_ffn_task, &l);
+$   end
+        up(&l);
+        down(&l);
+$   if post or both then
+        attn_parallel(row_blocks(l.some), e->threads, after_ffn_task, &l);
+$   end
+$ end
+    }
+}
+
+static const attn_spec spec = {
+    .struct_size = sizeof(attn_spec),
+$ for _, f in ipairs(spec.fields) do
+    ${f}
+$ end
+    .expr_hash = ${spec.hash},
+};
+
+extern const attn_block_kernel
+    ${plan.symbol};
+const attn_block_kernel
+    ${plan.symbol} = {
+    .abi = ATTN_KERNEL_ABI,
+    .name =
+        "${plan.symbol}",
+    .isa = ${isa.id},
+    .spec = &spec,
+    .core = &${plan.core},
+    .weights = weights,
+    .weight_count = WEIGHTS,
+    .packed_floats = PACKED_FLOATS,
+    .k_heads = K_HEADS,
+    .k_dim = K_DIM,
+    .v_heads = V_HEADS,
+    .v_dim = V_DIM,
+    .pack = pack,
+    .workspace = workspace,
+    .run = run,
+};

@@ -1,0 +1,372 @@
+$ -- Latent attention in a layer. key = per_head: the reference's (queries and keys meet in a
+$ -- retrieval space, values are the latent rows themselves). key = shared: DeepSeek's, absorbed: one
+$ -- key row [latent | rotated] serves all heads.
+$ local shared = spec.key == "shared"
+$ local H, K, r, c = spec.heads, spec.head_dim, spec.retr_dim, spec.kv_comp_dim
+$ local v = shared and spec.v_head_dim or K
+$ local lora = shared and spec.q_comp_dim > 0
+$ local roped = #plan.frequencies > 0
+$ local cross = spec.kv_dim > 0
+$ local folded_out = not shared and spec.op == "full_self"
+$ if a.section == "weights" and not shared then
+$   a.weight("q_proj.weight", { H * K, plan.model })
+$   a.weight("w_kc_q", { H, K, spec.q_comp_dim })
+$   a.weight("W_qr", { H, spec.q_comp_dim, r })
+$   a.weight("kv_proj.weight", { c, plan.keys })
+$   a.weight("W_kr", { H, c, r })
+$   a.weight("w_kc_kv", { H, K, c })
+$   a.weight("out_proj.weight", { plan.model, H * K })
+$   if not cross then a.weight("o_proj.weight", { plan.model, plan.model }, not folded_out) end
+$ elseif a.section == "weights" then
+$   if lora then
+$     a.weight("q_a_proj.weight", { spec.q_comp_dim, plan.model })
+$     a.weight("q_a_layernorm.weight", { spec.q_comp_dim })
+$     a.weight("q_b_proj.weight", { H * (K + r), spec.q_comp_dim })
+$   else
+$     a.weight("q_proj.weight", { H * (K + r), plan.model })
+$   end
+$   a.weight("kv_a_proj_with_mqa.weight", { c + r, plan.keys })
+$   a.weight("kv_a_layernorm.weight", { c })
+$   a.weight("kv_b_proj.weight", { H * (K + v), c })
+$   a.weight("o_proj.weight", { plan.model, H * v })
+$ elseif a.section == "packed" and not shared then
+$   a.matrix("Q", H * r, plan.model)
+$   a.matrix("KV", c, plan.keys)
+$   a.matrix("KR", H * r, c)
+$   a.matrix("UV", K, c, H)
+$   a.matrix("O", plan.model, H * K)
+$ elseif a.section == "packed" then
+$   if lora then
+$     a.matrix("QA", spec.q_comp_dim, plan.model)
+$     a.vector("QA_NORM", spec.q_comp_dim)
+$   end
+$   a.matrix("Q", H * (K + r), lora and spec.q_comp_dim or plan.model)
+$   a.matrix("KVA", c + r, plan.keys)
+$   a.vector("KV_NORM", c)
+$   a.matrix("UK", c, K, H)
+$   a.matrix("UV", v, c, H)
+$   a.matrix("O", plan.model, H * v)
+$ elseif a.section == "sizes" then
+    HEADS = ${H},
+    HEAD = ${K}, /* width of ${shared and "the unrotated part of a query" or "a value head after its up-projection"} */
+    LATENT = ${c}, /* width of a latent row: the value of all heads */
+    RETR = ${r}, /* width of the rotated ${shared and "part of a key" or "key of a head"} */
+$   if roped then
+    ROPE_DIM = ${spec.rope_dim}, /* rotated components of those */
+$   end
+$   if shared then
+    VALUE = ${v}, /* width of a value head after its up-projection */
+$     if lora then
+    QA = ${spec.q_comp_dim}, /* width of the compressed query */
+    QA_ROW = QA + 16,
+$     end
+    D = LATENT + RETR, /* width of a query and key row */
+    KEY_ROW = D + 16, /* a key row on its way to its norm */
+    NOPE_ROW = HEADS * HEAD + 16,
+    K_HEADS = 1, /* as the cache has them; values are the first columns of keys */
+    V_HEADS = 1,
+    V_DIM = 0,
+$   else
+    VALUE = HEAD,
+    D = RETR, /* width of a query and key row */
+    LATENT_ROW = LATENT + 16,
+    K_HEADS = HEADS, /* as the cache has them */
+    V_HEADS = 1,
+    V_DIM = LATENT,
+$   end
+    K_DIM = D,
+    Q_ROW = HEADS * D + 16,
+    CTX_ROW = HEADS * LATENT + 16,
+    O_ROW = HEADS * VALUE + 16,
+$ elseif a.section == "members" then
+    float *q;   /* [rows][HEADS * D] */
+    float *ctx; /* [rows][HEADS * LATENT] what the heads saw */
+    float *o;   /* [chunk][HEADS * VALUE] the same, projected up */
+$   if shared then
+$     if lora then
+    float *qa; /* [rows][QA] compressed queries */
+$     end
+    float *nope; /* [rows][HEADS * HEAD] the unrotated parts of queries */
+    float *key;  /* [rows][D] keys before norm and rotation */
+$   else
+    float *latent; /* [key rows][LATENT] */
+$   end
+$ elseif a.section == "fold" then
+/* Where element [row][column] of a packed [n, k] matrix is. */
+static inline float *packed_at(float *to, int64_t row, int64_t column, int64_t k) {
+    return to + row / NR * NR * k + column * NR + row % NR;
+}
+
+$   if not shared then
+/* (q w_kc_q) W_qr is one matrix: to = Wq^T (w_kc_q W_qr), head by head, in double. */
+static void fold_query(float *to, const float *q, const float *down, const float *up) {
+    enum { COMP = ${spec.q_comp_dim} };
+    for (int64_t row = 0; row < HEADS * RETR; row++) {
+        const int64_t h = row / RETR, j = row % RETR;
+        double both[HEAD];
+        for (int64_t k = 0; k < HEAD; k++) {
+            both[k] = 0;
+            for (int64_t d = 0; d < COMP; d++)
+                both[k] += (double)down[(h * HEAD + k) * COMP + d] * up[(h * COMP + d) * RETR + j];
+        }
+        for (int64_t i = 0; i < MODEL; i++) {
+            double sum = 0;
+            for (int64_t k = 0; k < HEAD; k++) sum += both[k] * q[(h * HEAD + k) * MODEL + i];
+            *packed_at(to, row, i, MODEL) = (float)sum;
+        }
+    }
+}
+
+/* W_kr [head][LATENT][RETR] as a matrix of HEADS * RETR rows. */
+static void pack_retrieval(float *to, const float *w) {
+    for (int64_t row = 0; row < HEADS * RETR; row++)
+        for (int64_t i = 0; i < LATENT; i++)
+            *packed_at(to, row, i, LATENT) = w[(row / RETR * LATENT + i) * RETR + row % RETR];
+}
+
+$     if folded_out then
+/* Two output projections are one: to = second first, in double, 64 columns at a time. */
+static void fold_output(float *to, const float *first, const float *second) {
+    enum { COLUMNS = HEADS * HEAD };
+    for (int64_t row = 0; row < MODEL; row++)
+        for (int64_t j = 0; j < COLUMNS; j += 64) {
+            double sum[64] = {0};
+            const int64_t n = COLUMNS - j < 64 ? COLUMNS - j : 64;
+            for (int64_t m = 0; m < MODEL; m++) {
+                const double x = (double)second[row * MODEL + m];
+                for (int64_t c = 0; c < n; c++) sum[c] += x * first[m * COLUMNS + j + c];
+            }
+            for (int64_t c = 0; c < n; c++) *packed_at(to, row, j + c, COLUMNS) = (float)sum[c];
+        }
+}
+$     end
+$   else
+/* kv_b [head][HEAD + VALUE][LATENT]: its first rows turn queries to latent space (transposed), the
+ * others turn what a head saw to its value. */
+static void pack_up(float *uk, float *uv, const float *w) {
+    enum { UK_PANELS = (LATENT + NR - 1) / NR, UV_PANELS = (VALUE + NR - 1) / NR };
+    for (int64_t h = 0; h < HEADS; h++, w += (int64_t)(HEAD + VALUE) * LATENT) {
+        for (int64_t k = 0; k < HEAD; k++)
+            for (int64_t i = 0; i < LATENT; i++)
+                *packed_at(uk + h * UK_PANELS * NR * HEAD, i, k, HEAD) = w[k * LATENT + i];
+        pack_matrix(uv + h * UV_PANELS * NR * LATENT, w + (int64_t)HEAD * LATENT, VALUE, LATENT);
+    }
+}
+$   end
+$ elseif a.section == "pack" and not shared then
+    fold_query(to + Q_AT, weight[W_Q_PROJ_WEIGHT], weight[W_W_KC_Q], weight[W_W_QR]);
+    pack_matrix(to + KV_AT, weight[W_KV_PROJ_WEIGHT], LATENT, ${plan.keys});
+    pack_retrieval(to + KR_AT, weight[W_W_KR]);
+    for (int64_t h = 0; h < HEADS; h++)
+        pack_matrix(to + UV_AT + h * ((HEAD + NR - 1) / NR * NR) * LATENT,
+                    weight[W_W_KC_KV] + h * HEAD * LATENT, HEAD, LATENT);
+$   if folded_out then
+    fold_output(to + O_AT, weight[W_OUT_PROJ_WEIGHT], weight[W_O_PROJ_WEIGHT]);
+$   else
+    pack_matrix(to + O_AT, weight[W_OUT_PROJ_WEIGHT], MODEL, HEADS * HEAD);
+$   end
+$ elseif a.section == "pack" then
+$   if lora then
+    pack_matrix(to + QA_AT, weight[W_Q_A_PROJ_WEIGHT], QA, MODEL);
+    pack_vector(to + QA_NORM_AT, weight[W_Q_A_LAYERNORM_WEIGHT], QA);
+    pack_matrix(to + Q_AT, weight[W_Q_B_PROJ_WEIGHT], HEADS * (HEAD + RETR), QA);
+$   else
+    pack_matrix(to + Q_AT, weight[W_Q_PROJ_WEIGHT], HEADS * (HEAD + RETR), MODEL);
+$   end
+    pack_matrix(to + KVA_AT, weight[W_KV_A_PROJ_WITH_MQA_WEIGHT], D, ${plan.keys});
+    pack_vector(to + KV_NORM_AT, weight[W_KV_A_LAYERNORM_WEIGHT], LATENT);
+    pack_up(to + UK_AT, to + UV_AT, weight[W_KV_B_PROJ_WEIGHT]);
+    pack_matrix(to + O_AT, weight[W_O_PROJ_WEIGHT], MODEL, HEADS * VALUE);
+$ elseif a.section == "code" and not shared then
+/* Padding on the key side: its latent row is zero, and masked. */
+static inline bool is_key_pad(const layer *l, int32_t row) {
+    const attn_block_args *args = l->args;
+    if (!args->key_padding) return false;
+$   if cross then
+    const int32_t b = row / args->kv_tokens, position = row % args->kv_tokens;
+$   else
+    const int32_t b = item_of(l, row), position = l->call->pos0[b] + token_of(l, row);
+$   end
+    return args->key_padding[b * args->key_padding_batch + position];
+}
+
+/* Queries in retrieval space: whole heads of some rows. */
+static void q_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                   float *t, ptrdiff_t ldt) {
+    for (int32_t i = 0; i < rows; i++, t += ldt) {
+$   if roped then
+        const float *angles = l->angles + (int64_t)(first + i) * 2 * ROPE_DIM;
+        for (int32_t c = 0; c < cols; c += RETR) rope(t + c, angles);
+$   end
+        memcpy(l->q + (int64_t)(first + i) * Q_ROW + col, t, sizeof(float) * (size_t)cols);
+    }
+}
+
+/* Latent rows: values as they are, and what keys are made of. */
+static void latent_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                        float *t, ptrdiff_t ldt) {
+    const size_t bytes = sizeof(float) * (size_t)cols;
+    for (int32_t i = 0; i < rows; i++, t += ldt) {
+        float *to = key_row(l, &l->v, first + i);
+        if (!to || is_key_pad(l, first + i)) memset(t, 0, bytes);
+        memcpy(l->latent + (int64_t)(first + i) * LATENT_ROW + col, t, bytes);
+        if (to) memcpy(to + col, t, bytes);
+    }
+}
+
+static void k_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                   float *t, ptrdiff_t ldt) {
+    for (int32_t i = 0; i < rows; i++, t += ldt) {
+        float *to = key_row(l, &l->k, first + i);
+        if (!to) continue;
+$   if roped then
+        const float *all = l->${cross and "key_angles" or "angles"};
+        const float *angles = all + (int64_t)(first + i) * 2 * ROPE_DIM;
+$   end
+        for (int32_t c = 0; c < cols; c += RETR) {
+$   if roped then
+            rope(t + c, angles);
+$   end
+            memcpy(to + (col + c) / RETR * l->k.head, t + c, sizeof(float) * RETR);
+        }
+    }
+}
+
+$   local q_matrix = { name = "Q", n = H * r, k = plan.model, unit = r, done = "q_done" }
+$   local kv_matrix = { name = "KV", n = c, k = plan.keys, unit = plan.nr, done = "latent_done" }
+$   local kr_matrix = { name = "KR", n = H * r, k = c, unit = r, done = "k_done" }
+$   if cross then
+${part("block/matmul.c", { name = "project_queries", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, matrices = { q_matrix } })}
+
+${part("block/matmul.c", { name = "project_latent", from = "l->ak", lda = "KEY_SIDE + PAD", rows = "l->key_rows", offset = false, matrices = { kv_matrix } })}
+
+${part("block/matmul.c", { name = "project_keys", from = "l->latent", lda = "LATENT_ROW", rows = "l->key_rows", offset = false, matrices = { kr_matrix } })}
+
+static void project(layer *l) {
+    project_queries(l);
+    if (l->key_rows == 0) return;
+    project_latent(l);
+    project_keys(l);
+}
+$   else
+${part("block/matmul.c", { name = "project_rows", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, matrices = { q_matrix, kv_matrix } })}
+
+${part("block/matmul.c", { name = "project_keys", from = "l->latent", lda = "LATENT_ROW", rows = "l->rows", offset = false, matrices = { kr_matrix } })}
+
+static void project(layer *l) {
+    project_rows(l);
+    project_keys(l);
+}
+$   end
+$ elseif a.section == "code" then
+$   if lora then
+static void qa_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                    float *t, ptrdiff_t ldt) {
+    for (int32_t i = 0; i < rows; i++, t += ldt)
+        memcpy(l->qa + (int64_t)(first + i) * QA_ROW + col, t, sizeof(float) * (size_t)cols);
+}
+
+$   end
+static void key_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                     float *t, ptrdiff_t ldt) {
+    for (int32_t i = 0; i < rows; i++, t += ldt)
+        memcpy(l->key + (int64_t)(first + i) * KEY_ROW + col, t, sizeof(float) * (size_t)cols);
+}
+
+/* Queries: the unrotated part is absorbed later, the other is rotated to its place. */
+static void q_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                   float *t, ptrdiff_t ldt) {
+    for (int32_t i = 0; i < rows; i++, t += ldt) {
+        const int64_t row = first + i;
+        for (int32_t c = 0; c < cols; c += HEAD + RETR) {
+            const int32_t h = (col + c) / (HEAD + RETR);
+$   if roped then
+            rope(t + c + HEAD, l->angles + row * 2 * ROPE_DIM);
+$   end
+            memcpy(l->nope + row * NOPE_ROW + h * HEAD, t + c, sizeof(float) * HEAD);
+            memcpy(l->q + row * Q_ROW + h * D + LATENT, t + c + HEAD, sizeof(float) * RETR);
+        }
+    }
+}
+
+static void absorbed(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                     float *t, ptrdiff_t ldt) {
+    const int32_t at = col / LATENT * D + col % LATENT;
+    for (int32_t i = 0; i < rows; i++, t += ldt)
+        memcpy(l->q + (int64_t)(first + i) * Q_ROW + at, t, sizeof(float) * (size_t)cols);
+}
+
+/* Keys to where they live: the latent part normalised, the other rotated.${lora and " Queries: normalised." or ""} */
+static void settle_task(void *ctx, int64_t task, int worker) {
+    const layer *l = ctx;
+    (void)worker;
+    const int32_t end = min32(l->rows, (int32_t)task * MB + MB);
+    for (int32_t row = (int32_t)task * MB; row < end; row++) {
+$   if lora then
+        float *qa = l->qa + (int64_t)row * QA_ROW;
+        rms_norm(qa, qa, l->w + QA_NORM_AT, QA);
+$   end
+        float *key = l->key + (int64_t)row * KEY_ROW, *to = key_row(l, &l->k, row);
+        if (!to) continue;
+        rms_norm(to, key, l->w + KV_NORM_AT, LATENT);
+$   if roped then
+        rope(key + LATENT, l->angles + (int64_t)row * 2 * ROPE_DIM);
+$   end
+        memcpy(to + LATENT, key + LATENT, sizeof(float) * RETR);
+    }
+}
+
+$   local q_matrix = { name = "Q", n = H * (K + r), k = lora and spec.q_comp_dim or plan.model, unit = K + r, done = "q_done" }
+$   local kva = { name = "KVA", n = c + r, k = plan.keys, unit = plan.nr, done = "key_done" }
+$   local qa = { name = "QA", n = spec.q_comp_dim, k = plan.model, unit = plan.nr, done = "qa_done" }
+${part("block/matmul.c", { name = "project_rows", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, matrices = { lora and qa or q_matrix, kva } })}
+
+$   if lora then
+${part("block/matmul.c", { name = "project_queries", from = "l->qa", lda = "QA_ROW", rows = "l->rows", offset = false, matrices = { q_matrix } })}
+
+$   end
+${part("block/matmul.c", { name = "absorb", from = "l->nope", lda = "NOPE_ROW", rows = "l->rows", offset = false, matrices = { { name = "UK", n = c, k = K, heads = H, step = "HEAD", unit = plan.nr, done = "absorbed" } } })}
+
+static void project(layer *l) {
+    project_rows(l);
+    attn_parallel((l->rows + MB - 1) / MB, l->call->extent.threads, settle_task, l);
+$   if lora then
+    project_queries(l);
+$   end
+    absorb(l);
+}
+$ elseif a.section == "output" then
+/* What the heads saw, projected up. */
+static void up_value_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                          float *t, ptrdiff_t ldt) {
+    for (int32_t i = 0; i < rows; i++, t += ldt)
+        memcpy(l->o + (int64_t)(first + i) * O_ROW + col, t, sizeof(float) * (size_t)cols);
+}
+
+${part("block/matmul.c", { name = "up_values", from = "l->ctx + (int64_t)l->first * CTX_ROW", lda = "CTX_ROW", rows = "l->some", offset = false, matrices = { { name = "UV", n = v, k = c, heads = H, step = "LATENT", unit = plan.nr, done = "up_value_done" } } })}
+
+${part("block/matmul.c", { name = "output_rows", from = "l->o", lda = "O_ROW", rows = "l->some", offset = "l->first", matrices = { { name = "O", n = plan.model, k = H * v, unit = plan.nr, done = "out_done" } } })}
+
+static void output(layer *l) {
+    up_values(l);
+    output_rows(l);
+}
+$ elseif a.section == "layout" then
+    l->q = attn_carve(base, &bytes, rows * Q_ROW * sizeof(float));
+    l->ctx = attn_carve(base, &bytes, rows * CTX_ROW * sizeof(float));
+    l->o = attn_carve(base, &bytes, chunk * O_ROW * sizeof(float));
+$   if shared then
+$     if lora then
+    l->qa = attn_carve(base, &bytes, rows * QA_ROW * sizeof(float));
+$     end
+    l->nope = attn_carve(base, &bytes, rows * NOPE_ROW * sizeof(float));
+    l->key = attn_carve(base, &bytes, rows * KEY_ROW * sizeof(float));
+$   elseif cross then
+    l->latent = attn_carve(base, &bytes, key_rows * LATENT_ROW * sizeof(float));
+$   else
+    l->latent = attn_carve(base, &bytes, rows * LATENT_ROW * sizeof(float));
+$   end
+$ elseif a.section == "core" then
+    args.q = (attn_view){l->q, (int64_t)l->tokens * Q_ROW, D, Q_ROW};
+    args.o = (attn_out){l->ctx, (int64_t)l->tokens * CTX_ROW, LATENT, CTX_ROW};
+$ end

@@ -1,0 +1,145 @@
+$ -- Regular attention in a layer: q, k, v projections with RoPE, and the output projection.
+$ local q, k, v = spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim, spec.v_heads * spec.v_dim
+$ local out = spec.heads * spec.v_dim
+$ local roped = #plan.frequencies > 0
+$ local cross = spec.kv_dim > 0
+$ if a.section == "weights" then
+$   a.weight("q_proj.weight", { q, plan.model })
+$   a.weight("k_proj.weight", { k, plan.keys })
+$   a.weight("v_proj.weight", { v, plan.keys })
+$   if spec.q_bias then a.weight("q_proj.bias", { q }) end
+$   if spec.k_bias then a.weight("k_proj.bias", { k }) end
+$   if spec.v_bias then a.weight("v_proj.bias", { v }) end
+$   if spec.qk_norm then
+$     a.weight("q_norm.weight", { spec.head_dim })
+$     a.weight("k_norm.weight", { spec.head_dim })
+$   end
+$   a.weight("o_proj.weight", { plan.model, out })
+$   if spec.o_bias then a.weight("o_proj.bias", { plan.model }) end
+$ elseif a.section == "packed" then
+$   a.matrix("Q", q, plan.model)
+$   a.matrix("K", k, plan.keys)
+$   a.matrix("V", v, plan.keys)
+$   a.matrix("O", plan.model, out)
+$   if spec.q_bias then a.vector("Q_BIAS", q) end
+$   if spec.k_bias then a.vector("K_BIAS", k) end
+$   if spec.v_bias then a.vector("V_BIAS", v) end
+$   if spec.qk_norm then
+$     a.vector("Q_NORM", spec.head_dim)
+$     a.vector("K_NORM", spec.head_dim)
+$   end
+$   if spec.o_bias then a.vector("O_BIAS", plan.model) end
+$ elseif a.section == "sizes" then
+    HEADS = ${spec.heads}, /* query heads */
+    KEY_HEADS = ${spec.kv_heads},
+    VALUE_HEADS = ${spec.v_heads},
+    D = ${spec.head_dim}, /* width of a query and key head */
+    DV = ${spec.v_dim}, /* width of a value head */
+$   if roped then
+    ROPE_DIM = ${spec.rope_dim}, /* rotated components of a head */
+$   end
+    K_HEADS = KEY_HEADS, /* as the cache has them */
+    K_DIM = D,
+    V_HEADS = VALUE_HEADS,
+    V_DIM = DV,
+    Q_ROW = HEADS * D + 16,
+    CTX_ROW = HEADS * DV + 16,
+$ elseif a.section == "members" then
+    float *q;   /* [rows][HEADS * D] queries, rotated */
+    float *ctx; /* [rows][HEADS * DV] what the heads saw */
+$ elseif a.section == "pack" then
+    pack_matrix(to + Q_AT, weight[W_Q_PROJ_WEIGHT], HEADS * D, ${plan.model});
+    pack_matrix(to + K_AT, weight[W_K_PROJ_WEIGHT], KEY_HEADS * D, ${plan.keys});
+    pack_matrix(to + V_AT, weight[W_V_PROJ_WEIGHT], VALUE_HEADS * DV, ${plan.keys});
+    pack_matrix(to + O_AT, weight[W_O_PROJ_WEIGHT], MODEL, HEADS * DV);
+$   for _, p in ipairs({ { "q", "HEADS * D" }, { "k", "KEY_HEADS * D" }, { "v", "VALUE_HEADS * DV" }, { "o", "MODEL" } }) do
+$     if spec[p[1] .. "_bias"] then
+    pack_vector(to + ${p[1]:upper()}_BIAS_AT, weight[W_${p[1]:upper()}_PROJ_BIAS], ${p[2]});
+$     end
+$   end
+$   if spec.qk_norm then
+    pack_norm(to + Q_NORM_AT, weight[W_Q_NORM_WEIGHT], D);
+    pack_norm(to + K_NORM_AT, weight[W_K_NORM_WEIGHT], D);
+$   end
+$ elseif a.section == "code" then
+/* Queries: whole heads of some rows. */
+static void q_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                   float *t, ptrdiff_t ldt) {
+    for (int32_t i = 0; i < rows; i++, t += ldt) {
+        const int32_t row = first + i;
+$   if spec.q_bias then
+        add(t, l->w + Q_BIAS_AT + col, cols);
+$   end
+$   if spec.qk_norm then
+        for (int32_t c = 0; c < cols; c += D) rms_norm(t + c, t + c, l->w + Q_NORM_AT, D);
+$   end
+$   if roped then
+        const float *angles = l->angles + (int64_t)row * 2 * ROPE_DIM;
+        for (int32_t c = 0; c < cols; c += D) rope(t + c, angles);
+$   end
+        memcpy(l->q + (int64_t)row * Q_ROW + col, t, sizeof(float) * (size_t)cols);
+    }
+}
+
+/* Keys, rotated by their own positions, to where keys live. */
+static void k_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                   float *t, ptrdiff_t ldt) {
+    for (int32_t i = 0; i < rows; i++, t += ldt) {
+        float *to = key_row(l, &l->k, first + i);
+        if (!to) continue;
+$   if spec.k_bias then
+        add(t, l->w + K_BIAS_AT + col, cols);
+$   end
+$   if roped then
+        const float *all = l->${cross and "key_angles" or "angles"};
+        const float *angles = all + (int64_t)(first + i) * 2 * ROPE_DIM;
+$   end
+        for (int32_t c = 0; c < cols; c += D) {
+$   if spec.qk_norm then
+            rms_norm(t + c, t + c, l->w + K_NORM_AT, D);
+$   end
+$   if roped then
+            rope(t + c, angles);
+$   end
+            memcpy(to + (col + c) / D * l->k.head, t + c, sizeof(float) * D);
+        }
+    }
+}
+
+static void v_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                   float *t, ptrdiff_t ldt) {
+    for (int32_t i = 0; i < rows; i++, t += ldt) {
+        float *to = key_row(l, &l->v, first + i);
+        if (!to) continue;
+$   if spec.v_bias then
+        add(t, l->w + V_BIAS_AT + col, cols);
+$   end
+        for (int32_t c = 0; c < cols; c += DV)
+            memcpy(to + (col + c) / DV * l->v.head, t + c, sizeof(float) * DV);
+    }
+}
+
+$   local q_matrix = { name = "Q", n = q, k = plan.model, unit = spec.head_dim, done = "q_done" }
+$   local k_matrix = { name = "K", n = k, k = plan.keys, unit = spec.head_dim, done = "k_done" }
+$   local v_matrix = { name = "V", n = v, k = plan.keys, unit = spec.v_dim, done = "v_done" }
+$   if cross then
+${part("block/matmul.c", { name = "project_queries", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, matrices = { q_matrix } })}
+
+${part("block/matmul.c", { name = "project_keys", from = "l->ak", lda = "KEY_SIDE + PAD", rows = "l->key_rows", offset = false, matrices = { k_matrix, v_matrix } })}
+
+static void project(layer *l) {
+    project_queries(l);
+    if (l->key_rows > 0) project_keys(l);
+}
+$   else
+${part("block/matmul.c", { name = "project", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, matrices = { q_matrix, k_matrix, v_matrix } })}
+$   end
+$ elseif a.section == "output" then
+${part("block/matmul.c", { name = "output", from = "l->ctx + (int64_t)l->first * CTX_ROW", lda = "CTX_ROW", rows = "l->some", offset = "l->first", matrices = { { name = "O", n = plan.model, k = out, unit = plan.nr, done = "out_done" } } })}
+$ elseif a.section == "layout" then
+    l->q = attn_carve(base, &bytes, rows * Q_ROW * sizeof(float));
+    l->ctx = attn_carve(base, &bytes, rows * CTX_ROW * sizeof(float));
+$ elseif a.section == "core" then
+    args.q = (attn_view){l->q, (int64_t)l->tokens * Q_ROW, D, Q_ROW};
+    args.o = (attn_out){l->ctx, (int64_t)l->tokens * CTX_ROW, DV, CTX_ROW};
+$ end
