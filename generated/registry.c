@@ -115,6 +115,10 @@ const attn_kernel *const attn_registry[] = {
 };
 const int attn_registry_count = 36;
 
+/* No layers. */
+const attn_block_kernel *const attn_block_registry[] = {NULL};
+const int attn_block_registry_count = 0;
+
 /* attn_f32_regular_sdpa_full_self_h8k2d64 */
 #define KERNEL_1 \
     { \
