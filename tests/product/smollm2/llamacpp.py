@@ -149,7 +149,7 @@ def main():
     for name in ("dir", "chat", "tokens"):
         timed.add_argument(name)
     timed.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    timed.add_argument("--rounds", type=int, default=5)
+    timed.add_argument("--rounds", type=int, default=3)
     timed.add_argument("--generate", type=int, default=40)
     args = parser.parse_args()
     if args.command == "speed":
