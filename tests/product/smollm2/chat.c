@@ -221,5 +221,6 @@ int main(int argc, char **argv) {
     free(logits);
     free(r.x);
     free(r.ids);
+    model_close(&r.m);
     return 0;
 }

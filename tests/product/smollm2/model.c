@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 typedef struct safetensors {
-    const char *path;
+    char *path;
     char *header; /* ends in a zero byte */
     const unsigned char *data;
     uint64_t size;
@@ -187,6 +187,7 @@ void model_open(model *m, const char *dir, int capacity) {
     m->layers = allocate((size_t)m->c.layers * sizeof *m->layers);
     for (int i = 0; i < m->c.layers; i++) m->layers[i] = read_layer(m, &f, i);
     free(f.header);
+    free(f.path);
     safetensors v = open_safetensors(join(dir, "vocab.safetensors"));
     tensor bytes = find(&v, "bytes", "U8", 0, 0);
     m->token_bytes = bytes.data;
@@ -196,4 +197,13 @@ void model_open(model *m, const char *dir, int capacity) {
             (uint64_t)m->token_offsets[i + 1] > bytes.count)
             die("%s: offsets of token %d", v.path, i);
     free(v.header);
+    free(v.path);
+}
+
+void model_close(model *m) {
+    for (int i = 0; i < m->c.layers; i++) {
+        free(m->layers[i].k_cache);
+        free(m->layers[i].v_cache);
+    }
+    free(m->layers);
 }

@@ -36,6 +36,9 @@ typedef struct model {
  * shape than the config says. */
 void model_open(model *m, const char *dir, int capacity);
 
+/* Frees what model_open allocated; the files stay mapped until the program ends. */
+void model_close(model *m);
+
 /* One decoder layer. x [count, hidden]: its input, replaced by its output. The rows are the tokens
  * at positions start .. start + count - 1; the caches of layer `index` hold the `start` tokens
  * before them and receive theirs. Returns 0, or a message. Not thread-safe on one model. */
