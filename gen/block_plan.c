@@ -123,6 +123,8 @@ void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_p
     const bool cross = s->op == ATTN_OP_SEGMENT_CROSS;
     p->model = cross ? s->q_dim : s->d_model;
     p->keys = s->kv_dim != ATTN_UNSET ? s->kv_dim : p->model;
+    p->given_positions = cross;
+    p->second_output = s->op == ATTN_OP_FULL_SELF && s->key == ATTN_KEY_PER_HEAD;
     plan_rope(a, s, p);
     plan_gemm(s, isa, p);
     snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_r%dc%d", k->name, isa->name, p->mr, p->nr);
@@ -148,7 +150,14 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
         lua_val_push(a, frequencies, v);
     }
     lua_val_set(a, t, "frequencies", frequencies);
+    lua_val_set_bool(a, t, "given_positions", p->given_positions);
+    lua_val_set_bool(a, t, "second_output", p->second_output);
     lua_val_set_float(a, t, "mscale", p->mscale);
+    for (int i = 0; i < p->notes; i++) {
+        lua_val *v = arena_alloc(a, sizeof *v);
+        *v = (lua_val){.kind = LUA_VAL_STRING, .string = p->note[i]};
+        lua_val_push(a, notes, v);
+    }
     lua_val_set(a, t, "notes", notes);
     return t;
 }

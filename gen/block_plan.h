@@ -10,9 +10,11 @@ enum { BLOCK_MAX_NOTES = 16 };
 typedef struct block_plan {
     attn_isa isa;
     char symbol[ATTN_NAME_MAX];
-    int width; /* f32 lanes */
-    int model; /* floats of a row of x and y */
-    int keys;  /* floats of a row on the key side */
+    int width;            /* f32 lanes */
+    int model;            /* floats of a row of x and y */
+    int keys;             /* floats of a row on the key side */
+    bool given_positions; /* RoPE positions come as arguments */
+    bool second_output;   /* mla: a further output projection, o_proj */
     /* Matrix products: a register tile of mr rows x nr columns. */
     int mr, nr;
     int depth; /* of a panel's slice that stays in L1 */

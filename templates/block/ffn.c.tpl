@@ -112,9 +112,7 @@ $   if spec.norm_place == "post" then
 $   end
 $ else
         add(y_row(l, row) + col, t, cols);
-$   if spec.op == "segment_cross" then
         if (is_q_pad(l, row)) memset(y_row(l, row) + col, 0, sizeof(float) * (size_t)cols);
-$   end
 $ end
     }
 }

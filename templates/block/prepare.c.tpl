@@ -48,10 +48,10 @@ $ if not keys and a.second then
 $ end
         }
 $ if roped then
-$   if spec.op == "segment_cross" and keys then
+$   if plan.given_positions and keys then
         const int32_t *ids = args->kv_pos;
         const int32_t position = ids ? ids[row / n * args->kv_pos_batch + row % n] : row % n;
-$   elseif spec.op == "segment_cross" then
+$   elseif plan.given_positions then
         const attn_block_args *args = l->args;
         const int32_t b = item_of(l, row), i = token_of(l, row);
         const int32_t position = args->q_pos ? args->q_pos[b * args->q_pos_batch + i] : i;

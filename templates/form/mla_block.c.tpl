@@ -7,7 +7,7 @@ $ local v = shared and spec.v_head_dim or K
 $ local lora = shared and spec.q_comp_dim > 0
 $ local roped = #plan.frequencies > 0
 $ local cross = spec.kv_dim > 0
-$ local folded_out = not shared and spec.op == "full_self"
+$ local folded_out = plan.second_output
 $ if a.section == "weights" and not shared then
 $   a.weight("q_proj.weight", { H * K, plan.model })
 $   a.weight("w_kc_q", { H, K, spec.q_comp_dim })
