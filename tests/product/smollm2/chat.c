@@ -16,17 +16,6 @@
 #include <string.h>
 #include <time.h>
 
-#ifndef NAIVE_LAYERS
-/* TO CONNECT: the one function that is missing. It shall run the generated attn_block of this layer
- * (weights: m->layers[index], packed once, at the first call or in main before the clock starts;
- * prefill where start is 0, step otherwise; caches: the layer's own). model.h says what the
- * arguments are. tests/product/smollm2/naive_layer.c computes the same in plain loops. */
-const char *layer_forward(const model *m, int index, float *x, int start, int count) {
-    (void)m, (void)index, (void)x, (void)start, (void)count;
-    return "layers are not connected yet: build with -DNAIVE_LAYERS and naive_layer.c";
-}
-#endif
-
 typedef struct options {
     const char *dir, *tokens, *logits;
     int prefill, generate;
@@ -211,6 +200,10 @@ int main(int argc, char **argv) {
     r.ids = realloc(r.ids, ((size_t)r.given + (size_t)o.generate) * sizeof *r.ids);
     if (!r.ids) die("out of memory");
     model_open(&r.m, o.dir, r.given + o.generate);
+    for (int i = 0; i < r.m.c.layers; i++) { /* before the clock starts */
+        const char *problem = layer_prepare(&r.m, i);
+        if (problem) die("layer %d: %s", i, problem);
+    }
     if (r.m.c.vocab % 4) die("vocab_size %d is not a multiple of 4", r.m.c.vocab);
     for (int i = 0; i < r.given; i++)
         if (r.ids[i] < 0 || r.ids[i] >= r.m.c.vocab)
@@ -221,6 +214,7 @@ int main(int argc, char **argv) {
     free(logits);
     free(r.x);
     free(r.ids);
+    for (int i = 0; i < r.m.c.layers; i++) layer_free(&r.m, i);
     model_close(&r.m);
     return 0;
 }

@@ -39,6 +39,11 @@ void model_open(model *m, const char *dir, int capacity);
 /* Frees what model_open allocated; the files stay mapped until the program ends. */
 void model_close(model *m);
 
+/* Packs a layer's weights and makes its cache, once, before layer_forward. Returns 0, or a
+ * message. */
+const char *layer_prepare(model *m, int index);
+void layer_free(model *m, int index);
+
 /* One decoder layer. x [count, hidden]: its input, replaced by its output. The rows are the tokens
  * at positions start .. start + count - 1; the caches of layer `index` hold the `start` tokens
  * before them and receive theirs. Returns 0, or a message. Not thread-safe on one model. */

@@ -109,3 +109,12 @@ const char *layer_forward(const model *m, int index, float *x, int start, int co
     free(a), free(q), free(k), free(v), free(gate), free(up);
     return NULL;
 }
+
+const char *layer_prepare(model *m, int index) {
+    (void)m, (void)index;
+    return NULL;
+}
+
+void layer_free(model *m, int index) {
+    (void)m, (void)index;
+}
