@@ -64,7 +64,8 @@ def f32(t):
     return t.detach().to(torch.float32).numpy()
 
 
-def make(name, model, layer, meta, weights, inputs=None, visible=None, call=None, rope=None):
+def make(name, model, layer, meta, weights, inputs=None, visible=None, call=None, rope=None,
+         edit=None):
     """weights: ours -> a module, whose weight and bias go in, or a tensor."""
     torch.manual_seed(sum(name.encode()))
     randomise(layer.eval())
@@ -86,6 +87,8 @@ def make(name, model, layer, meta, weights, inputs=None, visible=None, call=None
         if getattr(part, "bias", None) is not None:
             tensors[f"w.{ours}.bias"] = f32(part.bias)
     tensors.update(inputs or {})
+    if edit:
+        edit(tensors)
     write(name, meta, tensors)
 
 
@@ -130,6 +133,23 @@ def llamas():
                          "beta_slow": 2.0},
           dict(rope_base=500, rope_scaling="yarn", rope_factor=4, rope_original=256, rope_low=2,
                rope_high=16))
+
+
+def llama_step():
+    """The last rows as a step, with what transformers' cache holds after it."""
+    c = config(hf.LlamaConfig, num_key_value_heads=KV)
+    m = hf.LlamaModel(c)
+    cache, old = hf.DynamicCache(), 17
+    call = lambda l, x, args: l(x, past_key_values=cache, **args)
+
+    def split(tensors):
+        x, y = tensors.pop("in.x"), tensors.pop("out.y")
+        tensors["in.x"], tensors["in.x_new"], tensors["out.y_new"] = x[:, :old], x[:, old:], y[:, old:]
+        tensors["out.cache_k"] = f32(cache.layers[0].keys)
+        tensors["out.cache_v"] = f32(cache.layers[0].values)
+
+    make("llama_step", m, m.layers[0], {**LLAMA, "pos_start": old}, llama_weights(m.layers[0]),
+         call=call, edit=split)
 
 
 def qwen3():
@@ -407,6 +427,7 @@ def main():
     OUT.mkdir(exist_ok=True)
     torch.set_default_dtype(torch.float64)
     llamas()
+    llama_step()
     qwen3()
     phi3()
     gemmas()
