@@ -66,13 +66,14 @@ demo: ## a built-in model's kernels on golden data: errors and speed
 # Criterion tests: all suites in one program.
 TEST_SOURCES = $(wildcard tests/unit/test_*.c tests/reject/test_*.c)
 TEST_OBJECTS = $(TEST_SOURCES:%.c=$(BUILD)/obj/%.o)
-$(BUILD)/unit: $(TEST_OBJECTS) $(BUILD)/libgen.a
+# attn-verify without its programs: what tests link.
+VERIFY_PARTS = $(filter-out $(addprefix $(BUILD)/obj/gen/verify/,main.o timing.o peak.o), \
+	$(VERIFY_OBJECTS))
+$(BUILD)/unit: $(TEST_OBJECTS) $(VERIFY_PARTS) $(BUILD)/libgen.a
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS) -lcriterion
 # Property tests: a plain program, so that it runs where no Criterion is.
 PROPERTY_SOURCES = $(filter-out tests/property/test_%,$(wildcard tests/property/*.c))
-PROPERTY_OBJECTS = $(PROPERTY_SOURCES:%.c=$(BUILD)/obj/%.o) \
-	$(filter-out $(addprefix $(BUILD)/obj/gen/verify/,main.o cases.o safetensors.o timing.o peak.o), \
-	$(VERIFY_OBJECTS))
+PROPERTY_OBJECTS = $(PROPERTY_SOURCES:%.c=$(BUILD)/obj/%.o) $(VERIFY_PARTS)
 $(BUILD)/property: $(PROPERTY_OBJECTS) $(BUILD)/libgen.a
 	$(CC) $(ALL_CFLAGS) -fopenmp -o $@ $^ $(LIBS)
 $(BUILD)/obj/tests/%.o: ALL_CFLAGS += -Wno-missing-field-initializers

@@ -49,11 +49,13 @@ stage generated-compiles sh tests/check/generated.sh
 stage golden "$build/attn-verify" tests/golden/flex/*.safetensors
 stage golden-onnx "$build/attn-verify" --threads 2 tests/golden/onnx/*.safetensors
 stage golden-reference "$build/attn-verify" --reference --backend flex tests/golden/flex/*.safetensors
+stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
 stage axes sh tests/check/axes.sh
 stage command-line sh tests/reject/command_line.sh
 stage product sh tests/product/product.sh
 stage sanitize sh tests/check/sanitize.sh
 if [ -n "${ATTN_FULL:-}" ]; then
+    stage oracle-mutations sh tests/check/oracle_mutations.sh
     stage property-full env ATTN_PROPERTY_SHAPES=200 "$build/property"
     stage property-unroll "$build/property" --unroll -1 --test sweep
     stage property-seed env ATTN_PROPERTY_SEED=2 ATTN_PROPERTY_SHAPES=100 "$build/property"

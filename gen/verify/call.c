@@ -293,6 +293,12 @@ static attn_view dense_view(const float *data, int64_t heads, int64_t tokens, in
     return (attn_view){data, heads * tokens * width, tokens * width, width};
 }
 
+attn_mask call_dense_mask(const call *c) {
+    attn_mask m = {.data = c->mask};
+    if (c->mask_type != ATTN_MASK_NONE) dense_strides(c, &m);
+    return m;
+}
+
 attn_args call_dense_args(const call *c) {
     const attn_spec *spec = &c->spec->core;
     int64_t k_dim = call_k_dim(c);
@@ -310,10 +316,7 @@ attn_args call_dense_args(const call *c) {
     a.key_padding = c->key_padding;
     a.key_padding_batch = c->kv_len_max;
     a.sinks = c->sinks;
-    if (c->mask_type != ATTN_MASK_NONE) {
-        dense_strides(c, &a.mask);
-        a.mask.data = c->mask;
-    }
+    a.mask = call_dense_mask(c);
     a.side = c->side;
     a.side_count = c->spec->tensor_count;
     a.scalars = c->scalars;

@@ -50,6 +50,7 @@ outcome call_run(arena *a, const kernel_lib *lib, const attn_plan *plan, const c
 
 /* The same problem as arguments over the dense arrays: for the oracle. */
 attn_args call_dense_args(const call *c);
+attn_mask call_dense_mask(const call *c);
 
 /* Item b alone. Not for specs whose expressions or side tensors depend on b. Where no operand has
  * a key dimension of its own, trim cuts Lk down to the item's kv_len. */

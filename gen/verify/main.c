@@ -1,11 +1,10 @@
 /* main.c - attn-verify: golden files against freshly generated kernels. */
 #define _DEFAULT_SOURCE
 #include "../isa.h"
-#include "call.h"
-#include "cases.h"
+#include "block_call.h"
+#include "check.h"
 #include "pool.h"
 #include "timing.h"
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,9 @@ static const char help[] =
     "  --time            also the error against the double oracle, GFLOP/s on one thread, and the\n"
     "                    share of this CPU's multiply-add peak; cases one after the other\n"
     "  --reference       run the double-precision reference instead of the kernels\n"
+    "  --oracle          hold the cases against the double oracle itself, and print its worst "
+    "error:\n"
+    "                    nothing is generated\n"
     "  --unroll U        auto (default), full or a number, as attn-gen's\n"
     "  --templates DIR   templates to use instead of the built-in ones\n"
     "  --keep            leave the generated folder, and print where it is\n"
@@ -32,7 +34,7 @@ static const char help[] =
 
 typedef struct settings {
     unsigned isa_mask, backends;
-    bool isa_given, reference, time;
+    bool isa_given, reference, time, oracle;
     int threads;
     build_options build;
     const char **path;
@@ -42,6 +44,7 @@ typedef struct settings {
 /* Passed and failed lines; shared with the children. */
 typedef struct tally {
     int passed, failed;
+    double worst; /* error; --oracle only */
 } tally;
 
 typedef struct verify {
@@ -53,83 +56,6 @@ typedef struct verify {
     int kernel_count;
     tally *tallies; /* one a case, shared */
 } verify;
-
-/* The worst element of a comparison. */
-typedef struct worst {
-    double error;  /* greatest |got - want| */
-    double excess; /* greatest |got - want| / (1 + |want|); infinite where it cannot pass */
-    size_t index;
-} worst;
-
-/* |got - want| / (1 + |want|); infinities and NaN match only their like. */
-static double excess(float got, float want) {
-    if (isnan(want)) return isnan(got) ? 0 : INFINITY;
-    if (isinf(want)) return got == want ? 0 : INFINITY;
-    if (!isfinite(got)) return INFINITY;
-    return fabs((double)got - (double)want) / (1 + fabs((double)want));
-}
-
-static worst compare(const float *got, const float *want, size_t count) {
-    worst w = {0};
-    for (size_t i = 0; i < count; i++) {
-        double e = excess(got[i], want[i]), diff = fabs((double)got[i] - (double)want[i]);
-        if (isfinite(diff) && diff > w.error) w.error = diff;
-        if (!(e > w.excess)) continue;
-        w.excess = e;
-        w.index = i;
-    }
-    return w;
-}
-
-/* "o[0,1,5,3] got 1.5 want 1.25". width: innermost extent, 0 for none. */
-static const char *element(arena *a, const char *name, const call *c, size_t index, size_t width,
-                           float got, float want) {
-    size_t row = width ? index / width : index, q_len = (size_t)c->q_len;
-    size_t heads = (size_t)c->spec->core.heads;
-    const char *at =
-        arena_printf(a, "%zu,%zu,%zu", row / q_len / heads, row / q_len % heads, row % q_len);
-    if (width) at = arena_printf(a, "%s,%zu", at, index % width);
-    return arena_printf(a, "%s[%s] got %.9g want %.9g", name, at, (double)got, (double)want);
-}
-
-/* Null, or why the outcome is wrong. *error: greatest difference. */
-static const char *judge(arena *a, const kernel_lib *lib, const golden *g, const call *c,
-                         const outcome *r, double *error) {
-    if (r->status != ATTN_OK) return arena_printf(a, "attn_run: %s", lib->status_text(r->status));
-    if (r->fault) return r->fault;
-    worst o = compare(r->o, g->o, call_o_size(c));
-    *error = o.error;
-    if (o.excess > g->tolerance)
-        return element(a, "o", c, o.index, (size_t)call_v_dim(c), r->o[o.index], g->o[o.index]);
-    if (!g->lse || !r->lse) return NULL;
-    worst l = compare(r->lse, g->lse, call_rows(c));
-    if (l.error > *error) *error = l.error;
-    if (l.excess <= g->tolerance) return NULL;
-    return element(a, "lse", c, l.index, 0, r->lse[l.index], g->lse[l.index]);
-}
-
-/* First run as the caller asks; second with one thread, another layout and other guards. */
-static const char *check(const verify *v, const kernel_lib *lib, const attn_plan *plan,
-                         const golden *g, const call *c, double *error) {
-    placement first = {.threads = v->set.threads};
-    placement second = {.order = {TOKEN_MAJOR, TOKEN_MAJOR, TOKEN_MAJOR, TOKEN_MAJOR},
-                        .gap = {1, 0, 0},
-                        .at_start = true,
-                        .threads = 1};
-    call shared = *c;
-    if (g->v_in_k) shared.v = NULL;
-    outcome r = call_run(v->a, lib, plan, c->v ? c : &shared, &first);
-    const char *why = judge(v->a, lib, g, c, &r, error);
-    if (why) return why;
-    outcome s = call_run(v->a, lib, plan, &shared, &second);
-    double ignored;
-    why = judge(v->a, lib, g, c, &s, &ignored);
-    if (why) return arena_printf(v->a, "token-major: %s", why);
-    if (memcmp(r.o, s.o, call_o_size(c) * sizeof *r.o) ||
-        memcmp(r.lse, s.lse, call_rows(c) * sizeof *r.lse))
-        return "other bits with one thread and a token-major layout";
-    return NULL;
-}
 
 static void report(const golden *g, const char *kernel, double error, const char *why,
                    const speed *time, tally *t) {
@@ -151,44 +77,65 @@ static const built *find_kernel(const verify *v, const kernel_spec *spec) {
     return NULL;
 }
 
+/* Null, or why the kernel cannot be held against the case, or fails it. */
+static const char *run_core(const verify *v, check *c, const built *b, int isa, speed *time) {
+    const kernel_spec *spec = &c->g->spec[c->backend];
+    const char *why = NULL;
+    uint32_t flags = v->set.reference ? ATTN_REFERENCE : 0;
+    attn_plan *plan = build_plan(v->a, b->lib, spec, isa, flags, &why);
+    if (!plan) return why;
+    why = check_core(c, b->lib, plan, v->set.threads);
+    if (v->set.time && !why)
+        *time = time_call(v->a, b->lib, plan, &c->g->problem[c->backend], (attn_isa)isa);
+    c->kernel = arena_strdup(v->a, c->kernel);
+    b->lib->plan_destroy(plan);
+    return why;
+}
+
 static void run_kernel(const verify *v, const golden *g, int backend, int isa, tally *t) {
     const kernel_spec *spec = &g->spec[backend];
-    const built *b = find_kernel(v, spec);
-    const char *why = b->error,
-               *name = arena_printf(v->a, "%s__%s", spec->name, isa_table[isa].name);
-    double error = 0;
-    speed time;
-    attn_plan *plan = NULL;
-    if (!why) {
-        uint32_t flags = v->set.reference ? ATTN_REFERENCE : 0;
-        plan = build_plan(v->a, b->lib, spec, isa, flags, &why);
+    check c = {.a = v->a, .g = g, .backend = backend};
+    const char *name = arena_printf(v->a, "%s__%s", spec->name, isa_table[isa].name);
+    const char *why = g->is_block && !block_calls ? BLOCK_UNSUPPORTED : NULL;
+    const bool timed = v->set.time && !g->is_block;
+    const built *b = why ? NULL : find_kernel(v, spec);
+    speed time = {0};
+    if (!why) why = b->error;
+    if (!why)
+        why = g->is_block ? check_layer(&c, b->lib, isa, v->set.reference ? ATTN_REFERENCE : 0,
+                                        v->set.threads)
+                          : run_core(v, &c, b, isa, &time);
+    report(g, c.kernel ? c.kernel : name, c.error, why, timed ? &time : NULL, t);
+}
+
+static void run_oracle(const verify *v, const golden *g, int backend, tally *t) {
+    check c = {.a = v->a, .g = g, .backend = backend};
+    const char *why = check_oracle(&c);
+    report(g, arena_printf(v->a, "%s__oracle", g->spec[backend].name), c.error, why, NULL, t);
+    if (c.error > t->worst) t->worst = c.error;
+}
+
+/* Every ISA, or the oracle alone. */
+static void run_backend(const verify *v, const golden *g, int backend, tally *t) {
+    if (v->set.oracle) {
+        run_oracle(v, g, backend, t);
+        return;
     }
-    if (plan) {
-        name = b->lib->plan_kernel(plan, g->problem[backend].q_len);
-        why = check(v, b->lib, plan, g, &g->problem[backend], &error);
+    for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
+        if (!(v->set.isa_mask >> isa & 1)) continue;
+        run_kernel(v, g, backend, isa, t);
+        fflush(stdout);
     }
-    const bool timed = plan && !why && v->set.time;
-    if (timed) time = time_call(v->a, b->lib, plan, &g->problem[backend], (attn_isa)isa);
-    report(g, name, error, why, timed ? &time : NULL, t);
-    if (plan) b->lib->plan_destroy(plan);
 }
 
 static int case_job(void *ctx, int index) {
     const verify *v = ctx;
     const golden *g = &v->cases[index];
     tally *t = &v->tallies[index];
-    if (g->unsupported) {
-        report(g, "-", 0, g->unsupported, NULL, t);
-        return 0;
-    }
     if (!g->able[ATTN_BACKEND_SDPA] && !g->able[ATTN_BACKEND_FLEX])
         printf("%-28s skipped: this backend cannot express it\n", g->name);
     for (int backend = 0; backend < 2; backend++)
-        for (int isa = 0; isa < ATTN_ISA_COUNT; isa++)
-            if (g->able[backend] && (v->set.isa_mask >> isa & 1)) {
-                run_kernel(v, g, backend, isa, t);
-                fflush(stdout);
-            }
+        if (g->able[backend]) run_backend(v, g, backend, t);
     return 0;
 }
 
@@ -255,6 +202,8 @@ static bool parse(int argc, char **argv, settings *s, diag *d) {
             s->path[s->path_count++] = arg;
         else if (strcmp(arg, "--reference") == 0)
             s->reference = true;
+        else if (strcmp(arg, "--oracle") == 0)
+            s->oracle = true;
         else if (strcmp(arg, "--time") == 0)
             s->time = true;
         else if (strcmp(arg, "--keep") == 0)
@@ -293,6 +242,7 @@ static void collect_kernels(verify *v) {
     v->libs = arena_alloc(v->a, (size_t)v->set.path_count * 2 * sizeof *v->libs);
     for (int i = 0; i < v->set.path_count * 2; i++) {
         const golden *g = &v->cases[i / 2];
+        if (g->is_block && !block_calls) continue;
         if (g->able[i % 2] && !find_kernel(v, &g->spec[i % 2]))
             v->kernels[v->kernel_count++] = g->spec[i % 2];
     }
@@ -300,13 +250,16 @@ static void collect_kernels(verify *v) {
 
 static int run_all(verify *v) {
     int n = v->set.path_count, passed = 0, failed = 0;
+    double worst = 0;
     pool_result *results = arena_alloc(v->a, (size_t)n * sizeof *results);
     v->tallies = pool_shared((size_t)n * sizeof *v->tallies);
     pool_run(v->a, n, v->set.time ? 1 : 0, 300, case_job, v, results, case_done);
     for (int i = 0; i < n; i++) {
         passed += v->tallies[i].passed;
         failed += v->tallies[i].failed;
+        if (v->tallies[i].worst > worst) worst = v->tallies[i].worst;
     }
+    if (v->set.oracle) printf("worst error of the oracle %.2g\n", worst);
     printf("%d passed, %d failed\n", passed, failed);
     return failed ? 1 : 0;
 }
@@ -314,10 +267,12 @@ static int run_all(verify *v) {
 static int run_main(verify *v, int argc, char **argv) {
     diag d = {0};
     v->set.path = arena_alloc(v->a, (size_t)argc * sizeof *v->set.path);
-    if (!parse(argc, argv, &v->set, &d) || !choose_isas(&v->set, &d) || !read_cases(v, &d)) {
+    if (!parse(argc, argv, &v->set, &d) || (!v->set.oracle && !choose_isas(&v->set, &d)) ||
+        !read_cases(v, &d)) {
         fprintf(stderr, "attn-verify: %s\n", d.text);
         return 2;
     }
+    if (v->set.oracle) return run_all(v);
     collect_kernels(v);
     v->set.build.isa_mask = v->set.isa_mask;
     build_kernels(v->a, v->kernels, v->kernel_count, &v->set.build, v->libs);

@@ -11,6 +11,7 @@ static const double SCORE_ROUNDING = 4e-7;
 typedef struct row_state {
     const kernel_spec *spec;
     const attn_args *args;
+    const oracle_view *qkv;
     int32_t b, h, i;
     int64_t p;     /* absolute position */
     expr_point at; /* what expressions see */
@@ -90,11 +91,12 @@ static double slope(row_state *r, int32_t key, double s, double value, double si
     return up > down ? up : down;
 }
 
-static key_score score_key(row_state *r, int32_t key, const float *q, const float *k, int32_t dim) {
+static key_score score_key(row_state *r, int32_t key, const double *q, const double *k,
+                           int32_t dim) {
     double bias, dot = 0, size = 0;
     if (!unmasked(r, key, &bias) || !expr_visible(r, key)) return (key_score){0};
     for (int32_t d = 0; d < dim; d++) {
-        double x = (double)q[d] * (double)k[d];
+        double x = q[d] * k[d];
         dot += x;
         size += fabs(x);
     }
@@ -112,10 +114,10 @@ static key_score score_key(row_state *r, int32_t key, const float *q, const floa
     return (key_score){true, value, weight};
 }
 
-static double max_abs(const float *v, int32_t n) {
+static double max_abs(const double *v, int32_t n) {
     double most = 0;
     for (int32_t d = 0; d < n; d++)
-        if (fabs((double)v[d]) > most) most = fabs((double)v[d]);
+        if (fabs(v[d]) > most) most = fabs(v[d]);
     return most;
 }
 
@@ -133,27 +135,30 @@ static void key_range(const row_state *r, int32_t *first, int32_t *last) {
     *last = (int32_t)hi;
 }
 
+static const double *head_rows(const oracle_view *v, int64_t b, int64_t h) {
+    return v->data + b * v->batch + h * v->head;
+}
+
 static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) {
     const attn_spec *spec = &r->spec->core;
     const attn_args *a = r->args;
     int32_t dim = attn_spec_k_dim(spec), v_dim = spec->v_dim, first, last;
-    const float *q = a->q.data + r->b * a->q.batch + r->h * a->q.head + r->i * a->q.token;
-    const float *k =
-        a->k.data + r->b * a->k.batch + r->h / (spec->heads / spec->kv_heads) * a->k.head;
-    const float *v =
-        a->v.data + r->b * a->v.batch + r->h / (spec->heads / spec->v_heads) * a->v.head;
+    const double *q = head_rows(&r->qkv[0], r->b, r->h) + r->i * r->qkv[0].token;
+    const double *k = head_rows(&r->qkv[1], r->b, r->h / (spec->heads / spec->kv_heads));
+    const double *v = head_rows(&r->qkv[2], r->b, r->h / (spec->heads / spec->v_heads));
+    const int64_t k_step = r->qkv[1].token, v_step = r->qkv[2].token;
     key_range(r, &first, &last);
 
     bool sink = spec->sinks && a->sinks[r->h] != -INFINITY;
     double most = sink ? (double)a->sinks[r->h] : -INFINITY, weight = 0, v_most = 0;
     *out = (oracle_row){0};
     for (int32_t j = first; j <= last; j++) {
-        score[j] = score_key(r, j, q, k + j * a->k.token, dim);
+        score[j] = score_key(r, j, q, k + j * k_step, dim);
         if (!score[j].visible) continue;
         out->visible++;
         if (score[j].s > most) most = score[j].s;
         if (score[j].weight > weight) weight = score[j].weight;
-        double size = max_abs(v + j * a->v.token, v_dim);
+        double size = max_abs(v + j * v_step, v_dim);
         if (size > v_most) v_most = size;
     }
     double sum = sink ? exp((double)a->sinks[r->h] - most) : 0;
@@ -162,7 +167,7 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
         if (!score[j].visible) continue;
         double p = exp(score[j].s - most);
         sum += p;
-        for (int32_t d = 0; d < v_dim; d++) o[d] += p * (double)v[j * a->v.token + d];
+        for (int32_t d = 0; d < v_dim; d++) o[d] += p * v[j * v_step + d];
     }
     if (out->visible)
         for (int32_t d = 0; d < v_dim; d++) o[d] /= sum;
@@ -173,15 +178,15 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
     out->bad_index = r->bad_index;
 }
 
-static void run_item(const kernel_spec *spec, const attn_args *a, int32_t b, key_score *score,
-                     oracle *out) {
+static void run_item(const kernel_spec *spec, const attn_args *a, const oracle_view *qkv, int32_t b,
+                     key_score *score, oracle *out) {
     int32_t q_start = a->q_start ? a->q_start[b] : 0;
     int32_t kv_len = a->kv_len ? a->kv_len[b] : a->kv_len_max;
     for (int32_t h = 0; h < spec->core.heads; h++) {
         for (int32_t i = 0; i < a->q_len; i++) {
             int64_t p = (int64_t)q_start + i;
             int64_t at = ((int64_t)b * spec->core.heads + h) * a->q_len + i;
-            row_state r = {.spec = spec, .args = a, .b = b, .h = h, .i = i, .p = p};
+            row_state r = {.spec = spec, .args = a, .qkv = qkv, .b = b, .h = h, .i = i, .p = p};
             r.at = (expr_point){.b = b,
                                 .h = h,
                                 .q = (int32_t)(uint32_t)p,
@@ -197,10 +202,37 @@ static void run_item(const kernel_spec *spec, const attn_args *a, int32_t b, key
     }
 }
 
-void oracle_run(arena *a, const kernel_spec *spec, const attn_args *args, oracle *out) {
+void oracle_run_double(arena *a, const kernel_spec *spec, const attn_args *args,
+                       const oracle_view qkv[3], oracle *out) {
     size_t rows = (size_t)args->batch * (size_t)spec->core.heads * (size_t)args->q_len;
     out->o = arena_alloc(a, rows * (size_t)spec->core.v_dim * sizeof *out->o);
     out->row = arena_alloc(a, rows * sizeof *out->row);
     key_score *score = arena_alloc(a, ((size_t)args->kv_len_max + 1) * sizeof *score);
-    for (int32_t b = 0; b < args->batch; b++) run_item(spec, args, b, score, out);
+    for (int32_t b = 0; b < args->batch; b++) run_item(spec, args, qkv, b, score, out);
+}
+
+/* A dense copy in double. len: the tokens of each item that exist; null: all. */
+static oracle_view widen(arena *a, const attn_view *from, int32_t batch, int32_t heads,
+                         int32_t tokens, const int32_t *len, int32_t width) {
+    const int64_t head = (int64_t)tokens * width;
+    double *data = arena_alloc(a, (size_t)(batch * heads * head) * sizeof *data + 1);
+    oracle_view to = {data, heads * head, head, width};
+    for (int64_t b = 0; b < batch; b++)
+        for (int64_t h = 0; h < heads; h++)
+            for (int64_t t = 0; t < (len ? len[b] : tokens); t++) {
+                const float *row = from->data + b * from->batch + h * from->head + t * from->token;
+                double *wide = data + b * to.batch + h * to.head + t * to.token;
+                for (int32_t d = 0; d < width; d++) wide[d] = (double)row[d];
+            }
+    return to;
+}
+
+void oracle_run(arena *a, const kernel_spec *spec, const attn_args *args, oracle *out) {
+    const attn_spec *s = &spec->core;
+    const int32_t dim = attn_spec_k_dim(s), keys = args->kv_len_max;
+    const oracle_view qkv[3] = {
+        widen(a, &args->q, args->batch, s->heads, args->q_len, NULL, dim),
+        widen(a, &args->k, args->batch, s->kv_heads, keys, args->kv_len, dim),
+        widen(a, &args->v, args->batch, s->v_heads, keys, args->kv_len, s->v_dim)};
+    oracle_run_double(a, spec, args, qkv, out);
 }

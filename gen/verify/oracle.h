@@ -24,6 +24,17 @@ typedef struct oracle {
 /* args must be valid for the spec (attn_run's checks); workspace and outputs are not used. */
 void oracle_run(arena *a, const kernel_spec *spec, const attn_args *args, oracle *out);
 
+/* q, k or v in double; strides in elements. */
+typedef struct oracle_view {
+    const double *data;
+    int64_t batch, head, token;
+} oracle_view;
+
+/* The same over q, k and v in double, for what was computed and never rounded: those of args are
+ * not used. v may be k's memory. */
+void oracle_run_double(arena *a, const kernel_spec *spec, const attn_args *args,
+                       const oracle_view qkv[3], oracle *out);
+
 /* Key range of an op's rule for absolute position p (or segment id), before kv_len: inclusive,
  * empty if hi < lo. */
 void oracle_range(const attn_spec *spec, int64_t position, int64_t *lo, int64_t *hi);

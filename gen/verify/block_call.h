@@ -1,0 +1,35 @@
+/* block_call.h - runs of a generated layer on a case: the caller's side of attn_block_*. */
+#ifndef VERIFY_BLOCK_CALL_H
+#define VERIFY_BLOCK_CALL_H
+
+#include "block_oracle.h"
+#include "build.h"
+
+/* False until layers can be generated: then their cases fail with BLOCK_UNSUPPORTED, and no kernel
+ * is built for them. */
+extern const bool block_calls;
+#define BLOCK_UNSUPPORTED "level = block is not supported yet"
+
+/* How a layer is run over the rows of c->x. */
+typedef struct block_run {
+    int isa;        /* which code must run: anything else is an error */
+    uint32_t flags; /* ATTN_REFERENCE, or 0 */
+    int threads;
+    int32_t prefill; /* rows that one prefill takes; all that are left go through steps */
+    int32_t step;    /* rows a step, at least 1 */
+    bool caches;     /* hand the caches out as well */
+} block_run;
+
+/* What came out, in the layout of block_case: y of all rows, caches after the last one. */
+typedef struct block_outcome {
+    float *y, *cache_k, *cache_v;
+    const char *kernel; /* name of what ran */
+} block_outcome;
+
+/* Packs c's weights, runs the layer that `lib` holds for c->spec as `run` says, in guarded memory,
+ * and fills *out. False with *why: a status of the runtime in words, a weight that does not fit, or
+ * memory that was touched and may not be. c's y and caches are not used. */
+bool run_block_case(arena *a, const kernel_lib *lib, const block_case *c, const block_run *run,
+                    block_outcome *out, const char **why);
+
+#endif

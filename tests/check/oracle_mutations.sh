@@ -1,0 +1,65 @@
+#!/bin/sh
+# Breaks the double oracle of layers, one line at a time, and sees attn-verify --oracle fail on the
+# golden layers: what they would not notice is not proved. Prints "N passed, N failed".
+#     tests/check/oracle_mutations.sh [more golden files]
+set -u
+cd "$(dirname "$0")/../.."
+build=${BUILD:-build}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0
+failed=0
+objects=$(ls "$build"/obj/gen/verify/*.o | grep -v /block_oracle.o)
+cases="$(ls tests/golden/block/*.safetensors) $*"
+
+mutate() { # mutate NAME SED-EXPRESSION
+    sed "$2" gen/verify/block_oracle.c >"$work/block_oracle.c"
+    if cmp -s gen/verify/block_oracle.c "$work/block_oracle.c"; then
+        echo "$1: FAIL: no such line any more"
+        failed=$((failed + 1))
+        return
+    fi
+    # shellcheck disable=SC2086
+    ${CC:-cc} -std=c11 -D_GNU_SOURCE -w -O1 -Igen/verify -Igen -Iruntime -fopenmp \
+        -o "$work/verify" "$work/block_oracle.c" $objects "$build/libgen.a" -l:liblua5.4.a -lcjson \
+        -ldl -lm || exit 1
+    # shellcheck disable=SC2086
+    if "$work/verify" --oracle --backend sdpa $cases >"$work/log" 2>&1; then
+        echo "$1: FAIL: no case noticed"
+        failed=$((failed + 1))
+    else
+        echo "$1: $(grep -c FAIL "$work/log") cases fail"
+        passed=$((passed + 1))
+    fi
+}
+
+mutate norm-mean 's/mean += x\[i\] \/ width/mean += 0/'
+mutate norm-eps 's/sqrt(square + n->eps)/sqrt(square + 0.1)/'
+mutate norm-offset 's/n->offset ? 1 + /n->offset ? 0 + /'
+mutate norm-bias 's/if (n->b) x\[i\] += /if (n->b) x[i] -= /'
+mutate qk-norm 's/norm_heads(&w->k_norm, &k, s->kv_heads);//'
+mutate rope-half 's/const bool half = s->rope == ATTN_ROPE_HALF/const bool half = false/'
+mutate rope-sign 's/\*re = a \* cosine - b \* sine/*re = a * cosine + b * sine/'
+mutate rope-linear 's/case ATTN_ROPE_SCALING_LINEAR: return slow/case ATTN_ROPE_SCALING_LINEAR: return angle/'
+mutate rope-llama3 's/return (1 - smooth) \* slow + smooth \* angle/return slow/'
+mutate rope-yarn 's/return ramp \* slow + (1 - ramp) \* angle/return slow/'
+mutate rope-truncate 's/if (s->rope_truncate)/if (true)/'
+mutate rope-mscale 's/? (double)s->rope_mscale : 1/? 1 : 1/'
+mutate q-bias 's/row(&y, i)\[o\] += (double)p->b\[o\]/row(\&y, i)[o] += 0/'
+mutate sinks 's/args.sinks = sinks/args.sinks = (float[64]){0}/'
+mutate padding 's/args.key_padding = c->key_padding/args.key_padding = NULL/'
+mutate uk-uv 's/+ (int64_t)s->head_dim \* c, v, c/, v, c/'
+mutate latent-norm 's/normalise(&w->kv_norm, row(&key, i), c)/(void)0/'
+mutate query-norm 's/from = normed(l, &w->q_norm, &from);//'
+mutate silu 's/case ATTN_FFN_SWIGLU: return x \/ (1 + exp(-x))/case ATTN_FFN_SWIGLU: return x/'
+mutate gelu 's/return 0.5 \* x \* erfc(-x \/ sqrt(2))/return x \/ (1 + exp(-1.702 * x))/'
+mutate gelu-tanh 's/0.044715 \* x \* x \* x/0/'
+mutate relu 's/default: return x > 0 ? x : 0;/default: return x;/'
+mutate gate-order 's/const int64_t first = has_gate(s) ? f : 0/const int64_t first = 0/'
+mutate post-norm 's/return l->s->norm_place == ATTN_NORM_PLACE_POST ? normed(l, n, &y) : y/return y/'
+mutate both-norms 's/ATTN_NORM_PLACE_BOTH ? normed(l, post, fx) : \*fx/ATTN_NORM_PLACE_BOTH ? *fx : *fx/'
+mutate parallel 's/normed(l, &w->norm2, x);/normed(l, \&w->norm2, \&h);/'
+mutate shared-norm 's/const rows b = s->shared_norm ? a :/const rows b = s->shared_norm ? h :/'
+mutate residual 's/y = sum(l, x, &y);/;/'
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

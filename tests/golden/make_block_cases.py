@@ -1,0 +1,449 @@
+#!/usr/bin/env python3
+"""Writes whole layers of Hugging Face transformers' models as golden files of level = block.
+
+    pip install torch transformers==5.23.0 && tests/golden/make_block_cases.py
+
+Each case is one decoder or encoder layer of a small random model, run by its own class on random
+rows in double precision (transformers rounds angles and norms to f32 inside), eager attention.
+Weights, norms and biases are random, rounded to f32. Names are this project's; what a model fuses
+in another order (gpt_neox: q, k, v a head) is put into rows of q, k, v. Falcon's and phi3's fused
+weights go in as they are.
+"""
+
+import json
+import pathlib
+import struct
+
+import numpy as np
+import torch
+import transformers as hf
+
+OUT = pathlib.Path(__file__).parent / "block"
+DTYPES = {"float32": "F32", "uint8": "U8", "int64": "I64"}
+BATCH, ROWS = 2, 21
+D, HEADS, KV = 32, 4, 2
+
+
+def write(name, meta, tensors):
+    meta = {"case": name, "level": "block", **{k: str(v) for k, v in meta.items()}}
+    header, data = {"__metadata__": meta}, b""
+    for key, x in sorted(tensors.items()):
+        x = np.ascontiguousarray(x)
+        raw = x.tobytes()
+        header[key] = {
+            "dtype": DTYPES[x.dtype.name],
+            "shape": list(x.shape),
+            "data_offsets": [len(data), len(data) + len(raw)],
+        }
+        data += raw
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    (OUT / f"{name}.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+    print(name, len(data))
+
+
+def randomise(module):
+    """Values that f32 holds, none of them what a forgotten weight would be."""
+    for name, p in module.named_parameters():
+        scale = 0.25 if p.dim() > 1 else 0.4
+        p.data = (torch.randn(p.shape) * scale).to(torch.float32).double()
+        if "norm" in name and name.endswith("weight"):
+            p.data = (p.data + 0.7).float().double()
+
+
+def mask(rows, keys, visible):
+    q, k = torch.arange(rows)[:, None], torch.arange(keys)[None, :]
+    return torch.zeros(1, 1, rows, keys).masked_fill(~visible(q, k), -1e300)
+
+
+def causal(window=None):
+    return lambda q, k: (k <= q) & (k >= q - (ROWS if window is None else window))
+
+
+def f32(t):
+    return t.detach().to(torch.float32).numpy()
+
+
+def make(name, model, layer, meta, weights, inputs=None, visible=None, call=None, rope=None,
+         edit=None):
+    """weights: ours -> a module, whose weight and bias go in, or a tensor."""
+    torch.manual_seed(sum(name.encode()))
+    randomise(layer.eval())
+    x = torch.randn(BATCH, ROWS, D).float().double()
+    position = torch.arange(ROWS)[None].expand(BATCH, ROWS)
+    args = {}
+    if visible is not False:
+        args["attention_mask"] = mask(ROWS, ROWS, visible or causal())
+    if rope is not False:
+        args["position_embeddings"] = rope(x, position) if rope else model.rotary_emb(x, position)
+    with torch.no_grad():
+        y = call(layer, x, args) if call else layer(x, **args)
+    tensors = {"in.x": f32(x), "out.y": f32(y[0] if isinstance(y, tuple) else y)}
+    for ours, part in (weights() if callable(weights) else weights).items():
+        if isinstance(part, torch.Tensor):
+            tensors[f"w.{ours}"] = f32(part)
+            continue
+        tensors[f"w.{ours}.weight"] = f32(part.weight)
+        if getattr(part, "bias", None) is not None:
+            tensors[f"w.{ours}.bias"] = f32(part.bias)
+    tensors.update(inputs or {})
+    if edit:
+        edit(tensors)
+    write(name, meta, tensors)
+
+
+def config(cls, **fields):
+    base = dict(
+        hidden_size=D, num_attention_heads=HEADS, num_hidden_layers=2, intermediate_size=48,
+        vocab_size=16, attn_implementation="eager", pad_token_id=0, bos_token_id=0, eos_token_id=0,
+    )
+    return cls(**{**base, **fields})
+
+
+def llama_weights(layer):
+    a, m = layer.self_attn, layer.mlp
+    return {
+        "norm1": layer.input_layernorm, "norm2": layer.post_attention_layernorm,
+        "q_proj": a.q_proj, "k_proj": a.k_proj, "v_proj": a.v_proj, "o_proj": a.o_proj,
+        "gate_proj": m.gate_proj, "up_proj": m.up_proj, "down_proj": m.down_proj,
+    }
+
+
+LLAMA = dict(
+    form="regular", op="full_self", heads=HEADS, kv_heads=KV, d_model=D, norm="rmsnorm",
+    norm_eps=1e-6, q_bias="false", rope="half", ffn="swiglu", ffn_dim=48, ffn_bias="false",
+)
+
+
+def llama(name, rope, meta):
+    c = config(hf.LlamaConfig, num_key_value_heads=KV, rope_parameters=rope)
+    m = hf.LlamaModel(c)
+    make(name, m, m.layers[0], {**LLAMA, **meta}, llama_weights(m.layers[0]))
+
+
+def llamas():
+    llama("llama_linear", {"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0},
+          dict(rope_scaling="linear", rope_factor=4))
+    llama("llama3", {"rope_type": "llama3", "rope_theta": 500.0, "factor": 8.0,
+                     "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                     "original_max_position_embeddings": 64},
+          dict(rope_base=500, rope_scaling="llama3", rope_factor=8, rope_original=64))
+    llama("llama_yarn", {"rope_type": "yarn", "rope_theta": 500.0, "factor": 4.0,
+                         "original_max_position_embeddings": 256, "beta_fast": 16.0,
+                         "beta_slow": 2.0},
+          dict(rope_base=500, rope_scaling="yarn", rope_factor=4, rope_original=256, rope_low=2,
+               rope_high=16))
+
+
+def llama_step():
+    """The last rows as a step, with what transformers' cache holds after it."""
+    c = config(hf.LlamaConfig, num_key_value_heads=KV)
+    m = hf.LlamaModel(c)
+    cache, old = hf.DynamicCache(), 17
+    call = lambda l, x, args: l(x, past_key_values=cache, **args)
+
+    def split(tensors):
+        x, y = tensors.pop("in.x"), tensors.pop("out.y")
+        tensors["in.x"], tensors["in.x_new"], tensors["out.y_new"] = x[:, :old], x[:, old:], y[:, old:]
+        tensors["out.cache_k"] = f32(cache.layers[0].keys)
+        tensors["out.cache_v"] = f32(cache.layers[0].values)
+
+    make("llama_step", m, m.layers[0], {**LLAMA, "pos_start": old}, llama_weights(m.layers[0]),
+         call=call, edit=split)
+
+
+def qwen3():
+    c = config(hf.Qwen3Config, num_key_value_heads=KV, head_dim=12)
+    m = hf.Qwen3Model(c)
+    a = m.layers[0].self_attn
+    weights = {**llama_weights(m.layers[0]), "q_norm": a.q_norm, "k_norm": a.k_norm}
+    make("qwen3", m, m.layers[0], {**LLAMA, "head_dim": 12, "qk_norm": "true"}, weights)
+
+
+def phi3():
+    c = config(hf.Phi3Config, num_key_value_heads=KV, sliding_window=7, rms_norm_eps=1e-5)
+    m = hf.Phi3Model(c)
+    layer = m.layers[0]
+    weights = {
+        "norm1": layer.input_layernorm, "norm2": layer.post_attention_layernorm,
+        "qkv": layer.self_attn.qkv_proj, "o_proj": layer.self_attn.o_proj,
+        "w1": layer.mlp.gate_up_proj, "w2": layer.mlp.down_proj,
+    }
+    meta = {**LLAMA, "op": "sliding_self", "window": 6, "norm_eps": 1e-5}
+    make("phi3_sliding", m, layer, meta, weights, visible=causal(6))
+
+
+def gemma(name, cls, model, qk_norm, **fields):
+    c = config(cls, num_key_value_heads=KV, head_dim=16, query_pre_attn_scalar=24, sliding_window=6,
+               layer_types=["sliding_attention", "full_attention"], **fields)
+    m = model(c)
+    layer = m.layers[0]
+    a = layer.self_attn
+    weights = {
+        **llama_weights(layer), "post_norm1": layer.post_attention_layernorm,
+        "norm2": layer.pre_feedforward_layernorm, "post_norm2": layer.post_feedforward_layernorm,
+    }
+    meta = {**LLAMA, "op": "sliding_self", "window": 5, "head_dim": 16, "norm_offset": "true",
+            "norm_place": "both", "ffn": "geglu_tanh", "scale": repr(24**-0.5)}
+    rope = None
+    if qk_norm:
+        weights.update(q_norm=a.q_norm, k_norm=a.k_norm)
+        meta["qk_norm"] = "true"
+        rope = lambda x, p: m.rotary_emb(x, p, "sliding_attention")
+    else:
+        meta["softcap"] = 5
+    make(name, m, layer, meta, weights, visible=causal(5), rope=rope)
+
+
+def gemmas():
+    gemma("gemma2", hf.Gemma2Config, hf.Gemma2Model, False, attn_logit_softcapping=5.0)
+    gemma("gemma3", hf.Gemma3TextConfig, hf.Gemma3TextModel, True)
+
+
+def deepseek(name, lora):
+    rope = {"rope_type": "yarn", "rope_theta": 1000.0, "factor": 8.0, "mscale": 1.0,
+            "mscale_all_dim": 0.5, "original_max_position_embeddings": 128, "beta_fast": 32,
+            "beta_slow": 1}
+    c = config(hf.DeepseekV3Config, num_key_value_heads=HEADS, q_lora_rank=lora, kv_lora_rank=20,
+               qk_nope_head_dim=10, qk_rope_head_dim=8, v_head_dim=14, first_k_dense_replace=1,
+               rope_interleave=True, rope_parameters=rope, max_position_embeddings=1024)
+    m = hf.DeepseekV3Model(c)
+    layer = m.layers[0]
+    a, f = layer.self_attn, layer.mlp
+    weights = {
+        "norm1": layer.input_layernorm, "norm2": layer.post_attention_layernorm,
+        "kv_a_proj_with_mqa": a.kv_a_proj_with_mqa, "kv_a_layernorm": a.kv_a_layernorm,
+        "kv_b_proj": a.kv_b_proj, "o_proj": a.o_proj,
+        "gate_proj": f.gate_proj, "up_proj": f.up_proj, "down_proj": f.down_proj,
+    }
+    if lora:
+        weights.update(q_a_proj=a.q_a_proj, q_a_layernorm=a.q_a_layernorm, q_b_proj=a.q_b_proj)
+    else:
+        weights.update(q_proj=a.q_proj)
+    log = np.log(8.0)
+    m_all = 0.1 * 0.5 * log + 1
+    meta = dict(form="mla", key="shared", op="full_self", heads=HEADS, d_model=D, head_dim=10,
+                v_head_dim=14, kv_comp_dim=20, retr_dim=8, norm="rmsnorm", norm_eps=1e-6,
+                rope="interleaved", rope_base=1000, rope_scaling="yarn", rope_factor=8,
+                rope_original=128, rope_mscale=repr(float((0.1 * log + 1) / m_all)), ffn="swiglu",
+                ffn_dim=48, ffn_bias="false", scale=repr(float(m_all**2 / 18**0.5)))
+    if lora:
+        meta["q_lora_rank"] = lora
+    make(name, m, layer, meta, weights)
+
+
+def gpt_neox(name, parallel):
+    c = config(hf.GPTNeoXConfig, use_parallel_residual=parallel, hidden_act="gelu",
+               rope_parameters={"rope_type": "default", "rope_theta": 10000.0,
+                                "partial_rotary_factor": 0.5})
+    m = hf.GPTNeoXModel(c)
+    layer = m.layers[0]
+
+    def weights():
+        fused, d = layer.attention.query_key_value, D // HEADS
+        return {
+            "norm1": layer.input_layernorm, "norm2": layer.post_attention_layernorm,
+            "qkv.weight": fused.weight.view(HEADS, 3, d, D).transpose(0, 1).reshape(3 * D, D),
+            "qkv.bias": fused.bias.view(HEADS, 3, d).transpose(0, 1).reshape(3 * D),
+            "o_proj": layer.attention.dense, "up_proj": layer.mlp.dense_h_to_4h,
+            "down_proj": layer.mlp.dense_4h_to_h,
+        }
+
+    meta = dict(form="regular", op="full_self", heads=HEADS, d_model=D, norm="layernorm",
+                rope="half", rope_dim=4, ffn="gelu", ffn_dim=48,
+                residual="parallel" if parallel else "serial")
+    make(name, m, layer, meta, weights)
+
+
+def phi():
+    c = config(hf.PhiConfig, num_key_value_heads=HEADS, hidden_act="gelu_new",
+               rope_parameters={"rope_type": "default", "rope_theta": 10000.0,
+                                "partial_rotary_factor": 0.5})
+    m = hf.PhiModel(c)
+    layer = m.layers[0]
+    a = layer.self_attn
+    weights = {
+        "norm1": layer.input_layernorm, "q_proj": a.q_proj, "k_proj": a.k_proj,
+        "v_proj": a.v_proj, "o_proj": a.dense, "up_proj": layer.mlp.fc1, "down_proj": layer.mlp.fc2,
+    }
+    meta = dict(form="regular", op="full_self", heads=HEADS, d_model=D, rope="half", rope_dim=4,
+                residual="parallel", shared_norm="true", ffn="gelu_tanh", ffn_dim=48)
+    make("phi", m, layer, meta, weights)
+
+
+def cohere2():
+    c = config(hf.Cohere2Config, num_key_value_heads=KV, sliding_window=6,
+               layer_types=["sliding_attention", "full_attention"])
+    m = hf.Cohere2Model(c)
+    layer = m.layers[0]
+    weights = llama_weights_no_norm2(layer)
+    meta = {**LLAMA, "op": "sliding_self", "window": 5, "norm": "layernorm", "norm_bias": "false",
+            "norm_eps": 1e-5, "rope": "interleaved", "residual": "parallel", "shared_norm": "true"}
+    make("cohere2", m, layer, meta, weights, visible=causal(5))
+
+
+def llama_weights_no_norm2(layer):
+    a, m = layer.self_attn, layer.mlp
+    return {
+        "norm1": layer.input_layernorm, "q_proj": a.q_proj, "k_proj": a.k_proj, "v_proj": a.v_proj,
+        "o_proj": a.o_proj, "gate_proj": m.gate_proj, "up_proj": m.up_proj,
+        "down_proj": m.down_proj,
+    }
+
+
+def glm():
+    c = config(hf.GlmConfig, num_key_value_heads=KV, head_dim=8, attention_bias=True,
+               rms_norm_eps=1e-5,
+               rope_parameters={"rope_type": "default", "rope_theta": 10000.0,
+                                "partial_rotary_factor": 0.5})
+    m = hf.GlmModel(c)
+    layer = m.layers[0]
+    a = layer.self_attn
+    weights = {
+        "norm1": layer.input_layernorm, "norm2": layer.post_attention_layernorm,
+        "q_proj": a.q_proj, "k_proj": a.k_proj, "v_proj": a.v_proj, "o_proj": a.o_proj,
+        "w1": layer.mlp.gate_up_proj, "w2": layer.mlp.down_proj,
+    }
+    meta = {**LLAMA, "norm_eps": 1e-5, "q_bias": "true", "o_bias": "false", "rope": "interleaved",
+            "rope_dim": 4}
+    make("glm", m, layer, meta, weights)
+
+
+def bert():
+    c = config(hf.BertConfig, hidden_act="gelu")
+    m = hf.BertModel(c)
+    layer = m.encoder.layer[0]
+    a = layer.attention
+    weights = {
+        "q_proj": a.self.query, "k_proj": a.self.key, "v_proj": a.self.value,
+        "o_proj": a.output.dense, "norm1": a.output.LayerNorm,
+        "up_proj": layer.intermediate.dense, "down_proj": layer.output.dense,
+        "norm2": layer.output.LayerNorm,
+    }
+    padding = np.zeros((BATCH, ROWS), np.uint8)
+    padding[1, 13:] = 1
+    meta = dict(form="regular", op="full_self", causal="false", heads=HEADS, d_model=D,
+                norm_place="post", norm_eps=1e-12, rope="none", ffn="gelu", ffn_dim=48)
+
+    def call(layer, x, args):
+        hidden = torch.zeros(BATCH, 1, 1, ROWS).masked_fill(
+            torch.tensor(padding).bool()[:, None, None], -1e300)
+        return layer(x, attention_mask=hidden)
+
+    make("bert_pad", m, layer, meta, weights, {"in.key_padding_mask": padding}, visible=False,
+         call=call, rope=False)
+
+
+def modernbert():
+    c = config(hf.ModernBertConfig, local_attention=8, num_hidden_layers=3,
+               layer_types=["full_attention", "sliding_attention", "sliding_attention"])
+    m = hf.ModernBertModel(c)
+    layer = m.layers[1]
+
+    def weights():
+        wi = layer.mlp.Wi.weight  # act(first half) * second half
+        return {"norm1": layer.attn_norm, "norm2": layer.mlp_norm, "qkv": layer.attn.Wqkv,
+                "o_proj": layer.attn.Wo, "w1.weight": wi, "w2": layer.mlp.Wo}
+
+    meta = dict(form="regular", op="sliding_self", causal="false", window=4, right_window=4,
+                heads=HEADS, d_model=D, norm_bias="false", q_bias="false", rope="half",
+                ffn="geglu", ffn_dim=48, ffn_bias="false")
+    make("modernbert", m, layer, meta, weights, visible=lambda q, k: (q - k).abs() <= 4,
+         rope=lambda x, p: m.rotary_emb(x, p, "sliding_attention"))
+
+
+def opt():
+    c = config(hf.OPTConfig, ffn_dim=48, do_layer_norm_before=True, activation_function="relu",
+               word_embed_proj_dim=D)
+    m = hf.OPTModel(c)
+    layer = m.decoder.layers[0]
+    a = layer.self_attn
+    weights = {
+        "q_proj": a.q_proj, "k_proj": a.k_proj, "v_proj": a.v_proj, "o_proj": a.out_proj,
+        "norm1": layer.self_attn_layer_norm, "norm2": layer.final_layer_norm,
+        "up_proj": layer.fc1, "down_proj": layer.fc2,
+    }
+    meta = dict(form="regular", op="full_self", heads=HEADS, d_model=D, rope="none", ffn="relu",
+                ffn_dim=48)
+    make("opt", m, layer, meta, weights, rope=False)
+
+
+def falcon():
+    c = config(hf.FalconConfig, multi_query=True, parallel_attn=True, bias=False, alibi=False,
+               new_decoder_architecture=False, ffn_hidden_size=48)
+    m = hf.FalconModel(c)
+    layer = m.h[0]
+    weights = {"norm1": layer.input_layernorm, "qkv": layer.self_attention.query_key_value,
+               "o_proj": layer.self_attention.dense, "up_proj": layer.mlp.dense_h_to_4h,
+               "down_proj": layer.mlp.dense_4h_to_h}
+    meta = dict(form="regular", op="full_self", heads=HEADS, kv_heads=1, d_model=D, q_bias="false",
+                rope="half", residual="parallel", shared_norm="true", ffn="gelu", ffn_dim=48,
+                ffn_bias="false")
+    make("falcon", m, layer, meta, weights, call=lambda l, x, args: l(x, alibi=None, **args))
+
+
+def gpt_oss():
+    rope = {"rope_type": "yarn", "rope_theta": 150.0, "factor": 32.0, "beta_fast": 32.0,
+            "beta_slow": 1.0, "truncate": False, "original_max_position_embeddings": 4096}
+    c = config(hf.GptOssConfig, num_key_value_heads=KV, head_dim=8, sliding_window=6,
+               rope_parameters=rope, num_local_experts=2, num_experts_per_tok=1,
+               layer_types=["sliding_attention", "full_attention"])
+    m = hf.GptOssModel(c)
+    layer = m.layers[0]
+    a = layer.self_attn
+    weights = lambda: {
+        "norm1": layer.input_layernorm, "q_proj": a.q_proj, "k_proj": a.k_proj,
+        "v_proj": a.v_proj, "o_proj": a.o_proj, "sinks": a.sinks,
+    }
+    meta = dict(form="regular", op="sliding_self", window=5, heads=HEADS, kv_heads=KV, head_dim=8,
+                d_model=D, norm="rmsnorm", norm_eps=1e-5, q_bias="true", sinks="true", rope="half",
+                rope_base=150, rope_scaling="yarn", rope_factor=32, rope_original=4096,
+                rope_truncate="false", ffn="external")
+    make("gpt_oss", m, layer, meta, weights, visible=causal(5),
+         call=lambda l, x, args: x + a(l.input_layernorm(x), **args)[0])
+
+
+def whisper_cross():
+    c = hf.WhisperConfig(d_model=D, encoder_attention_heads=HEADS, decoder_attention_heads=HEADS,
+                         encoder_layers=1, decoder_layers=1, decoder_ffn_dim=48, vocab_size=16,
+                         pad_token_id=0,
+                         bos_token_id=0, eos_token_id=0, decoder_start_token_id=0,
+                         attn_implementation="eager")
+    m = hf.WhisperModel(c)
+    layer = m.decoder.layers[0]
+    a = layer.encoder_attn
+    torch.manual_seed(3)
+    kv = torch.randn(BATCH, 9, D).float().double()
+    weights = {"norm1": layer.encoder_attn_layer_norm, "q_proj": a.q_proj, "k_proj": a.k_proj,
+               "v_proj": a.v_proj, "o_proj": a.out_proj}
+    meta = dict(form="regular", op="full_self", causal="false", heads=HEADS, d_model=D, kv_dim=D,
+                q_bias="true", k_bias="false", v_bias="true", o_bias="true", rope="none",
+                ffn="none")
+    make("whisper_cross", m, layer, meta, weights, {"in.kv": f32(kv)}, visible=False, rope=False,
+         call=lambda l, x, args: x + a(l.encoder_attn_layer_norm(x), key_value_states=kv)[0])
+
+
+def main():
+    OUT.mkdir(exist_ok=True)
+    torch.set_default_dtype(torch.float64)
+    llamas()
+    llama_step()
+    qwen3()
+    phi3()
+    gemmas()
+    deepseek("deepseek_v3", 24)
+    deepseek("deepseek_v3_no_lora", None)
+    gpt_neox("gpt_neox_parallel", True)
+    gpt_neox("gpt_neox_serial", False)
+    phi()
+    cohere2()
+    glm()
+    bert()
+    modernbert()
+    opt()
+    falcon()
+    gpt_oss()
+    whisper_cross()
+
+
+main()
