@@ -138,7 +138,9 @@ static void field_text(buf *b, const attn_field *f, const attn_spec *spec) {
     memcpy(&i, at, sizeof i);
     switch (f->kind) {
     case ATTN_KIND_FLOAT:
-        if (x != ATTN_UNSET_F) buf_printf(b, " %s=%.9g", f->name, (double)x);
+        if (x == ATTN_UNSET_F) return;
+        attn_float_text(x, name);
+        buf_printf(b, " %s=%s", f->name, name);
         return;
     case ATTN_KIND_ENUM:
         attn_enum_name(f, i, name, sizeof name);

@@ -925,14 +925,17 @@ static void put_field(buf *b, const attn_field *f, const attn_spec *s) {
     memcpy(&v, (const char *)s + f->offset, sizeof v);
     float x;
     memcpy(&x, (const char *)s + f->offset, sizeof x);
-    char name[32];
+    char name[32], number[ATTN_FLOAT_MAX];
     switch (f->kind) {
     case ATTN_KIND_ENUM:
         attn_enum_name(f, v, name, sizeof name);
         buf_printf(b, "%s = \"%s\"", f->name, name);
         return;
     case ATTN_KIND_BOOL: buf_printf(b, "%s = %s", f->name, v ? "true" : "false"); return;
-    case ATTN_KIND_FLOAT: buf_printf(b, "%s = %.9g", f->name, (double)x); return;
+    case ATTN_KIND_FLOAT:
+        attn_float_text(x, number);
+        buf_printf(b, "%s = %s", f->name, number);
+        return;
     default: buf_printf(b, "%s = %d", f->name, v); return;
     }
 }

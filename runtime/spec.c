@@ -336,10 +336,17 @@ static void put(char name[ATTN_NAME_MAX], const char *fmt, ...) {
     va_end(ap);
 }
 
+void attn_float_text(float x, char text[ATTN_FLOAT_MAX]) {
+    for (int digits = 1; digits <= 9; digits++) {
+        snprintf(text, ATTN_FLOAT_MAX, "%.*g", digits, (double)x);
+        if (strtof(text, NULL) == x) return;
+    }
+}
+
 /* 0.125 -> 0p125, -1e-05 -> m1em05, 1e+20 -> 1e20; a locale's decimal point is 'p' too. */
 static void put_float(char name[ATTN_NAME_MAX], float x) {
-    char text[48];
-    snprintf(text, sizeof text, "%.9g", (double)x);
+    char text[ATTN_FLOAT_MAX];
+    attn_float_text(x, text);
     for (const char *p = text; *p; p++) {
         if (*p == '+') continue;
         if (*p == '-')

@@ -73,11 +73,15 @@ attn_status attn_spec_fail(attn_spec_error *err, const char *field, const char *
 int32_t attn_spec_k_dim(const attn_spec *spec);
 
 /* Canonical name of a resolved spec, e.g. attn_f32_regular_flex_sliding_self_h8k2d64w255. Fields at
- * their default are left out; floats print as %.9g with '.' as 'p' and '-' as 'm'; an expression
+ * their default are left out; floats print as attn_float_text with '.' as 'p' and '-' as 'm'; an expression
  * hash is 'x' and 8 hex digits. Needs ATTN_NAME_MAX bytes. parse is the inverse and resolves. */
 enum { ATTN_NAME_MAX = 256 };
 void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]);
 attn_status attn_spec_parse(const char *name, attn_spec *spec);
+
+/* The shortest decimal that reads back as x. */
+enum { ATTN_FLOAT_MAX = 48 };
+void attn_float_text(float x, char text[ATTN_FLOAT_MAX]);
 
 /* Name of an enum field's value, e.g. attn_enum_name("op", 1) is "sliding_self". */
 void attn_enum_name(const attn_field *field, int32_t value, char *out, size_t size);
