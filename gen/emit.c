@@ -445,8 +445,7 @@ static bool same_text(arena *a, const char *path, const char *text) {
     return old && size == strlen(text) && !memcmp(old, text, size);
 }
 
-/* Writes beside the file and renames, so that no reader sees half of it. */
-static bool write_file(arena *a, const char *path, const char *text, diag *d) {
+bool gen_write_file(arena *a, const char *path, const char *text, diag *d) {
     if (same_text(a, path, text)) return true;
     if (!make_parents(path, d)) return false;
     const char *temp = arena_printf(a, "%s.new", path);
@@ -520,8 +519,8 @@ bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d) {
         if (!listed(files, previous->file[i].path))
             unlink(arena_printf(a, "%s/%s", dir, previous->file[i].path));
     for (int i = 0; i < files->count; i++)
-        if (!write_file(a, arena_printf(a, "%s/%s", dir, files->file[i].path), files->file[i].text,
-                        d))
+        if (!gen_write_file(a, arena_printf(a, "%s/%s", dir, files->file[i].path),
+                            files->file[i].text, d))
             return false;
     return true;
 }

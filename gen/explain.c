@@ -9,18 +9,17 @@ static bool has_extents(const explain_extent *e) {
     return e->q_len >= 0 && e->kv_len >= 0;
 }
 
-static size_t source_bytes(arena *a, const model *m, const gen_options *o, const plan *p, diag *d) {
-    gen_files files;
-    if (!gen_render(a, m, o, &files, d)) return 0;
+size_t explain_source_bytes(arena *a, const gen_files *files, const plan *p) {
     const char *path = arena_printf(a, "%s.c", p->symbol);
-    for (int i = 0; i < files.count; i++)
-        if (!strcmp(files.file[i].path, path)) return strlen(files.file[i].text);
+    for (int i = 0; i < files->count; i++)
+        if (!strcmp(files->file[i].path, path)) return strlen(files->file[i].text);
     return 0;
 }
 
 /* --- Text. --- */
 
-static void field_text(buf *b, const attn_field *f, const attn_spec *spec) {
+const char *explain_field(arena *a, const attn_field *f, const attn_spec *spec) {
+    if (f->offset < 0 || !attn_field_applies(f, spec, NULL)) return NULL;
     const char *at = (const char *)spec + f->offset;
     float x;
     int32_t i;
@@ -28,16 +27,10 @@ static void field_text(buf *b, const attn_field *f, const attn_spec *spec) {
     memcpy(&x, at, sizeof x);
     memcpy(&i, at, sizeof i);
     switch (f->kind) {
-    case ATTN_KIND_FLOAT:
-        if (x != ATTN_UNSET_F) buf_printf(b, " %s=%.9g", f->name, (double)x);
-        return;
-    case ATTN_KIND_ENUM:
-        attn_enum_name(f, i, name, sizeof name);
-        buf_printf(b, " %s=%s", f->name, name);
-        return;
-    case ATTN_KIND_BOOL: buf_printf(b, " %s=%s", f->name, i == 1 ? "true" : "false"); return;
-    default:
-        if (i != ATTN_UNSET) buf_printf(b, " %s=%d", f->name, i);
+    case ATTN_KIND_FLOAT: return x == ATTN_UNSET_F ? NULL : arena_printf(a, "%.9g", (double)x);
+    case ATTN_KIND_ENUM: attn_enum_name(f, i, name, sizeof name); return arena_strdup(a, name);
+    case ATTN_KIND_BOOL: return i == 1 ? "true" : "false";
+    default: return i == ATTN_UNSET ? NULL : arena_printf(a, "%d", i);
     }
 }
 
@@ -86,6 +79,8 @@ static void work_text(arena *a, buf *b, const kernel_spec *k, const plan *p,
 bool explain_text(arena *a, const model *m, const gen_options *o, const explain_extent *e,
                   const char **text, diag *d) {
     buf b = buf_new(a);
+    gen_files files;
+    if (!gen_render(a, m, o, &files, d)) return false;
     buf_printf(&b, "%s: %d layer%s, %d kernel%s\n", m->name, m->layer_count,
                m->layer_count == 1 ? "" : "s", m->kernel_count, m->kernel_count == 1 ? "" : "s");
     for (int i = 0; i < m->kernel_count; i++) {
@@ -93,9 +88,10 @@ bool explain_text(arena *a, const model *m, const gen_options *o, const explain_
         buf_printf(&b, "\n%s\n", k->name);
         layers_text(&b, m, i);
         buf_puts(&b, "  spec:");
-        for (int f = 0; f < attn_field_count; f++)
-            if (attn_fields[f].offset >= 0 && attn_field_applies(&attn_fields[f], &k->core, NULL))
-                field_text(&b, &attn_fields[f], &k->core);
+        for (int f = 0; f < attn_field_count; f++) {
+            const char *value = explain_field(a, &attn_fields[f], &k->core);
+            if (value) buf_printf(&b, " %s=%s", attn_fields[f].name, value);
+        }
         buf_puts(&b, "\n");
         if (k->score_expr) buf_printf(&b, "  score: %s\n", expr_canonical(a, k->score_expr));
         if (k->mask_expr) buf_printf(&b, "  mask: %s\n", expr_canonical(a, k->mask_expr));
@@ -103,9 +99,8 @@ bool explain_text(arena *a, const model *m, const gen_options *o, const explain_
             if (!(o->isa_mask >> isa & 1)) continue;
             plan p;
             plan_make(a, k, &isa_table[isa], o->unroll, &p);
-            const size_t size = source_bytes(a, m, o, &p, d);
-            if (!size) return false;
-            buf_printf(&b, "  %s: %zu bytes of C in %s.c\n", isa_table[isa].name, size, p.symbol);
+            buf_printf(&b, "  %s: %zu bytes of C in %s.c\n", isa_table[isa].name,
+                       explain_source_bytes(a, &files, &p), p.symbol);
             for (int n = 0; n < p.notes; n++) buf_printf(&b, "    %s\n", p.note[n]);
             if (has_extents(e)) work_text(a, &b, k, &p, e);
         }
@@ -188,8 +183,8 @@ static cJSON *plan_json(arena *a, const kernel_spec *k, const plan *p, const exp
     return t;
 }
 
-static cJSON *kernel_json(arena *a, const model *m, const kernel_spec *k, const gen_options *o,
-                          const explain_extent *e, diag *d) {
+static cJSON *kernel_json(arena *a, const kernel_spec *k, const gen_options *o,
+                          const explain_extent *e, const gen_files *files) {
     cJSON *row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "name", k->name);
     for (int f = 0; f < attn_field_count; f++)
@@ -204,7 +199,7 @@ static cJSON *kernel_json(arena *a, const model *m, const kernel_spec *k, const 
         if (!(o->isa_mask >> isa & 1)) continue;
         plan p;
         plan_make(a, k, &isa_table[isa], o->unroll, &p);
-        widest = plan_json(a, k, &p, e, source_bytes(a, m, o, &p, d));
+        widest = plan_json(a, k, &p, e, explain_source_bytes(a, files, &p));
         cJSON_AddItemToArray(plans, widest);
     }
     /* "plan" is the widest instruction set asked for; "plans" has them all. */
@@ -215,6 +210,8 @@ static cJSON *kernel_json(arena *a, const model *m, const kernel_spec *k, const 
 
 bool explain_json(arena *a, const model *m, const gen_options *o, const explain_extent *e,
                   const char **text, diag *d) {
+    gen_files files;
+    if (!gen_render(a, m, o, &files, d)) return false;
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "model", m->name);
     cJSON *layers = cJSON_AddArrayToObject(root, "layers");
@@ -225,11 +222,11 @@ bool explain_json(arena *a, const model *m, const gen_options *o, const explain_
         cJSON_AddItemToArray(layers, row);
     }
     cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
-    for (int i = 0; i < m->kernel_count && !d->set; i++)
-        cJSON_AddItemToArray(kernels, kernel_json(a, m, &m->kernels[i], o, e, d));
+    for (int i = 0; i < m->kernel_count; i++)
+        cJSON_AddItemToArray(kernels, kernel_json(a, &m->kernels[i], o, e, &files));
     char *json = cJSON_Print(root);
     *text = arena_printf(a, "%s\n", json);
     cJSON_free(json);
     cJSON_Delete(root);
-    return !d->set;
+    return true;
 }
