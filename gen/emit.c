@@ -100,7 +100,9 @@ static lua_val *facts_to_lua(arena *a, const kernel_spec *k) {
     const fact_list facts = facts_of(a, k);
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < facts.count; i++)
-        if (facts.fact[i].banner) push_wrapped(a, list, facts.fact[i].text, 92);
+        if (facts.fact[i].banner)
+            push_wrapped(a, list, arena_printf(a, "%s%s", facts.fact[i].lead, facts.fact[i].text),
+                         92);
     return list;
 }
 

@@ -2,8 +2,20 @@
 
 enum { FACTS_MAX = 96 }; /* 32 side tensors and 32 scalars at most, and a line each of the rest */
 
-static void say(fact_list *l, bool banner, const char *topic, const char *text) {
-    l->fact[l->count++] = (fact){topic, text, banner};
+static void add(fact_list *l, fact f) {
+    l->fact[l->count++] = f;
+}
+
+static void say(fact_list *l, const char *topic, const char *lead, const char *text) {
+    add(l, (fact){topic, lead, text, false, true});
+}
+
+static void show(fact_list *l, const char *topic, const char *lead, const char *text) {
+    add(l, (fact){topic, lead, text, true, true});
+}
+
+static void rule(fact_list *l, const char *topic, const char *text) {
+    add(l, (fact){topic, "", text, false, false});
 }
 
 static const char *visible_keys(arena *a, const attn_spec *s) {
@@ -23,56 +35,56 @@ static const char *visible_keys(arena *a, const attn_spec *s) {
 static void say_scores(arena *a, fact_list *l, const kernel_spec *k) {
     const attn_spec *s = &k->core;
     buf b = buf_new(a);
-    buf_printf(&b, "Scores: %.9g * q.k", (double)s->scale);
+    buf_printf(&b, "%.9g * q.k", (double)s->scale);
     if (s->softcap > 0)
         buf_printf(&b, ", then %.9g * tanh(s / %.9g)", (double)s->softcap, (double)s->softcap);
     if (k->score) buf_puts(&b, ", then the score expression");
     if (s->backend == ATTN_BACKEND_SDPA) buf_puts(&b, ", then the run-time mask");
     buf_puts(&b, s->sinks ? "; one sink a head joins the denominator." : ".");
-    say(l, true, "Scores", b.data);
-    if (k->score_expr)
-        say(l, true, "Score expression",
-            arena_printf(a, "score = %s", expr_canonical(a, k->score_expr)));
-    if (k->mask_expr)
-        say(l, true, "Mask expression",
-            arena_printf(a, "mask = %s", expr_canonical(a, k->mask_expr)));
+    say(l, "Scores", "Scores: ", b.data);
+    if (k->score_expr) show(l, "Score expression", "score = ", expr_canonical(a, k->score_expr));
+    if (k->mask_expr) show(l, "Mask expression", "mask = ", expr_canonical(a, k->mask_expr));
     for (int i = 0; i < k->tensor_count; i++)
-        say(l, true, "Side tensor",
-            arena_printf(a, "side[%d]: %s", i, expr_decl_canonical(a, &k->tensors[i])));
+        show(l, "Side tensor", arena_printf(a, "side[%d]: ", i),
+             expr_decl_canonical(a, &k->tensors[i]));
     for (int i = 0; i < k->scalar_count; i++)
-        say(l, true, "Scalar",
-            arena_printf(a, "scalars[%d]: %s=%s", i, k->scalars[i].name,
-                         k->scalars[i].is_float ? "f32" : "i32"));
+        show(l, "Scalar", arena_printf(a, "scalars[%d]: ", i),
+             arena_printf(a, "%s=%s", k->scalars[i].name, k->scalars[i].is_float ? "f32" : "i32"));
 }
 
 /* What holds for every kernel (attn.h's members say the same of each argument). */
 static void say_rules(fact_list *l, const attn_spec *s) {
-    say(l, false, "Lengths",
+    rule(
+        l, "Lengths",
         "kv_len[b] keys exist, kv_len_max where it is not given; keys past them are never read, so "
         "that memory may hold anything.");
     if (s->op == ATTN_OP_SEGMENT_CROSS)
-        say(l, false, "Segments",
-            "seg[b][i] is the segment of query row i; keys that do not exist are not clamped to "
-            "ones that do.");
+        rule(l, "Segments",
+             "seg[b][i] is the segment of query row i; keys that do not exist are not clamped to "
+             "ones that do.");
     else
-        say(l, false, "Positions",
-            "Query row i stands at position p = q_start[b] + i; q_start is 0 where it is not "
-            "given, and kv_len - q_len in a call with a cache.");
+        rule(l, "Positions",
+             "Query row i stands at position p = q_start[b] + i; q_start is 0 where it is not "
+             "given, and kv_len - q_len in a call with a cache.");
     if (s->backend == ATTN_BACKEND_SDPA)
-        say(l, false, "Run-time mask",
-            "attn_mask (bool: nonzero is visible; f32: added to the score) of rank 1 to 4 "
-            "broadcasts to [batch, heads, q_len, kv_len_max]. A bias of -1e30 or less hides.");
-    say(l, false, "Padding", "key_padding[b][j] != 0 hides key j.");
-    say(l, false, "NaN and Inf",
-        "The score of a hidden key is discarded, not multiplied: NaN or Inf there reaches no "
-        "output. A final score of -inf hides, too. NaN or Inf in Q, in a bias or in a visible K "
-        "reaches only the rows that use it. V must be finite for every key that exists.");
-    say(l, false, "Accuracy",
-        "f32 in and out; |O - exact| <= (1e-6 + 4e-7 A) max|V| a row, where A grows with the size "
-        "of its scores.");
-    say(l, false, "Same bits",
-        "The same inputs give the same bits at any number of threads, batch size and alignment, "
-        "for one kernel, compiler and flags.");
+        rule(l, "Run-time mask",
+             "attn_mask (bool: nonzero is visible; f32: added to the score) of rank 1 to 4 "
+             "broadcasts to [batch, heads, q_len, kv_len_max]. A bias of -1e30 or less hides.");
+    rule(l, "Padding", "key_padding[b][j] != 0 hides key j.");
+    rule(l, "NaN and Inf",
+         "The score of a hidden key is discarded, not multiplied: NaN or Inf there reaches no "
+         "output. A final score of -inf hides, too. NaN or Inf in Q, in a bias or in a visible K "
+         "reaches only the rows that use it. V must be finite for every key that exists.");
+    rule(
+        l, "LSE",
+        "lse, where it is wanted, is the natural logarithm of the softmax denominator of each row, "
+        "sinks included.");
+    rule(l, "Accuracy",
+         "f32 in and out; |O - exact| <= (1e-6 + 4e-7 A) max|V| a row, where A grows with the size "
+         "of its scores.");
+    rule(l, "Same bits",
+         "The same inputs give the same bits at any number of threads, batch size and alignment, "
+         "for one kernel, compiler and flags.");
 }
 
 fact_list facts_of(arena *a, const kernel_spec *k) {
@@ -81,16 +93,15 @@ fact_list facts_of(arena *a, const kernel_spec *k) {
     char form[32], backend[32];
     attn_enum_name(attn_field_find("form"), s->form, form, sizeof form);
     attn_enum_name(attn_field_find("backend"), s->backend, backend, sizeof backend);
-    say(&l, true, "Shape",
+    say(&l, "Shape", "",
         arena_printf(a,
                      "%s attention, %s: %d query, %d key, %d value heads; Q and K rows of %d, V "
                      "and O rows of %d floats.",
                      form, backend, s->heads, s->kv_heads, s->v_heads, attn_spec_k_dim(s),
                      s->v_dim));
-    say(&l, true, "Visible keys",
-        arena_printf(a, "Keys: %s, below kv_len[b].", visible_keys(a, s)));
+    say(&l, "Visible keys", "Keys: ", arena_printf(a, "%s, below kv_len[b].", visible_keys(a, s)));
     say_scores(a, &l, k);
-    say(&l, true, "Empty rows",
+    say(&l, "Empty rows", "",
         arena_printf(a, "A row that sees no key: O = 0, LSE = %s.",
                      s->sinks ? "its sink" : "-inf"));
     say_rules(&l, s);

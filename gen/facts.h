@@ -7,7 +7,9 @@
 
 typedef struct fact {
     const char *topic; /* a heading of one to three words */
-    const char *text;  /* whole sentences, one line of any length */
+    const char *lead;  /* stands before the text where there is no heading: "Keys: ", or "" */
+    const char *text;  /* one line of any length */
+    bool code;         /* an expression or declaration; else sentences */
     bool banner;       /* of this spec alone, so that banners say it; else a rule of every kernel */
 } fact;
 

@@ -249,11 +249,11 @@ static void aim(const drawing *d, int32_t *x, int32_t *y) {
 
 /* --- The table. --- */
 
-/* Labels at multiples of a power of two, at most about five. */
+/* Labels at multiples of a power of two, at most about six. */
 static lua_val *ticks(arena *a, int32_t first, int32_t n, int size) {
     lua_val *list = lua_val_table(a);
     int64_t every = 1;
-    while (every * 5 < n) every *= 2;
+    while (every * 6 < n) every *= 2;
     int64_t at = first >= 0 ? (first + every - 1) / every * every : -(-first / every * every);
     for (; at < (int64_t)first + n; at += every) {
         lua_val *row = lua_val_table(a);

@@ -7,6 +7,7 @@
 #include "render.h"
 #include "version.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,22 +20,25 @@ enum { TABLE_ROWS = sizeof table_context / sizeof *table_context };
 
 /* --- Text. --- */
 
-/* Three digits and a prefix of `base` (1000 or 1024): "1.25 M", "12.5 Ki". */
-static const char *scaled(arena *a, double v, double base) {
+/* Three digits and a decimal prefix: "1.25 M". */
+static const char *count_text(arena *a, double v) {
     static const char *const prefix[] = {"", "k", "M", "G", "T", "P"};
-    static const char *const binary[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi"};
     int i = 0;
-    while (v >= base - 0.5 && i < 5) v /= base, i++;
+    while (v >= 999.5 && i < 5) v /= 1000, i++;
     const int decimals = i == 0 || v >= 99.95 ? 0 : v >= 9.995 ? 1 : 2;
-    return arena_printf(a, "%.*f %s", decimals, v, (base > 1000 ? binary : prefix)[i]);
+    return arena_printf(a, "%.*f%s%s", decimals, v, i ? " " : "", prefix[i]);
 }
 
 static const char *bytes_text(arena *a, double v) {
-    return arena_printf(a, "%sB", scaled(a, v, 1024));
+    return arena_printf(a, "%s%sB", count_text(a, v), v < 999.5 ? " " : "");
 }
 
-static const char *count_text(arena *a, double v) {
-    return scaled(a, v, 1000);
+/* 10 to the power of a decade, without decimals. */
+static const char *decade_text(arena *a, int decade, const char *unit) {
+    static const char *const prefix[] = {"", "k", "M", "G", "T", "P", "E"};
+    const int i = decade < 0 ? 0 : decade / 3 < 6 ? decade / 3 : 6;
+    const char *blank = i || *unit ? " " : "";
+    return arena_printf(a, "%.0f%s%s%s", pow(10, decade - 3 * i), blank, prefix[i], unit);
 }
 
 /* 512, 2 K, 128 K */
@@ -89,7 +93,7 @@ typedef struct line {
 
 /* --- Plots: both axes in logarithms. --- */
 
-enum { PLOT_LEFT = 62, PLOT_TOP = 22, PLOT_WIDTH = 286, PLOT_HEIGHT = 150 };
+enum { PLOT_LEFT = 58, PLOT_TOP = 26, PLOT_WIDTH = 280, PLOT_HEIGHT = 150 };
 
 typedef struct scale {
     double low, high; /* decades */
@@ -111,14 +115,14 @@ static scale scale_of(const line *lines, int count) {
     return s;
 }
 
-static lua_val *y_ticks(arena *a, const scale *s) {
+static lua_val *y_ticks(arena *a, const scale *s, const char *unit) {
     lua_val *list = lua_val_table(a);
     const int every = s->high - s->low > 6 ? 2 : 1;
     for (int decade = (int)s->low; decade <= (int)s->high; decade += every) {
         lua_val *row = lua_val_table(a);
         const double v = pow(10, decade);
         lua_val_set_string(a, row, "at", arena_printf(a, "%.1f", plot_y(s, v)));
-        lua_val_set_string(a, row, "label", count_text(a, v));
+        lua_val_set_string(a, row, "label", decade_text(a, decade, unit));
         lua_val_push(a, list, row);
     }
     return list;
@@ -160,18 +164,25 @@ static lua_val *plot(arena *a, const char *title, const char *unit, const line *
         lua_val_push(a, list, row);
     }
     lua_val_set_string(a, t, "title", title);
-    lua_val_set_string(a, t, "unit", unit);
     lua_val_set_int(a, t, "left", PLOT_LEFT);
     lua_val_set_int(a, t, "top", PLOT_TOP);
     lua_val_set_int(a, t, "right", PLOT_LEFT + PLOT_WIDTH);
     lua_val_set_int(a, t, "bottom", PLOT_TOP + PLOT_HEIGHT);
     lua_val_set(a, t, "x_ticks", x_ticks(a));
-    lua_val_set(a, t, "y_ticks", y_ticks(a, &s));
+    lua_val_set(a, t, "y_ticks", y_ticks(a, &s, unit));
     lua_val_set(a, t, "lines", list);
     return t;
 }
 
 /* --- The page's data. --- */
+
+/* Code as it is, with what it defines; else a capital in front, but for the name of a form. */
+static const char *sentence(arena *a, const fact *f) {
+    if (f->code) return arena_printf(a, "%s%s", f->lead, f->text);
+    char *text = arena_strdup(a, f->text);
+    if (strncmp(text, "mla", 3)) *text = (char)toupper((unsigned char)*text);
+    return text;
+}
 
 static lua_val *facts_data(arena *a, const kernel_spec *k, bool banner) {
     const fact_list facts = facts_of(a, k);
@@ -180,7 +191,8 @@ static lua_val *facts_data(arena *a, const kernel_spec *k, bool banner) {
         if (facts.fact[i].banner != banner) continue;
         lua_val *row = lua_val_table(a);
         lua_val_set_string(a, row, "topic", facts.fact[i].topic);
-        lua_val_set_string(a, row, "text", markup_fold(a, facts.fact[i].text));
+        lua_val_set_string(a, row, "text", markup_fold(a, sentence(a, &facts.fact[i])));
+        lua_val_set_bool(a, row, "code", facts.fact[i].code);
         lua_val_push(a, list, row);
     }
     return list;
@@ -261,6 +273,12 @@ static void kernel_lines(const kernel_info *f, line *flops, line *bytes) {
     }
 }
 
+static bool falls(const line *l) {
+    for (int i = 1; i < PLOT_POINTS; i++)
+        if (l->y[i] < l->y[i - 1]) return true;
+    return false;
+}
+
 static lua_val *kernel_data(arena *a, const kernel_info *f, int number, const gen_options *o,
                             const explain_extent *e, const gen_files *files) {
     lua_val *t = lua_val_table(a);
@@ -273,6 +291,8 @@ static lua_val *kernel_data(arena *a, const kernel_info *f, int number, const ge
     lua_val_set_bool(a, t, "many", f->layers > 1);
     lua_val_set_int(a, t, "layer_count", f->layers);
     lua_val_set_bool(a, t, "bound", work_needs_data(f->k));
+    lua_val_set_bool(a, t, "uneven", falls(&flops));
+    lua_val_set_int(a, t, "plot_points", PLOT_POINTS);
     lua_val_set_bool(a, t, "gathers", f->p.gather_keys > 0);
     lua_val_set_string(a, t, "isa", isa_table[f->p.isa].name);
     lua_val_set_string(a, t, "cache", bytes_text(a, work_cache_bytes(f->k, &f->p)));
@@ -282,20 +302,25 @@ static lua_val *kernel_data(arena *a, const kernel_info *f, int number, const ge
                 picture_make(a, f->k, &f->p, &shown, arena_printf(a, "k%d", number)));
     lua_val_set(a, t, "isas", isas_data(a, f->k, o, files));
     lua_val_set(a, t, "costs", costs_data(a, f));
-    lua_val_set(a, t, "flops", plot(a, "FLOPs a token, one layer", "FLOP", &flops, 1));
+    lua_val_set(a, t, "flops", plot(a, "FLOPs a token, one layer", "", &flops, 1));
     lua_val_set(a, t, "bytes", plot(a, "Bytes a token, one layer", "B", &bytes, 1));
     lua_val_set(a, t, "fields", fields_data(a, f->k));
     lua_val_set(a, t, "notes", notes_data(a, &f->p));
     return t;
 }
 
+/* A row for layers in sequence that share a kernel. */
 static lua_val *layers_data(arena *a, const model *m) {
     lua_val *list = lua_val_table(a);
-    for (int i = 0; i < m->layer_count; i++) {
+    for (int i = 0, end; i < m->layer_count; i = end) {
+        const int kernel = m->layer_kernel[i];
+        for (end = i; end < m->layer_count && m->layer_kernel[end] == kernel;) end++;
         lua_val *row = lua_val_table(a);
-        lua_val_set_int(a, row, "index", i);
-        lua_val_set_int(a, row, "kernel", m->layer_kernel[i] + 1);
-        lua_val_set_string(a, row, "name", markup_fold(a, m->kernels[m->layer_kernel[i]].name));
+        lua_val_set_string(a, row, "index",
+                           end > i + 1 ? arena_printf(a, "%d .. %d", i, end - 1)
+                                       : arena_printf(a, "%d", i));
+        lua_val_set_int(a, row, "kernel", kernel + 1);
+        lua_val_set_string(a, row, "name", markup_fold(a, m->kernels[kernel].name));
         lua_val_push(a, list, row);
     }
     return list;
@@ -346,7 +371,7 @@ static void total_plots(arena *a, lua_val *page, const kernel_info *f, int count
         flops[lines] = x;
         bytes[lines++] = y;
     }
-    lua_val_set(a, page, "flops", plot(a, "FLOPs a token, all layers", "FLOP", flops, lines));
+    lua_val_set(a, page, "flops", plot(a, "FLOPs a token, all layers", "", flops, lines));
     lua_val_set(a, page, "bytes", plot(a, "Bytes a token, all layers", "B", bytes, lines));
 }
 

@@ -1,21 +1,21 @@
 $ -- The picture of a mask (gen/picture.c): tiles, and a detail that shows elements. Queries run
-$ -- down, keys to the right. One unit is a pixel where the picture is 360 pixels wide.
+$ -- down, keys to the right. One unit is a pixel where the picture is 372 pixels wide.
 $ -- a.p: the picture; a.attributes: of the root element; a.style: its first child, or "".
 $ local p = a.p
-$ local left, top = 54, 42
+$ local left, top = 62, 42
 $ local bottom = top + p.height
 $ local below = bottom + 28
 $ local detail = p.detail_wanted and p.detail
 $ local detail_top = below + 62
 $ local height = detail and detail_top + detail.height + 8 or below + 28
-<svg class="picture" viewBox="0 0 360 ${height}" role="img" aria-labelledby="${p.id}-title"
+<svg class="picture" viewBox="0 0 372 ${height}" role="img" aria-labelledby="${p.id}-title"
 ${a.attributes}
 >
 ${a.style}
 <title id="${p.id}-title">Mask of
 ${p.name}</title>
 <text x="${left + p.width // 2}" y="13" text-anchor="middle">key position &#8594;</text>
-<text transform="translate(12 ${top + p.height // 2}) rotate(-90)" text-anchor="middle"
+<text transform="translate(10 ${top + p.height // 2}) rotate(-90)" text-anchor="middle"
 >&#8592; query position</text>
 $ for _, t in ipairs(p.key_ticks) do
 <text class="soft" x="${left}" dx="${t.at}" y="${top - 8}" text-anchor="middle">${t.label}</text>
@@ -25,7 +25,8 @@ $ for _, t in ipairs(p.query_ticks) do
 <text class="soft" x="${left - 8}" y="${top + 4}" dy="${t.at}" text-anchor="end">${t.label}</text>
 <path class="axis" transform="translate(0 ${t.at})" d="M${left} ${top}h-5"/>
 $ end
-<svg class="map" data-start="${p.start}" x="${left}" y="${top}" width="${p.width}" height="${p.height}"
+<svg class="map" data-start="${p.start}"
+ x="${left}" y="${top}" width="${p.width}" height="${p.height}"
  viewBox="0 0 ${p.kv_len} ${p.q_len}" preserveAspectRatio="none">
 <g id="${p.id}">
 <rect class="skipped" width="${p.kv_len}" height="${p.q_len}"/>
@@ -72,7 +73,7 @@ $ if detail then
 </svg>
 <svg x="${left}" y="${detail_top}" width="${p.width}" height="${detail.height}"
  viewBox="0 0 ${detail.keys} ${detail.rows}" preserveAspectRatio="none">
-<path class="grid" d="
+<path class="grid fine" d="
 ${detail.grid}
 "/>
 <rect class="frame" width="${detail.keys}" height="${detail.rows}"/>

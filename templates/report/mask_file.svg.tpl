@@ -1,5 +1,6 @@
 $ local attributes = [[xmlns="http://www.w3.org/2000/svg" width="720"]]
-$ local style = "<style>\n" .. part("report/style.css") .. "svg { background: var(--paper); }\n</style>"
+$ local paper = "svg { background: var(--paper); }\n"
+$ local style = "<style>\n" .. part("report/style.css") .. paper .. "</style>"
 <!-- Written by attn-gen: the mask of
 ${picture.model},
 layers

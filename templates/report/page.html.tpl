@@ -1,7 +1,7 @@
 $ -- The page of attn-gen report. Numbers come from gen/report.c; the page loads nothing.
 $ local p = page
 $ local function plural(n, word)
-$   return n .. " " .. word .. (n == 1 and "" or "s")
+$   return n .. " " .. (n == 1 and word or word == "query" and "queries" or word .. "s")
 $ end
 <!DOCTYPE html>
 <html lang="en">
@@ -25,25 +25,40 @@ p { margin: 0.5rem 0; max-width: 44rem; }
 a { color: var(--full); }
 code { font: 0.85em ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 .soft, figcaption { color: var(--soft); font-size: 0.9rem; }
-.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; }
+.scroll {
+  overflow-x: auto; border: 1px solid var(--line); border-radius: 6px;
+  background: linear-gradient(90deg, var(--paper) 30%, transparent) 0 0 / 40px 100% local,
+    linear-gradient(270deg, var(--paper) 30%, transparent) 100% 0 / 40px 100% local,
+    linear-gradient(90deg, var(--shade), transparent) 0 0 / 12px 100%,
+    linear-gradient(270deg, var(--shade), transparent) 100% 0 / 12px 100%, var(--paper);
+  background-repeat: no-repeat;
+}
 .tall { max-height: 20rem; overflow-y: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
 th, td { padding: 0.35rem 0.6rem; text-align: left; vertical-align: top; }
-th { background: var(--panel); font-weight: 600; position: sticky; top: 0; }
-tr + tr td { border-top: 1px solid var(--line); }
+th { font-weight: 600; border-bottom: 1px solid var(--line); }
+.tall th { background: var(--panel); position: sticky; top: 0; }
+tr + tr.under td { border: 0; padding-top: 0; }
+tr + tr:not(.under) td { border-top: 1px solid var(--line); }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .number small { display: block; color: var(--soft); }
-.name { min-width: 15rem; }
+.name { min-width: 11rem; }
 dl { margin: 0.5rem 0; max-width: 44rem; }
 dt { font-weight: 600; font-size: 0.9rem; margin-top: 0.5rem; }
 dd { margin: 0; }
 details { margin: 0.75rem 0; }
 summary { cursor: pointer; font-weight: 600; padding: 0.25rem 0; }
 section.kernel { border-top: 2px solid var(--line); margin-top: 2.5rem; }
-figure { margin: 0; }
+figure { margin: 0; display: flex; flex-wrap: wrap; gap: 0.5rem 1.5rem; }
+figure > * { flex: 1 1 300px; min-width: 0; }
+figcaption { max-width: 440px; }
 svg.picture, svg.plot { display: block; width: 100%; max-width: 440px; height: auto; }
 .pair { display: flex; flex-wrap: wrap; gap: 1rem; }
 .pair > * { flex: 1 1 300px; min-width: 0; max-width: 440px; }
+@media (max-width: 480px) {
+  table { font-size: 0.8rem; }
+  th, td { padding: 0.3rem 0.35rem; }
+}
 .movable .map { cursor: crosshair; }
 </style>
 </head>
@@ -58,7 +73,7 @@ Numbers that depend on tiles are those of ${p.isa}. All tensors are f32.</p>
 
 <h2>Layers</h2>
 <div class="scroll tall"><table>
-<tr><th class="number">Layer</th><th>Kernel</th><th>Name</th></tr>
+<tr><th class="number">Layers</th><th>Kernel</th><th>Name</th></tr>
 $ for _, l in ipairs(p.layers) do
 <tr><td class="number">${l.index}</td><td><a href="#kernel-${l.kernel}">kernel&#160;${l.kernel}</a>
 </td><td class="name"><code>
@@ -82,19 +97,20 @@ ${part("report/plot.svg", p.bytes)}
 </div>
 <div class="scroll"><table>
 <tr><th class="number">Context,<br>tokens</th><th class="number">FLOPs<br>a token</th>
-<th class="number">Bytes<br>a token</th><th class="number">K and V<br>in f32</th>
-<th class="number">Workspace,<br>one token</th>
-<th class="number">Workspace,<br>whole prompt</th></tr>
+<th class="number">Bytes<br>a token</th><th class="number">KV cache,<br>f32</th>
+<th class="number">Workspace,<br>a token</th>
+<th class="number">Workspace,<br>a prompt</th></tr>
 $ for _, r in ipairs(p.totals) do
 <tr><td class="number">${r.context}</td><td class="number">${r.flops}</td>
 <td class="number">${r.bytes}</td><td class="number">${r.cache}</td>
 <td class="number">${r.step}</td><td class="number">${r.prefill}</td></tr>
 $ end
 </table></div>
-<p class="soft">Layers that run one after the other can share one workspace: the largest is
-shown, for one thread. Heap: 0 bytes. A run allocates nothing.
+<p class="soft">Workspace is for one new token, and for a prompt as long as the context, on one
+thread. Layers that run one after the other can share it: the largest is shown. Heap: 0 bytes. A
+run allocates nothing.
 $ if p.layer_count > 1 then
-K and V are of all layers; a cache of a sliding window may drop what is out of sight.
+The cache is that of all layers, nothing dropped; one of a sliding window may keep its window alone.
 $ end
 </p>
 
@@ -113,7 +129,9 @@ ${k.layers}.
 $   for _, f in ipairs(k.facts) do
 <dt>${f.topic}</dt>
 <dd>
+${f.code and "<code>" or ""}
 ${f.text}
+${f.code and "</code>" or ""}
 </dd>
 $   end
 </dl>
@@ -138,13 +156,14 @@ ${part("report/mask.svg", { p = m, attributes = "", style = "" })}
 ${plural(m.q_len, "query")} by ${plural(m.kv_len, "key")} as an example: ${m.pairs} visible
 pairs a head, ${m.share} % of all.
 $   if m.tiled then
-The kernel works in tiles of ${m.tile_queries} queries by ${m.tile_keys} keys (${m.isa}). It does not
-visit skipped tiles, runs full ones without a test, and tests each pair of partial ones. No mask
+The kernel works in tiles of ${m.tile_queries} queries by ${m.tile_keys} keys (${m.isa}). It skips
+those that show nothing, runs full ones without a test, and tests each pair of partial ones. No mask
 tensor exists.
 $   else
 Each query fetches its own keys, at most ${m.gather_keys}: there are no tiles.
 $   end
 ${m.remarks}
+Masks, padding and lengths that a call brings are not drawn: they only hide more.
 $   if movable then
 <span class="hint" hidden>Tap the picture to move the detail.</span>
 $   end
@@ -154,17 +173,18 @@ $   end
 <h3>Resource certificate</h3>
 <div class="scroll"><table>
 <tr><th class="number">Context,<br>tokens</th><th class="number">FLOPs<br>a token</th>
-<th class="number">Bytes<br>a token</th><th class="number">Workspace,<br>one token</th>
-<th class="number">Workspace,<br>whole prompt</th><th class="number">Heap,<br>bytes</th></tr>
+<th class="number">Bytes<br>a token</th><th class="number">Workspace,<br>a token</th>
+<th class="number">Workspace,<br>a prompt</th></tr>
 $   for _, r in ipairs(k.costs) do
 <tr><td class="number">${r.context}</td><td class="number">${r.flops}</td>
 <td class="number">${r.bytes}</td>
 <td class="number">${r.step}<small>${r.step_exact} B</small></td>
-<td class="number">${r.prefill}<small>${r.prefill_exact} B</small></td>
-<td class="number">0</td></tr>
+<td class="number">${r.prefill}<small>${r.prefill_exact} B</small></td></tr>
 $   end
 </table></div>
-<p class="soft">One layer, batch 1, one thread, ${k.isa}. A token adds ${k.cache} of K and V.
+<p>Heap: 0 bytes. A run allocates nothing; the caller owns the workspace.</p>
+<p class="soft">One layer, batch 1, one thread, ${k.isa}. Workspace is for one new token, and for a
+prompt as long as the context. A token adds ${k.cache} of K and V.
 $   if k.bound then
 What it sees depends on run-time data: FLOPs and bytes are upper bounds.
 $   end
@@ -173,13 +193,18 @@ $   end
 ${part("report/plot.svg", k.flops)}
 ${part("report/plot.svg", k.bytes)}
 </div>
+$   if k.uneven then
+<p class="soft">What a token costs goes up and down because its mask depends on where it stands; the
+lines join ${k.plot_points} contexts.</p>
+$   end
 <h3>Code</h3>
 <div class="scroll"><table>
 <tr><th>For</th><th class="number">${k.gathers and "Fetches" or "Tile,<br>queries x keys"}</th>
-<th class="number">C source</th><th class="number">Workspace<br>a thread</th><th>File</th></tr>
+<th class="number">C source</th><th class="number">Workspace<br>a thread</th></tr>
 $   for _, i in ipairs(k.isas) do
 <tr><td>${i.name}</td><td class="number">${i.tile}</td><td class="number">${i.source}</td>
-<td class="number">${i.thread}</td><td class="name"><code>
+<td class="number">${i.thread}</td></tr>
+<tr class="under"><td colspan="4"><code>
 ${i.file}
 </code></td></tr>
 $   end

@@ -5,7 +5,7 @@ $ local height = a.bottom + 44 + (#a.lines > 1 and 18 * ((#a.lines + 1) // 2) or
 <text x="4" y="13">${a.title}</text>
 $ for _, t in ipairs(a.y_ticks) do
 <path class="axis" d="M${a.left} ${t.at}H${a.right}"/>
-<text class="soft" x="${a.left - 6}" y="${t.at}" dy="4" text-anchor="end">${t.label}${a.unit}</text>
+<text class="soft" x="${a.left - 6}" y="${t.at}" dy="4" text-anchor="end">${t.label}</text>
 $ end
 $ for _, t in ipairs(a.x_ticks) do
 <path class="axis" d="M${t.at} ${a.top}V${a.bottom + 4}"/>
