@@ -99,19 +99,23 @@ typedef struct scale {
     double low, high; /* decades */
 } scale;
 
+/* Nothing at all stands on the lower edge. */
 static double plot_y(const scale *s, double v) {
-    return PLOT_TOP + PLOT_HEIGHT * (s->high - log10(v)) / (s->high - s->low);
+    const double at = v > 0 ? log10(v) : s->low;
+    return PLOT_TOP + PLOT_HEIGHT * (s->high - at) / (s->high - s->low);
 }
 
 /* Whole decades around all of it, two at least. */
 static scale scale_of(const line *lines, int count) {
-    scale s = {1e9, -1e9};
+    scale s = {30, 0};
     for (int i = 0; i < count; i++)
         for (int j = 0; j < PLOT_POINTS; j++) {
-            s.low = fmin(s.low, floor(log10(lines[i].y[j])));
-            s.high = fmax(s.high, ceil(log10(lines[i].y[j])));
+            const double v = lines[i].y[j];
+            s.low = fmin(s.low, v > 1 ? floor(log10(v)) : 0);
+            s.high = fmax(s.high, v > 1 ? ceil(log10(v)) : 0);
         }
-    if (s.high - s.low < 2) s.low--;
+    if (s.high - s.low < 2) s.low = fmax(0, s.low - 1);
+    if (s.high - s.low < 2) s.high = s.low + 2;
     return s;
 }
 
