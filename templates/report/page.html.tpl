@@ -57,7 +57,8 @@ svg.picture, svg.plot { display: block; width: 100%; max-width: 440px; height: a
 .pair > * { flex: 1 1 300px; min-width: 0; max-width: 440px; }
 @media (max-width: 480px) {
   table { font-size: 0.8rem; }
-  th, td { padding: 0.3rem 0.35rem; }
+  th, td { padding: 0.3rem 0.25rem; }
+  body { padding: 12px; }
 }
 .movable .map { cursor: crosshair; }
 </style>
