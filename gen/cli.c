@@ -21,6 +21,10 @@ static const command_info commands[] = {
     {CMD_EXPLAIN, "explain", "[MODEL]",
      "Says what would be generated and why: kernels, tiles, workspace, costs.",
      "attn-gen explain --heads 8 --head-dim 64 --batch 1 --q-len 512 --kv-len 512"},
+    {CMD_REPORT, "report", "[MODEL]",
+     "Writes one page (HTML) that says what the model's kernels compute, need and cost, with "
+     "pictures of their masks.",
+     "attn-gen report gemma-2-2b -o report.html"},
     {CMD_CHECK, "check", "DIR",
      "Compares a generated folder with what its manifest says; any difference is an error.",
      "attn-gen check out"},
@@ -44,7 +48,8 @@ static const command_info *info_of(command c) {
 
 typedef enum flag_kind { FLAG_SWITCH, FLAG_TEXT, FLAG_CHOICE, FLAG_UNROLL, FLAG_INT } flag_kind;
 
-enum { GENERATE = 1 << CMD_GENERATE, EXPLAIN = 1 << CMD_EXPLAIN };
+enum { GENERATE = 1 << CMD_GENERATE, EXPLAIN = 1 << CMD_EXPLAIN, REPORT = 1 << CMD_REPORT };
+enum { SPEC_COMMANDS = GENERATE | EXPLAIN | REPORT };
 
 typedef struct flag {
     const char *name;
@@ -58,22 +63,30 @@ typedef struct flag {
 static const flag flags[] = {
     {"-o", FLAG_TEXT, "DIR", offsetof(options, out), GENERATE,
      "folder to write; made if it does not exist"},
+    {"-o", FLAG_TEXT, "FILE", offsetof(options, out), EXPLAIN | REPORT,
+     "file to write; explain prints to the standard output without it"},
     {"--dump", FLAG_CHOICE, "spec|plan|expr|lua|c", offsetof(options, dump), GENERATE,
      "print a stage to the standard output; without -o nothing is written"},
-    {"--isa", FLAG_TEXT, "LIST", offsetof(options, isa), GENERATE | EXPLAIN,
+    {"--isa", FLAG_TEXT, "LIST", offsetof(options, isa), SPEC_COMMANDS,
      "portable, avx2, avx512 (with commas), native or all (default)"},
-    {"--unroll", FLAG_UNROLL, "auto|full|N", offsetof(options, unroll), GENERATE | EXPLAIN,
+    {"--unroll", FLAG_UNROLL, "auto|full|N", offsetof(options, unroll), SPEC_COMMANDS,
      "unrolling of the loop over the head width; default: auto"},
     {"--runtime", FLAG_TEXT, "PATH", offsetof(options, runtime), GENERATE,
      "refer to a runtime there instead of copying it"},
-    {"--templates", FLAG_TEXT, "DIR", offsetof(options, templates), GENERATE,
+    {"--templates", FLAG_TEXT, "DIR", offsetof(options, templates), SPEC_COMMANDS,
      "read templates there instead of the built-in ones"},
     {"--batch", FLAG_INT, "N", offsetof(options, batch), EXPLAIN, "batch size of the costs"},
-    {"--q-len", FLAG_INT, "N", offsetof(options, q_len), EXPLAIN, "query rows of the costs"},
-    {"--kv-len", FLAG_INT, "N", offsetof(options, kv_len), EXPLAIN, "keys of the costs"},
+    {"--q-len", FLAG_INT, "N", offsetof(options, q_len), EXPLAIN | REPORT,
+     "query rows of the costs and of pictures of masks"},
+    {"--kv-len", FLAG_INT, "N", offsetof(options, kv_len), EXPLAIN | REPORT,
+     "keys of the costs and of pictures of masks"},
     {"--json", FLAG_SWITCH, NULL, offsetof(options, json), EXPLAIN, "print JSON"},
+    {"--svg", FLAG_SWITCH, NULL, offsetof(options, svg), EXPLAIN,
+     "print the mask of one layer as a picture (SVG)"},
+    {"--layer", FLAG_INT, "N", offsetof(options, layer), EXPLAIN,
+     "the layer of --svg; default: the first, 0"},
 };
-enum { FLAGS = sizeof flags / sizeof *flags, SPEC_COMMANDS = GENERATE | EXPLAIN };
+enum { FLAGS = sizeof flags / sizeof *flags };
 
 static bool takes(unsigned mask, command c) {
     return mask & (1u << c);
@@ -96,10 +109,13 @@ static const attn_field *find_spec_flag(arena *a, const char *name) {
     return attn_field_find(field);
 }
 
-static const flag *find_flag(const char *name) {
+/* The command's row of that name, or else another command's. */
+static const flag *find_flag(const char *name, command c) {
+    const flag *found = NULL;
     for (int i = 0; i < FLAGS; i++)
-        if (strcmp(flags[i].name, name) == 0) return &flags[i];
-    return NULL;
+        if (strcmp(flags[i].name, name) == 0 && (!found || takes(flags[i].commands, c)))
+            found = &flags[i];
+    return found;
 }
 
 /* Names of the flags that a command takes, null-terminated. */
@@ -149,7 +165,7 @@ static bool flag_refused(parser *p, const char *name, bool exists) {
 
 static bool is_flag(parser *p, const char *text) {
     const char *name = arena_strndup(p->a, text, strcspn(text, "="));
-    return find_flag(name) || find_spec_flag(p->a, name);
+    return find_flag(name, p->command->id) || find_spec_flag(p->a, name);
 }
 
 /* The value of a flag: after '=', or the next argument, which may start with '-' ("-s", "-0.5")
@@ -245,7 +261,7 @@ static bool parse_flag(parser *p, const char *arg) {
         return diag_set(p->d, "%s: the command comes first, for example attn-gen generate %s",
                         printable(p->a, name), printable(p->a, arg));
     const attn_field *field = find_spec_flag(p->a, name);
-    const flag *f = find_flag(name);
+    const flag *f = find_flag(name, p->command->id);
     unsigned mask = field ? (unsigned)SPEC_COMMANDS : f ? f->commands : 0;
     if (!takes(mask, p->command->id)) return flag_refused(p, name, field || f);
     if (field) return spec_value(p, field, name, inline_value);
@@ -271,13 +287,13 @@ static bool parse_word(parser *p, const char *arg) {
     buf b = buf_new(p->a);
     buf_printf(&b, "unknown command '%s'", printable(p->a, arg));
     suggest(&b, arg, names);
-    buf_puts(&b, "; commands: generate, explain, check, models; see attn-gen --help");
+    buf_puts(&b, "; commands: generate, explain, report, check, models; see attn-gen --help");
     return diag_set(p->d, "%s", b.data);
 }
 
 /* What a command needs beyond its single flags. */
 static bool check_command(arena *a, const options *o, diag *d) {
-    bool kernels = o->command == CMD_GENERATE || o->command == CMD_EXPLAIN;
+    bool kernels = takes(SPEC_COMMANDS, o->command);
     if (o->command == CMD_CHECK && !o->target)
         return diag_set(d, "check: needs the generated folder: attn-gen check DIR");
     if (!kernels) return true;
@@ -292,11 +308,15 @@ static bool check_command(arena *a, const options *o, diag *d) {
                         name, "--heads 8 --head-dim 64", name);
     if (o->command == CMD_GENERATE && !o->out && !o->dump)
         return diag_set(d, "generate: needs a folder to write: -o DIR (or --dump)");
+    if (o->command == CMD_REPORT && !o->out)
+        return diag_set(d, "report: needs a file to write: -o FILE");
+    if (o->json && o->svg) return diag_set(d, "--json: excludes --svg");
+    if (o->layer >= 0 && !o->svg) return diag_set(d, "--layer: is for --svg");
     return true;
 }
 
 bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
-    *out = (options){.batch = -1, .q_len = -1, .kv_len = -1};
+    *out = (options){.batch = -1, .q_len = -1, .kv_len = -1, .layer = -1};
     out->inputs = arena_alloc(a, ((size_t)argc + 1) * sizeof *out->inputs);
     parser p = {.a = a, .argc = argc, .next = 1, .argv = argv, .out = out, .d = d};
     while (p.next < argc) {
@@ -314,8 +334,9 @@ bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
         if (!ok) return false;
     }
     if (!p.command)
-        return diag_set(d, "needs a command: generate, explain, check or models; see attn-gen "
-                           "--help");
+        return diag_set(d,
+                        "needs a command: generate, explain, report, check or models; see attn-gen "
+                        "--help");
     return check_command(a, out, d);
 }
 

@@ -29,6 +29,10 @@ bool gen_render(arena *a, const model *m, const gen_options *o, gen_files *out, 
  * Refuses a non-empty folder without a manifest of ours. */
 bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d);
 
+/* One file: written beside it and renamed, so that no reader sees half of it. Its folders are made.
+ * A file that holds the text already is left alone. */
+bool gen_write_file(arena *a, const char *path, const char *text, diag *d);
+
 /* Regenerates DIR in memory from its model.lua and manifest.json. *report: a line for each stale,
  * missing or orphan file, empty if there is none. */
 bool gen_check(arena *a, const char *dir, const char *templates, const char **report, diag *d);
