@@ -99,6 +99,8 @@ block() {
     statuses) statuses ;;
     my.lua) fenced lua <tests/product/my.lua ;;
     example.c) fenced c <tests/product/example.c ;;
+    layer.lua) fenced lua <tests/product/layer.lua ;;
+    layer.c) fenced c <tests/product/layer.c ;;
     output) # expected.txt, with the tile of AVX2's kernels
         tile=$("$gen" explain tests/product/my.lua --isa avx2 | sed -n 's/.*__\(avx2_[a-z0-9]*\)\.c.*/\1/p' |
             head -n 1)

@@ -73,6 +73,14 @@ plan() { # plan CXX
     "$work/plan-$1" | grep -q '^attn_f32_regular_sdpa_full_self_h4d32__[a-z0-9_]*:prefill$'
 }
 
+layer() { # the README's layer, on the weights of a golden; the digits are PyTorch's
+    "$gen" generate $here/layer.lua -o "$work/layer" && make -s -C "$work/layer" lib || return 1
+    "${CC:-cc}" -O2 -std=gnu11 -Wall -Wextra -Werror -fopenmp -I"$work/layer" $here/layer.c \
+        "$work/layer/build/liblayer.a" -lm -o "$work/run-layer" || return 1
+    printf '%s\n' -1.8344 -1.6843 -0.8749 -1.7984 >"$work/layer.expected"
+    "$work/run-layer" tests/golden/block/llama3.safetensors w. in.x | diff "$work/layer.expected" -
+}
+
 check generate "$gen" generate $here/my.lua -o "$work/my"
 check generate-portable "$gen" generate $here/my.lua --isa portable -o "$work/portable"
 check generate-one "$gen" generate --heads 4 --head-dim 32 -o "$one"
@@ -89,6 +97,7 @@ check generate-one "$gen" generate --heads 4 --head-dim 32 -o "$one"
 ) &
 wait
 check selftest selftest
+check layer layer
 for cxx in g++ clang++; do
     if command -v $cxx >/dev/null 2>&1; then check plan-$cxx plan $cxx; else skip "$cxx"; fi
 done
