@@ -287,7 +287,9 @@ static bool put_ffn(hf *h, const layer *l, fields *f) {
                            : "gelu, gelu_pytorch_tanh (gelu_new, gelu_fast), relu");
     put_text(h, f, "ffn", kind, act);
     const json_val *width = hf_get(h, l->ffn_dim);
-    if (!hf_is_null(width)) put_value(h, f, "ffn_dim", width); /* else 4 * d_model */
+    /* null where the class has it as its default: 4 * d_model */
+    if (!hf_is_null(width) || !hf_is_null(json_get(h->keys, l->ffn_dim)))
+        put_value(h, f, "ffn_dim", width);
     return true;
 }
 
@@ -368,7 +370,17 @@ static bool put_deepseek(hf *h, fields *f) {
     return true;
 }
 
+static bool put_gemma3(hf *h) {
+    const json_val *v = hf_get(h, "attn_logit_softcapping");
+    if (hf_is_null(v)) return true;
+    return hf_fail(h, v,
+                   "is declared by %s, whose attention does not apply it: make it null to go "
+                   "without",
+                   h->model_type);
+}
+
 static bool put_family(hf *h, fields *f) {
+    if (hf_has(h, "rope_local_base_freq")) return put_gemma3(h);
     if (hf_has(h, "new_decoder_architecture")) return put_falcon(h, f);
     if (hf_has(h, "kv_lora_rank")) return put_deepseek(h, f);
     if (!hf_has(h, "use_parallel_residual")) return true;
@@ -649,8 +661,8 @@ static bool check_keys(hf *h) {
         if (!check_unread(h, v, &unread)) return false;
     }
     if (unread.len)
-        buf_printf(&h->notes, "%s: not read, as %s's class does not:%s\n", h->path, h->model_type,
-                   unread.data);
+        buf_printf(&h->notes, "%s: keys that %s's class does not read either:%s\n", h->path,
+                   h->model_type, unread.data);
     return true;
 }
 
@@ -681,7 +693,6 @@ static bool unknown_type(hf *h, const json_val *t, const json_val *at) {
     const char *const *names = family_names(h->a, t);
     buf b = buf_new(h->a);
     buf_printf(&b, "%s is not known", quote(h, at));
-    suggest(&b, at->string, names);
     buf_puts(&b, "; known:");
     for (int i = 0; names[i]; i++) buf_printf(&b, "%s %s", i ? "," : "", names[i]);
     if (json_get(h->in, "text_config"))
