@@ -16,7 +16,8 @@ typedef struct command_info {
 
 static const command_info commands[] = {
     {CMD_GENERATE, "generate", "[MODEL]",
-     "Writes the kernels of a model file, of a built-in model, or of the flags to a folder.",
+     "Writes the kernels of a model file, a config.json, a built-in model or the flags to a "
+     "folder.",
      "attn-gen generate --op sliding_self --backend flex --heads 8 --kv-heads 2 --head-dim 64 \\\n"
      "        --window 255 --tensor 'slope=f32[heads]' --score 's + slope[h] * (k - q)' -o out"},
     {CMD_EXPLAIN, "explain", "[MODEL]",
@@ -426,10 +427,13 @@ const char *cli_help(arena *a, command c) {
     buf_printf(&b, "attn-gen %s%s%s%s\n\n%s\n", info->name, *info->target ? " " : "", info->target,
                kernels ? " [flags]" : "", info->help);
     if (kernels) {
-        buf_puts(&b,
-                 "MODEL is a Lua file, a name that attn-gen models lists, or the config.json of "
-                 "a Hugging\nFace model, which takes --level and --backend beside it.\n"
-                 "\nThe kernel, where no MODEL is given:\n");
+        buf_printf(&b,
+                   "MODEL is a Lua file, a name that attn-gen models lists, or a config.json of "
+                   "Hugging Face, beside\nwhich only --level (default: %s) and --backend are "
+                   "taken. Its model_type is one of\n",
+                   IMPORT_DEFAULT_LEVEL);
+        help_row(&b, "", import_hf_families(a));
+        buf_puts(&b, "\nThe kernel, where no MODEL is given:\n");
         for (int i = 0; i < attn_field_count; i++) help_field(a, &b, &attn_fields[i]);
     }
     buf_puts(&b, kernels ? "\nOther flags (a value may follow '=' as well):\n" : "\nFlags:\n");

@@ -673,13 +673,6 @@ static const json_val *table(arena *a) {
     return json_read(a, "gen/hf_families.json", embedded_find("gen/hf_families.json"), &d);
 }
 
-const char *import_hf_families(arena *a) {
-    const json_val *rows = json_get(table(a), "families");
-    buf b = buf_new(a);
-    for (int i = 0; i < rows->count; i++) buf_printf(&b, "%s%s", i ? ", " : "", rows->item[i].name);
-    return b.data;
-}
-
 static const char *const *family_names(arena *a, const json_val *t) {
     const json_val *rows[] = {json_get(t, "families"), json_get(t, "wrappers")};
     const int count = rows[0]->count + rows[1]->count;
@@ -689,15 +682,18 @@ static const char *const *family_names(arena *a, const json_val *t) {
     return names;
 }
 
-static bool unknown_type(hf *h, const json_val *t, const json_val *at) {
-    const char *const *names = family_names(h->a, t);
-    buf b = buf_new(h->a);
-    buf_printf(&b, "%s is not known", quote(h, at));
-    buf_puts(&b, "; known:");
-    for (int i = 0; names[i]; i++) buf_printf(&b, "%s %s", i ? "," : "", names[i]);
-    if (json_get(h->in, "text_config"))
-        buf_puts(&b, "; its text_config may be one of them: save that as a file of its own");
-    return hf_fail(h, at, "%s", b.data);
+const char *import_hf_families(arena *a) {
+    const char *const *names = family_names(a, table(a));
+    buf b = buf_new(a);
+    for (int i = 0; names[i]; i++) buf_printf(&b, "%s%s", i ? ", " : "", names[i]);
+    return b.data;
+}
+
+static bool unknown_type(hf *h, const json_val *at) {
+    const bool wraps = json_get(h->in, "text_config") != NULL;
+    return hf_fail(h, at, "%s is not known; known: %s%s", quote(h, at), import_hf_families(h->a),
+                   wraps ? "; its text_config may be one of them: save that as a file of its own"
+                         : "");
 }
 
 /* The object with the text model, and its row. */
@@ -725,7 +721,7 @@ static bool find_family(hf *h) {
         if (type) h->model_type = type->string;
     }
     h->family = json_get(json_get(t, "families"), h->model_type);
-    if (!h->family) return unknown_type(h, t, type);
+    if (!h->family) return unknown_type(h, type);
     h->keys = json_get(h->family, "keys");
     return true;
 }
