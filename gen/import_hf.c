@@ -610,9 +610,10 @@ static bool is_telling(const hf *h, const char *name) {
     static const char *const around[] = {"norm", "bias",       "residual", "mlp",
                                          "ffn",  "activation", "_act",     "expert",
                                          "moe",  "parallel",   NULL};
-    if (ends_with(name, "dropout") || ends_with(name, "pdrop") || ends_with(name, "token_id") ||
-        ends_with(name, "implementation"))
-        return false;
+    static const char *const harmless[] = {"dropout", "pdrop", "_prob",      "token_id",
+                                           "flash",   "cache", "checkpoint", "implementation",
+                                           "lm_head", NULL};
+    if (says(name, harmless)) return false;
     return says(name, attention) || (h->block && says(name, around));
 }
 

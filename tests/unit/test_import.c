@@ -214,6 +214,12 @@ Test(import, notes) {
                     "block", &m);
     cr_expect_not_null(strstr(notes, ": is_llama_config\n"), "%s", first_line(a, notes));
     cr_expect_str_empty(outcome(a, "{'model_type': 'llama', 'vocab_size': 3}", "block", &m));
+    notes = outcome(a,
+                    "{'model_type': 'bert', 'directionality': 'bidi', 'pruned_heads': {}, "
+                    "'_flash_attn_2_enabled': true, 'pooler_num_attention_heads': 12}",
+                    "block", &m);
+    cr_expect_not_null(strstr(notes, ": directionality, pruned_heads, _flash_attn_2_enabled\n"),
+                       "%s", notes);
     arena_free(a);
 }
 
