@@ -4,7 +4,6 @@
 #include "work.h"
 
 #include <cjson/cJSON.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,13 +130,11 @@ bool explain_text(arena *a, const model *m, const gen_options *o, const explain_
 
 /* --- JSON. --- */
 
-/* The shortest decimal that reads back as the same float: 1e-06, not 9.99999997e-07. */
-static const char *float_text(float x, char text[64]) {
-    for (int digits = 6; digits <= 9; digits++) {
-        snprintf(text, 64, "%.*g", digits, (double)x);
-        if (strtof(text, NULL) == x) break;
-    }
-    return text;
+/* 1e-06, not 9.99999997e-07. */
+static double json_float(float x) {
+    char text[ATTN_FLOAT_MAX];
+    attn_float_text(x, text);
+    return strtod(text, NULL);
 }
 
 /* What form mla fills of the regular form's fields (one value head ..) is part of its kernel. */
@@ -161,7 +158,7 @@ static void field_json(cJSON *row, const attn_field *f, const attn_spec *spec) {
         if (x == ATTN_UNSET_F)
             cJSON_AddNullToObject(row, f->name);
         else
-            cJSON_AddNumberToObject(row, f->name, strtod(float_text(x, name), NULL));
+            cJSON_AddNumberToObject(row, f->name, json_float(x));
         return;
     }
     if (f->kind == ATTN_KIND_ENUM) {

@@ -5,7 +5,7 @@
 #include "model.h"
 
 /* What a config.json makes where --level does not say it: "core" or "block". */
-#define IMPORT_DEFAULT_LEVEL "core"
+#define IMPORT_DEFAULT_LEVEL "block"
 
 /* Whether a MODEL is read as a config.json: by its name's end, .json. */
 bool import_hf_is_config(const char *path);
