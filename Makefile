@@ -9,7 +9,7 @@ LIBS = -l:liblua5.4.a -lcjson -ldl -lm
 
 RUNTIME_SOURCES = $(addprefix runtime/,spec.c spec_block.c cpu.c reference.c dispatch.c block.c)
 RUNTIME_FILES = $(sort $(wildcard runtime/*.h runtime/*.c runtime/*.def runtime/simd/*.h))
-EMBEDDED = $(sort $(wildcard templates/*.lua templates/*.tpl templates/*/*.tpl gen/*.lua \
+EMBEDDED = $(sort $(wildcard templates/*.lua templates/*.tpl templates/*/*.tpl gen/*.lua gen/*.json \
 	gen/models/*.lua)) $(RUNTIME_FILES)
 # Everything of the generator but its main: tests and attn-verify link it too.
 GEN_SOURCES = $(filter-out gen/main.c,$(wildcard gen/*.c)) $(wildcard gen/expr/*.c) \

@@ -1,4 +1,5 @@
 #include "cli.h"
+#include "import_hf.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -15,7 +16,8 @@ typedef struct command_info {
 
 static const command_info commands[] = {
     {CMD_GENERATE, "generate", "[MODEL]",
-     "Writes the kernels of a model file, of a built-in model, or of the flags to a folder.",
+     "Writes the kernels of a model file, a config.json, a built-in model or the flags to a "
+     "folder.",
      "attn-gen generate --op sliding_self --backend flex --heads 8 --kv-heads 2 --head-dim 64 \\\n"
      "        --window 255 --tensor 'slope=f32[heads]' --score 's + slope[h] * (k - q)' -o out"},
     {CMD_EXPLAIN, "explain", "[MODEL]",
@@ -291,6 +293,19 @@ static bool parse_word(parser *p, const char *arg) {
     return diag_set(p->d, "%s", b.data);
 }
 
+/* A MODEL says what to make; a config.json does but for the level and the backend. */
+static bool check_beside_model(arena *a, const options *o, diag *d) {
+    const bool config = import_hf_is_config(o->target);
+    for (int i = 0; i < o->input_count; i++) {
+        const char *field = o->inputs[i].field;
+        if (config && (!strcmp(field, "level") || !strcmp(field, "backend"))) continue;
+        return diag_set(d, "%s: a kernel flag and a MODEL ('%s') exclude each other%s",
+                        o->inputs[i].where, printable(a, o->target),
+                        config ? "; a config.json takes --level and --backend" : "");
+    }
+    return true;
+}
+
 /* What a command needs beyond its single flags. */
 static bool check_command(arena *a, const options *o, diag *d) {
     bool kernels = takes(SPEC_COMMANDS, o->command);
@@ -298,9 +313,7 @@ static bool check_command(arena *a, const options *o, diag *d) {
         return diag_set(d, "check: needs the generated folder: attn-gen check DIR");
     if (!kernels) return true;
     const char *name = info_of(o->command)->name;
-    if (o->target && o->input_count)
-        return diag_set(d, "%s: a kernel flag and a MODEL ('%s') exclude each other",
-                        o->inputs[0].where, printable(a, o->target));
+    if (o->target && !check_beside_model(a, o, d)) return false;
     if (!o->target && !o->input_count)
         return diag_set(d,
                         "%s: needs a MODEL or kernel flags, for example %s; see attn-gen %s "
@@ -414,8 +427,13 @@ const char *cli_help(arena *a, command c) {
     buf_printf(&b, "attn-gen %s%s%s%s\n\n%s\n", info->name, *info->target ? " " : "", info->target,
                kernels ? " [flags]" : "", info->help);
     if (kernels) {
-        buf_puts(&b, "MODEL is a Lua file, or a name that attn-gen models lists.\n"
-                     "\nThe kernel, where no MODEL is given:\n");
+        buf_printf(&b,
+                   "MODEL is a Lua file, a name that attn-gen models lists, or a config.json of "
+                   "Hugging Face, beside\nwhich only --level (default: %s) and --backend are "
+                   "taken. Its model_type is one of\n",
+                   IMPORT_DEFAULT_LEVEL);
+        help_row(&b, "", import_hf_families(a));
+        buf_puts(&b, "\nThe kernel, where no MODEL is given:\n");
         for (int i = 0; i < attn_field_count; i++) help_field(a, &b, &attn_fields[i]);
     }
     buf_puts(&b, kernels ? "\nOther flags (a value may follow '=' as well):\n" : "\nFlags:\n");

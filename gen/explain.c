@@ -4,6 +4,7 @@
 #include "work.h"
 
 #include <cjson/cJSON.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool has_extents(const explain_extent *e) {
@@ -129,6 +130,19 @@ bool explain_text(arena *a, const model *m, const gen_options *o, const explain_
 
 /* --- JSON. --- */
 
+/* 1e-06, not 9.99999997e-07. */
+static double json_float(float x) {
+    char text[ATTN_FLOAT_MAX];
+    attn_float_text(x, text);
+    return strtod(text, NULL);
+}
+
+/* What form mla fills of the regular form's fields (one value head ..) is part of its kernel. */
+static bool is_part(const attn_field *f, const attn_spec *spec) {
+    return f->applies == ATTN_IN_REGULAR || attn_field_applies(f, spec, NULL);
+}
+
+/* Every field stands in every kernel; null: not set, or not of this level, form or op. */
 static void field_json(cJSON *row, const attn_field *f, const attn_spec *spec) {
     const char *at = (const char *)spec + f->offset;
     float x;
@@ -136,11 +150,15 @@ static void field_json(cJSON *row, const attn_field *f, const attn_spec *spec) {
     char name[64];
     memcpy(&x, at, sizeof x);
     memcpy(&i, at, sizeof i);
+    if (!is_part(f, spec)) {
+        cJSON_AddNullToObject(row, f->name);
+        return;
+    }
     if (f->kind == ATTN_KIND_FLOAT) {
         if (x == ATTN_UNSET_F)
             cJSON_AddNullToObject(row, f->name);
         else
-            cJSON_AddNumberToObject(row, f->name, x);
+            cJSON_AddNumberToObject(row, f->name, json_float(x));
         return;
     }
     if (f->kind == ATTN_KIND_ENUM) {
@@ -218,17 +236,22 @@ static cJSON *block_json(arena *a, const model *m, const kernel_spec *k, int isa
     return t;
 }
 
+static void text_json(cJSON *row, const char *name, const char *text) {
+    if (text)
+        cJSON_AddStringToObject(row, name, text);
+    else
+        cJSON_AddNullToObject(row, name);
+}
+
 static cJSON *kernel_json(arena *a, const model *m, const kernel_spec *k, const gen_options *o,
                           const explain_extent *e, const gen_files *files) {
     cJSON *row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "name", k->name);
     for (int f = 0; f < attn_field_count; f++)
         if (attn_fields[f].offset >= 0) field_json(row, &attn_fields[f], &k->core);
-    if (k->score_expr) cJSON_AddStringToObject(row, "score", expr_canonical(a, k->score_expr));
-    if (k->mask_expr) {
-        cJSON_AddStringToObject(row, "mask", expr_canonical(a, k->mask_expr));
-        cJSON_AddStringToObject(row, "key_range", expr_range_text(a, k->mask_expr));
-    }
+    text_json(row, "score", k->score_expr ? expr_canonical(a, k->score_expr) : NULL);
+    text_json(row, "mask", k->mask_expr ? expr_canonical(a, k->mask_expr) : NULL);
+    if (k->mask_expr) cJSON_AddStringToObject(row, "key_range", expr_range_text(a, k->mask_expr));
     cJSON *plans = cJSON_CreateArray(), *widest = NULL;
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
         if (!(o->isa_mask >> isa & 1)) continue;
@@ -243,7 +266,7 @@ static cJSON *kernel_json(arena *a, const model *m, const kernel_spec *k, const 
         cJSON_AddItemToArray(plans, widest);
     }
     /* "plan" is the widest instruction set asked for; "plans" has them all. */
-    cJSON_AddItemToObject(row, "plan", cJSON_Duplicate(widest, true));
+    cJSON_AddItemToObject(row, "plan", widest ? cJSON_Duplicate(widest, true) : cJSON_CreateNull());
     cJSON_AddItemToObject(row, "plans", plans);
     return row;
 }

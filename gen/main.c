@@ -3,6 +3,7 @@
 #include "embedded.h"
 #include "emit.h"
 #include "explain.h"
+#include "import_hf.h"
 #include "isa.h"
 #include "plan.h"
 #include "render.h"
@@ -21,10 +22,11 @@ static bool load_model(arena *a, const options *o, model *m, diag *d) {
     const char *builtin = embedded_find(arena_printf(a, "gen/models/%s.lua", o->target));
     if (builtin) return model_from_lua(a, arena_printf(a, "%s.lua", o->target), builtin, m, d);
     const size_t n = strlen(o->target);
-    if (n < 4 || strcmp(o->target + n - 4, ".lua"))
+    const bool config = import_hf_is_config(o->target);
+    if (!config && (n < 4 || strcmp(o->target + n - 4, ".lua")))
         return diag_set(d,
-                        "%s: neither a .lua file nor a built-in model (attn-gen models lists "
-                        "them)",
+                        "%s: neither a .lua file, a config.json nor a built-in model (attn-gen "
+                        "models lists them)",
                         o->target);
     size_t size;
     const char *source = read_file(a, o->target, MODEL_MAX_BYTES, &size, d);
@@ -32,7 +34,11 @@ static bool load_model(arena *a, const options *o, model *m, diag *d) {
     if (strlen(source) != size)
         return diag_set(d, "%s: has a zero byte at offset %zu: a model file is text", o->target,
                         strlen(source));
-    return model_from_lua(a, o->target, source, m, d);
+    if (!config) return model_from_lua(a, o->target, source, m, d);
+    const char *notes = "";
+    const bool ok = model_from_hf(a, o->target, source, o->inputs, o->input_count, m, &notes, d);
+    if (ok) fputs(notes, stderr);
+    return ok;
 }
 
 static bool make_options(const options *o, gen_options *g, diag *d) {

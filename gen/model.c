@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LAYERS = 4096, MAX_NAME = 64, MAX_DECLS = 32, SHOWN_LINE = 160 };
+enum { MAX_LAYERS = MODEL_MAX_LAYERS, MAX_NAME = 64, MAX_DECLS = 32, SHOWN_LINE = 160 };
 
 /* --- Messages --- */
 
@@ -20,7 +20,7 @@ static char *printable(arena *a, const char *text, size_t n) {
 }
 
 /* The line and a caret; an excerpt where the line is too long to read. No newline at the end. */
-static void show(buf *b, const char *text, size_t offset) {
+void source_show(buf *b, const char *text, size_t offset) {
     size_t start = offset, end = offset;
     while (start > 0 && text[start - 1] != '\n') start--;
     end += strcspn(text + end, "\r\n");
@@ -43,7 +43,7 @@ static void line_and_column(const char *text, size_t offset, size_t *line, size_
     }
 }
 
-static const char *placed(arena *a, const char *path, const char *text, size_t offset) {
+const char *source_place(arena *a, const char *path, const char *text, size_t offset) {
     size_t line, column;
     line_and_column(text, offset, &line, &column);
     return arena_printf(a, "%s:%zu:%zu", path, line, column);
@@ -52,12 +52,12 @@ static const char *placed(arena *a, const char *path, const char *text, size_t o
 static bool input_error(arena *a, const spec_input *in, const char *text, diag *d) {
     buf b = buf_new(a);
     buf_printf(&b, "%s: %s", in->where, text);
-    if (in->file_text) show(&b, in->file_text, in->file_offset);
+    if (in->file_text) source_show(&b, in->file_text, in->file_offset);
     return diag_set(d, "%s", b.data);
 }
 
 /* A value as it is quoted in messages. */
-static const char *quoted(arena *a, const lua_val *v) {
+const char *value_quoted(arena *a, const lua_val *v) {
     switch (v->kind) {
     case LUA_VAL_NIL: return "nil";
     case LUA_VAL_BOOL: return v->boolean ? "true" : "false";
@@ -172,7 +172,7 @@ static bool set_enum(building *b, const spec_input *in, const attn_field *f) {
         set_member(&b->out->core, f, &i);
         return true;
     }
-    buf_printf(&text, ", got %s", quoted(b->a, v));
+    buf_printf(&text, ", got %s", value_quoted(b->a, v));
     if (v->kind == LUA_VAL_STRING) suggest(&text, v->string, names);
     return input_error(b->a, in, text.data, b->d);
 }
@@ -183,7 +183,7 @@ static bool set_int(building *b, const spec_input *in, const attn_field *f) {
         return input_error(b->a, in,
                            arena_printf(b->a, "must be an integer from %lld to %lld, got %s",
                                         (long long)f->lowest, (long long)f->highest,
-                                        quoted(b->a, in->value)),
+                                        value_quoted(b->a, in->value)),
                            b->d);
     int32_t narrow = (int32_t)v;
     set_member(&b->out->core, f, &narrow);
@@ -194,7 +194,8 @@ static bool set_bool(building *b, const spec_input *in, const attn_field *f) {
     bool v;
     if (!bool_value(in, &v))
         return input_error(
-            b->a, in, arena_printf(b->a, "must be true or false, got %s", quoted(b->a, in->value)),
+            b->a, in,
+            arena_printf(b->a, "must be true or false, got %s", value_quoted(b->a, in->value)),
             b->d);
     int32_t narrow = v;
     set_member(&b->out->core, f, &narrow);
@@ -207,7 +208,7 @@ static bool set_float(building *b, const spec_input *in, const attn_field *f) {
         return input_error(
             b->a, in,
             arena_printf(b->a, "must be a finite number, in magnitude at most 1e+38, got %s",
-                         quoted(b->a, in->value)),
+                         value_quoted(b->a, in->value)),
             b->d);
     float narrow = (float)v;
     set_member(&b->out->core, f, &narrow);
@@ -217,7 +218,8 @@ static bool set_float(building *b, const spec_input *in, const attn_field *f) {
 static bool check_text(building *b, const spec_input *in) {
     if (in->value->kind == LUA_VAL_STRING) return true;
     return input_error(
-        b->a, in, arena_printf(b->a, "must be a string, got %s", quoted(b->a, in->value)), b->d);
+        b->a, in, arena_printf(b->a, "must be a string, got %s", value_quoted(b->a, in->value)),
+        b->d);
 }
 
 static bool set_value(building *b, const spec_input *in) {
@@ -238,7 +240,7 @@ static bool unknown_field(building *b, const spec_input *in) {
     for (int i = 0; i < attn_field_count; i++) names[i] = attn_fields[i].name;
     buf text = buf_new(b->a);
     const lua_val key = {.kind = LUA_VAL_STRING, .string = in->field};
-    buf_printf(&text, "unknown key %s", quoted(b->a, &key));
+    buf_printf(&text, "unknown key %s", value_quoted(b->a, &key));
     suggest(&text, in->field, names);
     buf_puts(&text, "; allowed:");
     const spec_input *level = input_of(b, "level");
@@ -314,17 +316,17 @@ static bool text_error(building *b, const spec_input *in, const expr_error *err)
         in->file_text && strncmp(in->file_text + in->file_offset, text, strlen(text)) == 0;
     if (verbatim) {
         offset += in->file_offset;
-        buf_printf(&m, "%s: %s: %s: %s", placed(b->a, in->file, in->file_text, offset),
+        buf_printf(&m, "%s: %s: %s: %s", source_place(b->a, in->file, in->file_text, offset),
                    after_position(in), inside, err->text);
-        show(&m, in->file_text, offset);
+        source_show(&m, in->file_text, offset);
         return diag_set(b->d, "%s", m.data);
     }
     buf_printf(&m, "%s: %s: %s", in->where, inside, err->text);
     if (in->file_text) {
-        show(&m, in->file_text, in->file_offset);
+        source_show(&m, in->file_text, in->file_offset);
         buf_puts(&m, "\n  in the expression");
     }
-    show(&m, text, offset);
+    source_show(&m, text, offset);
     return diag_set(b->d, "%s", m.data);
 }
 
@@ -676,10 +678,10 @@ static bool model_error(const reading *r, int index, const char *key, const char
     size_t offset =
         found && !key ? s.token[in.first].at : locate(&s, in, key ? key : "layers", &nothing, true);
     buf b = buf_new(r->a);
-    buf_printf(&b, "%s: ", placed(r->a, r->path, r->source, offset));
+    buf_printf(&b, "%s: ", source_place(r->a, r->path, r->source, offset));
     if (index >= 0) buf_printf(&b, "layers[%d]: ", index + 1);
     buf_puts(&b, text);
-    show(&b, r->source, offset);
+    source_show(&b, r->source, offset);
     return diag_set(r->d, "%s", b.data);
 }
 
@@ -693,7 +695,7 @@ static const char *stem(arena *a, const char *path) {
 
 static const char name_rule[] = "must be 1 to 64 of A-Z a-z 0-9 _ . - and start with a letter";
 
-static bool name_is_valid(const char *name) {
+bool model_name_is_valid(const char *name) {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                   "0123456789_.-";
     size_t n = strlen(name);
@@ -704,19 +706,19 @@ static bool name_is_valid(const char *name) {
 
 static bool read_name(const reading *r, const lua_val *table, model *out) {
     const lua_val *v = lua_val_get(table, "name");
-    if (v && v->kind == LUA_VAL_STRING && name_is_valid(v->string)) {
+    if (v && v->kind == LUA_VAL_STRING && model_name_is_valid(v->string)) {
         out->name = v->string;
         return true;
     }
     if (v)
         return model_error(r, -1, "name",
-                           arena_printf(r->a, "name %s, got %s", name_rule, quoted(r->a, v)));
+                           arena_printf(r->a, "name %s, got %s", name_rule, value_quoted(r->a, v)));
     out->name = stem(r->a, r->path);
-    if (name_is_valid(out->name)) return true;
+    if (model_name_is_valid(out->name)) return true;
     const lua_val got = {.kind = LUA_VAL_STRING, .string = out->name};
     return diag_set(r->d,
                     "%s:1:1: no name is given, and the file's name makes none: a name %s, got %s",
-                    r->path, name_rule, quoted(r->a, &got));
+                    r->path, name_rule, value_quoted(r->a, &got));
 }
 
 static bool check_outer(const reading *r, const lua_val *table) {
@@ -730,7 +732,7 @@ static bool check_outer(const reading *r, const lua_val *table) {
         if (strcmp(key, "name") == 0 || strcmp(key, "layers") == 0) continue;
         buf b = buf_new(r->a);
         const lua_val got = {.kind = LUA_VAL_STRING, .string = key};
-        buf_printf(&b, "unknown key %s", quoted(r->a, &got));
+        buf_printf(&b, "unknown key %s", value_quoted(r->a, &got));
         suggest(&b, key, allowed);
         buf_puts(&b, "; allowed: name, layers");
         return model_error(r, -1, key, b.data);
@@ -757,8 +759,9 @@ static void add_input(arena *a, input_list *l, const char *field, const lua_val 
 /* One input a field, and one an item of tensor and scalar; where: the path inside the layer. */
 static bool collect(const reading *r, int index, const lua_val *layer, input_list *l) {
     if (layer->kind != LUA_VAL_TABLE)
-        return model_error(r, index, NULL,
-                           arena_printf(r->a, "must be a table, got %s", quoted(r->a, layer)));
+        return model_error(
+            r, index, NULL,
+            arena_printf(r->a, "must be a table, got %s", value_quoted(r->a, layer)));
     for (int i = 0; i < layer->field_count; i++) {
         const char *key = layer->field[i].name;
         const lua_val *v = layer->field[i].value;
@@ -796,11 +799,11 @@ static const char *place_inputs(const reading *r, int index, input_list *l, size
         x->file = r->path;
         x->file_text = r->source;
         x->file_offset = locate(&s, in, x->field, x->value, !attn_field_find(x->field));
-        x->where =
-            arena_printf(r->a, "%s: layers[%d]%s", placed(r->a, r->path, r->source, x->file_offset),
-                         index + 1, x->where);
+        x->where = arena_printf(r->a, "%s: layers[%d]%s",
+                                source_place(r->a, r->path, r->source, x->file_offset), index + 1,
+                                x->where);
     }
-    return arena_printf(r->a, "%s: layers[%d]", placed(r->a, r->path, r->source, *layer_at),
+    return arena_printf(r->a, "%s: layers[%d]", source_place(r->a, r->path, r->source, *layer_at),
                         index + 1);
 }
 
@@ -815,7 +818,7 @@ static bool read_layer(const reading *r, int index, const lua_val *layer, kernel
     if (strchr(r->d->text, '\n')) return false; /* has its source line */
     buf b = buf_new(r->a);
     buf_puts(&b, r->d->text);
-    show(&b, r->source, layer_at);
+    source_show(&b, r->source, layer_at);
     r->d->set = false;
     return diag_set(r->d, "%s", b.data);
 }
@@ -872,18 +875,14 @@ static bool read_layers(const reading *r, const lua_val *table, model *out) {
         return model_error(r, -1, "layers",
                            arena_printf(r->a, "layers must be at most %d, got %d", MAX_LAYERS,
                                         layers->field_count));
-    size_t n = (size_t)layers->field_count;
-    out->layer_kernel = arena_alloc(r->a, n * sizeof *out->layer_kernel);
-    out->kernels = arena_alloc(r->a, 2 * n * sizeof *out->kernels);
+    model_begin(r->a, out->name, layers->field_count, out);
     for (int i = 0; i < layers->field_count; i++) {
         kernel_spec k;
         if (!read_layer(r, i, layers->field[i].value, &k)) return false;
-        out->layer_kernel[i] = intern_layer(r->a, out, &k);
-        if (out->layer_kernel[i] < 0)
+        if (!model_add_layer(r->a, out, &k))
             return model_error(r, i, NULL,
                                "its expressions have the hash of another layer's "
                                "others; change their wording");
-        out->layer_count++;
     }
     return true;
 }
@@ -905,6 +904,20 @@ bool model_from_flags(arena *a, const spec_input *inputs, int count, model *out,
     out->layer_kernel[0] = intern_layer(a, out, &k);
     out->name = out->kernels->name;
     out->layer_count = 1;
+    return true;
+}
+
+void model_begin(arena *a, const char *name, int layers, model *out) {
+    *out = (model){.name = name};
+    out->layer_kernel = arena_alloc(a, (size_t)layers * sizeof *out->layer_kernel);
+    /* a layer, and the attention inside it */
+    out->kernels = arena_alloc(a, 2 * (size_t)layers * sizeof *out->kernels);
+}
+
+bool model_add_layer(arena *a, model *m, const kernel_spec *k) {
+    const int kernel = intern_layer(a, m, k);
+    if (kernel < 0) return false;
+    m->layer_kernel[m->layer_count++] = kernel;
     return true;
 }
 

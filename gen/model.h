@@ -55,6 +55,19 @@ bool model_layer_runs(const model *m, int layer, int kernel);
 /* The attention inside a layer, as a kernel of its own. */
 void kernel_spec_core(const kernel_spec *block, kernel_spec *core);
 
+/* For readers of other files: a model with room for `layers`, and its layers one after the other.
+ * False: two expressions have one hash. */
+enum { MODEL_MAX_LAYERS = 4096 };
+void model_begin(arena *a, const char *name, int layers, model *out);
+bool model_add_layer(arena *a, model *m, const kernel_spec *k);
+bool model_name_is_valid(const char *name);
+
+/* "path:line:column"; the line at offset with a caret under it, after a newline and without one at
+ * the end; a value as it is quoted in messages. */
+const char *source_place(arena *a, const char *path, const char *text, size_t offset);
+void source_show(buf *b, const char *text, size_t offset);
+const char *value_quoted(arena *a, const lua_val *v);
+
 /* A model file's text. path names it in messages and gives the default name. */
 bool model_from_lua(arena *a, const char *path, const char *source, model *out, diag *d);
 /* A one-layer model from flags; its name is the kernel's canonical name. */

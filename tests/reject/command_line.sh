@@ -54,6 +54,17 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 2 "zero byte" $gen generate "$work/zero.lua" -o "$work/out"
     nothing_written
 
+    # A config.json is a model; the command line has no say in it but for level and backend.
+    config=tests/import/gemma-3-1b.json
+    printf '{"model_type": "llama", "attention_sinks": 4}' >"$work/sinks.json"
+    check 2 "sinks.json:1:25: attention_sinks" $gen generate "$work/sinks.json" -o "$work/out"
+    check 2 "--heads" $gen generate $config --heads 4 -o "$work/out"
+    check 2 "cannot open" $gen generate "$work/none.json" -o "$work/out"
+    nothing_written
+    check 0 '"rope_base":	1000000' $gen explain --json --isa portable $config
+    check 0 '"rope_base":	null' $gen explain --json --isa portable --level core $config
+    check 0 '"window":	511' $gen explain --json --isa portable --level core $config
+
     # A folder's life: written, current, stale, missing, orphan; foreign folders are refused.
     check 0 "1 kernel x 1 instruction set" $gen generate $one -o "$work/out"
     check 0 "current" $gen check "$work/out"

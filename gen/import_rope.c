@@ -1,0 +1,292 @@
+/* import_rope.c - both spellings of a config's rotary positions: rope_theta and rope_scaling, or
+ * rope_parameters (for all layers, or one a kind of layer). */
+#include "import_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct rope {
+    const json_val *base;
+    const json_val *params; /* null: no scaling */
+    const char *kind;       /* rope_type; "default" where none is given */
+    const json_val *kind_at;
+} rope;
+
+static const json_val *given(const json_val *object, const char *name) {
+    const json_val *v = json_get(object, name);
+    return v && v->kind != JSON_NULL ? v : NULL;
+}
+
+/* rope_parameters as gemma3 has it: one object a kind of layer. */
+static bool nested(hf *h, const json_val *params, bool sliding, const json_val **out) {
+    for (int i = 0; i < params->count; i++)
+        if (strcmp(params->item[i].name, "full_attention") &&
+            strcmp(params->item[i].name, "sliding_attention"))
+            return hf_fail(h, &params->item[i],
+                           "is not understood: here stand full_attention and sliding_attention, "
+                           "each with its own rope_type and rope_theta");
+    *out = given(params, sliding ? "sliding_attention" : "full_attention");
+    return true;
+}
+
+static bool find_params(hf *h, bool sliding, rope *r) {
+    const bool per_kind = hf_has(h, "rope_local_base_freq");
+    const json_val *params = given(h->in, "rope_parameters");
+    const json_val *scaling = hf_get(h, "rope_scaling");
+    const bool both = params && !hf_is_null(scaling) && hf_in_file(h, scaling);
+    if (both) return hf_fail(h, params, "says the same as rope_scaling: give one of them");
+    if (params && params->kind != JSON_OBJECT) return hf_fail(h, params, "must be an object");
+    if (params && per_kind) return nested(h, params, sliding, &r->params);
+    if (params) {
+        r->params = params;
+        return true;
+    }
+    if (hf_is_null(scaling) && json_get(h->keys, "rope_scaling")->kind != JSON_NULL)
+        return hf_fail(h, scaling,
+                       "null means yarn in some releases of transformers and no scaling in "
+                       "others: write out what it is");
+    if (hf_is_null(scaling) || (per_kind && sliding)) return true;
+    if (scaling->kind != JSON_OBJECT) return hf_fail(h, scaling, "must be an object or null");
+    r->params = scaling;
+    return true;
+}
+
+static bool find_base(hf *h, bool sliding, rope *r) {
+    const char *key = hf_has(h, "rotary_emb_base") ? "rotary_emb_base" : "rope_theta";
+    if (sliding && hf_has(h, "rope_local_base_freq")) key = "rope_local_base_freq";
+    r->base = hf_get(h, key);
+    const json_val *inner = given(r->params, "rope_theta");
+    if (!inner) return true;
+    if (hf_in_file(h, r->base) && !json_same(inner, r->base))
+        return hf_fail(h, inner, "says otherwise than %s: give one of them", r->base->path);
+    r->base = inner;
+    return true;
+}
+
+static bool find_kind(hf *h, rope *r) {
+    r->kind = "default";
+    const json_val *kind = given(r->params, "rope_type"), *old = given(r->params, "type");
+    if (kind && old && !json_same(kind, old))
+        return hf_fail(h, old, "says otherwise than %s: give one of them", kind->path);
+    r->kind_at = kind ? kind : old;
+    if (!r->kind_at) {
+        const json_val *factor = given(r->params, "factor");
+        return factor ? hf_fail(h, factor, "needs a rope_type beside it") : true;
+    }
+    if (r->kind_at->kind != JSON_STRING) return hf_fail(h, r->kind_at, "must be a string");
+    r->kind = r->kind_at->string;
+    return true;
+}
+
+/* --- The keys of one kind --- */
+
+typedef struct rope_kind {
+    const char *name;
+    const char *spec;    /* rope_scaling; null: the spec cannot say it */
+    const char *why_not; /* then */
+    const char *keys;    /* what it reads, beside the common ones; between blanks */
+} rope_kind;
+
+static const char common_keys[] = " rope_type type rope_theta partial_rotary_factor ";
+static const char all_keys[] =
+    " factor original_max_position_embeddings attention_factor beta_fast beta_slow mscale "
+    "mscale_all_dim truncate low_freq_factor high_freq_factor finetuned ";
+
+static const rope_kind kinds[] = {
+    {"default", "none", NULL, " "},
+    {"linear", "linear", NULL, " factor mscale_all_dim "},
+    {"llama3", "llama3", NULL,
+     " factor original_max_position_embeddings low_freq_factor high_freq_factor "},
+    {"yarn", "yarn", NULL,
+     " factor original_max_position_embeddings attention_factor beta_fast beta_slow mscale "
+     "mscale_all_dim truncate "},
+    {"dynamic", NULL,
+     "changes the base with the length of the sequence, which a layer cannot; below "
+     "max_position_embeddings it equals 'default': write that to have those lengths",
+     ""},
+    {"longrope", NULL, "has factors for every pair of dimensions, which the spec cannot say", ""},
+    {"su", NULL,
+     "is longrope: it has factors for every pair of dimensions, which the spec cannot "
+     "say",
+     ""},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static bool listed(const char *list, const char *name) {
+    const size_t n = strlen(name);
+    for (const char *p = list; (p = strstr(p, name)) != NULL; p += n)
+        if (p > list && p[-1] == ' ' && p[n] == ' ') return true;
+    return false;
+}
+
+/* Where RoPE is the caller's, what cannot be said is no obstacle. */
+static bool not_expressible(hf *h, const json_val *at, const char *text) {
+    if (!h->core_asked)
+        return hf_fail(h, at, "%s (--level core makes the attention alone; RoPE is then yours)",
+                       text);
+    if (!h->noted_rope) hf_note(h, at, "%s; RoPE is the caller's at level core", text);
+    h->noted_rope = true;
+    return true;
+}
+
+/* *out: null where the kind is left to the caller. */
+static bool known_kind(hf *h, const rope *r, const rope_kind **out) {
+    *out = NULL;
+    for (int i = 0; i < KINDS; i++) {
+        if (strcmp(kinds[i].name, r->kind)) continue;
+        if (!kinds[i].spec)
+            return not_expressible(h, r->kind_at,
+                                   arena_printf(h->a, "'%s' %s", r->kind, kinds[i].why_not));
+        const json_val *own = json_get(h->family, "rope_kinds");
+        if (own && !listed(own->string, r->kind))
+            return not_expressible(
+                h, r->kind_at,
+                arena_printf(h->a, "'%s' is none of %s's:%s", r->kind, h->model_type, own->string));
+        *out = &kinds[i];
+        return true;
+    }
+    return not_expressible(
+        h, r->kind_at,
+        arena_printf(h->a, "'%s' is not known: default, linear, llama3, yarn", r->kind));
+}
+
+static bool check_keys(hf *h, const rope *r, const rope_kind *kind) {
+    for (int i = 0; r->params && i < r->params->count; i++) {
+        const json_val *v = &r->params->item[i];
+        if (listed(common_keys, v->name) || listed(kind->keys, v->name)) continue;
+        if (hf_is_null(v)) continue;
+        if (!listed(all_keys, v->name))
+            return hf_fail(h, v, "is not understood, and may change the positions");
+        if (!h->noted_rope) hf_note(h, v, "is not read where rope_type is %s", r->kind);
+    }
+    return true;
+}
+
+/* --- Into the spec --- */
+
+static bool need(hf *h, const rope *r, const char *name, double *out) {
+    const json_val *v = json_get(r->params, name);
+    if (!v) return hf_fail(h, r->kind_at, "%s needs %s beside it", r->kind, name);
+    return hf_number(h, v, out);
+}
+
+static bool optional(hf *h, const rope *r, const char *name, double *out) {
+    const json_val *v = given(r->params, name);
+    return v ? hf_number(h, v, out) : true;
+}
+
+static bool put_original(hf *h, const rope *r, fields *f, int32_t *original) {
+    const json_val *v = given(r->params, "original_max_position_embeddings");
+    if (!v) v = hf_get(h, "max_position_embeddings");
+    if (!hf_int(h, v, 1, INT32_MAX, original)) return false;
+    put_int(h, f, "rope_original", *original, v);
+    return true;
+}
+
+static double yarn_mscale(double factor, double mscale) {
+    return factor <= 1 ? 1 : 0.1 * mscale * log(factor) + 1;
+}
+
+static bool put_llama3(hf *h, const rope *r, fields *f) {
+    double low, high;
+    int32_t original;
+    if (!need(h, r, "low_freq_factor", &low) || !need(h, r, "high_freq_factor", &high))
+        return false;
+    put_value(h, f, "rope_low", json_get(r->params, "low_freq_factor"));
+    put_value(h, f, "rope_high", json_get(r->params, "high_freq_factor"));
+    return put_original(h, r, f, &original);
+}
+
+static bool put_yarn(hf *h, const rope *r, double factor, fields *f) {
+    double fast = 32, slow = 1, mscale = 0, all = 0, attention = yarn_mscale(factor, 1);
+    if (!optional(h, r, "beta_fast", &fast) || !optional(h, r, "beta_slow", &slow) ||
+        !optional(h, r, "mscale", &mscale) || !optional(h, r, "mscale_all_dim", &all))
+        return false;
+    if (mscale != 0 && all != 0) attention = yarn_mscale(factor, mscale) / yarn_mscale(factor, all);
+    if (!optional(h, r, "attention_factor", &attention)) return false;
+    const json_val *fast_at = given(r->params, "beta_fast"),
+                   *slow_at = given(r->params, "beta_slow");
+    /* 0 reads as not given */
+    put_float(h, f, "rope_high", fast != 0 ? fast : 32, fast_at ? fast_at : r->kind_at);
+    put_float(h, f, "rope_low", slow != 0 ? slow : 1, slow_at ? slow_at : r->kind_at);
+    put_float(h, f, "rope_mscale", attention, r->kind_at);
+    const json_val *truncate = given(r->params, "truncate");
+    bool whole = true;
+    if (truncate && !hf_bool(h, truncate, &whole)) return false;
+    if (!whole) put_bool(h, f, "rope_truncate", false, truncate);
+    return true;
+}
+
+/* yarn's factor may be left to the ratio of the lengths. */
+static bool read_factor(hf *h, const rope *r, fields *f, double *factor) {
+    const json_val *v = json_get(r->params, "factor");
+    if (!v || !hf_is_null(v) || strcmp(r->kind, "yarn")) {
+        if (!need(h, r, "factor", factor)) return false;
+        put_value(h, f, "rope_factor", v);
+        return true;
+    }
+    int32_t original, longest;
+    if (!put_original(h, r, f, &original) ||
+        !hf_int(h, hf_get(h, "max_position_embeddings"), 1, INT32_MAX, &longest))
+        return false;
+    *factor = (double)longest / original;
+    put_float(h, f, "rope_factor", *factor, v);
+    return true;
+}
+
+static bool put_scaling(hf *h, const rope *r, const rope_kind *kind, fields *f, double *mscale2) {
+    *mscale2 = 1;
+    if (!strcmp(kind->spec, "none")) return true;
+    put_text(h, f, "rope_scaling", kind->spec, r->kind_at);
+    double factor, all = 0;
+    if (!read_factor(h, r, f, &factor)) return false;
+    if (!optional(h, r, "mscale_all_dim", &all)) return false;
+    if (all != 0) *mscale2 = yarn_mscale(factor, all) * yarn_mscale(factor, all);
+    if (!strcmp(kind->spec, "llama3")) return put_llama3(h, r, f);
+    if (strcmp(kind->spec, "yarn")) return true;
+    int32_t original;
+    return put_original(h, r, f, &original) && put_yarn(h, r, factor, f);
+}
+
+/* How much of a head is rotated, and the key that says so; null: all of it. */
+static bool find_width(hf *h, const rope *r, int32_t head_dim, int32_t *width,
+                       const json_val **at) {
+    const char *key = hf_has(h, "rotary_pct") ? "rotary_pct" : "partial_rotary_factor";
+    const bool partial = hf_has(h, key);
+    *width = head_dim;
+    *at = given(r->params, "partial_rotary_factor");
+    if (!*at && partial) *at = hf_get(h, key);
+    if (!*at) return true;
+    double part;
+    if (!hf_number(h, *at, &part)) return false;
+    if (!(part >= 0 && part <= 1)) return hf_fail(h, *at, "must be from 0 to 1");
+    if (!partial && part != 1)
+        return hf_fail(h, *at, "is not understood: %s rotates whole heads", h->model_type);
+    *width = (int32_t)(head_dim * part);
+    *width += *width % 2; /* an odd width has one angle more than its half */
+    return true;
+}
+
+bool import_rope(hf *h, bool sliding, int32_t head_dim, fields *f, double *mscale2) {
+    rope r = {0};
+    *mscale2 = 1;
+    if (!hf_has(h, "rope_scaling")) return true;
+    if (!find_params(h, sliding, &r) || !find_base(h, sliding, &r) || !find_kind(h, &r))
+        return false;
+    const rope_kind *kind;
+    if (!known_kind(h, &r, &kind)) return false;
+    if (!kind) return true; /* the caller's */
+    int32_t width;
+    const json_val *width_at;
+    double base;
+    if (!check_keys(h, &r, kind) || !find_width(h, &r, head_dim, &width, &width_at) ||
+        !hf_number(h, r.base, &base))
+        return false;
+    if (width == 0) {
+        put_text(h, f, "rope", "none", width_at);
+        return true;
+    }
+    if (width != head_dim) put_int(h, f, "rope_dim", width, width_at);
+    put_value(h, f, "rope_base", r.base);
+    return put_scaling(h, &r, kind, f, mscale2);
+}

@@ -1,0 +1,45 @@
+/* json_text.h - JSON read with the position of every value, so that errors can point at it. cJSON
+ * parses; what is kept lives in the arena. */
+#ifndef GEN_JSON_TEXT_H
+#define GEN_JSON_TEXT_H
+
+#include "lua_host.h"
+#include "util.h"
+
+typedef enum json_kind {
+    JSON_NULL,
+    JSON_BOOL,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
+} json_kind;
+
+typedef struct json_val json_val;
+struct json_val {
+    json_kind kind;
+    bool boolean;
+    double number;
+    const char *string;
+    const char *name;  /* of a member; null in arrays and at the top */
+    const char *path;  /* "rope_scaling.factor", "layer_types[3]"; "" at the top */
+    const char *text;  /* what it was read from */
+    size_t key_at, at; /* offsets in it of the name (of items: the value) and of the value */
+    json_val *item;    /* members and items, in the order of the text */
+    int count;
+};
+
+/* Null with a message `path:line:column: what` and the line with a caret: for text that is no JSON,
+ * for a name given twice, and for nesting deeper than 64 levels. */
+const json_val *json_read(arena *a, const char *path, const char *text, diag *d);
+
+/* A member by name, in the letters' case as given; null if there is none. */
+const json_val *json_get(const json_val *object, const char *name);
+
+/* Same kind and same value; arrays and objects never are. */
+bool json_same(const json_val *x, const json_val *y);
+
+/* For spec_input: whole numbers are integers; arrays and objects come without their contents. */
+const lua_val *json_to_lua(arena *a, const json_val *v);
+
+#endif

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Every config of this folder, generated as whole layers for this machine: compiled, and the
+# selftest of the attention inside them.
+# Short: the files whose kernels no other file has, one of a kind; ATTN_FULL=1: all of them.
+set -u
+gen=$PWD/build/attn-gen
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0
+failed=0
+some="gpt-oss-20b smollm2-135m bert-base-uncased"
+for config in tests/import/*.json; do
+    name=$(basename "$config" .json)
+    case " $some " in *" $name "*) ;; *) [ -n "${ATTN_FULL:-}" ] || continue ;; esac
+    if "$gen" generate "$config" --isa native -o "$work/$name" >"$work/log" 2>&1 &&
+        make -s -C "$work/$name" selftest >>"$work/log" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL: $config"
+        tail -n 20 "$work/log"
+    fi
+    rm -rf "${work:?}/$name"
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
