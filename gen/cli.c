@@ -24,6 +24,11 @@ static const command_info commands[] = {
     {CMD_CHECK, "check", "DIR",
      "Compares a generated folder with what its manifest says; any difference is an error.",
      "attn-gen check out"},
+    {CMD_TUNE, "tune", "[MODEL]",
+     "Measures alternatives of every kernel on this machine and writes those that are faster to a "
+     "tune file, which generate and explain read with --tune. Needs a C compiler ($CC, or cc).",
+     "attn-gen tune llama-3-8b -o llama.lua && \\\n"
+     "        attn-gen generate llama-3-8b --tune llama.lua -o out"},
     {CMD_MODELS, "models", "", "Lists the built-in models.", "attn-gen models"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -44,7 +49,7 @@ static const command_info *info_of(command c) {
 
 typedef enum flag_kind { FLAG_SWITCH, FLAG_TEXT, FLAG_CHOICE, FLAG_UNROLL, FLAG_INT } flag_kind;
 
-enum { GENERATE = 1 << CMD_GENERATE, EXPLAIN = 1 << CMD_EXPLAIN };
+enum { GENERATE = 1 << CMD_GENERATE, EXPLAIN = 1 << CMD_EXPLAIN, TUNE = 1 << CMD_TUNE };
 
 typedef struct flag {
     const char *name;
@@ -58,10 +63,13 @@ typedef struct flag {
 static const flag flags[] = {
     {"-o", FLAG_TEXT, "DIR", offsetof(options, out), GENERATE,
      "folder to write; made if it does not exist"},
+    {"-o", FLAG_TEXT, "FILE.lua", offsetof(options, out), TUNE, "tune file to write"},
     {"--dump", FLAG_CHOICE, "spec|plan|expr|lua|c", offsetof(options, dump), GENERATE,
      "print a stage to the standard output; without -o nothing is written"},
-    {"--isa", FLAG_TEXT, "LIST", offsetof(options, isa), GENERATE | EXPLAIN,
-     "portable, avx2, avx512 (with commas), native or all (default)"},
+    {"--isa", FLAG_TEXT, "LIST", offsetof(options, isa), GENERATE | EXPLAIN | TUNE,
+     "portable, avx2, avx512 (with commas), native or all; default: all (tune: native)"},
+    {"--tune", FLAG_TEXT, "FILE.lua", offsetof(options, tune), GENERATE | EXPLAIN,
+     "choices that attn-gen tune measured; the same file gives the same code on any machine"},
     {"--unroll", FLAG_UNROLL, "auto|full|N", offsetof(options, unroll), GENERATE | EXPLAIN,
      "unrolling of the loop over the head width; default: auto"},
     {"--runtime", FLAG_TEXT, "PATH", offsetof(options, runtime), GENERATE,
@@ -71,9 +79,12 @@ static const flag flags[] = {
     {"--batch", FLAG_INT, "N", offsetof(options, batch), EXPLAIN, "batch size of the costs"},
     {"--q-len", FLAG_INT, "N", offsetof(options, q_len), EXPLAIN, "query rows of the costs"},
     {"--kv-len", FLAG_INT, "N", offsetof(options, kv_len), EXPLAIN, "keys of the costs"},
+    {"--measure-text", FLAG_SWITCH, NULL, offsetof(options, measure_text), EXPLAIN,
+     "compile the kernels ($CC, or cc) and say their bytes of machine code, instead of an "
+     "estimate"},
     {"--json", FLAG_SWITCH, NULL, offsetof(options, json), EXPLAIN, "print JSON"},
 };
-enum { FLAGS = sizeof flags / sizeof *flags, SPEC_COMMANDS = GENERATE | EXPLAIN };
+enum { FLAGS = sizeof flags / sizeof *flags, SPEC_COMMANDS = GENERATE | EXPLAIN | TUNE };
 
 static bool takes(unsigned mask, command c) {
     return mask & (1u << c);
@@ -96,10 +107,13 @@ static const attn_field *find_spec_flag(arena *a, const char *name) {
     return attn_field_find(field);
 }
 
-static const flag *find_flag(const char *name) {
+/* The flag as this command takes it, or else as another does. */
+static const flag *find_flag(const char *name, command c) {
+    const flag *found = NULL;
     for (int i = 0; i < FLAGS; i++)
-        if (strcmp(flags[i].name, name) == 0) return &flags[i];
-    return NULL;
+        if (strcmp(flags[i].name, name) == 0 && (!found || takes(flags[i].commands, c)))
+            found = &flags[i];
+    return found;
 }
 
 /* Names of the flags that a command takes, null-terminated. */
@@ -149,7 +163,7 @@ static bool flag_refused(parser *p, const char *name, bool exists) {
 
 static bool is_flag(parser *p, const char *text) {
     const char *name = arena_strndup(p->a, text, strcspn(text, "="));
-    return find_flag(name) || find_spec_flag(p->a, name);
+    return find_flag(name, p->command->id) || find_spec_flag(p->a, name);
 }
 
 /* The value of a flag: after '=', or the next argument, which may start with '-' ("-s", "-0.5")
@@ -245,7 +259,7 @@ static bool parse_flag(parser *p, const char *arg) {
         return diag_set(p->d, "%s: the command comes first, for example attn-gen generate %s",
                         printable(p->a, name), printable(p->a, arg));
     const attn_field *field = find_spec_flag(p->a, name);
-    const flag *f = find_flag(name);
+    const flag *f = find_flag(name, p->command->id);
     unsigned mask = field ? (unsigned)SPEC_COMMANDS : f ? f->commands : 0;
     if (!takes(mask, p->command->id)) return flag_refused(p, name, field || f);
     if (field) return spec_value(p, field, name, inline_value);
@@ -271,13 +285,13 @@ static bool parse_word(parser *p, const char *arg) {
     buf b = buf_new(p->a);
     buf_printf(&b, "unknown command '%s'", printable(p->a, arg));
     suggest(&b, arg, names);
-    buf_puts(&b, "; commands: generate, explain, check, models; see attn-gen --help");
+    buf_puts(&b, "; commands: generate, explain, check, tune, models; see attn-gen --help");
     return diag_set(p->d, "%s", b.data);
 }
 
 /* What a command needs beyond its single flags. */
 static bool check_command(arena *a, const options *o, diag *d) {
-    bool kernels = o->command == CMD_GENERATE || o->command == CMD_EXPLAIN;
+    bool kernels = takes(SPEC_COMMANDS, o->command);
     if (o->command == CMD_CHECK && !o->target)
         return diag_set(d, "check: needs the generated folder: attn-gen check DIR");
     if (!kernels) return true;
@@ -292,6 +306,10 @@ static bool check_command(arena *a, const options *o, diag *d) {
                         name, "--heads 8 --head-dim 64", name);
     if (o->command == CMD_GENERATE && !o->out && !o->dump)
         return diag_set(d, "generate: needs a folder to write: -o DIR (or --dump)");
+    if (o->command == CMD_TUNE && !o->out)
+        return diag_set(d, "tune: needs a file to write: -o FILE.lua");
+    if (o->tune && o->unroll)
+        return diag_set(d, "--tune and --unroll exclude each other: a tune file says the unrolling");
     return true;
 }
 
@@ -314,8 +332,8 @@ bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
         if (!ok) return false;
     }
     if (!p.command)
-        return diag_set(d, "needs a command: generate, explain, check or models; see attn-gen "
-                           "--help");
+        return diag_set(d, "needs a command: generate, explain, check, tune or models; see "
+                           "attn-gen --help");
     return check_command(a, out, d);
 }
 

@@ -11,7 +11,8 @@ typedef enum command {
     CMD_GENERATE,
     CMD_EXPLAIN,
     CMD_CHECK,
-    CMD_MODELS
+    CMD_MODELS,
+    CMD_TUNE
 } command;
 
 typedef struct options {
@@ -20,10 +21,12 @@ typedef struct options {
     const char *out;       /* -o */
     const char *isa;       /* --isa as written; null: all */
     const char *unroll;    /* --unroll: "auto", "full" or a number; null: auto */
+    const char *tune;      /* --tune: a tune file; null: none */
     const char *dump;      /* --dump; null: none */
     const char *runtime;   /* --runtime PATH: refer to a runtime there instead of copying it */
     const char *templates; /* --templates DIR: read templates there instead of the embedded ones */
     bool json;             /* --json */
+    bool measure_text;     /* --measure-text */
     int32_t batch, q_len, kv_len; /* explain; -1: not given */
     spec_input *inputs;           /* kernel flags */
     int input_count;

@@ -1,6 +1,5 @@
 #include "explain.h"
 
-#include "block_plan.h"
 #include "plan.h"
 
 #include <cjson/cJSON.h>
@@ -117,11 +116,10 @@ static work measure(const kernel_spec *k, const plan *p, const explain_extent *e
     return w;
 }
 
-static size_t source_bytes(arena *a, const model *m, const gen_options *o, const char *symbol,
-                           diag *d) {
+static size_t source_bytes(arena *a, const model *m, const gen_options *o, const plan *p, diag *d) {
     gen_files files;
     if (!gen_render(a, m, o, &files, d)) return 0;
-    const char *path = arena_printf(a, "%s.c", symbol);
+    const char *path = arena_printf(a, "%s.c", p->symbol);
     for (int i = 0; i < files.count; i++)
         if (!strcmp(files.file[i].path, path)) return strlen(files.file[i].text);
     return 0;
@@ -138,9 +136,7 @@ static void field_text(buf *b, const attn_field *f, const attn_spec *spec) {
     memcpy(&i, at, sizeof i);
     switch (f->kind) {
     case ATTN_KIND_FLOAT:
-        if (x == ATTN_UNSET_F) return;
-        attn_float_text(x, name);
-        buf_printf(b, " %s=%s", f->name, name);
+        if (x != ATTN_UNSET_F) buf_printf(b, " %s=%.9g", f->name, (double)x);
         return;
     case ATTN_KIND_ENUM:
         attn_enum_name(f, i, name, sizeof name);
@@ -155,8 +151,7 @@ static void field_text(buf *b, const attn_field *f, const attn_spec *spec) {
 static void layers_text(buf *b, const model *m, int kernel) {
     buf_puts(b, "  layers:");
     for (int i = 0; i < m->layer_count; i++)
-        if (m->layer_kernel[i] == kernel || m->kernels[m->layer_kernel[i]].inner == kernel)
-            buf_printf(b, " %d", i);
+        if (m->layer_kernel[i] == kernel) buf_printf(b, " %d", i);
     buf_puts(b, "\n");
 }
 
@@ -178,19 +173,6 @@ static void work_text(buf *b, const kernel_spec *k, const plan *p, const explain
     buf_printf(b, "      workspace: %zu bytes; heap: 0\n", w.workspace);
 }
 
-static bool block_text(arena *a, buf *b, const model *m, const kernel_spec *k, int isa,
-                       const gen_options *o, diag *d) {
-    block_plan p;
-    block_plan_make(a, k, &isa_table[isa], &p);
-    const size_t size = source_bytes(a, m, o, p.symbol, d);
-    if (!size) return false;
-    buf_printf(b, "  %s: %zu bytes of C in %s.c\n", isa_table[isa].name, size, p.symbol);
-    for (int n = 0; n < p.notes; n++) buf_printf(b, "    %s\n", p.note[n]);
-    buf_printf(b, "    core: %s\n", m->kernels[k->inner].name);
-    buf_printf(b, "    projections: %.4g FLOPs a row\n", block_plan_row_flops(k));
-    return true;
-}
-
 bool explain_text(arena *a, const model *m, const gen_options *o, const explain_extent *e,
                   const char **text, diag *d) {
     buf b = buf_new(a);
@@ -209,13 +191,9 @@ bool explain_text(arena *a, const model *m, const gen_options *o, const explain_
         if (k->mask_expr) buf_printf(&b, "  mask: %s\n", expr_canonical(a, k->mask_expr));
         for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
             if (!(o->isa_mask >> isa & 1)) continue;
-            if (k->core.level == ATTN_LEVEL_BLOCK) {
-                if (!block_text(a, &b, m, k, isa, o, d)) return false;
-                continue;
-            }
             plan p;
-            plan_make(a, k, &isa_table[isa], o->unroll, &p);
-            const size_t size = source_bytes(a, m, o, p.symbol, d);
+            gen_plan(a, k, &isa_table[isa], o, &p);
+            const size_t size = source_bytes(a, m, o, &p, d);
             if (!size) return false;
             buf_printf(&b, "  %s: %zu bytes of C in %s.c\n", isa_table[isa].name, size, p.symbol);
             for (int n = 0; n < p.notes; n++) buf_printf(&b, "    %s\n", p.note[n]);
@@ -283,23 +261,6 @@ static cJSON *plan_json(const kernel_spec *k, const plan *p, const explain_exten
     return t;
 }
 
-static cJSON *block_json(arena *a, const model *m, const kernel_spec *k, int isa,
-                         const gen_options *o, diag *d) {
-    block_plan p;
-    block_plan_make(a, k, &isa_table[isa], &p);
-    cJSON *t = cJSON_CreateObject();
-    cJSON_AddStringToObject(t, "isa", isa_table[isa].name);
-    cJSON_AddStringToObject(t, "symbol", p.symbol);
-    cJSON_AddStringToObject(t, "core", m->kernels[k->inner].name);
-    cJSON_AddNumberToObject(t, "tile_rows", p.mr);
-    cJSON_AddNumberToObject(t, "tile_columns", p.nr);
-    cJSON_AddNumberToObject(t, "flops_per_row", block_plan_row_flops(k));
-    cJSON_AddNumberToObject(t, "source_bytes", (double)source_bytes(a, m, o, p.symbol, d));
-    cJSON *notes = cJSON_AddArrayToObject(t, "reasons");
-    for (int i = 0; i < p.notes; i++) cJSON_AddItemToArray(notes, cJSON_CreateString(p.note[i]));
-    return t;
-}
-
 static cJSON *kernel_json(arena *a, const model *m, const kernel_spec *k, const gen_options *o,
                           const explain_extent *e, diag *d) {
     cJSON *row = cJSON_CreateObject();
@@ -315,12 +276,8 @@ static cJSON *kernel_json(arena *a, const model *m, const kernel_spec *k, const 
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
         if (!(o->isa_mask >> isa & 1)) continue;
         plan p;
-        if (k->core.level == ATTN_LEVEL_BLOCK) {
-            widest = block_json(a, m, k, isa, o, d);
-        } else {
-            plan_make(a, k, &isa_table[isa], o->unroll, &p);
-            widest = plan_json(k, &p, e, source_bytes(a, m, o, p.symbol, d));
-        }
+        gen_plan(a, k, &isa_table[isa], o, &p);
+        widest = plan_json(k, &p, e, source_bytes(a, m, o, &p, d));
         cJSON_AddItemToArray(plans, widest);
     }
     /* "plan" is the widest instruction set asked for; "plans" has them all. */

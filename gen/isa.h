@@ -11,7 +11,6 @@ typedef struct isa_row {
     int width;              /* f32 lanes of a vector */
     int registers;          /* architectural vector registers */
     int tile_vectors;       /* query vectors of a full tile */
-    int key_block;          /* keys a block: V panel height, softmax granularity */
     int max_keys;           /* most keys of a QK register tile */
     int l1_bytes, l2_bytes; /* typical, for the cost model; never this host's */
 } isa_row;

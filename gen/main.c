@@ -33,8 +33,13 @@ static bool load_model(arena *a, const options *o, model *m, diag *d) {
     return model_from_lua(a, o->target, source, m, d);
 }
 
-static bool make_options(const options *o, gen_options *g, diag *d) {
+static bool make_options(arena *a, const options *o, const model *m, gen_options *g, diag *d) {
     *g = (gen_options){.runtime = o->runtime, .templates = o->templates};
+    if (o->tune) {
+        tune_set *tune = arena_alloc(a, sizeof *tune);
+        if (!tune_load(a, o->tune, m, tune, d)) return false;
+        g->tune = tune;
+    }
     g->isa_mask = isa_parse(o->isa ? o->isa : "all", d);
     if (o->unroll && !strcmp(o->unroll, "full"))
         g->unroll = -1;
@@ -85,7 +90,7 @@ static bool generate(arena *a, const options *o, diag *d) {
     model m;
     gen_options g;
     gen_files files;
-    if (!load_model(a, o, &m, d) || !make_options(o, &g, d)) return false;
+    if (!load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d)) return false;
     if (o->dump) return dump(a, o, &m, &g, d);
     if (!gen_render(a, &m, &g, &files, d) || !gen_write(a, o->out, &files, d)) return false;
     int isas = 0;
@@ -101,7 +106,7 @@ static bool explain(arena *a, const options *o, diag *d) {
     gen_options g;
     const explain_extent e = {o->batch, o->q_len, o->kv_len};
     const char *text;
-    if (!load_model(a, o, &m, d) || !make_options(o, &g, d)) return false;
+    if (!load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d)) return false;
     if (o->json ? !explain_json(a, &m, &g, &e, &text, d) : !explain_text(a, &m, &g, &e, &text, d))
         return false;
     fputs(text, stdout);

@@ -32,7 +32,7 @@ $ end
     return rose;
 }
 
-$ if plan.lazy then
+$ if plan.tile[nv].lazy then
 /* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
 static inline void exp_rows_${nv}(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
 $ for j = 0, nv - 1 do
