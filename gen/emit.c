@@ -541,7 +541,7 @@ static bool same_text(arena *a, const char *path, const char *text) {
 }
 
 /* Writes beside the file and renames, so that no reader sees half of it. */
-static bool write_file(arena *a, const char *path, const char *text, diag *d) {
+bool file_write(arena *a, const char *path, const char *text, diag *d) {
     if (same_text(a, path, text)) return true;
     if (!make_parents(path, d)) return false;
     const char *temp = arena_printf(a, "%s.new", path);
@@ -554,6 +554,14 @@ static bool write_file(arena *a, const char *path, const char *text, diag *d) {
         return diag_set(d, "%s: cannot write: %s", path, strerror(error));
     }
     return true;
+}
+
+bool file_can_be_written(arena *a, const char *path, diag *d) {
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    const char *dir = slash ? arena_strndup(a, path, (size_t)(slash - path) + 1) : ".";
+    if (!stat(path, &st) && S_ISDIR(st.st_mode)) return diag_set(d, "-o: %s is a folder", path);
+    return !access(dir, W_OK) || diag_set(d, "-o: cannot write in %s: %s", dir, strerror(errno));
 }
 
 /* Paths of a manifest stay inside the folder. */
@@ -615,7 +623,7 @@ bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d) {
         if (!listed(files, previous->file[i].path))
             unlink(arena_printf(a, "%s/%s", dir, previous->file[i].path));
     for (int i = 0; i < files->count; i++)
-        if (!write_file(a, arena_printf(a, "%s/%s", dir, files->file[i].path), files->file[i].text,
+        if (!file_write(a, arena_printf(a, "%s/%s", dir, files->file[i].path), files->file[i].text,
                         d))
             return false;
     return true;

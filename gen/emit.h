@@ -30,6 +30,11 @@ void gen_plan(arena *a, const kernel_spec *k, const isa_row *isa, const gen_opti
  * copy, model.lua (the resolved inputs), tune.lua (if there is one) and manifest.json. Touches no disk. */
 bool gen_render(arena *a, const model *m, const gen_options *o, gen_files *out, diag *d);
 
+/* Writes one file whole or not at all; leaves it alone if it has this text already. */
+bool file_write(arena *a, const char *path, const char *text, diag *d);
+/* Says early, and without a trace, what file_write would say. */
+bool file_can_be_written(arena *a, const char *path, diag *d);
+
 /* Writes the files that differ, and removes those that only the folder's previous manifest lists.
  * Refuses a non-empty folder without a manifest of ours. */
 bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d);

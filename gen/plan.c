@@ -216,13 +216,13 @@ static void note_tuned(arena *a, const kernel_spec *k, const isa_row *isa, plan 
         if (!(p->tuned >> i & 1)) continue;
         const char *now = param_text(a, &p->choice, i), *then = param_text(a, &model.choice, i);
         if (strcmp(now, then))
-            buf_printf(&changed, "%s%s %s (the model: %s)", changed.len ? ", " : "",
+            buf_printf(&changed, "%s%s %s (without it: %s)", changed.len ? ", " : "",
                        plan_params[i].name, now, then);
         else
             buf_printf(&same, "%s%s", same.len ? ", " : "", plan_params[i].name);
     }
     if (changed.len) note(a, p, "tune file: %s", changed.data);
-    if (same.len) note(a, p, "tune file, as the model chooses: %s", same.data);
+    if (same.len) note(a, p, "tune file, the same as without it: %s", same.data);
 }
 
 static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan *p) {

@@ -33,7 +33,7 @@ static inline void ${name(rows, strip)}(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
                                    float *restrict o, const float *restrict alpha) {
 $       for i = 0, r - 1 do
-    vf ${list(c, function(j) return "o" .. i .. "_" .. j .. " = vf_load(o + " .. i .. " * DVP + " .. j * W .. ")" end)};
+    vf ${list(c, function(j) return "o" .. i .. "_" .. j .. " = vf_load(o + " .. i .. " * DVP + " .. j * W .. ")" end, c > 2 and ",\n       " or ", ")};
 $       end
     if (alpha) {
 $       for i = 0, r - 1 do

@@ -60,7 +60,7 @@ $ local function start(n)
 $   return a.lazy and "vf_neg(m[" .. n .. "])" or "vf_zero()"
 $ end
 $ for m = 0, MR - 1 do
-    vf ${list(nv, function(n) return "s" .. m .. "_" .. n .. " = " .. start(n) end)};
+    vf ${list(nv, function(n) return "s" .. m .. "_" .. n .. " = " .. start(n) end, nv > 3 and ",\n       " or ", ")};
 $ end
 $ local main = plan.d // U * U
 $ if U < plan.d then

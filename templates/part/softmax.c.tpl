@@ -8,7 +8,7 @@ $ for j = 0, nv - 1 do
     const vf m${j} = mx[${j}], old${j} = vf_load(t->m + ${j * W});
     vf l${j} = vf_load(t->l + ${j * W});
 $ end
-    const int rose = ${list(nv, function(j) return "vf_any_gt(m" .. j .. ", old" .. j .. ")" end, " | ")};
+    const int rose = ${list(nv, function(j) return "vf_any_gt(m" .. j .. ", old" .. j .. ")" end, nv > 3 and " |\n                     " or " | ")};
     if (rose) {
 $ for j = 0, nv - 1 do
         const vf a${j} = vf_exp2_softmax(vf_sub(old${j}, m${j}));

@@ -118,16 +118,16 @@ $ if plan.tile[nv].lazy then
     }
 $ end
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[${nv}] = {${list(nv, function(j) return "vf_load(t->m + " .. j * W .. ")" end)}};
+    vf mx[${nv}] = {${list(nv, function(j) return "vf_load(t->m + " .. j * W .. ")" end, nv > 3 and ",\n        " or ", ")}};
     qk_range_${nv}(t, w, row, ldk, 0, n, mx);
 $ if plan.rescore then
-    ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(t->m + " .. j * W .. ")" end)};
+    ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(t->m + " .. j * W .. ")" end, nv > 3 and ",\n        " or ", ")};
     adjust_range_${nv}(x, t, w, first, 0, clean, mx, true, lanes);
     adjust_range_${nv}(x, t, w, first, clean, clean_end, mx, false, lanes);
     adjust_range_${nv}(x, t, w, first, clean_end, n, mx, true, lanes);
 $ else
     if (clean_end - clean < n) {
-        ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(t->m + " .. j * W .. ")" end)};
+        ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(t->m + " .. j * W .. ")" end, nv > 3 and ",\n        " or ", ")};
         adjust_range_${nv}(x, t, w, first, 0, n, mx, true, lanes);
     }
 $ end
