@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum { MAX_CANDIDATES = 64, MAX_CALLS = 4, ROUNDS = 9, FINAL_ROUNDS = 15, MIN_MICROSECONDS = 2000 };
-static const double NOISE = 0.015; /* of best and of median: less says nothing on a busy machine */
+static const double NOISE = 0.015; /* of best and of median, at least */
 static const double CALL_FLOPS = 6e9, DECODE_BYTES = 64e6;
 
 /* A call that is timed. */
@@ -38,7 +38,6 @@ typedef struct candidate {
     int param; /* what differs from the plan's own choice; -1: nothing, or several */
     const kernel_lib *lib;
     attn_plan *plan;
-    void *workspace[MAX_CALLS];
     size_t workspace_bytes[MAX_CALLS];
     times times[MAX_CALLS];
 } candidate;
@@ -48,11 +47,13 @@ typedef struct tuning {
     arena *a; /* freed with the kernel */
     const kernel_spec *k;
     attn_isa isa;
-    candidate candidate[MAX_CANDIDATES]; /* 0: the plan's own choice */
+    /* 0: the plan's own choice; 1: the same once more, whose distance from 0 is noise. */
+    candidate candidate[MAX_CANDIDATES];
     int count;
     timed_call calls[MAX_CALLS];
     int call_count;
     float *o, *want; /* an output, and candidate 0's */
+    void *workspace; /* for any candidate and call */
     const char *where; /* for progress and messages */
     bool terminal;
     diag *d;
@@ -95,6 +96,12 @@ static bool same_plan(const plan *x, const plan *y) {
            memcmp(x->tile, y->tile, sizeof x->tile) == 0;
 }
 
+/* The plan's own choice and its twin. */
+static void add_own(tuning *t, const plan_choice *own) {
+    for (int i = 0; i < 2; i++)
+        t->candidate[t->count++] = (candidate){.choice = *own, .param = -1};
+}
+
 /* Adds a candidate if a kernel can be made of it that is none of those there are. */
 static void add(tuning *t, const plan_choice *choice, int param) {
     int wrong;
@@ -133,7 +140,7 @@ static void alternatives(const plan_choice *c, const char *name, int *value) {
 static void list_candidates(tuning *t) {
     const plan_choice none = plan_choice_none();
     const plan_choice own = plan_with(t, &none).choice;
-    add(t, &own, -1);
+    add_own(t, &own);
     for (int i = 0; i < PLAN_PARAMS; i++) {
         int value[6];
         alternatives(&own, plan_params[i].name, value);
@@ -281,17 +288,20 @@ static bool build(tuning *t) {
     return true;
 }
 
-static bool allocate(tuning *t, candidate *c) {
-    for (int i = 0; i < t->call_count; i++) {
-        const attn_args *args = &t->calls[i].args;
-        const attn_extent e = {sizeof e, 1, args->q_len, args->kv_len_max, 1};
-        if (c->lib->workspace(c->plan, &e, &c->workspace_bytes[i]) != ATTN_OK)
-            return diag_set(t->d, "tune: %s: no workspace", t->where);
-        c->workspace[i] = aligned_alloc(64, (c->workspace_bytes[i] + 127) / 64 * 64);
-        if (!c->workspace[i])
-            return diag_set(t->d, "tune: no memory for %zu bytes", c->workspace_bytes[i]);
-    }
-    return true;
+/* One workspace serves all, so that none is luckier with its pages. */
+static bool allocate(tuning *t) {
+    size_t most = 64;
+    for (int k = 0; k < t->count; k++)
+        for (int i = 0; i < t->call_count; i++) {
+            candidate *c = &t->candidate[k];
+            const attn_args *args = &t->calls[i].args;
+            const attn_extent e = {sizeof e, 1, args->q_len, args->kv_len_max, 1};
+            if (c->lib->workspace(c->plan, &e, &c->workspace_bytes[i]) != ATTN_OK)
+                return diag_set(t->d, "tune: %s: no workspace", t->where);
+            if (c->workspace_bytes[i] > most) most = c->workspace_bytes[i];
+        }
+    t->workspace = aligned_alloc(64, (most + 63) / 64 * 64);
+    return t->workspace || diag_set(t->d, "tune: no memory for %zu bytes", most);
 }
 
 static bool run_once(tuning *t, const candidate *c, int call_index) {
@@ -299,7 +309,7 @@ static bool run_once(tuning *t, const candidate *c, int call_index) {
     const attn_spec *s = &t->k->core;
     args.o = (attn_out){t->o, (int64_t)s->heads * args.q_len * s->v_dim,
                         (int64_t)args.q_len * s->v_dim, s->v_dim};
-    args.workspace = c->workspace[call_index];
+    args.workspace = t->workspace;
     args.workspace_bytes = c->workspace_bytes[call_index];
     const attn_status status = c->lib->run(c->plan, &args);
     return status == ATTN_OK ||
@@ -344,13 +354,11 @@ static bool check_outputs(tuning *t) {
 }
 
 static bool measure(tuning *t, int rounds) {
-    for (int i = 0; i < t->count; i++)
-        if (!allocate(t, &t->candidate[i])) return false;
-    if (!check_outputs(t)) return false;
+    if (!allocate(t) || !check_outputs(t)) return false;
     const double first = bench_wall();
     for (int r = 0; r < rounds; r++) {
         const double left = r ? (bench_wall() - first) / r * (rounds - r) : 0;
-        progress(t, "%d alternatives, round %d of %d%s", t->count - 1, r + 1, rounds,
+        progress(t, "%d alternatives, round %d of %d%s", t->count - 2, r + 1, rounds,
                  r ? arena_printf(t->a, ", %.0f s left", left) : "");
         for (int c = 0; c < t->call_count; c++)
             for (int i = 0; i < t->count; i++)
@@ -363,8 +371,8 @@ static void release(tuning *t) {
     for (int i = 0; i < t->count; i++) {
         candidate *c = &t->candidate[i];
         if (c->plan) c->lib->plan_destroy(c->plan);
-        for (int k = 0; k < t->call_count; k++) free(c->workspace[k]);
     }
+    free(t->workspace);
 }
 
 /* --- Judging. --- */
@@ -387,18 +395,41 @@ static double median_of(const times *s) {
     return sorted[s->count / 2];
 }
 
-/* How much faster than the plan's own choice a candidate is, summed over the calls; 0: not by more
- * than noise, or slower somewhere. */
+/* How much faster than the plan's own choice a candidate is on a call: the less of what its best and
+ * its median run say. */
+static double lead(const tuning *t, const candidate *c, int call_index) {
+    const times *own = &t->candidate[0].times[call_index], *its = &c->times[call_index];
+    return fmin(best_of(own) / best_of(its), median_of(own) / median_of(its)) - 1;
+}
+
+/* What a lead must exceed on a call: the two halves of the same code differ by as much. */
+static double noise(const tuning *t, int call_index) {
+    const times *own = &t->candidate[0].times[call_index];
+    const times *twin = &t->candidate[1].times[call_index];
+    const double best = fabs(best_of(own) / best_of(twin) - 1);
+    const double median = fabs(median_of(own) / median_of(twin) - 1);
+    return fmax(NOISE, 1.5 * fmax(best, median));
+}
+
+/* True if a candidate was the faster one in five of six rounds: rounds are interleaved, so that the
+ * two of a round had the same neighbours. */
+static bool steady(const tuning *t, const candidate *c, int call_index) {
+    const times *own = &t->candidate[0].times[call_index], *its = &c->times[call_index];
+    int faster = 0;
+    for (int i = 0; i < own->count; i++) faster += its->value[i] < own->value[i];
+    return 6 * faster >= 5 * own->count;
+}
+
+/* The leads of a candidate over the calls, summed; 0: none exceeds the noise, or it is slower
+ * somewhere. */
 static double gain(const tuning *t, const candidate *c) {
     double sum = 0;
     bool wins = false;
     for (int i = 0; i < t->call_count; i++) {
-        const times *own = &t->candidate[0].times[i], *its = &c->times[i];
-        const double best = best_of(own) / best_of(its) - 1;
-        const double median = median_of(own) / median_of(its) - 1;
-        if (best < -NOISE && median < -NOISE) return 0;
-        wins |= best > NOISE && median > NOISE;
-        sum += fmin(best, median);
+        const double by = lead(t, c, i);
+        if (by < -NOISE) return 0;
+        wins |= by > noise(t, i) && steady(t, c, i);
+        sum += by;
     }
     return wins && sum > 0 ? sum : 0;
 }
@@ -407,11 +438,11 @@ static double gain(const tuning *t, const candidate *c) {
 static void list_finalists(const tuning *first, tuning *final) {
     const candidate *winner[PLAN_PARAMS] = {NULL};
     plan_choice all = first->candidate[0].choice;
-    for (int i = 1; i < first->count; i++) {
+    for (int i = 2; i < first->count; i++) {
         const candidate *c = &first->candidate[i], **w = &winner[c->param];
         if (gain(first, c) > (*w ? gain(first, *w) : 0)) *w = c;
     }
-    add(final, &first->candidate[0].choice, -1);
+    add_own(final, &first->candidate[0].choice);
     for (int i = 0; i < PLAN_PARAMS; i++) {
         if (!winner[i]) continue;
         const plan_choice before = all;
@@ -430,7 +461,7 @@ static void list_finalists(const tuning *first, tuning *final) {
 static const candidate *winner_of(const tuning *t) {
     const candidate *best = &t->candidate[0];
     double most = 0;
-    for (int i = 1; i < t->count; i++) {
+    for (int i = 2; i < t->count; i++) {
         const double g = gain(t, &t->candidate[i]);
         if (g <= most) continue;
         most = g;
