@@ -309,7 +309,8 @@ static bool check_command(arena *a, const options *o, diag *d) {
     if (o->command == CMD_TUNE && !o->out)
         return diag_set(d, "tune: needs a file to write: -o FILE.lua");
     if (o->tune && o->unroll)
-        return diag_set(d, "--tune and --unroll exclude each other: a tune file says the unrolling");
+        return diag_set(d,
+                        "--tune and --unroll exclude each other: a tune file says the unrolling");
     return true;
 }
 

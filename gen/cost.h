@@ -1,11 +1,12 @@
-/* cost.h - what a plan should cost: working sets beside the caches of the ISA table, and cycles of a
- * full tile. A model, not a measurement: it knows no host. */
+/* cost.h - what a plan should cost: working sets beside the caches of the ISA table, and cycles of
+ * a full tile. A model, not a measurement: it knows no host. */
 #ifndef GEN_COST_H
 #define GEN_COST_H
 
 #include "plan.h"
 
-/* One tile over one key block with nothing hidden: the inner step of prefill. Cycles of one core. */
+/* One tile over one key block with nothing hidden: the inner step of prefill. Cycles of one core.
+ */
 typedef struct plan_cost {
     int q_bytes, s_bytes, panel_bytes; /* a tile's Q and S, and one V panel: wanted in L1 */
     int block_bytes;                   /* Q and O of a query block, K and V of a key block: in L2 */

@@ -27,7 +27,8 @@ typedef struct gen_files {
 void gen_plan(arena *a, const kernel_spec *k, const isa_row *isa, const gen_options *o, plan *out);
 
 /* Renders every file of a model's folder: kernels, header, registry, selftest, Makefile, runtime
- * copy, model.lua (the resolved inputs), tune.lua (if there is one) and manifest.json. Touches no disk. */
+ * copy, model.lua (the resolved inputs), tune.lua (if there is one) and manifest.json. Touches no
+ * disk. */
 bool gen_render(arena *a, const model *m, const gen_options *o, gen_files *out, diag *d);
 
 /* Writes one file whole or not at all; leaves it alone if it has this text already. */

@@ -208,12 +208,12 @@ static void cost_text(buf *b, const plan *p) {
     const plan_cost c = cost_of(p);
     const isa_row *isa = &isa_table[p->isa];
     if (p->gather_keys) return;
-    buf_printf(b,
-               "    cost: L1 %d KiB%s: a tile's Q %.1f and S %.1f, a V panel %.1f KiB; L2 %d KiB%s: "
-               "a query and key block %.0f KiB\n",
-               isa->l1_bytes >> 10, over(c.fits_l1), c.q_bytes / 1024.0, c.s_bytes / 1024.0,
-               c.panel_bytes / 1024.0, isa->l2_bytes >> 10, over(c.fits_l2),
-               c.block_bytes / 1024.0);
+    buf_printf(
+        b,
+        "    cost: L1 %d KiB%s: a tile's Q %.1f and S %.1f, a V panel %.1f KiB; L2 %d KiB%s: "
+        "a query and key block %.0f KiB\n",
+        isa->l1_bytes >> 10, over(c.fits_l1), c.q_bytes / 1024.0, c.s_bytes / 1024.0,
+        c.panel_bytes / 1024.0, isa->l2_bytes >> 10, over(c.fits_l2), c.block_bytes / 1024.0);
     buf_printf(b,
                "    cost: cycles of a tile where nothing is hidden: qk %.0f, softmax %.0f%s, pv "
                "%.0f, lines from L2 %.0f: %.0f %% of the FMA peak\n",
@@ -338,8 +338,7 @@ static void choice_json(cJSON *plan_row, const plan *p) {
             cJSON_AddBoolToObject(t, plan_params[i].name, value);
         else
             cJSON_AddNumberToObject(t, plan_params[i].name, value);
-        if (p->tuned >> i & 1)
-            cJSON_AddItemToArray(tuned, cJSON_CreateString(plan_params[i].name));
+        if (p->tuned >> i & 1) cJSON_AddItemToArray(tuned, cJSON_CreateString(plan_params[i].name));
     }
 }
 
@@ -358,8 +357,7 @@ static cJSON *plan_json(const explained *x, int kernel, const plan *p) {
     cJSON_AddNumberToObject(t, "part_keys", p->part_keys);
     cJSON_AddNumberToObject(t, "gather_keys", p->gather_keys);
     cJSON_AddNumberToObject(t, "source_bytes", (double)source_bytes(x, p));
-    cJSON_AddNumberToObject(t, "text_bytes",
-                            measured ? (double)measured : cost_of(p).text_bytes);
+    cJSON_AddNumberToObject(t, "text_bytes", measured ? (double)measured : cost_of(p).text_bytes);
     cJSON_AddBoolToObject(t, "text_measured", measured > 0);
     choice_json(t, p);
     cost_json(t, p);

@@ -135,7 +135,8 @@ static bool explain(arena *a, const options *o, diag *d) {
     return true;
 }
 
-/* The instruction sets to tune: the widest that this CPU runs, or those asked for, if it runs them. */
+/* The instruction sets to tune: the widest that this CPU runs, or those asked for, if it runs them.
+ */
 static unsigned tune_isas(const options *o, diag *d) {
     const unsigned native = isa_native();
     if (!o->isa) {
@@ -147,7 +148,8 @@ static unsigned tune_isas(const options *o, diag *d) {
     const unsigned mask = isa_parse(o->isa, d);
     for (int i = 0; i < ATTN_ISA_COUNT; i++)
         if ((mask & ~native) >> i & 1) {
-            diag_set(d, "--isa: this CPU does not run %s: tune on one that does", isa_table[i].name);
+            diag_set(d, "--isa: this CPU does not run %s: tune on one that does",
+                     isa_table[i].name);
             return 0;
         }
     return mask;

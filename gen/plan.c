@@ -28,13 +28,19 @@ static void note(arena *a, plan *p, const char *fmt, ...) {
 
 /* --- What can be chosen. --- */
 
-#define PARAM(name, min, max, is_bool) {#name, offsetof(plan_choice, name), min, max, is_bool}
+#define PARAM(name, min, max, is_bool) \
+    { #name, offsetof(plan_choice, name), min, max, is_bool }
 const plan_param plan_params[PLAN_PARAMS] = {
-    PARAM(vectors, 1, PLAN_MAX_VECTORS, false), PARAM(keys, 1, 16, false),
-    PARAM(columns, 1, 4, false),                PARAM(key_block, 16, 1024, false),
-    PARAM(tiles, 1, 32, false),                 PARAM(unroll, 1, 65536, false),
-    PARAM(prefetch, 0, 4, false),               PARAM(lazy, 0, 1, true),
-    PARAM(dot_keys, 1, 64, false),              PARAM(part_keys, 16, 65536, false),
+    PARAM(vectors, 1, PLAN_MAX_VECTORS, false),
+    PARAM(keys, 1, 16, false),
+    PARAM(columns, 1, 4, false),
+    PARAM(key_block, 16, 1024, false),
+    PARAM(tiles, 1, 32, false),
+    PARAM(unroll, 1, 65536, false),
+    PARAM(prefetch, 0, 4, false),
+    PARAM(lazy, 0, 1, true),
+    PARAM(dot_keys, 1, 64, false),
+    PARAM(part_keys, 16, 65536, false),
     PARAM(decode_q, 1, 256, false),
 };
 #undef PARAM
@@ -267,9 +273,8 @@ static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan 
     }
     note(a, p,
          p->lazy ? "softmax: lazy maximum; a key block is redone where its sum leaves 2^-60 .. 2^60"
-                 : p->has_score
-             ? "softmax: running maximum, since a score expression may drift"
-             : "softmax: running maximum");
+         : p->has_score ? "softmax: running maximum, since a score expression may drift"
+                        : "softmax: running maximum");
     if (!p->rescore)
         note(a, p, "scores: scale * log2(e) is folded into Q; exp is exp2");
     else
@@ -312,7 +317,8 @@ const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
     if (qk_keys(isa, c->vectors) < 1) return "the tile is too wide for the registers";
     *param = INDEX(keys);
     if (c->keys > qk_keys(isa, c->vectors))
-        return arena_printf(a, "at most %d keys x %d vectors of queries fit the %d registers, got %d",
+        return arena_printf(a,
+                            "at most %d keys x %d vectors of queries fit the %d registers, got %d",
                             qk_keys(isa, c->vectors), c->vectors, isa->registers, c->keys);
     *param = INDEX(columns);
     if ((rows + pv_rows(isa, c->columns) - 1) / pv_rows(isa, c->columns) > PLAN_MAX_GROUPS)

@@ -45,10 +45,10 @@ typedef struct plan_pv {
 
 /* Register tiles for a query tile of some number of vectors. */
 typedef struct plan_tile {
-    int keys;   /* QK: keys in registers */
-    int unroll; /* QK: steps of the loop over the head width */
+    int keys;     /* QK: keys in registers */
+    int unroll;   /* QK: steps of the loop over the head width */
     int prefetch; /* QK: register tiles ahead */
-    bool lazy;  /* has the code of a lazy maximum */
+    bool lazy;    /* has the code of a lazy maximum */
     plan_pv pv;
 } plan_tile;
 

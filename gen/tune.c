@@ -52,8 +52,8 @@ typedef struct tuning {
     int count;
     timed_call calls[MAX_CALLS];
     int call_count;
-    float *o, *want; /* an output, and candidate 0's */
-    void *workspace; /* for any candidate and call */
+    float *o, *want;   /* an output, and candidate 0's */
+    void *workspace;   /* for any candidate and call */
     const char *where; /* for progress and messages */
     bool terminal;
     diag *d;
@@ -98,8 +98,7 @@ static bool same_plan(const plan *x, const plan *y) {
 
 /* The plan's own choice and its twin. */
 static void add_own(tuning *t, const plan_choice *own) {
-    for (int i = 0; i < 2; i++)
-        t->candidate[t->count++] = (candidate){.choice = *own, .param = -1};
+    for (int i = 0; i < 2; i++) t->candidate[t->count++] = (candidate){.choice = *own, .param = -1};
 }
 
 /* Adds a candidate if a kernel can be made of it that is none of those there are. */
@@ -121,10 +120,14 @@ static void alternatives(const plan_choice *c, const char *name, int *value) {
         const char *name;
         int value[6];
     } fixed[] = {
-        {"vectors", {1, 2, 3, 4, -1}},        {"columns", {1, 2, 3, 4, -1}},
-        {"key_block", {48, 64, 96, 192, 256, -1}}, {"tiles", {2, 4, 8, 16, -1}},
-        {"unroll", {4, 8, 16, 32, -1}},       {"prefetch", {0, 1, 2, 3, -1}},
-        {"lazy", {0, 1, -1}},                 {"dot_keys", {4, 8, 16, 32, -1}},
+        {"vectors", {1, 2, 3, 4, -1}},
+        {"columns", {1, 2, 3, 4, -1}},
+        {"key_block", {48, 64, 96, 192, 256, -1}},
+        {"tiles", {2, 4, 8, 16, -1}},
+        {"unroll", {4, 8, 16, 32, -1}},
+        {"prefetch", {0, 1, 2, 3, -1}},
+        {"lazy", {0, 1, -1}},
+        {"dot_keys", {4, 8, 16, 32, -1}},
         {"part_keys", {256, 512, 1024, 2048, -1}},
     };
     *value = -1;
@@ -214,7 +217,8 @@ static void add_call(tuning *t, const char *what, int32_t q_len, int32_t kv_len)
     if (!s->sinks) c->sinks = NULL;
     if (s->op == ATTN_OP_SEGMENT_CROSS) {
         int32_t *seg = arena_alloc(a, (size_t)q_len * sizeof *seg);
-        for (int32_t i = 0; i < q_len; i++) seg[i] = (int32_t)((int64_t)(i + 1) * kv_len / q_len) - 1;
+        for (int32_t i = 0; i < q_len; i++)
+            seg[i] = (int32_t)((int64_t)(i + 1) * kv_len / q_len) - 1;
         c->seg = seg;
     }
     make_sides(a, c);
@@ -243,7 +247,8 @@ static void list_calls(tuning *t) {
     int32_t len = 2048;
     while (len > 256 && flops_at(t, len) > CALL_FLOPS) len /= 2;
     add_call(t, "prefill", len, len);
-    const double row = 4.0 * (s->kv_heads * (double)attn_spec_k_dim(s) + s->v_heads * (double)s->v_dim);
+    const double row =
+        4.0 * (s->kv_heads * (double)attn_spec_k_dim(s) + s->v_heads * (double)s->v_dim);
     int32_t keys = 1024;
     while (keys < 32768 && keys * row < DECODE_BYTES) keys *= 2;
     add_call(t, "decode", 1, keys);
@@ -395,8 +400,8 @@ static double median_of(const times *s) {
     return sorted[s->count / 2];
 }
 
-/* How much faster than the plan's own choice a candidate is on a call: the less of what its best and
- * its median run say. */
+/* How much faster than the plan's own choice a candidate is on a call: the less of what its best
+ * and its median run say. */
 static double lead(const tuning *t, const candidate *c, int call_index) {
     const times *own = &t->candidate[0].times[call_index], *its = &c->times[call_index];
     return fmin(best_of(own) / best_of(its), median_of(own) / median_of(its)) - 1;
@@ -565,8 +570,8 @@ bool tune_model(arena *a, const model *m, const char *target, unsigned isa_mask,
         buf_printf(&b, "    [\"%s\"] = {\n", k->name);
         for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
             if (!(isa_mask >> isa & 1)) continue;
-            const char *where = arena_printf(a, "kernel %d of %d, %s", i + 1, m->kernel_count,
-                                             isa_table[isa].name);
+            const char *where =
+                arena_printf(a, "kernel %d of %d, %s", i + 1, m->kernel_count, isa_table[isa].name);
             if (!tune_kernel(&b, k, (attn_isa)isa, where, d)) return false;
         }
         buf_puts(&b, "    },\n");

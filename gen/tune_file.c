@@ -30,9 +30,9 @@ static bool unknown(const reading *r, const char *what, const char *name,
 }
 
 static const char *kind_text(const lua_val *v) {
-    static const char *const text[] = {[LUA_VAL_NIL] = "nil",       [LUA_VAL_BOOL] = "a boolean",
-                                       [LUA_VAL_INT] = "an integer", [LUA_VAL_FLOAT] = "a fraction",
-                                       [LUA_VAL_STRING] = "a string", [LUA_VAL_TABLE] = "a table"};
+    static const char *const text[] = {
+        [LUA_VAL_NIL] = "nil",          [LUA_VAL_BOOL] = "a boolean",  [LUA_VAL_INT] = "an integer",
+        [LUA_VAL_FLOAT] = "a fraction", [LUA_VAL_STRING] = "a string", [LUA_VAL_TABLE] = "a table"};
     return text[v->kind];
 }
 
@@ -61,8 +61,8 @@ static bool read_choice(reading *r, const kernel_spec *k, attn_isa isa, const lu
     tune_entry *e = &r->out->entry[r->out->count];
     *e = (tune_entry){k->name, isa, plan_choice_none()};
     if (table->kind != LUA_VAL_TABLE)
-        return refuse(r, arena_printf(r->a, "must be a table of parameters, got %s",
-                                      kind_text(table)));
+        return refuse(
+            r, arena_printf(r->a, "must be a table of parameters, got %s", kind_text(table)));
     for (int i = 0; i < table->field_count; i++) {
         if (!table->field[i].name) return refuse(r, "holds a value without a key; write key = ..");
         r->key[2] = table->field[i].name;
@@ -79,8 +79,8 @@ static bool read_choice(reading *r, const kernel_spec *k, attn_isa isa, const lu
 
 static bool read_kernel(reading *r, const kernel_spec *k, const lua_val *table) {
     if (table->kind != LUA_VAL_TABLE)
-        return refuse(r, arena_printf(r->a, "must be a table of instruction sets, got %s",
-                                      kind_text(table)));
+        return refuse(
+            r, arena_printf(r->a, "must be a table of instruction sets, got %s", kind_text(table)));
     for (int i = 0; i < table->field_count; i++) {
         const char *name = table->field[i].name, *allowed[ATTN_ISA_COUNT + 1] = {NULL};
         int isa = -1;

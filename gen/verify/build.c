@@ -55,10 +55,11 @@ const char *build_compiler(arena *a, diag *d) {
     const char *output;
     if (command(a, arena_printf(a, "%s --version", compiler()), &output) && *output)
         return arena_strndup(a, output, strcspn(output, "\n"));
-    diag_set(d,
-             "needs a C compiler, and '%s' is none (%.*s): install gcc or clang, or name one in the "
-             "environment variable CC",
-             compiler(), (int)strcspn(output, "\n"), output);
+    diag_set(
+        d,
+        "needs a C compiler, and '%s' is none (%.*s): install gcc or clang, or name one in the "
+        "environment variable CC",
+        compiler(), (int)strcspn(output, "\n"), output);
     return NULL;
 }
 
@@ -253,9 +254,10 @@ static bool render(const folder *f, const int *which, int count, gen_files *file
         kernels[i] = f->kernels[which[i]];
     }
     model m = {"verify", count, layers, count, kernels};
-    gen_options g = {
-        .isa_mask = f->o->isa_mask, .unroll = f->o->unroll, .tune = f->o->tune,
-        .templates = f->o->templates};
+    gen_options g = {.isa_mask = f->o->isa_mask,
+                     .unroll = f->o->unroll,
+                     .tune = f->o->tune,
+                     .templates = f->o->templates};
     return gen_render(f->a, &m, &g, files, d);
 }
 

@@ -37,8 +37,8 @@ void property_problem(arena *a, const property_spec *row, const kernel_spec *spe
                       int index, double max_work, call *out, const char **text);
 placement property_placement(rng *r, int threads);
 
-/* A tune set in which every parameter of every kernel differs from the plan's own choice where it can
- * (choices.c). changed[PLAN_PARAMS] counts how often each does. */
+/* A tune set in which every parameter of every kernel differs from the plan's own choice where it
+ * can (choices.c). changed[PLAN_PARAMS] counts how often each does. */
 const tune_set *property_choices(arena *a, const kernel_spec *kernels, int count, uint64_t seed,
                                  long *changed);
 

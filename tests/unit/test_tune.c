@@ -6,9 +6,10 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-static const char model_text[] = "return { layers = { { heads = 8, kv_heads = 2, head_dim = 64 },\n"
-                                 "{ backend = 'flex', heads = 3, head_dim = 17, score = 's + k' },\n"
-                                 "{ op = 'segment_cross', heads = 3, head_dim = 17 } } }\n";
+static const char model_text[] =
+    "return { layers = { { heads = 8, kv_heads = 2, head_dim = 64 },\n"
+    "{ backend = 'flex', heads = 3, head_dim = 17, score = 's + k' },\n"
+    "{ op = 'segment_cross', heads = 3, head_dim = 17 } } }\n";
 static const char name0[] = "attn_f32_regular_sdpa_full_self_h8k2d64";
 
 static model make_model(arena *a) {
@@ -127,7 +128,8 @@ static bool render_same(arena *a, const model *m, const tune_set *set, gen_files
     return true;
 }
 
-/* The file is all that counts: a full record of the plan's own choices gives the plan's own code. */
+/* The file is all that counts: a full record of the plan's own choices gives the plan's own code.
+ */
 Test(tune, deterministic) {
     arena *a = arena_new();
     const model m = make_model(a);
