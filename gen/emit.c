@@ -230,19 +230,21 @@ static lua_val *exprs_to_lua(arena *a, const kernel_spec *k, const plan *p) {
     return t;
 }
 
+/* Of what a file was made from. p: null for layers, which no tune file changes. */
 static const char *digest(arena *a, const kernel_spec *k, const plan *p) {
     buf b = buf_new(a);
     buf_printf(&b, "%s\n%s\n%s\n", k->name, k->score ? expr_canonical(a, k->score_expr) : "",
                k->mask ? expr_canonical(a, k->mask_expr) : "");
     for (int i = 0; i < k->tensor_count; i++)
         buf_printf(&b, "%s\n", expr_decl_canonical(a, &k->tensors[i]));
-    for (int i = 0; i < PLAN_PARAMS; i++)
+    for (int i = 0; p && i < PLAN_PARAMS; i++)
         if (p->tuned >> i & 1)
             buf_printf(&b, "%s=%d\n", plan_params[i].name, plan_choice_get(&p->choice, i));
     return arena_printf(a, "%016llx", (unsigned long long)hash64(b.data, b.len));
 }
 
-static lua_val *spec_to_lua(arena *a, const kernel_spec *k, const char *const *note, int count) {
+static lua_val *spec_to_lua(arena *a, const kernel_spec *k, const plan *p, const char *const *note,
+                            int count) {
     const attn_spec *s = &k->core;
     lua_val *t = lua_val_table(a), *notes = lua_val_table(a);
     for (int i = 0; i < attn_field_count; i++) {
@@ -322,7 +324,7 @@ static bool render_kernel(output *out, const template_set *set, const kernel_spe
     gen_plan(a, k, isa, o, &p);
     lua_val *data = lua_val_table(a), *plan_table = plan_to_lua(a, &p);
     lua_val_set(a, data, "plan", plan_table);
-    lua_val_set(a, data, "spec", spec_to_lua(a, k, p.note, p.notes));
+    lua_val_set(a, data, "spec", spec_to_lua(a, k, &p, p.note, p.notes));
     lua_val_set(a, data, "isa", isa_to_lua(a, isa));
     lua_val_set(a, data, "expr", exprs_to_lua(a, k, &p));
     lua_val *package = lua_val_table(a);
@@ -342,15 +344,16 @@ static bool render_block(output *out, const template_set *set, const model *m, c
     arena *a = out->a;
     plan core;
     block_plan p;
-    plan_make(a, &m->kernels[k->inner], isa, o->unroll, &core);
+    gen_plan(a, &m->kernels[k->inner], isa, o, &core);
     block_plan_make(a, k, isa, &p);
     lua_val *data = lua_val_table(a), *plan_table = block_plan_to_lua(a, &p);
     lua_val_set_string(a, plan_table, "core", arena_strdup(a, core.symbol));
     lua_val_set(a, data, "plan", plan_table);
-    lua_val_set(a, data, "spec", spec_to_lua(a, k, p.note, p.notes));
+    lua_val_set(a, data, "spec", spec_to_lua(a, k, NULL, p.note, p.notes));
     lua_val_set(a, data, "isa", isa_to_lua(a, isa));
     lua_val *package = lua_val_table(a);
     lua_val_set_string(a, package, "runtime", runtime_path(o));
+    lua_val_set_bool(a, package, "tuned", o->tune != NULL);
     lua_val_set(a, data, "package", package);
     const char *text;
     if (!render(a, set, "block.c", data, &text, d)) return false;

@@ -304,6 +304,7 @@ const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
     for (*param = 0; *param < PLAN_PARAMS; ++*param) {
         const int value = plan_choice_get(choice, *param);
         if (value < 0) continue;
+        if (k->core.level == ATTN_LEVEL_BLOCK) return "a layer has nothing to choose; its core has";
         if (is_gather(&k->core)) return "a gather kernel has nothing to choose";
         const plan_param *row = &plan_params[*param];
         if (value < row->min || value > row->max)

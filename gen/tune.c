@@ -561,6 +561,7 @@ bool tune_model(arena *a, const model *m, const char *target, unsigned isa_mask,
                target, cpu_name(a), compiler, FINAL_ROUNDS);
     for (int i = 0; i < m->kernel_count; i++) {
         const kernel_spec *k = &m->kernels[i];
+        if (k->core.level == ATTN_LEVEL_BLOCK) continue; /* its core is a kernel of the model */
         plan p;
         plan_make(a, k, &isa_table[0], 0, NULL, &p);
         if (p.gather_keys) {
