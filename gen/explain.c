@@ -1,5 +1,6 @@
 #include "explain.h"
 
+#include "block_plan.h"
 #include "cost.h"
 
 #include <cjson/cJSON.h>
@@ -145,8 +146,8 @@ static bool begin(arena *a, const model *m, const gen_options *o, const explain_
     return true;
 }
 
-static size_t source_bytes(const explained *x, const plan *p) {
-    const char *path = arena_printf(x->a, "%s.c", p->symbol);
+static size_t source_bytes(const explained *x, const char *symbol) {
+    const char *path = arena_printf(x->a, "%s.c", symbol);
     for (int i = 0; i < x->files.count; i++)
         if (!strcmp(x->files.file[i].path, path)) return strlen(x->files.file[i].text);
     return 0;
@@ -163,7 +164,9 @@ static void field_text(buf *b, const attn_field *f, const attn_spec *spec) {
     memcpy(&i, at, sizeof i);
     switch (f->kind) {
     case ATTN_KIND_FLOAT:
-        if (x != ATTN_UNSET_F) buf_printf(b, " %s=%.9g", f->name, (double)x);
+        if (x == ATTN_UNSET_F) return;
+        attn_float_text(x, name);
+        buf_printf(b, " %s=%s", f->name, name);
         return;
     case ATTN_KIND_ENUM:
         attn_enum_name(f, i, name, sizeof name);
@@ -178,7 +181,8 @@ static void field_text(buf *b, const attn_field *f, const attn_spec *spec) {
 static void layers_text(buf *b, const model *m, int kernel) {
     buf_puts(b, "  layers:");
     for (int i = 0; i < m->layer_count; i++)
-        if (m->layer_kernel[i] == kernel) buf_printf(b, " %d", i);
+        if (m->layer_kernel[i] == kernel || m->kernels[m->layer_kernel[i]].inner == kernel)
+            buf_printf(b, " %d", i);
     buf_puts(b, "\n");
 }
 
@@ -223,20 +227,40 @@ static void cost_text(buf *b, const plan *p) {
         buf_printf(b, "    cost: K rows are asked for %.0f cycles ahead\n", c.prefetch_cycles);
 }
 
-static void isa_text(buf *b, const explained *x, int kernel, int isa) {
-    const kernel_spec *k = &x->m->kernels[kernel];
-    plan p;
-    gen_plan(x->a, k, &isa_table[isa], x->o, &p);
+/* A layer's estimate is left out: nothing of it has been fitted. */
+static void size_text(buf *b, const explained *x, int kernel, int isa, const char *symbol,
+                      int estimate) {
     const size_t measured = x->sizes ? x->sizes[kernel].bytes[isa] : 0;
-    buf_printf(b, "  %s: %zu bytes of C in %s.c\n", isa_table[isa].name, source_bytes(x, &p),
-               p.symbol);
+    buf_printf(b, "  %s: %zu bytes of C in %s.c\n", isa_table[isa].name, source_bytes(x, symbol),
+               symbol);
     if (measured)
         buf_printf(b, "    machine code and constants: %zu bytes, measured\n", measured);
-    else
+    else if (estimate)
         buf_printf(b,
                    "    machine code and constants: about %d KB, an estimate; --measure-text "
                    "compiles and measures\n",
-                   (cost_of(&p).text_bytes + 500) / 1000);
+                   (estimate + 500) / 1000);
+}
+
+static void block_text(buf *b, const explained *x, int kernel, int isa) {
+    const kernel_spec *k = &x->m->kernels[kernel];
+    block_plan p;
+    block_plan_make(x->a, k, &isa_table[isa], &p);
+    size_text(b, x, kernel, isa, p.symbol, 0);
+    for (int n = 0; n < p.notes; n++) buf_printf(b, "    %s\n", p.note[n]);
+    buf_printf(b, "    core: %s\n", x->m->kernels[k->inner].name);
+    buf_printf(b, "    projections: %.4g FLOPs a row\n", block_plan_row_flops(k));
+}
+
+static void isa_text(buf *b, const explained *x, int kernel, int isa) {
+    const kernel_spec *k = &x->m->kernels[kernel];
+    plan p;
+    if (k->core.level == ATTN_LEVEL_BLOCK) {
+        block_text(b, x, kernel, isa);
+        return;
+    }
+    gen_plan(x->a, k, &isa_table[isa], x->o, &p);
+    size_text(b, x, kernel, isa, p.symbol, cost_of(&p).text_bytes);
     for (int n = 0; n < p.notes; n++) buf_printf(b, "    %s\n", p.note[n]);
     cost_text(b, &p);
     if (has_extents(x->e)) work_text(b, k, &p, x->e);
@@ -356,7 +380,7 @@ static cJSON *plan_json(const explained *x, int kernel, const plan *p) {
     cJSON_AddNumberToObject(t, "decode_q", p->gather_keys ? 0 : p->decode_q);
     cJSON_AddNumberToObject(t, "part_keys", p->part_keys);
     cJSON_AddNumberToObject(t, "gather_keys", p->gather_keys);
-    cJSON_AddNumberToObject(t, "source_bytes", (double)source_bytes(x, p));
+    cJSON_AddNumberToObject(t, "source_bytes", (double)source_bytes(x, p->symbol));
     cJSON_AddNumberToObject(t, "text_bytes", measured ? (double)measured : cost_of(p).text_bytes);
     cJSON_AddBoolToObject(t, "text_measured", measured > 0);
     choice_json(t, p);
@@ -377,6 +401,26 @@ static cJSON *plan_json(const explained *x, int kernel, const plan *p) {
     return t;
 }
 
+static cJSON *block_json(const explained *x, int kernel, int isa) {
+    const kernel_spec *k = &x->m->kernels[kernel];
+    const size_t measured = x->sizes ? x->sizes[kernel].bytes[isa] : 0;
+    block_plan p;
+    block_plan_make(x->a, k, &isa_table[isa], &p);
+    cJSON *t = cJSON_CreateObject();
+    cJSON_AddStringToObject(t, "isa", isa_table[isa].name);
+    cJSON_AddStringToObject(t, "symbol", p.symbol);
+    cJSON_AddStringToObject(t, "core", x->m->kernels[k->inner].name);
+    cJSON_AddNumberToObject(t, "tile_rows", p.mr);
+    cJSON_AddNumberToObject(t, "tile_columns", p.nr);
+    cJSON_AddNumberToObject(t, "flops_per_row", block_plan_row_flops(k));
+    cJSON_AddNumberToObject(t, "source_bytes", (double)source_bytes(x, p.symbol));
+    if (measured) cJSON_AddNumberToObject(t, "text_bytes", (double)measured);
+    cJSON_AddBoolToObject(t, "text_measured", measured > 0);
+    cJSON *notes = cJSON_AddArrayToObject(t, "reasons");
+    for (int i = 0; i < p.notes; i++) cJSON_AddItemToArray(notes, cJSON_CreateString(p.note[i]));
+    return t;
+}
+
 static cJSON *kernel_json(const explained *x, int kernel) {
     arena *a = x->a;
     const kernel_spec *k = &x->m->kernels[kernel];
@@ -393,8 +437,12 @@ static cJSON *kernel_json(const explained *x, int kernel) {
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
         if (!(x->o->isa_mask >> isa & 1)) continue;
         plan p;
-        gen_plan(a, k, &isa_table[isa], x->o, &p);
-        widest = plan_json(x, kernel, &p);
+        if (k->core.level == ATTN_LEVEL_BLOCK) {
+            widest = block_json(x, kernel, isa);
+        } else {
+            gen_plan(a, k, &isa_table[isa], x->o, &p);
+            widest = plan_json(x, kernel, &p);
+        }
         cJSON_AddItemToArray(plans, widest);
     }
     /* "plan" is the widest instruction set asked for; "plans" has them all. */

@@ -45,12 +45,12 @@ kernel[6] = {
 -- attn_f32_mla_sdpa_full_self_h8c64t32
 kernel[7] = {
     level = "core", form = "mla", op = "full_self", backend = "sdpa", heads = 8, key = "per_head",
-    kv_comp_dim = 64, retr_dim = 32, causal = true, scale = 0.176776692, sinks = false,
+    kv_comp_dim = 64, retr_dim = 32, causal = true, scale = 0.17677669, sinks = false,
 }
 -- attn_f32_mla_flex_full_self_h8c64t32a0x5da44703
 kernel[8] = {
     level = "core", form = "mla", op = "full_self", backend = "flex", heads = 8, key = "per_head",
-    kv_comp_dim = 64, retr_dim = 32, causal = false, scale = 0.176776692, sinks = false,
+    kv_comp_dim = 64, retr_dim = 32, causal = false, scale = 0.17677669, sinks = false,
     scalar = { "prefix=i32" },
     mask = "k <= q or k < prefix",
 }
@@ -58,26 +58,26 @@ kernel[8] = {
 kernel[9] = {
     level = "core", form = "mla", op = "sliding_self", backend = "sdpa", heads = 8,
     key = "per_head", kv_comp_dim = 64, retr_dim = 32, causal = true, window = 127,
-    scale = 0.176776692, sinks = false,
+    scale = 0.17677669, sinks = false,
 }
 -- attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52
 kernel[10] = {
     level = "core", form = "mla", op = "sliding_self", backend = "flex", heads = 8,
     key = "per_head", kv_comp_dim = 64, retr_dim = 32, causal = true, window = 127,
-    scale = 0.176776692, sinks = false,
+    scale = 0.17677669, sinks = false,
     tensor = { "table=f32[heads][129]" },
     score = "s + table[h][clamp(q - k, -64, 64) + 64]",
 }
 -- attn_f32_mla_sdpa_segment_cross_h8c64t32
 kernel[11] = {
     level = "core", form = "mla", op = "segment_cross", backend = "sdpa", heads = 8,
-    key = "per_head", kv_comp_dim = 64, retr_dim = 32, lookback = 0, scale = 0.176776692,
+    key = "per_head", kv_comp_dim = 64, retr_dim = 32, lookback = 0, scale = 0.17677669,
     sinks = false,
 }
 -- attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92
 kernel[12] = {
     level = "core", form = "mla", op = "segment_cross", backend = "flex", heads = 8,
-    key = "per_head", kv_comp_dim = 64, retr_dim = 32, lookback = 1, scale = 0.176776692,
+    key = "per_head", kv_comp_dim = 64, retr_dim = 32, lookback = 1, scale = 0.17677669,
     sinks = false,
     score = "where(k < 4, s + 1, s)",
     mask = "not (k % 16 == 15)",
