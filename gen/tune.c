@@ -321,8 +321,10 @@ static bool run_once(tuning *t, const candidate *c, int call_index) {
            diag_set(t->d, "tune: %s: %s", t->where, c->lib->status_text(status));
 }
 
-/* Seconds of a run, from as many as fill some milliseconds. */
+/* Seconds of a run, from as many as fill some milliseconds, after one that is not timed: caches then
+ * hold what this candidate leaves there, not another. */
 static bool time_once(tuning *t, candidate *c, int call_index) {
+    if (!run_once(t, c, call_index)) return false;
     const double start = bench_clock(1);
     double spent = 0;
     int runs = 0;
@@ -366,8 +368,8 @@ static bool measure(tuning *t, int rounds) {
         progress(t, "%d alternatives, round %d of %d%s", t->count - 2, r + 1, rounds,
                  r ? arena_printf(t->a, ", %.0f s left", left) : "");
         for (int c = 0; c < t->call_count; c++)
-            for (int i = 0; i < t->count; i++)
-                if (!time_once(t, &t->candidate[i], c)) return false;
+            for (int i = 0; i < t->count; i++) /* each is the first of a round in its turn */
+                if (!time_once(t, &t->candidate[(i + r) % t->count], c)) return false;
     }
     return true;
 }
