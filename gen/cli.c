@@ -21,6 +21,10 @@ static const command_info commands[] = {
     {CMD_EXPLAIN, "explain", "[MODEL]",
      "Says what would be generated and why: kernels, tiles, workspace, costs.",
      "attn-gen explain --heads 8 --head-dim 64 --batch 1 --q-len 512 --kv-len 512"},
+    {CMD_REPORT, "report", "[MODEL]",
+     "Writes one page (HTML) that says what the model's kernels compute, need and cost, with "
+     "pictures of their masks.",
+     "attn-gen report gemma-2-2b -o report.html"},
     {CMD_CHECK, "check", "DIR",
      "Compares a generated folder with what its manifest says; any difference is an error.",
      "attn-gen check out"},
@@ -49,7 +53,13 @@ static const command_info *info_of(command c) {
 
 typedef enum flag_kind { FLAG_SWITCH, FLAG_TEXT, FLAG_CHOICE, FLAG_UNROLL, FLAG_INT } flag_kind;
 
-enum { GENERATE = 1 << CMD_GENERATE, EXPLAIN = 1 << CMD_EXPLAIN, TUNE = 1 << CMD_TUNE };
+enum {
+    GENERATE = 1 << CMD_GENERATE,
+    EXPLAIN = 1 << CMD_EXPLAIN,
+    REPORT = 1 << CMD_REPORT,
+    TUNE = 1 << CMD_TUNE
+};
+enum { SPEC_COMMANDS = GENERATE | EXPLAIN | REPORT | TUNE };
 
 typedef struct flag {
     const char *name;
@@ -64,27 +74,35 @@ static const flag flags[] = {
     {"-o", FLAG_TEXT, "DIR", offsetof(options, out), GENERATE,
      "folder to write; made if it does not exist"},
     {"-o", FLAG_TEXT, "FILE.lua", offsetof(options, out), TUNE, "tune file to write"},
+    {"-o", FLAG_TEXT, "FILE", offsetof(options, out), EXPLAIN | REPORT,
+     "file to write; explain prints to the standard output without it"},
     {"--dump", FLAG_CHOICE, "spec|plan|expr|lua|c", offsetof(options, dump), GENERATE,
      "print a stage to the standard output; without -o nothing is written"},
-    {"--isa", FLAG_TEXT, "LIST", offsetof(options, isa), GENERATE | EXPLAIN | TUNE,
+    {"--isa", FLAG_TEXT, "LIST", offsetof(options, isa), SPEC_COMMANDS,
      "portable, avx2, avx512 (with commas), native or all; default: all (tune: native)"},
-    {"--tune", FLAG_TEXT, "FILE.lua", offsetof(options, tune), GENERATE | EXPLAIN,
+    {"--tune", FLAG_TEXT, "FILE.lua", offsetof(options, tune), GENERATE | EXPLAIN | REPORT,
      "choices that attn-gen tune measured; the same file gives the same code on any machine"},
-    {"--unroll", FLAG_UNROLL, "auto|full|N", offsetof(options, unroll), GENERATE | EXPLAIN,
+    {"--unroll", FLAG_UNROLL, "auto|full|N", offsetof(options, unroll), GENERATE | EXPLAIN | REPORT,
      "unrolling of the loop over the head width; default: auto"},
     {"--runtime", FLAG_TEXT, "PATH", offsetof(options, runtime), GENERATE,
      "refer to a runtime there instead of copying it"},
-    {"--templates", FLAG_TEXT, "DIR", offsetof(options, templates), GENERATE,
+    {"--templates", FLAG_TEXT, "DIR", offsetof(options, templates), SPEC_COMMANDS,
      "read templates there instead of the built-in ones"},
     {"--batch", FLAG_INT, "N", offsetof(options, batch), EXPLAIN, "batch size of the costs"},
-    {"--q-len", FLAG_INT, "N", offsetof(options, q_len), EXPLAIN, "query rows of the costs"},
-    {"--kv-len", FLAG_INT, "N", offsetof(options, kv_len), EXPLAIN, "keys of the costs"},
+    {"--q-len", FLAG_INT, "N", offsetof(options, q_len), EXPLAIN | REPORT,
+     "query rows of the costs and of pictures of masks"},
+    {"--kv-len", FLAG_INT, "N", offsetof(options, kv_len), EXPLAIN | REPORT,
+     "keys of the costs and of pictures of masks"},
     {"--measure-text", FLAG_SWITCH, NULL, offsetof(options, measure_text), EXPLAIN,
      "compile the kernels ($CC, or cc) and say their bytes of machine code, instead of an "
      "estimate"},
     {"--json", FLAG_SWITCH, NULL, offsetof(options, json), EXPLAIN, "print JSON"},
+    {"--svg", FLAG_SWITCH, NULL, offsetof(options, svg), EXPLAIN,
+     "print the mask of one layer as a picture (SVG)"},
+    {"--layer", FLAG_INT, "N", offsetof(options, layer), EXPLAIN,
+     "the layer of --svg; default: the first, 0"},
 };
-enum { FLAGS = sizeof flags / sizeof *flags, SPEC_COMMANDS = GENERATE | EXPLAIN | TUNE };
+enum { FLAGS = sizeof flags / sizeof *flags };
 
 static bool takes(unsigned mask, command c) {
     return mask & (1u << c);
@@ -107,7 +125,7 @@ static const attn_field *find_spec_flag(arena *a, const char *name) {
     return attn_field_find(field);
 }
 
-/* The flag as this command takes it, or else as another does. */
+/* The command's row of that name, or else another command's. */
 static const flag *find_flag(const char *name, command c) {
     const flag *found = NULL;
     for (int i = 0; i < FLAGS; i++)
@@ -285,7 +303,7 @@ static bool parse_word(parser *p, const char *arg) {
     buf b = buf_new(p->a);
     buf_printf(&b, "unknown command '%s'", printable(p->a, arg));
     suggest(&b, arg, names);
-    buf_puts(&b, "; commands: generate, explain, check, tune, models; see attn-gen --help");
+    buf_puts(&b, "; commands: generate, explain, report, check, tune, models; see attn-gen --help");
     return diag_set(p->d, "%s", b.data);
 }
 
@@ -311,11 +329,15 @@ static bool check_command(arena *a, const options *o, diag *d) {
     if (o->tune && o->unroll)
         return diag_set(d,
                         "--tune and --unroll exclude each other: a tune file says the unrolling");
+    if (o->command == CMD_REPORT && !o->out)
+        return diag_set(d, "report: needs a file to write: -o FILE");
+    if (o->json && o->svg) return diag_set(d, "--json: excludes --svg");
+    if (o->layer >= 0 && !o->svg) return diag_set(d, "--layer: is for --svg");
     return true;
 }
 
 bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
-    *out = (options){.batch = -1, .q_len = -1, .kv_len = -1};
+    *out = (options){.batch = -1, .q_len = -1, .kv_len = -1, .layer = -1};
     out->inputs = arena_alloc(a, ((size_t)argc + 1) * sizeof *out->inputs);
     parser p = {.a = a, .argc = argc, .next = 1, .argv = argv, .out = out, .d = d};
     while (p.next < argc) {
@@ -333,7 +355,7 @@ bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
         if (!ok) return false;
     }
     if (!p.command)
-        return diag_set(d, "needs a command: generate, explain, check, tune or models; see "
+        return diag_set(d, "needs a command: generate, explain, report, check, tune or models; see "
                            "attn-gen --help");
     return check_command(a, out, d);
 }

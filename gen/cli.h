@@ -10,6 +10,7 @@ typedef enum command {
     CMD_VERSION,
     CMD_GENERATE,
     CMD_EXPLAIN,
+    CMD_REPORT,
     CMD_CHECK,
     CMD_MODELS,
     CMD_TUNE
@@ -25,9 +26,10 @@ typedef struct options {
     const char *dump;      /* --dump; null: none */
     const char *runtime;   /* --runtime PATH: refer to a runtime there instead of copying it */
     const char *templates; /* --templates DIR: read templates there instead of the embedded ones */
-    bool json;             /* --json */
+    bool json, svg;        /* --json, --svg */
     bool measure_text;     /* --measure-text */
-    int32_t batch, q_len, kv_len; /* explain; -1: not given */
+    int32_t layer;         /* --layer; -1: not given */
+    int32_t batch, q_len, kv_len; /* explain, report; -1: not given */
     spec_input *inputs;           /* kernel flags */
     int input_count;
 } options;

@@ -3,6 +3,7 @@
 #include "block_plan.h"
 #include "cli.h"
 #include "embedded.h"
+#include "facts.h"
 #include "plan.h"
 #include "render.h"
 #include "version.h"
@@ -81,20 +82,6 @@ static lua_val *fields_to_lua(arena *a, const attn_spec *spec) {
     return list;
 }
 
-static const char *op_fact(arena *a, const attn_spec *s) {
-    if (s->op == ATTN_OP_SEGMENT_CROSS)
-        return arena_printf(a,
-                            "a query of segment g sees the keys g - %d .. g that exist; a "
-                            "negative g sees none",
-                            s->lookback);
-    if (s->op == ATTN_OP_SLIDING_SELF && (s->causal || !s->right_window))
-        return arena_printf(a, "query position p sees the keys p - %d .. p", s->window);
-    if (s->op == ATTN_OP_SLIDING_SELF)
-        return arena_printf(a, "query position p sees the keys p - %d .. p + %d", s->window,
-                            s->right_window);
-    return s->causal ? "query position p sees the keys 0 .. p" : "every query sees every key";
-}
-
 /* A line of at most `width` columns a piece; breaks at blanks. */
 static void push_wrapped(arena *a, lua_val *list, const char *s, size_t width) {
     const char *indent = "";
@@ -109,45 +96,14 @@ static void push_wrapped(arena *a, lua_val *list, const char *s, size_t width) {
     lua_val_push(a, list, lua_text(a, arena_printf(a, "%s%s", indent, s)));
 }
 
-/* What the kernel computes, in words (contract.md's facts for this spec). */
+/* What the kernel computes, in words. */
 static lua_val *facts_to_lua(arena *a, const kernel_spec *k) {
-    const attn_spec *s = &k->core;
+    const fact_list facts = facts_of(a, k);
     lua_val *list = lua_val_table(a);
-    char form[32], backend[32];
-    attn_enum_name(attn_field_find("form"), s->form, form, sizeof form);
-    attn_enum_name(attn_field_find("backend"), s->backend, backend, sizeof backend);
-    buf b = buf_new(a);
-    buf_printf(&b,
-               "%s attention, %s: %d query, %d key, %d value heads; Q and K rows of %d, V and O "
-               "rows of %d floats.",
-               form, backend, s->heads, s->kv_heads, s->v_heads, attn_spec_k_dim(s), s->v_dim);
-    push_wrapped(a, list, b.data, 92);
-    push_wrapped(a, list, arena_printf(a, "Keys: %s, below kv_len[b].", op_fact(a, s)), 92);
-    b = buf_new(a);
-    buf_printf(&b, "Scores: %.9g * q.k", (double)s->scale);
-    if (s->softcap > 0)
-        buf_printf(&b, ", then %.9g * tanh(s / %.9g)", (double)s->softcap, (double)s->softcap);
-    if (k->score) buf_puts(&b, ", then the score expression");
-    if (s->backend == ATTN_BACKEND_SDPA) buf_puts(&b, ", then the run-time mask");
-    buf_puts(&b, s->sinks ? "; one sink a head joins the denominator." : ".");
-    push_wrapped(a, list, b.data, 92);
-    if (k->score_expr)
-        push_wrapped(a, list, arena_printf(a, "score = %s", expr_canonical(a, k->score_expr)), 92);
-    if (k->mask_expr)
-        push_wrapped(a, list, arena_printf(a, "mask = %s", expr_canonical(a, k->mask_expr)), 92);
-    for (int i = 0; i < k->tensor_count; i++)
-        push_wrapped(a, list,
-                     arena_printf(a, "side[%d]: %s", i, expr_decl_canonical(a, &k->tensors[i])),
-                     92);
-    for (int i = 0; i < k->scalar_count; i++)
-        push_wrapped(a, list,
-                     arena_printf(a, "scalars[%d]: %s=%s", i, k->scalars[i].name,
-                                  k->scalars[i].is_float ? "f32" : "i32"),
-                     92);
-    push_wrapped(a, list,
-                 s->sinks ? "A row that sees no key: O = 0, LSE = its sink."
-                          : "A row that sees no key: O = 0, LSE = -inf.",
-                 92);
+    for (int i = 0; i < facts.count; i++)
+        if (facts.fact[i].banner)
+            push_wrapped(a, list, arena_printf(a, "%s%s", facts.fact[i].lead, facts.fact[i].text),
+                         92);
     return list;
 }
 
@@ -376,20 +332,14 @@ static char *upper(arena *a, const char *s) {
     return u;
 }
 
-/* Whether a layer is this kernel, or has it as its core. */
-static bool layer_runs(const model *m, int layer, int kernel) {
-    const int at = m->layer_kernel[layer];
-    return at == kernel || m->kernels[at].inner == kernel;
-}
-
 /* "0..3, 5": the layers that use a kernel. */
 static const char *layer_list(arena *a, const model *m, int kernel, bool *many) {
     buf b = buf_new(a);
     int count = 0;
     for (int i = 0; i < m->layer_count; i++) {
-        if (!layer_runs(m, i, kernel)) continue;
+        if (!model_layer_runs(m, i, kernel)) continue;
         int end = i;
-        while (end + 1 < m->layer_count && layer_runs(m, end + 1, kernel)) end++;
+        while (end + 1 < m->layer_count && model_layer_runs(m, end + 1, kernel)) end++;
         buf_printf(&b, "%s%d", b.len ? ", " : "", i);
         if (end > i) buf_printf(&b, "%s%d", end == i + 1 ? ", " : "..", end);
         count += end - i + 1;
@@ -543,8 +493,7 @@ static bool same_text(arena *a, const char *path, const char *text) {
     return old && size == strlen(text) && !memcmp(old, text, size);
 }
 
-/* Writes beside the file and renames, so that no reader sees half of it. */
-bool file_write(arena *a, const char *path, const char *text, diag *d) {
+bool gen_write_file(arena *a, const char *path, const char *text, diag *d) {
     if (same_text(a, path, text)) return true;
     if (!make_parents(path, d)) return false;
     const char *temp = arena_printf(a, "%s.new", path);
@@ -626,8 +575,8 @@ bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d) {
         if (!listed(files, previous->file[i].path))
             unlink(arena_printf(a, "%s/%s", dir, previous->file[i].path));
     for (int i = 0; i < files->count; i++)
-        if (!file_write(a, arena_printf(a, "%s/%s", dir, files->file[i].path), files->file[i].text,
-                        d))
+        if (!gen_write_file(a, arena_printf(a, "%s/%s", dir, files->file[i].path),
+                            files->file[i].text, d))
             return false;
     return true;
 }

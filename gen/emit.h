@@ -31,14 +31,16 @@ void gen_plan(arena *a, const kernel_spec *k, const isa_row *isa, const gen_opti
  * disk. */
 bool gen_render(arena *a, const model *m, const gen_options *o, gen_files *out, diag *d);
 
-/* Writes one file whole or not at all; leaves it alone if it has this text already. */
-bool file_write(arena *a, const char *path, const char *text, diag *d);
-/* Says early, and without a trace, what file_write would say. */
+/* Says early, and without a trace, what gen_write_file would say. */
 bool file_can_be_written(arena *a, const char *path, diag *d);
 
 /* Writes the files that differ, and removes those that only the folder's previous manifest lists.
  * Refuses a non-empty folder without a manifest of ours. */
 bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d);
+
+/* One file: written beside it and renamed, so that no reader sees half of it. Its folders are made.
+ * A file that holds the text already is left alone. */
+bool gen_write_file(arena *a, const char *path, const char *text, diag *d);
 
 /* Regenerates DIR in memory from its model.lua and manifest.json. *report: a line for each stale,
  * missing or orphan file, empty if there is none. */

@@ -2,125 +2,20 @@
 
 #include "block_plan.h"
 #include "cost.h"
+#include "work.h"
 
 #include <cjson/cJSON.h>
 #include <string.h>
-
-/* What a call at given extents does, for one batch item. */
-typedef struct work {
-    int64_t none, all,
-        some;     /* tiles of the grid query tiles x key blocks, over all heads at once */
-    double pairs; /* visible (query row, key) pairs of a head, or an upper bound */
-    bool exact;
-    double flops, bytes; /* of the whole call */
-    size_t workspace;
-} work;
 
 static bool has_extents(const explain_extent *e) {
     return e->q_len >= 0 && e->kv_len >= 0;
 }
 
-static int32_t batch_of(const explain_extent *e) {
-    return e->batch >= 0 ? e->batch : 1;
-}
-
-/* Keys lo..hi that the op shows to query row i; false: known only at run time. */
-static bool op_keys(const attn_spec *s, const explain_extent *e, int32_t i, int64_t *lo,
-                    int64_t *hi) {
-    const int64_t p = (int64_t)e->kv_len - e->q_len + i;
-    *lo = 0;
-    *hi = e->kv_len - 1;
-    if (s->op == ATTN_OP_SEGMENT_CROSS) return false;
-    int64_t to = *hi;
-    if (s->op == ATTN_OP_SLIDING_SELF) {
-        if (p - s->window > 0) *lo = p - s->window;
-        to = p + (s->causal ? 0 : s->right_window);
-    } else if (s->causal) {
-        to = p;
-    }
-    if (to < *hi) *hi = to;
-    return true;
-}
-
-/* Visible pairs inside one tile, counted where the mask needs no run-time data. */
-static double tile_pairs(const kernel_spec *k, const explain_extent *e, const attn_tile_box *box,
-                         attn_tile_class class) {
-    double pairs = 0;
-    const int32_t start = e->kv_len - e->q_len;
-    expr_point p = {.q_start = start,
-                    .q_len = e->q_len,
-                    .kv_len = e->kv_len,
-                    .batch = batch_of(e),
-                    .kv_len_max = e->kv_len};
-    for (int32_t q = box->q0; q <= box->q1; q++) {
-        int64_t lo, hi;
-        op_keys(&k->core, e, q - start, &lo, &hi);
-        if (lo < box->k0) lo = box->k0;
-        if (hi > box->k1) hi = box->k1;
-        if (class == ATTN_TILE_ALL || !k->mask_expr || k->tensor_count || k->scalar_count) {
-            if (hi >= lo) pairs += (double)(hi - lo + 1);
-            continue;
-        }
-        p.q = q;
-        for (int64_t key = lo; key <= hi; key++) {
-            p.k = (int32_t)key;
-            pairs += expr_eval_mask(k->mask_expr, &p);
-        }
-    }
-    return pairs;
-}
-
-/* What a tile shows: the op's closed form, then the mask's classifier. */
-static attn_tile_class classify(const kernel_spec *k, const explain_extent *e,
-                                const attn_tile_box *box) {
-    const int32_t start = e->kv_len - e->q_len;
-    int64_t first_lo, first_hi, last_lo, last_hi;
-    if (!op_keys(&k->core, e, box->q0 - start, &first_lo, &first_hi)) return ATTN_TILE_SOME;
-    op_keys(&k->core, e, box->q1 - start, &last_lo, &last_hi);
-    /* Both bounds grow with the position. */
-    if (box->k1 < first_lo || box->k0 > last_hi) return ATTN_TILE_NONE;
-    const bool op_all = box->k0 >= last_lo && box->k1 <= first_hi;
-    attn_tile_class mask = ATTN_TILE_ALL;
-    const expr_point p = {.q_start = start,
-                          .q_len = e->q_len,
-                          .kv_len = e->kv_len,
-                          .batch = batch_of(e),
-                          .kv_len_max = e->kv_len};
-    if (k->mask_expr) mask = expr_classify(k->mask_expr, box, &p);
-    return mask == ATTN_TILE_ALL && !op_all ? ATTN_TILE_SOME : mask;
-}
-
-static work measure(const kernel_spec *k, const plan *p, const explain_extent *e) {
-    work w = {.exact = k->tensor_count == 0 && k->scalar_count == 0};
-    const int32_t rows = p->tile_vectors * isa_table[p->isa].width;
-    const int32_t start = e->kv_len - e->q_len;
-    if (k->core.op == ATTN_OP_SEGMENT_CROSS) w.exact = false;
-    for (int32_t q = 0; q < e->q_len; q += rows)
-        for (int32_t key = 0; key < e->kv_len; key += p->key_block) {
-            attn_tile_box box = {0,   k->core.heads - 1,     start + q, start + q + rows - 1,
-                                 key, key + p->key_block - 1};
-            if (box.q1 > e->kv_len - 1) box.q1 = e->kv_len - 1;
-            if (box.k1 > e->kv_len - 1) box.k1 = e->kv_len - 1;
-            const attn_tile_class class = classify(k, e, &box);
-            w.none += class == ATTN_TILE_NONE;
-            w.all += class == ATTN_TILE_ALL;
-            w.some += class == ATTN_TILE_SOME;
-            if (class != ATTN_TILE_NONE) w.pairs += tile_pairs(k, e, &box, class);
-        }
-    if (p->gather_keys) w.pairs = (double)e->q_len * p->gather_keys;
-    const double items = batch_of(e);
-    w.flops = plan_flops(p, w.pairs) * k->core.heads * items;
-    w.bytes = 4.0 * items *
-              ((double)k->core.heads * e->q_len * (p->d + p->dv) +
-               (double)e->kv_len * ((double)p->key_heads * p->d + (double)p->value_heads * p->dv));
-    w.workspace = plan_workspace(p, k, batch_of(e), e->q_len, e->kv_len, 1);
-    return w;
-}
-
-double explain_flops(const kernel_spec *k, const plan *p, const explain_extent *e, bool *exact) {
-    const work w = measure(k, p, e);
-    *exact = w.exact;
-    return w.flops;
+size_t explain_source_bytes(arena *a, const gen_files *files, const char *symbol) {
+    const char *path = arena_printf(a, "%s.c", symbol);
+    for (int i = 0; i < files->count; i++)
+        if (!strcmp(files->file[i].path, path)) return strlen(files->file[i].text);
+    return 0;
 }
 
 /* What is explained, rendered once. */
@@ -146,16 +41,10 @@ static bool begin(arena *a, const model *m, const gen_options *o, const explain_
     return true;
 }
 
-static size_t source_bytes(const explained *x, const char *symbol) {
-    const char *path = arena_printf(x->a, "%s.c", symbol);
-    for (int i = 0; i < x->files.count; i++)
-        if (!strcmp(x->files.file[i].path, path)) return strlen(x->files.file[i].text);
-    return 0;
-}
-
 /* --- Text. --- */
 
-static void field_text(buf *b, const attn_field *f, const attn_spec *spec) {
+const char *explain_field(arena *a, const attn_field *f, const attn_spec *spec) {
+    if (f->offset < 0 || !attn_field_applies(f, spec, NULL)) return NULL;
     const char *at = (const char *)spec + f->offset;
     float x;
     int32_t i;
@@ -164,32 +53,41 @@ static void field_text(buf *b, const attn_field *f, const attn_spec *spec) {
     memcpy(&i, at, sizeof i);
     switch (f->kind) {
     case ATTN_KIND_FLOAT:
-        if (x == ATTN_UNSET_F) return;
         attn_float_text(x, name);
-        buf_printf(b, " %s=%s", f->name, name);
-        return;
-    case ATTN_KIND_ENUM:
-        attn_enum_name(f, i, name, sizeof name);
-        buf_printf(b, " %s=%s", f->name, name);
-        return;
-    case ATTN_KIND_BOOL: buf_printf(b, " %s=%s", f->name, i == 1 ? "true" : "false"); return;
-    default:
-        if (i != ATTN_UNSET) buf_printf(b, " %s=%d", f->name, i);
+        return x == ATTN_UNSET_F ? NULL : arena_strdup(a, name);
+    case ATTN_KIND_ENUM: attn_enum_name(f, i, name, sizeof name); return arena_strdup(a, name);
+    case ATTN_KIND_BOOL: return i == 1 ? "true" : "false";
+    default: return i == ATTN_UNSET ? NULL : arena_printf(a, "%d", i);
     }
 }
 
 static void layers_text(buf *b, const model *m, int kernel) {
     buf_puts(b, "  layers:");
     for (int i = 0; i < m->layer_count; i++)
-        if (m->layer_kernel[i] == kernel || m->kernels[m->layer_kernel[i]].inner == kernel)
-            buf_printf(b, " %d", i);
+        if (model_layer_runs(m, i, kernel)) buf_printf(b, " %d", i);
     buf_puts(b, "\n");
 }
 
-static void work_text(buf *b, const kernel_spec *k, const plan *p, const explain_extent *e) {
-    const work w = measure(k, p, e);
+/* What side tensors, scalars or segments decide, for made-up ones. */
+static void example_text(arena *a, buf *b, const kernel_spec *k, const plan *p,
+                         const explain_extent *e) {
+    example x;
+    if (!work_needs_data(k)) return;
+    example_make(a, k, p, e, &x);
+    const work w = work_of(k, p, e, &x);
+    buf_printf(b, "      for example, with %s:\n       ", x.text);
+    if (!p->gather_keys)
+        buf_printf(b, " tiles: %lld skipped, %lld full, %lld partial;", (long long)w.none,
+                   (long long)w.all, (long long)w.some);
+    buf_printf(b, " visible pairs a head: %.0f\n", w.pairs);
+}
+
+static void work_text(arena *a, buf *b, const kernel_spec *k, const plan *p,
+                      const explain_extent *e) {
+    const int32_t start = extent_start(k, e);
+    const work w = work_of(k, p, e, NULL);
     buf_printf(b, "    call: batch %d, %d queries at positions %d .. %d, %d keys, one thread\n",
-               batch_of(e), e->q_len, e->kv_len - e->q_len, e->kv_len - 1, e->kv_len);
+               extent_batch(e), e->q_len, start, start + e->q_len - 1, e->kv_len);
     if (p->gather_keys)
         buf_printf(b, "      each query reads its own keys, at most %d; no tiles\n",
                    p->gather_keys);
@@ -201,6 +99,7 @@ static void work_text(buf *b, const kernel_spec *k, const plan *p, const explain
     buf_printf(b, "      no mask tensor exists, and none is built\n");
     buf_printf(b, "      visible pairs a head: %s%.0f; useful FLOPs: %.4g; tensor bytes: %.4g\n",
                w.exact ? "" : "at most ", w.pairs, w.flops, w.bytes);
+    example_text(a, b, k, p, e);
     buf_printf(b, "      workspace: %zu bytes; heap: 0\n", w.workspace);
 }
 
@@ -231,8 +130,8 @@ static void cost_text(buf *b, const plan *p) {
 static void size_text(buf *b, const explained *x, int kernel, int isa, const char *symbol,
                       int estimate) {
     const size_t measured = x->sizes ? x->sizes[kernel].bytes[isa] : 0;
-    buf_printf(b, "  %s: %zu bytes of C in %s.c\n", isa_table[isa].name, source_bytes(x, symbol),
-               symbol);
+    buf_printf(b, "  %s: %zu bytes of C in %s.c\n", isa_table[isa].name,
+               explain_source_bytes(x->a, &x->files, symbol), symbol);
     if (measured)
         buf_printf(b, "    machine code and constants: %zu bytes, measured\n", measured);
     else if (estimate)
@@ -263,7 +162,7 @@ static void isa_text(buf *b, const explained *x, int kernel, int isa) {
     size_text(b, x, kernel, isa, p.symbol, cost_of(&p).text_bytes);
     for (int n = 0; n < p.notes; n++) buf_printf(b, "    %s\n", p.note[n]);
     cost_text(b, &p);
-    if (has_extents(x->e)) work_text(b, k, &p, x->e);
+    if (has_extents(x->e)) work_text(x->a, b, k, &p, x->e);
 }
 
 static void budget_text(buf *b, const explained *x) {
@@ -285,9 +184,10 @@ bool explain_text(arena *a, const model *m, const gen_options *o, const explain_
         buf_printf(&b, "\n%s\n", k->name);
         layers_text(&b, m, i);
         buf_puts(&b, "  spec:");
-        for (int f = 0; f < attn_field_count; f++)
-            if (attn_fields[f].offset >= 0 && attn_field_applies(&attn_fields[f], &k->core, NULL))
-                field_text(&b, &attn_fields[f], &k->core);
+        for (int f = 0; f < attn_field_count; f++) {
+            const char *value = explain_field(a, &attn_fields[f], &k->core);
+            if (value) buf_printf(&b, " %s=%s", attn_fields[f].name, value);
+        }
         buf_puts(&b, "\n");
         if (k->score_expr) buf_printf(&b, "  score: %s\n", expr_canonical(a, k->score_expr));
         if (k->mask_expr) buf_printf(&b, "  mask: %s\n", expr_canonical(a, k->mask_expr));
@@ -325,6 +225,25 @@ static void field_json(cJSON *row, const attn_field *f, const attn_spec *spec) {
         cJSON_AddBoolToObject(row, f->name, i == 1);
     else
         cJSON_AddNumberToObject(row, f->name, i);
+}
+
+static void tiles_json(cJSON *row, const work *w) {
+    cJSON *tiles = cJSON_AddObjectToObject(row, "tiles");
+    cJSON_AddNumberToObject(tiles, "none", (double)w->none);
+    cJSON_AddNumberToObject(tiles, "all", (double)w->all);
+    cJSON_AddNumberToObject(tiles, "some", (double)w->some);
+    cJSON_AddNumberToObject(row, "pairs", w->pairs);
+}
+
+static void example_json(arena *a, cJSON *t, const kernel_spec *k, const plan *p,
+                         const explain_extent *e) {
+    example x;
+    if (!work_needs_data(k)) return;
+    example_make(a, k, p, e, &x);
+    const work w = work_of(k, p, e, &x);
+    cJSON *row = cJSON_AddObjectToObject(t, "example");
+    cJSON_AddStringToObject(row, "data", x.text);
+    tiles_json(row, &w);
 }
 
 static void cost_json(cJSON *plan_row, const plan *p) {
@@ -380,7 +299,8 @@ static cJSON *plan_json(const explained *x, int kernel, const plan *p) {
     cJSON_AddNumberToObject(t, "decode_q", p->gather_keys ? 0 : p->decode_q);
     cJSON_AddNumberToObject(t, "part_keys", p->part_keys);
     cJSON_AddNumberToObject(t, "gather_keys", p->gather_keys);
-    cJSON_AddNumberToObject(t, "source_bytes", (double)source_bytes(x, p->symbol));
+    cJSON_AddNumberToObject(t, "source_bytes",
+                            (double)explain_source_bytes(x->a, &x->files, p->symbol));
     cJSON_AddNumberToObject(t, "text_bytes", measured ? (double)measured : cost_of(p).text_bytes);
     cJSON_AddBoolToObject(t, "text_measured", measured > 0);
     choice_json(t, p);
@@ -388,16 +308,13 @@ static cJSON *plan_json(const explained *x, int kernel, const plan *p) {
     cJSON *notes = cJSON_AddArrayToObject(t, "reasons");
     for (int i = 0; i < p->notes; i++) cJSON_AddItemToArray(notes, cJSON_CreateString(p->note[i]));
     if (!has_extents(e)) return t;
-    const work w = measure(k, p, e);
-    cJSON *tiles = cJSON_AddObjectToObject(t, "tiles");
-    cJSON_AddNumberToObject(tiles, "none", (double)w.none);
-    cJSON_AddNumberToObject(tiles, "all", (double)w.all);
-    cJSON_AddNumberToObject(tiles, "some", (double)w.some);
-    cJSON_AddNumberToObject(t, "pairs", w.pairs);
+    const work w = work_of(k, p, e, NULL);
+    tiles_json(t, &w);
     cJSON_AddBoolToObject(t, "pairs_exact", w.exact);
     cJSON_AddNumberToObject(t, "flops", w.flops);
     cJSON_AddNumberToObject(t, "bytes", w.bytes);
     cJSON_AddNumberToObject(t, "workspace_bytes", (double)w.workspace);
+    example_json(x->a, t, k, p, e);
     return t;
 }
 
@@ -413,7 +330,8 @@ static cJSON *block_json(const explained *x, int kernel, int isa) {
     cJSON_AddNumberToObject(t, "tile_rows", p.mr);
     cJSON_AddNumberToObject(t, "tile_columns", p.nr);
     cJSON_AddNumberToObject(t, "flops_per_row", block_plan_row_flops(k));
-    cJSON_AddNumberToObject(t, "source_bytes", (double)source_bytes(x, p.symbol));
+    cJSON_AddNumberToObject(t, "source_bytes",
+                            (double)explain_source_bytes(x->a, &x->files, p.symbol));
     if (measured) cJSON_AddNumberToObject(t, "text_bytes", (double)measured);
     cJSON_AddBoolToObject(t, "text_measured", measured > 0);
     cJSON *notes = cJSON_AddArrayToObject(t, "reasons");

@@ -3,11 +3,7 @@
 #define GEN_EXPLAIN_H
 
 #include "emit.h"
-
-/* Extents of the call to explain; -1: not given. q_start is kv_len - q_len (bottom-right). */
-typedef struct explain_extent {
-    int32_t batch, q_len, kv_len;
-} explain_extent;
+#include "work.h"
 
 /* Bytes of a kernel's machine code and constants on each instruction set, by kernel, as a compiler
  * made them; null: not measured, so that an estimate is printed. */
@@ -23,7 +19,9 @@ bool explain_text(arena *a, const model *m, const gen_options *o, const explain_
 bool explain_json(arena *a, const model *m, const gen_options *o, const explain_extent *e,
                   const explain_sizes *sizes, const char **text, diag *d);
 
-/* Useful FLOPs of a call of a kernel; *exact: not an upper bound. */
-double explain_flops(const kernel_spec *k, const plan *p, const explain_extent *e, bool *exact);
+/* A field's value in the words of a model file; null where it is unset or does not apply. */
+const char *explain_field(arena *a, const attn_field *f, const attn_spec *spec);
+/* Bytes of the C file of a plan among the rendered ones. */
+size_t explain_source_bytes(arena *a, const gen_files *files, const char *symbol);
 
 #endif

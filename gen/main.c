@@ -6,10 +6,12 @@
 #include "isa.h"
 #include "plan.h"
 #include "render.h"
+#include "report.h"
 #include "tune.h"
 #include "verify/build.h"
 #include "version.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +122,14 @@ static const explain_sizes *measure_text(arena *a, const model *m, const gen_opt
     return sizes;
 }
 
+/* To the file of -o, or to the standard output. */
+static bool put(arena *a, const options *o, const char *text, diag *d) {
+    if (o->out) return gen_write_file(a, o->out, text, d);
+    if (fputs(text, stdout) < 0 || fflush(stdout))
+        return diag_set(d, "cannot write to the standard output: %s", strerror(errno));
+    return true;
+}
+
 static bool explain(arena *a, const options *o, diag *d) {
     model m;
     gen_options g;
@@ -128,10 +138,22 @@ static bool explain(arena *a, const options *o, diag *d) {
     const char *text;
     if (!load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d)) return false;
     if (o->measure_text && !(sizes = measure_text(a, &m, &g, d))) return false;
-    if (o->json ? !explain_json(a, &m, &g, &e, sizes, &text, d)
-                : !explain_text(a, &m, &g, &e, sizes, &text, d))
+    const bool ok = o->svg    ? report_svg(a, &m, &g, &e, o->layer < 0 ? 0 : o->layer, &text, d)
+                    : o->json ? explain_json(a, &m, &g, &e, sizes, &text, d)
+                              : explain_text(a, &m, &g, &e, sizes, &text, d);
+    return ok && put(a, o, text, d);
+}
+
+static bool report(arena *a, const options *o, diag *d) {
+    model m;
+    gen_options g;
+    const explain_extent e = {1, o->q_len, o->kv_len};
+    const char *text;
+    if (!load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d) ||
+        !report_html(a, &m, &g, &e, &text, d) || !put(a, o, text, d))
         return false;
-    fputs(text, stdout);
+    printf("%s: %d layer%s, %d kernel%s in %s\n", m.name, m.layer_count,
+           m.layer_count == 1 ? "" : "s", m.kernel_count, m.kernel_count == 1 ? "" : "s", o->out);
     return true;
 }
 
@@ -161,7 +183,8 @@ static bool tune(arena *a, const options *o, diag *d) {
     if (!load_model(a, o, &m, d)) return false;
     const unsigned isas = tune_isas(o, d);
     if (!isas || !file_can_be_written(a, o->out, d)) return false;
-    if (!tune_model(a, &m, m.name, isas, &text, d) || !file_write(a, o->out, text, d)) return false;
+    if (!tune_model(a, &m, m.name, isas, &text, d) || !gen_write_file(a, o->out, text, d))
+        return false;
     printf("%s: %d kernel%s measured, %s\n", m.name, m.kernel_count, m.kernel_count == 1 ? "" : "s",
            o->out);
     return true;
@@ -194,6 +217,7 @@ static int run(arena *a, int argc, char **argv, diag *d) {
     case CMD_GENERATE: return generate(a, &o, d) ? DONE : WRONG_INPUT;
     case CMD_EXPLAIN: return explain(a, &o, d) ? DONE : WRONG_INPUT;
     case CMD_TUNE: return tune(a, &o, d) ? DONE : WRONG_INPUT;
+    case CMD_REPORT: return report(a, &o, d) ? DONE : WRONG_INPUT;
     case CMD_CHECK: return check(a, &o, d);
     case CMD_MODELS: list_models(); return DONE;
     case CMD_HELP: fputs(o.target, stdout); return DONE;

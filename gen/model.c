@@ -863,6 +863,23 @@ static int intern_layer(arena *a, model *m, const kernel_spec *k) {
     return inner < 0 ? -1 : at;
 }
 
+bool model_from_kernels(arena *a, const char *name, const kernel_spec *kernels, int count,
+                        model *out) {
+    *out = (model){.name = name, .layer_count = count};
+    out->layer_kernel = arena_alloc(a, ((size_t)count + 1) * sizeof *out->layer_kernel);
+    out->kernels = arena_alloc(a, (2 * (size_t)count + 1) * sizeof *out->kernels);
+    for (int i = 0; i < count; i++) {
+        out->layer_kernel[i] = intern_layer(a, out, &kernels[i]);
+        if (out->layer_kernel[i] < 0) return false;
+    }
+    return true;
+}
+
+bool model_layer_runs(const model *m, int layer, int kernel) {
+    const int at = m->layer_kernel[layer];
+    return at == kernel || m->kernels[at].inner == kernel;
+}
+
 static bool read_layers(const reading *r, const lua_val *table, model *out) {
     const lua_val *layers = lua_val_get(table, "layers");
     if (!layers) return model_error(r, -1, "return", "layers is required: a list of tables");

@@ -46,6 +46,12 @@ typedef struct spec_input {
 bool kernel_spec_build(arena *a, const spec_input *inputs, int count, const char *where,
                        kernel_spec *out, diag *d);
 
+/* A one-layer-a-kernel model of resolved kernels; false: two expressions have one hash. */
+bool model_from_kernels(arena *a, const char *name, const kernel_spec *kernels, int count,
+                        model *out);
+/* Whether a layer is this kernel, or has it as its core. */
+bool model_layer_runs(const model *m, int layer, int kernel);
+
 /* The attention inside a layer, as a kernel of its own. */
 void kernel_spec_core(const kernel_spec *block, kernel_spec *core);
 

@@ -2,7 +2,7 @@
 #define _DEFAULT_SOURCE
 #include "tune.h"
 
-#include "explain.h"
+#include "work.h"
 #include "isa.h"
 #include "tune_file.h"
 #include "verify/build.h"
@@ -224,20 +224,18 @@ static void add_call(tuning *t, const char *what, int32_t q_len, int32_t kv_len)
     make_sides(a, c);
     timed->args = call_dense_args(c);
     timed->args.threads = 1;
-    bool exact;
     const explain_extent e = {1, q_len, kv_len};
     const plan_choice none = plan_choice_none();
     const plan p = plan_with(t, &none);
-    timed->flops = explain_flops(t->k, &p, &e, &exact);
-    if (!exact) timed->flops = 0;
+    const work w = work_of(t->k, &p, &e, NULL);
+    timed->flops = w.exact ? w.flops : 0;
 }
 
 static double flops_at(const tuning *t, int32_t len) {
-    bool exact;
     const explain_extent e = {1, len, len};
     const plan_choice none = plan_choice_none();
     const plan p = plan_with(t, &none);
-    return explain_flops(t->k, &p, &e, &exact);
+    return work_of(t->k, &p, &e, NULL).flops;
 }
 
 /* Prefill as long as a run stays short; one token over keys that no cache holds; and query rows on
@@ -321,8 +319,8 @@ static bool run_once(tuning *t, const candidate *c, int call_index) {
            diag_set(t->d, "tune: %s: %s", t->where, c->lib->status_text(status));
 }
 
-/* Seconds of a run, from as many as fill some milliseconds, after one that is not timed: caches then
- * hold what this candidate leaves there, not another. */
+/* Seconds of a run, from as many as fill some milliseconds, after one that is not timed: caches
+ * then hold what this candidate leaves there, not another. */
 static bool time_once(tuning *t, candidate *c, int call_index) {
     if (!run_once(t, c, call_index)) return false;
     const double start = bench_clock(1);

@@ -51,6 +51,7 @@ stage golden-onnx "$build/attn-verify" --threads 2 tests/golden/onnx/*.safetenso
 stage golden-reference "$build/attn-verify" --reference --backend flex tests/golden/flex/*.safetensors
 stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
 stage axes sh tests/check/axes.sh
+stage report sh tests/check/report.sh
 stage command-line sh tests/reject/command_line.sh
 stage product sh tests/product/product.sh
 stage sanitize sh tests/check/sanitize.sh

@@ -111,3 +111,16 @@ const char *expr_dump(arena *a, const expr *e) {
     for (int i = 0; i < e->node_count; i++) dump_node(&b, e, e->node[i]);
     return b.data;
 }
+
+static void find_uses(const expr_node *n, expr_uses *u) {
+    if (n->op == EX_TENSOR) u->tensors |= 1u << n->index;
+    if (n->op == EX_SCALAR) u->scalars = true;
+    if (n->op == EX_VAR && n->index == VAR_H) u->head = true;
+    for (int i = 0; i < n->kids; i++) find_uses(n->kid[i], u);
+}
+
+expr_uses expr_uses_of(const expr *e) {
+    expr_uses u = {0};
+    find_uses(e->tree, &u);
+    return u;
+}

@@ -59,16 +59,19 @@ typedef struct expr_point {
     int32_t batch, kv_len_max; /* extents, for dims */
     const attn_side *side;     /* as in attn_args */
     const attn_scalar *scalars;
+    const void *const *minmax; /* classifier: as in attn_expr_ctx; null: none */
     bool oob; /* out: an index that counts was out of range (the value is then unspecified) */
 } expr_point;
 double expr_eval_score(const expr *e, expr_point *p);
 bool expr_eval_mask(const expr *e, expr_point *p);
 
-/* --- Intervals, evaluated in the generator (explain). Side tensors have no data here and answer
- * "anything". scalars may be null: anything. Same rules as the emitted classifier. --- */
+/* --- Intervals, evaluated in the generator (explain). side and scalars may be null: what they hold
+ * may then be anything. Same rules as the emitted classifier. --- */
 attn_tile_class expr_classify(const expr *e, const attn_tile_box *box, const expr_point *p);
 void expr_range(const expr *e, const attn_tile_box *box, const expr_point *p, int32_t *lo,
                 int32_t *hi);
+/* An entry of minmax: the block minima and maxima of a side tensor, as a kernel makes them. */
+const void *expr_minmax_table(arena *a, const attn_side_decl *decl, const attn_side *side);
 /* Closed form of the key range in words and symbols, e.g. "max(0, q - 256) <= k <= q"; "" if the
  * mask bounds k nowhere. */
 const char *expr_range_text(arena *a, const expr *e);
@@ -107,6 +110,12 @@ void expr_emit_vector(arena *a, const expr *e, expr_mode mode, int vectors, cons
 expr_lines expr_emit_scalar(arena *a, const expr *e);
 expr_lines expr_emit_classify(arena *a, const expr *e);
 expr_lines expr_emit_range(arena *a, const expr *e);
+/* What an expression reads as written: bit t of tensors for side tensor t. */
+typedef struct expr_uses {
+    uint32_t tensors;
+    bool scalars, head;
+} expr_uses;
+expr_uses expr_uses_of(const expr *e);
 /* Bit t is set if the classifier wants block minima and maxima of side tensor t. */
 uint32_t expr_minmax_tensors(const expr *e);
 

@@ -6,6 +6,9 @@ typedef struct walk {
     const expr *e;
     const attn_tile_box *box;
     const expr_point *p; /* may be null: anything */
+    attn_args args;      /* of p's side tensors */
+    attn_expr_ctx ctx;
+    const attn_expr_ctx *x; /* null: side tensors hold anything */
     expr_conds cs;
     bool *done; /* by node id */
     attn_iv *iv;
@@ -53,7 +56,7 @@ static attn_iv iv_new(walk *w, expr_node *n) {
     case EX_SCALAR:
         if (!w->p || !w->p->scalars) return attn_iv_any();
         return attn_iv_at(w->p->scalars[n->index].i32);
-    case EX_TENSOR: return attn_iv_side(NULL, n->index, span_of(w, n));
+    case EX_TENSOR: return attn_iv_side(w->x, n->index, span_of(w, n));
     case EX_WHERE:
         return attn_iv_where(cond_of(w, expr_cond_of(&w->cs, n->kid[0])), iv_of(w, n->kid[1]),
                              iv_of(w, n->kid[2]));
@@ -77,7 +80,7 @@ static attn_fv fv_new(walk *w, expr_node *n) {
     case EX_SCALAR:
         if (!w->p || !w->p->scalars) return attn_fv_any();
         return attn_fv_at((double)w->p->scalars[n->index].f32);
-    case EX_TENSOR: return attn_fv_side(NULL, n->index, span_of(w, n));
+    case EX_TENSOR: return attn_fv_side(w->x, n->index, span_of(w, n));
     case EX_TO_FLOAT: return attn_fv_of_iv(iv_of(w, n->kid[0]));
     case EX_WHERE:
         return attn_fv_where(cond_of(w, expr_cond_of(&w->cs, n->kid[0])), fv_of(w, n->kid[1]),
@@ -132,7 +135,12 @@ static attn_cond cond_of(walk *w, expr_cond *c) {
 static attn_cond mask_of(const expr *e, const attn_tile_box *box, const expr_point *p, bool range) {
     arena *a = arena_new();
     size_t n = (size_t)e->node_count;
-    walk w = {e, box, p, expr_conds_new(a, e, range), NULL, NULL, NULL};
+    walk w = {.e = e, .box = box, .p = p, .cs = expr_conds_new(a, e, range)};
+    if (p && p->side) {
+        w.args.side = p->side;
+        w.ctx = (attn_expr_ctx){&w.args, p->b, p->q_start, p->q_len, p->kv_len, p->minmax};
+        w.x = &w.ctx;
+    }
     w.done = arena_alloc(a, n * sizeof *w.done);
     w.iv = arena_alloc(a, n * sizeof *w.iv);
     w.fv = arena_alloc(a, n * sizeof *w.fv);
@@ -151,4 +159,14 @@ void expr_range(const expr *e, const attn_tile_box *box, const expr_point *p, in
     *lo = box->k0;
     *hi = box->k1;
     if (e->kind == EXPR_MASK) attn_range_of(mask_of(e, box, p, true), lo, hi);
+}
+
+const void *expr_minmax_table(arena *a, const attn_side_decl *decl, const attn_side *side) {
+    const int64_t blocks = (side->count + ATTN_MINMAX_BLOCK - 1) / ATTN_MINMAX_BLOCK;
+    void *table = arena_alloc(a, (size_t)(2 * blocks) * sizeof(int32_t)); /* an f32 is as wide */
+    if (decl->is_float)
+        attn_minmax_f32(side->data, side->count, table);
+    else
+        attn_minmax_i32(side->data, side->count, table);
+    return table;
 }

@@ -227,7 +227,10 @@ static const kernel_lib *load(arena *a, const char *dir, diag *d) {
     kernel_lib *lib = arena_alloc(a, sizeof *lib);
 #define LOAD(member) load_symbol(handle, "attn_" #member, &lib->member, sizeof lib->member, d)
     bool ok = LOAD(plan_create) && LOAD(plan_destroy) && LOAD(workspace) && LOAD(run) &&
-              LOAD(plan_kernel) && LOAD(status_text) && LOAD(spec_init);
+              LOAD(plan_kernel) && LOAD(status_text) && LOAD(spec_init) && LOAD(block_create) &&
+              LOAD(block_destroy) && LOAD(block_name) && LOAD(block_packed_bytes) &&
+              LOAD(block_pack) && LOAD(block_check) && LOAD(cache_capacity) && LOAD(cache_bytes) &&
+              LOAD(cache_init) && LOAD(block_workspace) && LOAD(block_prefill) && LOAD(block_step);
 #undef LOAD
     return ok ? lib : NULL;
 }
@@ -247,13 +250,11 @@ static const char *temporary_folder(arena *a, diag *d) {
 
 /* Renders the kernels numbered which[0..count-1] as one model. */
 static bool render(const folder *f, const int *which, int count, gen_files *files, diag *d) {
-    int *layers = arena_alloc(f->a, (size_t)count * sizeof *layers);
     kernel_spec *kernels = arena_alloc(f->a, (size_t)count * sizeof *kernels);
-    for (int i = 0; i < count; i++) {
-        layers[i] = i;
-        kernels[i] = f->kernels[which[i]];
-    }
-    model m = {"verify", count, layers, count, kernels};
+    for (int i = 0; i < count; i++) kernels[i] = f->kernels[which[i]];
+    model m;
+    if (!model_from_kernels(f->a, "verify", kernels, count, &m))
+        return diag_set(d, "two expressions have one hash; change the wording of one");
     gen_options g = {.isa_mask = f->o->isa_mask,
                      .unroll = f->o->unroll,
                      .tune = f->o->tune,

@@ -15,6 +15,23 @@ typedef struct kernel_lib {
     const char *(*plan_kernel)(const attn_plan *plan, int32_t q_len);
     const char *(*status_text)(attn_status status);
     void (*spec_init)(attn_spec *spec);
+    attn_status (*block_create)(attn_block **out, const attn_spec *spec, uint32_t flags);
+    void (*block_destroy)(attn_block *block);
+    const char *(*block_name)(const attn_block *block);
+    size_t (*block_packed_bytes)(const attn_block *block);
+    attn_status (*block_pack)(const attn_block *block, const attn_tensor *tensors, int32_t count,
+                              void *packed, size_t packed_bytes, char *message,
+                              size_t message_size);
+    attn_status (*block_check)(const attn_block *block, const void *packed, size_t packed_bytes);
+    int32_t (*cache_capacity)(const attn_block *block, int32_t total, int32_t chunk);
+    attn_status (*cache_bytes)(const attn_block *block, int32_t batch, int32_t capacity,
+                               size_t *bytes);
+    attn_status (*cache_init)(const attn_block *block, attn_cache *cache, int32_t batch,
+                              int32_t capacity, void *memory, size_t bytes);
+    attn_status (*block_workspace)(const attn_block *block, const attn_block_args *args,
+                                   size_t *bytes);
+    attn_status (*block_prefill)(const attn_block *block, const attn_block_args *args);
+    attn_status (*block_step)(const attn_block *block, const attn_block_args *args);
 } kernel_lib;
 
 typedef struct build_options {

@@ -173,6 +173,8 @@ Test(accept, flags) {
         "generate\n--heads\n8\n--head-dim\n64\n--dump=plan\n--unroll=4",
         "generate\ntiny\n-o=out\n--isa=avx2\n--runtime\n../runtime\n--templates=t",
         "explain\ntiny\n--json\n--batch=1\n--q-len=0\n--kv-len=7",
+        "explain\ntiny\n--svg\n--layer=1\n-o\nx.svg",
+        "report\ntiny\n-o=x.html\n--isa=avx2\n--q-len=7",
         "check\nout",
         "models",
         "--help",
@@ -189,8 +191,8 @@ Test(accept, flags) {
 /* Every field of the table is a flag and a key; help names all of them. */
 Test(accept, help_lists_every_field) {
     arena *a = arena_new();
-    const command with_fields[] = {CMD_GENERATE, CMD_EXPLAIN};
-    for (int c = 0; c < 2; c++) {
+    const command with_fields[] = {CMD_GENERATE, CMD_EXPLAIN, CMD_REPORT};
+    for (int c = 0; c < 3; c++) {
         const char *help = cli_help(a, with_fields[c]);
         cr_expect_not_null(strstr(help, "Example:"));
         for (int i = 0; i < attn_field_count; i++) {

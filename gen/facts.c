@@ -1,0 +1,109 @@
+#include "facts.h"
+
+enum { FACTS_MAX = 96 }; /* 32 side tensors and 32 scalars at most, and a line each of the rest */
+
+static void add(fact_list *l, fact f) {
+    l->fact[l->count++] = f;
+}
+
+static void say(fact_list *l, const char *topic, const char *lead, const char *text) {
+    add(l, (fact){topic, lead, text, false, true});
+}
+
+static void show(fact_list *l, const char *topic, const char *lead, const char *text) {
+    add(l, (fact){topic, lead, text, true, true});
+}
+
+static void rule(fact_list *l, const char *topic, const char *text) {
+    add(l, (fact){topic, "", text, false, false});
+}
+
+static const char *visible_keys(arena *a, const attn_spec *s) {
+    if (s->op == ATTN_OP_SEGMENT_CROSS)
+        return arena_printf(a,
+                            "a query of segment g sees the keys g - %d .. g that exist; a "
+                            "negative g sees none",
+                            s->lookback);
+    if (s->op == ATTN_OP_SLIDING_SELF && (s->causal || !s->right_window))
+        return arena_printf(a, "query position p sees the keys p - %d .. p", s->window);
+    if (s->op == ATTN_OP_SLIDING_SELF)
+        return arena_printf(a, "query position p sees the keys p - %d .. p + %d", s->window,
+                            s->right_window);
+    return s->causal ? "query position p sees the keys 0 .. p" : "every query sees every key";
+}
+
+static void say_scores(arena *a, fact_list *l, const kernel_spec *k) {
+    const attn_spec *s = &k->core;
+    buf b = buf_new(a);
+    buf_printf(&b, "%.9g * q.k", (double)s->scale);
+    if (s->softcap > 0)
+        buf_printf(&b, ", then %.9g * tanh(s / %.9g)", (double)s->softcap, (double)s->softcap);
+    if (k->score) buf_puts(&b, ", then the score expression");
+    if (s->backend == ATTN_BACKEND_SDPA) buf_puts(&b, ", then the run-time mask");
+    buf_puts(&b, s->sinks ? "; one sink a head joins the denominator." : ".");
+    say(l, "Scores", "Scores: ", b.data);
+    if (k->score_expr) show(l, "Score expression", "score = ", expr_canonical(a, k->score_expr));
+    if (k->mask_expr) show(l, "Mask expression", "mask = ", expr_canonical(a, k->mask_expr));
+    for (int i = 0; i < k->tensor_count; i++)
+        show(l, "Side tensor", arena_printf(a, "side[%d]: ", i),
+             expr_decl_canonical(a, &k->tensors[i]));
+    for (int i = 0; i < k->scalar_count; i++)
+        show(l, "Scalar", arena_printf(a, "scalars[%d]: ", i),
+             arena_printf(a, "%s=%s", k->scalars[i].name, k->scalars[i].is_float ? "f32" : "i32"));
+}
+
+/* What holds for every kernel (attn.h's members say the same of each argument). */
+static void say_rules(fact_list *l, const attn_spec *s) {
+    rule(
+        l, "Lengths",
+        "kv_len[b] keys exist, kv_len_max where it is not given; keys past them are never read, so "
+        "that memory may hold anything.");
+    if (s->op == ATTN_OP_SEGMENT_CROSS)
+        rule(l, "Segments",
+             "seg[b][i] is the segment of query row i; keys that do not exist are not clamped to "
+             "ones that do.");
+    else
+        rule(l, "Positions",
+             "Query row i stands at position p = q_start[b] + i; q_start is 0 where it is not "
+             "given, and kv_len - q_len in a call with a cache.");
+    if (s->backend == ATTN_BACKEND_SDPA)
+        rule(l, "Run-time mask",
+             "attn_mask (bool: nonzero is visible; f32: added to the score) of rank 1 to 4 "
+             "broadcasts to [batch, heads, q_len, kv_len_max]. A bias of -1e30 or less hides.");
+    rule(l, "Padding", "key_padding[b][j] != 0 hides key j.");
+    rule(l, "NaN and Inf",
+         "The score of a hidden key is discarded, not multiplied: NaN or Inf there reaches no "
+         "output. A final score of -inf hides, too. NaN or Inf in Q, in a bias or in a visible K "
+         "reaches only the rows that use it. V must be finite for every key that exists.");
+    rule(
+        l, "LSE",
+        "lse, where it is wanted, is the natural logarithm of the softmax denominator of each row, "
+        "sinks included.");
+    rule(l, "Accuracy",
+         "f32 in and out; |O - exact| <= (1e-6 + 4e-7 A) max|V| a row, where A grows with the size "
+         "of its scores.");
+    rule(l, "Same bits",
+         "The same inputs give the same bits at any number of threads, batch size and alignment, "
+         "for one kernel, compiler and flags.");
+}
+
+fact_list facts_of(arena *a, const kernel_spec *k) {
+    const attn_spec *s = &k->core;
+    fact_list l = {arena_alloc(a, FACTS_MAX * sizeof(fact)), 0};
+    char form[32], backend[32];
+    attn_enum_name(attn_field_find("form"), s->form, form, sizeof form);
+    attn_enum_name(attn_field_find("backend"), s->backend, backend, sizeof backend);
+    say(&l, "Shape", "",
+        arena_printf(a,
+                     "%s attention, %s: %d query, %d key, %d value heads; Q and K rows of %d, V "
+                     "and O rows of %d floats.",
+                     form, backend, s->heads, s->kv_heads, s->v_heads, attn_spec_k_dim(s),
+                     s->v_dim));
+    say(&l, "Visible keys", "Keys: ", arena_printf(a, "%s, below kv_len[b].", visible_keys(a, s)));
+    say_scores(a, &l, k);
+    say(&l, "Empty rows", "",
+        arena_printf(a, "A row that sees no key: O = 0, LSE = %s.",
+                     s->sinks ? "its sink" : "-inf"));
+    say_rules(&l, s);
+    return l;
+}

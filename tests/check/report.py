@@ -1,0 +1,213 @@
+"""Pages of attn-gen report and pictures of explain --svg: well-formed, alone in the world, the same
+bytes every time, and their tiles and elements are the ones that explain counts."""
+import glob
+import html.parser
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+
+GEN = sys.argv[1]
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+FLEX = ["--heads=8", "--kv-heads=2", "--head-dim=64", "--backend=flex"]
+# Masks beyond the built-in models'.
+FLAGS = {
+    "not causal": ["--heads=4", "--head-dim=32", "--causal=false"],
+    "window 0": ["--op=sliding_self", "--heads=4", "--head-dim=32", "--window=0"],
+    "both sides": ["--op=sliding_self", "--heads=4", "--head-dim=32", "--causal=false",
+                   "--window=100", "--right-window=40"],
+    "long window": ["--op=sliding_self", "--heads=4", "--head-dim=32", "--window=2000000000"],
+    "segments in tiles": ["--op=segment_cross", "--heads=4", "--head-dim=32", "--lookback=40"],
+    "dilated": FLEX + ["--mask=(q - k) % 3 == 0"],
+    "crowded": FLEX + ["--causal=false", "--mask=(q * 7 + k * 5) % 3 == 0"],
+    "heads differ": FLEX + ["--mask=q - k <= 16 * (h + 1)"],
+    "heads and data": FLEX + ["--tensor=w=i32[heads]", "--tensor=t=f32[batch][kv_len]",
+                              "--mask=q - k <= w[h] or t[b][k] > 0.9"],
+    "document and prefix": FLEX + ["--tensor=doc=i32[kv_len]", "--scalar=n=i32",
+                                   "--mask=doc[q] == doc[k] or k < n"],
+    "score of -inf": FLEX + ["--causal=false", "--score=where(k <= q, s, -inf)"],
+    "nothing visible": FLEX + ["--mask=k > q"],
+    "one query": FLEX + ["--mask=k <= q", "--q-len=1", "--kv-len=1000"],
+    "ragged edges": ["--op=sliding_self", "--heads=4", "--head-dim=32", "--window=99",
+                     "--q-len=333", "--kv-len=555"],
+    "more queries than keys": ["--heads=4", "--head-dim=32", "--q-len=300", "--kv-len=200"],
+    "long name": ["--form=mla", "--op=sliding_self", "--backend=flex", "--heads=16", "--kv-comp-dim=512",
+                  "--retr-dim=64", "--window=4095",
+                  "--mask=k <= q"],
+}
+passed = failed = 0
+
+
+def check(ok, what):
+    global passed, failed
+    passed, failed = passed + bool(ok), failed + (not ok)
+    if not ok:
+        print("FAIL:", what)
+
+
+def run(*arguments):
+    return subprocess.run([GEN, *arguments], capture_output=True, text=True, timeout=60)
+
+
+class Page(html.parser.HTMLParser):
+    """Tags in balance; ids, links, and what would load something."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.links, self.errors = [], [], [], []
+        self.feed(text)
+        self.close()
+        if self.open:
+            self.errors.append(f"never closed: {self.open}")
+
+    def handle_starttag(self, tag, attributes):
+        self.handle_startendtag(tag, attributes)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        for name, value in attributes:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("href", "xlink:href"):
+                self.links.append(value)
+            if name in ("src", "srcset", "data", "action"):
+                self.errors.append(f"<{tag} {name}={value}> would load something")
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.errors.append(f"</{tag}> closes nothing at {self.getpos()}")
+
+
+def rectangles(d):
+    """Area and rectangles (x, y, width) of a path of polygons with sides along the axes."""
+    area, rects = 0, []
+    for piece in re.findall(r"M[^M]*", d):
+        at = re.match(r"M(-?\d+) (-?\d+)", piece)
+        x0, y0 = x, y = int(at[1]), int(at[2])
+        twice, steps = 0, re.findall(r"([hv])(-?\d+)", piece)
+        for axis, by in steps:
+            x2, y2 = (x + int(by), y) if axis == "h" else (x, y + int(by))
+            twice += x * y2 - x2 * y
+            x, y = x2, y2
+        area += abs(twice + x * y0 - x0 * y) // 2
+        rects.append((x0, y0, int(steps[0][1]) if steps else 0))
+    return area, rects
+
+
+def by_class(svg, name):
+    return [e for e in svg.iter() if e.get("class") == name]
+
+
+def check_picture(svg, kernel, explained, what):
+    """The picture against explain --json at its lengths."""
+    _, _, keys, queries = map(int, by_class(svg, "map")[0].get("viewBox").split())
+    plan = explained(queries, keys)[kernel]["plan"]
+    count = plan.get("example", plan)
+    full, full_runs = rectangles(by_class(svg, "full")[0].get("d"))
+    _, some_runs = rectangles(by_class(svg, "partial")[0].get("d"))
+    seen, _ = rectangles(by_class(svg, "seen")[0].get("d"))
+    block, rows = plan["key_block"], plan["tile_queries"]
+
+    def tiles(runs):
+        return sum((x + w - 1) // block - x // block + 1 for x, _, w in runs if w)
+
+    said = {k: int(v) for v, k in re.findall(r"(\d+) (skipped|full|partial)<",
+                                             ElementTree.tostring(svg, encoding="unicode"))}
+    if not plan["gather_keys"]:
+        all_tiles = -(-keys // block) * -(-queries // rows)
+        drawn = {"full": tiles(full_runs), "partial": tiles(some_runs)}
+        drawn["skipped"] = all_tiles - drawn["full"] - drawn["partial"]
+        want = {"skipped": count["tiles"]["none"], "full": count["tiles"]["all"],
+                "partial": count["tiles"]["some"]}
+        check(drawn == want, f"{what}: tiles drawn {drawn}, explain counts {want}")
+        check(said == want, f"{what}: tiles in the legend {said}, explain counts {want}")
+    if what.startswith(("crowded", "dilated", "heads")):  # elements are of the detail, or of head 0, alone
+        check(full + seen < count["pairs"] * 2, f"{what}: {full + seen} elements drawn")
+        return
+    check(full + seen == count["pairs"],
+          f"{what}: {full + seen} elements drawn, {count['pairs']} pairs visible")
+
+
+def check_page(name, arguments, folder):
+    lengths = [a for a in arguments if a.startswith(("--q-len", "--kv-len"))]
+    spec = [a for a in arguments if a not in lengths]
+
+    def explained(queries, keys):
+        out = run("explain", *spec, "--json", f"--q-len={queries}", f"--kv-len={keys}")
+        return json.loads(out.stdout)["kernels"]
+
+    path = os.path.join(folder, "report.html")
+    out = run("report", *arguments, "-o", path)
+    check(out.returncode == 0, f"{name}: {out.stderr}")
+    if out.returncode:
+        return
+    text = open(path, encoding="utf-8").read()
+    again = os.path.join(folder, "again.html")
+    run("report", *arguments, "-o", again)
+    check(open(again, encoding="utf-8").read() == text, f"{name}: other bytes the second time")
+
+    page = Page(text)
+    check(not page.errors, f"{name}: {page.errors[:3]}")
+    check(not re.search(r"https?:|//[a-z]+\.|@import|url\(", text), f"{name}: names a resource")
+    check(len(set(page.ids)) == len(page.ids), f"{name}: an id stands twice")
+    lost = [link for link in page.links if link[0] != "#" or link[1:] not in page.ids]
+    check(not lost, f"{name}: links that lead nowhere: {lost[:3]}")
+
+    model = json.loads(run("explain", *spec, "--json").stdout)
+    rows = re.findall(r'<td class="number">(\d+)(?: \.\. (\d+))?</td><td><a href="#kernel-(\d+)"',
+                      text)
+    layers = [int(k) - 1 for a, b, k in rows for _ in range(int(a), int(b or a) + 1)]
+    names = [k["name"] for k in model["kernels"]]
+    check([names[i] for i in layers] == [layer["kernel"] for layer in model["layers"]],
+          f"{name}: the table of layers")
+
+    pictures = re.findall(r'<svg class="picture".*?\n</svg>\n(?=<figcaption)', text, re.S)
+    check(len(pictures) == len(names), f"{name}: {len(pictures)} pictures, {len(names)} kernels")
+    for i, picture in enumerate(pictures):
+        check_picture(ElementTree.fromstring(picture), i, explained, f"{name}, kernel {i + 1}")
+    for plot in re.findall(r'<svg class="plot".*?</svg>', text, re.S):
+        ok = True
+        for points in ElementTree.fromstring(plot).iter("polyline"):
+            xy = [tuple(map(float, p.split(","))) for p in points.get("points").split()]
+            ok = ok and len(xy) > 20 and all(0 <= x <= 360 and 0 <= y <= 200 for x, y in xy)
+        check(ok, f"{name}: a curve leaves its plot")
+
+    svg = run("explain", *arguments, "--svg")
+    root = ElementTree.fromstring(svg.stdout.replace('xmlns="http://www.w3.org/2000/svg"', "", 1))
+    check("http" not in svg.stdout.replace("http://www.w3.org/2000/svg", "", 1),
+          f"{name}: the picture names a resource")
+    check_picture(root, model["kernels"].index(model["kernels"][layers[0]]), explained,
+                  f"{name}, --svg")
+
+
+def check_refusals(folder):
+    path = os.path.join(folder, "none.html")
+    for text, arguments in {
+        "nosuch: neither": ["report", "nosuch", "-o", path],
+        "--head-dim": ["report", "--heads=4", "-o", path],
+        "--q-len: the picture of a mask takes 1 .. 16384": ["report", "tiny", "--q-len=0", "-o",
+                                                            path],
+        "--kv-len: the picture": ["explain", "tiny", "--svg", "--kv-len=16385", "-o", path],
+        "--layer: tiny has the layers 0 .. 1, got 2": ["explain", "tiny", "--svg", "--layer=2",
+                                                       "-o", path],
+        "cannot": ["report", "tiny", "-o", "/dev/null/report.html"],
+        folder + ": cannot write": ["report", "tiny", "-o", folder],
+    }.items():
+        out = run(*arguments)
+        check(out.returncode == 2 and text in out.stderr, f"{arguments}: {out.stderr}")
+        check(not out.stdout, f"{arguments}: prints {out.stdout[:40]}")
+    check(os.listdir(folder) == [], f"an error left {os.listdir(folder)}")
+
+
+with tempfile.TemporaryDirectory() as folder:
+    check_refusals(folder)
+    for file in sorted(glob.glob("gen/models/*.lua")) + ["tests/product/my.lua"]:
+        check_page(file, [file], folder)
+    for name, flags in FLAGS.items():
+        check_page(name, flags, folder)
+print(f"{passed} passed, {failed} failed")
+sys.exit(failed != 0)
