@@ -147,7 +147,11 @@ static void choose(plan *p, const kernel_spec *k, const isa_row *isa) {
         c->part_keys = 512 / c->key_block * c->key_block;
         if (c->part_keys < 1) c->part_keys = c->key_block;
     }
-    if (c->decode_q < 0) c->decode_q = 32 / p->group > 4 ? 32 / p->group : 4;
+    /* A shared latent row is key and value: prefill would read it twice to pack it, which pays
+     * later (tune on M1: decode is 8 % ahead at 8 rows). */
+    const bool latent = k->core.form == ATTN_FORM_MLA && k->core.key == ATTN_KEY_SHARED;
+    const int least = latent ? 8 : 4;
+    if (c->decode_q < 0) c->decode_q = 32 / p->group > least ? 32 / p->group : least;
 }
 
 static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
