@@ -30,6 +30,11 @@ static const command_info commands[] = {
     {CMD_CHECK, "check", "DIR",
      "Compares a generated folder with what its manifest says; any difference is an error.",
      "attn-gen check out"},
+    {CMD_TUNE, "tune", "[MODEL]",
+     "Measures alternatives of every kernel on this machine and writes those that are faster to a "
+     "tune file, which generate and explain read with --tune. Needs a C compiler ($CC, or cc).",
+     "attn-gen tune llama-3-8b -o llama.lua && \\\n"
+     "        attn-gen generate llama-3-8b --tune llama.lua -o out"},
     {CMD_MODELS, "models", "", "Lists the built-in models.", "attn-gen models"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -50,8 +55,13 @@ static const command_info *info_of(command c) {
 
 typedef enum flag_kind { FLAG_SWITCH, FLAG_TEXT, FLAG_CHOICE, FLAG_UNROLL, FLAG_INT } flag_kind;
 
-enum { GENERATE = 1 << CMD_GENERATE, EXPLAIN = 1 << CMD_EXPLAIN, REPORT = 1 << CMD_REPORT };
-enum { SPEC_COMMANDS = GENERATE | EXPLAIN | REPORT };
+enum {
+    GENERATE = 1 << CMD_GENERATE,
+    EXPLAIN = 1 << CMD_EXPLAIN,
+    REPORT = 1 << CMD_REPORT,
+    TUNE = 1 << CMD_TUNE
+};
+enum { SPEC_COMMANDS = GENERATE | EXPLAIN | REPORT | TUNE };
 
 typedef struct flag {
     const char *name;
@@ -65,13 +75,16 @@ typedef struct flag {
 static const flag flags[] = {
     {"-o", FLAG_TEXT, "DIR", offsetof(options, out), GENERATE,
      "folder to write; made if it does not exist"},
+    {"-o", FLAG_TEXT, "FILE.lua", offsetof(options, out), TUNE, "tune file to write"},
     {"-o", FLAG_TEXT, "FILE", offsetof(options, out), EXPLAIN | REPORT,
      "file to write; explain prints to the standard output without it"},
     {"--dump", FLAG_CHOICE, "spec|plan|expr|lua|c", offsetof(options, dump), GENERATE,
      "print a stage to the standard output; without -o nothing is written"},
     {"--isa", FLAG_TEXT, "LIST", offsetof(options, isa), SPEC_COMMANDS,
-     "portable, avx2, avx512 (with commas), native or all (default)"},
-    {"--unroll", FLAG_UNROLL, "auto|full|N", offsetof(options, unroll), SPEC_COMMANDS,
+     "portable, avx2, avx512 (with commas), native or all; default: all (tune: native)"},
+    {"--tune", FLAG_TEXT, "FILE.lua", offsetof(options, tune), GENERATE | EXPLAIN | REPORT,
+     "choices that attn-gen tune measured; the same file gives the same code on any machine"},
+    {"--unroll", FLAG_UNROLL, "auto|full|N", offsetof(options, unroll), GENERATE | EXPLAIN | REPORT,
      "unrolling of the loop over the head width; default: auto"},
     {"--runtime", FLAG_TEXT, "PATH", offsetof(options, runtime), GENERATE,
      "refer to a runtime there instead of copying it"},
@@ -82,6 +95,9 @@ static const flag flags[] = {
      "query rows of the costs and of pictures of masks"},
     {"--kv-len", FLAG_INT, "N", offsetof(options, kv_len), EXPLAIN | REPORT,
      "keys of the costs and of pictures of masks"},
+    {"--measure-text", FLAG_SWITCH, NULL, offsetof(options, measure_text), EXPLAIN,
+     "compile the kernels ($CC, or cc) and say their bytes of machine code, instead of an "
+     "estimate"},
     {"--json", FLAG_SWITCH, NULL, offsetof(options, json), EXPLAIN, "print JSON"},
     {"--svg", FLAG_SWITCH, NULL, offsetof(options, svg), EXPLAIN,
      "print the mask of one layer as a picture (SVG)"},
@@ -289,7 +305,7 @@ static bool parse_word(parser *p, const char *arg) {
     buf b = buf_new(p->a);
     buf_printf(&b, "unknown command '%s'", printable(p->a, arg));
     suggest(&b, arg, names);
-    buf_puts(&b, "; commands: generate, explain, report, check, models; see attn-gen --help");
+    buf_puts(&b, "; commands: generate, explain, report, check, tune, models; see attn-gen --help");
     return diag_set(p->d, "%s", b.data);
 }
 
@@ -321,6 +337,11 @@ static bool check_command(arena *a, const options *o, diag *d) {
                         name, "--heads 8 --head-dim 64", name);
     if (o->command == CMD_GENERATE && !o->out && !o->dump)
         return diag_set(d, "generate: needs a folder to write: -o DIR (or --dump)");
+    if (o->command == CMD_TUNE && !o->out)
+        return diag_set(d, "tune: needs a file to write: -o FILE.lua");
+    if (o->tune && o->unroll)
+        return diag_set(d,
+                        "--tune and --unroll exclude each other: a tune file says the unrolling");
     if (o->command == CMD_REPORT && !o->out)
         return diag_set(d, "report: needs a file to write: -o FILE");
     if (o->json && o->svg) return diag_set(d, "--json: excludes --svg");
@@ -347,9 +368,8 @@ bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
         if (!ok) return false;
     }
     if (!p.command)
-        return diag_set(d,
-                        "needs a command: generate, explain, report, check or models; see attn-gen "
-                        "--help");
+        return diag_set(d, "needs a command: generate, explain, report, check, tune or models; see "
+                           "attn-gen --help");
     return check_command(a, out, d);
 }
 

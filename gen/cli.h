@@ -12,7 +12,8 @@ typedef enum command {
     CMD_EXPLAIN,
     CMD_REPORT,
     CMD_CHECK,
-    CMD_MODELS
+    CMD_MODELS,
+    CMD_TUNE
 } command;
 
 typedef struct options {
@@ -21,10 +22,12 @@ typedef struct options {
     const char *out;       /* -o */
     const char *isa;       /* --isa as written; null: all */
     const char *unroll;    /* --unroll: "auto", "full" or a number; null: auto */
+    const char *tune;      /* --tune: a tune file; null: none */
     const char *dump;      /* --dump; null: none */
     const char *runtime;   /* --runtime PATH: refer to a runtime there instead of copying it */
     const char *templates; /* --templates DIR: read templates there instead of the embedded ones */
     bool json, svg;        /* --json, --svg */
+    bool measure_text;     /* --measure-text */
     int32_t layer;         /* --layer; -1: not given */
     int32_t batch, q_len, kv_len; /* explain, report; -1: not given */
     spec_input *inputs;           /* kernel flags */

@@ -186,16 +186,21 @@ static lua_val *exprs_to_lua(arena *a, const kernel_spec *k, const plan *p) {
     return t;
 }
 
-static const char *digest(arena *a, const kernel_spec *k) {
+/* Of what a file was made from. p: null for layers, which no tune file changes. */
+static const char *digest(arena *a, const kernel_spec *k, const plan *p) {
     buf b = buf_new(a);
     buf_printf(&b, "%s\n%s\n%s\n", k->name, k->score ? expr_canonical(a, k->score_expr) : "",
                k->mask ? expr_canonical(a, k->mask_expr) : "");
     for (int i = 0; i < k->tensor_count; i++)
         buf_printf(&b, "%s\n", expr_decl_canonical(a, &k->tensors[i]));
+    for (int i = 0; p && i < PLAN_PARAMS; i++)
+        if (p->tuned >> i & 1)
+            buf_printf(&b, "%s=%d\n", plan_params[i].name, plan_choice_get(&p->choice, i));
     return arena_printf(a, "%016llx", (unsigned long long)hash64(b.data, b.len));
 }
 
-static lua_val *spec_to_lua(arena *a, const kernel_spec *k, const char *const *note, int count) {
+static lua_val *spec_to_lua(arena *a, const kernel_spec *k, const plan *p, const char *const *note,
+                            int count) {
     const attn_spec *s = &k->core;
     lua_val *t = lua_val_table(a), *notes = lua_val_table(a);
     for (int i = 0; i < attn_field_count; i++) {
@@ -224,7 +229,7 @@ static lua_val *spec_to_lua(arena *a, const kernel_spec *k, const char *const *n
     for (int i = 0; i < count; i++) push_wrapped(a, notes, note[i], 92);
     lua_val_set(a, t, "fields", fields_to_lua(a, s));
     lua_val_set_string(a, t, "hash", arena_printf(a, "0x%08xu", s->expr_hash));
-    lua_val_set_string(a, t, "digest", digest(a, k));
+    lua_val_set_string(a, t, "digest", digest(a, k, p));
     lua_val_set(a, t, "facts", facts_to_lua(a, k));
     lua_val_set(a, t, "notes", notes);
     return t;
@@ -263,18 +268,24 @@ static const char *runtime_path(const gen_options *o) {
     return o->runtime ? o->runtime : "runtime";
 }
 
+void gen_plan(arena *a, const kernel_spec *k, const isa_row *isa, const gen_options *o, plan *out) {
+    const plan_choice *choice = tune_find(o->tune, k->name, (attn_isa)(isa - isa_table));
+    plan_make(a, k, isa, o->unroll, choice, out);
+}
+
 static bool render_kernel(output *out, const template_set *set, const kernel_spec *k,
                           const isa_row *isa, const gen_options *o, lua_val *symbols, diag *d) {
     arena *a = out->a;
     plan p;
-    plan_make(a, k, isa, o->unroll, &p);
+    gen_plan(a, k, isa, o, &p);
     lua_val *data = lua_val_table(a), *plan_table = plan_to_lua(a, &p);
     lua_val_set(a, data, "plan", plan_table);
-    lua_val_set(a, data, "spec", spec_to_lua(a, k, p.note, p.notes));
+    lua_val_set(a, data, "spec", spec_to_lua(a, k, &p, p.note, p.notes));
     lua_val_set(a, data, "isa", isa_to_lua(a, isa));
     lua_val_set(a, data, "expr", exprs_to_lua(a, k, &p));
     lua_val *package = lua_val_table(a);
     lua_val_set_string(a, package, "runtime", runtime_path(o));
+    lua_val_set_bool(a, package, "tuned", o->tune != NULL);
     lua_val_set(a, data, "package", package);
     const char *text;
     if (!render(a, set, "kernel.c", data, &text, d)) return false;
@@ -289,15 +300,16 @@ static bool render_block(output *out, const template_set *set, const model *m, c
     arena *a = out->a;
     plan core;
     block_plan p;
-    plan_make(a, &m->kernels[k->inner], isa, o->unroll, &core);
+    gen_plan(a, &m->kernels[k->inner], isa, o, &core);
     block_plan_make(a, k, isa, &p);
     lua_val *data = lua_val_table(a), *plan_table = block_plan_to_lua(a, &p);
     lua_val_set_string(a, plan_table, "core", arena_strdup(a, core.symbol));
     lua_val_set(a, data, "plan", plan_table);
-    lua_val_set(a, data, "spec", spec_to_lua(a, k, p.note, p.notes));
+    lua_val_set(a, data, "spec", spec_to_lua(a, k, NULL, p.note, p.notes));
     lua_val_set(a, data, "isa", isa_to_lua(a, isa));
     lua_val *package = lua_val_table(a);
     lua_val_set_string(a, package, "runtime", runtime_path(o));
+    lua_val_set_bool(a, package, "tuned", o->tune != NULL);
     lua_val_set(a, data, "package", package);
     const char *text;
     if (!render(a, set, "block.c", data, &text, d)) return false;
@@ -406,6 +418,7 @@ static const char *manifest(arena *a, const model *m, const gen_options *o,
     cJSON_AddItemToObject(root, "options", options);
     cJSON_AddStringToObject(options, "isa", isa_list(a, o->isa_mask));
     cJSON_AddNumberToObject(options, "unroll", o->unroll);
+    if (o->tune) cJSON_AddStringToObject(options, "tune", "tune.lua");
     if (o->runtime) cJSON_AddStringToObject(options, "runtime", o->runtime);
     cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
     for (int i = 0; i < m->kernel_count; i++)
@@ -455,6 +468,7 @@ bool gen_render(arena *a, const model *m, const gen_options *o, gen_files *files
         add_file(&out, package[i].path, text);
     }
     add_file(&out, "model.lua", model_to_lua(a, m));
+    if (o->tune) add_file(&out, "tune.lua", o->tune->text);
     if (!o->runtime) add_runtime(&out);
     add_file(&out, "manifest.json", manifest(a, m, o, files));
     return true;
@@ -492,6 +506,14 @@ bool gen_write_file(arena *a, const char *path, const char *text, diag *d) {
         return diag_set(d, "%s: cannot write: %s", path, strerror(error));
     }
     return true;
+}
+
+bool file_can_be_written(arena *a, const char *path, diag *d) {
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    const char *dir = slash ? arena_strndup(a, path, (size_t)(slash - path) + 1) : ".";
+    if (!stat(path, &st) && S_ISDIR(st.st_mode)) return diag_set(d, "-o: %s is a folder", path);
+    return !access(dir, W_OK) || diag_set(d, "-o: cannot write in %s: %s", dir, strerror(errno));
 }
 
 /* Paths of a manifest stay inside the folder. */
@@ -579,12 +601,13 @@ static void find_orphans(arena *a, const char *dir, const char *sub, const gen_f
 }
 
 static bool manifest_options(arena *a, const char *path, const char *text, gen_options *o,
-                             diag *d) {
+                             bool *tuned, diag *d) {
     cJSON *root = cJSON_Parse(text);
     const cJSON *options = cJSON_GetObjectItem(root, "options");
     const cJSON *isa = cJSON_GetObjectItem(options, "isa");
     const cJSON *unroll = cJSON_GetObjectItem(options, "unroll");
     const cJSON *runtime = cJSON_GetObjectItem(options, "runtime");
+    *tuned = cJSON_GetObjectItem(options, "tune") != NULL;
     if (cJSON_IsString(isa)) o->isa_mask = isa_parse(isa->valuestring, d);
     if (cJSON_IsNumber(unroll)) o->unroll = unroll->valueint;
     if (cJSON_IsString(runtime)) o->runtime = arena_strdup(a, runtime->valuestring);
@@ -598,11 +621,16 @@ bool gen_check(arena *a, const char *dir, const char *templates, const char **re
     const char *text = read_file(a, manifest_path, FILE_MAX_BYTES, NULL, d);
     const char *source = text ? read_file(a, model_path, FILE_MAX_BYTES, NULL, d) : NULL;
     gen_options o = {.templates = templates};
-    if (!source || !manifest_options(a, manifest_path, text, &o, d)) return false;
+    bool tuned;
+    if (!source || !manifest_options(a, manifest_path, text, &o, &tuned, d)) return false;
     model m;
     gen_files files;
-    if (!model_from_lua(a, model_path, source, &m, d) || !gen_render(a, &m, &o, &files, d))
-        return false;
+    if (!model_from_lua(a, model_path, source, &m, d)) return false;
+    const char *tune_path = arena_printf(a, "%s/tune.lua", dir);
+    tune_set tune;
+    if (tuned && !tune_load(a, tune_path, &m, &tune, d)) return false;
+    if (tuned) o.tune = &tune;
+    if (!gen_render(a, &m, &o, &files, d)) return false;
 
     buf b = buf_new(a);
     for (int i = 0; i < files.count; i++) {

@@ -1,6 +1,7 @@
 #include "explain.h"
 
 #include "block_plan.h"
+#include "cost.h"
 #include "work.h"
 
 #include <cjson/cJSON.h>
@@ -16,6 +17,29 @@ size_t explain_source_bytes(arena *a, const gen_files *files, const char *symbol
     for (int i = 0; i < files->count; i++)
         if (!strcmp(files->file[i].path, path)) return strlen(files->file[i].text);
     return 0;
+}
+
+/* What is explained, rendered once. */
+typedef struct explained {
+    arena *a;
+    const model *m;
+    const gen_options *o;
+    const explain_extent *e;
+    const explain_sizes *sizes;
+    gen_files files;
+    size_t total; /* bytes of C of the model */
+} explained;
+
+static bool begin(arena *a, const model *m, const gen_options *o, const explain_extent *e,
+                  const explain_sizes *sizes, explained *x, diag *d) {
+    *x = (explained){.a = a, .m = m, .o = o, .e = e, .sizes = sizes};
+    if (!gen_render(a, m, o, &x->files, d)) return false;
+    for (int i = 0; i < x->files.count; i++) {
+        const char *path = x->files.file[i].path, *dot = strrchr(path, '.');
+        const bool is_c = dot && (!strcmp(dot, ".c") || !strcmp(dot, ".h"));
+        if (is_c && strncmp(path, "runtime/", 8)) x->total += strlen(x->files.file[i].text);
+    }
+    return true;
 }
 
 /* --- Text. --- */
@@ -80,24 +104,82 @@ static void work_text(arena *a, buf *b, const kernel_spec *k, const plan *p,
     buf_printf(b, "      workspace: %zu bytes; heap: 0\n", w.workspace);
 }
 
-static void block_text(arena *a, buf *b, const model *m, const kernel_spec *k, int isa,
-                       const gen_files *files) {
-    block_plan p;
-    block_plan_make(a, k, &isa_table[isa], &p);
+static const char *over(bool fits) {
+    return fits ? "" : ", which is over";
+}
+
+static void cost_text(buf *b, const plan *p) {
+    const plan_cost c = cost_of(p);
+    const isa_row *isa = &isa_table[p->isa];
+    if (p->gather_keys) return;
+    buf_printf(
+        b,
+        "    cost: L1 %d KiB%s: a tile's Q %.1f and S %.1f, a V panel %.1f KiB; L2 %d KiB%s: "
+        "a query and key block %.0f KiB\n",
+        isa->l1_bytes >> 10, over(c.fits_l1), c.q_bytes / 1024.0, c.s_bytes / 1024.0,
+        c.panel_bytes / 1024.0, isa->l2_bytes >> 10, over(c.fits_l2), c.block_bytes / 1024.0);
+    buf_printf(b,
+               "    cost: cycles of a tile where nothing is hidden: qk %.0f, softmax %.0f%s, pv "
+               "%.0f, lines from L2 %.0f: %.0f %% of the FMA peak\n",
+               c.qk, c.softmax, p->rescore ? " and more by what changes the scores" : "", c.pv,
+               c.lines, c.peak_percent);
+    if (c.prefetch_cycles > 0)
+        buf_printf(b, "    cost: K rows are asked for %.0f cycles ahead\n", c.prefetch_cycles);
+}
+
+/* A layer's estimate is left out: nothing of it has been fitted. */
+static void size_text(buf *b, const explained *x, int kernel, int isa, const char *symbol,
+                      int estimate) {
+    const size_t measured = x->sizes ? x->sizes[kernel].bytes[isa] : 0;
     buf_printf(b, "  %s: %zu bytes of C in %s.c\n", isa_table[isa].name,
-               explain_source_bytes(a, files, p.symbol), p.symbol);
+               explain_source_bytes(x->a, &x->files, symbol), symbol);
+    if (measured)
+        buf_printf(b, "    machine code and constants: %zu bytes, measured\n", measured);
+    else if (estimate)
+        buf_printf(b,
+                   "    machine code and constants: about %d KB, an estimate; --measure-text "
+                   "compiles and measures\n",
+                   (estimate + 500) / 1000);
+}
+
+static void block_text(buf *b, const explained *x, int kernel, int isa) {
+    const kernel_spec *k = &x->m->kernels[kernel];
+    block_plan p;
+    block_plan_make(x->a, k, &isa_table[isa], &p);
+    size_text(b, x, kernel, isa, p.symbol, 0);
     for (int n = 0; n < p.notes; n++) buf_printf(b, "    %s\n", p.note[n]);
-    buf_printf(b, "    core: %s\n", m->kernels[k->inner].name);
+    buf_printf(b, "    core: %s\n", x->m->kernels[k->inner].name);
     buf_printf(b, "    projections: %.4g FLOPs a row\n", block_plan_row_flops(k));
 }
 
+static void isa_text(buf *b, const explained *x, int kernel, int isa) {
+    const kernel_spec *k = &x->m->kernels[kernel];
+    plan p;
+    if (k->core.level == ATTN_LEVEL_BLOCK) {
+        block_text(b, x, kernel, isa);
+        return;
+    }
+    gen_plan(x->a, k, &isa_table[isa], x->o, &p);
+    size_text(b, x, kernel, isa, p.symbol, cost_of(&p).text_bytes);
+    for (int n = 0; n < p.notes; n++) buf_printf(b, "    %s\n", p.note[n]);
+    cost_text(b, &p);
+    if (has_extents(x->e)) work_text(x->a, b, k, &p, x->e);
+}
+
+static void budget_text(buf *b, const explained *x) {
+    buf_printf(b, "generated C: %zu bytes, %s the budget of %d a model%s\n", x->total,
+               x->total <= EXPLAIN_TEXT_BUDGET ? "within" : "OVER", EXPLAIN_TEXT_BUDGET,
+               x->total <= EXPLAIN_TEXT_BUDGET ? "" : "; fewer instruction sets (--isa) make less");
+}
+
 bool explain_text(arena *a, const model *m, const gen_options *o, const explain_extent *e,
-                  const char **text, diag *d) {
+                  const explain_sizes *sizes, const char **text, diag *d) {
     buf b = buf_new(a);
-    gen_files files;
-    if (!gen_render(a, m, o, &files, d)) return false;
+    explained x;
+    if (!begin(a, m, o, e, sizes, &x, d)) return false;
     buf_printf(&b, "%s: %d layer%s, %d kernel%s\n", m->name, m->layer_count,
                m->layer_count == 1 ? "" : "s", m->kernel_count, m->kernel_count == 1 ? "" : "s");
+    budget_text(&b, &x);
     for (int i = 0; i < m->kernel_count; i++) {
         const kernel_spec *k = &m->kernels[i];
         buf_printf(&b, "\n%s\n", k->name);
@@ -110,19 +192,8 @@ bool explain_text(arena *a, const model *m, const gen_options *o, const explain_
         buf_puts(&b, "\n");
         if (k->score_expr) buf_printf(&b, "  score: %s\n", expr_canonical(a, k->score_expr));
         if (k->mask_expr) buf_printf(&b, "  mask: %s\n", expr_canonical(a, k->mask_expr));
-        for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
-            if (!(o->isa_mask >> isa & 1)) continue;
-            if (k->core.level == ATTN_LEVEL_BLOCK) {
-                block_text(a, &b, m, k, isa, &files);
-                continue;
-            }
-            plan p;
-            plan_make(a, k, &isa_table[isa], o->unroll, &p);
-            buf_printf(&b, "  %s: %zu bytes of C in %s.c\n", isa_table[isa].name,
-                       explain_source_bytes(a, &files, p.symbol), p.symbol);
-            for (int n = 0; n < p.notes; n++) buf_printf(&b, "    %s\n", p.note[n]);
-            if (has_extents(e)) work_text(a, &b, k, &p, e);
-        }
+        for (int isa = 0; isa < ATTN_ISA_COUNT; isa++)
+            if (o->isa_mask >> isa & 1) isa_text(&b, &x, i, isa);
     }
     *text = b.data;
     return true;
@@ -193,8 +264,49 @@ static void example_json(arena *a, cJSON *t, const kernel_spec *k, const plan *p
     tiles_json(row, &w);
 }
 
-static cJSON *plan_json(arena *a, const kernel_spec *k, const plan *p, const explain_extent *e,
-                        size_t size) {
+static void cost_json(cJSON *plan_row, const plan *p) {
+    const plan_cost c = cost_of(p);
+    if (p->gather_keys) return;
+    cJSON *t = cJSON_AddObjectToObject(plan_row, "model");
+    const struct {
+        const char *name;
+        double value;
+    } rows[] = {
+        {"q_bytes", c.q_bytes},
+        {"s_bytes", c.s_bytes},
+        {"panel_bytes", c.panel_bytes},
+        {"l1_bytes", isa_table[p->isa].l1_bytes},
+        {"block_bytes", c.block_bytes},
+        {"l2_bytes", isa_table[p->isa].l2_bytes},
+        {"qk_cycles", c.qk},
+        {"softmax_cycles", c.softmax},
+        {"pv_cycles", c.pv},
+        {"line_cycles", c.lines},
+        {"prefetch_cycles", c.prefetch_cycles},
+        {"peak_percent", c.peak_percent},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        cJSON_AddNumberToObject(t, rows[i].name, rows[i].value);
+}
+
+static void choice_json(cJSON *plan_row, const plan *p) {
+    if (p->gather_keys) return;
+    cJSON *t = cJSON_AddObjectToObject(plan_row, "choice");
+    cJSON *tuned = cJSON_AddArrayToObject(plan_row, "from_tune_file");
+    for (int i = 0; i < PLAN_PARAMS; i++) {
+        const int value = plan_choice_get(&p->choice, i);
+        if (plan_params[i].is_bool)
+            cJSON_AddBoolToObject(t, plan_params[i].name, value);
+        else
+            cJSON_AddNumberToObject(t, plan_params[i].name, value);
+        if (p->tuned >> i & 1) cJSON_AddItemToArray(tuned, cJSON_CreateString(plan_params[i].name));
+    }
+}
+
+static cJSON *plan_json(const explained *x, int kernel, const plan *p) {
+    const kernel_spec *k = &x->m->kernels[kernel];
+    const explain_extent *e = x->e;
+    const size_t measured = x->sizes ? x->sizes[kernel].bytes[p->isa] : 0;
     cJSON *t = cJSON_CreateObject();
     cJSON_AddStringToObject(t, "isa", isa_table[p->isa].name);
     cJSON_AddStringToObject(t, "symbol", p->symbol);
@@ -205,7 +317,12 @@ static cJSON *plan_json(arena *a, const kernel_spec *k, const plan *p, const exp
     cJSON_AddNumberToObject(t, "decode_q", p->gather_keys ? 0 : p->decode_q);
     cJSON_AddNumberToObject(t, "part_keys", p->part_keys);
     cJSON_AddNumberToObject(t, "gather_keys", p->gather_keys);
-    cJSON_AddNumberToObject(t, "source_bytes", (double)size);
+    cJSON_AddNumberToObject(t, "source_bytes",
+                            (double)explain_source_bytes(x->a, &x->files, p->symbol));
+    cJSON_AddNumberToObject(t, "text_bytes", measured ? (double)measured : cost_of(p).text_bytes);
+    cJSON_AddBoolToObject(t, "text_measured", measured > 0);
+    choice_json(t, p);
+    cost_json(t, p);
     cJSON *notes = cJSON_AddArrayToObject(t, "reasons");
     for (int i = 0; i < p->notes; i++) cJSON_AddItemToArray(notes, cJSON_CreateString(p->note[i]));
     if (!has_extents(e)) return t;
@@ -215,22 +332,26 @@ static cJSON *plan_json(arena *a, const kernel_spec *k, const plan *p, const exp
     cJSON_AddNumberToObject(t, "flops", w.flops);
     cJSON_AddNumberToObject(t, "bytes", w.bytes);
     cJSON_AddNumberToObject(t, "workspace_bytes", (double)w.workspace);
-    example_json(a, t, k, p, e);
+    example_json(x->a, t, k, p, e);
     return t;
 }
 
-static cJSON *block_json(arena *a, const model *m, const kernel_spec *k, int isa,
-                         const gen_files *files) {
+static cJSON *block_json(const explained *x, int kernel, int isa) {
+    const kernel_spec *k = &x->m->kernels[kernel];
+    const size_t measured = x->sizes ? x->sizes[kernel].bytes[isa] : 0;
     block_plan p;
-    block_plan_make(a, k, &isa_table[isa], &p);
+    block_plan_make(x->a, k, &isa_table[isa], &p);
     cJSON *t = cJSON_CreateObject();
     cJSON_AddStringToObject(t, "isa", isa_table[isa].name);
     cJSON_AddStringToObject(t, "symbol", p.symbol);
-    cJSON_AddStringToObject(t, "core", m->kernels[k->inner].name);
+    cJSON_AddStringToObject(t, "core", x->m->kernels[k->inner].name);
     cJSON_AddNumberToObject(t, "tile_rows", p.mr);
     cJSON_AddNumberToObject(t, "tile_columns", p.nr);
     cJSON_AddNumberToObject(t, "flops_per_row", block_plan_row_flops(k));
-    cJSON_AddNumberToObject(t, "source_bytes", (double)explain_source_bytes(a, files, p.symbol));
+    cJSON_AddNumberToObject(t, "source_bytes",
+                            (double)explain_source_bytes(x->a, &x->files, p.symbol));
+    if (measured) cJSON_AddNumberToObject(t, "text_bytes", (double)measured);
+    cJSON_AddBoolToObject(t, "text_measured", measured > 0);
     cJSON *notes = cJSON_AddArrayToObject(t, "reasons");
     for (int i = 0; i < p.notes; i++) cJSON_AddItemToArray(notes, cJSON_CreateString(p.note[i]));
     return t;
@@ -243,8 +364,9 @@ static void text_json(cJSON *row, const char *name, const char *text) {
         cJSON_AddNullToObject(row, name);
 }
 
-static cJSON *kernel_json(arena *a, const model *m, const kernel_spec *k, const gen_options *o,
-                          const explain_extent *e, const gen_files *files) {
+static cJSON *kernel_json(const explained *x, int kernel) {
+    arena *a = x->a;
+    const kernel_spec *k = &x->m->kernels[kernel];
     cJSON *row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "name", k->name);
     for (int f = 0; f < attn_field_count; f++)
@@ -254,15 +376,14 @@ static cJSON *kernel_json(arena *a, const model *m, const kernel_spec *k, const 
     if (k->mask_expr) cJSON_AddStringToObject(row, "key_range", expr_range_text(a, k->mask_expr));
     cJSON *plans = cJSON_CreateArray(), *widest = NULL;
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
-        if (!(o->isa_mask >> isa & 1)) continue;
-        if (k->core.level == ATTN_LEVEL_BLOCK) {
-            widest = block_json(a, m, k, isa, files);
-            cJSON_AddItemToArray(plans, widest);
-            continue;
-        }
+        if (!(x->o->isa_mask >> isa & 1)) continue;
         plan p;
-        plan_make(a, k, &isa_table[isa], o->unroll, &p);
-        widest = plan_json(a, k, &p, e, explain_source_bytes(a, files, p.symbol));
+        if (k->core.level == ATTN_LEVEL_BLOCK) {
+            widest = block_json(x, kernel, isa);
+        } else {
+            gen_plan(a, k, &isa_table[isa], x->o, &p);
+            widest = plan_json(x, kernel, &p);
+        }
         cJSON_AddItemToArray(plans, widest);
     }
     /* "plan" is the widest instruction set asked for; "plans" has them all. */
@@ -272,11 +393,13 @@ static cJSON *kernel_json(arena *a, const model *m, const kernel_spec *k, const 
 }
 
 bool explain_json(arena *a, const model *m, const gen_options *o, const explain_extent *e,
-                  const char **text, diag *d) {
-    gen_files files;
-    if (!gen_render(a, m, o, &files, d)) return false;
+                  const explain_sizes *sizes, const char **text, diag *d) {
+    explained x;
+    if (!begin(a, m, o, e, sizes, &x, d)) return false;
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "model", m->name);
+    cJSON_AddNumberToObject(root, "source_bytes", (double)x.total);
+    cJSON_AddNumberToObject(root, "source_budget", EXPLAIN_TEXT_BUDGET);
     cJSON *layers = cJSON_AddArrayToObject(root, "layers");
     for (int i = 0; i < m->layer_count; i++) {
         cJSON *row = cJSON_CreateObject();
@@ -285,8 +408,7 @@ bool explain_json(arena *a, const model *m, const gen_options *o, const explain_
         cJSON_AddItemToArray(layers, row);
     }
     cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
-    for (int i = 0; i < m->kernel_count; i++)
-        cJSON_AddItemToArray(kernels, kernel_json(a, m, &m->kernels[i], o, e, &files));
+    for (int i = 0; i < m->kernel_count; i++) cJSON_AddItemToArray(kernels, kernel_json(&x, i));
     char *json = cJSON_Print(root);
     *text = arena_printf(a, "%s\n", json);
     cJSON_free(json);

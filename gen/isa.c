@@ -3,11 +3,51 @@
 #include "cpu.h"
 #include <string.h>
 
+/* Tile vectors and most keys: what measured best (tests/bench/NOTES.md).
+ * exp_cycles and line_cycles: fitted to P3 and P5 of the bench, Zen 3 and Sapphire Rapids. */
 const isa_row isa_table[ATTN_ISA_COUNT] = {
-    /* name, id, width, registers, tile vectors, key block, most keys, L1, L2 */
-    {"portable", "ATTN_ISA_PORTABLE", 4, 16, 3, 128, 8, 32 << 10, 512 << 10},
-    {"avx2", "ATTN_ISA_AVX2", 8, 16, 3, 128, 8, 32 << 10, 512 << 10},
-    {"avx512", "ATTN_ISA_AVX512", 16, 32, 2, 96, 12, 48 << 10, 2 << 20},
+    {.name = "portable",
+     .id = "ATTN_ISA_PORTABLE",
+     .width = 4,
+     .registers = 16,
+     .tile_vectors = 3,
+     .max_keys = 8,
+     .l1_bytes = 32 << 10,
+     .l2_bytes = 512 << 10,
+     .fma_cycle = 2,
+     .loads_cycle = 2,
+     .exp_cycles = 12,
+     .line_cycles = 1,
+     .text_base = 32000,
+     .text_step = 20},
+    {.name = "avx2",
+     .id = "ATTN_ISA_AVX2",
+     .width = 8,
+     .registers = 16,
+     .tile_vectors = 3,
+     .max_keys = 8,
+     .l1_bytes = 32 << 10,
+     .l2_bytes = 512 << 10,
+     .fma_cycle = 2,
+     .loads_cycle = 2,
+     .exp_cycles = 7,
+     .line_cycles = 1,
+     .text_base = 33400,
+     .text_step = 8},
+    {.name = "avx512",
+     .id = "ATTN_ISA_AVX512",
+     .width = 16,
+     .registers = 32,
+     .tile_vectors = 2,
+     .max_keys = 12,
+     .l1_bytes = 48 << 10,
+     .l2_bytes = 2 << 20,
+     .fma_cycle = 2,
+     .loads_cycle = 2,
+     .exp_cycles = 4.5,
+     .line_cycles = 1,
+     .text_base = 33400,
+     .text_step = 8},
 };
 
 unsigned isa_native(void) {

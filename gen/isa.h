@@ -6,14 +6,20 @@
 #include "util.h"
 
 typedef struct isa_row {
-    const char *name;       /* as in --isa, names and file stems */
-    const char *id;         /* C enumerator */
-    int width;              /* f32 lanes of a vector */
-    int registers;          /* architectural vector registers */
-    int tile_vectors;       /* query vectors of a full tile */
-    int key_block;          /* keys a block: V panel height, softmax granularity */
-    int max_keys;           /* most keys of a QK register tile */
-    int l1_bytes, l2_bytes; /* typical, for the cost model; never this host's */
+    const char *name; /* as in --isa, names and file stems */
+    const char *id;   /* C enumerator */
+    int width;        /* f32 lanes of a vector */
+    int registers;    /* architectural vector registers */
+    int tile_vectors; /* query vectors of a full tile */
+    int max_keys;     /* most keys of a QK register tile */
+    /* For the cost model (cost.c): typical of CPUs with it, never this host's. */
+    int l1_bytes, l2_bytes;
+    double fma_cycle;   /* vector multiply-adds a cycle: what the peak means */
+    double loads_cycle; /* vector loads a cycle */
+    double exp_cycles;  /* of an exponential of a vector, beside the products */
+    double line_cycles; /* of a line from L2, where the loops hide most of it */
+    /* Machine code: bytes beside the products, and a vector instruction of a step. */
+    int text_base, text_step;
 } isa_row;
 
 extern const isa_row isa_table[ATTN_ISA_COUNT];

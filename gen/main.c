@@ -8,6 +8,8 @@
 #include "plan.h"
 #include "render.h"
 #include "report.h"
+#include "tune.h"
+#include "verify/build.h"
 #include "version.h"
 
 #include <errno.h>
@@ -41,8 +43,13 @@ static bool load_model(arena *a, const options *o, model *m, diag *d) {
     return ok;
 }
 
-static bool make_options(const options *o, gen_options *g, diag *d) {
+static bool make_options(arena *a, const options *o, const model *m, gen_options *g, diag *d) {
     *g = (gen_options){.runtime = o->runtime, .templates = o->templates};
+    if (o->tune) {
+        tune_set *tune = arena_alloc(a, sizeof *tune);
+        if (!tune_load(a, o->tune, m, tune, d)) return false;
+        g->tune = tune;
+    }
     g->isa_mask = isa_parse(o->isa ? o->isa : "all", d);
     if (o->unroll && !strcmp(o->unroll, "full"))
         g->unroll = -1;
@@ -81,7 +88,7 @@ static bool dump(arena *a, const options *o, const model *m, const gen_options *
     const explain_extent none = {-1, -1, -1};
     const char *text = "";
     if (!strcmp(o->dump, "spec")) text = model_to_lua(a, m);
-    if (!strcmp(o->dump, "plan") && !explain_text(a, m, g, &none, &text, d)) return false;
+    if (!strcmp(o->dump, "plan") && !explain_text(a, m, g, &none, NULL, &text, d)) return false;
     if (!strcmp(o->dump, "expr")) return dump_expr(a, m);
     if (!strcmp(o->dump, "lua")) return dump_lua(a, g, d);
     if (!strcmp(o->dump, "c")) return dump_c(a, m, g, d);
@@ -93,7 +100,7 @@ static bool generate(arena *a, const options *o, diag *d) {
     model m;
     gen_options g;
     gen_files files;
-    if (!load_model(a, o, &m, d) || !make_options(o, &g, d)) return false;
+    if (!load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d)) return false;
     if (o->dump) return dump(a, o, &m, &g, d);
     if (!gen_render(a, &m, &g, &files, d) || !gen_write(a, o->out, &files, d)) return false;
     int isas = 0;
@@ -102,6 +109,23 @@ static bool generate(arena *a, const options *o, diag *d) {
            m.layer_count, m.layer_count == 1 ? "" : "s", m.kernel_count,
            m.kernel_count == 1 ? "" : "s", isas, isas == 1 ? "" : "s", files.count, o->out);
     return true;
+}
+
+/* Compiles the kernels for --measure-text. */
+static const explain_sizes *measure_text(arena *a, const model *m, const gen_options *g, diag *d) {
+    explain_sizes *sizes = arena_alloc(a, (size_t)m->kernel_count * sizeof *sizes);
+    built *out = arena_alloc(a, (size_t)m->kernel_count * sizeof *out);
+    const build_options build = {.isa_mask = g->isa_mask, .unroll = g->unroll, .tune = g->tune};
+    if (!build_compiler(a, d)) return NULL;
+    build_kernels(a, m->kernels, m->kernel_count, &build, out);
+    for (int i = 0; i < m->kernel_count; i++) {
+        if (out[i].error) {
+            diag_set(d, "--measure-text: %s: %s", m->kernels[i].name, out[i].error);
+            return NULL;
+        }
+        memcpy(sizes[i].bytes, out[i].text_bytes, sizeof sizes[i].bytes);
+    }
+    return sizes;
 }
 
 /* To the file of -o, or to the standard output. */
@@ -116,11 +140,13 @@ static bool explain(arena *a, const options *o, diag *d) {
     model m;
     gen_options g;
     const explain_extent e = {o->batch, o->q_len, o->kv_len};
+    const explain_sizes *sizes = NULL;
     const char *text;
-    if (!load_model(a, o, &m, d) || !make_options(o, &g, d)) return false;
+    if (!load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d)) return false;
+    if (o->measure_text && !(sizes = measure_text(a, &m, &g, d))) return false;
     const bool ok = o->svg    ? report_svg(a, &m, &g, &e, o->layer < 0 ? 0 : o->layer, &text, d)
-                    : o->json ? explain_json(a, &m, &g, &e, &text, d)
-                              : explain_text(a, &m, &g, &e, &text, d);
+                    : o->json ? explain_json(a, &m, &g, &e, sizes, &text, d)
+                              : explain_text(a, &m, &g, &e, sizes, &text, d);
     return ok && put(a, o, text, d);
 }
 
@@ -129,11 +155,44 @@ static bool report(arena *a, const options *o, diag *d) {
     gen_options g;
     const explain_extent e = {1, o->q_len, o->kv_len};
     const char *text;
-    if (!load_model(a, o, &m, d) || !make_options(o, &g, d) ||
+    if (!load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d) ||
         !report_html(a, &m, &g, &e, &text, d) || !put(a, o, text, d))
         return false;
     printf("%s: %d layer%s, %d kernel%s in %s\n", m.name, m.layer_count,
            m.layer_count == 1 ? "" : "s", m.kernel_count, m.kernel_count == 1 ? "" : "s", o->out);
+    return true;
+}
+
+/* The instruction sets to tune: the widest that this CPU runs, or those asked for, if it runs them.
+ */
+static unsigned tune_isas(const options *o, diag *d) {
+    const unsigned native = isa_native();
+    if (!o->isa) {
+        unsigned widest = 1;
+        for (int i = 0; i < ATTN_ISA_COUNT; i++)
+            if (native >> i & 1) widest = 1u << i;
+        return widest;
+    }
+    const unsigned mask = isa_parse(o->isa, d);
+    for (int i = 0; i < ATTN_ISA_COUNT; i++)
+        if ((mask & ~native) >> i & 1) {
+            diag_set(d, "--isa: this CPU does not run %s: tune on one that does",
+                     isa_table[i].name);
+            return 0;
+        }
+    return mask;
+}
+
+static bool tune(arena *a, const options *o, diag *d) {
+    model m;
+    const char *text;
+    if (!load_model(a, o, &m, d)) return false;
+    const unsigned isas = tune_isas(o, d);
+    if (!isas || !file_can_be_written(a, o->out, d)) return false;
+    if (!tune_model(a, &m, m.name, isas, &text, d) || !gen_write_file(a, o->out, text, d))
+        return false;
+    printf("%s: %d kernel%s measured, %s\n", m.name, m.kernel_count, m.kernel_count == 1 ? "" : "s",
+           o->out);
     return true;
 }
 
@@ -163,6 +222,7 @@ static int run(arena *a, int argc, char **argv, diag *d) {
     case CMD_VERSION: puts("attn-gen " ATTN_GEN_VERSION); return DONE;
     case CMD_GENERATE: return generate(a, &o, d) ? DONE : WRONG_INPUT;
     case CMD_EXPLAIN: return explain(a, &o, d) ? DONE : WRONG_INPUT;
+    case CMD_TUNE: return tune(a, &o, d) ? DONE : WRONG_INPUT;
     case CMD_REPORT: return report(a, &o, d) ? DONE : WRONG_INPUT;
     case CMD_CHECK: return check(a, &o, d);
     case CMD_MODELS: list_models(); return DONE;

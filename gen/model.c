@@ -685,6 +685,25 @@ static bool model_error(const reading *r, int index, const char *key, const char
     return diag_set(r->d, "%s", b.data);
 }
 
+bool model_refuse_text(arena *a, const char *path, const char *source, const char *const *keys,
+                       const char *text, diag *d) {
+    const tokens s = tokenize(a, source);
+    span in = {0, s.count};
+    size_t offset = s.count ? s.token[0].at : 0;
+    for (int i = 0; keys[i]; i++) {
+        const lua_val nothing = {.kind = LUA_VAL_NIL};
+        int value;
+        const int at = find_key(&s, in, keys[i], &nothing, &value);
+        if (at < 0) break;
+        offset = s.token[at].at;
+        in.first = at + 1;
+    }
+    buf b = buf_new(a);
+    buf_printf(&b, "%s: %s", placed(a, path, source, offset), text);
+    show(&b, source, offset);
+    return diag_set(d, "%s", b.data);
+}
+
 static const char *stem(arena *a, const char *path) {
     const char *base = strrchr(path, '/');
     base = base ? base + 1 : path;

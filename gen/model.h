@@ -75,4 +75,9 @@ bool model_from_flags(arena *a, const spec_input *inputs, int count, model *out,
 /* The model as a model file with every field resolved: reading it back gives the same model. */
 const char *model_to_lua(arena *a, const model *m);
 
+/* An error about a Lua text: "path:line:column: text" and the line with a caret, at the key
+ * keys[0], or at keys[1] after it, and so on to a null. Returns false. */
+bool model_refuse_text(arena *a, const char *path, const char *source, const char *const *keys,
+                       const char *text, diag *d);
+
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 static const double LOG2E = 1.4426950408889634;
+enum { PLAN_LINE = 16 }; /* floats of a cache line */
 
 static int gcd(int a, int b) {
     return b ? gcd(b, a % b) : a;
@@ -25,6 +26,48 @@ static void note(arena *a, plan *p, const char *fmt, ...) {
     if (p->notes < PLAN_MAX_NOTES) p->note[p->notes++] = arena_strdup(a, text);
 }
 
+/* --- What can be chosen. --- */
+
+#define PARAM(name, min, max, is_bool) \
+    { #name, offsetof(plan_choice, name), min, max, is_bool }
+const plan_param plan_params[PLAN_PARAMS] = {
+    PARAM(vectors, 1, PLAN_MAX_VECTORS, false),
+    PARAM(keys, 1, 16, false),
+    PARAM(columns, 1, 4, false),
+    PARAM(key_block, 16, 1024, false),
+    PARAM(tiles, 1, 32, false),
+    PARAM(unroll, 1, 65536, false),
+    PARAM(prefetch, 0, 4, false),
+    PARAM(lazy, 0, 1, true),
+    PARAM(dot_keys, 1, 64, false),
+    PARAM(part_keys, 16, 65536, false),
+    PARAM(decode_q, 1, 256, false),
+};
+#undef PARAM
+
+int plan_choice_get(const plan_choice *c, int param) {
+    int value;
+    memcpy(&value, (const char *)c + plan_params[param].offset, sizeof value);
+    return value;
+}
+
+void plan_choice_set(plan_choice *c, int param, int value) {
+    memcpy((char *)c + plan_params[param].offset, &value, sizeof value);
+}
+
+plan_choice plan_choice_none(void) {
+    plan_choice c;
+    for (int i = 0; i < PLAN_PARAMS; i++) plan_choice_set(&c, i, -1);
+    return c;
+}
+
+static int param_index(size_t offset) {
+    int i = 0;
+    while (plan_params[i].offset != offset) i++;
+    return i;
+}
+#define INDEX(member) param_index(offsetof(plan_choice, member))
+
 /* Splits `rows` into the fewest groups of at most `most`, as even as can be, larger ones first. */
 static void split_rows(plan_pv *pv, int rows, int most) {
     const int count = (rows + most - 1) / most;
@@ -37,44 +80,105 @@ static int pv_rows(const isa_row *isa, int columns) {
     return (isa->registers - columns - 1) / columns;
 }
 
-static int choose_unroll(const plan *p, int nv, int requested) {
+/* Keys that fit beside nv queries and one broadcast. */
+static int qk_keys(const isa_row *isa, int nv) {
+    return (isa->registers - nv - 1) / nv;
+}
+
+/* Rows of a decode token fill tiles of this many vectors. */
+static bool is_one_token(const plan *p, int nv) {
+    const int width = isa_table[p->isa].width;
+    return p->group > 4 && (p->group + width - 1) / width == nv;
+}
+
+/* A narrower tile only ends ranges, unless a token's heads fill it or the head is very wide. */
+static bool is_busy(const plan *p, int nv) {
+    return nv == p->tile_vectors || is_one_token(p, nv) || p->d >= 256;
+}
+
+/* 16 floats are a cache line, so that the next keys can be asked for in step. */
+static int auto_unroll(const plan *p) {
+    return min_int(p->d, 16);
+}
+
+static int tile_unroll(const plan *p, int nv, int requested) {
     if (requested < 0) return p->d;
     if (requested > 0) return min_int(requested, p->d);
-    if (p->d <= 16) return p->d;
-    /* 16 floats are a cache line, so that the next keys can be asked for in step. Other narrow
-     * tiles only end ranges, unless the head is very wide (mla). */
-    const int width = isa_table[p->isa].width;
-    const bool one_token = p->group > 4 && (p->group + width - 1) / width == nv;
-    return nv == p->tile_vectors || one_token || p->d >= 256 ? 16 : 4;
+    return is_busy(p, nv) || p->d <= 16 ? p->choice.unroll : 4;
+}
+
+/* --- The model's choices, for what is still -1; rules that cost.c can price. --- */
+
+static int lcm(int a, int b) {
+    return a / gcd(a, b) * b;
+}
+
+/* Keys a block: S of a tile and one V panel in two thirds of L1, whole register tiles and lines.
+ * Past 128 keys a block's start-up is below a percent, and ragged ends grow. */
+static int choose_key_block(const isa_row *isa, const plan_choice *c, int panel) {
+    const int step = lcm(c->keys, 16);
+    const int bytes = 4 * (c->vectors * isa->width + panel);
+    const int most = min_int(isa->l1_bytes * 2 / 3 / bytes, 128) / step * step;
+    return most > 0 ? most : step;
+}
+
+/* The query block: as many tiles as half of L2 holds, at most 8. */
+static int choose_tiles(const plan *p, const isa_row *isa) {
+    const int64_t tile_bytes = (int64_t)p->tile_vectors * isa->width * (p->d + p->dvp) * 4;
+    const int fit = (int)(isa->l2_bytes / 2 / tile_bytes);
+    return fit < 1 ? 1 : min_int(fit, 8);
+}
+
+static void choose(plan *p, const kernel_spec *k, const isa_row *isa) {
+    plan_choice *c = &p->choice;
+    if (c->vectors < 0) c->vectors = isa->tile_vectors;
+    p->tile_vectors = c->vectors;
+    if (c->keys < 0) c->keys = min_int(qk_keys(isa, c->vectors), isa->max_keys);
+    if (c->columns < 0) c->columns = 2;
+    p->panel = min_int(c->columns, p->dvp / isa->width) * isa->width;
+    if (c->key_block < 0) c->key_block = choose_key_block(isa, c, p->panel);
+    if (c->tiles < 0) c->tiles = choose_tiles(p, isa);
+    if (c->unroll < 0) c->unroll = auto_unroll(p);
+    if (c->prefetch < 0) c->prefetch = c->unroll % PLAN_LINE == 0;
+    /* A score expression may drift by more than a lazy maximum bears (ALiBi does, every block). */
+    if (c->lazy < 0) c->lazy = !k->score_expr;
+    if (c->dot_keys < 0) c->dot_keys = 4;
+    if (c->part_keys < 0) {
+        c->part_keys = 512 / c->key_block * c->key_block;
+        if (c->part_keys < 1) c->part_keys = c->key_block;
+    }
+    /* A shared latent row is key and value: prefill would read it twice to pack it, which pays
+     * later (tune on M1: decode is 8 % ahead at 8 rows). */
+    const bool latent = k->core.form == ATTN_FORM_MLA && k->core.key == ATTN_KEY_SHARED;
+    const int least = latent ? 8 : 4;
+    if (c->decode_q < 0) c->decode_q = 32 / p->group > least ? 32 / p->group : least;
 }
 
 static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
-    p->tile_vectors = isa->tile_vectors;
-    p->key_block = isa->key_block;
-    const int vectors = p->dvp / isa->width;
-    p->panel = min_int(2, vectors) * isa->width;
+    const plan_choice *c = &p->choice;
+    p->key_block = c->key_block;
+    p->tiles = c->tiles;
     for (int nv = 1; nv <= p->tile_vectors; nv++) {
         plan_tile *t = &p->tile[nv - 1];
+        const bool full = nv == p->tile_vectors;
         /* keys * nv accumulators, nv queries and one broadcast. */
-        t->keys = min_int((isa->registers - nv - 1) / nv, isa->max_keys);
+        t->keys = full ? c->keys : min_int(qk_keys(isa, nv), isa->max_keys);
         if (t->keys > p->max_keys) p->max_keys = t->keys;
-        t->unroll = choose_unroll(p, nv, unroll);
-        const int rows = nv * isa->width;
-        t->pv.columns = min_int(2, vectors);
-        split_rows(&t->pv, rows, pv_rows(isa, 2));
+        t->unroll = tile_unroll(p, nv, unroll);
+        /* Whole lines are asked for in step; other unrollings ask for nothing. */
+        t->prefetch = t->unroll % PLAN_LINE ? 0 : c->prefetch;
+        /* In between, a tile is rare: the running maximum alone saves code. */
+        t->lazy = p->lazy && (full || nv == 1 || is_one_token(p, nv));
+        t->pv.columns = p->panel / isa->width;
+        split_rows(&t->pv, nv * isa->width, pv_rows(isa, c->columns));
         if (t->pv.group_count > p->pv_groups) p->pv_groups = t->pv.group_count;
     }
-    /* The query block: as many tiles as half of L2 holds, at most 8. */
-    const int tile_bytes = p->tile_vectors * isa->width * (p->d + p->dvp) * 4;
-    p->tiles = isa->l2_bytes / 2 / tile_bytes;
-    p->tiles = p->tiles < 1 ? 1 : min_int(p->tiles, 8);
 }
 
-static void plan_split(plan *p, const isa_row *isa) {
-    p->part_keys = 512 / isa->key_block * isa->key_block;
-    if (p->part_keys < 1) p->part_keys = isa->key_block;
-    p->decode_q = 32 / p->group > 4 ? 32 / p->group : 4;
-    p->dot_keys = 4;
+static void plan_split(plan *p) {
+    p->part_keys = p->choice.part_keys;
+    p->decode_q = p->choice.decode_q;
+    p->dot_keys = p->choice.dot_keys;
     p->dot_rows[0] = 1, p->dot_rows[1] = 4, p->dot_row_count = 2;
 }
 
@@ -85,8 +189,7 @@ static void plan_scores(const kernel_spec *k, plan *p) {
     p->has_mask = k->mask_expr != NULL;
     p->bias = s->backend == ATTN_BACKEND_SDPA;
     p->rescore = capped || p->has_score;
-    /* A score expression may drift by more than a lazy maximum bears (ALiBi does, every block). */
-    p->lazy = !p->has_score;
+    p->lazy = p->choice.lazy;
     p->q_scale = capped ? (double)s->scale / s->softcap : s->scale;
     if (!p->rescore) p->q_scale *= LOG2E;
     p->softcap_factor = p->has_score ? s->softcap : s->softcap * LOG2E;
@@ -107,8 +210,34 @@ static void plan_minmax(const kernel_spec *k, plan *p) {
     }
 }
 
+static const char *param_text(arena *a, const plan_choice *c, int param) {
+    const int value = plan_choice_get(c, param);
+    if (plan_params[param].is_bool) return value ? "true" : "false";
+    return arena_printf(a, "%d", value);
+}
+
+/* Which choices come from a tune file, and what the model would have chosen. */
+static void note_tuned(arena *a, const kernel_spec *k, const isa_row *isa, plan *p) {
+    if (!p->tuned) return;
+    plan model;
+    plan_make(a, k, isa, 0, NULL, &model);
+    buf changed = buf_new(a), same = buf_new(a);
+    for (int i = 0; i < PLAN_PARAMS; i++) {
+        if (!(p->tuned >> i & 1)) continue;
+        const char *now = param_text(a, &p->choice, i), *then = param_text(a, &model.choice, i);
+        if (strcmp(now, then))
+            buf_printf(&changed, "%s%s %s (without it: %s)", changed.len ? ", " : "",
+                       plan_params[i].name, now, then);
+        else
+            buf_printf(&same, "%s%s", same.len ? ", " : "", plan_params[i].name);
+    }
+    if (changed.len) note(a, p, "tune file: %s", changed.data);
+    if (same.len) note(a, p, "tune file, the same as without it: %s", same.data);
+}
+
 static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan *p) {
     const plan_tile *t = &p->tile[p->tile_vectors - 1];
+    note_tuned(a, k, isa, p);
     if (p->gather_keys) {
         note(a, p,
              "gather: a row sees at most %d keys, so each is one dot product; no tiles, no "
@@ -132,6 +261,9 @@ static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan 
              p->decode_q, p->group, p->group > 1 ? "s" : "", p->part_keys);
         note(a, p, "decode: up to 4 rows run as dot products, more as tiles on unpacked V");
     }
+    if (!p->gather_keys && t->prefetch)
+        note(a, p, "prefetch: K rows %d register tile%s ahead, a line a row and %d steps",
+             t->prefetch, t->prefetch > 1 ? "s" : "", PLAN_LINE);
     note(a, p, "unroll: %d of %d steps of the loop over the head width%s", t->unroll, p->d,
          t->unroll == p->d ? " (full)" : "");
     if (p->has_mask) {
@@ -145,16 +277,21 @@ static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan 
     }
     note(a, p,
          p->lazy ? "softmax: lazy maximum; a key block is redone where its sum leaves 2^-60 .. 2^60"
-                 : "softmax: running maximum, since a score expression may drift");
+         : p->has_score ? "softmax: running maximum, since a score expression may drift"
+                        : "softmax: running maximum");
     if (!p->rescore)
         note(a, p, "scores: scale * log2(e) is folded into Q; exp is exp2");
     else
         note(a, p, "scores: the scale is folded into Q; every score is changed before the softmax");
 }
 
-void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll, plan *p) {
+static bool is_gather(const attn_spec *s) {
+    return s->op == ATTN_OP_SEGMENT_CROSS && s->lookback < 16;
+}
+
+/* Sizes that choices depend on. */
+static void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p) {
     const attn_spec *s = &k->core;
-    *p = (plan){.isa = (attn_isa)(isa - isa_table)};
     p->heads = s->heads;
     p->key_heads = s->kv_heads;
     p->value_heads = s->v_heads;
@@ -162,11 +299,72 @@ void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll, p
     p->d = attn_spec_k_dim(s);
     p->dv = s->v_dim;
     p->dvp = (p->dv + isa->width - 1) / isa->width * isa->width;
+    if (is_gather(s)) p->gather_keys = s->lookback + 1;
+}
+
+const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
+                       const plan_choice *choice, int *param) {
+    plan p = {.isa = (attn_isa)(isa - isa_table), .choice = *choice};
+    for (*param = 0; *param < PLAN_PARAMS; ++*param) {
+        const int value = plan_choice_get(choice, *param);
+        if (value < 0) continue;
+        if (k->core.level == ATTN_LEVEL_BLOCK) return "a layer has nothing to choose; its core has";
+        if (is_gather(&k->core)) return "a gather kernel has nothing to choose";
+        const plan_param *row = &plan_params[*param];
+        if (value < row->min || value > row->max)
+            return arena_printf(a, "must be from %d to %d, got %d", row->min, row->max, value);
+    }
+    plan_sizes(k, isa, &p);
+    choose(&p, k, isa);
+    const plan_choice *c = &p.choice;
+    const int rows = c->vectors * isa->width;
+    *param = INDEX(vectors);
+    if (qk_keys(isa, c->vectors) < 1) return "the tile is too wide for the registers";
+    *param = INDEX(keys);
+    if (c->keys > qk_keys(isa, c->vectors))
+        return arena_printf(a,
+                            "at most %d keys x %d vectors of queries fit the %d registers, got %d",
+                            qk_keys(isa, c->vectors), c->vectors, isa->registers, c->keys);
+    *param = INDEX(columns);
+    if ((rows + pv_rows(isa, c->columns) - 1) / pv_rows(isa, c->columns) > PLAN_MAX_GROUPS)
+        return arena_printf(a, "%d vectors leave registers for %d rows of P V: more than %d groups",
+                            c->columns, pv_rows(isa, c->columns), PLAN_MAX_GROUPS);
+    *param = INDEX(key_block);
+    if (c->key_block % 8) return arena_printf(a, "must be a multiple of 8, got %d", c->key_block);
+    *param = INDEX(unroll);
+    if (c->unroll > p.d)
+        return arena_printf(a, "at most the head width, %d, got %d", p.d, c->unroll);
+    *param = INDEX(prefetch);
+    if (c->prefetch > 0 && c->unroll % PLAN_LINE)
+        return arena_printf(a, "must be 0 where unroll (%d) is no multiple of %d", c->unroll,
+                            PLAN_LINE);
+    *param = INDEX(lazy);
+    if (c->lazy && k->score_expr) return "must be false: a score expression may drift";
+    *param = INDEX(dot_keys);
+    if (c->dot_keys & (c->dot_keys - 1))
+        return arena_printf(a, "must be a power of two, got %d", c->dot_keys);
+    if (c->dot_keys * 4 > c->key_block * rows)
+        return arena_printf(a, "4 rows of %d scores do not fit a tile's %d x %d", c->dot_keys,
+                            c->key_block, rows);
+    *param = INDEX(part_keys);
+    if (c->part_keys % c->key_block)
+        return arena_printf(a, "must be a multiple of key_block (%d), got %d", c->key_block,
+                            c->part_keys);
+    return NULL;
+}
+
+void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
+               const plan_choice *choice, plan *p) {
+    *p = (plan){.isa = (attn_isa)(isa - isa_table)};
+    p->choice = choice ? *choice : plan_choice_none();
+    for (int i = 0; i < PLAN_PARAMS; i++)
+        if (plan_choice_get(&p->choice, i) >= 0) p->tuned |= 1u << i;
+    plan_sizes(k, isa, p);
+    choose(p, k, isa);
     plan_scores(k, p);
     plan_minmax(k, p);
     plan_tiles(p, isa, unroll);
-    plan_split(p, isa);
-    if (s->op == ATTN_OP_SEGMENT_CROSS && s->lookback < 16) p->gather_keys = s->lookback + 1;
+    plan_split(p);
     if (p->gather_keys) p->minmax = 0; /* no tiles to classify */
     if (p->gather_keys)
         snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_g%d", k->name, isa->name, p->gather_keys);
@@ -258,6 +456,8 @@ static lua_val *tiles_to_lua(arena *a, const plan *p) {
         lua_val *t = lua_val_table(a);
         lua_val_set_int(a, t, "keys", p->tile[i].keys);
         lua_val_set_int(a, t, "unroll", p->tile[i].unroll);
+        lua_val_set_int(a, t, "prefetch", p->tile[i].prefetch);
+        lua_val_set_bool(a, t, "lazy", p->tile[i].lazy);
         lua_val_set(a, t, "pv", pv_to_lua(a, &p->tile[i].pv));
         lua_val_push(a, list, t);
     }

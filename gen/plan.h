@@ -6,6 +6,35 @@
 #include "isa.h"
 #include "model.h"
 
+/* What can be chosen for a kernel. Each is decided by the model of plan.c and cost.c, or by a tune
+ * file where that names it (-1: it does not). */
+typedef struct plan_choice {
+    int vectors;   /* query vectors of a full tile */
+    int keys;      /* keys of its QK register tile */
+    int columns;   /* vectors of columns of a P V register tile, and of a packed V panel */
+    int key_block; /* keys a block */
+    int tiles;     /* tiles a query block */
+    int unroll;    /* steps of the loop over the head width */
+    int prefetch;  /* K rows asked for so many register tiles ahead; 0: none */
+    int lazy;      /* 1: lazy maximum, 0: running maximum */
+    int dot_keys;  /* decode: keys at a time */
+    int part_keys; /* decode: keys a part of a split */
+    int decode_q;  /* most query rows that run as decode */
+} plan_choice;
+
+/* A member of plan_choice: its name in tune files, its bounds (more is said by plan_check). */
+typedef struct plan_param {
+    const char *name;
+    size_t offset;
+    int min, max;
+    bool is_bool; /* written false or true */
+} plan_param;
+enum { PLAN_PARAMS = 11 };
+extern const plan_param plan_params[PLAN_PARAMS];
+int plan_choice_get(const plan_choice *c, int param);
+void plan_choice_set(plan_choice *c, int param, int value);
+plan_choice plan_choice_none(void); /* all left to the model */
+
 enum { PLAN_MAX_VECTORS = 4, PLAN_MAX_GROUPS = 8, PLAN_MAX_NOTES = 16 };
 
 /* Rows of a tile in register groups for P V. */
@@ -16,13 +45,17 @@ typedef struct plan_pv {
 
 /* Register tiles for a query tile of some number of vectors. */
 typedef struct plan_tile {
-    int keys;   /* QK: keys in registers */
-    int unroll; /* QK: steps of the loop over the head width */
+    int keys;     /* QK: keys in registers */
+    int unroll;   /* QK: steps of the loop over the head width */
+    int prefetch; /* QK: register tiles ahead */
+    bool lazy;    /* has the code of a lazy maximum */
     plan_pv pv;
 } plan_tile;
 
 typedef struct plan {
     attn_isa isa;
+    plan_choice choice; /* as decided; meaningless to a gather kernel */
+    unsigned tuned;     /* bits of plan_params that a tune file decided */
     char symbol[ATTN_NAME_MAX];
     /* Resolved sizes of the spec. */
     int heads, key_heads, value_heads, group, d, dv, dvp;
@@ -53,8 +86,14 @@ typedef struct plan {
     int notes;
 } plan;
 
-/* unroll: 0 auto, -1 full, else a number of steps. */
-void plan_make(arena *a, const kernel_spec *spec, const isa_row *isa, int unroll, plan *out);
+/* unroll: 0 auto, -1 full, else a number of steps, for tiles of any width. choice: null, or what a
+ * tune file says; plan_check accepts it. Not both. */
+void plan_make(arena *a, const kernel_spec *spec, const isa_row *isa, int unroll,
+               const plan_choice *choice, plan *out);
+
+/* Null if a kernel can be made with this choice, else what is wrong; *param: with which member. */
+const char *plan_check(arena *a, const kernel_spec *spec, const isa_row *isa,
+                       const plan_choice *choice, int *param);
 
 /* The plan as a table for templates and as text for --dump plan. */
 lua_val *plan_to_lua(arena *a, const plan *p);

@@ -233,7 +233,7 @@ static lua_val *isas_data(arena *a, const kernel_spec *k, const gen_options *o,
     for (int i = 0; i < ATTN_ISA_COUNT; i++) {
         if (!(o->isa_mask >> i & 1)) continue;
         plan p;
-        plan_make(a, k, &isa_table[i], o->unroll, &p);
+        gen_plan(a, k, &isa_table[i], o, &p);
         lua_val *row = lua_val_table(a);
         lua_val_set_string(a, row, "name", isa_table[i].name);
         lua_val_set_string(a, row, "file", markup_fold(a, arena_printf(a, "%s.c", p.symbol)));
@@ -418,7 +418,7 @@ bool report_html(arena *a, const model *m, const gen_options *o, const explain_e
     for (int i = 0; i < m->kernel_count; i++) {
         f[i].k = &m->kernels[i];
         f[i].layer_text = layers_text(a, m, i, &f[i].layers);
-        plan_make(a, f[i].k, widest(o->isa_mask), o->unroll, &f[i].p);
+        gen_plan(a, f[i].k, widest(o->isa_mask), o, &f[i].p);
         bound |= work_needs_data(f[i].k);
         lua_val_push(a, kernels, kernel_data(a, &f[i], i + 1, o, e, &files));
     }
@@ -448,7 +448,7 @@ bool report_svg(arena *a, const model *m, const gen_options *o, const explain_ex
     const kernel_spec *k = &m->kernels[m->layer_kernel[layer]];
     const explain_extent shown = picture_extent(k, e);
     plan p;
-    plan_make(a, k, widest(o->isa_mask), o->unroll, &p);
+    gen_plan(a, k, widest(o->isa_mask), o, &p);
     lua_val *data = lua_val_table(a), *picture = picture_make(a, k, &p, &shown, "mask");
     int layers;
     lua_val_set_string(a, picture, "model", markup_fold(a, m->name));

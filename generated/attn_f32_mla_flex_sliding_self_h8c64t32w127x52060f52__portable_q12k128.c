@@ -19,6 +19,7 @@
  * prefill: 8 tiles share a key block, so that their Q and O stay in half of L2
  * decode: up to 32 query rows; 1 query head of a group; keys in parts of 512, merged in order
  * decode: up to 4 rows run as dot products, more as tiles on unpacked V
+ * prefetch: K rows 1 register tile ahead, a line a row and 16 steps
  * unroll: 16 of 32 steps of the loop over the head width
  * softmax: running maximum, since a score expression may drift
  * scores: the scale is folded into Q; every score is changed before the softmax
@@ -174,14 +175,15 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi v
     return vf_select(seen, s_0, vf_set1(-INFINITY));
 }
 
-/* q[d][4] = scaled query rows of the tile, transposed. */
-static void pack_q_1(const item *x, tile *t) {
+/* q[d][row] = scaled query rows of the tile, transposed; as many rows as its vectors hold. */
+static void pack_q(const item *x, tile *t) {
     const attn_view *q = &x->args->q;
     const vf scale = vf_set1(0x1.6a09e6p-3f);
-    for (int v = 0; v < 1; v++) {
+    const int32_t rows = t->vectors * W;
+    for (int32_t v = 0; v < rows; v += W) {
         const float *row[W];
         for (int i = 0; i < W; i++) {
-            const int r = v * W + i;
+            const int r = v + i;
             row[i] = r < t->rows ? q->data + x->b * q->batch + t->head[r] * q->head +
                                        t->row[r] * q->token
                                  : NULL;
@@ -191,11 +193,34 @@ static void pack_q_1(const item *x, tile *t) {
             vf c[W];
             for (int i = 0; i < W; i++) c[i] = row[i] ? load_n(row[i] + d, n) : vf_zero();
             vf_transpose(c);
-            float *to = t->q + d * 4 + v * W;
-            for (int i = 0; i < n; i++) vf_store(to + i * 4, vf_mul(c[i], scale));
+            float *to = t->q + d * rows + v;
+            for (int i = 0; i < n; i++) vf_store(to + i * rows, vf_mul(c[i], scale));
         }
     }
 }
+
+/* Products of column d of 8 keys and 4 queries, in registers. */
+#define QK_STEP_1(d)                                     \
+    {                                                    \
+        const vf q0 = vf_load(q + (d) * 4 + 0);          \
+        const vf b0 = vf_bcast(k + (d));                 \
+        s0_0 = vf_fma(b0, q0, s0_0);                     \
+        const vf b1 = vf_bcast(k1 + (d));                \
+        s1_0 = vf_fma(b1, q0, s1_0);                     \
+        const vf b2 = vf_bcast(k2 + (d));                \
+        s2_0 = vf_fma(b2, q0, s2_0);                     \
+        const vf b3 = vf_bcast(k3 + (d));                \
+        s3_0 = vf_fma(b3, q0, s3_0);                     \
+        const vf b4 = vf_bcast(k4 + (d));                \
+        s4_0 = vf_fma(b4, q0, s4_0);                     \
+        const vf b5 = vf_bcast(k5 + (d));                \
+        s5_0 = vf_fma(b5, q0, s5_0);                     \
+        const vf b6 = vf_bcast(k6 + (d));                \
+        s6_0 = vf_fma(b6, q0, s6_0);                     \
+        const vf b7 = vf_bcast(k7 + (d));                \
+        s7_0 = vf_fma(b7, q0, s7_0);                     \
+    }
+
 /* s[key][4] = K Q^T for 8 keys x 4 queries; mx: running maximum of each lane. */
 static inline void qk_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                         float *restrict s, vf *restrict mx) {
@@ -215,82 +240,10 @@ static inline void qk_1(const float *restrict k, ptrdiff_t ldk, const float *res
     vf s6_0 = vf_zero();
     vf s7_0 = vf_zero();
     for (int d = 0; d < 32; d += 4) {
-        {
-            const vf q0 = vf_load(q + (d + 0) * 4 + 0);
-            const vf b0 = vf_bcast(k + d + 0);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 0);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 0);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 0);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 0);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 0);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 0);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 0);
-            s7_0 = vf_fma(b7, q0, s7_0);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 1) * 4 + 0);
-            const vf b0 = vf_bcast(k + d + 1);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 1);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 1);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 1);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 1);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 1);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 1);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 1);
-            s7_0 = vf_fma(b7, q0, s7_0);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 2) * 4 + 0);
-            const vf b0 = vf_bcast(k + d + 2);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 2);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 2);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 2);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 2);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 2);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 2);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 2);
-            s7_0 = vf_fma(b7, q0, s7_0);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 3) * 4 + 0);
-            const vf b0 = vf_bcast(k + d + 3);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 3);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 3);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 3);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 3);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 3);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 3);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 3);
-            s7_0 = vf_fma(b7, q0, s7_0);
-        }
+        QK_STEP_1(d + 0)
+        QK_STEP_1(d + 1)
+        QK_STEP_1(d + 2)
+        QK_STEP_1(d + 3)
     }
     vf m0 = mx[0];
     m0 = vf_max(s0_0, m0);
@@ -334,10 +287,10 @@ static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, cons
     return rose;
 }
 
-/* o[4][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
-static inline void pv_4x2_4(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, int32_t n, float *restrict o,
-                                   const float *restrict alpha) {
+/* o[4][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows. */
+static inline void pv_4x2(const float *restrict v, ptrdiff_t ldv,
+                                   const float *restrict s, ptrdiff_t lds, int32_t n,
+                                   float *restrict o, const float *restrict alpha) {
     vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 4);
     vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 4);
     vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 4);
@@ -356,7 +309,7 @@ static inline void pv_4x2_4(const float *restrict v, ptrdiff_t ldv,
         o3_0 = vf_mul(o3_0, a3);
         o3_1 = vf_mul(o3_1, a3);
     }
-    for (int32_t key = 0; key < n; key++, v += ldv, s += 4) {
+    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
         const vf v0 = vf_loadu(v + 0);
         const vf v1 = vf_loadu(v + 4);
         const vf p0 = vf_bcast(s + 0);
@@ -394,7 +347,8 @@ static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 0 * DVP;
         for (int32_t c = 0; c < 64; c += 8)
-            pv_4x2_4(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_4x2(v->v + c * v->column + key * v->row, v->row, p, 4, n,
+                o + c, f);
     }
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
@@ -546,28 +500,31 @@ static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     pv_1(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
 
-/* q[d][8] = scaled query rows of the tile, transposed. */
-static void pack_q_2(const item *x, tile *t) {
-    const attn_view *q = &x->args->q;
-    const vf scale = vf_set1(0x1.6a09e6p-3f);
-    for (int v = 0; v < 2; v++) {
-        const float *row[W];
-        for (int i = 0; i < W; i++) {
-            const int r = v * W + i;
-            row[i] = r < t->rows ? q->data + x->b * q->batch + t->head[r] * q->head +
-                                       t->row[r] * q->token
-                                 : NULL;
-        }
-        for (int d = 0; d < D; d += W) {
-            const int n = min32(W, D - d);
-            vf c[W];
-            for (int i = 0; i < W; i++) c[i] = row[i] ? load_n(row[i] + d, n) : vf_zero();
-            vf_transpose(c);
-            float *to = t->q + d * 8 + v * W;
-            for (int i = 0; i < n; i++) vf_store(to + i * 8, vf_mul(c[i], scale));
-        }
+/* Products of column d of 6 keys and 8 queries, in registers. */
+#define QK_STEP_2(d)                                     \
+    {                                                    \
+        const vf q0 = vf_load(q + (d) * 8 + 0);          \
+        const vf q1 = vf_load(q + (d) * 8 + 4);          \
+        const vf b0 = vf_bcast(k + (d));                 \
+        s0_0 = vf_fma(b0, q0, s0_0);                     \
+        s0_1 = vf_fma(b0, q1, s0_1);                     \
+        const vf b1 = vf_bcast(k1 + (d));                \
+        s1_0 = vf_fma(b1, q0, s1_0);                     \
+        s1_1 = vf_fma(b1, q1, s1_1);                     \
+        const vf b2 = vf_bcast(k2 + (d));                \
+        s2_0 = vf_fma(b2, q0, s2_0);                     \
+        s2_1 = vf_fma(b2, q1, s2_1);                     \
+        const vf b3 = vf_bcast(k3 + (d));                \
+        s3_0 = vf_fma(b3, q0, s3_0);                     \
+        s3_1 = vf_fma(b3, q1, s3_1);                     \
+        const vf b4 = vf_bcast(k4 + (d));                \
+        s4_0 = vf_fma(b4, q0, s4_0);                     \
+        s4_1 = vf_fma(b4, q1, s4_1);                     \
+        const vf b5 = vf_bcast(k5 + (d));                \
+        s5_0 = vf_fma(b5, q0, s5_0);                     \
+        s5_1 = vf_fma(b5, q1, s5_1);                     \
     }
-}
+
 /* s[key][8] = K Q^T for 6 keys x 8 queries; mx: running maximum of each lane. */
 static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                         float *restrict s, vf *restrict mx) {
@@ -583,94 +540,10 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     vf s4_0 = vf_zero(), s4_1 = vf_zero();
     vf s5_0 = vf_zero(), s5_1 = vf_zero();
     for (int d = 0; d < 32; d += 4) {
-        {
-            const vf q0 = vf_load(q + (d + 0) * 8 + 0);
-            const vf q1 = vf_load(q + (d + 0) * 8 + 4);
-            const vf b0 = vf_bcast(k + d + 0);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 0);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 0);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 0);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 0);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 0);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 1) * 8 + 0);
-            const vf q1 = vf_load(q + (d + 1) * 8 + 4);
-            const vf b0 = vf_bcast(k + d + 1);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 1);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 1);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 1);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 1);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 1);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 2) * 8 + 0);
-            const vf q1 = vf_load(q + (d + 2) * 8 + 4);
-            const vf b0 = vf_bcast(k + d + 2);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 2);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 2);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 2);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 2);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 2);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 3) * 8 + 0);
-            const vf q1 = vf_load(q + (d + 3) * 8 + 4);
-            const vf b0 = vf_bcast(k + d + 3);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 3);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 3);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 3);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 3);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 3);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-        }
+        QK_STEP_2(d + 0)
+        QK_STEP_2(d + 1)
+        QK_STEP_2(d + 2)
+        QK_STEP_2(d + 3)
     }
     vf m0 = mx[0];
     m0 = vf_max(s0_0, m0);
@@ -734,54 +607,6 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
     return rose;
 }
 
-/* o[4][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
-static inline void pv_4x2_8(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, int32_t n, float *restrict o,
-                                   const float *restrict alpha) {
-    vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 4);
-    vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 4);
-    vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 4);
-    vf o3_0 = vf_load(o + 3 * DVP + 0), o3_1 = vf_load(o + 3 * DVP + 4);
-    if (alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_mul(o0_0, a0);
-        o0_1 = vf_mul(o0_1, a0);
-        const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_mul(o1_0, a1);
-        o1_1 = vf_mul(o1_1, a1);
-        const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_mul(o2_0, a2);
-        o2_1 = vf_mul(o2_1, a2);
-        const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_mul(o3_0, a3);
-        o3_1 = vf_mul(o3_1, a3);
-    }
-    for (int32_t key = 0; key < n; key++, v += ldv, s += 8) {
-        const vf v0 = vf_loadu(v + 0);
-        const vf v1 = vf_loadu(v + 4);
-        const vf p0 = vf_bcast(s + 0);
-        o0_0 = vf_fma(p0, v0, o0_0);
-        o0_1 = vf_fma(p0, v1, o0_1);
-        const vf p1 = vf_bcast(s + 1);
-        o1_0 = vf_fma(p1, v0, o1_0);
-        o1_1 = vf_fma(p1, v1, o1_1);
-        const vf p2 = vf_bcast(s + 2);
-        o2_0 = vf_fma(p2, v0, o2_0);
-        o2_1 = vf_fma(p2, v1, o2_1);
-        const vf p3 = vf_bcast(s + 3);
-        o3_0 = vf_fma(p3, v0, o3_0);
-        o3_1 = vf_fma(p3, v1, o3_1);
-    }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 4, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 4, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
-    vf_store(o + 2 * DVP + 4, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
-    vf_store(o + 3 * DVP + 4, o3_1);
-}
-
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
  * the rows. Row groups see only their own keys. */
 static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_t last,
@@ -794,7 +619,8 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 0 * DVP;
         for (int32_t c = 0; c < 64; c += 8)
-            pv_4x2_8(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_4x2(v->v + c * v->column + key * v->row, v->row, p, 8, n,
+                o + c, f);
     }
     if (t->rows > 4) {
         const int32_t begin = min32(max32(first, t->group_first[1]), last + 1);
@@ -804,7 +630,8 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 4 * DVP;
         for (int32_t c = 0; c < 64; c += 8)
-            pv_4x2_8(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_4x2(v->v + c * v->column + key * v->row, v->row, p, 8, n,
+                o + c, f);
     }
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
@@ -1005,28 +832,30 @@ static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     pv_2(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
 
-/* q[d][12] = scaled query rows of the tile, transposed. */
-static void pack_q_3(const item *x, tile *t) {
-    const attn_view *q = &x->args->q;
-    const vf scale = vf_set1(0x1.6a09e6p-3f);
-    for (int v = 0; v < 3; v++) {
-        const float *row[W];
-        for (int i = 0; i < W; i++) {
-            const int r = v * W + i;
-            row[i] = r < t->rows ? q->data + x->b * q->batch + t->head[r] * q->head +
-                                       t->row[r] * q->token
-                                 : NULL;
-        }
-        for (int d = 0; d < D; d += W) {
-            const int n = min32(W, D - d);
-            vf c[W];
-            for (int i = 0; i < W; i++) c[i] = row[i] ? load_n(row[i] + d, n) : vf_zero();
-            vf_transpose(c);
-            float *to = t->q + d * 12 + v * W;
-            for (int i = 0; i < n; i++) vf_store(to + i * 12, vf_mul(c[i], scale));
-        }
+/* Products of column d of 4 keys and 12 queries, in registers. */
+#define QK_STEP_3(d)                                     \
+    {                                                    \
+        const vf q0 = vf_load(q + (d) * 12 + 0);         \
+        const vf q1 = vf_load(q + (d) * 12 + 4);         \
+        const vf q2 = vf_load(q + (d) * 12 + 8);         \
+        const vf b0 = vf_bcast(k + (d));                 \
+        s0_0 = vf_fma(b0, q0, s0_0);                     \
+        s0_1 = vf_fma(b0, q1, s0_1);                     \
+        s0_2 = vf_fma(b0, q2, s0_2);                     \
+        const vf b1 = vf_bcast(k1 + (d));                \
+        s1_0 = vf_fma(b1, q0, s1_0);                     \
+        s1_1 = vf_fma(b1, q1, s1_1);                     \
+        s1_2 = vf_fma(b1, q2, s1_2);                     \
+        const vf b2 = vf_bcast(k2 + (d));                \
+        s2_0 = vf_fma(b2, q0, s2_0);                     \
+        s2_1 = vf_fma(b2, q1, s2_1);                     \
+        s2_2 = vf_fma(b2, q2, s2_2);                     \
+        const vf b3 = vf_bcast(k3 + (d));                \
+        s3_0 = vf_fma(b3, q0, s3_0);                     \
+        s3_1 = vf_fma(b3, q1, s3_1);                     \
+        s3_2 = vf_fma(b3, q2, s3_2);                     \
     }
-}
+
 /* s[key][12] = K Q^T for 4 keys x 12 queries; mx: running maximum of each lane. */
 static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                         float *restrict s, vf *restrict mx) {
@@ -1039,346 +868,26 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
     vf s2_0 = vf_zero(), s2_1 = vf_zero(), s2_2 = vf_zero();
     vf s3_0 = vf_zero(), s3_1 = vf_zero(), s3_2 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
-        {
-            const vf q0 = vf_load(q + (d + 0) * 12 + 0);
-            const vf q1 = vf_load(q + (d + 0) * 12 + 4);
-            const vf q2 = vf_load(q + (d + 0) * 12 + 8);
-            ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 0);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 0);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 0);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 0);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 1) * 12 + 0);
-            const vf q1 = vf_load(q + (d + 1) * 12 + 4);
-            const vf q2 = vf_load(q + (d + 1) * 12 + 8);
-            const vf b0 = vf_bcast(k + d + 1);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 1);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 1);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 1);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 2) * 12 + 0);
-            const vf q1 = vf_load(q + (d + 2) * 12 + 4);
-            const vf q2 = vf_load(q + (d + 2) * 12 + 8);
-            const vf b0 = vf_bcast(k + d + 2);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 2);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 2);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 2);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 3) * 12 + 0);
-            const vf q1 = vf_load(q + (d + 3) * 12 + 4);
-            const vf q2 = vf_load(q + (d + 3) * 12 + 8);
-            const vf b0 = vf_bcast(k + d + 3);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 3);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 3);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 3);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 4) * 12 + 0);
-            const vf q1 = vf_load(q + (d + 4) * 12 + 4);
-            const vf q2 = vf_load(q + (d + 4) * 12 + 8);
-            ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 4);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 4);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 4);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 4);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 5) * 12 + 0);
-            const vf q1 = vf_load(q + (d + 5) * 12 + 4);
-            const vf q2 = vf_load(q + (d + 5) * 12 + 8);
-            const vf b0 = vf_bcast(k + d + 5);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 5);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 5);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 5);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 6) * 12 + 0);
-            const vf q1 = vf_load(q + (d + 6) * 12 + 4);
-            const vf q2 = vf_load(q + (d + 6) * 12 + 8);
-            const vf b0 = vf_bcast(k + d + 6);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 6);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 6);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 6);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 7) * 12 + 0);
-            const vf q1 = vf_load(q + (d + 7) * 12 + 4);
-            const vf q2 = vf_load(q + (d + 7) * 12 + 8);
-            const vf b0 = vf_bcast(k + d + 7);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 7);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 7);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 7);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 8) * 12 + 0);
-            const vf q1 = vf_load(q + (d + 8) * 12 + 4);
-            const vf q2 = vf_load(q + (d + 8) * 12 + 8);
-            ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 8);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 8);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 8);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 8);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 9) * 12 + 0);
-            const vf q1 = vf_load(q + (d + 9) * 12 + 4);
-            const vf q2 = vf_load(q + (d + 9) * 12 + 8);
-            const vf b0 = vf_bcast(k + d + 9);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 9);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 9);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 9);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 10) * 12 + 0);
-            const vf q1 = vf_load(q + (d + 10) * 12 + 4);
-            const vf q2 = vf_load(q + (d + 10) * 12 + 8);
-            const vf b0 = vf_bcast(k + d + 10);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 10);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 10);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 10);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 11) * 12 + 0);
-            const vf q1 = vf_load(q + (d + 11) * 12 + 4);
-            const vf q2 = vf_load(q + (d + 11) * 12 + 8);
-            const vf b0 = vf_bcast(k + d + 11);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 11);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 11);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 11);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 12) * 12 + 0);
-            const vf q1 = vf_load(q + (d + 12) * 12 + 4);
-            const vf q2 = vf_load(q + (d + 12) * 12 + 8);
-            ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 12);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 12);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 12);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 12);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 13) * 12 + 0);
-            const vf q1 = vf_load(q + (d + 13) * 12 + 4);
-            const vf q2 = vf_load(q + (d + 13) * 12 + 8);
-            const vf b0 = vf_bcast(k + d + 13);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 13);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 13);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 13);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 14) * 12 + 0);
-            const vf q1 = vf_load(q + (d + 14) * 12 + 4);
-            const vf q2 = vf_load(q + (d + 14) * 12 + 8);
-            const vf b0 = vf_bcast(k + d + 14);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 14);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 14);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 14);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 15) * 12 + 0);
-            const vf q1 = vf_load(q + (d + 15) * 12 + 4);
-            const vf q2 = vf_load(q + (d + 15) * 12 + 8);
-            const vf b0 = vf_bcast(k + d + 15);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 15);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 15);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 15);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
+        ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
+        QK_STEP_3(d + 0)
+        QK_STEP_3(d + 1)
+        QK_STEP_3(d + 2)
+        QK_STEP_3(d + 3)
+        ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
+        QK_STEP_3(d + 4)
+        QK_STEP_3(d + 5)
+        QK_STEP_3(d + 6)
+        QK_STEP_3(d + 7)
+        ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
+        QK_STEP_3(d + 8)
+        QK_STEP_3(d + 9)
+        QK_STEP_3(d + 10)
+        QK_STEP_3(d + 11)
+        ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
+        QK_STEP_3(d + 12)
+        QK_STEP_3(d + 13)
+        QK_STEP_3(d + 14)
+        QK_STEP_3(d + 15)
     }
     vf m0 = mx[0];
     m0 = vf_max(s0_0, m0);
@@ -1454,10 +963,10 @@ static inline int softmax_3(float *restrict s, int32_t n, tile *restrict t, cons
     return rose;
 }
 
-/* o[6][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
-static inline void pv_6x2_12(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, int32_t n, float *restrict o,
-                                   const float *restrict alpha) {
+/* o[6][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows. */
+static inline void pv_6x2(const float *restrict v, ptrdiff_t ldv,
+                                   const float *restrict s, ptrdiff_t lds, int32_t n,
+                                   float *restrict o, const float *restrict alpha) {
     vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 4);
     vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 4);
     vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 4);
@@ -1484,7 +993,7 @@ static inline void pv_6x2_12(const float *restrict v, ptrdiff_t ldv,
         o5_0 = vf_mul(o5_0, a5);
         o5_1 = vf_mul(o5_1, a5);
     }
-    for (int32_t key = 0; key < n; key++, v += ldv, s += 12) {
+    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
         const vf v0 = vf_loadu(v + 0);
         const vf v1 = vf_loadu(v + 4);
         const vf p0 = vf_bcast(s + 0);
@@ -1532,7 +1041,8 @@ static void pv_3(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 0 * DVP;
         for (int32_t c = 0; c < 64; c += 8)
-            pv_6x2_12(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_6x2(v->v + c * v->column + key * v->row, v->row, p, 12, n,
+                o + c, f);
     }
     if (t->rows > 6) {
         const int32_t begin = min32(max32(first, t->group_first[1]), last + 1);
@@ -1542,7 +1052,8 @@ static void pv_3(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 6 * DVP;
         for (int32_t c = 0; c < 64; c += 8)
-            pv_6x2_12(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_6x2(v->v + c * v->column + key * v->row, v->row, p, 12, n,
+                o + c, f);
     }
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
@@ -1891,22 +1402,20 @@ static void tile_pack(const item *x, tile *t) {
     case 1: {
         static const int32_t start[] = {0, 4};
         tile_groups(t, start, 1);
-        pack_q_1(x, t);
         break;
     }
     case 2: {
         static const int32_t start[] = {0, 4, 8};
         tile_groups(t, start, 2);
-        pack_q_2(x, t);
         break;
     }
     case 3: {
         static const int32_t start[] = {0, 6, 12};
         tile_groups(t, start, 2);
-        pack_q_3(x, t);
         break;
     }
     }
+    pack_q(x, t);
     memset(t->o, 0, sizeof(float) * DVP * (size_t)(t->vectors * W));
 }
 

@@ -17,6 +17,7 @@
  * prefill: 8 tiles share a key block, so that their Q and O stay in half of L2
  * decode: up to 32 query rows; 1 query head of a group; keys in parts of 512, merged in order
  * decode: up to 4 rows run as dot products, more as tiles on unpacked V
+ * prefetch: K rows 1 register tile ahead, a line a row and 16 steps
  * unroll: 16 of 32 steps of the loop over the head width
  * softmax: lazy maximum; a key block is redone where its sum leaves 2^-60 .. 2^60
  * scores: scale * log2(e) is folded into Q; exp is exp2
@@ -162,14 +163,15 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s, vi vk, vi vq, vi vh, vi 
     return bias || masked ? vf_select(seen, s, vf_set1(-INFINITY)) : s;
 }
 
-/* q[d][8] = scaled query rows of the tile, transposed. */
-static void pack_q_1(const item *x, tile *t) {
+/* q[d][row] = scaled query rows of the tile, transposed; as many rows as its vectors hold. */
+static void pack_q(const item *x, tile *t) {
     const attn_view *q = &x->args->q;
     const vf scale = vf_set1(0x1.0527dcp-2f);
-    for (int v = 0; v < 1; v++) {
+    const int32_t rows = t->vectors * W;
+    for (int32_t v = 0; v < rows; v += W) {
         const float *row[W];
         for (int i = 0; i < W; i++) {
-            const int r = v * W + i;
+            const int r = v + i;
             row[i] = r < t->rows ? q->data + x->b * q->batch + t->head[r] * q->head +
                                        t->row[r] * q->token
                                  : NULL;
@@ -179,11 +181,34 @@ static void pack_q_1(const item *x, tile *t) {
             vf c[W];
             for (int i = 0; i < W; i++) c[i] = row[i] ? load_n(row[i] + d, n) : vf_zero();
             vf_transpose(c);
-            float *to = t->q + d * 8 + v * W;
-            for (int i = 0; i < n; i++) vf_store(to + i * 8, vf_mul(c[i], scale));
+            float *to = t->q + d * rows + v;
+            for (int i = 0; i < n; i++) vf_store(to + i * rows, vf_mul(c[i], scale));
         }
     }
 }
+
+/* Products of column d of 8 keys and 8 queries, in registers. */
+#define QK_STEP_1(d)                                     \
+    {                                                    \
+        const vf q0 = vf_load(q + (d) * 8 + 0);          \
+        const vf b0 = vf_bcast(k + (d));                 \
+        s0_0 = vf_fma(b0, q0, s0_0);                     \
+        const vf b1 = vf_bcast(k1 + (d));                \
+        s1_0 = vf_fma(b1, q0, s1_0);                     \
+        const vf b2 = vf_bcast(k2 + (d));                \
+        s2_0 = vf_fma(b2, q0, s2_0);                     \
+        const vf b3 = vf_bcast(k3 + (d));                \
+        s3_0 = vf_fma(b3, q0, s3_0);                     \
+        const vf b4 = vf_bcast(k4 + (d));                \
+        s4_0 = vf_fma(b4, q0, s4_0);                     \
+        const vf b5 = vf_bcast(k5 + (d));                \
+        s5_0 = vf_fma(b5, q0, s5_0);                     \
+        const vf b6 = vf_bcast(k6 + (d));                \
+        s6_0 = vf_fma(b6, q0, s6_0);                     \
+        const vf b7 = vf_bcast(k7 + (d));                \
+        s7_0 = vf_fma(b7, q0, s7_0);                     \
+    }
+
 /* s[key][8] = K Q^T for 8 keys x 8 queries; mx: running maximum of each lane. */
 static inline void qk_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                         float *restrict s, vf *restrict mx) {
@@ -203,82 +228,10 @@ static inline void qk_1(const float *restrict k, ptrdiff_t ldk, const float *res
     vf s6_0 = vf_zero();
     vf s7_0 = vf_zero();
     for (int d = 0; d < 32; d += 4) {
-        {
-            const vf q0 = vf_load(q + (d + 0) * 8 + 0);
-            const vf b0 = vf_bcast(k + d + 0);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 0);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 0);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 0);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 0);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 0);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 0);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 0);
-            s7_0 = vf_fma(b7, q0, s7_0);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 1) * 8 + 0);
-            const vf b0 = vf_bcast(k + d + 1);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 1);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 1);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 1);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 1);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 1);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 1);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 1);
-            s7_0 = vf_fma(b7, q0, s7_0);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 2) * 8 + 0);
-            const vf b0 = vf_bcast(k + d + 2);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 2);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 2);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 2);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 2);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 2);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 2);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 2);
-            s7_0 = vf_fma(b7, q0, s7_0);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 3) * 8 + 0);
-            const vf b0 = vf_bcast(k + d + 3);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 3);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 3);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 3);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 3);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 3);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 3);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 3);
-            s7_0 = vf_fma(b7, q0, s7_0);
-        }
+        QK_STEP_1(d + 0)
+        QK_STEP_1(d + 1)
+        QK_STEP_1(d + 2)
+        QK_STEP_1(d + 3)
     }
     vf m0 = mx[0];
     m0 = vf_max(s0_0, m0);
@@ -320,82 +273,10 @@ static inline void qk_exp_1(const float *restrict k, ptrdiff_t ldk, const float 
     vf s6_0 = vf_neg(m[0]);
     vf s7_0 = vf_neg(m[0]);
     for (int d = 0; d < 32; d += 4) {
-        {
-            const vf q0 = vf_load(q + (d + 0) * 8 + 0);
-            const vf b0 = vf_bcast(k + d + 0);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 0);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 0);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 0);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 0);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 0);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 0);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 0);
-            s7_0 = vf_fma(b7, q0, s7_0);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 1) * 8 + 0);
-            const vf b0 = vf_bcast(k + d + 1);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 1);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 1);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 1);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 1);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 1);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 1);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 1);
-            s7_0 = vf_fma(b7, q0, s7_0);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 2) * 8 + 0);
-            const vf b0 = vf_bcast(k + d + 2);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 2);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 2);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 2);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 2);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 2);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 2);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 2);
-            s7_0 = vf_fma(b7, q0, s7_0);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 3) * 8 + 0);
-            const vf b0 = vf_bcast(k + d + 3);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 3);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 3);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 3);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 3);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 3);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 3);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 3);
-            s7_0 = vf_fma(b7, q0, s7_0);
-        }
+        QK_STEP_1(d + 0)
+        QK_STEP_1(d + 1)
+        QK_STEP_1(d + 2)
+        QK_STEP_1(d + 3)
     }
     s0_0 = vf_exp2_lazy(s0_0);
     s1_0 = vf_exp2_lazy(s1_0);
@@ -465,10 +346,10 @@ static inline int lazy_ok_1(const vf *l) {
     vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
     return vm_all(ok);
 }
-/* o[4][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
-static inline void pv_4x2_8(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, int32_t n, float *restrict o,
-                                   const float *restrict alpha) {
+/* o[4][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows. */
+static inline void pv_4x2(const float *restrict v, ptrdiff_t ldv,
+                                   const float *restrict s, ptrdiff_t lds, int32_t n,
+                                   float *restrict o, const float *restrict alpha) {
     vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 8);
     vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 8);
     vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 8);
@@ -487,7 +368,7 @@ static inline void pv_4x2_8(const float *restrict v, ptrdiff_t ldv,
         o3_0 = vf_mul(o3_0, a3);
         o3_1 = vf_mul(o3_1, a3);
     }
-    for (int32_t key = 0; key < n; key++, v += ldv, s += 8) {
+    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
         const vf v0 = vf_loadu(v + 0);
         const vf v1 = vf_loadu(v + 8);
         const vf p0 = vf_bcast(s + 0);
@@ -525,7 +406,8 @@ static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 0 * DVP;
         for (int32_t c = 0; c < 64; c += 16)
-            pv_4x2_8(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_4x2(v->v + c * v->column + key * v->row, v->row, p, 8, n,
+                o + c, f);
     }
     if (t->rows > 4) {
         const int32_t begin = min32(max32(first, t->group_first[1]), last + 1);
@@ -535,7 +417,8 @@ static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 4 * DVP;
         for (int32_t c = 0; c < 64; c += 16)
-            pv_4x2_8(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_4x2(v->v + c * v->column + key * v->row, v->row, p, 8, n,
+                o + c, f);
     }
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
@@ -648,28 +531,31 @@ static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     pv_1(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
 
-/* q[d][16] = scaled query rows of the tile, transposed. */
-static void pack_q_2(const item *x, tile *t) {
-    const attn_view *q = &x->args->q;
-    const vf scale = vf_set1(0x1.0527dcp-2f);
-    for (int v = 0; v < 2; v++) {
-        const float *row[W];
-        for (int i = 0; i < W; i++) {
-            const int r = v * W + i;
-            row[i] = r < t->rows ? q->data + x->b * q->batch + t->head[r] * q->head +
-                                       t->row[r] * q->token
-                                 : NULL;
-        }
-        for (int d = 0; d < D; d += W) {
-            const int n = min32(W, D - d);
-            vf c[W];
-            for (int i = 0; i < W; i++) c[i] = row[i] ? load_n(row[i] + d, n) : vf_zero();
-            vf_transpose(c);
-            float *to = t->q + d * 16 + v * W;
-            for (int i = 0; i < n; i++) vf_store(to + i * 16, vf_mul(c[i], scale));
-        }
+/* Products of column d of 6 keys and 16 queries, in registers. */
+#define QK_STEP_2(d)                                     \
+    {                                                    \
+        const vf q0 = vf_load(q + (d) * 16 + 0);         \
+        const vf q1 = vf_load(q + (d) * 16 + 8);         \
+        const vf b0 = vf_bcast(k + (d));                 \
+        s0_0 = vf_fma(b0, q0, s0_0);                     \
+        s0_1 = vf_fma(b0, q1, s0_1);                     \
+        const vf b1 = vf_bcast(k1 + (d));                \
+        s1_0 = vf_fma(b1, q0, s1_0);                     \
+        s1_1 = vf_fma(b1, q1, s1_1);                     \
+        const vf b2 = vf_bcast(k2 + (d));                \
+        s2_0 = vf_fma(b2, q0, s2_0);                     \
+        s2_1 = vf_fma(b2, q1, s2_1);                     \
+        const vf b3 = vf_bcast(k3 + (d));                \
+        s3_0 = vf_fma(b3, q0, s3_0);                     \
+        s3_1 = vf_fma(b3, q1, s3_1);                     \
+        const vf b4 = vf_bcast(k4 + (d));                \
+        s4_0 = vf_fma(b4, q0, s4_0);                     \
+        s4_1 = vf_fma(b4, q1, s4_1);                     \
+        const vf b5 = vf_bcast(k5 + (d));                \
+        s5_0 = vf_fma(b5, q0, s5_0);                     \
+        s5_1 = vf_fma(b5, q1, s5_1);                     \
     }
-}
+
 /* s[key][16] = K Q^T for 6 keys x 16 queries; mx: running maximum of each lane. */
 static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                         float *restrict s, vf *restrict mx) {
@@ -685,94 +571,10 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     vf s4_0 = vf_zero(), s4_1 = vf_zero();
     vf s5_0 = vf_zero(), s5_1 = vf_zero();
     for (int d = 0; d < 32; d += 4) {
-        {
-            const vf q0 = vf_load(q + (d + 0) * 16 + 0);
-            const vf q1 = vf_load(q + (d + 0) * 16 + 8);
-            const vf b0 = vf_bcast(k + d + 0);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 0);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 0);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 0);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 0);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 0);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 1) * 16 + 0);
-            const vf q1 = vf_load(q + (d + 1) * 16 + 8);
-            const vf b0 = vf_bcast(k + d + 1);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 1);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 1);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 1);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 1);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 1);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 2) * 16 + 0);
-            const vf q1 = vf_load(q + (d + 2) * 16 + 8);
-            const vf b0 = vf_bcast(k + d + 2);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 2);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 2);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 2);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 2);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 2);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 3) * 16 + 0);
-            const vf q1 = vf_load(q + (d + 3) * 16 + 8);
-            const vf b0 = vf_bcast(k + d + 3);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 3);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 3);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 3);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 3);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 3);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-        }
+        QK_STEP_2(d + 0)
+        QK_STEP_2(d + 1)
+        QK_STEP_2(d + 2)
+        QK_STEP_2(d + 3)
     }
     vf m0 = mx[0];
     m0 = vf_max(s0_0, m0);
@@ -790,153 +592,6 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     m1 = vf_max(s4_1, m1);
     m1 = vf_max(s5_1, m1);
     mx[1] = m1;
-    vf_store(s + 0, s0_0);
-    vf_store(s + 8, s0_1);
-    vf_store(s + 16, s1_0);
-    vf_store(s + 24, s1_1);
-    vf_store(s + 32, s2_0);
-    vf_store(s + 40, s2_1);
-    vf_store(s + 48, s3_0);
-    vf_store(s + 56, s3_1);
-    vf_store(s + 64, s4_0);
-    vf_store(s + 72, s4_1);
-    vf_store(s + 80, s5_0);
-    vf_store(s + 88, s5_1);
-}
-
-/* s[key][16] = exp2(scores - m) for 6 keys x 16 queries, and l += its sums. m is any reference,
- * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
-static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
-                            float *restrict s, const vf *restrict m, vf *restrict l) {
-    const float *k1 = k + 1 * ldk;
-    const float *k2 = k + 2 * ldk;
-    const float *k3 = k + 3 * ldk;
-    const float *k4 = k + 4 * ldk;
-    const float *k5 = k + 5 * ldk;
-    vf s0_0 = vf_neg(m[0]), s0_1 = vf_neg(m[1]);
-    vf s1_0 = vf_neg(m[0]), s1_1 = vf_neg(m[1]);
-    vf s2_0 = vf_neg(m[0]), s2_1 = vf_neg(m[1]);
-    vf s3_0 = vf_neg(m[0]), s3_1 = vf_neg(m[1]);
-    vf s4_0 = vf_neg(m[0]), s4_1 = vf_neg(m[1]);
-    vf s5_0 = vf_neg(m[0]), s5_1 = vf_neg(m[1]);
-    for (int d = 0; d < 32; d += 4) {
-        {
-            const vf q0 = vf_load(q + (d + 0) * 16 + 0);
-            const vf q1 = vf_load(q + (d + 0) * 16 + 8);
-            const vf b0 = vf_bcast(k + d + 0);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 0);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 0);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 0);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 0);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 0);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 1) * 16 + 0);
-            const vf q1 = vf_load(q + (d + 1) * 16 + 8);
-            const vf b0 = vf_bcast(k + d + 1);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 1);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 1);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 1);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 1);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 1);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 2) * 16 + 0);
-            const vf q1 = vf_load(q + (d + 2) * 16 + 8);
-            const vf b0 = vf_bcast(k + d + 2);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 2);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 2);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 2);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 2);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 2);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 3) * 16 + 0);
-            const vf q1 = vf_load(q + (d + 3) * 16 + 8);
-            const vf b0 = vf_bcast(k + d + 3);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 3);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 3);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 3);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 3);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 3);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-        }
-    }
-    s0_0 = vf_exp2_lazy(s0_0);
-    s0_1 = vf_exp2_lazy(s0_1);
-    s1_0 = vf_exp2_lazy(s1_0);
-    s1_1 = vf_exp2_lazy(s1_1);
-    s2_0 = vf_exp2_lazy(s2_0);
-    s2_1 = vf_exp2_lazy(s2_1);
-    s3_0 = vf_exp2_lazy(s3_0);
-    s3_1 = vf_exp2_lazy(s3_1);
-    s4_0 = vf_exp2_lazy(s4_0);
-    s4_1 = vf_exp2_lazy(s4_1);
-    s5_0 = vf_exp2_lazy(s5_0);
-    s5_1 = vf_exp2_lazy(s5_1);
-    vf l0 = l[0];
-    l0 = vf_add(l0, s0_0);
-    l0 = vf_add(l0, s1_0);
-    l0 = vf_add(l0, s2_0);
-    l0 = vf_add(l0, s3_0);
-    l0 = vf_add(l0, s4_0);
-    l0 = vf_add(l0, s5_0);
-    l[0] = l0;
-    vf l1 = l[1];
-    l1 = vf_add(l1, s0_1);
-    l1 = vf_add(l1, s1_1);
-    l1 = vf_add(l1, s2_1);
-    l1 = vf_add(l1, s3_1);
-    l1 = vf_add(l1, s4_1);
-    l1 = vf_add(l1, s5_1);
-    l[1] = l1;
     vf_store(s + 0, s0_0);
     vf_store(s + 8, s0_1);
     vf_store(s + 16, s1_0);
@@ -983,35 +638,10 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
     return rose;
 }
 
-/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
-static inline void exp_rows_2(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
-    const vf m0 = m[0];
-    vf l0 = l[0];
-    const vf m1 = m[1];
-    vf l1 = l[1];
-    for (int32_t key = 0; key < n; key++, s += 16) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m0));
-        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 8), m1));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
-        vf_store(s + 8, p1);
-        l1 = vf_add(l1, p1);
-    }
-    l[0] = l0;
-    l[1] = l1;
-}
-
-/* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
-static inline int lazy_ok_2(const vf *l) {
-    const vf least = vf_set1(0x1p-60f), most = vf_set1(0x1p+60f);
-    vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
-    ok = vm_and(ok, vm_and(vf_lt(least, l[1]), vf_lt(l[1], most)));
-    return vm_all(ok);
-}
-/* o[6][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
-static inline void pv_6x2_16(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, int32_t n, float *restrict o,
-                                   const float *restrict alpha) {
+/* o[6][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows. */
+static inline void pv_6x2(const float *restrict v, ptrdiff_t ldv,
+                                   const float *restrict s, ptrdiff_t lds, int32_t n,
+                                   float *restrict o, const float *restrict alpha) {
     vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 8);
     vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 8);
     vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 8);
@@ -1038,7 +668,7 @@ static inline void pv_6x2_16(const float *restrict v, ptrdiff_t ldv,
         o5_0 = vf_mul(o5_0, a5);
         o5_1 = vf_mul(o5_1, a5);
     }
-    for (int32_t key = 0; key < n; key++, v += ldv, s += 16) {
+    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
         const vf v0 = vf_loadu(v + 0);
         const vf v1 = vf_loadu(v + 8);
         const vf p0 = vf_bcast(s + 0);
@@ -1074,10 +704,10 @@ static inline void pv_6x2_16(const float *restrict v, ptrdiff_t ldv,
     vf_store(o + 5 * DVP + 8, o5_1);
 }
 
-/* o[5][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
-static inline void pv_5x2_16(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, int32_t n, float *restrict o,
-                                   const float *restrict alpha) {
+/* o[5][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows. */
+static inline void pv_5x2(const float *restrict v, ptrdiff_t ldv,
+                                   const float *restrict s, ptrdiff_t lds, int32_t n,
+                                   float *restrict o, const float *restrict alpha) {
     vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 8);
     vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 8);
     vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 8);
@@ -1100,7 +730,7 @@ static inline void pv_5x2_16(const float *restrict v, ptrdiff_t ldv,
         o4_0 = vf_mul(o4_0, a4);
         o4_1 = vf_mul(o4_1, a4);
     }
-    for (int32_t key = 0; key < n; key++, v += ldv, s += 16) {
+    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
         const vf v0 = vf_loadu(v + 0);
         const vf v1 = vf_loadu(v + 8);
         const vf p0 = vf_bcast(s + 0);
@@ -1143,7 +773,8 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 0 * DVP;
         for (int32_t c = 0; c < 64; c += 16)
-            pv_6x2_16(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_6x2(v->v + c * v->column + key * v->row, v->row, p, 16, n,
+                o + c, f);
     }
     if (t->rows > 6) {
         const int32_t begin = min32(max32(first, t->group_first[1]), last + 1);
@@ -1153,7 +784,8 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 6 * DVP;
         for (int32_t c = 0; c < 64; c += 16)
-            pv_5x2_16(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_5x2(v->v + c * v->column + key * v->row, v->row, p, 16, n,
+                o + c, f);
     }
     if (t->rows > 11) {
         const int32_t begin = min32(max32(first, t->group_first[2]), last + 1);
@@ -1163,7 +795,8 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 11 * DVP;
         for (int32_t c = 0; c < 64; c += 16)
-            pv_5x2_16(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_5x2(v->v + c * v->column + key * v->row, v->row, p, 16, n,
+                o + c, f);
     }
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
@@ -1222,43 +855,6 @@ static ATTN_INLINE void qk_range_2(const tile *t, scratch *w, const float *row, 
     qk_2(w->edge, D, t->q, w->s + key * 16, mx);
 }
 
-/* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
- * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
- * do: then only w->s was changed. ask: null, or the rows of V to ask for on the way. */
-static bool lazy_2(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
-                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, const float *ask,
-                   ptrdiff_t ldv, bool lanes) {
-    const vf none = vf_set1(NO_MAX);
-    vf m[2], l[2], mx[2]; /* mx: not wanted here */
-    m[0] = vf_load(t->m + 0);
-    m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
-    l[0] = vf_load(t->l + 0);
-    mx[0] = none;
-    m[1] = vf_load(t->m + 8);
-    m[1] = vf_select(vf_eq(m[1], none), vf_zero(), m[1]);
-    l[1] = vf_load(t->l + 8);
-    mx[1] = none;
-    /* In whole register tiles: what is left of them counts as hidden in part. */
-    const int32_t begin = min32((clean + 5) / 6 * 6, n);
-    const int32_t end = begin + max32(0, clean_end - begin) / 6 * 6;
-    qk_range_2(t, w, row, ldk, 0, begin, mx);
-    for (int32_t key = begin; key < end; key += 6) {
-        if (ask) ask_rows(ask + key * ldv, ldv, 6);
-        qk_exp_2(row + key * ldk, ldk, t->q, w->s + key * 16, m, l);
-    }
-    qk_range_2(t, w, row, ldk, end, n, mx);
-    adjust_range_2(x, t, w, first, 0, begin, mx, true, lanes);
-    exp_rows_2(w->s, begin, m, l);
-    adjust_range_2(x, t, w, first, end, n, mx, true, lanes);
-    exp_rows_2(w->s + end * 16, n - end, m, l);
-    if (!lazy_ok_2(l)) return false;
-    vf_store(t->m + 0, m[0]);
-    vf_store(t->l + 0, l[0]);
-    vf_store(t->m + 8, m[1]);
-    vf_store(t->l + 8, l[1]);
-    return true;
-}
-
 /* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
 static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -1274,12 +870,6 @@ static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     partial |= x->args->mask.type != ATTN_MASK_NONE;
     if (partial) clean = clean_end = 0;
 
-    /* P V reads the caller's rows by column strips, a line a row: ask for them as they lie. */
-    const float *ask = lanes && v->v != k ? v->v + (first - v->base) * v->row : NULL;
-    if (lazy_2(x, t, w, row, ldk, first, n, clean, clean_end, ask, v->row, lanes)) {
-        pv_2(t, v, w->s, first, last, NULL);
-        return;
-    }
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 8)};
     qk_range_2(t, w, row, ldk, 0, n, mx);
@@ -1291,28 +881,30 @@ static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     pv_2(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
 
-/* q[d][24] = scaled query rows of the tile, transposed. */
-static void pack_q_3(const item *x, tile *t) {
-    const attn_view *q = &x->args->q;
-    const vf scale = vf_set1(0x1.0527dcp-2f);
-    for (int v = 0; v < 3; v++) {
-        const float *row[W];
-        for (int i = 0; i < W; i++) {
-            const int r = v * W + i;
-            row[i] = r < t->rows ? q->data + x->b * q->batch + t->head[r] * q->head +
-                                       t->row[r] * q->token
-                                 : NULL;
-        }
-        for (int d = 0; d < D; d += W) {
-            const int n = min32(W, D - d);
-            vf c[W];
-            for (int i = 0; i < W; i++) c[i] = row[i] ? load_n(row[i] + d, n) : vf_zero();
-            vf_transpose(c);
-            float *to = t->q + d * 24 + v * W;
-            for (int i = 0; i < n; i++) vf_store(to + i * 24, vf_mul(c[i], scale));
-        }
+/* Products of column d of 4 keys and 24 queries, in registers. */
+#define QK_STEP_3(d)                                     \
+    {                                                    \
+        const vf q0 = vf_load(q + (d) * 24 + 0);         \
+        const vf q1 = vf_load(q + (d) * 24 + 8);         \
+        const vf q2 = vf_load(q + (d) * 24 + 16);        \
+        const vf b0 = vf_bcast(k + (d));                 \
+        s0_0 = vf_fma(b0, q0, s0_0);                     \
+        s0_1 = vf_fma(b0, q1, s0_1);                     \
+        s0_2 = vf_fma(b0, q2, s0_2);                     \
+        const vf b1 = vf_bcast(k1 + (d));                \
+        s1_0 = vf_fma(b1, q0, s1_0);                     \
+        s1_1 = vf_fma(b1, q1, s1_1);                     \
+        s1_2 = vf_fma(b1, q2, s1_2);                     \
+        const vf b2 = vf_bcast(k2 + (d));                \
+        s2_0 = vf_fma(b2, q0, s2_0);                     \
+        s2_1 = vf_fma(b2, q1, s2_1);                     \
+        s2_2 = vf_fma(b2, q2, s2_2);                     \
+        const vf b3 = vf_bcast(k3 + (d));                \
+        s3_0 = vf_fma(b3, q0, s3_0);                     \
+        s3_1 = vf_fma(b3, q1, s3_1);                     \
+        s3_2 = vf_fma(b3, q2, s3_2);                     \
     }
-}
+
 /* s[key][24] = K Q^T for 4 keys x 24 queries; mx: running maximum of each lane. */
 static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                         float *restrict s, vf *restrict mx) {
@@ -1325,346 +917,26 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
     vf s2_0 = vf_zero(), s2_1 = vf_zero(), s2_2 = vf_zero();
     vf s3_0 = vf_zero(), s3_1 = vf_zero(), s3_2 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
-        {
-            const vf q0 = vf_load(q + (d + 0) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 0) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 0) * 24 + 16);
-            ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 0);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 0);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 0);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 0);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 1) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 1) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 1) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 1);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 1);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 1);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 1);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 2) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 2) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 2) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 2);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 2);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 2);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 2);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 3) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 3) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 3) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 3);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 3);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 3);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 3);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 4) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 4) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 4) * 24 + 16);
-            ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 4);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 4);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 4);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 4);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 5) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 5) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 5) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 5);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 5);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 5);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 5);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 6) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 6) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 6) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 6);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 6);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 6);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 6);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 7) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 7) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 7) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 7);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 7);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 7);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 7);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 8) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 8) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 8) * 24 + 16);
-            ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 8);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 8);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 8);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 8);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 9) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 9) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 9) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 9);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 9);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 9);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 9);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 10) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 10) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 10) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 10);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 10);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 10);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 10);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 11) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 11) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 11) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 11);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 11);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 11);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 11);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 12) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 12) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 12) * 24 + 16);
-            ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 12);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 12);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 12);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 12);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 13) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 13) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 13) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 13);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 13);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 13);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 13);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 14) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 14) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 14) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 14);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 14);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 14);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 14);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 15) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 15) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 15) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 15);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 15);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 15);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 15);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
+        ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
+        QK_STEP_3(d + 0)
+        QK_STEP_3(d + 1)
+        QK_STEP_3(d + 2)
+        QK_STEP_3(d + 3)
+        ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
+        QK_STEP_3(d + 4)
+        QK_STEP_3(d + 5)
+        QK_STEP_3(d + 6)
+        QK_STEP_3(d + 7)
+        ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
+        QK_STEP_3(d + 8)
+        QK_STEP_3(d + 9)
+        QK_STEP_3(d + 10)
+        QK_STEP_3(d + 11)
+        ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
+        QK_STEP_3(d + 12)
+        QK_STEP_3(d + 13)
+        QK_STEP_3(d + 14)
+        QK_STEP_3(d + 15)
     }
     vf m0 = mx[0];
     m0 = vf_max(s0_0, m0);
@@ -1711,346 +983,26 @@ static inline void qk_exp_3(const float *restrict k, ptrdiff_t ldk, const float 
     vf s2_0 = vf_neg(m[0]), s2_1 = vf_neg(m[1]), s2_2 = vf_neg(m[2]);
     vf s3_0 = vf_neg(m[0]), s3_1 = vf_neg(m[1]), s3_2 = vf_neg(m[2]);
     for (int d = 0; d < 32; d += 16) {
-        {
-            const vf q0 = vf_load(q + (d + 0) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 0) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 0) * 24 + 16);
-            ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 0);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 0);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 0);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 0);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 1) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 1) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 1) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 1);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 1);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 1);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 1);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 2) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 2) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 2) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 2);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 2);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 2);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 2);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 3) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 3) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 3) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 3);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 3);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 3);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 3);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 4) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 4) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 4) * 24 + 16);
-            ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 4);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 4);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 4);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 4);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 5) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 5) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 5) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 5);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 5);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 5);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 5);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 6) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 6) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 6) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 6);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 6);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 6);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 6);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 7) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 7) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 7) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 7);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 7);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 7);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 7);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 8) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 8) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 8) * 24 + 16);
-            ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 8);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 8);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 8);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 8);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 9) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 9) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 9) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 9);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 9);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 9);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 9);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 10) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 10) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 10) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 10);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 10);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 10);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 10);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 11) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 11) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 11) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 11);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 11);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 11);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 11);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 12) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 12) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 12) * 24 + 16);
-            ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 12);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 12);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 12);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 12);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 13) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 13) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 13) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 13);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 13);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 13);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 13);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 14) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 14) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 14) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 14);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 14);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 14);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 14);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 15) * 24 + 0);
-            const vf q1 = vf_load(q + (d + 15) * 24 + 8);
-            const vf q2 = vf_load(q + (d + 15) * 24 + 16);
-            const vf b0 = vf_bcast(k + d + 15);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            s0_2 = vf_fma(b0, q2, s0_2);
-            const vf b1 = vf_bcast(k1 + d + 15);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            s1_2 = vf_fma(b1, q2, s1_2);
-            const vf b2 = vf_bcast(k2 + d + 15);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            s2_2 = vf_fma(b2, q2, s2_2);
-            const vf b3 = vf_bcast(k3 + d + 15);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            s3_2 = vf_fma(b3, q2, s3_2);
-        }
+        ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
+        QK_STEP_3(d + 0)
+        QK_STEP_3(d + 1)
+        QK_STEP_3(d + 2)
+        QK_STEP_3(d + 3)
+        ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
+        QK_STEP_3(d + 4)
+        QK_STEP_3(d + 5)
+        QK_STEP_3(d + 6)
+        QK_STEP_3(d + 7)
+        ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
+        QK_STEP_3(d + 8)
+        QK_STEP_3(d + 9)
+        QK_STEP_3(d + 10)
+        QK_STEP_3(d + 11)
+        ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
+        QK_STEP_3(d + 12)
+        QK_STEP_3(d + 13)
+        QK_STEP_3(d + 14)
+        QK_STEP_3(d + 15)
     }
     s0_0 = vf_exp2_lazy(s0_0);
     s0_1 = vf_exp2_lazy(s0_1);
@@ -2170,72 +1122,6 @@ static inline int lazy_ok_3(const vf *l) {
     ok = vm_and(ok, vm_and(vf_lt(least, l[2]), vf_lt(l[2], most)));
     return vm_all(ok);
 }
-/* o[6][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
-static inline void pv_6x2_24(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, int32_t n, float *restrict o,
-                                   const float *restrict alpha) {
-    vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 8);
-    vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 8);
-    vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 8);
-    vf o3_0 = vf_load(o + 3 * DVP + 0), o3_1 = vf_load(o + 3 * DVP + 8);
-    vf o4_0 = vf_load(o + 4 * DVP + 0), o4_1 = vf_load(o + 4 * DVP + 8);
-    vf o5_0 = vf_load(o + 5 * DVP + 0), o5_1 = vf_load(o + 5 * DVP + 8);
-    if (alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_mul(o0_0, a0);
-        o0_1 = vf_mul(o0_1, a0);
-        const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_mul(o1_0, a1);
-        o1_1 = vf_mul(o1_1, a1);
-        const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_mul(o2_0, a2);
-        o2_1 = vf_mul(o2_1, a2);
-        const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_mul(o3_0, a3);
-        o3_1 = vf_mul(o3_1, a3);
-        const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_mul(o4_0, a4);
-        o4_1 = vf_mul(o4_1, a4);
-        const vf a5 = vf_bcast(alpha + 5);
-        o5_0 = vf_mul(o5_0, a5);
-        o5_1 = vf_mul(o5_1, a5);
-    }
-    for (int32_t key = 0; key < n; key++, v += ldv, s += 24) {
-        const vf v0 = vf_loadu(v + 0);
-        const vf v1 = vf_loadu(v + 8);
-        const vf p0 = vf_bcast(s + 0);
-        o0_0 = vf_fma(p0, v0, o0_0);
-        o0_1 = vf_fma(p0, v1, o0_1);
-        const vf p1 = vf_bcast(s + 1);
-        o1_0 = vf_fma(p1, v0, o1_0);
-        o1_1 = vf_fma(p1, v1, o1_1);
-        const vf p2 = vf_bcast(s + 2);
-        o2_0 = vf_fma(p2, v0, o2_0);
-        o2_1 = vf_fma(p2, v1, o2_1);
-        const vf p3 = vf_bcast(s + 3);
-        o3_0 = vf_fma(p3, v0, o3_0);
-        o3_1 = vf_fma(p3, v1, o3_1);
-        const vf p4 = vf_bcast(s + 4);
-        o4_0 = vf_fma(p4, v0, o4_0);
-        o4_1 = vf_fma(p4, v1, o4_1);
-        const vf p5 = vf_bcast(s + 5);
-        o5_0 = vf_fma(p5, v0, o5_0);
-        o5_1 = vf_fma(p5, v1, o5_1);
-    }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 8, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 8, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
-    vf_store(o + 2 * DVP + 8, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
-    vf_store(o + 3 * DVP + 8, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
-    vf_store(o + 4 * DVP + 8, o4_1);
-    vf_store(o + 5 * DVP + 0, o5_0);
-    vf_store(o + 5 * DVP + 8, o5_1);
-}
-
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
  * the rows. Row groups see only their own keys. */
 static void pv_3(tile *t, const values *v, const float *s, int32_t first, int32_t last,
@@ -2248,7 +1134,8 @@ static void pv_3(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 0 * DVP;
         for (int32_t c = 0; c < 64; c += 16)
-            pv_6x2_24(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_6x2(v->v + c * v->column + key * v->row, v->row, p, 24, n,
+                o + c, f);
     }
     if (t->rows > 6) {
         const int32_t begin = min32(max32(first, t->group_first[1]), last + 1);
@@ -2258,7 +1145,8 @@ static void pv_3(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 6 * DVP;
         for (int32_t c = 0; c < 64; c += 16)
-            pv_6x2_24(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_6x2(v->v + c * v->column + key * v->row, v->row, p, 24, n,
+                o + c, f);
     }
     if (t->rows > 12) {
         const int32_t begin = min32(max32(first, t->group_first[2]), last + 1);
@@ -2268,7 +1156,8 @@ static void pv_3(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 12 * DVP;
         for (int32_t c = 0; c < 64; c += 16)
-            pv_6x2_24(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_6x2(v->v + c * v->column + key * v->row, v->row, p, 24, n,
+                o + c, f);
     }
     if (t->rows > 18) {
         const int32_t begin = min32(max32(first, t->group_first[3]), last + 1);
@@ -2278,7 +1167,8 @@ static void pv_3(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 18 * DVP;
         for (int32_t c = 0; c < 64; c += 16)
-            pv_6x2_24(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_6x2(v->v + c * v->column + key * v->row, v->row, p, 24, n,
+                o + c, f);
     }
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
@@ -2520,22 +1410,20 @@ static void tile_pack(const item *x, tile *t) {
     case 1: {
         static const int32_t start[] = {0, 4, 8};
         tile_groups(t, start, 2);
-        pack_q_1(x, t);
         break;
     }
     case 2: {
         static const int32_t start[] = {0, 6, 11, 16};
         tile_groups(t, start, 3);
-        pack_q_2(x, t);
         break;
     }
     case 3: {
         static const int32_t start[] = {0, 6, 12, 18, 24};
         tile_groups(t, start, 4);
-        pack_q_3(x, t);
         break;
     }
     }
+    pack_q(x, t);
     memset(t->o, 0, sizeof(float) * DVP * (size_t)(t->vectors * W));
 }
 

@@ -17,6 +17,7 @@
  * prefill: 8 tiles share a key block, so that their Q and O stay in half of L2
  * decode: up to 32 query rows; 1 query head of a group; keys in parts of 480, merged in order
  * decode: up to 4 rows run as dot products, more as tiles on unpacked V
+ * prefetch: K rows 1 register tile ahead, a line a row and 16 steps
  * unroll: 16 of 32 steps of the loop over the head width
  * softmax: lazy maximum; a key block is redone where its sum leaves 2^-60 .. 2^60
  * scores: scale * log2(e) is folded into Q; exp is exp2
@@ -162,14 +163,15 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s, vi vk, vi vq, vi vh, vi 
     return bias || masked ? vf_select(seen, s, vf_set1(-INFINITY)) : s;
 }
 
-/* q[d][16] = scaled query rows of the tile, transposed. */
-static void pack_q_1(const item *x, tile *t) {
+/* q[d][row] = scaled query rows of the tile, transposed; as many rows as its vectors hold. */
+static void pack_q(const item *x, tile *t) {
     const attn_view *q = &x->args->q;
     const vf scale = vf_set1(0x1.0527dcp-2f);
-    for (int v = 0; v < 1; v++) {
+    const int32_t rows = t->vectors * W;
+    for (int32_t v = 0; v < rows; v += W) {
         const float *row[W];
         for (int i = 0; i < W; i++) {
-            const int r = v * W + i;
+            const int r = v + i;
             row[i] = r < t->rows ? q->data + x->b * q->batch + t->head[r] * q->head +
                                        t->row[r] * q->token
                                  : NULL;
@@ -179,11 +181,42 @@ static void pack_q_1(const item *x, tile *t) {
             vf c[W];
             for (int i = 0; i < W; i++) c[i] = row[i] ? load_n(row[i] + d, n) : vf_zero();
             vf_transpose(c);
-            float *to = t->q + d * 16 + v * W;
-            for (int i = 0; i < n; i++) vf_store(to + i * 16, vf_mul(c[i], scale));
+            float *to = t->q + d * rows + v;
+            for (int i = 0; i < n; i++) vf_store(to + i * rows, vf_mul(c[i], scale));
         }
     }
 }
+
+/* Products of column d of 12 keys and 16 queries, in registers. */
+#define QK_STEP_1(d)                                     \
+    {                                                    \
+        const vf q0 = vf_load(q + (d) * 16 + 0);         \
+        const vf b0 = vf_bcast(k + (d));                 \
+        s0_0 = vf_fma(b0, q0, s0_0);                     \
+        const vf b1 = vf_bcast(k1 + (d));                \
+        s1_0 = vf_fma(b1, q0, s1_0);                     \
+        const vf b2 = vf_bcast(k2 + (d));                \
+        s2_0 = vf_fma(b2, q0, s2_0);                     \
+        const vf b3 = vf_bcast(k3 + (d));                \
+        s3_0 = vf_fma(b3, q0, s3_0);                     \
+        const vf b4 = vf_bcast(k4 + (d));                \
+        s4_0 = vf_fma(b4, q0, s4_0);                     \
+        const vf b5 = vf_bcast(k5 + (d));                \
+        s5_0 = vf_fma(b5, q0, s5_0);                     \
+        const vf b6 = vf_bcast(k6 + (d));                \
+        s6_0 = vf_fma(b6, q0, s6_0);                     \
+        const vf b7 = vf_bcast(k7 + (d));                \
+        s7_0 = vf_fma(b7, q0, s7_0);                     \
+        const vf b8 = vf_bcast(k8 + (d));                \
+        s8_0 = vf_fma(b8, q0, s8_0);                     \
+        const vf b9 = vf_bcast(k9 + (d));                \
+        s9_0 = vf_fma(b9, q0, s9_0);                     \
+        const vf b10 = vf_bcast(k10 + (d));              \
+        s10_0 = vf_fma(b10, q0, s10_0);                  \
+        const vf b11 = vf_bcast(k11 + (d));              \
+        s11_0 = vf_fma(b11, q0, s11_0);                  \
+    }
+
 /* s[key][16] = K Q^T for 12 keys x 16 queries; mx: running maximum of each lane. */
 static inline void qk_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                         float *restrict s, vf *restrict mx) {
@@ -211,114 +244,10 @@ static inline void qk_1(const float *restrict k, ptrdiff_t ldk, const float *res
     vf s10_0 = vf_zero();
     vf s11_0 = vf_zero();
     for (int d = 0; d < 32; d += 4) {
-        {
-            const vf q0 = vf_load(q + (d + 0) * 16 + 0);
-            const vf b0 = vf_bcast(k + d + 0);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 0);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 0);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 0);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 0);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 0);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 0);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 0);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            const vf b8 = vf_bcast(k8 + d + 0);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            const vf b9 = vf_bcast(k9 + d + 0);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            const vf b10 = vf_bcast(k10 + d + 0);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            const vf b11 = vf_bcast(k11 + d + 0);
-            s11_0 = vf_fma(b11, q0, s11_0);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 1) * 16 + 0);
-            const vf b0 = vf_bcast(k + d + 1);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 1);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 1);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 1);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 1);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 1);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 1);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 1);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            const vf b8 = vf_bcast(k8 + d + 1);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            const vf b9 = vf_bcast(k9 + d + 1);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            const vf b10 = vf_bcast(k10 + d + 1);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            const vf b11 = vf_bcast(k11 + d + 1);
-            s11_0 = vf_fma(b11, q0, s11_0);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 2) * 16 + 0);
-            const vf b0 = vf_bcast(k + d + 2);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 2);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 2);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 2);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 2);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 2);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 2);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 2);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            const vf b8 = vf_bcast(k8 + d + 2);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            const vf b9 = vf_bcast(k9 + d + 2);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            const vf b10 = vf_bcast(k10 + d + 2);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            const vf b11 = vf_bcast(k11 + d + 2);
-            s11_0 = vf_fma(b11, q0, s11_0);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 3) * 16 + 0);
-            const vf b0 = vf_bcast(k + d + 3);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 3);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 3);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 3);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 3);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 3);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 3);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 3);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            const vf b8 = vf_bcast(k8 + d + 3);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            const vf b9 = vf_bcast(k9 + d + 3);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            const vf b10 = vf_bcast(k10 + d + 3);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            const vf b11 = vf_bcast(k11 + d + 3);
-            s11_0 = vf_fma(b11, q0, s11_0);
-        }
+        QK_STEP_1(d + 0)
+        QK_STEP_1(d + 1)
+        QK_STEP_1(d + 2)
+        QK_STEP_1(d + 3)
     }
     vf m0 = mx[0];
     m0 = vf_max(s0_0, m0);
@@ -376,114 +305,10 @@ static inline void qk_exp_1(const float *restrict k, ptrdiff_t ldk, const float 
     vf s10_0 = vf_neg(m[0]);
     vf s11_0 = vf_neg(m[0]);
     for (int d = 0; d < 32; d += 4) {
-        {
-            const vf q0 = vf_load(q + (d + 0) * 16 + 0);
-            const vf b0 = vf_bcast(k + d + 0);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 0);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 0);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 0);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 0);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 0);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 0);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 0);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            const vf b8 = vf_bcast(k8 + d + 0);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            const vf b9 = vf_bcast(k9 + d + 0);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            const vf b10 = vf_bcast(k10 + d + 0);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            const vf b11 = vf_bcast(k11 + d + 0);
-            s11_0 = vf_fma(b11, q0, s11_0);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 1) * 16 + 0);
-            const vf b0 = vf_bcast(k + d + 1);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 1);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 1);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 1);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 1);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 1);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 1);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 1);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            const vf b8 = vf_bcast(k8 + d + 1);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            const vf b9 = vf_bcast(k9 + d + 1);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            const vf b10 = vf_bcast(k10 + d + 1);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            const vf b11 = vf_bcast(k11 + d + 1);
-            s11_0 = vf_fma(b11, q0, s11_0);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 2) * 16 + 0);
-            const vf b0 = vf_bcast(k + d + 2);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 2);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 2);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 2);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 2);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 2);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 2);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 2);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            const vf b8 = vf_bcast(k8 + d + 2);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            const vf b9 = vf_bcast(k9 + d + 2);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            const vf b10 = vf_bcast(k10 + d + 2);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            const vf b11 = vf_bcast(k11 + d + 2);
-            s11_0 = vf_fma(b11, q0, s11_0);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 3) * 16 + 0);
-            const vf b0 = vf_bcast(k + d + 3);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            const vf b1 = vf_bcast(k1 + d + 3);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            const vf b2 = vf_bcast(k2 + d + 3);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            const vf b3 = vf_bcast(k3 + d + 3);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            const vf b4 = vf_bcast(k4 + d + 3);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            const vf b5 = vf_bcast(k5 + d + 3);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            const vf b6 = vf_bcast(k6 + d + 3);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            const vf b7 = vf_bcast(k7 + d + 3);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            const vf b8 = vf_bcast(k8 + d + 3);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            const vf b9 = vf_bcast(k9 + d + 3);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            const vf b10 = vf_bcast(k10 + d + 3);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            const vf b11 = vf_bcast(k11 + d + 3);
-            s11_0 = vf_fma(b11, q0, s11_0);
-        }
+        QK_STEP_1(d + 0)
+        QK_STEP_1(d + 1)
+        QK_STEP_1(d + 2)
+        QK_STEP_1(d + 3)
     }
     s0_0 = vf_exp2_lazy(s0_0);
     s1_0 = vf_exp2_lazy(s1_0);
@@ -565,10 +390,10 @@ static inline int lazy_ok_1(const vf *l) {
     vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
     return vm_all(ok);
 }
-/* o[8][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
-static inline void pv_8x2_16(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, int32_t n, float *restrict o,
-                                   const float *restrict alpha) {
+/* o[8][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows. */
+static inline void pv_8x2(const float *restrict v, ptrdiff_t ldv,
+                                   const float *restrict s, ptrdiff_t lds, int32_t n,
+                                   float *restrict o, const float *restrict alpha) {
     vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 16);
     vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 16);
     vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 16);
@@ -603,7 +428,7 @@ static inline void pv_8x2_16(const float *restrict v, ptrdiff_t ldv,
         o7_0 = vf_mul(o7_0, a7);
         o7_1 = vf_mul(o7_1, a7);
     }
-    for (int32_t key = 0; key < n; key++, v += ldv, s += 16) {
+    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
         const vf v0 = vf_loadu(v + 0);
         const vf v1 = vf_loadu(v + 16);
         const vf p0 = vf_bcast(s + 0);
@@ -661,7 +486,8 @@ static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 0 * DVP;
         for (int32_t c = 0; c < 64; c += 32)
-            pv_8x2_16(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_8x2(v->v + c * v->column + key * v->row, v->row, p, 16, n,
+                o + c, f);
     }
     if (t->rows > 8) {
         const int32_t begin = min32(max32(first, t->group_first[1]), last + 1);
@@ -671,7 +497,8 @@ static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 8 * DVP;
         for (int32_t c = 0; c < 64; c += 32)
-            pv_8x2_16(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_8x2(v->v + c * v->column + key * v->row, v->row, p, 16, n,
+                o + c, f);
     }
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
@@ -784,28 +611,49 @@ static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     pv_1(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
 
-/* q[d][32] = scaled query rows of the tile, transposed. */
-static void pack_q_2(const item *x, tile *t) {
-    const attn_view *q = &x->args->q;
-    const vf scale = vf_set1(0x1.0527dcp-2f);
-    for (int v = 0; v < 2; v++) {
-        const float *row[W];
-        for (int i = 0; i < W; i++) {
-            const int r = v * W + i;
-            row[i] = r < t->rows ? q->data + x->b * q->batch + t->head[r] * q->head +
-                                       t->row[r] * q->token
-                                 : NULL;
-        }
-        for (int d = 0; d < D; d += W) {
-            const int n = min32(W, D - d);
-            vf c[W];
-            for (int i = 0; i < W; i++) c[i] = row[i] ? load_n(row[i] + d, n) : vf_zero();
-            vf_transpose(c);
-            float *to = t->q + d * 32 + v * W;
-            for (int i = 0; i < n; i++) vf_store(to + i * 32, vf_mul(c[i], scale));
-        }
+/* Products of column d of 12 keys and 32 queries, in registers. */
+#define QK_STEP_2(d)                                     \
+    {                                                    \
+        const vf q0 = vf_load(q + (d) * 32 + 0);         \
+        const vf q1 = vf_load(q + (d) * 32 + 16);        \
+        const vf b0 = vf_bcast(k + (d));                 \
+        s0_0 = vf_fma(b0, q0, s0_0);                     \
+        s0_1 = vf_fma(b0, q1, s0_1);                     \
+        const vf b1 = vf_bcast(k1 + (d));                \
+        s1_0 = vf_fma(b1, q0, s1_0);                     \
+        s1_1 = vf_fma(b1, q1, s1_1);                     \
+        const vf b2 = vf_bcast(k2 + (d));                \
+        s2_0 = vf_fma(b2, q0, s2_0);                     \
+        s2_1 = vf_fma(b2, q1, s2_1);                     \
+        const vf b3 = vf_bcast(k3 + (d));                \
+        s3_0 = vf_fma(b3, q0, s3_0);                     \
+        s3_1 = vf_fma(b3, q1, s3_1);                     \
+        const vf b4 = vf_bcast(k4 + (d));                \
+        s4_0 = vf_fma(b4, q0, s4_0);                     \
+        s4_1 = vf_fma(b4, q1, s4_1);                     \
+        const vf b5 = vf_bcast(k5 + (d));                \
+        s5_0 = vf_fma(b5, q0, s5_0);                     \
+        s5_1 = vf_fma(b5, q1, s5_1);                     \
+        const vf b6 = vf_bcast(k6 + (d));                \
+        s6_0 = vf_fma(b6, q0, s6_0);                     \
+        s6_1 = vf_fma(b6, q1, s6_1);                     \
+        const vf b7 = vf_bcast(k7 + (d));                \
+        s7_0 = vf_fma(b7, q0, s7_0);                     \
+        s7_1 = vf_fma(b7, q1, s7_1);                     \
+        const vf b8 = vf_bcast(k8 + (d));                \
+        s8_0 = vf_fma(b8, q0, s8_0);                     \
+        s8_1 = vf_fma(b8, q1, s8_1);                     \
+        const vf b9 = vf_bcast(k9 + (d));                \
+        s9_0 = vf_fma(b9, q0, s9_0);                     \
+        s9_1 = vf_fma(b9, q1, s9_1);                     \
+        const vf b10 = vf_bcast(k10 + (d));              \
+        s10_0 = vf_fma(b10, q0, s10_0);                  \
+        s10_1 = vf_fma(b10, q1, s10_1);                  \
+        const vf b11 = vf_bcast(k11 + (d));              \
+        s11_0 = vf_fma(b11, q0, s11_0);                  \
+        s11_1 = vf_fma(b11, q1, s11_1);                  \
     }
-}
+
 /* s[key][32] = K Q^T for 12 keys x 32 queries; mx: running maximum of each lane. */
 static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                         float *restrict s, vf *restrict mx) {
@@ -834,658 +682,34 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     vf s10_0 = vf_zero(), s10_1 = vf_zero();
     vf s11_0 = vf_zero(), s11_1 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
-        {
-            const vf q0 = vf_load(q + (d + 0) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 0) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 0);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 0);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 0);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 0);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 0);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 0);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 0);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 0);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 0);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 0);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 0);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 0);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 1) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 1) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 1);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 1);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 1);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 1);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 1);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 1);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 1);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 1);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 1);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 1);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 1);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 1);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 2) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 2) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 2);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 2);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 2);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 2);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 2);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 2);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 2);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 2);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 2);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 2);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 2);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 2);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 3) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 3) * 32 + 16);
-            const vf b0 = vf_bcast(k + d + 3);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 3);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 3);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 3);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 3);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 3);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 3);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 3);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 3);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 3);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 3);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 3);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 4) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 4) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 4);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 4);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 4);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 4);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 4);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 4);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 4);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 4);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 4);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 4);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 4);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 4);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 5) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 5) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 4 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 5);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 5);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 5);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 5);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 5);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 5);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 5);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 5);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 5);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 5);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 5);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 5);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 6) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 6) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 5 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 6);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 6);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 6);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 6);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 6);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 6);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 6);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 6);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 6);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 6);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 6);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 6);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 7) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 7) * 32 + 16);
-            const vf b0 = vf_bcast(k + d + 7);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 7);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 7);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 7);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 7);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 7);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 7);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 7);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 7);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 7);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 7);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 7);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 8) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 8) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 6 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 8);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 8);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 8);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 8);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 8);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 8);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 8);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 8);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 8);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 8);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 8);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 8);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 9) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 9) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 7 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 9);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 9);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 9);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 9);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 9);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 9);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 9);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 9);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 9);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 9);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 9);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 9);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 10) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 10) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 8 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 10);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 10);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 10);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 10);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 10);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 10);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 10);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 10);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 10);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 10);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 10);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 10);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 11) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 11) * 32 + 16);
-            const vf b0 = vf_bcast(k + d + 11);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 11);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 11);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 11);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 11);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 11);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 11);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 11);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 11);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 11);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 11);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 11);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 12) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 12) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 9 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 12);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 12);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 12);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 12);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 12);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 12);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 12);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 12);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 12);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 12);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 12);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 12);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 13) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 13) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 10 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 13);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 13);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 13);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 13);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 13);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 13);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 13);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 13);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 13);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 13);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 13);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 13);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 14) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 14) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 11 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 14);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 14);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 14);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 14);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 14);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 14);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 14);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 14);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 14);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 14);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 14);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 14);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 15) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 15) * 32 + 16);
-            const vf b0 = vf_bcast(k + d + 15);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 15);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 15);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 15);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 15);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 15);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 15);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 15);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 15);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 15);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 15);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 15);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
+        ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
+        QK_STEP_2(d + 0)
+        ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
+        QK_STEP_2(d + 1)
+        ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
+        QK_STEP_2(d + 2)
+        QK_STEP_2(d + 3)
+        ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
+        QK_STEP_2(d + 4)
+        ATTN_PREFETCH_L1(next + 4 * ldk + d + 0);
+        QK_STEP_2(d + 5)
+        ATTN_PREFETCH_L1(next + 5 * ldk + d + 0);
+        QK_STEP_2(d + 6)
+        QK_STEP_2(d + 7)
+        ATTN_PREFETCH_L1(next + 6 * ldk + d + 0);
+        QK_STEP_2(d + 8)
+        ATTN_PREFETCH_L1(next + 7 * ldk + d + 0);
+        QK_STEP_2(d + 9)
+        ATTN_PREFETCH_L1(next + 8 * ldk + d + 0);
+        QK_STEP_2(d + 10)
+        QK_STEP_2(d + 11)
+        ATTN_PREFETCH_L1(next + 9 * ldk + d + 0);
+        QK_STEP_2(d + 12)
+        ATTN_PREFETCH_L1(next + 10 * ldk + d + 0);
+        QK_STEP_2(d + 13)
+        ATTN_PREFETCH_L1(next + 11 * ldk + d + 0);
+        QK_STEP_2(d + 14)
+        QK_STEP_2(d + 15)
     }
     vf m0 = mx[0];
     m0 = vf_max(s0_0, m0);
@@ -1570,658 +794,34 @@ static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float 
     vf s10_0 = vf_neg(m[0]), s10_1 = vf_neg(m[1]);
     vf s11_0 = vf_neg(m[0]), s11_1 = vf_neg(m[1]);
     for (int d = 0; d < 32; d += 16) {
-        {
-            const vf q0 = vf_load(q + (d + 0) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 0) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 0);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 0);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 0);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 0);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 0);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 0);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 0);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 0);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 0);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 0);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 0);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 0);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 1) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 1) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 1);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 1);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 1);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 1);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 1);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 1);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 1);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 1);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 1);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 1);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 1);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 1);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 2) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 2) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 2);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 2);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 2);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 2);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 2);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 2);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 2);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 2);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 2);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 2);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 2);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 2);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 3) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 3) * 32 + 16);
-            const vf b0 = vf_bcast(k + d + 3);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 3);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 3);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 3);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 3);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 3);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 3);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 3);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 3);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 3);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 3);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 3);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 4) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 4) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 4);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 4);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 4);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 4);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 4);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 4);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 4);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 4);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 4);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 4);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 4);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 4);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 5) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 5) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 4 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 5);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 5);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 5);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 5);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 5);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 5);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 5);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 5);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 5);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 5);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 5);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 5);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 6) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 6) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 5 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 6);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 6);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 6);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 6);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 6);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 6);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 6);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 6);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 6);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 6);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 6);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 6);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 7) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 7) * 32 + 16);
-            const vf b0 = vf_bcast(k + d + 7);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 7);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 7);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 7);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 7);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 7);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 7);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 7);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 7);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 7);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 7);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 7);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 8) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 8) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 6 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 8);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 8);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 8);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 8);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 8);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 8);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 8);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 8);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 8);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 8);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 8);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 8);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 9) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 9) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 7 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 9);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 9);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 9);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 9);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 9);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 9);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 9);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 9);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 9);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 9);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 9);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 9);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 10) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 10) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 8 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 10);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 10);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 10);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 10);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 10);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 10);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 10);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 10);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 10);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 10);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 10);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 10);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 11) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 11) * 32 + 16);
-            const vf b0 = vf_bcast(k + d + 11);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 11);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 11);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 11);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 11);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 11);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 11);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 11);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 11);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 11);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 11);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 11);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 12) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 12) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 9 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 12);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 12);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 12);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 12);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 12);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 12);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 12);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 12);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 12);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 12);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 12);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 12);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 13) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 13) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 10 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 13);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 13);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 13);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 13);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 13);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 13);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 13);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 13);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 13);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 13);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 13);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 13);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 14) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 14) * 32 + 16);
-            ATTN_PREFETCH_L1(next + 11 * ldk + d + 0);
-            const vf b0 = vf_bcast(k + d + 14);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 14);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 14);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 14);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 14);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 14);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 14);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 14);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 14);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 14);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 14);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 14);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
-        {
-            const vf q0 = vf_load(q + (d + 15) * 32 + 0);
-            const vf q1 = vf_load(q + (d + 15) * 32 + 16);
-            const vf b0 = vf_bcast(k + d + 15);
-            s0_0 = vf_fma(b0, q0, s0_0);
-            s0_1 = vf_fma(b0, q1, s0_1);
-            const vf b1 = vf_bcast(k1 + d + 15);
-            s1_0 = vf_fma(b1, q0, s1_0);
-            s1_1 = vf_fma(b1, q1, s1_1);
-            const vf b2 = vf_bcast(k2 + d + 15);
-            s2_0 = vf_fma(b2, q0, s2_0);
-            s2_1 = vf_fma(b2, q1, s2_1);
-            const vf b3 = vf_bcast(k3 + d + 15);
-            s3_0 = vf_fma(b3, q0, s3_0);
-            s3_1 = vf_fma(b3, q1, s3_1);
-            const vf b4 = vf_bcast(k4 + d + 15);
-            s4_0 = vf_fma(b4, q0, s4_0);
-            s4_1 = vf_fma(b4, q1, s4_1);
-            const vf b5 = vf_bcast(k5 + d + 15);
-            s5_0 = vf_fma(b5, q0, s5_0);
-            s5_1 = vf_fma(b5, q1, s5_1);
-            const vf b6 = vf_bcast(k6 + d + 15);
-            s6_0 = vf_fma(b6, q0, s6_0);
-            s6_1 = vf_fma(b6, q1, s6_1);
-            const vf b7 = vf_bcast(k7 + d + 15);
-            s7_0 = vf_fma(b7, q0, s7_0);
-            s7_1 = vf_fma(b7, q1, s7_1);
-            const vf b8 = vf_bcast(k8 + d + 15);
-            s8_0 = vf_fma(b8, q0, s8_0);
-            s8_1 = vf_fma(b8, q1, s8_1);
-            const vf b9 = vf_bcast(k9 + d + 15);
-            s9_0 = vf_fma(b9, q0, s9_0);
-            s9_1 = vf_fma(b9, q1, s9_1);
-            const vf b10 = vf_bcast(k10 + d + 15);
-            s10_0 = vf_fma(b10, q0, s10_0);
-            s10_1 = vf_fma(b10, q1, s10_1);
-            const vf b11 = vf_bcast(k11 + d + 15);
-            s11_0 = vf_fma(b11, q0, s11_0);
-            s11_1 = vf_fma(b11, q1, s11_1);
-        }
+        ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
+        QK_STEP_2(d + 0)
+        ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
+        QK_STEP_2(d + 1)
+        ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
+        QK_STEP_2(d + 2)
+        QK_STEP_2(d + 3)
+        ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
+        QK_STEP_2(d + 4)
+        ATTN_PREFETCH_L1(next + 4 * ldk + d + 0);
+        QK_STEP_2(d + 5)
+        ATTN_PREFETCH_L1(next + 5 * ldk + d + 0);
+        QK_STEP_2(d + 6)
+        QK_STEP_2(d + 7)
+        ATTN_PREFETCH_L1(next + 6 * ldk + d + 0);
+        QK_STEP_2(d + 8)
+        ATTN_PREFETCH_L1(next + 7 * ldk + d + 0);
+        QK_STEP_2(d + 9)
+        ATTN_PREFETCH_L1(next + 8 * ldk + d + 0);
+        QK_STEP_2(d + 10)
+        QK_STEP_2(d + 11)
+        ATTN_PREFETCH_L1(next + 9 * ldk + d + 0);
+        QK_STEP_2(d + 12)
+        ATTN_PREFETCH_L1(next + 10 * ldk + d + 0);
+        QK_STEP_2(d + 13)
+        ATTN_PREFETCH_L1(next + 11 * ldk + d + 0);
+        QK_STEP_2(d + 14)
+        QK_STEP_2(d + 15)
     }
     s0_0 = vf_exp2_lazy(s0_0);
     s0_1 = vf_exp2_lazy(s0_1);
@@ -2358,10 +958,10 @@ static inline int lazy_ok_2(const vf *l) {
     ok = vm_and(ok, vm_and(vf_lt(least, l[1]), vf_lt(l[1], most)));
     return vm_all(ok);
 }
-/* o[11][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
-static inline void pv_11x2_32(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, int32_t n, float *restrict o,
-                                   const float *restrict alpha) {
+/* o[11][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows. */
+static inline void pv_11x2(const float *restrict v, ptrdiff_t ldv,
+                                   const float *restrict s, ptrdiff_t lds, int32_t n,
+                                   float *restrict o, const float *restrict alpha) {
     vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 16);
     vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 16);
     vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 16);
@@ -2408,7 +1008,7 @@ static inline void pv_11x2_32(const float *restrict v, ptrdiff_t ldv,
         o10_0 = vf_mul(o10_0, a10);
         o10_1 = vf_mul(o10_1, a10);
     }
-    for (int32_t key = 0; key < n; key++, v += ldv, s += 32) {
+    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
         const vf v0 = vf_loadu(v + 0);
         const vf v1 = vf_loadu(v + 16);
         const vf p0 = vf_bcast(s + 0);
@@ -2469,10 +1069,10 @@ static inline void pv_11x2_32(const float *restrict v, ptrdiff_t ldv,
     vf_store(o + 10 * DVP + 16, o10_1);
 }
 
-/* o[10][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
-static inline void pv_10x2_32(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, int32_t n, float *restrict o,
-                                   const float *restrict alpha) {
+/* o[10][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows. */
+static inline void pv_10x2(const float *restrict v, ptrdiff_t ldv,
+                                   const float *restrict s, ptrdiff_t lds, int32_t n,
+                                   float *restrict o, const float *restrict alpha) {
     vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 16);
     vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 16);
     vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 16);
@@ -2515,7 +1115,7 @@ static inline void pv_10x2_32(const float *restrict v, ptrdiff_t ldv,
         o9_0 = vf_mul(o9_0, a9);
         o9_1 = vf_mul(o9_1, a9);
     }
-    for (int32_t key = 0; key < n; key++, v += ldv, s += 32) {
+    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
         const vf v0 = vf_loadu(v + 0);
         const vf v1 = vf_loadu(v + 16);
         const vf p0 = vf_bcast(s + 0);
@@ -2583,7 +1183,8 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 0 * DVP;
         for (int32_t c = 0; c < 64; c += 32)
-            pv_11x2_32(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_11x2(v->v + c * v->column + key * v->row, v->row, p, 32, n,
+                o + c, f);
     }
     if (t->rows > 11) {
         const int32_t begin = min32(max32(first, t->group_first[1]), last + 1);
@@ -2593,7 +1194,8 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 11 * DVP;
         for (int32_t c = 0; c < 64; c += 32)
-            pv_11x2_32(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_11x2(v->v + c * v->column + key * v->row, v->row, p, 32, n,
+                o + c, f);
     }
     if (t->rows > 22) {
         const int32_t begin = min32(max32(first, t->group_first[2]), last + 1);
@@ -2603,7 +1205,8 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
         const int32_t key = begin - v->base;
         float *o = t->o + 22 * DVP;
         for (int32_t c = 0; c < 64; c += 32)
-            pv_10x2_32(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            pv_10x2(v->v + c * v->column + key * v->row, v->row, p, 32, n,
+                o + c, f);
     }
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
@@ -2830,16 +1433,15 @@ static void tile_pack(const item *x, tile *t) {
     case 1: {
         static const int32_t start[] = {0, 8, 16};
         tile_groups(t, start, 2);
-        pack_q_1(x, t);
         break;
     }
     case 2: {
         static const int32_t start[] = {0, 11, 22, 32};
         tile_groups(t, start, 3);
-        pack_q_2(x, t);
         break;
     }
     }
+    pack_q(x, t);
     memset(t->o, 0, sizeof(float) * DVP * (size_t)(t->vectors * W));
 }
 

@@ -69,16 +69,20 @@ ${part("part/common.c")}
 
 ${part("backend/" .. spec.backend .. ".c")}
 
+$ if plan.gather_keys == 0 then
+${part("part/pack_q.c")}
+
+$ end
+$ local pv_seen = {} -- register tiles of P V, emitted once
 $ for nv = 1, plan.gather_keys > 0 and 0 or plan.tile_vectors do
-${part("part/pack_q.c", { nv = nv })}
 ${part("part/qk.c", { nv = nv, lazy = false })}
 
-$   if plan.lazy and not plan.rescore then
+$   if plan.tile[nv].lazy and not plan.rescore then
 ${part("part/qk.c", { nv = nv, lazy = true })}
 
 $   end
 ${part("part/softmax.c", { nv = nv })}
-${part("part/pv.c", { nv = nv })}
+${part("part/pv.c", { nv = nv, seen = pv_seen })}
 ${part("part/adjust.c", { nv = nv })}
 $   if expr then
 $     if plan.rescore then

@@ -60,10 +60,13 @@ if [ -n "${ATTN_FULL:-}" ]; then
     stage oracle-mutations sh tests/check/oracle_mutations.sh
     stage property-full env ATTN_PROPERTY_SHAPES=200 "$build/property"
     stage property-unroll "$build/property" --unroll -1 --test sweep
+    stage property-tuned "$build/property" --tuned --test sweep --shapes 60
+    stage tune sh tests/check/tune.sh
     stage property-seed env ATTN_PROPERTY_SEED=2 ATTN_PROPERTY_SHAPES=100 "$build/property"
     stage smollm2 sh tests/product/smollm2/smollm2.sh test
 else
     stage property "$build/property"
+    stage property-tuned "$build/property" --tuned --every 5 --test sweep --shapes 15
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -5,6 +5,7 @@
 #include "../isa.h"
 #include "pool.h"
 #include <dlfcn.h>
+#include <elf.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,18 @@ static bool command(arena *a, const char *text, const char **output) {
     pool_run(a, 1, 1, 600, command_job, &text, &r, NULL);
     *output = r.signal ? pool_signal_text(a, r.signal) : r.output;
     return !r.signal && r.code == 0;
+}
+
+const char *build_compiler(arena *a, diag *d) {
+    const char *output;
+    if (command(a, arena_printf(a, "%s --version", compiler()), &output) && *output)
+        return arena_strndup(a, output, strcspn(output, "\n"));
+    diag_set(
+        d,
+        "needs a C compiler, and '%s' is none (%.*s): install gcc or clang, or name one in the "
+        "environment variable CC",
+        compiler(), (int)strcspn(output, "\n"), output);
+    return NULL;
 }
 
 /* " -fopenmp" where the compiler can build and link with it, "" otherwise. Asked once. */
@@ -119,14 +132,64 @@ static void blame(folder *f, const char *path, const char *error) {
         if (!f->out[i].error) f->out[i].error = error;
 }
 
+/* Bytes of an ELF object that are loaded and not written: code and constants, as `size` counts
+ * text. 0: no ELF64 object. */
+static size_t text_bytes(arena *a, const char *path) {
+    diag ignored = {0};
+    size_t size, bytes = 0;
+    const char *data = read_file(a, path, 256 << 20, &size, &ignored);
+    Elf64_Ehdr head;
+    if (!data || size < sizeof head) return 0;
+    memcpy(&head, data, sizeof head);
+    if (memcmp(head.e_ident, ELFMAG, SELFMAG) || head.e_ident[EI_CLASS] != ELFCLASS64) return 0;
+    for (size_t i = 0; i < head.e_shnum; i++) {
+        Elf64_Shdr section;
+        const size_t at = head.e_shoff + i * head.e_shentsize;
+        if (at + sizeof section > size) return 0;
+        memcpy(&section, data + at, sizeof section);
+        const bool loaded = section.sh_flags & SHF_ALLOC, written = section.sh_flags & SHF_WRITE;
+        if (loaded && !written) bytes += section.sh_size;
+    }
+    return bytes;
+}
+
+/* True if `path` is a file of kernel k, on *isa. */
+static bool is_file_of(const folder *f, int k, const char *path, int *isa) {
+    const size_t n = strlen(f->kernels[k].name);
+    if (strncmp(path, f->kernels[k].name, n) != 0 || strncmp(path + n, "__", 2) != 0) return false;
+    for (*isa = 0; *isa < ATTN_ISA_COUNT; ++*isa) {
+        const size_t length = strlen(isa_table[*isa].name);
+        if (!strncmp(path + n + 2, isa_table[*isa].name, length) && path[n + 2 + length] == '_')
+            return true;
+    }
+    return false;
+}
+
+static void note_size(folder *f, int source) {
+    int isa;
+    for (int k = 0; k < f->count; k++)
+        if (is_file_of(f, k, f->source[source]->path, &isa))
+            f->out[k].text_bytes[isa] =
+                text_bytes(f->a, arena_printf(f->a, "%s/%s", f->dir, f->object[source]));
+}
+
+static void compile_done(void *ctx, int index, const pool_result *r) {
+    const folder *f = ctx;
+    (void)r;
+    if (f->o->compiled) f->o->compiled(f->o->compiled_ctx, index + 1, f->source_count);
+}
+
 /* False if anything failed, with the kernels blamed for it. */
 static bool compile_all(folder *f) {
     pool_result *r = arena_alloc(f->a, (size_t)f->source_count * sizeof *r);
-    pool_run(f->a, f->source_count, 0, 600, compile_job, f, r, NULL);
+    pool_run(f->a, f->source_count, 0, 600, compile_job, f, r, compile_done);
     bool ok = true;
     for (int i = 0; i < f->source_count; i++) {
         const char *path = f->source[i]->path;
-        if (!r[i].signal && !r[i].code) continue;
+        if (!r[i].signal && !r[i].code) {
+            note_size(f, i);
+            continue;
+        }
         ok = false;
         blame(f, path,
               r[i].signal ? arena_printf(f->a, "the compiler %s on %s",
@@ -192,8 +255,10 @@ static bool render(const folder *f, const int *which, int count, gen_files *file
     model m;
     if (!model_from_kernels(f->a, "verify", kernels, count, &m))
         return diag_set(d, "two expressions have one hash; change the wording of one");
-    gen_options g = {
-        .isa_mask = f->o->isa_mask, .unroll = f->o->unroll, .templates = f->o->templates};
+    gen_options g = {.isa_mask = f->o->isa_mask,
+                     .unroll = f->o->unroll,
+                     .tune = f->o->tune,
+                     .templates = f->o->templates};
     return gen_render(f->a, &m, &g, files, d);
 }
 

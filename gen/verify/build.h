@@ -39,17 +39,26 @@ typedef struct build_options {
     const char *cflags;    /* appended; null: none */
     const char *templates; /* as in gen_options */
     int unroll;            /* as in gen_options */
+    const tune_set *tune;  /* as in gen_options */
     bool keep;             /* leave the folder, and say where it is */
     /* Changes files before they are written (mutation tests); null: none. */
     void (*edit)(arena *a, gen_files *files, void *ctx);
     void *edit_ctx;
+    /* Told after each compiled file, of `count`; null: nobody is. */
+    void (*compiled)(void *ctx, int done, int count);
+    void *compiled_ctx;
 } build_options;
 
 /* One a kernel: the library that holds it, or what went wrong. */
 typedef struct built {
     const kernel_lib *lib;
     const char *error;
+    size_t text_bytes[ATTN_ISA_COUNT]; /* machine code and constants; 0: not compiled, or no ELF */
 } built;
+
+/* The first line of what the C compiler ($CC, or cc) says of itself; null with a message if there
+ * is none. */
+const char *build_compiler(arena *a, diag *d);
 
 /* All kernels in one folder and library; those that do not render or compile are left out of it, so
  * that one bad kernel spoils no other. The folder is removed once its code is loaded. */

@@ -1,13 +1,13 @@
 $ -- Q tile to [d][row] by W x W transposes, scaled. Rows past the tile's are zero.
-$ local W, R = plan.width, a.nv * plan.width
-/* q[d][${R}] = scaled query rows of the tile, transposed. */
-static void pack_q_${a.nv}(const item *x, tile *t) {
+/* q[d][row] = scaled query rows of the tile, transposed; as many rows as its vectors hold. */
+static void pack_q(const item *x, tile *t) {
     const attn_view *q = &x->args->q;
     const vf scale = vf_set1(${f32(plan.q_scale)});
-    for (int v = 0; v < ${a.nv}; v++) {
+    const int32_t rows = t->vectors * W;
+    for (int32_t v = 0; v < rows; v += W) {
         const float *row[W];
         for (int i = 0; i < W; i++) {
-            const int r = v * W + i;
+            const int r = v + i;
             row[i] = r < t->rows ? q->data + x->b * q->batch + t->head[r] * q->head +
                                        t->row[r] * q->token
                                  : NULL;
@@ -17,8 +17,8 @@ static void pack_q_${a.nv}(const item *x, tile *t) {
             vf c[W];
             for (int i = 0; i < W; i++) c[i] = row[i] ? load_n(row[i] + d, n) : vf_zero();
             vf_transpose(c);
-            float *to = t->q + d * ${R} + v * W;
-            for (int i = 0; i < n; i++) vf_store(to + i * ${R}, vf_mul(c[i], scale));
+            float *to = t->q + d * rows + v;
+            for (int i = 0; i < n; i++) vf_store(to + i * rows, vf_mul(c[i], scale));
         }
     }
 }

@@ -19,21 +19,21 @@ $ elseif rest > 0 then
 $   strips[#strips + 1] = { c = rest, from = whole * C * W, tail = partial > 0, row = "last_row" }
 $ end
 $ local function name(rows, strip)
-$   return "pv_" .. rows .. "x" .. strip.c .. "_" .. R .. (strip.tail and "_tail" or "")
+$   return "pv_" .. rows .. "x" .. strip.c .. (strip.tail and "_tail" or "")
 $ end
-$ local seen = {}
+$ local seen = a.seen -- by tiles of every width: what differs between them is lds
 $ for _, rows in ipairs(shape.groups) do
 $   for _, strip in ipairs(strips) do
 $     if not seen[name(rows, strip)] then
 $       seen[name(rows, strip)] = true
 $       local r, c = rows, strip.c
 $       assert(r * c + c + 1 <= isa.registers, "pv: the register tile does not fit")
-/* o[${r}][${c * W} columns] = alpha o + sum over n keys of s[key][row] v[key][column]. */
+/* o[${r}][${c * W} columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows. */
 static inline void ${name(rows, strip)}(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, int32_t n, float *restrict o,
-                                   const float *restrict alpha) {
+                                   const float *restrict s, ptrdiff_t lds, int32_t n,
+                                   float *restrict o, const float *restrict alpha) {
 $       for i = 0, r - 1 do
-    vf ${list(c, function(j) return "o" .. i .. "_" .. j .. " = vf_load(o + " .. i .. " * DVP + " .. j * W .. ")" end)};
+    vf ${list(c, function(j) return "o" .. i .. "_" .. j .. " = vf_load(o + " .. i .. " * DVP + " .. j * W .. ")" end, c > 2 and ",\n       " or ", ")};
 $       end
     if (alpha) {
 $       for i = 0, r - 1 do
@@ -43,7 +43,7 @@ $         for j = 0, c - 1 do
 $         end
 $       end
     }
-    for (int32_t key = 0; key < n; key++, v += ldv, s += ${R}) {
+    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
 $       for j = 0, c - 1 do
 $         if strip.tail and j == c - 1 then
         const vf v${j} = vf_loadn(v + ${j * W}, ${partial});
@@ -84,10 +84,11 @@ $ for g, rows in ipairs(shape.groups) do
 $   for _, strip in ipairs(strips) do
 $     if strip.to then
         for (int32_t c = 0; c < ${strip.to}; c += ${strip.c * W})
-            ${name(rows, strip)}(v->v + c * v->column + key * v->row, v->row, p, n, o + c, f);
+            ${name(rows, strip)}(v->v + c * v->column + key * v->row, v->row, p, ${R}, n,
+                o + c, f);
 $     else
-        ${name(rows, strip)}(v->v + ${strip.from} * v->column + key * v->${strip.row}, v->${strip.row}, p, n,
-            o + ${strip.from}, f);
+        ${name(rows, strip)}(v->v + ${strip.from} * v->column + key * v->${strip.row}, v->${strip.row}, p,
+            ${R}, n, o + ${strip.from}, f);
 $     end
 $   end
     }

@@ -5,17 +5,40 @@ $ local R, MR = nv * W, plan.tile[nv].keys
 $ local U = plan.tile[nv].unroll
 $ assert(MR * nv + nv + 1 <= isa.registers, "qk: the register tile does not fit")
 $ local line = 16 -- floats of a cache line
-$ -- The next register tile's keys are asked for while these are multiplied, a line a row and step.
+$ -- The keys of a register tile ahead are asked for while these are multiplied, a line a row and
+$ -- step.
 $ -- Narrow tiles are decode's, whose keys come from memory: it likes lines best in the order in
 $ -- which they lie, where the rows' lines come out even.
 $ local narrow = nv < plan.tile_vectors and plan.d % (line * MR) == 0
+$ local distance = plan.tile[nv].prefetch -- in register tiles; 0: nothing is asked for
+$ assert(distance == 0 or U % line == 0, "qk: keys are asked for by whole lines")
 $ local per = narrow and plan.d // (line * MR) or 0
 $ local function ahead(u)
 $   local rows = {}
 $   for m = 0, MR - 1 do
-$     if U % line == 0 and u % line == m * line // MR then rows[#rows + 1] = m end
+$     if distance > 0 and u % line == m * line // MR then rows[#rows + 1] = m end
 $   end
 $   return rows
+$ end
+$ -- One step of the loop over the head width, written once: both functions repeat it.
+$ local function macro(text) return text .. string.rep(" ", math.max(0, 56 - #text)) .. " \\" end
+$ if not a.lazy then
+/* Products of column d of ${MR} keys and ${R} queries, in registers. */
+${macro("#define QK_STEP_" .. nv .. "(d)")}
+${macro("    {")}
+$   for n = 0, nv - 1 do
+${macro("        const vf q" .. n .. " = vf_load(q + (d) * " .. R .. " + " .. n * W .. ");")}
+$   end
+$   for m = 0, MR - 1 do
+$     local k = "k" .. (m > 0 and m or "")
+${macro("        const vf b" .. m .. " = vf_bcast(" .. k .. " + (d));")}
+$     for n = 0, nv - 1 do
+$       local s = "s" .. m .. "_" .. n
+${macro("        " .. s .. " = vf_fma(b" .. m .. ", q" .. n .. ", " .. s .. ");")}
+$     end
+$   end
+    }
+
 $ end
 $ if a.lazy then
 /* s[key][${R}] = exp2(scores - m) for ${MR} keys x ${R} queries, and l += its sums. m is any reference,
@@ -30,14 +53,14 @@ $ end
 $ for m = 1, MR - 1 do
     const float *k${m} = k + ${m} * ldk;
 $ end
-$ if U % line == 0 then
-    const float *next = k + ${MR} * ldk;
+$ if distance > 0 then
+    const float *next = k + ${distance * MR} * ldk;
 $ end
 $ local function start(n)
 $   return a.lazy and "vf_neg(m[" .. n .. "])" or "vf_zero()"
 $ end
 $ for m = 0, MR - 1 do
-    vf ${list(nv, function(n) return "s" .. m .. "_" .. n .. " = " .. start(n) end)};
+    vf ${list(nv, function(n) return "s" .. m .. "_" .. n .. " = " .. start(n) end, nv > 3 and ",\n       " or ", ")};
 $ end
 $ local main = plan.d // U * U
 $ if U < plan.d then
@@ -47,42 +70,22 @@ $ else
         enum { d = 0 };
 $ end
 $ for u = 0, U - 1 do
-$   if per > 0 and u % line == 0 and U % line == 0 then
+$   if per > 0 and u % line == 0 and distance > 0 then
         const int line${u} = (d + ${u}) / ${line};
         const float *ask${u} = next + line${u} / ${per} * ldk + line${u} % ${per} * ${MR * line};
 $   end
-        {
-$   for n = 0, nv - 1 do
-            const vf q${n} = vf_load(q + (d + ${u}) * ${R} + ${n * W});
-$   end
 $   for _, m in ipairs(ahead(u)) do
 $     if per > 0 then
-            ATTN_PREFETCH_L1(ask${u // line * line} + ${m * line});
+        ATTN_PREFETCH_L1(ask${u // line * line} + ${m * line});
 $     else
-            ATTN_PREFETCH_L1(next + ${m} * ldk + d + ${u // line * line});
+        ATTN_PREFETCH_L1(next + ${m} * ldk + d + ${u // line * line});
 $     end
 $   end
-$   for m = 0, MR - 1 do
-            const vf b${m} = vf_bcast(k${m > 0 and m or ""} + d + ${u});
-$     for n = 0, nv - 1 do
-            s${m}_${n} = vf_fma(b${m}, q${n}, s${m}_${n});
-$     end
-$   end
-        }
+        QK_STEP_${nv}(d + ${u})
 $ end
     }
 $ for d = main, plan.d - 1 do
-    {
-$   for n = 0, nv - 1 do
-        const vf q${n} = vf_load(q + ${d * R + n * W});
-$   end
-$   for m = 0, MR - 1 do
-        const vf b${m} = vf_bcast(k${m > 0 and m or ""} + ${d});
-$     for n = 0, nv - 1 do
-        s${m}_${n} = vf_fma(b${m}, q${n}, s${m}_${n});
-$     end
-$   end
-    }
+    QK_STEP_${nv}(${d})
 $ end
 $ if a.lazy then
 $   for m = 0, MR - 1 do

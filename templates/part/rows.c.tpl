@@ -58,11 +58,11 @@ $ for nv = 1, plan.tile_vectors do
     case ${nv}: {
         static const int32_t start[] = {${table.concat(plan.tile[nv].pv.starts, ", ")}};
         tile_groups(t, start, ${#plan.tile[nv].pv.groups});
-        pack_q_${nv}(x, t);
         break;
     }
 $ end
     }
+    pack_q(x, t);
     memset(t->o, 0, sizeof(float) * DVP * (size_t)(t->vectors * W));
 }
 

@@ -8,7 +8,7 @@ $ for j = 0, nv - 1 do
     const vf m${j} = mx[${j}], old${j} = vf_load(t->m + ${j * W});
     vf l${j} = vf_load(t->l + ${j * W});
 $ end
-    const int rose = ${list(nv, function(j) return "vf_any_gt(m" .. j .. ", old" .. j .. ")" end, " | ")};
+    const int rose = ${list(nv, function(j) return "vf_any_gt(m" .. j .. ", old" .. j .. ")" end, nv > 3 and " |\n                     " or " | ")};
     if (rose) {
 $ for j = 0, nv - 1 do
         const vf a${j} = vf_exp2_softmax(vf_sub(old${j}, m${j}));
@@ -32,7 +32,7 @@ $ end
     return rose;
 }
 
-$ if plan.lazy then
+$ if plan.tile[nv].lazy then
 /* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
 static inline void exp_rows_${nv}(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
 $ for j = 0, nv - 1 do

@@ -41,7 +41,7 @@ static ATTN_INLINE void qk_range_${nv}(const tile *t, scratch *w, const float *r
     qk_${nv}(w->edge, D, t->q, w->s + key * ${R}, mx);
 }
 
-$ if plan.lazy then
+$ if plan.tile[nv].lazy then
 /* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
  * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
  * do: then only w->s was changed. ask: null, or the rows of V to ask for on the way. */
@@ -109,7 +109,7 @@ $ if plan.has_mask then
 $ end
     if (partial) clean = clean_end = 0;
 
-$ if plan.lazy then
+$ if plan.tile[nv].lazy then
     /* P V reads the caller's rows by column strips, a line a row: ask for them as they lie. */
     const float *ask = lanes && v->v != k ? v->v + (first - v->base) * v->row : NULL;
     if (lazy_${nv}(x, t, w, row, ldk, first, n, clean, clean_end, ask, v->row, lanes)) {
@@ -118,16 +118,16 @@ $ if plan.lazy then
     }
 $ end
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[${nv}] = {${list(nv, function(j) return "vf_load(t->m + " .. j * W .. ")" end)}};
+    vf mx[${nv}] = {${list(nv, function(j) return "vf_load(t->m + " .. j * W .. ")" end, nv > 3 and ",\n        " or ", ")}};
     qk_range_${nv}(t, w, row, ldk, 0, n, mx);
 $ if plan.rescore then
-    ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(t->m + " .. j * W .. ")" end)};
+    ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(t->m + " .. j * W .. ")" end, nv > 3 and ",\n        " or ", ")};
     adjust_range_${nv}(x, t, w, first, 0, clean, mx, true, lanes);
     adjust_range_${nv}(x, t, w, first, clean, clean_end, mx, false, lanes);
     adjust_range_${nv}(x, t, w, first, clean_end, n, mx, true, lanes);
 $ else
     if (clean_end - clean < n) {
-        ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(t->m + " .. j * W .. ")" end)};
+        ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(t->m + " .. j * W .. ")" end, nv > 3 and ",\n        " or ", ")};
         adjust_range_${nv}(x, t, w, first, 0, n, mx, true, lanes);
     }
 $ end

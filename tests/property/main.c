@@ -16,6 +16,8 @@ static const char help[] =
     "  --seed N       (default 1, or ATTN_PROPERTY_SEED)\n"
     "  --spec NAME    only this row of tests/property/specs.c\n"
     "  --shape N      only this problem\n"
+    "  --every N      only every N-th row, beginning with the seed's\n"
+    "  --tuned        sweep: kernels under random tune files\n"
     "  --unroll N     0: auto, -1: full, else a number\n"
     "  --templates D  templates to use instead of the built-in ones\n"
     "  --keep         leave generated folders, and print where they are\n"
@@ -35,6 +37,8 @@ static bool parse_value(property_options *o, const char *name, const char *value
         o->spec = value;
     else if (strcmp(name, "--shape") == 0)
         o->shape = atoi(value);
+    else if (strcmp(name, "--every") == 0)
+        o->every = atoi(value) > 0 ? atoi(value) : 1;
     else if (strcmp(name, "--unroll") == 0)
         o->build.unroll = atoi(value);
     else if (strcmp(name, "--templates") == 0)
@@ -48,6 +52,8 @@ static bool parse(int argc, char **argv, property_options *o, const char **test,
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--verbose") == 0)
             o->verbose = true;
+        else if (strcmp(argv[i], "--tuned") == 0)
+            o->tuned = true;
         else if (strcmp(argv[i], "--keep") == 0)
             o->build.keep = true;
         else if (i + 1 == argc)

@@ -37,6 +37,11 @@ void property_problem(arena *a, const property_spec *row, const kernel_spec *spe
                       int index, double max_work, call *out, const char **text);
 placement property_placement(rng *r, int threads);
 
+/* A tune set in which every parameter of every kernel differs from the plan's own choice where it
+ * can (choices.c). changed[PLAN_PARAMS] counts how often each does. */
+const tune_set *property_choices(arena *a, const kernel_spec *kernels, int count, uint64_t seed,
+                                 long *changed);
+
 /* --- Tests. Each prints what fails, and returns how many checks failed. --- */
 
 typedef struct property_options {
@@ -45,6 +50,8 @@ typedef struct property_options {
     uint64_t seed;
     const char *spec; /* only this row; null: all */
     int shape;        /* only this problem of it; -1: all */
+    int every;        /* only every so many-th row, from the seed's on */
+    bool tuned;       /* under property_choices */
     bool verbose;
     build_options build;
 } property_options;

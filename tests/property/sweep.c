@@ -44,7 +44,8 @@ typedef struct trial {
 
 property_options property_defaults(void) {
     const char *shapes = getenv("ATTN_PROPERTY_SHAPES"), *seed = getenv("ATTN_PROPERTY_SEED");
-    property_options o = {.isa_mask = isa_native(), .shapes = 25, .seed = 1, .shape = -1};
+    property_options o = {
+        .isa_mask = isa_native(), .shapes = 25, .seed = 1, .shape = -1, .every = 1};
     if (shapes && atoi(shapes) > 0) o.shapes = atoi(shapes);
     if (seed) o.seed = strtoull(seed, NULL, 10);
     return o;
@@ -324,15 +325,22 @@ int property_sweep(const property_options *o) {
     int kernels = 0;
     for (int i = 0; i < property_spec_count; i++) {
         if (o->spec && strcmp(o->spec, property_specs[i].name) != 0) continue;
+        if ((uint64_t)i % (uint64_t)o->every != o->seed % (uint64_t)o->every) continue;
         s.row[kernels] = i;
         property_kernel(a, &property_specs[i], &s.kernels[kernels++]);
     }
     build_options build = o->build;
     build.isa_mask = o->isa_mask;
+    long changed[PLAN_PARAMS] = {0};
+    if (o->tuned) build.tune = property_choices(a, s.kernels, kernels, o->seed, changed);
+    for (int i = 0; o->tuned && i < PLAN_PARAMS; i++)
+        printf("tuned: %s differs in %ld kernels\n", plan_params[i].name, changed[i]);
     build_kernels(a, s.kernels, kernels, &build, s.libs);
     pool_result *results = arena_alloc(a, n * sizeof *results);
     pool_run(a, kernels, 0, 900, sweep_job, &s, results, sweep_done);
     int failures = report(&s, kernels);
+    for (int i = 0; o->tuned && !o->spec && i < PLAN_PARAMS; i++)
+        if (!changed[i]) failures++, printf("FAIL no kernel has another %s\n", plan_params[i].name);
     arena_free(a);
     return failures + (kernels == 0);
 }

@@ -97,6 +97,45 @@ one="--heads 4 --head-dim 16 --isa portable"
     $gen generate $one -o "$work/b" >/dev/null
     check 0 "" diff -r "$work/a" "$work/b"
 
+    # Tune files: the same file gives the same bytes, and a folder keeps what it was made with.
+    key=attn_f32_regular_sdpa_full_self_h4d16
+    printf 'return { ["%s"] = { portable = { key_block = 64, tiles = 2 } } }\n' $key >"$work/t.lua"
+    rm -rf "$work/a" "$work/b"
+    check 0 "1 kernel" $gen generate $one --tune "$work/t.lua" -o "$work/a"
+    check 0 "1 kernel" $gen generate $one --tune "$work/t.lua" -o "$work/b"
+    check 0 "" diff -r "$work/a" "$work/b"
+    check 0 "BK = 64," cat "$work/a/${key}__portable_q12k64.c"
+    check 0 "current" $gen check "$work/a"
+    check 0 "" cmp "$work/a/tune.lua" "$work/t.lua"
+    check 0 "1 kernel" $gen generate "$work/a/model.lua" --isa portable --tune "$work/a/tune.lua" -o "$work/a2"
+    check 0 "" cmp "$work/a/${key}__portable_q12k64.c" "$work/a2/${key}__portable_q12k64.c"
+    check 0 "tune file: key_block 64 (without it: 128), tiles 2 (without it: 8)" \
+        $gen explain $one --tune "$work/t.lua"
+    check 0 '"from_tune_file":	["key_block", "tiles"]' $gen explain $one --tune "$work/t.lua" --json
+    sed -i 's/tiles = 2/tiles = 4/' "$work/a/tune.lua"
+    check 1 "__portable_q12k64.c: stale" $gen check "$work/a"
+    rm "$work/a/tune.lua"
+    check 2 "tune.lua: cannot open" $gen check "$work/a"
+    rm -rf "$work/out"
+    printf 'return {\n  ["%s"] = {\n    portable = { key_blok = 64 } } }\n' $key >"$work/bad.lua"
+    check 2 "bad.lua:3:18: unknown parameter 'key_blok' (did you mean 'key_block'?)" \
+        $gen generate $one --tune "$work/bad.lua" -o "$work/out"
+    check 2 "unknown kernel '$key'" $gen generate tiny --tune "$work/t.lua" -o "$work/out"
+    printf 'return {\n  ["%s"] = {' $key >"$work/bad.lua"
+    check 2 "bad.lua:2" $gen generate $one --tune "$work/bad.lua" -o "$work/out"
+    check 2 "nosuch.lua: cannot open" $gen generate $one --tune nosuch.lua -o "$work/out"
+    nothing_written
+    check 2 "needs a C compiler, and 'no-such-cc' is none" \
+        env CC=no-such-cc $gen tune $one -o "$work/out"
+    check 2 "cannot write in $work/nowhere/" $gen tune $one -o "$work/nowhere/out"
+    check 2 "is a folder" $gen tune $one -o "$work"
+    nothing_written
+    check 2 "needs a C compiler, and 'no-such-cc' is none" \
+        env CC=no-such-cc $gen explain $one --measure-text
+    check 0 "bytes, measured" $gen explain $one --measure-text
+    check 0 "an estimate; --measure-text" $gen explain $one
+    check 0 "within the budget of 2000000" $gen explain $one
+
     # All twelve combinations from flags alone.
     for op in "full_self" "sliding_self --window 7" "segment_cross"; do
         for backend in sdpa flex; do
