@@ -699,8 +699,8 @@ bool model_refuse_text(arena *a, const char *path, const char *source, const cha
         in.first = at + 1;
     }
     buf b = buf_new(a);
-    buf_printf(&b, "%s: %s", placed(a, path, source, offset), text);
-    show(&b, source, offset);
+    buf_printf(&b, "%s: %s", source_place(a, path, source, offset), text);
+    source_show(&b, source, offset);
     return diag_set(d, "%s", b.data);
 }
 
