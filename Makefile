@@ -16,6 +16,8 @@ GEN_SOURCES = $(filter-out gen/main.c,$(wildcard gen/*.c)) $(wildcard gen/expr/*
 	runtime/spec.c runtime/spec_block.c runtime/cpu.c
 GEN_OBJECTS = $(GEN_SOURCES:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded.o
 VERIFY_SOURCES = $(wildcard gen/verify/*.c)
+# What attn-gen golden takes of attn-verify.
+GOLDEN_OBJECTS = $(addprefix $(BUILD)/obj/gen/verify/,golden.o problem.o oracle.o call.o guard.o safetensors.o)
 VERIFY_OBJECTS = $(VERIFY_SOURCES:%.c=$(BUILD)/obj/%.o)
 
 help: ## this list
@@ -23,7 +25,7 @@ help: ## this list
 
 all: $(BUILD)/attn-gen $(BUILD)/attn-verify ## build/attn-gen and build/attn-verify
 
-$(BUILD)/attn-gen: $(BUILD)/obj/gen/main.o $(BUILD)/libgen.a
+$(BUILD)/attn-gen: $(BUILD)/obj/gen/main.o $(GOLDEN_OBJECTS) $(BUILD)/libgen.a
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/attn-verify: $(VERIFY_OBJECTS) $(BUILD)/libgen.a
 	$(CC) $(ALL_CFLAGS) -fopenmp -o $@ $^ $(LIBS)
@@ -88,7 +90,17 @@ include tests/bench/bench.mk
 
 -include $(TEST_OBJECTS:.o=.d) $(PROPERTY_OBJECTS:.o=.d)
 
+PREFIX ?= /usr/local
+install: all ## attn-gen, attn-verify, manual page and completion; PREFIX=/usr/local, DESTDIR
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 \
+		share/bash-completion/completions share/zsh/site-functions share/doc/attn-gen)
+	install -m 755 $(BUILD)/attn-gen $(BUILD)/attn-verify $(DESTDIR)$(PREFIX)/bin
+	$(BUILD)/attn-gen man > $(DESTDIR)$(PREFIX)/share/man/man1/attn-gen.1
+	$(BUILD)/attn-gen completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/attn-gen
+	$(BUILD)/attn-gen completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_attn-gen
+	install -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/attn-gen
+
 clean: ## remove build/
 	rm -rf $(BUILD)
 
-.PHONY: help all deps generate check-generated test test-full demo asan format clean
+.PHONY: help all deps generate check-generated test test-full demo asan format install clean

@@ -1,5 +1,7 @@
 #include "cli.h"
 
+#include "version.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,9 +28,23 @@ static const command_info commands[] = {
      "pictures of their masks.",
      "attn-gen report gemma-2-2b -o report.html"},
     {CMD_CHECK, "check", "DIR",
-     "Compares a generated folder with what its manifest says; any difference is an error.",
+     "Compares a generated folder (or single file) with what attn-gen writes today from the same "
+     "model; any difference is an error.",
      "attn-gen check out"},
     {CMD_MODELS, "models", "", "Lists the built-in models.", "attn-gen models"},
+    {CMD_GOLDEN, "golden", "DIR",
+     "Writes random cases with the double-precision oracle's answers for every kernel of a "
+     "generated folder (or single file); attn-verify replays them.",
+     "attn-gen golden out -o cases --seed 1 && attn-verify --folder out cases/*.safetensors"},
+    {CMD_DIFF, "diff", "OLD NEW",
+     "Says what changed between two generated folders: kernels, specs, semantics, plans, sources. "
+     "Exit status: 0 the same, 1 they differ, 2 an error.",
+     "attn-gen diff out.old out"},
+    {CMD_MAN, "man", "", "Prints this program's manual page.",
+     "attn-gen man > attn-gen.1 && man ./attn-gen.1"},
+    {CMD_COMPLETION, "completion", "SHELL",
+     "Prints the completion of commands and flags for bash or zsh.",
+     "attn-gen completion bash > ~/.local/share/bash-completion/completions/attn-gen"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -44,11 +60,22 @@ static const command_info *info_of(command c) {
     return NULL;
 }
 
+static const char *command_list(arena *a) {
+    buf b = buf_new(a);
+    for (int i = 0; i < COMMANDS; i++) buf_printf(&b, "%s%s", i ? ", " : "", commands[i].name);
+    return b.data;
+}
+
 /* --- Flags beside those of spec_fields.def --- */
 
 typedef enum flag_kind { FLAG_SWITCH, FLAG_TEXT, FLAG_CHOICE, FLAG_UNROLL, FLAG_INT } flag_kind;
 
-enum { GENERATE = 1 << CMD_GENERATE, EXPLAIN = 1 << CMD_EXPLAIN, REPORT = 1 << CMD_REPORT };
+enum {
+    GENERATE = 1 << CMD_GENERATE,
+    EXPLAIN = 1 << CMD_EXPLAIN,
+    REPORT = 1 << CMD_REPORT,
+    GOLDEN = 1 << CMD_GOLDEN
+};
 enum { SPEC_COMMANDS = GENERATE | EXPLAIN | REPORT };
 
 typedef struct flag {
@@ -61,10 +88,14 @@ typedef struct flag {
 } flag;
 
 static const flag flags[] = {
-    {"-o", FLAG_TEXT, "DIR", offsetof(options, out), GENERATE,
+    {"-o", FLAG_TEXT, "DIR", offsetof(options, out), GENERATE | GOLDEN,
      "folder to write; made if it does not exist"},
     {"-o", FLAG_TEXT, "FILE", offsetof(options, out), EXPLAIN | REPORT,
      "file to write; explain prints to the standard output without it"},
+    {"--name", FLAG_TEXT, "NAME", offsetof(options, name), GENERATE,
+     "name of the model: of its header, library and functions"},
+    {"--single-file", FLAG_SWITCH, NULL, offsetof(options, single_file), GENERATE,
+     "write one .c and one .h with everything in them, and no other file"},
     {"--dump", FLAG_CHOICE, "spec|plan|expr|lua|c", offsetof(options, dump), GENERATE,
      "print a stage to the standard output; without -o nothing is written"},
     {"--isa", FLAG_TEXT, "LIST", offsetof(options, isa), SPEC_COMMANDS,
@@ -80,6 +111,10 @@ static const flag flags[] = {
      "query rows of the costs and of pictures of masks"},
     {"--kv-len", FLAG_INT, "N", offsetof(options, kv_len), EXPLAIN | REPORT,
      "keys of the costs and of pictures of masks"},
+    {"--seed", FLAG_INT, "N", offsetof(options, seed), GOLDEN,
+     "of the random cases: the same seed gives the same bytes; default: 0"},
+    {"--cases", FLAG_INT, "N", offsetof(options, cases), GOLDEN,
+     "cases a kernel, 1 to 1000; default: 8"},
     {"--json", FLAG_SWITCH, NULL, offsetof(options, json), EXPLAIN, "print JSON"},
     {"--svg", FLAG_SWITCH, NULL, offsetof(options, svg), EXPLAIN,
      "print the mask of one layer as a picture (SVG)"},
@@ -270,11 +305,12 @@ static bool parse_flag(parser *p, const char *arg) {
 
 static bool parse_word(parser *p, const char *arg) {
     if (p->command) {
-        if (p->out->target || !*p->command->target)
+        const bool second = p->out->target && !p->out->second && strchr(p->command->target, ' ');
+        if ((p->out->target && !second) || !*p->command->target)
             return diag_set(p->d, "unexpected argument '%s'; usage: attn-gen %s %s",
                             printable(p->a, arg), p->command->name, p->command->target);
         if (!*arg) return diag_set(p->d, "%s must not be empty", p->command->target);
-        p->out->target = arg;
+        *(second ? &p->out->second : &p->out->target) = arg;
         return true;
     }
     p->command = find_command(arg);
@@ -287,15 +323,20 @@ static bool parse_word(parser *p, const char *arg) {
     buf b = buf_new(p->a);
     buf_printf(&b, "unknown command '%s'", printable(p->a, arg));
     suggest(&b, arg, names);
-    buf_puts(&b, "; commands: generate, explain, report, check, models; see attn-gen --help");
+    buf_printf(&b, "; commands: %s; see attn-gen --help", command_list(p->a));
     return diag_set(p->d, "%s", b.data);
 }
 
 /* What a command needs beyond its single flags. */
 static bool check_command(arena *a, const options *o, diag *d) {
     bool kernels = takes(SPEC_COMMANDS, o->command);
-    if (o->command == CMD_CHECK && !o->target)
-        return diag_set(d, "check: needs the generated folder: attn-gen check DIR");
+    const command_info *info = info_of(o->command);
+    const bool two = strchr(info->target, ' ') != NULL;
+    if (*info->target && *info->target != '[' && (!o->target || (two && !o->second)))
+        return diag_set(d, "%s: needs %s: attn-gen %s %s", info->name, info->target, info->name,
+                        info->target);
+    if (o->command == CMD_GOLDEN && !o->out)
+        return diag_set(d, "golden: needs a folder to write: -o CASES");
     if (!kernels) return true;
     const char *name = info_of(o->command)->name;
     if (o->target && o->input_count)
@@ -316,7 +357,7 @@ static bool check_command(arena *a, const options *o, diag *d) {
 }
 
 bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
-    *out = (options){.batch = -1, .q_len = -1, .kv_len = -1, .layer = -1};
+    *out = (options){.batch = -1, .q_len = -1, .kv_len = -1, .layer = -1, .seed = -1, .cases = -1};
     out->inputs = arena_alloc(a, ((size_t)argc + 1) * sizeof *out->inputs);
     parser p = {.a = a, .argc = argc, .next = 1, .argv = argv, .out = out, .d = d};
     while (p.next < argc) {
@@ -333,10 +374,7 @@ bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
         bool ok = arg[0] == '-' && arg[1] ? parse_flag(&p, arg) : parse_word(&p, arg);
         if (!ok) return false;
     }
-    if (!p.command)
-        return diag_set(d,
-                        "needs a command: generate, explain, report, check or models; see attn-gen "
-                        "--help");
+    if (!p.command) return diag_set(d, "needs a command: %s; see attn-gen --help", command_list(a));
     return check_command(a, out, d);
 }
 
@@ -427,5 +465,123 @@ const char *cli_help(arena *a, command c) {
                      flags[i].help);
     help_row(&b, "--help", "this text");
     buf_printf(&b, "\nExample:\n    %s\n", info->example);
+    return b.data;
+}
+
+/* --- Manual page and completion --- */
+
+/* Text for troff: backslashes, and dots and quotes where a line starts. */
+static void troff(buf *b, const char *text) {
+    for (const char *p = text; *p; p++) {
+        const bool first = p == text || p[-1] == '\n';
+        if (first && (*p == '.' || *p == '\'')) buf_puts(b, "\\&");
+        if (*p == '\\')
+            buf_puts(b, "\\e");
+        else if (*p == '-')
+            buf_puts(b, "\\-");
+        else
+            buf_add(b, p, 1);
+    }
+}
+
+static void man_flag(buf *b, const char *name, const char *value, const char *help) {
+    buf_puts(b, ".TP\n.B ");
+    troff(b, name);
+    if (value) {
+        buf_puts(b, " ");
+        troff(b, value);
+    }
+    buf_puts(b, "\n");
+    troff(b, help);
+    buf_puts(b, "\n");
+}
+
+static void man_command(arena *a, buf *b, const command_info *info) {
+    buf_puts(b, ".SS ");
+    troff(b, arena_printf(a, "attn-gen %s %s", info->name, info->target));
+    buf_puts(b, "\n");
+    troff(b, info->help);
+    buf_puts(b, "\n");
+    for (int i = 0; i < FLAGS; i++)
+        if (takes(flags[i].commands, info->id))
+            man_flag(b, flags[i].name, flags[i].value, flags[i].help);
+    buf_puts(b, ".P\nExample:\n.P\n.EX\n");
+    troff(b, info->example);
+    buf_puts(b, "\n.EE\n");
+}
+
+const char *cli_man(arena *a) {
+    buf b = buf_new(a);
+    buf_puts(&b, ".TH ATTN-GEN 1 \"\" \"attn-gen " ATTN_GEN_VERSION "\"\n"
+                 ".SH NAME\nattn\\-gen \\- writes C kernels of attention, specialised to a model\n"
+                 ".SH SYNOPSIS\n.B attn\\-gen\n.I COMMAND\n[flags]\n.P\n.B attn\\-verify\n"
+                 ".I FILE.safetensors ...\n[flags]\n.SH DESCRIPTION\n"
+                 "MODEL is a Lua file, or a name that attn\\-gen models lists; or the flags of one "
+                 "kernel, below, take its place. attn\\-verify holds cases against kernels; "
+                 "attn\\-verify \\-\\-help lists its flags.\n.SH COMMANDS\n");
+    for (int i = 0; i < COMMANDS; i++) man_command(a, &b, &commands[i]);
+    buf_puts(&b, ".SH KERNEL FLAGS\nOf generate and explain, where no MODEL is given; with '_' for "
+                 "'\\-', the keys of a model file.\n");
+    for (int i = 0; i < attn_field_count; i++)
+        man_flag(&b, spec_flag(a, &attn_fields[i]), placeholder(&attn_fields[i]),
+                 attn_fields[i].help);
+    buf_puts(&b, ".SH EXIT STATUS\n0: done. 1: check or diff found a difference, or a case failed. "
+                 "2: wrong input, with a message that says what and where; nothing is written.\n"
+                 ".SH LICENSE\nMIT; what attn\\-gen writes, and its runtime: 0BSD.\n");
+    return b.data;
+}
+
+/* "a|b|c" -> "a b c"; empty for other placeholders. */
+static const char *choices(arena *a, const char *value) {
+    if (!value || !strchr(value, '|')) return "";
+    char *words = arena_strdup(a, value);
+    for (char *p = words; *p; p++)
+        if (*p == '|') *p = ' ';
+    return words;
+}
+
+static void complete_value(arena *a, buf *b, const char *name, const char *value) {
+    const char *words = choices(a, value);
+    if (*words) buf_printf(b, "        %s) values='%s' ;;\n", name, words);
+}
+
+/* zsh runs the same function through its bashcompinit. */
+const char *cli_completion(arena *a, const char *shell, diag *d) {
+    const bool zsh = strcmp(shell, "zsh") == 0;
+    if (!zsh && strcmp(shell, "bash") != 0)
+        return diag_set(d, "completion: SHELL must be bash or zsh, got '%s'", printable(a, shell)),
+               NULL;
+    buf b = buf_new(a);
+    buf_puts(&b, zsh ? "#compdef attn-gen\nautoload -Uz bashcompinit && bashcompinit\n"
+                     : "# bash completion of attn-gen; written by attn-gen completion bash\n");
+    buf_puts(&b, "_attn_gen() {\n"
+                 "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
+                 "    local command=${COMP_WORDS[1]} flags='' values=''\n"
+                 "    if [ \"$COMP_CWORD\" = 1 ]; then\n");
+    buf_puts(&b, "        COMPREPLY=($(compgen -W '");
+    for (int i = 0; i < COMMANDS; i++) buf_printf(&b, "%s ", commands[i].name);
+    buf_puts(&b, "--help --version' -- \"$word\"))\n        return\n    fi\n"
+                 "    case $before in\n");
+    for (int i = 0; i < attn_field_count; i++)
+        complete_value(a, &b, spec_flag(a, &attn_fields[i]), placeholder(&attn_fields[i]));
+    for (int i = 0; i < FLAGS; i++) complete_value(a, &b, flags[i].name, flags[i].value);
+    buf_puts(&b, "        --isa) values='portable avx2 avx512 native all' ;;\n"
+                 "        completion) values='bash zsh' ;;\n    esac\n    case $command in\n");
+    for (int i = 0; i < COMMANDS; i++) {
+        buf_printf(&b, "        %s) flags='", commands[i].name);
+        for (const char *const *f = flags_of(a, commands[i].id); *f; f++) buf_printf(&b, "%s ", *f);
+        buf_puts(&b, "' ;;\n");
+    }
+    buf_puts(&b,
+             "    esac\n"
+             "    if [ -n \"$values\" ]; then COMPREPLY=($(compgen -W \"$values\" -- \"$word\"))\n"
+             "    elif [ \"${word#-}\" != \"$word\" ]; then\n"
+             "        COMPREPLY=($(compgen -W \"$flags\" -- \"$word\"))\n"
+             "    else\n"
+             "        COMPREPLY=($(compgen -f -- \"$word\"))\n"
+             "        case $command in generate | explain)\n"
+             "            COMPREPLY+=($(compgen -W \"$(\"${COMP_WORDS[0]}\" models 2>/dev/null | "
+             "cut -d' ' -f1)\" -- \"$word\")) ;;\n        esac\n    fi\n}\n"
+             "complete -o filenames -F _attn_gen attn-gen\n");
     return b.data;
 }

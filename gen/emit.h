@@ -14,6 +14,7 @@ typedef struct gen_options {
 typedef struct gen_file {
     const char *path; /* relative to the folder */
     const char *text;
+    size_t size; /* 0: the text's length */
 } gen_file;
 
 typedef struct gen_files {
@@ -21,17 +22,23 @@ typedef struct gen_files {
     int count;
 } gen_files;
 
-/* Renders every file of a model's folder: kernels, header, registry, selftest, Makefile, runtime
+/* Renders every file of a model's folder: kernels, header, registry, selftest, build files, runtime
  * copy, model.lua (the resolved inputs) and manifest.json. Touches no disk. */
 bool gen_render(arena *a, const model *m, const gen_options *o, gen_files *out, diag *d);
 
-/* Writes the files that differ, and removes those that only the folder's previous manifest lists.
- * Refuses a non-empty folder without a manifest of ours. */
+/* Writes the files that differ. */
+bool gen_write_files(arena *a, const char *dir, const gen_files *files, diag *d);
+
+/* A line for each file that is missing or differs; empty if there is none. */
+const char *gen_differences(arena *a, const char *dir, const gen_files *files);
+
+/* The same for a folder of their own; the last file is its manifest. Removes those that only the
+ * folder's previous manifest lists. Refuses a non-empty folder without a manifest of ours, and one
+ * of another kind. */
 bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d);
 
-/* One file: written beside it and renamed, so that no reader sees half of it. Its folders are made.
- * A file that holds the text already is left alone. */
-bool gen_write_file(arena *a, const char *path, const char *text, diag *d);
+/* The model and the options that a folder's model.lua and manifest.json hold. */
+bool gen_folder(arena *a, const char *dir, model *m, gen_options *o, diag *d);
 
 /* Regenerates DIR in memory from its model.lua and manifest.json. *report: a line for each stale,
  * missing or orphan file, empty if there is none. */

@@ -1,9 +1,9 @@
 #include "explain.h"
 
 #include "block_plan.h"
+#include "json.h"
 #include "work.h"
 
-#include <cjson/cJSON.h>
 #include <string.h>
 
 static bool has_extents(const explain_extent *e) {
@@ -129,33 +129,6 @@ bool explain_text(arena *a, const model *m, const gen_options *o, const explain_
 
 /* --- JSON. --- */
 
-static void field_json(cJSON *row, const attn_field *f, const attn_spec *spec) {
-    const char *at = (const char *)spec + f->offset;
-    float x;
-    int32_t i;
-    char name[64];
-    memcpy(&x, at, sizeof x);
-    memcpy(&i, at, sizeof i);
-    if (f->kind == ATTN_KIND_FLOAT) {
-        if (x == ATTN_UNSET_F)
-            cJSON_AddNullToObject(row, f->name);
-        else
-            cJSON_AddNumberToObject(row, f->name, x);
-        return;
-    }
-    if (f->kind == ATTN_KIND_ENUM) {
-        attn_enum_name(f, i, name, sizeof name);
-        cJSON_AddStringToObject(row, f->name, name);
-        return;
-    }
-    if (i == ATTN_UNSET)
-        cJSON_AddNullToObject(row, f->name);
-    else if (f->kind == ATTN_KIND_BOOL)
-        cJSON_AddBoolToObject(row, f->name, i == 1);
-    else
-        cJSON_AddNumberToObject(row, f->name, i);
-}
-
 static void tiles_json(cJSON *row, const work *w) {
     cJSON *tiles = cJSON_AddObjectToObject(row, "tiles");
     cJSON_AddNumberToObject(tiles, "none", (double)w->none);
@@ -178,18 +151,8 @@ static void example_json(arena *a, cJSON *t, const kernel_spec *k, const plan *p
 static cJSON *plan_json(arena *a, const kernel_spec *k, const plan *p, const explain_extent *e,
                         size_t size) {
     cJSON *t = cJSON_CreateObject();
-    cJSON_AddStringToObject(t, "isa", isa_table[p->isa].name);
-    cJSON_AddStringToObject(t, "symbol", p->symbol);
-    cJSON_AddNumberToObject(t, "tile_queries", p->tile_vectors * isa_table[p->isa].width);
-    cJSON_AddNumberToObject(t, "key_block", p->key_block);
-    cJSON_AddNumberToObject(t, "tiles_per_block", p->tiles);
-    cJSON_AddNumberToObject(t, "unroll", p->tile[p->tile_vectors - 1].unroll);
-    cJSON_AddNumberToObject(t, "decode_q", p->gather_keys ? 0 : p->decode_q);
-    cJSON_AddNumberToObject(t, "part_keys", p->part_keys);
-    cJSON_AddNumberToObject(t, "gather_keys", p->gather_keys);
+    json_plan(t, p);
     cJSON_AddNumberToObject(t, "source_bytes", (double)size);
-    cJSON *notes = cJSON_AddArrayToObject(t, "reasons");
-    for (int i = 0; i < p->notes; i++) cJSON_AddItemToArray(notes, cJSON_CreateString(p->note[i]));
     if (!has_extents(e)) return t;
     const work w = work_of(k, p, e, NULL);
     tiles_json(t, &w);
@@ -206,15 +169,8 @@ static cJSON *block_json(arena *a, const model *m, const kernel_spec *k, int isa
     block_plan p;
     block_plan_make(a, k, &isa_table[isa], &p);
     cJSON *t = cJSON_CreateObject();
-    cJSON_AddStringToObject(t, "isa", isa_table[isa].name);
-    cJSON_AddStringToObject(t, "symbol", p.symbol);
-    cJSON_AddStringToObject(t, "core", m->kernels[k->inner].name);
-    cJSON_AddNumberToObject(t, "tile_rows", p.mr);
-    cJSON_AddNumberToObject(t, "tile_columns", p.nr);
-    cJSON_AddNumberToObject(t, "flops_per_row", block_plan_row_flops(k));
+    json_block_plan(t, m, k, &p);
     cJSON_AddNumberToObject(t, "source_bytes", (double)explain_source_bytes(a, files, p.symbol));
-    cJSON *notes = cJSON_AddArrayToObject(t, "reasons");
-    for (int i = 0; i < p.notes; i++) cJSON_AddItemToArray(notes, cJSON_CreateString(p.note[i]));
     return t;
 }
 
@@ -222,13 +178,8 @@ static cJSON *kernel_json(arena *a, const model *m, const kernel_spec *k, const 
                           const explain_extent *e, const gen_files *files) {
     cJSON *row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "name", k->name);
-    for (int f = 0; f < attn_field_count; f++)
-        if (attn_fields[f].offset >= 0) field_json(row, &attn_fields[f], &k->core);
-    if (k->score_expr) cJSON_AddStringToObject(row, "score", expr_canonical(a, k->score_expr));
-    if (k->mask_expr) {
-        cJSON_AddStringToObject(row, "mask", expr_canonical(a, k->mask_expr));
-        cJSON_AddStringToObject(row, "key_range", expr_range_text(a, k->mask_expr));
-    }
+    json_spec(a, row, k);
+    if (k->mask_expr) cJSON_AddStringToObject(row, "key_range", expr_range_text(a, k->mask_expr));
     cJSON *plans = cJSON_CreateArray(), *widest = NULL;
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
         if (!(o->isa_mask >> isa & 1)) continue;
@@ -254,13 +205,7 @@ bool explain_json(arena *a, const model *m, const gen_options *o, const explain_
     if (!gen_render(a, m, o, &files, d)) return false;
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "model", m->name);
-    cJSON *layers = cJSON_AddArrayToObject(root, "layers");
-    for (int i = 0; i < m->layer_count; i++) {
-        cJSON *row = cJSON_CreateObject();
-        cJSON_AddNumberToObject(row, "index", i);
-        cJSON_AddStringToObject(row, "kernel", m->kernels[m->layer_kernel[i]].name);
-        cJSON_AddItemToArray(layers, row);
-    }
+    json_layers(root, m);
     cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
     for (int i = 0; i < m->kernel_count; i++)
         cJSON_AddItemToArray(kernels, kernel_json(a, m, &m->kernels[i], o, e, &files));

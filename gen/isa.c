@@ -4,10 +4,10 @@
 #include <string.h>
 
 const isa_row isa_table[ATTN_ISA_COUNT] = {
-    /* name, id, width, registers, tile vectors, key block, most keys, L1, L2 */
-    {"portable", "ATTN_ISA_PORTABLE", 4, 16, 3, 128, 8, 32 << 10, 512 << 10},
-    {"avx2", "ATTN_ISA_AVX2", 8, 16, 3, 128, 8, 32 << 10, 512 << 10},
-    {"avx512", "ATTN_ISA_AVX512", 16, 32, 2, 96, 12, 48 << 10, 2 << 20},
+    /* name, id, guard, width, registers, tile vectors, key block, most keys, L1, L2 */
+    {"portable", "ATTN_ISA_PORTABLE", NULL, 4, 16, 3, 128, 8, 32 << 10, 512 << 10},
+    {"avx2", "ATTN_ISA_AVX2", "defined(__x86_64__)", 8, 16, 3, 128, 8, 32 << 10, 512 << 10},
+    {"avx512", "ATTN_ISA_AVX512", "defined(__x86_64__)", 16, 32, 2, 96, 12, 48 << 10, 2 << 20},
 };
 
 unsigned isa_native(void) {

@@ -8,6 +8,7 @@
 typedef struct isa_row {
     const char *name;       /* as in --isa, names and file stems */
     const char *id;         /* C enumerator */
+    const char *guard;      /* preprocessor condition of targets that have it; null: all do */
     int width;              /* f32 lanes of a vector */
     int registers;          /* architectural vector registers */
     int tile_vectors;       /* query vectors of a full tile */
