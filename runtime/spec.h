@@ -74,8 +74,9 @@ attn_status attn_spec_fail(attn_spec_error *err, const char *field, const char *
 int32_t attn_spec_k_dim(const attn_spec *spec);
 
 /* Canonical name of a resolved spec, e.g. attn_f32_regular_flex_sliding_self_h8k2d64w255. Fields at
- * their default are left out; floats print as attn_float_text with '.' as 'p' and '-' as 'm'; an expression
- * hash is 'x' and 8 hex digits. Needs ATTN_NAME_MAX bytes. parse is the inverse and resolves. */
+ * their default are left out; floats print as attn_float_text with '.' as 'p' and '-' as 'm'; an
+ * expression hash is 'x' and 8 hex digits. Needs ATTN_NAME_MAX bytes. parse is the inverse and
+ * resolves. */
 enum { ATTN_NAME_MAX = 256 };
 void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]);
 attn_status attn_spec_parse(const char *name, attn_spec *spec);
