@@ -23,14 +23,14 @@ help: ## this list
 
 all: $(BUILD)/attn-gen $(BUILD)/attn-verify ## build/attn-gen and build/attn-verify
 
-# What attn-gen measures with (tune, explain --measure-text). Without OpenMP, so that attn-gen runs
-# where no compiler is.
-MEASURE_OBJECTS = $(addprefix $(BUILD)/obj/gen/verify/,build.o pool.o call.o guard.o) \
-	$(BUILD)/obj/serial/peak.o
+# What attn-gen takes of attn-verify: to measure (tune, explain --measure-text) and to write cases
+# (golden). Without OpenMP, so that attn-gen runs where no compiler is.
+TAKEN_OBJECTS = $(BUILD)/obj/serial/peak.o $(addprefix $(BUILD)/obj/gen/verify/,build.o pool.o call.o \
+	guard.o golden.o problem.o oracle.o safetensors.o)
 $(BUILD)/obj/serial/%.o: gen/verify/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Wno-unknown-pragmas -MMD -MP -c -o $@ $<
-$(BUILD)/attn-gen: $(BUILD)/obj/gen/main.o $(MEASURE_OBJECTS) $(BUILD)/libgen.a
+$(BUILD)/attn-gen: $(BUILD)/obj/gen/main.o $(TAKEN_OBJECTS) $(BUILD)/libgen.a
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/attn-verify: $(VERIFY_OBJECTS) $(BUILD)/libgen.a
 	$(CC) $(ALL_CFLAGS) -fopenmp -o $@ $^ $(LIBS)
@@ -95,7 +95,17 @@ include tests/bench/bench.mk
 
 -include $(TEST_OBJECTS:.o=.d) $(PROPERTY_OBJECTS:.o=.d)
 
+PREFIX ?= /usr/local
+install: all ## attn-gen, attn-verify, manual page and completion; PREFIX=/usr/local, DESTDIR
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 \
+		share/bash-completion/completions share/zsh/site-functions share/doc/attn-gen)
+	install -m 755 $(BUILD)/attn-gen $(BUILD)/attn-verify $(DESTDIR)$(PREFIX)/bin
+	$(BUILD)/attn-gen man > $(DESTDIR)$(PREFIX)/share/man/man1/attn-gen.1
+	$(BUILD)/attn-gen completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/attn-gen
+	$(BUILD)/attn-gen completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_attn-gen
+	install -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/attn-gen
+
 clean: ## remove build/
 	rm -rf $(BUILD)
 
-.PHONY: help all deps generate check-generated test test-full demo asan format clean
+.PHONY: help all deps generate check-generated test test-full demo asan format install clean

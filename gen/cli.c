@@ -1,6 +1,8 @@
 #include "cli.h"
 #include "import_hf.h"
 
+#include "version.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +30,8 @@ static const command_info commands[] = {
      "pictures of their masks.",
      "attn-gen report gemma-2-2b -o report.html"},
     {CMD_CHECK, "check", "DIR",
-     "Compares a generated folder with what its manifest says; any difference is an error.",
+     "Compares a generated folder (or single file) with what attn-gen writes today from the same "
+     "model; any difference is an error.",
      "attn-gen check out"},
     {CMD_TUNE, "tune", "[MODEL]",
      "Measures alternatives of every kernel on this machine and writes those that are faster to a "
@@ -36,6 +39,19 @@ static const command_info commands[] = {
      "attn-gen tune llama-3-8b -o llama.lua && \\\n"
      "        attn-gen generate llama-3-8b --tune llama.lua -o out"},
     {CMD_MODELS, "models", "", "Lists the built-in models.", "attn-gen models"},
+    {CMD_GOLDEN, "golden", "DIR",
+     "Writes random cases with the double-precision oracle's answers for every kernel of a "
+     "generated folder (or single file); attn-verify replays them.",
+     "attn-gen golden out -o cases --seed 1 && attn-verify --folder out cases/*.safetensors"},
+    {CMD_DIFF, "diff", "OLD NEW",
+     "Says what changed between two generated folders: kernels, specs, semantics, plans, sources. "
+     "Exit status: 0 the same, 1 they differ, 2 an error.",
+     "attn-gen diff out.old out"},
+    {CMD_MAN, "man", "", "Prints this program's manual page.",
+     "attn-gen man > attn-gen.1 && man ./attn-gen.1"},
+    {CMD_COMPLETION, "completion", "SHELL",
+     "Prints the completion of commands and flags for bash or zsh.",
+     "attn-gen completion bash > ~/.local/share/bash-completion/completions/attn-gen"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -51,6 +67,19 @@ static const command_info *info_of(command c) {
     return NULL;
 }
 
+/* The names of the commands of a mask (1 << command). */
+static const char *commands_of(arena *a, unsigned mask, const char *between) {
+    buf b = buf_new(a);
+    for (int i = 0; i < COMMANDS; i++)
+        if (mask >> commands[i].id & 1)
+            buf_printf(&b, "%s%s", b.len ? between : "", commands[i].name);
+    return b.data;
+}
+
+static const char *command_list(arena *a) {
+    return commands_of(a, ~0u, ", ");
+}
+
 /* --- Flags beside those of spec_fields.def --- */
 
 typedef enum flag_kind { FLAG_SWITCH, FLAG_TEXT, FLAG_CHOICE, FLAG_UNROLL, FLAG_INT } flag_kind;
@@ -59,7 +88,8 @@ enum {
     GENERATE = 1 << CMD_GENERATE,
     EXPLAIN = 1 << CMD_EXPLAIN,
     REPORT = 1 << CMD_REPORT,
-    TUNE = 1 << CMD_TUNE
+    TUNE = 1 << CMD_TUNE,
+    GOLDEN = 1 << CMD_GOLDEN
 };
 enum { SPEC_COMMANDS = GENERATE | EXPLAIN | REPORT | TUNE };
 
@@ -73,11 +103,15 @@ typedef struct flag {
 } flag;
 
 static const flag flags[] = {
-    {"-o", FLAG_TEXT, "DIR", offsetof(options, out), GENERATE,
+    {"-o", FLAG_TEXT, "DIR", offsetof(options, out), GENERATE | GOLDEN,
      "folder to write; made if it does not exist"},
     {"-o", FLAG_TEXT, "FILE.lua", offsetof(options, out), TUNE, "tune file to write"},
     {"-o", FLAG_TEXT, "FILE", offsetof(options, out), EXPLAIN | REPORT,
      "file to write; explain prints to the standard output without it"},
+    {"--name", FLAG_TEXT, "NAME", offsetof(options, name), GENERATE,
+     "name of the model: of its header, library and functions"},
+    {"--single-file", FLAG_SWITCH, NULL, offsetof(options, single_file), GENERATE,
+     "write one .c and one .h with everything in them, and no other file"},
     {"--dump", FLAG_CHOICE, "spec|plan|expr|lua|c", offsetof(options, dump), GENERATE,
      "print a stage to the standard output; without -o nothing is written"},
     {"--isa", FLAG_TEXT, "LIST", offsetof(options, isa), SPEC_COMMANDS,
@@ -98,6 +132,10 @@ static const flag flags[] = {
     {"--measure-text", FLAG_SWITCH, NULL, offsetof(options, measure_text), EXPLAIN,
      "compile the kernels ($CC, or cc) and say their bytes of machine code, instead of an "
      "estimate"},
+    {"--seed", FLAG_INT, "N", offsetof(options, seed), GOLDEN,
+     "of the random cases: the same seed gives the same bytes; default: 0"},
+    {"--cases", FLAG_INT, "N", offsetof(options, cases), GOLDEN,
+     "cases a kernel, 1 to 1000; default: 8"},
     {"--json", FLAG_SWITCH, NULL, offsetof(options, json), EXPLAIN, "print JSON"},
     {"--svg", FLAG_SWITCH, NULL, offsetof(options, svg), EXPLAIN,
      "print the mask of one layer as a picture (SVG)"},
@@ -288,11 +326,12 @@ static bool parse_flag(parser *p, const char *arg) {
 
 static bool parse_word(parser *p, const char *arg) {
     if (p->command) {
-        if (p->out->target || !*p->command->target)
+        const bool second = p->out->target && !p->out->second && strchr(p->command->target, ' ');
+        if ((p->out->target && !second) || !*p->command->target)
             return diag_set(p->d, "unexpected argument '%s'; usage: attn-gen %s %s",
                             printable(p->a, arg), p->command->name, p->command->target);
         if (!*arg) return diag_set(p->d, "%s must not be empty", p->command->target);
-        p->out->target = arg;
+        *(second ? &p->out->second : &p->out->target) = arg;
         return true;
     }
     p->command = find_command(arg);
@@ -305,7 +344,7 @@ static bool parse_word(parser *p, const char *arg) {
     buf b = buf_new(p->a);
     buf_printf(&b, "unknown command '%s'", printable(p->a, arg));
     suggest(&b, arg, names);
-    buf_puts(&b, "; commands: generate, explain, report, check, tune, models; see attn-gen --help");
+    buf_printf(&b, "; commands: %s; see attn-gen --help", command_list(p->a));
     return diag_set(p->d, "%s", b.data);
 }
 
@@ -325,8 +364,13 @@ static bool check_beside_model(arena *a, const options *o, diag *d) {
 /* What a command needs beyond its single flags. */
 static bool check_command(arena *a, const options *o, diag *d) {
     bool kernels = takes(SPEC_COMMANDS, o->command);
-    if (o->command == CMD_CHECK && !o->target)
-        return diag_set(d, "check: needs the generated folder: attn-gen check DIR");
+    const command_info *info = info_of(o->command);
+    const bool two = strchr(info->target, ' ') != NULL;
+    if (*info->target && *info->target != '[' && (!o->target || (two && !o->second)))
+        return diag_set(d, "%s: needs %s: attn-gen %s %s", info->name, info->target, info->name,
+                        info->target);
+    if (o->command == CMD_GOLDEN && !o->out)
+        return diag_set(d, "golden: needs a folder to write: -o CASES");
     if (!kernels) return true;
     const char *name = info_of(o->command)->name;
     if (o->target && !check_beside_model(a, o, d)) return false;
@@ -350,7 +394,7 @@ static bool check_command(arena *a, const options *o, diag *d) {
 }
 
 bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
-    *out = (options){.batch = -1, .q_len = -1, .kv_len = -1, .layer = -1};
+    *out = (options){.batch = -1, .q_len = -1, .kv_len = -1, .layer = -1, .seed = -1, .cases = -1};
     out->inputs = arena_alloc(a, ((size_t)argc + 1) * sizeof *out->inputs);
     parser p = {.a = a, .argc = argc, .next = 1, .argv = argv, .out = out, .d = d};
     while (p.next < argc) {
@@ -367,9 +411,7 @@ bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
         bool ok = arg[0] == '-' && arg[1] ? parse_flag(&p, arg) : parse_word(&p, arg);
         if (!ok) return false;
     }
-    if (!p.command)
-        return diag_set(d, "needs a command: generate, explain, report, check, tune or models; see "
-                           "attn-gen --help");
+    if (!p.command) return diag_set(d, "needs a command: %s; see attn-gen --help", command_list(a));
     return check_command(a, out, d);
 }
 
@@ -439,6 +481,15 @@ static const char *overview(arena *a) {
     return b.data;
 }
 
+/* What MODEL may be. */
+static const char *model_text(arena *a) {
+    return arena_printf(a,
+                        "MODEL is a Lua file, a name that attn-gen models lists, or a config.json "
+                        "of Hugging Face, beside\nwhich only --level (default: %s) and --backend "
+                        "are taken. Its model_type is one of\n",
+                        IMPORT_DEFAULT_LEVEL);
+}
+
 const char *cli_help(arena *a, command c) {
     const command_info *info = info_of(c);
     if (!info) return overview(a);
@@ -447,11 +498,7 @@ const char *cli_help(arena *a, command c) {
     buf_printf(&b, "attn-gen %s%s%s%s\n\n%s\n", info->name, *info->target ? " " : "", info->target,
                kernels ? " [flags]" : "", info->help);
     if (kernels) {
-        buf_printf(&b,
-                   "MODEL is a Lua file, a name that attn-gen models lists, or a config.json of "
-                   "Hugging Face, beside\nwhich only --level (default: %s) and --backend are "
-                   "taken. Its model_type is one of\n",
-                   IMPORT_DEFAULT_LEVEL);
+        buf_puts(&b, model_text(a));
         help_row(&b, "", import_hf_families(a));
         buf_puts(&b, "\nThe kernel, where no MODEL is given:\n");
         for (int i = 0; i < attn_field_count; i++) help_field(a, &b, &attn_fields[i]);
@@ -465,5 +512,130 @@ const char *cli_help(arena *a, command c) {
                      flags[i].help);
     help_row(&b, "--help", "this text");
     buf_printf(&b, "\nExample:\n    %s\n", info->example);
+    return b.data;
+}
+
+/* --- Manual page and completion --- */
+
+/* Text for troff: backslashes, and dots and quotes where a line starts. */
+static void troff(buf *b, const char *text) {
+    for (const char *p = text; *p; p++) {
+        const bool first = p == text || p[-1] == '\n';
+        if (first && (*p == '.' || *p == '\'')) buf_puts(b, "\\&");
+        if (*p == '\\')
+            buf_puts(b, "\\e");
+        else if (*p == '-')
+            buf_puts(b, "\\-");
+        else
+            buf_add(b, p, 1);
+    }
+}
+
+static void man_flag(buf *b, const char *name, const char *value, const char *help) {
+    buf_puts(b, ".TP\n.B ");
+    troff(b, name);
+    if (value) {
+        buf_puts(b, " ");
+        troff(b, value);
+    }
+    buf_puts(b, "\n");
+    troff(b, help);
+    buf_puts(b, "\n");
+}
+
+static void man_command(arena *a, buf *b, const command_info *info) {
+    buf_puts(b, ".SS ");
+    troff(b, arena_printf(a, "attn-gen %s %s", info->name, info->target));
+    buf_puts(b, "\n");
+    troff(b, info->help);
+    buf_puts(b, "\n");
+    for (int i = 0; i < FLAGS; i++)
+        if (takes(flags[i].commands, info->id))
+            man_flag(b, flags[i].name, flags[i].value, flags[i].help);
+    buf_puts(b, ".P\nExample:\n.P\n.EX\n");
+    troff(b, info->example);
+    buf_puts(b, "\n.EE\n");
+}
+
+const char *cli_man(arena *a) {
+    buf b = buf_new(a);
+    buf_puts(&b, ".TH ATTN-GEN 1 \"\" \"attn-gen " ATTN_GEN_VERSION "\"\n"
+                 ".SH NAME\nattn\\-gen \\- writes C kernels of attention, specialised to a model\n"
+                 ".SH SYNOPSIS\n.B attn\\-gen\n.I COMMAND\n[flags]\n.P\n.B attn\\-verify\n"
+                 ".I FILE.safetensors ...\n[flags]\n.SH DESCRIPTION\n"
+                 "attn\\-verify holds cases against kernels; attn\\-verify \\-\\-help lists its "
+                 "flags.\n.P\n");
+    troff(&b, model_text(a));
+    troff(&b, import_hf_families(a));
+    buf_puts(&b, ".\n.P\nThe flags of one kernel, below, may take the place of a MODEL.\n"
+                 ".SH COMMANDS\n");
+    for (int i = 0; i < COMMANDS; i++) man_command(a, &b, &commands[i]);
+    buf_printf(&b,
+               ".SH KERNEL FLAGS\nOf %s, where no MODEL is given; with '_' for '\\-', the keys of "
+               "a model file.\n",
+               commands_of(a, SPEC_COMMANDS, ", "));
+    for (int i = 0; i < attn_field_count; i++)
+        man_flag(&b, spec_flag(a, &attn_fields[i]), placeholder(&attn_fields[i]),
+                 attn_fields[i].help);
+    buf_puts(&b, ".SH EXIT STATUS\n0: done. 1: check or diff found a difference, or a case failed. "
+                 "2: wrong input, with a message that says what and where; nothing is written.\n"
+                 ".SH LICENSE\nMIT; what attn\\-gen writes, and its runtime: 0BSD.\n");
+    return b.data;
+}
+
+/* "a|b|c" -> "a b c"; empty for other placeholders. */
+static const char *choices(arena *a, const char *value) {
+    if (!value || !strchr(value, '|')) return "";
+    char *words = arena_strdup(a, value);
+    for (char *p = words; *p; p++)
+        if (*p == '|') *p = ' ';
+    return words;
+}
+
+static void complete_value(arena *a, buf *b, const char *name, const char *value) {
+    const char *words = choices(a, value);
+    if (*words) buf_printf(b, "        %s) values='%s' ;;\n", name, words);
+}
+
+/* zsh runs the same function through its bashcompinit. */
+const char *cli_completion(arena *a, const char *shell, diag *d) {
+    const bool zsh = strcmp(shell, "zsh") == 0;
+    if (!zsh && strcmp(shell, "bash") != 0)
+        return diag_set(d, "completion: SHELL must be bash or zsh, got '%s'", printable(a, shell)),
+               NULL;
+    buf b = buf_new(a);
+    buf_puts(&b, zsh ? "#compdef attn-gen\nautoload -Uz bashcompinit && bashcompinit\n"
+                     : "# bash completion of attn-gen; written by attn-gen completion bash\n");
+    buf_puts(&b, "_attn_gen() {\n"
+                 "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
+                 "    local command=${COMP_WORDS[1]} flags='' values=''\n"
+                 "    if [ \"$COMP_CWORD\" = 1 ]; then\n");
+    buf_puts(&b, "        COMPREPLY=($(compgen -W '");
+    for (int i = 0; i < COMMANDS; i++) buf_printf(&b, "%s ", commands[i].name);
+    buf_puts(&b, "--help --version' -- \"$word\"))\n        return\n    fi\n"
+                 "    case $before in\n");
+    for (int i = 0; i < attn_field_count; i++)
+        complete_value(a, &b, spec_flag(a, &attn_fields[i]), placeholder(&attn_fields[i]));
+    for (int i = 0; i < FLAGS; i++) complete_value(a, &b, flags[i].name, flags[i].value);
+    buf_puts(&b, "        --isa) values='portable avx2 avx512 native all' ;;\n"
+                 "        completion) values='bash zsh' ;;\n    esac\n    case $command in\n");
+    for (int i = 0; i < COMMANDS; i++) {
+        buf_printf(&b, "        %s) flags='", commands[i].name);
+        for (const char *const *f = flags_of(a, commands[i].id); *f; f++) buf_printf(&b, "%s ", *f);
+        buf_puts(&b, "' ;;\n");
+    }
+    buf_puts(&b,
+             "    esac\n"
+             "    if [ -n \"$values\" ]; then COMPREPLY=($(compgen -W \"$values\" -- \"$word\"))\n"
+             "    elif [ \"${word#-}\" != \"$word\" ]; then\n"
+             "        COMPREPLY=($(compgen -W \"$flags\" -- \"$word\"))\n"
+             "    else\n"
+             "        COMPREPLY=($(compgen -f -- \"$word\"))\n"
+             "        case $command in ");
+    buf_puts(&b, commands_of(a, SPEC_COMMANDS, " | "));
+    buf_puts(
+        &b, ")\n            COMPREPLY+=($(compgen -W \"$(\"${COMP_WORDS[0]}\" models 2>/dev/null | "
+            "cut -d' ' -f1)\" -- \"$word\")) ;;\n        esac\n    fi\n}\n"
+            "complete -o filenames -F _attn_gen attn-gen\n");
     return b.data;
 }

@@ -13,12 +13,17 @@ typedef enum command {
     CMD_REPORT,
     CMD_CHECK,
     CMD_MODELS,
-    CMD_TUNE
+    CMD_TUNE,
+    CMD_GOLDEN,
+    CMD_DIFF,
+    CMD_MAN,
+    CMD_COMPLETION
 } command;
 
 typedef struct options {
     command command;
-    const char *target;    /* MODEL, or DIR for check; null: none */
+    const char *target;    /* MODEL, DIR, OLD or SHELL; null: none */
+    const char *second;    /* NEW, for diff */
     const char *out;       /* -o */
     const char *isa;       /* --isa as written; null: all */
     const char *unroll;    /* --unroll: "auto", "full" or a number; null: auto */
@@ -26,8 +31,11 @@ typedef struct options {
     const char *dump;      /* --dump; null: none */
     const char *runtime;   /* --runtime PATH: refer to a runtime there instead of copying it */
     const char *templates; /* --templates DIR: read templates there instead of the embedded ones */
+    const char *name;      /* --name; null: the model's own */
     bool json, svg;        /* --json, --svg */
     bool measure_text;     /* --measure-text */
+    bool single_file;      /* --single-file */
+    int32_t seed, cases;   /* golden; -1: not given */
     int32_t layer;         /* --layer; -1: not given */
     int32_t batch, q_len, kv_len; /* explain, report; -1: not given */
     spec_input *inputs;           /* kernel flags */
@@ -39,5 +47,9 @@ typedef struct options {
 bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d);
 /* The text of --help for a command (CMD_NONE: the overview), made from the field table. */
 const char *cli_help(arena *a, command c);
+/* The manual page (troff), and the completion of bash or zsh, from the same tables. Null with a
+ * message for another shell. */
+const char *cli_man(arena *a);
+const char *cli_completion(arena *a, const char *shell, diag *d);
 
 #endif

@@ -4,14 +4,13 @@
 #include "cli.h"
 #include "embedded.h"
 #include "facts.h"
+#include "manifest.h"
 #include "plan.h"
 #include "render.h"
 #include "version.h"
 
-#include <cjson/cJSON.h>
 #include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -235,12 +234,21 @@ static lua_val *spec_to_lua(arena *a, const kernel_spec *k, const plan *p, const
     return t;
 }
 
+/* False where every target has the instruction set. */
+static void set_guard(arena *a, lua_val *t, const isa_row *isa) {
+    if (isa->guard)
+        lua_val_set_string(a, t, "guard", isa->guard);
+    else
+        lua_val_set_bool(a, t, "guard", false);
+}
+
 static lua_val *isa_to_lua(arena *a, const isa_row *isa) {
     lua_val *t = lua_val_table(a);
     lua_val_set_string(a, t, "name", isa->name);
     lua_val_set_string(a, t, "id", isa->id);
     lua_val_set_int(a, t, "width", isa->width);
     lua_val_set_int(a, t, "registers", isa->registers);
+    set_guard(a, t, isa);
     return t;
 }
 
@@ -260,7 +268,7 @@ static void add_file(output *out, const char *path, const char *text) {
         if (f->count) memcpy(grown, f->file, (size_t)f->count * sizeof *grown);
         f->file = grown;
     }
-    f->file[f->count++] = (gen_file){path, text};
+    f->file[f->count++] = (gen_file){.path = path, .text = text};
 }
 
 /* The runtime, seen from the folder: sources include it by this path, so that no -I is needed. */
@@ -272,9 +280,11 @@ void gen_plan(arena *a, const kernel_spec *k, const isa_row *isa, const gen_opti
     const plan_choice *choice = tune_find(o->tune, k->name, (attn_isa)(isa - isa_table));
     plan_make(a, k, isa, o->unroll, choice, out);
 }
+/* What products include: attn.h, and what it includes itself. */
+static const char *const public_headers[] = {"attn.h", "spec_fields.def", NULL};
 
 static bool render_kernel(output *out, const template_set *set, const kernel_spec *k,
-                          const isa_row *isa, const gen_options *o, lua_val *symbols, diag *d) {
+                          const isa_row *isa, const gen_options *o, diag *d) {
     arena *a = out->a;
     plan p;
     gen_plan(a, k, isa, o, &p);
@@ -289,14 +299,12 @@ static bool render_kernel(output *out, const template_set *set, const kernel_spe
     lua_val_set(a, data, "package", package);
     const char *text;
     if (!render(a, set, "kernel.c", data, &text, d)) return false;
-    char *symbol = arena_strdup(a, p.symbol);
-    add_file(out, arena_printf(a, "%s.c", symbol), text);
-    lua_val_push(a, symbols, lua_text(a, symbol));
+    add_file(out, arena_printf(a, "%s.c", p.symbol), text);
     return true;
 }
 
 static bool render_block(output *out, const template_set *set, const model *m, const kernel_spec *k,
-                         const isa_row *isa, const gen_options *o, lua_val *symbols, diag *d) {
+                         const isa_row *isa, const gen_options *o, diag *d) {
     arena *a = out->a;
     plan core;
     block_plan p;
@@ -313,17 +321,8 @@ static bool render_block(output *out, const template_set *set, const model *m, c
     lua_val_set(a, data, "package", package);
     const char *text;
     if (!render(a, set, "block.c", data, &text, d)) return false;
-    char *symbol = arena_strdup(a, p.symbol);
-    add_file(out, arena_printf(a, "%s.c", symbol), text);
-    lua_val_push(a, symbols, lua_text(a, symbol));
+    add_file(out, arena_printf(a, "%s.c", p.symbol), text);
     return true;
-}
-
-static char *identifier(arena *a, const char *name) {
-    char *s = arena_printf(a, "%s%s", isdigit((unsigned char)*name) ? "m" : "", name);
-    for (char *p = s; *p; p++)
-        if (!isalnum((unsigned char)*p)) *p = '_';
-    return s;
 }
 
 static char *upper(arena *a, const char *s) {
@@ -349,17 +348,66 @@ static const char *layer_list(arena *a, const model *m, int kernel, bool *many) 
     return b.data;
 }
 
-static const char *isa_list(arena *a, unsigned mask) {
-    buf b = buf_new(a);
-    for (int i = 0; i < ATTN_ISA_COUNT; i++)
-        if (mask >> i & 1) buf_printf(&b, "%s%s", b.len ? "," : "", isa_table[i].name);
-    return b.data;
+static const char *kernel_symbol(arena *a, const kernel_spec *k, int isa, const gen_options *o) {
+    plan p;
+    block_plan layer;
+    if (k->core.level == ATTN_LEVEL_BLOCK) {
+        block_plan_make(a, k, &isa_table[isa], &layer);
+        return arena_strdup(a, layer.symbol);
+    }
+    gen_plan(a, k, &isa_table[isa], o, &p);
+    return arena_strdup(a, p.symbol);
 }
 
-static lua_val *model_data(arena *a, const model *m, const gen_options *o, lua_val *symbols,
-                           lua_val *blocks) {
+/* The symbols of kernels and of layers, an entry an instruction set; and the folder's C files. */
+static void kernel_lists(arena *a, const model *m, const gen_options *o, lua_val *t) {
+    lua_val *groups = lua_val_table(a), *sources = lua_val_table(a);
+    bool any_block = false;
+    for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
+        if (!(o->isa_mask >> isa & 1)) continue;
+        lua_val *group = lua_val_table(a), *symbols = lua_val_table(a), *blocks = lua_val_table(a);
+        set_guard(a, group, &isa_table[isa]);
+        for (int i = 0; i < m->kernel_count; i++) {
+            const bool block = m->kernels[i].core.level == ATTN_LEVEL_BLOCK;
+            const char *symbol = kernel_symbol(a, &m->kernels[i], isa, o);
+            any_block = any_block || block;
+            lua_val_push(a, block ? blocks : symbols, lua_text(a, symbol));
+            lua_val_push(a, sources, lua_text(a, arena_printf(a, "%s.c", symbol)));
+        }
+        lua_val_set(a, group, "symbols", symbols);
+        lua_val_set(a, group, "blocks", blocks);
+        lua_val_push(a, groups, group);
+    }
+    lua_val_push(a, sources, lua_text(a, "registry.c"));
+    lua_val_set(a, t, "isa_kernels", groups);
+    lua_val_set(a, t, "sources", sources);
+    lua_val_set_bool(a, t, "has_blocks", any_block);
+}
+
+static bool ends_with(const char *s, const char *tail) {
+    const size_t n = strlen(s), m = strlen(tail);
+    return n >= m && !strcmp(s + n - m, tail);
+}
+
+/* What the build files list of the runtime: its sources, and the headers that products see. */
+static void runtime_lists(arena *a, const gen_options *o, lua_val *t) {
+    lua_val *sources = lua_val_table(a), *headers = lua_val_table(a);
+    for (size_t i = 0; i < embedded_file_count; i++) {
+        const char *path = embedded_files[i].path;
+        if (strncmp(path, "runtime/", 8)) continue;
+        if (ends_with(path, ".c")) lua_val_push(a, sources, lua_text(a, path + 8));
+    }
+    for (int i = 0; public_headers[i]; i++)
+        lua_val_push(a, headers,
+                     lua_text(a, arena_printf(a, "%s/%s", runtime_path(o), public_headers[i])));
+    lua_val_set(a, t, "runtime_sources", sources);
+    lua_val_set(a, t, "public_headers", headers);
+    lua_val_set_bool(a, t, "shared_runtime", o->runtime != NULL);
+}
+
+static lua_val *model_data(arena *a, const model *m, const gen_options *o) {
     lua_val *t = lua_val_table(a), *kernels = lua_val_table(a), *layers = lua_val_table(a);
-    const char *ident = identifier(a, m->name);
+    const char *ident = model_identifier(a, m->name);
     for (int i = 0; i < m->kernel_count; i++) {
         lua_val *k = lua_val_table(a), *where = lua_val_table(a);
         bool many;
@@ -375,17 +423,19 @@ static lua_val *model_data(arena *a, const model *m, const gen_options *o, lua_v
     for (int i = 0; i < m->layer_count; i++)
         lua_val_push(a, layers, lua_int(a, m->layer_kernel[i] + 1));
     lua_val_set_string(a, t, "name", m->name);
-    lua_val_set_string(a, t, "file", m->name);
+    lua_val_set_string(a, t, "file", ident);
     lua_val_set_string(a, t, "ident", ident);
+    lua_val_set_string(a, t, "short", strlen(ident) > 40 ? "NAME" : ident);
+    lua_val_set_string(a, t, "version", ATTN_GEN_VERSION);
     lua_val_set_string(a, t, "guard_stem", upper(a, ident));
-    lua_val_set_string(a, t, "guard", arena_printf(a, "%s_H", upper(a, ident)));
-    lua_val_set_string(a, t, "isas", isa_list(a, o->isa_mask));
+    lua_val_set_string(a, t, "guard", arena_printf(a, "%s_MODEL_H", upper(a, ident)));
+    lua_val_set_string(a, t, "isas", isa_list(a, o->isa_mask, ","));
     lua_val_set_string(a, t, "runtime", runtime_path(o));
     lua_val_set_int(a, t, "layer_count", m->layer_count);
     lua_val_set(a, t, "layer_kernel", layers);
     lua_val_set(a, t, "kernels", kernels);
-    lua_val_set(a, t, "symbols", symbols);
-    lua_val_set(a, t, "blocks", blocks);
+    kernel_lists(a, m, o, t);
+    runtime_lists(a, o, t);
     return t;
 }
 
@@ -396,151 +446,50 @@ static void add_runtime(output *out) {
             add_file(out, embedded_files[i].path, embedded_files[i].text);
 }
 
-static const char *file_hash(arena *a, const char *text) {
-    return arena_printf(a, "%016llx", (unsigned long long)hash64(text, strlen(text)));
-}
-
-static cJSON *kernel_json(arena *a, const kernel_spec *k) {
-    cJSON *row = cJSON_CreateObject(), *facts = cJSON_AddArrayToObject(row, "semantics");
-    cJSON_AddStringToObject(row, "name", k->name);
-    const lua_val *list = facts_to_lua(a, k);
-    for (int i = 0; i < list->field_count; i++)
-        cJSON_AddItemToArray(facts, cJSON_CreateString(list->field[i].value->string));
-    return row;
-}
-
-static const char *manifest(arena *a, const model *m, const gen_options *o,
-                            const gen_files *files) {
-    cJSON *root = cJSON_CreateObject(), *options = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "generator", "attn-gen " ATTN_GEN_VERSION);
-    cJSON_AddNumberToObject(root, "kernel_abi", ATTN_KERNEL_ABI);
-    cJSON_AddStringToObject(root, "model", m->name);
-    cJSON_AddItemToObject(root, "options", options);
-    cJSON_AddStringToObject(options, "isa", isa_list(a, o->isa_mask));
-    cJSON_AddNumberToObject(options, "unroll", o->unroll);
-    if (o->tune) cJSON_AddStringToObject(options, "tune", "tune.lua");
-    if (o->runtime) cJSON_AddStringToObject(options, "runtime", o->runtime);
-    cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
-    for (int i = 0; i < m->kernel_count; i++)
-        cJSON_AddItemToArray(kernels, kernel_json(a, &m->kernels[i]));
-    cJSON *list = cJSON_AddArrayToObject(root, "files");
-    for (int i = 0; i < files->count; i++) {
-        cJSON *row = cJSON_CreateObject();
-        cJSON_AddStringToObject(row, "path", files->file[i].path);
-        cJSON_AddStringToObject(row, "hash", file_hash(a, files->file[i].text));
-        cJSON_AddItemToArray(list, row);
-    }
-    char *json = cJSON_Print(root);
-    const char *text = arena_printf(a, "%s\n", json);
-    cJSON_free(json);
-    cJSON_Delete(root);
-    return text;
-}
-
 bool gen_render(arena *a, const model *m, const gen_options *o, gen_files *files, diag *d) {
     *files = (gen_files){0};
     output out = {a, files, 0};
     template_set set;
     if (!templates_load(a, o->templates, &set, d)) return false;
-    lua_val *symbols = lua_val_table(a), *blocks = lua_val_table(a);
     for (int i = 0; i < m->kernel_count; i++)
         for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
             const kernel_spec *k = &m->kernels[i];
             if (!(o->isa_mask >> isa & 1)) continue;
             if (k->core.level == ATTN_LEVEL_BLOCK
-                    ? !render_block(&out, &set, m, k, &isa_table[isa], o, blocks, d)
-                    : !render_kernel(&out, &set, k, &isa_table[isa], o, symbols, d))
+                    ? !render_block(&out, &set, m, k, &isa_table[isa], o, d)
+                    : !render_kernel(&out, &set, k, &isa_table[isa], o, d))
                 return false;
         }
     lua_val *data = lua_val_table(a);
-    lua_val_set(a, data, "model", model_data(a, m, o, symbols, blocks));
+    lua_val_set(a, data, "model", model_data(a, m, o));
+    const char *ident = model_identifier(a, m->name);
     const struct {
         const char *template, *path;
     } package[] = {
-        {"package/header.h", arena_printf(a, "%s.h", m->name)},
+        {"package/header.h", arena_printf(a, "%s.h", ident)},
         {"package/registry.c", "registry.c"},
         {"package/selftest.c", "selftest.c"},
         {"package/Makefile", "Makefile"},
+        {"package/CMakeLists.txt", "CMakeLists.txt"},
+        {"package/model.pc", arena_printf(a, "%s.pc", ident)},
     };
     for (size_t i = 0; i < sizeof package / sizeof *package; i++) {
         const char *text;
+        if (o->runtime && !strcmp(package[i].template, "package/model.pc")) continue;
         if (!render(a, &set, package[i].template, data, &text, d)) return false;
         add_file(&out, package[i].path, text);
     }
     add_file(&out, "model.lua", model_to_lua(a, m));
     if (o->tune) add_file(&out, "tune.lua", o->tune->text);
     if (!o->runtime) add_runtime(&out);
-    add_file(&out, "manifest.json", manifest(a, m, o, files));
+    add_file(&out, "manifest.json", manifest_text(a, m, o, &set, files));
     return true;
 }
 
 /* --- The folder. --- */
 
-static bool make_parents(const char *path, diag *d) {
-    char part[4096];
-    for (const char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
-        snprintf(part, sizeof part, "%.*s", (int)(p - path), path);
-        if (mkdir(part, 0777) && errno != EEXIST)
-            return diag_set(d, "%s: cannot create: %s", part, strerror(errno));
-    }
-    return true;
-}
-
-static bool same_text(arena *a, const char *path, const char *text) {
-    diag ignored = {0};
-    size_t size;
-    const char *old = read_file(a, path, FILE_MAX_BYTES, &size, &ignored);
-    return old && size == strlen(text) && !memcmp(old, text, size);
-}
-
-bool gen_write_file(arena *a, const char *path, const char *text, diag *d) {
-    if (same_text(a, path, text)) return true;
-    if (!make_parents(path, d)) return false;
-    const char *temp = arena_printf(a, "%s.new", path);
-    FILE *f = fopen(temp, "wb");
-    if (!f) return diag_set(d, "%s: cannot write: %s", temp, strerror(errno));
-    const bool ok = fputs(text, f) >= 0 && !ferror(f);
-    if (fclose(f) || !ok || rename(temp, path)) {
-        const int error = errno;
-        unlink(temp);
-        return diag_set(d, "%s: cannot write: %s", path, strerror(error));
-    }
-    return true;
-}
-
-bool file_can_be_written(arena *a, const char *path, diag *d) {
-    struct stat st;
-    const char *slash = strrchr(path, '/');
-    const char *dir = slash ? arena_strndup(a, path, (size_t)(slash - path) + 1) : ".";
-    if (!stat(path, &st) && S_ISDIR(st.st_mode)) return diag_set(d, "-o: %s is a folder", path);
-    return !access(dir, W_OK) || diag_set(d, "-o: cannot write in %s: %s", dir, strerror(errno));
-}
-
-/* Paths of a manifest stay inside the folder. */
-static bool path_inside(const char *path) {
-    return *path && *path != '/' && !strstr(path, "..");
-}
-
-/* The files a manifest lists; null if the text is no manifest of ours. */
-static const gen_files *manifest_files(arena *a, const char *text) {
-    cJSON *root = cJSON_Parse(text);
-    const cJSON *list = cJSON_GetObjectItem(root, "files"), *row;
-    const cJSON *by = cJSON_GetObjectItem(root, "generator");
-    gen_files *files = NULL;
-    if (cJSON_IsArray(list) && cJSON_IsString(by) && !strncmp(by->valuestring, "attn-gen ", 9)) {
-        files = arena_alloc(a, sizeof *files);
-        files->file = arena_alloc(a, ((size_t)cJSON_GetArraySize(list) + 1) * sizeof(gen_file));
-        cJSON_ArrayForEach(row, list) {
-            const cJSON *path = cJSON_GetObjectItem(row, "path");
-            const cJSON *hash = cJSON_GetObjectItem(row, "hash");
-            if (!cJSON_IsString(path) || !cJSON_IsString(hash) || !path_inside(path->valuestring))
-                continue;
-            files->file[files->count++] =
-                (gen_file){arena_strdup(a, path->valuestring), arena_strdup(a, hash->valuestring)};
-        }
-    }
-    cJSON_Delete(root);
-    return files;
+static size_t file_size(const gen_file *f) {
+    return f->size ? f->size : strlen(f->text);
 }
 
 static bool listed(const gen_files *files, const char *path) {
@@ -559,6 +508,14 @@ static bool empty_or_absent(const char *dir) {
     return entries == 0;
 }
 
+bool gen_write_files(arena *a, const char *dir, const gen_files *files, diag *d) {
+    for (int i = 0; i < files->count; i++)
+        if (!write_file(a, arena_printf(a, "%s/%s", dir, files->file[i].path), files->file[i].text,
+                        file_size(&files->file[i]), d))
+            return false;
+    return true;
+}
+
 bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d) {
     struct stat st;
     if (!stat(dir, &st) && !S_ISDIR(st.st_mode)) return diag_set(d, "-o: %s is not a folder", dir);
@@ -566,6 +523,10 @@ bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d) {
     const char *old =
         read_file(a, arena_printf(a, "%s/manifest.json", dir), FILE_MAX_BYTES, NULL, &ignored);
     const gen_files *previous = old ? manifest_files(a, old) : NULL;
+    const char *was = previous ? manifest_kind(a, old) : NULL;
+    const char *is = manifest_kind(a, files->file[files->count - 1].text);
+    if (was && strcmp(was, is))
+        return diag_set(d, "-o: %s holds %s, and these are %s: name another folder", dir, was, is);
     if (!previous && !empty_or_absent(dir))
         return diag_set(d,
                         "-o: %s is not empty and was not written by attn-gen (no manifest.json "
@@ -574,11 +535,7 @@ bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d) {
     for (int i = 0; previous && i < previous->count; i++)
         if (!listed(files, previous->file[i].path))
             unlink(arena_printf(a, "%s/%s", dir, previous->file[i].path));
-    for (int i = 0; i < files->count; i++)
-        if (!gen_write_file(a, arena_printf(a, "%s/%s", dir, files->file[i].path),
-                            files->file[i].text, d))
-            return false;
-    return true;
+    return gen_write_files(a, dir, files, d);
 }
 
 /* Names every file below DIR/sub that is neither listed nor in DIR/build. */
@@ -600,46 +557,47 @@ static void find_orphans(arena *a, const char *dir, const char *sub, const gen_f
     closedir(handle);
 }
 
-static bool manifest_options(arena *a, const char *path, const char *text, gen_options *o,
-                             bool *tuned, diag *d) {
-    cJSON *root = cJSON_Parse(text);
-    const cJSON *options = cJSON_GetObjectItem(root, "options");
-    const cJSON *isa = cJSON_GetObjectItem(options, "isa");
-    const cJSON *unroll = cJSON_GetObjectItem(options, "unroll");
-    const cJSON *runtime = cJSON_GetObjectItem(options, "runtime");
-    *tuned = cJSON_GetObjectItem(options, "tune") != NULL;
-    if (cJSON_IsString(isa)) o->isa_mask = isa_parse(isa->valuestring, d);
-    if (cJSON_IsNumber(unroll)) o->unroll = unroll->valueint;
-    if (cJSON_IsString(runtime)) o->runtime = arena_strdup(a, runtime->valuestring);
+/* The tune file beside a model, if the folder was made with one. */
+static bool folder_tune(arena *a, const char *dir, const cJSON *root, const model *m,
+                        gen_options *o, diag *d) {
+    if (!manifest_is_tuned(root)) return true;
+    tune_set *tune = arena_alloc(a, sizeof *tune);
+    o->tune = tune;
+    return tune_load(a, arena_printf(a, "%s/tune.lua", dir), m, tune, d);
+}
+
+/* The model, and the options, that a folder was made from. */
+bool gen_folder(arena *a, const char *dir, model *m, gen_options *o, diag *d) {
+    const char *model_path = arena_printf(a, "%s/model.lua", dir);
+    cJSON *root = manifest_read(a, dir, d);
+    if (!root) return false;
+    bool ok = manifest_options(a, root, arena_printf(a, "%s/manifest.json", dir), o, d);
+    const char *source = ok ? read_file(a, model_path, FILE_MAX_BYTES, NULL, d) : NULL;
+    ok =
+        source && model_from_lua(a, model_path, source, m, d) && folder_tune(a, dir, root, m, o, d);
     cJSON_Delete(root);
-    return o->isa_mask || diag_set(d, "%s: not a manifest of attn-gen", path);
+    return ok;
+}
+
+const char *gen_differences(arena *a, const char *dir, const gen_files *files) {
+    buf b = buf_new(a);
+    for (int i = 0; i < files->count; i++) {
+        const char *path = arena_printf(a, "%s/%s", dir, files->file[i].path);
+        if (access(path, F_OK))
+            buf_printf(&b, "%s: missing\n", path);
+        else if (!same_file(a, path, files->file[i].text, file_size(&files->file[i])))
+            buf_printf(&b, "%s: stale: it differs from what attn-gen writes today\n", path);
+    }
+    return b.data;
 }
 
 bool gen_check(arena *a, const char *dir, const char *templates, const char **report, diag *d) {
-    const char *manifest_path = arena_printf(a, "%s/manifest.json", dir);
-    const char *model_path = arena_printf(a, "%s/model.lua", dir);
-    const char *text = read_file(a, manifest_path, FILE_MAX_BYTES, NULL, d);
-    const char *source = text ? read_file(a, model_path, FILE_MAX_BYTES, NULL, d) : NULL;
     gen_options o = {.templates = templates};
-    bool tuned;
-    if (!source || !manifest_options(a, manifest_path, text, &o, &tuned, d)) return false;
     model m;
     gen_files files;
-    if (!model_from_lua(a, model_path, source, &m, d)) return false;
-    const char *tune_path = arena_printf(a, "%s/tune.lua", dir);
-    tune_set tune;
-    if (tuned && !tune_load(a, tune_path, &m, &tune, d)) return false;
-    if (tuned) o.tune = &tune;
-    if (!gen_render(a, &m, &o, &files, d)) return false;
-
+    if (!gen_folder(a, dir, &m, &o, d) || !gen_render(a, &m, &o, &files, d)) return false;
     buf b = buf_new(a);
-    for (int i = 0; i < files.count; i++) {
-        const char *path = arena_printf(a, "%s/%s", dir, files.file[i].path);
-        if (access(path, F_OK))
-            buf_printf(&b, "%s: missing\n", path);
-        else if (!same_text(a, path, files.file[i].text))
-            buf_printf(&b, "%s: stale: it differs from what attn-gen writes today\n", path);
-    }
+    buf_puts(&b, gen_differences(a, dir, &files));
     find_orphans(a, dir, "", &files, &b);
     *report = b.data;
     return true;

@@ -16,6 +16,7 @@ typedef struct gen_options {
 typedef struct gen_file {
     const char *path; /* relative to the folder */
     const char *text;
+    size_t size; /* 0: the text's length */
 } gen_file;
 
 typedef struct gen_files {
@@ -26,23 +27,26 @@ typedef struct gen_files {
 /* The plan of a kernel under these options. */
 void gen_plan(arena *a, const kernel_spec *k, const isa_row *isa, const gen_options *o, plan *out);
 
-/* Renders every file of a model's folder: kernels, header, registry, selftest, Makefile, runtime
+/* Renders every file of a model's folder: kernels, header, registry, selftest, build files, runtime
  * copy, model.lua (the resolved inputs), tune.lua (if there is one) and manifest.json. Touches no
  * disk. */
 bool gen_render(arena *a, const model *m, const gen_options *o, gen_files *out, diag *d);
 
-/* Says early, and without a trace, what gen_write_file would say. */
-bool file_can_be_written(arena *a, const char *path, diag *d);
+/* Writes the files that differ. */
+bool gen_write_files(arena *a, const char *dir, const gen_files *files, diag *d);
 
-/* Writes the files that differ, and removes those that only the folder's previous manifest lists.
- * Refuses a non-empty folder without a manifest of ours. */
+/* A line for each file that is missing or differs; empty if there is none. */
+const char *gen_differences(arena *a, const char *dir, const gen_files *files);
+
+/* As gen_write_files, for a folder of their own; the last file is its manifest. Removes those that
+ * only the folder's previous manifest lists. Refuses a non-empty folder without a manifest of ours,
+ * and one of another kind. */
 bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d);
 
-/* One file: written beside it and renamed, so that no reader sees half of it. Its folders are made.
- * A file that holds the text already is left alone. */
-bool gen_write_file(arena *a, const char *path, const char *text, diag *d);
+/* The model and the options that a folder's model.lua, tune.lua and manifest.json hold. */
+bool gen_folder(arena *a, const char *dir, model *m, gen_options *o, diag *d);
 
-/* Regenerates DIR in memory from its model.lua and manifest.json. *report: a line for each stale,
+/* Regenerates DIR in memory from these. *report: a line for each stale,
  * missing or orphan file, empty if there is none. */
 bool gen_check(arena *a, const char *dir, const char *templates, const char **report, diag *d);
 

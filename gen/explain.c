@@ -2,10 +2,9 @@
 
 #include "block_plan.h"
 #include "cost.h"
+#include "json.h"
 #include "work.h"
 
-#include <cjson/cJSON.h>
-#include <stdlib.h>
 #include <string.h>
 
 static bool has_extents(const explain_extent *e) {
@@ -201,50 +200,6 @@ bool explain_text(arena *a, const model *m, const gen_options *o, const explain_
 
 /* --- JSON. --- */
 
-/* 1e-06, not 9.99999997e-07. */
-static double json_float(float x) {
-    char text[ATTN_FLOAT_MAX];
-    attn_float_text(x, text);
-    return strtod(text, NULL);
-}
-
-/* What form mla fills of the regular form's fields (one value head ..) is part of its kernel. */
-static bool is_part(const attn_field *f, const attn_spec *spec) {
-    return f->applies == ATTN_IN_REGULAR || attn_field_applies(f, spec, NULL);
-}
-
-/* Every field stands in every kernel; null: not set, or not of this level, form or op. */
-static void field_json(cJSON *row, const attn_field *f, const attn_spec *spec) {
-    const char *at = (const char *)spec + f->offset;
-    float x;
-    int32_t i;
-    char name[64];
-    memcpy(&x, at, sizeof x);
-    memcpy(&i, at, sizeof i);
-    if (!is_part(f, spec)) {
-        cJSON_AddNullToObject(row, f->name);
-        return;
-    }
-    if (f->kind == ATTN_KIND_FLOAT) {
-        if (x == ATTN_UNSET_F)
-            cJSON_AddNullToObject(row, f->name);
-        else
-            cJSON_AddNumberToObject(row, f->name, json_float(x));
-        return;
-    }
-    if (f->kind == ATTN_KIND_ENUM) {
-        attn_enum_name(f, i, name, sizeof name);
-        cJSON_AddStringToObject(row, f->name, name);
-        return;
-    }
-    if (i == ATTN_UNSET)
-        cJSON_AddNullToObject(row, f->name);
-    else if (f->kind == ATTN_KIND_BOOL)
-        cJSON_AddBoolToObject(row, f->name, i == 1);
-    else
-        cJSON_AddNumberToObject(row, f->name, i);
-}
-
 static void tiles_json(cJSON *row, const work *w) {
     cJSON *tiles = cJSON_AddObjectToObject(row, "tiles");
     cJSON_AddNumberToObject(tiles, "none", (double)w->none);
@@ -289,42 +244,17 @@ static void cost_json(cJSON *plan_row, const plan *p) {
         cJSON_AddNumberToObject(t, rows[i].name, rows[i].value);
 }
 
-static void choice_json(cJSON *plan_row, const plan *p) {
-    if (p->gather_keys) return;
-    cJSON *t = cJSON_AddObjectToObject(plan_row, "choice");
-    cJSON *tuned = cJSON_AddArrayToObject(plan_row, "from_tune_file");
-    for (int i = 0; i < PLAN_PARAMS; i++) {
-        const int value = plan_choice_get(&p->choice, i);
-        if (plan_params[i].is_bool)
-            cJSON_AddBoolToObject(t, plan_params[i].name, value);
-        else
-            cJSON_AddNumberToObject(t, plan_params[i].name, value);
-        if (p->tuned >> i & 1) cJSON_AddItemToArray(tuned, cJSON_CreateString(plan_params[i].name));
-    }
-}
-
 static cJSON *plan_json(const explained *x, int kernel, const plan *p) {
     const kernel_spec *k = &x->m->kernels[kernel];
     const explain_extent *e = x->e;
     const size_t measured = x->sizes ? x->sizes[kernel].bytes[p->isa] : 0;
     cJSON *t = cJSON_CreateObject();
-    cJSON_AddStringToObject(t, "isa", isa_table[p->isa].name);
-    cJSON_AddStringToObject(t, "symbol", p->symbol);
-    cJSON_AddNumberToObject(t, "tile_queries", p->tile_vectors * isa_table[p->isa].width);
-    cJSON_AddNumberToObject(t, "key_block", p->key_block);
-    cJSON_AddNumberToObject(t, "tiles_per_block", p->tiles);
-    cJSON_AddNumberToObject(t, "unroll", p->tile[p->tile_vectors - 1].unroll);
-    cJSON_AddNumberToObject(t, "decode_q", p->gather_keys ? 0 : p->decode_q);
-    cJSON_AddNumberToObject(t, "part_keys", p->part_keys);
-    cJSON_AddNumberToObject(t, "gather_keys", p->gather_keys);
+    json_plan(t, p);
     cJSON_AddNumberToObject(t, "source_bytes",
                             (double)explain_source_bytes(x->a, &x->files, p->symbol));
     cJSON_AddNumberToObject(t, "text_bytes", measured ? (double)measured : cost_of(p).text_bytes);
     cJSON_AddBoolToObject(t, "text_measured", measured > 0);
-    choice_json(t, p);
     cost_json(t, p);
-    cJSON *notes = cJSON_AddArrayToObject(t, "reasons");
-    for (int i = 0; i < p->notes; i++) cJSON_AddItemToArray(notes, cJSON_CreateString(p->note[i]));
     if (!has_extents(e)) return t;
     const work w = work_of(k, p, e, NULL);
     tiles_json(t, &w);
@@ -342,26 +272,12 @@ static cJSON *block_json(const explained *x, int kernel, int isa) {
     block_plan p;
     block_plan_make(x->a, k, &isa_table[isa], &p);
     cJSON *t = cJSON_CreateObject();
-    cJSON_AddStringToObject(t, "isa", isa_table[isa].name);
-    cJSON_AddStringToObject(t, "symbol", p.symbol);
-    cJSON_AddStringToObject(t, "core", x->m->kernels[k->inner].name);
-    cJSON_AddNumberToObject(t, "tile_rows", p.mr);
-    cJSON_AddNumberToObject(t, "tile_columns", p.nr);
-    cJSON_AddNumberToObject(t, "flops_per_row", block_plan_row_flops(k));
+    json_block_plan(t, x->m, k, &p);
     cJSON_AddNumberToObject(t, "source_bytes",
                             (double)explain_source_bytes(x->a, &x->files, p.symbol));
     if (measured) cJSON_AddNumberToObject(t, "text_bytes", (double)measured);
     cJSON_AddBoolToObject(t, "text_measured", measured > 0);
-    cJSON *notes = cJSON_AddArrayToObject(t, "reasons");
-    for (int i = 0; i < p.notes; i++) cJSON_AddItemToArray(notes, cJSON_CreateString(p.note[i]));
     return t;
-}
-
-static void text_json(cJSON *row, const char *name, const char *text) {
-    if (text)
-        cJSON_AddStringToObject(row, name, text);
-    else
-        cJSON_AddNullToObject(row, name);
 }
 
 static cJSON *kernel_json(const explained *x, int kernel) {
@@ -369,10 +285,7 @@ static cJSON *kernel_json(const explained *x, int kernel) {
     const kernel_spec *k = &x->m->kernels[kernel];
     cJSON *row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "name", k->name);
-    for (int f = 0; f < attn_field_count; f++)
-        if (attn_fields[f].offset >= 0) field_json(row, &attn_fields[f], &k->core);
-    text_json(row, "score", k->score_expr ? expr_canonical(a, k->score_expr) : NULL);
-    text_json(row, "mask", k->mask_expr ? expr_canonical(a, k->mask_expr) : NULL);
+    json_spec(a, row, k);
     if (k->mask_expr) cJSON_AddStringToObject(row, "key_range", expr_range_text(a, k->mask_expr));
     cJSON *plans = cJSON_CreateArray(), *widest = NULL;
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
@@ -400,13 +313,7 @@ bool explain_json(arena *a, const model *m, const gen_options *o, const explain_
     cJSON_AddStringToObject(root, "model", m->name);
     cJSON_AddNumberToObject(root, "source_bytes", (double)x.total);
     cJSON_AddNumberToObject(root, "source_budget", EXPLAIN_TEXT_BUDGET);
-    cJSON *layers = cJSON_AddArrayToObject(root, "layers");
-    for (int i = 0; i < m->layer_count; i++) {
-        cJSON *row = cJSON_CreateObject();
-        cJSON_AddNumberToObject(row, "index", i);
-        cJSON_AddStringToObject(row, "kernel", m->kernels[m->layer_kernel[i]].name);
-        cJSON_AddItemToArray(layers, row);
-    }
+    json_layers(root, m);
     cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
     for (int i = 0; i < m->kernel_count; i++) cJSON_AddItemToArray(kernels, kernel_json(&x, i));
     char *json = cJSON_Print(root);

@@ -22,6 +22,7 @@ const isa_row isa_table[ATTN_ISA_COUNT] = {
      .text_step = 20},
     {.name = "avx2",
      .id = "ATTN_ISA_AVX2",
+     .guard = "defined(__x86_64__)",
      .width = 8,
      .registers = 16,
      .tile_vectors = 3,
@@ -36,6 +37,7 @@ const isa_row isa_table[ATTN_ISA_COUNT] = {
      .text_step = 8},
     {.name = "avx512",
      .id = "ATTN_ISA_AVX512",
+     .guard = "defined(__x86_64__)",
      .width = 16,
      .registers = 32,
      .tile_vectors = 2,
@@ -49,6 +51,13 @@ const isa_row isa_table[ATTN_ISA_COUNT] = {
      .text_base = 33400,
      .text_step = 8},
 };
+
+const char *isa_list(arena *a, unsigned mask, const char *between) {
+    buf b = buf_new(a);
+    for (int i = 0; i < ATTN_ISA_COUNT; i++)
+        if (mask >> i & 1) buf_printf(&b, "%s%s", b.len ? between : "", isa_table[i].name);
+    return b.data;
+}
 
 unsigned isa_native(void) {
     unsigned mask = 0;

@@ -6,12 +6,13 @@
 #include "util.h"
 
 typedef struct isa_row {
-    const char *name; /* as in --isa, names and file stems */
-    const char *id;   /* C enumerator */
-    int width;        /* f32 lanes of a vector */
-    int registers;    /* architectural vector registers */
-    int tile_vectors; /* query vectors of a full tile */
-    int max_keys;     /* most keys of a QK register tile */
+    const char *name;  /* as in --isa, names and file stems */
+    const char *id;    /* C enumerator */
+    const char *guard; /* preprocessor condition of targets that have it; null: all do */
+    int width;         /* f32 lanes of a vector */
+    int registers;     /* architectural vector registers */
+    int tile_vectors;  /* query vectors of a full tile */
+    int max_keys;      /* most keys of a QK register tile */
     /* For the cost model (cost.c): typical of CPUs with it, never this host's. */
     int l1_bytes, l2_bytes;
     double fma_cycle;   /* vector multiply-adds a cycle: what the peak means */
@@ -27,6 +28,8 @@ extern const isa_row isa_table[ATTN_ISA_COUNT];
 /* "portable,avx2", "native" (what this CPU runs) or "all" -> bit mask; 0 with a message on error.
  */
 unsigned isa_parse(const char *text, diag *d);
+/* Their names with this between them: "portable,avx2". */
+const char *isa_list(arena *a, unsigned mask, const char *between);
 /* Bits of the ISAs that this CPU runs. */
 unsigned isa_native(void);
 

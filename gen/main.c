@@ -1,5 +1,6 @@
 /* main.c - argv -> command -> exit status. */
 #include "cli.h"
+#include "diff.h"
 #include "embedded.h"
 #include "emit.h"
 #include "explain.h"
@@ -8,8 +9,10 @@
 #include "plan.h"
 #include "render.h"
 #include "report.h"
+#include "single.h"
 #include "tune.h"
 #include "verify/build.h"
+#include "verify/golden.h"
 #include "version.h"
 
 #include <errno.h>
@@ -19,7 +22,7 @@
 
 enum { DONE = 0, CHECK_FAILED = 1, WRONG_INPUT = 2, MODEL_MAX_BYTES = 1 << 20 };
 
-static bool load_model(arena *a, const options *o, model *m, diag *d) {
+static bool find_model(arena *a, const options *o, model *m, diag *d) {
     if (!o->target) return model_from_flags(a, o->inputs, o->input_count, m, d);
     const char *builtin = embedded_find(arena_printf(a, "gen/models/%s.lua", o->target));
     if (builtin) return model_from_lua(a, arena_printf(a, "%s.lua", o->target), builtin, m, d);
@@ -41,6 +44,10 @@ static bool load_model(arena *a, const options *o, model *m, diag *d) {
     const bool ok = model_from_hf(a, o->target, source, o->inputs, o->input_count, m, &notes, d);
     if (ok) fputs(notes, stderr);
     return ok;
+}
+
+static bool load_model(arena *a, const options *o, model *m, diag *d) {
+    return find_model(a, o, m, d) && (!o->name || model_rename(m, o->name, d));
 }
 
 static bool make_options(arena *a, const options *o, const model *m, gen_options *g, diag *d) {
@@ -102,7 +109,11 @@ static bool generate(arena *a, const options *o, diag *d) {
     gen_files files;
     if (!load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d)) return false;
     if (o->dump) return dump(a, o, &m, &g, d);
-    if (!gen_render(a, &m, &g, &files, d) || !gen_write(a, o->out, &files, d)) return false;
+    if (!gen_render(a, &m, &g, &files, d)) return false;
+    const gen_files folder = files;
+    if (o->single_file && !single_render(a, &m, &g, &folder, &files, d)) return false;
+    if (o->single_file ? !single_write(a, o->out, &files, d) : !gen_write(a, o->out, &files, d))
+        return false;
     int isas = 0;
     for (int i = 0; i < ATTN_ISA_COUNT; i++) isas += g.isa_mask >> i & 1;
     printf("%s: %d layer%s, %d kernel%s x %d instruction set%s, %d files in %s\n", m.name,
@@ -130,7 +141,7 @@ static const explain_sizes *measure_text(arena *a, const model *m, const gen_opt
 
 /* To the file of -o, or to the standard output. */
 static bool put(arena *a, const options *o, const char *text, diag *d) {
-    if (o->out) return gen_write_file(a, o->out, text, d);
+    if (o->out) return write_file(a, o->out, text, strlen(text), d);
     if (fputs(text, stdout) < 0 || fflush(stdout))
         return diag_set(d, "cannot write to the standard output: %s", strerror(errno));
     return true;
@@ -189,16 +200,55 @@ static bool tune(arena *a, const options *o, diag *d) {
     if (!load_model(a, o, &m, d)) return false;
     const unsigned isas = tune_isas(o, d);
     if (!isas || !file_can_be_written(a, o->out, d)) return false;
-    if (!tune_model(a, &m, m.name, isas, &text, d) || !gen_write_file(a, o->out, text, d))
+    if (!tune_model(a, &m, m.name, isas, &text, d) || !write_file(a, o->out, text, strlen(text), d))
         return false;
     printf("%s: %d kernel%s measured, %s\n", m.name, m.kernel_count, m.kernel_count == 1 ? "" : "s",
            o->out);
     return true;
 }
 
+static bool is_single(const char *path) {
+    const size_t n = strlen(path);
+    return n > 2 && !strcmp(path + n - 2, ".c");
+}
+
+static bool golden(arena *a, const options *o, diag *d) {
+    model m;
+    gen_options g = {0};
+    gen_files files;
+    int skipped;
+    const golden_options settings = {.seed = o->seed < 0 ? 0 : (uint64_t)o->seed,
+                                     .cases = o->cases < 0 ? 8 : o->cases};
+    if (!(is_single(o->target) ? single_load(a, o->target, &m, &g, d)
+                               : gen_folder(a, o->target, &m, &g, d)))
+        return false;
+    if (!golden_render(a, &m, &settings, &files, &skipped, d) || !gen_write(a, o->out, &files, d))
+        return false;
+    int cores = 0;
+    for (int i = 0; i < m.kernel_count; i++) cores += m.kernels[i].core.level == ATTN_LEVEL_CORE;
+    printf("%s: %d kernel%s, %d cases in %s\n", m.name, cores, cores == 1 ? "" : "s",
+           files.count - 1, o->out);
+    if (cores < m.kernel_count)
+        printf("skipped %d whole layers: cases are of their attention only\n",
+               m.kernel_count - cores);
+    if (skipped)
+        printf("skipped %d cases: no random values keep an index of the expression in range\n",
+               skipped);
+    return true;
+}
+
+static int diff(arena *a, const options *o, diag *d) {
+    const char *report;
+    if (!diff_folders(a, o->target, o->second, &report, d)) return WRONG_INPUT;
+    fputs(report, stdout);
+    return *report ? CHECK_FAILED : DONE;
+}
+
 static int check(arena *a, const options *o, diag *d) {
     const char *report;
-    if (!gen_check(a, o->target, o->templates, &report, d)) return WRONG_INPUT;
+    if (is_single(o->target) ? !single_check(a, o->target, o->templates, &report, d)
+                             : !gen_check(a, o->target, o->templates, &report, d))
+        return WRONG_INPUT;
     fputs(report, stdout);
     if (*report) return CHECK_FAILED;
     printf("%s: current\n", o->target);
@@ -215,6 +265,11 @@ static void list_models(void) {
     }
 }
 
+static bool completion(arena *a, const options *o, diag *d) {
+    const char *text = cli_completion(a, o->target, d);
+    return text && fputs(text, stdout) >= 0;
+}
+
 static int run(arena *a, int argc, char **argv, diag *d) {
     options o;
     if (!cli_parse(a, argc, argv, &o, d)) return WRONG_INPUT;
@@ -226,6 +281,10 @@ static int run(arena *a, int argc, char **argv, diag *d) {
     case CMD_REPORT: return report(a, &o, d) ? DONE : WRONG_INPUT;
     case CMD_CHECK: return check(a, &o, d);
     case CMD_MODELS: list_models(); return DONE;
+    case CMD_GOLDEN: return golden(a, &o, d) ? DONE : WRONG_INPUT;
+    case CMD_DIFF: return diff(a, &o, d);
+    case CMD_MAN: fputs(cli_man(a), stdout); return DONE;
+    case CMD_COMPLETION: return completion(a, &o, d) ? DONE : WRONG_INPUT;
     case CMD_HELP: fputs(o.target, stdout); return DONE;
     default: return DONE;
     }

@@ -712,15 +712,16 @@ static const char *stem(arena *a, const char *path) {
     return arena_strndup(a, base, n);
 }
 
-static const char name_rule[] = "must be 1 to 64 of A-Z a-z 0-9 _ . - and start with a letter";
+static const char name_rule[] = "must be 1 to 64 of A-Z a-z 0-9 _ . - and start with a letter, and "
+                                "not with attn, which is the runtime's";
 
 bool model_name_is_valid(const char *name) {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                   "0123456789_.-";
     size_t n = strlen(name);
-    if (n <= MAX_NAME) return isalpha((unsigned char)*name) && strspn(name, allowed) == n;
     attn_spec s; /* a model made from flags is named after its kernel, at any length */
-    return attn_spec_parse(name, &s) == ATTN_OK;
+    if (strncmp(name, "attn", 4) == 0) return attn_spec_parse(name, &s) == ATTN_OK;
+    return n <= MAX_NAME && isalpha((unsigned char)*name) && strspn(name, allowed) == n;
 }
 
 static bool read_name(const reading *r, const lua_val *table, model *out) {
@@ -938,6 +939,19 @@ bool model_add_layer(arena *a, model *m, const kernel_spec *k) {
     if (kernel < 0) return false;
     m->layer_kernel[m->layer_count++] = kernel;
     return true;
+}
+
+bool model_rename(model *m, const char *name, diag *d) {
+    if (!model_name_is_valid(name)) return diag_set(d, "--name: %s, got '%.80s'", name_rule, name);
+    m->name = name;
+    return true;
+}
+
+char *model_identifier(arena *a, const char *name) {
+    char *s = arena_strdup(a, name);
+    for (char *p = s; *p; p++)
+        if (!isalnum((unsigned char)*p)) *p = '_';
+    return s;
 }
 
 /* --- Printing a model file --- */

@@ -72,6 +72,10 @@ const char *value_quoted(arena *a, const lua_val *v);
 bool model_from_lua(arena *a, const char *path, const char *source, model *out, diag *d);
 /* A one-layer model from flags; its name is the kernel's canonical name. */
 bool model_from_flags(arena *a, const spec_input *inputs, int count, model *out, diag *d);
+/* Gives a model another name (--name). False with a message if it makes no file or C name. */
+bool model_rename(model *m, const char *name, diag *d);
+/* The name as a C identifier and a file's stem: "llama-3-8b" -> "llama_3_8b". */
+char *model_identifier(arena *a, const char *name);
 /* The model as a model file with every field resolved: reading it back gives the same model. */
 const char *model_to_lua(arena *a, const model *m);
 

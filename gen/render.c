@@ -114,15 +114,15 @@ static bool long_name(const char *p, const char *end) {
 /* What is emitted is read by people: no tabs, no trailing blanks, at most 100 columns but where one
  * long name fills the line. */
 static bool check_style(const char *name, const char *text, diag *d) {
-    const bool makefile = strstr(name, "Makefile") != NULL;
+    const bool code = strstr(name, ".c") || strstr(name, ".h"); /* not a Makefile and the like */
     int number = 1;
     for (const char *p = text; *p; number++) {
         const char *end = strchr(p, '\n');
         if (!end) end = p + strlen(p);
         const char *what = NULL;
-        if (memchr(p, '\t', (size_t)(end - p)) && !makefile) what = "has a tab";
+        if (memchr(p, '\t', (size_t)(end - p)) && code) what = "has a tab";
         if (end > p && end[-1] == ' ') what = "ends in a blank";
-        if (end - p > 100 && !makefile && !long_name(p, end)) what = "is longer than 100 columns";
+        if (end - p > 100 && code && !long_name(p, end)) what = "is longer than 100 columns";
         if (what)
             return diag_set(d, "templates/%s.tpl: line %d of its output %s: %.*s", name, number,
                             what, (int)(end - p), p);

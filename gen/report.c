@@ -379,13 +379,6 @@ static void total_plots(arena *a, lua_val *page, const kernel_info *f, int count
     lua_val_set(a, page, "bytes", plot(a, "Bytes a token, all layers", "B", bytes, lines));
 }
 
-static const char *isa_list(arena *a, unsigned mask) {
-    buf b = buf_new(a);
-    for (int i = 0; i < ATTN_ISA_COUNT; i++)
-        if (mask >> i & 1) buf_printf(&b, "%s%s", b.len ? ", " : "", isa_table[i].name);
-    return b.data;
-}
-
 static const isa_row *widest(unsigned mask) {
     int isa = 0;
     for (int i = 0; i < ATTN_ISA_COUNT; i++)
@@ -425,7 +418,7 @@ bool report_html(arena *a, const model *m, const gen_options *o, const explain_e
     lua_val_set_string(a, page, "name", markup_text(a, m->name));
     lua_val_set_string(a, page, "heading", markup_fold(a, m->name));
     lua_val_set_string(a, page, "version", ATTN_GEN_VERSION);
-    lua_val_set_string(a, page, "isas", isa_list(a, o->isa_mask));
+    lua_val_set_string(a, page, "isas", isa_list(a, o->isa_mask, ", "));
     lua_val_set_string(a, page, "isa", widest(o->isa_mask)->name);
     lua_val_set_int(a, page, "layer_count", m->layer_count);
     lua_val_set_int(a, page, "kernel_count", m->kernel_count);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct block {
     struct block *next;
@@ -178,6 +180,46 @@ char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d) {
     }
     if (size) *size = b.len;
     return b.data;
+}
+
+static bool make_parents(const char *path, diag *d) {
+    char part[4096];
+    for (const char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
+        snprintf(part, sizeof part, "%.*s", (int)(p - path), path);
+        if (mkdir(part, 0777) && errno != EEXIST)
+            return diag_set(d, "%s: cannot create: %s", part, strerror(errno));
+    }
+    return true;
+}
+
+bool same_file(arena *a, const char *path, const void *data, size_t size) {
+    diag ignored = {0};
+    size_t old_size;
+    const char *old = read_file(a, path, size, &old_size, &ignored);
+    return old && old_size == size && !memcmp(old, data, size);
+}
+
+bool write_file(arena *a, const char *path, const void *data, size_t size, diag *d) {
+    if (same_file(a, path, data, size)) return true;
+    if (!make_parents(path, d)) return false;
+    const char *temp = arena_printf(a, "%s.new", path);
+    FILE *f = fopen(temp, "wb");
+    if (!f) return diag_set(d, "%s: cannot write: %s", temp, strerror(errno));
+    const bool ok = fwrite(data, 1, size, f) == size && !ferror(f);
+    if (fclose(f) || !ok || rename(temp, path)) {
+        const int error = errno;
+        unlink(temp);
+        return diag_set(d, "%s: cannot write: %s", path, strerror(error));
+    }
+    return true;
+}
+
+bool file_can_be_written(arena *a, const char *path, diag *d) {
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    const char *dir = slash ? arena_strndup(a, path, (size_t)(slash - path) + 1) : ".";
+    if (!stat(path, &st) && S_ISDIR(st.st_mode)) return diag_set(d, "-o: %s is a folder", path);
+    return !access(dir, W_OK) || diag_set(d, "-o: cannot write in %s: %s", dir, strerror(errno));
 }
 
 void caret(buf *b, const char *text, size_t offset) {

@@ -41,6 +41,14 @@ void suggest(buf *b, const char *name, const char *const *names);
 /* Whole file, terminated; null with a message on error or above max bytes. */
 char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d);
 
+/* Writes a file unless it holds these bytes already; makes its folders. Beside it first, then
+ * renamed, so that no reader sees half of it. */
+bool write_file(arena *a, const char *path, const void *data, size_t size, diag *d);
+/* Says early, and without a trace, what write_file would say. */
+bool file_can_be_written(arena *a, const char *path, diag *d);
+/* Whether the file holds these bytes. */
+bool same_file(arena *a, const char *path, const void *data, size_t size);
+
 /* The line of `text` that holds offset, and a caret under it: two lines, each with a newline. */
 void caret(buf *b, const char *text, size_t offset);
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* attn.h - the only header a product includes. C11 and C++.
  *
  *     #include "attn.h"
@@ -204,6 +205,13 @@ void attn_plan_destroy(attn_plan *plan);
 /* Bytes that attn_run needs at these extents (0 is possible). Grows at most linearly in batch,
  * heads and lengths; smaller extents never need more. */
 attn_status attn_workspace(const attn_plan *plan, const attn_extent *extent, size_t *bytes);
+
+/* What a call at some extents needs. */
+typedef struct attn_size {
+    int64_t q, k, v, o, lse; /* elements of dense tensors */
+    size_t workspace;        /* bytes, as attn_workspace */
+} attn_size;
+attn_status attn_sizes(const attn_plan *plan, const attn_extent *extent, attn_size *size);
 
 /* Runs one call. Checks every argument first: on any status but ATTN_OK nothing was written. */
 attn_status attn_run(const attn_plan *plan, const attn_args *args);

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* attn_kernel.h - what generated code and the runtime see of each other. Products include attn.h.
  */
 #ifndef ATTN_KERNEL_H

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* block.c - layers: from a spec to the best linked layer, weights by name, caches, checked calls.
  */
 #include "cpu.h"

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 #include "cpu.h"
 
 const char *attn_isa_name(attn_isa isa) {

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* cpu.h - what this CPU and operating system can run. */
 #ifndef ATTN_CPU_H
 #define ATTN_CPU_H

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* dispatch.c - plans: from a spec to the best linked kernel, and checked calls of it. */
 #include "dispatch.h"
 #include "cpu.h"
@@ -157,6 +158,22 @@ attn_status attn_workspace(const attn_plan *plan, const attn_extent *extent, siz
                     extent->threads))
         return ATTN_E_ARGUMENT;
     *bytes = workspace_bytes(plan, extent);
+    return ATTN_OK;
+}
+
+attn_status attn_sizes(const attn_plan *plan, const attn_extent *extent, attn_size *size) {
+    if (!size) return ATTN_E_ARGUMENT;
+    *size = (attn_size){0};
+    attn_status status = attn_workspace(plan, extent, &size->workspace);
+    if (status != ATTN_OK) return status;
+    const attn_spec *spec = plan->kernel->spec;
+    const int64_t batch = extent->batch, queries = batch * spec->heads * extent->q_len;
+    const int64_t keys = batch * extent->kv_len_max, d = attn_spec_k_dim(spec);
+    size->q = queries * d;
+    size->k = keys * spec->kv_heads * d;
+    size->v = keys * spec->v_heads * spec->v_dim;
+    size->o = queries * spec->v_dim;
+    size->lse = queries;
     return ATTN_OK;
 }
 

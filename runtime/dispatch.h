@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* dispatch.h - what block.c shares with dispatch.c. */
 #ifndef ATTN_DISPATCH_H
 #define ATTN_DISPATCH_H

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* Written from the contract, sharing nothing with the kernels. */
 #include "reference.h"
 

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* reference.h - the contract's formula in double precision, one row at a time: slow and plain. */
 #ifndef ATTN_REFERENCE_H
 #define ATTN_REFERENCE_H

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* spec.h - the rules of attn_spec: defaults, validation, canonical names. Shared by the runtime and
  * the generator, so that both accept and reject the same specs. No allocation, no I/O. */
 #ifndef ATTN_SPEC_H

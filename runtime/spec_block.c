@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* spec_block.c - the rules of layer specs (level = block): contract.md "Blocks". */
 #include "spec.h"
 

@@ -67,6 +67,9 @@ $ end
 $ if #plan.frequencies > 0 then place("ROPE", tostring(64 * 2 * 2 * #plan.frequencies)) end
 ${source}
 #include "${package.runtime}/attn_kernel.h"
+$ if isa.guard then
+#if ${isa.guard}
+$ end
 #include "${package.runtime}/simd/${isa.name}.h"
 
 extern const attn_kernel
@@ -253,3 +256,6 @@ ${part("block/after.c", { name = "after_ffn", norm = post and "NORM2" or "POST2"
 $   end
 $ end
 ${part("block/run.c", { form = form, gated = gated, own_ffn = own_ffn, second = second, norms = norms })}
+$ if isa.guard then
+#endif
+$ end

@@ -4,6 +4,9 @@ $ assert(plan.tile_vectors >= 1, "plan: a tile has at least one vector")
 $ assert(plan.panel % plan.width == 0, "plan: a V panel is whole vectors")
 ${part("package/banner.c")}
 #include "${package.runtime}/attn_kernel.h"
+$ if isa.guard then
+#if ${isa.guard}
+$ end
 #include "${package.runtime}/simd/${isa.name}.h"
 $ if expr then
 #include "${package.runtime}/simd/minmax.h"
@@ -114,3 +117,6 @@ ${part("part/decode.c")}
 $ end
 ${part("part/run.c")}
 ATTN_TARGET_END
+$ if isa.guard then
+#endif
+$ end

@@ -80,10 +80,17 @@ local function comment(s)
   return table.concat(result, "\n")
 end
 
+-- A function's declaration: on one line if it fits.
+local function signature(result, name, parameters)
+  local line = result .. " " .. name .. "(" .. parameters .. ")"
+  if #line <= 98 then return line end
+  return result .. "\n" .. name .. "(\n    " .. parameters .. ")"
+end
+
 local base = {
   assert = assert, error = error, ipairs = ipairs, tostring = tostring, type = type,
   string = string, table = table, math = math, f32 = f32, list = list, lines = lines,
-  wrap = wrap, comment = comment,
+  wrap = wrap, comment = comment, signature = signature,
   _line = line, _block = block, _text = text,
 }
 for _, entry in ipairs(data) do

@@ -3,7 +3,9 @@
 #define _XOPEN_SOURCE 700
 #include "build.h"
 #include "../isa.h"
+#include "../manifest.h"
 #include "pool.h"
+#include <dirent.h>
 #include <dlfcn.h>
 #include <elf.h>
 #include <ftw.h>
@@ -12,10 +14,13 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { MAX_SOURCES = 4096 };
+
 /* A temporary folder on its way to a library. Kernels that fail leave it; the others stay. */
 typedef struct folder {
     arena *a;
-    const char *dir;
+    const char *dir;     /* objects and the library */
+    const char *sources; /* the same, or build_options.folder */
     const build_options *o;
     const kernel_spec *kernels;
     built *out; /* by kernel */
@@ -100,10 +105,11 @@ static bool is_program(const gen_file *f) {
 static int compile_job(void *ctx, int index) {
     const folder *f = ctx;
     return become(arena_printf(f->a,
-                               "cd '%s' && { test -f %s || { %s %s -I. -Iruntime -c '%s' -o new%d "
-                               "&& mv new%d %s; } }",
-                               f->dir, f->object[index], compiler(), f->flags,
-                               f->source[index]->path, index, index, f->object[index]));
+                               "cd '%s' && { test -f '%s/%s' || { %s %s -I. -Iruntime -c '%s' -o "
+                               "'%s/new%d' && mv '%s/new%d' '%s/%s'; } }",
+                               f->sources, f->dir, f->object[index], compiler(), f->flags,
+                               f->source[index]->path, f->dir, index, f->dir, index, f->dir,
+                               f->object[index]));
 }
 
 static void list_sources(folder *f) {
@@ -249,7 +255,8 @@ static const char *temporary_folder(arena *a, diag *d) {
 }
 
 /* Renders the kernels numbered which[0..count-1] as one model. */
-static bool render(const folder *f, const int *which, int count, gen_files *files, diag *d) {
+static bool render_kernels(const folder *f, const int *which, int count, gen_files *files,
+                           diag *d) {
     kernel_spec *kernels = arena_alloc(f->a, (size_t)count * sizeof *kernels);
     for (int i = 0; i < count; i++) kernels[i] = f->kernels[which[i]];
     model m;
@@ -260,6 +267,46 @@ static bool render(const folder *f, const int *which, int count, gen_files *file
                      .tune = f->o->tune,
                      .templates = f->o->templates};
     return gen_render(f->a, &m, &g, files, d);
+}
+
+static void read_sources(arena *a, const char *dir, const char *sub, gen_files *files) {
+    diag ignored = {0};
+    DIR *handle = opendir(*sub ? arena_printf(a, "%s/%s", dir, sub) : dir);
+    if (!handle) return;
+    for (struct dirent *e; (e = readdir(handle)) && files->count < MAX_SOURCES;) {
+        if (!ends_with(e->d_name, ".c")) continue;
+        const char *path = arena_printf(a, "%s%s%s", sub, *sub ? "/" : "", e->d_name);
+        const char *text =
+            read_file(a, arena_printf(a, "%s/%s", dir, path), 64 << 20, NULL, &ignored);
+        if (text) files->file[files->count++] = (gen_file){.path = path, .text = text};
+    }
+    closedir(handle);
+}
+
+/* The C files of a generated folder and of its runtime, or those of a single file's folder. */
+static bool load_folder(arena *a, const char *dir, gen_files *files, diag *d) {
+    *files = (gen_files){arena_alloc(a, MAX_SOURCES * sizeof(gen_file)), 0};
+    gen_options o = {0};
+    diag ignored = {0};
+    cJSON *root = manifest_read(a, dir, &ignored); /* a single file has none */
+    if (root) manifest_options(a, root, dir, &o, &ignored);
+    cJSON_Delete(root);
+    read_sources(a, dir, "", files);
+    read_sources(a, dir, o.runtime ? o.runtime : "runtime", files);
+    return files->count > 0 || diag_set(d, "--folder: %s has no C files", dir);
+}
+
+unsigned build_folder_isas(arena *a, const char *dir, diag *d) {
+    gen_files files;
+    unsigned mask = 0;
+    if (!load_folder(a, dir, &files, d)) return 0;
+    for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
+        const char *line = arena_printf(a, ".isa = %s,", isa_table[isa].id);
+        for (int i = 0; i < files.count; i++)
+            if (strstr(files.file[i].text, line)) mask |= 1u << isa;
+    }
+    if (!mask) diag_set(d, "--folder: %s has no kernels of attn-gen", dir);
+    return mask;
 }
 
 /* Numbers of the kernels that have not failed. */
@@ -279,16 +326,20 @@ static bool render_good(folder *f, int *which) {
     diag d = {0};
     int count = good_kernels(f, which);
     if (!count) return false;
-    if (render(f, which, count, &f->files, &d)) return true;
+    if (f->o->folder) {
+        if (!load_folder(f->a, f->o->folder, &f->files, &d)) blame_good(f, &d);
+        return !d.set;
+    }
+    if (render_kernels(f, which, count, &f->files, &d)) return true;
     for (int i = 0; i < count; i++) {
         gen_files alone;
         diag own = {0};
-        if (!render(f, &which[i], 1, &alone, &own))
+        if (!render_kernels(f, &which[i], 1, &alone, &own))
             f->out[which[i]].error = arena_strdup(f->a, own.text);
     }
     if (good_kernels(f, which) == count) blame_good(f, &d);
     count = good_kernels(f, which);
-    return count && render(f, which, count, &f->files, &d);
+    return count && render_kernels(f, which, count, &f->files, &d);
 }
 
 static const kernel_lib *build_good(folder *f, int *which) {
@@ -297,7 +348,7 @@ static const kernel_lib *build_good(folder *f, int *which) {
     while (render_good(f, which)) {
         if (f->o->edit) f->o->edit(f->a, &f->files, f->o->edit_ctx);
         list_sources(f);
-        if (!gen_write(f->a, f->dir, &f->files, &d)) break;
+        if (!f->o->folder && !gen_write(f->a, f->dir, &f->files, &d)) break;
         if (!compile_all(f)) continue; /* without those that do not compile */
         if (link_all(f, &d)) lib = load(f->a, f->dir, &d);
         break;
@@ -319,6 +370,7 @@ void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_
         blame_good(&f, &d);
         return;
     }
+    f.sources = o->folder ? o->folder : f.dir;
     const kernel_lib *lib = build_good(&f, which);
     for (int i = 0; i < count; i++)
         if (!out[i].error) out[i].lib = lib;

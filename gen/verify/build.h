@@ -41,6 +41,7 @@ typedef struct build_options {
     int unroll;            /* as in gen_options */
     const tune_set *tune;  /* as in gen_options */
     bool keep;             /* leave the folder, and say where it is */
+    const char *folder;    /* compile the sources there instead of fresh ones; null: fresh */
     /* Changes files before they are written (mutation tests); null: none. */
     void (*edit)(arena *a, gen_files *files, void *ctx);
     void *edit_ctx;
@@ -64,6 +65,9 @@ const char *build_compiler(arena *a, diag *d);
  * that one bad kernel spoils no other. The folder is removed once its code is loaded. */
 void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_options *o,
                    built *out);
+
+/* The instruction sets of the kernels in a folder's sources. 0 with a message if there are none. */
+unsigned build_folder_isas(arena *a, const char *dir, diag *d);
 
 /* A plan for `kernel` that runs on `isa` and nothing else: null with *why otherwise. Sets the
  * environment variable ATTN_ISA of this process. */

@@ -40,7 +40,7 @@ size_t call_o_size(const call *c) {
     return call_rows(c) * (size_t)call_v_dim(c);
 }
 
-static int64_t dim_extent(const call *c, int32_t dim) {
+int64_t call_side_dim(const call *c, int32_t dim) {
     switch (dim) {
     case ATTN_DIM_BATCH: return c->batch;
     case ATTN_DIM_HEADS: return c->spec->core.heads;
@@ -54,7 +54,7 @@ static int64_t dim_extent(const call *c, int32_t dim) {
 int64_t call_side_count(const call *c, int t) {
     const attn_side_decl *d = &c->spec->tensors[t];
     int64_t count = 1;
-    for (int i = 0; i < d->rank; i++) count *= dim_extent(c, d->dim[i]);
+    for (int i = 0; i < d->rank; i++) count *= call_side_dim(c, d->dim[i]);
     return count;
 }
 

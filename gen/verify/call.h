@@ -61,6 +61,8 @@ size_t call_rows(const call *c);   /* elements of LSE */
 /* Width of key rows and value rows. */
 int32_t call_k_dim(const call *c);
 int32_t call_v_dim(const call *c);
+/* A declared dimension of a side tensor as a number. */
+int64_t call_side_dim(const call *c, int32_t dim);
 /* Elements of side tensor t. */
 int64_t call_side_count(const call *c, int t);
 

@@ -132,8 +132,7 @@ static bool add_dims(reader *r) {
             arena_printf(r->a, "an mla key of this kind has %lld heads", (long long)want_heads));
     if (r->v_heads != 1) return bad(r, "in.v", "an mla value has one head");
     if (!add_int(r, "kv_comp_dim", r->v_dim) || !add_int(r, "retr_dim", retr_dim)) return false;
-    if (!add_meta(r, "key") || !add_meta(r, "q_comp_dim")) return false;
-    return add(r, "head_dim", meta(r, "head_dim", arena_printf(r->a, "%lld", (long long)retr_dim)));
+    return add_meta(r, "key") && add_meta(r, "q_comp_dim") && add_meta(r, "head_dim");
 }
 
 static bool add_bool(reader *r, const char *key) {
@@ -199,9 +198,12 @@ static bool build_specs(reader *r, unsigned backends) {
     if (mask && expr) return bad(r, "in.attn_mask", "no backend takes it along with expressions");
     const bool can[2] = {[ATTN_BACKEND_SDPA] = !expr, [ATTN_BACKEND_FLEX] = !mask};
     const char *names[2] = {[ATTN_BACKEND_SDPA] = "sdpa", [ATTN_BACKEND_FLEX] = "flex"};
+    const char *only = meta(r, "backend", NULL);
+    if (only && strcmp(only, "sdpa") != 0 && strcmp(only, "flex") != 0)
+        return bad(r, "backend", "must be sdpa or flex");
     int own = r->input_count;
     for (int b = 0; b < 2; b++) {
-        r->out->able[b] = can[b] && (backends >> b & 1);
+        r->out->able[b] = can[b] && (backends >> b & 1) && (!only || !strcmp(only, names[b]));
         if (!r->out->able[b]) continue;
         r->input_count = own;
         if (!add(r, "backend", names[b])) return false;

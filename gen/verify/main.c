@@ -1,6 +1,7 @@
 /* main.c - attn-verify: golden files against freshly generated kernels. */
 #define _DEFAULT_SOURCE
 #include "../isa.h"
+#include "../version.h"
 #include "block_call.h"
 #include "check.h"
 #include "pool.h"
@@ -16,6 +17,8 @@ static const char help[] =
     "guarded\n"
     "memory and compares: |got - want| <= tolerance * (1 + |want|).\n"
     "\n"
+    "  --folder DIR      compile the kernels in this generated folder (or single file's folder)\n"
+    "                    instead of fresh ones; --isa: all that it has by default\n"
     "  --isa LIST        portable,avx2,avx512, or all (default): those that this CPU runs\n"
     "  --backend NAME    sdpa, flex or both (default): those that can express the case\n"
     "  --threads N       threads of the first run of each case (default 2); the second has one,\n"
@@ -29,6 +32,10 @@ static const char help[] =
     "  --unroll U        auto (default), full or a number, as attn-gen's\n"
     "  --templates DIR   templates to use instead of the built-in ones\n"
     "  --keep            leave the generated folder, and print where it is\n"
+    "  --version         print the version\n"
+    "\n"
+    "Example:\n"
+    "    attn-gen golden out -o cases && attn-verify --folder out cases/*.safetensors\n"
     "\n"
     "Exit status: 0 all passed, 1 some failed, 2 wrong input.\n";
 
@@ -189,6 +196,10 @@ static bool parse_option(settings *s, const char *name, const char *value, diag 
     if (strcmp(name, "--backend") == 0) return parse_backend(value, &s->backends, d);
     if (strcmp(name, "--threads") == 0) return parse_threads(value, &s->threads, d);
     if (strcmp(name, "--unroll") == 0) return parse_unroll(value, &s->build.unroll, d);
+    if (strcmp(name, "--folder") == 0) {
+        s->build.folder = value;
+        return true;
+    }
     if (strcmp(name, "--templates") != 0)
         return diag_set(d, "unknown option %s; see attn-verify --help", name);
     s->build.templates = value;
@@ -218,8 +229,13 @@ static bool parse(int argc, char **argv, settings *s, diag *d) {
 }
 
 /* Narrows the ISAs to those that this CPU runs, and says which it leaves out. */
-static bool choose_isas(settings *s, diag *d) {
-    if (!s->isa_given) s->isa_mask = s->reference ? 1u << ATTN_ISA_PORTABLE : isa_parse("all", d);
+static bool choose_isas(arena *a, settings *s, diag *d) {
+    unsigned has = isa_parse("all", d);
+    if (s->build.folder) has = build_folder_isas(a, s->build.folder, d);
+    if (!has) return false;
+    if (!s->isa_given) s->isa_mask = s->reference ? has & -has : has; /* one is enough */
+    s->isa_mask &= has;
+    if (!s->isa_mask) return diag_set(d, "--isa: the folder has none of these kernels");
     unsigned native = isa_native();
     for (int i = 0; i < ATTN_ISA_COUNT; i++)
         if ((s->isa_mask & ~native) >> i & 1)
@@ -267,7 +283,7 @@ static int run_all(verify *v) {
 static int run_main(verify *v, int argc, char **argv) {
     diag d = {0};
     v->set.path = arena_alloc(v->a, (size_t)argc * sizeof *v->set.path);
-    if (!parse(argc, argv, &v->set, &d) || (!v->set.oracle && !choose_isas(&v->set, &d)) ||
+    if (!parse(argc, argv, &v->set, &d) || (!v->set.oracle && !choose_isas(v->a, &v->set, &d)) ||
         !read_cases(v, &d)) {
         fprintf(stderr, "attn-verify: %s\n", d.text);
         return 2;
@@ -281,7 +297,10 @@ static int run_main(verify *v, int argc, char **argv) {
 
 int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0) return fputs(help, stdout) < 0;
+        if (strcmp(argv[i], "--help") == 0)
+            return fputs(help, stdout) < 0;
+        else if (strcmp(argv[i], "--version") == 0)
+            return puts("attn-verify " ATTN_GEN_VERSION) < 0;
     setenv("OMP_WAIT_POLICY", "passive", 0);
     verify v = {.a = arena_new()};
     v.set = (settings){.backends = 3, .threads = 2};

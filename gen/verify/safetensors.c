@@ -124,6 +124,45 @@ bool st_read(arena *a, const char *path, st_file *out, diag *d) {
     return ok;
 }
 
+static cJSON *tensor_header(const st_tensor *t, int64_t from) {
+    cJSON *item = cJSON_CreateObject(), *shape, *offsets;
+    cJSON_AddStringToObject(item, "dtype", dtypes[t->dtype].name);
+    shape = cJSON_AddArrayToObject(item, "shape");
+    for (int i = 0; i < t->rank; i++)
+        cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)t->dim[i]));
+    offsets = cJSON_AddArrayToObject(item, "data_offsets");
+    cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)from));
+    cJSON_AddItemToArray(offsets,
+                         cJSON_CreateNumber((double)(from + t->count * dtypes[t->dtype].size)));
+    return item;
+}
+
+char *st_bytes(arena *a, const st_file *f, size_t *size) {
+    cJSON *root = cJSON_CreateObject(), *meta = cJSON_AddObjectToObject(root, "__metadata__");
+    for (int i = 0; i < f->meta_count; i++)
+        cJSON_AddStringToObject(meta, f->meta[i].key, f->meta[i].value);
+    int64_t at = 0;
+    for (int i = 0; i < f->tensor_count; i++) {
+        cJSON_AddItemToObject(root, f->tensor[i].name, tensor_header(&f->tensor[i], at));
+        at += f->tensor[i].count * dtypes[f->tensor[i].dtype].size;
+    }
+    char *json = cJSON_PrintUnformatted(root);
+    cJSON_Delete(root);
+    const size_t used = strlen(json), header = (used + 7) / 8 * 8;
+    *size = 8 + header + (size_t)at;
+    char *bytes = arena_alloc(a, *size + 1), *data = bytes + 8 + header;
+    for (int i = 0; i < 8; i++) bytes[i] = (char)(uint8_t)(header >> (8 * i));
+    memset(bytes + 8, ' ', header);
+    memcpy(bytes + 8, json, used);
+    cJSON_free(json);
+    for (int i = 0; i < f->tensor_count; i++) {
+        const size_t n = (size_t)(f->tensor[i].count * dtypes[f->tensor[i].dtype].size);
+        if (n) memcpy(data, f->tensor[i].data, n);
+        data += n;
+    }
+    return bytes;
+}
+
 const st_tensor *st_find(const st_file *f, const char *name) {
     for (int i = 0; i < f->tensor_count; i++)
         if (strcmp(f->tensor[i].name, name) == 0) return &f->tensor[i];

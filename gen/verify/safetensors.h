@@ -1,4 +1,4 @@
-/* safetensors.h - reads a safetensors file: named tensors and string metadata. */
+/* safetensors.h - reads and writes safetensors files: named tensors and string metadata. */
 #ifndef VERIFY_SAFETENSORS_H
 #define VERIFY_SAFETENSORS_H
 
@@ -41,6 +41,9 @@ typedef struct st_file {
 
 /* False with a message that names the file and the key. */
 bool st_read(arena *a, const char *path, st_file *out, diag *d);
+
+/* The bytes of a file; *size of them. Tensors and metadata stand in the order given. */
+char *st_bytes(arena *a, const st_file *f, size_t *size);
 
 const st_tensor *st_find(const st_file *f, const char *name); /* null if absent */
 const char *st_get(const st_file *f, const char *key);        /* null if absent */

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* avx2.h - the vector vocabulary on AVX2 and FMA, 8 lanes. Everything from here to ATTN_TARGET_END
  * is compiled for that ISA, whatever the command line says. What the names promise: portable.h. */
 #ifndef ATTN_SIMD_AVX2_H

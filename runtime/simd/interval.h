@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* interval.h - the arithmetic of tile classifiers: what can an expression be over a box of heads,
  * queries and keys? Generated classifiers and the generator's own (gen/expr/interval.c) call the
  * same functions.

@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* math.h - the part of the vector vocabulary that is written once, in terms of the rest. Included
  * by portable.h, avx2.h and avx512.h, never alone.
  *

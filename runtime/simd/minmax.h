@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* minmax.h - block minima and maxima of the side tensors that a tile classifier reads; filled once
  * a call, into the workspace. */
 #ifndef ATTN_MINMAX_H

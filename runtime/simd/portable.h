@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* portable.h - the vector vocabulary on GNU vectors, 4 lanes, for any target of gcc and clang; and
  * the place where the vocabulary is described. A kernel file includes attn_kernel.h, then one of
  * portable.h, avx2.h, avx512.h, and ends with ATTN_TARGET_END.

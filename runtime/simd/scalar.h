@@ -1,3 +1,4 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* scalar.h - what generated expression code computes once a call or once a key: wrapping 32-bit
  * integers (no undefined behaviour, a zero divisor gives 0), f32 helpers, and reads of side tensors
  * that never leave the tensor. */

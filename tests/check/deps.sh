@@ -26,6 +26,8 @@ if [ "${1:-}" = test ]; then
     need g++ g++
     need clang clang
     need clang-format clang-format
+    need cmake cmake
+    need pkg-config pkg-config
 fi
 [ -n "$missing" ] || exit 0
 echo "deps: missing:$missing"

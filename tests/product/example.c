@@ -1,6 +1,5 @@
 /* Runs the two layers of my.lua on small data, and prints some of the output; see README.md. */
-#include "attn.h"
-#include "my.h" /* written by attn-gen: MY_LAYERS and my_layer[] */
+#include "my.h" /* written by attn-gen: all that a product includes */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +23,7 @@ static attn_status run(int layer, int32_t start, int32_t n) {
     const attn_side side[] = {{slope, HEADS}, {doc, start + n}}; /* in my.lua's order */
 
     attn_plan *plan;
-    attn_status status = attn_plan_create(&plan, &my_layer[layer], 0);
+    attn_status status = my_create(&plan, layer, 0);
     if (status != ATTN_OK) return status;
     attn_args a = ATTN_ARGS_INIT;
     a.batch = 1, a.q_len = n, a.kv_len_max = start + n, a.threads = 2;
@@ -35,9 +34,11 @@ static attn_status run(int layer, int32_t start, int32_t n) {
     a.q_start = &start;
     if (my_layer[layer].backend == ATTN_BACKEND_FLEX) a.side = side, a.side_count = 2;
     const attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads};
-    status = attn_workspace(plan, &e, &a.workspace_bytes);
-    a.workspace = aligned_alloc(64, a.workspace_bytes);
-    if (status == ATTN_OK) status = attn_run(plan, &a);
+    attn_size size;
+    status = my_sizes(plan, &e, &size);
+    a.workspace_bytes = size.workspace;
+    a.workspace = aligned_alloc(64, size.workspace);
+    if (status == ATTN_OK) status = my_run(plan, &a);
     printf("layer %d, %d rows: %s\n", layer, (int)n, attn_plan_kernel(plan, n));
     for (int h = 0; h < HEADS && status == ATTN_OK; h += 3) {
         const float *row = o + (h * LEN + start + n - 1) * D;
@@ -45,7 +46,7 @@ static attn_status run(int layer, int32_t start, int32_t n) {
                row[1], row[2]);
     }
     free(a.workspace);
-    attn_plan_destroy(plan);
+    my_destroy(plan);
     return status;
 }
 

@@ -2,7 +2,7 @@
 #ifndef PROPERTY_H
 #define PROPERTY_H
 
-#include "verify/call.h"
+#include "verify/problem.h"
 
 /* A row of the spec table (specs.c). */
 typedef struct property_spec {
@@ -22,14 +22,6 @@ void property_kernel(arena *a, const property_spec *row, kernel_spec *kernel);
 bool property_try(arena *a, const char *name, const char *fields, kernel_spec *kernel, diag *d);
 
 /* --- Random problems (shapes.c) --- */
-
-typedef struct rng {
-    uint64_t state;
-} rng;
-uint64_t rng_next(rng *r);
-int32_t rng_int(rng *r, int32_t lo, int32_t hi); /* inclusive */
-bool rng_chance(rng *r, int percent);
-float rng_normal(rng *r);
 
 /* Problem number `index` of a spec. max_work bounds B * Hq * Lq * Lk * (D + Dv). *text says what it
  * is, for reports. */

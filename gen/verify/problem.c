@@ -1,0 +1,315 @@
+/* problem.c - random problems for a spec: lengths, positions, masks, data and poison. */
+#include "problem.h"
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+static const int32_t lengths[] = {0,  1,   2,   3,   7,   23,  24,  25,  47,  64,
+                                  65, 100, 127, 128, 129, 200, 300, 515, 1030};
+enum { LENGTHS = sizeof lengths / sizeof *lengths };
+
+uint64_t rng_next(rng *r) { /* splitmix64 */
+    uint64_t z = r->state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+int32_t rng_int(rng *r, int32_t lo, int32_t hi) {
+    uint64_t span = (uint64_t)((int64_t)hi - lo + 1);
+    return (int32_t)((int64_t)lo + (int64_t)(rng_next(r) % span));
+}
+
+bool rng_chance(rng *r, int percent) {
+    return rng_int(r, 0, 99) < percent;
+}
+
+/* Near enough to normal: the sum of four uniform numbers, variance 1. */
+float rng_normal(rng *r) {
+    uint64_t bits = rng_next(r);
+    int sum = 0;
+    for (int i = 0; i < 4; i++) sum += (int)(bits >> (16 * i) & 0xffff);
+    return ((float)sum - 131070.0f) * (1.7320508f / 65536.0f);
+}
+
+/* A problem in the making. */
+typedef struct maker {
+    arena *a;
+    const problem_options *o;
+    const attn_spec *spec;
+    rng *r;
+    call *c;
+    buf text;
+} maker;
+
+static float *floats(maker *m, int64_t count, float size) {
+    float *v = arena_alloc(m->a, (size_t)count * sizeof *v + 1);
+    for (int64_t i = 0; i < count; i++) v[i] = size * rng_normal(m->r);
+    return v;
+}
+
+static int32_t *ints(maker *m, int64_t count, int32_t lo, int32_t hi) {
+    int32_t *v = arena_alloc(m->a, (size_t)count * sizeof *v + 1);
+    for (int64_t i = 0; i < count; i++) v[i] = rng_int(m->r, lo, hi);
+    return v;
+}
+
+static void say_ints(maker *m, const char *name, const int32_t *v) {
+    buf_printf(&m->text, " %s=", name);
+    if (!v) {
+        buf_puts(&m->text, "-");
+        return;
+    }
+    for (int b = 0; b < m->c->batch; b++) buf_printf(&m->text, "%s%d", b ? "," : "", v[b]);
+}
+
+/* --- Lengths --- */
+
+/* Keys that a row can see at most, for the estimate of work. */
+static double reach(const attn_spec *s, double keys) {
+    double most = keys;
+    if (s->op == ATTN_OP_SEGMENT_CROSS) most = (double)s->lookback + 1;
+    if (s->op == ATTN_OP_SLIDING_SELF)
+        most = (double)s->window + 1 + (s->causal ? 0 : (double)s->right_window);
+    return most < keys ? most : keys;
+}
+
+static double work(const maker *m, int q, int k) {
+    double width = call_k_dim(m->c) + call_v_dim(m->c);
+    if (m->c->spec->score_expr || m->c->spec->mask_expr) width += 300;
+    double keys = reach(m->spec, lengths[k]) + 0.02 * lengths[k];
+    return m->c->batch * (double)m->spec->heads * lengths[q] * keys * width;
+}
+
+static bool is_too_large(const maker *m, int q, int k) {
+    const problem_options *o = m->o;
+    if (lengths[q] > o->longest || lengths[k] > o->longest) return true;
+    const double rows = m->c->batch * (double)m->spec->heads * lengths[q];
+    const double keys = m->c->batch * (double)lengths[k];
+    const double elements = rows * (call_k_dim(m->c) + call_v_dim(m->c)) +
+                            keys * (m->spec->kv_heads * (double)call_k_dim(m->c) +
+                                    m->spec->v_heads * (double)call_v_dim(m->c));
+    return work(m, q, k) > o->max_work || elements > o->max_elements;
+}
+
+/* The first problems of a spec are of a kind each; the rest are random. */
+static void pick_extents(maker *m, int index) {
+    int q = rng_int(m->r, 1, LENGTHS - 1), k = rng_int(m->r, 1, LENGTHS - 1);
+    if (index == 0) q = 1, k = LENGTHS - 1 - rng_int(m->r, 0, 3);
+    if (index == 1) q = rng_int(m->r, 2, 4), k = LENGTHS - 1 - rng_int(m->r, 0, 3);
+    if (index == 2) q = k;
+    if (index == 3) q = LENGTHS - 1, k = rng_int(m->r, 1, 8);
+    if (index == 4) q = 0;
+    if (index == 5) k = 0;
+    m->c->batch = rng_int(m->r, 1, 3);
+    const int32_t least = m->o->empty_item ? 2 : 1;
+    if (m->c->batch < least) m->c->batch = least;
+    while (is_too_large(m, q, k) && (q > 1 || k > 1)) {
+        if (m->c->batch > least && rng_chance(m->r, 30))
+            m->c->batch--;
+        else if (q > 1 && (k <= 1 || rng_chance(m->r, 50)))
+            q--;
+        else
+            k--;
+    }
+    m->c->q_len = lengths[q];
+    m->c->kv_len_max = lengths[k];
+    buf_printf(&m->text, "B=%d Lq=%d Lk=%d", m->c->batch, m->c->q_len, m->c->kv_len_max);
+}
+
+static int32_t kv_len(const maker *m, int32_t b) {
+    return m->c->kv_len ? m->c->kv_len[b] : m->c->kv_len_max;
+}
+
+static void pick_kv_len(maker *m) {
+    if (rng_chance(m->r, 30) && !m->o->all) return;
+    int32_t most = m->c->kv_len_max, *len = ints(m, m->c->batch, 0, most);
+    for (int32_t b = 0; b < m->c->batch; b++) {
+        if (rng_chance(m->r, 30)) len[b] = most;
+        if (rng_chance(m->r, 10)) len[b] = most ? most - 1 : 0;
+        if (rng_chance(m->r, 10)) len[b] = 0;
+    }
+    if (m->o->empty_item) len[m->c->batch - 1] = 0;
+    m->c->kv_len = len;
+}
+
+static int32_t extreme_start(maker *m) {
+    static const int32_t starts[] = {1 << 20, INT32_MAX - 3, INT32_MIN + 2, -1, INT32_MAX};
+    return starts[rng_int(m->r, 0, 4)];
+}
+
+static void pick_q_start(maker *m) {
+    int kind = rng_int(m->r, 0, 9);
+    if (kind < 2 && !m->o->all) return;
+    int32_t *start = ints(m, m->c->batch, -m->c->q_len - 3, m->c->kv_len_max + 3);
+    /* A score in f32 knows positions up to 2^24. */
+    bool bounded = m->c->spec->score_expr != NULL;
+    for (int32_t b = 0; b < m->c->batch; b++) {
+        if (kind < 7) start[b] = kv_len(m, b) - m->c->q_len;
+        if (kind == 9 && !bounded) start[b] = extreme_start(m);
+    }
+    m->c->q_start = start;
+}
+
+static void pick_segments(maker *m) {
+    if (m->spec->op != ATTN_OP_SEGMENT_CROSS) return;
+    int32_t *seg = arena_alloc(m->a, (size_t)m->c->batch * (size_t)m->c->q_len * 4 + 1);
+    bool sorted = rng_chance(m->r, 50);
+    for (int32_t b = 0; b < m->c->batch; b++) {
+        int32_t last = kv_len(m, b) + 5, at = -3;
+        for (int32_t i = 0; i < m->c->q_len; i++) {
+            at = sorted ? at + rng_int(m->r, 0, 2) : rng_int(m->r, -3, last);
+            if (sorted && at > last) at = last;
+            seg[b * m->c->q_len + i] = rng_chance(m->r, 1) ? extreme_start(m) : at;
+        }
+    }
+    m->c->seg = seg;
+    buf_printf(&m->text, " seg=%s", sorted ? "sorted" : "random");
+}
+
+/* --- Masks --- */
+
+static void pick_padding(maker *m) {
+    if (rng_chance(m->r, 60) && !m->o->all) return;
+    int density = rng_chance(m->r, 20) ? 100 : rng_int(m->r, 1, 60);
+    int64_t count = (int64_t)m->c->batch * m->c->kv_len_max;
+    uint8_t *pad = arena_alloc(m->a, (size_t)count + 1);
+    for (int64_t i = 0; i < count; i++)
+        if (rng_chance(m->r, density)) pad[i] = (uint8_t)rng_int(m->r, 1, 255);
+    m->c->key_padding = pad;
+    buf_printf(&m->text, " padding=%d%%", density);
+}
+
+/* Bytes: a good part of them 0. */
+static void *bool_mask(maker *m, int64_t count) {
+    static const uint8_t visible[] = {1, 1, 2, 128, 255};
+    int density = rng_chance(m->r, 15) ? 0 : rng_int(m->r, 5, 95);
+    uint8_t *v = arena_alloc(m->a, (size_t)count + 1);
+    for (int64_t i = 0; i < count; i++)
+        if (rng_chance(m->r, density)) v[i] = visible[rng_int(m->r, 0, 4)];
+    return v;
+}
+
+/* Biases, some of them masking, seldom one of them NaN. */
+static void *float_mask(maker *m, int64_t count) {
+    static const float hidden[] = {-INFINITY, -FLT_MAX, -1e30f, -3.4e38f};
+    int density = rng_chance(m->r, 40) ? 0 : rng_int(m->r, 5, 95);
+    float *v = floats(m, count, 2);
+    for (int64_t i = 0; i < count; i++)
+        if (rng_chance(m->r, density)) v[i] = hidden[rng_int(m->r, 0, 3)];
+    if (count && rng_chance(m->r, 20) && m->o->bad_visible)
+        v[rng_next(m->r) % (uint64_t)count] = NAN;
+    return v;
+}
+
+static void pick_mask(maker *m) {
+    call *c = m->c;
+    if (m->spec->backend != ATTN_BACKEND_SDPA || (rng_chance(m->r, 40) && !m->o->all)) return;
+    const int64_t full[4] = {c->batch, m->spec->heads, c->q_len, c->kv_len_max};
+    int64_t count = 1;
+    c->mask_rank = rng_int(m->r, 1, 4);
+    c->mask_type = rng_chance(m->r, 50) ? ATTN_MASK_BOOL : ATTN_MASK_F32;
+    buf_printf(&m->text, " mask=%s", c->mask_type == ATTN_MASK_BOOL ? "bool" : "f32");
+    for (int n = 0; n < c->mask_rank; n++) {
+        c->mask_dim[n] = rng_chance(m->r, 25) ? 1 : full[4 - c->mask_rank + n];
+        count *= c->mask_dim[n];
+        buf_printf(&m->text, "[%d]", (int)c->mask_dim[n]);
+    }
+    c->mask = c->mask_type == ATTN_MASK_BOOL ? bool_mask(m, count) : float_mask(m, count);
+}
+
+/* --- Data --- */
+
+static float bad_number(maker *m) {
+    static const float bad[] = {NAN, INFINITY, -INFINITY, -NAN};
+    return bad[rng_int(m->r, 0, 3)];
+}
+
+/* Bad numbers in row `row` of K, where V is not in the same memory. */
+static void poison_key(maker *m, float *k, int64_t row) {
+    int32_t dim = call_k_dim(m->c), from = m->c->v ? 0 : call_v_dim(m->c);
+    for (int32_t d = from; d < dim; d++)
+        if (d == from || rng_chance(m->r, 30)) k[row * dim + d] = bad_number(m);
+}
+
+/* Padded keys hold bad numbers; seldom, so does a visible one, or a query. */
+static void poison(maker *m, float *q, float *k) {
+    const call *c = m->c;
+    int64_t heads = m->spec->kv_heads, keys = c->kv_len_max;
+    bool padded = c->key_padding && rng_chance(m->r, 60);
+    for (int64_t b = 0; padded && b < c->batch; b++)
+        for (int64_t j = 0; j < keys; j++)
+            for (int64_t h = 0; c->key_padding[b * keys + j] && h < heads; h++)
+                poison_key(m, k, (b * heads + h) * keys + j);
+    if (padded) buf_puts(&m->text, " bad-padding");
+    if (!m->o->bad_visible) return;
+    if (keys && rng_chance(m->r, 15)) {
+        int64_t row = (int64_t)(rng_next(m->r) % (uint64_t)(c->batch * heads * keys));
+        poison_key(m, k, row);
+        buf_printf(&m->text, " bad-key=%lld", (long long)row);
+    }
+    if (c->q_len && rng_chance(m->r, 10)) {
+        int64_t row = (int64_t)(rng_next(m->r) % call_rows(c));
+        q[row * call_k_dim(c) + rng_int(m->r, 0, call_k_dim(c) - 1)] = bad_number(m);
+        buf_printf(&m->text, " bad-query=%lld", (long long)row);
+    }
+}
+
+static void pick_data(maker *m) {
+    call *c = m->c;
+    const attn_spec *s = m->spec;
+    float size = rng_chance(m->r, 15) ? 6 : rng_chance(m->r, 8) ? 0 : 1;
+    if (size != 1) buf_printf(&m->text, " q*%d", (int)size);
+    int64_t keys = (int64_t)c->batch * c->kv_len_max;
+    float *q = floats(m, (int64_t)call_rows(c) * call_k_dim(c), size);
+    float *k = floats(m, keys * s->kv_heads * call_k_dim(c), 1);
+    bool in_k = s->form == ATTN_FORM_MLA && s->key == ATTN_KEY_SHARED;
+    if (!in_k) c->v = floats(m, keys * s->v_heads * call_v_dim(c), 1);
+    poison(m, q, k);
+    c->q = q;
+    c->k = k;
+    if (s->sinks) c->sinks = floats(m, s->heads, 2);
+}
+
+static void pick_expr_data(maker *m) {
+    const kernel_spec *k = m->c->spec;
+    attn_side *side = arena_alloc(m->a, (size_t)(k->tensor_count + 1) * sizeof *side);
+    for (int t = 0; t < k->tensor_count; t++) {
+        int64_t count = side[t].count = call_side_count(m->c, t);
+        if (!k->tensors[t].is_float) {
+            side[t].data = ints(m, count, m->o->lo, m->o->hi);
+            continue;
+        }
+        float *v = floats(m, count, 0.5f);
+        for (int64_t i = 0; m->o->neg_inf && i < count; i++)
+            if (rng_chance(m->r, 5)) v[i] = -INFINITY;
+        side[t].data = v;
+    }
+    m->c->side = side;
+    const int32_t highest = m->o->scalar_hi < m->o->scalar_lo ? m->c->kv_len_max : m->o->scalar_hi;
+    attn_scalar *scalar = arena_alloc(m->a, (size_t)(k->scalar_count + 1) * sizeof *scalar);
+    for (int i = 0; i < k->scalar_count; i++) {
+        if (k->scalars[i].is_float)
+            scalar[i].f32 = 0.25f + fabsf(rng_normal(m->r));
+        else
+            scalar[i].i32 = rng_int(m->r, m->o->scalar_lo, highest);
+    }
+    m->c->scalars = scalar;
+}
+
+void problem_make(arena *a, const kernel_spec *spec, const problem_options *o, rng *r, int index,
+                  call *out, const char **text) {
+    *out = (call){.spec = spec};
+    maker m = {a, o, &spec->core, r, out, buf_new(a)};
+    pick_extents(&m, index);
+    pick_kv_len(&m);
+    say_ints(&m, "kv_len", out->kv_len);
+    pick_q_start(&m);
+    say_ints(&m, "q_start", out->q_start);
+    pick_segments(&m);
+    pick_padding(&m);
+    pick_mask(&m);
+    pick_data(&m);
+    pick_expr_data(&m);
+    *text = m.text.data;
+}

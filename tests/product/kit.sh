@@ -1,0 +1,90 @@
+#!/bin/sh
+# The regression kit as a product's CI uses it: golden, attn-verify --folder, check, diff; on a
+# folder and on a single file. A kernel that is changed by hand must be noticed by each.
+set -u
+cd "$(dirname "$0")/../.."
+build=${BUILD:-build}
+gen=$build/attn-gen
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export OMP_WAIT_POLICY=passive
+passed=0
+failed=0
+check() { # check STATUS TEXT COMMAND..: exit status, and text in its output
+    want=$1 text=$2
+    shift 2
+    out=$("$@" 2>&1)
+    got=$?
+    if [ "$got" = "$want" ] && { [ -z "$text" ] || printf "%s" "$out" | grep -qF -- "$text"; }; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'FAIL: %s\n  exit %s, wanted %s and "%s":\n%s\n' "$*" "$got" "$want" "$text" \
+            "$(printf "%s" "$out" | tail -n 20)"
+    fi
+}
+verify() { # verify FOLDER
+    "$build/attn-verify" --folder "$1" "$work"/cases/*.safetensors
+}
+
+# Every input that a kernel takes: sinks, masks, segments, side tensors that are indexes, scalars,
+# a shared mla key, a window to both sides.
+cat >"$work/kit.lua" <<'L'
+return { name = "kit", layers = {
+    { op = "segment_cross", heads = 4, kv_heads = 2, head_dim = 24, lookback = 2, sinks = true },
+    { op = "sliding_self", causal = false, window = 5, right_window = 2, heads = 2, head_dim = 8,
+      softcap = 30 },
+    { form = "mla", key = "shared", op = "segment_cross", heads = 2, q_comp_dim = 24,
+      kv_comp_dim = 16, retr_dim = 8, scale = 0.2, lookback = 1 },
+    { op = "segment_cross", backend = "flex", heads = 4, head_dim = 8, lookback = 3,
+      score = "s + table[bucket[k]][h] * gain", mask = "k % 2 == 0 or k < first",
+      tensor = { "bucket=i32[kv_len]", "table=f32[2][heads]" },
+      scalar = { "gain=f32", "first=i32" } },
+} }
+L
+check 0 "4 kernels" "$gen" generate "$work/kit.lua" --isa portable,avx2 -o "$work/kit"
+check 0 "4 kernels, 32 cases" "$gen" golden "$work/kit" -o "$work/cases" --seed 5
+check 0 "32 cases" "$gen" golden "$work/kit" -o "$work/again" --seed 5
+check 0 "" diff -r "$work/cases" "$work/again"
+check 0 "32 cases" "$gen" golden "$work/kit" -o "$work/again" --seed 6
+check 1 "differ" diff -rq "$work/cases" "$work/again"
+check 2 "holds kernels" "$gen" golden "$work/kit" -o "$work/kit"
+check 2 "holds cases" "$gen" generate "$work/kit.lua" -o "$work/cases"
+check 0 "current" "$gen" check "$work/kit"
+for input in q_start kv_len seg_id key_padding_mask attn_mask sinks; do
+    check 0 "" grep -qal "in.$input" "$work"/cases/*
+done
+check 0 "" grep -qal "side.bucket" "$work"/cases/*
+check 0 "" grep -qal '"scalars":"gain=' "$work"/cases/*
+check 0 "0 failed" verify "$work/kit"
+
+# The same cases, on the same model as one file.
+check 0 "2 files" "$gen" generate "$work/kit.lua" --single-file --isa portable -o "$work/one"
+check 0 "0 failed" verify "$work/one"
+check 0 "32 cases" "$gen" golden "$work/one/kit.c" -o "$work/again" --seed 5
+check 0 "" diff -r "$work/cases" "$work/again"
+
+# Edited by hand: the window is one key narrower, in one kernel.
+cp -r "$work/kit" "$work/edited"
+sed -i 's/p - 5, to/p - 4, to/' "$work"/edited/attn_*sliding*portable*.c
+check 1 "FAIL" verify "$work/edited"
+check 1 "portable_q12k128.c: stale" "$gen" check "$work/edited"
+check 1 "edited since it was generated" "$gen" diff "$work/kit" "$work/edited"
+
+# What changed, in the words of the spec.
+check 0 "" "$gen" diff "$work/kit" "$work/kit"
+sed 's/window = 5/window = 3/; s/lookback = 1/lookback = 0/' "$work/kit.lua" >"$work/new.lua"
+check 0 "4 kernels" "$gen" generate "$work/new.lua" --name kit --unroll 4 --isa avx2 -o "$work/new"
+check 1 "window: 5 -> 3" "$gen" diff "$work/kit" "$work/new"
+check 1 "now: Keys: query position p sees the keys p - 3 .. p + 2" "$gen" diff "$work/kit" "$work/new"
+check 1 "layer 2: " "$gen" diff "$work/kit" "$work/new"
+check 1 "plan portable: removed" "$gen" diff "$work/kit" "$work/new"
+check 1 "option unroll: 0 -> 4" "$gen" diff "$work/kit" "$work/new"
+check 2 "manifest.json" "$gen" diff "$work/kit" "$work"
+check 2 "attn-gen diff OLD NEW" "$gen" diff "$work/kit"
+mkdir "$work/templates" && cp -r templates/. "$work/templates"
+sed -i 's/^\/\* form/\/* Form/' "$work/templates/form/regular.c.tpl"
+check 0 "4 kernels" "$gen" generate "$work/kit.lua" --isa portable,avx2 --templates "$work/templates" -o "$work/other"
+check 1 "templates: changed" "$gen" diff "$work/kit" "$work/other"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
