@@ -331,21 +331,30 @@ static char *upper(arena *a, const char *s) {
     return u;
 }
 
-/* "0..3, 5": the layers that use a kernel. */
-static const char *layer_list(arena *a, const model *m, int kernel, bool *many) {
+/* "0..3, 5": the layers that are a kernel, or (inside) that have it as their core. */
+static const char *layer_list(arena *a, const model *m, int kernel, bool inside, int *count) {
     buf b = buf_new(a);
-    int count = 0;
-    for (int i = 0; i < m->layer_count; i++) {
-        if (!model_layer_runs(m, i, kernel)) continue;
-        int end = i;
-        while (end + 1 < m->layer_count && model_layer_runs(m, end + 1, kernel)) end++;
+    *count = 0;
+    for (int i = 0, end; i < m->layer_count; i = end + 1) {
+        for (end = i; end < m->layer_count; end++)
+            if (!model_layer_runs(m, end, kernel) || (m->layer_kernel[end] == kernel) == inside)
+                break;
+        if (end == i) continue;
+        end--;
         buf_printf(&b, "%s%d", b.len ? ", " : "", i);
         if (end > i) buf_printf(&b, "%s%d", end == i + 1 ? ", " : "..", end);
-        count += end - i + 1;
-        i = end;
+        *count += end - i + 1;
     }
-    *many = count > 1;
     return b.data;
+}
+
+/* "Layers 0..3, 5", "Inside layer 4": lines; none where there are no such layers. */
+static void push_layers(arena *a, lua_val *lines, const model *m, int kernel, bool inside) {
+    int count;
+    const char *list = layer_list(a, m, kernel, inside, &count);
+    const char *word = inside ? "Inside layer" : "Layer";
+    if (count)
+        push_wrapped(a, lines, arena_printf(a, "%s%s %s", word, count > 1 ? "s" : "", list), 90);
 }
 
 static const char *kernel_symbol(arena *a, const kernel_spec *k, int isa, const gen_options *o) {
@@ -362,7 +371,7 @@ static const char *kernel_symbol(arena *a, const kernel_spec *k, int isa, const 
 /* The symbols of kernels and of layers, an entry an instruction set; and the folder's C files. */
 static void kernel_lists(arena *a, const model *m, const gen_options *o, lua_val *t) {
     lua_val *groups = lua_val_table(a), *sources = lua_val_table(a);
-    bool any_block = false;
+    bool any_block = false, any_core = false; /* layers */
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
         if (!(o->isa_mask >> isa & 1)) continue;
         lua_val *group = lua_val_table(a), *symbols = lua_val_table(a), *blocks = lua_val_table(a);
@@ -371,6 +380,7 @@ static void kernel_lists(arena *a, const model *m, const gen_options *o, lua_val
             const bool block = m->kernels[i].core.level == ATTN_LEVEL_BLOCK;
             const char *symbol = kernel_symbol(a, &m->kernels[i], isa, o);
             any_block = any_block || block;
+            any_core = any_core || (!block && m->kernels[i].outer);
             lua_val_push(a, block ? blocks : symbols, lua_text(a, symbol));
             lua_val_push(a, sources, lua_text(a, arena_printf(a, "%s.c", symbol)));
         }
@@ -382,6 +392,7 @@ static void kernel_lists(arena *a, const model *m, const gen_options *o, lua_val
     lua_val_set(a, t, "isa_kernels", groups);
     lua_val_set(a, t, "sources", sources);
     lua_val_set_bool(a, t, "has_blocks", any_block);
+    lua_val_set_bool(a, t, "has_cores", any_core);
 }
 
 static bool ends_with(const char *s, const char *tail) {
@@ -410,11 +421,11 @@ static lua_val *model_data(arena *a, const model *m, const gen_options *o) {
     const char *ident = model_identifier(a, m->name);
     for (int i = 0; i < m->kernel_count; i++) {
         lua_val *k = lua_val_table(a), *where = lua_val_table(a);
-        bool many;
-        push_wrapped(a, where, layer_list(a, m, i, &many), 80);
+        push_layers(a, where, m, i, false);
+        push_layers(a, where, m, i, true);
         lua_val_set_string(a, k, "name", m->kernels[i].name);
-        lua_val_set_string(a, k, "layers", where->field[0].value->string);
-        lua_val_set_bool(a, k, "many", many);
+        lua_val_set_bool(a, k, "outer", m->kernels[i].outer);
+        lua_val_set(a, k, "where", where);
         lua_val_set(a, k, "facts", facts_to_lua(a, &m->kernels[i]));
         lua_val_set(a, k, "fields", fields_to_lua(a, &m->kernels[i].core));
         lua_val_set_string(a, k, "hash", arena_printf(a, "0x%08xu", m->kernels[i].core.expr_hash));

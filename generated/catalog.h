@@ -17,9 +17,9 @@
  *     if (status != ATTN_OK) fprintf(stderr, "%s\n", attn_status_text(status));
  *     catalog_destroy(plan);
  *
- * A plan is immutable: make one a layer (or one for all the layers of a kernel) at start, and run
- * it from any number of threads, each with a workspace of its own. Link one model a program; for
- * two, put the layers of both in one model file.
+ * Plans are immutable: make one a layer (or one for all the layers of a
+ * kernel) at start, and run it from any number of threads, each with a workspace of its own. Link
+ * one model a program; for two, put the layers of both in one model file.
  *
  * Layer 0
  *   attn_f32_regular_sdpa_full_self_h8k2d64

@@ -4,67 +4,43 @@
 #include "${model.file}.h"
 #include "${model.runtime}/attn_kernel.h"
 
-$ for _, group in ipairs(model.isa_kernels) do
-$   if group.guard and #group.symbols > 0 then
-#if ${group.guard}
-$   end
-$   for _, symbol in ipairs(group.symbols) do
-extern const attn_kernel
-    ${symbol};
-$   end
-$   if group.guard and #group.symbols > 0 then
+$ -- A line a kernel, where its instruction set is; kind: "symbols" or "blocks".
+$ local function each(kind, before, after)
+$   for _, group in ipairs(model.isa_kernels) do
+$     local guard = #group[kind] > 0 and group.guard
+$     if guard then
+#if ${guard}
+$     end
+$     for _, symbol in ipairs(group[kind]) do
+${before}${symbol}${after}
+$     end
+$     if guard then
 #endif
+$     end
 $   end
 $ end
+$ each("symbols", "extern const attn_kernel\n    ", ";")
 
 const attn_kernel *const attn_registry[] = {
-$ for _, group in ipairs(model.isa_kernels) do
-$   if group.guard and #group.symbols > 0 then
-#if ${group.guard}
-$   end
-$   for _, symbol in ipairs(group.symbols) do
-    &${symbol},
-$   end
-$   if group.guard and #group.symbols > 0 then
-#endif
-$   end
-$ end
+$ each("symbols", "    &", ",")
     NULL, /* where nothing above is left */
 };
 const int attn_registry_count =
     (int)(sizeof attn_registry / sizeof *attn_registry) - 1;
 
-$ for _, group in ipairs(model.isa_kernels) do
-$   if group.guard and #group.blocks > 0 then
-#if ${group.guard}
-$   end
-$   for _, symbol in ipairs(group.blocks) do
-extern const attn_block_kernel
-    ${symbol};
-$   end
-$   if group.guard and #group.blocks > 0 then
-#endif
-$   end
-$ end
+$ each("blocks", "extern const attn_block_kernel\n    ", ";")
+$ if model.has_blocks then
 
-const attn_block_kernel *const attn_block_registry[] = {
-$ for _, group in ipairs(model.isa_kernels) do
-$   if group.guard and #group.blocks > 0 then
-#if ${group.guard}
-$   end
-$   for _, symbol in ipairs(group.blocks) do
-    &${symbol},
-$   end
-$   if group.guard and #group.blocks > 0 then
-#endif
-$   end
 $ end
+const attn_block_kernel *const attn_block_registry[] = {
+$ each("blocks", "    &", ",")
     NULL, /* where nothing above is left */
 };
 const int attn_block_registry_count =
     (int)(sizeof attn_block_registry / sizeof *attn_block_registry) - 1;
 
 $ for i, k in ipairs(model.kernels) do
+$   if k.outer then
 /* ${k.name} */
 #define KERNEL_${i} \
     { \
@@ -75,6 +51,7 @@ $   end
         .expr_hash = ${k.hash} \
     }
 
+$   end
 $ end
 const attn_spec
     ${model.ident}_layer[] = {
@@ -83,6 +60,7 @@ $ for _, i in ipairs(model.layer_kernel) do
 $ end
 };
 
+$ if model.has_cores then
 ${signature("attn_status", model.ident .. "_create", "attn_plan **plan, int32_t layer, uint32_t flags")} {
     if (plan) *plan = NULL;
     const int32_t layers =
@@ -104,8 +82,11 @@ ${signature("attn_status", model.ident .. "_run", "const attn_plan *plan, const 
 ${signature("void", model.ident .. "_destroy", "attn_plan *plan")} {
     attn_plan_destroy(plan);
 }
+$ end
 $ if model.has_blocks then
+$   if model.has_cores then
 
+$   end
 ${signature("attn_status", model.ident .. "_block_create", "attn_block **block, int32_t layer, uint32_t flags")} {
     if (block) *block = NULL;
     const int32_t layers =
