@@ -64,6 +64,21 @@ check 0 "0 failed" verify "$work/one"
 check 0 "32 cases" "$gen" golden "$work/one/kit.c" -o "$work/again" --seed 5
 check 0 "" diff -r "$work/cases" "$work/again"
 
+# Tuned: the file is part of the folder, and of the single file.
+sliding=$(cd "$work/kit" && ls attn_*sliding*avx2*.c)
+printf 'return { ["%s"] = { avx2 = { key_block = 64 } } }\n' "${sliding%%__*}" >"$work/tuned.lua"
+check 0 "4 kernels" "$gen" generate "$work/kit.lua" --isa portable,avx2 --tune "$work/tuned.lua" -o "$work/tuned"
+check 0 "current" "$gen" check "$work/tuned"
+check 1 "key_block: 128 -> 64" "$gen" diff "$work/kit" "$work/tuned"
+check 1 "option tune: none -> tune.lua" "$gen" diff "$work/kit" "$work/tuned"
+check 0 "32 cases" "$gen" golden "$work/tuned" -o "$work/again" --seed 5
+check 0 "" diff -r "$work/cases" "$work/again"
+check 0 "2 files" "$gen" generate "$work/kit.lua" --single-file --isa avx2 --tune "$work/tuned.lua" -o "$work/one-tuned"
+check 0 "" grep -q "== ${sliding%%__*}__avx2_q[0-9]*k64.c" "$work/one-tuned/kit.c"
+check 0 "current" "$gen" check "$work/one-tuned/kit.c"
+sed -i 's/key_block = 64/key_block = 32/' "$work/one-tuned/kit.c"
+check 1 "kit.c: stale" "$gen" check "$work/one-tuned/kit.c"
+
 # Edited by hand: the window is one key narrower, in one kernel.
 cp -r "$work/kit" "$work/edited"
 sed -i 's/p - 5, to/p - 4, to/' "$work"/edited/attn_*sliding*portable*.c

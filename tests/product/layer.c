@@ -1,5 +1,5 @@
 /* layer.c - runs a layer on rows of its input: layer FILE.safetensors PREFIX INPUT */
-#include "layer.h" /* written by attn-gen: layer_layer[] */
+#include "layer.h" /* written by attn-gen: layer_block_create */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ int main(int argc, char **argv) {
 
     attn_block *block;
     char message[1000];
-    if (attn_block_create(&block, &layer_layer[0], 0) != ATTN_OK) return 1;
+    if (layer_block_create(&block, 0, 0) != ATTN_OK) return 1;
     const size_t bytes = attn_block_packed_bytes(block);
     void *packed = aligned_alloc(64, bytes); /* may be saved, and mapped back */
     if (attn_block_pack(block, weight, weights, packed, bytes, message, sizeof message))

@@ -77,6 +77,7 @@ cmake_ways() { # cmake_ways CC
     has "$(cxx_of "$cc")" || { skip "$cc-cmake: $(cxx_of "$cc") is not installed" && return; }
     mkdir "$dir"
     set -- -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$(cxx_of "$cc")" -DCMAKE_C_FLAGS=-O1
+    check "$cc-layer-cmake" layer_cmake "$cc"
     check "$cc-cmake-static" cmake_product "$dir/static" -DQUICK_FOLDER="$work/quick" "$@"
     check "$cc-cmake-install" cmake_install "$dir" "$@"
     check "$cc-cmake-installed" cmake_product "$dir/shared" \
@@ -104,6 +105,21 @@ single() { # single CC: no flags at all; then strict ones, OpenMP, shared
         "$dir/quick.c" -lm -o "$dir/libquick.so"
     check "$cc-single-static" use "$cc" "$work/$cc-ss" -I"$dir" "$dir/quick.o"
     check "$cc-single-shared" use "$cc" "$work/$cc-sd" -I"$dir" -L"$dir" -lquick -Wl,-rpath,"$dir"
+}
+run_layer() { # run_layer CC FLAGS..: the README's layer on the weights of a golden
+    cc=$1
+    shift
+    "$cc" -std=gnu11 -Wall -Wextra -Wpedantic -Werror -O1 "$here/layer.c" -o "$work/$cc-layer" "$@" -lm &&
+        "$work/$cc-layer" "$here/../golden/block/llama3.safetensors" w. in.x | diff "$here/layer.txt" -
+}
+layer_single() { # layer_single CC
+    "$1" -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -c "$work/layer-single/layer.c" -o "$work/$1-layer.o" &&
+        run_layer "$1" -I"$work/layer-single" "$work/$1-layer.o"
+}
+layer_cmake() { # layer_cmake CC
+    out=$work/cmake-$1/layer
+    cmake -S "$work/layer" -B "$out" -DCMAKE_C_COMPILER="$1" -DATTN_OPENMP=OFF && cmake --build "$out" &&
+        run_layer "$1" -I"$work/layer" "$out/liblayer.a"
 }
 openmp_single() {
     gcc -O1 -fopenmp -c "$work/single/quick.c" -o "$work/openmp.o" &&
@@ -149,6 +165,8 @@ installed() { # to DESTDIR, moved, run elsewhere without the tree
 
 check generate "$gen" generate "$here/quick.lua" -o "$work/quick"
 check generate-single "$gen" generate "$here/quick.lua" --single-file -o "$work/single"
+check generate-layer "$gen" generate "$here/layer.lua" --isa portable,avx2 -o "$work/layer"
+check generate-layer-single "$gen" generate "$here/layer.lua" --single-file -o "$work/layer-single"
 check two-files two_files "$work/single"
 check no-foreign-file no_foreign_file
 check stale-single stale_single
@@ -163,6 +181,7 @@ for cc in gcc clang; do
     (
         folder $cc
         single $cc
+        check $cc-layer-single layer_single $cc
         cmake_ways $cc
     ) &
 done
