@@ -83,7 +83,7 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->mr = p->mr > 12 ? 12 : p->mr;
     p->nr = vectors * isa->width;
     p->depth = 256;
-    p->unroll = 4;
+    p->unroll = 2; /* 4: gcc 12 spills */
     p->rows = 96;
     int unit_max = most(unit(s->head_dim, p->nr), unit(s->v_dim, p->nr));
     if (s->form == ATTN_FORM_MLA)
