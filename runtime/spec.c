@@ -337,10 +337,14 @@ static void put(char name[ATTN_NAME_MAX], const char *fmt, ...) {
 }
 
 void attn_float_text(float x, char text[ATTN_FLOAT_MAX]) {
+    char any[ATTN_FLOAT_MAX] = "";
     for (int digits = 1; digits <= 9; digits++) {
         snprintf(text, ATTN_FLOAT_MAX, "%.*g", digits, (double)x);
-        if (strtof(text, NULL) == x) return;
+        if (strtof(text, NULL) != x) continue;
+        if (!strchr(text, 'e')) return;
+        if (!*any) memcpy(any, text, sizeof any);
     }
+    if (*any) memcpy(text, any, sizeof any);
 }
 
 /* 0.125 -> 0p125, -1e-05 -> m1em05, 1e+20 -> 1e20; a locale's decimal point is 'p' too. */

@@ -80,7 +80,7 @@ enum { ATTN_NAME_MAX = 256 };
 void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]);
 attn_status attn_spec_parse(const char *name, attn_spec *spec);
 
-/* The shortest decimal that reads back as x. */
+/* The shortest decimal that reads back as x; no exponent where nine digits do without. */
 enum { ATTN_FLOAT_MAX = 48 };
 void attn_float_text(float x, char text[ATTN_FLOAT_MAX]);
 
