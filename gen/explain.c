@@ -149,6 +149,8 @@ static void block_text(buf *b, const explained *x, int kernel, int isa) {
     size_text(b, x, kernel, isa, p.symbol, 0);
     for (int n = 0; n < p.notes; n++) buf_printf(b, "    %s\n", p.note[n]);
     buf_printf(b, "    core: %s\n", x->m->kernels[k->inner].name);
+    if (k->expanded >= 0)
+        buf_printf(b, "    core, expanded: %s\n", x->m->kernels[k->expanded].name);
     buf_printf(b, "    projections: %.4g FLOPs a row\n", block_plan_row_flops(k));
 }
 
@@ -345,6 +347,8 @@ static cJSON *block_json(const explained *x, int kernel, int isa) {
     cJSON_AddStringToObject(t, "isa", isa_table[isa].name);
     cJSON_AddStringToObject(t, "symbol", p.symbol);
     cJSON_AddStringToObject(t, "core", x->m->kernels[k->inner].name);
+    if (k->expanded >= 0)
+        cJSON_AddStringToObject(t, "core_expanded", x->m->kernels[k->expanded].name);
     cJSON_AddNumberToObject(t, "tile_rows", p.mr);
     cJSON_AddNumberToObject(t, "tile_columns", p.nr);
     cJSON_AddNumberToObject(t, "flops_per_row", block_plan_row_flops(k));

@@ -304,6 +304,16 @@ void attn_spec_core(const attn_spec *spec, attn_spec *core) {
     core->q_comp_dim = ATTN_UNSET;
 }
 
+void attn_spec_expanded(const attn_spec *spec, attn_spec *core) {
+    attn_spec_core(spec, core);
+    core->form = ATTN_FORM_REGULAR;
+    core->key = ATTN_KEY_PER_HEAD;
+    core->kv_heads = core->v_heads = core->heads;
+    core->head_dim = spec->head_dim + spec->retr_dim;
+    core->v_dim = spec->v_head_dim;
+    core->kv_comp_dim = core->retr_dim = ATTN_UNSET;
+}
+
 int32_t attn_spec_k_dim(const attn_spec *spec) {
     if (spec->form != ATTN_FORM_MLA) return spec->head_dim;
     return spec->key == ATTN_KEY_SHARED ? spec->kv_comp_dim + spec->retr_dim : spec->retr_dim;

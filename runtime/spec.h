@@ -62,6 +62,10 @@ attn_status attn_spec_resolve(attn_spec *spec, attn_spec_error *err);
 /* The attention inside a resolved layer, as a core spec; of a core spec, itself. */
 void attn_spec_core(const attn_spec *spec, attn_spec *core);
 
+/* A resolved layer of mla with key = shared: its attention with keys and values a head, which does
+ * fewer operations where queries are many. */
+void attn_spec_expanded(const attn_spec *spec, attn_spec *core);
+
 /* Layers (spec_block.c): fills what the core's rules need (head_dim, scale), then the rest. Called
  * by attn_spec_resolve. */
 attn_status attn_spec_block_core(attn_spec *spec, attn_spec_error *err);
