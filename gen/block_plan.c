@@ -83,15 +83,28 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->mr = p->mr > 12 ? 12 : p->mr;
     p->nr = vectors * isa->width;
     p->depth = 256;
-    p->unroll = 4;
+    p->unroll = 2; /* 4: gcc 12 spills */
     p->rows = 96;
-    int unit_max = most(unit(s->head_dim, p->nr), unit(s->v_dim, p->nr));
+    int unit_max = unit(s->head_dim, p->nr);
+    if (s->form == ATTN_FORM_REGULAR) unit_max = most(unit_max, unit(s->v_dim, p->nr));
     if (s->form == ATTN_FORM_MLA)
         unit_max =
             most(most(unit_max, unit(s->retr_dim, p->nr)), unit(s->head_dim + s->retr_dim, p->nr));
+    if (s->key == ATTN_KEY_SHARED)
+        unit_max = most(unit_max, unit(s->head_dim + s->v_head_dim, p->nr));
     p->wide = most(128, unit_max);
     p->few = 2 * p->nr;
     p->chunk = 4;
+}
+
+/* A pair of the absorbed form takes (c + r) + c products, of the expanded one (n + r) + v; to
+ * expand a key takes c (n + v). Under a causal mask a query sees half of the keys. */
+static void plan_expand(const attn_spec *s, block_plan *p) {
+    if (s->key != ATTN_KEY_SHARED) return;
+    const double once = (double)s->kv_comp_dim * (s->head_dim + s->v_head_dim);
+    const double saved = 2.0 * s->kv_comp_dim - s->head_dim - s->v_head_dim;
+    const double from = saved > 0 ? once / saved * (s->causal ? 2 : 1) : 1e9;
+    if (from < 1e6) p->expand_from = (int)ceil(from);
 }
 
 static void note(arena *a, block_plan *p, const char *text) {
@@ -111,6 +124,14 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
     note(a, p,
          "sums run over k in order whatever the rows, so that a step's projections have the bits "
          "of a prefill's");
+    if (p->expand_from)
+        note(a, p,
+             arena_printf(a,
+                          "latent keys are expanded to keys and values a head where an item has %d "
+                          "queries or more: %d products a pair instead of %d, and %d for each key",
+                          p->expand_from, s->head_dim + s->retr_dim + s->v_head_dim,
+                          2 * s->kv_comp_dim + s->retr_dim,
+                          s->kv_comp_dim * (s->head_dim + s->v_head_dim)));
     if (s->rope != ATTN_ROPE_NONE)
         note(a, p,
              "RoPE: angles of 64-token blocks by sin and cos in double, those inside by one "
@@ -127,6 +148,7 @@ void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_p
     p->second_output = s->op == ATTN_OP_FULL_SELF && s->key == ATTN_KEY_PER_HEAD;
     plan_rope(a, s, p);
     plan_gemm(s, isa, p);
+    plan_expand(s, p);
     snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_r%dc%d", k->name, isa->name, p->mr, p->nr);
     plan_notes(a, s, p);
 }
@@ -137,9 +159,10 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
         const char *name;
         int value;
     } ints[] = {
-        {"width", p->width}, {"model", p->model}, {"keys", p->keys},     {"mr", p->mr},
-        {"nr", p->nr},       {"depth", p->depth}, {"unroll", p->unroll}, {"rows", p->rows},
-        {"wide", p->wide},   {"few", p->few},     {"chunk", p->chunk},
+        {"width", p->width},   {"model", p->model}, {"keys", p->keys},
+        {"mr", p->mr},         {"nr", p->nr},       {"depth", p->depth},
+        {"unroll", p->unroll}, {"rows", p->rows},   {"wide", p->wide},
+        {"few", p->few},       {"chunk", p->chunk}, {"expand_from", p->expand_from},
     };
     lua_val_set_string(a, t, "symbol", p->symbol);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)

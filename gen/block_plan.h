@@ -15,6 +15,8 @@ typedef struct block_plan {
     int keys;             /* floats of a row on the key side */
     bool given_positions; /* RoPE positions come as arguments */
     bool second_output;   /* mla: a further output projection, o_proj */
+    /* key = shared: queries an item from which keys and values are expanded to heads; 0: never. */
+    int expand_from;
     /* Matrix products: a register tile of mr rows x nr columns. */
     int mr, nr;
     int depth; /* of a panel's slice that stays in L1 */

@@ -312,6 +312,8 @@ static bool render_block(output *out, const template_set *set, const model *m, c
     block_plan_make(a, k, isa, &p);
     lua_val *data = lua_val_table(a), *plan_table = block_plan_to_lua(a, &p);
     lua_val_set_string(a, plan_table, "core", arena_strdup(a, core.symbol));
+    if (k->expanded >= 0) gen_plan(a, &m->kernels[k->expanded], isa, o, &core);
+    lua_val_set_string(a, plan_table, "expanded", arena_strdup(a, core.symbol));
     lua_val_set(a, data, "plan", plan_table);
     lua_val_set(a, data, "spec", spec_to_lua(a, k, NULL, p.note, p.notes));
     lua_val_set(a, data, "isa", isa_to_lua(a, isa));

@@ -148,6 +148,8 @@ static void block_text(buf *b, const explained *x, int kernel, int isa) {
     size_text(b, x, kernel, isa, p.symbol, 0);
     for (int n = 0; n < p.notes; n++) buf_printf(b, "    %s\n", p.note[n]);
     buf_printf(b, "    core: %s\n", x->m->kernels[k->inner].name);
+    if (k->expanded >= 0)
+        buf_printf(b, "    core, expanded: %s\n", x->m->kernels[k->expanded].name);
     buf_printf(b, "    projections: %.4g FLOPs a row\n", block_plan_row_flops(k));
 }
 

@@ -52,6 +52,88 @@ static void say_scores(arena *a, fact_list *l, const kernel_spec *k) {
              arena_printf(a, "%s=%s", k->scalars[i].name, k->scalars[i].is_float ? "f32" : "i32"));
 }
 
+/* --- Layers --- */
+
+static const char *enum_text(arena *a, const char *field, int32_t value) {
+    char name[32];
+    attn_enum_name(attn_field_find(field), value, name, sizeof name);
+    return arena_strdup(a, name);
+}
+
+static const char *float_text(arena *a, float x) {
+    char text[ATTN_FLOAT_MAX];
+    attn_float_text(x, text);
+    return arena_strdup(a, text);
+}
+
+/* "y = x + attention(norm1(x))", by where norms and residuals stand. */
+static const char *part_formula(arena *a, const attn_spec *s, const char *from, const char *what,
+                                const char *norm, const char *post) {
+    const bool norms = s->norm != ATTN_NORM_NONE;
+    const char *in = norms && s->norm_place != ATTN_NORM_PLACE_POST
+                         ? arena_printf(a, "%s(%s)", norm, from)
+                         : from;
+    const char *out = arena_printf(a, "%s(%s)", what, in);
+    if (s->residual == ATTN_RESIDUAL_NONE) return arena_printf(a, "y = %s", out);
+    if (norms && s->norm_place == ATTN_NORM_PLACE_POST)
+        return arena_printf(a, "y = %s(%s + %s)", norm, from, out);
+    if (norms && s->norm_place == ATTN_NORM_PLACE_BOTH)
+        return arena_printf(a, "y = %s + %s(%s)", from, post, out);
+    return arena_printf(a, "y = %s + %s", from, out);
+}
+
+static const char *biases(arena *a, const attn_spec *s) {
+    const struct {
+        const char *name;
+        int32_t on;
+    } all[] = {{"q", s->q_bias},
+               {"k", s->k_bias},
+               {"v", s->v_bias},
+               {"o", s->o_bias},
+               {"ffn", s->ffn_bias}};
+    buf b = buf_new(a);
+    for (int i = 0; i < 5; i++)
+        if (all[i].on) buf_printf(&b, "%s%s", b.len ? ", " : "", all[i].name);
+    return b.len ? b.data : "none";
+}
+
+static const char *rope_text(arena *a, const attn_spec *s) {
+    if (s->rope == ATTN_ROPE_NONE) return "none.";
+    buf b = buf_new(a);
+    buf_printf(&b, "%s, the first %d components, base %s",
+               s->rope == ATTN_ROPE_HALF ? "pairs i, i + n/2" : "pairs 2i, 2i + 1", s->rope_dim,
+               float_text(a, s->rope_base));
+    if (s->rope_scaling != ATTN_ROPE_SCALING_NONE)
+        buf_printf(&b, ", scaling %s by %s", enum_text(a, "rope_scaling", s->rope_scaling),
+                   float_text(a, s->rope_factor));
+    buf_puts(&b, "; keys are cached rotated.");
+    return b.data;
+}
+
+/* The layer around the attention, as formulas of x. */
+static void say_layer(arena *a, fact_list *l, const attn_spec *s) {
+    const bool cross = s->op == ATTN_OP_SEGMENT_CROSS, kv = s->kv_dim != ATTN_UNSET;
+    const bool own = s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
+    buf b = buf_new(a);
+    buf_printf(&b, "rows of %d floats", cross ? s->q_dim : s->d_model);
+    if (kv) buf_printf(&b, ", keys from a second input of %d", s->kv_dim);
+    if (s->norm != ATTN_NORM_NONE)
+        buf_printf(&b, "; %s%s, eps %s", enum_text(a, "norm", s->norm),
+                   s->norm_offset ? " (weights stored less one)" : "", float_text(a, s->norm_eps));
+    buf_printf(&b, "; biases: %s%s.", biases(a, s), s->qk_norm ? "; rmsnorm of q and k heads" : "");
+    say(l, "Layer", "Layer: ", b.data);
+    show(l, "Attention", "", part_formula(a, s, "x", "attention", "norm1", "post_norm1"));
+    if (own && s->residual == ATTN_RESIDUAL_PARALLEL)
+        show(l, "Feed-forward", "",
+             arena_printf(a, "y = y + ffn(%s(x))", s->shared_norm ? "norm1" : "norm2"));
+    else if (own)
+        show(l, "Feed-forward", "", part_formula(a, s, "y", "ffn", "norm2", "post_norm2"));
+    if (own)
+        say(l, "Feed-forward",
+            "ffn: ", arena_printf(a, "%s, %d wide.", enum_text(a, "ffn", s->ffn), s->ffn_dim));
+    say(l, "RoPE", "RoPE: ", rope_text(a, s));
+}
+
 /* What holds for every kernel (attn.h's members say the same of each argument). */
 static void say_rules(fact_list *l, const attn_spec *s) {
     rule(
@@ -99,6 +181,7 @@ fact_list facts_of(arena *a, const kernel_spec *k) {
                      "and O rows of %d floats.",
                      form, backend, s->heads, s->kv_heads, s->v_heads, attn_spec_k_dim(s),
                      s->v_dim));
+    if (s->level == ATTN_LEVEL_BLOCK) say_layer(a, &l, s);
     say(&l, "Visible keys", "Keys: ", arena_printf(a, "%s, below kv_len[b].", visible_keys(a, s)));
     say_scores(a, &l, k);
     say(&l, "Empty rows", "",

@@ -107,6 +107,8 @@ void json_block_plan(cJSON *row, const model *m, const kernel_spec *k, const blo
     cJSON_AddStringToObject(row, "isa", isa_table[p->isa].name);
     cJSON_AddStringToObject(row, "symbol", p->symbol);
     cJSON_AddStringToObject(row, "core", m->kernels[k->inner].name);
+    if (k->expanded >= 0)
+        cJSON_AddStringToObject(row, "core_expanded", m->kernels[k->expanded].name);
     cJSON_AddNumberToObject(row, "tile_rows", p->mr);
     cJSON_AddNumberToObject(row, "tile_columns", p->nr);
     cJSON_AddNumberToObject(row, "flops_per_row", block_plan_row_flops(k));

@@ -440,16 +440,28 @@ bool kernel_spec_build(arena *a, const spec_input *inputs, int count, const char
         if (!set_value(&b, &b.inputs[i])) return false;
     if (!resolve(&b) || !build_expressions(&b)) return false;
     attn_spec_format(&out->core, out->name);
-    out->inner = -1;
+    out->inner = out->expanded = -1;
     return true;
 }
 
-void kernel_spec_core(const kernel_spec *block, kernel_spec *core) {
+static void inner_kernel(const kernel_spec *block, const attn_spec *spec, kernel_spec *core) {
     *core = *block;
-    attn_spec_core(&block->core, &core->core);
+    core->core = *spec;
     attn_spec_format(&core->core, core->name);
-    core->inner = -1;
+    core->inner = core->expanded = -1;
     core->outer = false;
+}
+
+void kernel_spec_core(const kernel_spec *block, kernel_spec *core) {
+    attn_spec spec;
+    attn_spec_core(&block->core, &spec);
+    inner_kernel(block, &spec, core);
+}
+
+void kernel_spec_expanded(const kernel_spec *block, kernel_spec *core) {
+    attn_spec spec;
+    attn_spec_expanded(&block->core, &spec);
+    inner_kernel(block, &spec, core);
 }
 
 /* --- Where in a Lua source a value was written --- */
@@ -864,14 +876,18 @@ static int intern_layer(arena *a, model *m, const kernel_spec *k) {
     kernel_spec_core(k, &core);
     const int inner = intern(a, m, &core);
     m->kernels[at].inner = inner;
-    return inner < 0 ? -1 : at;
+    if (inner < 0 || k->core.key != ATTN_KEY_SHARED) return inner < 0 ? -1 : at;
+    kernel_spec_expanded(k, &core);
+    const int expanded = intern(a, m, &core);
+    m->kernels[at].expanded = expanded;
+    return expanded < 0 ? -1 : at;
 }
 
 bool model_from_kernels(arena *a, const char *name, const kernel_spec *kernels, int count,
                         model *out) {
     *out = (model){.name = name, .layer_count = count};
     out->layer_kernel = arena_alloc(a, ((size_t)count + 1) * sizeof *out->layer_kernel);
-    out->kernels = arena_alloc(a, (2 * (size_t)count + 1) * sizeof *out->kernels);
+    out->kernels = arena_alloc(a, (3 * (size_t)count + 1) * sizeof *out->kernels);
     for (int i = 0; i < count; i++) {
         out->layer_kernel[i] = intern_layer(a, out, &kernels[i]);
         if (out->layer_kernel[i] < 0) return false;
@@ -881,7 +897,7 @@ bool model_from_kernels(arena *a, const char *name, const kernel_spec *kernels, 
 
 bool model_layer_runs(const model *m, int layer, int kernel) {
     const int at = m->layer_kernel[layer];
-    return at == kernel || m->kernels[at].inner == kernel;
+    return at == kernel || m->kernels[at].inner == kernel || m->kernels[at].expanded == kernel;
 }
 
 static bool read_layers(const reading *r, const lua_val *table, model *out) {
@@ -917,7 +933,7 @@ bool model_from_lua(arena *a, const char *path, const char *source, model *out, 
 
 bool model_from_flags(arena *a, const spec_input *inputs, int count, model *out, diag *d) {
     memset(out, 0, sizeof *out);
-    out->kernels = arena_alloc(a, 2 * sizeof *out->kernels);
+    out->kernels = arena_alloc(a, 3 * sizeof *out->kernels);
     out->layer_kernel = arena_alloc(a, sizeof *out->layer_kernel);
     kernel_spec k;
     if (!kernel_spec_build(a, inputs, count, NULL, &k, d)) return false;
@@ -931,7 +947,7 @@ void model_begin(arena *a, const char *name, int layers, model *out) {
     *out = (model){.name = name};
     out->layer_kernel = arena_alloc(a, (size_t)layers * sizeof *out->layer_kernel);
     /* a layer, and the attention inside it */
-    out->kernels = arena_alloc(a, 2 * (size_t)layers * sizeof *out->kernels);
+    out->kernels = arena_alloc(a, 3 * (size_t)layers * sizeof *out->kernels);
 }
 
 bool model_add_layer(arena *a, model *m, const kernel_spec *k) {

@@ -18,6 +18,7 @@ typedef struct kernel_spec {
     int scalar_count;
     char name[ATTN_NAME_MAX]; /* canonical */
     int inner;                /* layers: the kernel of their core in the model; -1 for cores */
+    int expanded;             /* layers with key = shared: the kernel with keys a head; else -1 */
     bool outer; /* some layer of the model is this kernel; not so: it is only the core of one */
 } kernel_spec;
 
@@ -54,6 +55,8 @@ bool model_layer_runs(const model *m, int layer, int kernel);
 
 /* The attention inside a layer, as a kernel of its own. */
 void kernel_spec_core(const kernel_spec *block, kernel_spec *core);
+/* The same with keys and values a head (key = shared). */
+void kernel_spec_expanded(const kernel_spec *block, kernel_spec *core);
 
 /* For readers of other files: a model with room for `layers`, and its layers one after the other.
  * False: two expressions have one hash. */

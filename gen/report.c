@@ -1,5 +1,7 @@
 #include "report.h"
 
+#include "block_plan.h"
+
 #include "explain.h"
 #include "facts.h"
 #include "markup.h"
@@ -64,10 +66,21 @@ static const char *layers_text(arena *a, const model *m, int kernel, int *count)
 
 /* --- Costs. --- */
 
-/* What one new token costs a layer: its query at the end of a context of n keys. */
+/* The kernel of a layer's attention: itself, unless the layer is whole. */
+static const kernel_spec *core_of(const model *m, const kernel_spec *k) {
+    return k->inner >= 0 ? &m->kernels[k->inner] : k;
+}
+
+/* What one new token costs a layer: its query at the end of a context of n keys; in whole layers,
+ * every weight once. */
 static work token_work(const kernel_spec *k, const plan *p, int32_t n) {
     const explain_extent e = {1, 1, n};
-    return work_of(k, p, &e, NULL);
+    work w = work_of(k, p, &e, NULL);
+    if (k->core.level != ATTN_LEVEL_BLOCK) return w;
+    const double flops = block_plan_row_flops(k);
+    w.flops += flops;
+    w.bytes += flops / 2 * sizeof(float);
+    return w;
 }
 
 static size_t prefill_workspace(const kernel_spec *k, const plan *p, int32_t n, int32_t threads) {
@@ -227,18 +240,25 @@ static lua_val *notes_data(arena *a, const plan *p) {
 }
 
 /* A row an instruction set: the file, its size, its tiles. */
-static lua_val *isas_data(arena *a, const kernel_spec *k, const gen_options *o,
+static lua_val *isas_data(arena *a, const model *m, const kernel_spec *k, const gen_options *o,
                           const gen_files *files) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < ATTN_ISA_COUNT; i++) {
         if (!(o->isa_mask >> i & 1)) continue;
         plan p;
-        gen_plan(a, k, &isa_table[i], o, &p);
+        gen_plan(a, core_of(m, k), &isa_table[i], o, &p);
+        double source = (double)explain_source_bytes(a, files, p.symbol);
+        const char *file = arena_printf(a, "%s.c", p.symbol);
+        if (k->core.level == ATTN_LEVEL_BLOCK) { /* the layer's own file, and its core's */
+            block_plan layer;
+            block_plan_make(a, k, &isa_table[i], &layer);
+            source += (double)explain_source_bytes(a, files, layer.symbol);
+            file = arena_printf(a, "%s.c and %s", layer.symbol, file);
+        }
         lua_val *row = lua_val_table(a);
         lua_val_set_string(a, row, "name", isa_table[i].name);
-        lua_val_set_string(a, row, "file", markup_fold(a, arena_printf(a, "%s.c", p.symbol)));
-        lua_val_set_string(a, row, "source",
-                           bytes_text(a, (double)explain_source_bytes(a, files, p.symbol)));
+        lua_val_set_string(a, row, "file", markup_fold(a, file));
+        lua_val_set_string(a, row, "source", bytes_text(a, source));
         lua_val_set_string(
             a, row, "tile",
             p.gather_keys
@@ -283,8 +303,8 @@ static bool falls(const line *l) {
     return false;
 }
 
-static lua_val *kernel_data(arena *a, const kernel_info *f, int number, const gen_options *o,
-                            const explain_extent *e, const gen_files *files) {
+static lua_val *kernel_data(arena *a, const model *m, const kernel_info *f, int number,
+                            const gen_options *o, const explain_extent *e, const gen_files *files) {
     lua_val *t = lua_val_table(a);
     line flops = {"one layer", {0}}, bytes = flops;
     const explain_extent shown = picture_extent(f->k, e);
@@ -304,7 +324,7 @@ static lua_val *kernel_data(arena *a, const kernel_info *f, int number, const ge
     lua_val_set(a, t, "rules", facts_data(a, f->k, false));
     lua_val_set(a, t, "picture",
                 picture_make(a, f->k, &f->p, &shown, arena_printf(a, "k%d", number)));
-    lua_val_set(a, t, "isas", isas_data(a, f->k, o, files));
+    lua_val_set(a, t, "isas", isas_data(a, m, f->k, o, files));
     lua_val_set(a, t, "costs", costs_data(a, f));
     lua_val_set(a, t, "flops", plot(a, "FLOPs a token, one layer", "", &flops, 1));
     lua_val_set(a, t, "bytes", plot(a, "Bytes a token, one layer", "B", &bytes, 1));
@@ -318,12 +338,14 @@ static lua_val *layers_data(arena *a, const model *m) {
     lua_val *list = lua_val_table(a);
     for (int i = 0, end; i < m->layer_count; i = end) {
         const int kernel = m->layer_kernel[i];
+        int number = 1; /* among the layers' kernels */
+        for (int j = 0; j < kernel; j++) number += m->kernels[j].outer;
         for (end = i; end < m->layer_count && m->layer_kernel[end] == kernel;) end++;
         lua_val *row = lua_val_table(a);
         lua_val_set_string(a, row, "index",
                            end > i + 1 ? arena_printf(a, "%d .. %d", i, end - 1)
                                        : arena_printf(a, "%d", i));
-        lua_val_set_int(a, row, "kernel", kernel + 1);
+        lua_val_set_int(a, row, "kernel", number);
         lua_val_set_string(a, row, "name", markup_fold(a, m->kernels[kernel].name));
         lua_val_push(a, list, row);
     }
@@ -408,12 +430,15 @@ bool report_html(arena *a, const model *m, const gen_options *o, const explain_e
     kernel_info *f = arena_alloc(a, (size_t)m->kernel_count * sizeof *f);
     lua_val *data = lua_val_table(a), *page = lua_val_table(a), *kernels = lua_val_table(a);
     bool bound = false;
+    int count = 0;
     for (int i = 0; i < m->kernel_count; i++) {
-        f[i].k = &m->kernels[i];
-        f[i].layer_text = layers_text(a, m, i, &f[i].layers);
-        gen_plan(a, f[i].k, widest(o->isa_mask), o, &f[i].p);
-        bound |= work_needs_data(f[i].k);
-        lua_val_push(a, kernels, kernel_data(a, &f[i], i + 1, o, e, &files));
+        if (!m->kernels[i].outer) continue; /* shown with its layer */
+        kernel_info *info = &f[count++];
+        info->k = &m->kernels[i];
+        info->layer_text = layers_text(a, m, i, &info->layers);
+        gen_plan(a, core_of(m, info->k), widest(o->isa_mask), o, &info->p);
+        bound |= work_needs_data(info->k);
+        lua_val_push(a, kernels, kernel_data(a, m, info, count, o, e, &files));
     }
     lua_val_set_string(a, page, "name", markup_text(a, m->name));
     lua_val_set_string(a, page, "heading", markup_fold(a, m->name));
@@ -421,11 +446,11 @@ bool report_html(arena *a, const model *m, const gen_options *o, const explain_e
     lua_val_set_string(a, page, "isas", isa_list(a, o->isa_mask, ", "));
     lua_val_set_string(a, page, "isa", widest(o->isa_mask)->name);
     lua_val_set_int(a, page, "layer_count", m->layer_count);
-    lua_val_set_int(a, page, "kernel_count", m->kernel_count);
+    lua_val_set_int(a, page, "kernel_count", count);
     lua_val_set_bool(a, page, "bound", bound);
     lua_val_set(a, page, "layers", layers_data(a, m));
-    lua_val_set(a, page, "totals", totals_data(a, f, m->kernel_count));
-    total_plots(a, page, f, m->kernel_count);
+    lua_val_set(a, page, "totals", totals_data(a, f, count));
+    total_plots(a, page, f, count);
     lua_val_set(a, page, "kernels", kernels);
     lua_val_set(a, data, "page", page);
     return render(a, &set, "report/page.html", data, text, d);
@@ -441,7 +466,7 @@ bool report_svg(arena *a, const model *m, const gen_options *o, const explain_ex
     const kernel_spec *k = &m->kernels[m->layer_kernel[layer]];
     const explain_extent shown = picture_extent(k, e);
     plan p;
-    gen_plan(a, k, widest(o->isa_mask), o, &p);
+    gen_plan(a, core_of(m, k), widest(o->isa_mask), o, &p);
     lua_val *data = lua_val_table(a), *picture = picture_make(a, k, &p, &shown, "mask");
     int layers;
     lua_val_set_string(a, picture, "model", markup_fold(a, m->name));

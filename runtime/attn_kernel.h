@@ -125,6 +125,8 @@ typedef struct attn_block_kernel {
     attn_isa isa;
     const attn_spec *spec;
     const attn_kernel *core;
+    const attn_kernel *expanded; /* runs where an item has expand_from queries or more; or null */
+    int32_t expand_from;
     const attn_weight *weights;
     int32_t weight_count;
     int64_t packed_floats;

@@ -12,7 +12,7 @@
 
 struct attn_block {
     const attn_block_kernel *kernel;
-    attn_plan *core;
+    attn_plan *core, *expanded; /* expanded may be null */
     bool reference;
 };
 
@@ -40,8 +40,10 @@ attn_status attn_block_create(attn_block **out, const attn_spec *spec, uint32_t 
     block->kernel = best;
     block->reference = flags & ATTN_REFERENCE;
     status = attn_plan_of_kernel(&block->core, best->core, flags);
+    if (status == ATTN_OK && best->expanded)
+        status = attn_plan_of_kernel(&block->expanded, best->expanded, flags);
     if (status != ATTN_OK) {
-        free(block);
+        attn_block_destroy(block);
         return status;
     }
     const char *verbose = getenv("ATTN_VERBOSE");
@@ -52,7 +54,9 @@ attn_status attn_block_create(attn_block **out, const attn_spec *spec, uint32_t 
 }
 
 void attn_block_destroy(attn_block *block) {
-    if (block) attn_plan_destroy(block->core);
+    if (!block) return;
+    attn_plan_destroy(block->core);
+    attn_plan_destroy(block->expanded);
     free(block);
 }
 
@@ -401,8 +405,14 @@ static attn_block_extent extent_of(const attn_block *block, const attn_block_arg
     e.kv_tokens = has_kv(s) ? a->kv_tokens : 0;
     e.cached = a->cache != NULL;
     e.keys = e.cached ? a->cache->capacity : has_kv(s) ? a->kv_tokens : a->tokens;
-    const attn_extent core = {sizeof core, a->batch, a->tokens, e.keys, a->threads};
+    attn_extent core = {sizeof core, a->batch, a->tokens, e.keys, a->threads};
+    size_t expanded = 0;
+    if (block->expanded && a->tokens >= block->kernel->expand_from) {
+        attn_workspace(block->expanded, &core, &expanded);
+        core.q_len = block->kernel->expand_from - 1; /* never less than a shorter call needs */
+    }
     attn_workspace(block->core, &core, &e.core_bytes);
+    if (expanded > e.core_bytes) e.core_bytes = expanded;
     return e;
 }
 

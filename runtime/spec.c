@@ -305,6 +305,16 @@ void attn_spec_core(const attn_spec *spec, attn_spec *core) {
     core->q_comp_dim = ATTN_UNSET;
 }
 
+void attn_spec_expanded(const attn_spec *spec, attn_spec *core) {
+    attn_spec_core(spec, core);
+    core->form = ATTN_FORM_REGULAR;
+    core->key = ATTN_KEY_PER_HEAD;
+    core->kv_heads = core->v_heads = core->heads;
+    core->head_dim = spec->head_dim + spec->retr_dim;
+    core->v_dim = spec->v_head_dim;
+    core->kv_comp_dim = core->retr_dim = ATTN_UNSET;
+}
+
 int32_t attn_spec_k_dim(const attn_spec *spec) {
     if (spec->form != ATTN_FORM_MLA) return spec->head_dim;
     return spec->key == ATTN_KEY_SHARED ? spec->kv_comp_dim + spec->retr_dim : spec->retr_dim;
@@ -338,10 +348,14 @@ static void put(char name[ATTN_NAME_MAX], const char *fmt, ...) {
 }
 
 void attn_float_text(float x, char text[ATTN_FLOAT_MAX]) {
+    char any[ATTN_FLOAT_MAX] = "";
     for (int digits = 1; digits <= 9; digits++) {
         snprintf(text, ATTN_FLOAT_MAX, "%.*g", digits, (double)x);
-        if (strtof(text, NULL) == x) return;
+        if (strtof(text, NULL) != x) continue;
+        if (!strchr(text, 'e')) return;
+        if (!*any) memcpy(any, text, sizeof any);
     }
+    if (*any) memcpy(text, any, sizeof any);
 }
 
 /* 0.125 -> 0p125, -1e-05 -> m1em05, 1e+20 -> 1e20; a locale's decimal point is 'p' too. */

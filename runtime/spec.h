@@ -63,6 +63,10 @@ attn_status attn_spec_resolve(attn_spec *spec, attn_spec_error *err);
 /* The attention inside a resolved layer, as a core spec; of a core spec, itself. */
 void attn_spec_core(const attn_spec *spec, attn_spec *core);
 
+/* A resolved layer of mla with key = shared: its attention with keys and values a head, which does
+ * fewer operations where queries are many. */
+void attn_spec_expanded(const attn_spec *spec, attn_spec *core);
+
 /* Layers (spec_block.c): fills what the core's rules need (head_dim, scale), then the rest. Called
  * by attn_spec_resolve. */
 attn_status attn_spec_block_core(attn_spec *spec, attn_spec_error *err);
@@ -81,7 +85,7 @@ enum { ATTN_NAME_MAX = 256 };
 void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]);
 attn_status attn_spec_parse(const char *name, attn_spec *spec);
 
-/* The shortest decimal that reads back as x. */
+/* The shortest decimal that reads back as x; no exponent where nine digits do without. */
 enum { ATTN_FLOAT_MAX = 48 };
 void attn_float_text(float x, char text[ATTN_FLOAT_MAX]);
 

@@ -74,6 +74,10 @@ $ end
 
 extern const attn_kernel
     ${plan.core};
+$ if plan.expand_from > 0 then
+extern const attn_kernel
+    ${plan.expanded};
+$ end
 
 enum {
     MODEL = ${plan.model}, /* floats of a row of x and y */

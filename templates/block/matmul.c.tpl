@@ -5,25 +5,42 @@ $ local function gcd(x, y)
 $   while y > 0 do x, y = y, x % y end
 $   return x
 $ end
+$ local function unit_of(m)
+$   return m.unit // gcd(m.unit, plan.nr) * plan.nr
+$ end
+$ local function columns(m, target)
+$   local units = target // unit_of(m)
+$   return (units > 0 and units or 1) * unit_of(m)
+$ end
+$ local function blocks(m, target)
+$   local per = columns(m, target)
+$   return (m.heads or 1) * ((m.n + per - 1) // per)
+$ end
+$ local wide, few = 0, 0
+$ for _, m in ipairs(a.matrices) do
+$   wide = wide + blocks(m, plan.wide)
+$   few = few + blocks(m, plan.few)
+$ end
+/* Narrow tasks: the rows fit one register tile, or wide ones would leave threads idle. */
+static inline bool ${a.name}_narrow(const layer *l) {
+    const int64_t row_blocks = (${a.rows} + MB - 1) / MB;
+    return ${a.rows} <= MR || ${wide} * row_blocks < 3 * (int64_t)l->call->extent.threads;
+}
+
 static void ${a.name}_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     float *t = l->work[worker].t;
     const int32_t row_blocks = (${a.rows} + MB - 1) / MB;
     const int32_t first = (int32_t)(task % row_blocks) * MB, rows = min32(MB, ${a.rows} - first);
     int32_t block = (int32_t)(task / row_blocks);
-    const bool few = ${a.rows} <= MR;
+    const bool narrow = ${a.name}_narrow(l);
 $ for i, m in ipairs(a.matrices) do
-$   local unit = m.unit // gcd(m.unit, plan.nr) * plan.nr
-$   assert(unit <= plan.wide, "matmul: a unit is wider than a task")
-$   local function columns(target)
-$     local units = target // unit
-$     return (units > 0 and units or 1) * unit
-$   end
+$   assert(unit_of(m) <= plan.wide, "matmul: a unit is wider than a task")
 $   local panels = (m.n + plan.nr - 1) // plan.nr
 $   local heads = m.heads or 1
     { /* ${m.name}: [${heads > 1 and heads .. " x " or ""}${m.n}, ${m.k}] */
         enum { N = ${m.n}, K = ${m.k}, PANELS = ${panels} };
-        const int32_t per = few ? ${columns(plan.few)} : ${columns(plan.wide)};
+        const int32_t per = narrow ? ${columns(m, plan.few)} : ${columns(m, plan.wide)};
         const int32_t blocks = (N + per - 1) / per;
 $   if heads > 1 then
         if (block < ${heads} * blocks) {
@@ -39,8 +56,8 @@ $   end
             from += (int64_t)first * (${a.lda});
             w += (int64_t)(col / NR) * K * NR;
             gemm(from${heads > 1 and " + h * " .. m.step or ""}, ${a.lda}, rows, w, K, panels, t);
-            ${m.done}(l, ${a.offset and a.offset .. " + " or ""}first, rows, ${heads > 1 and "h * N + " or ""}col,
-                   min32(per, N - col), t, (ptrdiff_t)panels * NR);
+            const int32_t cols = min32(per, N - col);
+            ${m.done}(l, ${a.offset and a.offset .. " + " or ""}first, rows, ${heads > 1 and "h * N + " or ""}col, cols, t, (ptrdiff_t)panels * NR);
             return;
         }
 $   if i < #a.matrices then
@@ -51,20 +68,7 @@ $ end
 }
 
 static void ${a.name}(layer *l) {
-    const bool few = ${a.rows} <= MR;
-    int64_t blocks = 0;
-$ for _, m in ipairs(a.matrices) do
-$   local unit = m.unit // gcd(m.unit, plan.nr) * plan.nr
-$   local function columns(target)
-$     local units = target // unit
-$     return (units > 0 and units or 1) * unit
-$   end
-$   local function count(target)
-$     local per = columns(target)
-$     return (m.heads or 1) * ((m.n + per - 1) // per)
-$   end
-    blocks += few ? ${count(plan.few)} : ${count(plan.wide)}; /* ${m.name} */
-$ end
+    const int64_t blocks = ${a.name}_narrow(l) ? ${few} : ${wide};
     const int64_t row_blocks = (${a.rows} + MB - 1) / MB;
     attn_parallel(blocks * row_blocks, l->call->extent.threads, ${a.name}_task, l);
 }

@@ -148,6 +148,11 @@ static int64_t row_blocks(int32_t rows) {
 
 static void attend(const layer *l) {
     attn_args args = l->call->core;
+    args.workspace = l->core;
+    args.workspace_bytes = l->call->extent.core_bytes;
+$ if spec.sinks then
+    args.sinks = l->w + SINKS_AT;
+$ end
 ${part(a.form, { section = "core" })}
     args.k = (attn_view){l->k.data, l->k.batch, l->k.head, l->k.token};
 $ if spec.key == "shared" then
@@ -155,11 +160,6 @@ $ if spec.key == "shared" then
 $ else
     args.v = (attn_view){l->v.data, l->v.batch, l->v.head, l->v.token};
 $ end
-$ if spec.sinks then
-    args.sinks = l->w + SINKS_AT;
-$ end
-    args.workspace = l->core;
-    args.workspace_bytes = l->call->extent.core_bytes;
     l->call->run_core(&${plan.core}, &args);
 }
 
@@ -218,6 +218,10 @@ const attn_block_kernel
     .isa = ${isa.id},
     .spec = &spec,
     .core = &${plan.core},
+$ if plan.expand_from > 0 then
+    .expanded = &${plan.expanded},
+    .expand_from = EXPAND_FROM,
+$ end
     .weights = weights,
     .weight_count = WEIGHTS,
     .packed_floats = PACKED_FLOATS,

@@ -8,6 +8,7 @@ $ local lora = shared and spec.q_comp_dim > 0
 $ local roped = #plan.frequencies > 0
 $ local cross = spec.kv_dim > 0
 $ local folded_out = plan.second_output
+$ local expand = plan.expand_from > 0
 $ if a.section == "weights" and not shared then
 $   a.weight("q_proj.weight", { H * K, plan.model })
 $   a.weight("w_kc_q", { H, K, spec.q_comp_dim })
@@ -45,6 +46,7 @@ $   a.matrix("KVA", c + r, plan.keys)
 $   a.vector("KV_NORM", c)
 $   a.matrix("UK", c, K, H)
 $   a.matrix("UV", v, c, H)
+$   if expand then a.matrix("KVB", H * (K + v), c) end
 $   a.matrix("O", plan.model, H * v)
 $ elseif a.section == "sizes" then
     HEADS = ${H},
@@ -63,6 +65,11 @@ $     end
     D = LATENT + RETR, /* width of a query and key row */
     KEY_ROW = D + 16, /* a key row on its way to its norm */
     NOPE_ROW = HEADS * HEAD + 16,
+$     if expand then
+    EXPAND_FROM = ${plan.expand_from}, /* queries an item from which keys are expanded to heads */
+    EXPANDED = HEAD + RETR, /* width of an expanded key */
+    EXPANDED_ROW = HEADS * EXPANDED + 16,
+$     end
     K_HEADS = 1, /* as the cache has them; values are the first columns of keys */
     V_HEADS = 1,
     V_DIM = 0,
@@ -88,6 +95,12 @@ $     if lora then
 $     end
     float *nope; /* [rows][HEADS * HEAD] the unrotated parts of queries */
     float *key;  /* [rows][D] keys before norm and rotation */
+$     if expand then
+    bool expand;    /* this call */
+    int32_t item;   /* whose keys are being expanded, */
+    int32_t held;   /* and how many it has */
+    float *ek, *ev; /* [batch][HEADS][keys][EXPANDED], [batch][HEADS][keys][VALUE] */
+$     end
 $   else
     float *latent; /* [key rows][LATENT] */
 $   end
@@ -176,6 +189,9 @@ $   end
     pack_matrix(to + KVA_AT, weight[W_KV_A_PROJ_WITH_MQA_WEIGHT], D, ${plan.keys});
     pack_vector(to + KV_NORM_AT, weight[W_KV_A_LAYERNORM_WEIGHT], LATENT);
     pack_up(to + UK_AT, to + UV_AT, weight[W_KV_B_PROJ_WEIGHT]);
+$   if expand then
+    pack_matrix(to + KVB_AT, weight[W_KV_B_PROJ_WEIGHT], HEADS * (HEAD + VALUE), LATENT);
+$   end
     pack_matrix(to + O_AT, weight[W_O_PROJ_WEIGHT], MODEL, HEADS * VALUE);
 $ elseif a.section == "code" and not shared then
 /* Padding on the key side: its latent row is zero, and masked. */
@@ -283,6 +299,12 @@ static void q_done(const layer *l, int32_t first, int32_t rows, int32_t col, int
 $   if roped then
             rope(t + c + HEAD, l->angles + row * 2 * ROPE_DIM);
 $   end
+$   if expand then
+            if (l->expand) {
+                memcpy(l->q + row * EXPANDED_ROW + h * EXPANDED, t + c, sizeof(float) * EXPANDED);
+                continue;
+            }
+$   end
             memcpy(l->nope + row * NOPE_ROW + h * HEAD, t + c, sizeof(float) * HEAD);
             memcpy(l->q + row * Q_ROW + h * D + LATENT, t + c + HEAD, sizeof(float) * RETR);
         }
@@ -327,11 +349,40 @@ ${part("block/matmul.c", { name = "project_queries", from = "l->qa", lda = "QA_R
 $   end
 ${part("block/matmul.c", { name = "absorb", from = "l->nope", lda = "NOPE_ROW", rows = "l->rows", offset = false, matrices = { { name = "UK", n = c, k = K, heads = H, step = "HEAD", unit = plan.nr, done = "absorbed" } } })}
 
+$   if expand then
+/* Keys of an item, head by head: [W_uk latent | rotated], and values W_uv latent. */
+static void expanded(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                     float *t, ptrdiff_t ldt) {
+    const int64_t keys = l->call->core.kv_len_max;
+    for (int32_t i = 0; i < rows; i++, t += ldt) {
+        const float *key = l->k.data + l->item * l->k.batch + (first + i) * l->k.token;
+        for (int32_t c = 0; c < cols; c += HEAD + VALUE) {
+            const int32_t h = (col + c) / (HEAD + VALUE);
+            const int64_t row = ((int64_t)l->item * HEADS + h) * keys + first + i;
+            memcpy(l->ek + row * EXPANDED, t + c, sizeof(float) * HEAD);
+            memcpy(l->ek + row * EXPANDED + HEAD, key + LATENT, sizeof(float) * RETR);
+            memcpy(l->ev + row * VALUE, t + c + HEAD, sizeof(float) * VALUE);
+        }
+    }
+}
+
+${part("block/matmul.c", { name = "expand_item", from = "l->k.data + l->item * l->k.batch", lda = "D", rows = "l->held", offset = false, matrices = { { name = "KVB", n = H * (K + v), k = c, unit = K + v, done = "expanded" } } })}
+
+$   end
 static void project(layer *l) {
     project_rows(l);
     attn_parallel((l->rows + MB - 1) / MB, l->call->extent.threads, settle_task, l);
 $   if lora then
     project_queries(l);
+$   end
+$   if expand then
+    if (l->expand) {
+        for (l->item = 0; l->item < l->call->extent.batch; l->item++) {
+            l->held = l->call->held[l->item];
+            if (l->held > 0) expand_item(l);
+        }
+        return;
+    }
 $   end
     absorb(l);
 }
@@ -345,12 +396,38 @@ static void up_value_done(const layer *l, int32_t first, int32_t rows, int32_t c
 
 ${part("block/matmul.c", { name = "up_values", from = "l->ctx + (int64_t)l->first * CTX_ROW", lda = "CTX_ROW", rows = "l->some", offset = false, matrices = { { name = "UV", n = v, k = c, heads = H, step = "LATENT", unit = plan.nr, done = "up_value_done" } } })}
 
-${part("block/matmul.c", { name = "output_rows", from = "l->o", lda = "O_ROW", rows = "l->some", offset = "l->first", matrices = { { name = "O", n = plan.model, k = H * v, unit = plan.nr, done = "out_done" } } })}
+${part("block/matmul.c", { name = "output_rows", from = expand and "l->o + (l->expand ? (int64_t)l->first * O_ROW : 0)" or "l->o", lda = "O_ROW", rows = "l->some", offset = "l->first", matrices = { { name = "O", n = plan.model, k = H * v, unit = plan.nr, done = "out_done" } } })}
 
 static void output(layer *l) {
+$   if expand then
+    if (!l->expand) up_values(l);
+$   else
     up_values(l);
+$   end
     output_rows(l);
 }
+$ elseif a.section == "layout" and expand then
+$     if lora then
+    l->qa = attn_carve(base, &bytes, rows * QA_ROW * sizeof(float));
+$     end
+    l->key = attn_carve(base, &bytes, rows * KEY_ROW * sizeof(float));
+    /* Either form's tensors; a shorter call, which would be absorbed, never needs more. */
+    l->expand = e->tokens >= EXPAND_FROM;
+    char *either = base ? base + bytes : NULL;
+    size_t absorbed = 0, expanded = 0;
+    const size_t few = (size_t)e->batch * (size_t)min32(e->tokens, EXPAND_FROM - 1);
+    l->q = attn_carve(either, &absorbed, few * Q_ROW * sizeof(float));
+    l->ctx = attn_carve(either, &absorbed, few * CTX_ROW * sizeof(float));
+    l->nope = attn_carve(either, &absorbed, few * NOPE_ROW * sizeof(float));
+    l->o = attn_carve(either, &absorbed, (few < chunk ? few : chunk) * O_ROW * sizeof(float));
+    if (l->expand) {
+        const size_t keys = (size_t)e->batch * (size_t)e->keys * HEADS;
+        l->q = attn_carve(either, &expanded, rows * EXPANDED_ROW * sizeof(float));
+        l->o = attn_carve(either, &expanded, rows * O_ROW * sizeof(float));
+        l->ek = attn_carve(either, &expanded, keys * EXPANDED * sizeof(float));
+        l->ev = attn_carve(either, &expanded, keys * VALUE * sizeof(float));
+    }
+    bytes += absorbed > expanded ? absorbed : expanded;
 $ elseif a.section == "layout" then
     l->q = attn_carve(base, &bytes, rows * Q_ROW * sizeof(float));
     l->ctx = attn_carve(base, &bytes, rows * CTX_ROW * sizeof(float));
@@ -367,6 +444,17 @@ $   else
     l->latent = attn_carve(base, &bytes, rows * LATENT_ROW * sizeof(float));
 $   end
 $ elseif a.section == "core" then
+$   if expand then
+    if (l->expand) {
+        const int64_t keys = args.kv_len_max;
+        args.q = (attn_view){l->q, (int64_t)l->tokens * EXPANDED_ROW, EXPANDED, EXPANDED_ROW};
+        args.k = (attn_view){l->ek, HEADS * keys * EXPANDED, keys * EXPANDED, EXPANDED};
+        args.v = (attn_view){l->ev, HEADS * keys * VALUE, keys * VALUE, VALUE};
+        args.o = (attn_out){l->o, (int64_t)l->tokens * O_ROW, VALUE, O_ROW};
+        l->call->run_core(&${plan.expanded}, &args);
+        return;
+    }
+$   end
     args.q = (attn_view){l->q, (int64_t)l->tokens * Q_ROW, D, Q_ROW};
     args.o = (attn_out){l->ctx, (int64_t)l->tokens * CTX_ROW, LATENT, CTX_ROW};
 $ end
