@@ -85,8 +85,9 @@ $ end
 
 <h2>What a token costs</h2>
 <p>One new token at the end of a context: its query against the cached keys, through the attention
-of all layers, batch 1; in whole layers every weight counts once, too.
-FLOPs are useful ones: 2 (D + D<sub>V</sub>) a visible pair of query and key. Bytes are those of Q, O, and of the K and V that are read, once each.
+of all layers, batch 1; in whole layers every weight counts once, too. FLOPs are useful ones:
+2 (D + D<sub>V</sub>) a visible pair of query and key. Bytes are those of Q, O, and of the K and V
+that are read, once each.
 $ if p.bound then
 Kernels whose mask depends on run-time data count as if all of it were visible: theirs are upper
 bounds.
