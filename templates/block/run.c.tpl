@@ -12,7 +12,9 @@ static void pack_matrix(float *to, const float *w, int64_t n, int64_t k) {
                 to[p * NR * k + i * NR + j] = w[(p * NR + j) * k + i];
 }
 
-$ if spec.q_bias or spec.k_bias or spec.v_bias or spec.o_bias or spec.ffn_bias or a.norms or spec.sinks or spec.key == "shared" then
+$ local biases = spec.q_bias or spec.k_bias or spec.v_bias or spec.o_bias or spec.ffn_bias
+$ local plain_norms = (a.norms or spec.qk_norm) and not spec.norm_offset or a.norms and spec.norm_bias
+$ if biases or plain_norms or spec.sinks or spec.key == "shared" then
 static void pack_vector(float *to, const float *w, int64_t n) {
     memcpy(to, w, sizeof(float) * (size_t)n);
 }
