@@ -92,8 +92,8 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
             most(most(unit_max, unit(s->retr_dim, p->nr)), unit(s->head_dim + s->retr_dim, p->nr));
     if (s->key == ATTN_KEY_SHARED)
         unit_max = most(unit_max, unit(s->head_dim + s->v_head_dim, p->nr));
-    p->wide = most(128, unit_max);
-    p->few = 2 * p->nr;
+    p->wide = most(8 * p->nr, unit_max);
+    p->few = p->nr;
     p->chunk = 4;
 }
 

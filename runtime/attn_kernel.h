@@ -191,8 +191,9 @@ typedef void attn_task_fn(void *ctx, int64_t task, int worker);
 static inline void attn_parallel(int64_t count, int threads, attn_task_fn *fn, void *ctx) {
 #ifdef _OPENMP
     if (threads > 1 && count > 1) {
-        int team = count < threads ? (int)count : threads;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(team)
+        /* Always the same team: libgomp ends threads where one is smaller than the last, and starts
+         * them again where it is larger. */
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
         for (int64_t i = 0; i < count; i++) fn(ctx, i, omp_get_thread_num());
         return;
     }
