@@ -49,6 +49,12 @@ stage generated-compiles sh tests/check/generated.sh
 stage golden "$build/attn-verify" tests/golden/flex/*.safetensors
 stage golden-onnx "$build/attn-verify" --threads 2 tests/golden/onnx/*.safetensors
 stage golden-reference "$build/attn-verify" --reference --backend flex tests/golden/flex/*.safetensors
+stage golden-seed "$build/attn-verify" tests/golden/seed/*.safetensors
+if [ -n "${ATTN_FULL:-}" ]; then
+    stage golden-block "$build/attn-verify" tests/golden/block/*.safetensors
+else
+    stage golden-block "$build/attn-verify" --backend sdpa tests/golden/block/*.safetensors
+fi
 stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
 stage axes sh tests/check/axes.sh
 stage report sh tests/check/report.sh
