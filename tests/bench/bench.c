@@ -347,10 +347,11 @@ static void measure(const kernel_lib *lib, const bench_data *d, entry *e) {
     series_add(&e->wall, (bench_wall() - wall) / e->calls);
 }
 
-/* Short ones three times a round, after an untimed run. */
+/* Short ones three times a round, all but long ones after an untimed run. */
 static void round_of(const kernel_lib *lib, const bench_data *d, entry *e, int cpu) {
     place(e->c->threads, cpu);
-    if (!(e->c->how & COLD)) run_entry(lib, e);
+    const bool is_long = e->wall.count && e->wall.value[0] > 0.3; /* and warms itself */
+    if (!(e->c->how & COLD) && !is_long) run_entry(lib, e);
     const double start = bench_wall();
     for (int i = 0; i < 3 && (i == 0 || bench_wall() - start < 0.1); i++) measure(lib, d, e);
     if (e->c->threads > 1) usleep(5000);
