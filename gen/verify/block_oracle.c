@@ -327,10 +327,10 @@ static attn_args core_args(const layer *l, const float *sinks) {
     attn_args args = ATTN_ARGS_INIT;
     args.batch = c->batch;
     args.q_len = c->tokens;
-    args.kv_len_max = block_keys(c);
-    if (l->two_inputs) {
+    args.kv_len_max = c->past + block_keys(c);
+    if (l->two_inputs || c->past) {
         int32_t *start = arena_alloc(l->a, ((size_t)c->batch + 1) * sizeof *start);
-        for (int32_t b = 0; b < c->batch; b++) start[b] = c->position;
+        for (int32_t b = 0; b < c->batch; b++) start[b] = c->past ? c->past : c->position;
         args.q_start = start;
     } else {
         args.kv_len = c->length;
@@ -372,6 +372,25 @@ static void store(const rows *x, int32_t heads, double *cache) {
         for (int64_t h = 0; x->live[i] && h < heads; h++)
             memcpy(cache + ((i / x->tokens * heads + h) * x->tokens + i % x->tokens) * width,
                    row(x, i) + h * width, (size_t)width * sizeof(double));
+}
+
+/* Rows of a cache, then those of x: what the core sees. */
+static rows with_past(const layer *l, const float *cache, const rows *x, int32_t heads) {
+    const int32_t past = l->c->past, width = x->width / heads;
+    if (!past) return *x;
+    rows all = new_rows(l, past + x->tokens, x->width, NULL);
+    for (int64_t b = 0; b < all.batch; b++) {
+        double *to = row(&all, b * all.tokens);
+        for (int64_t h = 0; h < heads; h++) {
+            const float *from = cache + (b * heads + h) * l->c->past_capacity * width;
+            for (int64_t i = 0; i < past; i++)
+                for (int32_t d = 0; d < width; d++)
+                    to[i * x->width + h * width + d] = (double)from[i * width + d];
+        }
+        memcpy(to + (int64_t)past * x->width, row(x, b * x->tokens),
+               (size_t)x->tokens * (size_t)x->width * sizeof *to);
+    }
+    return all;
 }
 
 /* --- Attention, form regular --- */
@@ -419,6 +438,8 @@ static rows regular_attention(const layer *l, const regular *w, const rows *x, c
     rotate_rows(l, &k, s->kv_heads, 0, l->k_position);
     store(&k, s->kv_heads, l->c->cache_k);
     store(&v, s->v_heads, l->c->cache_v);
+    k = with_past(l, l->c->past_k, &k, s->kv_heads);
+    v = with_past(l, l->c->past_v, &v, s->v_heads);
     const rows o =
         core(l, w->sinks, view(&q, s->heads), view(&k, s->kv_heads), view(&v, s->v_heads));
     return apply(l, &w->o, &o);
@@ -717,6 +738,8 @@ static const char *lacks(const block_case *c) {
     if (!c->x || !c->y) return "x and y must be given";
     if (has_two_inputs(s) && !c->kv) return "kv must be given";
     if (s->op == ATTN_OP_SEGMENT_CROSS && !c->seg) return "seg must be given";
+    if (c->past && (is_mla(s) || has_two_inputs(s) || c->length))
+        return "past keys need regular self attention and whole rows";
     return NULL;
 }
 

@@ -37,6 +37,11 @@ typedef struct block_case {
      * keys from its first row. Keys of a second input: the core's q_start. */
     int32_t position;
     const uint8_t *key_padding; /* [batch, keys] nonzero: padding */
+    /* regular self attention: keys and values before x's first row, as a cache holds them: the
+     * first `past` of [batch, kv_heads, past_capacity, head_dim] and [batch, v_heads,
+     * past_capacity, v_dim]. All rows exist then, and `position` is the caller's to set. */
+    int32_t past, past_capacity;
+    const float *past_k, *past_v;
 
     int32_t kv_tokens;     /* where the keys come from a second input */
     const float *kv;       /* [batch, kv_tokens, kv_dim] */

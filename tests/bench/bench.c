@@ -1,9 +1,9 @@
 /* bench.c - times the cases of cases.def in interleaved rounds, beside the machine's peaks, and
  * checks what they compute. Needs kernels.so (and sizes.txt) beside the program. */
 #include "bench.h"
+#include "blas.h"
 #include "isa.h"
 #include "verify/peak.h"
-#include "../../gen/verify/build.h"
 #include <dlfcn.h>
 #include <sched.h>
 #include <stdio.h>
@@ -15,10 +15,13 @@ static const char help[] =
     "\n"
     "  --isa LIST      portable,avx2,avx512, native (all that this CPU runs); default: the widest\n"
     "  --case A,B,..   these cases instead of the main ones; any of --list\n"
+    "  --only-layers   whole layers alone; with --threads, theirs\n"
+    "  --only-cores    no whole layers (those of d_model 4096 take 1.5 GB an instruction set)\n"
     "  --cliffs        also the widths and head groups that kernels may stumble over\n"
-    "  --threads N,..  also P1, P2 and D2 on so many threads\n"
+    "  --threads N,..  also P1, P2, D2 and the layers B1024 and B4096 on so many threads\n"
     "  --rounds N      interleaved rounds (default 9; 7 or more for figures to quote)\n"
     "  --cpu N         one-thread cases on this CPU; default: each round on the next\n"
+    "  --blas PATH     the OpenBLAS that layers are compared with; default: the system's\n"
     "  --json PATH     write the results\n"
     "  --svg PATH      run the plot's cases instead, and draw them\n"
     "  --list          print the cases as JSON, and stop\n"
@@ -30,8 +33,8 @@ enum { MOST_THREADS = 16 };
 
 typedef struct options {
     unsigned isa_mask;
-    const char *cases, *json, *svg;
-    bool cliffs, list, model;
+    const char *cases, *json, *svg, *blas;
+    bool cliffs, list, model, only_layers, only_cores;
     int scale[MOST_THREADS + 1]; /* ends with 0 */
     int rounds, cpu;
 } options;
@@ -64,6 +67,8 @@ static void parse_value(options *o, const char *name, const char *value) {
         o->rounds = atoi(value);
     else if (!strcmp(name, "--cpu"))
         o->cpu = atoi(value);
+    else if (!strcmp(name, "--blas"))
+        o->blas = value;
     else if (!strcmp(name, "--json"))
         o->json = value;
     else if (!strcmp(name, "--svg"))
@@ -81,6 +86,10 @@ static options parse(int argc, char **argv) {
             exit(0);
         } else if (!strcmp(argv[i], "--cliffs"))
             o.cliffs = true;
+        else if (!strcmp(argv[i], "--only-layers"))
+            o.only_layers = true;
+        else if (!strcmp(argv[i], "--only-cores"))
+            o.only_cores = true;
         else if (!strcmp(argv[i], "--list"))
             o.list = true;
         else if (!strcmp(argv[i], "--model"))
@@ -118,6 +127,9 @@ static kernel_lib load(arena *a) {
     if (!handle) die(path, dlerror());
 #define LOAD(member) load_symbol(handle, "attn_" #member, &lib.member, sizeof lib.member)
     LOAD(plan_create), LOAD(workspace), LOAD(run), LOAD(plan_kernel), LOAD(status_text);
+    LOAD(block_create), LOAD(block_name), LOAD(block_weights), LOAD(block_packed_bytes);
+    LOAD(block_pack), LOAD(cache_bytes), LOAD(cache_init), LOAD(block_workspace);
+    LOAD(block_prefill), LOAD(block_step);
 #undef LOAD
     return lib;
 }
@@ -176,7 +188,9 @@ static bool named(const char *list, const char *name) {
 static bool wanted(const options *o, const bench_case *c) {
     if (o->cases) return named(o->cases, c->name);
     if (o->svg) return c->group == PLOT;
-    return c->group == MAIN || (c->group == CLIFF && o->cliffs) || c->group == SCALE;
+    const bool layer = c->group == WHOLE || c->group == WHOLE_SCALE;
+    if (layer ? o->only_cores : o->only_layers) return false;
+    return c->group != PLOT && (c->group != CLIFF || o->cliffs);
 }
 
 static void check_names(const options *o, const bench_cases *cases) {
@@ -196,18 +210,37 @@ static attn_plan *plan_of(arena *a, const kernel_lib *lib, const kernel_spec *k,
     return plan;
 }
 
-static entry entry_make(arena *a, const kernel_lib *lib, const bench_cases *cases,
-                        const bench_case *c, attn_isa isa, const char *sizes) {
-    const kernel_spec *k = &cases->kernels[c->kernel];
-    entry e = {.c = c, .spec = k, .isa = isa, .same_bits = true};
-    e.plan = plan_of(a, lib, k, isa);
-    e.kernel = lib->plan_kernel(e.plan, c->q_len);
-    e.text_bytes = text_bytes(sizes, e.kernel);
-    e.pairs = case_pairs(c, k);
-    e.flops = 2 * e.pairs * (attn_spec_k_dim(&k->core) + k->core.v_dim);
-    e.bytes = case_bytes(c, k);
+static void plan_core(arena *a, const kernel_lib *lib, entry *e) {
+    const bench_case *c = e->c;
+    e->plan = plan_of(a, lib, e->spec, e->isa);
+    e->kernel = lib->plan_kernel(e->plan, c->q_len);
     const attn_extent extent = {sizeof extent, 1, c->q_len, c->kv_len, c->threads};
-    if (lib->workspace(e.plan, &extent, &e.workspace_bytes) != ATTN_OK) die(c->name, "workspace");
+    if (lib->workspace(e->plan, &extent, &e->workspace_bytes) != ATTN_OK) die(c->name, "workspace");
+}
+
+/* The layer of another entry, where there is one: weights are packed once. */
+static void plan_layer(bench *b, const kernel_lib *lib, entry *e) {
+    const bench_layer *l = NULL;
+    for (int i = 0; i < b->count && !l; i++) {
+        const entry *other = &b->entry[i];
+        if (other->layer && other->spec == e->spec && other->isa == e->isa) l = other->layer->layer;
+    }
+    if (!l) l = layer_make(b->a, lib, e->spec, e->isa);
+    e->kernel = lib->block_name(l->block);
+    e->layer = layer_call_make(b->a, lib, l, e->c, &e->workspace_bytes);
+}
+
+static entry entry_make(bench *b, const kernel_lib *lib, const bench_case *c, attn_isa isa,
+                        const char *sizes) {
+    const kernel_spec *k = &b->cases.kernels[c->kernel];
+    entry e = {.c = c, .spec = k, .isa = isa, .same_bits = true};
+    if (case_is_layer(k))
+        plan_layer(b, lib, &e);
+    else
+        plan_core(b->a, lib, &e);
+    e.text_bytes = text_bytes(sizes, e.kernel);
+    e.flops = case_flops(c, k);
+    e.bytes = case_bytes(c, k);
     return e;
 }
 
@@ -234,7 +267,8 @@ static void make_entries(bench *b, const options *o, const kernel_lib *lib) {
         for (int i = 0; i < b->cases.count; i++) {
             const bench_case *c = &b->cases.row[i];
             if (!wanted(o, c)) continue;
-            b->entry[b->count++] = entry_make(b->a, lib, &b->cases, c, (attn_isa)isa, sizes);
+            const entry e = entry_make(b, lib, c, (attn_isa)isa, sizes);
+            b->entry[b->count++] = e;
             add_peak(b, c->threads);
         }
     }
@@ -268,31 +302,36 @@ static void place(int threads, int cpu) {
 /* --- Measuring. --- */
 
 static void run_entry(const kernel_lib *lib, const entry *e) {
-    const attn_status status = lib->run(e->plan, &e->args);
+    const attn_status status = e->layer ? layer_run(lib, e->layer) : lib->run(e->plan, &e->args);
     if (status != ATTN_OK) die(e->c->name, lib->status_text(status));
 }
 
-static uint64_t hash_output(const entry *e) {
-    return hash64(e->args.o.data, data_outputs(e->c, e->spec) * sizeof(float));
+static uint64_t hash_output(const bench_data *d, const entry *e) {
+    return hash64(d->o, data_outputs(e->c, e->spec) * sizeof(float));
 }
 
 /* Same inputs, same bits: at any thread count, too. */
 static void compare_bits(bench *b, entry *e) {
     for (const entry *f = b->entry; f < e; f++)
         if (f->c->kernel == e->c->kernel && f->isa == e->isa && f->c->q_len == e->c->q_len &&
-            f->c->kv_len == e->c->kv_len && !((f->c->how ^ e->c->how) & TOKEN))
+            f->c->kv_len == e->c->kv_len && f->c->batch == e->c->batch &&
+            !((f->c->how ^ e->c->how) & TOKEN))
             e->same_bits &= f->hash == e->hash;
 }
 
 /* Over NaN, so that a row that is not written shows. The second run sets the number of calls. */
 static void check_entry(bench *b, const kernel_lib *lib, const bench_data *d, entry *e) {
-    e->args = data_args(b->a, d, e->c, e->spec);
-    e->args.workspace_bytes = e->workspace_bytes;
+    if (e->layer) {
+        layer_call_place(e->layer, d, e->workspace_bytes);
+    } else {
+        e->args = data_args(b->a, d, e->c, e->spec);
+        e->args.workspace_bytes = e->workspace_bytes;
+    }
     memset(d->o, 0xff, data_outputs(e->c, e->spec) * sizeof(float));
     place(e->c->threads, 0);
     run_entry(lib, e);
-    e->error = data_check(&e->args, e->c, e->spec);
-    e->hash = hash_output(e);
+    e->error = e->layer ? layer_check(e->layer) : data_check(&e->args, e->c, e->spec);
+    e->hash = hash_output(d, e);
     compare_bits(b, e);
     const double start = bench_wall();
     run_entry(lib, e);
@@ -308,10 +347,11 @@ static void measure(const kernel_lib *lib, const bench_data *d, entry *e) {
     series_add(&e->wall, (bench_wall() - wall) / e->calls);
 }
 
-/* Short ones three times a round, after an untimed run. */
+/* Short ones three times a round, all but long ones after an untimed run. */
 static void round_of(const kernel_lib *lib, const bench_data *d, entry *e, int cpu) {
     place(e->c->threads, cpu);
-    if (!(e->c->how & COLD)) run_entry(lib, e);
+    const bool is_long = e->wall.count && e->wall.value[0] > 0.3; /* and warms itself */
+    if (!(e->c->how & COLD) && !is_long) run_entry(lib, e);
     const double start = bench_wall();
     for (int i = 0; i < 3 && (i == 0 || bench_wall() - start < 0.1); i++) measure(lib, d, e);
     if (e->c->threads > 1) usleep(5000);
@@ -327,6 +367,8 @@ static void measure_peaks(bench *b, const options *o, const bench_data *d, int c
         series_add(&p->read, peak_read(d->other, d->other_bytes, p->threads));
         if (p->threads > 1) usleep(5000);
     }
+    place(1, cpu);
+    for (int i = 0; i < 3 && b->has_blas; i++) series_add(&b->sgemm, blas_sgemm());
 }
 
 static void run_all(bench *b, const options *o, const kernel_lib *lib) {
@@ -346,7 +388,7 @@ static void run_all(bench *b, const options *o, const kernel_lib *lib) {
         for (int i = 0; i < b->count; i++) {
             entry *e = &b->entry[i];
             round_of(lib, &d, e, cpu);
-            if (round == o->rounds - 1) e->same_bits &= hash_output(e) == e->hash;
+            if (round == o->rounds - 1) e->same_bits &= hash_output(&d, e) == e->hash;
         }
         if (isatty(STDERR_FILENO)) fprintf(stderr, "\rround %d of %d ", round + 1, o->rounds);
     }
@@ -378,6 +420,11 @@ double entry_percent_of_read(const bench *b, const entry *e) {
     return percent(entry_gbs(e, 0), series_quantile(&p->read, 1));
 }
 
+double entry_percent_of_sgemm(const bench *b, const entry *e) {
+    if (!case_is_gemm(e->c, e->spec) || e->c->threads != 1 || e->isa != b->widest) return 0;
+    return percent(entry_gflops(e, 0), series_quantile(&b->sgemm, 1));
+}
+
 bool entry_passed(const entry *e) {
     return e->error.finite && e->error.excess <= 1 && e->same_bits;
 }
@@ -399,12 +446,20 @@ static void find_machine(bench *b) {
     b->cpus = CPU_COUNT(&all_cpus);
 }
 
+/* Only where a row is compared with it. */
+static void find_blas(bench *b, const options *o) {
+    bool needed = false;
+    for (int i = 0; i < b->count; i++) needed |= case_is_gemm(b->entry[i].c, b->entry[i].spec);
+    if (!needed) return;
+    b->has_blas = blas_load(o->blas);
+    if (!b->has_blas && o->blas) die("--blas", blas_text());
+    if (b->has_blas) blas_sgemm(); /* its first call allocates */
+}
+
 static void print_model(bench *b) {
-    model m = {.name = "bench", .layer_count = b->cases.kernel_count};
-    m.kernel_count = m.layer_count;
-    m.kernels = b->cases.kernels;
-    m.layer_kernel = arena_alloc(b->a, (size_t)m.layer_count * sizeof *m.layer_kernel);
-    for (int i = 0; i < m.layer_count; i++) m.layer_kernel[i] = i;
+    model m;
+    if (!model_from_kernels(b->a, "bench", b->cases.kernels, b->cases.kernel_count, &m))
+        die("cases.def", "two expressions have one hash");
     fputs(model_to_lua(b->a, &m), stdout);
 }
 
@@ -418,12 +473,14 @@ static void print_list(const bench *b) {
                "\"kv_heads\": %d, \"v_heads\": %d, \"dim\": %d, \"v_dim\": %d, \"q_len\": %d, "
                "\"kv_len\": %d, \"threads\": %d, \"causal\": %d, \"window\": %d, \"cross\": %d, "
                "\"scale\": %.9g, \"shares_v\": %d, \"token_major\": %d, \"flops\": %.0f, "
-               "\"bytes\": %.0f, \"reads\": %d}%s\n",
+               "\"bytes\": %.0f, \"reads\": %d, \"whole\": %d, \"batch\": %d, \"d_model\": %d, "
+               "\"ffn_dim\": %d}%s\n",
                c->name, c->kernel, c->text, s->heads, s->kv_heads, s->v_heads, attn_spec_k_dim(s),
                s->v_dim, c->q_len, c->kv_len, c->threads, s->causal, s->window,
                s->op == ATTN_OP_SEGMENT_CROSS, (double)s->scale, case_shares_v(k),
-               (c->how & TOKEN) != 0, 2 * case_pairs(c, k) * (attn_spec_k_dim(s) + s->v_dim),
-               case_bytes(c, k), case_reads(c, k), i + 1 < b->cases.count ? "," : "");
+               (c->how & TOKEN) != 0, case_flops(c, k), case_bytes(c, k), case_reads(c, k),
+               case_is_layer(k), c->batch, s->d_model, s->ffn_dim,
+               i + 1 < b->cases.count ? "," : "");
     }
     puts("]");
 }
@@ -446,8 +503,10 @@ int main(int argc, char **argv) {
     if (o.isa_mask & ~native) die("--isa", "this CPU does not run all of these");
     check_names(&o, &b.cases);
     find_machine(&b);
+    for (unsigned m = widest(native); m > 1; m >>= 1) b.widest++;
     const kernel_lib lib = load(b.a);
     make_entries(&b, &o, &lib);
+    find_blas(&b, &o);
     run_all(&b, &o, &lib);
     report_table(&b);
     bool ok = !o.json || report_json(&b, o.json);

@@ -2,7 +2,7 @@
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
-#include "data.h"
+#include "layers.h"
 
 /* Measurements of one kind. */
 typedef struct series {
@@ -19,12 +19,13 @@ typedef struct entry {
     const bench_case *c;
     const kernel_spec *spec;
     attn_isa isa;
-    attn_plan *plan;
+    attn_plan *plan; /* cores */
     attn_args args;
+    layer_call *layer; /* layers; null: a core */
     size_t workspace_bytes;
     const char *kernel; /* NAME:variant */
     long text_bytes;    /* of the kernel's object: code and constants; 0: not known */
-    double pairs, flops, bytes;
+    double flops, bytes;
     int calls;   /* a measurement */
     series time; /* seconds a call: CPU time of one thread, else wall-clock */
     series wall; /* seconds a call by the wall clock */
@@ -49,6 +50,9 @@ typedef struct bench {
     int count;
     peak *peaks; /* one a thread count in use */
     int peak_count;
+    bool has_blas;
+    series sgemm;    /* GF/s of an OpenBLAS on one thread; empty: none, or no prefill to compare */
+    attn_isa widest; /* that this CPU runs: the library's, we take it */
     int rounds;
 } bench;
 
@@ -58,6 +62,8 @@ double entry_gflops(const entry *e, double q);
 double entry_gbs(const entry *e, double q); /* 0 unless q_len is 1 */
 double entry_percent_of_peak(const bench *b, const entry *e);
 double entry_percent_of_read(const bench *b, const entry *e);
+/* Of sgemm: a layer's prefill on one thread of the widest ISA. */
+double entry_percent_of_sgemm(const bench *b, const entry *e);
 bool entry_passed(const entry *e);
 
 void report_table(const bench *b);

@@ -24,7 +24,9 @@ const int bench_ratio_count = sizeof bench_ratios / sizeof *bench_ratios;
 
 static const bench_case table[] = {
 #define CASE(name, group, spec, q_len, kv_len, threads, how, avx2, avx512) \
-    {name, group, spec, q_len, kv_len, threads, how, {0, avx2, avx512}, -1, 0},
+    {name, group, spec, 1, q_len, kv_len, threads, how, {0, avx2, avx512}, -1, 0},
+#define LAYER(name, group, spec, batch, tokens, held, threads, avx2, avx512) \
+    {name, group, spec, batch, tokens, (held) + (tokens), threads, 0, {0, avx2, avx512}, -1, 0},
 #include "cases.def"
 };
 enum { TABLE = sizeof table / sizeof *table, MOST_ROWS = 256, MOST_FIELDS = 16 };
@@ -64,6 +66,10 @@ static kernel_spec parse_spec(arena *a, const char *text) {
 static void add_row(arena *a, bench_cases *c, bench_case row) {
     if (c->count == MOST_ROWS) wrong(row.name, "too many cases");
     kernel_spec k = parse_spec(a, row.text);
+    /* What case_weights and the peers know. */
+    if (case_is_layer(&k) && (k.core.form != ATTN_FORM_REGULAR || !k.core.causal ||
+                              k.core.op != ATTN_OP_FULL_SELF || k.core.ffn != ATTN_FFN_SWIGLU))
+        wrong(row.text, "only regular, causal full_self layers with swiglu");
     while (row.kernel < c->kernel_count && strcmp(c->kernels[row.kernel].name, k.name))
         row.kernel++;
     if (row.kernel == c->kernel_count) c->kernels[c->kernel_count++] = k;
@@ -74,7 +80,8 @@ static void add_scaled(arena *a, bench_cases *c, const char *name, int threads) 
     char *own = arena_printf(a, "%s_t%d", name, threads);
     if (cases_find(c, own, strlen(own))) return;
     bench_case row = *cases_find(c, name, strlen(name));
-    row.name = own, row.group = SCALE, row.threads = threads;
+    row.name = own, row.threads = threads;
+    row.group = row.group == WHOLE ? WHOLE_SCALE : SCALE;
     row.kernel = 0;
     memset(row.target, 0, sizeof row.target);
     add_row(a, c, row);
@@ -83,6 +90,7 @@ static void add_scaled(arena *a, bench_cases *c, const char *name, int threads) 
 static void add_point(arena *a, bench_cases *c, int series, int32_t length) {
     const bool prefill = series < SERIES_PREFILL;
     bench_case row = {.group = PLOT, .text = series_spec[series], .threads = 1, .series = series};
+    row.batch = 1;
     row.q_len = prefill ? length : 1;
     row.kv_len = length;
     row.how = prefill ? 0 : series == SERIES_PREFILL ? COLD : COLD | TOKEN;
@@ -93,14 +101,17 @@ static void add_point(arena *a, bench_cases *c, int series, int32_t length) {
     add_row(a, c, row);
 }
 
+/* Rows that --threads repeats. */
+static const char *const scaled[] = {"P1",       "P2",         "D2",      "B1024_p256",
+                                     "B1024_s1", "B4096_p256", "B4096_s1"};
+
 bench_cases cases_make(arena *a, const int *scale) {
     bench_cases c = {.row = arena_alloc(a, MOST_ROWS * sizeof *c.row)};
     c.kernels = arena_alloc(a, MOST_ROWS * sizeof *c.kernels);
     for (int i = 0; i < TABLE; i++) add_row(a, &c, table[i]);
     for (; *scale; scale++) {
-        add_scaled(a, &c, "P1", *scale);
-        add_scaled(a, &c, "P2", *scale);
-        add_scaled(a, &c, "D2", *scale);
+        for (size_t i = 0; i < sizeof scaled / sizeof *scaled; i++)
+            add_scaled(a, &c, scaled[i], *scale);
     }
     for (int s = 0; s < SERIES_COUNT; s++) {
         const bool prefill = s < SERIES_PREFILL;
@@ -125,11 +136,34 @@ int32_t case_segment(const bench_case *c, int64_t i) {
     return (int32_t)(i * c->kv_len / c->q_len);
 }
 
+bool case_is_layer(const kernel_spec *k) {
+    return k->core.level == ATTN_LEVEL_BLOCK;
+}
+
+bool case_is_gemm(const bench_case *c, const kernel_spec *k) {
+    return case_is_layer(k) && c->q_len > 1;
+}
+
+double case_weights(const kernel_spec *k) {
+    const attn_spec *s = &k->core;
+    if (!case_is_layer(k)) return 0;
+    const double q = (double)s->heads * s->head_dim, o = (double)s->heads * s->v_dim;
+    const double kv = (double)s->kv_heads * s->head_dim + (double)s->v_heads * s->v_dim;
+    return s->d_model * (q + kv + o + 3.0 * s->ffn_dim);
+}
+
+double case_flops(const bench_case *c, const kernel_spec *k) {
+    const double rows = (double)c->batch * c->q_len;
+    return 2 * case_pairs(c, k) * (attn_spec_k_dim(&k->core) + k->core.v_dim) +
+           2 * case_weights(k) * rows;
+}
+
 bool case_reads(const bench_case *c, const kernel_spec *k) {
     return c->q_len == 1 && k->core.form == ATTN_FORM_REGULAR;
 }
 
 double case_bytes(const bench_case *c, const kernel_spec *k) {
+    if (case_is_layer(k)) return case_weights(k) * sizeof(float);
     double floats = (double)k->core.kv_heads * attn_spec_k_dim(&k->core);
     if (!case_shares_v(k)) floats += (double)k->core.v_heads * k->core.v_dim;
     return floats * c->kv_len * sizeof(float);
@@ -165,5 +199,5 @@ double case_pairs(const bench_case *c, const kernel_spec *k) {
     int64_t pairs = 0;
     for (int32_t i = 0; i < c->q_len; i++) pairs += visible(c, k, side, i);
     free(segment);
-    return (double)pairs * k->core.heads;
+    return (double)pairs * k->core.heads * c->batch;
 }

@@ -4,17 +4,18 @@
 
 #include "model.h"
 
-typedef enum case_group { MAIN, CLIFF, SCALE, PLOT } case_group;
+typedef enum case_group { MAIN, CLIFF, SCALE, PLOT, WHOLE, WHOLE_SCALE } case_group;
 enum { COLD = 1, TOKEN = 2 };
 
 typedef struct bench_case {
     const char *name;
     case_group group;
-    const char *text; /* of the spec */
-    int32_t q_len, kv_len;
+    const char *text;      /* of the spec */
+    int32_t batch;         /* items; cores: 1 */
+    int32_t q_len, kv_len; /* layers: tokens; those and the keys held before */
     int threads;
     int how;                       /* COLD, TOKEN */
-    double target[ATTN_ISA_COUNT]; /* percent; 0: none */
+    double target[ATTN_ISA_COUNT]; /* percent; 0: none. See cases.def for of what */
     int series;                    /* of the plot; -1: none */
     int kernel;                    /* index into bench_cases.kernels */
 } bench_case;
@@ -35,7 +36,7 @@ typedef struct bench_cases {
     int kernel_count;
 } bench_cases;
 
-/* All rows. scale: thread counts, ended by 0, for which P1, P2 and D2 are repeated. Ends the
+/* All rows. scale: thread counts, ended by 0, for which some rows are repeated. Ends the
  * program where a row of the table is wrong. */
 bench_cases cases_make(arena *a, const int *scale);
 
@@ -44,11 +45,19 @@ const bench_case *cases_find(const bench_cases *c, const char *name, size_t leng
 extern const bench_ratio bench_ratios[];
 extern const int bench_ratio_count;
 
-/* (query head, key) pairs that see each other. */
+/* A whole layer, not only its attention. */
+bool case_is_layer(const kernel_spec *k);
+/* A prefill of one: the sgemm rate is the ceiling. */
+bool case_is_gemm(const bench_case *c, const kernel_spec *k);
+/* Elements of a layer's matrices; 0 for cores. */
+double case_weights(const kernel_spec *k);
+/* Useful FLOPs: 2 (D + Dv) a pair, and 2 a weight and row. */
+double case_flops(const bench_case *c, const kernel_spec *k);
+/* (query head, key) pairs that see each other, of all items. */
 double case_pairs(const bench_case *c, const kernel_spec *k);
 /* True where the read bandwidth is the ceiling, not the FMA peak: few queries on their own keys. */
 bool case_reads(const bench_case *c, const kernel_spec *k);
-/* Bytes of K and V, once. */
+/* What is read once at the least: K and V, or a layer's weights. */
 double case_bytes(const bench_case *c, const kernel_spec *k);
 /* seg[i] of segment_cross, and of side tensors of that meaning. */
 int32_t case_segment(const bench_case *c, int64_t i);

@@ -21,19 +21,21 @@ void *data_pages(size_t bytes) {
     return p;
 }
 
-static uint64_t random_state = 88172645463325252u;
+#define START UINT64_C(88172645463325252)
 
-static double uniform(void) { /* xorshift64 (Marsaglia 2003), in 0..1 */
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (double)(random_state >> 11) * 0x1p-53;
+static double uniform(uint64_t *state) { /* xorshift64 (Marsaglia 2003), in 0..1 */
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return (double)(*state >> 11) * 0x1p-53;
 }
 
 /* Normal numbers (Box and Muller 1958), repeated with a period that no row width divides. */
-static void fill(float *p, size_t count) {
+void data_fill(float *p, size_t count, double scale, int seed) {
+    uint64_t state = START ^ (uint64_t)seed * 0x9e3779b97f4a7c15u;
     for (size_t i = 0; i < count && i < PERIOD; i++)
-        p[i] = (float)(sqrt(-2 * log(1 - uniform())) * cos(6.283185307179586 * uniform()));
+        p[i] = (float)(scale * sqrt(-2 * log(1 - uniform(&state))) *
+                       cos(6.283185307179586 * uniform(&state)));
     for (size_t i = PERIOD; i < count; i += PERIOD)
         memcpy(p + i, p, (count - i < PERIOD ? count - i : PERIOD) * sizeof *p);
 }
@@ -52,10 +54,12 @@ static size_t v_floats(const bench_case *c, const kernel_spec *k) {
 }
 
 size_t data_inputs(const bench_case *c, const kernel_spec *k) {
+    if (case_is_layer(k)) return data_outputs(c, k);
     return q_floats(c, k) + k_floats(c, k) + v_floats(c, k);
 }
 
 size_t data_outputs(const bench_case *c, const kernel_spec *k) {
+    if (case_is_layer(k)) return (size_t)c->batch * (size_t)c->q_len * (size_t)k->core.d_model;
     return (size_t)k->core.heads * (size_t)c->q_len * (size_t)k->core.v_dim;
 }
 
@@ -65,7 +69,7 @@ bench_data data_make(size_t inputs, size_t outputs, size_t workspace) {
     d.o = data_pages(outputs * sizeof *d.o);
     d.workspace = data_pages(workspace);
     d.other = data_pages(d.other_bytes);
-    fill(d.pool, inputs);
+    data_fill(d.pool, inputs, 1, SEED_INPUT);
     return d;
 }
 
@@ -160,11 +164,11 @@ static void check_rows(const attn_args *args, const kernel_spec *k, int32_t i, b
     arena_free(a);
 }
 
-/* A position in each of `count` equal parts of the rows, the first and the last row among them. */
-static int32_t sampled(int32_t rows, int count, int n) {
+int32_t data_sampled(int32_t rows, int count, int n) {
+    static uint64_t state = START;
     if (n == 0) return 0;
     if (n == count - 1) return rows - 1;
-    return (int32_t)(((double)n + uniform()) * rows / count);
+    return (int32_t)(((double)n + uniform(&state)) * rows / count);
 }
 
 bench_error data_check(const attn_args *args, const bench_case *c, const kernel_spec *k) {
@@ -172,7 +176,7 @@ bench_error data_check(const attn_args *args, const bench_case *c, const kernel_
     int count = (63 + k->core.heads) / k->core.heads;
     if (count < 8) count = 8;
     if (count > c->q_len) count = c->q_len;
-    for (int n = 0; n < count; n++) check_rows(args, k, sampled(c->q_len, count, n), &e);
+    for (int n = 0; n < count; n++) check_rows(args, k, data_sampled(c->q_len, count, n), &e);
     const size_t floats = data_outputs(c, k);
     for (size_t i = 0; i < floats; i++)
         if (!isfinite(args->o.data[i])) e.finite = false;

@@ -15,8 +15,14 @@ typedef struct bench_data {
 
 /* Memory on huge pages where the system has them; ends the program if there is none. */
 void *data_pages(size_t bytes);
+/* Normal numbers times `scale`, repeated after a million and three; the same for the same seed. */
+enum { SEED_INPUT = 1, SEED_WEIGHT, SEED_CACHE, SEED_SGEMM };
+void data_fill(float *p, size_t count, double scale, int seed);
+/* The n-th of `count` rows to look at: one in each of as many equal parts, the first and the last
+ * row among them. */
+int32_t data_sampled(int32_t rows, int count, int n);
 
-/* Floats of Q, K and V together, and of O. */
+/* Floats of Q, K and V together, and of O; layers: of x and of y. */
 size_t data_inputs(const bench_case *c, const kernel_spec *k);
 size_t data_outputs(const bench_case *c, const kernel_spec *k);
 

@@ -3,12 +3,18 @@
 
     make bench-peers            needs numpy; each peer that is not installed is skipped, and named
     python3 tests/bench/peers.py [--folder build/bench] [--case P1,P2] [--threads N] [--rounds N]
-                                 [--no-flex] [--json PATH]
+                                 [--only-layers | --only-cores] [--no-flex] [--no-compile]
+                                 [--json PATH]
 
 Ours is kernels.so of the bench's folder through ctypes. In each round every contender runs once, in
 turn, after a warm-up; the table shows medians and bests of wall-clock times, what the peers' best
 way takes against ours, and how far their output is from ours. A peer gets its favourite layout,
 prepared outside of the timing. torch's first compilation of a FlexAttention kernel takes a minute.
+
+Whole layers (cases B*) run against the same layer in PyTorch: fused qkv and gate|up projections,
+SDPA, RoPE tables made beforehand, and for a step preallocated caches whose last row it writes;
+eager, through torch.compile, and compiled with weights frozen (packed for MKL). A prefill keeps no
+cache, neither ours nor theirs.
 """
 
 import argparse
@@ -76,14 +82,54 @@ class Args(C.Structure):
         ("scalars", C.c_void_p), ("workspace", C.c_void_p), ("workspace_bytes", C.c_size_t)]
 
 
+class Tensor(C.Structure):
+    _fields_ = [("name", C.c_char_p), ("data", C.c_void_p), ("rank", C.c_int32),
+                ("dim", C.c_int64 * 4)]
+
+
+class Cache(C.Structure):
+    _fields_ = [("struct_size", C.c_uint32), ("batch", C.c_int32), ("capacity", C.c_int32),
+                ("k", C.c_void_p), ("v", C.c_void_p), ("length", C.c_void_p),
+                ("start", C.c_void_p)]
+
+
+class BlockArgs(C.Structure):
+    _fields_ = [
+        ("struct_size", C.c_uint32), ("batch", C.c_int32), ("tokens", C.c_int32),
+        ("threads", C.c_int32),
+        ("x", C.c_void_p), ("x_batch", C.c_int64), ("x_token", C.c_int64),
+        ("y", C.c_void_p), ("y_batch", C.c_int64), ("y_token", C.c_int64),
+        ("count", C.c_void_p), ("cache", C.c_void_p),
+        ("key_padding", C.c_void_p), ("key_padding_batch", C.c_int64), ("mask", Mask),
+        ("kv", C.c_void_p), ("kv_batch", C.c_int64), ("kv_token", C.c_int64),
+        ("kv_tokens", C.c_int32), ("kv_count", C.c_void_p),
+        ("seg", C.c_void_p), ("seg_batch", C.c_int64),
+        ("q_pos", C.c_void_p), ("kv_pos", C.c_void_p),
+        ("q_pos_batch", C.c_int64), ("kv_pos_batch", C.c_int64),
+        ("q_pad", C.c_void_p), ("q_pad_batch", C.c_int64),
+        ("side", C.c_void_p), ("side_count", C.c_int32), ("scalar_count", C.c_int32),
+        ("scalars", C.c_void_p), ("packed", C.c_void_p), ("workspace", C.c_void_p),
+        ("workspace_bytes", C.c_size_t)]
+
+
+def spec_address(lib, case):
+    first = C.addressof(C.c_uint32.in_dll(lib, "bench_layer"))
+    return first + case["layer"] * C.c_uint32.from_address(first).value  # its struct_size
+
+
+def aligned(size):
+    """Bytes, and the first address in them that is a multiple of 64. numpy asks for huge pages for
+    what is empty, as it did for the peers' weights; not for zeros."""
+    memory = np.empty(size + 64, np.uint8)
+    return memory, (memory.ctypes.data + 63) // 64 * 64
+
+
 class Ours:
     """A case's call of its kernel. Keeps what the call points to."""
 
     def __init__(self, lib, case, data, threads):
         self.lib, self.keep, self.plan = lib, [data], C.c_void_p()
-        first = C.addressof(C.c_uint32.in_dll(lib, "bench_layer"))
-        spec = first + case["layer"] * C.c_uint32.from_address(first).value  # its struct_size
-        self.check(lib.attn_plan_create(C.byref(self.plan), C.c_void_p(spec), C.c_uint32(0)))
+        self.check(lib.attn_plan_create(C.byref(self.plan), spec_address(lib, case), 0))
         extent = Extent(C.sizeof(Extent), 1, case["q_len"], case["kv_len"], threads)
         size = C.c_size_t()
         self.check(lib.attn_workspace(self.plan, C.byref(extent), C.byref(size)))
@@ -92,8 +138,7 @@ class Ours:
         a.q, a.k, a.v, a.o = (self.view(x) for x in (data["q"], data["k"], data["v"], self.out))
         start = np.array([case["kv_len"] - case["q_len"]], np.int32)
         a.q_start = start.ctypes.data
-        work = np.empty(size.value + 64, np.uint8)
-        a.workspace = (work.ctypes.data + 63) // 64 * 64
+        work, a.workspace = aligned(size.value)
         a.workspace_bytes = size.value
         self.keep += [start, work]
         if "alibi" in data:
@@ -117,12 +162,99 @@ class Ours:
         return self.out
 
 
+def layer_key(case):
+    """Cases of one layer: they share its weights."""
+    return case["spec"]
+
+
+class OursLayer:
+    """A case's call of its layer. Packed weights are made once a layer."""
+
+    packed = {}
+
+    def __init__(self, lib, case, data, threads):
+        self.lib, self.keep, self.held = lib, [data], case["kv_len"] - case["q_len"]
+        if layer_key(case) not in self.packed:
+            self.packed.clear()  # the layer before: cases come layer by layer
+            self.packed[layer_key(case)] = self.pack(case, data["weights"])
+        self.block, memory, packed = self.packed[layer_key(case)]
+        x, batch, width = data["x"], case["batch"], case["d_model"]
+        self.out = np.empty_like(x)
+        a = self.args = BlockArgs(C.sizeof(BlockArgs), batch, case["q_len"], threads)
+        a.x, a.y = x.ctypes.data, self.out.ctypes.data
+        a.x_batch = a.y_batch = case["q_len"] * width
+        a.x_token = a.y_token = width
+        a.packed = packed
+        self.keep.append(memory)
+        if self.held:
+            self.fill_cache(case, data)
+        size = C.c_size_t()
+        self.check(lib.attn_block_workspace(self.block, C.byref(a), C.byref(size)))
+        work, a.workspace = aligned(size.value)
+        a.workspace_bytes = size.value
+        self.keep.append(work)
+
+    def pack(self, case, weights):
+        block = C.c_void_p()
+        self.check(self.lib.attn_block_create(C.byref(block), spec_address(self.lib, case), 0))
+        tensors = (Tensor * len(weights))(*[
+            Tensor(name.encode(), w.ctypes.data, w.ndim, (C.c_int64 * 4)(*w.shape))
+            for name, w in weights.items()])
+        size = self.lib.attn_block_packed_bytes(block)
+        memory, packed = aligned(size)
+        message = C.create_string_buffer(1024)
+        status = self.lib.attn_block_pack(block, tensors, len(tensors), packed, size, message,
+                                          len(message))
+        if status:
+            raise RuntimeError(message.value.decode())
+        return block, memory, packed
+
+    def fill_cache(self, case, data):
+        """[batch, heads, kv_len, width], all but the last row of it held."""
+        self.cache, size = Cache(), C.c_size_t()
+        self.check(self.lib.attn_cache_bytes(self.block, case["batch"], case["kv_len"],
+                                             C.byref(size)))
+        memory, at = aligned(size.value)
+        self.check(self.lib.attn_cache_init(self.block, C.byref(self.cache), case["batch"],
+                                            case["kv_len"], at, size.value))
+        for name in "kv":
+            C.memmove(getattr(self.cache, name), data[name].ctypes.data, data[name].nbytes)
+        self.length = (C.c_int32 * case["batch"]).from_address(self.cache.length)
+        self.args.cache = C.addressof(self.cache)
+        self.keep.append(memory)
+
+    check = Ours.check
+
+    def name(self, case):
+        return self.lib.attn_block_name(self.block).decode()
+
+    def __call__(self):
+        run = self.lib.attn_block_prefill
+        if self.held:
+            run = self.lib.attn_block_step
+            for b in range(len(self.length)):
+                self.length[b] = self.held
+        self.check(run(self.block, C.byref(self.args)))
+        return self.out
+
+
 def load(folder):
     lib = C.CDLL(str(pathlib.Path(folder, "kernels.so").resolve()))
     lib.attn_status_text.restype = lib.attn_plan_kernel.restype = C.c_char_p
     lib.attn_plan_create.argtypes = [C.c_void_p, C.c_void_p, C.c_uint32]
     lib.attn_plan_kernel.argtypes = [C.c_void_p, C.c_int32]
     lib.attn_workspace.argtypes = lib.attn_run.argtypes = None
+    lib.attn_block_name.restype = C.c_char_p
+    lib.attn_block_name.argtypes = lib.attn_block_packed_bytes.argtypes = [C.c_void_p]
+    lib.attn_block_packed_bytes.restype = C.c_size_t
+    lib.attn_block_create.argtypes = [C.c_void_p, C.c_void_p, C.c_uint32]
+    lib.attn_block_pack.argtypes = [C.c_void_p, C.c_void_p, C.c_int32, C.c_void_p, C.c_size_t,
+                                    C.c_char_p, C.c_size_t]
+    lib.attn_cache_bytes.argtypes = [C.c_void_p, C.c_int32, C.c_int32, C.c_void_p]
+    lib.attn_cache_init.argtypes = [C.c_void_p, C.c_void_p, C.c_int32, C.c_int32, C.c_void_p,
+                                    C.c_size_t]
+    lib.attn_block_workspace.argtypes = [C.c_void_p, C.c_void_p, C.c_void_p]
+    lib.attn_block_prefill.argtypes = lib.attn_block_step.argtypes = [C.c_void_p, C.c_void_p]
     return lib
 
 
@@ -138,6 +270,46 @@ def inputs(case):
         heads = np.arange(1, case["heads"] + 1)
         data["alibi"] = (2.0 ** (-8 * heads / case["heads"])).astype(np.float32)
     return data
+
+
+layer_weights = {}
+
+
+def weights_of(case, rng):
+    """Named as the reference system names them; as large as PyTorch makes new layers'."""
+    if layer_key(case) not in layer_weights:
+        layer_weights.clear()
+        d, f = case["d_model"], case["ffn_dim"]
+        made = layer_weights[layer_key(case)] = {}
+        for name, out, width in (("qkv", 3 * d, d), ("proj", d, d), ("w1", 2 * f, d),
+                                 ("w2", d, f)):
+            for kind, shape in (("weight", (out, width)), ("bias", (out,))):
+                w = made[f"{name}.{kind}"] = rng.standard_normal(shape, np.float32)
+                w *= np.float32((3 * width) ** -0.5)
+        for name in ("ln1", "ln2"):
+            made[f"{name}.weight"] = 1 + rng.standard_normal(d, np.float32) / 32
+            made[f"{name}.bias"] = rng.standard_normal(d, np.float32) / 32
+    return layer_weights[layer_key(case)]
+
+
+def layer_inputs(case):
+    """x [batch, tokens, d_model], weights, and for steps k, v [batch, heads, kv_len, head_dim]."""
+    rng = np.random.default_rng(1)
+    weights = weights_of(case, rng)
+    data = {"x": rng.standard_normal((case["batch"], case["q_len"], case["d_model"]), np.float32),
+            "weights": weights}
+    if case["q_len"] == 1:
+        shape = (case["batch"], case["heads"], case["kv_len"], case["dim"])
+        data["k"], data["v"] = (rng.standard_normal(shape, np.float32) for _ in "kv")
+    return data
+
+
+def rope_tables(case):
+    """Cosines and sines [tokens, head_dim / 2] of the new tokens' positions."""
+    pairs = np.arange(case["dim"] // 2)
+    position = np.arange(case["kv_len"] - case["q_len"], case["kv_len"])
+    angle = position[:, None] * 10000.0 ** (-2.0 * pairs / case["dim"])
+    return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
 
 
 def softcap(case):
@@ -175,6 +347,56 @@ def torch_sdpa(torch, case, data):
         options["is_causal"] = True
     sdpa = torch.nn.functional.scaled_dot_product_attention
     return {"torch SDPA": lambda: sdpa(q, k, v, **options)[0].numpy()}
+
+
+def torch_layer(torch, case, data, options):
+    """The layer as one would write it: eager, and compiled for these shapes."""
+    F = torch.nn.functional
+    heads, dim, held = case["heads"], case["dim"], case["kv_len"] - case["q_len"]
+
+    class Layer(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            for name, w in data["weights"].items():
+                self.register_buffer(name.replace(".", "_"), torch.from_numpy(w))
+            for name, table in zip(("cos", "sin"), rope_tables(case)):
+                self.register_buffer(name, torch.from_numpy(table))
+
+        def rotated(self, rows):  # [batch, heads, tokens, dim], interleaved pairs
+            even, odd, cos, sin = rows[..., 0::2], rows[..., 1::2], self.cos, self.sin
+            return torch.stack((even * cos - odd * sin, odd * cos + even * sin), -1).flatten(-2)
+
+        def forward(self, x, *caches):
+            batch, tokens, width = x.shape
+            rows = F.layer_norm(x, (width,), self.ln1_weight, self.ln1_bias, 1e-5)
+            qkv = F.linear(rows, self.qkv_weight, self.qkv_bias)
+            qkv = qkv.view(batch, tokens, 3, heads, dim).permute(2, 0, 3, 1, 4)
+            q, k, v = qkv.unbind(0)
+            q, k = self.rotated(q), self.rotated(k)
+            if caches:
+                caches[0][:, :, held:] = k
+                caches[1][:, :, held:] = v
+                k, v = caches
+            o = F.scaled_dot_product_attention(q, k, v, is_causal=not caches)
+            o = o.transpose(1, 2).reshape(batch, tokens, width)
+            x = x + F.linear(o, self.proj_weight, self.proj_bias)
+            rows = F.layer_norm(x, (width,), self.ln2_weight, self.ln2_bias, 1e-5)
+            gate, up = F.linear(rows, self.w1_weight, self.w1_bias).chunk(2, -1)
+            return x + F.linear(F.silu(gate) * up, self.w2_weight, self.w2_bias)
+
+    layer, x = Layer().eval(), torch.from_numpy(data["x"])
+    caches = [torch.from_numpy(data[n].copy()) for n in "kv"] if held else []
+
+    def contender(run):
+        return lambda: run(x, *caches).numpy()
+
+    made = {"torch eager": contender(layer)}
+    if not options.no_compile:
+        torch.compiler.reset()  # the limit on recompilations is one for all cases
+        made["torch compiled"] = contender(torch.compile(layer, dynamic=False))
+        made["torch frozen"] = contender(
+            torch.compile(Layer().eval(), dynamic=False, options={"freezing": True}))
+    return made
 
 
 flex_compiled = []
@@ -293,14 +515,15 @@ class Ort:
 
 
 def peers(options):
-    """A list of functions (case, data) -> contenders."""
-    found = []
+    """Lists of functions (case, data) -> contenders: for cores, for layers."""
+    found, layers = [], []
     torch = optional("torch")
     if torch:
         torch.set_num_threads(options.threads)
         torch.set_grad_enabled(False)
         print("torch", torch.__version__)
         found.append(lambda case, data: torch_sdpa(torch, case, data))
+        layers.append(lambda case, data: torch_layer(torch, case, data, options))
         if not options.no_flex:
             found.append(lambda case, data: torch_flex(torch, case, data))
     onnx, ort = optional("onnx"), optional("onnxruntime")
@@ -312,7 +535,7 @@ def peers(options):
     ggml = optional("ggml")
     if ggml:
         skip("ggml", "no contender is written for this binding")
-    return found
+    return found, layers
 
 
 # --- Timing. ---
@@ -328,15 +551,22 @@ def try_once(case, name, run, ours):
     return float(np.abs(out.reshape(ours.shape) - ours).max())
 
 
-def race(case, contenders, rounds):
-    """Seconds of each contender in each round, interleaved."""
+def race(case, contenders, rounds, threads):
+    """Seconds of each contender in each round, interleaved. Short layers run up to five times."""
     times = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, run in contenders.items():
-            run()  # its own data are warm, as for the others
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
+            if threads > 1:
+                time.sleep(0.005)  # another library's threads stop spinning
+            if not times[name] or times[name][-1] < 0.3:
+                run()  # its own data are warm, as for the others
+            first = time.perf_counter()
+            for n in range(5 if case["whole"] else 1):
+                start = time.perf_counter()
+                if n and start - first > 0.02:
+                    break
+                run()
+                times[name].append(time.perf_counter() - start)
     return times
 
 
@@ -344,16 +574,17 @@ def run_case(lib, case, makers, options):
     if case["cross"] or "seg[" in case["spec"]:
         skip(case["name"], "no peer has this operation")
         return []
-    data = inputs(case)
-    ours = Ours(lib, case, data, options.threads)
+    whole = case["whole"]
+    data = layer_inputs(case) if whole else inputs(case)
+    ours = (OursLayer if whole else Ours)(lib, case, data, options.threads)
     expected = ours().copy()
     contenders, distance = {"ours": ours}, {"ours": 0.0}
-    for make in makers:
+    for make in makers[whole]:
         for name, run in make(case, data).items():
             far = try_once(case, name, run, expected)
             if far is not None:
                 contenders[name], distance[name] = run, far
-    times = race(case, contenders, options.rounds)
+    times = race(case, contenders, options.rounds, options.threads)
     rows = []
     for name, seconds in times.items():
         median, best = statistics.median(seconds), min(seconds)
@@ -380,10 +611,13 @@ def print_rows(rows):
 def parse():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--folder", default="build/bench", help="with bench and kernels.so")
-    p.add_argument("--case", default=DEFAULT_CASES)
+    p.add_argument("--case", help=f"default: {DEFAULT_CASES} and all layers of one thread")
+    p.add_argument("--only-layers", action="store_true", help="of the default cases")
+    p.add_argument("--only-cores", action="store_true", help="of the default cases")
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--rounds", type=int, default=7)
     p.add_argument("--no-flex", action="store_true", help="no FlexAttention: it compiles long")
+    p.add_argument("--no-compile", action="store_true", help="layers: no torch.compile")
     p.add_argument("--json", metavar="PATH")
     return p.parse_args()
 
@@ -393,6 +627,14 @@ def pin(threads):
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if hasattr(os, "sched_setaffinity") and threads == 1:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def chosen(options, cases):
+    if options.case:
+        return options.case.split(",")
+    layers = [n for n, case in cases.items() if case["whole"] and case["threads"] == 1]
+    return ([] if options.only_layers else DEFAULT_CASES.split(",")) + (
+        [] if options.only_cores else layers)
 
 
 def main():
@@ -405,14 +647,15 @@ def main():
     listed = subprocess.run([os.path.join(options.folder, "bench"), "--list"], check=True,
                             capture_output=True, text=True).stdout
     cases = {case["name"]: case for case in json.loads(listed)}
-    unknown = [n for n in options.case.split(",") if n not in cases]
+    names = chosen(options, cases)
+    unknown = [n for n in names if n not in cases]
     if unknown:
         sys.exit(f"peers.py: no such case: {', '.join(unknown)}")
     lib, makers = load(options.folder), peers(options)
     print(f"{options.threads} thread(s), {options.rounds} rounds, wall clock\n")
     print("case         contender              ms    GF/s    GB/s   /ours   /best  differs by")
     rows = []
-    for name in options.case.split(","):
+    for name in names:
         found = run_case(lib, cases[name], makers, options)
         print_rows(found)
         rows += found

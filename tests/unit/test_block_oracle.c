@@ -323,6 +323,37 @@ Test(block_oracle, rows_after_the_length_do_not_exist) {
     for (int i = 0; i < B * T * M / H; i++) cr_assert((cache[i] == -7) == (i >= 4 * M / H));
 }
 
+/* The last rows alone, behind the keys and values of the first, rounded to f32 as a cache does. */
+static void expect_past(const char *fields) {
+    enum { PAST = 4, NEW = T - PAST, D = M / H, CAPACITY = T + 2 };
+    made whole = make(fields), part = make(fields);
+    double k[B * T * D], v[B * T * D];
+    float past_k[B * CAPACITY * D], past_v[B * CAPACITY * D], x[B * NEW * M];
+    whole.c.cache_k = k, whole.c.cache_v = v;
+    const double *y = run(&whole);
+    for (int i = 0; i < B * CAPACITY * D; i++) past_k[i] = past_v[i] = NAN; /* not read */
+    for (int b = 0; b < B; b++) {
+        for (int i = 0; i < PAST * D; i++) {
+            past_k[b * CAPACITY * D + i] = (float)k[b * T * D + i];
+            past_v[b * CAPACITY * D + i] = (float)v[b * T * D + i];
+        }
+        memcpy(x + b * NEW * M, whole.c.x + (b * T + PAST) * M, sizeof(float) * NEW * M);
+    }
+    part.c.tokens = NEW, part.c.x = x, part.c.position = part.c.past = PAST;
+    part.c.past_capacity = CAPACITY, part.c.past_k = past_k, part.c.past_v = past_v;
+    const double *z = run(&part);
+    for (int b = 0; b < B; b++)
+        cr_assert(difference(y + (b * T + PAST) * M, z + b * NEW * M, NEW * M) < 1e-5, "%s",
+                  fields);
+    arena_free(whole.a);
+    arena_free(part.a);
+}
+
+Test(block_oracle, past_keys_come_first) {
+    expect_past("");
+    expect_past("op=sliding_self;window=2");
+}
+
 Test(block_oracle, expressions_are_the_op) {
     made window = make("op=sliding_self;window=2");
     made mask = make("op=full_self;backend=flex;mask=q - k <= 2");

@@ -1,0 +1,186 @@
+/* layers.c - see layers.h. */
+#include "layers.h"
+#include "isa.h"
+#include "spec.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+/* attn-verify's rule for layers: |y - y64| <= this * (1 + |y64|). */
+static const double TOLERANCE = 1e-5;
+
+static void die(const char *what, const char *why) {
+    fprintf(stderr, "bench: %s: %s\n", what, why);
+    exit(2);
+}
+
+/* --- Weights. --- */
+
+static size_t elements(const attn_tensor *t) {
+    size_t count = 1;
+    for (int i = 0; i < t->rank; i++) count *= (size_t)t->dim[i];
+    return count;
+}
+
+/* Weights of one scale: a random sequence. A smaller one stays where a longer one is made, for
+ * other layers' checks read it. */
+typedef struct sequence {
+    float *data;
+    size_t count;
+    double scale;
+} sequence;
+
+static const float *sequence_of(double scale, size_t count) {
+    enum { MOST = 16 };
+    static sequence made[MOST];
+    int i = 0;
+    while (i < MOST && made[i].data && (made[i].scale != scale || made[i].count < count)) i++;
+    if (i == MOST) die("weights", "of too many widths");
+    if (made[i].data) return made[i].data;
+    made[i] = (sequence){data_pages(count * sizeof(float)), count, scale};
+    data_fill(made[i].data, count, scale, SEED_WEIGHT);
+    return made[i].data;
+}
+
+/* As large as PyTorch makes a new linear layer's: variance 1 / (3 in). Norms' are around 1. */
+static double weight_scale(const attn_tensor *t, const attn_spec *s) {
+    return 1 / sqrt(3.0 * (double)(t->rank == 2 ? t->dim[1] : s->d_model));
+}
+
+/* Tensors of one scale are stretches of one sequence, each from a place of its own: a layer of 268
+ * million weights needs no second gigabyte. */
+static void give_weights(arena *a, bench_layer *l) {
+    enum { APART = 7919 };
+    for (int i = 0; i < l->weight_count; i++) {
+        attn_tensor *t = &l->weight[i];
+        size_t most = 0;
+        for (int n = 0; n < l->weight_count; n++)
+            if (elements(&l->weight[n]) > most) most = elements(&l->weight[n]);
+        const double scale = weight_scale(t, &l->spec->core);
+        t->data = sequence_of(scale, most + LAYER_WEIGHTS * APART) + (size_t)i * APART;
+        if (strncmp(t->name, "norm", 4) || strstr(t->name, ".bias")) continue;
+        float *own = arena_alloc(a, elements(t) * sizeof *own);
+        for (size_t n = 0; n < elements(t); n++) own[n] = 1 + t->data[n];
+        t->data = own;
+    }
+}
+
+bench_layer *layer_make(arena *a, const kernel_lib *lib, const kernel_spec *k, attn_isa isa) {
+    bench_layer *l = arena_alloc(a, sizeof *l);
+    *l = (bench_layer){.spec = k, .isa = isa};
+    const char *name = isa_table[isa].name;
+    setenv("ATTN_ISA", name, 1);
+    attn_status status = lib->block_create(&l->block, &k->core, 0);
+    if (status != ATTN_OK) die(k->name, lib->status_text(status));
+    if (!strstr(lib->block_name(l->block), arena_printf(a, "__%s", name)))
+        die(k->name, arena_printf(a, "kernels.so has no layer for %s", name));
+    l->weight_count = lib->block_weights(l->block, l->weight, LAYER_WEIGHTS);
+    if (l->weight_count > LAYER_WEIGHTS) die(k->name, "too many weights");
+    give_weights(a, l);
+    const size_t bytes = lib->block_packed_bytes(l->block);
+    char message[1024];
+    l->packed = data_pages(bytes);
+    status = lib->block_pack(l->block, l->weight, l->weight_count, l->packed, bytes, message,
+                             sizeof message);
+    if (status != ATTN_OK) die(k->name, message);
+    return l;
+}
+
+/* --- Calls. --- */
+
+layer_call *layer_call_make(arena *a, const kernel_lib *lib, const bench_layer *l,
+                            const bench_case *c, size_t *workspace_bytes) {
+    layer_call *call = arena_alloc(a, sizeof *call);
+    *call = (layer_call){.layer = l, .held = c->kv_len - c->q_len};
+    size_t bytes;
+    attn_status status = lib->cache_bytes(l->block, c->batch, c->kv_len, &bytes);
+    if (status != ATTN_OK) die(c->name, lib->status_text(status));
+    void *memory = data_pages(bytes);
+    if (call->held) data_fill(memory, bytes / sizeof(float), 1, SEED_CACHE);
+    status = lib->cache_init(l->block, &call->cache, c->batch, c->kv_len, memory, bytes);
+    if (status != ATTN_OK) die(c->name, lib->status_text(status));
+    attn_block_args *args = &call->args;
+    *args = ATTN_BLOCK_ARGS_INIT;
+    const int64_t width = l->spec->core.d_model;
+    args->batch = c->batch, args->tokens = c->q_len, args->threads = c->threads;
+    args->x_token = args->y_token = width;
+    args->x_batch = args->y_batch = c->q_len * width;
+    args->cache = &call->cache;
+    args->packed = l->packed;
+    status = lib->block_workspace(l->block, args, workspace_bytes);
+    if (status != ATTN_OK) die(c->name, lib->status_text(status));
+    return call;
+}
+
+void layer_call_place(layer_call *call, const bench_data *d, size_t workspace_bytes) {
+    call->args.x = d->pool, call->args.y = d->o;
+    call->args.workspace = d->workspace, call->args.workspace_bytes = workspace_bytes;
+}
+
+attn_status layer_run(const kernel_lib *lib, layer_call *call) {
+    if (!call->held) return lib->block_prefill(call->layer->block, &call->args);
+    for (int32_t b = 0; b < call->args.batch; b++) call->cache.length[b] = call->held;
+    return lib->block_step(call->layer->block, &call->args);
+}
+
+/* --- The check. --- */
+
+static void compare(const float *got, const double *want, int32_t count, bench_error *e) {
+    for (int32_t i = 0; i < count; i++) {
+        const double error = fabs((double)got[i] - want[i]);
+        const double excess = error / (TOLERANCE * (1 + fabs(want[i])));
+        if (!(error <= e->max_abs)) e->max_abs = error;
+        if (!(excess <= e->excess)) e->excess = isnan(excess) ? INFINITY : excess;
+    }
+}
+
+/* Row i of item b. */
+static void check_row(const layer_call *call, int32_t b, int32_t i, bench_error *e) {
+    const bench_layer *l = call->layer;
+    const attn_spec *s = &l->spec->core;
+    const attn_cache *cache = &call->cache;
+    arena *a = arena_new();
+    block_tensor weight[LAYER_WEIGHTS];
+    for (int n = 0; n < l->weight_count; n++) {
+        const attn_tensor *t = &l->weight[n];
+        weight[n] = (block_tensor){t->name, t->data, t->rank, {0}};
+        memcpy(weight[n].dim, t->dim, sizeof t->dim);
+    }
+    const int64_t k_head = (int64_t)cache->capacity * s->head_dim;
+    const int64_t v_head = (int64_t)cache->capacity * s->v_dim;
+    const float *k = cache->k + b * s->kv_heads * k_head, *v = cache->v + b * s->v_heads * v_head;
+    const int32_t at = call->held + i;
+    block_case one = {.spec = l->spec, .weight = weight, .weight_count = l->weight_count};
+    one.batch = one.tokens = 1;
+    one.x = call->args.x + b * call->args.x_batch + i * call->args.x_token;
+    one.position = one.past = at;
+    one.past_capacity = cache->capacity, one.past_k = k, one.past_v = v;
+    one.y = arena_alloc(a, (size_t)s->d_model * sizeof(double));
+    one.cache_k = arena_alloc(a, (size_t)block_cache_k_size(&one) * sizeof(double));
+    one.cache_v = arena_alloc(a, (size_t)block_cache_v_size(&one) * sizeof(double));
+    char why[512];
+    if (!block_oracle(&one, why, sizeof why)) die(l->spec->name, why);
+    const float *y = call->args.y + b * call->args.y_batch + i * call->args.y_token;
+    compare(y, one.y, s->d_model, e);
+    for (int32_t h = 0; h < s->kv_heads; h++)
+        compare(k + h * k_head + (int64_t)at * s->head_dim, one.cache_k + h * s->head_dim,
+                s->head_dim, e);
+    for (int32_t h = 0; h < s->v_heads; h++)
+        compare(v + h * v_head + (int64_t)at * s->v_dim, one.cache_v + h * s->v_dim, s->v_dim, e);
+    e->rows++;
+    arena_free(a);
+}
+
+bench_error layer_check(const layer_call *call) {
+    bench_error e = {.finite = true};
+    const int32_t tokens = call->args.tokens, rows = call->args.batch * tokens;
+    int count = case_weights(call->layer->spec) > 5e7 ? 3 : 8;
+    if (count > rows) count = rows;
+    for (int n = 0; n < count; n++) {
+        const int32_t row = data_sampled(rows, count, n);
+        check_row(call, row / tokens, row % tokens, &e);
+    }
+    const size_t floats = (size_t)rows * (size_t)call->layer->spec->core.d_model;
+    for (size_t i = 0; i < floats; i++)
+        if (!isfinite(call->args.y[i])) e.finite = false;
+    return e;
+}
