@@ -21,10 +21,10 @@ $ for _, m in ipairs(a.matrices) do
 $   wide = wide + blocks(m, plan.wide)
 $   few = few + blocks(m, plan.few)
 $ end
-/* Narrow tasks: the rows fit one register tile, or wide ones would leave threads idle. */
+/* Narrow tasks, where wide ones would leave threads idle. */
 static inline bool ${a.name}_narrow(const layer *l) {
     const int64_t row_blocks = (${a.rows} + MB - 1) / MB;
-    return ${a.rows} <= MR || ${wide} * row_blocks < 3 * (int64_t)l->call->extent.threads;
+    return ${wide} * row_blocks < 3 * (int64_t)l->call->extent.threads;
 }
 
 static void ${a.name}_task(void *ctx, int64_t task, int worker) {
