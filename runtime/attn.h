@@ -280,8 +280,8 @@ typedef struct attn_block_args {
     const int32_t *kv_count; /* [batch] rows of kv that exist; null: kv_tokens */
     const int32_t *seg;      /* segment_cross: [batch, tokens], as in attn_args */
     int64_t seg_batch;
-    /* segment_cross: positions for RoPE, [batch, tokens] and [batch, kv_tokens]; batch stride 0
-     * shares one row. Null: 0, 1, 2.. */
+    /* Where keys come from kv: positions for RoPE, [batch, tokens] and [batch, kv_tokens]; batch
+     * stride 0 shares one row. Null: 0, 1, 2.., also in a step. */
     const int32_t *q_pos, *kv_pos;
     int64_t q_pos_batch, kv_pos_batch;
     const uint8_t *q_pad; /* [batch, tokens] nonzero: the row of y is 0; null: none */

@@ -471,7 +471,8 @@ static attn_status check_pointers(const attn_spec *s, const attn_block_args *a, 
     if (!reset && !a->cache) return ATTN_E_CACHE;
     if (has_kv(s) && !a->kv && a->kv_tokens > 0 && a->batch > 0) return ATTN_E_ARGUMENT;
     if (!has_kv(s) && (a->kv || a->kv_tokens || a->kv_count)) return ATTN_E_UNUSED;
-    if (!cross && (a->seg || a->q_pos || a->kv_pos)) return ATTN_E_UNUSED;
+    if (!cross && a->seg) return ATTN_E_UNUSED;
+    if (!has_kv(s) && (a->q_pos || a->kv_pos)) return ATTN_E_UNUSED;
     /* Later keys would change the rows that are already out. */
     if (!reset && !has_kv(s) && !s->causal) return ATTN_E_ARGUMENT;
     return ATTN_OK;

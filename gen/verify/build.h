@@ -18,6 +18,7 @@ typedef struct kernel_lib {
     attn_status (*block_create)(attn_block **out, const attn_spec *spec, uint32_t flags);
     void (*block_destroy)(attn_block *block);
     const char *(*block_name)(const attn_block *block);
+    int32_t (*block_weights)(const attn_block *block, attn_tensor *list, int32_t capacity);
     size_t (*block_packed_bytes)(const attn_block *block);
     attn_status (*block_pack)(const attn_block *block, const attn_tensor *tensors, int32_t count,
                               void *packed, size_t packed_bytes, char *message,

@@ -10,11 +10,13 @@
 static const char help[] =
     "usage: attn-property [options]\n"
     "\n"
-    "  --test NAME    sweep, statuses, mutations or all (default)\n"
+    "  --test NAME    sweep, statuses, mutations, layers or all (default)\n"
     "  --isa LIST     default: all that this CPU runs\n"
     "  --shapes N     problems a spec (default 25, or ATTN_PROPERTY_SHAPES)\n"
     "  --seed N       (default 1, or ATTN_PROPERTY_SEED)\n"
     "  --spec NAME    only this row of tests/property/specs.c\n"
+    "  --layers N     random layers (default 22)\n"
+    "  --layer SPEC   layers: only this one, as field=value;..\n"
     "  --shape N      only this problem\n"
     "  --every N      only every N-th row, beginning with the seed's\n"
     "  --tuned        sweep: kernels under random tune files\n"
@@ -33,7 +35,9 @@ static bool parse_value(property_options *o, const char *name, const char *value
         o->shapes = atoi(value);
     else if (strcmp(name, "--seed") == 0)
         o->seed = strtoull(value, NULL, 10);
-    else if (strcmp(name, "--spec") == 0)
+    else if (strcmp(name, "--layers") == 0)
+        o->layers = atoi(value);
+    else if (strcmp(name, "--spec") == 0 || strcmp(name, "--layer") == 0)
         o->spec = value;
     else if (strcmp(name, "--shape") == 0)
         o->shape = atoi(value);
@@ -78,6 +82,7 @@ static int run(const property_options *o, const char *test) {
     /* The sweep forks: it goes first, while this process has no OpenMP threads that would be lost
      * in its children. */
     if (wanted(test, "sweep")) failures += property_sweep(o);
+    if (wanted(test, "layers")) failures += property_layers(o);
     if (wanted(test, "statuses")) failures += property_statuses(o);
     if (wanted(test, "mutations")) failures += property_mutations(o);
     return failures ? 1 : 0;
