@@ -236,43 +236,58 @@ static void exact_capacity(const trial *t) {
     layer_run_end(&run);
 }
 
-/* One key too few: the call that does not fit says so, changes nothing, and fewer rows still fit.
- */
+/* Whether a call with these rows has room: what a sliding layer still needs is its window. */
+static bool has_room(const layer_run *run, const int32_t *rows, bool prefill) {
+    const attn_spec *s = &run->p->c.spec->core;
+    for (int32_t b = 0; b < run->p->c.batch; b++) {
+        const int32_t held = prefill ? 0 : run->cache.length[b];
+        const int32_t kept = layer_slides(s) && held > s->window ? s->window : held;
+        if (rows[b] > run->cache.capacity - kept) return false;
+    }
+    return true;
+}
+
+/* Calls of up to `chunk` rows where there is room for one less: the call that does not fit says so
+ * and changes nothing; fewer rows may still fit. */
+static bool squeeze(const trial *t, layer_run *run, int32_t chunk, const char *what) {
+    int32_t rows[8];
+    bool prefill = true;
+    while (next_rows(t, run, chunk, false, rows)) {
+        attn_status st;
+        const char *why;
+        const bool room = has_room(run, rows, prefill);
+        t->state->calls++;
+        if (!layer_run_call(run, rows, prefill, &st, &why)) {
+            fail(t, what, why);
+            return false;
+        }
+        if (st != (room ? ATTN_OK : ATTN_E_CACHE)) {
+            fail(t, what, t->lib->status_text(st));
+            return false;
+        }
+        t->state->refused += !room;
+        if (!room) {
+            next_rows(t, run, chunk - 1, false, rows);
+            if (chunk < 2 || !has_room(run, rows, prefill)) return false;
+            if (!layer_steps(&run->p->c.spec->core)) return false;
+            if (!must(t, run, rows, prefill, what)) return false;
+        }
+        prefill = false;
+    }
+    return true;
+}
+
 static void too_small(const trial *t) {
     const block_case *c = &t->p->c;
     const attn_spec *s = &c->spec->core;
-    if (layer_has_kv(s) || c->mask || s->expr_hash) return;
+    if (layer_has_kv(s) || c->mask || c->spec->tensor_count) return;
     const int32_t window = layer_slides(s) ? s->window : 0;
     const int32_t chunk = layer_slides(s) ? rng_int(t->r, 2, 9) : c->tokens;
     const int32_t capacity = window + chunk - 1;
     const char *what = arena_printf(t->a, "%d rows a call in a cache of %d", chunk, capacity);
-    int32_t rows[8];
     layer_run run = new_run(t, t->p, 1, false);
-    if (!start(t, &run, capacity, what)) return;
-    bool prefill = true, refused = false, ok = true;
-    while (ok && next_rows(t, &run, chunk, false, rows)) {
-        attn_status st;
-        const char *why;
-        ok = layer_run_call(&run, rows, prefill, &st, &why);
-        if (!ok) fail(t, what, why);
-        if (!ok || st == ATTN_OK) {
-            prefill = false;
-            continue;
-        }
-        refused = true;
-        if (st != ATTN_E_CACHE) fail(t, what, t->lib->status_text(st));
-        if (!layer_slides(s)) break;
-        next_rows(t, &run, chunk - 1, false, rows);
-        ok = must(t, &run, rows, prefill, what);
-        prefill = false;
-    }
-    int32_t longest = 0;
-    for (int32_t b = 0; b < c->batch; b++)
-        if (length_of(c, b) > longest) longest = length_of(c, b);
-    if (ok && refused != (longest > capacity))
-        fail(t, what, refused ? "was refused" : "was not refused");
-    if (ok && layer_slides(s)) against_oracle(t, &run, what);
-    t->state->refused += refused;
+    if (start(t, &run, capacity, what) && squeeze(t, &run, chunk, what))
+        against_oracle(t, &run, what);
     layer_run_end(&run);
 }
 
