@@ -253,6 +253,7 @@ typedef struct attn_cache {
     int32_t *length; /* [batch] keys held */
     int32_t *start;  /* [batch] absolute position of the first of them: a sliding cache lets go of
                         what no later query sees */
+    int32_t k_floats, v_floats; /* a token of an item: layers of other widths refuse the cache */
 } attn_cache;
 
 /* One call. Rows are contiguous; batch and token strides in elements. */

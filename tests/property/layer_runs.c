@@ -24,7 +24,7 @@ bool layer_pack(arena *a, const kernel_lib *lib, const attn_block *block, const 
     if (st == ATTN_OK && guard_intact(packed)) {
         guard_seal(packed);
         st = lib->block_check(block, packed->data, bytes);
-        *why = lib->status_text(st);
+        if (st != ATTN_OK) *why = lib->status_text(st);
         return st == ATTN_OK;
     }
     *why = st == ATTN_OK ? "attn_block_pack wrote outside of its memory"

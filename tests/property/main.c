@@ -10,7 +10,8 @@
 static const char help[] =
     "usage: attn-property [options]\n"
     "\n"
-    "  --test NAME    sweep, statuses, mutations, layers or all (default)\n"
+    "  --test NAME    sweep, statuses, mutations, layers, layer-statuses,\n"
+    "                 layer-mutations or all (default)\n"
     "  --isa LIST     default: all that this CPU runs\n"
     "  --shapes N     problems a spec (default 25, or ATTN_PROPERTY_SHAPES)\n"
     "  --seed N       (default 1, or ATTN_PROPERTY_SEED)\n"
@@ -84,6 +85,7 @@ static int run(const property_options *o, const char *test) {
     if (wanted(test, "sweep")) failures += property_sweep(o);
     if (wanted(test, "layers")) failures += property_layers(o);
     if (wanted(test, "statuses")) failures += property_statuses(o);
+    if (wanted(test, "layer-statuses")) failures += property_layer_statuses(o);
     if (wanted(test, "mutations")) failures += property_mutations(o);
     return failures ? 1 : 0;
 }
