@@ -27,6 +27,7 @@ typedef struct campaign {
     kernel_spec *kernels;
     built *libs;
     shared_state *state;
+    bool quiet;
 } campaign;
 
 /* One problem on one ISA. */
@@ -425,11 +426,10 @@ static int job(void *ctx, int spec) {
 static void done(void *ctx, int spec, const pool_result *r) {
     const campaign *g = ctx;
     shared_state *state = &g->state[spec];
+    state->failures += r->signal != 0;
+    if (g->quiet) return;
     fputs(r->output, stdout);
-    if (r->signal) {
-        printf("FAIL %s\n     %s\n", state->now, pool_signal_text(g->a, r->signal));
-        state->failures++;
-    }
+    if (r->signal) printf("FAIL %s\n     %s\n", state->now, pool_signal_text(g->a, r->signal));
     if (g->o->verbose)
         printf("%s\n    %ld problems, %ld calls, worst error %.2f of its bound: %s\n",
                g->fields[spec], state->problems, state->calls, state->worst, state->worst_at);
@@ -454,30 +454,37 @@ static int report(const campaign *g, int specs) {
     return (int)all.failures;
 }
 
+long layer_campaign(arena *a, const property_options *o, const char **fields, kernel_spec *kernels,
+                    built *libs, int count, bool quiet, long *failures) {
+    campaign g = {.o = o, .a = a, .fields = fields, .kernels = kernels, .libs = libs};
+    pool_result *results = arena_alloc(a, ((size_t)count + 1) * sizeof *results);
+    g.state = pool_shared(((size_t)count + 1) * sizeof *g.state);
+    g.quiet = quiet;
+    pool_run(a, count, 0, 900, job, &g, results, done);
+    for (int i = 0; i < count && failures; i++) failures[i] = g.state[i].failures;
+    return quiet ? 0 : report(&g, count);
+}
+
 int property_layers(const property_options *o) {
     arena *a = arena_new();
     const int specs = o->spec ? 1 : o->layers;
     const size_t n = (size_t)specs + 1;
-    campaign g = {.o = o, .a = a};
-    g.fields = arena_alloc(a, n * sizeof *g.fields);
-    g.kernels = arena_alloc(a, n * sizeof *g.kernels);
-    g.libs = arena_alloc(a, n * sizeof *g.libs);
-    g.state = pool_shared(n * sizeof *g.state);
+    const char **fields = arena_alloc(a, n * sizeof *fields);
+    kernel_spec *kernels = arena_alloc(a, n * sizeof *kernels);
+    built *libs = arena_alloc(a, n * sizeof *libs);
     int failures = 0;
     for (int i = 0; i < specs; i++) {
         diag d = {0};
-        g.fields[i] = o->spec ? o->spec : layer_fields(a, o->seed, i);
-        if (property_try(a, "layer", g.fields[i], &g.kernels[i], &d)) continue;
-        printf("FAIL %s: %s\n", g.fields[i], d.text);
+        fields[i] = o->spec ? o->spec : layer_fields(a, o->seed, i);
+        if (property_try(a, "layer", fields[i], &kernels[i], &d)) continue;
+        printf("FAIL %s: %s\n", fields[i], d.text);
         failures++;
     }
     if (!failures) {
         build_options build = o->build;
         build.isa_mask = o->isa_mask;
-        build_kernels(a, g.kernels, specs, &build, g.libs);
-        pool_result *results = arena_alloc(a, n * sizeof *results);
-        pool_run(a, specs, 0, 900, job, &g, results, done);
-        failures = report(&g, specs);
+        build_kernels(a, kernels, specs, &build, libs);
+        failures = (int)layer_campaign(a, o, fields, kernels, libs, specs, false, NULL);
     }
     arena_free(a);
     return failures;

@@ -90,4 +90,11 @@ bool layer_pack(arena *a, const kernel_lib *lib, const attn_block *block, const 
  * as a fraction of its bound. */
 const char *layer_compare(arena *a, const layer_problem *p, const float *y, double *worst);
 
+/* --- Campaigns (layers.c) --- */
+
+/* o->shapes problems of each layer, in child processes; failures of each, and what they are unless
+ * quiet. Returns their sum. */
+long layer_campaign(arena *a, const property_options *o, const char **fields, kernel_spec *kernels,
+                    built *libs, int count, bool quiet, long *failures);
+
 #endif

@@ -10,7 +10,7 @@
 static const char help[] =
     "usage: attn-property [options]\n"
     "\n"
-    "  --test NAME    sweep, statuses, mutations, layers, layer-statuses,\n"
+    "  --test LIST    sweep, statuses, mutations, layers, layer-statuses,\n"
     "                 layer-mutations or all (default)\n"
     "  --isa LIST     default: all that this CPU runs\n"
     "  --shapes N     problems a spec (default 25, or ATTN_PROPERTY_SHAPES)\n"
@@ -22,6 +22,7 @@ static const char help[] =
     "  --every N      only every N-th row, beginning with the seed's\n"
     "  --tuned        sweep: kernels under random tune files\n"
     "  --unroll N     0: auto, -1: full, else a number\n"
+    "  --cflags F     more options for the compiler of generated code\n"
     "  --templates D  templates to use instead of the built-in ones\n"
     "  --keep         leave generated folders, and print where they are\n"
     "  --verbose      a line a spec\n";
@@ -46,6 +47,8 @@ static bool parse_value(property_options *o, const char *name, const char *value
         o->every = atoi(value) > 0 ? atoi(value) : 1;
     else if (strcmp(name, "--unroll") == 0)
         o->build.unroll = atoi(value);
+    else if (strcmp(name, "--cflags") == 0)
+        o->build.cflags = value;
     else if (strcmp(name, "--templates") == 0)
         o->build.templates = value;
     else
@@ -71,8 +74,13 @@ static bool parse(int argc, char **argv, property_options *o, const char **test,
     return true;
 }
 
+/* test: "all", or names with commas between them. */
 static bool wanted(const char *test, const char *name) {
-    return strcmp(test, "all") == 0 || strcmp(test, name) == 0;
+    const size_t n = strlen(name);
+    if (strcmp(test, "all") == 0) return true;
+    for (const char *at = test; at; at = strchr(at, ','), at += at != NULL)
+        if (strncmp(at, name, n) == 0 && (at[n] == 0 || at[n] == ',')) return true;
+    return false;
 }
 
 static int run(const property_options *o, const char *test) {
@@ -84,6 +92,7 @@ static int run(const property_options *o, const char *test) {
      * in its children. */
     if (wanted(test, "sweep")) failures += property_sweep(o);
     if (wanted(test, "layers")) failures += property_layers(o);
+    if (wanted(test, "layer-mutations")) failures += property_layer_mutations(o);
     if (wanted(test, "statuses")) failures += property_statuses(o);
     if (wanted(test, "layer-statuses")) failures += property_layer_statuses(o);
     if (wanted(test, "mutations")) failures += property_mutations(o);

@@ -56,8 +56,9 @@ int property_sweep(const property_options *o);     /* rule 5 to 10 */
 int property_statuses(const property_options *o);  /* every attn_status */
 int property_mutations(const property_options *o); /* a changed kernel must be noticed */
 
-int property_layers(const property_options *o);    /* whole layers at random */
+int property_layers(const property_options *o); /* whole layers at random */
 int property_layer_statuses(const property_options *o);
+int property_layer_mutations(const property_options *o);
 
 /* One ISA's kernel against the oracle: compares a run's outcome, and returns null or what is wrong.
  * *compared counts rows; *worst is the greatest error as a fraction of its bound. */
