@@ -447,10 +447,10 @@ static int report(const campaign *g, int specs) {
         all.failures += t->failures;
         if (t->worst > all.worst) all.worst = t->worst;
     }
-    printf(
-        "layers: %d specs, %ld problems, %ld calls (%ld caches let go of keys, %ld calls found no "
-        "room), worst error %.2f of its bound, %ld failed\n",
-        specs, all.problems, all.calls, all.let_go, all.refused, all.worst, all.failures);
+    printf("property: %d layers, %ld problems, %ld calls (%ld caches let go of keys, %ld calls "
+           "found no "
+           "room), worst error %.2f of its bound, %ld failed\n",
+           specs, all.problems, all.calls, all.let_go, all.refused, all.worst, all.failures);
     return (int)all.failures;
 }
 
@@ -467,7 +467,7 @@ long layer_campaign(arena *a, const property_options *o, const char **fields, ke
 
 int property_layers(const property_options *o) {
     arena *a = arena_new();
-    const int specs = o->spec ? 1 : o->layers;
+    const int every = o->spec ? 1 : o->every, specs = o->spec ? 1 : (o->layers + every - 1) / every;
     const size_t n = (size_t)specs + 1;
     const char **fields = arena_alloc(a, n * sizeof *fields);
     kernel_spec *kernels = arena_alloc(a, n * sizeof *kernels);
@@ -475,7 +475,7 @@ int property_layers(const property_options *o) {
     int failures = 0;
     for (int i = 0; i < specs; i++) {
         diag d = {0};
-        fields[i] = o->spec ? o->spec : layer_fields(a, o->seed, i);
+        fields[i] = o->spec ? o->spec : layer_fields(a, o->seed, i * every);
         if (property_try(a, "layer", fields[i], &kernels[i], &d)) continue;
         printf("FAIL %s: %s\n", fields[i], d.text);
         failures++;

@@ -74,28 +74,42 @@ static bool parse(int argc, char **argv, property_options *o, const char **test,
     return true;
 }
 
-/* test: "all", or names with commas between them. */
-static bool wanted(const char *test, const char *name) {
-    const size_t n = strlen(name);
-    if (strcmp(test, "all") == 0) return true;
-    for (const char *at = test; at; at = strchr(at, ','), at += at != NULL)
-        if (strncmp(at, name, n) == 0 && (at[n] == 0 || at[n] == ',')) return true;
-    return false;
+/* The sweeps and the layers fork: they go first, while this process has no OpenMP threads that
+ * would be lost in its children. */
+static const struct {
+    const char *name;
+    int (*run)(const property_options *o);
+} tests[] = {
+    {"sweep", property_sweep},
+    {"layers", property_layers},
+    {"layer-mutations", property_layer_mutations},
+    {"statuses", property_statuses},
+    {"layer-statuses", property_layer_statuses},
+    {"mutations", property_mutations},
+};
+enum { TESTS = sizeof tests / sizeof *tests };
+
+/* Bits of tests[] in "all", or in names with commas between them; 0: an unknown name. */
+static unsigned wanted(const char *list) {
+    unsigned all = 0;
+    if (strcmp(list, "all") == 0) return (1u << TESTS) - 1;
+    for (const char *at = list; at; at = strchr(at, ','), at += at != NULL) {
+        const size_t n = strcspn(at, ",");
+        int i = 0;
+        while (i < TESTS && (strncmp(at, tests[i].name, n) != 0 || tests[i].name[n])) i++;
+        if (i == TESTS) return 0;
+        all |= 1u << i;
+    }
+    return all;
 }
 
-static int run(const property_options *o, const char *test) {
+static int run(const property_options *o, unsigned which) {
     int failures = 0;
     for (int i = 0; i < ATTN_ISA_COUNT; i++)
         if (!(isa_native() >> i & 1))
             printf("skipped %s: this CPU does not run it\n", isa_table[i].name);
-    /* The sweep forks: it goes first, while this process has no OpenMP threads that would be lost
-     * in its children. */
-    if (wanted(test, "sweep")) failures += property_sweep(o);
-    if (wanted(test, "layers")) failures += property_layers(o);
-    if (wanted(test, "layer-mutations")) failures += property_layer_mutations(o);
-    if (wanted(test, "statuses")) failures += property_statuses(o);
-    if (wanted(test, "layer-statuses")) failures += property_layer_statuses(o);
-    if (wanted(test, "mutations")) failures += property_mutations(o);
+    for (int i = 0; i < TESTS; i++)
+        if (which >> i & 1) failures += tests[i].run(o);
     return failures ? 1 : 0;
 }
 
@@ -109,6 +123,10 @@ int main(int argc, char **argv) {
         fprintf(stderr, "attn-property: %s\n", d.text);
         return 2;
     }
+    if (!wanted(test)) {
+        fprintf(stderr, "attn-property: --test %s: unknown; see --help\n", test);
+        return 2;
+    }
     o.isa_mask &= isa_native();
-    return run(&o, test);
+    return run(&o, wanted(test));
 }

@@ -43,7 +43,7 @@ typedef struct property_options {
     uint64_t seed;
     const char *spec; /* only this row; null: all */
     int shape;        /* only this problem of it; -1: all */
-    int every;        /* only every so many-th row, from the seed's on */
+    int every;        /* only every so many-th row, from the seed's on; of layers, from 0 */
     bool tuned;       /* under property_choices */
     bool verbose;
     build_options build;
