@@ -144,7 +144,7 @@ void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_p
     const bool cross = s->op == ATTN_OP_SEGMENT_CROSS;
     p->model = cross ? s->q_dim : s->d_model;
     p->keys = s->kv_dim != ATTN_UNSET ? s->kv_dim : p->model;
-    p->given_positions = cross;
+    p->given_positions = s->kv_dim != ATTN_UNSET;
     p->second_output = s->op == ATTN_OP_FULL_SELF && s->key == ATTN_KEY_PER_HEAD;
     plan_rope(a, s, p);
     plan_gemm(s, isa, p);

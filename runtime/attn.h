@@ -253,6 +253,7 @@ typedef struct attn_cache {
     int32_t *length; /* [batch] keys held */
     int32_t *start;  /* [batch] absolute position of the first of them: a sliding cache lets go of
                         what no later query sees */
+    int32_t k_floats, v_floats; /* a token of an item: layers of other widths refuse the cache */
 } attn_cache;
 
 /* One call. Rows are contiguous; batch and token strides in elements. */
@@ -280,8 +281,8 @@ typedef struct attn_block_args {
     const int32_t *kv_count; /* [batch] rows of kv that exist; null: kv_tokens */
     const int32_t *seg;      /* segment_cross: [batch, tokens], as in attn_args */
     int64_t seg_batch;
-    /* segment_cross: positions for RoPE, [batch, tokens] and [batch, kv_tokens]; batch stride 0
-     * shares one row. Null: 0, 1, 2.. */
+    /* Where keys come from kv: positions for RoPE, [batch, tokens] and [batch, kv_tokens]; batch
+     * stride 0 shares one row. Null: 0, 1, 2.., also in a step. */
     const int32_t *q_pos, *kv_pos;
     int64_t q_pos_batch, kv_pos_batch;
     const uint8_t *q_pad; /* [batch, tokens] nonzero: the row of y is 0; null: none */

@@ -348,6 +348,8 @@ attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t 
     if (!k->v_dim) cache->v = cache->k;
     cache->length = attn_carve(memory, &used, (size_t)batch * sizeof(int32_t));
     cache->start = attn_carve(memory, &used, (size_t)batch * sizeof(int32_t));
+    cache->k_floats = k->k_heads * k->k_dim;
+    cache->v_floats = k->v_heads * k->v_dim;
     for (int32_t b = 0; b < batch; b++) cache->length[b] = cache->start[b] = 0;
     return ATTN_OK;
 }
@@ -434,6 +436,12 @@ static size_t own_layout(const attn_block *block, const attn_block_extent *e, ch
     return used;
 }
 
+static bool cache_fits(const attn_block_kernel *k, const attn_cache *c, int32_t batch) {
+    if (c->struct_size != sizeof *c || c->batch != batch || c->capacity < 0) return false;
+    if (c->k_floats != k->k_heads * k->k_dim || c->v_floats != k->v_heads * k->v_dim) return false;
+    return batch == 0 || (c->k && c->v && c->length && c->start);
+}
+
 static attn_status check_extents(const attn_block *block, const attn_block_args *a) {
     if (a->batch < 0 || a->tokens < 0 || a->kv_tokens < 0 || a->threads < 0 || a->threads > 65536)
         return ATTN_E_ARGUMENT;
@@ -441,8 +449,7 @@ static attn_status check_extents(const attn_block *block, const attn_block_args 
     const attn_cache *c = a->cache;
     if ((int64_t)a->batch * a->tokens > INT32_MAX / 2) return ATTN_E_ARGUMENT;
     if ((int64_t)a->batch * a->kv_tokens > INT32_MAX / 2) return ATTN_E_ARGUMENT;
-    if (c && (c->struct_size != sizeof *c || c->batch != a->batch || c->capacity < 0))
-        return ATTN_E_CACHE;
+    if (c && !cache_fits(block->kernel, c, a->batch)) return ATTN_E_CACHE;
     const double widest = (double)s->heads * (attn_spec_k_dim(s) + (double)s->v_dim) +
                           4 * (double)(s->d_model > 0 ? s->d_model : s->q_dim) +
                           (double)(s->ffn_dim > 0 ? s->ffn_dim : 0);
@@ -471,7 +478,8 @@ static attn_status check_pointers(const attn_spec *s, const attn_block_args *a, 
     if (!reset && !a->cache) return ATTN_E_CACHE;
     if (has_kv(s) && !a->kv && a->kv_tokens > 0 && a->batch > 0) return ATTN_E_ARGUMENT;
     if (!has_kv(s) && (a->kv || a->kv_tokens || a->kv_count)) return ATTN_E_UNUSED;
-    if (!cross && (a->seg || a->q_pos || a->kv_pos)) return ATTN_E_UNUSED;
+    if (!cross && a->seg) return ATTN_E_UNUSED;
+    if (!has_kv(s) && (a->q_pos || a->kv_pos)) return ATTN_E_UNUSED;
     /* Later keys would change the rows that are already out. */
     if (!reset && !has_kv(s) && !s->causal) return ATTN_E_ARGUMENT;
     return ATTN_OK;

@@ -60,6 +60,7 @@ static attn_status mla_widths(attn_spec *s, attn_spec_error *err) {
         if (s->v_head_dim != ATTN_UNSET) return fail(err, "v_head_dim", "needs key = shared");
         return need(s->q_comp_dim, "q_comp_dim", "the width of the compressed query", err);
     }
+    if (is_cross(s)) return fail(err, "key", "must be per_head for layers of segment_cross");
     fill(&s->v_head_dim, s->head_dim);
     if (s->scale == ATTN_UNSET_F && s->retr_dim != ATTN_UNSET)
         s->scale = (float)(1.0 / sqrt((double)s->head_dim + s->retr_dim));

@@ -66,14 +66,21 @@ stage kit sh tests/product/kit.sh
 stage sanitize sh tests/check/sanitize.sh
 if [ -n "${ATTN_FULL:-}" ]; then
     stage oracle-mutations sh tests/check/oracle_mutations.sh
-    stage property-full env ATTN_PROPERTY_SHAPES=200 "$build/property"
+    stage property-full env ATTN_PROPERTY_SHAPES=200 "$build/property" \
+        --test sweep,statuses,mutations
+    stage property-layers "$build/property" --test layers,layer-statuses,layer-mutations \
+        --layers 110 --shapes 16
+    stage property-layers-seed "$build/property" --test layers --layers 220 --shapes 8 --seed 2
     stage property-unroll "$build/property" --unroll -1 --test sweep
     stage property-tuned "$build/property" --tuned --test sweep --shapes 60
     stage tune sh tests/check/tune.sh
-    stage property-seed env ATTN_PROPERTY_SEED=2 ATTN_PROPERTY_SHAPES=100 "$build/property"
+    stage property-seed env ATTN_PROPERTY_SEED=2 ATTN_PROPERTY_SHAPES=100 "$build/property" \
+        --test sweep
     stage smollm2 sh tests/product/smollm2/smollm2.sh test
 else
-    stage property "$build/property"
+    stage property "$build/property" --test sweep,statuses,mutations
+    stage property-layers "$build/property" --test layers,layer-statuses,layer-mutations \
+        --shapes 3 --cflags -O1
     stage property-tuned "$build/property" --tuned --every 5 --test sweep --shapes 15
 fi
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -37,9 +37,10 @@ static inline void scale_row(float *to, const float *x, float mean, float factor
 }
 
 /* Root mean square norm (Zhang and Sennrich 2019). */
-static inline void rms_norm(float *to, const float *x, const float *weight, int32_t n) {
+static inline void rms_norm(float *to, const float *x, const float *weight, const float *bias,
+                            int32_t n) {
     const float mean_square = sum_squares(x, 0, n) / (float)n;
-    scale_row(to, x, 0, 1 / sqrtf(mean_square + ${f32(spec.norm_eps)}), weight, NULL, n);
+    scale_row(to, x, 0, 1 / sqrtf(mean_square + ${f32(spec.norm_eps)}), weight, bias, n);
 }
 
 $ end
@@ -60,8 +61,7 @@ static void norm(float *to, const float *x, const float *weight, const float *bi
 
 $ elseif norms then
 static void norm(float *to, const float *x, const float *weight, const float *bias) {
-    (void)bias; /* none in this layer */
-    rms_norm(to, x, weight, MODEL);
+    rms_norm(to, x, weight, bias, MODEL);
 }
 
 $ end

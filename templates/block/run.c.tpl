@@ -20,7 +20,7 @@ static void pack_vector(float *to, const float *w, int64_t n) {
 }
 
 $ end
-$ if a.norms or spec.qk_norm then
+$ if a.norms or spec.qk_norm or spec.key == "shared" then
 /* Norm weights${spec.norm_offset and ", stored less one" or ""}. */
 static void pack_norm(float *to, const float *w, int64_t n) {
 $   if spec.norm_offset then

@@ -181,13 +181,13 @@ $   end
 $ elseif a.section == "pack" then
 $   if lora then
     pack_matrix(to + QA_AT, weight[W_Q_A_PROJ_WEIGHT], QA, MODEL);
-    pack_vector(to + QA_NORM_AT, weight[W_Q_A_LAYERNORM_WEIGHT], QA);
+    pack_norm(to + QA_NORM_AT, weight[W_Q_A_LAYERNORM_WEIGHT], QA);
     pack_matrix(to + Q_AT, weight[W_Q_B_PROJ_WEIGHT], HEADS * (HEAD + RETR), QA);
 $   else
     pack_matrix(to + Q_AT, weight[W_Q_PROJ_WEIGHT], HEADS * (HEAD + RETR), MODEL);
 $   end
     pack_matrix(to + KVA_AT, weight[W_KV_A_PROJ_WITH_MQA_WEIGHT], D, ${plan.keys});
-    pack_vector(to + KV_NORM_AT, weight[W_KV_A_LAYERNORM_WEIGHT], LATENT);
+    pack_norm(to + KV_NORM_AT, weight[W_KV_A_LAYERNORM_WEIGHT], LATENT);
     pack_up(to + UK_AT, to + UV_AT, weight[W_KV_B_PROJ_WEIGHT]);
 $   if expand then
     pack_matrix(to + KVB_AT, weight[W_KV_B_PROJ_WEIGHT], HEADS * (HEAD + VALUE), LATENT);
@@ -326,11 +326,11 @@ static void settle_task(void *ctx, int64_t task, int worker) {
     for (int32_t row = (int32_t)task * MB; row < end; row++) {
 $   if lora then
         float *qa = l->qa + (int64_t)row * QA_ROW;
-        rms_norm(qa, qa, l->w + QA_NORM_AT, QA);
+        rms_norm(qa, qa, l->w + QA_NORM_AT, NULL, QA);
 $   end
         float *key = l->key + (int64_t)row * KEY_ROW, *to = key_row(l, &l->k, row);
         if (!to) continue;
-        rms_norm(to, key, l->w + KV_NORM_AT, LATENT);
+        rms_norm(to, key, l->w + KV_NORM_AT, NULL, LATENT);
 $   if roped then
         rope(key + LATENT, l->angles + (int64_t)row * 2 * ROPE_DIM);
 $   end

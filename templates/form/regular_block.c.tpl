@@ -71,7 +71,7 @@ $   if spec.q_bias then
         add(t, l->w + Q_BIAS_AT + col, cols);
 $   end
 $   if spec.qk_norm then
-        for (int32_t c = 0; c < cols; c += D) rms_norm(t + c, t + c, l->w + Q_NORM_AT, D);
+        for (int32_t c = 0; c < cols; c += D) rms_norm(t + c, t + c, l->w + Q_NORM_AT, NULL, D);
 $   end
 $   if roped then
         const float *angles = l->angles + (int64_t)row * 2 * ROPE_DIM;
@@ -96,7 +96,7 @@ $   if roped then
 $   end
         for (int32_t c = 0; c < cols; c += D) {
 $   if spec.qk_norm then
-            rms_norm(t + c, t + c, l->w + K_NORM_AT, D);
+            rms_norm(t + c, t + c, l->w + K_NORM_AT, NULL, D);
 $   end
 $   if roped then
             rope(t + c, angles);

@@ -35,7 +35,9 @@ $     local count = math.min(batch, keys - at)
 $     for i = 0, count - 1 do
             const float *r${i} = k0 + min32(${first + at + i}, n - 1) * ldk;
 $     end
-            vf ${list(count, function(i) return "a" .. i .. " = vf_zero()" end)};
+$     for i = 0, count - 1, 4 do
+            vf ${list(math.min(4, count - i), function(j) return "a" .. i + j .. " = vf_zero()" end)};
+$     end
 $     if main > 0 then
             for (int d = 0; d < ${main}; d += W) {
                 const vf z = vf_loadu(q + d);

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Adding an op is a template file and a row in the tables: this test adds one (`first_key`, where a
-# query sees key 0 only) in a copy of the tree, and runs its kernel. It counts the files it had to
-# touch: the field table, the spec rules' enum in attn.h, the oracle of the runtime, one template.
+# query sees key 0 only) in a copy of the tree, and runs its kernels and layers. It counts the files
+# it had to touch: the field table, the spec rules' enum in attn.h, the oracle of the runtime, one
+# template.
 set -eu
 root=$(pwd)
 work=$(mktemp -d)
@@ -25,14 +26,23 @@ static inline void op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) 
 T
 make -s build/attn-gen CFLAGS=-O0 >/dev/null
 touched=$(for d in gen templates runtime; do diff -rq "$root/$d" "$d" || true; done | grep -c .)
-for form in "--form regular --head-dim 16" "--form mla --kv-comp-dim 16 --retr-dim 8"; do
-    for backend in sdpa flex; do
-        # shellcheck disable=SC2086
-        build/attn-gen generate $form --op first_key --backend $backend --heads 2 --isa portable \
-            -o "out-$backend" >/dev/null
-        make -s -C "out-$backend" selftest CFLAGS=-O1 OPENMP= | tail -1 | grep -q '^1 passed, 0 failed'
-        rm -rf "out-$backend"
-    done
+check() { # check PASSED FLAGS..: what is generated from these passes its selftest
+    passed=$1
+    shift
+    build/attn-gen generate "$@" --op first_key --heads 2 --isa portable -o out >/dev/null
+    make -s -C out selftest CFLAGS=-O1 OPENMP= | tail -1 | grep -q "^$passed passed, 0 failed, 0 skipped"
+    rm -rf out
+}
+for backend in sdpa flex; do
+    check 1 --form regular --head-dim 16 --backend $backend
+    check 1 --form mla --kv-comp-dim 16 --retr-dim 8 --backend $backend
+    # A layer's selftest runs its core, and then the layer in one call and in steps.
+    check 2 --level block --d-model 24 --form regular --backend $backend
+    check 2 --level block --d-model 24 --form mla --head-dim 12 --kv-comp-dim 16 --retr-dim 8 \
+        --q-comp-dim 10 --backend $backend
+    # With key = shared, a second core serves many rows, where keys are not absorbed.
+    check 3 --level block --d-model 24 --form mla --key shared --head-dim 12 --kv-comp-dim 16 \
+        --retr-dim 8 --backend $backend
 done
-echo "axes: an op was added in $touched files, and runs in both forms and backends"
+echo "axes: an op was added in $touched files, and runs in both forms and backends, also as a layer"
 [ "$touched" -le 4 ]

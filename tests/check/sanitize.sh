@@ -1,6 +1,6 @@
 #!/bin/sh
-# The committed catalog's selftest under ASan and UBSan, and the generator itself on every built-in
-# model and on a wrong one.
+# The committed catalog's selftest under ASan and UBSan, layers with what runs them, and the generator
+# itself on every built-in model and on a wrong one.
 set -eu
 flags="-O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
 work=$(mktemp -d)
@@ -20,3 +20,9 @@ if "$gen" generate --heads 8 --head-dim 64 --backend flex --mask 'k <= qq' -o "$
     exit 1
 fi
 echo "sanitize: generator ok"
+# Layers: the runtime, generated code and the test program. Every second one: all kinds of attention.
+make -s -j "$jobs" "$work/gen/property" BUILD="$work/gen" CFLAGS="$flags"
+export ASAN_OPTIONS=detect_leaks=0
+isa=portable
+if grep -qw avx2 /proc/cpuinfo; then isa=avx2; fi
+"$work/gen/property" --test layers,layer-statuses --every 2 --shapes 3 --isa "$isa" --cflags "$flags"

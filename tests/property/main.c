@@ -10,15 +10,19 @@
 static const char help[] =
     "usage: attn-property [options]\n"
     "\n"
-    "  --test NAME    sweep, statuses, mutations or all (default)\n"
+    "  --test LIST    sweep, statuses, mutations, layers, layer-statuses,\n"
+    "                 layer-mutations or all (default)\n"
     "  --isa LIST     default: all that this CPU runs\n"
     "  --shapes N     problems a spec (default 25, or ATTN_PROPERTY_SHAPES)\n"
     "  --seed N       (default 1, or ATTN_PROPERTY_SEED)\n"
     "  --spec NAME    only this row of tests/property/specs.c\n"
+    "  --layers N     random layers (default 22)\n"
+    "  --layer SPEC   layers: only this one, as field=value;..\n"
     "  --shape N      only this problem\n"
     "  --every N      only every N-th row, beginning with the seed's\n"
     "  --tuned        sweep: kernels under random tune files\n"
     "  --unroll N     0: auto, -1: full, else a number\n"
+    "  --cflags F     more options for the compiler of generated code\n"
     "  --templates D  templates to use instead of the built-in ones\n"
     "  --keep         leave generated folders, and print where they are\n"
     "  --verbose      a line a spec\n";
@@ -33,7 +37,9 @@ static bool parse_value(property_options *o, const char *name, const char *value
         o->shapes = atoi(value);
     else if (strcmp(name, "--seed") == 0)
         o->seed = strtoull(value, NULL, 10);
-    else if (strcmp(name, "--spec") == 0)
+    else if (strcmp(name, "--layers") == 0)
+        o->layers = atoi(value);
+    else if (strcmp(name, "--spec") == 0 || strcmp(name, "--layer") == 0)
         o->spec = value;
     else if (strcmp(name, "--shape") == 0)
         o->shape = atoi(value);
@@ -41,6 +47,8 @@ static bool parse_value(property_options *o, const char *name, const char *value
         o->every = atoi(value) > 0 ? atoi(value) : 1;
     else if (strcmp(name, "--unroll") == 0)
         o->build.unroll = atoi(value);
+    else if (strcmp(name, "--cflags") == 0)
+        o->build.cflags = value;
     else if (strcmp(name, "--templates") == 0)
         o->build.templates = value;
     else
@@ -66,20 +74,42 @@ static bool parse(int argc, char **argv, property_options *o, const char **test,
     return true;
 }
 
-static bool wanted(const char *test, const char *name) {
-    return strcmp(test, "all") == 0 || strcmp(test, name) == 0;
+/* The sweeps and the layers fork: they go first, while this process has no OpenMP threads that
+ * would be lost in its children. */
+static const struct {
+    const char *name;
+    int (*run)(const property_options *o);
+} tests[] = {
+    {"sweep", property_sweep},
+    {"layers", property_layers},
+    {"layer-mutations", property_layer_mutations},
+    {"statuses", property_statuses},
+    {"layer-statuses", property_layer_statuses},
+    {"mutations", property_mutations},
+};
+enum { TESTS = sizeof tests / sizeof *tests };
+
+/* Bits of tests[] in "all", or in names with commas between them; 0: an unknown name. */
+static unsigned wanted(const char *list) {
+    unsigned all = 0;
+    if (strcmp(list, "all") == 0) return (1u << TESTS) - 1;
+    for (const char *at = list; at; at = strchr(at, ','), at += at != NULL) {
+        const size_t n = strcspn(at, ",");
+        int i = 0;
+        while (i < TESTS && (strncmp(at, tests[i].name, n) != 0 || tests[i].name[n])) i++;
+        if (i == TESTS) return 0;
+        all |= 1u << i;
+    }
+    return all;
 }
 
-static int run(const property_options *o, const char *test) {
+static int run(const property_options *o, unsigned which) {
     int failures = 0;
     for (int i = 0; i < ATTN_ISA_COUNT; i++)
         if (!(isa_native() >> i & 1))
             printf("skipped %s: this CPU does not run it\n", isa_table[i].name);
-    /* The sweep forks: it goes first, while this process has no OpenMP threads that would be lost
-     * in its children. */
-    if (wanted(test, "sweep")) failures += property_sweep(o);
-    if (wanted(test, "statuses")) failures += property_statuses(o);
-    if (wanted(test, "mutations")) failures += property_mutations(o);
+    for (int i = 0; i < TESTS; i++)
+        if (which >> i & 1) failures += tests[i].run(o);
     return failures ? 1 : 0;
 }
 
@@ -93,6 +123,10 @@ int main(int argc, char **argv) {
         fprintf(stderr, "attn-property: %s\n", d.text);
         return 2;
     }
+    if (!wanted(test)) {
+        fprintf(stderr, "attn-property: --test %s: unknown; see --help\n", test);
+        return 2;
+    }
     o.isa_mask &= isa_native();
-    return run(&o, test);
+    return run(&o, wanted(test));
 }

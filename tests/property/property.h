@@ -39,10 +39,11 @@ const tune_set *property_choices(arena *a, const kernel_spec *kernels, int count
 typedef struct property_options {
     unsigned isa_mask;
     int shapes; /* a spec */
+    int layers; /* random layer specs */
     uint64_t seed;
     const char *spec; /* only this row; null: all */
     int shape;        /* only this problem of it; -1: all */
-    int every;        /* only every so many-th row, from the seed's on */
+    int every;        /* only every so many-th row, from the seed's on; of layers, from 0 */
     bool tuned;       /* under property_choices */
     bool verbose;
     build_options build;
@@ -54,6 +55,10 @@ property_options property_defaults(void);
 int property_sweep(const property_options *o);     /* rule 5 to 10 */
 int property_statuses(const property_options *o);  /* every attn_status */
 int property_mutations(const property_options *o); /* a changed kernel must be noticed */
+
+int property_layers(const property_options *o); /* whole layers at random */
+int property_layer_statuses(const property_options *o);
+int property_layer_mutations(const property_options *o);
 
 /* One ISA's kernel against the oracle: compares a run's outcome, and returns null or what is wrong.
  * *compared counts rows; *worst is the greatest error as a fraction of its bound. */

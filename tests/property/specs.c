@@ -110,7 +110,7 @@ const property_spec property_specs[] = {
 /* clang-format on */
 const int property_spec_count = (int)(sizeof property_specs / sizeof *property_specs);
 
-enum { MAX_INPUTS = 32 };
+enum { MAX_INPUTS = 64 };
 
 bool property_try(arena *a, const char *name, const char *fields, kernel_spec *kernel, diag *d) {
     spec_input *in = arena_alloc(a, MAX_INPUTS * sizeof *in);

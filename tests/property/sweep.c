@@ -46,6 +46,7 @@ property_options property_defaults(void) {
     const char *shapes = getenv("ATTN_PROPERTY_SHAPES"), *seed = getenv("ATTN_PROPERTY_SEED");
     property_options o = {
         .isa_mask = isa_native(), .shapes = 25, .seed = 1, .shape = -1, .every = 1};
+    o.layers = 22;
     if (shapes && atoi(shapes) > 0) o.shapes = atoi(shapes);
     if (seed) o.seed = strtoull(seed, NULL, 10);
     return o;

@@ -1,0 +1,267 @@
+/* layer_problems.c - random weights, rows and lengths for a layer, what it must compute, and how
+ * far from that it may be. */
+#include "layers.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const attn_spec *spec_of(const layer_problem *p) {
+    return &p->c.spec->core;
+}
+
+static float *floats(arena *a, rng *r, int64_t count, float size) {
+    float *v = arena_alloc(a, (size_t)count * sizeof *v + 1);
+    for (int64_t i = 0; i < count; i++) v[i] = size * rng_normal(r);
+    return v;
+}
+
+static int32_t *ints(arena *a, rng *r, int64_t count, int32_t lo, int32_t hi) {
+    int32_t *v = arena_alloc(a, (size_t)count * sizeof *v + 1);
+    for (int64_t i = 0; i < count; i++) v[i] = rng_int(r, lo, hi);
+    return v;
+}
+
+static uint8_t *flags(arena *a, rng *r, int64_t count, int percent) {
+    uint8_t *v = arena_alloc(a, (size_t)count + 1);
+    for (int64_t i = 0; i < count; i++) v[i] = rng_chance(r, percent);
+    return v;
+}
+
+/* --- Weights --- */
+
+static float *random_weight(arena *a, rng *r, const layer_problem *p, const attn_tensor *t) {
+    int64_t count = 1;
+    for (int i = 0; i < t->rank; i++) count *= t->dim[i];
+    const bool matrix = t->rank > 1, norm = strstr(t->name, "norm") && strstr(t->name, ".weight");
+    const double in = (double)(t->rank == 3 ? t->dim[1] : t->dim[t->rank - 1]);
+    float *w = floats(a, r, count, matrix ? (float)(1 / sqrt(in)) : 0.25f);
+    for (int64_t i = 0; norm && !spec_of(p)->norm_offset && i < count; i++) w[i] += 1;
+    return w;
+}
+
+void layer_weights(arena *a, const kernel_lib *lib, const attn_block *block, rng *r,
+                   layer_problem *p) {
+    const int count = lib->block_weights(block, NULL, 0);
+    attn_tensor *t = arena_alloc(a, ((size_t)count + 1) * sizeof *t);
+    block_tensor *w = arena_alloc(a, ((size_t)count + 1) * sizeof *w);
+    lib->block_weights(block, t, count);
+    for (int i = 0; i < count; i++) {
+        w[i] = (block_tensor){arena_strdup(a, t[i].name),
+                              random_weight(a, r, p, &t[i]),
+                              t[i].rank,
+                              {t[i].dim[0], t[i].dim[1], t[i].dim[2], t[i].dim[3]}};
+    }
+    p->c.weight = w;
+    p->c.weight_count = count;
+}
+
+/* --- A problem --- */
+
+static void make_lengths(arena *a, rng *r, int index, layer_problem *p) {
+    block_case *c = &p->c;
+    const bool large = index % 8 == 7;
+    c->batch = rng_int(r, 1, 3);
+    c->tokens = large ? rng_int(r, 100, 160) : rng_chance(r, 15) ? 1 : rng_int(r, 2, 40);
+    const bool two_inputs = layer_has_kv(spec_of(p));
+    if (two_inputs) c->kv_tokens = rng_chance(r, 10) ? 0 : rng_int(r, 1, large ? 140 : 40);
+    if (rng_chance(r, 60)) c->length = ints(a, r, c->batch, 0, c->tokens);
+    if (two_inputs && rng_chance(r, 50)) p->kv_count = ints(a, r, c->batch, 0, c->kv_tokens);
+}
+
+/* The oracle has no kv_count: keys that do not exist are padding to it. */
+static void make_padding(arena *a, rng *r, layer_problem *p) {
+    block_case *c = &p->c;
+    const int64_t keys = block_keys(c), count = c->batch * keys;
+    if (rng_chance(r, 40)) p->key_padding = flags(a, r, count, rng_int(r, 5, 60));
+    c->key_padding = p->key_padding;
+    if (!p->kv_count) return;
+    uint8_t *all = arena_alloc(a, (size_t)count + 1);
+    for (int64_t i = 0; i < count; i++)
+        all[i] = (p->key_padding && p->key_padding[i]) || i % keys >= p->kv_count[i / keys];
+    c->key_padding = all;
+}
+
+static void make_mask(arena *a, rng *r, layer_problem *p) {
+    block_case *c = &p->c;
+    const attn_spec *s = spec_of(p);
+    if (s->backend != ATTN_BACKEND_SDPA || !rng_chance(r, 40)) return;
+    const int64_t keys = block_keys(c), count = (int64_t)c->batch * s->heads * c->tokens * keys;
+    attn_mask *m = arena_alloc(a, sizeof *m);
+    p->mask_type = rng_chance(r, 50) ? ATTN_MASK_BOOL : ATTN_MASK_F32;
+    *m = (attn_mask){.type = p->mask_type, .rank = 4};
+    const int64_t dim[4] = {c->batch, s->heads, c->tokens, keys};
+    memcpy(m->dim, dim, sizeof dim);
+    m->stride[3] = 1;
+    for (int i = 2; i >= 0; i--) m->stride[i] = m->stride[i + 1] * dim[i + 1];
+    if (p->mask_type == ATTN_MASK_BOOL) {
+        m->data = flags(a, r, count, 70);
+    } else {
+        float *v = floats(a, r, count, 1);
+        for (int64_t i = 0; i < count; i++)
+            if (rng_chance(r, 20)) v[i] = -INFINITY;
+        m->data = v;
+    }
+    c->mask = m;
+}
+
+static void make_cross(arena *a, rng *r, layer_problem *p) {
+    block_case *c = &p->c;
+    const attn_spec *s = spec_of(p);
+    if (s->op == ATTN_OP_SEGMENT_CROSS)
+        c->seg = ints(a, r, (int64_t)c->batch * c->tokens, -1, c->kv_tokens + 1);
+    if (layer_has_kv(s) && rng_chance(r, 50))
+        c->q_pos = ints(a, r, (int64_t)c->batch * c->tokens, 0, 300);
+    if (layer_has_kv(s) && rng_chance(r, 50))
+        c->kv_pos = ints(a, r, (int64_t)c->batch * c->kv_tokens, 0, 300);
+    if (rng_chance(r, 30)) c->q_pad = flags(a, r, (int64_t)c->batch * c->tokens, 20);
+}
+
+/* Side data of the expressions in layer_specs.c. */
+static void make_sides(arena *a, rng *r, layer_problem *p) {
+    const kernel_spec *k = p->c.spec;
+    attn_side *side = arena_alloc(a, ((size_t)k->tensor_count + 1) * sizeof *side);
+    attn_scalar *scalar = arena_alloc(a, ((size_t)k->scalar_count + 1) * sizeof *scalar);
+    for (int i = 0; i < k->tensor_count; i++) {
+        const bool heads = k->tensors[i].dim[0] == ATTN_DIM_HEADS;
+        side[i].count = heads ? k->core.heads : block_keys(&p->c);
+        side[i].data = k->tensors[i].is_float ? (void *)floats(a, r, side[i].count, 0.1f)
+                                              : (void *)ints(a, r, side[i].count, 0, 2);
+    }
+    for (int i = 0; i < k->scalar_count; i++)
+        scalar[i] = k->scalars[i].is_float ? (attn_scalar){.f32 = 0.375f} : (attn_scalar){.i32 = 2};
+    p->c.side = side;
+    p->c.scalars = scalar;
+}
+
+void layer_problem_make(arena *a, rng *r, int index, layer_problem *p) {
+    block_case *c = &p->c;
+    const attn_spec *s = spec_of(p);
+    make_lengths(a, r, index, p);
+    make_padding(a, r, p);
+    make_mask(a, r, p);
+    make_cross(a, r, p);
+    make_sides(a, r, p);
+    const float size = rng_chance(r, 20) ? 0.01f : rng_chance(r, 20) ? 20 : 1;
+    c->x = floats(a, r, (int64_t)c->batch * c->tokens * block_width(s), size);
+    if (layer_has_kv(s)) c->kv = floats(a, r, (int64_t)c->batch * c->kv_tokens * s->kv_dim, 1);
+    buf b = buf_new(a);
+    buf_printf(&b, "B=%d T=%d x*%g", c->batch, c->tokens, (double)size);
+    for (int32_t i = 0; c->length && i < c->batch; i++)
+        buf_printf(&b, "%s%d", i ? "," : " length=", c->length[i]);
+    if (layer_has_kv(s)) buf_printf(&b, " kv=%d", c->kv_tokens);
+    for (int32_t i = 0; p->kv_count && i < c->batch; i++)
+        buf_printf(&b, "%s%d", i ? "," : " kv_count=", p->kv_count[i]);
+    static const char *const masks[] = {"", " bool-mask", " f32-mask"};
+    buf_printf(&b, "%s%s%s%s%s", masks[p->mask_type], p->key_padding ? " padding" : "",
+               c->q_pad ? " q_pad" : "", c->q_pos ? " q_pos" : "", c->kv_pos ? " kv_pos" : "");
+    p->text = b.data;
+}
+
+/* --- Some items alone --- */
+
+static const void *take(arena *a, const void *all, size_t bytes, const int32_t *order, int count) {
+    if (!all) return NULL;
+    char *some = arena_alloc(a, bytes * (size_t)count + 1);
+    for (int i = 0; i < count; i++)
+        memcpy(some + (size_t)i * bytes, (const char *)all + (size_t)order[i] * bytes, bytes);
+    return some;
+}
+
+layer_problem layer_items(arena *a, const layer_problem *p, const int32_t *order, int count) {
+    layer_problem q = *p;
+    block_case *c = &q.c;
+    const attn_spec *s = spec_of(p);
+    const size_t t = (size_t)c->tokens, keys = (size_t)block_keys(c), n = sizeof(int32_t);
+    const size_t pairs = (size_t)s->heads * t * keys;
+#define TAKE(member, bytes) (member) = take(a, member, bytes, order, count)
+    TAKE(c->x, t * (size_t)block_width(s) * sizeof(float));
+    TAKE(c->length, n);
+    TAKE(c->key_padding, keys);
+    TAKE(q.key_padding, keys);
+    TAKE(q.kv_count, n);
+    TAKE(c->seg, t * n);
+    TAKE(c->q_pos, t * n);
+    TAKE(c->kv_pos, keys * n);
+    TAKE(c->q_pad, t);
+    if (c->kv) TAKE(c->kv, keys * (size_t)s->kv_dim * sizeof(float));
+#undef TAKE
+    if (c->mask) {
+        attn_mask *m = arena_alloc(a, sizeof *m);
+        *m = *c->mask;
+        m->data =
+            take(a, m->data, pairs * (m->type == ATTN_MASK_BOOL ? 1 : sizeof(float)), order, count);
+        m->dim[0] = count;
+        c->mask = m;
+    }
+    c->batch = count;
+    c->y = NULL;
+    q.bound = NULL;
+    return q;
+}
+
+/* --- What must come out --- */
+
+/* Each number up or down by one unit in its last place, or not at all. */
+static const float *nudge(arena *a, rng *r, const float *from, int64_t count) {
+    if (!from) return NULL;
+    float *to = arena_alloc(a, (size_t)count * sizeof *to + 1);
+    for (int64_t i = 0; i < count; i++) {
+        const int32_t way = rng_int(r, -1, 1);
+        to[i] = way ? nextafterf(from[i], way > 0 ? INFINITY : -INFINITY) : from[i];
+    }
+    return to;
+}
+
+static block_case nudged(arena *a, rng *r, const layer_problem *p) {
+    block_case c = p->c;
+    block_tensor *w = arena_alloc(a, ((size_t)c.weight_count + 1) * sizeof *w);
+    for (int i = 0; i < c.weight_count; i++) {
+        int64_t count = 1;
+        w[i] = c.weight[i];
+        for (int d = 0; d < w[i].rank; d++) count *= w[i].dim[d];
+        w[i].data = nudge(a, r, w[i].data, count);
+    }
+    c.weight = w;
+    c.x = nudge(a, r, c.x, (int64_t)c.batch * c.tokens * block_width(spec_of(p)));
+    if (c.kv) c.kv = nudge(a, r, c.kv, (int64_t)c.batch * c.kv_tokens * spec_of(p)->kv_dim);
+    return c;
+}
+
+bool layer_expect(arena *a, rng *r, layer_problem *p, const char **why) {
+    const int64_t rows = (int64_t)p->c.batch * p->c.tokens, width = block_width(spec_of(p));
+    const size_t bytes = (size_t)(rows * width + 1) * sizeof(double);
+    char error[1024];
+    p->c.y = arena_alloc(a, bytes);
+    p->bound = arena_alloc(a, (size_t)(rows + 1) * sizeof(double));
+    for (int n = 0; n <= LAYER_NUDGES; n++) {
+        block_case c = n ? nudged(a, r, p) : p->c;
+        if (n) c.y = arena_alloc(a, bytes);
+        if (!block_oracle(&c, error, sizeof error)) {
+            *why = arena_strdup(a, error);
+            return false;
+        }
+        for (int64_t i = 0; n && i < rows * width; i++) {
+            const double moved = LAYER_BOUND * fabs(c.y[i] - p->c.y[i]);
+            if (!(moved <= p->bound[i / width])) p->bound[i / width] = moved;
+        }
+    }
+    return true;
+}
+
+const char *layer_compare(arena *a, const layer_problem *p, const float *y, double *worst) {
+    const int64_t width = block_width(spec_of(p)), rows = (int64_t)p->c.batch * p->c.tokens;
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t b = i / p->c.tokens, t = i % p->c.tokens;
+        if (p->c.length && t >= p->c.length[b]) continue;
+        for (int64_t d = 0; d < width; d++) {
+            const double got = (double)y[i * width + d], want = p->c.y[i * width + d];
+            const double error = fabs(got - want);
+            const double part = !isfinite(got) ? INFINITY : error > 0 ? error / p->bound[i] : 0;
+            if (part > *worst) *worst = part;
+            if (part <= 1) continue;
+            return arena_printf(a, "y[%d][%d][%d] got %.9g want %.9g, bound %.2g", (int)b, (int)t,
+                                (int)d, got, want, p->bound[i]);
+        }
+    }
+    return NULL;
+}

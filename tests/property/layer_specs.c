@@ -1,0 +1,199 @@
+/* layer_specs.c - layers that nobody chose by hand. */
+#include "layers.h"
+
+typedef struct writer {
+    buf b;
+    rng *r;
+} writer;
+
+/* The kinds of attention, in turn. */
+enum kind {
+    FULL,
+    SLIDING,
+    CROSS,
+    MLA_FULL,
+    SHARED_FULL,
+    FULL_KV,
+    MLA_SLIDING,
+    SHARED_SLIDING,
+    MLA_CROSS,
+    BIDIRECTIONAL,
+    SLIDING_BOTH,
+    KINDS
+};
+
+static bool is_regular(int kind) {
+    return kind == FULL || kind == SLIDING || kind == CROSS || kind == FULL_KV ||
+           kind == BIDIRECTIONAL || kind == SLIDING_BOTH;
+}
+
+static bool is_cross(int kind) {
+    return kind == CROSS || kind == MLA_CROSS;
+}
+
+static bool is_shared(int kind) {
+    return kind == SHARED_FULL || kind == SHARED_SLIDING;
+}
+
+static bool slides(int kind) {
+    return kind == SLIDING || kind == MLA_SLIDING || kind == SHARED_SLIDING || kind == SLIDING_BOTH;
+}
+
+static int32_t pick(writer *w, int32_t lo, int32_t hi) {
+    return rng_int(w->r, lo, hi);
+}
+
+static bool chance(writer *w, int percent) {
+    return rng_chance(w->r, percent);
+}
+
+static void put(writer *w, const char *field, int32_t value) {
+    buf_printf(&w->b, "%s=%d;", field, value);
+}
+
+static void maybe(writer *w, const char *field) {
+    if (chance(w, 70)) buf_printf(&w->b, "%s=%s;", field, chance(w, 50) ? "true" : "false");
+}
+
+/* One of "a|b|c". */
+static void choose(writer *w, const char *field, const char *const *values, int count) {
+    buf_printf(&w->b, "%s=%s;", field, values[pick(w, 0, count - 1)]);
+}
+#define CHOOSE(w, field, ...)                            \
+    choose(w, field, (const char *const[]){__VA_ARGS__}, \
+           (int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)))
+
+/* --- The core --- */
+
+static void put_heads(writer *w, int kind, int32_t *whole) {
+    static const int32_t ratios[] = {1, 3, 5};
+    if (is_regular(kind)) {
+        const int32_t kv = pick(w, 1, 2), heads = kv * ratios[pick(w, 0, 2)];
+        *whole = pick(w, 8, 40);
+        put(w, "heads", heads);
+        put(w, "kv_heads", kv);
+        if (chance(w, 20)) put(w, "v_heads", heads);
+        put(w, "head_dim", *whole);
+        if (chance(w, 50)) put(w, "v_dim", pick(w, 8, 40));
+        return;
+    }
+    *whole = pick(w, 4, 20);
+    buf_puts(&w->b, "form=mla;");
+    put(w, "heads", pick(w, 1, 5));
+    put(w, "head_dim", pick(w, 5, 24));
+    put(w, "kv_comp_dim", pick(w, 8, 40));
+    put(w, "retr_dim", *whole);
+    if (!is_shared(kind) || chance(w, 50)) put(w, "q_comp_dim", pick(w, 6, 30));
+    if (!is_shared(kind)) return;
+    buf_puts(&w->b, "key=shared;");
+    if (chance(w, 50)) put(w, "v_head_dim", pick(w, 5, 24));
+}
+
+/* Expressions, which see positions of queries only where a layer numbers them. */
+static void put_expressions(writer *w, int kind) {
+    static const char *const any[] = {
+        "score=s + slope[h] * abs(k % 7 - 3);tensor=slope=f32[heads];",
+        "mask=k % 3 != 1 or k % 2 == h % 2;",
+        "score=s + gain * (k % 5);mask=k >= first;scalar=gain=f32;scalar=first=i32;",
+        "mask=doc[k] <= 1;tensor=doc=i32[kv_len];",
+        "score=s - 0.03 * (q - k);",
+        "mask=(q - k) % 4 != 2;",
+    };
+    const bool two_inputs = is_cross(kind) || kind == FULL_KV;
+    buf_puts(&w->b, any[pick(w, 0, two_inputs ? 3 : 5)]);
+}
+
+static void put_core(writer *w, int kind, int32_t *whole) {
+    put_heads(w, kind, whole);
+    if (slides(kind)) {
+        buf_puts(&w->b, "op=sliding_self;");
+        put(w, "window", pick(w, 0, 9));
+        if (kind == SLIDING_BOTH) put(w, "right_window", pick(w, 0, 9));
+    }
+    if (is_cross(kind)) {
+        buf_puts(&w->b, "op=segment_cross;");
+        put(w, "lookback", pick(w, 0, 5));
+    }
+    if (kind == BIDIRECTIONAL || kind == FULL_KV || kind == SLIDING_BOTH)
+        buf_puts(&w->b, "causal=false;");
+    if (chance(w, 25)) buf_puts(&w->b, "softcap=3.5;");
+    if (chance(w, 30)) buf_puts(&w->b, "sinks=true;");
+    if (chance(w, 25)) buf_puts(&w->b, "scale=0.3125;");
+    if (!chance(w, 40)) return;
+    buf_puts(&w->b, "backend=flex;");
+    if (chance(w, 75)) put_expressions(w, kind);
+}
+
+/* --- The layer around it --- */
+
+static void put_widths(writer *w, int kind) {
+    if (!is_cross(kind)) put(w, "d_model", pick(w, 9, 70));
+    if (is_cross(kind)) put(w, "q_dim", pick(w, 9, 50));
+    if (is_cross(kind) || kind == FULL_KV) put(w, "kv_dim", pick(w, 5, 50));
+}
+
+static void put_norms(writer *w) {
+    const int norm = pick(w, 0, 4);
+    const bool parallel = chance(w, 30), bare = chance(w, 12);
+    buf_printf(&w->b, "norm=%s;", norm == 0 ? "none" : norm < 3 ? "layernorm" : "rmsnorm");
+    buf_printf(&w->b, "residual=%s;", parallel ? "parallel" : bare ? "none" : "serial");
+    if (chance(w, 50)) CHOOSE(w, "norm_eps", "1e-6", "0.001", "0.125");
+    if (norm > 0) {
+        maybe(w, "norm_bias");
+        maybe(w, "norm_offset");
+        if (parallel) maybe(w, "shared_norm");
+        if (!parallel) CHOOSE(w, "norm_place", "pre", "post", "both");
+    }
+    if (!parallel && bare) {
+        buf_puts(&w->b, "ffn=none;");
+        return;
+    }
+    const int ffn = pick(w, 0, 8);
+    if (ffn < 2) buf_puts(&w->b, ffn == 0 ? "ffn=none;" : "ffn=external;");
+    if (ffn < 2) return;
+    CHOOSE(w, "ffn", "swiglu", "geglu", "geglu_tanh", "gelu", "gelu_tanh", "relu");
+    put(w, "ffn_dim", pick(w, 5, 90));
+    maybe(w, "ffn_bias");
+}
+
+static void put_biases(writer *w) {
+    maybe(w, "q_bias");
+    maybe(w, "k_bias");
+    maybe(w, "v_bias");
+    maybe(w, "o_bias");
+    maybe(w, "qk_norm");
+}
+
+static void put_rope(writer *w, int32_t whole) {
+    const int kind = pick(w, 0, 4);
+    buf_printf(&w->b, "rope=%s;", kind == 0 ? "none" : kind < 3 ? "interleaved" : "half");
+    if (kind == 0) return;
+    if (whole % 2 || chance(w, 50)) put(w, "rope_dim", 2 * pick(w, 1, whole / 2));
+    if (chance(w, 50)) CHOOSE(w, "rope_base", "100", "500000");
+    const int scaling = pick(w, 0, 5);
+    if (scaling > 2) return;
+    CHOOSE(w, "rope_factor", "1.5", "4", "8");
+    if (scaling == 0) buf_puts(&w->b, "rope_scaling=linear;");
+    if (scaling == 0) return;
+    buf_printf(&w->b, "rope_scaling=%s;", scaling == 1 ? "llama3" : "yarn");
+    put(w, "rope_original", pick(w, 8, 64));
+    if (chance(w, 50)) buf_puts(&w->b, "rope_low=0.75;rope_high=6;");
+    if (scaling == 1) return;
+    maybe(w, "rope_truncate");
+    if (chance(w, 30)) buf_puts(&w->b, "rope_mscale=1.25;");
+}
+
+const char *layer_fields(arena *a, uint64_t seed, int index) {
+    const int kind = index / 2 % KINDS;
+    rng core = {seed * 1000003u + (uint64_t)(index / 2)}, around = {seed * 7919u + (uint64_t)index};
+    writer w = {buf_new(a), &core};
+    int32_t whole;
+    buf_puts(&w.b, "level=block;");
+    put_core(&w, kind, &whole);
+    w.r = &around;
+    put_widths(&w, kind);
+    put_norms(&w);
+    if (is_regular(kind)) put_biases(&w);
+    put_rope(&w, whole);
+    return w.b.data;
+}
