@@ -198,7 +198,9 @@ static bool build_specs(reader *r, unsigned backends) {
     if (mask && expr) return bad(r, "in.attn_mask", "no backend takes it along with expressions");
     const bool can[2] = {[ATTN_BACKEND_SDPA] = !expr, [ATTN_BACKEND_FLEX] = !mask};
     const char *names[2] = {[ATTN_BACKEND_SDPA] = "sdpa", [ATTN_BACKEND_FLEX] = "flex"};
-    const char *only = meta(r, "backend", NULL);
+    /* A backend is a wish, and every one that can express the case must reproduce it; but a case
+     * that names a kernel is that kernel's. */
+    const char *only = meta(r, "kernel", NULL) ? meta(r, "backend", NULL) : NULL;
     if (only && strcmp(only, "sdpa") != 0 && strcmp(only, "flex") != 0)
         return bad(r, "backend", "must be sdpa or flex");
     int own = r->input_count;

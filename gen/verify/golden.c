@@ -234,6 +234,7 @@ static gen_file case_file(arena *a, const char *name, const problem *p, const go
     say(&w, "case", name);
     say(&w, "level", "core");
     put_spec(&w, c->spec);
+    say(&w, "kernel", c->spec->name);
     say(&w, "scalars", scalars_text(a, c));
     say(&w, "tolerance", arena_printf(a, "%.2e", tolerance(c, answer) * 1.01));
     say(&w, "problem", p->text);
