@@ -441,7 +441,7 @@ static lua_val *model_data(arena *a, const model *m, const gen_options *o) {
     lua_val_set_string(a, t, "short", strlen(ident) > 40 ? "NAME" : ident);
     lua_val_set_string(a, t, "version", ATTN_GEN_VERSION);
     lua_val_set_string(a, t, "guard_stem", upper(a, ident));
-    lua_val_set_string(a, t, "guard", arena_printf(a, "%s_MODEL_H", upper(a, ident)));
+    lua_val_set_string(a, t, "guard", arena_printf(a, "ATTN_MODEL_%s_H", upper(a, ident)));
     lua_val_set_string(a, t, "isas", isa_list(a, o->isa_mask, ","));
     lua_val_set_string(a, t, "runtime", runtime_path(o));
     lua_val_set_int(a, t, "layer_count", m->layer_count);

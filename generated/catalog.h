@@ -136,8 +136,8 @@
  *   A row that sees no key: O = 0, LSE = -inf.
  *
  * Kernels for portable,avx2,avx512. */
-#ifndef CATALOG_MODEL_H
-#define CATALOG_MODEL_H
+#ifndef ATTN_MODEL_CATALOG_H
+#define ATTN_MODEL_CATALOG_H
 
 #include "../runtime/attn.h"
 
