@@ -35,6 +35,8 @@ typedef struct layer {
     const attn_spec *s;
     bool *used; /* by weight */
     buf error;
+    block_tensor *list; /* block_weight_list's, or null */
+    int listed, list_size;
     bool two_inputs; /* keys come from kv */
     bool *live;      /* rows of x */
     bool *kv_live;   /* rows that keys are made of */
@@ -94,6 +96,12 @@ static const char *shape_text(arena *a, int rank, const int64_t *dim) {
 static const float *need(layer *l, const char *name, int rank, int64_t d0, int64_t d1, int64_t d2) {
     const block_tensor *t = find(l, name);
     const int64_t dim[3] = {d0, d1, d2};
+    if (l->list) {
+        if (l->listed < l->list_size)
+            l->list[l->listed] = (block_tensor){name, NULL, rank, {d0, d1, d2, 0}};
+        l->listed++;
+        return NULL;
+    }
     if (!t) {
         complain(l, name, arena_printf(l->a, "missing, [%s]", shape_text(l->a, rank, dim)));
         return NULL;
@@ -663,6 +671,15 @@ static void take_weights(layer *l, weights *w) {
         w->regular = regular_weights(l);
     w->feed = feed_weights(l);
     unused(l);
+}
+
+int block_weight_list(arena *a, const kernel_spec *spec, block_tensor *out, int capacity) {
+    const block_case none = {.spec = spec};
+    layer l = {.a = a, .c = &none, .s = &spec->core, .list = out, .list_size = capacity};
+    l.two_inputs = has_two_inputs(l.s);
+    weights ignored;
+    take_weights(&l, &ignored);
+    return l.listed;
 }
 
 /* from: the rows that keys are made of, or null: x itself. */

@@ -72,6 +72,10 @@ int32_t block_keys(const block_case *c);
 int64_t block_cache_k_size(const block_case *c);
 int64_t block_cache_v_size(const block_case *c);
 
+/* The weights that a layer takes, without data, by the names of projections of their own (no qkv,
+ * kv_proj of k and v, w1, w2). Writes at most `capacity`; returns how many there are. */
+int block_weight_list(arena *a, const kernel_spec *spec, block_tensor *out, int capacity);
+
 /* --- The pieces, for tests. --- */
 
 /* Radians a position of the pairs 0..rope_dim/2-1, scaling included; the factor of the rotated

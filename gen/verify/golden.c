@@ -3,6 +3,7 @@
 
 #include "../manifest.h"
 #include "../version.h"
+#include "block_oracle.h"
 #include "oracle.h"
 #include "problem.h"
 #include "safetensors.h"
@@ -112,7 +113,10 @@ static void put_spec(writer *w, const kernel_spec *k) {
         for (size_t j = 0; j < sizeof from_shapes / sizeof *from_shapes; j++)
             skip = skip || !strcmp(f->name, from_shapes[j]);
         const bool mla_only = !strcmp(f->name, "head_dim") || !strcmp(f->name, "key");
-        if (skip || (mla_only && s->form != ATTN_FORM_MLA)) continue;
+        skip = skip || (mla_only && s->form != ATTN_FORM_MLA);
+        if (s->level == ATTN_LEVEL_BLOCK) /* whose weights' shapes are not looked at */
+            skip = f->offset < 0 || !attn_field_applies(f, s, NULL) || !strcmp(f->name, "sinks");
+        if (skip || !strcmp(f->name, "level")) continue;
         say(w, f->name, field_text(w->a, f, s));
     }
     say(w, "score", k->score);
@@ -222,6 +226,13 @@ static void put_answer(writer *w, const call *c, const oracle *o) {
         (const int64_t[]){c->batch, s->heads, c->q_len});
 }
 
+static void say_origin(writer *w, const golden_options *o) {
+    say(w, "origin",
+        arena_printf(w->a,
+                     "attn-gen " ATTN_GEN_VERSION " golden --seed %llu; double-precision oracle",
+                     (unsigned long long)o->seed));
+}
+
 static gen_file case_file(arena *a, const char *name, const problem *p, const golden_options *o) {
     const call *c = &p->c;
     const oracle *answer = &p->answer;
@@ -238,12 +249,127 @@ static gen_file case_file(arena *a, const char *name, const problem *p, const go
     say(&w, "scalars", scalars_text(a, c));
     say(&w, "tolerance", arena_printf(a, "%.2e", tolerance(c, answer) * 1.01));
     say(&w, "problem", p->text);
-    say(&w, "origin",
-        arena_printf(a, "attn-gen " ATTN_GEN_VERSION " golden --seed %llu; double-precision oracle",
-                     (unsigned long long)o->seed));
+    say_origin(&w, o);
     gen_file f = {.path = arena_printf(a, "%s.safetensors", name)};
     f.text = st_bytes(a, &w.file, &f.size);
     return f;
+}
+
+/* --- Whole layers --- */
+
+enum { MAX_WEIGHTS = 64, LAYER_CASES = 2 }; /* the weights are in every case */
+
+static float *normals(arena *a, rng *r, int64_t count, float scale, float offset) {
+    float *x = arena_alloc(a, (size_t)count * sizeof *x + 1);
+    for (int64_t i = 0; i < count; i++) x[i] = offset + scale * rng_normal(r);
+    return x;
+}
+
+static int64_t elements(const block_tensor *t) {
+    int64_t n = 1;
+    for (int i = 0; i < t->rank; i++) n *= t->dim[i];
+    return n;
+}
+
+int64_t golden_layer_bytes(arena *a, const kernel_spec *k) {
+    block_tensor t[MAX_WEIGHTS];
+    const int n = block_weight_list(a, k, t, MAX_WEIGHTS);
+    int64_t bytes = 0;
+    for (int i = 0; i < n; i++) bytes += elements(&t[i]) * (int64_t)sizeof(float);
+    return bytes;
+}
+
+/* Matrices keep the size of rows, vectors are near one (norms) or small (biases, sinks). */
+static void random_weights(arena *a, rng *r, block_tensor *t, int count) {
+    for (int i = 0; i < count; i++) {
+        const bool norm =
+            t[i].rank == 1 && strstr(t[i].name, "norm") && strstr(t[i].name, "weight");
+        const float scale = t[i].rank > 1 ? 1 / sqrtf((float)t[i].dim[t[i].rank - 1]) : 0.2f;
+        t[i].data = normals(a, r, elements(&t[i]), scale, norm ? 0.8f : 0);
+    }
+}
+
+static int32_t *random_ints(arena *a, rng *r, int64_t count, int32_t low, int32_t high) {
+    int32_t *x = arena_alloc(a, (size_t)count * sizeof *x + 1);
+    for (int64_t i = 0; i < count; i++) x[i] = rng_int(r, low, high);
+    return x;
+}
+
+static uint8_t *random_bools(arena *a, rng *r, int64_t count, int percent) {
+    uint8_t *x = arena_alloc(a, (size_t)count + 1);
+    for (int64_t i = 0; i < count; i++) x[i] = rng_chance(r, percent);
+    return x;
+}
+
+/* The second case of a layer has padding as well. */
+static void layer_inputs(arena *a, rng *r, const attn_spec *s, int index, block_case *c) {
+    c->batch = 2, c->tokens = rng_int(r, 5, 23);
+    const int64_t rows = (int64_t)c->batch * c->tokens;
+    c->x = normals(a, r, rows * block_width(s), 1, 0);
+    if (s->kv_dim != ATTN_UNSET) {
+        c->kv_tokens = rng_int(r, 3, 17);
+        c->kv = normals(a, r, (int64_t)c->batch * c->kv_tokens * s->kv_dim, 1, 0);
+    }
+    if (s->op == ATTN_OP_SEGMENT_CROSS) c->seg = random_ints(a, r, rows, -1, c->kv_tokens - 1);
+    if (index % 2 == 0) return;
+    c->key_padding = random_bools(a, r, (int64_t)c->batch * block_keys(c), 20);
+    if (s->op == ATTN_OP_SEGMENT_CROSS) c->q_pad = random_bools(a, r, rows, 20);
+}
+
+static void put_layer(writer *w, const block_case *c) {
+    const attn_spec *s = &c->spec->core;
+    const int64_t b = c->batch, n = c->tokens, m = block_keys(c), width = block_width(s);
+    const bool cross = s->op == ATTN_OP_SEGMENT_CROSS;
+    put(w, cross ? "in.q" : "in.x", ST_F32, c->x, 3, (const int64_t[]){b, n, width});
+    put(w, "in.kv", ST_F32, c->kv, 3, (const int64_t[]){b, c->kv_tokens, s->kv_dim});
+    put(w, "in.key_padding_mask", ST_U8, c->key_padding, 2, (const int64_t[]){b, m});
+    put(w, "in.seg_id", ST_I32, c->seg, 2, (const int64_t[]){b, n});
+    put(w, "in.q_pad_mask", ST_U8, c->q_pad, 2, (const int64_t[]){b, n});
+    for (int i = 0; i < c->weight_count; i++)
+        put(w, arena_printf(w->a, "w.%s", c->weight[i].name), ST_F32, c->weight[i].data,
+            c->weight[i].rank, c->weight[i].dim);
+    put(w, "out.y", ST_F32, rounded(w->a, c->y, (size_t)(b * n * width)), 3,
+        (const int64_t[]){b, n, width});
+}
+
+static bool layer_file(arena *a, const kernel_spec *k, const golden_options *o, int index,
+                       gen_file *out, diag *d) {
+    const char *name = arena_printf(a, "%s.%d", k->name, index);
+    rng r = {(o->seed ^ hash64(k->name, strlen(k->name))) + (uint64_t)index * 7919u};
+    block_tensor weight[MAX_WEIGHTS];
+    block_case c = {.spec = k, .weight = weight};
+    c.weight_count = block_weight_list(a, k, weight, MAX_WEIGHTS);
+    random_weights(a, &r, weight, c.weight_count);
+    layer_inputs(a, &r, &k->core, index, &c);
+    const int64_t size = (int64_t)c.batch * c.tokens * block_width(&k->core);
+    c.y = arena_alloc(a, (size_t)size * sizeof *c.y + 1);
+    char error[512];
+    if (!block_oracle(&c, error, sizeof error)) return diag_set(d, "%s: %s", k->name, error);
+    writer w = {.a = a};
+    w.file.tensor = arena_alloc(a, (MAX_TENSORS + MAX_WEIGHTS) * sizeof *w.file.tensor);
+    w.file.meta = arena_alloc(a, 2 * MAX_META * sizeof *w.file.meta);
+    put_layer(&w, &c);
+    say(&w, "case", name);
+    say(&w, "level", "block");
+    put_spec(&w, k);
+    say(&w, "kernel", k->name);
+    say(&w, "tolerance", "3e-5"); /* rounding through two norms and five products */
+    say_origin(&w, o);
+    *out = (gen_file){.path = arena_printf(a, "%s.safetensors", name)};
+    out->text = st_bytes(a, &w.file, &out->size);
+    return true;
+}
+
+/* Layers whose weights fit a file, and whose attention takes no side data. */
+bool golden_takes_layer(arena *a, const kernel_spec *k) {
+    return !k->tensor_count && !k->scalar_count && golden_layer_bytes(a, k) <= GOLDEN_MAX_LAYER;
+}
+
+static bool add_layer(arena *a, const kernel_spec *k, const golden_options *o, gen_files *out,
+                      diag *d) {
+    for (int i = 0; i < o->cases && i < LAYER_CASES; i++)
+        if (!layer_file(a, k, o, i, &out->file[out->count++], d)) return false;
+    return true;
 }
 
 static void add_manifest(arena *a, const model *m, const golden_options *o, gen_files *out) {
@@ -265,8 +391,13 @@ bool golden_render(arena *a, const model *m, const golden_options *o, gen_files 
     *out = (gen_files){0};
     *skipped = 0;
     out->file = arena_alloc(a, ((size_t)m->kernel_count * (size_t)o->cases + 1) * sizeof(gen_file));
-    for (int k = 0; k < m->kernel_count; k++)
-        for (int i = 0; i < o->cases && m->kernels[k].core.level == ATTN_LEVEL_CORE; i++) {
+    for (int k = 0; k < m->kernel_count; k++) {
+        if (m->kernels[k].core.level == ATTN_LEVEL_BLOCK) {
+            if (golden_takes_layer(a, &m->kernels[k]) && !add_layer(a, &m->kernels[k], o, out, d))
+                return false;
+            continue;
+        }
+        for (int i = 0; i < o->cases; i++) {
             const char *name = arena_printf(a, "%s.%d", m->kernels[k].name, i);
             arena *scratch = arena_new();
             problem p;
@@ -281,6 +412,7 @@ bool golden_render(arena *a, const model *m, const golden_options *o, gen_files 
             }
             arena_free(scratch);
         }
+    }
     add_manifest(a, m, o, out);
     return true;
 }

@@ -10,6 +10,12 @@ typedef struct golden_options {
     int cases; /* a kernel */
 } golden_options;
 
+/* Weights of a whole layer that a case file may hold. */
+enum { GOLDEN_MAX_LAYER = 64 << 20 };
+int64_t golden_layer_bytes(arena *a, const kernel_spec *k);
+/* Whether cases of a whole layer are made: its weights fit, and it takes no side tensors. */
+bool golden_takes_layer(arena *a, const kernel_spec *k);
+
 /* A file a case, and the folder's manifest.json. The same model, options and attn-gen give the same
  * bytes. *skipped counts cases that could not be made: no random index stays inside its tensor. */
 bool golden_render(arena *a, const model *m, const golden_options *o, gen_files *out, int *skipped,

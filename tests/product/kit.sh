@@ -64,6 +64,32 @@ check 0 "0 failed" verify "$work/one"
 check 0 "32 cases" "$gen" golden "$work/one/kit.c" -o "$work/again" --seed 5
 check 0 "" diff -r "$work/cases" "$work/again"
 
+# Whole layers: their weights are in the cases, and a wrong layer is noticed.
+layers() { # layers FOLDER
+    "$build/attn-verify" --folder "$1" "$work"/layers/*.safetensors
+}
+cat >"$work/layers.lua" <<'L'
+local function mla(fields)
+  fields.level, fields.form, fields.heads, fields.d_model = "block", "mla", 2, 20
+  fields.head_dim, fields.kv_comp_dim, fields.retr_dim, fields.ffn_dim = 6, 16, 8, 24
+  return fields
+end
+return { name = "layers", layers = {
+  { level = "block", op = "segment_cross", heads = 2, head_dim = 8, q_dim = 12, kv_dim = 10,
+    lookback = 1, sinks = true },
+  mla { key = "shared", v_head_dim = 10 },
+  mla { q_comp_dim = 12, op = "sliding_self", window = 3 },
+} }
+L
+check 0 "3 layers, 7 kernels" "$gen" generate "$work/layers.lua" --isa portable -o "$work/whole"
+check 0 "7 kernels, 14 cases" "$gen" golden "$work/whole" -o "$work/layers" --seed 5 --cases 2
+check 0 "" grep -qal '"level":"block"' "$work"/layers/*
+check 0 "0 failed" layers "$work/whole"
+cp -r "$work/whole" "$work/wrong"
+sed -i 's/vf_fma(a, vf_loadu(angles + i), turned)/vf_fma(a, vf_loadu(angles + i), vf_neg(turned))/' \
+    "$work"/wrong/attn_f32_block*.c
+check 1 "failed" layers "$work/wrong"
+
 # Tuned: the file is part of the folder, and of the single file.
 sliding=$(cd "$work/kit" && ls attn_*sliding*avx2*.c)
 printf 'return { ["%s"] = { avx2 = { key_block = 64 } } }\n' "${sliding%%__*}" >"$work/tuned.lua"
