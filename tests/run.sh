@@ -47,12 +47,13 @@ stage unit "$build/unit" -j"$jobs"
 stage check-generated "$build/attn-gen" check generated
 stage generated-compiles sh tests/check/generated.sh
 stage golden "$build/attn-verify" tests/golden/flex/*.safetensors
-stage golden-onnx "$build/attn-verify" --threads 2 tests/golden/onnx/*.safetensors
 stage golden-reference "$build/attn-verify" --reference --backend flex tests/golden/flex/*.safetensors
 stage golden-seed "$build/attn-verify" tests/golden/seed/*.safetensors
 if [ -n "${ATTN_FULL:-}" ]; then
+    stage golden-onnx "$build/attn-verify" --threads 2 tests/golden/onnx/*.safetensors
     stage golden-block "$build/attn-verify" tests/golden/block/*.safetensors
 else
+    stage golden-onnx "$build/attn-verify" --backend sdpa --threads 2 tests/golden/onnx/*.safetensors
     stage golden-block "$build/attn-verify" --backend sdpa tests/golden/block/*.safetensors
 fi
 stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
@@ -78,7 +79,7 @@ if [ -n "${ATTN_FULL:-}" ]; then
         --test sweep
     stage smollm2 sh tests/product/smollm2/smollm2.sh test
 else
-    stage property "$build/property" --test sweep,statuses,mutations
+    stage property "$build/property" --test sweep,statuses,mutations --shapes 18
     stage property-layers "$build/property" --test layers,layer-statuses,layer-mutations \
         --shapes 3 --cflags -O1
     stage property-tuned "$build/property" --tuned --every 5 --test sweep --shapes 15
