@@ -94,6 +94,10 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
         unit_max = most(unit_max, unit(s->head_dim + s->v_head_dim, p->nr));
     p->wide = most(8 * p->nr, unit_max);
     p->few = p->nr;
+    p->near = 64;
+    p->ahead = 64;
+    p->streams = 4;
+    p->pad = 16;
     p->chunk = 4;
 }
 
@@ -119,8 +123,12 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
                       "columns, slices of %d stay in L1",
                       p->mr, p->nr, p->nr, p->depth));
     note(a, p,
-         arena_printf(a, "tasks: %d rows x %d columns, %d columns where the rows fit one tile",
-                      p->rows, p->wide, p->few));
+         arena_printf(
+             a, "tasks: %d rows x %d columns, %d columns where those would leave threads idle",
+             p->rows, p->wide, p->few));
+    note(a, p,
+         arena_printf(a, "one row reads %d panels at once; few rows take W as it lies, %d deep",
+                      p->streams, p->near));
     note(a, p,
          "sums run over k in order whatever the rows, so that a step's projections have the bits "
          "of a prefill's");
@@ -163,6 +171,8 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
         {"mr", p->mr},         {"nr", p->nr},       {"depth", p->depth},
         {"unroll", p->unroll}, {"rows", p->rows},   {"wide", p->wide},
         {"few", p->few},       {"chunk", p->chunk}, {"expand_from", p->expand_from},
+        {"near", p->near},     {"ahead", p->ahead}, {"streams", p->streams},
+        {"pad", p->pad},
     };
     lua_val_set_string(a, t, "symbol", p->symbol);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)

@@ -22,7 +22,11 @@ typedef struct block_plan {
     int depth; /* of a panel's slice that stays in L1 */
     int unroll;
     int rows;      /* of x in a task */
-    int wide, few; /* columns of a task where rows are many, and where they fit one tile */
+    int wide, few; /* columns of a task, and of one where those would leave threads idle */
+    int near;      /* depth where rows are few */
+    int ahead;     /* rows of a panel to ask for in advance there */
+    int streams;   /* panels that one row reads at once */
+    int pad;       /* floats between rows in the workspace */
     int chunk;     /* row blocks a thread that pass the ffn together */
     /* RoPE: what position 1 turns each pair by, scaling included. */
     double *frequency;

@@ -485,6 +485,22 @@ static attn_status check_pointers(const attn_spec *s, const attn_block_args *a, 
     return ATTN_OK;
 }
 
+/* Where an item of this call stands: a prefill, or new keys of a second input, start over. */
+static standing stand_in(const attn_spec *s, const attn_block_args *a, int32_t b, bool reset) {
+    return stand(s, a->cache, b, new_keys(s, a, b), reset || (has_kv(s) && a->kv));
+}
+
+/* Most keys of an item once the new ones are there. */
+static int32_t longest_item(const attn_spec *s, const attn_block_args *a, bool reset) {
+    int32_t longest = 0;
+    for (int32_t b = 0; b < a->batch; b++) {
+        const standing at = stand_in(s, a, b, reset);
+        const int32_t held = at.length - at.drop + new_keys(s, a, b);
+        if (held > longest) longest = held;
+    }
+    return longest;
+}
+
 /* Lengths and room, item by item. */
 static attn_status check_items(const attn_spec *s, const attn_block_args *a, bool reset) {
     const attn_cache *c = a->cache;
@@ -495,8 +511,7 @@ static attn_status check_items(const attn_spec *s, const attn_block_args *a, boo
         if (!c) continue;
         if (c->length[b] < 0 || c->length[b] > c->capacity || c->start[b] < 0) return ATTN_E_CACHE;
         const int32_t added = new_keys(s, a, b);
-        const bool again = reset || (has_kv(s) && a->kv);
-        const standing at = stand(s, c, b, added, again);
+        const standing at = stand_in(s, a, b, reset);
         if (added > c->capacity - (at.length - at.drop)) return ATTN_E_CACHE;
         if ((int64_t)at.start + at.length + added > INT32_MAX) return ATTN_E_CACHE;
     }
@@ -519,24 +534,17 @@ static attn_args core_call(const attn_block *block, const attn_block_args *a, co
     return c;
 }
 
-/* Fills row0, pos0 and held, makes room in the cache, and returns the longest item's keys. */
-static int32_t place_items(const attn_block *block, const attn_block_args *a, const own *o,
-                           bool reset) {
+/* Fills row0, pos0 and held, and makes room in the cache. */
+static void place_items(const attn_block *block, const attn_block_args *a, const own *o,
+                        bool reset) {
     const attn_spec *s = block->kernel->spec;
-    int32_t longest = 0;
     for (int32_t b = 0; b < a->batch; b++) {
-        const bool again = reset || (has_kv(s) && a->kv);
-        const standing at = stand(s, a->cache, b, new_keys(s, a, b), again);
-        if (a->cache) {
-            if (again) a->cache->length[b] = a->cache->start[b] = 0;
-            let_go(block->kernel, a->cache, b, &at);
-        }
+        const standing at = stand_in(s, a, b, reset);
+        if (a->cache) let_go(block->kernel, a->cache, b, &at);
         o->row0[b] = at.length - at.drop;
         o->pos0[b] = at.start + at.length;
         o->held[b] = o->row0[b] + new_keys(s, a, b);
-        if (o->held[b] > longest) longest = o->held[b];
     }
-    return longest;
 }
 
 /* Padding counts absolute positions; a cache that has moved on counts from its first key. */
@@ -574,13 +582,7 @@ static attn_status run(const attn_block *block, const attn_block_args *a, bool r
     const size_t need = used + k->workspace(&call.extent);
     if (need > 0 && (!a->workspace || (uintptr_t)a->workspace % 64 || a->workspace_bytes < need))
         return ATTN_E_WORKSPACE;
-    int32_t keys = 0;
-    for (int32_t b = 0; b < a->batch; b++) {
-        const bool again = reset || (has_kv(k->spec) && a->kv);
-        const standing at = stand(k->spec, a->cache, b, new_keys(k->spec, a, b), again);
-        const int32_t held = at.length - at.drop + new_keys(k->spec, a, b);
-        if (held > keys) keys = held;
-    }
+    const int32_t keys = longest_item(k->spec, a, reset);
     call.core = core_call(block, a, &o, keys);
     status = attn_plan_check(block->core, &call.core);
     if (status != ATTN_OK) return status;

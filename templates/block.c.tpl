@@ -86,19 +86,19 @@ $ if spec.kv_dim > 0 then
 $ end
 $ if own_ffn then
     FFN = ${spec.ffn_dim}, /* hidden width of the feed-forward part */
-    H_ROW = ${(spec.ffn_dim + plan.nr - 1) // plan.nr * plan.nr + 16},
+    H_ROW = ${(spec.ffn_dim + plan.nr - 1) // plan.nr * plan.nr + plan.pad},
 $ end
 ${part(form, { section = "sizes" })}
     W = VF_WIDTH,
     MR = ${plan.mr}, /* rows of a register tile */
     NR = ${plan.nr}, /* columns of a register tile, and of a panel of packed weights */
     DEPTH = ${plan.depth}, /* of a panel's slice that stays in the first cache */
-    NEAR = 64, /* the same where rows are few */
-    AHEAD = 64, /* rows of a panel to ask for in advance there */
+    NEAR = ${plan.near}, /* the same where rows are few */
+    AHEAD = ${plan.ahead}, /* rows of a panel to ask for in advance there */
     MB = ${plan.rows}, /* rows of a task */
     WIDE = ${plan.wide}, /* most columns of a task */
     CHUNK = ${plan.chunk}, /* row blocks a thread that pass the second half of the layer together */
-    PAD = 16 /* floats between rows in the workspace: rows 4 KiB apart would share cache sets */
+    PAD = ${plan.pad} /* floats between rows in the workspace: rows 4 KiB apart would share cache sets */
 };
 
 /* Weights, in the order of pack's argument. */

@@ -56,7 +56,7 @@ $   end
 }
 
 $ end
-$ local streams = 4
+$ local streams = plan.streams
 /* t[${streams} * NR] = one row times ${streams} panels, which lie `step` floats apart: memory gives more to several
  * streams than to one. The sums are tile_1's. */
 static void row_${streams}(const float *restrict a, const float *restrict w, ptrdiff_t step, int32_t depth,

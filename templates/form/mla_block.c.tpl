@@ -60,15 +60,15 @@ $   if shared then
     VALUE = ${v}, /* width of a value head after its up-projection */
 $     if lora then
     QA = ${spec.q_comp_dim}, /* width of the compressed query */
-    QA_ROW = QA + 16,
+    QA_ROW = QA + ${plan.pad},
 $     end
     D = LATENT + RETR, /* width of a query and key row */
-    KEY_ROW = D + 16, /* a key row on its way to its norm */
-    NOPE_ROW = HEADS * HEAD + 16,
+    KEY_ROW = D + ${plan.pad}, /* a key row on its way to its norm */
+    NOPE_ROW = HEADS * HEAD + ${plan.pad},
 $     if expand then
     EXPAND_FROM = ${plan.expand_from}, /* queries an item from which keys are expanded to heads */
     EXPANDED = HEAD + RETR, /* width of an expanded key */
-    EXPANDED_ROW = HEADS * EXPANDED + 16,
+    EXPANDED_ROW = HEADS * EXPANDED + ${plan.pad},
 $     end
     K_HEADS = 1, /* as the cache has them; values are the first columns of keys */
     V_HEADS = 1,
@@ -76,15 +76,15 @@ $     end
 $   else
     VALUE = HEAD,
     D = RETR, /* width of a query and key row */
-    LATENT_ROW = LATENT + 16,
+    LATENT_ROW = LATENT + ${plan.pad},
     K_HEADS = HEADS, /* as the cache has them */
     V_HEADS = 1,
     V_DIM = LATENT,
 $   end
     K_DIM = D,
-    Q_ROW = HEADS * D + 16,
-    CTX_ROW = HEADS * LATENT + 16,
-    O_ROW = HEADS * VALUE + 16,
+    Q_ROW = HEADS * D + ${plan.pad},
+    CTX_ROW = HEADS * LATENT + ${plan.pad},
+    O_ROW = HEADS * VALUE + ${plan.pad},
 $ elseif a.section == "members" then
     float *q;   /* [rows][HEADS * D] */
     float *ctx; /* [rows][HEADS * LATENT] what the heads saw */

@@ -42,8 +42,8 @@ $   end
     K_DIM = D,
     V_HEADS = VALUE_HEADS,
     V_DIM = DV,
-    Q_ROW = HEADS * D + 16,
-    CTX_ROW = HEADS * DV + 16,
+    Q_ROW = HEADS * D + ${plan.pad},
+    CTX_ROW = HEADS * DV + ${plan.pad},
 $ elseif a.section == "members" then
     float *q;   /* [rows][HEADS * D] queries, rotated */
     float *ctx; /* [rows][HEADS * DV] what the heads saw */
