@@ -71,13 +71,13 @@ layers() { # layers FOLDER
 cat >"$work/layers.lua" <<'L'
 local function mla(fields)
   fields.level, fields.form, fields.heads, fields.d_model = "block", "mla", 2, 20
-  fields.head_dim, fields.kv_comp_dim, fields.retr_dim, fields.ffn_dim = 6, 16, 8, 24
+  fields.head_dim, fields.kv_comp_dim, fields.retr_dim, fields.ffn_dim = 3, 16, 8, 24
   return fields
 end
 return { name = "layers", layers = {
   { level = "block", op = "segment_cross", heads = 2, head_dim = 8, q_dim = 12, kv_dim = 10,
     lookback = 1, sinks = true },
-  mla { key = "shared", v_head_dim = 10 },
+  mla { key = "shared", v_head_dim = 4 }, -- keys are expanded from 9 queries on
   mla { q_comp_dim = 12, op = "sliding_self", window = 3 },
 } }
 L
@@ -88,6 +88,11 @@ check 0 "0 failed" layers "$work/whole"
 cp -r "$work/whole" "$work/wrong"
 sed -i 's/vf_fma(a, vf_loadu(angles + i), turned)/vf_fma(a, vf_loadu(angles + i), vf_neg(turned))/' \
     "$work"/wrong/attn_f32_block*.c
+check 1 "failed" layers "$work/wrong"
+check 0 "EXPAND_FROM = 9," grep -h "EXPAND_FROM = " "$work"/whole/attn_f32_block*.c
+rm -rf "$work/wrong"
+cp -r "$work/whole" "$work/wrong"
+sed -i 's/EXPANDED + HEAD, key + LATENT,/EXPANDED + HEAD, key,/' "$work"/wrong/attn_f32_block*.c
 check 1 "failed" layers "$work/wrong"
 
 # A case's backend is a wish: both that can express it are run.
