@@ -6,7 +6,10 @@
 #include <string.h>
 
 static const double LOG2E = 1.4426950408889634;
-enum { PLAN_LINE = 16 }; /* floats of a cache line */
+enum {
+    PLAN_LINE = 16, /* floats of a cache line */
+    DOT_ROWS = 8    /* most rows of a tile that runs as dot products */
+};
 
 static int gcd(int a, int b) {
     return b ? gcd(b, a % b) : a;
@@ -129,6 +132,11 @@ static int choose_tiles(const plan *p, const isa_row *isa) {
     return fit < 1 ? 1 : min_int(fit, 8);
 }
 
+/* One row a key, its first columns the value: what all heads share. */
+static bool is_latent(const attn_spec *s) {
+    return s->form == ATTN_FORM_MLA && s->key == ATTN_KEY_SHARED;
+}
+
 static void choose(plan *p, const kernel_spec *k, const isa_row *isa) {
     plan_choice *c = &p->choice;
     if (c->vectors < 0) c->vectors = isa->tile_vectors;
@@ -142,15 +150,16 @@ static void choose(plan *p, const kernel_spec *k, const isa_row *isa) {
     if (c->prefetch < 0) c->prefetch = c->unroll % PLAN_LINE == 0;
     /* A score expression may drift by more than a lazy maximum bears (ALiBi does, every block). */
     if (c->lazy < 0) c->lazy = !k->score_expr;
-    if (c->dot_keys < 0) c->dot_keys = 4;
+    /* A turn of K and of V is 2 to 4 KB: fewer lines wait for memory in vain, more displace each
+     * other (tests/bench/NOTES.md). */
+    if (c->dot_keys < 0) c->dot_keys = p->d > 128 || p->group == 2 ? 4 : 8;
     if (c->part_keys < 0) {
         c->part_keys = 512 / c->key_block * c->key_block;
         if (c->part_keys < 1) c->part_keys = c->key_block;
     }
     /* A shared latent row is key and value: prefill would read it twice to pack it, which pays
      * later (tune on M1: decode is 8 % ahead at 8 rows). */
-    const bool latent = k->core.form == ATTN_FORM_MLA && k->core.key == ATTN_KEY_SHARED;
-    const int least = latent ? 8 : 4;
+    const int least = is_latent(&k->core) ? 8 : 4;
     if (c->decode_q < 0) c->decode_q = 32 / p->group > least ? 32 / p->group : least;
 }
 
@@ -175,11 +184,29 @@ static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
     }
 }
 
-static void plan_split(plan *p) {
+/* Lanes of a key in a score vector: rows in a power of two. */
+static int dot_lanes(int rows) {
+    int lanes = 1;
+    while (lanes < rows) lanes *= 2;
+    return lanes;
+}
+
+static void plan_split(const kernel_spec *k, const isa_row *isa, plan *p) {
     p->part_keys = p->choice.part_keys;
     p->decode_q = p->choice.decode_q;
     p->dot_keys = p->choice.dot_keys;
-    p->dot_rows[0] = 1, p->dot_rows[1] = 4, p->dot_row_count = 2;
+    p->dot_spread = p->d > 128; /* more lines at once than wait for memory side by side */
+    p->dot_most = 16;
+    /* One token's rows in tiles of up to 8, and up to four tokens of a head that shares no key.
+     * Past 16 rows products take longer than memory, and past 4 of a shared latent row, which is
+     * key and value: the tiles of prefill are better at those. */
+    if (p->group > p->dot_most || (is_latent(&k->core) && p->group > 4)) return;
+    const int most = min_int(DOT_ROWS, isa->width), tiles = (p->group + most - 1) / most;
+    const int rows = (p->group + tiles - 1) / tiles;
+    p->dot_rows[p->dot_row_count++] = rows;
+    if (rows < 3) p->dot_rows[p->dot_row_count++] = 4;
+    const int keys = isa->width / dot_lanes(rows);
+    p->turn_keys = p->dot_keys > keys ? p->dot_keys : keys;
 }
 
 static void plan_scores(const kernel_spec *k, plan *p) {
@@ -259,7 +286,13 @@ static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan 
              "decode: up to %d query rows; %d query head%s of a group; keys in "
              "parts of %d, merged in order",
              p->decode_q, p->group, p->group > 1 ? "s" : "", p->part_keys);
-        note(a, p, "decode: up to 4 rows run as dot products, more as tiles on unpacked V");
+        if (p->dot_row_count)
+            note(a, p,
+                 "decode: up to %d rows of a group run as dot products, %d a tile and %d keys at "
+                 "a time, more as tiles on unpacked V",
+                 p->dot_most, p->dot_rows[p->dot_row_count - 1], p->turn_keys);
+        else
+            note(a, p, "decode: tiles of prefill on unpacked V");
     }
     if (!p->gather_keys && t->prefetch)
         note(a, p, "prefetch: K rows %d register tile%s ahead, a line a row and %d steps",
@@ -343,9 +376,9 @@ const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
     *param = INDEX(dot_keys);
     if (c->dot_keys & (c->dot_keys - 1))
         return arena_printf(a, "must be a power of two, got %d", c->dot_keys);
-    if (c->dot_keys * 4 > c->key_block * rows)
-        return arena_printf(a, "4 rows of %d scores do not fit a tile's %d x %d", c->dot_keys,
-                            c->key_block, rows);
+    if (c->dot_keys * DOT_ROWS > c->key_block * rows)
+        return arena_printf(a, "%d rows of %d scores do not fit a tile's %d x %d", DOT_ROWS,
+                            c->dot_keys, c->key_block, rows);
     *param = INDEX(part_keys);
     if (c->part_keys % c->key_block)
         return arena_printf(a, "must be a multiple of key_block (%d), got %d", c->key_block,
@@ -364,7 +397,7 @@ void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
     plan_scores(k, p);
     plan_minmax(k, p);
     plan_tiles(p, isa, unroll);
-    plan_split(p);
+    plan_split(k, isa, p);
     if (p->gather_keys) p->minmax = 0; /* no tiles to classify */
     if (p->gather_keys)
         snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_g%d", k->name, isa->name, p->gather_keys);
@@ -378,10 +411,13 @@ static size_t up64(size_t n) {
     return (n + 63) & ~(size_t)63;
 }
 
-/* Floats of a tile's Q: transposed, or up to 4 rows in whole vectors. */
+/* Floats of a tile's Q: transposed, or rows of dot products in whole vectors. */
 static int q_floats(const plan *p) {
     const int w = isa_table[p->isa].width, rows = p->tile_vectors * w;
-    const int dots = 4 * ((p->d + w - 1) / w * w);
+    int most = 0;
+    for (int i = 0; i < p->dot_row_count; i++)
+        if (p->dot_rows[i] > most) most = p->dot_rows[i];
+    const int dots = most * ((p->d + w - 1) / w * w);
     return p->d * rows > dots ? p->d * rows : dots;
 }
 
@@ -466,7 +502,7 @@ static lua_val *tiles_to_lua(arena *a, const plan *p) {
 
 lua_val *plan_to_lua(arena *a, const plan *p) {
     const isa_row *isa = &isa_table[p->isa];
-    lua_val *t = lua_val_table(a), *dots = lua_val_table(a);
+    lua_val *t = lua_val_table(a), *dots = lua_val_table(a), *lanes = lua_val_table(a);
     const struct {
         const char *name;
         int value;
@@ -488,6 +524,8 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
         {"part_keys", p->part_keys},
         {"decode_q", p->decode_q},
         {"dot_keys", p->dot_keys},
+        {"turn_keys", p->turn_keys},
+        {"dot_most", p->dot_most},
         {"gather_keys", p->gather_keys},
         {"gather_lanes", (p->gather_keys + isa->width - 1) / isa->width * isa->width},
         {"pv_groups_max", p->pv_groups},
@@ -503,10 +541,15 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
         lua_val *v = arena_alloc(a, sizeof *v);
         *v = (lua_val){.kind = LUA_VAL_INT, .integer = p->dot_rows[i]};
         lua_val_push(a, dots, v);
+        v = arena_alloc(a, sizeof *v);
+        *v = (lua_val){.kind = LUA_VAL_INT, .integer = dot_lanes(p->dot_rows[i])};
+        lua_val_push(a, lanes, v);
     }
     lua_val_set(a, t, "dot_rows", dots);
+    lua_val_set(a, t, "dot_lanes", lanes);
     lua_val_set_float(a, t, "q_scale", p->q_scale);
     lua_val_set_float(a, t, "softcap_factor", p->softcap_factor);
+    lua_val_set_bool(a, t, "dot_spread", p->dot_spread);
     lua_val_set_bool(a, t, "bias", p->bias);
     lua_val_set_bool(a, t, "rescore", p->rescore);
     lua_val_set_bool(a, t, "lazy", p->lazy);

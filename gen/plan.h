@@ -69,9 +69,12 @@ typedef struct plan {
     int pv_groups; /* most row groups of a tile */
     /* Split keys. */
     int part_keys, decode_q;
-    int dot_keys; /* keys at a time */
-    int dot_rows[2], dot_row_count;
-    int gather_keys; /* 0: no gather kernel */
+    int dot_keys;                   /* keys at a time */
+    bool dot_spread;                /* V rows are asked for step by step, not all at once */
+    int dot_most;                   /* most rows of a group that run as dot products */
+    int turn_keys;                  /* keys of a tile's turn, where such tiles share a task */
+    int dot_rows[2], dot_row_count; /* rows of each such tile; none: 0 */
+    int gather_keys;                /* 0: no gather kernel */
     /* Scores. */
     double q_scale;        /* folded into Q */
     double softcap_factor; /* multiplies tanh */

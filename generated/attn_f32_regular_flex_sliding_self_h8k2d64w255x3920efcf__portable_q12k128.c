@@ -19,7 +19,8 @@
  *   columns
  * prefill: 8 tiles share a key block, so that their Q and O stay in half of L2
  * decode: up to 8 query rows; 4 query heads of a group; keys in parts of 512, merged in order
- * decode: up to 4 rows run as dot products, more as tiles on unpacked V
+ * decode: up to 16 rows of a group run as dot products, 4 a tile and 8 keys at a time, more as
+ *   tiles on unpacked V
  * prefetch: K rows 1 register tile ahead, a line a row and 16 steps
  * unroll: 16 of 64 steps of the loop over the head width
  * mask: keys in closed form: max(0, 512 * (q >> 9)) <= k <= 512 * (q >> 9) + 511; no mask
@@ -45,6 +46,9 @@ enum {
     BK = 128, /* keys a block */
     PART = 512, /* keys a part of a split-key run */
     DECODE_Q = 8, /* most query rows that run as decode */
+    DOT_MOST = 16, /* most rows of a group that run as dot products, */
+    DOT_ROWS = 4, /* that many a tile; such tiles take turns: */
+    TURN = 8, /* keys of a turn */
     PV_GROUPS = 2, /* most row groups of a tile in P V */
     W = VF_WIDTH
 };
@@ -101,6 +105,12 @@ typedef struct values {
     ptrdiff_t column, row, last_row;
     int32_t base;
 } values;
+
+/* Rows of memory that are asked for while others are worked on: row i is k + i * k_step. */
+typedef struct lines {
+    const float *k, *v;
+    ptrdiff_t k_step, v_step;
+} lines;
 
 /* What a thread works in. */
 typedef struct scratch {
@@ -1326,6 +1336,9 @@ typedef struct call {
     int32_t parts;        /* decode: key parts of kv_len_max */
     int32_t tiles, chunk; /* tiles of a head, and how many of them a task takes */
     int32_t rows;         /* decode: query rows of a group */
+    int32_t span;         /* decode: groups a task takes */
+    int32_t tile_rows;    /* decode: rows of a tile, */
+    int32_t turn;         /* and keys of its turn, where several share a task */
 } call;
 
 static item item_of(const call *c, int32_t b) {
@@ -1492,339 +1505,194 @@ static void prefill_task(void *ctx, int64_t task, int worker) {
     }
 }
 
-/* 1 row of a tile over the keys k0..k1, 4 at a time; k and v stand at key 0. Every line is
- * asked for ahead, in the order in which it lies: V rows while their keys are multiplied, the next
- * keys while V is. */
-static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
-                  const float *v) {
+/* Lane l of a score vector is key l / 4, row l % 4. */
+static const int32_t lane_key_4[W] = {0, 0, 0, 0};
+
+/* 8 keys or fewer for 4 rows of a tile; k and v stand at key `block`. ask.v is asked for
+ * while keys are multiplied, ask.k while values are. masked: something may be hidden. */
+static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t block,
+                                  const int32_t n, const float *k, const float *v,
+                                  const lines ask, const bool masked) {
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
-    enum { KEYS = 4, DP = (D + W - 1) / W * W };
-    const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
+    enum { DP = (D + W - 1) / W * W };
     const float *q = t->q;
-    float *s = w->s;
-    /* Lane l of a score vector is key l / 1, row l % 1. */
-    _Alignas(64) int32_t lane[5][W];
-    _Alignas(64) float state[2][W];
-    for (int i = 0; i < W; i++) {
-        const int r = i % 1;
-        lane[0][i] = i / 1, lane[1][i] = t->pos[r], lane[2][i] = t->head[r];
-        lane[3][i] = t->lo[r], lane[4][i] = t->hi[r];
-        state[0][i] = t->m[r];
+    float *s = w->s; /* [key][4] */
+    for (int32_t key = 0; key < n; key += 1) {
+        const float *k0 = k + min32(key + 0, n - 1) * ldk;
+        for (int d = 0; d < DV; d += 16)
+            ATTN_PREFETCH_L2(ask.v + (key + 0) * ask.v_step + d);
+        vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
+        for (int d = 0; d < 64; d += 16) {
+            {
+                const vf q0 = vf_load(q + 0 * DP + d);
+                const vf q1 = vf_load(q + 1 * DP + d);
+                const vf q2 = vf_load(q + 2 * DP + d);
+                const vf q3 = vf_load(q + 3 * DP + d);
+                const vf b0 = vf_loadu(k0 + d);
+                a0_0 = vf_fma(b0, q0, a0_0);
+                a0_1 = vf_fma(b0, q1, a0_1);
+                a0_2 = vf_fma(b0, q2, a0_2);
+                a0_3 = vf_fma(b0, q3, a0_3);
+            }
+            {
+                const vf q0 = vf_load(q + 0 * DP + d + 4);
+                const vf q1 = vf_load(q + 1 * DP + d + 4);
+                const vf q2 = vf_load(q + 2 * DP + d + 4);
+                const vf q3 = vf_load(q + 3 * DP + d + 4);
+                const vf b0 = vf_loadu(k0 + d + 4);
+                a0_0 = vf_fma(b0, q0, a0_0);
+                a0_1 = vf_fma(b0, q1, a0_1);
+                a0_2 = vf_fma(b0, q2, a0_2);
+                a0_3 = vf_fma(b0, q3, a0_3);
+            }
+            {
+                const vf q0 = vf_load(q + 0 * DP + d + 8);
+                const vf q1 = vf_load(q + 1 * DP + d + 8);
+                const vf q2 = vf_load(q + 2 * DP + d + 8);
+                const vf q3 = vf_load(q + 3 * DP + d + 8);
+                const vf b0 = vf_loadu(k0 + d + 8);
+                a0_0 = vf_fma(b0, q0, a0_0);
+                a0_1 = vf_fma(b0, q1, a0_1);
+                a0_2 = vf_fma(b0, q2, a0_2);
+                a0_3 = vf_fma(b0, q3, a0_3);
+            }
+            {
+                const vf q0 = vf_load(q + 0 * DP + d + 12);
+                const vf q1 = vf_load(q + 1 * DP + d + 12);
+                const vf q2 = vf_load(q + 2 * DP + d + 12);
+                const vf q3 = vf_load(q + 3 * DP + d + 12);
+                const vf b0 = vf_loadu(k0 + d + 12);
+                a0_0 = vf_fma(b0, q0, a0_0);
+                a0_1 = vf_fma(b0, q1, a0_1);
+                a0_2 = vf_fma(b0, q2, a0_2);
+                a0_3 = vf_fma(b0, q3, a0_3);
+            }
+        }
+        const vf a[W] = {
+            a0_0, a0_1, a0_2, a0_3,
+        };
+        vf_store(s + key * 4, vf_sums(a));
     }
-    vf m = vf_load(state[0]), l = vf_zero();
-    const vi ahead = vi_load(lane[0]);
-
-    for (int32_t block = first; block <= last; block += KEYS) {
-        const int32_t n = min32(KEYS, last - block + 1);
-        bool masked = block < t->all_first || block + n - 1 > t->all_last ||
-                      has_padding(x, block, n);
-        const attn_tile_class class = tile_class(x, t, block, block + n - 1);
-        if (class == ATTN_TILE_NONE) continue;
-        masked |= class == ATTN_TILE_SOME;
-        for (int32_t key = 0; key < n; key += 4) {
-            const float *k0 = k + (block + min32(key + 0, n - 1)) * ldk;
-            const float *v0 = v + (block + min32(key + 0, n - 1)) * ldv;
-            const float *k1 = k + (block + min32(key + 1, n - 1)) * ldk;
-            const float *v1 = v + (block + min32(key + 1, n - 1)) * ldv;
-            const float *k2 = k + (block + min32(key + 2, n - 1)) * ldk;
-            const float *v2 = v + (block + min32(key + 2, n - 1)) * ldv;
-            const float *k3 = k + (block + min32(key + 3, n - 1)) * ldk;
-            const float *v3 = v + (block + min32(key + 3, n - 1)) * ldv;
-            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v0 + d);
-            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v1 + d);
-            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v2 + d);
-            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v3 + d);
-            vf a0_0 = vf_zero();
-            vf a1_0 = vf_zero();
-            vf a2_0 = vf_zero();
-            vf a3_0 = vf_zero();
-            for (int d = 0; d < 64; d += 16) {
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf b0 = vf_loadu(k0 + d);
-                    a0_0 = vf_fma(b0, q0, a0_0);
-                    const vf b1 = vf_loadu(k1 + d);
-                    a1_0 = vf_fma(b1, q0, a1_0);
-                    const vf b2 = vf_loadu(k2 + d);
-                    a2_0 = vf_fma(b2, q0, a2_0);
-                    const vf b3 = vf_loadu(k3 + d);
-                    a3_0 = vf_fma(b3, q0, a3_0);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d + 4);
-                    const vf b0 = vf_loadu(k0 + d + 4);
-                    a0_0 = vf_fma(b0, q0, a0_0);
-                    const vf b1 = vf_loadu(k1 + d + 4);
-                    a1_0 = vf_fma(b1, q0, a1_0);
-                    const vf b2 = vf_loadu(k2 + d + 4);
-                    a2_0 = vf_fma(b2, q0, a2_0);
-                    const vf b3 = vf_loadu(k3 + d + 4);
-                    a3_0 = vf_fma(b3, q0, a3_0);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d + 8);
-                    const vf b0 = vf_loadu(k0 + d + 8);
-                    a0_0 = vf_fma(b0, q0, a0_0);
-                    const vf b1 = vf_loadu(k1 + d + 8);
-                    a1_0 = vf_fma(b1, q0, a1_0);
-                    const vf b2 = vf_loadu(k2 + d + 8);
-                    a2_0 = vf_fma(b2, q0, a2_0);
-                    const vf b3 = vf_loadu(k3 + d + 8);
-                    a3_0 = vf_fma(b3, q0, a3_0);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d + 12);
-                    const vf b0 = vf_loadu(k0 + d + 12);
-                    a0_0 = vf_fma(b0, q0, a0_0);
-                    const vf b1 = vf_loadu(k1 + d + 12);
-                    a1_0 = vf_fma(b1, q0, a1_0);
-                    const vf b2 = vf_loadu(k2 + d + 12);
-                    a2_0 = vf_fma(b2, q0, a2_0);
-                    const vf b3 = vf_loadu(k3 + d + 12);
-                    a3_0 = vf_fma(b3, q0, a3_0);
-                }
-            }
-            const vf a[W] = {
-                a0_0, a1_0, a2_0, a3_0,
-            };
-            vf_store(s + key * 1, vf_sums(a));
-        }
-        if (masked)
-            for (int32_t i = 0; i < n * 1; i += W) {
-                const vi vk = vi_add(vi_set1(block + i / 1), ahead);
-                const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(lane[1]), vi_load(lane[2]),
-                                          vi_load(lane[3]), vi_load(lane[4]),
-                                          NULL, true);
-                vf_store(s + i, z);
-            }
-        else
-            for (int32_t i = 0; i < n * 1; i += W) {
-                const vi vk = vi_add(vi_set1(block + i / 1), ahead);
-                const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(lane[1]), vi_load(lane[2]),
-                                          vi_load(lane[3]), vi_load(lane[4]), NULL, false);
-                vf_store(s + i, z);
-            }
-        const uint8_t *padding = masked ? item_padding(x) : NULL;
-        for (int32_t i = 0; i < (n + 3) / 4 * 4; i++)
-            if (i >= n || (padding && padding[block + i]))
-                for (int r = 0; r < 1; r++) s[i * 1 + r] = -INFINITY;
-
-        vf top = m;
-        for (int32_t i = 0; i < n * 1; i += W) top = vf_max(vf_load(s + i), top);
-        top = vf_stride_max(top, 1);
-        const int rose = vf_any_gt(top, m);
-        if (rose) {
-            const vf alpha = vf_exp2_softmax(vf_sub(m, top));
-            l = vf_mul(l, alpha);
-            m = top;
-            vf_store(w->alpha, alpha);
-        }
-        for (int32_t i = 0; i < n * 1; i += W) {
-            const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
-            vf_store(s + i, p);
-            l = vf_add(l, p);
-        }
-        const float *next = k + (block + n) * ldk;
-        for (int32_t c = 0; c < 64; c += 8) {
-            float *o = t->o + c;
-            const float *ask = next + c / 8 / 1 * ldk + c / 8 % 1 * 64;
-            const float *vr = v + block * ldv + c;
-            vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 4);
-            if (rose) {
-                const vf f0 = vf_bcast(w->alpha + 0);
-                o0_0 = vf_mul(o0_0, f0);
-                o0_1 = vf_mul(o0_1, f0);
-            }
-            for (int32_t key = 0; key < n; key++, vr += ldv) {
-                ATTN_PREFETCH_L1(ask + key * 16);
-                const vf v0 = vf_loadu(vr + 0);
-                const vf v1 = vf_loadu(vr + 4);
-                const vf p0 = vf_bcast(s + key * 1 + 0);
-                o0_0 = vf_fma(p0, v0, o0_0);
-                o0_1 = vf_fma(p0, v1, o0_1);
-            }
-            vf_store(o + 0 * DVP + 0, o0_0);
-            vf_store(o + 0 * DVP + 4, o0_1);
+    if (true) {
+        for (int32_t i = 0; i < n * 4; i += W) {
+            const vi vk = vi_add(vi_set1(block + i / 4), vi_loadu(lane_key_4));
+            const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(t->pos), vi_load(t->head),
+                                      vi_load(t->lo), vi_load(t->hi),
+                                      NULL, masked);
+            vf_store(s + i, z);
         }
     }
-    vf_store(state[0], m);
-    vf_store(state[1], vf_stride_add(l, 1));
-    for (int r = 0; r < 1; r++) t->m[r] = state[0][r], t->l[r] = state[1][r];
-}
-
-/* 4 rows of a tile over the keys k0..k1, 4 at a time; k and v stand at key 0. Every line is
- * asked for ahead, in the order in which it lies: V rows while their keys are multiplied, the next
- * keys while V is. */
-static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
-                  const float *v) {
-    const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
-    enum { KEYS = 4, DP = (D + W - 1) / W * W };
-    const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
-    const float *q = t->q;
-    float *s = w->s;
-    /* Lane l of a score vector is key l / 4, row l % 4. */
-    _Alignas(64) int32_t lane[5][W];
-    _Alignas(64) float state[2][W];
-    for (int i = 0; i < W; i++) {
-        const int r = i % 4;
-        lane[0][i] = i / 4, lane[1][i] = t->pos[r], lane[2][i] = t->head[r];
-        lane[3][i] = t->lo[r], lane[4][i] = t->hi[r];
-        state[0][i] = t->m[r];
-    }
-    vf m = vf_load(state[0]), l = vf_zero();
-    const vi ahead = vi_load(lane[0]);
-
-    for (int32_t block = first; block <= last; block += KEYS) {
-        const int32_t n = min32(KEYS, last - block + 1);
-        bool masked = block < t->all_first || block + n - 1 > t->all_last ||
-                      has_padding(x, block, n);
-        const attn_tile_class class = tile_class(x, t, block, block + n - 1);
-        if (class == ATTN_TILE_NONE) continue;
-        masked |= class == ATTN_TILE_SOME;
-        for (int32_t key = 0; key < n; key += 1) {
-            const float *k0 = k + (block + min32(key + 0, n - 1)) * ldk;
-            const float *v0 = v + (block + min32(key + 0, n - 1)) * ldv;
-            for (int d = 0; d < DV; d += 16) ATTN_PREFETCH_L1(v0 + d);
-            vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
-            for (int d = 0; d < 64; d += 16) {
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf q1 = vf_load(q + 1 * DP + d);
-                    const vf q2 = vf_load(q + 2 * DP + d);
-                    const vf q3 = vf_load(q + 3 * DP + d);
-                    const vf b0 = vf_loadu(k0 + d);
-                    a0_0 = vf_fma(b0, q0, a0_0);
-                    a0_1 = vf_fma(b0, q1, a0_1);
-                    a0_2 = vf_fma(b0, q2, a0_2);
-                    a0_3 = vf_fma(b0, q3, a0_3);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d + 4);
-                    const vf q1 = vf_load(q + 1 * DP + d + 4);
-                    const vf q2 = vf_load(q + 2 * DP + d + 4);
-                    const vf q3 = vf_load(q + 3 * DP + d + 4);
-                    const vf b0 = vf_loadu(k0 + d + 4);
-                    a0_0 = vf_fma(b0, q0, a0_0);
-                    a0_1 = vf_fma(b0, q1, a0_1);
-                    a0_2 = vf_fma(b0, q2, a0_2);
-                    a0_3 = vf_fma(b0, q3, a0_3);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d + 8);
-                    const vf q1 = vf_load(q + 1 * DP + d + 8);
-                    const vf q2 = vf_load(q + 2 * DP + d + 8);
-                    const vf q3 = vf_load(q + 3 * DP + d + 8);
-                    const vf b0 = vf_loadu(k0 + d + 8);
-                    a0_0 = vf_fma(b0, q0, a0_0);
-                    a0_1 = vf_fma(b0, q1, a0_1);
-                    a0_2 = vf_fma(b0, q2, a0_2);
-                    a0_3 = vf_fma(b0, q3, a0_3);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d + 12);
-                    const vf q1 = vf_load(q + 1 * DP + d + 12);
-                    const vf q2 = vf_load(q + 2 * DP + d + 12);
-                    const vf q3 = vf_load(q + 3 * DP + d + 12);
-                    const vf b0 = vf_loadu(k0 + d + 12);
-                    a0_0 = vf_fma(b0, q0, a0_0);
-                    a0_1 = vf_fma(b0, q1, a0_1);
-                    a0_2 = vf_fma(b0, q2, a0_2);
-                    a0_3 = vf_fma(b0, q3, a0_3);
-                }
-            }
-            const vf a[W] = {
-                a0_0, a0_1, a0_2, a0_3,
-            };
-            vf_store(s + key * 4, vf_sums(a));
-        }
-        if (masked)
-            for (int32_t i = 0; i < n * 4; i += W) {
-                const vi vk = vi_add(vi_set1(block + i / 4), ahead);
-                const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(lane[1]), vi_load(lane[2]),
-                                          vi_load(lane[3]), vi_load(lane[4]),
-                                          NULL, true);
-                vf_store(s + i, z);
-            }
-        else
-            for (int32_t i = 0; i < n * 4; i += W) {
-                const vi vk = vi_add(vi_set1(block + i / 4), ahead);
-                const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(lane[1]), vi_load(lane[2]),
-                                          vi_load(lane[3]), vi_load(lane[4]), NULL, false);
-                vf_store(s + i, z);
-            }
-        const uint8_t *padding = masked ? item_padding(x) : NULL;
+    if (masked) {
+        const uint8_t *padding = item_padding(x);
         for (int32_t i = 0; i < (n + 0) / 1 * 1; i++)
             if (i >= n || (padding && padding[block + i]))
                 for (int r = 0; r < 4; r++) s[i * 4 + r] = -INFINITY;
-
-        vf top = m;
-        for (int32_t i = 0; i < n * 4; i += W) top = vf_max(vf_load(s + i), top);
-        top = vf_stride_max(top, 4);
-        const int rose = vf_any_gt(top, m);
-        if (rose) {
-            const vf alpha = vf_exp2_softmax(vf_sub(m, top));
-            l = vf_mul(l, alpha);
-            m = top;
-            vf_store(w->alpha, alpha);
-        }
-        for (int32_t i = 0; i < n * 4; i += W) {
-            const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
-            vf_store(s + i, p);
-            l = vf_add(l, p);
-        }
-        const float *next = k + (block + n) * ldk;
-        for (int32_t c = 0; c < 64; c += 8) {
-            float *o = t->o + c;
-            const float *ask = next + c / 8 / 1 * ldk + c / 8 % 1 * 64;
-            const float *vr = v + block * ldv + c;
-            vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 4);
-            vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 4);
-            vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 4);
-            vf o3_0 = vf_load(o + 3 * DVP + 0), o3_1 = vf_load(o + 3 * DVP + 4);
-            if (rose) {
-                const vf f0 = vf_bcast(w->alpha + 0);
-                o0_0 = vf_mul(o0_0, f0);
-                o0_1 = vf_mul(o0_1, f0);
-                const vf f1 = vf_bcast(w->alpha + 1);
-                o1_0 = vf_mul(o1_0, f1);
-                o1_1 = vf_mul(o1_1, f1);
-                const vf f2 = vf_bcast(w->alpha + 2);
-                o2_0 = vf_mul(o2_0, f2);
-                o2_1 = vf_mul(o2_1, f2);
-                const vf f3 = vf_bcast(w->alpha + 3);
-                o3_0 = vf_mul(o3_0, f3);
-                o3_1 = vf_mul(o3_1, f3);
-            }
-            for (int32_t key = 0; key < n; key++, vr += ldv) {
-                ATTN_PREFETCH_L1(ask + key * 16);
-                const vf v0 = vf_loadu(vr + 0);
-                const vf v1 = vf_loadu(vr + 4);
-                const vf p0 = vf_bcast(s + key * 4 + 0);
-                o0_0 = vf_fma(p0, v0, o0_0);
-                o0_1 = vf_fma(p0, v1, o0_1);
-                const vf p1 = vf_bcast(s + key * 4 + 1);
-                o1_0 = vf_fma(p1, v0, o1_0);
-                o1_1 = vf_fma(p1, v1, o1_1);
-                const vf p2 = vf_bcast(s + key * 4 + 2);
-                o2_0 = vf_fma(p2, v0, o2_0);
-                o2_1 = vf_fma(p2, v1, o2_1);
-                const vf p3 = vf_bcast(s + key * 4 + 3);
-                o3_0 = vf_fma(p3, v0, o3_0);
-                o3_1 = vf_fma(p3, v1, o3_1);
-            }
-            vf_store(o + 0 * DVP + 0, o0_0);
-            vf_store(o + 0 * DVP + 4, o0_1);
-            vf_store(o + 1 * DVP + 0, o1_0);
-            vf_store(o + 1 * DVP + 4, o1_1);
-            vf_store(o + 2 * DVP + 0, o2_0);
-            vf_store(o + 2 * DVP + 4, o2_1);
-            vf_store(o + 3 * DVP + 0, o3_0);
-            vf_store(o + 3 * DVP + 4, o3_1);
-        }
     }
-    vf_store(state[0], m);
-    vf_store(state[1], vf_stride_add(l, 4));
-    for (int r = 0; r < 4; r++) t->m[r] = state[0][r], t->l[r] = state[1][r];
+
+    vf m = vf_load(t->m), l = vf_load(t->l), top = m;
+    for (int32_t i = 0; i < n * 4; i += W) top = vf_max(vf_load(s + i), top);
+    top = vf_stride_max(top, 4);
+    const int rose = vf_any_gt(top, m);
+    if (rose) {
+        const vf alpha = vf_exp2_softmax(vf_sub(m, top));
+        l = vf_mul(l, alpha);
+        m = top;
+        vf_store(w->alpha, alpha);
+        vf_store(t->m, m);
+    }
+    for (int32_t i = 0; i < n * 4; i += W) {
+        const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
+        vf_store(s + i, p);
+        l = vf_add(l, p);
+    }
+    vf_store(t->l, l);
+
+    for (int32_t c = 0; c < 64; c += 8) {
+        const int32_t asked = c / 8 * 4;
+        float *o = t->o + c;
+        const float *vr = v + c;
+        vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 4);
+        vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 4);
+        vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 4);
+        vf o3_0 = vf_load(o + 3 * DVP + 0), o3_1 = vf_load(o + 3 * DVP + 4);
+        if (rose) {
+            const vf f0 = vf_bcast(w->alpha + 0);
+            o0_0 = vf_mul(o0_0, f0);
+            o0_1 = vf_mul(o0_1, f0);
+            const vf f1 = vf_bcast(w->alpha + 1);
+            o1_0 = vf_mul(o1_0, f1);
+            o1_1 = vf_mul(o1_1, f1);
+            const vf f2 = vf_bcast(w->alpha + 2);
+            o2_0 = vf_mul(o2_0, f2);
+            o2_1 = vf_mul(o2_1, f2);
+            const vf f3 = vf_bcast(w->alpha + 3);
+            o3_0 = vf_mul(o3_0, f3);
+            o3_1 = vf_mul(o3_1, f3);
+        }
+        for (int32_t key = 0; key < n; key++, vr += ldv) {
+            if (key % 2 == 0) {
+                const int32_t at = asked + key / 2;
+                ATTN_PREFETCH_L2(ask.k + at / 4 * ask.k_step +
+                                 at % 4 * 16);
+            }
+            const vf v0 = vf_loadu(vr + 0);
+            const vf v1 = vf_loadu(vr + 4);
+            const vf p0 = vf_bcast(s + key * 4 + 0);
+            o0_0 = vf_fma(p0, v0, o0_0);
+            o0_1 = vf_fma(p0, v1, o0_1);
+            const vf p1 = vf_bcast(s + key * 4 + 1);
+            o1_0 = vf_fma(p1, v0, o1_0);
+            o1_1 = vf_fma(p1, v1, o1_1);
+            const vf p2 = vf_bcast(s + key * 4 + 2);
+            o2_0 = vf_fma(p2, v0, o2_0);
+            o2_1 = vf_fma(p2, v1, o2_1);
+            const vf p3 = vf_bcast(s + key * 4 + 3);
+            o3_0 = vf_fma(p3, v0, o3_0);
+            o3_1 = vf_fma(p3, v1, o3_1);
+        }
+        vf_store(o + 0 * DVP + 0, o0_0);
+        vf_store(o + 0 * DVP + 4, o0_1);
+        vf_store(o + 1 * DVP + 0, o1_0);
+        vf_store(o + 1 * DVP + 4, o1_1);
+        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o + 2 * DVP + 4, o2_1);
+        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP + 4, o3_1);
+    }
+}
+
+/* What may be hidden in part, and what is left of a range. */
+static void dot_rest_4(const item *x, tile *t, scratch *w, int32_t block, int32_t n,
+                      const float *k, const float *v, const lines ask) {
+    dot_keys_4(x, t, w, block, n, k, v, ask, true);
+}
+
+/* 4 rows of a tile over the keys k0..k1; k and v stand at key 0. ask: a row to ask for with each
+ * key from k0 on; null: its value and the key that is multiplied next. */
+static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
+                  const float *v, const lines *ask) {
+    enum { KEYS = 8 };
+    const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
+    const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
+    const lines own = {k + (k0 + KEYS) * ldk, v + k0 * ldv, ldk, ldv};
+    if (!ask) ask = &own;
+    int32_t n = 0;
+    for (int32_t block = first; block <= last; block += n) {
+        /* Up to the next multiple, so that results do not depend on where a turn begins. */
+        n = min32(KEYS - (block - k0) % KEYS, last - block + 1);
+        const ptrdiff_t i = block - k0;
+        const lines next = {ask->k + i * ask->k_step, ask->v + i * ask->v_step, ask->k_step,
+                            ask->v_step};
+        bool masked = n < KEYS || block < t->all_first || block + n - 1 > t->all_last ||
+                      has_padding(x, block, n);
+        const attn_tile_class class = tile_class(x, t, block, block + n - 1);
+        if (class == ATTN_TILE_NONE) continue;
+        masked |= class == ATTN_TILE_SOME;
+        if (masked)
+            dot_rest_4(x, t, w, block, n, k + block * ldk, v + block * ldv, next);
+        else
+            dot_keys_4(x, t, w, block, KEYS, k + block * ldk, v + block * ldv, next, false);
+    }
 }
 
 /* --- decode: few query rows, keys split in fixed parts that are merged in order --- */
@@ -1858,55 +1726,105 @@ static void pack_rows(const item *x, tile *t, int32_t rows) {
     }
 }
 
-static void decode_tile(const item *x, tile *t, scratch *w, int32_t k0, const float *k,
-                        const float *v) {
-    const ptrdiff_t ldv = x->args->v.token;
-    const int32_t k1 = min32(k0 + PART, x->kv_len) - 1;
-    if (t->rows <= 1) {
-        pack_rows(x, t, 1);
-        dot_1(x, t, w, k0, k1, k, v);
-        return;
+/* Rows that run as dot products: every key's lanes say what its rows see. */
+static void dot_begin(const item *x, tile *t, int32_t rows, int32_t lanes) {
+    for (int32_t i = lanes; i < W; i++) {
+        t->head[i] = t->head[i % lanes], t->pos[i] = t->pos[i % lanes];
+        t->lo[i] = t->lo[i % lanes], t->hi[i] = t->hi[i % lanes];
     }
+    pack_rows(x, t, rows);
+}
+
+/* A tile of a group's rows from this one on, for the keys k0..k1. */
+static void decode_begin(const call *c, const item *x, tile *t, int32_t group, int32_t from,
+                         int32_t k0, int32_t k1) {
+    t->rows = min32(c->tile_rows, c->rows - from);
+    for (int32_t r = 0; r < t->rows; r++) {
+        t->head[r] = group * GROUP + (from + r) % GROUP;
+        t->row[r] = (from + r) / GROUP;
+    }
+    tile_begin(x, t);
+    if (t->first > k1 || t->last < k0) return;
     if (t->rows <= 4) {
-        pack_rows(x, t, 4);
-        dot_4(x, t, w, k0, k1, k, v);
+        dot_begin(x, t, 4, 4);
         return;
     }
     tile_pack(x, t);
+}
+
+/* Keys k0..k1 of a tile; k and v stand at key 0. ask: null, or what to ask for meanwhile. */
+static void decode_keys(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
+                        const float *v, const lines *ask) {
+    if (t->rows <= 4) {
+        dot_4(x, t, w, k0, k1, k, v, ask);
+        return;
+    }
+    (void)ask;
+    const ptrdiff_t ldv = x->args->v.token;
     const values as_rows = {v, 1, ldv, ldv, 0};
     for (int32_t at = k0; at <= k1; at += BK)
         tile_run(x, t, w, at, min32(at + BK - 1, k1), k, &as_rows, true);
 }
 
-/* The rows of one group of heads over one part of the keys. */
+/* What a tile has found out about one part. */
+static void decode_end(const call *c, const tile *t, int32_t b, int32_t g, int32_t part,
+                       int32_t row) {
+    _Alignas(64) float l[ROWS];
+    memcpy(l, t->l, sizeof l);
+    if (t->rows <= 4) vf_store(l, vf_stride_add(vf_load(l), 4));
+    for (int32_t r = 0; r < t->rows; r++) {
+        const partial p = partial_of(c, b, g, part, row + r);
+        *p.m = t->m[r];
+        *p.l = l[r];
+        if (l[r] != 0) memcpy(p.o, t->o + r * DVP, sizeof(float) * DVP);
+    }
+}
+
+/* Rows of the next turn as they lie, head by head and token by token, from the j-th on. */
+static lines lines_ahead(const attn_view *k, const attn_view *v, const float *k0, const float *v0,
+                         int32_t key, int32_t j, int32_t heads) {
+    const ptrdiff_t row = key + j / heads, head = j % heads;
+    return (lines){k0 + row * k->token + head * k->head, v0 + row * v->token + head * v->head,
+                   k->head, v->head};
+}
+
+/* The rows of c->span groups of heads over one part of the keys. Several tiles take turns, a few
+ * keys each, so that they find in cache what they share, and so that memory is read as it lies
+ * where the heads of a token lie side by side. */
 static void decode_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
-    const attn_args *args = c->args;
+    const attn_view *kv = &c->args->k, *vv = &c->args->v;
     scratch *w = &c->work[worker];
+    const int32_t sets = (GROUPS + c->span - 1) / c->span;
     const int32_t part = (int32_t)(task % c->parts);
-    const int32_t g = (int32_t)(task / c->parts % GROUPS);
-    const int32_t b = (int32_t)(task / c->parts / GROUPS);
+    const int32_t g0 = (int32_t)(task / c->parts % sets) * c->span;
+    const int32_t b = (int32_t)(task / c->parts / sets);
     const item x = item_of(c, b);
-    if (part * PART >= x.kv_len) return;
-    const float *k = args->k.data + b * args->k.batch + key_head(g * GROUP) * args->k.head;
-    const float *v = args->v.data + b * args->v.batch + value_head(g * GROUP) * args->v.head;
+    const int32_t k0 = part * PART, k1 = min32(k0 + PART, x.kv_len) - 1;
+    if (k0 > k1) return;
+    const int32_t count = min32(c->span, GROUPS - g0);
+    const float *k[TILES], *v[TILES];
+    for (int32_t i = 0; i < count; i++) {
+        k[i] = kv->data + b * kv->batch + key_head((g0 + i) * GROUP) * kv->head;
+        v[i] = vv->data + b * vv->batch + value_head((g0 + i) * GROUP) * vv->head;
+    }
 
-    tile *t = &w->t[0];
-    for (int32_t row = 0; row < c->rows; row += ROWS) {
-        t->rows = min32(ROWS, c->rows - row);
-        for (int32_t r = 0; r < t->rows; r++) {
-            t->head[r] = g * GROUP + (row + r) % GROUP;
-            t->row[r] = (row + r) / GROUP;
-        }
-        tile_begin(&x, t);
-        if (t->first < part * PART + PART && t->last >= part * PART)
-            decode_tile(&x, t, w, part * PART, k, v);
-        for (int32_t r = 0; r < t->rows; r++) {
-            const partial p = partial_of(c, b, g, part, row + r);
-            *p.m = t->m[r];
-            *p.l = t->l[r];
-            if (t->l[r] != 0) memcpy(p.o, t->o + r * DVP, sizeof(float) * DVP);
-        }
+    /* As many tiles of each group as there is room for. */
+    const int32_t most = max32(1, TILES / count) * c->tile_rows;
+    for (int32_t row = 0; row < c->rows; row += most) {
+        const int32_t rows = min32(most, c->rows - row);
+        const int32_t tiles = (rows + c->tile_rows - 1) / c->tile_rows; /* of a group */
+        const int32_t turn = count * tiles > 1 ? c->turn : PART;
+        for (int32_t i = 0; i < count * tiles; i++)
+            decode_begin(c, &x, &w->t[i], g0 + i / tiles, row + i % tiles * c->tile_rows, k0, k1);
+        for (int32_t at = k0; at <= k1; at += turn)
+            for (int32_t i = 0; i < count * tiles; i++) {
+                const int32_t j = i / tiles, end = min32(at + turn - 1, k1);
+                const lines ask = lines_ahead(kv, vv, k[0], v[0], at + turn, j * turn, count);
+                decode_keys(&x, &w->t[i], w, at, end, k[j], v[j], count > 1 ? &ask : NULL);
+            }
+        for (int32_t i = 0; i < count * tiles; i++)
+            decode_end(c, &w->t[i], b, g0 + i / tiles, part, row + i % tiles * c->tile_rows);
     }
 }
 
@@ -1959,6 +1877,14 @@ static size_t layout(call *c, const attn_extent *e, char *base) {
     return bytes;
 }
 
+/* Groups a task, few enough to keep the threads busy. */
+static int32_t decode_span(int64_t parts, int threads) {
+    int32_t span = min32(GROUPS, TILES);
+    while (span > 1 && threads > 1 && parts * ((GROUPS + span - 1) / span) < 4 * (int64_t)threads)
+        span = (span + 1) / 2;
+    return span;
+}
+
 static size_t workspace(const attn_extent *e) {
     call c;
     return layout(&c, e, NULL);
@@ -1972,7 +1898,11 @@ static void run(const attn_args *args) {
     if (args->batch == 0 || args->q_len == 0) return;
     const int64_t items = args->batch;
     if (args->q_len <= DECODE_Q) {
-        attn_parallel(items * GROUPS * c.parts, threads, decode_task, &c);
+        const bool by_token = args->k.head < args->k.token;
+        c.span = by_token ? decode_span(items * c.parts, threads) : 1;
+        c.tile_rows = ROWS, c.turn = BK;
+        if (c.rows <= DOT_MOST) c.tile_rows = DOT_ROWS, c.turn = TURN;
+        attn_parallel(items * ((GROUPS + c.span - 1) / c.span) * c.parts, threads, decode_task, &c);
         attn_parallel(items * GROUPS, threads, merge_task, &c);
         return;
     }

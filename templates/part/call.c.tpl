@@ -12,6 +12,9 @@ $ if plan.gather_keys == 0 then
     int32_t parts;        /* decode: key parts of kv_len_max */
     int32_t tiles, chunk; /* tiles of a head, and how many of them a task takes */
     int32_t rows;         /* decode: query rows of a group */
+    int32_t span;         /* decode: groups a task takes */
+    int32_t tile_rows;    /* decode: rows of a tile, */
+    int32_t turn;         /* and keys of its turn, where several share a task */
 $ end
 } call;
 

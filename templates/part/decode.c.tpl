@@ -30,53 +30,112 @@ static void pack_rows(const item *x, tile *t, int32_t rows) {
     }
 }
 
+/* Rows that run as dot products: every key's lanes say what its rows see. */
+static void dot_begin(const item *x, tile *t, int32_t rows, int32_t lanes) {
+    for (int32_t i = lanes; i < W; i++) {
+        t->head[i] = t->head[i % lanes], t->pos[i] = t->pos[i % lanes];
+        t->lo[i] = t->lo[i % lanes], t->hi[i] = t->hi[i % lanes];
+    }
+    pack_rows(x, t, rows);
+}
+
 $ end
-static void decode_tile(const item *x, tile *t, scratch *w, int32_t k0, const float *k,
-                        const float *v) {
-    const ptrdiff_t ldv = x->args->v.token;
-    const int32_t k1 = min32(k0 + PART, x->kv_len) - 1;
-$ for _, r in ipairs(plan.dot_rows) do
+/* A tile of a group's rows from this one on, for the keys k0..k1. */
+static void decode_begin(const call *c, const item *x, tile *t, int32_t group, int32_t from,
+                         int32_t k0, int32_t k1) {
+    t->rows = min32(c->tile_rows, c->rows - from);
+    for (int32_t r = 0; r < t->rows; r++) {
+        t->head[r] = group * GROUP + (from + r) % GROUP;
+        t->row[r] = (from + r) / GROUP;
+    }
+    tile_begin(x, t);
+    if (t->first > k1 || t->last < k0) return;
+$ for i, r in ipairs(plan.dot_rows) do
     if (t->rows <= ${r}) {
-        pack_rows(x, t, ${r});
-        dot_${r}(x, t, w, k0, k1, k, v);
+        dot_begin(x, t, ${r}, ${plan.dot_lanes[i]});
         return;
     }
 $ end
     tile_pack(x, t);
+}
+
+/* Keys k0..k1 of a tile; k and v stand at key 0. ask: null, or what to ask for meanwhile. */
+static void decode_keys(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
+                        const float *v, const lines *ask) {
+$ for _, r in ipairs(plan.dot_rows) do
+    if (t->rows <= ${r}) {
+        dot_${r}(x, t, w, k0, k1, k, v, ask);
+        return;
+    }
+$ end
+    (void)ask;
+    const ptrdiff_t ldv = x->args->v.token;
     const values as_rows = {v, 1, ldv, ldv, 0};
     for (int32_t at = k0; at <= k1; at += BK)
         tile_run(x, t, w, at, min32(at + BK - 1, k1), k, &as_rows, true);
 }
 
-/* The rows of one group of heads over one part of the keys. */
+/* What a tile has found out about one part. */
+static void decode_end(const call *c, const tile *t, int32_t b, int32_t g, int32_t part,
+                       int32_t row) {
+    _Alignas(64) float l[ROWS];
+    memcpy(l, t->l, sizeof l);
+$ for i, r in ipairs(plan.dot_rows) do
+    ${i > 1 and "else " or ""}if (t->rows <= ${r}) vf_store(l, vf_stride_add(vf_load(l), ${plan.dot_lanes[i]}));
+$ end
+    for (int32_t r = 0; r < t->rows; r++) {
+        const partial p = partial_of(c, b, g, part, row + r);
+        *p.m = t->m[r];
+        *p.l = l[r];
+        if (l[r] != 0) memcpy(p.o, t->o + r * DVP, sizeof(float) * DVP);
+    }
+}
+
+/* Rows of the next turn as they lie, head by head and token by token, from the j-th on. */
+static lines lines_ahead(const attn_view *k, const attn_view *v, const float *k0, const float *v0,
+                         int32_t key, int32_t j, int32_t heads) {
+    const ptrdiff_t row = key + j / heads, head = j % heads;
+    return (lines){k0 + row * k->token + head * k->head, v0 + row * v->token + head * v->head,
+                   k->head, v->head};
+}
+
+/* The rows of c->span groups of heads over one part of the keys. Several tiles take turns, a few
+ * keys each, so that they find in cache what they share, and so that memory is read as it lies
+ * where the heads of a token lie side by side. */
 static void decode_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
-    const attn_args *args = c->args;
+    const attn_view *kv = &c->args->k, *vv = &c->args->v;
     scratch *w = &c->work[worker];
+    const int32_t sets = (GROUPS + c->span - 1) / c->span;
     const int32_t part = (int32_t)(task % c->parts);
-    const int32_t g = (int32_t)(task / c->parts % GROUPS);
-    const int32_t b = (int32_t)(task / c->parts / GROUPS);
+    const int32_t g0 = (int32_t)(task / c->parts % sets) * c->span;
+    const int32_t b = (int32_t)(task / c->parts / sets);
     const item x = item_of(c, b);
-    if (part * PART >= x.kv_len) return;
-    const float *k = args->k.data + b * args->k.batch + key_head(g * GROUP) * args->k.head;
-    const float *v = args->v.data + b * args->v.batch + value_head(g * GROUP) * args->v.head;
+    const int32_t k0 = part * PART, k1 = min32(k0 + PART, x.kv_len) - 1;
+    if (k0 > k1) return;
+    const int32_t count = min32(c->span, GROUPS - g0);
+    const float *k[TILES], *v[TILES];
+    for (int32_t i = 0; i < count; i++) {
+        k[i] = kv->data + b * kv->batch + key_head((g0 + i) * GROUP) * kv->head;
+        v[i] = vv->data + b * vv->batch + value_head((g0 + i) * GROUP) * vv->head;
+    }
 
-    tile *t = &w->t[0];
-    for (int32_t row = 0; row < c->rows; row += ROWS) {
-        t->rows = min32(ROWS, c->rows - row);
-        for (int32_t r = 0; r < t->rows; r++) {
-            t->head[r] = g * GROUP + (row + r) % GROUP;
-            t->row[r] = (row + r) / GROUP;
-        }
-        tile_begin(&x, t);
-        if (t->first < part * PART + PART && t->last >= part * PART)
-            decode_tile(&x, t, w, part * PART, k, v);
-        for (int32_t r = 0; r < t->rows; r++) {
-            const partial p = partial_of(c, b, g, part, row + r);
-            *p.m = t->m[r];
-            *p.l = t->l[r];
-            if (t->l[r] != 0) memcpy(p.o, t->o + r * DVP, sizeof(float) * DVP);
-        }
+    /* As many tiles of each group as there is room for. */
+    const int32_t most = max32(1, TILES / count) * c->tile_rows;
+    for (int32_t row = 0; row < c->rows; row += most) {
+        const int32_t rows = min32(most, c->rows - row);
+        const int32_t tiles = (rows + c->tile_rows - 1) / c->tile_rows; /* of a group */
+        const int32_t turn = count * tiles > 1 ? c->turn : PART;
+        for (int32_t i = 0; i < count * tiles; i++)
+            decode_begin(c, &x, &w->t[i], g0 + i / tiles, row + i % tiles * c->tile_rows, k0, k1);
+        for (int32_t at = k0; at <= k1; at += turn)
+            for (int32_t i = 0; i < count * tiles; i++) {
+                const int32_t j = i / tiles, end = min32(at + turn - 1, k1);
+                const lines ask = lines_ahead(kv, vv, k[0], v[0], at + turn, j * turn, count);
+                decode_keys(&x, &w->t[i], w, at, end, k[j], v[j], count > 1 ? &ask : NULL);
+            }
+        for (int32_t i = 0; i < count * tiles; i++)
+            decode_end(c, &w->t[i], b, g0 + i / tiles, part, row + i % tiles * c->tile_rows);
     }
 }
 

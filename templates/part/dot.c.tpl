@@ -1,138 +1,136 @@
 $ -- Few rows: dot products along the head width, W sums at a time (keys x rows), reduced together.
 $ local W, R = plan.width, a.rows
-$ local N = W // R
+$ local P = a.lanes -- of a key: R in a power of two
+$ local N = W // P
+$ local KEYS = math.max(plan.dot_keys, N)
 $ local main = plan.d // W * W
 $ local vectors = plan.dvp // W
 $ local C = math.min(2, vectors)
+$ -- P V: rows whose accumulators, values and a broadcast fit the registers.
+$ local most = (isa.registers - C - 1) // C
+$ local count = (R + most - 1) // most
+$ local row_groups = {}
+$ for i = 0, count - 1 do
+$   row_groups[i + 1] = { from = R * i // count, to = R * (i + 1) // count - 1 }
+$ end
 $ local strips = vectors // C
 $ local rest = vectors - strips * C
 $ local partial = plan.dv % W
-$ local KEYS = math.max(plan.dot_keys, N)
 $ local line = 16 -- floats of a cache line
-/* ${R} row${R > 1 and "s" or ""} of a tile over the keys k0..k1, ${KEYS} at a time; k and v stand at key 0. Every line is
- * asked for ahead, in the order in which it lies: V rows while their keys are multiplied, the next
- * keys while V is. */
-static void dot_${R}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
-                  const float *v) {
-    const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
-    enum { KEYS = ${KEYS}, DP = (D + W - 1) / W * W };
-    const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
-    const float *q = t->q;
-    float *s = w->s;
-    /* Lane l of a score vector is key l / ${R}, row l % ${R}. */
-    _Alignas(64) int32_t lane[5][W];
-    _Alignas(64) float state[2][W];
-    for (int i = 0; i < W; i++) {
-        const int r = i % ${R};
-        lane[0][i] = i / ${R}, lane[1][i] = t->pos[r], lane[2][i] = t->head[r];
-        lane[3][i] = t->lo[r], lane[4][i] = t->hi[r];
-        state[0][i] = t->m[r];
-    }
-    vf m = vf_load(state[0]), l = vf_zero();
-    const vi ahead = vi_load(lane[0]);
+/* Lane l of a score vector is key l / ${P}, row l % ${P}. */
+static const int32_t lane_key_${R}[W] = {${list(W, function(i) return i // P end)}};
 
-    for (int32_t block = first; block <= last; block += KEYS) {
-        const int32_t n = min32(KEYS, last - block + 1);
-        bool masked = block < t->all_first || block + n - 1 > t->all_last ||
-                      has_padding(x, block, n);
-$ if plan.has_mask then
-        const attn_tile_class class = tile_class(x, t, block, block + n - 1);
-        if (class == ATTN_TILE_NONE) continue;
-        masked |= class == ATTN_TILE_SOME;
-$ end
-        for (int32_t key = 0; key < n; key += ${N}) {
+/* ${KEYS} keys or fewer for ${R} row${R > 1 and "s" or ""} of a tile; k and v stand at key `block`. ask.v is asked for
+ * while keys are multiplied, ask.k while values are. masked: something may be hidden. */
+static ATTN_INLINE void dot_keys_${R}(const item *x, tile *t, scratch *w, int32_t block,
+                                  const int32_t n, const float *k, const float *v,
+                                  const lines ask, const bool masked) {
+    const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
+    enum { DP = (D + W - 1) / W * W };
+    const float *q = t->q;
+    float *s = w->s; /* [key][${P}] */
+    for (int32_t key = 0; key < n; key += ${N}) {
 $ for i = 0, N - 1 do
-            const float *k${i} = k + (block + min32(key + ${i}, n - 1)) * ldk;
-            const float *v${i} = v + (block + min32(key + ${i}, n - 1)) * ldv;
+        const float *k${i} = k + min32(key + ${i}, n - 1) * ldk;
+$ end
+$ if not plan.dot_spread then
+$   for i = 0, N - 1 do
+        for (int d = 0; d < DV; d += ${line})
+            ATTN_PREFETCH_L2(ask.v + (key + ${i}) * ask.v_step + d);
+$   end
 $ end
 $ for i = 0, N - 1 do
-            for (int d = 0; d < DV; d += ${line}) ATTN_PREFETCH_L1(v${i} + d);
-$ end
-$ for i = 0, N - 1 do
-            vf ${list(R, function(j) return "a" .. i .. "_" .. j .. " = vf_zero()" end)};
+$   for j = 0, R - 1, 4 do
+        vf ${list(math.min(R - j, 4), function(r) return "a" .. i .. "_" .. j + r .. " = vf_zero()" end)};
+$   end
 $ end
 $ local step = main % line == 0 and line or W
 $ if main > 0 then
-            for (int d = 0; d < ${main}; d += ${step}) {
+        for (int d = 0; d < ${main}; d += ${step}) {
+$   if plan.dot_spread then
+$     local lines = (plan.dv + line - 1) // line
+$     local a_step = (N * lines * step + main - 1) // main
+$     for m = 0, a_step - 1 do
+            {
+                const int at = d / ${step} * ${a_step} + ${m};
+                ATTN_PREFETCH_L2(ask.v + (key + at / ${lines}) * ask.v_step + at % ${lines} * ${line});
+            }
+$     end
+$   end
 $   for u = 0, step - W, W do
 $     local off = u > 0 and " + " .. u or ""
-                {
+            {
 $     for j = 0, R - 1 do
-                    const vf q${j} = vf_load(q + ${j} * DP + d${off});
+                const vf q${j} = vf_load(q + ${j} * DP + d${off});
 $     end
 $     for i = 0, N - 1 do
-                    const vf b${i} = vf_loadu(k${i} + d${off});
+                const vf b${i} = vf_loadu(k${i} + d${off});
 $       for j = 0, R - 1 do
-                    a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
+                a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
 $       end
 $     end
-                }
-$   end
             }
+$   end
+        }
 $ end
 $ if main < plan.d then
-            {
+        {
 $   for j = 0, R - 1 do
-                const vf q${j} = vf_load(q + ${j} * DP + ${main});
+            const vf q${j} = vf_load(q + ${j} * DP + ${main});
 $   end
 $   for i = 0, N - 1 do
-                const vf b${i} = vf_loadn(k${i} + ${main}, ${plan.d - main});
+            const vf b${i} = vf_loadn(k${i} + ${main}, ${plan.d - main});
 $     for j = 0, R - 1 do
-                a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
+            a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
 $     end
 $   end
-            }
-$ end
-            const vf a[W] = {
-                ${wrap(list(W, function(i) return "a" .. i // R .. "_" .. i % R end))}
-            };
-            vf_store(s + key * ${R}, vf_sums(a));
         }
+$ end
+        const vf a[W] = {
+            ${wrap(list(W, function(i) return i % P < R and "a" .. i // P .. "_" .. i % P or "vf_zero()" end))}
+        };
+        vf_store(s + key * ${P}, vf_sums(a));
+    }
 $ if plan.bias then
-        const bool biased = x->args->mask.type != ATTN_MASK_NONE;
-        if (biased)
-            for (int32_t i = 0; i < n; i++)
-                for (int r = 0; r < ${R}; r++)
-                    w->bias[i * ${R} + r] = bias_at(x, t, r, block + i);
-        masked |= biased;
+    const bool biased = masked && x->args->mask.type != ATTN_MASK_NONE;
+    if (biased)
+        for (int32_t i = 0; i < n; i++)
+            for (int r = 0; r < ${R}; r++) w->bias[i * ${P} + r] = bias_at(x, t, r, block + i);
 $ end
-        if (masked)
-            for (int32_t i = 0; i < n * ${R}; i += W) {
-                const vi vk = vi_add(vi_set1(block + i / ${R}), ahead);
-                const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(lane[1]), vi_load(lane[2]),
-                                          vi_load(lane[3]), vi_load(lane[4]),
-                                          ${plan.bias and "biased ? w->bias + i : NULL" or "NULL"}, true);
-                vf_store(s + i, z);
-            }
-$ if plan.rescore then
-        else
-            for (int32_t i = 0; i < n * ${R}; i += W) {
-                const vi vk = vi_add(vi_set1(block + i / ${R}), ahead);
-                const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(lane[1]), vi_load(lane[2]),
-                                          vi_load(lane[3]), vi_load(lane[4]), NULL, false);
-                vf_store(s + i, z);
-            }
-$ end
-        const uint8_t *padding = masked ? item_padding(x) : NULL;
+    if (${plan.rescore and "true" or "masked"}) {
+        for (int32_t i = 0; i < n * ${P}; i += W) {
+            const vi vk = vi_add(vi_set1(block + i / ${P}), vi_loadu(lane_key_${R}));
+            const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(t->pos), vi_load(t->head),
+                                      vi_load(t->lo), vi_load(t->hi),
+                                      ${plan.bias and "biased ? w->bias + i : NULL" or "NULL"}, masked);
+            vf_store(s + i, z);
+        }
+    }
+    if (masked) {
+        const uint8_t *padding = item_padding(x);
         for (int32_t i = 0; i < (n + ${N - 1}) / ${N} * ${N}; i++)
             if (i >= n || (padding && padding[block + i]))
-                for (int r = 0; r < ${R}; r++) s[i * ${R} + r] = -INFINITY;
+                for (int r = 0; r < ${P}; r++) s[i * ${P} + r] = -INFINITY;
+    }
 
-        vf top = m;
-        for (int32_t i = 0; i < n * ${R}; i += W) top = vf_max(vf_load(s + i), top);
-        top = vf_stride_max(top, ${R});
-        const int rose = vf_any_gt(top, m);
-        if (rose) {
-            const vf alpha = vf_exp2_softmax(vf_sub(m, top));
-            l = vf_mul(l, alpha);
-            m = top;
-            vf_store(w->alpha, alpha);
-        }
-        for (int32_t i = 0; i < n * ${R}; i += W) {
-            const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
-            vf_store(s + i, p);
-            l = vf_add(l, p);
-        }
+    vf m = vf_load(t->m), l = vf_load(t->l), top = m;
+    for (int32_t i = 0; i < n * ${P}; i += W) top = vf_max(vf_load(s + i), top);
+    top = vf_stride_max(top, ${P});
+    const int rose = vf_any_gt(top, m);
+    if (rose) {
+        const vf alpha = vf_exp2_softmax(vf_sub(m, top));
+        l = vf_mul(l, alpha);
+        m = top;
+        vf_store(w->alpha, alpha);
+        vf_store(t->m, m);
+    }
+    for (int32_t i = 0; i < n * ${P}; i += W) {
+        const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
+        vf_store(s + i, p);
+        l = vf_add(l, p);
+    }
+    vf_store(t->l, l);
+
 $ local groups = {}
 $ if strips > 0 then
 $   local n = strips
@@ -141,61 +139,111 @@ $   if n > 0 then groups[#groups + 1] = { c = C, from = 0, to = n * C * W } end
 $   if n < strips then groups[#groups + 1] = { c = C, from = n * C * W, tail = true } end
 $ end
 $ if rest > 0 then groups[#groups + 1] = { c = rest, from = strips * C * W, tail = partial > 0 } end
-        const float *next = k + (block + n) * ldk;
-$ -- The lines of the next keys in the order in which they lie, KEYS of them a column strip.
-$ local per = plan.d % (line * KEYS) == 0 and plan.d // (line * KEYS) or 0
-$ local function asked(g)
-$   if per == 0 then return "next + c" end
-$   local strip = "c / " .. g.c * W
-$   return "next + " .. strip .. " / " .. per .. " * ldk + " .. strip .. " % " .. per .. " * " .. line * KEYS
+$ -- The rows at ask.k in the order in which they lie, spread over strips and keys.
+$ local row_lines = (plan.d + line - 1) // line
+$ local strip_lines = (KEYS * row_lines + strips - 1) // math.max(strips, 1)
+$ local each = math.max(1, KEYS // strip_lines) -- keys a line
+$ local more = (strip_lines + KEYS - 1) // KEYS -- lines a key, where there are more than keys
+$ local function nth(m)
+$   if each > 1 then return "key / " .. each end
+$   return more > 1 and "key * " .. more .. " + " .. m - 1 or "key"
 $ end
 $ for _, g in ipairs(groups) do
 $   if g.to then
-        for (int32_t c = ${g.from}; c < ${g.to}; c += ${g.c * W}) {
+    for (int32_t c = ${g.from}; c < ${g.to}; c += ${g.c * W}) {
+        const int32_t asked = c / ${g.c * W} * ${strip_lines};
 $   else
+    {
+        enum { c = ${g.from}, asked = c / ${C * W} * ${strip_lines} };
+$   end
+$   for i, rows in ipairs(row_groups) do
+$     local tab = #row_groups > 1 and "    " or ""
+$     if tab ~= "" then
         {
-            enum { c = ${g.from} };
-$   end
-            float *o = t->o + c;
-            const float *ask = ${asked(g)};
-            const float *vr = v + block * ldv + c;
-$   for r = 0, R - 1 do
-            vf ${list(g.c, function(j) return "o" .. r .. "_" .. j .. " = vf_load(o + " .. r .. " * DVP + " .. j * W .. ")" end)};
-$   end
-            if (rose) {
-$   for r = 0, R - 1 do
-                const vf f${r} = vf_bcast(w->alpha + ${r});
+$     end
+        ${tab}float *o = t->o + c;
+        ${tab}const float *vr = v + c;
+$     for r = rows.from, rows.to do
+        ${tab}vf ${list(g.c, function(j) return "o" .. r .. "_" .. j .. " = vf_load(o + " .. r .. " * DVP + " .. j * W .. ")" end)};
+$     end
+        ${tab}if (rose) {
+$     for r = rows.from, rows.to do
+            ${tab}const vf f${r} = vf_bcast(w->alpha + ${r});
+$       for j = 0, g.c - 1 do
+            ${tab}o${r}_${j} = vf_mul(o${r}_${j}, f${r});
+$       end
+$     end
+        ${tab}}
+        ${tab}for (int32_t key = 0; key < n; key++, vr += ldv) {
+$     for m = 1, i == 1 and more or 0 do
+            ${tab}${each > 1 and "if (key % " .. each .. " == 0) " or ""}{
+                ${tab}const int32_t at = asked + ${nth(m)};
+                ${tab}ATTN_PREFETCH_L2(ask.k + at / ${row_lines} * ask.k_step +
+                                 ${tab}at % ${row_lines} * ${line});
+            ${tab}}
+$     end
 $     for j = 0, g.c - 1 do
-                o${r}_${j} = vf_mul(o${r}_${j}, f${r});
+$       if g.tail and j == g.c - 1 then
+            ${tab}const vf v${j} = vf_loadn(vr + ${j * W}, ${partial});
+$       else
+            ${tab}const vf v${j} = vf_loadu(vr + ${j * W});
+$       end
 $     end
-$   end
-            }
-            for (int32_t key = 0; key < n; key++, vr += ldv) {
-                ATTN_PREFETCH_L1(ask + key * ${per > 0 and line or "ldk"});
-$   for j = 0, g.c - 1 do
-$     if g.tail and j == g.c - 1 then
-                const vf v${j} = vf_loadn(vr + ${j * W}, ${partial});
-$     else
-                const vf v${j} = vf_loadu(vr + ${j * W});
+$     for r = rows.from, rows.to do
+            ${tab}const vf p${r} = vf_bcast(s + key * ${P} + ${r});
+$       for j = 0, g.c - 1 do
+            ${tab}o${r}_${j} = vf_fma(p${r}, v${j}, o${r}_${j});
+$       end
 $     end
-$   end
-$   for r = 0, R - 1 do
-                const vf p${r} = vf_bcast(s + key * ${R} + ${r});
-$     for j = 0, g.c - 1 do
-                o${r}_${j} = vf_fma(p${r}, v${j}, o${r}_${j});
+        ${tab}}
+$     for r = rows.from, rows.to do
+$       for j = 0, g.c - 1 do
+        ${tab}vf_store(o + ${r} * DVP + ${j * W}, o${r}_${j});
+$       end
 $     end
-$   end
-            }
-$   for r = 0, R - 1 do
-$     for j = 0, g.c - 1 do
-            vf_store(o + ${r} * DVP + ${j * W}, o${r}_${j});
-$     end
-$   end
+$     if tab ~= "" then
         }
-$ end
+$     end
+$   end
     }
-    vf_store(state[0], m);
-    vf_store(state[1], vf_stride_add(l, ${R}));
-    for (int r = 0; r < ${R}; r++) t->m[r] = state[0][r], t->l[r] = state[1][r];
+$ end
 }
 
+/* What may be hidden in part, and what is left of a range. */
+static void dot_rest_${R}(const item *x, tile *t, scratch *w, int32_t block, int32_t n,
+                      const float *k, const float *v, const lines ask) {
+    dot_keys_${R}(x, t, w, block, n, k, v, ask, true);
+}
+
+/* ${R} row${R > 1 and "s" or ""} of a tile over the keys k0..k1; k and v stand at key 0. ask: a row to ask for with each
+ * key from k0 on; null: its value and the key that is multiplied next. */
+static void dot_${R}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
+                  const float *v, const lines *ask) {
+    enum { KEYS = ${KEYS} };
+    const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
+    const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
+    const lines own = {k + (k0 + KEYS) * ldk, v + k0 * ldv, ldk, ldv};
+    if (!ask) ask = &own;
+    int32_t n = 0;
+    for (int32_t block = first; block <= last; block += n) {
+        /* Up to the next multiple, so that results do not depend on where a turn begins. */
+        n = min32(KEYS - (block - k0) % KEYS, last - block + 1);
+        const ptrdiff_t i = block - k0;
+        const lines next = {ask->k + i * ask->k_step, ask->v + i * ask->v_step, ask->k_step,
+                            ask->v_step};
+        bool masked = n < KEYS || block < t->all_first || block + n - 1 > t->all_last ||
+                      has_padding(x, block, n);
+$ if plan.bias then
+        masked |= x->args->mask.type != ATTN_MASK_NONE;
+$ end
+$ if plan.has_mask then
+        const attn_tile_class class = tile_class(x, t, block, block + n - 1);
+        if (class == ATTN_TILE_NONE) continue;
+        masked |= class == ATTN_TILE_SOME;
+$ end
+        if (masked)
+            dot_rest_${R}(x, t, w, block, n, k + block * ldk, v + block * ldv, next);
+        else
+            dot_keys_${R}(x, t, w, block, KEYS, k + block * ldk, v + block * ldv, next, false);
+    }
+}

@@ -32,6 +32,16 @@ $ end
     return bytes;
 }
 
+$ if plan.gather_keys == 0 then
+/* Groups a task, few enough to keep the threads busy. */
+static int32_t decode_span(int64_t parts, int threads) {
+    int32_t span = min32(GROUPS, TILES);
+    while (span > 1 && threads > 1 && parts * ((GROUPS + span - 1) / span) < 4 * (int64_t)threads)
+        span = (span + 1) / 2;
+    return span;
+}
+
+$ end
 static size_t workspace(const attn_extent *e) {
     call c;
     return layout(&c, e, NULL);
@@ -54,7 +64,13 @@ $ if plan.gather_keys > 0 then
     attn_parallel(items * HEADS * chunks, threads, gather_task, &c);
 $ else
     if (args->q_len <= DECODE_Q) {
-        attn_parallel(items * GROUPS * c.parts, threads, decode_task, &c);
+        const bool by_token = args->k.head < args->k.token;
+        c.span = by_token ? decode_span(items * c.parts, threads) : 1;
+        c.tile_rows = ROWS, c.turn = BK;
+$   if #plan.dot_rows > 0 then
+        if (c.rows <= DOT_MOST) c.tile_rows = DOT_ROWS, c.turn = TURN;
+$   end
+        attn_parallel(items * ((GROUPS + c.span - 1) / c.span) * c.parts, threads, decode_task, &c);
         attn_parallel(items * GROUPS, threads, merge_task, &c);
         return;
     }

@@ -21,6 +21,12 @@ typedef struct values {
     int32_t base;
 } values;
 
+/* Rows of memory that are asked for while others are worked on: row i is k + i * k_step. */
+typedef struct lines {
+    const float *k, *v;
+    ptrdiff_t k_step, v_step;
+} lines;
+
 /* What a thread works in. */
 typedef struct scratch {
     tile t[TILES];
