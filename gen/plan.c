@@ -429,7 +429,7 @@ size_t plan_scratch(const plan *p) {
     }
     /* In floats, member by member of part/scratch.c.tpl. */
     const size_t tile =
-        (size_t)q_floats(p) + rows * (size_t)p->dvp + 7 * rows + 6 + 2 * (size_t)p->pv_groups + 6;
+        (size_t)q_floats(p) + rows * (size_t)p->dvp + 7 * rows + 7 + 2 * (size_t)p->pv_groups + 6;
     const size_t scores = (size_t)(p->key_block + p->max_keys) * rows;
     const size_t bias = p->bias ? (size_t)p->key_block * rows : 0;
     return up64((size_t)p->tiles * up64(4 * tile) +

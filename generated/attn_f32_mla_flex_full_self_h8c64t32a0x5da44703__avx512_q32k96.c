@@ -89,6 +89,7 @@ typedef struct tile {
     int32_t head[ROWS], row[ROWS];  /* query head and query row */
     int32_t pos[ROWS];              /* absolute query position */
     int32_t rows, vectors;
+    bool fresh;                  /* o holds nothing yet */
     int32_t first, last;         /* keys that some row sees */
     int32_t all_first, all_last; /* keys that every row sees */
     int32_t group_first[PV_GROUPS], group_last[PV_GROUPS]; /* by row group of P V */
@@ -210,6 +211,9 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi v
     return vf_select(seen, s_0, vf_set1(-INFINITY));
 }
 
+/* Stands for the rows past a tile's. */
+static const float no_row[D] = {0};
+
 /* q[d][row] = scaled query rows of the tile, transposed; as many rows as its vectors hold. */
 static void pack_q(const item *x, tile *t) {
     const attn_view *q = &x->args->q;
@@ -218,18 +222,48 @@ static void pack_q(const item *x, tile *t) {
     for (int32_t v = 0; v < rows; v += W) {
         const float *row[W];
         for (int i = 0; i < W; i++) {
-            const int r = v + i;
-            row[i] = r < t->rows ? q->data + x->b * q->batch + t->head[r] * q->head +
-                                       t->row[r] * q->token
-                                 : NULL;
+            const int32_t r = v + i;
+            row[i] = no_row;
+            if (r < t->rows)
+                row[i] = q->data + x->b * q->batch + t->head[r] * q->head +
+                         t->row[r] * q->token;
         }
-        for (int d = 0; d < D; d += W) {
-            const int n = min32(W, D - d);
-            vf c[W];
-            for (int i = 0; i < W; i++) c[i] = row[i] ? load_n(row[i] + d, n) : vf_zero();
+        float *to = t->q + v;
+        vf c[W];
+        for (int d = 0; d < 32; d += W, to += W * rows) {
+            c[0] = vf_loadu(row[0] + d);
+            c[1] = vf_loadu(row[1] + d);
+            c[2] = vf_loadu(row[2] + d);
+            c[3] = vf_loadu(row[3] + d);
+            c[4] = vf_loadu(row[4] + d);
+            c[5] = vf_loadu(row[5] + d);
+            c[6] = vf_loadu(row[6] + d);
+            c[7] = vf_loadu(row[7] + d);
+            c[8] = vf_loadu(row[8] + d);
+            c[9] = vf_loadu(row[9] + d);
+            c[10] = vf_loadu(row[10] + d);
+            c[11] = vf_loadu(row[11] + d);
+            c[12] = vf_loadu(row[12] + d);
+            c[13] = vf_loadu(row[13] + d);
+            c[14] = vf_loadu(row[14] + d);
+            c[15] = vf_loadu(row[15] + d);
             vf_transpose(c);
-            float *to = t->q + d * rows + v;
-            for (int i = 0; i < n; i++) vf_store(to + i * rows, vf_mul(c[i], scale));
+            vf_store(to + 0 * rows, vf_mul(c[0], scale));
+            vf_store(to + 1 * rows, vf_mul(c[1], scale));
+            vf_store(to + 2 * rows, vf_mul(c[2], scale));
+            vf_store(to + 3 * rows, vf_mul(c[3], scale));
+            vf_store(to + 4 * rows, vf_mul(c[4], scale));
+            vf_store(to + 5 * rows, vf_mul(c[5], scale));
+            vf_store(to + 6 * rows, vf_mul(c[6], scale));
+            vf_store(to + 7 * rows, vf_mul(c[7], scale));
+            vf_store(to + 8 * rows, vf_mul(c[8], scale));
+            vf_store(to + 9 * rows, vf_mul(c[9], scale));
+            vf_store(to + 10 * rows, vf_mul(c[10], scale));
+            vf_store(to + 11 * rows, vf_mul(c[11], scale));
+            vf_store(to + 12 * rows, vf_mul(c[12], scale));
+            vf_store(to + 13 * rows, vf_mul(c[13], scale));
+            vf_store(to + 14 * rows, vf_mul(c[14], scale));
+            vf_store(to + 15 * rows, vf_mul(c[15], scale));
         }
     }
 }
@@ -437,19 +471,38 @@ static inline int lazy_ok_1(const vf *l) {
     vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
     return vm_all(ok);
 }
-/* o[8][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows. */
+/* o[8][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
+ * fresh: o holds nothing yet. */
 static inline void pv_8x2(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
-                                   float *restrict o, const float *restrict alpha) {
-    vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 16);
-    vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 16);
-    vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 16);
-    vf o3_0 = vf_load(o + 3 * DVP + 0), o3_1 = vf_load(o + 3 * DVP + 16);
-    vf o4_0 = vf_load(o + 4 * DVP + 0), o4_1 = vf_load(o + 4 * DVP + 16);
-    vf o5_0 = vf_load(o + 5 * DVP + 0), o5_1 = vf_load(o + 5 * DVP + 16);
-    vf o6_0 = vf_load(o + 6 * DVP + 0), o6_1 = vf_load(o + 6 * DVP + 16);
-    vf o7_0 = vf_load(o + 7 * DVP + 0), o7_1 = vf_load(o + 7 * DVP + 16);
-    if (alpha) {
+                                   float *restrict o, const float *restrict alpha, bool fresh) {
+    vf o0_0 = vf_zero(), o0_1 = vf_zero();
+    vf o1_0 = vf_zero(), o1_1 = vf_zero();
+    vf o2_0 = vf_zero(), o2_1 = vf_zero();
+    vf o3_0 = vf_zero(), o3_1 = vf_zero();
+    vf o4_0 = vf_zero(), o4_1 = vf_zero();
+    vf o5_0 = vf_zero(), o5_1 = vf_zero();
+    vf o6_0 = vf_zero(), o6_1 = vf_zero();
+    vf o7_0 = vf_zero(), o7_1 = vf_zero();
+    if (!fresh) {
+        o0_0 = vf_load(o + 0 * DVP + 0);
+        o0_1 = vf_load(o + 0 * DVP + 16);
+        o1_0 = vf_load(o + 1 * DVP + 0);
+        o1_1 = vf_load(o + 1 * DVP + 16);
+        o2_0 = vf_load(o + 2 * DVP + 0);
+        o2_1 = vf_load(o + 2 * DVP + 16);
+        o3_0 = vf_load(o + 3 * DVP + 0);
+        o3_1 = vf_load(o + 3 * DVP + 16);
+        o4_0 = vf_load(o + 4 * DVP + 0);
+        o4_1 = vf_load(o + 4 * DVP + 16);
+        o5_0 = vf_load(o + 5 * DVP + 0);
+        o5_1 = vf_load(o + 5 * DVP + 16);
+        o6_0 = vf_load(o + 6 * DVP + 0);
+        o6_1 = vf_load(o + 6 * DVP + 16);
+        o7_0 = vf_load(o + 7 * DVP + 0);
+        o7_1 = vf_load(o + 7 * DVP + 16);
+    }
+    if (alpha && !fresh) {
         const vf a0 = vf_bcast(alpha + 0);
         o0_0 = vf_mul(o0_0, a0);
         o0_1 = vf_mul(o0_1, a0);
@@ -522,30 +575,28 @@ static inline void pv_8x2(const float *restrict v, ptrdiff_t ldv,
 }
 
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
- * the rows. Row groups see only their own keys. */
+ * the rows. Row groups see only their own keys; a column panel of V stays in L1 for all of them. */
 static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_t last,
                  const float *alpha) {
-    if (t->rows > 0) {
-        const int32_t begin = min32(max32(first, t->group_first[0]), last + 1);
-        const int32_t n = max32(0, min32(last, t->group_last[0]) - begin + 1);
-        const float *p = s + (begin - first) * 16 + 0;
-        const float *f = alpha ? alpha + 0 : NULL;
-        const int32_t key = begin - v->base;
-        float *o = t->o + 0 * DVP;
-        for (int32_t c = 0; c < 64; c += 32)
-            pv_8x2(v->v + c * v->column + key * v->row, v->row, p, 16, n,
-                o + c, f);
+    enum { COUNT = 2 };
+    const bool fresh = t->fresh;
+    t->fresh = false;
+    int32_t begin[COUNT], n[COUNT];
+    for (int g = 0; g < COUNT; g++) {
+        begin[g] = min32(max32(first, t->group_first[g]), last + 1);
+        n[g] = max32(0, min32(last, t->group_last[g]) - begin[g] + 1);
     }
-    if (t->rows > 8) {
-        const int32_t begin = min32(max32(first, t->group_first[1]), last + 1);
-        const int32_t n = max32(0, min32(last, t->group_last[1]) - begin + 1);
-        const float *p = s + (begin - first) * 16 + 8;
-        const float *f = alpha ? alpha + 8 : NULL;
-        const int32_t key = begin - v->base;
-        float *o = t->o + 8 * DVP;
-        for (int32_t c = 0; c < 64; c += 32)
-            pv_8x2(v->v + c * v->column + key * v->row, v->row, p, 16, n,
-                o + c, f);
+    for (int32_t c = 0; c < 64; c += 32) {
+        const ptrdiff_t ldv = v->row;
+        const float *column = v->v + c * v->column;
+        if (n[0] > 0 || alpha || fresh)
+            pv_8x2(column + (begin[0] - v->base) * ldv, ldv,
+                s + (begin[0] - first) * 16 + 0, 16, n[0],
+                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+        if (t->rows > 8 && n[1] > 0 || alpha || fresh)
+            pv_8x2(column + (begin[1] - v->base) * ldv, ldv,
+                s + (begin[1] - first) * 16 + 8, 16, n[1],
+                t->o + 8 * DVP + c, alpha ? alpha + 8 : NULL, fresh);
     }
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
@@ -1040,22 +1091,47 @@ static inline int lazy_ok_2(const vf *l) {
     ok = vm_and(ok, vm_and(vf_lt(least, l[1]), vf_lt(l[1], most)));
     return vm_all(ok);
 }
-/* o[11][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows. */
+/* o[11][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
+ * fresh: o holds nothing yet. */
 static inline void pv_11x2(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
-                                   float *restrict o, const float *restrict alpha) {
-    vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 16);
-    vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 16);
-    vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 16);
-    vf o3_0 = vf_load(o + 3 * DVP + 0), o3_1 = vf_load(o + 3 * DVP + 16);
-    vf o4_0 = vf_load(o + 4 * DVP + 0), o4_1 = vf_load(o + 4 * DVP + 16);
-    vf o5_0 = vf_load(o + 5 * DVP + 0), o5_1 = vf_load(o + 5 * DVP + 16);
-    vf o6_0 = vf_load(o + 6 * DVP + 0), o6_1 = vf_load(o + 6 * DVP + 16);
-    vf o7_0 = vf_load(o + 7 * DVP + 0), o7_1 = vf_load(o + 7 * DVP + 16);
-    vf o8_0 = vf_load(o + 8 * DVP + 0), o8_1 = vf_load(o + 8 * DVP + 16);
-    vf o9_0 = vf_load(o + 9 * DVP + 0), o9_1 = vf_load(o + 9 * DVP + 16);
-    vf o10_0 = vf_load(o + 10 * DVP + 0), o10_1 = vf_load(o + 10 * DVP + 16);
-    if (alpha) {
+                                   float *restrict o, const float *restrict alpha, bool fresh) {
+    vf o0_0 = vf_zero(), o0_1 = vf_zero();
+    vf o1_0 = vf_zero(), o1_1 = vf_zero();
+    vf o2_0 = vf_zero(), o2_1 = vf_zero();
+    vf o3_0 = vf_zero(), o3_1 = vf_zero();
+    vf o4_0 = vf_zero(), o4_1 = vf_zero();
+    vf o5_0 = vf_zero(), o5_1 = vf_zero();
+    vf o6_0 = vf_zero(), o6_1 = vf_zero();
+    vf o7_0 = vf_zero(), o7_1 = vf_zero();
+    vf o8_0 = vf_zero(), o8_1 = vf_zero();
+    vf o9_0 = vf_zero(), o9_1 = vf_zero();
+    vf o10_0 = vf_zero(), o10_1 = vf_zero();
+    if (!fresh) {
+        o0_0 = vf_load(o + 0 * DVP + 0);
+        o0_1 = vf_load(o + 0 * DVP + 16);
+        o1_0 = vf_load(o + 1 * DVP + 0);
+        o1_1 = vf_load(o + 1 * DVP + 16);
+        o2_0 = vf_load(o + 2 * DVP + 0);
+        o2_1 = vf_load(o + 2 * DVP + 16);
+        o3_0 = vf_load(o + 3 * DVP + 0);
+        o3_1 = vf_load(o + 3 * DVP + 16);
+        o4_0 = vf_load(o + 4 * DVP + 0);
+        o4_1 = vf_load(o + 4 * DVP + 16);
+        o5_0 = vf_load(o + 5 * DVP + 0);
+        o5_1 = vf_load(o + 5 * DVP + 16);
+        o6_0 = vf_load(o + 6 * DVP + 0);
+        o6_1 = vf_load(o + 6 * DVP + 16);
+        o7_0 = vf_load(o + 7 * DVP + 0);
+        o7_1 = vf_load(o + 7 * DVP + 16);
+        o8_0 = vf_load(o + 8 * DVP + 0);
+        o8_1 = vf_load(o + 8 * DVP + 16);
+        o9_0 = vf_load(o + 9 * DVP + 0);
+        o9_1 = vf_load(o + 9 * DVP + 16);
+        o10_0 = vf_load(o + 10 * DVP + 0);
+        o10_1 = vf_load(o + 10 * DVP + 16);
+    }
+    if (alpha && !fresh) {
         const vf a0 = vf_bcast(alpha + 0);
         o0_0 = vf_mul(o0_0, a0);
         o0_1 = vf_mul(o0_1, a0);
@@ -1151,21 +1227,44 @@ static inline void pv_11x2(const float *restrict v, ptrdiff_t ldv,
     vf_store(o + 10 * DVP + 16, o10_1);
 }
 
-/* o[10][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows. */
+/* o[10][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
+ * fresh: o holds nothing yet. */
 static inline void pv_10x2(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
-                                   float *restrict o, const float *restrict alpha) {
-    vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 16);
-    vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 16);
-    vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 16);
-    vf o3_0 = vf_load(o + 3 * DVP + 0), o3_1 = vf_load(o + 3 * DVP + 16);
-    vf o4_0 = vf_load(o + 4 * DVP + 0), o4_1 = vf_load(o + 4 * DVP + 16);
-    vf o5_0 = vf_load(o + 5 * DVP + 0), o5_1 = vf_load(o + 5 * DVP + 16);
-    vf o6_0 = vf_load(o + 6 * DVP + 0), o6_1 = vf_load(o + 6 * DVP + 16);
-    vf o7_0 = vf_load(o + 7 * DVP + 0), o7_1 = vf_load(o + 7 * DVP + 16);
-    vf o8_0 = vf_load(o + 8 * DVP + 0), o8_1 = vf_load(o + 8 * DVP + 16);
-    vf o9_0 = vf_load(o + 9 * DVP + 0), o9_1 = vf_load(o + 9 * DVP + 16);
-    if (alpha) {
+                                   float *restrict o, const float *restrict alpha, bool fresh) {
+    vf o0_0 = vf_zero(), o0_1 = vf_zero();
+    vf o1_0 = vf_zero(), o1_1 = vf_zero();
+    vf o2_0 = vf_zero(), o2_1 = vf_zero();
+    vf o3_0 = vf_zero(), o3_1 = vf_zero();
+    vf o4_0 = vf_zero(), o4_1 = vf_zero();
+    vf o5_0 = vf_zero(), o5_1 = vf_zero();
+    vf o6_0 = vf_zero(), o6_1 = vf_zero();
+    vf o7_0 = vf_zero(), o7_1 = vf_zero();
+    vf o8_0 = vf_zero(), o8_1 = vf_zero();
+    vf o9_0 = vf_zero(), o9_1 = vf_zero();
+    if (!fresh) {
+        o0_0 = vf_load(o + 0 * DVP + 0);
+        o0_1 = vf_load(o + 0 * DVP + 16);
+        o1_0 = vf_load(o + 1 * DVP + 0);
+        o1_1 = vf_load(o + 1 * DVP + 16);
+        o2_0 = vf_load(o + 2 * DVP + 0);
+        o2_1 = vf_load(o + 2 * DVP + 16);
+        o3_0 = vf_load(o + 3 * DVP + 0);
+        o3_1 = vf_load(o + 3 * DVP + 16);
+        o4_0 = vf_load(o + 4 * DVP + 0);
+        o4_1 = vf_load(o + 4 * DVP + 16);
+        o5_0 = vf_load(o + 5 * DVP + 0);
+        o5_1 = vf_load(o + 5 * DVP + 16);
+        o6_0 = vf_load(o + 6 * DVP + 0);
+        o6_1 = vf_load(o + 6 * DVP + 16);
+        o7_0 = vf_load(o + 7 * DVP + 0);
+        o7_1 = vf_load(o + 7 * DVP + 16);
+        o8_0 = vf_load(o + 8 * DVP + 0);
+        o8_1 = vf_load(o + 8 * DVP + 16);
+        o9_0 = vf_load(o + 9 * DVP + 0);
+        o9_1 = vf_load(o + 9 * DVP + 16);
+    }
+    if (alpha && !fresh) {
         const vf a0 = vf_bcast(alpha + 0);
         o0_0 = vf_mul(o0_0, a0);
         o0_1 = vf_mul(o0_1, a0);
@@ -1254,41 +1353,32 @@ static inline void pv_10x2(const float *restrict v, ptrdiff_t ldv,
 }
 
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
- * the rows. Row groups see only their own keys. */
+ * the rows. Row groups see only their own keys; a column panel of V stays in L1 for all of them. */
 static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_t last,
                  const float *alpha) {
-    if (t->rows > 0) {
-        const int32_t begin = min32(max32(first, t->group_first[0]), last + 1);
-        const int32_t n = max32(0, min32(last, t->group_last[0]) - begin + 1);
-        const float *p = s + (begin - first) * 32 + 0;
-        const float *f = alpha ? alpha + 0 : NULL;
-        const int32_t key = begin - v->base;
-        float *o = t->o + 0 * DVP;
-        for (int32_t c = 0; c < 64; c += 32)
-            pv_11x2(v->v + c * v->column + key * v->row, v->row, p, 32, n,
-                o + c, f);
+    enum { COUNT = 3 };
+    const bool fresh = t->fresh;
+    t->fresh = false;
+    int32_t begin[COUNT], n[COUNT];
+    for (int g = 0; g < COUNT; g++) {
+        begin[g] = min32(max32(first, t->group_first[g]), last + 1);
+        n[g] = max32(0, min32(last, t->group_last[g]) - begin[g] + 1);
     }
-    if (t->rows > 11) {
-        const int32_t begin = min32(max32(first, t->group_first[1]), last + 1);
-        const int32_t n = max32(0, min32(last, t->group_last[1]) - begin + 1);
-        const float *p = s + (begin - first) * 32 + 11;
-        const float *f = alpha ? alpha + 11 : NULL;
-        const int32_t key = begin - v->base;
-        float *o = t->o + 11 * DVP;
-        for (int32_t c = 0; c < 64; c += 32)
-            pv_11x2(v->v + c * v->column + key * v->row, v->row, p, 32, n,
-                o + c, f);
-    }
-    if (t->rows > 22) {
-        const int32_t begin = min32(max32(first, t->group_first[2]), last + 1);
-        const int32_t n = max32(0, min32(last, t->group_last[2]) - begin + 1);
-        const float *p = s + (begin - first) * 32 + 22;
-        const float *f = alpha ? alpha + 22 : NULL;
-        const int32_t key = begin - v->base;
-        float *o = t->o + 22 * DVP;
-        for (int32_t c = 0; c < 64; c += 32)
-            pv_10x2(v->v + c * v->column + key * v->row, v->row, p, 32, n,
-                o + c, f);
+    for (int32_t c = 0; c < 64; c += 32) {
+        const ptrdiff_t ldv = v->row;
+        const float *column = v->v + c * v->column;
+        if (n[0] > 0 || alpha || fresh)
+            pv_11x2(column + (begin[0] - v->base) * ldv, ldv,
+                s + (begin[0] - first) * 32 + 0, 32, n[0],
+                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+        if (t->rows > 11 && n[1] > 0 || alpha || fresh)
+            pv_11x2(column + (begin[1] - v->base) * ldv, ldv,
+                s + (begin[1] - first) * 32 + 11, 32, n[1],
+                t->o + 11 * DVP + c, alpha ? alpha + 11 : NULL, fresh);
+        if (t->rows > 22 && n[2] > 0 || alpha || fresh)
+            pv_10x2(column + (begin[2] - v->base) * ldv, ldv,
+                s + (begin[2] - first) * 32 + 22, 32, n[2],
+                t->o + 22 * DVP + c, alpha ? alpha + 22 : NULL, fresh);
     }
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
@@ -1568,7 +1658,7 @@ static void tile_groups(tile *t, const int32_t *start, int32_t count) {
     }
 }
 
-/* The row groups of P V, the queries packed, and an empty O. */
+/* The row groups of P V, the queries packed, and no O yet. */
 static void tile_pack(const item *x, tile *t) {
     switch (t->vectors) {
     case 1: {
@@ -1583,7 +1673,7 @@ static void tile_pack(const item *x, tile *t) {
     }
     }
     pack_q(x, t);
-    memset(t->o, 0, sizeof(float) * DVP * (size_t)(t->vectors * W));
+    t->fresh = true;
 }
 
 static void tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -1657,9 +1747,14 @@ static void prefill_task(void *ctx, int64_t task, int worker) {
     }
 
     for (int32_t i = 0; i < count; i++) {
-        const tile *t = &w->t[i];
-        for (int32_t r = 0; r < t->rows; r++)
+        tile *t = &w->t[i];
+        if (t->fresh) memset(t->o, 0, sizeof t->o); /* no row saw a key */
+        for (int32_t r = 0; r < t->rows; r++) {
+            /* The next tile's row is asked for: its stores would wait for it. */
+            const float *next = output_row(&x, h, t->row[r] + ROWS);
+            for (int32_t d = 0; i + 1 < count && d < DV; d += 16) ATTN_PREFETCH_L2(next + d);
             finish_row(&x, h, t->row[r], t->m[r], t->l[r], t->o + r * DVP);
+        }
     }
 }
 

@@ -87,6 +87,7 @@ typedef struct tile {
     int32_t head[ROWS], row[ROWS];  /* query head and query row */
     int32_t pos[ROWS];              /* absolute query position */
     int32_t rows, vectors;
+    bool fresh;                  /* o holds nothing yet */
     int32_t first, last;         /* keys that some row sees */
     int32_t all_first, all_last; /* keys that every row sees */
     int32_t group_first[PV_GROUPS], group_last[PV_GROUPS]; /* by row group of P V */
@@ -175,6 +176,9 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s, vi vk, vi vq, vi vh, vi 
     return bias || masked ? vf_select(seen, s, vf_set1(-INFINITY)) : s;
 }
 
+/* Stands for the rows past a tile's. */
+static const float no_row[D] = {0};
+
 /* q[d][row] = scaled query rows of the tile, transposed; as many rows as its vectors hold. */
 static void pack_q(const item *x, tile *t) {
     const attn_view *q = &x->args->q;
@@ -183,18 +187,24 @@ static void pack_q(const item *x, tile *t) {
     for (int32_t v = 0; v < rows; v += W) {
         const float *row[W];
         for (int i = 0; i < W; i++) {
-            const int r = v + i;
-            row[i] = r < t->rows ? q->data + x->b * q->batch + t->head[r] * q->head +
-                                       t->row[r] * q->token
-                                 : NULL;
+            const int32_t r = v + i;
+            row[i] = no_row;
+            if (r < t->rows)
+                row[i] = q->data + x->b * q->batch + t->head[r] * q->head +
+                         t->row[r] * q->token;
         }
-        for (int d = 0; d < D; d += W) {
-            const int n = min32(W, D - d);
-            vf c[W];
-            for (int i = 0; i < W; i++) c[i] = row[i] ? load_n(row[i] + d, n) : vf_zero();
+        float *to = t->q + v;
+        vf c[W];
+        for (int d = 0; d < 32; d += W, to += W * rows) {
+            c[0] = vf_loadu(row[0] + d);
+            c[1] = vf_loadu(row[1] + d);
+            c[2] = vf_loadu(row[2] + d);
+            c[3] = vf_loadu(row[3] + d);
             vf_transpose(c);
-            float *to = t->q + d * rows + v;
-            for (int i = 0; i < n; i++) vf_store(to + i * rows, vf_mul(c[i], scale));
+            vf_store(to + 0 * rows, vf_mul(c[0], scale));
+            vf_store(to + 1 * rows, vf_mul(c[1], scale));
+            vf_store(to + 2 * rows, vf_mul(c[2], scale));
+            vf_store(to + 3 * rows, vf_mul(c[3], scale));
         }
     }
 }
@@ -358,15 +368,26 @@ static inline int lazy_ok_1(const vf *l) {
     vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
     return vm_all(ok);
 }
-/* o[4][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows. */
+/* o[4][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
+ * fresh: o holds nothing yet. */
 static inline void pv_4x2(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
-                                   float *restrict o, const float *restrict alpha) {
-    vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 4);
-    vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 4);
-    vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 4);
-    vf o3_0 = vf_load(o + 3 * DVP + 0), o3_1 = vf_load(o + 3 * DVP + 4);
-    if (alpha) {
+                                   float *restrict o, const float *restrict alpha, bool fresh) {
+    vf o0_0 = vf_zero(), o0_1 = vf_zero();
+    vf o1_0 = vf_zero(), o1_1 = vf_zero();
+    vf o2_0 = vf_zero(), o2_1 = vf_zero();
+    vf o3_0 = vf_zero(), o3_1 = vf_zero();
+    if (!fresh) {
+        o0_0 = vf_load(o + 0 * DVP + 0);
+        o0_1 = vf_load(o + 0 * DVP + 4);
+        o1_0 = vf_load(o + 1 * DVP + 0);
+        o1_1 = vf_load(o + 1 * DVP + 4);
+        o2_0 = vf_load(o + 2 * DVP + 0);
+        o2_1 = vf_load(o + 2 * DVP + 4);
+        o3_0 = vf_load(o + 3 * DVP + 0);
+        o3_1 = vf_load(o + 3 * DVP + 4);
+    }
+    if (alpha && !fresh) {
         const vf a0 = vf_bcast(alpha + 0);
         o0_0 = vf_mul(o0_0, a0);
         o0_1 = vf_mul(o0_1, a0);
@@ -407,19 +428,24 @@ static inline void pv_4x2(const float *restrict v, ptrdiff_t ldv,
 }
 
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
- * the rows. Row groups see only their own keys. */
+ * the rows. Row groups see only their own keys; a column panel of V stays in L1 for all of them. */
 static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_t last,
                  const float *alpha) {
-    if (t->rows > 0) {
-        const int32_t begin = min32(max32(first, t->group_first[0]), last + 1);
-        const int32_t n = max32(0, min32(last, t->group_last[0]) - begin + 1);
-        const float *p = s + (begin - first) * 4 + 0;
-        const float *f = alpha ? alpha + 0 : NULL;
-        const int32_t key = begin - v->base;
-        float *o = t->o + 0 * DVP;
-        for (int32_t c = 0; c < 64; c += 8)
-            pv_4x2(v->v + c * v->column + key * v->row, v->row, p, 4, n,
-                o + c, f);
+    enum { COUNT = 1 };
+    const bool fresh = t->fresh;
+    t->fresh = false;
+    int32_t begin[COUNT], n[COUNT];
+    for (int g = 0; g < COUNT; g++) {
+        begin[g] = min32(max32(first, t->group_first[g]), last + 1);
+        n[g] = max32(0, min32(last, t->group_last[g]) - begin[g] + 1);
+    }
+    for (int32_t c = 0; c < 64; c += 8) {
+        const ptrdiff_t ldv = v->row;
+        const float *column = v->v + c * v->column;
+        if (n[0] > 0 || alpha || fresh)
+            pv_4x2(column + (begin[0] - v->base) * ldv, ldv,
+                s + (begin[0] - first) * 4 + 0, 4, n[0],
+                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
     }
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
@@ -640,30 +666,28 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
 }
 
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
- * the rows. Row groups see only their own keys. */
+ * the rows. Row groups see only their own keys; a column panel of V stays in L1 for all of them. */
 static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_t last,
                  const float *alpha) {
-    if (t->rows > 0) {
-        const int32_t begin = min32(max32(first, t->group_first[0]), last + 1);
-        const int32_t n = max32(0, min32(last, t->group_last[0]) - begin + 1);
-        const float *p = s + (begin - first) * 8 + 0;
-        const float *f = alpha ? alpha + 0 : NULL;
-        const int32_t key = begin - v->base;
-        float *o = t->o + 0 * DVP;
-        for (int32_t c = 0; c < 64; c += 8)
-            pv_4x2(v->v + c * v->column + key * v->row, v->row, p, 8, n,
-                o + c, f);
+    enum { COUNT = 2 };
+    const bool fresh = t->fresh;
+    t->fresh = false;
+    int32_t begin[COUNT], n[COUNT];
+    for (int g = 0; g < COUNT; g++) {
+        begin[g] = min32(max32(first, t->group_first[g]), last + 1);
+        n[g] = max32(0, min32(last, t->group_last[g]) - begin[g] + 1);
     }
-    if (t->rows > 4) {
-        const int32_t begin = min32(max32(first, t->group_first[1]), last + 1);
-        const int32_t n = max32(0, min32(last, t->group_last[1]) - begin + 1);
-        const float *p = s + (begin - first) * 8 + 4;
-        const float *f = alpha ? alpha + 4 : NULL;
-        const int32_t key = begin - v->base;
-        float *o = t->o + 4 * DVP;
-        for (int32_t c = 0; c < 64; c += 8)
-            pv_4x2(v->v + c * v->column + key * v->row, v->row, p, 8, n,
-                o + c, f);
+    for (int32_t c = 0; c < 64; c += 8) {
+        const ptrdiff_t ldv = v->row;
+        const float *column = v->v + c * v->column;
+        if (n[0] > 0 || alpha || fresh)
+            pv_4x2(column + (begin[0] - v->base) * ldv, ldv,
+                s + (begin[0] - first) * 8 + 0, 8, n[0],
+                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+        if (t->rows > 4 && n[1] > 0 || alpha || fresh)
+            pv_4x2(column + (begin[1] - v->base) * ldv, ldv,
+                s + (begin[1] - first) * 8 + 4, 8, n[1],
+                t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
@@ -989,17 +1013,32 @@ static inline int lazy_ok_3(const vf *l) {
     ok = vm_and(ok, vm_and(vf_lt(least, l[2]), vf_lt(l[2], most)));
     return vm_all(ok);
 }
-/* o[6][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows. */
+/* o[6][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
+ * fresh: o holds nothing yet. */
 static inline void pv_6x2(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
-                                   float *restrict o, const float *restrict alpha) {
-    vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 4);
-    vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 4);
-    vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 4);
-    vf o3_0 = vf_load(o + 3 * DVP + 0), o3_1 = vf_load(o + 3 * DVP + 4);
-    vf o4_0 = vf_load(o + 4 * DVP + 0), o4_1 = vf_load(o + 4 * DVP + 4);
-    vf o5_0 = vf_load(o + 5 * DVP + 0), o5_1 = vf_load(o + 5 * DVP + 4);
-    if (alpha) {
+                                   float *restrict o, const float *restrict alpha, bool fresh) {
+    vf o0_0 = vf_zero(), o0_1 = vf_zero();
+    vf o1_0 = vf_zero(), o1_1 = vf_zero();
+    vf o2_0 = vf_zero(), o2_1 = vf_zero();
+    vf o3_0 = vf_zero(), o3_1 = vf_zero();
+    vf o4_0 = vf_zero(), o4_1 = vf_zero();
+    vf o5_0 = vf_zero(), o5_1 = vf_zero();
+    if (!fresh) {
+        o0_0 = vf_load(o + 0 * DVP + 0);
+        o0_1 = vf_load(o + 0 * DVP + 4);
+        o1_0 = vf_load(o + 1 * DVP + 0);
+        o1_1 = vf_load(o + 1 * DVP + 4);
+        o2_0 = vf_load(o + 2 * DVP + 0);
+        o2_1 = vf_load(o + 2 * DVP + 4);
+        o3_0 = vf_load(o + 3 * DVP + 0);
+        o3_1 = vf_load(o + 3 * DVP + 4);
+        o4_0 = vf_load(o + 4 * DVP + 0);
+        o4_1 = vf_load(o + 4 * DVP + 4);
+        o5_0 = vf_load(o + 5 * DVP + 0);
+        o5_1 = vf_load(o + 5 * DVP + 4);
+    }
+    if (alpha && !fresh) {
         const vf a0 = vf_bcast(alpha + 0);
         o0_0 = vf_mul(o0_0, a0);
         o0_1 = vf_mul(o0_1, a0);
@@ -1056,30 +1095,28 @@ static inline void pv_6x2(const float *restrict v, ptrdiff_t ldv,
 }
 
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
- * the rows. Row groups see only their own keys. */
+ * the rows. Row groups see only their own keys; a column panel of V stays in L1 for all of them. */
 static void pv_3(tile *t, const values *v, const float *s, int32_t first, int32_t last,
                  const float *alpha) {
-    if (t->rows > 0) {
-        const int32_t begin = min32(max32(first, t->group_first[0]), last + 1);
-        const int32_t n = max32(0, min32(last, t->group_last[0]) - begin + 1);
-        const float *p = s + (begin - first) * 12 + 0;
-        const float *f = alpha ? alpha + 0 : NULL;
-        const int32_t key = begin - v->base;
-        float *o = t->o + 0 * DVP;
-        for (int32_t c = 0; c < 64; c += 8)
-            pv_6x2(v->v + c * v->column + key * v->row, v->row, p, 12, n,
-                o + c, f);
+    enum { COUNT = 2 };
+    const bool fresh = t->fresh;
+    t->fresh = false;
+    int32_t begin[COUNT], n[COUNT];
+    for (int g = 0; g < COUNT; g++) {
+        begin[g] = min32(max32(first, t->group_first[g]), last + 1);
+        n[g] = max32(0, min32(last, t->group_last[g]) - begin[g] + 1);
     }
-    if (t->rows > 6) {
-        const int32_t begin = min32(max32(first, t->group_first[1]), last + 1);
-        const int32_t n = max32(0, min32(last, t->group_last[1]) - begin + 1);
-        const float *p = s + (begin - first) * 12 + 6;
-        const float *f = alpha ? alpha + 6 : NULL;
-        const int32_t key = begin - v->base;
-        float *o = t->o + 6 * DVP;
-        for (int32_t c = 0; c < 64; c += 8)
-            pv_6x2(v->v + c * v->column + key * v->row, v->row, p, 12, n,
-                o + c, f);
+    for (int32_t c = 0; c < 64; c += 8) {
+        const ptrdiff_t ldv = v->row;
+        const float *column = v->v + c * v->column;
+        if (n[0] > 0 || alpha || fresh)
+            pv_6x2(column + (begin[0] - v->base) * ldv, ldv,
+                s + (begin[0] - first) * 12 + 0, 12, n[0],
+                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+        if (t->rows > 6 && n[1] > 0 || alpha || fresh)
+            pv_6x2(column + (begin[1] - v->base) * ldv, ldv,
+                s + (begin[1] - first) * 12 + 6, 12, n[1],
+                t->o + 6 * DVP + c, alpha ? alpha + 6 : NULL, fresh);
     }
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
@@ -1318,7 +1355,7 @@ static void tile_groups(tile *t, const int32_t *start, int32_t count) {
     }
 }
 
-/* The row groups of P V, the queries packed, and an empty O. */
+/* The row groups of P V, the queries packed, and no O yet. */
 static void tile_pack(const item *x, tile *t) {
     switch (t->vectors) {
     case 1: {
@@ -1338,7 +1375,7 @@ static void tile_pack(const item *x, tile *t) {
     }
     }
     pack_q(x, t);
-    memset(t->o, 0, sizeof(float) * DVP * (size_t)(t->vectors * W));
+    t->fresh = true;
 }
 
 static void tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -1413,9 +1450,14 @@ static void prefill_task(void *ctx, int64_t task, int worker) {
     }
 
     for (int32_t i = 0; i < count; i++) {
-        const tile *t = &w->t[i];
-        for (int32_t r = 0; r < t->rows; r++)
+        tile *t = &w->t[i];
+        if (t->fresh) memset(t->o, 0, sizeof t->o); /* no row saw a key */
+        for (int32_t r = 0; r < t->rows; r++) {
+            /* The next tile's row is asked for: its stores would wait for it. */
+            const float *next = output_row(&x, h, t->row[r] + ROWS);
+            for (int32_t d = 0; i + 1 < count && d < DV; d += 16) ATTN_PREFETCH_L2(next + d);
             finish_row(&x, h, t->row[r], t->m[r], t->l[r], t->o + r * DVP);
+        }
     }
 }
 

@@ -1,4 +1,9 @@
-$ -- Q tile to [d][row] by W x W transposes, scaled. Rows past the tile's are zero.
+$ -- Q tile to [d][row] by W x W transposes, scaled.
+$ local W = plan.width
+$ local main = plan.d // W * W
+/* Stands for the rows past a tile's. */
+static const float no_row[D] = {0};
+
 /* q[d][row] = scaled query rows of the tile, transposed; as many rows as its vectors hold. */
 static void pack_q(const item *x, tile *t) {
     const attn_view *q = &x->args->q;
@@ -7,18 +12,29 @@ static void pack_q(const item *x, tile *t) {
     for (int32_t v = 0; v < rows; v += W) {
         const float *row[W];
         for (int i = 0; i < W; i++) {
-            const int r = v + i;
-            row[i] = r < t->rows ? q->data + x->b * q->batch + t->head[r] * q->head +
-                                       t->row[r] * q->token
-                                 : NULL;
+            const int32_t r = v + i;
+            row[i] = no_row;
+            if (r < t->rows)
+                row[i] = q->data + x->b * q->batch + t->head[r] * q->head +
+                         t->row[r] * q->token;
         }
-        for (int d = 0; d < D; d += W) {
-            const int n = min32(W, D - d);
-            vf c[W];
-            for (int i = 0; i < W; i++) c[i] = row[i] ? load_n(row[i] + d, n) : vf_zero();
+        float *to = t->q + v;
+        vf c[W];
+$ if main > 0 then
+        for (int d = 0; d < ${main}; d += W, to += W * rows) {
+$   for i = 0, W - 1 do
+            c[${i}] = vf_loadu(row[${i}] + d);
+$   end
             vf_transpose(c);
-            float *to = t->q + d * rows + v;
-            for (int i = 0; i < n; i++) vf_store(to + i * rows, vf_mul(c[i], scale));
+$   for i = 0, W - 1 do
+            vf_store(to + ${i} * rows, vf_mul(c[${i}], scale));
+$   end
         }
+$ end
+$ if main < plan.d then
+        for (int i = 0; i < W; i++) c[i] = vf_loadn(row[i] + ${main}, ${plan.d - main});
+        vf_transpose(c);
+        for (int i = 0; i < ${plan.d - main}; i++) vf_store(to + i * rows, vf_mul(c[i], scale));
+$ end
     }
 }

@@ -6,6 +6,7 @@ static float *packed_block(const call *c, int32_t b, int32_t hv, int32_t block) 
 
 $ local W, C = plan.width, plan.panel
 $ local whole = plan.dvp // C * C
+$ local line = 16 -- floats of a cache line
 /* Packs one key block of one value head into column panels; columns past DV are zero. */
 static void pack_v_task(void *ctx, int64_t task, int worker) {
     (void)worker;
@@ -71,8 +72,13 @@ static void prefill_task(void *ctx, int64_t task, int worker) {
     }
 
     for (int32_t i = 0; i < count; i++) {
-        const tile *t = &w->t[i];
-        for (int32_t r = 0; r < t->rows; r++)
+        tile *t = &w->t[i];
+        if (t->fresh) memset(t->o, 0, sizeof t->o); /* no row saw a key */
+        for (int32_t r = 0; r < t->rows; r++) {
+            /* The next tile's row is asked for: its stores would wait for it. */
+            const float *next = output_row(&x, h, t->row[r] + ROWS);
+            for (int32_t d = 0; i + 1 < count && d < DV; d += ${line}) ATTN_PREFETCH_L2(next + d);
             finish_row(&x, h, t->row[r], t->m[r], t->l[r], t->o + r * DVP);
+        }
     }
 }

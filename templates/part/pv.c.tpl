@@ -28,14 +28,22 @@ $     if not seen[name(rows, strip)] then
 $       seen[name(rows, strip)] = true
 $       local r, c = rows, strip.c
 $       assert(r * c + c + 1 <= isa.registers, "pv: the register tile does not fit")
-/* o[${r}][${c * W} columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows. */
+/* o[${r}][${c * W} columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
+ * fresh: o holds nothing yet. */
 static inline void ${name(rows, strip)}(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
-                                   float *restrict o, const float *restrict alpha) {
+                                   float *restrict o, const float *restrict alpha, bool fresh) {
 $       for i = 0, r - 1 do
-    vf ${list(c, function(j) return "o" .. i .. "_" .. j .. " = vf_load(o + " .. i .. " * DVP + " .. j * W .. ")" end, c > 2 and ",\n       " or ", ")};
+    vf ${list(c, function(j) return "o" .. i .. "_" .. j .. " = vf_zero()" end, c > 2 and ",\n       " or ", ")};
 $       end
-    if (alpha) {
+    if (!fresh) {
+$       for i = 0, r - 1 do
+$         for j = 0, c - 1 do
+        o${i}_${j} = vf_load(o + ${i} * DVP + ${j * W});
+$         end
+$       end
+    }
+    if (alpha && !fresh) {
 $       for i = 0, r - 1 do
         const vf a${i} = vf_bcast(alpha + ${i});
 $         for j = 0, c - 1 do
@@ -69,29 +77,35 @@ $     end
 $   end
 $ end
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
- * the rows. Row groups see only their own keys. */
+ * the rows. Row groups see only their own keys; a column panel of V stays in L1 for all of them. */
 static void pv_${nv}(tile *t, const values *v, const float *s, int32_t first, int32_t last,
                  const float *alpha) {
-$ local at = 0
-$ for g, rows in ipairs(shape.groups) do
-    if (t->rows > ${at}) {
-        const int32_t begin = min32(max32(first, t->group_first[${g - 1}]), last + 1);
-        const int32_t n = max32(0, min32(last, t->group_last[${g - 1}]) - begin + 1);
-        const float *p = s + (begin - first) * ${R} + ${at};
-        const float *f = alpha ? alpha + ${at} : NULL;
-        const int32_t key = begin - v->base;
-        float *o = t->o + ${at} * DVP;
-$   for _, strip in ipairs(strips) do
-$     if strip.to then
-        for (int32_t c = 0; c < ${strip.to}; c += ${strip.c * W})
-            ${name(rows, strip)}(v->v + c * v->column + key * v->row, v->row, p, ${R}, n,
-                o + c, f);
-$     else
-        ${name(rows, strip)}(v->v + ${strip.from} * v->column + key * v->${strip.row}, v->${strip.row}, p,
-            ${R}, n, o + ${strip.from}, f);
-$     end
+    enum { COUNT = ${#shape.groups} };
+    const bool fresh = t->fresh;
+    t->fresh = false;
+    int32_t begin[COUNT], n[COUNT];
+    for (int g = 0; g < COUNT; g++) {
+        begin[g] = min32(max32(first, t->group_first[g]), last + 1);
+        n[g] = max32(0, min32(last, t->group_last[g]) - begin[g] + 1);
+    }
+$ for _, strip in ipairs(strips) do
+$   if strip.to then
+    for (int32_t c = ${strip.from}; c < ${strip.to}; c += ${strip.c * W}) {
+$   else
+    {
+        enum { c = ${strip.from} };
+$   end
+        const ptrdiff_t ldv = v->${strip.row};
+        const float *column = v->v + c * v->column;
+$   local at = 0
+$   for i, rows in ipairs(shape.groups) do
+$     local g = i - 1
+        if (${at == 0 and "n[0]" or "t->rows > " .. at .. " && n[" .. g .. "]"} > 0 || alpha || fresh)
+            ${name(rows, strip)}(column + (begin[${g}] - v->base) * ldv, ldv,
+                s + (begin[${g}] - first) * ${R} + ${at}, ${R}, n[${g}],
+                t->o + ${at} * DVP + c, alpha ? alpha + ${at} : NULL, fresh);
+$     at = at + rows
 $   end
     }
-$   at = at + rows
 $ end
 }

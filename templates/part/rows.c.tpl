@@ -51,7 +51,7 @@ static void tile_groups(tile *t, const int32_t *start, int32_t count) {
     }
 }
 
-/* The row groups of P V, the queries packed, and an empty O. */
+/* The row groups of P V, the queries packed, and no O yet. */
 static void tile_pack(const item *x, tile *t) {
     switch (t->vectors) {
 $ for nv = 1, plan.tile_vectors do
@@ -63,7 +63,7 @@ $ for nv = 1, plan.tile_vectors do
 $ end
     }
     pack_q(x, t);
-    memset(t->o, 0, sizeof(float) * DVP * (size_t)(t->vectors * W));
+    t->fresh = true;
 }
 
 static void tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,

@@ -7,6 +7,7 @@ typedef struct tile {
     int32_t head[ROWS], row[ROWS];  /* query head and query row */
     int32_t pos[ROWS];              /* absolute query position */
     int32_t rows, vectors;
+    bool fresh;                  /* o holds nothing yet */
     int32_t first, last;         /* keys that some row sees */
     int32_t all_first, all_last; /* keys that every row sees */
     int32_t group_first[PV_GROUPS], group_last[PV_GROUPS]; /* by row group of P V */
