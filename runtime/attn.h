@@ -155,6 +155,8 @@ typedef struct attn_args {
     int32_t threads;                  /* at most this many; 0 or 1: the calling thread alone */
 
     attn_view q; /* [B, heads,    Lq, D]  */
+    /* Fastest where k and v do not start a large power of two apart, which makes one bank of memory
+     * serve both: 64 KB more are enough. */
     attn_view k; /* [B, kv_heads, Lk, D]  */
     attn_view v; /* [B, v_heads,  Lk, Dv]; may be the same memory as k */
     attn_out o;  /* [B, heads,    Lq, Dv] */

@@ -319,6 +319,14 @@ static size_t v_floats(const attn_block_kernel *k, int32_t capacity) {
     return (size_t)k->v_heads * (size_t)capacity * (size_t)k->v_dim;
 }
 
+/* Bytes of k. Where they are many, k and v must not end up a power of two apart: attn.h, attn_args.
+ */
+static size_t k_bytes(const attn_block_kernel *k, int32_t batch, int32_t capacity) {
+    enum { MANY = 1 << 20, APART = 64 << 10 };
+    const size_t bytes = (size_t)batch * k_floats(k, capacity) * sizeof(float);
+    return bytes < MANY ? bytes : bytes + APART;
+}
+
 attn_status attn_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,
                              size_t *bytes) {
     if (!block || !bytes || batch < 0 || capacity < 0) return ATTN_E_ARGUMENT;
@@ -327,7 +335,7 @@ attn_status attn_cache_bytes(const attn_block *block, int32_t batch, int32_t cap
     if (rows * (k->k_heads * (double)k->k_dim + k->v_heads * (double)k->v_dim) > 1e15)
         return ATTN_E_ARGUMENT;
     *bytes = 0;
-    attn_carve(NULL, bytes, (size_t)batch * k_floats(k, capacity) * sizeof(float));
+    attn_carve(NULL, bytes, k_bytes(k, batch, capacity));
     attn_carve(NULL, bytes, (size_t)batch * v_floats(k, capacity) * sizeof(float));
     attn_carve(NULL, bytes, (size_t)batch * sizeof(int32_t));
     attn_carve(NULL, bytes, (size_t)batch * sizeof(int32_t));
@@ -343,7 +351,7 @@ attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t 
     if ((uintptr_t)memory % 64 || bytes < need) return ATTN_E_CACHE;
     const attn_block_kernel *k = block->kernel;
     *cache = (attn_cache){.struct_size = sizeof *cache, .batch = batch, .capacity = capacity};
-    cache->k = attn_carve(memory, &used, (size_t)batch * k_floats(k, capacity) * sizeof(float));
+    cache->k = attn_carve(memory, &used, k_bytes(k, batch, capacity));
     cache->v = attn_carve(memory, &used, (size_t)batch * v_floats(k, capacity) * sizeof(float));
     if (!k->v_dim) cache->v = cache->k;
     cache->length = attn_carve(memory, &used, (size_t)batch * sizeof(int32_t));

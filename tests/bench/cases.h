@@ -5,7 +5,7 @@
 #include "model.h"
 
 typedef enum case_group { MAIN, CLIFF, SCALE, PLOT, WHOLE, WHOLE_SCALE } case_group;
-enum { COLD = 1, TOKEN = 2 };
+enum { COLD = 1, TOKEN = 2, CLOSE = 4 };
 
 typedef struct bench_case {
     const char *name;
@@ -14,7 +14,7 @@ typedef struct bench_case {
     int32_t batch;         /* items; cores: 1 */
     int32_t q_len, kv_len; /* layers: tokens; those and the keys held before */
     int threads;
-    int how;                       /* COLD, TOKEN */
+    int how;                       /* COLD, TOKEN, CLOSE */
     double target[ATTN_ISA_COUNT]; /* percent; 0: none. See cases.def for of what */
     int series;                    /* of the plot; -1: none */
     int kernel;                    /* index into bench_cases.kernels */

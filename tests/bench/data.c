@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { HUGE = 2 << 20, PERIOD = 1000003, OTHER_BYTES = 256 << 20 };
+enum { HUGE = 2 << 20, PERIOD = 1000003, OTHER_BYTES = 256 << 20, GAP = (64 << 10) / 4 };
 
 void *data_pages(size_t bytes) {
     bytes = (bytes + HUGE) / HUGE * HUGE;
@@ -55,7 +55,7 @@ static size_t v_floats(const bench_case *c, const kernel_spec *k) {
 
 size_t data_inputs(const bench_case *c, const kernel_spec *k) {
     if (case_is_layer(k)) return data_outputs(c, k);
-    return q_floats(c, k) + k_floats(c, k) + v_floats(c, k);
+    return q_floats(c, k) + k_floats(c, k) + v_floats(c, k) + GAP;
 }
 
 size_t data_outputs(const bench_case *c, const kernel_spec *k) {
@@ -120,7 +120,9 @@ attn_args data_args(arena *a, const bench_data *d, const bench_case *c, const ke
     attn_args args = ATTN_ARGS_INIT;
     args.batch = 1, args.q_len = c->q_len, args.kv_len_max = c->kv_len;
     args.threads = c->threads;
-    const float *key = d->pool, *value = key + k_floats(c, k), *query = value + v_floats(c, k);
+    const float *key = d->pool;
+    const float *value = key + k_floats(c, k) + (c->how & CLOSE ? 0 : GAP);
+    const float *query = value + v_floats(c, k);
     args.q = view(query, spec->heads, c->q_len, dim, false);
     args.k = view(key, spec->kv_heads, c->kv_len, dim, token);
     args.v = view(value, spec->v_heads, c->kv_len, spec->v_dim, token);
