@@ -165,7 +165,7 @@ static void pad_keys(float *to, const float *k, ptrdiff_t ldk, int32_t n, int32_
         memcpy(to + i * D, k + min32(i, n - 1) * ldk, sizeof(float) * D);
 }
 
-/* Final score of a lane: softcap, score expression, then what op or mask do not show hides. */
+/* Final score of a lane: score expression, then what op or mask do not show hides. */
 static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi vh_0, vi lo, vi hi,
                                    const float *bias, const bool masked) {
     (void)x, (void)vq_0, (void)vh_0, (void)bias;
@@ -349,9 +349,11 @@ static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, cons
         l0 = vf_mul(l0, a0);
     }
     for (int32_t key = 0; key < n; key++, s += 16) {
-        const vf p0 = vf_exp2_softmax(vf_sub(vf_load(s + 0), m0));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
+        vf p[1];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        vf_exp2_softmax_each(p, 1);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
     }
     vf_store(t->l + 0, l0);
     return rose;
@@ -475,11 +477,11 @@ static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_
     for (int32_t c = 0; c < 64; c += 32) {
         const ptrdiff_t ldv = v->row;
         const float *column = v->v + c * v->column;
-        if (n[0] > 0 || alpha || fresh)
+        if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             pv_8x2(column + (begin[0] - v->base) * ldv, ldv,
                 s + (begin[0] - first) * 16 + 0, 16, n[0],
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
-        if (t->rows > 8 && n[1] > 0 || alpha || fresh)
+        if (t->rows > 8 && (n[1] > 0 || alpha || fresh))
             pv_8x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 16 + 8, 16, n[1],
                 t->o + 8 * DVP + c, alpha ? alpha + 8 : NULL, fresh);
@@ -499,7 +501,8 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
+        vf z[1] = {vf_load(s + 0)};
+        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 16 + 0 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -524,7 +527,8 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
+        vf z[1] = {vf_load(s + 0)};
+        vf s_0 = z[0];
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -565,7 +569,8 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
+        vf z[1] = {vf_load(s + 0)};
+        vf s_0 = z[0];
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -808,12 +813,14 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
         l1 = vf_mul(l1, a1);
     }
     for (int32_t key = 0; key < n; key++, s += 32) {
-        const vf p0 = vf_exp2_softmax(vf_sub(vf_load(s + 0), m0));
-        const vf p1 = vf_exp2_softmax(vf_sub(vf_load(s + 16), m1));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
-        vf_store(s + 16, p1);
-        l1 = vf_add(l1, p1);
+        vf p[2];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        p[1] = vf_sub(vf_load(s + 16), m1);
+        vf_exp2_softmax_each(p, 2);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
+        vf_store(s + 16, p[1]);
+        l1 = vf_add(l1, p[1]);
     }
     vf_store(t->l + 0, l0);
     vf_store(t->l + 16, l1);
@@ -1096,15 +1103,15 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
     for (int32_t c = 0; c < 64; c += 32) {
         const ptrdiff_t ldv = v->row;
         const float *column = v->v + c * v->column;
-        if (n[0] > 0 || alpha || fresh)
+        if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             pv_11x2(column + (begin[0] - v->base) * ldv, ldv,
                 s + (begin[0] - first) * 32 + 0, 32, n[0],
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
-        if (t->rows > 11 && n[1] > 0 || alpha || fresh)
+        if (t->rows > 11 && (n[1] > 0 || alpha || fresh))
             pv_11x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 32 + 11, 32, n[1],
                 t->o + 11 * DVP + c, alpha ? alpha + 11 : NULL, fresh);
-        if (t->rows > 22 && n[2] > 0 || alpha || fresh)
+        if (t->rows > 22 && (n[2] > 0 || alpha || fresh))
             pv_10x2(column + (begin[2] - v->base) * ldv, ldv,
                 s + (begin[2] - first) * 32 + 22, 32, n[2],
                 t->o + 22 * DVP + c, alpha ? alpha + 22 : NULL, fresh);
@@ -1128,9 +1135,10 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
+        vf z[2] = {vf_load(s + 0), vf_load(s + 16)};
+        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 32 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, vf_load(s + 16), vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 32 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -1162,8 +1170,9 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
-        vf s_1 = vf_load(s + 16);
+        vf z[2] = {vf_load(s + 0), vf_load(s + 16)};
+        vf s_0 = z[0];
+        vf s_1 = z[1];
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -1223,8 +1232,9 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
-        vf s_1 = vf_load(s + 16);
+        vf z[2] = {vf_load(s + 0), vf_load(s + 16)};
+        vf s_0 = z[0];
+        vf s_1 = z[1];
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -1627,9 +1637,9 @@ static ATTN_INLINE void dot_keys_1(const item *x, tile *t, scratch *w, int32_t b
     if (true) {
         for (int32_t i = 0; i < n * 1; i += W) {
             const vi vk = vi_add(vi_set1(block + i / 1), vi_loadu(lane_key_1));
-            const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(t->pos), vi_load(t->head),
-                                      vi_load(t->lo), vi_load(t->hi),
-                                      NULL, masked);
+            vf z = vf_load(s + i);
+            z = adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
+                             vi_load(t->hi), NULL, masked);
             vf_store(s + i, z);
         }
     }
@@ -1782,9 +1792,9 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
     if (true) {
         for (int32_t i = 0; i < n * 4; i += W) {
             const vi vk = vi_add(vi_set1(block + i / 4), vi_loadu(lane_key_4));
-            const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(t->pos), vi_load(t->head),
-                                      vi_load(t->lo), vi_load(t->hi),
-                                      NULL, masked);
+            vf z = vf_load(s + i);
+            z = adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
+                             vi_load(t->hi), NULL, masked);
             vf_store(s + i, z);
         }
     }

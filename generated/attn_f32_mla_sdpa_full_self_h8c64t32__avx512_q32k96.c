@@ -162,7 +162,7 @@ static inline float bias_at(const item *x, const tile *t, int32_t r, int32_t k) 
     return attn_mask_value(&mask, k);
 }
 
-/* Final score of a lane: softcap, bias (null: none); a key that its row does not see is -inf. */
+/* Final score of a lane: bias (null: none); a key that its row does not see is -inf. */
 static ATTN_INLINE vf adjust_lanes(const item *x, vf s, vi vk, vi vq, vi vh, vi lo, vi hi,
                                    const float *bias, const bool masked) {
     (void)x, (void)vq, (void)vh;
@@ -356,44 +356,44 @@ static inline void qk_exp_1(const float *restrict k, ptrdiff_t ldk, const float 
         QK_STEP_1(d + 2)
         QK_STEP_1(d + 3)
     }
-    s0_0 = vf_exp2_lazy(s0_0);
-    s1_0 = vf_exp2_lazy(s1_0);
-    s2_0 = vf_exp2_lazy(s2_0);
-    s3_0 = vf_exp2_lazy(s3_0);
-    s4_0 = vf_exp2_lazy(s4_0);
-    s5_0 = vf_exp2_lazy(s5_0);
-    s6_0 = vf_exp2_lazy(s6_0);
-    s7_0 = vf_exp2_lazy(s7_0);
-    s8_0 = vf_exp2_lazy(s8_0);
-    s9_0 = vf_exp2_lazy(s9_0);
-    s10_0 = vf_exp2_lazy(s10_0);
-    s11_0 = vf_exp2_lazy(s11_0);
     vf l0 = l[0];
-    l0 = vf_add(l0, s0_0);
-    l0 = vf_add(l0, s1_0);
-    l0 = vf_add(l0, s2_0);
-    l0 = vf_add(l0, s3_0);
-    l0 = vf_add(l0, s4_0);
-    l0 = vf_add(l0, s5_0);
-    l0 = vf_add(l0, s6_0);
-    l0 = vf_add(l0, s7_0);
-    l0 = vf_add(l0, s8_0);
-    l0 = vf_add(l0, s9_0);
-    l0 = vf_add(l0, s10_0);
-    l0 = vf_add(l0, s11_0);
+    vf p0[2] = {s0_0, s1_0};
+    vf_exp2_lazy_each(p0, 2);
+    vf_store(s + 0, p0[0]);
+    l0 = vf_add(l0, p0[0]);
+    vf_store(s + 16, p0[1]);
+    l0 = vf_add(l0, p0[1]);
+    vf p1[2] = {s2_0, s3_0};
+    vf_exp2_lazy_each(p1, 2);
+    vf_store(s + 32, p1[0]);
+    l0 = vf_add(l0, p1[0]);
+    vf_store(s + 48, p1[1]);
+    l0 = vf_add(l0, p1[1]);
+    vf p2[2] = {s4_0, s5_0};
+    vf_exp2_lazy_each(p2, 2);
+    vf_store(s + 64, p2[0]);
+    l0 = vf_add(l0, p2[0]);
+    vf_store(s + 80, p2[1]);
+    l0 = vf_add(l0, p2[1]);
+    vf p3[2] = {s6_0, s7_0};
+    vf_exp2_lazy_each(p3, 2);
+    vf_store(s + 96, p3[0]);
+    l0 = vf_add(l0, p3[0]);
+    vf_store(s + 112, p3[1]);
+    l0 = vf_add(l0, p3[1]);
+    vf p4[2] = {s8_0, s9_0};
+    vf_exp2_lazy_each(p4, 2);
+    vf_store(s + 128, p4[0]);
+    l0 = vf_add(l0, p4[0]);
+    vf_store(s + 144, p4[1]);
+    l0 = vf_add(l0, p4[1]);
+    vf p5[2] = {s10_0, s11_0};
+    vf_exp2_lazy_each(p5, 2);
+    vf_store(s + 160, p5[0]);
+    l0 = vf_add(l0, p5[0]);
+    vf_store(s + 176, p5[1]);
+    l0 = vf_add(l0, p5[1]);
     l[0] = l0;
-    vf_store(s + 0, s0_0);
-    vf_store(s + 16, s1_0);
-    vf_store(s + 32, s2_0);
-    vf_store(s + 48, s3_0);
-    vf_store(s + 64, s4_0);
-    vf_store(s + 80, s5_0);
-    vf_store(s + 96, s6_0);
-    vf_store(s + 112, s7_0);
-    vf_store(s + 128, s8_0);
-    vf_store(s + 144, s9_0);
-    vf_store(s + 160, s10_0);
-    vf_store(s + 176, s11_0);
 }
 
 /* s = exp2(s - m) in place over n keys, and l += its sums; mx: the maxima with these keys. Returns
@@ -410,9 +410,11 @@ static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, cons
         l0 = vf_mul(l0, a0);
     }
     for (int32_t key = 0; key < n; key++, s += 16) {
-        const vf p0 = vf_exp2_softmax(vf_sub(vf_load(s + 0), m0));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
+        vf p[1];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        vf_exp2_softmax_each(p, 1);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
     }
     vf_store(t->l + 0, l0);
     return rose;
@@ -423,9 +425,11 @@ static inline void exp_rows_1(float *restrict s, int32_t n, const vf *restrict m
     const vf m0 = m[0];
     vf l0 = l[0];
     for (int32_t key = 0; key < n; key++, s += 16) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m0));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
+        vf p[1];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        vf_exp2_lazy_each(p, 1);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
     }
     l[0] = l0;
 }
@@ -554,11 +558,11 @@ static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_
     for (int32_t c = 0; c < 64; c += 32) {
         const ptrdiff_t ldv = v->row;
         const float *column = v->v + c * v->column;
-        if (n[0] > 0 || alpha || fresh)
+        if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             pv_8x2(column + (begin[0] - v->base) * ldv, ldv,
                 s + (begin[0] - first) * 16 + 0, 16, n[0],
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
-        if (t->rows > 8 && n[1] > 0 || alpha || fresh)
+        if (t->rows > 8 && (n[1] > 0 || alpha || fresh))
             pv_8x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 16 + 8, 16, n[1],
                 t->o + 8 * DVP + c, alpha ? alpha + 8 : NULL, fresh);
@@ -578,7 +582,8 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
+        vf z[1] = {vf_load(s + 0)};
+        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 16 + 0 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -886,82 +891,82 @@ static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float 
         QK_STEP_2(d + 14)
         QK_STEP_2(d + 15)
     }
-    s0_0 = vf_exp2_lazy(s0_0);
-    s0_1 = vf_exp2_lazy(s0_1);
-    s1_0 = vf_exp2_lazy(s1_0);
-    s1_1 = vf_exp2_lazy(s1_1);
-    s2_0 = vf_exp2_lazy(s2_0);
-    s2_1 = vf_exp2_lazy(s2_1);
-    s3_0 = vf_exp2_lazy(s3_0);
-    s3_1 = vf_exp2_lazy(s3_1);
-    s4_0 = vf_exp2_lazy(s4_0);
-    s4_1 = vf_exp2_lazy(s4_1);
-    s5_0 = vf_exp2_lazy(s5_0);
-    s5_1 = vf_exp2_lazy(s5_1);
-    s6_0 = vf_exp2_lazy(s6_0);
-    s6_1 = vf_exp2_lazy(s6_1);
-    s7_0 = vf_exp2_lazy(s7_0);
-    s7_1 = vf_exp2_lazy(s7_1);
-    s8_0 = vf_exp2_lazy(s8_0);
-    s8_1 = vf_exp2_lazy(s8_1);
-    s9_0 = vf_exp2_lazy(s9_0);
-    s9_1 = vf_exp2_lazy(s9_1);
-    s10_0 = vf_exp2_lazy(s10_0);
-    s10_1 = vf_exp2_lazy(s10_1);
-    s11_0 = vf_exp2_lazy(s11_0);
-    s11_1 = vf_exp2_lazy(s11_1);
     vf l0 = l[0];
-    l0 = vf_add(l0, s0_0);
-    l0 = vf_add(l0, s1_0);
-    l0 = vf_add(l0, s2_0);
-    l0 = vf_add(l0, s3_0);
-    l0 = vf_add(l0, s4_0);
-    l0 = vf_add(l0, s5_0);
-    l0 = vf_add(l0, s6_0);
-    l0 = vf_add(l0, s7_0);
-    l0 = vf_add(l0, s8_0);
-    l0 = vf_add(l0, s9_0);
-    l0 = vf_add(l0, s10_0);
-    l0 = vf_add(l0, s11_0);
-    l[0] = l0;
     vf l1 = l[1];
-    l1 = vf_add(l1, s0_1);
-    l1 = vf_add(l1, s1_1);
-    l1 = vf_add(l1, s2_1);
-    l1 = vf_add(l1, s3_1);
-    l1 = vf_add(l1, s4_1);
-    l1 = vf_add(l1, s5_1);
-    l1 = vf_add(l1, s6_1);
-    l1 = vf_add(l1, s7_1);
-    l1 = vf_add(l1, s8_1);
-    l1 = vf_add(l1, s9_1);
-    l1 = vf_add(l1, s10_1);
-    l1 = vf_add(l1, s11_1);
+    vf p0[2] = {s0_0, s0_1};
+    vf_exp2_lazy_each(p0, 2);
+    vf_store(s + 0, p0[0]);
+    l0 = vf_add(l0, p0[0]);
+    vf_store(s + 16, p0[1]);
+    l1 = vf_add(l1, p0[1]);
+    vf p1[2] = {s1_0, s1_1};
+    vf_exp2_lazy_each(p1, 2);
+    vf_store(s + 32, p1[0]);
+    l0 = vf_add(l0, p1[0]);
+    vf_store(s + 48, p1[1]);
+    l1 = vf_add(l1, p1[1]);
+    vf p2[2] = {s2_0, s2_1};
+    vf_exp2_lazy_each(p2, 2);
+    vf_store(s + 64, p2[0]);
+    l0 = vf_add(l0, p2[0]);
+    vf_store(s + 80, p2[1]);
+    l1 = vf_add(l1, p2[1]);
+    vf p3[2] = {s3_0, s3_1};
+    vf_exp2_lazy_each(p3, 2);
+    vf_store(s + 96, p3[0]);
+    l0 = vf_add(l0, p3[0]);
+    vf_store(s + 112, p3[1]);
+    l1 = vf_add(l1, p3[1]);
+    vf p4[2] = {s4_0, s4_1};
+    vf_exp2_lazy_each(p4, 2);
+    vf_store(s + 128, p4[0]);
+    l0 = vf_add(l0, p4[0]);
+    vf_store(s + 144, p4[1]);
+    l1 = vf_add(l1, p4[1]);
+    vf p5[2] = {s5_0, s5_1};
+    vf_exp2_lazy_each(p5, 2);
+    vf_store(s + 160, p5[0]);
+    l0 = vf_add(l0, p5[0]);
+    vf_store(s + 176, p5[1]);
+    l1 = vf_add(l1, p5[1]);
+    vf p6[2] = {s6_0, s6_1};
+    vf_exp2_lazy_each(p6, 2);
+    vf_store(s + 192, p6[0]);
+    l0 = vf_add(l0, p6[0]);
+    vf_store(s + 208, p6[1]);
+    l1 = vf_add(l1, p6[1]);
+    vf p7[2] = {s7_0, s7_1};
+    vf_exp2_lazy_each(p7, 2);
+    vf_store(s + 224, p7[0]);
+    l0 = vf_add(l0, p7[0]);
+    vf_store(s + 240, p7[1]);
+    l1 = vf_add(l1, p7[1]);
+    vf p8[2] = {s8_0, s8_1};
+    vf_exp2_lazy_each(p8, 2);
+    vf_store(s + 256, p8[0]);
+    l0 = vf_add(l0, p8[0]);
+    vf_store(s + 272, p8[1]);
+    l1 = vf_add(l1, p8[1]);
+    vf p9[2] = {s9_0, s9_1};
+    vf_exp2_lazy_each(p9, 2);
+    vf_store(s + 288, p9[0]);
+    l0 = vf_add(l0, p9[0]);
+    vf_store(s + 304, p9[1]);
+    l1 = vf_add(l1, p9[1]);
+    vf p10[2] = {s10_0, s10_1};
+    vf_exp2_lazy_each(p10, 2);
+    vf_store(s + 320, p10[0]);
+    l0 = vf_add(l0, p10[0]);
+    vf_store(s + 336, p10[1]);
+    l1 = vf_add(l1, p10[1]);
+    vf p11[2] = {s11_0, s11_1};
+    vf_exp2_lazy_each(p11, 2);
+    vf_store(s + 352, p11[0]);
+    l0 = vf_add(l0, p11[0]);
+    vf_store(s + 368, p11[1]);
+    l1 = vf_add(l1, p11[1]);
+    l[0] = l0;
     l[1] = l1;
-    vf_store(s + 0, s0_0);
-    vf_store(s + 16, s0_1);
-    vf_store(s + 32, s1_0);
-    vf_store(s + 48, s1_1);
-    vf_store(s + 64, s2_0);
-    vf_store(s + 80, s2_1);
-    vf_store(s + 96, s3_0);
-    vf_store(s + 112, s3_1);
-    vf_store(s + 128, s4_0);
-    vf_store(s + 144, s4_1);
-    vf_store(s + 160, s5_0);
-    vf_store(s + 176, s5_1);
-    vf_store(s + 192, s6_0);
-    vf_store(s + 208, s6_1);
-    vf_store(s + 224, s7_0);
-    vf_store(s + 240, s7_1);
-    vf_store(s + 256, s8_0);
-    vf_store(s + 272, s8_1);
-    vf_store(s + 288, s9_0);
-    vf_store(s + 304, s9_1);
-    vf_store(s + 320, s10_0);
-    vf_store(s + 336, s10_1);
-    vf_store(s + 352, s11_0);
-    vf_store(s + 368, s11_1);
 }
 
 /* s = exp2(s - m) in place over n keys, and l += its sums; mx: the maxima with these keys. Returns
@@ -984,12 +989,14 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
         l1 = vf_mul(l1, a1);
     }
     for (int32_t key = 0; key < n; key++, s += 32) {
-        const vf p0 = vf_exp2_softmax(vf_sub(vf_load(s + 0), m0));
-        const vf p1 = vf_exp2_softmax(vf_sub(vf_load(s + 16), m1));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
-        vf_store(s + 16, p1);
-        l1 = vf_add(l1, p1);
+        vf p[2];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        p[1] = vf_sub(vf_load(s + 16), m1);
+        vf_exp2_softmax_each(p, 2);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
+        vf_store(s + 16, p[1]);
+        l1 = vf_add(l1, p[1]);
     }
     vf_store(t->l + 0, l0);
     vf_store(t->l + 16, l1);
@@ -1003,12 +1010,14 @@ static inline void exp_rows_2(float *restrict s, int32_t n, const vf *restrict m
     const vf m1 = m[1];
     vf l1 = l[1];
     for (int32_t key = 0; key < n; key++, s += 32) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m0));
-        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 16), m1));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
-        vf_store(s + 16, p1);
-        l1 = vf_add(l1, p1);
+        vf p[2];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        p[1] = vf_sub(vf_load(s + 16), m1);
+        vf_exp2_lazy_each(p, 2);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
+        vf_store(s + 16, p[1]);
+        l1 = vf_add(l1, p[1]);
     }
     l[0] = l0;
     l[1] = l1;
@@ -1297,15 +1306,15 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
     for (int32_t c = 0; c < 64; c += 32) {
         const ptrdiff_t ldv = v->row;
         const float *column = v->v + c * v->column;
-        if (n[0] > 0 || alpha || fresh)
+        if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             pv_11x2(column + (begin[0] - v->base) * ldv, ldv,
                 s + (begin[0] - first) * 32 + 0, 32, n[0],
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
-        if (t->rows > 11 && n[1] > 0 || alpha || fresh)
+        if (t->rows > 11 && (n[1] > 0 || alpha || fresh))
             pv_11x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 32 + 11, 32, n[1],
                 t->o + 11 * DVP + c, alpha ? alpha + 11 : NULL, fresh);
-        if (t->rows > 22 && n[2] > 0 || alpha || fresh)
+        if (t->rows > 22 && (n[2] > 0 || alpha || fresh))
             pv_10x2(column + (begin[2] - v->base) * ldv, ldv,
                 s + (begin[2] - first) * 32 + 22, 32, n[2],
                 t->o + 22 * DVP + c, alpha ? alpha + 22 : NULL, fresh);
@@ -1329,9 +1338,10 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
+        vf z[2] = {vf_load(s + 0), vf_load(s + 16)};
+        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 32 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, vf_load(s + 16), vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 32 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -1759,9 +1769,9 @@ static ATTN_INLINE void dot_keys_1(const item *x, tile *t, scratch *w, int32_t b
     if (masked) {
         for (int32_t i = 0; i < n * 1; i += W) {
             const vi vk = vi_add(vi_set1(block + i / 1), vi_loadu(lane_key_1));
-            const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(t->pos), vi_load(t->head),
-                                      vi_load(t->lo), vi_load(t->hi),
-                                      biased ? w->bias + i : NULL, masked);
+            vf z = vf_load(s + i);
+            z = adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
+                             vi_load(t->hi), biased ? w->bias + i : NULL, masked);
             vf_store(s + i, z);
         }
     }
@@ -1919,9 +1929,9 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
     if (masked) {
         for (int32_t i = 0; i < n * 4; i += W) {
             const vi vk = vi_add(vi_set1(block + i / 4), vi_loadu(lane_key_4));
-            const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(t->pos), vi_load(t->head),
-                                      vi_load(t->lo), vi_load(t->hi),
-                                      biased ? w->bias + i : NULL, masked);
+            vf z = vf_load(s + i);
+            z = adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
+                             vi_load(t->hi), biased ? w->bias + i : NULL, masked);
             vf_store(s + i, z);
         }
     }

@@ -76,7 +76,7 @@ static inline const uint8_t *item_padding(const item *x) {
     return args->key_padding ? args->key_padding + x->b * args->key_padding_batch : NULL;
 }
 
-/* Final score of a lane: softcap, bias (null: none); a key that its row does not see is -inf. */
+/* Final score of a lane: bias (null: none); a key that its row does not see is -inf. */
 static ATTN_INLINE vf adjust_lanes(const item *x, vf s, vi vk, vi vq, vi vh, vi lo, vi hi,
                                    const float *bias, const bool masked) {
     (void)x, (void)vq, (void)vh;
@@ -172,7 +172,8 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
     vf top = vf_set1(NO_MAX);
     for (int32_t j = 0; j < 8; j += W) {
         const vi vk = vi_add(vi_set1(lo + j), vi_iota());
-        const vf z = adjust_lanes(x, vf_load(s + j), vk, vi_set1(pos), vi_set1(h), vi_set1(lo),
+        vf z = vf_load(s + j);
+        z = adjust_lanes(x, z, vk, vi_set1(pos), vi_set1(h), vi_set1(lo),
                                   vi_set1(hi),
                                   biased ? bias + j : NULL, true);
         vf_store(s + j, z);

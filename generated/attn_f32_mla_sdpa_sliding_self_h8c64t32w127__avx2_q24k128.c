@@ -163,7 +163,7 @@ static inline float bias_at(const item *x, const tile *t, int32_t r, int32_t k) 
     return attn_mask_value(&mask, k);
 }
 
-/* Final score of a lane: softcap, bias (null: none); a key that its row does not see is -inf. */
+/* Final score of a lane: bias (null: none); a key that its row does not see is -inf. */
 static ATTN_INLINE vf adjust_lanes(const item *x, vf s, vi vk, vi vq, vi vh, vi lo, vi hi,
                                    const float *bias, const bool masked) {
     (void)x, (void)vq, (void)vh;
@@ -309,32 +309,32 @@ static inline void qk_exp_1(const float *restrict k, ptrdiff_t ldk, const float 
         QK_STEP_1(d + 2)
         QK_STEP_1(d + 3)
     }
-    s0_0 = vf_exp2_lazy(s0_0);
-    s1_0 = vf_exp2_lazy(s1_0);
-    s2_0 = vf_exp2_lazy(s2_0);
-    s3_0 = vf_exp2_lazy(s3_0);
-    s4_0 = vf_exp2_lazy(s4_0);
-    s5_0 = vf_exp2_lazy(s5_0);
-    s6_0 = vf_exp2_lazy(s6_0);
-    s7_0 = vf_exp2_lazy(s7_0);
     vf l0 = l[0];
-    l0 = vf_add(l0, s0_0);
-    l0 = vf_add(l0, s1_0);
-    l0 = vf_add(l0, s2_0);
-    l0 = vf_add(l0, s3_0);
-    l0 = vf_add(l0, s4_0);
-    l0 = vf_add(l0, s5_0);
-    l0 = vf_add(l0, s6_0);
-    l0 = vf_add(l0, s7_0);
+    vf p0[2] = {s0_0, s1_0};
+    vf_exp2_lazy_each(p0, 2);
+    vf_store(s + 0, p0[0]);
+    l0 = vf_add(l0, p0[0]);
+    vf_store(s + 8, p0[1]);
+    l0 = vf_add(l0, p0[1]);
+    vf p1[2] = {s2_0, s3_0};
+    vf_exp2_lazy_each(p1, 2);
+    vf_store(s + 16, p1[0]);
+    l0 = vf_add(l0, p1[0]);
+    vf_store(s + 24, p1[1]);
+    l0 = vf_add(l0, p1[1]);
+    vf p2[2] = {s4_0, s5_0};
+    vf_exp2_lazy_each(p2, 2);
+    vf_store(s + 32, p2[0]);
+    l0 = vf_add(l0, p2[0]);
+    vf_store(s + 40, p2[1]);
+    l0 = vf_add(l0, p2[1]);
+    vf p3[2] = {s6_0, s7_0};
+    vf_exp2_lazy_each(p3, 2);
+    vf_store(s + 48, p3[0]);
+    l0 = vf_add(l0, p3[0]);
+    vf_store(s + 56, p3[1]);
+    l0 = vf_add(l0, p3[1]);
     l[0] = l0;
-    vf_store(s + 0, s0_0);
-    vf_store(s + 8, s1_0);
-    vf_store(s + 16, s2_0);
-    vf_store(s + 24, s3_0);
-    vf_store(s + 32, s4_0);
-    vf_store(s + 40, s5_0);
-    vf_store(s + 48, s6_0);
-    vf_store(s + 56, s7_0);
 }
 
 /* s = exp2(s - m) in place over n keys, and l += its sums; mx: the maxima with these keys. Returns
@@ -351,9 +351,11 @@ static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, cons
         l0 = vf_mul(l0, a0);
     }
     for (int32_t key = 0; key < n; key++, s += 8) {
-        const vf p0 = vf_exp2_softmax(vf_sub(vf_load(s + 0), m0));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
+        vf p[1];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        vf_exp2_softmax_each(p, 1);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
     }
     vf_store(t->l + 0, l0);
     return rose;
@@ -364,9 +366,11 @@ static inline void exp_rows_1(float *restrict s, int32_t n, const vf *restrict m
     const vf m0 = m[0];
     vf l0 = l[0];
     for (int32_t key = 0; key < n; key++, s += 8) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m0));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
+        vf p[1];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        vf_exp2_lazy_each(p, 1);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
     }
     l[0] = l0;
 }
@@ -451,11 +455,11 @@ static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_
     for (int32_t c = 0; c < 64; c += 16) {
         const ptrdiff_t ldv = v->row;
         const float *column = v->v + c * v->column;
-        if (n[0] > 0 || alpha || fresh)
+        if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             pv_4x2(column + (begin[0] - v->base) * ldv, ldv,
                 s + (begin[0] - first) * 8 + 0, 8, n[0],
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
-        if (t->rows > 4 && n[1] > 0 || alpha || fresh)
+        if (t->rows > 4 && (n[1] > 0 || alpha || fresh))
             pv_4x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 8 + 4, 8, n[1],
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
@@ -475,7 +479,8 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
+        vf z[1] = {vf_load(s + 0)};
+        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 8 + 0 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -666,12 +671,14 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
         l1 = vf_mul(l1, a1);
     }
     for (int32_t key = 0; key < n; key++, s += 16) {
-        const vf p0 = vf_exp2_softmax(vf_sub(vf_load(s + 0), m0));
-        const vf p1 = vf_exp2_softmax(vf_sub(vf_load(s + 8), m1));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
-        vf_store(s + 8, p1);
-        l1 = vf_add(l1, p1);
+        vf p[2];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        p[1] = vf_sub(vf_load(s + 8), m1);
+        vf_exp2_softmax_each(p, 2);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
+        vf_store(s + 8, p[1]);
+        l1 = vf_add(l1, p[1]);
     }
     vf_store(t->l + 0, l0);
     vf_store(t->l + 8, l1);
@@ -844,15 +851,15 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
     for (int32_t c = 0; c < 64; c += 16) {
         const ptrdiff_t ldv = v->row;
         const float *column = v->v + c * v->column;
-        if (n[0] > 0 || alpha || fresh)
+        if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             pv_6x2(column + (begin[0] - v->base) * ldv, ldv,
                 s + (begin[0] - first) * 16 + 0, 16, n[0],
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
-        if (t->rows > 6 && n[1] > 0 || alpha || fresh)
+        if (t->rows > 6 && (n[1] > 0 || alpha || fresh))
             pv_5x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 16 + 6, 16, n[1],
                 t->o + 6 * DVP + c, alpha ? alpha + 6 : NULL, fresh);
-        if (t->rows > 11 && n[2] > 0 || alpha || fresh)
+        if (t->rows > 11 && (n[2] > 0 || alpha || fresh))
             pv_5x2(column + (begin[2] - v->base) * ldv, ldv,
                 s + (begin[2] - first) * 16 + 11, 16, n[2],
                 t->o + 11 * DVP + c, alpha ? alpha + 11 : NULL, fresh);
@@ -876,9 +883,10 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
+        vf z[2] = {vf_load(s + 0), vf_load(s + 8)};
+        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 16 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, vf_load(s + 8), vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 16 + 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -1063,48 +1071,48 @@ static inline void qk_exp_3(const float *restrict k, ptrdiff_t ldk, const float 
         QK_STEP_3(d + 14)
         QK_STEP_3(d + 15)
     }
-    s0_0 = vf_exp2_lazy(s0_0);
-    s0_1 = vf_exp2_lazy(s0_1);
-    s0_2 = vf_exp2_lazy(s0_2);
-    s1_0 = vf_exp2_lazy(s1_0);
-    s1_1 = vf_exp2_lazy(s1_1);
-    s1_2 = vf_exp2_lazy(s1_2);
-    s2_0 = vf_exp2_lazy(s2_0);
-    s2_1 = vf_exp2_lazy(s2_1);
-    s2_2 = vf_exp2_lazy(s2_2);
-    s3_0 = vf_exp2_lazy(s3_0);
-    s3_1 = vf_exp2_lazy(s3_1);
-    s3_2 = vf_exp2_lazy(s3_2);
     vf l0 = l[0];
-    l0 = vf_add(l0, s0_0);
-    l0 = vf_add(l0, s1_0);
-    l0 = vf_add(l0, s2_0);
-    l0 = vf_add(l0, s3_0);
-    l[0] = l0;
     vf l1 = l[1];
-    l1 = vf_add(l1, s0_1);
-    l1 = vf_add(l1, s1_1);
-    l1 = vf_add(l1, s2_1);
-    l1 = vf_add(l1, s3_1);
-    l[1] = l1;
     vf l2 = l[2];
-    l2 = vf_add(l2, s0_2);
-    l2 = vf_add(l2, s1_2);
-    l2 = vf_add(l2, s2_2);
-    l2 = vf_add(l2, s3_2);
+    vf p0[2] = {s0_0, s0_1};
+    vf_exp2_lazy_each(p0, 2);
+    vf_store(s + 0, p0[0]);
+    l0 = vf_add(l0, p0[0]);
+    vf_store(s + 8, p0[1]);
+    l1 = vf_add(l1, p0[1]);
+    vf p1[2] = {s0_2, s1_0};
+    vf_exp2_lazy_each(p1, 2);
+    vf_store(s + 16, p1[0]);
+    l2 = vf_add(l2, p1[0]);
+    vf_store(s + 24, p1[1]);
+    l0 = vf_add(l0, p1[1]);
+    vf p2[2] = {s1_1, s1_2};
+    vf_exp2_lazy_each(p2, 2);
+    vf_store(s + 32, p2[0]);
+    l1 = vf_add(l1, p2[0]);
+    vf_store(s + 40, p2[1]);
+    l2 = vf_add(l2, p2[1]);
+    vf p3[2] = {s2_0, s2_1};
+    vf_exp2_lazy_each(p3, 2);
+    vf_store(s + 48, p3[0]);
+    l0 = vf_add(l0, p3[0]);
+    vf_store(s + 56, p3[1]);
+    l1 = vf_add(l1, p3[1]);
+    vf p4[2] = {s2_2, s3_0};
+    vf_exp2_lazy_each(p4, 2);
+    vf_store(s + 64, p4[0]);
+    l2 = vf_add(l2, p4[0]);
+    vf_store(s + 72, p4[1]);
+    l0 = vf_add(l0, p4[1]);
+    vf p5[2] = {s3_1, s3_2};
+    vf_exp2_lazy_each(p5, 2);
+    vf_store(s + 80, p5[0]);
+    l1 = vf_add(l1, p5[0]);
+    vf_store(s + 88, p5[1]);
+    l2 = vf_add(l2, p5[1]);
+    l[0] = l0;
+    l[1] = l1;
     l[2] = l2;
-    vf_store(s + 0, s0_0);
-    vf_store(s + 8, s0_1);
-    vf_store(s + 16, s0_2);
-    vf_store(s + 24, s1_0);
-    vf_store(s + 32, s1_1);
-    vf_store(s + 40, s1_2);
-    vf_store(s + 48, s2_0);
-    vf_store(s + 56, s2_1);
-    vf_store(s + 64, s2_2);
-    vf_store(s + 72, s3_0);
-    vf_store(s + 80, s3_1);
-    vf_store(s + 88, s3_2);
 }
 
 /* s = exp2(s - m) in place over n keys, and l += its sums; mx: the maxima with these keys. Returns
@@ -1133,15 +1141,17 @@ static inline int softmax_3(float *restrict s, int32_t n, tile *restrict t, cons
         l2 = vf_mul(l2, a2);
     }
     for (int32_t key = 0; key < n; key++, s += 24) {
-        const vf p0 = vf_exp2_softmax(vf_sub(vf_load(s + 0), m0));
-        const vf p1 = vf_exp2_softmax(vf_sub(vf_load(s + 8), m1));
-        const vf p2 = vf_exp2_softmax(vf_sub(vf_load(s + 16), m2));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
-        vf_store(s + 8, p1);
-        l1 = vf_add(l1, p1);
-        vf_store(s + 16, p2);
-        l2 = vf_add(l2, p2);
+        vf p[3];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        p[1] = vf_sub(vf_load(s + 8), m1);
+        p[2] = vf_sub(vf_load(s + 16), m2);
+        vf_exp2_softmax_each(p, 3);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
+        vf_store(s + 8, p[1]);
+        l1 = vf_add(l1, p[1]);
+        vf_store(s + 16, p[2]);
+        l2 = vf_add(l2, p[2]);
     }
     vf_store(t->l + 0, l0);
     vf_store(t->l + 8, l1);
@@ -1158,15 +1168,17 @@ static inline void exp_rows_3(float *restrict s, int32_t n, const vf *restrict m
     const vf m2 = m[2];
     vf l2 = l[2];
     for (int32_t key = 0; key < n; key++, s += 24) {
-        const vf p0 = vf_exp2_lazy(vf_sub(vf_load(s + 0), m0));
-        const vf p1 = vf_exp2_lazy(vf_sub(vf_load(s + 8), m1));
-        const vf p2 = vf_exp2_lazy(vf_sub(vf_load(s + 16), m2));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
-        vf_store(s + 8, p1);
-        l1 = vf_add(l1, p1);
-        vf_store(s + 16, p2);
-        l2 = vf_add(l2, p2);
+        vf p[3];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        p[1] = vf_sub(vf_load(s + 8), m1);
+        p[2] = vf_sub(vf_load(s + 16), m2);
+        vf_exp2_lazy_each(p, 3);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
+        vf_store(s + 8, p[1]);
+        l1 = vf_add(l1, p[1]);
+        vf_store(s + 16, p[2]);
+        l2 = vf_add(l2, p[2]);
     }
     l[0] = l0;
     l[1] = l1;
@@ -1196,19 +1208,19 @@ static void pv_3(tile *t, const values *v, const float *s, int32_t first, int32_
     for (int32_t c = 0; c < 64; c += 16) {
         const ptrdiff_t ldv = v->row;
         const float *column = v->v + c * v->column;
-        if (n[0] > 0 || alpha || fresh)
+        if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             pv_6x2(column + (begin[0] - v->base) * ldv, ldv,
                 s + (begin[0] - first) * 24 + 0, 24, n[0],
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
-        if (t->rows > 6 && n[1] > 0 || alpha || fresh)
+        if (t->rows > 6 && (n[1] > 0 || alpha || fresh))
             pv_6x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 24 + 6, 24, n[1],
                 t->o + 6 * DVP + c, alpha ? alpha + 6 : NULL, fresh);
-        if (t->rows > 12 && n[2] > 0 || alpha || fresh)
+        if (t->rows > 12 && (n[2] > 0 || alpha || fresh))
             pv_6x2(column + (begin[2] - v->base) * ldv, ldv,
                 s + (begin[2] - first) * 24 + 12, 24, n[2],
                 t->o + 12 * DVP + c, alpha ? alpha + 12 : NULL, fresh);
-        if (t->rows > 18 && n[3] > 0 || alpha || fresh)
+        if (t->rows > 18 && (n[3] > 0 || alpha || fresh))
             pv_6x2(column + (begin[3] - v->base) * ldv, ldv,
                 s + (begin[3] - first) * 24 + 18, 24, n[3],
                 t->o + 18 * DVP + c, alpha ? alpha + 18 : NULL, fresh);
@@ -1236,11 +1248,12 @@ static ATTN_INLINE void adjust_3(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
+        vf z[3] = {vf_load(s + 0), vf_load(s + 8), vf_load(s + 16)};
+        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 24 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, vf_load(s + 8), vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 24 + 8 : NULL, masked);
-        const vf s_2 = adjust_lanes(x, vf_load(s + 16), vk, vq_2, vh_2, lo_2, hi_2,
+        const vf s_2 = adjust_lanes(x, z[2], vk, vq_2, vh_2, lo_2, hi_2,
                                      bias ? bias + i * 24 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -1653,9 +1666,9 @@ static ATTN_INLINE void dot_keys_1(const item *x, tile *t, scratch *w, int32_t b
     if (masked) {
         for (int32_t i = 0; i < n * 1; i += W) {
             const vi vk = vi_add(vi_set1(block + i / 1), vi_loadu(lane_key_1));
-            const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(t->pos), vi_load(t->head),
-                                      vi_load(t->lo), vi_load(t->hi),
-                                      biased ? w->bias + i : NULL, masked);
+            vf z = vf_load(s + i);
+            z = adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
+                             vi_load(t->hi), biased ? w->bias + i : NULL, masked);
             vf_store(s + i, z);
         }
     }
@@ -1810,9 +1823,9 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
     if (masked) {
         for (int32_t i = 0; i < n * 4; i += W) {
             const vi vk = vi_add(vi_set1(block + i / 4), vi_loadu(lane_key_4));
-            const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(t->pos), vi_load(t->head),
-                                      vi_load(t->lo), vi_load(t->hi),
-                                      biased ? w->bias + i : NULL, masked);
+            vf z = vf_load(s + i);
+            z = adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
+                             vi_load(t->hi), biased ? w->bias + i : NULL, masked);
             vf_store(s + i, z);
         }
     }

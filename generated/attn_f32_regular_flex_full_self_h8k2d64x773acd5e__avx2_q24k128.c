@@ -218,7 +218,7 @@ static attn_tile_class tile_class(const item *x, const tile *t, int32_t first, i
     return mask_classify(x, &box);
 }
 
-/* Final score of a lane: softcap, score expression, then what op or mask do not show hides. */
+/* Final score of a lane: score expression, then what op or mask do not show hides. */
 static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi vh_0, vi lo, vi hi,
                                    const float *bias, const bool masked) {
     (void)x, (void)vq_0, (void)vh_0, (void)bias;
@@ -365,9 +365,11 @@ static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, cons
         l0 = vf_mul(l0, a0);
     }
     for (int32_t key = 0; key < n; key++, s += 8) {
-        const vf p0 = vf_exp2_softmax(vf_sub(vf_load(s + 0), m0));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
+        vf p[1];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        vf_exp2_softmax_each(p, 1);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
     }
     vf_store(t->l + 0, l0);
     return rose;
@@ -447,11 +449,11 @@ static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_
     for (int32_t c = 0; c < 64; c += 16) {
         const ptrdiff_t ldv = v->row;
         const float *column = v->v + c * v->column;
-        if (n[0] > 0 || alpha || fresh)
+        if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             pv_4x2(column + (begin[0] - v->base) * ldv, ldv,
                 s + (begin[0] - first) * 8 + 0, 8, n[0],
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
-        if (t->rows > 4 && n[1] > 0 || alpha || fresh)
+        if (t->rows > 4 && (n[1] > 0 || alpha || fresh))
             pv_4x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 8 + 4, 8, n[1],
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
@@ -471,7 +473,8 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
+        vf z[1] = {vf_load(s + 0)};
+        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 8 + 0 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -495,7 +498,8 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
+        vf z[1] = {vf_load(s + 0)};
+        vf s_0 = z[0];
         const vi e5_0 = vi_sub(e3v, vq_0);
         const vf e6_0 = vi_to_f(e5_0);
         const vf e8_0 = vf_fma(e2v, e6_0, s_0);
@@ -535,7 +539,8 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
         const vi e3v = vi_set1(k);
         const int32_t c3 = ct1[attn_clamp_index(k, ct1n0)];
         const vi c3v = vi_set1(c3);
-        vf s_0 = vf_load(s + 0);
+        vf z[1] = {vf_load(s + 0)};
+        vf s_0 = z[0];
         const vi e5_0 = vi_sub(e3v, vq_0);
         const vf e6_0 = vi_to_f(e5_0);
         const vf e8_0 = vf_fma(e2v, e6_0, s_0);
@@ -698,12 +703,14 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
         l1 = vf_mul(l1, a1);
     }
     for (int32_t key = 0; key < n; key++, s += 16) {
-        const vf p0 = vf_exp2_softmax(vf_sub(vf_load(s + 0), m0));
-        const vf p1 = vf_exp2_softmax(vf_sub(vf_load(s + 8), m1));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
-        vf_store(s + 8, p1);
-        l1 = vf_add(l1, p1);
+        vf p[2];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        p[1] = vf_sub(vf_load(s + 8), m1);
+        vf_exp2_softmax_each(p, 2);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
+        vf_store(s + 8, p[1]);
+        l1 = vf_add(l1, p[1]);
     }
     vf_store(t->l + 0, l0);
     vf_store(t->l + 8, l1);
@@ -876,15 +883,15 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
     for (int32_t c = 0; c < 64; c += 16) {
         const ptrdiff_t ldv = v->row;
         const float *column = v->v + c * v->column;
-        if (n[0] > 0 || alpha || fresh)
+        if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             pv_6x2(column + (begin[0] - v->base) * ldv, ldv,
                 s + (begin[0] - first) * 16 + 0, 16, n[0],
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
-        if (t->rows > 6 && n[1] > 0 || alpha || fresh)
+        if (t->rows > 6 && (n[1] > 0 || alpha || fresh))
             pv_5x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 16 + 6, 16, n[1],
                 t->o + 6 * DVP + c, alpha ? alpha + 6 : NULL, fresh);
-        if (t->rows > 11 && n[2] > 0 || alpha || fresh)
+        if (t->rows > 11 && (n[2] > 0 || alpha || fresh))
             pv_5x2(column + (begin[2] - v->base) * ldv, ldv,
                 s + (begin[2] - first) * 16 + 11, 16, n[2],
                 t->o + 11 * DVP + c, alpha ? alpha + 11 : NULL, fresh);
@@ -908,9 +915,10 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
+        vf z[2] = {vf_load(s + 0), vf_load(s + 8)};
+        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 16 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, vf_load(s + 8), vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 16 + 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -941,8 +949,9 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
-        vf s_1 = vf_load(s + 8);
+        vf z[2] = {vf_load(s + 0), vf_load(s + 8)};
+        vf s_0 = z[0];
+        vf s_1 = z[1];
         const vi e5_0 = vi_sub(e3v, vq_0);
         const vf e6_0 = vi_to_f(e5_0);
         const vf e8_0 = vf_fma(e2v, e6_0, s_0);
@@ -996,8 +1005,9 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         const vi e3v = vi_set1(k);
         const int32_t c3 = ct1[attn_clamp_index(k, ct1n0)];
         const vi c3v = vi_set1(c3);
-        vf s_0 = vf_load(s + 0);
-        vf s_1 = vf_load(s + 8);
+        vf z[2] = {vf_load(s + 0), vf_load(s + 8)};
+        vf s_0 = z[0];
+        vf s_1 = z[1];
         const vi e5_0 = vi_sub(e3v, vq_0);
         const vf e6_0 = vi_to_f(e5_0);
         const vf e8_0 = vf_fma(e2v, e6_0, s_0);
@@ -1191,15 +1201,17 @@ static inline int softmax_3(float *restrict s, int32_t n, tile *restrict t, cons
         l2 = vf_mul(l2, a2);
     }
     for (int32_t key = 0; key < n; key++, s += 24) {
-        const vf p0 = vf_exp2_softmax(vf_sub(vf_load(s + 0), m0));
-        const vf p1 = vf_exp2_softmax(vf_sub(vf_load(s + 8), m1));
-        const vf p2 = vf_exp2_softmax(vf_sub(vf_load(s + 16), m2));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
-        vf_store(s + 8, p1);
-        l1 = vf_add(l1, p1);
-        vf_store(s + 16, p2);
-        l2 = vf_add(l2, p2);
+        vf p[3];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        p[1] = vf_sub(vf_load(s + 8), m1);
+        p[2] = vf_sub(vf_load(s + 16), m2);
+        vf_exp2_softmax_each(p, 3);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
+        vf_store(s + 8, p[1]);
+        l1 = vf_add(l1, p[1]);
+        vf_store(s + 16, p[2]);
+        l2 = vf_add(l2, p[2]);
     }
     vf_store(t->l + 0, l0);
     vf_store(t->l + 8, l1);
@@ -1222,19 +1234,19 @@ static void pv_3(tile *t, const values *v, const float *s, int32_t first, int32_
     for (int32_t c = 0; c < 64; c += 16) {
         const ptrdiff_t ldv = v->row;
         const float *column = v->v + c * v->column;
-        if (n[0] > 0 || alpha || fresh)
+        if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             pv_6x2(column + (begin[0] - v->base) * ldv, ldv,
                 s + (begin[0] - first) * 24 + 0, 24, n[0],
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
-        if (t->rows > 6 && n[1] > 0 || alpha || fresh)
+        if (t->rows > 6 && (n[1] > 0 || alpha || fresh))
             pv_6x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 24 + 6, 24, n[1],
                 t->o + 6 * DVP + c, alpha ? alpha + 6 : NULL, fresh);
-        if (t->rows > 12 && n[2] > 0 || alpha || fresh)
+        if (t->rows > 12 && (n[2] > 0 || alpha || fresh))
             pv_6x2(column + (begin[2] - v->base) * ldv, ldv,
                 s + (begin[2] - first) * 24 + 12, 24, n[2],
                 t->o + 12 * DVP + c, alpha ? alpha + 12 : NULL, fresh);
-        if (t->rows > 18 && n[3] > 0 || alpha || fresh)
+        if (t->rows > 18 && (n[3] > 0 || alpha || fresh))
             pv_6x2(column + (begin[3] - v->base) * ldv, ldv,
                 s + (begin[3] - first) * 24 + 18, 24, n[3],
                 t->o + 18 * DVP + c, alpha ? alpha + 18 : NULL, fresh);
@@ -1262,11 +1274,12 @@ static ATTN_INLINE void adjust_3(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
+        vf z[3] = {vf_load(s + 0), vf_load(s + 8), vf_load(s + 16)};
+        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 24 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, vf_load(s + 8), vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 24 + 8 : NULL, masked);
-        const vf s_2 = adjust_lanes(x, vf_load(s + 16), vk, vq_2, vh_2, lo_2, hi_2,
+        const vf s_2 = adjust_lanes(x, z[2], vk, vq_2, vh_2, lo_2, hi_2,
                                      bias ? bias + i * 24 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -1304,9 +1317,10 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
-        vf s_1 = vf_load(s + 8);
-        vf s_2 = vf_load(s + 16);
+        vf z[3] = {vf_load(s + 0), vf_load(s + 8), vf_load(s + 16)};
+        vf s_0 = z[0];
+        vf s_1 = z[1];
+        vf s_2 = z[2];
         const vi e5_0 = vi_sub(e3v, vq_0);
         const vf e6_0 = vi_to_f(e5_0);
         const vf e8_0 = vf_fma(e2v, e6_0, s_0);
@@ -1374,9 +1388,10 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         const vi e3v = vi_set1(k);
         const int32_t c3 = ct1[attn_clamp_index(k, ct1n0)];
         const vi c3v = vi_set1(c3);
-        vf s_0 = vf_load(s + 0);
-        vf s_1 = vf_load(s + 8);
-        vf s_2 = vf_load(s + 16);
+        vf z[3] = {vf_load(s + 0), vf_load(s + 8), vf_load(s + 16)};
+        vf s_0 = z[0];
+        vf s_1 = z[1];
+        vf s_2 = z[2];
         const vi e5_0 = vi_sub(e3v, vq_0);
         const vf e6_0 = vi_to_f(e5_0);
         const vf e8_0 = vf_fma(e2v, e6_0, s_0);
@@ -1738,9 +1753,9 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
     if (true) {
         for (int32_t i = 0; i < n * 4; i += W) {
             const vi vk = vi_add(vi_set1(block + i / 4), vi_loadu(lane_key_4));
-            const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(t->pos), vi_load(t->head),
-                                      vi_load(t->lo), vi_load(t->hi),
-                                      NULL, masked);
+            vf z = vf_load(s + i);
+            z = adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
+                             vi_load(t->hi), NULL, masked);
             vf_store(s + i, z);
         }
     }

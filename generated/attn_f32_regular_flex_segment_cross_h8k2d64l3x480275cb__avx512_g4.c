@@ -100,7 +100,7 @@ static inline const uint8_t *item_padding(const item *x) {
     return args->key_padding ? args->key_padding + x->b * args->key_padding_batch : NULL;
 }
 
-/* Final score of a lane: softcap, score expression, then what op or mask do not show hides. */
+/* Final score of a lane: score expression, then what op or mask do not show hides. */
 static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi vh_0, vi lo, vi hi,
                                    const float *bias, const bool masked) {
     (void)x, (void)vq_0, (void)vh_0, (void)bias;
@@ -208,7 +208,8 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
     vf top = vf_set1(NO_MAX);
     for (int32_t j = 0; j < 16; j += W) {
         const vi vk = vi_add(vi_set1(lo + j), vi_iota());
-        const vf z = adjust_lanes(x, vf_load(s + j), vk, vi_set1(pos), vi_set1(h), vi_set1(lo),
+        vf z = vf_load(s + j);
+        z = adjust_lanes(x, z, vk, vi_set1(pos), vi_set1(h), vi_set1(lo),
                                   vi_set1(hi),
                                   NULL, true);
         vf_store(s + j, z);

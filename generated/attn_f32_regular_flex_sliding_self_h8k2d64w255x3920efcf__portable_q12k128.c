@@ -211,7 +211,7 @@ static attn_tile_class tile_class(const item *x, const tile *t, int32_t first, i
     return mask_classify(x, &box);
 }
 
-/* Final score of a lane: softcap, score expression, then what op or mask do not show hides. */
+/* Final score of a lane: score expression, then what op or mask do not show hides. */
 static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi vh_0, vi lo, vi hi,
                                    const float *bias, const bool masked) {
     (void)x, (void)vq_0, (void)vh_0, (void)bias;
@@ -345,9 +345,11 @@ static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, cons
         l0 = vf_mul(l0, a0);
     }
     for (int32_t key = 0; key < n; key++, s += 4) {
-        const vf p0 = vf_exp2_softmax(vf_sub(vf_load(s + 0), m0));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
+        vf p[1];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        vf_exp2_softmax_each(p, 1);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
     }
     vf_store(t->l + 0, l0);
     return rose;
@@ -427,7 +429,7 @@ static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_
     for (int32_t c = 0; c < 64; c += 8) {
         const ptrdiff_t ldv = v->row;
         const float *column = v->v + c * v->column;
-        if (n[0] > 0 || alpha || fresh)
+        if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             pv_4x2(column + (begin[0] - v->base) * ldv, ldv,
                 s + (begin[0] - first) * 4 + 0, 4, n[0],
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
@@ -447,7 +449,8 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
+        vf z[1] = {vf_load(s + 0)};
+        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 4 + 0 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -468,7 +471,8 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 4) {
         const int32_t k = first + i;
         (void)k;
-        vf s_0 = vf_load(s + 0);
+        vf z[1] = {vf_load(s + 0)};
+        vf s_0 = z[0];
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
@@ -504,7 +508,8 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        vf s_0 = vf_load(s + 0);
+        vf z[1] = {vf_load(s + 0)};
+        vf s_0 = z[0];
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
@@ -667,12 +672,14 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
         l1 = vf_mul(l1, a1);
     }
     for (int32_t key = 0; key < n; key++, s += 8) {
-        const vf p0 = vf_exp2_softmax(vf_sub(vf_load(s + 0), m0));
-        const vf p1 = vf_exp2_softmax(vf_sub(vf_load(s + 4), m1));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
-        vf_store(s + 4, p1);
-        l1 = vf_add(l1, p1);
+        vf p[2];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        p[1] = vf_sub(vf_load(s + 4), m1);
+        vf_exp2_softmax_each(p, 2);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
+        vf_store(s + 4, p[1]);
+        l1 = vf_add(l1, p[1]);
     }
     vf_store(t->l + 0, l0);
     vf_store(t->l + 4, l1);
@@ -694,11 +701,11 @@ static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_
     for (int32_t c = 0; c < 64; c += 8) {
         const ptrdiff_t ldv = v->row;
         const float *column = v->v + c * v->column;
-        if (n[0] > 0 || alpha || fresh)
+        if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             pv_4x2(column + (begin[0] - v->base) * ldv, ldv,
                 s + (begin[0] - first) * 8 + 0, 8, n[0],
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
-        if (t->rows > 4 && n[1] > 0 || alpha || fresh)
+        if (t->rows > 4 && (n[1] > 0 || alpha || fresh))
             pv_4x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 8 + 4, 8, n[1],
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
@@ -722,9 +729,10 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
+        vf z[2] = {vf_load(s + 0), vf_load(s + 4)};
+        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 8 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, vf_load(s + 4), vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 8 + 4 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -752,8 +760,9 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 8) {
         const int32_t k = first + i;
         (void)k;
-        vf s_0 = vf_load(s + 0);
-        vf s_1 = vf_load(s + 4);
+        vf z[2] = {vf_load(s + 0), vf_load(s + 4)};
+        vf s_0 = z[0];
+        vf s_1 = z[1];
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
@@ -803,8 +812,9 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        vf s_0 = vf_load(s + 0);
-        vf s_1 = vf_load(s + 4);
+        vf z[2] = {vf_load(s + 0), vf_load(s + 4)};
+        vf s_0 = z[0];
+        vf s_1 = z[1];
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
@@ -998,15 +1008,17 @@ static inline int softmax_3(float *restrict s, int32_t n, tile *restrict t, cons
         l2 = vf_mul(l2, a2);
     }
     for (int32_t key = 0; key < n; key++, s += 12) {
-        const vf p0 = vf_exp2_softmax(vf_sub(vf_load(s + 0), m0));
-        const vf p1 = vf_exp2_softmax(vf_sub(vf_load(s + 4), m1));
-        const vf p2 = vf_exp2_softmax(vf_sub(vf_load(s + 8), m2));
-        vf_store(s + 0, p0);
-        l0 = vf_add(l0, p0);
-        vf_store(s + 4, p1);
-        l1 = vf_add(l1, p1);
-        vf_store(s + 8, p2);
-        l2 = vf_add(l2, p2);
+        vf p[3];
+        p[0] = vf_sub(vf_load(s + 0), m0);
+        p[1] = vf_sub(vf_load(s + 4), m1);
+        p[2] = vf_sub(vf_load(s + 8), m2);
+        vf_exp2_softmax_each(p, 3);
+        vf_store(s + 0, p[0]);
+        l0 = vf_add(l0, p[0]);
+        vf_store(s + 4, p[1]);
+        l1 = vf_add(l1, p[1]);
+        vf_store(s + 8, p[2]);
+        l2 = vf_add(l2, p[2]);
     }
     vf_store(t->l + 0, l0);
     vf_store(t->l + 4, l1);
@@ -1110,11 +1122,11 @@ static void pv_3(tile *t, const values *v, const float *s, int32_t first, int32_
     for (int32_t c = 0; c < 64; c += 8) {
         const ptrdiff_t ldv = v->row;
         const float *column = v->v + c * v->column;
-        if (n[0] > 0 || alpha || fresh)
+        if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             pv_6x2(column + (begin[0] - v->base) * ldv, ldv,
                 s + (begin[0] - first) * 12 + 0, 12, n[0],
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
-        if (t->rows > 6 && n[1] > 0 || alpha || fresh)
+        if (t->rows > 6 && (n[1] > 0 || alpha || fresh))
             pv_6x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 12 + 6, 12, n[1],
                 t->o + 6 * DVP + c, alpha ? alpha + 6 : NULL, fresh);
@@ -1142,11 +1154,12 @@ static ATTN_INLINE void adjust_3(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
+        vf z[3] = {vf_load(s + 0), vf_load(s + 4), vf_load(s + 8)};
+        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 12 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, vf_load(s + 4), vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 12 + 4 : NULL, masked);
-        const vf s_2 = adjust_lanes(x, vf_load(s + 8), vk, vq_2, vh_2, lo_2, hi_2,
+        const vf s_2 = adjust_lanes(x, z[2], vk, vq_2, vh_2, lo_2, hi_2,
                                      bias ? bias + i * 12 + 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -1181,9 +1194,10 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 12) {
         const int32_t k = first + i;
         (void)k;
-        vf s_0 = vf_load(s + 0);
-        vf s_1 = vf_load(s + 4);
-        vf s_2 = vf_load(s + 8);
+        vf z[3] = {vf_load(s + 0), vf_load(s + 4), vf_load(s + 8)};
+        vf s_0 = z[0];
+        vf s_1 = z[1];
+        vf s_2 = z[2];
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
@@ -1247,9 +1261,10 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        vf s_0 = vf_load(s + 0);
-        vf s_1 = vf_load(s + 4);
-        vf s_2 = vf_load(s + 8);
+        vf z[3] = {vf_load(s + 0), vf_load(s + 4), vf_load(s + 8)};
+        vf s_0 = z[0];
+        vf s_1 = z[1];
+        vf s_2 = z[2];
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
@@ -1618,9 +1633,9 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
     if (true) {
         for (int32_t i = 0; i < n * 4; i += W) {
             const vi vk = vi_add(vi_set1(block + i / 4), vi_loadu(lane_key_4));
-            const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(t->pos), vi_load(t->head),
-                                      vi_load(t->lo), vi_load(t->hi),
-                                      NULL, masked);
+            vf z = vf_load(s + i);
+            z = adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
+                             vi_load(t->hi), NULL, masked);
             vf_store(s + i, z);
         }
     }

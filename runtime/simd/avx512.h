@@ -18,6 +18,9 @@
 #define VF_WIDTH 16
 #define ATTN_SIMD_FMA 1
 #define ATTN_SIMD static inline __attribute__((always_inline, unused))
+/* A statement for each of n vectors, n a constant of at most 4: where several do every step side by
+ * side, their latencies overlap. */
+#define ATTN_EACH(n) _Pragma("GCC unroll 4") for (int i = 0; i < (n); i++)
 
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
@@ -345,7 +348,8 @@ ATTN_SIMD vf vf_stride_max(vf v, int r) {
     return attn__spread(a, r);
 }
 
-/* 4 x 4 within each quarter. Straight-line code: gcc 12 -O2 keeps the arrays of a loop in memory. */
+/* 4 x 4 within each quarter. Straight-line code: gcc 12 -O2 keeps the arrays of a loop in memory.
+ */
 ATTN_SIMD void attn__transpose4(vf *r) {
     const vf a = _mm512_unpacklo_ps(r[0], r[1]), b = _mm512_unpackhi_ps(r[0], r[1]);
     const vf c = _mm512_unpacklo_ps(r[2], r[3]), d = _mm512_unpackhi_ps(r[2], r[3]);
@@ -377,20 +381,21 @@ ATTN_SIMD void vf_transpose(vf *r) {
 ATTN_SIMD vf attn__scale2(vf p, vf n) {
     return _mm512_scalef_ps(p, n);
 }
-/* 2^x for any x: exactly 1 at 0, exactly 0 at x <= -150 and -inf (denormal from -126 down to
- * there), NaN stays NaN. x - floor(x) is +0 for -inf. */
-ATTN_SIMD vf vf_exp2_softmax(vf x) {
-    const vf r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); /* 0 .. 1 */
-    vf p = vf_set1(0x1.ee51c2p-10f);
-    p = vf_fma(p, r, vf_set1(0x1.260324p-7f));
-    p = vf_fma(p, r, vf_set1(0x1.c969bcp-5f));
-    p = vf_fma(p, r, vf_set1(0x1.ebd524p-3f));
-    p = vf_fma(p, r, vf_set1(0x1.62e4e2p-1f));
-    p = vf_fma(p, r, vf_set1(1.0f));
-    return _mm512_scalef_ps(p, x);
+/* x[i] = 2^x[i] for any x: exactly 1 at 0, exactly 0 at x <= -150 and -inf (denormal from -126 down
+ * to there), NaN stays NaN. x - floor(x) is +0 for -inf. */
+ATTN_SIMD void vf_exp2_softmax_each(vf *x, const int n) {
+    vf r[4], p[4];
+    ATTN_EACH(n)
+    r[i] = _mm512_reduce_ps(x[i], _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); /* 0..1 */
+    ATTN_EACH(n) p[i] = vf_fma(vf_set1(0x1.ee51c2p-10f), r[i], vf_set1(0x1.260324p-7f));
+    ATTN_EACH(n) p[i] = vf_fma(p[i], r[i], vf_set1(0x1.c969bcp-5f));
+    ATTN_EACH(n) p[i] = vf_fma(p[i], r[i], vf_set1(0x1.ebd524p-3f));
+    ATTN_EACH(n) p[i] = vf_fma(p[i], r[i], vf_set1(0x1.62e4e2p-1f));
+    ATTN_EACH(n) p[i] = vf_fma(p[i], r[i], vf_set1(1.0f));
+    ATTN_EACH(n) x[i] = _mm512_scalef_ps(p[i], x[i]);
 }
-ATTN_SIMD vf vf_exp2_lazy(vf x) {
-    return vf_exp2_softmax(x);
+ATTN_SIMD void vf_exp2_lazy_each(vf *x, const int n) {
+    vf_exp2_softmax_each(x, n);
 }
 
 #include "math.h"

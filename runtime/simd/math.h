@@ -8,7 +8,7 @@
  *   attn__shl23 attn__shr23   shifts by 23 (arithmetic to the right)
  *   attn__xorsign(a, s)       a, negated where the sign bit of s is set
  *   attn__rev attn__revi      lanes in reverse order
- *   ATTN__OWN_SCALE2 defined if it has its own attn__scale2 and vf_exp2_softmax
+ *   ATTN__OWN_SCALE2 defined if it has its own attn__scale2 and vf_exp2_*_each
  *
  * Methods: exponent by magic-number addition and argument reduction in two or three constants
  * (Cody & Waite, Software Manual for the Elementary Functions, 1980); minimax polynomials with
@@ -50,26 +50,32 @@ ATTN_SIMD vf attn__scale2(vf p, vf n) {
     return vf_mul(vf_mul(p, vf_bits(attn__shl23(vi_bits(t)))), vf_bits(attn__shl23(vi_bits(u))));
 }
 
-/* 2^x for x < 127: exactly 1 at 0, exactly 0 at x < -126.5 and -inf (denormal from -126 to there),
- * NaN stays NaN. Beyond 128 the result means nothing. */
-ATTN_SIMD vf vf_exp2_softmax(vf x) {
-    x = vf_max(vf_set1(-127.0f), x);
-    const vf t = vf_add(x, vf_set1(ATTN__MAGIC_127));
-    const vf r = vf_sub(x, vf_sub(t, vf_set1(ATTN__MAGIC_127))); /* -0.5 .. 0.5 */
-    vf p = vf_set1(0x1.5aac76p-10f);
-    p = vf_fma(p, r, vf_set1(0x1.3cec46p-7f));
-    p = vf_fma(p, r, vf_set1(0x1.c6babap-5f));
-    p = vf_fma(p, r, vf_set1(0x1.ebf9b6p-3f));
-    p = vf_fma(p, r, vf_set1(0x1.62e424p-1f));
-    p = vf_fma(p, r, vf_set1(1.0f));
-    return vf_mul(p, vf_bits(attn__shl23(vi_bits(t))));
+/* x[i] = 2^x[i] for x < 127: exactly 1 at 0, exactly 0 at x < -126.5 and -inf (denormal from -126
+ * to there), NaN stays NaN. Beyond 128 the result means nothing. n: see ATTN_EACH. */
+ATTN_SIMD void vf_exp2_softmax_each(vf *x, const int n) {
+    vf t[4], p[4];
+    ATTN_EACH(n) x[i] = vf_max(vf_set1(-127.0f), x[i]);
+    ATTN_EACH(n) t[i] = vf_add(x[i], vf_set1(ATTN__MAGIC_127));
+    ATTN_EACH(n) x[i] = vf_sub(x[i], vf_sub(t[i], vf_set1(ATTN__MAGIC_127))); /* -0.5 .. 0.5 */
+    ATTN_EACH(n) p[i] = vf_fma(vf_set1(0x1.5aac76p-10f), x[i], vf_set1(0x1.3cec46p-7f));
+    ATTN_EACH(n) p[i] = vf_fma(p[i], x[i], vf_set1(0x1.c6babap-5f));
+    ATTN_EACH(n) p[i] = vf_fma(p[i], x[i], vf_set1(0x1.ebf9b6p-3f));
+    ATTN_EACH(n) p[i] = vf_fma(p[i], x[i], vf_set1(0x1.62e424p-1f));
+    ATTN_EACH(n) p[i] = vf_fma(p[i], x[i], vf_set1(1.0f));
+    ATTN_EACH(n) x[i] = vf_mul(p[i], vf_bits(attn__shl23(vi_bits(t[i]))));
 }
 
 /* The same for any x: from 2^127 up the result is at least 2^127, so that a sum shows it. */
-ATTN_SIMD vf vf_exp2_lazy(vf x) {
-    return vf_exp2_softmax(vf_min(vf_set1(127.0f), x));
+ATTN_SIMD void vf_exp2_lazy_each(vf *x, const int n) {
+    ATTN_EACH(n) x[i] = vf_min(vf_set1(127.0f), x[i]);
+    vf_exp2_softmax_each(x, n);
 }
 #endif /* ATTN__OWN_SCALE2 */
+
+ATTN_SIMD vf vf_exp2_softmax(vf x) {
+    vf_exp2_softmax_each(&x, 1);
+    return x;
+}
 
 /* 2^x on the whole domain. */
 ATTN_SIMD vf vf_exp2(vf x) {
@@ -148,27 +154,36 @@ ATTN_SIMD vf vf_log2(vf x) {
     return attn__log_special(x, vf_fma(p, f, e));
 }
 
-/* tanh |x| = u / (u + 2) with u = e^(2|x|) - 1 = 2^n (q + 1) - 1, q = e^(2r) - 1: accurate near 0
- * because n is 0 there, and near 1 because the errors of u fade. */
-ATTN_SIMD vf vf_tanh(vf x) {
-    const vf a = vf_min(vf_set1(9.25f), vf_abs(x)); /* from there on it is 1 */
-    const vf t = vf_fma(a, vf_set1(0x1.715476p+1f), vf_set1(ATTN__MAGIC_127)); /* 2 log2(e) */
-    const vf n = vf_sub(t, vf_set1(ATTN__MAGIC_127));
+/* x[i] = tanh x[i] for n vectors, n a constant of at most 4.
+ * tanh |x| = u / (u + 2) with u = e^(2|x|) - 1 = 2^m (q + 1) - 1, q = e^(2r) - 1: accurate near 0
+ * because m is 0 there, and near 1 because the errors of u fade. */
+ATTN_SIMD void vf_tanh_each(vf *x, const int n) {
+    vf a[4], t[4], r[4], q[4], s[4];
+    ATTN_EACH(n) a[i] = vf_min(vf_set1(9.25f), vf_abs(x[i])); /* from there on it is 1 */
+    ATTN_EACH(n)
+    t[i] = vf_fma(a[i], vf_set1(0x1.715476p+1f), vf_set1(ATTN__MAGIC_127)); /* 2 log2(e) */
+    ATTN_EACH(n) q[i] = vf_sub(t[i], vf_set1(ATTN__MAGIC_127));
 #if ATTN_SIMD_FMA
-    const vf r = vf_fma(n, vf_set1(-0x1.62e430p-2f), a); /* ln 2 / 2, off by 1e-9 only */
+    ATTN_EACH(n)
+    r[i] = vf_fma(q[i], vf_set1(-0x1.62e430p-2f), a[i]); /* ln 2 / 2, off by 1e-9 only */
 #else
-    vf r = vf_fma(n, vf_set1(-0x1.62e4p-2f), a);
-    r = vf_fma(n, vf_set1(-0x1.7f7d1cp-21f), r);
+    ATTN_EACH(n) r[i] = vf_fma(q[i], vf_set1(-0x1.62e4p-2f), a[i]);
+    ATTN_EACH(n) r[i] = vf_fma(q[i], vf_set1(-0x1.7f7d1cp-21f), r[i]);
 #endif
-    vf q = vf_set1(0x1.6b95c4p-4f);
-    q = vf_fma(q, r, vf_set1(0x1.12252ep-2f));
-    q = vf_fma(q, r, vf_set1(0x1.5556f8p-1f));
-    q = vf_fma(q, r, vf_set1(0x1.5554b4p+0f));
-    q = vf_fma(q, r, vf_set1(0x1.fffffep+0f));
-    q = vf_fma(q, vf_mul(r, r), vf_add(r, r));
-    const vf s = vf_bits(attn__shl23(vi_bits(t)));
-    const vf u = vf_fma(q, s, vf_sub(s, vf_set1(1.0f)));
-    return attn__xorsign(vf_div(u, vf_add(u, vf_set1(2.0f))), x);
+    ATTN_EACH(n) q[i] = vf_fma(vf_set1(0x1.6b95c4p-4f), r[i], vf_set1(0x1.12252ep-2f));
+    ATTN_EACH(n) q[i] = vf_fma(q[i], r[i], vf_set1(0x1.5556f8p-1f));
+    ATTN_EACH(n) q[i] = vf_fma(q[i], r[i], vf_set1(0x1.5554b4p+0f));
+    ATTN_EACH(n) q[i] = vf_fma(q[i], r[i], vf_set1(0x1.fffffep+0f));
+    ATTN_EACH(n) q[i] = vf_fma(q[i], vf_mul(r[i], r[i]), vf_add(r[i], r[i]));
+    ATTN_EACH(n) s[i] = vf_bits(attn__shl23(vi_bits(t[i])));
+    ATTN_EACH(n) q[i] = vf_fma(q[i], s[i], vf_sub(s[i], vf_set1(1.0f)));
+    ATTN_EACH(n) q[i] = vf_div(q[i], vf_add(q[i], vf_set1(2.0f)));
+    ATTN_EACH(n) x[i] = attn__xorsign(q[i], x[i]);
+}
+
+ATTN_SIMD vf vf_tanh(vf x) {
+    vf_tanh_each(&x, 1);
+    return x;
 }
 
 /* 1 / (1 + e^-x), from e^-|x| so that it neither overflows nor cancels. */

@@ -45,6 +45,9 @@
 #define ATTN_SIMD_FMA 0
 #endif
 #define ATTN_SIMD static inline __attribute__((always_inline, unused))
+/* A statement for each of n vectors, n a constant of at most 4: where several do every step side by
+ * side, their latencies overlap. */
+#define ATTN_EACH(n) _Pragma("GCC unroll 4") for (int i = 0; i < (n); i++)
 #define ATTN_TARGET_END
 
 #if defined(__clang__)

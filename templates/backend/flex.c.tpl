@@ -1,11 +1,8 @@
-$ -- Backend flex: softcap, then the score and mask expressions. Scores are in units of log 2.
-/* Final score of a lane: softcap, score expression, then what op or mask do not show hides. */
+$ -- Backend flex: the score and mask expressions. Scores are in units of log 2.
+/* Final score of a lane: score expression, then what op or mask do not show hides. */
 static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi vh_0, vi lo, vi hi,
                                    const float *bias, const bool masked) {
     (void)x, (void)vq_0, (void)vh_0, (void)bias;
-$ if spec.softcap then
-    s_0 = vf_mul(vf_set1(${f32(plan.softcap_factor)}), vf_tanh(s_0));
-$ end
 $ if expr and expr.score then
     ${comment("score: " .. expr.score.text)}
     ${lines(expr.score.lanes.once)}

@@ -45,13 +45,14 @@ $ end
 $ if a.masked and expr.mask then
         ${lines(expr.mask.tile[nv].key)}
 $ end
-$ for j = 0, nv - 1 do
-        vf s_${j} = vf_load(s + ${j * W});
+        vf z[${nv}] = {${list(nv, function(j) return "vf_load(s + " .. j * W .. ")" end)}};
+$ if spec.softcap then
+        cap_scores(z, ${nv});
 $ end
 $ for j = 0, nv - 1 do
-$   if spec.softcap then
-        s_${j} = vf_mul(vf_set1(${f32(plan.softcap_factor)}), vf_tanh(s_${j}));
-$   end
+        vf s_${j} = z[${j}];
+$ end
+$ for j = 0, nv - 1 do
 $   if expr.score then
         ${lines(expr.score.tile[nv].lane[j + 1])}
         s_${j} = vf_mul(${expr.score.tile[nv].result[j + 1]}, vf_set1(LOG2E));

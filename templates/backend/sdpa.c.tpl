@@ -1,11 +1,8 @@
-$ -- Backend sdpa: softcap, then the run-time mask. Scores are in units of log 2.
-/* Final score of a lane: softcap, bias (null: none); a key that its row does not see is -inf. */
+$ -- Backend sdpa: the run-time mask. Scores are in units of log 2.
+/* Final score of a lane: bias (null: none); a key that its row does not see is -inf. */
 static ATTN_INLINE vf adjust_lanes(const item *x, vf s, vi vk, vi vq, vi vh, vi lo, vi hi,
                                    const float *bias, const bool masked) {
     (void)x, (void)vq, (void)vh;
-$ if spec.softcap then
-    s = vf_mul(vf_set1(${f32(plan.softcap_factor)}), vf_tanh(s));
-$ end
     vm seen = vm_set1(true);
     if (bias) {
         const vf b = vf_load(bias);

@@ -18,8 +18,12 @@ $ end
             continue;
         }
         const vi vk = vi_set1(first + i);
+        vf z[${nv}] = {${list(nv, function(j) return "vf_load(s + " .. j * W .. ")" end)}};
+$ if spec.softcap then
+        cap_scores(z, ${nv});
+$ end
 $ for j = 0, nv - 1 do
-        const vf s_${j} = adjust_lanes(x, vf_load(s + ${j * W}), vk, vq_${j}, vh_${j}, lo_${j}, hi_${j},
+        const vf s_${j} = adjust_lanes(x, z[${j}], vk, vq_${j}, vh_${j}, lo_${j}, hi_${j},
                                      bias ? bias + i * ${R} + ${j * W} : NULL, masked);
 $ end
 $ for j = 0, nv - 1 do

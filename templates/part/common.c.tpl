@@ -1,3 +1,11 @@
+$ if spec.softcap then
+/* c tanh(s / c) of n vectors of scores, n a constant of at most 4; Q was divided by c. */
+static ATTN_INLINE void cap_scores(vf *s, const int n) {
+    vf_tanh_each(s, n);
+    ATTN_EACH(n) s[i] = vf_mul(vf_set1(${f32(plan.softcap_factor)}), s[i]);
+}
+
+$ end
 $ if plan.gather_keys == 0 then
 /* The first n floats, the other lanes zero; reads nothing past them. */
 static inline vf load_n(const float *p, int32_t n) {

@@ -100,9 +100,12 @@ $ end
     if (${plan.rescore and "true" or "masked"}) {
         for (int32_t i = 0; i < n * ${P}; i += W) {
             const vi vk = vi_add(vi_set1(block + i / ${P}), vi_loadu(lane_key_${R}));
-            const vf z = adjust_lanes(x, vf_load(s + i), vk, vi_load(t->pos), vi_load(t->head),
-                                      vi_load(t->lo), vi_load(t->hi),
-                                      ${plan.bias and "biased ? w->bias + i : NULL" or "NULL"}, masked);
+            vf z = vf_load(s + i);
+$ if spec.softcap then
+            cap_scores(&z, 1);
+$ end
+            z = adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
+                             vi_load(t->hi), ${plan.bias and "biased ? w->bias + i : NULL" or "NULL"}, masked);
             vf_store(s + i, z);
         }
     }

@@ -74,7 +74,11 @@ $ end
     vf top = vf_set1(NO_MAX);
     for (int32_t j = 0; j < ${vectors * W}; j += W) {
         const vi vk = vi_add(vi_set1(lo + j), vi_iota());
-        const vf z = adjust_lanes(x, vf_load(s + j), vk, vi_set1(pos), vi_set1(h), vi_set1(lo),
+        vf z = vf_load(s + j);
+$ if spec.softcap then
+        cap_scores(&z, 1);
+$ end
+        z = adjust_lanes(x, z, vk, vi_set1(pos), vi_set1(h), vi_set1(lo),
                                   vi_set1(hi),
                                   ${plan.bias and "biased ? bias + j : NULL" or "NULL"}, true);
         vf_store(s + j, z);

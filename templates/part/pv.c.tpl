@@ -100,7 +100,7 @@ $   end
 $   local at = 0
 $   for i, rows in ipairs(shape.groups) do
 $     local g = i - 1
-        if (${at == 0 and "n[0]" or "t->rows > " .. at .. " && n[" .. g .. "]"} > 0 || alpha || fresh)
+        if (t->rows > ${at} && (n[${g}] > 0 || alpha || fresh))
             ${name(rows, strip)}(column + (begin[${g}] - v->base) * ldv, ldv,
                 s + (begin[${g}] - first) * ${R} + ${at}, ${R}, n[${g}],
                 t->o + ${at} * DVP + c, alpha ? alpha + ${at} : NULL, fresh);

@@ -88,16 +88,21 @@ $ for d = main, plan.d - 1 do
     QK_STEP_${nv}(${d})
 $ end
 $ if a.lazy then
-$   for m = 0, MR - 1 do
-$     for n = 0, nv - 1 do
-    s${m}_${n} = vf_exp2_lazy(s${m}_${n});
+$   -- In pairs: more would need registers that the other scores are in.
+$   for n = 0, nv - 1 do
+    vf l${n} = l[${n}];
+$   end
+$   for i = 0, MR * nv - 1, 2 do
+$     local pair = math.min(2, MR * nv - i)
+$     local function score(j) return "s" .. (i + j) // nv .. "_" .. (i + j) % nv end
+    vf p${i // 2}[${pair}] = {${list(pair, score)}};
+    vf_exp2_lazy_each(p${i // 2}, ${pair});
+$     for j = 0, pair - 1 do
+    vf_store(s + ${(i + j) * W}, p${i // 2}[${j}]);
+    l${(i + j) % nv} = vf_add(l${(i + j) % nv}, p${i // 2}[${j}]);
 $     end
 $   end
 $   for n = 0, nv - 1 do
-    vf l${n} = l[${n}];
-$     for m = 0, MR - 1 do
-    l${n} = vf_add(l${n}, s${m}_${n});
-$     end
     l[${n}] = l${n};
 $   end
 $ else
@@ -110,9 +115,11 @@ $     end
     mx[${n}] = m${n};
 $   end
 $ end
-$ for m = 0, MR - 1 do
-$   for n = 0, nv - 1 do
+$ if not a.lazy then
+$   for m = 0, MR - 1 do
+$     for n = 0, nv - 1 do
     vf_store(s + ${m * R + n * W}, s${m}_${n});
+$     end
 $   end
 $ end
 }

@@ -18,12 +18,14 @@ $ for j = 0, nv - 1 do
 $ end
     }
     for (int32_t key = 0; key < n; key++, s += ${R}) {
+        vf p[${nv}];
 $ for j = 0, nv - 1 do
-        const vf p${j} = vf_exp2_softmax(vf_sub(vf_load(s + ${j * W}), m${j}));
+        p[${j}] = vf_sub(vf_load(s + ${j * W}), m${j});
 $ end
+        vf_exp2_softmax_each(p, ${nv});
 $ for j = 0, nv - 1 do
-        vf_store(s + ${j * W}, p${j});
-        l${j} = vf_add(l${j}, p${j});
+        vf_store(s + ${j * W}, p[${j}]);
+        l${j} = vf_add(l${j}, p[${j}]);
 $ end
     }
 $ for j = 0, nv - 1 do
@@ -40,12 +42,14 @@ $ for j = 0, nv - 1 do
     vf l${j} = l[${j}];
 $ end
     for (int32_t key = 0; key < n; key++, s += ${R}) {
+        vf p[${nv}];
 $ for j = 0, nv - 1 do
-        const vf p${j} = vf_exp2_lazy(vf_sub(vf_load(s + ${j * W}), m${j}));
+        p[${j}] = vf_sub(vf_load(s + ${j * W}), m${j});
 $ end
+        vf_exp2_lazy_each(p, ${nv});
 $ for j = 0, nv - 1 do
-        vf_store(s + ${j * W}, p${j});
-        l${j} = vf_add(l${j}, p${j});
+        vf_store(s + ${j * W}, p[${j}]);
+        l${j} = vf_add(l${j}, p[${j}]);
 $ end
     }
 $ for j = 0, nv - 1 do
