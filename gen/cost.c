@@ -38,9 +38,10 @@ static double pv_cycles(const plan *p, const isa_row *isa) {
 
 /* Machine code, fitted to what gcc 12 -O2 made of the bench's kernels (within a quarter): what
  * every kernel has, the steps of the loops over the head width, the second softmax of a lazy
- * maximum, and a soft cap's tanh. What score and mask expressions add is not in it. */
+ * maximum, a second width of dot products, and a soft cap's tanh. What score and mask expressions
+ * add is not in it. */
 static int text_estimate(const plan *p, const isa_row *isa) {
-    enum { LAZY = 8000, SOFTCAP = 12000, GATHER = 2800, GATHER_KEY = 100 };
+    enum { LAZY = 8000, SOFTCAP = 12000, DOTS = 5000, GATHER = 2800, GATHER_KEY = 100 };
     if (p->gather_keys) return GATHER + GATHER_KEY * p->gather_keys;
     double steps = 0;
     for (int nv = 1; nv <= p->tile_vectors; nv++) {
@@ -48,7 +49,8 @@ static int text_estimate(const plan *p, const isa_row *isa) {
         const int rest = p->d % t->unroll;
         steps += (double)(t->unroll + rest) * (t->keys * nv + t->keys + nv);
     }
-    const int extra = (p->lazy ? LAZY : 0) + (p->softcap_factor > 0 ? SOFTCAP : 0);
+    const int extra = (p->lazy ? LAZY : 0) + (p->softcap_factor > 0 ? SOFTCAP : 0) +
+                      (p->dot_row_count > 1 ? DOTS : 0);
     return (int)(isa->text_base + isa->text_step * steps) + extra;
 }
 

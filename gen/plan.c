@@ -125,11 +125,11 @@ static int choose_key_block(const isa_row *isa, const plan_choice *c, int panel)
     return most > 0 ? most : step;
 }
 
-/* The query block: as many tiles as half of L2 holds, at most 8. */
+/* The query block: as many tiles as three quarters of L2 hold, at most 16. */
 static int choose_tiles(const plan *p, const isa_row *isa) {
     const int64_t tile_bytes = (int64_t)p->tile_vectors * isa->width * (p->d + p->dvp) * 4;
-    const int fit = (int)(isa->l2_bytes / 2 / tile_bytes);
-    return fit < 1 ? 1 : min_int(fit, 8);
+    const int fit = (int)(isa->l2_bytes * 3LL / 4 / tile_bytes);
+    return fit < 1 ? 1 : min_int(fit, 16);
 }
 
 /* One row a key, its first columns the value: what all heads share. */
@@ -280,7 +280,8 @@ static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan 
              "prefill: P V in row groups of %d x %d columns; V packed once a value head in "
              "panels of %d columns",
              t->pv.groups[0], t->pv.columns * isa->width, p->panel);
-        note(a, p, "prefill: %d tiles share a key block, so that their Q and O stay in half of L2",
+        note(a, p,
+             "prefill: %d tiles share a key block; their Q and O stay in three quarters of L2",
              p->tiles);
         note(a, p,
              "decode: up to %d query rows; %d query head%s of a group; keys in "

@@ -197,9 +197,7 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
     const float *q = args->q.data + x->b * args->q.batch + h * args->q.head + i * args->q.token;
     const float *k0 = k + lo * ldk;
     {
-        vf a[W];
-        a[2] = vf_zero();
-        a[3] = vf_zero();
+        vf a[2];
         {
             const float *r0 = k0 + min32(0, n - 1) * ldk;
             const float *r1 = k0 + min32(1, n - 1) * ldk;
@@ -212,7 +210,7 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
             a[0] = a0;
             a[1] = a1;
         }
-        vf_store(s + 0, vf_mul(vf_sums(a), vf_set1(0x1.6a09e6p-3f)));
+        vf_store(s + 0, vf_mul(vf_sums_few(a, 2), vf_set1(0x1.6a09e6p-3f)));
     }
     const int32_t pos = (int32_t)((uint32_t)x->q_start + (uint32_t)i);
     const uint8_t *padding = item_padding(x);
@@ -220,9 +218,8 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
     for (int32_t j = 0; j < 4; j += W) {
         const vi vk = vi_add(vi_set1(lo + j), vi_iota());
         vf z = vf_load(s + j);
-        z = adjust_lanes(x, z, vk, vi_set1(pos), vi_set1(h), vi_set1(lo),
-                                  vi_set1(hi),
-                                  NULL, true);
+        z = adjust_lanes(x, z, vk, vi_set1(pos), vi_set1(h), vi_set1(lo), vi_set1(hi),
+                         NULL, true);
         vf_store(s + j, z);
     }
     if (padding)

@@ -17,7 +17,7 @@
  *   broadcast in 16 registers
  * prefill: P V in row groups of 6 x 8 columns; V packed once a value head in panels of 8
  *   columns
- * prefill: 8 tiles share a key block, so that their Q and O stay in half of L2
+ * prefill: 16 tiles share a key block; their Q and O stay in three quarters of L2
  * decode: up to 32 query rows; 1 query head of a group; keys in parts of 512, merged in order
  * decode: up to 16 rows of a group run as dot products, 4 a tile and 8 keys at a time, more as
  *   tiles on unpacked V
@@ -40,7 +40,7 @@ enum {
     GROUP = 1, /* query heads that share both their key head and their value head */
     GROUPS = HEADS / GROUP,
     ROWS = 12, /* query rows of a full tile: 3 vectors */
-    TILES = 8, /* tiles a query block */
+    TILES = 16, /* tiles a query block */
     BK = 128, /* keys a block */
     PART = 512, /* keys a part of a split-key run */
     DECODE_Q = 32, /* most query rows that run as decode */
@@ -118,7 +118,7 @@ typedef struct scratch {
     float alpha[ROWS];  /* factor of l and o where a maximum rose */
     float edge[8 * D]; /* the last keys of a range, padded to a register tile */
 } scratch;
-_Static_assert(sizeof(scratch) == 48064, "the plan's workspace");
+_Static_assert(sizeof(scratch) == 88512, "the plan's workspace");
 
 /* score: s + table[h][clamp(q - k, -64, 64) + 64] */
 static double score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, double s,

@@ -15,7 +15,7 @@
  *   broadcast in 16 registers
  * prefill: P V in row groups of 6 x 8 columns; V packed once a value head in panels of 8
  *   columns
- * prefill: 8 tiles share a key block, so that their Q and O stay in half of L2
+ * prefill: 16 tiles share a key block; their Q and O stay in three quarters of L2
  * decode: up to 32 query rows; 1 query head of a group; keys in parts of 512, merged in order
  * decode: up to 16 rows of a group run as dot products, 4 a tile and 8 keys at a time, more as
  *   tiles on unpacked V
@@ -37,7 +37,7 @@ enum {
     GROUP = 1, /* query heads that share both their key head and their value head */
     GROUPS = HEADS / GROUP,
     ROWS = 12, /* query rows of a full tile: 3 vectors */
-    TILES = 8, /* tiles a query block */
+    TILES = 16, /* tiles a query block */
     BK = 128, /* keys a block */
     PART = 512, /* keys a part of a split-key run */
     DECODE_Q = 32, /* most query rows that run as decode */
@@ -116,7 +116,7 @@ typedef struct scratch {
     float bias[BK * ROWS]; /* the run-time mask of a tile: [key][row] */
     float edge[8 * D]; /* the last keys of a range, padded to a register tile */
 } scratch;
-_Static_assert(sizeof(scratch) == 54208, "the plan's workspace");
+_Static_assert(sizeof(scratch) == 94656, "the plan's workspace");
 
 /* The first n floats, the other lanes zero; reads nothing past them. */
 static inline vf load_n(const float *p, int32_t n) {

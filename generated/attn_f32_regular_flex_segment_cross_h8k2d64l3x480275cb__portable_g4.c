@@ -196,9 +196,8 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
     for (int32_t j = 0; j < 4; j += W) {
         const vi vk = vi_add(vi_set1(lo + j), vi_iota());
         vf z = vf_load(s + j);
-        z = adjust_lanes(x, z, vk, vi_set1(pos), vi_set1(h), vi_set1(lo),
-                                  vi_set1(hi),
-                                  NULL, true);
+        z = adjust_lanes(x, z, vk, vi_set1(pos), vi_set1(h), vi_set1(lo), vi_set1(hi),
+                         NULL, true);
         vf_store(s + j, z);
     }
     if (padding)

@@ -15,7 +15,7 @@
  *   broadcast in 16 registers
  * prefill: P V in row groups of 6 x 16 columns; V packed once a value head in panels of 16
  *   columns
- * prefill: 8 tiles share a key block, so that their Q and O stay in half of L2
+ * prefill: 16 tiles share a key block; their Q and O stay in three quarters of L2
  * decode: up to 8 query rows; 4 query heads of a group; keys in parts of 512, merged in order
  * decode: up to 16 rows of a group run as dot products, 4 a tile and 8 keys at a time, more as
  *   tiles on unpacked V
@@ -38,7 +38,7 @@ enum {
     GROUP = 4, /* query heads that share both their key head and their value head */
     GROUPS = HEADS / GROUP,
     ROWS = 24, /* query rows of a full tile: 3 vectors */
-    TILES = 8, /* tiles a query block */
+    TILES = 16, /* tiles a query block */
     BK = 128, /* keys a block */
     PART = 512, /* keys a part of a split-key run */
     DECODE_Q = 8, /* most query rows that run as decode */
@@ -117,7 +117,7 @@ typedef struct scratch {
     float bias[BK * ROWS]; /* the run-time mask of a tile: [key][row] */
     float edge[8 * D]; /* the last keys of a range, padded to a register tile */
 } scratch;
-_Static_assert(sizeof(scratch) == 131968, "the plan's workspace");
+_Static_assert(sizeof(scratch) == 236416, "the plan's workspace");
 
 /* The first n floats, the other lanes zero; reads nothing past them. */
 static inline vf load_n(const float *p, int32_t n) {

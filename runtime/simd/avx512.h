@@ -324,6 +324,15 @@ ATTN_SIMD vf vf_sums(const vf *a) {
     return _mm512_add_ps(_mm512_shuffle_ps(u, v, _MM_SHUFFLE(2, 0, 2, 0)),
                          _mm512_shuffle_ps(u, v, _MM_SHUFFLE(3, 1, 3, 1)));
 }
+/* vf_sums of the first n vectors, a constant of at most 4; the other lanes are 0. */
+ATTN_SIMD vf vf_sums_few(const vf *a, const int n) {
+    __m128 q[4];
+    ATTN_EACH(4) q[i] = i < n ? attn__quarter_add(attn__half_add(a[i])) : _mm_setzero_ps();
+    const __m128 u = _mm_add_ps(_mm_movelh_ps(q[0], q[1]), _mm_movehl_ps(q[1], q[0]));
+    const __m128 v = _mm_add_ps(_mm_movelh_ps(q[2], q[3]), _mm_movehl_ps(q[3], q[2]));
+    return _mm512_zextps128_ps512(_mm_add_ps(_mm_shuffle_ps(u, v, _MM_SHUFFLE(2, 0, 2, 0)),
+                                             _mm_shuffle_ps(u, v, _MM_SHUFFLE(3, 1, 3, 1))));
+}
 ATTN_SIMD vf attn__spread(__m128 a, int r) {
     if (r == 4) return _mm512_broadcast_f32x4(a);
     if (r == 2) return _mm512_castpd_ps(_mm512_broadcastsd_pd(_mm_castps_pd(a)));

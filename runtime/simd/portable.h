@@ -17,6 +17,7 @@
  *   vf_gather vi_gather              lane i = p[idx[i]], all lanes, no clamp
  *   vf_reduce_add vf_sums vf_stride_add   halves are added to each other, in the same order in all
  *                       three: lane i of vf_sums(a) has the bits of vf_reduce_add(a[i])
+ *   vf_sums_few(a, n)   the same of n vectors, a constant of at most 4; the other lanes are 0
  *   vf_stride_add(v, r) lane i = sum of the lanes congruent to i mod r, the same bits in each of
  *                       them; r is a constant power of two, r >= VF_WIDTH gives v; _max likewise
  *   vf_transpose(r)     r[0 .. VF_WIDTH - 1], in place
@@ -350,6 +351,11 @@ ATTN_SIMD vf vf_sums(const vf *a) {
     const vf u = ATTN__SHUFFLE(a[0], a[1], 0, 1, 4, 5) + ATTN__SHUFFLE(a[0], a[1], 2, 3, 6, 7);
     const vf v = ATTN__SHUFFLE(a[2], a[3], 0, 1, 4, 5) + ATTN__SHUFFLE(a[2], a[3], 2, 3, 6, 7);
     return ATTN__SHUFFLE(u, v, 0, 2, 4, 6) + ATTN__SHUFFLE(u, v, 1, 3, 5, 7);
+}
+ATTN_SIMD vf vf_sums_few(const vf *a, const int n) {
+    vf q[4];
+    ATTN_EACH(4) q[i] = i < n ? a[i] : vf_zero();
+    return vf_sums(q);
 }
 ATTN_SIMD vf attn__spread(vf a, int r) {
     return r == 2 ? ATTN__SHUFFLE(a, a, 0, 1, 0, 1) : ATTN__SHUFFLE(a, a, 0, 0, 0, 0);

@@ -178,6 +178,8 @@ $       end
 $     end
         ${tab}}
         ${tab}for (int32_t key = 0; key < n; key++, vr += ldv) {
+$     -- The address is computed anew on purpose: with fewer instructions the loop runs further
+$     -- ahead, and wants more lines at once than L1 has buffers for (tests/bench/NOTES.md).
 $     for m = 1, i == 1 and more or 0 do
             ${tab}${each > 1 and "if (key % " .. each .. " == 0) " or ""}{
                 ${tab}const int32_t at = asked + ${nth(m)};

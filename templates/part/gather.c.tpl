@@ -22,13 +22,12 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
     const float *k0 = k + lo * ldk;
 $ for first = 0, vectors * W - 1, W do
     {
-        vf a[W];
-$   for i = 0, W - 1 do
-$     if first + i >= G then
-        a[${i}] = vf_zero();
-$     end
-$   end
 $   local keys = math.min(W, G - first)
+$   local few = keys <= 4 and keys < W
+        vf a[${few and keys or "W"}];
+$   for i = keys, few and 0 or W - 1 do
+        a[${i}] = vf_zero();
+$   end
 $   for at = 0, keys - 1, batch do
 $     local count = math.min(batch, keys - at)
         {
@@ -57,7 +56,7 @@ $     for i = 0, count - 1 do
 $     end
         }
 $   end
-        vf_store(s + ${first}, vf_mul(vf_sums(a), vf_set1(${f32(plan.q_scale)})));
+        vf_store(s + ${first}, vf_mul(${few and "vf_sums_few(a, " .. keys .. ")" or "vf_sums(a)"}, vf_set1(${f32(plan.q_scale)})));
     }
 $ end
     const int32_t pos = (int32_t)((uint32_t)x->q_start + (uint32_t)i);
@@ -78,9 +77,8 @@ $ end
 $ if spec.softcap then
         cap_scores(&z, 1);
 $ end
-        z = adjust_lanes(x, z, vk, vi_set1(pos), vi_set1(h), vi_set1(lo),
-                                  vi_set1(hi),
-                                  ${plan.bias and "biased ? bias + j : NULL" or "NULL"}, true);
+        z = adjust_lanes(x, z, vk, vi_set1(pos), vi_set1(h), vi_set1(lo), vi_set1(hi),
+                         ${plan.bias and "biased ? bias + j : NULL" or "NULL"}, true);
         vf_store(s + j, z);
     }
     if (padding)

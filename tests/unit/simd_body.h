@@ -576,9 +576,14 @@ static void check_reductions(void) {
             for (int j = 0; j < W; j++) x[i][j] = random_float();
             a[i] = vf_loadu(x[i]);
         }
+        float few[4][VF_WIDTH];
+        vf_storeu(few[0], vf_sums_few(a, 1)), vf_storeu(few[1], vf_sums_few(a, 2));
+        vf_storeu(few[2], vf_sums_few(a, 3)), vf_storeu(few[3], vf_sums_few(a, 4));
         vf_storeu(y, vf_sums(a));
         for (int i = 0; i < W; i++) {
             CHECK(bits_of(y[i]) == bits_of(vf_reduce_add(a[i])), "vf_sums lane %d", i);
+            for (int n = 1; n <= 4; n++)
+                CHECK(bits_of(few[n - 1][i]) == (i < n ? bits_of(y[i]) : 0), "vf_sums_few %d", n);
             float top = x[i][0];
             double sum = 0;
             for (int j = 0; j < W; j++) {
