@@ -79,10 +79,10 @@ if [ -n "${ATTN_FULL:-}" ]; then
         --test sweep
     stage smollm2 sh tests/product/smollm2/smollm2.sh test
 else
-    stage property "$build/property" --test sweep,statuses,mutations --shapes 18
+    stage property "$build/property" --test sweep,statuses,mutations --shapes 9
     stage property-layers "$build/property" --test layers,layer-statuses,layer-mutations \
         --shapes 3 --cflags -O1
-    stage property-tuned "$build/property" --tuned --every 5 --test sweep --shapes 15
+    stage property-tuned "$build/property" --tuned --every 5 --test sweep --shapes 8
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
