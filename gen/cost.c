@@ -50,7 +50,7 @@ static int text_estimate(const plan *p, const isa_row *isa) {
         steps += (double)(t->unroll + rest) * (t->keys * nv + t->keys + nv);
     }
     const int extra = (p->lazy ? LAZY : 0) + (p->softcap_factor > 0 ? SOFTCAP : 0) +
-                      (p->dot_row_count > 1 ? DOTS : 0);
+                      (p->dots > 1 ? DOTS : 0);
     return (int)(isa->text_base + isa->text_step * steps) + extra;
 }
 

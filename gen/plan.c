@@ -184,17 +184,20 @@ static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
     }
 }
 
-/* Lanes of a key in a score vector: rows in a power of two. */
-static int dot_lanes(int rows) {
-    int lanes = 1;
-    while (lanes < rows) lanes *= 2;
-    return lanes;
+static void add_dot(plan *p, const isa_row *isa, int rows) {
+    plan_dot *t = &p->dot[p->dots++];
+    t->rows = rows;
+    for (t->lanes = 1; t->lanes < rows;) t->lanes *= 2;
+    const int least = isa->width / t->lanes; /* the keys of one score vector */
+    t->keys = p->choice.dot_keys > least ? p->choice.dot_keys : least;
+    if (t->keys > p->turn_keys) p->turn_keys = t->keys;
+    t->pv.columns = min_int(2, p->dvp / isa->width);
+    split_rows(&t->pv, rows, pv_rows(isa, t->pv.columns));
 }
 
 static void plan_split(const kernel_spec *k, const isa_row *isa, plan *p) {
     p->part_keys = p->choice.part_keys;
     p->decode_q = p->choice.decode_q;
-    p->dot_keys = p->choice.dot_keys;
     p->dot_spread = p->d > 128; /* more lines at once than wait for memory side by side */
     p->dot_most = 16;
     /* One token's rows in tiles of up to 8, and up to four tokens of a head that shares no key.
@@ -203,10 +206,8 @@ static void plan_split(const kernel_spec *k, const isa_row *isa, plan *p) {
     if (p->group > p->dot_most || (is_latent(&k->core) && p->group > 4)) return;
     const int most = min_int(DOT_ROWS, isa->width), tiles = (p->group + most - 1) / most;
     const int rows = (p->group + tiles - 1) / tiles;
-    p->dot_rows[p->dot_row_count++] = rows;
-    if (rows < 3) p->dot_rows[p->dot_row_count++] = 4;
-    const int keys = isa->width / dot_lanes(rows);
-    p->turn_keys = p->dot_keys > keys ? p->dot_keys : keys;
+    add_dot(p, isa, rows);
+    if (rows < 3) add_dot(p, isa, 4);
 }
 
 static void plan_scores(const kernel_spec *k, plan *p) {
@@ -287,11 +288,11 @@ static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan 
              "decode: up to %d query rows; %d query head%s of a group; keys in "
              "parts of %d, merged in order",
              p->decode_q, p->group, p->group > 1 ? "s" : "", p->part_keys);
-        if (p->dot_row_count)
+        if (p->dots)
             note(a, p,
                  "decode: up to %d rows of a group run as dot products, %d a tile and %d keys at "
                  "a time, more as tiles on unpacked V",
-                 p->dot_most, p->dot_rows[p->dot_row_count - 1], p->turn_keys);
+                 p->dot_most, p->dot[p->dots - 1].rows, p->turn_keys);
         else
             note(a, p, "decode: tiles of prefill on unpacked V");
     }
@@ -416,8 +417,8 @@ static size_t up64(size_t n) {
 static int q_floats(const plan *p) {
     const int w = isa_table[p->isa].width, rows = p->tile_vectors * w;
     int most = 0;
-    for (int i = 0; i < p->dot_row_count; i++)
-        if (p->dot_rows[i] > most) most = p->dot_rows[i];
+    for (int i = 0; i < p->dots; i++)
+        if (p->dot[i].rows > most) most = p->dot[i].rows;
     const int dots = most * ((p->d + w - 1) / w * w);
     return p->d * rows > dots ? p->d * rows : dots;
 }
@@ -501,9 +502,22 @@ static lua_val *tiles_to_lua(arena *a, const plan *p) {
     return list;
 }
 
+static lua_val *dots_to_lua(arena *a, const plan *p) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < p->dots; i++) {
+        lua_val *t = lua_val_table(a);
+        lua_val_set_int(a, t, "rows", p->dot[i].rows);
+        lua_val_set_int(a, t, "lanes", p->dot[i].lanes);
+        lua_val_set_int(a, t, "keys", p->dot[i].keys);
+        lua_val_set(a, t, "pv", pv_to_lua(a, &p->dot[i].pv));
+        lua_val_push(a, list, t);
+    }
+    return list;
+}
+
 lua_val *plan_to_lua(arena *a, const plan *p) {
     const isa_row *isa = &isa_table[p->isa];
-    lua_val *t = lua_val_table(a), *dots = lua_val_table(a), *lanes = lua_val_table(a);
+    lua_val *t = lua_val_table(a);
     const struct {
         const char *name;
         int value;
@@ -524,7 +538,6 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
         {"max_keys", p->max_keys},
         {"part_keys", p->part_keys},
         {"decode_q", p->decode_q},
-        {"dot_keys", p->dot_keys},
         {"turn_keys", p->turn_keys},
         {"dot_most", p->dot_most},
         {"gather_keys", p->gather_keys},
@@ -538,16 +551,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
         lua_val_set_int(a, t, ints[i].name, ints[i].value);
     lua_val_set(a, t, "tile", tiles_to_lua(a, p));
-    for (int i = 0; i < p->dot_row_count; i++) {
-        lua_val *v = arena_alloc(a, sizeof *v);
-        *v = (lua_val){.kind = LUA_VAL_INT, .integer = p->dot_rows[i]};
-        lua_val_push(a, dots, v);
-        v = arena_alloc(a, sizeof *v);
-        *v = (lua_val){.kind = LUA_VAL_INT, .integer = dot_lanes(p->dot_rows[i])};
-        lua_val_push(a, lanes, v);
-    }
-    lua_val_set(a, t, "dot_rows", dots);
-    lua_val_set(a, t, "dot_lanes", lanes);
+    lua_val_set(a, t, "dots", dots_to_lua(a, p));
     lua_val_set_float(a, t, "q_scale", p->q_scale);
     lua_val_set_float(a, t, "softcap_factor", p->softcap_factor);
     lua_val_set_bool(a, t, "dot_spread", p->dot_spread);

@@ -52,6 +52,14 @@ typedef struct plan_tile {
     plan_pv pv;
 } plan_tile;
 
+/* Decode: a tile whose rows run as dot products. */
+typedef struct plan_dot {
+    int rows;
+    int lanes; /* of a key in a score vector: rows in a power of two */
+    int keys;  /* at a time */
+    plan_pv pv;
+} plan_dot;
+
 typedef struct plan {
     attn_isa isa;
     plan_choice choice; /* as decided; meaningless to a gather kernel */
@@ -69,12 +77,12 @@ typedef struct plan {
     int pv_groups; /* most row groups of a tile */
     /* Split keys. */
     int part_keys, decode_q;
-    int dot_keys;                   /* keys at a time */
-    bool dot_spread;                /* V rows are asked for step by step, not all at once */
-    int dot_most;                   /* most rows of a group that run as dot products */
-    int turn_keys;                  /* keys of a tile's turn, where such tiles share a task */
-    int dot_rows[2], dot_row_count; /* rows of each such tile; none: 0 */
-    int gather_keys;                /* 0: no gather kernel */
+    bool dot_spread; /* V rows are asked for step by step, not all at once */
+    int dot_most;    /* most rows of a group that run as dot products */
+    int turn_keys;   /* keys of a tile's turn, where such tiles share a task */
+    plan_dot dot[2]; /* by rows, the fewest first */
+    int dots;        /* none: 0 */
+    int gather_keys; /* 0: no gather kernel */
     /* Scores. */
     double q_scale;        /* folded into Q */
     double softcap_factor; /* multiplies tanh */

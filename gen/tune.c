@@ -92,8 +92,8 @@ static plan plan_with(const tuning *t, const plan_choice *choice) {
 static bool same_plan(const plan *x, const plan *y) {
     return x->tile_vectors == y->tile_vectors && x->key_block == y->key_block &&
            x->tiles == y->tiles && x->panel == y->panel && x->part_keys == y->part_keys &&
-           x->decode_q == y->decode_q && x->dot_keys == y->dot_keys && x->lazy == y->lazy &&
-           memcmp(x->tile, y->tile, sizeof x->tile) == 0;
+           x->decode_q == y->decode_q && x->choice.dot_keys == y->choice.dot_keys &&
+           x->lazy == y->lazy && memcmp(x->tile, y->tile, sizeof x->tile) == 0;
 }
 
 /* The plan's own choice and its twin. */

@@ -617,8 +617,7 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[1] = {vf_load(s + 0)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 16 + 0 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -649,8 +648,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
         const vi c0v = vi_set1(k);
         const bool c4 = k < c3;
         const vm c4v = vm_set1(c4);
-        vf z[1] = {vf_load(s + 0)};
-        vf s_0 = z[0];
+        vf s_0 = vf_load(s + 0);
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         const vm c2_0 = vi_le(c0v, vq_0);
         const vm c5_0 = vm_or(c2_0, c4v);
@@ -1409,10 +1407,9 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 16)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 32 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, vf_load(s + 16), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 32 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -1452,14 +1449,13 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         const vi c0v = vi_set1(k);
         const bool c4 = k < c3;
         const vm c4v = vm_set1(c4);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 16)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
+        vf s_0 = vf_load(s + 0);
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         const vm c2_0 = vi_le(c0v, vq_0);
         const vm c5_0 = vm_or(c2_0, c4v);
         seen_0 = vm_and(seen_0, c5_0);
         s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
+        vf s_1 = vf_load(s + 16);
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         const vm c2_1 = vi_le(c0v, vq_1);
         const vm c5_1 = vm_or(c2_1, c4v);

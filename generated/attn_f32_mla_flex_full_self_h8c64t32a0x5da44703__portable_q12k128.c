@@ -500,8 +500,7 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[1] = {vf_load(s + 0)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 4 + 0 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -532,8 +531,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
         const vi c0v = vi_set1(k);
         const bool c4 = k < c3;
         const vm c4v = vm_set1(c4);
-        vf z[1] = {vf_load(s + 0)};
-        vf s_0 = z[0];
+        vf s_0 = vf_load(s + 0);
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         const vm c2_0 = vi_le(c0v, vq_0);
         const vm c5_0 = vm_or(c2_0, c4v);
@@ -785,10 +783,9 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 4)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 8 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, vf_load(s + 4), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 8 + 4 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -828,14 +825,13 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         const vi c0v = vi_set1(k);
         const bool c4 = k < c3;
         const vm c4v = vm_set1(c4);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 4)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
+        vf s_0 = vf_load(s + 0);
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         const vm c2_0 = vi_le(c0v, vq_0);
         const vm c5_0 = vm_or(c2_0, c4v);
         seen_0 = vm_and(seen_0, c5_0);
         s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
+        vf s_1 = vf_load(s + 4);
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         const vm c2_1 = vi_le(c0v, vq_1);
         const vm c5_1 = vm_or(c2_1, c4v);
@@ -1274,12 +1270,11 @@ static ATTN_INLINE void adjust_3(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[3] = {vf_load(s + 0), vf_load(s + 4), vf_load(s + 8)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 12 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, vf_load(s + 4), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 12 + 4 : NULL, masked);
-        const vf s_2 = adjust_lanes(x, z[2], vk, vq_2, vh_2, lo_2, hi_2,
+        const vf s_2 = adjust_lanes(x, vf_load(s + 8), vk, vq_2, vh_2, lo_2, hi_2,
                                      bias ? bias + i * 12 + 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -1328,20 +1323,19 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         const vi c0v = vi_set1(k);
         const bool c4 = k < c3;
         const vm c4v = vm_set1(c4);
-        vf z[3] = {vf_load(s + 0), vf_load(s + 4), vf_load(s + 8)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
-        vf s_2 = z[2];
+        vf s_0 = vf_load(s + 0);
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         const vm c2_0 = vi_le(c0v, vq_0);
         const vm c5_0 = vm_or(c2_0, c4v);
         seen_0 = vm_and(seen_0, c5_0);
         s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
+        vf s_1 = vf_load(s + 4);
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         const vm c2_1 = vi_le(c0v, vq_1);
         const vm c5_1 = vm_or(c2_1, c4v);
         seen_1 = vm_and(seen_1, c5_1);
         s_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
+        vf s_2 = vf_load(s + 8);
         vm seen_2 = vm_and(vi_le(lo_2, vk), vi_le(vk, hi_2));
         const vm c2_2 = vi_le(c0v, vq_2);
         const vm c5_2 = vm_or(c2_2, c4v);

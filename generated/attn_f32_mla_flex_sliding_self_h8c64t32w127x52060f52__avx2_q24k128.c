@@ -417,8 +417,7 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[1] = {vf_load(s + 0)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 8 + 0 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -443,8 +442,7 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf z[1] = {vf_load(s + 0)};
-        vf s_0 = z[0];
+        vf s_0 = vf_load(s + 0);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -485,8 +483,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        vf z[1] = {vf_load(s + 0)};
-        vf s_0 = z[0];
+        vf s_0 = vf_load(s + 0);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -862,10 +859,9 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 8)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 16 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, vf_load(s + 8), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 16 + 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -897,9 +893,7 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 8)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
+        vf s_0 = vf_load(s + 0);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -910,6 +904,7 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
         const vf e10_0 = vf_gather(et0, e10i1_0);
         const vf e11_0 = vf_add(s_0, e10_0);
         s_0 = vf_mul(e11_0, vf_set1(LOG2E));
+        vf s_1 = vf_load(s + 8);
         const vi e10i0_1 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_1 = vi_sub(vq_1, e3v);
         const vi e6_1 = vi_max(e4_1, e5v);
@@ -959,9 +954,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 8)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
+        vf s_0 = vf_load(s + 0);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -974,6 +967,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         s_0 = vf_mul(e11_0, vf_set1(LOG2E));
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
+        vf s_1 = vf_load(s + 8);
         const vi e10i0_1 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_1 = vi_sub(vq_1, e3v);
         const vi e6_1 = vi_max(e4_1, e5v);
@@ -1233,12 +1227,11 @@ static ATTN_INLINE void adjust_3(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[3] = {vf_load(s + 0), vf_load(s + 8), vf_load(s + 16)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 24 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, vf_load(s + 8), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 24 + 8 : NULL, masked);
-        const vf s_2 = adjust_lanes(x, z[2], vk, vq_2, vh_2, lo_2, hi_2,
+        const vf s_2 = adjust_lanes(x, vf_load(s + 16), vk, vq_2, vh_2, lo_2, hi_2,
                                      bias ? bias + i * 24 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -1277,10 +1270,7 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf z[3] = {vf_load(s + 0), vf_load(s + 8), vf_load(s + 16)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
-        vf s_2 = z[2];
+        vf s_0 = vf_load(s + 0);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -1291,6 +1281,7 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
         const vf e10_0 = vf_gather(et0, e10i1_0);
         const vf e11_0 = vf_add(s_0, e10_0);
         s_0 = vf_mul(e11_0, vf_set1(LOG2E));
+        vf s_1 = vf_load(s + 8);
         const vi e10i0_1 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_1 = vi_sub(vq_1, e3v);
         const vi e6_1 = vi_max(e4_1, e5v);
@@ -1301,6 +1292,7 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
         const vf e10_1 = vf_gather(et0, e10i1_1);
         const vf e11_1 = vf_add(s_1, e10_1);
         s_1 = vf_mul(e11_1, vf_set1(LOG2E));
+        vf s_2 = vf_load(s + 16);
         const vi e10i0_2 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_2 = vi_sub(vq_2, e3v);
         const vi e6_2 = vi_max(e4_2, e5v);
@@ -1359,10 +1351,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        vf z[3] = {vf_load(s + 0), vf_load(s + 8), vf_load(s + 16)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
-        vf s_2 = z[2];
+        vf s_0 = vf_load(s + 0);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -1375,6 +1364,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         s_0 = vf_mul(e11_0, vf_set1(LOG2E));
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
+        vf s_1 = vf_load(s + 8);
         const vi e10i0_1 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_1 = vi_sub(vq_1, e3v);
         const vi e6_1 = vi_max(e4_1, e5v);
@@ -1387,6 +1377,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         s_1 = vf_mul(e11_1, vf_set1(LOG2E));
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         s_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
+        vf s_2 = vf_load(s + 16);
         const vi e10i0_2 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_2 = vi_sub(vq_2, e3v);
         const vi e6_2 = vi_max(e4_2, e5v);

@@ -501,8 +501,7 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[1] = {vf_load(s + 0)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 16 + 0 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -527,8 +526,7 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf z[1] = {vf_load(s + 0)};
-        vf s_0 = z[0];
+        vf s_0 = vf_load(s + 0);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -569,8 +567,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        vf z[1] = {vf_load(s + 0)};
-        vf s_0 = z[0];
+        vf s_0 = vf_load(s + 0);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -1135,10 +1132,9 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 16)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 32 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, vf_load(s + 16), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 32 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -1170,9 +1166,7 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 16)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
+        vf s_0 = vf_load(s + 0);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -1183,6 +1177,7 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
         const vf e10_0 = vf_gather(et0, e10i1_0);
         const vf e11_0 = vf_add(s_0, e10_0);
         s_0 = vf_mul(e11_0, vf_set1(LOG2E));
+        vf s_1 = vf_load(s + 16);
         const vi e10i0_1 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_1 = vi_sub(vq_1, e3v);
         const vi e6_1 = vi_max(e4_1, e5v);
@@ -1232,9 +1227,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 16)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
+        vf s_0 = vf_load(s + 0);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -1247,6 +1240,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         s_0 = vf_mul(e11_0, vf_set1(LOG2E));
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
+        vf s_1 = vf_load(s + 16);
         const vi e10i0_1 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_1 = vi_sub(vq_1, e3v);
         const vi e6_1 = vi_max(e4_1, e5v);

@@ -473,8 +473,7 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[1] = {vf_load(s + 0)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 8 + 0 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -498,8 +497,7 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf z[1] = {vf_load(s + 0)};
-        vf s_0 = z[0];
+        vf s_0 = vf_load(s + 0);
         const vi e5_0 = vi_sub(e3v, vq_0);
         const vf e6_0 = vi_to_f(e5_0);
         const vf e8_0 = vf_fma(e2v, e6_0, s_0);
@@ -539,8 +537,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
         const vi e3v = vi_set1(k);
         const int32_t c3 = ct1[attn_clamp_index(k, ct1n0)];
         const vi c3v = vi_set1(c3);
-        vf z[1] = {vf_load(s + 0)};
-        vf s_0 = z[0];
+        vf s_0 = vf_load(s + 0);
         const vi e5_0 = vi_sub(e3v, vq_0);
         const vf e6_0 = vi_to_f(e5_0);
         const vf e8_0 = vf_fma(e2v, e6_0, s_0);
@@ -915,10 +912,9 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 8)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 16 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, vf_load(s + 8), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 16 + 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -949,13 +945,12 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 8)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
+        vf s_0 = vf_load(s + 0);
         const vi e5_0 = vi_sub(e3v, vq_0);
         const vf e6_0 = vi_to_f(e5_0);
         const vf e8_0 = vf_fma(e2v, e6_0, s_0);
         s_0 = vf_mul(e8_0, vf_set1(LOG2E));
+        vf s_1 = vf_load(s + 8);
         const vi e5_1 = vi_sub(e3v, vq_1);
         const vf e6_1 = vi_to_f(e5_1);
         const vf e8_1 = vf_fma(e2v, e6_1, s_1);
@@ -1005,9 +1000,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         const vi e3v = vi_set1(k);
         const int32_t c3 = ct1[attn_clamp_index(k, ct1n0)];
         const vi c3v = vi_set1(c3);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 8)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
+        vf s_0 = vf_load(s + 0);
         const vi e5_0 = vi_sub(e3v, vq_0);
         const vf e6_0 = vi_to_f(e5_0);
         const vf e8_0 = vf_fma(e2v, e6_0, s_0);
@@ -1016,6 +1009,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         const vm c4_0 = vi_eq(c1_0, c3v);
         seen_0 = vm_and(seen_0, c4_0);
         s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
+        vf s_1 = vf_load(s + 8);
         const vi e5_1 = vi_sub(e3v, vq_1);
         const vf e6_1 = vi_to_f(e5_1);
         const vf e8_1 = vf_fma(e2v, e6_1, s_1);
@@ -1274,12 +1268,11 @@ static ATTN_INLINE void adjust_3(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[3] = {vf_load(s + 0), vf_load(s + 8), vf_load(s + 16)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 24 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, vf_load(s + 8), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 24 + 8 : NULL, masked);
-        const vf s_2 = adjust_lanes(x, z[2], vk, vq_2, vh_2, lo_2, hi_2,
+        const vf s_2 = adjust_lanes(x, vf_load(s + 16), vk, vq_2, vh_2, lo_2, hi_2,
                                      bias ? bias + i * 24 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -1317,18 +1310,17 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf z[3] = {vf_load(s + 0), vf_load(s + 8), vf_load(s + 16)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
-        vf s_2 = z[2];
+        vf s_0 = vf_load(s + 0);
         const vi e5_0 = vi_sub(e3v, vq_0);
         const vf e6_0 = vi_to_f(e5_0);
         const vf e8_0 = vf_fma(e2v, e6_0, s_0);
         s_0 = vf_mul(e8_0, vf_set1(LOG2E));
+        vf s_1 = vf_load(s + 8);
         const vi e5_1 = vi_sub(e3v, vq_1);
         const vf e6_1 = vi_to_f(e5_1);
         const vf e8_1 = vf_fma(e2v, e6_1, s_1);
         s_1 = vf_mul(e8_1, vf_set1(LOG2E));
+        vf s_2 = vf_load(s + 16);
         const vi e5_2 = vi_sub(e3v, vq_2);
         const vf e6_2 = vi_to_f(e5_2);
         const vf e8_2 = vf_fma(e2v, e6_2, s_2);
@@ -1388,10 +1380,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         const vi e3v = vi_set1(k);
         const int32_t c3 = ct1[attn_clamp_index(k, ct1n0)];
         const vi c3v = vi_set1(c3);
-        vf z[3] = {vf_load(s + 0), vf_load(s + 8), vf_load(s + 16)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
-        vf s_2 = z[2];
+        vf s_0 = vf_load(s + 0);
         const vi e5_0 = vi_sub(e3v, vq_0);
         const vf e6_0 = vi_to_f(e5_0);
         const vf e8_0 = vf_fma(e2v, e6_0, s_0);
@@ -1400,6 +1389,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         const vm c4_0 = vi_eq(c1_0, c3v);
         seen_0 = vm_and(seen_0, c4_0);
         s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
+        vf s_1 = vf_load(s + 8);
         const vi e5_1 = vi_sub(e3v, vq_1);
         const vf e6_1 = vi_to_f(e5_1);
         const vf e8_1 = vf_fma(e2v, e6_1, s_1);
@@ -1408,6 +1398,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         const vm c4_1 = vi_eq(c1_1, c3v);
         seen_1 = vm_and(seen_1, c4_1);
         s_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
+        vf s_2 = vf_load(s + 16);
         const vi e5_2 = vi_sub(e3v, vq_2);
         const vf e6_2 = vi_to_f(e5_2);
         const vf e8_2 = vf_fma(e2v, e6_2, s_2);

@@ -557,8 +557,7 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[1] = {vf_load(s + 0)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 16 + 0 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -582,8 +581,7 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf z[1] = {vf_load(s + 0)};
-        vf s_0 = z[0];
+        vf s_0 = vf_load(s + 0);
         const vi e5_0 = vi_sub(e3v, vq_0);
         const vf e6_0 = vi_to_f(e5_0);
         const vf e8_0 = vf_fma(e2v, e6_0, s_0);
@@ -623,8 +621,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
         const vi e3v = vi_set1(k);
         const int32_t c3 = ct1[attn_clamp_index(k, ct1n0)];
         const vi c3v = vi_set1(c3);
-        vf z[1] = {vf_load(s + 0)};
-        vf s_0 = z[0];
+        vf s_0 = vf_load(s + 0);
         const vi e5_0 = vi_sub(e3v, vq_0);
         const vf e6_0 = vi_to_f(e5_0);
         const vf e8_0 = vf_fma(e2v, e6_0, s_0);
@@ -1188,10 +1185,9 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 16)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 32 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, vf_load(s + 16), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 32 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -1222,13 +1218,12 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 16)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
+        vf s_0 = vf_load(s + 0);
         const vi e5_0 = vi_sub(e3v, vq_0);
         const vf e6_0 = vi_to_f(e5_0);
         const vf e8_0 = vf_fma(e2v, e6_0, s_0);
         s_0 = vf_mul(e8_0, vf_set1(LOG2E));
+        vf s_1 = vf_load(s + 16);
         const vi e5_1 = vi_sub(e3v, vq_1);
         const vf e6_1 = vi_to_f(e5_1);
         const vf e8_1 = vf_fma(e2v, e6_1, s_1);
@@ -1278,9 +1273,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         const vi e3v = vi_set1(k);
         const int32_t c3 = ct1[attn_clamp_index(k, ct1n0)];
         const vi c3v = vi_set1(c3);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 16)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
+        vf s_0 = vf_load(s + 0);
         const vi e5_0 = vi_sub(e3v, vq_0);
         const vf e6_0 = vi_to_f(e5_0);
         const vf e8_0 = vf_fma(e2v, e6_0, s_0);
@@ -1289,6 +1282,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         const vm c4_0 = vi_eq(c1_0, c3v);
         seen_0 = vm_and(seen_0, c4_0);
         s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
+        vf s_1 = vf_load(s + 16);
         const vi e5_1 = vi_sub(e3v, vq_1);
         const vf e6_1 = vi_to_f(e5_1);
         const vf e8_1 = vf_fma(e2v, e6_1, s_1);

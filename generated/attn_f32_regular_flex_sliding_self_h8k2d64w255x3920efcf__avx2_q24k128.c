@@ -462,8 +462,7 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[1] = {vf_load(s + 0)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 8 + 0 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -484,8 +483,7 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 8) {
         const int32_t k = first + i;
         (void)k;
-        vf z[1] = {vf_load(s + 0)};
-        vf s_0 = z[0];
+        vf s_0 = vf_load(s + 0);
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
@@ -521,8 +519,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        vf z[1] = {vf_load(s + 0)};
-        vf s_0 = z[0];
+        vf s_0 = vf_load(s + 0);
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
@@ -897,10 +894,9 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 8)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 16 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, vf_load(s + 8), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 16 + 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -928,13 +924,12 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 16) {
         const int32_t k = first + i;
         (void)k;
-        vf z[2] = {vf_load(s + 0), vf_load(s + 8)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
+        vf s_0 = vf_load(s + 0);
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
         s_0 = vf_mul(e4_0, vf_set1(LOG2E));
+        vf s_1 = vf_load(s + 8);
         const vf e2_1 = vf_div(s_1, e1v);
         const vf e3_1 = vf_tanh(e2_1);
         const vf e4_1 = vf_mul(e3_1, e1v);
@@ -980,9 +975,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 8)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
+        vf s_0 = vf_load(s + 0);
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
@@ -991,6 +984,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         const vm c5_0 = vi_eq(c2_0, c4v);
         seen_0 = vm_and(seen_0, c5_0);
         s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
+        vf s_1 = vf_load(s + 8);
         const vf e2_1 = vf_div(s_1, e1v);
         const vf e3_1 = vf_tanh(e2_1);
         const vf e4_1 = vf_mul(e3_1, e1v);
@@ -1249,12 +1243,11 @@ static ATTN_INLINE void adjust_3(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[3] = {vf_load(s + 0), vf_load(s + 8), vf_load(s + 16)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 24 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, vf_load(s + 8), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 24 + 8 : NULL, masked);
-        const vf s_2 = adjust_lanes(x, z[2], vk, vq_2, vh_2, lo_2, hi_2,
+        const vf s_2 = adjust_lanes(x, vf_load(s + 16), vk, vq_2, vh_2, lo_2, hi_2,
                                      bias ? bias + i * 24 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -1289,18 +1282,17 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 24) {
         const int32_t k = first + i;
         (void)k;
-        vf z[3] = {vf_load(s + 0), vf_load(s + 8), vf_load(s + 16)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
-        vf s_2 = z[2];
+        vf s_0 = vf_load(s + 0);
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
         s_0 = vf_mul(e4_0, vf_set1(LOG2E));
+        vf s_1 = vf_load(s + 8);
         const vf e2_1 = vf_div(s_1, e1v);
         const vf e3_1 = vf_tanh(e2_1);
         const vf e4_1 = vf_mul(e3_1, e1v);
         s_1 = vf_mul(e4_1, vf_set1(LOG2E));
+        vf s_2 = vf_load(s + 16);
         const vf e2_2 = vf_div(s_2, e1v);
         const vf e3_2 = vf_tanh(e2_2);
         const vf e4_2 = vf_mul(e3_2, e1v);
@@ -1356,10 +1348,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        vf z[3] = {vf_load(s + 0), vf_load(s + 8), vf_load(s + 16)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
-        vf s_2 = z[2];
+        vf s_0 = vf_load(s + 0);
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
@@ -1368,6 +1357,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         const vm c5_0 = vi_eq(c2_0, c4v);
         seen_0 = vm_and(seen_0, c5_0);
         s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
+        vf s_1 = vf_load(s + 8);
         const vf e2_1 = vf_div(s_1, e1v);
         const vf e3_1 = vf_tanh(e2_1);
         const vf e4_1 = vf_mul(e3_1, e1v);
@@ -1376,6 +1366,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         const vm c5_1 = vi_eq(c2_1, c4v);
         seen_1 = vm_and(seen_1, c5_1);
         s_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
+        vf s_2 = vf_load(s + 16);
         const vf e2_2 = vf_div(s_2, e1v);
         const vf e3_2 = vf_tanh(e2_2);
         const vf e4_2 = vf_mul(e3_2, e1v);

@@ -449,8 +449,7 @@ static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[1] = {vf_load(s + 0)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 4 + 0 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -471,8 +470,7 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 4) {
         const int32_t k = first + i;
         (void)k;
-        vf z[1] = {vf_load(s + 0)};
-        vf s_0 = z[0];
+        vf s_0 = vf_load(s + 0);
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
@@ -508,8 +506,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        vf z[1] = {vf_load(s + 0)};
-        vf s_0 = z[0];
+        vf s_0 = vf_load(s + 0);
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
@@ -729,10 +726,9 @@ static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 4)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 8 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, vf_load(s + 4), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 8 + 4 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -760,13 +756,12 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 8) {
         const int32_t k = first + i;
         (void)k;
-        vf z[2] = {vf_load(s + 0), vf_load(s + 4)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
+        vf s_0 = vf_load(s + 0);
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
         s_0 = vf_mul(e4_0, vf_set1(LOG2E));
+        vf s_1 = vf_load(s + 4);
         const vf e2_1 = vf_div(s_1, e1v);
         const vf e3_1 = vf_tanh(e2_1);
         const vf e4_1 = vf_mul(e3_1, e1v);
@@ -812,9 +807,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        vf z[2] = {vf_load(s + 0), vf_load(s + 4)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
+        vf s_0 = vf_load(s + 0);
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
@@ -823,6 +816,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         const vm c5_0 = vi_eq(c2_0, c4v);
         seen_0 = vm_and(seen_0, c5_0);
         s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
+        vf s_1 = vf_load(s + 4);
         const vf e2_1 = vf_div(s_1, e1v);
         const vf e3_1 = vf_tanh(e2_1);
         const vf e4_1 = vf_mul(e3_1, e1v);
@@ -1154,12 +1148,11 @@ static ATTN_INLINE void adjust_3(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[3] = {vf_load(s + 0), vf_load(s + 4), vf_load(s + 8)};
-        const vf s_0 = adjust_lanes(x, z[0], vk, vq_0, vh_0, lo_0, hi_0,
+        const vf s_0 = adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 12 + 0 : NULL, masked);
-        const vf s_1 = adjust_lanes(x, z[1], vk, vq_1, vh_1, lo_1, hi_1,
+        const vf s_1 = adjust_lanes(x, vf_load(s + 4), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 12 + 4 : NULL, masked);
-        const vf s_2 = adjust_lanes(x, z[2], vk, vq_2, vh_2, lo_2, hi_2,
+        const vf s_2 = adjust_lanes(x, vf_load(s + 8), vk, vq_2, vh_2, lo_2, hi_2,
                                      bias ? bias + i * 12 + 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s + 0, s_0);
@@ -1194,18 +1187,17 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 12) {
         const int32_t k = first + i;
         (void)k;
-        vf z[3] = {vf_load(s + 0), vf_load(s + 4), vf_load(s + 8)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
-        vf s_2 = z[2];
+        vf s_0 = vf_load(s + 0);
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
         s_0 = vf_mul(e4_0, vf_set1(LOG2E));
+        vf s_1 = vf_load(s + 4);
         const vf e2_1 = vf_div(s_1, e1v);
         const vf e3_1 = vf_tanh(e2_1);
         const vf e4_1 = vf_mul(e3_1, e1v);
         s_1 = vf_mul(e4_1, vf_set1(LOG2E));
+        vf s_2 = vf_load(s + 8);
         const vf e2_2 = vf_div(s_2, e1v);
         const vf e3_2 = vf_tanh(e2_2);
         const vf e4_2 = vf_mul(e3_2, e1v);
@@ -1261,10 +1253,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        vf z[3] = {vf_load(s + 0), vf_load(s + 4), vf_load(s + 8)};
-        vf s_0 = z[0];
-        vf s_1 = z[1];
-        vf s_2 = z[2];
+        vf s_0 = vf_load(s + 0);
         const vf e2_0 = vf_div(s_0, e1v);
         const vf e3_0 = vf_tanh(e2_0);
         const vf e4_0 = vf_mul(e3_0, e1v);
@@ -1273,6 +1262,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         const vm c5_0 = vi_eq(c2_0, c4v);
         seen_0 = vm_and(seen_0, c5_0);
         s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
+        vf s_1 = vf_load(s + 4);
         const vf e2_1 = vf_div(s_1, e1v);
         const vf e3_1 = vf_tanh(e2_1);
         const vf e4_1 = vf_mul(e3_1, e1v);
@@ -1281,6 +1271,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         const vm c5_1 = vi_eq(c2_1, c4v);
         seen_1 = vm_and(seen_1, c5_1);
         s_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
+        vf s_2 = vf_load(s + 8);
         const vf e2_2 = vf_div(s_2, e1v);
         const vf e3_2 = vf_tanh(e2_2);
         const vf e4_2 = vf_mul(e3_2, e1v);

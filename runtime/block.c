@@ -324,7 +324,7 @@ static size_t v_floats(const attn_block_kernel *k, int32_t capacity) {
 static size_t k_bytes(const attn_block_kernel *k, int32_t batch, int32_t capacity) {
     enum { MANY = 1 << 20, APART = 64 << 10 };
     const size_t bytes = (size_t)batch * k_floats(k, capacity) * sizeof(float);
-    return bytes < MANY ? bytes : bytes + APART;
+    return bytes < MANY || !k->v_dim ? bytes : bytes + APART;
 }
 
 attn_status attn_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,

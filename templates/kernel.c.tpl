@@ -29,9 +29,9 @@ $ else
     BK = ${plan.key_block}, /* keys a block */
     PART = ${plan.part_keys}, /* keys a part of a split-key run */
     DECODE_Q = ${plan.decode_q}, /* most query rows that run as decode */
-$   if #plan.dot_rows > 0 then
+$   if #plan.dots > 0 then
     DOT_MOST = ${plan.dot_most}, /* most rows of a group that run as dot products, */
-    DOT_ROWS = ${plan.dot_rows[#plan.dot_rows]}, /* that many a tile; such tiles take turns: */
+    DOT_ROWS = ${plan.dots[#plan.dots].rows}, /* that many a tile; such tiles take turns: */
     TURN = ${plan.turn_keys}, /* keys of a turn */
 $   end
     PV_GROUPS = ${plan.pv_groups_max}, /* most row groups of a tile in P V */
@@ -113,8 +113,8 @@ ${part("part/rows.c")}
 
 ${part("part/prefill.c")}
 
-$   for i, r in ipairs(plan.dot_rows) do
-${part("part/dot.c", { rows = r, lanes = plan.dot_lanes[i] })}
+$   for _, dot in ipairs(plan.dots) do
+${part("part/dot.c", { dot = dot })}
 
 $   end
 ${part("part/decode.c")}

@@ -17,8 +17,6 @@
 #define VF_WIDTH 8
 #define ATTN_SIMD_FMA 1
 #define ATTN_SIMD static inline __attribute__((always_inline, unused))
-/* A statement for each of n vectors, n a constant of at most 4: where several do every step side by
- * side, their latencies overlap. */
 #define ATTN_EACH(n) _Pragma("GCC unroll 4") for (int i = 0; i < (n); i++)
 
 #if defined(__clang__)

@@ -45,14 +45,12 @@ $ end
 $ if a.masked and expr.mask then
         ${lines(expr.mask.tile[nv].key)}
 $ end
-        vf z[${nv}] = {${list(nv, function(j) return "vf_load(s + " .. j * W .. ")" end)}};
 $ if spec.softcap then
+        vf z[${nv}] = {${list(nv, function(j) return "vf_load(s + " .. j * W .. ")" end)}};
         cap_scores(z, ${nv});
 $ end
 $ for j = 0, nv - 1 do
-        vf s_${j} = z[${j}];
-$ end
-$ for j = 0, nv - 1 do
+        vf s_${j} = ${spec.softcap and "z[" .. j .. "]" or "vf_load(s + " .. j * W .. ")"};
 $   if expr.score then
         ${lines(expr.score.tile[nv].lane[j + 1])}
         s_${j} = vf_mul(${expr.score.tile[nv].result[j + 1]}, vf_set1(LOG2E));

@@ -18,12 +18,12 @@ $ end
             continue;
         }
         const vi vk = vi_set1(first + i);
-        vf z[${nv}] = {${list(nv, function(j) return "vf_load(s + " .. j * W .. ")" end)}};
 $ if spec.softcap then
+        vf z[${nv}] = {${list(nv, function(j) return "vf_load(s + " .. j * W .. ")" end)}};
         cap_scores(z, ${nv});
 $ end
 $ for j = 0, nv - 1 do
-        const vf s_${j} = adjust_lanes(x, z[${j}], vk, vq_${j}, vh_${j}, lo_${j}, hi_${j},
+        const vf s_${j} = adjust_lanes(x, ${spec.softcap and "z[" .. j .. "]" or "vf_load(s + " .. j * W .. ")"}, vk, vq_${j}, vh_${j}, lo_${j}, hi_${j},
                                      bias ? bias + i * ${R} + ${j * W} : NULL, masked);
 $ end
 $ for j = 0, nv - 1 do

@@ -52,7 +52,7 @@ static void load_bias(const item *x, const tile *t, int32_t first, int32_t n, in
     }
 }
 $ end
-$ if plan.bias and plan.gather_keys == 0 and #plan.dot_rows > 0 then
+$ if plan.bias and plan.gather_keys == 0 and #plan.dots > 0 then
 
 static inline float bias_at(const item *x, const tile *t, int32_t r, int32_t k) {
     const attn_mask_row mask = attn_mask_at(&x->args->mask, x->b, t->head[r], t->row[r]);

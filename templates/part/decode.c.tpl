@@ -11,7 +11,7 @@ static partial partial_of(const call *c, int32_t b, int32_t g, int32_t part, int
     return (partial){p + DVP, p + DVP + 1, p};
 }
 
-$ if #plan.dot_rows > 0 then
+$ if #plan.dots > 0 then
 /* The rows of a tile one after the other, scaled, as dot products want them. */
 static void pack_rows(const item *x, tile *t, int32_t rows) {
     enum { DP = (D + W - 1) / W * W };
@@ -50,9 +50,9 @@ static void decode_begin(const call *c, const item *x, tile *t, int32_t group, i
     }
     tile_begin(x, t);
     if (t->first > k1 || t->last < k0) return;
-$ for i, r in ipairs(plan.dot_rows) do
-    if (t->rows <= ${r}) {
-        dot_begin(x, t, ${r}, ${plan.dot_lanes[i]});
+$ for _, dot in ipairs(plan.dots) do
+    if (t->rows <= ${dot.rows}) {
+        dot_begin(x, t, ${dot.rows}, ${dot.lanes});
         return;
     }
 $ end
@@ -62,9 +62,9 @@ $ end
 /* Keys k0..k1 of a tile; k and v stand at key 0. ask: null, or what to ask for meanwhile. */
 static void decode_keys(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
                         const float *v, const lines *ask) {
-$ for _, r in ipairs(plan.dot_rows) do
-    if (t->rows <= ${r}) {
-        dot_${r}(x, t, w, k0, k1, k, v, ask);
+$ for _, dot in ipairs(plan.dots) do
+    if (t->rows <= ${dot.rows}) {
+        dot_${dot.rows}(x, t, w, k0, k1, k, v, ask);
         return;
     }
 $ end
@@ -80,8 +80,8 @@ static void decode_end(const call *c, const tile *t, int32_t b, int32_t g, int32
                        int32_t row) {
     _Alignas(64) float l[ROWS];
     memcpy(l, t->l, sizeof l);
-$ for i, r in ipairs(plan.dot_rows) do
-    ${i > 1 and "else " or ""}if (t->rows <= ${r}) vf_store(l, vf_stride_add(vf_load(l), ${plan.dot_lanes[i]}));
+$ for i, dot in ipairs(plan.dots) do
+    ${i > 1 and "else " or ""}if (t->rows <= ${dot.rows}) vf_store(l, vf_stride_add(vf_load(l), ${dot.lanes}));
 $ end
     for (int32_t r = 0; r < t->rows; r++) {
         const partial p = partial_of(c, b, g, part, row + r);

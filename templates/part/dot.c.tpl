@@ -1,18 +1,11 @@
 $ -- Few rows: dot products along the head width, W sums at a time (keys x rows), reduced together.
-$ local W, R = plan.width, a.rows
-$ local P = a.lanes -- of a key: R in a power of two
+$ local W, R = plan.width, a.dot.rows
+$ local P = a.dot.lanes
 $ local N = W // P
-$ local KEYS = math.max(plan.dot_keys, N)
+$ local KEYS, pv = a.dot.keys, a.dot.pv
 $ local main = plan.d // W * W
 $ local vectors = plan.dvp // W
-$ local C = math.min(2, vectors)
-$ -- P V: rows whose accumulators, values and a broadcast fit the registers.
-$ local most = (isa.registers - C - 1) // C
-$ local count = (R + most - 1) // most
-$ local row_groups = {}
-$ for i = 0, count - 1 do
-$   row_groups[i + 1] = { from = R * i // count, to = R * (i + 1) // count - 1 }
-$ end
+$ local C = pv.columns
 $ local strips = vectors // C
 $ local rest = vectors - strips * C
 $ local partial = plan.dv % W
@@ -159,18 +152,19 @@ $   else
     {
         enum { c = ${g.from}, asked = c / ${C * W} * ${strip_lines} };
 $   end
-$   for i, rows in ipairs(row_groups) do
-$     local tab = #row_groups > 1 and "    " or ""
+$   for i, count in ipairs(pv.groups) do
+$     local from, to = pv.starts[i], pv.starts[i] + count - 1
+$     local tab = #pv.groups > 1 and "    " or ""
 $     if tab ~= "" then
         {
 $     end
         ${tab}float *o = t->o + c;
         ${tab}const float *vr = v + c;
-$     for r = rows.from, rows.to do
+$     for r = from, to do
         ${tab}vf ${list(g.c, function(j) return "o" .. r .. "_" .. j .. " = vf_load(o + " .. r .. " * DVP + " .. j * W .. ")" end)};
 $     end
         ${tab}if (rose) {
-$     for r = rows.from, rows.to do
+$     for r = from, to do
             ${tab}const vf f${r} = vf_bcast(w->alpha + ${r});
 $       for j = 0, g.c - 1 do
             ${tab}o${r}_${j} = vf_mul(o${r}_${j}, f${r});
@@ -194,14 +188,14 @@ $       else
             ${tab}const vf v${j} = vf_loadu(vr + ${j * W});
 $       end
 $     end
-$     for r = rows.from, rows.to do
+$     for r = from, to do
             ${tab}const vf p${r} = vf_bcast(s + key * ${P} + ${r});
 $       for j = 0, g.c - 1 do
             ${tab}o${r}_${j} = vf_fma(p${r}, v${j}, o${r}_${j});
 $       end
 $     end
         ${tab}}
-$     for r = rows.from, rows.to do
+$     for r = from, to do
 $       for j = 0, g.c - 1 do
         ${tab}vf_store(o + ${r} * DVP + ${j * W}, o${r}_${j});
 $       end

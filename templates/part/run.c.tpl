@@ -67,7 +67,7 @@ $ else
         const bool by_token = args->k.head < args->k.token;
         c.span = by_token ? decode_span(items * c.parts, threads) : 1;
         c.tile_rows = ROWS, c.turn = BK;
-$   if #plan.dot_rows > 0 then
+$   if #plan.dots > 0 then
         if (c.rows <= DOT_MOST) c.tile_rows = DOT_ROWS, c.turn = TURN;
 $   end
         attn_parallel(items * ((GROUPS + c.span - 1) / c.span) * c.parts, threads, decode_task, &c);

@@ -622,6 +622,30 @@ static void check_reductions(void) {
     }
 }
 
+/* Side by side or alone: the same bits. vf_exp2_lazy_each: also where a sum must show an overflow.
+ */
+static void check_each(void) {
+    for (int t = 0; t < 200; t++) {
+        float x[4][W], y[W], z[W];
+        vf tanhs[4], exps[4], lazy[4];
+        for (int i = 0; i < 4; i++) {
+            for (int j = 0; j < W; j++) x[i][j] = 40 * random_float();
+            tanhs[i] = exps[i] = vf_loadu(x[i]);
+            lazy[i] = vf_set1(i < 2 ? 3.0f : 126.0f + (float)(t << i));
+        }
+        vf_tanh_each(tanhs, 3), vf_exp2_softmax_each(exps, 4), vf_exp2_lazy_each(lazy, 4);
+        for (int i = 0; i < 4; i++) {
+            const vf one = i < 3 ? vf_tanh(vf_loadu(x[i])) : vf_loadu(x[i]);
+            vf_storeu(y, tanhs[i]), vf_storeu(z, one);
+            for (int j = 0; j < W; j++) CHECK(bits_of(y[j]) == bits_of(z[j]), "vf_tanh_each %d", i);
+            vf_storeu(y, exps[i]), vf_storeu(z, vf_exp2_softmax(vf_loadu(x[i])));
+            for (int j = 0; j < W; j++) CHECK(bits_of(y[j]) == bits_of(z[j]), "exp2 each %d", i);
+            vf_storeu(y, lazy[i]);
+            for (int j = 0; j < W; j++) CHECK(i < 2 ? y[j] == 8 : y[j] >= 0x1p126f, "lazy %d", i);
+        }
+    }
+}
+
 ATTN_TARGET_END
 
 #define SIMD_TEST(name)                                              \
@@ -637,3 +661,4 @@ SIMD_TEST(masks)
 SIMD_TEST(memory)
 SIMD_TEST(sides)
 SIMD_TEST(reductions)
+SIMD_TEST(each)
