@@ -49,8 +49,8 @@ static int text_estimate(const plan *p, const isa_row *isa) {
         const int rest = p->d % t->unroll;
         steps += (double)(t->unroll + rest) * (t->keys * nv + t->keys + nv);
     }
-    const int extra = (p->lazy ? LAZY : 0) + (p->softcap_factor > 0 ? SOFTCAP : 0) +
-                      (p->dots > 1 ? DOTS : 0);
+    const int extra =
+        (p->lazy ? LAZY : 0) + (p->softcap_factor > 0 ? SOFTCAP : 0) + (p->dots > 1 ? DOTS : 0);
     return (int)(isa->text_base + isa->text_step * steps) + extra;
 }
 
