@@ -53,8 +53,8 @@ if [ -n "${ATTN_FULL:-}" ]; then
     stage golden-onnx "$build/attn-verify" --threads 2 tests/golden/onnx/*.safetensors
     stage golden-block "$build/attn-verify" tests/golden/block/*.safetensors
 else
-    stage golden-onnx "$build/attn-verify" --backend sdpa --threads 2 tests/golden/onnx/*.safetensors
-    stage golden-block "$build/attn-verify" --backend sdpa tests/golden/block/*.safetensors
+    stage golden-onnx "$build/attn-verify" --isa avx2,avx512 --backend sdpa --threads 2 tests/golden/onnx/*.safetensors
+    stage golden-block "$build/attn-verify" --isa avx2,avx512 --backend sdpa tests/golden/block/*.safetensors
 fi
 stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
 stage axes sh tests/check/axes.sh
@@ -79,10 +79,10 @@ if [ -n "${ATTN_FULL:-}" ]; then
         --test sweep
     stage smollm2 sh tests/product/smollm2/smollm2.sh test
 else
-    stage property "$build/property" --test sweep,statuses,mutations --shapes 9
-    stage property-layers "$build/property" --test layers,layer-statuses,layer-mutations \
+    stage property "$build/property" --test sweep,statuses --shapes 18
+    stage property-layers "$build/property" --test layers,layer-statuses \
         --shapes 3 --cflags -O1
-    stage property-tuned "$build/property" --tuned --every 5 --test sweep --shapes 8
+    stage property-tuned "$build/property" --tuned --every 5 --test sweep --shapes 15
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
