@@ -116,27 +116,26 @@ static lua_val *code_to_lua(arena *a, const expr *e, expr_mode mode, int vectors
                             const char *prefix) {
     expr_code code;
     expr_emit_vector(a, e, mode, vectors, prefix, &code);
-    lua_val *t = lua_val_table(a), *lanes = lua_val_table(a), *results = lua_val_table(a);
-    for (int j = 0; j < vectors; j++) {
-        lua_val_push(a, lanes, lines_to_lua(a, &code.lane[j]));
-        lua_val_push(a, results, lua_text(a, code.result[j]));
-    }
+    lua_val *t = lua_val_table(a), *results = lua_val_table(a);
+    for (int j = 0; j < vectors; j++) lua_val_push(a, results, lua_text(a, code.result[j]));
     lua_val_set(a, t, "once", lines_to_lua(a, &code.once));
     lua_val_set(a, t, "key", lines_to_lua(a, &code.key));
-    lua_val_set(a, t, "lane", lanes);
+    lua_val_set(a, t, "lane", lines_to_lua(a, &code.lane));
     lua_val_set(a, t, "result", results);
     return t;
 }
 
-static lua_val *expr_to_lua(arena *a, const expr *e, const plan *p, const char *prefix) {
+/* lanes: what the kernel's lanes compute; e says it in other units where it is a score. */
+static lua_val *expr_to_lua(arena *a, const expr *e, const expr *lanes, const plan *p,
+                            const char *prefix) {
     lua_val *t = lua_val_table(a), *tiles = lua_val_table(a);
     expr_lines scalar = expr_emit_scalar(a, e);
     lua_val_set_string(a, t, "text", expr_canonical(a, e));
     lua_val_set(a, t, "scalar", lines_to_lua(a, &scalar));
     for (int nv = 1; nv <= p->tile_vectors; nv++)
-        lua_val_push(a, tiles, code_to_lua(a, e, EXPR_TILE, nv, prefix));
+        lua_val_push(a, tiles, code_to_lua(a, lanes, EXPR_TILE, nv, prefix));
     lua_val_set(a, t, "tile", tiles);
-    lua_val_set(a, t, "lanes", code_to_lua(a, e, EXPR_LANES, 1, prefix));
+    lua_val_set(a, t, "lanes", code_to_lua(a, lanes, EXPR_LANES, 1, prefix));
     return t;
 }
 
@@ -170,9 +169,9 @@ static lua_val *exprs_to_lua(arena *a, const kernel_spec *k, const plan *p) {
     lua_val *t = lua_val_table(a);
     lua_val_set_bool(a, t, "score", false);
     lua_val_set_bool(a, t, "mask", false);
-    if (k->score_expr) lua_val_set(a, t, "score", expr_to_lua(a, k->score_expr, p, "e"));
+    if (k->score_expr) lua_val_set(a, t, "score", expr_to_lua(a, k->score_expr, p->score, p, "e"));
     if (k->mask_expr) {
-        lua_val *mask = expr_to_lua(a, k->mask_expr, p, "c");
+        lua_val *mask = expr_to_lua(a, k->mask_expr, k->mask_expr, p, "c");
         expr_lines classify = expr_emit_classify(a, k->mask_expr);
         expr_lines range = expr_emit_range(a, k->mask_expr);
         lua_val_set(a, mask, "classify", lines_to_lua(a, &classify));

@@ -210,7 +210,7 @@ static void plan_split(const kernel_spec *k, const isa_row *isa, plan *p) {
     if (rows < 3) add_dot(p, isa, 4);
 }
 
-static void plan_scores(const kernel_spec *k, plan *p) {
+static void plan_scores(arena *a, const kernel_spec *k, plan *p) {
     const attn_spec *s = &k->core;
     const bool capped = s->softcap > 0;
     p->has_score = k->score_expr != NULL;
@@ -218,9 +218,10 @@ static void plan_scores(const kernel_spec *k, plan *p) {
     p->bias = s->backend == ATTN_BACKEND_SDPA;
     p->rescore = capped || p->has_score;
     p->lazy = p->choice.lazy;
-    p->q_scale = capped ? (double)s->scale / s->softcap : s->scale;
-    if (!p->rescore) p->q_scale *= LOG2E;
-    p->softcap_factor = p->has_score ? s->softcap : s->softcap * LOG2E;
+    double factor = LOG2E;
+    if (p->has_score) p->score = expr_scale(a, k->score_expr, LOG2E, &factor);
+    p->q_scale = capped ? (double)s->scale / s->softcap : s->scale * factor;
+    p->softcap_factor = s->softcap * factor;
     p->log2e = p->bias || p->has_score || s->sinks;
     p->minmax = k->mask_expr ? expr_minmax_tensors(k->mask_expr) : 0;
 }
@@ -316,6 +317,10 @@ static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan 
                         : "softmax: running maximum");
     if (!p->rescore)
         note(a, p, "scores: scale * log2(e) is folded into Q; exp is exp2");
+    else if (p->has_score)
+        note(a, p,
+             "scores: constant factors, log2(e) among them, are folded into Q and into what is the "
+             "same for all keys");
     else
         note(a, p, "scores: the scale is folded into Q; every score is changed before the softmax");
 }
@@ -396,7 +401,7 @@ void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
         if (plan_choice_get(&p->choice, i) >= 0) p->tuned |= 1u << i;
     plan_sizes(k, isa, p);
     choose(p, k, isa);
-    plan_scores(k, p);
+    plan_scores(a, k, p);
     plan_minmax(k, p);
     plan_tiles(p, isa, unroll);
     plan_split(k, isa, p);

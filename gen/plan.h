@@ -86,6 +86,7 @@ typedef struct plan {
     /* Scores. */
     double q_scale;        /* folded into Q */
     double softcap_factor; /* multiplies tanh */
+    const expr *score;     /* in units of log 2, of s as q_scale and softcap_factor leave it */
     bool bias;             /* a run-time mask may come */
     bool rescore;          /* scores change even where nothing is hidden */
     bool lazy;             /* exponentials against an old maximum, checked afterwards */

@@ -648,14 +648,14 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
         const vi c0v = vi_set1(k);
         const bool c4 = k < c3;
         const vm c4v = vm_set1(c4);
-        vf s_0 = vf_load(s + 0);
-        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
+        const vf s_0 = vf_load(s + 0);
         const vm c2_0 = vi_le(c0v, vq_0);
         const vm c5_0 = vm_or(c2_0, c4v);
+        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         seen_0 = vm_and(seen_0, c5_0);
-        s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        const vf z_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
+        m_0 = vf_max(z_0, m_0);
+        vf_store(s + 0, z_0);
     }
     mx[0] = m_0;
 }
@@ -1449,22 +1449,22 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         const vi c0v = vi_set1(k);
         const bool c4 = k < c3;
         const vm c4v = vm_set1(c4);
-        vf s_0 = vf_load(s + 0);
-        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
+        const vf s_0 = vf_load(s + 0);
+        const vf s_1 = vf_load(s + 16);
         const vm c2_0 = vi_le(c0v, vq_0);
         const vm c5_0 = vm_or(c2_0, c4v);
-        seen_0 = vm_and(seen_0, c5_0);
-        s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
-        vf s_1 = vf_load(s + 16);
-        vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         const vm c2_1 = vi_le(c0v, vq_1);
         const vm c5_1 = vm_or(c2_1, c4v);
+        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
+        seen_0 = vm_and(seen_0, c5_0);
+        const vf z_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
+        m_0 = vf_max(z_0, m_0);
+        vf_store(s + 0, z_0);
+        vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         seen_1 = vm_and(seen_1, c5_1);
-        s_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
-        m_1 = vf_max(s_1, m_1);
-        vf_store(s + 16, s_1);
+        const vf z_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
+        m_1 = vf_max(z_1, m_1);
+        vf_store(s + 16, z_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;

@@ -19,7 +19,8 @@
  * unroll: 16 of 32 steps of the loop over the head width
  * mask: no bound on k in closed form: every key block is classified; no mask tensor exists
  * softmax: running maximum, since a score expression may drift
- * scores: the scale is folded into Q; every score is changed before the softmax
+ * scores: constant factors, log2(e) among them, are folded into Q and into what is the same
+ *   for all keys
  */
 #include "../runtime/attn_kernel.h"
 #if defined(__x86_64__)
@@ -133,10 +134,12 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi v
     /* score: where(k < 4, s + 1, s) */
     const vi e1v = vi_set1(4);
     const vf e4v = vf_set1(0x1p+0f);
+    const vf e7v = vf_set1(0x1.715476p+0f);
     const vm e2_0 = vi_lt(vk_0, e1v);
     const vf e5_0 = vf_add(s_0, e4v);
     const vf e6_0 = vf_select(e2_0, e5_0, s_0);
-    s_0 = vf_mul(e6_0, vf_set1(LOG2E));
+    const vf e8_0 = vf_mul(e6_0, e7v);
+    s_0 = e8_0;
     if (!masked) return s_0;
     vm seen = vm_and(vi_le(lo, vk_0), vi_le(vk_0, hi));
     /* mask: not k % 16 == 15 */

@@ -24,7 +24,8 @@
  * prefetch: K rows 1 register tile ahead, a line a row and 16 steps
  * unroll: 16 of 32 steps of the loop over the head width
  * softmax: running maximum, since a score expression may drift
- * scores: the scale is folded into Q; every score is changed before the softmax
+ * scores: constant factors, log2(e) among them, are folded into Q and into what is the same
+ *   for all keys
  */
 #include "../runtime/attn_kernel.h"
 #if defined(__x86_64__)
@@ -173,6 +174,7 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi v
     const float *const et0 = attn_side_f32(x, 0); /* table */
     const vi e5v = vi_set1(-64);
     const vi e7v = vi_set1(64);
+    const vf e12v = vf_set1(0x1.715476p+0f);
     const vi e10i0_0 = vi_max(vi_min(vh_0, vi_set1(7)), vi_set1(0));
     const vi e4_0 = vi_sub(vq_0, vk_0);
     const vi e6_0 = vi_max(e4_0, e5v);
@@ -182,7 +184,8 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi v
         vi_set1(0)));
     const vf e10_0 = vf_gather(et0, e10i1_0);
     const vf e11_0 = vf_add(s_0, e10_0);
-    s_0 = vf_mul(e11_0, vf_set1(LOG2E));
+    const vf e13_0 = vf_mul(e11_0, e12v);
+    s_0 = e13_0;
     if (!masked) return s_0;
     vm seen = vm_and(vi_le(lo, vk_0), vi_le(vk_0, hi));
     return vf_select(seen, s_0, vf_set1(-INFINITY));
@@ -438,11 +441,12 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
     const vi e1v = vi_set1(h);
     const vi e5v = vi_set1(-64);
     const vi e7v = vi_set1(64);
+    const vf e12v = vf_set1(0x1.715476p+0f);
     for (int32_t i = 0; i < n; i++, s += 8) {
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s + 0);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -452,9 +456,9 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
             vi_set1(0)));
         const vf e10_0 = vf_gather(et0, e10i1_0);
         const vf e11_0 = vf_add(s_0, e10_0);
-        s_0 = vf_mul(e11_0, vf_set1(LOG2E));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        const vf e13_0 = vf_mul(e11_0, e12v);
+        m_0 = vf_max(e13_0, m_0);
+        vf_store(s + 0, e13_0);
     }
     mx[0] = m_0;
 }
@@ -473,6 +477,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
     const vi e1v = vi_set1(h);
     const vi e5v = vi_set1(-64);
     const vi e7v = vi_set1(64);
+    const vf e12v = vf_set1(0x1.715476p+0f);
     const uint8_t *padding = item_padding(x);
     for (int32_t i = 0; i < n; i++, s += 8) {
         const int32_t k = first + i;
@@ -483,7 +488,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s + 0);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -493,11 +498,11 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
             vi_set1(0)));
         const vf e10_0 = vf_gather(et0, e10i1_0);
         const vf e11_0 = vf_add(s_0, e10_0);
-        s_0 = vf_mul(e11_0, vf_set1(LOG2E));
+        const vf e13_0 = vf_mul(e11_0, e12v);
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
-        s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        const vf z_0 = vf_select(seen_0, e13_0, vf_set1(-INFINITY));
+        m_0 = vf_max(z_0, m_0);
+        vf_store(s + 0, z_0);
     }
     mx[0] = m_0;
 }
@@ -889,11 +894,13 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
     const vi e1v = vi_set1(h);
     const vi e5v = vi_set1(-64);
     const vi e7v = vi_set1(64);
+    const vf e12v = vf_set1(0x1.715476p+0f);
     for (int32_t i = 0; i < n; i++, s += 16) {
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s + 0);
+        const vf s_1 = vf_load(s + 8);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -903,8 +910,7 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
             vi_set1(0)));
         const vf e10_0 = vf_gather(et0, e10i1_0);
         const vf e11_0 = vf_add(s_0, e10_0);
-        s_0 = vf_mul(e11_0, vf_set1(LOG2E));
-        vf s_1 = vf_load(s + 8);
+        const vf e13_0 = vf_mul(e11_0, e12v);
         const vi e10i0_1 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_1 = vi_sub(vq_1, e3v);
         const vi e6_1 = vi_max(e4_1, e5v);
@@ -914,11 +920,11 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
             vi_set1(0)));
         const vf e10_1 = vf_gather(et0, e10i1_1);
         const vf e11_1 = vf_add(s_1, e10_1);
-        s_1 = vf_mul(e11_1, vf_set1(LOG2E));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
-        m_1 = vf_max(s_1, m_1);
-        vf_store(s + 8, s_1);
+        const vf e13_1 = vf_mul(e11_1, e12v);
+        m_0 = vf_max(e13_0, m_0);
+        vf_store(s + 0, e13_0);
+        m_1 = vf_max(e13_1, m_1);
+        vf_store(s + 8, e13_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
@@ -943,6 +949,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
     const vi e1v = vi_set1(h);
     const vi e5v = vi_set1(-64);
     const vi e7v = vi_set1(64);
+    const vf e12v = vf_set1(0x1.715476p+0f);
     const uint8_t *padding = item_padding(x);
     for (int32_t i = 0; i < n; i++, s += 16) {
         const int32_t k = first + i;
@@ -954,7 +961,8 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s + 0);
+        const vf s_1 = vf_load(s + 8);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -964,10 +972,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
             vi_set1(0)));
         const vf e10_0 = vf_gather(et0, e10i1_0);
         const vf e11_0 = vf_add(s_0, e10_0);
-        s_0 = vf_mul(e11_0, vf_set1(LOG2E));
-        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
-        s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
-        vf s_1 = vf_load(s + 8);
+        const vf e13_0 = vf_mul(e11_0, e12v);
         const vi e10i0_1 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_1 = vi_sub(vq_1, e3v);
         const vi e6_1 = vi_max(e4_1, e5v);
@@ -977,13 +982,15 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
             vi_set1(0)));
         const vf e10_1 = vf_gather(et0, e10i1_1);
         const vf e11_1 = vf_add(s_1, e10_1);
-        s_1 = vf_mul(e11_1, vf_set1(LOG2E));
+        const vf e13_1 = vf_mul(e11_1, e12v);
+        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
+        const vf z_0 = vf_select(seen_0, e13_0, vf_set1(-INFINITY));
+        m_0 = vf_max(z_0, m_0);
+        vf_store(s + 0, z_0);
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
-        s_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
-        m_1 = vf_max(s_1, m_1);
-        vf_store(s + 8, s_1);
+        const vf z_1 = vf_select(seen_1, e13_1, vf_set1(-INFINITY));
+        m_1 = vf_max(z_1, m_1);
+        vf_store(s + 8, z_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
@@ -1266,11 +1273,14 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
     const vi e1v = vi_set1(h);
     const vi e5v = vi_set1(-64);
     const vi e7v = vi_set1(64);
+    const vf e12v = vf_set1(0x1.715476p+0f);
     for (int32_t i = 0; i < n; i++, s += 24) {
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s + 0);
+        const vf s_1 = vf_load(s + 8);
+        const vf s_2 = vf_load(s + 16);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -1280,8 +1290,7 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
             vi_set1(0)));
         const vf e10_0 = vf_gather(et0, e10i1_0);
         const vf e11_0 = vf_add(s_0, e10_0);
-        s_0 = vf_mul(e11_0, vf_set1(LOG2E));
-        vf s_1 = vf_load(s + 8);
+        const vf e13_0 = vf_mul(e11_0, e12v);
         const vi e10i0_1 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_1 = vi_sub(vq_1, e3v);
         const vi e6_1 = vi_max(e4_1, e5v);
@@ -1291,8 +1300,7 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
             vi_set1(0)));
         const vf e10_1 = vf_gather(et0, e10i1_1);
         const vf e11_1 = vf_add(s_1, e10_1);
-        s_1 = vf_mul(e11_1, vf_set1(LOG2E));
-        vf s_2 = vf_load(s + 16);
+        const vf e13_1 = vf_mul(e11_1, e12v);
         const vi e10i0_2 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_2 = vi_sub(vq_2, e3v);
         const vi e6_2 = vi_max(e4_2, e5v);
@@ -1302,13 +1310,13 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
             vi_set1(0)));
         const vf e10_2 = vf_gather(et0, e10i1_2);
         const vf e11_2 = vf_add(s_2, e10_2);
-        s_2 = vf_mul(e11_2, vf_set1(LOG2E));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
-        m_1 = vf_max(s_1, m_1);
-        vf_store(s + 8, s_1);
-        m_2 = vf_max(s_2, m_2);
-        vf_store(s + 16, s_2);
+        const vf e13_2 = vf_mul(e11_2, e12v);
+        m_0 = vf_max(e13_0, m_0);
+        vf_store(s + 0, e13_0);
+        m_1 = vf_max(e13_1, m_1);
+        vf_store(s + 8, e13_1);
+        m_2 = vf_max(e13_2, m_2);
+        vf_store(s + 16, e13_2);
     }
     mx[0] = m_0;
     mx[1] = m_1;
@@ -1339,6 +1347,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
     const vi e1v = vi_set1(h);
     const vi e5v = vi_set1(-64);
     const vi e7v = vi_set1(64);
+    const vf e12v = vf_set1(0x1.715476p+0f);
     const uint8_t *padding = item_padding(x);
     for (int32_t i = 0; i < n; i++, s += 24) {
         const int32_t k = first + i;
@@ -1351,7 +1360,9 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s + 0);
+        const vf s_1 = vf_load(s + 8);
+        const vf s_2 = vf_load(s + 16);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -1361,10 +1372,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
             vi_set1(0)));
         const vf e10_0 = vf_gather(et0, e10i1_0);
         const vf e11_0 = vf_add(s_0, e10_0);
-        s_0 = vf_mul(e11_0, vf_set1(LOG2E));
-        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
-        s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
-        vf s_1 = vf_load(s + 8);
+        const vf e13_0 = vf_mul(e11_0, e12v);
         const vi e10i0_1 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_1 = vi_sub(vq_1, e3v);
         const vi e6_1 = vi_max(e4_1, e5v);
@@ -1374,10 +1382,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
             vi_set1(0)));
         const vf e10_1 = vf_gather(et0, e10i1_1);
         const vf e11_1 = vf_add(s_1, e10_1);
-        s_1 = vf_mul(e11_1, vf_set1(LOG2E));
-        vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
-        s_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
-        vf s_2 = vf_load(s + 16);
+        const vf e13_1 = vf_mul(e11_1, e12v);
         const vi e10i0_2 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_2 = vi_sub(vq_2, e3v);
         const vi e6_2 = vi_max(e4_2, e5v);
@@ -1387,15 +1392,19 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
             vi_set1(0)));
         const vf e10_2 = vf_gather(et0, e10i1_2);
         const vf e11_2 = vf_add(s_2, e10_2);
-        s_2 = vf_mul(e11_2, vf_set1(LOG2E));
+        const vf e13_2 = vf_mul(e11_2, e12v);
+        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
+        const vf z_0 = vf_select(seen_0, e13_0, vf_set1(-INFINITY));
+        m_0 = vf_max(z_0, m_0);
+        vf_store(s + 0, z_0);
+        vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
+        const vf z_1 = vf_select(seen_1, e13_1, vf_set1(-INFINITY));
+        m_1 = vf_max(z_1, m_1);
+        vf_store(s + 8, z_1);
         vm seen_2 = vm_and(vi_le(lo_2, vk), vi_le(vk, hi_2));
-        s_2 = vf_select(seen_2, s_2, vf_set1(-INFINITY));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
-        m_1 = vf_max(s_1, m_1);
-        vf_store(s + 8, s_1);
-        m_2 = vf_max(s_2, m_2);
-        vf_store(s + 16, s_2);
+        const vf z_2 = vf_select(seen_2, e13_2, vf_set1(-INFINITY));
+        m_2 = vf_max(z_2, m_2);
+        vf_store(s + 16, z_2);
     }
     mx[0] = m_0;
     mx[1] = m_1;

@@ -24,7 +24,8 @@
  * prefetch: K rows 1 register tile ahead, a line a row and 16 steps
  * unroll: 16 of 32 steps of the loop over the head width
  * softmax: running maximum, since a score expression may drift
- * scores: the scale is folded into Q; every score is changed before the softmax
+ * scores: constant factors, log2(e) among them, are folded into Q and into what is the same
+ *   for all keys
  */
 #include "../runtime/attn_kernel.h"
 #include "../runtime/simd/portable.h"
@@ -172,6 +173,7 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi v
     const float *const et0 = attn_side_f32(x, 0); /* table */
     const vi e5v = vi_set1(-64);
     const vi e7v = vi_set1(64);
+    const vf e12v = vf_set1(0x1.715476p+0f);
     const vi e10i0_0 = vi_max(vi_min(vh_0, vi_set1(7)), vi_set1(0));
     const vi e4_0 = vi_sub(vq_0, vk_0);
     const vi e6_0 = vi_max(e4_0, e5v);
@@ -181,7 +183,8 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi v
         vi_set1(0)));
     const vf e10_0 = vf_gather(et0, e10i1_0);
     const vf e11_0 = vf_add(s_0, e10_0);
-    s_0 = vf_mul(e11_0, vf_set1(LOG2E));
+    const vf e13_0 = vf_mul(e11_0, e12v);
+    s_0 = e13_0;
     if (!masked) return s_0;
     vm seen = vm_and(vi_le(lo, vk_0), vi_le(vk_0, hi));
     return vf_select(seen, s_0, vf_set1(-INFINITY));
@@ -425,11 +428,12 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
     const vi e1v = vi_set1(h);
     const vi e5v = vi_set1(-64);
     const vi e7v = vi_set1(64);
+    const vf e12v = vf_set1(0x1.715476p+0f);
     for (int32_t i = 0; i < n; i++, s += 4) {
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s + 0);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -439,9 +443,9 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
             vi_set1(0)));
         const vf e10_0 = vf_gather(et0, e10i1_0);
         const vf e11_0 = vf_add(s_0, e10_0);
-        s_0 = vf_mul(e11_0, vf_set1(LOG2E));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        const vf e13_0 = vf_mul(e11_0, e12v);
+        m_0 = vf_max(e13_0, m_0);
+        vf_store(s + 0, e13_0);
     }
     mx[0] = m_0;
 }
@@ -460,6 +464,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
     const vi e1v = vi_set1(h);
     const vi e5v = vi_set1(-64);
     const vi e7v = vi_set1(64);
+    const vf e12v = vf_set1(0x1.715476p+0f);
     const uint8_t *padding = item_padding(x);
     for (int32_t i = 0; i < n; i++, s += 4) {
         const int32_t k = first + i;
@@ -470,7 +475,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s + 0);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -480,11 +485,11 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
             vi_set1(0)));
         const vf e10_0 = vf_gather(et0, e10i1_0);
         const vf e11_0 = vf_add(s_0, e10_0);
-        s_0 = vf_mul(e11_0, vf_set1(LOG2E));
+        const vf e13_0 = vf_mul(e11_0, e12v);
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
-        s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        const vf z_0 = vf_select(seen_0, e13_0, vf_set1(-INFINITY));
+        m_0 = vf_max(z_0, m_0);
+        vf_store(s + 0, z_0);
     }
     mx[0] = m_0;
 }
@@ -721,11 +726,13 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
     const vi e1v = vi_set1(h);
     const vi e5v = vi_set1(-64);
     const vi e7v = vi_set1(64);
+    const vf e12v = vf_set1(0x1.715476p+0f);
     for (int32_t i = 0; i < n; i++, s += 8) {
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s + 0);
+        const vf s_1 = vf_load(s + 4);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -735,8 +742,7 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
             vi_set1(0)));
         const vf e10_0 = vf_gather(et0, e10i1_0);
         const vf e11_0 = vf_add(s_0, e10_0);
-        s_0 = vf_mul(e11_0, vf_set1(LOG2E));
-        vf s_1 = vf_load(s + 4);
+        const vf e13_0 = vf_mul(e11_0, e12v);
         const vi e10i0_1 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_1 = vi_sub(vq_1, e3v);
         const vi e6_1 = vi_max(e4_1, e5v);
@@ -746,11 +752,11 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
             vi_set1(0)));
         const vf e10_1 = vf_gather(et0, e10i1_1);
         const vf e11_1 = vf_add(s_1, e10_1);
-        s_1 = vf_mul(e11_1, vf_set1(LOG2E));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
-        m_1 = vf_max(s_1, m_1);
-        vf_store(s + 4, s_1);
+        const vf e13_1 = vf_mul(e11_1, e12v);
+        m_0 = vf_max(e13_0, m_0);
+        vf_store(s + 0, e13_0);
+        m_1 = vf_max(e13_1, m_1);
+        vf_store(s + 4, e13_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
@@ -775,6 +781,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
     const vi e1v = vi_set1(h);
     const vi e5v = vi_set1(-64);
     const vi e7v = vi_set1(64);
+    const vf e12v = vf_set1(0x1.715476p+0f);
     const uint8_t *padding = item_padding(x);
     for (int32_t i = 0; i < n; i++, s += 8) {
         const int32_t k = first + i;
@@ -786,7 +793,8 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s + 0);
+        const vf s_1 = vf_load(s + 4);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -796,10 +804,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
             vi_set1(0)));
         const vf e10_0 = vf_gather(et0, e10i1_0);
         const vf e11_0 = vf_add(s_0, e10_0);
-        s_0 = vf_mul(e11_0, vf_set1(LOG2E));
-        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
-        s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
-        vf s_1 = vf_load(s + 4);
+        const vf e13_0 = vf_mul(e11_0, e12v);
         const vi e10i0_1 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_1 = vi_sub(vq_1, e3v);
         const vi e6_1 = vi_max(e4_1, e5v);
@@ -809,13 +814,15 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
             vi_set1(0)));
         const vf e10_1 = vf_gather(et0, e10i1_1);
         const vf e11_1 = vf_add(s_1, e10_1);
-        s_1 = vf_mul(e11_1, vf_set1(LOG2E));
+        const vf e13_1 = vf_mul(e11_1, e12v);
+        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
+        const vf z_0 = vf_select(seen_0, e13_0, vf_set1(-INFINITY));
+        m_0 = vf_max(z_0, m_0);
+        vf_store(s + 0, z_0);
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
-        s_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
-        m_1 = vf_max(s_1, m_1);
-        vf_store(s + 4, s_1);
+        const vf z_1 = vf_select(seen_1, e13_1, vf_set1(-INFINITY));
+        m_1 = vf_max(z_1, m_1);
+        vf_store(s + 4, z_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
@@ -1171,11 +1178,14 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
     const vi e1v = vi_set1(h);
     const vi e5v = vi_set1(-64);
     const vi e7v = vi_set1(64);
+    const vf e12v = vf_set1(0x1.715476p+0f);
     for (int32_t i = 0; i < n; i++, s += 12) {
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s + 0);
+        const vf s_1 = vf_load(s + 4);
+        const vf s_2 = vf_load(s + 8);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -1185,8 +1195,7 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
             vi_set1(0)));
         const vf e10_0 = vf_gather(et0, e10i1_0);
         const vf e11_0 = vf_add(s_0, e10_0);
-        s_0 = vf_mul(e11_0, vf_set1(LOG2E));
-        vf s_1 = vf_load(s + 4);
+        const vf e13_0 = vf_mul(e11_0, e12v);
         const vi e10i0_1 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_1 = vi_sub(vq_1, e3v);
         const vi e6_1 = vi_max(e4_1, e5v);
@@ -1196,8 +1205,7 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
             vi_set1(0)));
         const vf e10_1 = vf_gather(et0, e10i1_1);
         const vf e11_1 = vf_add(s_1, e10_1);
-        s_1 = vf_mul(e11_1, vf_set1(LOG2E));
-        vf s_2 = vf_load(s + 8);
+        const vf e13_1 = vf_mul(e11_1, e12v);
         const vi e10i0_2 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_2 = vi_sub(vq_2, e3v);
         const vi e6_2 = vi_max(e4_2, e5v);
@@ -1207,13 +1215,13 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
             vi_set1(0)));
         const vf e10_2 = vf_gather(et0, e10i1_2);
         const vf e11_2 = vf_add(s_2, e10_2);
-        s_2 = vf_mul(e11_2, vf_set1(LOG2E));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
-        m_1 = vf_max(s_1, m_1);
-        vf_store(s + 4, s_1);
-        m_2 = vf_max(s_2, m_2);
-        vf_store(s + 8, s_2);
+        const vf e13_2 = vf_mul(e11_2, e12v);
+        m_0 = vf_max(e13_0, m_0);
+        vf_store(s + 0, e13_0);
+        m_1 = vf_max(e13_1, m_1);
+        vf_store(s + 4, e13_1);
+        m_2 = vf_max(e13_2, m_2);
+        vf_store(s + 8, e13_2);
     }
     mx[0] = m_0;
     mx[1] = m_1;
@@ -1244,6 +1252,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
     const vi e1v = vi_set1(h);
     const vi e5v = vi_set1(-64);
     const vi e7v = vi_set1(64);
+    const vf e12v = vf_set1(0x1.715476p+0f);
     const uint8_t *padding = item_padding(x);
     for (int32_t i = 0; i < n; i++, s += 12) {
         const int32_t k = first + i;
@@ -1256,7 +1265,9 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s + 0);
+        const vf s_1 = vf_load(s + 4);
+        const vf s_2 = vf_load(s + 8);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -1266,10 +1277,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
             vi_set1(0)));
         const vf e10_0 = vf_gather(et0, e10i1_0);
         const vf e11_0 = vf_add(s_0, e10_0);
-        s_0 = vf_mul(e11_0, vf_set1(LOG2E));
-        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
-        s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
-        vf s_1 = vf_load(s + 4);
+        const vf e13_0 = vf_mul(e11_0, e12v);
         const vi e10i0_1 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_1 = vi_sub(vq_1, e3v);
         const vi e6_1 = vi_max(e4_1, e5v);
@@ -1279,10 +1287,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
             vi_set1(0)));
         const vf e10_1 = vf_gather(et0, e10i1_1);
         const vf e11_1 = vf_add(s_1, e10_1);
-        s_1 = vf_mul(e11_1, vf_set1(LOG2E));
-        vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
-        s_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
-        vf s_2 = vf_load(s + 8);
+        const vf e13_1 = vf_mul(e11_1, e12v);
         const vi e10i0_2 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_2 = vi_sub(vq_2, e3v);
         const vi e6_2 = vi_max(e4_2, e5v);
@@ -1292,15 +1297,19 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
             vi_set1(0)));
         const vf e10_2 = vf_gather(et0, e10i1_2);
         const vf e11_2 = vf_add(s_2, e10_2);
-        s_2 = vf_mul(e11_2, vf_set1(LOG2E));
+        const vf e13_2 = vf_mul(e11_2, e12v);
+        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
+        const vf z_0 = vf_select(seen_0, e13_0, vf_set1(-INFINITY));
+        m_0 = vf_max(z_0, m_0);
+        vf_store(s + 0, z_0);
+        vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
+        const vf z_1 = vf_select(seen_1, e13_1, vf_set1(-INFINITY));
+        m_1 = vf_max(z_1, m_1);
+        vf_store(s + 4, z_1);
         vm seen_2 = vm_and(vi_le(lo_2, vk), vi_le(vk, hi_2));
-        s_2 = vf_select(seen_2, s_2, vf_set1(-INFINITY));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
-        m_1 = vf_max(s_1, m_1);
-        vf_store(s + 4, s_1);
-        m_2 = vf_max(s_2, m_2);
-        vf_store(s + 8, s_2);
+        const vf z_2 = vf_select(seen_2, e13_2, vf_set1(-INFINITY));
+        m_2 = vf_max(z_2, m_2);
+        vf_store(s + 8, z_2);
     }
     mx[0] = m_0;
     mx[1] = m_1;

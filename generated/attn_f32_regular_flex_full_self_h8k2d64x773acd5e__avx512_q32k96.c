@@ -27,7 +27,8 @@
  * unroll: 16 of 64 steps of the loop over the head width
  * mask: no bound on k in closed form: every key block is classified; no mask tensor exists
  * softmax: running maximum, since a score expression may drift
- * scores: the scale is folded into Q; every score is changed before the softmax
+ * scores: constant factors, log2(e) among them, are folded into Q and into what is the same
+ *   for all keys
  */
 #include "../runtime/attn_kernel.h"
 #if defined(__x86_64__)
@@ -224,12 +225,14 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi v
     (void)x, (void)vq_0, (void)vh_0, (void)bias;
     /* score: s + slope[h] * (k - q) */
     const float *const et0 = attn_side_f32(x, 0); /* slope */
+    const vf e3v = vf_set1(0x1.715476p+0f);
     const vi e2i0_0 = vi_max(vi_min(vh_0, vi_set1(7)), vi_set1(0));
     const vf e2_0 = vf_gather(et0, e2i0_0);
-    const vi e5_0 = vi_sub(vk_0, vq_0);
-    const vf e6_0 = vi_to_f(e5_0);
-    const vf e8_0 = vf_fma(e2_0, e6_0, s_0);
-    s_0 = vf_mul(e8_0, vf_set1(LOG2E));
+    const vf e4_0 = vf_mul(e2_0, e3v);
+    const vi e7_0 = vi_sub(vk_0, vq_0);
+    const vf e8_0 = vi_to_f(e7_0);
+    const vf e10_0 = vf_fma(e4_0, e8_0, s_0);
+    s_0 = e10_0;
     if (!masked) return s_0;
     vm seen = vm_and(vi_le(lo, vk_0), vi_le(vk_0, hi));
     /* mask: doc[q] == doc[k] */
@@ -250,7 +253,7 @@ static const float no_row[D] = {0};
 /* q[d][row] = scaled query rows of the tile, transposed; as many rows as its vectors hold. */
 static void pack_q(const item *x, tile *t) {
     const attn_view *q = &x->args->q;
-    const vf scale = vf_set1(0x1p-3f);
+    const vf scale = vf_set1(0x1.715476p-3f);
     const int32_t rows = t->vectors * W;
     for (int32_t v = 0; v < rows; v += W) {
         const float *row[W];
@@ -576,18 +579,18 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
     /* score: s + slope[h] * (k - q) */
     const float *const et0 = attn_side_f32(x, 0); /* slope */
     const float e2 = et0[attn_clamp_index(h, 8)];
-    const vf e2v = vf_set1(e2);
+    const float e4 = e2 * 0x1.715476p+0f;
+    const vf e4v = vf_set1(e4);
     for (int32_t i = 0; i < n; i++, s += 16) {
         const int32_t k = first + i;
         (void)k;
-        const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
-        const vi e5_0 = vi_sub(e3v, vq_0);
-        const vf e6_0 = vi_to_f(e5_0);
-        const vf e8_0 = vf_fma(e2v, e6_0, s_0);
-        s_0 = vf_mul(e8_0, vf_set1(LOG2E));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        const vi e5v = vi_set1(k);
+        const vf s_0 = vf_load(s + 0);
+        const vi e7_0 = vi_sub(e5v, vq_0);
+        const vf e8_0 = vi_to_f(e7_0);
+        const vf e10_0 = vf_fma(e4v, e8_0, s_0);
+        m_0 = vf_max(e10_0, m_0);
+        vf_store(s + 0, e10_0);
     }
     mx[0] = m_0;
 }
@@ -604,7 +607,8 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
     /* score: s + slope[h] * (k - q) */
     const float *const et0 = attn_side_f32(x, 0); /* slope */
     const float e2 = et0[attn_clamp_index(h, 8)];
-    const vf e2v = vf_set1(e2);
+    const float e4 = e2 * 0x1.715476p+0f;
+    const vf e4v = vf_set1(e4);
     /* mask: doc[q] == doc[k] */
     const int32_t *const ct1 = attn_side_i32(x, 1); /* doc */
     const int32_t ct1n0 = attn_side_dim(x, 1, x->args->kv_len_max);
@@ -618,20 +622,19 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(k);
-        const vi e3v = vi_set1(k);
+        const vi e5v = vi_set1(k);
         const int32_t c3 = ct1[attn_clamp_index(k, ct1n0)];
         const vi c3v = vi_set1(c3);
-        vf s_0 = vf_load(s + 0);
-        const vi e5_0 = vi_sub(e3v, vq_0);
-        const vf e6_0 = vi_to_f(e5_0);
-        const vf e8_0 = vf_fma(e2v, e6_0, s_0);
-        s_0 = vf_mul(e8_0, vf_set1(LOG2E));
-        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
+        const vf s_0 = vf_load(s + 0);
+        const vi e7_0 = vi_sub(e5v, vq_0);
+        const vf e8_0 = vi_to_f(e7_0);
+        const vf e10_0 = vf_fma(e4v, e8_0, s_0);
         const vm c4_0 = vi_eq(c1_0, c3v);
+        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         seen_0 = vm_and(seen_0, c4_0);
-        s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        const vf z_0 = vf_select(seen_0, e10_0, vf_set1(-INFINITY));
+        m_0 = vf_max(z_0, m_0);
+        vf_store(s + 0, z_0);
     }
     mx[0] = m_0;
 }
@@ -1213,25 +1216,24 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
     /* score: s + slope[h] * (k - q) */
     const float *const et0 = attn_side_f32(x, 0); /* slope */
     const float e2 = et0[attn_clamp_index(h, 8)];
-    const vf e2v = vf_set1(e2);
+    const float e4 = e2 * 0x1.715476p+0f;
+    const vf e4v = vf_set1(e4);
     for (int32_t i = 0; i < n; i++, s += 32) {
         const int32_t k = first + i;
         (void)k;
-        const vi e3v = vi_set1(k);
-        vf s_0 = vf_load(s + 0);
-        const vi e5_0 = vi_sub(e3v, vq_0);
-        const vf e6_0 = vi_to_f(e5_0);
-        const vf e8_0 = vf_fma(e2v, e6_0, s_0);
-        s_0 = vf_mul(e8_0, vf_set1(LOG2E));
-        vf s_1 = vf_load(s + 16);
-        const vi e5_1 = vi_sub(e3v, vq_1);
-        const vf e6_1 = vi_to_f(e5_1);
-        const vf e8_1 = vf_fma(e2v, e6_1, s_1);
-        s_1 = vf_mul(e8_1, vf_set1(LOG2E));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
-        m_1 = vf_max(s_1, m_1);
-        vf_store(s + 16, s_1);
+        const vi e5v = vi_set1(k);
+        const vf s_0 = vf_load(s + 0);
+        const vf s_1 = vf_load(s + 16);
+        const vi e7_0 = vi_sub(e5v, vq_0);
+        const vf e8_0 = vi_to_f(e7_0);
+        const vf e10_0 = vf_fma(e4v, e8_0, s_0);
+        const vi e7_1 = vi_sub(e5v, vq_1);
+        const vf e8_1 = vi_to_f(e7_1);
+        const vf e10_1 = vf_fma(e4v, e8_1, s_1);
+        m_0 = vf_max(e10_0, m_0);
+        vf_store(s + 0, e10_0);
+        m_1 = vf_max(e10_1, m_1);
+        vf_store(s + 16, e10_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
@@ -1254,7 +1256,8 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
     /* score: s + slope[h] * (k - q) */
     const float *const et0 = attn_side_f32(x, 0); /* slope */
     const float e2 = et0[attn_clamp_index(h, 8)];
-    const vf e2v = vf_set1(e2);
+    const float e4 = e2 * 0x1.715476p+0f;
+    const vf e4v = vf_set1(e4);
     /* mask: doc[q] == doc[k] */
     const int32_t *const ct1 = attn_side_i32(x, 1); /* doc */
     const int32_t ct1n0 = attn_side_dim(x, 1, x->args->kv_len_max);
@@ -1270,31 +1273,29 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
             continue;
         }
         const vi vk = vi_set1(k);
-        const vi e3v = vi_set1(k);
+        const vi e5v = vi_set1(k);
         const int32_t c3 = ct1[attn_clamp_index(k, ct1n0)];
         const vi c3v = vi_set1(c3);
-        vf s_0 = vf_load(s + 0);
-        const vi e5_0 = vi_sub(e3v, vq_0);
-        const vf e6_0 = vi_to_f(e5_0);
-        const vf e8_0 = vf_fma(e2v, e6_0, s_0);
-        s_0 = vf_mul(e8_0, vf_set1(LOG2E));
-        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
+        const vf s_0 = vf_load(s + 0);
+        const vf s_1 = vf_load(s + 16);
+        const vi e7_0 = vi_sub(e5v, vq_0);
+        const vf e8_0 = vi_to_f(e7_0);
+        const vf e10_0 = vf_fma(e4v, e8_0, s_0);
+        const vi e7_1 = vi_sub(e5v, vq_1);
+        const vf e8_1 = vi_to_f(e7_1);
+        const vf e10_1 = vf_fma(e4v, e8_1, s_1);
         const vm c4_0 = vi_eq(c1_0, c3v);
-        seen_0 = vm_and(seen_0, c4_0);
-        s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
-        vf s_1 = vf_load(s + 16);
-        const vi e5_1 = vi_sub(e3v, vq_1);
-        const vf e6_1 = vi_to_f(e5_1);
-        const vf e8_1 = vf_fma(e2v, e6_1, s_1);
-        s_1 = vf_mul(e8_1, vf_set1(LOG2E));
-        vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         const vm c4_1 = vi_eq(c1_1, c3v);
+        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
+        seen_0 = vm_and(seen_0, c4_0);
+        const vf z_0 = vf_select(seen_0, e10_0, vf_set1(-INFINITY));
+        m_0 = vf_max(z_0, m_0);
+        vf_store(s + 0, z_0);
+        vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         seen_1 = vm_and(seen_1, c4_1);
-        s_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
-        m_1 = vf_max(s_1, m_1);
-        vf_store(s + 16, s_1);
+        const vf z_1 = vf_select(seen_1, e10_1, vf_set1(-INFINITY));
+        m_1 = vf_max(z_1, m_1);
+        vf_store(s + 16, z_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
@@ -1763,7 +1764,7 @@ static partial partial_of(const call *c, int32_t b, int32_t g, int32_t part, int
 static void pack_rows(const item *x, tile *t, int32_t rows) {
     enum { DP = (D + W - 1) / W * W };
     const attn_view *q = &x->args->q;
-    const vf scale = vf_set1(0x1p-3f);
+    const vf scale = vf_set1(0x1.715476p-3f);
     memset(t->o, 0, sizeof(float) * DVP * (size_t)rows);
     for (int32_t r = 0; r < rows; r++) {
         /* A row past the tile's repeats its last: computed, never read. */

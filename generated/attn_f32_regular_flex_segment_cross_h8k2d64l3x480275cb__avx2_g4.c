@@ -18,7 +18,8 @@
  *   workspace but a row of scores
  * unroll: 16 of 64 steps of the loop over the head width
  * softmax: running maximum, since a score expression may drift
- * scores: the scale is folded into Q; every score is changed before the softmax
+ * scores: constant factors, log2(e) among them, are folded into Q and into what is the same
+ *   for all keys
  */
 #include "../runtime/attn_kernel.h"
 #if defined(__x86_64__)
@@ -108,12 +109,14 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi v
     const float *const et0 = attn_side_f32(x, 0); /* bias */
     const int32_t et0n0 = attn_side_dim(x, 0, 8);
     const int32_t et0n1 = attn_side_dim(x, 0, x->args->kv_len_max);
+    const vf e5v = vf_set1(0x1.715476p+0f);
     const vi e3i0_0 = vi_max(vi_min(vh_0, vi_set1(et0n0 - 1)), vi_set1(0));
     const vi e3i1_0 = vi_add(vi_mul(e3i0_0, vi_set1(et0n1)), vi_max(vi_min(vk_0,
         vi_set1(et0n1 - 1)), vi_set1(0)));
     const vf e3_0 = vf_gather(et0, e3i1_0);
     const vf e4_0 = vf_add(s_0, e3_0);
-    s_0 = vf_mul(e4_0, vf_set1(LOG2E));
+    const vf e6_0 = vf_mul(e4_0, e5v);
+    s_0 = e6_0;
     if (!masked) return s_0;
     vm seen = vm_and(vi_le(lo, vk_0), vi_le(vk_0, hi));
     return vf_select(seen, s_0, vf_set1(-INFINITY));

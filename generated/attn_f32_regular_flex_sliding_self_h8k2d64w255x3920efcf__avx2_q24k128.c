@@ -26,7 +26,8 @@
  * mask: keys in closed form: max(0, 512 * (q >> 9)) <= k <= 512 * (q >> 9) + 511; no mask
  *   tensor exists
  * softmax: running maximum, since a score expression may drift
- * scores: the scale is folded into Q; every score is changed before the softmax
+ * scores: constant factors, log2(e) among them, are folded into Q and into what is the same
+ *   for all keys
  */
 #include "../runtime/attn_kernel.h"
 #if defined(__x86_64__)
@@ -217,11 +218,10 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi v
                                    const float *bias, const bool masked) {
     (void)x, (void)vq_0, (void)vh_0, (void)bias;
     /* score: 30 * tanh(s / 30) */
-    const vf e1v = vf_set1(0x1.ep+4f);
-    const vf e2_0 = vf_div(s_0, e1v);
-    const vf e3_0 = vf_tanh(e2_0);
-    const vf e4_0 = vf_mul(e3_0, e1v);
-    s_0 = vf_mul(e4_0, vf_set1(LOG2E));
+    const vf e2v = vf_set1(0x1.5a3f2ep+5f);
+    const vf e1_0 = vf_tanh(s_0);
+    const vf e3_0 = vf_mul(e1_0, e2v);
+    s_0 = e3_0;
     if (!masked) return s_0;
     vm seen = vm_and(vi_le(lo, vk_0), vi_le(vk_0, hi));
     /* mask: q // 512 == k // 512 */
@@ -239,7 +239,7 @@ static const float no_row[D] = {0};
 /* q[d][row] = scaled query rows of the tile, transposed; as many rows as its vectors hold. */
 static void pack_q(const item *x, tile *t) {
     const attn_view *q = &x->args->q;
-    const vf scale = vf_set1(0x1p-3f);
+    const vf scale = vf_set1(0x1.111112p-8f);
     const int32_t rows = t->vectors * W;
     for (int32_t v = 0; v < rows; v += W) {
         const float *row[W];
@@ -479,17 +479,15 @@ static void adjust_tile_1(const item *x, const tile *t, float *restrict s,
     (void)q_0_0, (void)vq_0;
     vf m_0 = mx[0];
     /* score: 30 * tanh(s / 30) */
-    const vf e1v = vf_set1(0x1.ep+4f);
+    const vf e2v = vf_set1(0x1.5a3f2ep+5f);
     for (int32_t i = 0; i < n; i++, s += 8) {
         const int32_t k = first + i;
         (void)k;
-        vf s_0 = vf_load(s + 0);
-        const vf e2_0 = vf_div(s_0, e1v);
-        const vf e3_0 = vf_tanh(e2_0);
-        const vf e4_0 = vf_mul(e3_0, e1v);
-        s_0 = vf_mul(e4_0, vf_set1(LOG2E));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        const vf s_0 = vf_load(s + 0);
+        const vf e1_0 = vf_tanh(s_0);
+        const vf e3_0 = vf_mul(e1_0, e2v);
+        m_0 = vf_max(e3_0, m_0);
+        vf_store(s + 0, e3_0);
     }
     mx[0] = m_0;
 }
@@ -504,7 +502,7 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
     const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
     vf m_0 = mx[0];
     /* score: 30 * tanh(s / 30) */
-    const vf e1v = vf_set1(0x1.ep+4f);
+    const vf e2v = vf_set1(0x1.5a3f2ep+5f);
     /* mask: q // 512 == k // 512 */
     const vi c1v = vi_set1(9);
     const vi c2_0 = vi_shr(vq_0, c1v);
@@ -519,17 +517,15 @@ static void adjust_tile_1_masked(const item *x, const tile *t, float *restrict s
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        vf s_0 = vf_load(s + 0);
-        const vf e2_0 = vf_div(s_0, e1v);
-        const vf e3_0 = vf_tanh(e2_0);
-        const vf e4_0 = vf_mul(e3_0, e1v);
-        s_0 = vf_mul(e4_0, vf_set1(LOG2E));
-        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
+        const vf s_0 = vf_load(s + 0);
+        const vf e1_0 = vf_tanh(s_0);
+        const vf e3_0 = vf_mul(e1_0, e2v);
         const vm c5_0 = vi_eq(c2_0, c4v);
+        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         seen_0 = vm_and(seen_0, c5_0);
-        s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        const vf z_0 = vf_select(seen_0, e3_0, vf_set1(-INFINITY));
+        m_0 = vf_max(z_0, m_0);
+        vf_store(s + 0, z_0);
     }
     mx[0] = m_0;
 }
@@ -920,24 +916,20 @@ static void adjust_tile_2(const item *x, const tile *t, float *restrict s,
     (void)q_0_1, (void)vq_1;
     vf m_1 = mx[1];
     /* score: 30 * tanh(s / 30) */
-    const vf e1v = vf_set1(0x1.ep+4f);
+    const vf e2v = vf_set1(0x1.5a3f2ep+5f);
     for (int32_t i = 0; i < n; i++, s += 16) {
         const int32_t k = first + i;
         (void)k;
-        vf s_0 = vf_load(s + 0);
-        const vf e2_0 = vf_div(s_0, e1v);
-        const vf e3_0 = vf_tanh(e2_0);
-        const vf e4_0 = vf_mul(e3_0, e1v);
-        s_0 = vf_mul(e4_0, vf_set1(LOG2E));
-        vf s_1 = vf_load(s + 8);
-        const vf e2_1 = vf_div(s_1, e1v);
-        const vf e3_1 = vf_tanh(e2_1);
-        const vf e4_1 = vf_mul(e3_1, e1v);
-        s_1 = vf_mul(e4_1, vf_set1(LOG2E));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
-        m_1 = vf_max(s_1, m_1);
-        vf_store(s + 8, s_1);
+        const vf s_0 = vf_load(s + 0);
+        const vf s_1 = vf_load(s + 8);
+        vf e1[2] = {s_0, s_1};
+        vf_tanh_each(e1, 2);
+        const vf e3_0 = vf_mul(e1[0], e2v);
+        const vf e3_1 = vf_mul(e1[1], e2v);
+        m_0 = vf_max(e3_0, m_0);
+        vf_store(s + 0, e3_0);
+        m_1 = vf_max(e3_1, m_1);
+        vf_store(s + 8, e3_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
@@ -958,7 +950,7 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
     const vi lo_1 = vi_load(t->lo + 8), hi_1 = vi_load(t->hi + 8);
     vf m_1 = mx[1];
     /* score: 30 * tanh(s / 30) */
-    const vf e1v = vf_set1(0x1.ep+4f);
+    const vf e2v = vf_set1(0x1.5a3f2ep+5f);
     /* mask: q // 512 == k // 512 */
     const vi c1v = vi_set1(9);
     const vi c2_0 = vi_shr(vq_0, c1v);
@@ -975,28 +967,24 @@ static void adjust_tile_2_masked(const item *x, const tile *t, float *restrict s
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        vf s_0 = vf_load(s + 0);
-        const vf e2_0 = vf_div(s_0, e1v);
-        const vf e3_0 = vf_tanh(e2_0);
-        const vf e4_0 = vf_mul(e3_0, e1v);
-        s_0 = vf_mul(e4_0, vf_set1(LOG2E));
-        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
+        const vf s_0 = vf_load(s + 0);
+        const vf s_1 = vf_load(s + 8);
+        vf e1[2] = {s_0, s_1};
+        vf_tanh_each(e1, 2);
+        const vf e3_0 = vf_mul(e1[0], e2v);
+        const vf e3_1 = vf_mul(e1[1], e2v);
         const vm c5_0 = vi_eq(c2_0, c4v);
-        seen_0 = vm_and(seen_0, c5_0);
-        s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
-        vf s_1 = vf_load(s + 8);
-        const vf e2_1 = vf_div(s_1, e1v);
-        const vf e3_1 = vf_tanh(e2_1);
-        const vf e4_1 = vf_mul(e3_1, e1v);
-        s_1 = vf_mul(e4_1, vf_set1(LOG2E));
-        vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         const vm c5_1 = vi_eq(c2_1, c4v);
+        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
+        seen_0 = vm_and(seen_0, c5_0);
+        const vf z_0 = vf_select(seen_0, e3_0, vf_set1(-INFINITY));
+        m_0 = vf_max(z_0, m_0);
+        vf_store(s + 0, z_0);
+        vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         seen_1 = vm_and(seen_1, c5_1);
-        s_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
-        m_1 = vf_max(s_1, m_1);
-        vf_store(s + 8, s_1);
+        const vf z_1 = vf_select(seen_1, e3_1, vf_set1(-INFINITY));
+        m_1 = vf_max(z_1, m_1);
+        vf_store(s + 8, z_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
@@ -1278,31 +1266,24 @@ static void adjust_tile_3(const item *x, const tile *t, float *restrict s,
     (void)q_0_2, (void)vq_2;
     vf m_2 = mx[2];
     /* score: 30 * tanh(s / 30) */
-    const vf e1v = vf_set1(0x1.ep+4f);
+    const vf e2v = vf_set1(0x1.5a3f2ep+5f);
     for (int32_t i = 0; i < n; i++, s += 24) {
         const int32_t k = first + i;
         (void)k;
-        vf s_0 = vf_load(s + 0);
-        const vf e2_0 = vf_div(s_0, e1v);
-        const vf e3_0 = vf_tanh(e2_0);
-        const vf e4_0 = vf_mul(e3_0, e1v);
-        s_0 = vf_mul(e4_0, vf_set1(LOG2E));
-        vf s_1 = vf_load(s + 8);
-        const vf e2_1 = vf_div(s_1, e1v);
-        const vf e3_1 = vf_tanh(e2_1);
-        const vf e4_1 = vf_mul(e3_1, e1v);
-        s_1 = vf_mul(e4_1, vf_set1(LOG2E));
-        vf s_2 = vf_load(s + 16);
-        const vf e2_2 = vf_div(s_2, e1v);
-        const vf e3_2 = vf_tanh(e2_2);
-        const vf e4_2 = vf_mul(e3_2, e1v);
-        s_2 = vf_mul(e4_2, vf_set1(LOG2E));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
-        m_1 = vf_max(s_1, m_1);
-        vf_store(s + 8, s_1);
-        m_2 = vf_max(s_2, m_2);
-        vf_store(s + 16, s_2);
+        const vf s_0 = vf_load(s + 0);
+        const vf s_1 = vf_load(s + 8);
+        const vf s_2 = vf_load(s + 16);
+        vf e1[3] = {s_0, s_1, s_2};
+        vf_tanh_each(e1, 3);
+        const vf e3_0 = vf_mul(e1[0], e2v);
+        const vf e3_1 = vf_mul(e1[1], e2v);
+        const vf e3_2 = vf_mul(e1[2], e2v);
+        m_0 = vf_max(e3_0, m_0);
+        vf_store(s + 0, e3_0);
+        m_1 = vf_max(e3_1, m_1);
+        vf_store(s + 8, e3_1);
+        m_2 = vf_max(e3_2, m_2);
+        vf_store(s + 16, e3_2);
     }
     mx[0] = m_0;
     mx[1] = m_1;
@@ -1329,7 +1310,7 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
     const vi lo_2 = vi_load(t->lo + 16), hi_2 = vi_load(t->hi + 16);
     vf m_2 = mx[2];
     /* score: 30 * tanh(s / 30) */
-    const vf e1v = vf_set1(0x1.ep+4f);
+    const vf e2v = vf_set1(0x1.5a3f2ep+5f);
     /* mask: q // 512 == k // 512 */
     const vi c1v = vi_set1(9);
     const vi c2_0 = vi_shr(vq_0, c1v);
@@ -1348,39 +1329,32 @@ static void adjust_tile_3_masked(const item *x, const tile *t, float *restrict s
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        vf s_0 = vf_load(s + 0);
-        const vf e2_0 = vf_div(s_0, e1v);
-        const vf e3_0 = vf_tanh(e2_0);
-        const vf e4_0 = vf_mul(e3_0, e1v);
-        s_0 = vf_mul(e4_0, vf_set1(LOG2E));
-        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
+        const vf s_0 = vf_load(s + 0);
+        const vf s_1 = vf_load(s + 8);
+        const vf s_2 = vf_load(s + 16);
+        vf e1[3] = {s_0, s_1, s_2};
+        vf_tanh_each(e1, 3);
+        const vf e3_0 = vf_mul(e1[0], e2v);
+        const vf e3_1 = vf_mul(e1[1], e2v);
+        const vf e3_2 = vf_mul(e1[2], e2v);
         const vm c5_0 = vi_eq(c2_0, c4v);
-        seen_0 = vm_and(seen_0, c5_0);
-        s_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
-        vf s_1 = vf_load(s + 8);
-        const vf e2_1 = vf_div(s_1, e1v);
-        const vf e3_1 = vf_tanh(e2_1);
-        const vf e4_1 = vf_mul(e3_1, e1v);
-        s_1 = vf_mul(e4_1, vf_set1(LOG2E));
-        vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         const vm c5_1 = vi_eq(c2_1, c4v);
-        seen_1 = vm_and(seen_1, c5_1);
-        s_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
-        vf s_2 = vf_load(s + 16);
-        const vf e2_2 = vf_div(s_2, e1v);
-        const vf e3_2 = vf_tanh(e2_2);
-        const vf e4_2 = vf_mul(e3_2, e1v);
-        s_2 = vf_mul(e4_2, vf_set1(LOG2E));
-        vm seen_2 = vm_and(vi_le(lo_2, vk), vi_le(vk, hi_2));
         const vm c5_2 = vi_eq(c2_2, c4v);
+        vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
+        seen_0 = vm_and(seen_0, c5_0);
+        const vf z_0 = vf_select(seen_0, e3_0, vf_set1(-INFINITY));
+        m_0 = vf_max(z_0, m_0);
+        vf_store(s + 0, z_0);
+        vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
+        seen_1 = vm_and(seen_1, c5_1);
+        const vf z_1 = vf_select(seen_1, e3_1, vf_set1(-INFINITY));
+        m_1 = vf_max(z_1, m_1);
+        vf_store(s + 8, z_1);
+        vm seen_2 = vm_and(vi_le(lo_2, vk), vi_le(vk, hi_2));
         seen_2 = vm_and(seen_2, c5_2);
-        s_2 = vf_select(seen_2, s_2, vf_set1(-INFINITY));
-        m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
-        m_1 = vf_max(s_1, m_1);
-        vf_store(s + 8, s_1);
-        m_2 = vf_max(s_2, m_2);
-        vf_store(s + 16, s_2);
+        const vf z_2 = vf_select(seen_2, e3_2, vf_set1(-INFINITY));
+        m_2 = vf_max(z_2, m_2);
+        vf_store(s + 16, z_2);
     }
     mx[0] = m_0;
     mx[1] = m_1;
@@ -1847,7 +1821,7 @@ static partial partial_of(const call *c, int32_t b, int32_t g, int32_t part, int
 static void pack_rows(const item *x, tile *t, int32_t rows) {
     enum { DP = (D + W - 1) / W * W };
     const attn_view *q = &x->args->q;
-    const vf scale = vf_set1(0x1p-3f);
+    const vf scale = vf_set1(0x1.111112p-8f);
     memset(t->o, 0, sizeof(float) * DVP * (size_t)rows);
     for (int32_t r = 0; r < rows; r++) {
         /* A row past the tile's repeats its last: computed, never read. */

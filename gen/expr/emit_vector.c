@@ -3,7 +3,8 @@
  * Each node has a shape, one value for all lanes (uniform), a run of ints that steps by +1 or -1
  * from lane to lane, or anything (varying), and a stage, the earliest place where it is known.
  * Code is made on demand from the root, each value once: a uniform node as a scalar, and as a
- * vector only where one is needed; a run as its scalar base, and as a vector likewise. */
+ * vector only where one is needed; a run as its scalar base, and as a vector likewise. A function
+ * that has a form for several vectors side by side waits for its operand in all of them. */
 #include "expr_internal.h"
 
 #include <stdlib.h>
@@ -26,6 +27,7 @@ typedef struct emitter {
     arena *a;
     const expr *e;
     expr_mode mode;
+    int vectors;
     const char *prefix;
     expr_code *out;
     info *info;        /* by node id */
@@ -39,8 +41,8 @@ static info *info_of(emitter *m, const expr_node *n) {
     return &m->info[n->id];
 }
 
-static expr_lines *stage_lines(emitter *m, stage s, int j) {
-    return s == ONCE ? &m->out->once : s == KEY ? &m->out->key : &m->out->lane[j];
+static expr_lines *stage_lines(emitter *m, stage s) {
+    return s == ONCE ? &m->out->once : s == KEY ? &m->out->key : &m->out->lane;
 }
 
 /* Values that differ by vector j know no key stage. */
@@ -149,7 +151,7 @@ static const char *read_uniform(emitter *m, expr_node *n) {
     if (n->kids == 1)
         return arena_printf(m->a, "%s[attn_clamp_index(%s, %s)]", data, scalar(m, n->kid[0]),
                             size_of(m, n, 0));
-    expr_lines *lines = stage_lines(m, info_of(m, n)->stage, 0);
+    expr_lines *lines = stage_lines(m, info_of(m, n)->stage);
     return arena_printf(m->a, "%s[%s]", data, flat_of(m, n, n->kids, lines));
 }
 
@@ -190,7 +192,7 @@ static const char *scalar(emitter *m, expr_node *n) {
     if (n->op == EX_VAR) return f->scalar = var[n->index];
     const char *text = scalar_text(m, n);
     f->scalar = arena_printf(m->a, "%s%d", m->prefix, n->id);
-    expr_line_printf(m->a, stage_lines(m, f->stage, 0), "const %s %s = %s;", c_type(n), f->scalar,
+    expr_line_printf(m->a, stage_lines(m, f->stage), "const %s %s = %s;", c_type(n), f->scalar,
                      text);
     return f->scalar;
 }
@@ -206,7 +208,7 @@ static const char *base(emitter *m, expr_node *n, int j) {
         operand[i] = run ? base(m, n->kid[i], j) : scalar(m, n->kid[i]);
     }
     f->base[j] = arena_printf(m->a, "%s%db_%d", m->prefix, n->id, j);
-    expr_line_printf(m->a, stage_lines(m, vector_stage(f), j), "const int32_t %s = %s;", f->base[j],
+    expr_line_printf(m->a, stage_lines(m, vector_stage(f)), "const int32_t %s = %s;", f->base[j],
                      expr_fill(m->a, expr_ops[n->op].ci, operand));
     return f->base[j];
 }
@@ -222,7 +224,7 @@ static const char *broadcast(emitter *m, expr_node *n) {
     if (f->broadcast) return f->broadcast;
     const char *value = scalar(m, n), *type = vector_type(n);
     f->broadcast = arena_printf(m->a, "%s%dv", m->prefix, n->id);
-    expr_line_printf(m->a, stage_lines(m, f->stage, 0), "const %s %s = %s_set1(%s);", type,
+    expr_line_printf(m->a, stage_lines(m, f->stage), "const %s %s = %s_set1(%s);", type,
                      f->broadcast, type, value);
     return f->broadcast;
 }
@@ -230,7 +232,7 @@ static const char *broadcast(emitter *m, expr_node *n) {
 static void emit_lane(emitter *m, expr_node *n, int j, int cost, const char *text) {
     info *f = info_of(m, n);
     f->vector[j] = arena_printf(m->a, "%s%d_%d", m->prefix, n->id, j);
-    expr_line_printf(m->a, stage_lines(m, vector_stage(f), j), "const %s %s = %s;", vector_type(n),
+    expr_line_printf(m->a, stage_lines(m, vector_stage(f)), "const %s %s = %s;", vector_type(n),
                      f->vector[j], text);
     if (j == 0 && vector_stage(f) == LANE) m->out->ops += cost;
 }
@@ -245,7 +247,7 @@ static const char *row_pointer(emitter *m, expr_node *n) {
     stage s = ONCE;
     for (int d = 0; d < last; d++)
         if (info_of(m, n->kid[d])->stage > s) s = info_of(m, n->kid[d])->stage;
-    expr_lines *lines = stage_lines(m, s, 0);
+    expr_lines *lines = stage_lines(m, s);
     const char *at = flat_of(m, n, last, lines);
     f->scalar = arena_printf(m->a, "%s%dp", m->prefix, n->id);
     expr_line_printf(m->a, lines, "const %s *const %s = %s + %s * %s;", c_type(n), f->scalar, data,
@@ -278,7 +280,7 @@ static const char *clamped(emitter *m, expr_node *n, int d, int j) {
 
 static void read_gather(emitter *m, expr_node *n, int j) {
     info *f = info_of(m, n);
-    expr_lines *lines = stage_lines(m, vector_stage(f), j);
+    expr_lines *lines = stage_lines(m, vector_stage(f));
     const char *data = data_of(m, n->index), *at = NULL;
     for (int d = 0; d < n->kids; d++) {
         const char *i = clamped(m, n, d, j), *size = size_of(m, n, d);
@@ -340,6 +342,20 @@ static void emit_op(emitter *m, expr_node *n, int j) {
     emit_lane(m, n, j, expr_ops[n->op].cost, b.data);
 }
 
+/* The function of all vectors at once, whose latencies then overlap. */
+static void emit_each(emitter *m, expr_node *n) {
+    info *f = info_of(m, n);
+    buf b = buf_new(m->a);
+    for (int j = 0; j < m->vectors; j++)
+        buf_printf(&b, "%s%s", j ? ", " : "", vector(m, n->kid[0], j));
+    const char *name = arena_printf(m->a, "%s%d", m->prefix, n->id);
+    expr_lines *lines = stage_lines(m, vector_stage(f));
+    expr_line_printf(m->a, lines, "vf %s[%d] = {%s};", name, m->vectors, b.data);
+    expr_line_printf(m->a, lines, "%s(%s, %d);", expr_ops[n->op].each, name, m->vectors);
+    for (int j = 0; j < m->vectors; j++) f->vector[j] = arena_printf(m->a, "%s[%d]", name, j);
+    if (vector_stage(f) == LANE) m->out->ops += expr_ops[n->op].cost;
+}
+
 static const char *var_vector(emitter *m, int var, int j) {
     static const char *const name[VAR_COUNT] = {
         [VAR_S] = "s", [VAR_H] = "vh", [VAR_Q] = "vq", [VAR_K] = "vk"};
@@ -355,6 +371,8 @@ static const char *vector(emitter *m, expr_node *n, int j) {
         f->vector[j] = var_vector(m, n->index, j);
     else if (n->op == EX_TENSOR)
         read_tensor(m, n, j);
+    else if (m->vectors > 1 && expr_ops[n->op].each)
+        emit_each(m, n);
     else if (!emit_fma(m, n, j))
         emit_op(m, n, j);
     return f->vector[j];
@@ -363,7 +381,7 @@ static const char *vector(emitter *m, expr_node *n, int j) {
 void expr_emit_vector(arena *a, const expr *e, expr_mode mode, int vectors, const char *prefix,
                       expr_code *out) {
     *out = (expr_code){0};
-    emitter m = {a, e, mode, prefix, out, NULL, NULL};
+    emitter m = {a, e, mode, vectors, prefix, out, NULL, NULL};
     m.info = arena_alloc(a, sizeof *m.info * (size_t)e->node_count);
     m.data = arena_alloc(a, sizeof *m.data * (size_t)(e->tensor_count + 1));
     classify(&m);

@@ -76,6 +76,11 @@ const void *expr_minmax_table(arena *a, const attn_side_decl *decl, const attn_s
  * mask bounds k nowhere. */
 const char *expr_range_text(arena *a, const expr *e);
 
+/* A score times factor (> 0), with the constant factors at its ends moved to where they cost
+ * nothing: into what does not depend on the key, and out of s. The result expects s times
+ * *s_factor; where the text says s / 30, that is 1 / 30. Rounds in other places than the text. */
+const expr *expr_scale(arena *a, const expr *e, double factor, double *s_factor);
+
 /* --- C code. ---
  * Two modes of vector code. `j` numbers the vectors of a tile row; names that depend on the lane
  * carry the suffix _j.
@@ -84,11 +89,12 @@ const char *expr_range_text(arena *a, const expr *e);
  *               lane 0), s_j (vf).
  *   EXPR_LANES  anything goes. In scope: x, vh_j, vq_j, vk_j (vi), s_j (vf).
  * Statements come in three stages: `once` (needs neither k nor s), `key` (EXPR_TILE only: depends
- * on k but not on the lane), and `lane[j]` (the rest, for vector j). result[j] is an expression of
+ * on k but not on the lane), and `lane` (the rest, of all vectors). result[j] is an expression of
  * type vf (score) or vm (mask), valid after the other stages. Names that the code defines start
  * with `prefix`. A side tensor is read at clamped indexes only; where the index runs by +1 or -1
  * over the lanes it is one vector load (vf_load_side, vf_load_side_rev). a + b * c becomes vf_fma.
- * `ops` is the cost of lane[0] in simple vector operations (exp is about 12), for the cost model.
+ * `ops` is the cost of a vector's lanes in simple vector operations (exp is about 12), for the
+ * cost model.
  * Generated code includes simd/scalar.h and the ISA's header. */
 typedef enum expr_mode { EXPR_TILE, EXPR_LANES } expr_mode;
 typedef struct expr_lines {
@@ -97,7 +103,7 @@ typedef struct expr_lines {
 } expr_lines;
 enum { EXPR_MAX_VECTORS = 4 };
 typedef struct expr_code {
-    expr_lines once, key, lane[EXPR_MAX_VECTORS];
+    expr_lines once, key, lane;
     const char *result[EXPR_MAX_VECTORS];
     int ops;
 } expr_code;

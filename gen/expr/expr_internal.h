@@ -116,6 +116,7 @@ typedef struct expr_op_row {
     int cost; /* in simple vector operations */
     /* Vector calls on ints and floats (a comparison is named by its operands). */
     const char *vi, *vf;
+    const char *each; /* of several vectors in place; null: none */
     /* Scalar C with %1 %2 %3 for the operands: int32_t, float and double. */
     const char *ci, *cf, *cd;
     /* Interval helpers: their names, and the functions. */
@@ -151,6 +152,13 @@ extern const char *const expr_function_names[];
 extern const char *const expr_keywords[];
 
 /* --- simplify.c --- */
+typedef struct expr_builder expr_builder; /* makes a DAG's nodes */
+expr_builder *expr_builder_new(arena *a);
+/* A node like this one, of these operands (of the same builder), simplified. */
+expr_node *expr_build(expr_builder *b, const expr_node *like, expr_node *const kid[]);
+expr_node *expr_times(expr_builder *b, expr_node *x, double factor);
+/* Makes root, and what it needs, the DAG of e. */
+void expr_finish(expr_builder *b, expr *e, expr_node *root);
 void expr_simplify(arena *a, expr *e);
 
 /* --- canonical.c --- */

@@ -64,7 +64,7 @@ const expr_op_row expr_ops[EX_COUNT] = {
         FV1(attn_fv_exp2)),
     ROW(LOG, "log", 0, 1, 14, .cf = "logf(%1)", .cd = "log(%1)", .vf = "vf_log", FV1(attn_fv_log)),
     ROW(TANH, "tanh", 0, 1, 16, .cf = "tanhf(%1)", .cd = "tanh(%1)", .vf = "vf_tanh",
-        FV1(attn_fv_tanh)),
+        .each = "vf_tanh_each", FV1(attn_fv_tanh)),
     ROW(SIGMOID, "sigmoid", 0, 1, 16, .cf = "attn_sigmoidf(%1)", .cd = "attn_sigmoidd(%1)",
         .vf = "vf_sigmoid", FV1(attn_fv_sigmoid)),
     ROW(SQRT, "sqrt", 0, 1, 4, .cf = "sqrtf(%1)", .cd = "sqrt(%1)", .vf = "vf_sqrt",

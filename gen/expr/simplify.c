@@ -7,11 +7,12 @@
 
 enum { BUCKETS = 1024 };
 
-typedef struct builder {
+typedef struct expr_builder builder;
+struct expr_builder {
     arena *a;
     expr_node *bucket[BUCKETS];
     int made;
-} builder;
+};
 
 static expr_node *make(builder *b, expr_op op, expr_type type, int kids, expr_node *const kid[]);
 
@@ -310,22 +311,31 @@ static expr_node *make(builder *b, expr_op op, expr_type type, int kids, expr_no
     return intern(b, &key);
 }
 
-static expr_node *build(builder *b, const expr_node *t) {
-    expr_node *kid[ATTN_SIDE_RANK] = {0};
-    for (int i = 0; i < t->kids; i++) kid[i] = build(b, t->kid[i]);
-    switch (t->op) {
+expr_node *expr_build(builder *b, const expr_node *like, expr_node *const kid[]) {
+    switch (like->op) {
     case EX_CONST:
-        if (t->type == TYPE_FLOAT) return float_const(b, t->f);
-        return t->type == TYPE_INT ? int_const(b, t->i) : bool_const(b, t->i);
+        if (like->type == TYPE_FLOAT) return float_const(b, like->f);
+        return like->type == TYPE_INT ? int_const(b, like->i) : bool_const(b, like->i);
     case EX_VAR:
     case EX_SCALAR:
     case EX_TENSOR: {
-        expr_node key = {.op = t->op, .type = t->type, .kids = t->kids, .index = t->index};
-        memcpy(key.kid, kid, sizeof kid);
+        expr_node key = {
+            .op = like->op, .type = like->type, .kids = like->kids, .index = like->index};
+        for (int i = 0; i < like->kids; i++) key.kid[i] = kid[i];
         return intern(b, &key);
     }
-    default: return make(b, t->op, t->type, t->kids, kid);
+    default: return make(b, like->op, like->type, like->kids, kid);
     }
+}
+
+expr_node *expr_times(builder *b, expr_node *x, double factor) {
+    return make2(b, EX_MUL, TYPE_FLOAT, x, float_const(b, factor));
+}
+
+static expr_node *build_tree(builder *b, const expr_node *t) {
+    expr_node *kid[ATTN_SIDE_RANK] = {0};
+    for (int i = 0; i < t->kids; i++) kid[i] = build_tree(b, t->kid[i]);
+    return expr_build(b, t, kid);
 }
 
 /* Numbers what the root needs, operands first. */
@@ -339,12 +349,22 @@ static void number(expr *e, expr_node *n) {
     e->node[e->node_count++] = n;
 }
 
-void expr_simplify(arena *a, expr *e) {
+builder *expr_builder_new(arena *a) {
     builder *b = arena_alloc(a, sizeof *b);
     b->a = a;
-    e->root = build(b, e->tree);
+    return b;
+}
+
+void expr_finish(builder *b, expr *e, expr_node *root) {
+    e->root = root;
     for (int i = 0; i < BUCKETS; i++)
         for (expr_node *n = b->bucket[i]; n; n = n->chain) n->id = -1;
-    e->node = arena_alloc(a, sizeof *e->node * (size_t)b->made);
+    e->node = arena_alloc(b->a, sizeof *e->node * (size_t)b->made);
+    e->node_count = 0;
     number(e, e->root);
+}
+
+void expr_simplify(arena *a, expr *e) {
+    builder *b = expr_builder_new(a);
+    expr_finish(b, e, build_tree(b, e->tree));
 }

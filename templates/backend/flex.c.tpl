@@ -6,15 +6,15 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi v
 $ if expr and expr.score then
     ${comment("score: " .. expr.score.text)}
     ${lines(expr.score.lanes.once)}
-    ${lines(expr.score.lanes.lane[1])}
-    s_0 = vf_mul(${expr.score.lanes.result[1]}, vf_set1(LOG2E));
+    ${lines(expr.score.lanes.lane)}
+    s_0 = ${expr.score.lanes.result[1]};
 $ end
     if (!masked) return s_0;
     vm seen = vm_and(vi_le(lo, vk_0), vi_le(vk_0, hi));
 $ if expr and expr.mask then
     ${comment("mask: " .. expr.mask.text)}
     ${lines(expr.mask.lanes.once)}
-    ${lines(expr.mask.lanes.lane[1])}
+    ${lines(expr.mask.lanes.lane)}
     seen = vm_and(seen, ${expr.mask.lanes.result[1]});
 $ end
     return vf_select(seen, s_0, vf_set1(-INFINITY));

@@ -50,23 +50,28 @@ $ if spec.softcap then
         cap_scores(z, ${nv});
 $ end
 $ for j = 0, nv - 1 do
-        vf s_${j} = ${spec.softcap and "z[" .. j .. "]" or "vf_load(s + " .. j * W .. ")"};
-$   if expr.score then
-        ${lines(expr.score.tile[nv].lane[j + 1])}
-        s_${j} = vf_mul(${expr.score.tile[nv].result[j + 1]}, vf_set1(LOG2E));
-$   end
-$   if a.masked then
-        vm seen_${j} = vm_and(vi_le(lo_${j}, vk), vi_le(vk, hi_${j}));
-$     if expr.mask then
-        ${lines(expr.mask.tile[nv].lane[j + 1])}
-        seen_${j} = vm_and(seen_${j}, ${expr.mask.tile[nv].result[j + 1]});
-$     end
-        s_${j} = vf_select(seen_${j}, s_${j}, vf_set1(-INFINITY));
-$   end
+        const vf s_${j} = ${spec.softcap and "z[" .. j .. "]" or "vf_load(s + " .. j * W .. ")"};
+$ end
+$ if expr.score then
+        ${lines(expr.score.tile[nv].lane)}
+$ end
+$ if a.masked and expr.mask then
+        ${lines(expr.mask.tile[nv].lane)}
 $ end
 $ for j = 0, nv - 1 do
-        m_${j} = vf_max(s_${j}, m_${j});
-        vf_store(s + ${j * W}, s_${j});
+$   local score, mask = "s_" .. j, nil
+$   if expr.score then score = expr.score.tile[nv].result[j + 1] end
+$   if a.masked then
+$     if expr.mask then mask = expr.mask.tile[nv].result[j + 1] end
+        vm seen_${j} = vm_and(vi_le(lo_${j}, vk), vi_le(vk, hi_${j}));
+$     if mask then
+        seen_${j} = vm_and(seen_${j}, ${mask});
+$     end
+        const vf z_${j} = vf_select(seen_${j}, ${score}, vf_set1(-INFINITY));
+$     score = "z_" .. j
+$   end
+        m_${j} = vf_max(${score}, m_${j});
+        vf_store(s + ${j * W}, ${score});
 $ end
     }
 $ for j = 0, nv - 1 do

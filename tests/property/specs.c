@@ -70,6 +70,11 @@ const property_spec property_specs[] = {
                        "126)];tensor=table=f32[heads][127]", 0, 0, 0, 1},
     {"softcap_score", "backend=flex;heads=2;head_dim=72;softcap=20;causal=false;"
                       "score=3 * tanh(s / 3) + sigmoid(s)", 0, 0, 0, 0},
+    {"moved_factors", "backend=flex;heads=2;head_dim=40;softcap=20;tensor=slope=f32[heads];"
+                      "score=-0.5 * (s / 0.7 - slope[h] * (q - k) + where(k % 3 == 0, 0.1, -1e4))",
+     0, 0, 0, 0},
+    {"capped", "backend=flex;heads=3;kv_heads=1;head_dim=24;score=-12 * tanh(-(s / 12))",
+     0, 0, 0, 0},
     {"functions", "backend=flex;heads=2;head_dim=24;score=s + 0.3 * sin((q - k) % 32 * 0.2) * "
                   "cos(k % 16 * 0.3) + 0.1 * log(1 + abs(q - k)) - sqrt(1 + s * s) + "
                   "exp(-abs(s)) + exp2(min(s, 0.0))", 0, 0, 0, 0},

@@ -532,19 +532,25 @@ static void print_lines(FILE *f, const expr_lines *l) {
     }
 }
 
-static void print_result(FILE *f, const expr *e, expr_kind kind, const char *result, int j) {
-    (void)e;
+static void print_result(FILE *f, expr_kind kind, const char *result, int j) {
     if (kind == EXPR_SCORE)
-        fprintf(f, "    vf_storeu(out + %d * VF_WIDTH, %s);\n}\n", j, result);
+        fprintf(f, "    vf_storeu(out + %d * VF_WIDTH, vf_mul(%s, vf_set1(0x1.62e43p-1f)));\n", j,
+                result);
     else
-        fprintf(f,
-                "    vf_storeu(out + %d * VF_WIDTH, vf_select(%s, vf_set1(1), vf_set1(0)));\n}\n",
+        fprintf(f, "    vf_storeu(out + %d * VF_WIDTH, vf_select(%s, vf_set1(1), vf_set1(0)));\n",
                 j, result);
+}
+
+/* Scores as kernels take them: in units of log 2, which print_result takes back. */
+static const expr *for_kernels(arena *a, const expr *e, expr_kind kind, double *s_factor) {
+    *s_factor = 1;
+    return kind == EXPR_SCORE ? expr_scale(a, e, 1.4426950408889634, s_factor) : e;
 }
 
 static void print_tile(FILE *f, arena *a, const expr *e, expr_kind kind, int id) {
     expr_code c;
-    expr_emit_vector(a, e, EXPR_TILE, 2, "m", &c);
+    double factor;
+    expr_emit_vector(a, for_kernels(a, e, kind, &factor), EXPR_TILE, 2, "m", &c);
     fprintf(f,
             "void tile%d(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, const float *s,"
             " float *out) {\n    (void)x, (void)h, (void)k, (void)s;\n",
@@ -553,37 +559,32 @@ static void print_tile(FILE *f, arena *a, const expr *e, expr_kind kind, int id)
         fprintf(f,
                 "    const int32_t q_0_%d = attn_add32(q, %d * VF_WIDTH);\n"
                 "    const vi vq_%d = iota(q_0_%d);\n    (void)vq_%d;\n"
-                "    const vf s_%d = vf_loadu(s + %d * VF_WIDTH);\n    (void)s_%d;\n",
-                j, j, j, j, j, j, j, j);
+                "    const vf s_%d = vf_mul(vf_loadu(s + %d * VF_WIDTH), vf_set1(%af));\n"
+                "    (void)s_%d;\n",
+                j, j, j, j, j, j, j, factor, j);
     print_lines(f, &c.once);
     print_lines(f, &c.key);
-    print_lines(f, &c.lane[0]);
-    print_lines(f, &c.lane[1]);
-    for (int j = 0; j < 2; j++) {
-        if (kind == EXPR_SCORE)
-            fprintf(f, "    vf_storeu(out + %d * VF_WIDTH, %s);\n", j, c.result[j]);
-        else
-            fprintf(f,
-                    "    vf_storeu(out + %d * VF_WIDTH, vf_select(%s, vf_set1(1), vf_set1(0)));\n",
-                    j, c.result[j]);
-    }
+    print_lines(f, &c.lane);
+    for (int j = 0; j < 2; j++) print_result(f, kind, c.result[j], j);
     fprintf(f, "}\n");
 }
 
 static void print_lanes(FILE *f, arena *a, const expr *e, expr_kind kind, int id) {
     expr_code c;
-    expr_emit_vector(a, e, EXPR_LANES, 1, "m", &c);
+    double factor;
+    expr_emit_vector(a, for_kernels(a, e, kind, &factor), EXPR_LANES, 1, "m", &c);
     cr_expect_eq(c.key.count, 0);
     fprintf(f,
             "void lanes%d(const attn_expr_ctx *x, const int32_t *h, const int32_t *q,"
             " const int32_t *k, const float *s, float *out) {\n"
             "    const vi vh_0 = vi_loadu(h), vq_0 = vi_loadu(q), vk_0 = vi_loadu(k);\n"
-            "    const vf s_0 = vf_loadu(s);\n"
+            "    const vf s_0 = vf_mul(vf_loadu(s), vf_set1(%af));\n"
             "    (void)x, (void)vh_0, (void)vq_0, (void)vk_0, (void)s_0;\n",
-            id);
+            id, factor);
     print_lines(f, &c.once);
-    print_lines(f, &c.lane[0]);
-    print_result(f, e, kind, c.result[0], 0);
+    print_lines(f, &c.lane);
+    print_result(f, kind, c.result[0], 0);
+    fprintf(f, "}\n");
 }
 
 static void print_scalar(FILE *f, arena *a, const expr *e, expr_kind kind, int id) {
@@ -982,16 +983,44 @@ Test(expr, stages) {
     set_up(a);
     expr_code c;
     expr_emit_vector(a, parse(a, "s + slope[h] * (k - q)", EXPR_SCORE), EXPR_TILE, 2, "x", &c);
-    cr_expect_eq(count_of(&c.lane[1], "vf_fma"), 1);
+    cr_expect_eq(count_of(&c.lane, "vf_fma"), 2);
     cr_expect_eq(count_of(&c.once, "attn_side_f32"), 1);
     cr_expect_eq(c.key.count, 1);
     expr_emit_vector(a, parse(a, "s + table[h][q - k + 10]", EXPR_SCORE), EXPR_TILE, 1, "x", &c);
-    cr_expect_eq(count_of(&c.lane[0], "vf_load_side("), 1);
+    cr_expect_eq(count_of(&c.lane, "vf_load_side("), 1);
     expr_emit_vector(a, parse(a, "s + table[h][k - q + 10]", EXPR_SCORE), EXPR_TILE, 1, "x", &c);
-    cr_expect_eq(count_of(&c.lane[0], "vf_load_side_rev("), 1);
+    cr_expect_eq(count_of(&c.lane, "vf_load_side_rev("), 1);
     expr_emit_vector(a, parse(a, "doc[q] == doc[k]", EXPR_MASK), EXPR_TILE, 2, "x", &c);
     cr_expect_eq(count_of(&c.once, "vi_load_side("), 2);
-    cr_expect_eq(c.lane[0].count, 1);
+    cr_expect_eq(c.lane.count, 2);
     cr_expect_eq(c.ops, 1);
+    arena_free(a);
+}
+
+/* Code of a score in units of log 2, over three vectors. */
+static double scale_code(arena *a, const char *text, expr_code *c) {
+    double factor;
+    const expr *e = expr_scale(a, parse(a, text, EXPR_SCORE), 1.5, &factor);
+    expr_emit_vector(a, e, EXPR_TILE, 3, "x", c);
+    return factor;
+}
+
+Test(expr, scale) {
+    arena *a = arena_new();
+    set_up(a);
+    expr_code c;
+    cr_expect_eq(scale_code(a, "s + slope[h] * (k - q)", &c), 1.5);
+    cr_expect_eq(count_of(&c.lane, "vf_mul"), 0);
+    cr_expect_eq(count_of(&c.lane, "vf_fma"), 3);
+    cr_expect_eq(scale_code(a, "30 * tanh(s / 30)", &c), 1.0 / 30);
+    cr_expect_eq(count_of(&c.lane, "vf_tanh_each"), 1);
+    cr_expect_eq(count_of(&c.lane, "vf_mul"), 3);
+    cr_expect_eq(count_of(&c.lane, "vf_div"), 0);
+    cr_expect_eq(scale_code(a, "where(q - k < 9, 0.25 * s, -(q * slope[h]))", &c), 0.375);
+    cr_expect_eq(count_of(&c.lane, "vf_mul"), 0);
+    /* s is wanted as it is, too; or the factor is too large to go into Q. */
+    cr_expect_eq(scale_code(a, "s + 0.5 * tanh(s / 2)", &c), 1);
+    cr_expect_eq(scale_code(a, "s * 1e9", &c), 1);
+    cr_expect_eq(count_of(&c.lane, "vf_mul"), 3);
     arena_free(a);
 }
