@@ -184,6 +184,25 @@ static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
     }
 }
 
+/* Keys at a time at the edges of full tiles, whose vectors of rows do not all see them: about 8, in
+ * whole register tiles. */
+static void plan_edges(const kernel_spec *k, plan *p) {
+    const attn_spec *s = &k->core;
+    const bool diagonal =
+        s->op == ATTN_OP_SLIDING_SELF || (s->op == ATTN_OP_FULL_SELF && s->causal);
+    const plan_tile *t = &p->tile[p->tile_vectors - 1];
+    if (!diagonal || p->tile_vectors == 1) return;
+    p->edge_keys = t->keys < 8 ? 8 / t->keys * t->keys : t->keys;
+    if (p->edge_keys > p->max_keys) p->max_keys = p->edge_keys;
+}
+
+/* Of those, the keys that nv vectors of rows have registers for. */
+static int edge_part(const plan *p, int nv) {
+    int keys = min_int(qk_keys(&isa_table[p->isa], nv), p->edge_keys);
+    while (p->edge_keys % keys) keys--;
+    return keys;
+}
+
 static void add_dot(plan *p, const isa_row *isa, int rows) {
     plan_dot *t = &p->dot[p->dots++];
     t->rows = rows;
@@ -404,6 +423,7 @@ void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
     plan_scores(a, k, p);
     plan_minmax(k, p);
     plan_tiles(p, isa, unroll);
+    plan_edges(k, p);
     plan_split(k, isa, p);
     if (p->gather_keys) p->minmax = 0; /* no tiles to classify */
     if (p->gather_keys)
@@ -435,8 +455,9 @@ size_t plan_scratch(const plan *p) {
         return up64(4 * lanes);
     }
     /* In floats, member by member of part/scratch.c.tpl. */
-    const size_t tile =
-        (size_t)q_floats(p) + rows * (size_t)p->dvp + 7 * rows + 7 + 2 * (size_t)p->pv_groups + 6;
+    const size_t tile = (size_t)q_floats(p) + rows * (size_t)p->dvp + 7 * rows + 7 +
+                        2 * (size_t)p->pv_groups + 6 +
+                        (p->edge_keys ? 2 * (size_t)p->tile_vectors : 0);
     const size_t scores = (size_t)(p->key_block + p->max_keys) * rows;
     const size_t bias = p->bias ? (size_t)p->key_block * rows : 0;
     return up64((size_t)p->tiles * up64(4 * tile) +
@@ -507,6 +528,17 @@ static lua_val *tiles_to_lua(arena *a, const plan *p) {
     return list;
 }
 
+static lua_val *edges_to_lua(arena *a, const plan *p) {
+    lua_val *list = lua_val_table(a);
+    for (int nv = 1; p->edge_keys && nv < p->tile_vectors; nv++) {
+        lua_val *t = lua_val_table(a);
+        lua_val_set_int(a, t, "vectors", nv);
+        lua_val_set_int(a, t, "keys", edge_part(p, nv));
+        lua_val_push(a, list, t);
+    }
+    return list;
+}
+
 static lua_val *dots_to_lua(arena *a, const plan *p) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < p->dots; i++) {
@@ -541,6 +573,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
         {"key_block", p->key_block},
         {"panel", p->panel},
         {"max_keys", p->max_keys},
+        {"edge_keys", p->edge_keys},
         {"part_keys", p->part_keys},
         {"decode_q", p->decode_q},
         {"turn_keys", p->turn_keys},
@@ -556,6 +589,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
         lua_val_set_int(a, t, ints[i].name, ints[i].value);
     lua_val_set(a, t, "tile", tiles_to_lua(a, p));
+    lua_val_set(a, t, "edges", edges_to_lua(a, p));
     lua_val_set(a, t, "dots", dots_to_lua(a, p));
     lua_val_set_float(a, t, "q_scale", p->q_scale);
     lua_val_set_float(a, t, "softcap_factor", p->softcap_factor);

@@ -74,6 +74,7 @@ typedef struct plan {
     int key_block; /* keys a block */
     int panel;     /* columns of a packed V panel */
     int max_keys;  /* most keys of a QK register tile */
+    int edge_keys; /* keys at a time at the edges of a causal or sliding tile; 0: it has none */
     int pv_groups; /* most row groups of a tile */
     /* Split keys. */
     int part_keys, decode_q;

@@ -683,6 +683,14 @@ static ATTN_INLINE void qk_range_1(const tile *t, scratch *w, const float *row, 
     qk_1(w->edge, D, t->q, w->s + key * 16, mx);
 }
 
+/* Bare scores of n keys from first on; every row sees the keys clean .. clean_end - 1. */
+static ATTN_INLINE void qk_keys_1(const tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                                  int32_t first, int32_t n, int32_t clean, int32_t clean_end,
+                                  vf *mx) {
+    (void)first, (void)clean, (void)clean_end;
+    qk_range_1(t, w, row, ldk, 0, n, mx);
+}
+
 /* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
  * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
  * do: then only w->s was changed. ask: null, or the rows of V to ask for on the way. */
@@ -739,7 +747,7 @@ static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     }
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[1] = {vf_load(t->m + 0)};
-    qk_range_1(t, w, row, ldk, 0, n, mx);
+    qk_keys_1(t, w, row, ldk, first, n, clean, clean_end, mx);
     if (clean_end - clean < n) {
         mx[0] = vf_load(t->m + 0);
         adjust_range_1(x, t, w, first, 0, n, mx, true, lanes);
@@ -1493,6 +1501,14 @@ static ATTN_INLINE void qk_range_2(const tile *t, scratch *w, const float *row, 
     qk_2(w->edge, D, t->q, w->s + key * 32, mx);
 }
 
+/* Bare scores of n keys from first on; every row sees the keys clean .. clean_end - 1. */
+static ATTN_INLINE void qk_keys_2(const tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                                  int32_t first, int32_t n, int32_t clean, int32_t clean_end,
+                                  vf *mx) {
+    (void)first, (void)clean, (void)clean_end;
+    qk_range_2(t, w, row, ldk, 0, n, mx);
+}
+
 /* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
  * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
  * do: then only w->s was changed. ask: null, or the rows of V to ask for on the way. */
@@ -1555,7 +1571,7 @@ static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     }
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 16)};
-    qk_range_2(t, w, row, ldk, 0, n, mx);
+    qk_keys_2(t, w, row, ldk, first, n, clean, clean_end, mx);
     if (clean_end - clean < n) {
         mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 16);
         adjust_range_2(x, t, w, first, 0, n, mx, true, lanes);
@@ -1624,8 +1640,8 @@ static void tile_begin(const item *x, tile *t) {
     for (int32_t r = 0; r < ROWS; r++) {
         t->m[r] = NO_MAX;
         t->l[r] = 0;
-        if (r >= t->rows) { /* an unused lane: sees all, so that it asks for no mask */
-            t->lo[r] = 0, t->hi[r] = INT32_MAX;
+        if (r >= t->rows) { /* an unused lane: sees what the last row does */
+            t->lo[r] = t->lo[r - 1], t->hi[r] = t->hi[r - 1];
             t->head[r] = t->head[r - 1];
             t->row[r] = t->row[r - 1];
             t->pos[r] = (int32_t)((uint32_t)t->pos[r - 1] + 1);
@@ -1654,16 +1670,20 @@ static void tile_begin(const item *x, tile *t) {
     }
 }
 
+/* Keys that some of the rows begin .. end - 1 see. */
+static void rows_see(const tile *t, int32_t begin, int32_t end, int32_t *first, int32_t *last) {
+    *first = INT32_MAX, *last = -1;
+    for (int32_t r = begin; r < min32(end, t->rows); r++) {
+        if (t->lo[r] > t->hi[r]) continue;
+        *first = min32(*first, t->lo[r]);
+        *last = max32(*last, t->hi[r]);
+    }
+}
+
 /* Row groups of P V run over their own rows' keys only. */
 static void tile_groups(tile *t, const int32_t *start, int32_t count) {
-    for (int32_t g = 0; g < count; g++) {
-        t->group_first[g] = INT32_MAX, t->group_last[g] = -1;
-        for (int32_t r = start[g]; r < min32(start[g + 1], t->rows); r++) {
-            if (t->lo[r] > t->hi[r]) continue;
-            t->group_first[g] = min32(t->group_first[g], t->lo[r]);
-            t->group_last[g] = max32(t->group_last[g], t->hi[r]);
-        }
-    }
+    for (int32_t g = 0; g < count; g++)
+        rows_see(t, start[g], start[g + 1], &t->group_first[g], &t->group_last[g]);
 }
 
 /* The row groups of P V, the queries packed, and no O yet. */

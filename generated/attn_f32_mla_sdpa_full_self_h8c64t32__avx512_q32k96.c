@@ -90,6 +90,7 @@ typedef struct tile {
     bool fresh;                  /* o holds nothing yet */
     int32_t first, last;         /* keys that some row sees */
     int32_t all_first, all_last; /* keys that every row sees */
+    int32_t vector_first[2], vector_last[2]; /* by vector of rows */
     int32_t group_first[PV_GROUPS], group_last[PV_GROUPS]; /* by row group of P V */
     attn_tile_box box; /* heads and positions of its rows */
 } tile;
@@ -132,6 +133,11 @@ static inline const uint8_t *item_padding(const item *x) {
 static inline bool has_padding(const item *x, int32_t first, int32_t n) {
     const uint8_t *padding = item_padding(x);
     return padding && attn_any_nonzero(padding + first, n);
+}
+
+/* Does a row of vector j see a key of first .. last? */
+static inline bool vector_sees(const tile *t, int32_t j, int32_t first, int32_t last) {
+    return t->vector_first[j] <= last && first <= t->vector_last[j];
 }
 
 /* Asks for the lines of n rows of V, in their order. */
@@ -615,6 +621,14 @@ static ATTN_INLINE void qk_range_1(const tile *t, scratch *w, const float *row, 
     qk_1(w->edge, D, t->q, w->s + key * 16, mx);
 }
 
+/* Bare scores of n keys from first on; every row sees the keys clean .. clean_end - 1. */
+static ATTN_INLINE void qk_keys_1(const tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                                  int32_t first, int32_t n, int32_t clean, int32_t clean_end,
+                                  vf *mx) {
+    (void)first, (void)clean, (void)clean_end;
+    qk_range_1(t, w, row, ldk, 0, n, mx);
+}
+
 /* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
  * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
  * do: then only w->s was changed. ask: null, or the rows of V to ask for on the way. */
@@ -669,7 +683,7 @@ static void tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     }
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[1] = {vf_load(t->m + 0)};
-    qk_range_1(t, w, row, ldk, 0, n, mx);
+    qk_keys_1(t, w, row, ldk, first, n, clean, clean_end, mx);
     if (clean_end - clean < n) {
         mx[0] = vf_load(t->m + 0);
         adjust_range_1(x, t, w, first, 0, n, mx, true, lanes);
@@ -966,6 +980,94 @@ static inline void qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float 
     l1 = vf_add(l1, p11[1]);
     l[0] = l0;
     l[1] = l1;
+}
+
+/* Products of column d of 12 keys and 16 queries, in registers. */
+#define QK_STEP_1_of_2(d)                                \
+    {                                                    \
+        const vf q0 = vf_load(q + (d) * 32 + 0);         \
+        const vf b0 = vf_bcast(k + (d));                 \
+        s0_0 = vf_fma(b0, q0, s0_0);                     \
+        const vf b1 = vf_bcast(k1 + (d));                \
+        s1_0 = vf_fma(b1, q0, s1_0);                     \
+        const vf b2 = vf_bcast(k2 + (d));                \
+        s2_0 = vf_fma(b2, q0, s2_0);                     \
+        const vf b3 = vf_bcast(k3 + (d));                \
+        s3_0 = vf_fma(b3, q0, s3_0);                     \
+        const vf b4 = vf_bcast(k4 + (d));                \
+        s4_0 = vf_fma(b4, q0, s4_0);                     \
+        const vf b5 = vf_bcast(k5 + (d));                \
+        s5_0 = vf_fma(b5, q0, s5_0);                     \
+        const vf b6 = vf_bcast(k6 + (d));                \
+        s6_0 = vf_fma(b6, q0, s6_0);                     \
+        const vf b7 = vf_bcast(k7 + (d));                \
+        s7_0 = vf_fma(b7, q0, s7_0);                     \
+        const vf b8 = vf_bcast(k8 + (d));                \
+        s8_0 = vf_fma(b8, q0, s8_0);                     \
+        const vf b9 = vf_bcast(k9 + (d));                \
+        s9_0 = vf_fma(b9, q0, s9_0);                     \
+        const vf b10 = vf_bcast(k10 + (d));              \
+        s10_0 = vf_fma(b10, q0, s10_0);                  \
+        const vf b11 = vf_bcast(k11 + (d));              \
+        s11_0 = vf_fma(b11, q0, s11_0);                  \
+    }
+
+/* s[key][0 .. 15] = K Q^T for 12 keys and 1 of the 2 vectors of queries in q and s. */
+static inline void qk_1_of_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
+                            float *restrict s) {
+    const float *k1 = k + 1 * ldk;
+    const float *k2 = k + 2 * ldk;
+    const float *k3 = k + 3 * ldk;
+    const float *k4 = k + 4 * ldk;
+    const float *k5 = k + 5 * ldk;
+    const float *k6 = k + 6 * ldk;
+    const float *k7 = k + 7 * ldk;
+    const float *k8 = k + 8 * ldk;
+    const float *k9 = k + 9 * ldk;
+    const float *k10 = k + 10 * ldk;
+    const float *k11 = k + 11 * ldk;
+    vf s0_0 = vf_zero();
+    vf s1_0 = vf_zero();
+    vf s2_0 = vf_zero();
+    vf s3_0 = vf_zero();
+    vf s4_0 = vf_zero();
+    vf s5_0 = vf_zero();
+    vf s6_0 = vf_zero();
+    vf s7_0 = vf_zero();
+    vf s8_0 = vf_zero();
+    vf s9_0 = vf_zero();
+    vf s10_0 = vf_zero();
+    vf s11_0 = vf_zero();
+    for (int d = 0; d < 32; d += 16) {
+        QK_STEP_1_of_2(d + 0)
+        QK_STEP_1_of_2(d + 1)
+        QK_STEP_1_of_2(d + 2)
+        QK_STEP_1_of_2(d + 3)
+        QK_STEP_1_of_2(d + 4)
+        QK_STEP_1_of_2(d + 5)
+        QK_STEP_1_of_2(d + 6)
+        QK_STEP_1_of_2(d + 7)
+        QK_STEP_1_of_2(d + 8)
+        QK_STEP_1_of_2(d + 9)
+        QK_STEP_1_of_2(d + 10)
+        QK_STEP_1_of_2(d + 11)
+        QK_STEP_1_of_2(d + 12)
+        QK_STEP_1_of_2(d + 13)
+        QK_STEP_1_of_2(d + 14)
+        QK_STEP_1_of_2(d + 15)
+    }
+    vf_store(s + 0, s0_0);
+    vf_store(s + 32, s1_0);
+    vf_store(s + 64, s2_0);
+    vf_store(s + 96, s3_0);
+    vf_store(s + 128, s4_0);
+    vf_store(s + 160, s5_0);
+    vf_store(s + 192, s6_0);
+    vf_store(s + 224, s7_0);
+    vf_store(s + 256, s8_0);
+    vf_store(s + 288, s9_0);
+    vf_store(s + 320, s10_0);
+    vf_store(s + 352, s11_0);
 }
 
 /* s = exp2(s - m) in place over n keys, and l += its sums; mx: the maxima with these keys. Returns
@@ -1375,6 +1477,47 @@ static ATTN_INLINE void qk_range_2(const tile *t, scratch *w, const float *row, 
     qk_2(w->edge, D, t->q, w->s + key * 32, mx);
 }
 
+/* Bare scores of 12 keys from first on: vectors whose rows see none of them are left out, and keep
+ * what they had. */
+static ATTN_INLINE void qk_edge_2(const tile *t, float *s, const float *k, ptrdiff_t ldk,
+                                  int32_t first) {
+    int32_t begin = 0, end = 2;
+    while (begin < end && !vector_sees(t, begin, first, first + 11)) begin++;
+    while (begin < end && !vector_sees(t, end - 1, first, first + 11)) end--;
+    const float *q = t->q + begin * W;
+    s += begin * W;
+    vf mx[2] = {vf_zero(), vf_zero()}; /* not wanted */
+    switch (end - begin) {
+    case 1:
+        qk_1_of_2(k + 0 * ldk, ldk, q, s + 0);
+        break;
+    case 2:
+        qk_2(k + 0 * ldk, ldk, q, s + 0, mx);
+        break;
+    }
+}
+
+/* The same for the keys from .. to - 1, counted from key first; up to 11 more may change. */
+static void qk_edges_2(const tile *t, scratch *w, const float *row, ptrdiff_t ldk, int32_t first,
+                       int32_t from, int32_t to) {
+    int32_t key = from;
+    for (; key + 12 <= to; key += 12)
+        qk_edge_2(t, w->s + key * 32, row + key * ldk, ldk, first + key);
+    if (key >= to) return;
+    pad_keys(w->edge, row + key * ldk, ldk, to - key, 12);
+    qk_edge_2(t, w->s + key * 32, w->edge, D, first + key);
+}
+
+/* Bare scores of n keys from first on; every row sees the keys clean .. clean_end - 1. */
+static ATTN_INLINE void qk_keys_2(const tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                                  int32_t first, int32_t n, int32_t clean, int32_t clean_end,
+                                  vf *mx) {
+    const int32_t begin = min32((clean + 11) / 12 * 12, n), end = max32(begin, clean_end);
+    qk_edges_2(t, w, row, ldk, first, 0, begin);
+    qk_range_2(t, w, row, ldk, begin, end, mx);
+    qk_edges_2(t, w, row, ldk, first, end, n);
+}
+
 /* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
  * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
  * do: then only w->s was changed. ask: null, or the rows of V to ask for on the way. */
@@ -1394,12 +1537,12 @@ static bool lazy_2(const item *x, tile *t, scratch *w, const float *row, ptrdiff
     /* In whole register tiles: what is left of them counts as hidden in part. */
     const int32_t begin = min32((clean + 11) / 12 * 12, n);
     const int32_t end = begin + max32(0, clean_end - begin) / 12 * 12;
-    qk_range_2(t, w, row, ldk, 0, begin, mx);
+    qk_edges_2(t, w, row, ldk, first, 0, begin);
     for (int32_t key = begin; key < end; key += 12) {
         if (ask) ask_rows(ask + key * ldv, ldv, 12);
         qk_exp_2(row + key * ldk, ldk, t->q, w->s + key * 32, m, l);
     }
-    qk_range_2(t, w, row, ldk, end, n, mx);
+    qk_edges_2(t, w, row, ldk, first, end, n);
     adjust_range_2(x, t, w, first, 0, begin, mx, true, lanes);
     exp_rows_2(w->s, begin, m, l);
     adjust_range_2(x, t, w, first, end, n, mx, true, lanes);
@@ -1435,7 +1578,7 @@ static void tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     }
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 16)};
-    qk_range_2(t, w, row, ldk, 0, n, mx);
+    qk_keys_2(t, w, row, ldk, first, n, clean, clean_end, mx);
     if (clean_end - clean < n) {
         mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 16);
         adjust_range_2(x, t, w, first, 0, n, mx, true, lanes);
@@ -1504,8 +1647,8 @@ static void tile_begin(const item *x, tile *t) {
     for (int32_t r = 0; r < ROWS; r++) {
         t->m[r] = NO_MAX;
         t->l[r] = 0;
-        if (r >= t->rows) { /* an unused lane: sees all, so that it asks for no mask */
-            t->lo[r] = 0, t->hi[r] = INT32_MAX;
+        if (r >= t->rows) { /* an unused lane: sees what the last row does */
+            t->lo[r] = t->lo[r - 1], t->hi[r] = t->hi[r - 1];
             t->head[r] = t->head[r - 1];
             t->row[r] = t->row[r - 1];
             t->pos[r] = (int32_t)((uint32_t)t->pos[r - 1] + 1);
@@ -1528,16 +1671,20 @@ static void tile_begin(const item *x, tile *t) {
     }
 }
 
+/* Keys that some of the rows begin .. end - 1 see. */
+static void rows_see(const tile *t, int32_t begin, int32_t end, int32_t *first, int32_t *last) {
+    *first = INT32_MAX, *last = -1;
+    for (int32_t r = begin; r < min32(end, t->rows); r++) {
+        if (t->lo[r] > t->hi[r]) continue;
+        *first = min32(*first, t->lo[r]);
+        *last = max32(*last, t->hi[r]);
+    }
+}
+
 /* Row groups of P V run over their own rows' keys only. */
 static void tile_groups(tile *t, const int32_t *start, int32_t count) {
-    for (int32_t g = 0; g < count; g++) {
-        t->group_first[g] = INT32_MAX, t->group_last[g] = -1;
-        for (int32_t r = start[g]; r < min32(start[g + 1], t->rows); r++) {
-            if (t->lo[r] > t->hi[r]) continue;
-            t->group_first[g] = min32(t->group_first[g], t->lo[r]);
-            t->group_last[g] = max32(t->group_last[g], t->hi[r]);
-        }
-    }
+    for (int32_t g = 0; g < count; g++)
+        rows_see(t, start[g], start[g + 1], &t->group_first[g], &t->group_last[g]);
 }
 
 /* The row groups of P V, the queries packed, and no O yet. */
@@ -1554,6 +1701,8 @@ static void tile_pack(const item *x, tile *t) {
         break;
     }
     }
+    for (int32_t j = 0; j < 2; j++)
+        rows_see(t, j * W, (j + 1) * W, &t->vector_first[j], &t->vector_last[j]);
     pack_q(x, t);
     t->fresh = true;
 }

@@ -83,10 +83,14 @@ ${part("part/pack_q.c")}
 $ end
 $ local pv_seen = {} -- register tiles of P V, emitted once
 $ for nv = 1, plan.gather_keys > 0 and 0 or plan.tile_vectors do
-${part("part/qk.c", { nv = nv, lazy = false })}
+${part("part/qk.c", { nv = nv, of = nv, keys = plan.tile[nv].keys, lazy = false })}
 
 $   if plan.tile[nv].lazy and not plan.rescore then
-${part("part/qk.c", { nv = nv, lazy = true })}
+${part("part/qk.c", { nv = nv, of = nv, keys = plan.tile[nv].keys, lazy = true })}
+
+$   end
+$   for _, edge in ipairs(nv == plan.tile_vectors and plan.edges or {}) do
+${part("part/qk.c", { nv = edge.vectors, of = nv, keys = edge.keys, lazy = false })}
 
 $   end
 ${part("part/softmax.c", { nv = nv })}

@@ -25,6 +25,13 @@ static inline bool has_padding(const item *x, int32_t first, int32_t n) {
     return padding && attn_any_nonzero(padding + first, n);
 }
 
+$ if plan.edge_keys > 0 then
+/* Does a row of vector j see a key of first .. last? */
+static inline bool vector_sees(const tile *t, int32_t j, int32_t first, int32_t last) {
+    return t->vector_first[j] <= last && first <= t->vector_last[j];
+}
+
+$ end
 $ if plan.lazy and not plan.rescore then
 /* Asks for the lines of n rows of V, in their order. */
 static inline void ask_rows(const float *v, ptrdiff_t ldv, int32_t n) {

@@ -1,8 +1,10 @@
 $ -- S transposed: keys x query vectors in registers; queries along the lanes, so that no sum ever
 $ -- crosses lanes and K is read as it lies, one broadcast a key and column.
-$ local W, nv = plan.width, a.nv
-$ local R, MR = nv * W, plan.tile[nv].keys
-$ local U = plan.tile[nv].unroll
+$ -- nv: vectors that are computed, of the tile's `of`.
+$ local W, nv, of = plan.width, a.nv, a.of
+$ local R, MR = of * W, a.keys
+$ local U = plan.tile[of].unroll
+$ local id = of == nv and nv or nv .. "_of_" .. of
 $ assert(MR * nv + nv + 1 <= isa.registers, "qk: the register tile does not fit")
 $ local line = 16 -- floats of a cache line
 $ -- The keys of a register tile ahead are asked for while these are multiplied, a line a row and
@@ -10,7 +12,7 @@ $ -- step.
 $ -- Narrow tiles are decode's, whose keys come from memory: it likes lines best in the order in
 $ -- which they lie, where the rows' lines come out even.
 $ local narrow = nv < plan.tile_vectors and plan.d % (line * MR) == 0
-$ local distance = plan.tile[nv].prefetch -- in register tiles; 0: nothing is asked for
+$ local distance = of == nv and plan.tile[nv].prefetch or 0 -- in register tiles; 0: none
 $ assert(distance == 0 or U % line == 0, "qk: keys are asked for by whole lines")
 $ local per = narrow and plan.d // (line * MR) or 0
 $ local function ahead(u)
@@ -23,8 +25,8 @@ $ end
 $ -- One step of the loop over the head width, written once: both functions repeat it.
 $ local function macro(text) return text .. string.rep(" ", math.max(0, 56 - #text)) .. " \\" end
 $ if not a.lazy then
-/* Products of column d of ${MR} keys and ${R} queries, in registers. */
-${macro("#define QK_STEP_" .. nv .. "(d)")}
+/* Products of column d of ${MR} keys and ${nv * W} queries, in registers. */
+${macro("#define QK_STEP_" .. id .. "(d)")}
 ${macro("    {")}
 $   for n = 0, nv - 1 do
 ${macro("        const vf q" .. n .. " = vf_load(q + (d) * " .. R .. " + " .. n * W .. ");")}
@@ -45,6 +47,10 @@ $ if a.lazy then
  * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
 static inline void qk_exp_${nv}(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s, const vf *restrict m, vf *restrict l) {
+$ elseif of > nv then
+/* s[key][0 .. ${nv * W - 1}] = K Q^T for ${MR} keys and ${nv} of the ${of} vectors of queries in q and s. */
+static inline void qk_${id}(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
+                            float *restrict s) {
 $ else
 /* s[key][${R}] = K Q^T for ${MR} keys x ${R} queries; mx: running maximum of each lane. */
 static inline void qk_${nv}(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
@@ -81,11 +87,11 @@ $     else
         ATTN_PREFETCH_L1(next + ${m} * ldk + d + ${u // line * line});
 $     end
 $   end
-        QK_STEP_${nv}(d + ${u})
+        QK_STEP_${id}(d + ${u})
 $ end
     }
 $ for d = main, plan.d - 1 do
-    QK_STEP_${nv}(${d})
+    QK_STEP_${id}(${d})
 $ end
 $ if a.lazy then
 $   -- In pairs: more would need registers that the other scores are in.
@@ -105,7 +111,7 @@ $   end
 $   for n = 0, nv - 1 do
     l[${n}] = l${n};
 $   end
-$ else
+$ elseif of == nv then
 $   -- The score first: a NaN must not become the maximum (vf_max returns its second operand then).
 $   for n = 0, nv - 1 do
     vf m${n} = mx[${n}];

@@ -7,8 +7,8 @@ static void tile_begin(const item *x, tile *t) {
     for (int32_t r = 0; r < ROWS; r++) {
         t->m[r] = NO_MAX;
         t->l[r] = 0;
-        if (r >= t->rows) { /* an unused lane: sees all, so that it asks for no mask */
-            t->lo[r] = 0, t->hi[r] = INT32_MAX;
+        if (r >= t->rows) { /* an unused lane: sees what the last row does */
+            t->lo[r] = t->lo[r - 1], t->hi[r] = t->hi[r - 1];
             t->head[r] = t->head[r - 1];
             t->row[r] = t->row[r - 1];
             t->pos[r] = (int32_t)((uint32_t)t->pos[r - 1] + 1);
@@ -39,16 +39,20 @@ $ if plan.has_mask then
 $ end
 }
 
+/* Keys that some of the rows begin .. end - 1 see. */
+static void rows_see(const tile *t, int32_t begin, int32_t end, int32_t *first, int32_t *last) {
+    *first = INT32_MAX, *last = -1;
+    for (int32_t r = begin; r < min32(end, t->rows); r++) {
+        if (t->lo[r] > t->hi[r]) continue;
+        *first = min32(*first, t->lo[r]);
+        *last = max32(*last, t->hi[r]);
+    }
+}
+
 /* Row groups of P V run over their own rows' keys only. */
 static void tile_groups(tile *t, const int32_t *start, int32_t count) {
-    for (int32_t g = 0; g < count; g++) {
-        t->group_first[g] = INT32_MAX, t->group_last[g] = -1;
-        for (int32_t r = start[g]; r < min32(start[g + 1], t->rows); r++) {
-            if (t->lo[r] > t->hi[r]) continue;
-            t->group_first[g] = min32(t->group_first[g], t->lo[r]);
-            t->group_last[g] = max32(t->group_last[g], t->hi[r]);
-        }
-    }
+    for (int32_t g = 0; g < count; g++)
+        rows_see(t, start[g], start[g + 1], &t->group_first[g], &t->group_last[g]);
 }
 
 /* The row groups of P V, the queries packed, and no O yet. */
@@ -62,6 +66,10 @@ $ for nv = 1, plan.tile_vectors do
     }
 $ end
     }
+$ if plan.edge_keys > 0 then
+    for (int32_t j = 0; j < ${plan.tile_vectors}; j++)
+        rows_see(t, j * W, (j + 1) * W, &t->vector_first[j], &t->vector_last[j]);
+$ end
     pack_q(x, t);
     t->fresh = true;
 }

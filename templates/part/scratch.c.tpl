@@ -10,6 +10,9 @@ typedef struct tile {
     bool fresh;                  /* o holds nothing yet */
     int32_t first, last;         /* keys that some row sees */
     int32_t all_first, all_last; /* keys that every row sees */
+$ if plan.edge_keys > 0 then
+    int32_t vector_first[${plan.tile_vectors}], vector_last[${plan.tile_vectors}]; /* by vector of rows */
+$ end
     int32_t group_first[PV_GROUPS], group_last[PV_GROUPS]; /* by row group of P V */
     attn_tile_box box; /* heads and positions of its rows */
 } tile;

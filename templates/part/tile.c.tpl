@@ -41,6 +41,60 @@ static ATTN_INLINE void qk_range_${nv}(const tile *t, scratch *w, const float *r
     qk_${nv}(w->edge, D, t->q, w->s + key * ${R}, mx);
 }
 
+$ local E = nv == plan.tile_vectors and plan.edge_keys or 0
+$ if E > 0 then
+/* Bare scores of ${E} keys from first on: vectors whose rows see none of them are left out, and keep
+ * what they had. */
+static ATTN_INLINE void qk_edge_${nv}(const tile *t, float *s, const float *k, ptrdiff_t ldk,
+                                  int32_t first) {
+    int32_t begin = 0, end = ${nv};
+    while (begin < end && !vector_sees(t, begin, first, first + ${E - 1})) begin++;
+    while (begin < end && !vector_sees(t, end - 1, first, first + ${E - 1})) end--;
+    const float *q = t->q + begin * W;
+    s += begin * W;
+    vf mx[${nv}] = {${list(nv, function(j) return "vf_zero()" end)}}; /* not wanted */
+    switch (end - begin) {
+$   local parts = { table.unpack(plan.edges) }
+$   parts[#parts + 1] = { vectors = nv, keys = MR }
+$   for _, part in ipairs(parts) do
+$     local name = "qk_" .. part.vectors .. (part.vectors < nv and "_of_" .. nv or "")
+$     local rest = part.vectors < nv and "" or ", mx"
+    case ${part.vectors}:
+$     for i = 0, E - 1, part.keys do
+        ${name}(k + ${i} * ldk, ldk, q, s + ${i * R}${rest});
+$     end
+        break;
+$   end
+    }
+}
+
+/* The same for the keys from .. to - 1, counted from key first; up to ${E - 1} more may change. */
+static void qk_edges_${nv}(const tile *t, scratch *w, const float *row, ptrdiff_t ldk, int32_t first,
+                       int32_t from, int32_t to) {
+    int32_t key = from;
+    for (; key + ${E} <= to; key += ${E})
+        qk_edge_${nv}(t, w->s + key * ${R}, row + key * ldk, ldk, first + key);
+    if (key >= to) return;
+    pad_keys(w->edge, row + key * ldk, ldk, to - key, ${E});
+    qk_edge_${nv}(t, w->s + key * ${R}, w->edge, D, first + key);
+}
+
+$ end
+/* Bare scores of n keys from first on; every row sees the keys clean .. clean_end - 1. */
+static ATTN_INLINE void qk_keys_${nv}(const tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+                                  int32_t first, int32_t n, int32_t clean, int32_t clean_end,
+                                  vf *mx) {
+$ if E > 0 then
+    const int32_t begin = min32((clean + ${MR - 1}) / ${MR} * ${MR}, n), end = max32(begin, clean_end);
+    qk_edges_${nv}(t, w, row, ldk, first, 0, begin);
+    qk_range_${nv}(t, w, row, ldk, begin, end, mx);
+    qk_edges_${nv}(t, w, row, ldk, first, end, n);
+$ else
+    (void)first, (void)clean, (void)clean_end;
+    qk_range_${nv}(t, w, row, ldk, 0, n, mx);
+$ end
+}
+
 $ if plan.tile[nv].lazy then
 /* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
  * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
@@ -58,7 +112,7 @@ $ for j = 0, nv - 1 do
 $ end
 $ if plan.rescore then
     (void)ask, (void)ldv;
-    qk_range_${nv}(t, w, row, ldk, 0, n, mx);
+    qk_keys_${nv}(t, w, row, ldk, first, n, clean, clean_end, mx);
     adjust_range_${nv}(x, t, w, first, 0, clean, mx, true, lanes);
     adjust_range_${nv}(x, t, w, first, clean, clean_end, mx, false, lanes);
     adjust_range_${nv}(x, t, w, first, clean_end, n, mx, true, lanes);
@@ -67,12 +121,20 @@ $ else
     /* In whole register tiles: what is left of them counts as hidden in part. */
     const int32_t begin = min32((clean + ${MR - 1}) / ${MR} * ${MR}, n);
     const int32_t end = begin + max32(0, clean_end - begin) / ${MR} * ${MR};
+$   if E > 0 then
+    qk_edges_${nv}(t, w, row, ldk, first, 0, begin);
+$   else
     qk_range_${nv}(t, w, row, ldk, 0, begin, mx);
+$   end
     for (int32_t key = begin; key < end; key += ${MR}) {
         if (ask) ask_rows(ask + key * ldv, ldv, ${MR});
         qk_exp_${nv}(row + key * ldk, ldk, t->q, w->s + key * ${R}, m, l);
     }
+$   if E > 0 then
+    qk_edges_${nv}(t, w, row, ldk, first, end, n);
+$   else
     qk_range_${nv}(t, w, row, ldk, end, n, mx);
+$   end
     adjust_range_${nv}(x, t, w, first, 0, begin, mx, true, lanes);
     exp_rows_${nv}(w->s, begin, m, l);
     adjust_range_${nv}(x, t, w, first, end, n, mx, true, lanes);
@@ -119,7 +181,7 @@ $ if plan.tile[nv].lazy then
 $ end
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[${nv}] = {${list(nv, function(j) return "vf_load(t->m + " .. j * W .. ")" end, nv > 3 and ",\n        " or ", ")}};
-    qk_range_${nv}(t, w, row, ldk, 0, n, mx);
+    qk_keys_${nv}(t, w, row, ldk, first, n, clean, clean_end, mx);
 $ if plan.rescore then
     ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(t->m + " .. j * W .. ")" end, nv > 3 and ",\n        " or ", ")};
     adjust_range_${nv}(x, t, w, first, 0, clean, mx, true, lanes);
