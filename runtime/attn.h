@@ -353,7 +353,8 @@ attn_status attn_block_workspace(const attn_block *block, const attn_block_args 
 /* prefill empties the cache first; step appends. Both write a row of y for each row of x, append
  * keys, and take any number of tokens: prefill(all) and prefill(some) + steps give the same rows.
  * The rows of x are the layer's newest tokens: item b's first has position start[b] + length[b].
- * On any status but ATTN_OK nothing was written. */
+ * On any status but ATTN_OK nothing was written. But ATTN_E_INDEX, which can only be told once the
+ * new keys exist, may have used the workspace, and leaves the cache without the new keys. */
 attn_status attn_block_prefill(const attn_block *block, const attn_block_args *args);
 attn_status attn_block_step(const attn_block *block, const attn_block_args *args);
 

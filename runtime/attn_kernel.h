@@ -13,7 +13,7 @@
 #endif
 
 /* Changes whenever a kernel built for an older runtime would misread something below. */
-enum { ATTN_KERNEL_ABI = 1 };
+enum { ATTN_KERNEL_ABI = 2 };
 
 typedef enum attn_isa {
     ATTN_ISA_PORTABLE,
@@ -67,6 +67,25 @@ typedef struct attn_side_decl {
     int32_t dim[ATTN_SIDE_RANK];
 } attn_side_decl;
 
+/* Elements of a side tensor; INT64_MAX where 64 bits do not hold them. */
+static inline int64_t attn_side_count(const attn_side_decl *side, int32_t batch, int32_t heads,
+                                      int32_t kv_heads, int32_t q_len, int32_t kv_len_max) {
+    int64_t count = 1;
+    bool none = false;
+    for (int i = 0; i < side->rank; i++) {
+        const int32_t d = side->dim[i];
+        const int64_t n = d >= 0                   ? d
+                          : d == ATTN_DIM_BATCH    ? batch
+                          : d == ATTN_DIM_HEADS    ? heads
+                          : d == ATTN_DIM_KV_HEADS ? kv_heads
+                          : d == ATTN_DIM_Q_LEN    ? q_len
+                                                   : kv_len_max;
+        none = none || n == 0;
+        if (__builtin_mul_overflow(count, n, &count)) count = INT64_MAX;
+    }
+    return none ? 0 : count;
+}
+
 /* One generated kernel: a spec on an ISA. */
 typedef struct attn_kernel {
     uint32_t abi;
@@ -114,7 +133,8 @@ typedef struct attn_block_call {
     int32_t *pos0;       /* [batch] absolute position of the first new token */
     int32_t *held;       /* [batch] keys that exist once the new ones are there */
     attn_args core;      /* the core's call, but for q, k, v, o and the workspace */
-    void (*run_core)(const attn_kernel *kernel, const attn_args *args);
+    /* ATTN_E_INDEX: nothing but keys and the workspace was written. */
+    attn_status (*run_core)(const attn_kernel *kernel, const attn_args *args);
     char *workspace; /* past row0, pos0 and held */
 } attn_block_call;
 
@@ -134,7 +154,7 @@ typedef struct attn_block_kernel {
     int32_t k_heads, k_dim, v_heads, v_dim;
     void (*pack)(const float *const *weight, float *packed); /* weight[i] as weights[i] */
     size_t (*workspace)(const attn_block_extent *e);
-    void (*run)(const attn_block_call *call);
+    attn_status (*run)(const attn_block_call *call); /* what run_core returned */
 } attn_block_kernel;
 
 extern const attn_block_kernel *const attn_block_registry[];

@@ -566,12 +566,14 @@ static void shift_padding(const attn_block_args *a, const own *o, int32_t keys, 
     core->key_padding_batch = keys;
 }
 
-static void run_kernel(const attn_kernel *kernel, const attn_args *args) {
+static attn_status run_kernel(const attn_kernel *kernel, const attn_args *args) {
+#ifdef ATTN_DEBUG
+    const attn_status status =
+        kernel->side_count > 0 ? attn_reference_check(kernel, args) : ATTN_OK;
+    if (status != ATTN_OK) return status;
+#endif
     kernel->run(args);
-}
-
-static void run_reference(const attn_kernel *kernel, const attn_args *args) {
-    attn_reference_run(kernel, args);
+    return ATTN_OK;
 }
 
 static attn_status run(const attn_block *block, const attn_block_args *a, bool reset) {
@@ -605,11 +607,12 @@ static attn_status run(const attn_block *block, const attn_block_args *a, bool r
         call.v = (attn_out){a->cache->v, k->v_heads * v_head, v_head, k->v_dim};
     }
     call.packed = payload(a->packed);
-    call.run_core = block->reference ? run_reference : run_kernel;
+    call.run_core = block->reference ? attn_reference_run : run_kernel;
     call.workspace = (char *)a->workspace + used;
-    if (a->batch > 0) k->run(&call);
-    for (int32_t b = 0; a->cache && b < a->batch; b++) a->cache->length[b] = o.held[b];
-    return ATTN_OK;
+    if (a->batch > 0) status = k->run(&call);
+    const int32_t *length = status == ATTN_OK ? o.held : o.row0; /* the new keys count, or not */
+    for (int32_t b = 0; a->cache && b < a->batch; b++) a->cache->length[b] = length[b];
+    return status;
 }
 
 attn_status attn_block_prefill(const attn_block *block, const attn_block_args *args) {

@@ -210,22 +210,11 @@ static attn_status check_mask(const attn_kernel *k, const attn_args *a) {
     return m->data || empty ? ATTN_OK : ATTN_E_ARGUMENT;
 }
 
-static int64_t side_dim(const attn_kernel *k, const attn_args *a, int32_t dim) {
-    switch (dim) {
-    case ATTN_DIM_BATCH: return a->batch;
-    case ATTN_DIM_HEADS: return k->spec->heads;
-    case ATTN_DIM_KV_HEADS: return k->spec->kv_heads;
-    case ATTN_DIM_Q_LEN: return a->q_len;
-    case ATTN_DIM_KV_LEN: return a->kv_len_max;
-    default: return dim;
-    }
-}
-
 static attn_status check_sides(const attn_kernel *k, const attn_args *a) {
     if (a->side_count != k->side_count || a->scalar_count != k->scalar_count) return ATTN_E_SHAPE;
     for (int i = 0; i < k->side_count; i++) {
-        int64_t count = 1;
-        for (int d = 0; d < k->sides[i].rank; d++) count *= side_dim(k, a, k->sides[i].dim[d]);
+        const int64_t count = attn_side_count(&k->sides[i], a->batch, k->spec->heads,
+                                              k->spec->kv_heads, a->q_len, a->kv_len_max);
         /* Kernels index side tensors with 32 bits. */
         if (a->side[i].count != count || count > INT32_MAX) return ATTN_E_SHAPE;
         if (count > 0 && !a->side[i].data) return ATTN_E_ARGUMENT;

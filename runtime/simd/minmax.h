@@ -7,21 +7,6 @@
 #include "../attn_kernel.h"
 #include "interval.h"
 
-static inline int64_t attn_side_count(const attn_side_decl *side, int32_t batch, int32_t heads,
-                                      int32_t kv_heads, int32_t q_len, int32_t kv_len_max) {
-    int64_t count = 1;
-    for (int i = 0; i < side->rank; i++) {
-        const int32_t d = side->dim[i];
-        count *= d >= 0                   ? d
-                 : d == ATTN_DIM_BATCH    ? batch
-                 : d == ATTN_DIM_HEADS    ? heads
-                 : d == ATTN_DIM_KV_HEADS ? kv_heads
-                 : d == ATTN_DIM_Q_LEN    ? q_len
-                                          : kv_len_max;
-    }
-    return count;
-}
-
 /* Bytes of one table, in whole cache lines. */
 static inline size_t attn_minmax_size(int64_t count) {
     const int64_t blocks = (count + ATTN_MINMAX_BLOCK - 1) / ATTN_MINMAX_BLOCK;

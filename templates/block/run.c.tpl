@@ -148,7 +148,7 @@ static int64_t row_blocks(int32_t rows) {
     return (rows + MB - 1) / MB;
 }
 
-static void attend(const layer *l) {
+static attn_status attend(const layer *l) {
     attn_args args = l->call->core;
     args.workspace = l->core;
     args.workspace_bytes = l->call->extent.core_bytes;
@@ -162,10 +162,10 @@ $ if spec.key == "shared" then
 $ else
     args.v = (attn_view){l->v.data, l->v.batch, l->v.head, l->v.token};
 $ end
-    l->call->run_core(&${plan.core}, &args);
+    return l->call->run_core(&${plan.core}, &args);
 }
 
-static void run(const attn_block_call *call) {
+static attn_status run(const attn_block_call *call) {
     const attn_block_extent *e = &call->extent;
     layer l = {.call = call, .args = call->args, .w = call->packed, .tokens = e->tokens};
     l.rows = e->batch * e->tokens;
@@ -180,8 +180,9 @@ $ if spec.kv_dim > 0 then
 $ end
     attn_parallel(row_blocks(l.rows), e->threads, prepare_task, &l);
     project(&l);
-    if (l.rows == 0) return;
-    attend(&l);
+    if (l.rows == 0) return ATTN_OK;
+    const attn_status status = attend(&l);
+    if (status != ATTN_OK) return status;
     const int32_t chunk = chunk_rows(e);
     for (l.first = 0; l.first < l.rows; l.first += chunk) {
         l.some = min32(chunk, l.rows - l.first);
@@ -200,6 +201,7 @@ $   if post or both then
 $   end
 $ end
     }
+    return ATTN_OK;
 }
 
 static const attn_spec spec = {

@@ -451,8 +451,7 @@ $   if expand then
         args.k = (attn_view){l->ek, HEADS * keys * EXPANDED, keys * EXPANDED, EXPANDED};
         args.v = (attn_view){l->ev, HEADS * keys * VALUE, keys * VALUE, VALUE};
         args.o = (attn_out){l->o, (int64_t)l->tokens * O_ROW, VALUE, O_ROW};
-        l->call->run_core(&${plan.expanded}, &args);
-        return;
+        return l->call->run_core(&${plan.expanded}, &args);
     }
 $   end
     args.q = (attn_view){l->q, (int64_t)l->tokens * Q_ROW, D, Q_ROW};

@@ -39,25 +39,12 @@ static float *tensor(int64_t count) {
     return p;
 }
 
-static int64_t side_count(const attn_kernel *k, const attn_args *a, const attn_side_decl *side) {
-    int64_t count = 1;
-    for (int i = 0; i < side->rank; i++) {
-        const int32_t d = side->dim[i];
-        count *= d >= 0                   ? d
-                 : d == ATTN_DIM_BATCH    ? a->batch
-                 : d == ATTN_DIM_HEADS    ? k->spec->heads
-                 : d == ATTN_DIM_KV_HEADS ? k->spec->kv_heads
-                 : d == ATTN_DIM_Q_LEN    ? a->q_len
-                                          : a->kv_len_max;
-    }
-    return count;
-}
-
 /* Side tensors: floats at random, integers 0 and 1 in runs. Scalars: 3. */
 static attn_side *sides(const attn_kernel *k, const attn_args *a) {
     attn_side *side = must(calloc((size_t)k->side_count + 1, sizeof *side));
     for (int i = 0; i < k->side_count; i++) {
-        side[i].count = side_count(k, a, &k->sides[i]);
+        side[i].count = attn_side_count(&k->sides[i], a->batch, k->spec->heads, k->spec->kv_heads,
+                                        a->q_len, a->kv_len_max);
         int32_t *data = (int32_t *)(void *)tensor(side[i].count);
         for (int64_t j = 0; !k->sides[i].is_float && j < side[i].count; j++)
             data[j] = (int32_t)(j / 7 % 2);

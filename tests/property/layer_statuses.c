@@ -10,7 +10,7 @@
 
 enum { B = 2, T = 4, M = 10, KV = 5, KV_DIM = 6, CAPACITY = 9, FLOATS = B * T * M };
 
-enum layer_index { SELF, SLIDE, BOTH_WAYS, CROSS, SECOND, FLEX, SHARED, LAYERS };
+enum layer_index { SELF, SLIDE, BOTH_WAYS, CROSS, SECOND, FLEX, INDEXED, SHARED, LAYERS };
 static const char *const layer_text[LAYERS] = {
     [SELF] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn_dim=12",
     [SLIDE] = "level=block;op=sliding_self;heads=2;head_dim=8;window=3;d_model=10;ffn=none",
@@ -19,6 +19,8 @@ static const char *const layer_text[LAYERS] = {
     [SECOND] = "level=block;heads=2;head_dim=8;causal=false;d_model=10;kv_dim=6;ffn=none",
     [FLEX] = "level=block;backend=flex;heads=2;head_dim=8;d_model=10;ffn=none;"
              "score=s + slope[h] * c;tensor=slope=f32[heads];scalar=c=f32",
+    [INDEXED] = "level=block;backend=flex;heads=2;head_dim=8;d_model=10;ffn=none;"
+                "score=s + slope[k];tensor=slope=f32[2]",
     [SHARED] = "level=block;form=mla;key=shared;heads=2;head_dim=8;retr_dim=4;kv_comp_dim=12;"
                "d_model=10;ffn=none",
 };
@@ -74,8 +76,8 @@ static void prepare(status_test *t, enum layer_index k) {
         a->kv = f->kv, a->kv_batch = KV * KV_DIM, a->kv_token = KV_DIM, a->kv_tokens = KV;
     if (k == CROSS) a->seg = f->seg, a->seg_batch = T;
     f->side = (attn_side){f->slope, 2};
-    if (k == FLEX)
-        a->side = &f->side, a->side_count = 1, a->scalars = &f->scalar, a->scalar_count = 1;
+    if (k == FLEX || k == INDEXED) a->side = &f->side, a->side_count = 1;
+    if (k == FLEX) a->scalars = &f->scalar, a->scalar_count = 1;
     size_t bytes;
     t->lib->cache_bytes(t->block[k], B, CAPACITY, &bytes);
     f->memory = guard_alloc(bytes, 64, false);
@@ -425,6 +427,44 @@ static void check_damage(status_test *t) {
     guard_free(&g);
 }
 
+/* A call that reads a side tensor out of range, by a reference or a debug build, which look. */
+static void refuse_index(status_test *t, attn_block *block, const char *what) {
+    attn_block *const usual = t->block[INDEXED];
+    t->block[INDEXED] = block;
+    prepare(t, INDEXED);
+    t->f.cache.length[0] = t->f.cache.length[1] = 1; /* prefill empties it all the same */
+    check(t, what, t->lib->block_prefill(block, &t->f.args), ATTN_E_INDEX);
+    note(t, what, guard_untouched(&t->f.y), "y was written");
+    note(t, what, t->f.cache.length[0] == 0 && t->f.cache.length[1] == 0, "the cache has keys");
+    t->f.count[0] = t->f.count[1] = 2; /* keys 0 and 1 are in range */
+    t->f.args.count = t->f.count;
+    refuse(t, INDEXED, false, what, ATTN_OK);
+    t->block[INDEXED] = usual;
+}
+
+static void check_index(status_test *t, const property_options *o) {
+    PREFILL(INDEXED, (void)0, ATTN_OK); /* others clamp */
+    attn_block *block = NULL;
+    check(t, "a reference", t->lib->block_create(&block, &t->spec[INDEXED].core, ATTN_REFERENCE),
+          ATTN_OK);
+    if (block) refuse_index(t, block, "an index, reference");
+    t->lib->block_destroy(block);
+
+    built b;
+    build_options build = o->build;
+    build.isa_mask = 1u << ATTN_ISA_PORTABLE;
+    build.cflags = "-O1 -DATTN_DEBUG";
+    build_kernels(t->a, &t->spec[INDEXED], 1, &build, &b);
+    note(t, "a debug build", !b.error, b.error);
+    if (b.error) return;
+    const kernel_lib *const usual = t->lib;
+    t->lib = b.lib;
+    check(t, "a debug build", t->lib->block_create(&block, &t->spec[INDEXED].core, 0), ATTN_OK);
+    refuse_index(t, block, "an index, debug build");
+    t->lib->block_destroy(block);
+    t->lib = usual;
+}
+
 static bool make_layers(status_test *t, const property_options *o) {
     build_options build = o->build;
     const char *why = NULL;
@@ -471,6 +511,7 @@ int property_layer_statuses(const property_options *o) {
         check_names(t);
         for (int k = 0; k < LAYERS; k++) check_mapped(t, (enum layer_index)k);
         check_damage(t);
+        check_index(t, o);
         printf("property: %d status checks of layers, %d failed\n", t->checks, t->failures);
         failures = t->failures;
     }
