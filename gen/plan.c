@@ -241,7 +241,7 @@ static void plan_scores(arena *a, const kernel_spec *k, plan *p) {
     if (p->has_score) p->score = expr_scale(a, k->score_expr, LOG2E, &factor);
     p->q_scale = capped ? (double)s->scale / s->softcap : s->scale * factor;
     p->softcap_factor = s->softcap * factor;
-    p->log2e = p->bias || p->has_score || s->sinks;
+    p->log2e = p->bias || s->sinks;
     p->minmax = k->mask_expr ? expr_minmax_tensors(k->mask_expr) : 0;
 }
 

@@ -55,8 +55,6 @@ enum {
     W = VF_WIDTH
 };
 
-/* exp(x) = exp2(x * LOG2E): scores are kept in units of log 2. */
-static const float LOG2E = 0x1.715476p+0f;
 static const float LN2 = 0x1.62e43p-1f;
 /* No maximum yet. Finite, so that hidden keys (-inf) minus it stay -inf. */
 static const float NO_MAX = -0x1.fffffep+127f;
