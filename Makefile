@@ -88,6 +88,9 @@ $(BUILD)/obj/tests/%.o: ALL_CFLAGS += -Wno-missing-field-initializers
 asan: ## the tests' programs and generated code under ASan and UBSan
 	@sh tests/check/sanitize.sh
 
+fuzz: ## mutated inputs for every reader of attn-gen (clang, libFuzzer); FUZZ_SECONDS=60 each
+	@BUILD="$(BUILD)" sh tests/fuzz/fuzz.sh
+
 format: ## apply .clang-format
 	clang-format -i $$(git ls-files 'gen/*.[ch]' 'runtime/*.[ch]' 'tests/*.[ch]')
 
@@ -108,4 +111,4 @@ install: all ## attn-gen, attn-verify, manual page and completion; PREFIX=/usr/l
 clean: ## remove build/
 	rm -rf $(BUILD)
 
-.PHONY: help all deps generate check-generated test test-full demo asan format install clean
+.PHONY: help all deps generate check-generated test test-full demo asan fuzz format install clean

@@ -75,6 +75,7 @@ if [ -n "${ATTN_FULL:-}" ]; then
     stage property-unroll "$build/property" --unroll -1 --test sweep
     stage property-tuned "$build/property" --tuned --test sweep --shapes 60
     stage tune sh tests/check/tune.sh
+    stage fuzz env FUZZ_SECONDS=30 sh tests/fuzz/fuzz.sh
     stage property-seed env ATTN_PROPERTY_SEED=2 ATTN_PROPERTY_SHAPES=100 "$build/property" \
         --test sweep
     stage smollm2 sh tests/product/smollm2/smollm2.sh test

@@ -1,0 +1,242 @@
+/* fuzz.c - entry points for libFuzzer (clang): whatever attn-gen reads, as bytes that nobody chose.
+ *
+ * FUZZ_TARGET is one of expr, decl, model, config, tune, safetensors, name. Nothing may crash, hang
+ * or trip a sanitizer; a refusal must say something; what was accepted must hold what its header
+ * promises. Run by tests/fuzz/fuzz.sh. */
+#include "expr/expr.h"
+#include "import_hf.h"
+#include "model.h"
+#include "spec.h"
+#include "tune_file.h"
+#include "verify/safetensors.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Like assert, also where NDEBUG is set. */
+#define HOLDS(x)                                                                \
+    do {                                                                        \
+        if (!(x)) {                                                             \
+            fprintf(stderr, "fuzz: %s does not hold, line %d\n", #x, __LINE__); \
+            abort();                                                            \
+        }                                                                       \
+    } while (0)
+
+/* --- Expressions: the kind (s or m), then the text. --- */
+enum { HEADS = 4, Q_LEN = 6, LK = 9, BATCH = 2, TENSORS = 5 };
+
+static attn_spec spec;
+static attn_side_decl tensors[TENSORS];
+static expr_scalar scalars[2];
+static const expr_env env = {&spec, tensors, TENSORS, scalars, 2};
+static float slope[HEADS] = {0.5f, -0.25f, INFINITY, 1.5f}, table[HEADS * 21];
+static int32_t doc[LK] = {0, 0, 1, 1, 1, 2, 2, 7, -3}, seg[BATCH * Q_LEN] = {0, 1, 1, 2, -1, 5},
+               perm[16] = {3, 1, 2, 0, INT32_MAX, INT32_MIN, -1, 9};
+static const attn_side sides[TENSORS] = {
+    {slope, HEADS}, {doc, LK}, {table, HEADS * 21}, {seg, BATCH *Q_LEN}, {perm, 16}};
+static const attn_scalar values[2] = {{.i32 = 5}, {.f32 = 0.75f}};
+
+static void declare(arena *a) {
+    static const char *const text[TENSORS] = {"slope=f32[heads]", "doc=i32[kv_len]",
+                                              "table=f32[heads][21]", "seg=i32[batch][q_len]",
+                                              "perm=i32[16]"};
+    expr_error err;
+    spec = (attn_spec){.heads = HEADS, .kv_heads = 2, .v_heads = 2, .head_dim = 64, .window = 5};
+    spec.v_dim = spec.right_window = spec.kv_comp_dim = spec.retr_dim = ATTN_UNSET;
+    spec.q_comp_dim = spec.lookback = ATTN_UNSET;
+    for (int i = 0; i < TENSORS; i++) HOLDS(expr_parse_tensor(a, text[i], &tensors[i], &err));
+    HOLDS(expr_parse_scalar(a, "prefix=i32", &scalars[0], &err));
+    HOLDS(expr_parse_scalar(a, "temp=f32", &scalars[1], &err));
+}
+
+static expr_point point(int32_t h, int32_t q, int32_t k) {
+    return (expr_point){.b = 1,
+                        .h = h,
+                        .q = q,
+                        .k = k,
+                        .q_start = 2,
+                        .q_len = Q_LEN,
+                        .kv_len = LK,
+                        .batch = BATCH,
+                        .kv_len_max = LK,
+                        .s = 0.5,
+                        .side = sides,
+                        .scalars = values};
+}
+
+/* The classifier and the key range against every point of a box. */
+static void check_box(const expr *e, const attn_tile_box *box) {
+    bool some = false, all = true;
+    int32_t first = INT32_MAX, last = INT32_MIN;
+    for (int32_t h = box->h0; h <= box->h1; h++)
+        for (int64_t q = box->q0; q <= box->q1; q++)
+            for (int64_t k = box->k0; k <= box->k1; k++) {
+                expr_point p = point(h, (int32_t)q, (int32_t)k);
+                const bool seen = expr_eval_mask(e, &p);
+                if (p.oob) return; /* the value is then unspecified */
+                some = some || seen, all = all && seen;
+                if (seen && k < first) first = (int32_t)k;
+                if (seen && k > last) last = (int32_t)k;
+            }
+    const expr_point fixed = point(0, 0, 0);
+    const attn_tile_class class = expr_classify(e, box, &fixed);
+    HOLDS(class != ATTN_TILE_NONE || !some);
+    HOLDS(class != ATTN_TILE_ALL || all);
+    int32_t lo = box->k0, hi = box->k1;
+    expr_range(e, box, &fixed, &lo, &hi);
+    HOLDS(!some || (lo <= first && last <= hi));
+}
+
+static void emit(arena *a, const expr *e, expr_kind kind) {
+    expr_code code;
+    double factor = 1;
+    const expr *lanes = kind == EXPR_SCORE ? expr_scale(a, e, 1.5, &factor) : e;
+    HOLDS(factor != 0 && factor - factor == 0);
+    expr_emit_vector(a, lanes, EXPR_TILE, 3, "e", &code);
+    expr_emit_vector(a, lanes, EXPR_LANES, 1, "e", &code);
+    expr_emit_scalar(a, e);
+    if (kind == EXPR_SCORE) return;
+    expr_emit_classify(a, e);
+    expr_emit_range(a, e);
+    expr_range_text(a, e);
+}
+
+static void fuzz_expr(arena *a, const char *text) {
+    const expr_kind kind = text[0] == 'm' ? EXPR_MASK : EXPR_SCORE;
+    if (!*text) return;
+    declare(a);
+    expr_error err = {0};
+    const expr *e = expr_parse(a, text + 1, kind, &env, &err);
+    if (!e) {
+        HOLDS(err.text[0] && err.offset <= strlen(text + 1));
+        return;
+    }
+    const char *canonical = expr_canonical(a, e);
+    const expr *again = expr_parse(a, canonical, kind, &env, &err);
+    HOLDS(again && strcmp(expr_canonical(a, again), canonical) == 0);
+    HOLDS(strcmp(expr_dump(a, again), expr_dump(a, e)) == 0);
+    emit(a, e, kind);
+    expr_point p = point(1, 3, 4);
+    if (kind == EXPR_SCORE) {
+        expr_eval_score(e, &p);
+        return;
+    }
+    check_box(e, &(attn_tile_box){0, HEADS - 1, 2, 2 + Q_LEN - 1, 0, LK - 1});
+    check_box(e, &(attn_tile_box){1, 1, 4, 4, 3, 6});
+    check_box(e, &(attn_tile_box){2, 3, INT32_MAX - 2, INT32_MAX, 0, 4});
+}
+
+static void fuzz_decl(arena *a, const char *text) {
+    attn_side_decl tensor, again;
+    expr_scalar scalar;
+    expr_error err = {0};
+    if (expr_parse_tensor(a, text, &tensor, &err)) {
+        const char *canonical = expr_decl_canonical(a, &tensor);
+        HOLDS(expr_parse_tensor(a, canonical, &again, &err));
+        HOLDS(strcmp(expr_decl_canonical(a, &again), canonical) == 0);
+    } else
+        HOLDS(err.text[0] && err.offset <= strlen(text));
+    err = (expr_error){0};
+    if (!expr_parse_scalar(a, text, &scalar, &err))
+        HOLDS(err.text[0] && err.offset <= strlen(text));
+}
+
+/* --- Models --- */
+
+/* What a model resolves to is a model file that reads back as the same. */
+static void read_back(arena *a, const model *m) {
+    const char *text = model_to_lua(a, m);
+    model again;
+    diag d = {0};
+    if (!model_from_lua(a, "again.lua", text, &again, &d)) {
+        fprintf(stderr, "%s\n%s\n", text, d.text);
+        abort();
+    }
+    HOLDS(strcmp(model_to_lua(a, &again), text) == 0);
+}
+
+static void fuzz_model(arena *a, const char *text) {
+    model m;
+    diag d = {0};
+    if (model_from_lua(a, "fuzz.lua", text, &m, &d))
+        read_back(a, &m);
+    else
+        HOLDS(d.text[0]);
+}
+
+static void fuzz_config(arena *a, const char *text) {
+    model m;
+    diag d = {0};
+    const char *notes = NULL;
+    if (model_from_hf(a, "config.json", text, NULL, 0, &m, &notes, &d))
+        read_back(a, &m);
+    else
+        HOLDS(d.text[0]);
+}
+
+static void fuzz_tune(arena *a, const char *text) {
+    static const char source[] = "return { layers = { { heads = 8, head_dim = 64 } } }";
+    model m;
+    tune_set set;
+    diag d = {0};
+    HOLDS(model_from_lua(a, "m.lua", source, &m, &d));
+    if (!tune_read(a, "fuzz.tune", text, &m, &set, &d)) HOLDS(d.text[0]);
+}
+
+/* --- The rest --- */
+static void fuzz_name(arena *a, const char *text) {
+    attn_spec s;
+    char name[ATTN_NAME_MAX], again[ATTN_NAME_MAX];
+    (void)a;
+    if (attn_spec_parse(text, &s) != ATTN_OK) return;
+    attn_spec_format(&s, name);
+    attn_spec other;
+    HOLDS(attn_spec_parse(name, &other) == ATTN_OK);
+    attn_spec_format(&other, again);
+    HOLDS(strcmp(name, again) == 0);
+}
+
+static void fuzz_safetensors(arena *a, const uint8_t *data, size_t size) {
+    static int fd = -1;
+    static char path[40];
+    if (fd < 0) {
+        fd = memfd_create("fuzz", 0);
+        HOLDS(fd >= 0);
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    }
+    HOLDS(ftruncate(fd, 0) == 0 && pwrite(fd, data, size, 0) == (ssize_t)size);
+    st_file f;
+    diag d = {0};
+    if (!st_read(a, path, &f, &d)) {
+        HOLDS(d.text[0]);
+        return;
+    }
+    for (int i = 0; i < f.tensor_count; i++) {
+        st_floats(a, &f, &f.tensor[i], &d);
+        st_ints(a, &f, &f.tensor[i], &d);
+        st_bools(a, &f, &f.tensor[i], &d);
+        HOLDS(st_find(&f, f.tensor[i].name));
+    }
+    size_t bytes;
+    st_bytes(a, &f, &bytes);
+}
+
+#define JOIN(a, b) a##b
+#define TARGET(name) JOIN(fuzz_, name)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    arena *a = arena_new();
+    (void)fuzz_expr, (void)fuzz_decl, (void)fuzz_model, (void)fuzz_config, (void)fuzz_tune;
+    (void)fuzz_name, (void)fuzz_safetensors;
+#if defined FUZZ_BYTES
+    TARGET(FUZZ_TARGET)(a, data, size);
+#else
+    TARGET(FUZZ_TARGET)(a, arena_strndup(a, (const char *)data, size));
+#endif
+    arena_free(a);
+    return 0;
+}
