@@ -80,7 +80,7 @@ if [ -n "${ATTN_FULL:-}" ]; then
         --test sweep
     stage smollm2 sh tests/product/smollm2/smollm2.sh test
 else
-    stage property "$build/property" --test sweep,statuses --shapes 18
+    stage property "$build/property" --test sweep,statuses --shapes 18 --cflags -O1
     stage property-layers "$build/property" --test layers,layer-statuses \
         --shapes 3 --cflags -O1
     stage property-tuned "$build/property" --tuned --every 5 --test sweep --shapes 15

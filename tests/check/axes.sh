@@ -5,6 +5,7 @@
 # template.
 set -eu
 root=$(pwd)
+jobs=$(nproc 2>/dev/null || echo 2)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp -r gen templates runtime Makefile "$work"
@@ -24,13 +25,13 @@ static inline void op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) 
     *hi = x->kv_len > 0 ? 0 : -1;
 }
 T
-make -s build/attn-gen CFLAGS=-O0 >/dev/null
+make -s -j "$jobs" build/attn-gen CFLAGS=-O0 >/dev/null
 touched=$(for d in gen templates runtime; do diff -rq "$root/$d" "$d" || true; done | grep -c .)
 check() { # check PASSED FLAGS..: what is generated from these passes its selftest
     passed=$1
     shift
     build/attn-gen generate "$@" --op first_key --heads 2 --isa portable -o out >/dev/null
-    make -s -C out selftest CFLAGS=-O1 OPENMP= | tail -1 | grep -q "^$passed passed, 0 failed, 0 skipped"
+    make -s -j "$jobs" -C out selftest CFLAGS=-O1 OPENMP= | tail -1 | grep -q "^$passed passed, 0 failed, 0 skipped"
     rm -rf out
 }
 for backend in sdpa flex; do

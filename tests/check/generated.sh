@@ -9,8 +9,11 @@ for cc in gcc clang; do
         echo "generated: $cc skipped, not installed"
         continue
     }
-    find generated -name '*.c' | xargs -P "$jobs" -n 1 $cc $warn -O1 -c -o /dev/null
-    find generated -name '*.c' | grep -c . | xargs printf "generated: %s compiles %s files\n" $cc
+    # clang warns before it optimises; real objects are made of it in tests/product.
+    case $cc in clang) how=-fsyntax-only ;; *) how="-O1 -c -o /dev/null" ;; esac
+    # shellcheck disable=SC2086
+    find generated -name '*.c' | xargs -P "$jobs" -n 1 $cc $warn $how
+    find generated -name '*.c' | grep -c . | xargs printf "generated: %s accepts %s files\n" $cc
 done
 for cxx in g++ clang++; do
     command -v $cxx >/dev/null 2>&1 || continue

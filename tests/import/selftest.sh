@@ -4,6 +4,7 @@
 # Short: the files whose kernels no other file has, one of a kind; ATTN_FULL=1: all of them.
 set -u
 gen=$PWD/build/attn-gen
+jobs=$(nproc 2>/dev/null || echo 2)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0
@@ -13,7 +14,7 @@ for config in tests/import/*.json; do
     name=$(basename "$config" .json)
     case " $some " in *" $name "*) ;; *) [ -n "${ATTN_FULL:-}" ] || continue ;; esac
     if "$gen" generate "$config" --isa native -o "$work/$name" >"$work/log" 2>&1 &&
-        make -s -C "$work/$name" selftest >>"$work/log" 2>&1; then
+        make -s -j "$jobs" -C "$work/$name" selftest >>"$work/log" 2>&1; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))

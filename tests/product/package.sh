@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
 gen=$(pwd)/$build/attn-gen
 here=$(pwd)/tests/product
+jobs=$(nproc 2>/dev/null || echo 2)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export OMP_WAIT_POLICY=passive
@@ -50,8 +51,8 @@ pc() { # pc DIR ARGUMENTS..: pkg-config on one folder
 folder() { # folder CC: Makefile and pkg-config
     cc=$1 dir=$work/folder-$1 prefix=$work/prefix-$1
     cp -r "$work/quick" "$dir"
-    check "$cc-make" make -s -C "$dir" CC="$cc" CFLAGS=-O1 lib shared
-    check "$cc-selftest" make -s -C "$dir" CC="$cc" CFLAGS=-O1 selftest
+    check "$cc-make" make -s -j "$jobs" -C "$dir" CC="$cc" CFLAGS=-O1 lib shared
+    check "$cc-selftest" make -s -j "$jobs" -C "$dir" CC="$cc" CFLAGS=-O1 selftest
     openmp=$(make -s -C "$dir" CC="$cc" -pn 2>/dev/null | sed -n 's/^OPENMP := //p')
     # shellcheck disable=SC2086
     check "$cc-make-static" use "$cc" "$work/$cc-ms" -I"$dir" "$dir/build/libquick.a" $openmp

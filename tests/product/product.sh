@@ -9,6 +9,7 @@ here=tests/product
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 one=$work/one
+jobs=$(nproc 2>/dev/null || echo 2)
 
 # check NAME COMMAND..: appends a line to $work/results, and the output of what failed.
 check() {
@@ -42,13 +43,27 @@ runs() { # runs ISA: as runtime/cpu.c
     for feature in $need; do grep -qw "$feature" /proc/cpuinfo 2>/dev/null || return 1; done
 }
 
+# objects FOLDER CC FLAGS..: a program's objects, several at a time
+objects() {
+    to=$1
+    shift
+    mkdir "$to"
+    printf '%s\n' "$folder"/attn_*.c "$folder/registry.c" "$folder"/runtime/*.c $here/example.c |
+        xargs -P "$jobs" -n 1 sh -c 'to=$0; for file; do :; done; "$@" -c -o "$to/$(basename "$file").o"' "$to" "$@"
+}
+
+build_variant() { # build_variant PROGRAM CC FLAGS..
+    program=$1 cc=$2
+    shift
+    objects "$program.o" "$@" && shift && "$cc" "$@" "$program.o"/*.o -lm -o "$program"
+}
+
 variant() { # variant NAME FOLDER CC [FLAG]
     name=$1 folder=$work/$2 cc=$3
     shift 3
     command -v "$cc" >/dev/null 2>&1 || { skip "$name, $cc is not installed" && return; }
-    check "$name-compiles" "$cc" -O2 -Wall -Wextra -Werror "$@" -I"$folder" -I"$folder/runtime" \
-        "$folder"/attn_*.c "$folder/registry.c" "$folder"/runtime/*.c $here/example.c -lm \
-        -o "$work/$name" || return
+    check "$name-compiles" build_variant "$work/$name" "$cc" -O2 -Wall -Wextra -Werror "$@" \
+        -I"$folder" -I"$folder/runtime" || return
     for isa in portable avx2 avx512; do
         if ! ls "$folder"/attn_*"__${isa}_"* >/dev/null 2>&1; then
             continue
@@ -62,7 +77,7 @@ variant() { # variant NAME FOLDER CC [FLAG]
 
 selftest() { # as the folder's Makefile says, in 20 s
     start=$(date +%s)
-    make -s -C "$one" selftest || return 1
+    make -s -j "$jobs" -C "$one" selftest || return 1
     seconds=$(($(date +%s) - start))
     [ $seconds -lt 20 ] || { echo "took $seconds s" && return 1; }
 }
@@ -74,7 +89,7 @@ plan() { # plan CXX
 }
 
 layer() { # the README's layer, on the weights of a golden; the digits are PyTorch's
-    "$gen" generate $here/layer.lua -o "$work/layer" && make -s -C "$work/layer" lib || return 1
+    "$gen" generate $here/layer.lua -o "$work/layer" && make -s -j "$jobs" -C "$work/layer" lib || return 1
     "${CC:-cc}" -O2 -std=gnu11 -Wall -Wextra -Werror -fopenmp -I"$work/layer" $here/layer.c \
         "$work/layer/build/liblayer.a" -lm -o "$work/run-layer" || return 1
     "$work/run-layer" tests/golden/block/llama3.safetensors w. in.x | diff $here/layer.txt -
