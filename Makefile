@@ -88,6 +88,8 @@ $(BUILD)/obj/tests/%.o: ALL_CFLAGS += -Wno-missing-field-initializers
 asan: ## the tests' programs and generated code under ASan and UBSan
 	@sh tests/check/sanitize.sh
 
+$(BUILD)/fuzz-%: tests/fuzz/fuzz.c $(BUILD)/obj/gen/verify/safetensors.o $(BUILD)/libgen.a
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -DFUZZ_TARGET=$* -o $@ $^ $(LIBS)
 fuzz: ## mutated inputs for every reader of attn-gen (clang, libFuzzer); FUZZ_SECONDS=60 each
 	@BUILD="$(BUILD)" sh tests/fuzz/fuzz.sh
 

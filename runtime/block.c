@@ -3,7 +3,6 @@
  */
 #include "cpu.h"
 #include "dispatch.h"
-#include "reference.h"
 #include "spec.h"
 
 #include <stdarg.h>
@@ -567,13 +566,11 @@ static void shift_padding(const attn_block_args *a, const own *o, int32_t keys, 
 }
 
 static attn_status run_kernel(const attn_kernel *kernel, const attn_args *args) {
-#ifdef ATTN_DEBUG
-    const attn_status status =
-        kernel->side_count > 0 ? attn_reference_check(kernel, args) : ATTN_OK;
-    if (status != ATTN_OK) return status;
-#endif
-    kernel->run(args);
-    return ATTN_OK;
+    return attn_run_checked(kernel, args, false);
+}
+
+static attn_status run_reference(const attn_kernel *kernel, const attn_args *args) {
+    return attn_run_checked(kernel, args, true);
 }
 
 static attn_status run(const attn_block *block, const attn_block_args *a, bool reset) {
@@ -607,7 +604,7 @@ static attn_status run(const attn_block *block, const attn_block_args *a, bool r
         call.v = (attn_out){a->cache->v, k->v_heads * v_head, v_head, k->v_dim};
     }
     call.packed = payload(a->packed);
-    call.run_core = block->reference ? attn_reference_run : run_kernel;
+    call.run_core = block->reference ? run_reference : run_kernel;
     call.workspace = (char *)a->workspace + used;
     if (a->batch > 0) status = k->run(&call);
     const int32_t *length = status == ATTN_OK ? o.held : o.row0; /* the new keys count, or not */

@@ -243,20 +243,25 @@ static attn_status check_args(const attn_plan *plan, const attn_args *a) {
     return ATTN_OK;
 }
 
+attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, bool reference) {
+#ifdef ATTN_DEBUG
+    const bool check = true;
+#else
+    const bool check = reference;
+#endif
+    /* Before anything is written: does an expression read a side tensor out of range? */
+    attn_status status = ATTN_OK;
+    if (check && kernel->side_count > 0) status = attn_reference_check(kernel, args);
+    if (status != ATTN_OK) return status;
+    if (reference) return attn_reference_run(kernel, args);
+    kernel->run(args);
+    return ATTN_OK;
+}
+
 attn_status attn_run(const attn_plan *plan, const attn_args *args) {
     if (!plan || !args) return ATTN_E_ARGUMENT;
     if (args->struct_size != sizeof *args) return ATTN_E_ABI;
     attn_status status = check_args(plan, args);
     if (status != ATTN_OK) return status;
-#ifdef ATTN_DEBUG
-    const bool check = true;
-#else
-    const bool check = plan->reference;
-#endif
-    /* Before anything is written: does an expression read a side tensor out of range? */
-    if (check && plan->kernel->side_count > 0) status = attn_reference_check(plan->kernel, args);
-    if (status != ATTN_OK) return status;
-    if (plan->reference) return attn_reference_run(plan->kernel, args);
-    plan->kernel->run(args);
-    return ATTN_OK;
+    return attn_run_checked(plan->kernel, args, plan->reference);
 }

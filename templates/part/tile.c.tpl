@@ -42,6 +42,10 @@ static ATTN_INLINE void qk_range_${nv}(const tile *t, scratch *w, const float *r
 }
 
 $ local E = nv == plan.tile_vectors and plan.edge_keys or 0
+$ local function edge(from, to)
+$   if E == 0 then return "qk_range_" .. nv .. "(t, w, row, ldk, " .. from .. ", " .. to .. ", mx)" end
+$   return "qk_edges_" .. nv .. "(t, w, row, ldk, first, " .. from .. ", " .. to .. ")"
+$ end
 $ if E > 0 then
 /* Bare scores of ${E} keys from first on: vectors whose rows see none of them are left out, and keep
  * what they had. */
@@ -121,20 +125,12 @@ $ else
     /* In whole register tiles: what is left of them counts as hidden in part. */
     const int32_t begin = min32((clean + ${MR - 1}) / ${MR} * ${MR}, n);
     const int32_t end = begin + max32(0, clean_end - begin) / ${MR} * ${MR};
-$   if E > 0 then
-    qk_edges_${nv}(t, w, row, ldk, first, 0, begin);
-$   else
-    qk_range_${nv}(t, w, row, ldk, 0, begin, mx);
-$   end
+    ${edge("0", "begin")};
     for (int32_t key = begin; key < end; key += ${MR}) {
         if (ask) ask_rows(ask + key * ldv, ldv, ${MR});
         qk_exp_${nv}(row + key * ldk, ldk, t->q, w->s + key * ${R}, m, l);
     }
-$   if E > 0 then
-    qk_edges_${nv}(t, w, row, ldk, first, end, n);
-$   else
-    qk_range_${nv}(t, w, row, ldk, end, n, mx);
-$   end
+    ${edge("end", "n")};
     adjust_range_${nv}(x, t, w, first, 0, begin, mx, true, lanes);
     exp_rows_${nv}(w->s, begin, m, l);
     adjust_range_${nv}(x, t, w, first, end, n, mx, true, lanes);

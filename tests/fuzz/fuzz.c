@@ -105,7 +105,8 @@ static void emit(arena *a, const expr *e, expr_kind kind) {
     expr_range_text(a, e);
 }
 
-static void fuzz_expr(arena *a, const char *text) {
+static void fuzz_expr(arena *a, const char *text, size_t size) {
+    (void)size;
     const expr_kind kind = text[0] == 'm' ? EXPR_MASK : EXPR_SCORE;
     if (!*text) return;
     declare(a);
@@ -130,7 +131,8 @@ static void fuzz_expr(arena *a, const char *text) {
     check_box(e, &(attn_tile_box){2, 3, INT32_MAX - 2, INT32_MAX, 0, 4});
 }
 
-static void fuzz_decl(arena *a, const char *text) {
+static void fuzz_decl(arena *a, const char *text, size_t size) {
+    (void)size;
     attn_side_decl tensor, again;
     expr_scalar scalar;
     expr_error err = {0};
@@ -159,7 +161,8 @@ static void read_back(arena *a, const model *m) {
     HOLDS(strcmp(model_to_lua(a, &again), text) == 0);
 }
 
-static void fuzz_model(arena *a, const char *text) {
+static void fuzz_model(arena *a, const char *text, size_t size) {
+    (void)size;
     model m;
     diag d = {0};
     if (model_from_lua(a, "fuzz.lua", text, &m, &d))
@@ -168,7 +171,8 @@ static void fuzz_model(arena *a, const char *text) {
         HOLDS(d.text[0]);
 }
 
-static void fuzz_config(arena *a, const char *text) {
+static void fuzz_config(arena *a, const char *text, size_t size) {
+    (void)size;
     model m;
     diag d = {0};
     const char *notes = NULL;
@@ -178,7 +182,8 @@ static void fuzz_config(arena *a, const char *text) {
         HOLDS(d.text[0]);
 }
 
-static void fuzz_tune(arena *a, const char *text) {
+static void fuzz_tune(arena *a, const char *text, size_t size) {
+    (void)size;
     static const char source[] = "return { layers = { { heads = 8, head_dim = 64 } } }";
     model m;
     tune_set set;
@@ -188,7 +193,8 @@ static void fuzz_tune(arena *a, const char *text) {
 }
 
 /* --- The rest --- */
-static void fuzz_name(arena *a, const char *text) {
+static void fuzz_name(arena *a, const char *text, size_t size) {
+    (void)size;
     attn_spec s;
     char name[ATTN_NAME_MAX], again[ATTN_NAME_MAX];
     (void)a;
@@ -200,7 +206,7 @@ static void fuzz_name(arena *a, const char *text) {
     HOLDS(strcmp(name, again) == 0);
 }
 
-static void fuzz_safetensors(arena *a, const uint8_t *data, size_t size) {
+static void fuzz_safetensors(arena *a, const char *text, size_t size) {
     static int fd = -1;
     static char path[40];
     if (fd < 0) {
@@ -208,7 +214,7 @@ static void fuzz_safetensors(arena *a, const uint8_t *data, size_t size) {
         HOLDS(fd >= 0);
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     }
-    HOLDS(ftruncate(fd, 0) == 0 && pwrite(fd, data, size, 0) == (ssize_t)size);
+    HOLDS(ftruncate(fd, 0) == 0 && pwrite(fd, text, size, 0) == (ssize_t)size);
     st_file f;
     diag d = {0};
     if (!st_read(a, path, &f, &d)) {
@@ -232,11 +238,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     arena *a = arena_new();
     (void)fuzz_expr, (void)fuzz_decl, (void)fuzz_model, (void)fuzz_config, (void)fuzz_tune;
     (void)fuzz_name, (void)fuzz_safetensors;
-#if defined FUZZ_BYTES
-    TARGET(FUZZ_TARGET)(a, data, size);
-#else
-    TARGET(FUZZ_TARGET)(a, arena_strndup(a, (const char *)data, size));
-#endif
+    char *text = arena_alloc(a, size + 1); /* zeroed: a string too */
+    if (size) memcpy(text, data, size);
+    TARGET(FUZZ_TARGET)(a, text, size);
     arena_free(a);
     return 0;
 }

@@ -9,31 +9,32 @@ targets=${FUZZ_TARGETS:-"expr decl model config tune safetensors name"}
 out=${BUILD:-build}/fuzz
 flags="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
 mkdir -p "$out"
-printf 'int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n);\nint LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n) { return d[0] && !n; }\n' > "$out/probe.c"
+printf 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return d[0] && !n; }\n' >"$out/probe.c"
 if ! clang -fsanitize=fuzzer,address,undefined "$out/probe.c" -o "$out/probe" 2>"$out/probe.txt"; then
     echo "fuzz: needs clang with libFuzzer (Debian: clang and libclang-rt-dev)" >&2
     cat "$out/probe.txt" >&2
     exit 2
 fi
-make -s -j "$(nproc 2>/dev/null || echo 2)" CC=clang BUILD="$out" CFLAGS="$flags" "$out/libgen.a" \
-    "$out/obj/gen/verify/safetensors.o"
 
 # Seeds: files of this tree, and the expressions of the property test.
-seed() {
+files() { # files FOLDER: a file a line
+    awk -v to="$1/" '{ printf "%s", $0 > (to "seed" NR); close(to "seed" NR) }'
+}
+seed() { # seed TARGET FOLDER
     case $1 in
     expr)
         sed -n 's/.*score=\([^;"]*\).*/s\1/p; s/.*mask=\([^;"]*\).*/m\1/p' tests/property/specs.c |
-            awk -v to="$2/" '{ printf "%s", $0 > (to "seed" NR); close(to "seed" NR) }' ;;
+            files "$2" ;;
     decl)
         grep -oE '(tensor|scalar)=[^;"]*' tests/property/specs.c | sed 's/^[a-z]*=//' | sort -u |
-            awk -v to="$2/" '{ printf "%s", $0 > (to "seed" NR); close(to "seed" NR) }' ;;
+            files "$2" ;;
     model) cp gen/models/*.lua generated/model.lua tests/product/*.lua "$2" ;;
     config) cp tests/import/*.json "$2" ;;
     tune)
         printf 'return { ["attn_f32_regular_sdpa_full_self_h8d64"] = { avx2 = { vectors = 3, lazy = true } } }' > "$2/seed" ;;
     safetensors) find tests/golden -name '*.safetensors' -size -24k -exec cp {} "$2" \; ;;
     name) ls generated | sed -n 's/__.*//p' | sort -u |
-        awk -v to="$2/" '{ printf "%s", $0 > (to "seed" NR); close(to "seed" NR) }' ;;
+        files "$2" ;;
     esac
 }
 
@@ -42,12 +43,7 @@ for target in $targets; do
     corpus=$out/corpus/$target
     mkdir -p "$corpus"
     seed "$target" "$corpus"
-    bytes=
-    if [ "$target" = safetensors ]; then bytes=-DFUZZ_BYTES; fi
-    clang -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -Iruntime -Igen \
-        -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -DFUZZ_TARGET="$target" $bytes \
-        tests/fuzz/fuzz.c "$out/obj/gen/verify/safetensors.o" "$out/libgen.a" \
-        -l:liblua5.4.a -lcjson -ldl -lm -o "$out/fuzz-$target"
+    make -s -j "$(nproc 2>/dev/null || echo 2)" CC=clang BUILD="$out" CFLAGS="$flags" "$out/fuzz-$target"
     if "$out/fuzz-$target" "$corpus" -max_total_time="$seconds" -timeout=20 -max_len=8192 -rss_limit_mb=4096 \
         -artifact_prefix="$out/$target-" -print_final_stats=1 >"$out/$target.log" 2>&1; then
         echo "fuzz-$target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$target.log") inputs, 0 failed"
