@@ -43,6 +43,7 @@ const plan_param plan_params[PLAN_PARAMS] = {
     PARAM(prefetch, 0, 4, false),
     PARAM(lazy, 0, 1, true),
     PARAM(dot_keys, 1, 64, false),
+    PARAM(dot_ahead, 1, 1024, false),
     PARAM(part_keys, 16, 65536, false),
     PARAM(decode_q, 1, 256, false),
 };
@@ -153,6 +154,10 @@ static void choose(plan *p, const kernel_spec *k, const isa_row *isa) {
     /* A turn of K and of V is 2 to 4 KB: fewer lines wait for memory in vain, more displace each
      * other (tests/bench/NOTES.md). */
     if (c->dot_keys < 0) c->dot_keys = p->d > 128 || p->group == 2 ? 4 : 8;
+    /* 16 KB of K and as much of V are on their way: what memory's delay takes at its bandwidth,
+     * several times over, and little beside L2. */
+    const int wide = p->d > p->dv ? p->d : p->dv;
+    if (c->dot_ahead < 0) c->dot_ahead = wide < 4 ? 1024 : wide > 4096 ? 1 : 4096 / wide;
     if (c->part_keys < 0) {
         c->part_keys = 512 / c->key_block * c->key_block;
         if (c->part_keys < 1) c->part_keys = c->key_block;
@@ -211,13 +216,17 @@ static void add_dot(plan *p, const isa_row *isa, int rows) {
     t->keys = p->choice.dot_keys > least ? p->choice.dot_keys : least;
     if (t->keys > p->turn_keys) p->turn_keys = t->keys;
     t->pv.columns = min_int(2, p->dvp / isa->width);
+    t->walk = min_int(2, least); /* more break the prefetchers' streams */
+    /* So little work a row runs into full queues, which drop requests. */
+    t->again = rows * 4 <= isa->width;
     split_rows(&t->pv, rows, pv_rows(isa, t->pv.columns));
 }
 
 static void plan_split(const kernel_spec *k, const isa_row *isa, plan *p) {
     p->part_keys = p->choice.part_keys;
     p->decode_q = p->choice.decode_q;
-    p->dot_spread = p->d > 128; /* more lines at once than wait for memory side by side */
+    /* More lines at once than wait for memory side by side. */
+    p->dot_spread = p->d > 128 || isa->width > 8;
     p->dot_most = 16;
     /* One token's rows in tiles of up to 8, and up to four tokens of a head that shares no key.
      * Past 16 rows products take longer than memory, and past 4 of a shared latent row, which is
@@ -227,6 +236,7 @@ static void plan_split(const kernel_spec *k, const isa_row *isa, plan *p) {
     const int rows = (p->group + tiles - 1) / tiles;
     add_dot(p, isa, rows);
     if (rows < 3) add_dot(p, isa, 4);
+    p->dot_ahead = (p->choice.dot_ahead + p->turn_keys - 1) / p->turn_keys * p->turn_keys;
 }
 
 static void plan_scores(arena *a, const kernel_spec *k, plan *p) {
@@ -546,6 +556,8 @@ static lua_val *dots_to_lua(arena *a, const plan *p) {
         lua_val_set_int(a, t, "rows", p->dot[i].rows);
         lua_val_set_int(a, t, "lanes", p->dot[i].lanes);
         lua_val_set_int(a, t, "keys", p->dot[i].keys);
+        lua_val_set_int(a, t, "walk", p->dot[i].walk);
+        lua_val_set_bool(a, t, "again", p->dot[i].again);
         lua_val_set(a, t, "pv", pv_to_lua(a, &p->dot[i].pv));
         lua_val_push(a, list, t);
     }
@@ -577,6 +589,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
         {"part_keys", p->part_keys},
         {"decode_q", p->decode_q},
         {"turn_keys", p->turn_keys},
+        {"dot_ahead", p->dot_ahead},
         {"dot_most", p->dot_most},
         {"gather_keys", p->gather_keys},
         {"gather_lanes", (p->gather_keys + isa->width - 1) / isa->width * isa->width},

@@ -18,6 +18,7 @@ typedef struct plan_choice {
     int prefetch;  /* K rows asked for so many register tiles ahead; 0: none */
     int lazy;      /* 1: lazy maximum, 0: running maximum */
     int dot_keys;  /* decode: keys at a time */
+    int dot_ahead; /* decode: keys whose rows are asked for before their turn */
     int part_keys; /* decode: keys a part of a split */
     int decode_q;  /* most query rows that run as decode */
 } plan_choice;
@@ -29,7 +30,7 @@ typedef struct plan_param {
     int min, max;
     bool is_bool; /* written false or true */
 } plan_param;
-enum { PLAN_PARAMS = 11 };
+enum { PLAN_PARAMS = 12 };
 extern const plan_param plan_params[PLAN_PARAMS];
 int plan_choice_get(const plan_choice *c, int param);
 void plan_choice_set(plan_choice *c, int param, int value);
@@ -55,8 +56,10 @@ typedef struct plan_tile {
 /* Decode: a tile whose rows run as dot products. */
 typedef struct plan_dot {
     int rows;
-    int lanes; /* of a key in a score vector: rows in a power of two */
-    int keys;  /* at a time */
+    int lanes;  /* of a key in a score vector: rows in a power of two */
+    int keys;   /* at a time */
+    int walk;   /* of those, side by side along the head width */
+    bool again; /* rows are asked for twice */
     plan_pv pv;
 } plan_dot;
 
@@ -80,7 +83,8 @@ typedef struct plan {
     int part_keys, decode_q;
     bool dot_spread; /* V rows are asked for step by step, not all at once */
     int dot_most;    /* most rows of a group that run as dot products */
-    int turn_keys;   /* keys of a tile's turn, where such tiles share a task */
+    int turn_keys;   /* keys of such a tile's turn */
+    int dot_ahead;   /* rows of K and of V asked for before their turn: whole turns */
     plan_dot dot[2]; /* by rows, the fewest first */
     int dots;        /* none: 0 */
     int gather_keys; /* 0: no gather kernel */

@@ -93,7 +93,8 @@ static bool same_plan(const plan *x, const plan *y) {
     return x->tile_vectors == y->tile_vectors && x->key_block == y->key_block &&
            x->tiles == y->tiles && x->panel == y->panel && x->part_keys == y->part_keys &&
            x->decode_q == y->decode_q && x->choice.dot_keys == y->choice.dot_keys &&
-           x->lazy == y->lazy && memcmp(x->tile, y->tile, sizeof x->tile) == 0;
+           x->dot_ahead == y->dot_ahead && x->lazy == y->lazy &&
+           memcmp(x->tile, y->tile, sizeof x->tile) == 0;
 }
 
 /* The plan's own choice and its twin. */
@@ -128,6 +129,7 @@ static void alternatives(const plan_choice *c, const char *name, int *value) {
         {"prefetch", {0, 1, 2, 3, -1}},
         {"lazy", {0, 1, -1}},
         {"dot_keys", {4, 8, 16, 32, -1}},
+        {"dot_ahead", {8, 16, 32, 64, 128, -1}},
         {"part_keys", {256, 512, 1024, 2048, -1}},
     };
     *value = -1;

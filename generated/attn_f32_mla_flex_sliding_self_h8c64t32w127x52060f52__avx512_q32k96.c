@@ -49,6 +49,7 @@ enum {
     DOT_MOST = 16, /* most rows of a group that run as dot products, */
     DOT_ROWS = 4, /* that many a tile; such tiles take turns: */
     TURN = 16, /* keys of a turn */
+    AHEAD = 64, /* rows of K and of V that are asked for before their turn */
     PV_GROUPS = 3, /* most row groups of a tile in P V */
     W = VF_WIDTH
 };
@@ -111,6 +112,10 @@ typedef struct lines {
     const float *k, *v;
     ptrdiff_t k_step, v_step;
 } lines;
+
+static inline lines lines_from(const lines a, ptrdiff_t i) {
+    return (lines){a.k + i * a.k_step, a.v + i * a.v_step, a.k_step, a.v_step};
+}
 
 /* What a thread works in. */
 typedef struct scratch {
@@ -1496,7 +1501,7 @@ typedef struct call {
     int32_t rows;         /* decode: query rows of a group */
     int32_t span;         /* decode: groups a task takes */
     int32_t tile_rows;    /* decode: rows of a tile, */
-    int32_t turn;         /* and keys of its turn, where several share a task */
+    int32_t turn, ahead;  /* keys of its turn, and keys by which rows are asked for before */
 } call;
 
 static item item_of(const call *c, int32_t b) {
@@ -1669,60 +1674,12 @@ static const int32_t lane_key_1[W] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 
  * while keys are multiplied, ask.k while values are. masked: something may be hidden. */
 static ATTN_INLINE void dot_keys_1(const item *x, tile *t, scratch *w, int32_t block,
                                   const int32_t n, const float *k, const float *v,
-                                  const lines ask, const bool masked) {
+                                  const lines ask, const lines soon, const bool masked) {
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
     enum { DP = (D + W - 1) / W * W };
     const float *q = t->q;
     float *s = w->s; /* [key][1] */
     for (int32_t key = 0; key < n; key += 16) {
-        const float *k0 = k + min32(key + 0, n - 1) * ldk;
-        const float *k1 = k + min32(key + 1, n - 1) * ldk;
-        const float *k2 = k + min32(key + 2, n - 1) * ldk;
-        const float *k3 = k + min32(key + 3, n - 1) * ldk;
-        const float *k4 = k + min32(key + 4, n - 1) * ldk;
-        const float *k5 = k + min32(key + 5, n - 1) * ldk;
-        const float *k6 = k + min32(key + 6, n - 1) * ldk;
-        const float *k7 = k + min32(key + 7, n - 1) * ldk;
-        const float *k8 = k + min32(key + 8, n - 1) * ldk;
-        const float *k9 = k + min32(key + 9, n - 1) * ldk;
-        const float *k10 = k + min32(key + 10, n - 1) * ldk;
-        const float *k11 = k + min32(key + 11, n - 1) * ldk;
-        const float *k12 = k + min32(key + 12, n - 1) * ldk;
-        const float *k13 = k + min32(key + 13, n - 1) * ldk;
-        const float *k14 = k + min32(key + 14, n - 1) * ldk;
-        const float *k15 = k + min32(key + 15, n - 1) * ldk;
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 0) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 1) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 2) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 3) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 4) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 5) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 6) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 7) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 8) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 9) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 10) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 11) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 12) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 13) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 14) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 15) * ask.v_step + d);
         vf a0_0 = vf_zero();
         vf a1_0 = vf_zero();
         vf a2_0 = vf_zero();
@@ -1739,41 +1696,300 @@ static ATTN_INLINE void dot_keys_1(const item *x, tile *t, scratch *w, int32_t b
         vf a13_0 = vf_zero();
         vf a14_0 = vf_zero();
         vf a15_0 = vf_zero();
-        for (int d = 0; d < 32; d += 16) {
-            {
-                const vf q0 = vf_load(q + 0 * DP + d);
-                const vf b0 = vf_loadu(k0 + d);
-                a0_0 = vf_fma(b0, q0, a0_0);
-                const vf b1 = vf_loadu(k1 + d);
-                a1_0 = vf_fma(b1, q0, a1_0);
-                const vf b2 = vf_loadu(k2 + d);
-                a2_0 = vf_fma(b2, q0, a2_0);
-                const vf b3 = vf_loadu(k3 + d);
-                a3_0 = vf_fma(b3, q0, a3_0);
-                const vf b4 = vf_loadu(k4 + d);
-                a4_0 = vf_fma(b4, q0, a4_0);
-                const vf b5 = vf_loadu(k5 + d);
-                a5_0 = vf_fma(b5, q0, a5_0);
-                const vf b6 = vf_loadu(k6 + d);
-                a6_0 = vf_fma(b6, q0, a6_0);
-                const vf b7 = vf_loadu(k7 + d);
-                a7_0 = vf_fma(b7, q0, a7_0);
-                const vf b8 = vf_loadu(k8 + d);
-                a8_0 = vf_fma(b8, q0, a8_0);
-                const vf b9 = vf_loadu(k9 + d);
-                a9_0 = vf_fma(b9, q0, a9_0);
-                const vf b10 = vf_loadu(k10 + d);
-                a10_0 = vf_fma(b10, q0, a10_0);
-                const vf b11 = vf_loadu(k11 + d);
-                a11_0 = vf_fma(b11, q0, a11_0);
-                const vf b12 = vf_loadu(k12 + d);
-                a12_0 = vf_fma(b12, q0, a12_0);
-                const vf b13 = vf_loadu(k13 + d);
-                a13_0 = vf_fma(b13, q0, a13_0);
-                const vf b14 = vf_loadu(k14 + d);
-                a14_0 = vf_fma(b14, q0, a14_0);
-                const vf b15 = vf_loadu(k15 + d);
-                a15_0 = vf_fma(b15, q0, a15_0);
+        {
+            const float *k0 = k + min32(key + 0, n - 1) * ldk;
+            const float *k1 = k + min32(key + 1, n - 1) * ldk;
+            for (int d = 0; d < 32; d += 16) {
+                {
+                    const int at = d / 16 * 4 + 0;
+                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 1;
+                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 2;
+                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 3;
+                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf b0 = vf_loadu(k0 + d);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    const vf b1 = vf_loadu(k1 + d);
+                    a1_0 = vf_fma(b1, q0, a1_0);
+                }
+            }
+        }
+        {
+            const float *k2 = k + min32(key + 2, n - 1) * ldk;
+            const float *k3 = k + min32(key + 3, n - 1) * ldk;
+            for (int d = 0; d < 32; d += 16) {
+                {
+                    const int at = d / 16 * 4 + 0;
+                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 1;
+                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 2;
+                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 3;
+                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf b2 = vf_loadu(k2 + d);
+                    a2_0 = vf_fma(b2, q0, a2_0);
+                    const vf b3 = vf_loadu(k3 + d);
+                    a3_0 = vf_fma(b3, q0, a3_0);
+                }
+            }
+        }
+        {
+            const float *k4 = k + min32(key + 4, n - 1) * ldk;
+            const float *k5 = k + min32(key + 5, n - 1) * ldk;
+            for (int d = 0; d < 32; d += 16) {
+                {
+                    const int at = d / 16 * 4 + 0;
+                    const int32_t row = key + 4 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 1;
+                    const int32_t row = key + 4 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 2;
+                    const int32_t row = key + 4 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 3;
+                    const int32_t row = key + 4 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf b4 = vf_loadu(k4 + d);
+                    a4_0 = vf_fma(b4, q0, a4_0);
+                    const vf b5 = vf_loadu(k5 + d);
+                    a5_0 = vf_fma(b5, q0, a5_0);
+                }
+            }
+        }
+        {
+            const float *k6 = k + min32(key + 6, n - 1) * ldk;
+            const float *k7 = k + min32(key + 7, n - 1) * ldk;
+            for (int d = 0; d < 32; d += 16) {
+                {
+                    const int at = d / 16 * 4 + 0;
+                    const int32_t row = key + 6 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 1;
+                    const int32_t row = key + 6 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 2;
+                    const int32_t row = key + 6 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 3;
+                    const int32_t row = key + 6 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf b6 = vf_loadu(k6 + d);
+                    a6_0 = vf_fma(b6, q0, a6_0);
+                    const vf b7 = vf_loadu(k7 + d);
+                    a7_0 = vf_fma(b7, q0, a7_0);
+                }
+            }
+        }
+        {
+            const float *k8 = k + min32(key + 8, n - 1) * ldk;
+            const float *k9 = k + min32(key + 9, n - 1) * ldk;
+            for (int d = 0; d < 32; d += 16) {
+                {
+                    const int at = d / 16 * 4 + 0;
+                    const int32_t row = key + 8 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 1;
+                    const int32_t row = key + 8 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 2;
+                    const int32_t row = key + 8 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 3;
+                    const int32_t row = key + 8 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf b8 = vf_loadu(k8 + d);
+                    a8_0 = vf_fma(b8, q0, a8_0);
+                    const vf b9 = vf_loadu(k9 + d);
+                    a9_0 = vf_fma(b9, q0, a9_0);
+                }
+            }
+        }
+        {
+            const float *k10 = k + min32(key + 10, n - 1) * ldk;
+            const float *k11 = k + min32(key + 11, n - 1) * ldk;
+            for (int d = 0; d < 32; d += 16) {
+                {
+                    const int at = d / 16 * 4 + 0;
+                    const int32_t row = key + 10 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 1;
+                    const int32_t row = key + 10 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 2;
+                    const int32_t row = key + 10 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 3;
+                    const int32_t row = key + 10 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf b10 = vf_loadu(k10 + d);
+                    a10_0 = vf_fma(b10, q0, a10_0);
+                    const vf b11 = vf_loadu(k11 + d);
+                    a11_0 = vf_fma(b11, q0, a11_0);
+                }
+            }
+        }
+        {
+            const float *k12 = k + min32(key + 12, n - 1) * ldk;
+            const float *k13 = k + min32(key + 13, n - 1) * ldk;
+            for (int d = 0; d < 32; d += 16) {
+                {
+                    const int at = d / 16 * 4 + 0;
+                    const int32_t row = key + 12 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 1;
+                    const int32_t row = key + 12 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 2;
+                    const int32_t row = key + 12 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 3;
+                    const int32_t row = key + 12 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf b12 = vf_loadu(k12 + d);
+                    a12_0 = vf_fma(b12, q0, a12_0);
+                    const vf b13 = vf_loadu(k13 + d);
+                    a13_0 = vf_fma(b13, q0, a13_0);
+                }
+            }
+        }
+        {
+            const float *k14 = k + min32(key + 14, n - 1) * ldk;
+            const float *k15 = k + min32(key + 15, n - 1) * ldk;
+            for (int d = 0; d < 32; d += 16) {
+                {
+                    const int at = d / 16 * 4 + 0;
+                    const int32_t row = key + 14 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 1;
+                    const int32_t row = key + 14 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 2;
+                    const int32_t row = key + 14 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 3;
+                    const int32_t row = key + 14 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf b14 = vf_loadu(k14 + d);
+                    a14_0 = vf_fma(b14, q0, a14_0);
+                    const vf b15 = vf_loadu(k15 + d);
+                    a15_0 = vf_fma(b15, q0, a15_0);
+                }
             }
         }
         const vf a[W] = {
@@ -1829,8 +2045,9 @@ static ATTN_INLINE void dot_keys_1(const item *x, tile *t, scratch *w, int32_t b
         for (int32_t key = 0; key < n; key++, vr += ldv) {
             {
                 const int32_t at = asked + key;
-                ATTN_PREFETCH_L2(ask.k + at / 2 * ask.k_step +
-                                 at % 2 * 16);
+                const int32_t row = at / 2, column = at % 2 * 16;
+                ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
+                ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
             }
             const vf v0 = vf_loadu(vr + 0);
             const vf v1 = vf_loadu(vr + 16);
@@ -1845,32 +2062,31 @@ static ATTN_INLINE void dot_keys_1(const item *x, tile *t, scratch *w, int32_t b
 
 /* What may be hidden in part, and what is left of a range. */
 static void dot_rest_1(const item *x, tile *t, scratch *w, int32_t block, int32_t n,
-                      const float *k, const float *v, const lines ask) {
-    dot_keys_1(x, t, w, block, n, k, v, ask, true);
+                      const float *k, const float *v, const lines ask, const lines soon) {
+    dot_keys_1(x, t, w, block, n, k, v, ask, soon, true);
 }
 
 /* 1 row of a tile over the keys k0..k1; k and v stand at key 0. ask: a row to ask for with each
- * key from k0 on; null: its value and the key that is multiplied next. */
+ * key from k0 on; soon: likewise, nearer ones. */
 static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
-                  const float *v, const lines *ask) {
+                  const float *v, const lines ask, const lines soon) {
     enum { KEYS = 16 };
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
-    const lines own = {k + (k0 + KEYS) * ldk, v + k0 * ldv, ldk, ldv};
-    if (!ask) ask = &own;
     int32_t n = 0;
     for (int32_t block = first; block <= last; block += n) {
         /* Up to the next multiple, so that results do not depend on where a turn begins. */
         n = min32(KEYS - (block - k0) % KEYS, last - block + 1);
         const ptrdiff_t i = block - k0;
-        const lines next = {ask->k + i * ask->k_step, ask->v + i * ask->v_step, ask->k_step,
-                            ask->v_step};
+        const lines next = lines_from(ask, i);
+        const lines near = lines_from(soon, i);
         bool masked = n < KEYS || block < t->all_first || block + n - 1 > t->all_last ||
                       has_padding(x, block, n);
         if (masked)
-            dot_rest_1(x, t, w, block, n, k + block * ldk, v + block * ldv, next);
+            dot_rest_1(x, t, w, block, n, k + block * ldk, v + block * ldv, next, near);
         else
-            dot_keys_1(x, t, w, block, KEYS, k + block * ldk, v + block * ldv, next, false);
+            dot_keys_1(x, t, w, block, KEYS, k + block * ldk, v + block * ldv, next, near,
+                        false);
     }
 }
 
@@ -1881,54 +2097,106 @@ static const int32_t lane_key_4[W] = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 
  * while keys are multiplied, ask.k while values are. masked: something may be hidden. */
 static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t block,
                                   const int32_t n, const float *k, const float *v,
-                                  const lines ask, const bool masked) {
+                                  const lines ask, const lines soon, const bool masked) {
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
     enum { DP = (D + W - 1) / W * W };
     const float *q = t->q;
     float *s = w->s; /* [key][4] */
     for (int32_t key = 0; key < n; key += 4) {
-        const float *k0 = k + min32(key + 0, n - 1) * ldk;
-        const float *k1 = k + min32(key + 1, n - 1) * ldk;
-        const float *k2 = k + min32(key + 2, n - 1) * ldk;
-        const float *k3 = k + min32(key + 3, n - 1) * ldk;
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 0) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 1) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 2) * ask.v_step + d);
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 3) * ask.v_step + d);
         vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
         vf a1_0 = vf_zero(), a1_1 = vf_zero(), a1_2 = vf_zero(), a1_3 = vf_zero();
         vf a2_0 = vf_zero(), a2_1 = vf_zero(), a2_2 = vf_zero(), a2_3 = vf_zero();
         vf a3_0 = vf_zero(), a3_1 = vf_zero(), a3_2 = vf_zero(), a3_3 = vf_zero();
-        for (int d = 0; d < 32; d += 16) {
-            {
-                const vf q0 = vf_load(q + 0 * DP + d);
-                const vf q1 = vf_load(q + 1 * DP + d);
-                const vf q2 = vf_load(q + 2 * DP + d);
-                const vf q3 = vf_load(q + 3 * DP + d);
-                const vf b0 = vf_loadu(k0 + d);
-                a0_0 = vf_fma(b0, q0, a0_0);
-                a0_1 = vf_fma(b0, q1, a0_1);
-                a0_2 = vf_fma(b0, q2, a0_2);
-                a0_3 = vf_fma(b0, q3, a0_3);
-                const vf b1 = vf_loadu(k1 + d);
-                a1_0 = vf_fma(b1, q0, a1_0);
-                a1_1 = vf_fma(b1, q1, a1_1);
-                a1_2 = vf_fma(b1, q2, a1_2);
-                a1_3 = vf_fma(b1, q3, a1_3);
-                const vf b2 = vf_loadu(k2 + d);
-                a2_0 = vf_fma(b2, q0, a2_0);
-                a2_1 = vf_fma(b2, q1, a2_1);
-                a2_2 = vf_fma(b2, q2, a2_2);
-                a2_3 = vf_fma(b2, q3, a2_3);
-                const vf b3 = vf_loadu(k3 + d);
-                a3_0 = vf_fma(b3, q0, a3_0);
-                a3_1 = vf_fma(b3, q1, a3_1);
-                a3_2 = vf_fma(b3, q2, a3_2);
-                a3_3 = vf_fma(b3, q3, a3_3);
+        {
+            const float *k0 = k + min32(key + 0, n - 1) * ldk;
+            const float *k1 = k + min32(key + 1, n - 1) * ldk;
+            for (int d = 0; d < 32; d += 16) {
+                {
+                    const int at = d / 16 * 4 + 0;
+                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 1;
+                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 2;
+                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 3;
+                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf q1 = vf_load(q + 1 * DP + d);
+                    const vf q2 = vf_load(q + 2 * DP + d);
+                    const vf q3 = vf_load(q + 3 * DP + d);
+                    const vf b0 = vf_loadu(k0 + d);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    a0_1 = vf_fma(b0, q1, a0_1);
+                    a0_2 = vf_fma(b0, q2, a0_2);
+                    a0_3 = vf_fma(b0, q3, a0_3);
+                    const vf b1 = vf_loadu(k1 + d);
+                    a1_0 = vf_fma(b1, q0, a1_0);
+                    a1_1 = vf_fma(b1, q1, a1_1);
+                    a1_2 = vf_fma(b1, q2, a1_2);
+                    a1_3 = vf_fma(b1, q3, a1_3);
+                }
+            }
+        }
+        {
+            const float *k2 = k + min32(key + 2, n - 1) * ldk;
+            const float *k3 = k + min32(key + 3, n - 1) * ldk;
+            for (int d = 0; d < 32; d += 16) {
+                {
+                    const int at = d / 16 * 4 + 0;
+                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 1;
+                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 2;
+                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const int at = d / 16 * 4 + 3;
+                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf q1 = vf_load(q + 1 * DP + d);
+                    const vf q2 = vf_load(q + 2 * DP + d);
+                    const vf q3 = vf_load(q + 3 * DP + d);
+                    const vf b2 = vf_loadu(k2 + d);
+                    a2_0 = vf_fma(b2, q0, a2_0);
+                    a2_1 = vf_fma(b2, q1, a2_1);
+                    a2_2 = vf_fma(b2, q2, a2_2);
+                    a2_3 = vf_fma(b2, q3, a2_3);
+                    const vf b3 = vf_loadu(k3 + d);
+                    a3_0 = vf_fma(b3, q0, a3_0);
+                    a3_1 = vf_fma(b3, q1, a3_1);
+                    a3_2 = vf_fma(b3, q2, a3_2);
+                    a3_3 = vf_fma(b3, q3, a3_3);
+                }
             }
         }
         const vf a[W] = {
@@ -1996,8 +2264,9 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
         for (int32_t key = 0; key < n; key++, vr += ldv) {
             {
                 const int32_t at = asked + key;
-                ATTN_PREFETCH_L2(ask.k + at / 2 * ask.k_step +
-                                 at % 2 * 16);
+                const int32_t row = at / 2, column = at % 2 * 16;
+                ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
+                ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
             }
             const vf v0 = vf_loadu(vr + 0);
             const vf v1 = vf_loadu(vr + 16);
@@ -2027,32 +2296,31 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
 
 /* What may be hidden in part, and what is left of a range. */
 static void dot_rest_4(const item *x, tile *t, scratch *w, int32_t block, int32_t n,
-                      const float *k, const float *v, const lines ask) {
-    dot_keys_4(x, t, w, block, n, k, v, ask, true);
+                      const float *k, const float *v, const lines ask, const lines soon) {
+    dot_keys_4(x, t, w, block, n, k, v, ask, soon, true);
 }
 
 /* 4 rows of a tile over the keys k0..k1; k and v stand at key 0. ask: a row to ask for with each
- * key from k0 on; null: its value and the key that is multiplied next. */
+ * key from k0 on; soon: likewise, nearer ones. */
 static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
-                  const float *v, const lines *ask) {
+                  const float *v, const lines ask, const lines soon) {
     enum { KEYS = 8 };
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
-    const lines own = {k + (k0 + KEYS) * ldk, v + k0 * ldv, ldk, ldv};
-    if (!ask) ask = &own;
     int32_t n = 0;
     for (int32_t block = first; block <= last; block += n) {
         /* Up to the next multiple, so that results do not depend on where a turn begins. */
         n = min32(KEYS - (block - k0) % KEYS, last - block + 1);
         const ptrdiff_t i = block - k0;
-        const lines next = {ask->k + i * ask->k_step, ask->v + i * ask->v_step, ask->k_step,
-                            ask->v_step};
+        const lines next = lines_from(ask, i);
+        const lines near = lines_from(soon, i);
         bool masked = n < KEYS || block < t->all_first || block + n - 1 > t->all_last ||
                       has_padding(x, block, n);
         if (masked)
-            dot_rest_4(x, t, w, block, n, k + block * ldk, v + block * ldv, next);
+            dot_rest_4(x, t, w, block, n, k + block * ldk, v + block * ldv, next, near);
         else
-            dot_keys_4(x, t, w, block, KEYS, k + block * ldk, v + block * ldv, next, false);
+            dot_keys_4(x, t, w, block, KEYS, k + block * ldk, v + block * ldv, next, near,
+                        false);
     }
 }
 
@@ -2117,18 +2385,18 @@ static void decode_begin(const call *c, const item *x, tile *t, int32_t group, i
     tile_pack(x, t);
 }
 
-/* Keys k0..k1 of a tile; k and v stand at key 0. ask: null, or what to ask for meanwhile. */
+/* Keys k0..k1 of a tile; k and v stand at key 0. ask, soon: what to ask for meanwhile. */
 static void decode_keys(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
-                        const float *v, const lines *ask) {
+                        const float *v, const lines ask, const lines soon) {
     if (t->rows <= 1) {
-        dot_1(x, t, w, k0, k1, k, v, ask);
+        dot_1(x, t, w, k0, k1, k, v, ask, soon);
         return;
     }
     if (t->rows <= 4) {
-        dot_4(x, t, w, k0, k1, k, v, ask);
+        dot_4(x, t, w, k0, k1, k, v, ask, soon);
         return;
     }
-    (void)ask;
+    (void)ask, (void)soon;
     const ptrdiff_t ldv = x->args->v.token;
     const values as_rows = {v, 1, ldv, ldv, 0};
     for (int32_t at = k0; at <= k1; at += BK)
@@ -2150,12 +2418,35 @@ static void decode_end(const call *c, const tile *t, int32_t b, int32_t g, int32
     }
 }
 
-/* Rows of the next turn as they lie, head by head and token by token, from the j-th on. */
-static lines lines_ahead(const attn_view *k, const attn_view *v, const float *k0, const float *v0,
-                         int32_t key, int32_t j, int32_t heads) {
-    const ptrdiff_t row = key + j / heads, head = j % heads;
-    return (lines){k0 + row * k->token + head * k->head, v0 + row * v->token + head * v->head,
-                   k->head, v->head};
+/* What lies `ahead` keys after key `at` of the j-th of the groups from g on: as many rows as a turn
+ * has, in the order in which they lie. Past the last key it is rows of the next groups, whose
+ * ranges are taken to be like this one. */
+static lines lines_ahead(const call *c, const item *x, const tile *t, int32_t g, int32_t j,
+                         int32_t at, int32_t ahead) {
+    const attn_view *k = &c->args->k, *v = &c->args->v;
+    const int32_t begin = t->first / c->turn * c->turn, end = (t->last / c->turn + 1) * c->turn;
+    int32_t key = at + ahead, b = x->b;
+    if (key >= end) {
+        key = begin + (key - end) % (end - begin);
+        g += c->span;
+        if (g >= GROUPS) g = 0, b++;
+        if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
+    }
+    const float *k0 = k->data + b * k->batch + key_head(g * GROUP) * k->head + key * k->token;
+    const float *v0 = v->data + b * v->batch + value_head(g * GROUP) * v->head + key * v->token;
+    if (c->span == 1) return (lines){k0, v0, k->token, v->token};
+    const int32_t heads = min32(c->span, GROUPS - g), row = j * c->turn;
+    return (lines){k0 + row / heads * k->token + row % heads * k->head,
+                   v0 + row / heads * v->token + row % heads * v->head, k->head, v->head};
+}
+
+/* Keys from `at` on, at most up to k1, before what lies ahead of them becomes another group's. */
+static int32_t run_length(const call *c, const tile *t, int32_t at, int32_t k1) {
+    const int32_t end = (t->last / c->turn + 1) * c->turn;
+    int32_t rest = end - c->ahead - at;
+    if (rest <= 0) rest = end - c->turn - at;
+    rest = rest / c->turn * c->turn;
+    return rest > 0 ? min32(rest, k1 - at + 1) : k1 - at + 1;
 }
 
 /* The rows of c->span groups of heads over one part of the keys. Several tiles take turns, a few
@@ -2184,15 +2475,24 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     for (int32_t row = 0; row < c->rows; row += most) {
         const int32_t rows = min32(most, c->rows - row);
         const int32_t tiles = (rows + c->tile_rows - 1) / c->tile_rows; /* of a group */
-        const int32_t turn = count * tiles > 1 ? c->turn : PART;
         for (int32_t i = 0; i < count * tiles; i++)
             decode_begin(c, &x, &w->t[i], g0 + i / tiles, row + i % tiles * c->tile_rows, k0, k1);
-        for (int32_t at = k0; at <= k1; at += turn)
+        int32_t n = c->turn;
+        for (int32_t at = k0; at <= k1; at += n) {
+            if (count * tiles == 1) n = run_length(c, &w->t[0], at, k1);
             for (int32_t i = 0; i < count * tiles; i++) {
-                const int32_t j = i / tiles, end = min32(at + turn - 1, k1);
-                const lines ask = lines_ahead(kv, vv, k[0], v[0], at + turn, j * turn, count);
-                decode_keys(&x, &w->t[i], w, at, end, k[j], v[j], count > 1 ? &ask : NULL);
+                tile *t = &w->t[i];
+                const int32_t j = i / tiles, end = min32(at + n - 1, k1);
+                if (t->first > end || t->last < at) continue;
+                const lines ask = lines_ahead(c, &x, t, g0, j, at, c->ahead);
+                /* Where heads lie side by side, the tile's own rows: the others' are too many. */
+                /* A turn of many heads does not fit L1: they ask for what is there. */
+                const lines none = {t->q, t->q, 0, 0};
+                const lines soon = c->span > 1 ? none
+                                               : lines_ahead(c, &x, t, g0, 0, at, c->turn);
+                decode_keys(&x, t, w, at, end, k[j], v[j], ask, soon);
             }
+        }
         for (int32_t i = 0; i < count * tiles; i++)
             decode_end(c, &w->t[i], b, g0 + i / tiles, part, row + i % tiles * c->tile_rows);
     }
@@ -2272,6 +2572,8 @@ static void run(const attn_args *args) {
         c.span = by_token ? decode_span(items * c.parts, threads) : 1;
         c.tile_rows = ROWS, c.turn = BK;
         if (c.rows <= DOT_MOST) c.tile_rows = DOT_ROWS, c.turn = TURN;
+        if (c.rows <= DOT_MOST && c.span > 1) c.turn = TURN * (c.span > 8 ? 1 : 2);
+        c.ahead = max32(1, AHEAD / (c.turn * c.span)) * c.turn;
         attn_parallel(items * ((GROUPS + c.span - 1) / c.span) * c.parts, threads, decode_task, &c);
         attn_parallel(items * GROUPS, threads, merge_task, &c);
         return;

@@ -51,6 +51,7 @@ enum {
     DOT_MOST = 16, /* most rows of a group that run as dot products, */
     DOT_ROWS = 4, /* that many a tile; such tiles take turns: */
     TURN = 8, /* keys of a turn */
+    AHEAD = 64, /* rows of K and of V that are asked for before their turn */
     PV_GROUPS = 2, /* most row groups of a tile in P V */
     W = VF_WIDTH
 };
@@ -112,6 +113,10 @@ typedef struct lines {
     const float *k, *v;
     ptrdiff_t k_step, v_step;
 } lines;
+
+static inline lines lines_from(const lines a, ptrdiff_t i) {
+    return (lines){a.k + i * a.k_step, a.v + i * a.v_step, a.k_step, a.v_step};
+}
 
 /* What a thread works in. */
 typedef struct scratch {
@@ -1602,7 +1607,7 @@ typedef struct call {
     int32_t rows;         /* decode: query rows of a group */
     int32_t span;         /* decode: groups a task takes */
     int32_t tile_rows;    /* decode: rows of a tile, */
-    int32_t turn;         /* and keys of its turn, where several share a task */
+    int32_t turn, ahead;  /* keys of its turn, and keys by which rows are asked for before */
 } call;
 
 static item item_of(const call *c, int32_t b) {
@@ -1793,54 +1798,57 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
     const float *q = t->q;
     float *s = w->s; /* [key][4] */
     for (int32_t key = 0; key < n; key += 1) {
-        const float *k0 = k + min32(key + 0, n - 1) * ldk;
-        for (int d = 0; d < DV; d += 16)
-            ATTN_PREFETCH_L2(ask.v + (key + 0) * ask.v_step + d);
         vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
-        for (int d = 0; d < 64; d += 16) {
-            {
-                const vf q0 = vf_load(q + 0 * DP + d);
-                const vf q1 = vf_load(q + 1 * DP + d);
-                const vf q2 = vf_load(q + 2 * DP + d);
-                const vf q3 = vf_load(q + 3 * DP + d);
-                const vf b0 = vf_loadu(k0 + d);
-                a0_0 = vf_fma(b0, q0, a0_0);
-                a0_1 = vf_fma(b0, q1, a0_1);
-                a0_2 = vf_fma(b0, q2, a0_2);
-                a0_3 = vf_fma(b0, q3, a0_3);
+        {
+            const float *k0 = k + min32(key + 0, n - 1) * ldk;
+            for (int d = 0; d < DV; d += 16) {
+                ATTN_PREFETCH_L2(ask.v + (key + 0) * ask.v_step + d);
             }
-            {
-                const vf q0 = vf_load(q + 0 * DP + d + 4);
-                const vf q1 = vf_load(q + 1 * DP + d + 4);
-                const vf q2 = vf_load(q + 2 * DP + d + 4);
-                const vf q3 = vf_load(q + 3 * DP + d + 4);
-                const vf b0 = vf_loadu(k0 + d + 4);
-                a0_0 = vf_fma(b0, q0, a0_0);
-                a0_1 = vf_fma(b0, q1, a0_1);
-                a0_2 = vf_fma(b0, q2, a0_2);
-                a0_3 = vf_fma(b0, q3, a0_3);
-            }
-            {
-                const vf q0 = vf_load(q + 0 * DP + d + 8);
-                const vf q1 = vf_load(q + 1 * DP + d + 8);
-                const vf q2 = vf_load(q + 2 * DP + d + 8);
-                const vf q3 = vf_load(q + 3 * DP + d + 8);
-                const vf b0 = vf_loadu(k0 + d + 8);
-                a0_0 = vf_fma(b0, q0, a0_0);
-                a0_1 = vf_fma(b0, q1, a0_1);
-                a0_2 = vf_fma(b0, q2, a0_2);
-                a0_3 = vf_fma(b0, q3, a0_3);
-            }
-            {
-                const vf q0 = vf_load(q + 0 * DP + d + 12);
-                const vf q1 = vf_load(q + 1 * DP + d + 12);
-                const vf q2 = vf_load(q + 2 * DP + d + 12);
-                const vf q3 = vf_load(q + 3 * DP + d + 12);
-                const vf b0 = vf_loadu(k0 + d + 12);
-                a0_0 = vf_fma(b0, q0, a0_0);
-                a0_1 = vf_fma(b0, q1, a0_1);
-                a0_2 = vf_fma(b0, q2, a0_2);
-                a0_3 = vf_fma(b0, q3, a0_3);
+            for (int d = 0; d < 64; d += 16) {
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf q1 = vf_load(q + 1 * DP + d);
+                    const vf q2 = vf_load(q + 2 * DP + d);
+                    const vf q3 = vf_load(q + 3 * DP + d);
+                    const vf b0 = vf_loadu(k0 + d);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    a0_1 = vf_fma(b0, q1, a0_1);
+                    a0_2 = vf_fma(b0, q2, a0_2);
+                    a0_3 = vf_fma(b0, q3, a0_3);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d + 4);
+                    const vf q1 = vf_load(q + 1 * DP + d + 4);
+                    const vf q2 = vf_load(q + 2 * DP + d + 4);
+                    const vf q3 = vf_load(q + 3 * DP + d + 4);
+                    const vf b0 = vf_loadu(k0 + d + 4);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    a0_1 = vf_fma(b0, q1, a0_1);
+                    a0_2 = vf_fma(b0, q2, a0_2);
+                    a0_3 = vf_fma(b0, q3, a0_3);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d + 8);
+                    const vf q1 = vf_load(q + 1 * DP + d + 8);
+                    const vf q2 = vf_load(q + 2 * DP + d + 8);
+                    const vf q3 = vf_load(q + 3 * DP + d + 8);
+                    const vf b0 = vf_loadu(k0 + d + 8);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    a0_1 = vf_fma(b0, q1, a0_1);
+                    a0_2 = vf_fma(b0, q2, a0_2);
+                    a0_3 = vf_fma(b0, q3, a0_3);
+                }
+                {
+                    const vf q0 = vf_load(q + 0 * DP + d + 12);
+                    const vf q1 = vf_load(q + 1 * DP + d + 12);
+                    const vf q2 = vf_load(q + 2 * DP + d + 12);
+                    const vf q3 = vf_load(q + 3 * DP + d + 12);
+                    const vf b0 = vf_loadu(k0 + d + 12);
+                    a0_0 = vf_fma(b0, q0, a0_0);
+                    a0_1 = vf_fma(b0, q1, a0_1);
+                    a0_2 = vf_fma(b0, q2, a0_2);
+                    a0_3 = vf_fma(b0, q3, a0_3);
+                }
             }
         }
         const vf a[W] = {
@@ -1907,8 +1915,8 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
         for (int32_t key = 0; key < n; key++, vr += ldv) {
             if (key % 2 == 0) {
                 const int32_t at = asked + key / 2;
-                ATTN_PREFETCH_L2(ask.k + at / 4 * ask.k_step +
-                                 at % 4 * 16);
+                const int32_t row = at / 4, column = at % 4 * 16;
+                ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
             }
             const vf v0 = vf_loadu(vr + 0);
             const vf v1 = vf_loadu(vr + 4);
@@ -1943,21 +1951,18 @@ static void dot_rest_4(const item *x, tile *t, scratch *w, int32_t block, int32_
 }
 
 /* 4 rows of a tile over the keys k0..k1; k and v stand at key 0. ask: a row to ask for with each
- * key from k0 on; null: its value and the key that is multiplied next. */
+ * key from k0 on. */
 static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
-                  const float *v, const lines *ask) {
+                  const float *v, const lines ask) {
     enum { KEYS = 8 };
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
-    const lines own = {k + (k0 + KEYS) * ldk, v + k0 * ldv, ldk, ldv};
-    if (!ask) ask = &own;
     int32_t n = 0;
     for (int32_t block = first; block <= last; block += n) {
         /* Up to the next multiple, so that results do not depend on where a turn begins. */
         n = min32(KEYS - (block - k0) % KEYS, last - block + 1);
         const ptrdiff_t i = block - k0;
-        const lines next = {ask->k + i * ask->k_step, ask->v + i * ask->v_step, ask->k_step,
-                            ask->v_step};
+        const lines next = lines_from(ask, i);
         bool masked = n < KEYS || block < t->all_first || block + n - 1 > t->all_last ||
                       has_padding(x, block, n);
         const attn_tile_class class = tile_class(x, t, block, block + n - 1);
@@ -1966,7 +1971,8 @@ static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
         if (masked)
             dot_rest_4(x, t, w, block, n, k + block * ldk, v + block * ldv, next);
         else
-            dot_keys_4(x, t, w, block, KEYS, k + block * ldk, v + block * ldv, next, false);
+            dot_keys_4(x, t, w, block, KEYS, k + block * ldk, v + block * ldv, next,
+                        false);
     }
 }
 
@@ -2027,9 +2033,9 @@ static void decode_begin(const call *c, const item *x, tile *t, int32_t group, i
     tile_pack(x, t);
 }
 
-/* Keys k0..k1 of a tile; k and v stand at key 0. ask: null, or what to ask for meanwhile. */
+/* Keys k0..k1 of a tile; k and v stand at key 0. ask: what to ask for meanwhile. */
 static void decode_keys(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
-                        const float *v, const lines *ask) {
+                        const float *v, const lines ask) {
     if (t->rows <= 4) {
         dot_4(x, t, w, k0, k1, k, v, ask);
         return;
@@ -2055,12 +2061,35 @@ static void decode_end(const call *c, const tile *t, int32_t b, int32_t g, int32
     }
 }
 
-/* Rows of the next turn as they lie, head by head and token by token, from the j-th on. */
-static lines lines_ahead(const attn_view *k, const attn_view *v, const float *k0, const float *v0,
-                         int32_t key, int32_t j, int32_t heads) {
-    const ptrdiff_t row = key + j / heads, head = j % heads;
-    return (lines){k0 + row * k->token + head * k->head, v0 + row * v->token + head * v->head,
-                   k->head, v->head};
+/* What lies `ahead` keys after key `at` of the j-th of the groups from g on: as many rows as a turn
+ * has, in the order in which they lie. Past the last key it is rows of the next groups, whose
+ * ranges are taken to be like this one. */
+static lines lines_ahead(const call *c, const item *x, const tile *t, int32_t g, int32_t j,
+                         int32_t at, int32_t ahead) {
+    const attn_view *k = &c->args->k, *v = &c->args->v;
+    const int32_t begin = t->first / c->turn * c->turn, end = (t->last / c->turn + 1) * c->turn;
+    int32_t key = at + ahead, b = x->b;
+    if (key >= end) {
+        key = begin + (key - end) % (end - begin);
+        g += c->span;
+        if (g >= GROUPS) g = 0, b++;
+        if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
+    }
+    const float *k0 = k->data + b * k->batch + key_head(g * GROUP) * k->head + key * k->token;
+    const float *v0 = v->data + b * v->batch + value_head(g * GROUP) * v->head + key * v->token;
+    if (c->span == 1) return (lines){k0, v0, k->token, v->token};
+    const int32_t heads = min32(c->span, GROUPS - g), row = j * c->turn;
+    return (lines){k0 + row / heads * k->token + row % heads * k->head,
+                   v0 + row / heads * v->token + row % heads * v->head, k->head, v->head};
+}
+
+/* Keys from `at` on, at most up to k1, before what lies ahead of them becomes another group's. */
+static int32_t run_length(const call *c, const tile *t, int32_t at, int32_t k1) {
+    const int32_t end = (t->last / c->turn + 1) * c->turn;
+    int32_t rest = end - c->ahead - at;
+    if (rest <= 0) rest = end - c->turn - at;
+    rest = rest / c->turn * c->turn;
+    return rest > 0 ? min32(rest, k1 - at + 1) : k1 - at + 1;
 }
 
 /* The rows of c->span groups of heads over one part of the keys. Several tiles take turns, a few
@@ -2089,15 +2118,20 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     for (int32_t row = 0; row < c->rows; row += most) {
         const int32_t rows = min32(most, c->rows - row);
         const int32_t tiles = (rows + c->tile_rows - 1) / c->tile_rows; /* of a group */
-        const int32_t turn = count * tiles > 1 ? c->turn : PART;
         for (int32_t i = 0; i < count * tiles; i++)
             decode_begin(c, &x, &w->t[i], g0 + i / tiles, row + i % tiles * c->tile_rows, k0, k1);
-        for (int32_t at = k0; at <= k1; at += turn)
+        int32_t n = c->turn;
+        for (int32_t at = k0; at <= k1; at += n) {
+            if (count * tiles == 1) n = run_length(c, &w->t[0], at, k1);
             for (int32_t i = 0; i < count * tiles; i++) {
-                const int32_t j = i / tiles, end = min32(at + turn - 1, k1);
-                const lines ask = lines_ahead(kv, vv, k[0], v[0], at + turn, j * turn, count);
-                decode_keys(&x, &w->t[i], w, at, end, k[j], v[j], count > 1 ? &ask : NULL);
+                tile *t = &w->t[i];
+                const int32_t j = i / tiles, end = min32(at + n - 1, k1);
+                if (t->first > end || t->last < at) continue;
+                const lines ask = lines_ahead(c, &x, t, g0, j, at, c->ahead);
+                /* Where heads lie side by side, the tile's own rows: the others' are too many. */
+                decode_keys(&x, t, w, at, end, k[j], v[j], ask);
             }
+        }
         for (int32_t i = 0; i < count * tiles; i++)
             decode_end(c, &w->t[i], b, g0 + i / tiles, part, row + i % tiles * c->tile_rows);
     }
@@ -2182,6 +2216,8 @@ static void run(const attn_args *args) {
         c.span = by_token ? decode_span(items * c.parts, threads) : 1;
         c.tile_rows = ROWS, c.turn = BK;
         if (c.rows <= DOT_MOST) c.tile_rows = DOT_ROWS, c.turn = TURN;
+        if (c.rows <= DOT_MOST && c.span > 1) c.turn = TURN * (c.span > 8 ? 1 : 2);
+        c.ahead = max32(1, AHEAD / (c.turn * c.span)) * c.turn;
         attn_parallel(items * ((GROUPS + c.span - 1) / c.span) * c.parts, threads, decode_task, &c);
         attn_parallel(items * GROUPS, threads, merge_task, &c);
         return;

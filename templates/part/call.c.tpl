@@ -14,7 +14,7 @@ $ if plan.gather_keys == 0 then
     int32_t rows;         /* decode: query rows of a group */
     int32_t span;         /* decode: groups a task takes */
     int32_t tile_rows;    /* decode: rows of a tile, */
-    int32_t turn;         /* and keys of its turn, where several share a task */
+    int32_t turn, ahead;  /* keys of its turn, and keys by which rows are asked for before */
 $ end
 } call;
 

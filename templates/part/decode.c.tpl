@@ -1,3 +1,5 @@
+$ local again = false -- some tile asks for rows twice
+$ for _, dot in ipairs(plan.dots) do again = again or dot.again end
 /* --- decode: few query rows, keys split in fixed parts that are merged in order --- */
 
 /* Partial results of one row over one part. */
@@ -59,16 +61,16 @@ $ end
     tile_pack(x, t);
 }
 
-/* Keys k0..k1 of a tile; k and v stand at key 0. ask: null, or what to ask for meanwhile. */
+/* Keys k0..k1 of a tile; k and v stand at key 0. ask${again and ", soon" or ""}: what to ask for meanwhile. */
 static void decode_keys(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
-                        const float *v, const lines *ask) {
+                        const float *v, const lines ask${again and ", const lines soon" or ""}) {
 $ for _, dot in ipairs(plan.dots) do
     if (t->rows <= ${dot.rows}) {
-        dot_${dot.rows}(x, t, w, k0, k1, k, v, ask);
+        dot_${dot.rows}(x, t, w, k0, k1, k, v, ask${dot.again and ", soon" or ""});
         return;
     }
 $ end
-    (void)ask;
+    (void)ask${again and ", (void)soon" or ""};
     const ptrdiff_t ldv = x->args->v.token;
     const values as_rows = {v, 1, ldv, ldv, 0};
     for (int32_t at = k0; at <= k1; at += BK)
@@ -91,12 +93,35 @@ $ end
     }
 }
 
-/* Rows of the next turn as they lie, head by head and token by token, from the j-th on. */
-static lines lines_ahead(const attn_view *k, const attn_view *v, const float *k0, const float *v0,
-                         int32_t key, int32_t j, int32_t heads) {
-    const ptrdiff_t row = key + j / heads, head = j % heads;
-    return (lines){k0 + row * k->token + head * k->head, v0 + row * v->token + head * v->head,
-                   k->head, v->head};
+/* What lies `ahead` keys after key `at` of the j-th of the groups from g on: as many rows as a turn
+ * has, in the order in which they lie. Past the last key it is rows of the next groups, whose
+ * ranges are taken to be like this one. */
+static lines lines_ahead(const call *c, const item *x, const tile *t, int32_t g, int32_t j,
+                         int32_t at, int32_t ahead) {
+    const attn_view *k = &c->args->k, *v = &c->args->v;
+    const int32_t begin = t->first / c->turn * c->turn, end = (t->last / c->turn + 1) * c->turn;
+    int32_t key = at + ahead, b = x->b;
+    if (key >= end) {
+        key = begin + (key - end) % (end - begin);
+        g += c->span;
+        if (g >= GROUPS) g = 0, b++;
+        if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
+    }
+    const float *k0 = k->data + b * k->batch + key_head(g * GROUP) * k->head + key * k->token;
+    const float *v0 = v->data + b * v->batch + value_head(g * GROUP) * v->head + key * v->token;
+    if (c->span == 1) return (lines){k0, v0, k->token, v->token};
+    const int32_t heads = min32(c->span, GROUPS - g), row = j * c->turn;
+    return (lines){k0 + row / heads * k->token + row % heads * k->head,
+                   v0 + row / heads * v->token + row % heads * v->head, k->head, v->head};
+}
+
+/* Keys from `at` on, at most up to k1, before what lies ahead of them becomes another group's. */
+static int32_t run_length(const call *c, const tile *t, int32_t at, int32_t k1) {
+    const int32_t end = (t->last / c->turn + 1) * c->turn;
+    int32_t rest = end - c->ahead - at;
+    if (rest <= 0) rest = end - c->turn - at;
+    rest = rest / c->turn * c->turn;
+    return rest > 0 ? min32(rest, k1 - at + 1) : k1 - at + 1;
 }
 
 /* The rows of c->span groups of heads over one part of the keys. Several tiles take turns, a few
@@ -125,15 +150,26 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     for (int32_t row = 0; row < c->rows; row += most) {
         const int32_t rows = min32(most, c->rows - row);
         const int32_t tiles = (rows + c->tile_rows - 1) / c->tile_rows; /* of a group */
-        const int32_t turn = count * tiles > 1 ? c->turn : PART;
         for (int32_t i = 0; i < count * tiles; i++)
             decode_begin(c, &x, &w->t[i], g0 + i / tiles, row + i % tiles * c->tile_rows, k0, k1);
-        for (int32_t at = k0; at <= k1; at += turn)
+        int32_t n = c->turn;
+        for (int32_t at = k0; at <= k1; at += n) {
+            if (count * tiles == 1) n = run_length(c, &w->t[0], at, k1);
             for (int32_t i = 0; i < count * tiles; i++) {
-                const int32_t j = i / tiles, end = min32(at + turn - 1, k1);
-                const lines ask = lines_ahead(kv, vv, k[0], v[0], at + turn, j * turn, count);
-                decode_keys(&x, &w->t[i], w, at, end, k[j], v[j], count > 1 ? &ask : NULL);
+                tile *t = &w->t[i];
+                const int32_t j = i / tiles, end = min32(at + n - 1, k1);
+                if (t->first > end || t->last < at) continue;
+                const lines ask = lines_ahead(c, &x, t, g0, j, at, c->ahead);
+                /* Where heads lie side by side, the tile's own rows: the others' are too many. */
+$ if again then
+                /* A turn of many heads does not fit L1: they ask for what is there. */
+                const lines none = {t->q, t->q, 0, 0};
+                const lines soon = c->span > 1 ? none
+                                               : lines_ahead(c, &x, t, g0, 0, at, c->turn);
+$ end
+                decode_keys(&x, t, w, at, end, k[j], v[j], ask${again and ", soon" or ""});
             }
+        }
         for (int32_t i = 0; i < count * tiles; i++)
             decode_end(c, &w->t[i], b, g0 + i / tiles, part, row + i % tiles * c->tile_rows);
     }

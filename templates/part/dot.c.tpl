@@ -3,6 +3,14 @@ $ local W, R = plan.width, a.dot.rows
 $ local P = a.dot.lanes
 $ local N = W // P
 $ local KEYS, pv = a.dot.keys, a.dot.pv
+$ local walk, again = a.dot.walk, a.dot.again
+$ local soon, soon_arg = again and ", const lines soon" or "", again and ", soon" or ""
+$ -- A row's line, from memory into L2 and, where that may have been refused, once more.
+$ local function request(tab, row, rest)
+$   local first = tab .. "ATTN_PREFETCH_L2(ask." .. row .. rest .. ");"
+$   if not again then return first end
+$   return first .. "\n" .. tab .. "ATTN_PREFETCH_L1(soon." .. row .. rest:gsub("ask", "soon") .. ");"
+$ end
 $ local main = plan.d // W * W
 $ local vectors = plan.dvp // W
 $ local C = pv.columns
@@ -17,65 +25,72 @@ static const int32_t lane_key_${R}[W] = {${list(W, function(i) return i // P end
  * while keys are multiplied, ask.k while values are. masked: something may be hidden. */
 static ATTN_INLINE void dot_keys_${R}(const item *x, tile *t, scratch *w, int32_t block,
                                   const int32_t n, const float *k, const float *v,
-                                  const lines ask, const bool masked) {
+                                  const lines ask${soon}, const bool masked) {
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
     enum { DP = (D + W - 1) / W * W };
     const float *q = t->q;
     float *s = w->s; /* [key][${P}] */
     for (int32_t key = 0; key < n; key += ${N}) {
 $ for i = 0, N - 1 do
-        const float *k${i} = k + min32(key + ${i}, n - 1) * ldk;
-$ end
-$ if not plan.dot_spread then
-$   for i = 0, N - 1 do
-        for (int d = 0; d < DV; d += ${line})
-            ATTN_PREFETCH_L2(ask.v + (key + ${i}) * ask.v_step + d);
-$   end
-$ end
-$ for i = 0, N - 1 do
 $   for j = 0, R - 1, 4 do
         vf ${list(math.min(R - j, 4), function(r) return "a" .. i .. "_" .. j + r .. " = vf_zero()" end)};
 $   end
 $ end
 $ local step = main % line == 0 and line or W
-$ if main > 0 then
-        for (int d = 0; d < ${main}; d += ${step}) {
-$   if plan.dot_spread then
-$     local lines = (plan.dv + line - 1) // line
-$     local a_step = (N * lines * step + main - 1) // main
-$     for m = 0, a_step - 1 do
-            {
-                const int at = d / ${step} * ${a_step} + ${m};
-                ATTN_PREFETCH_L2(ask.v + (key + at / ${lines}) * ask.v_step + at % ${lines} * ${line});
+$ for from = 0, N - 1, walk do
+$   local to = from + walk - 1
+        {
+$   for i = from, to do
+            const float *k${i} = k + min32(key + ${i}, n - 1) * ldk;
+$   end
+$   if not plan.dot_spread then
+$     for i = from, to do
+            for (int d = 0; d < DV; d += ${line}) {
+${request("                ", "v", " + (key + " .. i .. ") * ask.v_step + d")}
             }
 $     end
 $   end
-$   for u = 0, step - W, W do
-$     local off = u > 0 and " + " .. u or ""
+$   if main > 0 then
+            for (int d = 0; d < ${main}; d += ${step}) {
+$     if plan.dot_spread then
+$       local lines = (plan.dv + line - 1) // line
+$       local a_step = (walk * lines * step + main - 1) // main
+$       for m = 0, a_step - 1 do
+                {
+                    const int at = d / ${step} * ${a_step} + ${m};
+                    const int32_t row = key + ${from} + at / ${lines}, column = at % ${lines} * ${line};
+${request("                    ", "v", " + row * ask.v_step + column")}
+                }
+$       end
+$     end
+$     for u = 0, step - W, W do
+$       local off = u > 0 and " + " .. u or ""
+                {
+$       for j = 0, R - 1 do
+                    const vf q${j} = vf_load(q + ${j} * DP + d${off});
+$       end
+$       for i = from, to do
+                    const vf b${i} = vf_loadu(k${i} + d${off});
+$         for j = 0, R - 1 do
+                    a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
+$         end
+$       end
+                }
+$     end
+            }
+$   end
+$   if main < plan.d then
             {
 $     for j = 0, R - 1 do
-                const vf q${j} = vf_load(q + ${j} * DP + d${off});
+                const vf q${j} = vf_load(q + ${j} * DP + ${main});
 $     end
-$     for i = 0, N - 1 do
-                const vf b${i} = vf_loadu(k${i} + d${off});
+$     for i = from, to do
+                const vf b${i} = vf_loadn(k${i} + ${main}, ${plan.d - main});
 $       for j = 0, R - 1 do
                 a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
 $       end
 $     end
             }
-$   end
-        }
-$ end
-$ if main < plan.d then
-        {
-$   for j = 0, R - 1 do
-            const vf q${j} = vf_load(q + ${j} * DP + ${main});
-$   end
-$   for i = 0, N - 1 do
-            const vf b${i} = vf_loadn(k${i} + ${main}, ${plan.d - main});
-$     for j = 0, R - 1 do
-            a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
-$     end
 $   end
         }
 $ end
@@ -161,7 +176,9 @@ $     end
         ${tab}float *o = t->o + c;
         ${tab}const float *vr = v + c;
 $     for r = from, to do
-        ${tab}vf ${list(g.c, function(j) return "o" .. r .. "_" .. j .. " = vf_load(o + " .. r .. " * DVP + " .. j * W .. ")" end)};
+$       for j = 0, g.c - 1, 2 do
+        ${tab}vf ${list(math.min(g.c - j, 2), function(i) return "o" .. r .. "_" .. j + i .. " = vf_load(o + " .. r .. " * DVP + " .. (j + i) * W .. ")" end)};
+$       end
 $     end
         ${tab}if (rose) {
 $     for r = from, to do
@@ -177,8 +194,8 @@ $     -- ahead, and wants more lines at once than L1 has buffers for (tests/benc
 $     for m = 1, i == 1 and more or 0 do
             ${tab}${each > 1 and "if (key % " .. each .. " == 0) " or ""}{
                 ${tab}const int32_t at = asked + ${nth(m)};
-                ${tab}ATTN_PREFETCH_L2(ask.k + at / ${row_lines} * ask.k_step +
-                                 ${tab}at % ${row_lines} * ${line});
+                ${tab}const int32_t row = at / ${row_lines}, column = at % ${row_lines} * ${line};
+${request("                " .. tab, "k", " + row * ask.k_step + column")}
             ${tab}}
 $     end
 $     for j = 0, g.c - 1 do
@@ -210,26 +227,26 @@ $ end
 
 /* What may be hidden in part, and what is left of a range. */
 static void dot_rest_${R}(const item *x, tile *t, scratch *w, int32_t block, int32_t n,
-                      const float *k, const float *v, const lines ask) {
-    dot_keys_${R}(x, t, w, block, n, k, v, ask, true);
+                      const float *k, const float *v, const lines ask${soon}) {
+    dot_keys_${R}(x, t, w, block, n, k, v, ask${soon_arg}, true);
 }
 
 /* ${R} row${R > 1 and "s" or ""} of a tile over the keys k0..k1; k and v stand at key 0. ask: a row to ask for with each
- * key from k0 on; null: its value and the key that is multiplied next. */
+ * key from k0 on${again and "; soon: likewise, nearer ones" or ""}. */
 static void dot_${R}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
-                  const float *v, const lines *ask) {
+                  const float *v, const lines ask${soon}) {
     enum { KEYS = ${KEYS} };
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
-    const lines own = {k + (k0 + KEYS) * ldk, v + k0 * ldv, ldk, ldv};
-    if (!ask) ask = &own;
     int32_t n = 0;
     for (int32_t block = first; block <= last; block += n) {
         /* Up to the next multiple, so that results do not depend on where a turn begins. */
         n = min32(KEYS - (block - k0) % KEYS, last - block + 1);
         const ptrdiff_t i = block - k0;
-        const lines next = {ask->k + i * ask->k_step, ask->v + i * ask->v_step, ask->k_step,
-                            ask->v_step};
+        const lines next = lines_from(ask, i);
+$ if again then
+        const lines near = lines_from(soon, i);
+$ end
         bool masked = n < KEYS || block < t->all_first || block + n - 1 > t->all_last ||
                       has_padding(x, block, n);
 $ if plan.bias then
@@ -241,8 +258,9 @@ $ if plan.has_mask then
         masked |= class == ATTN_TILE_SOME;
 $ end
         if (masked)
-            dot_rest_${R}(x, t, w, block, n, k + block * ldk, v + block * ldv, next);
+            dot_rest_${R}(x, t, w, block, n, k + block * ldk, v + block * ldv, next${again and ", near" or ""});
         else
-            dot_keys_${R}(x, t, w, block, KEYS, k + block * ldk, v + block * ldv, next, false);
+            dot_keys_${R}(x, t, w, block, KEYS, k + block * ldk, v + block * ldv, next${again and ", near" or ""},
+                        false);
     }
 }

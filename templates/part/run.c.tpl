@@ -69,6 +69,8 @@ $ else
         c.tile_rows = ROWS, c.turn = BK;
 $   if #plan.dots > 0 then
         if (c.rows <= DOT_MOST) c.tile_rows = DOT_ROWS, c.turn = TURN;
+        if (c.rows <= DOT_MOST && c.span > 1) c.turn = TURN * (c.span > 8 ? 1 : 2);
+        c.ahead = max32(1, AHEAD / (c.turn * c.span)) * c.turn;
 $   end
         attn_parallel(items * ((GROUPS + c.span - 1) / c.span) * c.parts, threads, decode_task, &c);
         attn_parallel(items * GROUPS, threads, merge_task, &c);

@@ -31,6 +31,10 @@ typedef struct lines {
     ptrdiff_t k_step, v_step;
 } lines;
 
+static inline lines lines_from(const lines a, ptrdiff_t i) {
+    return (lines){a.k + i * a.k_step, a.v + i * a.v_step, a.k_step, a.v_step};
+}
+
 /* What a thread works in. */
 typedef struct scratch {
     tile t[TILES];
