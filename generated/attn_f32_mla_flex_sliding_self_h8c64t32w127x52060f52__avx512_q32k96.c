@@ -1680,49 +1680,36 @@ static ATTN_INLINE void dot_keys_1(const item *x, tile *t, scratch *w, int32_t b
     const float *q = t->q;
     float *s = w->s; /* [key][1] */
     for (int32_t key = 0; key < n; key += 16) {
-        vf a0_0 = vf_zero();
-        vf a1_0 = vf_zero();
-        vf a2_0 = vf_zero();
-        vf a3_0 = vf_zero();
-        vf a4_0 = vf_zero();
-        vf a5_0 = vf_zero();
-        vf a6_0 = vf_zero();
-        vf a7_0 = vf_zero();
-        vf a8_0 = vf_zero();
-        vf a9_0 = vf_zero();
-        vf a10_0 = vf_zero();
-        vf a11_0 = vf_zero();
-        vf a12_0 = vf_zero();
-        vf a13_0 = vf_zero();
-        vf a14_0 = vf_zero();
-        vf a15_0 = vf_zero();
-        {
-            const float *k0 = k + min32(key + 0, n - 1) * ldk;
-            const float *k1 = k + min32(key + 1, n - 1) * ldk;
+        vf a[W]; /* [key][1] */
+        for (int32_t i = key; i < key + 16; i += 2) {
+            const float *k0 = k + min32(i + 0, n - 1) * ldk;
+            const float *k1 = k + min32(i + 1, n - 1) * ldk;
+            vf a0_0 = vf_zero();
+            vf a1_0 = vf_zero();
             for (int d = 0; d < 32; d += 16) {
                 {
                     const int at = d / 16 * 4 + 0;
-                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                    const int32_t r = i + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
                     const int at = d / 16 * 4 + 1;
-                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                    const int32_t r = i + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
                     const int at = d / 16 * 4 + 2;
-                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                    const int32_t r = i + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
                     const int at = d / 16 * 4 + 3;
-                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                    const int32_t r = i + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
                     const vf q0 = vf_load(q + 0 * DP + d);
@@ -1732,270 +1719,10 @@ static ATTN_INLINE void dot_keys_1(const item *x, tile *t, scratch *w, int32_t b
                     a1_0 = vf_fma(b1, q0, a1_0);
                 }
             }
+            vf *sums = a + (i - key) * 1;
+            sums[0] = a0_0;
+            sums[1] = a1_0;
         }
-        {
-            const float *k2 = k + min32(key + 2, n - 1) * ldk;
-            const float *k3 = k + min32(key + 3, n - 1) * ldk;
-            for (int d = 0; d < 32; d += 16) {
-                {
-                    const int at = d / 16 * 4 + 0;
-                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 1;
-                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 2;
-                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 3;
-                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf b2 = vf_loadu(k2 + d);
-                    a2_0 = vf_fma(b2, q0, a2_0);
-                    const vf b3 = vf_loadu(k3 + d);
-                    a3_0 = vf_fma(b3, q0, a3_0);
-                }
-            }
-        }
-        {
-            const float *k4 = k + min32(key + 4, n - 1) * ldk;
-            const float *k5 = k + min32(key + 5, n - 1) * ldk;
-            for (int d = 0; d < 32; d += 16) {
-                {
-                    const int at = d / 16 * 4 + 0;
-                    const int32_t row = key + 4 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 1;
-                    const int32_t row = key + 4 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 2;
-                    const int32_t row = key + 4 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 3;
-                    const int32_t row = key + 4 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf b4 = vf_loadu(k4 + d);
-                    a4_0 = vf_fma(b4, q0, a4_0);
-                    const vf b5 = vf_loadu(k5 + d);
-                    a5_0 = vf_fma(b5, q0, a5_0);
-                }
-            }
-        }
-        {
-            const float *k6 = k + min32(key + 6, n - 1) * ldk;
-            const float *k7 = k + min32(key + 7, n - 1) * ldk;
-            for (int d = 0; d < 32; d += 16) {
-                {
-                    const int at = d / 16 * 4 + 0;
-                    const int32_t row = key + 6 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 1;
-                    const int32_t row = key + 6 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 2;
-                    const int32_t row = key + 6 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 3;
-                    const int32_t row = key + 6 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf b6 = vf_loadu(k6 + d);
-                    a6_0 = vf_fma(b6, q0, a6_0);
-                    const vf b7 = vf_loadu(k7 + d);
-                    a7_0 = vf_fma(b7, q0, a7_0);
-                }
-            }
-        }
-        {
-            const float *k8 = k + min32(key + 8, n - 1) * ldk;
-            const float *k9 = k + min32(key + 9, n - 1) * ldk;
-            for (int d = 0; d < 32; d += 16) {
-                {
-                    const int at = d / 16 * 4 + 0;
-                    const int32_t row = key + 8 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 1;
-                    const int32_t row = key + 8 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 2;
-                    const int32_t row = key + 8 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 3;
-                    const int32_t row = key + 8 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf b8 = vf_loadu(k8 + d);
-                    a8_0 = vf_fma(b8, q0, a8_0);
-                    const vf b9 = vf_loadu(k9 + d);
-                    a9_0 = vf_fma(b9, q0, a9_0);
-                }
-            }
-        }
-        {
-            const float *k10 = k + min32(key + 10, n - 1) * ldk;
-            const float *k11 = k + min32(key + 11, n - 1) * ldk;
-            for (int d = 0; d < 32; d += 16) {
-                {
-                    const int at = d / 16 * 4 + 0;
-                    const int32_t row = key + 10 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 1;
-                    const int32_t row = key + 10 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 2;
-                    const int32_t row = key + 10 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 3;
-                    const int32_t row = key + 10 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf b10 = vf_loadu(k10 + d);
-                    a10_0 = vf_fma(b10, q0, a10_0);
-                    const vf b11 = vf_loadu(k11 + d);
-                    a11_0 = vf_fma(b11, q0, a11_0);
-                }
-            }
-        }
-        {
-            const float *k12 = k + min32(key + 12, n - 1) * ldk;
-            const float *k13 = k + min32(key + 13, n - 1) * ldk;
-            for (int d = 0; d < 32; d += 16) {
-                {
-                    const int at = d / 16 * 4 + 0;
-                    const int32_t row = key + 12 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 1;
-                    const int32_t row = key + 12 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 2;
-                    const int32_t row = key + 12 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 3;
-                    const int32_t row = key + 12 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf b12 = vf_loadu(k12 + d);
-                    a12_0 = vf_fma(b12, q0, a12_0);
-                    const vf b13 = vf_loadu(k13 + d);
-                    a13_0 = vf_fma(b13, q0, a13_0);
-                }
-            }
-        }
-        {
-            const float *k14 = k + min32(key + 14, n - 1) * ldk;
-            const float *k15 = k + min32(key + 15, n - 1) * ldk;
-            for (int d = 0; d < 32; d += 16) {
-                {
-                    const int at = d / 16 * 4 + 0;
-                    const int32_t row = key + 14 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 1;
-                    const int32_t row = key + 14 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 2;
-                    const int32_t row = key + 14 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 3;
-                    const int32_t row = key + 14 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf b14 = vf_loadu(k14 + d);
-                    a14_0 = vf_fma(b14, q0, a14_0);
-                    const vf b15 = vf_loadu(k15 + d);
-                    a15_0 = vf_fma(b15, q0, a15_0);
-                }
-            }
-        }
-        const vf a[W] = {
-            a0_0, a1_0, a2_0, a3_0, a4_0, a5_0, a6_0, a7_0, a8_0, a9_0,
-            a10_0, a11_0, a12_0, a13_0, a14_0, a15_0,
-        };
         vf_store(s + key * 1, vf_sums(a));
     }
     if (true) {
@@ -2103,37 +1830,36 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
     const float *q = t->q;
     float *s = w->s; /* [key][4] */
     for (int32_t key = 0; key < n; key += 4) {
-        vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
-        vf a1_0 = vf_zero(), a1_1 = vf_zero(), a1_2 = vf_zero(), a1_3 = vf_zero();
-        vf a2_0 = vf_zero(), a2_1 = vf_zero(), a2_2 = vf_zero(), a2_3 = vf_zero();
-        vf a3_0 = vf_zero(), a3_1 = vf_zero(), a3_2 = vf_zero(), a3_3 = vf_zero();
-        {
-            const float *k0 = k + min32(key + 0, n - 1) * ldk;
-            const float *k1 = k + min32(key + 1, n - 1) * ldk;
+        vf a[W]; /* [key][4] */
+        for (int32_t i = key; i < key + 4; i += 2) {
+            const float *k0 = k + min32(i + 0, n - 1) * ldk;
+            const float *k1 = k + min32(i + 1, n - 1) * ldk;
+            vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
+            vf a1_0 = vf_zero(), a1_1 = vf_zero(), a1_2 = vf_zero(), a1_3 = vf_zero();
             for (int d = 0; d < 32; d += 16) {
                 {
                     const int at = d / 16 * 4 + 0;
-                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                    const int32_t r = i + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
                     const int at = d / 16 * 4 + 1;
-                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                    const int32_t r = i + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
                     const int at = d / 16 * 4 + 2;
-                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                    const int32_t r = i + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
                     const int at = d / 16 * 4 + 3;
-                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                    const int32_t r = i + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
                     const vf q0 = vf_load(q + 0 * DP + d);
@@ -2152,57 +1878,16 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
                     a1_3 = vf_fma(b1, q3, a1_3);
                 }
             }
+            vf *sums = a + (i - key) * 4;
+            sums[0] = a0_0;
+            sums[1] = a0_1;
+            sums[2] = a0_2;
+            sums[3] = a0_3;
+            sums[4] = a1_0;
+            sums[5] = a1_1;
+            sums[6] = a1_2;
+            sums[7] = a1_3;
         }
-        {
-            const float *k2 = k + min32(key + 2, n - 1) * ldk;
-            const float *k3 = k + min32(key + 3, n - 1) * ldk;
-            for (int d = 0; d < 32; d += 16) {
-                {
-                    const int at = d / 16 * 4 + 0;
-                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 1;
-                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 2;
-                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 4 + 3;
-                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf q1 = vf_load(q + 1 * DP + d);
-                    const vf q2 = vf_load(q + 2 * DP + d);
-                    const vf q3 = vf_load(q + 3 * DP + d);
-                    const vf b2 = vf_loadu(k2 + d);
-                    a2_0 = vf_fma(b2, q0, a2_0);
-                    a2_1 = vf_fma(b2, q1, a2_1);
-                    a2_2 = vf_fma(b2, q2, a2_2);
-                    a2_3 = vf_fma(b2, q3, a2_3);
-                    const vf b3 = vf_loadu(k3 + d);
-                    a3_0 = vf_fma(b3, q0, a3_0);
-                    a3_1 = vf_fma(b3, q1, a3_1);
-                    a3_2 = vf_fma(b3, q2, a3_2);
-                    a3_3 = vf_fma(b3, q3, a3_3);
-                }
-            }
-        }
-        const vf a[W] = {
-            a0_0, a0_1, a0_2, a0_3, a1_0, a1_1, a1_2, a1_3, a2_0, a2_1, a2_2,
-            a2_3, a3_0, a3_1, a3_2, a3_3,
-        };
         vf_store(s + key * 4, vf_sums(a));
     }
     if (true) {

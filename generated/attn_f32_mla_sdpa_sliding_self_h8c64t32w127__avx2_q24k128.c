@@ -1783,25 +1783,17 @@ static ATTN_INLINE void dot_keys_1(const item *x, tile *t, scratch *w, int32_t b
     const float *q = t->q;
     float *s = w->s; /* [key][1] */
     for (int32_t key = 0; key < n; key += 8) {
-        vf a0_0 = vf_zero();
-        vf a1_0 = vf_zero();
-        vf a2_0 = vf_zero();
-        vf a3_0 = vf_zero();
-        vf a4_0 = vf_zero();
-        vf a5_0 = vf_zero();
-        vf a6_0 = vf_zero();
-        vf a7_0 = vf_zero();
-        {
-            const float *k0 = k + min32(key + 0, n - 1) * ldk;
-            const float *k1 = k + min32(key + 1, n - 1) * ldk;
-            for (int d = 0; d < DV; d += 16) {
-                ATTN_PREFETCH_L2(ask.v + (key + 0) * ask.v_step + d);
-                ATTN_PREFETCH_L1(soon.v + (key + 0) * soon.v_step + d);
-            }
-            for (int d = 0; d < DV; d += 16) {
-                ATTN_PREFETCH_L2(ask.v + (key + 1) * ask.v_step + d);
-                ATTN_PREFETCH_L1(soon.v + (key + 1) * soon.v_step + d);
-            }
+        vf a[W]; /* [key][1] */
+        for (int32_t i = key; i < key + 8; i += 2) {
+            const float *k0 = k + min32(i + 0, n - 1) * ldk;
+            const float *k1 = k + min32(i + 1, n - 1) * ldk;
+            vf a0_0 = vf_zero();
+            vf a1_0 = vf_zero();
+            for (int32_t r = i; r < i + 2; r++)
+                for (int d = 0; d < DV; d += 16) {
+                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + d);
+                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + d);
+                }
             for (int d = 0; d < 32; d += 16) {
                 {
                     const vf q0 = vf_load(q + 0 * DP + d);
@@ -1818,94 +1810,10 @@ static ATTN_INLINE void dot_keys_1(const item *x, tile *t, scratch *w, int32_t b
                     a1_0 = vf_fma(b1, q0, a1_0);
                 }
             }
+            vf *sums = a + (i - key) * 1;
+            sums[0] = a0_0;
+            sums[1] = a1_0;
         }
-        {
-            const float *k2 = k + min32(key + 2, n - 1) * ldk;
-            const float *k3 = k + min32(key + 3, n - 1) * ldk;
-            for (int d = 0; d < DV; d += 16) {
-                ATTN_PREFETCH_L2(ask.v + (key + 2) * ask.v_step + d);
-                ATTN_PREFETCH_L1(soon.v + (key + 2) * soon.v_step + d);
-            }
-            for (int d = 0; d < DV; d += 16) {
-                ATTN_PREFETCH_L2(ask.v + (key + 3) * ask.v_step + d);
-                ATTN_PREFETCH_L1(soon.v + (key + 3) * soon.v_step + d);
-            }
-            for (int d = 0; d < 32; d += 16) {
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf b2 = vf_loadu(k2 + d);
-                    a2_0 = vf_fma(b2, q0, a2_0);
-                    const vf b3 = vf_loadu(k3 + d);
-                    a3_0 = vf_fma(b3, q0, a3_0);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d + 8);
-                    const vf b2 = vf_loadu(k2 + d + 8);
-                    a2_0 = vf_fma(b2, q0, a2_0);
-                    const vf b3 = vf_loadu(k3 + d + 8);
-                    a3_0 = vf_fma(b3, q0, a3_0);
-                }
-            }
-        }
-        {
-            const float *k4 = k + min32(key + 4, n - 1) * ldk;
-            const float *k5 = k + min32(key + 5, n - 1) * ldk;
-            for (int d = 0; d < DV; d += 16) {
-                ATTN_PREFETCH_L2(ask.v + (key + 4) * ask.v_step + d);
-                ATTN_PREFETCH_L1(soon.v + (key + 4) * soon.v_step + d);
-            }
-            for (int d = 0; d < DV; d += 16) {
-                ATTN_PREFETCH_L2(ask.v + (key + 5) * ask.v_step + d);
-                ATTN_PREFETCH_L1(soon.v + (key + 5) * soon.v_step + d);
-            }
-            for (int d = 0; d < 32; d += 16) {
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf b4 = vf_loadu(k4 + d);
-                    a4_0 = vf_fma(b4, q0, a4_0);
-                    const vf b5 = vf_loadu(k5 + d);
-                    a5_0 = vf_fma(b5, q0, a5_0);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d + 8);
-                    const vf b4 = vf_loadu(k4 + d + 8);
-                    a4_0 = vf_fma(b4, q0, a4_0);
-                    const vf b5 = vf_loadu(k5 + d + 8);
-                    a5_0 = vf_fma(b5, q0, a5_0);
-                }
-            }
-        }
-        {
-            const float *k6 = k + min32(key + 6, n - 1) * ldk;
-            const float *k7 = k + min32(key + 7, n - 1) * ldk;
-            for (int d = 0; d < DV; d += 16) {
-                ATTN_PREFETCH_L2(ask.v + (key + 6) * ask.v_step + d);
-                ATTN_PREFETCH_L1(soon.v + (key + 6) * soon.v_step + d);
-            }
-            for (int d = 0; d < DV; d += 16) {
-                ATTN_PREFETCH_L2(ask.v + (key + 7) * ask.v_step + d);
-                ATTN_PREFETCH_L1(soon.v + (key + 7) * soon.v_step + d);
-            }
-            for (int d = 0; d < 32; d += 16) {
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf b6 = vf_loadu(k6 + d);
-                    a6_0 = vf_fma(b6, q0, a6_0);
-                    const vf b7 = vf_loadu(k7 + d);
-                    a7_0 = vf_fma(b7, q0, a7_0);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d + 8);
-                    const vf b6 = vf_loadu(k6 + d + 8);
-                    a6_0 = vf_fma(b6, q0, a6_0);
-                    const vf b7 = vf_loadu(k7 + d + 8);
-                    a7_0 = vf_fma(b7, q0, a7_0);
-                }
-            }
-        }
-        const vf a[W] = {
-            a0_0, a1_0, a2_0, a3_0, a4_0, a5_0, a6_0, a7_0,
-        };
         vf_store(s + key * 1, vf_sums(a));
     }
     const bool biased = masked && x->args->mask.type != ATTN_MASK_NONE;
@@ -2018,55 +1926,57 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
     const float *q = t->q;
     float *s = w->s; /* [key][4] */
     for (int32_t key = 0; key < n; key += 2) {
+        vf a[W]; /* [key][4] */
+        const float *k0 = k + min32(key + 0, n - 1) * ldk;
+        const float *k1 = k + min32(key + 1, n - 1) * ldk;
         vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
         vf a1_0 = vf_zero(), a1_1 = vf_zero(), a1_2 = vf_zero(), a1_3 = vf_zero();
-        {
-            const float *k0 = k + min32(key + 0, n - 1) * ldk;
-            const float *k1 = k + min32(key + 1, n - 1) * ldk;
+        for (int32_t r = key; r < key + 2; r++)
             for (int d = 0; d < DV; d += 16) {
-                ATTN_PREFETCH_L2(ask.v + (key + 0) * ask.v_step + d);
+                ATTN_PREFETCH_L2(ask.v + r * ask.v_step + d);
             }
-            for (int d = 0; d < DV; d += 16) {
-                ATTN_PREFETCH_L2(ask.v + (key + 1) * ask.v_step + d);
+        for (int d = 0; d < 32; d += 16) {
+            {
+                const vf q0 = vf_load(q + 0 * DP + d);
+                const vf q1 = vf_load(q + 1 * DP + d);
+                const vf q2 = vf_load(q + 2 * DP + d);
+                const vf q3 = vf_load(q + 3 * DP + d);
+                const vf b0 = vf_loadu(k0 + d);
+                a0_0 = vf_fma(b0, q0, a0_0);
+                a0_1 = vf_fma(b0, q1, a0_1);
+                a0_2 = vf_fma(b0, q2, a0_2);
+                a0_3 = vf_fma(b0, q3, a0_3);
+                const vf b1 = vf_loadu(k1 + d);
+                a1_0 = vf_fma(b1, q0, a1_0);
+                a1_1 = vf_fma(b1, q1, a1_1);
+                a1_2 = vf_fma(b1, q2, a1_2);
+                a1_3 = vf_fma(b1, q3, a1_3);
             }
-            for (int d = 0; d < 32; d += 16) {
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf q1 = vf_load(q + 1 * DP + d);
-                    const vf q2 = vf_load(q + 2 * DP + d);
-                    const vf q3 = vf_load(q + 3 * DP + d);
-                    const vf b0 = vf_loadu(k0 + d);
-                    a0_0 = vf_fma(b0, q0, a0_0);
-                    a0_1 = vf_fma(b0, q1, a0_1);
-                    a0_2 = vf_fma(b0, q2, a0_2);
-                    a0_3 = vf_fma(b0, q3, a0_3);
-                    const vf b1 = vf_loadu(k1 + d);
-                    a1_0 = vf_fma(b1, q0, a1_0);
-                    a1_1 = vf_fma(b1, q1, a1_1);
-                    a1_2 = vf_fma(b1, q2, a1_2);
-                    a1_3 = vf_fma(b1, q3, a1_3);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d + 8);
-                    const vf q1 = vf_load(q + 1 * DP + d + 8);
-                    const vf q2 = vf_load(q + 2 * DP + d + 8);
-                    const vf q3 = vf_load(q + 3 * DP + d + 8);
-                    const vf b0 = vf_loadu(k0 + d + 8);
-                    a0_0 = vf_fma(b0, q0, a0_0);
-                    a0_1 = vf_fma(b0, q1, a0_1);
-                    a0_2 = vf_fma(b0, q2, a0_2);
-                    a0_3 = vf_fma(b0, q3, a0_3);
-                    const vf b1 = vf_loadu(k1 + d + 8);
-                    a1_0 = vf_fma(b1, q0, a1_0);
-                    a1_1 = vf_fma(b1, q1, a1_1);
-                    a1_2 = vf_fma(b1, q2, a1_2);
-                    a1_3 = vf_fma(b1, q3, a1_3);
-                }
+            {
+                const vf q0 = vf_load(q + 0 * DP + d + 8);
+                const vf q1 = vf_load(q + 1 * DP + d + 8);
+                const vf q2 = vf_load(q + 2 * DP + d + 8);
+                const vf q3 = vf_load(q + 3 * DP + d + 8);
+                const vf b0 = vf_loadu(k0 + d + 8);
+                a0_0 = vf_fma(b0, q0, a0_0);
+                a0_1 = vf_fma(b0, q1, a0_1);
+                a0_2 = vf_fma(b0, q2, a0_2);
+                a0_3 = vf_fma(b0, q3, a0_3);
+                const vf b1 = vf_loadu(k1 + d + 8);
+                a1_0 = vf_fma(b1, q0, a1_0);
+                a1_1 = vf_fma(b1, q1, a1_1);
+                a1_2 = vf_fma(b1, q2, a1_2);
+                a1_3 = vf_fma(b1, q3, a1_3);
             }
         }
-        const vf a[W] = {
-            a0_0, a0_1, a0_2, a0_3, a1_0, a1_1, a1_2, a1_3,
-        };
+        a[0] = a0_0;
+        a[1] = a0_1;
+        a[2] = a0_2;
+        a[3] = a0_3;
+        a[4] = a1_0;
+        a[5] = a1_1;
+        a[6] = a1_2;
+        a[7] = a1_3;
         vf_store(s + key * 4, vf_sums(a));
     }
     const bool biased = masked && x->args->mask.type != ATTN_MASK_NONE;

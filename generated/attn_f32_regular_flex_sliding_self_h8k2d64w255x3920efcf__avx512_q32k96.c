@@ -1683,25 +1683,24 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
     const float *q = t->q;
     float *s = w->s; /* [key][4] */
     for (int32_t key = 0; key < n; key += 4) {
-        vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
-        vf a1_0 = vf_zero(), a1_1 = vf_zero(), a1_2 = vf_zero(), a1_3 = vf_zero();
-        vf a2_0 = vf_zero(), a2_1 = vf_zero(), a2_2 = vf_zero(), a2_3 = vf_zero();
-        vf a3_0 = vf_zero(), a3_1 = vf_zero(), a3_2 = vf_zero(), a3_3 = vf_zero();
-        {
-            const float *k0 = k + min32(key + 0, n - 1) * ldk;
-            const float *k1 = k + min32(key + 1, n - 1) * ldk;
+        vf a[W]; /* [key][4] */
+        for (int32_t i = key; i < key + 4; i += 2) {
+            const float *k0 = k + min32(i + 0, n - 1) * ldk;
+            const float *k1 = k + min32(i + 1, n - 1) * ldk;
+            vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
+            vf a1_0 = vf_zero(), a1_1 = vf_zero(), a1_2 = vf_zero(), a1_3 = vf_zero();
             for (int d = 0; d < 64; d += 16) {
                 {
                     const int at = d / 16 * 2 + 0;
-                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                    const int32_t r = i + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
                     const int at = d / 16 * 2 + 1;
-                    const int32_t row = key + 0 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
+                    const int32_t r = i + at / 4, column = at % 4 * 16;
+                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
+                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
                     const vf q0 = vf_load(q + 0 * DP + d);
@@ -1720,45 +1719,16 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
                     a1_3 = vf_fma(b1, q3, a1_3);
                 }
             }
+            vf *sums = a + (i - key) * 4;
+            sums[0] = a0_0;
+            sums[1] = a0_1;
+            sums[2] = a0_2;
+            sums[3] = a0_3;
+            sums[4] = a1_0;
+            sums[5] = a1_1;
+            sums[6] = a1_2;
+            sums[7] = a1_3;
         }
-        {
-            const float *k2 = k + min32(key + 2, n - 1) * ldk;
-            const float *k3 = k + min32(key + 3, n - 1) * ldk;
-            for (int d = 0; d < 64; d += 16) {
-                {
-                    const int at = d / 16 * 2 + 0;
-                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const int at = d / 16 * 2 + 1;
-                    const int32_t row = key + 2 + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + row * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + row * soon.v_step + column);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf q1 = vf_load(q + 1 * DP + d);
-                    const vf q2 = vf_load(q + 2 * DP + d);
-                    const vf q3 = vf_load(q + 3 * DP + d);
-                    const vf b2 = vf_loadu(k2 + d);
-                    a2_0 = vf_fma(b2, q0, a2_0);
-                    a2_1 = vf_fma(b2, q1, a2_1);
-                    a2_2 = vf_fma(b2, q2, a2_2);
-                    a2_3 = vf_fma(b2, q3, a2_3);
-                    const vf b3 = vf_loadu(k3 + d);
-                    a3_0 = vf_fma(b3, q0, a3_0);
-                    a3_1 = vf_fma(b3, q1, a3_1);
-                    a3_2 = vf_fma(b3, q2, a3_2);
-                    a3_3 = vf_fma(b3, q3, a3_3);
-                }
-            }
-        }
-        const vf a[W] = {
-            a0_0, a0_1, a0_2, a0_3, a1_0, a1_1, a1_2, a1_3, a2_0, a2_1, a2_2,
-            a2_3, a3_0, a3_1, a3_2, a3_3,
-        };
         vf_store(s + key * 4, vf_sums(a));
     }
     if (true) {

@@ -1688,62 +1688,63 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
     const float *q = t->q;
     float *s = w->s; /* [key][4] */
     for (int32_t key = 0; key < n; key += 1) {
+        vf a[W]; /* [key][4] */
+        const float *k0 = k + min32(key + 0, n - 1) * ldk;
         vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
-        {
-            const float *k0 = k + min32(key + 0, n - 1) * ldk;
+        for (int32_t r = key; r < key + 1; r++)
             for (int d = 0; d < DV; d += 16) {
-                ATTN_PREFETCH_L2(ask.v + (key + 0) * ask.v_step + d);
+                ATTN_PREFETCH_L2(ask.v + r * ask.v_step + d);
             }
-            for (int d = 0; d < 64; d += 16) {
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf q1 = vf_load(q + 1 * DP + d);
-                    const vf q2 = vf_load(q + 2 * DP + d);
-                    const vf q3 = vf_load(q + 3 * DP + d);
-                    const vf b0 = vf_loadu(k0 + d);
-                    a0_0 = vf_fma(b0, q0, a0_0);
-                    a0_1 = vf_fma(b0, q1, a0_1);
-                    a0_2 = vf_fma(b0, q2, a0_2);
-                    a0_3 = vf_fma(b0, q3, a0_3);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d + 4);
-                    const vf q1 = vf_load(q + 1 * DP + d + 4);
-                    const vf q2 = vf_load(q + 2 * DP + d + 4);
-                    const vf q3 = vf_load(q + 3 * DP + d + 4);
-                    const vf b0 = vf_loadu(k0 + d + 4);
-                    a0_0 = vf_fma(b0, q0, a0_0);
-                    a0_1 = vf_fma(b0, q1, a0_1);
-                    a0_2 = vf_fma(b0, q2, a0_2);
-                    a0_3 = vf_fma(b0, q3, a0_3);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d + 8);
-                    const vf q1 = vf_load(q + 1 * DP + d + 8);
-                    const vf q2 = vf_load(q + 2 * DP + d + 8);
-                    const vf q3 = vf_load(q + 3 * DP + d + 8);
-                    const vf b0 = vf_loadu(k0 + d + 8);
-                    a0_0 = vf_fma(b0, q0, a0_0);
-                    a0_1 = vf_fma(b0, q1, a0_1);
-                    a0_2 = vf_fma(b0, q2, a0_2);
-                    a0_3 = vf_fma(b0, q3, a0_3);
-                }
-                {
-                    const vf q0 = vf_load(q + 0 * DP + d + 12);
-                    const vf q1 = vf_load(q + 1 * DP + d + 12);
-                    const vf q2 = vf_load(q + 2 * DP + d + 12);
-                    const vf q3 = vf_load(q + 3 * DP + d + 12);
-                    const vf b0 = vf_loadu(k0 + d + 12);
-                    a0_0 = vf_fma(b0, q0, a0_0);
-                    a0_1 = vf_fma(b0, q1, a0_1);
-                    a0_2 = vf_fma(b0, q2, a0_2);
-                    a0_3 = vf_fma(b0, q3, a0_3);
-                }
+        for (int d = 0; d < 64; d += 16) {
+            {
+                const vf q0 = vf_load(q + 0 * DP + d);
+                const vf q1 = vf_load(q + 1 * DP + d);
+                const vf q2 = vf_load(q + 2 * DP + d);
+                const vf q3 = vf_load(q + 3 * DP + d);
+                const vf b0 = vf_loadu(k0 + d);
+                a0_0 = vf_fma(b0, q0, a0_0);
+                a0_1 = vf_fma(b0, q1, a0_1);
+                a0_2 = vf_fma(b0, q2, a0_2);
+                a0_3 = vf_fma(b0, q3, a0_3);
+            }
+            {
+                const vf q0 = vf_load(q + 0 * DP + d + 4);
+                const vf q1 = vf_load(q + 1 * DP + d + 4);
+                const vf q2 = vf_load(q + 2 * DP + d + 4);
+                const vf q3 = vf_load(q + 3 * DP + d + 4);
+                const vf b0 = vf_loadu(k0 + d + 4);
+                a0_0 = vf_fma(b0, q0, a0_0);
+                a0_1 = vf_fma(b0, q1, a0_1);
+                a0_2 = vf_fma(b0, q2, a0_2);
+                a0_3 = vf_fma(b0, q3, a0_3);
+            }
+            {
+                const vf q0 = vf_load(q + 0 * DP + d + 8);
+                const vf q1 = vf_load(q + 1 * DP + d + 8);
+                const vf q2 = vf_load(q + 2 * DP + d + 8);
+                const vf q3 = vf_load(q + 3 * DP + d + 8);
+                const vf b0 = vf_loadu(k0 + d + 8);
+                a0_0 = vf_fma(b0, q0, a0_0);
+                a0_1 = vf_fma(b0, q1, a0_1);
+                a0_2 = vf_fma(b0, q2, a0_2);
+                a0_3 = vf_fma(b0, q3, a0_3);
+            }
+            {
+                const vf q0 = vf_load(q + 0 * DP + d + 12);
+                const vf q1 = vf_load(q + 1 * DP + d + 12);
+                const vf q2 = vf_load(q + 2 * DP + d + 12);
+                const vf q3 = vf_load(q + 3 * DP + d + 12);
+                const vf b0 = vf_loadu(k0 + d + 12);
+                a0_0 = vf_fma(b0, q0, a0_0);
+                a0_1 = vf_fma(b0, q1, a0_1);
+                a0_2 = vf_fma(b0, q2, a0_2);
+                a0_3 = vf_fma(b0, q3, a0_3);
             }
         }
-        const vf a[W] = {
-            a0_0, a0_1, a0_2, a0_3,
-        };
+        a[0] = a0_0;
+        a[1] = a0_1;
+        a[2] = a0_2;
+        a[3] = a0_3;
         vf_store(s + key * 4, vf_sums(a));
     }
     const bool biased = masked && x->args->mask.type != ATTN_MASK_NONE;

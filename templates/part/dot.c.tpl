@@ -31,72 +31,80 @@ static ATTN_INLINE void dot_keys_${R}(const item *x, tile *t, scratch *w, int32_
     const float *q = t->q;
     float *s = w->s; /* [key][${P}] */
     for (int32_t key = 0; key < n; key += ${N}) {
-$ for i = 0, N - 1 do
+        vf a[W]; /* [key][${P}] */
+$ local tab = N > walk and "    " or ""
+$ local at_key = N > walk and "i" or "key"
+$ if N > walk then
+        for (int32_t i = key; i < key + ${N}; i += ${walk}) {
+$ end
+$ for i = 0, walk - 1 do
+        ${tab}const float *k${i} = k + min32(${at_key} + ${i}, n - 1) * ldk;
+$ end
+$ for i = 0, walk - 1 do
 $   for j = 0, R - 1, 4 do
-        vf ${list(math.min(R - j, 4), function(r) return "a" .. i .. "_" .. j + r .. " = vf_zero()" end)};
+        ${tab}vf ${list(math.min(R - j, 4), function(r) return "a" .. i .. "_" .. j + r .. " = vf_zero()" end)};
 $   end
+$ end
+$ if not plan.dot_spread then
+        ${tab}for (int32_t r = ${at_key}; r < ${at_key} + ${walk}; r++)
+            ${tab}for (int d = 0; d < DV; d += ${line}) {
+${request("                " .. tab, "v", " + r * ask.v_step + d")}
+            ${tab}}
 $ end
 $ local step = main % line == 0 and line or W
-$ for from = 0, N - 1, walk do
-$   local to = from + walk - 1
-        {
-$   for i = from, to do
-            const float *k${i} = k + min32(key + ${i}, n - 1) * ldk;
-$   end
-$   if not plan.dot_spread then
-$     for i = from, to do
-            for (int d = 0; d < DV; d += ${line}) {
-${request("                ", "v", " + (key + " .. i .. ") * ask.v_step + d")}
-            }
+$ if main > 0 then
+        ${tab}for (int d = 0; d < ${main}; d += ${step}) {
+$   if plan.dot_spread then
+$     local lines = (plan.dv + line - 1) // line
+$     local a_step = (walk * lines * step + main - 1) // main
+$     for m = 0, a_step - 1 do
+            ${tab}{
+                ${tab}const int at = d / ${step} * ${a_step} + ${m};
+                ${tab}const int32_t r = ${at_key} + at / ${lines}, column = at % ${lines} * ${line};
+${request("                " .. tab, "v", " + r * ask.v_step + column")}
+            ${tab}}
 $     end
 $   end
-$   if main > 0 then
-            for (int d = 0; d < ${main}; d += ${step}) {
-$     if plan.dot_spread then
-$       local lines = (plan.dv + line - 1) // line
-$       local a_step = (walk * lines * step + main - 1) // main
-$       for m = 0, a_step - 1 do
-                {
-                    const int at = d / ${step} * ${a_step} + ${m};
-                    const int32_t row = key + ${from} + at / ${lines}, column = at % ${lines} * ${line};
-${request("                    ", "v", " + row * ask.v_step + column")}
-                }
-$       end
-$     end
-$     for u = 0, step - W, W do
-$       local off = u > 0 and " + " .. u or ""
-                {
-$       for j = 0, R - 1 do
-                    const vf q${j} = vf_load(q + ${j} * DP + d${off});
-$       end
-$       for i = from, to do
-                    const vf b${i} = vf_loadu(k${i} + d${off});
-$         for j = 0, R - 1 do
-                    a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
-$         end
-$       end
-                }
-$     end
-            }
-$   end
-$   if main < plan.d then
-            {
+$   for u = 0, step - W, W do
+$     local off = u > 0 and " + " .. u or ""
+            ${tab}{
 $     for j = 0, R - 1 do
-                const vf q${j} = vf_load(q + ${j} * DP + ${main});
+                ${tab}const vf q${j} = vf_load(q + ${j} * DP + d${off});
 $     end
-$     for i = from, to do
-                const vf b${i} = vf_loadn(k${i} + ${main}, ${plan.d - main});
+$     for i = 0, walk - 1 do
+                ${tab}const vf b${i} = vf_loadu(k${i} + d${off});
 $       for j = 0, R - 1 do
-                a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
+                ${tab}a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
 $       end
 $     end
-            }
+            ${tab}}
 $   end
+        ${tab}}
+$ end
+$ if main < plan.d then
+        ${tab}{
+$   for j = 0, R - 1 do
+            ${tab}const vf q${j} = vf_load(q + ${j} * DP + ${main});
+$   end
+$   for i = 0, walk - 1 do
+            ${tab}const vf b${i} = vf_loadn(k${i} + ${main}, ${plan.d - main});
+$     for j = 0, R - 1 do
+            ${tab}a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
+$     end
+$   end
+        ${tab}}
+$ end
+$ if N > walk then
+            vf *sums = a + (i - key) * ${P};
+$ end
+$ for i = 0, walk - 1 do
+$   for j = 0, P - 1 do
+        ${tab}${N > walk and "sums" or "a"}[${i * P + j}] = ${j < R and "a" .. i .. "_" .. j or "vf_zero()"};
+$   end
+$ end
+$ if N > walk then
         }
 $ end
-        const vf a[W] = {
-            ${wrap(list(W, function(i) return i % P < R and "a" .. i // P .. "_" .. i % P or "vf_zero()" end))}
-        };
         vf_store(s + key * ${P}, vf_sums(a));
     }
 $ if plan.bias then
