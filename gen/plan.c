@@ -321,8 +321,8 @@ static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan 
         if (p->dots)
             note(a, p,
                  "decode: up to %d rows of a group run as dot products, %d a tile and %d keys at "
-                 "a time, more as tiles on unpacked V",
-                 p->dot_most, p->dot[p->dots - 1].rows, p->turn_keys);
+                 "a time, their rows asked for %d keys ahead; more as tiles on unpacked V",
+                 p->dot_most, p->dot[p->dots - 1].rows, p->turn_keys, p->dot_ahead);
         else
             note(a, p, "decode: tiles of prefill on unpacked V");
     }

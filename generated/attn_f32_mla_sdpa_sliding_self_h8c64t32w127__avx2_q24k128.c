@@ -17,8 +17,8 @@
  *   columns
  * prefill: 16 tiles share a key block; their Q and O stay in three quarters of L2
  * decode: up to 32 query rows; 1 query head of a group; keys in parts of 512, merged in order
- * decode: up to 16 rows of a group run as dot products, 4 a tile and 8 keys at a time, more as
- *   tiles on unpacked V
+ * decode: up to 16 rows of a group run as dot products, 4 a tile and 8 keys at a time, their
+ *   rows asked for 64 keys ahead; more as tiles on unpacked V
  * prefetch: K rows 1 register tile ahead, a line a row and 16 steps
  * unroll: 16 of 32 steps of the loop over the head width
  * softmax: lazy maximum; a key block is redone where its sum leaves 2^-60 .. 2^60
