@@ -2216,6 +2216,7 @@ static void decode_end(const call *c, const tile *t, int32_t b, int32_t g, int32
 static lines lines_ahead(const call *c, const item *x, const tile *t, int32_t g, int32_t j,
                          int32_t at, int32_t ahead) {
     const attn_view *k = &c->args->k, *v = &c->args->v;
+    /* Whole turns; at least one, since a tile that sees nothing has no turn. */
     const int32_t begin = t->first / c->turn * c->turn, end = (t->last / c->turn + 1) * c->turn;
     int32_t key = at + ahead, b = x->b;
     if (key >= end) {
@@ -2232,7 +2233,7 @@ static lines lines_ahead(const call *c, const item *x, const tile *t, int32_t g,
                    v0 + row / heads * v->token + row % heads * v->head, k->head, v->head};
 }
 
-/* Keys from `at` on, at most up to k1, before what lies ahead of them becomes another group's. */
+/* Keys from `at` on, up to k1 at most, before what lies ahead of them becomes another group's. */
 static int32_t run_length(const call *c, const tile *t, int32_t at, int32_t k1) {
     const int32_t end = (t->last / c->turn + 1) * c->turn;
     int32_t rest = end - c->ahead - at;
@@ -2277,7 +2278,6 @@ static void decode_task(void *ctx, int64_t task, int worker) {
                 const int32_t j = i / tiles, end = min32(at + n - 1, k1);
                 if (t->first > end || t->last < at) continue;
                 const lines ask = lines_ahead(c, &x, t, g0, j, at, c->ahead);
-                /* Where heads lie side by side, the tile's own rows: the others' are too many. */
                 /* A turn of many heads does not fit L1: they ask for what is there. */
                 const lines none = {t->q, t->q, 0, 0};
                 const lines soon = c->span > 1 ? none
@@ -2363,8 +2363,9 @@ static void run(const attn_args *args) {
         const bool by_token = args->k.head < args->k.token;
         c.span = by_token ? decode_span(items * c.parts, threads) : 1;
         c.tile_rows = ROWS, c.turn = BK;
-        if (c.rows <= DOT_MOST) c.tile_rows = DOT_ROWS, c.turn = TURN;
-        if (c.rows <= DOT_MOST && c.span > 1) c.turn = TURN * (c.span > 8 ? 1 : 2);
+        /* Two turns in one while two of them, K and V of all heads, are little beside L2. */
+        const int turns = c.span > 1 && c.span <= 8 ? 2 : 1;
+        if (c.rows <= DOT_MOST) c.tile_rows = DOT_ROWS, c.turn = turns * TURN;
         c.ahead = max32(1, AHEAD / (c.turn * c.span)) * c.turn;
         attn_parallel(items * ((GROUPS + c.span - 1) / c.span) * c.parts, threads, decode_task, &c);
         attn_parallel(items * GROUPS, threads, merge_task, &c);

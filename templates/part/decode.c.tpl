@@ -1,5 +1,8 @@
+$ local asks = #plan.dots > 0 -- tiles of prefill ask for their own rows
 $ local again = false -- some tile asks for rows twice
 $ for _, dot in ipairs(plan.dots) do again = again or dot.again end
+$ local ask_names = asks and (again and ", ask, soon" or ", ask") or ""
+$ local ask_params = ask_names:gsub(", ", ", const lines ")
 /* --- decode: few query rows, keys split in fixed parts that are merged in order --- */
 
 /* Partial results of one row over one part. */
@@ -61,16 +64,18 @@ $ end
     tile_pack(x, t);
 }
 
-/* Keys k0..k1 of a tile; k and v stand at key 0. ask${again and ", soon" or ""}: what to ask for meanwhile. */
+/* Keys k0..k1 of a tile; k and v stand at key 0.${asks and (again and " ask, soon" or " ask") .. ": what to ask for meanwhile." or ""} */
 static void decode_keys(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
-                        const float *v, const lines ask${again and ", const lines soon" or ""}) {
+                        const float *v${ask_params}) {
 $ for _, dot in ipairs(plan.dots) do
     if (t->rows <= ${dot.rows}) {
         dot_${dot.rows}(x, t, w, k0, k1, k, v, ask${dot.again and ", soon" or ""});
         return;
     }
 $ end
+$ if asks then
     (void)ask${again and ", (void)soon" or ""};
+$ end
     const ptrdiff_t ldv = x->args->v.token;
     const values as_rows = {v, 1, ldv, ldv, 0};
     for (int32_t at = k0; at <= k1; at += BK)
@@ -93,12 +98,14 @@ $ end
     }
 }
 
+$ if asks then
 /* What lies `ahead` keys after key `at` of the j-th of the groups from g on: as many rows as a turn
  * has, in the order in which they lie. Past the last key it is rows of the next groups, whose
  * ranges are taken to be like this one. */
 static lines lines_ahead(const call *c, const item *x, const tile *t, int32_t g, int32_t j,
                          int32_t at, int32_t ahead) {
     const attn_view *k = &c->args->k, *v = &c->args->v;
+    /* Whole turns; at least one, since a tile that sees nothing has no turn. */
     const int32_t begin = t->first / c->turn * c->turn, end = (t->last / c->turn + 1) * c->turn;
     int32_t key = at + ahead, b = x->b;
     if (key >= end) {
@@ -115,7 +122,7 @@ static lines lines_ahead(const call *c, const item *x, const tile *t, int32_t g,
                    v0 + row / heads * v->token + row % heads * v->head, k->head, v->head};
 }
 
-/* Keys from `at` on, at most up to k1, before what lies ahead of them becomes another group's. */
+/* Keys from `at` on, up to k1 at most, before what lies ahead of them becomes another group's. */
 static int32_t run_length(const call *c, const tile *t, int32_t at, int32_t k1) {
     const int32_t end = (t->last / c->turn + 1) * c->turn;
     int32_t rest = end - c->ahead - at;
@@ -124,6 +131,7 @@ static int32_t run_length(const call *c, const tile *t, int32_t at, int32_t k1) 
     return rest > 0 ? min32(rest, k1 - at + 1) : k1 - at + 1;
 }
 
+$ end
 /* The rows of c->span groups of heads over one part of the keys. Several tiles take turns, a few
  * keys each, so that they find in cache what they share, and so that memory is read as it lies
  * where the heads of a token lie side by side. */
@@ -154,20 +162,23 @@ static void decode_task(void *ctx, int64_t task, int worker) {
             decode_begin(c, &x, &w->t[i], g0 + i / tiles, row + i % tiles * c->tile_rows, k0, k1);
         int32_t n = c->turn;
         for (int32_t at = k0; at <= k1; at += n) {
+$ if asks then
             if (count * tiles == 1) n = run_length(c, &w->t[0], at, k1);
+$ end
             for (int32_t i = 0; i < count * tiles; i++) {
                 tile *t = &w->t[i];
                 const int32_t j = i / tiles, end = min32(at + n - 1, k1);
                 if (t->first > end || t->last < at) continue;
+$ if asks then
                 const lines ask = lines_ahead(c, &x, t, g0, j, at, c->ahead);
-                /* Where heads lie side by side, the tile's own rows: the others' are too many. */
+$ end
 $ if again then
                 /* A turn of many heads does not fit L1: they ask for what is there. */
                 const lines none = {t->q, t->q, 0, 0};
                 const lines soon = c->span > 1 ? none
                                                : lines_ahead(c, &x, t, g0, 0, at, c->turn);
 $ end
-                decode_keys(&x, t, w, at, end, k[j], v[j], ask${again and ", soon" or ""});
+                decode_keys(&x, t, w, at, end, k[j], v[j]${ask_names});
             }
         }
         for (int32_t i = 0; i < count * tiles; i++)

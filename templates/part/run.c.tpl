@@ -68,8 +68,9 @@ $ else
         c.span = by_token ? decode_span(items * c.parts, threads) : 1;
         c.tile_rows = ROWS, c.turn = BK;
 $   if #plan.dots > 0 then
-        if (c.rows <= DOT_MOST) c.tile_rows = DOT_ROWS, c.turn = TURN;
-        if (c.rows <= DOT_MOST && c.span > 1) c.turn = TURN * (c.span > 8 ? 1 : 2);
+        /* Two turns in one while two of them, K and V of all heads, are little beside L2. */
+        const int turns = c.span > 1 && c.span <= 8 ? 2 : 1;
+        if (c.rows <= DOT_MOST) c.tile_rows = DOT_ROWS, c.turn = turns * TURN;
         c.ahead = max32(1, AHEAD / (c.turn * c.span)) * c.turn;
 $   end
         attn_parallel(items * ((GROUPS + c.span - 1) / c.span) * c.parts, threads, decode_task, &c);

@@ -25,6 +25,7 @@ typedef struct values {
     int32_t base;
 } values;
 
+$ if #plan.dots > 0 then
 /* Rows of memory that are asked for while others are worked on: row i is k + i * k_step. */
 typedef struct lines {
     const float *k, *v;
@@ -35,6 +36,7 @@ static inline lines lines_from(const lines a, ptrdiff_t i) {
     return (lines){a.k + i * a.k_step, a.v + i * a.v_step, a.k_step, a.v_step};
 }
 
+$ end
 /* What a thread works in. */
 typedef struct scratch {
     tile t[TILES];
