@@ -2,6 +2,7 @@
 
 #include "block_plan.h"
 #include "cli.h"
+#include "disk.h"
 #include "embedded.h"
 #include "facts.h"
 #include "manifest.h"
@@ -11,6 +12,8 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -510,46 +513,6 @@ static bool listed(const gen_files *files, const char *path) {
     return false;
 }
 
-static bool empty_or_absent(const char *dir) {
-    DIR *handle = opendir(dir);
-    if (!handle) return true;
-    int entries = 0;
-    for (struct dirent *e; (e = readdir(handle));)
-        entries += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
-    closedir(handle);
-    return entries == 0;
-}
-
-bool gen_write_files(arena *a, const char *dir, const gen_files *files, diag *d) {
-    for (int i = 0; i < files->count; i++)
-        if (!write_file(a, arena_printf(a, "%s/%s", dir, files->file[i].path), files->file[i].text,
-                        file_size(&files->file[i]), d))
-            return false;
-    return true;
-}
-
-bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d) {
-    struct stat st;
-    if (!stat(dir, &st) && !S_ISDIR(st.st_mode)) return diag_set(d, "-o: %s is not a folder", dir);
-    diag ignored = {0};
-    const char *old =
-        read_file(a, arena_printf(a, "%s/manifest.json", dir), FILE_MAX_BYTES, NULL, &ignored);
-    const gen_files *previous = old ? manifest_files(a, old) : NULL;
-    const char *was = previous ? manifest_kind(a, old) : NULL;
-    const char *is = manifest_kind(a, files->file[files->count - 1].text);
-    if (was && strcmp(was, is))
-        return diag_set(d, "-o: %s holds %s, and these are %s: name another folder", dir, was, is);
-    if (!previous && !empty_or_absent(dir))
-        return diag_set(d,
-                        "-o: %s is not empty and was not written by attn-gen (no manifest.json "
-                        "of ours): name a new or empty folder",
-                        dir);
-    for (int i = 0; previous && i < previous->count; i++)
-        if (!listed(files, previous->file[i].path))
-            unlink(arena_printf(a, "%s/%s", dir, previous->file[i].path));
-    return gen_write_files(a, dir, files, d);
-}
-
 /* Names every file below DIR/sub that is neither listed nor in DIR/build. */
 static void find_orphans(arena *a, const char *dir, const char *sub, const gen_files *files,
                          buf *report) {
@@ -575,7 +538,9 @@ static bool folder_tune(arena *a, const char *dir, const cJSON *root, const mode
     if (!manifest_is_tuned(root)) return true;
     tune_set *tune = arena_alloc(a, sizeof *tune);
     o->tune = tune;
-    return tune_load(a, arena_printf(a, "%s/tune.lua", dir), m, tune, d);
+    size_t size;
+    const char *text = disk_read_in(a, dir, "tune.lua", FILE_MAX_BYTES, &size, d);
+    return text && tune_take(a, arena_printf(a, "%s/tune.lua", dir), text, size, m, tune, d);
 }
 
 /* The model, and the options, that a folder was made from. */
@@ -584,22 +549,35 @@ bool gen_folder(arena *a, const char *dir, model *m, gen_options *o, diag *d) {
     cJSON *root = manifest_read(a, dir, d);
     if (!root) return false;
     bool ok = manifest_options(a, root, arena_printf(a, "%s/manifest.json", dir), o, d);
-    const char *source = ok ? read_file(a, model_path, FILE_MAX_BYTES, NULL, d) : NULL;
+    const char *source = ok ? disk_read_in(a, dir, "model.lua", FILE_MAX_BYTES, NULL, d) : NULL;
     ok =
         source && model_from_lua(a, model_path, source, m, d) && folder_tune(a, dir, root, m, o, d);
     cJSON_Delete(root);
     return ok;
 }
 
+/* What is wrong with a file of the folder; null: nothing. */
+static const char *difference(arena *a, int folder, const gen_file *f) {
+    const char *what;
+    switch (disk_look(folder, f->path, &what)) {
+    case DISK_NOTHING: return "missing";
+    case DISK_UNKNOWN: return arena_printf(a, "cannot look: %s", strerror(errno));
+    case DISK_ODD: return arena_printf(a, "stale: it is %s, not a file", what);
+    case DISK_FILE: break;
+    }
+    return disk_holds(folder, f->path, f->text, file_size(f))
+               ? NULL
+               : "stale: it differs from what attn-gen writes today";
+}
+
 const char *gen_differences(arena *a, const char *dir, const gen_files *files) {
     buf b = buf_new(a);
+    const int folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (int i = 0; i < files->count; i++) {
-        const char *path = arena_printf(a, "%s/%s", dir, files->file[i].path);
-        if (access(path, F_OK))
-            buf_printf(&b, "%s: missing\n", path);
-        else if (!same_file(a, path, files->file[i].text, file_size(&files->file[i])))
-            buf_printf(&b, "%s: stale: it differs from what attn-gen writes today\n", path);
+        const char *why = folder < 0 ? "missing" : difference(a, folder, &files->file[i]);
+        if (why) buf_printf(&b, "%s/%s: %s\n", dir, files->file[i].path, why);
     }
+    if (folder >= 0) close(folder);
     return b.data;
 }
 

@@ -1,4 +1,4 @@
-/* emit.h - from a model to a folder: all files in memory first, then all or nothing. */
+/* emit.h - from a model to the files of its folder, in memory; folder.h writes them. */
 #ifndef GEN_EMIT_H
 #define GEN_EMIT_H
 
@@ -32,16 +32,8 @@ void gen_plan(arena *a, const kernel_spec *k, const isa_row *isa, const gen_opti
  * disk. */
 bool gen_render(arena *a, const model *m, const gen_options *o, gen_files *out, diag *d);
 
-/* Writes the files that differ. */
-bool gen_write_files(arena *a, const char *dir, const gen_files *files, diag *d);
-
 /* A line for each file that is missing or differs; empty if there is none. */
 const char *gen_differences(arena *a, const char *dir, const gen_files *files);
-
-/* As gen_write_files, for a folder of their own; the last file is its manifest. Removes those that
- * only the folder's previous manifest lists. Refuses a non-empty folder without a manifest of ours,
- * and one of another kind. */
-bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d);
 
 /* The model and the options that a folder's model.lua, tune.lua and manifest.json hold. */
 bool gen_folder(arena *a, const char *dir, model *m, gen_options *o, diag *d);

@@ -4,6 +4,7 @@
 #include "embedded.h"
 #include "emit.h"
 #include "explain.h"
+#include "folder.h"
 #include "import_hf.h"
 #include "isa.h"
 #include "plan.h"
@@ -14,6 +15,7 @@
 #include "verify/build.h"
 #include "verify/golden.h"
 #include "version.h"
+#include "write_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -112,7 +114,8 @@ static bool generate(arena *a, const options *o, diag *d) {
     if (!gen_render(a, &m, &g, &files, d)) return false;
     const gen_files folder = files;
     if (o->single_file && !single_render(a, &m, &g, &folder, &files, d)) return false;
-    if (o->single_file ? !single_write(a, o->out, &files, d) : !gen_write(a, o->out, &files, d))
+    if (o->single_file ? !single_write(a, o->out, &files, d)
+                       : !folder_write(a, o->out, FOLDER_OWN, &files, d))
         return false;
     int isas = 0;
     for (int i = 0; i < ATTN_ISA_COUNT; i++) isas += g.isa_mask >> i & 1;
@@ -222,7 +225,8 @@ static bool golden(arena *a, const options *o, diag *d) {
     if (!(is_single(o->target) ? single_load(a, o->target, &m, &g, d)
                                : gen_folder(a, o->target, &m, &g, d)))
         return false;
-    if (!golden_render(a, &m, &settings, &files, &skipped, d) || !gen_write(a, o->out, &files, d))
+    if (!golden_render(a, &m, &settings, &files, &skipped, d) ||
+        !folder_write(a, o->out, FOLDER_OWN, &files, d))
         return false;
     int taken = 0;
     for (int i = 0; i < m.kernel_count; i++) {

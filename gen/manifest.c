@@ -1,5 +1,6 @@
 #include "manifest.h"
 
+#include "disk.h"
 #include "embedded.h"
 #include "facts.h"
 #include "isa.h"
@@ -112,7 +113,8 @@ static bool is_ours(const cJSON *root) {
 
 cJSON *manifest_read(arena *a, const char *dir, diag *d) {
     const char *path = arena_printf(a, "%s/manifest.json", dir);
-    const char *text = read_file(a, path, MANIFEST_MAX_BYTES, NULL, d);
+    if (!disk_is_whole(a, dir, d)) return NULL;
+    const char *text = disk_read_in(a, dir, "manifest.json", MANIFEST_MAX_BYTES, NULL, d);
     if (!text) return NULL;
     cJSON *root = cJSON_Parse(text);
     if (is_ours(root)) return root;
@@ -129,11 +131,6 @@ const char *manifest_kind(arena *a, const char *text) {
     return result;
 }
 
-/* Paths of a manifest stay inside the folder. */
-static bool path_inside(const char *path) {
-    return *path && *path != '/' && !strstr(path, "..");
-}
-
 const gen_files *manifest_files(arena *a, const char *text) {
     cJSON *root = cJSON_Parse(text);
     const cJSON *list = cJSON_GetObjectItem(root, "files"), *row;
@@ -144,8 +141,7 @@ const gen_files *manifest_files(arena *a, const char *text) {
         cJSON_ArrayForEach(row, list) {
             const cJSON *path = cJSON_GetObjectItem(row, "path");
             const cJSON *hash = cJSON_GetObjectItem(row, "hash");
-            if (!cJSON_IsString(path) || !cJSON_IsString(hash) || !path_inside(path->valuestring))
-                continue;
+            if (!cJSON_IsString(path) || !cJSON_IsString(hash)) continue;
             files->file[files->count++] = (gen_file){.path = arena_strdup(a, path->valuestring),
                                                      .text = arena_strdup(a, hash->valuestring)};
         }

@@ -11,10 +11,12 @@
 const char *manifest_text(arena *a, const model *m, const gen_options *o, const template_set *set,
                           const gen_files *files);
 
-/* The JSON of DIR/manifest.json; the caller frees it with cJSON_Delete. Null with a message. */
+/* The JSON of DIR/manifest.json; the caller frees it with cJSON_Delete. Null with a message, also
+ * where the folder is half-written. */
 cJSON *manifest_read(arena *a, const char *dir, diag *d);
 
-/* The files that a manifest lists, their hashes as the text; null if it is no manifest of ours. */
+/* The files that a manifest lists, as it lists them (anybody may have written it), their hashes as
+ * the text; null if it is no manifest of ours. */
 const gen_files *manifest_files(arena *a, const char *text);
 
 /* What a manifest is of: "kernels" or "cases". */

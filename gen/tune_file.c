@@ -120,14 +120,18 @@ bool tune_read(arena *a, const char *path, const char *source, const model *m, t
     return true;
 }
 
-bool tune_load(arena *a, const char *path, const model *m, tune_set *out, diag *d) {
-    size_t size;
-    const char *source = read_file(a, path, MAX_BYTES, &size, d);
-    if (!source) return false;
+bool tune_take(arena *a, const char *path, const char *source, size_t size, const model *m,
+               tune_set *out, diag *d) {
     if (strlen(source) != size)
         return diag_set(d, "%s: has a zero byte at offset %zu: a tune file is text", path,
                         strlen(source));
     return tune_read(a, path, source, m, out, d);
+}
+
+bool tune_load(arena *a, const char *path, const model *m, tune_set *out, diag *d) {
+    size_t size;
+    const char *source = read_file(a, path, MAX_BYTES, &size, d);
+    return source && tune_take(a, path, source, size, m, out, d);
 }
 
 const plan_choice *tune_find(const tune_set *set, const char *kernel, attn_isa isa) {

@@ -29,7 +29,9 @@ typedef struct tune_set {
 bool tune_read(arena *a, const char *path, const char *source, const model *m, tune_set *out,
                diag *d);
 
-/* The same from a file. */
+/* The same of a file's bytes, which may hold a zero byte; and from a file. */
+bool tune_take(arena *a, const char *path, const char *source, size_t size, const model *m,
+               tune_set *out, diag *d);
 bool tune_load(arena *a, const char *path, const model *m, tune_set *out, diag *d);
 
 /* What the set says of a kernel on an instruction set; null: nothing. set may be null. */

@@ -1,6 +1,9 @@
 #include "util.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,68 +161,83 @@ void suggest(buf *b, const char *name, const char *const *names) {
     if (best) buf_printf(b, " (did you mean '%s'?)", best);
 }
 
-char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d) {
-    FILE *f = fopen(path, "rb");
-    if (!f) {
-        diag_set(d, "%s: cannot open: %s", path, strerror(errno));
-        return NULL;
+const char *odd_file(mode_t mode) {
+    if (S_ISREG(mode)) return NULL;
+    return S_ISDIR(mode)    ? "a folder"
+           : S_ISLNK(mode)  ? "a symbolic link"
+           : S_ISFIFO(mode) ? "a FIFO"
+           : S_ISSOCK(mode) ? "a socket"
+                            : "a device";
+}
+
+int passed_fd(const char *path) {
+    static const struct {
+        const char *path;
+        int fd;
+    } standard[] = {{"/dev/stdin", 0}, {"/dev/stdout", 1}, {"/dev/stderr", 2}};
+    static const char *const folder[] = {"/dev/fd/", "/proc/self/fd/"};
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(path, standard[i].path)) return standard[i].fd;
+    for (int i = 0; i < 2; i++) {
+        const size_t n = strlen(folder[i]);
+        if (strncmp(path, folder[i], n) || !isdigit((unsigned char)path[n])) continue;
+        char *end;
+        const long fd = strtol(path + n, &end, 10);
+        if (!*end && fd <= INT_MAX) return (int)fd;
     }
+    return -1;
+}
+
+char *read_open(arena *a, int fd, const char *name, size_t max, size_t *size, diag *d) {
     buf b = buf_new(a);
     char chunk[1 << 16];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof chunk, f)) > 0 && b.len <= max) buf_add(&b, chunk, n);
-    bool failed = ferror(f) != 0;
-    fclose(f);
-    if (failed) {
-        diag_set(d, "%s: cannot read: %s", path, strerror(errno));
+    ssize_t n = 1;
+    while (n != 0 && b.len <= max) {
+        n = read(fd, chunk, sizeof chunk);
+        if (n > 0) buf_add(&b, chunk, (size_t)n);
+        if (n < 0 && errno != EINTR) break;
+    }
+    const int error = errno;
+    close(fd);
+    if (n < 0) {
+        diag_set(d, "%s: cannot read: %s", name, strerror(error));
         return NULL;
     }
     if (b.len > max) {
-        diag_set(d, "%s: larger than %zu bytes", path, max);
+        diag_set(d, "%s: larger than %zu bytes", name, max);
         return NULL;
     }
     if (size) *size = b.len;
     return b.data;
 }
 
-static bool make_parents(const char *path, diag *d) {
-    char part[4096];
-    for (const char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
-        snprintf(part, sizeof part, "%.*s", (int)(p - path), path);
-        if (mkdir(part, 0777) && errno != EEXIST)
-            return diag_set(d, "%s: cannot create: %s", part, strerror(errno));
-    }
-    return true;
-}
-
-bool same_file(arena *a, const char *path, const void *data, size_t size) {
-    diag ignored = {0};
-    size_t old_size;
-    const char *old = read_file(a, path, size, &old_size, &ignored);
-    return old && old_size == size && !memcmp(old, data, size);
-}
-
-bool write_file(arena *a, const char *path, const void *data, size_t size, diag *d) {
-    if (same_file(a, path, data, size)) return true;
-    if (!make_parents(path, d)) return false;
-    const char *temp = arena_printf(a, "%s.new", path);
-    FILE *f = fopen(temp, "wb");
-    if (!f) return diag_set(d, "%s: cannot write: %s", temp, strerror(errno));
-    const bool ok = fwrite(data, 1, size, f) == size && !ferror(f);
-    if (fclose(f) || !ok || rename(temp, path)) {
-        const int error = errno;
-        unlink(temp);
-        return diag_set(d, "%s: cannot write: %s", path, strerror(error));
-    }
-    return true;
-}
-
-bool file_can_be_written(arena *a, const char *path, diag *d) {
+char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d) {
     struct stat st;
-    const char *slash = strrchr(path, '/');
-    const char *dir = slash ? arena_strndup(a, path, (size_t)(slash - path) + 1) : ".";
-    if (!stat(path, &st) && S_ISDIR(st.st_mode)) return diag_set(d, "-o: %s is a folder", path);
-    return !access(dir, W_OK) || diag_set(d, "-o: cannot write in %s: %s", dir, strerror(errno));
+    const int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st)) {
+        diag_set(d, "%s: cannot open: %s", path, strerror(errno));
+        if (fd >= 0) close(fd);
+        return NULL;
+    }
+    const char *what = odd_file(st.st_mode);
+    if (what && (S_ISDIR(st.st_mode) || passed_fd(path) < 0)) {
+        diag_set(d, "%s: is %s, not a file", path, what);
+        close(fd);
+        return NULL;
+    }
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    return read_open(a, fd, path, max, size, d);
+}
+
+bool write_all(int fd, const void *data, size_t size) {
+    for (const char *p = data; size;) {
+        const ssize_t n = write(fd, p, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        p += n;
+        size -= (size_t)n;
+    }
+    return true;
 }
 
 void caret(buf *b, const char *text, size_t offset) {
@@ -231,9 +249,12 @@ void caret(buf *b, const char *text, size_t offset) {
     buf_puts(b, "^\n");
 }
 
-uint64_t hash64(const void *data, size_t n) {
+uint64_t hash64_more(uint64_t h, const void *data, size_t n) {
     const unsigned char *p = data;
-    uint64_t h = 1469598103934665603u;
     for (size_t i = 0; i < n; i++) h = (h ^ p[i]) * 1099511628211u;
     return h;
+}
+
+uint64_t hash64(const void *data, size_t n) {
+    return hash64_more(1469598103934665603u, data, n);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Everything a run allocates lives in one arena and is freed with it. Allocation never fails:
  * out of memory ends the program with a message and exit status 2. */
@@ -38,20 +39,24 @@ bool diag_set(diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)
 /* Appends " (did you mean 'x'?)" to b if a name of the null-terminated list is close to `name`. */
 void suggest(buf *b, const char *name, const char *const *names);
 
-/* Whole file, terminated; null with a message on error or above max bytes. */
-char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d);
+/* What a file's mode says that it is, where that is no regular file ("a FIFO"); null where it is.
+ */
+const char *odd_file(mode_t mode);
+/* N where a path names a descriptor that this process was started with (/dev/stdin, /dev/fd/N),
+ * which may be a pipe; else -1. */
+int passed_fd(const char *path);
 
-/* Writes a file unless it holds these bytes already; makes its folders. Beside it first, then
- * renamed, so that no reader sees half of it. */
-bool write_file(arena *a, const char *path, const void *data, size_t size, diag *d);
-/* Says early, and without a trace, what write_file would say. */
-bool file_can_be_written(arena *a, const char *path, diag *d);
-/* Whether the file holds these bytes. */
-bool same_file(arena *a, const char *path, const void *data, size_t size);
+/* Whole file, terminated; null with a message on error or above max bytes. Regular files only, and
+ * what passed_fd knows: nobody waits for a FIFO. */
+char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d);
+/* The same of an open file, which it closes. */
+char *read_open(arena *a, int fd, const char *name, size_t max, size_t *size, diag *d);
+bool write_all(int fd, const void *data, size_t size); /* false with errno */
 
 /* The line of `text` that holds offset, and a caret under it: two lines, each with a newline. */
 void caret(buf *b, const char *text, size_t offset);
 
-uint64_t hash64(const void *data, size_t n); /* FNV-1a */
+uint64_t hash64(const void *data, size_t n);                     /* FNV-1a */
+uint64_t hash64_more(uint64_t hash, const void *data, size_t n); /* of what was hashed, and this */
 
 #endif

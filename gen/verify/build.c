@@ -2,6 +2,8 @@
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
 #include "build.h"
+#include "../disk.h"
+#include "../folder.h"
 #include "../isa.h"
 #include "../manifest.h"
 #include "pool.h"
@@ -12,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MAX_SOURCES = 4096 };
@@ -270,18 +273,28 @@ static bool render_kernels(const folder *f, const int *which, int count, gen_fil
     return gen_render(f->a, &m, &g, files, d);
 }
 
-static void read_sources(arena *a, const char *dir, const char *sub, gen_files *files) {
-    diag ignored = {0};
+/* Nothing in a folder keeps a compiler waiting: what is no file or folder there is an error. */
+static bool read_source(arena *a, const char *dir, const char *path, gen_files *files, diag *d) {
+    const char *full = arena_printf(a, "%s/%s", dir, path), *text;
+    struct stat st;
+    if (stat(full, &st) || S_ISDIR(st.st_mode)) return true;
+    const char *what = odd_file(st.st_mode);
+    if (what) return diag_set(d, "--folder: %s: is %s, not a file", full, what);
+    if (!ends_with(path, ".c")) return true;
+    if (!(text = read_file(a, full, 64 << 20, NULL, d))) return false;
+    files->file[files->count++] = (gen_file){.path = path, .text = text};
+    return true;
+}
+
+static bool read_sources(arena *a, const char *dir, const char *sub, gen_files *files, diag *d) {
     DIR *handle = opendir(*sub ? arena_printf(a, "%s/%s", dir, sub) : dir);
-    if (!handle) return;
-    for (struct dirent *e; (e = readdir(handle)) && files->count < MAX_SOURCES;) {
-        if (!ends_with(e->d_name, ".c")) continue;
-        const char *path = arena_printf(a, "%s%s%s", sub, *sub ? "/" : "", e->d_name);
-        const char *text =
-            read_file(a, arena_printf(a, "%s/%s", dir, path), 64 << 20, NULL, &ignored);
-        if (text) files->file[files->count++] = (gen_file){.path = path, .text = text};
-    }
+    bool ok = true;
+    if (!handle) return true;
+    for (struct dirent *e; ok && files->count < MAX_SOURCES && (e = readdir(handle));)
+        ok = read_source(a, dir, arena_printf(a, "%s%s%s", sub, *sub ? "/" : "", e->d_name), files,
+                         d);
     closedir(handle);
+    return ok;
 }
 
 /* The C files of a generated folder and of its runtime, or those of a single file's folder. */
@@ -289,11 +302,14 @@ static bool load_folder(arena *a, const char *dir, gen_files *files, diag *d) {
     *files = (gen_files){arena_alloc(a, MAX_SOURCES * sizeof(gen_file)), 0};
     gen_options o = {0};
     diag ignored = {0};
+    if (!disk_is_whole(a, dir, d)) return false;
     cJSON *root = manifest_read(a, dir, &ignored); /* a single file has none */
     if (root) manifest_options(a, root, dir, &o, &ignored);
     cJSON_Delete(root);
-    read_sources(a, dir, "", files);
-    read_sources(a, dir, o.runtime ? o.runtime : "runtime", files);
+    const char *runtime = o.runtime ? o.runtime : "runtime";
+    if (!read_sources(a, dir, "", files, d) || !read_sources(a, dir, runtime, files, d) ||
+        !read_sources(a, dir, arena_printf(a, "%s/simd", runtime), files, d))
+        return false;
     return files->count > 0 || diag_set(d, "--folder: %s has no C files", dir);
 }
 
@@ -349,7 +365,7 @@ static const kernel_lib *build_good(folder *f, int *which) {
     while (render_good(f, which)) {
         if (f->o->edit) f->o->edit(f->a, &f->files, f->o->edit_ctx);
         list_sources(f);
-        if (!f->o->folder && !gen_write(f->a, f->dir, &f->files, &d)) break;
+        if (!f->o->folder && !folder_write(f->a, f->dir, FOLDER_TEMPORARY, &f->files, &d)) break;
         if (!compile_all(f)) continue; /* without those that do not compile */
         if (link_all(f, &d)) lib = load(f->a, f->dir, &d);
         break;
