@@ -65,15 +65,12 @@ attn_area *attn_areas_add(attn_areas *list, const char *name, const void *data, 
     return area;
 }
 
-/* Steps beyond this are no memory's; sums of a few of them still fit 64 bits. */
-static const int64_t far_away = INT64_C(1) << 60;
-
 void attn_area_repeat(attn_area *area, const char *name, int64_t count, int64_t elements,
                       size_t size) {
     if (count <= 0) area->width = 0;
     if (count <= 1) return; /* its stride is not used */
     int64_t step;
-    if (__builtin_mul_overflow(elements, (int64_t)size, &step) || step < -far_away) step = far_away;
+    if (__builtin_mul_overflow(elements, (int64_t)size, &step)) step = INT64_MAX;
     area->dim[area->dims].name = name;
     area->dim[area->dims].count = count;
     area->dim[area->dims++].step = step;
@@ -89,7 +86,8 @@ static bool reach(const attn_area *a, int64_t *first, int64_t *end) {
         if (__builtin_add_overflow(far < 0 ? *first : *end, far, far < 0 ? first : end))
             return false;
     }
-    return *first >= 0;
+    int64_t span;
+    return !__builtin_sub_overflow(*end, *first, &span);
 }
 
 /* Steps forward, the longest first, none of 0; what each dimension and those after it span. */
