@@ -47,9 +47,16 @@ target_include_directories(${"${attn_target}"} PUBLIC
 if(UNIX)
   target_link_libraries(${"${attn_target}"} PUBLIC m)
 endif()
-if(BUILD_SHARED_LIBS AND UNIX AND NOT APPLE)
-  # This library's own runtime, never one that its host may export.
-  target_link_options(${"${attn_target}"} PRIVATE LINKER:-Bsymbolic)
+if(UNIX AND NOT APPLE)
+  # Threads of OpenMP's pool stay in a shared library when it is closed: in this one, or in the one
+  # that takes this archive in.
+  if(BUILD_SHARED_LIBS)
+    target_link_options(${"${attn_target}"} PRIVATE LINKER:-z,nodelete)
+  else()
+    set(attn_type $<TARGET_PROPERTY:TYPE>)
+    target_link_options(${"${attn_target}"} INTERFACE
+      $<$<OR:$<STREQUAL:${"${attn_type}"},SHARED_LIBRARY>,$<STREQUAL:${"${attn_type}"},MODULE_LIBRARY>>:LINKER:-z,nodelete>)
+  endif()
 endif()
 set(attn_openmp "")
 if(ATTN_OPENMP)
