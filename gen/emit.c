@@ -7,6 +7,7 @@
 #include "manifest.h"
 #include "plan.h"
 #include "render.h"
+#include "text.h"
 #include "version.h"
 
 #include <ctype.h>
@@ -81,9 +82,9 @@ static lua_val *fields_to_lua(arena *a, const attn_spec *spec) {
     return list;
 }
 
-/* A line of at most `width` columns a piece; breaks at blanks. */
-static void push_wrapped(arena *a, lua_val *list, const char *s, size_t width) {
-    const char *indent = "";
+/* A line of a comment, in pieces of at most `width` columns; breaks at blanks. */
+static void push_wrapped(arena *a, lua_val *list, const char *text, size_t width) {
+    const char *indent = "", *s = text_c_comment(a, text);
     while (strlen(s) + strlen(indent) > width) {
         size_t n = width - strlen(indent);
         while (n > 0 && s[n] != ' ') n--;
@@ -130,7 +131,7 @@ static lua_val *expr_to_lua(arena *a, const expr *e, const expr *lanes, const pl
                             const char *prefix) {
     lua_val *t = lua_val_table(a), *tiles = lua_val_table(a);
     expr_lines scalar = expr_emit_scalar(a, e);
-    lua_val_set_string(a, t, "text", expr_canonical(a, e));
+    lua_val_set_string(a, t, "text", text_c_comment(a, expr_canonical(a, e)));
     lua_val_set(a, t, "scalar", lines_to_lua(a, &scalar));
     for (int nv = 1; nv <= p->tile_vectors; nv++)
         lua_val_push(a, tiles, code_to_lua(a, lanes, EXPR_TILE, nv, prefix));
@@ -176,7 +177,8 @@ static lua_val *exprs_to_lua(arena *a, const kernel_spec *k, const plan *p) {
         expr_lines range = expr_emit_range(a, k->mask_expr);
         lua_val_set(a, mask, "classify", lines_to_lua(a, &classify));
         lua_val_set(a, mask, "range", lines_to_lua(a, &range));
-        lua_val_set_string(a, mask, "range_text", expr_range_text(a, k->mask_expr));
+        lua_val_set_string(a, mask, "range_text",
+                           text_c_comment(a, expr_range_text(a, k->mask_expr)));
         lua_val_set(a, t, "mask", mask);
     }
     lua_val_set(a, t, "sides", sides_to_lua(a, k));
@@ -462,6 +464,13 @@ bool gen_render(arena *a, const model *m, const gen_options *o, gen_files *files
     *files = (gen_files){0};
     output out = {a, files, 0};
     template_set set;
+    if (o->runtime && !text_plain_path(o->runtime))
+        return diag_set(
+            d,
+            "--runtime: must be a path of letters, digits and / . _ - + , = @ that does "
+            "not start with '-', so that C, make, CMake and shells read it alike; got "
+            "'%s': link or copy the runtime to such a path",
+            text_shown(a, o->runtime));
     if (!templates_load(a, o->templates, &set, d)) return false;
     for (int i = 0; i < m->kernel_count; i++)
         for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
@@ -564,9 +573,17 @@ static void find_orphans(arena *a, const char *dir, const char *sub, const gen_f
         if (!lstat(full, &st) && S_ISDIR(st.st_mode))
             find_orphans(a, dir, arena_strdup(a, path), files, report);
         else if (!listed(files, path))
-            buf_printf(report, "%s/%s: orphan: attn-gen did not write it\n", dir, path);
+            buf_printf(report, "%s: orphan: attn-gen did not write it\n", text_shown(a, full));
     }
     closedir(handle);
+}
+
+/* What a folder was made from is quoted in messages, so it has to be the folder's own: a link may
+ * lead to a file that is nobody's business. */
+static bool own_file(arena *a, const char *path, diag *d) {
+    struct stat st;
+    return lstat(path, &st) || S_ISREG(st.st_mode) ||
+           diag_set(d, "%s: is no regular file: not a folder of attn-gen", text_shown(a, path));
 }
 
 /* The tune file beside a model, if the folder was made with one. */
@@ -575,7 +592,8 @@ static bool folder_tune(arena *a, const char *dir, const cJSON *root, const mode
     if (!manifest_is_tuned(root)) return true;
     tune_set *tune = arena_alloc(a, sizeof *tune);
     o->tune = tune;
-    return tune_load(a, arena_printf(a, "%s/tune.lua", dir), m, tune, d);
+    const char *path = arena_printf(a, "%s/tune.lua", dir);
+    return own_file(a, path, d) && tune_load(a, path, m, tune, d);
 }
 
 /* The model, and the options, that a folder was made from. */
@@ -584,6 +602,7 @@ bool gen_folder(arena *a, const char *dir, model *m, gen_options *o, diag *d) {
     cJSON *root = manifest_read(a, dir, d);
     if (!root) return false;
     bool ok = manifest_options(a, root, arena_printf(a, "%s/manifest.json", dir), o, d);
+    ok = ok && own_file(a, model_path, d);
     const char *source = ok ? read_file(a, model_path, FILE_MAX_BYTES, NULL, d) : NULL;
     ok =
         source && model_from_lua(a, model_path, source, m, d) && folder_tune(a, dir, root, m, o, d);
@@ -596,9 +615,10 @@ const char *gen_differences(arena *a, const char *dir, const gen_files *files) {
     for (int i = 0; i < files->count; i++) {
         const char *path = arena_printf(a, "%s/%s", dir, files->file[i].path);
         if (access(path, F_OK))
-            buf_printf(&b, "%s: missing\n", path);
+            buf_printf(&b, "%s: missing\n", text_shown(a, path));
         else if (!same_file(a, path, files->file[i].text, file_size(&files->file[i])))
-            buf_printf(&b, "%s: stale: it differs from what attn-gen writes today\n", path);
+            buf_printf(&b, "%s: stale: it differs from what attn-gen writes today\n",
+                       text_shown(a, path));
     }
     return b.data;
 }

@@ -3,6 +3,7 @@
 #include "isa.h"
 #include "rename.h"
 #include "spec.h"
+#include "text.h"
 #include "version.h"
 
 #include <stdio.h>
@@ -237,7 +238,9 @@ static void put_isa(single *s, int isa) {
 static void put_lines(buf *b, const char *mark, const char *text) {
     for (const char *p = text; *p;) {
         const size_t n = strcspn(p, "\n");
-        buf_printf(b, "%.*s%.*s\n", n ? (int)strlen(mark) : (int)strlen(mark) - 1, mark, (int)n, p);
+        buf_add(b, mark, strlen(mark) - (n == 0));
+        text_c_line(b, p, n);
+        buf_puts(b, "\n");
         p += n + (p[n] == '\n');
     }
 }
@@ -343,7 +346,7 @@ static const char *marked(arena *a, const char *text, const char *mark) {
         p += *p == '\n';
         if (strncmp(p, mark, length - 1)) continue;
         const size_t n = strcspn(p, "\n");
-        if (n > length) buf_add(&b, p + length, n - length);
+        if (n > length) text_c_line_read(&b, p + length, n - length);
         buf_puts(&b, "\n");
     }
     return b.data;

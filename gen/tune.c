@@ -4,6 +4,7 @@
 
 #include "work.h"
 #include "isa.h"
+#include "text.h"
 #include "tune_file.h"
 #include "verify/build.h"
 #include "verify/call.h"
@@ -560,7 +561,7 @@ bool tune_model(arena *a, const model *m, const char *target, unsigned isa_mask,
                "-- Times are the best of %d interleaved rounds. Read with attn-gen generate or "
                "explain --tune.\n"
                "return {\n",
-               target, cpu_name(a), compiler, FINAL_ROUNDS);
+               target, text_shown(a, cpu_name(a)), text_shown(a, compiler), FINAL_ROUNDS);
     for (int i = 0; i < m->kernel_count; i++) {
         const kernel_spec *k = &m->kernels[i];
         if (k->core.level == ATTN_LEVEL_BLOCK) continue; /* its core is a kernel of the model */

@@ -1,6 +1,10 @@
 #include "util.h"
 
+#include "text.h"
+
+#include <cjson/cJSON.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +23,38 @@ struct arena {
     block *head;
 };
 
-static void *must(void *p) {
-    if (p) return p;
-    fputs("attn-gen: out of memory\n", stderr);
+void out_of_memory(void) {
+    static const char what[] = ": out of memory\n";
+    const char *name = program_invocation_short_name;
+    if (write(STDERR_FILENO, name, strlen(name)) > 0 &&
+        write(STDERR_FILENO, what, sizeof what - 1) > 0)
+        exit(2);
     exit(2);
+}
+
+static void *must(void *p) {
+    if (!p) out_of_memory();
+    return p;
+}
+
+static void *must_malloc(size_t bytes) {
+    return must(malloc(bytes ? bytes : 1));
+}
+
+void program_begin(void) {
+    cJSON_Hooks hooks = {must_malloc, free};
+    cJSON_InitHooks(&hooks);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+            exit(2); /* nobody to tell */
+}
+
+bool program_printed(diag *d) {
+    errno = 0;
+    const bool failed = fflush(stdout) || ferror(stdout);
+    const char *why = errno ? strerror(errno) : "an earlier write failed";
+    return !failed || diag_set(d, "cannot write to the standard output: %s", why);
 }
 
 arena *arena_new(void) {
@@ -69,6 +101,7 @@ static char *vprint(arena *a, const char *fmt, va_list ap) {
     va_copy(copy, ap);
     int n = vsnprintf(NULL, 0, fmt, copy);
     va_end(copy);
+    if (n < 0) out_of_memory(); /* the formats are ours, and right */
     char *p = arena_alloc(a, (size_t)n + 1);
     vsnprintf(p, (size_t)n + 1, fmt, ap);
     return p;
@@ -109,7 +142,7 @@ void buf_printf(buf *b, const char *fmt, ...) {
     va_start(ap, fmt);
     int n = vsnprintf(small, sizeof small, fmt, ap);
     va_end(ap);
-    if ((size_t)n < sizeof small) {
+    if (n >= 0 && (size_t)n < sizeof small) {
         buf_add(b, small, (size_t)n);
         return;
     }
@@ -125,6 +158,7 @@ bool diag_set(diag *d, const char *fmt, ...) {
     va_start(ap, fmt);
     vsnprintf(d->text, sizeof d->text, fmt, ap);
     va_end(ap);
+    text_mask(d->text, true);
     return false;
 }
 
@@ -160,8 +194,9 @@ void suggest(buf *b, const char *name, const char *const *names) {
 
 char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d) {
     FILE *f = fopen(path, "rb");
+    if (!f && errno == ENOMEM) out_of_memory();
     if (!f) {
-        diag_set(d, "%s: cannot open: %s", path, strerror(errno));
+        diag_set(d, "%s: cannot open: %s", text_shown(a, path), strerror(errno));
         return NULL;
     }
     buf b = buf_new(a);
@@ -171,11 +206,11 @@ char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d) {
     bool failed = ferror(f) != 0;
     fclose(f);
     if (failed) {
-        diag_set(d, "%s: cannot read: %s", path, strerror(errno));
+        diag_set(d, "%s: cannot read: %s", text_shown(a, path), strerror(errno));
         return NULL;
     }
     if (b.len > max) {
-        diag_set(d, "%s: larger than %zu bytes", path, max);
+        diag_set(d, "%s: larger than %zu bytes", text_shown(a, path), max);
         return NULL;
     }
     if (size) *size = b.len;
