@@ -1,4 +1,5 @@
 #include "cli.h"
+#include "emit.h"
 #include "import_hf.h"
 #include "text.h"
 
@@ -272,7 +273,7 @@ static bool set_choice(parser *p, const flag *f, const char *value) {
 static bool check_unroll(parser *p, const char *value) {
     int32_t n;
     if (strcmp(value, "auto") == 0 || strcmp(value, "full") == 0) return true;
-    if (parse_count(value, &n) && n >= 1 && n <= 65536) return true;
+    if (parse_count(value, &n) && n >= 1 && n <= GEN_MAX_UNROLL) return true;
     return diag_set(p->d, "--unroll: must be auto, full or an integer from 1 to 65536, got '%s'",
                     shown(p->a, value));
 }

@@ -578,14 +578,6 @@ static void find_orphans(arena *a, const char *dir, const char *sub, const gen_f
     closedir(handle);
 }
 
-/* What a folder was made from is quoted in messages, so it has to be the folder's own: a link may
- * lead to a file that is nobody's business. */
-static bool own_file(arena *a, const char *path, diag *d) {
-    struct stat st;
-    return lstat(path, &st) || S_ISREG(st.st_mode) ||
-           diag_set(d, "%s: is no regular file: not a folder of attn-gen", text_shown(a, path));
-}
-
 /* The tune file beside a model, if the folder was made with one. */
 static bool folder_tune(arena *a, const char *dir, const cJSON *root, const model *m,
                         gen_options *o, diag *d) {

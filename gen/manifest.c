@@ -4,6 +4,7 @@
 #include "facts.h"
 #include "isa.h"
 #include "json.h"
+#include "text.h"
 #include "version.h"
 
 #include <string.h>
@@ -110,14 +111,18 @@ static bool is_ours(const cJSON *root) {
            cJSON_IsArray(cJSON_GetObjectItem(root, "files"));
 }
 
-cJSON *manifest_read(arena *a, const char *dir, diag *d) {
+const char *manifest_load(arena *a, const char *dir, diag *d) {
     const char *path = arena_printf(a, "%s/manifest.json", dir);
-    const char *text = read_file(a, path, MANIFEST_MAX_BYTES, NULL, d);
+    return own_file(a, path, d) ? read_file(a, path, MANIFEST_MAX_BYTES, NULL, d) : NULL;
+}
+
+cJSON *manifest_read(arena *a, const char *dir, diag *d) {
+    const char *text = manifest_load(a, dir, d);
     if (!text) return NULL;
     cJSON *root = cJSON_Parse(text);
     if (is_ours(root)) return root;
     cJSON_Delete(root);
-    diag_set(d, "%s: not a manifest of attn-gen", path);
+    diag_set(d, "%s/manifest.json: not a manifest of attn-gen", text_shown(a, dir));
     return NULL;
 }
 
@@ -129,8 +134,7 @@ const char *manifest_kind(arena *a, const char *text) {
     return result;
 }
 
-/* Paths of a manifest stay inside the folder. */
-static bool path_inside(const char *path) {
+bool manifest_path_inside(const char *path) {
     return *path && *path != '/' && !strstr(path, "..");
 }
 
@@ -144,7 +148,8 @@ const gen_files *manifest_files(arena *a, const char *text) {
         cJSON_ArrayForEach(row, list) {
             const cJSON *path = cJSON_GetObjectItem(row, "path");
             const cJSON *hash = cJSON_GetObjectItem(row, "hash");
-            if (!cJSON_IsString(path) || !cJSON_IsString(hash) || !path_inside(path->valuestring))
+            if (!cJSON_IsString(path) || !cJSON_IsString(hash) ||
+                !manifest_path_inside(path->valuestring))
                 continue;
             files->file[files->count++] = (gen_file){.path = arena_strdup(a, path->valuestring),
                                                      .text = arena_strdup(a, hash->valuestring)};
@@ -166,5 +171,8 @@ bool manifest_options(arena *a, const cJSON *root, const char *path, gen_options
     if (cJSON_IsString(isa)) o->isa_mask = isa_parse(isa->valuestring, d);
     if (cJSON_IsNumber(unroll)) o->unroll = unroll->valueint;
     if (cJSON_IsString(runtime)) o->runtime = arena_strdup(a, runtime->valuestring);
-    return o->isa_mask || diag_set(d, "%s: not a manifest of attn-gen", path);
+    if (o->unroll < -1 || o->unroll > GEN_MAX_UNROLL)
+        return diag_set(d, "%s: options.unroll must be from -1 to %d, got %d", text_shown(a, path),
+                        GEN_MAX_UNROLL, o->unroll);
+    return o->isa_mask || diag_set(d, "%s: not a manifest of attn-gen", text_shown(a, path));
 }

@@ -11,8 +11,14 @@
 const char *manifest_text(arena *a, const model *m, const gen_options *o, const template_set *set,
                           const gen_files *files);
 
+/* The text of DIR/manifest.json; null with a message. */
+const char *manifest_load(arena *a, const char *dir, diag *d);
+
 /* The JSON of DIR/manifest.json; the caller frees it with cJSON_Delete. Null with a message. */
 cJSON *manifest_read(arena *a, const char *dir, diag *d);
+
+/* Whether a listed path stays inside its folder. */
+bool manifest_path_inside(const char *path);
 
 /* The files that a manifest lists, their hashes as the text; null if it is no manifest of ours. */
 const gen_files *manifest_files(arena *a, const char *text);

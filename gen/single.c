@@ -357,7 +357,11 @@ static bool read_options(arena *a, const char *path, const char *text, gen_optio
     if (!starts(lines, "isa ") || !unroll)
         return diag_set(d, "%s: not a single file of attn-gen: the options are missing", path);
     o->isa_mask = isa_parse(arena_strndup(a, lines + 4, strcspn(lines + 4, "\n")), d);
-    o->unroll = atoi(unroll + 8);
+    const long steps = strtol(unroll + 8, NULL, 10);
+    if (steps < -1 || steps > GEN_MAX_UNROLL)
+        return diag_set(d, "%s: unroll must be from -1 to %d, got %ld", text_shown(a, path),
+                        GEN_MAX_UNROLL, steps);
+    o->unroll = (int)steps;
     return o->isa_mask != 0;
 }
 

@@ -217,6 +217,12 @@ char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d) {
     return b.data;
 }
 
+bool own_file(arena *a, const char *path, diag *d) {
+    struct stat st;
+    return lstat(path, &st) || S_ISREG(st.st_mode) ||
+           diag_set(d, "%s: is no regular file", text_shown(a, path));
+}
+
 static bool make_parents(const char *path, diag *d) {
     char part[4096];
     for (const char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {

@@ -50,6 +50,11 @@ void suggest(buf *b, const char *name, const char *const *names);
 /* Whole file, terminated; null with a message on error or above max bytes. */
 char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d);
 
+/* For files of a folder that others may have made: what is read from them is quoted in messages, so
+ * that none may be a link to a file that is nobody's business. False with a message if there is
+ * something at the path that is no regular file. */
+bool own_file(arena *a, const char *path, diag *d);
+
 /* Writes a file unless it holds these bytes already; makes its folders. Beside it first, then
  * renamed, so that no reader sees half of it. */
 bool write_file(arena *a, const char *path, const void *data, size_t size, diag *d);
