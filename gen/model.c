@@ -3,6 +3,7 @@
 #include "text.h"
 
 #include <ctype.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,6 +203,12 @@ static bool set_float(building *b, const spec_input *in, const attn_field *f) {
         return input_error(
             b->a, in,
             arena_printf(b->a, "must be a finite number, in magnitude at most 1e+38, got %s",
+                         value_quoted(b->a, in->value)),
+            b->d);
+    if (v != 0 && fabs(v) < FLT_MIN)
+        return input_error(
+            b->a, in,
+            arena_printf(b->a, "must be in magnitude at least 1.18e-38 where it is not 0, got %s",
                          value_quoted(b->a, in->value)),
             b->d);
     float narrow = (float)v;
