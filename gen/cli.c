@@ -1,5 +1,7 @@
 #include "cli.h"
+#include "emit.h"
 #include "import_hf.h"
+#include "text.h"
 
 #include "version.h"
 
@@ -198,11 +200,9 @@ typedef struct parser {
     diag *d;
 } parser;
 
-static const char *printable(arena *a, const char *s) {
-    char *copy = arena_printf(a, "%.60s", s);
-    for (char *p = copy; *p; p++)
-        if (iscntrl((unsigned char)*p)) *p = '?';
-    return copy;
+/* The start of an argument. */
+static const char *shown(arena *a, const char *s) {
+    return text_shown_n(a, s, strnlen(s, 60));
 }
 
 static bool flag_refused(parser *p, const char *name, bool exists) {
@@ -211,7 +211,7 @@ static bool flag_refused(parser *p, const char *name, bool exists) {
     if (exists) {
         buf_printf(&b, "%s: %s does not take this flag", name, p->command->name);
     } else {
-        buf_printf(&b, "%s: unknown flag", printable(p->a, name));
+        buf_printf(&b, "%s: unknown flag", shown(p->a, name));
         suggest(&b, name, names);
     }
     buf_printf(&b, "; %s takes:", p->command->name);
@@ -267,16 +267,15 @@ static bool set_choice(parser *p, const flag *f, const char *value) {
         if (length == n && strncmp(c, value, n) == 0) return true;
         c += length + (c[length] == '|');
     }
-    return diag_set(p->d, "%s: must be one of %s, got '%s'", f->name, f->value,
-                    printable(p->a, value));
+    return diag_set(p->d, "%s: must be one of %s, got '%s'", f->name, f->value, shown(p->a, value));
 }
 
 static bool check_unroll(parser *p, const char *value) {
     int32_t n;
     if (strcmp(value, "auto") == 0 || strcmp(value, "full") == 0) return true;
-    if (parse_count(value, &n) && n >= 1 && n <= 65536) return true;
+    if (parse_count(value, &n) && n >= 1 && n <= GEN_MAX_UNROLL) return true;
     return diag_set(p->d, "--unroll: must be auto, full or an integer from 1 to 65536, got '%s'",
-                    printable(p->a, value));
+                    shown(p->a, value));
 }
 
 static bool set_flag(parser *p, const flag *f, const char *value) {
@@ -285,7 +284,7 @@ static bool set_flag(parser *p, const flag *f, const char *value) {
         int32_t n;
         if (!parse_count(value, &n))
             return diag_set(p->d, "%s: must be an integer from 0 to 2147483647, got '%s'", f->name,
-                            printable(p->a, value));
+                            shown(p->a, value));
         memcpy(member, &n, sizeof n);
         return true;
     }
@@ -315,7 +314,7 @@ static bool parse_flag(parser *p, const char *arg) {
     const char *inline_value = equals ? equals + 1 : NULL;
     if (!p->command)
         return diag_set(p->d, "%s: the command comes first, for example attn-gen generate %s",
-                        printable(p->a, name), printable(p->a, arg));
+                        shown(p->a, name), shown(p->a, arg));
     const attn_field *field = find_spec_flag(p->a, name);
     const flag *f = find_flag(name, p->command->id);
     unsigned mask = field ? (unsigned)SPEC_COMMANDS : f ? f->commands : 0;
@@ -329,7 +328,7 @@ static bool parse_word(parser *p, const char *arg) {
         const bool second = p->out->target && !p->out->second && strchr(p->command->target, ' ');
         if ((p->out->target && !second) || !*p->command->target)
             return diag_set(p->d, "unexpected argument '%s'; usage: attn-gen %s %s",
-                            printable(p->a, arg), p->command->name, p->command->target);
+                            shown(p->a, arg), p->command->name, p->command->target);
         if (!*arg) return diag_set(p->d, "%s must not be empty", p->command->target);
         *(second ? &p->out->second : &p->out->target) = arg;
         return true;
@@ -342,7 +341,7 @@ static bool parse_word(parser *p, const char *arg) {
     const char *names[COMMANDS + 1] = {NULL};
     for (int i = 0; i < COMMANDS; i++) names[i] = commands[i].name;
     buf b = buf_new(p->a);
-    buf_printf(&b, "unknown command '%s'", printable(p->a, arg));
+    buf_printf(&b, "unknown command '%s'", shown(p->a, arg));
     suggest(&b, arg, names);
     buf_printf(&b, "; commands: %s; see attn-gen --help", command_list(p->a));
     return diag_set(p->d, "%s", b.data);
@@ -355,7 +354,7 @@ static bool check_beside_model(arena *a, const options *o, diag *d) {
         const char *field = o->inputs[i].field;
         if (config && (!strcmp(field, "level") || !strcmp(field, "backend"))) continue;
         return diag_set(d, "%s: a kernel flag and a MODEL ('%s') exclude each other%s",
-                        o->inputs[i].where, printable(a, o->target),
+                        o->inputs[i].where, shown(a, o->target),
                         config ? "; a config.json takes --level and --backend" : "");
     }
     return true;
@@ -601,7 +600,7 @@ static void complete_value(arena *a, buf *b, const char *name, const char *value
 const char *cli_completion(arena *a, const char *shell, diag *d) {
     const bool zsh = strcmp(shell, "zsh") == 0;
     if (!zsh && strcmp(shell, "bash") != 0)
-        return diag_set(d, "completion: SHELL must be bash or zsh, got '%s'", printable(a, shell)),
+        return diag_set(d, "completion: SHELL must be bash or zsh, got '%s'", shown(a, shell)),
                NULL;
     buf b = buf_new(a);
     buf_puts(&b, zsh ? "#compdef attn-gen\nautoload -Uz bashcompinit && bashcompinit\n"

@@ -8,6 +8,7 @@
 #include "manifest.h"
 #include "plan.h"
 #include "render.h"
+#include "text.h"
 #include "version.h"
 
 #include <ctype.h>
@@ -84,9 +85,9 @@ static lua_val *fields_to_lua(arena *a, const attn_spec *spec) {
     return list;
 }
 
-/* A line of at most `width` columns a piece; breaks at blanks. */
-static void push_wrapped(arena *a, lua_val *list, const char *s, size_t width) {
-    const char *indent = "";
+/* A line of a comment, in pieces of at most `width` columns; breaks at blanks. */
+static void push_wrapped(arena *a, lua_val *list, const char *text, size_t width) {
+    const char *indent = "", *s = text_c_comment(a, text);
     while (strlen(s) + strlen(indent) > width) {
         size_t n = width - strlen(indent);
         while (n > 0 && s[n] != ' ') n--;
@@ -133,7 +134,7 @@ static lua_val *expr_to_lua(arena *a, const expr *e, const expr *lanes, const pl
                             const char *prefix) {
     lua_val *t = lua_val_table(a), *tiles = lua_val_table(a);
     expr_lines scalar = expr_emit_scalar(a, e);
-    lua_val_set_string(a, t, "text", expr_canonical(a, e));
+    lua_val_set_string(a, t, "text", text_c_comment(a, expr_canonical(a, e)));
     lua_val_set(a, t, "scalar", lines_to_lua(a, &scalar));
     for (int nv = 1; nv <= p->tile_vectors; nv++)
         lua_val_push(a, tiles, code_to_lua(a, lanes, EXPR_TILE, nv, prefix));
@@ -179,7 +180,8 @@ static lua_val *exprs_to_lua(arena *a, const kernel_spec *k, const plan *p) {
         expr_lines range = expr_emit_range(a, k->mask_expr);
         lua_val_set(a, mask, "classify", lines_to_lua(a, &classify));
         lua_val_set(a, mask, "range", lines_to_lua(a, &range));
-        lua_val_set_string(a, mask, "range_text", expr_range_text(a, k->mask_expr));
+        lua_val_set_string(a, mask, "range_text",
+                           text_c_comment(a, expr_range_text(a, k->mask_expr)));
         lua_val_set(a, t, "mask", mask);
     }
     lua_val_set(a, t, "sides", sides_to_lua(a, k));
@@ -465,6 +467,13 @@ bool gen_render(arena *a, const model *m, const gen_options *o, gen_files *files
     *files = (gen_files){0};
     output out = {a, files, 0};
     template_set set;
+    if (o->runtime && !text_plain_path(o->runtime))
+        return diag_set(
+            d,
+            "--runtime: must be a path of letters, digits and / . _ - + , = @ that does "
+            "not start with '-', so that C, make, CMake and shells read it alike; got "
+            "'%s': link or copy the runtime to such a path",
+            text_shown(a, o->runtime));
     if (!templates_load(a, o->templates, &set, d)) return false;
     for (int i = 0; i < m->kernel_count; i++)
         for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
@@ -527,7 +536,7 @@ static void find_orphans(arena *a, const char *dir, const char *sub, const gen_f
         if (!lstat(full, &st) && S_ISDIR(st.st_mode))
             find_orphans(a, dir, arena_strdup(a, path), files, report);
         else if (!listed(files, path))
-            buf_printf(report, "%s/%s: orphan: attn-gen did not write it\n", dir, path);
+            buf_printf(report, "%s: orphan: attn-gen did not write it\n", text_shown(a, full));
     }
     closedir(handle);
 }
@@ -575,7 +584,9 @@ const char *gen_differences(arena *a, const char *dir, const gen_files *files) {
     const int folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (int i = 0; i < files->count; i++) {
         const char *why = folder < 0 ? "missing" : difference(a, folder, &files->file[i]);
-        if (why) buf_printf(&b, "%s/%s: %s\n", dir, files->file[i].path, why);
+        if (why)
+            buf_printf(&b, "%s/%s: %s\n", text_shown(a, dir), text_shown(a, files->file[i].path),
+                       why);
     }
     if (folder >= 0) close(folder);
     return b.data;

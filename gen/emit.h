@@ -5,6 +5,8 @@
 #include "plan.h"
 #include "tune_file.h"
 
+enum { GEN_MAX_UNROLL = 65536 };
+
 typedef struct gen_options {
     unsigned isa_mask;     /* bits of attn_isa */
     int unroll;            /* 0: auto; -1: full; else the unroll of the loop over the head width */

@@ -1,6 +1,7 @@
 #include "import_internal.h"
 
 #include "embedded.h"
+#include "text.h"
 
 #include <ctype.h>
 
@@ -589,14 +590,12 @@ static bool ends_with(const char *s, const char *end) {
     return n >= m && !strcmp(s + n - m, end);
 }
 
-static bool says(const char *name, const char *const *words) {
-    char *low = strdup(name);
-    if (!low) return true;
+static bool says(const hf *h, const char *name, const char *const *words) {
+    char *low = arena_strdup(h->a, name);
     for (char *p = low; *p; p++) *p = (char)tolower((unsigned char)*p);
-    bool found = false;
-    for (; *words && !found; words++) found = strstr(low, *words) != NULL;
-    free(low);
-    return found;
+    for (; *words; words++)
+        if (strstr(low, *words)) return true;
+    return false;
 }
 
 /* By its name, for keys that no class of the family reads: whether it is about the attention (or,
@@ -613,8 +612,8 @@ static bool is_telling(const hf *h, const char *name) {
     static const char *const harmless[] = {"dropout", "pdrop", "_prob",      "token_id",
                                            "flash",   "cache", "checkpoint", "implementation",
                                            "lm_head", NULL};
-    if (says(name, harmless)) return false;
-    return says(name, attention) || (h->block && says(name, around));
+    if (says(h, name, harmless)) return false;
+    return says(h, name, attention) || (h->block && says(h, name, around));
 }
 
 static bool is_off(const json_val *v) {
@@ -641,7 +640,7 @@ static bool check_unread(hf *h, const json_val *v, buf *unread) {
                        "is not understood: %s's class has no such key, and by its name it changes "
                        "the %s; remove it if the model does without it",
                        h->model_type, h->block ? "layer" : "attention");
-    buf_printf(unread, "%s %s", unread->len ? "," : "", v->name);
+    buf_printf(unread, "%s %s", unread->len ? "," : "", text_shown(h->a, v->name));
     return true;
 }
 
@@ -767,7 +766,8 @@ bool import_hf_is_config(const char *path) {
 
 bool model_from_hf(arena *a, const char *path, const char *text, const spec_input *flags,
                    int flag_count, model *out, const char **notes, diag *d) {
-    hf h = {.a = a, .path = path, .text = text, .out = out, .d = d, .notes = buf_new(a)};
+    hf h = {
+        .a = a, .path = text_shown(a, path), .text = text, .out = out, .d = d, .notes = buf_new(a)};
     const json_val *top = json_read(a, path, text, d);
     if (!top) return false;
     h.in = top;

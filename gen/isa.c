@@ -1,6 +1,8 @@
 #include "isa.h"
 
 #include "cpu.h"
+#include "text.h"
+#include <stdio.h>
 #include <string.h>
 
 /* Tile vectors and most keys: what measured best (tests/bench/NOTES.md).
@@ -80,10 +82,13 @@ unsigned isa_parse(const char *text, diag *d) {
         const size_t n = strcspn(p, ",");
         const unsigned bit = one(p, n);
         if (!bit) {
+            char shown[40];
+            snprintf(shown, sizeof shown, "%.*s", (int)n, p);
+            text_mask(shown, false);
             diag_set(d,
-                     "--isa: unknown instruction set '%.*s'; allowed: portable, avx2, avx512 (a "
+                     "--isa: unknown instruction set '%s'; allowed: portable, avx2, avx512 (a "
                      "list with commas), native or all",
-                     (int)n, p);
+                     shown);
             return 0;
         }
         mask |= bit;

@@ -1,6 +1,7 @@
 #include "json_text.h"
 
 #include "model.h"
+#include "text.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -83,7 +84,7 @@ static bool convert_items(reading *r, const cJSON *node, json_val *out) {
         v->key_at = r->at;
         if (object) {
             v->name = arena_strdup(r->a, c->string);
-            v->path = arena_printf(r->a, "%s%s%s", out->path, dot, v->name);
+            v->path = arena_printf(r->a, "%s%s%s", out->path, dot, text_shown(r->a, v->name));
             if (!add_name(&set, v))
                 return refuse(r, r->at, arena_printf(r->a, "%s: is given twice", v->path));
             r->at = string_end(r->text, r->at);

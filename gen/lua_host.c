@@ -1,7 +1,8 @@
 #define _XOPEN_SOURCE 700 /* setitimer, sigaction */
 #include "lua_host.h"
 
-#include <ctype.h>
+#include "text.h"
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -178,6 +179,9 @@ static void watch_start(const char *path, const limits *limit) {
     int n = snprintf(late_text, sizeof late_text, "%.400s: error: %s ran longer than %d s\n", path,
                      limit->what, limit->seconds);
     late_length = (size_t)n < sizeof late_text ? (size_t)n : sizeof late_text - 1;
+    late_text[late_length - 1] = 0; /* the newline */
+    text_mask(late_text, false);
+    late_text[late_length - 1] = '\n';
     struct sigaction act = {.sa_handler = on_late};
     sigemptyset(&act.sa_mask);
     sigaction(SIGALRM, &act, &late_before);
@@ -409,14 +413,6 @@ static int explain_error(lua_State *L) {
     return 1;
 }
 
-/* Other control characters would garble a terminal. */
-static char *printable(arena *a, const char *text) {
-    char *copy = arena_strdup(a, text);
-    for (char *p = copy; *p; p++)
-        if (iscntrl((unsigned char)*p) && *p != '\n' && *p != '\t') *p = '?';
-    return copy;
-}
-
 /* The line numbered `line` of the source under a message, as the checks of model.c show it. */
 static void add_source_line(buf *b, const char *source, int line) {
     while (--line > 0 && source) {
@@ -426,12 +422,24 @@ static void add_source_line(buf *b, const char *source, int line) {
     if (!source) return;
     size_t n = strcspn(source, "\r\n");
     if (n == 0) return;
-    buf_printf(b, "\n    %s", printable(b->a, arena_strndup(b->a, source, n > 160 ? 160 : n)));
+    buf_printf(b, "\n    %s", text_shown_n(b->a, source, n > 160 ? 160 : n));
+}
+
+/* A message of the file's own may have lines: none may look like one of ours. */
+static void add_message(buf *b, const char *message) {
+    for (const char *p = message; *p;) {
+        const size_t n = strcspn(p, "\n");
+        buf_add(b, p, n);
+        p += n;
+        if (*p) buf_puts(b, "\n    ");
+        p += *p == '\n';
+    }
 }
 
 static bool model_error(host *h, int status, const char *path, const char *source, diag *d) {
     buf b = buf_new(h->a);
     int line = h->oom_line > 0 ? h->oom_line : 1;
+    path = text_shown(h->a, path);
     const char *message = lua_tostring(h->L, -1);
     if (status == LUA_ERRMEM) {
         buf_printf(&b, "%s:%d:1: used more than %zu MiB of memory", path, line,
@@ -440,7 +448,8 @@ static bool model_error(host *h, int status, const char *path, const char *sourc
         if (!message) message = "unknown error";
         line = 1;
         size_t skip = position_length(message, MODEL_CHUNK, &line);
-        buf_printf(&b, "%s:%d:1: %s", path, line, printable(h->a, message + skip));
+        buf_printf(&b, "%s:%d:1: ", path, line);
+        add_message(&b, message + skip);
     }
     add_source_line(&b, source, line);
     return diag_set(d, "%s", b.data);
@@ -574,12 +583,12 @@ static lua_val *copy_value(copier *c, int depth) {
 static bool copy_model(host *h, const char *path, lua_val **out, diag *d) {
     if (lua_type(h->L, -1) != LUA_TTABLE)
         return diag_set(d, "%s:1:1: must return a table { name = .., layers = { .. } }, got %s",
-                        path, luaL_typename(h->L, -1));
+                        text_shown(h->a, path), luaL_typename(h->L, -1));
     copier c = {.a = h->a, .L = h->L};
     *out = copy_value(&c, 0);
     if (*out) return true;
-    return diag_set(d, "%s:1:1: %s %s", path, *c.where ? printable(h->a, c.where) : "the model",
-                    c.error);
+    return diag_set(d, "%s:1:1: %s %s", text_shown(h->a, path),
+                    *c.where ? text_shown(h->a, c.where) : "the model", c.error);
 }
 
 /* --- Runs --- */

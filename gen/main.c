@@ -11,13 +11,13 @@
 #include "render.h"
 #include "report.h"
 #include "single.h"
+#include "text.h"
 #include "tune.h"
 #include "verify/build.h"
 #include "verify/golden.h"
 #include "version.h"
 #include "write_file.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,18 +34,20 @@ static bool find_model(arena *a, const options *o, model *m, diag *d) {
         return diag_set(d,
                         "%s: neither a .lua file, a config.json nor a built-in model (attn-gen "
                         "models lists them)",
-                        o->target);
+                        text_shown(a, o->target));
     size_t size;
     const char *source = read_file(a, o->target, MODEL_MAX_BYTES, &size, d);
     if (!source) return false;
     if (strlen(source) != size)
-        return diag_set(d, "%s: has a zero byte at offset %zu: a model file is text", o->target,
-                        strlen(source));
+        return diag_set(d, "%s: has a zero byte at offset %zu: a model file is text",
+                        text_shown(a, o->target), strlen(source));
     if (!config) return model_from_lua(a, o->target, source, m, d);
     const char *notes = "";
-    const bool ok = model_from_hf(a, o->target, source, o->inputs, o->input_count, m, &notes, d);
-    if (ok) fputs(notes, stderr);
-    return ok;
+    if (!model_from_hf(a, o->target, source, o->inputs, o->input_count, m, &notes, d)) return false;
+    char *shown = arena_strdup(a, notes);
+    text_mask(shown, true);
+    fputs(shown, stderr);
+    return true;
 }
 
 static bool load_model(arena *a, const options *o, model *m, diag *d) {
@@ -67,42 +69,43 @@ static bool make_options(arena *a, const options *o, const model *m, gen_options
     return g->isa_mask != 0;
 }
 
-static bool dump_expr(arena *a, const model *m) {
+static bool dump_expr(buf *b, const model *m) {
     for (int i = 0; i < m->kernel_count; i++) {
         const kernel_spec *k = &m->kernels[i];
-        printf("%s\n", k->name);
-        if (k->score_expr) printf("score:\n%s", expr_dump(a, k->score_expr));
-        if (k->mask_expr) printf("mask:\n%s", expr_dump(a, k->mask_expr));
+        buf_printf(b, "%s\n", k->name);
+        if (k->score_expr) buf_printf(b, "score:\n%s", expr_dump(b->a, k->score_expr));
+        if (k->mask_expr) buf_printf(b, "mask:\n%s", expr_dump(b->a, k->mask_expr));
     }
     return true;
 }
 
-static bool dump_lua(arena *a, const gen_options *g, diag *d) {
+static bool dump_lua(buf *b, const gen_options *g, diag *d) {
     template_set set;
-    if (!templates_load(a, g->templates, &set, d)) return false;
+    if (!templates_load(b->a, g->templates, &set, d)) return false;
     for (int i = 0; i < set.count; i++)
-        printf("-- %s\n%s\n", set.source[i].name, set.source[i].chunk);
+        buf_printf(b, "-- %s\n%s\n", set.source[i].name, set.source[i].chunk);
     return true;
 }
 
-static bool dump_c(arena *a, const model *m, const gen_options *g, diag *d) {
+static bool dump_c(buf *b, const model *m, const gen_options *g, diag *d) {
     gen_files files;
-    if (!gen_render(a, m, g, &files, d)) return false;
+    if (!gen_render(b->a, m, g, &files, d)) return false;
     for (int i = 0; i < files.count; i++)
-        if (!strncmp(files.file[i].path, "attn_", 5)) fputs(files.file[i].text, stdout);
+        if (!strncmp(files.file[i].path, "attn_", 5)) buf_puts(b, files.file[i].text);
     return true;
 }
 
 static bool dump(arena *a, const options *o, const model *m, const gen_options *g, diag *d) {
     const explain_extent none = {-1, -1, -1};
     const char *text = "";
-    if (!strcmp(o->dump, "spec")) text = model_to_lua(a, m);
-    if (!strcmp(o->dump, "plan") && !explain_text(a, m, g, &none, NULL, &text, d)) return false;
-    if (!strcmp(o->dump, "expr")) return dump_expr(a, m);
-    if (!strcmp(o->dump, "lua")) return dump_lua(a, g, d);
-    if (!strcmp(o->dump, "c")) return dump_c(a, m, g, d);
-    fputs(text, stdout);
-    return true;
+    buf b = buf_new(a);
+    const bool ok = !strcmp(o->dump, "plan")   ? explain_text(a, m, g, &none, NULL, &text, d)
+                    : !strcmp(o->dump, "expr") ? dump_expr(&b, m)
+                    : !strcmp(o->dump, "lua")  ? dump_lua(&b, g, d)
+                    : !strcmp(o->dump, "c")    ? dump_c(&b, m, g, d)
+                                               : (text = model_to_lua(a, m), true);
+    if (ok) fputs(b.len ? b.data : text, stdout);
+    return ok;
 }
 
 static bool generate(arena *a, const options *o, diag *d) {
@@ -121,7 +124,8 @@ static bool generate(arena *a, const options *o, diag *d) {
     for (int i = 0; i < ATTN_ISA_COUNT; i++) isas += g.isa_mask >> i & 1;
     printf("%s: %d layer%s, %d kernel%s x %d instruction set%s, %d files in %s\n", m.name,
            m.layer_count, m.layer_count == 1 ? "" : "s", m.kernel_count,
-           m.kernel_count == 1 ? "" : "s", isas, isas == 1 ? "" : "s", files.count, o->out);
+           m.kernel_count == 1 ? "" : "s", isas, isas == 1 ? "" : "s", files.count,
+           text_shown(a, o->out));
     return true;
 }
 
@@ -145,8 +149,7 @@ static const explain_sizes *measure_text(arena *a, const model *m, const gen_opt
 /* To the file of -o, or to the standard output. */
 static bool put(arena *a, const options *o, const char *text, diag *d) {
     if (o->out) return write_file(a, o->out, text, strlen(text), d);
-    if (fputs(text, stdout) < 0 || fflush(stdout))
-        return diag_set(d, "cannot write to the standard output: %s", strerror(errno));
+    fputs(text, stdout);
     return true;
 }
 
@@ -173,7 +176,8 @@ static bool report(arena *a, const options *o, diag *d) {
         !report_html(a, &m, &g, &e, &text, d) || !put(a, o, text, d))
         return false;
     printf("%s: %d layer%s, %d kernel%s in %s\n", m.name, m.layer_count,
-           m.layer_count == 1 ? "" : "s", m.kernel_count, m.kernel_count == 1 ? "" : "s", o->out);
+           m.layer_count == 1 ? "" : "s", m.kernel_count, m.kernel_count == 1 ? "" : "s",
+           text_shown(a, o->out));
     return true;
 }
 
@@ -206,7 +210,7 @@ static bool tune(arena *a, const options *o, diag *d) {
     if (!tune_model(a, &m, m.name, isas, &text, d) || !write_file(a, o->out, text, strlen(text), d))
         return false;
     printf("%s: %d kernel%s measured, %s\n", m.name, m.kernel_count, m.kernel_count == 1 ? "" : "s",
-           o->out);
+           text_shown(a, o->out));
     return true;
 }
 
@@ -238,7 +242,7 @@ static bool golden(arena *a, const options *o, diag *d) {
                    k->name, (double)golden_layer_bytes(a, k) / 1e6);
     }
     printf("%s: %d kernel%s, %d cases in %s\n", m.name, taken, taken == 1 ? "" : "s",
-           files.count - 1, o->out);
+           files.count - 1, text_shown(a, o->out));
     if (skipped)
         printf("skipped %d cases: no random values keep an index of the expression in range\n",
                skipped);
@@ -259,7 +263,7 @@ static int check(arena *a, const options *o, diag *d) {
         return WRONG_INPUT;
     fputs(report, stdout);
     if (*report) return CHECK_FAILED;
-    printf("%s: current\n", o->target);
+    printf("%s: current\n", text_shown(a, o->target));
     return DONE;
 }
 
@@ -275,7 +279,8 @@ static void list_models(void) {
 
 static bool completion(arena *a, const options *o, diag *d) {
     const char *text = cli_completion(a, o->target, d);
-    return text && fputs(text, stdout) >= 0;
+    if (text) fputs(text, stdout);
+    return text != NULL;
 }
 
 static int run(arena *a, int argc, char **argv, diag *d) {
@@ -299,9 +304,11 @@ static int run(arena *a, int argc, char **argv, diag *d) {
 }
 
 int main(int argc, char **argv) {
+    program_begin();
     arena *a = arena_new();
     diag d = {0};
-    const int status = run(a, argc, argv, &d);
+    int status = run(a, argc, argv, &d);
+    if (!program_printed(&d)) status = WRONG_INPUT;
     if (d.set)
         fprintf(stderr, "attn-gen: %s%s", d.text, d.text[strlen(d.text) - 1] == '\n' ? "" : "\n");
     arena_free(a);

@@ -5,6 +5,7 @@
 #include "facts.h"
 #include "isa.h"
 #include "json.h"
+#include "text.h"
 #include "version.h"
 
 #include <string.h>
@@ -111,15 +112,18 @@ static bool is_ours(const cJSON *root) {
            cJSON_IsArray(cJSON_GetObjectItem(root, "files"));
 }
 
-cJSON *manifest_read(arena *a, const char *dir, diag *d) {
-    const char *path = arena_printf(a, "%s/manifest.json", dir);
+const char *manifest_load(arena *a, const char *dir, diag *d) {
     if (!disk_is_whole(a, dir, d)) return NULL;
-    const char *text = disk_read_in(a, dir, "manifest.json", MANIFEST_MAX_BYTES, NULL, d);
+    return disk_read_in(a, dir, "manifest.json", MANIFEST_MAX_BYTES, NULL, d);
+}
+
+cJSON *manifest_read(arena *a, const char *dir, diag *d) {
+    const char *text = manifest_load(a, dir, d);
     if (!text) return NULL;
     cJSON *root = cJSON_Parse(text);
     if (is_ours(root)) return root;
     cJSON_Delete(root);
-    diag_set(d, "%s: not a manifest of attn-gen", path);
+    diag_set(d, "%s/manifest.json: not a manifest of attn-gen", text_shown(a, dir));
     return NULL;
 }
 
@@ -162,5 +166,8 @@ bool manifest_options(arena *a, const cJSON *root, const char *path, gen_options
     if (cJSON_IsString(isa)) o->isa_mask = isa_parse(isa->valuestring, d);
     if (cJSON_IsNumber(unroll)) o->unroll = unroll->valueint;
     if (cJSON_IsString(runtime)) o->runtime = arena_strdup(a, runtime->valuestring);
-    return o->isa_mask || diag_set(d, "%s: not a manifest of attn-gen", path);
+    if (o->unroll < -1 || o->unroll > GEN_MAX_UNROLL)
+        return diag_set(d, "%s: options.unroll must be from -1 to %d, got %d", text_shown(a, path),
+                        GEN_MAX_UNROLL, o->unroll);
+    return o->isa_mask || diag_set(d, "%s: not a manifest of attn-gen", text_shown(a, path));
 }

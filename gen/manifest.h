@@ -11,8 +11,10 @@
 const char *manifest_text(arena *a, const model *m, const gen_options *o, const template_set *set,
                           const gen_files *files);
 
-/* The JSON of DIR/manifest.json; the caller frees it with cJSON_Delete. Null with a message, also
- * where the folder is half-written. */
+/* The text of DIR/manifest.json; null with a message, also where the folder is half-written. */
+const char *manifest_load(arena *a, const char *dir, diag *d);
+
+/* The JSON of it; the caller frees it with cJSON_Delete. Null with a message. */
 cJSON *manifest_read(arena *a, const char *dir, diag *d);
 
 /* The files that a manifest lists, as it lists them (anybody may have written it), their hashes as

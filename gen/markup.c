@@ -1,25 +1,10 @@
 #include "markup.h"
 
+#include "text.h"
+
 #include <string.h>
 
 enum { COLUMNS = 88, WORD_COLUMNS = 78 };
-
-const char *markup_text(arena *a, const char *s) {
-    buf b = buf_new(a);
-    buf_puts(&b, "");
-    for (; *s; s++) {
-        const char *escape = *s == '&'   ? "&amp;"
-                             : *s == '<' ? "&lt;"
-                             : *s == '>' ? "&gt;"
-                             : *s == '"' ? "&quot;"
-                                         : NULL;
-        if (escape)
-            buf_puts(&b, escape);
-        else
-            buf_add(&b, s, 1);
-    }
-    return b.data;
-}
 
 /* A word, broken where it is too long, but not inside an entity. Answers its last column. */
 static size_t add_word(buf *b, const char *word, size_t n, size_t column) {
@@ -37,7 +22,7 @@ static size_t add_word(buf *b, const char *word, size_t n, size_t column) {
 }
 
 const char *markup_fold(arena *a, const char *s) {
-    const char *text = markup_text(a, s);
+    const char *text = text_xml(a, s);
     buf b = buf_new(a);
     buf_puts(&b, "");
     for (size_t column = 0; *text;) {

@@ -1,7 +1,9 @@
 #include "model.h"
 #include "embedded.h"
+#include "text.h"
 
 #include <ctype.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,14 +12,6 @@
 enum { MAX_LAYERS = MODEL_MAX_LAYERS, MAX_NAME = 64, MAX_DECLS = 32, SHOWN_LINE = 160 };
 
 /* --- Messages --- */
-
-/* Control characters would garble a terminal. */
-static char *printable(arena *a, const char *text, size_t n) {
-    char *s = arena_strndup(a, text, n);
-    for (char *p = s; *p; p++)
-        if (iscntrl((unsigned char)*p) && *p != '\t') *p = '?';
-    return s;
-}
 
 /* The line and a caret; an excerpt where the line is too long to read. No newline at the end. */
 void source_show(buf *b, const char *text, size_t offset) {
@@ -29,7 +23,7 @@ void source_show(buf *b, const char *text, size_t offset) {
         if (end - start > SHOWN_LINE) end = start + SHOWN_LINE;
     }
     buf_puts(b, "\n");
-    caret(b, printable(b->a, text + start, end - start), offset - start);
+    caret(b, text_shown_n(b->a, text + start, end - start), offset - start);
     b->data[--b->len] = 0;
 }
 
@@ -46,7 +40,7 @@ static void line_and_column(const char *text, size_t offset, size_t *line, size_
 const char *source_place(arena *a, const char *path, const char *text, size_t offset) {
     size_t line, column;
     line_and_column(text, offset, &line, &column);
-    return arena_printf(a, "%s:%zu:%zu", path, line, column);
+    return arena_printf(a, "%s:%zu:%zu", text_shown(a, path), line, column);
 }
 
 static bool input_error(arena *a, const spec_input *in, const char *text, diag *d) {
@@ -67,7 +61,8 @@ const char *value_quoted(arena *a, const lua_val *v) {
     case LUA_VAL_STRING: break;
     }
     size_t n = strlen(v->string);
-    return arena_printf(a, "'%s%s'", printable(a, v->string, n > 40 ? 40 : n), n > 40 ? ".." : "");
+    return arena_printf(a, "'%s%s'", text_shown_n(a, v->string, n > 40 ? 40 : n),
+                        n > 40 ? ".." : "");
 }
 
 /* --- Values: one field of the spec --- */
@@ -208,6 +203,12 @@ static bool set_float(building *b, const spec_input *in, const attn_field *f) {
         return input_error(
             b->a, in,
             arena_printf(b->a, "must be a finite number, in magnitude at most 1e+38, got %s",
+                         value_quoted(b->a, in->value)),
+            b->d);
+    if (v != 0 && fabs(v) < FLT_MIN)
+        return input_error(
+            b->a, in,
+            arena_printf(b->a, "must be in magnitude at least 1.18e-38 where it is not 0, got %s",
                          value_quoted(b->a, in->value)),
             b->d);
     float narrow = (float)v;
@@ -972,22 +973,6 @@ char *model_identifier(arena *a, const char *name) {
 
 /* --- Printing a model file --- */
 
-static void put_string(buf *b, const char *s) {
-    buf_puts(b, "\"");
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
-            buf_printf(b, "\\%c", c);
-        else if (c == '\n')
-            buf_puts(b, "\\n");
-        else if (iscntrl(c))
-            buf_printf(b, "\\%03u", c);
-        else
-            buf_add(b, s, 1);
-    }
-    buf_puts(b, "\"");
-}
-
 static bool is_printed(const attn_field *f, const attn_spec *s) {
     if (f->offset < 0 || !attn_field_applies(f, s, NULL)) return false;
     int32_t v;
@@ -1022,7 +1007,7 @@ static void put_field(buf *b, const attn_field *f, const attn_spec *s) {
 static void put_expressions(arena *a, buf *b, const kernel_spec *k) {
     for (int i = 0; i < k->tensor_count; i++) {
         buf_puts(b, i ? ", " : "    tensor = { ");
-        put_string(b, expr_decl_canonical(a, &k->tensors[i]));
+        text_lua(b, expr_decl_canonical(a, &k->tensors[i]));
         if (i == k->tensor_count - 1) buf_puts(b, " },\n");
     }
     for (int i = 0; i < k->scalar_count; i++) {
@@ -1035,7 +1020,7 @@ static void put_expressions(arena *a, buf *b, const kernel_spec *k) {
     for (int i = 0; i < 2; i++) {
         if (!texts[i]) continue;
         buf_printf(b, "    %s = ", names[i]);
-        put_string(b, texts[i]);
+        text_lua(b, texts[i]);
         buf_puts(b, ",\n");
     }
 }
@@ -1064,7 +1049,7 @@ const char *model_to_lua(arena *a, const model *m) {
     for (int i = 0; i < m->kernel_count; i++)
         if (m->kernels[i].outer) put_kernel(a, &b, i + 1, &m->kernels[i]);
     buf_puts(&b, "\nreturn {\n    name = ");
-    put_string(&b, m->name);
+    text_lua(&b, m->name);
     buf_puts(&b, ",\n    layers = {");
     for (int i = 0; i < m->layer_count; i++)
         buf_printf(&b, "%skernel[%d],", i % 6 ? " " : "\n        ", m->layer_kernel[i] + 1);

@@ -1,5 +1,6 @@
 #include "plan.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -239,6 +240,19 @@ static void plan_split(const kernel_spec *k, const isa_row *isa, plan *p) {
     p->dot_ahead = (p->choice.dot_ahead + p->turn_keys - 1) / p->turn_keys * p->turn_keys;
 }
 
+/* Zero, or a float of full precision. */
+static bool is_normal(double x) {
+    return x == 0 || (fabs(x) >= (double)FLT_MIN && fabs(x) <= (double)FLT_MAX);
+}
+
+/* False where a factor of s makes one of them no float. */
+static bool plan_factors(const attn_spec *s, double factor, plan *p) {
+    const bool capped = s->softcap > 0;
+    p->q_scale = capped ? (double)s->scale / s->softcap : s->scale * factor;
+    p->softcap_factor = s->softcap * factor;
+    return is_normal(p->q_scale) && (!capped || is_normal(p->softcap_factor));
+}
+
 static void plan_scores(arena *a, const kernel_spec *k, plan *p) {
     const attn_spec *s = &k->core;
     const bool capped = s->softcap > 0;
@@ -249,8 +263,11 @@ static void plan_scores(arena *a, const kernel_spec *k, plan *p) {
     p->lazy = p->choice.lazy;
     double factor = LOG2E;
     if (p->has_score) p->score = expr_scale(a, k->score_expr, LOG2E, &factor);
-    p->q_scale = capped ? (double)s->scale / s->softcap : s->scale * factor;
-    p->softcap_factor = s->softcap * factor;
+    if (!plan_factors(s, factor, p) && p->has_score) {
+        p->score = expr_scale(a, k->score_expr, LOG2E, NULL);
+        plan_factors(s, 1, p);
+        p->apart = true;
+    }
     p->log2e = p->bias || s->sinks;
     p->minmax = k->mask_expr ? expr_minmax_tensors(k->mask_expr) : 0;
 }
@@ -346,6 +363,9 @@ static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan 
                         : "softmax: running maximum");
     if (!p->rescore)
         note(a, p, "scores: scale * log2(e) is folded into Q; exp is exp2");
+    else if (p->apart)
+        note(a, p,
+             "scores: constant factors of the expression stay in it: in Q they would leave f32");
     else if (p->has_score)
         note(a, p,
              "scores: constant factors, log2(e) among them, are folded into Q and into what is the "

@@ -92,6 +92,7 @@ typedef struct plan {
     double q_scale;        /* folded into Q */
     double softcap_factor; /* multiplies tanh */
     const expr *score;     /* in units of log 2, of s as q_scale and softcap_factor leave it */
+    bool apart;            /* the score expression's factors of s stay in it */
     bool bias;             /* a run-time mask may come */
     bool rescore;          /* scores change even where nothing is hidden */
     bool lazy;             /* exponentials against an old maximum, checked afterwards */

@@ -7,6 +7,7 @@
 #include "markup.h"
 #include "picture.h"
 #include "render.h"
+#include "text.h"
 #include "version.h"
 
 #include <ctype.h>
@@ -440,7 +441,7 @@ bool report_html(arena *a, const model *m, const gen_options *o, const explain_e
         bound |= work_needs_data(info->k);
         lua_val_push(a, kernels, kernel_data(a, m, info, count, o, e, &files));
     }
-    lua_val_set_string(a, page, "name", markup_text(a, m->name));
+    lua_val_set_string(a, page, "name", text_xml(a, m->name));
     lua_val_set_string(a, page, "heading", markup_fold(a, m->name));
     lua_val_set_string(a, page, "version", ATTN_GEN_VERSION);
     lua_val_set_string(a, page, "isas", isa_list(a, o->isa_mask, ", "));

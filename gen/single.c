@@ -5,6 +5,7 @@
 #include "isa.h"
 #include "rename.h"
 #include "spec.h"
+#include "text.h"
 #include "version.h"
 
 #include <stdio.h>
@@ -239,7 +240,9 @@ static void put_isa(single *s, int isa) {
 static void put_lines(buf *b, const char *mark, const char *text) {
     for (const char *p = text; *p;) {
         const size_t n = strcspn(p, "\n");
-        buf_printf(b, "%.*s%.*s\n", n ? (int)strlen(mark) : (int)strlen(mark) - 1, mark, (int)n, p);
+        buf_add(b, mark, strlen(mark) - (n == 0));
+        text_c_line(b, p, n);
+        buf_puts(b, "\n");
         p += n + (p[n] == '\n');
     }
 }
@@ -341,7 +344,7 @@ static const char *marked(arena *a, const char *text, const char *mark) {
         p += *p == '\n';
         if (strncmp(p, mark, length - 1)) continue;
         const size_t n = strcspn(p, "\n");
-        if (n > length) buf_add(&b, p + length, n - length);
+        if (n > length) text_c_line_read(&b, p + length, n - length);
         buf_puts(&b, "\n");
     }
     return b.data;
@@ -352,7 +355,11 @@ static bool read_options(arena *a, const char *path, const char *text, gen_optio
     if (!starts(lines, "isa ") || !unroll)
         return diag_set(d, "%s: not a single file of attn-gen: the options are missing", path);
     o->isa_mask = isa_parse(arena_strndup(a, lines + 4, strcspn(lines + 4, "\n")), d);
-    o->unroll = atoi(unroll + 8);
+    const long steps = strtol(unroll + 8, NULL, 10);
+    if (steps < -1 || steps > GEN_MAX_UNROLL)
+        return diag_set(d, "%s: unroll must be from -1 to %d, got %ld", text_shown(a, path),
+                        GEN_MAX_UNROLL, steps);
+    o->unroll = (int)steps;
     return o->isa_mask != 0;
 }
 

@@ -4,10 +4,12 @@
 
 #include "work.h"
 #include "isa.h"
+#include "text.h"
 #include "tune_file.h"
 #include "verify/build.h"
 #include "verify/call.h"
 #include "verify/peak.h"
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -268,6 +270,13 @@ static const tune_set *choices(const tuning *t, const kernel_spec *kernels) {
     return set;
 }
 
+/* Another scale, a unit in the last place away: from 0 a step that no score shows. */
+static float next_scale(const attn_spec *s) {
+    const float unit = s->softcap > 0 ? s->softcap : 1;
+    if (s->scale == 0) return fmaxf(1e-20f * unit, 2 * FLT_MIN);
+    return nextafterf(s->scale, fabsf(s->scale) > 1 ? 0 : copysignf(INFINITY, s->scale));
+}
+
 /* All candidates in one library: copies of the kernel with scales a few units in the last place
  * apart, by which the library tells them from each other, and with names of their own. */
 static bool build(tuning *t) {
@@ -275,7 +284,7 @@ static bool build(tuning *t) {
     built *out = arena_alloc(t->a, (size_t)t->count * sizeof *out);
     for (int i = 0; i < t->count; i++) {
         kernels[i] = *t->k;
-        if (i > 0) kernels[i].core.scale = nextafterf(kernels[i - 1].core.scale, INFINITY);
+        if (i > 0) kernels[i].core.scale = next_scale(&kernels[i - 1].core);
         snprintf(kernels[i].name, sizeof kernels[i].name, "attn_tune_candidate%d", i);
     }
     const build_options o = {.isa_mask = 1u << t->isa,
@@ -560,7 +569,7 @@ bool tune_model(arena *a, const model *m, const char *target, unsigned isa_mask,
                "-- Times are the best of %d interleaved rounds. Read with attn-gen generate or "
                "explain --tune.\n"
                "return {\n",
-               target, cpu_name(a), compiler, FINAL_ROUNDS);
+               target, text_shown(a, cpu_name(a)), text_shown(a, compiler), FINAL_ROUNDS);
     for (int i = 0; i < m->kernel_count; i++) {
         const kernel_spec *k = &m->kernels[i];
         if (k->core.level == ATTN_LEVEL_BLOCK) continue; /* its core is a kernel of the model */

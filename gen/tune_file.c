@@ -1,6 +1,7 @@
 #include "tune_file.h"
 
 #include "embedded.h"
+#include "text.h"
 #include <string.h>
 
 enum { MAX_BYTES = 1 << 20 };
@@ -22,7 +23,7 @@ static bool refuse(const reading *r, const char *text) {
 static bool unknown(const reading *r, const char *what, const char *name,
                     const char *const *allowed) {
     buf b = buf_new(r->a);
-    buf_printf(&b, "unknown %s '%.80s'", what, name);
+    buf_printf(&b, "unknown %s '%s'", what, text_shown_n(r->a, name, strnlen(name, 80)));
     suggest(&b, name, allowed);
     buf_puts(&b, "; allowed:");
     for (int i = 0; allowed[i]; i++) buf_printf(&b, "%s %s", i ? "," : "", allowed[i]);

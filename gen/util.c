@@ -1,5 +1,7 @@
 #include "util.h"
+#include "text.h"
 
+#include <cjson/cJSON.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,10 +24,38 @@ struct arena {
     block *head;
 };
 
-static void *must(void *p) {
-    if (p) return p;
-    fputs("attn-gen: out of memory\n", stderr);
+void out_of_memory(void) {
+    static const char what[] = ": out of memory\n";
+    const char *name = program_invocation_short_name;
+    if (write(STDERR_FILENO, name, strlen(name)) > 0 &&
+        write(STDERR_FILENO, what, sizeof what - 1) > 0)
+        exit(2);
     exit(2);
+}
+
+static void *must(void *p) {
+    if (!p) out_of_memory();
+    return p;
+}
+
+static void *must_malloc(size_t bytes) {
+    return must(malloc(bytes ? bytes : 1));
+}
+
+void program_begin(void) {
+    cJSON_Hooks hooks = {must_malloc, free};
+    cJSON_InitHooks(&hooks);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+            exit(2); /* nobody to tell */
+}
+
+bool program_printed(diag *d) {
+    errno = 0;
+    const bool failed = fflush(stdout) || ferror(stdout);
+    const char *why = errno ? strerror(errno) : "an earlier write failed";
+    return !failed || diag_set(d, "cannot write to the standard output: %s", why);
 }
 
 arena *arena_new(void) {
@@ -72,6 +102,7 @@ static char *vprint(arena *a, const char *fmt, va_list ap) {
     va_copy(copy, ap);
     int n = vsnprintf(NULL, 0, fmt, copy);
     va_end(copy);
+    if (n < 0) out_of_memory(); /* the formats are ours, and right */
     char *p = arena_alloc(a, (size_t)n + 1);
     vsnprintf(p, (size_t)n + 1, fmt, ap);
     return p;
@@ -112,7 +143,7 @@ void buf_printf(buf *b, const char *fmt, ...) {
     va_start(ap, fmt);
     int n = vsnprintf(small, sizeof small, fmt, ap);
     va_end(ap);
-    if ((size_t)n < sizeof small) {
+    if (n >= 0 && (size_t)n < sizeof small) {
         buf_add(b, small, (size_t)n);
         return;
     }
@@ -128,6 +159,7 @@ bool diag_set(diag *d, const char *fmt, ...) {
     va_start(ap, fmt);
     vsnprintf(d->text, sizeof d->text, fmt, ap);
     va_end(ap);
+    text_mask(d->text, true);
     return false;
 }
 
@@ -200,11 +232,11 @@ char *read_open(arena *a, int fd, const char *name, size_t max, size_t *size, di
     const int error = errno;
     close(fd);
     if (n < 0) {
-        diag_set(d, "%s: cannot read: %s", name, strerror(error));
+        diag_set(d, "%s: cannot read: %s", text_shown(a, name), strerror(error));
         return NULL;
     }
     if (b.len > max) {
-        diag_set(d, "%s: larger than %zu bytes", name, max);
+        diag_set(d, "%s: larger than %zu bytes", text_shown(a, name), max);
         return NULL;
     }
     if (size) *size = b.len;
@@ -215,13 +247,14 @@ char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d) {
     struct stat st;
     const int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st)) {
-        diag_set(d, "%s: cannot open: %s", path, strerror(errno));
+        if (errno == ENOMEM) out_of_memory();
+        diag_set(d, "%s: cannot open: %s", text_shown(a, path), strerror(errno));
         if (fd >= 0) close(fd);
         return NULL;
     }
     const char *what = odd_file(st.st_mode);
     if (what && (S_ISDIR(st.st_mode) || passed_fd(path) < 0)) {
-        diag_set(d, "%s: is %s, not a file", path, what);
+        diag_set(d, "%s: is %s, not a file", text_shown(a, path), what);
         close(fd);
         return NULL;
     }

@@ -7,8 +7,25 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* The message of the first error; later ones are dropped. */
+typedef struct diag {
+    bool set;
+    char text[4096];
+} diag;
+/* Returns false, so that a caller can `return diag_set(...)`. */
+bool diag_set(diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* First in main: cJSON allocates as everything else does, and the descriptors 0 to 2 are taken, so
+ * that no file opened later stands in for a closed standard output. */
+void program_begin(void);
+/* Last: false with a message if something that was printed did not get out. */
+bool program_printed(diag *d);
+
+/* Ends the program with a message and exit status 2. */
+_Noreturn void out_of_memory(void);
+
 /* Everything a run allocates lives in one arena and is freed with it. Allocation never fails:
- * out of memory ends the program with a message and exit status 2. */
+ * see out_of_memory. */
 typedef struct arena arena;
 arena *arena_new(void);
 void arena_free(arena *a);
@@ -27,14 +44,6 @@ buf buf_new(arena *a);
 void buf_add(buf *b, const char *data, size_t n);
 void buf_puts(buf *b, const char *s);
 void buf_printf(buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* The message of the first error; later ones are dropped. */
-typedef struct diag {
-    bool set;
-    char text[4096];
-} diag;
-/* Returns false, so that a caller can `return diag_set(...)`. */
-bool diag_set(diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Appends " (did you mean 'x'?)" to b if a name of the null-terminated list is close to `name`. */
 void suggest(buf *b, const char *name, const char *const *names);

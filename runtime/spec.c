@@ -2,6 +2,7 @@
 #include "spec.h"
 
 #include <ctype.h>
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdarg.h>
@@ -119,12 +120,22 @@ attn_status attn_spec_fail(attn_spec_error *err, const char *field, const char *
     return ATTN_E_SPEC;
 }
 
+/* Zero, or a float of full precision: kernels run with subnormal numbers flushed or not, and agree
+ * only where there are none. */
+static bool is_normal(float x) {
+    return x == 0 || (fabsf(x) >= FLT_MIN && fabsf(x) <= FLT_MAX);
+}
+
 static attn_status check_value(const attn_spec *s, const attn_field *f, attn_spec_error *err) {
     if (f->offset < 0) return ATTN_OK;
     if (f->kind == ATTN_KIND_FLOAT) {
         float x = get_float(s, f);
-        if (x == ATTN_UNSET_F || (x >= -float_limit && x <= float_limit)) return ATTN_OK;
-        return fail(err, f->name, "must be a finite number, in magnitude at most 1e+38");
+        if (x == ATTN_UNSET_F) return ATTN_OK;
+        if (!(x >= -float_limit && x <= float_limit))
+            return fail(err, f->name, "must be a finite number, in magnitude at most 1e+38");
+        if (is_normal(x)) return ATTN_OK;
+        return fail(err, f->name,
+                    "must be in magnitude at least 1.18e-38 where it is not 0, got %g", (double)x);
     }
     int32_t v = get_int(s, f);
     if (f->kind == ATTN_KIND_ENUM) {
@@ -252,6 +263,16 @@ static attn_status check_sizes(const attn_spec *s, attn_spec_error *err) {
     return st;
 }
 
+/* What kernels fold into Q has to be a float, too. log2(e) of what check_value lets through is. */
+static attn_status check_scores(const attn_spec *s, attn_spec_error *err) {
+    if (s->softcap == ATTN_UNSET_F || is_normal(s->scale / s->softcap)) return ATTN_OK;
+    return fail(
+        err, "softcap",
+        "is too far from scale: scale / softcap must be 0, or in magnitude from 1.18e-38 to "
+        "3.4e+38, got %g / %g",
+        (double)s->scale, (double)s->softcap);
+}
+
 static float default_scale(const attn_spec *s) {
     return (float)(1.0 / sqrt((double)attn_spec_k_dim(s)));
 }
@@ -283,6 +304,8 @@ static attn_status resolve(attn_spec *s, attn_spec_error *err) {
     if (st != ATTN_OK) return st;
     if (s->scale == ATTN_UNSET_F) s->scale = default_scale(s);
     s->scale += 0.0f; /* one zero: -0 would be a second name of the same kernel */
+    st = check_scores(s, err);
+    if (st != ATTN_OK) return st;
     return block ? attn_spec_block_rest(s, err) : ATTN_OK;
 }
 

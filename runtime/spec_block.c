@@ -167,8 +167,13 @@ static attn_status scaling_rules(attn_spec *s, attn_spec_error *err) {
     if (s->rope_high == ATTN_UNSET_F) s->rope_high = yarn ? 32 : 4;
     if (!(s->rope_low > 0 && s->rope_high > s->rope_low))
         return fail(err, "rope_high", "must be greater than rope_low, and both greater than 0");
-    if (yarn && s->rope_mscale == ATTN_UNSET_F)
+    if (!yarn) return ATTN_OK;
+    if (!(s->rope_base > 1))
+        return fail(err, "rope_base", "must be greater than 1 for rope_scaling = yarn, got %g",
+                    (double)s->rope_base);
+    if (s->rope_mscale == ATTN_UNSET_F)
         s->rope_mscale = (float)(0.1 * log((double)s->rope_factor) + 1);
+    if (!(s->rope_mscale > 0)) return fail(err, "rope_mscale", "must be greater than 0");
     return ATTN_OK;
 }
 

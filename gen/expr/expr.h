@@ -78,7 +78,8 @@ const char *expr_range_text(arena *a, const expr *e);
 
 /* A score times factor (> 0), with the constant factors at its ends moved to where they cost
  * nothing: into what does not depend on the key, and out of s. The result expects s times
- * *s_factor; where the text says s / 30, that is 1 / 30. Rounds in other places than the text. */
+ * *s_factor; where the text says s / 30, that is 1 / 30. With a null s_factor s stays as it is.
+ * Rounds in other places than the text. */
 const expr *expr_scale(arena *a, const expr *e, double factor, double *s_factor);
 
 /* --- C code. ---

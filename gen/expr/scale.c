@@ -6,6 +6,8 @@
  * used once and its user multiplies or divides by a constant, that goes into Q as well. */
 #include "expr_internal.h"
 
+#include <float.h>
+
 typedef struct scaler {
     expr_builder *b;
     expr_node **copy; /* by node id */
@@ -83,6 +85,13 @@ static expr_node *with_scaled(scaler *m, const expr_node *n, double factor, unsi
     return expr_build(m->b, n, kid);
 }
 
+/* What a constant can be multiplied by: a finite one stays finite, and hides nothing. */
+static double kept_finite(const expr_node *n, double factor) {
+    const double most = FLT_MAX * (1 - 0x1p-20), size = fabs(n->f);
+    if (!is_float_const(n) || isinf(n->f) || size * fabs(factor) <= most) return factor;
+    return copysign(most / size, factor);
+}
+
 /* n times the factor. */
 static expr_node *scaled(scaler *m, const expr_node *n, double factor) {
     if (is_s(n) && m->s_once && in_range(factor)) {
@@ -95,7 +104,7 @@ static expr_node *scaled(scaler *m, const expr_node *n, double factor) {
     if (own != 0)
         return takes_factor(m, n->kid[0]) ? scaled(m, n->kid[0], both)
                                           : expr_times(m->b, copy(m, n->kid[0]), both);
-    if (is_fixed(n)) return expr_times(m->b, copy(m, n), factor);
+    if (is_fixed(n)) return expr_times(m->b, copy(m, n), kept_finite(n, factor));
     switch (n->op) {
     case EX_ADD:
     case EX_SUB: return with_scaled(m, n, factor, 3);
@@ -111,8 +120,8 @@ const expr *expr_scale(arena *a, const expr *e, double factor, double *s_factor)
     scaler m = {.b = expr_builder_new(a), .s_factor = 1};
     m.copy = arena_alloc(a, sizeof *m.copy * (size_t)e->node_count);
     for (int i = 0; i < e->node_count; i++)
-        if (is_s(e->node[i])) m.s_once = e->node[i]->uses <= 1;
+        if (is_s(e->node[i])) m.s_once = s_factor && e->node[i]->uses <= 1;
     expr_finish(m.b, out, scaled(&m, e->root, factor));
-    *s_factor = m.s_factor;
+    if (s_factor) *s_factor = m.s_factor;
     return out;
 }

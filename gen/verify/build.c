@@ -6,6 +6,8 @@
 #include "../folder.h"
 #include "../isa.h"
 #include "../manifest.h"
+#include "../text.h"
+#include "../write_file.h"
 #include "pool.h"
 #include <dirent.h>
 #include <dlfcn.h>
@@ -40,29 +42,71 @@ static const char *compiler(void) {
     return cc && *cc ? cc : "cc";
 }
 
-/* Runs a shell command in place of this process. */
-static int become(const char *command) {
-    execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-    perror("/bin/sh");
+/* A program and its arguments, for exec: no shell reads them. */
+typedef struct arguments {
+    arena *a;
+    const char *dir; /* to run in; null: here */
+    char **word;     /* ends with null */
+    int count, cap;
+} arguments;
+
+static void add_word(arguments *c, const char *word, size_t n) {
+    if (c->count + 2 > c->cap) {
+        c->cap = c->cap ? 2 * c->cap : 32;
+        char **grown = arena_alloc(c->a, (size_t)c->cap * sizeof *grown);
+        if (c->count) memcpy(grown, c->word, (size_t)c->count * sizeof *grown);
+        c->word = grown;
+    }
+    c->word[c->count++] = arena_strndup(c->a, word, n);
+    c->word[c->count] = NULL;
+}
+
+static void add(arguments *c, const char *word) {
+    add_word(c, word, strlen(word));
+}
+
+/* Words between blanks: of CC and of flags. */
+static void add_words(arguments *c, const char *text) {
+    static const char blanks[] = " \t\n";
+    for (text += strspn(text, blanks); *text; text += strspn(text, blanks)) {
+        const size_t n = strcspn(text, blanks);
+        add_word(c, text, n);
+        text += n;
+    }
+}
+
+static arguments compiler_in(arena *a, const char *dir) {
+    arguments c = {.a = a, .dir = dir};
+    add_words(&c, compiler());
+    if (!c.count) add(&c, "cc"); /* CC holds blanks alone */
+    return c;
+}
+
+/* Runs a command in place of this process. */
+static int become(const arguments *c) {
+    const bool there = !c->dir || !chdir(c->dir);
+    if (there) execvp(c->word[0], c->word);
+    perror(there ? c->word[0] : c->dir);
     return 127;
 }
 
 static int command_job(void *ctx, int index) {
-    return become(((const char **)ctx)[index]);
+    return become((const arguments *)ctx + index);
 }
 
 /* True if the command succeeds; its output is in *output. */
-static bool command(arena *a, const char *text, const char **output) {
+static bool command(arguments *c, const char **output) {
     pool_result r;
-    pool_run(a, 1, 1, 600, command_job, &text, &r, NULL);
-    *output = r.signal ? pool_signal_text(a, r.signal) : r.output;
+    pool_run(c->a, 1, 1, 600, command_job, c, &r, NULL);
+    *output = r.signal ? pool_signal_text(c->a, r.signal) : r.output;
     return !r.signal && r.code == 0;
 }
 
 const char *build_compiler(arena *a, diag *d) {
     const char *output;
-    if (command(a, arena_printf(a, "%s --version", compiler()), &output) && *output)
-        return arena_strndup(a, output, strcspn(output, "\n"));
+    arguments c = compiler_in(a, NULL);
+    add(&c, "--version");
+    if (command(&c, &output) && *output) return arena_strndup(a, output, strcspn(output, "\n"));
     diag_set(
         d,
         "needs a C compiler, and '%s' is none (%.*s): install gcc or clang, or name one in the "
@@ -71,26 +115,20 @@ const char *build_compiler(arena *a, diag *d) {
     return NULL;
 }
 
-/* " -fopenmp" where the compiler can build and link with it, "" otherwise. Asked once. */
-static const char *openmp_flag(void) {
+/* " -fopenmp" where the compiler can build and link with it, "" otherwise. Asked once, in a
+ * temporary folder. */
+static const char *openmp_flag(arena *a, const char *dir) {
     static int known = -1;
+    static const char source[] = "int f(void);int f(void){return 0;}\n";
     if (known >= 0) return known ? " -fopenmp" : "";
-    arena *a = arena_new();
-    char path[] = "/tmp/attn-openmp-XXXXXX";
-    int fd = mkstemp(path);
+    diag ignored = {0};
     const char *output;
-    known = 0;
-    if (fd >= 0) {
-        close(fd);
-        known = command(a,
-                        arena_printf(a,
-                                     "echo 'int f(void);int f(void){return 0;}' | %s -x c -fopenmp "
-                                     "-fPIC -shared - -o %s",
-                                     compiler(), path),
-                        &output);
-        unlink(path);
-    }
-    arena_free(a);
+    arguments c = compiler_in(a, dir);
+    add_words(&c, "-fopenmp -fPIC -shared openmp.c -o openmp.so");
+    const char *path = arena_printf(a, "%s/openmp.c", dir);
+    known = write_file(a, path, source, strlen(source), &ignored) && command(&c, &output);
+    unlink(path); /* what is generated wants an empty folder */
+    unlink(arena_printf(a, "%s/openmp.so", dir));
     return known ? " -fopenmp" : "";
 }
 
@@ -104,15 +142,30 @@ static bool is_program(const gen_file *f) {
     return strstr(f->text, "int main(") != NULL;
 }
 
+static const char *in_dir(const folder *f, const char *name) {
+    return arena_printf(f->a, "%s/%s", f->dir, name);
+}
+
+/* What an object is called until all of it is there. */
+static const char *new_object(const folder *f, int index) {
+    return in_dir(f, arena_printf(f->a, "new%d", index));
+}
+
 /* Objects are named by their source's text: what is there need not be compiled again. */
 static int compile_job(void *ctx, int index) {
     const folder *f = ctx;
-    return become(arena_printf(f->a,
-                               "cd '%s' && { test -f '%s/%s' || { %s %s -I. -Iruntime -c '%s' -o "
-                               "'%s/new%d' && mv '%s/new%d' '%s/%s'; } }",
-                               f->sources, f->dir, f->object[index], compiler(), f->flags,
-                               f->source[index]->path, f->dir, index, f->dir, index, f->dir,
-                               f->object[index]));
+    if (!access(in_dir(f, f->object[index]), F_OK)) return 0;
+    arguments c = compiler_in(f->a, f->sources);
+    add_words(&c, f->flags);
+    add_words(&c, "-I. -Iruntime -c -o");
+    add(&c, new_object(f, index));
+    add(&c, arena_printf(f->a, "./%s", f->source[index]->path)); /* it may start with '-' */
+    return become(&c);
+}
+
+static bool keep_object(const folder *f, int index) {
+    const char *object = in_dir(f, f->object[index]);
+    return !rename(new_object(f, index), object) || !access(object, F_OK);
 }
 
 static void list_sources(folder *f) {
@@ -188,6 +241,13 @@ static void compile_done(void *ctx, int index, const pool_result *r) {
     if (f->o->compiled) f->o->compiled(f->o->compiled_ctx, index + 1, f->source_count);
 }
 
+/* The start of what a compiler said: it quotes its source. */
+static const char *shown_lines(arena *a, const char *output) {
+    char *start = arena_strndup(a, output, strnlen(output, 800));
+    text_mask(start, true);
+    return start;
+}
+
 /* False if anything failed, with the kernels blamed for it. */
 static bool compile_all(folder *f) {
     pool_result *r = arena_alloc(f->a, (size_t)f->source_count * sizeof *r);
@@ -195,7 +255,7 @@ static bool compile_all(folder *f) {
     bool ok = true;
     for (int i = 0; i < f->source_count; i++) {
         const char *path = f->source[i]->path;
-        if (!r[i].signal && !r[i].code) {
+        if (!r[i].signal && !r[i].code && keep_object(f, i)) {
             note_size(f, i);
             continue;
         }
@@ -203,20 +263,21 @@ static bool compile_all(folder *f) {
         blame(f, path,
               r[i].signal ? arena_printf(f->a, "the compiler %s on %s",
                                          pool_signal_text(f->a, r[i].signal), path)
-                          : arena_printf(f->a, "%s does not compile:\n%.800s", path, r[i].output));
+                          : arena_printf(f->a, "%s does not compile:\n%s", path,
+                                         shown_lines(f->a, r[i].output)));
     }
     return ok;
 }
 
 /* -Bsymbolic: this library's runtime, never one that its host may export. */
 static bool link_all(const folder *f, diag *d) {
-    buf b = buf_new(f->a);
-    buf_printf(&b, "cd '%s' && exec %s %s -shared -Wl,-Bsymbolic -o kernels.so", f->dir, compiler(),
-               f->flags);
-    for (int i = 0; i < f->source_count; i++) buf_printf(&b, " %s", f->object[i]);
-    buf_puts(&b, " -lm");
+    arguments c = compiler_in(f->a, f->dir);
+    add_words(&c, f->flags);
+    add_words(&c, "-shared -Wl,-Bsymbolic -o kernels.so");
+    for (int i = 0; i < f->source_count; i++) add(&c, f->object[i]);
+    add(&c, "-lm");
     const char *output;
-    return command(f->a, b.data, &output) || diag_set(d, "does not link:\n%.800s", output);
+    return command(&c, &output) || diag_set(d, "does not link:\n%.800s", output);
 }
 
 static bool load_symbol(void *handle, const char *name, void *fn, size_t size, diag *d) {
@@ -259,7 +320,12 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 static const char *temporary_folder(arena *a, diag *d) {
     const char *tmp = getenv("TMPDIR");
     char *dir = arena_printf(a, "%s/attn-verify-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (mkdtemp(dir)) return dir;
+    char *absolute = mkdtemp(dir) ? realpath(dir, NULL) : NULL; /* compilers run elsewhere */
+    if (absolute) {
+        dir = arena_strdup(a, absolute);
+        free(absolute);
+        return dir;
+    }
     diag_set(d, "cannot make a temporary folder %s", dir);
     return NULL;
 }
@@ -387,12 +453,13 @@ void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_
     int *which = arena_alloc(a, ((size_t)count + 1) * sizeof *which);
     if (count == 0) return;
     memset(out, 0, (size_t)count * sizeof *out);
-    f.flags = arena_printf(a, "-O2 -std=c11 -fPIC%s %s", openmp_flag(), o->cflags ? o->cflags : "");
     f.dir = temporary_folder(a, &d);
     if (!f.dir) {
         blame_good(&f, &d);
         return;
     }
+    f.flags = arena_printf(a, "-O2 -std=c11 -fPIC%s %s", openmp_flag(a, f.dir),
+                           o->cflags ? o->cflags : "");
     f.sources = o->folder ? o->folder : f.dir;
     const kernel_lib *lib = build_good(&f, which);
     for (int i = 0; i < count; i++)

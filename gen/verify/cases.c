@@ -1,5 +1,6 @@
 /* cases.c - metadata and shapes -> spec; tensors -> operands. */
 #include "cases.h"
+#include "../text.h"
 #include "safetensors.h"
 #include "spec.h"
 #include <math.h>
@@ -34,7 +35,7 @@ static const char *meta(const reader *r, const char *key, const char *dflt) {
 }
 
 static bool bad(reader *r, const char *key, const char *why) {
-    return diag_set(r->d, "%s: %s: %s", r->file.path, key, why);
+    return diag_set(r->d, "%s: %s: %s", r->file.path, text_shown(r->a, key), why);
 }
 
 static bool add(reader *r, const char *field, const char *value) {
@@ -174,7 +175,8 @@ static bool add_scalar(reader *r, const char *part) {
         s->value.f32 = strtof(equals + 1, &end);
     else
         s->value.i32 = (int32_t)strtol(equals + 1, &end, 10);
-    if (*end) return bad(r, "scalars", arena_printf(r->a, "not a number: %s", part));
+    if (*end)
+        return bad(r, "scalars", arena_printf(r->a, "not a number: %s", text_shown(r->a, part)));
     return add(r, "scalar", arena_printf(r->a, "%s=%s", s->name, is_float ? "f32" : "i32"));
 }
 
@@ -615,7 +617,7 @@ bool golden_read(arena *a, const char *path, unsigned backends, golden *out, dia
     reader *r = arena_alloc(a, sizeof *r);
     r->a = a, r->d = d, r->out = out;
     if (!st_read(a, path, &r->file, d)) return false;
-    out->name = meta(r, "case", path);
+    out->name = text_shown(r->a, meta(r, "case", path));
     const char *level = meta(r, "level", "core"), *form = meta(r, "form", "regular");
     if (strcmp(level, "core") != 0 && strcmp(level, "block") != 0)
         return bad(r, "level", "must be core or block");

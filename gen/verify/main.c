@@ -280,13 +280,17 @@ static int run_all(verify *v) {
     return failed ? 1 : 0;
 }
 
+static int fail(const diag *d) {
+    fprintf(stderr, "attn-verify: %s\n", d->text);
+    return 2;
+}
+
 static int run_main(verify *v, int argc, char **argv) {
     diag d = {0};
     v->set.path = arena_alloc(v->a, (size_t)argc * sizeof *v->set.path);
     if (!parse(argc, argv, &v->set, &d) || (!v->set.oracle && !choose_isas(v->a, &v->set, &d)) ||
         !read_cases(v, &d)) {
-        fprintf(stderr, "attn-verify: %s\n", d.text);
-        return 2;
+        return fail(&d);
     }
     if (v->set.oracle) return run_all(v);
     collect_kernels(v);
@@ -296,15 +300,19 @@ static int run_main(verify *v, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0)
-            return fputs(help, stdout) < 0;
-        else if (strcmp(argv[i], "--version") == 0)
-            return puts("attn-verify " ATTN_GEN_VERSION) < 0;
+    program_begin();
+    diag d = {0};
+    for (int i = 1; i < argc; i++) {
+        const bool wants_help = strcmp(argv[i], "--help") == 0;
+        if (!wants_help && strcmp(argv[i], "--version")) continue;
+        fputs(wants_help ? help : "attn-verify " ATTN_GEN_VERSION "\n", stdout);
+        return program_printed(&d) ? 0 : fail(&d);
+    }
     setenv("OMP_WAIT_POLICY", "passive", 0);
     verify v = {.a = arena_new()};
     v.set = (settings){.backends = 3, .threads = 2};
     int status = run_main(&v, argc, argv);
+    if (!program_printed(&d)) status = fail(&d);
     arena_free(v.a);
     return status;
 }

@@ -1,5 +1,6 @@
 /* safetensors.c - 8 bytes of header length, a JSON header, raw data. */
 #include "safetensors.h"
+#include "../text.h"
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <string.h>
@@ -67,16 +68,17 @@ static bool read_data(const cJSON *item, const section *s, st_tensor *t) {
 static bool read_tensor(arena *a, const cJSON *item, const section *s, const char *path,
                         st_tensor *t, diag *d) {
     t->name = arena_strdup(a, item->string);
-    if (!cJSON_IsObject(item)) return diag_set(d, "%s: %s: not an object", path, t->name);
+    const char *shown = text_shown(a, t->name);
+    if (!cJSON_IsObject(item)) return diag_set(d, "%s: %s: not an object", path, shown);
     if (!read_dtype(item, &t->dtype))
         return diag_set(d,
                         "%s: %s: unknown dtype; known are F32, F64, BF16, F16, I64, I32, U8, BOOL",
-                        path, t->name);
+                        path, shown);
     if (!read_shape(item, t))
-        return diag_set(d, "%s: %s: shape is not a list of at most %d extents", path, t->name,
+        return diag_set(d, "%s: %s: shape is not a list of at most %d extents", path, shown,
                         ST_MAX_RANK);
     if (!read_data(item, s, t))
-        return diag_set(d, "%s: %s: data_offsets do not fit the shape, or the file", path, t->name);
+        return diag_set(d, "%s: %s: data_offsets do not fit the shape, or the file", path, shown);
     return true;
 }
 
@@ -87,7 +89,8 @@ static bool read_meta(arena *a, const cJSON *meta, st_file *out, diag *d) {
     const cJSON *item;
     cJSON_ArrayForEach(item, meta) {
         if (!cJSON_IsString(item))
-            return diag_set(d, "%s: __metadata__.%s is not a string", out->path, item->string);
+            return diag_set(d, "%s: __metadata__.%s is not a string", out->path,
+                            text_shown(a, item->string));
         out->meta[out->meta_count++] =
             (st_meta){arena_strdup(a, item->string), arena_strdup(a, item->valuestring)};
     }
@@ -102,7 +105,7 @@ static bool read_header(arena *a, const cJSON *root, const section *s, st_file *
     cJSON_ArrayForEach(item, root) {
         if (strcmp(item->string, "__metadata__") == 0) continue;
         if (st_find(out, item->string))
-            return diag_set(d, "%s: %s: given twice", out->path, item->string);
+            return diag_set(d, "%s: %s: given twice", out->path, text_shown(a, item->string));
         if (!read_tensor(a, item, s, out->path, &out->tensor[out->tensor_count++], d)) return false;
     }
     return true;
@@ -221,7 +224,8 @@ static int64_t int_at(const st_tensor *t, int64_t i) {
 
 const float *st_floats(arena *a, const st_file *f, const st_tensor *t, diag *d) {
     if (!st_is_float(t)) {
-        diag_set(d, "%s: %s: floats are needed, not %s", f->path, t->name, dtypes[t->dtype].name);
+        diag_set(d, "%s: %s: floats are needed, not %s", f->path, text_shown(a, t->name),
+                 dtypes[t->dtype].name);
         return NULL;
     }
     float *out = arena_alloc(a, (size_t)t->count * sizeof *out + 1);
@@ -231,7 +235,8 @@ const float *st_floats(arena *a, const st_file *f, const st_tensor *t, diag *d) 
 
 const int32_t *st_ints(arena *a, const st_file *f, const st_tensor *t, diag *d) {
     if (st_is_float(t)) {
-        diag_set(d, "%s: %s: integers are needed, not %s", f->path, t->name, dtypes[t->dtype].name);
+        diag_set(d, "%s: %s: integers are needed, not %s", f->path, text_shown(a, t->name),
+                 dtypes[t->dtype].name);
         return NULL;
     }
     int32_t *out = arena_alloc(a, (size_t)t->count * sizeof *out + 1);
@@ -239,7 +244,7 @@ const int32_t *st_ints(arena *a, const st_file *f, const st_tensor *t, diag *d) 
         int64_t v = int_at(t, i);
         if (v < INT32_MIN || v > INT32_MAX) {
             diag_set(d, "%s: %s: element %lld is %lld, which does not fit 32 bits", f->path,
-                     t->name, (long long)i, (long long)v);
+                     text_shown(a, t->name), (long long)i, (long long)v);
             return NULL;
         }
         out[i] = (int32_t)v;
@@ -249,7 +254,8 @@ const int32_t *st_ints(arena *a, const st_file *f, const st_tensor *t, diag *d) 
 
 const uint8_t *st_bools(arena *a, const st_file *f, const st_tensor *t, diag *d) {
     if (t->dtype != ST_U8 && t->dtype != ST_BOOL) {
-        diag_set(d, "%s: %s: bytes are needed, not %s", f->path, t->name, dtypes[t->dtype].name);
+        diag_set(d, "%s: %s: bytes are needed, not %s", f->path, text_shown(a, t->name),
+                 dtypes[t->dtype].name);
         return NULL;
     }
     uint8_t *out = arena_alloc(a, (size_t)t->count + 1);

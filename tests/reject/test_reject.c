@@ -49,6 +49,8 @@ typedef struct reject_case {
 #define FLEX SELF "--backend=flex\n"
 #define SLIDING SELF "--op=sliding_self\n"
 #define CROSS SELF "--op=segment_cross\n"
+#define BLOCK SELF "--level=block\n--d-model=512\n"
+#define YARN BLOCK "--rope-scaling=yarn\n--rope-factor=4\n--rope-original=2048\n"
 #define MLA "explain\n--form=mla\n--heads=8\n--kv-comp-dim=64\n--retr-dim=32\n"
 static const reject_case flag_cases[] = {
 #define FLAGS(input, text) {input, text},

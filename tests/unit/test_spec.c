@@ -48,7 +48,7 @@ static void round_trip(attn_spec s) {
 /* Every combination of the fields that all forms and ops share. */
 static void sweep_floats(attn_spec s) {
     static const float scales[] = {ATTN_UNSET_F, 0.1f,   1.0f,   -2.5f, 0.0f,       -0.0f,
-                                   1e20f,        1e-30f, 1e-40f, 1e38f, 123456.789f};
+                                   1e20f,        1e-30f, 1e-36f, 1e33f, 123456.789f};
     static const float softcaps[] = {ATTN_UNSET_F, 50.0f, 0.3f, 1e-5f};
     bool needs_scale = s.key == ATTN_KEY_SHARED;
     for (size_t i = needs_scale; i < sizeof scales / sizeof *scales; i++)
