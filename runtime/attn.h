@@ -50,6 +50,7 @@ typedef enum attn_status {
     ATTN_E_WEIGHTS,   /* a weight is missing, unknown or of another shape: see the message */
     ATTN_E_PACKED,    /* packed weights of another layer, ISA or version, or damaged */
     ATTN_E_CACHE,     /* the cache was made for another layer or batch, or has no room left */
+    ATTN_E_ARITHMETIC, /* compiled with options that change floating point, such as -ffast-math */
     ATTN_STATUS_COUNT
 } attn_status;
 

@@ -34,6 +34,7 @@ attn_status attn_block_create(attn_block **out, const attn_spec *spec, uint32_t 
         if (!best || k->isa > best->isa) best = k;
     }
     if (!best) return ATTN_E_NO_KERNEL;
+    if (!attn_arithmetic_ok() || !best->arithmetic_ok()) return ATTN_E_ARITHMETIC;
     attn_block *block = calloc(1, sizeof *block);
     if (!block) return ATTN_E_MEMORY;
     block->kernel = best;

@@ -52,6 +52,10 @@ const char *attn_status_text(attn_status status) {
     case ATTN_E_CACHE:
         return "the cache was made for another layer or batch, or has no room for the new tokens: "
                "see attn_cache_capacity";
+    case ATTN_E_ARITHMETIC:
+        return "the kernels or the runtime were compiled with options that change floating point "
+               "(a part of -ffast-math, such as -fassociative-math, or "
+               "-fsingle-precision-constant): compile them without, for example with -O2 alone";
     case ATTN_STATUS_COUNT: break;
     }
     return "unknown status";
@@ -95,6 +99,7 @@ static attn_status find_kernel(const attn_spec *spec, const attn_kernel **out) {
 }
 
 attn_status attn_plan_of_kernel(attn_plan **out, const attn_kernel *kernel, uint32_t flags) {
+    if (!attn_arithmetic_ok() || !kernel->arithmetic_ok()) return ATTN_E_ARITHMETIC;
     attn_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return ATTN_E_MEMORY;
     plan->kernel = kernel;
