@@ -5,6 +5,7 @@
 #include "../isa.h"
 #include "../manifest.h"
 #include "pool.h"
+#include <ctype.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <elf.h>
@@ -89,6 +90,25 @@ static const char *openmp_flag(void) {
     }
     arena_free(a);
     return known ? " -fopenmp" : "";
+}
+
+/* CFLAGS as the folder's Makefile takes them: the environment's, else its own line. What is no
+ * plain list of options is an error, as only make could read it. */
+static const char *folder_cflags(arena *a, const char *dir, diag *d) {
+    static const char key[] = "\nCFLAGS ?= ";
+    diag ignored = {0};
+    const char *given = getenv("CFLAGS");
+    if (given) return given;
+    const char *path = arena_printf(a, "%s/Makefile", dir);
+    const char *text = read_file(a, path, 1 << 20, NULL, &ignored); /* a single file has none */
+    const char *line = text ? strstr(text, key) : NULL;
+    if (!line) return "-O2";
+    const char *flags = arena_strndup(a, line + strlen(key), strcspn(line + strlen(key), "\n"));
+    for (const char *p = flags; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr(" -+=,._/", *p))
+            diag_set(d, "%s: cannot read its CFLAGS ('%s'): set CFLAGS in the environment", path,
+                     flags);
+    return flags;
 }
 
 static bool ends_with(const char *s, const char *tail) {
@@ -179,6 +199,17 @@ static void note_size(folder *f, int source) {
                 text_bytes(f->a, arena_printf(f->a, "%s/%s", f->dir, f->object[source]));
 }
 
+/* What the compiler said of a file; of a refusal (runtime/compiler.h, arithmetic.h) the sentence
+ * alone. */
+static const char *compile_error(arena *a, const char *path, const char *output) {
+    static const char refusal[] = "\"attn: ";
+    const char *sentence = strstr(output, refusal);
+    if (!sentence) return arena_printf(a, "%s does not compile:\n%.800s", path, output);
+    sentence += strlen(refusal);
+    return arena_printf(a, "%s does not compile: %.*s", path, (int)strcspn(sentence, "\"\n"),
+                        sentence);
+}
+
 static void compile_done(void *ctx, int index, const pool_result *r) {
     const folder *f = ctx;
     (void)r;
@@ -200,7 +231,7 @@ static bool compile_all(folder *f) {
         blame(f, path,
               r[i].signal ? arena_printf(f->a, "the compiler %s on %s",
                                          pool_signal_text(f->a, r[i].signal), path)
-                          : arena_printf(f->a, "%s does not compile:\n%.800s", path, r[i].output));
+                          : compile_error(f->a, path, r[i].output));
     }
     return ok;
 }
@@ -365,8 +396,10 @@ void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_
     int *which = arena_alloc(a, ((size_t)count + 1) * sizeof *which);
     if (count == 0) return;
     memset(out, 0, (size_t)count * sizeof *out);
-    f.flags = arena_printf(a, "-O2 -std=c11 -fPIC%s %s", openmp_flag(), o->cflags ? o->cflags : "");
-    f.dir = temporary_folder(a, &d);
+    f.flags = arena_printf(a, "-std=c11 -fPIC %s%s %s",
+                           o->folder ? folder_cflags(a, o->folder, &d) : "-O2", openmp_flag(),
+                           o->cflags ? o->cflags : "");
+    f.dir = d.set ? NULL : temporary_folder(a, &d);
     if (!f.dir) {
         blame_good(&f, &d);
         return;
