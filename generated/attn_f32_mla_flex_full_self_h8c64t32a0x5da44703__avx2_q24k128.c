@@ -133,7 +133,8 @@ static bool mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, boo
 }
 
 /* Whether the mask shows none, all or some of the box, by interval evaluation. */
-static attn_tile_class mask_classify(const attn_expr_ctx *x, const attn_tile_box *box) {
+static ATTN_CLASSIFIER attn_tile_class mask_classify(const attn_expr_ctx *x,
+                                                     const attn_tile_box *box) {
     (void)x;
     const attn_cond c0 = attn_cond_le(attn_lin_of(0, 0, -1, 1), box);
     const attn_iv v3 = attn_iv_at(x->args->scalars[0].i32);
@@ -143,7 +144,8 @@ static attn_tile_class mask_classify(const attn_expr_ctx *x, const attn_tile_box
 }
 
 /* Keys that the mask can show in the box. */
-static void mask_range(const attn_expr_ctx *x, const attn_tile_box *box, int32_t *lo, int32_t *hi) {
+static ATTN_CLASSIFIER void mask_range(const attn_expr_ctx *x, const attn_tile_box *box,
+                                       int32_t *lo, int32_t *hi) {
     (void)x;
     const attn_cond c0 = attn_cond_le(attn_lin_of(0, 0, -1, 1), box);
     const attn_iv v3 = attn_iv_at(x->args->scalars[0].i32);
@@ -2429,6 +2431,7 @@ const attn_kernel
     .variant = variant,
     .workspace = workspace,
     .run = run,
+    .arithmetic_ok = attn_arithmetic_ok,
 };
 ATTN_TARGET_END
 #endif

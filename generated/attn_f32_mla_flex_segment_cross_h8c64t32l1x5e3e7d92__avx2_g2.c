@@ -95,7 +95,8 @@ static bool mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, boo
 }
 
 /* Whether the mask shows none, all or some of the box, by interval evaluation. */
-static attn_tile_class mask_classify(const attn_expr_ctx *x, const attn_tile_box *box) {
+static ATTN_CLASSIFIER attn_tile_class mask_classify(const attn_expr_ctx *x,
+                                                     const attn_tile_box *box) {
     (void)x;
     (void)x;
     const attn_iv k = attn_iv_of(box->k0, box->k1);
@@ -105,7 +106,8 @@ static attn_tile_class mask_classify(const attn_expr_ctx *x, const attn_tile_box
 }
 
 /* Keys that the mask can show in the box. */
-static void mask_range(const attn_expr_ctx *x, const attn_tile_box *box, int32_t *lo, int32_t *hi) {
+static ATTN_CLASSIFIER void mask_range(const attn_expr_ctx *x, const attn_tile_box *box,
+                                       int32_t *lo, int32_t *hi) {
     (void)x;
     (void)x;
     const attn_cond c0 = attn_cond_of(ATTN_MAYBE, box);
@@ -345,6 +347,7 @@ const attn_kernel
     .variant = variant,
     .workspace = workspace,
     .run = run,
+    .arithmetic_ok = attn_arithmetic_ok,
 };
 ATTN_TARGET_END
 #endif

@@ -285,5 +285,6 @@ const attn_kernel
     .variant = variant,
     .workspace = workspace,
     .run = run,
+    .arithmetic_ok = attn_arithmetic_ok,
 };
 ATTN_TARGET_END

@@ -147,7 +147,8 @@ static bool mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, boo
 }
 
 /* Whether the mask shows none, all or some of the box, by interval evaluation. */
-static attn_tile_class mask_classify(const attn_expr_ctx *x, const attn_tile_box *box) {
+static ATTN_CLASSIFIER attn_tile_class mask_classify(const attn_expr_ctx *x,
+                                                     const attn_tile_box *box) {
     (void)x;
     attn_lin d0 = attn_lin_of(0, 0, 0, 0);
     const attn_iv q = attn_iv_of(box->q0, box->q1);
@@ -161,7 +162,8 @@ static attn_tile_class mask_classify(const attn_expr_ctx *x, const attn_tile_box
 }
 
 /* Keys that the mask can show in the box. */
-static void mask_range(const attn_expr_ctx *x, const attn_tile_box *box, int32_t *lo, int32_t *hi) {
+static ATTN_CLASSIFIER void mask_range(const attn_expr_ctx *x, const attn_tile_box *box,
+                                       int32_t *lo, int32_t *hi) {
     (void)x;
     (void)x;
     const attn_cond c0 = attn_cond_of(ATTN_MAYBE, box);
@@ -2209,6 +2211,7 @@ const attn_kernel
     .variant = variant,
     .workspace = workspace,
     .run = run,
+    .arithmetic_ok = attn_arithmetic_ok,
 };
 ATTN_TARGET_END
 #endif

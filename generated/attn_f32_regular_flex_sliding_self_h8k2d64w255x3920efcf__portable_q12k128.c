@@ -149,7 +149,8 @@ static bool mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, boo
 }
 
 /* Whether the mask shows none, all or some of the box, by interval evaluation. */
-static attn_tile_class mask_classify(const attn_expr_ctx *x, const attn_tile_box *box) {
+static ATTN_CLASSIFIER attn_tile_class mask_classify(const attn_expr_ctx *x,
+                                                     const attn_tile_box *box) {
     (void)x;
     (void)x;
     const attn_iv q = attn_iv_of(box->q0, box->q1);
@@ -162,7 +163,8 @@ static attn_tile_class mask_classify(const attn_expr_ctx *x, const attn_tile_box
 
 /* Keys that the mask can show in the box: max(0, 512 * (q >> 9)) <= k <= 512 * (q >> 9)
  * + 511. */
-static void mask_range(const attn_expr_ctx *x, const attn_tile_box *box, int32_t *lo, int32_t *hi) {
+static ATTN_CLASSIFIER void mask_range(const attn_expr_ctx *x, const attn_tile_box *box,
+                                       int32_t *lo, int32_t *hi) {
     (void)x;
     (void)x;
     const attn_iv q = attn_iv_of(box->q0, box->q1);
@@ -2221,5 +2223,6 @@ const attn_kernel
     .variant = variant,
     .workspace = workspace,
     .run = run,
+    .arithmetic_ok = attn_arithmetic_ok,
 };
 ATTN_TARGET_END

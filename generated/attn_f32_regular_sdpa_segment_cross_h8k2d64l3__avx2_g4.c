@@ -304,6 +304,7 @@ const attn_kernel
     .variant = variant,
     .workspace = workspace,
     .run = run,
+    .arithmetic_ok = attn_arithmetic_ok,
 };
 ATTN_TARGET_END
 #endif

@@ -4,7 +4,9 @@
 #ifndef ATTN_KERNEL_H
 #define ATTN_KERNEL_H
 
+#include "compiler.h"
 #include "attn.h"
+#include "arithmetic.h"
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -12,7 +14,7 @@
 ATTN_HIDDEN_BEGIN
 
 /* Changes whenever a kernel built for an older runtime would misread something below. */
-enum { ATTN_KERNEL_ABI = 2 };
+enum { ATTN_KERNEL_ABI = 3 };
 
 typedef enum attn_isa {
     ATTN_ISA_PORTABLE,
@@ -98,6 +100,7 @@ typedef struct attn_kernel {
     const char *(*variant)(int32_t q_len);
     size_t (*workspace)(const attn_extent *extent);
     void (*run)(const attn_args *args); /* arguments have been checked */
+    bool (*arithmetic_ok)(void);        /* attn_arithmetic_ok, compiled as this kernel was */
 } attn_kernel;
 
 /* The linked kernels: written by attn-gen (registry.c of a generated folder). */
@@ -154,6 +157,7 @@ typedef struct attn_block_kernel {
     void (*pack)(const float *const *weight, float *packed); /* weight[i] as weights[i] */
     size_t (*workspace)(const attn_block_extent *e);
     attn_status (*run)(const attn_block_call *call); /* what run_core returned */
+    bool (*arithmetic_ok)(void);                     /* as a kernel's */
 } attn_block_kernel;
 
 extern const attn_block_kernel *const attn_block_registry[];

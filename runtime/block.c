@@ -46,6 +46,7 @@ static __attribute__((noinline)) attn_status create(attn_block **out, const attn
     const attn_block_kernel *best;
     status = attn_block_find(&resolved, &best);
     if (status != ATTN_OK) return status;
+    if (!attn_arithmetic_ok() || !best->arithmetic_ok()) return ATTN_E_ARITHMETIC;
     attn_block *block = calloc(1, sizeof *block);
     if (!block) return ATTN_E_MEMORY;
     block->kernel = best;

@@ -60,6 +60,10 @@ const char *attn_status_text(attn_status status) {
         return "the cache is missing in a step, was made for another layer or batch, or has no "
                "room for the new tokens (attn_cache_capacity): attn_cache_check and "
                "attn_step_check say which";
+    case ATTN_E_ARITHMETIC:
+        return "the kernels or the runtime were compiled with options that change floating point "
+               "(a part of -ffast-math, such as -fassociative-math, or "
+               "-fsingle-precision-constant): compile them without, for example with -O2 alone";
     case ATTN_STATUS_COUNT: break;
     }
     return "unknown status";
@@ -118,6 +122,7 @@ attn_status attn_spec_take(const attn_why *why, const attn_spec *spec, uint32_t 
 }
 
 attn_status attn_plan_of_kernel(attn_plan **out, const attn_kernel *kernel, uint32_t flags) {
+    if (!attn_arithmetic_ok() || !kernel->arithmetic_ok()) return ATTN_E_ARITHMETIC;
     attn_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return ATTN_E_MEMORY;
     plan->kernel = kernel;

@@ -4,6 +4,7 @@
 #ifndef ATTN_SPEC_H
 #define ATTN_SPEC_H
 
+#include "compiler.h"
 #include "attn.h"
 #include <stdbool.h>
 

@@ -76,7 +76,5 @@ void attn_parallel(int64_t count, int threads, attn_task_fn *fn, void *ctx) {
     }
 #endif
     (void)threads;
-    /* Opaque: gcc 12 has taken a task for a pure function, and dropped its calls. */
-    attn_task_fn *volatile call = fn;
-    for (int64_t i = 0; i < count; i++) call(ctx, i, 0);
+    for (int64_t i = 0; i < count; i++) fn(ctx, i, 0);
 }

@@ -9,6 +9,7 @@
 #include "../text.h"
 #include "../write_file.h"
 #include "pool.h"
+#include <ctype.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <elf.h>
@@ -132,6 +133,25 @@ static const char *openmp_flag(arena *a, const char *dir) {
     return known ? " -fopenmp" : "";
 }
 
+/* CFLAGS as the folder's Makefile takes them: the environment's, else its own line. What is no
+ * plain list of options is an error, as only make could read it. */
+static const char *folder_cflags(arena *a, const char *dir, diag *d) {
+    static const char key[] = "\nCFLAGS ?= ";
+    diag ignored = {0};
+    const char *given = getenv("CFLAGS");
+    if (given) return given;
+    const char *path = arena_printf(a, "%s/Makefile", dir);
+    const char *text = disk_read_in(a, dir, "Makefile", 1 << 20, NULL, &ignored); /* or none */
+    const char *line = text ? strstr(text, key) : NULL;
+    if (!line) return "-O2";
+    const char *flags = arena_strndup(a, line + strlen(key), strcspn(line + strlen(key), "\n"));
+    for (const char *p = flags; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr(" -+=,._/", *p))
+            diag_set(d, "%s: cannot read its CFLAGS ('%s'): set CFLAGS in the environment", path,
+                     flags);
+    return flags;
+}
+
 static bool ends_with(const char *s, const char *tail) {
     size_t n = strlen(s), m = strlen(tail);
     return n >= m && strcmp(s + n - m, tail) == 0;
@@ -235,17 +255,28 @@ static void note_size(folder *f, int source) {
                 text_bytes(f->a, arena_printf(f->a, "%s/%s", f->dir, f->object[source]));
 }
 
-static void compile_done(void *ctx, int index, const pool_result *r) {
-    const folder *f = ctx;
-    (void)r;
-    if (f->o->compiled) f->o->compiled(f->o->compiled_ctx, index + 1, f->source_count);
-}
-
 /* The start of what a compiler said: it quotes its source. */
 static const char *shown_lines(arena *a, const char *output) {
     char *start = arena_strndup(a, output, strnlen(output, 800));
     text_mask(start, true);
     return start;
+}
+
+/* What the compiler said of a file; of a refusal (runtime/compiler.h, arithmetic.h) the sentence
+ * alone. */
+static const char *compile_error(arena *a, const char *path, const char *output) {
+    static const char refusal[] = "\"attn: ";
+    const char *sentence = strstr(output, refusal);
+    if (!sentence) return arena_printf(a, "%s does not compile:\n%s", path, shown_lines(a, output));
+    sentence += strlen(refusal);
+    return arena_printf(a, "%s does not compile: %.*s", path, (int)strcspn(sentence, "\"\n"),
+                        sentence);
+}
+
+static void compile_done(void *ctx, int index, const pool_result *r) {
+    const folder *f = ctx;
+    (void)r;
+    if (f->o->compiled) f->o->compiled(f->o->compiled_ctx, index + 1, f->source_count);
 }
 
 /* False if anything failed, with the kernels blamed for it. */
@@ -263,8 +294,7 @@ static bool compile_all(folder *f) {
         blame(f, path,
               r[i].signal ? arena_printf(f->a, "the compiler %s on %s",
                                          pool_signal_text(f->a, r[i].signal), path)
-                          : arena_printf(f->a, "%s does not compile:\n%s", path,
-                                         shown_lines(f->a, r[i].output)));
+                          : compile_error(f->a, path, r[i].output));
     }
     return ok;
 }
@@ -453,12 +483,13 @@ void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_
     int *which = arena_alloc(a, ((size_t)count + 1) * sizeof *which);
     if (count == 0) return;
     memset(out, 0, (size_t)count * sizeof *out);
-    f.dir = temporary_folder(a, &d);
+    const char *cflags = o->folder ? folder_cflags(a, o->folder, &d) : "-O2";
+    f.dir = d.set ? NULL : temporary_folder(a, &d);
     if (!f.dir) {
         blame_good(&f, &d);
         return;
     }
-    f.flags = arena_printf(a, "-O2 -std=c11 -fPIC%s %s", openmp_flag(a, f.dir),
+    f.flags = arena_printf(a, "-std=c11 -fPIC %s%s %s", cflags, openmp_flag(a, f.dir),
                            o->cflags ? o->cflags : "");
     f.sources = o->folder ? o->folder : f.dir;
     const kernel_lib *lib = build_good(&f, which);

@@ -58,7 +58,8 @@ typedef struct build_options {
     int unroll;            /* as in gen_options */
     const tune_set *tune;  /* as in gen_options */
     bool keep;             /* leave the folder, and say where it is */
-    const char *folder;    /* compile the sources there instead of fresh ones; null: fresh */
+    const char *folder;    /* compile the sources there, with CFLAGS of the environment or of its
+                              Makefile, instead of fresh ones with -O2; null: fresh */
     /* Changes files before they are written (mutation tests); null: none. */
     void (*edit)(arena *a, gen_files *files, void *ctx);
     void *edit_ctx;

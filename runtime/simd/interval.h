@@ -17,11 +17,9 @@
 #include "scalar.h"
 #include <float.h>
 
-/* gcc 12.2 at -O2 with AVX-512 vectorizes the int64 members below across structs and gets a
- * class of tiles wrong (tests/golden/flex/fully_masked_rows shows it); -O1 and clang do not. */
-#if defined(__GNUC__) && !defined(__clang__)
+#if ATTN_BROADCAST_FAULT /* see compiler.h; callers are ATTN_CLASSIFIER */
 #pragma GCC push_options
-#pragma GCC optimize("no-tree-slp-vectorize")
+#pragma GCC target("no-avx")
 #endif
 
 /* --- Integers. --- */
@@ -690,7 +688,7 @@ static inline void attn_range_of(attn_cond c, int32_t *lo, int32_t *hi) {
     *hi = empty ? 0 : (int32_t)c.k1;
 }
 
-#if defined(__GNUC__) && !defined(__clang__)
+#if ATTN_BROADCAST_FAULT
 #pragma GCC pop_options
 #endif
 

@@ -236,4 +236,5 @@ $ end
     .pack = pack,
     .workspace = workspace,
     .run = run,
+    .arithmetic_ok = attn_arithmetic_ok,
 };

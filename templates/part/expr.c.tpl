@@ -16,14 +16,16 @@ static bool mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, boo
 }
 
 /* Whether the mask shows none, all or some of the box, by interval evaluation. */
-static attn_tile_class mask_classify(const attn_expr_ctx *x, const attn_tile_box *box) {
+static ATTN_CLASSIFIER attn_tile_class mask_classify(const attn_expr_ctx *x,
+                                                     const attn_tile_box *box) {
     (void)x;
     ${lines(expr.mask.classify)}
 }
 
 $   local bounds = expr.mask.range_text ~= "" and ": " .. expr.mask.range_text or ""
 ${comment("Keys that the mask can show in the box" .. bounds .. ".")}
-static void mask_range(const attn_expr_ctx *x, const attn_tile_box *box, int32_t *lo, int32_t *hi) {
+static ATTN_CLASSIFIER void mask_range(const attn_expr_ctx *x, const attn_tile_box *box,
+                                       int32_t *lo, int32_t *hi) {
     (void)x;
     ${lines(expr.mask.range)}
 }

@@ -114,4 +114,5 @@ $ end
     .variant = variant,
     .workspace = workspace,
     .run = run,
+    .arithmetic_ok = attn_arithmetic_ok,
 };

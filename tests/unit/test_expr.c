@@ -596,12 +596,15 @@ static void print_scalar(FILE *f, arena *a, const expr *e, expr_kind kind, int i
     fprintf(f, "}\n");
     if (kind == EXPR_SCORE) return;
     l = expr_emit_classify(a, e);
-    fprintf(f, "attn_tile_class classify%d(const attn_expr_ctx *x, const attn_tile_box *box) {\n",
+    fprintf(f,
+            "ATTN_CLASSIFIER attn_tile_class classify%d(const attn_expr_ctx *x,"
+            " const attn_tile_box *box) {\n",
             id);
     print_lines(f, &l);
     l = expr_emit_range(a, e);
     fprintf(f,
-            "}\nvoid range%d(const attn_expr_ctx *x, const attn_tile_box *box, int32_t *lo,"
+            "}\nATTN_CLASSIFIER void range%d(const attn_expr_ctx *x, const attn_tile_box *box, "
+            "int32_t *lo,"
             " int32_t *hi) {\n",
             id);
     print_lines(f, &l);
