@@ -12,7 +12,8 @@
  *     attn_size size;
  *     status = catalog_sizes(plan, &e, &size);
  *     a.q = ..; a.k = ..; a.v = ..; a.o = ..;   data and strides; size says how many elements
- *     a.workspace = aligned_alloc(64, size.workspace), a.workspace_bytes = size.workspace;
+ *     void *memory = malloc(size.workspace + 63);
+ *     a.workspace = attn_align(memory), a.workspace_bytes = size.workspace;
  *     status = catalog_run(plan, &a);
  *     if (status != ATTN_OK) fprintf(stderr, "%s\n", attn_status_text(status));
  *     catalog_destroy(plan);

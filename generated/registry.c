@@ -4,6 +4,10 @@
 #include "catalog.h"
 #include "../runtime/attn_kernel.h"
 
+#ifndef __OPTIMIZE__
+#pragma message("compiled at -O0: kernels are some twenty times slower than at -O2")
+#endif
+
 ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_full_self_h8k2d64__portable_q12k128;
 ATTN_HIDDEN extern const attn_kernel

@@ -11,6 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#ifdef _WIN32 /* where neither setenv nor weak functions are */
+#define setenv(name, value, overwrite) _putenv_s(name, value)
+#define SELFTEST_MAIN
+#else
+#define SELFTEST_MAIN __attribute__((weak))
+#endif
+
 typedef struct shape {
     int32_t batch, q_len, kv_len;
 } shape;
@@ -54,9 +61,10 @@ static attn_status run(const attn_spec *spec, uint32_t flags, attn_args *a) {
     if (status != ATTN_OK) return status;
     const attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads};
     status = attn_workspace(plan, &e, &a->workspace_bytes);
-    a->workspace = must(aligned_alloc(64, (a->workspace_bytes + 63) / 64 * 64 + 64));
+    void *memory = must(malloc(a->workspace_bytes + 64));
+    a->workspace = attn_align(memory);
     if (status == ATTN_OK) status = attn_run(plan, a);
-    free(a->workspace);
+    free(memory);
     attn_plan_destroy(plan);
     return status;
 }
@@ -113,8 +121,9 @@ static double compare(const attn_kernel *k, shape s, attn_status *status) {
     return worst;
 }
 
-/* Weak, so that a product may compile all files of this folder beside its own main. */
-__attribute__((weak)) int main(void) {
+/* Weak, so that a product may compile all files of this folder beside its own main (not on Windows:
+ * there it leaves this file out). */
+SELFTEST_MAIN int main(void) {
     static const shape shapes[] = {{1, 1, 70}, {2, 5, 33}, {1, 97, 97}, {2, 65, 130}, {1, 200, 1}};
     int passed = 0, failed = 0, skipped = 0;
     for (int i = 0; i < attn_registry_count; i++) {

@@ -13,7 +13,8 @@
  *     size_t bytes;
  *     attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads};
  *     attn_workspace(plan, &e, &bytes);
- *     a.workspace = aligned_alloc(64, bytes); a.workspace_bytes = bytes;
+ *     void *memory = malloc(bytes + 63);                // or aligned_alloc, where it exists
+ *     a.workspace = attn_align(memory); a.workspace_bytes = bytes;
  *     attn_status st = attn_run(plan, &a);              // O = softmax(scale Q K^T + masks) V
  *     char why[ATTN_MESSAGE_MAX];                       // which argument, and what is allowed
  *     if (st != ATTN_OK) attn_plan_check(plan, &a, why, sizeof why), fprintf(stderr, "%s\n", why);
@@ -260,6 +261,12 @@ void attn_plan_destroy(attn_plan *plan);
 /* Bytes that attn_run needs at these extents (0 is possible). Grows at most linearly in batch,
  * heads and lengths; smaller extents never need more. */
 attn_status attn_workspace(const attn_plan *plan, const attn_extent *extent, size_t *bytes);
+
+/* The first 64-byte aligned address from `memory` on; null for null. Workspaces, packed weights and
+ * caches start at one: of malloc(bytes + 63), since not every C library has aligned_alloc. */
+static inline void *attn_align(void *memory) {
+    return memory ? (char *)memory + (64 - (uintptr_t)memory % 64) % 64 : memory;
+}
 
 /* What a call at some extents needs. */
 typedef struct attn_size {

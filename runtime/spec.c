@@ -311,8 +311,8 @@ static attn_status resolve(attn_spec *s, attn_spec_error *err) {
 
 attn_status attn_spec_resolve(attn_spec *spec, attn_spec_error *err) {
     if (spec->struct_size != sizeof *spec) {
-        fail(err, "struct_size", "is %u, and this runtime's attn_spec has %zu bytes",
-             (unsigned)spec->struct_size, sizeof *spec);
+        fail(err, "struct_size", "is %u, and this runtime's attn_spec has %u bytes",
+             (unsigned)spec->struct_size, (unsigned)sizeof *spec);
         return ATTN_E_ABI;
     }
     attn_spec s = *spec;

@@ -9,7 +9,6 @@
 #include "../text.h"
 #include "../write_file.h"
 #include "pool.h"
-#include <ctype.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <elf.h>
@@ -131,25 +130,6 @@ static const char *openmp_flag(arena *a, const char *dir) {
     unlink(path); /* what is generated wants an empty folder */
     unlink(arena_printf(a, "%s/openmp.so", dir));
     return known ? " -fopenmp" : "";
-}
-
-/* CFLAGS as the folder's Makefile takes them: the environment's, else its own line. What is no
- * plain list of options is an error, as only make could read it. */
-static const char *folder_cflags(arena *a, const char *dir, diag *d) {
-    static const char key[] = "\nCFLAGS ?= ";
-    diag ignored = {0};
-    const char *given = getenv("CFLAGS");
-    if (given) return given;
-    const char *path = arena_printf(a, "%s/Makefile", dir);
-    const char *text = disk_read_in(a, dir, "Makefile", 1 << 20, NULL, &ignored); /* or none */
-    const char *line = text ? strstr(text, key) : NULL;
-    if (!line) return "-O2";
-    const char *flags = arena_strndup(a, line + strlen(key), strcspn(line + strlen(key), "\n"));
-    for (const char *p = flags; *p; p++)
-        if (!isalnum((unsigned char)*p) && !strchr(" -+=,._/", *p))
-            diag_set(d, "%s: cannot read its CFLAGS ('%s'): set CFLAGS in the environment", path,
-                     flags);
-    return flags;
 }
 
 static bool ends_with(const char *s, const char *tail) {
@@ -483,14 +463,15 @@ void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_
     int *which = arena_alloc(a, ((size_t)count + 1) * sizeof *which);
     if (count == 0) return;
     memset(out, 0, (size_t)count * sizeof *out);
-    const char *cflags = o->folder ? folder_cflags(a, o->folder, &d) : "-O2";
-    f.dir = d.set ? NULL : temporary_folder(a, &d);
+    f.dir = temporary_folder(a, &d);
     if (!f.dir) {
         blame_good(&f, &d);
         return;
     }
-    f.flags = arena_printf(a, "-std=c11 -fPIC %s%s %s", cflags, openmp_flag(a, f.dir),
-                           o->cflags ? o->cflags : "");
+    /* A folder as its Makefile compiles it: -O2, then CFLAGS of the environment. */
+    const char *given = o->folder ? getenv("CFLAGS") : NULL;
+    f.flags = arena_printf(a, "-std=c11 -fPIC -O2 %s%s %s", given ? given : "",
+                           openmp_flag(a, f.dir), o->cflags ? o->cflags : "");
     f.sources = o->folder ? o->folder : f.dir;
     const kernel_lib *lib = build_good(&f, which);
     for (int i = 0; i < count; i++)

@@ -6,20 +6,22 @@
 #
 # In a product: add_subdirectory(this folder), or find_package(${model.file}) once it is installed;
 # then target_link_libraries(product ${model.file}::${model.file}). BUILD_SHARED_LIBS=ON makes a
-# shared library; ATTN_OPENMP=OFF builds for one thread.
+# shared library; ATTN_OPENMP=OFF builds for one thread; ATTN_OPTIMIZE=OFF leaves kernels at -O0 where
+# the build type says no more. The package's version is that of the attn-gen that wrote it.
 cmake_minimum_required(VERSION 3.13)
 project(${model.ident} VERSION ${model.version} LANGUAGES C)
 option(BUILD_SHARED_LIBS "A shared library instead of a static one" OFF)
 option(ATTN_OPENMP "Calls may use several threads, where OpenMP is found" ON)
+option(ATTN_OPTIMIZE "Kernels are compiled with -O2 where the build type has no -O (none, Debug)" ON)
 include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+if(MSVC AND NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+  message(FATAL_ERROR "${model.file} needs gcc or clang: its kernels are C11 with GNU vector extensions")
+endif()
 
 set(attn_top OFF)
 if(CMAKE_SOURCE_DIR STREQUAL CMAKE_CURRENT_SOURCE_DIR)
   set(attn_top ON)
-  if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
-    set(CMAKE_BUILD_TYPE Release)
-    set(CMAKE_C_FLAGS_RELEASE "-O2")
-  endif()
 endif()
 
 set(attn_target ${model.ident}_attn)
@@ -38,7 +40,36 @@ set_target_properties(${"${attn_target}"} PROPERTIES
   C_STANDARD 11
   C_STANDARD_REQUIRED ON
   C_EXTENSIONS OFF
+  UNITY_BUILD OFF
   POSITION_INDEPENDENT_CODE ON)
+
+# At -O0 kernels are some twenty times slower, and a project with no build type or a Debug one says no
+# -O at all. Flags that say one (CMAKE_C_FLAGS, or those of the build type) stay as they are; first,
+# so that the project's add_compile_options come after it.
+function(attn_optimize config)
+  string(TOUPPER "${"${config}"}" upper)
+  if(NOT "${"${CMAKE_C_FLAGS} ${CMAKE_C_FLAGS_${upper}}"}" MATCHES "(^| )-O")
+    target_compile_options(${"${attn_target}"} BEFORE PRIVATE "$<$<CONFIG:${"${config}"}>:-O2>")
+    message(STATUS "${model.file}: -O2 for kernels, where '${"${config}"}' has no -O (ATTN_OPTIMIZE)")
+  endif()
+endfunction()
+get_property(attn_multi GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
+if(ATTN_OPTIMIZE AND attn_multi)
+  foreach(config IN LISTS CMAKE_CONFIGURATION_TYPES)
+    attn_optimize("${"${config}"}")
+  endforeach()
+elseif(ATTN_OPTIMIZE)
+  attn_optimize("${"${CMAKE_BUILD_TYPE}"}")
+endif()
+if(MINGW AND CMAKE_C_COMPILER_ID STREQUAL GNU)
+  # gcc takes Windows' stack for aligned to 32 bytes, which it is not (bug 54412).
+  include(CheckCCompilerFlag)
+  check_c_compiler_flag(-Wa,-muse-unaligned-vector-move ATTN_HAS_UNALIGNED_VECTOR_MOVE)
+  if(ATTN_HAS_UNALIGNED_VECTOR_MOVE)
+    target_compile_options(${"${attn_target}"} PRIVATE -Wa,-muse-unaligned-vector-move)
+  endif()
+endif()
+
 target_include_directories(${"${attn_target}"} PUBLIC
   $<BUILD_INTERFACE:${"${CMAKE_CURRENT_SOURCE_DIR}"}>
   $<BUILD_INTERFACE:${"${CMAKE_CURRENT_SOURCE_DIR}"}/${model.runtime}>
@@ -62,7 +93,7 @@ set(attn_openmp "")
 if(ATTN_OPENMP)
   find_package(OpenMP COMPONENTS C)
   if(OpenMP_C_FOUND)
-    target_link_libraries(${"${attn_target}"} PRIVATE OpenMP::OpenMP_C)
+    target_link_libraries(${"${attn_target}"} PRIVATE $<BUILD_INTERFACE:OpenMP::OpenMP_C>)
     set(attn_openmp ${"${OpenMP_C_FLAGS}"})
   else()
     message(WARNING "OpenMP is not found: calls will run on one thread")
@@ -80,20 +111,38 @@ $ if not model.shared_runtime then
 
 install(TARGETS ${"${attn_target}"} EXPORT ${model.file}-targets
   ARCHIVE DESTINATION ${"${CMAKE_INSTALL_LIBDIR}"}
-  LIBRARY DESTINATION ${"${CMAKE_INSTALL_LIBDIR}"})
+  LIBRARY DESTINATION ${"${CMAKE_INSTALL_LIBDIR}"}
+  RUNTIME DESTINATION ${"${CMAKE_INSTALL_BINDIR}"})
 install(FILES ${model.file}.h DESTINATION ${"${CMAKE_INSTALL_INCLUDEDIR}"}/${model.file})
 install(FILES ${table.concat(model.public_headers, " ")}
   DESTINATION ${"${CMAKE_INSTALL_INCLUDEDIR}"}/${model.file}/runtime)
 install(EXPORT ${model.file}-targets NAMESPACE ${model.file}::
   DESTINATION ${"${CMAKE_INSTALL_LIBDIR}"}/cmake/${model.file})
-set(attn_config "include(CMakeFindDependencyMacro)\n")
-if(attn_openmp)
-  string(APPEND attn_config "find_dependency(OpenMP COMPONENTS C)\n")
+set(attn_config "if(TARGET ${model.file}::${model.file})\n  return()\nendif()\n")
+set(attn_include "include(\"\${"${CMAKE_CURRENT_LIST_DIR}"}/${model.file}-targets.cmake\")\n")
+if(attn_openmp AND NOT BUILD_SHARED_LIBS)
+  # A static library's users link OpenMP, in whatever language they have.
+  string(APPEND attn_config [[
+include(CMakeFindDependencyMacro)
+get_property(attn_languages GLOBAL PROPERTY ENABLED_LANGUAGES)
+foreach(language Fortran CXX C)
+  if(";${"${attn_languages}"};" MATCHES ";${"${language}"};")
+    set(attn_language ${"${language}"})
+  endif()
+endforeach()
+find_dependency(OpenMP COMPONENTS ${"${attn_language}"})
+]])
+  string(APPEND attn_include [[
+set_property(TARGET ${model.file}::${model.file} APPEND PROPERTY
+  INTERFACE_LINK_LIBRARIES "$<LINK_ONLY:OpenMP::OpenMP_${"${attn_language}"}>")
+]])
 endif()
-string(APPEND attn_config
-  "include(\"\${"${CMAKE_CURRENT_LIST_DIR}"}/${model.file}-targets.cmake\")\n")
-file(WRITE ${"${CMAKE_CURRENT_BINARY_DIR}"}/${model.file}-config.cmake "${"${attn_config}"}")
-install(FILES ${"${CMAKE_CURRENT_BINARY_DIR}"}/${model.file}-config.cmake
+set(attn_package ${"${CMAKE_CURRENT_BINARY_DIR}"}/${model.file})
+file(WRITE ${"${attn_package}"}Config.cmake "${"${attn_config}${attn_include}"}")
+# Before 1.0 a minor version may change the interface.
+write_basic_package_version_file(${"${attn_package}"}ConfigVersion.cmake
+  VERSION ${model.version} COMPATIBILITY SameMinorVersion)
+install(FILES ${"${attn_package}"}Config.cmake ${"${attn_package}"}ConfigVersion.cmake
   DESTINATION ${"${CMAKE_INSTALL_LIBDIR}"}/cmake/${model.file})
 
 # The prefix is known when it is installed.
@@ -101,9 +150,9 @@ install(CODE "
   file(READ \"${"${CMAKE_CURRENT_SOURCE_DIR}"}/${model.file}.pc\" text)
   string(REGEX REPLACE \"\nprefix=[^\n]*\" \"\nprefix=\${"${CMAKE_INSTALL_PREFIX}"}\" text \"\${"${text}"}\")
   string(REGEX REPLACE \"\nincludedir=[^\n]*\"
-    \"\nincludedir=\${"${CMAKE_INSTALL_PREFIX}"}/${"${CMAKE_INSTALL_INCLUDEDIR}"}/${model.file}\" text \"\${"${text}"}\")
+    \"\nincludedir=\\\${"${prefix}"}/${"${CMAKE_INSTALL_INCLUDEDIR}"}/${model.file}\" text \"\${"${text}"}\")
   string(REGEX REPLACE \"\nlibdir=[^\n]*\"
-    \"\nlibdir=\${"${CMAKE_INSTALL_PREFIX}"}/${"${CMAKE_INSTALL_LIBDIR}"}\" text \"\${"${text}"}\")
+    \"\nlibdir=\\\${"${prefix}"}/${"${CMAKE_INSTALL_LIBDIR}"}\" text \"\${"${text}"}\")
   string(REGEX REPLACE \"\nopenmp=[^\n]*\" \"\nopenmp=${"${attn_openmp}"}\" text \"\${"${text}"}\")
   file(WRITE \"${"${CMAKE_CURRENT_BINARY_DIR}"}/installed.pc\" \"\${"${text}"}\")
   file(INSTALL \"${"${CMAKE_CURRENT_BINARY_DIR}"}/installed.pc\" RENAME ${model.file}.pc

@@ -4,13 +4,15 @@
 #   make             $(BUILD)/lib${model.file}.a
 #   make shared      $(BUILD)/lib${model.file}.so
 #   make selftest    runs every kernel on random data against the double-precision reference
+#   make clean       removes $(BUILD)
 $ if not model.shared_runtime then
 #   make install     header, libraries and pkg-config file; PREFIX=/usr/local, DESTDIR
 $ end
 #
-# A C compiler is all that is needed. OPENMP= builds for one thread.
+# A C compiler is all that is needed: gcc or clang. Kernels are compiled with -O2 before CFLAGS, so that
+# CFLAGS=-g does not slow them down and CFLAGS=-O3 has its way. OPENMP= builds for one thread,
+# BUILD=DIR in another folder; CC=x86_64-w64-mingw32-gcc for Windows (its selftest by RUN=wine).
 CC ?= cc
-CFLAGS ?= -O2
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
@@ -24,7 +26,22 @@ ifeq ($(OPENMP),)
 endif
 endif
 
-ALL_CFLAGS = -std=c11 -fPIC $(CFLAGS) $(OPENMP) -I. -I$(RUNTIME)
+ifneq ($(findstring mingw,$(shell $(CC) -dumpmachine)),)
+EXE = .exe
+SHARED = ${model.file}.dll
+# gcc takes Windows' stack for aligned to 32 bytes, which it is not (bug 54412).
+MACHINE := $(shell echo 'int x;' | \
+	$(CC) -Wa,-muse-unaligned-vector-move -x c -c -o /dev/null - 2>/dev/null && \
+	echo -Wa,-muse-unaligned-vector-move)
+else
+SHARED = lib${model.file}.so
+MACHINE = -fPIC
+# -Bsymbolic: this library's own runtime, never one that its host may export. nodelete: threads of
+# OpenMP's pool stay in it when it is closed.
+SHARED_FLAGS = -Wl,-Bsymbolic -Wl,-z,nodelete -Wl,-soname,$(SHARED)
+endif
+
+ALL_CFLAGS = -std=c11 -O2 $(MACHINE) $(CFLAGS) $(OPENMP) -I. -I$(RUNTIME)
 SOURCES = \
 $ for i, source in ipairs(model.sources) do
 	${source}${i < #model.sources and " \\" or ""}
@@ -34,19 +51,18 @@ OBJECTS = $(SOURCES:%.c=$(BUILD)/%.o) $(RUNTIME_SOURCES:%.c=$(BUILD)/runtime/%.o
 HEADERS = $(wildcard *.h $(RUNTIME)/*.h $(RUNTIME)/*.def $(RUNTIME)/simd/*.h)
 
 lib: $(BUILD)/lib${model.file}.a
-shared: $(BUILD)/lib${model.file}.so
-selftest: $(BUILD)/selftest
-	$(BUILD)/selftest
+shared: $(BUILD)/$(SHARED)
+selftest: $(BUILD)/selftest$(EXE)
+	$(RUN) $(BUILD)/selftest$(EXE)
 clean:
 	rm -rf $(BUILD)
 
 ${"$"}(BUILD)/lib${model.file}.a: $(OBJECTS)
 	@rm -f $@
 	$(AR) rcs $@ $(OBJECTS)
-# nodelete: threads of OpenMP's pool stay in it when it is closed.
-${"$"}(BUILD)/lib${model.file}.so: $(OBJECTS)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-z,nodelete -Wl,-soname,lib${model.file}.so -o $@ $(OBJECTS) -lm
-${"$"}(BUILD)/selftest: $(BUILD)/selftest.o $(BUILD)/lib${model.file}.a
+${"$"}(BUILD)/$(SHARED): $(OBJECTS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared $(SHARED_FLAGS) -o $@ $(OBJECTS) -lm
+${"$"}(BUILD)/selftest$(EXE): $(BUILD)/selftest.o $(BUILD)/lib${model.file}.a
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lm
 ${"$"}(BUILD)/%.o: %.c $(HEADERS)
 	@mkdir -p $(BUILD)
@@ -61,9 +77,9 @@ install: lib shared
 	install -m 644 ${model.file}.h $(DESTDIR)$(INCLUDEDIR)/${model.file}
 	install -m 644 ${table.concat(model.public_headers, " ")} $(DESTDIR)$(INCLUDEDIR)/${model.file}/runtime
 	install -m 644 $(BUILD)/lib${model.file}.a $(DESTDIR)$(LIBDIR)
-	install -m 755 $(BUILD)/lib${model.file}.so $(DESTDIR)$(LIBDIR)
-	sed -e 's|^prefix=.*|prefix=$(PREFIX)|' -e 's|^includedir=.*|includedir=$(INCLUDEDIR)/${model.file}|' \
-		-e 's|^libdir=.*|libdir=$(LIBDIR)|' -e 's|^openmp=.*|openmp=$(OPENMP)|' \
+	install -m 755 $(BUILD)/$(SHARED) $(DESTDIR)$(LIBDIR)
+	sed -e 's|^prefix=.*|prefix=$(PREFIX)|' -e 's|^libdir=.*|libdir=$(LIBDIR:$(PREFIX)/%=$${"${prefix}"}/%)|' \
+		-e 's|^includedir=.*|includedir=$(INCLUDEDIR:$(PREFIX)/%=$${"${prefix}"}/%)/${model.file}|' -e 's|^openmp=.*|openmp=$(OPENMP)|' \
 		${model.file}.pc > $(DESTDIR)$(LIBDIR)/pkgconfig/${model.file}.pc
 $ end
 

@@ -13,7 +13,8 @@ $ if model.has_cores then
  *     attn_size size;
  *     status = ${model.short}_sizes(plan, &e, &size);
  *     a.q = ..; a.k = ..; a.v = ..; a.o = ..;   data and strides; size says how many elements
- *     a.workspace = aligned_alloc(64, size.workspace), a.workspace_bytes = size.workspace;
+ *     void *memory = malloc(size.workspace + 63);
+ *     a.workspace = attn_align(memory), a.workspace_bytes = size.workspace;
  *     status = ${model.short}_run(plan, &a);
  *     if (status != ATTN_OK) fprintf(stderr, "%s\n", attn_status_text(status));
  *     ${model.short}_destroy(plan);
@@ -23,14 +24,14 @@ $ if model.has_blocks then
  *     attn_block *block;                        a whole layer (level = block)
  *     attn_status status = ${model.short}_block_create(&block, 0, 0);
  *     const size_t bytes = attn_block_packed_bytes(block);
- *     void *packed = aligned_alloc(64, bytes);
+ *     void *packed = attn_align(malloc(bytes + 63));
  *     char message[1000];                       what is wrong with the weights
  *     status = attn_block_pack(block, weight, weights, packed, bytes, message, sizeof message);
  *     attn_block_args a = ATTN_BLOCK_ARGS_INIT; all of it is described in attn.h
  *     a.batch = 1, a.tokens = 128, a.packed = packed;
  *     a.x = ..; a.y = ..; a.cache = ..;         data and strides; attn_cache_init
  *     status = attn_block_workspace(block, &a, &a.workspace_bytes);
- *     a.workspace = aligned_alloc(64, (a.workspace_bytes + 63) / 64 * 64);
+ *     a.workspace = attn_align(malloc(a.workspace_bytes + 63));
  *     status = attn_block_prefill(block, &a);   then attn_block_step
  *     attn_block_destroy(block);
  *

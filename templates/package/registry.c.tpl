@@ -4,6 +4,10 @@
 #include "${model.file}.h"
 #include "${model.runtime}/attn_kernel.h"
 
+#ifndef __OPTIMIZE__
+#pragma message("compiled at -O0: kernels are some twenty times slower than at -O2")
+#endif
+
 $ -- A line a kernel, where its instruction set is; kind: "symbols" or "blocks".
 $ local function each(kind, before, after)
 $   for _, group in ipairs(model.isa_kernels) do

@@ -16,6 +16,13 @@ $ end
 #include <stdio.h>
 #include <stdlib.h>
 
+#ifdef _WIN32 /* where neither setenv nor weak functions are */
+#define setenv(name, value, overwrite) _putenv_s(name, value)
+#define SELFTEST_MAIN
+#else
+#define SELFTEST_MAIN __attribute__((weak))
+#endif
+
 typedef struct shape {
     int32_t batch, q_len, kv_len;
 } shape;
@@ -59,9 +66,10 @@ static attn_status run(const attn_spec *spec, uint32_t flags, attn_args *a) {
     if (status != ATTN_OK) return status;
     const attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads};
     status = attn_workspace(plan, &e, &a->workspace_bytes);
-    a->workspace = must(aligned_alloc(64, (a->workspace_bytes + 63) / 64 * 64 + 64));
+    void *memory = must(malloc(a->workspace_bytes + 64));
+    a->workspace = attn_align(memory);
     if (status == ATTN_OK) status = attn_run(plan, a);
-    free(a->workspace);
+    free(memory);
     attn_plan_destroy(plan);
     return status;
 }
@@ -197,13 +205,14 @@ static attn_status call_layer(const layer *l, const attn_block *block, const voi
     a.side = side, a.side_count = core->side_count;
     a.scalars = scalars, a.scalar_count = core->scalar_count;
     attn_status status = attn_block_workspace(block, &a, &a.workspace_bytes);
-    a.workspace = must(aligned_alloc(64, (a.workspace_bytes + 63) / 64 * 64 + 64));
+    void *memory = must(malloc(a.workspace_bytes + 64));
+    a.workspace = attn_align(memory);
     if (status == ATTN_OK)
         status = first == 0 ? attn_block_prefill(block, &a) : attn_block_step(block, &a);
     for (int i = 0; i < core->side_count; i++) free((void *)(uintptr_t)side[i].data);
     free(side);
     free(scalars);
-    free(a.workspace);
+    free(memory);
     return status;
 }
 
@@ -214,8 +223,8 @@ static attn_status stream(const layer *l, const attn_block *block, const void *p
     size_t bytes;
     attn_status status = attn_cache_bytes(block, ITEMS, TOKENS, &bytes);
     if (status != ATTN_OK) return status;
-    void *memory = must(aligned_alloc(64, bytes + 64));
-    status = attn_cache_init(block, &cache, ITEMS, TOKENS, memory, bytes);
+    void *memory = must(malloc(bytes + 64));
+    status = attn_cache_init(block, &cache, ITEMS, TOKENS, attn_align(memory), bytes);
     for (int32_t at = 0, n = first; status == ATTN_OK && at < TOKENS; at += n, n = TOKENS - at) {
         if (at == first) n = 1;
         status = call_layer(l, block, packed, &cache, at, n, y);
@@ -231,7 +240,7 @@ static attn_status run_layer(const layer *l, attn_isa isa, uint32_t flags, int32
     attn_status status = attn_block_create(&block, l->kernel->spec, flags);
     if (status != ATTN_OK) return status;
     const size_t bytes = attn_block_packed_bytes(block);
-    void *packed = must(aligned_alloc(64, bytes));
+    void *memory = must(malloc(bytes + 64)), *packed = attn_align(memory);
     char message[512];
     status = attn_block_pack(block, l->weights, l->weight_count, packed, bytes, message,
                              sizeof message);
@@ -241,7 +250,7 @@ static attn_status run_layer(const layer *l, attn_isa isa, uint32_t flags, int32
         status = call_layer(l, block, packed, NULL, 0, TOKENS, y);
     else if (status == ATTN_OK)
         status = stream(l, block, packed, first, y);
-    free(packed);
+    free(memory);
     attn_block_destroy(block);
     return status;
 }
@@ -293,8 +302,9 @@ static int test_layer(const attn_block_kernel *k) {
 }
 
 $ end
-/* Weak, so that a product may compile all files of this folder beside its own main. */
-__attribute__((weak)) int main(void) {
+/* Weak, so that a product may compile all files of this folder beside its own main (not on Windows:
+ * there it leaves this file out). */
+SELFTEST_MAIN int main(void) {
     static const shape shapes[] = {{1, 1, 70}, {2, 5, 33}, {1, 97, 97}, {2, 65, 130}, {1, 200, 1}};
     int passed = 0, failed = 0, skipped = 0;
     for (int i = 0; i < attn_registry_count; i++) {

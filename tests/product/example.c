@@ -37,7 +37,8 @@ static attn_status run(int layer, int32_t start, int32_t n) {
     attn_size size;
     status = my_sizes(plan, &e, &size);
     a.workspace_bytes = size.workspace;
-    a.workspace = aligned_alloc(64, size.workspace);
+    void *memory = malloc(size.workspace + 63);
+    a.workspace = attn_align(memory);
     if (status == ATTN_OK) status = my_run(plan, &a);
     printf("layer %d, %d rows: %s\n", layer, (int)n, attn_plan_kernel(plan, n));
     for (int h = 0; h < HEADS && status == ATTN_OK; h += 3) {
@@ -45,7 +46,7 @@ static attn_status run(int layer, int32_t start, int32_t n) {
         printf("  head %d, position %d: %6.3f %6.3f %6.3f ..\n", h, (int)(start + n - 1), row[0],
                row[1], row[2]);
     }
-    free(a.workspace);
+    free(memory);
     my_destroy(plan);
     return status;
 }

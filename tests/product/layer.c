@@ -9,6 +9,11 @@ static const char *before(const char *p, char c) {
     return p;
 }
 
+static char *copy(const char *text, size_t n) {
+    char *s = calloc(n + 1, 1);
+    return s ? memcpy(s, text, n) : s;
+}
+
 /* The tensors whose names begin with `prefix`, which is cut off; returns how many. In the header:
  * "name":{"dtype":"F32","shape":[..],"data_offsets":[from,to] */
 static int32_t find(const char *header, const char *data, const char *prefix, attn_tensor *out) {
@@ -18,7 +23,7 @@ static int32_t find(const char *header, const char *data, const char *prefix, at
         if (strncmp(name, prefix, strlen(prefix))) continue;
         name += strlen(prefix);
         attn_tensor *t = &out[n++];
-        *t = (attn_tensor){.name = strndup(name, (size_t)(end - name))};
+        *t = (attn_tensor){.name = copy(name, (size_t)(end - name))};
         for (char *d = strchr(p, '['); *d != ']';) t->dim[t->rank++] = strtoll(d + 1, &d, 10);
         t->data = (const float *)(data + strtoll(strchr(strstr(p, "offsets"), '[') + 1, NULL, 10));
     }
@@ -32,7 +37,7 @@ int main(int argc, char **argv) {
     char *file = malloc(size);
     rewind(f);
     if (size < 8 || fread(file, 1, size, f) != size) return fputs("cannot read\n", stderr), 2;
-    const char *header = strndup(file + 8, *(size_t *)file), *data = file + 8 + *(size_t *)file;
+    const char *header = copy(file + 8, *(size_t *)file), *data = file + 8 + *(size_t *)file;
     attn_tensor weight[64], x[64];
     const int32_t weights = find(header, data, argv[2], weight);
     if (find(header, data, argv[3], x) != 1) return fputs("no such input\n", stderr), 2;
@@ -41,7 +46,7 @@ int main(int argc, char **argv) {
     char message[1000];
     if (layer_block_create(&block, 0, 0) != ATTN_OK) return 1;
     const size_t bytes = attn_block_packed_bytes(block);
-    void *packed = aligned_alloc(64, bytes); /* may be saved, and mapped back */
+    void *packed = attn_align(malloc(bytes + 63)); /* may be saved, and mapped back */
     if (attn_block_pack(block, weight, weights, packed, bytes, message, sizeof message))
         return fputs(message, stderr), 1;
     attn_block_args a = ATTN_BLOCK_ARGS_INIT;
@@ -49,7 +54,7 @@ int main(int argc, char **argv) {
     a.x = x->data, a.x_token = a.y_token = x->dim[2], a.x_batch = a.y_batch = a.tokens * a.x_token;
     a.y = malloc(sizeof(float) * (size_t)(a.batch * a.y_batch));
     attn_block_workspace(block, &a, &a.workspace_bytes);
-    a.workspace = aligned_alloc(64, (a.workspace_bytes + 63) / 64 * 64);
+    a.workspace = attn_align(malloc(a.workspace_bytes + 63));
     const attn_status status = attn_block_prefill(block, &a); /* no cache: these rows alone */
     if (status != ATTN_OK) return fputs(attn_status_text(status), stderr), 1;
     for (int i = 0; i < 4; i++) printf("%.4f\n", (double)a.y[(a.tokens - 1) * a.y_token + i]);

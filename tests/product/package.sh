@@ -1,7 +1,8 @@
 #!/bin/sh
-# The package in every way that a product may take it: folder by its Makefile, pkg-config (as it
-# stands and installed), CMake (as a subdirectory and installed), single file; static and shared; a
-# C and a C++ program from each; gcc and clang. Then attn-gen itself: installed, moved, run there.
+# The package in every way that a product without CMake may take it (foreign.sh: with it): folder by
+# its Makefile, pkg-config (as it stands and installed), single file; static and shared; a C and a
+# C++ program from each; gcc and clang, and mingw's gcc for Windows. Then attn-gen itself:
+# installed, moved, run there.
 set -u
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
@@ -11,35 +12,21 @@ jobs=$(nproc 2>/dev/null || echo 2)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export OMP_WAIT_POLICY=passive
-
-check() { # check NAME COMMAND..
-    name=$1
-    shift
-    if "$@" >"$work/$name.log" 2>&1; then
-        echo "pass $name" >>"$work/results"
-    else
-        { echo "FAIL $name" && sed 's/^/    /' "$work/$name.log" | tail -n 20; } >>"$work/results"
-    fi
-}
-skip() {
-    echo "skipped $1" >>"$work/results"
-}
-has() { command -v "$1" >/dev/null 2>&1; }
-
-cxx_of() {
-    case $1 in gcc) echo g++ ;; clang) echo clang++ ;; esac
-}
+. tests/product/results.sh
+# Not every C library has these: what calls them does not link.
+lean="-Daligned_alloc=absent_aligned_alloc -Dposix_memalign=absent_posix_memalign"
 
 # use CC OUT FLAGS..: the product in C and in C++, built with these flags and run.
 use() {
     cc=$1 out=$2
     shift 2
-    "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror -O1 "$here/use.c" -o "$out-c" "$@" -lm &&
+    # shellcheck disable=SC2086
+    "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror -O1 $lean "$here/use.c" -o "$out-c" "$@" &&
         "$out-c" | grep -q '^attn_f32_regular_sdpa_segment_cross' || return 1
     cxx=$(cxx_of "$cc")
     has "$cxx" || { skip "$out: $cxx is not installed" && return 0; }
     "$cxx" -std=c++11 -Wall -Wextra -Wpedantic -Werror -O1 -x c++ "$here/use.c" -x none -o "$out-cpp" \
-        "$@" -lm && "$out-cpp" | grep -q '^attn_f32_regular_sdpa_segment_cross'
+        "$@" && "$out-cpp" | grep -q '^attn_f32_regular_sdpa_segment_cross'
 }
 
 pc() { # pc DIR ARGUMENTS..: pkg-config on one folder
@@ -49,53 +36,66 @@ pc() { # pc DIR ARGUMENTS..: pkg-config on one folder
 }
 
 folder() { # folder CC: Makefile and pkg-config
-    cc=$1 dir=$work/folder-$1 prefix=$work/prefix-$1
+    cc=$1 dir=$work/folder-$1 prefix=/opt/quick root=$work/root-$1
+    pc=$root$prefix/lib/pkgconfig
     cp -r "$work/quick" "$dir"
-    check "$cc-make" make -s -j "$jobs" -C "$dir" CC="$cc" CFLAGS=-O1 lib shared
-    check "$cc-selftest" make -s -j "$jobs" -C "$dir" CC="$cc" CFLAGS=-O1 selftest
+    check "$cc-make" make -s -j "$jobs" -C "$dir" CC="$cc" CFLAGS="-O1 $lean" lib
+    check "$cc-selftest" make -s -j "$jobs" -C "$dir" CC="$cc" CFLAGS="-O1 $lean" selftest
     openmp=$(make -s -C "$dir" CC="$cc" -pn 2>/dev/null | sed -n 's/^OPENMP := //p')
     # shellcheck disable=SC2086
-    check "$cc-make-static" use "$cc" "$work/$cc-ms" -I"$dir" "$dir/build/libquick.a" $openmp
-    check "$cc-make-shared" use "$cc" "$work/$cc-md" -I"$dir" -L"$dir/build" -lquick \
-        -Wl,-rpath,"$dir/build"
-    check "$cc-install" make -s -C "$dir" CC="$cc" CFLAGS=-O1 install PREFIX="$prefix"
+    check "$cc-make-static" use "$cc" "$work/$cc-ms" -I"$dir" "$dir/build/libquick.a" $openmp -lm
     has pkg-config || { skip "$cc-pkg-config: pkg-config is not installed" && return; }
     # shellcheck disable=SC2046
-    check "$cc-pkg-config" use "$cc" "$work/$cc-pf" $(pc "$dir" --cflags --libs quick) \
-        -Wl,-rpath,"$dir/build"
+    check "$cc-pkg-config" use "$cc" "$work/$cc-pf" $(pc "$dir" --cflags --libs quick)
+    check "$cc-install" make -s -C "$dir" CC="$cc" CFLAGS=-O1 install PREFIX=$prefix DESTDIR="$root"
     # shellcheck disable=SC2046
     check "$cc-pkg-config-shared" use "$cc" "$work/$cc-ps" \
-        $(pc "$prefix/lib/pkgconfig" --cflags --libs quick) -Wl,-rpath,"$prefix/lib"
-    rm "$prefix/lib/libquick.so"
-    # shellcheck disable=SC2046
-    check "$cc-pkg-config-static" use "$cc" "$work/$cc-pa" \
-        $(pc "$prefix/lib/pkgconfig" --static --cflags --libs quick)
+        $(pc "$pc" --define-variable=prefix="$root$prefix" --cflags --libs quick) -Wl,-rpath,"$root$prefix/lib"
+    check "$cc-make-shared" use "$cc" "$work/$cc-md" -I"$dir" -L"$dir/build" -lquick \
+        -Wl,-rpath,"$dir/build" -lm
+    rm "$root$prefix/lib/libquick.so"
+    for static in "" --static; do
+        # shellcheck disable=SC2046,SC2086
+        check "$cc-pkg-config-installed$static" use "$cc" "$work/$cc-pa" \
+            $(pc "$pc" $static --define-variable=prefix="$root$prefix" --cflags --libs quick)
+    done
 }
 
-cmake_ways() { # cmake_ways CC
-    cc=$1 dir=$work/cmake-$1
-    has cmake || { skip "$cc-cmake: cmake is not installed" && return; }
-    has "$(cxx_of "$cc")" || { skip "$cc-cmake: $(cxx_of "$cc") is not installed" && return; }
-    mkdir "$dir"
-    set -- -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$(cxx_of "$cc")" -DCMAKE_C_FLAGS=-O1
-    check "$cc-layer-cmake" layer_cmake "$cc"
-    check "$cc-cmake-static" cmake_product "$dir/static" -DQUICK_FOLDER="$work/quick" "$@"
-    check "$cc-cmake-install" cmake_install "$dir" "$@"
-    check "$cc-cmake-installed" cmake_product "$dir/shared" \
-        -DCMAKE_PREFIX_PATH="$dir/prefix" "$@"
+# make's own flags: -O2 unless CFLAGS says another -O; another folder; install in an empty DESTDIR
+flags() {
+    dir=$work/quick
+    make -C "$dir" -n CFLAGS=-g BUILD="$work/elsewhere" lib >"$work/flags" &&
+        [ "$(grep -c -e ' -O2 .*-g .*-c ' "$work/flags")" -gt 6 ] &&
+        make -C "$dir" -n CFLAGS=-O3 lib | grep -q -e ' -O2 .*-O3 .*-c ' &&
+        CFLAGS=-g make -C "$dir" -n lib | grep -q -e ' -O2 .*-g .*-c ' || return 1
+    make -s -j "$jobs" -C "$dir" BUILD="$work/elsewhere" lib && [ -e "$work/elsewhere/libquick.a" ] &&
+        [ ! -e "$dir/build" ]
 }
-cmake_product() {
-    out=$1
-    shift
-    cmake -S "$here/cmake" -B "$out" "$@" && cmake --build "$out" && "$out/use" && "$out/use-cpp"
+
+run_windows() { # run_windows PROGRAM..: where wine is
+    WINEPREFIX=$work/wine WINEDEBUG=-all wine "$@" | tr -d '\r'
 }
-cmake_install() {
-    out=$1
-    shift
-    cmake -S "$work/quick" -B "$out/build" -DBUILD_SHARED_LIBS=ON "$@" &&
-        cmake --build "$out/build" && ctest --test-dir "$out/build" &&
-        cmake --install "$out/build" --prefix "$out/prefix" &&
-        grep -q "^libdir=$out/prefix/lib" "$out"/prefix/lib*/pkgconfig/quick.pc "$out"/prefix/lib/*/pkgconfig/quick.pc
+windows() { # folder, README's programs; no DLL of the compiler's is needed
+    cc=x86_64-w64-mingw32-gcc dir=$work/folder-windows
+    strict="-std=c11 -Wall -Wextra -Wpedantic -Werror -O1 -static"
+    cp -r "$work/quick" "$dir"
+    check windows-make make -s -j "$jobs" -C "$dir" CC=$cc LDFLAGS=-static \
+        CFLAGS="-O1 -Wall -Wextra -Wpedantic -Werror" lib shared build/selftest.exe
+    # shellcheck disable=SC2086
+    check windows-use $cc $strict -I"$dir" "$here/use.c" "$dir/build/libquick.a" -fopenmp -o "$work/use.exe"
+    # shellcheck disable=SC2086
+    check windows-single $cc $strict -I"$work/layer-single" "$here/layer.c" "$work/layer-single/layer.c" \
+        -o "$work/layer.exe"
+    has wine || { skip "programs for Windows are not run: wine is not installed" && return; }
+    run_windows wineboot -i >/dev/null 2>&1
+    check windows-selftest run_windows "$dir/build/selftest.exe"
+    check windows-selftest-all grep -q '^6 passed, 0 failed, 0 skipped\|^[24] passed, 0 failed, [42] skipped' \
+        "$work/windows-selftest.log"
+    check windows-use-runs run_windows "$work/use.exe"
+    check windows-use-all [ "$(grep -c '^attn_f32_regular_' "$work/windows-use-runs.log")" = 2 ]
+    check windows-layer-runs run_windows "$work/layer.exe" "$here/../golden/block/llama3.safetensors" w. in.x
+    check windows-layer diff "$here/layer.txt" "$work/windows-layer-runs.log"
+    WINEPREFIX=$work/wine wineserver -k
 }
 
 single() { # single CC: no flags at all; then strict ones, OpenMP, shared
@@ -104,13 +104,14 @@ single() { # single CC: no flags at all; then strict ones, OpenMP, shared
     check "$cc-single-compiles" "$cc" -O2 -c "$dir/quick.c" -o "$dir/quick.o"
     check "$cc-single-strict" "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror -O1 -fPIC -shared \
         "$dir/quick.c" -lm -o "$dir/libquick.so"
-    check "$cc-single-static" use "$cc" "$work/$cc-ss" -I"$dir" "$dir/quick.o"
-    check "$cc-single-shared" use "$cc" "$work/$cc-sd" -I"$dir" -L"$dir" -lquick -Wl,-rpath,"$dir"
+    check "$cc-single-static" use "$cc" "$work/$cc-ss" -I"$dir" "$dir/quick.o" -lm
+    check "$cc-single-shared" use "$cc" "$work/$cc-sd" -I"$dir" -L"$dir" -lquick -Wl,-rpath,"$dir" -lm
 }
 run_layer() { # run_layer CC FLAGS..: the README's layer on the weights of a golden
     cc=$1
     shift
-    "$cc" -std=gnu11 -Wall -Wextra -Wpedantic -Werror -O1 "$here/layer.c" -o "$work/$cc-layer" "$@" -lm &&
+    # shellcheck disable=SC2086
+    "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror -O1 $lean "$here/layer.c" -o "$work/$cc-layer" "$@" -lm &&
         "$work/$cc-layer" "$here/../golden/block/llama3.safetensors" w. in.x | diff "$here/layer.txt" -
 }
 layer_single() { # layer_single CC
@@ -124,7 +125,7 @@ layer_cmake() { # layer_cmake CC
 }
 openmp_single() {
     gcc -O1 -fopenmp -c "$work/single/quick.c" -o "$work/openmp.o" &&
-        use gcc "$work/openmp" -I"$work/single" "$work/openmp.o" -fopenmp
+        use gcc "$work/openmp" -I"$work/single" "$work/openmp.o" -fopenmp -lm
 }
 two_files() {
     [ "$(ls "$1")" = "quick.c
@@ -174,6 +175,14 @@ check stale-single stale_single
 check named named
 cp "$here/quick.lua" "$work"
 check installed installed
+(
+    check flags flags
+    if has x86_64-w64-mingw32-gcc; then
+        windows
+    else
+        skip "Windows: x86_64-w64-mingw32-gcc is not installed"
+    fi
+) &
 for cc in gcc clang; do
     if ! has $cc; then
         skip "$cc is not installed"
@@ -183,12 +192,10 @@ for cc in gcc clang; do
         folder $cc
         single $cc
         check $cc-layer-single layer_single $cc
-        cmake_ways $cc
+        if has cmake; then check $cc-layer-cmake layer_cmake $cc; else skip "$cc-layer-cmake: no cmake"; fi
     ) &
 done
 wait
 has gcc && check single-openmp openmp_single
 
-grep -v '^pass' "$work/results"
-awk '/^pass/ {p++} /^FAIL/ {f++} /^skipped/ {s++}
-    END {printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f > 0}' "$work/results"
+results

@@ -10,22 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 one=$work/one
 jobs=$(nproc 2>/dev/null || echo 2)
-
-# check NAME COMMAND..: appends a line to $work/results, and the output of what failed.
-check() {
-    test=$1
-    shift
-    if "$@" >"$work/$test.log" 2>&1; then
-        echo "pass $test" >>"$work/results"
-    else
-        { echo "FAIL $test" && sed 's/^/    /' "$work/$test.log"; } >>"$work/results"
-        return 1
-    fi
-}
-
-skip() {
-    echo "skipped $1" >>"$work/results"
-}
+. $here/results.sh
 
 # Kernel names differ by instruction set; the printed digits do not.
 same_output() { # same_output PROGRAM ISA
@@ -61,8 +46,8 @@ build_variant() { # build_variant PROGRAM CC FLAGS..
 variant() { # variant NAME FOLDER CC [FLAG]
     name=$1 folder=$work/$2 cc=$3
     shift 3
-    command -v "$cc" >/dev/null 2>&1 || { skip "$name, $cc is not installed" && return; }
-    check "$name-compiles" build_variant "$work/$name" "$cc" -O2 -Wall -Wextra -Werror "$@" \
+    has "$cc" || { skip "$name, $cc is not installed" && return; }
+    check "$name-compiles" build_variant "$work/$name" "$cc" -O2 -Wall -Wextra -Werror -Daligned_alloc=absent "$@" \
         -I"$folder" -I"$folder/runtime" || return
     for isa in portable avx2 avx512; do
         if ! ls "$folder"/attn_*"__${isa}_"* >/dev/null 2>&1; then
@@ -90,7 +75,7 @@ plan() { # plan CXX
 
 layer() { # the README's layer, on the weights of a golden; the digits are PyTorch's
     "$gen" generate $here/layer.lua -o "$work/layer" && make -s -j "$jobs" -C "$work/layer" lib || return 1
-    "${CC:-cc}" -O2 -std=gnu11 -Wall -Wextra -Werror -fopenmp -I"$work/layer" $here/layer.c \
+    "${CC:-cc}" -O2 -std=c11 -Wall -Wextra -Werror -fopenmp -I"$work/layer" $here/layer.c \
         "$work/layer/build/liblayer.a" -lm -o "$work/run-layer" || return 1
     "$work/run-layer" tests/golden/block/llama3.safetensors w. in.x | diff $here/layer.txt -
 }
@@ -113,9 +98,7 @@ wait
 check selftest selftest
 check layer layer
 for cxx in g++ clang++; do
-    if command -v $cxx >/dev/null 2>&1; then check plan-$cxx plan $cxx; else skip "$cxx"; fi
+    if has $cxx; then check plan-$cxx plan $cxx; else skip "$cxx"; fi
 done
 
-grep -v '^pass' "$work/results"
-awk '/^pass/ {p++} /^FAIL/ {f++} /^skipped/ {s++}
-    END {printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f > 0}' "$work/results"
+results

@@ -36,10 +36,11 @@ static attn_status run(int32_t layer, uint32_t flags, float *out, attn_size *siz
     a.o.data = out, a.o.batch = size->o / BATCH, a.o.head = ROWS * d, a.o.token = d;
     if (spec->op == ATTN_OP_SEGMENT_CROSS) a.seg = seg, a.seg_batch = ROWS;
     a.workspace_bytes = size->workspace;
-    a.workspace = aligned_alloc(64, size->workspace);
+    void *memory = malloc(size->workspace + 63);
+    a.workspace = attn_align(memory);
     if (status == ATTN_OK) status = quick_run(plan, &a);
     if (!flags) printf("%s\n", attn_plan_kernel(plan, ROWS));
-    free(a.workspace);
+    free(memory);
     quick_destroy(plan);
     return status;
 }

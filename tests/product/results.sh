@@ -1,0 +1,24 @@
+# results.sh - sourced by the tests of this folder: results of named checks, from several processes
+# at a time, in $work/results. The sourcing script has made $work.
+
+check() { # check NAME COMMAND..: one line of results, and the end of the output of what failed
+    test=$1
+    shift
+    if "$@" >"$work/$test.log" 2>&1; then
+        echo "pass $test" >>"$work/results"
+    else
+        { echo "FAIL $test" && sed 's/^/    /' "$work/$test.log" | tail -n 20; } >>"$work/results"
+        return 1
+    fi
+}
+skip() { # skip TEXT: what, and why
+    echo "skipped $1" >>"$work/results"
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+cxx_of() { case $1 in gcc) echo g++ ;; clang) echo clang++ ;; esac }
+
+results() { # what did not pass, then the line that tests/run.sh counts; status 1 if any failed
+    grep -v '^pass' "$work/results"
+    awk '/^pass/ {p++} /^FAIL/ {f++} /^skipped/ {s++}
+        END {printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f > 0}' "$work/results"
+}
