@@ -89,6 +89,17 @@ static bool is_neutral(const hf *h, const json_val *v) {
     return false;
 }
 
+/* Keys of experts, where the file says that there are none. */
+static bool is_of_no_expert(const hf *h, const char *name) {
+    static const char *const counts[] = {"num_experts", "num_local_experts", "n_routed_experts",
+                                         "moe_num_experts", NULL};
+    for (int i = 0; counts[i]; i++) {
+        const json_val *v = json_get(h->in, counts[i]);
+        if (v && (hf_is_off(v) || is_neutral(h, v))) return says(h, name, "experts");
+    }
+    return false;
+}
+
 /* Keys of windows are held against the layers, as what fields say is. */
 static bool is_window(const char *name) {
     return strstr(name, "window") || strstr(name, "sliding") || !strcmp(name, "layer_types");
@@ -104,7 +115,8 @@ static bool check_unread(hf *h, const json_val *v) {
     if (row && !hf_is_null(row) && !json_same(row, v))
         return hf_fail(h, v, "%s is not what %s's class does without reading it: %s",
                        hf_quote(h, v), h->model_type, hf_quote(h, row));
-    if (row || is_neutral(h, v) || is_stated(h, v->name)) return true;
+    if (row || is_neutral(h, v) || is_stated(h, v->name) || is_of_no_expert(h, v->name))
+        return true;
     return hf_is_off(v) || !is_telling(h, v->name) || refuse_by_name(h, v);
 }
 

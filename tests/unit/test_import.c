@@ -11,23 +11,37 @@ typedef struct import_case {
     const char *config, *edits;
     int layers;
     const char *pattern, *spec[3];
-    const char *text; /* refused */
+    const char *text; /* refused, noted */
 } import_case;
 
 static const import_case means[] = {
 #define MEANS(config, edits, layers, pattern, a, b, c) {config, edits, layers, pattern, {a, b, c}},
 #define REFUSED(config, edits, text)
+#define NOTED(config, edits, text)
 #include "../import/cases.inc"
 #undef MEANS
 #undef REFUSED
+#undef NOTED
 };
 
 static const import_case refused[] = {
 #define MEANS(config, edits, layers, pattern, a, b, c)
 #define REFUSED(config, edits, text) {config, edits, 0, NULL, {NULL}, text},
+#define NOTED(config, edits, text)
 #include "../import/cases.inc"
 #undef MEANS
 #undef REFUSED
+#undef NOTED
+};
+
+static const import_case noted[] = {
+#define MEANS(config, edits, layers, pattern, a, b, c)
+#define REFUSED(config, edits, text)
+#define NOTED(config, edits, text) {config, edits, 0, NULL, {NULL}, text},
+#include "../import/cases.inc"
+#undef MEANS
+#undef REFUSED
+#undef NOTED
 };
 
 /* "from => to": the first place of `from`. */
@@ -174,6 +188,24 @@ Test(import, refused) {
                       "is not refused: %s\n%s", refused[i].config, refused[i].edits);
         cr_expect_not_null(strstr(d.text, refused[i].text), "%s\n%s\n  gives: %s\n  lacks: %s",
                            refused[i].config, refused[i].edits, d.text, refused[i].text);
+        arena_free(a);
+    }
+}
+
+Test(import, noted) {
+    for (size_t i = 0; i < sizeof noted / sizeof *noted; i++) {
+        arena *a = arena_new();
+        model m;
+        diag d = {0};
+        const char *notes = "";
+        const spec_input block = level("block");
+        const bool ok =
+            model_from_hf(a, "config.json", config_text(a, &noted[i]), &block, 1, &m, &notes, &d);
+        const char *at = strstr(notes, noted[i].text);
+        cr_expect(ok && at, "%s\n%s\n  gives: %s%s\n  lacks: %s", noted[i].config, noted[i].edits,
+                  notes, d.text, noted[i].text);
+        cr_expect(!at || !strstr(at + 1, noted[i].text), "%s: noted twice: %s", noted[i].config,
+                  notes);
         arena_free(a);
     }
 }
