@@ -169,7 +169,7 @@ static bool check_manifest(const checking *c, const json_val *root) {
 
 static bool read_side(arena *a, const char *dir, const char *text, side *s, diag *d) {
     *s = (side){.dir = dir, .path = arena_printf(a, "%s/manifest.json", dir), .text = text};
-    s->root = json_read(a, s->path, text, d);
+    s->root = json_read(a, s->path, text, NULL, d);
     const checking c = {a, s, d};
     if (!s->root || !check_manifest(&c, s->root)) return false;
     s->layers = json_get(s->root, "layers");

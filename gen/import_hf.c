@@ -13,11 +13,14 @@
 
 /* --- Messages --- */
 
+/* Of a default, what follows "families.NAME.keys." in its path. */
 static const char *where_of(hf *h, const json_val *v) {
-    if (!hf_in_file(h, v))
-        return arena_printf(h->a, "%s: %s (the default of %s)", h->path, v->path, h->model_type);
-    const char *place = source_place(h->a, h->path, h->text, v->key_at);
-    return *v->path ? arena_printf(h->a, "%s: %s", place, v->path) : place;
+    const char *name = v->path;
+    if (hf_in_file(h, v))
+        return arena_printf(h->a, "%s:%d:%d%s%s", h->path, v->line, v->column, *name ? ": " : "",
+                            name);
+    for (int i = 0; i < 3; i++) name = strchr(name, '.') + 1;
+    return arena_printf(h->a, "%s: %s (the default of %s)", h->path, name, h->model_type);
 }
 
 static const char *printf_va(hf *h, const char *fmt, va_list ap) {
@@ -39,11 +42,12 @@ bool hf_fail(hf *h, const json_val *at, const char *fmt, ...) {
 void hf_note(hf *h, const json_val *at, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
-    buf_printf(&h->notes, "%s: %s\n", where_of(h, at), printf_va(h, fmt, ap));
+    const char *line = arena_printf(h->a, "%s: %s\n", where_of(h, at), printf_va(h, fmt, ap));
     va_end(ap);
+    if (!strstr(h->notes.data, line)) buf_puts(&h->notes, line);
 }
 
-static const char *quote(hf *h, const json_val *v) {
+const char *hf_quote(hf *h, const json_val *v) {
     return value_quoted(h->a, json_to_lua(h->a, v));
 }
 
@@ -54,6 +58,12 @@ bool hf_in_file(const hf *h, const json_val *v) {
 }
 
 bool hf_is_null(const json_val *v) {
+    return v->kind == JSON_NULL;
+}
+
+bool hf_is_off(const json_val *v) {
+    if (v->kind == JSON_BOOL) return !v->boolean;
+    if (v->kind == JSON_ARRAY || v->kind == JSON_OBJECT) return v->count == 0;
     return v->kind == JSON_NULL;
 }
 
@@ -73,7 +83,7 @@ bool hf_int(hf *h, const json_val *v, int64_t lowest, int64_t highest, int32_t *
     const lua_val *x = json_to_lua(h->a, v);
     if (x->kind != LUA_VAL_INT || x->integer < lowest || x->integer > highest)
         return hf_fail(h, v, "must be an integer from %lld to %lld, got %s", (long long)lowest,
-                       (long long)highest, quote(h, v));
+                       (long long)highest, hf_quote(h, v));
     *out = (int32_t)x->integer;
     return true;
 }
@@ -81,13 +91,13 @@ bool hf_int(hf *h, const json_val *v, int64_t lowest, int64_t highest, int32_t *
 bool hf_number(hf *h, const json_val *v, double *out) {
     if (v->kind != JSON_NUMBER || !(fabs(v->number) <= 1e38))
         return hf_fail(h, v, "must be a finite number, in magnitude at most 1e+38, got %s",
-                       quote(h, v));
+                       hf_quote(h, v));
     *out = v->number;
     return true;
 }
 
 bool hf_bool(hf *h, const json_val *v, bool *out) {
-    if (v->kind != JSON_BOOL) return hf_fail(h, v, "must be true or false, got %s", quote(h, v));
+    if (v->kind != JSON_BOOL) return hf_fail(h, v, "must be true or false, got %s", hf_quote(h, v));
     *out = v->boolean;
     return true;
 }
@@ -174,9 +184,9 @@ typedef enum ffn_part { FFN_OWN, FFN_EXTERNAL, FFN_NONE } ffn_part;
 
 typedef struct layer {
     bool sliding, causal, cross;
-    int32_t window; /* sliding: the key's value */
+    int32_t window; /* sliding: how far it sees, back and, where not causal, ahead */
     const json_val *window_at;
-    bool both_ways;              /* not causal, with the same window ahead */
+    bool both_ways;              /* by use_bidirectional_attention */
     const char *heads, *ffn_dim; /* keys */
     ffn_part ffn;
 } layer;
@@ -242,7 +252,7 @@ static bool put_scale(hf *h, int32_t head_dim, double mscale2, fields *f) {
     if (hf_has(h, "query_pre_attn_scalar")) {
         const json_val *v = hf_get(h, "query_pre_attn_scalar");
         if (!hf_number(h, v, &x)) return false;
-        if (!(x > 0)) return hf_fail(h, v, "must be greater than 0, got %s", quote(h, v));
+        if (!(x > 0)) return hf_fail(h, v, "must be greater than 0, got %s", hf_quote(h, v));
         put_float(h, f, "scale", 1 / sqrt(x), v);
     }
     if (!hf_has(h, "qk_rope_head_dim")) return true;
@@ -278,11 +288,12 @@ static bool put_ffn(hf *h, const layer *l, fields *f) {
     const json_val *act = NULL;
     for (int i = 0; i < 4 && !act; i++)
         if (hf_has(h, names[i])) act = hf_get(h, names[i]);
-    if (act->kind != JSON_STRING) return hf_fail(h, act, "must be a string, got %s", quote(h, act));
+    if (act->kind != JSON_STRING)
+        return hf_fail(h, act, "must be a string, got %s", hf_quote(h, act));
     const bool glu = !row_is(h, "ffn", "plain");
     const char *kind = ffn_kind(act->string, glu);
     if (!kind)
-        return hf_fail(h, act, "%s is no activation of the spec's %s: %s", quote(h, act),
+        return hf_fail(h, act, "%s is no activation of the spec's %s: %s", hf_quote(h, act),
                        glu ? "gated ffn" : "ffn",
                        glu ? "silu, gelu, gelu_pytorch_tanh (gelu_new, gelu_fast)"
                            : "gelu, gelu_pytorch_tanh (gelu_new, gelu_fast), relu");
@@ -297,8 +308,8 @@ static bool put_ffn(hf *h, const layer *l, fields *f) {
 static void put_op(hf *h, const layer *l, fields *f) {
     put_text(h, f, "op", l->sliding ? "sliding_self" : "full_self", l->window_at);
     if (!l->causal) put_bool(h, f, "causal", false, NULL);
-    if (l->sliding) put_int(h, f, "window", l->window - 1, l->window_at);
-    if (l->sliding && l->both_ways) put_int(h, f, "right_window", l->window - 1, l->window_at);
+    if (l->sliding) put_int(h, f, "window", l->window, l->window_at);
+    if (l->sliding && !l->causal) put_int(h, f, "right_window", l->window, l->window_at);
     if (l->cross)
         put_value(h, f, "kv_dim", hf_get(h, hf_has(h, "d_model") ? "d_model" : "hidden_size"));
 }
@@ -392,6 +403,21 @@ static bool put_family(hf *h, fields *f) {
     return true;
 }
 
+static bool add_rope(hf *h, const layer *l, int32_t width, const json_val *width_at, fields *f,
+                     double *mscale2) {
+    fields rope = {0};
+    const bool mla = hf_has(h, "qk_rope_head_dim");
+    if (mla) width_at = hf_get(h, "qk_rope_head_dim");
+    if (mla && !hf_int(h, width_at, 1, 65536, &width)) return false;
+    if (!import_rope(h, l->sliding, width, width_at, &rope, mscale2)) return false;
+    for (int i = 0; i < rope.count; i++)
+        if (strcmp(rope.item[i].field, "rope"))
+            f->item[f->count++] = rope.item[i];
+        else
+            put(h, f, "rope", rope.item[i].value, NULL);
+    return true;
+}
+
 static bool add_layer(hf *h, const layer *l) {
     fields f = {0};
     int32_t head_dim;
@@ -405,18 +431,9 @@ static bool add_layer(hf *h, const layer *l) {
     if (!put_family(h, &f)) return false;
     const json_val *full_rope = json_get(h->family, "full_rope");
     const bool rotated = l->sliding || !full_rope; /* cohere2's full layers have no positions */
-    double mscale2 = 1;
-    fields rope = {0};
-    int32_t width = head_dim;
-    if (hf_has(h, "qk_rope_head_dim") && !key_int(h, "qk_rope_head_dim", 1, 65536, &width))
-        return false;
-    if (!import_rope(h, l->sliding, width, &rope, &mscale2)) return false;
     const bool off = hf_has(h, "alibi") && hf_get(h, "alibi")->boolean;
-    for (int i = 0; rotated && !off && i < rope.count; i++)
-        if (strcmp(rope.item[i].field, "rope"))
-            f.item[f.count++] = rope.item[i];
-        else
-            put(h, &f, "rope", rope.item[i].value, NULL);
+    double mscale2 = 1;
+    if (rotated && !off && !add_rope(h, l, head_dim, width_at, &f, &mscale2)) return false;
     if (!rotated) put_text(h, &f, "rope", "none", NULL);
     if (!put_scale(h, head_dim, mscale2, &f) || !put_ffn(h, l, &f)) return false;
     if (h->backend) {
@@ -432,12 +449,34 @@ static bool add_layer(hf *h, const layer *l) {
 
 /* --- The layers of a model --- */
 
-/* sliding_window of a layer; the count includes the token itself. */
+/* sliding_window of a layer: the count includes the token itself, but for the mask that is_causal =
+ * false asks for. */
 static bool read_window(hf *h, layer *l) {
     l->window_at = hf_get(h, "sliding_window");
     if (!hf_int(h, l->window_at, 1, INT32_MAX, &l->window)) return false;
     if (l->both_ways) l->window = l->window / 2 + 1; /* gemma3: half to each side */
+    if (h->causal) l->window--;
     return true;
+}
+
+/* transformers 5 makes every decoder's mask by it (masking_utils.py); 4.57 has no such key. */
+static bool read_is_causal(hf *h) {
+    const json_val *v = json_get(h->in, "is_causal");
+    h->causal = true;
+    if (!v) return true;
+    if (hf_is_null(v))
+        return hf_fail(h, v,
+                       "null makes a model that sees both ways in transformers 5, and a causal one "
+                       "in releases before: write true or false");
+    return hf_bool(h, v, &h->causal);
+}
+
+static void note_is_causal(hf *h, bool windows) {
+    if (!h->causal)
+        hf_note(h, json_get(h->in, "is_causal"),
+                "the layers see both ways%s, as in transformers 5; releases before it do not read "
+                "the key and are causal",
+                windows ? ", sliding_window keys to each side beside the token itself" : "");
 }
 
 static bool read_layer_types(hf *h, int32_t layers, const json_val **types) {
@@ -447,7 +486,7 @@ static bool read_layer_types(hf *h, int32_t layers, const json_val **types) {
         return true;
     }
     if ((*types)->kind != JSON_ARRAY)
-        return hf_fail(h, *types, "must be a list, got %s", quote(h, *types));
+        return hf_fail(h, *types, "must be a list, got %s", hf_quote(h, *types));
     if ((*types)->count != layers)
         return hf_fail(h, *types, "must have num_hidden_layers = %d items, got %d", layers,
                        (*types)->count);
@@ -456,7 +495,7 @@ static bool read_layer_types(hf *h, int32_t layers, const json_val **types) {
         if (t->kind != JSON_STRING ||
             (strcmp(t->string, "full_attention") && strcmp(t->string, "sliding_attention")))
             return hf_fail(h, t, "must be 'full_attention' or 'sliding_attention', got %s",
-                           quote(h, t));
+                           hf_quote(h, t));
     }
     return true;
 }
@@ -519,18 +558,21 @@ static bool add_stack(hf *h) {
     if (moe && (!key_int(h, "first_k_dense_replace", 0, INT32_MAX, &dense) ||
                 !key_int(h, "n_routed_experts", 1, INT32_MAX, &experts)))
         return false;
-    base.causal = !base.both_ways;
+    base.causal = h->causal && !base.both_ways;
+    bool windows = false;
     for (int32_t i = 0; i < layers; i++) {
         layer l = base;
         l.sliding = types ? !strcmp(types->item[i].string, "sliding_attention")
                           : rule_slides(h, i, rule.pattern, rule.enabled, rule.first);
         if (l.sliding && !rule.enabled)
             return hf_fail(h, rule.off_at, "is %s, and layer %d is a sliding one",
-                           quote(h, rule.off_at), i);
+                           hf_quote(h, rule.off_at), i);
         if (l.sliding && !read_window(h, &l)) return false;
+        windows = windows || l.sliding;
         if (row_is(h, "ffn", "external") || (moe && i >= dense)) l.ffn = FFN_EXTERNAL;
         if (!add_layer(h, &l)) return false;
     }
+    note_is_causal(h, windows);
     return true;
 }
 
@@ -538,7 +580,7 @@ static bool add_stack(hf *h) {
 static bool add_decoder(hf *h, int32_t layers, layer l) {
     for (int32_t i = 0; i < layers; i++) {
         layer self = l, cross = l;
-        self.causal = true;
+        self.causal = h->causal;
         self.ffn = FFN_NONE;
         cross.cross = true;
         if (!add_layer(h, &self) || !add_layer(h, &cross)) return false;
@@ -552,8 +594,14 @@ static bool add_bert(hf *h) {
     if (!key_int(h, "num_hidden_layers", 1, MODEL_MAX_LAYERS / 2, &layers) ||
         !key_bool(h, "is_decoder", &decoder) || !key_bool(h, "add_cross_attention", &cross))
         return false;
-    layer l = {.heads = "num_attention_heads", .ffn_dim = "intermediate_size", .causal = decoder};
+    layer l = {.heads = "num_attention_heads",
+               .ffn_dim = "intermediate_size",
+               .causal = decoder && h->causal};
     if (cross && !decoder) return hf_fail(h, hf_get(h, "add_cross_attention"), "needs is_decoder");
+    const json_val *says = json_get(h->in, "is_causal");
+    if (says && h->causal && !decoder)
+        return hf_fail(h, says, "is true, and the layers see both ways where is_decoder is false");
+    if (decoder) note_is_causal(h, false);
     if (cross) {
         l.causal = false;
         return add_decoder(h, layers, l);
@@ -574,103 +622,15 @@ static bool add_whisper(hf *h) {
     const layer d = {.heads = "decoder_attention_heads", .ffn_dim = "decoder_ffn_dim"};
     for (int32_t i = 0; i < encoder; i++)
         if (!add_layer(h, &e)) return false;
+    if (decoder) note_is_causal(h, false);
     return add_decoder(h, decoder, d);
-}
-
-/* --- Keys that nobody asks for --- */
-
-static bool in_list(const json_val *list, const char *name) {
-    for (int i = 0; list && i < list->count; i++)
-        if (!strcmp(list->item[i].string, name)) return true;
-    return false;
-}
-
-static bool ends_with(const char *s, const char *end) {
-    const size_t n = strlen(s), m = strlen(end);
-    return n >= m && !strcmp(s + n - m, end);
-}
-
-static bool says(const hf *h, const char *name, const char *const *words) {
-    char *low = arena_strdup(h->a, name);
-    for (char *p = low; *p; p++) *p = (char)tolower((unsigned char)*p);
-    for (; *words; words++)
-        if (strstr(low, *words)) return true;
-    return false;
-}
-
-/* By its name, for keys that no class of the family reads: whether it is about the attention (or,
- * at level block, about the layer around it). */
-static bool is_telling(const hf *h, const char *name) {
-    static const char *const attention[] = {
-        "attn",    "attention",   "rope",        "rotary",    "alibi",  "window", "softcap",
-        "sink",    "mask",        "causal",      "direction", "qk_",    "kv_",    "head",
-        "sliding", "layer_types", "cross",       "lora_rank", "sparse", "chunk",  "pruned",
-        "index_",  "position",    "multi_query", "per_layer", "query",  NULL};
-    static const char *const around[] = {"norm", "bias",       "residual", "mlp",
-                                         "ffn",  "activation", "_act",     "expert",
-                                         "moe",  "parallel",   NULL};
-    static const char *const harmless[] = {"dropout", "pdrop", "_prob",      "token_id",
-                                           "flash",   "cache", "checkpoint", "implementation",
-                                           "lm_head", NULL};
-    if (says(h, name, harmless)) return false;
-    return says(h, name, attention) || (h->block && says(h, name, around));
-}
-
-static bool is_off(const json_val *v) {
-    if (v->kind == JSON_BOOL) return !v->boolean;
-    if (v->kind == JSON_ARRAY || v->kind == JSON_OBJECT) return v->count == 0;
-    return v->kind == JSON_NULL;
-}
-
-static bool check_echo(hf *h, const json_val *v, const char *key) {
-    const json_val *means = hf_get(h, key);
-    if (json_same(v, means)) return true;
-    return hf_fail(h, v, "is %s, and %s, which %s's class reads, is %s: let them agree",
-                   quote(h, v), key, h->model_type, quote(h, means));
-}
-
-static bool check_unread(hf *h, const json_val *v, buf *unread) {
-    const json_val *row = json_get(json_get(h->family, "ignored"), v->name);
-    const bool agrees = row && (hf_is_null(row) || json_same(row, v));
-    if (row && !agrees && !is_off(v))
-        return hf_fail(h, v, "%s is not what %s's class does without reading it: %s", quote(h, v),
-                       h->model_type, quote(h, row));
-    if (!row && !is_off(v) && is_telling(h, v->name))
-        return hf_fail(h, v,
-                       "is not understood: %s's class has no such key, and by its name it changes "
-                       "the %s; remove it if the model does without it",
-                       h->model_type, h->block ? "layer" : "attention");
-    buf_printf(unread, "%s %s", unread->len ? "," : "", text_shown(h->a, v->name));
-    return true;
-}
-
-static bool check_keys(hf *h) {
-    const json_val *alias = json_get(h->family, "alias"), *echo = json_get(h->family, "echo");
-    buf unread = buf_new(h->a);
-    for (int i = 0; i < h->in->count; i++) {
-        const json_val *v = &h->in->item[i];
-        const json_val *same = json_get(alias, v->name);
-        if (!same) same = json_get(echo, v->name);
-        if (same) {
-            if (!check_echo(h, v, same->string)) return false;
-            continue;
-        }
-        if (hf_has(h, v->name) || in_list(json_get(h->family, "other"), v->name) ||
-            in_list(h->common, v->name))
-            continue;
-        if (!check_unread(h, v, &unread)) return false;
-    }
-    if (unread.len)
-        buf_printf(&h->notes, "%s: keys that %s's class does not read either:%s\n", h->path,
-                   h->model_type, unread.data);
-    return true;
 }
 
 /* --- The file --- */
 
 static const json_val *table(arena *a) {
     diag d = {0};
-    return json_read(a, "gen/hf_families.json", embedded_find("gen/hf_families.json"), &d);
+    return json_read(a, "gen/hf_families.json", embedded_find("gen/hf_families.json"), NULL, &d);
 }
 
 static const char *const *family_names(arena *a, const json_val *t) {
@@ -689,23 +649,62 @@ const char *import_hf_families(arena *a) {
     return b.data;
 }
 
+/* The part of a wrapper's file that describes the text model, whatever it is called there. */
+static const json_val *inner_config(const json_val *top) {
+    static const char *const names[] = {
+        "text_config", "llm_config", "language_config", "language_model_config", "thinker_config",
+        "decoder",     NULL};
+    for (int i = 0; names[i]; i++) {
+        const json_val *v = json_get(top, names[i]);
+        if (!v || v->kind != JSON_OBJECT) continue;
+        const json_val *deeper = inner_config(v);
+        return deeper ? deeper : v;
+    }
+    return NULL;
+}
+
+/* What to do about a type that is not known. */
+static const char *advice(hf *h, const json_val *at) {
+    static const char write_one[] = "describe its layers in a model file, .lua (attn-gen models "
+                                    "lists ready-made ones)";
+    const json_val *inner = inner_config(h->in), *type = json_get(inner, "model_type");
+    const json_val *usual = json_get(json_get(h->table, "shells"), at->string);
+    const bool says = type && type->kind == JSON_STRING;
+    if (says && json_get(json_get(h->table, "families"), type->string))
+        return arena_printf(h->a, "its %s is of type %s: save that as a file of its own",
+                            inner->path, hf_quote(h, type));
+    if (says)
+        return arena_printf(h->a, "nor is %s, the type of its %s; %s", hf_quote(h, type),
+                            inner->path, write_one);
+    if (inner && usual)
+        return arena_printf(h->a,
+                            "its %s is of type '%s' where it does not say so: save that as a file "
+                            "of its own, with \"model_type\": \"%s\" in it",
+                            inner->path, usual->string, usual->string);
+    return write_one;
+}
+
 static bool unknown_type(hf *h, const json_val *at) {
-    const bool wraps = json_get(h->in, "text_config") != NULL;
-    return hf_fail(h, at, "%s is not known; known: %s%s", quote(h, at), import_hf_families(h->a),
-                   wraps ? "; its text_config may be one of them: save that as a file of its own"
-                         : "");
+    return hf_fail(h, at, "%s is not known; known: %s; %s", hf_quote(h, at),
+                   import_hf_families(h->a), advice(h, at));
+}
+
+static bool type_of(hf *h, const json_val *object, const json_val **type) {
+    *type = json_get(object, "model_type");
+    if (*type && (*type)->kind != JSON_STRING)
+        return hf_fail(h, *type, "must be a string, got %s", hf_quote(h, *type));
+    if (*type) h->model_type = (*type)->string;
+    return true;
 }
 
 /* The object with the text model, and its row. */
 static bool find_family(hf *h) {
-    const json_val *t = table(h->a);
-    h->common = json_get(t, "common");
-    const json_val *type = json_get(h->in, "model_type");
-    if (!type) return hf_fail(h, h->in, "model_type is required: which family the model is of");
-    if (type->kind != JSON_STRING)
-        return hf_fail(h, type, "must be a string, got %s", quote(h, type));
-    h->model_type = type->string;
-    const json_val *wrapper = json_get(json_get(t, "wrappers"), type->string);
+    const json_val *type;
+    if (!type_of(h, h->in, &type)) return false;
+    if (!type)
+        return hf_fail(h, h->in, "model_type is required: which family the model is of (%s)",
+                       import_hf_families(h->a));
+    const json_val *wrapper = json_get(json_get(h->table, "wrappers"), type->string);
     if (wrapper) {
         const json_val *inner = json_get(h->in, "text_config");
         if (!inner || inner->kind != JSON_OBJECT)
@@ -715,37 +714,62 @@ static bool find_family(hf *h) {
         if (note) hf_note(h, type, "%s", note->string);
         h->in = inner;
         h->model_type = json_get(wrapper, "text")->string;
-        type = json_get(inner, "model_type");
-        if (type && type->kind != JSON_STRING)
-            return hf_fail(h, type, "must be a string, got %s", quote(h, type));
-        if (type) h->model_type = type->string;
+        if (!type_of(h, inner, &type)) return false;
     }
-    h->family = json_get(json_get(t, "families"), h->model_type);
+    h->family = json_get(json_get(h->table, "families"), h->model_type);
     if (!h->family) return unknown_type(h, type);
+    h->class = json_get(wrapper ? wrapper : h->family, "class")->string;
     h->keys = json_get(h->family, "keys");
     return true;
 }
 
-/* The last part of a path, without the end `.json`; null if it makes no name. */
-static const char *last_part(arena *a, const char *path, size_t n) {
-    while (n > 0 && path[n - 1] == '/') n--;
-    size_t start = n;
-    while (start > 0 && path[start - 1] != '/') start--;
-    const char *name = arena_strndup(a, path + start, n - start);
+/* --- Its name --- */
+
+static bool ends_with(const char *s, const char *end) {
+    const size_t n = strlen(s), m = strlen(end);
+    return n >= m && !strcmp(s + n - m, end);
+}
+
+/* Cuts the last part off a path of n characters. */
+static const char *cut_part(arena *a, const char *path, size_t *n) {
+    while (*n > 0 && path[*n - 1] == '/') --*n;
+    const size_t end = *n;
+    while (*n > 0 && path[*n - 1] != '/') --*n;
+    return arena_strndup(a, path + *n, end - *n);
+}
+
+static bool is_commit(const char *name) {
+    return strlen(name) == 40 && strspn(name, "0123456789abcdef") == 40;
+}
+
+/* A folder of a hub's cache, models--ORGANISATION--NAME/snapshots/COMMIT: NAME. */
+static const char *cached_name(arena *a, const char *path, size_t n) {
+    if (strcmp(cut_part(a, path, &n), "snapshots")) return NULL;
+    const char *repository = cut_part(a, path, &n);
+    if (strncmp(repository, "models--", 8)) return NULL;
+    for (const char *p = repository; (p = strstr(p, "--")) != NULL;) repository = p += 2;
+    return repository;
+}
+
+/* A name that the last part of a path makes, without the end `.json`; null: none. */
+static const char *path_name(arena *a, const char *path, size_t n) {
+    const char *name = cut_part(a, path, &n), *cached = cached_name(a, path, n);
+    if (cached) name = cached;
     if (ends_with(name, ".json")) name = arena_strndup(a, name, strlen(name) - 5);
-    return strlen(name) <= 64 && model_name_is_valid(name) ? name : NULL;
+    const bool fit = strlen(name) <= 64 && !is_commit(name) && model_name_is_valid(name);
+    return fit ? name : NULL;
 }
 
 /* The file's name; of a config.json, its folder's, or what the file says it is. */
-static const char *model_name(hf *h, const json_val *top) {
-    const char *name = last_part(h->a, h->path, strlen(h->path));
+static const char *model_name(hf *h) {
+    const char *name = path_name(h->a, h->path, strlen(h->path));
     if (name && strcmp(name, "config")) return name;
     const char *slash = strrchr(h->path, '/');
-    name = slash ? last_part(h->a, h->path, (size_t)(slash - h->path)) : NULL;
+    name = slash ? path_name(h->a, h->path, (size_t)(slash - h->path)) : NULL;
     if (name) return name;
-    const json_val *origin = json_get(top, "_name_or_path");
+    const json_val *origin = json_get(h->top, "_name_or_path");
     if (origin && origin->kind == JSON_STRING)
-        name = last_part(h->a, origin->string, strlen(origin->string));
+        name = path_name(h->a, origin->string, strlen(origin->string));
     return name ? name : h->model_type;
 }
 
@@ -764,20 +788,24 @@ bool import_hf_is_config(const char *path) {
     return ends_with(path, ".json");
 }
 
+static bool add_layers(hf *h) {
+    if (row_is(h, "layers", "bert")) return add_bert(h);
+    return row_is(h, "layers", "whisper") ? add_whisper(h) : add_stack(h);
+}
+
 bool model_from_hf(arena *a, const char *path, const char *text, const spec_input *flags,
                    int flag_count, model *out, const char **notes, diag *d) {
     hf h = {
         .a = a, .path = text_shown(a, path), .text = text, .out = out, .d = d, .notes = buf_new(a)};
-    const json_val *top = json_read(a, path, text, d);
-    if (!top) return false;
-    h.in = top;
-    if (top->kind != JSON_OBJECT) return hf_fail(&h, top, "must be an object, { .. }");
+    h.table = table(a);
+    h.top = h.in = json_read(a, path, text, json_get(h.table, "common"), d);
+    if (!h.top) return false;
+    if (h.top->kind != JSON_OBJECT) return hf_fail(&h, h.top, "must be an object, { .. }");
     read_flags(&h, flags, flag_count);
-    if (!find_family(&h) || !check_keys(&h)) return false;
-    model_begin(a, model_name(&h, top), MODEL_MAX_LAYERS, out);
-    const bool ok = row_is(&h, "layers", "bert")      ? add_bert(&h)
-                    : row_is(&h, "layers", "whisper") ? add_whisper(&h)
-                                                      : add_stack(&h);
+    if (!find_family(&h) || !import_check_keys(&h) || !read_is_causal(&h)) return false;
+    import_note_code(&h);
+    model_begin(a, model_name(&h), MODEL_MAX_LAYERS, out);
+    const bool ok = add_layers(&h) && import_check_stated(&h);
     *notes = h.notes.data;
     return ok;
 }

@@ -7,6 +7,9 @@
 /* What a config.json makes where --level does not say it: "core" or "block". */
 #define IMPORT_DEFAULT_LEVEL "block"
 
+/* Some list every layer and how it is quantized. */
+enum { IMPORT_MAX_BYTES = 64 << 20 };
+
 /* Whether a MODEL is read as a config.json: by its name's end, .json. */
 bool import_hf_is_config(const char *path);
 

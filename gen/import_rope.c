@@ -29,36 +29,117 @@ static bool nested(hf *h, const json_val *params, bool sliding, const json_val *
     return true;
 }
 
-static bool find_params(hf *h, bool sliding, rope *r) {
+/* rope_type, or type, its older name. */
+static const char *kind_of(const json_val *object) {
+    const json_val *v = given(object, "rope_type");
+    if (!v) v = given(object, "type");
+    return !v ? "default" : v->kind == JSON_STRING ? v->string : "";
+}
+
+static bool same_or_null(const json_val *x, const json_val *y) {
+    const bool none = !x || hf_is_null(x), other_none = !y || hf_is_null(y);
+    return none || other_none ? none && other_none : json_same(x, y);
+}
+
+static const char *base_key(const hf *h, bool sliding) {
+    if (sliding && hf_has(h, "rope_local_base_freq")) return "rope_local_base_freq";
+    return hf_has(h, "rotary_emb_base") ? "rotary_emb_base" : "rope_theta";
+}
+
+/* The key that says how much of a head is rotated; null: all of it. */
+static const char *part_key(const hf *h) {
+    if (hf_has(h, "rotary_pct")) return "rotary_pct";
+    return hf_has(h, "partial_rotary_factor") ? "partial_rotary_factor" : NULL;
+}
+
+/* Whether a parameter of one spelling is what the other one says, with the keys beside it. */
+static bool says_same(const hf *h, const json_val *v, const json_val *other) {
+    const json_val *means = json_get(other, v->name);
+    const bool theta = !strcmp(v->name, "rope_theta");
+    const bool part = !strcmp(v->name, "partial_rotary_factor");
+    /* gemma3: its own check, since each kind of layer has a base */
+    if (theta && hf_has(h, "rope_local_base_freq")) return true;
+    if (!means && theta) means = hf_get(h, base_key(h, false));
+    if (!means && part && part_key(h)) means = hf_get(h, part_key(h));
+    if (!means && part && v->kind == JSON_NUMBER && v->number == 1) return true;
+    return same_or_null(v, means);
+}
+
+/* Both spellings in one file: releases differ in which of them they read. */
+static bool check_both(hf *h, const json_val *params, const json_val *scaling) {
+    if (strcmp(kind_of(params), kind_of(scaling)))
+        return hf_fail(h, params, "and %s contradict each other: '%s' and '%s'", scaling->path,
+                       kind_of(params), kind_of(scaling));
+    const json_val *side[] = {params, scaling};
+    for (int s = 0; s < 2; s++)
+        for (int i = 0; i < side[s]->count; i++) {
+            const json_val *v = &side[s]->item[i];
+            const bool is_kind = !strcmp(v->name, "rope_type") || !strcmp(v->name, "type");
+            if (!is_kind && !says_same(h, v, side[!s]))
+                return hf_fail(h, v, "is %s, and %s says otherwise: let them agree", hf_quote(h, v),
+                               side[!s]->path);
+        }
+    return true;
+}
+
+static bool is_nothing(const json_val *v) { /* {} is no true value of Python */
+    return hf_is_null(v) || (v->kind == JSON_OBJECT && v->count == 0);
+}
+
+static bool check_object(hf *h, const json_val *v) {
+    return v->kind == JSON_OBJECT || hf_fail(h, v, "must be an object, got %s", hf_quote(h, v));
+}
+
+static bool from_parameters(hf *h, const json_val *params, const json_val *scaling, bool sliding,
+                            rope *r) {
     const bool per_kind = hf_has(h, "rope_local_base_freq");
+    const bool both = hf_in_file(h, scaling) && !is_nothing(scaling);
+    if (!check_object(h, params) || (both && !check_object(h, scaling))) return false;
+    r->params = params;
+    if (per_kind && !nested(h, params, false, &r->params)) return false;
+    if (both && !r->params)
+        return hf_fail(h, params, "has no full_attention, which %s would be added to",
+                       scaling->path);
+    if (both && !check_both(h, r->params, scaling)) return false;
+    return !per_kind || !sliding || nested(h, params, true, &r->params);
+}
+
+/* gemma3 in transformers 5 adds rope_scaling to a rope_type of its own, "default". */
+static bool check_own_type(hf *h, const json_val *scaling) {
+    const json_val *old = given(scaling, "type");
+    if (!hf_has(h, "rope_local_base_freq") || given(scaling, "rope_type") || !old) return true;
+    if (!strcmp(kind_of(scaling), "default")) return true;
+    return hf_fail(h, old,
+                   "alone scales nothing in transformers 5, and is an error in releases before: "
+                   "write rope_type");
+}
+
+static bool find_params(hf *h, bool sliding, rope *r) {
     const json_val *params = given(h->in, "rope_parameters");
     const json_val *scaling = hf_get(h, "rope_scaling");
-    const bool both = params && !hf_is_null(scaling) && hf_in_file(h, scaling);
-    if (both) return hf_fail(h, params, "says the same as rope_scaling: give one of them");
-    if (params && params->kind != JSON_OBJECT) return hf_fail(h, params, "must be an object");
-    if (params && per_kind) return nested(h, params, sliding, &r->params);
-    if (params) {
-        r->params = params;
-        return true;
-    }
-    if (hf_is_null(scaling) && json_get(h->keys, "rope_scaling")->kind != JSON_NULL)
+    if (params) return from_parameters(h, params, scaling, sliding, r);
+    if (is_nothing(scaling)) {
+        if (hf_is_null(json_get(h->keys, "rope_scaling"))) return true;
         return hf_fail(h, scaling,
-                       "null means yarn in some releases of transformers and no scaling in "
-                       "others: write out what it is");
-    if (hf_is_null(scaling) || (per_kind && sliding)) return true;
-    if (scaling->kind != JSON_OBJECT) return hf_fail(h, scaling, "must be an object or null");
-    r->params = scaling;
+                       "%s means yarn in some releases of transformers and no scaling in others: "
+                       "write out what it is",
+                       hf_is_null(scaling) ? "null" : "{}");
+    }
+    if (!check_object(h, scaling) || !check_own_type(h, scaling)) return false;
+    if (!sliding || !hf_has(h, "rope_local_base_freq")) r->params = scaling;
     return true;
 }
 
 static bool find_base(hf *h, bool sliding, rope *r) {
-    const char *key = hf_has(h, "rotary_emb_base") ? "rotary_emb_base" : "rope_theta";
-    if (sliding && hf_has(h, "rope_local_base_freq")) key = "rope_local_base_freq";
-    r->base = hf_get(h, key);
+    r->base = hf_get(h, base_key(h, sliding));
     const json_val *inner = given(r->params, "rope_theta");
     if (!inner) return true;
     if (hf_in_file(h, r->base) && !json_same(inner, r->base))
         return hf_fail(h, inner, "says otherwise than %s: give one of them", r->base->path);
+    if (r->params == json_get(h->in, "rope_scaling") && !json_same(inner, r->base))
+        hf_note(h, inner,
+                "is what transformers 5 reads; releases before it read %s beside rope_scaling",
+                base_key(h, sliding));
     r->base = inner;
     return true;
 }
@@ -124,8 +205,7 @@ static bool not_expressible(hf *h, const json_val *at, const char *text) {
     if (!h->core_asked)
         return hf_fail(h, at, "%s (--level core makes the attention alone; RoPE is then yours)",
                        text);
-    if (!h->noted_rope) hf_note(h, at, "%s; RoPE is the caller's at level core", text);
-    h->noted_rope = true;
+    hf_note(h, at, "%s; RoPE is the caller's at level core", text);
     return true;
 }
 
@@ -155,9 +235,9 @@ static bool check_keys(hf *h, const rope *r, const rope_kind *kind) {
         const json_val *v = &r->params->item[i];
         if (listed(common_keys, v->name) || listed(kind->keys, v->name)) continue;
         if (hf_is_null(v)) continue;
-        if (!listed(all_keys, v->name))
+        if (!listed(all_keys, v->name) && !hf_is_off(v))
             return hf_fail(h, v, "is not understood, and may change the positions");
-        if (!h->noted_rope) hf_note(h, v, "is not read where rope_type is %s", r->kind);
+        hf_note(h, v, "is not read where rope_type is %s", r->kind);
     }
     return true;
 }
@@ -175,9 +255,16 @@ static bool optional(hf *h, const rope *r, const char *name, double *out) {
     return v ? hf_number(h, v, out) : true;
 }
 
+/* transformers 5 has the key at the top before the one beside rope_type, releases before it do not
+ * read it there. */
 static bool put_original(hf *h, const rope *r, fields *f, int32_t *original) {
-    const json_val *v = given(r->params, "original_max_position_embeddings");
+    static const char key[] = "original_max_position_embeddings";
+    const json_val *v = given(r->params, key), *outer = given(h->in, key);
     if (!v) v = hf_get(h, "max_position_embeddings");
+    if (outer && !json_same(outer, v))
+        return hf_fail(h, outer,
+                       "is %s, and %s is %s: let them agree, or write it beside rope_type",
+                       hf_quote(h, outer), v->path, hf_quote(h, v));
     if (!hf_int(h, v, 1, INT32_MAX, original)) return false;
     put_int(h, f, "rope_original", *original, v);
     return true;
@@ -210,9 +297,12 @@ static bool put_yarn(hf *h, const rope *r, double factor, fields *f) {
     put_float(h, f, "rope_high", fast != 0 ? fast : 32, fast_at ? fast_at : r->kind_at);
     put_float(h, f, "rope_low", slow != 0 ? slow : 1, slow_at ? slow_at : r->kind_at);
     put_float(h, f, "rope_mscale", attention, r->kind_at);
-    const json_val *truncate = given(r->params, "truncate");
+    const json_val *truncate = json_get(r->params, "truncate");
     bool whole = true;
-    if (truncate && !hf_bool(h, truncate, &whole)) return false;
+    if (truncate && hf_is_null(truncate))
+        whole = false; /* None is no true value of Python */
+    else if (truncate && !hf_bool(h, truncate, &whole))
+        return false;
     if (!whole) put_bool(h, f, "rope_truncate", false, truncate);
     return true;
 }
@@ -251,23 +341,22 @@ static bool put_scaling(hf *h, const rope *r, const rope_kind *kind, fields *f, 
 /* How much of a head is rotated, and the key that says so; null: all of it. */
 static bool find_width(hf *h, const rope *r, int32_t head_dim, int32_t *width,
                        const json_val **at) {
-    const char *key = hf_has(h, "rotary_pct") ? "rotary_pct" : "partial_rotary_factor";
-    const bool partial = hf_has(h, key);
+    const char *key = part_key(h);
     *width = head_dim;
     *at = given(r->params, "partial_rotary_factor");
-    if (!*at && partial) *at = hf_get(h, key);
+    if (!*at && key) *at = hf_get(h, key);
     if (!*at) return true;
     double part;
     if (!hf_number(h, *at, &part)) return false;
     if (!(part >= 0 && part <= 1)) return hf_fail(h, *at, "must be from 0 to 1");
-    if (!partial && part != 1)
+    if (!key && part != 1)
         return hf_fail(h, *at, "is not understood: %s rotates whole heads", h->model_type);
     *width = (int32_t)(head_dim * part);
-    *width += *width % 2; /* an odd width has one angle more than its half */
     return true;
 }
 
-bool import_rope(hf *h, bool sliding, int32_t head_dim, fields *f, double *mscale2) {
+bool import_rope(hf *h, bool sliding, int32_t head_dim, const json_val *width_at, fields *f,
+                 double *mscale2) {
     rope r = {0};
     *mscale2 = 1;
     if (!hf_has(h, "rope_scaling")) return true;
@@ -277,11 +366,19 @@ bool import_rope(hf *h, bool sliding, int32_t head_dim, fields *f, double *mscal
     if (!known_kind(h, &r, &kind)) return false;
     if (!kind) return true; /* the caller's */
     int32_t width;
-    const json_val *width_at;
+    const json_val *part_at;
     double base;
-    if (!check_keys(h, &r, kind) || !find_width(h, &r, head_dim, &width, &width_at) ||
+    if (!check_keys(h, &r, kind) || !find_width(h, &r, head_dim, &width, &part_at) ||
         !hf_number(h, r.base, &base))
         return false;
+    if (part_at) width_at = part_at;
+    /* Its model has angles base^(-2i / width) of one pair more than it has columns for. */
+    if (width % 2)
+        return not_expressible(h, width_at,
+                               arena_printf(h->a,
+                                            "rotates %d columns of %d, an odd number, whose angles "
+                                            "the spec cannot say",
+                                            width, head_dim));
     if (width == 0) {
         put_text(h, f, "rope", "none", width_at);
         return true;

@@ -25,7 +25,7 @@ struct lua_val {
     bool boolean;
     int64_t integer;
     double number;
-    const char *string;
+    const char *string; /* of other kinds: how messages quote it; null: as Lua does */
     lua_field *field;
     int field_count, field_cap;
 };

@@ -36,11 +36,14 @@ static bool find_model(arena *a, const options *o, model *m, diag *d) {
                         "models lists them)",
                         text_shown(a, o->target));
     size_t size;
-    const char *source = read_file(a, o->target, MODEL_MAX_BYTES, &size, d);
+    const char *source =
+        read_file(a, o->target, config ? IMPORT_MAX_BYTES : MODEL_MAX_BYTES, &size, d);
     if (!source) return false;
-    if (strlen(source) != size)
-        return diag_set(d, "%s: has a zero byte at offset %zu: a model file is text",
-                        text_shown(a, o->target), strlen(source));
+    const size_t zero = strlen(source);
+    if (zero != size)
+        return diag_set(d, "%s: has a zero byte at offset %zu: a model file is text%s",
+                        text_shown(a, o->target), zero,
+                        zero < 4 ? "; is it UTF-16? Save it as UTF-8" : "");
     if (!config) return model_from_lua(a, o->target, source, m, d);
     const char *notes = "";
     if (!model_from_hf(a, o->target, source, o->inputs, o->input_count, m, &notes, d)) return false;

@@ -52,6 +52,7 @@ static bool input_error(arena *a, const spec_input *in, const char *text, diag *
 
 /* A value as it is quoted in messages. */
 const char *value_quoted(arena *a, const lua_val *v) {
+    if (v->string && v->kind != LUA_VAL_STRING) return v->string;
     switch (v->kind) {
     case LUA_VAL_NIL: return "nil";
     case LUA_VAL_BOOL: return v->boolean ? "true" : "false";

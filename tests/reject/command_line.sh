@@ -64,6 +64,23 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 0 '"rope_base":	1000000' $gen explain --json --isa portable $config
     check 0 '"rope_base":	null' $gen explain --json --isa portable --level core $config
     check 0 '"window":	511' $gen explain --json --isa portable --level core $config
+    # In a hub's cache, a link in a folder that a commit names; files of MBs; other encodings.
+    snapshot=$work/models--org--Tiny-1B/snapshots/0123456789abcdef0123456789abcdef01234567
+    mkdir -p "$snapshot" "$work/models--org--Tiny-1B/blobs"
+    printf '{"model_type": "llama"}' >"$work/models--org--Tiny-1B/blobs/1"
+    ln -s ../../blobs/1 "$snapshot/config.json"
+    check 0 'name = "Tiny-1B"' $gen generate --dump spec "$snapshot/config.json"
+    {
+        printf '{"model_type": "llama", "num_hidden_layers": 2, "quantization_config": {"ignore": ['
+        yes '"model.layers.0.self_attn.q_proj",' | head -n 60000
+        printf '0]}}'
+    } >"$work/long.json"
+    check 0 'name = "long"' $gen generate --dump spec "$work/long.json"
+    printf '{"model_type": "llama"}' | iconv -t UTF-16LE >"$work/wide.json"
+    check 2 "wide.json: has a zero byte at offset 1: a model file is text; is it UTF-16" \
+        $gen generate --dump spec "$work/wide.json"
+    head -c 67108865 /dev/zero >"$work/huge.json"
+    check 2 "huge.json: larger than 67108864 bytes" $gen generate --dump spec "$work/huge.json"
 
     # A folder's life: written, current, stale, missing, orphan; foreign folders are refused.
     check 0 "1 kernel x 1 instruction set" $gen generate $one -o "$work/out"

@@ -1,8 +1,11 @@
 /* config.json -> layers: tests/import/cases.inc, read twice. */
 #include "cli.h"
 #include "import_hf.h"
+#include "json_text.h"
 
 #include <criterion/criterion.h>
+#include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,23 +14,37 @@ typedef struct import_case {
     const char *config, *edits;
     int layers;
     const char *pattern, *spec[3];
-    const char *text; /* refused */
+    const char *text; /* refused, noted */
 } import_case;
 
 static const import_case means[] = {
 #define MEANS(config, edits, layers, pattern, a, b, c) {config, edits, layers, pattern, {a, b, c}},
 #define REFUSED(config, edits, text)
+#define NOTED(config, edits, text)
 #include "../import/cases.inc"
 #undef MEANS
 #undef REFUSED
+#undef NOTED
 };
 
 static const import_case refused[] = {
 #define MEANS(config, edits, layers, pattern, a, b, c)
 #define REFUSED(config, edits, text) {config, edits, 0, NULL, {NULL}, text},
+#define NOTED(config, edits, text)
 #include "../import/cases.inc"
 #undef MEANS
 #undef REFUSED
+#undef NOTED
+};
+
+static const import_case noted[] = {
+#define MEANS(config, edits, layers, pattern, a, b, c)
+#define REFUSED(config, edits, text)
+#define NOTED(config, edits, text) {config, edits, 0, NULL, {NULL}, text},
+#include "../import/cases.inc"
+#undef MEANS
+#undef REFUSED
+#undef NOTED
 };
 
 /* "from => to": the first place of `from`. */
@@ -178,6 +195,24 @@ Test(import, refused) {
     }
 }
 
+Test(import, noted) {
+    for (size_t i = 0; i < sizeof noted / sizeof *noted; i++) {
+        arena *a = arena_new();
+        model m;
+        diag d = {0};
+        const char *notes = "";
+        const spec_input block = level("block");
+        const bool ok =
+            model_from_hf(a, "config.json", config_text(a, &noted[i]), &block, 1, &m, &notes, &d);
+        const char *at = strstr(notes, noted[i].text);
+        cr_expect(ok && at, "%s\n%s\n  gives: %s%s\n  lacks: %s", noted[i].config, noted[i].edits,
+                  notes, d.text, noted[i].text);
+        cr_expect(!at || !strstr(at + 1, noted[i].text), "%s: noted twice: %s", noted[i].config,
+                  notes);
+        arena_free(a);
+    }
+}
+
 static const char *outcome(arena *a, const char *json, const char *level_name, model *m) {
     const import_case c = {.config = json, .edits = ""};
     diag d = {0};
@@ -233,6 +268,143 @@ Test(import, kernels_are_shared) {
     cr_expect_eq(m.kernel_count, 2, "encoder and cross-attention have one kernel");
     outcome(a, "gemma-3-1b.json", "core", &m);
     cr_expect_eq(m.kernel_count, 2);
+    arena_free(a);
+}
+
+/* What is no JSON of Python's is refused at its place, in words that say what to do. */
+Test(import, json_faults) {
+    static const struct {
+        const char *text, *says;
+    } faults[] = {
+        {"{\"a\": 1,}", "1:8: is no JSON from here on: a comma with nothing after it"},
+        {"{\"a\": [1,\n 2,\n ]}", "2:3: is no JSON from here on: a comma with nothing after it"},
+        {"{,\"a\": 1}", "1:2: is no JSON from here on: a comma with nothing before it"},
+        {"{\"a\": 1,, \"b\": 2}", "1:9: is no JSON from here on: a comma with nothing before it"},
+        {"{\"a\": 1 \"b\": 2}", "1:9: is no JSON from here on: before this a comma or a closing"},
+        {"{\"a\": [1}", "1:9: is no JSON from here on: before this a comma or a closing"},
+        {"{\"a\" 1}", "1:6: is no JSON from here on: a colon is missing after the name"},
+        {"{1: 2}", "1:2: is no JSON from here on: here should stand a name in double quotes"},
+        {"{'a': 1}", "1:2: is no JSON from here on: strings and names stand in double quotes"},
+        {"{\"a\": 'x'}", "1:7: is no JSON from here on: strings and names stand in double"},
+        {"{ // x\n}", "1:3: is no JSON from here on: it has no comments"},
+        {"{\"a\": 1, # x\n}", "1:10: is no JSON from here on: it has no comments"},
+        {"{\"a\": None}", "1:7: is no JSON from here on: it has true, false and null"},
+        {"{\"a\": nan}", "1:7: is no JSON from here on: it writes NaN, Infinity and -Infinity"},
+        {"{\"a\": truer}", "1:7: is no JSON from here on: here should stand a value"},
+        {"{\"a\": 01}", "1:7: is no JSON from here on: this is not how it writes a number"},
+        {"{\"a\": .5}", "1:7: is no JSON from here on: this is not how it writes a number"},
+        {"{\"a\": 1.}", "1:7: is no JSON from here on: this is not how it writes a number"},
+        {"{\"a\": 1e}", "1:7: is no JSON from here on: this is not how it writes a number"},
+        {"{\"a\": +1}", "1:7: is no JSON from here on: this is not how it writes a number"},
+        {"{\"a\": 0x1F}", "1:7: is no JSON from here on: this is not how it writes a number"},
+        {"{\"a\": 1_000}", "1:7: is no JSON from here on: this is not how it writes a number"},
+        {"{\"a\": \"x\n\"}", "1:7: is no JSON from here on: this quote is not closed in its line"},
+        {"{\"a\": \"x\ty\"}", "1:9: is no JSON from here on: a string holds no control characters"},
+        {"{\"a\": \"\\q\"}", "1:8: is no JSON from here on: a string has no such escape"},
+        {"{\"a\": \"\\u12g4\"}", "1:8: is no JSON from here on: \\u needs four hexadecimal digits"},
+        {"{\"a\": \"x\\u0000\"}", "1:9: a zero character is part of no name or value"},
+        {"{\"a\": 1} x", "1:10: is no JSON from here on: after its last bracket or value nothing"},
+        {"{\"a\": \"\xE9\"}", "1:8: is no UTF-8 from here on: save it as UTF-8"},
+        {"{\"a\": \"\xC0\xAF\"}", "1:8: is no UTF-8 from here on"},
+        {"{\"a\": \"\xED\xA0\x80\"}", "1:8: is no UTF-8 from here on"},
+        {"\xFF\xFE{", "is UTF-16: save it as UTF-8"},
+        {"version https://git-lfs.github.com/spec/v1\n",
+         "1:1: is no JSON from here on: this is Git"},
+        {"<!DOCTYPE html>", "1:1: is no JSON from here on: this is a web page or XML"},
+        {"{\"a\": 1,\n\"b\": 2,\n\"a\": 3}", "3:1: a: is given twice, in line 1 too: remove one"},
+        {"{\"a\": [1, 2", "1:12: is no JSON: the text ends before its last bracket or value does"},
+        {"{\"a\":", "1:6: is no JSON: the text ends before"},
+    };
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        arena *a = arena_new();
+        diag d = {0};
+        cr_expect_null(json_read(a, "config.json", faults[i].text, NULL, &d), "%s", faults[i].text);
+        const char *wanted =
+            arena_printf(a, isdigit(*faults[i].says) ? ":%s" : "%s", faults[i].says);
+        cr_expect_not_null(strstr(d.text, wanted), "%s\n gives: %s\n lacks: %s", faults[i].text,
+                           d.text, wanted);
+        arena_free(a);
+    }
+}
+
+/* What Python's json reads is read, with the values it has there. */
+Test(import, json_values) {
+    arena *a = arena_new();
+    diag d = {0};
+    const json_val *v =
+        json_read(a, "config.json",
+                  "\xEF\xBB\xBF { \"a\": [NaN, Infinity, -Infinity, 1e400, -0.0, "
+                  "12345678901234567890123, 2.0, 1E-3], \"\\u006c\\u00e9\": "
+                  "\"\\ud83d\\ude00 \\ud83d \\\"\\\\\\/\\b\\f\\n\\r\\t\", \"b\": {}, "
+                  "\"skip\": [1, {\"x\": \"\\u0000\"}], \"skip\": 3} \r\n",
+                  json_get(json_read(a, "t", "{\"l\": [\"skip\"]}", NULL, &d), "l"), &d);
+    cr_assert_not_null(v, "%s", d.text);
+    const json_val *list = json_get(v, "a");
+    cr_assert_eq(list->count, 8);
+    cr_expect(isnan(list->item[0].number) && isinf(list->item[1].number));
+    cr_expect(list->item[2].number < -1e308 && list->item[3].number > 1e308);
+    cr_expect(list->item[4].number == 0 && list->item[5].number == 12345678901234567890123.0);
+    cr_expect_str_eq(value_quoted(a, json_to_lua(a, &list->item[3])), "1e400");
+    cr_expect_str_eq(value_quoted(a, json_to_lua(a, &list->item[4])), "-0.0");
+    cr_expect_str_eq(value_quoted(a, json_to_lua(a, &list->item[1])), "Infinity");
+    cr_expect_str_eq(value_quoted(a, json_to_lua(a, list)), "a list");
+    cr_expect_str_eq(value_quoted(a, json_to_lua(a, json_get(v, "b"))), "an object");
+    cr_expect_str_eq(json_get(v, "l\xC3\xA9")->string,
+                     "\xF0\x9F\x98\x80 \xEF\xBF\xBD \"\\/\b\f\n\r\t");
+    cr_expect_eq(json_get(v, "skip")->count, 0, "what nobody reads is not kept");
+    cr_expect_eq(json_get(v, "b")->line, 1);
+    arena_free(a);
+}
+
+static const char *name_of(arena *a, const char *path, const char *json) {
+    model m = {0};
+    diag d = {0};
+    const char *notes;
+    const import_case c = {.config = json, .edits = ""};
+    cr_expect(model_from_hf(a, path, config_text(a, &c), NULL, 0, &m, &notes, &d), "%s", d.text);
+    return m.name;
+}
+
+/* A model is named after its repository, not after the commit that a hub's cache has as a folder.
+ */
+Test(import, names) {
+#define COMMIT "0123456789abcdef0123456789abcdef01234567"
+    arena *a = arena_new();
+    const char *llama = "{'model_type': 'llama'}";
+    cr_expect_str_eq(
+        name_of(a, "hub/models--org--Tiny-1.1B/snapshots/" COMMIT "/config.json", llama),
+        "Tiny-1.1B");
+    cr_expect_str_eq(name_of(a, "models--gpt--a-b/snapshots/main/config.json", llama), "a-b");
+    cr_expect_str_eq(name_of(a, "models--tiny/snapshots/" COMMIT "//config.json", llama), "tiny");
+    cr_expect_str_eq(name_of(a, COMMIT "/config.json", llama), "llama");
+    cr_expect_str_eq(name_of(a, "/models/" COMMIT "/tiny.json", llama), "tiny");
+    cr_expect_str_eq(name_of(a, "config.json",
+                             "{'model_type': 'llama', '_name_or_path': "
+                             "'/c/models--o--Base/snapshots/" COMMIT "'}"),
+                     "Base");
+    cr_expect_str_eq(
+        name_of(a, "config.json", "{'model_type': 'llama', '_name_or_path': 'o/Big/'}"), "Big");
+    cr_expect_str_eq(name_of(a, "./config.json", llama), "llama");
+    cr_expect_str_eq(name_of(a, "two words/config.json", llama), "llama");
+#undef COMMIT
+    arena_free(a);
+}
+
+/* A file of many MB whose bulk is quantization, and one whose bulk nobody knows. */
+Test(import, long_lists) {
+    arena *a = arena_new();
+    model m;
+    buf b = buf_new(a);
+    buf_puts(&b, "{'model_type': 'llama', 'quantization_config': {'ignore': [");
+    for (int i = 0; i < 100000; i++) buf_printf(&b, "'layers.%d.q_proj', %d, ", i, i);
+    buf_puts(&b, "NaN], 'quantization': {}}, 'num_hidden_layers': 2}");
+    cr_expect_str_empty(outcome(a, b.data, "block", &m));
+    cr_expect_eq(m.layer_count, 2);
+    b = buf_new(a);
+    buf_puts(&b, "{'model_type': 'llama', 'what': [");
+    for (int i = 0; i < 300000; i++) buf_puts(&b, "0,");
+    buf_puts(&b, "0]}");
+    cr_expect_not_null(strstr(outcome(a, b.data, "block", &m), "what: is more than a config says"));
     arena_free(a);
 }
 
