@@ -83,6 +83,13 @@ PROPERTY_SOURCES = $(filter-out tests/property/test_%,$(wildcard tests/property/
 PROPERTY_OBJECTS = $(PROPERTY_SOURCES:%.c=$(BUILD)/obj/%.o) $(VERIFY_PARTS)
 $(BUILD)/property: $(PROPERTY_OBJECTS) $(BUILD)/libgen.a
 	$(CC) $(ALL_CFLAGS) -fopenmp -o $@ $^ $(LIBS)
+# Folders under faults: the test's calls stand before libc's, also preloaded into attn-gen.
+FOLDER_OBJECTS = $(addprefix $(BUILD)/obj/tests/folder/,main.o fault.o)
+$(BUILD)/folder-faults: $(FOLDER_OBJECTS) $(BUILD)/libgen.a
+	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+$(BUILD)/fault.so: tests/folder/fault.c tests/folder/fault.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -shared -fPIC -o $@ $<
 $(BUILD)/obj/tests/%.o: ALL_CFLAGS += -Wno-missing-field-initializers
 
 asan: ## the tests' programs and generated code under ASan and UBSan
@@ -98,7 +105,7 @@ format: ## apply .clang-format
 
 include tests/bench/bench.mk
 
--include $(TEST_OBJECTS:.o=.d) $(PROPERTY_OBJECTS:.o=.d)
+-include $(TEST_OBJECTS:.o=.d) $(PROPERTY_OBJECTS:.o=.d) $(FOLDER_OBJECTS:.o=.d)
 
 PREFIX ?= /usr/local
 install: all ## attn-gen, attn-verify, manual page and completion; PREFIX=/usr/local, DESTDIR

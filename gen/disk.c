@@ -56,7 +56,8 @@ int disk_parent(int folder, const char *path, bool make, const char **leaf) {
         else {
             memcpy(name, path, n);
             name[n] = 0;
-            if (!make || !mkdirat(at, name, 0777) || errno == EEXIST)
+            next = openat(at, name, FOLDER_FLAGS);
+            if (next < 0 && errno == ENOENT && make && !mkdirat(at, name, 0777))
                 next = openat(at, name, FOLDER_FLAGS);
         }
         const int error = errno;

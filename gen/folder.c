@@ -84,16 +84,21 @@ static int is_staged(const writer *w, const char *name) {
 }
 
 /* Removes the folders above a path that are empty now. */
-static void drop_parents(const writer *w, const char *path) {
+static bool drop_parents(const writer *w, const char *path) {
     const char *leaf;
-    for (size_t n = strlen(path); n > 0; n--) {
+    bool ok = true;
+    for (size_t n = strlen(path); n > 0 && ok; n--) {
         if (path[n] != '/') continue;
         const char *folder = arena_strndup(w->a, path, n);
         const int parent = disk_parent(w->folder.fd, folder, false, &leaf);
-        if (parent < 0) continue;
-        unlinkat(parent, leaf, AT_REMOVEDIR);
-        close(parent);
+        ok = parent >= 0 && !unlinkat(parent, leaf, AT_REMOVEDIR);
+        const int error = errno;
+        if (parent >= 0) close(parent);
+        errno = error;
+        if (!ok && (error == ENOENT || error == ENOTDIR || error == ELOOP)) ok = true;
+        if (!ok && (error == ENOTEMPTY || error == EEXIST || error == EBUSY)) return true;
     }
+    return ok;
 }
 
 /* The old file under a second name: its own stays until the new one takes it. Where the file system
@@ -116,7 +121,6 @@ static bool apply(const writer *w, int index) {
     const int error = errno;
     close(parent);
     errno = error;
-    if (ok && c->kind == REMOVE) drop_parents(w, c->path);
     return ok;
 }
 
@@ -141,8 +145,7 @@ static bool undo(const writer *w, int index) {
         close(parent);
         errno = error;
     }
-    if (ok && c->kind == ADD) drop_parents(w, c->path);
-    return ok;
+    return ok && (c->kind != ADD || drop_parents(w, c->path));
 }
 
 /* --- The stage. --- */
@@ -303,22 +306,22 @@ static void note(writer *w, const char *path, const char *why) {
 }
 
 /* A file that only the last manifest lists goes, if it is the one that was listed. */
-static void plan_removal(writer *w, const gen_file *listed) {
+static bool plan_removal(writer *w, const gen_file *listed) {
     const char *what;
     uint64_t hash;
     const disk_entry is = disk_look(w->folder.fd, listed->path, &what);
-    if (is == DISK_NOTHING) return;
-    if (is == DISK_ODD || is == DISK_UNKNOWN)
-        note(w, listed->path, what ? arena_printf(w->a, "it is %s", what) : strerror(errno));
-    else if (!read_hash(listed->text, &hash) || listed->text[16] ||
-             disk_has_hash(w->folder.fd, listed->path, hash) != 1)
-        note(w, listed->path, "not the file that the last manifest lists");
-    else
-        add_change(w, (change){REMOVE, listed->path, hash, NULL});
+    const bool hashed = is == DISK_FILE && read_hash(listed->text, &hash) && !listed->text[16];
+    const int same = hashed ? disk_has_hash(w->folder.fd, listed->path, hash) : 0;
+    if (is == DISK_UNKNOWN || same < 0)
+        return fail(w, arena_printf(w->a, "look at %s", listed->path));
+    if (is == DISK_ODD) note(w, listed->path, arena_printf(w->a, "it is %s", what));
+    if (is == DISK_FILE && !same) note(w, listed->path, "not as the last manifest lists it");
+    if (same) add_change(w, (change){REMOVE, listed->path, hash, NULL});
+    return true;
 }
 
 /* Sorted by path: an entry is planned once, however often it is listed. */
-static void plan_removals(writer *w, const gen_files *previous) {
+static bool plan_removals(writer *w, const gen_files *previous) {
     const size_t count = (size_t)w->files->count, old = (size_t)previous->count;
     gen_file *now = arena_alloc(w->a, (count + 1) * sizeof *now);
     memcpy(now, w->files->file, count * sizeof *now);
@@ -330,16 +333,17 @@ static void plan_removals(writer *w, const gen_files *previous) {
         const gen_file *f = &previous->file[i], key = {.path = f->path, .text = ""};
         if (i && !strcmp(f->path, previous->file[i - 1].path)) continue;
         if (bsearch(&key, now, count, sizeof *now, by_path)) continue;
-        if (disk_path_is_ours(f->path))
-            plan_removal(w, f);
-        else
+        if (!disk_path_is_ours(f->path))
             foreign++;
+        else if (!plan_removal(w, f))
+            return false;
     }
     if (foreign)
         buf_printf(&w->notes,
                    "attn-gen: %s/manifest.json lists %d path%s that attn-gen never writes: left "
                    "alone\n",
                    w->folder.path, foreign, foreign == 1 ? "" : "s");
+    return true;
 }
 
 /* The folder's last manifest. False with a message where it may not be written. */
@@ -381,8 +385,7 @@ static bool plan_changes(writer *w) {
     w->all = (changes){arena_alloc(w->a, (most + 1) * sizeof *w->all.list), 0};
     for (int i = 0; i < w->files->count; i++)
         if (!plan_file(w, &w->files->file[i])) return false;
-    if (previous) plan_removals(w, previous);
-    return true;
+    return !previous || plan_removals(w, previous);
 }
 
 /* --- Carrying it out. --- */
@@ -423,6 +426,14 @@ static bool flush(const writer *w) {
     return ok;
 }
 
+/* Folders that removals have left empty. Only now: to make one again may need space. */
+static bool drop_emptied(const writer *w) {
+    bool ok = true;
+    for (int i = 0; ok && i < w->all.count; i++)
+        if (w->all.list[i].kind == REMOVE) ok = drop_parents(w, w->all.list[i].path);
+    return ok;
+}
+
 /* Back to the old folder. The error that led here stays the message. */
 static bool give_up(writer *w, int applied) {
     diag why = *w->d;
@@ -444,7 +455,7 @@ static bool carry_out(writer *w) {
             fail(w, arena_printf(w->a, "change %s", w->all.list[applied].path));
             return give_up(w, applied);
         }
-    if (!flush(w) || !close_journal(w)) {
+    if (!flush(w) || !drop_emptied(w) || !close_journal(w)) {
         fail(w, "finish");
         return give_up(w, applied);
     }
