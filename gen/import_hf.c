@@ -774,7 +774,7 @@ bool model_from_hf(arena *a, const char *path, const char *text, const spec_inpu
     if (top->kind != JSON_OBJECT) return hf_fail(&h, top, "must be an object, { .. }");
     read_flags(&h, flags, flag_count);
     if (!find_family(&h) || !check_keys(&h)) return false;
-    model_begin(a, model_name(&h, top), MODEL_MAX_LAYERS, out);
+    model_begin(a, model_name_free(a, model_name(&h, top)), MODEL_MAX_LAYERS, out);
     const bool ok = row_is(&h, "layers", "bert")      ? add_bert(&h)
                     : row_is(&h, "layers", "whisper") ? add_whisper(&h)
                                                       : add_stack(&h);
