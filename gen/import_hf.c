@@ -804,7 +804,7 @@ bool model_from_hf(arena *a, const char *path, const char *text, const spec_inpu
     read_flags(&h, flags, flag_count);
     if (!find_family(&h) || !import_check_keys(&h) || !read_is_causal(&h)) return false;
     import_note_code(&h);
-    model_begin(a, model_name(&h), MODEL_MAX_LAYERS, out);
+    model_begin(a, model_name_free(a, model_name(&h)), MODEL_MAX_LAYERS, out);
     const bool ok = add_layers(&h) && import_check_stated(&h);
     *notes = h.notes.data;
     return ok;

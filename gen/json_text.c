@@ -263,16 +263,6 @@ static bool listed(const json_val *list, const char *name) {
     return false;
 }
 
-/* A name as messages show it: escapes in it may be control characters, of one byte or of two. */
-static const char *shown(arena *a, const char *name) {
-    char *s = arena_strdup(a, name);
-    for (char *p = s; *p; p++) {
-        if (iscntrl((unsigned char)*p)) *p = '?';
-        if (*p == '\xC2' && (unsigned char)p[1] < 0xA0) p[0] = p[1] = '?';
-    }
-    return s;
-}
-
 static bool read_item(reading *r, const json_val *in, json_val *out, bool keep) {
     out->key_at = r->at;
     out->line = r->line;
@@ -294,8 +284,8 @@ static bool read_item(reading *r, const json_val *in, json_val *out, bool keep) 
     r->at++;
     blanks(r);
     if (keep)
-        out->path =
-            arena_printf(r->a, "%s%s%s", in->path, *in->path ? "." : "", shown(r->a, out->name));
+        out->path = arena_printf(r->a, "%s%s%s", in->path, *in->path ? "." : "",
+                                 text_shown(r->a, out->name));
     const bool nested = strchr("{[", r->text[r->at]) && listed(r->unread, out->name);
     return read_value(r, out, keep && !nested);
 }

@@ -54,7 +54,9 @@ static bool find_model(arena *a, const options *o, model *m, diag *d) {
 }
 
 static bool load_model(arena *a, const options *o, model *m, diag *d) {
-    return find_model(a, o, m, d) && (!o->name || model_rename(m, o->name, d));
+    if (!find_model(a, o, m, d)) return false;
+    return o->name ? model_rename(a, m, o->name, d)
+                   : !o->target || model_name_check(a, m, o->target, d);
 }
 
 static bool make_options(arena *a, const options *o, const model *m, gen_options *g, diag *d) {

@@ -1,5 +1,6 @@
 #include "model.h"
 #include "embedded.h"
+#include "reserved.h"
 #include "text.h"
 
 #include <ctype.h>
@@ -738,6 +739,16 @@ bool model_name_is_valid(const char *name) {
     return n <= MAX_NAME && isalpha((unsigned char)*name) && strspn(name, allowed) == n;
 }
 
+const char *model_name_free(arena *a, const char *name) {
+    return reserved_reason(a, model_identifier(a, name)) ? reserved_instead(a, name) : name;
+}
+
+bool model_name_check(arena *a, const model *m, const char *where, diag *d) {
+    const char *why = reserved_reason(a, model_identifier(a, m->name));
+    return !why || diag_set(d, "%s: the model cannot be called '%s': %s; for example --name %s",
+                            text_shown(a, where), m->name, why, reserved_instead(a, m->name));
+}
+
 static bool read_name(const reading *r, const lua_val *table, model *out) {
     const lua_val *v = lua_val_get(table, "name");
     if (v && v->kind == LUA_VAL_STRING && model_name_is_valid(v->string)) {
@@ -748,7 +759,10 @@ static bool read_name(const reading *r, const lua_val *table, model *out) {
         return model_error(r, -1, "name",
                            arena_printf(r->a, "name %s, got %s", name_rule, value_quoted(r->a, v)));
     out->name = stem(r->a, r->path);
-    if (model_name_is_valid(out->name)) return true;
+    if (model_name_is_valid(out->name)) {
+        out->name = model_name_free(r->a, out->name);
+        return true;
+    }
     const lua_val got = {.kind = LUA_VAL_STRING, .string = out->name};
     return diag_set(r->d,
                     "%s:1:1: no name is given, and the file's name makes none: a name %s, got %s",
@@ -959,10 +973,12 @@ bool model_add_layer(arena *a, model *m, const kernel_spec *k) {
     return true;
 }
 
-bool model_rename(model *m, const char *name, diag *d) {
-    if (!model_name_is_valid(name)) return diag_set(d, "--name: %s, got '%.80s'", name_rule, name);
+bool model_rename(arena *a, model *m, const char *name, diag *d) {
+    if (!model_name_is_valid(name))
+        return diag_set(d, "--name: %s, got '%s'", name_rule,
+                        text_shown_n(a, name, strnlen(name, 80)));
     m->name = name;
-    return true;
+    return model_name_check(a, m, "--name", d);
 }
 
 char *model_identifier(arena *a, const char *name) {

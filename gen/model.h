@@ -64,6 +64,11 @@ enum { MODEL_MAX_LAYERS = 4096 };
 void model_begin(arena *a, const char *name, int layers, model *out);
 bool model_add_layer(arena *a, model *m, const kernel_spec *k);
 bool model_name_is_valid(const char *name);
+/* For a name that nobody chose (a file's): itself, or another where it would make a header or a
+ * library that the system has (reserved.h). */
+const char *model_name_free(arena *a, const char *name);
+/* For one that somebody chose: false with a message that names another. */
+bool model_name_check(arena *a, const model *m, const char *where, diag *d);
 
 /* "path:line:column"; the line at offset with a caret under it, after a newline and without one at
  * the end; a value as it is quoted in messages. */
@@ -75,8 +80,9 @@ const char *value_quoted(arena *a, const lua_val *v);
 bool model_from_lua(arena *a, const char *path, const char *source, model *out, diag *d);
 /* A one-layer model from flags; its name is the kernel's canonical name. */
 bool model_from_flags(arena *a, const spec_input *inputs, int count, model *out, diag *d);
-/* Gives a model another name (--name). False with a message if it makes no file or C name. */
-bool model_rename(model *m, const char *name, diag *d);
+/* Gives a model another name (--name). False with a message if it makes no file or C name, or one
+ * that the system has. */
+bool model_rename(arena *a, model *m, const char *name, diag *d);
 /* The name as a C identifier and a file's stem: "llama-3-8b" -> "llama_3_8b". */
 char *model_identifier(arena *a, const char *name);
 /* The model as a model file with every field resolved: reading it back gives the same model. */
