@@ -305,12 +305,14 @@ static void note(writer *w, const char *path, const char *why) {
     buf_printf(&w->notes, "attn-gen: %s/%s: kept: %s\n", w->folder.path, path, why);
 }
 
-/* A file that only the last manifest lists goes, if it is the one that was listed. */
-static bool plan_removal(writer *w, const gen_file *listed) {
+/* A file that only the last manifest lists goes, if it is the one that was listed. twice: with
+ * another hash as well. */
+static bool plan_removal(writer *w, const gen_file *listed, bool twice) {
     const char *what;
     uint64_t hash;
     const disk_entry is = disk_look(w->folder.fd, listed->path, &what);
-    const bool hashed = is == DISK_FILE && read_hash(listed->text, &hash) && !listed->text[16];
+    const bool hashed =
+        is == DISK_FILE && !twice && read_hash(listed->text, &hash) && !listed->text[16];
     const int same = hashed ? disk_has_hash(w->folder.fd, listed->path, hash) : 0;
     if (is == DISK_UNKNOWN || same < 0)
         return fail(w, arena_printf(w->a, "look at %s", listed->path));
@@ -320,22 +322,28 @@ static bool plan_removal(writer *w, const gen_file *listed) {
     return true;
 }
 
-/* Sorted by path: an entry is planned once, however often it is listed. */
+/* By path, then by hash. */
+static gen_file *sorted(arena *a, const gen_files *files) {
+    const size_t count = (size_t)files->count;
+    gen_file *list = arena_alloc(a, (count + 1) * sizeof *list);
+    if (count) memcpy(list, files->file, count * sizeof *list);
+    qsort(list, count, sizeof *list, by_path);
+    return list;
+}
+
+/* What only the last manifest lists, each path once, however often it is listed. */
 static bool plan_removals(writer *w, const gen_files *previous) {
-    const size_t count = (size_t)w->files->count, old = (size_t)previous->count;
-    gen_file *now = arena_alloc(w->a, (count + 1) * sizeof *now);
-    memcpy(now, w->files->file, count * sizeof *now);
-    for (size_t i = 0; i < count; i++) now[i].text = "";
-    qsort(now, count, sizeof *now, by_path);
-    if (old) qsort(previous->file, old, sizeof *previous->file, by_path);
+    const gen_file *old = sorted(w->a, previous), *new = sorted(w->a, w->files);
     int foreign = 0;
-    for (size_t i = 0; i < old; i++) {
-        const gen_file *f = &previous->file[i], key = {.path = f->path, .text = ""};
-        if (i && !strcmp(f->path, previous->file[i - 1].path)) continue;
-        if (bsearch(&key, now, count, sizeof *now, by_path)) continue;
-        if (!disk_path_is_ours(f->path))
+    for (int i = 0, last, at = 0; i < previous->count; i = last + 1) {
+        const char *path = old[i].path;
+        for (last = i; last + 1 < previous->count && !strcmp(old[last + 1].path, path); last++) {
+        }
+        while (at < w->files->count && strcmp(new[at].path, path) < 0) at++;
+        if (at < w->files->count && !strcmp(new[at].path, path)) continue;
+        if (!disk_path_is_ours(path))
             foreign++;
-        else if (!plan_removal(w, f))
+        else if (!plan_removal(w, &old[i], strcmp(old[i].text, old[last].text) != 0))
             return false;
     }
     if (foreign)
