@@ -488,7 +488,8 @@ static bool read_layer_types(hf *h, int32_t layers, const json_val **types) {
     if ((*types)->kind != JSON_ARRAY)
         return hf_fail(h, *types, "must be a list, got %s", hf_quote(h, *types));
     if ((*types)->count != layers)
-        return hf_fail(h, *types, "must have num_hidden_layers = %d items, got %d", layers,
+        return hf_fail(h, *types, "must have num_hidden_layers = %d%s items, got %d", layers,
+                       hf_in_file(h, hf_get(h, "num_hidden_layers")) ? "" : " (by default)",
                        (*types)->count);
     for (int i = 0; i < layers; i++) {
         const json_val *t = &(*types)->item[i];

@@ -250,14 +250,16 @@ static bool slides(const hf *h, int layer) {
     return layer_spec(h, layer)->op == ATTN_OP_SLIDING_SELF;
 }
 
-/* The file says that there are no windows, or the key says something only where there are. */
-static bool window_is_void(const hf *h, const json_val *v) {
+/* The file says that there are no windows, or the key says something only where there are.
+ * is_switch: the key says by itself whether there are. */
+static bool window_is_void(const hf *h, const json_val *v, bool is_switch) {
     for (int i = 0; i < h->out->layer_count; i++)
         if (slides(h, i)) return false;
     const json_val *used = json_get(h->in, "use_sliding_window");
     const json_val *window = json_get(h->in, "sliding_window");
-    return (used && hf_is_off(used)) || (window && hf_is_off(window)) ||
-           !strcmp(v->name, "max_window_layers") || strstr(v->name, "window_pattern");
+    if (window && hf_is_off(window)) return true;
+    return !is_switch && ((used && hf_is_off(used)) || !strcmp(v->name, "max_window_layers") ||
+                          strstr(v->name, "window_pattern"));
 }
 
 static bool types_agree(const hf *h, const json_val *v) {
@@ -283,7 +285,7 @@ static bool width_agrees(const hf *h, const json_val *v) {
 }
 
 static bool check_window(hf *h, const json_val *v) {
-    if (hf_is_off(v) || window_is_void(h, v)) return true;
+    if (hf_is_off(v)) return true;
     const bool agree = strcmp(v->name, "layer_types") ? width_agrees(h, v) : types_agree(h, v);
     return agree || !is_telling(h, v->name) || refuse_by_name(h, v);
 }
@@ -296,7 +298,7 @@ bool import_check_stated(hf *h) {
             json_get(json_get(h->family, "ignored"), v->name) || is_neutral(h, v))
             continue;
         const bool stated = find_stated(h, v->name, &st);
-        if (is_window(v->name) && window_is_void(h, v)) continue;
+        if (is_window(v->name) && window_is_void(h, v, stated)) continue;
         if (stated && !(st.field ? check_field(h, v, &st) : check_count(h, v))) return false;
         if (!stated && is_window(v->name) && !check_window(h, v)) return false;
     }

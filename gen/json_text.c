@@ -300,19 +300,24 @@ static void append(reading *r, json_val *list, const json_val *v, int *room) {
     list->item[list->count++] = *v;
 }
 
-/* A name given twice, of which Python would take the last without a word. */
-static bool check_names(const reading *r, const json_val *object) {
+/* The place of a name: empty if the object has none of it. */
+static const json_val **slot_of(const json_val *object, const char *name) {
     const size_t size = 2 * (size_t)object->count + 1;
-    const json_val **slot = arena_alloc(r->a, size * sizeof *slot);
+    size_t k = (size_t)hash64(name, strlen(name)) % size;
+    while (object->slot[k] && strcmp(object->slot[k]->name, name)) k = (k + 1) % size;
+    return &object->slot[k];
+}
+
+/* A name given twice, of which Python would take the last without a word, is refused. */
+static bool index_names(const reading *r, json_val *object) {
+    object->slot = arena_alloc(r->a, (2 * (size_t)object->count + 1) * sizeof *object->slot);
     for (int i = 0; i < object->count; i++) {
-        const json_val *v = &object->item[i];
-        size_t k = (size_t)hash64(v->name, strlen(v->name)) % size;
-        while (slot[k] && strcmp(slot[k]->name, v->name)) k = (k + 1) % size;
-        if (slot[k] && !listed(r->unread, v->name))
+        const json_val *v = &object->item[i], **slot = slot_of(object, v->name);
+        if (*slot && !listed(r->unread, v->name))
             return refuse(r, v->key_at,
                           arena_printf(r->a, "%s: is given twice, in line %d too: remove one",
-                                       v->path, slot[k]->line));
-        slot[k] = v;
+                                       v->path, (*slot)->line));
+        *slot = v;
     }
     return true;
 }
@@ -340,7 +345,7 @@ static bool read_items(reading *r, json_val *out, bool keep) {
     }
     r->at++;
     r->depth--;
-    return !keep || out->kind == JSON_ARRAY || check_names(r, out);
+    return !keep || out->kind == JSON_ARRAY || index_names(r, out);
 }
 
 const json_val *json_read(arena *a, const char *path, const char *text, const json_val *unread,
@@ -366,10 +371,8 @@ const json_val *json_read(arena *a, const char *path, const char *text, const js
 /* --- Values that were read --- */
 
 const json_val *json_get(const json_val *object, const char *name) {
-    if (!object || object->kind != JSON_OBJECT) return NULL;
-    for (int i = 0; i < object->count; i++)
-        if (strcmp(object->item[i].name, name) == 0) return &object->item[i];
-    return NULL;
+    if (!object || object->kind != JSON_OBJECT || !object->slot) return NULL;
+    return *slot_of(object, name);
 }
 
 static bool same_items(const json_val *x, const json_val *y) {

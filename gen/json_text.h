@@ -28,6 +28,7 @@ struct json_val {
     int line, column;  /* of key_at, from 1 */
     json_val *item;    /* members and items, in the order of the text */
     int count;
+    const json_val **slot; /* of an object: its 2 * count + 1 places by the names' hashes */
 };
 
 /* Null with a message `path:line:column: what` and the line with a caret: for text that is no JSON

@@ -368,7 +368,7 @@ static const char *name_of(arena *a, const char *path, const char *json) {
 /* A model is named after its repository, not after the commit that a hub's cache has as a folder.
  */
 Test(import, names) {
-#define COMMIT "0123456789abcdef0123456789abcdef01234567"
+#define COMMIT "abcdef0123456789abcdef0123456789abcdef01"
     arena *a = arena_new();
     const char *llama = "{'model_type': 'llama'}";
     cr_expect_str_eq(
