@@ -65,6 +65,7 @@ stage import sh tests/import/selftest.sh
 stage product sh tests/product/product.sh
 stage package sh tests/product/package.sh
 stage foreign sh tests/product/foreign.sh
+stage process sh tests/product/process.sh
 stage kit sh tests/product/kit.sh
 stage sanitize sh tests/check/sanitize.sh
 if [ -n "${ATTN_FULL:-}" ]; then
