@@ -5,10 +5,10 @@
 #include "../isa.h"
 #include "../manifest.h"
 #include "pool.h"
+#include "temporary.h"
 #include <dirent.h>
 #include <dlfcn.h>
 #include <elf.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,19 +242,6 @@ static const kernel_lib *load(arena *a, const char *dir, diag *d) {
     return ok ? lib : NULL;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at) {
-    (void)st, (void)type, (void)at;
-    return remove(path);
-}
-
-static const char *temporary_folder(arena *a, diag *d) {
-    const char *tmp = getenv("TMPDIR");
-    char *dir = arena_printf(a, "%s/attn-verify-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (mkdtemp(dir)) return dir;
-    diag_set(d, "cannot make a temporary folder %s", dir);
-    return NULL;
-}
-
 /* Renders the kernels numbered which[0..count-1] as one model. */
 static bool render_kernels(const folder *f, const int *which, int count, gen_files *files,
                            diag *d) {
@@ -366,7 +353,7 @@ void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_
     if (count == 0) return;
     memset(out, 0, (size_t)count * sizeof *out);
     f.flags = arena_printf(a, "-O2 -std=c11 -fPIC%s %s", openmp_flag(), o->cflags ? o->cflags : "");
-    f.dir = temporary_folder(a, &d);
+    f.dir = temporary_folder(a, o->keep, &d);
     if (!f.dir) {
         blame_good(&f, &d);
         return;
@@ -378,7 +365,7 @@ void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_
     if (o->keep)
         fprintf(stderr, "kept %s\n", f.dir);
     else
-        nftw(f.dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+        temporary_remove(f.dir);
 }
 
 attn_plan *build_plan(arena *a, const kernel_lib *lib, const kernel_spec *kernel, int isa,
