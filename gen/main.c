@@ -222,10 +222,11 @@ static bool tune(arena *a, const options *o, diag *d) {
     if (!load_model(a, o, &m, d)) return false;
     const unsigned isas = tune_isas(o, d);
     if (!isas || !file_can_be_written(a, o->out, d)) return false;
-    if (!tune_model(a, &m, m.name, isas, &text, d) || !write_file(a, o->out, text, strlen(text), d))
+    int measured;
+    if (!tune_model(a, &m, m.name, isas, &text, &measured, d) ||
+        !write_file(a, o->out, text, strlen(text), d))
         return false;
-    printf("%s: %d kernel%s measured, %s\n", m.name, m.kernel_count, m.kernel_count == 1 ? "" : "s",
-           o->out);
+    printf("%s: %d kernel%s measured, %s\n", m.name, measured, measured == 1 ? "" : "s", o->out);
     return true;
 }
 
