@@ -25,7 +25,7 @@ all: $(BUILD)/attn-gen $(BUILD)/attn-verify ## build/attn-gen and build/attn-ver
 
 # What attn-gen takes of attn-verify: to measure (tune, explain --measure-text) and to write cases
 # (golden). Without OpenMP, so that attn-gen runs where no compiler is.
-TAKEN_OBJECTS = $(BUILD)/obj/serial/peak.o $(addprefix $(BUILD)/obj/gen/verify/,build.o pool.o call.o \
+TAKEN_OBJECTS = $(BUILD)/obj/serial/peak.o $(addprefix $(BUILD)/obj/gen/verify/,build.o pool.o temporary.o call.o \
 	guard.o golden.o problem.o oracle.o block_oracle.o safetensors.o)
 $(BUILD)/obj/serial/%.o: gen/verify/%.c
 	@mkdir -p $(@D)

@@ -1,5 +1,6 @@
 #include "cli.h"
 #include "emit.h"
+#include "embedded.h"
 #include "import_hf.h"
 #include "text.h"
 
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* --- Commands --- */
 
@@ -206,17 +208,14 @@ static const char *shown(arena *a, const char *s) {
 }
 
 static bool flag_refused(parser *p, const char *name, bool exists) {
-    const char *const *names = flags_of(p->a, p->command->id);
     buf b = buf_new(p->a);
     if (exists) {
         buf_printf(&b, "%s: %s does not take this flag", name, p->command->name);
     } else {
         buf_printf(&b, "%s: unknown flag", shown(p->a, name));
-        suggest(&b, name, names);
+        suggest(&b, name, flags_of(p->a, p->command->id));
     }
-    buf_printf(&b, "; %s takes:", p->command->name);
-    for (; *names; names++) buf_printf(&b, " %s", *names);
-    return diag_set(p->d, "%s", b.data);
+    return diag_set(p->d, "%s; attn-gen %s --help lists those it takes", b.data, p->command->name);
 }
 
 static bool is_flag(parser *p, const char *text) {
@@ -360,6 +359,17 @@ static bool check_beside_model(arena *a, const options *o, diag *d) {
     return true;
 }
 
+/* A folder that holds a config.json stands for it; the name of a built-in model does not. */
+static const char *model_path(arena *a, const char *target) {
+    struct stat st;
+    if (embedded_find(arena_printf(a, "gen/models/%s.lua", target))) return target;
+    if (stat(target, &st) || !S_ISDIR(st.st_mode)) return target;
+    const size_t n = strlen(target);
+    const char *slash = n && target[n - 1] == '/' ? "" : "/";
+    const char *config = arena_printf(a, "%s%sconfig.json", target, slash);
+    return !stat(config, &st) && S_ISREG(st.st_mode) ? config : target;
+}
+
 /* What a command needs beyond its single flags. */
 static bool check_command(arena *a, const options *o, diag *d) {
     bool kernels = takes(SPEC_COMMANDS, o->command);
@@ -410,7 +420,15 @@ bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
         bool ok = arg[0] == '-' && arg[1] ? parse_flag(&p, arg) : parse_word(&p, arg);
         if (!ok) return false;
     }
-    if (!p.command) return diag_set(d, "needs a command: %s; see attn-gen --help", command_list(a));
+    if (out->target && takes(SPEC_COMMANDS, out->command)) out->target = model_path(a, out->target);
+    if (!p.command)
+        return diag_set(d,
+                        "needs a command: %s.\nTo begin with:\n"
+                        "    attn-gen models                lists the built-in models\n"
+                        "    attn-gen generate tiny -o out  writes the kernels of one to a folder\n"
+                        "    attn-gen generate --help       says what else it takes\n"
+                        "    attn-gen --help                says what each command does",
+                        command_list(a));
     return check_command(a, out, d);
 }
 
@@ -482,11 +500,12 @@ static const char *overview(arena *a) {
 
 /* What MODEL may be. */
 static const char *model_text(arena *a) {
-    return arena_printf(a,
-                        "MODEL is a Lua file, a name that attn-gen models lists, or a config.json "
-                        "of Hugging Face, beside\nwhich only --level (default: %s) and --backend "
-                        "are taken. Its model_type is one of\n",
-                        IMPORT_DEFAULT_LEVEL);
+    return arena_printf(
+        a,
+        "MODEL is a Lua file, a name that attn-gen models lists, or a config.json "
+        "of Hugging Face or its folder, beside\nwhich only --level (default: %s) and --backend "
+        "are taken. Its model_type is one of\n",
+        IMPORT_DEFAULT_LEVEL);
 }
 
 const char *cli_help(arena *a, command c) {

@@ -21,8 +21,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { DONE = 0, CHECK_FAILED = 1, WRONG_INPUT = 2, MODEL_MAX_BYTES = 1 << 20 };
+
+/* What is wrong with a MODEL that is neither, and what may be meant. */
+static bool no_such_model(arena *a, const char *target, diag *d) {
+    struct stat st;
+    const char *names[64] = {NULL};
+    const bool found = !stat(target, &st);
+    for (size_t i = 0, n = 0; i < embedded_file_count && n < 63; i++) {
+        const char *path = embedded_files[i].path;
+        if (!strncmp(path, "gen/models/", 11))
+            names[n++] = arena_strndup(a, path + 11, strlen(path + 11) - 4);
+    }
+    if (found && S_ISDIR(st.st_mode)) {
+        const char *lua = arena_printf(a, "%s/model.lua", target);
+        return stat(lua, &st) ? diag_set(d, "%s: a folder without a config.json", target)
+                              : diag_set(d, "%s: a folder; its model file is %s", target, lua);
+    }
+    buf b = buf_new(a);
+    buf_printf(&b, "%s: neither a .lua file, a config.json nor a built-in model", target);
+    suggest(&b, target, names);
+    buf_puts(&b, " (attn-gen models lists them)");
+    if (!found && strchr(target, '/'))
+        buf_puts(&b, "; a model of a hub: download its config.json, and name that file");
+    return diag_set(d, "%s", b.data);
+}
 
 static bool find_model(arena *a, const options *o, model *m, diag *d) {
     if (!o->target) return model_from_flags(a, o->inputs, o->input_count, m, d);
@@ -31,10 +56,7 @@ static bool find_model(arena *a, const options *o, model *m, diag *d) {
     const size_t n = strlen(o->target);
     const bool config = import_hf_is_config(o->target);
     if (!config && (n < 4 || strcmp(o->target + n - 4, ".lua")))
-        return diag_set(d,
-                        "%s: neither a .lua file, a config.json nor a built-in model (attn-gen "
-                        "models lists them)",
-                        text_shown(a, o->target));
+        return no_such_model(a, o->target, d);
     size_t size;
     const char *source =
         read_file(a, o->target, config ? IMPORT_MAX_BYTES : MODEL_MAX_BYTES, &size, d);
@@ -212,9 +234,11 @@ static bool tune(arena *a, const options *o, diag *d) {
     if (!load_model(a, o, &m, d)) return false;
     const unsigned isas = tune_isas(o, d);
     if (!isas || !file_can_be_written(a, o->out, d)) return false;
-    if (!tune_model(a, &m, m.name, isas, &text, d) || !write_file(a, o->out, text, strlen(text), d))
+    int measured;
+    if (!tune_model(a, &m, m.name, isas, &text, &measured, d) ||
+        !write_file(a, o->out, text, strlen(text), d))
         return false;
-    printf("%s: %d kernel%s measured, %s\n", m.name, m.kernel_count, m.kernel_count == 1 ? "" : "s",
+    printf("%s: %d kernel%s measured, %s\n", m.name, measured, measured == 1 ? "" : "s",
            text_shown(a, o->out));
     return true;
 }

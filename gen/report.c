@@ -447,7 +447,8 @@ bool report_html(arena *a, const model *m, const gen_options *o, const explain_e
     lua_val_set_string(a, page, "isas", isa_list(a, o->isa_mask, ", "));
     lua_val_set_string(a, page, "isa", widest(o->isa_mask)->name);
     lua_val_set_int(a, page, "layer_count", m->layer_count);
-    lua_val_set_int(a, page, "kernel_count", count);
+    lua_val_set_int(a, page, "kernel_count", m->kernel_count);
+    lua_val_set_int(a, page, "inner_count", m->kernel_count - count);
     lua_val_set_bool(a, page, "bound", bound);
     lua_val_set(a, page, "layers", layers_data(a, m));
     lua_val_set(a, page, "totals", totals_data(a, f, count));

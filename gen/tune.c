@@ -559,8 +559,16 @@ static const char *cpu_name(arena *a) {
     return name ? arena_strndup(a, name + 2, strcspn(name + 2, "\n")) : "";
 }
 
+/* Layers have none of their own, nor have kernels that gather keys. */
+static bool has_choices(arena *a, const kernel_spec *k) {
+    plan p;
+    if (k->core.level == ATTN_LEVEL_BLOCK) return false;
+    plan_make(a, k, &isa_table[0], 0, NULL, &p);
+    return !p.gather_keys;
+}
+
 bool tune_model(arena *a, const model *m, const char *target, unsigned isa_mask, const char **text,
-                diag *d) {
+                int *measured, diag *d) {
     const char *compiler = build_compiler(a, d);
     if (!compiler) return false;
     buf b = buf_new(a);
@@ -570,20 +578,22 @@ bool tune_model(arena *a, const model *m, const char *target, unsigned isa_mask,
                "explain --tune.\n"
                "return {\n",
                target, text_shown(a, cpu_name(a)), text_shown(a, compiler), FINAL_ROUNDS);
+    int total = 0;
+    for (int i = 0; i < m->kernel_count; i++) total += has_choices(a, &m->kernels[i]);
+    *measured = 0;
     for (int i = 0; i < m->kernel_count; i++) {
         const kernel_spec *k = &m->kernels[i];
         if (k->core.level == ATTN_LEVEL_BLOCK) continue; /* its core is a kernel of the model */
-        plan p;
-        plan_make(a, k, &isa_table[0], 0, NULL, &p);
-        if (p.gather_keys) {
+        if (!has_choices(a, k)) {
             buf_printf(&b, "    -- %s gathers: nothing to choose\n", k->name);
             continue;
         }
+        ++*measured;
         buf_printf(&b, "    [\"%s\"] = {\n", k->name);
         for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
             if (!(isa_mask >> isa & 1)) continue;
             const char *where =
-                arena_printf(a, "kernel %d of %d, %s", i + 1, m->kernel_count, isa_table[isa].name);
+                arena_printf(a, "kernel %d of %d, %s", *measured, total, isa_table[isa].name);
             if (!tune_kernel(&b, k, (attn_isa)isa, where, d)) return false;
         }
         buf_puts(&b, "    },\n");

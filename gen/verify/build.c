@@ -9,10 +9,10 @@
 #include "../text.h"
 #include "../write_file.h"
 #include "pool.h"
+#include "temporary.h"
 #include <dirent.h>
 #include <dlfcn.h>
 #include <elf.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -322,24 +322,6 @@ static const kernel_lib *load(arena *a, const char *dir, diag *d) {
     return ok ? lib : NULL;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at) {
-    (void)st, (void)type, (void)at;
-    return remove(path);
-}
-
-static const char *temporary_folder(arena *a, diag *d) {
-    const char *tmp = getenv("TMPDIR");
-    char *dir = arena_printf(a, "%s/attn-verify-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    char *absolute = mkdtemp(dir) ? realpath(dir, NULL) : NULL; /* compilers run elsewhere */
-    if (absolute) {
-        dir = arena_strdup(a, absolute);
-        free(absolute);
-        return dir;
-    }
-    diag_set(d, "cannot make a temporary folder %s", dir);
-    return NULL;
-}
-
 /* Renders the kernels numbered which[0..count-1] as one model. */
 static bool render_kernels(const folder *f, const int *which, int count, gen_files *files,
                            diag *d) {
@@ -463,7 +445,7 @@ void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_
     int *which = arena_alloc(a, ((size_t)count + 1) * sizeof *which);
     if (count == 0) return;
     memset(out, 0, (size_t)count * sizeof *out);
-    f.dir = temporary_folder(a, &d);
+    f.dir = temporary_folder(a, o->keep, &d);
     if (!f.dir) {
         blame_good(&f, &d);
         return;
@@ -479,7 +461,7 @@ void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_
     if (o->keep)
         fprintf(stderr, "kept %s\n", f.dir);
     else
-        nftw(f.dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+        temporary_remove(f.dir);
 }
 
 attn_plan *build_plan(arena *a, const kernel_lib *lib, const kernel_spec *kernel, int isa,

@@ -187,6 +187,19 @@ static bool parse_backend(const char *text, unsigned *out, diag *d) {
     return *out || diag_set(d, "--backend: sdpa, flex or both, not %s", text);
 }
 
+/* The options that the help lists: whether `name` is one, else with what may be meant. */
+static bool is_option(arena *a, const char *name, diag *d) {
+    const char *names[32] = {"--help"};
+    int n = 1;
+    for (const char *p = help; n < 31 && (p = strstr(p, "\n  --")); p += 5)
+        names[n++] = arena_strndup(a, p + 3, strcspn(p + 3, " "));
+    for (int i = 0; i < n; i++)
+        if (!strcmp(names[i], name)) return true;
+    buf b = buf_new(a);
+    suggest(&b, name, names);
+    return diag_set(d, "%s: unknown flag%s; attn-verify --help lists them", name, b.data);
+}
+
 /* An option that takes a value. */
 static bool parse_option(settings *s, const char *name, const char *value, diag *d) {
     if (strcmp(name, "--isa") == 0) {
@@ -201,17 +214,17 @@ static bool parse_option(settings *s, const char *name, const char *value, diag 
         s->build.folder = value;
         return true;
     }
-    if (strcmp(name, "--templates") != 0)
-        return diag_set(d, "unknown option %s; see attn-verify --help", name);
     s->build.templates = value;
     return true;
 }
 
-static bool parse(int argc, char **argv, settings *s, diag *d) {
+static bool parse(arena *a, int argc, char **argv, settings *s, diag *d) {
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
         if (strncmp(arg, "--", 2) != 0)
             s->path[s->path_count++] = arg;
+        else if (!is_option(a, arg, d))
+            return false;
         else if (strcmp(arg, "--reference") == 0)
             s->reference = true;
         else if (strcmp(arg, "--oracle") == 0)
@@ -221,11 +234,12 @@ static bool parse(int argc, char **argv, settings *s, diag *d) {
         else if (strcmp(arg, "--keep") == 0)
             s->build.keep = true;
         else if (i + 1 == argc)
-            return diag_set(d, "%s: unknown, or needs a value", arg);
+            return diag_set(d, "%s: needs a value", arg);
         else if (!parse_option(s, arg, argv[++i], d))
             return false;
     }
-    if (s->path_count == 0) return diag_set(d, "no file given; see attn-verify --help");
+    if (s->path_count == 0)
+        return diag_set(d, "needs cases: attn-verify FILE.safetensors ..; see attn-verify --help");
     return true;
 }
 
@@ -289,8 +303,8 @@ static int fail(const diag *d) {
 static int run_main(verify *v, int argc, char **argv) {
     diag d = {0};
     v->set.path = arena_alloc(v->a, (size_t)argc * sizeof *v->set.path);
-    if (!parse(argc, argv, &v->set, &d) || (!v->set.oracle && !choose_isas(v->a, &v->set, &d)) ||
-        !read_cases(v, &d)) {
+    if (!parse(v->a, argc, argv, &v->set, &d) ||
+        (!v->set.oracle && !choose_isas(v->a, &v->set, &d)) || !read_cases(v, &d)) {
         return fail(&d);
     }
     if (v->set.oracle) return run_all(v);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct running {
@@ -15,6 +16,53 @@ typedef struct running {
     FILE *out;
     bool ended;
 } running;
+
+/* What a signal's handler reads: the jobs of the pool that runs. */
+static running *volatile live;
+static volatile sig_atomic_t live_count;
+static void (*volatile on_signal)(void);
+static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
+enum { ENDING = sizeof ending / sizeof *ending };
+
+/* Jobs are groups of their own: a compiler's children end with it, and are waited for (half a
+ * second: where nobody collects them they stay). */
+static void end_jobs(void) {
+    const struct timespec moment = {.tv_nsec = 5000000};
+    for (int i = 0; i < live_count; i++)
+        if (live[i].pid > 0) kill(-live[i].pid, SIGTERM);
+    for (int i = 0; i < live_count; i++) {
+        const pid_t pid = live[i].pid;
+        if (pid <= 0) continue;
+        waitpid(pid, NULL, 0);
+        for (int n = 0; n < 100 && !kill(-pid, 0); n++) nanosleep(&moment, NULL);
+    }
+}
+
+static void handle(int sig) {
+    end_jobs();
+    if (on_signal) on_signal();
+    raise(sig); /* its own action by now: taken on return */
+}
+
+void pool_on_signal(void (*clean)(void)) {
+    if (on_signal) return;
+    on_signal = clean;
+    struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESETHAND}, old;
+    sigfillset(&action.sa_mask);
+    for (int i = 0; i < ENDING; i++)
+        if (!sigaction(ending[i], NULL, &old) && old.sa_handler == SIG_DFL)
+            sigaction(ending[i], &action, NULL);
+}
+
+/* In a job: signals are its own again. */
+static void leave_signals(void) {
+    live_count = 0;
+    for (int i = 0; on_signal && i < ENDING; i++) {
+        struct sigaction old;
+        if (!sigaction(ending[i], NULL, &old) && old.sa_handler == handle)
+            signal(ending[i], SIG_DFL);
+    }
+}
 
 static void die(const char *what) {
     perror(what);
@@ -48,9 +96,18 @@ static void start(running *r, unsigned seconds, pool_job *job, void *ctx, int in
     if (!r->out) die("tmpfile");
     fflush(stdout);
     fflush(stderr);
-    r->pid = fork();
-    if (r->pid < 0) die("fork");
-    if (r->pid > 0) return;
+    sigset_t all, before; /* no signal between fork and what each side does next */
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before);
+    const pid_t pid = fork();
+    if (pid < 0) die("fork");
+    if (pid > 0) setpgid(r->pid = pid, pid);
+    if (pid == 0) {
+        setpgid(0, 0);
+        leave_signals();
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (pid > 0) return;
     dup2(fileno(r->out), STDOUT_FILENO);
     dup2(fileno(r->out), STDERR_FILENO);
     setvbuf(stdout, NULL, _IOLBF, 0); /* a crash must not lose what was said */
@@ -100,6 +157,11 @@ void pool_run(arena *a, int count, int limit, unsigned seconds, pool_job *job, v
     if (limit <= 0) limit = pool_cpus();
     running *all = arena_alloc(a, (size_t)(count ? count : 1) * sizeof *all);
     int next = 0, active = 0, told = 0;
+    running *const outer = live; /* where `done` calls this */
+    const sig_atomic_t outer_count = live_count;
+    live_count = 0;
+    live = all;
+    live_count = count;
     while (next < count || active) {
         while (next < count && active < limit) {
             start(&all[next], seconds, job, ctx, next);
@@ -112,4 +174,7 @@ void pool_run(arena *a, int count, int limit, unsigned seconds, pool_job *job, v
         for (; told < count && all[told].ended; told++)
             if (done) done(ctx, told, &results[told]);
     }
+    live_count = 0;
+    live = outer;
+    live_count = outer_count;
 }

@@ -22,6 +22,11 @@ int pool_cpus(void);
 void pool_run(arena *a, int count, int limit, unsigned seconds, pool_job *job, void *ctx,
               pool_result *results, void (*done)(void *ctx, int index, const pool_result *r));
 
+/* SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGPIPE, unless they are ignored, from now on end the jobs
+ * that run, call this and then end the process as they always do. It may call only what a signal
+ * handler may. */
+void pool_on_signal(void (*clean)(void));
+
 /* Zeroed memory that a job and its parent share. */
 void *pool_shared(size_t bytes);
 

@@ -69,6 +69,9 @@ svg.picture, svg.plot { display: block; width: 100%; max-width: 440px; height: a
 ${p.heading}
 </h1>
 <p>${plural(p.layer_count, "layer")}, ${plural(p.kernel_count, "kernel")}, each for ${p.isas}.
+$ if p.inner_count > 0 then
+${p.inner_count} of them: attention inside layers, shown with their layers.
+$ end
 Numbers that depend on tiles are those of ${p.isa}. All tensors are f32.</p>
 </header>
 

@@ -184,6 +184,18 @@ def check_page(name, arguments, folder):
                   f"{name}, --svg")
 
 
+def check_counts(folder):
+    """Kernels are counted as one everywhere: those of attention inside layers too."""
+    path = os.path.join(folder, "layers.html")
+    layers = ["--level=block", "--d-model=32", "--heads=4", "--isa=portable"]
+    said = [run("report", *layers, "-o", path).stdout, run("explain", *layers).stdout,
+            run("generate", *layers, "-o", os.path.join(folder, "layers")).stdout,
+            open(path, encoding="utf-8").read()]
+    counts = [re.search(r"1 layer, (\d+) kernels?", text).group(1) for text in said]
+    counts.append(str(len(json.loads(run("explain", *layers, "--json").stdout)["kernels"])))
+    check(counts == ["2"] * len(counts), f"kernels of a layer: counted as {counts}")
+
+
 def check_refusals(folder):
     path = os.path.join(folder, "none.html")
     for text, arguments in {
@@ -205,6 +217,7 @@ def check_refusals(folder):
 
 with tempfile.TemporaryDirectory() as folder:
     check_refusals(folder)
+    check_counts(folder)
     for file in sorted(glob.glob("gen/models/*.lua")) + ["tests/product/my.lua"]:
         check_page(file, [file], folder)
     for name, flags in FLAGS.items():

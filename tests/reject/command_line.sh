@@ -33,7 +33,7 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 0 "attn-gen" $gen --version
     check 0 "--window" $gen generate --help
     check 0 "tiny" $gen models
-    check 2 "generate" $gen
+    check 2 "attn-gen generate tiny -o out" $gen
     check 2 "frobnicate" $gen frobnicate
     check 2 "--head-dim" $gen generate --heads 4 -o "$work/out"
     check 2 "--kv-heads" $gen generate --heads 4 --kv-heads 3 --head-dim 16 -o "$work/out"
@@ -42,7 +42,13 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 2 "window" $gen generate $one --op sliding_self -o "$work/out"
     check 2 "column 9" $gen generate $one --backend flex --mask 'k <= q +' -o "$work/out"
     check 2 "flex" $gen generate $one --mask 'k <= q' -o "$work/out"
+    check 2 "--fodler: unknown flag (did you mean '--folder'?)" build/attn-verify --fodler x
     check 2 "nosuch" $gen generate nosuch -o "$work/out"
+    check 2 "tinny: neither a .lua file, a config.json nor a built-in model (did you mean 'tiny'?)" \
+        $gen generate tinny -o "$work/out"
+    check 2 "download its config.json" $gen generate meta-llama/Llama-3.2-1B -o "$work/out"
+    check 2 "--batsh: unknown flag (did you mean '--batch'?); attn-gen explain --help" \
+        $gen explain tiny --batsh 3
     check 2 "missing.lua" $gen generate "$work/missing.lua" -o "$work/out"
     nothing_written
     printf 'return { layers = { { heads = 4,\n  head_dmi = 16 } } }\n' >"$work/typo.lua"
@@ -81,10 +87,26 @@ one="--heads 4 --head-dim 16 --isa portable"
         $gen generate --dump spec "$work/wide.json"
     head -c 67108865 /dev/zero >"$work/huge.json"
     check 2 "huge.json: larger than 67108864 bytes" $gen generate --dump spec "$work/huge.json"
+    # A folder is the config.json in it, and named by it.
+    mkdir "$work/gemma" "$work/empty" && cp $config "$work/gemma/config.json"
+    check 0 "gemma: 26 layers" $gen explain --isa portable --level core "$work/gemma/"
+    check 2 "$work/empty: a folder without a config.json" $gen explain "$work/empty"
+
+    # A signal leaves no temporary folder behind, and ends the program as it should.
+    mkdir "$work/tmp"
+    for signal in INT TERM HUP; do
+        check 124 "" env TMPDIR="$work/tmp" timeout -s $signal 0.7 $gen explain gemma-2-2b --measure-text
+        check 124 "" env TMPDIR="$work/tmp" timeout -s $signal 0.7 $gen tune tiny -o "$work/out"
+        check 124 "" env TMPDIR="$work/tmp" timeout -s $signal 0.7 build/attn-verify \
+            tests/golden/block/llama3.safetensors
+    done
+    check 1 "" test -n "$(ls "$work/tmp")"
+    nothing_written
 
     # A folder's life: written, current, stale, missing, orphan; foreign folders are refused.
     check 0 "1 kernel x 1 instruction set" $gen generate $one -o "$work/out"
     check 0 "current" $gen check "$work/out"
+    check 2 "$work/out: a folder; its model file is $work/out/model.lua" $gen explain "$work/out"
     cp -r "$work/out" "$work/copy"
     check 0 "current" $gen check "$work/copy"
     mkdir "$work/copy/build" && touch "$work/copy/build/x"

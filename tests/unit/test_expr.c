@@ -313,6 +313,10 @@ Test(expr, values) {
                 {"(-2147483647 - 1) // -1", -2147483648.0},
                 {"where(k < q, 1, 2)", 1},
                 {"clamp(9, 1, 4)", 4},
+                {"min(sqrt(-1.0), 5.0)", 5}, /* with NaN: the second */
+                {"max(min(5.0, sqrt(-1.0)), 1.0)", 1},
+                {"where(min(5.0, log(-1.0)) <= 9.0, 1, 2)", 2},
+                {"clamp(sqrt(-1.0), -3.0, 4.0)", -3},
                 {"1 + 2 * 3", 7},
                 {"-q * k", -15},
                 {"~5 & 7", 2},
@@ -815,6 +819,15 @@ static void check_classifier(void *so, const expr *e, int id, bool plain, const 
     }
 }
 
+/* NaN in min, max and clamp, in a value that the scalar, the vectors and the oracle share. */
+static const char *const with_nan[] = {
+    "min(sqrt(-1 - abs(s)), 5.0)",
+    "s + max(log(-1 - s * s), -2.0)",
+    "clamp(sqrt(-1 - abs(s)), -3.0, 4.0)",
+    "max(min(5.0, sqrt(-1 - abs(s))), 1.0)",
+    "where(max(5.0, sqrt(-1 - abs(s))) >= 1.0, 1.0, 2.0)",
+};
+
 static void run_compiled(uint64_t seed, int count, const char *cc) {
     bool vectors = has_vectors();
     char dir[] = "/tmp/attn-expr-XXXXXX";
@@ -832,6 +845,8 @@ static void run_compiled(uint64_t seed, int count, const char *cc) {
     for (int i = 0; i < count; i++) {
         expr_kind kind = i % 2 ? EXPR_MASK : EXPR_SCORE;
         texts[i] = random_text(a, kind, i % 4 >= 2, i % 8 != 5);
+        if (i % 4 == 0 && i / 4 < (int)(sizeof with_nan / sizeof *with_nan))
+            texts[i] = with_nan[i / 4];
         list[i] = parse(a, texts[i], kind);
         print_scalar(f, a, list[i], kind, i);
         if (vectors) print_tile(f, a, list[i], kind, i);
