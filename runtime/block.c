@@ -15,6 +15,14 @@ struct attn_block {
     bool reference;
 };
 
+enum { HEADER_BYTES = 64 }; /* of packed weights */
+
+static uint64_t packed_bytes(const attn_block_kernel *k) {
+    uint64_t bytes = HEADER_BYTES;
+    attn_carve(NULL, &bytes, attn_times((uint64_t)k->packed_floats, sizeof(float)));
+    return bytes;
+}
+
 /* --- Create --- */
 
 attn_status attn_block_create(attn_block **out, const attn_spec *spec, uint32_t flags) {
@@ -34,6 +42,7 @@ attn_status attn_block_create(attn_block **out, const attn_spec *spec, uint32_t 
         if (!best || k->isa > best->isa) best = k;
     }
     if (!best) return ATTN_E_NO_KERNEL;
+    if (!attn_size_fits(packed_bytes(best))) return ATTN_E_MEMORY;
     attn_block *block = calloc(1, sizeof *block);
     if (!block) return ATTN_E_MEMORY;
     block->kernel = best;
@@ -209,7 +218,7 @@ typedef struct packed_header {
     uint64_t checksum; /* of the floats */
     uint64_t zero[3];
 } packed_header;
-_Static_assert(sizeof(packed_header) == 64, "the floats stay aligned");
+_Static_assert(sizeof(packed_header) == HEADER_BYTES, "the floats stay aligned");
 
 static const char magic[8] = "ATTNPAK";
 
@@ -241,8 +250,7 @@ static const float *payload(const void *packed) {
 }
 
 size_t attn_block_packed_bytes(const attn_block *block) {
-    const size_t bytes = (size_t)block->kernel->packed_floats * sizeof(float);
-    return sizeof(packed_header) + (bytes + 63) / 64 * 64;
+    return (size_t)packed_bytes(block->kernel);
 }
 
 attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors, int32_t count,
@@ -309,52 +317,53 @@ int32_t attn_cache_capacity(const attn_block *block, int32_t total, int32_t chun
     return least < total ? (int32_t)least : total;
 }
 
-/* Floats of k and of v for each item. */
-static size_t k_floats(const attn_block_kernel *k, int32_t capacity) {
-    return (size_t)k->k_heads * (size_t)capacity * (size_t)k->k_dim;
-}
-
-static size_t v_floats(const attn_block_kernel *k, int32_t capacity) {
-    return (size_t)k->v_heads * (size_t)capacity * (size_t)k->v_dim;
+/* Bytes of rows of so many heads for all items. */
+static uint64_t rows_bytes(int32_t batch, int32_t capacity, int32_t heads, int32_t dim) {
+    const uint64_t rows = attn_times((uint64_t)batch * (uint64_t)capacity, (uint64_t)heads);
+    return attn_times(rows, (uint64_t)dim * sizeof(float));
 }
 
 /* Bytes of k. Where they are many, k and v must not end up a power of two apart: attn.h, attn_args.
  */
-static size_t k_bytes(const attn_block_kernel *k, int32_t batch, int32_t capacity) {
+static uint64_t k_bytes(const attn_block_kernel *k, int32_t batch, int32_t capacity) {
     enum { MANY = 1 << 20, APART = 64 << 10 };
-    const size_t bytes = (size_t)batch * k_floats(k, capacity) * sizeof(float);
-    return bytes < MANY || !k->v_dim ? bytes : bytes + APART;
+    const uint64_t bytes = rows_bytes(batch, capacity, k->k_heads, k->k_dim);
+    return bytes < MANY || !k->v_dim ? bytes : attn_plus(bytes, APART);
+}
+
+/* Shares out a cache's memory, or counts it (null). */
+static uint64_t cache_layout(const attn_block_kernel *k, int32_t batch, int32_t capacity,
+                             char *memory, attn_cache *c) {
+    uint64_t used = 0;
+    const uint64_t list = (uint64_t)batch * sizeof(int32_t);
+    c->k = attn_carve(memory, &used, k_bytes(k, batch, capacity));
+    c->v = attn_carve(memory, &used, rows_bytes(batch, capacity, k->v_heads, k->v_dim));
+    if (!k->v_dim) c->v = c->k;
+    c->length = attn_carve(memory, &used, list);
+    c->start = attn_carve(memory, &used, list);
+    return used;
 }
 
 attn_status attn_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,
                              size_t *bytes) {
     if (!block || !bytes || batch < 0 || capacity < 0) return ATTN_E_ARGUMENT;
-    const attn_block_kernel *k = block->kernel;
-    const double rows = (double)batch * capacity;
-    if (rows * (k->k_heads * (double)k->k_dim + k->v_heads * (double)k->v_dim) > 1e15)
-        return ATTN_E_ARGUMENT;
-    *bytes = 0;
-    attn_carve(NULL, bytes, k_bytes(k, batch, capacity));
-    attn_carve(NULL, bytes, (size_t)batch * v_floats(k, capacity) * sizeof(float));
-    attn_carve(NULL, bytes, (size_t)batch * sizeof(int32_t));
-    attn_carve(NULL, bytes, (size_t)batch * sizeof(int32_t));
+    attn_cache unused;
+    const uint64_t need = cache_layout(block->kernel, batch, capacity, NULL, &unused);
+    if (!attn_size_fits(need)) return ATTN_E_ARGUMENT;
+    *bytes = (size_t)need;
     return ATTN_OK;
 }
 
 attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t batch,
                             int32_t capacity, void *memory, size_t bytes) {
-    size_t need, used = 0;
+    size_t need;
     if (!cache || (!memory && batch > 0)) return ATTN_E_ARGUMENT;
     attn_status status = attn_cache_bytes(block, batch, capacity, &need);
     if (status != ATTN_OK) return status;
     if ((uintptr_t)memory % 64 || bytes < need) return ATTN_E_CACHE;
     const attn_block_kernel *k = block->kernel;
     *cache = (attn_cache){.struct_size = sizeof *cache, .batch = batch, .capacity = capacity};
-    cache->k = attn_carve(memory, &used, k_bytes(k, batch, capacity));
-    cache->v = attn_carve(memory, &used, (size_t)batch * v_floats(k, capacity) * sizeof(float));
-    if (!k->v_dim) cache->v = cache->k;
-    cache->length = attn_carve(memory, &used, (size_t)batch * sizeof(int32_t));
-    cache->start = attn_carve(memory, &used, (size_t)batch * sizeof(int32_t));
+    cache_layout(k, batch, capacity, memory, cache);
     cache->k_floats = k->k_heads * k->k_dim;
     cache->v_floats = k->v_heads * k->v_dim;
     for (int32_t b = 0; b < batch; b++) cache->length[b] = cache->start[b] = 0;
@@ -408,38 +417,45 @@ static int32_t new_keys(const attn_spec *s, const attn_block_args *a, int32_t b)
     return a->kv ? count_of(a->kv_count, b, a->kv_tokens) : 0;
 }
 
-static attn_block_extent extent_of(const attn_block *block, const attn_block_args *a) {
+/* In which form an item runs goes by its own rows. Items of one form run together. */
+static bool expands(const attn_block_kernel *k, int32_t count) {
+    return k->expanded && count >= k->expand_from;
+}
+
+/* tokens: rows of the longest item. */
+static attn_block_extent extent_of(const attn_block *block, const attn_block_args *a,
+                                   int32_t tokens) {
     const attn_spec *s = block->kernel->spec;
-    attn_block_extent e = {.batch = a->batch, .tokens = a->tokens, .threads = a->threads};
+    attn_block_extent e = {.batch = a->batch, .tokens = tokens, .threads = a->threads};
     e.kv_tokens = has_kv(s) ? a->kv_tokens : 0;
     e.cached = a->cache != NULL;
     e.keys = e.cached ? a->cache->capacity : has_kv(s) ? a->kv_tokens : a->tokens;
-    attn_extent core = {sizeof core, a->batch, a->tokens, e.keys, a->threads};
-    size_t expanded = 0;
-    if (block->expanded && a->tokens >= block->kernel->expand_from) {
-        attn_workspace(block->expanded, &core, &expanded);
-        core.q_len = block->kernel->expand_from - 1; /* never less than a shorter call needs */
-    }
-    attn_workspace(block->core, &core, &e.core_bytes);
+    const attn_extent core = {sizeof core, a->batch, a->tokens, e.keys, a->threads};
+    e.core_bytes = attn_plan_workspace(block->core, &core);
+    if (!expands(block->kernel, a->tokens)) return e;
+    const uint64_t expanded = attn_plan_workspace(block->expanded, &core);
     if (expanded > e.core_bytes) e.core_bytes = expanded;
     return e;
 }
 
 /* The runtime's own part of the workspace; base may be null (sizing). */
 typedef struct own {
-    int32_t *row0, *pos0, *held;
+    int32_t *row0, *pos0, *held, *count, *rows;
     uint8_t *padding; /* [batch][keys] of a cache that slides */
 } own;
 
-static size_t own_layout(const attn_block *block, const attn_block_extent *e, char *base, own *o) {
-    size_t used = 0;
-    const size_t list = (size_t)e->batch * sizeof(int32_t);
+static uint64_t own_layout(const attn_block *block, const attn_block_extent *e, char *base,
+                           own *o) {
+    uint64_t used = 0;
+    const uint64_t list = (uint64_t)e->batch * sizeof(int32_t);
     const bool sliding = slides(block->kernel->spec) && e->cached;
     o->row0 = attn_carve(base, &used, list);
     o->pos0 = attn_carve(base, &used, list);
     o->held = attn_carve(base, &used, list);
+    o->count = attn_carve(base, &used, list);
+    o->rows = attn_carve(base, &used, list);
     o->padding = NULL;
-    if (sliding) o->padding = attn_carve(base, &used, (size_t)e->batch * (size_t)e->keys);
+    if (sliding) o->padding = attn_carve(base, &used, (uint64_t)e->batch * (uint64_t)e->keys);
     return used;
 }
 
@@ -471,9 +487,11 @@ attn_status attn_block_workspace(const attn_block *block, const attn_block_args 
     if (args->struct_size != sizeof *args) return ATTN_E_ABI;
     attn_status status = check_extents(block, args);
     if (status != ATTN_OK) return status;
-    const attn_block_extent e = extent_of(block, args);
+    const attn_block_extent e = extent_of(block, args, args->tokens);
     own o;
-    *bytes = own_layout(block, &e, NULL, &o) + block->kernel->workspace(&e);
+    const uint64_t need = attn_plus(own_layout(block, &e, NULL, &o), block->kernel->workspace(&e));
+    if (!attn_size_fits(need)) return ATTN_E_ARGUMENT;
+    *bytes = (size_t)need;
     return ATTN_OK;
 }
 
@@ -554,23 +572,55 @@ static void place_items(const attn_block *block, const attn_block_args *a, const
     }
 }
 
-/* Padding counts absolute positions; a cache that has moved on counts from its first key. */
-static void shift_padding(const attn_block_args *a, const own *o, int32_t keys, attn_args *core) {
+/* Padding counts absolute positions; a cache that has moved on counts from its first key. Keys that
+ * the window hides from the new rows have none. */
+static void shift_padding(const attn_block *block, const attn_block_args *a, const own *o,
+                          int32_t keys, attn_args *core) {
     if (!a->key_padding || !o->padding) return;
-    for (int32_t b = 0; b < a->batch; b++)
-        memcpy(o->padding + (size_t)b * (size_t)keys,
-               a->key_padding + b * a->key_padding_batch + (o->pos0[b] - o->row0[b]),
-               (size_t)o->held[b]);
+    const int32_t window = block->kernel->spec->window;
+    for (int32_t b = 0; b < a->batch; b++) {
+        const int32_t first = o->row0[b] > window ? o->row0[b] - window : 0;
+        memcpy(o->padding + (size_t)b * (size_t)keys + first,
+               a->key_padding + b * a->key_padding_batch + (o->pos0[b] - o->row0[b]) + first,
+               (size_t)(o->held[b] - first));
+    }
     core->key_padding = o->padding;
     core->key_padding_batch = keys;
 }
 
-static attn_status run_kernel(const attn_kernel *kernel, const attn_args *args) {
-    return attn_run_checked(kernel, args, false);
+/* Rows that attend: padding at an item's end is as if it were not there. */
+static int32_t attending(const attn_block_args *a, int32_t b, int32_t count) {
+    const uint8_t *pad = a->q_pad ? a->q_pad + b * a->q_pad_batch : NULL;
+    while (pad && count > 0 && pad[count - 1]) count--;
+    return count;
 }
 
-static attn_status run_reference(const attn_kernel *kernel, const attn_args *args) {
-    return attn_run_checked(kernel, args, true);
+static attn_status run_kernel(const attn_kernel *kernel, const attn_args *args,
+                              const int32_t *rows) {
+    return attn_run_checked(kernel, args, rows, false);
+}
+
+static attn_status run_reference(const attn_kernel *kernel, const attn_args *args,
+                                 const int32_t *rows) {
+    return attn_run_checked(kernel, args, rows, true);
+}
+
+/* Runs the items of one form. */
+static attn_status run_form(const attn_block *block, attn_block_call *call, bool expanded) {
+    const attn_block_args *a = call->args;
+    int32_t longest = 0;
+    bool any = false;
+    for (int32_t b = 0; b < a->batch; b++) {
+        const int32_t count = count_of(a->count, b, a->tokens), rows = attending(a, b, count);
+        const bool here = expands(block->kernel, count) == expanded;
+        any = any || here;
+        call->count[b] = here ? count : 0;
+        call->rows[b] = here ? rows : 0;
+        if (call->count[b] > longest) longest = call->count[b];
+    }
+    if (!any) return ATTN_OK;
+    call->extent = extent_of(block, a, longest);
+    return block->kernel->run(call);
 }
 
 static attn_status run(const attn_block *block, const attn_block_args *a, bool reset) {
@@ -583,10 +633,11 @@ static attn_status run(const attn_block *block, const attn_block_args *a, bool r
     if (status == ATTN_OK) status = check_items(k->spec, a, reset);
     if (status != ATTN_OK) return status;
 
-    attn_block_call call = {.args = a, .extent = extent_of(block, a)};
+    attn_block_call call = {.args = a, .extent = extent_of(block, a, a->tokens)};
     own o;
-    const size_t used = own_layout(block, &call.extent, a->workspace, &o);
-    const size_t need = used + k->workspace(&call.extent);
+    const uint64_t used = own_layout(block, &call.extent, a->workspace, &o);
+    const uint64_t need = attn_plus(used, k->workspace(&call.extent));
+    if (!attn_size_fits(need)) return ATTN_E_ARGUMENT;
     if (need > 0 && (!a->workspace || (uintptr_t)a->workspace % 64 || a->workspace_bytes < need))
         return ATTN_E_WORKSPACE;
     const int32_t keys = longest_item(k->spec, a, reset);
@@ -595,8 +646,9 @@ static attn_status run(const attn_block *block, const attn_block_args *a, bool r
     if (status != ATTN_OK) return status;
 
     place_items(block, a, &o, reset);
-    shift_padding(a, &o, keys, &call.core);
+    shift_padding(block, a, &o, keys, &call.core);
     call.row0 = o.row0, call.pos0 = o.pos0, call.held = o.held;
+    call.count = o.count, call.rows = o.rows;
     if (a->cache) {
         const int64_t k_head = (int64_t)a->cache->capacity * k->k_dim;
         const int64_t v_head = (int64_t)a->cache->capacity * k->v_dim;
@@ -606,7 +658,8 @@ static attn_status run(const attn_block *block, const attn_block_args *a, bool r
     call.packed = payload(a->packed);
     call.run_core = block->reference ? run_reference : run_kernel;
     call.workspace = (char *)a->workspace + used;
-    if (a->batch > 0) status = k->run(&call);
+    if (a->batch > 0) status = run_form(block, &call, false);
+    if (a->batch > 0 && status == ATTN_OK && k->expanded) status = run_form(block, &call, true);
     const int32_t *length = status == ATTN_OK ? o.held : o.row0; /* the new keys count, or not */
     for (int32_t b = 0; a->cache && b < a->batch; b++) a->cache->length[b] = length[b];
     return status;

@@ -144,20 +144,18 @@ static bool extents_ok(const attn_kernel *k, int32_t batch, int32_t q_len, int32
     return rows * longest * (attn_spec_k_dim(k->spec) + k->spec->v_dim) < 1e15;
 }
 
-static size_t workspace_bytes(const attn_plan *plan, const attn_extent *e) {
-    const size_t bytes = plan->reference ? 0 : plan->kernel->workspace(e);
-    const size_t reference = attn_reference_workspace(e);
-    return plan->reference && reference > bytes ? reference : bytes;
+uint64_t attn_plan_workspace(const attn_plan *plan, const attn_extent *e) {
+    if (!extents_ok(plan->kernel, e->batch, e->q_len, e->kv_len_max, e->threads)) return UINT64_MAX;
+    return plan->reference ? attn_reference_workspace(e) : plan->kernel->workspace(e);
 }
 
 attn_status attn_workspace(const attn_plan *plan, const attn_extent *extent, size_t *bytes) {
     if (!plan || !extent || !bytes) return ATTN_E_ARGUMENT;
     *bytes = 0;
     if (extent->struct_size != sizeof *extent) return ATTN_E_ABI;
-    if (!extents_ok(plan->kernel, extent->batch, extent->q_len, extent->kv_len_max,
-                    extent->threads))
-        return ATTN_E_ARGUMENT;
-    *bytes = workspace_bytes(plan, extent);
+    const uint64_t need = attn_plan_workspace(plan, extent);
+    if (!attn_size_fits(need)) return ATTN_E_ARGUMENT;
+    *bytes = (size_t)need;
     return ATTN_OK;
 }
 
@@ -237,13 +235,15 @@ static attn_status check_args(const attn_plan *plan, const attn_args *a) {
     for (int32_t b = 0; a->kv_len && b < a->batch; b++)
         if (a->kv_len[b] < 0 || a->kv_len[b] > a->kv_len_max) return ATTN_E_LENGTH;
     const attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads};
-    const size_t need = workspace_bytes(plan, &e);
+    const uint64_t need = attn_plan_workspace(plan, &e);
+    if (!attn_size_fits(need)) return ATTN_E_ARGUMENT;
     if (need > 0 && (!a->workspace || (uintptr_t)a->workspace % 64 || a->workspace_bytes < need))
         return ATTN_E_WORKSPACE;
     return ATTN_OK;
 }
 
-attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, bool reference) {
+attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, const int32_t *rows,
+                             bool reference) {
 #ifdef ATTN_DEBUG
     const bool check = true;
 #else
@@ -251,10 +251,10 @@ attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, b
 #endif
     /* Before anything is written: does an expression read a side tensor out of range? */
     attn_status status = ATTN_OK;
-    if (check && kernel->side_count > 0) status = attn_reference_check(kernel, args);
+    if (check && kernel->side_count > 0) status = attn_reference_check(kernel, args, rows);
     if (status != ATTN_OK) return status;
-    if (reference) return attn_reference_run(kernel, args);
-    kernel->run(args);
+    if (reference) return attn_reference_run(kernel, args, rows);
+    kernel->run(args, rows);
     return ATTN_OK;
 }
 
@@ -263,5 +263,5 @@ attn_status attn_run(const attn_plan *plan, const attn_args *args) {
     if (args->struct_size != sizeof *args) return ATTN_E_ABI;
     attn_status status = check_args(plan, args);
     if (status != ATTN_OK) return status;
-    return attn_run_checked(plan->kernel, args, plan->reference);
+    return attn_run_checked(plan->kernel, args, NULL, plan->reference);
 }

@@ -12,8 +12,12 @@ attn_status attn_plan_of_kernel(attn_plan **out, const attn_kernel *kernel, uint
 /* Checks what a layer hands through to its core: lengths, masks, side tensors, seg. Tensors that
  * the layer makes itself are taken as given. */
 attn_status attn_plan_check(const attn_plan *plan, const attn_args *args);
-/* Runs a call that was checked; a reference, or in a debug build a kernel, looks first whether an
- * expression reads a side tensor out of range (ATTN_E_INDEX, and nothing was written). */
-attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, bool reference);
+/* Bytes that a call needs; UINT64_MAX: more than 64 bits hold, or extents that no call may have. */
+uint64_t attn_plan_workspace(const attn_plan *plan, const attn_extent *extent);
+/* Runs a call that was checked, on the rows that exist (null: all); a reference, or in a debug
+ * build a kernel, looks first whether an expression reads a side tensor out of range (ATTN_E_INDEX,
+ * and nothing was written). */
+attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, const int32_t *rows,
+                             bool reference);
 
 #endif
