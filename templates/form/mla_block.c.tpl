@@ -291,8 +291,8 @@ static void key_done(const layer *l, int32_t first, int32_t rows, int32_t col, i
         memcpy(l->key + (int64_t)(first + i) * KEY_ROW + col, t, sizeof(float) * (size_t)cols);
 }
 
-/* Queries: the unrotated part is absorbed later, the other is rotated to its place. Padding is 0, so
- * that what x holds there changes no bit. */
+/* Queries: the unrotated part is absorbed later, the other is rotated to its place. Padding is 0,
+ * so that what x holds there changes no bit. */
 static void q_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
                    float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
