@@ -8,8 +8,9 @@
 
 static const double LOG2E = 1.4426950408889634;
 enum {
-    PLAN_LINE = 16, /* floats of a cache line */
-    DOT_ROWS = 8    /* most rows of a tile that runs as dot products */
+    PLAN_LINE = 16,  /* floats of a cache line */
+    PLAN_SHARE = 32, /* bytes of a `share`, which the generated file asserts */
+    DOT_ROWS = 8     /* most rows of a tile that runs as dot products */
 };
 
 static int gcd(int a, int b) {
@@ -378,6 +379,22 @@ static bool is_gather(const attn_spec *s) {
     return s->op == ATTN_OP_SEGMENT_CROSS && s->lookback < 16;
 }
 
+/* Keys from the first to the last that n rows see: n - 1 and what the first sees back and the last
+ * ahead of its position, itself among them. */
+static void plan_reach(arena *a, const kernel_spec *k, plan *p) {
+    const attn_spec *s = &k->core;
+    expr_reach r = {EXPR_NO_REACH, EXPR_NO_REACH};
+    if (k->mask_expr) r = expr_reach_of(a, k->mask_expr);
+    const bool slides = s->op == ATTN_OP_SLIDING_SELF;
+    p->scattered = s->op == ATTN_OP_SEGMENT_CROSS;
+    if (slides && s->window < r.back) r.back = s->window;
+    const int64_t ahead = slides && !s->causal ? s->right_window : 0;
+    if ((slides || (s->op == ATTN_OP_FULL_SELF && s->causal)) && ahead < r.ahead) r.ahead = ahead;
+    const int64_t reach = r.back + r.ahead;
+    const bool bounded = r.back < EXPR_NO_REACH && r.ahead < EXPR_NO_REACH && reach < INT32_MAX;
+    p->reach = p->scattered || !bounded ? -1 : reach > 0 ? (int)reach : 0;
+}
+
 /* Sizes that choices depend on. */
 static void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p) {
     const attn_spec *s = &k->core;
@@ -455,6 +472,7 @@ void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
     plan_tiles(p, isa, unroll);
     plan_edges(k, p);
     plan_split(k, isa, p);
+    plan_reach(a, k, p);
     if (p->gather_keys) p->minmax = 0; /* no tiles to classify */
     if (p->gather_keys)
         snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_g%d", k->name, isa->name, p->gather_keys);
@@ -494,32 +512,57 @@ size_t plan_scratch(const plan *p) {
                 4 * (scores + rows + bias + (size_t)p->max_keys * (size_t)p->d));
 }
 
-static size_t side_blocks(const plan *p, const attn_side_decl *side, int32_t batch, int32_t q_len,
-                          int32_t kv_len) {
-    const size_t values[] = {
-        0, (size_t)batch, (size_t)p->heads, (size_t)p->key_heads, (size_t)q_len, (size_t)kv_len};
-    size_t count = 1;
-    for (int i = 0; i < side->rank; i++)
-        count *= side->dim[i] < 0 ? values[-side->dim[i]] : (size_t)side->dim[i];
-    return (count + 63) / 64;
+/* Bytes of the block minima and maxima that a classifier reads, as runtime/simd/minmax.h. */
+static uint64_t table_bytes(const plan *p, const kernel_spec *k, int32_t batch, int32_t q_len,
+                            int32_t kv_len) {
+    uint64_t bytes = 0;
+    for (int i = 0; i < k->tensor_count; i++) {
+        if (!(p->minmax >> i & 1)) continue;
+        const uint64_t count =
+            (uint64_t)attn_side_count(&k->tensors[i], batch, p->heads, p->key_heads, q_len, kv_len);
+        bytes = attn_plus(bytes, up64((count + 63) / 64 * 8));
+    }
+    return bytes;
 }
 
-size_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int32_t q_len,
-                      int32_t kv_len, int32_t threads) {
-    size_t bytes = up64(plan_scratch(p) * (size_t)(threads > 1 ? threads : 1)), tables = 0;
-    for (int i = 0; i < k->tensor_count; i++)
-        if (p->minmax >> i & 1)
-            tables += up64(8 * side_blocks(p, &k->tensors[i], batch, q_len, kv_len));
-    bytes += up64(tables);
+/* As most_keys and most_parts of part/run.c.tpl. */
+static int64_t most_keys(const plan *p, const kernel_spec *k, int32_t rows, int32_t kv_len) {
+    if (rows <= 0) return 0;
+    int64_t keys = kv_len;
+    if (p->scattered) keys = rows * ((int64_t)k->core.lookback + 1);
+    if (p->reach >= 0) keys = (int64_t)rows + p->reach;
+    return keys < kv_len ? keys : kv_len;
+}
+
+static int64_t most_parts(const plan *p, const kernel_spec *k, int32_t rows, int32_t kv_len) {
+    if (!p->scattered) return attn_runs(most_keys(p, k, rows, kv_len), kv_len, p->part_keys);
+    const int64_t all = attn_runs(kv_len, kv_len, p->part_keys);
+    const int64_t a_row = ((int64_t)k->core.lookback + p->part_keys - 1) / p->part_keys + 1;
+    return rows * a_row < all ? rows * a_row : all;
+}
+
+uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int32_t q_len,
+                        int32_t kv_len, int32_t threads) {
+    uint64_t bytes = 0;
+    attn_carve(NULL, &bytes, plan_scratch(p) * (uint64_t)(threads > 1 ? threads : 1));
+    attn_carve(NULL, &bytes, table_bytes(p, k, batch, q_len, kv_len));
     if (p->gather_keys) return bytes;
-    const size_t blocks = ((size_t)kv_len + (size_t)p->key_block - 1) / (size_t)p->key_block;
-    const size_t parts = ((size_t)kv_len + (size_t)p->part_keys - 1) / (size_t)p->part_keys;
-    const size_t rows = (size_t)min_int(q_len, p->decode_q) * (size_t)p->group;
-    const size_t partials =
-        (size_t)batch * (size_t)(p->heads / p->group) * parts * rows * (size_t)(p->dvp + 16) * 4;
-    const size_t panels =
-        (size_t)batch * (size_t)p->value_heads * blocks * (size_t)p->key_block * (size_t)p->dvp * 4;
-    return bytes + up64(q_len > p->decode_q && panels > partials ? panels : partials);
+    const uint64_t items = (uint64_t)batch, dvp = (uint64_t)p->dvp;
+    const int few = min_int(q_len, p->decode_q);
+    const uint64_t parts = (uint64_t)most_parts(p, k, few, kv_len);
+    attn_carve(NULL, &bytes, items * PLAN_SHARE);
+    if (p->scattered) attn_carve(NULL, &bytes, attn_times(items * parts, 4));
+    const uint64_t rows = items * (uint64_t)(p->heads / p->group) * (uint64_t)(few * p->group);
+    const uint64_t partials = attn_times(attn_times(rows, parts), (dvp + 16) * 4);
+    const uint64_t blocks =
+        (uint64_t)attn_runs(most_keys(p, k, q_len, kv_len), kv_len, p->key_block);
+    const uint64_t values = items * (uint64_t)p->value_heads;
+    const bool tiles = q_len > p->decode_q;
+    if (p->scattered || p->has_mask)
+        attn_carve(NULL, &bytes, tiles ? attn_times(values, blocks) : 0);
+    const uint64_t panels = attn_times(values, blocks * (uint64_t)p->key_block * dvp * 4);
+    attn_carve(NULL, &bytes, tiles && panels > partials ? panels : partials);
+    return bytes;
 }
 
 double plan_flops(const plan *p, double pairs) {
@@ -617,6 +660,8 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
         {"minmax_sides", (int)p->minmax},
         {"q_floats", q_floats(p)},
         {"scratch_bytes", (int)plan_scratch(p)},
+        {"share_bytes", PLAN_SHARE},
+        {"reach", p->reach},
     };
     lua_val_set_string(a, t, "symbol", p->symbol);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
@@ -627,6 +672,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
     lua_val_set_float(a, t, "q_scale", p->q_scale);
     lua_val_set_float(a, t, "softcap_factor", p->softcap_factor);
     lua_val_set_bool(a, t, "dot_spread", p->dot_spread);
+    lua_val_set_bool(a, t, "scattered", p->scattered);
     lua_val_set_bool(a, t, "bias", p->bias);
     lua_val_set_bool(a, t, "rescore", p->rescore);
     lua_val_set_bool(a, t, "lazy", p->lazy);

@@ -88,6 +88,9 @@ typedef struct plan {
     plan_dot dot[2]; /* by rows, the fewest first */
     int dots;        /* none: 0 */
     int gather_keys; /* 0: no gather kernel */
+    /* How far apart the keys are that rows see. */
+    int reach;      /* n rows see at most n + reach keys from the first to the last; -1: any */
+    bool scattered; /* each row says by itself where its keys are */
     /* Scores. */
     double q_scale;        /* folded into Q */
     double softcap_factor; /* multiplies tanh */
@@ -119,9 +122,9 @@ lua_val *plan_to_lua(arena *a, const plan *p);
 /* Bytes of one thread's scratch: the size of `scratch` in the generated file, which asserts it. */
 size_t plan_scratch(const plan *p);
 
-/* What attn_workspace answers for the kernel. */
-size_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int32_t q_len,
-                      int32_t kv_len, int32_t threads);
+/* What attn_workspace answers for the kernel; UINT64_MAX: more than 64 bits hold. */
+uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int32_t q_len,
+                        int32_t kv_len, int32_t threads);
 
 /* Useful FLOPs of a call: 2 (D + Dv) for each visible pair. */
 double plan_flops(const plan *p, double pairs);

@@ -107,6 +107,7 @@ static inline float *output_row(const item *x, int32_t h, int32_t i) {
 
 typedef struct call {
     const attn_args *args;
+    const int32_t *rows;       /* query rows of each item; null: all */
     const void *const *minmax; /* see attn_expr_ctx */
     scratch *work; /* one a thread */
 } call;
@@ -120,6 +121,7 @@ static item item_of(const call *c, int32_t b) {
         .q_len = args->q_len,
         .kv_len = args->kv_len ? args->kv_len[b] : args->kv_len_max,
         .minmax = c->minmax,
+        .rows = c->rows ? c->rows[b] : args->q_len,
     };
 }
 
@@ -212,18 +214,23 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
 
 enum { GATHER_ROWS = 64 }; /* query rows a task */
 
+static inline int64_t gather_chunks(int32_t rows) {
+    return ((int64_t)rows + GATHER_ROWS - 1) / GATHER_ROWS;
+}
+
 static void gather_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
     const attn_args *args = c->args;
     scratch *w = &c->work[worker];
-    const int32_t chunks = (args->q_len + GATHER_ROWS - 1) / GATHER_ROWS;
+    const int64_t chunks = gather_chunks(args->q_len);
     const int32_t row = (int32_t)(task % chunks) * GATHER_ROWS;
     const int32_t h = (int32_t)(task / chunks % HEADS), b = (int32_t)(task / chunks / HEADS);
     const item x = item_of(c, b);
+    if (row >= x.rows) return;
     const float *k = args->k.data + b * args->k.batch + key_head(h) * args->k.head;
     const float *v = args->v.data + b * args->v.batch + value_head(h) * args->v.head;
-    for (int32_t i = row; i < min32(row + GATHER_ROWS, args->q_len); i++)
-        gather_row(&x, w, h, i, k, v);
+    for (int32_t n = min32(GATHER_ROWS, x.rows - row), i = 0; i < n; i++)
+        gather_row(&x, w, h, row + i, k, v);
 }
 
 /* --- the call --- */
@@ -233,27 +240,26 @@ static const char *variant(int32_t q_len) {
 }
 
 /* Places everything in the workspace and returns its size. base may be null. */
-static size_t layout(call *c, const attn_extent *e, char *base) {
+static uint64_t layout(call *c, const attn_extent *e, char *base) {
     const int32_t threads = max32(1, e->threads);
-    size_t bytes = 0;
-    c->work = attn_carve(base, &bytes, sizeof(scratch) * (size_t)threads);
+    uint64_t bytes = 0;
+    c->work = attn_carve(base, &bytes, sizeof(scratch) * (uint64_t)threads);
     return bytes;
 }
 
-static size_t workspace(const attn_extent *e) {
+static uint64_t workspace(const attn_extent *e) {
     call c;
     return layout(&c, e, NULL);
 }
 
-static void run(const attn_args *args) {
+static void run(const attn_args *args, const int32_t *rows) {
     const attn_extent e = {sizeof e, args->batch, args->q_len, args->kv_len_max, args->threads};
-    call c = {.args = args};
+    call c = {.args = args, .rows = rows};
     const int threads = max32(1, args->threads);
     layout(&c, &e, args->workspace);
     if (args->batch == 0 || args->q_len == 0) return;
-    const int64_t items = args->batch;
-    const int64_t chunks = (args->q_len + GATHER_ROWS - 1) / GATHER_ROWS;
-    attn_parallel(items * HEADS * chunks, threads, gather_task, &c);
+    const int64_t heads = (int64_t)args->batch * HEADS;
+    attn_parallel(heads * gather_chunks(args->q_len), threads, gather_task, &c);
 }
 
 static const attn_spec spec = {

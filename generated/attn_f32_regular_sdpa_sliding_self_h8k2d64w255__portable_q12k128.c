@@ -40,6 +40,7 @@ enum {
     TILES = 16, /* tiles a query block */
     BK = 128, /* keys a block */
     PART = 512, /* keys a part of a split-key run */
+    REACH = 255, /* n rows see at most n + REACH keys from the first to the last */
     DECODE_Q = 8, /* most query rows that run as decode */
     DOT_MOST = 16, /* most rows of a group that run as dot products, */
     DOT_ROWS = 4, /* that many a tile; such tiles take turns: */
@@ -62,6 +63,9 @@ static inline int32_t min32(int32_t a, int32_t b) {
 }
 static inline int32_t max32(int32_t a, int32_t b) {
     return a > b ? a : b;
+}
+static inline int64_t min64(int64_t a, int64_t b) {
+    return a < b ? a : b;
 }
 
 /* form regular: heads / kv_heads query heads share a key head, heads / v_heads a value head. */
@@ -1491,19 +1495,34 @@ static void finish_row(const item *x, int32_t h, int32_t i, float m, float l, co
     if (c < DV) vf_storen(to + c, vf_mul(vf_load(o + c), f), DV - c);
 }
 
+/* What an item has to do, found out when a call begins: time goes by the keys that its rows see,
+ * not by how long K and V are. */
+typedef struct share {
+    int32_t first, last; /* keys that some row sees; none: first > last */
+    int32_t parts;       /* decode: parts that some row sees */
+    int32_t blocks;      /* prefill: key blocks whose values are packed, first / BK the first */
+    bool decode;         /* its rows run as decode, not as tiles */
+    _Alignas(8) int64_t task; /* tasks of the items before it */
+} share;
+_Static_assert(sizeof(share) == 32, "the plan's workspace");
+
 typedef struct call {
     const attn_args *args;
+    const int32_t *rows;       /* query rows of each item; null: all */
     const void *const *minmax; /* see attn_expr_ctx */
     scratch *work; /* one a thread */
+    share *share;         /* one an item */
     float *packed;        /* V: [batch][value head][key block][column panel][key][column] */
     float *partial;       /* decode: [batch][group][part][row] of m, l and o */
-    int32_t blocks;       /* key blocks of kv_len_max */
-    int32_t parts;        /* decode: key parts of kv_len_max */
-    int32_t tiles, chunk; /* tiles of a head, and how many of them a task takes */
-    int32_t rows;         /* decode: query rows of a group */
+    int32_t blocks;       /* packed key blocks of an item at most */
+    int32_t parts;        /* decode: parts of an item at most */
+    int32_t part_rows;    /* decode: query rows of a group at most */
+    int32_t few;          /* items that run as decode */
+    int32_t longest;      /* query rows of the longest of the others, */
+    int64_t tiles;        /* and tiles of a head of all of them */
+    int32_t chunks;       /* query blocks of a head at most, */
+    int32_t chunk;        /* and how many tiles one has */
     int32_t span;         /* decode: groups a task takes */
-    int32_t tile_rows;    /* decode: rows of a tile, */
-    int32_t turn, ahead;  /* keys of its turn, and keys by which rows are asked for before */
 } call;
 
 static item item_of(const call *c, int32_t b) {
@@ -1515,7 +1534,88 @@ static item item_of(const call *c, int32_t b) {
         .q_len = args->q_len,
         .kv_len = args->kv_len ? args->kv_len[b] : args->kv_len_max,
         .minmax = c->minmax,
+        .rows = c->rows ? c->rows[b] : args->q_len,
     };
+}
+
+/* --- shares: what the rows of an item see --- */
+
+/* n rows see keys within n + REACH of each other; only where positions wrap may it be more. */
+static inline int64_t reach_of(int32_t n) {
+    return (int64_t)n + REACH;
+}
+
+/* Positions past the int32 range wrap, and bound nothing. */
+static inline bool positions_wrap(const item *x) {
+    return (int64_t)x->q_start + x->rows - 1 > INT32_MAX;
+}
+
+/* The keys first..last that some row sees: from those of the first row to those of the last. */
+static void rows_range(const item *x, int32_t *first, int32_t *last) {
+    int32_t unused;
+    op_range(x, 0, first, &unused);
+    op_range(x, x->rows - 1, &unused, last);
+}
+
+static share share_of(const item *x) {
+    share s = {.first = 0, .last = -1, .decode = x->rows <= DECODE_Q};
+    if (x->rows == 0) return s;
+    rows_range(x, &s.first, &s.last);
+    if (s.first > s.last) return s;
+    const int64_t keys = (int64_t)s.last - s.first + 1;
+    const bool near = keys <= reach_of(x->rows); /* else there is no room */
+    s.decode = s.decode && near;
+    if (!s.decode && near) s.blocks = s.last / BK - s.first / BK + 1;
+    if (s.decode) s.parts = s.last / PART - s.first / PART + 1;
+    return s;
+}
+
+static inline int32_t part_at(const call *c, int32_t b, int32_t slot) {
+    return c->share[b].first / PART + slot;
+}
+
+static inline int32_t tiles_of(int32_t rows) {
+    return rows / ROWS + (rows % ROWS > 0);
+}
+
+static void find_shares(call *c) {
+    for (int32_t b = 0; b < c->args->batch; b++) {
+        const item x = item_of(c, b);
+        share *s = &c->share[b];
+        *s = share_of(&x);
+        if (s->decode) {
+            c->few++;
+            continue;
+        }
+        c->longest = max32(c->longest, x.rows);
+        c->tiles += tiles_of(x.rows);
+    }
+}
+
+/* Numbers the tasks of all items, for so many a part of an item, or a packed block; returns how
+ * many there are. */
+static int64_t number_tasks(const call *c, int64_t a_part, int64_t a_block) {
+    int64_t tasks = 0;
+    for (int32_t b = 0; b < c->args->batch; b++) {
+        share *s = &c->share[b];
+        s->task = tasks;
+        tasks += s->parts * a_part + s->blocks * a_block;
+    }
+    return tasks;
+}
+
+/* The item of a task; leaves in *task its number among the item's. */
+static int32_t item_of_task(const call *c, int64_t *task) {
+    int32_t b = 0, end = c->args->batch; /* the item is b..end - 1 */
+    while (end - b > 1) {
+        const int32_t middle = b + (end - b) / 2;
+        if (c->share[middle].task <= *task)
+            b = middle;
+        else
+            end = middle;
+    }
+    *task -= c->share[b].task;
+    return b;
 }
 
 /* Completes a tile whose rows, head[] and row[] are set: what its rows see. */
@@ -1546,9 +1646,7 @@ static void tile_begin(const item *x, tile *t) {
         t->first = min32(t->first, t->lo[r]);
         t->last = max32(t->last, t->hi[r]);
     }
-    if ((int64_t)x->q_start + x->q_len - 1 > INT32_MAX) { /* positions wrap: no box */
-        t->box.q0 = 1, t->box.q1 = 0;
-    }
+    if (positions_wrap(x)) t->box.q0 = 1, t->box.q1 = 0; /* no box */
 }
 
 /* Keys that some of the rows begin .. end - 1 see. */
@@ -1604,23 +1702,25 @@ static void tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1,
 
 /* --- prefill: V packed once, then query blocks of tiles over key blocks --- */
 
+/* The block-th of the key blocks that an item has packed. */
 static float *packed_block(const call *c, int32_t b, int32_t hv, int32_t block) {
     return c->packed + (((int64_t)b * VALUE_HEADS + hv) * c->blocks + block) * BK * DVP;
 }
 
-/* Packs one key block of one value head into column panels; columns past DV are zero. */
+/* Packs what some row sees of a key block of one value head into column panels; columns past DV are
+ * zero. */
 static void pack_v_task(void *ctx, int64_t task, int worker) {
     (void)worker;
     const call *c = ctx;
     const attn_view *v = &c->args->v;
-    const int32_t block = (int32_t)(task % c->blocks);
-    const int32_t hv = (int32_t)(task / c->blocks % VALUE_HEADS);
-    const int32_t b = (int32_t)(task / c->blocks / VALUE_HEADS);
-    const item x = item_of(c, b);
-    const int32_t n = min32(BK, x.kv_len - block * BK);
-    const float *row = v->data + b * v->batch + hv * v->head + (int64_t)block * BK * v->token;
+    const int32_t b = item_of_task(c, &task);
+    const share *s = &c->share[b];
+    const int32_t hv = (int32_t)(task / s->blocks), block = (int32_t)(task % s->blocks);
+    const int32_t k0 = (s->first / BK + block) * BK;
+    const int32_t first = max32(s->first - k0, 0), n = min32(BK, s->last - k0 + 1);
+    const float *row = v->data + b * v->batch + hv * v->head + (int64_t)(k0 + first) * v->token;
     float *to = packed_block(c, b, hv, block);
-    for (int32_t key = 0; key < n; key++, row += v->token) {
+    for (int32_t key = first; key < n; key++, row += v->token) {
         for (int32_t col = 0; col < 64; col += 8) {
             float *panel = to + col * BK + key * 8;
             vf_store(panel + 0, load_n(row + col + 0, DV - col - 0));
@@ -1635,18 +1735,19 @@ static void prefill_task(void *ctx, int64_t task, int worker) {
     const attn_args *args = c->args;
     scratch *w = &c->work[worker];
     const int64_t heads = (int64_t)args->batch * HEADS;
-    const int32_t chunks = (c->tiles + c->chunk - 1) / c->chunk;
     /* The last query blocks have the most keys: they go first, so that threads end together. */
-    const int32_t chunk = chunks - 1 - (int32_t)(task / heads);
+    const int32_t chunk = c->chunks - 1 - (int32_t)(task / heads);
     const int32_t b = (int32_t)(task % heads / HEADS), h = (int32_t)(task % heads % HEADS);
     const item x = item_of(c, b);
-    const int32_t count = min32(c->chunk, c->tiles - chunk * c->chunk);
+    const share *s = &c->share[b];
+    const int32_t count = min32(c->chunk, tiles_of(x.rows) - chunk * c->chunk);
+    if (s->decode || count <= 0) return;
 
     int32_t first = INT32_MAX, last = -1;
     for (int32_t i = 0; i < count; i++) {
         tile *t = &w->t[i];
         const int32_t row = (chunk * c->chunk + i) * ROWS;
-        t->rows = min32(ROWS, args->q_len - row);
+        t->rows = min32(ROWS, x.rows - row);
         for (int32_t r = 0; r < t->rows; r++) t->head[r] = h, t->row[r] = row + r;
         tile_begin(&x, t);
         tile_pack(&x, t);
@@ -1656,11 +1757,16 @@ static void prefill_task(void *ctx, int64_t task, int worker) {
     }
 
     const float *k = args->k.data + b * args->k.batch + key_head(h) * args->k.head;
+    const float *v = args->v.data + b * args->v.batch + value_head(h) * args->v.head;
     for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
-        const int32_t k0 = block * BK;
-        const values v = {packed_block(c, b, value_head(h), block), BK, 8, DVP - 64, k0};
-        for (int32_t i = 0; i < count; i++)
-            tile_run(&x, &w->t[i], w, k0, k0 + BK - 1, k, &v, false);
+        const int32_t k0 = block * BK, k1 = k0 + min32(BK - 1, last - k0);
+        values from = {v, 1, args->v.token, args->v.token, 0};
+        if (s->blocks > 0) {
+            const int32_t hv = value_head(h), at = block - s->first / BK;
+            const float *packed = packed_block(c, b, hv, at);
+            from = (values){packed, BK, 8, DVP - 64, k0};
+        }
+        for (int32_t i = 0; i < count; i++) tile_run(&x, &w->t[i], w, k0, k1, k, &from, false);
     }
 
     for (int32_t i = 0; i < count; i++) {
@@ -1876,10 +1982,28 @@ typedef struct partial {
     float *m, *l, *o; /* o: DVP */
 } partial;
 
-static partial partial_of(const call *c, int32_t b, int32_t g, int32_t part, int32_t row) {
-    const int64_t i = (((int64_t)b * GROUPS + g) * c->parts + part) * c->rows + row;
+/* slot: which of the item's parts. */
+static partial partial_of(const call *c, int32_t b, int32_t g, int32_t slot, int32_t row) {
+    const int64_t i = (((int64_t)b * GROUPS + g) * c->parts + slot) * c->part_rows + row;
     float *p = c->partial + i * (DVP + 16);
     return (partial){p + DVP, p + DVP + 1, p};
+}
+
+/* How an item's rows go through a part: by its own number of rows alone. */
+typedef struct pace {
+    int32_t rows;      /* query rows of a group */
+    int32_t tile_rows; /* rows of a tile, */
+    int32_t turn;      /* keys of its turn, */
+    int32_t ahead;     /* and keys by which rows are asked for before */
+} pace;
+
+static pace pace_of(const call *c, const item *x) {
+    pace p = {.rows = x->rows * GROUP, .tile_rows = ROWS, .turn = BK};
+    /* Two turns in one while two of them, K and V of all heads, are little beside L2. */
+    const int turns = c->span > 1 && c->span <= 8 ? 2 : 1;
+    if (p.rows <= DOT_MOST) p.tile_rows = DOT_ROWS, p.turn = turns * TURN;
+    p.ahead = max32(1, AHEAD / (p.turn * c->span)) * p.turn;
+    return p;
 }
 
 /* The rows of a tile one after the other, scaled, as dot products want them. */
@@ -1910,9 +2034,9 @@ static void dot_begin(const item *x, tile *t, int32_t rows, int32_t lanes) {
 }
 
 /* A tile of a group's rows from this one on, for the keys k0..k1. */
-static void decode_begin(const call *c, const item *x, tile *t, int32_t group, int32_t from,
+static void decode_begin(const item *x, const pace *p, tile *t, int32_t group, int32_t from,
                          int32_t k0, int32_t k1) {
-    t->rows = min32(c->tile_rows, c->rows - from);
+    t->rows = min32(p->tile_rows, p->rows - from);
     for (int32_t r = 0; r < t->rows; r++) {
         t->head[r] = group * GROUP + (from + r) % GROUP;
         t->row[r] = (from + r) / GROUP;
@@ -1936,18 +2060,18 @@ static void decode_keys(const item *x, tile *t, scratch *w, int32_t k0, int32_t 
     (void)ask;
     const ptrdiff_t ldv = x->args->v.token;
     const values as_rows = {v, 1, ldv, ldv, 0};
-    for (int32_t at = k0; at <= k1; at += BK)
-        tile_run(x, t, w, at, min32(at + BK - 1, k1), k, &as_rows, true);
+    for (int64_t at = k0; at <= k1; at += BK)
+        tile_run(x, t, w, (int32_t)at, (int32_t)min64(at + BK - 1, k1), k, &as_rows, true);
 }
 
 /* What a tile has found out about one part. */
-static void decode_end(const call *c, const tile *t, int32_t b, int32_t g, int32_t part,
+static void decode_end(const call *c, const tile *t, int32_t b, int32_t g, int32_t slot,
                        int32_t row) {
     _Alignas(64) float l[ROWS];
     memcpy(l, t->l, sizeof l);
     if (t->rows <= 4) vf_store(l, vf_stride_add(vf_load(l), 4));
     for (int32_t r = 0; r < t->rows; r++) {
-        const partial p = partial_of(c, b, g, part, row + r);
+        const partial p = partial_of(c, b, g, slot, row + r);
         *p.m = t->m[r];
         *p.l = l[r];
         if (l[r] != 0) memcpy(p.o, t->o + r * DVP, sizeof(float) * DVP);
@@ -1957,12 +2081,14 @@ static void decode_end(const call *c, const tile *t, int32_t b, int32_t g, int32
 /* What lies `ahead` keys after key `at` of the j-th of the groups from g on: as many rows as a turn
  * has, in the order in which they lie. Past the last key it is rows of the next groups, whose
  * ranges are taken to be like this one. */
-static lines lines_ahead(const call *c, const item *x, const tile *t, int32_t g, int32_t j,
-                         int32_t at, int32_t ahead) {
+static lines lines_ahead(const call *c, const item *x, const pace *p, const tile *t, int32_t g,
+                         int32_t j, int64_t at, int32_t ahead) {
     const attn_view *k = &c->args->k, *v = &c->args->v;
     /* Whole turns; at least one, since a tile that sees nothing has no turn. */
-    const int32_t begin = t->first / c->turn * c->turn, end = (t->last / c->turn + 1) * c->turn;
-    int32_t key = at + ahead, b = x->b;
+    const int64_t begin = t->first / p->turn * p->turn;
+    const int64_t end = ((int64_t)t->last / p->turn + 1) * p->turn;
+    int64_t key = at + ahead;
+    int32_t b = x->b;
     if (key >= end) {
         key = begin + (key - end) % (end - begin);
         g += c->span;
@@ -1972,18 +2098,18 @@ static lines lines_ahead(const call *c, const item *x, const tile *t, int32_t g,
     const float *k0 = k->data + b * k->batch + key_head(g * GROUP) * k->head + key * k->token;
     const float *v0 = v->data + b * v->batch + value_head(g * GROUP) * v->head + key * v->token;
     if (c->span == 1) return (lines){k0, v0, k->token, v->token};
-    const int32_t heads = min32(c->span, GROUPS - g), row = j * c->turn;
+    const int32_t heads = min32(c->span, GROUPS - g), row = j * p->turn;
     return (lines){k0 + row / heads * k->token + row % heads * k->head,
                    v0 + row / heads * v->token + row % heads * v->head, k->head, v->head};
 }
 
 /* Keys from `at` on, up to k1 at most, before what lies ahead of them becomes another group's. */
-static int32_t run_length(const call *c, const tile *t, int32_t at, int32_t k1) {
-    const int32_t end = (t->last / c->turn + 1) * c->turn;
-    int32_t rest = end - c->ahead - at;
-    if (rest <= 0) rest = end - c->turn - at;
-    rest = rest / c->turn * c->turn;
-    return rest > 0 ? min32(rest, k1 - at + 1) : k1 - at + 1;
+static int64_t run_length(const pace *p, const tile *t, int64_t at, int32_t k1) {
+    const int64_t end = ((int64_t)t->last / p->turn + 1) * p->turn;
+    int64_t rest = end - p->ahead - at;
+    if (rest <= 0) rest = end - p->turn - at;
+    rest = rest / p->turn * p->turn;
+    return rest > 0 ? min64(rest, k1 - at + 1) : k1 - at + 1;
 }
 
 /* The rows of c->span groups of heads over one part of the keys. Several tiles take turns, a few
@@ -1993,13 +2119,13 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
     const attn_view *kv = &c->args->k, *vv = &c->args->v;
     scratch *w = &c->work[worker];
-    const int32_t sets = (GROUPS + c->span - 1) / c->span;
-    const int32_t part = (int32_t)(task % c->parts);
-    const int32_t g0 = (int32_t)(task / c->parts % sets) * c->span;
-    const int32_t b = (int32_t)(task / c->parts / sets);
+    const int32_t b = item_of_task(c, &task);
+    const share *s = &c->share[b];
+    const int32_t slot = (int32_t)(task % s->parts);
+    const int32_t g0 = (int32_t)(task / s->parts) * c->span;
     const item x = item_of(c, b);
-    const int32_t k0 = part * PART, k1 = min32(k0 + PART, x.kv_len) - 1;
-    if (k0 > k1) return;
+    const pace p = pace_of(c, &x);
+    const int32_t k0 = part_at(c, b, slot) * PART, k1 = k0 + min32(PART, x.kv_len - k0) - 1;
     const int32_t count = min32(c->span, GROUPS - g0);
     const float *k[TILES], *v[TILES];
     for (int32_t i = 0; i < count; i++) {
@@ -2008,25 +2134,26 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     }
 
     /* As many tiles of each group as there is room for. */
-    const int32_t most = max32(1, TILES / count) * c->tile_rows;
-    for (int32_t row = 0; row < c->rows; row += most) {
-        const int32_t rows = min32(most, c->rows - row);
-        const int32_t tiles = (rows + c->tile_rows - 1) / c->tile_rows; /* of a group */
+    const int32_t most = max32(1, TILES / count) * p.tile_rows;
+    for (int32_t row = 0; row < p.rows; row += most) {
+        const int32_t rows = min32(most, p.rows - row);
+        const int32_t tiles = (rows + p.tile_rows - 1) / p.tile_rows; /* of a group */
         for (int32_t i = 0; i < count * tiles; i++)
-            decode_begin(c, &x, &w->t[i], g0 + i / tiles, row + i % tiles * c->tile_rows, k0, k1);
-        int32_t n = c->turn;
-        for (int32_t at = k0; at <= k1; at += n) {
-            if (count * tiles == 1) n = run_length(c, &w->t[0], at, k1);
+            decode_begin(&x, &p, &w->t[i], g0 + i / tiles, row + i % tiles * p.tile_rows, k0, k1);
+        int64_t n = p.turn;
+        for (int64_t at = k0; at <= k1; at += n) {
+            if (count * tiles == 1) n = run_length(&p, &w->t[0], at, k1);
+            const int32_t from = (int32_t)at, end = (int32_t)min64(at + n - 1, k1);
             for (int32_t i = 0; i < count * tiles; i++) {
                 tile *t = &w->t[i];
-                const int32_t j = i / tiles, end = min32(at + n - 1, k1);
-                if (t->first > end || t->last < at) continue;
-                const lines ask = lines_ahead(c, &x, t, g0, j, at, c->ahead);
-                decode_keys(&x, t, w, at, end, k[j], v[j], ask);
+                const int32_t j = i / tiles;
+                if (t->first > end || t->last < from) continue;
+                const lines ask = lines_ahead(c, &x, &p, t, g0, j, at, p.ahead);
+                decode_keys(&x, t, w, from, end, k[j], v[j], ask);
             }
         }
         for (int32_t i = 0; i < count * tiles; i++)
-            decode_end(c, &w->t[i], b, g0 + i / tiles, part, row + i % tiles * c->tile_rows);
+            decode_end(c, &w->t[i], b, g0 + i / tiles, slot, row + i % tiles * p.tile_rows);
     }
 }
 
@@ -2036,8 +2163,9 @@ static void merge_task(void *ctx, int64_t task, int worker) {
     float *o = c->work[worker].t[0].o;
     const int32_t g = (int32_t)(task % GROUPS), b = (int32_t)(task / GROUPS);
     const item x = item_of(c, b);
-    const int32_t parts = (x.kv_len + PART - 1) / PART;
-    for (int32_t row = 0; row < c->rows; row++) {
+    const int32_t parts = c->share[b].parts, rows = x.rows * GROUP;
+    if (!c->share[b].decode) return;
+    for (int32_t row = 0; row < rows; row++) {
         float m = NO_MAX, l = 0;
         for (int32_t i = 0; i < parts; i++) m = fmaxf(m, *partial_of(c, b, g, i, row).m);
         memset(o, 0, sizeof(float) * DVP);
@@ -2061,22 +2189,41 @@ static const char *variant(int32_t q_len) {
     return q_len <= DECODE_Q ? "decode" : "prefill";
 }
 
+/* Keys from the first to the last that so many rows of an item see, at most; 0 rows see none. */
+static int64_t most_keys(int32_t rows, int32_t kv_len_max) {
+    if (rows <= 0) return 0;
+    return min64(kv_len_max, reach_of(rows));
+}
+
+/* Parts that so many rows of an item see, at most. */
+static int32_t most_parts(int32_t rows, int32_t kv_len_max) {
+    return attn_runs(most_keys(rows, kv_len_max), kv_len_max, PART);
+}
+
 /* Places everything in the workspace and returns its size. base may be null. */
-static size_t layout(call *c, const attn_extent *e, char *base) {
+static uint64_t layout(call *c, const attn_extent *e, char *base) {
     const int32_t threads = max32(1, e->threads);
-    size_t bytes = 0;
-    c->work = attn_carve(base, &bytes, sizeof(scratch) * (size_t)threads);
-    c->blocks = e->kv_len_max / BK + (e->kv_len_max % BK > 0);
-    c->parts = e->kv_len_max / PART + (e->kv_len_max % PART > 0);
+    uint64_t bytes = 0;
+    c->work = attn_carve(base, &bytes, sizeof(scratch) * (uint64_t)threads);
+    const uint64_t items = (uint64_t)e->batch;
+    c->share = attn_carve(base, &bytes, items * sizeof(share));
     /* Never less than a shorter call needs: a decode run's partial results come with any. */
-    c->rows = min32(e->q_len, DECODE_Q) * GROUP;
-    const size_t rows = (size_t)e->batch * GROUPS * (size_t)c->parts * (size_t)c->rows;
-    const size_t partials = rows * (DVP + 16) * sizeof(float);
-    const size_t keys = (size_t)c->blocks * BK; /* whole blocks */
-    const size_t panels = (size_t)e->batch * VALUE_HEADS * keys * DVP * sizeof(float);
-    const size_t larger = e->q_len > DECODE_Q && panels > partials ? panels : partials;
+    const int32_t few = min32(e->q_len, DECODE_Q);
+    c->part_rows = few * GROUP;
+    c->parts = most_parts(few, e->kv_len_max);
+    const uint64_t rows = attn_times(items * GROUPS * (uint64_t)c->part_rows, (uint64_t)c->parts);
+    const uint64_t partials = attn_times(rows, (DVP + 16) * sizeof(float));
+    c->blocks = attn_runs(most_keys(e->q_len, e->kv_len_max), e->kv_len_max, BK);
+    const uint64_t keys = (uint64_t)c->blocks * BK; /* whole blocks */
+    const uint64_t panels = attn_times(items * VALUE_HEADS, attn_times(keys, DVP * sizeof(float)));
+    const uint64_t larger = e->q_len > DECODE_Q && panels > partials ? panels : partials;
     c->packed = c->partial = attn_carve(base, &bytes, larger);
     return bytes;
+}
+
+static uint64_t workspace(const attn_extent *e) {
+    call c;
+    return layout(&c, e, NULL);
 }
 
 /* Groups a task, few enough to keep the threads busy. */
@@ -2087,36 +2234,36 @@ static int32_t decode_span(int64_t parts, int threads) {
     return span;
 }
 
-static size_t workspace(const attn_extent *e) {
-    call c;
-    return layout(&c, e, NULL);
+/* The items of few rows: parts of their keys, merged in order. */
+static void run_decode(call *c, int threads) {
+    const attn_args *args = c->args;
+    const bool by_token = args->k.head < args->k.token;
+    c->span = by_token ? decode_span(number_tasks(c, 1, 0), threads) : 1;
+    const int32_t sets = (GROUPS + c->span - 1) / c->span;
+    attn_parallel(number_tasks(c, sets, 0), threads, decode_task, c);
+    attn_parallel((int64_t)args->batch * GROUPS, threads, merge_task, c);
 }
 
-static void run(const attn_args *args) {
+/* The others: V packed, then query blocks. */
+static void run_prefill(call *c, int threads) {
+    /* Whole query blocks share keys in cache; smaller ones keep many threads busy. */
+    const int64_t fair = HEADS * c->tiles / (4 * (int64_t)threads);
+    c->chunk = threads == 1 || fair >= TILES ? TILES : max32(1, (int32_t)fair);
+    c->chunks = (tiles_of(c->longest) + c->chunk - 1) / c->chunk;
+    attn_parallel(number_tasks(c, 0, VALUE_HEADS), threads, pack_v_task, c);
+    const int64_t heads = (int64_t)c->args->batch * HEADS;
+    attn_parallel(heads * c->chunks, threads, prefill_task, c);
+}
+
+static void run(const attn_args *args, const int32_t *rows) {
     const attn_extent e = {sizeof e, args->batch, args->q_len, args->kv_len_max, args->threads};
-    call c = {.args = args};
+    call c = {.args = args, .rows = rows};
     const int threads = max32(1, args->threads);
     layout(&c, &e, args->workspace);
     if (args->batch == 0 || args->q_len == 0) return;
-    const int64_t items = args->batch;
-    if (args->q_len <= DECODE_Q) {
-        const bool by_token = args->k.head < args->k.token;
-        c.span = by_token ? decode_span(items * c.parts, threads) : 1;
-        c.tile_rows = ROWS, c.turn = BK;
-        /* Two turns in one while two of them, K and V of all heads, are little beside L2. */
-        const int turns = c.span > 1 && c.span <= 8 ? 2 : 1;
-        if (c.rows <= DOT_MOST) c.tile_rows = DOT_ROWS, c.turn = turns * TURN;
-        c.ahead = max32(1, AHEAD / (c.turn * c.span)) * c.turn;
-        attn_parallel(items * ((GROUPS + c.span - 1) / c.span) * c.parts, threads, decode_task, &c);
-        attn_parallel(items * GROUPS, threads, merge_task, &c);
-        return;
-    }
-    c.tiles = (args->q_len + ROWS - 1) / ROWS;
-    /* Whole query blocks share keys in cache; smaller ones keep many threads busy. */
-    const int64_t fair = items * HEADS * c.tiles / (4 * (int64_t)threads);
-    c.chunk = threads == 1 || fair >= TILES ? TILES : max32(1, (int32_t)fair);
-    attn_parallel(items * VALUE_HEADS * c.blocks, threads, pack_v_task, &c);
-    attn_parallel(items * HEADS * ((c.tiles + c.chunk - 1) / c.chunk), threads, prefill_task, &c);
+    find_shares(&c);
+    if (c.few > 0) run_decode(&c, threads);
+    if (c.longest > 0) run_prefill(&c, threads);
 }
 
 static const attn_spec spec = {

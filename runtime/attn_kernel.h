@@ -28,6 +28,7 @@ typedef struct attn_expr_ctx {
     const attn_args *args;
     int32_t b, q_start, q_len, kv_len; /* kv_len: this item's; args->kv_len_max is Lk */
     const void *const *minmax;         /* per side tensor: its block minima and maxima, or null */
+    int32_t rows;                      /* query rows of this item that exist: q_len or fewer */
 } attn_expr_ctx;
 
 /* Answer of the tile classifier. */
@@ -98,9 +99,11 @@ typedef struct attn_kernel {
     int32_t side_count, scalar_count;
     /* "prefill", "decode" or "gather": which variant runs for q_len query rows. */
     const char *(*variant)(int32_t q_len);
-    size_t (*workspace)(const attn_extent *extent);
-    void (*run)(const attn_args *args); /* arguments have been checked */
-    bool (*arithmetic_ok)(void);        /* attn_arithmetic_ok, compiled as this kernel was */
+    uint64_t (*workspace)(const attn_extent *extent); /* bytes; UINT64_MAX: more than that */
+    /* Arguments have been checked. rows: [batch] query rows of each item that exist, 0..q_len:
+     * others are neither read nor written, and count for nothing. Null: all. */
+    void (*run)(const attn_args *args, const int32_t *rows);
+    bool (*arithmetic_ok)(void); /* attn_arithmetic_ok, compiled as this kernel was */
 } attn_kernel;
 
 /* The linked kernels: written by attn-gen (registry.c of a generated folder). */
@@ -120,24 +123,26 @@ typedef struct attn_weight {
 /* Extents that size a layer's workspace. */
 typedef struct attn_block_extent {
     int32_t batch, tokens, kv_tokens, threads;
-    int32_t keys;      /* keys an item that the attention sees at most */
-    bool cached;       /* keys live in a cache, not in the workspace */
-    size_t core_bytes; /* workspace of the core */
+    int32_t keys;        /* keys an item that the attention sees at most */
+    bool cached;         /* keys live in a cache, not in the workspace */
+    uint64_t core_bytes; /* workspace of the core */
 } attn_block_extent;
 
-/* One checked call of a layer. */
+/* One checked call of a layer, or of those of its items that run alike: the others have no rows. */
 typedef struct attn_block_call {
     const attn_block_args *args;
-    attn_block_extent extent;
-    const float *packed; /* past the header */
-    attn_out k, v;       /* where keys live: cache; data is null where it is the workspace */
-    int32_t *row0;       /* [batch] where the new keys go */
-    int32_t *pos0;       /* [batch] absolute position of the first new token */
-    int32_t *held;       /* [batch] keys that exist once the new ones are there */
-    attn_args core;      /* the core's call, but for q, k, v, o and the workspace */
+    attn_block_extent extent; /* tokens: of the longest item */
+    const float *packed;      /* past the header */
+    attn_out k, v;            /* where keys live: cache; data is null where it is the workspace */
+    int32_t *row0;            /* [batch] where the new keys go */
+    int32_t *pos0;            /* [batch] absolute position of the first new token */
+    int32_t *held;            /* [batch] keys that exist once the new ones are there */
+    int32_t *count;           /* [batch] rows that exist */
+    int32_t *rows;            /* [batch] rows that attend: without padding at the end */
+    attn_args core;           /* the core's call, but for q, k, v, o and the workspace */
     /* ATTN_E_INDEX: nothing but keys and the workspace was written. */
-    attn_status (*run_core)(const attn_kernel *kernel, const attn_args *args);
-    char *workspace; /* past row0, pos0 and held */
+    attn_status (*run_core)(const attn_kernel *kernel, const attn_args *args, const int32_t *rows);
+    char *workspace; /* past the lists */
 } attn_block_call;
 
 /* One generated layer: a spec on an instruction set. */
@@ -155,9 +160,9 @@ typedef struct attn_block_kernel {
     /* A key's row and head, in floats: k [kv_heads][D], v [v_heads][Dv]; v_dim = 0: v is k. */
     int32_t k_heads, k_dim, v_heads, v_dim;
     void (*pack)(const float *const *weight, float *packed); /* weight[i] as weights[i] */
-    size_t (*workspace)(const attn_block_extent *e);
-    attn_status (*run)(const attn_block_call *call); /* what run_core returned */
-    bool (*arithmetic_ok)(void);                     /* as a kernel's */
+    uint64_t (*workspace)(const attn_block_extent *e);       /* bytes; UINT64_MAX: more than that */
+    attn_status (*run)(const attn_block_call *call);         /* what run_core returned */
+    bool (*arithmetic_ok)(void);                             /* as a kernel's */
 } attn_block_kernel;
 
 extern const attn_block_kernel *const attn_block_registry[];
@@ -165,11 +170,33 @@ extern const int attn_block_registry_count;
 
 #define ATTN_INLINE inline __attribute__((always_inline))
 
+/* Sizes are counted in 64 bits on every target, and stop at UINT64_MAX: no product wraps. */
+static inline uint64_t attn_times(uint64_t a, uint64_t b) {
+    uint64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+}
+
+static inline uint64_t attn_plus(uint64_t a, uint64_t b) {
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
 /* The next `bytes` of a workspace, 64-byte aligned; advances *used. base may be null (sizing). */
-static inline void *attn_carve(char *base, size_t *used, size_t bytes) {
+static inline void *attn_carve(char *base, uint64_t *used, uint64_t bytes) {
     void *p = base ? base + *used : NULL;
-    *used += (bytes + 63) & ~(size_t)63;
+    *used = bytes > UINT64_MAX - 63 ? UINT64_MAX : attn_plus(*used, (bytes + 63) & ~(uint64_t)63);
     return p;
+}
+
+/* Whether memory of so many bytes can exist. */
+static inline bool attn_size_fits(uint64_t bytes) {
+    return bytes <= PTRDIFF_MAX;
+}
+
+/* Runs of `size` keys, at multiples of it, that `keys` consecutive ones of `all` touch at most. */
+static inline int32_t attn_runs(int64_t keys, int32_t all, int32_t size) {
+    const int64_t whole = ((int64_t)all + size - 1) / size;
+    const int64_t some = keys < 1 ? 0 : (keys - 1 + size - 1) / size + 1;
+    return (int32_t)(keys >= all || some > whole ? whole : some);
 }
 
 static inline bool attn_any_nonzero(const uint8_t *p, int32_t n) {

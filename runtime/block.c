@@ -16,6 +16,14 @@ struct attn_block {
     bool reference;
 };
 
+enum { HEADER_BYTES = 64 }; /* of packed weights */
+
+static uint64_t packed_size(const attn_block_kernel *k) {
+    uint64_t bytes = HEADER_BYTES;
+    attn_carve(NULL, &bytes, attn_times((uint64_t)k->packed_floats, sizeof(float)));
+    return bytes;
+}
+
 /* --- Create --- */
 
 attn_status attn_block_find(const attn_spec *spec, const attn_block_kernel **out) {
@@ -47,6 +55,7 @@ static __attribute__((noinline)) attn_status create(attn_block **out, const attn
     status = attn_block_find(&resolved, &best);
     if (status != ATTN_OK) return status;
     if (!attn_arithmetic_ok() || !best->arithmetic_ok()) return ATTN_E_ARITHMETIC;
+    if (!attn_size_fits(packed_size(best))) return ATTN_E_MEMORY;
     attn_block *block = calloc(1, sizeof *block);
     if (!block) return ATTN_E_MEMORY;
     block->kernel = best;
@@ -232,7 +241,7 @@ typedef struct packed_header {
     uint64_t checksum; /* of the floats */
     uint64_t zero[3];
 } packed_header;
-_Static_assert(sizeof(packed_header) == 64, "the floats stay aligned");
+_Static_assert(sizeof(packed_header) == HEADER_BYTES, "the floats stay aligned");
 
 static const char magic[8] = "ATTNPAK";
 
@@ -269,13 +278,8 @@ static const float *payload(const void *packed) {
     return (const float *)(const void *)((const char *)packed + sizeof(packed_header));
 }
 
-static size_t packed_size(const attn_block_kernel *k) {
-    const size_t bytes = (size_t)k->packed_floats * sizeof(float);
-    return sizeof(packed_header) + (bytes + 63) / 64 * 64;
-}
-
 size_t attn_block_packed_bytes(const attn_block *block) {
-    return block ? packed_size(block->kernel) : 0;
+    return block ? (size_t)packed_size(block->kernel) : 0;
 }
 
 static attn_status check_block(const attn_why *why, const attn_block *block) {
@@ -406,33 +410,36 @@ static uint64_t cache_layer(const attn_block_kernel *k) {
     return hash_name(k->name, end ? (size_t)(end - k->name) : strlen(k->name));
 }
 
-/* Floats of k and of v for each item. */
-static size_t k_floats(const attn_block_kernel *k, int32_t capacity) {
-    return (size_t)k->k_heads * (size_t)capacity * (size_t)k->k_dim;
-}
-
-static size_t v_floats(const attn_block_kernel *k, int32_t capacity) {
-    return (size_t)k->v_heads * (size_t)capacity * (size_t)k->v_dim;
+/* Bytes of rows of so many heads for all items. */
+static uint64_t rows_bytes(int32_t batch, int32_t capacity, int32_t heads, int32_t dim) {
+    const uint64_t rows = attn_times((uint64_t)batch * (uint64_t)capacity, (uint64_t)heads);
+    return attn_times(rows, (uint64_t)dim * sizeof(float));
 }
 
 /* Bytes of k. Where they are many, k and v must not end up a power of two apart: attn.h, attn_args.
  */
-static size_t k_bytes(const attn_block_kernel *k, int32_t batch, int32_t capacity) {
+static uint64_t k_bytes(const attn_block_kernel *k, int32_t batch, int32_t capacity) {
     enum { MANY = 1 << 20, APART = 64 << 10 };
-    const size_t bytes = (size_t)batch * k_floats(k, capacity) * sizeof(float);
-    return bytes < MANY || !k->v_dim ? bytes : bytes + APART;
+    const uint64_t bytes = rows_bytes(batch, capacity, k->k_heads, k->k_dim);
+    return bytes < MANY || !k->v_dim ? bytes : attn_plus(bytes, APART);
 }
 
-/* Bytes of k, v, length and start; memory may be null (sizing). */
-static size_t cache_layout(const attn_block_kernel *k, attn_cache *c, char *memory) {
-    size_t used = 0;
-    const size_t batch = (size_t)c->batch;
-    c->k = attn_carve(memory, &used, k_bytes(k, c->batch, c->capacity));
-    c->v = attn_carve(memory, &used, batch * v_floats(k, c->capacity) * sizeof(float));
+/* Shares out a cache's memory, or counts it (null). */
+static uint64_t cache_layout(const attn_block_kernel *k, int32_t batch, int32_t capacity,
+                             char *memory, attn_cache *c) {
+    uint64_t used = 0;
+    const uint64_t list = (uint64_t)batch * sizeof(int32_t);
+    c->k = attn_carve(memory, &used, k_bytes(k, batch, capacity));
+    c->v = attn_carve(memory, &used, rows_bytes(batch, capacity, k->v_heads, k->v_dim));
     if (!k->v_dim) c->v = c->k;
-    c->length = attn_carve(memory, &used, batch * sizeof(int32_t));
-    c->start = attn_carve(memory, &used, batch * sizeof(int32_t));
+    c->length = attn_carve(memory, &used, list);
+    c->start = attn_carve(memory, &used, list);
     return used;
+}
+
+static uint64_t cache_size(const attn_block_kernel *k, int32_t batch, int32_t capacity) {
+    attn_cache unused;
+    return cache_layout(k, batch, capacity, NULL, &unused);
 }
 
 static attn_status check_cache_size(const attn_why *why, const attn_block *block, int32_t batch,
@@ -444,16 +451,11 @@ static attn_status check_cache_size(const attn_why *why, const attn_block *block
     const attn_block_kernel *k = block->kernel;
     const double rows = (double)batch * capacity;
     const double floats = rows * (k->k_heads * (double)k->k_dim + k->v_heads * (double)k->v_dim);
-    if (floats <= 1e15) return ATTN_OK;
+    if (floats <= 1e15) return attn_check_fits(why, "cache", cache_size(k, batch, capacity));
     return attn_refuse(why, ATTN_E_ARGUMENT,
                        "batch is %d and capacity is %d: the cache would hold %.1e floats; must be "
                        "at most 1e15",
                        batch, capacity, floats);
-}
-
-static size_t cache_size(const attn_block_kernel *k, int32_t batch, int32_t capacity) {
-    attn_cache c = {.batch = batch, .capacity = capacity};
-    return cache_layout(k, &c, NULL);
 }
 
 attn_status attn_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,
@@ -461,7 +463,7 @@ attn_status attn_cache_bytes(const attn_block *block, int32_t batch, int32_t cap
     if (!bytes) return ATTN_E_ARGUMENT;
     *bytes = 0;
     const attn_status status = check_cache_size(NULL, block, batch, capacity);
-    if (status == ATTN_OK) *bytes = cache_size(block->kernel, batch, capacity);
+    if (status == ATTN_OK) *bytes = (size_t)cache_size(block->kernel, batch, capacity);
     return status;
 }
 
@@ -469,7 +471,7 @@ static attn_status check_cache_memory(const attn_why *why, const attn_block *blo
                                       int32_t capacity, const void *memory, size_t bytes) {
     const attn_status status = check_cache_size(why, block, batch, capacity);
     if (status != ATTN_OK) return status;
-    const size_t need = cache_size(block->kernel, batch, capacity);
+    const size_t need = (size_t)cache_size(block->kernel, batch, capacity);
     if (!memory && batch > 0)
         return attn_refuse(why, ATTN_E_ARGUMENT,
                            "memory is null: %zu bytes are needed "
@@ -491,7 +493,7 @@ attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t 
     const attn_status status = check_cache_memory(NULL, block, batch, capacity, memory, bytes);
     if (status != ATTN_OK) return status;
     *cache = (attn_cache){.struct_size = sizeof *cache, .batch = batch, .capacity = capacity};
-    cache_layout(block->kernel, cache, memory);
+    cache_layout(block->kernel, batch, capacity, memory, cache);
     cache->layer = cache_layer(block->kernel);
     for (int32_t b = 0; b < batch; b++) cache->length[b] = cache->start[b] = 0;
     return ATTN_OK;
@@ -575,38 +577,45 @@ static int32_t new_keys(const attn_spec *s, const attn_block_args *a, int32_t b)
     return a->kv ? count_of(a->kv_count, b, a->kv_tokens) : 0;
 }
 
-static attn_block_extent extent_of(const attn_block *block, const attn_block_args *a) {
+/* In which form an item runs goes by its own rows. Items of one form run together. */
+static bool expands(const attn_block_kernel *k, int32_t count) {
+    return k->expanded && count >= k->expand_from;
+}
+
+/* tokens: rows of the longest item. */
+static attn_block_extent extent_of(const attn_block *block, const attn_block_args *a,
+                                   int32_t tokens) {
     const attn_spec *s = block->kernel->spec;
-    attn_block_extent e = {.batch = a->batch, .tokens = a->tokens, .threads = a->threads};
+    attn_block_extent e = {.batch = a->batch, .tokens = tokens, .threads = a->threads};
     e.kv_tokens = has_kv(s) ? a->kv_tokens : 0;
     e.cached = a->cache != NULL;
     e.keys = e.cached ? a->cache->capacity : has_kv(s) ? a->kv_tokens : a->tokens;
-    attn_extent core = {sizeof core, a->batch, a->tokens, e.keys, a->threads};
-    size_t expanded = 0;
-    if (block->expanded && a->tokens >= block->kernel->expand_from) {
-        attn_own_workspace(block->expanded, &core, &expanded);
-        core.q_len = block->kernel->expand_from - 1; /* never less than a shorter call needs */
-    }
-    attn_own_workspace(block->core, &core, &e.core_bytes);
+    const attn_extent core = {sizeof core, a->batch, a->tokens, e.keys, a->threads};
+    e.core_bytes = attn_plan_workspace(block->core, &core);
+    if (!expands(block->kernel, a->tokens)) return e;
+    const uint64_t expanded = attn_plan_workspace(block->expanded, &core);
     if (expanded > e.core_bytes) e.core_bytes = expanded;
     return e;
 }
 
 /* The runtime's own part of the workspace; base may be null (sizing). */
 typedef struct own {
-    int32_t *row0, *pos0, *held;
+    int32_t *row0, *pos0, *held, *count, *rows;
     uint8_t *padding; /* [batch][keys] of a cache that slides */
 } own;
 
-static size_t own_layout(const attn_block *block, const attn_block_extent *e, char *base, own *o) {
-    size_t used = 0;
-    const size_t list = (size_t)e->batch * sizeof(int32_t);
+static uint64_t own_layout(const attn_block *block, const attn_block_extent *e, char *base,
+                           own *o) {
+    uint64_t used = 0;
+    const uint64_t list = (uint64_t)e->batch * sizeof(int32_t);
     const bool sliding = slides(block->kernel->spec) && e->cached;
     o->row0 = attn_carve(base, &used, list);
     o->pos0 = attn_carve(base, &used, list);
     o->held = attn_carve(base, &used, list);
+    o->count = attn_carve(base, &used, list);
+    o->rows = attn_carve(base, &used, list);
     o->padding = NULL;
-    if (sliding) o->padding = attn_carve(base, &used, (size_t)e->batch * (size_t)e->keys);
+    if (sliding) o->padding = attn_carve(base, &used, (uint64_t)e->batch * (uint64_t)e->keys);
     return used;
 }
 
@@ -657,9 +666,11 @@ attn_status attn_block_workspace(const attn_block *block, const attn_block_args 
     attn_status status = check_call(NULL, block, args);
     if (status == ATTN_OK) status = check_extents(NULL, block, args);
     if (status != ATTN_OK) return status;
-    const attn_block_extent e = extent_of(block, args);
+    const attn_block_extent e = extent_of(block, args, args->tokens);
     own o;
-    *bytes = own_layout(block, &e, NULL, &o) + block->kernel->workspace(&e);
+    const uint64_t need = attn_plus(own_layout(block, &e, NULL, &o), block->kernel->workspace(&e));
+    if (!attn_size_fits(need)) return ATTN_E_ARGUMENT;
+    *bytes = (size_t)need;
     return ATTN_OK;
 }
 
@@ -791,23 +802,56 @@ static void place_items(const attn_block *block, const attn_block_args *a, const
     }
 }
 
-/* Padding counts absolute positions; a cache that has moved on counts from its first key. */
-static void shift_padding(const attn_block_args *a, const own *o, int32_t keys, attn_args *core) {
+/* Padding counts absolute positions; a cache that has moved on counts from its first key. Keys that
+ * the window hides from the new rows have none. */
+static void shift_padding(const attn_block *block, const attn_block_args *a, const own *o,
+                          int32_t keys, attn_args *core) {
     if (!a->key_padding || !o->padding) return;
-    for (int32_t b = 0; b < a->batch; b++)
-        memcpy(o->padding + (size_t)b * (size_t)keys,
-               a->key_padding + b * a->key_padding_batch + (o->pos0[b] - o->row0[b]),
-               (size_t)o->held[b]);
+    const int32_t window = block->kernel->spec->window;
+    for (int32_t b = 0; b < a->batch; b++) {
+        const int32_t first = o->row0[b] > window ? o->row0[b] - window : 0;
+        memcpy(o->padding + (size_t)b * (size_t)keys + first,
+               a->key_padding + b * a->key_padding_batch + (o->pos0[b] - o->row0[b]) + first,
+               (size_t)(o->held[b] - first));
+    }
     core->key_padding = o->padding;
     core->key_padding_batch = keys;
 }
 
-static attn_status run_kernel(const attn_kernel *kernel, const attn_args *args) {
-    return attn_run_checked(kernel, args, false);
+/* Rows that attend: padding at an item's end is as if it were not there. */
+static int32_t attending(const attn_block_args *a, int32_t b, int32_t count) {
+    const uint8_t *pad = a->q_pad ? a->q_pad + b * a->q_pad_batch : NULL;
+    while (pad && count > 0 && pad[count - 1]) count--;
+    return count;
 }
 
-static attn_status run_reference(const attn_kernel *kernel, const attn_args *args) {
-    return attn_run_checked(kernel, args, true);
+static attn_status run_kernel(const attn_kernel *kernel, const attn_args *args,
+                              const int32_t *rows) {
+    return attn_run_checked(kernel, args, rows, false);
+}
+
+static attn_status run_reference(const attn_kernel *kernel, const attn_args *args,
+                                 const int32_t *rows) {
+    return attn_run_checked(kernel, args, rows, true);
+}
+
+/* Runs the items of one form. */
+static attn_status run_form(const attn_block *block, attn_block_call *call, bool expanded) {
+    const attn_block_args *a = call->args;
+    int32_t longest = 0;
+    bool any = false;
+    for (int32_t b = 0; b < a->batch; b++) {
+        const int32_t count = count_of(a->count, b, a->tokens), rows = attending(a, b, count);
+        const bool here = expands(block->kernel, count) == expanded;
+        any = any || here;
+        call->count[b] = here ? count : 0;
+        call->rows[b] = here ? rows : 0;
+        if (call->count[b] > longest) longest = call->count[b];
+    }
+    if (!any) return ATTN_OK;
+    call->extent = extent_of(block, a, longest);
+    call->extent.threads = call->core.threads;
+    return block->kernel->run(call);
 }
 
 /* [batch, rows, width] of elements. */
@@ -855,10 +899,10 @@ static attn_status check_areas(const attn_why *why, const attn_block *block,
     attn_areas_add(&list, "packed", a->packed, (int64_t)packed_size(k));
     attn_areas_add(&list, "workspace", a->workspace, (int64_t)workspace)->written = true;
     if (c) {
-        const int64_t v_bytes = a->batch * (int64_t)v_floats(k, c->capacity) * word;
-        const int64_t k_bytes_used = a->batch * (int64_t)k_floats(k, c->capacity) * word;
-        attn_areas_add(&list, "cache.k", c->k, k_bytes_used)->written = true;
-        attn_areas_add(&list, "cache.v", c->v, v_bytes)->written = true;
+        const uint64_t k_used = rows_bytes(a->batch, c->capacity, k->k_heads, k->k_dim);
+        const uint64_t v_used = rows_bytes(a->batch, c->capacity, k->v_heads, k->v_dim);
+        attn_areas_add(&list, "cache.k", c->k, (int64_t)k_used)->written = true;
+        attn_areas_add(&list, "cache.v", c->v, (int64_t)v_used)->written = true;
         attn_areas_add(&list, "cache.length", c->length, list_bytes)->written = true;
         attn_areas_add(&list, "cache.start", c->start, list_bytes)->written = true;
     }
@@ -870,8 +914,8 @@ static attn_status check_areas(const attn_why *why, const attn_block *block,
 typedef struct checked {
     attn_block_call call;
     own own;
-    size_t used;  /* bytes of the workspace that are the runtime's own */
-    int32_t keys; /* most keys of an item */
+    uint64_t used; /* bytes of the workspace that are the runtime's own */
+    int32_t keys;  /* most keys of an item */
 } checked;
 
 static attn_status check(const attn_why *why, const attn_block *block, const attn_block_args *a,
@@ -885,16 +929,16 @@ static attn_status check(const attn_why *why, const attn_block *block, const att
     if (status == ATTN_OK) status = check_items(why, k->spec, a, reset);
     if (status != ATTN_OK) return status;
 
-    c->call = (attn_block_call){.args = a, .extent = extent_of(block, a)};
+    c->call = (attn_block_call){.args = a, .extent = extent_of(block, a, a->tokens)};
     c->used = own_layout(block, &c->call.extent, a->workspace, &c->own);
-    const size_t need = c->used + k->workspace(&c->call.extent);
+    const uint64_t need = attn_plus(c->used, k->workspace(&c->call.extent));
     status = attn_check_memory(why, ATTN_E_WORKSPACE, "workspace", a->workspace, "workspace_bytes",
                                a->workspace_bytes, need, "attn_block_workspace");
     if (status != ATTN_OK) return status;
     c->keys = longest_item(k->spec, a, reset);
     c->call.core = core_call(block, a, &c->own, c->keys);
     status = attn_inputs_check(why, k->core, &c->call.core);
-    return status == ATTN_OK ? check_areas(why, block, a, &c->call.core, need) : status;
+    return status == ATTN_OK ? check_areas(why, block, a, &c->call.core, (size_t)need) : status;
 }
 
 static __attribute__((noinline)) attn_status run(const attn_block *block, const attn_block_args *a,
@@ -904,10 +948,11 @@ static __attribute__((noinline)) attn_status run(const attn_block *block, const 
     if (status != ATTN_OK) return status;
     const attn_block_kernel *k = block->kernel;
     attn_block_call *call = &c.call;
-    call->extent.threads = call->core.threads = attn_team_limit(a->threads);
+    call->core.threads = attn_team_limit(a->threads);
     place_items(block, a, &c.own, reset);
-    shift_padding(a, &c.own, c.keys, &call->core);
+    shift_padding(block, a, &c.own, c.keys, &call->core);
     call->row0 = c.own.row0, call->pos0 = c.own.pos0, call->held = c.own.held;
+    call->count = c.own.count, call->rows = c.own.rows;
     if (a->cache) {
         const int64_t k_head = (int64_t)a->cache->capacity * k->k_dim;
         const int64_t v_head = (int64_t)a->cache->capacity * k->v_dim;
@@ -917,7 +962,8 @@ static __attribute__((noinline)) attn_status run(const attn_block *block, const 
     call->packed = payload(a->packed);
     call->run_core = block->reference ? run_reference : run_kernel;
     call->workspace = (char *)a->workspace + c.used;
-    if (a->batch > 0) status = k->run(call);
+    if (a->batch > 0) status = run_form(block, call, false);
+    if (a->batch > 0 && status == ATTN_OK && k->expanded) status = run_form(block, call, true);
     const int32_t *length =
         status == ATTN_OK ? c.own.held : c.own.row0; /* new keys count, or not */
     for (int32_t b = 0; a->cache && b < a->batch; b++) a->cache->length[b] = length[b];

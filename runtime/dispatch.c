@@ -224,19 +224,21 @@ static attn_status check_extents(const attn_why *why, const attn_kernel *k, int3
                        batch, q_len > kv_len_max ? "q_len" : "kv_len_max", (int32_t)longest, size);
 }
 
-static size_t workspace_bytes(const attn_plan *plan, const attn_extent *e) {
-    const size_t bytes = plan->reference ? 0 : plan->kernel->workspace(e);
-    const size_t reference = attn_reference_workspace(e);
-    return plan->reference && reference > bytes ? reference : bytes;
+uint64_t attn_plan_workspace(const attn_plan *plan, const attn_extent *e) {
+    if (check_extents(NULL, plan->kernel, e->batch, e->q_len, e->kv_len_max, e->threads) != ATTN_OK)
+        return UINT64_MAX;
+    return plan->reference ? attn_reference_workspace(e) : plan->kernel->workspace(e);
 }
 
 static attn_status check_extent(const attn_why *why, const attn_plan *plan, const attn_extent *e) {
     if (!plan) return attn_refuse(why, ATTN_E_ARGUMENT, "plan is null");
     if (!e) return attn_refuse(why, ATTN_E_ARGUMENT, "extent is null");
-    const attn_status status =
+    attn_status status =
         attn_check_size(why, "extent", e->struct_size, sizeof *e, "{sizeof extent, ..}");
     if (status != ATTN_OK) return status;
-    return check_extents(why, plan->kernel, e->batch, e->q_len, e->kv_len_max, e->threads);
+    status = check_extents(why, plan->kernel, e->batch, e->q_len, e->kv_len_max, e->threads);
+    return status == ATTN_OK ? attn_check_fits(why, "workspace", attn_plan_workspace(plan, e))
+                             : status;
 }
 
 attn_status attn_extent_check(const attn_plan *plan, const attn_extent *extent, char *message,
@@ -249,7 +251,7 @@ attn_status attn_own_workspace(const attn_plan *plan, const attn_extent *extent,
     if (!bytes) return ATTN_E_ARGUMENT;
     *bytes = 0;
     const attn_status status = check_extent(NULL, plan, extent);
-    if (status == ATTN_OK) *bytes = workspace_bytes(plan, extent);
+    if (status == ATTN_OK) *bytes = (size_t)attn_plan_workspace(plan, extent);
     return status;
 }
 
@@ -448,14 +450,15 @@ static attn_status check_args(const attn_why *why, const attn_plan *plan, const 
         status = attn_check_item(why, "kv_len", b, a->kv_len[b], "kv_len_max", a->kv_len_max);
     if (status != ATTN_OK) return status;
     const attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads};
-    const size_t need = workspace_bytes(plan, &e);
+    const uint64_t need = attn_plan_workspace(plan, &e);
     status = attn_check_memory(why, ATTN_E_WORKSPACE, "workspace", a->workspace, "workspace_bytes",
                                a->workspace_bytes, need, "attn_workspace");
     if (status != ATTN_OK || a->batch == 0 || a->q_len == 0) return status;
-    return check_memory(why, plan->kernel, a, need);
+    return check_memory(why, plan->kernel, a, (size_t)need);
 }
 
-attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, bool reference) {
+attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, const int32_t *rows,
+                             bool reference) {
 #ifdef ATTN_DEBUG
     const bool check = true;
 #else
@@ -463,10 +466,10 @@ attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, b
 #endif
     /* Before anything is written: does an expression read a side tensor out of range? */
     attn_status status = ATTN_OK;
-    if (check && kernel->side_count > 0) status = attn_reference_check(kernel, args);
+    if (check && kernel->side_count > 0) status = attn_reference_check(kernel, args, rows);
     if (status != ATTN_OK) return status;
-    if (reference) return attn_reference_run(kernel, args);
-    kernel->run(args);
+    if (reference) return attn_reference_run(kernel, args, rows);
+    kernel->run(args, rows);
     return ATTN_OK;
 }
 
@@ -483,7 +486,7 @@ static __attribute__((noinline)) attn_status run(const attn_plan *plan, const at
     attn_args call = *args;
     call.threads = attn_team_limit(args->threads);
     stand_in_for_keys(&call);
-    return attn_run_checked(plan->kernel, &call, plan->reference);
+    return attn_run_checked(plan->kernel, &call, NULL, plan->reference);
 }
 
 attn_status attn_own_run(const attn_plan *plan, const attn_args *args) {

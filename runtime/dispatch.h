@@ -20,9 +20,13 @@ attn_status attn_block_find(const attn_spec *spec, const attn_block_kernel **out
  * the layer makes itself are taken as given. */
 attn_status attn_inputs_check(const attn_why *why, const attn_kernel *kernel,
                               const attn_args *args);
-/* Runs a call that was checked; a reference, or in a debug build a kernel, looks first whether an
- * expression reads a side tensor out of range (ATTN_E_INDEX, and nothing was written). */
-attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, bool reference);
+/* Bytes that a call needs; UINT64_MAX: more than 64 bits hold, or extents that no call may have. */
+uint64_t attn_plan_workspace(const attn_plan *plan, const attn_extent *extent);
+/* Runs a call that was checked, on the rows that exist (null: all); a reference, or in a debug
+ * build a kernel, looks first whether an expression reads a side tensor out of range (ATTN_E_INDEX,
+ * and nothing was written). */
+attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, const int32_t *rows,
+                             bool reference);
 
 ATTN_VISIBILITY_END
 

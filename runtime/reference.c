@@ -14,8 +14,8 @@ typedef struct row {
     int64_t first, last; /* keys that the op shows */
 } row;
 
-size_t attn_reference_workspace(const attn_extent *extent) {
-    return ((size_t)extent->kv_len_max * sizeof(double) + 63) & ~(size_t)63;
+uint64_t attn_reference_workspace(const attn_extent *extent) {
+    return ((uint64_t)extent->kv_len_max * sizeof(double) + 63) & ~(uint64_t)63;
 }
 
 static void op_keys(row *r) {
@@ -83,17 +83,20 @@ static void write_row(const row *r, const double *s, double max) {
             empty ? -INFINITY : (float)(max + log(sum));
 }
 
-static attn_status walk(const attn_kernel *kernel, const attn_args *args, bool write) {
+static attn_status walk(const attn_kernel *kernel, const attn_args *args, const int32_t *rows,
+                        bool write) {
     double *s = write ? args->workspace : NULL;
     row r = {.kernel = kernel, .args = args};
     bool oob = false;
     for (int32_t b = 0; b < args->batch; b++)
         for (r.h = 0; r.h < kernel->spec->heads; r.h++)
-            for (r.i = 0; r.i < args->q_len; r.i++) {
+            for (r.i = 0; r.i < (rows ? rows[b] : args->q_len); r.i++) {
                 const int32_t start = args->q_start ? args->q_start[b] : 0;
-                r.x = (attn_expr_ctx){
-                    args, b, start, args->q_len, args->kv_len ? args->kv_len[b] : args->kv_len_max,
-                    NULL};
+                r.x = (attn_expr_ctx){.args = args,
+                                      .b = b,
+                                      .q_start = start,
+                                      .q_len = args->q_len,
+                                      .kv_len = args->kv_len ? args->kv_len[b] : args->kv_len_max};
                 r.q = (int32_t)((uint32_t)start + (uint32_t)r.i);
                 r.query =
                     args->q.data + b * args->q.batch + r.h * args->q.head + r.i * args->q.token;
@@ -110,10 +113,12 @@ static attn_status walk(const attn_kernel *kernel, const attn_args *args, bool w
     return ATTN_OK;
 }
 
-attn_status attn_reference_run(const attn_kernel *kernel, const attn_args *args) {
-    return walk(kernel, args, true);
+attn_status attn_reference_run(const attn_kernel *kernel, const attn_args *args,
+                               const int32_t *rows) {
+    return walk(kernel, args, rows, true);
 }
 
-attn_status attn_reference_check(const attn_kernel *kernel, const attn_args *args) {
-    return walk(kernel, args, false);
+attn_status attn_reference_check(const attn_kernel *kernel, const attn_args *args,
+                                 const int32_t *rows) {
+    return walk(kernel, args, rows, false);
 }

@@ -8,14 +8,17 @@
 ATTN_HIDDEN_BEGIN
 
 /* Bytes of workspace that attn_reference_run needs: one score a key. */
-size_t attn_reference_workspace(const attn_extent *extent);
+uint64_t attn_reference_workspace(const attn_extent *extent);
 
 /* Writes o and lse. Returns ATTN_E_INDEX, with rows up to there written, where an expression reads
- * a side tensor out of range at a visible pair. args->workspace may be shared with nobody. */
-attn_status attn_reference_run(const attn_kernel *kernel, const attn_args *args);
+ * a side tensor out of range at a visible pair. args->workspace may be shared with nobody. rows: as
+ * in attn_kernel.run. */
+attn_status attn_reference_run(const attn_kernel *kernel, const attn_args *args,
+                               const int32_t *rows);
 
 /* The same walk over the visible pairs without output: debug builds run it before a kernel. */
-attn_status attn_reference_check(const attn_kernel *kernel, const attn_args *args);
+attn_status attn_reference_check(const attn_kernel *kernel, const attn_args *args,
+                                 const int32_t *rows);
 
 ATTN_VISIBILITY_END
 

@@ -174,8 +174,7 @@ static inline int32_t token_of(const layer *l, int32_t row) {
     return row % l->tokens;
 }
 static inline bool row_exists(const layer *l, int32_t row) {
-    const int32_t *count = l->args->count;
-    return !count || token_of(l, row) < count[item_of(l, row)];
+    return token_of(l, row) < l->call->count[item_of(l, row)];
 }
 static inline const float *x_row(const layer *l, int32_t row) {
     return l->args->x + item_of(l, row) * l->args->x_batch + token_of(l, row) * l->args->x_token;

@@ -28,6 +28,9 @@ $ else
     TILES = ${plan.tiles}, /* tiles a query block */
     BK = ${plan.key_block}, /* keys a block */
     PART = ${plan.part_keys}, /* keys a part of a split-key run */
+$   if plan.reach >= 0 then
+    REACH = ${plan.reach}, /* n rows see at most n + REACH keys from the first to the last */
+$   end
     DECODE_Q = ${plan.decode_q}, /* most query rows that run as decode */
 $   if #plan.dots > 0 then
     DOT_MOST = ${plan.dot_most}, /* most rows of a group that run as dot products, */
@@ -56,6 +59,11 @@ static inline int32_t min32(int32_t a, int32_t b) {
 static inline int32_t max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+$ if plan.gather_keys == 0 then
+static inline int64_t min64(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+$ end
 
 ${part("form/" .. spec.form .. ".c")}
 ${part("op/" .. spec.op .. ".c")}
@@ -114,6 +122,8 @@ $ if plan.gather_keys > 0 then
 ${part("part/gather.c")}
 
 $ else
+${part("part/shares.c")}
+
 ${part("part/rows.c")}
 
 ${part("part/prefill.c")}

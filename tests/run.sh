@@ -67,6 +67,7 @@ stage package sh tests/product/package.sh
 stage foreign sh tests/product/foreign.sh
 stage process sh tests/product/process.sh
 stage kit sh tests/product/kit.sh
+stage unseen sh tests/product/unseen.sh
 stage sanitize sh tests/check/sanitize.sh
 if [ -n "${ATTN_FULL:-}" ]; then
     stage oracle-mutations sh tests/check/oracle_mutations.sh

@@ -33,8 +33,7 @@ static bool add_constant(expr_lin *d, int64_t v) {
     return d->c <= constant_max && d->c >= -constant_max;
 }
 
-/* d += factor * n; false if d would become too large. */
-static bool collect(expr_lin *d, expr_node *n, int64_t factor) {
+bool expr_lin_add(expr_lin *d, expr_node *n, int64_t factor) {
     expr_node *x = n->kid[0], *y = n->kid[1];
     switch (n->op) {
     case EX_CONST: return add_constant(d, factor * n->i);
@@ -43,18 +42,25 @@ static bool collect(expr_lin *d, expr_node *n, int64_t factor) {
         if (n->index == VAR_Q) return add_factor(&d->q, factor);
         if (n->index == VAR_K) return add_factor(&d->k, factor);
         return add_atom(d, n, factor);
-    case EX_ADD: return collect(d, x, factor) && collect(d, y, factor);
-    case EX_SUB: return collect(d, x, factor) && collect(d, y, -factor);
-    case EX_NEG: return collect(d, x, -factor);
+    case EX_ADD: return expr_lin_add(d, x, factor) && expr_lin_add(d, y, factor);
+    case EX_SUB: return expr_lin_add(d, x, factor) && expr_lin_add(d, y, -factor);
+    case EX_NEG: return expr_lin_add(d, x, -factor);
     case EX_MUL: {
         expr_node *c = x->op == EX_CONST ? x : y;
         bool small = c->op == EX_CONST && c->i <= FACTOR_MAX && c->i >= -FACTOR_MAX;
         int64_t product = small ? factor * c->i : INT64_MAX;
         if (product > FACTOR_MAX || product < -FACTOR_MAX) return add_atom(d, n, factor);
-        return collect(d, c == x ? y : x, product);
+        return expr_lin_add(d, c == x ? y : x, product);
     }
     default: return add_atom(d, n, factor);
     }
+}
+
+expr_lin expr_lin_negated(const expr_lin *d) {
+    expr_lin n = *d;
+    n.c = -n.c, n.h = -n.h, n.q = -n.q, n.k = -n.k;
+    for (int i = 0; i < n.terms; i++) n.term[i].factor = -n.term[i].factor;
+    return n;
 }
 
 static bool scale(expr_lin *d, int64_t factor) {
@@ -127,7 +133,7 @@ static bool open_block(expr_lin *d) {
 /* d[i] replaced by factor * n. */
 static bool substitute(expr_lin *d, int i, expr_node *n, int64_t factor) {
     drop_term(d, i);
-    return collect(d, n, factor);
+    return expr_lin_add(d, n, factor);
 }
 
 static expr_cond *split(expr_conds *cs, const expr_cond *c, int *splits);
@@ -192,7 +198,8 @@ static expr_cond *compare_ints(expr_conds *cs, expr_node *n) {
     c.rel = n->op == EX_EQ ? ATTN_EQ : n->op == EX_NE ? ATTN_NE : ATTN_LE;
     c.strict = n->op == EX_LT;
     c.checked = may_wrap(c.l) || may_wrap(c.r);
-    bool fits = add_constant(&c.d, c.strict) && collect(&c.d, c.l, 1) && collect(&c.d, c.r, -1);
+    bool fits =
+        add_constant(&c.d, c.strict) && expr_lin_add(&c.d, c.l, 1) && expr_lin_add(&c.d, c.r, -1);
     if (!fits) { /* too large: two atoms, no wrapping in between */
         c.d = (expr_lin){.c = c.strict};
         add_atom(&c.d, c.l, 1);
@@ -205,11 +212,7 @@ static expr_cond *compare_ints(expr_conds *cs, expr_node *n) {
     up.rel = down.rel = ATTN_LE;
     down.l = c.r;
     down.r = c.l;
-    down.d.c = -down.d.c;
-    down.d.h = -down.d.h;
-    down.d.q = -down.d.q;
-    down.d.k = -down.d.k;
-    for (int i = 0; i < down.d.terms; i++) down.d.term[i].factor = -down.d.term[i].factor;
+    down.d = expr_lin_negated(&down.d);
     expr_cond *const both[] = {split(cs, &up, &splits), split(cs, &down, &splits)};
     return group(cs, COND_ALL, 2, both);
 }

@@ -76,6 +76,14 @@ const void *expr_minmax_table(arena *a, const attn_side_decl *decl, const attn_s
  * mask bounds k nowhere. */
 const char *expr_range_text(arena *a, const expr *e);
 
+/* How far keys that the mask can show lie from their query: q - back <= k <= q + ahead, whatever
+ * the data, where no arithmetic wraps. EXPR_NO_REACH: as far as they like. */
+#define EXPR_NO_REACH ((int64_t)1 << 40)
+typedef struct expr_reach {
+    int64_t back, ahead;
+} expr_reach;
+expr_reach expr_reach_of(arena *a, const expr *e);
+
 /* A score times factor (> 0), with the constant factors at its ends moved to where they cost
  * nothing: into what does not depend on the key, and out of s. The result expects s times
  * *s_factor; where the text says s / 30, that is 1 / 30. With a null s_factor s stays as it is.

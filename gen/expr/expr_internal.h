@@ -228,5 +228,12 @@ typedef struct expr_conds {
 } expr_conds;
 expr_conds expr_conds_new(arena *a, const expr *e, bool range);
 expr_cond *expr_cond_of(expr_conds *cs, expr_node *n);
+/* d += factor * n; false if d would become too large. */
+bool expr_lin_add(expr_lin *d, expr_node *n, int64_t factor);
+expr_lin expr_lin_negated(const expr_lin *d);
+
+/* --- interval.c --- */
+/* What an int node can be in a box, whatever the run-time data. */
+attn_iv expr_interval(const expr *e, expr_node *n, const attn_tile_box *box);
 
 #endif

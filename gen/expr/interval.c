@@ -132,21 +132,41 @@ static attn_cond cond_of(walk *w, expr_cond *c) {
     return c->value;
 }
 
-static attn_cond mask_of(const expr *e, const attn_tile_box *box, const expr_point *p, bool range) {
-    arena *a = arena_new();
-    size_t n = (size_t)e->node_count;
+static walk start(arena *a, const expr *e, const attn_tile_box *box, const expr_point *p,
+                  bool range) {
+    const size_t n = (size_t)e->node_count;
     walk w = {.e = e, .box = box, .p = p, .cs = expr_conds_new(a, e, range)};
-    if (p && p->side) {
-        w.args.side = p->side;
-        w.ctx = (attn_expr_ctx){&w.args, p->b, p->q_start, p->q_len, p->kv_len, p->minmax};
-        w.x = &w.ctx;
-    }
     w.done = arena_alloc(a, n * sizeof *w.done);
     w.iv = arena_alloc(a, n * sizeof *w.iv);
     w.fv = arena_alloc(a, n * sizeof *w.fv);
+    return w;
+}
+
+static attn_cond mask_of(const expr *e, const attn_tile_box *box, const expr_point *p, bool range) {
+    arena *a = arena_new();
+    walk w = start(a, e, box, p, range);
+    if (p && p->side) {
+        w.args.side = p->side;
+        w.ctx = (attn_expr_ctx){.args = &w.args,
+                                .b = p->b,
+                                .q_start = p->q_start,
+                                .q_len = p->q_len,
+                                .kv_len = p->kv_len,
+                                .minmax = p->minmax,
+                                .rows = p->q_len};
+        w.x = &w.ctx;
+    }
     attn_cond c = cond_of(&w, expr_cond_of(&w.cs, e->root));
     arena_free(a);
     return c;
+}
+
+attn_iv expr_interval(const expr *e, expr_node *n, const attn_tile_box *box) {
+    arena *a = arena_new();
+    walk w = start(a, e, box, NULL, true);
+    const attn_iv iv = iv_of(&w, n);
+    arena_free(a);
+    return iv;
 }
 
 attn_tile_class expr_classify(const expr *e, const attn_tile_box *box, const expr_point *p) {

@@ -8,19 +8,22 @@
 #include "interval.h"
 
 /* Bytes of one table, in whole cache lines. */
-static inline size_t attn_minmax_size(int64_t count) {
-    const int64_t blocks = (count + ATTN_MINMAX_BLOCK - 1) / ATTN_MINMAX_BLOCK;
-    return ((size_t)blocks * 8 + 63) & ~(size_t)63;
+static inline uint64_t attn_minmax_size(int64_t count) {
+    const uint64_t blocks = ((uint64_t)count + ATTN_MINMAX_BLOCK - 1) / ATTN_MINMAX_BLOCK;
+    return (blocks * 8 + 63) & ~(uint64_t)63;
 }
 
 /* Bytes of the tables of the sides in the bit set `wanted`. */
-static inline size_t attn_minmax_bytes(const attn_extent *e, const attn_side_decl *sides, int count,
-                                       uint32_t wanted, int32_t heads, int32_t kv_heads) {
-    size_t bytes = 0;
-    for (int i = 0; i < count; i++)
-        if (wanted >> i & 1)
-            bytes += attn_minmax_size(
-                attn_side_count(&sides[i], e->batch, heads, kv_heads, e->q_len, e->kv_len_max));
+static inline uint64_t attn_minmax_bytes(const attn_extent *e, const attn_side_decl *sides,
+                                         int count, uint32_t wanted, int32_t heads,
+                                         int32_t kv_heads) {
+    uint64_t bytes = 0;
+    for (int i = 0; i < count; i++) {
+        if (!(wanted >> i & 1)) continue;
+        const int64_t size =
+            attn_side_count(&sides[i], e->batch, heads, kv_heads, e->q_len, e->kv_len_max);
+        bytes = attn_plus(bytes, attn_minmax_size(size));
+    }
     return bytes;
 }
 

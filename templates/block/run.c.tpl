@@ -100,12 +100,12 @@ static int32_t chunk_rows(const attn_block_extent *e) {
 }
 
 /* Places everything in the workspace and returns its size. base may be null. */
-static size_t layout(layer *l, const attn_block_extent *e, char *base) {
-    const size_t rows = (size_t)e->batch * (size_t)e->tokens;
-    const size_t chunk = (size_t)chunk_rows(e);
-    size_t bytes = 0;
+static uint64_t layout(layer *l, const attn_block_extent *e, char *base) {
+    const uint64_t rows = (uint64_t)e->batch * (uint64_t)e->tokens;
+    const uint64_t chunk = (uint64_t)chunk_rows(e);
+    uint64_t bytes = 0;
     (void)chunk;
-    l->work = attn_carve(base, &bytes, sizeof(scratch) * (size_t)max32(1, e->threads));
+    l->work = attn_carve(base, &bytes, sizeof(scratch) * (uint64_t)max32(1, e->threads));
     l->a = attn_carve(base, &bytes, rows * (MODEL + PAD) * sizeof(float));
 $ if parallel and a.second then
     l->a2 = attn_carve(base, &bytes, rows * (MODEL + PAD) * sizeof(float));
@@ -114,7 +114,7 @@ $ if roped then
     l->angles = attn_carve(base, &bytes, rows * 2 * ROPE_DIM * sizeof(float));
 $ end
 $ if spec.kv_dim > 0 then
-    const size_t key_rows = (size_t)e->batch * (size_t)e->kv_tokens;
+    const uint64_t key_rows = (uint64_t)e->batch * (uint64_t)e->kv_tokens;
     l->ak = attn_carve(base, &bytes, key_rows * (KEY_SIDE + PAD) * sizeof(float));
 $   if roped then
     l->key_angles = attn_carve(base, &bytes, key_rows * 2 * ROPE_DIM * sizeof(float));
@@ -128,9 +128,9 @@ $ if a.own_ffn then
 $ end
 ${part(a.form, { section = "layout" })}
     if (!e->cached) { /* the keys of this call alone */
-        const size_t keys = (size_t)e->batch * (size_t)e->keys;
+        const uint64_t keys = (uint64_t)e->batch * (uint64_t)e->keys;
         float *k = attn_carve(base, &bytes, keys * K_HEADS * K_DIM * sizeof(float));
-        float *v = attn_carve(base, &bytes, keys * V_HEADS * (size_t)V_DIM * sizeof(float));
+        float *v = attn_carve(base, &bytes, keys * V_HEADS * (uint64_t)V_DIM * sizeof(float));
         const int64_t n = e->keys;
         l->k = (attn_out){k, n * K_HEADS * K_DIM, n * K_DIM, K_DIM};
         l->v = (attn_out){v, n * V_HEADS * V_DIM, n * V_DIM, V_DIM};
@@ -139,7 +139,7 @@ ${part(a.form, { section = "layout" })}
     return bytes;
 }
 
-static size_t workspace(const attn_block_extent *e) {
+static uint64_t workspace(const attn_block_extent *e) {
     layer l;
     return layout(&l, e, NULL);
 }
@@ -148,10 +148,19 @@ static int64_t row_blocks(int32_t rows) {
     return (rows + MB - 1) / MB;
 }
 
+/* Rows that do not attend have seen nothing. */
+static void clear_rest(const layer *l, float *seen, int64_t width) {
+    for (int32_t b = 0; b < l->call->extent.batch; b++) {
+        const int32_t rest = l->tokens - l->call->rows[b];
+        memset(seen + ((int64_t)b * l->tokens + l->call->rows[b]) * width, 0,
+               sizeof(float) * (size_t)(rest * width));
+    }
+}
+
 static attn_status attend(const layer *l) {
     attn_args args = l->call->core;
     args.workspace = l->core;
-    args.workspace_bytes = l->call->extent.core_bytes;
+    args.workspace_bytes = (size_t)l->call->extent.core_bytes;
 $ if spec.sinks then
     args.sinks = l->w + SINKS_AT;
 $ end
@@ -162,7 +171,7 @@ $ if spec.key == "shared" then
 $ else
     args.v = (attn_view){l->v.data, l->v.batch, l->v.head, l->v.token};
 $ end
-    return l->call->run_core(&${plan.core}, &args);
+    return l->call->run_core(&${plan.core}, &args, l->call->rows);
 }
 
 static attn_status run(const attn_block_call *call) {

@@ -206,7 +206,8 @@ $   end
     return args->key_padding[b * args->key_padding_batch + position];
 }
 
-/* Queries in retrieval space: whole heads of some rows. */
+/* Queries in retrieval space: whole heads of some rows. Padding is 0, so that what x holds there
+ * changes no bit. */
 static void q_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
                    float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
@@ -214,6 +215,7 @@ $   if roped then
         const float *angles = l->angles + (int64_t)(first + i) * 2 * ROPE_DIM;
         for (int32_t c = 0; c < cols; c += RETR) rope(t + c, angles);
 $   end
+        if (is_q_pad(l, first + i)) memset(t, 0, sizeof(float) * (size_t)cols);
         memcpy(l->q + (int64_t)(first + i) * Q_ROW + col, t, sizeof(float) * (size_t)cols);
     }
 }
@@ -289,11 +291,14 @@ static void key_done(const layer *l, int32_t first, int32_t rows, int32_t col, i
         memcpy(l->key + (int64_t)(first + i) * KEY_ROW + col, t, sizeof(float) * (size_t)cols);
 }
 
-/* Queries: the unrotated part is absorbed later, the other is rotated to its place. */
+/* Queries: the unrotated part is absorbed later, the other is rotated to its place. Padding is 0,
+ * so that what x holds there changes no bit. */
 static void q_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
                    float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
-        const int64_t row = first + i;
+        const int32_t at = first + i;
+        const int64_t row = at;
+        if (is_q_pad(l, at)) memset(t, 0, sizeof(float) * (size_t)cols);
         for (int32_t c = 0; c < cols; c += HEAD + RETR) {
             const int32_t h = (col + c) / (HEAD + RETR);
 $   if roped then
@@ -379,7 +384,7 @@ $   if expand then
     if (l->expand) {
         for (l->item = 0; l->item < l->call->extent.batch; l->item++) {
             l->held = l->call->held[l->item];
-            if (l->held > 0) expand_item(l);
+            if (l->call->rows[l->item] > 0 && l->held > 0) expand_item(l);
         }
         return;
     }
@@ -411,17 +416,17 @@ $     if lora then
     l->qa = attn_carve(base, &bytes, rows * QA_ROW * sizeof(float));
 $     end
     l->key = attn_carve(base, &bytes, rows * KEY_ROW * sizeof(float));
-    /* Either form's tensors; a shorter call, which would be absorbed, never needs more. */
+    /* Either form's tensors: items of few rows are absorbed, in a run of their own. */
     l->expand = e->tokens >= EXPAND_FROM;
     char *either = base ? base + bytes : NULL;
-    size_t absorbed = 0, expanded = 0;
-    const size_t few = (size_t)e->batch * (size_t)min32(e->tokens, EXPAND_FROM - 1);
+    uint64_t absorbed = 0, expanded = 0;
+    const uint64_t few = (uint64_t)e->batch * (uint64_t)min32(e->tokens, EXPAND_FROM - 1);
     l->q = attn_carve(either, &absorbed, few * Q_ROW * sizeof(float));
     l->ctx = attn_carve(either, &absorbed, few * CTX_ROW * sizeof(float));
     l->nope = attn_carve(either, &absorbed, few * NOPE_ROW * sizeof(float));
     l->o = attn_carve(either, &absorbed, (few < chunk ? few : chunk) * O_ROW * sizeof(float));
     if (l->expand) {
-        const size_t keys = (size_t)e->batch * (size_t)e->keys * HEADS;
+        const uint64_t keys = (uint64_t)e->batch * (uint64_t)e->keys * HEADS;
         l->q = attn_carve(either, &expanded, rows * EXPANDED_ROW * sizeof(float));
         l->o = attn_carve(either, &expanded, rows * O_ROW * sizeof(float));
         l->ek = attn_carve(either, &expanded, keys * EXPANDED * sizeof(float));
@@ -451,9 +456,11 @@ $   if expand then
         args.k = (attn_view){l->ek, HEADS * keys * EXPANDED, keys * EXPANDED, EXPANDED};
         args.v = (attn_view){l->ev, HEADS * keys * VALUE, keys * VALUE, VALUE};
         args.o = (attn_out){l->o, (int64_t)l->tokens * O_ROW, VALUE, O_ROW};
-        return l->call->run_core(&${plan.expanded}, &args);
+        clear_rest(l, l->o, O_ROW);
+        return l->call->run_core(&${plan.expanded}, &args, l->call->rows);
     }
 $   end
     args.q = (attn_view){l->q, (int64_t)l->tokens * Q_ROW, D, Q_ROW};
     args.o = (attn_out){l->ctx, (int64_t)l->tokens * CTX_ROW, LATENT, CTX_ROW};
+    clear_rest(l, l->ctx, CTX_ROW);
 $ end

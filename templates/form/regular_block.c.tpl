@@ -62,7 +62,7 @@ $   if spec.qk_norm then
     pack_norm(to + K_NORM_AT, weight[W_K_NORM_WEIGHT], D);
 $   end
 $ elseif a.section == "code" then
-/* Queries: whole heads of some rows. */
+/* Queries: whole heads of some rows. Padding is 0, so that what x holds there changes no bit. */
 static void q_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
                    float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
@@ -77,6 +77,7 @@ $   if roped then
         const float *angles = l->angles + (int64_t)row * 2 * ROPE_DIM;
         for (int32_t c = 0; c < cols; c += D) rope(t + c, angles);
 $   end
+        if (is_q_pad(l, row)) memset(t, 0, sizeof(float) * (size_t)cols);
         memcpy(l->q + (int64_t)row * Q_ROW + col, t, sizeof(float) * (size_t)cols);
     }
 }
@@ -142,4 +143,5 @@ $ elseif a.section == "layout" then
 $ elseif a.section == "core" then
     args.q = (attn_view){l->q, (int64_t)l->tokens * Q_ROW, D, Q_ROW};
     args.o = (attn_out){l->ctx, (int64_t)l->tokens * CTX_ROW, DV, CTX_ROW};
+    clear_rest(l, l->ctx, CTX_ROW);
 $ end

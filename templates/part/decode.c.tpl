@@ -10,10 +10,34 @@ typedef struct partial {
     float *m, *l, *o; /* o: DVP */
 } partial;
 
-static partial partial_of(const call *c, int32_t b, int32_t g, int32_t part, int32_t row) {
-    const int64_t i = (((int64_t)b * GROUPS + g) * c->parts + part) * c->rows + row;
+/* slot: which of the item's parts. */
+static partial partial_of(const call *c, int32_t b, int32_t g, int32_t slot, int32_t row) {
+    const int64_t i = (((int64_t)b * GROUPS + g) * c->parts + slot) * c->part_rows + row;
     float *p = c->partial + i * (DVP + 16);
     return (partial){p + DVP, p + DVP + 1, p};
+}
+
+/* How an item's rows go through a part: by its own number of rows alone. */
+typedef struct pace {
+    int32_t rows;      /* query rows of a group */
+    int32_t tile_rows; /* rows of a tile, */
+    int32_t turn;      /* keys of its turn, */
+$ if asks then
+    int32_t ahead;     /* and keys by which rows are asked for before */
+$ end
+} pace;
+
+static pace pace_of(const call *c, const item *x) {
+    pace p = {.rows = x->rows * GROUP, .tile_rows = ROWS, .turn = BK};
+$ if asks then
+    /* Two turns in one while two of them, K and V of all heads, are little beside L2. */
+    const int turns = c->span > 1 && c->span <= 8 ? 2 : 1;
+    if (p.rows <= DOT_MOST) p.tile_rows = DOT_ROWS, p.turn = turns * TURN;
+    p.ahead = max32(1, AHEAD / (p.turn * c->span)) * p.turn;
+$ else
+    (void)c;
+$ end
+    return p;
 }
 
 $ if #plan.dots > 0 then
@@ -46,15 +70,25 @@ static void dot_begin(const item *x, tile *t, int32_t rows, int32_t lanes) {
 
 $ end
 /* A tile of a group's rows from this one on, for the keys k0..k1. */
-static void decode_begin(const call *c, const item *x, tile *t, int32_t group, int32_t from,
+static void decode_begin(const item *x, const pace *p, tile *t, int32_t group, int32_t from,
                          int32_t k0, int32_t k1) {
-    t->rows = min32(c->tile_rows, c->rows - from);
+    t->rows = min32(p->tile_rows, p->rows - from);
     for (int32_t r = 0; r < t->rows; r++) {
         t->head[r] = group * GROUP + (from + r) % GROUP;
         t->row[r] = (from + r) / GROUP;
     }
     tile_begin(x, t);
+$ if plan.scattered then
+    if (!tile_sees(t, &k0, &k1)) k0 = INT32_MAX, k1 = -1;
+    tile_clip(t, k0, k1);
+$ end
     if (t->first > k1 || t->last < k0) return;
+$ if plan.has_mask then
+    if (tile_class(x, t, max32(t->first, k0), min32(t->last, k1)) == ATTN_TILE_NONE) {
+        tile_clip(t, INT32_MAX, -1);
+        return;
+    }
+$ end
 $ for _, dot in ipairs(plan.dots) do
     if (t->rows <= ${dot.rows}) {
         dot_begin(x, t, ${dot.rows}, ${dot.lanes});
@@ -78,12 +112,12 @@ $ if asks then
 $ end
     const ptrdiff_t ldv = x->args->v.token;
     const values as_rows = {v, 1, ldv, ldv, 0};
-    for (int32_t at = k0; at <= k1; at += BK)
-        tile_run(x, t, w, at, min32(at + BK - 1, k1), k, &as_rows, true);
+    for (int64_t at = k0; at <= k1; at += BK)
+        tile_run(x, t, w, (int32_t)at, (int32_t)min64(at + BK - 1, k1), k, &as_rows, true);
 }
 
 /* What a tile has found out about one part. */
-static void decode_end(const call *c, const tile *t, int32_t b, int32_t g, int32_t part,
+static void decode_end(const call *c, const tile *t, int32_t b, int32_t g, int32_t slot,
                        int32_t row) {
     _Alignas(64) float l[ROWS];
     memcpy(l, t->l, sizeof l);
@@ -91,7 +125,7 @@ $ for i, dot in ipairs(plan.dots) do
     ${i > 1 and "else " or ""}if (t->rows <= ${dot.rows}) vf_store(l, vf_stride_add(vf_load(l), ${dot.lanes}));
 $ end
     for (int32_t r = 0; r < t->rows; r++) {
-        const partial p = partial_of(c, b, g, part, row + r);
+        const partial p = partial_of(c, b, g, slot, row + r);
         *p.m = t->m[r];
         *p.l = l[r];
         if (l[r] != 0) memcpy(p.o, t->o + r * DVP, sizeof(float) * DVP);
@@ -102,12 +136,14 @@ $ if asks then
 /* What lies `ahead` keys after key `at` of the j-th of the groups from g on: as many rows as a turn
  * has, in the order in which they lie. Past the last key it is rows of the next groups, whose
  * ranges are taken to be like this one. */
-static lines lines_ahead(const call *c, const item *x, const tile *t, int32_t g, int32_t j,
-                         int32_t at, int32_t ahead) {
+static lines lines_ahead(const call *c, const item *x, const pace *p, const tile *t, int32_t g,
+                         int32_t j, int64_t at, int32_t ahead) {
     const attn_view *k = &c->args->k, *v = &c->args->v;
     /* Whole turns; at least one, since a tile that sees nothing has no turn. */
-    const int32_t begin = t->first / c->turn * c->turn, end = (t->last / c->turn + 1) * c->turn;
-    int32_t key = at + ahead, b = x->b;
+    const int64_t begin = t->first / p->turn * p->turn;
+    const int64_t end = ((int64_t)t->last / p->turn + 1) * p->turn;
+    int64_t key = at + ahead;
+    int32_t b = x->b;
     if (key >= end) {
         key = begin + (key - end) % (end - begin);
         g += c->span;
@@ -117,18 +153,18 @@ static lines lines_ahead(const call *c, const item *x, const tile *t, int32_t g,
     const float *k0 = k->data + b * k->batch + key_head(g * GROUP) * k->head + key * k->token;
     const float *v0 = v->data + b * v->batch + value_head(g * GROUP) * v->head + key * v->token;
     if (c->span == 1) return (lines){k0, v0, k->token, v->token};
-    const int32_t heads = min32(c->span, GROUPS - g), row = j * c->turn;
+    const int32_t heads = min32(c->span, GROUPS - g), row = j * p->turn;
     return (lines){k0 + row / heads * k->token + row % heads * k->head,
                    v0 + row / heads * v->token + row % heads * v->head, k->head, v->head};
 }
 
 /* Keys from `at` on, up to k1 at most, before what lies ahead of them becomes another group's. */
-static int32_t run_length(const call *c, const tile *t, int32_t at, int32_t k1) {
-    const int32_t end = (t->last / c->turn + 1) * c->turn;
-    int32_t rest = end - c->ahead - at;
-    if (rest <= 0) rest = end - c->turn - at;
-    rest = rest / c->turn * c->turn;
-    return rest > 0 ? min32(rest, k1 - at + 1) : k1 - at + 1;
+static int64_t run_length(const pace *p, const tile *t, int64_t at, int32_t k1) {
+    const int64_t end = ((int64_t)t->last / p->turn + 1) * p->turn;
+    int64_t rest = end - p->ahead - at;
+    if (rest <= 0) rest = end - p->turn - at;
+    rest = rest / p->turn * p->turn;
+    return rest > 0 ? min64(rest, k1 - at + 1) : k1 - at + 1;
 }
 
 $ end
@@ -139,13 +175,13 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
     const attn_view *kv = &c->args->k, *vv = &c->args->v;
     scratch *w = &c->work[worker];
-    const int32_t sets = (GROUPS + c->span - 1) / c->span;
-    const int32_t part = (int32_t)(task % c->parts);
-    const int32_t g0 = (int32_t)(task / c->parts % sets) * c->span;
-    const int32_t b = (int32_t)(task / c->parts / sets);
+    const int32_t b = item_of_task(c, &task);
+    const share *s = &c->share[b];
+    const int32_t slot = (int32_t)(task % s->parts);
+    const int32_t g0 = (int32_t)(task / s->parts) * c->span;
     const item x = item_of(c, b);
-    const int32_t k0 = part * PART, k1 = min32(k0 + PART, x.kv_len) - 1;
-    if (k0 > k1) return;
+    const pace p = pace_of(c, &x);
+    const int32_t k0 = part_at(c, b, slot) * PART, k1 = k0 + min32(PART, x.kv_len - k0) - 1;
     const int32_t count = min32(c->span, GROUPS - g0);
     const float *k[TILES], *v[TILES];
     for (int32_t i = 0; i < count; i++) {
@@ -154,35 +190,36 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     }
 
     /* As many tiles of each group as there is room for. */
-    const int32_t most = max32(1, TILES / count) * c->tile_rows;
-    for (int32_t row = 0; row < c->rows; row += most) {
-        const int32_t rows = min32(most, c->rows - row);
-        const int32_t tiles = (rows + c->tile_rows - 1) / c->tile_rows; /* of a group */
+    const int32_t most = max32(1, TILES / count) * p.tile_rows;
+    for (int32_t row = 0; row < p.rows; row += most) {
+        const int32_t rows = min32(most, p.rows - row);
+        const int32_t tiles = (rows + p.tile_rows - 1) / p.tile_rows; /* of a group */
         for (int32_t i = 0; i < count * tiles; i++)
-            decode_begin(c, &x, &w->t[i], g0 + i / tiles, row + i % tiles * c->tile_rows, k0, k1);
-        int32_t n = c->turn;
-        for (int32_t at = k0; at <= k1; at += n) {
+            decode_begin(&x, &p, &w->t[i], g0 + i / tiles, row + i % tiles * p.tile_rows, k0, k1);
+        int64_t n = p.turn;
+        for (int64_t at = k0; at <= k1; at += n) {
 $ if asks then
-            if (count * tiles == 1) n = run_length(c, &w->t[0], at, k1);
+            if (count * tiles == 1) n = run_length(&p, &w->t[0], at, k1);
 $ end
+            const int32_t from = (int32_t)at, end = (int32_t)min64(at + n - 1, k1);
             for (int32_t i = 0; i < count * tiles; i++) {
                 tile *t = &w->t[i];
-                const int32_t j = i / tiles, end = min32(at + n - 1, k1);
-                if (t->first > end || t->last < at) continue;
+                const int32_t j = i / tiles;
+                if (t->first > end || t->last < from) continue;
 $ if asks then
-                const lines ask = lines_ahead(c, &x, t, g0, j, at, c->ahead);
+                const lines ask = lines_ahead(c, &x, &p, t, g0, j, at, p.ahead);
 $ end
 $ if again then
                 /* A turn of many heads does not fit L1: they ask for what is there. */
                 const lines none = {t->q, t->q, 0, 0};
                 const lines soon = c->span > 1 ? none
-                                               : lines_ahead(c, &x, t, g0, 0, at, c->turn);
+                                               : lines_ahead(c, &x, &p, t, g0, 0, at, p.turn);
 $ end
-                decode_keys(&x, t, w, at, end, k[j], v[j]${ask_names});
+                decode_keys(&x, t, w, from, end, k[j], v[j]${ask_names});
             }
         }
         for (int32_t i = 0; i < count * tiles; i++)
-            decode_end(c, &w->t[i], b, g0 + i / tiles, part, row + i % tiles * c->tile_rows);
+            decode_end(c, &w->t[i], b, g0 + i / tiles, slot, row + i % tiles * p.tile_rows);
     }
 }
 
@@ -192,8 +229,9 @@ static void merge_task(void *ctx, int64_t task, int worker) {
     float *o = c->work[worker].t[0].o;
     const int32_t g = (int32_t)(task % GROUPS), b = (int32_t)(task / GROUPS);
     const item x = item_of(c, b);
-    const int32_t parts = (x.kv_len + PART - 1) / PART;
-    for (int32_t row = 0; row < c->rows; row++) {
+    const int32_t parts = c->share[b].parts, rows = x.rows * GROUP;
+    if (!c->share[b].decode) return;
+    for (int32_t row = 0; row < rows; row++) {
         float m = NO_MAX, l = 0;
         for (int32_t i = 0; i < parts; i++) m = fmaxf(m, *partial_of(c, b, g, i, row).m);
         memset(o, 0, sizeof(float) * DVP);

@@ -120,16 +120,21 @@ $ end
 
 enum { GATHER_ROWS = 64 }; /* query rows a task */
 
+static inline int64_t gather_chunks(int32_t rows) {
+    return ((int64_t)rows + GATHER_ROWS - 1) / GATHER_ROWS;
+}
+
 static void gather_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
     const attn_args *args = c->args;
     scratch *w = &c->work[worker];
-    const int32_t chunks = (args->q_len + GATHER_ROWS - 1) / GATHER_ROWS;
+    const int64_t chunks = gather_chunks(args->q_len);
     const int32_t row = (int32_t)(task % chunks) * GATHER_ROWS;
     const int32_t h = (int32_t)(task / chunks % HEADS), b = (int32_t)(task / chunks / HEADS);
     const item x = item_of(c, b);
+    if (row >= x.rows) return;
     const float *k = args->k.data + b * args->k.batch + key_head(h) * args->k.head;
     const float *v = args->v.data + b * args->v.batch + value_head(h) * args->v.head;
-    for (int32_t i = row; i < min32(row + GATHER_ROWS, args->q_len); i++)
-        gather_row(&x, w, h, i, k, v);
+    for (int32_t n = min32(GATHER_ROWS, x.rows - row), i = 0; i < n; i++)
+        gather_row(&x, w, h, row + i, k, v);
 }

@@ -1,5 +1,6 @@
 /* --- prefill: V packed once, then query blocks of tiles over key blocks --- */
 
+/* The block-th of the key blocks that an item has packed. */
 static float *packed_block(const call *c, int32_t b, int32_t hv, int32_t block) {
     return c->packed + (((int64_t)b * VALUE_HEADS + hv) * c->blocks + block) * BK * DVP;
 }
@@ -7,19 +8,29 @@ static float *packed_block(const call *c, int32_t b, int32_t hv, int32_t block) 
 $ local W, C = plan.width, plan.panel
 $ local whole = plan.dvp // C * C
 $ local line = 16 -- floats of a cache line
-/* Packs one key block of one value head into column panels; columns past DV are zero. */
+/* Packs what some row sees of a key block of one value head into column panels; columns past DV are
+ * zero. */
 static void pack_v_task(void *ctx, int64_t task, int worker) {
     (void)worker;
     const call *c = ctx;
     const attn_view *v = &c->args->v;
-    const int32_t block = (int32_t)(task % c->blocks);
-    const int32_t hv = (int32_t)(task / c->blocks % VALUE_HEADS);
-    const int32_t b = (int32_t)(task / c->blocks / VALUE_HEADS);
+    const int32_t b = item_of_task(c, &task);
+    const share *s = &c->share[b];
+    const int32_t hv = (int32_t)(task / s->blocks), block = (int32_t)(task % s->blocks);
+    const int32_t k0 = (s->first / BK + block) * BK;
+    const int32_t first = max32(s->first - k0, 0), n = min32(BK, s->last - k0 + 1);
+$ if plan.scattered then
+    if (!*seen_at(c, b, hv, block)) return;
+$ end
+$ if plan.has_mask then
     const item x = item_of(c, b);
-    const int32_t n = min32(BK, x.kv_len - block * BK);
-    const float *row = v->data + b * v->batch + hv * v->head + (int64_t)block * BK * v->token;
+    const bool seen = item_class(&x, k0 + first, k0 + n - 1) != ATTN_TILE_NONE;
+    *seen_at(c, b, hv, block) = seen;
+    if (!seen) return;
+$ end
+    const float *row = v->data + b * v->batch + hv * v->head + (int64_t)(k0 + first) * v->token;
     float *to = packed_block(c, b, hv, block);
-    for (int32_t key = 0; key < n; key++, row += v->token) {
+    for (int32_t key = first; key < n; key++, row += v->token) {
 $ if whole > 0 then
         for (int32_t col = 0; col < ${whole}; col += ${C}) {
             float *panel = to + col * BK + key * ${C};
@@ -37,26 +48,44 @@ $ end
     }
 }
 
+$ if plan.scattered then
+/* The first key block from `block` on of which some row of the tiles sees a key; past the last one
+ * if there is none. */
+static int32_t next_block(const tile *t, int32_t count, int32_t block, int32_t last) {
+    const int32_t k0 = block * BK;
+    int32_t next = INT32_MAX;
+    for (int32_t i = 0; i < count; i++)
+        for (int32_t r = 0; r < t[i].rows; r++)
+            if (t[i].lo[r] <= t[i].hi[r] && t[i].hi[r] >= k0)
+                next = min32(next, max32(t[i].lo[r], k0));
+    return next > last ? last / BK + 1 : next / BK;
+}
+
+$ end
 /* One query block of one head. */
 static void prefill_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
     const attn_args *args = c->args;
     scratch *w = &c->work[worker];
     const int64_t heads = (int64_t)args->batch * HEADS;
-    const int32_t chunks = (c->tiles + c->chunk - 1) / c->chunk;
     /* The last query blocks have the most keys: they go first, so that threads end together. */
-    const int32_t chunk = chunks - 1 - (int32_t)(task / heads);
+    const int32_t chunk = c->chunks - 1 - (int32_t)(task / heads);
     const int32_t b = (int32_t)(task % heads / HEADS), h = (int32_t)(task % heads % HEADS);
     const item x = item_of(c, b);
-    const int32_t count = min32(c->chunk, c->tiles - chunk * c->chunk);
+    const share *s = &c->share[b];
+    const int32_t count = min32(c->chunk, tiles_of(x.rows) - chunk * c->chunk);
+    if (s->decode || count <= 0) return;
 
     int32_t first = INT32_MAX, last = -1;
     for (int32_t i = 0; i < count; i++) {
         tile *t = &w->t[i];
         const int32_t row = (chunk * c->chunk + i) * ROWS;
-        t->rows = min32(ROWS, args->q_len - row);
+        t->rows = min32(ROWS, x.rows - row);
         for (int32_t r = 0; r < t->rows; r++) t->head[r] = h, t->row[r] = row + r;
         tile_begin(&x, t);
+$ if plan.has_mask then
+        tile_clip(t, s->first, s->last); /* what is packed */
+$ end
         tile_pack(&x, t);
         if (t->first > t->last) continue;
         first = min32(first, t->first);
@@ -64,11 +93,23 @@ static void prefill_task(void *ctx, int64_t task, int worker) {
     }
 
     const float *k = args->k.data + b * args->k.batch + key_head(h) * args->k.head;
+    const float *v = args->v.data + b * args->v.batch + value_head(h) * args->v.head;
     for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
-        const int32_t k0 = block * BK;
-        const values v = {packed_block(c, b, value_head(h), block), BK, ${C}, DVP - ${whole}, k0};
-        for (int32_t i = 0; i < count; i++)
-            tile_run(&x, &w->t[i], w, k0, k0 + BK - 1, k, &v, false);
+$ if plan.scattered then
+        block = next_block(w->t, count, block, last);
+        if (block > last / BK) break;
+$ end
+        const int32_t k0 = block * BK, k1 = k0 + min32(BK - 1, last - k0);
+        values from = {v, 1, args->v.token, args->v.token, 0};
+        if (s->blocks > 0) {
+            const int32_t hv = value_head(h), at = block - s->first / BK;
+$ if plan.scattered or plan.has_mask then
+            if (!*seen_at(c, b, hv, at)) continue;
+$ end
+            const float *packed = packed_block(c, b, hv, at);
+            from = (values){packed, BK, ${C}, DVP - ${whole}, k0};
+        }
+        for (int32_t i = 0; i < count; i++) tile_run(&x, &w->t[i], w, k0, k1, k, &from, false);
     }
 
     for (int32_t i = 0; i < count; i++) {

@@ -26,9 +26,7 @@ static void tile_begin(const item *x, tile *t) {
         t->first = min32(t->first, t->lo[r]);
         t->last = max32(t->last, t->hi[r]);
     }
-    if ((int64_t)x->q_start + x->q_len - 1 > INT32_MAX) { /* positions wrap: no box */
-        t->box.q0 = 1, t->box.q1 = 0;
-    }
+    if (positions_wrap(x)) t->box.q0 = 1, t->box.q1 = 0; /* no box */
 $ if plan.has_mask then
     if (t->first <= t->last && box_is_valid(&t->box)) {
         attn_tile_box box = t->box;
@@ -39,6 +37,29 @@ $ if plan.has_mask then
 $ end
 }
 
+$ if plan.has_mask or plan.scattered then
+/* Leaves a tile the keys k0..k1. */
+static void tile_clip(tile *t, int32_t k0, int32_t k1) {
+    t->first = max32(t->first, k0);
+    t->last = min32(t->last, k1);
+}
+
+$ end
+$ if plan.scattered then
+/* Of the keys *k0..*k1, from the first to the last that some row sees; false: there is none. */
+static bool tile_sees(const tile *t, int32_t *k0, int32_t *k1) {
+    int32_t first = INT32_MAX, last = -1;
+    for (int32_t r = 0; r < t->rows; r++) {
+        const int32_t lo = max32(t->lo[r], *k0), hi = min32(t->hi[r], *k1);
+        if (lo > hi) continue;
+        first = min32(first, lo);
+        last = max32(last, hi);
+    }
+    *k0 = first, *k1 = last;
+    return first <= last;
+}
+
+$ end
 /* Keys that some of the rows begin .. end - 1 see. */
 static void rows_see(const tile *t, int32_t begin, int32_t end, int32_t *first, int32_t *last) {
     *first = INT32_MAX, *last = -1;
@@ -77,6 +98,9 @@ $ end
 static void tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
                      const values *v, bool lanes) {
     const ptrdiff_t ldk = x->args->k.token;
+$ if plan.scattered then
+    if (!tile_sees(t, &k0, &k1)) return;
+$ end
     switch (t->vectors) {
 $ for nv = 1, plan.tile_vectors do
     case ${nv}: tile_${nv}(x, t, w, k0, k1, k, ldk, v, lanes); break;

@@ -1,0 +1,189 @@
+/* ragged.c - an item of a layer has the same bits alone and in any batch, however far it is padded:
+ * by count, or by rows of q_pad. Runs every layer of ragged.lua; see ragged.sh. */
+#include "k.h"
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WIDTH = 96, TOKENS = 60, KEYS = 90, ITEMS = 2, STEPS = 3 };
+
+typedef struct layer {
+    int index;
+    bool cross; /* keys of a second input */
+    int32_t width, kv_width;
+    attn_block *block;
+    void *packed;
+} layer;
+
+static float x[ITEMS * TOKENS * WIDTH], kv[ITEMS * KEYS * WIDTH];
+static int32_t seg[ITEMS * TOKENS];
+static int passed, failed;
+
+static void die(const char *what) {
+    printf("FAIL %s\n", what);
+    exit(2);
+}
+
+static void fill(float *to, size_t n, uint32_t seed, float size) {
+    for (size_t i = 0; i < n; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        to[i] = size * ((float)(seed >> 8) / 8388608.0f - 1.0f);
+    }
+}
+
+static void *allocate(size_t bytes) {
+    void *p = aligned_alloc(64, (bytes + 127) / 64 * 64);
+    if (!p) die("no memory");
+    return p;
+}
+
+static layer open_layer(int index) {
+    layer l = {.index = index, .cross = k_layer[index].kv_dim > 0};
+    const attn_spec *s = &k_layer[index];
+    l.width = l.cross ? s->q_dim : s->d_model, l.kv_width = l.cross ? s->kv_dim : 0;
+    if (k_block_create(&l.block, index, 0)) die("k_block_create");
+    attn_tensor w[64];
+    const int32_t n = attn_block_weights(l.block, w, 64);
+    for (int32_t i = 0; i < n; i++) {
+        size_t size = 1;
+        for (int d = 0; d < w[i].rank; d++) size *= (size_t)w[i].dim[d];
+        float *data = allocate(size * sizeof *data);
+        fill(data, size, (uint32_t)i + 5, w[i].rank > 1 ? 0.2f : 1);
+        w[i].data = data;
+    }
+    const size_t bytes = attn_block_packed_bytes(l.block);
+    char text[500];
+    l.packed = allocate(bytes);
+    if (attn_block_pack(l.block, w, n, l.packed, bytes, text, sizeof text)) die(text);
+    for (int32_t i = 0; i < n; i++) free((void *)(uintptr_t)w[i].data);
+    return l;
+}
+
+/* A call of the first `batch` items, the first of which is item `first` of x. */
+static attn_block_args args_of(const layer *l, int32_t first, int32_t batch, int32_t tokens) {
+    attn_block_args a = ATTN_BLOCK_ARGS_INIT;
+    a.batch = batch, a.tokens = tokens, a.threads = 1, a.packed = l->packed;
+    a.x = x + first * TOKENS * WIDTH, a.x_batch = TOKENS * WIDTH, a.x_token = l->width;
+    a.y_batch = TOKENS * WIDTH, a.y_token = l->width;
+    if (!l->cross) return a;
+    a.kv = kv + first * KEYS * WIDTH, a.kv_batch = KEYS * WIDTH, a.kv_token = l->kv_width;
+    a.kv_tokens = KEYS;
+    a.seg = seg + first * TOKENS, a.seg_batch = TOKENS;
+    return a;
+}
+
+static void run(const layer *l, attn_block_args *a, bool step) {
+    if (attn_block_workspace(l->block, a, &a->workspace_bytes)) die("attn_block_workspace");
+    a->workspace = allocate(a->workspace_bytes);
+    memset(a->workspace, 0xff, a->workspace_bytes); /* NaN: nothing of it may be used */
+    const attn_status status = step ? attn_block_step(l->block, a) : attn_block_prefill(l->block, a);
+    if (status) die(attn_status_text(status));
+    free(a->workspace);
+}
+
+static attn_cache new_cache(const layer *l, int32_t batch) {
+    attn_cache c;
+    size_t bytes;
+    if (attn_cache_bytes(l->block, batch, KEYS, &bytes)) die("attn_cache_bytes");
+    if (attn_cache_init(l->block, &c, batch, KEYS, allocate(bytes), bytes)) die("attn_cache_init");
+    return c;
+}
+
+static void expect_same(const layer *l, const float *want, const float *got, int32_t rows,
+                        const char *what, int32_t padded) {
+    const bool same = !memcmp(want, got, sizeof(float) * (size_t)(rows * l->width));
+    passed += same, failed += !same;
+    if (!same)
+        printf("FAIL layer %d, %d rows %s %d: other bits than alone\n", l->index, (int)rows, what,
+               (int)padded);
+}
+
+/* Item `at` has n rows, the other one as many as there are tokens. */
+static void prefill(const layer *l, int32_t n, int32_t at) {
+    static float alone[TOKENS * WIDTH], y[ITEMS * TOKENS * WIDTH];
+    attn_block_args a = args_of(l, at, 1, n);
+    a.y = alone;
+    run(l, &a, false);
+    for (int32_t tokens = n; tokens <= TOKENS; tokens += tokens < 33 ? 1 : 9) {
+        const int32_t count[ITEMS] = {at == 0 ? n : tokens, at == 1 ? n : tokens};
+        a = args_of(l, 0, ITEMS, tokens);
+        a.y = y, a.count = count, a.threads = 1 + tokens % 3;
+        run(l, &a, false);
+        expect_same(l, alone, y + at * TOKENS * WIDTH, n, "counted among", tokens);
+    }
+}
+
+/* The same as rows that q_pad zeroes: whatever they hold. */
+static void pad(const layer *l, int32_t n) {
+    static float alone[TOKENS * WIDTH], y[ITEMS * TOKENS * WIDTH], kept[TOKENS * WIDTH];
+    if (!l->cross) return; /* elsewhere they are keys as well */
+    attn_block_args a = args_of(l, 0, 1, n);
+    a.y = alone;
+    run(l, &a, false);
+    memcpy(kept, x, sizeof kept);
+    for (int32_t tokens = n + 1; tokens <= TOKENS; tokens += 7) {
+        uint8_t q_pad[TOKENS] = {0};
+        for (int32_t i = n; i < tokens; i++) q_pad[i] = 1;
+        for (int32_t i = n * l->width; i < tokens * l->width; i++) x[i] = NAN;
+        a = args_of(l, 0, 1, tokens);
+        a.y = y, a.q_pad = q_pad, a.q_pad_batch = TOKENS;
+        run(l, &a, false);
+        expect_same(l, alone, y, n, "before padding to", tokens);
+        /* In between: what padding holds is of no account. */
+        q_pad[n - 1] = 0, q_pad[0] = 1;
+        memcpy(x, kept, sizeof kept);
+        run(l, &a, false);
+        memcpy(kept, y, sizeof(float) * (size_t)(n * l->width)); /* x is whole: kept can wait */
+        float *save = allocate(sizeof(float) * (size_t)l->width);
+        memcpy(save, x, sizeof(float) * (size_t)l->width);
+        for (int32_t i = 0; i < l->width; i++) x[i] = NAN;
+        run(l, &a, false);
+        expect_same(l, kept, y, n, "after padding of", tokens);
+        memcpy(x, save, sizeof(float) * (size_t)l->width);
+        free(save);
+        memcpy(kept, x, sizeof kept);
+    }
+}
+
+/* Item 0 takes a row a step, and item 1 as many as `tokens`. */
+static void steps(const layer *l, int32_t n, int32_t tokens) {
+    static float alone[STEPS][TOKENS * WIDTH], y[ITEMS * TOKENS * WIDTH];
+    if (l->cross) return;
+    for (int32_t batch = 1; batch <= ITEMS; batch++) {
+        attn_cache cache = new_cache(l, batch);
+        const int32_t count[ITEMS] = {n, n + 11 - 2 * tokens};
+        attn_block_args a = args_of(l, 0, batch, batch == 1 ? n : n + 11 - 2 * tokens);
+        a.y = y, a.count = count, a.cache = &cache;
+        if (batch == ITEMS && count[1] < n) a.tokens = n;
+        run(l, &a, false);
+        for (int32_t i = 0; i < STEPS; i++) {
+            const int32_t more[ITEMS] = {1, tokens};
+            attn_block_args b = args_of(l, 0, batch, batch == 1 ? 1 : tokens);
+            b.y = batch == 1 ? alone[i] : y, b.count = more, b.cache = &cache;
+            run(l, &b, true);
+            if (batch > 1) expect_same(l, alone[i], y, 1, "stepping beside", tokens);
+        }
+        free(cache.k);
+    }
+}
+
+int main(void) {
+    fill(x, sizeof x / sizeof *x, 1, 1);
+    fill(kv, sizeof kv / sizeof *kv, 2, 1);
+    for (int32_t i = 0; i < ITEMS * TOKENS; i++) seg[i] = i % TOKENS;
+    for (int index = 0; index < K_LAYERS; index++) {
+        layer l = open_layer(index);
+        static const int32_t rows[] = {1, 3, 30, 45};
+        for (int i = 0; i < 4; i++) {
+            for (int32_t at = 0; at < ITEMS; at++) prefill(&l, rows[i], at);
+            pad(&l, rows[i]);
+        }
+        for (int32_t tokens = 2; tokens <= 5; tokens++) steps(&l, 20, tokens);
+        free(l.packed);
+        attn_block_destroy(l.block);
+    }
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed > 0;
+}
