@@ -271,6 +271,24 @@ void disk_leave(disk_folder *f, bool keep) {
     f->fd = -1;
 }
 
+void disk_hold_signals(sigset_t *old) {
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXFSZ};
+    sigset_t hold;
+    sigemptyset(&hold);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) sigaddset(&hold, ends[i]);
+    sigprocmask(SIG_BLOCK, &hold, old);
+}
+
+/* A write that was too large has failed, and been reported: its signal says nothing more. */
+void disk_free_signals(const sigset_t *old) {
+    const struct timespec now = {0, 0};
+    sigset_t large;
+    sigemptyset(&large);
+    sigaddset(&large, SIGXFSZ);
+    sigtimedwait(&large, NULL, &now);
+    sigprocmask(SIG_SETMASK, old, NULL);
+}
+
 /* --- Listing. --- */
 
 const char **disk_names(arena *a, int folder) {

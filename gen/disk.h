@@ -5,6 +5,8 @@
 
 #include "util.h"
 
+#include <signal.h>
+
 /* What stands at a path below a folder. */
 typedef enum disk_entry {
     DISK_NOTHING,
@@ -59,6 +61,10 @@ typedef struct disk_folder {
 bool disk_enter(arena *a, const char *dir, disk_folder *out, diag *d);
 /* keep: false removes what disk_enter made, where it is empty. */
 void disk_leave(disk_folder *f, bool keep);
+
+/* Between these two, a signal that would end the process (^C, a file too large) waits. */
+void disk_hold_signals(sigset_t *old);
+void disk_free_signals(const sigset_t *old);
 
 /* Names in an open folder, null at the end; null with errno. */
 const char **disk_names(arena *a, int folder);

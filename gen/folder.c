@@ -22,7 +22,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -471,25 +470,16 @@ static bool carry_out(writer *w) {
                                      w->folder.path, w->stage_name, strerror(errno));
 }
 
-/* A signal that would end the process waits until the folder is whole. */
-static bool carry_out_whole(writer *w) {
-    sigset_t block, old;
-    sigemptyset(&block);
-    const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXFSZ};
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaddset(&block, signals[i]);
-    sigprocmask(SIG_BLOCK, &block, &old);
-    const bool ok = carry_out(w);
-    sigprocmask(SIG_SETMASK, &old, NULL);
-    return ok;
-}
-
 bool folder_write(arena *a, const char *dir, folder_kind kind, const gen_files *files, diag *d) {
     writer w = {.a = a, .kind = kind, .files = files, .stage = -1, .notes = buf_new(a), .d = d};
     w.stage_name =
         kind == FOLDER_SHARED ? arena_printf(a, ".%s" DISK_STAGE, files->file[0].path) : DISK_STAGE;
     if (!disk_enter(a, dir, &w.folder, d)) return false;
-    const bool ok = recover(&w) && plan_changes(&w) && (!w.all.count || carry_out_whole(&w));
+    sigset_t signals;
+    disk_hold_signals(&signals);
+    const bool ok = recover(&w) && plan_changes(&w) && (!w.all.count || carry_out(&w));
     disk_leave(&w.folder, ok);
+    disk_free_signals(&signals);
     if (ok) fputs(w.notes.data, stderr);
     return ok;
 }

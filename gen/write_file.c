@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef enum target {
@@ -47,8 +48,18 @@ static bool write_into(int fd, const char *path, const void *data, size_t size, 
     return ok || diag_set(d, "-o: %s: cannot write: %s", path, strerror(error));
 }
 
+/* A FIFO's reader may be about to open it. */
+static int open_node(const char *path) {
+    const struct timespec pause = {0, 50000000};
+    for (int i = 0;; i++) {
+        const int fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd >= 0 || errno != ENXIO || i == 20) return fd;
+        nanosleep(&pause, NULL);
+    }
+}
+
 static bool write_node(const char *path, const void *data, size_t size, diag *d) {
-    const int fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    const int fd = open_node(path);
     if (fd < 0)
         return diag_set(d, "-o: %s: cannot write: %s", path,
                         errno == ENXIO ? "nobody reads it" : strerror(errno));
@@ -79,9 +90,12 @@ bool write_file(arena *a, const char *path, const void *data, size_t size, diag 
     disk_folder f;
     const char *slash = strrchr(path, '/'), *leaf = slash ? slash + 1 : path;
     if (!disk_enter(a, disk_folder_of(a, path), &f, d)) return false;
-    bool ok = disk_holds(f.fd, leaf, data, size) || replace(&f, leaf, data, size);
+    sigset_t signals;
+    disk_hold_signals(&signals);
+    const bool ok = disk_holds(f.fd, leaf, data, size) || replace(&f, leaf, data, size);
     if (!ok) diag_set(d, "-o: %s: cannot write: %s", path, strerror(errno));
     disk_leave(&f, ok);
+    disk_free_signals(&signals);
     return ok;
 }
 

@@ -365,6 +365,13 @@ intact() {
     done
     echo "faults at $calls calls of attn-gen generate, $halves half-written folders, each told and repaired"
 
+    # A limit of file sizes is a full disk too.
+    fresh one
+    check 2 "File too large" sh -c "ulimit -f 8; '$gen' generate $six -o out"
+    is "a limit of file sizes: the old folder" whole one
+    check 2 "File too large" sh -c "ulimit -f 1; '$gen' report $lone -o out/page"
+    is "a limit of file sizes: no page" whole one
+
     # A single file among those of others.
     rm -rf out before
     mkdir out

@@ -216,6 +216,18 @@ static void check_repairs(arena *a, const run *r, fault_kind kind, int at, const
     }
 }
 
+/* Whether all that a model's manifest lists is there, where that manifest is. */
+static bool lists_what_is_there(arena *a, const char *dir, int model) {
+    diag d = {0};
+    const gen_files f = files_of(a, model);
+    const char *manifest = f.file[f.count - 1].text;
+    const char *is = read_file(a, arena_printf(a, "%s/manifest.json", dir), 1 << 20, NULL, &d);
+    bool all = true;
+    for (int i = 0; is && !strcmp(is, manifest) && i < f.count; i++)
+        all = all && !access(arena_printf(a, "%s/%s", dir, f.file[i].path), F_OK);
+    return all;
+}
+
 static void check_outcome(arena *a, const run *r, const outcome *o, fault_kind kind,
                           const char *what) {
     diag d = {0};
@@ -223,6 +235,10 @@ static void check_outcome(arena *a, const run *r, const outcome *o, fault_kind k
     /* A folder that was made, and holds nothing, counts as absent for those who were killed. */
     const bool old = !strcmp(is, r->old) || (o->killed && !*is && !strcmp(r->old, "absent\n"));
     const bool new = !strcmp(is, r->new), whole = disk_is_whole(a, r->dir, &d);
+    if (o->killed && kind != FAULT_NO_LINKS) /* orphans go last */
+        check(lists_what_is_there(a, r->dir, r->to) &&
+                  (r->from->model == NO_MODEL || lists_what_is_there(a, r->dir, r->from->model)),
+              what, is);
     if (o->killed)
         check(!whole || old || new, what, is);
     else if (o->ok)

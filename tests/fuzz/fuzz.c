@@ -1,18 +1,21 @@
 /* fuzz.c - entry points for libFuzzer (clang): whatever attn-gen reads, as bytes that nobody chose.
  *
- * FUZZ_TARGET is one of expr, decl, model, config, tune, safetensors, name. Nothing may crash, hang
- * or trip a sanitizer; a refusal must say something; what was accepted must hold what its header
- * promises. Run by tests/fuzz/fuzz.sh. */
+ * FUZZ_TARGET is one of expr, decl, model, config, tune, safetensors, name, folder. Nothing may
+ * crash, hang or trip a sanitizer; a refusal must say something; what was accepted must hold what
+ * its header promises. Run by tests/fuzz/fuzz.sh. */
 #include "expr/expr.h"
+#include "folder.h"
 #include "import_hf.h"
 #include "model.h"
 #include "spec.h"
 #include "tune_file.h"
 #include "verify/safetensors.h"
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -231,13 +234,77 @@ static void fuzz_safetensors(arena *a, const char *text, size_t size) {
     st_bytes(a, &f, &bytes);
 }
 
+/* --- Folders that others made: the manifest, a zero byte, the journal of an interrupted write. ---
+ */
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at) {
+    (void)st, (void)type, (void)at;
+    return remove(path);
+}
+
+static void put(const char *path, const void *data, size_t size) {
+    FILE *f = fopen(path, "w");
+    HOLDS(f && fwrite(data, 1, size, f) == size && !fclose(f));
+}
+
+static bool same_text(arena *a, const char *path, const char *want) {
+    diag d = {0};
+    const char *text = read_file(a, path, 64, NULL, &d);
+    return text && !strcmp(text, want);
+}
+
+static const char mine[] = "mine\n", mine_hash[] = "9239e72e43a9bbce";
+
+/* What others have, in the folder and behind its links; all of it the same file, so that a hash in
+ * the input may be right. The first of them has a name that attn-gen may have written. */
+static const char *const others[] = {"out/mine.c",  "out/.git/config", "out/sub/mine.c",
+                                     "out/.hidden", "outside/mine.c",  "outside/deep/mine.c"};
+enum { OTHERS = sizeof others / sizeof *others };
+
+static void make_scene(const char *text, size_t size) {
+    static const char *const folders[] = {"out",           "out/.git", "out/sub",
+                                          "out/.attn-gen", "outside",  "outside/deep"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        HOLDS(mkdir(folders[i], 0777) == 0);
+    for (int i = 0; i < OTHERS; i++) put(others[i], mine, strlen(mine));
+    const size_t n = strlen(text);
+    put("out/manifest.json", text, n);
+    if (n + 1 < size) put("out/.attn-gen/journal", text + n + 1, size - n - 1);
+    HOLDS(symlink("../outside", "out/runtime") == 0);
+    HOLDS(symlink("../../outside/mine.c", "out/.attn-gen/0.old") == 0);
+    put("out/.attn-gen/1.old", "attack", 6);
+}
+
+static void fuzz_folder(arena *a, const char *text, size_t size) {
+    static char dir[] = "/tmp/attn-fuzz-XXXXXX";
+    static bool made;
+    gen_file file[] = {{.path = "a.c", .text = "a"},
+                       {.path = "b.c", .text = "b"},
+                       {.path = "manifest.json", .text = "{}"}};
+    const gen_files files = {file, 3};
+    diag d = {0};
+    if (!made) HOLDS(mkdtemp(dir) && chdir(dir) == 0);
+    made = true;
+    make_scene(text, size);
+    const bool ok = folder_write(a, "out", FOLDER_OWN, &files, &d);
+    HOLDS(ok || d.text[0]);
+    HOLDS(same_text(a, others[0], mine) || strstr(text, mine_hash) ||
+          (strlen(text) < size && strstr(text + strlen(text) + 1, mine_hash)));
+    for (int i = 1; i < OTHERS; i++) HOLDS(same_text(a, others[i], mine));
+    for (int i = 0; ok && i < 3; i++)
+        HOLDS(same_text(a, arena_printf(a, "out/%s", file[i].path), file[i].text));
+    HOLDS(!ok || access("out/.attn-gen", F_OK) != 0);
+    nftw("out", remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    nftw("outside", remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 #define JOIN(a, b) a##b
 #define TARGET(name) JOIN(fuzz_, name)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     arena *a = arena_new();
     (void)fuzz_expr, (void)fuzz_decl, (void)fuzz_model, (void)fuzz_config, (void)fuzz_tune;
-    (void)fuzz_name, (void)fuzz_safetensors;
+    (void)fuzz_name, (void)fuzz_safetensors, (void)fuzz_folder;
     char *text = arena_alloc(a, size + 1); /* zeroed: a string too */
     if (size) memcpy(text, data, size);
     TARGET(FUZZ_TARGET)(a, text, size);

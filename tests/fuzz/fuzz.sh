@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${FUZZ_SECONDS:-60}
-targets=${FUZZ_TARGETS:-"expr decl model config tune safetensors name"}
+targets=${FUZZ_TARGETS:-"expr decl model config tune safetensors name folder"}
 out=${BUILD:-build}/fuzz
 flags="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
 mkdir -p "$out"
@@ -33,6 +33,20 @@ seed() { # seed TARGET FOLDER
     tune)
         printf 'return { ["attn_f32_regular_sdpa_full_self_h8d64"] = { avx2 = { vectors = 3, lazy = true } } }' > "$2/seed" ;;
     safetensors) find tests/golden -name '*.safetensors' -size -24k -exec cp {} "$2" \; ;;
+    folder)
+        cp generated/manifest.json "$2"
+        mine=9239e72e43a9bbce # of "mine" and a newline: see fuzz.c
+        list='{"generator": "attn-gen 0.1.0", "files": ['
+        for path in mine.c .git/config sub/mine.c .hidden runtime/mine.c runtime/deep/mine.c \
+            ../outside/mine.c; do
+            list="$list${sep:-}{\"path\": \"$path\", \"hash\": \"$mine\"}"
+            sep=", "
+        done
+        printf '%s]}' "$list" >"$2/list"
+        { printf '%s]}\0attn-gen journal 1\n' "$list"
+            for path in mine.c a.c runtime/mine.c; do
+                for kind in add replace remove; do echo "$kind $mine $path"; done
+            done; } >"$2/journal" ;;
     name) ls generated | sed -n 's/__.*//p' | sort -u |
         files "$2" ;;
     esac
