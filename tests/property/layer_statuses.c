@@ -604,7 +604,7 @@ static void check_index(status_test *t, const property_options *o) {
     built b;
     build_options build = o->build;
     build.isa_mask = 1u << ATTN_ISA_PORTABLE;
-    build.cflags = "-O1 -DATTN_DEBUG";
+    build.cflags = arena_printf(t->a, "%s -DATTN_DEBUG", o->build.cflags);
     build_kernels(t->a, &t->spec[INDEXED], 1, &build, &b);
     note(t, "a debug build", !b.error, b.error);
     if (b.error) return;
@@ -621,7 +621,6 @@ static bool make_layers(status_test *t, const property_options *o) {
     const char *why = NULL;
     diag d = {0};
     build.isa_mask = 1u << ATTN_ISA_PORTABLE;
-    build.cflags = "-O1";
     setenv("ATTN_ISA", "portable", 1);
     for (int k = 0; k < LAYERS; k++)
         if (!property_try(t->a, "layer", layer_text[k], &t->spec[k], &d)) why = d.text;

@@ -420,12 +420,12 @@ static void check_memory(status_test *t) {
     printf("FAIL status without memory: not ATTN_E_MEMORY\n");
 }
 
-static bool make_plans(status_test *t, const property_options *o, const char *cflags) {
+static bool make_plans(status_test *t, const property_options *o, bool debug) {
     built b[KERNELS];
     diag d = {0};
     build_options build = o->build;
     build.isa_mask = 1u << ATTN_ISA_PORTABLE;
-    build.cflags = cflags;
+    if (debug) build.cflags = arena_printf(t->a, "%s -DATTN_DEBUG", o->build.cflags);
     for (int k = 0; k < KERNELS; k++)
         if (!property_try(t->a, "statuses", kernel_fields[k], &t->spec[k], &d))
             return printf("FAIL %s\n", d.text), false;
@@ -456,7 +456,7 @@ static int run_statuses(const property_options *o, bool debug) {
     status_test *t = arena_alloc(a, sizeof *t);
     t->a = a;
     int failures = 1;
-    if (make_plans(t, o, debug ? "-DATTN_DEBUG" : NULL)) {
+    if (make_plans(t, o, debug)) {
         reserve_workspace(t);
         check_arguments(t);
         check_masks(t);
