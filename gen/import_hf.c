@@ -51,6 +51,15 @@ const char *hf_quote(hf *h, const json_val *v) {
     return value_quoted(h->a, json_to_lua(h->a, v));
 }
 
+bool hf_same_word(const char *x, const char *y) {
+    for (;; x++, y++) {
+        x += strspn(x, "_- ");
+        y += strspn(y, "_- ");
+        if (tolower((unsigned char)*x) != tolower((unsigned char)*y)) return false;
+        if (!*x) return true;
+    }
+}
+
 /* --- Keys --- */
 
 bool hf_in_file(const hf *h, const json_val *v) {
@@ -671,6 +680,10 @@ static const char *advice(hf *h, const json_val *at) {
     const json_val *inner = inner_config(h->in), *type = json_get(inner, "model_type");
     const json_val *usual = json_get(json_get(h->table, "shells"), at->string);
     const bool says = type && type->kind == JSON_STRING;
+    const char *const *names = family_names(h->a, h->table);
+    for (int i = 0; names[i]; i++)
+        if (hf_same_word(names[i], at->string))
+            return arena_printf(h->a, "write it as '%s'", names[i]);
     if (says && json_get(json_get(h->table, "families"), type->string))
         return arena_printf(h->a, "its %s is of type %s: save that as a file of its own",
                             inner->path, hf_quote(h, type));

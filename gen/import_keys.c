@@ -143,16 +143,6 @@ static const attn_spec *layer_spec(const hf *h, int layer) {
     return &h->out->kernels[h->out->layer_kernel[layer]].core;
 }
 
-/* RMSNorm, rms_norm: rmsnorm. */
-static bool same_word(const char *x, const char *y) {
-    for (;; x++, y++) {
-        x += strspn(x, "_- ");
-        y += strspn(y, "_- ");
-        if (tolower((unsigned char)*x) != tolower((unsigned char)*y)) return false;
-        if (!*x) return true;
-    }
-}
-
 /* A field of a layer, as JSON has it; false: the layer has none of it. */
 static bool field_value(hf *h, const attn_spec *s, const attn_field *f, json_val *out) {
     if (!attn_field_applies(f, s, NULL)) return false;
@@ -179,7 +169,7 @@ static bool field_value(hf *h, const attn_spec *s, const attn_field *f, json_val
 
 static bool agrees(const json_val *said, const json_val *field) {
     if (said->kind != field->kind) return false;
-    if (said->kind == JSON_STRING) return same_word(said->string, field->string);
+    if (said->kind == JSON_STRING) return hf_same_word(said->string, field->string);
     /* the spec's numbers are of single precision */
     if (said->kind == JSON_NUMBER)
         return fabs(said->number - field->number) <= 1e-6 * fabs(field->number);

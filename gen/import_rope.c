@@ -303,6 +303,11 @@ static bool put_yarn(hf *h, const rope *r, double factor, fields *f) {
         whole = false; /* None is no true value of Python */
     else if (truncate && !hf_bool(h, truncate, &whole))
         return false;
+    if (!whole && hf_has(h, "rope_local_base_freq"))
+        return hf_fail(h, truncate,
+                       "is %s, which transformers 5 does not read where each kind of layer has its "
+                       "own rope",
+                       hf_quote(h, truncate));
     if (!whole) put_bool(h, f, "rope_truncate", false, truncate);
     return true;
 }

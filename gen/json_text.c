@@ -398,7 +398,6 @@ bool json_same(const json_val *x, const json_val *y) {
 /* What a message calls it, where Lua's word would be another or the digits are the file's. */
 static const char *in_words(arena *a, const json_val *v) {
     if (v->kind == JSON_STRING) return v->string;
-    if (v->kind == JSON_NULL) return "null";
     if (v->kind == JSON_OBJECT) return "an object";
     if (v->kind == JSON_ARRAY) return "a list";
     if (v->kind == JSON_BOOL || !v->text) return NULL;
