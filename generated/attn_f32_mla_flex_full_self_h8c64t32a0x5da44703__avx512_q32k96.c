@@ -2618,7 +2618,7 @@ static const attn_spec spec = {
     .expr_hash = 0x5da44703u,
 };
 
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_full_self_h8c64t32a0x5da44703__avx512_q32k96;
 const attn_kernel
     attn_f32_mla_flex_full_self_h8c64t32a0x5da44703__avx512_q32k96 = {

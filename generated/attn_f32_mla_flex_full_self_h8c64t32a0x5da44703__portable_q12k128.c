@@ -2520,7 +2520,7 @@ static const attn_spec spec = {
     .expr_hash = 0x5da44703u,
 };
 
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_full_self_h8c64t32a0x5da44703__portable_q12k128;
 const attn_kernel
     attn_f32_mla_flex_full_self_h8c64t32a0x5da44703__portable_q12k128 = {

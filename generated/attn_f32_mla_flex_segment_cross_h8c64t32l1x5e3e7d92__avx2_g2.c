@@ -337,7 +337,7 @@ static const attn_spec spec = {
     .expr_hash = 0x5e3e7d92u,
 };
 
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__avx2_g2;
 const attn_kernel
     attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__avx2_g2 = {

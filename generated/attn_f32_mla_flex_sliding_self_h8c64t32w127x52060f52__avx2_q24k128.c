@@ -2632,7 +2632,7 @@ static const attn_spec spec = {
     .expr_hash = 0x52060f52u,
 };
 
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__avx2_q24k128;
 const attn_kernel
     attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__avx2_q24k128 = {

@@ -2455,7 +2455,7 @@ static const attn_spec spec = {
     .expr_hash = 0x52060f52u,
 };
 
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__avx512_q32k96;
 const attn_kernel
     attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__avx512_q32k96 = {

@@ -279,7 +279,7 @@ static const attn_spec spec = {
     .expr_hash = 0x00000000u,
 };
 
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_sdpa_segment_cross_h8c64t32__portable_g1;
 const attn_kernel
     attn_f32_mla_sdpa_segment_cross_h8c64t32__portable_g1 = {

@@ -2547,7 +2547,7 @@ static const attn_spec spec = {
     .expr_hash = 0x00000000u,
 };
 
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_sdpa_sliding_self_h8c64t32w127__avx2_q24k128;
 const attn_kernel
     attn_f32_mla_sdpa_sliding_self_h8c64t32w127__avx2_q24k128 = {

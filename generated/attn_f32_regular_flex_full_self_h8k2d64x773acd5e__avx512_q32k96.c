@@ -2373,7 +2373,7 @@ static const attn_spec spec = {
     .expr_hash = 0x773acd5eu,
 };
 
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_flex_full_self_h8k2d64x773acd5e__avx512_q32k96;
 const attn_kernel
     attn_f32_regular_flex_full_self_h8k2d64x773acd5e__avx512_q32k96 = {

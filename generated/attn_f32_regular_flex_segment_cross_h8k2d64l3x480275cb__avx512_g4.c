@@ -321,7 +321,7 @@ static const attn_spec spec = {
     .expr_hash = 0x480275cbu,
 };
 
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_flex_segment_cross_h8k2d64l3x480275cb__avx512_g4;
 const attn_kernel
     attn_f32_regular_flex_segment_cross_h8k2d64l3x480275cb__avx512_g4 = {

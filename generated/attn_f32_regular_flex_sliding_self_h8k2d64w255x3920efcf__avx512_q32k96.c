@@ -2335,7 +2335,7 @@ static const attn_spec spec = {
     .expr_hash = 0x3920efcfu,
 };
 
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf__avx512_q32k96;
 const attn_kernel
     attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf__avx512_q32k96 = {

@@ -2416,7 +2416,7 @@ static const attn_spec spec = {
     .expr_hash = 0x00000000u,
 };
 
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_full_self_h8k2d64__avx512_q32k96;
 const attn_kernel
     attn_f32_regular_sdpa_full_self_h8k2d64__avx512_q32k96 = {

@@ -298,7 +298,7 @@ static const attn_spec spec = {
     .expr_hash = 0x00000000u,
 };
 
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_segment_cross_h8k2d64l3__avx512_g4;
 const attn_kernel
     attn_f32_regular_sdpa_segment_cross_h8k2d64l3__avx512_g4 = {

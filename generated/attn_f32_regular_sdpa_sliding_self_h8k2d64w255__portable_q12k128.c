@@ -2302,7 +2302,7 @@ static const attn_spec spec = {
     .expr_hash = 0x00000000u,
 };
 
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_sliding_self_h8k2d64w255__portable_q12k128;
 const attn_kernel
     attn_f32_regular_sdpa_sliding_self_h8k2d64w255__portable_q12k128 = {

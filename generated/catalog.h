@@ -18,8 +18,10 @@
  *     catalog_destroy(plan);
  *
  * Plans are immutable: make one a layer (or one for all the layers of a
- * kernel) at start, and run it from any number of threads, each with a workspace of its own. Link
- * one model a program; for two, put the layers of both in one model file.
+ * kernel) at start, and run it from any number of threads, each with a workspace of its own.
+ * Several models may be in one program as shared libraries of different names, linked or opened:
+ * each finds its own kernels by the functions below. Statically, link one model a program; for two,
+ * put the layers of both in one model file.
  *
  * Layer 0
  *   attn_f32_regular_sdpa_full_self_h8k2d64
@@ -144,6 +146,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+ATTN_PUBLIC_BEGIN
 
 enum { CATALOG_LAYERS = 12 };
 
@@ -164,6 +167,7 @@ attn_status catalog_run(const attn_plan *plan, const attn_args *args);
 /* Frees a plan; null is allowed. */
 void catalog_destroy(attn_plan *plan);
 
+ATTN_VISIBILITY_END
 #ifdef __cplusplus
 }
 #endif

@@ -4,80 +4,80 @@
 #include "catalog.h"
 #include "../runtime/attn_kernel.h"
 
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_full_self_h8k2d64__portable_q12k128;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_flex_full_self_h8k2d64x773acd5e__portable_q12k128;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_sliding_self_h8k2d64w255__portable_q12k128;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf__portable_q12k128;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_segment_cross_h8k2d64l3__portable_g4;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_flex_segment_cross_h8k2d64l3x480275cb__portable_g4;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_sdpa_full_self_h8c64t32__portable_q12k128;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_full_self_h8c64t32a0x5da44703__portable_q12k128;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_sdpa_sliding_self_h8c64t32w127__portable_q12k128;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__portable_q12k128;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_sdpa_segment_cross_h8c64t32__portable_g1;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__portable_g2;
 #if defined(__x86_64__)
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_full_self_h8k2d64__avx2_q24k128;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_flex_full_self_h8k2d64x773acd5e__avx2_q24k128;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_sliding_self_h8k2d64w255__avx2_q24k128;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf__avx2_q24k128;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_segment_cross_h8k2d64l3__avx2_g4;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_flex_segment_cross_h8k2d64l3x480275cb__avx2_g4;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_sdpa_full_self_h8c64t32__avx2_q24k128;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_full_self_h8c64t32a0x5da44703__avx2_q24k128;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_sdpa_sliding_self_h8c64t32w127__avx2_q24k128;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__avx2_q24k128;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_sdpa_segment_cross_h8c64t32__avx2_g1;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__avx2_g2;
 #endif
 #if defined(__x86_64__)
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_full_self_h8k2d64__avx512_q32k96;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_flex_full_self_h8k2d64x773acd5e__avx512_q32k96;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_sliding_self_h8k2d64w255__avx512_q32k96;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf__avx512_q32k96;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_segment_cross_h8k2d64l3__avx512_g4;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_flex_segment_cross_h8k2d64l3x480275cb__avx512_g4;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_sdpa_full_self_h8c64t32__avx512_q32k96;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_full_self_h8c64t32a0x5da44703__avx512_q32k96;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_sdpa_sliding_self_h8c64t32w127__avx512_q32k96;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__avx512_q32k96;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_sdpa_segment_cross_h8c64t32__avx512_g1;
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__avx512_g2;
 #endif
 
@@ -612,17 +612,17 @@ attn_status catalog_create(attn_plan **plan, int32_t layer, uint32_t flags) {
     if (!plan || layer < 0 || layer >= layers) return ATTN_E_ARGUMENT;
     const attn_spec *spec =
         &catalog_layer[layer];
-    return attn_plan_create(plan, spec, flags);
+    return attn_own_plan_create(plan, spec, flags);
 }
 
 attn_status catalog_sizes(const attn_plan *plan, const attn_extent *extent, attn_size *size) {
-    return attn_sizes(plan, extent, size);
+    return attn_own_sizes(plan, extent, size);
 }
 
 attn_status catalog_run(const attn_plan *plan, const attn_args *args) {
-    return attn_run(plan, args);
+    return attn_own_run(plan, args);
 }
 
 void catalog_destroy(attn_plan *plan) {
-    attn_plan_destroy(plan);
+    attn_own_plan_destroy(plan);
 }

@@ -15,12 +15,33 @@
  *     attn_workspace(plan, &e, &bytes);
  *     a.workspace = aligned_alloc(64, bytes); a.workspace_bytes = bytes;
  *     attn_status st = attn_run(plan, &a);              // O = softmax(scale Q K^T + masks) V
- *     if (st != ATTN_OK) fprintf(stderr, "%s\n", attn_status_text(st));
+ *     char why[ATTN_MESSAGE_MAX];                       // which argument, and what is allowed
+ *     if (st != ATTN_OK) attn_plan_check(plan, &a, why, sizeof why), fprintf(stderr, "%s\n", why);
  *     attn_plan_destroy(plan);
  *
- * Nothing here prints, aborts or takes a lock. Only attn_plan_create allocates. A plan is
- * immutable: any number of threads may run it at once, each with its own workspace.
- * The same arguments give the same bits at any thread count, batch size and alignment.
+ * Nothing here prints, aborts or takes a lock. Only attn_plan_create and attn_block_create
+ * allocate. A plan is immutable: any number of threads may run it at once, each with its own
+ * workspace. The same arguments give the same bits at any thread count, batch size and alignment.
+ *
+ * Null is allowed for every pointer: the function that gets it does nothing and says so by
+ * ATTN_E_ARGUMENT, or by 0 or an empty text where it returns no status.
+ *
+ * Threads are OpenMP's, and exist only where the library was built with it (-fopenmp). A call takes
+ * at most args.threads, never more than there are CPUs for it (omp_get_num_procs, affinity
+ * included) or OMP_THREAD_LIMIT allows, and starts none that has no task; the workspace is for
+ * args.threads all the same. The pool's threads outlive a call: a shared library that holds this
+ * code is linked with -Wl,-z,nodelete, as the generated Makefile and CMake do, so that dlclose
+ * leaves it in place.
+ *
+ * fork: a child may go on with its parent's plans, blocks, caches and packed weights. The pool's
+ * threads are not copied, so once a process has run a call on several threads, calls of its
+ * children run on the calling thread alone, with the same bits, until they exec. A child forked
+ * before that has threads of its own. (OpenMP that the parent has run in other code is not seen
+ * here: libgomp hangs in the child of such a process, unless args.threads is 1.)
+ *
+ * Floating point: calls run, on every thread, in the default mode - round to nearest, no traps,
+ * subnormal numbers kept - whatever the caller's is, and give the caller back its own, flags
+ * included.
  *
  * Sources: Vaswani et al. 2017 (attention); Milakov and Gimelshein 2018, Dao et al. 2022 (online
  * softmax over key blocks); Ainslie et al. 2023 (grouped queries); DeepSeek-AI 2024 (mla). */
@@ -30,17 +51,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What a shared library shows: the functions and objects of this header and of the model's, and
+ * nothing else, whatever -fvisibility says. */
+#if defined(__ELF__) || defined(__APPLE__)
+#define ATTN_PUBLIC_BEGIN _Pragma("GCC visibility push(default)")
+#define ATTN_HIDDEN_BEGIN _Pragma("GCC visibility push(hidden)")
+#define ATTN_VISIBILITY_END _Pragma("GCC visibility pop")
+#define ATTN_HIDDEN __attribute__((visibility("hidden")))
+#else
+#define ATTN_PUBLIC_BEGIN
+#define ATTN_HIDDEN_BEGIN
+#define ATTN_VISIBILITY_END
+#define ATTN_HIDDEN
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
+ATTN_PUBLIC_BEGIN
 
 typedef enum attn_status {
     ATTN_OK = 0,
-    ATTN_E_ARGUMENT,  /* a required pointer is null, or an extent or stride is out of range */
+    ATTN_E_ARGUMENT,  /* a required pointer is null, an extent or stride is out of range, or an
+                         output overlaps itself or another argument */
     ATTN_E_SPEC,      /* the spec breaks a rule of spec_fields.def */
     ATTN_E_NO_KERNEL, /* no linked kernel has this spec and runs on this CPU (or under ATTN_ISA) */
     ATTN_E_ABI,       /* struct_size or the kernel's ABI number does not fit this runtime */
-    ATTN_E_LENGTH,    /* kv_len[b] outside 0..kv_len_max */
+    ATTN_E_LENGTH,    /* kv_len[b], count[b] or kv_count[b] outside its extent */
     ATTN_E_SHAPE,     /* attn_mask or a side tensor does not broadcast to, or fill, its dims */
     ATTN_E_UNUSED, /* an argument is given that this spec does not take (e.g. attn_mask to flex) */
     ATTN_E_WORKSPACE, /* workspace is null, not 64-byte aligned, or smaller than attn_workspace says
@@ -49,12 +86,20 @@ typedef enum attn_status {
     ATTN_E_MEMORY,    /* attn_plan_create or attn_block_create could not allocate */
     ATTN_E_WEIGHTS,   /* a weight is missing, unknown or of another shape: see the message */
     ATTN_E_PACKED,    /* packed weights of another layer, ISA or version, or damaged */
-    ATTN_E_CACHE,     /* the cache was made for another layer or batch, or has no room left */
+    ATTN_E_CACHE, /* a step without a cache, or with one of another layer or batch or without room
+                   */
     ATTN_STATUS_COUNT
 } attn_status;
 
-/* A sentence in English that says what to change. Never null; static storage. */
+/* A sentence in English that says what a status means and which function says more. Never null;
+ * static storage. */
 const char *attn_status_text(attn_status status);
+
+/* The functions attn_*_check say what another call would: they return the status that it would, and
+ * write a sentence that names the argument, its value and what is allowed. Empty: nothing is wrong.
+ * At most `size` bytes, the last one 0; message may be null. A check costs what the call's own
+ * checks do; calls that are refused write no sentence. */
+enum { ATTN_MESSAGE_MAX = 320 }; /* bytes that hold any of these sentences */
 
 typedef enum attn_level { ATTN_LEVEL_CORE, ATTN_LEVEL_BLOCK } attn_level;
 typedef enum attn_form { ATTN_FORM_REGULAR, ATTN_FORM_MLA } attn_form;
@@ -107,6 +152,10 @@ typedef struct attn_spec {
 /* Sets struct_size and leaves every field to its default. Then set fields by name. */
 void attn_spec_init(attn_spec *spec);
 
+/* As attn_plan_create, for a layer as attn_block_create: which field breaks which rule, or why no
+ * linked kernel runs it. */
+attn_status attn_spec_check(const attn_spec *spec, uint32_t flags, char *message, size_t size);
+
 /* A tensor: data and its element strides. The innermost dimension (width) is contiguous. */
 typedef struct attn_view {
     const float *data;
@@ -152,14 +201,17 @@ typedef struct attn_extent {
 typedef struct attn_args {
     uint32_t struct_size;
     int32_t batch, q_len, kv_len_max; /* B, Lq, Lk; 0 is allowed */
-    int32_t threads;                  /* at most this many; 0 or 1: the calling thread alone */
+    int32_t threads; /* at most this many, 0..65536; 0 or 1: the calling thread alone */
 
     attn_view q; /* [B, heads,    Lq, D]  */
     /* Fastest where k and v do not start a large power of two apart, which makes one bank of memory
      * serve both: 64 KB more are enough. */
     attn_view k; /* [B, kv_heads, Lk, D]  */
     attn_view v; /* [B, v_heads,  Lk, Dv]; may be the same memory as k */
-    attn_out o;  /* [B, heads,    Lq, Dv] */
+    /* [B, heads, Lq, Dv]. Rows must not overlap: of the strides that are in use, each is at least
+     * the span of the smaller ones. o may be q itself (same data, same strides, Dv <= D); o, lse
+     * and the workspace share memory with no other argument and not with each other. */
+    attn_out o;
 
     float *lse; /* [B, heads, Lq] natural log, token stride 1; null: not wanted */
     int64_t lse_batch, lse_head;
@@ -215,11 +267,17 @@ typedef struct attn_size {
 } attn_size;
 attn_status attn_sizes(const attn_plan *plan, const attn_extent *extent, attn_size *size);
 
+attn_status attn_extent_check(const attn_plan *plan, const attn_extent *extent, char *message,
+                              size_t size);
+
 /* Runs one call. Checks every argument first: on any status but ATTN_OK nothing was written. */
 attn_status attn_run(const attn_plan *plan, const attn_args *args);
+/* attn_run's checks, but for ATTN_E_INDEX, which takes a call. */
+attn_status attn_plan_check(const attn_plan *plan, const attn_args *args, char *message,
+                            size_t size);
 
 /* Name of the kernel that attn_run uses for this many query rows, "NAME:variant" with variant
- * prefill, decode, gather or reference; valid as long as the plan. */
+ * prefill, decode, gather or reference; valid as long as the plan. No plan: "". */
 const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len);
 
 /* --- Whole layers: specs with level = block --- */
@@ -255,17 +313,20 @@ typedef struct attn_cache {
     int32_t *length; /* [batch] keys held */
     int32_t *start;  /* [batch] absolute position of the first of them: a sliding cache lets go of
                         what no later query sees */
-    int32_t k_floats, v_floats; /* a token of an item: layers of other widths refuse the cache */
+    uint64_t layer;  /* which spec it is for: other layers refuse the cache */
 } attn_cache;
 
 /* One call. Rows are contiguous; batch and token strides in elements. */
 typedef struct attn_block_args {
     uint32_t struct_size;
     int32_t batch, tokens; /* rows an item */
-    int32_t threads;       /* at most this many; 0 or 1: the calling thread alone */
+    int32_t threads;       /* as in attn_args */
     const float *x;        /* [batch, tokens, d_model or q_dim] */
     int64_t x_batch, x_token;
-    float *y; /* likewise; may be x */
+    /* Likewise. May be x itself (same data, same strides). Rows must not overlap: y_token is at
+     * least d_model (q_dim), or the larger of two strides where items lie within tokens. y, the
+     * cache and the workspace share memory with no other argument and not with each other. */
+    float *y;
     int64_t y_batch, y_token;
     const int32_t *count; /* [batch] rows that exist, 0..tokens; null: tokens. Others are neither
                              read nor written */
@@ -314,36 +375,46 @@ static inline attn_block_args attn__block_args_init() {
  * projections) on the reference. *out is null on any error. */
 attn_status attn_block_create(attn_block **out, const attn_spec *spec, uint32_t flags);
 void attn_block_destroy(attn_block *block);
+/* Name of the layer's kernel, valid as long as the block. No block: "". */
 const char *attn_block_name(const attn_block *block);
 
 /* The weights that the layer takes, by their canonical names; data is null. Writes at most
- * `capacity` rows and returns how many there are. */
+ * `capacity` rows, none where list is null, and returns how many there are. No block: 0. */
 int32_t attn_block_weights(const attn_block *block, attn_tensor *list, int32_t capacity);
 
-/* Bytes of packed weights, a multiple of 64. */
+/* Bytes of packed weights, a multiple of 64. No block: 0. */
 size_t attn_block_packed_bytes(const attn_block *block);
 
 /* Packs weights for the kernels and folds what can be folded. Names may be canonical, the
  * reference's or Hugging Face's, with any prefix up to a dot; fused tensors (qkv, w1, gate_up_proj
  * ..) fill several weights. On ATTN_E_WEIGHTS `message` (may be null) says everything that is
- * wrong: unknown names, wrong shapes, missing and doubled weights. packed: 64-byte aligned. The
- * result holds no pointers: it may be saved, and mapped back on a machine of the same byte order
- * and instruction set. */
+ * wrong: unknown names, wrong shapes, missing and doubled weights; on other statuses, which
+ * argument is. packed: 64-byte aligned. The result holds no pointers: it may be saved, and mapped
+ * back on a machine of the same byte order and instruction set. */
 attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors, int32_t count,
                             void *packed, size_t packed_bytes, char *message, size_t message_size);
 /* Whether packed weights fit this block (ATTN_E_PACKED: another spec, ISA, version or size, or the
  * checksum differs). Reads all of it; runs check the header only. */
 attn_status attn_block_check(const attn_block *block, const void *packed, size_t packed_bytes);
+attn_status attn_packed_check(const attn_block *block, const void *packed, size_t packed_bytes,
+                              char *message, size_t size);
 
 /* Fewest keys an item that a cache has to hold for `total` tokens, appended at most `chunk` at a
  * time: total, or window + chunk where the layer slides. More is fine, and moves kept keys to the
- * front less often: a sliding cache of 2 * window moves one row a token. */
+ * front less often: a sliding cache of 2 * window moves one row a token. 0: no block, or a negative
+ * argument. */
 int32_t attn_cache_capacity(const attn_block *block, int32_t total, int32_t chunk);
 attn_status attn_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,
                              size_t *bytes);
 /* memory: 64-byte aligned, `bytes` long. The cache is empty. */
 attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t batch,
                             int32_t capacity, void *memory, size_t bytes);
+/* What attn_cache_bytes and attn_cache_init would say of this memory. */
+attn_status attn_cache_memory_check(const attn_block *block, int32_t batch, int32_t capacity,
+                                    const void *memory, size_t bytes, char *message, size_t size);
+/* Whether a call of `batch` items takes this cache. */
+attn_status attn_cache_check(const attn_block *block, const attn_cache *cache, int32_t batch,
+                             char *message, size_t size);
 
 /* Bytes that a call with these batch, tokens, kv_tokens, threads and cache needs; pointers but the
  * cache are not looked at. */
@@ -357,7 +428,13 @@ attn_status attn_block_workspace(const attn_block *block, const attn_block_args 
  * new keys exist, may have used the workspace, and leaves the cache without the new keys. */
 attn_status attn_block_prefill(const attn_block *block, const attn_block_args *args);
 attn_status attn_block_step(const attn_block *block, const attn_block_args *args);
+/* Their checks, but for ATTN_E_INDEX. */
+attn_status attn_prefill_check(const attn_block *block, const attn_block_args *args, char *message,
+                               size_t size);
+attn_status attn_step_check(const attn_block *block, const attn_block_args *args, char *message,
+                            size_t size);
 
+ATTN_VISIBILITY_END
 #ifdef __cplusplus
 }
 #endif

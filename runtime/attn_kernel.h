@@ -8,9 +8,8 @@
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
+
+ATTN_HIDDEN_BEGIN
 
 /* Changes whenever a kernel built for an older runtime would misread something below. */
 enum { ATTN_KERNEL_ABI = 3 };
@@ -230,25 +229,24 @@ static inline float attn_mask_value(const attn_mask_row *row, int32_t k) {
     return ((const uint8_t *)row->data)[k * row->stride] ? 0.0f : -INFINITY;
 }
 
-/* Tasks 0..count-1, spread over at most `threads` threads; worker is 0..threads-1. The one place
- * that knows OpenMP; without it the same tasks run in order on the calling thread. Results must not
- * depend on the order. */
+/* Tasks 0..count-1, spread over at most `threads` threads (team.c); worker is 0..threads-1. Results
+ * must not depend on the order. */
 typedef void attn_task_fn(void *ctx, int64_t task, int worker);
+void attn_parallel(int64_t count, int threads, attn_task_fn *fn, void *ctx);
 
-static inline void attn_parallel(int64_t count, int threads, attn_task_fn *fn, void *ctx) {
-#ifdef _OPENMP
-    if (threads > 1 && count > 1) {
-        /* Always the same team: libgomp ends threads where one is smaller than the last, and starts
-         * them again where it is larger. */
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-        for (int64_t i = 0; i < count; i++) fn(ctx, i, omp_get_thread_num());
-        return;
-    }
-#endif
-    (void)threads;
-    /* Opaque: gcc 12 has taken a task for a pure function, and dropped its calls. */
-    attn_task_fn *volatile call = fn;
-    for (int64_t i = 0; i < count; i++) call(ctx, i, 0);
-}
+/* The threads that a call asks for, but no more than there are CPUs; 1 where it can have no team.
+ */
+int32_t attn_team_limit(int32_t threads);
+
+/* --- Entry points of attn.h as this library calls them itself: a public name may belong to another
+ * library of the program. --- */
+attn_status attn_own_plan_create(attn_plan **out, const attn_spec *spec, uint32_t flags);
+void attn_own_plan_destroy(attn_plan *plan);
+attn_status attn_own_workspace(const attn_plan *plan, const attn_extent *extent, size_t *bytes);
+attn_status attn_own_sizes(const attn_plan *plan, const attn_extent *extent, attn_size *size);
+attn_status attn_own_run(const attn_plan *plan, const attn_args *args);
+attn_status attn_own_block_create(attn_block **out, const attn_spec *spec, uint32_t flags);
+
+ATTN_VISIBILITY_END
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include "cpu.h"
 #include "dispatch.h"
+#include "mode.h"
 #include "spec.h"
 
 #include <stdarg.h>
@@ -25,23 +26,34 @@ static uint64_t packed_bytes(const attn_block_kernel *k) {
 
 /* --- Create --- */
 
-attn_status attn_block_create(attn_block **out, const attn_spec *spec, uint32_t flags) {
-    if (!out) return ATTN_E_ARGUMENT;
-    *out = NULL;
-    if (!spec || (flags & ~(uint32_t)ATTN_REFERENCE)) return ATTN_E_ARGUMENT;
-    if (spec->struct_size != sizeof *spec) return ATTN_E_ABI;
-    attn_spec resolved = *spec;
-    attn_status status = attn_spec_resolve(&resolved, NULL);
-    if (status != ATTN_OK) return status;
-    if (resolved.level != ATTN_LEVEL_BLOCK) return ATTN_E_SPEC;
+attn_status attn_block_find(const attn_spec *spec, const attn_block_kernel **out) {
     const attn_block_kernel *best = NULL;
     for (int i = 0; i < attn_block_registry_count; i++) {
         const attn_block_kernel *k = attn_block_registry[i];
         if (k->abi != ATTN_KERNEL_ABI) return ATTN_E_ABI;
-        if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, &resolved)) continue;
+        if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, spec)) continue;
         if (!best || k->isa > best->isa) best = k;
     }
-    if (!best) return ATTN_E_NO_KERNEL;
+    if (out) *out = best;
+    return best ? ATTN_OK : ATTN_E_NO_KERNEL;
+}
+
+static void destroy(attn_block *block) {
+    if (!block) return;
+    attn_own_plan_destroy(block->core);
+    attn_own_plan_destroy(block->expanded);
+    free(block);
+}
+
+static __attribute__((noinline)) attn_status create(attn_block **out, const attn_spec *spec,
+                                                    uint32_t flags) {
+    attn_spec resolved;
+    attn_status status = attn_spec_take(NULL, spec, flags, &resolved);
+    if (status != ATTN_OK) return status;
+    if (resolved.level != ATTN_LEVEL_BLOCK) return ATTN_E_SPEC;
+    const attn_block_kernel *best;
+    status = attn_block_find(&resolved, &best);
+    if (status != ATTN_OK) return status;
     if (!attn_size_fits(packed_bytes(best))) return ATTN_E_MEMORY;
     attn_block *block = calloc(1, sizeof *block);
     if (!block) return ATTN_E_MEMORY;
@@ -51,7 +63,7 @@ attn_status attn_block_create(attn_block **out, const attn_spec *spec, uint32_t 
     if (status == ATTN_OK && best->expanded)
         status = attn_plan_of_kernel(&block->expanded, best->expanded, flags);
     if (status != ATTN_OK) {
-        attn_block_destroy(block);
+        destroy(block);
         return status;
     }
     const char *verbose = getenv("ATTN_VERBOSE");
@@ -61,25 +73,35 @@ attn_status attn_block_create(attn_block **out, const attn_spec *spec, uint32_t 
     return ATTN_OK;
 }
 
+attn_status attn_own_block_create(attn_block **out, const attn_spec *spec, uint32_t flags) {
+    if (!out) return ATTN_E_ARGUMENT;
+    *out = NULL;
+    const attn_mode mode = attn_mode_enter();
+    const attn_status status = create(out, spec, flags);
+    attn_mode_leave(mode);
+    return status;
+}
+
+attn_status attn_block_create(attn_block **out, const attn_spec *spec, uint32_t flags) {
+    return attn_own_block_create(out, spec, flags);
+}
+
 void attn_block_destroy(attn_block *block) {
-    if (!block) return;
-    attn_plan_destroy(block->core);
-    attn_plan_destroy(block->expanded);
-    free(block);
+    destroy(block);
 }
 
 const char *attn_block_name(const attn_block *block) {
-    return block->kernel->name;
+    return block ? block->kernel->name : "";
 }
 
 /* --- Weights --- */
 
 int32_t attn_block_weights(const attn_block *block, attn_tensor *list, int32_t capacity) {
     int32_t n = 0;
-    for (int32_t i = 0; i < block->kernel->weight_count; i++) {
+    for (int32_t i = 0; block && i < block->kernel->weight_count; i++) {
         const attn_weight *w = &block->kernel->weights[i];
         if (!w->used) continue;
-        if (n < capacity)
+        if (list && n < capacity)
             list[n] = (attn_tensor){w->name, NULL, w->rank, {w->dim[0], w->dim[1], w->dim[2], 0}};
         n++;
     }
@@ -237,11 +259,17 @@ static uint64_t checksum(const float *data, int64_t count) {
     return hash;
 }
 
+/* FNV-1a of a name. */
+static uint64_t hash_name(const char *name, size_t length) {
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < length; i++) hash = mix(hash, (unsigned char)name[i]);
+    return hash;
+}
+
 static packed_header header_of(const attn_block_kernel *k) {
     packed_header h = {.abi = ATTN_KERNEL_ABI, .isa = k->isa, .floats = (uint64_t)k->packed_floats};
     memcpy(h.magic, magic, sizeof magic);
-    h.layer = 0xcbf29ce484222325u;
-    for (const char *c = k->name; *c; c++) h.layer = mix(h.layer, (unsigned char)*c);
+    h.layer = hash_name(k->name, strlen(k->name));
     return h;
 }
 
@@ -249,33 +277,51 @@ static const float *payload(const void *packed) {
     return (const float *)(const void *)((const char *)packed + sizeof(packed_header));
 }
 
-size_t attn_block_packed_bytes(const attn_block *block) {
-    return (size_t)packed_bytes(block->kernel);
+static size_t packed_size(const attn_block_kernel *k) {
+    return (size_t)packed_bytes(k); /* create has seen that it fits */
 }
 
-attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors, int32_t count,
-                            void *packed, size_t packed_bytes, char *message, size_t message_size) {
-    if (message && message_size) *message = 0;
-    if (!block || !packed || count < 0 || (count && !tensors)) return ATTN_E_ARGUMENT;
-    if ((uintptr_t)packed % 64 || packed_bytes < attn_block_packed_bytes(block))
-        return ATTN_E_ARGUMENT;
-    const attn_block_kernel *k = block->kernel;
+size_t attn_block_packed_bytes(const attn_block *block) {
+    return block ? packed_size(block->kernel) : 0;
+}
+
+static attn_status check_block(const attn_why *why, const attn_block *block) {
+    return block ? ATTN_OK : attn_refuse(why, ATTN_E_ARGUMENT, "block is null");
+}
+
+static attn_status check_pack(const attn_why *why, const attn_block *block,
+                              const attn_tensor *tensors, int32_t count, const void *packed,
+                              size_t packed_bytes) {
+    attn_status status = check_block(why, block);
+    if (status == ATTN_OK) status = attn_check_range(why, "count", count, INT32_MAX);
+    if (status != ATTN_OK) return status;
+    if (count && !tensors)
+        return attn_refuse(why, ATTN_E_ARGUMENT, "tensors is null: must hold count = %d tensors",
+                           count);
+    for (int32_t i = 0; i < count; i++)
+        if (!tensors[i].name)
+            return attn_refuse(why, ATTN_E_ARGUMENT, "tensors[%d].name is null", i);
+    if (block->kernel->weight_count > MAX_WEIGHTS)
+        return attn_refuse(why, ATTN_E_ABI, "block takes %d weights, and this runtime knows %d",
+                           block->kernel->weight_count, MAX_WEIGHTS);
+    return attn_check_memory(why, ATTN_E_ARGUMENT, "packed", packed, "packed_bytes", packed_bytes,
+                             packed_size(block->kernel), "attn_block_packed_bytes");
+}
+
+static __attribute__((noinline)) attn_status pack(const attn_block_kernel *k,
+                                                  const attn_tensor *tensors, int32_t count,
+                                                  void *packed, problems *p) {
     const float *weight[MAX_WEIGHTS] = {NULL};
-    if (k->weight_count > MAX_WEIGHTS) return ATTN_E_ABI;
-    problems p = {message, message_size, 0, 0};
-    for (int32_t i = 0; i < count; i++) {
-        if (!tensors[i].name) return ATTN_E_ARGUMENT;
-        take(k, &tensors[i], weight, &p);
-    }
+    for (int32_t i = 0; i < count; i++) take(k, &tensors[i], weight, p);
     for (int32_t i = 0; i < k->weight_count; i++) {
         if (weight[i] || !k->weights[i].used) continue;
         char dims[96];
         put_dims(dims, sizeof dims, k->weights[i].rank, k->weights[i].dim);
-        problem(&p, "%s: missing, [%s]", k->weights[i].name, dims);
+        problem(p, "%s: missing, [%s]", k->weights[i].name, dims);
     }
-    if (p.count) return ATTN_E_WEIGHTS;
+    if (p->count) return ATTN_E_WEIGHTS;
     float *data = (float *)(void *)((char *)packed + sizeof(packed_header));
-    memset(packed, 0, attn_block_packed_bytes(block));
+    memset(packed, 0, packed_size(k));
     k->pack(weight, data);
     packed_header h = header_of(k);
     h.checksum = checksum(data, k->packed_floats);
@@ -283,21 +329,63 @@ attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors,
     return ATTN_OK;
 }
 
-static bool header_fits(const attn_block *block, const void *packed) {
-    packed_header h = header_of(block->kernel), got;
+attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors, int32_t count,
+                            void *packed, size_t packed_bytes, char *message, size_t message_size) {
+    const attn_why why = attn_why_begin(message, message_size);
+    attn_status status = check_pack(&why, block, tensors, count, packed, packed_bytes);
+    if (status != ATTN_OK) return status;
+    problems p = {message, message_size, 0, 0};
+    const attn_mode mode = attn_mode_enter();
+    status = pack(block->kernel, tensors, count, packed, &p);
+    attn_mode_leave(mode);
+    return status;
+}
+
+/* What a run can tell of packed weights without reading all of them. */
+static attn_status check_header(const attn_why *why, const attn_block_kernel *k,
+                                const void *packed) {
+    packed_header want = header_of(k), got;
     memcpy(&got, packed, sizeof got);
-    h.checksum = got.checksum;
-    return !memcmp(&h, &got, sizeof h);
+    want.checksum = got.checksum;
+    if (!memcmp(&want, &got, sizeof want)) return ATTN_OK;
+    const char *what = "its header is damaged";
+    if (memcmp(got.magic, magic, sizeof magic))
+        what = "attn_block_pack did not write it";
+    else if (got.abi != want.abi)
+        what = "a runtime of another version packed it";
+    else if (got.isa != want.isa)
+        what = "it was packed for another instruction set";
+    else if (got.layer != want.layer || got.floats != want.floats)
+        what = "it was packed for another layer";
+    return attn_refuse(why, ATTN_E_PACKED, "packed is not for %s: %s", k->name, what);
+}
+
+static attn_status check_packed(const attn_why *why, const attn_block *block, const void *packed,
+                                size_t packed_bytes) {
+    attn_status status = check_block(why, block);
+    if (status != ATTN_OK) return status;
+    const size_t need = packed_size(block->kernel);
+    status = attn_check_memory(why, ATTN_E_ARGUMENT, "packed", packed, "packed_bytes", need, need,
+                               "attn_block_packed_bytes");
+    if (status == ATTN_OK)
+        status = attn_check_memory(why, ATTN_E_PACKED, "packed", packed, "packed_bytes",
+                                   packed_bytes, need, "attn_block_packed_bytes");
+    if (status == ATTN_OK) status = check_header(why, block->kernel, packed);
+    if (status != ATTN_OK) return status;
+    packed_header h;
+    memcpy(&h, packed, sizeof h);
+    if (checksum(payload(packed), block->kernel->packed_floats) == h.checksum) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_PACKED, "packed is damaged: its checksum differs");
 }
 
 attn_status attn_block_check(const attn_block *block, const void *packed, size_t packed_bytes) {
-    if (!block || !packed || (uintptr_t)packed % 64) return ATTN_E_ARGUMENT;
-    if (packed_bytes < attn_block_packed_bytes(block) || !header_fits(block, packed))
-        return ATTN_E_PACKED;
-    packed_header h;
-    memcpy(&h, packed, sizeof h);
-    return checksum(payload(packed), block->kernel->packed_floats) == h.checksum ? ATTN_OK
-                                                                                 : ATTN_E_PACKED;
+    return check_packed(NULL, block, packed, packed_bytes);
+}
+
+attn_status attn_packed_check(const attn_block *block, const void *packed, size_t packed_bytes,
+                              char *message, size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    return check_packed(&why, block, packed, packed_bytes);
 }
 
 /* --- Caches --- */
@@ -312,9 +400,17 @@ static bool has_kv(const attn_spec *s) {
 }
 
 int32_t attn_cache_capacity(const attn_block *block, int32_t total, int32_t chunk) {
+    if (!block || total < 0 || chunk < 0) return 0;
     const attn_spec *s = block->kernel->spec;
     const int64_t least = slides(s) && !s->expr_hash ? (int64_t)s->window + chunk : total;
     return least < total ? (int32_t)least : total;
+}
+
+/* Which spec a cache is for: the kernel's name up to "__", which says all of it and no instruction
+ * set. */
+static uint64_t cache_layer(const attn_block_kernel *k) {
+    const char *end = strstr(k->name, "__");
+    return hash_name(k->name, end ? (size_t)(end - k->name) : strlen(k->name));
 }
 
 /* Bytes of rows of so many heads for all items. */
@@ -323,51 +419,120 @@ static uint64_t rows_bytes(int32_t batch, int32_t capacity, int32_t heads, int32
     return attn_times(rows, (uint64_t)dim * sizeof(float));
 }
 
-/* Bytes of k. Where they are many, k and v must not end up a power of two apart: attn.h, attn_args.
- */
-static uint64_t k_bytes(const attn_block_kernel *k, int32_t batch, int32_t capacity) {
-    enum { MANY = 1 << 20, APART = 64 << 10 };
-    const uint64_t bytes = rows_bytes(batch, capacity, k->k_heads, k->k_dim);
-    return bytes < MANY || !k->v_dim ? bytes : attn_plus(bytes, APART);
+static uint64_t k_bytes(const attn_block_kernel *k, const attn_cache *c) {
+    return rows_bytes(c->batch, c->capacity, k->k_heads, k->k_dim);
 }
 
-/* Shares out a cache's memory, or counts it (null). */
-static uint64_t cache_layout(const attn_block_kernel *k, int32_t batch, int32_t capacity,
-                             char *memory, attn_cache *c) {
+static uint64_t v_bytes(const attn_block_kernel *k, const attn_cache *c) {
+    return rows_bytes(c->batch, c->capacity, k->v_heads, k->v_dim);
+}
+
+/* Bytes of k, v, length and start; memory may be null (sizing). Where they are many, k and v must
+ * not end up a power of two apart: attn.h, attn_args. */
+static uint64_t cache_layout(const attn_block_kernel *k, attn_cache *c, char *memory) {
+    enum { MANY = 1 << 20, APART = 64 << 10 };
     uint64_t used = 0;
-    const uint64_t list = (uint64_t)batch * sizeof(int32_t);
-    c->k = attn_carve(memory, &used, k_bytes(k, batch, capacity));
-    c->v = attn_carve(memory, &used, rows_bytes(batch, capacity, k->v_heads, k->v_dim));
+    const uint64_t list = (uint64_t)c->batch * sizeof(int32_t), keys = k_bytes(k, c);
+    const bool apart = keys >= MANY && k->v_dim;
+    c->k = attn_carve(memory, &used, apart ? attn_plus(keys, APART) : keys);
+    c->v = attn_carve(memory, &used, v_bytes(k, c));
     if (!k->v_dim) c->v = c->k;
     c->length = attn_carve(memory, &used, list);
     c->start = attn_carve(memory, &used, list);
     return used;
 }
 
+static uint64_t cache_size(const attn_block_kernel *k, int32_t batch, int32_t capacity) {
+    attn_cache c = {.batch = batch, .capacity = capacity};
+    return cache_layout(k, &c, NULL);
+}
+
+static attn_status check_cache_size(const attn_why *why, const attn_block *block, int32_t batch,
+                                    int32_t capacity) {
+    attn_status status = check_block(why, block);
+    if (status == ATTN_OK) status = attn_check_range(why, "batch", batch, INT32_MAX);
+    if (status == ATTN_OK) status = attn_check_range(why, "capacity", capacity, INT32_MAX);
+    if (status != ATTN_OK) return status;
+    const attn_block_kernel *k = block->kernel;
+    const double rows = (double)batch * capacity;
+    const double floats = rows * (k->k_heads * (double)k->k_dim + k->v_heads * (double)k->v_dim);
+    if (floats <= 1e15) return attn_check_fits(why, "the cache", cache_size(k, batch, capacity));
+    return attn_refuse(why, ATTN_E_ARGUMENT,
+                       "batch is %d and capacity is %d: the cache would hold %.1e floats; must be "
+                       "at most 1e15",
+                       batch, capacity, floats);
+}
+
 attn_status attn_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,
                              size_t *bytes) {
-    if (!block || !bytes || batch < 0 || capacity < 0) return ATTN_E_ARGUMENT;
-    attn_cache unused;
-    const uint64_t need = cache_layout(block->kernel, batch, capacity, NULL, &unused);
-    if (!attn_size_fits(need)) return ATTN_E_ARGUMENT;
-    *bytes = (size_t)need;
-    return ATTN_OK;
+    if (!bytes) return ATTN_E_ARGUMENT;
+    *bytes = 0;
+    const attn_status status = check_cache_size(NULL, block, batch, capacity);
+    if (status == ATTN_OK) *bytes = (size_t)cache_size(block->kernel, batch, capacity);
+    return status;
+}
+
+static attn_status check_cache_memory(const attn_why *why, const attn_block *block, int32_t batch,
+                                      int32_t capacity, const void *memory, size_t bytes) {
+    const attn_status status = check_cache_size(why, block, batch, capacity);
+    if (status != ATTN_OK) return status;
+    const size_t need = (size_t)cache_size(block->kernel, batch, capacity);
+    if (!memory && batch > 0)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "memory is null: %zu bytes are needed "
+                           "(attn_cache_bytes)",
+                           need);
+    return attn_check_memory(why, ATTN_E_CACHE, "memory", memory, "bytes", bytes, need,
+                             "attn_cache_bytes");
+}
+
+attn_status attn_cache_memory_check(const attn_block *block, int32_t batch, int32_t capacity,
+                                    const void *memory, size_t bytes, char *message, size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    return check_cache_memory(&why, block, batch, capacity, memory, bytes);
 }
 
 attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t batch,
                             int32_t capacity, void *memory, size_t bytes) {
-    size_t need;
-    if (!cache || (!memory && batch > 0)) return ATTN_E_ARGUMENT;
-    attn_status status = attn_cache_bytes(block, batch, capacity, &need);
+    if (!cache) return ATTN_E_ARGUMENT;
+    const attn_status status = check_cache_memory(NULL, block, batch, capacity, memory, bytes);
     if (status != ATTN_OK) return status;
-    if ((uintptr_t)memory % 64 || bytes < need) return ATTN_E_CACHE;
-    const attn_block_kernel *k = block->kernel;
     *cache = (attn_cache){.struct_size = sizeof *cache, .batch = batch, .capacity = capacity};
-    cache_layout(k, batch, capacity, memory, cache);
-    cache->k_floats = k->k_heads * k->k_dim;
-    cache->v_floats = k->v_heads * k->v_dim;
+    cache_layout(block->kernel, cache, memory);
+    cache->layer = cache_layer(block->kernel);
     for (int32_t b = 0; b < batch; b++) cache->length[b] = cache->start[b] = 0;
     return ATTN_OK;
+}
+
+static attn_status check_cache(const attn_why *why, const attn_block *block, const attn_cache *c,
+                               int32_t batch) {
+    const attn_status status = check_block(why, block);
+    if (status != ATTN_OK) return status;
+    if (!c) return attn_refuse(why, ATTN_E_CACHE, "cache is null");
+    if (c->struct_size != sizeof *c)
+        return attn_refuse(why, ATTN_E_CACHE,
+                           "cache.struct_size is %u: must be %zu, as attn_cache_init sets it",
+                           (unsigned)c->struct_size, sizeof *c);
+    if (c->layer != cache_layer(block->kernel))
+        return attn_refuse(why, ATTN_E_CACHE,
+                           "cache.layer is another layer's: attn_cache_init has to be given the "
+                           "block (or one of the same spec) that runs");
+    if (c->batch != batch)
+        return attn_refuse(why, ATTN_E_CACHE, "cache.batch is %d: must be the call's batch = %d",
+                           c->batch, batch);
+    if (c->capacity < 0)
+        return attn_refuse(why, ATTN_E_CACHE, "cache.capacity is %d: must not be negative",
+                           c->capacity);
+    if (batch == 0) return ATTN_OK;
+    const char *null = !c->k ? "k" : !c->v ? "v" : !c->length ? "length" : !c->start ? "start" : "";
+    if (!*null) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_CACHE, "cache.%s is null: attn_cache_init sets it", null);
+}
+
+attn_status attn_cache_check(const attn_block *block, const attn_cache *cache, int32_t batch,
+                             char *message, size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    return check_cache(&why, block, cache, batch);
 }
 
 /* Where an item stands before a call: keys held, the first one's position, keys to let go of. */
@@ -422,11 +587,9 @@ static bool expands(const attn_block_kernel *k, int32_t count) {
     return k->expanded && count >= k->expand_from;
 }
 
-/* tokens: rows of the longest item. */
-static attn_block_extent extent_of(const attn_block *block, const attn_block_args *a,
-                                   int32_t tokens) {
+static attn_block_extent extent_of(const attn_block *block, const attn_block_args *a) {
     const attn_spec *s = block->kernel->spec;
-    attn_block_extent e = {.batch = a->batch, .tokens = tokens, .threads = a->threads};
+    attn_block_extent e = {.batch = a->batch, .tokens = a->tokens, .threads = a->threads};
     e.kv_tokens = has_kv(s) ? a->kv_tokens : 0;
     e.cached = a->cache != NULL;
     e.keys = e.cached ? a->cache->capacity : has_kv(s) ? a->kv_tokens : a->tokens;
@@ -459,54 +622,111 @@ static uint64_t own_layout(const attn_block *block, const attn_block_extent *e, 
     return used;
 }
 
-static bool cache_fits(const attn_block_kernel *k, const attn_cache *c, int32_t batch) {
-    if (c->struct_size != sizeof *c || c->batch != batch || c->capacity < 0) return false;
-    if (c->k_floats != k->k_heads * k->k_dim || c->v_floats != k->v_heads * k->v_dim) return false;
-    return batch == 0 || (c->k && c->v && c->length && c->start);
+/* Bytes of a call's workspace. */
+static uint64_t call_bytes(const attn_block *block, const attn_block_extent *e) {
+    own unused;
+    return attn_plus(own_layout(block, e, NULL, &unused), block->kernel->workspace(e));
 }
 
-static attn_status check_extents(const attn_block *block, const attn_block_args *a) {
-    if (a->batch < 0 || a->tokens < 0 || a->kv_tokens < 0 || a->threads < 0 || a->threads > 65536)
-        return ATTN_E_ARGUMENT;
-    const attn_spec *s = block->kernel->spec;
+/* More than INT32_MAX / 2 rows in a call. */
+static attn_status check_rows(const attn_why *why, const char *name, int32_t batch, int32_t rows) {
+    if ((int64_t)batch * rows <= INT32_MAX / 2) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_ARGUMENT,
+                       "%s is %d: batch * %s must be at most %d, and batch is "
+                       "%d",
+                       name, rows, name, INT32_MAX / 2, batch);
+}
+
+static attn_status check_extents(const attn_why *why, const attn_block *block,
+                                 const attn_block_args *a) {
+    attn_status status = attn_check_range(why, "batch", a->batch, INT32_MAX);
+    if (status == ATTN_OK) status = attn_check_range(why, "tokens", a->tokens, INT32_MAX);
+    if (status == ATTN_OK) status = attn_check_range(why, "kv_tokens", a->kv_tokens, INT32_MAX);
+    if (status == ATTN_OK) status = attn_check_threads(why, a->threads);
+    if (status == ATTN_OK) status = check_rows(why, "tokens", a->batch, a->tokens);
+    if (status == ATTN_OK) status = check_rows(why, "kv_tokens", a->batch, a->kv_tokens);
     const attn_cache *c = a->cache;
-    if ((int64_t)a->batch * a->tokens > INT32_MAX / 2) return ATTN_E_ARGUMENT;
-    if ((int64_t)a->batch * a->kv_tokens > INT32_MAX / 2) return ATTN_E_ARGUMENT;
-    if (c && !cache_fits(block->kernel, c, a->batch)) return ATTN_E_CACHE;
+    if (status == ATTN_OK && c) status = check_cache(why, block, c, a->batch);
+    if (status != ATTN_OK) return status;
+    const attn_spec *s = block->kernel->spec;
     const double widest = (double)s->heads * (attn_spec_k_dim(s) + (double)s->v_dim) +
                           4 * (double)(s->d_model > 0 ? s->d_model : s->q_dim) +
                           (double)(s->ffn_dim > 0 ? s->ffn_dim : 0);
     const double longest = (double)a->tokens + a->kv_tokens + (c ? c->capacity : 0);
-    return a->batch * longest * widest < 1e15 ? ATTN_OK : ATTN_E_ARGUMENT;
+    const attn_block_extent e = extent_of(block, a);
+    if (a->batch * longest * widest < 1e15)
+        return attn_check_fits(why, "the workspace", call_bytes(block, &e));
+    return attn_refuse(why, ATTN_E_ARGUMENT,
+                       "batch is %d and tokens, kv_tokens and cache.capacity are together %.0f: "
+                       "rows would have %.1e elements; must be fewer than 1e15",
+                       a->batch, longest, a->batch * longest * widest);
+}
+
+static attn_status check_call(const attn_why *why, const attn_block *block,
+                              const attn_block_args *a) {
+    const attn_status status = check_block(why, block);
+    if (status != ATTN_OK) return status;
+    if (!a) return attn_refuse(why, ATTN_E_ARGUMENT, "args is null");
+    return attn_check_size(why, "args", a->struct_size, sizeof *a, "ATTN_BLOCK_ARGS_INIT");
 }
 
 attn_status attn_block_workspace(const attn_block *block, const attn_block_args *args,
                                  size_t *bytes) {
-    if (!block || !args || !bytes) return ATTN_E_ARGUMENT;
+    if (!bytes) return ATTN_E_ARGUMENT;
     *bytes = 0;
-    if (args->struct_size != sizeof *args) return ATTN_E_ABI;
-    attn_status status = check_extents(block, args);
+    attn_status status = check_call(NULL, block, args);
+    if (status == ATTN_OK) status = check_extents(NULL, block, args);
     if (status != ATTN_OK) return status;
-    const attn_block_extent e = extent_of(block, args, args->tokens);
-    own o;
-    const uint64_t need = attn_plus(own_layout(block, &e, NULL, &o), block->kernel->workspace(&e));
-    if (!attn_size_fits(need)) return ATTN_E_ARGUMENT;
-    *bytes = (size_t)need;
+    const attn_block_extent e = extent_of(block, args);
+    *bytes = (size_t)call_bytes(block, &e);
     return ATTN_OK;
 }
 
-static attn_status check_pointers(const attn_spec *s, const attn_block_args *a, bool reset) {
+/* Floats of a row of x and y. */
+static int32_t row_width(const attn_spec *s) {
+    return s->op == ATTN_OP_SEGMENT_CROSS ? s->q_dim : s->d_model;
+}
+
+static attn_status unused(const attn_why *why, const char *name, const char *reason) {
+    return attn_refuse(why, ATTN_E_UNUSED, "%s is given: must be left out, as %s", name, reason);
+}
+
+static attn_status check_pointers(const attn_why *why, const attn_block *block,
+                                  const attn_block_args *a, bool reset) {
+    const attn_spec *s = block->kernel->spec;
     const bool rows = a->batch > 0 && a->tokens > 0, cross = s->op == ATTN_OP_SEGMENT_CROSS;
-    if (rows && (!a->x || !a->y)) return ATTN_E_ARGUMENT;
-    if (!a->packed || (uintptr_t)a->packed % 64) return ATTN_E_ARGUMENT;
-    if (rows && cross && !a->seg) return ATTN_E_ARGUMENT;
-    if (!reset && !a->cache) return ATTN_E_CACHE;
-    if (has_kv(s) && !a->kv && a->kv_tokens > 0 && a->batch > 0) return ATTN_E_ARGUMENT;
-    if (!has_kv(s) && (a->kv || a->kv_tokens || a->kv_count)) return ATTN_E_UNUSED;
-    if (!cross && a->seg) return ATTN_E_UNUSED;
-    if (!has_kv(s) && (a->q_pos || a->kv_pos)) return ATTN_E_UNUSED;
-    /* Later keys would change the rows that are already out. */
-    if (!reset && !has_kv(s) && !s->causal) return ATTN_E_ARGUMENT;
+    if (rows && (!a->x || !a->y))
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "%s is null: must hold floats, [batch, tokens, width] = [%d, %d, %d]",
+                           a->x ? "y" : "x", a->batch, a->tokens, row_width(s));
+    const size_t need = packed_size(block->kernel);
+    attn_status status = attn_check_memory(why, ATTN_E_ARGUMENT, "packed", a->packed, "", need,
+                                           need, "attn_block_pack fills it");
+    if (status != ATTN_OK) return status;
+    if (rows && cross && !a->seg)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "seg is null: must hold int32, [batch, tokens] = [%d, %d], as the op is "
+                           "segment_cross",
+                           a->batch, a->tokens);
+    if (!reset && !a->cache)
+        return attn_refuse(why, ATTN_E_CACHE,
+                           "cache is null: a step appends to the keys of a prefill");
+    if (has_kv(s) && !a->kv && a->kv_tokens > 0 && a->batch > 0)
+        return attn_refuse(
+            why, ATTN_E_ARGUMENT,
+            "kv is null: must hold floats, [batch, kv_tokens, kv_dim] = [%d, %d, %d]", a->batch,
+            a->kv_tokens, s->kv_dim);
+    static const char own_keys[] = "the layer's keys are its own rows";
+    if (!has_kv(s) && a->kv) return unused(why, "kv", own_keys);
+    if (!has_kv(s) && a->kv_tokens) return unused(why, "kv_tokens", own_keys);
+    if (!has_kv(s) && a->kv_count) return unused(why, "kv_count", own_keys);
+    if (!cross && a->seg) return unused(why, "seg", "the op is not segment_cross");
+    if (!has_kv(s) && a->q_pos) return unused(why, "q_pos", own_keys);
+    if (!has_kv(s) && a->kv_pos) return unused(why, "kv_pos", own_keys);
+    if (!reset && !has_kv(s) && !s->causal)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "a step: this layer is not causal, so that later keys would change the "
+                           "rows that are already out; use attn_block_prefill");
     return ATTN_OK;
 }
 
@@ -527,18 +747,36 @@ static int32_t longest_item(const attn_spec *s, const attn_block_args *a, bool r
 }
 
 /* Lengths and room, item by item. */
-static attn_status check_items(const attn_spec *s, const attn_block_args *a, bool reset) {
+static attn_status check_items(const attn_why *why, const attn_spec *s, const attn_block_args *a,
+                               bool reset) {
     const attn_cache *c = a->cache;
     for (int32_t b = 0; b < a->batch; b++) {
         const int32_t count = count_of(a->count, b, a->tokens);
         const int32_t kv = count_of(a->kv_count, b, a->kv_tokens);
-        if (count < 0 || count > a->tokens || kv < 0 || kv > a->kv_tokens) return ATTN_E_LENGTH;
+        attn_status status = attn_check_item(why, "count", b, count, "tokens", a->tokens);
+        if (status == ATTN_OK)
+            status = attn_check_item(why, "kv_count", b, kv, "kv_tokens", a->kv_tokens);
+        if (status != ATTN_OK) return status;
         if (!c) continue;
-        if (c->length[b] < 0 || c->length[b] > c->capacity || c->start[b] < 0) return ATTN_E_CACHE;
+        if (c->length[b] < 0 || c->length[b] > c->capacity)
+            return attn_refuse(why, ATTN_E_CACHE,
+                               "cache.length[%d] is %d: must be from 0 to cache.capacity = %d", b,
+                               c->length[b], c->capacity);
+        if (c->start[b] < 0)
+            return attn_refuse(why, ATTN_E_CACHE, "cache.start[%d] is %d: must not be negative", b,
+                               c->start[b]);
         const int32_t added = new_keys(s, a, b);
         const standing at = stand_in(s, a, b, reset);
-        if (added > c->capacity - (at.length - at.drop)) return ATTN_E_CACHE;
-        if ((int64_t)at.start + at.length + added > INT32_MAX) return ATTN_E_CACHE;
+        if (added > c->capacity - (at.length - at.drop))
+            return attn_refuse(why, ATTN_E_CACHE,
+                               "cache.capacity is %d: item %d keeps %d keys and gets %d more "
+                               "(attn_cache_capacity)",
+                               c->capacity, b, at.length - at.drop, added);
+        if ((int64_t)at.start + at.length + added > INT32_MAX)
+            return attn_refuse(why, ATTN_E_CACHE,
+                               "cache.start[%d] is %d: positions would pass %d with %d keys held "
+                               "and %d more",
+                               b, at.start, INT32_MAX, at.length, added);
     }
     return ATTN_OK;
 }
@@ -606,69 +844,160 @@ static attn_status run_reference(const attn_kernel *kernel, const attn_args *arg
 }
 
 /* Runs the items of one form. */
-static attn_status run_form(const attn_block *block, attn_block_call *call, bool expanded) {
+static attn_status run_form(const attn_block_kernel *k, attn_block_call *call, bool expanded) {
     const attn_block_args *a = call->args;
-    int32_t longest = 0;
     bool any = false;
+    call->extent.tokens = 0;
     for (int32_t b = 0; b < a->batch; b++) {
-        const int32_t count = count_of(a->count, b, a->tokens), rows = attending(a, b, count);
-        const bool here = expands(block->kernel, count) == expanded;
+        const int32_t count = count_of(a->count, b, a->tokens);
+        const bool here = expands(k, count) == expanded;
         any = any || here;
         call->count[b] = here ? count : 0;
-        call->rows[b] = here ? rows : 0;
-        if (call->count[b] > longest) longest = call->count[b];
+        call->rows[b] = here ? attending(a, b, count) : 0;
+        if (call->count[b] > call->extent.tokens) call->extent.tokens = call->count[b];
     }
-    if (!any) return ATTN_OK;
-    call->extent = extent_of(block, a, longest);
-    return block->kernel->run(call);
+    return any ? k->run(call) : ATTN_OK;
 }
 
-static attn_status run(const attn_block *block, const attn_block_args *a, bool reset) {
-    if (!block || !a) return ATTN_E_ARGUMENT;
-    if (a->struct_size != sizeof *a) return ATTN_E_ABI;
+/* [batch, rows, width] of elements. */
+static attn_area *add_rows(attn_areas *list, const char *name, const void *data, int64_t width,
+                           size_t size, const attn_dim dim[2]) {
+    attn_area *area = attn_areas_add(list, name, data, width * (int64_t)size);
+    for (int i = 0; i < 2; i++)
+        attn_area_repeat(area, dim[i].name, dim[i].count, dim[i].stride, size);
+    return area;
+}
+
+/* What the call reads and writes must not lie in each other. */
+static attn_status check_areas(const attn_why *why, const attn_block *block,
+                               const attn_block_args *a, const attn_args *core, size_t workspace) {
     const attn_block_kernel *k = block->kernel;
-    attn_status status = check_extents(block, a);
-    if (status == ATTN_OK) status = check_pointers(k->spec, a, reset);
-    if (status == ATTN_OK && !header_fits(block, a->packed)) status = ATTN_E_PACKED;
-    if (status == ATTN_OK) status = check_items(k->spec, a, reset);
+    const int64_t width = row_width(k->spec), word = sizeof(float), list_bytes = a->batch * word;
+    const attn_cache *c = a->cache;
+    attn_areas list;
+    list.count = 0;
+    attn_area *y = add_rows(
+        &list, "y", a->y, width, sizeof(float),
+        (attn_dim[2]){{"y_token", a->tokens, a->y_token}, {"y_batch", a->batch, a->y_batch}});
+    y->same_as = list.count; /* x, which comes next */
+    y->written = true;
+    add_rows(&list, "x", a->x, width, sizeof(float),
+             (attn_dim[2]){{"x_token", a->tokens, a->x_token}, {"x_batch", a->batch, a->x_batch}});
+    add_rows(&list, "kv", a->kv, k->spec->kv_dim, sizeof(float),
+             (attn_dim[2]){{"kv_token", a->kv_tokens, a->kv_token},
+                           {"kv_batch", a->batch, a->kv_batch}});
+    const struct {
+        const char *name;
+        const void *data;
+        int32_t count;
+        size_t size;
+        int64_t batch;
+    } flat[] = {{"q_pos", a->q_pos, a->tokens, sizeof *a->q_pos, a->q_pos_batch},
+                {"kv_pos", a->kv_pos, a->kv_tokens, sizeof *a->kv_pos, a->kv_pos_batch},
+                {"q_pad", a->q_pad, a->tokens, sizeof *a->q_pad, a->q_pad_batch}};
+    for (int i = 0; i < 3; i++)
+        attn_area_repeat(attn_areas_add(&list, flat[i].name, flat[i].data,
+                                        flat[i].count * (int64_t)flat[i].size),
+                         flat[i].name, a->batch, flat[i].batch, flat[i].size);
+    attn_areas_add(&list, "count", a->count, list_bytes);
+    attn_areas_add(&list, "kv_count", a->kv_count, list_bytes);
+    attn_areas_add(&list, "packed", a->packed, (int64_t)packed_size(k));
+    attn_areas_add(&list, "workspace", a->workspace, (int64_t)workspace)->written = true;
+    if (c) {
+        attn_areas_add(&list, "cache.k", c->k, (int64_t)k_bytes(k, c))->written = true;
+        attn_areas_add(&list, "cache.v", c->v, (int64_t)v_bytes(k, c))->written = true;
+        attn_areas_add(&list, "cache.length", c->length, list_bytes)->written = true;
+        attn_areas_add(&list, "cache.start", c->start, list_bytes)->written = true;
+    }
+    attn_areas_add_inputs(&list, k->core, core);
+    return attn_check_areas(why, &list);
+}
+
+/* A call that has been checked. */
+typedef struct checked {
+    attn_block_call call;
+    own own;
+    uint64_t used; /* bytes of the workspace that are the runtime's own */
+    int32_t keys;  /* most keys of an item */
+} checked;
+
+static attn_status check(const attn_why *why, const attn_block *block, const attn_block_args *a,
+                         bool reset, checked *c) {
+    attn_status status = check_call(why, block, a);
+    if (status != ATTN_OK) return status;
+    const attn_block_kernel *k = block->kernel;
+    status = check_extents(why, block, a);
+    if (status == ATTN_OK) status = check_pointers(why, block, a, reset);
+    if (status == ATTN_OK) status = check_header(why, k, a->packed);
+    if (status == ATTN_OK) status = check_items(why, k->spec, a, reset);
     if (status != ATTN_OK) return status;
 
-    attn_block_call call = {.args = a, .extent = extent_of(block, a, a->tokens)};
-    own o;
-    const uint64_t used = own_layout(block, &call.extent, a->workspace, &o);
-    const uint64_t need = attn_plus(used, k->workspace(&call.extent));
-    if (!attn_size_fits(need)) return ATTN_E_ARGUMENT;
-    if (need > 0 && (!a->workspace || (uintptr_t)a->workspace % 64 || a->workspace_bytes < need))
-        return ATTN_E_WORKSPACE;
-    const int32_t keys = longest_item(k->spec, a, reset);
-    call.core = core_call(block, a, &o, keys);
-    status = attn_plan_check(block->core, &call.core);
+    c->call = (attn_block_call){.args = a, .extent = extent_of(block, a)};
+    c->used = own_layout(block, &c->call.extent, a->workspace, &c->own);
+    const size_t need = (size_t)(c->used + k->workspace(&c->call.extent));
+    status = attn_check_memory(why, ATTN_E_WORKSPACE, "workspace", a->workspace, "workspace_bytes",
+                               a->workspace_bytes, need, "attn_block_workspace");
     if (status != ATTN_OK) return status;
+    c->keys = longest_item(k->spec, a, reset);
+    c->call.core = core_call(block, a, &c->own, c->keys);
+    status = attn_inputs_check(why, k->core, &c->call.core);
+    return status == ATTN_OK ? check_areas(why, block, a, &c->call.core, need) : status;
+}
 
-    place_items(block, a, &o, reset);
-    shift_padding(block, a, &o, keys, &call.core);
-    call.row0 = o.row0, call.pos0 = o.pos0, call.held = o.held;
-    call.count = o.count, call.rows = o.rows;
+static __attribute__((noinline)) attn_status run(const attn_block *block, const attn_block_args *a,
+                                                 bool reset) {
+    checked c;
+    attn_status status = check(NULL, block, a, reset, &c);
+    if (status != ATTN_OK) return status;
+    const attn_block_kernel *k = block->kernel;
+    attn_block_call *call = &c.call;
+    call->extent.threads = call->core.threads = attn_team_limit(a->threads);
+    place_items(block, a, &c.own, reset);
+    shift_padding(block, a, &c.own, c.keys, &call->core);
+    call->row0 = c.own.row0, call->pos0 = c.own.pos0, call->held = c.own.held;
+    call->count = c.own.count, call->rows = c.own.rows;
     if (a->cache) {
         const int64_t k_head = (int64_t)a->cache->capacity * k->k_dim;
         const int64_t v_head = (int64_t)a->cache->capacity * k->v_dim;
-        call.k = (attn_out){a->cache->k, k->k_heads * k_head, k_head, k->k_dim};
-        call.v = (attn_out){a->cache->v, k->v_heads * v_head, v_head, k->v_dim};
+        call->k = (attn_out){a->cache->k, k->k_heads * k_head, k_head, k->k_dim};
+        call->v = (attn_out){a->cache->v, k->v_heads * v_head, v_head, k->v_dim};
     }
-    call.packed = payload(a->packed);
-    call.run_core = block->reference ? run_reference : run_kernel;
-    call.workspace = (char *)a->workspace + used;
-    if (a->batch > 0) status = run_form(block, &call, false);
-    if (a->batch > 0 && status == ATTN_OK && k->expanded) status = run_form(block, &call, true);
-    const int32_t *length = status == ATTN_OK ? o.held : o.row0; /* the new keys count, or not */
+    call->packed = payload(a->packed);
+    call->run_core = block->reference ? run_reference : run_kernel;
+    call->workspace = (char *)a->workspace + c.used;
+    if (a->batch > 0) status = run_form(k, call, false);
+    if (a->batch > 0 && status == ATTN_OK && k->expanded) status = run_form(k, call, true);
+    const int32_t *length =
+        status == ATTN_OK ? c.own.held : c.own.row0; /* new keys count, or not */
     for (int32_t b = 0; a->cache && b < a->batch; b++) a->cache->length[b] = length[b];
     return status;
 }
 
+static attn_status run_in_mode(const attn_block *block, const attn_block_args *a, bool reset) {
+    const attn_mode mode = attn_mode_enter();
+    const attn_status status = run(block, a, reset);
+    attn_mode_leave(mode);
+    return status;
+}
+
 attn_status attn_block_prefill(const attn_block *block, const attn_block_args *args) {
-    return run(block, args, true);
+    return run_in_mode(block, args, true);
 }
 
 attn_status attn_block_step(const attn_block *block, const attn_block_args *args) {
-    return run(block, args, false);
+    return run_in_mode(block, args, false);
+}
+
+attn_status attn_prefill_check(const attn_block *block, const attn_block_args *args, char *message,
+                               size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    checked c;
+    return check(&why, block, args, true, &c);
+}
+
+attn_status attn_step_check(const attn_block *block, const attn_block_args *args, char *message,
+                            size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    checked c;
+    return check(&why, block, args, false, &c);
 }

@@ -5,10 +5,14 @@
 
 #include "attn_kernel.h"
 
+ATTN_HIDDEN_BEGIN
+
 /* Whether kernels of this ISA run here. */
 bool attn_cpu_runs(attn_isa isa);
 
 /* "portable", "avx2", "avx512". */
 const char *attn_isa_name(attn_isa isa);
+
+ATTN_VISIBILITY_END
 
 #endif

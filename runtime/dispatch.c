@@ -1,7 +1,9 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* dispatch.c - plans: from a spec to the best linked kernel, and checked calls of it. */
 #include "dispatch.h"
+#include "check.h"
 #include "cpu.h"
+#include "mode.h"
 #include "reference.h"
 #include "spec.h"
 
@@ -20,27 +22,32 @@ const char *attn_status_text(attn_status status) {
     switch (status) {
     case ATTN_OK: return "ok";
     case ATTN_E_ARGUMENT:
-        return "a required pointer is null, or an extent is negative or too large: fill q, k, v, o "
-               "(and seg or sinks, where the spec takes them)";
+        return "an argument is null, out of range, or shares memory with what the call writes: "
+               "attn_plan_check, attn_prefill_check, attn_step_check and attn_packed_check name it";
     case ATTN_E_SPEC:
-        return "the spec breaks a rule: start from attn_spec_init or a generated spec, and see the "
-               "spec table";
+        return "the spec breaks a rule, or is of the other level (core or block): start from "
+               "attn_spec_init or a generated spec; attn_spec_check names the field";
     case ATTN_E_NO_KERNEL:
         return "no linked kernel has this spec and runs on this CPU: generate one, link its files, "
                "and check ATTN_ISA";
     case ATTN_E_ABI:
         return "struct_size or the kernel's ABI number does not fit this runtime: start from "
-               "attn_spec_init and ATTN_ARGS_INIT, and build kernels and runtime together";
-    case ATTN_E_LENGTH: return "kv_len[b] is outside 0..kv_len_max";
+               "attn_spec_init, ATTN_ARGS_INIT and ATTN_BLOCK_ARGS_INIT, and build kernels and "
+               "runtime together";
+    case ATTN_E_LENGTH:
+        return "a length is outside its extent: kv_len[b] 0..kv_len_max, a layer's count[b] "
+               "0..tokens and kv_count[b] 0..kv_tokens";
     case ATTN_E_SHAPE:
         return "attn_mask does not broadcast to [batch, heads, q_len, kv_len_max], or a side "
-               "tensor's or the scalars' count is not what the spec declares";
+               "tensor's or the scalars' count is not what the spec declares: attn_plan_check and "
+               "attn_prefill_check name it";
     case ATTN_E_UNUSED:
         return "an argument is given that this spec does not take: attn_mask belongs to sdpa, side "
-               "tensors and scalars to flex, seg to segment_cross, sinks to specs with sinks";
+               "tensors and scalars to flex, seg to segment_cross, sinks to specs with sinks, kv "
+               "and its positions to layers with kv_dim";
     case ATTN_E_WORKSPACE:
-        return "workspace is null, not 64-byte aligned, or smaller than attn_workspace says for "
-               "these extents and threads";
+        return "workspace is null, not 64-byte aligned, or smaller than attn_workspace or "
+               "attn_block_workspace says for these extents and threads";
     case ATTN_E_INDEX: return "a side-tensor index is out of range at a visible pair";
     case ATTN_E_MEMORY: return "out of memory";
     case ATTN_E_WEIGHTS:
@@ -48,10 +55,11 @@ const char *attn_status_text(attn_status status) {
                "message names it, and attn_block_weights lists what the layer takes";
     case ATTN_E_PACKED:
         return "the packed weights are of another layer, instruction set or version, or damaged: "
-               "pack them again";
+               "pack them again; attn_packed_check says which";
     case ATTN_E_CACHE:
-        return "the cache was made for another layer or batch, or has no room for the new tokens: "
-               "see attn_cache_capacity";
+        return "the cache is missing in a step, was made for another layer or batch, or has no "
+               "room for the new tokens (attn_cache_capacity): attn_cache_check and "
+               "attn_step_check say which";
     case ATTN_STATUS_COUNT: break;
     }
     return "unknown status";
@@ -94,6 +102,21 @@ static attn_status find_kernel(const attn_spec *spec, const attn_kernel **out) {
     return *out ? ATTN_OK : ATTN_E_NO_KERNEL;
 }
 
+attn_status attn_spec_take(const attn_why *why, const attn_spec *spec, uint32_t flags,
+                           attn_spec *resolved) {
+    if (!spec) return attn_refuse(why, ATTN_E_ARGUMENT, "spec is null");
+    if (flags & ~(uint32_t)ATTN_REFERENCE)
+        return attn_refuse(why, ATTN_E_ARGUMENT, "flags is 0x%x: must be 0 or ATTN_REFERENCE",
+                           (unsigned)flags);
+    attn_status status = attn_check_size(why, "spec", spec->struct_size, sizeof *spec,
+                                         "attn_spec_init or a generated spec");
+    if (status != ATTN_OK) return status;
+    *resolved = *spec;
+    attn_spec_error error;
+    status = attn_spec_resolve(resolved, &error);
+    return status == ATTN_OK ? status : attn_refuse(why, status, "%s %s", error.field, error.text);
+}
+
 attn_status attn_plan_of_kernel(attn_plan **out, const attn_kernel *kernel, uint32_t flags) {
     attn_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return ATTN_E_MEMORY;
@@ -105,13 +128,10 @@ attn_status attn_plan_of_kernel(attn_plan **out, const attn_kernel *kernel, uint
     return ATTN_OK;
 }
 
-attn_status attn_plan_create(attn_plan **out, const attn_spec *spec, uint32_t flags) {
-    if (!out) return ATTN_E_ARGUMENT;
-    *out = NULL;
-    if (!spec || (flags & ~(uint32_t)ATTN_REFERENCE)) return ATTN_E_ARGUMENT;
-    if (spec->struct_size != sizeof *spec) return ATTN_E_ABI;
-    attn_spec resolved = *spec;
-    attn_status status = attn_spec_resolve(&resolved, NULL);
+static __attribute__((noinline)) attn_status create(attn_plan **out, const attn_spec *spec,
+                                                    uint32_t flags) {
+    attn_spec resolved;
+    attn_status status = attn_spec_take(NULL, spec, flags, &resolved);
     if (status != ATTN_OK) return status;
     if (resolved.level != ATTN_LEVEL_CORE) return ATTN_E_SPEC; /* attn_block_create takes layers */
     const attn_kernel *kernel;
@@ -124,11 +144,57 @@ attn_status attn_plan_create(attn_plan **out, const attn_spec *spec, uint32_t fl
     return ATTN_OK;
 }
 
-void attn_plan_destroy(attn_plan *plan) {
+attn_status attn_own_plan_create(attn_plan **out, const attn_spec *spec, uint32_t flags) {
+    if (!out) return ATTN_E_ARGUMENT;
+    *out = NULL;
+    const attn_mode mode = attn_mode_enter();
+    const attn_status status = create(out, spec, flags);
+    attn_mode_leave(mode);
+    return status;
+}
+
+attn_status attn_plan_create(attn_plan **out, const attn_spec *spec, uint32_t flags) {
+    return attn_own_plan_create(out, spec, flags);
+}
+
+static __attribute__((noinline)) attn_status check_spec(const attn_why *why, const attn_spec *spec,
+                                                        uint32_t flags) {
+    attn_spec resolved;
+    attn_status status = attn_spec_take(why, spec, flags, &resolved);
+    if (status != ATTN_OK) return status;
+    const attn_kernel *kernel;
+    status = resolved.level == ATTN_LEVEL_CORE ? find_kernel(&resolved, &kernel)
+                                               : attn_block_find(&resolved, NULL);
+    if (status == ATTN_OK) return status;
+    if (status == ATTN_E_ABI)
+        return attn_refuse(why, status,
+                           "a linked kernel was generated for another runtime: "
+                           "generate and build both together");
+    char name[ATTN_NAME_MAX];
+    attn_spec_format(&resolved, name);
+    const char *cap = getenv("ATTN_ISA");
+    return attn_refuse(why, status, "no linked kernel is %s and runs on this CPU%s%s", name,
+                       cap && *cap ? " under ATTN_ISA=" : "", cap && *cap ? cap : "");
+}
+
+attn_status attn_spec_check(const attn_spec *spec, uint32_t flags, char *message, size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    const attn_mode mode = attn_mode_enter();
+    const attn_status status = check_spec(&why, spec, flags);
+    attn_mode_leave(mode);
+    return status;
+}
+
+void attn_own_plan_destroy(attn_plan *plan) {
     free(plan);
 }
 
+void attn_plan_destroy(attn_plan *plan) {
+    attn_own_plan_destroy(plan);
+}
+
 const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len) {
+    if (!plan) return "";
     const char *variant = plan->reference ? "reference" : plan->kernel->variant(q_len);
     int i = 0;
     while (strcmp(variant, variants[i])) i++;
@@ -136,33 +202,69 @@ const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len) {
 }
 
 /* Extents whose products stay far inside 64 bits. */
-static bool extents_ok(const attn_kernel *k, int32_t batch, int32_t q_len, int32_t kv_len_max,
-                       int32_t threads) {
-    if (batch < 0 || q_len < 0 || kv_len_max < 0 || threads < 0 || threads > 65536) return false;
+static attn_status check_extents(const attn_why *why, const attn_kernel *k, int32_t batch,
+                                 int32_t q_len, int32_t kv_len_max, int32_t threads) {
+    attn_status status = attn_check_range(why, "batch", batch, INT32_MAX);
+    if (status == ATTN_OK) status = attn_check_range(why, "q_len", q_len, INT32_MAX);
+    if (status == ATTN_OK) status = attn_check_range(why, "kv_len_max", kv_len_max, INT32_MAX);
+    if (status == ATTN_OK) status = attn_check_threads(why, threads);
+    if (status != ATTN_OK) return status;
     const double rows = (double)batch * k->spec->heads;
     const double longest = q_len > kv_len_max ? q_len : kv_len_max;
-    return rows * longest * (attn_spec_k_dim(k->spec) + k->spec->v_dim) < 1e15;
+    const double size = rows * longest * (attn_spec_k_dim(k->spec) + k->spec->v_dim);
+    if (size < 1e15) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_ARGUMENT,
+                       "batch is %d and %s is %d: a tensor would have %.1e elements; must be fewer "
+                       "than 1e15",
+                       batch, q_len > kv_len_max ? "q_len" : "kv_len_max", (int32_t)longest, size);
 }
 
 uint64_t attn_plan_workspace(const attn_plan *plan, const attn_extent *e) {
-    if (!extents_ok(plan->kernel, e->batch, e->q_len, e->kv_len_max, e->threads)) return UINT64_MAX;
+    if (check_extents(NULL, plan->kernel, e->batch, e->q_len, e->kv_len_max, e->threads) != ATTN_OK)
+        return UINT64_MAX;
     return plan->reference ? attn_reference_workspace(e) : plan->kernel->workspace(e);
 }
 
-attn_status attn_workspace(const attn_plan *plan, const attn_extent *extent, size_t *bytes) {
-    if (!plan || !extent || !bytes) return ATTN_E_ARGUMENT;
-    *bytes = 0;
-    if (extent->struct_size != sizeof *extent) return ATTN_E_ABI;
-    const uint64_t need = attn_plan_workspace(plan, extent);
-    if (!attn_size_fits(need)) return ATTN_E_ARGUMENT;
-    *bytes = (size_t)need;
-    return ATTN_OK;
+/* Extents of a call whose workspace can exist. */
+static attn_status check_workspace(const attn_why *why, const attn_plan *plan,
+                                   const attn_extent *e) {
+    const attn_status status =
+        check_extents(why, plan->kernel, e->batch, e->q_len, e->kv_len_max, e->threads);
+    if (status != ATTN_OK) return status;
+    return attn_check_fits(why, "the workspace", attn_plan_workspace(plan, e));
 }
 
-attn_status attn_sizes(const attn_plan *plan, const attn_extent *extent, attn_size *size) {
+static attn_status check_extent(const attn_why *why, const attn_plan *plan, const attn_extent *e) {
+    if (!plan) return attn_refuse(why, ATTN_E_ARGUMENT, "plan is null");
+    if (!e) return attn_refuse(why, ATTN_E_ARGUMENT, "extent is null");
+    const attn_status status =
+        attn_check_size(why, "extent", e->struct_size, sizeof *e, "{sizeof extent, ..}");
+    if (status != ATTN_OK) return status;
+    return check_workspace(why, plan, e);
+}
+
+attn_status attn_extent_check(const attn_plan *plan, const attn_extent *extent, char *message,
+                              size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    return check_extent(&why, plan, extent);
+}
+
+attn_status attn_own_workspace(const attn_plan *plan, const attn_extent *extent, size_t *bytes) {
+    if (!bytes) return ATTN_E_ARGUMENT;
+    *bytes = 0;
+    const attn_status status = check_extent(NULL, plan, extent);
+    if (status == ATTN_OK) *bytes = (size_t)attn_plan_workspace(plan, extent);
+    return status;
+}
+
+attn_status attn_workspace(const attn_plan *plan, const attn_extent *extent, size_t *bytes) {
+    return attn_own_workspace(plan, extent, bytes);
+}
+
+attn_status attn_own_sizes(const attn_plan *plan, const attn_extent *extent, attn_size *size) {
     if (!size) return ATTN_E_ARGUMENT;
     *size = (attn_size){0};
-    attn_status status = attn_workspace(plan, extent, &size->workspace);
+    attn_status status = attn_own_workspace(plan, extent, &size->workspace);
     if (status != ATTN_OK) return status;
     const attn_spec *spec = plan->kernel->spec;
     const int64_t batch = extent->batch, queries = batch * spec->heads * extent->q_len;
@@ -175,71 +277,188 @@ attn_status attn_sizes(const attn_plan *plan, const attn_extent *extent, attn_si
     return ATTN_OK;
 }
 
-/* Tensors that a layer would make. */
-static attn_status check_tensors(const attn_kernel *k, const attn_args *a) {
-    const bool queries = a->batch > 0 && a->q_len > 0, keys = queries && a->kv_len_max > 0;
-    if (queries && (!a->q.data || !a->o.data)) return ATTN_E_ARGUMENT;
-    if (keys && (!a->k.data || !a->v.data)) return ATTN_E_ARGUMENT;
-    if (k->spec->sinks && !a->sinks) return ATTN_E_ARGUMENT;
-    return !k->spec->sinks && a->sinks ? ATTN_E_UNUSED : ATTN_OK;
+attn_status attn_sizes(const attn_plan *plan, const attn_extent *extent, attn_size *size) {
+    return attn_own_sizes(plan, extent, size);
 }
 
-static attn_status check_pointers(const attn_kernel *k, const attn_args *a) {
-    const bool cross = k->spec->op == ATTN_OP_SEGMENT_CROSS;
-    if (a->batch > 0 && a->q_len > 0 && cross && !a->seg) return ATTN_E_ARGUMENT;
-    if (k->side_count > 0 && !a->side) return ATTN_E_ARGUMENT;
-    if (k->scalar_count > 0 && !a->scalars) return ATTN_E_ARGUMENT;
-    if (!cross && a->seg) return ATTN_E_UNUSED;
-    const bool flex = k->spec->backend == ATTN_BACKEND_FLEX;
-    if (flex && a->mask.type != ATTN_MASK_NONE) return ATTN_E_UNUSED;
-    if (!flex && (a->side_count || a->scalar_count)) return ATTN_E_UNUSED;
+/* --- Checks: each with its sentence --- */
+
+/* A tensor [batch, heads, length, width] that has elements. */
+static attn_status check_data(const attn_why *why, const char *name, const void *data,
+                              int32_t batch, int32_t heads, int32_t length, int32_t width) {
+    if (data) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_ARGUMENT,
+                       "%s.data is null: must hold floats, [batch, heads, length, width] = [%d, "
+                       "%d, %d, %d]",
+                       name, batch, heads, length, width);
+}
+
+/* Tensors that a layer would make. */
+static attn_status check_tensors(const attn_why *why, const attn_kernel *k, const attn_args *a) {
+    const attn_spec *s = k->spec;
+    const bool queries = a->batch > 0 && a->q_len > 0, keys = queries && a->kv_len_max > 0;
+    const int32_t d = attn_spec_k_dim(s);
+    attn_status status = ATTN_OK;
+    if (queries) status = check_data(why, "q", a->q.data, a->batch, s->heads, a->q_len, d);
+    if (keys && status == ATTN_OK)
+        status = check_data(why, "k", a->k.data, a->batch, s->kv_heads, a->kv_len_max, d);
+    if (keys && status == ATTN_OK)
+        status = check_data(why, "v", a->v.data, a->batch, s->v_heads, a->kv_len_max, s->v_dim);
+    if (queries && status == ATTN_OK)
+        status = check_data(why, "o", a->o.data, a->batch, s->heads, a->q_len, s->v_dim);
+    if (status != ATTN_OK) return status;
+    if (s->sinks && !a->sinks)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "sinks is null: must hold %d floats, one a head, as the spec has sinks",
+                           s->heads);
+    if (!s->sinks && a->sinks)
+        return attn_refuse(why, ATTN_E_UNUSED,
+                           "sinks is given: must be null, as the spec has none");
     return ATTN_OK;
 }
 
-static attn_status check_mask(const attn_kernel *k, const attn_args *a) {
-    const attn_mask *m = &a->mask;
-    if (m->type == ATTN_MASK_NONE) return ATTN_OK;
-    if (m->type != ATTN_MASK_BOOL && m->type != ATTN_MASK_F32) return ATTN_E_ARGUMENT;
-    if (m->rank < 1 || m->rank > 4) return ATTN_E_SHAPE;
-    const int64_t want[4] = {a->batch, k->spec->heads, a->q_len, a->kv_len_max};
-    bool empty = a->batch == 0 || a->q_len == 0 || a->kv_len_max == 0;
-    for (int i = 0; i < m->rank; i++)
-        if (m->dim[i] != 1 && m->dim[i] != want[4 - m->rank + i]) return ATTN_E_SHAPE;
-    return m->data || empty ? ATTN_OK : ATTN_E_ARGUMENT;
+static attn_status check_pointers(const attn_why *why, const attn_kernel *k, const attn_args *a) {
+    const bool cross = k->spec->op == ATTN_OP_SEGMENT_CROSS;
+    if (a->batch > 0 && a->q_len > 0 && cross && !a->seg)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "seg is null: must hold int32, [batch, rows] = [%d, %d], as the op is "
+                           "segment_cross",
+                           a->batch, a->q_len);
+    if (k->side_count > 0 && !a->side)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "side is null: must hold %d side tensors, the first of them %s",
+                           k->side_count, k->sides[0].name);
+    if (k->scalar_count > 0 && !a->scalars)
+        return attn_refuse(why, ATTN_E_ARGUMENT, "scalars is null: must hold %d scalars",
+                           k->scalar_count);
+    if (!cross && a->seg)
+        return attn_refuse(why, ATTN_E_UNUSED,
+                           "seg is given: must be null, as the op is not segment_cross");
+    const bool flex = k->spec->backend == ATTN_BACKEND_FLEX;
+    if (flex && a->mask.type != ATTN_MASK_NONE)
+        return attn_refuse(why, ATTN_E_UNUSED,
+                           "mask.type is %d: must be ATTN_MASK_NONE, as the backend is flex",
+                           a->mask.type);
+    if (!flex && (a->side_count || a->scalar_count))
+        return attn_refuse(why, ATTN_E_UNUSED, "%s is %d: must be 0, as the backend is sdpa",
+                           a->side_count ? "side_count" : "scalar_count",
+                           a->side_count ? a->side_count : a->scalar_count);
+    return ATTN_OK;
 }
 
-static attn_status check_sides(const attn_kernel *k, const attn_args *a) {
-    if (a->side_count != k->side_count || a->scalar_count != k->scalar_count) return ATTN_E_SHAPE;
+static attn_status check_mask(const attn_why *why, const attn_kernel *k, const attn_args *a) {
+    const attn_mask *m = &a->mask;
+    if (m->type == ATTN_MASK_NONE) return ATTN_OK;
+    if (m->type != ATTN_MASK_BOOL && m->type != ATTN_MASK_F32)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "mask.type is %d: must be ATTN_MASK_NONE, ATTN_MASK_BOOL or "
+                           "ATTN_MASK_F32",
+                           m->type);
+    if (m->rank < 1 || m->rank > 4)
+        return attn_refuse(why, ATTN_E_SHAPE, "mask.rank is %d: must be from 1 to 4", m->rank);
+    static const char *const names[4] = {"batch", "heads", "query rows", "keys"};
+    const int64_t want[4] = {a->batch, k->spec->heads, a->q_len, a->kv_len_max};
+    bool empty = a->batch == 0 || a->q_len == 0 || a->kv_len_max == 0;
+    for (int i = 0; i < m->rank; i++) {
+        const int at = 4 - m->rank + i;
+        if (m->dim[i] != 1 && m->dim[i] != want[at])
+            return attn_refuse(why, ATTN_E_SHAPE, "mask.dim[%d] is %lld: must be 1 or %lld (%s)", i,
+                               (long long)m->dim[i], (long long)want[at], names[at]);
+    }
+    if (!m->data && !empty) return attn_refuse(why, ATTN_E_ARGUMENT, "mask.data is null");
+    return ATTN_OK;
+}
+
+static attn_status check_sides(const attn_why *why, const attn_kernel *k, const attn_args *a) {
+    if (a->side_count != k->side_count)
+        return attn_refuse(why, ATTN_E_SHAPE, "side_count is %d: must be %d, as the spec declares",
+                           a->side_count, k->side_count);
+    if (a->scalar_count != k->scalar_count)
+        return attn_refuse(why, ATTN_E_SHAPE,
+                           "scalar_count is %d: must be %d, as the spec declares", a->scalar_count,
+                           k->scalar_count);
     for (int i = 0; i < k->side_count; i++) {
         const int64_t count = attn_side_count(&k->sides[i], a->batch, k->spec->heads,
                                               k->spec->kv_heads, a->q_len, a->kv_len_max);
-        /* Kernels index side tensors with 32 bits. */
-        if (a->side[i].count != count || count > INT32_MAX) return ATTN_E_SHAPE;
-        if (count > 0 && !a->side[i].data) return ATTN_E_ARGUMENT;
+        const char *name = k->sides[i].name;
+        if (a->side[i].count != count)
+            return attn_refuse(why, ATTN_E_SHAPE, "side[%d].count (%s) is %lld: must be %lld", i,
+                               name, (long long)a->side[i].count, (long long)count);
+        if (count > INT32_MAX) /* kernels index side tensors with 32 bits */
+            return attn_refuse(why, ATTN_E_ARGUMENT,
+                               "side[%d].count (%s) is %lld: at most %d can be "
+                               "indexed",
+                               i, name, (long long)count, INT32_MAX);
+        if (count > 0 && !a->side[i].data)
+            return attn_refuse(why, ATTN_E_ARGUMENT, "side[%d].data (%s) is null", i, name);
     }
     return ATTN_OK;
 }
 
-attn_status attn_plan_check(const attn_plan *plan, const attn_args *a) {
-    const attn_kernel *k = plan->kernel;
-    if (!extents_ok(k, a->batch, a->q_len, a->kv_len_max, a->threads)) return ATTN_E_ARGUMENT;
-    attn_status status = check_pointers(k, a);
-    if (status == ATTN_OK) status = check_mask(k, a);
-    return status == ATTN_OK ? check_sides(k, a) : status;
+attn_status attn_inputs_check(const attn_why *why, const attn_kernel *k, const attn_args *a) {
+    attn_status status = check_extents(why, k, a->batch, a->q_len, a->kv_len_max, a->threads);
+    if (status == ATTN_OK) status = check_pointers(why, k, a);
+    if (status == ATTN_OK) status = check_mask(why, k, a);
+    return status == ATTN_OK ? check_sides(why, k, a) : status;
 }
 
-static attn_status check_args(const attn_plan *plan, const attn_args *a) {
-    attn_status status = attn_plan_check(plan, a);
-    if (status == ATTN_OK) status = check_tensors(plan->kernel, a);
+/* [batch, heads, length, width] floats, in elements. */
+static attn_area *add_tensor(attn_areas *list, const char *name, const float *data, int64_t width,
+                             const attn_dim dim[3]) {
+    attn_area *area = attn_areas_add(list, name, data, width * (int64_t)sizeof(float));
+    for (int i = 0; i < 3; i++)
+        attn_area_repeat(area, dim[i].name, dim[i].count, dim[i].stride, sizeof(float));
+    return area;
+}
+
+/* What the call reads and writes must not lie in each other. */
+static attn_status check_memory(const attn_why *why, const attn_kernel *k, const attn_args *a,
+                                size_t workspace) {
+    const attn_spec *s = k->spec;
+    const int32_t b = a->batch, lq = a->q_len, lk = a->kv_len_max, d = attn_spec_k_dim(s);
+    const int64_t word = sizeof(float);
+    attn_areas list;
+    list.count = 0;
+#define TENSOR(name, heads, length, width)                            \
+    add_tensor(&list, #name, a->name.data, width,                     \
+               (attn_dim[3]){{#name ".token", length, a->name.token}, \
+                             {#name ".head", heads, a->name.head},    \
+                             {#name ".batch", b, a->name.batch}})
+    TENSOR(q, s->heads, lq, d);
+    attn_area *o = TENSOR(o, s->heads, lq, s->v_dim);
+    TENSOR(k, s->kv_heads, lk, d);
+    TENSOR(v, s->v_heads, lk, s->v_dim);
+#undef TENSOR
+    attn_area *lse = attn_areas_add(&list, "lse", a->lse, lq * word);
+    attn_area_repeat(lse, "lse_head", s->heads, a->lse_head, sizeof(float));
+    attn_area_repeat(lse, "lse_batch", b, a->lse_batch, sizeof(float));
+    attn_area *scratch = attn_areas_add(&list, "workspace", a->workspace, (int64_t)workspace);
+    o->written = lse->written = scratch->written = true;
+    o->same_as = 0; /* q: a task has read its rows when it writes them */
+    attn_areas_add_inputs(&list, k, a);
+    attn_areas_add(&list, "q_start", a->q_start, b * word);
+    attn_areas_add(&list, "kv_len", a->kv_len, b * word);
+    attn_areas_add(&list, "sinks", a->sinks, s->heads * word);
+    return attn_check_areas(why, &list);
+}
+
+static attn_status check_args(const attn_why *why, const attn_plan *plan, const attn_args *a) {
+    if (!plan) return attn_refuse(why, ATTN_E_ARGUMENT, "plan is null");
+    if (!a) return attn_refuse(why, ATTN_E_ARGUMENT, "args is null");
+    attn_status status = attn_check_size(why, "args", a->struct_size, sizeof *a, "ATTN_ARGS_INIT");
+    if (status == ATTN_OK) status = attn_inputs_check(why, plan->kernel, a);
+    if (status == ATTN_OK) status = check_tensors(why, plan->kernel, a);
+    for (int32_t b = 0; status == ATTN_OK && a->kv_len && b < a->batch; b++)
+        status = attn_check_item(why, "kv_len", b, a->kv_len[b], "kv_len_max", a->kv_len_max);
     if (status != ATTN_OK) return status;
-    for (int32_t b = 0; a->kv_len && b < a->batch; b++)
-        if (a->kv_len[b] < 0 || a->kv_len[b] > a->kv_len_max) return ATTN_E_LENGTH;
     const attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads};
-    const uint64_t need = attn_plan_workspace(plan, &e);
-    if (!attn_size_fits(need)) return ATTN_E_ARGUMENT;
-    if (need > 0 && (!a->workspace || (uintptr_t)a->workspace % 64 || a->workspace_bytes < need))
-        return ATTN_E_WORKSPACE;
-    return ATTN_OK;
+    status = check_workspace(why, plan, &e);
+    if (status != ATTN_OK) return status;
+    const size_t need = (size_t)attn_plan_workspace(plan, &e);
+    status = attn_check_memory(why, ATTN_E_WORKSPACE, "workspace", a->workspace, "workspace_bytes",
+                               a->workspace_bytes, need, "attn_workspace");
+    if (status != ATTN_OK || a->batch == 0 || a->q_len == 0) return status;
+    return check_memory(why, plan->kernel, a, need);
 }
 
 attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, const int32_t *rows,
@@ -258,10 +477,35 @@ attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, c
     return ATTN_OK;
 }
 
-attn_status attn_run(const attn_plan *plan, const attn_args *args) {
-    if (!plan || !args) return ATTN_E_ARGUMENT;
-    if (args->struct_size != sizeof *args) return ATTN_E_ABI;
-    attn_status status = check_args(plan, args);
+/* Where there are no keys, their tensors may be null; kernels step from item to item all the same.
+ */
+static void stand_in_for_keys(attn_args *a) {
+    if (a->kv_len_max > 0) return;
+    a->k = a->v = (attn_view){.data = a->q.data};
+}
+
+static __attribute__((noinline)) attn_status run(const attn_plan *plan, const attn_args *args) {
+    attn_status status = check_args(NULL, plan, args);
     if (status != ATTN_OK) return status;
-    return attn_run_checked(plan->kernel, args, NULL, plan->reference);
+    attn_args call = *args;
+    call.threads = attn_team_limit(args->threads);
+    stand_in_for_keys(&call);
+    return attn_run_checked(plan->kernel, &call, NULL, plan->reference);
+}
+
+attn_status attn_own_run(const attn_plan *plan, const attn_args *args) {
+    const attn_mode mode = attn_mode_enter();
+    const attn_status status = run(plan, args);
+    attn_mode_leave(mode);
+    return status;
+}
+
+attn_status attn_run(const attn_plan *plan, const attn_args *args) {
+    return attn_own_run(plan, args);
+}
+
+attn_status attn_plan_check(const attn_plan *plan, const attn_args *args, char *message,
+                            size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    return check_args(&why, plan, args);
 }

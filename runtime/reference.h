@@ -5,6 +5,8 @@
 
 #include "attn_kernel.h"
 
+ATTN_HIDDEN_BEGIN
+
 /* Bytes of workspace that attn_reference_run needs: one score a key. */
 uint64_t attn_reference_workspace(const attn_extent *extent);
 
@@ -17,5 +19,7 @@ attn_status attn_reference_run(const attn_kernel *kernel, const attn_args *args,
 /* The same walk over the visible pairs without output: debug builds run it before a kernel. */
 attn_status attn_reference_check(const attn_kernel *kernel, const attn_args *args,
                                  const int32_t *rows);
+
+ATTN_VISIBILITY_END
 
 #endif

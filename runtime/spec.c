@@ -63,10 +63,14 @@ static bool is_default(const attn_spec *s, const attn_field *f) {
     return get_int(s, f) == (int32_t)f->dflt;
 }
 
-void attn_spec_init(attn_spec *spec) {
+static void init(attn_spec *spec) {
     memset(spec, 0, sizeof *spec);
     spec->struct_size = sizeof *spec;
     for (int i = 0; i < attn_field_count; i++) set_default(spec, &attn_fields[i]);
+}
+
+void attn_spec_init(attn_spec *spec) {
+    if (spec) init(spec);
 }
 
 static const char *const aliases[][2] = {
@@ -460,7 +464,7 @@ static const char *parse_field(const char *p, attn_spec *spec) {
 
 attn_status attn_spec_parse(const char *name, attn_spec *spec) {
     attn_spec s;
-    attn_spec_init(&s);
+    init(&s);
     if (strncmp(name, prefix, sizeof prefix - 1) != 0) return ATTN_E_SPEC;
     const char *p = name + sizeof prefix - 1;
     if (strncmp(p, block_prefix, sizeof block_prefix - 1) == 0) {

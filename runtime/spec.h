@@ -7,6 +7,8 @@
 #include "attn.h"
 #include <stdbool.h>
 
+ATTN_HIDDEN_BEGIN
+
 /* Where a field is allowed (spec_fields.def). */
 enum {
     ATTN_IN_REGULAR = 1,
@@ -91,5 +93,7 @@ void attn_float_text(float x, char text[ATTN_FLOAT_MAX]);
 
 /* Name of an enum field's value, e.g. attn_enum_name("op", 1) is "sliding_self". */
 void attn_enum_name(const attn_field *field, int32_t value, char *out, size_t size);
+
+ATTN_VISIBILITY_END
 
 #endif

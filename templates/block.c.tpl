@@ -72,10 +72,10 @@ $ if isa.guard then
 $ end
 #include "${package.runtime}/simd/${isa.name}.h"
 
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     ${plan.core};
 $ if plan.expand_from > 0 then
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     ${plan.expanded};
 $ end
 

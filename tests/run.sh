@@ -63,6 +63,7 @@ stage command-line sh tests/reject/command_line.sh
 stage import sh tests/import/selftest.sh
 stage product sh tests/product/product.sh
 stage package sh tests/product/package.sh
+stage process sh tests/product/process.sh
 stage kit sh tests/product/kit.sh
 stage unseen sh tests/product/unseen.sh
 stage sanitize sh tests/check/sanitize.sh

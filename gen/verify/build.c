@@ -239,6 +239,12 @@ static const kernel_lib *load(arena *a, const char *dir, diag *d) {
               LOAD(cache_capacity) && LOAD(cache_bytes) && LOAD(cache_init) &&
               LOAD(block_workspace) && LOAD(block_prefill) && LOAD(block_step);
 #undef LOAD
+#define LOAD(member) load_symbol(handle, "attn_" #member, &lib->member, sizeof lib->member, &old)
+    diag old = {0};
+    (void)(LOAD(spec_check) && LOAD(extent_check) && LOAD(plan_check) && LOAD(packed_check) &&
+           LOAD(cache_check) && LOAD(cache_memory_check) && LOAD(prefill_check) &&
+           LOAD(step_check));
+#undef LOAD
     return ok ? lib : NULL;
 }
 

@@ -33,6 +33,22 @@ typedef struct kernel_lib {
                                    size_t *bytes);
     attn_status (*block_prefill)(const attn_block *block, const attn_block_args *args);
     attn_status (*block_step)(const attn_block *block, const attn_block_args *args);
+    /* Null in folders of older versions. */
+    attn_status (*spec_check)(const attn_spec *spec, uint32_t flags, char *text, size_t size);
+    attn_status (*extent_check)(const attn_plan *plan, const attn_extent *extent, char *text,
+                                size_t size);
+    attn_status (*plan_check)(const attn_plan *plan, const attn_args *args, char *text,
+                              size_t size);
+    attn_status (*packed_check)(const attn_block *block, const void *packed, size_t packed_bytes,
+                                char *text, size_t size);
+    attn_status (*cache_check)(const attn_block *block, const attn_cache *cache, int32_t batch,
+                               char *text, size_t size);
+    attn_status (*cache_memory_check)(const attn_block *block, int32_t batch, int32_t capacity,
+                                      const void *memory, size_t bytes, char *text, size_t size);
+    attn_status (*prefill_check)(const attn_block *block, const attn_block_args *args, char *text,
+                                 size_t size);
+    attn_status (*step_check)(const attn_block *block, const attn_block_args *args, char *text,
+                              size_t size);
 } kernel_lib;
 
 typedef struct build_options {

@@ -221,7 +221,7 @@ $ end
     .expr_hash = ${spec.hash},
 };
 
-extern const attn_block_kernel
+ATTN_HIDDEN extern const attn_block_kernel
     ${plan.symbol};
 const attn_block_kernel
     ${plan.symbol} = {

@@ -47,9 +47,16 @@ target_include_directories(${"${attn_target}"} PUBLIC
 if(UNIX)
   target_link_libraries(${"${attn_target}"} PUBLIC m)
 endif()
-if(BUILD_SHARED_LIBS AND UNIX AND NOT APPLE)
-  # This library's own runtime, never one that its host may export.
-  target_link_options(${"${attn_target}"} PRIVATE LINKER:-Bsymbolic)
+if(UNIX AND NOT APPLE)
+  # Threads of OpenMP's pool stay in a shared library when it is closed: in this one, or in the one
+  # that takes this archive in.
+  if(BUILD_SHARED_LIBS)
+    target_link_options(${"${attn_target}"} PRIVATE LINKER:-z,nodelete)
+  else()
+    set(attn_type $<TARGET_PROPERTY:TYPE>)
+    target_link_options(${"${attn_target}"} INTERFACE
+      $<$<OR:$<STREQUAL:${"${attn_type}"},SHARED_LIBRARY>,$<STREQUAL:${"${attn_type}"},MODULE_LIBRARY>>:LINKER:-z,nodelete>)
+  endif()
 endif()
 set(attn_openmp "")
 if(ATTN_OPENMP)
@@ -64,9 +71,13 @@ endif()
 
 if(attn_top)
   enable_testing()
-  add_executable(selftest selftest.c)
+  # It sees more of the runtime than a shared library shows: it is linked from the objects.
+  add_executable(selftest selftest.c $<TARGET_OBJECTS:${"${attn_target}"}>)
   set_target_properties(selftest PROPERTIES C_STANDARD 11 C_EXTENSIONS OFF)
   target_link_libraries(selftest PRIVATE ${"${attn_target}"})
+  if(attn_openmp)
+    target_link_libraries(selftest PRIVATE OpenMP::OpenMP_C)
+  endif()
   add_test(NAME selftest COMMAND selftest)
 endif()
 $ if not model.shared_runtime then

@@ -43,9 +43,9 @@ clean:
 ${"$"}(BUILD)/lib${model.file}.a: $(OBJECTS)
 	@rm -f $@
 	$(AR) rcs $@ $(OBJECTS)
-# -Bsymbolic: this library's own runtime, never one that its host may export.
+# nodelete: threads of OpenMP's pool stay in it when it is closed.
 ${"$"}(BUILD)/lib${model.file}.so: $(OBJECTS)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-Bsymbolic -Wl,-soname,lib${model.file}.so -o $@ $(OBJECTS) -lm
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-z,nodelete -Wl,-soname,lib${model.file}.so -o $@ $(OBJECTS) -lm
 ${"$"}(BUILD)/selftest: $(BUILD)/selftest.o $(BUILD)/lib${model.file}.a
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lm
 ${"$"}(BUILD)/%.o: %.c $(HEADERS)

@@ -41,8 +41,10 @@ $ if model.short ~= model.ident then
  *
 $ end
  * ${model.has_blocks and (model.has_cores and "Plans and blocks" or "Blocks") or "Plans"} are immutable: make one a layer (or one for all the layers of a
- * kernel) at start, and run it from any number of threads, each with a workspace of its own. Link
- * one model a program; for two, put the layers of both in one model file.
+ * kernel) at start, and run it from any number of threads, each with a workspace of its own.
+ * Several models may be in one program as shared libraries of different names, linked or opened:
+ * each finds its own kernels by the functions below. Statically, link one model a program; for two,
+ * put the layers of both in one model file.
  *
 $ for _, k in ipairs(model.kernels) do
 $   for _, line in ipairs(k.where) do
@@ -63,6 +65,7 @@ $ end
 #ifdef __cplusplus
 extern "C" {
 #endif
+ATTN_PUBLIC_BEGIN
 
 enum { ${model.guard_stem}_LAYERS = ${model.layer_count} };
 
@@ -92,6 +95,7 @@ $ if model.has_blocks then
 ${signature("attn_status", model.ident .. "_block_create", "attn_block **block, int32_t layer, uint32_t flags")};
 
 $ end
+ATTN_VISIBILITY_END
 #ifdef __cplusplus
 }
 #endif

@@ -19,7 +19,7 @@ $     if guard then
 $     end
 $   end
 $ end
-$ each("symbols", "extern const attn_kernel\n    ", ";")
+$ each("symbols", "ATTN_HIDDEN extern const attn_kernel\n    ", ";")
 
 const attn_kernel *const attn_registry[] = {
 $ each("symbols", "    &", ",")
@@ -28,7 +28,7 @@ $ each("symbols", "    &", ",")
 const int attn_registry_count =
     (int)(sizeof attn_registry / sizeof *attn_registry) - 1;
 
-$ each("blocks", "extern const attn_block_kernel\n    ", ";")
+$ each("blocks", "ATTN_HIDDEN extern const attn_block_kernel\n    ", ";")
 $ if model.has_blocks then
 
 $ end
@@ -68,19 +68,19 @@ ${signature("attn_status", model.ident .. "_create", "attn_plan **plan, int32_t 
     if (!plan || layer < 0 || layer >= layers) return ATTN_E_ARGUMENT;
     const attn_spec *spec =
         &${model.ident}_layer[layer];
-    return attn_plan_create(plan, spec, flags);
+    return attn_own_plan_create(plan, spec, flags);
 }
 
 ${signature("attn_status", model.ident .. "_sizes", "const attn_plan *plan, const attn_extent *extent, attn_size *size")} {
-    return attn_sizes(plan, extent, size);
+    return attn_own_sizes(plan, extent, size);
 }
 
 ${signature("attn_status", model.ident .. "_run", "const attn_plan *plan, const attn_args *args")} {
-    return attn_run(plan, args);
+    return attn_own_run(plan, args);
 }
 
 ${signature("void", model.ident .. "_destroy", "attn_plan *plan")} {
-    attn_plan_destroy(plan);
+    attn_own_plan_destroy(plan);
 }
 $ end
 $ if model.has_blocks then
@@ -94,6 +94,6 @@ ${signature("attn_status", model.ident .. "_block_create", "attn_block **block, 
     if (!block || layer < 0 || layer >= layers) return ATTN_E_ARGUMENT;
     const attn_spec *spec =
         &${model.ident}_layer[layer];
-    return attn_block_create(block, spec, flags);
+    return attn_own_block_create(block, spec, flags);
 }
 $ end

@@ -131,7 +131,7 @@ $ end
     .expr_hash = ${spec.hash},
 };
 
-extern const attn_kernel
+ATTN_HIDDEN extern const attn_kernel
     ${plan.symbol};
 const attn_kernel
     ${plan.symbol} = {

@@ -90,7 +90,7 @@ class Tensor(C.Structure):
 class Cache(C.Structure):
     _fields_ = [("struct_size", C.c_uint32), ("batch", C.c_int32), ("capacity", C.c_int32),
                 ("k", C.c_void_p), ("v", C.c_void_p), ("length", C.c_void_p),
-                ("start", C.c_void_p), ("k_floats", C.c_int32), ("v_floats", C.c_int32)]
+                ("start", C.c_void_p), ("layer", C.c_uint64)]
 
 
 class BlockArgs(C.Structure):

@@ -1,5 +1,6 @@
 /* layer_runs.c - a layer's calls as a careless neighbour would make them: odd strides, NaN wherever
  * nothing exists, and pages that nobody may touch behind every buffer. */
+#include "caller_mode.h"
 #include "layers.h"
 #include <math.h>
 #include <string.h>
@@ -268,10 +269,13 @@ bool layer_run_call(layer_run *run, const int32_t *rows, bool prefill, attn_stat
     a.workspace = m.workspace.data, a.workspace_bytes = m.workspace.size;
     m.y_before = copy_of(run->a, run->alias ? &m.x : &m.y);
     if (run->cached) m.cache_before = copy_of(run->a, &run->memory);
+    const caller_mode mode = caller_mode_enter(rng_int(run->r, 0, 7)); /* which must not matter */
     if (*status == ATTN_OK)
         *status = prefill ? run->lib->block_prefill(run->block, &a)
                           : run->lib->block_step(run->block, &a);
+    const bool same_mode = caller_mode_leave(mode);
     *why = judge(run, &a, &m, *status);
+    if (!same_mode) *why = "changed the caller's floating-point mode or flags";
     guard *all[] = {&m.x, &m.y, &m.kv, &m.workspace};
     for (int i = 0; i < 4; i++)
         if (all[i]->data) guard_free(all[i]);

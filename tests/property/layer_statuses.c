@@ -1,6 +1,8 @@
-/* layer_statuses.c - every mistake that a caller of attn_block_* can make gives its status, and
- * writes nothing; packed weights by any of their names, saved and mapped back. */
+/* layer_statuses.c - every mistake that a caller of attn_block_* can make gives its status and a
+ * sentence that names the argument, and writes nothing; packed weights by any of their names, saved
+ * and mapped back. */
 #define _DEFAULT_SOURCE
+#include "caller_mode.h"
 #include "isa.h"
 #include "layers.h"
 #include <stdio.h>
@@ -62,6 +64,32 @@ static void check(status_test *t, const char *what, attn_status got, attn_status
          arena_printf(t->a, "status %d (%s), not %d", (int)got, t->lib->status_text(got), want));
 }
 
+/* A check's sentence: none where nothing is wrong. */
+static void check_text(status_test *t, const char *what, attn_status got, attn_status want,
+                       const char *text, const char *says) {
+    check(t, what, got, want);
+    note(t, what, want == ATTN_OK ? !*text : *text && strstr(text, says) != NULL,
+         arena_printf(t->a, "the sentence is \"%s\", without \"%s\"", text, says));
+}
+
+/* Tensors of a layer as pack takes them. */
+static int tensors(const status_test *t, enum layer_index k, attn_tensor *out) {
+    const block_case *c = &t->weights[k].c;
+    for (int i = 0; i < c->weight_count; i++) {
+        out[i] = (attn_tensor){c->weight[i].name, c->weight[i].data, c->weight[i].rank, {0}};
+        memcpy(out[i].dim, c->weight[i].dim, sizeof out[i].dim);
+    }
+    return c->weight_count;
+}
+
+enum { MOST = 40 };
+
+static int find(const attn_tensor *list, int count, const char *name) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(list[i].name, name) == 0) return i;
+    return 0;
+}
+
 /* --- Calls --- */
 
 static void prepare(status_test *t, enum layer_index k) {
@@ -92,10 +120,14 @@ static void prepare(status_test *t, enum layer_index k) {
 
 /* Runs the fixture as it is, which must fail without writing. */
 static void refuse(status_test *t, enum layer_index k, bool step, const char *what,
-                   attn_status want) {
+                   attn_status want, const char *says) {
     fixture *f = &t->f;
     uint8_t *before = arena_alloc(t->a, f->memory.size + 1);
     memcpy(before, f->memory.data, f->memory.size);
+    char text[ATTN_MESSAGE_MAX] = "?";
+    const attn_status said = (step ? t->lib->step_check : t->lib->prefill_check)(
+        t->block[k], &f->args, text, sizeof text);
+    check_text(t, what, said, want, text, says);
     const attn_status got = step ? t->lib->block_step(t->block[k], &f->args)
                                  : t->lib->block_prefill(t->block[k], &f->args);
     check(t, what, got, want);
@@ -109,126 +141,243 @@ static void refuse(status_test *t, enum layer_index k, bool step, const char *wh
     guard_free(&f->memory);
 }
 
-/* prepare, spoil, refuse. */
-#define CALL(layer, step, spoil, want)                                  \
-    do {                                                                \
-        prepare(t, layer);                                              \
-        fixture *f = &t->f;                                             \
-        attn_block_args *a = &f->args;                                  \
-        spoil;                                                          \
-        (void)a;                                                        \
-        refuse(t, layer, step, #layer " " #step " with " #spoil, want); \
+/* prepare, spoil, refuse; says: words of the sentence. */
+#define CALL(layer, step, spoil, want, says)                                  \
+    do {                                                                      \
+        prepare(t, layer);                                                    \
+        fixture *f = &t->f;                                                   \
+        attn_block_args *a = &f->args;                                        \
+        spoil;                                                                \
+        (void)a;                                                              \
+        refuse(t, layer, step, #layer " " #step " with " #spoil, want, says); \
     } while (0)
-#define PREFILL(layer, spoil, want) CALL(layer, false, spoil, want)
-#define STEP(layer, spoil, want) CALL(layer, true, spoil, want)
+#define PREFILL(layer, spoil, want, says) CALL(layer, false, spoil, want, says)
+#define STEP(layer, spoil, want, says) CALL(layer, true, spoil, want, says)
 
 static void check_good(status_test *t) {
-    for (int k = 0; k < LAYERS; k++) PREFILL((enum layer_index)k, (void)0, ATTN_OK);
-    STEP(SELF, (void)0, ATTN_OK);
-    PREFILL(SELF, a->cache = NULL, ATTN_E_WORKSPACE); /* keys take room in it */
-    PREFILL(SELF, a->batch = 0, ATTN_E_CACHE);
-    PREFILL(SELF, (a->batch = 0, a->cache = NULL), ATTN_OK);
-    PREFILL(SELF, (a->tokens = 0, a->x = NULL, a->y = NULL), ATTN_OK);
+    for (int k = 0; k < LAYERS; k++) PREFILL((enum layer_index)k, (void)0, ATTN_OK, "");
+    STEP(SELF, (void)0, ATTN_OK, "");
+    PREFILL(SELF, a->cache = NULL, ATTN_E_WORKSPACE,
+            "workspace_bytes is"); /* keys take room in it */
+    PREFILL(SELF, a->batch = 0, ATTN_E_CACHE, "cache.batch is 2: must be the call's batch = 0");
+    PREFILL(SELF, (a->batch = 0, a->cache = NULL), ATTN_OK, "");
+    PREFILL(SELF, (a->tokens = 0, a->x = NULL, a->y = NULL), ATTN_OK, "");
 }
 
 static void check_pointers(status_test *t) {
-    PREFILL(SELF, a->x = NULL, ATTN_E_ARGUMENT);
-    PREFILL(SELF, a->y = NULL, ATTN_E_ARGUMENT);
-    PREFILL(SELF, a->packed = NULL, ATTN_E_ARGUMENT);
-    PREFILL(SELF, a->packed = t->packed[SELF].data + 4, ATTN_E_ARGUMENT);
-    PREFILL(SELF, a->batch = -1, ATTN_E_ARGUMENT);
-    PREFILL(SELF, a->tokens = -1, ATTN_E_ARGUMENT);
-    PREFILL(SELF, a->threads = -1, ATTN_E_ARGUMENT);
-    PREFILL(SELF, a->threads = 65537, ATTN_E_ARGUMENT);
-    PREFILL(SELF, (a->cache = NULL, a->tokens = INT32_MAX), ATTN_E_ARGUMENT);
-    PREFILL(SECOND, a->kv_tokens = -1, ATTN_E_ARGUMENT);
-    PREFILL(SECOND, a->kv = NULL, ATTN_E_ARGUMENT);
-    PREFILL(CROSS, a->kv = NULL, ATTN_E_ARGUMENT);
-    PREFILL(CROSS, a->seg = NULL, ATTN_E_ARGUMENT);
-    PREFILL(FLEX, a->side = NULL, ATTN_E_ARGUMENT);
-    PREFILL(FLEX, a->scalars = NULL, ATTN_E_ARGUMENT);
-    PREFILL(FLEX, f->side.data = NULL, ATTN_E_ARGUMENT);
-    STEP(BOTH_WAYS, (void)0, ATTN_E_ARGUMENT);
-    PREFILL(SELF, a->struct_size--, ATTN_E_ABI);
-    PREFILL(SELF, a->struct_size = 0, ATTN_E_ABI);
+    PREFILL(SELF, a->x = NULL, ATTN_E_ARGUMENT,
+            "x is null: must hold floats, [batch, tokens, width] = [2, 4, 10]");
+    PREFILL(SELF, a->y = NULL, ATTN_E_ARGUMENT, "y is null: must hold floats");
+    PREFILL(SELF, a->packed = NULL, ATTN_E_ARGUMENT, "packed is null: ");
+    PREFILL(SELF, a->packed = t->packed[SELF].data + 4, ATTN_E_ARGUMENT, "must be 64-byte aligned");
+    PREFILL(SELF, a->batch = -1, ATTN_E_ARGUMENT, "batch is -1: must be from 0 to");
+    PREFILL(SELF, a->tokens = -1, ATTN_E_ARGUMENT, "tokens is -1");
+    PREFILL(SELF, a->threads = -1, ATTN_E_ARGUMENT, "threads is -1: must be from 0 to 65536");
+    PREFILL(SELF, a->threads = 65537, ATTN_E_ARGUMENT, "threads is 65537: must be from 0 to 65536");
+    PREFILL(SELF, (a->cache = NULL, a->tokens = INT32_MAX), ATTN_E_ARGUMENT,
+            "tokens is 2147483647: batch * tokens must be at most");
+    PREFILL(SECOND, a->kv_tokens = -1, ATTN_E_ARGUMENT, "kv_tokens is -1");
+    PREFILL(SECOND, a->kv = NULL, ATTN_E_ARGUMENT,
+            "kv is null: must hold floats, [batch, kv_tokens, kv_dim] = [2, 5, 6]");
+    PREFILL(CROSS, a->kv = NULL, ATTN_E_ARGUMENT,
+            "kv is null: must hold floats, [batch, kv_tokens, kv_dim] = [2, 5, 6]");
+    PREFILL(CROSS, a->seg = NULL, ATTN_E_ARGUMENT,
+            "seg is null: must hold int32, [batch, tokens] = [2, 4]");
+    PREFILL(FLEX, a->side = NULL, ATTN_E_ARGUMENT,
+            "side is null: must hold 1 side tensors, the first of them slope");
+    PREFILL(FLEX, a->scalars = NULL, ATTN_E_ARGUMENT, "scalars is null: must hold 1");
+    PREFILL(FLEX, f->side.data = NULL, ATTN_E_ARGUMENT, "side[0].data (slope) is null");
+    STEP(BOTH_WAYS, (void)0, ATTN_E_ARGUMENT, "a step: this layer is not causal");
+    PREFILL(SELF, a->struct_size--, ATTN_E_ABI, "args.struct_size is");
+    PREFILL(SELF, a->struct_size = 0, ATTN_E_ABI, "args.struct_size is 0");
     check(t, "no block", t->lib->block_prefill(NULL, &t->f.args), ATTN_E_ARGUMENT);
     check(t, "no arguments", t->lib->block_step(t->block[SELF], NULL), ATTN_E_ARGUMENT);
 }
 
 static void check_unused(status_test *t) {
-    PREFILL(SELF, a->kv = f->kv, ATTN_E_UNUSED);
-    PREFILL(SELF, a->kv_tokens = 1, ATTN_E_UNUSED);
-    PREFILL(SELF, a->kv_count = f->kv_count, ATTN_E_UNUSED);
-    PREFILL(SELF, a->seg = f->seg, ATTN_E_UNUSED);
-    PREFILL(SECOND, a->seg = f->seg, ATTN_E_UNUSED);
-    PREFILL(SELF, a->q_pos = f->position, ATTN_E_UNUSED);
-    PREFILL(SELF, a->kv_pos = f->position, ATTN_E_UNUSED);
-    PREFILL(SECOND, (a->q_pos = f->position, a->q_pos_batch = T), ATTN_OK);
-    PREFILL(SELF, a->side_count = 1, ATTN_E_UNUSED);
-    PREFILL(SELF, a->scalar_count = 1, ATTN_E_UNUSED);
+    PREFILL(SELF, a->kv = f->kv, ATTN_E_UNUSED, "kv is given");
+    PREFILL(SELF, a->kv_tokens = 1, ATTN_E_UNUSED, "kv_tokens is given");
+    PREFILL(SELF, a->kv_count = f->kv_count, ATTN_E_UNUSED, "kv_count is given");
+    PREFILL(SELF, a->seg = f->seg, ATTN_E_UNUSED, "seg is given");
+    PREFILL(SECOND, a->seg = f->seg, ATTN_E_UNUSED, "seg is given");
+    PREFILL(SELF, a->q_pos = f->position, ATTN_E_UNUSED, "q_pos is given");
+    PREFILL(SELF, a->kv_pos = f->position, ATTN_E_UNUSED, "kv_pos is given");
+    PREFILL(SECOND, (a->q_pos = f->position, a->q_pos_batch = T), ATTN_OK, "");
+    PREFILL(SELF, a->side_count = 1, ATTN_E_UNUSED, "side_count is 1: must be 0");
+    PREFILL(SELF, a->scalar_count = 1, ATTN_E_UNUSED, "scalar_count is 1: must be 0");
     PREFILL(FLEX,
             a->mask = ((attn_mask){.data = f->mask, .type = ATTN_MASK_BOOL, .rank = 1, .dim = {1}}),
-            ATTN_E_UNUSED);
+            ATTN_E_UNUSED, "mask.type is 1: must be ATTN_MASK_NONE");
 }
 
 static void check_shapes(status_test *t) {
-    PREFILL(SELF, (a->count = f->count, f->count[1] = T + 1), ATTN_E_LENGTH);
-    PREFILL(SELF, (a->count = f->count, f->count[0] = -1), ATTN_E_LENGTH);
-    PREFILL(CROSS, (a->kv_count = f->kv_count, f->kv_count[1] = KV + 1), ATTN_E_LENGTH);
-    PREFILL(CROSS, (a->kv_count = f->kv_count, f->kv_count[0] = -1), ATTN_E_LENGTH);
-    PREFILL(FLEX, f->side.count = 3, ATTN_E_SHAPE);
-    PREFILL(FLEX, a->side_count = 0, ATTN_E_SHAPE);
-    PREFILL(FLEX, a->scalar_count = 2, ATTN_E_SHAPE);
+    PREFILL(SELF, (a->count = f->count, f->count[1] = T + 1), ATTN_E_LENGTH,
+            "count[1] is 5: must be from 0 to tokens = 4");
+    PREFILL(SELF, (a->count = f->count, f->count[0] = -1), ATTN_E_LENGTH, "count[0] is -1");
+    PREFILL(CROSS, (a->kv_count = f->kv_count, f->kv_count[1] = KV + 1), ATTN_E_LENGTH,
+            "kv_count[1] is 6: must be from 0 to kv_tokens = 5");
+    PREFILL(CROSS, (a->kv_count = f->kv_count, f->kv_count[0] = -1), ATTN_E_LENGTH,
+            "kv_count[0] is -1");
+    PREFILL(FLEX, f->side.count = 3, ATTN_E_SHAPE, "side[0].count (slope) is 3: must be 2");
+    PREFILL(FLEX, a->side_count = 0, ATTN_E_SHAPE, "side_count is 0: must be 1");
+    PREFILL(FLEX, a->scalar_count = 2, ATTN_E_SHAPE, "scalar_count is 2: must be 1");
 #define MASK(keys) ((attn_mask){f->mask, ATTN_MASK_BOOL, 2, {T, keys}, {keys, 1}})
-    PREFILL(SELF, (memset(f->mask, 1, sizeof f->mask), a->mask = MASK(T)), ATTN_OK);
-    PREFILL(SELF, a->mask = MASK(CAPACITY), ATTN_E_SHAPE);
-    STEP(SELF, (f->cache.length[0] = 2, a->mask = MASK(T)), ATTN_E_SHAPE);
-    PREFILL(SELF, (a->mask = MASK(T), a->mask.rank = 5), ATTN_E_SHAPE);
-    PREFILL(SELF, (a->mask = MASK(T), a->mask.data = NULL), ATTN_E_ARGUMENT);
+    PREFILL(SELF, (memset(f->mask, 1, sizeof f->mask), a->mask = MASK(T)), ATTN_OK, "");
+    PREFILL(SELF, a->mask = MASK(CAPACITY), ATTN_E_SHAPE,
+            "mask.dim[1] is 9: must be 1 or 4 (keys)");
+    STEP(SELF, (f->cache.length[0] = 2, a->mask = MASK(T)), ATTN_E_SHAPE,
+         "mask.dim[1] is 4: must be 1 or 6 (keys)");
+    PREFILL(SELF, (a->mask = MASK(T), a->mask.rank = 5), ATTN_E_SHAPE, "mask.rank is 5");
+    PREFILL(SELF, (a->mask = MASK(T), a->mask.data = NULL), ATTN_E_ARGUMENT, "mask.data is null");
 #undef MASK
 }
 
 static void check_caches(status_test *t) {
-    STEP(SELF, a->cache = NULL, ATTN_E_CACHE);
-    STEP(SELF, f->cache.batch = 1, ATTN_E_CACHE);
-    STEP(SELF, f->cache.struct_size--, ATTN_E_CACHE);
-    STEP(SELF, f->cache.length[1] = -1, ATTN_E_CACHE);
-    STEP(SELF, f->cache.length[1] = CAPACITY + 1, ATTN_E_CACHE);
-    STEP(SELF, f->cache.start[1] = -1, ATTN_E_CACHE);
-    STEP(SELF, f->cache.start[1] = INT32_MAX - 2, ATTN_E_CACHE);
-    STEP(SELF, f->cache.length[1] = CAPACITY - T + 1, ATTN_E_CACHE);
-    STEP(SELF, f->cache.k = NULL, ATTN_E_CACHE);
-    STEP(SLIDE, f->cache.length[1] = CAPACITY, ATTN_OK);
-    STEP(SLIDE, (f->cache.length[1] = CAPACITY, f->cache.capacity = CAPACITY), ATTN_OK);
-    PREFILL(SELF, f->cache.length[1] = CAPACITY, ATTN_OK);
+    STEP(SELF, a->cache = NULL, ATTN_E_CACHE,
+         "cache is null: a step appends to the keys of a prefill");
+    STEP(SELF, f->cache.batch = 1, ATTN_E_CACHE, "cache.batch is 1: must be the call's batch = 2");
+    STEP(SELF, f->cache.struct_size--, ATTN_E_CACHE, "cache.struct_size is");
+    STEP(SELF, f->cache.length[1] = -1, ATTN_E_CACHE,
+         "cache.length[1] is -1: must be from 0 to cache.capacity = 9");
+    STEP(SELF, f->cache.length[1] = CAPACITY + 1, ATTN_E_CACHE, "cache.length[1] is 10");
+    STEP(SELF, f->cache.start[1] = -1, ATTN_E_CACHE, "cache.start[1] is -1");
+    STEP(SELF, f->cache.start[1] = INT32_MAX - 2, ATTN_E_CACHE,
+         "cache.start[1] is 2147483645: positions would pass");
+    STEP(SELF, f->cache.length[1] = CAPACITY - T + 1, ATTN_E_CACHE,
+         "cache.capacity is 9: item 1 keeps 6 keys and gets 4 more");
+    STEP(SELF, f->cache.k = NULL, ATTN_E_CACHE, "cache.k is null");
+    STEP(SLIDE, f->cache.length[1] = CAPACITY, ATTN_OK, "");
+    STEP(SLIDE, (f->cache.length[1] = CAPACITY, f->cache.capacity = CAPACITY), ATTN_OK, "");
+    PREFILL(SELF, f->cache.length[1] = CAPACITY, ATTN_OK, "");
     size_t bytes;
     attn_cache other;
     guard g = guard_alloc(1 << 16, 64, true);
     const kernel_lib *lib = t->lib;
     attn_block *self = t->block[SELF];
     check(t, "a cache", lib->cache_bytes(self, B, CAPACITY, &bytes), ATTN_OK);
-    check(t, "batch -1", lib->cache_bytes(self, -1, 1, &bytes), ATTN_E_ARGUMENT);
-    check(t, "capacity -1", lib->cache_bytes(self, 1, -1, &bytes), ATTN_E_ARGUMENT);
-    check(t, "a huge cache", lib->cache_bytes(self, INT32_MAX, INT32_MAX, &bytes), ATTN_E_ARGUMENT);
-    lib->cache_bytes(self, B, CAPACITY, &bytes);
-    check(t, "no memory", lib->cache_init(self, &other, B, CAPACITY, NULL, bytes), ATTN_E_ARGUMENT);
+    size_t none;
+    char text[ATTN_MESSAGE_MAX];
+#define BYTES(what, block, batch, capacity, says)                                             \
+    check(t, what, lib->cache_bytes(block, batch, capacity, &none), ATTN_E_ARGUMENT);         \
+    check_text(t, what,                                                                       \
+               lib->cache_memory_check(block, batch, capacity, g.data, 0, text, sizeof text), \
+               ATTN_E_ARGUMENT, text, says)
+    BYTES("a cache of no block", NULL, 1, 1, "block is null");
+    BYTES("batch -1", self, -1, 1, "batch is -1");
+    BYTES("capacity -1", self, 1, -1, "capacity is -1");
+    BYTES("a huge cache", self, INT32_MAX, INT32_MAX, "the cache would hold 7.4e+19 floats");
+#undef BYTES
+#define INIT(what, memory, size, want, says)                                                      \
+    check(t, what, lib->cache_init(self, &other, B, CAPACITY, memory, size), want);               \
+    check_text(t, what,                                                                           \
+               lib->cache_memory_check(self, B, CAPACITY, memory, size, text, sizeof text), want, \
+               text, says)
+    INIT("no memory", NULL, bytes, ATTN_E_ARGUMENT, "memory is null");
+    INIT("odd memory", g.data + 4, bytes, ATTN_E_CACHE, "64-byte aligned");
+    INIT("little memory", g.data, bytes - 1, ATTN_E_CACHE, "bytes is ");
+#undef INIT
     check(t, "no cache", lib->cache_init(self, NULL, B, 1, g.data, bytes), ATTN_E_ARGUMENT);
-    check(t, "odd memory", lib->cache_init(self, &other, B, CAPACITY, g.data + 4, bytes),
-          ATTN_E_CACHE);
-    check(t, "little memory", lib->cache_init(self, &other, B, CAPACITY, g.data, bytes - 1),
-          ATTN_E_CACHE);
+    check(t, "no size", lib->cache_bytes(self, B, 1, NULL), ATTN_E_ARGUMENT);
+    note(t, "capacity of no block", lib->cache_capacity(NULL, 5, 1) == 0, "is not 0");
+    note(t, "capacity for -1 tokens", lib->cache_capacity(self, -1, 1) == 0, "is not 0");
+    check_text(t, "no cache", lib->cache_check(self, NULL, B, text, sizeof text), ATTN_E_CACHE,
+               text, "cache is null");
+    check_text(t, "no block", lib->cache_check(NULL, &other, B, text, sizeof text), ATTN_E_ARGUMENT,
+               text, "block is null");
     note(t, "caches that were refused", guard_untouched(&g), "memory was written");
+    check(t, "a cache again", lib->cache_init(self, &other, B, CAPACITY, g.data, bytes), ATTN_OK);
+    check_text(t, "a cache", lib->cache_check(self, &other, B, text, sizeof text), ATTN_OK, text,
+               "");
+    check_text(t, "another batch", lib->cache_check(self, &other, 1, text, sizeof text),
+               ATTN_E_CACHE, text, "cache.batch is 2: must be the call's batch = 1");
+    /* The same widths in all, of another layer. */
+    check(t, "BOTH_WAYS' cache",
+          lib->cache_init(t->block[BOTH_WAYS], &other, B, CAPACITY, g.data, g.size), ATTN_OK);
+    PREFILL(SLIDE, *a->cache = other, ATTN_E_CACHE, "cache.layer is another layer's");
     lib->cache_init(t->block[SHARED], &other, B, CAPACITY, g.data, g.size);
-    STEP(SELF, *a->cache = other, ATTN_E_CACHE);
+    STEP(SELF, *a->cache = other, ATTN_E_CACHE, "cache.layer is another layer's");
     guard_free(&g);
+}
+
+/* Rows of y that overlap, and memory that two arguments share. y's strides are 10 and 40. */
+static void check_overlaps(status_test *t) {
+    PREFILL(SELF, a->y_token = 9, ATTN_E_ARGUMENT,
+            "y_token is 9: rows of y overlap; must be at least 10");
+    PREFILL(SELF, a->y_token = 0, ATTN_E_ARGUMENT, "y_token is 0");
+    PREFILL(SELF, a->y_batch = 39, ATTN_E_ARGUMENT,
+            "y_batch is 39: rows of y overlap; must be at least 40");
+    PREFILL(CROSS, a->y_token = 9, ATTN_E_ARGUMENT, "y_token is 9");
+    PREFILL(SELF, (a->y_token = 20, a->y_batch = 10), ATTN_OK, ""); /* items within tokens */
+    PREFILL(SELF, (a->y_token = 19, a->y_batch = 10), ATTN_E_ARGUMENT, "y_token is 19");
+    PREFILL(SELF, (f->count[0] = 0), ATTN_OK, "");
+    PREFILL(SELF, a->x = a->y, ATTN_OK, ""); /* y may be x, row for row */
+    PREFILL(SELF, a->x = a->y + 1, ATTN_E_ARGUMENT, "y overlaps x: it may be the same rows");
+    PREFILL(SELF, (a->x = a->y, a->x_token = 20, a->x_batch = 10), ATTN_E_ARGUMENT, "y overlaps x");
+    PREFILL(SECOND, a->kv = a->y, ATTN_E_ARGUMENT, "y overlaps kv");
+    PREFILL(CROSS, a->seg = (int32_t *)a->y, ATTN_E_ARGUMENT, "y overlaps seg");
+    PREFILL(SELF, (a->key_padding = (uint8_t *)a->y, a->key_padding_batch = 4), ATTN_E_ARGUMENT,
+            "y overlaps key_padding");
+    PREFILL(SELF, (a->q_pad = (uint8_t *)a->y, a->q_pad_batch = 4), ATTN_E_ARGUMENT,
+            "y overlaps q_pad");
+    PREFILL(SECOND, (a->q_pos = (int32_t *)a->y), ATTN_E_ARGUMENT, "y overlaps q_pos");
+    PREFILL(FLEX, f->side.data = a->y, ATTN_E_ARGUMENT, "y overlaps slope");
+    PREFILL(SELF, a->x = f->cache.k, ATTN_E_ARGUMENT, "cache.k overlaps x");
+    PREFILL(SELF, a->x = (float *)a->workspace, ATTN_E_ARGUMENT, "workspace overlaps x");
+    PREFILL(SELF, f->cache.v = f->cache.k, ATTN_E_ARGUMENT, "cache.k overlaps cache.v");
+    PREFILL(SELF, f->cache.length = f->cache.start, ATTN_E_ARGUMENT,
+            "cache.length overlaps cache.start");
+}
+
+/* Packed in any mode, the same bytes; and runs give the same bits: see layer_runs.c. */
+static void check_modes(status_test *t) {
+    for (int k = 0; k < LAYERS; k++) {
+        attn_tensor w[MOST];
+        const int n = tensors(t, (enum layer_index)k, w);
+        const size_t bytes = t->lib->block_packed_bytes(t->block[k]);
+        guard g = guard_alloc(bytes, 64, false);
+        for (int number = 0; number < 8; number++) {
+            attn_block *block = NULL;
+            const caller_mode mode = caller_mode_enter(number);
+            const attn_status made = t->lib->block_create(&block, &t->spec[k].core, 0);
+            const attn_status st = t->lib->block_pack(t->block[k], w, n, g.data, bytes, NULL, 0);
+            note(t, "another floating-point mode", caller_mode_leave(mode), "did not come back");
+            check(t, "create in another mode", made, ATTN_OK);
+            check(t, "pack in another mode", st, ATTN_OK);
+            note(t, "pack in another mode", !memcmp(g.data, t->packed[k].data, bytes),
+                 "other bytes");
+            t->lib->block_destroy(block);
+        }
+        guard_free(&g);
+    }
+}
+
+static void check_null_blocks(status_test *t) {
+    const kernel_lib *lib = t->lib;
+    attn_tensor w[1];
+    note(t, "no block", !*lib->block_name(NULL), "has a name");
+    note(t, "no block", lib->block_weights(NULL, w, 1) == 0, "has weights");
+    note(t, "no block", lib->block_packed_bytes(NULL) == 0, "has packed weights");
+    note(t, "no list",
+         lib->block_weights(t->block[SELF], NULL, 99) == lib->block_weights(t->block[SELF], w, 1),
+         "other weights");
+    check(t, "no step", lib->block_step(NULL, NULL), ATTN_E_ARGUMENT);
+    check(t, "no workspace", lib->block_workspace(t->block[SELF], NULL, &(size_t){0}),
+          ATTN_E_ARGUMENT);
+    char text[ATTN_MESSAGE_MAX];
+    check_text(t, "no block", lib->prefill_check(NULL, &t->f.args, text, sizeof text),
+               ATTN_E_ARGUMENT, text, "block is null");
+    check_text(t, "no arguments", lib->step_check(t->block[SELF], NULL, text, sizeof text),
+               ATTN_E_ARGUMENT, text, "args is null");
+    check_text(t, "no packed block", lib->packed_check(NULL, w, 1, text, sizeof text),
+               ATTN_E_ARGUMENT, text, "block is null");
 }
 
 static void check_workspaces(status_test *t) {
     size_t bytes;
-    PREFILL(SELF, a->workspace = NULL, ATTN_E_WORKSPACE);
-    PREFILL(SELF, a->workspace_bytes--, ATTN_E_WORKSPACE);
-    PREFILL(SELF, a->workspace = (char *)a->workspace + 32, ATTN_E_WORKSPACE);
-    PREFILL(SELF, a->threads = 5, ATTN_E_WORKSPACE);
+    PREFILL(SELF, a->workspace = NULL, ATTN_E_WORKSPACE, "workspace is null");
+    PREFILL(SELF, a->workspace_bytes--, ATTN_E_WORKSPACE, "workspace_bytes is");
+    PREFILL(SELF, a->workspace = (char *)a->workspace + 32, ATTN_E_WORKSPACE, "64-byte aligned");
+    PREFILL(SELF, a->threads = 5, ATTN_E_WORKSPACE, "workspace_bytes is");
     attn_block_args a = ATTN_BLOCK_ARGS_INIT;
     check(t, "workspace of no block", t->lib->block_workspace(NULL, &a, &bytes), ATTN_E_ARGUMENT);
     check(t, "workspace to nowhere", t->lib->block_workspace(t->block[SELF], &a, NULL),
@@ -262,24 +411,6 @@ static void check_create(status_test *t) {
 
 /* --- Weights --- */
 
-/* Tensors of a layer as pack takes them. */
-static int tensors(const status_test *t, enum layer_index k, attn_tensor *out) {
-    const block_case *c = &t->weights[k].c;
-    for (int i = 0; i < c->weight_count; i++) {
-        out[i] = (attn_tensor){c->weight[i].name, c->weight[i].data, c->weight[i].rank, {0}};
-        memcpy(out[i].dim, c->weight[i].dim, sizeof out[i].dim);
-    }
-    return c->weight_count;
-}
-
-enum { MOST = 40 };
-
-static int find(const attn_tensor *list, int count, const char *name) {
-    for (int i = 0; i < count; i++)
-        if (strcmp(list[i].name, name) == 0) return i;
-    return 0;
-}
-
 /* Everything that is wrong is in one message, and nothing was packed. */
 static void check_wrong_weights(status_test *t) {
     attn_tensor w[MOST];
@@ -312,14 +443,18 @@ static void check_wrong_weights(status_test *t) {
     check(t, "no message", st, ATTN_E_WEIGHTS);
     note(t, "wrong weights", guard_untouched(&g), "packed memory was written");
     n = tensors(t, SELF, w);
-#define PACK(block, count, to, size) t->lib->block_pack(block, w, count, to, size, NULL, 0)
-    check(t, "pack, no block", PACK(NULL, n, g.data, bytes), ATTN_E_ARGUMENT);
-    check(t, "pack to nowhere", PACK(t->block[SELF], n, NULL, bytes), ATTN_E_ARGUMENT);
-    check(t, "pack, odd memory", PACK(t->block[SELF], n, g.data + 4, bytes), ATTN_E_ARGUMENT);
-    check(t, "pack, little memory", PACK(t->block[SELF], n, g.data, bytes - 1), ATTN_E_ARGUMENT);
-    check(t, "pack -1 tensors", PACK(t->block[SELF], -1, g.data, bytes), ATTN_E_ARGUMENT);
-    w[0].name = NULL;
-    check(t, "a nameless tensor", PACK(t->block[SELF], n, g.data, bytes), ATTN_E_ARGUMENT);
+#define PACK(what, block, list, count, to, size, says)                                             \
+    check_text(t, what, t->lib->block_pack(block, list, count, to, size, message, sizeof message), \
+               ATTN_E_ARGUMENT, message, says)
+    attn_block *const self = t->block[SELF];
+    PACK("pack, no block", NULL, w, n, g.data, bytes, "block is null");
+    PACK("pack to nowhere", self, w, n, NULL, bytes, "packed is null: ");
+    PACK("pack, odd memory", self, w, n, g.data + 4, bytes, "must be 64-byte aligned");
+    PACK("pack, little memory", self, w, n, g.data, bytes - 1, "packed_bytes is ");
+    PACK("pack -1 tensors", self, w, -1, g.data, bytes, "count is -1");
+    PACK("pack, no tensors", self, NULL, n, g.data, bytes, "tensors is null");
+    w[1].name = NULL;
+    PACK("a nameless tensor", self, w, n, g.data, bytes, "tensors[1].name is null");
 #undef PACK
     note(t, "packs that were refused", guard_untouched(&g), "packed memory was written");
     guard_free(&g);
@@ -407,23 +542,39 @@ static void check_mapped(status_test *t, enum layer_index k) {
 static void check_damage(status_test *t) {
     const size_t bytes = t->lib->block_packed_bytes(t->block[SELF]);
     guard g = guard_alloc(bytes, 64, false);
+    char text[ATTN_MESSAGE_MAX];
 #define CHECK(at, size) t->lib->block_check(t->block[SELF], at, size)
+#define SAYS(what, at, size, want, says)                                                         \
+    check(t, what, CHECK(at, size), want);                                                       \
+    check_text(t, what, t->lib->packed_check(t->block[SELF], at, size, text, sizeof text), want, \
+               text, says)
     /* Each byte of the header, then bytes here and there in the weights. */
     for (size_t i = 0; i < bytes; i += i < 64 ? 1 : 61) {
         memcpy(g.data, t->packed[SELF].data, bytes);
         g.data[i] ^= 0x10;
         check(t, arena_printf(t->a, "byte %zu changed", i), CHECK(g.data, bytes), ATTN_E_PACKED);
         const bool header = i < 32; /* magic, ABI, ISA, size and layer: runs see them too */
-        if (header) PREFILL(SELF, a->packed = g.data, ATTN_E_PACKED);
+        if (header) PREFILL(SELF, a->packed = g.data, ATTN_E_PACKED, "packed is not for ");
     }
     memcpy(g.data, t->packed[SELF].data, bytes);
-    check(t, "packed, whole", CHECK(g.data, bytes), ATTN_OK);
-    check(t, "packed, cut", CHECK(g.data, bytes - 1), ATTN_E_PACKED);
-    check(t, "packed, none", CHECK(NULL, bytes), ATTN_E_ARGUMENT);
-    check(t, "packed, odd", CHECK(g.data + 4, bytes), ATTN_E_ARGUMENT);
-    check(t, "packed, another's", CHECK(t->packed[FLEX].data, t->packed[FLEX].size), ATTN_E_PACKED);
+    SAYS("packed, whole", g.data, bytes, ATTN_OK, "");
+    SAYS("packed, cut", g.data, bytes - 1, ATTN_E_PACKED, "packed_bytes is ");
+    SAYS("packed, none", NULL, bytes, ATTN_E_ARGUMENT, "packed is null");
+    SAYS("packed, odd", g.data + 4, bytes, ATTN_E_ARGUMENT, "64-byte aligned");
+    SAYS("packed, another's", t->packed[SHARED].data, bytes, ATTN_E_PACKED, "for another layer");
+    g.data[bytes - 70] ^= 1;
+    SAYS("packed, a weight", g.data, bytes, ATTN_E_PACKED, "its checksum differs");
+    g.data[12] ^= 1;
+    SAYS("packed, ISA", g.data, bytes, ATTN_E_PACKED, "for another instruction set");
+    g.data[8] ^= 1;
+    SAYS("packed, ABI", g.data, bytes, ATTN_E_PACKED, "of another version");
+    g.data[0] ^= 1;
+    SAYS("packed, magic", g.data, bytes, ATTN_E_PACKED, "attn_block_pack did not write it");
+    check(t, "packed, no block", t->lib->block_check(NULL, g.data, bytes), ATTN_E_ARGUMENT);
+#undef SAYS
 #undef CHECK
-    PREFILL(SELF, a->packed = t->packed[SLIDE].data, ATTN_E_PACKED);
+    PREFILL(SELF, a->packed = t->packed[SLIDE].data, ATTN_E_PACKED,
+            "it was packed for another layer");
     guard_free(&g);
 }
 
@@ -438,12 +589,12 @@ static void refuse_index(status_test *t, attn_block *block, const char *what) {
     note(t, what, t->f.cache.length[0] == 0 && t->f.cache.length[1] == 0, "the cache has keys");
     t->f.count[0] = t->f.count[1] = 2; /* keys 0 and 1 are in range */
     t->f.args.count = t->f.count;
-    refuse(t, INDEXED, false, what, ATTN_OK);
+    refuse(t, INDEXED, false, what, ATTN_OK, "");
     t->block[INDEXED] = usual;
 }
 
 static void check_index(status_test *t, const property_options *o) {
-    PREFILL(INDEXED, (void)0, ATTN_OK); /* others clamp */
+    PREFILL(INDEXED, (void)0, ATTN_OK, ""); /* others clamp */
     attn_block *block = NULL;
     check(t, "a reference", t->lib->block_create(&block, &t->spec[INDEXED].core, ATTN_REFERENCE),
           ATTN_OK);
@@ -505,6 +656,9 @@ int property_layer_statuses(const property_options *o) {
         check_unused(t);
         check_shapes(t);
         check_caches(t);
+        check_overlaps(t);
+        check_modes(t);
+        check_null_blocks(t);
         check_workspaces(t);
         check_create(t);
         check_wrong_weights(t);

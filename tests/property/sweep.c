@@ -2,6 +2,7 @@
  * thread count, layout, batch and position in the batch. */
 #define _DEFAULT_SOURCE
 #include "isa.h"
+#include "caller_mode.h"
 #include "property.h"
 #include "verify/oracle.h"
 #include "verify/pool.h"
@@ -151,6 +152,19 @@ static void rerun(trial *t, const outcome *first, const char *what, const placem
     if (why) fail(t, what, why);
 }
 
+/* From a caller in another mode, with traps: the same bits, and the mode comes back. */
+static void rerun_in_mode(trial *t, const outcome *first, const placement *p) {
+    const int number = rng_int(t->r, 0, 7);
+    const char *what =
+        arena_printf(t->a, "%d threads, another layout, mode %d", p->threads, number);
+    const caller_mode mode = caller_mode_enter(number);
+    outcome again = call_run(t->a, t->lib, t->plan, t->c, p);
+    if (!caller_mode_leave(mode)) fail(t, what, "the caller's mode or flags changed");
+    if (!ran(t, what, &again)) return;
+    const char *why = compare_bits(t->a, t->c, first, &again, 0);
+    if (why) fail(t, what, why);
+}
+
 static void run_items(trial *t, const outcome *first) {
     if (t->c->batch < 2 || t->row->uses_b) return;
     for (int32_t b = 0; b < t->c->batch; b++) {
@@ -200,7 +214,7 @@ static void run_trial(trial *t, const oracle *want) {
     here.threads = 2;
     rerun(t, &first, "two threads", &here);
     there.no_lse = rng_chance(t->r, 30);
-    rerun(t, &first, "three threads, another layout", &there);
+    rerun_in_mode(t, &first, &there);
     run_items(t, &first);
     check_workspace(t);
 }
