@@ -18,7 +18,7 @@ struct attn_block {
 
 enum { HEADER_BYTES = 64 }; /* of packed weights */
 
-static uint64_t packed_size(const attn_block_kernel *k) {
+static uint64_t packed_bytes(const attn_block_kernel *k) {
     uint64_t bytes = HEADER_BYTES;
     attn_carve(NULL, &bytes, attn_times((uint64_t)k->packed_floats, sizeof(float)));
     return bytes;
@@ -55,7 +55,7 @@ static __attribute__((noinline)) attn_status create(attn_block **out, const attn
     status = attn_block_find(&resolved, &best);
     if (status != ATTN_OK) return status;
     if (!attn_arithmetic_ok() || !best->arithmetic_ok()) return ATTN_E_ARITHMETIC;
-    if (!attn_size_fits(packed_size(best))) return ATTN_E_MEMORY;
+    if (!attn_size_fits(packed_bytes(best))) return ATTN_E_MEMORY;
     attn_block *block = calloc(1, sizeof *block);
     if (!block) return ATTN_E_MEMORY;
     block->kernel = best;
@@ -278,8 +278,12 @@ static const float *payload(const void *packed) {
     return (const float *)(const void *)((const char *)packed + sizeof(packed_header));
 }
 
+static size_t packed_size(const attn_block_kernel *k) {
+    return (size_t)packed_bytes(k); /* create has seen that it fits */
+}
+
 size_t attn_block_packed_bytes(const attn_block *block) {
-    return block ? (size_t)packed_size(block->kernel) : 0;
+    return block ? packed_size(block->kernel) : 0;
 }
 
 static attn_status check_block(const attn_why *why, const attn_block *block) {
@@ -416,21 +420,23 @@ static uint64_t rows_bytes(int32_t batch, int32_t capacity, int32_t heads, int32
     return attn_times(rows, (uint64_t)dim * sizeof(float));
 }
 
-/* Bytes of k. Where they are many, k and v must not end up a power of two apart: attn.h, attn_args.
- */
-static uint64_t k_bytes(const attn_block_kernel *k, int32_t batch, int32_t capacity) {
-    enum { MANY = 1 << 20, APART = 64 << 10 };
-    const uint64_t bytes = rows_bytes(batch, capacity, k->k_heads, k->k_dim);
-    return bytes < MANY || !k->v_dim ? bytes : attn_plus(bytes, APART);
+static uint64_t k_bytes(const attn_block_kernel *k, const attn_cache *c) {
+    return rows_bytes(c->batch, c->capacity, k->k_heads, k->k_dim);
 }
 
-/* Shares out a cache's memory, or counts it (null). */
-static uint64_t cache_layout(const attn_block_kernel *k, int32_t batch, int32_t capacity,
-                             char *memory, attn_cache *c) {
+static uint64_t v_bytes(const attn_block_kernel *k, const attn_cache *c) {
+    return rows_bytes(c->batch, c->capacity, k->v_heads, k->v_dim);
+}
+
+/* Bytes of k, v, length and start; memory may be null (sizing). Where they are many, k and v must
+ * not end up a power of two apart: attn.h, attn_args. */
+static uint64_t cache_layout(const attn_block_kernel *k, attn_cache *c, char *memory) {
+    enum { MANY = 1 << 20, APART = 64 << 10 };
     uint64_t used = 0;
-    const uint64_t list = (uint64_t)batch * sizeof(int32_t);
-    c->k = attn_carve(memory, &used, k_bytes(k, batch, capacity));
-    c->v = attn_carve(memory, &used, rows_bytes(batch, capacity, k->v_heads, k->v_dim));
+    const uint64_t list = (uint64_t)c->batch * sizeof(int32_t), keys = k_bytes(k, c);
+    const bool apart = keys >= MANY && k->v_dim;
+    c->k = attn_carve(memory, &used, apart ? attn_plus(keys, APART) : keys);
+    c->v = attn_carve(memory, &used, v_bytes(k, c));
     if (!k->v_dim) c->v = c->k;
     c->length = attn_carve(memory, &used, list);
     c->start = attn_carve(memory, &used, list);
@@ -438,8 +444,8 @@ static uint64_t cache_layout(const attn_block_kernel *k, int32_t batch, int32_t 
 }
 
 static uint64_t cache_size(const attn_block_kernel *k, int32_t batch, int32_t capacity) {
-    attn_cache unused;
-    return cache_layout(k, batch, capacity, NULL, &unused);
+    attn_cache c = {.batch = batch, .capacity = capacity};
+    return cache_layout(k, &c, NULL);
 }
 
 static attn_status check_cache_size(const attn_why *why, const attn_block *block, int32_t batch,
@@ -451,7 +457,7 @@ static attn_status check_cache_size(const attn_why *why, const attn_block *block
     const attn_block_kernel *k = block->kernel;
     const double rows = (double)batch * capacity;
     const double floats = rows * (k->k_heads * (double)k->k_dim + k->v_heads * (double)k->v_dim);
-    if (floats <= 1e15) return attn_check_fits(why, "cache", cache_size(k, batch, capacity));
+    if (floats <= 1e15) return attn_check_fits(why, "the cache", cache_size(k, batch, capacity));
     return attn_refuse(why, ATTN_E_ARGUMENT,
                        "batch is %d and capacity is %d: the cache would hold %.1e floats; must be "
                        "at most 1e15",
@@ -493,7 +499,7 @@ attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t 
     const attn_status status = check_cache_memory(NULL, block, batch, capacity, memory, bytes);
     if (status != ATTN_OK) return status;
     *cache = (attn_cache){.struct_size = sizeof *cache, .batch = batch, .capacity = capacity};
-    cache_layout(block->kernel, batch, capacity, memory, cache);
+    cache_layout(block->kernel, cache, memory);
     cache->layer = cache_layer(block->kernel);
     for (int32_t b = 0; b < batch; b++) cache->length[b] = cache->start[b] = 0;
     return ATTN_OK;
@@ -582,11 +588,9 @@ static bool expands(const attn_block_kernel *k, int32_t count) {
     return k->expanded && count >= k->expand_from;
 }
 
-/* tokens: rows of the longest item. */
-static attn_block_extent extent_of(const attn_block *block, const attn_block_args *a,
-                                   int32_t tokens) {
+static attn_block_extent extent_of(const attn_block *block, const attn_block_args *a) {
     const attn_spec *s = block->kernel->spec;
-    attn_block_extent e = {.batch = a->batch, .tokens = tokens, .threads = a->threads};
+    attn_block_extent e = {.batch = a->batch, .tokens = a->tokens, .threads = a->threads};
     e.kv_tokens = has_kv(s) ? a->kv_tokens : 0;
     e.cached = a->cache != NULL;
     e.keys = e.cached ? a->cache->capacity : has_kv(s) ? a->kv_tokens : a->tokens;
@@ -619,6 +623,12 @@ static uint64_t own_layout(const attn_block *block, const attn_block_extent *e, 
     return used;
 }
 
+/* Bytes of a call's workspace. */
+static uint64_t call_bytes(const attn_block *block, const attn_block_extent *e) {
+    own unused;
+    return attn_plus(own_layout(block, e, NULL, &unused), block->kernel->workspace(e));
+}
+
 /* More than INT32_MAX / 2 rows in a call. */
 static attn_status check_rows(const attn_why *why, const char *name, int32_t batch, int32_t rows) {
     if ((int64_t)batch * rows <= INT32_MAX / 2) return ATTN_OK;
@@ -644,7 +654,9 @@ static attn_status check_extents(const attn_why *why, const attn_block *block,
                           4 * (double)(s->d_model > 0 ? s->d_model : s->q_dim) +
                           (double)(s->ffn_dim > 0 ? s->ffn_dim : 0);
     const double longest = (double)a->tokens + a->kv_tokens + (c ? c->capacity : 0);
-    if (a->batch * longest * widest < 1e15) return ATTN_OK;
+    const attn_block_extent e = extent_of(block, a);
+    if (a->batch * longest * widest < 1e15)
+        return attn_check_fits(why, "the workspace", call_bytes(block, &e));
     return attn_refuse(why, ATTN_E_ARGUMENT,
                        "batch is %d and tokens, kv_tokens and cache.capacity are together %.0f: "
                        "rows would have %.1e elements; must be fewer than 1e15",
@@ -666,11 +678,8 @@ attn_status attn_block_workspace(const attn_block *block, const attn_block_args 
     attn_status status = check_call(NULL, block, args);
     if (status == ATTN_OK) status = check_extents(NULL, block, args);
     if (status != ATTN_OK) return status;
-    const attn_block_extent e = extent_of(block, args, args->tokens);
-    own o;
-    const uint64_t need = attn_plus(own_layout(block, &e, NULL, &o), block->kernel->workspace(&e));
-    if (!attn_size_fits(need)) return ATTN_E_ARGUMENT;
-    *bytes = (size_t)need;
+    const attn_block_extent e = extent_of(block, args);
+    *bytes = (size_t)call_bytes(block, &e);
     return ATTN_OK;
 }
 
@@ -836,22 +845,19 @@ static attn_status run_reference(const attn_kernel *kernel, const attn_args *arg
 }
 
 /* Runs the items of one form. */
-static attn_status run_form(const attn_block *block, attn_block_call *call, bool expanded) {
+static attn_status run_form(const attn_block_kernel *k, attn_block_call *call, bool expanded) {
     const attn_block_args *a = call->args;
-    int32_t longest = 0;
     bool any = false;
+    call->extent.tokens = 0;
     for (int32_t b = 0; b < a->batch; b++) {
-        const int32_t count = count_of(a->count, b, a->tokens), rows = attending(a, b, count);
-        const bool here = expands(block->kernel, count) == expanded;
+        const int32_t count = count_of(a->count, b, a->tokens);
+        const bool here = expands(k, count) == expanded;
         any = any || here;
         call->count[b] = here ? count : 0;
-        call->rows[b] = here ? rows : 0;
-        if (call->count[b] > longest) longest = call->count[b];
+        call->rows[b] = here ? attending(a, b, count) : 0;
+        if (call->count[b] > call->extent.tokens) call->extent.tokens = call->count[b];
     }
-    if (!any) return ATTN_OK;
-    call->extent = extent_of(block, a, longest);
-    call->extent.threads = call->core.threads;
-    return block->kernel->run(call);
+    return any ? k->run(call) : ATTN_OK;
 }
 
 /* [batch, rows, width] of elements. */
@@ -899,10 +905,8 @@ static attn_status check_areas(const attn_why *why, const attn_block *block,
     attn_areas_add(&list, "packed", a->packed, (int64_t)packed_size(k));
     attn_areas_add(&list, "workspace", a->workspace, (int64_t)workspace)->written = true;
     if (c) {
-        const uint64_t k_used = rows_bytes(a->batch, c->capacity, k->k_heads, k->k_dim);
-        const uint64_t v_used = rows_bytes(a->batch, c->capacity, k->v_heads, k->v_dim);
-        attn_areas_add(&list, "cache.k", c->k, (int64_t)k_used)->written = true;
-        attn_areas_add(&list, "cache.v", c->v, (int64_t)v_used)->written = true;
+        attn_areas_add(&list, "cache.k", c->k, (int64_t)k_bytes(k, c))->written = true;
+        attn_areas_add(&list, "cache.v", c->v, (int64_t)v_bytes(k, c))->written = true;
         attn_areas_add(&list, "cache.length", c->length, list_bytes)->written = true;
         attn_areas_add(&list, "cache.start", c->start, list_bytes)->written = true;
     }
@@ -929,16 +933,16 @@ static attn_status check(const attn_why *why, const attn_block *block, const att
     if (status == ATTN_OK) status = check_items(why, k->spec, a, reset);
     if (status != ATTN_OK) return status;
 
-    c->call = (attn_block_call){.args = a, .extent = extent_of(block, a, a->tokens)};
+    c->call = (attn_block_call){.args = a, .extent = extent_of(block, a)};
     c->used = own_layout(block, &c->call.extent, a->workspace, &c->own);
-    const uint64_t need = attn_plus(c->used, k->workspace(&c->call.extent));
+    const size_t need = (size_t)(c->used + k->workspace(&c->call.extent));
     status = attn_check_memory(why, ATTN_E_WORKSPACE, "workspace", a->workspace, "workspace_bytes",
                                a->workspace_bytes, need, "attn_block_workspace");
     if (status != ATTN_OK) return status;
     c->keys = longest_item(k->spec, a, reset);
     c->call.core = core_call(block, a, &c->own, c->keys);
     status = attn_inputs_check(why, k->core, &c->call.core);
-    return status == ATTN_OK ? check_areas(why, block, a, &c->call.core, (size_t)need) : status;
+    return status == ATTN_OK ? check_areas(why, block, a, &c->call.core, need) : status;
 }
 
 static __attribute__((noinline)) attn_status run(const attn_block *block, const attn_block_args *a,
@@ -948,7 +952,7 @@ static __attribute__((noinline)) attn_status run(const attn_block *block, const 
     if (status != ATTN_OK) return status;
     const attn_block_kernel *k = block->kernel;
     attn_block_call *call = &c.call;
-    call->core.threads = attn_team_limit(a->threads);
+    call->extent.threads = call->core.threads = attn_team_limit(a->threads);
     place_items(block, a, &c.own, reset);
     shift_padding(block, a, &c.own, c.keys, &call->core);
     call->row0 = c.own.row0, call->pos0 = c.own.pos0, call->held = c.own.held;
@@ -962,8 +966,8 @@ static __attribute__((noinline)) attn_status run(const attn_block *block, const 
     call->packed = payload(a->packed);
     call->run_core = block->reference ? run_reference : run_kernel;
     call->workspace = (char *)a->workspace + c.used;
-    if (a->batch > 0) status = run_form(block, call, false);
-    if (a->batch > 0 && status == ATTN_OK && k->expanded) status = run_form(block, call, true);
+    if (a->batch > 0) status = run_form(k, call, false);
+    if (a->batch > 0 && status == ATTN_OK && k->expanded) status = run_form(k, call, true);
     const int32_t *length =
         status == ATTN_OK ? c.own.held : c.own.row0; /* new keys count, or not */
     for (int32_t b = 0; a->cache && b < a->batch; b++) a->cache->length[b] = length[b];

@@ -41,28 +41,26 @@ attn_status attn_check_size(const attn_why *why, const char *name, uint32_t got,
                        (unsigned)got, want, from);
 }
 
+attn_status attn_check_fits(const attn_why *why, const char *what, uint64_t bytes) {
+    if (attn_size_fits(bytes)) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_ARGUMENT,
+                       "%s would have %.1e bytes: at most %.1e fit this target", what,
+                       (double)bytes, (double)PTRDIFF_MAX);
+}
+
 attn_status attn_check_memory(const attn_why *why, attn_status status, const char *name,
-                              const void *memory, const char *bytes_name, size_t bytes,
-                              uint64_t need, const char *needed_by) {
+                              const void *memory, const char *bytes_name, size_t bytes, size_t need,
+                              const char *needed_by) {
     if (need == 0) return ATTN_OK;
-    if (attn_check_fits(why, name, need) != ATTN_OK) return ATTN_E_ARGUMENT;
     if (!memory)
-        return attn_refuse(why, status, "%s is null: %zu bytes are needed (%s)", name, (size_t)need,
+        return attn_refuse(why, status, "%s is null: %zu bytes are needed (%s)", name, need,
                            needed_by);
     if ((uintptr_t)memory % 64)
         return attn_refuse(why, status, "%s is at %p: must be 64-byte aligned", name, memory);
     if (bytes < need)
         return attn_refuse(why, status, "%s is %zu: must be at least %zu (%s)", bytes_name, bytes,
-                           (size_t)need, needed_by);
+                           need, needed_by);
     return ATTN_OK;
-}
-
-attn_status attn_check_fits(const attn_why *why, const char *name, uint64_t need) {
-    if (attn_size_fits(need)) return ATTN_OK;
-    return attn_refuse(why, ATTN_E_ARGUMENT,
-                       "%s would have to be larger than memory can be on this machine: fewer "
-                       "items, shorter lengths or fewer threads",
-                       name);
 }
 
 /* --- Areas --- */

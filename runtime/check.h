@@ -36,10 +36,11 @@ attn_status attn_check_threads(const attn_why *why, int32_t threads);
 
 /* Whether memory is there, 64-byte aligned and large enough; need = 0: it may be anything. */
 attn_status attn_check_memory(const attn_why *why, attn_status status, const char *name,
-                              const void *memory, const char *bytes_name, size_t bytes,
-                              uint64_t need, const char *needed_by);
-/* Whether so many bytes of `name` are a size of this machine's. */
-attn_status attn_check_fits(const attn_why *why, const char *name, uint64_t need);
+                              const void *memory, const char *bytes_name, size_t bytes, size_t need,
+                              const char *needed_by);
+
+/* Whether this target's memory can hold so many bytes. */
+attn_status attn_check_fits(const attn_why *why, const char *what, uint64_t bytes);
 
 /* --- Memory that a call reads or writes --- */
 

@@ -230,15 +230,22 @@ uint64_t attn_plan_workspace(const attn_plan *plan, const attn_extent *e) {
     return plan->reference ? attn_reference_workspace(e) : plan->kernel->workspace(e);
 }
 
+/* Extents of a call whose workspace can exist. */
+static attn_status check_workspace(const attn_why *why, const attn_plan *plan,
+                                   const attn_extent *e) {
+    const attn_status status =
+        check_extents(why, plan->kernel, e->batch, e->q_len, e->kv_len_max, e->threads);
+    if (status != ATTN_OK) return status;
+    return attn_check_fits(why, "the workspace", attn_plan_workspace(plan, e));
+}
+
 static attn_status check_extent(const attn_why *why, const attn_plan *plan, const attn_extent *e) {
     if (!plan) return attn_refuse(why, ATTN_E_ARGUMENT, "plan is null");
     if (!e) return attn_refuse(why, ATTN_E_ARGUMENT, "extent is null");
-    attn_status status =
+    const attn_status status =
         attn_check_size(why, "extent", e->struct_size, sizeof *e, "{sizeof extent, ..}");
     if (status != ATTN_OK) return status;
-    status = check_extents(why, plan->kernel, e->batch, e->q_len, e->kv_len_max, e->threads);
-    return status == ATTN_OK ? attn_check_fits(why, "workspace", attn_plan_workspace(plan, e))
-                             : status;
+    return check_workspace(why, plan, e);
 }
 
 attn_status attn_extent_check(const attn_plan *plan, const attn_extent *extent, char *message,
@@ -383,7 +390,7 @@ static attn_status check_sides(const attn_why *why, const attn_kernel *k, const 
             return attn_refuse(why, ATTN_E_SHAPE, "side[%d].count (%s) is %lld: must be %lld", i,
                                name, (long long)a->side[i].count, (long long)count);
         if (count > INT32_MAX) /* kernels index side tensors with 32 bits */
-            return attn_refuse(why, ATTN_E_SHAPE,
+            return attn_refuse(why, ATTN_E_ARGUMENT,
                                "side[%d].count (%s) is %lld: at most %d can be "
                                "indexed",
                                i, name, (long long)count, INT32_MAX);
@@ -450,11 +457,13 @@ static attn_status check_args(const attn_why *why, const attn_plan *plan, const 
         status = attn_check_item(why, "kv_len", b, a->kv_len[b], "kv_len_max", a->kv_len_max);
     if (status != ATTN_OK) return status;
     const attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads};
-    const uint64_t need = attn_plan_workspace(plan, &e);
+    status = check_workspace(why, plan, &e);
+    if (status != ATTN_OK) return status;
+    const size_t need = (size_t)attn_plan_workspace(plan, &e);
     status = attn_check_memory(why, ATTN_E_WORKSPACE, "workspace", a->workspace, "workspace_bytes",
                                a->workspace_bytes, need, "attn_workspace");
     if (status != ATTN_OK || a->batch == 0 || a->q_len == 0) return status;
-    return check_memory(why, plan->kernel, a, (size_t)need);
+    return check_memory(why, plan->kernel, a, need);
 }
 
 attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, const int32_t *rows,
