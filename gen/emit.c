@@ -12,6 +12,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -521,6 +522,7 @@ static bool listed(const gen_files *files, const char *path) {
 
 static bool empty_or_absent(const char *dir) {
     DIR *handle = opendir(dir);
+    if (!handle && errno == ENOMEM) out_of_memory();
     if (!handle) return true;
     int entries = 0;
     for (struct dirent *e; (e = readdir(handle));)
@@ -563,6 +565,7 @@ bool gen_write(arena *a, const char *dir, const gen_files *files, diag *d) {
 static void find_orphans(arena *a, const char *dir, const char *sub, const gen_files *files,
                          buf *report) {
     DIR *handle = opendir(*sub ? arena_printf(a, "%s/%s", dir, sub) : dir);
+    if (!handle && errno == ENOMEM) out_of_memory();
     if (!handle) return;
     for (struct dirent *e; (e = readdir(handle));) {
         if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;

@@ -32,17 +32,39 @@ void out_of_memory(void) {
     exit(2);
 }
 
-static void *must(void *p) {
-    if (!p) out_of_memory();
+/* What memory_reserve put aside, and how much of it is used. */
+static char *reserve;
+static size_t reserve_size, reserve_used;
+
+static void *from_reserve(size_t bytes) {
+    bytes = (bytes + 15) & ~(size_t)15;
+    if (bytes > reserve_size - reserve_used) out_of_memory();
+    void *p = reserve + reserve_used;
+    reserve_used += bytes;
     return p;
 }
 
-static void *must_malloc(size_t bytes) {
-    return must(malloc(bytes ? bytes : 1));
+/* Zeroed. */
+static void *take(size_t bytes) {
+    void *p = calloc(1, bytes ? bytes : 1);
+    return p ? p : from_reserve(bytes);
+}
+
+static void give(void *p) {
+    if (!reserve || (char *)p < reserve || (char *)p >= reserve + reserve_size) free(p);
+}
+
+void memory_reserve(size_t bytes) {
+    enum { SMALL_THINGS = 1 << 20 };
+    const size_t size = SMALL_THINGS + 4 * bytes; /* what is there is read, in growing pieces */
+    if (reserve) return;
+    reserve = calloc(1, size);
+    if (!reserve) out_of_memory();
+    reserve_size = size;
 }
 
 void program_begin(void) {
-    cJSON_Hooks hooks = {must_malloc, free};
+    cJSON_Hooks hooks = {take, give};
     cJSON_InitHooks(&hooks);
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) < 0 &&
@@ -58,17 +80,17 @@ bool program_printed(diag *d) {
 }
 
 arena *arena_new(void) {
-    return must(calloc(1, sizeof(arena)));
+    return take(sizeof(arena));
 }
 
 void arena_free(arena *a) {
     if (!a) return;
     for (block *b = a->head; b;) {
         block *next = b->next;
-        free(b);
+        give(b);
         b = next;
     }
-    free(a);
+    give(a);
 }
 
 void *arena_alloc(arena *a, size_t bytes) {
@@ -76,7 +98,7 @@ void *arena_alloc(arena *a, size_t bytes) {
     block *b = a->head;
     if (!b || b->cap - b->used < bytes) {
         size_t cap = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
-        b = must(calloc(1, BLOCK_HEADER + cap));
+        b = take(BLOCK_HEADER + cap);
         b->cap = cap;
         b->next = a->head;
         a->head = b;
@@ -193,20 +215,20 @@ void suggest(buf *b, const char *name, const char *const *names) {
 }
 
 char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d) {
-    FILE *f = fopen(path, "rb");
-    if (!f && errno == ENOMEM) out_of_memory();
-    if (!f) {
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
         diag_set(d, "%s: cannot open: %s", text_shown(a, path), strerror(errno));
         return NULL;
     }
     buf b = buf_new(a);
     char chunk[1 << 16];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof chunk, f)) > 0 && b.len <= max) buf_add(&b, chunk, n);
-    bool failed = ferror(f) != 0;
-    fclose(f);
-    if (failed) {
-        diag_set(d, "%s: cannot read: %s", text_shown(a, path), strerror(errno));
+    ssize_t n;
+    while (((n = read(fd, chunk, sizeof chunk)) > 0 || (n < 0 && errno == EINTR)) && b.len <= max)
+        if (n > 0) buf_add(&b, chunk, (size_t)n);
+    const int error = errno;
+    close(fd);
+    if (n < 0) {
+        diag_set(d, "%s: cannot read: %s", text_shown(a, path), strerror(error));
         return NULL;
     }
     if (b.len > max) {
@@ -240,14 +262,25 @@ bool same_file(arena *a, const char *path, const void *data, size_t size) {
     return old && old_size == size && !memcmp(old, data, size);
 }
 
+static bool write_all(int fd, const char *data, size_t size) {
+    while (size) {
+        const ssize_t n = write(fd, data, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        data += n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
 bool write_file(arena *a, const char *path, const void *data, size_t size, diag *d) {
     if (same_file(a, path, data, size)) return true;
     if (!make_parents(path, d)) return false;
     const char *temp = arena_printf(a, "%s.new", path);
-    FILE *f = fopen(temp, "wb");
-    if (!f) return diag_set(d, "%s: cannot write: %s", temp, strerror(errno));
-    const bool ok = fwrite(data, 1, size, f) == size && !ferror(f);
-    if (fclose(f) || !ok || rename(temp, path)) {
+    const int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) return diag_set(d, "%s: cannot write: %s", temp, strerror(errno));
+    const bool ok = write_all(fd, data, size);
+    if (close(fd) || !ok || rename(temp, path)) {
         const int error = errno;
         unlink(temp);
         return diag_set(d, "%s: cannot write: %s", path, strerror(error));
