@@ -526,6 +526,7 @@ static bool listed(const gen_files *files, const char *path) {
 static void find_orphans(arena *a, const char *dir, const char *sub, const gen_files *files,
                          buf *report) {
     DIR *handle = opendir(*sub ? arena_printf(a, "%s/%s", dir, sub) : dir);
+    if (!handle && errno == ENOMEM) out_of_memory();
     if (!handle) return;
     for (struct dirent *e; (e = readdir(handle));) {
         if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;

@@ -46,7 +46,8 @@ typedef struct host {
     bool is_template;
     size_t used; /* bytes */
     int64_t steps;
-    int oom_line; /* model line at which memory ran out; 0: unknown */
+    int oom_line;       /* model line at which memory ran out; 0: unknown */
+    bool system_is_out; /* the last refusal was the system's, not the budget's */
     arena *a;
     const lua_source *sources;
     int source_count;
@@ -138,10 +139,14 @@ static void *budget_alloc(void *ud, void *p, size_t old, size_t size) {
     }
     if (size > old && size - old > h->limit->bytes - h->used) {
         if (h->L) h->oom_line = model_line(h->L);
+        h->system_is_out = false;
         return NULL;
     }
     void *q = realloc(p, size);
-    if (q) h->used += size - old;
+    if (q)
+        h->used += size - old;
+    else
+        h->system_is_out = true; /* Lua collects garbage and tries once more */
     return q;
 }
 
@@ -535,7 +540,10 @@ static lua_val *copy_table(copier *c, int depth) {
     for (int i = 0; i < depth; i++)
         if (c->parent[i] == self) return copy_fail(c, "is a table that contains itself");
     if (depth == MAX_DEPTH) return copy_fail(c, "is nested too deep");
-    if (!lua_checkstack(L, 8)) return copy_fail(c, "does not fit the memory budget");
+    if (!lua_checkstack(L, 8)) {
+        if (host_of(L)->system_is_out) out_of_memory();
+        return copy_fail(c, "does not fit the memory budget");
+    }
     c->parent[depth] = self;
     lua_val named = {.kind = LUA_VAL_TABLE};
     lua_Integer items = 0;
@@ -593,12 +601,21 @@ static bool copy_model(host *h, const char *path, lua_val **out, diag *d) {
 
 /* --- Runs --- */
 
-static bool open_host(host *h, diag *d, const char *what) {
-    lua_State *L = lua_newstate(budget_alloc, h);
-    if (!L) return diag_set(d, "%s: out of memory", what);
-    h->L = L;
-    lua_sethook(L, count_steps, LUA_MASKCOUNT, STEP_SLICE);
-    return true;
+static void open_host(host *h) {
+    h->L = lua_newstate(budget_alloc, h);
+    if (!h->L) out_of_memory(); /* the budget has room for a state */
+    lua_sethook(h->L, count_steps, LUA_MASKCOUNT, STEP_SLICE);
+}
+
+/* Calls a C function with one argument: LUA_OK, or an error with its message on the stack. The
+ * system's want of memory is nobody's error, and ends the program. */
+static int call_host(host *h, lua_CFunction function, void *argument) {
+    lua_pushcfunction(h->L, explain_error);
+    lua_pushcfunction(h->L, function);
+    lua_pushlightuserdata(h->L, argument);
+    const int status = lua_pcall(h->L, 1, 1, 1);
+    if (status == LUA_ERRMEM && h->system_is_out) out_of_memory();
+    return status;
 }
 
 typedef struct model_job {
@@ -623,13 +640,10 @@ bool lua_eval_model(arena *a, const char *path, const char *source, const char *
     if (strlen(source) > MODEL_BYTES) return diag_set(d, "%s: larger than 1 MiB", path);
     if (strncmp(source, "\xef\xbb\xbf", 3) == 0) source += 3;
     host h = {.limit = &model_limits, .a = a};
-    if (!open_host(&h, d, path)) return false;
+    open_host(&h);
     model_job job = {source, prelude};
     watch_start(path, h.limit);
-    lua_pushcfunction(h.L, explain_error);
-    lua_pushcfunction(h.L, run_model);
-    lua_pushlightuserdata(h.L, &job);
-    int status = lua_pcall(h.L, 1, 1, 1);
+    const int status = call_host(&h, run_model, &job);
     bool ok =
         status == LUA_OK ? copy_model(&h, path, out, d) : model_error(&h, status, path, source, d);
     watch_stop();
@@ -717,13 +731,10 @@ bool lua_render(arena *a, const lua_source *sources, int source_count, const cha
               .a = a,
               .sources = sources,
               .source_count = source_count};
-    if (!open_host(&h, d, "templates")) return false;
+    open_host(&h);
     render_job job = {driver, data};
     watch_start("templates", h.limit);
-    lua_pushcfunction(h.L, explain_error);
-    lua_pushcfunction(h.L, run_driver);
-    lua_pushlightuserdata(h.L, &job);
-    int status = lua_pcall(h.L, 1, 1, 1);
+    const int status = call_host(&h, run_driver, &job);
     size_t n = 0;
     const char *result = lua_tolstring(h.L, -1, &n);
     if (status == LUA_OK)

@@ -135,6 +135,14 @@ static bool dump(arena *a, const options *o, const model *m, const gen_options *
     return ok;
 }
 
+/* Before files are written. */
+static void reserve_for(const gen_files *files) {
+    size_t bytes = 0;
+    for (int i = 0; i < files->count; i++)
+        bytes += files->file[i].size ? files->file[i].size : strlen(files->file[i].text);
+    memory_reserve(bytes);
+}
+
 static bool generate(arena *a, const options *o, diag *d) {
     model m;
     gen_options g;
@@ -144,6 +152,7 @@ static bool generate(arena *a, const options *o, diag *d) {
     if (!gen_render(a, &m, &g, &files, d)) return false;
     const gen_files folder = files;
     if (o->single_file && !single_render(a, &m, &g, &folder, &files, d)) return false;
+    reserve_for(&files);
     if (o->single_file ? !single_write(a, o->out, &files, d)
                        : !folder_write(a, o->out, FOLDER_OWN, &files, d))
         return false;
@@ -175,6 +184,7 @@ static const explain_sizes *measure_text(arena *a, const model *m, const gen_opt
 
 /* To the file of -o, or to the standard output. */
 static bool put(arena *a, const options *o, const char *text, diag *d) {
+    memory_reserve(strlen(text));
     if (o->out) return write_file(a, o->out, text, strlen(text), d);
     fputs(text, stdout);
     return true;
@@ -258,9 +268,9 @@ static bool golden(arena *a, const options *o, diag *d) {
     if (!(is_single(o->target) ? single_load(a, o->target, &m, &g, d)
                                : gen_folder(a, o->target, &m, &g, d)))
         return false;
-    if (!golden_render(a, &m, &settings, &files, &skipped, d) ||
-        !folder_write(a, o->out, FOLDER_OWN, &files, d))
-        return false;
+    if (!golden_render(a, &m, &settings, &files, &skipped, d)) return false;
+    reserve_for(&files);
+    if (!folder_write(a, o->out, FOLDER_OWN, &files, d)) return false;
     int taken = 0;
     for (int i = 0; i < m.kernel_count; i++) {
         const kernel_spec *k = &m.kernels[i];

@@ -33,17 +33,39 @@ void out_of_memory(void) {
     exit(2);
 }
 
-static void *must(void *p) {
-    if (!p) out_of_memory();
+/* What memory_reserve put aside, and how much of it is used. */
+static char *reserve;
+static size_t reserve_size, reserve_used;
+
+static void *from_reserve(size_t bytes) {
+    bytes = (bytes + 15) & ~(size_t)15;
+    if (bytes > reserve_size - reserve_used) out_of_memory();
+    void *p = reserve + reserve_used;
+    reserve_used += bytes;
     return p;
 }
 
-static void *must_malloc(size_t bytes) {
-    return must(malloc(bytes ? bytes : 1));
+/* Zeroed. */
+static void *take(size_t bytes) {
+    void *p = calloc(1, bytes ? bytes : 1);
+    return p ? p : from_reserve(bytes);
+}
+
+static void give(void *p) {
+    if (!reserve || (char *)p < reserve || (char *)p >= reserve + reserve_size) free(p);
+}
+
+void memory_reserve(size_t bytes) {
+    enum { SMALL_THINGS = 1 << 20 };
+    const size_t size = SMALL_THINGS + 4 * bytes; /* what is there is read, in growing pieces */
+    if (reserve) return;
+    reserve = calloc(1, size);
+    if (!reserve) out_of_memory();
+    reserve_size = size;
 }
 
 void program_begin(void) {
-    cJSON_Hooks hooks = {must_malloc, free};
+    cJSON_Hooks hooks = {take, give};
     cJSON_InitHooks(&hooks);
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) < 0 &&
@@ -59,17 +81,17 @@ bool program_printed(diag *d) {
 }
 
 arena *arena_new(void) {
-    return must(calloc(1, sizeof(arena)));
+    return take(sizeof(arena));
 }
 
 void arena_free(arena *a) {
     if (!a) return;
     for (block *b = a->head; b;) {
         block *next = b->next;
-        free(b);
+        give(b);
         b = next;
     }
-    free(a);
+    give(a);
 }
 
 void *arena_alloc(arena *a, size_t bytes) {
@@ -77,7 +99,7 @@ void *arena_alloc(arena *a, size_t bytes) {
     block *b = a->head;
     if (!b || b->cap - b->used < bytes) {
         size_t cap = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
-        b = must(calloc(1, BLOCK_HEADER + cap));
+        b = take(BLOCK_HEADER + cap);
         b->cap = cap;
         b->next = a->head;
         a->head = b;

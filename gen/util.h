@@ -24,6 +24,10 @@ bool program_printed(diag *d);
 /* Ends the program with a message and exit status 2. */
 _Noreturn void out_of_memory(void);
 
+/* Before files are written: memory that is used where the system has none from here on, so that a
+ * write is not left half done. Takes the bytes that are to be written. */
+void memory_reserve(size_t bytes);
+
 /* Everything a run allocates lives in one arena and is freed with it. Allocation never fails:
  * see out_of_memory. */
 typedef struct arena arena;
