@@ -64,6 +64,7 @@ stage import sh tests/import/selftest.sh
 stage product sh tests/product/product.sh
 stage package sh tests/product/package.sh
 stage kit sh tests/product/kit.sh
+stage compilers sh tests/check/compilers.sh
 stage sanitize sh tests/check/sanitize.sh
 if [ -n "${ATTN_FULL:-}" ]; then
     stage oracle-mutations sh tests/check/oracle_mutations.sh
