@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what is missing (Debian packages, as root or by sudo), or names it. `deps.sh test` also
-# asks for what only the tests need.
+# asks for what only the tests need, `deps.sh full` for more compilers too, where apt has them.
 set -eu
 missing=""
 need() { # need FILE-OR-COMMAND PACKAGE
@@ -19,7 +19,7 @@ command -v "${CC:-cc}" >/dev/null 2>&1 || missing="$missing libc6-dev"
 [ -n "$missing" ] || library lua.h liblua5.4-dev
 [ -n "$missing" ] || library cjson/cJSON.h libcjson-dev
 if [ -n "$missing" ]; then missing="$missing liblua5.4-dev libcjson-dev"; fi
-if [ "${1:-}" = test ]; then
+if [ "${1:-}" = test ] || [ "${1:-}" = full ]; then
     printf '#include <criterion/criterion.h>\n' | ${CC:-cc} -E - >/dev/null 2>&1 ||
         missing="$missing libcriterion-dev"
     need gcc gcc
@@ -28,6 +28,14 @@ if [ "${1:-}" = test ]; then
     need clang-format clang-format
     need cmake cmake
     need pkg-config pkg-config
+fi
+optional() { # optional COMMAND PACKAGE
+    if apt-cache show "$2" >/dev/null 2>&1; then need "$1" "$2"; fi
+}
+if [ "${1:-}" = full ]; then
+    optional gcc-11 gcc-11
+    optional clang-16 clang-16
+    optional i686-linux-gnu-gcc gcc-i686-linux-gnu
 fi
 [ -n "$missing" ] || exit 0
 echo "deps: missing:$missing"

@@ -120,6 +120,30 @@ check 1 "FAIL" verify "$work/edited"
 check 1 "portable_q12k128.c: stale" "$gen" check "$work/edited"
 check 1 "edited since it was generated" "$gen" diff "$work/kit" "$work/edited"
 
+# The options of the product's build: the environment's CFLAGS, else the folder's own. Those that
+# change floating point are refused with the reason, as in a build of the product.
+small() { # small [VARIABLE=VALUE..]
+    env "$@" "$build/attn-verify" --folder "$work/small" "$work"/small-cases/*.safetensors
+}
+check 0 "1 kernel" "$gen" generate --heads 2 --head-dim 8 --isa portable --name small -o "$work/small"
+check 0 "2 cases" "$gen" golden "$work/small" -o "$work/small-cases" --seed 5 --cases 2
+check 0 "2 passed, 0 failed" small CFLAGS=-O0
+check 1 "does not compile: -ffast-math (or -Ofast) makes this code wrong" small CFLAGS=-Ofast
+check 1 "does not compile: needs C11" small CFLAGS=-std=c99
+if command -v clang >/dev/null 2>&1; then
+    check 1 "attn_plan_create: the kernels or the runtime were compiled with options that change" \
+        small CC=clang CFLAGS="-O1 -funsafe-math-optimizations"
+fi
+if command -v cmake >/dev/null 2>&1; then
+    check 0 "" env CFLAGS="-O2 -ffast-math" cmake -S "$work/small" -B "$work/small-cmake"
+    check 2 "-ffast-math (or -Ofast) makes this code wrong" cmake --build "$work/small-cmake"
+fi
+sed -i 's/^CFLAGS ?= -O2/CFLAGS ?= -Ofast/' "$work/small/Makefile"
+check 1 "-ffast-math (or -Ofast) makes this code wrong" small -u CFLAGS
+check 0 "2 passed, 0 failed" small CFLAGS=-O1
+sed -i 's/^CFLAGS ?= .*/CFLAGS ?= $(shell touch pwned)/' "$work/small/Makefile"
+check 1 "cannot read its CFLAGS" small -u CFLAGS
+
 # What changed, in the words of the spec.
 check 0 "" "$gen" diff "$work/kit" "$work/kit"
 sed 's/window = 5/window = 3/; s/lookback = 1/lookback = 0/' "$work/kit.lua" >"$work/new.lua"

@@ -1,5 +1,5 @@
-/* PR target/108599: with AVX-512, gcc 12.2 builds {10, 10, 10, 10, -1} and copies 32 letters.
- * Right: the sum below, and s[16] = 0. The copy of a constant is outside what GUARDED can reach. */
+/* PR target/108599: with AVX-512, gcc 12.2 builds {10, 10, 10, 10, -1} and not {10, 10, 0, 0, -1},
+ * and copies 32 letters, not 16 and 16 zeros. */
 #ifdef GUARDED
 #include "../../../runtime/compiler.h"
 #else

@@ -1,5 +1,4 @@
-/* Not reported: gcc 12.2 -O2 -march=x86-64-v4 loses the `not` of q <= -1 before the blend. Right: 3
- * where q <= -1, else n. */
+/* Not reported: gcc 12.2 -O2 -march=x86-64-v4 loses the `not` in q <= -1 ? 3 : n. */
 #include <immintrin.h>
 #include <string.h>
 #ifdef GUARDED

@@ -1,5 +1,4 @@
-/* PR tree-optimization/110702: gcc 12.2 takes pack for a pure function and drops its calls. Right:
- * out[0] = 1 and out[1535] = 1536. */
+/* PR tree-optimization/110702: gcc 12.2 -O1 takes pack for a pure function and drops its calls. */
 #ifdef GUARDED
 #include "../../../runtime/compiler.h"
 #endif
