@@ -29,28 +29,13 @@ $       seen[name(rows, strip)] = true
 $       local r, c = rows, strip.c
 $       assert(r * c + c + 1 <= isa.registers, "pv: the register tile does not fit")
 /* o[${r}][${c * W} columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
- * fresh: o holds nothing yet. */
+ * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void ${name(rows, strip)}(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
                                    float *restrict o, const float *restrict alpha, bool fresh) {
 $       for i = 0, r - 1 do
     vf ${list(c, function(j) return "o" .. i .. "_" .. j .. " = vf_zero()" end, c > 2 and ",\n       " or ", ")};
 $       end
-    if (!fresh) {
-$       for i = 0, r - 1 do
-$         for j = 0, c - 1 do
-        o${i}_${j} = vf_load(o + ${i} * DVP + ${j * W});
-$         end
-$       end
-    }
-    if (alpha && !fresh) {
-$       for i = 0, r - 1 do
-        const vf a${i} = vf_bcast(alpha + ${i});
-$         for j = 0, c - 1 do
-        o${i}_${j} = vf_mul(o${i}_${j}, a${i});
-$         end
-$       end
-    }
     for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
 $       for j = 0, c - 1 do
 $         if strip.tail and j == c - 1 then
@@ -66,6 +51,20 @@ $         for j = 0, c - 1 do
 $         end
 $       end
     }
+    if (!fresh && alpha) {
+$       for i = 0, r - 1 do
+        const vf a${i} = vf_bcast(alpha + ${i});
+$         for j = 0, c - 1 do
+        o${i}_${j} = vf_fma(a${i}, vf_load(o + ${i} * DVP + ${j * W}), o${i}_${j});
+$         end
+$       end
+    } else if (!fresh) {
+$       for i = 0, r - 1 do
+$         for j = 0, c - 1 do
+        o${i}_${j} = vf_add(vf_load(o + ${i} * DVP + ${j * W}), o${i}_${j});
+$         end
+$       end
+    }
 $       for i = 0, r - 1 do
 $         for j = 0, c - 1 do
     vf_store(o + ${i} * DVP + ${j * W}, o${i}_${j});
@@ -76,9 +75,11 @@ $       end
 $     end
 $   end
 $ end
+$ local split = plan.sum_keys < plan.key_block
+$ local entry = split and "pv_some" or "pv"
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
  * the rows. Row groups see only their own keys; a column panel of V stays in L1 for all of them. */
-static void pv_${nv}(tile *t, const values *v, const float *s, int32_t first, int32_t last,
+static void ${entry}_${nv}(tile *t, const values *v, const float *s, int32_t first, int32_t last,
                  const float *alpha) {
     enum { COUNT = ${#shape.groups} };
     const bool fresh = t->fresh;
@@ -109,3 +110,12 @@ $   end
     }
 $ end
 }
+$ if split then
+
+/* The same, ${plan.sum_keys} keys at a time: longer sums would round too much. */
+static void pv_${nv}(tile *t, const values *v, const float *s, int32_t first, int32_t last,
+                 const float *alpha) {
+    for (int32_t key = first; key <= last; key += ${plan.sum_keys}, alpha = NULL)
+        pv_some_${nv}(t, v, s + (key - first) * ${R}, key, min32(key + ${plan.sum_keys - 1}, last), alpha);
+}
+$ end

@@ -94,8 +94,6 @@ $ end
     .expr_hash = ${spec.hash},
 };
 
-extern const attn_kernel
-    ${plan.symbol};
 const attn_kernel
     ${plan.symbol} = {
     .abi = ATTN_KERNEL_ABI,
