@@ -9,8 +9,9 @@ static const double LOG2E = 1.4426950408889634;
 enum {
     PLAN_LINE = 16, /* floats of a cache line */
     DOT_ROWS = 8,   /* most rows of a tile that runs as dot products */
-    SUM_MOST = 64,  /* keys summed one after the other: equal ones round by 24 of 2^-24 at most */
-    SPAN_KEYS = 2048
+    SUM_MOST = 96,  /* keys summed one after the other: equal ones round by 36 of 2^-24 at most */
+    SPAN_KEYS = 2048,
+    DOT_SPAN = 64 /* the same of dot products, a few keys at a time */
 };
 
 static int gcd(int a, int b) {
@@ -173,7 +174,6 @@ static void choose(plan *p, const kernel_spec *k, const isa_row *isa) {
 /* The levels of sums over keys (part/sums.c.tpl): equal shares of a block, and whole blocks. */
 static void plan_sums(plan *p) {
     const int shares = (p->key_block + SUM_MOST - 1) / SUM_MOST;
-    p->sum_most = SUM_MOST;
     p->sum_keys = (p->key_block + shares - 1) / shares;
     p->span = SPAN_KEYS > p->key_block ? SPAN_KEYS / p->key_block * p->key_block : p->key_block;
 }
@@ -595,7 +595,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
         {"tiles", p->tiles},
         {"key_block", p->key_block},
         {"sum_keys", p->sum_keys},
-        {"sum_most", p->sum_most},
+        {"dot_span", DOT_SPAN},
         {"span", p->span},
         {"panel", p->panel},
         {"max_keys", p->max_keys},

@@ -76,7 +76,6 @@ typedef struct plan {
     int tiles;     /* tiles a query block */
     int key_block; /* keys a block */
     int sum_keys;  /* of those, P V sums at once */
-    int sum_most;  /* most keys that are summed at once */
     int span;      /* keys that a tile's sums take before they are kept; whole blocks */
     int panel;     /* columns of a packed V panel */
     int max_keys;  /* most keys of a QK register tile */

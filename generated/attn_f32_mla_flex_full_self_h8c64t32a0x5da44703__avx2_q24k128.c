@@ -513,62 +513,67 @@ static inline int lazy_ok_1(const vf *l) {
 static inline void pv_4x2(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
                                    float *restrict o, const float *restrict alpha, bool fresh) {
-    vf o0_0 = vf_zero(), o0_1 = vf_zero();
-    vf o1_0 = vf_zero(), o1_1 = vf_zero();
-    vf o2_0 = vf_zero(), o2_1 = vf_zero();
-    vf o3_0 = vf_zero(), o3_1 = vf_zero();
-    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
-        const vf v1 = vf_loadu(v + 8);
-        const vf p0 = vf_bcast(s + 0);
-        o0_0 = vf_fma(p0, v0, o0_0);
-        o0_1 = vf_fma(p0, v1, o0_1);
-        const vf p1 = vf_bcast(s + 1);
-        o1_0 = vf_fma(p1, v0, o1_0);
-        o1_1 = vf_fma(p1, v1, o1_1);
-        const vf p2 = vf_bcast(s + 2);
-        o2_0 = vf_fma(p2, v0, o2_0);
-        o2_1 = vf_fma(p2, v1, o2_1);
-        const vf p3 = vf_bcast(s + 3);
-        o3_0 = vf_fma(p3, v0, o3_0);
-        o3_1 = vf_fma(p3, v1, o3_1);
-    }
-    if (!fresh && alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 8), o0_1);
-        const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 8), o1_1);
-        const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
-        o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 8), o2_1);
-        const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
-        o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 8), o3_1);
-    } else if (!fresh) {
-        o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
-        o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
-        o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
-        o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
-        o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
-        o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
-    }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 8, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 8, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
-    vf_store(o + 2 * DVP + 8, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
-    vf_store(o + 3 * DVP + 8, o3_1);
+    do {
+        const int32_t some = min32(n, 64);
+        vf o0_0 = vf_zero(), o0_1 = vf_zero();
+        vf o1_0 = vf_zero(), o1_1 = vf_zero();
+        vf o2_0 = vf_zero(), o2_1 = vf_zero();
+        vf o3_0 = vf_zero(), o3_1 = vf_zero();
+        for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
+            const vf v0 = vf_loadu(v + 0);
+            const vf v1 = vf_loadu(v + 8);
+            const vf p0 = vf_bcast(s + 0);
+            o0_0 = vf_fma(p0, v0, o0_0);
+            o0_1 = vf_fma(p0, v1, o0_1);
+            const vf p1 = vf_bcast(s + 1);
+            o1_0 = vf_fma(p1, v0, o1_0);
+            o1_1 = vf_fma(p1, v1, o1_1);
+            const vf p2 = vf_bcast(s + 2);
+            o2_0 = vf_fma(p2, v0, o2_0);
+            o2_1 = vf_fma(p2, v1, o2_1);
+            const vf p3 = vf_bcast(s + 3);
+            o3_0 = vf_fma(p3, v0, o3_0);
+            o3_1 = vf_fma(p3, v1, o3_1);
+        }
+        if (!fresh && alpha) {
+            const vf a0 = vf_bcast(alpha + 0);
+            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 8), o0_1);
+            const vf a1 = vf_bcast(alpha + 1);
+            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 8), o1_1);
+            const vf a2 = vf_bcast(alpha + 2);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 8), o2_1);
+            const vf a3 = vf_bcast(alpha + 3);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 8), o3_1);
+        } else if (!fresh) {
+            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
+            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
+            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
+            o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
+            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
+        }
+        vf_store(o + 0 * DVP + 0, o0_0);
+        vf_store(o + 0 * DVP + 8, o0_1);
+        vf_store(o + 1 * DVP + 0, o1_0);
+        vf_store(o + 1 * DVP + 8, o1_1);
+        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o + 2 * DVP + 8, o2_1);
+        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP + 8, o3_1);
+        n -= some;
+        fresh = false, alpha = NULL;
+    } while (n > 0);
 }
 
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
  * the rows. Row groups see only their own keys; a column panel of V stays in L1 for all of them. */
-static void pv_some_1(tile *t, const values *v, const float *s, int32_t first, int32_t last,
+static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_t last,
                  const float *alpha) {
     enum { COUNT = 2 };
     const bool fresh = t->fresh;
@@ -590,13 +595,6 @@ static void pv_some_1(tile *t, const values *v, const float *s, int32_t first, i
                 s + (begin[1] - first) * 8 + 4, 8, n[1],
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
-}
-
-/* The same, 64 keys at a time: longer sums would round too much. */
-static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_t last,
-                 const float *alpha) {
-    for (int32_t key = first; key <= last; key += 64, alpha = NULL)
-        pv_some_1(t, v, s + (key - first) * 8, key, min32(key + 63, last), alpha);
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s,
@@ -880,79 +878,84 @@ static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, cons
 static inline void pv_6x2(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
                                    float *restrict o, const float *restrict alpha, bool fresh) {
-    vf o0_0 = vf_zero(), o0_1 = vf_zero();
-    vf o1_0 = vf_zero(), o1_1 = vf_zero();
-    vf o2_0 = vf_zero(), o2_1 = vf_zero();
-    vf o3_0 = vf_zero(), o3_1 = vf_zero();
-    vf o4_0 = vf_zero(), o4_1 = vf_zero();
-    vf o5_0 = vf_zero(), o5_1 = vf_zero();
-    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
-        const vf v1 = vf_loadu(v + 8);
-        const vf p0 = vf_bcast(s + 0);
-        o0_0 = vf_fma(p0, v0, o0_0);
-        o0_1 = vf_fma(p0, v1, o0_1);
-        const vf p1 = vf_bcast(s + 1);
-        o1_0 = vf_fma(p1, v0, o1_0);
-        o1_1 = vf_fma(p1, v1, o1_1);
-        const vf p2 = vf_bcast(s + 2);
-        o2_0 = vf_fma(p2, v0, o2_0);
-        o2_1 = vf_fma(p2, v1, o2_1);
-        const vf p3 = vf_bcast(s + 3);
-        o3_0 = vf_fma(p3, v0, o3_0);
-        o3_1 = vf_fma(p3, v1, o3_1);
-        const vf p4 = vf_bcast(s + 4);
-        o4_0 = vf_fma(p4, v0, o4_0);
-        o4_1 = vf_fma(p4, v1, o4_1);
-        const vf p5 = vf_bcast(s + 5);
-        o5_0 = vf_fma(p5, v0, o5_0);
-        o5_1 = vf_fma(p5, v1, o5_1);
-    }
-    if (!fresh && alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 8), o0_1);
-        const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 8), o1_1);
-        const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
-        o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 8), o2_1);
-        const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
-        o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 8), o3_1);
-        const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
-        o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 8), o4_1);
-        const vf a5 = vf_bcast(alpha + 5);
-        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
-        o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 8), o5_1);
-    } else if (!fresh) {
-        o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
-        o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
-        o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
-        o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
-        o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
-        o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
-        o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
-        o4_1 = vf_add(vf_load(o + 4 * DVP + 8), o4_1);
-        o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
-        o5_1 = vf_add(vf_load(o + 5 * DVP + 8), o5_1);
-    }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 8, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 8, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
-    vf_store(o + 2 * DVP + 8, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
-    vf_store(o + 3 * DVP + 8, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
-    vf_store(o + 4 * DVP + 8, o4_1);
-    vf_store(o + 5 * DVP + 0, o5_0);
-    vf_store(o + 5 * DVP + 8, o5_1);
+    do {
+        const int32_t some = min32(n, 64);
+        vf o0_0 = vf_zero(), o0_1 = vf_zero();
+        vf o1_0 = vf_zero(), o1_1 = vf_zero();
+        vf o2_0 = vf_zero(), o2_1 = vf_zero();
+        vf o3_0 = vf_zero(), o3_1 = vf_zero();
+        vf o4_0 = vf_zero(), o4_1 = vf_zero();
+        vf o5_0 = vf_zero(), o5_1 = vf_zero();
+        for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
+            const vf v0 = vf_loadu(v + 0);
+            const vf v1 = vf_loadu(v + 8);
+            const vf p0 = vf_bcast(s + 0);
+            o0_0 = vf_fma(p0, v0, o0_0);
+            o0_1 = vf_fma(p0, v1, o0_1);
+            const vf p1 = vf_bcast(s + 1);
+            o1_0 = vf_fma(p1, v0, o1_0);
+            o1_1 = vf_fma(p1, v1, o1_1);
+            const vf p2 = vf_bcast(s + 2);
+            o2_0 = vf_fma(p2, v0, o2_0);
+            o2_1 = vf_fma(p2, v1, o2_1);
+            const vf p3 = vf_bcast(s + 3);
+            o3_0 = vf_fma(p3, v0, o3_0);
+            o3_1 = vf_fma(p3, v1, o3_1);
+            const vf p4 = vf_bcast(s + 4);
+            o4_0 = vf_fma(p4, v0, o4_0);
+            o4_1 = vf_fma(p4, v1, o4_1);
+            const vf p5 = vf_bcast(s + 5);
+            o5_0 = vf_fma(p5, v0, o5_0);
+            o5_1 = vf_fma(p5, v1, o5_1);
+        }
+        if (!fresh && alpha) {
+            const vf a0 = vf_bcast(alpha + 0);
+            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 8), o0_1);
+            const vf a1 = vf_bcast(alpha + 1);
+            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 8), o1_1);
+            const vf a2 = vf_bcast(alpha + 2);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 8), o2_1);
+            const vf a3 = vf_bcast(alpha + 3);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 8), o3_1);
+            const vf a4 = vf_bcast(alpha + 4);
+            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+            o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 8), o4_1);
+            const vf a5 = vf_bcast(alpha + 5);
+            o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+            o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 8), o5_1);
+        } else if (!fresh) {
+            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
+            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
+            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
+            o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
+            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
+            o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+            o4_1 = vf_add(vf_load(o + 4 * DVP + 8), o4_1);
+            o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+            o5_1 = vf_add(vf_load(o + 5 * DVP + 8), o5_1);
+        }
+        vf_store(o + 0 * DVP + 0, o0_0);
+        vf_store(o + 0 * DVP + 8, o0_1);
+        vf_store(o + 1 * DVP + 0, o1_0);
+        vf_store(o + 1 * DVP + 8, o1_1);
+        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o + 2 * DVP + 8, o2_1);
+        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP + 8, o3_1);
+        vf_store(o + 4 * DVP + 0, o4_0);
+        vf_store(o + 4 * DVP + 8, o4_1);
+        vf_store(o + 5 * DVP + 0, o5_0);
+        vf_store(o + 5 * DVP + 8, o5_1);
+        n -= some;
+        fresh = false, alpha = NULL;
+    } while (n > 0);
 }
 
 /* o[5][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
@@ -960,73 +963,78 @@ static inline void pv_6x2(const float *restrict v, ptrdiff_t ldv,
 static inline void pv_5x2(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
                                    float *restrict o, const float *restrict alpha, bool fresh) {
-    vf o0_0 = vf_zero(), o0_1 = vf_zero();
-    vf o1_0 = vf_zero(), o1_1 = vf_zero();
-    vf o2_0 = vf_zero(), o2_1 = vf_zero();
-    vf o3_0 = vf_zero(), o3_1 = vf_zero();
-    vf o4_0 = vf_zero(), o4_1 = vf_zero();
-    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
-        const vf v1 = vf_loadu(v + 8);
-        const vf p0 = vf_bcast(s + 0);
-        o0_0 = vf_fma(p0, v0, o0_0);
-        o0_1 = vf_fma(p0, v1, o0_1);
-        const vf p1 = vf_bcast(s + 1);
-        o1_0 = vf_fma(p1, v0, o1_0);
-        o1_1 = vf_fma(p1, v1, o1_1);
-        const vf p2 = vf_bcast(s + 2);
-        o2_0 = vf_fma(p2, v0, o2_0);
-        o2_1 = vf_fma(p2, v1, o2_1);
-        const vf p3 = vf_bcast(s + 3);
-        o3_0 = vf_fma(p3, v0, o3_0);
-        o3_1 = vf_fma(p3, v1, o3_1);
-        const vf p4 = vf_bcast(s + 4);
-        o4_0 = vf_fma(p4, v0, o4_0);
-        o4_1 = vf_fma(p4, v1, o4_1);
-    }
-    if (!fresh && alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 8), o0_1);
-        const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 8), o1_1);
-        const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
-        o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 8), o2_1);
-        const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
-        o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 8), o3_1);
-        const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
-        o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 8), o4_1);
-    } else if (!fresh) {
-        o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
-        o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
-        o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
-        o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
-        o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
-        o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
-        o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
-        o4_1 = vf_add(vf_load(o + 4 * DVP + 8), o4_1);
-    }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 8, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 8, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
-    vf_store(o + 2 * DVP + 8, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
-    vf_store(o + 3 * DVP + 8, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
-    vf_store(o + 4 * DVP + 8, o4_1);
+    do {
+        const int32_t some = min32(n, 64);
+        vf o0_0 = vf_zero(), o0_1 = vf_zero();
+        vf o1_0 = vf_zero(), o1_1 = vf_zero();
+        vf o2_0 = vf_zero(), o2_1 = vf_zero();
+        vf o3_0 = vf_zero(), o3_1 = vf_zero();
+        vf o4_0 = vf_zero(), o4_1 = vf_zero();
+        for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
+            const vf v0 = vf_loadu(v + 0);
+            const vf v1 = vf_loadu(v + 8);
+            const vf p0 = vf_bcast(s + 0);
+            o0_0 = vf_fma(p0, v0, o0_0);
+            o0_1 = vf_fma(p0, v1, o0_1);
+            const vf p1 = vf_bcast(s + 1);
+            o1_0 = vf_fma(p1, v0, o1_0);
+            o1_1 = vf_fma(p1, v1, o1_1);
+            const vf p2 = vf_bcast(s + 2);
+            o2_0 = vf_fma(p2, v0, o2_0);
+            o2_1 = vf_fma(p2, v1, o2_1);
+            const vf p3 = vf_bcast(s + 3);
+            o3_0 = vf_fma(p3, v0, o3_0);
+            o3_1 = vf_fma(p3, v1, o3_1);
+            const vf p4 = vf_bcast(s + 4);
+            o4_0 = vf_fma(p4, v0, o4_0);
+            o4_1 = vf_fma(p4, v1, o4_1);
+        }
+        if (!fresh && alpha) {
+            const vf a0 = vf_bcast(alpha + 0);
+            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 8), o0_1);
+            const vf a1 = vf_bcast(alpha + 1);
+            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 8), o1_1);
+            const vf a2 = vf_bcast(alpha + 2);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 8), o2_1);
+            const vf a3 = vf_bcast(alpha + 3);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 8), o3_1);
+            const vf a4 = vf_bcast(alpha + 4);
+            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+            o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 8), o4_1);
+        } else if (!fresh) {
+            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
+            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
+            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
+            o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
+            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
+            o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+            o4_1 = vf_add(vf_load(o + 4 * DVP + 8), o4_1);
+        }
+        vf_store(o + 0 * DVP + 0, o0_0);
+        vf_store(o + 0 * DVP + 8, o0_1);
+        vf_store(o + 1 * DVP + 0, o1_0);
+        vf_store(o + 1 * DVP + 8, o1_1);
+        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o + 2 * DVP + 8, o2_1);
+        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP + 8, o3_1);
+        vf_store(o + 4 * DVP + 0, o4_0);
+        vf_store(o + 4 * DVP + 8, o4_1);
+        n -= some;
+        fresh = false, alpha = NULL;
+    } while (n > 0);
 }
 
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
  * the rows. Row groups see only their own keys; a column panel of V stays in L1 for all of them. */
-static void pv_some_2(tile *t, const values *v, const float *s, int32_t first, int32_t last,
+static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_t last,
                  const float *alpha) {
     enum { COUNT = 3 };
     const bool fresh = t->fresh;
@@ -1052,13 +1060,6 @@ static void pv_some_2(tile *t, const values *v, const float *s, int32_t first, i
                 s + (begin[2] - first) * 16 + 11, 16, n[2],
                 t->o + 11 * DVP + c, alpha ? alpha + 11 : NULL, fresh);
     }
-}
-
-/* The same, 64 keys at a time: longer sums would round too much. */
-static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_t last,
-                 const float *alpha) {
-    for (int32_t key = first; key <= last; key += 64, alpha = NULL)
-        pv_some_2(t, v, s + (key - first) * 16, key, min32(key + 63, last), alpha);
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s,
@@ -1471,7 +1472,7 @@ static inline int lazy_ok_3(const vf *l) {
 }
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
  * the rows. Row groups see only their own keys; a column panel of V stays in L1 for all of them. */
-static void pv_some_3(tile *t, const values *v, const float *s, int32_t first, int32_t last,
+static void pv_3(tile *t, const values *v, const float *s, int32_t first, int32_t last,
                  const float *alpha) {
     enum { COUNT = 4 };
     const bool fresh = t->fresh;
@@ -1501,13 +1502,6 @@ static void pv_some_3(tile *t, const values *v, const float *s, int32_t first, i
                 s + (begin[3] - first) * 24 + 18, 24, n[3],
                 t->o + 18 * DVP + c, alpha ? alpha + 18 : NULL, fresh);
     }
-}
-
-/* The same, 64 keys at a time: longer sums would round too much. */
-static void pv_3(tile *t, const values *v, const float *s, int32_t first, int32_t last,
-                 const float *alpha) {
-    for (int32_t key = first; key <= last; key += 64, alpha = NULL)
-        pv_some_3(t, v, s + (key - first) * 24, key, min32(key + 63, last), alpha);
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_3(const item *x, const tile *t, float *restrict s,

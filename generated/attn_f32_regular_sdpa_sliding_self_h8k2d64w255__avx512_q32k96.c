@@ -643,7 +643,7 @@ static inline void pv_8x2(const float *restrict v, ptrdiff_t ldv,
 
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
  * the rows. Row groups see only their own keys; a column panel of V stays in L1 for all of them. */
-static void pv_some_1(tile *t, const values *v, const float *s, int32_t first, int32_t last,
+static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_t last,
                  const float *alpha) {
     enum { COUNT = 2 };
     const bool fresh = t->fresh;
@@ -665,13 +665,6 @@ static void pv_some_1(tile *t, const values *v, const float *s, int32_t first, i
                 s + (begin[1] - first) * 16 + 8, 16, n[1],
                 t->o + 8 * DVP + c, alpha ? alpha + 8 : NULL, fresh);
     }
-}
-
-/* The same, 48 keys at a time: longer sums would round too much. */
-static void pv_1(tile *t, const values *v, const float *s, int32_t first, int32_t last,
-                 const float *alpha) {
-    for (int32_t key = first; key <= last; key += 48, alpha = NULL)
-        pv_some_1(t, v, s + (key - first) * 16, key, min32(key + 47, last), alpha);
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_1(const item *x, const tile *t, float *restrict s,
@@ -1511,7 +1504,7 @@ static inline void pv_10x2(const float *restrict v, ptrdiff_t ldv,
 
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
  * the rows. Row groups see only their own keys; a column panel of V stays in L1 for all of them. */
-static void pv_some_2(tile *t, const values *v, const float *s, int32_t first, int32_t last,
+static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_t last,
                  const float *alpha) {
     enum { COUNT = 3 };
     const bool fresh = t->fresh;
@@ -1537,13 +1530,6 @@ static void pv_some_2(tile *t, const values *v, const float *s, int32_t first, i
                 s + (begin[2] - first) * 32 + 22, 32, n[2],
                 t->o + 22 * DVP + c, alpha ? alpha + 22 : NULL, fresh);
     }
-}
-
-/* The same, 48 keys at a time: longer sums would round too much. */
-static void pv_2(tile *t, const values *v, const float *s, int32_t first, int32_t last,
-                 const float *alpha) {
-    for (int32_t key = first; key <= last; key += 48, alpha = NULL)
-        pv_some_2(t, v, s + (key - first) * 32, key, min32(key + 47, last), alpha);
 }
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void adjust_2(const item *x, const tile *t, float *restrict s,

@@ -21,6 +21,9 @@ $ end
 $ local function name(rows, strip)
 $   return "pv_" .. rows .. "x" .. strip.c .. (strip.tail and "_tail" or "")
 $ end
+$ -- A block may be more keys than are summed at once.
+$ local split = plan.sum_keys < plan.key_block
+$ local tab = split and "    " or ""
 $ local seen = a.seen -- by tiles of every width: what differs between them is lds
 $ for _, rows in ipairs(shape.groups) do
 $   for _, strip in ipairs(strips) do
@@ -33,53 +36,60 @@ $       assert(r * c + c + 1 <= isa.registers, "pv: the register tile does not f
 static inline void ${name(rows, strip)}(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
                                    float *restrict o, const float *restrict alpha, bool fresh) {
-$       for i = 0, r - 1 do
-    vf ${list(c, function(j) return "o" .. i .. "_" .. j .. " = vf_zero()" end, c > 2 and ",\n       " or ", ")};
+$       if split then
+    do {
+        const int32_t some = min32(n, ${plan.sum_keys});
 $       end
-    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
+$       for i = 0, r - 1 do
+    ${tab}vf ${list(c, function(j) return "o" .. i .. "_" .. j .. " = vf_zero()" end, c > 2 and ",\n       " .. tab or ", ")};
+$       end
+    ${tab}for (int32_t key = 0; key < ${split and "some" or "n"}; key++, v += ldv, s += lds) {
 $       for j = 0, c - 1 do
 $         if strip.tail and j == c - 1 then
-        const vf v${j} = vf_loadn(v + ${j * W}, ${partial});
+        ${tab}const vf v${j} = vf_loadn(v + ${j * W}, ${partial});
 $         else
-        const vf v${j} = vf_loadu(v + ${j * W});
+        ${tab}const vf v${j} = vf_loadu(v + ${j * W});
 $         end
 $       end
 $       for i = 0, r - 1 do
-        const vf p${i} = vf_bcast(s + ${i});
+        ${tab}const vf p${i} = vf_bcast(s + ${i});
 $         for j = 0, c - 1 do
-        o${i}_${j} = vf_fma(p${i}, v${j}, o${i}_${j});
+        ${tab}o${i}_${j} = vf_fma(p${i}, v${j}, o${i}_${j});
 $         end
 $       end
-    }
-    if (!fresh && alpha) {
+    ${tab}}
+    ${tab}if (!fresh && alpha) {
 $       for i = 0, r - 1 do
-        const vf a${i} = vf_bcast(alpha + ${i});
+        ${tab}const vf a${i} = vf_bcast(alpha + ${i});
 $         for j = 0, c - 1 do
-        o${i}_${j} = vf_fma(a${i}, vf_load(o + ${i} * DVP + ${j * W}), o${i}_${j});
+        ${tab}o${i}_${j} = vf_fma(a${i}, vf_load(o + ${i} * DVP + ${j * W}), o${i}_${j});
 $         end
 $       end
-    } else if (!fresh) {
+    ${tab}} else if (!fresh) {
 $       for i = 0, r - 1 do
 $         for j = 0, c - 1 do
-        o${i}_${j} = vf_add(vf_load(o + ${i} * DVP + ${j * W}), o${i}_${j});
+        ${tab}o${i}_${j} = vf_add(vf_load(o + ${i} * DVP + ${j * W}), o${i}_${j});
 $         end
 $       end
-    }
+    ${tab}}
 $       for i = 0, r - 1 do
 $         for j = 0, c - 1 do
-    vf_store(o + ${i} * DVP + ${j * W}, o${i}_${j});
+    ${tab}vf_store(o + ${i} * DVP + ${j * W}, o${i}_${j});
 $         end
+$       end
+$       if split then
+        n -= some;
+        fresh = false, alpha = NULL;
+    } while (n > 0);
 $       end
 }
 
 $     end
 $   end
 $ end
-$ local split = plan.sum_keys < plan.key_block
-$ local entry = split and "pv_some" or "pv"
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
  * the rows. Row groups see only their own keys; a column panel of V stays in L1 for all of them. */
-static void ${entry}_${nv}(tile *t, const values *v, const float *s, int32_t first, int32_t last,
+static void pv_${nv}(tile *t, const values *v, const float *s, int32_t first, int32_t last,
                  const float *alpha) {
     enum { COUNT = ${#shape.groups} };
     const bool fresh = t->fresh;
@@ -110,12 +120,3 @@ $   end
     }
 $ end
 }
-$ if split then
-
-/* The same, ${plan.sum_keys} keys at a time: longer sums would round too much. */
-static void pv_${nv}(tile *t, const values *v, const float *s, int32_t first, int32_t last,
-                 const float *alpha) {
-    for (int32_t key = first; key <= last; key += ${plan.sum_keys}, alpha = NULL)
-        pv_some_${nv}(t, v, s + (key - first) * ${R}, key, min32(key + ${plan.sum_keys - 1}, last), alpha);
-}
-$ end
