@@ -95,6 +95,8 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->wide = most(8 * p->nr, unit_max);
     p->few = p->nr;
     p->near = 64;
+    p->sum = 64; /* as cores do: SUM_MOST and SPAN_KEYS of plan.c */
+    p->span = 2048;
     p->ahead = 64;
     p->streams = 4;
     p->pad = 16;
@@ -172,7 +174,7 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
         {"unroll", p->unroll}, {"rows", p->rows},   {"wide", p->wide},
         {"few", p->few},       {"chunk", p->chunk}, {"expand_from", p->expand_from},
         {"near", p->near},     {"ahead", p->ahead}, {"streams", p->streams},
-        {"pad", p->pad},
+        {"pad", p->pad},       {"sum", p->sum},     {"span", p->span},
     };
     lua_val_set_string(a, t, "symbol", p->symbol);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)

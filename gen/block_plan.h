@@ -24,6 +24,7 @@ typedef struct block_plan {
     int rows;      /* of x in a task */
     int wide, few; /* columns of a task, and of one where those would leave threads idle */
     int near;      /* depth where rows are few */
+    int sum, span; /* products that are summed at once, and in one sum of those */
     int ahead;     /* rows of a panel to ask for in advance there */
     int streams;   /* panels that one row reads at once */
     int pad;       /* floats between rows in the workspace */

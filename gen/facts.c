@@ -162,8 +162,8 @@ static void say_rules(fact_list *l, const attn_spec *s) {
         "lse, where it is wanted, is the natural logarithm of the softmax denominator of each row, "
         "sinks included.");
     rule(l, "Accuracy",
-         "f32 in and out; |O - exact| <= (1e-6 + 4e-7 A) max|V| a row, where A grows with the size "
-         "of its scores.");
+         "f32 in and out; for any number of keys, |O - exact| <= (4e-6 + 4e-7 A) max|V| a row and "
+         "|LSE - exact| <= 1e-6 + 4e-7 A, where A grows with the size of its scores.");
     rule(l, "Same bits",
          "The same inputs give the same bits at any number of threads, batch size and alignment, "
          "for one kernel, compiler and flags.");

@@ -10,7 +10,10 @@ static const double LOG2E = 1.4426950408889634;
 enum {
     PLAN_LINE = 16,  /* floats of a cache line */
     PLAN_SHARE = 32, /* bytes of a `share`, which the generated file asserts */
-    DOT_ROWS = 8     /* most rows of a tile that runs as dot products */
+    DOT_ROWS = 8,    /* most rows of a tile that runs as dot products */
+    SUM_MOST = 96,   /* keys summed one after the other: equal ones round by 36 of 2^-24 at most */
+    SPAN_KEYS = 2048,
+    DOT_SPAN = 64 /* the same of dot products, a few keys at a time */
 };
 
 static int gcd(int a, int b) {
@@ -170,9 +173,17 @@ static void choose(plan *p, const kernel_spec *k, const isa_row *isa) {
     if (c->decode_q < 0) c->decode_q = 32 / p->group > least ? 32 / p->group : least;
 }
 
+/* The levels of sums over keys (part/sums.c.tpl): equal shares of a block, and whole blocks. */
+static void plan_sums(plan *p) {
+    const int shares = (p->key_block + SUM_MOST - 1) / SUM_MOST;
+    p->sum_keys = (p->key_block + shares - 1) / shares;
+    p->span = SPAN_KEYS > p->key_block ? SPAN_KEYS / p->key_block * p->key_block : p->key_block;
+}
+
 static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
     const plan_choice *c = &p->choice;
     p->key_block = c->key_block;
+    plan_sums(p);
     p->tiles = c->tiles;
     for (int nv = 1; nv <= p->tile_vectors; nv++) {
         plan_tile *t = &p->tile[nv - 1];
@@ -269,7 +280,7 @@ static void plan_scores(arena *a, const kernel_spec *k, plan *p) {
         plan_factors(s, 1, p);
         p->apart = true;
     }
-    p->log2e = p->bias || s->sinks;
+    p->log2e = p->bias;
     p->minmax = k->mask_expr ? expr_minmax_tensors(k->mask_expr) : 0;
 }
 
@@ -503,7 +514,7 @@ size_t plan_scratch(const plan *p) {
         return up64(4 * lanes);
     }
     /* In floats, member by member of part/scratch.c.tpl. */
-    const size_t tile = (size_t)q_floats(p) + rows * (size_t)p->dvp + 7 * rows + 7 +
+    const size_t tile = (size_t)q_floats(p) + 3 * rows * (size_t)p->dvp + 9 * rows + 8 +
                         2 * (size_t)p->pv_groups + 6 +
                         (p->edge_keys ? 2 * (size_t)p->tile_vectors : 0);
     const size_t scores = (size_t)(p->key_block + p->max_keys) * rows;
@@ -646,6 +657,9 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
         {"rows", p->tile_vectors * isa->width},
         {"tiles", p->tiles},
         {"key_block", p->key_block},
+        {"sum_keys", p->sum_keys},
+        {"dot_span", DOT_SPAN},
+        {"span", p->span},
         {"panel", p->panel},
         {"max_keys", p->max_keys},
         {"edge_keys", p->edge_keys},
@@ -676,6 +690,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
     lua_val_set_bool(a, t, "bias", p->bias);
     lua_val_set_bool(a, t, "rescore", p->rescore);
     lua_val_set_bool(a, t, "lazy", p->lazy);
+    lua_val_set_bool(a, t, "has_score", p->has_score);
     lua_val_set_bool(a, t, "has_mask", p->has_mask);
     lua_val_set_bool(a, t, "minmax", p->minmax != 0);
     lua_val_set_bool(a, t, "log2e", p->log2e);

@@ -75,6 +75,8 @@ typedef struct plan {
     plan_tile tile[PLAN_MAX_VECTORS];
     int tiles;     /* tiles a query block */
     int key_block; /* keys a block */
+    int sum_keys;  /* of those, P V sums at once */
+    int span;      /* keys that a tile's sums take before they are kept; whole blocks */
     int panel;     /* columns of a packed V panel */
     int max_keys;  /* most keys of a QK register tile */
     int edge_keys; /* keys at a time at the edges of a causal or sliding tile; 0: it has none */

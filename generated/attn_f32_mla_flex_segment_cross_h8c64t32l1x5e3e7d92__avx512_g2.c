@@ -38,11 +38,14 @@ enum {
     W = VF_WIDTH
 };
 
-static const float LN2 = 0x1.62e43p-1f;
+static const double LN2 = 0x1.62e42fefa39efp-1;
 /* No maximum yet. Finite, so that hidden keys (-inf) minus it stay -inf. */
 static const float NO_MAX = -0x1.fffffep+127f;
 
 typedef attn_expr_ctx item; /* one batch item of the call */
+
+ATTN_HIDDEN extern const attn_kernel
+    attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__avx512_g2;
 
 static inline int32_t min32(int32_t a, int32_t b) {
     return a < b ? a : b;
@@ -150,19 +153,28 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi v
     return vf_select(seen, s_0, vf_set1(-INFINITY));
 }
 
-/* Writes the log of a row's denominator where it is wanted; returns the factor of its O. */
-static ATTN_INLINE float finish_scale(const item *x, int32_t h, int32_t i, float m, float l) {
+/* Writes the log of a row's denominator where it is wanted; returns the factor of its O. l: the sum
+ * of P, relative to the maximum m. */
+static ATTN_INLINE float finish_scale(const item *x, int32_t h, int32_t i, float m, double l) {
     const attn_args *args = x->args;
-    const float inv = l == 0 ? 0 : 1 / l;
-    if (args->lse)
-        args->lse[x->b * args->lse_batch + h * args->lse_head + i] =
-            l == 0 ? -INFINITY : m * LN2 + logf(l);
-    return inv;
+    float *lse = args->lse ? args->lse + x->b * args->lse_batch + h * args->lse_head + i : NULL;
+    if (lse) *lse = l == 0 ? -INFINITY : (float)(m * LN2 + log(l));
+    return l == 0 ? 0 : (float)(1 / l);
 }
 
 static inline float *output_row(const item *x, int32_t h, int32_t i) {
     const attn_out *o = &x->args->o;
     return o->data + x->b * o->batch + h * o->head + i * o->token;
+}
+
+/* No key of the row's range was hidden by a mask. */
+static inline bool sees_range(const item *x) {
+    return (void)x, false; /* as far as is known */
+}
+
+/* Scores left the range of f32 if l is no number, or says that no key of a range was seen. */
+static inline bool lost_scores(const item *x, double l, int32_t lo, int32_t hi) {
+    return isnan(l) || (l == 0 && lo <= hi && sees_range(x));
 }
 
 typedef struct call {
@@ -186,6 +198,12 @@ static item item_of(const call *c, int32_t b) {
 }
 
 /* --- gather: a row's few keys, unrolled --- */
+
+/* An average of the largest floats, rounded up, is no infinity. */
+static inline vf in_range(vf o) {
+    const vf most = vf_set1(0x1.fffffep127f);
+    return vf_max(vf_neg(most), vf_min(most, o));
+}
 
 static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const float *k,
                        const float *v) {
@@ -239,7 +257,14 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
         vf_store(s + j, p);
         sum = vf_add(sum, p);
     }
-    const float inv = finish_scale(x, h, i, m, vf_reduce_add(sum));
+    const float l = vf_reduce_add(sum);
+    if (lost_scores(x, l, lo, hi)) {
+        attn_reference_row(
+            &attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__avx512_g2,
+            args, x->b, h, i);
+        return;
+    }
+    const float inv = finish_scale(x, h, i, m, l);
     /* Keys past the last one repeat it, with P = 0. */
     const float *v0 = v + (lo + min32(0, n - 1)) * ldv;
     const vf p0 = vf_set1(s[0] * inv);
@@ -249,7 +274,7 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
     for (int32_t c = 0; c < 64; c += W) {
         vf o = vf_mul(p0, vf_loadu(v0 + c));
         o = vf_fma(p1, vf_loadu(v1 + c), o);
-        vf_storeu(to + c, o);
+        vf_storeu(to + c, in_range(o));
     }
 }
 
@@ -339,8 +364,6 @@ static const attn_spec spec = {
     .expr_hash = 0x5e3e7d92u,
 };
 
-ATTN_HIDDEN extern const attn_kernel
-    attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__avx512_g2;
 const attn_kernel
     attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__avx512_g2 = {
     .abi = ATTN_KERNEL_ABI,

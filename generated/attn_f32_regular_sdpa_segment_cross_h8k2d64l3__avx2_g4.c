@@ -35,11 +35,14 @@ enum {
 
 /* exp(x) = exp2(x * LOG2E): scores are kept in units of log 2. */
 static const float LOG2E = 0x1.715476p+0f;
-static const float LN2 = 0x1.62e43p-1f;
+static const double LN2 = 0x1.62e42fefa39efp-1;
 /* No maximum yet. Finite, so that hidden keys (-inf) minus it stay -inf. */
 static const float NO_MAX = -0x1.fffffep+127f;
 
 typedef attn_expr_ctx item; /* one batch item of the call */
+
+ATTN_HIDDEN extern const attn_kernel
+    attn_f32_regular_sdpa_segment_cross_h8k2d64l3__avx2_g4;
 
 static inline int32_t min32(int32_t a, int32_t b) {
     return a < b ? a : b;
@@ -84,25 +87,34 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s, vi vk, vi vq, vi vh, vi 
     if (bias) {
         const vf b = vf_load(bias);
         s = vf_fma(b, vf_set1(LOG2E), s);
-        seen = vf_gt(b, vf_set1(-1e30f));
+        seen = vm_not(vf_le(b, vf_set1(-1e30f))); /* NaN is seen */
     }
     if (masked) seen = vm_and(seen, vm_and(vi_le(lo, vk), vi_le(vk, hi)));
     return bias || masked ? vf_select(seen, s, vf_set1(-INFINITY)) : s;
 }
 
-/* Writes the log of a row's denominator where it is wanted; returns the factor of its O. */
-static ATTN_INLINE float finish_scale(const item *x, int32_t h, int32_t i, float m, float l) {
+/* Writes the log of a row's denominator where it is wanted; returns the factor of its O. l: the sum
+ * of P, relative to the maximum m. */
+static ATTN_INLINE float finish_scale(const item *x, int32_t h, int32_t i, float m, double l) {
     const attn_args *args = x->args;
-    const float inv = l == 0 ? 0 : 1 / l;
-    if (args->lse)
-        args->lse[x->b * args->lse_batch + h * args->lse_head + i] =
-            l == 0 ? -INFINITY : m * LN2 + logf(l);
-    return inv;
+    float *lse = args->lse ? args->lse + x->b * args->lse_batch + h * args->lse_head + i : NULL;
+    if (lse) *lse = l == 0 ? -INFINITY : (float)(m * LN2 + log(l));
+    return l == 0 ? 0 : (float)(1 / l);
 }
 
 static inline float *output_row(const item *x, int32_t h, int32_t i) {
     const attn_out *o = &x->args->o;
     return o->data + x->b * o->batch + h * o->head + i * o->token;
+}
+
+/* No key of the row's range was hidden by a mask. */
+static inline bool sees_range(const item *x) {
+    return x->args->mask.type == ATTN_MASK_NONE && !x->args->key_padding;
+}
+
+/* Scores left the range of f32 if l is no number, or says that no key of a range was seen. */
+static inline bool lost_scores(const item *x, double l, int32_t lo, int32_t hi) {
+    return isnan(l) || (l == 0 && lo <= hi && sees_range(x));
 }
 
 typedef struct call {
@@ -126,6 +138,12 @@ static item item_of(const call *c, int32_t b) {
 }
 
 /* --- gather: a row's few keys, unrolled --- */
+
+/* An average of the largest floats, rounded up, is no infinity. */
+static inline vf in_range(vf o) {
+    const vf most = vf_set1(0x1.fffffep127f);
+    return vf_max(vf_neg(most), vf_min(most, o));
+}
 
 static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const float *k,
                        const float *v) {
@@ -192,7 +210,14 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
         vf_store(s + j, p);
         sum = vf_add(sum, p);
     }
-    const float inv = finish_scale(x, h, i, m, vf_reduce_add(sum));
+    const float l = vf_reduce_add(sum);
+    if (lost_scores(x, l, lo, hi)) {
+        attn_reference_row(
+            &attn_f32_regular_sdpa_segment_cross_h8k2d64l3__avx2_g4,
+            args, x->b, h, i);
+        return;
+    }
+    const float inv = finish_scale(x, h, i, m, l);
     /* Keys past the last one repeat it, with P = 0. */
     const float *v0 = v + (lo + min32(0, n - 1)) * ldv;
     const vf p0 = vf_set1(s[0] * inv);
@@ -208,7 +233,7 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
         o = vf_fma(p1, vf_loadu(v1 + c), o);
         o = vf_fma(p2, vf_loadu(v2 + c), o);
         o = vf_fma(p3, vf_loadu(v3 + c), o);
-        vf_storeu(to + c, o);
+        vf_storeu(to + c, in_range(o));
     }
 }
 
@@ -298,8 +323,6 @@ static const attn_spec spec = {
     .expr_hash = 0x00000000u,
 };
 
-ATTN_HIDDEN extern const attn_kernel
-    attn_f32_regular_sdpa_segment_cross_h8k2d64l3__avx2_g4;
 const attn_kernel
     attn_f32_regular_sdpa_segment_cross_h8k2d64l3__avx2_g4 = {
     .abi = ATTN_KERNEL_ABI,

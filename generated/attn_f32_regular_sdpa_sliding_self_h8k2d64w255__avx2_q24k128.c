@@ -40,12 +40,14 @@ enum {
     ROWS = 24, /* query rows of a full tile: 3 vectors */
     TILES = 16, /* tiles a query block */
     BK = 128, /* keys a block */
+    SPAN = 2048, /* keys of a tile's sum before it is kept: see sums */
     PART = 512, /* keys a part of a split-key run */
     REACH = 255, /* n rows see at most n + REACH keys from the first to the last */
     DECODE_Q = 8, /* most query rows that run as decode */
     DOT_MOST = 16, /* most rows of a group that run as dot products, */
     DOT_ROWS = 4, /* that many a tile; such tiles take turns: */
     TURN = 8, /* keys of a turn */
+    DOT_SPAN = 64, /* SPAN of such a tile */
     AHEAD = 64, /* rows of K and of V that are asked for before their turn */
     PV_GROUPS = 4, /* most row groups of a tile in P V */
     W = VF_WIDTH
@@ -53,11 +55,14 @@ enum {
 
 /* exp(x) = exp2(x * LOG2E): scores are kept in units of log 2. */
 static const float LOG2E = 0x1.715476p+0f;
-static const float LN2 = 0x1.62e43p-1f;
+static const double LN2 = 0x1.62e42fefa39efp-1;
 /* No maximum yet. Finite, so that hidden keys (-inf) minus it stay -inf. */
 static const float NO_MAX = -0x1.fffffep+127f;
 
 typedef attn_expr_ctx item; /* one batch item of the call */
+
+ATTN_HIDDEN extern const attn_kernel
+    attn_f32_regular_sdpa_sliding_self_h8k2d64w255__avx2_q24k128;
 
 static inline int32_t min32(int32_t a, int32_t b) {
     return a < b ? a : b;
@@ -87,13 +92,17 @@ static inline void op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) 
 /* A tile: up to ROWS query rows that go through the key blocks together. */
 typedef struct tile {
     _Alignas(64) float q[1536]; /* [d][row], scaled */
-    float o[ROWS * DVP];            /* sum of P V, not yet divided by l */
-    float m[ROWS], l[ROWS];         /* running maximum and sum of P */
+    float o[ROWS * DVP];            /* sum of P V over a span of keys, not yet divided by l */
+    float kept[ROWS * DVP];         /* the same of the spans before, */
+    float lost[ROWS * DVP];         /* and what its additions rounded off */
+    float m[ROWS], kept_m[ROWS];    /* running maximum; what it was when kept was written */
+    float l[ROWS], l_lost[ROWS];    /* sum of P, and what its additions rounded off */
     int32_t lo[ROWS], hi[ROWS];     /* keys that a row sees, before masks */
     int32_t head[ROWS], row[ROWS];  /* query head and query row */
     int32_t pos[ROWS];              /* absolute query position */
     int32_t rows, vectors;
-    bool fresh;                  /* o holds nothing yet */
+    bool fresh, has_kept;        /* o holds nothing yet; kept holds something */
+    int32_t span;                /* number of the span of keys that o is of; -1: none yet */
     int32_t first, last;         /* keys that some row sees */
     int32_t all_first, all_last; /* keys that every row sees */
     int32_t vector_first[3], vector_last[3]; /* by vector of rows */
@@ -127,7 +136,7 @@ typedef struct scratch {
     float bias[BK * ROWS]; /* the run-time mask of a tile: [key][row] */
     float edge[8 * D]; /* the last keys of a range, padded to a register tile */
 } scratch;
-_Static_assert(sizeof(scratch) == 237440, "the plan's workspace");
+_Static_assert(sizeof(scratch) == 437120, "the plan's workspace");
 
 /* The first n floats, the other lanes zero; reads nothing past them. */
 static inline vf load_n(const float *p, int32_t n) {
@@ -178,6 +187,69 @@ static inline float bias_at(const item *x, const tile *t, int32_t r, int32_t k) 
     return attn_mask_value(&mask, k);
 }
 
+/* --- sums over many keys ---
+ *
+ * In three levels, so that their error does not grow with the number of keys: registers sum the
+ * keys of a block, from zero; a tile's o sums the blocks of a span of keys; `kept` sums the spans
+ * and, with what its additions round off, is as good as exact (Kahan 1965), as is l. Maxima are
+ * whole numbers, so that the factors between them are powers of two and round nothing. */
+
+/* sum + lost += x */
+static ATTN_INLINE void add_exactly(vf *sum, vf *lost, vf x) {
+    const vf y = vf_add(x, *lost), s = vf_add(*sum, y);
+    *lost = vf_sub(y, vf_sub(s, *sum));
+    *sum = s;
+}
+
+/* The maximum after one that scores go up to: the least whole number that is no less. */
+static ATTN_INLINE vf next_max(vf m, vf top) {
+    return vf_select(vf_gt(top, m), vf_neg(vf_floor(vf_neg(top))), m);
+}
+
+/* A row of n floats: kept + lost = was (kept + lost) + factor o, for powers of two. */
+static inline void keep_row(float *restrict kept, float *restrict lost, vf was,
+                            const float *restrict o, vf factor) {
+    for (int32_t d = 0; d < DVP; d += W) {
+        vf sum = vf_mul(was, vf_load(kept + d)), rest = vf_mul(was, vf_load(lost + d));
+        add_exactly(&sum, &rest, vf_mul(factor, vf_load(o + d)));
+        vf_store(kept + d, sum);
+        vf_store(lost + d, rest);
+    }
+}
+
+/* A span of keys ends: what o holds goes to kept. */
+static void tile_keep(tile *t) {
+    for (int32_t r = 0; !t->fresh && r < t->rows; r++) {
+        float *kept = t->kept + r * DVP, *lost = t->lost + r * DVP;
+        if (!t->has_kept) {
+            memcpy(kept, t->o + r * DVP, sizeof(float) * DVP);
+            memset(lost, 0, sizeof(float) * DVP);
+        } else { /* the maximum may have risen since */
+            const vf was = vf_exp2_softmax(vf_set1(t->kept_m[r] - t->m[r]));
+            keep_row(kept, lost, was, t->o + r * DVP, vf_set1(1.0f));
+        }
+        t->kept_m[r] = t->m[r];
+    }
+    t->has_kept |= !t->fresh;
+    t->fresh = true;
+}
+
+/* The sum over all keys. */
+static const float *tile_sum(tile *t) {
+    if (!t->has_kept) return t->o;
+    tile_keep(t);
+    return t->kept;
+}
+
+/* Tiles of dot products always add to o. */
+static void dot_keep(tile *t, int32_t span) {
+    if (!t->fresh) {
+        tile_keep(t);
+        memset(t->o, 0, sizeof(float) * DVP * (size_t)t->rows);
+    }
+    t->span = span;
+}
+
 /* Final score of a lane: bias (null: none); a key that its row does not see is -inf. */
 static ATTN_INLINE vf adjust_lanes(const item *x, vf s, vi vk, vi vq, vi vh, vi lo, vi hi,
                                    const float *bias, const bool masked) {
@@ -186,7 +258,7 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s, vi vk, vi vq, vi vh, vi 
     if (bias) {
         const vf b = vf_load(bias);
         s = vf_fma(b, vf_set1(LOG2E), s);
-        seen = vf_gt(b, vf_set1(-1e30f));
+        seen = vm_not(vf_le(b, vf_set1(-1e30f))); /* NaN is seen */
     }
     if (masked) seen = vm_and(seen, vm_and(vi_le(lo, vk), vi_le(vk, hi)));
     return bias || masked ? vf_select(seen, s, vf_set1(-INFINITY)) : s;
@@ -299,10 +371,12 @@ static inline void qk_1(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 56, s7_0);
 }
 
-/* s[key][8] = exp2(scores - m) for 8 keys x 8 queries, and l += its sums. m is any reference,
- * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
+/* s[key][8] = exp2(scores - m) for 8 keys x 8 queries, and l + lost += its sums. m is any
+ * reference, not the maximum: the caller looks at l. The exponentials overlap the next tile's
+ * products. */
 static inline void qk_exp_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
-                            float *restrict s, const vf *restrict m, vf *restrict l) {
+                            float *restrict s, const vf *restrict m, vf *restrict l,
+                            vf *restrict lost) {
     const float *k1 = k + 1 * ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
@@ -324,70 +398,84 @@ static inline void qk_exp_1(const float *restrict k, ptrdiff_t ldk, const float 
         QK_STEP_1(d + 2)
         QK_STEP_1(d + 3)
     }
-    vf l0 = l[0];
     vf p0[2] = {s0_0, s1_0};
     vf_exp2_lazy_each(p0, 2);
     vf_store(s + 0, p0[0]);
-    l0 = vf_add(l0, p0[0]);
     vf_store(s + 8, p0[1]);
-    l0 = vf_add(l0, p0[1]);
+    const vf sum0 = vf_add(p0[0], p0[1]);
     vf p1[2] = {s2_0, s3_0};
     vf_exp2_lazy_each(p1, 2);
     vf_store(s + 16, p1[0]);
-    l0 = vf_add(l0, p1[0]);
     vf_store(s + 24, p1[1]);
-    l0 = vf_add(l0, p1[1]);
+    const vf sum1 = vf_add(p1[0], p1[1]);
+    const vf sum2 = vf_add(sum0, sum1);
     vf p2[2] = {s4_0, s5_0};
     vf_exp2_lazy_each(p2, 2);
     vf_store(s + 32, p2[0]);
-    l0 = vf_add(l0, p2[0]);
     vf_store(s + 40, p2[1]);
-    l0 = vf_add(l0, p2[1]);
+    const vf sum3 = vf_add(p2[0], p2[1]);
     vf p3[2] = {s6_0, s7_0};
     vf_exp2_lazy_each(p3, 2);
     vf_store(s + 48, p3[0]);
-    l0 = vf_add(l0, p3[0]);
     vf_store(s + 56, p3[1]);
-    l0 = vf_add(l0, p3[1]);
-    l[0] = l0;
+    const vf sum4 = vf_add(p3[0], p3[1]);
+    const vf sum5 = vf_add(sum3, sum4);
+    const vf sum6 = vf_add(sum2, sum5);
+    add_exactly(&l[0], &lost[0], sum6);
 }
 
-/* s = exp2(s - m) in place over n keys, and l += its sums; mx: the maxima with these keys. Returns
- * whether a maximum rose: alpha then holds the factors of what came before. */
+/* s = exp2(s - m) in place over n keys, and l += its sums, for maxima m no less than mx, the
+ * largest scores with these keys. Returns whether a maximum rose: alpha then holds the factors of
+ * what came before. */
 static inline int softmax_1(float *restrict s, int32_t n, tile *restrict t, const vf *restrict mx,
                             float *restrict alpha) {
-    const vf m0 = mx[0], old0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0);
-    const int rose = vf_any_gt(m0, old0);
+    vf m0 = vf_load(t->m + 0);
+    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    const int rose = vf_any_gt(mx[0], m0);
     if (rose) {
-        const vf a0 = vf_exp2_softmax(vf_sub(old0, m0));
+        const vf to0 = next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
         vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, m0);
+        vf_store(t->m + 0, to0);
+        m0 = to0;
         l0 = vf_mul(l0, a0);
+        lost0 = vf_mul(lost0, a0);
     }
-    for (int32_t key = 0; key < n; key++, s += 8) {
-        vf p[1];
-        p[0] = vf_sub(vf_load(s + 0), m0);
-        vf_exp2_softmax_each(p, 1);
-        vf_store(s + 0, p[0]);
-        l0 = vf_add(l0, p[0]);
+    for (int32_t key = 0; key < n;) { /* a few keys at a time, so that their sum rounds little */
+        const int32_t end = min32(key + 8, n);
+        vf sum0 = vf_zero();
+        for (; key < end; key++, s += 8) {
+            vf p[1];
+            p[0] = vf_sub(vf_load(s + 0), m0);
+            vf_exp2_softmax_each(p, 1);
+            vf_store(s + 0, p[0]);
+            sum0 = vf_add(sum0, p[0]);
+        }
+        add_exactly(&l0, &lost0, sum0);
     }
     vf_store(t->l + 0, l0);
+    vf_store(t->l_lost + 0, lost0);
     return rose;
 }
 
-/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
-static inline void exp_rows_1(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+/* s = exp2(s - m) in place over n keys for a reference m, and l + lost += its sums. */
+static inline void exp_rows_1(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l,
+                              vf *restrict lost) {
     const vf m0 = m[0];
-    vf l0 = l[0];
-    for (int32_t key = 0; key < n; key++, s += 8) {
-        vf p[1];
-        p[0] = vf_sub(vf_load(s + 0), m0);
-        vf_exp2_lazy_each(p, 1);
-        vf_store(s + 0, p[0]);
-        l0 = vf_add(l0, p[0]);
+    vf l0 = l[0], lost0 = lost[0];
+    for (int32_t key = 0; key < n;) { /* a few keys at a time, so that their sum rounds little */
+        const int32_t end = min32(key + 8, n);
+        vf sum0 = vf_zero();
+        for (; key < end; key++, s += 8) {
+            vf p[1];
+            p[0] = vf_sub(vf_load(s + 0), m0);
+            vf_exp2_lazy_each(p, 1);
+            vf_store(s + 0, p[0]);
+            sum0 = vf_add(sum0, p[0]);
+        }
+        add_exactly(&l0, &lost0, sum0);
     }
     l[0] = l0;
+    lost[0] = lost0;
 }
 
 /* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
@@ -397,62 +485,66 @@ static inline int lazy_ok_1(const vf *l) {
     return vm_all(ok);
 }
 /* o[4][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
- * fresh: o holds nothing yet. */
+ * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void pv_4x2(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
                                    float *restrict o, const float *restrict alpha, bool fresh) {
-    vf o0_0 = vf_zero(), o0_1 = vf_zero();
-    vf o1_0 = vf_zero(), o1_1 = vf_zero();
-    vf o2_0 = vf_zero(), o2_1 = vf_zero();
-    vf o3_0 = vf_zero(), o3_1 = vf_zero();
-    if (!fresh) {
-        o0_0 = vf_load(o + 0 * DVP + 0);
-        o0_1 = vf_load(o + 0 * DVP + 8);
-        o1_0 = vf_load(o + 1 * DVP + 0);
-        o1_1 = vf_load(o + 1 * DVP + 8);
-        o2_0 = vf_load(o + 2 * DVP + 0);
-        o2_1 = vf_load(o + 2 * DVP + 8);
-        o3_0 = vf_load(o + 3 * DVP + 0);
-        o3_1 = vf_load(o + 3 * DVP + 8);
-    }
-    if (alpha && !fresh) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_mul(o0_0, a0);
-        o0_1 = vf_mul(o0_1, a0);
-        const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_mul(o1_0, a1);
-        o1_1 = vf_mul(o1_1, a1);
-        const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_mul(o2_0, a2);
-        o2_1 = vf_mul(o2_1, a2);
-        const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_mul(o3_0, a3);
-        o3_1 = vf_mul(o3_1, a3);
-    }
-    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
-        const vf v1 = vf_loadu(v + 8);
-        const vf p0 = vf_bcast(s + 0);
-        o0_0 = vf_fma(p0, v0, o0_0);
-        o0_1 = vf_fma(p0, v1, o0_1);
-        const vf p1 = vf_bcast(s + 1);
-        o1_0 = vf_fma(p1, v0, o1_0);
-        o1_1 = vf_fma(p1, v1, o1_1);
-        const vf p2 = vf_bcast(s + 2);
-        o2_0 = vf_fma(p2, v0, o2_0);
-        o2_1 = vf_fma(p2, v1, o2_1);
-        const vf p3 = vf_bcast(s + 3);
-        o3_0 = vf_fma(p3, v0, o3_0);
-        o3_1 = vf_fma(p3, v1, o3_1);
-    }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 8, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 8, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
-    vf_store(o + 2 * DVP + 8, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
-    vf_store(o + 3 * DVP + 8, o3_1);
+    do {
+        const int32_t some = min32(n, 64);
+        vf o0_0 = vf_zero(), o0_1 = vf_zero();
+        vf o1_0 = vf_zero(), o1_1 = vf_zero();
+        vf o2_0 = vf_zero(), o2_1 = vf_zero();
+        vf o3_0 = vf_zero(), o3_1 = vf_zero();
+        for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
+            const vf v0 = vf_loadu(v + 0);
+            const vf v1 = vf_loadu(v + 8);
+            const vf p0 = vf_bcast(s + 0);
+            o0_0 = vf_fma(p0, v0, o0_0);
+            o0_1 = vf_fma(p0, v1, o0_1);
+            const vf p1 = vf_bcast(s + 1);
+            o1_0 = vf_fma(p1, v0, o1_0);
+            o1_1 = vf_fma(p1, v1, o1_1);
+            const vf p2 = vf_bcast(s + 2);
+            o2_0 = vf_fma(p2, v0, o2_0);
+            o2_1 = vf_fma(p2, v1, o2_1);
+            const vf p3 = vf_bcast(s + 3);
+            o3_0 = vf_fma(p3, v0, o3_0);
+            o3_1 = vf_fma(p3, v1, o3_1);
+        }
+        if (!fresh && alpha) {
+            const vf a0 = vf_bcast(alpha + 0);
+            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 8), o0_1);
+            const vf a1 = vf_bcast(alpha + 1);
+            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 8), o1_1);
+            const vf a2 = vf_bcast(alpha + 2);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 8), o2_1);
+            const vf a3 = vf_bcast(alpha + 3);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 8), o3_1);
+        } else if (!fresh) {
+            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
+            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
+            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
+            o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
+            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
+        }
+        vf_store(o + 0 * DVP + 0, o0_0);
+        vf_store(o + 0 * DVP + 8, o0_1);
+        vf_store(o + 1 * DVP + 0, o1_0);
+        vf_store(o + 1 * DVP + 8, o1_1);
+        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o + 2 * DVP + 8, o2_1);
+        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP + 8, o3_1);
+        n -= some;
+        fresh = false, alpha = NULL;
+    } while (n > 0);
 }
 
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
@@ -542,10 +634,11 @@ static bool lazy_1(const item *x, tile *t, scratch *w, const float *row, ptrdiff
                    int32_t first, int32_t n, int32_t clean, int32_t clean_end, const float *ask,
                    ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(NO_MAX);
-    vf m[1], l[1], mx[1]; /* mx: not wanted here */
+    vf m[1], l[1], lost[1], mx[1]; /* mx: not wanted here */
     m[0] = vf_load(t->m + 0);
     m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
     l[0] = vf_load(t->l + 0);
+    lost[0] = vf_load(t->l_lost + 0);
     mx[0] = none;
     /* In whole register tiles: what is left of them counts as hidden in part. */
     const int32_t begin = min32((clean + 7) / 8 * 8, n);
@@ -553,16 +646,17 @@ static bool lazy_1(const item *x, tile *t, scratch *w, const float *row, ptrdiff
     qk_range_1(t, w, row, ldk, 0, begin, mx);
     for (int32_t key = begin; key < end; key += 8) {
         if (ask) ask_rows(ask + key * ldv, ldv, 8);
-        qk_exp_1(row + key * ldk, ldk, t->q, w->s + key * 8, m, l);
+        qk_exp_1(row + key * ldk, ldk, t->q, w->s + key * 8, m, l, lost);
     }
     qk_range_1(t, w, row, ldk, end, n, mx);
     adjust_range_1(x, t, w, first, 0, begin, mx, true, lanes);
-    exp_rows_1(w->s, begin, m, l);
+    exp_rows_1(w->s, begin, m, l, lost);
     adjust_range_1(x, t, w, first, end, n, mx, true, lanes);
-    exp_rows_1(w->s + end * 8, n - end, m, l);
+    exp_rows_1(w->s + end * 8, n - end, m, l, lost);
     if (!lazy_ok_1(l)) return false;
     vf_store(t->m + 0, m[0]);
     vf_store(t->l + 0, l[0]);
+    vf_store(t->l_lost + 0, lost[0]);
     return true;
 }
 
@@ -673,189 +767,210 @@ static inline void qk_2(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 88, s5_1);
 }
 
-/* s = exp2(s - m) in place over n keys, and l += its sums; mx: the maxima with these keys. Returns
- * whether a maximum rose: alpha then holds the factors of what came before. */
+/* s = exp2(s - m) in place over n keys, and l += its sums, for maxima m no less than mx, the
+ * largest scores with these keys. Returns whether a maximum rose: alpha then holds the factors of
+ * what came before. */
 static inline int softmax_2(float *restrict s, int32_t n, tile *restrict t, const vf *restrict mx,
                             float *restrict alpha) {
-    const vf m0 = mx[0], old0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0);
-    const vf m1 = mx[1], old1 = vf_load(t->m + 8);
-    vf l1 = vf_load(t->l + 8);
-    const int rose = vf_any_gt(m0, old0) | vf_any_gt(m1, old1);
+    vf m0 = vf_load(t->m + 0);
+    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m1 = vf_load(t->m + 8);
+    vf l1 = vf_load(t->l + 8), lost1 = vf_load(t->l_lost + 8);
+    const int rose = vf_any_gt(mx[0], m0) | vf_any_gt(mx[1], m1);
     if (rose) {
-        const vf a0 = vf_exp2_softmax(vf_sub(old0, m0));
+        const vf to0 = next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
         vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, m0);
+        vf_store(t->m + 0, to0);
+        m0 = to0;
         l0 = vf_mul(l0, a0);
-        const vf a1 = vf_exp2_softmax(vf_sub(old1, m1));
+        lost0 = vf_mul(lost0, a0);
+        const vf to1 = next_max(m1, mx[1]), a1 = vf_exp2_softmax(vf_sub(m1, to1));
         vf_store(alpha + 8, a1);
-        vf_store(t->m + 8, m1);
+        vf_store(t->m + 8, to1);
+        m1 = to1;
         l1 = vf_mul(l1, a1);
+        lost1 = vf_mul(lost1, a1);
     }
-    for (int32_t key = 0; key < n; key++, s += 16) {
-        vf p[2];
-        p[0] = vf_sub(vf_load(s + 0), m0);
-        p[1] = vf_sub(vf_load(s + 8), m1);
-        vf_exp2_softmax_each(p, 2);
-        vf_store(s + 0, p[0]);
-        l0 = vf_add(l0, p[0]);
-        vf_store(s + 8, p[1]);
-        l1 = vf_add(l1, p[1]);
+    for (int32_t key = 0; key < n;) { /* a few keys at a time, so that their sum rounds little */
+        const int32_t end = min32(key + 8, n);
+        vf sum0 = vf_zero(), sum1 = vf_zero();
+        for (; key < end; key++, s += 16) {
+            vf p[2];
+            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[1] = vf_sub(vf_load(s + 8), m1);
+            vf_exp2_softmax_each(p, 2);
+            vf_store(s + 0, p[0]);
+            sum0 = vf_add(sum0, p[0]);
+            vf_store(s + 8, p[1]);
+            sum1 = vf_add(sum1, p[1]);
+        }
+        add_exactly(&l0, &lost0, sum0);
+        add_exactly(&l1, &lost1, sum1);
     }
     vf_store(t->l + 0, l0);
+    vf_store(t->l_lost + 0, lost0);
     vf_store(t->l + 8, l1);
+    vf_store(t->l_lost + 8, lost1);
     return rose;
 }
 
 /* o[6][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
- * fresh: o holds nothing yet. */
+ * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void pv_6x2(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
                                    float *restrict o, const float *restrict alpha, bool fresh) {
-    vf o0_0 = vf_zero(), o0_1 = vf_zero();
-    vf o1_0 = vf_zero(), o1_1 = vf_zero();
-    vf o2_0 = vf_zero(), o2_1 = vf_zero();
-    vf o3_0 = vf_zero(), o3_1 = vf_zero();
-    vf o4_0 = vf_zero(), o4_1 = vf_zero();
-    vf o5_0 = vf_zero(), o5_1 = vf_zero();
-    if (!fresh) {
-        o0_0 = vf_load(o + 0 * DVP + 0);
-        o0_1 = vf_load(o + 0 * DVP + 8);
-        o1_0 = vf_load(o + 1 * DVP + 0);
-        o1_1 = vf_load(o + 1 * DVP + 8);
-        o2_0 = vf_load(o + 2 * DVP + 0);
-        o2_1 = vf_load(o + 2 * DVP + 8);
-        o3_0 = vf_load(o + 3 * DVP + 0);
-        o3_1 = vf_load(o + 3 * DVP + 8);
-        o4_0 = vf_load(o + 4 * DVP + 0);
-        o4_1 = vf_load(o + 4 * DVP + 8);
-        o5_0 = vf_load(o + 5 * DVP + 0);
-        o5_1 = vf_load(o + 5 * DVP + 8);
-    }
-    if (alpha && !fresh) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_mul(o0_0, a0);
-        o0_1 = vf_mul(o0_1, a0);
-        const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_mul(o1_0, a1);
-        o1_1 = vf_mul(o1_1, a1);
-        const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_mul(o2_0, a2);
-        o2_1 = vf_mul(o2_1, a2);
-        const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_mul(o3_0, a3);
-        o3_1 = vf_mul(o3_1, a3);
-        const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_mul(o4_0, a4);
-        o4_1 = vf_mul(o4_1, a4);
-        const vf a5 = vf_bcast(alpha + 5);
-        o5_0 = vf_mul(o5_0, a5);
-        o5_1 = vf_mul(o5_1, a5);
-    }
-    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
-        const vf v1 = vf_loadu(v + 8);
-        const vf p0 = vf_bcast(s + 0);
-        o0_0 = vf_fma(p0, v0, o0_0);
-        o0_1 = vf_fma(p0, v1, o0_1);
-        const vf p1 = vf_bcast(s + 1);
-        o1_0 = vf_fma(p1, v0, o1_0);
-        o1_1 = vf_fma(p1, v1, o1_1);
-        const vf p2 = vf_bcast(s + 2);
-        o2_0 = vf_fma(p2, v0, o2_0);
-        o2_1 = vf_fma(p2, v1, o2_1);
-        const vf p3 = vf_bcast(s + 3);
-        o3_0 = vf_fma(p3, v0, o3_0);
-        o3_1 = vf_fma(p3, v1, o3_1);
-        const vf p4 = vf_bcast(s + 4);
-        o4_0 = vf_fma(p4, v0, o4_0);
-        o4_1 = vf_fma(p4, v1, o4_1);
-        const vf p5 = vf_bcast(s + 5);
-        o5_0 = vf_fma(p5, v0, o5_0);
-        o5_1 = vf_fma(p5, v1, o5_1);
-    }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 8, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 8, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
-    vf_store(o + 2 * DVP + 8, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
-    vf_store(o + 3 * DVP + 8, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
-    vf_store(o + 4 * DVP + 8, o4_1);
-    vf_store(o + 5 * DVP + 0, o5_0);
-    vf_store(o + 5 * DVP + 8, o5_1);
+    do {
+        const int32_t some = min32(n, 64);
+        vf o0_0 = vf_zero(), o0_1 = vf_zero();
+        vf o1_0 = vf_zero(), o1_1 = vf_zero();
+        vf o2_0 = vf_zero(), o2_1 = vf_zero();
+        vf o3_0 = vf_zero(), o3_1 = vf_zero();
+        vf o4_0 = vf_zero(), o4_1 = vf_zero();
+        vf o5_0 = vf_zero(), o5_1 = vf_zero();
+        for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
+            const vf v0 = vf_loadu(v + 0);
+            const vf v1 = vf_loadu(v + 8);
+            const vf p0 = vf_bcast(s + 0);
+            o0_0 = vf_fma(p0, v0, o0_0);
+            o0_1 = vf_fma(p0, v1, o0_1);
+            const vf p1 = vf_bcast(s + 1);
+            o1_0 = vf_fma(p1, v0, o1_0);
+            o1_1 = vf_fma(p1, v1, o1_1);
+            const vf p2 = vf_bcast(s + 2);
+            o2_0 = vf_fma(p2, v0, o2_0);
+            o2_1 = vf_fma(p2, v1, o2_1);
+            const vf p3 = vf_bcast(s + 3);
+            o3_0 = vf_fma(p3, v0, o3_0);
+            o3_1 = vf_fma(p3, v1, o3_1);
+            const vf p4 = vf_bcast(s + 4);
+            o4_0 = vf_fma(p4, v0, o4_0);
+            o4_1 = vf_fma(p4, v1, o4_1);
+            const vf p5 = vf_bcast(s + 5);
+            o5_0 = vf_fma(p5, v0, o5_0);
+            o5_1 = vf_fma(p5, v1, o5_1);
+        }
+        if (!fresh && alpha) {
+            const vf a0 = vf_bcast(alpha + 0);
+            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 8), o0_1);
+            const vf a1 = vf_bcast(alpha + 1);
+            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 8), o1_1);
+            const vf a2 = vf_bcast(alpha + 2);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 8), o2_1);
+            const vf a3 = vf_bcast(alpha + 3);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 8), o3_1);
+            const vf a4 = vf_bcast(alpha + 4);
+            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+            o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 8), o4_1);
+            const vf a5 = vf_bcast(alpha + 5);
+            o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+            o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 8), o5_1);
+        } else if (!fresh) {
+            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
+            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
+            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
+            o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
+            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
+            o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+            o4_1 = vf_add(vf_load(o + 4 * DVP + 8), o4_1);
+            o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+            o5_1 = vf_add(vf_load(o + 5 * DVP + 8), o5_1);
+        }
+        vf_store(o + 0 * DVP + 0, o0_0);
+        vf_store(o + 0 * DVP + 8, o0_1);
+        vf_store(o + 1 * DVP + 0, o1_0);
+        vf_store(o + 1 * DVP + 8, o1_1);
+        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o + 2 * DVP + 8, o2_1);
+        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP + 8, o3_1);
+        vf_store(o + 4 * DVP + 0, o4_0);
+        vf_store(o + 4 * DVP + 8, o4_1);
+        vf_store(o + 5 * DVP + 0, o5_0);
+        vf_store(o + 5 * DVP + 8, o5_1);
+        n -= some;
+        fresh = false, alpha = NULL;
+    } while (n > 0);
 }
 
 /* o[5][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
- * fresh: o holds nothing yet. */
+ * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void pv_5x2(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
                                    float *restrict o, const float *restrict alpha, bool fresh) {
-    vf o0_0 = vf_zero(), o0_1 = vf_zero();
-    vf o1_0 = vf_zero(), o1_1 = vf_zero();
-    vf o2_0 = vf_zero(), o2_1 = vf_zero();
-    vf o3_0 = vf_zero(), o3_1 = vf_zero();
-    vf o4_0 = vf_zero(), o4_1 = vf_zero();
-    if (!fresh) {
-        o0_0 = vf_load(o + 0 * DVP + 0);
-        o0_1 = vf_load(o + 0 * DVP + 8);
-        o1_0 = vf_load(o + 1 * DVP + 0);
-        o1_1 = vf_load(o + 1 * DVP + 8);
-        o2_0 = vf_load(o + 2 * DVP + 0);
-        o2_1 = vf_load(o + 2 * DVP + 8);
-        o3_0 = vf_load(o + 3 * DVP + 0);
-        o3_1 = vf_load(o + 3 * DVP + 8);
-        o4_0 = vf_load(o + 4 * DVP + 0);
-        o4_1 = vf_load(o + 4 * DVP + 8);
-    }
-    if (alpha && !fresh) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_mul(o0_0, a0);
-        o0_1 = vf_mul(o0_1, a0);
-        const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_mul(o1_0, a1);
-        o1_1 = vf_mul(o1_1, a1);
-        const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_mul(o2_0, a2);
-        o2_1 = vf_mul(o2_1, a2);
-        const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_mul(o3_0, a3);
-        o3_1 = vf_mul(o3_1, a3);
-        const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_mul(o4_0, a4);
-        o4_1 = vf_mul(o4_1, a4);
-    }
-    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
-        const vf v1 = vf_loadu(v + 8);
-        const vf p0 = vf_bcast(s + 0);
-        o0_0 = vf_fma(p0, v0, o0_0);
-        o0_1 = vf_fma(p0, v1, o0_1);
-        const vf p1 = vf_bcast(s + 1);
-        o1_0 = vf_fma(p1, v0, o1_0);
-        o1_1 = vf_fma(p1, v1, o1_1);
-        const vf p2 = vf_bcast(s + 2);
-        o2_0 = vf_fma(p2, v0, o2_0);
-        o2_1 = vf_fma(p2, v1, o2_1);
-        const vf p3 = vf_bcast(s + 3);
-        o3_0 = vf_fma(p3, v0, o3_0);
-        o3_1 = vf_fma(p3, v1, o3_1);
-        const vf p4 = vf_bcast(s + 4);
-        o4_0 = vf_fma(p4, v0, o4_0);
-        o4_1 = vf_fma(p4, v1, o4_1);
-    }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 8, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 8, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
-    vf_store(o + 2 * DVP + 8, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
-    vf_store(o + 3 * DVP + 8, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
-    vf_store(o + 4 * DVP + 8, o4_1);
+    do {
+        const int32_t some = min32(n, 64);
+        vf o0_0 = vf_zero(), o0_1 = vf_zero();
+        vf o1_0 = vf_zero(), o1_1 = vf_zero();
+        vf o2_0 = vf_zero(), o2_1 = vf_zero();
+        vf o3_0 = vf_zero(), o3_1 = vf_zero();
+        vf o4_0 = vf_zero(), o4_1 = vf_zero();
+        for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
+            const vf v0 = vf_loadu(v + 0);
+            const vf v1 = vf_loadu(v + 8);
+            const vf p0 = vf_bcast(s + 0);
+            o0_0 = vf_fma(p0, v0, o0_0);
+            o0_1 = vf_fma(p0, v1, o0_1);
+            const vf p1 = vf_bcast(s + 1);
+            o1_0 = vf_fma(p1, v0, o1_0);
+            o1_1 = vf_fma(p1, v1, o1_1);
+            const vf p2 = vf_bcast(s + 2);
+            o2_0 = vf_fma(p2, v0, o2_0);
+            o2_1 = vf_fma(p2, v1, o2_1);
+            const vf p3 = vf_bcast(s + 3);
+            o3_0 = vf_fma(p3, v0, o3_0);
+            o3_1 = vf_fma(p3, v1, o3_1);
+            const vf p4 = vf_bcast(s + 4);
+            o4_0 = vf_fma(p4, v0, o4_0);
+            o4_1 = vf_fma(p4, v1, o4_1);
+        }
+        if (!fresh && alpha) {
+            const vf a0 = vf_bcast(alpha + 0);
+            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 8), o0_1);
+            const vf a1 = vf_bcast(alpha + 1);
+            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 8), o1_1);
+            const vf a2 = vf_bcast(alpha + 2);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 8), o2_1);
+            const vf a3 = vf_bcast(alpha + 3);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 8), o3_1);
+            const vf a4 = vf_bcast(alpha + 4);
+            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+            o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 8), o4_1);
+        } else if (!fresh) {
+            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
+            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
+            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
+            o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
+            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
+            o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+            o4_1 = vf_add(vf_load(o + 4 * DVP + 8), o4_1);
+        }
+        vf_store(o + 0 * DVP + 0, o0_0);
+        vf_store(o + 0 * DVP + 8, o0_1);
+        vf_store(o + 1 * DVP + 0, o1_0);
+        vf_store(o + 1 * DVP + 8, o1_1);
+        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o + 2 * DVP + 8, o2_1);
+        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP + 8, o3_1);
+        vf_store(o + 4 * DVP + 0, o4_0);
+        vf_store(o + 4 * DVP + 8, o4_1);
+        n -= some;
+        fresh = false, alpha = NULL;
+    } while (n > 0);
 }
 
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
@@ -1066,10 +1181,12 @@ static inline void qk_3(const float *restrict k, ptrdiff_t ldk, const float *res
     vf_store(s + 88, s3_2);
 }
 
-/* s[key][24] = exp2(scores - m) for 4 keys x 24 queries, and l += its sums. m is any reference,
- * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
+/* s[key][24] = exp2(scores - m) for 4 keys x 24 queries, and l + lost += its sums. m is any
+ * reference, not the maximum: the caller looks at l. The exponentials overlap the next tile's
+ * products. */
 static inline void qk_exp_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
-                            float *restrict s, const vf *restrict m, vf *restrict l) {
+                            float *restrict s, const vf *restrict m, vf *restrict l,
+                            vf *restrict lost) {
     const float *k1 = k + 1 * ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
@@ -1100,48 +1217,42 @@ static inline void qk_exp_3(const float *restrict k, ptrdiff_t ldk, const float 
         QK_STEP_3(d + 14)
         QK_STEP_3(d + 15)
     }
-    vf l0 = l[0];
-    vf l1 = l[1];
-    vf l2 = l[2];
     vf p0[2] = {s0_0, s0_1};
     vf_exp2_lazy_each(p0, 2);
     vf_store(s + 0, p0[0]);
-    l0 = vf_add(l0, p0[0]);
     vf_store(s + 8, p0[1]);
-    l1 = vf_add(l1, p0[1]);
     vf p1[2] = {s0_2, s1_0};
     vf_exp2_lazy_each(p1, 2);
     vf_store(s + 16, p1[0]);
-    l2 = vf_add(l2, p1[0]);
     vf_store(s + 24, p1[1]);
-    l0 = vf_add(l0, p1[1]);
+    const vf sum0 = vf_add(p0[0], p1[1]);
     vf p2[2] = {s1_1, s1_2};
     vf_exp2_lazy_each(p2, 2);
     vf_store(s + 32, p2[0]);
-    l1 = vf_add(l1, p2[0]);
+    const vf sum1 = vf_add(p0[1], p2[0]);
     vf_store(s + 40, p2[1]);
-    l2 = vf_add(l2, p2[1]);
+    const vf sum2 = vf_add(p1[0], p2[1]);
     vf p3[2] = {s2_0, s2_1};
     vf_exp2_lazy_each(p3, 2);
     vf_store(s + 48, p3[0]);
-    l0 = vf_add(l0, p3[0]);
     vf_store(s + 56, p3[1]);
-    l1 = vf_add(l1, p3[1]);
     vf p4[2] = {s2_2, s3_0};
     vf_exp2_lazy_each(p4, 2);
     vf_store(s + 64, p4[0]);
-    l2 = vf_add(l2, p4[0]);
     vf_store(s + 72, p4[1]);
-    l0 = vf_add(l0, p4[1]);
+    const vf sum3 = vf_add(p3[0], p4[1]);
+    const vf sum4 = vf_add(sum0, sum3);
     vf p5[2] = {s3_1, s3_2};
     vf_exp2_lazy_each(p5, 2);
     vf_store(s + 80, p5[0]);
-    l1 = vf_add(l1, p5[0]);
+    const vf sum5 = vf_add(p3[1], p5[0]);
+    const vf sum6 = vf_add(sum1, sum5);
     vf_store(s + 88, p5[1]);
-    l2 = vf_add(l2, p5[1]);
-    l[0] = l0;
-    l[1] = l1;
-    l[2] = l2;
+    const vf sum7 = vf_add(p4[0], p5[1]);
+    const vf sum8 = vf_add(sum2, sum7);
+    add_exactly(&l[0], &lost[0], sum4);
+    add_exactly(&l[1], &lost[1], sum6);
+    add_exactly(&l[2], &lost[2], sum8);
 }
 
 /* Products of column d of 8 keys and 8 queries, in registers. */
@@ -1269,74 +1380,102 @@ static inline void qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const float
     vf_store(s + 80, s3_1);
 }
 
-/* s = exp2(s - m) in place over n keys, and l += its sums; mx: the maxima with these keys. Returns
- * whether a maximum rose: alpha then holds the factors of what came before. */
+/* s = exp2(s - m) in place over n keys, and l += its sums, for maxima m no less than mx, the
+ * largest scores with these keys. Returns whether a maximum rose: alpha then holds the factors of
+ * what came before. */
 static inline int softmax_3(float *restrict s, int32_t n, tile *restrict t, const vf *restrict mx,
                             float *restrict alpha) {
-    const vf m0 = mx[0], old0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0);
-    const vf m1 = mx[1], old1 = vf_load(t->m + 8);
-    vf l1 = vf_load(t->l + 8);
-    const vf m2 = mx[2], old2 = vf_load(t->m + 16);
-    vf l2 = vf_load(t->l + 16);
-    const int rose = vf_any_gt(m0, old0) | vf_any_gt(m1, old1) | vf_any_gt(m2, old2);
+    vf m0 = vf_load(t->m + 0);
+    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m1 = vf_load(t->m + 8);
+    vf l1 = vf_load(t->l + 8), lost1 = vf_load(t->l_lost + 8);
+    vf m2 = vf_load(t->m + 16);
+    vf l2 = vf_load(t->l + 16), lost2 = vf_load(t->l_lost + 16);
+    const int rose = vf_any_gt(mx[0], m0) | vf_any_gt(mx[1], m1) | vf_any_gt(mx[2], m2);
     if (rose) {
-        const vf a0 = vf_exp2_softmax(vf_sub(old0, m0));
+        const vf to0 = next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
         vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, m0);
+        vf_store(t->m + 0, to0);
+        m0 = to0;
         l0 = vf_mul(l0, a0);
-        const vf a1 = vf_exp2_softmax(vf_sub(old1, m1));
+        lost0 = vf_mul(lost0, a0);
+        const vf to1 = next_max(m1, mx[1]), a1 = vf_exp2_softmax(vf_sub(m1, to1));
         vf_store(alpha + 8, a1);
-        vf_store(t->m + 8, m1);
+        vf_store(t->m + 8, to1);
+        m1 = to1;
         l1 = vf_mul(l1, a1);
-        const vf a2 = vf_exp2_softmax(vf_sub(old2, m2));
+        lost1 = vf_mul(lost1, a1);
+        const vf to2 = next_max(m2, mx[2]), a2 = vf_exp2_softmax(vf_sub(m2, to2));
         vf_store(alpha + 16, a2);
-        vf_store(t->m + 16, m2);
+        vf_store(t->m + 16, to2);
+        m2 = to2;
         l2 = vf_mul(l2, a2);
+        lost2 = vf_mul(lost2, a2);
     }
-    for (int32_t key = 0; key < n; key++, s += 24) {
-        vf p[3];
-        p[0] = vf_sub(vf_load(s + 0), m0);
-        p[1] = vf_sub(vf_load(s + 8), m1);
-        p[2] = vf_sub(vf_load(s + 16), m2);
-        vf_exp2_softmax_each(p, 3);
-        vf_store(s + 0, p[0]);
-        l0 = vf_add(l0, p[0]);
-        vf_store(s + 8, p[1]);
-        l1 = vf_add(l1, p[1]);
-        vf_store(s + 16, p[2]);
-        l2 = vf_add(l2, p[2]);
+    for (int32_t key = 0; key < n;) { /* a few keys at a time, so that their sum rounds little */
+        const int32_t end = min32(key + 8, n);
+        vf sum0 = vf_zero(), sum1 = vf_zero(), sum2 = vf_zero();
+        for (; key < end; key++, s += 24) {
+            vf p[3];
+            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[1] = vf_sub(vf_load(s + 8), m1);
+            p[2] = vf_sub(vf_load(s + 16), m2);
+            vf_exp2_softmax_each(p, 3);
+            vf_store(s + 0, p[0]);
+            sum0 = vf_add(sum0, p[0]);
+            vf_store(s + 8, p[1]);
+            sum1 = vf_add(sum1, p[1]);
+            vf_store(s + 16, p[2]);
+            sum2 = vf_add(sum2, p[2]);
+        }
+        add_exactly(&l0, &lost0, sum0);
+        add_exactly(&l1, &lost1, sum1);
+        add_exactly(&l2, &lost2, sum2);
     }
     vf_store(t->l + 0, l0);
+    vf_store(t->l_lost + 0, lost0);
     vf_store(t->l + 8, l1);
+    vf_store(t->l_lost + 8, lost1);
     vf_store(t->l + 16, l2);
+    vf_store(t->l_lost + 16, lost2);
     return rose;
 }
 
-/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
-static inline void exp_rows_3(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+/* s = exp2(s - m) in place over n keys for a reference m, and l + lost += its sums. */
+static inline void exp_rows_3(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l,
+                              vf *restrict lost) {
     const vf m0 = m[0];
-    vf l0 = l[0];
+    vf l0 = l[0], lost0 = lost[0];
     const vf m1 = m[1];
-    vf l1 = l[1];
+    vf l1 = l[1], lost1 = lost[1];
     const vf m2 = m[2];
-    vf l2 = l[2];
-    for (int32_t key = 0; key < n; key++, s += 24) {
-        vf p[3];
-        p[0] = vf_sub(vf_load(s + 0), m0);
-        p[1] = vf_sub(vf_load(s + 8), m1);
-        p[2] = vf_sub(vf_load(s + 16), m2);
-        vf_exp2_lazy_each(p, 3);
-        vf_store(s + 0, p[0]);
-        l0 = vf_add(l0, p[0]);
-        vf_store(s + 8, p[1]);
-        l1 = vf_add(l1, p[1]);
-        vf_store(s + 16, p[2]);
-        l2 = vf_add(l2, p[2]);
+    vf l2 = l[2], lost2 = lost[2];
+    for (int32_t key = 0; key < n;) { /* a few keys at a time, so that their sum rounds little */
+        const int32_t end = min32(key + 8, n);
+        vf sum0 = vf_zero(), sum1 = vf_zero(), sum2 = vf_zero();
+        for (; key < end; key++, s += 24) {
+            vf p[3];
+            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[1] = vf_sub(vf_load(s + 8), m1);
+            p[2] = vf_sub(vf_load(s + 16), m2);
+            vf_exp2_lazy_each(p, 3);
+            vf_store(s + 0, p[0]);
+            sum0 = vf_add(sum0, p[0]);
+            vf_store(s + 8, p[1]);
+            sum1 = vf_add(sum1, p[1]);
+            vf_store(s + 16, p[2]);
+            sum2 = vf_add(sum2, p[2]);
+        }
+        add_exactly(&l0, &lost0, sum0);
+        add_exactly(&l1, &lost1, sum1);
+        add_exactly(&l2, &lost2, sum2);
     }
     l[0] = l0;
+    lost[0] = lost0;
     l[1] = l1;
+    lost[1] = lost1;
     l[2] = l2;
+    lost[2] = lost2;
 }
 
 /* Sums far from 1 say that the reference is far from the maximum, or a score is NaN. */
@@ -1498,18 +1637,21 @@ static bool lazy_3(const item *x, tile *t, scratch *w, const float *row, ptrdiff
                    int32_t first, int32_t n, int32_t clean, int32_t clean_end, const float *ask,
                    ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(NO_MAX);
-    vf m[3], l[3], mx[3]; /* mx: not wanted here */
+    vf m[3], l[3], lost[3], mx[3]; /* mx: not wanted here */
     m[0] = vf_load(t->m + 0);
     m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
     l[0] = vf_load(t->l + 0);
+    lost[0] = vf_load(t->l_lost + 0);
     mx[0] = none;
     m[1] = vf_load(t->m + 8);
     m[1] = vf_select(vf_eq(m[1], none), vf_zero(), m[1]);
     l[1] = vf_load(t->l + 8);
+    lost[1] = vf_load(t->l_lost + 8);
     mx[1] = none;
     m[2] = vf_load(t->m + 16);
     m[2] = vf_select(vf_eq(m[2], none), vf_zero(), m[2]);
     l[2] = vf_load(t->l + 16);
+    lost[2] = vf_load(t->l_lost + 16);
     mx[2] = none;
     /* In whole register tiles: what is left of them counts as hidden in part. */
     const int32_t begin = min32((clean + 3) / 4 * 4, n);
@@ -1517,20 +1659,23 @@ static bool lazy_3(const item *x, tile *t, scratch *w, const float *row, ptrdiff
     qk_edges_3(t, w, row, ldk, first, 0, begin);
     for (int32_t key = begin; key < end; key += 4) {
         if (ask) ask_rows(ask + key * ldv, ldv, 4);
-        qk_exp_3(row + key * ldk, ldk, t->q, w->s + key * 24, m, l);
+        qk_exp_3(row + key * ldk, ldk, t->q, w->s + key * 24, m, l, lost);
     }
     qk_edges_3(t, w, row, ldk, first, end, n);
     adjust_range_3(x, t, w, first, 0, begin, mx, true, lanes);
-    exp_rows_3(w->s, begin, m, l);
+    exp_rows_3(w->s, begin, m, l, lost);
     adjust_range_3(x, t, w, first, end, n, mx, true, lanes);
-    exp_rows_3(w->s + end * 24, n - end, m, l);
+    exp_rows_3(w->s + end * 24, n - end, m, l, lost);
     if (!lazy_ok_3(l)) return false;
     vf_store(t->m + 0, m[0]);
     vf_store(t->l + 0, l[0]);
+    vf_store(t->l_lost + 0, lost[0]);
     vf_store(t->m + 8, m[1]);
     vf_store(t->l + 8, l[1]);
+    vf_store(t->l_lost + 8, lost[1]);
     vf_store(t->m + 16, m[2]);
     vf_store(t->l + 16, l[2]);
+    vf_store(t->l_lost + 16, lost[2]);
     return true;
 }
 
@@ -1566,14 +1711,13 @@ static void tile_3(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, c
     pv_3(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }
 
-/* Writes the log of a row's denominator where it is wanted; returns the factor of its O. */
-static ATTN_INLINE float finish_scale(const item *x, int32_t h, int32_t i, float m, float l) {
+/* Writes the log of a row's denominator where it is wanted; returns the factor of its O. l: the sum
+ * of P, relative to the maximum m. */
+static ATTN_INLINE float finish_scale(const item *x, int32_t h, int32_t i, float m, double l) {
     const attn_args *args = x->args;
-    const float inv = l == 0 ? 0 : 1 / l;
-    if (args->lse)
-        args->lse[x->b * args->lse_batch + h * args->lse_head + i] =
-            l == 0 ? -INFINITY : m * LN2 + logf(l);
-    return inv;
+    float *lse = args->lse ? args->lse + x->b * args->lse_batch + h * args->lse_head + i : NULL;
+    if (lse) *lse = l == 0 ? -INFINITY : (float)(m * LN2 + log(l));
+    return l == 0 ? 0 : (float)(1 / l);
 }
 
 static inline float *output_row(const item *x, int32_t h, int32_t i) {
@@ -1581,8 +1725,61 @@ static inline float *output_row(const item *x, int32_t h, int32_t i) {
     return o->data + x->b * o->batch + h * o->head + i * o->token;
 }
 
+/* No key of the row's range was hidden by a mask. */
+static inline bool sees_range(const item *x) {
+    return x->args->mask.type == ATTN_MASK_NONE && !x->args->key_padding;
+}
+
+/* Scores left the range of f32 if l is no number, or says that no key of a range was seen. */
+static inline bool lost_scores(const item *x, double l, int32_t lo, int32_t hi) {
+    return isnan(l) || (l == 0 && lo <= hi && sees_range(x));
+}
+
+/* The largest |V| of the keys lo..hi; one that is at least `enough` will do. */
+static float largest_value(const item *x, int32_t h, int32_t lo, int32_t hi, float enough) {
+    const attn_view *v = &x->args->v;
+    const float *row = v->data + x->b * v->batch + value_head(h) * v->head + lo * v->token;
+    vf top = vf_zero();
+    for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++, row += v->token)
+        for (int32_t c = 0; c < DV; c += W) top = vf_max(vf_abs(load_n(row + c, DV - c)), top);
+    return vf_reduce_max(top);
+}
+
+/* Did f32 not have the range for a row? bits: of the largest |O| by lanes, not yet divided by l. */
+static __attribute__((noinline, cold)) bool left_range(const item *x, int32_t h, int32_t i,
+                                                       double l, vi bits) {
+    const float small = 0x1p-40f; /* times P of a lazy maximum, 2^-60, it keeps its bits */
+    int32_t lo, hi;
+    op_range(x, i, &lo, &hi);
+    if (l == 0 || isnan(l)) return lost_scores(x, l, lo, hi);
+    _Alignas(64) int32_t each[W];
+    vi_store(each, bits);
+    for (int j = 1; j < W; j++) each[0] = max32(each[0], each[j]);
+    float top;
+    memcpy(&top, each, sizeof top);
+    if (!(top < 0x1p-100f)) return true; /* an overflow */
+    const float value = largest_value(x, h, lo, hi, small);
+    if (value == 0) return false;
+    /* Where larger values may be of hidden keys, and P is not small, zeros are taken for zeros. */
+    return value <= small || top > 0 || l < 0.25;
+}
+
 /* One output row: O / l, and the log of its denominator. */
-static void finish_row(const item *x, int32_t h, int32_t i, float m, float l, const float *o) {
+static void finish_row(const item *x, int32_t h, int32_t i, float m, double l, const float *o) {
+    /* The largest |O|, as bits: NaN is larger than any. */
+    vi bits = vi_set1(0);
+    for (int32_t c = 0; c < DVP; c += W)
+        bits = vi_max(vi_and(vi_bits(vf_load(o + c)), vi_set1(INT32_MAX)), bits);
+    const vf top = vf_bits(bits), least = vf_set1(0x1p-100f);
+    const vf most = vf_set1(l < 1 ? (float)(0x1.fffffp127 * l) : 0x1.fffffep127f);
+    if (!vm_all(vf_le(top, most)) || !vf_any_gt(top, least)) {
+        if (left_range(x, h, i, l, bits)) {
+            attn_reference_row(
+                &attn_f32_regular_sdpa_sliding_self_h8k2d64w255__avx2_q24k128,
+                x->args, x->b, h, i);
+            return;
+        }
+    }
     const vf f = vf_set1(finish_scale(x, h, i, m, l));
     float *to = output_row(x, h, i);
     int32_t c = 0;
@@ -1718,10 +1915,11 @@ static void tile_begin(const item *x, tile *t) {
     t->vectors = (t->rows + W - 1) / W;
     t->first = INT32_MAX, t->last = -1;
     t->all_first = 0, t->all_last = INT32_MAX;
+    t->fresh = true, t->has_kept = false, t->span = -1;
     t->box = (attn_tile_box){INT32_MAX, -1, INT32_MAX, INT32_MIN, 0, 0};
     for (int32_t r = 0; r < ROWS; r++) {
         t->m[r] = NO_MAX;
-        t->l[r] = 0;
+        t->l[r] = t->l_lost[r] = 0;
         if (r >= t->rows) { /* an unused lane: sees what the last row does */
             t->lo[r] = t->lo[r - 1], t->hi[r] = t->hi[r - 1];
             t->head[r] = t->head[r - 1];
@@ -1782,12 +1980,15 @@ static void tile_pack(const item *x, tile *t) {
     for (int32_t j = 0; j < 3; j++)
         rows_see(t, j * W, (j + 1) * W, &t->vector_first[j], &t->vector_last[j]);
     pack_q(x, t);
-    t->fresh = true;
 }
 
 static void tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
                      const values *v, bool lanes) {
     const ptrdiff_t ldk = x->args->k.token;
+    if (k0 / SPAN != t->span) {
+        tile_keep(t);
+        t->span = k0 / SPAN;
+    }
     switch (t->vectors) {
     case 1: tile_1(x, t, w, k0, k1, k, ldk, v, lanes); break;
     case 2: tile_2(x, t, w, k0, k1, k, ldk, v, lanes); break;
@@ -1866,12 +2067,13 @@ static void prefill_task(void *ctx, int64_t task, int worker) {
 
     for (int32_t i = 0; i < count; i++) {
         tile *t = &w->t[i];
-        if (t->fresh) memset(t->o, 0, sizeof t->o); /* no row saw a key */
+        if (t->fresh && !t->has_kept) memset(t->o, 0, sizeof t->o); /* no row saw a key */
+        const float *o = tile_sum(t);
         for (int32_t r = 0; r < t->rows; r++) {
             /* The next tile's row is asked for: its stores would wait for it. */
             const float *next = output_row(&x, h, t->row[r] + ROWS);
             for (int32_t d = 0; i + 1 < count && d < DV; d += 16) ATTN_PREFETCH_L2(next + d);
-            finish_row(&x, h, t->row[r], t->m[r], t->l[r], t->o + r * DVP);
+            finish_row(&x, h, t->row[r], t->m[r], (double)t->l[r] + t->l_lost[r], o + r * DVP);
         }
     }
 }
@@ -1962,13 +2164,15 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
                 for (int r = 0; r < 4; r++) s[i * 4 + r] = -INFINITY;
     }
 
-    vf m = vf_load(t->m), l = vf_load(t->l), top = m;
+    vf m = vf_load(t->m), l = vf_load(t->l), lost = vf_load(t->l_lost), top = m;
     for (int32_t i = 0; i < n * 4; i += W) top = vf_max(vf_load(s + i), top);
     top = vf_stride_max(top, 4);
     const int rose = vf_any_gt(top, m);
     if (rose) {
+        top = next_max(m, top);
         const vf alpha = vf_exp2_softmax(vf_sub(m, top));
         l = vf_mul(l, alpha);
+        lost = vf_mul(lost, alpha);
         m = top;
         vf_store(w->alpha, alpha);
         vf_store(t->m, m);
@@ -1976,9 +2180,11 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
     for (int32_t i = 0; i < n * 4; i += W) {
         const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
         vf_store(s + i, p);
-        l = vf_add(l, p);
+        add_exactly(&l, &lost, p);
     }
     vf_store(t->l, l);
+    vf_store(t->l_lost, lost);
+    t->fresh = false;
 
     for (int32_t c = 0; c < 64; c += 16) {
         const int32_t asked = c / 16 * 8;
@@ -2051,6 +2257,7 @@ static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
     for (int32_t block = first; block <= last; block += n) {
         /* Up to the next multiple, so that results do not depend on where a turn begins. */
         n = min32(KEYS - (block - k0) % KEYS, last - block + 1);
+        if (block / DOT_SPAN != t->span) dot_keep(t, block / DOT_SPAN);
         const ptrdiff_t i = block - k0;
         const lines next = lines_from(ask, i);
         bool masked = n < KEYS || block < t->all_first || block + n - 1 > t->all_last ||
@@ -2100,7 +2307,6 @@ static void pack_rows(const item *x, tile *t, int32_t rows) {
     enum { DP = (D + W - 1) / W * W };
     const attn_view *q = &x->args->q;
     const vf scale = vf_set1(0x1.715476p-3f);
-    memset(t->o, 0, sizeof(float) * DVP * (size_t)rows);
     for (int32_t r = 0; r < rows; r++) {
         /* A row past the tile's repeats its last: computed, never read. */
         const int32_t from = min32(r, t->rows - 1);
@@ -2120,6 +2326,7 @@ static void dot_begin(const item *x, tile *t, int32_t rows, int32_t lanes) {
         t->lo[i] = t->lo[i % lanes], t->hi[i] = t->hi[i % lanes];
     }
     pack_rows(x, t, rows);
+    memset(t->o, 0, sizeof(float) * DVP * (size_t)rows);
 }
 
 /* A tile of a group's rows from this one on, for the keys k0..k1. */
@@ -2154,16 +2361,17 @@ static void decode_keys(const item *x, tile *t, scratch *w, int32_t k0, int32_t 
 }
 
 /* What a tile has found out about one part. */
-static void decode_end(const call *c, const tile *t, int32_t b, int32_t g, int32_t slot,
+static void decode_end(const call *c, tile *t, int32_t b, int32_t g, int32_t slot,
                        int32_t row) {
     _Alignas(64) float l[ROWS];
     memcpy(l, t->l, sizeof l);
+    const float *o = tile_sum(t);
     if (t->rows <= 4) vf_store(l, vf_stride_add(vf_load(l), 4));
     for (int32_t r = 0; r < t->rows; r++) {
         const partial p = partial_of(c, b, g, slot, row + r);
         *p.m = t->m[r];
         *p.l = l[r];
-        if (l[r] != 0) memcpy(p.o, t->o + r * DVP, sizeof(float) * DVP);
+        if (l[r] != 0) memcpy(p.o, o + r * DVP, sizeof(float) * DVP);
     }
 }
 
@@ -2249,24 +2457,25 @@ static void decode_task(void *ctx, int64_t task, int worker) {
 /* Merges the parts of the rows of one group, first to last. */
 static void merge_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
-    float *o = c->work[worker].t[0].o;
+    float *o = c->work[worker].t[0].kept, *lost = c->work[worker].t[0].lost;
     const int32_t g = (int32_t)(task % GROUPS), b = (int32_t)(task / GROUPS);
     const item x = item_of(c, b);
     const int32_t parts = c->share[b].parts, rows = x.rows * GROUP;
     if (!c->share[b].decode) return;
     for (int32_t row = 0; row < rows; row++) {
-        float m = NO_MAX, l = 0;
+        float m = NO_MAX;
+        double l = 0;
         for (int32_t i = 0; i < parts; i++) m = fmaxf(m, *partial_of(c, b, g, i, row).m);
         memset(o, 0, sizeof(float) * DVP);
+        memset(lost, 0, sizeof(float) * DVP);
         for (int32_t i = 0; i < parts; i++) {
             const partial p = partial_of(c, b, g, i, row);
             if (*p.l == 0) continue;
             const vf f = vf_exp2_softmax(vf_set1(*p.m - m));
             _Alignas(64) float factor[W];
             vf_store(factor, f);
-            l += *p.l * factor[0];
-            for (int32_t d = 0; d < DVP; d += W)
-                vf_store(o + d, vf_fma(f, vf_load(p.o + d), vf_load(o + d)));
+            l += (double)*p.l * factor[0];
+            keep_row(o, lost, vf_set1(1.0f), p.o, f);
         }
         finish_row(&x, g * GROUP + row % GROUP, row / GROUP, m, l, o);
     }
@@ -2391,8 +2600,6 @@ static const attn_spec spec = {
     .expr_hash = 0x00000000u,
 };
 
-ATTN_HIDDEN extern const attn_kernel
-    attn_f32_regular_sdpa_sliding_self_h8k2d64w255__avx2_q24k128;
 const attn_kernel
     attn_f32_regular_sdpa_sliding_self_h8k2d64w255__avx2_q24k128 = {
     .abi = ATTN_KERNEL_ABI,

@@ -12,7 +12,10 @@ typedef struct row {
     int32_t q;    /* absolute position, wrapped as expressions see it */
     const float *query;
     int64_t first, last; /* keys that the op shows */
+    const double *score; /* of each key; null: to be computed where it is needed */
 } row;
+
+enum { COLUMNS = 64 }; /* of O, side by side */
 
 uint64_t attn_reference_workspace(const attn_extent *extent) {
     return ((uint64_t)extent->kv_len_max * sizeof(double) + 63) & ~(uint64_t)63;
@@ -61,46 +64,68 @@ static double score(const row *r, int64_t k, bool *oob) {
     return s + bias;
 }
 
-static void write_row(const row *r, const double *s, double max) {
+static double score_of(const row *r, int64_t k) {
+    bool oob = false;
+    return r->score ? r->score[k] : score(r, k, &oob);
+}
+
+/* o[n columns] = sum of P V; returns the sum of P. v stands at key 0. */
+static double sum_columns(const row *r, double max, const float *v, int32_t n, double *o) {
+    double sum = 0;
+    for (int32_t d = 0; d < n; d++) o[d] = 0;
+    for (int64_t k = r->first; k <= r->last; k++) {
+        const double s = score_of(r, k);
+        if (s == -INFINITY) continue;
+        const double p = exp(s - max);
+        sum += p;
+        for (int32_t d = 0; d < n; d++) o[d] += p * v[k * r->args->v.token + d];
+    }
+    return sum;
+}
+
+static void write_row(const row *r, double max) {
     const attn_args *args = r->args;
     const attn_spec *spec = r->kernel->spec;
     const int64_t b = r->x.b, hv = r->h / (spec->heads / spec->v_heads);
     const float *v = args->v.data + b * args->v.batch + hv * args->v.head;
     float *o = args->o.data + b * args->o.batch + r->h * args->o.head + r->i * args->o.token;
-    if (spec->sinks && args->sinks[r->h] > max) max = args->sinks[r->h];
-    double sum = spec->sinks ? exp(args->sinks[r->h] - max) : 0;
-    for (int64_t k = r->first; k <= r->last; k++)
-        if (s[k] != -INFINITY) sum += exp(s[k] - max);
-    const bool empty = sum == 0;
-    for (int32_t d = 0; d < spec->v_dim; d++) {
-        double y = 0;
-        for (int64_t k = r->first; k <= r->last; k++)
-            if (s[k] != -INFINITY) y += exp(s[k] - max) * v[k * args->v.token + d];
-        o[d] = empty ? 0 : (float)(y / sum);
+    const double sink = spec->sinks ? args->sinks[r->h] : -INFINITY;
+    const bool empty = max == -INFINITY; /* no key */
+    if (sink > max) max = sink;
+    double sum = 0, y[COLUMNS];
+    for (int32_t c = 0; c < spec->v_dim; c += COLUMNS) {
+        const int32_t n = spec->v_dim - c < COLUMNS ? spec->v_dim - c : COLUMNS;
+        sum = empty ? 0 : sum_columns(r, max, v + c, n, y);
+        if (sink != -INFINITY) sum += exp(sink - max);
+        for (int32_t d = 0; d < n; d++) o[c + d] = empty ? 0 : (float)(y[d] / sum);
     }
     if (args->lse)
         args->lse[b * args->lse_batch + r->h * args->lse_head + r->i] =
-            empty ? -INFINITY : (float)(max + log(sum));
+            (float)(empty ? sink : max + log(sum));
+}
+
+/* The row of item b; r->h, r->i and r->x.b are set. */
+static void find_row(row *r) {
+    const attn_args *args = r->args;
+    const int64_t b = r->x.b;
+    r->x.args = args;
+    r->x.q_start = args->q_start ? args->q_start[b] : 0;
+    r->x.q_len = args->q_len;
+    r->x.kv_len = args->kv_len ? args->kv_len[b] : args->kv_len_max;
+    r->q = (int32_t)((uint32_t)r->x.q_start + (uint32_t)r->i);
+    r->query = args->q.data + b * args->q.batch + r->h * args->q.head + r->i * args->q.token;
+    op_keys(r);
 }
 
 static attn_status walk(const attn_kernel *kernel, const attn_args *args, const int32_t *rows,
                         bool write) {
     double *s = write ? args->workspace : NULL;
-    row r = {.kernel = kernel, .args = args};
+    row r = {.kernel = kernel, .args = args, .score = s};
     bool oob = false;
-    for (int32_t b = 0; b < args->batch; b++)
+    for (r.x.b = 0; r.x.b < args->batch; r.x.b++)
         for (r.h = 0; r.h < kernel->spec->heads; r.h++)
-            for (r.i = 0; r.i < (rows ? rows[b] : args->q_len); r.i++) {
-                const int32_t start = args->q_start ? args->q_start[b] : 0;
-                r.x = (attn_expr_ctx){.args = args,
-                                      .b = b,
-                                      .q_start = start,
-                                      .q_len = args->q_len,
-                                      .kv_len = args->kv_len ? args->kv_len[b] : args->kv_len_max};
-                r.q = (int32_t)((uint32_t)start + (uint32_t)r.i);
-                r.query =
-                    args->q.data + b * args->q.batch + r.h * args->q.head + r.i * args->q.token;
-                op_keys(&r);
+            for (r.i = 0; r.i < (rows ? rows[r.x.b] : args->q_len); r.i++) {
+                find_row(&r);
                 double max = -INFINITY;
                 for (int64_t k = r.first; k <= r.last; k++) {
                     const double z = score(&r, k, &oob);
@@ -108,9 +133,24 @@ static attn_status walk(const attn_kernel *kernel, const attn_args *args, const 
                     if (s) s[k] = z;
                     if (z > max) max = z;
                 }
-                if (write) write_row(&r, s, max);
+                if (write) write_row(&r, max);
             }
     return ATTN_OK;
+}
+
+void attn_reference_row(const attn_kernel *kernel, const attn_args *args, int32_t b, int32_t h,
+                        int32_t i) {
+    row r = {.kernel = kernel, .args = args, .x.b = b, .h = h, .i = i};
+    find_row(&r);
+    double max = -INFINITY;
+    bool oob = false;
+    /* One score that is NaN, or infinite, makes all of the row NaN. */
+    for (int64_t k = r.first; k <= r.last && max < INFINITY; k++) {
+        const double s = score(&r, k, &oob);
+        if (!(s <= max)) max = s;
+    }
+    if (!(max < INFINITY)) r.last = r.first - 1; /* nothing to be added to it */
+    write_row(&r, max);
 }
 
 attn_status attn_reference_run(const attn_kernel *kernel, const attn_args *args,

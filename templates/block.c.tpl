@@ -94,6 +94,8 @@ ${part(form, { section = "sizes" })}
     NR = ${plan.nr}, /* columns of a register tile, and of a panel of packed weights */
     DEPTH = ${plan.depth}, /* of a panel's slice that stays in the first cache */
     NEAR = ${plan.near}, /* the same where rows are few */
+    SUM = ${plan.sum}, /* products that are summed at once; NEAR and DEPTH are whole SUMs */
+    SPAN = ${plan.span}, /* of which t is the sum */
     AHEAD = ${plan.ahead}, /* rows of a panel to ask for in advance there */
     MB = ${plan.rows}, /* rows of a task */
     WIDE = ${plan.wide}, /* most columns of a task */
@@ -124,7 +126,8 @@ ${lines(places)}
 
 /* What a thread works in. */
 typedef struct scratch {
-    _Alignas(64) float t[MB * WIDE]; /* a task's products */
+    _Alignas(64) float t[MB * WIDE];          /* a task's products */
+    float kept[MB * WIDE], lost[MB * WIDE]; /* of longer sums: those of t before, their rounding */
 } scratch;
 
 typedef struct layer {

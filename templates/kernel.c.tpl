@@ -27,6 +27,7 @@ $ else
     ROWS = ${plan.rows}, /* query rows of a full tile: ${plan.tile_vectors} vectors */
     TILES = ${plan.tiles}, /* tiles a query block */
     BK = ${plan.key_block}, /* keys a block */
+    SPAN = ${plan.span}, /* keys of a tile's sum before it is kept: see sums */
     PART = ${plan.part_keys}, /* keys a part of a split-key run */
 $   if plan.reach >= 0 then
     REACH = ${plan.reach}, /* n rows see at most n + REACH keys from the first to the last */
@@ -36,6 +37,7 @@ $   if #plan.dots > 0 then
     DOT_MOST = ${plan.dot_most}, /* most rows of a group that run as dot products, */
     DOT_ROWS = ${plan.dots[#plan.dots].rows}, /* that many a tile; such tiles take turns: */
     TURN = ${plan.turn_keys}, /* keys of a turn */
+    DOT_SPAN = ${plan.dot_span}, /* SPAN of such a tile */
     AHEAD = ${plan.dot_ahead}, /* rows of K and of V that are asked for before their turn */
 $   end
     PV_GROUPS = ${plan.pv_groups_max}, /* most row groups of a tile in P V */
@@ -47,11 +49,14 @@ $ if plan.log2e then
 /* exp(x) = exp2(x * LOG2E): scores are kept in units of log 2. */
 static const float LOG2E = ${f32(1.4426950408889634)};
 $ end
-static const float LN2 = ${f32(0.6931471805599453)};
+static const double LN2 = 0x1.62e42fefa39efp-1;
 /* No maximum yet. Finite, so that hidden keys (-inf) minus it stay -inf. */
 static const float NO_MAX = ${f32(-3.4028234663852886e38)};
 
 typedef attn_expr_ctx item; /* one batch item of the call */
+
+ATTN_HIDDEN extern const attn_kernel
+    ${plan.symbol};
 
 static inline int32_t min32(int32_t a, int32_t b) {
     return a < b ? a : b;
@@ -84,6 +89,10 @@ ${part("part/expr.c")}
 $ end
 ${part("part/common.c")}
 
+$ if plan.gather_keys == 0 then
+${part("part/sums.c")}
+
+$ end
 ${part("backend/" .. spec.backend .. ".c")}
 
 $ if plan.gather_keys == 0 then

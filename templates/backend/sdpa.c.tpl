@@ -7,7 +7,7 @@ static ATTN_INLINE vf adjust_lanes(const item *x, vf s, vi vk, vi vq, vi vh, vi 
     if (bias) {
         const vf b = vf_load(bias);
         s = vf_fma(b, vf_set1(LOG2E), s);
-        seen = vf_gt(b, vf_set1(-1e30f));
+        seen = vm_not(vf_le(b, vf_set1(-1e30f))); /* NaN is seen */
     }
     if (masked) seen = vm_and(seen, vm_and(vi_le(lo, vk), vi_le(vk, hi)));
     return bias || masked ? vf_select(seen, s, vf_set1(-INFINITY)) : s;

@@ -3,8 +3,9 @@ $ assert(mr * nv + nv + 1 <= isa.registers, "gemm: the register tile does not fi
 /* --- Matrix products: t = a W^T --- */
 
 /* W is packed in panels of NR columns, [k][NR] each; rows of `a` are read as they lie. A sum runs
- * over k from 0 on, whatever the rows and slices: its bits are the same in every tile. next:
- * weights to ask for meanwhile. */
+ * over k from 0 on, whatever the rows and slices: its bits are the same in every tile. It has three
+ * levels, so that its error does not grow with its length: SUM products in registers, from zero;
+ * those of a SPAN in t; spans as if exactly (keep). next: weights to ask for meanwhile. */
 $ for m = 1, mr do
 static void tile_${m}(const float *restrict a, ptrdiff_t lda, const float *restrict w,
                    const float *next, int32_t depth, bool first, float *restrict t,
@@ -12,47 +13,49 @@ static void tile_${m}(const float *restrict a, ptrdiff_t lda, const float *restr
 $   for i = 1, m - 1 do
     const float *a${i} = a + ${i} * lda;
 $   end
-$   for i = 0, m - 1 do
-    vf ${list(nv, function(n) return "s" .. i .. "_" .. n .. " = vf_zero()" end)};
-$   end
 $   if m == 1 then
     (void)lda;
 $   end
-    if (!first) {
+    for (int32_t k = 0; k < depth; first = false) {
+        const int32_t end = min32(k + SUM, depth);
 $   for i = 0, m - 1 do
-$     for n = 0, nv - 1 do
-        s${i}_${n} = vf_loadu(t + ${i} * ldt + ${n * plan.width});
-$     end
+        vf ${list(nv, function(n) return "s" .. i .. "_" .. n .. " = vf_zero()" end)};
 $   end
-    }
-    int32_t k = 0;
 $   for _, step in ipairs({ U, 1 }) do
-    for (; k + ${step} <= depth; k += ${step}) {
+        for (; k + ${step} <= end; k += ${step}) {
 $     if step > 1 then
 $       for line = 0, step * plan.nr - 1, 16 do
-        ATTN_PREFETCH_L1(next + (int64_t)k * NR + ${line});
+            ATTN_PREFETCH_L1(next + (int64_t)k * NR + ${line});
 $       end
 $     end
 $     for u = 0, step - 1 do
-        {
+            {
 $       for n = 0, nv - 1 do
-            const vf w${n} = vf_load(w + (int64_t)(k + ${u}) * NR + ${n * plan.width});
+                const vf w${n} = vf_load(w + (int64_t)(k + ${u}) * NR + ${n * plan.width});
 $       end
 $       for i = 0, m - 1 do
-            const vf x${i} = vf_bcast(a${i > 0 and i or ""} + k + ${u});
+                const vf x${i} = vf_bcast(a${i > 0 and i or ""} + k + ${u});
 $         for n = 0, nv - 1 do
-            s${i}_${n} = vf_fma(x${i}, w${n}, s${i}_${n});
+                s${i}_${n} = vf_fma(x${i}, w${n}, s${i}_${n});
 $         end
 $       end
-        }
+            }
 $     end
-    }
+        }
 $   end
+        if (!first) {
 $   for i = 0, m - 1 do
 $     for n = 0, nv - 1 do
-    vf_storeu(t + ${i} * ldt + ${n * plan.width}, s${i}_${n});
+            s${i}_${n} = vf_add(vf_loadu(t + ${i} * ldt + ${n * plan.width}), s${i}_${n});
 $     end
 $   end
+        }
+$   for i = 0, m - 1 do
+$     for n = 0, nv - 1 do
+        vf_storeu(t + ${i} * ldt + ${n * plan.width}, s${i}_${n});
+$     end
+$   end
+    }
 }
 
 $ end
@@ -63,25 +66,38 @@ static void row_${streams}(const float *restrict a, const float *restrict w, ptr
                   float *restrict t) {
 $ for p = 0, streams - 1 do
     const float *w${p} = w + ${p} * step;
-    vf ${list(nv, function(n) return "s" .. p .. "_" .. n .. " = vf_zero()" end)};
 $ end
-    for (int32_t k = 0; k < depth; k++) {
-        const vf x = vf_bcast(a + k);
-        const int64_t at = (int64_t)k * NR;
+    for (int32_t k = 0; k < depth;) {
+        const bool first = k == 0;
+        const int32_t end = min32(k + SUM, depth);
+$ for p = 0, streams - 1 do
+        vf ${list(nv, function(n) return "s" .. p .. "_" .. n .. " = vf_zero()" end)};
+$ end
+        for (; k < end; k++) {
+            const vf x = vf_bcast(a + k);
+            const int64_t at = (int64_t)k * NR;
 $ for p = 0, streams - 1 do
 $   for line = 0, plan.nr - 1, 16 do
-        ATTN_PREFETCH_L1(w${p} + at + ${line + 16 * plan.nr});
+            ATTN_PREFETCH_L1(w${p} + at + ${line + 16 * plan.nr});
 $   end
 $   for n = 0, nv - 1 do
-        s${p}_${n} = vf_fma(x, vf_load(w${p} + at + ${n * plan.width}), s${p}_${n});
+            s${p}_${n} = vf_fma(x, vf_load(w${p} + at + ${n * plan.width}), s${p}_${n});
+$   end
+$ end
+        }
+        if (!first) {
+$ for p = 0, streams - 1 do
+$   for n = 0, nv - 1 do
+            s${p}_${n} = vf_add(vf_loadu(t + ${p} * NR + ${n * plan.width}), s${p}_${n});
+$   end
+$ end
+        }
+$ for p = 0, streams - 1 do
+$   for n = 0, nv - 1 do
+        vf_storeu(t + ${p} * NR + ${n * plan.width}, s${p}_${n});
 $   end
 $ end
     }
-$ for p = 0, streams - 1 do
-$   for n = 0, nv - 1 do
-    vf_storeu(t + ${p} * NR + ${n * plan.width}, s${p}_${n});
-$   end
-$ end
 }
 
 /* Some rows times a panel's slice, in tiles of equal size as nearly as may be. */
@@ -102,10 +118,10 @@ $ end
     }
 }
 
-/* t[rows][panels * NR] = a[rows][depth] times panels of packed weights. */
-static void gemm(const float *a, ptrdiff_t lda, int32_t rows, const float *w, int32_t depth,
-                 int32_t panels, float *t) {
-    const int64_t panel = (int64_t)depth * NR;
+/* t[rows][panels * NR] = a[rows][depth] times panels of packed weights, which are `panel` floats
+ * apart, for a depth of SPAN at most. */
+static void gemm_span(const float *a, ptrdiff_t lda, int32_t rows, const float *w, int64_t panel,
+                      int32_t depth, int32_t panels, float *t) {
     if (rows == 1)
         for (; panels >= ${streams}; panels -= ${streams}, w += ${streams} * panel, t += ${streams} * NR)
             row_${streams}(a, w, panel, depth, t);
@@ -125,4 +141,33 @@ static void gemm(const float *a, ptrdiff_t lda, int32_t rows, const float *w, in
             slice_times(a + k, lda, rows, at, at + panel, min32(DEPTH, depth - k), k == 0,
                         t + (ptrdiff_t)p * NR, ldt);
         }
+}
+
+/* kept = the n sums of a span, or they are added to it, and what that rounds off to lost (Kahan
+ * 1965). */
+static void keep(const float *t, float *kept, float *lost, int32_t n, bool first) {
+    for (int32_t c = 0; c < n; c += W) {
+        const vf x = vf_load(t + c);
+        if (first) {
+            vf_store(kept + c, x);
+            vf_store(lost + c, vf_zero());
+            continue;
+        }
+        const vf old = vf_load(kept + c), y = vf_add(x, vf_load(lost + c)), sum = vf_add(old, y);
+        vf_store(kept + c, sum);
+        vf_store(lost + c, vf_sub(y, vf_sub(sum, old)));
+    }
+}
+
+/* s->t[rows][panels * NR] = a[rows][depth] times panels of packed weights. */
+static void gemm(const float *a, ptrdiff_t lda, int32_t rows, const float *w, int32_t depth,
+                 int32_t panels, scratch *s) {
+    const int64_t panel = (int64_t)depth * NR;
+    const int32_t n = rows * panels * NR;
+    for (int32_t k = 0; k < depth; k += SPAN) {
+        const int32_t deep = min32(SPAN, depth - k);
+        gemm_span(a + k, lda, rows, w + (int64_t)k * NR, panel, deep, panels, s->t);
+        if (depth > SPAN) keep(s->t, s->kept, s->lost, n, k == 0);
+    }
+    if (depth > SPAN) memcpy(s->t, s->kept, sizeof(float) * (size_t)n);
 }

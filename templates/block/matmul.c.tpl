@@ -55,7 +55,7 @@ $   end
             const float *from = ${a.from};
             from += (int64_t)first * (${a.lda});
             w += (int64_t)(col / NR) * K * NR;
-            gemm(from${heads > 1 and " + h * " .. m.step or ""}, ${a.lda}, rows, w, K, panels, t);
+            gemm(from${heads > 1 and " + h * " .. m.step or ""}, ${a.lda}, rows, w, K, panels, &l->work[worker]);
             const int32_t cols = min32(per, N - col);
             ${m.done}(l, ${a.offset and a.offset .. " + " or ""}first, rows, ${heads > 1 and "h * N + " or ""}col, cols, t, (ptrdiff_t)panels * NR);
             return;

@@ -9,19 +9,25 @@ static inline void add(float *restrict to, const float *restrict from, int32_t n
 }
 
 $ if norms or spec.qk_norm or spec.key == "shared" then
-/* Sum of (x - mean)^2: eight lanes of sums, so that long rows lose no bits to a long chain. */
+enum { SHORT = 32 * W }; /* floats of a row that are summed at once, in lanes */
+
+/* Sum of (x - mean)^2: lanes of short sums, which are added in double. */
 static float sum_squares(const float *x, float mean, int32_t n) {
-    vf s0 = vf_zero(), s1 = vf_zero();
     const vf m = vf_set1(mean);
+    double sum = 0;
     int32_t c = 0;
-    for (; c + 2 * W <= n; c += 2 * W) {
-        const vf a = vf_sub(vf_loadu(x + c), m), b = vf_sub(vf_loadu(x + c + W), m);
-        s0 = vf_fma(a, a, s0);
-        s1 = vf_fma(b, b, s1);
+    while (c + 2 * W <= n) {
+        const int32_t end = min32(c + SHORT, n) - 2 * W;
+        vf s0 = vf_zero(), s1 = vf_zero();
+        for (; c <= end; c += 2 * W) {
+            const vf a = vf_sub(vf_loadu(x + c), m), b = vf_sub(vf_loadu(x + c + W), m);
+            s0 = vf_fma(a, a, s0);
+            s1 = vf_fma(b, b, s1);
+        }
+        sum += (double)vf_reduce_add(vf_add(s0, s1));
     }
-    float sum = vf_reduce_add(vf_add(s0, s1));
-    for (; c < n; c++) sum += (x[c] - mean) * (x[c] - mean);
-    return sum;
+    for (; c < n; c++) sum += (double)((x[c] - mean) * (x[c] - mean));
+    return (float)sum;
 }
 
 /* to = (x - mean) * factor * weight${spec.norm_bias and " + bias" or ""}; to may be x. */
@@ -47,15 +53,19 @@ $ end
 $ if spec.norm == "layernorm" then
 /* Layer norm (Ba et al. 2016). */
 static void norm(float *to, const float *x, const float *weight, const float *bias) {
-    vf s0 = vf_zero(), s1 = vf_zero();
+    double sum = 0;
     int32_t c = 0;
-    for (; c + 2 * W <= MODEL; c += 2 * W) {
-        s0 = vf_add(s0, vf_loadu(x + c));
-        s1 = vf_add(s1, vf_loadu(x + c + W));
+    while (c + 2 * W <= MODEL) {
+        const int32_t end = min32(c + SHORT, MODEL) - 2 * W;
+        vf s0 = vf_zero(), s1 = vf_zero();
+        for (; c <= end; c += 2 * W) {
+            s0 = vf_add(s0, vf_loadu(x + c));
+            s1 = vf_add(s1, vf_loadu(x + c + W));
+        }
+        sum += (double)vf_reduce_add(vf_add(s0, s1));
     }
-    float sum = vf_reduce_add(vf_add(s0, s1));
-    for (; c < MODEL; c++) sum += x[c];
-    const float mean = sum / MODEL, variance = sum_squares(x, mean, MODEL) / MODEL;
+    for (; c < MODEL; c++) sum += (double)x[c];
+    const float mean = (float)(sum / MODEL), variance = sum_squares(x, mean, MODEL) / MODEL;
     scale_row(to, x, mean, 1 / sqrtf(variance + ${f32(spec.norm_eps)}), weight, bias, MODEL);
 }
 

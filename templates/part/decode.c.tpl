@@ -46,7 +46,6 @@ static void pack_rows(const item *x, tile *t, int32_t rows) {
     enum { DP = (D + W - 1) / W * W };
     const attn_view *q = &x->args->q;
     const vf scale = vf_set1(${f32(plan.q_scale)});
-    memset(t->o, 0, sizeof(float) * DVP * (size_t)rows);
     for (int32_t r = 0; r < rows; r++) {
         /* A row past the tile's repeats its last: computed, never read. */
         const int32_t from = min32(r, t->rows - 1);
@@ -66,6 +65,7 @@ static void dot_begin(const item *x, tile *t, int32_t rows, int32_t lanes) {
         t->lo[i] = t->lo[i % lanes], t->hi[i] = t->hi[i % lanes];
     }
     pack_rows(x, t, rows);
+    memset(t->o, 0, sizeof(float) * DVP * (size_t)rows);
 }
 
 $ end
@@ -117,10 +117,11 @@ $ end
 }
 
 /* What a tile has found out about one part. */
-static void decode_end(const call *c, const tile *t, int32_t b, int32_t g, int32_t slot,
+static void decode_end(const call *c, tile *t, int32_t b, int32_t g, int32_t slot,
                        int32_t row) {
     _Alignas(64) float l[ROWS];
     memcpy(l, t->l, sizeof l);
+    const float *o = tile_sum(t);
 $ for i, dot in ipairs(plan.dots) do
     ${i > 1 and "else " or ""}if (t->rows <= ${dot.rows}) vf_store(l, vf_stride_add(vf_load(l), ${dot.lanes}));
 $ end
@@ -128,7 +129,7 @@ $ end
         const partial p = partial_of(c, b, g, slot, row + r);
         *p.m = t->m[r];
         *p.l = l[r];
-        if (l[r] != 0) memcpy(p.o, t->o + r * DVP, sizeof(float) * DVP);
+        if (l[r] != 0) memcpy(p.o, o + r * DVP, sizeof(float) * DVP);
     }
 }
 
@@ -226,24 +227,25 @@ $ end
 /* Merges the parts of the rows of one group, first to last. */
 static void merge_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
-    float *o = c->work[worker].t[0].o;
+    float *o = c->work[worker].t[0].kept, *lost = c->work[worker].t[0].lost;
     const int32_t g = (int32_t)(task % GROUPS), b = (int32_t)(task / GROUPS);
     const item x = item_of(c, b);
     const int32_t parts = c->share[b].parts, rows = x.rows * GROUP;
     if (!c->share[b].decode) return;
     for (int32_t row = 0; row < rows; row++) {
-        float m = NO_MAX, l = 0;
+        float m = NO_MAX;
+        double l = 0;
         for (int32_t i = 0; i < parts; i++) m = fmaxf(m, *partial_of(c, b, g, i, row).m);
         memset(o, 0, sizeof(float) * DVP);
+        memset(lost, 0, sizeof(float) * DVP);
         for (int32_t i = 0; i < parts; i++) {
             const partial p = partial_of(c, b, g, i, row);
             if (*p.l == 0) continue;
             const vf f = vf_exp2_softmax(vf_set1(*p.m - m));
             _Alignas(64) float factor[W];
             vf_store(factor, f);
-            l += *p.l * factor[0];
-            for (int32_t d = 0; d < DVP; d += W)
-                vf_store(o + d, vf_fma(f, vf_load(p.o + d), vf_load(o + d)));
+            l += (double)*p.l * factor[0];
+            keep_row(o, lost, vf_set1(1.0f), p.o, f);
         }
         finish_row(&x, g * GROUP + row % GROUP, row / GROUP, m, l, o);
     }

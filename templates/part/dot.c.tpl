@@ -132,13 +132,15 @@ $ end
                 for (int r = 0; r < ${P}; r++) s[i * ${P} + r] = -INFINITY;
     }
 
-    vf m = vf_load(t->m), l = vf_load(t->l), top = m;
+    vf m = vf_load(t->m), l = vf_load(t->l), lost = vf_load(t->l_lost), top = m;
     for (int32_t i = 0; i < n * ${P}; i += W) top = vf_max(vf_load(s + i), top);
     top = vf_stride_max(top, ${P});
     const int rose = vf_any_gt(top, m);
     if (rose) {
+        top = next_max(m, top);
         const vf alpha = vf_exp2_softmax(vf_sub(m, top));
         l = vf_mul(l, alpha);
+        lost = vf_mul(lost, alpha);
         m = top;
         vf_store(w->alpha, alpha);
         vf_store(t->m, m);
@@ -146,9 +148,11 @@ $ end
     for (int32_t i = 0; i < n * ${P}; i += W) {
         const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
         vf_store(s + i, p);
-        l = vf_add(l, p);
+        add_exactly(&l, &lost, p);
     }
     vf_store(t->l, l);
+    vf_store(t->l_lost, lost);
+    t->fresh = false;
 
 $ local groups = {}
 $ if strips > 0 then
@@ -250,6 +254,7 @@ static void dot_${R}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1,
     for (int32_t block = first; block <= last; block += n) {
         /* Up to the next multiple, so that results do not depend on where a turn begins. */
         n = min32(KEYS - (block - k0) % KEYS, last - block + 1);
+        if (block / DOT_SPAN != t->span) dot_keep(t, block / DOT_SPAN);
         const ptrdiff_t i = block - k0;
         const lines next = lines_from(ask, i);
 $ if again then

@@ -5,6 +5,12 @@ $ local vectors = (G + W - 1) // W
 $ local batch = math.min(8, W)
 /* --- gather: a row's few keys, unrolled --- */
 
+/* An average of the largest floats, rounded up, is no infinity. */
+static inline vf in_range(vf o) {
+    const vf most = vf_set1(0x1.fffffep127f);
+    return vf_max(vf_neg(most), vf_min(most, o));
+}
+
 static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const float *k,
                        const float *v) {
     const attn_args *args = x->args;
@@ -92,7 +98,14 @@ $ end
         vf_store(s + j, p);
         sum = vf_add(sum, p);
     }
-    const float inv = finish_scale(x, h, i, m, vf_reduce_add(sum));
+    const float l = vf_reduce_add(sum);
+    if (lost_scores(x, l, lo, hi)) {
+        attn_reference_row(
+            &${plan.symbol},
+            args, x->b, h, i);
+        return;
+    }
+    const float inv = finish_scale(x, h, i, m, l);
     /* Keys past the last one repeat it, with P = 0. */
 $ for j = 0, G - 1 do
     const float *v${j} = v + (lo + min32(${j}, n - 1)) * ldv;
@@ -106,7 +119,7 @@ $ if whole > 0 then
 $   for j = 1, G - 1 do
         o = vf_fma(p${j}, vf_loadu(v${j} + c), o);
 $   end
-        vf_storeu(to + c, o);
+        vf_storeu(to + c, in_range(o));
     }
 $ end
 $ if whole < plan.dv then
@@ -114,7 +127,7 @@ $ if whole < plan.dv then
 $   for j = 1, G - 1 do
     o = vf_fma(p${j}, vf_loadn(v${j} + ${whole}, ${plan.dv - whole}), o);
 $   end
-    vf_storen(to + ${whole}, o, ${plan.dv - whole});
+    vf_storen(to + ${whole}, in_range(o), ${plan.dv - whole});
 $ end
 }
 

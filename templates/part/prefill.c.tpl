@@ -114,12 +114,13 @@ $ end
 
     for (int32_t i = 0; i < count; i++) {
         tile *t = &w->t[i];
-        if (t->fresh) memset(t->o, 0, sizeof t->o); /* no row saw a key */
+        if (t->fresh && !t->has_kept) memset(t->o, 0, sizeof t->o); /* no row saw a key */
+        const float *o = tile_sum(t);
         for (int32_t r = 0; r < t->rows; r++) {
             /* The next tile's row is asked for: its stores would wait for it. */
             const float *next = output_row(&x, h, t->row[r] + ROWS);
             for (int32_t d = 0; i + 1 < count && d < DV; d += ${line}) ATTN_PREFETCH_L2(next + d);
-            finish_row(&x, h, t->row[r], t->m[r], t->l[r], t->o + r * DVP);
+            finish_row(&x, h, t->row[r], t->m[r], (double)t->l[r] + t->l_lost[r], o + r * DVP);
         }
     }
 }

@@ -21,6 +21,9 @@ $ end
 $ local function name(rows, strip)
 $   return "pv_" .. rows .. "x" .. strip.c .. (strip.tail and "_tail" or "")
 $ end
+$ -- A block may be more keys than are summed at once.
+$ local split = plan.sum_keys < plan.key_block
+$ local tab = split and "    " or ""
 $ local seen = a.seen -- by tiles of every width: what differs between them is lds
 $ for _, rows in ipairs(shape.groups) do
 $   for _, strip in ipairs(strips) do
@@ -29,47 +32,55 @@ $       seen[name(rows, strip)] = true
 $       local r, c = rows, strip.c
 $       assert(r * c + c + 1 <= isa.registers, "pv: the register tile does not fit")
 /* o[${r}][${c * W} columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
- * fresh: o holds nothing yet. */
+ * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void ${name(rows, strip)}(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
                                    float *restrict o, const float *restrict alpha, bool fresh) {
-$       for i = 0, r - 1 do
-    vf ${list(c, function(j) return "o" .. i .. "_" .. j .. " = vf_zero()" end, c > 2 and ",\n       " or ", ")};
+$       if split then
+    do {
+        const int32_t some = min32(n, ${plan.sum_keys});
 $       end
-    if (!fresh) {
 $       for i = 0, r - 1 do
-$         for j = 0, c - 1 do
-        o${i}_${j} = vf_load(o + ${i} * DVP + ${j * W});
-$         end
+    ${tab}vf ${list(c, function(j) return "o" .. i .. "_" .. j .. " = vf_zero()" end, c > 2 and ",\n       " .. tab or ", ")};
 $       end
-    }
-    if (alpha && !fresh) {
-$       for i = 0, r - 1 do
-        const vf a${i} = vf_bcast(alpha + ${i});
-$         for j = 0, c - 1 do
-        o${i}_${j} = vf_mul(o${i}_${j}, a${i});
-$         end
-$       end
-    }
-    for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
+    ${tab}for (int32_t key = 0; key < ${split and "some" or "n"}; key++, v += ldv, s += lds) {
 $       for j = 0, c - 1 do
 $         if strip.tail and j == c - 1 then
-        const vf v${j} = vf_loadn(v + ${j * W}, ${partial});
+        ${tab}const vf v${j} = vf_loadn(v + ${j * W}, ${partial});
 $         else
-        const vf v${j} = vf_loadu(v + ${j * W});
+        ${tab}const vf v${j} = vf_loadu(v + ${j * W});
 $         end
 $       end
 $       for i = 0, r - 1 do
-        const vf p${i} = vf_bcast(s + ${i});
+        ${tab}const vf p${i} = vf_bcast(s + ${i});
 $         for j = 0, c - 1 do
-        o${i}_${j} = vf_fma(p${i}, v${j}, o${i}_${j});
+        ${tab}o${i}_${j} = vf_fma(p${i}, v${j}, o${i}_${j});
 $         end
 $       end
-    }
+    ${tab}}
+    ${tab}if (!fresh && alpha) {
+$       for i = 0, r - 1 do
+        ${tab}const vf a${i} = vf_bcast(alpha + ${i});
+$         for j = 0, c - 1 do
+        ${tab}o${i}_${j} = vf_fma(a${i}, vf_load(o + ${i} * DVP + ${j * W}), o${i}_${j});
+$         end
+$       end
+    ${tab}} else if (!fresh) {
 $       for i = 0, r - 1 do
 $         for j = 0, c - 1 do
-    vf_store(o + ${i} * DVP + ${j * W}, o${i}_${j});
+        ${tab}o${i}_${j} = vf_add(vf_load(o + ${i} * DVP + ${j * W}), o${i}_${j});
 $         end
+$       end
+    ${tab}}
+$       for i = 0, r - 1 do
+$         for j = 0, c - 1 do
+    ${tab}vf_store(o + ${i} * DVP + ${j * W}, o${i}_${j});
+$         end
+$       end
+$       if split then
+        n -= some;
+        fresh = false, alpha = NULL;
+    } while (n > 0);
 $       end
 }
 

@@ -43,10 +43,12 @@ $   end
 
 $ end
 $ if a.lazy then
-/* s[key][${R}] = exp2(scores - m) for ${MR} keys x ${R} queries, and l += its sums. m is any reference,
- * not the maximum: the caller looks at l. The exponentials overlap the next tile's products. */
+/* s[key][${R}] = exp2(scores - m) for ${MR} keys x ${R} queries, and l + lost += its sums. m is any
+ * reference, not the maximum: the caller looks at l. The exponentials overlap the next tile's
+ * products. */
 static inline void qk_exp_${nv}(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
-                            float *restrict s, const vf *restrict m, vf *restrict l) {
+                            float *restrict s, const vf *restrict m, vf *restrict l,
+                            vf *restrict lost) {
 $ elseif of > nv then
 /* s[key][0 .. ${nv * W - 1}] = K Q^T for ${MR} keys and ${nv} of the ${of} vectors of queries in q and s. */
 static inline void qk_${id}(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
@@ -95,8 +97,18 @@ $ for d = main, plan.d - 1 do
 $ end
 $ if a.lazy then
 $   -- In pairs: more would need registers that the other scores are in.
-$   for n = 0, nv - 1 do
-    vf l${n} = l[${n}];
+$   -- Sums of a query vector in pairs, pairs of pairs ..: open[n] has those that wait, by size.
+$   local open, count = {}, 0
+$   for n = 0, nv - 1 do open[n] = {} end
+$   local function add(n, name)
+$     local size = 1
+$     local waiting = open[n][size]
+$     while waiting do
+    const vf sum${count} = vf_add(${waiting}, ${name});
+$       open[n][size], name, size, count = nil, "sum" .. count, 2 * size, count + 1
+$       waiting = open[n][size]
+$     end
+$     open[n][size] = name
 $   end
 $   for i = 0, MR * nv - 1, 2 do
 $     local pair = math.min(2, MR * nv - i)
@@ -105,11 +117,16 @@ $     local function score(j) return "s" .. (i + j) // nv .. "_" .. (i + j) % nv
     vf_exp2_lazy_each(p${i // 2}, ${pair});
 $     for j = 0, pair - 1 do
     vf_store(s + ${(i + j) * W}, p${i // 2}[${j}]);
-    l${(i + j) % nv} = vf_add(l${(i + j) % nv}, p${i // 2}[${j}]);
+$       add((i + j) % nv, "p" .. i // 2 .. "[" .. j .. "]")
 $     end
 $   end
 $   for n = 0, nv - 1 do
-    l[${n}] = l${n};
+$     local sum
+$     for size = 0, 4 do
+$       local part = open[n][1 << size]
+$       if part and sum then sum = "vf_add(" .. part .. ", " .. sum .. ")" else sum = part or sum end
+$     end
+    add_exactly(&l[${n}], &lost[${n}], ${sum});
 $   end
 $ elseif of == nv then
 $   -- The score first: a NaN must not become the maximum (vf_max returns its second operand then).

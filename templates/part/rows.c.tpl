@@ -3,10 +3,11 @@ static void tile_begin(const item *x, tile *t) {
     t->vectors = (t->rows + W - 1) / W;
     t->first = INT32_MAX, t->last = -1;
     t->all_first = 0, t->all_last = INT32_MAX;
+    t->fresh = true, t->has_kept = false, t->span = -1;
     t->box = (attn_tile_box){INT32_MAX, -1, INT32_MAX, INT32_MIN, 0, 0};
     for (int32_t r = 0; r < ROWS; r++) {
         t->m[r] = NO_MAX;
-        t->l[r] = 0;
+        t->l[r] = t->l_lost[r] = 0;
         if (r >= t->rows) { /* an unused lane: sees what the last row does */
             t->lo[r] = t->lo[r - 1], t->hi[r] = t->hi[r - 1];
             t->head[r] = t->head[r - 1];
@@ -92,7 +93,6 @@ $ if plan.edge_keys > 0 then
         rows_see(t, j * W, (j + 1) * W, &t->vector_first[j], &t->vector_last[j]);
 $ end
     pack_q(x, t);
-    t->fresh = true;
 }
 
 static void tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
@@ -101,6 +101,10 @@ static void tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1,
 $ if plan.scattered then
     if (!tile_sees(t, &k0, &k1)) return;
 $ end
+    if (k0 / SPAN != t->span) {
+        tile_keep(t);
+        t->span = k0 / SPAN;
+    }
     switch (t->vectors) {
 $ for nv = 1, plan.tile_vectors do
     case ${nv}: tile_${nv}(x, t, w, k0, k1, k, ldk, v, lanes); break;

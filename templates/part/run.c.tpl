@@ -131,8 +131,6 @@ $ end
     .expr_hash = ${spec.hash},
 };
 
-ATTN_HIDDEN extern const attn_kernel
-    ${plan.symbol};
 const attn_kernel
     ${plan.symbol} = {
     .abi = ATTN_KERNEL_ABI,

@@ -1,13 +1,17 @@
 /* A tile: up to ROWS query rows that go through the key blocks together. */
 typedef struct tile {
     _Alignas(64) float q[${plan.q_floats}]; /* [d][row], scaled */
-    float o[ROWS * DVP];            /* sum of P V, not yet divided by l */
-    float m[ROWS], l[ROWS];         /* running maximum and sum of P */
+    float o[ROWS * DVP];            /* sum of P V over a span of keys, not yet divided by l */
+    float kept[ROWS * DVP];         /* the same of the spans before, */
+    float lost[ROWS * DVP];         /* and what its additions rounded off */
+    float m[ROWS], kept_m[ROWS];    /* running maximum; what it was when kept was written */
+    float l[ROWS], l_lost[ROWS];    /* sum of P, and what its additions rounded off */
     int32_t lo[ROWS], hi[ROWS];     /* keys that a row sees, before masks */
     int32_t head[ROWS], row[ROWS];  /* query head and query row */
     int32_t pos[ROWS];              /* absolute query position */
     int32_t rows, vectors;
-    bool fresh;                  /* o holds nothing yet */
+    bool fresh, has_kept;        /* o holds nothing yet; kept holds something */
+    int32_t span;                /* number of the span of keys that o is of; -1: none yet */
     int32_t first, last;         /* keys that some row sees */
     int32_t all_first, all_last; /* keys that every row sees */
 $ if plan.edge_keys > 0 then

@@ -1,59 +1,66 @@
 $ local W, nv = plan.width, a.nv
 $ local R = nv * W
-/* s = exp2(s - m) in place over n keys, and l += its sums; mx: the maxima with these keys. Returns
- * whether a maximum rose: alpha then holds the factors of what came before. */
+$ -- s = exp of the scores minus m, and l += its sums, as text of a function's body.
+$ local function exps(exp)
+    for (int32_t key = 0; key < n;) { /* a few keys at a time, so that their sum rounds little */
+        const int32_t end = min32(key + 8, n);
+        vf ${list(nv, function(j) return "sum" .. j .. " = vf_zero()" end)};
+        for (; key < end; key++, s += ${R}) {
+            vf p[${nv}];
+$ for j = 0, nv - 1 do
+            p[${j}] = vf_sub(vf_load(s + ${j * W}), m${j});
+$ end
+            ${exp}(p, ${nv});
+$ for j = 0, nv - 1 do
+            vf_store(s + ${j * W}, p[${j}]);
+            sum${j} = vf_add(sum${j}, p[${j}]);
+$ end
+        }
+$ for j = 0, nv - 1 do
+        add_exactly(&l${j}, &lost${j}, sum${j});
+$ end
+    }
+$ end
+/* s = exp2(s - m) in place over n keys, and l += its sums, for maxima m no less than mx, the
+ * largest scores with these keys. Returns whether a maximum rose: alpha then holds the factors of
+ * what came before. */
 static inline int softmax_${nv}(float *restrict s, int32_t n, tile *restrict t, const vf *restrict mx,
                             float *restrict alpha) {
 $ for j = 0, nv - 1 do
-    const vf m${j} = mx[${j}], old${j} = vf_load(t->m + ${j * W});
-    vf l${j} = vf_load(t->l + ${j * W});
+    vf m${j} = vf_load(t->m + ${j * W});
+    vf l${j} = vf_load(t->l + ${j * W}), lost${j} = vf_load(t->l_lost + ${j * W});
 $ end
-    const int rose = ${list(nv, function(j) return "vf_any_gt(m" .. j .. ", old" .. j .. ")" end, nv > 3 and " |\n                     " or " | ")};
+    const int rose = ${list(nv, function(j) return "vf_any_gt(mx[" .. j .. "], m" .. j .. ")" end, nv > 3 and " |\n                     " or " | ")};
     if (rose) {
 $ for j = 0, nv - 1 do
-        const vf a${j} = vf_exp2_softmax(vf_sub(old${j}, m${j}));
+        const vf to${j} = next_max(m${j}, mx[${j}]), a${j} = vf_exp2_softmax(vf_sub(m${j}, to${j}));
         vf_store(alpha + ${j * W}, a${j});
-        vf_store(t->m + ${j * W}, m${j});
+        vf_store(t->m + ${j * W}, to${j});
+        m${j} = to${j};
         l${j} = vf_mul(l${j}, a${j});
+        lost${j} = vf_mul(lost${j}, a${j});
 $ end
     }
-    for (int32_t key = 0; key < n; key++, s += ${R}) {
-        vf p[${nv}];
-$ for j = 0, nv - 1 do
-        p[${j}] = vf_sub(vf_load(s + ${j * W}), m${j});
-$ end
-        vf_exp2_softmax_each(p, ${nv});
-$ for j = 0, nv - 1 do
-        vf_store(s + ${j * W}, p[${j}]);
-        l${j} = vf_add(l${j}, p[${j}]);
-$ end
-    }
+$ exps("vf_exp2_softmax_each")
 $ for j = 0, nv - 1 do
     vf_store(t->l + ${j * W}, l${j});
+    vf_store(t->l_lost + ${j * W}, lost${j});
 $ end
     return rose;
 }
 
 $ if plan.tile[nv].lazy then
-/* s = exp2(s - m) in place over n keys for a reference m, and l += its sums. */
-static inline void exp_rows_${nv}(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l) {
+/* s = exp2(s - m) in place over n keys for a reference m, and l + lost += its sums. */
+static inline void exp_rows_${nv}(float *restrict s, int32_t n, const vf *restrict m, vf *restrict l,
+                              vf *restrict lost) {
 $ for j = 0, nv - 1 do
     const vf m${j} = m[${j}];
-    vf l${j} = l[${j}];
+    vf l${j} = l[${j}], lost${j} = lost[${j}];
 $ end
-    for (int32_t key = 0; key < n; key++, s += ${R}) {
-        vf p[${nv}];
-$ for j = 0, nv - 1 do
-        p[${j}] = vf_sub(vf_load(s + ${j * W}), m${j});
-$ end
-        vf_exp2_lazy_each(p, ${nv});
-$ for j = 0, nv - 1 do
-        vf_store(s + ${j * W}, p[${j}]);
-        l${j} = vf_add(l${j}, p[${j}]);
-$ end
-    }
+$ exps("vf_exp2_lazy_each")
 $ for j = 0, nv - 1 do
     l[${j}] = l${j};
+    lost[${j}] = lost${j};
 $ end
 }
 

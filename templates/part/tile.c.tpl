@@ -107,11 +107,12 @@ static bool lazy_${nv}(const item *x, tile *t, scratch *w, const float *row, ptr
                    int32_t first, int32_t n, int32_t clean, int32_t clean_end, const float *ask,
                    ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(NO_MAX);
-    vf m[${nv}], l[${nv}], mx[${nv}]; /* mx: not wanted here */
+    vf m[${nv}], l[${nv}], lost[${nv}], mx[${nv}]; /* mx: not wanted here */
 $ for j = 0, nv - 1 do
     m[${j}] = vf_load(t->m + ${j * W});
     m[${j}] = vf_select(vf_eq(m[${j}], none), vf_zero(), m[${j}]);
     l[${j}] = vf_load(t->l + ${j * W});
+    lost[${j}] = vf_load(t->l_lost + ${j * W});
     mx[${j}] = none;
 $ end
 $ if plan.rescore then
@@ -120,7 +121,7 @@ $ if plan.rescore then
     adjust_range_${nv}(x, t, w, first, 0, clean, mx, true, lanes);
     adjust_range_${nv}(x, t, w, first, clean, clean_end, mx, false, lanes);
     adjust_range_${nv}(x, t, w, first, clean_end, n, mx, true, lanes);
-    exp_rows_${nv}(w->s, n, m, l);
+    exp_rows_${nv}(w->s, n, m, l, lost);
 $ else
     /* In whole register tiles: what is left of them counts as hidden in part. */
     const int32_t begin = min32((clean + ${MR - 1}) / ${MR} * ${MR}, n);
@@ -128,18 +129,19 @@ $ else
     ${edge("0", "begin")};
     for (int32_t key = begin; key < end; key += ${MR}) {
         if (ask) ask_rows(ask + key * ldv, ldv, ${MR});
-        qk_exp_${nv}(row + key * ldk, ldk, t->q, w->s + key * ${R}, m, l);
+        qk_exp_${nv}(row + key * ldk, ldk, t->q, w->s + key * ${R}, m, l, lost);
     }
     ${edge("end", "n")};
     adjust_range_${nv}(x, t, w, first, 0, begin, mx, true, lanes);
-    exp_rows_${nv}(w->s, begin, m, l);
+    exp_rows_${nv}(w->s, begin, m, l, lost);
     adjust_range_${nv}(x, t, w, first, end, n, mx, true, lanes);
-    exp_rows_${nv}(w->s + end * ${R}, n - end, m, l);
+    exp_rows_${nv}(w->s + end * ${R}, n - end, m, l, lost);
 $ end
     if (!lazy_ok_${nv}(l)) return false;
 $ for j = 0, nv - 1 do
     vf_store(t->m + ${j * W}, m[${j}]);
     vf_store(t->l + ${j * W}, l[${j}]);
+    vf_store(t->l_lost + ${j * W}, lost[${j}]);
 $ end
     return true;
 }
