@@ -10,6 +10,7 @@
 #include "spec.h"
 #include "tune_file.h"
 #include "verify/safetensors.h"
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,16 +278,16 @@ static void make_scene(const char *text, size_t size) {
 
 static void fuzz_folder(arena *a, const char *text, size_t size) {
     static char dir[] = "/tmp/attn-fuzz-XXXXXX";
-    static bool made;
+    static int home = -1; /* where libFuzzer's own paths start */
     gen_file file[] = {{.path = "a.c", .text = "a"},
                        {.path = "b.c", .text = "b"},
                        {.path = "manifest.json", .text = "{}"}};
     const gen_files files = {file, 3};
     diag d = {0};
-    if (!made) HOLDS(mkdtemp(dir) && chdir(dir) == 0);
-    made = true;
+    if (home < 0) HOLDS((home = open(".", O_RDONLY)) >= 0 && mkdtemp(dir));
+    HOLDS(chdir(dir) == 0);
     make_scene(text, size);
-    const bool ok = folder_write(a, "out", FOLDER_OWN, &files, &d);
+    const bool ok = folder_write(a, "out", FOLDER_TEMPORARY, &files, &d);
     HOLDS(ok || d.text[0]);
     HOLDS(same_text(a, others[0], mine) || strstr(text, mine_hash) ||
           (strlen(text) < size && strstr(text + strlen(text) + 1, mine_hash)));
@@ -296,6 +297,7 @@ static void fuzz_folder(arena *a, const char *text, size_t size) {
     HOLDS(!ok || access("out/.attn-gen", F_OK) != 0);
     nftw("out", remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     nftw("outside", remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    HOLDS(fchdir(home) == 0);
 }
 
 #define JOIN(a, b) a##b
