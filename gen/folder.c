@@ -155,15 +155,26 @@ static bool is_staged_name(const char *name) {
     return n && (!strcmp(name + n, ".new") || !strcmp(name + n, ".old"));
 }
 
+static bool drop(const writer *w, const char *name) {
+    return !unlinkat(w->stage, name, 0) || errno == ENOENT;
+}
+
+/* What this write, or one that was interrupted, has put there. The latter is known by its names. */
+static bool empty_stage(const writer *w) {
+    bool ok = drop(w, draft_name);
+    for (int i = 0; ok && i < w->all.count; i++)
+        ok = drop(w, staged(w, i, "new")) && drop(w, staged(w, i, "old"));
+    if (!ok || w->all.count) return ok;
+    const char **names = disk_names(w->a, w->stage);
+    for (int i = 0; ok && names && names[i]; i++)
+        if (is_staged_name(names[i])) ok = drop(w, names[i]);
+    return ok && names;
+}
+
 /* Empties the stage and removes it. What says that it is of no more use goes last. */
 static bool drop_stage(writer *w) {
-    const char **names = disk_names(w->a, w->stage);
-    bool ok = names != NULL;
-    for (int i = 0; ok && names[i]; i++)
-        if (is_staged_name(names[i]) || !strcmp(names[i], draft_name))
-            ok = !unlinkat(w->stage, names[i], 0);
-    ok = ok && (!unlinkat(w->stage, done_name, 0) || errno == ENOENT) &&
-         !unlinkat(w->folder.fd, w->stage_name, AT_REMOVEDIR);
+    const bool ok = empty_stage(w) && drop(w, done_name) &&
+                    !unlinkat(w->folder.fd, w->stage_name, AT_REMOVEDIR);
     const int error = errno;
     close(w->stage);
     w->stage = -1;
@@ -248,8 +259,9 @@ static bool roll_back(writer *w) {
     if (!read_journal(w->a, text, size, &w->all))
         return diag_set(
             w->d, "%s: its journal is none of attn-gen: look at the folder, and remove this", name);
-    const bool ok = undo_all(w, w->all.count - 1) && close_journal(w) && drop_stage(w);
+    bool ok = undo_all(w, w->all.count - 1) && close_journal(w);
     w->all = (changes){0};
+    ok = ok && drop_stage(w);
     return ok || fail(w, "undo what an interrupted write left");
 }
 
