@@ -13,14 +13,17 @@
 
 /* --- Messages --- */
 
-/* Of a default, what follows "families.NAME.keys." in its path. */
-static const char *where_of(hf *h, const json_val *v) {
+const char *hf_name(hf *h, const json_val *v) {
     const char *name = v->path;
-    if (hf_in_file(h, v))
-        return arena_printf(h->a, "%s:%d:%d%s%s", h->path, v->line, v->column, *name ? ": " : "",
-                            name);
-    for (int i = 0; i < 3; i++) name = strchr(name, '.') + 1;
-    return arena_printf(h->a, "%s: %s (the default of %s)", h->path, name, h->model_type);
+    if (hf_in_file(h, v)) return name;
+    for (int i = 0; i < 3; i++) name = strchr(name, '.') + 1; /* "families.NAME.keys." */
+    return arena_printf(h->a, "%s (the default of %s)", name, h->model_type);
+}
+
+static const char *where_of(hf *h, const json_val *v) {
+    const char *name = hf_name(h, v), *colon = *name ? ": " : "";
+    if (!hf_in_file(h, v)) return arena_printf(h->a, "%s: %s", h->path, name);
+    return arena_printf(h->a, "%s:%d:%d%s%s", h->path, v->line, v->column, colon, name);
 }
 
 static const char *printf_va(hf *h, const char *fmt, va_list ap) {

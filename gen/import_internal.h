@@ -36,6 +36,7 @@ bool hf_fail(hf *h, const json_val *at, const char *fmt, ...) __attribute__((for
 /* Once, however often it is said. */
 void hf_note(hf *h, const json_val *at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 const char *hf_quote(hf *h, const json_val *v);
+const char *hf_name(hf *h, const json_val *v);   /* the key, and whether it is a default */
 bool hf_same_word(const char *x, const char *y); /* RMSNorm is rms_norm */
 
 bool hf_has(const hf *h, const char *key);            /* a key that the family's class reads */

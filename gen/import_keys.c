@@ -109,9 +109,26 @@ static bool is_stated(const hf *h, const char *name) {
     return json_get(json_get(h->table, "states"), name) || is_window(name);
 }
 
+/* Another class's name alone, where the family's class would take its default instead. */
+static bool check_instead(hf *h, const json_val *v) {
+    static const char *const reads[][2] = {{"heads", "num_attention_heads"},
+                                           {"layers", "num_hidden_layers"},
+                                           {"d_model", "hidden_size"}};
+    const json_val *row = json_get(json_get(h->table, "states"), v->name);
+    for (int i = 0; row && i < 3; i++) {
+        const char *key = reads[i][1];
+        if (strcmp(row->string, reads[i][0]) || !hf_has(h, key)) continue;
+        const json_val *means = hf_get(h, key);
+        if (!hf_in_file(h, means) && !json_same(v, means))
+            return hf_fail(h, v, "is not read by %s's class: write it as %s", h->model_type, key);
+    }
+    return true;
+}
+
 static bool check_unread(hf *h, const json_val *v) {
     const json_val *row = json_get(json_get(h->family, "ignored"), v->name);
     if (hf_is_null(v)) return true;
+    if (!check_instead(h, v)) return false;
     if (row && !hf_is_null(row) && !json_same(row, v))
         return hf_fail(h, v, "%s is not what %s's class does without reading it: %s",
                        hf_quote(h, v), h->model_type, hf_quote(h, row));

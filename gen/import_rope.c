@@ -29,11 +29,20 @@ static bool nested(hf *h, const json_val *params, bool sliding, const json_val *
     return true;
 }
 
-/* rope_type, or type, its older name. */
-static const char *kind_of(const json_val *object) {
+/* rope_type, or type, its older name; null: neither is given. */
+static const json_val *kind_value(const json_val *object) {
     const json_val *v = given(object, "rope_type");
-    if (!v) v = given(object, "type");
+    return v ? v : given(object, "type");
+}
+
+static const char *kind_of(const json_val *object) {
+    const json_val *v = kind_value(object);
     return !v ? "default" : v->kind == JSON_STRING ? v->string : "";
+}
+
+static const char *kind_words(hf *h, const json_val *object) {
+    const json_val *v = kind_value(object);
+    return v ? hf_quote(h, v) : "'default'";
 }
 
 static bool same_or_null(const json_val *x, const json_val *y) {
@@ -68,8 +77,8 @@ static bool says_same(const hf *h, const json_val *v, const json_val *other) {
 /* Both spellings in one file: releases differ in which of them they read. */
 static bool check_both(hf *h, const json_val *params, const json_val *scaling) {
     if (strcmp(kind_of(params), kind_of(scaling)))
-        return hf_fail(h, params, "and %s contradict each other: '%s' and '%s'", scaling->path,
-                       kind_of(params), kind_of(scaling));
+        return hf_fail(h, params, "and %s contradict each other: %s and %s", scaling->path,
+                       kind_words(h, params), kind_words(h, scaling));
     const json_val *side[] = {params, scaling};
     for (int s = 0; s < 2; s++)
         for (int i = 0; i < side[s]->count; i++) {
@@ -225,9 +234,9 @@ static bool known_kind(hf *h, const rope *r, const rope_kind **out) {
         *out = &kinds[i];
         return true;
     }
-    return not_expressible(
-        h, r->kind_at,
-        arena_printf(h->a, "'%s' is not known: default, linear, llama3, yarn", r->kind));
+    return not_expressible(h, r->kind_at,
+                           arena_printf(h->a, "%s is not known: default, linear, llama3, yarn",
+                                        hf_quote(h, r->kind_at)));
 }
 
 static bool check_keys(hf *h, const rope *r, const rope_kind *kind) {
@@ -264,7 +273,7 @@ static bool put_original(hf *h, const rope *r, fields *f, int32_t *original) {
     if (outer && !json_same(outer, v))
         return hf_fail(h, outer,
                        "is %s, and %s is %s: let them agree, or write it beside rope_type",
-                       hf_quote(h, outer), v->path, hf_quote(h, v));
+                       hf_quote(h, outer), hf_name(h, v), hf_quote(h, v));
     if (!hf_int(h, v, 1, INT32_MAX, original)) return false;
     put_int(h, f, "rope_original", *original, v);
     return true;

@@ -18,7 +18,8 @@ typedef struct import_case {
 } import_case;
 
 static const import_case means[] = {
-#define MEANS(config, edits, layers, pattern, a, b, c) {config, edits, layers, pattern, {a, b, c}},
+#define MEANS(config, edits, layers, pattern, a, b, c) \
+    {config, edits, layers, pattern, {a, b, c}, NULL},
 #define REFUSED(config, edits, text)
 #define NOTED(config, edits, text)
 #include "../import/cases.inc"
