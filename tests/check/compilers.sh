@@ -110,18 +110,17 @@ outcome() { # outcome CC FLAGS
         "$work/arithmetic"
     elif grep -q '"attn: ' "$work/log"; then
         echo error
-    elif grep -qE 'unrecognized|unknown|not supported' "$work/log"; then
+    elif grep -qE 'unrecognized command-line option|unknown argument|unknown FP unit|unit is not supported' "$work/log"; then
         echo unknown
     else
         echo broken
     fi
 }
-option() { # option CC WANTED.. FLAGS: one of the outcomes is right
-    cc=$1 wanted=$2 flags=$3
-    got=$(outcome "$cc" "$flags")
-    case " $wanted unknown " in
+option() { # option CC WANTED FLAGS: one of the wanted outcomes is right
+    got=$(outcome "$1" "$3")
+    case " $2 unknown " in
     *" $got "*) pass ;;
-    *) fail "$cc $flags: $got, wanted $wanted" "$work/log" ;;
+    *) fail "$1 $3: $got, wanted $2" "$work/log" ;;
     esac
 }
 refusals() { # refusals CC
