@@ -181,7 +181,8 @@ typedef struct attn_mask {
     int64_t dim[4], stride[4]; /* elements; the first `rank` entries are used */
 } attn_mask;
 
-/* Side tensor of a flex spec: dense, row-major, i32 or f32 as declared. count: its elements. */
+/* Side tensor of a flex spec: dense, row-major, i32 or f32 as declared. count: its elements, at
+ * most 2^31 - 1 (kernels index with 32 bits); more is ATTN_E_ARGUMENT. */
 typedef struct attn_side {
     const void *data;
     int64_t count;
@@ -259,7 +260,8 @@ attn_status attn_plan_create(attn_plan **out, const attn_spec *spec, uint32_t fl
 void attn_plan_destroy(attn_plan *plan);
 
 /* Bytes that attn_run needs at these extents (0 is possible). Grows at most linearly in batch,
- * heads and lengths; smaller extents never need more. */
+ * heads and lengths, where a window bounds what rows see in q_len and the window rather than in
+ * kv_len_max; smaller extents never need more. ATTN_E_ARGUMENT where size_t cannot hold them. */
 attn_status attn_workspace(const attn_plan *plan, const attn_extent *extent, size_t *bytes);
 
 /* The first 64-byte aligned address from `memory` on; null for null. Workspaces, packed weights and
@@ -433,7 +435,9 @@ attn_status attn_block_workspace(const attn_block *block, const attn_block_args 
  * keys, and take any number of tokens: prefill(all) and prefill(some) + steps give the same rows.
  * The rows of x are the layer's newest tokens: item b's first has position start[b] + length[b].
  * On any status but ATTN_OK nothing was written. But ATTN_E_INDEX, which can only be told once the
- * new keys exist, may have used the workspace, and leaves the cache without the new keys. */
+ * new keys exist, may have used the workspace, and leaves the cache without the new keys. (Latent
+ * layers run items of few and of many rows one after the other: then rows of y of the few may have
+ * been written.) */
 attn_status attn_block_prefill(const attn_block *block, const attn_block_args *args);
 attn_status attn_block_step(const attn_block *block, const attn_block_args *args);
 /* Their checks, but for ATTN_E_INDEX. */

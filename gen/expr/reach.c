@@ -50,7 +50,7 @@ static expr_reach reach_le(const expr *e, const expr_lin *form) {
     if (d.k == 0 || d.q != -d.k) return r;
     const int64_t size = d.k < 0 ? -d.k : d.k;
     const int64_t far = attn_floordiv64(-least(e, &d), size);
-    if (far >= EXPR_NO_REACH) return r;
+    if (far >= INT32_MAX) return r; /* further than positions go */
     *(d.k > 0 ? &r.ahead : &r.back) = far;
     return r;
 }

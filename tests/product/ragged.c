@@ -78,7 +78,8 @@ static void run(const layer *l, attn_block_args *a, bool step) {
     if (attn_block_workspace(l->block, a, &a->workspace_bytes)) die("attn_block_workspace");
     a->workspace = allocate(a->workspace_bytes);
     memset(a->workspace, 0xff, a->workspace_bytes); /* NaN: nothing of it may be used */
-    const attn_status status = step ? attn_block_step(l->block, a) : attn_block_prefill(l->block, a);
+    const attn_status status =
+        step ? attn_block_step(l->block, a) : attn_block_prefill(l->block, a);
     if (status) die(attn_status_text(status));
     free(a->workspace);
 }

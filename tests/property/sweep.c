@@ -28,7 +28,8 @@ typedef struct sweep {
     arena *a;
     kernel_spec *kernels;
     built *libs;
-    int *row; /* kernel -> property_specs */
+    const tune_set *tune; /* null: the plan's own choices */
+    int *row;             /* kernel -> property_specs */
     shared_state *state;
 } sweep;
 
@@ -39,6 +40,7 @@ typedef struct trial {
     const property_spec *row;
     const kernel_lib *lib;
     attn_plan *plan;
+    const plan *planned; /* by the generator */
     const call *c;
     rng *r;
 } trial;
@@ -178,12 +180,25 @@ static void run_items(trial *t, const outcome *first) {
     }
 }
 
+/* What the plan says of a call's workspace, and explain prints, is what the kernel says. */
+static void check_planned(trial *t, const attn_extent *e) {
+    size_t need = 0;
+    const uint64_t planned =
+        plan_workspace(t->planned, t->c->spec, e->batch, e->q_len, e->kv_len_max, e->threads);
+    const bool sized = t->lib->workspace(t->plan, e, &need) == ATTN_OK;
+    if (sized && planned == need) return;
+    fail(t, "workspace",
+         arena_printf(t->a, "%zu bytes, planned %llu, for B=%d Lq=%d Lk=%d threads=%d", need,
+                      (unsigned long long)planned, e->batch, e->q_len, e->kv_len_max, e->threads));
+}
+
 /* Smaller extents never need more workspace. */
 static void check_workspace(trial *t) {
     const call *c = t->c;
     attn_extent large = {sizeof large, c->batch, c->q_len, c->kv_len_max, 2};
     attn_extent small = {sizeof small, rng_int(t->r, 0, c->batch), rng_int(t->r, 0, c->q_len),
                          rng_int(t->r, 0, c->kv_len_max), rng_int(t->r, 0, 2)};
+    const attn_extent longest = {sizeof longest, 1, rng_int(t->r, 1, 4096), INT32_MAX, 1};
     size_t need = 0, less = 0;
     t->lib->workspace(t->plan, &large, &need);
     t->lib->workspace(t->plan, &small, &less);
@@ -191,6 +206,9 @@ static void check_workspace(trial *t) {
         fail(t, "workspace",
              arena_printf(t->a, "%zu bytes, and %zu for B=%d Lq=%d Lk=%d threads=%d", need, less,
                           small.batch, small.q_len, small.kv_len_max, small.threads));
+    check_planned(t, &large);
+    check_planned(t, &small);
+    check_planned(t, &longest);
 }
 
 static void count_variant(trial *t) {
@@ -269,7 +287,10 @@ static void run_problem(const sweep *s, int kernel, int index, shared_state *sta
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
         if (!(s->o->isa_mask >> isa & 1)) continue;
         rng own = r;
-        trial t = {a, state, row, s->libs[kernel].lib, NULL, &c, &own};
+        plan planned;
+        plan_make(a, c.spec, &isa_table[isa], s->o->build.unroll,
+                  tune_find(s->tune, c.spec->name, (attn_isa)isa), &planned);
+        trial t = {a, state, row, s->libs[kernel].lib, NULL, &planned, &c, &own};
         describe(s, state, row, index, isa_table[isa].name, text);
         run_on(t, isa, 0, &want);
         if (isa == ATTN_ISA_PORTABLE && index % 8 < 6) run_on(t, isa, ATTN_REFERENCE, &want);
@@ -347,7 +368,7 @@ int property_sweep(const property_options *o) {
     build_options build = o->build;
     build.isa_mask = o->isa_mask;
     long changed[PLAN_PARAMS] = {0};
-    if (o->tuned) build.tune = property_choices(a, s.kernels, kernels, o->seed, changed);
+    if (o->tuned) s.tune = build.tune = property_choices(a, s.kernels, kernels, o->seed, changed);
     for (int i = 0; o->tuned && i < PLAN_PARAMS; i++)
         printf("tuned: %s differs in %ld kernels\n", plan_params[i].name, changed[i]);
     build_kernels(a, s.kernels, kernels, &build, s.libs);

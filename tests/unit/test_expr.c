@@ -354,6 +354,64 @@ Test(expr, simplification) {
     arena_free(a);
 }
 
+/* How far a mask lets keys be from their query, and that it is so at every pair it shows. */
+Test(expr, reach) {
+    arena *a = arena_new();
+    set_up(a);
+    fill_data();
+    enum { ANY = -1 };
+    static const struct {
+        const char *mask;
+        int64_t back, ahead;
+    } list[] = {
+        {"q - k < 100", 99, ANY},
+        {"k <= q and q - k <= window", 5, 0},
+        {"k >= q // 64 * 64", 63, ANY},
+        {"q // 16 == k // 16", 15, 15},
+        {"k >> 4 == q >> 4 and k <= q", 15, 0},
+        {"abs(q - k) < 8", 7, 7},
+        {"k < q - 10 and k > q - 20", 19, -11},
+        {"k == q - 3", 3, -3},
+        {"q - k < 4 or k == q + 9", 3 /* of one, */, ANY /* and not of the other */},
+        {"q - k < 4 and k < q or k == q + 9", 3, 9},
+        {"q - k <= 7 * h", 21, ANY},
+        {"2 * k >= 2 * q - 9", 4, ANY},
+        {"k >= q - q % 8", 7, ANY},
+        {"k >= q - perm[3]", ANY, ANY},
+        {"k >= q - prefix", ANY, ANY},
+        {"k <= 2 * q", ANY, ANY},
+        {"k < prefix or q - k < 3", ANY, ANY},
+        {"not q - k > 3", 3, ANY},
+        {"q - k != 3", ANY, ANY},
+        {"doc[q] == doc[k] and q - k < 7", 6, ANY},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        const expr *e = parse(a, list[i].mask, EXPR_MASK);
+        const expr_reach r = expr_reach_of(a, e);
+        const int64_t back = list[i].back == ANY ? EXPR_NO_REACH : list[i].back;
+        const int64_t ahead = list[i].ahead == ANY ? EXPR_NO_REACH : list[i].ahead;
+        cr_expect(r.back == back && r.ahead == ahead, "%s: %lld back, %lld ahead", list[i].mask,
+                  (long long)r.back, (long long)r.ahead);
+        for (int32_t q = 0; q < LK; q++)
+            for (int32_t k = 0; k < LK; k++)
+                for (int32_t h = 0; h < HEADS; h++) {
+                    expr_point p = {.h = h,
+                                    .q = q,
+                                    .k = k,
+                                    .q_len = LK,
+                                    .kv_len = LK,
+                                    .batch = BATCH,
+                                    .kv_len_max = LK,
+                                    .side = sides,
+                                    .scalars = scalar_values};
+                    if (!expr_eval_mask(e, &p)) continue;
+                    cr_assert(q - k <= r.back && k - q <= r.ahead, "%s shows %d to %d",
+                              list[i].mask, k, q);
+                }
+    }
+    arena_free(a);
+}
+
 Test(expr, range_text) {
     static const char *const list[][2] = {
         {"k <= q", "k <= q"},
