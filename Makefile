@@ -91,6 +91,8 @@ $(BUILD)/fault.so: tests/folder/fault.c tests/folder/fault.h
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -shared -fPIC -o $@ $<
 $(BUILD)/obj/tests/%.o: ALL_CFLAGS += -Wno-missing-field-initializers
+# Callers that use OpenMP themselves.
+$(BUILD)/obj/tests/property/sweep.o: ALL_CFLAGS += -fopenmp
 
 asan: ## the tests' programs and generated code under ASan and UBSan
 	@sh tests/check/sanitize.sh

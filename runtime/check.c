@@ -67,8 +67,12 @@ attn_status attn_check_memory(const attn_why *why, attn_status status, const cha
 
 attn_area *attn_areas_add(attn_areas *list, const char *name, const void *data, int64_t bytes) {
     attn_area *area = &list->area[list->count++];
-    *area =
-        (attn_area){.name = name, .at = (uintptr_t)data, .width = data ? bytes : 0, .same_as = -1};
+    area->name = name;
+    area->at = (uintptr_t)data;
+    area->width = data ? bytes : 0;
+    area->dims = 0; /* the rest of dim[] is never looked at */
+    area->same_as = -1;
+    area->written = false;
     return area;
 }
 

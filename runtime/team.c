@@ -65,11 +65,10 @@ void attn_parallel(int64_t count, int threads, attn_task_fn *fn, void *ctx) {
 #ifdef _OPENMP
     if (threads > 1 && count > 1) {
         const int team = team_size(count, threads);
-#pragma omp parallel num_threads(team)
-        {
-            const attn_mode mode = attn_mode_enter();
-#pragma omp for schedule(dynamic, 1) nowait
-            for (int64_t i = 0; i < count; i++) fn(ctx, i, omp_get_thread_num());
+#pragma omp parallel for schedule(dynamic, 1) num_threads(team)
+        for (int64_t i = 0; i < count; i++) {
+            const attn_mode mode = attn_mode_enter(); /* a pool's threads have their own */
+            fn(ctx, i, omp_get_thread_num());
             attn_mode_leave(mode);
         }
         return;

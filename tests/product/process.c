@@ -1,7 +1,7 @@
 /* process.c - what a process does around a model: more threads than there are CPUs or tasks, forks,
  * libraries that are closed, two models at once. Prints what is wrong; exit status 1 then.
  *
- *     process threads LIB | limit LIB | fork LIB | close LIB | two LIB LIB
+ *     process threads LIB | fork LIB | close LIB | two LIB LIB
  *
  * LIB: a shared library libNAME.so of one layer, built as if there were 8 CPUs (ATTN_TEST_CPUS).
  * With -DLINKED the libraries one and two are the program's own, and there are no arguments. */
@@ -122,12 +122,6 @@ static void test_threads(const char *path) {
     expect(run(&m, 1, 65537, bits) == ATTN_E_ARGUMENT, "65537 threads are accepted");
 }
 
-static void test_limit(const char *path) { /* under OMP_THREAD_LIMIT=3 */
-    const model m = open_model(path, RTLD_LOCAL);
-    expect(run(&m, ROWS, 65536, bits) == ATTN_OK, "a thread limit");
-    expect(threads_now() > 1 && threads_now() <= 3, "OMP_THREAD_LIMIT=3 is not kept");
-}
-
 /* Runs the same in a child, and in a child of its; the most threads that it had. */
 static int in_child(const model *m, int generations, const char *what) {
     fflush(stdout);
@@ -193,7 +187,6 @@ int main(int argc, char **argv) {
     if (argc < 3) return 2;
     const char *test = argv[1], *lib = argv[2];
     if (!strcmp(test, "threads")) test_threads(lib);
-    if (!strcmp(test, "limit")) test_limit(lib);
     if (!strcmp(test, "fork")) test_fork(lib);
     if (!strcmp(test, "close")) test_close(lib);
     if (strcmp(test, "two")) return failures > 0;

@@ -83,7 +83,6 @@ fi
 
 one=./one/build/libone.so two=./two/build/libtwo.so
 check threads ./process threads $one
-check limit env OMP_THREAD_LIMIT=3 ./process limit $one
 check fork ./process fork $one
 check fork-single ./process fork ./one-file/libone.so
 check close ./process close $one

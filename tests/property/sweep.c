@@ -7,6 +7,7 @@
 #include "verify/oracle.h"
 #include "verify/pool.h"
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,11 +155,18 @@ static void rerun(trial *t, const outcome *first, const char *what, const placem
     if (why) fail(t, what, why);
 }
 
+/* Leaves the pool's threads, which the caller's own code may have started, in a mode. */
+static void spoil_pool(int threads, int number) {
+#pragma omp parallel num_threads(threads)
+    if (omp_get_thread_num() > 0) caller_mode_enter(number);
+}
+
 /* From a caller in another mode, with traps: the same bits, and the mode comes back. */
 static void rerun_in_mode(trial *t, const outcome *first, const placement *p) {
     const int number = rng_int(t->r, 0, 7);
     const char *what =
         arena_printf(t->a, "%d threads, another layout, mode %d", p->threads, number);
+    spoil_pool(p->threads, rng_int(t->r, 0, 7));
     const caller_mode mode = caller_mode_enter(number);
     outcome again = call_run(t->a, t->lib, t->plan, t->c, p);
     if (!caller_mode_leave(mode)) fail(t, what, "the caller's mode or flags changed");
