@@ -48,6 +48,7 @@ stage check-generated "$build/attn-gen" check generated
 stage generated-compiles sh tests/check/generated.sh
 stage golden "$build/attn-verify" tests/golden/flex/*.safetensors
 stage golden-reference "$build/attn-verify" --reference --backend flex tests/golden/flex/*.safetensors
+stage golden-extremes "$build/attn-verify" tests/golden/extremes/*.safetensors
 stage golden-seed "$build/attn-verify" tests/golden/seed/*.safetensors
 if [ -n "${ATTN_FULL:-}" ]; then
     stage golden-onnx "$build/attn-verify" --threads 2 tests/golden/onnx/*.safetensors
@@ -74,7 +75,7 @@ stage sanitize sh tests/check/sanitize.sh
 if [ -n "${ATTN_FULL:-}" ]; then
     stage oracle-mutations sh tests/check/oracle_mutations.sh
     stage property-full env ATTN_PROPERTY_SHAPES=200 "$build/property" \
-        --test sweep,statuses,mutations
+        --test sweep,sums,statuses,mutations
     stage property-layers "$build/property" --test layers,layer-statuses,layer-mutations \
         --layers 110 --shapes 16
     stage property-layers-seed "$build/property" --test layers --layers 220 --shapes 8 --seed 2
@@ -86,7 +87,7 @@ if [ -n "${ATTN_FULL:-}" ]; then
         --test sweep
     stage smollm2 sh tests/product/smollm2/smollm2.sh test
 else
-    stage property "$build/property" --test sweep,statuses --shapes 18 --cflags -O1
+    stage property "$build/property" --test sweep,sums,statuses --shapes 18 --cflags -O1
     stage property-layers "$build/property" --test layers,layer-statuses \
         --shapes 3 --cflags -O1
     stage property-tuned "$build/property" --tuned --every 5 --test sweep --shapes 15

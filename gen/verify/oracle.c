@@ -171,7 +171,7 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
     }
     if (out->visible)
         for (int32_t d = 0; d < v_dim; d++) o[d] /= sum;
-    out->lse = sum > 0 || r->any ? most + log(sum) : -INFINITY;
+    out->lse = sum <= 0 && !r->any ? -INFINITY : most + log(sum); /* NaN stays NaN */
     out->bound = (4e-6 + SCORE_ROUNDING * weight) * v_most;
     out->lse_bound = 1e-6 + SCORE_ROUNDING * weight;
     out->any = r->any || r->bad_index;

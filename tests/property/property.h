@@ -54,6 +54,7 @@ property_options property_defaults(void);
 
 int property_sweep(const property_options *o);     /* rule 5 to 10 */
 int property_statuses(const property_options *o);  /* every attn_status */
+int property_sums(const property_options *o);      /* rule 8 over many keys */
 int property_mutations(const property_options *o); /* a changed kernel must be noticed */
 
 int property_layers(const property_options *o); /* whole layers at random */
