@@ -63,7 +63,7 @@ test: ## everything that CI runs
 	@$(MAKE) --no-print-directory deps DEPS=test
 	@sh tests/run.sh
 test-full: ## the long campaigns as well
-	@$(MAKE) --no-print-directory deps DEPS=test
+	@ATTN_FULL=1 $(MAKE) --no-print-directory deps DEPS=test
 	@ATTN_FULL=1 sh tests/run.sh
 demo: ## a built-in model's kernels on golden data: errors and speed
 	@$(MAKE) --no-print-directory deps

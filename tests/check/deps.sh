@@ -29,6 +29,12 @@ if [ "${1:-}" = test ]; then
     need cmake cmake
     need pkg-config pkg-config
 fi
+if [ -n "${ATTN_FULL:-}" ]; then # else tests say that they skip these
+    need ninja ninja-build
+    need x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
+    need wine wine64
+    need python3 python3
+fi
 [ -n "$missing" ] || exit 0
 echo "deps: missing:$missing"
 if ! command -v apt-get >/dev/null 2>&1; then
