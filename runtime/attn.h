@@ -293,7 +293,7 @@ const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len);
 /* --- Whole layers: specs with level = block --- */
 
 /* A layer around its attention: norms, projections, RoPE, attention, output projection, residuals
- * and feed-forward, as the spec says (contract.md "Blocks"; Shazeer 2020 for the gated ffn; Su et
+ * and feed-forward, as the spec says (Shazeer 2020 for the gated ffn; Su et
  * al. 2021 for RoPE; Peng et al. 2023 for yarn). Weights are packed once; caches, workspace and
  * packed weights are the caller's memory. Like a plan, a block is immutable: any number of threads
  * may run it at once, each with its own cache and workspace.

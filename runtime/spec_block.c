@@ -1,5 +1,5 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
-/* spec_block.c - the rules of layer specs (level = block): contract.md "Blocks". */
+/* spec_block.c - the rules of layer specs (level = block). */
 #include "spec.h"
 
 #include <math.h>

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Times other libraries on the bench's cases, beside ours, in one process and on the same inputs.
+"""Times other libraries on the bench's cases, beside ours, on the same inputs.
 
     make bench-peers            needs numpy; each peer that is not installed is skipped, and named
     python3 tests/bench/peers.py [--folder build/bench] [--case P1,P2] [--threads N] [--rounds N]
                                  [--only-layers | --only-cores] [--no-flex] [--no-compile]
                                  [--json PATH]
 
-Ours is kernels.so of the bench's folder through ctypes. In each round every contender runs once, in
-turn, after a warm-up; the table shows medians and bests of wall-clock times, what the peers' best
+Ours is kernels.so of the bench's folder through ctypes. Each library is in a process of its own, and
+all but the one whose turn it is are stopped: the threads of a pool spin after a call, and would be
+measured as the next contender's. In each round every contender runs once, in turn, after a warm-up; the table shows medians and bests of wall-clock times, what the peers' best
 way takes against ours, and how far their output is from ours. A peer gets its favourite layout,
 prepared outside of the timing. torch's first compilation of a FlexAttention kernel takes a minute.
 
@@ -19,9 +20,12 @@ cache, neither ours nor theirs.
 
 import argparse
 import ctypes as C
+import importlib.util
 import json
 import os
+import multiprocessing
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -275,8 +279,9 @@ def inputs(case):
 layer_weights = {}
 
 
-def weights_of(case, rng):
+def weights_of(case):
     """Named as the reference system names them; as large as PyTorch makes new layers'."""
+    rng = np.random.default_rng(2)
     if layer_key(case) not in layer_weights:
         layer_weights.clear()
         d, f = case["d_model"], case["ffn_dim"]
@@ -295,7 +300,7 @@ def weights_of(case, rng):
 def layer_inputs(case):
     """x [batch, tokens, d_model], weights, and for steps k, v [batch, heads, kv_len, head_dim]."""
     rng = np.random.default_rng(1)
-    weights = weights_of(case, rng)
+    weights = weights_of(case)
     data = {"x": rng.standard_normal((case["batch"], case["q_len"], case["d_model"]), np.float32),
             "weights": weights}
     if case["q_len"] == 1:
@@ -516,31 +521,44 @@ class Ort:
         return made
 
 
-def peers(options):
-    """Lists of functions (case, data) -> contenders: for cores, for layers."""
-    found, layers = [], []
+def our_makers(options):
+    lib = load(options.folder)
+
+    def make(case, data):
+        return {"ours": (OursLayer if case["whole"] else Ours)(lib, case, data, options.threads)}
+    return {False: [make], True: [make]}
+
+
+def torch_makers(options):
     torch = optional("torch")
-    if torch:
-        torch.set_num_threads(options.threads)
-        torch.set_grad_enabled(False)
-        print("torch", torch.__version__)
-        found.append(lambda case, data: torch_sdpa(torch, case, data))
-        layers.append(lambda case, data: torch_layer(torch, case, data, options))
-        if not options.no_flex:
-            found.append(lambda case, data: torch_flex(torch, case, data))
+    if not torch:
+        return None
+    torch.set_num_threads(options.threads)
+    torch.set_grad_enabled(False)
+    print("torch", torch.__version__)
+    cores = [lambda case, data: torch_sdpa(torch, case, data)]
+    if not options.no_flex:
+        cores.append(lambda case, data: torch_flex(torch, case, data))
+    return {False: cores, True: [lambda case, data: torch_layer(torch, case, data, options)]}
+
+
+def onnx_makers(options):
     onnx, ort = optional("onnx"), optional("onnxruntime")
     if ort and not onnx:
         skip("onnxruntime", "the models are made with onnx, which is not installed")
-    if onnx and ort:
-        print("onnxruntime", ort.__version__)
-        found.append(Ort(ort, onnx, options.threads).contenders)
-    ggml = optional("ggml")
-    if ggml:
+    if not onnx or not ort:
+        return None
+    print("onnxruntime", ort.__version__)
+    return {False: [Ort(ort, onnx, options.threads).contenders], True: []}
+
+
+def ggml_makers(options):
+    if optional("ggml"):
         skip("ggml", "no contender is written for this binding")
-    return found, layers
+    return None
 
 
-# --- Timing. ---
+# --- A process a library. ---
 
 
 def try_once(case, name, run, ours):
@@ -549,44 +567,120 @@ def try_once(case, name, run, ours):
         out = run()
     except Exception as error:
         skip(f"{case['name']}: {name}", reason(error))
-        return None
-    return float(np.abs(out.reshape(ours.shape) - ours).max())
+        return None, None
+    return float(np.abs(out.reshape(ours.shape) - ours).max()) if ours is not None else 0.0, out
 
 
-def race(case, contenders, rounds, threads):
-    """Seconds of each contender in each round, interleaved. Short layers run up to five times."""
-    times = {name: [] for name in contenders}
+def prepare(makers, case, expected):
+    """Contenders of this process for a case, their distances from ours, and ours' output."""
+    data = layer_inputs(case) if case["whole"] else inputs(case)
+    contenders, distance, out = {}, {}, None
+    for make in makers[case["whole"]]:
+        for name, run in make(case, data).items():
+            far, out = try_once(case, name, run, expected)
+            if far is not None:
+                contenders[name], distance[name] = run, far
+    return contenders, distance, out.copy() if expected is None and out is not None else None
+
+
+def turn(run, whole, warm):
+    """Seconds of a contender's turn. Short layers run up to five times."""
+    if warm:
+        run()  # its own data are warm, as for the others
+    seconds, first = [], time.perf_counter()
+    for n in range(5 if whole else 1):
+        start = time.perf_counter()
+        if n and start - first > 0.02:
+            break
+        run()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def work(pipe, makers_of, options):
+    """The child's side: answers what `Library` asks, until there is nobody to ask."""
+    C.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: stopped, it would stay for ever
+    global np
+    np = optional("numpy")
+    makers = makers_of(options)
+    pipe.send(makers is not None)
+    contenders, case = {}, None
+    while makers:
+        request, *rest = pipe.recv()
+        if request == "case":
+            contenders.clear()  # the memory of the last one first
+            case, expected = rest
+            contenders, distance, out = prepare(makers, case, expected)
+            kernel = contenders["ours"].name(case) if "ours" in contenders else None
+            pipe.send((distance, out, kernel))
+        else:
+            name, warm = rest
+            pipe.send(turn(contenders[name], case["whole"], warm))
+
+
+class Library:
+    """A process with a library's contenders, which runs only while it is asked something."""
+
+    def __init__(self, makers, options):
+        self.pipe, theirs = multiprocessing.Pipe()
+        self.process = multiprocessing.get_context("fork").Process(
+            target=work, args=(theirs, makers, options), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.able = self.answer()
+
+    def answer(self):
+        try:
+            answer = self.pipe.recv()
+        except EOFError:
+            self.process.join()
+            return None
+        os.kill(self.process.pid, signal.SIGSTOP)
+        return answer
+
+    def ask(self, *request):
+        """Null if the process has died."""
+        if not self.process.is_alive():
+            return None
+        os.kill(self.process.pid, signal.SIGCONT)
+        self.pipe.send(request)
+        return self.answer()
+
+    def end(self):
+        self.process.kill()
+
+
+# --- Timing. ---
+
+
+def race(turns, rounds):
+    """Seconds of each contender, interleaved by rounds; those whose process dies are left out."""
+    times = {name: [] for name in turns}
     for _ in range(rounds):
-        for name, run in contenders.items():
-            if threads > 1:
-                time.sleep(0.005)  # another library's threads stop spinning
-            if not times[name] or times[name][-1] < 0.3:
-                run()  # its own data are warm, as for the others
-            first = time.perf_counter()
-            for n in range(5 if case["whole"] else 1):
-                start = time.perf_counter()
-                if n and start - first > 0.02:
-                    break
-                run()
-                times[name].append(time.perf_counter() - start)
-    return times
+        for name, library in turns.items():
+            warm = not times[name] or times[name][-1] < 0.3
+            times[name] += library.ask("run", name, warm) or []
+    return {name: seconds for name, seconds in times.items() if seconds}
 
 
-def run_case(lib, case, makers, options):
+def run_case(case, libraries, options):
     if case["cross"] or "seg[" in case["spec"]:
         skip(case["name"], "no peer has this operation")
         return []
-    whole = case["whole"]
-    data = layer_inputs(case) if whole else inputs(case)
-    ours = (OursLayer if whole else Ours)(lib, case, data, options.threads)
-    expected = ours().copy()
-    contenders, distance = {"ours": ours}, {"ours": 0.0}
-    for make in makers[whole]:
-        for name, run in make(case, data).items():
-            far = try_once(case, name, run, expected)
-            if far is not None:
-                contenders[name], distance[name] = run, far
-    times = race(case, contenders, options.rounds, options.threads)
+    turns, distance, expected, kernel = {}, {}, None, None
+    for library in libraries:
+        answer = library.ask("case", case, expected)
+        if not answer:
+            skip(case["name"], "a library's process has ended")
+            continue
+        far, out, name = answer
+        if expected is None:
+            if out is None:
+                return []
+            expected, kernel = out, name
+        distance.update(far)
+        turns.update({contender: library for contender in far})
+    times = race(turns, options.rounds)
     rows = []
     for name, seconds in times.items():
         median, best = statistics.median(seconds), min(seconds)
@@ -597,7 +691,7 @@ def run_case(lib, case, makers, options):
                      "times_ours": median / statistics.median(times["ours"]),
                      "best_times_ours": best / min(times["ours"]),
                      "max_abs_difference": distance[name]})
-    rows[0]["kernel"] = ours.name(case)
+    rows[0]["kernel"] = kernel
     return rows
 
 
@@ -642,9 +736,9 @@ def chosen(options, cases):
 def main():
     options = parse()
     pin(options.threads)
-    global np
-    np = optional("numpy")
-    if not np:
+    sys.stdout.reconfigure(line_buffering=True)  # processes print in turn
+    if not importlib.util.find_spec("numpy"):
+        skip("peers", "numpy is not installed")
         return
     listed = subprocess.run([os.path.join(options.folder, "bench"), "--list"], check=True,
                             capture_output=True, text=True).stdout
@@ -653,14 +747,20 @@ def main():
     unknown = [n for n in names if n not in cases]
     if unknown:
         sys.exit(f"peers.py: no such case: {', '.join(unknown)}")
-    lib, makers = load(options.folder), peers(options)
+    made = [Library(makers, options)
+            for makers in (our_makers, torch_makers, onnx_makers, ggml_makers)]
+    libraries = [library for library in made if library.able]
+    if not made[0].able:
+        sys.exit(f"peers.py: {options.folder}/kernels.so does not load")
     print(f"{options.threads} thread(s), {options.rounds} rounds, wall clock\n")
     print("case         contender              ms    GF/s    GB/s   /ours   /best  differs by")
     rows = []
     for name in names:
-        found = run_case(lib, cases[name], makers, options)
+        found = run_case(cases[name], libraries, options)
         print_rows(found)
         rows += found
+    for library in made:
+        library.end()
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps({"results": rows}, indent=1) + "\n")
     if any(not r["max_abs_difference"] < 1e-2 for r in rows):

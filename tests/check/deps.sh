@@ -36,6 +36,11 @@ if [ "${1:-}" = full ]; then
     optional gcc-11 gcc-11
     optional clang-16 clang-16
     optional i686-linux-gnu-gcc gcc-i686-linux-gnu
+    # Without these, tests say what they skip.
+    need ninja ninja-build
+    need x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
+    need wine wine64
+    need python3 python3
 fi
 [ -n "$missing" ] || exit 0
 echo "deps: missing:$missing"

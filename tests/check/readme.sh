@@ -109,11 +109,29 @@ block() {
     models) "$gen" models | fenced "" ;;
     explain) # without the lines that a reader of README.md can do without
         "$gen" explain --op sliding_self --window 255 --heads 8 --head-dim 64 --isa avx2 \
-            --q-len 4096 --kv-len 4096 | grep -vE '^$|layers:|spec:|bytes of C|generated C|1 layer' | fenced ""
+            --q-len 4096 --kv-len 4096 >"$work/explain" || exit 1
+        grep -vE '^$|layers:|spec:|bytes of C|generated C|1 layer' "$work/explain" | fenced ""
         ;;
     *) echo "readme: no block '$1'" >&2 && return 1 ;;
     esac
 }
+
+# Of what `make demo` prints, which is too slow to run here: the kernels of its model, and the
+# bench's columns, are those that the page shows.
+demo() {
+    ok=0
+    for kernel in $(sed -n '/^2\. Compiled/,/^```/p' README.md | grep -o 'attn_[A-Za-z0-9_]*__avx2_[a-z0-9]*'); do
+        "$gen" explain tiny --isa avx2 | grep -q "$kernel\.c" || { echo "readme: demo: $kernel" >&2 && ok=1; }
+    done
+    columns=$(sed -n '/%3s.*"case"/{s/^[^,]*,//; p; n; p}' tests/bench/report.c | grep -o '"[^"]*"' | tr -d '"')
+    # shellcheck disable=SC2086
+    [ "$(grep '^case  ' README.md | tr -s ' ')" = "$(echo $columns)" ] || {
+        echo "readme: demo: the bench's columns are" $columns >&2
+        ok=1
+    }
+    return $ok
+}
+demo
 
 while IFS= read -r line; do
     case $line in

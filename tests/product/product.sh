@@ -1,7 +1,8 @@
 #!/bin/sh
-# The README's example, built as the README says: with gcc and clang, with and without OpenMP, as a
-# debug build; with the kernels of all instruction sets in one program, run on each that this CPU
-# has. Then a folder of one kernel: its selftest, and a C++ program against its library.
+# README.md as a new user takes it: every command that it shows, in an empty folder (session.sh).
+# Then its example with gcc and clang, with and without OpenMP, as a debug build; with the kernels
+# of all instruction sets in one program, run on each that this CPU has. Then a folder of one kernel:
+# its selftest, and a C++ program against its library.
 set -u
 cd "$(dirname "$0")/../.."
 gen=${BUILD:-build}/attn-gen
@@ -49,6 +50,9 @@ variant() { # variant NAME FOLDER CC [FLAG]
     has "$cc" || { skip "$name, $cc is not installed" && return; }
     check "$name-compiles" build_variant "$work/$name" "$cc" -O2 -Wall -Wextra -Werror -Daligned_alloc=absent "$@" \
         -I"$folder" -I"$folder/runtime" || return
+    isas "$name"
+}
+isas() { # isas NAME: the example $work/NAME, of $folder, on each of its instruction sets
     for isa in portable avx2 avx512; do
         if ! ls "$folder"/attn_*"__${isa}_"* >/dev/null 2>&1; then
             continue
@@ -73,11 +77,11 @@ plan() { # plan CXX
     "$work/plan-$1" | grep -q '^attn_f32_regular_sdpa_full_self_h4d32__[a-z0-9_]*:prefill$'
 }
 
-layer() { # the README's layer, on the weights of a golden; the digits are PyTorch's
-    "$gen" generate $here/layer.lua -o "$work/layer" && make -s -j "$jobs" -C "$work/layer" lib || return 1
-    "${CC:-cc}" -O2 -std=c11 -Wall -Wextra -Werror -fopenmp -I"$work/layer" $here/layer.c \
-        "$work/layer/build/liblayer.a" -lm -o "$work/run-layer" || return 1
-    "$work/run-layer" tests/golden/block/llama3.safetensors w. in.x | diff $here/layer.txt -
+session() { # nothing is written beside build/, which git ignores
+    mkdir -p "$work/tree/build" && ln -s "$PWD/tests" "$work/tree/tests" &&
+        ln -s "$PWD/$gen" "$PWD/${gen%gen}verify" "$work/tree/build" || return 1
+    MAKEFLAGS="-j$jobs" sh $here/session.sh "$work/tree" && [ "$(ls "$work/tree")" = "build
+tests" ]
 }
 
 check generate "$gen" generate $here/my.lua -o "$work/my"
@@ -86,7 +90,8 @@ check generate-one "$gen" generate --heads 4 --head-dim 32 -o "$one"
 # Two at a time. The kernels of all instruction sets take a compiler about ten seconds, so each
 # compiler builds them once.
 (
-    variant gcc my gcc
+    if runs avx2; then check session session && cp "$work/tree/build/example" "$work/gcc" &&
+        folder=$work/my && isas gcc; else skip "session: README.md shows what AVX2 prints"; fi
     variant gcc-openmp portable gcc -fopenmp
 ) &
 (
@@ -96,7 +101,6 @@ check generate-one "$gen" generate --heads 4 --head-dim 32 -o "$one"
 ) &
 wait
 check selftest selftest
-check layer layer
 for cxx in g++ clang++; do
     if has $cxx; then check plan-$cxx plan $cxx; else skip "$cxx"; fi
 done
