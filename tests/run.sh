@@ -60,6 +60,7 @@ stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
 stage axes sh tests/check/axes.sh
 stage report sh tests/check/report.sh
 stage command-line sh tests/reject/command_line.sh
+stage injection sh tests/reject/injection.sh
 stage memory sh tests/fault/memory.sh
 stage import sh tests/import/selftest.sh
 stage product sh tests/product/product.sh
