@@ -169,6 +169,9 @@ run 2 "$gen" explain "$hostile.lua" && clean "a model's path"
 run 2 "$gen" explain "$hostile" && clean "a model's name"
 # shellcheck disable=SC2086
 run 0 "$gen" generate $one -o "$hostile" && clean "-o"
+touch "$line"
+# shellcheck disable=SC2086
+run 2 "$gen" generate $one -o "$line" && clean "-o on a file"
 touch "$hostile/$hostile.c" 2>/dev/null || touch "$hostile/$esc$bidi.c"
 run 1 "$gen" check "$hostile" && clean "an orphan's name"
 header="{\"$json\": {\"dtype\": \"F32\", \"shape\": [9], \"data_offsets\": [0, 4]}}"

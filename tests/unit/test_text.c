@@ -33,6 +33,17 @@ Test(text, terminal) {
     diag d = {0};
     diag_set(&d, "%s: %s", "x", "\x1b]0;t\x07");
     cr_expect_str_eq(d.text, "x: ?]0;t?");
+    diag lines_of = {0}, full = {0};
+    diag_set(&lines_of, "a\n::b\n  c\nd\n");
+    cr_expect_str_eq(lines_of.text, "a\n    ::b\n  c\n    d\n");
+    char many[6000];
+    memset(many, '\n', sizeof many);
+    many[sizeof many - 1] = 0;
+    for (size_t i = 0; i < sizeof many - 1; i += 2) many[i] = 'x';
+    diag_set(&full, "%s", many);
+    cr_expect_eq(strlen(full.text), sizeof full.text - 1);
+    for (const char *p = full.text; (p = strchr(p, '\n')); p++)
+        cr_expect(p[1] == ' ' || p + 5 >= full.text + sizeof full.text - 1 || !p[1]);
     arena_free(a);
 }
 
