@@ -430,17 +430,6 @@ static void add_source_line(buf *b, const char *source, int line) {
     buf_printf(b, "\n    %s", text_shown_n(b->a, source, n > 160 ? 160 : n));
 }
 
-/* A message of the file's own may have lines: none may look like one of ours. */
-static void add_message(buf *b, const char *message) {
-    for (const char *p = message; *p;) {
-        const size_t n = strcspn(p, "\n");
-        buf_add(b, p, n);
-        p += n;
-        if (*p) buf_puts(b, "\n    ");
-        p += *p == '\n';
-    }
-}
-
 static bool model_error(host *h, int status, const char *path, const char *source, diag *d) {
     buf b = buf_new(h->a);
     int line = h->oom_line > 0 ? h->oom_line : 1;
@@ -453,8 +442,7 @@ static bool model_error(host *h, int status, const char *path, const char *sourc
         if (!message) message = "unknown error";
         line = 1;
         size_t skip = position_length(message, MODEL_CHUNK, &line);
-        buf_printf(&b, "%s:%d:1: ", path, line);
-        add_message(&b, message + skip);
+        buf_printf(&b, "%s:%d:1: %s", path, line, message + skip);
     }
     add_source_line(&b, source, line);
     return diag_set(d, "%s", b.data);

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 /* The folder is searched for headers, before the system's. Of ISO C, POSIX, glibc, compilers,
  * Windows and macOS: those whose names are identifiers. */
@@ -87,5 +88,6 @@ const char *reserved_reason(arena *a, const char *identifier) {
 }
 
 const char *reserved_instead(arena *a, const char *name) {
-    return arena_printf(a, "%s_model", name);
+    const bool family = !strncasecmp(name, "pthread", 7) || !strncasecmp(name, "posix", 5);
+    return arena_printf(a, family ? "model_%s" : "%s_model", name);
 }

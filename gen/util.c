@@ -174,6 +174,19 @@ void buf_printf(buf *b, const char *fmt, ...) {
     va_end(ap);
 }
 
+/* Lines after the first are indented, so that none of others' text looks like one of ours. */
+static void indent_lines(char *text, size_t size) {
+    enum { INDENT = 4 };
+    for (char *p = text; (p = strchr(p, '\n')); p++) {
+        const size_t rest = strlen(p + 1), room = size - (size_t)(p + 1 - text) - 1;
+        if (!rest || p[1] == ' ' || room <= INDENT) continue;
+        const size_t kept = rest < room - INDENT ? rest : room - INDENT;
+        memmove(p + 1 + INDENT, p + 1, kept);
+        p[1 + INDENT + kept] = 0;
+        memset(p + 1, ' ', INDENT);
+    }
+}
+
 bool diag_set(diag *d, const char *fmt, ...) {
     if (d->set) return false;
     d->set = true;
@@ -182,6 +195,7 @@ bool diag_set(diag *d, const char *fmt, ...) {
     vsnprintf(d->text, sizeof d->text, fmt, ap);
     va_end(ap);
     text_mask(d->text, true);
+    indent_lines(d->text, sizeof d->text);
     return false;
 }
 

@@ -62,6 +62,7 @@ stage axes sh tests/check/axes.sh
 stage report sh tests/check/report.sh
 stage command-line sh tests/reject/command_line.sh
 stage folder sh tests/folder/folder.sh
+stage injection sh tests/reject/injection.sh
 stage memory sh tests/fault/memory.sh
 stage import sh tests/import/selftest.sh
 stage product sh tests/product/product.sh

@@ -1,13 +1,17 @@
 /* fuzz.c - entry points for libFuzzer (clang): whatever attn-gen reads, as bytes that nobody chose.
  *
- * FUZZ_TARGET is one of expr, decl, model, config, tune, safetensors, name, folder. Nothing may
- * crash, hang or trip a sanitizer; a refusal must say something; what was accepted must hold what
- * its header promises. Run by tests/fuzz/fuzz.sh. */
+ * FUZZ_TARGET is one of expr, decl, model, config, tune, safetensors, name, folder, manifest, text.
+ * Nothing may crash, hang or trip a sanitizer; a refusal must say something; what was accepted must
+ * hold what its header promises. Run by tests/fuzz/fuzz.sh. */
+#include "diff.h"
 #include "expr/expr.h"
 #include "folder.h"
 #include "import_hf.h"
+#include "isa.h"
+#include "manifest.h"
 #include "model.h"
 #include "spec.h"
+#include "text.h"
 #include "tune_file.h"
 #include "verify/safetensors.h"
 #include <ftw.h>
@@ -303,13 +307,82 @@ static void fuzz_folder(arena *a, const char *text, size_t size) {
     nftw(in(a, "outside"), remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* --- Manifests: two texts, with a zero byte between them; one is held against itself. --- */
+
+/* No line of a report or a message holds what a terminal obeys. */
+static void check_shown(const char *text) {
+    for (; *text; text++) {
+        const unsigned char c = (unsigned char)*text;
+        HOLDS(c >= ' ' ? c != 0x7f : c == '\n' || c == '\t');
+    }
+}
+
+static void fuzz_manifest(arena *a, const char *text, size_t size) {
+    const char *second = strlen(text) < size ? text + strlen(text) + 1 : text;
+    const diff_folder was = {"/nowhere/a", text}, is = {"/nowhere/b", second};
+    const char *report = NULL;
+    diag d = {0}, ignored = {0};
+    if (diff_manifests(a, &was, &is, &report, &d))
+        check_shown(report);
+    else
+        HOLDS(d.text[0]);
+    check_shown(d.text);
+    const gen_files *files = manifest_files(a, text);
+    for (int i = 0; files && i < files->count; i++)
+        HOLDS(files->file[i].path && files->file[i].text);
+    HOLDS(*manifest_kind(a, text) || !files);
+    cJSON *root = cJSON_Parse(text);
+    gen_options o = {0};
+    if (manifest_options(a, root, "m.json", &o, &ignored)) HOLDS(o.unroll >= -1);
+    manifest_is_tuned(root);
+    cJSON_Delete(root);
+}
+
+/* --- Escapes --- */
+
+/* A line after `//` stays one comment, and comes back as it was. */
+static void check_c_line(arena *a, const char *line, size_t n) {
+    buf c = buf_new(a), back = buf_new(a);
+    text_c_line(&c, line, n);
+    check_shown(c.data);
+    HOLDS(!strchr(c.data, '\n') && !strstr(c.data, "??"));
+    HOLDS(!c.len || c.data[c.len - 1] != '\\');
+    text_c_line_read(&back, c.data, c.len);
+    HOLDS(back.len == n && !memcmp(back.data, line, n));
+    text_c_line_read(&back, line, n);
+}
+
+static void fuzz_text(arena *a, const char *text, size_t size) {
+    (void)size;
+    for (const char *p = text; *p; p += strcspn(p, "\n"), p += *p == '\n')
+        check_c_line(a, p, strcspn(p, "\n"));
+    const char *comment = text_c_comment(a, text), *xml = text_xml(a, text);
+    check_shown(comment);
+    HOLDS(!strstr(comment, "*/") && !strchr(comment, '\n') && !strchr(comment, '\\'));
+    check_shown(xml);
+    HOLDS(!strpbrk(xml, "<>\"'"));
+    char *shown = text_shown(a, text);
+    check_shown(shown);
+    HOLDS(strlen(shown) == strlen(text) && !strcmp(text_shown(a, shown), shown));
+    /* Lua reads its own string back. */
+    buf lua = buf_new(a);
+    buf_puts(&lua, "return { x = ");
+    text_lua(&lua, text);
+    buf_puts(&lua, " }");
+    lua_val *v;
+    diag d = {0};
+    HOLDS(lua_eval_model(a, "t.lua", lua.data, NULL, &v, &d));
+    HOLDS(!strcmp(lua_val_get(v, "x")->string, text));
+}
+
 #define JOIN(a, b) a##b
 #define TARGET(name) JOIN(fuzz_, name)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     arena *a = arena_new();
     (void)fuzz_expr, (void)fuzz_decl, (void)fuzz_model, (void)fuzz_config, (void)fuzz_tune;
-    (void)fuzz_name, (void)fuzz_safetensors, (void)fuzz_folder;
+    (void)fuzz_name, (void)fuzz_safetensors, (void)fuzz_folder, (void)fuzz_manifest;
+    (void)fuzz_text;
     char *text = arena_alloc(a, size + 1); /* zeroed: a string too */
     if (size) memcpy(text, data, size);
     TARGET(FUZZ_TARGET)(a, text, size);

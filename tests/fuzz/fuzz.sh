@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${FUZZ_SECONDS:-60}
-targets=${FUZZ_TARGETS:-"expr decl model config tune safetensors name folder"}
+targets=${FUZZ_TARGETS:-"expr decl model config tune safetensors name folder manifest text"}
 out=${BUILD:-build}/fuzz
 flags="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
 mkdir -p "$out"
@@ -47,6 +47,11 @@ seed() { # seed TARGET FOLDER
             for path in mine.c a.c runtime/mine.c; do
                 for kind in add replace remove; do echo "$kind $mine $path"; done
             done; } >"$2/journal" ;;
+    manifest)
+        sed 's/"path":.*/"path": "a.c",/' generated/manifest.json | head -c 8000 > "$2/seed"
+        printf '{"generator": "attn-gen 1", "layers": [{"kernel": "a"}, {"kernel": "b"}], "kernels": [{"name": "a", "x": 1, "semantics": ["s"], "plans": [{"isa": "avx2", "choice": {"k": 1}, "reasons": ["r"]}]}], "files": [{"path": "f", "hash": "0"}], "options": {"isa": "avx2", "unroll": 0}, "sources": {}}' > "$2/small"
+        { cat "$2/small"; printf '\0'; sed 's/"b"/"a"/; s/1/2/g; s/"r"/"q"/' "$2/small"; } > "$2/two" ;;
+    text) cp gen/models/tiny.lua README.md "$2"; printf 'a\r*/ ??/\ \342\200\256 \377\n' > "$2/odd" ;;
     name) ls generated | sed -n 's/__.*//p' | sort -u |
         files "$2" ;;
     esac
