@@ -212,8 +212,8 @@ typedef struct attn_args {
     attn_view k; /* [B, kv_heads, Lk, D]  */
     attn_view v; /* [B, v_heads,  Lk, Dv]; may be the same memory as k */
     /* [B, heads, Lq, Dv]. Rows must not overlap: of the strides that are in use, each is at least
-     * the span of the smaller ones. o may be q itself (same data, same strides, Dv <= D); o, lse
-     * and the workspace share memory with no other argument and not with each other. */
+     * the span of the smaller ones. o may be q itself (same data, same strides, Dv <= D <= 4096);
+     * o, lse and the workspace share memory with no other argument and not with each other. */
     attn_out o;
 
     float *lse; /* [B, heads, Lq] natural log, token stride 1; null: not wanted */

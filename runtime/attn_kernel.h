@@ -106,6 +106,8 @@ typedef struct attn_kernel {
     bool (*arithmetic_ok)(void); /* attn_arithmetic_ok, compiled as this kernel was */
 } attn_kernel;
 
+enum { ATTN_IN_PLACE_MOST = 4096 }; /* widest rows of q that o may take the place of */
+
 /* Writes one output row (and its LSE) by the formula in double (reference.c): for rows whose
  * scores, sums or products left the range of f32. */
 void attn_reference_row(const attn_kernel *kernel, const attn_args *args, int32_t b, int32_t h,

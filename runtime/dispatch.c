@@ -439,7 +439,8 @@ static attn_status check_memory(const attn_why *why, const attn_kernel *k, const
     attn_area_repeat(lse, "lse_batch", b, a->lse_batch, sizeof(float));
     attn_area *scratch = attn_areas_add(&list, "workspace", a->workspace, (int64_t)workspace);
     o->written = lse->written = scratch->written = true;
-    o->same_as = 0; /* q: a task has read its rows when it writes them */
+    if (d <= ATTN_IN_PLACE_MOST)
+        o->same_as = 0; /* q: a task has read its rows when it writes them */
     attn_areas_add_inputs(&list, k, a);
     attn_areas_add(&list, "q_start", a->q_start, b * word);
     attn_areas_add(&list, "kv_len", a->kv_len, b * word);

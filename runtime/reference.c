@@ -142,6 +142,9 @@ void attn_reference_row(const attn_kernel *kernel, const attn_args *args, int32_
                         int32_t i) {
     row r = {.kernel = kernel, .args = args, .x.b = b, .h = h, .i = i};
     find_row(&r);
+    float query[ATTN_IN_PLACE_MOST]; /* o may be q itself, and is written before all of q is read */
+    const int32_t d = attn_spec_k_dim(kernel->spec);
+    if (d <= ATTN_IN_PLACE_MOST) r.query = memcpy(query, r.query, (size_t)d * sizeof *query);
     double max = -INFINITY;
     bool oob = false;
     /* One score that is NaN, or infinite, makes all of the row NaN. */
