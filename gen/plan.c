@@ -13,7 +13,7 @@ enum {
     DOT_ROWS = 8,    /* most rows of a tile that runs as dot products */
     SUM_MOST = 96,   /* keys summed one after the other: equal ones round by 36 of 2^-24 at most */
     SPAN_KEYS = 2048,
-    DOT_SPAN = 64 /* the same of dot products, a few keys at a time */
+    DOT_SUMS = 64 /* turns that a tile of dot products sums before its sums are kept */
 };
 
 static int gcd(int a, int b) {
@@ -630,6 +630,7 @@ static lua_val *dots_to_lua(arena *a, const plan *p) {
         lua_val_set_int(a, t, "rows", p->dot[i].rows);
         lua_val_set_int(a, t, "lanes", p->dot[i].lanes);
         lua_val_set_int(a, t, "keys", p->dot[i].keys);
+        lua_val_set_int(a, t, "span", DOT_SUMS * p->dot[i].keys);
         lua_val_set_int(a, t, "walk", p->dot[i].walk);
         lua_val_set_bool(a, t, "again", p->dot[i].again);
         lua_val_set(a, t, "pv", pv_to_lua(a, &p->dot[i].pv));
@@ -658,7 +659,6 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
         {"tiles", p->tiles},
         {"key_block", p->key_block},
         {"sum_keys", p->sum_keys},
-        {"dot_span", DOT_SPAN},
         {"span", p->span},
         {"panel", p->panel},
         {"max_keys", p->max_keys},

@@ -50,7 +50,6 @@ enum {
     DOT_MOST = 16, /* most rows of a group that run as dot products, */
     DOT_ROWS = 4, /* that many a tile; such tiles take turns: */
     TURN = 8, /* keys of a turn */
-    DOT_SPAN = 64, /* SPAN of such a tile */
     AHEAD = 64, /* rows of K and of V that are asked for before their turn */
     PV_GROUPS = 4, /* most row groups of a tile in P V */
     W = VF_WIDTH
@@ -268,8 +267,9 @@ static const float *tile_sum(tile *t) {
     return t->kept;
 }
 
-/* Tiles of dot products always add to o. */
-static void dot_keep(tile *t, int32_t span) {
+/* Tiles of dot products add to o from the first key on. */
+static inline void dot_span(tile *t, int32_t span) {
+    if (span == t->span) return;
     if (!t->fresh) {
         tile_keep(t);
         memset(t->o, 0, sizeof(float) * DVP * (size_t)t->rows);
@@ -2214,12 +2214,7 @@ static ATTN_INLINE void dot_keys_1(const item *x, tile *t, scratch *w, int32_t b
         const int32_t asked = c / 16 * 4;
         float *o = t->o + c;
         const float *vr = v + c;
-        vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 8);
-        if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_mul(o0_0, f0);
-            o0_1 = vf_mul(o0_1, f0);
-        }
+        vf o0_0 = vf_zero(), o0_1 = vf_zero();
         for (int32_t key = 0; key < n; key++, vr += ldv) {
             if (key % 2 == 0) {
                 const int32_t at = asked + key / 2;
@@ -2232,6 +2227,14 @@ static ATTN_INLINE void dot_keys_1(const item *x, tile *t, scratch *w, int32_t b
             const vf p0 = vf_bcast(s + key * 1 + 0);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
+        }
+        if (rose) {
+            const vf f0 = vf_bcast(w->alpha + 0);
+            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 8), o0_1);
+        } else {
+            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
+            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
         }
         vf_store(o + 0 * DVP + 0, o0_0);
         vf_store(o + 0 * DVP + 8, o0_1);
@@ -2255,7 +2258,7 @@ static void dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
     for (int32_t block = first; block <= last; block += n) {
         /* Up to the next multiple, so that results do not depend on where a turn begins. */
         n = min32(KEYS - (block - k0) % KEYS, last - block + 1);
-        if (block / DOT_SPAN != t->span) dot_keep(t, block / DOT_SPAN);
+        dot_span(t, block % PART / 512); /* of so many keys, counted in its part */
         const ptrdiff_t i = block - k0;
         const lines next = lines_from(ask, i);
         const lines near = lines_from(soon, i);
@@ -2380,24 +2383,10 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
         const int32_t asked = c / 16 * 4;
         float *o = t->o + c;
         const float *vr = v + c;
-        vf o0_0 = vf_load(o + 0 * DVP + 0), o0_1 = vf_load(o + 0 * DVP + 8);
-        vf o1_0 = vf_load(o + 1 * DVP + 0), o1_1 = vf_load(o + 1 * DVP + 8);
-        vf o2_0 = vf_load(o + 2 * DVP + 0), o2_1 = vf_load(o + 2 * DVP + 8);
-        vf o3_0 = vf_load(o + 3 * DVP + 0), o3_1 = vf_load(o + 3 * DVP + 8);
-        if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_mul(o0_0, f0);
-            o0_1 = vf_mul(o0_1, f0);
-            const vf f1 = vf_bcast(w->alpha + 1);
-            o1_0 = vf_mul(o1_0, f1);
-            o1_1 = vf_mul(o1_1, f1);
-            const vf f2 = vf_bcast(w->alpha + 2);
-            o2_0 = vf_mul(o2_0, f2);
-            o2_1 = vf_mul(o2_1, f2);
-            const vf f3 = vf_bcast(w->alpha + 3);
-            o3_0 = vf_mul(o3_0, f3);
-            o3_1 = vf_mul(o3_1, f3);
-        }
+        vf o0_0 = vf_zero(), o0_1 = vf_zero();
+        vf o1_0 = vf_zero(), o1_1 = vf_zero();
+        vf o2_0 = vf_zero(), o2_1 = vf_zero();
+        vf o3_0 = vf_zero(), o3_1 = vf_zero();
         for (int32_t key = 0; key < n; key++, vr += ldv) {
             if (key % 2 == 0) {
                 const int32_t at = asked + key / 2;
@@ -2418,6 +2407,29 @@ static ATTN_INLINE void dot_keys_4(const item *x, tile *t, scratch *w, int32_t b
             const vf p3 = vf_bcast(s + key * 4 + 3);
             o3_0 = vf_fma(p3, v0, o3_0);
             o3_1 = vf_fma(p3, v1, o3_1);
+        }
+        if (rose) {
+            const vf f0 = vf_bcast(w->alpha + 0);
+            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 8), o0_1);
+            const vf f1 = vf_bcast(w->alpha + 1);
+            o1_0 = vf_fma(f1, vf_load(o + 1 * DVP + 0), o1_0);
+            o1_1 = vf_fma(f1, vf_load(o + 1 * DVP + 8), o1_1);
+            const vf f2 = vf_bcast(w->alpha + 2);
+            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_1 = vf_fma(f2, vf_load(o + 2 * DVP + 8), o2_1);
+            const vf f3 = vf_bcast(w->alpha + 3);
+            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_1 = vf_fma(f3, vf_load(o + 3 * DVP + 8), o3_1);
+        } else {
+            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
+            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
+            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
+            o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
+            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
         }
         vf_store(o + 0 * DVP + 0, o0_0);
         vf_store(o + 0 * DVP + 8, o0_1);
@@ -2447,7 +2459,7 @@ static void dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, co
     for (int32_t block = first; block <= last; block += n) {
         /* Up to the next multiple, so that results do not depend on where a turn begins. */
         n = min32(KEYS - (block - k0) % KEYS, last - block + 1);
-        if (block / DOT_SPAN != t->span) dot_keep(t, block / DOT_SPAN);
+        dot_span(t, block % PART / 512); /* of so many keys, counted in its part */
         const ptrdiff_t i = block - k0;
         const lines next = lines_from(ask, i);
         bool masked = n < KEYS || block < t->all_first || block + n - 1 > t->all_last ||

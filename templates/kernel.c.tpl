@@ -37,7 +37,6 @@ $   if #plan.dots > 0 then
     DOT_MOST = ${plan.dot_most}, /* most rows of a group that run as dot products, */
     DOT_ROWS = ${plan.dots[#plan.dots].rows}, /* that many a tile; such tiles take turns: */
     TURN = ${plan.turn_keys}, /* keys of a turn */
-    DOT_SPAN = ${plan.dot_span}, /* SPAN of such a tile */
     AHEAD = ${plan.dot_ahead}, /* rows of K and of V that are asked for before their turn */
 $   end
     PV_GROUPS = ${plan.pv_groups_max}, /* most row groups of a tile in P V */

@@ -189,17 +189,9 @@ $     end
         ${tab}const float *vr = v + c;
 $     for r = from, to do
 $       for j = 0, g.c - 1, 2 do
-        ${tab}vf ${list(math.min(g.c - j, 2), function(i) return "o" .. r .. "_" .. j + i .. " = vf_load(o + " .. r .. " * DVP + " .. (j + i) * W .. ")" end)};
+        ${tab}vf ${list(math.min(g.c - j, 2), function(i) return "o" .. r .. "_" .. j + i .. " = vf_zero()" end)};
 $       end
 $     end
-        ${tab}if (rose) {
-$     for r = from, to do
-            ${tab}const vf f${r} = vf_bcast(w->alpha + ${r});
-$       for j = 0, g.c - 1 do
-            ${tab}o${r}_${j} = vf_mul(o${r}_${j}, f${r});
-$       end
-$     end
-        ${tab}}
         ${tab}for (int32_t key = 0; key < n; key++, vr += ldv) {
 $     -- The address is computed anew on purpose: with fewer instructions the loop runs further
 $     -- ahead, and wants more lines at once than L1 has buffers for (tests/bench/NOTES.md).
@@ -221,6 +213,20 @@ $     for r = from, to do
             ${tab}const vf p${r} = vf_bcast(s + key * ${P} + ${r});
 $       for j = 0, g.c - 1 do
             ${tab}o${r}_${j} = vf_fma(p${r}, v${j}, o${r}_${j});
+$       end
+$     end
+        ${tab}}
+        ${tab}if (rose) {
+$     for r = from, to do
+            ${tab}const vf f${r} = vf_bcast(w->alpha + ${r});
+$       for j = 0, g.c - 1 do
+            ${tab}o${r}_${j} = vf_fma(f${r}, vf_load(o + ${r} * DVP + ${j * W}), o${r}_${j});
+$       end
+$     end
+        ${tab}} else {
+$     for r = from, to do
+$       for j = 0, g.c - 1 do
+            ${tab}o${r}_${j} = vf_add(vf_load(o + ${r} * DVP + ${j * W}), o${r}_${j});
 $       end
 $     end
         ${tab}}
@@ -254,7 +260,7 @@ static void dot_${R}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1,
     for (int32_t block = first; block <= last; block += n) {
         /* Up to the next multiple, so that results do not depend on where a turn begins. */
         n = min32(KEYS - (block - k0) % KEYS, last - block + 1);
-        if (block / DOT_SPAN != t->span) dot_keep(t, block / DOT_SPAN);
+        dot_span(t, block % PART / ${a.dot.span}); /* of so many keys, counted in its part */
         const ptrdiff_t i = block - k0;
         const lines next = lines_from(ask, i);
 $ if again then

@@ -53,8 +53,9 @@ static const float *tile_sum(tile *t) {
 }
 $ if #plan.dots > 0 then
 
-/* Tiles of dot products always add to o. */
-static void dot_keep(tile *t, int32_t span) {
+/* Tiles of dot products add to o from the first key on. */
+static inline void dot_span(tile *t, int32_t span) {
+    if (span == t->span) return;
     if (!t->fresh) {
         tile_keep(t);
         memset(t->o, 0, sizeof(float) * DVP * (size_t)t->rows);
