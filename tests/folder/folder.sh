@@ -26,7 +26,7 @@ skip() {
 check() { # check STATUS TEXT COMMAND..: exit status, and text in its output; nothing hangs
     want=$1 text=$2
     shift 2
-    out=$(timeout 20 "$@" 2>&1)
+    out=$(timeout 90 "$@" 2>&1)
     got=$?
     if [ "$got" = "$want" ] && { [ -z "$text" ] || printf "%s" "$out" | grep -qF -- "$text"; }; then
         ok
@@ -210,16 +210,16 @@ intact() {
         ln -s fifo link
         check 2 "nobody reads it" "$gen" $what $lone -o fifo
         for to in fifo link; do
-            timeout 20 cat fifo >got &
+            timeout 90 cat fifo >got &
             sleep 0.2
             check 0 "" "$gen" $what $lone -o $to
             wait $!
             is "$what writes into a FIFO" cmp got page
         done
         is "$what leaves a FIFO alone" test -p fifo
-        timeout 20 head -c 1 fifo >/dev/null &
+        timeout 90 head -c 1 fifo >/dev/null &
         sleep 0.2
-        timeout 20 "$gen" $what tiny -o fifo >/dev/null 2>err
+        timeout 90 "$gen" $what tiny -o fifo >/dev/null 2>err
         [ $? -le 2 ] && ok || bad "a reader that goes away"
         wait $!
         "$gen" $what $lone -o /dev/stdout 2>err | cat >got
@@ -282,7 +282,7 @@ intact() {
         check 2 "$name" "$gen" golden out -o none
         check 2 "$name" "$gen" generate $one -o out
         [ $name = model.lua ] || check 2 "$name" "$gen" diff out one
-        timeout 20 "$gen" diff one out >/dev/null 2>&1
+        timeout 90 "$gen" diff one out >/dev/null 2>&1
         is "diff does not wait" test $? != 124
         is "a FIFO stays" test -p out/$name
     done
@@ -291,7 +291,7 @@ intact() {
         rm -f out/$name
         mkfifo out/$name
         check 2 "a FIFO" "$verify" --folder out cases/*
-        timeout 20 "$gen" check out >/dev/null 2>&1
+        timeout 90 "$gen" check out >/dev/null 2>&1
         is "check tells a FIFO named $name" test $? = 1
     done
     mkdir tpl
