@@ -1,6 +1,6 @@
 #include "diff.h"
-#include "disk.h"
 
+#include "disk.h"
 #include "json_text.h"
 #include "manifest.h"
 #include "spec.h"
@@ -459,7 +459,10 @@ static void say_edit(differ *d, const side *s, const json_val *row) {
     size_t size;
     const char *file = text_of(row, "path");
     const char *path = arena_printf(d->a, "%s/%s", s->dir, file), *shown = text_shown(d->a, path);
-    if (!disk_path_is_ours(file)) {
+    const char *what;
+    const bool ours = disk_path_is_ours(file);
+    const disk_entry is = ours ? disk_look_in(s->dir, file, &what) : DISK_ODD;
+    if (is == DISK_ODD) {
         buf_printf(&d->out, "%s: is no file of the folder\n", shown);
         return;
     }

@@ -1,5 +1,7 @@
 #include "disk.h"
 
+#include "text.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -90,6 +92,14 @@ disk_entry disk_look(int folder, const char *path, const char **what) {
     return DISK_ODD;
 }
 
+disk_entry disk_look_in(const char *dir, const char *path, const char **what) {
+    const int folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) return errno == ENOENT ? DISK_NOTHING : DISK_UNKNOWN;
+    const disk_entry is = disk_look(folder, path, what);
+    close(folder);
+    return is;
+}
+
 /* A regular file; -1 with errno, EINVAL where it is none. */
 static int open_file(int folder, const char *path, struct stat *st) {
     const char *leaf;
@@ -112,20 +122,20 @@ char *disk_read(arena *a, int folder, const char *dir, const char *path, size_t 
     const char *what, *name = arena_printf(a, "%s/%s", dir, path);
     struct stat st;
     if (disk_look(folder, path, &what) == DISK_ODD) {
-        diag_set(d, "%s: is %s: attn-gen reads files, and follows no links in a folder", name,
-                 what);
+        diag_set(d, "%s: is %s: attn-gen reads files, and follows no links in a folder",
+                 text_shown(a, name), what);
         return NULL;
     }
     const int fd = open_file(folder, path, &st);
     if (fd >= 0) return read_open(a, fd, name, max, size, d);
-    diag_set(d, "%s: cannot open: %s", name, strerror(errno));
+    diag_set(d, "%s: cannot open: %s", text_shown(a, name), strerror(errno));
     return NULL;
 }
 
 char *disk_read_in(arena *a, const char *dir, const char *path, size_t max, size_t *size, diag *d) {
     const int folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0) {
-        diag_set(d, "%s: cannot open the folder: %s", dir, strerror(errno));
+        diag_set(d, "%s: cannot open the folder: %s", text_shown(a, dir), strerror(errno));
         return NULL;
     }
     char *text = disk_read(a, folder, dir, path, max, size, d);
@@ -333,7 +343,7 @@ bool disk_is_whole(arena *a, const char *dir, diag *d) {
             whole = diag_set(d,
                              "%s: half-written (%s is there): attn-gen was interrupted, or is "
                              "writing it now; generate it again",
-                             dir, names[i]);
+                             text_shown(a, dir), text_shown(a, names[i]));
     close(folder);
     return whole;
 }

@@ -29,6 +29,9 @@ int disk_parent(int folder, const char *path, bool make, const char **leaf);
 /* `what`: for DISK_ODD, what it is instead of a file. */
 disk_entry disk_look(int folder, const char *path, const char **what);
 
+/* The same for a folder that is not open yet. */
+disk_entry disk_look_in(const char *dir, const char *path, const char **what);
+
 /* A regular file's bytes, terminated; null with a message that begins with DIR/PATH. */
 char *disk_read(arena *a, int folder, const char *dir, const char *path, size_t max, size_t *size,
                 diag *d);

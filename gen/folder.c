@@ -18,6 +18,7 @@
 
 #include "disk.h"
 #include "manifest.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,7 +67,8 @@ static size_t file_size(const gen_file *f) {
 }
 
 static bool fail(const writer *w, const char *what) {
-    return diag_set(w->d, "%s: cannot %s: %s", w->folder.path, what, strerror(errno));
+    return diag_set(w->d, "%s: cannot %s: %s", text_shown(w->a, w->folder.path), what,
+                    errno == ENOMEM ? "out of memory" : strerror(errno));
 }
 
 /* --- Steps of a change. N.new is what comes, N.old what was there. --- */
