@@ -156,9 +156,10 @@ static double budget(void) {
 }
 
 /* Random weights: vectors near 1, matrices that keep the size of a row. */
-static bool fill(layer *l) {
+static attn_status fill(layer *l) {
     attn_block *block;
-    if (attn_block_create(&block, l->kernel->spec, 0) != ATTN_OK) return false;
+    const attn_status status = attn_block_create(&block, l->kernel->spec, 0);
+    if (status != ATTN_OK) return status;
     l->weight_count = attn_block_weights(block, NULL, 0);
     l->weights = must(calloc((size_t)l->weight_count + 1, sizeof *l->weights));
     attn_block_weights(block, l->weights, l->weight_count);
@@ -173,7 +174,7 @@ static bool fill(layer *l) {
         for (int64_t j = 0; j < count; j++) data[j] = matrix ? size * data[j] : 1 + data[j] / 4;
         t->data = data;
     }
-    return true;
+    return ATTN_OK;
 }
 
 /* One call: rows first..first + tokens of each item. */
@@ -275,8 +276,9 @@ static int test_layer(const attn_block_kernel *k) {
     layer l = {.kernel = k, .width = s->op == ATTN_OP_SEGMENT_CROSS ? s->q_dim : s->d_model};
     const int64_t count = (int64_t)ITEMS * TOKENS * l.width;
     setenv("ATTN_ISA", attn_isa_name(k->isa), 1);
-    if (!fill(&l)) {
-        printf("%s: attn_block_create failed: FAIL\n", k->name);
+    const attn_status filled = fill(&l);
+    if (filled != ATTN_OK) {
+        printf("%s: attn_block_create: %s: FAIL\n", k->name, attn_status_text(filled));
         return 0;
     }
     l.x = tensor(count);
