@@ -10,17 +10,20 @@
 
 typedef unsigned attn_mode;
 
+enum { ATTN_MODE_DEFAULT = 0x1f80, ATTN_MODE_FLAGS = 0x3f };
+
 /* The mode that was, for attn_mode_leave. Arithmetic between the two belongs in functions that are
- * not inlined: compilers move it across otherwise. */
+ * not inlined: compilers move it across otherwise. (Reading the register is cheap, writing is not.)
+ */
 static inline attn_mode attn_mode_enter(void) {
     const attn_mode mode = _mm_getcsr();
-    _mm_setcsr(0x1f80); /* the power-on value */
+    if ((mode & ~(attn_mode)ATTN_MODE_FLAGS) != ATTN_MODE_DEFAULT) _mm_setcsr(ATTN_MODE_DEFAULT);
     return mode;
 }
 
 /* The caller's flags come back too: no exception of ours shows in them. */
 static inline void attn_mode_leave(attn_mode mode) {
-    _mm_setcsr(mode);
+    if (_mm_getcsr() != mode) _mm_setcsr(mode);
 }
 #else
 #include <fenv.h>
