@@ -180,7 +180,7 @@ header="{\"$json\": {\"dtype\": \"F32\", \"shape\": [9], \"data_offsets\": [0, 4
 } >c.safetensors
 run 2 "$verify" --oracle c.safetensors && clean "a tensor's name"
 cp -r "$hostile" copy
-sed -i "s|\"header\":.*|\"header\": \"$json\",|" copy/manifest.json
+sed -i "s|\"header\":.*|\"header\": \"$(printf '%s' "$json" | sed 's/\\/&&/g')\",|" copy/manifest.json
 run 1 "$gen" diff "$hostile" copy && clean "a manifest's text"
 
 # --- Files that are nobody's business ---
