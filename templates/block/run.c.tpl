@@ -171,7 +171,8 @@ $ if spec.key == "shared" then
 $ else
     args.v = (attn_view){l->v.data, l->v.batch, l->v.head, l->v.token};
 $ end
-    return l->call->run_core(&${plan.core}, &args, l->call->rows);
+    return l->call->run_core(&${plan.core},
+                             &args, l->call->rows);
 }
 
 static attn_status run(const attn_block_call *call) {

@@ -457,7 +457,8 @@ $   if expand then
         args.v = (attn_view){l->ev, HEADS * keys * VALUE, keys * VALUE, VALUE};
         args.o = (attn_out){l->o, (int64_t)l->tokens * O_ROW, VALUE, O_ROW};
         clear_rest(l, l->o, O_ROW);
-        return l->call->run_core(&${plan.expanded}, &args, l->call->rows);
+        return l->call->run_core(&${plan.expanded},
+                                 &args, l->call->rows);
     }
 $   end
     args.q = (attn_view){l->q, (int64_t)l->tokens * Q_ROW, D, Q_ROW};
