@@ -66,6 +66,7 @@ stage package sh tests/product/package.sh
 stage process sh tests/product/process.sh
 stage kit sh tests/product/kit.sh
 stage unseen sh tests/product/unseen.sh
+stage ragged sh tests/product/ragged.sh
 stage sanitize sh tests/check/sanitize.sh
 if [ -n "${ATTN_FULL:-}" ]; then
     stage oracle-mutations sh tests/check/oracle_mutations.sh
