@@ -72,6 +72,7 @@ stage process sh tests/product/process.sh
 stage kit sh tests/product/kit.sh
 stage unseen sh tests/product/unseen.sh
 stage compilers sh tests/check/compilers.sh
+stage ragged sh tests/product/ragged.sh
 stage sanitize sh tests/check/sanitize.sh
 if [ -n "${ATTN_FULL:-}" ]; then
     stage oracle-mutations sh tests/check/oracle_mutations.sh

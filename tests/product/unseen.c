@@ -2,16 +2,15 @@
  * that its tasks can be counted. All of K and V is out of bounds but for the keys that the contract
  * shows to some row; the answers are the reference's, the bits those of any number of threads and
  * of a tight cache; tasks and workspace go by what is seen. unseen.sh builds it once a KIND. */
-#define attn_parallel attn_parallel_uncounted
 #include "attn_kernel.h"
-#undef attn_parallel
 
 static int64_t tasks; /* of all calls since it was 0 */
 
-static void attn_parallel(int64_t count, int threads, attn_task_fn *fn, void *ctx) {
+static void count_parallel(int64_t count, int threads, attn_task_fn *fn, void *ctx) {
     tasks += count;
-    attn_parallel_uncounted(count, threads, fn, ctx);
+    attn_parallel(count, threads, fn, ctx);
 }
+#define attn_parallel count_parallel
 #include KERNEL
 
 #include "k.h"

@@ -53,5 +53,14 @@ for isa in $isas; do
     unseen "$isa" cross --op segment_cross --lookback 40
     unseen "$isa" full
 done
+if command -v i686-linux-gnu-gcc >/dev/null 2>&1; then
+    dir=$work/sizes
+    "$gen" generate --heads 8 --head-dim 128 --causal false --isa portable --name k -o "$dir" >/dev/null
+    if i686-linux-gnu-gcc -std=gnu11 -O0 -msse2 -mfpmath=sse -static -I"$dir" -I"$dir/runtime" \
+        tests/product/sizes.c "$dir"/attn_*.c "$dir/registry.c" "$dir"/runtime/*.c -lm -o "$dir/sizes" &&
+        "$dir/sizes"; then :; else fail "sizes, i686"; fi
+else
+    echo "skipped i686: no i686-linux-gnu-gcc"
+fi
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
