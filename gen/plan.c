@@ -659,6 +659,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
         {"tiles", p->tiles},
         {"key_block", p->key_block},
         {"sum_keys", p->sum_keys},
+        {"sum_most", SUM_MOST},
         {"span", p->span},
         {"panel", p->panel},
         {"max_keys", p->max_keys},

@@ -490,7 +490,7 @@ static inline void pv_4x2(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
                                    float *restrict o, const float *restrict alpha, bool fresh) {
     do {
-        const int32_t some = min32(n, 64);
+        const int32_t some = n <= 96 ? n : 64;
         vf o0_0 = vf_zero(), o0_1 = vf_zero();
         vf o1_0 = vf_zero(), o1_1 = vf_zero();
         vf o2_0 = vf_zero(), o2_1 = vf_zero();
@@ -820,7 +820,7 @@ static inline void pv_6x2(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
                                    float *restrict o, const float *restrict alpha, bool fresh) {
     do {
-        const int32_t some = min32(n, 64);
+        const int32_t some = n <= 96 ? n : 64;
         vf o0_0 = vf_zero(), o0_1 = vf_zero();
         vf o1_0 = vf_zero(), o1_1 = vf_zero();
         vf o2_0 = vf_zero(), o2_1 = vf_zero();
@@ -905,7 +905,7 @@ static inline void pv_5x2(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
                                    float *restrict o, const float *restrict alpha, bool fresh) {
     do {
-        const int32_t some = min32(n, 64);
+        const int32_t some = n <= 96 ? n : 64;
         vf o0_0 = vf_zero(), o0_1 = vf_zero();
         vf o1_0 = vf_zero(), o1_1 = vf_zero();
         vf o2_0 = vf_zero(), o2_1 = vf_zero();

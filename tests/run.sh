@@ -58,6 +58,7 @@ else
     stage golden-block "$build/attn-verify" --isa avx2,avx512 --backend sdpa tests/golden/block/*.safetensors
 fi
 stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
+stage products sh tests/check/products.sh
 stage axes sh tests/check/axes.sh
 stage report sh tests/check/report.sh
 stage command-line sh tests/reject/command_line.sh

@@ -38,7 +38,7 @@ static inline void ${name(rows, strip)}(const float *restrict v, ptrdiff_t ldv,
                                    float *restrict o, const float *restrict alpha, bool fresh) {
 $       if split then
     do {
-        const int32_t some = min32(n, ${plan.sum_keys});
+        const int32_t some = n <= ${plan.sum_most} ? n : ${plan.sum_keys};
 $       end
 $       for i = 0, r - 1 do
     ${tab}vf ${list(c, function(j) return "o" .. i .. "_" .. j .. " = vf_zero()" end, c > 2 and ",\n       " .. tab or ", ")};
