@@ -8,10 +8,11 @@
 
 static const double LOG2E = 1.4426950408889634;
 enum {
-    PLAN_LINE = 16,  /* floats of a cache line */
-    PLAN_SHARE = 32, /* bytes of a `share`, which the generated file asserts */
-    DOT_ROWS = 8,    /* most rows of a tile that runs as dot products */
-    SUM_MOST = 96,   /* keys summed one after the other: equal ones round by 36 of 2^-24 at most */
+    PLAN_LINE = 16,   /* floats of a cache line */
+    PLAN_SHARE = 32,  /* bytes of a `share`, which the generated file asserts */
+    DOT_ROWS = 8,     /* most rows of a tile that runs as dot products */
+    GATHER_ROWS = 64, /* query rows of a task of gather */
+    SUM_MOST = 96,    /* keys summed one after the other: equal ones round by 36 of 2^-24 at most */
     SPAN_KEYS = 2048,
     DOT_SUMS = 64 /* turns that a tile of dot products sums before its sums are kept */
 };
@@ -552,10 +553,26 @@ static int64_t most_parts(const plan *p, const kernel_spec *k, int32_t rows, int
     return rows * a_row < all ? rows * a_row : all;
 }
 
+/* As most_tasks of part/run.c.tpl. */
+static uint64_t most_tasks(const plan *p, const kernel_spec *k, int32_t batch, int32_t q_len,
+                           int32_t kv_len) {
+    const uint64_t items = (uint64_t)batch, heads = (uint64_t)p->heads;
+    if (p->gather_keys) return items * heads * (((uint64_t)q_len + GATHER_ROWS - 1) / GATHER_ROWS);
+    const int64_t parts = most_parts(p, k, min_int(q_len, p->decode_q), kv_len);
+    const int rows = p->tile_vectors * isa_table[p->isa].width;
+    const int tiles = q_len > p->decode_q ? q_len / rows + (q_len % rows > 0) : 0;
+    const uint64_t decode =
+        attn_times(items * heads / (uint64_t)p->group, (uint64_t)(parts > 1 ? parts : 1));
+    const uint64_t prefill = attn_times(items * heads, (uint64_t)tiles);
+    return decode > prefill ? decode : prefill;
+}
+
 uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int32_t q_len,
                         int32_t kv_len, int32_t threads) {
     uint64_t bytes = 0;
-    attn_carve(NULL, &bytes, plan_scratch(p) * (uint64_t)(threads > 1 ? threads : 1));
+    const uint64_t asked = threads > 1 ? (uint64_t)threads : 1;
+    const uint64_t tasks = most_tasks(p, k, batch, q_len, kv_len);
+    attn_carve(NULL, &bytes, plan_scratch(p) * (asked < tasks ? asked : tasks));
     attn_carve(NULL, &bytes, table_bytes(p, k, batch, q_len, kv_len));
     if (p->gather_keys) return bytes;
     const uint64_t items = (uint64_t)batch, dvp = (uint64_t)p->dvp;
@@ -670,6 +687,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
         {"dot_ahead", p->dot_ahead},
         {"dot_most", p->dot_most},
         {"gather_keys", p->gather_keys},
+        {"gather_rows", GATHER_ROWS},
         {"gather_lanes", (p->gather_keys + isa->width - 1) / isa->width * isa->width},
         {"pv_groups_max", p->pv_groups},
         {"minmax_sides", (int)p->minmax},

@@ -2734,11 +2734,22 @@ static int32_t most_parts(int32_t rows, int32_t kv_len_max) {
     return attn_runs(most_keys(rows, kv_len_max), kv_len_max, PART);
 }
 
+/* Tasks of a call, at most: no more threads than that do anything. */
+static uint64_t most_tasks(const attn_extent *e) {
+    const uint64_t items = (uint64_t)e->batch;
+    const int32_t few = min32(e->q_len, DECODE_Q);
+    const uint64_t parts = (uint64_t)max32(1, most_parts(few, e->kv_len_max));
+    const uint64_t tiles = e->q_len > DECODE_Q ? (uint64_t)tiles_of(e->q_len) : 0;
+    const uint64_t decode = attn_times(items * GROUPS, parts);
+    const uint64_t prefill = attn_times(items * HEADS, tiles);
+    return decode > prefill ? decode : prefill;
+}
+
 /* Places everything in the workspace and returns its size. base may be null. */
 static uint64_t layout(call *c, const attn_extent *e, char *base) {
-    const int32_t threads = max32(1, e->threads);
+    const uint64_t threads = (uint64_t)max32(1, e->threads), tasks = most_tasks(e);
     uint64_t bytes = 0;
-    c->work = attn_carve(base, &bytes, sizeof(scratch) * (uint64_t)threads);
+    c->work = attn_carve(base, &bytes, sizeof(scratch) * (threads < tasks ? threads : tasks));
     const uint64_t items = (uint64_t)e->batch;
     c->share = attn_carve(base, &bytes, items * sizeof(share));
     /* Never less than a shorter call needs: a decode run's partial results come with any. */

@@ -287,11 +287,17 @@ static const char *variant(int32_t q_len) {
     return (void)q_len, "gather";
 }
 
+/* Tasks of a call, at most: no more threads than that do anything. */
+static uint64_t most_tasks(const attn_extent *e) {
+    const uint64_t items = (uint64_t)e->batch;
+    return items * HEADS * (uint64_t)gather_chunks(e->q_len);
+}
+
 /* Places everything in the workspace and returns its size. base may be null. */
 static uint64_t layout(call *c, const attn_extent *e, char *base) {
-    const int32_t threads = max32(1, e->threads);
+    const uint64_t threads = (uint64_t)max32(1, e->threads), tasks = most_tasks(e);
     uint64_t bytes = 0;
-    c->work = attn_carve(base, &bytes, sizeof(scratch) * (uint64_t)threads);
+    c->work = attn_carve(base, &bytes, sizeof(scratch) * (threads < tasks ? threads : tasks));
     return bytes;
 }
 

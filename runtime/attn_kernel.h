@@ -240,8 +240,8 @@ static inline float attn_mask_value(const attn_mask_row *row, int32_t k) {
     return ((const uint8_t *)row->data)[k * row->stride] ? 0.0f : -INFINITY;
 }
 
-/* Tasks 0..count-1, spread over at most `threads` threads (team.c); worker is 0..threads-1. Results
- * must not depend on the order. */
+/* Tasks 0..count-1, spread over at most `threads` threads (team.c); worker is below the numbers of
+ * threads and of tasks. Results must not depend on the order. */
 typedef void attn_task_fn(void *ctx, int64_t task, int worker);
 void attn_parallel(int64_t count, int threads, attn_task_fn *fn, void *ctx);
 

@@ -910,7 +910,7 @@ static attn_status check_areas(const attn_why *why, const attn_block *block,
         attn_areas_add(&list, "cache.length", c->length, list_bytes)->written = true;
         attn_areas_add(&list, "cache.start", c->start, list_bytes)->written = true;
     }
-    attn_areas_add_inputs(&list, k->core, core);
+    attn_areas_add_inputs(&list, k->core, core, core->kv_len_max);
     return attn_check_areas(why, &list);
 }
 

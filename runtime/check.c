@@ -181,11 +181,20 @@ static void add_mask(attn_areas *list, const attn_mask *mask) {
         attn_area_repeat(area, "mask.stride", mask->dim[i], mask->stride[i], size);
 }
 
-void attn_areas_add_inputs(attn_areas *list, const attn_kernel *kernel, const attn_args *a) {
+int32_t attn_longest(const attn_args *a) {
+    if (!a->kv_len) return a->kv_len_max;
+    int32_t longest = 0;
+    for (int32_t b = 0; b < a->batch; b++)
+        if (a->kv_len[b] > longest) longest = a->kv_len[b];
+    return longest;
+}
+
+void attn_areas_add_inputs(attn_areas *list, const attn_kernel *kernel, const attn_args *a,
+                           int32_t keys) {
     const int64_t word = sizeof(int32_t);
     add_mask(list, &a->mask);
-    attn_area_repeat(attn_areas_add(list, "key_padding", a->key_padding, a->kv_len_max),
-                     "key_padding_batch", a->batch, a->key_padding_batch, 1);
+    attn_area_repeat(attn_areas_add(list, "key_padding", a->key_padding, keys), "key_padding_batch",
+                     a->batch, a->key_padding_batch, 1);
     attn_area_repeat(attn_areas_add(list, "seg", a->seg, a->q_len * word), "seg_batch", a->batch,
                      a->seg_batch, sizeof(int32_t));
     attn_areas_add(list, "side", a->side, a->side_count * (int64_t)sizeof *a->side);

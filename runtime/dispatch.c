@@ -420,7 +420,7 @@ static attn_area *add_tensor(attn_areas *list, const char *name, const float *da
 static attn_status check_memory(const attn_why *why, const attn_kernel *k, const attn_args *a,
                                 size_t workspace) {
     const attn_spec *s = k->spec;
-    const int32_t b = a->batch, lq = a->q_len, lk = a->kv_len_max, d = attn_spec_k_dim(s);
+    const int32_t b = a->batch, lq = a->q_len, lk = attn_longest(a), d = attn_spec_k_dim(s);
     const int64_t word = sizeof(float);
     attn_areas list;
     list.count = 0;
@@ -441,7 +441,7 @@ static attn_status check_memory(const attn_why *why, const attn_kernel *k, const
     o->written = lse->written = scratch->written = true;
     if (d <= ATTN_IN_PLACE_MOST)
         o->same_as = 0; /* q: a task has read its rows when it writes them */
-    attn_areas_add_inputs(&list, k, a);
+    attn_areas_add_inputs(&list, k, a, lk);
     attn_areas_add(&list, "q_start", a->q_start, b * word);
     attn_areas_add(&list, "kv_len", a->kv_len, b * word);
     attn_areas_add(&list, "sinks", a->sinks, s->heads * word);

@@ -55,6 +55,14 @@ static int team_size(int64_t count, int threads) {
     if (team < last) team = min32(last, threads);
     return last = team;
 }
+
+/* A pool's threads have a mode of their own. */
+static inline void run_task(attn_task_fn *fn, void *ctx, int64_t task, int worker) {
+    const attn_mode mode = attn_mode_enter();
+    fn(ctx, task, worker);
+    attn_mode_leave(mode);
+}
+
 #else
 int32_t attn_team_limit(int32_t threads) {
     return threads < 1 ? threads : 1;
@@ -65,12 +73,13 @@ void attn_parallel(int64_t count, int threads, attn_task_fn *fn, void *ctx) {
 #ifdef _OPENMP
     if (threads > 1 && count > 1) {
         const int team = team_size(count, threads);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(team)
-        for (int64_t i = 0; i < count; i++) {
-            const attn_mode mode = attn_mode_enter(); /* a pool's threads have their own */
-            fn(ctx, i, omp_get_thread_num());
-            attn_mode_leave(mode);
+        if (count < team) { /* a task each, and no worker's number above the tasks' */
+#pragma omp parallel for schedule(static, 1) num_threads(team)
+            for (int64_t i = 0; i < count; i++) run_task(fn, ctx, i, (int)i);
+            return;
         }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(team)
+        for (int64_t i = 0; i < count; i++) run_task(fn, ctx, i, omp_get_thread_num());
         return;
     }
 #endif

@@ -131,7 +131,7 @@ $   end
 $ end
 }
 
-enum { GATHER_ROWS = 64 }; /* query rows a task */
+enum { GATHER_ROWS = ${plan.gather_rows} }; /* query rows a task */
 
 static inline int64_t gather_chunks(int32_t rows) {
     return ((int64_t)rows + GATHER_ROWS - 1) / GATHER_ROWS;
