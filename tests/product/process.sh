@@ -28,7 +28,7 @@ check() { # check NAME COMMAND..
 declared() {
     header=$1
     shift
-    echo "#include \"$header\"" | $cc -E -P "$@" - |
+    echo "#include \"$header\"" | $cc -E -P "$@" - | grep -v '^static' |
         grep -oE '\b(attn|one|two|layer)_[a-z_]+ ?\(|\b(one|two|layer)_layer\b' | tr -d ' (' | sort -u
 }
 shows() { # shows LIBRARY HEADER FLAGS..: these symbols and no others
