@@ -11,7 +11,7 @@ int main(void) {
                                        {sizeof *list, 1, 40, 1 << 20, 1},
                                        {sizeof *list, 1, 1, INT32_MAX, 1},
                                        {sizeof *list, 1 << 20, 1, 4096, 1},
-                                       {sizeof *list, 1, 1, 1, 65536}};
+                                       {sizeof *list, 64, 2000, 16, 65536}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         size_t bytes = 1;
         const attn_status status = attn_workspace(plan, &list[i], &bytes);
@@ -19,7 +19,12 @@ int main(void) {
         printf("FAIL sizes %d: status %d, %zu bytes\n", (int)i, (int)status, bytes);
         failed++;
     }
+    /* Threads that no task is left for need nothing. */
+    const attn_extent few = {sizeof few, 1, 1, 1, 8}, many = {sizeof many, 1, 1, 1, 65536};
+    size_t some = 0, same = 1;
+    if (attn_workspace(plan, &few, &some) || attn_workspace(plan, &many, &same) || some != same)
+        printf("FAIL threads: %zu bytes and %zu\n", some, same), failed++;
     attn_plan_destroy(plan);
-    printf("%d passed, %d failed\n", (int)(sizeof list / sizeof *list) - failed, failed);
+    printf("%d passed, %d failed\n", (int)(sizeof list / sizeof *list) + 1 - failed, failed);
     return failed > 0;
 }
