@@ -120,8 +120,8 @@ check 1 "FAIL" verify "$work/edited"
 check 1 "portable_q12k128.c: stale" "$gen" check "$work/edited"
 check 1 "edited since it was generated" "$gen" diff "$work/kit" "$work/edited"
 
-# The options of the product's build: the environment's CFLAGS, else the folder's own. Those that
-# change floating point are refused with the reason, as in a build of the product.
+# The options of the product's build: -O2, then the environment's CFLAGS, as the folder's Makefile
+# has them. Those that change floating point are refused with the reason, as in a build of the product.
 small() { # small [VARIABLE=VALUE..]
     env "$@" "$build/attn-verify" --folder "$work/small" "$work"/small-cases/*.safetensors
 }
@@ -138,11 +138,6 @@ if command -v cmake >/dev/null 2>&1; then
     check 0 "" env CFLAGS="-O2 -ffast-math" cmake -S "$work/small" -B "$work/small-cmake"
     check 2 "-ffast-math (or -Ofast) makes this code wrong" cmake --build "$work/small-cmake"
 fi
-sed -i 's/^CFLAGS ?= -O2/CFLAGS ?= -Ofast/' "$work/small/Makefile"
-check 1 "-ffast-math (or -Ofast) makes this code wrong" small -u CFLAGS
-check 0 "2 passed, 0 failed" small CFLAGS=-O1
-sed -i 's/^CFLAGS ?= .*/CFLAGS ?= $(shell touch pwned)/' "$work/small/Makefile"
-check 1 "cannot read its CFLAGS" small -u CFLAGS
 
 # What changed, in the words of the spec.
 check 0 "" "$gen" diff "$work/kit" "$work/kit"
