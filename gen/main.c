@@ -8,6 +8,7 @@
 #include "import_hf.h"
 #include "isa.h"
 #include "plan.h"
+#include "program.h"
 #include "render.h"
 #include "report.h"
 #include "single.h"

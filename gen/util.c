@@ -1,7 +1,6 @@
 #include "util.h"
 #include "text.h"
 
-#include <cjson/cJSON.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -46,12 +45,12 @@ static void *from_reserve(size_t bytes) {
 }
 
 /* Zeroed. */
-static void *take(size_t bytes) {
+void *memory_take(size_t bytes) {
     void *p = calloc(1, bytes ? bytes : 1);
     return p ? p : from_reserve(bytes);
 }
 
-static void give(void *p) {
+void memory_give(void *p) {
     if (!reserve || (char *)p < reserve || (char *)p >= reserve + reserve_size) free(p);
 }
 
@@ -64,34 +63,18 @@ void memory_reserve(size_t bytes) {
     reserve_size = size;
 }
 
-void program_begin(void) {
-    cJSON_Hooks hooks = {take, give};
-    cJSON_InitHooks(&hooks);
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0 &&
-            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
-            exit(2); /* nobody to tell */
-}
-
-bool program_printed(diag *d) {
-    errno = 0;
-    const bool failed = fflush(stdout) || ferror(stdout);
-    const char *why = errno ? strerror(errno) : "an earlier write failed";
-    return !failed || diag_set(d, "cannot write to the standard output: %s", why);
-}
-
 arena *arena_new(void) {
-    return take(sizeof(arena));
+    return memory_take(sizeof(arena));
 }
 
 void arena_free(arena *a) {
     if (!a) return;
     for (block *b = a->head; b;) {
         block *next = b->next;
-        give(b);
+        memory_give(b);
         b = next;
     }
-    give(a);
+    memory_give(a);
 }
 
 void *arena_alloc(arena *a, size_t bytes) {
@@ -99,7 +82,7 @@ void *arena_alloc(arena *a, size_t bytes) {
     block *b = a->head;
     if (!b || b->cap - b->used < bytes) {
         size_t cap = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
-        b = take(BLOCK_HEADER + cap);
+        b = memory_take(BLOCK_HEADER + cap);
         b->cap = cap;
         b->next = a->head;
         a->head = b;

@@ -15,18 +15,15 @@ typedef struct diag {
 /* Returns false, so that a caller can `return diag_set(...)`. */
 bool diag_set(diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* First in main: cJSON allocates as everything else does, and the descriptors 0 to 2 are taken, so
- * that no file opened later stands in for a closed standard output. */
-void program_begin(void);
-/* Last: false with a message if something that was printed did not get out. */
-bool program_printed(diag *d);
-
 /* Ends the program with a message and exit status 2. */
 _Noreturn void out_of_memory(void);
 
 /* Before files are written: memory that is used where the system has none from here on, so that a
  * write is not left half done. Takes the bytes that are to be written. */
 void memory_reserve(size_t bytes);
+/* As calloc and free, but that failure ends the program. */
+void *memory_take(size_t bytes);
+void memory_give(void *p);
 
 /* Everything a run allocates lives in one arena and is freed with it. Allocation never fails:
  * see out_of_memory. */

@@ -480,9 +480,8 @@ static attn_status check_cache_memory(const attn_why *why, const attn_block *blo
     const size_t need = (size_t)cache_size(block->kernel, batch, capacity);
     if (!memory && batch > 0)
         return attn_refuse(why, ATTN_E_ARGUMENT,
-                           "memory is null: %zu bytes are needed "
-                           "(attn_cache_bytes)",
-                           need);
+                           "memory is null: %llu bytes are needed (attn_cache_bytes)",
+                           (unsigned long long)need);
     return attn_check_memory(why, ATTN_E_CACHE, "memory", memory, "bytes", bytes, need,
                              "attn_cache_bytes");
 }
@@ -512,8 +511,8 @@ static attn_status check_cache(const attn_why *why, const attn_block *block, con
     if (!c) return attn_refuse(why, ATTN_E_CACHE, "cache is null");
     if (c->struct_size != sizeof *c)
         return attn_refuse(why, ATTN_E_CACHE,
-                           "cache.struct_size is %u: must be %zu, as attn_cache_init sets it",
-                           (unsigned)c->struct_size, sizeof *c);
+                           "cache.struct_size is %u: must be %u, as attn_cache_init sets it",
+                           (unsigned)c->struct_size, (unsigned)sizeof *c);
     if (c->layer != cache_layer(block->kernel))
         return attn_refuse(why, ATTN_E_CACHE,
                            "cache.layer is another layer's: attn_cache_init has to be given the "

@@ -37,8 +37,8 @@ attn_status attn_check_item(const attn_why *why, const char *name, int32_t b, in
 attn_status attn_check_size(const attn_why *why, const char *name, uint32_t got, size_t want,
                             const char *from) {
     if (got == want) return ATTN_OK;
-    return attn_refuse(why, ATTN_E_ABI, "%s.struct_size is %u: must be %zu; start from %s", name,
-                       (unsigned)got, want, from);
+    return attn_refuse(why, ATTN_E_ABI, "%s.struct_size is %u: must be %u; start from %s", name,
+                       (unsigned)got, (unsigned)want, from);
 }
 
 attn_status attn_check_fits(const attn_why *why, const char *what, uint64_t bytes) {
@@ -53,13 +53,13 @@ attn_status attn_check_memory(const attn_why *why, attn_status status, const cha
                               const char *needed_by) {
     if (need == 0) return ATTN_OK;
     if (!memory)
-        return attn_refuse(why, status, "%s is null: %zu bytes are needed (%s)", name, need,
-                           needed_by);
+        return attn_refuse(why, status, "%s is null: %llu bytes are needed (%s)", name,
+                           (unsigned long long)need, needed_by);
     if ((uintptr_t)memory % 64)
         return attn_refuse(why, status, "%s is at %p: must be 64-byte aligned", name, memory);
     if (bytes < need)
-        return attn_refuse(why, status, "%s is %zu: must be at least %zu (%s)", bytes_name, bytes,
-                           need, needed_by);
+        return attn_refuse(why, status, "%s is %llu: must be at least %llu (%s)", bytes_name,
+                           (unsigned long long)bytes, (unsigned long long)need, needed_by);
     return ATTN_OK;
 }
 

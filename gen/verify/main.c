@@ -1,6 +1,7 @@
 /* main.c - attn-verify: golden files against freshly generated kernels. */
 #define _DEFAULT_SOURCE
 #include "../isa.h"
+#include "../program.h"
 #include "../version.h"
 #include "block_call.h"
 #include "check.h"
