@@ -46,9 +46,16 @@ void __wrap_free(void *p) {
 
 /* Kernels that are never run. */
 static attn_spec core_spec, layer_spec;
-static const attn_kernel core = {.abi = ATTN_KERNEL_ABI, .name = "core", .spec = &core_spec};
-static const attn_block_kernel layer = {
-    .abi = ATTN_KERNEL_ABI, .name = "layer", .spec = &layer_spec, .core = &core, .expanded = &core};
+static const attn_kernel core = {.abi = ATTN_KERNEL_ABI,
+                                 .name = "core",
+                                 .spec = &core_spec,
+                                 .arithmetic_ok = attn_arithmetic_ok};
+static const attn_block_kernel layer = {.abi = ATTN_KERNEL_ABI,
+                                        .name = "layer",
+                                        .spec = &layer_spec,
+                                        .core = &core,
+                                        .expanded = &core,
+                                        .arithmetic_ok = attn_arithmetic_ok};
 const attn_kernel *const attn_registry[] = {&core};
 const int attn_registry_count = 1;
 const attn_block_kernel *const attn_block_registry[] = {&layer};
