@@ -37,8 +37,9 @@ static bool writing(void) {
     return *told->path && !lstat(told->path, &st);
 }
 
-/* A child says what and ends with 2, and leaves no trace; or, where no more is needed but to write,
- * goes on to the end. */
+/* A child says what and ends with 2, and leaves no trace (it may take with it the folder that was
+ * made for it: its parent fails then, which nobody looks at); or, where no more is needed but to
+ * write, goes on to the end. */
 static bool ended_well(int status, bool was_writing, int64_t out, int64_t err) {
     static const char said[] = ": out of memory\n";
     char text[sizeof said] = "";
@@ -51,7 +52,7 @@ static bool ended_well(int status, bool was_writing, int64_t out, int64_t err) {
     return WEXITSTATUS(status) == 2 && size_of(told->out_fd) == out &&
            size_of(told->err_fd) >= err + tail &&
            pread(told->err_fd, text, (size_t)tail, size_of(told->err_fd) - tail) == tail &&
-           !memcmp(text, said, (size_t)tail) && writing() == was_writing;
+           !memcmp(text, said, (size_t)tail) && (was_writing || !writing());
 }
 
 /* True in a child for which all fails from here on. */
