@@ -909,7 +909,9 @@ static attn_status check_areas(const attn_why *why, const attn_block *block,
         attn_areas_add(&list, "cache.length", c->length, list_bytes)->written = true;
         attn_areas_add(&list, "cache.start", c->start, list_bytes)->written = true;
     }
-    attn_areas_add_inputs(&list, k->core, core, core->kv_len_max);
+    attn_areas_add_padding(&list, core->key_padding, core->kv_len_max, core->batch,
+                           core->key_padding_batch);
+    attn_areas_add_inputs(&list, k->core, core);
     return attn_check_areas(why, &list);
 }
 

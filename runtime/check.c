@@ -189,12 +189,15 @@ int32_t attn_longest(const attn_args *a) {
     return longest;
 }
 
-void attn_areas_add_inputs(attn_areas *list, const attn_kernel *kernel, const attn_args *a,
-                           int32_t keys) {
+void attn_areas_add_padding(attn_areas *list, const uint8_t *padding, int32_t keys, int32_t items,
+                            int64_t stride) {
+    attn_area_repeat(attn_areas_add(list, "key_padding", padding, keys), "key_padding_batch", items,
+                     stride, 1);
+}
+
+void attn_areas_add_inputs(attn_areas *list, const attn_kernel *kernel, const attn_args *a) {
     const int64_t word = sizeof(int32_t);
     add_mask(list, &a->mask);
-    attn_area_repeat(attn_areas_add(list, "key_padding", a->key_padding, keys), "key_padding_batch",
-                     a->batch, a->key_padding_batch, 1);
     attn_area_repeat(attn_areas_add(list, "seg", a->seg, a->q_len * word), "seg_batch", a->batch,
                      a->seg_batch, sizeof(int32_t));
     attn_areas_add(list, "side", a->side, a->side_count * (int64_t)sizeof *a->side);

@@ -79,10 +79,10 @@ typedef struct attn_areas {
 attn_area *attn_areas_add(attn_areas *list, const char *name, const void *data, int64_t bytes);
 /* Keys of the longest item: memory beyond them is nobody's business. */
 int32_t attn_longest(const attn_args *a);
-/* The masks, side tensors and scalars that layers hand through to their core; keys: of the longest
- * item. */
-void attn_areas_add_inputs(attn_areas *list, const attn_kernel *kernel, const attn_args *args,
-                           int32_t keys);
+void attn_areas_add_padding(attn_areas *list, const uint8_t *padding, int32_t keys, int32_t items,
+                            int64_t stride);
+/* The masks, side tensors and scalars that layers hand through to their core. */
+void attn_areas_add_inputs(attn_areas *list, const attn_kernel *kernel, const attn_args *args);
 
 /* Of areas that are written: no row may overlap another, or an area of the list. */
 attn_status attn_check_areas(const attn_why *why, const attn_areas *list);

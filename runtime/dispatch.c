@@ -416,23 +416,26 @@ static attn_area *add_tensor(attn_areas *list, const char *name, const float *da
     return area;
 }
 
-/* What the call reads and writes must not lie in each other. */
-static attn_status check_memory(const attn_why *why, const attn_kernel *k, const attn_args *a,
-                                size_t workspace) {
+/* Whether what the call writes lies in what it reads, of keys in the first `keys` of so many items
+ * from `from` on. */
+static attn_status check_items(const attn_why *why, const attn_kernel *k, const attn_args *a,
+                               size_t workspace, int32_t from, int32_t items, int32_t keys) {
     const attn_spec *s = k->spec;
-    const int32_t b = a->batch, lq = a->q_len, lk = attn_longest(a), d = attn_spec_k_dim(s);
+    const int32_t b = a->batch, lq = a->q_len, d = attn_spec_k_dim(s);
     const int64_t word = sizeof(float);
     attn_areas list;
     list.count = 0;
-#define TENSOR(name, heads, length, width)                            \
-    add_tensor(&list, #name, a->name.data, width,                     \
-               (attn_dim[3]){{#name ".token", length, a->name.token}, \
-                             {#name ".head", heads, a->name.head},    \
-                             {#name ".batch", b, a->name.batch}})
-    TENSOR(q, s->heads, lq, d);
-    attn_area *o = TENSOR(o, s->heads, lq, s->v_dim);
-    TENSOR(k, s->kv_heads, lk, d);
-    TENSOR(v, s->v_heads, lk, s->v_dim);
+#define TENSOR(name, first, count, heads, length, width)                  \
+    add_tensor(&list, #name, a->name.data + first * a->name.batch, width, \
+               (attn_dim[3]){{#name ".token", length, a->name.token},     \
+                             {#name ".head", heads, a->name.head},        \
+                             {#name ".batch", count, a->name.batch}})
+    TENSOR(q, 0, b, s->heads, lq, d);
+    attn_area *o = TENSOR(o, 0, b, s->heads, lq, s->v_dim);
+    if (keys > 0) {
+        TENSOR(k, from, items, s->kv_heads, keys, d);
+        TENSOR(v, from, items, s->v_heads, keys, s->v_dim);
+    }
 #undef TENSOR
     attn_area *lse = attn_areas_add(&list, "lse", a->lse, lq * word);
     attn_area_repeat(lse, "lse_head", s->heads, a->lse_head, sizeof(float));
@@ -441,11 +444,28 @@ static attn_status check_memory(const attn_why *why, const attn_kernel *k, const
     o->written = lse->written = scratch->written = true;
     if (d <= ATTN_IN_PLACE_MOST)
         o->same_as = 0; /* q: a task has read its rows when it writes them */
-    attn_areas_add_inputs(&list, k, a, lk);
+    if (a->key_padding && keys > 0)
+        attn_areas_add_padding(&list, a->key_padding + from * a->key_padding_batch, keys, items,
+                               a->key_padding_batch);
+    attn_areas_add_inputs(&list, k, a);
     attn_areas_add(&list, "q_start", a->q_start, b * word);
     attn_areas_add(&list, "kv_len", a->kv_len, b * word);
     attn_areas_add(&list, "sinks", a->sinks, s->heads * word);
     return attn_check_areas(why, &list);
+}
+
+/* What the call reads and writes must not lie in each other. Keys beyond an item's kv_len are
+ * nobody's business: only where the longest item's length says so for all, each is looked at. */
+static attn_status check_memory(const attn_why *why, const attn_kernel *k, const attn_args *a,
+                                size_t workspace) {
+    if (!a->kv_len) return check_items(why, k, a, workspace, 0, a->batch, a->kv_len_max);
+    const int32_t longest = attn_longest(a);
+    attn_status status = check_items(NULL, k, a, workspace, 0, a->batch, longest);
+    if (status == ATTN_OK) return ATTN_OK;
+    status = ATTN_OK;
+    for (int32_t b = 0; status == ATTN_OK && b < a->batch; b++)
+        status = check_items(why, k, a, workspace, b, 1, a->kv_len[b]);
+    return status;
 }
 
 static attn_status check_args(const attn_why *why, const attn_plan *plan, const attn_args *a) {
