@@ -560,7 +560,7 @@ static uint64_t most_tasks(const plan *p, const kernel_spec *k, int32_t batch, i
     if (p->gather_keys) return items * heads * (((uint64_t)q_len + GATHER_ROWS - 1) / GATHER_ROWS);
     const int64_t parts = most_parts(p, k, min_int(q_len, p->decode_q), kv_len);
     const int rows = p->tile_vectors * isa_table[p->isa].width;
-    const int tiles = q_len > p->decode_q ? q_len / rows + (q_len % rows > 0) : 0;
+    const int tiles = q_len / rows + (q_len % rows > 0); /* few rows may run as tiles too */
     const uint64_t decode =
         attn_times(items * heads / (uint64_t)p->group, (uint64_t)(parts > 1 ? parts : 1));
     const uint64_t prefill = attn_times(items * heads, (uint64_t)tiles);

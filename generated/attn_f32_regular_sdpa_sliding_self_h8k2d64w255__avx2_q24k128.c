@@ -2512,7 +2512,7 @@ static uint64_t most_tasks(const attn_extent *e) {
     const uint64_t items = (uint64_t)e->batch;
     const int32_t few = min32(e->q_len, DECODE_Q);
     const uint64_t parts = (uint64_t)max32(1, most_parts(few, e->kv_len_max));
-    const uint64_t tiles = e->q_len > DECODE_Q ? (uint64_t)tiles_of(e->q_len) : 0;
+    const uint64_t tiles = (uint64_t)tiles_of(e->q_len); /* few rows may run as tiles too */
     const uint64_t decode = attn_times(items * GROUPS, parts);
     const uint64_t prefill = attn_times(items * HEADS, tiles);
     return decode > prefill ? decode : prefill;

@@ -96,6 +96,11 @@ if [ -n "${ATTN_FULL:-}" ]; then
     stage smollm2 sh tests/product/smollm2/smollm2.sh test
 else
     stage property "$build/property" --test sweep,sums,statuses --isa "$fast" --shapes 12 --cflags -O1
+    # What the long campaign found once: few rows that run as tiles, keys that lie in each other.
+    stage property-band "$build/property" --spec band --shape 188 --shapes 200 --isa portable \
+        --test sweep --cflags -O1
+    stage property-cross "$build/property" --spec cross20 --shape 48 --shapes 200 --isa portable \
+        --test sweep --cflags -O1
     stage property-layers "$build/property" --test layers,layer-statuses \
         --shapes 3 --cflags -O1
 fi
