@@ -62,15 +62,19 @@ static bool is_kernel_file(const gen_file *f, const kernel_spec *k) {
            strcmp(f->path + length - 2, ".c") == 0;
 }
 
-static const char *render_changed(arena *a, kernel_spec *k, diag *d) {
+static const gen_file *render_changed(arena *a, kernel_spec *k, diag *d) {
     int layer = 0;
     model m = {"changed", 1, &layer, 1, k};
     gen_options o = {.isa_mask = 1u << ATTN_ISA_PORTABLE};
     gen_files files;
     if (!gen_render(a, &m, &o, &files, d)) return NULL;
     for (int i = 0; i < files.count; i++)
-        if (is_kernel_file(&files.file[i], k)) return files.file[i].text;
+        if (is_kernel_file(&files.file[i], k)) return &files.file[i];
     return NULL;
+}
+
+static const char *symbol_of(arena *a, const gen_file *f) {
+    return arena_strndup(a, f->path, strlen(f->path) - 2);
 }
 
 /* The changed kernel's code, under the right one's name and declared spec. */
@@ -80,13 +84,17 @@ static void mutate(arena *a, gen_files *files, void *ctx) {
         for (int n = 0; n < MUTATIONS; n++) {
             gen_file *f = &files->file[i];
             if (!is_kernel_file(f, &m->kernel[n])) continue;
-            const char *code = render_changed(a, &m->changed[n], &m->d);
+            const gen_file *changed = render_changed(a, &m->changed[n], &m->d);
+            const char *code = changed ? changed->text : NULL;
             const char *end = code ? strstr(code, spec_start) : NULL;
             const char *spec = strstr(f->text, spec_start);
             if (!end || !spec) continue;
             code = arena_strndup(a, code, (size_t)(end - code));
-            f->text = arena_printf(
-                a, "%s%s", replace_all(a, code, m->changed[n].name, m->kernel[n].name), spec);
+            /* A name may begin with the other: whole symbols step aside meanwhile. */
+            code = replace_all(a, code, symbol_of(a, changed), "\1");
+            code = replace_all(a, code, m->changed[n].name, m->kernel[n].name);
+            code = replace_all(a, code, "\1", symbol_of(a, f));
+            f->text = arena_printf(a, "%s%s", code, spec);
             m->replaced++;
         }
 }
