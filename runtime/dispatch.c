@@ -460,9 +460,8 @@ static attn_status check_memory(const attn_why *why, const attn_kernel *k, const
                                 size_t workspace) {
     if (!a->kv_len) return check_items(why, k, a, workspace, 0, a->batch, a->kv_len_max);
     const int32_t longest = attn_longest(a);
-    attn_status status = check_items(NULL, k, a, workspace, 0, a->batch, longest);
-    if (status == ATTN_OK) return ATTN_OK;
-    status = ATTN_OK;
+    if (check_items(NULL, k, a, workspace, 0, a->batch, longest) == ATTN_OK) return ATTN_OK;
+    attn_status status = ATTN_OK;
     for (int32_t b = 0; status == ATTN_OK && b < a->batch; b++)
         status = check_items(why, k, a, workspace, b, 1, a->kv_len[b]);
     return status;
