@@ -9,35 +9,40 @@ LIBS = -l:liblua5.4.a -lcjson -ldl -lm
 
 RUNTIME_SOURCES = $(addprefix runtime/,spec.c spec_block.c cpu.c reference.c check.c team.c dispatch.c block.c)
 RUNTIME_FILES = $(sort $(wildcard runtime/*.h runtime/*.c runtime/*.def runtime/simd/*.h))
-EMBEDDED = $(sort $(wildcard templates/*.lua templates/*.tpl templates/*/*.tpl gen/*.lua gen/*.json \
-	gen/models/*.lua)) $(RUNTIME_FILES)
-# Everything of the generator but its main: tests and attn-verify link it too.
-GEN_SOURCES = $(filter-out gen/main.c,$(wildcard gen/*.c)) $(wildcard gen/expr/*.c) \
+EMBEDDED = $(sort $(wildcard templates/*.lua templates/*.tpl templates/*/*.tpl gen/lua/*.lua \
+	gen/import/*.json gen/models/*.lua)) $(RUNTIME_FILES)
+# The generator's rooms, but for main and what calls, measures and checks kernels: lab and verify.
+GEN_ROOMS = lua expr spec import plan output show
+GEN_SOURCES = $(filter-out gen/main.c,$(wildcard gen/*.c)) \
+	$(foreach room,$(GEN_ROOMS),$(wildcard gen/$(room)/*.c)) \
 	runtime/spec.c runtime/spec_block.c runtime/cpu.c
 GEN_OBJECTS = $(GEN_SOURCES:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded.o
-VERIFY_SOURCES = $(wildcard gen/verify/*.c)
-VERIFY_OBJECTS = $(VERIFY_SOURCES:%.c=$(BUILD)/obj/%.o)
+# What attn-gen (tune, golden), attn-verify, tests and bench share.
+LAB_OBJECTS = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard gen/lab/*.c))
+VERIFY_OBJECTS = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard gen/verify/*.c))
+PROGRAM_LIBS = $(BUILD)/liblab.a $(BUILD)/libgen.a
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 all: $(BUILD)/attn-gen $(BUILD)/attn-verify ## build/attn-gen and build/attn-verify
 
-# What attn-gen takes of attn-verify: to measure (tune, explain --measure-text) and to write cases
-# (golden). Without OpenMP, so that attn-gen runs where no compiler is.
-TAKEN_OBJECTS = $(BUILD)/obj/serial/peak.o $(addprefix $(BUILD)/obj/gen/verify/,build.o pool.o temporary.o call.o \
-	guard.o golden.o problem.o oracle.o block_oracle.o safetensors.o)
-$(BUILD)/obj/serial/%.o: gen/verify/%.c
+# Without OpenMP, so that attn-gen runs where no compiler is: a peak of its own, of one thread.
+SERIAL_PEAK = $(BUILD)/obj/serial/peak.o
+$(SERIAL_PEAK): gen/lab/peak.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Wno-unknown-pragmas -MMD -MP -c -o $@ $<
-$(BUILD)/attn-gen: $(BUILD)/obj/gen/main.o $(TAKEN_OBJECTS) $(BUILD)/libgen.a
+$(BUILD)/obj/gen/lab/peak.o: ALL_CFLAGS += -fopenmp
+$(BUILD)/attn-gen: $(BUILD)/obj/gen/main.o $(SERIAL_PEAK) $(PROGRAM_LIBS)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
-$(BUILD)/attn-verify: $(VERIFY_OBJECTS) $(BUILD)/libgen.a
+$(BUILD)/attn-verify: $(VERIFY_OBJECTS) $(PROGRAM_LIBS)
 	$(CC) $(ALL_CFLAGS) -fopenmp -o $@ $^ $(LIBS)
-$(BUILD)/obj/gen/verify/peak.o: ALL_CFLAGS += -fopenmp
 $(BUILD)/libgen.a: $(GEN_OBJECTS)
 	@rm -f $@
-	ar rcs $@ $(GEN_OBJECTS)
+	ar rcs $@ $^
+$(BUILD)/liblab.a: $(LAB_OBJECTS)
+	@rm -f $@
+	ar rcs $@ $^
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -49,7 +54,8 @@ $(BUILD)/obj/embedded.o: $(BUILD)/embedded.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Wno-overlength-strings -c -o $@ $<
 
--include $(GEN_OBJECTS:.o=.d) $(VERIFY_OBJECTS:.o=.d) $(BUILD)/obj/gen/main.d $(BUILD)/obj/serial/peak.d
+-include $(GEN_OBJECTS:.o=.d) $(LAB_OBJECTS:.o=.d) $(VERIFY_OBJECTS:.o=.d) $(BUILD)/obj/gen/main.d \
+	$(SERIAL_PEAK:.o=.d)
 
 deps: ## install what is missing (apt, as root or by sudo), or name it
 	@CC="$(CC)" sh tests/check/deps.sh $(DEPS)
@@ -73,15 +79,12 @@ demo: ## a built-in model's kernels on golden data: errors and speed
 # Criterion tests: all suites in one program.
 TEST_SOURCES = $(wildcard tests/unit/test_*.c tests/reject/test_*.c)
 TEST_OBJECTS = $(TEST_SOURCES:%.c=$(BUILD)/obj/%.o)
-# attn-verify without its programs: what tests link.
-VERIFY_PARTS = $(filter-out $(addprefix $(BUILD)/obj/gen/verify/,main.o timing.o peak.o), \
-	$(VERIFY_OBJECTS))
-$(BUILD)/unit: $(TEST_OBJECTS) $(VERIFY_PARTS) $(BUILD)/libgen.a
+$(BUILD)/unit: $(TEST_OBJECTS) $(PROGRAM_LIBS)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS) -lcriterion
 # Property tests: a plain program, so that it runs where no Criterion is.
 PROPERTY_SOURCES = $(filter-out tests/property/test_%,$(wildcard tests/property/*.c))
-PROPERTY_OBJECTS = $(PROPERTY_SOURCES:%.c=$(BUILD)/obj/%.o) $(VERIFY_PARTS)
-$(BUILD)/property: $(PROPERTY_OBJECTS) $(BUILD)/libgen.a
+PROPERTY_OBJECTS = $(PROPERTY_SOURCES:%.c=$(BUILD)/obj/%.o)
+$(BUILD)/property: $(PROPERTY_OBJECTS) $(PROGRAM_LIBS)
 	$(CC) $(ALL_CFLAGS) -fopenmp -o $@ $^ $(LIBS)
 # Folders under faults: the test's calls stand before libc's, also preloaded into attn-gen.
 FOLDER_OBJECTS = $(addprefix $(BUILD)/obj/tests/folder/,main.o fault.o)
@@ -97,7 +100,7 @@ $(BUILD)/obj/tests/property/sweep.o: ALL_CFLAGS += -fopenmp
 asan: ## the tests' programs and generated code under ASan and UBSan
 	@sh tests/check/sanitize.sh
 
-$(BUILD)/fuzz-%: tests/fuzz/fuzz.c $(BUILD)/obj/gen/verify/safetensors.o $(BUILD)/libgen.a
+$(BUILD)/fuzz-%: tests/fuzz/fuzz.c $(PROGRAM_LIBS)
 	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -DFUZZ_TARGET=$* -o $@ $^ $(LIBS)
 fuzz: ## mutated inputs for every reader of attn-gen (clang, libFuzzer); FUZZ_SECONDS=60 each
 	@BUILD="$(BUILD)" sh tests/fuzz/fuzz.sh

@@ -1,7 +1,7 @@
 #include "cli.h"
-#include "emit.h"
+#include "output/emit.h"
 #include "embedded.h"
-#include "import_hf.h"
+#include "import/import_hf.h"
 #include "text.h"
 
 #include "version.h"

@@ -2,7 +2,7 @@
 #ifndef GEN_CLI_H
 #define GEN_CLI_H
 
-#include "model.h"
+#include "spec/model.h"
 
 typedef enum command {
     CMD_NONE,

@@ -6,7 +6,7 @@
 #ifndef GEN_EXPR_H
 #define GEN_EXPR_H
 
-#include "../util.h"
+#include "util.h"
 #include "attn_kernel.h"
 
 typedef enum expr_kind { EXPR_SCORE, EXPR_MASK } expr_kind;

@@ -1,7 +1,7 @@
 /* check.c - runs, and what must come out of them. */
 #include "check.h"
-#include "block_call.h"
-#include "oracle.h"
+#include "lab/block_call.h"
+#include "lab/oracle.h"
 #include <string.h>
 
 static const char *against(check *c, const expected *want, values got, const bool *skip) {

@@ -2,7 +2,7 @@
 #ifndef VERIFY_CHECK_H
 #define VERIFY_CHECK_H
 
-#include "cases.h"
+#include "lab/cases.h"
 
 typedef struct check {
     arena *a;

@@ -1,11 +1,11 @@
 /* main.c - attn-verify: golden files against freshly generated kernels. */
 #define _DEFAULT_SOURCE
-#include "../isa.h"
-#include "../program.h"
-#include "../version.h"
-#include "block_call.h"
+#include "plan/isa.h"
+#include "program.h"
+#include "version.h"
+#include "lab/block_call.h"
 #include "check.h"
-#include "pool.h"
+#include "lab/pool.h"
 #include "timing.h"
 #include <stdio.h>
 #include <stdlib.h>

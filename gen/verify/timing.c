@@ -1,6 +1,6 @@
 #include "timing.h"
-#include "oracle.h"
-#include "peak.h"
+#include "lab/oracle.h"
+#include "lab/peak.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef VERIFY_TIMING_H
 #define VERIFY_TIMING_H
 
-#include "call.h"
+#include "lab/call.h"
 
 /* Useful GF/s: 2 (D + Dv) FLOPs for each visible pair, best of many runs over warm data; and its
  * share of the peak measured between them. 0 if the run fails or sees no pair. */

@@ -2,8 +2,8 @@
  * checks what they compute. Needs kernels.so (and sizes.txt) beside the program. */
 #include "bench.h"
 #include "blas.h"
-#include "isa.h"
-#include "verify/peak.h"
+#include "plan/isa.h"
+#include "lab/peak.h"
 #include <dlfcn.h>
 #include <sched.h>
 #include <stdio.h>

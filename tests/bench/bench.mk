@@ -13,7 +13,6 @@ BENCH_GEN = $(BUILD)/bench-kernels
 BENCH_KERNEL_FLAGS = -std=c11 -O2 -fopenmp -fPIC -I$(BENCH_GEN) -I$(BENCH_GEN)/runtime
 BENCH_SOURCES = $(addprefix tests/bench/,bench.c blas.c cases.c data.c layers.c plot.c report.c)
 BENCH_OBJECTS = $(BENCH_SOURCES:%.c=$(BUILD)/obj/%.o)
-BENCH_VERIFY = block_oracle oracle peak
 BENCH_PYTHON = python3
 
 bench: bench-build ## times the kernels beside the machine's peaks; build/bench.json
@@ -30,7 +29,7 @@ bench-folder: ## build/bench with the kernels of all instruction sets
 	$(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST)) bench-build BENCH_ISA=all
 
 $(BENCH_OBJECTS): ALL_CFLAGS += -fopenmp
-$(BENCH)/bench: $(BENCH_OBJECTS) $(BENCH_VERIFY:%=$(BUILD)/obj/gen/verify/%.o) $(BUILD)/libgen.a
+$(BENCH)/bench: $(BENCH_OBJECTS) $(PROGRAM_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -fopenmp -o $@ $^ -l:liblua5.4.a -ldl -lm
 

@@ -1,7 +1,7 @@
 /* blas.c - see blas.h. */
 #include "blas.h"
 #include "data.h"
-#include "verify/peak.h"
+#include "lab/peak.h"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* cases.c - the case table as structs; specs through the generator's own reader. */
 #include "cases.h"
 #include "spec.h"
-#include "../../gen/verify/oracle.h"
+#include "../../gen/lab/oracle.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>

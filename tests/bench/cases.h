@@ -2,7 +2,7 @@
 #ifndef BENCH_CASES_H
 #define BENCH_CASES_H
 
-#include "model.h"
+#include "spec/model.h"
 
 typedef enum case_group { MAIN, CLIFF, SCALE, PLOT, WHOLE, WHOLE_SCALE } case_group;
 enum { COLD = 1, TOKEN = 2, CLOSE = 4 };

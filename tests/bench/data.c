@@ -1,7 +1,7 @@
 /* data.c - see data.h. */
 #include "data.h"
 #include "spec.h"
-#include "../../gen/verify/oracle.h"
+#include "../../gen/lab/oracle.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
 /* layers.c - see layers.h. */
 #include "layers.h"
-#include "isa.h"
+#include "plan/isa.h"
 #include "spec.h"
 #include <stdio.h>
 #include <stdlib.h>

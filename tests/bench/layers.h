@@ -3,8 +3,8 @@
 #define BENCH_LAYERS_H
 
 #include "data.h"
-#include "verify/block_oracle.h"
-#include "../../gen/verify/build.h"
+#include "lab/block_oracle.h"
+#include "../../gen/lab/build.h"
 
 enum { LAYER_WEIGHTS = 32 };
 

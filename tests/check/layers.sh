@@ -1,6 +1,6 @@
 #!/bin/sh
 # Who may include whom: generated -> attn_kernel.h and simd/ (and what a product sees); gen ->
-# runtime's spec, cpu and kernel headers; runtime -> never gen; only lua_host.c sees Lua; templates
+# runtime's spec, cpu and kernel headers; runtime -> never gen; only the room lua sees Lua; templates
 # decide nothing that belongs to the plan.
 set -eu
 status=0
@@ -17,13 +17,14 @@ $found"
 }
 # shellcheck disable=SC2046
 {
-    forbid '#include *[<"](\.\./)*gen/|#include "(emit|plan|model|lua_host|expr/|util)' \
+    forbid '#include *[<"](\.\./)*gen/|#include "(util\.h|[a-z]+/[a-z_]+\.h")' \
         "the runtime includes the generator" $(find runtime -name '*.[ch]')
-    forbid '#include *<(lua|lualib|lauxlib)\.h>' "Lua outside gen/lua_host.c" \
-        $(find gen runtime tests -name '*.[ch]' ! -path gen/lua_host.c)
+    forbid '#include *<(lua|lualib|lauxlib)\.h>' "Lua outside gen/lua" \
+        $(find gen runtime tests -name '*.[ch]' ! -path 'gen/lua/*')
     forbid '#include "(dispatch|reference|simd/[a-z0-9]+)\.h"' \
         "the generator includes more of the runtime than spec, cpu and attn_kernel" \
-        $(find gen -maxdepth 1 -name '*.[ch]') $(find gen/expr -name '*.[ch]' ! -name '*interval*' \
+        $(find gen -name '*.[ch]' ! -path 'gen/lab/*' ! -path 'gen/verify/*' ! -path 'gen/expr/*') \
+        $(find gen/expr -name '*.[ch]' ! -name '*interval*' \
         ! -name cond.c ! -name expr_internal.h)
     for f in generated/attn_*.c; do
         [ -e "$f" ] || continue
@@ -36,6 +37,55 @@ $found"
     forbid '\b(printf|malloc|calloc|realloc|free|abort|exit)\(' "a kernel template allocates or prints" \
         $(find templates -name '*.c.tpl' ! -name 'selftest.c.tpl')
 }
+# The rooms of gen/, lowest first. A file includes and calls what lies in its own room and in those
+# before it. base: what lies flat in gen/ and every room may use; program: what uses every room.
+rooms="runtime base lua expr spec import plan output show lab verify program"
+room_of() { # room_of FILE: the room that a source, header or object belongs to
+    case $1 in
+    gen/main.* | gen/cli.* | gen/help.*) echo program ;;
+    gen/*/*) path=${1#gen/} && echo "${path%%/*}" ;;
+    gen/*) echo base ;;
+    runtime/*) echo runtime ;;
+    *) echo base ;; # embedded.c, written by the build
+    esac
+}
+rank_of() {
+    rank=0
+    for room in $rooms; do
+        rank=$((rank + 1))
+        [ "$room" != "$1" ] || break
+    done
+    echo $rank
+}
+upward() { # upward WHAT: reads "FROM TO" lines, files; fails where TO's room lies above FROM's
+    while read -r from to; do
+        a=$(room_of "$from") b=$(room_of "$to")
+        [ "$(rank_of "$b")" -le "$(rank_of "$a")" ] || echo "$from ($a) $1 $to ($b)"
+    done
+}
+includes=$(for f in $(find gen -name '*.[ch]'); do
+    sed -n 's/^#include "\([^"]*\)".*/\1/p' "$f" | while read -r name; do
+        for at in "$(dirname "$f")/$name" "gen/$name" "runtime/$name"; do
+            [ ! -e "$at" ] || { echo "$f $at" && break; }
+        done
+    done
+done)
+wrong=$(echo "$includes" | upward includes)
+[ -z "$wrong" ] || fail "a room includes what lies above it:
+$wrong"
+objects=${BUILD:-build}/obj
+if [ -d "$objects/gen" ]; then
+    # "SYMBOL FILE" of what objects define, then "FILE SYMBOL" of what they call, joined.
+    calls=$(find "$objects/gen" -name '*.o' ! -path '*/serial/*' | while read -r o; do
+        f=${o#"$objects/"} && f=${f%.o}.c
+        [ -e "$f" ] && nm "$o" | awk -v f="$f" 'NF == 3 && $2 ~ /[A-Z]/ {print "d", $3, f}
+            NF == 2 && $1 == "U" {print "u", $2, f}'
+    done | sort -k1,1 | awk '$1 == "d" {at[$2] = $3}
+        $1 == "u" && ($2 in at) && at[$2] != $3 {print $3, at[$2]}' | sort -u)
+    wrong=$(echo "$calls" | upward calls)
+    [ -z "$wrong" ] || fail "a room calls what lies above it:
+$wrong"
+fi
 # Axis values live in their own file and in the tables: no other template names one.
 for value in full_self sliding_self segment_cross sdpa flex mla; do
     hits=$(grep -rlw --include='*.tpl' "$value" templates |

@@ -9,12 +9,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0
 failed=0
-objects=$(ls "$build"/obj/gen/verify/*.o | grep -v /block_oracle.o)
+objects=$(ls "$build"/obj/gen/lab/*.o | grep -v /block_oracle.o)
 cases="$(ls tests/golden/block/*.safetensors) $*"
 
 mutate() { # mutate NAME SED-EXPRESSION
-    sed "$2" gen/verify/block_oracle.c >"$work/block_oracle.c"
-    if cmp -s gen/verify/block_oracle.c "$work/block_oracle.c"; then
+    sed "$2" gen/lab/block_oracle.c >"$work/block_oracle.c"
+    if cmp -s gen/lab/block_oracle.c "$work/block_oracle.c"; then
         echo "$1: FAIL: no such line any more"
         failed=$((failed + 1))
         return

@@ -82,7 +82,7 @@ helpers() { # prelude.lua: each function with the comment before it
             match($0, /^function [a-z_]+\([^)]*\)/)
             printf "| `%s` | %s |\n", substr($0, 10, RLENGTH - 9), text
         }
-        {text = ""}' gen/prelude.lua
+        {text = ""}' gen/lua/prelude.lua
 }
 
 statuses() { # attn.h: each status with its comment

@@ -5,9 +5,9 @@
  *     folder-faults [--full]: every model after each fault, and faults in the write that repairs */
 #include "fault.h"
 
-#include "disk.h"
-#include "folder.h"
-#include "manifest.h"
+#include "output/disk.h"
+#include "output/folder.h"
+#include "output/manifest.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -3,17 +3,17 @@
  * FUZZ_TARGET is one of expr, decl, model, config, tune, safetensors, name, folder, manifest, text.
  * Nothing may crash, hang or trip a sanitizer; a refusal must say something; what was accepted must
  * hold what its header promises. Run by tests/fuzz/fuzz.sh. */
-#include "diff.h"
+#include "show/diff.h"
 #include "expr/expr.h"
-#include "folder.h"
-#include "import_hf.h"
-#include "isa.h"
-#include "manifest.h"
-#include "model.h"
+#include "output/folder.h"
+#include "import/import_hf.h"
+#include "plan/isa.h"
+#include "output/manifest.h"
+#include "spec/model.h"
 #include "spec.h"
 #include "text.h"
-#include "tune_file.h"
-#include "verify/safetensors.h"
+#include "plan/tune_file.h"
+#include "lab/safetensors.h"
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>

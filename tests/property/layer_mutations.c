@@ -1,6 +1,6 @@
 /* layer_mutations.c - the layers' tests can fail: a line of generated code, or of the runtime, that
  * is slightly wrong must be noticed. */
-#include "isa.h"
+#include "plan/isa.h"
 #include "layers.h"
 #include <stdio.h>
 #include <stdlib.h>

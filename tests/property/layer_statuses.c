@@ -3,7 +3,7 @@
  * and mapped back. */
 #define _DEFAULT_SOURCE
 #include "caller_mode.h"
-#include "isa.h"
+#include "plan/isa.h"
 #include "layers.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,9 +2,9 @@
  * the same bits at any thread count, layout, batch and place in the batch; and a failed call is as
  * if it had not been. */
 #define _DEFAULT_SOURCE
-#include "isa.h"
+#include "plan/isa.h"
 #include "layers.h"
-#include "verify/pool.h"
+#include "lab/pool.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

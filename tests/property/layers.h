@@ -4,8 +4,8 @@
 #define PROPERTY_LAYERS_H
 
 #include "property.h"
-#include "verify/block_oracle.h"
-#include "verify/guard.h"
+#include "lab/block_oracle.h"
+#include "lab/guard.h"
 
 /* --- Specs (layer_specs.c) --- */
 

@@ -1,7 +1,7 @@
 /* main.c - attn-property: the property tests as a plain program, which needs a compiler and nothing
  * else. */
 #define _DEFAULT_SOURCE
-#include "isa.h"
+#include "plan/isa.h"
 #include "property.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* mutations.c - the comparison can fail: a kernel made from a slightly changed spec, in the place
  * of the right one, must be noticed. */
-#include "isa.h"
+#include "plan/isa.h"
 #include "property.h"
-#include "verify/oracle.h"
+#include "lab/oracle.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef PROPERTY_H
 #define PROPERTY_H
 
-#include "verify/problem.h"
+#include "lab/problem.h"
 
 /* A row of the spec table (specs.c). */
 typedef struct property_spec {

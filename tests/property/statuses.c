@@ -2,10 +2,10 @@
  * the argument; nothing is written then. */
 #define _DEFAULT_SOURCE
 #include "caller_mode.h"
-#include "isa.h"
+#include "plan/isa.h"
 #include "property.h"
-#include "verify/guard.h"
-#include "verify/pool.h"
+#include "lab/guard.h"
+#include "lab/pool.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

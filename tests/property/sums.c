@@ -1,9 +1,9 @@
 /* sums.c - rule 8 over many keys: scores that are equal, peaked, drifting (the maximum rises all
  * the way) or made to round the same way again and again, against the oracle. Q is a unit vector,
  * so that the first component of a key is its score. */
-#include "isa.h"
+#include "plan/isa.h"
 #include "property.h"
-#include "verify/oracle.h"
+#include "lab/oracle.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 /* sweep.c - every spec at many random problems: rule 8 against the oracle, and the same bits at any
  * thread count, layout, batch and position in the batch. */
 #define _DEFAULT_SOURCE
-#include "isa.h"
+#include "plan/isa.h"
 #include "caller_mode.h"
 #include "property.h"
-#include "verify/oracle.h"
-#include "verify/pool.h"
+#include "lab/oracle.h"
+#include "lab/pool.h"
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* test_areas.c - what the runtime says of memory that arguments share, against every byte of it. */
 #include "../../runtime/check.c"
-#include "verify/problem.h"
+#include "lab/problem.h"
 #include <criterion/criterion.h>
 
 enum { ROOM = 4096, LAYOUTS = 40000 };

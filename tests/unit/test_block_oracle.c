@@ -1,7 +1,7 @@
 /* The double oracle of layers: its pieces against numbers from elsewhere, and what has to hold
  * between layers. tests/golden/block holds whole layers of other people's code. */
-#include "verify/block_oracle.h"
-#include "verify/cases.h"
+#include "lab/block_oracle.h"
+#include "lab/cases.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

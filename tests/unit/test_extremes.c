@@ -1,6 +1,6 @@
 /* Numbers near the ends of f32: a spec is refused with a sentence, or its kernels can be printed.
  */
-#include "emit.h"
+#include "output/emit.h"
 
 #include <criterion/criterion.h>
 #include <float.h>

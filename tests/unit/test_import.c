@@ -1,7 +1,7 @@
 /* config.json -> layers: tests/import/cases.inc, read twice. */
 #include "cli.h"
-#include "import_hf.h"
-#include "json_text.h"
+#include "import/import_hf.h"
+#include "import/json_text.h"
 
 #include <criterion/criterion.h>
 #include <ctype.h>

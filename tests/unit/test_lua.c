@@ -1,6 +1,6 @@
 /* The Lua host: sandbox, budgets, values in and out; and model files as a whole. */
 #include "embedded.h"
-#include "model.h"
+#include "spec/model.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 static const char *error_of(arena *a, const char *source) {
     lua_val *v = NULL;
     diag d = {0};
-    if (lua_eval_model(a, "m.lua", source, embedded_find("gen/prelude.lua"), &v, &d)) return "";
+    if (lua_eval_model(a, "m.lua", source, embedded_find("gen/lua/prelude.lua"), &v, &d)) return "";
     return arena_strdup(a, d.text);
 }
 
@@ -27,7 +27,7 @@ static void expect_error(const char *source, const char *text) {
 static lua_val *value_of(arena *a, const char *source) {
     lua_val *v = NULL;
     diag d = {0};
-    bool ok = lua_eval_model(a, "m.lua", source, embedded_find("gen/prelude.lua"), &v, &d);
+    bool ok = lua_eval_model(a, "m.lua", source, embedded_find("gen/lua/prelude.lua"), &v, &d);
     cr_assert(ok, "%s", d.text);
     return v;
 }

@@ -1,5 +1,5 @@
 /* Names that C sources declare for themselves, and their renaming. */
-#include "rename.h"
+#include "output/rename.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

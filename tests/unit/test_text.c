@@ -1,6 +1,6 @@
 /* One escape a language: what comes out, for what is likely to go wrong. tests/fuzz has the rest.
  */
-#include "reserved.h"
+#include "spec/reserved.h"
 #include "text.h"
 
 #include <criterion/criterion.h>

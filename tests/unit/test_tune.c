@@ -1,7 +1,7 @@
 /* Tune files: what is read is what is planned; anything else is refused with its place. */
-#include "cost.h"
-#include "emit.h"
-#include "tune_file.h"
+#include "plan/cost.h"
+#include "output/emit.h"
+#include "plan/tune_file.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,0 +1,88 @@
+/* block_oracle.h - a whole layer in double precision, straight from contract.md ("Blocks", "RoPE")
+ * and the fields of spec_fields.def: what every generated layer must compute. The attention inside
+ * is oracle.h's; nothing is rounded to f32 on the way. Shares no code with kernels and runtime. */
+#ifndef VERIFY_BLOCK_ORACLE_H
+#define VERIFY_BLOCK_ORACLE_H
+
+#include "spec/model.h"
+
+/* A weight by its canonical name, dense, row-major; matrices are [out, in], as PyTorch stores them.
+ *
+ * norms     norm1, norm2, and for norm_place = both post_norm1, post_norm2: .weight (.bias)
+ * regular   q_proj k_proj v_proj o_proj: .weight (.bias); qkv: the rows of q, k, v in one;
+ *           kv_proj: those of k, v; q_norm.weight k_norm.weight [head_dim]
+ * mla       per_head: kv_proj.weight [c, in], q_proj.weight [H*K, in], w_kc_q [H,K,d], W_qr
+ * [H,d,r], W_kr [H,c,r], w_kc_kv [H,K,c], out_proj.weight [width, H*K], for full_self o_proj.weight
+ * [width, width] (sliding_self may carry one, which has no effect) shared: q_proj.weight, or
+ * q_a_proj.weight, q_a_layernorm.weight, q_b_proj.weight; kv_a_proj_with_mqa.weight,
+ * kv_a_layernorm.weight, kv_b_proj.weight, o_proj.weight ffn       gate_proj up_proj down_proj:
+ * .weight (.bias); w1: the rows of gate, up in one; w2: down sinks     [H] */
+typedef struct block_tensor {
+    const char *name;
+    const float *data;
+    int rank;
+    int64_t dim[4];
+} block_tensor;
+
+/* One run of a layer over whole sequences. Null: absent. Tensors are dense and row-major. */
+typedef struct block_case {
+    const kernel_spec *spec; /* level block, resolved */
+    const block_tensor *weight;
+    int weight_count;
+
+    int32_t batch, tokens; /* rows of x an item: all of them (self), or the query side */
+    const float *x;        /* [batch, tokens, width]; width: d_model or q_dim */
+    const int32_t *length; /* [batch] tokens that exist; null: all. y is 0 after them */
+    /* Of x's first row, for RoPE. Self: x is the whole sequence, and the core numbers queries and
+     * keys from its first row. Keys of a second input: the core's q_start. */
+    int32_t position;
+    const uint8_t *key_padding; /* [batch, keys] nonzero: padding */
+    /* regular self attention: keys and values before x's first row, as a cache holds them: the
+     * first `past` of [batch, kv_heads, past_capacity, head_dim] and [batch, v_heads,
+     * past_capacity, v_dim]. All rows exist then, and `position` is the caller's to set. */
+    int32_t past, past_capacity;
+    const float *past_k, *past_v;
+
+    int32_t kv_tokens;     /* where the keys come from a second input */
+    const float *kv;       /* [batch, kv_tokens, kv_dim] */
+    const int32_t *seg;    /* [batch, tokens]; segment_cross */
+    const int32_t *q_pos;  /* [batch, tokens]; null: position, position + 1, .. */
+    const int32_t *kv_pos; /* [batch, kv_tokens]; null: 0, 1, .. (self: q_pos) */
+    const uint8_t *q_pad;  /* [batch, tokens] nonzero: the row's y is 0 */
+
+    const attn_side *side; /* as in attn_args */
+    const attn_scalar *scalars;
+    const attn_mask *mask; /* sdpa */
+
+    double *y; /* [batch, tokens, width] */
+    /* What a cache holds of the keys; null: not wanted. Rows that do not exist are left as they
+     * were. regular: rotated k [batch, kv_heads, keys, head_dim], v [batch, v_heads, keys, v_dim].
+     * mla per_head: rotated k_r [batch, heads, keys, retr_dim], kv_c [batch, keys, kv_comp_dim];
+     * shared: rows [kv_c | k_r] [batch, keys, kv_comp_dim + retr_dim] in cache_k. mla rows of
+     * padding are 0. */
+    double *cache_k, *cache_v;
+} block_case;
+
+/* False with every weight that is missing, of a wrong shape or unknown named in error. */
+bool block_oracle(const block_case *c, char *error, size_t size);
+
+/* Width of x's rows, number of keys, and elements of the caches (0: none) of a case. */
+int32_t block_width(const attn_spec *spec);
+int32_t block_keys(const block_case *c);
+int64_t block_cache_k_size(const block_case *c);
+int64_t block_cache_v_size(const block_case *c);
+
+/* The weights that a layer takes, without data, by the names of projections of their own (no qkv,
+ * kv_proj of k and v, w1, w2). Writes at most `capacity`; returns how many there are. */
+int block_weight_list(arena *a, const kernel_spec *spec, block_tensor *out, int capacity);
+
+/* --- The pieces, for tests. --- */
+
+/* Radians a position of the pairs 0..rope_dim/2-1, scaling included; the factor of the rotated
+ * values (yarn's mscale, else 1). */
+void block_rope_angles(const attn_spec *spec, double *angle);
+double block_rope_mscale(const attn_spec *spec);
+/* Activation of an ffn kind: on the gate where there is one. */
+double block_activation(int32_t ffn, double x);
+
+#endif

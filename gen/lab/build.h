@@ -1,0 +1,95 @@
+/* build.h - kernels from specs to loaded code: render, write to a temporary folder, compile in
+ * parallel, link, dlopen. */
+#ifndef VERIFY_BUILD_H
+#define VERIFY_BUILD_H
+
+#include "output/emit.h"
+#include "spec/model.h"
+
+/* A generated folder, compiled and loaded: its own copy of the runtime. */
+typedef struct kernel_lib {
+    attn_status (*plan_create)(attn_plan **out, const attn_spec *spec, uint32_t flags);
+    void (*plan_destroy)(attn_plan *plan);
+    attn_status (*workspace)(const attn_plan *plan, const attn_extent *extent, size_t *bytes);
+    attn_status (*run)(const attn_plan *plan, const attn_args *args);
+    const char *(*plan_kernel)(const attn_plan *plan, int32_t q_len);
+    const char *(*status_text)(attn_status status);
+    void (*spec_init)(attn_spec *spec);
+    attn_status (*block_create)(attn_block **out, const attn_spec *spec, uint32_t flags);
+    void (*block_destroy)(attn_block *block);
+    const char *(*block_name)(const attn_block *block);
+    int32_t (*block_weights)(const attn_block *block, attn_tensor *list, int32_t capacity);
+    size_t (*block_packed_bytes)(const attn_block *block);
+    attn_status (*block_pack)(const attn_block *block, const attn_tensor *tensors, int32_t count,
+                              void *packed, size_t packed_bytes, char *message,
+                              size_t message_size);
+    attn_status (*block_check)(const attn_block *block, const void *packed, size_t packed_bytes);
+    int32_t (*cache_capacity)(const attn_block *block, int32_t total, int32_t chunk);
+    attn_status (*cache_bytes)(const attn_block *block, int32_t batch, int32_t capacity,
+                               size_t *bytes);
+    attn_status (*cache_init)(const attn_block *block, attn_cache *cache, int32_t batch,
+                              int32_t capacity, void *memory, size_t bytes);
+    attn_status (*block_workspace)(const attn_block *block, const attn_block_args *args,
+                                   size_t *bytes);
+    attn_status (*block_prefill)(const attn_block *block, const attn_block_args *args);
+    attn_status (*block_step)(const attn_block *block, const attn_block_args *args);
+    /* Null in folders of older versions. */
+    attn_status (*spec_check)(const attn_spec *spec, uint32_t flags, char *text, size_t size);
+    attn_status (*extent_check)(const attn_plan *plan, const attn_extent *extent, char *text,
+                                size_t size);
+    attn_status (*plan_check)(const attn_plan *plan, const attn_args *args, char *text,
+                              size_t size);
+    attn_status (*packed_check)(const attn_block *block, const void *packed, size_t packed_bytes,
+                                char *text, size_t size);
+    attn_status (*cache_check)(const attn_block *block, const attn_cache *cache, int32_t batch,
+                               char *text, size_t size);
+    attn_status (*cache_memory_check)(const attn_block *block, int32_t batch, int32_t capacity,
+                                      const void *memory, size_t bytes, char *text, size_t size);
+    attn_status (*prefill_check)(const attn_block *block, const attn_block_args *args, char *text,
+                                 size_t size);
+    attn_status (*step_check)(const attn_block *block, const attn_block_args *args, char *text,
+                              size_t size);
+} kernel_lib;
+
+typedef struct build_options {
+    unsigned isa_mask;
+    const char *cflags;    /* appended; null: none */
+    const char *templates; /* as in gen_options */
+    int unroll;            /* as in gen_options */
+    const tune_set *tune;  /* as in gen_options */
+    bool keep;             /* leave the folder, and say where it is */
+    const char *folder;    /* compile the sources there, with CFLAGS of the environment or of its
+                              Makefile, instead of fresh ones with -O2; null: fresh */
+    /* Changes files before they are written (mutation tests); null: none. */
+    void (*edit)(arena *a, gen_files *files, void *ctx);
+    void *edit_ctx;
+    /* Told after each compiled file, of `count`; null: nobody is. */
+    void (*compiled)(void *ctx, int done, int count);
+    void *compiled_ctx;
+} build_options;
+
+/* One a kernel: the library that holds it, or what went wrong. */
+typedef struct built {
+    const kernel_lib *lib;
+    const char *error;
+    size_t text_bytes[ATTN_ISA_COUNT]; /* machine code and constants; 0: not compiled, or no ELF */
+} built;
+
+/* The first line of what the C compiler ($CC, or cc) says of itself; null with a message if there
+ * is none. */
+const char *build_compiler(arena *a, diag *d);
+
+/* All kernels in one folder and library; those that do not render or compile are left out of it, so
+ * that one bad kernel spoils no other. The folder is removed once its code is loaded. */
+void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_options *o,
+                   built *out);
+
+/* The instruction sets of the kernels in a folder's sources. 0 with a message if there are none. */
+unsigned build_folder_isas(arena *a, const char *dir, diag *d);
+
+/* A plan for `kernel` that runs on `isa` and nothing else: null with *why otherwise. Sets the
+ * environment variable ATTN_ISA of this process. */
+attn_plan *build_plan(arena *a, const kernel_lib *lib, const kernel_spec *kernel, int isa,
+                      uint32_t flags, const char **why);
+
+#endif

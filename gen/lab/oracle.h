@@ -1,0 +1,42 @@
+/* oracle.h - the contract's formulas in double precision, straight from contract.md: what every
+ * kernel must compute, and how far from it a float kernel may be. Shares no code with the kernels,
+ * nor with the runtime's reference. */
+#ifndef VERIFY_ORACLE_H
+#define VERIFY_ORACLE_H
+
+#include "spec/model.h"
+
+/* One output row. */
+typedef struct oracle_row {
+    double lse;
+    double bound;     /* rule 8: of |O - O64| */
+    double lse_bound; /* the same error of the scores, seen in LSE */
+    int32_t visible;  /* keys */
+    bool any;         /* rule 6: a visible NaN or Inf, or a bad index: no value is expected */
+    bool bad_index;   /* a side tensor's index was out of range at a visible pair */
+} oracle_row;
+
+typedef struct oracle {
+    double *o;       /* [B, heads, Lq, Dv], dense */
+    oracle_row *row; /* [B, heads, Lq] */
+} oracle;
+
+/* args must be valid for the spec (attn_run's checks); workspace and outputs are not used. */
+void oracle_run(arena *a, const kernel_spec *spec, const attn_args *args, oracle *out);
+
+/* q, k or v in double; strides in elements. */
+typedef struct oracle_view {
+    const double *data;
+    int64_t batch, head, token;
+} oracle_view;
+
+/* The same over q, k and v in double, for what was computed and never rounded: those of args are
+ * not used. v may be k's memory. */
+void oracle_run_double(arena *a, const kernel_spec *spec, const attn_args *args,
+                       const oracle_view qkv[3], oracle *out);
+
+/* Key range of an op's rule for absolute position p (or segment id), before kv_len: inclusive,
+ * empty if hi < lo. */
+void oracle_range(const attn_spec *spec, int64_t position, int64_t *lo, int64_t *hi);
+
+#endif

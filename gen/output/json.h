@@ -1,0 +1,22 @@
+/* json.h - specs and plans as JSON: the same members in explain --json and in manifests. */
+#ifndef GEN_JSON_H
+#define GEN_JSON_H
+
+#include "plan/block_plan.h"
+#include "plan/plan.h"
+
+#include <cjson/cJSON.h>
+
+/* Adds the fields of spec_fields.def by their names, score and mask (null: not set, or not of this
+ * level, form or op), and tensor and scalar where there are any. */
+void json_spec(arena *a, cJSON *row, const kernel_spec *k);
+
+/* Adds the plan's sizes, choices ("from_tune_file": which were measured) and reasons. */
+void json_plan(cJSON *row, const plan *p);
+/* The same of a layer. */
+void json_block_plan(cJSON *row, const model *m, const kernel_spec *k, const block_plan *p);
+
+/* Adds "layers": [{"index", "kernel"}]. */
+void json_layers(cJSON *root, const model *m);
+
+#endif

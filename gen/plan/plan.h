@@ -1,0 +1,134 @@
+/* plan.h - every decision about a kernel: a pure function of the spec, the ISA row and the options.
+ * Templates read it and decide nothing. */
+#ifndef GEN_PLAN_H
+#define GEN_PLAN_H
+
+#include "isa.h"
+#include "spec/model.h"
+
+/* What can be chosen for a kernel. Each is decided by the model of plan.c and cost.c, or by a tune
+ * file where that names it (-1: it does not). */
+typedef struct plan_choice {
+    int vectors;   /* query vectors of a full tile */
+    int keys;      /* keys of its QK register tile */
+    int columns;   /* vectors of columns of a P V register tile, and of a packed V panel */
+    int key_block; /* keys a block */
+    int tiles;     /* tiles a query block */
+    int unroll;    /* steps of the loop over the head width */
+    int prefetch;  /* K rows asked for so many register tiles ahead; 0: none */
+    int lazy;      /* 1: lazy maximum, 0: running maximum */
+    int dot_keys;  /* decode: keys at a time */
+    int dot_ahead; /* decode: keys whose rows are asked for before their turn */
+    int part_keys; /* decode: keys a part of a split */
+    int decode_q;  /* most query rows that run as decode */
+} plan_choice;
+
+/* A member of plan_choice: its name in tune files, its bounds (more is said by plan_check). */
+typedef struct plan_param {
+    const char *name;
+    size_t offset;
+    int min, max;
+    bool is_bool; /* written false or true */
+} plan_param;
+enum { PLAN_PARAMS = 12 };
+extern const plan_param plan_params[PLAN_PARAMS];
+int plan_choice_get(const plan_choice *c, int param);
+void plan_choice_set(plan_choice *c, int param, int value);
+plan_choice plan_choice_none(void); /* all left to the model */
+
+enum { PLAN_MAX_VECTORS = 4, PLAN_MAX_GROUPS = 8, PLAN_MAX_NOTES = 16 };
+
+/* Rows of a tile in register groups for P V. */
+typedef struct plan_pv {
+    int groups[PLAN_MAX_GROUPS], group_count;
+    int columns; /* vectors of output columns */
+} plan_pv;
+
+/* Register tiles for a query tile of some number of vectors. */
+typedef struct plan_tile {
+    int keys;     /* QK: keys in registers */
+    int unroll;   /* QK: steps of the loop over the head width */
+    int prefetch; /* QK: register tiles ahead */
+    bool lazy;    /* has the code of a lazy maximum */
+    plan_pv pv;
+} plan_tile;
+
+/* Decode: a tile whose rows run as dot products. */
+typedef struct plan_dot {
+    int rows;
+    int lanes;  /* of a key in a score vector: rows in a power of two */
+    int keys;   /* at a time */
+    int walk;   /* of those, side by side along the head width */
+    bool again; /* rows are asked for twice */
+    plan_pv pv;
+} plan_dot;
+
+typedef struct plan {
+    attn_isa isa;
+    plan_choice choice; /* as decided; meaningless to a gather kernel */
+    unsigned tuned;     /* bits of plan_params that a tune file decided */
+    char symbol[ATTN_NAME_MAX];
+    /* Resolved sizes of the spec. */
+    int heads, key_heads, value_heads, group, d, dv, dvp;
+    /* Tiles. */
+    int tile_vectors; /* 1..: tiles of fewer rows use tile[n - 1] */
+    plan_tile tile[PLAN_MAX_VECTORS];
+    int tiles;     /* tiles a query block */
+    int key_block; /* keys a block */
+    int sum_keys;  /* of those, P V sums at once */
+    int span;      /* keys that a tile's sums take before they are kept; whole blocks */
+    int panel;     /* columns of a packed V panel */
+    int max_keys;  /* most keys of a QK register tile */
+    int edge_keys; /* keys at a time at the edges of a causal or sliding tile; 0: it has none */
+    int pv_groups; /* most row groups of a tile */
+    /* Split keys. */
+    int part_keys, decode_q;
+    bool dot_spread; /* V rows are asked for step by step, not all at once */
+    int dot_most;    /* most rows of a group that run as dot products */
+    int turn_keys;   /* keys of such a tile's turn */
+    int dot_ahead;   /* rows of K and of V asked for before their turn: whole turns */
+    plan_dot dot[2]; /* by rows, the fewest first */
+    int dots;        /* none: 0 */
+    int gather_keys; /* 0: no gather kernel */
+    /* How far apart the keys are that rows see. */
+    int reach;      /* n rows see at most n + reach keys from the first to the last; -1: any */
+    bool scattered; /* each row says by itself where its keys are */
+    /* Scores. */
+    double q_scale;        /* folded into Q */
+    double softcap_factor; /* multiplies tanh */
+    const expr *score;     /* in units of log 2, of s as q_scale and softcap_factor leave it */
+    bool apart;            /* the score expression's factors of s stay in it */
+    bool bias;             /* a run-time mask may come */
+    bool rescore;          /* scores change even where nothing is hidden */
+    bool lazy;             /* exponentials against an old maximum, checked afterwards */
+    bool has_score, has_mask;
+    uint32_t minmax; /* side tensors whose block minima and maxima the classifier reads */
+    bool log2e;      /* LOG2E is used */
+    /* Why, a line each. */
+    const char *note[PLAN_MAX_NOTES];
+    int notes;
+} plan;
+
+/* unroll: 0 auto, -1 full, else a number of steps, for tiles of any width. choice: null, or what a
+ * tune file says; plan_check accepts it. Not both. */
+void plan_make(arena *a, const kernel_spec *spec, const isa_row *isa, int unroll,
+               const plan_choice *choice, plan *out);
+
+/* Null if a kernel can be made with this choice, else what is wrong; *param: with which member. */
+const char *plan_check(arena *a, const kernel_spec *spec, const isa_row *isa,
+                       const plan_choice *choice, int *param);
+
+/* The plan as a table for templates and as text for --dump plan. */
+lua_val *plan_to_lua(arena *a, const plan *p);
+
+/* Bytes of one thread's scratch: the size of `scratch` in the generated file, which asserts it. */
+size_t plan_scratch(const plan *p);
+
+/* What attn_workspace answers for the kernel; UINT64_MAX: more than 64 bits hold. */
+uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int32_t q_len,
+                        int32_t kv_len, int32_t threads);
+
+/* Useful FLOPs of a call: 2 (D + Dv) for each visible pair. */
+double plan_flops(const plan *p, double pairs);
+
+#endif

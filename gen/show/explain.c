@@ -1,0 +1,326 @@
+#include "explain.h"
+
+#include "plan/block_plan.h"
+#include "plan/cost.h"
+#include "output/json.h"
+#include "plan/work.h"
+
+#include <string.h>
+
+static bool has_extents(const explain_extent *e) {
+    return e->q_len >= 0 && e->kv_len >= 0;
+}
+
+size_t explain_source_bytes(arena *a, const gen_files *files, const char *symbol) {
+    const char *path = arena_printf(a, "%s.c", symbol);
+    for (int i = 0; i < files->count; i++)
+        if (!strcmp(files->file[i].path, path)) return strlen(files->file[i].text);
+    return 0;
+}
+
+/* What is explained, rendered once. */
+typedef struct explained {
+    arena *a;
+    const model *m;
+    const gen_options *o;
+    const explain_extent *e;
+    const explain_sizes *sizes;
+    gen_files files;
+    size_t total; /* bytes of C of the model */
+} explained;
+
+static bool begin(arena *a, const model *m, const gen_options *o, const explain_extent *e,
+                  const explain_sizes *sizes, explained *x, diag *d) {
+    *x = (explained){.a = a, .m = m, .o = o, .e = e, .sizes = sizes};
+    if (!gen_render(a, m, o, &x->files, d)) return false;
+    for (int i = 0; i < x->files.count; i++) {
+        const char *path = x->files.file[i].path, *dot = strrchr(path, '.');
+        const bool is_c = dot && (!strcmp(dot, ".c") || !strcmp(dot, ".h"));
+        if (is_c && strncmp(path, "runtime/", 8)) x->total += strlen(x->files.file[i].text);
+    }
+    return true;
+}
+
+/* --- Text. --- */
+
+const char *explain_field(arena *a, const attn_field *f, const attn_spec *spec) {
+    if (f->offset < 0 || !attn_field_applies(f, spec, NULL)) return NULL;
+    const char *at = (const char *)spec + f->offset;
+    float x;
+    int32_t i;
+    char name[64];
+    memcpy(&x, at, sizeof x);
+    memcpy(&i, at, sizeof i);
+    switch (f->kind) {
+    case ATTN_KIND_FLOAT:
+        attn_float_text(x, name);
+        return x == ATTN_UNSET_F ? NULL : arena_strdup(a, name);
+    case ATTN_KIND_ENUM: attn_enum_name(f, i, name, sizeof name); return arena_strdup(a, name);
+    case ATTN_KIND_BOOL: return i == 1 ? "true" : "false";
+    default: return i == ATTN_UNSET ? NULL : arena_printf(a, "%d", i);
+    }
+}
+
+static void layers_text(buf *b, const model *m, int kernel) {
+    buf_puts(b, "  layers:");
+    for (int i = 0; i < m->layer_count; i++)
+        if (model_layer_runs(m, i, kernel)) buf_printf(b, " %d", i);
+    buf_puts(b, "\n");
+}
+
+/* What side tensors, scalars or segments decide, for made-up ones. */
+static void example_text(arena *a, buf *b, const kernel_spec *k, const plan *p,
+                         const explain_extent *e) {
+    example x;
+    if (!work_needs_data(k)) return;
+    example_make(a, k, p, e, &x);
+    const work w = work_of(k, p, e, &x);
+    buf_printf(b, "      for example, with %s:\n       ", x.text);
+    if (!p->gather_keys)
+        buf_printf(b, " tiles: %lld skipped, %lld full, %lld partial;", (long long)w.none,
+                   (long long)w.all, (long long)w.some);
+    buf_printf(b, " visible pairs a head: %.0f\n", w.pairs);
+}
+
+static void work_text(arena *a, buf *b, const kernel_spec *k, const plan *p,
+                      const explain_extent *e) {
+    const int32_t start = extent_start(k, e);
+    const work w = work_of(k, p, e, NULL);
+    buf_printf(b, "    call: batch %d, %d queries at positions %d .. %d, %d keys, one thread\n",
+               extent_batch(e), e->q_len, start, start + e->q_len - 1, e->kv_len);
+    if (p->gather_keys)
+        buf_printf(b, "      each query reads its own keys, at most %d; no tiles\n",
+                   p->gather_keys);
+    else
+        buf_printf(b,
+                   "      tiles of %d queries x %d keys: %lld skipped, %lld full, %lld partial\n",
+                   p->tile_vectors * isa_table[p->isa].width, p->key_block, (long long)w.none,
+                   (long long)w.all, (long long)w.some);
+    buf_printf(b, "      no mask tensor exists, and none is built\n");
+    buf_printf(b, "      visible pairs a head: %s%.0f; useful FLOPs: %.4g; tensor bytes: %.4g\n",
+               w.exact ? "" : "at most ", w.pairs, w.flops, w.bytes);
+    example_text(a, b, k, p, e);
+    buf_printf(b, "      workspace: %zu bytes; heap: 0\n", w.workspace);
+}
+
+static const char *over(bool fits) {
+    return fits ? "" : ", which is over";
+}
+
+static void cost_text(buf *b, const plan *p) {
+    const plan_cost c = cost_of(p);
+    const isa_row *isa = &isa_table[p->isa];
+    if (p->gather_keys) return;
+    buf_printf(
+        b,
+        "    cost: L1 %d KiB%s: a tile's Q %.1f and S %.1f, a V panel %.1f KiB; L2 %d KiB%s: "
+        "a query and key block %.0f KiB\n",
+        isa->l1_bytes >> 10, over(c.fits_l1), c.q_bytes / 1024.0, c.s_bytes / 1024.0,
+        c.panel_bytes / 1024.0, isa->l2_bytes >> 10, over(c.fits_l2), c.block_bytes / 1024.0);
+    buf_printf(b,
+               "    cost: cycles of a tile where nothing is hidden: qk %.0f, softmax %.0f%s, pv "
+               "%.0f, lines from L2 %.0f: %.0f %% of the FMA peak\n",
+               c.qk, c.softmax, p->rescore ? " and more by what changes the scores" : "", c.pv,
+               c.lines, c.peak_percent);
+    if (c.prefetch_cycles > 0)
+        buf_printf(b, "    cost: K rows are asked for %.0f cycles ahead\n", c.prefetch_cycles);
+}
+
+/* A layer's estimate is left out: nothing of it has been fitted. */
+static void size_text(buf *b, const explained *x, int kernel, int isa, const char *symbol,
+                      int estimate) {
+    const size_t measured = x->sizes ? x->sizes[kernel].bytes[isa] : 0;
+    buf_printf(b, "  %s: %zu bytes of C in %s.c\n", isa_table[isa].name,
+               explain_source_bytes(x->a, &x->files, symbol), symbol);
+    if (measured)
+        buf_printf(b, "    machine code and constants: %zu bytes, measured\n", measured);
+    else if (estimate)
+        buf_printf(b,
+                   "    machine code and constants: about %d KB, an estimate; --measure-text "
+                   "compiles and measures\n",
+                   (estimate + 500) / 1000);
+}
+
+static void block_text(buf *b, const explained *x, int kernel, int isa) {
+    const kernel_spec *k = &x->m->kernels[kernel];
+    block_plan p;
+    block_plan_make(x->a, k, &isa_table[isa], &p);
+    size_text(b, x, kernel, isa, p.symbol, 0);
+    for (int n = 0; n < p.notes; n++) buf_printf(b, "    %s\n", p.note[n]);
+    buf_printf(b, "    core: %s\n", x->m->kernels[k->inner].name);
+    if (k->expanded >= 0)
+        buf_printf(b, "    core, expanded: %s\n", x->m->kernels[k->expanded].name);
+    buf_printf(b, "    projections: %.4g FLOPs a row\n", block_plan_row_flops(k));
+}
+
+static void isa_text(buf *b, const explained *x, int kernel, int isa) {
+    const kernel_spec *k = &x->m->kernels[kernel];
+    plan p;
+    if (k->core.level == ATTN_LEVEL_BLOCK) {
+        block_text(b, x, kernel, isa);
+        return;
+    }
+    gen_plan(x->a, k, &isa_table[isa], x->o, &p);
+    size_text(b, x, kernel, isa, p.symbol, cost_of(&p).text_bytes);
+    for (int n = 0; n < p.notes; n++) buf_printf(b, "    %s\n", p.note[n]);
+    cost_text(b, &p);
+    if (has_extents(x->e)) work_text(x->a, b, k, &p, x->e);
+}
+
+static void budget_text(buf *b, const explained *x) {
+    buf_printf(b, "generated C: %zu bytes, %s the budget of %d a model%s\n", x->total,
+               x->total <= EXPLAIN_TEXT_BUDGET ? "within" : "OVER", EXPLAIN_TEXT_BUDGET,
+               x->total <= EXPLAIN_TEXT_BUDGET ? "" : "; fewer instruction sets (--isa) make less");
+}
+
+bool explain_text(arena *a, const model *m, const gen_options *o, const explain_extent *e,
+                  const explain_sizes *sizes, const char **text, diag *d) {
+    buf b = buf_new(a);
+    explained x;
+    if (!begin(a, m, o, e, sizes, &x, d)) return false;
+    buf_printf(&b, "%s: %d layer%s, %d kernel%s\n", m->name, m->layer_count,
+               m->layer_count == 1 ? "" : "s", m->kernel_count, m->kernel_count == 1 ? "" : "s");
+    budget_text(&b, &x);
+    for (int i = 0; i < m->kernel_count; i++) {
+        const kernel_spec *k = &m->kernels[i];
+        buf_printf(&b, "\n%s\n", k->name);
+        layers_text(&b, m, i);
+        buf_puts(&b, "  spec:");
+        for (int f = 0; f < attn_field_count; f++) {
+            const char *value = explain_field(a, &attn_fields[f], &k->core);
+            if (value) buf_printf(&b, " %s=%s", attn_fields[f].name, value);
+        }
+        buf_puts(&b, "\n");
+        if (k->score_expr) buf_printf(&b, "  score: %s\n", expr_canonical(a, k->score_expr));
+        if (k->mask_expr) buf_printf(&b, "  mask: %s\n", expr_canonical(a, k->mask_expr));
+        for (int isa = 0; isa < ATTN_ISA_COUNT; isa++)
+            if (o->isa_mask >> isa & 1) isa_text(&b, &x, i, isa);
+    }
+    *text = b.data;
+    return true;
+}
+
+/* --- JSON. --- */
+
+static void tiles_json(cJSON *row, const work *w) {
+    cJSON *tiles = cJSON_AddObjectToObject(row, "tiles");
+    cJSON_AddNumberToObject(tiles, "none", (double)w->none);
+    cJSON_AddNumberToObject(tiles, "all", (double)w->all);
+    cJSON_AddNumberToObject(tiles, "some", (double)w->some);
+    cJSON_AddNumberToObject(row, "pairs", w->pairs);
+}
+
+static void example_json(arena *a, cJSON *t, const kernel_spec *k, const plan *p,
+                         const explain_extent *e) {
+    example x;
+    if (!work_needs_data(k)) return;
+    example_make(a, k, p, e, &x);
+    const work w = work_of(k, p, e, &x);
+    cJSON *row = cJSON_AddObjectToObject(t, "example");
+    cJSON_AddStringToObject(row, "data", x.text);
+    tiles_json(row, &w);
+}
+
+static void cost_json(cJSON *plan_row, const plan *p) {
+    const plan_cost c = cost_of(p);
+    if (p->gather_keys) return;
+    cJSON *t = cJSON_AddObjectToObject(plan_row, "model");
+    const struct {
+        const char *name;
+        double value;
+    } rows[] = {
+        {"q_bytes", c.q_bytes},
+        {"s_bytes", c.s_bytes},
+        {"panel_bytes", c.panel_bytes},
+        {"l1_bytes", isa_table[p->isa].l1_bytes},
+        {"block_bytes", c.block_bytes},
+        {"l2_bytes", isa_table[p->isa].l2_bytes},
+        {"qk_cycles", c.qk},
+        {"softmax_cycles", c.softmax},
+        {"pv_cycles", c.pv},
+        {"line_cycles", c.lines},
+        {"prefetch_cycles", c.prefetch_cycles},
+        {"peak_percent", c.peak_percent},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        cJSON_AddNumberToObject(t, rows[i].name, rows[i].value);
+}
+
+static cJSON *plan_json(const explained *x, int kernel, const plan *p) {
+    const kernel_spec *k = &x->m->kernels[kernel];
+    const explain_extent *e = x->e;
+    const size_t measured = x->sizes ? x->sizes[kernel].bytes[p->isa] : 0;
+    cJSON *t = cJSON_CreateObject();
+    json_plan(t, p);
+    cJSON_AddNumberToObject(t, "source_bytes",
+                            (double)explain_source_bytes(x->a, &x->files, p->symbol));
+    cJSON_AddNumberToObject(t, "text_bytes", measured ? (double)measured : cost_of(p).text_bytes);
+    cJSON_AddBoolToObject(t, "text_measured", measured > 0);
+    cost_json(t, p);
+    if (!has_extents(e)) return t;
+    const work w = work_of(k, p, e, NULL);
+    tiles_json(t, &w);
+    cJSON_AddBoolToObject(t, "pairs_exact", w.exact);
+    cJSON_AddNumberToObject(t, "flops", w.flops);
+    cJSON_AddNumberToObject(t, "bytes", w.bytes);
+    cJSON_AddNumberToObject(t, "workspace_bytes", (double)w.workspace);
+    example_json(x->a, t, k, p, e);
+    return t;
+}
+
+static cJSON *block_json(const explained *x, int kernel, int isa) {
+    const kernel_spec *k = &x->m->kernels[kernel];
+    const size_t measured = x->sizes ? x->sizes[kernel].bytes[isa] : 0;
+    block_plan p;
+    block_plan_make(x->a, k, &isa_table[isa], &p);
+    cJSON *t = cJSON_CreateObject();
+    json_block_plan(t, x->m, k, &p);
+    cJSON_AddNumberToObject(t, "source_bytes",
+                            (double)explain_source_bytes(x->a, &x->files, p.symbol));
+    if (measured) cJSON_AddNumberToObject(t, "text_bytes", (double)measured);
+    cJSON_AddBoolToObject(t, "text_measured", measured > 0);
+    return t;
+}
+
+static cJSON *kernel_json(const explained *x, int kernel) {
+    arena *a = x->a;
+    const kernel_spec *k = &x->m->kernels[kernel];
+    cJSON *row = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "name", k->name);
+    json_spec(a, row, k);
+    if (k->mask_expr) cJSON_AddStringToObject(row, "key_range", expr_range_text(a, k->mask_expr));
+    cJSON *plans = cJSON_CreateArray(), *widest = NULL;
+    for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
+        if (!(x->o->isa_mask >> isa & 1)) continue;
+        plan p;
+        if (k->core.level == ATTN_LEVEL_BLOCK) {
+            widest = block_json(x, kernel, isa);
+        } else {
+            gen_plan(a, k, &isa_table[isa], x->o, &p);
+            widest = plan_json(x, kernel, &p);
+        }
+        cJSON_AddItemToArray(plans, widest);
+    }
+    /* "plan" is the widest instruction set asked for; "plans" has them all. */
+    cJSON_AddItemToObject(row, "plan", widest ? cJSON_Duplicate(widest, true) : cJSON_CreateNull());
+    cJSON_AddItemToObject(row, "plans", plans);
+    return row;
+}
+
+bool explain_json(arena *a, const model *m, const gen_options *o, const explain_extent *e,
+                  const explain_sizes *sizes, const char **text, diag *d) {
+    explained x;
+    if (!begin(a, m, o, e, sizes, &x, d)) return false;
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "model", m->name);
+    cJSON_AddNumberToObject(root, "source_bytes", (double)x.total);
+    cJSON_AddNumberToObject(root, "source_budget", EXPLAIN_TEXT_BUDGET);
+    json_layers(root, m);
+    cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
+    for (int i = 0; i < m->kernel_count; i++) cJSON_AddItemToArray(kernels, kernel_json(&x, i));
+    char *json = cJSON_Print(root);
+    *text = arena_printf(a, "%s\n", json);
+    cJSON_free(json);
+    cJSON_Delete(root);
+    return true;
+}

@@ -1,0 +1,27 @@
+/* explain.h - the plan for people and for programs. */
+#ifndef GEN_EXPLAIN_H
+#define GEN_EXPLAIN_H
+
+#include "output/emit.h"
+#include "plan/work.h"
+
+/* Bytes of a kernel's machine code and constants on each instruction set, by kernel, as a compiler
+ * made them; null: not measured, so that an estimate is printed. */
+typedef struct explain_sizes {
+    size_t bytes[ATTN_ISA_COUNT];
+} explain_sizes;
+
+/* C text of a model that attn-gen promises to stay below; the runtime's copy does not count. */
+enum { EXPLAIN_TEXT_BUDGET = 2000000 };
+
+bool explain_text(arena *a, const model *m, const gen_options *o, const explain_extent *e,
+                  const explain_sizes *sizes, const char **text, diag *d);
+bool explain_json(arena *a, const model *m, const gen_options *o, const explain_extent *e,
+                  const explain_sizes *sizes, const char **text, diag *d);
+
+/* A field's value in the words of a model file; null where it is unset or does not apply. */
+const char *explain_field(arena *a, const attn_field *f, const attn_spec *spec);
+/* Bytes of the C file of a plan among the rendered ones. */
+size_t explain_source_bytes(arena *a, const gen_files *files, const char *symbol);
+
+#endif

@@ -1,0 +1,479 @@
+#include "report.h"
+
+#include "plan/block_plan.h"
+
+#include "explain.h"
+#include "spec/facts.h"
+#include "markup.h"
+#include "picture.h"
+#include "output/render.h"
+#include "text.h"
+#include "version.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PLOT_POINTS = 41, PLOT_LINES = 5 };
+
+/* Context lengths of the tables; the plots run from the first of plot_context(). */
+static const int32_t table_context[] = {512, 2048, 8192, 32768, 131072};
+enum { TABLE_ROWS = sizeof table_context / sizeof *table_context };
+
+/* --- Text. --- */
+
+/* Three digits and a decimal prefix: "1.25 M". */
+static const char *count_text(arena *a, double v) {
+    static const char *const prefix[] = {"", "k", "M", "G", "T", "P"};
+    int i = 0;
+    while (v >= 999.5 && i < 5) v /= 1000, i++;
+    const int decimals = i == 0 || v >= 99.95 ? 0 : v >= 9.995 ? 1 : 2;
+    return arena_printf(a, "%.*f%s%s", decimals, v, i ? " " : "", prefix[i]);
+}
+
+static const char *bytes_text(arena *a, double v) {
+    return arena_printf(a, "%s%sB", count_text(a, v), v < 999.5 ? " " : "");
+}
+
+/* 10 to the power of a decade, without decimals. */
+static const char *decade_text(arena *a, int decade, const char *unit) {
+    static const char *const prefix[] = {"", "k", "M", "G", "T", "P", "E"};
+    const int i = decade < 0 ? 0 : decade / 3 < 6 ? decade / 3 : 6;
+    const char *blank = i || *unit ? " " : "";
+    return arena_printf(a, "%.0f%s%s%s", pow(10, decade - 3 * i), blank, prefix[i], unit);
+}
+
+/* 512, 2 K, 128 K */
+static const char *context_text(arena *a, int32_t n) {
+    return n % 1024 ? arena_printf(a, "%d", n) : arena_printf(a, "%d K", n / 1024);
+}
+
+/* "0 .. 3, 5" */
+static const char *layers_text(arena *a, const model *m, int kernel, int *count) {
+    buf b = buf_new(a);
+    *count = 0;
+    for (int i = 0; i < m->layer_count; i++) {
+        if (m->layer_kernel[i] != kernel) continue;
+        int end = i;
+        while (end + 1 < m->layer_count && m->layer_kernel[end + 1] == kernel) end++;
+        buf_printf(&b, "%s%d", b.len ? ", " : "", i);
+        if (end > i) buf_printf(&b, "%s%d", end == i + 1 ? ", " : " .. ", end);
+        *count += end - i + 1;
+        i = end;
+    }
+    return b.data;
+}
+
+/* --- Costs. --- */
+
+/* The kernel of a layer's attention: itself, unless the layer is whole. */
+static const kernel_spec *core_of(const model *m, const kernel_spec *k) {
+    return k->inner >= 0 ? &m->kernels[k->inner] : k;
+}
+
+/* What one new token costs a layer: its query at the end of a context of n keys; in whole layers,
+ * every weight once. */
+static work token_work(const kernel_spec *k, const plan *p, int32_t n) {
+    const explain_extent e = {1, 1, n};
+    work w = work_of(k, p, &e, NULL);
+    if (k->core.level != ATTN_LEVEL_BLOCK) return w;
+    const double flops = block_plan_row_flops(k);
+    w.flops += flops;
+    w.bytes += flops / 2 * sizeof(float);
+    return w;
+}
+
+static size_t prefill_workspace(const kernel_spec *k, const plan *p, int32_t n, int32_t threads) {
+    return plan_workspace(p, k, 1, n, n, threads);
+}
+
+typedef struct kernel_info {
+    const kernel_spec *k;
+    plan p; /* of the widest instruction set asked for */
+    int layers;
+    const char *layer_text;
+} kernel_info;
+
+/* Points of the plots: eight a doubling would be smooth; four are. 128 .. 131072 keys. */
+static int32_t plot_context(int i) {
+    return (int32_t)lround(128 * exp2(i / 4.0));
+}
+
+typedef struct line {
+    const char *label;
+    double y[PLOT_POINTS];
+} line;
+
+/* --- Plots: both axes in logarithms. --- */
+
+enum { PLOT_LEFT = 58, PLOT_TOP = 26, PLOT_WIDTH = 280, PLOT_HEIGHT = 150 };
+
+typedef struct scale {
+    double low, high; /* decades */
+} scale;
+
+/* Nothing at all stands on the lower edge. */
+static double plot_y(const scale *s, double v) {
+    const double at = v > 0 ? log10(v) : s->low;
+    return PLOT_TOP + PLOT_HEIGHT * (s->high - at) / (s->high - s->low);
+}
+
+/* Whole decades around all of it, two at least. */
+static scale scale_of(const line *lines, int count) {
+    scale s = {30, 0};
+    for (int i = 0; i < count; i++)
+        for (int j = 0; j < PLOT_POINTS; j++) {
+            const double v = lines[i].y[j];
+            s.low = fmin(s.low, v > 1 ? floor(log10(v)) : 0);
+            s.high = fmax(s.high, v > 1 ? ceil(log10(v)) : 0);
+        }
+    if (s.high - s.low < 2) s.low = fmax(0, s.low - 1);
+    if (s.high - s.low < 2) s.high = s.low + 2;
+    return s;
+}
+
+static lua_val *y_ticks(arena *a, const scale *s, const char *unit) {
+    lua_val *list = lua_val_table(a);
+    const int every = s->high - s->low > 6 ? 2 : 1;
+    for (int decade = (int)s->low; decade <= (int)s->high; decade += every) {
+        lua_val *row = lua_val_table(a);
+        const double v = pow(10, decade);
+        lua_val_set_string(a, row, "at", arena_printf(a, "%.1f", plot_y(s, v)));
+        lua_val_set_string(a, row, "label", decade_text(a, decade, unit));
+        lua_val_push(a, list, row);
+    }
+    return list;
+}
+
+static double plot_x(int i) {
+    return PLOT_LEFT + (double)PLOT_WIDTH * i / (PLOT_POINTS - 1);
+}
+
+static lua_val *x_ticks(arena *a) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < PLOT_POINTS; i += 8) {
+        lua_val *row = lua_val_table(a);
+        lua_val_set_string(a, row, "at", arena_printf(a, "%.1f", plot_x(i)));
+        lua_val_set_string(a, row, "label", context_text(a, plot_context(i)));
+        lua_val_push(a, list, row);
+    }
+    return list;
+}
+
+static const char *points(arena *a, const scale *s, const line *l) {
+    buf b = buf_new(a);
+    for (int i = 0; i < PLOT_POINTS; i++)
+        buf_printf(&b, "%s%.1f,%.1f",
+                   i == 0  ? ""
+                   : i % 7 ? " "
+                           : "\n",
+                   plot_x(i), plot_y(s, l->y[i]));
+    return b.data;
+}
+
+static lua_val *plot(arena *a, const char *title, const char *unit, const line *lines, int count) {
+    lua_val *t = lua_val_table(a), *list = lua_val_table(a);
+    const scale s = scale_of(lines, count);
+    for (int i = 0; i < count; i++) {
+        lua_val *row = lua_val_table(a);
+        lua_val_set_string(a, row, "label", lines[i].label);
+        lua_val_set_string(a, row, "points", points(a, &s, &lines[i]));
+        lua_val_push(a, list, row);
+    }
+    lua_val_set_string(a, t, "title", title);
+    lua_val_set_int(a, t, "left", PLOT_LEFT);
+    lua_val_set_int(a, t, "top", PLOT_TOP);
+    lua_val_set_int(a, t, "right", PLOT_LEFT + PLOT_WIDTH);
+    lua_val_set_int(a, t, "bottom", PLOT_TOP + PLOT_HEIGHT);
+    lua_val_set(a, t, "x_ticks", x_ticks(a));
+    lua_val_set(a, t, "y_ticks", y_ticks(a, &s, unit));
+    lua_val_set(a, t, "lines", list);
+    return t;
+}
+
+/* --- The page's data. --- */
+
+/* Code as it is, with what it defines; else a capital in front, but for the name of a form. */
+static const char *sentence(arena *a, const fact *f) {
+    if (f->code) return arena_printf(a, "%s%s", f->lead, f->text);
+    char *text = arena_strdup(a, f->text);
+    if (strncmp(text, "mla", 3)) *text = (char)toupper((unsigned char)*text);
+    return text;
+}
+
+static lua_val *facts_data(arena *a, const kernel_spec *k, bool banner) {
+    const fact_list facts = facts_of(a, k);
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < facts.count; i++) {
+        if (facts.fact[i].banner != banner) continue;
+        lua_val *row = lua_val_table(a);
+        lua_val_set_string(a, row, "topic", facts.fact[i].topic);
+        lua_val_set_string(a, row, "text", markup_fold(a, sentence(a, &facts.fact[i])));
+        lua_val_set_bool(a, row, "code", facts.fact[i].code);
+        lua_val_push(a, list, row);
+    }
+    return list;
+}
+
+static lua_val *fields_data(arena *a, const kernel_spec *k) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < attn_field_count; i++) {
+        const char *value = explain_field(a, &attn_fields[i], &k->core);
+        if (!value) continue;
+        lua_val *row = lua_val_table(a);
+        lua_val_set_string(a, row, "name", attn_fields[i].name);
+        lua_val_set_string(a, row, "value", value);
+        lua_val_set_string(a, row, "help", markup_fold(a, attn_fields[i].help));
+        lua_val_push(a, list, row);
+    }
+    return list;
+}
+
+static lua_val *notes_data(arena *a, const plan *p) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < p->notes; i++) {
+        lua_val *row = lua_val_table(a);
+        lua_val_set_string(a, row, "text", markup_fold(a, p->note[i]));
+        lua_val_push(a, list, row);
+    }
+    return list;
+}
+
+/* A row an instruction set: the file, its size, its tiles. */
+static lua_val *isas_data(arena *a, const model *m, const kernel_spec *k, const gen_options *o,
+                          const gen_files *files) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < ATTN_ISA_COUNT; i++) {
+        if (!(o->isa_mask >> i & 1)) continue;
+        plan p;
+        gen_plan(a, core_of(m, k), &isa_table[i], o, &p);
+        double source = (double)explain_source_bytes(a, files, p.symbol);
+        const char *file = arena_printf(a, "%s.c", p.symbol);
+        if (k->core.level == ATTN_LEVEL_BLOCK) { /* the layer's own file, and its core's */
+            block_plan layer;
+            block_plan_make(a, k, &isa_table[i], &layer);
+            source += (double)explain_source_bytes(a, files, layer.symbol);
+            file = arena_printf(a, "%s.c and %s", layer.symbol, file);
+        }
+        lua_val *row = lua_val_table(a);
+        lua_val_set_string(a, row, "name", isa_table[i].name);
+        lua_val_set_string(a, row, "file", markup_fold(a, file));
+        lua_val_set_string(a, row, "source", bytes_text(a, source));
+        lua_val_set_string(
+            a, row, "tile",
+            p.gather_keys
+                ? arena_printf(a, "%d keys", p.gather_keys)
+                : arena_printf(a, "%d x %d", p.tile_vectors * isa_table[i].width, p.key_block));
+        lua_val_set_string(a, row, "thread", bytes_text(a, (double)plan_scratch(&p)));
+        lua_val_push(a, list, row);
+    }
+    return list;
+}
+
+static lua_val *costs_data(arena *a, const kernel_info *f) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < TABLE_ROWS; i++) {
+        const int32_t n = table_context[i];
+        const work w = token_work(f->k, &f->p, n);
+        const size_t prefill = prefill_workspace(f->k, &f->p, n, 1);
+        lua_val *row = lua_val_table(a);
+        lua_val_set_string(a, row, "context", context_text(a, n));
+        lua_val_set_string(a, row, "flops", count_text(a, w.flops));
+        lua_val_set_string(a, row, "bytes", bytes_text(a, w.bytes));
+        lua_val_set_string(a, row, "step", bytes_text(a, (double)w.workspace));
+        lua_val_set_string(a, row, "step_exact", arena_printf(a, "%zu", w.workspace));
+        lua_val_set_string(a, row, "prefill", bytes_text(a, (double)prefill));
+        lua_val_set_string(a, row, "prefill_exact", arena_printf(a, "%zu", prefill));
+        lua_val_push(a, list, row);
+    }
+    return list;
+}
+
+static void kernel_lines(const kernel_info *f, line *flops, line *bytes) {
+    for (int i = 0; i < PLOT_POINTS; i++) {
+        const work w = token_work(f->k, &f->p, plot_context(i));
+        flops->y[i] = w.flops;
+        bytes->y[i] = w.bytes;
+    }
+}
+
+static bool falls(const line *l) {
+    for (int i = 1; i < PLOT_POINTS; i++)
+        if (l->y[i] < l->y[i - 1]) return true;
+    return false;
+}
+
+static lua_val *kernel_data(arena *a, const model *m, const kernel_info *f, int number,
+                            const gen_options *o, const explain_extent *e, const gen_files *files) {
+    lua_val *t = lua_val_table(a);
+    line flops = {"one layer", {0}}, bytes = flops;
+    const explain_extent shown = picture_extent(f->k, e);
+    kernel_lines(f, &flops, &bytes);
+    lua_val_set_int(a, t, "number", number);
+    lua_val_set_string(a, t, "name", markup_fold(a, f->k->name));
+    lua_val_set_string(a, t, "layers", markup_fold(a, f->layer_text));
+    lua_val_set_bool(a, t, "many", f->layers > 1);
+    lua_val_set_int(a, t, "layer_count", f->layers);
+    lua_val_set_bool(a, t, "bound", work_needs_data(f->k));
+    lua_val_set_bool(a, t, "uneven", falls(&flops));
+    lua_val_set_int(a, t, "plot_points", PLOT_POINTS);
+    lua_val_set_bool(a, t, "gathers", f->p.gather_keys > 0);
+    lua_val_set_string(a, t, "isa", isa_table[f->p.isa].name);
+    lua_val_set_string(a, t, "cache", bytes_text(a, work_cache_bytes(f->k, &f->p)));
+    lua_val_set(a, t, "facts", facts_data(a, f->k, true));
+    lua_val_set(a, t, "rules", facts_data(a, f->k, false));
+    lua_val_set(a, t, "picture",
+                picture_make(a, f->k, &f->p, &shown, arena_printf(a, "k%d", number)));
+    lua_val_set(a, t, "isas", isas_data(a, m, f->k, o, files));
+    lua_val_set(a, t, "costs", costs_data(a, f));
+    lua_val_set(a, t, "flops", plot(a, "FLOPs a token, one layer", "", &flops, 1));
+    lua_val_set(a, t, "bytes", plot(a, "Bytes a token, one layer", "B", &bytes, 1));
+    lua_val_set(a, t, "fields", fields_data(a, f->k));
+    lua_val_set(a, t, "notes", notes_data(a, &f->p));
+    return t;
+}
+
+/* A row for layers in sequence that share a kernel. */
+static lua_val *layers_data(arena *a, const model *m) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0, end; i < m->layer_count; i = end) {
+        const int kernel = m->layer_kernel[i];
+        int number = 1; /* among the layers' kernels */
+        for (int j = 0; j < kernel; j++) number += m->kernels[j].outer;
+        for (end = i; end < m->layer_count && m->layer_kernel[end] == kernel;) end++;
+        lua_val *row = lua_val_table(a);
+        lua_val_set_string(a, row, "index",
+                           end > i + 1 ? arena_printf(a, "%d .. %d", i, end - 1)
+                                       : arena_printf(a, "%d", i));
+        lua_val_set_int(a, row, "kernel", number);
+        lua_val_set_string(a, row, "name", markup_fold(a, m->kernels[kernel].name));
+        lua_val_push(a, list, row);
+    }
+    return list;
+}
+
+/* All layers together. */
+static lua_val *totals_data(arena *a, const kernel_info *f, int count) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < TABLE_ROWS; i++) {
+        const int32_t n = table_context[i];
+        double flops = 0, bytes = 0, cache = 0;
+        size_t step = 0, prefill = 0;
+        for (int j = 0; j < count; j++) {
+            const work w = token_work(f[j].k, &f[j].p, n);
+            const size_t more = prefill_workspace(f[j].k, &f[j].p, n, 1);
+            flops += f[j].layers * w.flops;
+            bytes += f[j].layers * w.bytes;
+            cache += f[j].layers * work_cache_bytes(f[j].k, &f[j].p) * n;
+            if (w.workspace > step) step = w.workspace;
+            if (more > prefill) prefill = more;
+        }
+        lua_val *row = lua_val_table(a);
+        lua_val_set_string(a, row, "context", context_text(a, n));
+        lua_val_set_string(a, row, "flops", count_text(a, flops));
+        lua_val_set_string(a, row, "bytes", bytes_text(a, bytes));
+        lua_val_set_string(a, row, "cache", bytes_text(a, cache));
+        lua_val_set_string(a, row, "step", bytes_text(a, (double)step));
+        lua_val_set_string(a, row, "prefill", bytes_text(a, (double)prefill));
+        lua_val_push(a, list, row);
+    }
+    return list;
+}
+
+/* The sum, and the part of each kernel's layers where they are few. */
+static void total_plots(arena *a, lua_val *page, const kernel_info *f, int count) {
+    line flops[PLOT_LINES] = {{"all layers", {0}}}, bytes[PLOT_LINES] = {{"all layers", {0}}};
+    int lines = 1;
+    const bool parts = count > 1 && count < PLOT_LINES;
+    for (int j = 0; j < count; j++) {
+        line x = {NULL, {0}}, y = {NULL, {0}};
+        kernel_lines(&f[j], &x, &y);
+        x.label = y.label = arena_printf(a, "kernel %d x %d", j + 1, f[j].layers);
+        for (int i = 0; i < PLOT_POINTS; i++) {
+            x.y[i] *= f[j].layers, y.y[i] *= f[j].layers;
+            flops[0].y[i] += x.y[i], bytes[0].y[i] += y.y[i];
+        }
+        if (!parts) continue;
+        flops[lines] = x;
+        bytes[lines++] = y;
+    }
+    lua_val_set(a, page, "flops", plot(a, "FLOPs a token, all layers", "", flops, lines));
+    lua_val_set(a, page, "bytes", plot(a, "Bytes a token, all layers", "B", bytes, lines));
+}
+
+static const isa_row *widest(unsigned mask) {
+    int isa = 0;
+    for (int i = 0; i < ATTN_ISA_COUNT; i++)
+        if (mask >> i & 1) isa = i;
+    return &isa_table[isa];
+}
+
+static bool check_lengths(const explain_extent *e, diag *d) {
+    const struct {
+        const char *flag;
+        int32_t n;
+    } lengths[] = {{"--q-len", e->q_len}, {"--kv-len", e->kv_len}};
+    for (int i = 0; i < 2; i++)
+        if (lengths[i].n == 0 || lengths[i].n > PICTURE_MAX_LENGTH)
+            return diag_set(d, "%s: the picture of a mask takes 1 .. %d, got %d", lengths[i].flag,
+                            PICTURE_MAX_LENGTH, lengths[i].n);
+    return true;
+}
+
+bool report_html(arena *a, const model *m, const gen_options *o, const explain_extent *e,
+                 const char **text, diag *d) {
+    template_set set;
+    gen_files files;
+    if (!check_lengths(e, d) || !templates_load(a, o->templates, &set, d) ||
+        !gen_render(a, m, o, &files, d))
+        return false;
+    kernel_info *f = arena_alloc(a, (size_t)m->kernel_count * sizeof *f);
+    lua_val *data = lua_val_table(a), *page = lua_val_table(a), *kernels = lua_val_table(a);
+    bool bound = false;
+    int count = 0;
+    for (int i = 0; i < m->kernel_count; i++) {
+        if (!m->kernels[i].outer) continue; /* shown with its layer */
+        kernel_info *info = &f[count++];
+        info->k = &m->kernels[i];
+        info->layer_text = layers_text(a, m, i, &info->layers);
+        gen_plan(a, core_of(m, info->k), widest(o->isa_mask), o, &info->p);
+        bound |= work_needs_data(info->k);
+        lua_val_push(a, kernels, kernel_data(a, m, info, count, o, e, &files));
+    }
+    lua_val_set_string(a, page, "name", text_xml(a, m->name));
+    lua_val_set_string(a, page, "heading", markup_fold(a, m->name));
+    lua_val_set_string(a, page, "version", ATTN_GEN_VERSION);
+    lua_val_set_string(a, page, "isas", isa_list(a, o->isa_mask, ", "));
+    lua_val_set_string(a, page, "isa", widest(o->isa_mask)->name);
+    lua_val_set_int(a, page, "layer_count", m->layer_count);
+    lua_val_set_int(a, page, "kernel_count", m->kernel_count);
+    lua_val_set_int(a, page, "inner_count", m->kernel_count - count);
+    lua_val_set_bool(a, page, "bound", bound);
+    lua_val_set(a, page, "layers", layers_data(a, m));
+    lua_val_set(a, page, "totals", totals_data(a, f, count));
+    total_plots(a, page, f, count);
+    lua_val_set(a, page, "kernels", kernels);
+    lua_val_set(a, data, "page", page);
+    return render(a, &set, "report/page.html", data, text, d);
+}
+
+bool report_svg(arena *a, const model *m, const gen_options *o, const explain_extent *e, int layer,
+                const char **text, diag *d) {
+    template_set set;
+    if (!check_lengths(e, d) || !templates_load(a, o->templates, &set, d)) return false;
+    if (layer >= m->layer_count)
+        return diag_set(d, "--layer: %s has the layers 0 .. %d, got %d", m->name,
+                        m->layer_count - 1, layer);
+    const kernel_spec *k = &m->kernels[m->layer_kernel[layer]];
+    const explain_extent shown = picture_extent(k, e);
+    plan p;
+    gen_plan(a, core_of(m, k), widest(o->isa_mask), o, &p);
+    lua_val *data = lua_val_table(a), *picture = picture_make(a, k, &p, &shown, "mask");
+    int layers;
+    lua_val_set_string(a, picture, "model", markup_fold(a, m->name));
+    lua_val_set_string(a, picture, "layers",
+                       markup_fold(a, layers_text(a, m, m->layer_kernel[layer], &layers)));
+    lua_val_set(a, data, "picture", picture);
+    return render(a, &set, "report/mask_file.svg", data, text, d);
+}
