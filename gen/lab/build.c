@@ -5,6 +5,7 @@
 #include "output/disk.h"
 #include "output/folder.h"
 #include "plan/isa.h"
+#include "output/emit.h"
 #include "output/manifest.h"
 #include "text.h"
 #include "output/write_file.h"
@@ -334,7 +335,8 @@ static bool render_kernels(const folder *f, const int *which, int count, gen_fil
                      .unroll = f->o->unroll,
                      .tune = f->o->tune,
                      .templates = f->o->templates};
-    return gen_render(f->a, &m, &g, files, d);
+    const product_list products = products_make(f->a, &m, &g);
+    return gen_render(f->a, &products, files, d);
 }
 
 /* Nothing in a folder keeps a compiler waiting: what is no file or folder there is an error. */

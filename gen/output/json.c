@@ -88,7 +88,7 @@ static void choice_json(cJSON *plan_row, const plan *p) {
     }
 }
 
-void json_plan(cJSON *row, const plan *p) {
+static void plan_json(cJSON *row, const plan *p) {
     cJSON_AddStringToObject(row, "isa", isa_table[p->isa].name);
     cJSON_AddStringToObject(row, "symbol", p->symbol);
     cJSON_AddNumberToObject(row, "tile_queries", p->tile_vectors * isa_table[p->isa].width);
@@ -103,16 +103,24 @@ void json_plan(cJSON *row, const plan *p) {
     add_strings(row, "reasons", p->note, p->notes);
 }
 
-void json_block_plan(cJSON *row, const model *m, const kernel_spec *k, const block_plan *p) {
+static void layer_json(cJSON *row, const product *product) {
+    const block_plan *p = &product->block_plan;
     cJSON_AddStringToObject(row, "isa", isa_table[p->isa].name);
     cJSON_AddStringToObject(row, "symbol", p->symbol);
-    cJSON_AddStringToObject(row, "core", m->kernels[k->inner].name);
-    if (k->expanded >= 0)
-        cJSON_AddStringToObject(row, "core_expanded", m->kernels[k->expanded].name);
+    cJSON_AddStringToObject(row, "core", product->core->spec->name);
+    if (product->expanded)
+        cJSON_AddStringToObject(row, "core_expanded", product->expanded->spec->name);
     cJSON_AddNumberToObject(row, "tile_rows", p->mr);
     cJSON_AddNumberToObject(row, "tile_columns", p->nr);
-    cJSON_AddNumberToObject(row, "flops_per_row", block_plan_row_flops(k));
+    cJSON_AddNumberToObject(row, "flops_per_row", block_plan_row_flops(product->spec));
     add_strings(row, "reasons", p->note, p->notes);
+}
+
+void json_product(cJSON *row, const product *p) {
+    if (p->layer)
+        layer_json(row, p);
+    else
+        plan_json(row, &p->plan);
 }
 
 void json_layers(cJSON *root, const model *m) {

@@ -1,6 +1,8 @@
 #include "single.h"
 
+#include "check.h"
 #include "disk.h"
+#include "emit.h"
 #include "folder.h"
 #include "plan/isa.h"
 #include "rename.h"
@@ -306,11 +308,12 @@ static const char *header_text(single *s) {
     return b.data;
 }
 
-bool single_render(arena *a, const model *m, const gen_options *o, const gen_files *folder,
-                   gen_files *out, diag *d) {
-    if (o->runtime)
+bool single_render(arena *a, const product_list *p, const gen_files *folder, gen_files *out,
+                   diag *d) {
+    const model *m = p->model;
+    if (p->options->runtime)
         return diag_set(d, "--runtime: a single file holds its runtime; leave this flag out");
-    single s = {a, m, o, folder, model_identifier(a, m->name), {.a = a}, buf_new(a)};
+    single s = {a, m, p->options, folder, model_identifier(a, m->name), {.a = a}, buf_new(a)};
     out->file = arena_alloc(a, 2 * sizeof *out->file);
     out->count = 2;
     out->file[1] = (gen_file){.path = arena_printf(a, "%s.h", s.ident), .text = header_text(&s)};
@@ -388,8 +391,9 @@ bool single_check(arena *a, const char *path, const char *templates, const char 
     gen_options o = {.templates = templates};
     model m;
     gen_files folder, files;
-    if (!single_load(a, path, &m, &o, d) || !gen_render(a, &m, &o, &folder, d) ||
-        !single_render(a, &m, &o, &folder, &files, d))
+    if (!single_load(a, path, &m, &o, d)) return false;
+    const product_list products = products_make(a, &m, &o);
+    if (!gen_render(a, &products, &folder, d) || !single_render(a, &products, &folder, &files, d))
         return false;
     *report = gen_differences(a, disk_folder_of(a, path), &files);
     return true;
