@@ -49,6 +49,7 @@ stage style sh tests/check/style.sh
 stage readme sh tests/check/readme.sh
 stage unit "$build/unit" -j"$jobs"
 stage check-generated "$build/attn-gen" check generated
+stage reproduce sh tests/check/reproduce.sh
 stage generated-compiles sh tests/check/generated.sh
 stage golden "$build/attn-verify" tests/golden/flex/*.safetensors
 stage golden-reference "$build/attn-verify" --reference --backend flex tests/golden/flex/*.safetensors

@@ -1,5 +1,6 @@
 #include "data.h"
 
+#include "disk.h"
 #include "embedded.h"
 #include "spec/facts.h"
 #include "text.h"
@@ -229,16 +230,13 @@ static lua_val *isa_to_lua(arena *a, const isa_row *isa) {
     return t;
 }
 
-/* The runtime, seen from the folder: sources include it by this path, so that no -I is needed. */
-static const char *runtime_path(const gen_options *o) {
-    return o->runtime ? o->runtime : "runtime";
-}
-
-static lua_val *package_to_lua(arena *a, const gen_options *o) {
-    lua_val *t = lua_val_table(a);
-    lua_val_set_string(a, t, "runtime", runtime_path(o));
-    lua_val_set_bool(a, t, "tuned", o->tune != NULL);
-    return t;
+/* What makes a file again, in its folder. */
+static const char *command(arena *a, const gen_options *o, const char *isas) {
+    const char *unroll = o->unroll < 0   ? " --unroll full"
+                         : o->unroll > 0 ? arena_printf(a, " --unroll %d", o->unroll)
+                                         : "";
+    return arena_printf(a, "attn-gen generate model.lua --isa %s%s%s -o DIR", isas,
+                        o->tune ? " --tune tune.lua" : "", unroll);
 }
 
 static lua_val *layer_plan(arena *a, const product *p) {
@@ -255,7 +253,9 @@ lua_val *product_data(arena *a, const product *p, const gen_options *o) {
     lua_val_set(a, t, "spec", spec_to_lua(a, p));
     lua_val_set(a, t, "isa", isa_to_lua(a, p->isa));
     if (!p->layer) lua_val_set(a, t, "expr", exprs_to_lua(a, p->spec, &p->plan));
-    lua_val_set(a, t, "package", package_to_lua(a, o));
+    lua_val *package = lua_val_table(a);
+    lua_val_set_string(a, package, "command", command(a, o, p->isa->name));
+    lua_val_set(a, t, "package", package);
     return t;
 }
 
@@ -330,17 +330,19 @@ static bool ends_with(const char *s, const char *tail) {
 /* What the build files list of the runtime: its sources, and the headers that products see. */
 static void runtime_lists(arena *a, const gen_options *o, lua_val *t) {
     lua_val *sources = lua_val_table(a), *headers = lua_val_table(a);
+    const char *runtime = o->runtime ? o->runtime : "runtime";
     for (size_t i = 0; i < embedded_file_count; i++) {
         const char *path = embedded_files[i].path;
         if (strncmp(path, "runtime/", 8)) continue;
         if (ends_with(path, ".c")) lua_val_push(a, sources, lua_text(a, path + 8));
     }
     for (int i = 0; public_headers[i]; i++)
-        lua_val_push(a, headers,
-                     lua_text(a, arena_printf(a, "%s/%s", runtime_path(o), public_headers[i])));
+        lua_val_push(a, headers, lua_text(a, arena_printf(a, "%s/%s", runtime, public_headers[i])));
     lua_val_set(a, t, "runtime_sources", sources);
     lua_val_set(a, t, "public_headers", headers);
+    lua_val_set_string(a, t, "runtime", runtime);
     lua_val_set_bool(a, t, "shared_runtime", o->runtime != NULL);
+    lua_val_set_string(a, t, "beside_runtime", disk_folder_of(a, runtime));
 }
 
 lua_val *model_data(arena *a, const product_list *p) {
@@ -370,7 +372,7 @@ lua_val *model_data(arena *a, const product_list *p) {
     lua_val_set_string(a, t, "guard_stem", upper(a, ident));
     lua_val_set_string(a, t, "guard", arena_printf(a, "ATTN_MODEL_%s_H", upper(a, ident)));
     lua_val_set_string(a, t, "isas", isa_list(a, o->isa_mask, ","));
-    lua_val_set_string(a, t, "runtime", runtime_path(o));
+    lua_val_set_string(a, t, "command", command(a, o, isa_list(a, o->isa_mask, ",")));
     lua_val_set_int(a, t, "layer_count", m->layer_count);
     lua_val_set(a, t, "layer_kernel", layers);
     lua_val_set(a, t, "kernels", kernels);

@@ -34,6 +34,12 @@ static bool render_product(output *out, const template_set *set, const product *
     return true;
 }
 
+/* A folder runtime/ somewhere else: the build files say where. */
+static bool is_runtime_path(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return text_plain_path(path) && !strcmp(slash ? slash + 1 : path, "runtime");
+}
+
 /* What the folder's Makefile builds and its files include. */
 static void add_runtime(output *out) {
     for (size_t i = 0; i < embedded_file_count; i++)
@@ -46,12 +52,13 @@ bool gen_render(arena *a, const product_list *p, gen_files *files, diag *d) {
     *files = (gen_files){0};
     output out = {a, files, 0};
     template_set set;
-    if (o->runtime && !text_plain_path(o->runtime))
+    if (o->runtime && !is_runtime_path(o->runtime))
         return diag_set(
             d,
             "--runtime: must be a path of letters, digits and / . _ - + , = @ that does "
-            "not start with '-', so that C, make, CMake and shells read it alike; got "
-            "'%s': link or copy the runtime to such a path",
+            "not start with '-', so that C, make, CMake and shells read it alike, and end "
+            "with runtime, as sources include runtime/attn_kernel.h; got '%s': link or copy "
+            "the runtime to such a path",
             text_shown(a, o->runtime));
     if (!templates_load(a, o->templates, &set, d)) return false;
     for (int i = 0; i < p->count; i++)

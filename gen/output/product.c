@@ -1,18 +1,53 @@
 #include "product.h"
 
-/* Of what a file was made from. Layers: no tune file changes them. */
-static const char *digest(arena *a, const product *p) {
-    const kernel_spec *k = p->spec;
-    buf b = buf_new(a);
-    buf_printf(&b, "%s\n%s\n%s\n", k->name, k->score ? expr_canonical(a, k->score_expr) : "",
+#include <string.h>
+
+/* --- The digest: of all that is resolved for a file. --- */
+
+static void digest_value(buf *b, const lua_val *v) {
+    switch (v->kind) {
+    case LUA_VAL_NIL: buf_puts(b, "nil"); break;
+    case LUA_VAL_BOOL: buf_puts(b, v->boolean ? "true" : "false"); break;
+    case LUA_VAL_INT: buf_printf(b, "%lld", (long long)v->integer); break;
+    case LUA_VAL_FLOAT: buf_printf(b, "%a", v->number); break;
+    case LUA_VAL_STRING: buf_printf(b, "%s", v->string); break;
+    case LUA_VAL_TABLE:
+        for (int i = 0; i < v->field_count; i++) {
+            buf_printf(b, "%s=", v->field[i].name ? v->field[i].name : "");
+            digest_value(b, v->field[i].value);
+            buf_puts(b, ";");
+        }
+    }
+    buf_puts(b, "\n");
+}
+
+static void digest_spec(arena *a, buf *b, const kernel_spec *k) {
+    buf_printf(b, "%s\n", k->name);
+    for (int i = 0; i < attn_field_count; i++) {
+        uint32_t bits;
+        if (attn_fields[i].offset < 0) continue;
+        memcpy(&bits, (const char *)&k->core + attn_fields[i].offset, sizeof bits);
+        buf_printf(b, "%s=%08x\n", attn_fields[i].name, (unsigned)bits);
+    }
+    buf_printf(b, "%s\n%s\n", k->score ? expr_canonical(a, k->score_expr) : "",
                k->mask ? expr_canonical(a, k->mask_expr) : "");
     for (int i = 0; i < k->tensor_count; i++)
-        buf_printf(&b, "%s\n", expr_decl_canonical(a, &k->tensors[i]));
-    for (int i = 0; !p->layer && i < PLAN_PARAMS; i++)
-        if (p->plan.tuned >> i & 1)
-            buf_printf(&b, "%s=%d\n", plan_params[i].name, plan_choice_get(&p->plan.choice, i));
+        buf_printf(b, "%s\n", expr_decl_canonical(a, &k->tensors[i]));
+    for (int i = 0; i < k->scalar_count; i++)
+        buf_printf(b, "%s=%d\n", k->scalars[i].name, k->scalars[i].is_float);
+}
+
+/* The plan as templates see it, so that no list of its members can fall behind. */
+static const char *digest(arena *a, const product *p) {
+    buf b = buf_new(a);
+    digest_spec(a, &b, p->spec);
+    digest_value(&b, p->layer ? block_plan_to_lua(a, &p->block_plan) : plan_to_lua(a, &p->plan));
+    if (p->layer) buf_printf(&b, "%s\n", p->core->symbol);
+    if (p->expanded) buf_printf(&b, "%s\n", p->expanded->symbol);
     return arena_printf(a, "%016llx", (unsigned long long)hash64(b.data, b.len));
 }
+
+/* --- The list. --- */
 
 static void decide(arena *a, const gen_options *o, product *p) {
     const kernel_spec *k = p->spec;
@@ -26,7 +61,6 @@ static void decide(arena *a, const gen_options *o, product *p) {
         p->symbol = p->plan.symbol;
         p->note = p->plan.note, p->notes = p->plan.notes;
     }
-    p->digest = digest(a, p);
 }
 
 /* Products of one kernel lie as its instruction sets do: a layer finds its core by them. */
@@ -50,6 +84,7 @@ product_list products_make(arena *a, const model *m, const gen_options *o) {
     for (int kernel = 0; kernel < m->kernel_count; kernel++)
         for (int isa = 0, place = 0; isa < ATTN_ISA_COUNT; isa++)
             if (o->isa_mask >> isa & 1) add(a, &list, kernel, isa, place++);
+    for (int i = 0; i < list.count; i++) list.row[i].digest = digest(a, &list.row[i]);
     return list;
 }
 
