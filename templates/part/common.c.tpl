@@ -13,6 +13,11 @@ static inline vf load_n(const float *p, int32_t n) {
 }
 
 $ end
+static inline const float *query_row(const item *x, int32_t h, int32_t i) {
+    const attn_view *q = &x->args->q;
+    return q->data + x->b * q->batch + h * q->head + i * q->token;
+}
+
 /* Null: the item has no padding. */
 static inline const uint8_t *item_padding(const item *x) {
     const attn_args *args = x->args;

@@ -24,7 +24,7 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
         return;
     }
     const int32_t n = hi - lo + 1;
-    const float *q = args->q.data + x->b * args->q.batch + h * args->q.head + i * args->q.token;
+    const float *q = query_row(x, h, i);
     const float *k0 = k + lo * ldk;
 $ for first = 0, vectors * W - 1, W do
     {
