@@ -1,7 +1,5 @@
 #include "product.h"
 
-#include <string.h>
-
 /* --- The digest: of all that is resolved for a file. --- */
 
 static void digest_value(buf *b, const lua_val *v) {
@@ -24,10 +22,10 @@ static void digest_value(buf *b, const lua_val *v) {
 static void digest_spec(arena *a, buf *b, const kernel_spec *k) {
     buf_printf(b, "%s\n", k->name);
     for (int i = 0; i < attn_field_count; i++) {
-        uint32_t bits;
-        if (attn_fields[i].offset < 0) continue;
-        memcpy(&bits, (const char *)&k->core + attn_fields[i].offset, sizeof bits);
-        buf_printf(b, "%s=%08x\n", attn_fields[i].name, (unsigned)bits);
+        char text[ATTN_FIELD_TEXT_MAX];
+        if (attn_field_is_member(&attn_fields[i]) &&
+            attn_field_text(&attn_fields[i], &k->core, text))
+            buf_printf(b, "%s=%s\n", attn_fields[i].name, text);
     }
     buf_printf(b, "%s\n%s\n", k->score ? expr_canonical(a, k->score_expr) : "",
                k->mask ? expr_canonical(a, k->mask_expr) : "");
