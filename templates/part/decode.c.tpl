@@ -184,7 +184,8 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     const pace p = pace_of(c, &x);
     const int32_t k0 = part_at(c, b, slot) * PART, k1 = k0 + min32(PART, x.kv_len - k0) - 1;
     const int32_t count = min32(c->span, GROUPS - g0);
-    const float *k[TILES], *v[TILES];
+    const float *k[TILES];
+    const float *v[TILES];
     for (int32_t i = 0; i < count; i++) {
         k[i] = ${layout.k_rows("kv->", "b", "key_head((g0 + i) * GROUP)")};
         v[i] = ${layout.v_rows("vv->", "b", "value_head((g0 + i) * GROUP)")};

@@ -32,7 +32,8 @@ typedef struct values {
 $ if #plan.dots > 0 then
 /* Rows of memory that are asked for while others are worked on: row i is k + i * k_step. */
 typedef struct lines {
-    const float *k, *v;
+    const float *k;
+    const float *v;
     ptrdiff_t k_step, v_step;
 } lines;
 
