@@ -332,7 +332,7 @@ static bool render_kernels(const folder *f, const int *which, int count, gen_fil
     for (int i = 0; i < count; i++) kernels[i] = f->kernels[which[i]];
     model m;
     if (!model_from_kernels(f->a, "verify", kernels, count, &m))
-        return diag_set(d, "two expressions have one hash; change the wording of one");
+        return diag_set(d, "two expressions or layers have one hash; change the wording of one");
     gen_options g = {.isa_mask = f->o->isa_mask,
                      .unroll = f->o->unroll,
                      .tune = f->o->tune,

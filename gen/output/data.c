@@ -338,6 +338,21 @@ static void runtime_lists(arena *a, const gen_options *o, lua_val *t) {
     lua_val_set_string(a, t, "beside_runtime", disk_folder_of(a, runtime));
 }
 
+/* What the hash in a layer's name stands for; nothing of a core, whose name says it. */
+static lua_val *spelled_fields(arena *a, const attn_spec *spec) {
+    lua_val *lines = lua_val_table(a);
+    buf b = buf_new(a);
+    for (int i = 0; i < attn_field_count; i++) {
+        const attn_field *f = &attn_fields[i];
+        char text[ATTN_FIELD_TEXT_MAX];
+        if (!attn_field_is_member(f) || !attn_field_applies(f, spec, NULL)) continue;
+        if (attn_field_text(f, spec, text)) buf_printf(&b, " %s=%s", f->name, text);
+    }
+    if (spec->level == ATTN_LEVEL_BLOCK)
+        push_wrapped(a, lines, arena_printf(a, "Fields:%s", b.data), 90);
+    return lines;
+}
+
 lua_val *model_data(arena *a, const product_list *p) {
     const model *m = p->model;
     const gen_options *o = p->options;
@@ -351,6 +366,7 @@ lua_val *model_data(arena *a, const product_list *p) {
         lua_val_set_bool(a, k, "outer", m->kernels[i].outer);
         lua_val_set(a, k, "where", where);
         lua_val_set(a, k, "facts", facts_to_lua(a, &m->kernels[i]));
+        lua_val_set(a, k, "spelled", spelled_fields(a, &m->kernels[i].core));
         lua_val_set(a, k, "fields", fields_to_lua(a, &m->kernels[i].core));
         lua_val_set_string(a, k, "hash", arena_printf(a, "0x%08xu", m->kernels[i].core.expr_hash));
         lua_val_push(a, kernels, k);

@@ -57,6 +57,9 @@ $   end
 $   for _, fact in ipairs(k.outer and k.facts or {}) do
  *   ${fact}
 $   end
+$   for _, line in ipairs(k.spelled) do
+ *   ${line}
+$   end
  *
 $ end
  * Kernels for ${model.isas}. */
