@@ -82,7 +82,7 @@ TEST_OBJECTS = $(TEST_SOURCES:%.c=$(BUILD)/obj/%.o)
 $(BUILD)/unit: $(TEST_OBJECTS) $(PROGRAM_LIBS)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS) -lcriterion
 # Property tests: a plain program, so that it runs where no Criterion is.
-PROPERTY_SOURCES = $(filter-out tests/property/test_%,$(wildcard tests/property/*.c))
+PROPERTY_SOURCES = $(wildcard tests/property/*.c)
 PROPERTY_OBJECTS = $(PROPERTY_SOURCES:%.c=$(BUILD)/obj/%.o)
 $(BUILD)/property: $(PROPERTY_OBJECTS) $(PROGRAM_LIBS)
 	$(CC) $(ALL_CFLAGS) -fopenmp -o $@ $^ $(LIBS)

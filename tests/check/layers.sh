@@ -1,7 +1,7 @@
 #!/bin/sh
 # Who may include whom: generated -> attn_kernel.h and simd/ (and what a product sees); gen ->
 # runtime's spec, cpu and kernel headers; runtime -> never gen; only the room lua sees Lua; templates
-# decide nothing that belongs to the plan.
+# decide nothing that belongs to the plan. No source is compiled by nobody.
 set -eu
 status=0
 fail() {
@@ -85,6 +85,12 @@ if [ -d "$objects/gen" ]; then
     wrong=$(echo "$calls" | upward calls)
     [ -z "$wrong" ] || fail "a room calls what lies above it:
 $wrong"
+    # A source is built by make, or named by the script that compiles it.
+    for f in $(find gen runtime tests -name '*.c'); do
+        [ -e "$objects/${f%.c}.o" ] ||
+            grep -rqw --include='*.sh' --include='*.mk' -e "$(basename "$f" .c)" Makefile tests ||
+            fail "$f is compiled by nobody"
+    done
 fi
 # Only a layout forms addresses of elements of Q, K, V and O.
 # shellcheck disable=SC2046
