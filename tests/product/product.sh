@@ -1,6 +1,6 @@
 #!/bin/sh
-# README.md as a new user takes it: every command that it shows, in an empty folder (session.sh).
-# Then its example with gcc and clang, with and without OpenMP, as a debug build; with the kernels
+# The pages as a new user takes them: every command that they show, in an empty folder (session.sh).
+# Then README.md's example with gcc and clang, with and without OpenMP, as a debug build; with the kernels
 # of all instruction sets in one program, run on each that this CPU has. Then a folder of one kernel:
 # its selftest, and a C++ program against its library.
 set -u
