@@ -85,8 +85,9 @@ if [ -d "$objects/gen" ]; then
     wrong=$(echo "$calls" | upward calls)
     [ -z "$wrong" ] || fail "a room calls what lies above it:
 $wrong"
-    # A source is built by make, or named by the script that compiles it.
-    for f in $(find gen runtime tests -name '*.c'); do
+    # A source is built by make, or named by the script that compiles it. (The runtime's go into
+    # every folder, as they are.)
+    for f in $(find gen tests -name '*.c'); do
         [ -e "$objects/${f%.c}.o" ] ||
             grep -rqw --include='*.sh' --include='*.mk' -e "$(basename "$f" .c)" Makefile tests ||
             fail "$f is compiled by nobody"
