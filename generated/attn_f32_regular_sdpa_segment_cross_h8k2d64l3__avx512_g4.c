@@ -104,7 +104,7 @@ static ATTN_INLINE float finish_scale(const item *x, int32_t h, int32_t i, float
 
 static inline float *output_row(const item *x, int32_t h, int32_t i) {
     const attn_out *o = &x->args->o;
-    return o->data + x->b * o->batch + h * o->head + i * o->token;
+    return (float *)o->data + x->b * o->batch + h * o->head + i * o->token;
 }
 
 /* No key of the row's range was hidden by a mask. */
@@ -158,7 +158,8 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
         return;
     }
     const int32_t n = hi - lo + 1;
-    const float *q = args->q.data + x->b * args->q.batch + h * args->q.head + i * args->q.token;
+    const float *q =
+        (const float *)args->q.data + x->b * args->q.batch + h * args->q.head + i * args->q.token;
     const float *k0 = k + lo * ldk;
     {
         vf a[4];
@@ -252,8 +253,8 @@ static void gather_task(void *ctx, int64_t task, int worker) {
     const int32_t h = (int32_t)(task / chunks % HEADS), b = (int32_t)(task / chunks / HEADS);
     const item x = item_of(c, b);
     if (row >= x.rows) return;
-    const float *k = args->k.data + b * args->k.batch + key_head(h) * args->k.head;
-    const float *v = args->v.data + b * args->v.batch + value_head(h) * args->v.head;
+    const float *k = (const float *)args->k.data + b * args->k.batch + key_head(h) * args->k.head;
+    const float *v = (const float *)args->v.data + b * args->v.batch + value_head(h) * args->v.head;
     for (int32_t n = min32(GATHER_ROWS, x.rows - row), i = 0; i < n; i++)
         gather_row(&x, w, h, row + i, k, v);
 }

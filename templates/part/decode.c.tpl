@@ -49,7 +49,7 @@ static void pack_rows(const item *x, tile *t, int32_t rows) {
     for (int32_t r = 0; r < rows; r++) {
         /* A row past the tile's repeats its last: computed, never read. */
         const int32_t from = min32(r, t->rows - 1);
-        const float *row = q->data + x->b * q->batch + t->head[from] * q->head +
+        const float *row = (const float *)q->data + x->b * q->batch + t->head[from] * q->head +
                            t->row[from] * q->token;
         for (int32_t d = 0; d < D; d += W) {
             const vf z = load_n(row + d, D - d);
@@ -151,8 +151,10 @@ static lines lines_ahead(const call *c, const item *x, const pace *p, const tile
         if (g >= GROUPS) g = 0, b++;
         if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
     }
-    const float *k0 = k->data + b * k->batch + key_head(g * GROUP) * k->head + key * k->token;
-    const float *v0 = v->data + b * v->batch + value_head(g * GROUP) * v->head + key * v->token;
+    const float *k0 =
+        (const float *)k->data + b * k->batch + key_head(g * GROUP) * k->head + key * k->token;
+    const float *v0 =
+        (const float *)v->data + b * v->batch + value_head(g * GROUP) * v->head + key * v->token;
     if (c->span == 1) return (lines){k0, v0, k->token, v->token};
     const int32_t heads = min32(c->span, GROUPS - g), row = j * p->turn;
     return (lines){k0 + row / heads * k->token + row % heads * k->head,
@@ -186,8 +188,8 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     const int32_t count = min32(c->span, GROUPS - g0);
     const float *k[TILES], *v[TILES];
     for (int32_t i = 0; i < count; i++) {
-        k[i] = kv->data + b * kv->batch + key_head((g0 + i) * GROUP) * kv->head;
-        v[i] = vv->data + b * vv->batch + value_head((g0 + i) * GROUP) * vv->head;
+        k[i] = (const float *)kv->data + b * kv->batch + key_head((g0 + i) * GROUP) * kv->head;
+        v[i] = (const float *)vv->data + b * vv->batch + value_head((g0 + i) * GROUP) * vv->head;
     }
 
     /* As many tiles of each group as there is room for. */

@@ -21,7 +21,7 @@ $ end
 
 static inline float *output_row(const item *x, int32_t h, int32_t i) {
     const attn_out *o = &x->args->o;
-    return o->data + x->b * o->batch + h * o->head + i * o->token;
+    return (float *)o->data + x->b * o->batch + h * o->head + i * o->token;
 }
 
 /* No key of the row's range was hidden by a mask. */
@@ -42,7 +42,8 @@ $ if plan.gather_keys == 0 then
 /* The largest |V| of the keys lo..hi; one that is at least `enough` will do. */
 static float largest_value(const item *x, int32_t h, int32_t lo, int32_t hi, float enough) {
     const attn_view *v = &x->args->v;
-    const float *row = v->data + x->b * v->batch + value_head(h) * v->head + lo * v->token;
+    const float *row =
+        (const float *)v->data + x->b * v->batch + value_head(h) * v->head + lo * v->token;
     vf top = vf_zero();
     for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++, row += v->token)
         for (int32_t c = 0; c < DV; c += W) top = vf_max(vf_abs(load_n(row + c, DV - c)), top);

@@ -15,7 +15,7 @@ static void pack_q(const item *x, tile *t) {
             const int32_t r = v + i;
             row[i] = no_row;
             if (r < t->rows)
-                row[i] = q->data + x->b * q->batch + t->head[r] * q->head +
+                row[i] = (const float *)q->data + x->b * q->batch + t->head[r] * q->head +
                          t->row[r] * q->token;
         }
         float *to = t->q + v;

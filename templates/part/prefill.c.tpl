@@ -28,7 +28,8 @@ $ if plan.has_mask then
     *seen_at(c, b, hv, block) = seen;
     if (!seen) return;
 $ end
-    const float *row = v->data + b * v->batch + hv * v->head + (int64_t)(k0 + first) * v->token;
+    const float *row = (const float *)v->data + b * v->batch + hv * v->head +
+                       (int64_t)(k0 + first) * v->token;
     float *to = packed_block(c, b, hv, block);
     for (int32_t key = first; key < n; key++, row += v->token) {
 $ if whole > 0 then
@@ -92,8 +93,8 @@ $ end
         last = max32(last, t->last);
     }
 
-    const float *k = args->k.data + b * args->k.batch + key_head(h) * args->k.head;
-    const float *v = args->v.data + b * args->v.batch + value_head(h) * args->v.head;
+    const float *k = (const float *)args->k.data + b * args->k.batch + key_head(h) * args->k.head;
+    const float *v = (const float *)args->v.data + b * args->v.batch + value_head(h) * args->v.head;
     for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
 $ if plan.scattered then
         block = next_block(w->t, count, block, last);
