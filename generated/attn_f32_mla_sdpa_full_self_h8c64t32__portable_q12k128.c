@@ -139,6 +139,11 @@ static inline vf load_n(const float *p, int32_t n) {
     return n >= W ? vf_loadu(p) : vf_loadn(p, n);
 }
 
+static inline const float *query_row(const item *x, int32_t h, int32_t i) {
+    const attn_view *q = &x->args->q;
+    return (const float *)q->data + x->b * q->batch + h * q->head + i * q->token;
+}
+
 /* Null: the item has no padding. */
 static inline const uint8_t *item_padding(const item *x) {
     const attn_args *args = x->args;
@@ -266,17 +271,13 @@ static const float no_row[D] = {0};
 
 /* q[d][row] = scaled query rows of the tile, transposed; as many rows as its vectors hold. */
 static void pack_q(const item *x, tile *t) {
-    const attn_view *q = &x->args->q;
     const vf scale = vf_set1(0x1.0527dcp-2f);
     const int32_t rows = t->vectors * W;
     for (int32_t v = 0; v < rows; v += W) {
         const float *row[W];
         for (int i = 0; i < W; i++) {
             const int32_t r = v + i;
-            row[i] = no_row;
-            if (r < t->rows)
-                row[i] = (const float *)q->data + x->b * q->batch + t->head[r] * q->head +
-                         t->row[r] * q->token;
+            row[i] = r < t->rows ? query_row(x, t->head[r], t->row[r]) : no_row;
         }
         float *to = t->q + v;
         vf c[W];
@@ -1909,8 +1910,8 @@ static void pack_v_task(void *ctx, int64_t task, int worker) {
     const int32_t hv = (int32_t)(task / s->blocks), block = (int32_t)(task % s->blocks);
     const int32_t k0 = (s->first / BK + block) * BK;
     const int32_t first = max32(s->first - k0, 0), n = min32(BK, s->last - k0 + 1);
-    const float *row = (const float *)v->data + b * v->batch + hv * v->head +
-                       (int64_t)(k0 + first) * v->token;
+    const float *row =
+        (const float *)v->data + b * v->batch + hv * v->head + (int64_t)(k0 + first) * v->token;
     float *to = packed_block(c, b, hv, block);
     for (int32_t key = first; key < n; key++, row += v->token) {
         for (int32_t col = 0; col < 64; col += 8) {
@@ -2381,13 +2382,11 @@ static pace pace_of(const call *c, const item *x) {
 /* The rows of a tile one after the other, scaled, as dot products want them. */
 static void pack_rows(const item *x, tile *t, int32_t rows) {
     enum { DP = (D + W - 1) / W * W };
-    const attn_view *q = &x->args->q;
     const vf scale = vf_set1(0x1.0527dcp-2f);
     for (int32_t r = 0; r < rows; r++) {
         /* A row past the tile's repeats its last: computed, never read. */
         const int32_t from = min32(r, t->rows - 1);
-        const float *row = (const float *)q->data + x->b * q->batch + t->head[from] * q->head +
-                           t->row[from] * q->token;
+        const float *row = query_row(x, t->head[from], t->row[from]);
         for (int32_t d = 0; d < D; d += W) {
             const vf z = load_n(row + d, D - d);
             vf_store(t->q + r * DP + d, vf_mul(z, scale));

@@ -73,6 +73,11 @@ typedef struct scratch {
 } scratch;
 _Static_assert(sizeof(scratch) == 64, "the plan's workspace");
 
+static inline const float *query_row(const item *x, int32_t h, int32_t i) {
+    const attn_view *q = &x->args->q;
+    return (const float *)q->data + x->b * q->batch + h * q->head + i * q->token;
+}
+
 /* Null: the item has no padding. */
 static inline const uint8_t *item_padding(const item *x) {
     const attn_args *args = x->args;
@@ -158,8 +163,7 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
         return;
     }
     const int32_t n = hi - lo + 1;
-    const float *q =
-        (const float *)args->q.data + x->b * args->q.batch + h * args->q.head + i * args->q.token;
+    const float *q = query_row(x, h, i);
     const float *k0 = k + lo * ldk;
     {
         vf a[1];

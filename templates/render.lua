@@ -97,7 +97,8 @@ for _, entry in ipairs(data) do
   base[entry.name] = entry.value and strict(entry.value, entry.name)
 end
 
-local function part(name, args)
+-- Runs a template: its text, and what it returns.
+local function run(name, args)
   local saved = out
   out = {}
   local env = setmetatable({ a = args and strict(args, name .. "'s arguments") or false }, {
@@ -110,12 +111,23 @@ local function part(name, args)
       error("templates set no globals: '" .. tostring(key) .. "'", 2)
     end,
   })
-  chunk("templates/" .. name .. ".tpl", env)()
+  local result = chunk("templates/" .. name .. ".tpl", env)()
   local s = table.concat(out, "\n") .. "\n"
   out = saved
-  return s
+  return s, result
+end
+
+local function part(name, args)
+  return (run(name, args))
 end
 base.part = part
+
+-- A template of hooks returns functions, which give text, or print it where they are called.
+function base.hooks(name)
+  local s, result = run(name)
+  assert(s == "\n" and type(result) == "table", name .. ": returns hooks and prints nothing itself")
+  return strict(result, name)
+end
 
 -- One blank line is enough anywhere.
 local function squeeze(s)

@@ -473,7 +473,7 @@ const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
 
 void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
                const plan_choice *choice, plan *p) {
-    *p = (plan){.isa = (attn_isa)(isa - isa_table)};
+    *p = (plan){.isa = (attn_isa)(isa - isa_table), .layout = "dense"};
     p->choice = choice ? *choice : plan_choice_none();
     for (int i = 0; i < PLAN_PARAMS; i++)
         if (plan_choice_get(&p->choice, i) >= 0) p->tuned |= 1u << i;
@@ -697,6 +697,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
         {"reach", p->reach},
     };
     lua_val_set_string(a, t, "symbol", p->symbol);
+    lua_val_set_string(a, t, "layout", p->layout);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
         lua_val_set_int(a, t, ints[i].name, ints[i].value);
     lua_val_set(a, t, "tile", tiles_to_lua(a, p));

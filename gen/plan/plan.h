@@ -68,6 +68,7 @@ typedef struct plan {
     plan_choice choice; /* as decided; meaningless to a gather kernel */
     unsigned tuned;     /* bits of plan_params that a tune file decided */
     char symbol[ATTN_NAME_MAX];
+    const char *layout; /* how Q, K, V and O lie: a file of templates/layout */
     /* Resolved sizes of the spec. */
     int heads, key_heads, value_heads, group, d, dv, dvp;
     /* Tiles. */

@@ -1,3 +1,4 @@
+$ local layout = hooks("layout/" .. plan.layout .. ".c")
 $ if spec.softcap then
 /* c tanh(s / c) of n vectors of scores, n a constant of at most 4; Q was divided by c. */
 static ATTN_INLINE void cap_scores(vf *s, const int n) {
@@ -13,6 +14,11 @@ static inline vf load_n(const float *p, int32_t n) {
 }
 
 $ end
+static inline const float *query_row(const item *x, int32_t h, int32_t i) {
+    const attn_view *q = &x->args->q;
+    return ${layout.q_at("q->", "x->b", "h", "i")};
+}
+
 /* Null: the item has no padding. */
 static inline const uint8_t *item_padding(const item *x) {
     const attn_args *args = x->args;
@@ -36,7 +42,7 @@ $ if plan.lazy and not plan.rescore then
 /* Asks for the lines of n rows of V, in their order. */
 static inline void ask_rows(const float *v, ptrdiff_t ldv, int32_t n) {
     for (int32_t i = 0; i < n; i++)
-        for (int32_t c = 0; c < DV; c += 16) ATTN_PREFETCH_L2(v + i * ldv + c);
+        for (int32_t c = 0; c < DV; c += 16) ATTN_PREFETCH_L2(${layout.v_at("v", "i", "ldv")} + c);
 }
 
 $ end
@@ -44,7 +50,7 @@ $ end
  * maximum and nothing past it is read. */
 static void pad_keys(float *to, const float *k, ptrdiff_t ldk, int32_t n, int32_t whole) {
     for (int32_t i = 0; i < whole; i++)
-        memcpy(to + i * D, k + min32(i, n - 1) * ldk, sizeof(float) * D);
+        memcpy(to + i * D, ${layout.k_at("k", "min32(i, n - 1)", "ldk")}, sizeof(float) * D);
 }
 $ end
 $ if plan.bias and plan.gather_keys == 0 then

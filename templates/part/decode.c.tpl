@@ -1,3 +1,5 @@
+$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local k_step, v_step = layout.k_step("k->"), layout.v_step("v->")
 $ local asks = #plan.dots > 0 -- tiles of prefill ask for their own rows
 $ local again = false -- some tile asks for rows twice
 $ for _, dot in ipairs(plan.dots) do again = again or dot.again end
@@ -44,13 +46,11 @@ $ if #plan.dots > 0 then
 /* The rows of a tile one after the other, scaled, as dot products want them. */
 static void pack_rows(const item *x, tile *t, int32_t rows) {
     enum { DP = (D + W - 1) / W * W };
-    const attn_view *q = &x->args->q;
     const vf scale = vf_set1(${f32(plan.q_scale)});
     for (int32_t r = 0; r < rows; r++) {
         /* A row past the tile's repeats its last: computed, never read. */
         const int32_t from = min32(r, t->rows - 1);
-        const float *row = (const float *)q->data + x->b * q->batch + t->head[from] * q->head +
-                           t->row[from] * q->token;
+        const float *row = query_row(x, t->head[from], t->row[from]);
         for (int32_t d = 0; d < D; d += W) {
             const vf z = load_n(row + d, D - d);
             vf_store(t->q + r * DP + d, vf_mul(z, scale));
@@ -110,7 +110,7 @@ $ end
 $ if asks then
     (void)ask${again and ", (void)soon" or ""};
 $ end
-    const ptrdiff_t ldv = x->args->v.token;
+    const ptrdiff_t ldv = ${layout.v_step("x->args->v.")};
     const values as_rows = {v, 1, ldv, ldv, 0};
     for (int64_t at = k0; at <= k1; at += BK)
         tile_run(x, t, w, (int32_t)at, (int32_t)min64(at + BK - 1, k1), k, &as_rows, true);
@@ -152,13 +152,13 @@ static lines lines_ahead(const call *c, const item *x, const pace *p, const tile
         if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
     }
     const float *k0 =
-        (const float *)k->data + b * k->batch + key_head(g * GROUP) * k->head + key * k->token;
+        ${layout.k_from(layout.k_rows("k->", "b", "key_head(g * GROUP)"), "key", k_step)};
     const float *v0 =
-        (const float *)v->data + b * v->batch + value_head(g * GROUP) * v->head + key * v->token;
-    if (c->span == 1) return (lines){k0, v0, k->token, v->token};
+        ${layout.v_from(layout.v_rows("v->", "b", "value_head(g * GROUP)"), "key", v_step)};
+    if (c->span == 1) return (lines){k0, v0, ${k_step}, ${v_step}};
     const int32_t heads = min32(c->span, GROUPS - g), row = j * p->turn;
-    return (lines){k0 + row / heads * k->token + row % heads * k->head,
-                   v0 + row / heads * v->token + row % heads * v->head, k->head, v->head};
+    return (lines){${layout.k_at("k0", "row / heads", k_step)} + row % heads * ${layout.head_step("k->")},
+                   ${layout.v_at("v0", "row / heads", v_step)} + row % heads * ${layout.head_step("v->")}, ${layout.head_step("k->")}, ${layout.head_step("v->")}};
 }
 
 /* Keys from `at` on, up to k1 at most, before what lies ahead of them becomes another group's. */
@@ -188,8 +188,8 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     const int32_t count = min32(c->span, GROUPS - g0);
     const float *k[TILES], *v[TILES];
     for (int32_t i = 0; i < count; i++) {
-        k[i] = (const float *)kv->data + b * kv->batch + key_head((g0 + i) * GROUP) * kv->head;
-        v[i] = (const float *)vv->data + b * vv->batch + value_head((g0 + i) * GROUP) * vv->head;
+        k[i] = ${layout.k_rows("kv->", "b", "key_head((g0 + i) * GROUP)")};
+        v[i] = ${layout.v_rows("vv->", "b", "value_head((g0 + i) * GROUP)")};
     }
 
     /* As many tiles of each group as there is room for. */

@@ -1,4 +1,6 @@
 $ -- Few rows: dot products along the head width, W sums at a time (keys x rows), reduced together.
+$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local k_block, v_block = layout.k_at("k", "block", "ldk"), layout.v_at("v", "block", "ldv")
 $ local W, R = plan.width, a.dot.rows
 $ local P = a.dot.lanes
 $ local N = W // P
@@ -26,7 +28,7 @@ static const int32_t lane_key_${R}[W] = {${list(W, function(i) return i // P end
 static ATTN_INLINE void dot_keys_${R}(const item *x, tile *t, scratch *w, int32_t block,
                                   const int32_t n, const float *k, const float *v,
                                   const lines ask${soon}, const bool masked) {
-    const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
+    const ptrdiff_t ldk = ${layout.k_step("x->args->k.")}, ldv = ${layout.v_step("x->args->v.")};
     enum { DP = (D + W - 1) / W * W };
     const float *q = t->q;
     float *s = w->s; /* [key][${P}] */
@@ -38,7 +40,7 @@ $ if N > walk then
         for (int32_t i = key; i < key + ${N}; i += ${walk}) {
 $ end
 $ for i = 0, walk - 1 do
-        ${tab}const float *k${i} = k + min32(${at_key} + ${i}, n - 1) * ldk;
+        ${tab}const float *k${i} = ${layout.k_at("k", "min32(" .. at_key .. " + " .. i .. ", n - 1)", "ldk")};
 $ end
 $ for i = 0, walk - 1 do
 $   for j = 0, R - 1, 4 do
@@ -254,12 +256,12 @@ static void dot_rest_${R}(const item *x, tile *t, scratch *w, int32_t block, int
 static void dot_${R}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
                   const float *v, const lines ask${soon}) {
     enum { KEYS = ${KEYS} };
-    const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
+    const ptrdiff_t ldk = ${layout.k_step("x->args->k.")}, ldv = ${layout.v_step("x->args->v.")};
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
     int32_t n = 0;
     for (int32_t block = first; block <= last; block += n) {
         /* Up to the next multiple, so that results do not depend on where a turn begins. */
-        n = min32(KEYS - (block - k0) % KEYS, last - block + 1);
+        n = ${layout.keys_here("k", "block", "min32(KEYS - (block - k0) % KEYS, last - block + 1)")};
         dot_span(t, block % PART / ${a.dot.span}); /* of so many keys, counted in its part */
         const ptrdiff_t i = block - k0;
         const lines next = lines_from(ask, i);
@@ -277,9 +279,9 @@ $ if plan.has_mask then
         masked |= class == ATTN_TILE_SOME;
 $ end
         if (masked)
-            dot_rest_${R}(x, t, w, block, n, k + block * ldk, v + block * ldv, next${again and ", near" or ""});
+            dot_rest_${R}(x, t, w, block, n, ${k_block}, ${v_block}, next${again and ", near" or ""});
         else
-            dot_keys_${R}(x, t, w, block, KEYS, k + block * ldk, v + block * ldv, next${again and ", near" or ""},
+            dot_keys_${R}(x, t, w, block, KEYS, ${k_block}, ${v_block}, next${again and ", near" or ""},
                         false);
     }
 }

@@ -1,3 +1,4 @@
+$ local layout = hooks("layout/" .. plan.layout .. ".c")
 /* Writes the log of a row's denominator where it is wanted; returns the factor of its O. l: the sum
  * of P, relative to the maximum m. */
 static ATTN_INLINE float finish_scale(const item *x, int32_t h, int32_t i, float m, double l) {
@@ -21,7 +22,7 @@ $ end
 
 static inline float *output_row(const item *x, int32_t h, int32_t i) {
     const attn_out *o = &x->args->o;
-    return (float *)o->data + x->b * o->batch + h * o->head + i * o->token;
+    return ${layout.o_at("o->", "x->b", "h", "i")};
 }
 
 /* No key of the row's range was hidden by a mask. */
@@ -43,9 +44,9 @@ $ if plan.gather_keys == 0 then
 static float largest_value(const item *x, int32_t h, int32_t lo, int32_t hi, float enough) {
     const attn_view *v = &x->args->v;
     const float *row =
-        (const float *)v->data + x->b * v->batch + value_head(h) * v->head + lo * v->token;
+        ${layout.v_from(layout.v_rows("v->", "x->b", "value_head(h)"), "lo", layout.v_step("v->"))};
     vf top = vf_zero();
-    for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++, row += v->token)
+    for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++, row += ${layout.v_step("v->")})
         for (int32_t c = 0; c < DV; c += W) top = vf_max(vf_abs(load_n(row + c, DV - c)), top);
     return vf_reduce_max(top);
 }

@@ -1,4 +1,5 @@
 $ -- A row sees at most GATHER consecutive keys: one dot product each, no tiles, no packing.
+$ local layout = hooks("layout/" .. plan.layout .. ".c")
 $ local W, G = plan.width, plan.gather_keys
 $ local main = plan.d // W * W
 $ local vectors = (G + W - 1) // W
@@ -14,7 +15,7 @@ static inline vf in_range(vf o) {
 static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const float *k,
                        const float *v) {
     const attn_args *args = x->args;
-    const ptrdiff_t ldk = args->k.token, ldv = args->v.token;
+    const ptrdiff_t ldk = ${layout.k_step("args->k.")}, ldv = ${layout.v_step("args->v.")};
     float *s = w->s;
     int32_t lo, hi;
     op_range(x, i, &lo, &hi);
@@ -24,9 +25,8 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
         return;
     }
     const int32_t n = hi - lo + 1;
-    const float *q =
-        (const float *)args->q.data + x->b * args->q.batch + h * args->q.head + i * args->q.token;
-    const float *k0 = k + lo * ldk;
+    const float *q = query_row(x, h, i);
+    const float *k0 = ${layout.k_from("k", "lo", "ldk")};
 $ for first = 0, vectors * W - 1, W do
     {
 $   local keys = math.min(W, G - first)
@@ -39,7 +39,7 @@ $   for at = 0, keys - 1, batch do
 $     local count = math.min(batch, keys - at)
         {
 $     for i = 0, count - 1 do
-            const float *r${i} = k0 + min32(${first + at + i}, n - 1) * ldk;
+            const float *r${i} = ${layout.k_at("k0", "min32(" .. first + at + i .. ", n - 1)", "ldk")};
 $     end
 $     for i = 0, count - 1, 4 do
             vf ${list(math.min(4, count - i), function(j) return "a" .. i + j .. " = vf_zero()" end)};
@@ -109,7 +109,7 @@ $ end
     const float inv = finish_scale(x, h, i, m, l);
     /* Keys past the last one repeat it, with P = 0. */
 $ for j = 0, G - 1 do
-    const float *v${j} = v + (lo + min32(${j}, n - 1)) * ldv;
+    const float *v${j} = ${layout.v_at("v", "(lo + min32(" .. j .. ", n - 1))", "ldv")};
     const vf p${j} = vf_set1(s[${j}] * inv);
 $ end
     float *to = output_row(x, h, i);
@@ -147,8 +147,8 @@ static void gather_task(void *ctx, int64_t task, int worker) {
     const int32_t h = (int32_t)(task / chunks % HEADS), b = (int32_t)(task / chunks / HEADS);
     const item x = item_of(c, b);
     if (row >= x.rows) return;
-    const float *k = (const float *)args->k.data + b * args->k.batch + key_head(h) * args->k.head;
-    const float *v = (const float *)args->v.data + b * args->v.batch + value_head(h) * args->v.head;
+    const float *k = ${layout.k_rows("args->k.", "b", "key_head(h)")};
+    const float *v = ${layout.v_rows("args->v.", "b", "value_head(h)")};
     for (int32_t n = min32(GATHER_ROWS, x.rows - row), i = 0; i < n; i++)
         gather_row(&x, w, h, row + i, k, v);
 }

@@ -6,17 +6,13 @@ static const float no_row[D] = {0};
 
 /* q[d][row] = scaled query rows of the tile, transposed; as many rows as its vectors hold. */
 static void pack_q(const item *x, tile *t) {
-    const attn_view *q = &x->args->q;
     const vf scale = vf_set1(${f32(plan.q_scale)});
     const int32_t rows = t->vectors * W;
     for (int32_t v = 0; v < rows; v += W) {
         const float *row[W];
         for (int i = 0; i < W; i++) {
             const int32_t r = v + i;
-            row[i] = no_row;
-            if (r < t->rows)
-                row[i] = (const float *)q->data + x->b * q->batch + t->head[r] * q->head +
-                         t->row[r] * q->token;
+            row[i] = r < t->rows ? query_row(x, t->head[r], t->row[r]) : no_row;
         }
         float *to = t->q + v;
         vf c[W];

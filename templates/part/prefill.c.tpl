@@ -1,3 +1,5 @@
+$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local v_step = layout.v_step("args->v.")
 /* --- prefill: V packed once, then query blocks of tiles over key blocks --- */
 
 /* The block-th of the key blocks that an item has packed. */
@@ -28,10 +30,10 @@ $ if plan.has_mask then
     *seen_at(c, b, hv, block) = seen;
     if (!seen) return;
 $ end
-    const float *row = (const float *)v->data + b * v->batch + hv * v->head +
-                       (int64_t)(k0 + first) * v->token;
+    const float *row =
+        ${layout.v_from(layout.v_rows("v->", "b", "hv"), "(int64_t)(k0 + first)", layout.v_step("v->"))};
     float *to = packed_block(c, b, hv, block);
-    for (int32_t key = first; key < n; key++, row += v->token) {
+    for (int32_t key = first; key < n; key++, row += ${layout.v_step("v->")}) {
 $ if whole > 0 then
         for (int32_t col = 0; col < ${whole}; col += ${C}) {
             float *panel = to + col * BK + key * ${C};
@@ -93,15 +95,15 @@ $ end
         last = max32(last, t->last);
     }
 
-    const float *k = (const float *)args->k.data + b * args->k.batch + key_head(h) * args->k.head;
-    const float *v = (const float *)args->v.data + b * args->v.batch + value_head(h) * args->v.head;
+    const float *k = ${layout.k_rows("args->k.", "b", "key_head(h)")};
+    const float *v = ${layout.v_rows("args->v.", "b", "value_head(h)")};
     for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
 $ if plan.scattered then
         block = next_block(w->t, count, block, last);
         if (block > last / BK) break;
 $ end
         const int32_t k0 = block * BK, k1 = k0 + min32(BK - 1, last - k0);
-        values from = {v, 1, args->v.token, args->v.token, 0};
+        values from = {v, 1, ${v_step}, ${v_step}, 0};
         if (s->blocks > 0) {
             const int32_t hv = value_head(h), at = block - s->first / BK;
 $ if plan.scattered or plan.has_mask then

@@ -1,3 +1,4 @@
+$ local layout = hooks("layout/" .. plan.layout .. ".c")
 /* Completes a tile whose rows, head[] and row[] are set: what its rows see. */
 static void tile_begin(const item *x, tile *t) {
     t->vectors = (t->rows + W - 1) / W;
@@ -97,7 +98,7 @@ $ end
 
 static void tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
                      const values *v, bool lanes) {
-    const ptrdiff_t ldk = x->args->k.token;
+    const ptrdiff_t ldk = ${layout.k_step("x->args->k.")};
 $ if plan.scattered then
     if (!tile_sees(t, &k0, &k1)) return;
 $ end
@@ -105,9 +106,11 @@ $ end
         tile_keep(t);
         t->span = k0 / SPAN;
     }
+$ layout.runs("k", "k0", "k1", function(from, to)
     switch (t->vectors) {
-$ for nv = 1, plan.tile_vectors do
-    case ${nv}: tile_${nv}(x, t, w, k0, k1, k, ldk, v, lanes); break;
-$ end
+$   for nv = 1, plan.tile_vectors do
+    case ${nv}: tile_${nv}(x, t, w, ${from}, ${to}, k, ldk, v, lanes); break;
+$   end
     }
+$ end)
 }

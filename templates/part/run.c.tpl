@@ -1,3 +1,4 @@
+$ local layout = hooks("layout/" .. plan.layout .. ".c")
 /* --- the call --- */
 
 static const char *variant(int32_t q_len) {
@@ -98,7 +99,7 @@ static int32_t decode_span(int64_t parts, int threads) {
 /* The items of few rows: parts of their keys, merged in order. */
 static void run_decode(call *c, int threads) {
     const attn_args *args = c->args;
-    const bool by_token = args->k.head < args->k.token;
+    const bool by_token = ${layout.head_step("args->k.")} < ${layout.k_step("args->k.")};
     c->span = by_token ? decode_span(number_tasks(c, 1, 0), threads) : 1;
     const int32_t sets = (GROUPS + c->span - 1) / c->span;
     attn_parallel(number_tasks(c, sets, 0), threads, decode_task, c);

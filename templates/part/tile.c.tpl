@@ -1,3 +1,4 @@
+$ local layout = hooks("layout/" .. plan.layout .. ".c")
 $ local W, nv = plan.width, a.nv
 $ local R, MR = nv * W, plan.tile[nv].keys
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
@@ -154,7 +155,7 @@ static void tile_${nv}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
     if (first > last) return;
     const int32_t n = last - first + 1;
-    const float *row = k + first * ldk;
+    const float *row = ${layout.k_at("k", "first", "ldk")};
     /* Keys that every row sees. */
     int32_t clean = min32(max32(t->all_first - first, 0), n);
     int32_t clean_end = max32(min32(t->all_last - first + 1, n), clean);

@@ -86,13 +86,21 @@ if [ -d "$objects/gen" ]; then
     [ -z "$wrong" ] || fail "a room calls what lies above it:
 $wrong"
 fi
+# Only a layout forms addresses of elements of Q, K, V and O.
+# shellcheck disable=SC2046
+forbid '(->|\.)data \+|(->|\.)token\b' "a template forms an address past the layout's hooks" \
+    templates/kernel.c.tpl templates/form/mla.c.tpl templates/form/regular.c.tpl \
+    $(find templates/part templates/op templates/backend -name '*.tpl')
 # Axis values live in their own file and in the tables: no other template names one.
-for value in full_self sliding_self segment_cross sdpa flex mla; do
-    hits=$(grep -rlw --include='*.tpl' "$value" templates |
-        grep -vE "/($value|$value)(_tile)?\.c\.tpl$" | grep -v 'templates/kernel.c.tpl' || true)
-    for f in $hits; do
-        # Comments may name an axis; code may not branch on it.
-        if grep -nE "^\\$.*[\"']$value[\"']" "$f"; then fail "$f branches on $value"; fi
+for axis in form op backend layout; do
+    for file in templates/"$axis"/*.c.tpl; do
+        value=${file##*/} && value=${value%.c.tpl}
+        hits=$(grep -rlwE "[\"']$value[\"']" --include='*.tpl' templates |
+            grep -vE "/${value}(_[a-z]+)?\.c\.tpl$" || true)
+        for f in $hits; do
+            # Text may name an axis; code may not branch on it.
+            if grep -nE "^\\$.*[\"']$value[\"']" "$f"; then fail "$f branches on $value"; fi
+        done
     done
 done
 [ $status = 0 ] && echo "layers: ok"

@@ -1,0 +1,30 @@
+$ -- Layout dense: a row of Q, K, V or O lies by its item, head and token, with a stride for each.
+$ -- The hooks of a layout give the text of addresses; no other template forms one. `view` reaches
+$ -- the members of an attn_view: "q->" or "args->k.". `rows` is what stands for the keys of an item's
+$ -- head, counted from any of them; here a pointer.
+$ local function rows_of(view, b, h)
+$   return "(const float *)" .. view .. "data + " .. b .. " * " .. view .. "batch + " .. h .. " * " .. view .. "head"
+$ end
+$ local function row_at(view, b, h, i)
+$   return rows_of(view, b, h) .. " + " .. i .. " * " .. view .. "token"
+$ end
+$ local function key_at(rows, key, step)
+$   return rows .. " + " .. key .. " * " .. step
+$ end
+$ return {
+$   q_at = row_at, -- row i of an item's query head
+$   o_at = function(view, b, h, i) return (row_at(view, b, h, i):gsub("const ", "", 1)) end,
+$   k_rows = rows_of, -- the keys of an item's key head, from key 0 on
+$   v_rows = rows_of,
+$   k_from = key_at, -- the same from this key on
+$   v_from = key_at,
+$   k_at = key_at, -- the row of this key, counted from where `rows` stands
+$   v_at = key_at,
+$   k_step = function(view) return view .. "token" end, -- between keys that lie side by side
+$   v_step = function(view) return view .. "token" end,
+$   head_step = function(view) return view .. "head" end, -- between the heads of a key
+$   -- Of n keys from this one on, as many as lie side by side.
+$   keys_here = function(rows, key, n) return n end,
+$   -- Prints what body(from, to) prints for runs of the keys from .. to that lie side by side.
+$   runs = function(rows, from, to, body) body(from, to) end,
+$ }
