@@ -113,6 +113,7 @@ stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
 stage axes sh tests/check/axes.sh
 stage import sh tests/import/selftest.sh
 stage foreign sh tests/product/foreign.sh
+stage old-caller sh tests/product/old/old.sh
 stage process sh tests/product/process.sh
 stage kit sh tests/product/kit.sh
 stage unseen sh tests/product/unseen.sh
