@@ -96,6 +96,9 @@ $(BUILD)/obj/tests/%.o: ALL_CFLAGS += -Wno-missing-field-initializers
 # Callers that use OpenMP themselves.
 $(BUILD)/obj/tests/property/sweep.o: ALL_CFLAGS += -fopenmp
 
+# What the stages of tests/run.sh run.
+programs: all $(addprefix $(BUILD)/,unit property folder-faults fault.so bench/bench)
+
 asan: ## the tests' programs and generated code under ASan and UBSan
 	@sh tests/check/sanitize.sh
 
@@ -124,4 +127,4 @@ install: all ## attn-gen, attn-verify, manual page and completion; PREFIX=/usr/l
 clean: ## remove build/
 	rm -rf $(BUILD)
 
-.PHONY: help all deps generate check-generated test test-full demo asan fuzz format install clean
+.PHONY: help all programs deps generate check-generated test test-full demo asan fuzz format install clean

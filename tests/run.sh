@@ -76,8 +76,7 @@ long() { # long campaigns: --list names them too
 
 begin=$(date +%s)
 started=0
-stage build make -s -j "$jobs" BUILD="$build" all "$build/unit" "$build/property" "$build/folder-faults" \
-    "$build/fault.so" "$build/bench/bench"
+stage build make -s -j "$jobs" BUILD="$build" programs
 wait
 stage layers sh tests/check/layers.sh
 stage style sh tests/check/style.sh
