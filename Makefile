@@ -122,7 +122,7 @@ install: all ## attn-gen, attn-verify, manual page and completion; PREFIX=/usr/l
 	$(BUILD)/attn-gen man > $(DESTDIR)$(PREFIX)/share/man/man1/attn-gen.1
 	$(BUILD)/attn-gen completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/attn-gen
 	$(BUILD)/attn-gen completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_attn-gen
-	install -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/attn-gen
+	install -m 644 LICENSE runtime/CONTRACT.md $(DESTDIR)$(PREFIX)/share/doc/attn-gen
 
 clean: ## remove build/
 	rm -rf $(BUILD)
