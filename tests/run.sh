@@ -103,7 +103,7 @@ else
     stage golden-seed "$build/attn-verify" --isa "$fast" tests/golden/seed/*.safetensors
     stage golden-onnx "$build/attn-verify" --isa "$fast" --backend sdpa --threads 2 tests/golden/onnx/*.safetensors
     stage golden-block "$build/attn-verify" --isa "$fast" --backend sdpa tests/golden/block/*.safetensors
-    stage property-layers "$build/property" --test layers,layer-statuses --shapes 3 --cflags -O1
+    stage property-layers "$build/property" --test layers,layer-statuses --isa "$fast" --shapes 3 --cflags -O1
 fi
 stage golden "$build/attn-verify" tests/golden/flex/*.safetensors
 stage golden-reference "$build/attn-verify" --reference --backend flex tests/golden/flex/*.safetensors
@@ -117,6 +117,8 @@ stage process sh tests/product/process.sh
 stage kit sh tests/product/kit.sh
 stage unseen sh tests/product/unseen.sh
 stage ragged sh tests/product/ragged.sh
+# Every third layer: all kinds of attention.
+short property-portable "$build/property" --test layers --isa portable --every 3 --shapes 3 --cflags -O1
 # What the long campaign found once: few rows that run as tiles, keys that lie in each other.
 short property-band "$build/property" --spec band --shape 188 --shapes 200 --isa portable \
     --test sweep --cflags -O1

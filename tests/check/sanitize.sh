@@ -14,7 +14,9 @@ done
 make -s -j "$jobs" "$work/gen/attn-gen" "$work/gen/property" BUILD="$work/gen" CFLAGS="$flags"
 gen=$work/gen/attn-gen
 export ASAN_OPTIONS=detect_leaks=1
-for model in $("$gen" models | cut -d' ' -f1); do "$gen" generate "$model" -o "$work/$model" >/dev/null; done
+for model in $("$gen" models | cut -d' ' -f1); do # the catalog below
+    [ "$model" = catalog ] || "$gen" generate "$model" -o "$work/$model" >/dev/null
+done
 "$gen" explain tiny --q-len 300 --kv-len 300 --json >/dev/null
 "$gen" check generated >/dev/null
 if "$gen" generate --heads 8 --head-dim 64 --backend flex --mask 'k <= qq' -o "$work/x" 2>/dev/null; then
