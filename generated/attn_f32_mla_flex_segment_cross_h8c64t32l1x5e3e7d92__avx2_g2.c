@@ -126,7 +126,7 @@ static const attn_expr_hooks ka38a_hooks = {
 
 static inline const float *ka38a_query_row(const item *x, int32_t h, int32_t i) {
     const attn_view *q = &x->args->q;
-    return q->data + x->b * q->batch + h * q->head + i * q->token;
+    return (const float *)q->data + x->b * q->batch + h * q->head + i * q->token;
 }
 
 /* Null: the item has no padding. */
@@ -170,7 +170,7 @@ static ATTN_INLINE float ka38a_finish_scale(const item *x, int32_t h, int32_t i,
 
 static inline float *ka38a_output_row(const item *x, int32_t h, int32_t i) {
     const attn_out *o = &x->args->o;
-    return o->data + x->b * o->batch + h * o->head + i * o->token;
+    return (float *)o->data + x->b * o->batch + h * o->head + i * o->token;
 }
 
 /* No key of the row's range was hidden by a mask. */
@@ -299,8 +299,10 @@ static void ka38a_gather_task(void *ctx, int64_t task, int worker) {
     const int32_t h = (int32_t)(task / chunks % HEADS), b = (int32_t)(task / chunks / HEADS);
     const item x = ka38a_item_of(c, b);
     if (row >= x.rows) return;
-    const float *k = args->k.data + b * args->k.batch + ka38a_key_head(h) * args->k.head;
-    const float *v = args->v.data + b * args->v.batch + ka38a_value_head(h) * args->v.head;
+    const float *k = (const float *)args->k.data + b * args->k.batch +
+                     ka38a_key_head(h) * args->k.head;
+    const float *v = (const float *)args->v.data + b * args->v.batch +
+                     ka38a_value_head(h) * args->v.head;
     for (int32_t n = ka38a_min32(GATHER_ROWS, x.rows - row), i = 0; i < n; i++)
         ka38a_gather_row(&x, w, h, row + i, k, v);
 }

@@ -98,7 +98,7 @@ static const attn_side_decl k5b3d_sides[] = {
 
 static inline const float *k5b3d_query_row(const item *x, int32_t h, int32_t i) {
     const attn_view *q = &x->args->q;
-    return q->data + x->b * q->batch + h * q->head + i * q->token;
+    return (const float *)q->data + x->b * q->batch + h * q->head + i * q->token;
 }
 
 /* Null: the item has no padding. */
@@ -140,7 +140,7 @@ static ATTN_INLINE float k5b3d_finish_scale(const item *x, int32_t h, int32_t i,
 
 static inline float *k5b3d_output_row(const item *x, int32_t h, int32_t i) {
     const attn_out *o = &x->args->o;
-    return o->data + x->b * o->batch + h * o->head + i * o->token;
+    return (float *)o->data + x->b * o->batch + h * o->head + i * o->token;
 }
 
 /* No key of the row's range was hidden by a mask. */
@@ -281,8 +281,10 @@ static void k5b3d_gather_task(void *ctx, int64_t task, int worker) {
     const int32_t h = (int32_t)(task / chunks % HEADS), b = (int32_t)(task / chunks / HEADS);
     const item x = k5b3d_item_of(c, b);
     if (row >= x.rows) return;
-    const float *k = args->k.data + b * args->k.batch + k5b3d_key_head(h) * args->k.head;
-    const float *v = args->v.data + b * args->v.batch + k5b3d_value_head(h) * args->v.head;
+    const float *k = (const float *)args->k.data + b * args->k.batch +
+                     k5b3d_key_head(h) * args->k.head;
+    const float *v = (const float *)args->v.data + b * args->v.batch +
+                     k5b3d_value_head(h) * args->v.head;
     for (int32_t n = k5b3d_min32(GATHER_ROWS, x.rows - row), i = 0; i < n; i++)
         k5b3d_gather_row(&x, w, h, row + i, k, v);
 }

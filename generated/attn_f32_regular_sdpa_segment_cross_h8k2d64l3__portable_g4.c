@@ -74,7 +74,7 @@ _Static_assert(sizeof(scratch) == 64, "the plan's workspace");
 
 static inline const float *kf75f_query_row(const item *x, int32_t h, int32_t i) {
     const attn_view *q = &x->args->q;
-    return q->data + x->b * q->batch + h * q->head + i * q->token;
+    return (const float *)q->data + x->b * q->batch + h * q->head + i * q->token;
 }
 
 /* Null: the item has no padding. */
@@ -109,7 +109,7 @@ static ATTN_INLINE float kf75f_finish_scale(const item *x, int32_t h, int32_t i,
 
 static inline float *kf75f_output_row(const item *x, int32_t h, int32_t i) {
     const attn_out *o = &x->args->o;
-    return o->data + x->b * o->batch + h * o->head + i * o->token;
+    return (float *)o->data + x->b * o->batch + h * o->head + i * o->token;
 }
 
 /* No key of the row's range was hidden by a mask. */
@@ -257,8 +257,10 @@ static void kf75f_gather_task(void *ctx, int64_t task, int worker) {
     const int32_t h = (int32_t)(task / chunks % HEADS), b = (int32_t)(task / chunks / HEADS);
     const item x = kf75f_item_of(c, b);
     if (row >= x.rows) return;
-    const float *k = args->k.data + b * args->k.batch + kf75f_key_head(h) * args->k.head;
-    const float *v = args->v.data + b * args->v.batch + kf75f_value_head(h) * args->v.head;
+    const float *k = (const float *)args->k.data + b * args->k.batch +
+                     kf75f_key_head(h) * args->k.head;
+    const float *v = (const float *)args->v.data + b * args->v.batch +
+                     kf75f_value_head(h) * args->v.head;
     for (int32_t n = kf75f_min32(GATHER_ROWS, x.rows - row), i = 0; i < n; i++)
         kf75f_gather_row(&x, w, h, row + i, k, v);
 }
