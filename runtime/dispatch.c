@@ -4,6 +4,7 @@
 #include "check.h"
 #include "cpu.h"
 #include "mode.h"
+#include "op.h"
 #include "reference.h"
 #include "spec.h"
 
@@ -323,11 +324,11 @@ static attn_status check_tensors(const attn_why *why, const attn_kernel *k, cons
 }
 
 static attn_status check_pointers(const attn_why *why, const attn_kernel *k, const attn_args *a) {
-    const bool cross = k->spec->op == ATTN_OP_SEGMENT_CROSS;
-    if (a->batch > 0 && a->q_len > 0 && cross && !a->seg)
+    const bool segments = attn_op_of(k->spec)->segments;
+    if (a->batch > 0 && a->q_len > 0 && segments && !a->seg)
         return attn_refuse(why, ATTN_E_ARGUMENT,
-                           "seg is null: must hold int32, [batch, rows] = [%d, %d], as the op is "
-                           "segment_cross",
+                           "seg is null: must hold int32, [batch, rows] = [%d, %d], as the op goes "
+                           "by segments",
                            a->batch, a->q_len);
     if (k->side_count > 0 && !a->side)
         return attn_refuse(why, ATTN_E_ARGUMENT,
@@ -336,9 +337,9 @@ static attn_status check_pointers(const attn_why *why, const attn_kernel *k, con
     if (k->scalar_count > 0 && !a->scalars)
         return attn_refuse(why, ATTN_E_ARGUMENT, "scalars is null: must hold %d scalars",
                            k->scalar_count);
-    if (!cross && a->seg)
+    if (!segments && a->seg)
         return attn_refuse(why, ATTN_E_UNUSED,
-                           "seg is given: must be null, as the op is not segment_cross");
+                           "seg is given: must be null, as the op does not go by segments");
     const bool flex = k->spec->backend == ATTN_BACKEND_FLEX;
     if (flex && a->mask.type != ATTN_MASK_NONE)
         return attn_refuse(why, ATTN_E_UNUSED,

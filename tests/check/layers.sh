@@ -1,6 +1,6 @@
 #!/bin/sh
 # Who may include whom: generated -> attn_kernel.h and simd/ (and what a product sees); gen ->
-# runtime's spec, cpu and kernel headers; runtime -> never gen; only the room lua sees Lua; templates
+# runtime's spec, op, cpu and kernel headers; runtime -> never gen; only the room lua sees Lua; templates
 # decide nothing that belongs to the plan.
 set -eu
 status=0
@@ -26,6 +26,8 @@ $found"
         $(find gen -name '*.[ch]' ! -path 'gen/lab/*' ! -path 'gen/verify/*' ! -path 'gen/expr/*') \
         $(find gen/expr -name '*.[ch]' ! -name '*interval*' \
         ! -name cond.c ! -name expr_internal.h)
+    forbid 'attn_mask_(at|value|row|stride)' "the reference reads masks as the kernels do" \
+        runtime/reference.c
     for f in generated/attn_*.c; do
         [ -e "$f" ] || continue
         extra=$(grep -E '^#include' "$f" |
