@@ -2,6 +2,7 @@
 #include "output/emit.h"
 #include "embedded.h"
 #include "import/import_hf.h"
+#include "plan/isa.h"
 #include "text.h"
 
 #include "version.h"
@@ -119,7 +120,9 @@ static const flag flags[] = {
     {"--dump", FLAG_CHOICE, "spec|plan|expr|lua|c", offsetof(options, dump), GENERATE,
      "print a stage to the standard output; without -o nothing is written"},
     {"--isa", FLAG_TEXT, "LIST", offsetof(options, isa), SPEC_COMMANDS,
-     "portable, avx2, avx512 (with commas), native or all; default: all (tune: native)"},
+#define ATTN_ISA_ROW(id, name, ...) name ", "
+#include "isa.def"
+     "native or all, with commas; default: all (tune: native)"},
     {"--tune", FLAG_TEXT, "FILE.lua", offsetof(options, tune), GENERATE | EXPLAIN | REPORT,
      "choices that attn-gen tune measured; the same file gives the same code on any machine"},
     {"--unroll", FLAG_UNROLL, "auto|full|N", offsetof(options, unroll), GENERATE | EXPLAIN | REPORT,
@@ -635,8 +638,8 @@ const char *cli_completion(arena *a, const char *shell, diag *d) {
     for (int i = 0; i < attn_field_count; i++)
         complete_value(a, &b, spec_flag(a, &attn_fields[i]), placeholder(&attn_fields[i]));
     for (int i = 0; i < FLAGS; i++) complete_value(a, &b, flags[i].name, flags[i].value);
-    buf_puts(&b, "        --isa) values='portable avx2 avx512 native all' ;;\n"
-                 "        completion) values='bash zsh' ;;\n    esac\n    case $command in\n");
+    buf_printf(&b, "        --isa) values='%s native all' ;;\n", isa_list(a, isa_all(), " "));
+    buf_puts(&b, "        completion) values='bash zsh' ;;\n    esac\n    case $command in\n");
     for (int i = 0; i < COMMANDS; i++) {
         buf_printf(&b, "        %s) flags='", commands[i].name);
         for (const char *const *f = flags_of(a, commands[i].id); *f; f++) buf_printf(&b, "%s ", *f);

@@ -254,8 +254,9 @@ enum {
     ATTN_REFERENCE = 1u /* run the double-precision reference instead of a compiled kernel */
 };
 
-/* Finds the best linked kernel for `spec` on this CPU. Reads the environment: ATTN_ISA=portable|
- * avx2|avx512 caps the choice, ATTN_VERBOSE=1 prints it to stderr. *out is null on any error. */
+/* Finds the best linked kernel for `spec` on this CPU. Reads the environment: ATTN_ISA=NAME
+ * (portable, avx2 ..) caps the choice, ATTN_VERBOSE=1 prints it to stderr. *out is null on any
+ * error. */
 attn_status attn_plan_create(attn_plan **out, const attn_spec *spec, uint32_t flags);
 void attn_plan_destroy(attn_plan *plan);
 

@@ -70,15 +70,6 @@ const char *attn_status_text(attn_status status) {
     return "unknown status";
 }
 
-/* The widest ISA that ATTN_ISA allows; an unknown name allows none. */
-static int isa_cap(void) {
-    const char *cap = getenv("ATTN_ISA");
-    if (!cap || !*cap) return ATTN_ISA_COUNT - 1;
-    for (int i = 0; i < ATTN_ISA_COUNT; i++)
-        if (!strcmp(cap, attn_isa_name(i))) return i;
-    return -1;
-}
-
 bool attn_spec_same(const attn_spec *a, const attn_spec *b) {
 #define ATTN_FIELD_ENUM(name, ...) \
     if (a->name != b->name) return false;
@@ -93,7 +84,9 @@ bool attn_spec_same(const attn_spec *a, const attn_spec *b) {
 }
 
 bool attn_isa_allowed(attn_isa isa) {
-    return (int)isa <= isa_cap() && attn_cpu_runs(isa);
+    const char *name = getenv("ATTN_ISA");
+    const int cap = name && *name ? attn_isa_named(name) : (int)isa;
+    return cap >= 0 && attn_isa_below(isa, (attn_isa)cap) && attn_cpu_runs(isa);
 }
 
 static attn_status find_kernel(const attn_spec *spec, const attn_kernel **out) {
@@ -102,7 +95,7 @@ static attn_status find_kernel(const attn_spec *spec, const attn_kernel **out) {
         const attn_kernel *k = attn_registry[i];
         if (k->abi != ATTN_KERNEL_ABI) return ATTN_E_ABI;
         if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, spec)) continue;
-        if (!*out || k->isa > (*out)->isa) *out = k;
+        if (!*out || attn_isa_better(k->isa, (*out)->isa)) *out = k;
     }
     return *out ? ATTN_OK : ATTN_E_NO_KERNEL;
 }

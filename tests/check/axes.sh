@@ -1,8 +1,10 @@
 #!/bin/sh
 # Adding to an axis is a row and a file. In a copy of the tree this test adds an op (`first_key`,
-# where a query sees key 0 only), counts the files that it touched, and holds the result to what the
-# axis promises: kernels and layers in both forms and backends pass their selftest, and agree with
-# the oracle of the property tests; banner, explain and the tiles it counts say what the op does.
+# where a query sees key 0 only) and an instruction set (`twin`, portable.h under another name), counts
+# the files that each touched, and holds the result to what the axis promises. The op's kernels and
+# layers pass their selftest in both forms and backends and agree with the oracle of the property
+# tests; banner, explain and the tiles it counts say what it does. The instruction set is generated,
+# chosen by its rank and built, also into a single file.
 set -eu
 root=$(pwd)
 jobs=$(nproc 2>/dev/null || echo 2)
@@ -59,6 +61,15 @@ static inline void op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) 
 }
 T
 op_files=$(touched)
+
+# --- An instruction set: its row and its vocabulary. The last row, and not the best of all.
+before runtime/isa.def '#undef' <<'T'
+ATTN_ISA_ROW(TWIN, "twin", ANY, 10, NULL, true, 4, 16, "vector", PORTABLE)
+T
+sed 's/SIMD_PORTABLE_H/SIMD_TWIN_H/' runtime/simd/portable.h >runtime/simd/twin.h
+isa_files=$(($(touched) - op_files))
+
+# --- For the test: an oracle's restatement, and problems.
 before gen/lab/oracle.c '    if (spec->op == ATTN_OP_SEGMENT_CROSS) {' <<'T'
     if (spec->op == ATTN_OP_FIRST_KEY) {
         *hi = 0;
@@ -103,3 +114,34 @@ build/property --test sweep --spec first_key --isa portable --shapes 40 --cflags
 grep -q ' 0 failed$' swept || fail "an op's kernels and the oracle: $(cat swept)"
 [ "$op_files" -le 4 ] || fail "an op touched $op_files files"
 echo "axes: an op was added in $op_files files, and runs in both forms and backends, also as a layer"
+
+build/attn-gen generate --isa portable,twin --level block --d-model 24 --heads 2 -o out >/dev/null
+grep -q '^#include "runtime/simd/twin\.h"$' out/attn_*__twin_*.c || fail "no kernel has the twin's header"
+make -s -j "$jobs" -C out selftest CFLAGS=-O1 OPENMP= | tail -1 |
+    grep -q "^4 passed, 0 failed, 0 skipped" || fail "the twin's selftest"
+rm -rf out
+cat >plan.c <<'T'
+#include "k.h"
+#include <stdio.h>
+int main(void) {
+    attn_plan *plan;
+    if (attn_plan_create(&plan, &k_layer[0], 0) != ATTN_OK) return 1;
+    puts(attn_plan_kernel(plan, 9));
+    attn_plan_destroy(plan);
+    return 0;
+}
+T
+build/attn-gen generate --heads 2 --head-dim 8 --name k --single-file -o out >/dev/null
+${CC:-cc} -O1 -Iout plan.c out/k.c -lm -o plan
+chosen() { # chosen ISA [ATTN_ISA]: what a plan takes
+    ATTN_ISA=${2:-} ./plan | grep -q "__$1_" || fail "ATTN_ISA=${2:-} does not choose $1: $(./plan)"
+}
+chosen portable portable
+chosen twin twin
+if grep -qw avx2 /proc/cpuinfo 2>/dev/null; then
+    chosen avx2 avx2
+    ! ATTN_ISA= ./plan | grep -q __twin_ || fail "the last row is taken for the best"
+fi
+build/attn-gen generate --help | grep -q 'portable, avx2, avx512, twin, native' || fail "--isa's help"
+[ "$isa_files" -le 2 ] || fail "an instruction set touched $isa_files files"
+echo "axes: an instruction set was added in $isa_files files, and is generated, chosen and run"
