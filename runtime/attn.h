@@ -288,7 +288,8 @@ attn_status attn_plan_check(const attn_plan *plan, const attn_args *args, char *
                             size_t size);
 
 /* Name of the kernel that attn_run uses for this many query rows, "NAME:variant" with variant
- * prefill, decode, gather or reference; valid as long as the plan. No plan: "". */
+ * prefill, decode, gather or reference ("NAME" alone: a variant that this runtime does not know);
+ * valid as long as the plan. No plan: "". */
 const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len);
 
 /* --- Whole layers: specs with level = block --- */

@@ -11,13 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static const char *const variants[] = {"prefill", "decode", "gather", "reference"};
+enum { VARIANTS = sizeof variants / sizeof *variants };
+
 struct attn_plan {
     const attn_kernel *kernel;
     bool reference;
-    char name[4][ATTN_NAME_MAX]; /* of prefill, decode, gather, reference */
+    char name[VARIANTS][ATTN_NAME_MAX];
 };
-
-static const char *const variants[4] = {"prefill", "decode", "gather", "reference"};
 
 const char *attn_status_text(attn_status status) {
     switch (status) {
@@ -121,7 +122,7 @@ attn_status attn_plan_of_kernel(attn_plan **out, const attn_kernel *kernel, uint
     if (!plan) return ATTN_E_MEMORY;
     plan->kernel = kernel;
     plan->reference = flags & ATTN_REFERENCE;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < VARIANTS; i++)
         snprintf(plan->name[i], sizeof plan->name[i], "%s:%s", kernel->name, variants[i]);
     *out = plan;
     return ATTN_OK;
@@ -195,9 +196,9 @@ void attn_plan_destroy(attn_plan *plan) {
 const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len) {
     if (!plan) return "";
     const char *variant = plan->reference ? "reference" : plan->kernel->variant(q_len);
-    int i = 0;
-    while (strcmp(variant, variants[i])) i++;
-    return plan->name[i];
+    for (int i = 0; variant && i < VARIANTS; i++)
+        if (!strcmp(variant, variants[i])) return plan->name[i];
+    return plan->kernel->name; /* a variant that this runtime does not know */
 }
 
 /* Extents whose products stay far inside 64 bits. */
