@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "show/diff.h"
 #include "embedded.h"
+#include "help.h"
 #include "output/emit.h"
 #include "show/explain.h"
 #include "output/folder.h"
@@ -318,7 +319,7 @@ static void list_models(void) {
 }
 
 static bool completion(arena *a, const options *o, diag *d) {
-    const char *text = cli_completion(a, o->target, d);
+    const char *text = help_completion(a, o->target, d);
     if (text) fputs(text, stdout);
     return text != NULL;
 }
@@ -336,9 +337,9 @@ static int run(arena *a, int argc, char **argv, diag *d) {
     case CMD_MODELS: list_models(); return DONE;
     case CMD_GOLDEN: return golden(a, &o, d) ? DONE : WRONG_INPUT;
     case CMD_DIFF: return diff(a, &o, d);
-    case CMD_MAN: fputs(cli_man(a), stdout); return DONE;
+    case CMD_MAN: fputs(help_man(a), stdout); return DONE;
     case CMD_COMPLETION: return completion(a, &o, d) ? DONE : WRONG_INPUT;
-    case CMD_HELP: fputs(o.target, stdout); return DONE;
+    case CMD_HELP: fputs(help_text(a, o.topic), stdout); return DONE;
     default: return DONE;
     }
 }
