@@ -743,11 +743,6 @@ static bool find_family(hf *h) {
 
 /* --- Its name --- */
 
-static bool ends_with(const char *s, const char *end) {
-    const size_t n = strlen(s), m = strlen(end);
-    return n >= m && !strcmp(s + n - m, end);
-}
-
 /* Cuts the last part off a path of n characters. */
 static const char *cut_part(arena *a, const char *path, size_t *n) {
     while (*n > 0 && path[*n - 1] == '/') --*n;

@@ -1,5 +1,6 @@
 #include "single.h"
 
+#include "files.h"
 #include "disk.h"
 #include "folder.h"
 #include "plan/isa.h"
