@@ -7,7 +7,6 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -Iruntime -Igen -I/usr/inc
 # Lua links statically, so that build/attn-gen runs where no Lua is installed.
 LIBS = -l:liblua5.4.a -lcjson -ldl -lm
 
-RUNTIME_SOURCES = $(addprefix runtime/,spec.c spec_block.c cpu.c reference.c check.c team.c dispatch.c block.c)
 RUNTIME_FILES = $(sort $(wildcard runtime/*.h runtime/*.c runtime/*.def runtime/simd/*.h))
 EMBEDDED = $(sort $(wildcard templates/*.lua templates/*.tpl templates/*/*.tpl gen/lua/*.lua \
 	gen/import/*.json gen/models/*.lua)) $(RUNTIME_FILES)

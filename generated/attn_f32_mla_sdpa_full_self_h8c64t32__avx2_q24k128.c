@@ -117,7 +117,8 @@ typedef struct values {
 
 /* Rows of memory that are asked for while others are worked on: row i is k + i * k_step. */
 typedef struct lines {
-    const float *k, *v;
+    const float *k;
+    const float *v;
     ptrdiff_t k_step, v_step;
 } lines;
 
@@ -2585,7 +2586,8 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     const pace p = pace_of(c, &x);
     const int32_t k0 = part_at(c, b, slot) * PART, k1 = k0 + min32(PART, x.kv_len - k0) - 1;
     const int32_t count = min32(c->span, GROUPS - g0);
-    const float *k[TILES], *v[TILES];
+    const float *k[TILES];
+    const float *v[TILES];
     for (int32_t i = 0; i < count; i++) {
         k[i] = kv->data + b * kv->batch + key_head((g0 + i) * GROUP) * kv->head;
         v[i] = vv->data + b * vv->batch + value_head((g0 + i) * GROUP) * vv->head;

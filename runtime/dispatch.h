@@ -1,5 +1,5 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
-/* dispatch.h - what block.c shares with dispatch.c. */
+/* dispatch.h - what layers (block*.c) use of dispatch.c. */
 #ifndef ATTN_DISPATCH_H
 #define ATTN_DISPATCH_H
 

@@ -241,6 +241,7 @@ static lua_val *isa_to_lua(arena *a, const isa_row *isa) {
     lua_val *t = lua_val_table(a);
     lua_val_set_string(a, t, "name", isa->name);
     lua_val_set_string(a, t, "id", isa->id);
+    lua_val_set_string(a, t, "engine", isa->engine);
     lua_val_set_int(a, t, "width", isa->width);
     lua_val_set_int(a, t, "registers", isa->registers);
     set_guard(a, t, isa);

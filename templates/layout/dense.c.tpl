@@ -12,6 +12,7 @@ $ local function key_at(rows, key, step)
 $   return rows .. " + " .. key .. " * " .. step
 $ end
 $ return {
+$   rows = function(type) return "const " .. type .. " *" end, -- their C type
 $   q_at = row_at, -- row i of an item's query head
 $   o_at = row_at,
 $   k_rows = rows_of, -- the keys of an item's key head, from key 0 on

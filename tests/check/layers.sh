@@ -97,13 +97,13 @@ fi
 # shellcheck disable=SC2046
 forbid '(->|\.)data \+|(->|\.)token\b' "a template forms an address past the layout's hooks" \
     templates/kernel.c.tpl templates/form/mla.c.tpl templates/form/regular.c.tpl \
-    $(find templates/part templates/op templates/backend -name '*.tpl')
+    $(find templates/part templates/op templates/backend templates/engine -name '*.tpl')
 # Axis values live in their own file and in the tables: no other template names one.
-for axis in form op backend layout; do
+for axis in form op backend layout engine; do
     for file in templates/"$axis"/*.c.tpl; do
         value=${file##*/} && value=${value%.c.tpl}
         hits=$(grep -rlwE "[\"']$value[\"']" --include='*.tpl' templates |
-            grep -vE "/${value}(_[a-z]+)?\.c\.tpl$" || true)
+            grep -vE "/${value}(_[a-z_]+)?\.c\.tpl$" || true)
         for f in $hits; do
             # Text may name an axis; code may not branch on it.
             if grep -nE "^\\$.*[\"']$value[\"']" "$f"; then fail "$f branches on $value"; fi

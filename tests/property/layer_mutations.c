@@ -37,11 +37,11 @@ static const mutation mutations[] = {
     {"GQA head map", "level=block;heads=6;kv_heads=2;head_dim=10;d_model=16",
      "key_head(int32_t h) {\n", "key_head(int32_t h) {\n    h = h * 2 % HEADS;\n", "_h6k2d10__"},
     {"keys that go", CORE "d_model=32", "at.drop = at.length - s->window;",
-     "at.drop = at.length - s->window + 1;", "runtime/block.c"},
+     "at.drop = at.length - s->window + 1;", "runtime/block_cache.c"},
     {"padding that moves", CORE "d_model=32", "core->key_padding = o->padding;", "",
-     "runtime/block.c"},
+     "runtime/block_run.c"},
     {"room", CORE "d_model=32", "if (added > c->capacity - (at.length - at.drop))",
-     "if (added > c->capacity - (at.length - at.drop) + 1)", "runtime/block.c"},
+     "if (added > c->capacity - (at.length - at.drop) + 1)", "runtime/block_check.c"},
 };
 enum { MUTATIONS = sizeof mutations / sizeof *mutations };
 
