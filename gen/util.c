@@ -152,6 +152,10 @@ void buf_printf(buf *b, const char *fmt, ...) {
     va_end(ap);
 }
 
+int gcd(int a, int b) {
+    return b ? gcd(b, a % b) : a;
+}
+
 bool ends_with(const char *s, const char *end) {
     const size_t n = strlen(s), m = strlen(end);
     return n >= m && !strcmp(s + n - m, end);

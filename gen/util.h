@@ -46,6 +46,7 @@ void buf_add(buf *b, const char *data, size_t n);
 void buf_puts(buf *b, const char *s);
 void buf_printf(buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+int gcd(int a, int b);
 bool ends_with(const char *s, const char *end);
 
 /* Appends " (did you mean 'x'?)" to b if a name of the null-terminated list is close to `name`. */
