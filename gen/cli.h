@@ -65,6 +65,7 @@ enum { CLI_SPEC_COMMANDS = 1 << CMD_GENERATE | 1 << CMD_EXPLAIN | 1 << CMD_REPOR
 
 typedef enum cli_flag_kind {
     FLAG_SWITCH,
+    FLAG_ISA,
     FLAG_TEXT,
     FLAG_CHOICE,
     FLAG_UNROLL,
@@ -78,7 +79,7 @@ typedef struct cli_flag {
     const char *value; /* FLAG_CHOICE: "a|b|c"; else the placeholder */
     size_t offset;     /* in options */
     unsigned commands; /* 1 << command: where it is taken */
-    const char *help;
+    const char *help;  /* FLAG_ISA: after the names */
 } cli_flag;
 extern const cli_flag cli_flags[];
 extern const int cli_flag_count;

@@ -1,6 +1,7 @@
 #include "help.h"
 
 #include "import/import_hf.h"
+#include "plan/isa.h"
 #include "text.h"
 #include "version.h"
 
@@ -57,6 +58,11 @@ static void help_field(arena *a, buf *b, const attn_field *f) {
     help_row(b, left, right);
 }
 
+static const char *flag_help(arena *a, const cli_flag *f) {
+    if (f->kind != FLAG_ISA) return f->help;
+    return arena_printf(a, "%s%s", isa_list(a, (1u << ATTN_ISA_COUNT) - 1, ", "), f->help);
+}
+
 static const char *overview(arena *a) {
     buf b = buf_new(a);
     buf_puts(&b, "attn-gen writes C kernels of attention, specialised to a model.\n\n"
@@ -101,7 +107,7 @@ const char *help_text(arena *a, command c) {
                      cli_flags[i].value
                          ? arena_printf(a, "%s %s", cli_flags[i].name, cli_flags[i].value)
                          : cli_flags[i].name,
-                     cli_flags[i].help);
+                     flag_help(a, &cli_flags[i]));
     help_row(&b, "--help", "this text");
     buf_printf(&b, "\nExample:\n    %s\n", info->example);
     return b.data;
@@ -143,7 +149,7 @@ static void man_command(arena *a, buf *b, const cli_command *info) {
     buf_puts(b, "\n");
     for (int i = 0; i < cli_flag_count; i++)
         if (cli_takes(cli_flags[i].commands, info->id))
-            man_flag(b, cli_flags[i].name, cli_flags[i].value, cli_flags[i].help);
+            man_flag(b, cli_flags[i].name, cli_flags[i].value, flag_help(a, &cli_flags[i]));
     buf_puts(b, ".P\nExample:\n.P\n.EX\n");
     troff(b, info->example);
     buf_puts(b, "\n.EE\n");
@@ -212,8 +218,9 @@ const char *help_completion(arena *a, const char *shell, diag *d) {
         complete_value(a, &b, cli_spec_flag(a, &attn_fields[i]), placeholder(&attn_fields[i]));
     for (int i = 0; i < cli_flag_count; i++)
         complete_value(a, &b, cli_flags[i].name, cli_flags[i].value);
-    buf_puts(&b, "        --isa) values='portable avx2 avx512 native all' ;;\n"
-                 "        completion) values='bash zsh' ;;\n    esac\n    case $command in\n");
+    buf_printf(&b, "        --isa) values='%s native all' ;;\n",
+               isa_list(a, (1u << ATTN_ISA_COUNT) - 1, " "));
+    buf_puts(&b, "        completion) values='bash zsh' ;;\n    esac\n    case $command in\n");
     for (int i = 0; i < cli_command_count; i++) {
         buf_printf(&b, "        %s) flags='", cli_commands[i].name);
         for (const char *const *f = cli_flag_names(a, cli_commands[i].id); *f; f++)
