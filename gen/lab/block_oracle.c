@@ -1,4 +1,4 @@
-/* block_oracle.c - contract.md, "Blocks" and "RoPE", in double: slow and plain. */
+/* block_oracle.c - runtime/CONTRACT.md, "Layers", in double: slow and plain. */
 #include "layer_oracle.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* oracle_rope.c - contract.md, "RoPE". */
+/* oracle_rope.c - runtime/CONTRACT.md, "Layers": RoPE. */
 #include "layer_oracle.h"
 
 #include <math.h>
