@@ -1,5 +1,7 @@
 #include "product.h"
 
+#include "cpu.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,6 +132,8 @@ const product *products_of(const product_list *p, int kernel) {
     return &p->row[kernel * p->isas];
 }
 
-const product *product_widest(const product_list *p, int kernel) {
-    return &products_of(p, kernel)[p->isas - 1];
+const product *product_best(const product_list *p, int kernel) {
+    const product *row = products_of(p, kernel);
+    while (row->isa != &isa_table[attn_isa_best(p->options->isa_mask)]) row++;
+    return row;
 }

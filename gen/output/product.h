@@ -47,7 +47,7 @@ product_list products_make(arena *a, const model *m, const gen_options *o);
 /* A kernel's products, `isas` of them. */
 const product *products_of(const product_list *p, int kernel);
 
-/* A kernel's product on the widest instruction set asked for. */
-const product *product_widest(const product_list *p, int kernel);
+/* A kernel's product on the best instruction set asked for. */
+const product *product_best(const product_list *p, int kernel);
 
 #endif

@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include "cpu.h"
 #include "plan/block_plan.h"
 
 #include "explain.h"
@@ -425,7 +426,7 @@ bool report_html(arena *a, const product_list *p, const explain_extent *e, const
         kernel_info *info = &f[count++];
         info->k = &m->kernels[i];
         info->layer_text = layers_text(a, m, i, &info->layers);
-        info->p = &product_widest(p, i)->core->plan;
+        info->p = &product_best(p, i)->core->plan;
         bound |= work_needs_data(info->k);
         lua_val_push(a, kernels, kernel_data(a, info, count, isas_data(a, p, i, &files), e));
     }
@@ -433,7 +434,7 @@ bool report_html(arena *a, const product_list *p, const explain_extent *e, const
     lua_val_set_string(a, page, "heading", markup_fold(a, m->name));
     lua_val_set_string(a, page, "version", ATTN_GEN_VERSION);
     lua_val_set_string(a, page, "isas", isa_list(a, o->isa_mask, ", "));
-    lua_val_set_string(a, page, "isa", product_widest(p, 0)->isa->name);
+    lua_val_set_string(a, page, "isa", product_best(p, 0)->isa->name);
     lua_val_set_int(a, page, "layer_count", m->layer_count);
     lua_val_set_int(a, page, "kernel_count", m->kernel_count);
     lua_val_set_int(a, page, "inner_count", m->kernel_count - count);
@@ -454,7 +455,7 @@ bool report_svg(arena *a, const product_list *p, const explain_extent *e, int la
     if (layer >= m->layer_count)
         return diag_set(d, "--layer: %s has the layers 0 .. %d, got %d", m->name,
                         m->layer_count - 1, layer);
-    const product *of = product_widest(p, m->layer_kernel[layer]);
+    const product *of = product_best(p, m->layer_kernel[layer]);
     const explain_extent shown = picture_extent(of->spec, e);
     lua_val *data = lua_val_table(a);
     lua_val *picture = picture_make(a, of->spec, &of->core->plan, &shown, "mask");
