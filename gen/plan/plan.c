@@ -471,6 +471,16 @@ const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
     return NULL;
 }
 
+static void plan_variants(plan *p) {
+    p->tiled = !p->gather_keys;
+    if (p->gather_keys) {
+        p->variant[p->variants++] = (plan_variant){.name = "gather"};
+        return;
+    }
+    p->variant[p->variants++] = (plan_variant){.name = "decode", .most_rows = p->decode_q};
+    p->variant[p->variants++] = (plan_variant){.name = "prefill"};
+}
+
 void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
                const plan_choice *choice, plan *p) {
     *p = (plan){.isa = (attn_isa)(isa - isa_table), .layout = "dense"};
@@ -485,6 +495,7 @@ void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
     plan_edges(k, p);
     plan_split(k, isa, p);
     plan_reach(a, k, p);
+    plan_variants(p);
     if (p->gather_keys) p->minmax = 0; /* no tiles to classify */
     if (p->gather_keys)
         snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_g%d", k->name, isa->name, p->gather_keys);
@@ -671,6 +682,17 @@ static lua_val *types_to_lua(arena *a) {
     return list;
 }
 
+static lua_val *variants_to_lua(arena *a, const plan *p) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < p->variants; i++) {
+        lua_val *t = lua_val_table(a);
+        lua_val_set_string(a, t, "name", p->variant[i].name);
+        lua_val_set_int(a, t, "most_rows", p->variant[i].most_rows);
+        lua_val_push(a, list, t);
+    }
+    return list;
+}
+
 lua_val *plan_to_lua(arena *a, const plan *p) {
     const isa_row *isa = &isa_table[p->isa];
     lua_val *t = lua_val_table(a);
@@ -715,6 +737,8 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
     lua_val_set_string(a, t, "layout", p->layout);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
         lua_val_set_int(a, t, ints[i].name, ints[i].value);
+    lua_val_set(a, t, "variants", variants_to_lua(a, p));
+    lua_val_set_bool(a, t, "tiled", p->tiled);
     lua_val_set(a, t, "type", types_to_lua(a));
     lua_val_set(a, t, "tile", tiles_to_lua(a, p));
     lua_val_set(a, t, "edges", edges_to_lua(a, p));

@@ -36,7 +36,7 @@ int plan_choice_get(const plan_choice *c, int param);
 void plan_choice_set(plan_choice *c, int param, int value);
 plan_choice plan_choice_none(void); /* all left to the model */
 
-enum { PLAN_MAX_VECTORS = 4, PLAN_MAX_GROUPS = 8, PLAN_MAX_NOTES = 16 };
+enum { PLAN_MAX_VARIANTS = 2, PLAN_MAX_VECTORS = 4, PLAN_MAX_GROUPS = 8, PLAN_MAX_NOTES = 16 };
 
 /* Rows of a tile in register groups for P V. */
 typedef struct plan_pv {
@@ -63,12 +63,21 @@ typedef struct plan_dot {
     plan_pv pv;
 } plan_dot;
 
+/* A way to go through the rows of an item: a file of templates/variant. */
+typedef struct plan_variant {
+    const char *name;
+    int most_rows; /* runs where an item has no more query rows than that; 0: whatever is left */
+} plan_variant;
+
 typedef struct plan {
     attn_isa isa;
     plan_choice choice; /* as decided; meaningless to a gather kernel */
     unsigned tuned;     /* bits of plan_params that a tune file decided */
     char symbol[ATTN_NAME_MAX];
-    const char *layout; /* how Q, K, V and O lie: a file of templates/layout */
+    const char *layout;                      /* how Q, K, V and O lie: a file of templates/layout */
+    plan_variant variant[PLAN_MAX_VARIANTS]; /* the first whose rows an item has runs */
+    int variants;
+    bool tiled; /* they go through the keys in tiles: the parts below are theirs */
     /* Resolved sizes of the spec. */
     int heads, key_heads, value_heads, group, d, dv, dvp;
     /* Tiles. */

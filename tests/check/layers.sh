@@ -90,9 +90,9 @@ fi
 # shellcheck disable=SC2046
 forbid '(->|\.)data \+|(->|\.)token\b' "a template forms an address past the layout's hooks" \
     templates/kernel.c.tpl templates/form/mla.c.tpl templates/form/regular.c.tpl \
-    $(find templates/part templates/op templates/backend templates/engine -name '*.tpl')
+    $(find templates/part templates/op templates/backend templates/engine templates/variant -name '*.tpl')
 # Axis values live in their own file and in the tables: no other template names one.
-for axis in form op backend layout engine; do
+for axis in form op backend variant layout engine; do
     for file in templates/"$axis"/*.c.tpl; do
         value=${file##*/} && value=${value%.c.tpl}
         hits=$(grep -rlwE "[\"']$value[\"']" --include='*.tpl' templates |
