@@ -74,6 +74,7 @@ stage import sh tests/import/selftest.sh
 stage product sh tests/product/product.sh
 stage package sh tests/product/package.sh
 stage foreign sh tests/product/foreign.sh
+stage old-caller sh tests/product/old/old.sh
 stage process sh tests/product/process.sh
 stage kit sh tests/product/kit.sh
 stage unseen sh tests/product/unseen.sh

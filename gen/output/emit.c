@@ -285,7 +285,7 @@ void gen_plan(arena *a, const kernel_spec *k, const isa_row *isa, const gen_opti
     plan_make(a, k, isa, o->unroll, choice, out);
 }
 /* What products include: attn.h, and what it includes itself. */
-static const char *const public_headers[] = {"attn.h", "spec_fields.def", NULL};
+static const char *const public_headers[] = {"attn.h", "spec_fields.def", "types.def", NULL};
 
 static bool render_kernel(output *out, const template_set *set, const kernel_spec *k,
                           const isa_row *isa, const gen_options *o, diag *d) {

@@ -179,8 +179,10 @@ static lines lines_ahead(const call *c, const item *x, const pace *p, const tile
         if (g >= GROUPS) g = 0, b++;
         if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
     }
-    const ${KT} *k0 = ${layout.k_from(layout.k_rows("k->", "b", "key_head(g * GROUP)"), "key", k_step)};
-    const ${VT} *v0 = ${layout.v_from(layout.v_rows("v->", "b", "value_head(g * GROUP)"), "key", v_step)};
+    const ${KT} *k0 =
+        ${layout.k_from(layout.k_rows("k->", "b", "key_head(g * GROUP)"), "key", k_step)};
+    const ${VT} *v0 =
+        ${layout.v_from(layout.v_rows("v->", "b", "value_head(g * GROUP)"), "key", v_step)};
     if (c->span == 1) return (lines){k0, v0, ${k_step}, ${v_step}};
     const int32_t heads = min32(c->span, GROUPS - g), row = j * p->turn;
     return (lines){${layout.k_at("k0", "row / heads", k_step)} + row % heads * ${layout.head_step("k->")},

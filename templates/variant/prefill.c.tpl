@@ -42,7 +42,8 @@ $ if plan.has_mask then
     *seen_at(c, b, hv, block) = seen;
     if (!seen) return;
 $ end
-    const ${VT} *row = ${layout.v_from(layout.v_rows("v->", "b", "hv"), "(int64_t)(k0 + first)", layout.v_step("v->"))};
+    const ${VT} *row =
+        ${layout.v_from(layout.v_rows("v->", "b", "hv"), "(int64_t)(k0 + first)", layout.v_step("v->"))};
     ${VT} *to = packed_block(c, b, hv, block);
     for (int32_t key = first; key < n; key++, row += ${layout.v_step("v->")}) {
         ${engine.pack_v("row", "to", "key")}
