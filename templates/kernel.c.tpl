@@ -13,8 +13,7 @@ $   for _, v in ipairs(plan.variants) do add("variant/" .. v.name .. ".c") end
 $   local apart = section == "code" or section == "bounds" or section == "runner"
 $   return table.concat(texts, apart and "\n" or "")
 $ end
-$ assert(plan.tile_vectors >= 1, "plan: a tile has at least one vector")
-$ assert(plan.panel % plan.width == 0, "plan: a V panel is whole vectors")
+$ assert(plan.heads % plan.group == 0, "plan: groups of heads are whole")
 ${part("package/banner.c")}
 #include "${package.runtime}/attn_kernel.h"
 $ if isa.guard then

@@ -1,5 +1,7 @@
 $ -- What variants share that go through the keys in tiles: shares of the items, tiles of rows, their
 $ -- sums; and the workspace, of which one part serves both, one after the other.
+$ assert(plan.tile_vectors >= 1, "plan: a tile has at least one vector")
+$ assert(plan.panel % plan.width == 0, "plan: a V panel is whole vectors")
 $ local engine = hooks("engine/" .. isa.engine .. ".c")
 $ if a.section == "sizes" then
 GROUP = ${plan.group}, /* query heads that share both their key head and their value head */
