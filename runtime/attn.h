@@ -1,5 +1,6 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
-/* attn.h - the only header a product includes. C11 and C++.
+/* attn.h - the only header a product includes. C11 and C++. What a kernel computes, and what a call
+ * has to be given, is in CONTRACT.md: beside this file, or in attn-gen's runtime/.
  *
  *     #include "attn.h"
  *     #include "tiny.h"                                 // written by attn-gen: the filled specs

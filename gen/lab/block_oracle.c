@@ -1,4 +1,4 @@
-/* block_oracle.c - contract.md, "Blocks" and "RoPE", in double: slow and plain. */
+/* block_oracle.c - runtime/CONTRACT.md, "Layers", in double: slow and plain. */
 #include "block_oracle.h"
 #include "oracle.h"
 #include "spec.h"

@@ -197,7 +197,7 @@ static float *rounded(arena *a, const double *from, size_t count) {
     return out;
 }
 
-/* The largest that rule 8 of the contract allows in any row, relative to 1 + |value|: a kernel
+/* The largest that rule 8 of CONTRACT.md allows in any row, relative to 1 + |value|: a kernel
  * within its bound passes, and its rounding to f32 is counted. */
 static double tolerance(const call *c, const oracle *o) {
     const int32_t width = call_v_dim(c);

@@ -1,4 +1,4 @@
-/* oracle.c - contract.md, "Core", in double. */
+/* oracle.c - runtime/CONTRACT.md, "Rules", in double. */
 #include "oracle.h"
 #include "spec.h"
 #include <math.h>

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Who may include whom: generated -> attn_kernel.h and simd/ (and what a product sees); gen ->
 # runtime's spec, cpu and kernel headers; runtime -> never gen; only the room lua sees Lua; templates
-# decide nothing that belongs to the plan.
+# decide nothing that belongs to the plan. No source is compiled by nobody.
 set -eu
 status=0
 fail() {
@@ -86,6 +86,13 @@ if [ -d "$objects/gen" ]; then
     [ -z "$wrong" ] || fail "a room calls what lies above it:
 $wrong"
 fi
+# A source is built by make, or named by the script that compiles it. (The runtime's go into every
+# folder, as they are.)
+made=$(make -n BUILD=build/none programs)
+for f in $(find gen tests -name '*.c'); do
+    echo "$made" | grep -qF " $f" || grep -rqw --include='*.sh' -e "$(basename "$f" .c)" tests ||
+        fail "$f is compiled by nobody"
+done
 # Only a layout forms addresses of elements of Q, K, V and O.
 # shellcheck disable=SC2046
 forbid '(->|\.)data \+|(->|\.)token\b' "a template forms an address past the layout's hooks" \
