@@ -45,7 +45,7 @@ static int auto_unroll(const plan *p) {
 }
 
 static int lcm(int a, int b) {
-    return a / plan_gcd(a, b) * b;
+    return a / gcd(a, b) * b;
 }
 
 /* Keys a block: S of a tile and one V panel in two thirds of L1, whole register tiles and lines.

@@ -7,10 +7,6 @@
 
 static const double LOG2E = 1.4426950408889634;
 
-int plan_gcd(int a, int b) {
-    return b ? plan_gcd(b, a % b) : a;
-}
-
 /* Splits `rows` into the fewest groups of at most `most`, as even as can be, larger ones first. */
 static void split_rows(plan_pv *pv, int rows, int most) {
     const int count = (rows + most - 1) / most;
@@ -204,7 +200,7 @@ void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p) {
     p->heads = s->heads;
     p->key_heads = s->kv_heads;
     p->value_heads = s->v_heads;
-    p->group = plan_gcd(p->heads / p->key_heads, p->heads / p->value_heads);
+    p->group = gcd(p->heads / p->key_heads, p->heads / p->value_heads);
     p->d = attn_spec_k_dim(s);
     p->dv = s->v_dim;
     p->dvp = (p->dv + isa->width - 1) / isa->width * isa->width;

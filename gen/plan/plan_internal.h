@@ -18,7 +18,6 @@ static inline int min_int(int a, int b) {
     return a < b ? a : b;
 }
 
-int plan_gcd(int a, int b);
 /* Keys that fit in registers beside nv queries and one broadcast. */
 int plan_qk_keys(const isa_row *isa, int nv);
 /* Rows that fit beside `columns` vectors of V and one broadcast of P. */
