@@ -24,8 +24,9 @@ static const char *param_text(arena *a, const plan_choice *c, int param) {
 /* Which choices come from a tune file, and what the model would have chosen. */
 static void note_tuned(arena *a, const kernel_spec *k, const isa_row *isa, plan *p) {
     if (!p->tuned) return;
-    plan model;
-    plan_make(a, k, isa, 0, NULL, &model);
+    plan model = *p;
+    model.choice = plan_choice_none();
+    plan_choose(&model, k, isa);
     buf changed = buf_new(a), same = buf_new(a);
     for (int i = 0; i < PLAN_PARAMS; i++) {
         if (!(p->tuned >> i & 1)) continue;

@@ -14,20 +14,6 @@ static void split_rows(plan_pv *pv, int rows, int most) {
     for (int i = 0; i < count; i++) pv->groups[i] = rows / count + (i < rows % count);
 }
 
-/* Rows that fit beside `columns` vectors of V and one broadcast of P. */
-int plan_pv_rows(const isa_row *isa, int columns) {
-    return (isa->registers - columns - 1) / columns;
-}
-
-/* Keys that fit beside nv queries and one broadcast. */
-int plan_qk_keys(const isa_row *isa, int nv) {
-    return (isa->registers - nv - 1) / nv;
-}
-
-int plan_panel(const plan *p, const isa_row *isa) {
-    return min_int(p->choice.columns, p->dvp / isa->width) * isa->width;
-}
-
 /* Rows of a decode token fill tiles of this many vectors. */
 static bool is_one_token(const plan *p, int nv) {
     const int width = isa_table[p->isa].width;
@@ -43,11 +29,6 @@ static int tile_unroll(const plan *p, int nv, int requested) {
     if (requested < 0) return p->d;
     if (requested > 0) return min_int(requested, p->d);
     return is_busy(p, nv) || p->d <= 16 ? p->choice.unroll : 4;
-}
-
-/* One row a key, its first columns the value: what all heads share. */
-bool plan_is_latent(const attn_spec *s) {
-    return s->form == ATTN_FORM_MLA && s->key == ATTN_KEY_SHARED;
 }
 
 /* The levels of sums over keys (part/sums.c.tpl): equal shares of a block, and whole blocks. */
@@ -89,13 +70,6 @@ static void plan_edges(const kernel_spec *k, plan *p) {
     if (!diagonal || p->tile_vectors == 1) return;
     p->edge_keys = t->keys < 8 ? 8 / t->keys * t->keys : t->keys;
     if (p->edge_keys > p->max_keys) p->max_keys = p->edge_keys;
-}
-
-/* Of those, the keys that nv vectors of rows have registers for. */
-int plan_edge_part(const plan *p, int nv) {
-    int keys = min_int(plan_qk_keys(&isa_table[p->isa], nv), p->edge_keys);
-    while (p->edge_keys % keys) keys--;
-    return keys;
 }
 
 static void add_dot(plan *p, const isa_row *isa, int rows) {
@@ -174,10 +148,6 @@ static void plan_minmax(const kernel_spec *k, plan *p) {
     }
 }
 
-bool plan_gathers(const attn_spec *s) {
-    return s->op == ATTN_OP_SEGMENT_CROSS && s->lookback < 16;
-}
-
 /* Keys from the first to the last that n rows see: n - 1 and what the first sees back and the last
  * ahead of its position, itself among them. */
 static void plan_reach(arena *a, const kernel_spec *k, plan *p) {
@@ -192,18 +162,6 @@ static void plan_reach(arena *a, const kernel_spec *k, plan *p) {
     const int64_t reach = r.back + r.ahead;
     const bool bounded = r.back < EXPR_NO_REACH && r.ahead < EXPR_NO_REACH && reach < INT32_MAX;
     p->reach = p->scattered || !bounded ? -1 : reach > 0 ? (int)reach : 0;
-}
-
-/* Sizes that choices depend on. */
-void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p) {
-    const attn_spec *s = &k->core;
-    p->heads = s->heads;
-    p->key_heads = s->kv_heads;
-    p->value_heads = s->v_heads;
-    p->group = gcd(p->heads / p->key_heads, p->heads / p->value_heads);
-    p->d = attn_spec_k_dim(s);
-    p->dv = s->v_dim;
-    p->dvp = (p->dv + isa->width - 1) / isa->width * isa->width;
 }
 
 /* Prefill and decode: what they share, and what is decode's. */
@@ -247,14 +205,4 @@ void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
 
 double plan_flops(const plan *p, double pairs) {
     return 2.0 * (p->d + p->dv) * pairs;
-}
-
-/* Floats of a tile's Q: transposed, or rows of dot products in whole vectors. */
-int plan_q_floats(const plan *p) {
-    const int w = isa_table[p->isa].width, rows = p->tile_vectors * w;
-    int most = 0;
-    for (int i = 0; i < p->dots; i++)
-        if (p->dot[i].rows > most) most = p->dot[i].rows;
-    const int dots = most * ((p->d + w - 1) / w * w);
-    return p->d * rows > dots ? p->d * rows : dots;
 }
