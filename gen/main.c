@@ -1,5 +1,6 @@
 /* main.c - argv -> command -> exit status. */
 #include "cli.h"
+#include "cpu.h"
 #include "show/diff.h"
 #include "help.h"
 #include "output/emit.h"
@@ -174,16 +175,11 @@ static bool report(arena *a, const options *o, diag *d) {
     return true;
 }
 
-/* The instruction sets to tune: the widest that this CPU runs, or those asked for, if it runs them.
+/* The instruction sets to tune: the best that this CPU runs, or those asked for, if it runs them.
  */
 static unsigned tune_isas(const options *o, diag *d) {
     const unsigned native = isa_native();
-    if (!o->isa) {
-        unsigned widest = 1;
-        for (int i = 0; i < ATTN_ISA_COUNT; i++)
-            if (native >> i & 1) widest = 1u << i;
-        return widest;
-    }
+    if (!o->isa) return 1u << attn_isa_best(native);
     const unsigned mask = isa_parse(o->isa, d);
     for (int i = 0; i < ATTN_ISA_COUNT; i++)
         if ((mask & ~native) >> i & 1) {
