@@ -1,6 +1,7 @@
 /* choice.c - what can be chosen for a kernel: the model's choices, and what is allowed. */
 #include "plan_internal.h"
 
+#include "op.h"
 #include <string.h>
 
 #define PARAM(name, min, max, is_bool) \
@@ -108,7 +109,7 @@ const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
         const int value = plan_choice_get(choice, *param);
         if (value < 0) continue;
         if (k->core.level == ATTN_LEVEL_BLOCK) return "a layer has nothing to choose; its core has";
-        if (plan_gathers(&k->core)) return "a gather kernel has nothing to choose";
+        if (attn_op_few_keys(&k->core)) return "a gather kernel has nothing to choose";
         const plan_param *row = &plan_params[*param];
         if (value < row->min || value > row->max)
             return arena_printf(a, "must be from %d to %d, got %d", row->min, row->max, value);

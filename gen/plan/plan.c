@@ -1,11 +1,13 @@
 /* plan.c - the facts of a kernel. */
 #include "plan_internal.h"
 
+#include "op.h"
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
 
 static const double LOG2E = 1.4426950408889634;
+#define KEYS_MOST ((int64_t)INT32_MAX + 1)
 
 /* Splits `rows` into the fewest groups of at most `most`, as even as can be, larger ones first. */
 static void split_rows(plan_pv *pv, int rows, int most) {
@@ -63,11 +65,8 @@ static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
 /* Keys at a time at the edges of full tiles, whose vectors of rows do not all see them: about 8, in
  * whole register tiles. */
 static void plan_edges(const kernel_spec *k, plan *p) {
-    const attn_spec *s = &k->core;
-    const bool diagonal =
-        s->op == ATTN_OP_SLIDING_SELF || (s->op == ATTN_OP_FULL_SELF && s->causal);
     const plan_tile *t = &p->tile[p->tile_vectors - 1];
-    if (!diagonal || p->tile_vectors == 1) return;
+    if (!attn_op_has_edges(&k->core) || p->tile_vectors == 1) return;
     p->edge_keys = t->keys < 8 ? 8 / t->keys * t->keys : t->keys;
     if (p->edge_keys > p->max_keys) p->max_keys = p->edge_keys;
 }
@@ -154,11 +153,12 @@ static void plan_reach(arena *a, const kernel_spec *k, plan *p) {
     const attn_spec *s = &k->core;
     expr_reach r = {EXPR_NO_REACH, EXPR_NO_REACH};
     if (k->mask_expr) r = expr_reach_of(a, k->mask_expr);
-    const bool slides = s->op == ATTN_OP_SLIDING_SELF;
-    p->scattered = s->op == ATTN_OP_SEGMENT_CROSS;
-    if (slides && s->window < r.back) r.back = s->window;
-    const int64_t ahead = slides && !s->causal ? s->right_window : 0;
-    if ((slides || (s->op == ATTN_OP_FULL_SELF && s->causal)) && ahead < r.ahead) r.ahead = ahead;
+    const attn_op_rule *rule = attn_op_of(s);
+    const attn_op_reach op = rule->reach(s);
+    p->scattered = rule->segments;
+    p->row_keys = op.most < KEYS_MOST ? op.most : KEYS_MOST;
+    if (op.back < r.back) r.back = op.back;
+    if (op.ahead < r.ahead) r.ahead = op.ahead;
     const int64_t reach = r.back + r.ahead;
     const bool bounded = r.back < EXPR_NO_REACH && r.ahead < EXPR_NO_REACH && reach < INT32_MAX;
     p->reach = p->scattered || !bounded ? -1 : reach > 0 ? (int)reach : 0;
@@ -183,7 +183,7 @@ static void plan_tiled(arena *a, const kernel_spec *k, const isa_row *isa, int u
 }
 
 static void plan_gather(const kernel_spec *k, const isa_row *isa, plan *p) {
-    p->gather_keys = k->core.lookback + 1;
+    p->gather_keys = attn_op_few_keys(&k->core);
     p->variant[p->variants++] = (plan_variant){.name = "gather"};
     snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_g%d", k->name, isa->name, p->gather_keys);
 }
@@ -196,7 +196,7 @@ void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
         if (plan_choice_get(&p->choice, i) >= 0) p->tuned |= 1u << i;
     plan_sizes(k, isa, p);
     plan_scores(a, k, p);
-    if (plan_gathers(&k->core))
+    if (attn_op_few_keys(&k->core))
         plan_gather(k, isa, p);
     else
         plan_tiled(a, k, isa, unroll, p);

@@ -92,18 +92,19 @@ typedef struct plan {
     bool tiled;
     int tile_vectors; /* 1..: tiles of fewer rows use tile[n - 1] */
     plan_tile tile[PLAN_MAX_VECTORS];
-    int tiles;       /* tiles a query block */
-    int key_block;   /* keys a block */
-    int sum_keys;    /* of those, P V sums at once */
-    int span;        /* keys that a tile's sums take before they are kept; whole blocks */
-    int panel;       /* columns of a packed V panel */
-    int max_keys;    /* most keys of a QK register tile */
-    int edge_keys;   /* keys at a time at the edges of a causal or sliding tile; 0: it has none */
-    int pv_groups;   /* most row groups of a tile */
-    bool lazy;       /* exponentials against an old maximum, checked afterwards */
-    uint32_t minmax; /* side tensors whose block minima and maxima the classifier reads */
-    int reach;       /* n rows see at most n + reach keys from the first to the last; -1: any */
-    bool scattered;  /* each row says by itself where its keys are */
+    int tiles;        /* tiles a query block */
+    int key_block;    /* keys a block */
+    int sum_keys;     /* of those, P V sums at once */
+    int span;         /* keys that a tile's sums take before they are kept; whole blocks */
+    int panel;        /* columns of a packed V panel */
+    int max_keys;     /* most keys of a QK register tile */
+    int edge_keys;    /* keys at a time at the edges of a causal or sliding tile; 0: it has none */
+    int pv_groups;    /* most row groups of a tile */
+    bool lazy;        /* exponentials against an old maximum, checked afterwards */
+    uint32_t minmax;  /* side tensors whose block minima and maxima the classifier reads */
+    int reach;        /* n rows see at most n + reach keys from the first to the last; -1: any */
+    bool scattered;   /* each row says by itself where its keys are */
+    int64_t row_keys; /* most keys that a row sees, 2^31: no bound */
     /* Decode: split keys. */
     int part_keys, decode_q;
     bool dot_spread; /* V rows are asked for step by step, not all at once */

@@ -30,8 +30,6 @@ int plan_panel(const plan *p, const isa_row *isa);
 int plan_q_floats(const plan *p);
 /* One row a key, its first columns the value: what all heads share. */
 bool plan_is_latent(const attn_spec *s);
-/* Rows see so few keys that each is one dot product. */
-bool plan_gathers(const attn_spec *s);
 /* Sizes that choices depend on. */
 void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p);
 /* The model's choices, for what is still -1. */

@@ -108,6 +108,7 @@ static void set_tiled(arena *a, lua_val *t, const plan *p) {
              {"q_floats", plan_q_floats(p)}, {"share_bytes", PLAN_SHARE}, {"reach", p->reach});
     SET_INTS({"part_keys", p->part_keys}, {"decode_q", p->decode_q}, {"turn_keys", p->turn_keys},
              {"dot_ahead", p->dot_ahead}, {"dot_most", p->dot_most});
+    lua_val_set_int(a, t, "row_keys", p->row_keys);
     lua_val_set(a, t, "tile", tiles_to_lua(a, p));
     lua_val_set(a, t, "edges", edges_to_lua(a, p));
     lua_val_set(a, t, "dots", dots_to_lua(a, p));

@@ -13,10 +13,6 @@ void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p) {
     p->dvp = (p->dv + isa->width - 1) / isa->width * isa->width;
 }
 
-bool plan_gathers(const attn_spec *s) {
-    return s->op == ATTN_OP_SEGMENT_CROSS && s->lookback < 16;
-}
-
 /* One row a key, its first columns the value: what all heads share. */
 bool plan_is_latent(const attn_spec *s) {
     return s->form == ATTN_FORM_MLA && s->key == ATTN_KEY_SHARED;

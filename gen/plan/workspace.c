@@ -35,27 +35,26 @@ static uint64_t table_bytes(const plan *p, const kernel_spec *k, int32_t batch, 
 }
 
 /* As most_keys and most_parts of part/run.c.tpl. */
-static int64_t most_keys(const plan *p, const kernel_spec *k, int32_t rows, int32_t kv_len) {
+static int64_t most_keys(const plan *p, int32_t rows, int32_t kv_len) {
     if (rows <= 0) return 0;
     int64_t keys = kv_len;
-    if (p->scattered) keys = rows * ((int64_t)k->core.lookback + 1);
+    if (p->scattered) keys = rows * p->row_keys;
     if (p->reach >= 0) keys = (int64_t)rows + p->reach;
     return keys < kv_len ? keys : kv_len;
 }
 
-static int64_t most_parts(const plan *p, const kernel_spec *k, int32_t rows, int32_t kv_len) {
-    if (!p->scattered) return attn_runs(most_keys(p, k, rows, kv_len), kv_len, p->part_keys);
+static int64_t most_parts(const plan *p, int32_t rows, int32_t kv_len) {
+    if (!p->scattered) return attn_runs(most_keys(p, rows, kv_len), kv_len, p->part_keys);
     const int64_t all = attn_runs(kv_len, kv_len, p->part_keys);
-    const int64_t a_row = ((int64_t)k->core.lookback + p->part_keys - 1) / p->part_keys + 1;
+    const int64_t a_row = (p->row_keys - 1 + p->part_keys - 1) / p->part_keys + 1;
     return rows * a_row < all ? rows * a_row : all;
 }
 
 /* As most_tasks of part/run.c.tpl. */
-static uint64_t most_tasks(const plan *p, const kernel_spec *k, int32_t batch, int32_t q_len,
-                           int32_t kv_len) {
+static uint64_t most_tasks(const plan *p, int32_t batch, int32_t q_len, int32_t kv_len) {
     const uint64_t items = (uint64_t)batch, heads = (uint64_t)p->heads;
     if (!p->tiled) return items * heads * (((uint64_t)q_len + GATHER_ROWS - 1) / GATHER_ROWS);
-    const int64_t parts = most_parts(p, k, min_int(q_len, p->decode_q), kv_len);
+    const int64_t parts = most_parts(p, min_int(q_len, p->decode_q), kv_len);
     const int rows = p->tile_vectors * isa_table[p->isa].width;
     const int tiles = q_len / rows + (q_len % rows > 0); /* few rows may run as tiles too */
     const uint64_t decode =
@@ -68,19 +67,18 @@ uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int3
                         int32_t kv_len, int32_t threads) {
     uint64_t bytes = 0;
     const uint64_t asked = threads > 1 ? (uint64_t)threads : 1;
-    const uint64_t tasks = most_tasks(p, k, batch, q_len, kv_len);
+    const uint64_t tasks = most_tasks(p, batch, q_len, kv_len);
     attn_carve(NULL, &bytes, plan_scratch(p) * (asked < tasks ? asked : tasks));
     attn_carve(NULL, &bytes, table_bytes(p, k, batch, q_len, kv_len));
     if (!p->tiled) return bytes;
     const uint64_t items = (uint64_t)batch, dvp = (uint64_t)p->dvp;
     const int few = min_int(q_len, p->decode_q);
-    const uint64_t parts = (uint64_t)most_parts(p, k, few, kv_len);
+    const uint64_t parts = (uint64_t)most_parts(p, few, kv_len);
     attn_carve(NULL, &bytes, items * PLAN_SHARE);
     if (p->scattered) attn_carve(NULL, &bytes, attn_times(items * parts, 4));
     const uint64_t rows = items * (uint64_t)(p->heads / p->group) * (uint64_t)(few * p->group);
     const uint64_t partials = attn_times(attn_times(rows, parts), (dvp + 16) * 4);
-    const uint64_t blocks =
-        (uint64_t)attn_runs(most_keys(p, k, q_len, kv_len), kv_len, p->key_block);
+    const uint64_t blocks = (uint64_t)attn_runs(most_keys(p, q_len, kv_len), kv_len, p->key_block);
     const uint64_t values = items * (uint64_t)p->value_heads;
     const bool tiles = q_len > p->decode_q;
     if (p->scattered || p->has_mask)

@@ -60,7 +60,7 @@ $ elseif a.section == "bounds" then
 static int64_t most_keys(int32_t rows, int32_t kv_len_max) {
     if (rows <= 0) return 0;
 $   if plan.scattered then
-    return min64(kv_len_max, rows * INT64_C(${spec.lookback + 1})); /* else nothing is packed */
+    return min64(kv_len_max, rows * INT64_C(${plan.row_keys})); /* else nothing is packed */
 $   elseif plan.reach >= 0 then
     return min64(kv_len_max, reach_of(rows));
 $   else
