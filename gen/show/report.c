@@ -256,9 +256,8 @@ static lua_val *isas_data(arena *a, const product_list *products, int kernel,
         lua_val_set_string(a, row, "source", bytes_text(a, source));
         lua_val_set_string(
             a, row, "tile",
-            p->gather_keys
-                ? arena_printf(a, "%d keys", p->gather_keys)
-                : arena_printf(a, "%d x %d", p->tile_vectors * of->isa->width, p->key_block));
+            p->tiled ? arena_printf(a, "%d x %d", p->tile_vectors * of->isa->width, p->key_block)
+                     : arena_printf(a, "%d keys", p->gather_keys));
         lua_val_set_string(a, row, "thread", bytes_text(a, (double)plan_scratch(p)));
         lua_val_push(a, list, row);
     }
@@ -312,7 +311,7 @@ static lua_val *kernel_data(arena *a, const kernel_info *f, int number, lua_val 
     lua_val_set_bool(a, t, "bound", work_needs_data(f->k));
     lua_val_set_bool(a, t, "uneven", falls(&flops));
     lua_val_set_int(a, t, "plot_points", PLOT_POINTS);
-    lua_val_set_bool(a, t, "gathers", f->p->gather_keys > 0);
+    lua_val_set_bool(a, t, "gathers", !f->p->tiled);
     lua_val_set_string(a, t, "isa", isa_table[f->p->isa].name);
     lua_val_set_string(a, t, "cache", bytes_text(a, work_cache_bytes(f->k, f->p)));
     lua_val_set(a, t, "facts", facts_data(a, f->k, true));
