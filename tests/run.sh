@@ -49,7 +49,8 @@ run() { # run NAME COMMAND..: writes NAME.result, and prints what became of it
     {
         printf '%-22s %5d passed %3d failed %3d skipped %5d s %5d s of CPU\n' "$name" "$1" "$2" "$3" \
             "$seconds" "$cpu"
-        sed 's/\x1b\[[0-9;]*m//g' "$log/$name" | grep -iE '^(skip|.*: skipped|.*\[SKIP\])' | sort | uniq -c |
+        sed 's/\x1b\[[0-9;]*m//g' "$log/$name" | grep -iE '^(skip|.*: skipped|.*\[SKIP\])' |
+            sed 's/^attn_[A-Za-z0-9_]*: /kernel: /' | sort | uniq -c |
             sort -rn | head -4 | sed 's/^ */    /'
         if [ "$ok" = 0 ]; then tail -n 40 "$log/$name" | sed 's/^/    | /'; fi
     } >"$log/$name.lines"
