@@ -17,10 +17,6 @@ enum {
     DOT_SUMS = 64 /* turns that a tile of dot products sums before its sums are kept */
 };
 
-static int gcd(int a, int b) {
-    return b ? gcd(b, a % b) : a;
-}
-
 static int min_int(int a, int b) {
     return a < b ? a : b;
 }
