@@ -1,5 +1,6 @@
 #include "plan.h"
 
+#include "op.h"
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 
 static const double LOG2E = 1.4426950408889634;
+#define KEYS_MOST ((int64_t)INT32_MAX + 1)
 enum {
     PLAN_LINE = 16,   /* floats of a cache line */
     PLAN_SHARE = 32,  /* bytes of a `share`, which the generated file asserts */
@@ -202,11 +204,8 @@ static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
 /* Keys at a time at the edges of full tiles, whose vectors of rows do not all see them: about 8, in
  * whole register tiles. */
 static void plan_edges(const kernel_spec *k, plan *p) {
-    const attn_spec *s = &k->core;
-    const bool diagonal =
-        s->op == ATTN_OP_SLIDING_SELF || (s->op == ATTN_OP_FULL_SELF && s->causal);
     const plan_tile *t = &p->tile[p->tile_vectors - 1];
-    if (!diagonal || p->tile_vectors == 1) return;
+    if (!attn_op_has_edges(&k->core) || p->tile_vectors == 1) return;
     p->edge_keys = t->keys < 8 ? 8 / t->keys * t->keys : t->keys;
     if (p->edge_keys > p->max_keys) p->max_keys = p->edge_keys;
 }
@@ -383,21 +382,18 @@ static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan 
         note(a, p, "scores: the scale is folded into Q; every score is changed before the softmax");
 }
 
-static bool is_gather(const attn_spec *s) {
-    return s->op == ATTN_OP_SEGMENT_CROSS && s->lookback < 16;
-}
-
 /* Keys from the first to the last that n rows see: n - 1 and what the first sees back and the last
  * ahead of its position, itself among them. */
 static void plan_reach(arena *a, const kernel_spec *k, plan *p) {
     const attn_spec *s = &k->core;
     expr_reach r = {EXPR_NO_REACH, EXPR_NO_REACH};
     if (k->mask_expr) r = expr_reach_of(a, k->mask_expr);
-    const bool slides = s->op == ATTN_OP_SLIDING_SELF;
-    p->scattered = s->op == ATTN_OP_SEGMENT_CROSS;
-    if (slides && s->window < r.back) r.back = s->window;
-    const int64_t ahead = slides && !s->causal ? s->right_window : 0;
-    if ((slides || (s->op == ATTN_OP_FULL_SELF && s->causal)) && ahead < r.ahead) r.ahead = ahead;
+    const attn_op_rule *rule = attn_op_of(s);
+    const attn_op_reach op = rule->reach(s);
+    p->scattered = rule->segments;
+    p->row_keys = op.most < KEYS_MOST ? op.most : KEYS_MOST;
+    if (op.back < r.back) r.back = op.back;
+    if (op.ahead < r.ahead) r.ahead = op.ahead;
     const int64_t reach = r.back + r.ahead;
     const bool bounded = r.back < EXPR_NO_REACH && r.ahead < EXPR_NO_REACH && reach < INT32_MAX;
     p->reach = p->scattered || !bounded ? -1 : reach > 0 ? (int)reach : 0;
@@ -413,7 +409,7 @@ static void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p) {
     p->d = attn_spec_k_dim(s);
     p->dv = s->v_dim;
     p->dvp = (p->dv + isa->width - 1) / isa->width * isa->width;
-    if (is_gather(s)) p->gather_keys = s->lookback + 1;
+    p->gather_keys = attn_op_few_keys(s);
 }
 
 const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
@@ -423,7 +419,7 @@ const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
         const int value = plan_choice_get(choice, *param);
         if (value < 0) continue;
         if (k->core.level == ATTN_LEVEL_BLOCK) return "a layer has nothing to choose; its core has";
-        if (is_gather(&k->core)) return "a gather kernel has nothing to choose";
+        if (attn_op_few_keys(&k->core)) return "a gather kernel has nothing to choose";
         const plan_param *row = &plan_params[*param];
         if (value < row->min || value > row->max)
             return arena_printf(a, "must be from %d to %d, got %d", row->min, row->max, value);
@@ -534,27 +530,26 @@ static uint64_t table_bytes(const plan *p, const kernel_spec *k, int32_t batch, 
 }
 
 /* As most_keys and most_parts of part/run.c.tpl. */
-static int64_t most_keys(const plan *p, const kernel_spec *k, int32_t rows, int32_t kv_len) {
+static int64_t most_keys(const plan *p, int32_t rows, int32_t kv_len) {
     if (rows <= 0) return 0;
     int64_t keys = kv_len;
-    if (p->scattered) keys = rows * ((int64_t)k->core.lookback + 1);
+    if (p->scattered) keys = rows * p->row_keys;
     if (p->reach >= 0) keys = (int64_t)rows + p->reach;
     return keys < kv_len ? keys : kv_len;
 }
 
-static int64_t most_parts(const plan *p, const kernel_spec *k, int32_t rows, int32_t kv_len) {
-    if (!p->scattered) return attn_runs(most_keys(p, k, rows, kv_len), kv_len, p->part_keys);
+static int64_t most_parts(const plan *p, int32_t rows, int32_t kv_len) {
+    if (!p->scattered) return attn_runs(most_keys(p, rows, kv_len), kv_len, p->part_keys);
     const int64_t all = attn_runs(kv_len, kv_len, p->part_keys);
-    const int64_t a_row = ((int64_t)k->core.lookback + p->part_keys - 1) / p->part_keys + 1;
+    const int64_t a_row = (p->row_keys - 1 + p->part_keys - 1) / p->part_keys + 1;
     return rows * a_row < all ? rows * a_row : all;
 }
 
 /* As most_tasks of part/run.c.tpl. */
-static uint64_t most_tasks(const plan *p, const kernel_spec *k, int32_t batch, int32_t q_len,
-                           int32_t kv_len) {
+static uint64_t most_tasks(const plan *p, int32_t batch, int32_t q_len, int32_t kv_len) {
     const uint64_t items = (uint64_t)batch, heads = (uint64_t)p->heads;
     if (p->gather_keys) return items * heads * (((uint64_t)q_len + GATHER_ROWS - 1) / GATHER_ROWS);
-    const int64_t parts = most_parts(p, k, min_int(q_len, p->decode_q), kv_len);
+    const int64_t parts = most_parts(p, min_int(q_len, p->decode_q), kv_len);
     const int rows = p->tile_vectors * isa_table[p->isa].width;
     const int tiles = q_len / rows + (q_len % rows > 0); /* few rows may run as tiles too */
     const uint64_t decode =
@@ -567,19 +562,18 @@ uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int3
                         int32_t kv_len, int32_t threads) {
     uint64_t bytes = 0;
     const uint64_t asked = threads > 1 ? (uint64_t)threads : 1;
-    const uint64_t tasks = most_tasks(p, k, batch, q_len, kv_len);
+    const uint64_t tasks = most_tasks(p, batch, q_len, kv_len);
     attn_carve(NULL, &bytes, plan_scratch(p) * (asked < tasks ? asked : tasks));
     attn_carve(NULL, &bytes, table_bytes(p, k, batch, q_len, kv_len));
     if (p->gather_keys) return bytes;
     const uint64_t items = (uint64_t)batch, dvp = (uint64_t)p->dvp;
     const int few = min_int(q_len, p->decode_q);
-    const uint64_t parts = (uint64_t)most_parts(p, k, few, kv_len);
+    const uint64_t parts = (uint64_t)most_parts(p, few, kv_len);
     attn_carve(NULL, &bytes, items * PLAN_SHARE);
     if (p->scattered) attn_carve(NULL, &bytes, attn_times(items * parts, 4));
     const uint64_t rows = items * (uint64_t)(p->heads / p->group) * (uint64_t)(few * p->group);
     const uint64_t partials = attn_times(attn_times(rows, parts), (dvp + 16) * 4);
-    const uint64_t blocks =
-        (uint64_t)attn_runs(most_keys(p, k, q_len, kv_len), kv_len, p->key_block);
+    const uint64_t blocks = (uint64_t)attn_runs(most_keys(p, q_len, kv_len), kv_len, p->key_block);
     const uint64_t values = items * (uint64_t)p->value_heads;
     const bool tiles = q_len > p->decode_q;
     if (p->scattered || p->has_mask)
@@ -711,6 +705,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
     lua_val_set_string(a, t, "layout", p->layout);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
         lua_val_set_int(a, t, ints[i].name, ints[i].value);
+    lua_val_set_int(a, t, "row_keys", p->row_keys);
     lua_val_set(a, t, "type", types_to_lua(a));
     lua_val_set(a, t, "tile", tiles_to_lua(a, p));
     lua_val_set(a, t, "edges", edges_to_lua(a, p));

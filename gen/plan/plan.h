@@ -92,8 +92,9 @@ typedef struct plan {
     int dots;        /* none: 0 */
     int gather_keys; /* 0: no gather kernel */
     /* How far apart the keys are that rows see. */
-    int reach;      /* n rows see at most n + reach keys from the first to the last; -1: any */
-    bool scattered; /* each row says by itself where its keys are */
+    int reach;        /* n rows see at most n + reach keys from the first to the last; -1: any */
+    bool scattered;   /* each row says by itself where its keys are */
+    int64_t row_keys; /* most keys that a row sees, 2^31: no bound */
     /* Scores. */
     double q_scale;        /* folded into Q */
     double softcap_factor; /* multiplies tanh */

@@ -1,6 +1,7 @@
 #include "picture.h"
 
 #include "markup.h"
+#include "op.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,15 +40,13 @@ static int32_t example_length(int64_t reach) {
 }
 
 explain_extent picture_extent(const kernel_spec *k, const explain_extent *want) {
-    const attn_spec *s = &k->core;
     explain_extent e = *want;
-    int32_t keys = LENGTH_MIN, queries_a_key = 1;
-    if (s->op == ATTN_OP_SLIDING_SELF)
-        keys = example_length((int64_t)s->window + (s->causal ? 0 : s->right_window) + 1);
-    if (s->op == ATTN_OP_SEGMENT_CROSS) {
-        keys = s->lookback < 16 ? GATHER_KEYS : example_length((int64_t)s->lookback + 1);
-        queries_a_key = s->lookback < 16 ? 4 : 1;
-    }
+    const int64_t most = attn_op_of(&k->core)->reach(&k->core).most;
+    const bool gathers = attn_op_few_keys(&k->core) > 0;
+    const int32_t queries_a_key = gathers ? 4 : 1;
+    const int32_t keys = gathers           ? GATHER_KEYS
+                         : most < ATTN_FAR ? example_length(most)
+                                           : LENGTH_MIN;
     if (e.kv_len < 0) e.kv_len = e.q_len >= 0 ? max32(1, e.q_len / queries_a_key) : keys;
     if (e.q_len < 0) e.q_len = e.kv_len * queries_a_key;
     return e;
@@ -319,8 +318,10 @@ static const char *remarks(arena *a, const drawing *d) {
     if (k->score_expr && strstr(expr_canonical(a, k->score_expr), "inf"))
         buf_puts(&b, "Where the score expression gives -inf, it hides pairs that are drawn as "
                      "visible here. ");
-    if (k->core.op == ATTN_OP_SLIDING_SELF && k->core.window >= d->e->kv_len)
-        buf_printf(&b, "The window of %d reaches beyond this picture. ", k->core.window);
+    const attn_op_rule *op = attn_op_of(&k->core);
+    const int64_t back = op->reach(&k->core).back;
+    if (!op->segments && back < ATTN_FAR && back >= d->e->kv_len)
+        buf_printf(&b, "The window of %lld reaches beyond this picture. ", (long long)back);
     if (b.len) b.data[--b.len] = 0;
     return markup_fold(a, b.data);
 }

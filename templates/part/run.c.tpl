@@ -14,7 +14,7 @@ $ if plan.gather_keys == 0 then
 static int64_t most_keys(int32_t rows, int32_t kv_len_max) {
     if (rows <= 0) return 0;
 $   if plan.scattered then
-    return min64(kv_len_max, rows * INT64_C(${spec.lookback + 1})); /* else nothing is packed */
+    return min64(kv_len_max, rows * INT64_C(${plan.row_keys})); /* else nothing is packed */
 $   elseif plan.reach >= 0 then
     return min64(kv_len_max, reach_of(rows));
 $   else
@@ -25,7 +25,7 @@ $   end
 /* Parts that so many rows of an item see, at most. */
 static int32_t most_parts(int32_t rows, int32_t kv_len_max) {
 $   if plan.scattered then
-    enum { A_ROW = ${(spec.lookback + plan.part_keys - 1) // plan.part_keys + 1} };
+    enum { A_ROW = ${(plan.row_keys - 1 + plan.part_keys - 1) // plan.part_keys + 1} };
     return (int32_t)min64(attn_runs(kv_len_max, kv_len_max, PART), (int64_t)rows * A_ROW);
 $   else
     return attn_runs(most_keys(rows, kv_len_max), kv_len_max, PART);
