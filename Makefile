@@ -7,7 +7,7 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -Iruntime -Igen -I/usr/inc
 # Lua links statically, so that build/attn-gen runs where no Lua is installed.
 LIBS = -l:liblua5.4.a -lcjson -ldl -lm
 
-RUNTIME_FILES = $(sort $(wildcard runtime/*.h runtime/*.c runtime/*.def runtime/simd/*.h))
+RUNTIME_FILES = $(sort $(wildcard runtime/*.h runtime/*.c runtime/*.def runtime/*.md runtime/simd/*.h))
 EMBEDDED = $(sort $(wildcard templates/*.lua templates/*.tpl templates/*/*.tpl gen/lua/*.lua \
 	gen/import/*.json gen/models/*.lua)) $(RUNTIME_FILES)
 # The generator's rooms, but for main and what calls, measures and checks kernels: lab and verify.
@@ -81,7 +81,7 @@ TEST_OBJECTS = $(TEST_SOURCES:%.c=$(BUILD)/obj/%.o)
 $(BUILD)/unit: $(TEST_OBJECTS) $(PROGRAM_LIBS)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS) -lcriterion
 # Property tests: a plain program, so that it runs where no Criterion is.
-PROPERTY_SOURCES = $(filter-out tests/property/test_%,$(wildcard tests/property/*.c))
+PROPERTY_SOURCES = $(wildcard tests/property/*.c)
 PROPERTY_OBJECTS = $(PROPERTY_SOURCES:%.c=$(BUILD)/obj/%.o)
 $(BUILD)/property: $(PROPERTY_OBJECTS) $(PROGRAM_LIBS)
 	$(CC) $(ALL_CFLAGS) -fopenmp -o $@ $^ $(LIBS)
@@ -95,6 +95,9 @@ $(BUILD)/fault.so: tests/folder/fault.c tests/folder/fault.h
 $(BUILD)/obj/tests/%.o: ALL_CFLAGS += -Wno-missing-field-initializers
 # Callers that use OpenMP themselves.
 $(BUILD)/obj/tests/property/sweep.o: ALL_CFLAGS += -fopenmp
+
+# What the stages of tests/run.sh run.
+programs: all $(addprefix $(BUILD)/,unit property folder-faults fault.so bench/bench)
 
 asan: ## the tests' programs and generated code under ASan and UBSan
 	@sh tests/check/sanitize.sh
@@ -119,9 +122,9 @@ install: all ## attn-gen, attn-verify, manual page and completion; PREFIX=/usr/l
 	$(BUILD)/attn-gen man > $(DESTDIR)$(PREFIX)/share/man/man1/attn-gen.1
 	$(BUILD)/attn-gen completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/attn-gen
 	$(BUILD)/attn-gen completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_attn-gen
-	install -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/attn-gen
+	install -m 644 LICENSE runtime/CONTRACT.md $(DESTDIR)$(PREFIX)/share/doc/attn-gen
 
 clean: ## remove build/
 	rm -rf $(BUILD)
 
-.PHONY: help all deps generate check-generated test test-full demo asan fuzz format install clean
+.PHONY: help all programs deps generate check-generated test test-full demo asan fuzz format install clean

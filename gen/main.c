@@ -2,13 +2,14 @@
 #include "cli.h"
 #include "show/diff.h"
 #include "embedded.h"
+#include "help.h"
 #include "output/emit.h"
 #include "show/explain.h"
 #include "output/folder.h"
 #include "import/import_hf.h"
 #include "plan/isa.h"
 #include "plan/plan.h"
-#include "program.h"
+#include "files.h"
 #include "output/render.h"
 #include "show/report.h"
 #include "output/single.h"
@@ -54,10 +55,8 @@ static bool find_model(arena *a, const options *o, model *m, diag *d) {
     if (!o->target) return model_from_flags(a, o->inputs, o->input_count, m, d);
     const char *builtin = embedded_find(arena_printf(a, "gen/models/%s.lua", o->target));
     if (builtin) return model_from_lua(a, arena_printf(a, "%s.lua", o->target), builtin, m, d);
-    const size_t n = strlen(o->target);
     const bool config = import_hf_is_config(o->target);
-    if (!config && (n < 4 || strcmp(o->target + n - 4, ".lua")))
-        return no_such_model(a, o->target, d);
+    if (!config && !ends_with(o->target, ".lua")) return no_such_model(a, o->target, d);
     size_t size;
     const char *source =
         read_file(a, o->target, config ? IMPORT_MAX_BYTES : MODEL_MAX_BYTES, &size, d);
@@ -255,8 +254,7 @@ static bool tune(arena *a, const options *o, diag *d) {
 }
 
 static bool is_single(const char *path) {
-    const size_t n = strlen(path);
-    return n > 2 && !strcmp(path + n - 2, ".c");
+    return strlen(path) > 2 && ends_with(path, ".c");
 }
 
 static bool golden(arena *a, const options *o, diag *d) {
@@ -318,7 +316,7 @@ static void list_models(void) {
 }
 
 static bool completion(arena *a, const options *o, diag *d) {
-    const char *text = cli_completion(a, o->target, d);
+    const char *text = help_completion(a, o->target, d);
     if (text) fputs(text, stdout);
     return text != NULL;
 }
@@ -336,9 +334,9 @@ static int run(arena *a, int argc, char **argv, diag *d) {
     case CMD_MODELS: list_models(); return DONE;
     case CMD_GOLDEN: return golden(a, &o, d) ? DONE : WRONG_INPUT;
     case CMD_DIFF: return diff(a, &o, d);
-    case CMD_MAN: fputs(cli_man(a), stdout); return DONE;
+    case CMD_MAN: fputs(help_man(a), stdout); return DONE;
     case CMD_COMPLETION: return completion(a, &o, d) ? DONE : WRONG_INPUT;
-    case CMD_HELP: fputs(o.target, stdout); return DONE;
+    case CMD_HELP: fputs(help_text(a, o.topic), stdout); return DONE;
     default: return DONE;
     }
 }

@@ -125,7 +125,7 @@ static const attn_expr_hooks hooks = {
 
 static inline const float *query_row(const item *x, int32_t h, int32_t i) {
     const attn_view *q = &x->args->q;
-    return q->data + x->b * q->batch + h * q->head + i * q->token;
+    return (const float *)q->data + x->b * q->batch + h * q->head + i * q->token;
 }
 
 /* Null: the item has no padding. */
@@ -168,7 +168,7 @@ static ATTN_INLINE float finish_scale(const item *x, int32_t h, int32_t i, float
 
 static inline float *output_row(const item *x, int32_t h, int32_t i) {
     const attn_out *o = &x->args->o;
-    return o->data + x->b * o->batch + h * o->head + i * o->token;
+    return (float *)o->data + x->b * o->batch + h * o->head + i * o->token;
 }
 
 /* No key of the row's range was hidden by a mask. */
@@ -297,8 +297,8 @@ static void gather_task(void *ctx, int64_t task, int worker) {
     const int32_t h = (int32_t)(task / chunks % HEADS), b = (int32_t)(task / chunks / HEADS);
     const item x = item_of(c, b);
     if (row >= x.rows) return;
-    const float *k = args->k.data + b * args->k.batch + key_head(h) * args->k.head;
-    const float *v = args->v.data + b * args->v.batch + value_head(h) * args->v.head;
+    const float *k = (const float *)args->k.data + b * args->k.batch + key_head(h) * args->k.head;
+    const float *v = (const float *)args->v.data + b * args->v.batch + value_head(h) * args->v.head;
     for (int32_t n = min32(GATHER_ROWS, x.rows - row), i = 0; i < n; i++)
         gather_row(&x, w, h, row + i, k, v);
 }

@@ -123,7 +123,8 @@ typedef struct values {
 
 /* Rows of memory that are asked for while others are worked on: row i is k + i * k_step. */
 typedef struct lines {
-    const float *k, *v;
+    const float *k;
+    const float *v;
     ptrdiff_t k_step, v_step;
 } lines;
 
@@ -202,7 +203,7 @@ static inline vf load_n(const float *p, int32_t n) {
 
 static inline const float *query_row(const item *x, int32_t h, int32_t i) {
     const attn_view *q = &x->args->q;
-    return q->data + x->b * q->batch + h * q->head + i * q->token;
+    return (const float *)q->data + x->b * q->batch + h * q->head + i * q->token;
 }
 
 /* Null: the item has no padding. */
@@ -1751,7 +1752,7 @@ static ATTN_INLINE float finish_scale(const item *x, int32_t h, int32_t i, float
 
 static inline float *output_row(const item *x, int32_t h, int32_t i) {
     const attn_out *o = &x->args->o;
-    return o->data + x->b * o->batch + h * o->head + i * o->token;
+    return (float *)o->data + x->b * o->batch + h * o->head + i * o->token;
 }
 
 /* No key of the row's range was hidden by a mask. */
@@ -1767,7 +1768,8 @@ static inline bool lost_scores(const item *x, double l, int32_t lo, int32_t hi) 
 /* The largest |V| of the keys lo..hi; one that is at least `enough` will do. */
 static float largest_value(const item *x, int32_t h, int32_t lo, int32_t hi, float enough) {
     const attn_view *v = &x->args->v;
-    const float *row = v->data + x->b * v->batch + value_head(h) * v->head + lo * v->token;
+    const float *row =
+        (const float *)v->data + x->b * v->batch + value_head(h) * v->head + lo * v->token;
     vf top = vf_zero();
     for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++, row += v->token)
         for (int32_t c = 0; c < DV; c += W) top = vf_max(vf_abs(load_n(row + c, DV - c)), top);
@@ -2080,7 +2082,8 @@ static void pack_v_task(void *ctx, int64_t task, int worker) {
     const bool seen = item_class(&x, k0 + first, k0 + n - 1) != ATTN_TILE_NONE;
     *seen_at(c, b, hv, block) = seen;
     if (!seen) return;
-    const float *row = v->data + b * v->batch + hv * v->head + (int64_t)(k0 + first) * v->token;
+    const float *row =
+        (const float *)v->data + b * v->batch + hv * v->head + (int64_t)(k0 + first) * v->token;
     float *to = packed_block(c, b, hv, block);
     for (int32_t key = first; key < n; key++, row += v->token) {
         for (int32_t col = 0; col < 64; col += 16) {
@@ -2119,8 +2122,8 @@ static void prefill_task(void *ctx, int64_t task, int worker) {
         last = max32(last, t->last);
     }
 
-    const float *k = args->k.data + b * args->k.batch + key_head(h) * args->k.head;
-    const float *v = args->v.data + b * args->v.batch + value_head(h) * args->v.head;
+    const float *k = (const float *)args->k.data + b * args->k.batch + key_head(h) * args->k.head;
+    const float *v = (const float *)args->v.data + b * args->v.batch + value_head(h) * args->v.head;
     for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
         const int32_t k0 = block * BK, k1 = k0 + min32(BK - 1, last - k0);
         values from = {v, 1, args->v.token, args->v.token, 0};
@@ -2469,8 +2472,10 @@ static lines lines_ahead(const call *c, const item *x, const pace *p, const tile
         if (g >= GROUPS) g = 0, b++;
         if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
     }
-    const float *k0 = k->data + b * k->batch + key_head(g * GROUP) * k->head + key * k->token;
-    const float *v0 = v->data + b * v->batch + value_head(g * GROUP) * v->head + key * v->token;
+    const float *k0 =
+        (const float *)k->data + b * k->batch + key_head(g * GROUP) * k->head + key * k->token;
+    const float *v0 =
+        (const float *)v->data + b * v->batch + value_head(g * GROUP) * v->head + key * v->token;
     if (c->span == 1) return (lines){k0, v0, k->token, v->token};
     const int32_t heads = min32(c->span, GROUPS - g), row = j * p->turn;
     return (lines){k0 + row / heads * k->token + row % heads * k->head,
@@ -2501,10 +2506,11 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     const pace p = pace_of(c, &x);
     const int32_t k0 = part_at(c, b, slot) * PART, k1 = k0 + min32(PART, x.kv_len - k0) - 1;
     const int32_t count = min32(c->span, GROUPS - g0);
-    const float *k[TILES], *v[TILES];
+    const float *k[TILES];
+    const float *v[TILES];
     for (int32_t i = 0; i < count; i++) {
-        k[i] = kv->data + b * kv->batch + key_head((g0 + i) * GROUP) * kv->head;
-        v[i] = vv->data + b * vv->batch + value_head((g0 + i) * GROUP) * vv->head;
+        k[i] = (const float *)kv->data + b * kv->batch + key_head((g0 + i) * GROUP) * kv->head;
+        v[i] = (const float *)vv->data + b * vv->batch + value_head((g0 + i) * GROUP) * vv->head;
     }
 
     /* As many tiles of each group as there is room for. */

@@ -1,5 +1,6 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
-/* attn.h - the only header a product includes. C11 and C++.
+/* attn.h - the only header a product includes. C11 and C++. What a kernel computes, and what a call
+ * has to be given, is in CONTRACT.md: beside this file, or in attn-gen's runtime/.
  *
  *     #include "attn.h"
  *     #include "tiny.h"                                 // written by attn-gen: the filled specs
@@ -137,6 +138,13 @@ typedef enum attn_ffn {
     ATTN_FFN_EXTERNAL
 } attn_ffn;
 
+/* What elements of a tensor are stored in: the rows of types.def. */
+typedef enum attn_type {
+#define ATTN_TYPE(id, ...) ATTN_TYPE_##id,
+#include "types.def"
+    ATTN_TYPE_COUNT
+} attn_type;
+
 #define ATTN_UNSET INT32_MIN    /* an integer field that takes its default */
 #define ATTN_UNSET_F (-3.0e38f) /* a float field that takes its default */
 
@@ -158,16 +166,23 @@ void attn_spec_init(attn_spec *spec);
  * linked kernel runs it. */
 attn_status attn_spec_check(const attn_spec *spec, uint32_t flags, char *message, size_t size);
 
-/* A tensor: data and its element strides. The innermost dimension (width) is contiguous. */
+/* A tensor: data, of the type that the spec says, and its element strides. The innermost dimension
+ * (width) is contiguous. */
 typedef struct attn_view {
-    const float *data;
+    const void *data;
     int64_t batch, head, token;
 } attn_view;
 
 typedef struct attn_out {
-    float *data;
+    void *data;
     int64_t batch, head, token;
 } attn_out;
+
+/* Scales of a tensor whose type has one a row: [batch, heads, tokens], with element strides. */
+typedef struct attn_scales {
+    const float *data;
+    int64_t batch, head, token;
+} attn_scales;
 
 typedef enum attn_mask_type { ATTN_MASK_NONE, ATTN_MASK_BOOL, ATTN_MASK_F32 } attn_mask_type;
 
@@ -235,6 +250,9 @@ typedef struct attn_args {
 
     void *workspace; /* 64-byte aligned */
     size_t workspace_bytes;
+
+    /* Callers whose struct_size ends here have none. */
+    attn_scales k_scale, v_scale; /* of types with scales; data is null with all others */
 } attn_args;
 
 #ifdef __cplusplus
@@ -307,9 +325,10 @@ typedef struct attn_block attn_block;
 /* A weight as PyTorch stores it: row-major, linear layers as [out, in]. */
 typedef struct attn_tensor {
     const char *name;
-    const float *data;
+    const void *data;
     int32_t rank;
     int64_t dim[4];
+    int32_t type; /* attn_type of data; weights are f32, 0 */
 } attn_tensor;
 
 /* Keys and values of the tokens so far, in memory of the caller's that attn_cache_init shares out.
@@ -319,11 +338,15 @@ typedef struct attn_tensor {
 typedef struct attn_cache {
     uint32_t struct_size;
     int32_t batch, capacity;
-    float *k, *v;
+    void *k, *v;
     int32_t *length; /* [batch] keys held */
     int32_t *start;  /* [batch] absolute position of the first of them: a sliding cache lets go of
                         what no later query sees */
     uint64_t layer;  /* which spec it is for: other layers refuse the cache */
+
+    /* Of caches whose struct_size goes beyond here; all others hold f32, without scales. */
+    int32_t type;             /* attn_type of k and v */
+    float *k_scale, *v_scale; /* [batch, heads, capacity], of types with scales; else null */
 } attn_cache;
 
 /* One call. Rows are contiguous; batch and token strides in elements. */

@@ -14,7 +14,7 @@
 ATTN_HIDDEN_BEGIN
 
 /* Changes whenever a kernel built for an older runtime would misread something below. */
-enum { ATTN_KERNEL_ABI = 3 };
+enum { ATTN_KERNEL_ABI = 4 };
 
 typedef enum attn_isa {
     ATTN_ISA_PORTABLE,

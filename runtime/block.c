@@ -87,7 +87,8 @@ int32_t attn_block_weights(const attn_block *block, attn_tensor *list, int32_t c
         const attn_weight *w = &block->kernel->weights[i];
         if (!w->used) continue;
         if (list && n < capacity)
-            list[n] = (attn_tensor){w->name, NULL, w->rank, {w->dim[0], w->dim[1], w->dim[2], 0}};
+            list[n] = (attn_tensor){
+                .name = w->name, .rank = w->rank, .dim = {w->dim[0], w->dim[1], w->dim[2], 0}};
         n++;
     }
     return n;

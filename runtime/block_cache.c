@@ -99,10 +99,13 @@ attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t 
     if (!cache) return ATTN_E_ARGUMENT;
     const attn_status status = check_cache_memory(NULL, block, batch, capacity, memory, bytes);
     if (status != ATTN_OK) return status;
-    *cache = (attn_cache){.struct_size = sizeof *cache, .batch = batch, .capacity = capacity};
-    cache_layout(block->kernel, cache, memory);
-    cache->layer = cache_layer(block->kernel);
-    for (int32_t b = 0; b < batch; b++) cache->length[b] = cache->start[b] = 0;
+    /* Callers from before types have no more of it. */
+    const size_t size = offsetof(attn_cache, type);
+    attn_cache c = {.struct_size = (uint32_t)size, .batch = batch, .capacity = capacity};
+    cache_layout(block->kernel, &c, memory);
+    c.layer = cache_layer(block->kernel);
+    for (int32_t b = 0; b < batch; b++) c.length[b] = c.start[b] = 0;
+    memcpy(cache, &c, size);
     return ATTN_OK;
 }
 
@@ -111,10 +114,11 @@ attn_status attn_check_cache(const attn_why *why, const attn_block *block, const
     const attn_status status = attn_check_block(why, block);
     if (status != ATTN_OK) return status;
     if (!c) return attn_refuse(why, ATTN_E_CACHE, "cache is null");
-    if (c->struct_size != sizeof *c)
+    const size_t size = offsetof(attn_cache, type); /* of caches of f32 */
+    if (c->struct_size != size)
         return attn_refuse(why, ATTN_E_CACHE,
                            "cache.struct_size is %u: must be %u, as attn_cache_init sets it",
-                           (unsigned)c->struct_size, (unsigned)sizeof *c);
+                           (unsigned)c->struct_size, (unsigned)size);
     if (c->layer != cache_layer(block->kernel))
         return attn_refuse(why, ATTN_E_CACHE,
                            "cache.layer is another layer's: attn_cache_init has to be given the "
@@ -153,14 +157,15 @@ attn_standing attn_cache_stand(const attn_spec *s, const attn_cache *c, int32_t 
 void attn_cache_let_go(const attn_block_kernel *k, attn_cache *c, int32_t b,
                        const attn_standing *at) {
     const struct {
-        float *data;
+        void *data;
         int32_t heads, dim;
     } part[2] = {{c->k, k->k_heads, k->k_dim}, {c->v, k->v_heads, k->v_dim}};
     const size_t keep = (size_t)(at->length - at->drop);
     for (int i = 0; i < 2 && at->drop > 0; i++) {
         const size_t head = (size_t)c->capacity * (size_t)part[i].dim;
         for (int32_t h = 0; h < part[i].heads && part[i].dim; h++) {
-            float *rows = part[i].data + ((size_t)b * (size_t)part[i].heads + (size_t)h) * head;
+            float *rows =
+                (float *)part[i].data + ((size_t)b * (size_t)part[i].heads + (size_t)h) * head;
             memmove(rows, rows + (size_t)at->drop * (size_t)part[i].dim,
                     keep * (size_t)part[i].dim * sizeof(float));
         }

@@ -116,6 +116,10 @@ static void take(const attn_block_kernel *k, const attn_tensor *t, const float *
                 t->data ? "" : " without data");
         return;
     }
+    if (t->type != ATTN_TYPE_F32) {
+        problem(p, "%s: type is %d: must be ATTN_TYPE_F32, 0", t->name, t->type);
+        return;
+    }
     const float *data = t->data;
     for (int i = 0; i < pieces; i++) {
         const attn_weight *w = &k->weights[found[i]];

@@ -41,6 +41,16 @@ attn_status attn_check_size(const attn_why *why, const char *name, uint32_t got,
                        (unsigned)got, (unsigned)want, from);
 }
 
+attn_status attn_check_grown(const attn_why *why, const char *name, const void *from_caller,
+                             size_t before, void *to, size_t size, const char *from) {
+    uint32_t got; /* struct_size comes first */
+    memcpy(&got, from_caller, sizeof got);
+    if (got != before && got != size) return attn_check_size(why, name, got, size, from);
+    memset((char *)to + got, 0, size - got);
+    memcpy(to, from_caller, got);
+    return ATTN_OK;
+}
+
 attn_status attn_check_fits(const attn_why *why, const char *what, uint64_t bytes) {
     if (attn_size_fits(bytes)) return ATTN_OK;
     return attn_refuse(why, ATTN_E_ARGUMENT,
@@ -83,6 +93,7 @@ void attn_area_repeat(attn_area *area, const char *name, int64_t count, int64_t 
     int64_t step;
     if (__builtin_mul_overflow(elements, (int64_t)size, &step)) step = INT64_MAX;
     area->dim[area->dims].name = name;
+    area->dim[area->dims].unit = (int64_t)size;
     area->dim[area->dims].count = count;
     area->dim[area->dims++].step = step;
 }
@@ -163,13 +174,15 @@ static bool same_rows(const attn_area *a, const attn_area *b) {
 
 static attn_status check_rows(const attn_why *why, const attn_area *a) {
     const ordered o = order(a, true);
-    for (int i = o.area.dims - 1; i >= 0; i--)
-        if (o.area.dim[i].step < o.span[i + 1])
+    for (int i = o.area.dims - 1; i >= 0; i--) {
+        const int64_t step = o.area.dim[i].step, span = o.span[i + 1], unit = o.area.dim[i].unit;
+        if (step < span)
             return attn_refuse(why, ATTN_E_ARGUMENT,
                                "%s is %lld: rows of %s overlap; must be at least %lld elements, "
                                "what the smaller strides span",
-                               o.area.dim[i].name, (long long)(o.area.dim[i].step / 4), a->name,
-                               (long long)((o.span[i + 1] + 3) / 4));
+                               o.area.dim[i].name, (long long)(step / unit), a->name,
+                               (long long)((span + unit - 1) / unit));
+    }
     return ATTN_OK;
 }
 

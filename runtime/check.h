@@ -31,6 +31,11 @@ attn_status attn_check_item(const attn_why *why, const char *name, int32_t b, in
 attn_status attn_check_size(const attn_why *why, const char *name, uint32_t got, size_t want,
                             const char *from);
 
+/* Of one that has grown at its end: older callers' have `before` bytes. Then its members in *to;
+ * those that the caller does not know are 0. */
+attn_status attn_check_grown(const attn_why *why, const char *name, const void *from_caller,
+                             size_t before, void *to, size_t size, const char *from);
+
 enum { ATTN_THREADS_MAX = 65536 };
 attn_status attn_check_threads(const attn_why *why, int32_t threads);
 
@@ -52,6 +57,7 @@ typedef struct attn_area {
     struct {
         const char *name; /* of the stride */
         int64_t count, step;
+        int64_t unit; /* bytes that the stride counts in */
     } dim[4];
     int dims;
     int same_as; /* index of the area that it may be, or -1 */

@@ -407,12 +407,13 @@ attn_status attn_inputs_check(const attn_why *why, const attn_kernel *k, const a
     return status == ATTN_OK ? check_sides(why, k, a) : status;
 }
 
-/* [batch, heads, length, width] floats, in elements. */
-static attn_area *add_tensor(attn_areas *list, const char *name, const float *data, int64_t width,
-                             const attn_dim dim[3]) {
-    attn_area *area = attn_areas_add(list, name, data, width * (int64_t)sizeof(float));
+/* [batch, heads, length, width] of items from `first` on, in elements. */
+static attn_area *add_tensor(attn_areas *list, const char *name, const void *data, size_t size,
+                             int64_t first, int64_t width, const attn_dim dim[3]) {
+    const void *from = data ? (const char *)data + first * dim[2].stride * (int64_t)size : NULL;
+    attn_area *area = attn_areas_add(list, name, from, width * (int64_t)size);
     for (int i = 0; i < 3; i++)
-        attn_area_repeat(area, dim[i].name, dim[i].count, dim[i].stride, sizeof(float));
+        attn_area_repeat(area, dim[i].name, dim[i].count, dim[i].stride, size);
     return area;
 }
 
@@ -425,10 +426,10 @@ static attn_status check_items(const attn_why *why, const attn_kernel *k, const 
     const int64_t word = sizeof(float);
     attn_areas list;
     list.count = 0;
-#define TENSOR(name, first, count, heads, length, width)                  \
-    add_tensor(&list, #name, a->name.data + first * a->name.batch, width, \
-               (attn_dim[3]){{#name ".token", length, a->name.token},     \
-                             {#name ".head", heads, a->name.head},        \
+#define TENSOR(name, first, count, heads, length, width)                \
+    add_tensor(&list, #name, a->name.data, sizeof(float), first, width, \
+               (attn_dim[3]){{#name ".token", length, a->name.token},   \
+                             {#name ".head", heads, a->name.head},      \
                              {#name ".batch", count, a->name.batch}})
     TENSOR(q, 0, b, s->heads, lq, d);
     attn_area *o = TENSOR(o, 0, b, s->heads, lq, s->v_dim);
@@ -467,11 +468,23 @@ static attn_status check_memory(const attn_why *why, const attn_kernel *k, const
     return status;
 }
 
-static attn_status check_args(const attn_why *why, const attn_plan *plan, const attn_args *a) {
+/* No type of today has scales. */
+static attn_status check_scales(const attn_why *why, const attn_args *a) {
+    if (!a->k_scale.data && !a->v_scale.data) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_UNUSED,
+                       "%s is given: must be null, as the type of k and v has no scales",
+                       a->k_scale.data ? "k_scale.data" : "v_scale.data");
+}
+
+/* *a: the caller's arguments, of this library's size. */
+static attn_status check_args(const attn_why *why, const attn_plan *plan, const attn_args *args,
+                              attn_args *a) {
     if (!plan) return attn_refuse(why, ATTN_E_ARGUMENT, "plan is null");
-    if (!a) return attn_refuse(why, ATTN_E_ARGUMENT, "args is null");
-    attn_status status = attn_check_size(why, "args", a->struct_size, sizeof *a, "ATTN_ARGS_INIT");
+    if (!args) return attn_refuse(why, ATTN_E_ARGUMENT, "args is null");
+    attn_status status = attn_check_grown(why, "args", args, offsetof(attn_args, k_scale), a,
+                                          sizeof *a, "ATTN_ARGS_INIT");
     if (status == ATTN_OK) status = attn_inputs_check(why, plan->kernel, a);
+    if (status == ATTN_OK) status = check_scales(why, a);
     if (status == ATTN_OK) status = check_tensors(why, plan->kernel, a);
     for (int32_t b = 0; status == ATTN_OK && a->kv_len && b < a->batch; b++)
         status = attn_check_item(why, "kv_len", b, a->kv_len[b], "kv_len_max", a->kv_len_max);
@@ -510,9 +523,9 @@ static void stand_in_for_keys(attn_args *a) {
 }
 
 static __attribute__((noinline)) attn_status run(const attn_plan *plan, const attn_args *args) {
-    attn_status status = check_args(NULL, plan, args);
+    attn_args call;
+    attn_status status = check_args(NULL, plan, args, &call);
     if (status != ATTN_OK) return status;
-    attn_args call = *args;
     call.threads = attn_team_limit(args->threads);
     stand_in_for_keys(&call);
     return attn_run_checked(plan->kernel, &call, NULL, plan->reference);
@@ -532,5 +545,6 @@ attn_status attn_run(const attn_plan *plan, const attn_args *args) {
 attn_status attn_plan_check(const attn_plan *plan, const attn_args *args, char *message,
                             size_t size) {
     const attn_why why = attn_why_begin(message, size);
-    return check_args(&why, plan, args);
+    attn_args call;
+    return check_args(&why, plan, args, &call);
 }

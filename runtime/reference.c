@@ -55,7 +55,8 @@ static double score(const row *r, int64_t k, bool *oob) {
     if (expr && expr->mask && !expr->mask(&r->x, r->h, r->q, (int32_t)k, oob)) return -INFINITY;
 
     const int64_t hk = r->h / (spec->heads / spec->kv_heads);
-    const float *key = args->k.data + b * args->k.batch + hk * args->k.head + k * args->k.token;
+    const float *key =
+        (const float *)args->k.data + b * args->k.batch + hk * args->k.head + k * args->k.token;
     double s = 0;
     for (int32_t d = 0; d < attn_spec_k_dim(spec); d++) s += (double)r->query[d] * key[d];
     s *= spec->scale;
@@ -87,8 +88,9 @@ static void write_row(const row *r, double max) {
     const attn_args *args = r->args;
     const attn_spec *spec = r->kernel->spec;
     const int64_t b = r->x.b, hv = r->h / (spec->heads / spec->v_heads);
-    const float *v = args->v.data + b * args->v.batch + hv * args->v.head;
-    float *o = args->o.data + b * args->o.batch + r->h * args->o.head + r->i * args->o.token;
+    const float *v = (const float *)args->v.data + b * args->v.batch + hv * args->v.head;
+    float *o =
+        (float *)args->o.data + b * args->o.batch + r->h * args->o.head + r->i * args->o.token;
     const double sink = spec->sinks ? args->sinks[r->h] : -INFINITY;
     const bool empty = max == -INFINITY; /* no key */
     if (sink > max) max = sink;
@@ -113,7 +115,8 @@ static void find_row(row *r) {
     r->x.q_len = args->q_len;
     r->x.kv_len = args->kv_len ? args->kv_len[b] : args->kv_len_max;
     r->q = (int32_t)((uint32_t)r->x.q_start + (uint32_t)r->i);
-    r->query = args->q.data + b * args->q.batch + r->h * args->q.head + r->i * args->q.token;
+    r->query = (const float *)args->q.data + b * args->q.batch + r->h * args->q.head +
+               r->i * args->q.token;
     op_keys(r);
 }
 

@@ -208,14 +208,14 @@ static inline bool key_exists(const layer *l, int32_t row) {
 static inline float *key_row(const layer *l, const attn_out *to, int32_t row) {
     const int32_t n = l->args->kv_tokens;
     if (!key_exists(l, row)) return NULL;
-    return to->data + row / n * to->batch + row % n * to->token;
+    return (float *)to->data + row / n * to->batch + row % n * to->token;
 }
 $ else
 /* Where the keys of a row go: `head` 0, or null where there is no such token. */
 static inline float *key_row(const layer *l, const attn_out *to, int32_t row) {
     if (!row_exists(l, row)) return NULL;
     const int32_t b = item_of(l, row);
-    return to->data + b * to->batch + (l->call->row0[b] + token_of(l, row)) * to->token;
+    return (float *)to->data + b * to->batch + (l->call->row0[b] + token_of(l, row)) * to->token;
 }
 $ end
 

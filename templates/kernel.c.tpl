@@ -1,5 +1,6 @@
 $ -- One kernel file: a spec on an instruction set. The three axes are hooks: form/ finds rows, op/
 $ -- says which keys a row sees, backend/ changes scores. part/ holds the register tiles.
+$ local engine = hooks("engine/" .. isa.engine .. ".c")
 $ assert(plan.tile_vectors >= 1, "plan: a tile has at least one vector")
 $ assert(plan.panel % plan.width == 0, "plan: a V panel is whole vectors")
 ${part("package/banner.c")}
@@ -95,23 +96,15 @@ $ end
 ${part("backend/" .. spec.backend .. ".c")}
 
 $ if plan.gather_keys == 0 then
-${part("part/pack_q.c")}
+${engine.pack_q()}
 
 $ end
 $ local pv_seen = {} -- register tiles of P V, emitted once
 $ for nv = 1, plan.gather_keys > 0 and 0 or plan.tile_vectors do
-${part("part/qk.c", { nv = nv, of = nv, keys = plan.tile[nv].keys, lazy = false })}
+${engine.qk(nv)}
 
-$   if plan.tile[nv].lazy and not plan.rescore then
-${part("part/qk.c", { nv = nv, of = nv, keys = plan.tile[nv].keys, lazy = true })}
-
-$   end
-$   for _, edge in ipairs(nv == plan.tile_vectors and plan.edges or {}) do
-${part("part/qk.c", { nv = edge.vectors, of = nv, keys = edge.keys, lazy = false })}
-
-$   end
 ${part("part/softmax.c", { nv = nv })}
-${part("part/pv.c", { nv = nv, seen = pv_seen })}
+${engine.pv(nv, pv_seen)}
 ${part("part/adjust.c", { nv = nv })}
 $   if expr then
 $     if plan.rescore then

@@ -1,108 +1,157 @@
 #!/bin/sh
-# Runs every stage and closes with one line that counts tests. A stage is a command; it counts as
-# the tests that it reports ("N passed, N failed" or Criterion's synthesis), else as one.
-# ATTN_FULL=1: the long campaigns as well. A failing stage does not stop the others.
+# Runs the stages, two at a time, prints a line as each ends, and closes with what they took and one
+# line that counts tests. A stage is a command; it counts as the tests that it reports ("N passed,
+# N failed" or Criterion's synthesis), else as one. A failing stage does not stop the others.
+# tests/README.md says what each proves.
+#     run.sh [NAME..]   all stages, or these alone; ATTN_FULL=1: the long campaigns as well
+#     run.sh --list     their names
 set -u
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
+full=${ATTN_FULL:-}
 jobs=$(nproc 2>/dev/null || echo 2)
 log=$build/test-log
 mkdir -p "$log"
-passed=0
-failed=0
-skipped=0
+rm -f "$log"/*.result "$log/turns"
+# Portable kernels have the stages that name no instruction set, and test-full.
+fast=avx2,avx512
+if ! grep -qw avx2 /proc/cpuinfo 2>/dev/null; then fast=portable; fi
 
-stage() { # stage NAME COMMAND..
+if [ "${1:-}" = --list ]; then list=1; else list='' wanted=" $* "; fi
+# A stage takes a turn, a line of this pipe, and gives it back.
+mkfifo "$log/turns" && exec 9<>"$log/turns" && rm "$log/turns"
+echo >&9
+[ "$jobs" = 1 ] || echo >&9
+
+tests_of() { # tests_of LOG: "PASSED FAILED SKIPPED" as it reports them, or nothing
+    sed 's/\x1b\[[0-9;]*m//g' "$1" | sed -nE \
+        -e 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?.*$/\1 \2 0\4/p' \
+        -e 's/^property: .* ([0-9]+) problems.* ([0-9]+) failed$/\1 \2 0/p' \
+        -e 's/^property: ([0-9]+) (status checks.*|mutations), ([0-9]+) .*$/\1 \3 0/p' \
+        -e 's/.*Tested: [0-9]+ \| Passing: ([0-9]+) \| Failing: ([0-9]+) \| Crashing: ([0-9]+).*/\1 \2 \3 crashed/p' |
+        awk '{p += $1; f += $2; $4 ? f += $3 : s += $3} END {if (NR) print p, f, s + 0}'
+}
+run() { # run NAME COMMAND..: writes NAME.result, and prints what became of it
     name=$1
     shift
     start=$(date +%s)
     if "$@" >"$log/$name" 2>&1; then ok=1; else ok=0; fi
     seconds=$(($(date +%s) - start))
-    counts=$(sed -nE \
-        -e 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?.*$/\1 \2 0\4/p' \
-        -e 's/^property: .* ([0-9]+) problems.* ([0-9]+) failed$/\1 \2 0/p' \
-        -e 's/^property: ([0-9]+) (status checks.*|mutations), ([0-9]+) .*$/\1 \3 0/p' "$log/$name" |
-        awk '{p += $1; f += $2; s += $3} END {if (NR) print p, f, s}')
-    criterion=$(sed 's/\x1b\[[0-9;]*m//g' "$log/$name" |
-        sed -nE 's/.*Tested: ([0-9]+) \| Passing: ([0-9]+) \| Failing: ([0-9]+) \| Crashing: ([0-9]+).*/\2 \3 \4/p' |
-        awk '{p += $1; f += $2 + $3} END {if (NR) print p, f, 0}')
-    # shellcheck disable=SC2086
-    set -- ${counts:-${criterion:-$ok $((1 - ok)) 0}}
+    times >"$log/$name.times" # user and system time, of this shell and of what it ran
+    cpu=$(tr 'ms' '  ' <"$log/$name.times" | awk '{t += $1 * 60 + $2 + $3 * 60 + $4} END {printf "%.0f", t}')
+    rm "$log/$name.times"
+    # shellcheck disable=SC2046
+    set -- $(tests_of "$log/$name")
+    [ $# = 3 ] || set -- $ok $((1 - ok)) 0
     # A command that failed without a failed test of its own is a failure all the same.
     if [ "$ok" = 0 ] && [ "$2" = 0 ]; then set -- "$1" 1 "$3"; fi
-    passed=$((passed + $1))
-    failed=$((failed + $2))
-    skipped=$((skipped + $3))
-    printf '%-22s %5d passed %3d failed %3d skipped %5d s\n' "$name" "$1" "$2" "$3" "$seconds"
-    sed 's/\x1b\[[0-9;]*m//g' "$log/$name" | grep -iE '^(skip|.*: skipped|.*\[SKIP\])' | sort | uniq -c |
-        sort -rn | head -4 | sed 's/^ */    /'
-    if [ "$ok" = 0 ]; then tail -n 40 "$log/$name" | sed 's/^/    | /'; fi
+    echo "$name $1 $2 $3 $seconds $cpu" >"$log/$name.result"
+    {
+        printf '%-22s %5d passed %3d failed %3d skipped %5d s %5d s of CPU\n' "$name" "$1" "$2" "$3" \
+            "$seconds" "$cpu"
+        sed 's/\x1b\[[0-9;]*m//g' "$log/$name" | grep -iE '^(skip|.*: skipped|.*\[SKIP\])' | sort | uniq -c |
+            sort -rn | head -4 | sed 's/^ */    /'
+        if [ "$ok" = 0 ]; then tail -n 40 "$log/$name" | sed 's/^/    | /'; fi
+    } >"$log/$name.lines"
+    cat "$log/$name.lines" # at once, so that lines of two stages stay apart
+    rm "$log/$name.lines"
+}
+stage() { # stage NAME COMMAND..
+    if [ -n "$list" ]; then
+        echo "$1"
+        return
+    fi
+    case "$wanted" in "  " | *" $1 "*) ;; *) return ;; esac
+    started=$((started + 1))
+    read -r turn <&9
+    (
+        trap 'echo >&9' EXIT
+        run "$@"
+    ) &
+}
+short() { [ -n "$full" ] || stage "$@"; }
+long() { # long campaigns: --list names them too
+    if [ -n "$full$list" ]; then stage "$@"; fi
 }
 
-# Portable kernels have the stages that name no instruction set, and test-full.
-fast=avx2,avx512
-if ! grep -qw avx2 /proc/cpuinfo 2>/dev/null; then fast=portable; fi
-
-stage build make -s -j "$jobs" all "$build/unit" "$build/property"
+begin=$(date +%s)
+started=0
+stage build make -s -j "$jobs" BUILD="$build" programs
+wait
 stage layers sh tests/check/layers.sh
 stage style sh tests/check/style.sh
 stage readme sh tests/check/readme.sh
 stage unit "$build/unit" -j"$jobs"
 stage check-generated "$build/attn-gen" check generated
+
+# The longest begin first, so that both lanes end together.
+stage sanitize sh tests/check/sanitize.sh
+short property "$build/property" --test sweep,sums,statuses --isa "$fast" --shapes 12 --cflags -O1
+stage product sh tests/product/product.sh
+stage package sh tests/product/package.sh
+stage compilers sh tests/check/compilers.sh
+stage memory sh tests/fault/memory.sh
+stage folder sh tests/folder/folder.sh
 stage generated-compiles sh tests/check/generated.sh
-stage golden "$build/attn-verify" tests/golden/flex/*.safetensors
-stage golden-reference "$build/attn-verify" --reference --backend flex tests/golden/flex/*.safetensors
-stage golden-extremes "$build/attn-verify" tests/golden/extremes/*.safetensors
-if [ -n "${ATTN_FULL:-}" ]; then
+if [ -n "$full" ]; then
     stage golden-seed "$build/attn-verify" tests/golden/seed/*.safetensors
     stage golden-onnx "$build/attn-verify" --threads 2 tests/golden/onnx/*.safetensors
     stage golden-block "$build/attn-verify" tests/golden/block/*.safetensors
+    stage property-layers "$build/property" --test layers,layer-statuses,layer-mutations \
+        --layers 110 --shapes 16
 else
     stage golden-seed "$build/attn-verify" --isa "$fast" tests/golden/seed/*.safetensors
     stage golden-onnx "$build/attn-verify" --isa "$fast" --backend sdpa --threads 2 tests/golden/onnx/*.safetensors
     stage golden-block "$build/attn-verify" --isa "$fast" --backend sdpa tests/golden/block/*.safetensors
+    stage property-layers "$build/property" --test layers,layer-statuses --isa "$fast" --shapes 3 --cflags -O1
 fi
+stage golden "$build/attn-verify" tests/golden/flex/*.safetensors
+stage golden-reference "$build/attn-verify" --reference --backend flex tests/golden/flex/*.safetensors
+stage golden-extremes "$build/attn-verify" tests/golden/extremes/*.safetensors
 stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
-stage products sh tests/check/products.sh
 stage axes sh tests/check/axes.sh
-stage report sh tests/check/report.sh
-stage command-line sh tests/reject/command_line.sh
-stage folder sh tests/folder/folder.sh
-stage injection sh tests/reject/injection.sh
-stage memory sh tests/fault/memory.sh
 stage import sh tests/import/selftest.sh
-stage product sh tests/product/product.sh
-stage package sh tests/product/package.sh
 stage foreign sh tests/product/foreign.sh
+stage old-caller sh tests/product/old/old.sh
 stage process sh tests/product/process.sh
 stage kit sh tests/product/kit.sh
 stage unseen sh tests/product/unseen.sh
-stage compilers sh tests/check/compilers.sh
 stage ragged sh tests/product/ragged.sh
-stage sanitize sh tests/check/sanitize.sh
-if [ -n "${ATTN_FULL:-}" ]; then
-    stage oracle-mutations sh tests/check/oracle_mutations.sh
-    stage property-full env ATTN_PROPERTY_SHAPES=200 "$build/property" \
-        --test sweep,sums,statuses,mutations
-    stage property-layers "$build/property" --test layers,layer-statuses,layer-mutations \
-        --layers 110 --shapes 16
-    stage property-layers-seed "$build/property" --test layers --layers 220 --shapes 8 --seed 2
-    stage property-unroll "$build/property" --unroll -1 --test sweep
-    stage property-tuned "$build/property" --tuned --test sweep --shapes 60
-    stage tune sh tests/check/tune.sh
-    stage fuzz env FUZZ_SECONDS=30 sh tests/fuzz/fuzz.sh
-    stage property-seed env ATTN_PROPERTY_SEED=2 ATTN_PROPERTY_SHAPES=100 "$build/property" \
-        --test sweep
-    stage smollm2 sh tests/product/smollm2/smollm2.sh test
-else
-    stage property "$build/property" --test sweep,sums,statuses --isa "$fast" --shapes 12 --cflags -O1
-    # What the long campaign found once: few rows that run as tiles, keys that lie in each other.
-    stage property-band "$build/property" --spec band --shape 188 --shapes 200 --isa portable \
-        --test sweep --cflags -O1
-    stage property-cross "$build/property" --spec cross20 --shape 48 --shapes 200 --isa portable \
-        --test sweep --cflags -O1
-    stage property-layers "$build/property" --test layers,layer-statuses \
-        --shapes 3 --cflags -O1
-fi
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" = 0 ]
+# Every third layer: all kinds of attention.
+short property-portable "$build/property" --test layers --isa portable --every 3 --shapes 3 --cflags -O1
+# What the long campaign found once: few rows that run as tiles, keys that lie in each other.
+short property-band "$build/property" --spec band --shape 188 --shapes 200 --isa portable \
+    --test sweep --cflags -O1
+short property-cross "$build/property" --spec cross20 --shape 48 --shapes 200 --isa portable \
+    --test sweep --cflags -O1
+stage products sh tests/check/products.sh
+stage report sh tests/check/report.sh
+stage command-line sh tests/reject/command_line.sh
+stage injection sh tests/reject/injection.sh
+
+long oracle-mutations sh tests/check/oracle_mutations.sh
+long property-full env ATTN_PROPERTY_SHAPES=200 "$build/property" --test sweep,sums,statuses,mutations
+long property-layers-seed "$build/property" --test layers --layers 220 --shapes 8 --seed 2
+long property-unroll "$build/property" --unroll -1 --test sweep
+long property-tuned "$build/property" --tuned --test sweep --shapes 60
+long property-seed env ATTN_PROPERTY_SEED=2 ATTN_PROPERTY_SHAPES=100 "$build/property" --test sweep
+long smollm2 sh tests/product/smollm2/smollm2.sh test
+wait
+# These measure, or take all cores.
+long tune sh tests/check/tune.sh
+wait
+long fuzz env FUZZ_SECONDS=30 sh tests/fuzz/fuzz.sh
+wait
+[ -z "$list" ] || exit 0
+
+[ $started -gt 0 ] || { echo "run.sh: no stage of that name; --list has them" >&2 && exit 2; }
+cat "$log"/*.result >"$log/results"
+sort -k6,6nr "$log/results" | awk -v wall=$(($(date +%s) - begin)) -v started=$started '
+    NR <= 5 {slowest = slowest (NR > 1 ? ", " : "") $1 " " $6}
+    {p += $2; f += $3; s += $4; cpu += $6}
+    END {
+        printf "%d stages: %d s, %d s of CPU; most of it: %s\n", NR, wall, cpu, slowest
+        if (NR < started) printf "%d stages ended without a result\n", started - NR
+        printf "%d passed, %d failed, %d skipped\n", p, f + started - NR, s
+        exit f > 0 || NR < started
+    }'

@@ -1,4 +1,4 @@
-/* expr.h - the expression language of flex specs (contract, "Expressions"): parse and type, fold,
+/* expr.h - the expression language of flex specs (runtime/CONTRACT.md): parse and type, fold,
  * evaluate in double, classify tiles by intervals, and print as C.
  *
  * Text -> expr_parse -> tree (kept as written: the oracle evaluates it) and a simplified DAG (what

@@ -1,6 +1,7 @@
-/* block_oracle.h - a whole layer in double precision, straight from contract.md ("Blocks", "RoPE")
- * and the fields of spec_fields.def: what every generated layer must compute. The attention inside
- * is oracle.h's; nothing is rounded to f32 on the way. Shares no code with kernels and runtime. */
+/* block_oracle.h - a whole layer in double precision, straight from runtime/CONTRACT.md
+ * ("Layers") and the fields of spec_fields.def: what every generated layer must compute. The
+ * attention inside is oracle.h's; nothing is rounded to f32 on the way. Shares no code with kernels
+ * and runtime. */
 #ifndef VERIFY_BLOCK_ORACLE_H
 #define VERIFY_BLOCK_ORACLE_H
 

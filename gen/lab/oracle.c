@@ -1,4 +1,4 @@
-/* oracle.c - contract.md, "Core", in double. */
+/* oracle.c - runtime/CONTRACT.md, "Rules", in double. */
 #include "oracle.h"
 #include "spec.h"
 #include <math.h>
@@ -220,7 +220,8 @@ static oracle_view widen(arena *a, const attn_view *from, int32_t batch, int32_t
     for (int64_t b = 0; b < batch; b++)
         for (int64_t h = 0; h < heads; h++)
             for (int64_t t = 0; t < (len ? len[b] : tokens); t++) {
-                const float *row = from->data + b * from->batch + h * from->head + t * from->token;
+                const float *row =
+                    (const float *)from->data + b * from->batch + h * from->head + t * from->token;
                 double *wide = data + b * to.batch + h * to.head + t * to.token;
                 for (int32_t d = 0; d < width; d++) wide[d] = (double)row[d];
             }

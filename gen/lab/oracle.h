@@ -1,6 +1,6 @@
-/* oracle.h - the contract's formulas in double precision, straight from contract.md: what every
- * kernel must compute, and how far from it a float kernel may be. Shares no code with the kernels,
- * nor with the runtime's reference. */
+/* oracle.h - the contract's formulas in double precision, straight from runtime/CONTRACT.md:
+ * what every kernel must compute, and how far from it a float kernel may be. Shares no code with
+ * the kernels, nor with the runtime's reference. */
 #ifndef VERIFY_ORACLE_H
 #define VERIFY_ORACLE_H
 

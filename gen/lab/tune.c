@@ -2,6 +2,7 @@
 #define _DEFAULT_SOURCE
 #include "tune.h"
 
+#include "files.h"
 #include "plan/work.h"
 #include "plan/isa.h"
 #include "text.h"

@@ -45,16 +45,11 @@ static const char *enumerator(arena *a, const attn_field *f, int32_t value) {
 
 /* A field's value as a C initialiser. */
 static const char *field_initialiser(arena *a, const attn_field *f, const attn_spec *spec) {
-    const char *at = (const char *)spec + f->offset;
-    if (f->kind == ATTN_KIND_FLOAT) {
-        float x;
-        memcpy(&x, at, sizeof x);
-        return x == ATTN_UNSET_F ? "ATTN_UNSET_F" : arena_printf(a, "%af", (double)x);
-    }
-    int32_t i;
-    memcpy(&i, at, sizeof i);
-    if (i == ATTN_UNSET) return "ATTN_UNSET";
-    return f->kind == ATTN_KIND_ENUM ? enumerator(a, f, i) : arena_printf(a, "%d", i);
+    const double v = attn_field_get(f, spec);
+    const bool is_float = f->kind == ATTN_KIND_FLOAT;
+    if (!attn_field_is_set(f, spec)) return is_float ? "ATTN_UNSET_F" : "ATTN_UNSET";
+    if (f->kind == ATTN_KIND_ENUM) return enumerator(a, f, (int32_t)v);
+    return is_float ? arena_printf(a, "%af", v) : arena_printf(a, "%d", (int)v);
 }
 
 /* A core spec's fields of layers are at their defaults. */
@@ -68,7 +63,7 @@ static lua_val *fields_to_lua(arena *a, const attn_spec *spec) {
     buf rest = buf_new(a);
     for (int i = 0; i < attn_field_count; i++) {
         const attn_field *f = &attn_fields[i];
-        if (f->offset < 0) continue;
+        if (!attn_field_is_member(f)) continue;
         const char *member = arena_printf(a, ".%s = %s,", f->name, field_initialiser(a, f, spec));
         if (!idle(f, spec)) {
             lua_val_push(a, list, lua_text(a, member));
@@ -207,18 +202,15 @@ static lua_val *spec_to_lua(arena *a, const kernel_spec *k, const plan *p, const
     lua_val *t = lua_val_table(a), *notes = lua_val_table(a);
     for (int i = 0; i < attn_field_count; i++) {
         const attn_field *f = &attn_fields[i];
-        if (f->offset < 0) continue;
-        const char *at = (const char *)s + f->offset;
-        int32_t v;
-        memcpy(&v, at, sizeof v);
-        char name[64];
+        if (!attn_field_is_member(f)) continue;
+        char name[ATTN_FIELD_TEXT_MAX];
         if (f->kind == ATTN_KIND_ENUM) {
-            attn_enum_name(f, v, name, sizeof name);
-            lua_val_set_string(a, t, f->name, arena_strdup(a, name)); /* "" where unset */
+            attn_field_text(f, s, name); /* "" where unset */
+            lua_val_set_string(a, t, f->name, arena_strdup(a, name));
         } else if (f->kind == ATTN_KIND_BOOL) {
-            lua_val_set_bool(a, t, f->name, v == 1);
+            lua_val_set_bool(a, t, f->name, attn_field_get(f, s) == 1);
         } else if (f->kind == ATTN_KIND_INT) {
-            lua_val_set_int(a, t, f->name, v);
+            lua_val_set_int(a, t, f->name, (int32_t)attn_field_get(f, s));
         }
     }
     if (s->level == ATTN_LEVEL_BLOCK && s->norm_eps != ATTN_UNSET_F)
@@ -249,6 +241,7 @@ static lua_val *isa_to_lua(arena *a, const isa_row *isa) {
     lua_val *t = lua_val_table(a);
     lua_val_set_string(a, t, "name", isa->name);
     lua_val_set_string(a, t, "id", isa->id);
+    lua_val_set_string(a, t, "engine", isa->engine);
     lua_val_set_int(a, t, "width", isa->width);
     lua_val_set_int(a, t, "registers", isa->registers);
     set_guard(a, t, isa);
@@ -284,7 +277,7 @@ void gen_plan(arena *a, const kernel_spec *k, const isa_row *isa, const gen_opti
     plan_make(a, k, isa, o->unroll, choice, out);
 }
 /* What products include: attn.h, and what it includes itself. */
-static const char *const public_headers[] = {"attn.h", "spec_fields.def", NULL};
+static const char *const public_headers[] = {"attn.h", "spec_fields.def", "types.def", NULL};
 
 static bool render_kernel(output *out, const template_set *set, const kernel_spec *k,
                           const isa_row *isa, const gen_options *o, diag *d) {
@@ -398,11 +391,6 @@ static void kernel_lists(arena *a, const model *m, const gen_options *o, lua_val
     lua_val_set(a, t, "sources", sources);
     lua_val_set_bool(a, t, "has_blocks", any_block);
     lua_val_set_bool(a, t, "has_cores", any_core);
-}
-
-static bool ends_with(const char *s, const char *tail) {
-    const size_t n = strlen(s), m = strlen(tail);
-    return n >= m && !strcmp(s + n - m, tail);
 }
 
 /* What the build files list of the runtime: its sources, and the headers that products see. */

@@ -1,5 +1,6 @@
 #include "single.h"
 
+#include "files.h"
 #include "disk.h"
 #include "folder.h"
 #include "plan/isa.h"
@@ -85,7 +86,7 @@ static const char *field_type(const attn_field *f) {
 static void spec_members(buf *b) {
     for (int i = 0; i < attn_field_count; i++) {
         const attn_field *f = &attn_fields[i];
-        if (f->offset < 0) continue;
+        if (!attn_field_is_member(f)) continue;
         buf_printf(b, "    %s %s; /* %s */\n", field_type(f), f->name, f->help);
     }
 }

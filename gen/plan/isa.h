@@ -6,13 +6,14 @@
 #include "util.h"
 
 typedef struct isa_row {
-    const char *name;  /* as in --isa, names and file stems */
-    const char *id;    /* C enumerator */
-    const char *guard; /* preprocessor condition of targets that have it; null: all do */
-    int width;         /* f32 lanes of a vector */
-    int registers;     /* architectural vector registers */
-    int tile_vectors;  /* query vectors of a full tile */
-    int max_keys;      /* most keys of a QK register tile */
+    const char *name;   /* as in --isa, names and file stems */
+    const char *id;     /* C enumerator */
+    const char *guard;  /* preprocessor condition of targets that have it; null: all do */
+    const char *engine; /* how products are computed: a file of templates/engine */
+    int width;          /* f32 lanes of a vector */
+    int registers;      /* architectural vector registers */
+    int tile_vectors;   /* query vectors of a full tile */
+    int max_keys;       /* most keys of a QK register tile */
     /* For the cost model (cost.c): typical of CPUs with it, never this host's. */
     int l1_bytes, l2_bytes;
     double fma_cycle;   /* vector multiply-adds a cycle: what the peak means */

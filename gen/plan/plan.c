@@ -17,10 +17,6 @@ enum {
     DOT_SUMS = 64 /* turns that a tile of dot products sums before its sums are kept */
 };
 
-static int gcd(int a, int b) {
-    return b ? gcd(b, a % b) : a;
-}
-
 static int min_int(int a, int b) {
     return a < b ? a : b;
 }
@@ -656,6 +652,21 @@ static lua_val *dots_to_lua(arena *a, const plan *p) {
     return list;
 }
 
+/* How the elements of Q, K, V and O are stored: their C type, the suffix of the vocabulary's loads
+ * and stores of them, and how many a cache line holds. */
+static lua_val *types_to_lua(arena *a) {
+    static const char *const names[] = {"q", "k", "v", "o"};
+    lua_val *list = lua_val_table(a);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        lua_val *t = lua_val_table(a);
+        lua_val_set_string(a, t, "c", "float");
+        lua_val_set_string(a, t, "suffix", "");
+        lua_val_set_int(a, t, "line", PLAN_LINE);
+        lua_val_set(a, list, names[i], t);
+    }
+    return list;
+}
+
 lua_val *plan_to_lua(arena *a, const plan *p) {
     const isa_row *isa = &isa_table[p->isa];
     lua_val *t = lua_val_table(a);
@@ -700,6 +711,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
     lua_val_set_string(a, t, "layout", p->layout);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
         lua_val_set_int(a, t, ints[i].name, ints[i].value);
+    lua_val_set(a, t, "type", types_to_lua(a));
     lua_val_set(a, t, "tile", tiles_to_lua(a, p));
     lua_val_set(a, t, "edges", edges_to_lua(a, p));
     lua_val_set(a, t, "dots", dots_to_lua(a, p));

@@ -44,21 +44,9 @@ static bool begin(arena *a, const model *m, const gen_options *o, const explain_
 /* --- Text. --- */
 
 const char *explain_field(arena *a, const attn_field *f, const attn_spec *spec) {
-    if (f->offset < 0 || !attn_field_applies(f, spec, NULL)) return NULL;
-    const char *at = (const char *)spec + f->offset;
-    float x;
-    int32_t i;
-    char name[64];
-    memcpy(&x, at, sizeof x);
-    memcpy(&i, at, sizeof i);
-    switch (f->kind) {
-    case ATTN_KIND_FLOAT:
-        attn_float_text(x, name);
-        return x == ATTN_UNSET_F ? NULL : arena_strdup(a, name);
-    case ATTN_KIND_ENUM: attn_enum_name(f, i, name, sizeof name); return arena_strdup(a, name);
-    case ATTN_KIND_BOOL: return i == 1 ? "true" : "false";
-    default: return i == ATTN_UNSET ? NULL : arena_printf(a, "%d", i);
-    }
+    if (!attn_field_is_member(f) || !attn_field_applies(f, spec, NULL)) return NULL;
+    char text[ATTN_FIELD_TEXT_MAX];
+    return attn_field_text(f, spec, text) ? arena_strdup(a, text) : NULL;
 }
 
 static void layers_text(buf *b, const model *m, int kernel) {

@@ -1,5 +1,5 @@
-/* facts.h - what a kernel computes, in words: contract.md's facts for its spec. The banners of
- * generated files, the manifest and the report say them. */
+/* facts.h - what a kernel computes, in words: the facts of runtime/CONTRACT.md for its spec. The
+ * banners of generated files, the manifest and the report say them. */
 #ifndef GEN_FACTS_H
 #define GEN_FACTS_H
 

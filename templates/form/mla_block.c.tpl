@@ -360,7 +360,7 @@ static void expanded(const layer *l, int32_t first, int32_t rows, int32_t col, i
                      float *t, ptrdiff_t ldt) {
     const int64_t keys = l->call->core.kv_len_max;
     for (int32_t i = 0; i < rows; i++, t += ldt) {
-        const float *key = l->k.data + l->item * l->k.batch + (first + i) * l->k.token;
+        const float *key = (const float *)l->k.data + l->item * l->k.batch + (first + i) * l->k.token;
         for (int32_t c = 0; c < cols; c += HEAD + VALUE) {
             const int32_t h = (col + c) / (HEAD + VALUE);
             const int64_t row = ((int64_t)l->item * HEADS + h) * keys + first + i;
@@ -371,7 +371,7 @@ static void expanded(const layer *l, int32_t first, int32_t rows, int32_t col, i
     }
 }
 
-${part("block/matmul.c", { name = "expand_item", from = "l->k.data + l->item * l->k.batch", lda = "D", rows = "l->held", offset = false, matrices = { { name = "KVB", n = H * (K + v), k = c, unit = K + v, done = "expanded" } } })}
+${part("block/matmul.c", { name = "expand_item", from = "(const float *)l->k.data + l->item * l->k.batch", lda = "D", rows = "l->held", offset = false, matrices = { { name = "KVB", n = H * (K + v), k = c, unit = K + v, done = "expanded" } } })}
 
 $   end
 static void project(layer *l) {

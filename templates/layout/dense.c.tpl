@@ -2,20 +2,23 @@ $ -- Layout dense: a row of Q, K, V or O lies by its item, head and token, with 
 $ -- The hooks of a layout give the text of addresses; no other template forms one. `view` reaches
 $ -- the members of an attn_view: "q->" or "args->k.". `rows` is what stands for the keys of an item's
 $ -- head, counted from any of them; here a pointer.
-$ local function rows_of(view, b, h)
-$   return view .. "data + " .. b .. " * " .. view .. "batch + " .. h .. " * " .. view .. "head"
+$ local function rows_of(type) -- type: of the pointer that elements are counted by
+$   return function(view, b, h)
+$     return "(" .. type .. " *)" .. view .. "data + " .. b .. " * " .. view .. "batch + " .. h .. " * " .. view .. "head"
+$   end
 $ end
-$ local function row_at(view, b, h, i)
-$   return rows_of(view, b, h) .. " + " .. i .. " * " .. view .. "token"
+$ local function row_at(type)
+$   return function(view, b, h, i) return rows_of(type)(view, b, h) .. " + " .. i .. " * " .. view .. "token" end
 $ end
 $ local function key_at(rows, key, step)
 $   return rows .. " + " .. key .. " * " .. step
 $ end
 $ return {
-$   q_at = row_at, -- row i of an item's query head
-$   o_at = row_at,
-$   k_rows = rows_of, -- the keys of an item's key head, from key 0 on
-$   v_rows = rows_of,
+$   rows = function(type) return "const " .. type .. " *" end, -- their C type
+$   q_at = row_at("const " .. plan.type.q.c), -- row i of an item's query head
+$   o_at = row_at(plan.type.o.c),
+$   k_rows = rows_of("const " .. plan.type.k.c), -- the keys of an item's key head, from key 0 on
+$   v_rows = rows_of("const " .. plan.type.v.c),
 $   k_from = key_at, -- the same from this key on
 $   v_from = key_at,
 $   k_at = key_at, -- the row of this key, counted from where `rows` stands

@@ -21,7 +21,7 @@ $ end
     scratch *work; /* one a thread */
 $ if plan.gather_keys == 0 then
     share *share;         /* one an item */
-    float *packed;        /* V: [batch][value head][key block][column panel][key][column] */
+    ${plan.type.v.c} *packed;        /* V: [batch][value head][key block][column panel][key][column] */
 $   if plan.scattered or plan.has_mask then
     uint8_t *seen;        /* [batch][value head][key block] some row may see a key of it */
 $   end

@@ -1,4 +1,7 @@
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local QT = plan.type.q.c
+$ local KT = plan.type.k.c
+$ local VT = plan.type.v.c
 $ if spec.softcap then
 /* c tanh(s / c) of n vectors of scores, n a constant of at most 4; Q was divided by c. */
 static ATTN_INLINE void cap_scores(vf *s, const int n) {
@@ -8,13 +11,19 @@ static ATTN_INLINE void cap_scores(vf *s, const int n) {
 
 $ end
 $ if plan.gather_keys == 0 then
+$   local seen = {} -- a function a type
+$   for _, type in ipairs { plan.type.q, plan.type.v } do
+$     if not seen[type.suffix] then
+$       seen[type.suffix] = true
 /* The first n floats, the other lanes zero; reads nothing past them. */
-static inline vf load_n(const float *p, int32_t n) {
-    return n >= W ? vf_loadu(p) : vf_loadn(p, n);
+static inline vf load_n${type.suffix}(const ${type.c} *p, int32_t n) {
+    return n >= W ? vf_loadu${type.suffix}(p) : vf_loadn${type.suffix}(p, n);
 }
 
+$     end
+$   end
 $ end
-static inline const float *query_row(const item *x, int32_t h, int32_t i) {
+static inline const ${QT} *query_row(const item *x, int32_t h, int32_t i) {
     const attn_view *q = &x->args->q;
     return ${layout.q_at("q->", "x->b", "h", "i")};
 }
@@ -40,17 +49,17 @@ static inline bool vector_sees(const tile *t, int32_t j, int32_t first, int32_t 
 $ end
 $ if plan.lazy and not plan.rescore then
 /* Asks for the lines of n rows of V, in their order. */
-static inline void ask_rows(const float *v, ptrdiff_t ldv, int32_t n) {
+static inline void ask_rows(const ${VT} *v, ptrdiff_t ldv, int32_t n) {
     for (int32_t i = 0; i < n; i++)
-        for (int32_t c = 0; c < DV; c += 16) ATTN_PREFETCH_L2(${layout.v_at("v", "i", "ldv")} + c);
+        for (int32_t c = 0; c < DV; c += ${plan.type.v.line}) ATTN_PREFETCH_L2(${layout.v_at("v", "i", "ldv")} + c);
 }
 
 $ end
 /* The last n keys of a range as a whole register tile: the last one repeats, so that it changes no
  * maximum and nothing past it is read. */
-static void pad_keys(float *to, const float *k, ptrdiff_t ldk, int32_t n, int32_t whole) {
+static void pad_keys(${KT} *to, const ${KT} *k, ptrdiff_t ldk, int32_t n, int32_t whole) {
     for (int32_t i = 0; i < whole; i++)
-        memcpy(to + i * D, ${layout.k_at("k", "min32(i, n - 1)", "ldk")}, sizeof(float) * D);
+        memcpy(to + i * D, ${layout.k_at("k", "min32(i, n - 1)", "ldk")}, sizeof(${KT}) * D);
 }
 $ end
 $ if plan.bias and plan.gather_keys == 0 then

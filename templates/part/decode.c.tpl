@@ -1,4 +1,9 @@
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local engine = hooks("engine/" .. isa.engine .. ".c")
+$ local Q, QT = plan.type.q.suffix, plan.type.q.c
+$ local KT = plan.type.k.c
+$ local VT = plan.type.v.c
+$ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
 $ local k_step, v_step = layout.k_step("k->"), layout.v_step("v->")
 $ local asks = #plan.dots > 0 -- tiles of prefill ask for their own rows
 $ local again = false -- some tile asks for rows twice
@@ -50,9 +55,9 @@ static void pack_rows(const item *x, tile *t, int32_t rows) {
     for (int32_t r = 0; r < rows; r++) {
         /* A row past the tile's repeats its last: computed, never read. */
         const int32_t from = min32(r, t->rows - 1);
-        const float *row = query_row(x, t->head[from], t->row[from]);
+        const ${QT} *row = query_row(x, t->head[from], t->row[from]);
         for (int32_t d = 0; d < D; d += W) {
-            const vf z = load_n(row + d, D - d);
+            const vf z = load_n${Q}(row + d, D - d);
             vf_store(t->q + r * DP + d, vf_mul(z, scale));
         }
     }
@@ -99,8 +104,8 @@ $ end
 }
 
 /* Keys k0..k1 of a tile; k and v stand at key 0.${asks and (again and " ask, soon" or " ask") .. ": what to ask for meanwhile." or ""} */
-static void decode_keys(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
-                        const float *v${ask_params}) {
+static void decode_keys(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, ${KR}k,
+                        ${VR}v${ask_params}) {
 $ for _, dot in ipairs(plan.dots) do
     if (t->rows <= ${dot.rows}) {
         dot_${dot.rows}(x, t, w, k0, k1, k, v, ask${dot.again and ", soon" or ""});
@@ -151,8 +156,10 @@ static lines lines_ahead(const call *c, const item *x, const pace *p, const tile
         if (g >= GROUPS) g = 0, b++;
         if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
     }
-    const float *k0 = ${layout.k_from(layout.k_rows("k->", "b", "key_head(g * GROUP)"), "key", k_step)};
-    const float *v0 = ${layout.v_from(layout.v_rows("v->", "b", "value_head(g * GROUP)"), "key", v_step)};
+    const ${KT} *k0 =
+        ${layout.k_from(layout.k_rows("k->", "b", "key_head(g * GROUP)"), "key", k_step)};
+    const ${VT} *v0 =
+        ${layout.v_from(layout.v_rows("v->", "b", "value_head(g * GROUP)"), "key", v_step)};
     if (c->span == 1) return (lines){k0, v0, ${k_step}, ${v_step}};
     const int32_t heads = min32(c->span, GROUPS - g), row = j * p->turn;
     return (lines){${layout.k_at("k0", "row / heads", k_step)} + row % heads * ${layout.head_step("k->")},
@@ -184,12 +191,14 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     const pace p = pace_of(c, &x);
     const int32_t k0 = part_at(c, b, slot) * PART, k1 = k0 + min32(PART, x.kv_len - k0) - 1;
     const int32_t count = min32(c->span, GROUPS - g0);
-    const float *k[TILES], *v[TILES];
+    ${KR}k[TILES];
+    ${VR}v[TILES];
     for (int32_t i = 0; i < count; i++) {
         k[i] = ${layout.k_rows("kv->", "b", "key_head((g0 + i) * GROUP)")};
         v[i] = ${layout.v_rows("vv->", "b", "value_head((g0 + i) * GROUP)")};
     }
 
+    ${engine.begin()}
     /* As many tiles of each group as there is room for. */
     const int32_t most = max32(1, TILES / count) * p.tile_rows;
     for (int32_t row = 0; row < p.rows; row += most) {
@@ -222,6 +231,7 @@ $ end
         for (int32_t i = 0; i < count * tiles; i++)
             decode_end(c, &w->t[i], b, g0 + i / tiles, slot, row + i % tiles * p.tile_rows);
     }
+    ${engine.finish()}
 }
 
 /* Merges the parts of the rows of one group, first to last. */

@@ -1,5 +1,9 @@
 $ -- Few rows: dot products along the head width, W sums at a time (keys x rows), reduced together.
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local K, KT = plan.type.k.suffix, plan.type.k.c
+$ local V, VT = plan.type.v.suffix, plan.type.v.c
+$ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
+$ local k_line, v_line = plan.type.k.line, plan.type.v.line -- elements of a cache line
 $ local k_block, v_block = layout.k_at("k", "block", "ldk"), layout.v_at("v", "block", "ldv")
 $ local W, R = plan.width, a.dot.rows
 $ local P = a.dot.lanes
@@ -19,14 +23,13 @@ $ local C = pv.columns
 $ local strips = vectors // C
 $ local rest = vectors - strips * C
 $ local partial = plan.dv % W
-$ local line = 16 -- floats of a cache line
 /* Lane l of a score vector is key l / ${P}, row l % ${P}. */
 static const int32_t lane_key_${R}[W] = {${list(W, function(i) return i // P end)}};
 
 /* ${KEYS} keys or fewer for ${R} row${R > 1 and "s" or ""} of a tile; k and v stand at key `block`. ask.v is asked for
  * while keys are multiplied, ask.k while values are. masked: something may be hidden. */
 static ATTN_INLINE void dot_keys_${R}(const item *x, tile *t, scratch *w, int32_t block,
-                                  const int32_t n, const float *k, const float *v,
+                                  const int32_t n, const ${KT} *k, const ${VT} *v,
                                   const lines ask${soon}, const bool masked) {
     const ptrdiff_t ldk = ${layout.k_step("x->args->k.")}, ldv = ${layout.v_step("x->args->v.")};
     enum { DP = (D + W - 1) / W * W };
@@ -40,7 +43,7 @@ $ if N > walk then
         for (int32_t i = key; i < key + ${N}; i += ${walk}) {
 $ end
 $ for i = 0, walk - 1 do
-        ${tab}const float *k${i} = ${layout.k_at("k", "min32(" .. at_key .. " + " .. i .. ", n - 1)", "ldk")};
+        ${tab}const ${KT} *k${i} = ${layout.k_at("k", "min32(" .. at_key .. " + " .. i .. ", n - 1)", "ldk")};
 $ end
 $ for i = 0, walk - 1 do
 $   for j = 0, R - 1, 4 do
@@ -49,20 +52,20 @@ $   end
 $ end
 $ if not plan.dot_spread then
         ${tab}for (int32_t r = ${at_key}; r < ${at_key} + ${walk}; r++)
-            ${tab}for (int d = 0; d < DV; d += ${line}) {
+            ${tab}for (int d = 0; d < DV; d += ${v_line}) {
 ${request("                " .. tab, "v", " + r * ask.v_step + d")}
             ${tab}}
 $ end
-$ local step = main % line == 0 and line or W
+$ local step = main % k_line == 0 and k_line or W
 $ if main > 0 then
         ${tab}for (int d = 0; d < ${main}; d += ${step}) {
 $   if plan.dot_spread then
-$     local lines = (plan.dv + line - 1) // line
+$     local lines = (plan.dv + v_line - 1) // v_line
 $     local a_step = (walk * lines * step + main - 1) // main
 $     for m = 0, a_step - 1 do
             ${tab}{
                 ${tab}const int at = d / ${step} * ${a_step} + ${m};
-                ${tab}const int32_t r = ${at_key} + at / ${lines}, column = at % ${lines} * ${line};
+                ${tab}const int32_t r = ${at_key} + at / ${lines}, column = at % ${lines} * ${v_line};
 ${request("                " .. tab, "v", " + r * ask.v_step + column")}
             ${tab}}
 $     end
@@ -74,7 +77,7 @@ $     for j = 0, R - 1 do
                 ${tab}const vf q${j} = vf_load(q + ${j} * DP + d${off});
 $     end
 $     for i = 0, walk - 1 do
-                ${tab}const vf b${i} = vf_loadu(k${i} + d${off});
+                ${tab}const vf b${i} = vf_loadu${K}(k${i} + d${off});
 $       for j = 0, R - 1 do
                 ${tab}a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
 $       end
@@ -89,7 +92,7 @@ $   for j = 0, R - 1 do
             ${tab}const vf q${j} = vf_load(q + ${j} * DP + ${main});
 $   end
 $   for i = 0, walk - 1 do
-            ${tab}const vf b${i} = vf_loadn(k${i} + ${main}, ${plan.d - main});
+            ${tab}const vf b${i} = vf_loadn${K}(k${i} + ${main}, ${plan.d - main});
 $     for j = 0, R - 1 do
             ${tab}a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
 $     end
@@ -165,7 +168,7 @@ $   if n < strips then groups[#groups + 1] = { c = C, from = n * C * W, tail = t
 $ end
 $ if rest > 0 then groups[#groups + 1] = { c = rest, from = strips * C * W, tail = partial > 0 } end
 $ -- The rows at ask.k in the order in which they lie, spread over strips and keys.
-$ local row_lines = (plan.d + line - 1) // line
+$ local row_lines = (plan.d + k_line - 1) // k_line
 $ local strip_lines = (KEYS * row_lines + strips - 1) // math.max(strips, 1)
 $ local each = math.max(1, KEYS // strip_lines) -- keys a line
 $ local more = (strip_lines + KEYS - 1) // KEYS -- lines a key, where there are more than keys
@@ -188,7 +191,7 @@ $     if tab ~= "" then
         {
 $     end
         ${tab}float *o = t->o + c;
-        ${tab}const float *vr = v + c;
+        ${tab}const ${VT} *vr = v + c;
 $     for r = from, to do
 $       for j = 0, g.c - 1, 2 do
         ${tab}vf ${list(math.min(g.c - j, 2), function(i) return "o" .. r .. "_" .. j + i .. " = vf_zero()" end)};
@@ -200,15 +203,15 @@ $     -- ahead, and wants more lines at once than L1 has buffers for (tests/benc
 $     for m = 1, i == 1 and more or 0 do
             ${tab}${each > 1 and "if (key % " .. each .. " == 0) " or ""}{
                 ${tab}const int32_t at = asked + ${nth(m)};
-                ${tab}const int32_t row = at / ${row_lines}, column = at % ${row_lines} * ${line};
+                ${tab}const int32_t row = at / ${row_lines}, column = at % ${row_lines} * ${k_line};
 ${request("                " .. tab, "k", " + row * ask.k_step + column")}
             ${tab}}
 $     end
 $     for j = 0, g.c - 1 do
 $       if g.tail and j == g.c - 1 then
-            ${tab}const vf v${j} = vf_loadn(vr + ${j * W}, ${partial});
+            ${tab}const vf v${j} = vf_loadn${V}(vr + ${j * W}, ${partial});
 $       else
-            ${tab}const vf v${j} = vf_loadu(vr + ${j * W});
+            ${tab}const vf v${j} = vf_loadu${V}(vr + ${j * W});
 $       end
 $     end
 $     for r = from, to do
@@ -247,14 +250,14 @@ $ end
 
 /* What may be hidden in part, and what is left of a range. */
 static void dot_rest_${R}(const item *x, tile *t, scratch *w, int32_t block, int32_t n,
-                      const float *k, const float *v, const lines ask${soon}) {
+                      const ${KT} *k, const ${VT} *v, const lines ask${soon}) {
     dot_keys_${R}(x, t, w, block, n, k, v, ask${soon_arg}, true);
 }
 
 /* ${R} row${R > 1 and "s" or ""} of a tile over the keys k0..k1; k and v stand at key 0. ask: a row to ask for with each
  * key from k0 on${again and "; soon: likewise, nearer ones" or ""}. */
-static void dot_${R}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
-                  const float *v, const lines ask${soon}) {
+static void dot_${R}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, ${KR}k,
+                  ${VR}v, const lines ask${soon}) {
     enum { KEYS = ${KEYS} };
     const ptrdiff_t ldk = ${layout.k_step("x->args->k.")}, ldv = ${layout.v_step("x->args->v.")};
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);

@@ -1,4 +1,5 @@
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local O, OT = plan.type.o.suffix, plan.type.o.c
 /* Writes the log of a row's denominator where it is wanted; returns the factor of its O. l: the sum
  * of P, relative to the maximum m. */
 static ATTN_INLINE float finish_scale(const item *x, int32_t h, int32_t i, float m, double l) {
@@ -20,7 +21,7 @@ $ else
 $ end
 }
 
-static inline float *output_row(const item *x, int32_t h, int32_t i) {
+static inline ${OT} *output_row(const item *x, int32_t h, int32_t i) {
     const attn_out *o = &x->args->o;
     return ${layout.o_at("o->", "x->b", "h", "i")};
 }
@@ -43,10 +44,11 @@ $ if plan.gather_keys == 0 then
 /* The largest |V| of the keys lo..hi; one that is at least `enough` will do. */
 static float largest_value(const item *x, int32_t h, int32_t lo, int32_t hi, float enough) {
     const attn_view *v = &x->args->v;
-    const float *row = ${layout.v_from(layout.v_rows("v->", "x->b", "value_head(h)"), "lo", layout.v_step("v->"))};
+    const ${plan.type.v.c} *row =
+        ${layout.v_from(layout.v_rows("v->", "x->b", "value_head(h)"), "lo", layout.v_step("v->"))};
     vf top = vf_zero();
     for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++, row += ${layout.v_step("v->")})
-        for (int32_t c = 0; c < DV; c += W) top = vf_max(vf_abs(load_n(row + c, DV - c)), top);
+        for (int32_t c = 0; c < DV; c += W) top = vf_max(vf_abs(load_n${plan.type.v.suffix}(row + c, DV - c)), top);
     return vf_reduce_max(top);
 }
 
@@ -86,9 +88,9 @@ static void finish_row(const item *x, int32_t h, int32_t i, float m, double l, c
         }
     }
     const vf f = vf_set1(finish_scale(x, h, i, m, l));
-    float *to = output_row(x, h, i);
+    ${OT} *to = output_row(x, h, i);
     int32_t c = 0;
-    for (; c + W <= DV; c += W) vf_storeu(to + c, vf_mul(vf_load(o + c), f));
-    if (c < DV) vf_storen(to + c, vf_mul(vf_load(o + c), f), DV - c);
+    for (; c + W <= DV; c += W) vf_storeu${O}(to + c, vf_mul(vf_load(o + c), f));
+    if (c < DV) vf_storen${O}(to + c, vf_mul(vf_load(o + c), f), DV - c);
 }
 $ end

@@ -1,5 +1,10 @@
 $ -- A row sees at most GATHER consecutive keys: one dot product each, no tiles, no packing.
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local Q, QT = plan.type.q.suffix, plan.type.q.c
+$ local K, KT = plan.type.k.suffix, plan.type.k.c
+$ local V, VT = plan.type.v.suffix, plan.type.v.c
+$ local O, OT = plan.type.o.suffix, plan.type.o.c
+$ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
 $ local W, G = plan.width, plan.gather_keys
 $ local main = plan.d // W * W
 $ local vectors = (G + W - 1) // W
@@ -12,8 +17,8 @@ static inline vf in_range(vf o) {
     return vf_max(vf_neg(most), vf_min(most, o));
 }
 
-static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const float *k,
-                       const float *v) {
+static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, ${KR}k,
+                       ${VR}v) {
     const attn_args *args = x->args;
     const ptrdiff_t ldk = ${layout.k_step("args->k.")}, ldv = ${layout.v_step("args->v.")};
     float *s = w->s;
@@ -21,12 +26,12 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, const fl
     op_range(x, i, &lo, &hi);
     if (lo > hi) {
         finish_scale(x, h, i, NO_MAX, 0);
-        memset(output_row(x, h, i), 0, sizeof(float) * DV);
+        memset(output_row(x, h, i), 0, sizeof(${OT}) * DV);
         return;
     }
     const int32_t n = hi - lo + 1;
-    const float *q = query_row(x, h, i);
-    const float *k0 = ${layout.k_from("k", "lo", "ldk")};
+    const ${QT} *q = query_row(x, h, i);
+    ${KR}k0 = ${layout.k_from("k", "lo", "ldk")};
 $ for first = 0, vectors * W - 1, W do
     {
 $   local keys = math.min(W, G - first)
@@ -39,23 +44,23 @@ $   for at = 0, keys - 1, batch do
 $     local count = math.min(batch, keys - at)
         {
 $     for i = 0, count - 1 do
-            const float *r${i} = ${layout.k_at("k0", "min32(" .. first + at + i .. ", n - 1)", "ldk")};
+            const ${KT} *r${i} = ${layout.k_at("k0", "min32(" .. first + at + i .. ", n - 1)", "ldk")};
 $     end
 $     for i = 0, count - 1, 4 do
             vf ${list(math.min(4, count - i), function(j) return "a" .. i + j .. " = vf_zero()" end)};
 $     end
 $     if main > 0 then
             for (int d = 0; d < ${main}; d += W) {
-                const vf z = vf_loadu(q + d);
+                const vf z = vf_loadu${Q}(q + d);
 $       for i = 0, count - 1 do
-                a${i} = vf_fma(z, vf_loadu(r${i} + d), a${i});
+                a${i} = vf_fma(z, vf_loadu${K}(r${i} + d), a${i});
 $       end
             }
 $     end
 $     if main < plan.d then
-            const vf z = vf_loadn(q + ${main}, ${plan.d - main});
+            const vf z = vf_loadn${Q}(q + ${main}, ${plan.d - main});
 $       for i = 0, count - 1 do
-            a${i} = vf_fma(z, vf_loadn(r${i} + ${main}, ${plan.d - main}), a${i});
+            a${i} = vf_fma(z, vf_loadn${K}(r${i} + ${main}, ${plan.d - main}), a${i});
 $       end
 $     end
 $     for i = 0, count - 1 do
@@ -109,26 +114,26 @@ $ end
     const float inv = finish_scale(x, h, i, m, l);
     /* Keys past the last one repeat it, with P = 0. */
 $ for j = 0, G - 1 do
-    const float *v${j} = ${layout.v_at("v", "(lo + min32(" .. j .. ", n - 1))", "ldv")};
+    const ${VT} *v${j} = ${layout.v_at("v", "(lo + min32(" .. j .. ", n - 1))", "ldv")};
     const vf p${j} = vf_set1(s[${j}] * inv);
 $ end
-    float *to = output_row(x, h, i);
+    ${OT} *to = output_row(x, h, i);
 $ local whole = plan.dv // W * W
 $ if whole > 0 then
     for (int32_t c = 0; c < ${whole}; c += W) {
-        vf o = vf_mul(p0, vf_loadu(v0 + c));
+        vf o = vf_mul(p0, vf_loadu${V}(v0 + c));
 $   for j = 1, G - 1 do
-        o = vf_fma(p${j}, vf_loadu(v${j} + c), o);
+        o = vf_fma(p${j}, vf_loadu${V}(v${j} + c), o);
 $   end
-        vf_storeu(to + c, in_range(o));
+        vf_storeu${O}(to + c, in_range(o));
     }
 $ end
 $ if whole < plan.dv then
-    vf o = vf_mul(p0, vf_loadn(v0 + ${whole}, ${plan.dv - whole}));
+    vf o = vf_mul(p0, vf_loadn${V}(v0 + ${whole}, ${plan.dv - whole}));
 $   for j = 1, G - 1 do
-    o = vf_fma(p${j}, vf_loadn(v${j} + ${whole}, ${plan.dv - whole}), o);
+    o = vf_fma(p${j}, vf_loadn${V}(v${j} + ${whole}, ${plan.dv - whole}), o);
 $   end
-    vf_storen(to + ${whole}, in_range(o), ${plan.dv - whole});
+    vf_storen${O}(to + ${whole}, in_range(o), ${plan.dv - whole});
 $ end
 }
 
@@ -147,8 +152,8 @@ static void gather_task(void *ctx, int64_t task, int worker) {
     const int32_t h = (int32_t)(task / chunks % HEADS), b = (int32_t)(task / chunks / HEADS);
     const item x = item_of(c, b);
     if (row >= x.rows) return;
-    const float *k = ${layout.k_rows("args->k.", "b", "key_head(h)")};
-    const float *v = ${layout.v_rows("args->v.", "b", "value_head(h)")};
+    ${KR}k = ${layout.k_rows("args->k.", "b", "key_head(h)")};
+    ${VR}v = ${layout.v_rows("args->v.", "b", "value_head(h)")};
     for (int32_t n = min32(GATHER_ROWS, x.rows - row), i = 0; i < n; i++)
         gather_row(&x, w, h, row + i, k, v);
 }

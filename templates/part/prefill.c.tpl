@@ -1,15 +1,15 @@
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local engine = hooks("engine/" .. isa.engine .. ".c")
+$ local VT = plan.type.v.c
+$ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
 $ local v_step = layout.v_step("args->v.")
 /* --- prefill: V packed once, then query blocks of tiles over key blocks --- */
 
 /* The block-th of the key blocks that an item has packed. */
-static float *packed_block(const call *c, int32_t b, int32_t hv, int32_t block) {
+static ${VT} *packed_block(const call *c, int32_t b, int32_t hv, int32_t block) {
     return c->packed + (((int64_t)b * VALUE_HEADS + hv) * c->blocks + block) * BK * DVP;
 }
 
-$ local W, C = plan.width, plan.panel
-$ local whole = plan.dvp // C * C
-$ local line = 16 -- floats of a cache line
 /* Packs what some row sees of a key block of one value head into column panels; columns past DV are
  * zero. */
 static void pack_v_task(void *ctx, int64_t task, int worker) {
@@ -30,23 +30,11 @@ $ if plan.has_mask then
     *seen_at(c, b, hv, block) = seen;
     if (!seen) return;
 $ end
-    const float *row = ${layout.v_from(layout.v_rows("v->", "b", "hv"), "(int64_t)(k0 + first)", layout.v_step("v->"))};
-    float *to = packed_block(c, b, hv, block);
+    const ${VT} *row =
+        ${layout.v_from(layout.v_rows("v->", "b", "hv"), "(int64_t)(k0 + first)", layout.v_step("v->"))};
+    ${VT} *to = packed_block(c, b, hv, block);
     for (int32_t key = first; key < n; key++, row += ${layout.v_step("v->")}) {
-$ if whole > 0 then
-        for (int32_t col = 0; col < ${whole}; col += ${C}) {
-            float *panel = to + col * BK + key * ${C};
-$   for j = 0, C - 1, W do
-            vf_store(panel + ${j}, load_n(row + col + ${j}, DV - col - ${j}));
-$   end
-        }
-$ end
-$ if whole < plan.dvp then
-        float *panel = to + ${whole} * BK + key * ${plan.dvp - whole}; /* as narrow as what is left */
-$   for j = 0, plan.dvp - whole - 1, W do
-        vf_store(panel + ${j}, load_n(row + ${whole + j}, DV - ${whole + j}));
-$   end
-$ end
+        ${engine.pack_v("row", "to", "key")}
     }
 }
 
@@ -78,6 +66,7 @@ static void prefill_task(void *ctx, int64_t task, int worker) {
     const int32_t count = min32(c->chunk, tiles_of(x.rows) - chunk * c->chunk);
     if (s->decode || count <= 0) return;
 
+    ${engine.begin()}
     int32_t first = INT32_MAX, last = -1;
     for (int32_t i = 0; i < count; i++) {
         tile *t = &w->t[i];
@@ -94,8 +83,8 @@ $ end
         last = max32(last, t->last);
     }
 
-    const float *k = ${layout.k_rows("args->k.", "b", "key_head(h)")};
-    const float *v = ${layout.v_rows("args->v.", "b", "value_head(h)")};
+    ${KR}k = ${layout.k_rows("args->k.", "b", "key_head(h)")};
+    ${VR}v = ${layout.v_rows("args->v.", "b", "value_head(h)")};
     for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
 $ if plan.scattered then
         block = next_block(w->t, count, block, last);
@@ -108,8 +97,8 @@ $ end
 $ if plan.scattered or plan.has_mask then
             if (!*seen_at(c, b, hv, at)) continue;
 $ end
-            const float *packed = packed_block(c, b, hv, at);
-            from = (values){packed, BK, ${C}, DVP - ${whole}, k0};
+            const ${VT} *packed = packed_block(c, b, hv, at);
+            from = ${engine.packed("packed", "k0")};
         }
         for (int32_t i = 0; i < count; i++) tile_run(&x, &w->t[i], w, k0, k1, k, &from, false);
     }
@@ -120,9 +109,10 @@ $ end
         const float *o = tile_sum(t);
         for (int32_t r = 0; r < t->rows; r++) {
             /* The next tile's row is asked for: its stores would wait for it. */
-            const float *next = output_row(&x, h, t->row[r] + ROWS);
-            for (int32_t d = 0; i + 1 < count && d < DV; d += ${line}) ATTN_PREFETCH_L2(next + d);
+            const ${plan.type.o.c} *next = output_row(&x, h, t->row[r] + ROWS);
+            for (int32_t d = 0; i + 1 < count && d < DV; d += ${plan.type.o.line}) ATTN_PREFETCH_L2(next + d);
             finish_row(&x, h, t->row[r], t->m[r], (double)t->l[r] + t->l_lost[r], o + r * DVP);
         }
     }
+    ${engine.finish()}
 }

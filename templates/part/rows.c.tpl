@@ -1,4 +1,5 @@
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local KR = layout.rows(plan.type.k.c)
 /* Completes a tile whose rows, head[] and row[] are set: what its rows see. */
 static void tile_begin(const item *x, tile *t) {
     t->vectors = (t->rows + W - 1) / W;
@@ -96,7 +97,7 @@ $ end
     pack_q(x, t);
 }
 
-static void tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
+static void tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, ${KR}k,
                      const values *v, bool lanes) {
     const ptrdiff_t ldk = ${layout.k_step("x->args->k.")};
 $ if plan.scattered then

@@ -75,7 +75,7 @@ $   if plan.scattered or plan.has_mask then
     c->seen = attn_carve(base, &bytes, e->q_len > DECODE_Q ? blocks : 0);
 $   end
     const uint64_t keys = (uint64_t)c->blocks * BK; /* whole blocks */
-    const uint64_t panels = attn_times(items * VALUE_HEADS, attn_times(keys, DVP * sizeof(float)));
+    const uint64_t panels = attn_times(items * VALUE_HEADS, attn_times(keys, DVP * sizeof(${plan.type.v.c})));
     const uint64_t larger = e->q_len > DECODE_Q && panels > partials ? panels : partials;
     c->packed = c->partial = attn_carve(base, &bytes, larger);
 $ end

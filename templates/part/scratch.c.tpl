@@ -24,7 +24,7 @@ $ end
 /* How values lie: key k, column c is v[c * column + (k - base) * row]; last_row stands for row in
  * the last, narrower column panel of packed values. */
 typedef struct values {
-    const float *v;
+    const ${plan.type.v.c} *v;
     ptrdiff_t column, row, last_row;
     int32_t base;
 } values;
@@ -32,7 +32,8 @@ typedef struct values {
 $ if #plan.dots > 0 then
 /* Rows of memory that are asked for while others are worked on: row i is k + i * k_step. */
 typedef struct lines {
-    const float *k, *v;
+    const ${plan.type.k.c} *k;
+    const ${plan.type.v.c} *v;
     ptrdiff_t k_step, v_step;
 } lines;
 
@@ -49,5 +50,5 @@ typedef struct scratch {
 $ if plan.bias then
     float bias[BK * ROWS]; /* the run-time mask of a tile: [key][row] */
 $ end
-    float edge[${plan.max_keys} * D]; /* the last keys of a range, padded to a register tile */
+    ${plan.type.k.c} edge[${plan.max_keys} * D]; /* the last keys of a range, padded to a register tile */
 } scratch;

@@ -1,6 +1,10 @@
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local engine = hooks("engine/" .. isa.engine .. ".c")
+$ local KT = plan.type.k.c
+$ local VT = plan.type.v.c
+$ local KR = layout.rows(KT)
 $ local W, nv = plan.width, a.nv
-$ local R, MR = nv * W, plan.tile[nv].keys
+$ local R = nv * W
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void adjust_range_${nv}(const item *x, const tile *t, scratch *w, int32_t first,
                                        int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
@@ -31,81 +35,14 @@ $ if plan.rescore then
 $ end
 }
 
-/* Bare scores of the keys from .. to - 1, where from is whole register tiles. */
-static ATTN_INLINE void qk_range_${nv}(const tile *t, scratch *w, const float *row, ptrdiff_t ldk,
-                                   int32_t from, int32_t to, vf *mx) {
-    int32_t key = from;
-    for (; key + ${MR} <= to; key += ${MR})
-        qk_${nv}(row + key * ldk, ldk, t->q, w->s + key * ${R}, mx);
-    if (key >= to) return;
-    pad_keys(w->edge, row + key * ldk, ldk, to - key, ${MR});
-    qk_${nv}(w->edge, D, t->q, w->s + key * ${R}, mx);
-}
-
-$ local E = nv == plan.tile_vectors and plan.edge_keys or 0
-$ local function edge(from, to)
-$   if E == 0 then return "qk_range_" .. nv .. "(t, w, row, ldk, " .. from .. ", " .. to .. ", mx)" end
-$   return "qk_edges_" .. nv .. "(t, w, row, ldk, first, " .. from .. ", " .. to .. ")"
-$ end
-$ if E > 0 then
-/* Bare scores of ${E} keys from first on: vectors whose rows see none of them are left out, and keep
- * what they had. */
-static ATTN_INLINE void qk_edge_${nv}(const tile *t, float *s, const float *k, ptrdiff_t ldk,
-                                  int32_t first) {
-    int32_t begin = 0, end = ${nv};
-    while (begin < end && !vector_sees(t, begin, first, first + ${E - 1})) begin++;
-    while (begin < end && !vector_sees(t, end - 1, first, first + ${E - 1})) end--;
-    const float *q = t->q + begin * W;
-    s += begin * W;
-    vf mx[${nv}] = {${list(nv, function(j) return "vf_zero()" end)}}; /* not wanted */
-    switch (end - begin) {
-$   local parts = { table.unpack(plan.edges) }
-$   parts[#parts + 1] = { vectors = nv, keys = MR }
-$   for _, part in ipairs(parts) do
-$     local name = "qk_" .. part.vectors .. (part.vectors < nv and "_of_" .. nv or "")
-$     local rest = part.vectors < nv and "" or ", mx"
-    case ${part.vectors}:
-$     for i = 0, E - 1, part.keys do
-        ${name}(k + ${i} * ldk, ldk, q, s + ${i * R}${rest});
-$     end
-        break;
-$   end
-    }
-}
-
-/* The same for the keys from .. to - 1, counted from key first; up to ${E - 1} more may change. */
-static void qk_edges_${nv}(const tile *t, scratch *w, const float *row, ptrdiff_t ldk, int32_t first,
-                       int32_t from, int32_t to) {
-    int32_t key = from;
-    for (; key + ${E} <= to; key += ${E})
-        qk_edge_${nv}(t, w->s + key * ${R}, row + key * ldk, ldk, first + key);
-    if (key >= to) return;
-    pad_keys(w->edge, row + key * ldk, ldk, to - key, ${E});
-    qk_edge_${nv}(t, w->s + key * ${R}, w->edge, D, first + key);
-}
-
-$ end
-/* Bare scores of n keys from first on; every row sees the keys clean .. clean_end - 1. */
-static ATTN_INLINE void qk_keys_${nv}(const tile *t, scratch *w, const float *row, ptrdiff_t ldk,
-                                  int32_t first, int32_t n, int32_t clean, int32_t clean_end,
-                                  vf *mx) {
-$ if E > 0 then
-    const int32_t begin = min32((clean + ${MR - 1}) / ${MR} * ${MR}, n), end = max32(begin, clean_end);
-    qk_edges_${nv}(t, w, row, ldk, first, 0, begin);
-    qk_range_${nv}(t, w, row, ldk, begin, end, mx);
-    qk_edges_${nv}(t, w, row, ldk, first, end, n);
-$ else
-    (void)first, (void)clean, (void)clean_end;
-    qk_range_${nv}(t, w, row, ldk, 0, n, mx);
-$ end
-}
+${engine.keys(nv)}
 
 $ if plan.tile[nv].lazy then
 /* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
  * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
  * do: then only w->s was changed. ask: null, or the rows of V to ask for on the way. */
-static bool lazy_${nv}(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
-                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, const float *ask,
+static bool lazy_${nv}(const item *x, tile *t, scratch *w, const ${KT} *row, ptrdiff_t ldk,
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, const ${VT} *ask,
                    ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(NO_MAX);
     vf m[${nv}], l[${nv}], lost[${nv}], mx[${nv}]; /* mx: not wanted here */
@@ -124,19 +61,7 @@ $ if plan.rescore then
     adjust_range_${nv}(x, t, w, first, clean_end, n, mx, true, lanes);
     exp_rows_${nv}(w->s, n, m, l, lost);
 $ else
-    /* In whole register tiles: what is left of them counts as hidden in part. */
-    const int32_t begin = min32((clean + ${MR - 1}) / ${MR} * ${MR}, n);
-    const int32_t end = begin + max32(0, clean_end - begin) / ${MR} * ${MR};
-    ${edge("0", "begin")};
-    for (int32_t key = begin; key < end; key += ${MR}) {
-        if (ask) ask_rows(ask + key * ldv, ldv, ${MR});
-        qk_exp_${nv}(row + key * ldk, ldk, t->q, w->s + key * ${R}, m, l, lost);
-    }
-    ${edge("end", "n")};
-    adjust_range_${nv}(x, t, w, first, 0, begin, mx, true, lanes);
-    exp_rows_${nv}(w->s, begin, m, l, lost);
-    adjust_range_${nv}(x, t, w, first, end, n, mx, true, lanes);
-    exp_rows_${nv}(w->s + end * ${R}, n - end, m, l, lost);
+    ${engine.keys_exp(nv)}
 $ end
     if (!lazy_ok_${nv}(l)) return false;
 $ for j = 0, nv - 1 do
@@ -150,12 +75,12 @@ $ end
 $ end
 /* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
-static void tile_${nv}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, const float *k,
+static void tile_${nv}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, ${KR}k,
                    ptrdiff_t ldk, const values *v, bool lanes) {
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
     if (first > last) return;
     const int32_t n = last - first + 1;
-    const float *row = ${layout.k_at("k", "first", "ldk")};
+    const ${KT} *row = ${layout.k_at("k", "first", "ldk")};
     /* Keys that every row sees. */
     int32_t clean = min32(max32(t->all_first - first, 0), n);
     int32_t clean_end = max32(min32(t->all_last - first + 1, n), clean);
@@ -172,7 +97,7 @@ $ end
 
 $ if plan.tile[nv].lazy then
     /* P V reads the caller's rows by column strips, a line a row: ask for them as they lie. */
-    const float *ask = lanes && v->v != k ? v->v + (first - v->base) * v->row : NULL;
+    const ${VT} *ask = lanes && v->v != k ? v->v + (first - v->base) * v->row : NULL;
     if (lazy_${nv}(x, t, w, row, ldk, first, n, clean, clean_end, ask, v->row, lanes)) {
         pv_${nv}(t, v, w->s, first, last, NULL);
         return;

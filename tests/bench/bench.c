@@ -1,6 +1,7 @@
 /* bench.c - times the cases of cases.def in interleaved rounds, beside the machine's peaks, and
  * checks what they compute. Needs kernels.so (and sizes.txt) beside the program. */
 #include "bench.h"
+#include "files.h"
 #include "blas.h"
 #include "plan/isa.h"
 #include "lab/peak.h"

@@ -147,13 +147,13 @@ static void check_rows(const attn_args *args, const kernel_spec *k, int32_t i, b
     attn_args one = *args;
     const int32_t start = args->q_start[0] + i;
     one.q_len = 1;
-    one.q.data += i * args->q.token;
+    one.q.data = (const float *)args->q.data + i * args->q.token;
     one.q_start = &start;
     if (one.seg) one.seg += i;
     oracle expected;
     oracle_run(a, k, &one, &expected);
     for (int32_t h = 0; h < k->core.heads; h++) {
-        const float *o = args->o.data + h * args->o.head + i * args->o.token;
+        const float *o = (const float *)args->o.data + h * args->o.head + i * args->o.token;
         const double *want = expected.o + (int64_t)h * k->core.v_dim;
         for (int32_t d = 0; d < k->core.v_dim; d++) {
             const double error = fabs((double)o[d] - want[d]);

@@ -34,9 +34,10 @@ attn_args data_args(arena *a, const bench_data *d, const bench_case *c, const ke
 
 typedef struct bench_error {
     double max_abs; /* |O - O64| over the sampled rows */
-    double excess;  /* the largest quotient of that and rule 8's bound: more than 1 fails */
-    int rows;       /* sampled */
-    bool finite;    /* all of O is */
+    double excess; /* the largest quotient of that and the bound of rule 8 of CONTRACT.md: more than
+                      1 fails */
+    int rows;      /* sampled */
+    bool finite;   /* all of O is */
 } bench_error;
 
 /* Compares what is in O with the oracle: all heads at eight or more positions, at least 64 rows

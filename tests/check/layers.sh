@@ -1,7 +1,7 @@
 #!/bin/sh
 # Who may include whom: generated -> attn_kernel.h and simd/ (and what a product sees); gen ->
 # runtime's spec, cpu and kernel headers; runtime -> never gen; only the room lua sees Lua; templates
-# decide nothing that belongs to the plan.
+# decide nothing that belongs to the plan. No source is compiled by nobody.
 set -eu
 status=0
 fail() {
@@ -85,18 +85,32 @@ if [ -d "$objects/gen" ]; then
     wrong=$(echo "$calls" | upward calls)
     [ -z "$wrong" ] || fail "a room calls what lies above it:
 $wrong"
+    # emit makes the manifest from its files, and both plan the same kernels: one product list, made
+    # once, will end it.
+    wrong=$(echo "$calls" | grep '^gen/.* gen/' |
+        grep -vxE 'gen/output/(emit|manifest)\.c gen/output/(emit|manifest)\.c' |
+        LC_ALL=C tsort 2>&1 >/dev/null || true)
+    [ -z "$wrong" ] || fail "files call each other in a circle:
+$wrong"
 fi
+# A source is built by make, or named by the script that compiles it. (The runtime's go into every
+# folder, as they are.)
+made=$(make -n BUILD=build/none programs)
+for f in $(find gen tests -name '*.c'); do
+    echo "$made" | grep -qF " $f" || grep -rqw --include='*.sh' -e "$(basename "$f" .c)" tests ||
+        fail "$f is compiled by nobody"
+done
 # Only a layout forms addresses of elements of Q, K, V and O.
 # shellcheck disable=SC2046
 forbid '(->|\.)data \+|(->|\.)token\b' "a template forms an address past the layout's hooks" \
     templates/kernel.c.tpl templates/form/mla.c.tpl templates/form/regular.c.tpl \
-    $(find templates/part templates/op templates/backend -name '*.tpl')
+    $(find templates/part templates/op templates/backend templates/engine -name '*.tpl')
 # Axis values live in their own file and in the tables: no other template names one.
-for axis in form op backend layout; do
+for axis in form op backend layout engine; do
     for file in templates/"$axis"/*.c.tpl; do
         value=${file##*/} && value=${value%.c.tpl}
         hits=$(grep -rlwE "[\"']$value[\"']" --include='*.tpl' templates |
-            grep -vE "/${value}(_[a-z]+)?\.c\.tpl$" || true)
+            grep -vE "/${value}(_[a-z_]+)?\.c\.tpl$" || true)
         for f in $hits; do
             # Text may name an axis; code may not branch on it.
             if grep -nE "^\\$.*[\"']$value[\"']" "$f"; then fail "$f branches on $value"; fi

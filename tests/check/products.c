@@ -1,5 +1,5 @@
-/* products.c - a layer's matrix products against double: contract, "Weights", 3, for sums of 28672.
- * GENERATED is the layer's file, so that its statics are at hand. */
+/* products.c - a layer's matrix products against double: "Products" in CONTRACT.md, for sums of
+ * 28672. GENERATED is the layer's file, so that its statics are at hand. */
 #include GENERATED
 
 #include <stdio.h>

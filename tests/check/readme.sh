@@ -1,9 +1,13 @@
 #!/bin/sh
-# README.md shows what its sources say: each "<!-- begin NAME -->" block is what `block NAME` prints
-# today. A stale block is a failure, with a diff; `readme.sh --write` brings the page up to date.
+# The pages (README.md of the rooms, runtime/CONTRACT.md, notes) show what their sources say: each
+# "<!-- begin NAME -->" block is what `block NAME` prints today; links lead somewhere, files that are
+# named exist, rules that are named by number stand in CONTRACT.md, and every stage of tests/run.sh
+# has its row. A stale block is a failure, with a diff; `readme.sh --write` brings it up to date.
 set -eu
 cd "$(dirname "$0")/../.."
 gen=${BUILD:-build}/attn-gen
+contract=runtime/CONTRACT.md
+pages=$(find README.md gen runtime templates tests -name '*.md' | sort)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -107,7 +111,7 @@ block() {
         sed "s/ISA_TILE/$tile/" tests/product/expected.txt | fenced ""
         ;;
     models) "$gen" models | fenced "" ;;
-    explain) # without the lines that a reader of README.md can do without
+    explain) # without the lines that a reader can do without
         "$gen" explain --op sliding_self --window 255 --heads 8 --head-dim 64 --isa avx2 \
             --q-len 4096 --kv-len 4096 >"$work/explain" || exit 1
         grep -vE '^$|layers:|spec:|bytes of C|generated C|1 layer' "$work/explain" | fenced ""
@@ -131,28 +135,94 @@ demo() {
     }
     return $ok
 }
-demo
 
-while IFS= read -r line; do
-    case $line in
-    '<!-- begin '*)
-        inside=${line#<!-- begin }
-        inside=${inside% -->}
-        printf '%s\n' "$line"
-        block "$inside" </dev/null
-        ;;
-    '<!-- end -->')
-        inside=
-        printf '%s\n' "$line"
-        ;;
-    *) [ -n "${inside:-}" ] || printf '%s\n' "$line" ;;
-    esac
-done <README.md >"$work/README.md"
+# --- Links and names ---
 
-if [ "${1:-}" = --write ]; then
-    cmp -s README.md "$work/README.md" || cp "$work/README.md" README.md
-elif ! diff -u README.md "$work/README.md"; then
-    echo "readme: stale: run sh tests/check/readme.sh --write" >&2
-    exit 1
+prose() { awk '/^```/ {code = !code} !code && !/^    /' "$1"; } # prose PAGE: without its code
+anchors() { # anchors PAGE: what its headings are called in links
+    prose "$1" | sed -n 's/^##* //p' | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z0-9 _-]//g; s/ /-/g'
+}
+links() { # links PAGE: every relative one leads somewhere
+    prose "$1" | grep -oE '\]\([^)]*\)' | sed 's/^](//; s/)$//' | grep -v '^https*:' | while read -r link; do
+        to=${link%%#*}
+        page=$1
+        [ -z "$to" ] || page=$(dirname "$1")/$to
+        if [ ! -e "$page" ]; then
+            echo "$1: no file '$to'"
+        elif [ "$to" != "$link" ] && ! anchors "$page" | grep -qx "${link#*#}"; then
+            echo "$1: no heading '${link#*#}' in $page"
+        fi
+    done
+}
+# names PAGE: files of this tree that it names, from the root or beside it, exist. Capitals stand
+# for what is to be filled in.
+names() {
+    grep -oE '(^|[^A-Za-z0-9_./-])(gen|runtime|templates|tests|generated)/[A-Za-z0-9_./*-]*[A-Za-z0-9_*]' "$1" |
+        sed 's/^[^a-z]//' | sort -u | while read -r name; do
+        case $name in *NAME* | *..*) continue ;; esac
+        # shellcheck disable=SC2086
+        ls -d $name >/dev/null 2>&1 || echo "$1: no file '$name'"
+    done
+    prose "$1" | grep -oE '`[a-z_]+/[a-z_./-]*\.(c|h|sh|md|def|lua|json|py|tpl|safetensors)`' | tr -d '`' | sort -u |
+        while read -r name; do
+            case $name in build/*) continue ;; esac
+            [ -e "$name" ] || [ -e "$(dirname "$1")/$name" ] || echo "$1: no file '$name'"
+        done
+}
+# rules: a "rule N" in code or text is one of CONTRACT.md, which its file names.
+rules() {
+    grep -rnoE --include='*.[ch]' --include='*.sh' --include='*.py' --include='*.tpl' --include='*.def' --include='*.md' \
+        '\b[Rr]ules? [0-9]+' gen runtime templates tests README.md | while IFS=: read -r file line text; do
+        grep -q 'CONTRACT\.md' "$file" || [ "$file" = $contract ] || echo "$file:$line: $text: of $contract? say so"
+        grep -q "^- \*\*${text##* }\. " $contract || echo "$file:$line: $text: $contract has none"
+    done
+}
+# stages: each of run.sh has a row in tests/README.md, and no row is left over.
+stages() {
+    sh tests/run.sh --list | sort >"$work/stages"
+    sed -n '/^## Stages/,/^## /s/^| \([a-z][a-z0-9-]*\) |.*/\1/p' tests/README.md | grep -vx stage | sort >"$work/rows"
+    diff "$work/stages" "$work/rows" | sed -n 's/^</tests\/README.md: no row for stage/p; s/^>/tests\/README.md: no such stage:/p'
+}
+
+refresh() { # refresh PAGE: with its blocks as they are today
+    while IFS= read -r line; do
+        case $line in
+        '<!-- begin '*)
+            inside=${line#<!-- begin }
+            inside=${inside% -->}
+            printf '%s\n' "$line"
+            block "$inside" </dev/null || exit 1
+            ;;
+        '<!-- end -->')
+            inside=
+            printf '%s\n' "$line"
+            ;;
+        *) [ -n "${inside:-}" ] || printf '%s\n' "$line" ;;
+        esac
+    done <"$1"
+}
+status=0
+for page in $(grep -l '^<!-- begin ' $pages); do
+    refresh "$page" >"$work/page"
+    if [ "${1:-}" = --write ]; then
+        cmp -s "$page" "$work/page" || cp "$work/page" "$page"
+    elif ! diff -u "$page" "$work/page"; then
+        echo "readme: $page is stale: run sh tests/check/readme.sh --write" >&2
+        status=1
+    fi
+done
+demo || status=1
+{
+    for page in $pages; do links "$page" && names "$page"; done | sort -u
+    # A product gets this page, and nothing of this tree beside it but runtime/.
+    grep -n '](\.\.' $contract | sed "s|^|$contract: leads out of runtime/: |"
+    rules
+    stages
+} >"$work/wrong"
+if [ -s "$work/wrong" ]; then
+    sed 's/^/readme: /' "$work/wrong" >&2
+    status=1
 fi
-echo "readme: ok"
+[ $(($(wc -c <README.md))) -lt 22000 ] || { echo "readme: README.md is for newcomers: 22,000 bytes" >&2 && status=1; }
+[ $status = 0 ] && echo "readme: ok"
+exit $status

@@ -1,30 +1,51 @@
 #!/bin/sh
-# The committed catalog's selftest under ASan and UBSan, layers with what runs them, and the generator
-# itself on every built-in model and on a wrong one.
+# Under ASan and UBSan: the generator on every built-in model and on a wrong one; the selftest of the
+# catalog's kernels on the best instruction set here, and of a few portable ones; layers with what
+# runs them. (What this CPU does not run is compiled by generated.sh.)
 set -eu
 flags="-O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 jobs=$(nproc 2>/dev/null || echo 2)
-# libgomp's team memory is not freed at exit; leaks are checked in the generator below.
-export ASAN_OPTIONS=detect_leaks=0
-make -s -j "$jobs" -C generated selftest CFLAGS="$flags" BUILD="$work/selftest" |
-    grep -vE '^(cc|ar|gcc) ' | tail -n 2
-export ASAN_OPTIONS=detect_leaks=1
-make -s -j "$jobs" "$work/gen/attn-gen" BUILD="$work/gen" CFLAGS="$flags"
+isa=portable
+for wider in avx2 avx512; do
+    if grep -q "$wider" /proc/cpuinfo; then isa=$wider; fi
+done
+make -s -j "$jobs" "$work/gen/attn-gen" "$work/gen/property" BUILD="$work/gen" CFLAGS="$flags"
 gen=$work/gen/attn-gen
-for model in $("$gen" models | cut -d' ' -f1); do "$gen" generate "$model" -o "$work/$model" >/dev/null; done
+export ASAN_OPTIONS=detect_leaks=1
+for model in $("$gen" models | cut -d' ' -f1); do # the catalog below
+    [ "$model" = catalog ] || "$gen" generate "$model" -o "$work/$model" >/dev/null
+done
 "$gen" explain tiny --q-len 300 --kv-len 300 --json >/dev/null
 "$gen" check generated >/dev/null
 if "$gen" generate --heads 8 --head-dim 64 --backend flex --mask 'k <= qq' -o "$work/x" 2>/dev/null; then
     exit 1
 fi
 echo "sanitize: generator ok"
-# Layers: the runtime, generated code and the test program. Every third one: all kinds of attention.
-make -s -j "$jobs" "$work/gen/property" BUILD="$work/gen" CFLAGS="$flags"
+
+# libgomp's team memory is not freed at exit: leaks are looked for in the generator only.
 export ASAN_OPTIONS=detect_leaks=0
-isa=portable
-if grep -qw avx2 /proc/cpuinfo; then isa=avx2; fi
+selftest() { # selftest NAME MODEL ISA
+    "$gen" generate "$2" --isa "$3" --name "$1" -o "$work/$1" >/dev/null
+    make -s -j "$jobs" -C "$work/$1" selftest CFLAGS="$flags" >"$work/log" 2>&1 || {
+        tail -n 40 "$work/log" && exit 1
+    }
+    tail -n 1 "$work/log"
+    rm -rf "${work:?}/$1"
+}
+selftest native catalog "$isa"
+# Widths that end within a vector, in each kind of kernel.
+cat >"$work/few.lua" <<'L'
+return { name = "few", layers = {
+  { heads = 4, kv_heads = 2, head_dim = 19, v_dim = 13 },
+  { op = "sliding_self", backend = "flex", heads = 3, head_dim = 10, window = 40,
+    tensor = "doc=i32[kv_len]", mask = document("doc"), score = softcapped(20) },
+  { op = "segment_cross", form = "mla", heads = 2, kv_comp_dim = 22, retr_dim = 9, lookback = 2 },
+} }
+L
+selftest few "$work/few.lua" portable
+# Layers: the runtime, generated code and the test program. Every third one: all kinds of attention.
 "$work/gen/property" --test layers,statuses,layer-statuses --every 3 --shapes 3 --isa "$isa" --cflags "$flags"
 # Offsets from null are clang's to see: tensors may be null where they have no elements.
 if command -v clang >/dev/null 2>&1; then

@@ -104,7 +104,7 @@ def main():
     core("flat_decode", "the same by one query", zeros(1), zeros(8192), [columns] * 8192, meta=tight)
     point = [[f32(0.3), 0.0, 0.0, 0.0]]
     core("flat_lse", "LSE of equal scores that are not 0", [[1.0, 0.0, 0.0, 0.0]] * 40, point * 8192,
-         zeros(8192), meta={"tolerance": "1.5e-07"})  # of 1 + LSE: 1.5e-6, and rule 8 allows 1.2e-6
+         zeros(8192), meta={"tolerance": "1.5e-07"})  # of 1 + LSE: 1.5e-6, and rule 8 of CONTRACT.md allows 1.2e-6
 
     q, k, v = rows(2, 8), rows(6, 8), rows(6, 8)
     large = [[0.0, f32(3e38), 0.0, -1.0, 2.0, 0.0], [f32(2.5e38), 0.0, 0.0, f32(3e38), 0.0, 1.0]]

@@ -52,7 +52,7 @@ typedef struct property_options {
 /* Everything this CPU runs; ATTN_PROPERTY_SHAPES and ATTN_PROPERTY_SEED from the environment. */
 property_options property_defaults(void);
 
-int property_sweep(const property_options *o);     /* rule 5 to 10 */
+int property_sweep(const property_options *o);     /* rules 5 to 10 of CONTRACT.md */
 int property_statuses(const property_options *o);  /* every attn_status */
 int property_sums(const property_options *o);      /* rule 8 over many keys */
 int property_mutations(const property_options *o); /* a changed kernel must be noticed */

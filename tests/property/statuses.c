@@ -201,7 +201,7 @@ static void check_overlaps(status_test *t) {
     REFUSE(PLAIN, a->o.head = INT64_MIN, ATTN_E_ARGUMENT, "o does not fit the address space");
     REFUSE(PLAIN, (a->o.token = 16, a->o.head = 8), ATTN_OK, ""); /* heads within tokens */
     REFUSE(PLAIN, (a->o.token = 15, a->o.head = 8), ATTN_E_ARGUMENT, "o.token is 15");
-    REFUSE(PLAIN, (a->o.data += 5 * 8, a->o.token = -8), ATTN_OK, "");
+    REFUSE(PLAIN, (a->o.data = t->f.o + 5 * 8, a->o.token = -8), ATTN_OK, "");
     REFUSE(PLAIN, (a->batch = 1, a->o.batch = 0), ATTN_OK, "");
     REFUSE(PLAIN, (a->q_len = 1, a->o.token = 0), ATTN_OK, "");
     REFUSE(PLAIN, a->lse_head = 5, ATTN_E_ARGUMENT,
@@ -212,7 +212,7 @@ static void check_overlaps(status_test *t) {
            ATTN_OK, "");
     REFUSE(PLAIN, (a->q.data = a->o.data, a->q.head = 8, a->q.token = 16), ATTN_E_ARGUMENT,
            "o overlaps q"); /* row for row */
-    REFUSE(PLAIN, a->q.data = a->o.data + 1, ATTN_E_ARGUMENT, "o overlaps q");
+    REFUSE(PLAIN, a->q.data = t->f.o + 1, ATTN_E_ARGUMENT, "o overlaps q");
     REFUSE(PLAIN, (a->k.data = a->o.data, a->kv_len_max = 6), ATTN_E_ARGUMENT, "o overlaps k");
     REFUSE(PLAIN, (a->v.data = a->o.data, a->kv_len_max = 6), ATTN_E_ARGUMENT, "o overlaps v");
     REFUSE(PLAIN, a->lse = a->o.data, ATTN_E_ARGUMENT, apart);
@@ -229,12 +229,12 @@ static void check_overlaps(status_test *t) {
     /* Inputs between the rows of o, and o between the rows of q: nothing is shared. */
     REFUSE(PLAIN,
            (a->batch = 1, a->q_len = a->kv_len_max = 4, a->o.token = 24, a->o.head = 96,
-            a->k.data = a->o.data + 8, a->v.data = a->o.data + 16, a->k.token = a->v.token = 24,
+            a->k.data = t->f.o + 8, a->v.data = t->f.o + 16, a->k.token = a->v.token = 24,
             a->k.head = a->v.head = 96, a->q.head = 32),
            ATTN_OK, "");
     REFUSE(PLAIN,
            (a->batch = 1, a->q_len = a->kv_len_max = 4, a->o.token = 24, a->o.head = 96,
-            a->k.data = a->o.data + 8, a->v.data = a->o.data + 17, a->k.token = a->v.token = 24,
+            a->k.data = t->f.o + 8, a->v.data = t->f.o + 17, a->k.token = a->v.token = 24,
             a->k.head = a->v.head = 96, a->q.head = 32),
            ATTN_E_ARGUMENT, "o overlaps v");
 }

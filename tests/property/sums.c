@@ -1,6 +1,6 @@
-/* sums.c - rule 8 over many keys: scores that are equal, peaked, drifting (the maximum rises all
- * the way) or made to round the same way again and again, against the oracle. Q is a unit vector,
- * so that the first component of a key is its score. */
+/* sums.c - rule 8 of CONTRACT.md over many keys: scores that are equal, peaked, drifting (the
+ * maximum rises all the way) or made to round the same way again and again, against the oracle. Q
+ * is a unit vector, so that the first component of a key is its score. */
 #include "plan/isa.h"
 #include "property.h"
 #include "lab/oracle.h"

@@ -1,5 +1,5 @@
-/* sweep.c - every spec at many random problems: rule 8 against the oracle, and the same bits at any
- * thread count, layout, batch and position in the batch. */
+/* sweep.c - every spec at many random problems: rule 8 of runtime/CONTRACT.md against the oracle,
+ * and the same bits at any thread count, layout, batch and position in the batch. */
 #define _DEFAULT_SOURCE
 #include "plan/isa.h"
 #include "caller_mode.h"

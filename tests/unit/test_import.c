@@ -1,7 +1,9 @@
 /* config.json -> layers: tests/import/cases.inc, read twice. */
 #include "cli.h"
+#include "files.h"
 #include "import/import_hf.h"
 #include "import/json_text.h"
+#include "spec/source.h"
 
 #include <criterion/criterion.h>
 #include <ctype.h>

@@ -2,6 +2,7 @@ $ -- O += P V: rows x column vectors in registers. One code serves V packed in p
 $ -- caller's rows lie: `values` says how. Only the last vector of a row may be partial.
 $ local W, nv = plan.width, a.nv
 $ local R = nv * W
+$ local V, VT = plan.type.v.suffix, plan.type.v.c
 $ local shape = plan.tile[nv].pv
 $ local C, whole = shape.columns, plan.dvp // (shape.columns * W)
 $ local rest = plan.dvp // W - whole * C
@@ -33,7 +34,7 @@ $       local r, c = rows, strip.c
 $       assert(r * c + c + 1 <= isa.registers, "pv: the register tile does not fit")
 /* o[${r}][${c * W} columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
-static inline void ${name(rows, strip)}(const float *restrict v, ptrdiff_t ldv,
+static inline void ${name(rows, strip)}(const ${VT} *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
                                    float *restrict o, const float *restrict alpha, bool fresh) {
 $       if split then
@@ -46,9 +47,9 @@ $       end
     ${tab}for (int32_t key = 0; key < ${split and "some" or "n"}; key++, v += ldv, s += lds) {
 $       for j = 0, c - 1 do
 $         if strip.tail and j == c - 1 then
-        ${tab}const vf v${j} = vf_loadn(v + ${j * W}, ${partial});
+        ${tab}const vf v${j} = vf_loadn${V}(v + ${j * W}, ${partial});
 $         else
-        ${tab}const vf v${j} = vf_loadu(v + ${j * W});
+        ${tab}const vf v${j} = vf_loadu${V}(v + ${j * W});
 $         end
 $       end
 $       for i = 0, r - 1 do
@@ -107,7 +108,7 @@ $   else
         enum { c = ${strip.from} };
 $   end
         const ptrdiff_t ldv = v->${strip.row};
-        const float *column = v->v + c * v->column;
+        const ${VT} *column = v->v + c * v->column;
 $   local at = 0
 $   for i, rows in ipairs(shape.groups) do
 $     local g = i - 1

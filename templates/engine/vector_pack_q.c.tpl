@@ -1,15 +1,16 @@
 $ -- Q tile to [d][row] by W x W transposes, scaled.
 $ local W = plan.width
+$ local Q, QT = plan.type.q.suffix, plan.type.q.c
 $ local main = plan.d // W * W
 /* Stands for the rows past a tile's. */
-static const float no_row[D] = {0};
+static const ${QT} no_row[D] = {0};
 
 /* q[d][row] = scaled query rows of the tile, transposed; as many rows as its vectors hold. */
 static void pack_q(const item *x, tile *t) {
     const vf scale = vf_set1(${f32(plan.q_scale)});
     const int32_t rows = t->vectors * W;
     for (int32_t v = 0; v < rows; v += W) {
-        const float *row[W];
+        const ${QT} *row[W];
         for (int i = 0; i < W; i++) {
             const int32_t r = v + i;
             row[i] = r < t->rows ? query_row(x, t->head[r], t->row[r]) : no_row;
@@ -19,7 +20,7 @@ static void pack_q(const item *x, tile *t) {
 $ if main > 0 then
         for (int d = 0; d < ${main}; d += W, to += W * rows) {
 $   for i = 0, W - 1 do
-            c[${i}] = vf_loadu(row[${i}] + d);
+            c[${i}] = vf_loadu${Q}(row[${i}] + d);
 $   end
             vf_transpose(c);
 $   for i = 0, W - 1 do
@@ -28,7 +29,7 @@ $   end
         }
 $ end
 $ if main < plan.d then
-        for (int i = 0; i < W; i++) c[i] = vf_loadn(row[i] + ${main}, ${plan.d - main});
+        for (int i = 0; i < W; i++) c[i] = vf_loadn${Q}(row[i] + ${main}, ${plan.d - main});
         vf_transpose(c);
         for (int i = 0; i < ${plan.d - main}; i++) vf_store(to + i * rows, vf_mul(c[i], scale));
 $ end

@@ -1,0 +1,44 @@
+#!/bin/sh
+# An older caller with a newer library: caller.c, compiled against frozen layouts, in one program
+# with a library of today. And initializers of before, which must not warn in C or C++.
+set -u
+cd "$(dirname "$0")/../../.."
+build=${BUILD:-build}
+here=tests/product/old
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+. tests/product/results.sh
+"$build/attn-gen" generate $here/old.lua --isa portable -o "$work/k" >/dev/null || exit 1
+cc=${CC:-cc}
+warn="-Wall -Wextra -Wpedantic -Werror"
+old_caller() {
+    "$cc" -std=c11 -D_GNU_SOURCE $warn -O1 -I$here -c $here/caller.c -o "$work/caller.o" &&
+        "$cc" -std=c11 -D_GNU_SOURCE -O1 -I"$work/k" -I"$work/k/runtime" $here/today.c \
+            "$work/caller.o" "$work"/k/attn_*.c "$work/k/registry.c" "$work"/k/runtime/*.c -lm \
+            -o "$work/old" && "$work/old"
+}
+check old-caller old_caller
+cat >"$work/init.c" <<'C'
+#include "attn.h"
+int initial(float *x);
+int initial(float *x) {
+    attn_args a = ATTN_ARGS_INIT;
+    a.q = a.k = a.v = (attn_view){x, 64, 32, 16};
+    a.o = (attn_out){x, 64, 32, 16};
+    attn_extent e = {sizeof e, 1, 2, 3, 1};
+    attn_side side = {x, 3};
+    attn_block_args b = ATTN_BLOCK_ARGS_INIT;
+    return a.q.token == 16 && e.batch && side.count && b.struct_size && !a.k_scale.data;
+}
+C
+cp "$work/init.c" "$work/init.cpp"
+for compiler in gcc clang; do
+    has $compiler || { skip "$compiler is not installed" && continue; }
+    check "initializers-$compiler" $compiler -std=c11 $warn -I"$work/k/runtime" -c "$work/init.c" \
+        -o "$work/init.o"
+    cxx=$(cxx_of $compiler)
+    has "$cxx" || { skip "$cxx is not installed" && continue; }
+    check "initializers-$cxx" "$cxx" -std=c++11 -Wall -Wextra -Werror -I"$work/k/runtime" \
+        -c "$work/init.cpp" -o "$work/init.o"
+done
+results

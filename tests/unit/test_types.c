@@ -1,0 +1,79 @@
+/* Storage types: every code of 16 bits has one value, and every float goes to the nearest code,
+ * ties to even. Restated here with bits, where types.h counts units. */
+#include "types.h"
+#include <criterion/criterion.h>
+
+static float of_bits(uint32_t bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static uint32_t bits_of(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* The upper half of a float is its bf16, rounded by what is cut off. */
+static uint32_t bf16_of(float x) {
+    const uint32_t bits = bits_of(x);
+    if (isnan(x)) return bits >> 16 | 0x40;
+    return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+Test(types, bf16_is_the_upper_half) {
+    for (uint32_t code = 0; code < 65536; code++) {
+        const float x = attn_float_value(code, 16, 8);
+        cr_assert_eq(bits_of(x), code << 16, "%04x", code);
+        const uint32_t back = attn_round_float(x, 16, 8);
+        cr_assert_eq(back, isnan(x) ? code | 0x40 : code, "%04x gives %04x", code, back);
+    }
+}
+
+Test(types, bf16_rounds_to_even) {
+    static const uint32_t rest[] = {1, 0x7fff, 0x8000, 0x8001, 0xffff};
+    for (uint32_t code = 0; code < 65536; code++)
+        for (int i = 0; i < 5; i++) {
+            const float x = of_bits(code << 16 | rest[i]);
+            const uint32_t got = attn_round_float(x, 16, 8);
+            cr_assert_eq(got, bf16_of(x), "%08x gives %04x", bits_of(x), got);
+        }
+}
+
+/* f16 has no row yet, but its values do: between neighbours the middle goes to the even code. */
+Test(types, f16_rounds_to_even) {
+    cr_assert_eq(bits_of(attn_float_value(0x3c00, 16, 5)), bits_of(1.0f));
+    cr_assert_eq(bits_of(attn_float_value(0x0001, 16, 5)), bits_of(0x1p-24f));
+    cr_assert_eq(bits_of(attn_float_value(0xfbff, 16, 5)), bits_of(-65504.0f));
+    for (uint32_t code = 0; code < 0x7c00; code++) {
+        const float x = attn_float_value(code, 16, 5);
+        const float above = code + 1 < 0x7c00 ? attn_float_value(code + 1, 16, 5) : 65536.0f;
+        const float middle = x + (above - x) / 2;
+        cr_assert_eq(attn_round_float(x, 16, 5), code);
+        cr_assert_eq(attn_round_float(-x, 16, 5), code | 0x8000);
+        cr_assert_eq(attn_round_float(middle, 16, 5), code + (code & 1), "middle of %04x", code);
+        cr_assert_eq(attn_round_float(of_bits(bits_of(middle) - 1), 16, 5), code);
+        cr_assert_eq(attn_round_float(of_bits(bits_of(middle) + 1), 16, 5), code + 1);
+    }
+    cr_assert_eq(attn_round_float(1e30f, 16, 5), 0x7c00);
+    cr_assert_eq(attn_round_float(-INFINITY, 16, 5), 0xfc00);
+    cr_assert_eq(attn_round_float(of_bits(0x7f802000), 16, 5), 0x7e01); /* quiet, payload kept */
+    cr_assert_eq(attn_round_float(of_bits(0xff800001), 16, 5), 0xfe00);
+}
+
+Test(types, elements) {
+    uint16_t stored[3] = {7, 7, 7};
+    attn_store(stored, ATTN_TYPE_BF16, 1, -1.00390625f); /* a tie: -1 is even */
+    cr_assert_eq(stored[0], 7);
+    cr_assert_eq(stored[1], 0xbf80);
+    cr_assert_eq(stored[2], 7);
+    cr_assert_eq(bits_of(attn_load(stored, ATTN_TYPE_BF16, 1)), bits_of(-1.0f));
+    cr_assert_eq(attn_type_size(ATTN_TYPE_BF16), 2);
+    cr_assert_eq((const char *)attn_at(stored, ATTN_TYPE_BF16, 2) - (const char *)stored, 4);
+    float one[2] = {0};
+    attn_store(one, ATTN_TYPE_F32, 1, 0.1f);
+    cr_assert_eq(bits_of(one[1]), bits_of(0.1f));
+    cr_assert_eq(attn_type_size(ATTN_TYPE_F32), 4);
+    cr_assert_str_eq(attn_type_get(ATTN_TYPE_BF16).name, "bf16");
+}
