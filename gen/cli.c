@@ -1,6 +1,6 @@
 #include "cli.h"
 #include "output/emit.h"
-#include "embedded.h"
+#include "import/find_model.h"
 #include "import/import_hf.h"
 #include "text.h"
 
@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* --- Commands --- */
 
@@ -340,17 +339,6 @@ static bool check_beside_model(arena *a, const options *o, diag *d) {
     return true;
 }
 
-/* A folder that holds a config.json stands for it; the name of a built-in model does not. */
-static const char *model_path(arena *a, const char *target) {
-    struct stat st;
-    if (embedded_find(arena_printf(a, "gen/models/%s.lua", target))) return target;
-    if (stat(target, &st) || !S_ISDIR(st.st_mode)) return target;
-    const size_t n = strlen(target);
-    const char *slash = n && target[n - 1] == '/' ? "" : "/";
-    const char *config = arena_printf(a, "%s%sconfig.json", target, slash);
-    return !stat(config, &st) && S_ISREG(st.st_mode) ? config : target;
-}
-
 /* What a command needs beyond its single flags. */
 static bool check_command(arena *a, const options *o, diag *d) {
     bool kernels = cli_takes(SPEC_COMMANDS, o->command);
@@ -402,7 +390,7 @@ bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
         if (!ok) return false;
     }
     if (out->target && cli_takes(SPEC_COMMANDS, out->command))
-        out->target = model_path(a, out->target);
+        out->target = find_model_path(a, out->target);
     if (!p.command)
         return diag_set(d,
                         "needs a command: %s.\nTo begin with:\n"

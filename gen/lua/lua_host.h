@@ -4,6 +4,8 @@
 
 #include "lua_val.h"
 
+enum { LUA_MODEL_MAX_BYTES = 1 << 20 };
+
 /* Runs a model file (text only, no bytecode): `prelude` first, then `source`, and copies out the
  * table that it returns. No io, os, load, debug, pairs, pcall, coroutines or metatables; a budget
  * of steps and memory, and a wall-clock limit that ends the program with exit status 2. Errors

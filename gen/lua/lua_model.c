@@ -9,7 +9,6 @@
 
 #define PRELUDE_CHUNK "(prelude)"
 
-enum { MODEL_BYTES = 1 << 20 };
 static const host_limits limits = {"model file", 50000000, (size_t)64 << 20, 5};
 
 /* "CHUNK:LINE: " at the start of a message: its length, or 0. */
@@ -101,7 +100,7 @@ static int run_model(lua_State *L) {
 
 bool lua_eval_model(arena *a, const char *path, const char *source, const char *prelude,
                     lua_val **out, diag *d) {
-    if (strlen(source) > MODEL_BYTES) return diag_set(d, "%s: larger than 1 MiB", path);
+    if (strlen(source) > LUA_MODEL_MAX_BYTES) return diag_set(d, "%s: larger than 1 MiB", path);
     if (strncmp(source, "\xef\xbb\xbf", 3) == 0) source += 3;
     host h = {.limit = &limits, .explain = explain_error, .a = a};
     host_begin(&h, path);

@@ -138,8 +138,7 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
 void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_plan *p) {
     const attn_spec *s = &k->core;
     *p = (block_plan){.isa = (attn_isa)(isa - isa_table), .width = isa->width};
-    const bool cross = s->op == ATTN_OP_SEGMENT_CROSS;
-    p->model = cross ? s->q_dim : s->d_model;
+    p->model = attn_spec_row_dim(s);
     p->keys = s->kv_dim != ATTN_UNSET ? s->kv_dim : p->model;
     p->given_positions = s->kv_dim != ATTN_UNSET;
     p->second_output = s->op == ATTN_OP_FULL_SELF && s->key == ATTN_KEY_PER_HEAD;
@@ -197,7 +196,7 @@ static double ffn_weights(const attn_spec *s, double width) {
 
 double block_plan_row_flops(const kernel_spec *k) {
     const attn_spec *s = &k->core;
-    const double width = s->op == ATTN_OP_SEGMENT_CROSS ? s->q_dim : s->d_model;
+    const double width = attn_spec_row_dim(s);
     const double keys = s->kv_dim != ATTN_UNSET ? s->kv_dim : width, h = s->heads;
     double weights = ffn_weights(s, width);
     if (s->form == ATTN_FORM_REGULAR)

@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include "cpu.h"
 #include "plan/block_plan.h"
 
 #include "explain.h"
@@ -262,9 +263,8 @@ static lua_val *isas_data(arena *a, const model *m, const kernel_spec *k, const 
         lua_val_set_string(a, row, "source", bytes_text(a, source));
         lua_val_set_string(
             a, row, "tile",
-            p.gather_keys
-                ? arena_printf(a, "%d keys", p.gather_keys)
-                : arena_printf(a, "%d x %d", p.tile_vectors * isa_table[i].width, p.key_block));
+            p.tiled ? arena_printf(a, "%d x %d", p.tile_vectors * isa_table[i].width, p.key_block)
+                    : arena_printf(a, "%d keys", p.gather_keys));
         lua_val_set_string(a, row, "thread", bytes_text(a, (double)plan_scratch(&p)));
         lua_val_push(a, list, row);
     }
@@ -318,7 +318,7 @@ static lua_val *kernel_data(arena *a, const model *m, const kernel_info *f, int 
     lua_val_set_bool(a, t, "bound", work_needs_data(f->k));
     lua_val_set_bool(a, t, "uneven", falls(&flops));
     lua_val_set_int(a, t, "plot_points", PLOT_POINTS);
-    lua_val_set_bool(a, t, "gathers", f->p.gather_keys > 0);
+    lua_val_set_bool(a, t, "gathers", !f->p.tiled);
     lua_val_set_string(a, t, "isa", isa_table[f->p.isa].name);
     lua_val_set_string(a, t, "cache", bytes_text(a, work_cache_bytes(f->k, &f->p)));
     lua_val_set(a, t, "facts", facts_data(a, f->k, true));
@@ -402,11 +402,8 @@ static void total_plots(arena *a, lua_val *page, const kernel_info *f, int count
     lua_val_set(a, page, "bytes", plot(a, "Bytes a token, all layers", "B", bytes, lines));
 }
 
-static const isa_row *widest(unsigned mask) {
-    int isa = 0;
-    for (int i = 0; i < ATTN_ISA_COUNT; i++)
-        if (mask >> i & 1) isa = i;
-    return &isa_table[isa];
+static const isa_row *best(unsigned mask) {
+    return &isa_table[attn_isa_best(mask)];
 }
 
 static bool check_lengths(const explain_extent *e, diag *d) {
@@ -437,7 +434,7 @@ bool report_html(arena *a, const model *m, const gen_options *o, const explain_e
         kernel_info *info = &f[count++];
         info->k = &m->kernels[i];
         info->layer_text = layers_text(a, m, i, &info->layers);
-        gen_plan(a, core_of(m, info->k), widest(o->isa_mask), o, &info->p);
+        gen_plan(a, core_of(m, info->k), best(o->isa_mask), o, &info->p);
         bound |= work_needs_data(info->k);
         lua_val_push(a, kernels, kernel_data(a, m, info, count, o, e, &files));
     }
@@ -445,7 +442,7 @@ bool report_html(arena *a, const model *m, const gen_options *o, const explain_e
     lua_val_set_string(a, page, "heading", markup_fold(a, m->name));
     lua_val_set_string(a, page, "version", ATTN_GEN_VERSION);
     lua_val_set_string(a, page, "isas", isa_list(a, o->isa_mask, ", "));
-    lua_val_set_string(a, page, "isa", widest(o->isa_mask)->name);
+    lua_val_set_string(a, page, "isa", best(o->isa_mask)->name);
     lua_val_set_int(a, page, "layer_count", m->layer_count);
     lua_val_set_int(a, page, "kernel_count", m->kernel_count);
     lua_val_set_int(a, page, "inner_count", m->kernel_count - count);
@@ -468,7 +465,7 @@ bool report_svg(arena *a, const model *m, const gen_options *o, const explain_ex
     const kernel_spec *k = &m->kernels[m->layer_kernel[layer]];
     const explain_extent shown = picture_extent(k, e);
     plan p;
-    gen_plan(a, core_of(m, k), widest(o->isa_mask), o, &p);
+    gen_plan(a, core_of(m, k), best(o->isa_mask), o, &p);
     lua_val *data = lua_val_table(a), *picture = picture_make(a, k, &p, &shown, "mask");
     int layers;
     lua_val_set_string(a, picture, "model", markup_fold(a, m->name));
