@@ -96,6 +96,13 @@ fault() { # fault CC PROGRAM FLAGS MACRO
 }
 faults() { # faults CC
     fault "$1" null_based_stores "-O2" ATTN_NULL_STORES_FAULT
+    if cpu_has avx2; then
+        for flags in "-O0 -funsigned-char" "-O2 -funsigned-char" -O2; do
+            fault "$1" char_blendv "$flags" ATTN_CHAR_BLEND_FAULT
+        done
+    else
+        skip "$1: faults with AVX2: this CPU has none"
+    fi
     if cpu_has avx512bw; then
         fault "$1" broadcast_constant "-O2 -march=x86-64-v4" ATTN_BROADCAST_FAULT
         fault "$1" broadcast_constant "-O0 -march=x86-64-v4" ATTN_BROADCAST_FAULT
@@ -243,12 +250,18 @@ folder() { # folder NAME [FLAGS..]: generated once, with its cases
         "$build/attn-gen" golden "$work/$name" -o "$work/$name-cases" --seed 3 --cases 4 >"$work/log" 2>&1 ||
         fail "generate $name" "$work/log"
 }
+# An ar that reads what -flto makes: of two LLVMs it would ask the older one.
+archiver() { # archiver CC
+    plugin=""
+    if is_clang "$1"; then plugin=$("$1" -print-resource-dir)/../../LLVMgold.so; fi
+    if [ -e "$plugin" ]; then echo "ar --plugin $plugin"; else echo ar; fi
+}
 selftest() { # selftest CC NAME FLAGS [MAKE ARGUMENTS]
     cc=$1 name=$2 flags=$3
     shift 3
     # -s: what is left are the lines of the program.
-    if make -s -j "$jobs" -C "$work/$name" CC="$cc" CFLAGS="$flags" BUILD="$work/objects" "$@" selftest \
-        >"$work/log" 2>&1 && grep -q '^[1-9][0-9]* passed, 0 failed' "$work/log"; then
+    if make -s -j "$jobs" -C "$work/$name" CC="$cc" CFLAGS="$flags" AR="$(archiver "$cc")" BUILD="$work/objects" \
+        "$@" selftest >"$work/log" 2>&1 && grep -q '^[1-9][0-9]* passed, 0 failed' "$work/log"; then
         pass
     else
         fail "$cc $flags: selftest of $name" "$work/log"
