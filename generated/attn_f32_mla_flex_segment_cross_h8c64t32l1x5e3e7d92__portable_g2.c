@@ -16,11 +16,10 @@
  * Plan
  * gather: a row sees at most 2 keys, so each is one dot product; no tiles, no packing, no
  *   workspace but a row of scores
- * unroll: 16 of 32 steps of the loop over the head width
- * mask: no bound on k in closed form: every key block is classified; no mask tensor exists
- * softmax: running maximum, since a score expression may drift
- * scores: constant factors, log2(e) among them, are folded into Q and into what is the same
- *   for all keys
+ * mask: asked about each key that a row reads; no mask tensor exists
+ * softmax: over all keys of a row at once
+ * scores: constant factors, log2(e) among them, are folded into the factor of a product and
+ *   into what is the same for all keys
  */
 #include "../runtime/attn_kernel.h"
 #include "../runtime/simd/portable.h"

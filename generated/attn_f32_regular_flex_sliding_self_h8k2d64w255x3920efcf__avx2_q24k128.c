@@ -47,14 +47,14 @@ enum {
     TILES = 16, /* tiles a query block */
     BK = 128, /* keys a block */
     SPAN = 2048, /* keys of a tile's sum before it is kept: see sums */
-    PART = 512, /* keys a part of a split-key run */
     REACH = 255, /* n rows see at most n + REACH keys from the first to the last */
+    PV_GROUPS = 4, /* most row groups of a tile in P V */
+    PART = 512, /* keys a part of a split-key run */
     DECODE_Q = 8, /* most query rows that run as decode */
     DOT_MOST = 16, /* most rows of a group that run as dot products, */
     DOT_ROWS = 4, /* that many a tile; such tiles take turns: */
     TURN = 8, /* keys of a turn */
     AHEAD = 64, /* rows of K and of V that are asked for before their turn */
-    PV_GROUPS = 4, /* most row groups of a tile in P V */
     W = VF_WIDTH
 };
 
@@ -242,6 +242,26 @@ static attn_tile_class tile_class(const item *x, const tile *t, int32_t first, i
     return mask_classify(x, &box);
 }
 
+/* Final score of a lane: score expression, then what op or mask do not show hides. */
+static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi vh_0, vi lo, vi hi,
+                                   const float *bias, const bool masked) {
+    (void)x, (void)vq_0, (void)vh_0, (void)bias;
+    /* score: 30 * tanh(s / 30) */
+    const vf e2v = vf_set1(0x1.5a3f2ep+5f);
+    const vf e1_0 = vf_tanh(s_0);
+    const vf e3_0 = vf_mul(e1_0, e2v);
+    s_0 = e3_0;
+    if (!masked) return s_0;
+    vm seen = vm_and(vi_le(lo, vk_0), vi_le(vk_0, hi));
+    /* mask: q // 512 == k // 512 */
+    const vi c1v = vi_set1(9);
+    const vi c2_0 = vi_shr(vq_0, c1v);
+    const vi c4_0 = vi_shr(vk_0, c1v);
+    const vm c5_0 = vi_eq(c2_0, c4_0);
+    seen = vm_and(seen, c5_0);
+    return vf_select(seen, s_0, vf_set1(-INFINITY));
+}
+
 /* --- sums over many keys ---
  *
  * In three levels, so that their error does not grow with the number of keys: registers sum the
@@ -304,26 +324,6 @@ static inline void dot_span(tile *t, int32_t span) {
         memset(t->o, 0, sizeof(float) * DVP * (size_t)t->rows);
     }
     t->span = span;
-}
-
-/* Final score of a lane: score expression, then what op or mask do not show hides. */
-static ATTN_INLINE vf adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi vh_0, vi lo, vi hi,
-                                   const float *bias, const bool masked) {
-    (void)x, (void)vq_0, (void)vh_0, (void)bias;
-    /* score: 30 * tanh(s / 30) */
-    const vf e2v = vf_set1(0x1.5a3f2ep+5f);
-    const vf e1_0 = vf_tanh(s_0);
-    const vf e3_0 = vf_mul(e1_0, e2v);
-    s_0 = e3_0;
-    if (!masked) return s_0;
-    vm seen = vm_and(vi_le(lo, vk_0), vi_le(vk_0, hi));
-    /* mask: q // 512 == k // 512 */
-    const vi c1v = vi_set1(9);
-    const vi c2_0 = vi_shr(vq_0, c1v);
-    const vi c4_0 = vi_shr(vk_0, c1v);
-    const vm c5_0 = vi_eq(c2_0, c4_0);
-    seen = vm_and(seen, c5_0);
-    return vf_select(seen, s_0, vf_set1(-INFINITY));
 }
 
 /* Stands for the rows past a tile's. */
@@ -1835,18 +1835,18 @@ typedef struct call {
     const void *const *minmax; /* see attn_expr_ctx */
     scratch *work; /* one a thread */
     share *share;         /* one an item */
-    float *packed;        /* V: [batch][value head][key block][column panel][key][column] */
-    uint8_t *seen;        /* [batch][value head][key block] some row may see a key of it */
+    int32_t few;          /* items that run as decode */
     float *partial;       /* decode: [batch][group][part][row] of m, l and o */
-    int32_t blocks;       /* packed key blocks of an item at most */
     int32_t parts;        /* decode: parts of an item at most */
     int32_t part_rows;    /* decode: query rows of a group at most */
-    int32_t few;          /* items that run as decode */
+    int32_t span;         /* decode: groups a task takes */
+    float *packed;        /* V: [batch][value head][key block][column panel][key][column] */
+    uint8_t *seen;        /* [batch][value head][key block] some row may see a key of it */
+    int32_t blocks;       /* packed key blocks of an item at most */
     int32_t longest;      /* query rows of the longest of the others, */
     int64_t tiles;        /* and tiles of a head of all of them */
     int32_t chunks;       /* query blocks of a head at most, */
     int32_t chunk;        /* and how many tiles one has */
-    int32_t span;         /* decode: groups a task takes */
 } call;
 
 static item item_of(const call *c, int32_t b) {
@@ -2057,95 +2057,6 @@ static void tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1,
     case 1: tile_1(x, t, w, k0, k1, k, ldk, v, lanes); break;
     case 2: tile_2(x, t, w, k0, k1, k, ldk, v, lanes); break;
     case 3: tile_3(x, t, w, k0, k1, k, ldk, v, lanes); break;
-    }
-}
-
-/* --- prefill: V packed once, then query blocks of tiles over key blocks --- */
-
-/* The block-th of the key blocks that an item has packed. */
-static float *packed_block(const call *c, int32_t b, int32_t hv, int32_t block) {
-    return c->packed + (((int64_t)b * VALUE_HEADS + hv) * c->blocks + block) * BK * DVP;
-}
-
-/* Packs what some row sees of a key block of one value head into column panels; columns past DV are
- * zero. */
-static void pack_v_task(void *ctx, int64_t task, int worker) {
-    (void)worker;
-    const call *c = ctx;
-    const attn_view *v = &c->args->v;
-    const int32_t b = item_of_task(c, &task);
-    const share *s = &c->share[b];
-    const int32_t hv = (int32_t)(task / s->blocks), block = (int32_t)(task % s->blocks);
-    const int32_t k0 = (s->first / BK + block) * BK;
-    const int32_t first = max32(s->first - k0, 0), n = min32(BK, s->last - k0 + 1);
-    const item x = item_of(c, b);
-    const bool seen = item_class(&x, k0 + first, k0 + n - 1) != ATTN_TILE_NONE;
-    *seen_at(c, b, hv, block) = seen;
-    if (!seen) return;
-    const float *row =
-        (const float *)v->data + b * v->batch + hv * v->head + (int64_t)(k0 + first) * v->token;
-    float *to = packed_block(c, b, hv, block);
-    for (int32_t key = first; key < n; key++, row += v->token) {
-        for (int32_t col = 0; col < 64; col += 16) {
-            float *panel = to + col * BK + key * 16;
-            vf_store(panel + 0, load_n(row + col + 0, DV - col - 0));
-            vf_store(panel + 8, load_n(row + col + 8, DV - col - 8));
-        }
-    }
-}
-
-/* One query block of one head. */
-static void prefill_task(void *ctx, int64_t task, int worker) {
-    const call *c = ctx;
-    const attn_args *args = c->args;
-    scratch *w = &c->work[worker];
-    const int64_t heads = (int64_t)args->batch * HEADS;
-    /* The last query blocks have the most keys: they go first, so that threads end together. */
-    const int32_t chunk = c->chunks - 1 - (int32_t)(task / heads);
-    const int32_t b = (int32_t)(task % heads / HEADS), h = (int32_t)(task % heads % HEADS);
-    const item x = item_of(c, b);
-    const share *s = &c->share[b];
-    const int32_t count = min32(c->chunk, tiles_of(x.rows) - chunk * c->chunk);
-    if (s->decode || count <= 0) return;
-
-    int32_t first = INT32_MAX, last = -1;
-    for (int32_t i = 0; i < count; i++) {
-        tile *t = &w->t[i];
-        const int32_t row = (chunk * c->chunk + i) * ROWS;
-        t->rows = min32(ROWS, x.rows - row);
-        for (int32_t r = 0; r < t->rows; r++) t->head[r] = h, t->row[r] = row + r;
-        tile_begin(&x, t);
-        tile_clip(t, s->first, s->last); /* what is packed */
-        tile_pack(&x, t);
-        if (t->first > t->last) continue;
-        first = min32(first, t->first);
-        last = max32(last, t->last);
-    }
-
-    const float *k = (const float *)args->k.data + b * args->k.batch + key_head(h) * args->k.head;
-    const float *v = (const float *)args->v.data + b * args->v.batch + value_head(h) * args->v.head;
-    for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
-        const int32_t k0 = block * BK, k1 = k0 + min32(BK - 1, last - k0);
-        values from = {v, 1, args->v.token, args->v.token, 0};
-        if (s->blocks > 0) {
-            const int32_t hv = value_head(h), at = block - s->first / BK;
-            if (!*seen_at(c, b, hv, at)) continue;
-            const float *packed = packed_block(c, b, hv, at);
-            from = (values){packed, BK, 16, DVP - 64, k0};
-        }
-        for (int32_t i = 0; i < count; i++) tile_run(&x, &w->t[i], w, k0, k1, k, &from, false);
-    }
-
-    for (int32_t i = 0; i < count; i++) {
-        tile *t = &w->t[i];
-        if (t->fresh && !t->has_kept) memset(t->o, 0, sizeof t->o); /* no row saw a key */
-        const float *o = tile_sum(t);
-        for (int32_t r = 0; r < t->rows; r++) {
-            /* The next tile's row is asked for: its stores would wait for it. */
-            const float *next = output_row(&x, h, t->row[r] + ROWS);
-            for (int32_t d = 0; i + 1 < count && d < DV; d += 16) ATTN_PREFETCH_L2(next + d);
-            finish_row(&x, h, t->row[r], t->m[r], (double)t->l[r] + t->l_lost[r], o + r * DVP);
-        }
     }
 }
 
@@ -2564,6 +2475,95 @@ static void merge_task(void *ctx, int64_t task, int worker) {
     }
 }
 
+/* --- prefill: V packed once, then query blocks of tiles over key blocks --- */
+
+/* The block-th of the key blocks that an item has packed. */
+static float *packed_block(const call *c, int32_t b, int32_t hv, int32_t block) {
+    return c->packed + (((int64_t)b * VALUE_HEADS + hv) * c->blocks + block) * BK * DVP;
+}
+
+/* Packs what some row sees of a key block of one value head into column panels; columns past DV are
+ * zero. */
+static void pack_v_task(void *ctx, int64_t task, int worker) {
+    (void)worker;
+    const call *c = ctx;
+    const attn_view *v = &c->args->v;
+    const int32_t b = item_of_task(c, &task);
+    const share *s = &c->share[b];
+    const int32_t hv = (int32_t)(task / s->blocks), block = (int32_t)(task % s->blocks);
+    const int32_t k0 = (s->first / BK + block) * BK;
+    const int32_t first = max32(s->first - k0, 0), n = min32(BK, s->last - k0 + 1);
+    const item x = item_of(c, b);
+    const bool seen = item_class(&x, k0 + first, k0 + n - 1) != ATTN_TILE_NONE;
+    *seen_at(c, b, hv, block) = seen;
+    if (!seen) return;
+    const float *row =
+        (const float *)v->data + b * v->batch + hv * v->head + (int64_t)(k0 + first) * v->token;
+    float *to = packed_block(c, b, hv, block);
+    for (int32_t key = first; key < n; key++, row += v->token) {
+        for (int32_t col = 0; col < 64; col += 16) {
+            float *panel = to + col * BK + key * 16;
+            vf_store(panel + 0, load_n(row + col + 0, DV - col - 0));
+            vf_store(panel + 8, load_n(row + col + 8, DV - col - 8));
+        }
+    }
+}
+
+/* One query block of one head. */
+static void prefill_task(void *ctx, int64_t task, int worker) {
+    const call *c = ctx;
+    const attn_args *args = c->args;
+    scratch *w = &c->work[worker];
+    const int64_t heads = (int64_t)args->batch * HEADS;
+    /* The last query blocks have the most keys: they go first, so that threads end together. */
+    const int32_t chunk = c->chunks - 1 - (int32_t)(task / heads);
+    const int32_t b = (int32_t)(task % heads / HEADS), h = (int32_t)(task % heads % HEADS);
+    const item x = item_of(c, b);
+    const share *s = &c->share[b];
+    const int32_t count = min32(c->chunk, tiles_of(x.rows) - chunk * c->chunk);
+    if (s->decode || count <= 0) return;
+
+    int32_t first = INT32_MAX, last = -1;
+    for (int32_t i = 0; i < count; i++) {
+        tile *t = &w->t[i];
+        const int32_t row = (chunk * c->chunk + i) * ROWS;
+        t->rows = min32(ROWS, x.rows - row);
+        for (int32_t r = 0; r < t->rows; r++) t->head[r] = h, t->row[r] = row + r;
+        tile_begin(&x, t);
+        tile_clip(t, s->first, s->last); /* what is packed */
+        tile_pack(&x, t);
+        if (t->first > t->last) continue;
+        first = min32(first, t->first);
+        last = max32(last, t->last);
+    }
+
+    const float *k = (const float *)args->k.data + b * args->k.batch + key_head(h) * args->k.head;
+    const float *v = (const float *)args->v.data + b * args->v.batch + value_head(h) * args->v.head;
+    for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
+        const int32_t k0 = block * BK, k1 = k0 + min32(BK - 1, last - k0);
+        values from = {v, 1, args->v.token, args->v.token, 0};
+        if (s->blocks > 0) {
+            const int32_t hv = value_head(h), at = block - s->first / BK;
+            if (!*seen_at(c, b, hv, at)) continue;
+            const float *packed = packed_block(c, b, hv, at);
+            from = (values){packed, BK, 16, DVP - 64, k0};
+        }
+        for (int32_t i = 0; i < count; i++) tile_run(&x, &w->t[i], w, k0, k1, k, &from, false);
+    }
+
+    for (int32_t i = 0; i < count; i++) {
+        tile *t = &w->t[i];
+        if (t->fresh && !t->has_kept) memset(t->o, 0, sizeof t->o); /* no row saw a key */
+        const float *o = tile_sum(t);
+        for (int32_t r = 0; r < t->rows; r++) {
+            /* The next tile's row is asked for: its stores would wait for it. */
+            const float *next = output_row(&x, h, t->row[r] + ROWS);
+            for (int32_t d = 0; i + 1 < count && d < DV; d += 16) ATTN_PREFETCH_L2(next + d);
+            finish_row(&x, h, t->row[r], t->m[r], (double)t->l[r] + t->l_lost[r], o + r * DVP);
+        }
+    }
+}
+
 /* --- the call --- */
 
 static const char *variant(int32_t q_len) {
@@ -2586,8 +2586,8 @@ static uint64_t most_tasks(const attn_extent *e) {
     const uint64_t items = (uint64_t)e->batch;
     const int32_t few = min32(e->q_len, DECODE_Q);
     const uint64_t parts = (uint64_t)max32(1, most_parts(few, e->kv_len_max));
-    const uint64_t tiles = (uint64_t)tiles_of(e->q_len); /* few rows may run as tiles too */
     const uint64_t decode = attn_times(items * GROUPS, parts);
+    const uint64_t tiles = (uint64_t)tiles_of(e->q_len); /* few rows may run as tiles too */
     const uint64_t prefill = attn_times(items * HEADS, tiles);
     return decode > prefill ? decode : prefill;
 }

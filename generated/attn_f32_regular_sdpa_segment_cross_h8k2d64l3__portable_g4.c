@@ -14,9 +14,8 @@
  * Plan
  * gather: a row sees at most 4 keys, so each is one dot product; no tiles, no packing, no
  *   workspace but a row of scores
- * unroll: 16 of 64 steps of the loop over the head width
- * softmax: lazy maximum; a key block is redone where its sum leaves 2^-60 .. 2^60
- * scores: scale * log2(e) is folded into Q; exp is exp2
+ * softmax: over all keys of a row at once
+ * scores: scale * log2(e) is folded into the factor of a product; exp is exp2
  */
 #include "../runtime/attn_kernel.h"
 #include "../runtime/simd/portable.h"

@@ -263,9 +263,8 @@ static lua_val *isas_data(arena *a, const model *m, const kernel_spec *k, const 
         lua_val_set_string(a, row, "source", bytes_text(a, source));
         lua_val_set_string(
             a, row, "tile",
-            p.gather_keys
-                ? arena_printf(a, "%d keys", p.gather_keys)
-                : arena_printf(a, "%d x %d", p.tile_vectors * isa_table[i].width, p.key_block));
+            p.tiled ? arena_printf(a, "%d x %d", p.tile_vectors * isa_table[i].width, p.key_block)
+                    : arena_printf(a, "%d keys", p.gather_keys));
         lua_val_set_string(a, row, "thread", bytes_text(a, (double)plan_scratch(&p)));
         lua_val_push(a, list, row);
     }
@@ -319,7 +318,7 @@ static lua_val *kernel_data(arena *a, const model *m, const kernel_info *f, int 
     lua_val_set_bool(a, t, "bound", work_needs_data(f->k));
     lua_val_set_bool(a, t, "uneven", falls(&flops));
     lua_val_set_int(a, t, "plot_points", PLOT_POINTS);
-    lua_val_set_bool(a, t, "gathers", f->p.gather_keys > 0);
+    lua_val_set_bool(a, t, "gathers", !f->p.tiled);
     lua_val_set_string(a, t, "isa", isa_table[f->p.isa].name);
     lua_val_set_string(a, t, "cache", bytes_text(a, work_cache_bytes(f->k, &f->p)));
     lua_val_set(a, t, "facts", facts_data(a, f->k, true));
