@@ -4,8 +4,8 @@
  * Inputs 82da494be9aa6876. Do not edit: attn-gen check reports it. Statics begin with kf92a_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * mla attention, flex: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *   floats.
+ * mla attention, flex: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *   rows of 64 floats.
  * Keys: every query sees every key, below kv_len[b].
  * Scores: 0.176776692 * q.k.
  * mask = k <= q or k < prefix
@@ -67,9 +67,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t kf92a_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t kf92a_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t kf92a_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -78,9 +80,11 @@ static inline int64_t kf92a_min64(int64_t a, int64_t b) {
 static inline int32_t kf92a_key_head(int32_t h) {
     return h;
 }
+
 static inline int32_t kf92a_value_head(int32_t h) {
     return (void)h, 0;
 }
+
 /* op full_self, not causal: every query sees every key. */
 static inline void kf92a_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     *lo = 0;
@@ -515,6 +519,7 @@ static inline int kf92a_lazy_ok_1(const vf *l) {
     vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
     return vm_all(ok);
 }
+
 /* o[4][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void kf92a_pv_4x2(const float *restrict v, ptrdiff_t ldv,
@@ -603,6 +608,7 @@ static void kf92a_pv_1(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kf92a_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -624,6 +630,7 @@ static ATTN_INLINE void kf92a_adjust_1(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void kf92a_adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -659,6 +666,7 @@ static void kf92a_adjust_tile_1_masked(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kf92a_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1069,6 +1077,7 @@ static void kf92a_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 11 * DVP + c, alpha ? alpha + 11 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kf92a_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1099,6 +1108,7 @@ static ATTN_INLINE void kf92a_adjust_2(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void kf92a_adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1149,6 +1159,7 @@ static void kf92a_adjust_tile_2_masked(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kf92a_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1479,6 +1490,7 @@ static inline int kf92a_lazy_ok_3(const vf *l) {
     ok = vm_and(ok, vm_and(vf_lt(least, l[2]), vf_lt(l[2], most)));
     return vm_all(ok);
 }
+
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
  * the rows. Row groups see only their own keys; a column panel of V stays in L1 for all of them. */
 static void kf92a_pv_3(tile *t, const values *v, const float *s, int32_t first, int32_t last,
@@ -1512,6 +1524,7 @@ static void kf92a_pv_3(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 18 * DVP + c, alpha ? alpha + 18 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kf92a_adjust_3(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1551,6 +1564,7 @@ static ATTN_INLINE void kf92a_adjust_3(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void kf92a_adjust_tile_3_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1616,6 +1630,7 @@ static void kf92a_adjust_tile_3_masked(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kf92a_adjust_range_3(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,

@@ -4,8 +4,8 @@
  * Inputs ac516e606ff0b11b. Do not edit: attn-gen check reports it. Statics begin with kc89a_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * mla attention, flex: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *   floats.
+ * mla attention, flex: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *   rows of 64 floats.
  * Keys: every query sees every key, below kv_len[b].
  * Scores: 0.176776692 * q.k.
  * mask = k <= q or k < prefix
@@ -66,9 +66,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t kc89a_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t kc89a_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t kc89a_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -77,9 +79,11 @@ static inline int64_t kc89a_min64(int64_t a, int64_t b) {
 static inline int32_t kc89a_key_head(int32_t h) {
     return h;
 }
+
 static inline int32_t kc89a_value_head(int32_t h) {
     return (void)h, 0;
 }
+
 /* op full_self, not causal: every query sees every key. */
 static inline void kc89a_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     *lo = 0;
@@ -506,6 +510,7 @@ static inline int kc89a_lazy_ok_1(const vf *l) {
     vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
     return vm_all(ok);
 }
+
 /* o[4][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void kc89a_pv_4x2(const float *restrict v, ptrdiff_t ldv,
@@ -590,6 +595,7 @@ static void kc89a_pv_1(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kc89a_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -611,6 +617,7 @@ static ATTN_INLINE void kc89a_adjust_1(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void kc89a_adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -646,6 +653,7 @@ static void kc89a_adjust_tile_1_masked(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kc89a_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -893,6 +901,7 @@ static void kc89a_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kc89a_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -923,6 +932,7 @@ static ATTN_INLINE void kc89a_adjust_2(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void kc89a_adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -973,6 +983,7 @@ static void kc89a_adjust_tile_2_masked(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kc89a_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1303,6 +1314,7 @@ static inline int kc89a_lazy_ok_3(const vf *l) {
     ok = vm_and(ok, vm_and(vf_lt(least, l[2]), vf_lt(l[2], most)));
     return vm_all(ok);
 }
+
 /* o[6][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void kc89a_pv_6x2(const float *restrict v, ptrdiff_t ldv,
@@ -1413,6 +1425,7 @@ static void kc89a_pv_3(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 6 * DVP + c, alpha ? alpha + 6 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kc89a_adjust_3(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1452,6 +1465,7 @@ static ATTN_INLINE void kc89a_adjust_3(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void kc89a_adjust_tile_3_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1517,6 +1531,7 @@ static void kc89a_adjust_tile_3_masked(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kc89a_adjust_range_3(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,

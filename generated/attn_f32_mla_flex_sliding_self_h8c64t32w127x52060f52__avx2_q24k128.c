@@ -4,8 +4,8 @@
  * Inputs 138b6d6c5637c92f. Do not edit: attn-gen check reports it. Statics begin with k6a69_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * mla attention, flex: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *   floats.
+ * mla attention, flex: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *   rows of 64 floats.
  * Keys: query position p sees the keys p - 127 .. p, below kv_len[b].
  * Scores: 0.176776692 * q.k, then the score expression.
  * score = s + table[h][clamp(q - k, -64, 64) + 64]
@@ -68,9 +68,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t k6a69_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t k6a69_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t k6a69_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -79,9 +81,11 @@ static inline int64_t k6a69_min64(int64_t a, int64_t b) {
 static inline int32_t k6a69_key_head(int32_t h) {
     return h;
 }
+
 static inline int32_t k6a69_value_head(int32_t h) {
     return (void)h, 0;
 }
+
 /* op sliding_self: query position p sees the keys p - 127 .. p. */
 static inline void k6a69_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     const int64_t p = (int64_t)x->q_start + i;
@@ -506,6 +510,7 @@ static void k6a69_pv_1(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k6a69_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -527,6 +532,7 @@ static ATTN_INLINE void k6a69_adjust_1(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void k6a69_adjust_tile_1(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -562,6 +568,7 @@ static void k6a69_adjust_tile_1(const item *x, const tile *t, float *restrict s,
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k6a69_adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -606,6 +613,7 @@ static void k6a69_adjust_tile_1_masked(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k6a69_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -976,6 +984,7 @@ static void k6a69_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 11 * DVP + c, alpha ? alpha + 11 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k6a69_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1006,6 +1015,7 @@ static ATTN_INLINE void k6a69_adjust_2(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void k6a69_adjust_tile_2(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1059,6 +1069,7 @@ static void k6a69_adjust_tile_2(const item *x, const tile *t, float *restrict s,
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k6a69_adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1125,6 +1136,7 @@ static void k6a69_adjust_tile_2_masked(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k6a69_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1493,6 +1505,7 @@ static void k6a69_pv_3(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 18 * DVP + c, alpha ? alpha + 18 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k6a69_adjust_3(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1532,6 +1545,7 @@ static ATTN_INLINE void k6a69_adjust_3(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void k6a69_adjust_tile_3(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1603,6 +1617,7 @@ static void k6a69_adjust_tile_3(const item *x, const tile *t, float *restrict s,
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k6a69_adjust_tile_3_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1691,6 +1706,7 @@ static void k6a69_adjust_tile_3_masked(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k6a69_adjust_range_3(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,

@@ -4,8 +4,8 @@
  * Inputs 658ccabc78683538. Do not edit: attn-gen check reports it. Statics begin with keb5d_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * mla attention, flex: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *   floats.
+ * mla attention, flex: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *   rows of 64 floats.
  * Keys: query position p sees the keys p - 127 .. p, below kv_len[b].
  * Scores: 0.176776692 * q.k, then the score expression.
  * score = s + table[h][clamp(q - k, -64, 64) + 64]
@@ -68,9 +68,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t keb5d_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t keb5d_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t keb5d_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -79,9 +81,11 @@ static inline int64_t keb5d_min64(int64_t a, int64_t b) {
 static inline int32_t keb5d_key_head(int32_t h) {
     return h;
 }
+
 static inline int32_t keb5d_value_head(int32_t h) {
     return (void)h, 0;
 }
+
 /* op sliding_self: query position p sees the keys p - 127 .. p. */
 static inline void keb5d_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     const int64_t p = (int64_t)x->q_start + i;
@@ -585,6 +589,7 @@ static void keb5d_pv_1(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 8 * DVP + c, alpha ? alpha + 8 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void keb5d_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -606,6 +611,7 @@ static ATTN_INLINE void keb5d_adjust_1(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void keb5d_adjust_tile_1(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -641,6 +647,7 @@ static void keb5d_adjust_tile_1(const item *x, const tile *t, float *restrict s,
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void keb5d_adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -685,6 +692,7 @@ static void keb5d_adjust_tile_1_masked(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void keb5d_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1322,6 +1330,7 @@ static void keb5d_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 22 * DVP + c, alpha ? alpha + 22 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void keb5d_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1352,6 +1361,7 @@ static ATTN_INLINE void keb5d_adjust_2(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void keb5d_adjust_tile_2(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1405,6 +1415,7 @@ static void keb5d_adjust_tile_2(const item *x, const tile *t, float *restrict s,
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void keb5d_adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1471,6 +1482,7 @@ static void keb5d_adjust_tile_2_masked(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void keb5d_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,

@@ -4,8 +4,8 @@
  * Inputs b1f9c0a6af2858dd. Do not edit: attn-gen check reports it. Statics begin with k267f_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * mla attention, sdpa: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *   floats.
+ * mla attention, sdpa: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *   rows of 64 floats.
  * Keys: query position p sees the keys 0 .. p, below kv_len[b].
  * Scores: 0.176776692 * q.k, then the run-time mask.
  * A row that sees no key: O = 0, LSE = -inf.
@@ -65,9 +65,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t k267f_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t k267f_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t k267f_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -76,9 +78,11 @@ static inline int64_t k267f_min64(int64_t a, int64_t b) {
 static inline int32_t k267f_key_head(int32_t h) {
     return h;
 }
+
 static inline int32_t k267f_value_head(int32_t h) {
     return (void)h, 0;
 }
+
 /* op full_self, causal: query position p sees the keys 0..p. */
 static inline void k267f_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     *lo = 0;
@@ -484,6 +488,7 @@ static inline int k267f_lazy_ok_1(const vf *l) {
     vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
     return vm_all(ok);
 }
+
 /* o[4][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void k267f_pv_4x2(const float *restrict v, ptrdiff_t ldv,
@@ -572,6 +577,7 @@ static void k267f_pv_1(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k267f_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -593,6 +599,7 @@ static ATTN_INLINE void k267f_adjust_1(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k267f_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1003,6 +1010,7 @@ static void k267f_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 11 * DVP + c, alpha ? alpha + 11 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k267f_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1033,6 +1041,7 @@ static ATTN_INLINE void k267f_adjust_2(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k267f_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1488,6 +1497,7 @@ static inline int k267f_lazy_ok_3(const vf *l) {
     ok = vm_and(ok, vm_and(vf_lt(least, l[2]), vf_lt(l[2], most)));
     return vm_all(ok);
 }
+
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
  * the rows. Row groups see only their own keys; a column panel of V stays in L1 for all of them. */
 static void k267f_pv_3(tile *t, const values *v, const float *s, int32_t first, int32_t last,
@@ -1521,6 +1531,7 @@ static void k267f_pv_3(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 18 * DVP + c, alpha ? alpha + 18 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k267f_adjust_3(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1560,6 +1571,7 @@ static ATTN_INLINE void k267f_adjust_3(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k267f_adjust_range_3(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,

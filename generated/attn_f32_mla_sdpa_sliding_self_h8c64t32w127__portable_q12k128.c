@@ -4,8 +4,8 @@
  * Inputs 3d6e7dbe41b2ac53. Do not edit: attn-gen check reports it. Statics begin with kffff_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * mla attention, sdpa: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *   floats.
+ * mla attention, sdpa: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *   rows of 64 floats.
  * Keys: query position p sees the keys p - 127 .. p, below kv_len[b].
  * Scores: 0.176776692 * q.k, then the run-time mask.
  * A row that sees no key: O = 0, LSE = -inf.
@@ -65,9 +65,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t kffff_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t kffff_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t kffff_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -76,9 +78,11 @@ static inline int64_t kffff_min64(int64_t a, int64_t b) {
 static inline int32_t kffff_key_head(int32_t h) {
     return h;
 }
+
 static inline int32_t kffff_value_head(int32_t h) {
     return (void)h, 0;
 }
+
 /* op sliding_self: query position p sees the keys p - 127 .. p. */
 static inline void kffff_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     const int64_t p = (int64_t)x->q_start + i;
@@ -477,6 +481,7 @@ static inline int kffff_lazy_ok_1(const vf *l) {
     vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
     return vm_all(ok);
 }
+
 /* o[4][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void kffff_pv_4x2(const float *restrict v, ptrdiff_t ldv,
@@ -561,6 +566,7 @@ static void kffff_pv_1(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kffff_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -582,6 +588,7 @@ static ATTN_INLINE void kffff_adjust_1(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kffff_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -829,6 +836,7 @@ static void kffff_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kffff_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -859,6 +867,7 @@ static ATTN_INLINE void kffff_adjust_2(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kffff_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1314,6 +1323,7 @@ static inline int kffff_lazy_ok_3(const vf *l) {
     ok = vm_and(ok, vm_and(vf_lt(least, l[2]), vf_lt(l[2], most)));
     return vm_all(ok);
 }
+
 /* o[6][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void kffff_pv_6x2(const float *restrict v, ptrdiff_t ldv,
@@ -1424,6 +1434,7 @@ static void kffff_pv_3(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 6 * DVP + c, alpha ? alpha + 6 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kffff_adjust_3(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1463,6 +1474,7 @@ static ATTN_INLINE void kffff_adjust_3(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kffff_adjust_range_3(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,

@@ -4,8 +4,8 @@
  * Inputs 60c252888e0d7d80. Do not edit: attn-gen check reports it. Statics begin with ke11d_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * regular attention, flex: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *   64 floats.
+ * regular attention, flex: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *   and O rows of 64 floats.
  * Keys: query position p sees the keys 0 .. p, below kv_len[b].
  * Scores: 0.125 * q.k, then the score expression.
  * score = s + slope[h] * (k - q)
@@ -69,9 +69,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t ke11d_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t ke11d_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t ke11d_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -80,9 +82,11 @@ static inline int64_t ke11d_min64(int64_t a, int64_t b) {
 static inline int32_t ke11d_key_head(int32_t h) {
     return h / (HEADS / KEY_HEADS);
 }
+
 static inline int32_t ke11d_value_head(int32_t h) {
     return h / (HEADS / VALUE_HEADS);
 }
+
 /* op full_self, causal: query position p sees the keys 0..p. */
 static inline void ke11d_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     *lo = 0;
@@ -550,6 +554,7 @@ static void ke11d_pv_1(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void ke11d_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -571,6 +576,7 @@ static ATTN_INLINE void ke11d_adjust_1(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void ke11d_adjust_tile_1(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -598,6 +604,7 @@ static void ke11d_adjust_tile_1(const item *x, const tile *t, float *restrict s,
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void ke11d_adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -642,6 +649,7 @@ static void ke11d_adjust_tile_1_masked(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void ke11d_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -852,6 +860,7 @@ static void ke11d_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void ke11d_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -882,6 +891,7 @@ static ATTN_INLINE void ke11d_adjust_2(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void ke11d_adjust_tile_2(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -920,6 +930,7 @@ static void ke11d_adjust_tile_2(const item *x, const tile *t, float *restrict s,
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void ke11d_adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -982,6 +993,7 @@ static void ke11d_adjust_tile_2_masked(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void ke11d_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1430,6 +1442,7 @@ static void ke11d_pv_3(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 6 * DVP + c, alpha ? alpha + 6 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void ke11d_adjust_3(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1469,6 +1482,7 @@ static ATTN_INLINE void ke11d_adjust_3(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void ke11d_adjust_tile_3(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1518,6 +1532,7 @@ static void ke11d_adjust_tile_3(const item *x, const tile *t, float *restrict s,
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void ke11d_adjust_tile_3_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1598,6 +1613,7 @@ static void ke11d_adjust_tile_3_masked(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void ke11d_adjust_range_3(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -2687,7 +2703,7 @@ const attn_kernel
     .spec = &ke11d_spec,
     .expr = &ke11d_hooks,
     .sides = ke11d_sides,
-    .side_count = 2,
+    .side_count = SIDES,
     .scalar_count = 0,
     .variant = ke11d_variant,
     .workspace = ke11d_workspace,

@@ -4,8 +4,8 @@
  * Inputs e5caed4616f1f1ae. Do not edit: attn-gen check reports it. Statics begin with k035b_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * regular attention, flex: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *   64 floats.
+ * regular attention, flex: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *   and O rows of 64 floats.
  * Keys: a query of segment g sees the keys g - 3 .. g that exist; a negative g sees none,
  *   below kv_len[b].
  * Scores: 0.125 * q.k, then the score expression.
@@ -47,6 +47,7 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t k035b_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t k035b_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
@@ -55,9 +56,11 @@ static inline int32_t k035b_max32(int32_t a, int32_t b) {
 static inline int32_t k035b_key_head(int32_t h) {
     return h / (HEADS / KEY_HEADS);
 }
+
 static inline int32_t k035b_value_head(int32_t h) {
     return h / (HEADS / VALUE_HEADS);
 }
+
 /* op segment_cross: a query of segment g sees the keys g - 3 .. g that exist; a
  * negative segment sees nothing. */
 static inline void k035b_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {

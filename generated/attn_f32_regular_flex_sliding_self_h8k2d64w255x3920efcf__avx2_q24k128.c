@@ -4,8 +4,8 @@
  * Inputs 7b3ac9a1208851df. Do not edit: attn-gen check reports it. Statics begin with ka084_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * regular attention, flex: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *   64 floats.
+ * regular attention, flex: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *   and O rows of 64 floats.
  * Keys: query position p sees the keys p - 255 .. p, below kv_len[b].
  * Scores: 0.125 * q.k, then the score expression.
  * score = 30 * tanh(s / 30)
@@ -70,9 +70,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t ka084_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t ka084_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t ka084_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -81,9 +83,11 @@ static inline int64_t ka084_min64(int64_t a, int64_t b) {
 static inline int32_t ka084_key_head(int32_t h) {
     return h / (HEADS / KEY_HEADS);
 }
+
 static inline int32_t ka084_value_head(int32_t h) {
     return h / (HEADS / VALUE_HEADS);
 }
+
 /* op sliding_self: query position p sees the keys p - 255 .. p. */
 static inline void ka084_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     const int64_t p = (int64_t)x->q_start + i;
@@ -550,6 +554,7 @@ static void ka084_pv_1(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void ka084_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -571,6 +576,7 @@ static ATTN_INLINE void ka084_adjust_1(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void ka084_adjust_tile_1(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -593,6 +599,7 @@ static void ka084_adjust_tile_1(const item *x, const tile *t, float *restrict s,
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void ka084_adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -631,6 +638,7 @@ static void ka084_adjust_tile_1_masked(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void ka084_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1004,6 +1012,7 @@ static void ka084_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 11 * DVP + c, alpha ? alpha + 11 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void ka084_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1034,6 +1043,7 @@ static ATTN_INLINE void ka084_adjust_2(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void ka084_adjust_tile_2(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1066,6 +1076,7 @@ static void ka084_adjust_tile_2(const item *x, const tile *t, float *restrict s,
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void ka084_adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1121,6 +1132,7 @@ static void ka084_adjust_tile_2_masked(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void ka084_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1492,6 +1504,7 @@ static void ka084_pv_3(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 18 * DVP + c, alpha ? alpha + 18 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void ka084_adjust_3(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1531,6 +1544,7 @@ static ATTN_INLINE void ka084_adjust_3(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void ka084_adjust_tile_3(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1572,6 +1586,7 @@ static void ka084_adjust_tile_3(const item *x, const tile *t, float *restrict s,
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void ka084_adjust_tile_3_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1643,6 +1658,7 @@ static void ka084_adjust_tile_3_masked(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void ka084_adjust_range_3(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,

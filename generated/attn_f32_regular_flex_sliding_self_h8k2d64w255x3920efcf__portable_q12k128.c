@@ -4,8 +4,8 @@
  * Inputs 65fddefa91ef8308. Do not edit: attn-gen check reports it. Statics begin with k10ba_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * regular attention, flex: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *   64 floats.
+ * regular attention, flex: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *   and O rows of 64 floats.
  * Keys: query position p sees the keys p - 255 .. p, below kv_len[b].
  * Scores: 0.125 * q.k, then the score expression.
  * score = 30 * tanh(s / 30)
@@ -69,9 +69,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t k10ba_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t k10ba_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t k10ba_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -80,9 +82,11 @@ static inline int64_t k10ba_min64(int64_t a, int64_t b) {
 static inline int32_t k10ba_key_head(int32_t h) {
     return h / (HEADS / KEY_HEADS);
 }
+
 static inline int32_t k10ba_value_head(int32_t h) {
     return h / (HEADS / VALUE_HEADS);
 }
+
 /* op sliding_self: query position p sees the keys p - 255 .. p. */
 static inline void k10ba_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     const int64_t p = (int64_t)x->q_start + i;
@@ -537,6 +541,7 @@ static void k10ba_pv_1(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k10ba_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -558,6 +563,7 @@ static ATTN_INLINE void k10ba_adjust_1(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void k10ba_adjust_tile_1(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -580,6 +586,7 @@ static void k10ba_adjust_tile_1(const item *x, const tile *t, float *restrict s,
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k10ba_adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -618,6 +625,7 @@ static void k10ba_adjust_tile_1_masked(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k10ba_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -828,6 +836,7 @@ static void k10ba_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k10ba_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -858,6 +867,7 @@ static ATTN_INLINE void k10ba_adjust_2(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void k10ba_adjust_tile_2(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -890,6 +900,7 @@ static void k10ba_adjust_tile_2(const item *x, const tile *t, float *restrict s,
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k10ba_adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -945,6 +956,7 @@ static void k10ba_adjust_tile_2_masked(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k10ba_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1393,6 +1405,7 @@ static void k10ba_pv_3(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 6 * DVP + c, alpha ? alpha + 6 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k10ba_adjust_3(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1432,6 +1445,7 @@ static ATTN_INLINE void k10ba_adjust_3(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void k10ba_adjust_tile_3(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1473,6 +1487,7 @@ static void k10ba_adjust_tile_3(const item *x, const tile *t, float *restrict s,
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k10ba_adjust_tile_3_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
@@ -1544,6 +1559,7 @@ static void k10ba_adjust_tile_3_masked(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k10ba_adjust_range_3(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,

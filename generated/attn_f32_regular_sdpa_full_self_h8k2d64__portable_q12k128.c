@@ -4,8 +4,8 @@
  * Inputs 17f7013bd4a4b984. Do not edit: attn-gen check reports it. Statics begin with ke6aa_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * regular attention, sdpa: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *   64 floats.
+ * regular attention, sdpa: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *   and O rows of 64 floats.
  * Keys: query position p sees the keys 0 .. p, below kv_len[b].
  * Scores: 0.125 * q.k, then the run-time mask.
  * A row that sees no key: O = 0, LSE = -inf.
@@ -64,9 +64,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t ke6aa_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t ke6aa_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t ke6aa_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -75,9 +77,11 @@ static inline int64_t ke6aa_min64(int64_t a, int64_t b) {
 static inline int32_t ke6aa_key_head(int32_t h) {
     return h / (HEADS / KEY_HEADS);
 }
+
 static inline int32_t ke6aa_value_head(int32_t h) {
     return h / (HEADS / VALUE_HEADS);
 }
+
 /* op full_self, causal: query position p sees the keys 0..p. */
 static inline void ke6aa_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     *lo = 0;
@@ -475,6 +479,7 @@ static inline int ke6aa_lazy_ok_1(const vf *l) {
     vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
     return vm_all(ok);
 }
+
 /* o[4][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void ke6aa_pv_4x2(const float *restrict v, ptrdiff_t ldv,
@@ -559,6 +564,7 @@ static void ke6aa_pv_1(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void ke6aa_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -580,6 +586,7 @@ static ATTN_INLINE void ke6aa_adjust_1(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void ke6aa_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -827,6 +834,7 @@ static void ke6aa_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void ke6aa_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -857,6 +865,7 @@ static ATTN_INLINE void ke6aa_adjust_2(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void ke6aa_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1312,6 +1321,7 @@ static inline int ke6aa_lazy_ok_3(const vf *l) {
     ok = vm_and(ok, vm_and(vf_lt(least, l[2]), vf_lt(l[2], most)));
     return vm_all(ok);
 }
+
 /* o[6][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void ke6aa_pv_6x2(const float *restrict v, ptrdiff_t ldv,
@@ -1422,6 +1432,7 @@ static void ke6aa_pv_3(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 6 * DVP + c, alpha ? alpha + 6 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void ke6aa_adjust_3(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1461,6 +1472,7 @@ static ATTN_INLINE void ke6aa_adjust_3(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void ke6aa_adjust_range_3(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,

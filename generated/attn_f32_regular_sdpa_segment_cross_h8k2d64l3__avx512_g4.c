@@ -4,8 +4,8 @@
  * Inputs 521bbeb90d63c343. Do not edit: attn-gen check reports it. Statics begin with kb641_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * regular attention, sdpa: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *   64 floats.
+ * regular attention, sdpa: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *   and O rows of 64 floats.
  * Keys: a query of segment g sees the keys g - 3 .. g that exist; a negative g sees none,
  *   below kv_len[b].
  * Scores: 0.125 * q.k, then the run-time mask.
@@ -46,6 +46,7 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t kb641_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t kb641_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
@@ -54,9 +55,11 @@ static inline int32_t kb641_max32(int32_t a, int32_t b) {
 static inline int32_t kb641_key_head(int32_t h) {
     return h / (HEADS / KEY_HEADS);
 }
+
 static inline int32_t kb641_value_head(int32_t h) {
     return h / (HEADS / VALUE_HEADS);
 }
+
 /* op segment_cross: a query of segment g sees the keys g - 3 .. g that exist; a
  * negative segment sees nothing. */
 static inline void kb641_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {

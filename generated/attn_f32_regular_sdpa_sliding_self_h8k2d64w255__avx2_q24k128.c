@@ -4,8 +4,8 @@
  * Inputs 43e73384e06c5742. Do not edit: attn-gen check reports it. Statics begin with kb474_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * regular attention, sdpa: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *   64 floats.
+ * regular attention, sdpa: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *   and O rows of 64 floats.
  * Keys: query position p sees the keys p - 255 .. p, below kv_len[b].
  * Scores: 0.125 * q.k, then the run-time mask.
  * A row that sees no key: O = 0, LSE = -inf.
@@ -66,9 +66,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t kb474_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t kb474_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t kb474_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -77,9 +79,11 @@ static inline int64_t kb474_min64(int64_t a, int64_t b) {
 static inline int32_t kb474_key_head(int32_t h) {
     return h / (HEADS / KEY_HEADS);
 }
+
 static inline int32_t kb474_value_head(int32_t h) {
     return h / (HEADS / VALUE_HEADS);
 }
+
 /* op sliding_self: query position p sees the keys p - 255 .. p. */
 static inline void kb474_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     const int64_t p = (int64_t)x->q_start + i;
@@ -486,6 +490,7 @@ static inline int kb474_lazy_ok_1(const vf *l) {
     vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
     return vm_all(ok);
 }
+
 /* o[4][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void kb474_pv_4x2(const float *restrict v, ptrdiff_t ldv,
@@ -574,6 +579,7 @@ static void kb474_pv_1(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kb474_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -595,6 +601,7 @@ static ATTN_INLINE void kb474_adjust_1(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kb474_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1005,6 +1012,7 @@ static void kb474_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 11 * DVP + c, alpha ? alpha + 11 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kb474_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1035,6 +1043,7 @@ static ATTN_INLINE void kb474_adjust_2(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kb474_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1490,6 +1499,7 @@ static inline int kb474_lazy_ok_3(const vf *l) {
     ok = vm_and(ok, vm_and(vf_lt(least, l[2]), vf_lt(l[2], most)));
     return vm_all(ok);
 }
+
 /* P V of a tile over the keys first..last; s stands at key first. alpha: null, or the factors of
  * the rows. Row groups see only their own keys; a column panel of V stays in L1 for all of them. */
 static void kb474_pv_3(tile *t, const values *v, const float *s, int32_t first, int32_t last,
@@ -1523,6 +1533,7 @@ static void kb474_pv_3(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 18 * DVP + c, alpha ? alpha + 18 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kb474_adjust_3(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1562,6 +1573,7 @@ static ATTN_INLINE void kb474_adjust_3(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kb474_adjust_range_3(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,

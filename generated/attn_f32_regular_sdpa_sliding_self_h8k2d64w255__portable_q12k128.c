@@ -4,8 +4,8 @@
  * Inputs 788f1d25d19f5572. Do not edit: attn-gen check reports it. Statics begin with k2464_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * regular attention, sdpa: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *   64 floats.
+ * regular attention, sdpa: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *   and O rows of 64 floats.
  * Keys: query position p sees the keys p - 255 .. p, below kv_len[b].
  * Scores: 0.125 * q.k, then the run-time mask.
  * A row that sees no key: O = 0, LSE = -inf.
@@ -65,9 +65,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t k2464_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t k2464_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t k2464_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -76,9 +78,11 @@ static inline int64_t k2464_min64(int64_t a, int64_t b) {
 static inline int32_t k2464_key_head(int32_t h) {
     return h / (HEADS / KEY_HEADS);
 }
+
 static inline int32_t k2464_value_head(int32_t h) {
     return h / (HEADS / VALUE_HEADS);
 }
+
 /* op sliding_self: query position p sees the keys p - 255 .. p. */
 static inline void k2464_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     const int64_t p = (int64_t)x->q_start + i;
@@ -477,6 +481,7 @@ static inline int k2464_lazy_ok_1(const vf *l) {
     vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
     return vm_all(ok);
 }
+
 /* o[4][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void k2464_pv_4x2(const float *restrict v, ptrdiff_t ldv,
@@ -561,6 +566,7 @@ static void k2464_pv_1(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k2464_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -582,6 +588,7 @@ static ATTN_INLINE void k2464_adjust_1(const item *x, const tile *t, float *rest
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k2464_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -829,6 +836,7 @@ static void k2464_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k2464_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -859,6 +867,7 @@ static ATTN_INLINE void k2464_adjust_2(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k2464_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1314,6 +1323,7 @@ static inline int k2464_lazy_ok_3(const vf *l) {
     ok = vm_and(ok, vm_and(vf_lt(least, l[2]), vf_lt(l[2], most)));
     return vm_all(ok);
 }
+
 /* o[6][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void k2464_pv_6x2(const float *restrict v, ptrdiff_t ldv,
@@ -1424,6 +1434,7 @@ static void k2464_pv_3(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 6 * DVP + c, alpha ? alpha + 6 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k2464_adjust_3(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
@@ -1463,6 +1474,7 @@ static ATTN_INLINE void k2464_adjust_3(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k2464_adjust_range_3(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,

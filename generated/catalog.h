@@ -28,16 +28,16 @@
  *
  * Layer 0
  *   attn_f32_regular_sdpa_full_self_h8k2d64
- *   regular attention, sdpa: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *     64 floats.
+ *   regular attention, sdpa: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *     and O rows of 64 floats.
  *   Keys: query position p sees the keys 0 .. p, below kv_len[b].
  *   Scores: 0.125 * q.k, then the run-time mask.
  *   A row that sees no key: O = 0, LSE = -inf.
  *
  * Layer 1
  *   attn_f32_regular_flex_full_self_h8k2d64x773acd5e
- *   regular attention, flex: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *     64 floats.
+ *   regular attention, flex: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *     and O rows of 64 floats.
  *   Keys: query position p sees the keys 0 .. p, below kv_len[b].
  *   Scores: 0.125 * q.k, then the score expression.
  *   score = s + slope[h] * (k - q)
@@ -48,16 +48,16 @@
  *
  * Layer 2
  *   attn_f32_regular_sdpa_sliding_self_h8k2d64w255
- *   regular attention, sdpa: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *     64 floats.
+ *   regular attention, sdpa: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *     and O rows of 64 floats.
  *   Keys: query position p sees the keys p - 255 .. p, below kv_len[b].
  *   Scores: 0.125 * q.k, then the run-time mask.
  *   A row that sees no key: O = 0, LSE = -inf.
  *
  * Layer 3
  *   attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf
- *   regular attention, flex: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *     64 floats.
+ *   regular attention, flex: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *     and O rows of 64 floats.
  *   Keys: query position p sees the keys p - 255 .. p, below kv_len[b].
  *   Scores: 0.125 * q.k, then the score expression.
  *   score = 30 * tanh(s / 30)
@@ -66,8 +66,8 @@
  *
  * Layer 4
  *   attn_f32_regular_sdpa_segment_cross_h8k2d64l3
- *   regular attention, sdpa: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *     64 floats.
+ *   regular attention, sdpa: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *     and O rows of 64 floats.
  *   Keys: a query of segment g sees the keys g - 3 .. g that exist; a negative g sees none,
  *     below kv_len[b].
  *   Scores: 0.125 * q.k, then the run-time mask.
@@ -75,8 +75,8 @@
  *
  * Layer 5
  *   attn_f32_regular_flex_segment_cross_h8k2d64l3x480275cb
- *   regular attention, flex: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *     64 floats.
+ *   regular attention, flex: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *     and O rows of 64 floats.
  *   Keys: a query of segment g sees the keys g - 3 .. g that exist; a negative g sees none,
  *     below kv_len[b].
  *   Scores: 0.125 * q.k, then the score expression.
@@ -86,16 +86,16 @@
  *
  * Layer 6
  *   attn_f32_mla_sdpa_full_self_h8c64t32
- *   mla attention, sdpa: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *     floats.
+ *   mla attention, sdpa: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *     rows of 64 floats.
  *   Keys: query position p sees the keys 0 .. p, below kv_len[b].
  *   Scores: 0.176776692 * q.k, then the run-time mask.
  *   A row that sees no key: O = 0, LSE = -inf.
  *
  * Layer 7
  *   attn_f32_mla_flex_full_self_h8c64t32a0x5da44703
- *   mla attention, flex: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *     floats.
+ *   mla attention, flex: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *     rows of 64 floats.
  *   Keys: every query sees every key, below kv_len[b].
  *   Scores: 0.176776692 * q.k.
  *   mask = k <= q or k < prefix
@@ -104,16 +104,16 @@
  *
  * Layer 8
  *   attn_f32_mla_sdpa_sliding_self_h8c64t32w127
- *   mla attention, sdpa: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *     floats.
+ *   mla attention, sdpa: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *     rows of 64 floats.
  *   Keys: query position p sees the keys p - 127 .. p, below kv_len[b].
  *   Scores: 0.176776692 * q.k, then the run-time mask.
  *   A row that sees no key: O = 0, LSE = -inf.
  *
  * Layer 9
  *   attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52
- *   mla attention, flex: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *     floats.
+ *   mla attention, flex: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *     rows of 64 floats.
  *   Keys: query position p sees the keys p - 127 .. p, below kv_len[b].
  *   Scores: 0.176776692 * q.k, then the score expression.
  *   score = s + table[h][clamp(q - k, -64, 64) + 64]
@@ -122,8 +122,8 @@
  *
  * Layer 10
  *   attn_f32_mla_sdpa_segment_cross_h8c64t32
- *   mla attention, sdpa: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *     floats.
+ *   mla attention, sdpa: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *     rows of 64 floats.
  *   Keys: a query of segment g sees the keys g - 0 .. g that exist; a negative g sees none,
  *     below kv_len[b].
  *   Scores: 0.176776692 * q.k, then the run-time mask.
@@ -131,8 +131,8 @@
  *
  * Layer 11
  *   attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92
- *   mla attention, flex: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *     floats.
+ *   mla attention, flex: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *     rows of 64 floats.
  *   Keys: a query of segment g sees the keys g - 1 .. g that exist; a negative g sees none,
  *     below kv_len[b].
  *   Scores: 0.176776692 * q.k, then the score expression.
