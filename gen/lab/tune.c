@@ -561,12 +561,12 @@ static const char *cpu_name(arena *a) {
     return name ? arena_strndup(a, name + 2, strcspn(name + 2, "\n")) : "";
 }
 
-/* Layers have none of their own, nor have kernels that gather keys. */
+/* Layers have none of their own, nor have kernels without tiles. */
 static bool has_choices(arena *a, const kernel_spec *k) {
     plan p;
     if (k->core.level == ATTN_LEVEL_BLOCK) return false;
     plan_make(a, k, &isa_table[0], 0, NULL, &p);
-    return !p.gather_keys;
+    return p.tiled;
 }
 
 bool tune_model(arena *a, const model *m, const char *target, unsigned isa_mask, const char **text,

@@ -310,10 +310,10 @@ double work_cache_bytes(const kernel_spec *k, const plan *p) {
 
 work work_of(const kernel_spec *k, const plan *p, const explain_extent *e, const example *x) {
     work w = {.exact = x || !work_needs_data(k)};
-    if (p->gather_keys)
-        count_gathered(k, p, e, x, &w);
-    else
+    if (p->tiled)
         count_tiles(k, p, e, x, &w);
+    else
+        count_gathered(k, p, e, x, &w);
     const double items = extent_batch(e), rows = (double)k->core.heads * e->q_len;
     w.flops = plan_flops(p, w.pairs) * k->core.heads * items;
     w.bytes = 4 * items * (rows * (p->d + p->dv) + w.keys * key_floats(k, p));

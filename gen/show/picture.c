@@ -343,10 +343,10 @@ lua_val *picture_make(arena *a, const kernel_spec *k, const plan *p, const expla
         d.x = &x;
     }
     d.count = work_of(k, p, e, d.x);
-    if (p->gather_keys)
-        draw_gathered(&d);
-    else
+    if (p->tiled)
         draw_tiles(&d);
+    else
+        draw_gathered(&d);
 
     lua_val *t = lua_val_table(a);
     lua_val_set_bool(a, t, "detail_wanted", d.best_share > 0);
@@ -354,7 +354,7 @@ lua_val *picture_make(arena *a, const kernel_spec *k, const plan *p, const expla
     lua_val_set_string(a, t, "id", id);
     lua_val_set_string(a, t, "name", markup_fold(a, k->name));
     lua_val_set_string(a, t, "isa", isa_table[p->isa].name);
-    lua_val_set_bool(a, t, "tiled", !p->gather_keys);
+    lua_val_set_bool(a, t, "tiled", p->tiled);
     lua_val_set_int(a, t, "tile_queries", d.rows);
     lua_val_set_int(a, t, "tile_keys", d.block);
     lua_val_set_int(a, t, "gather_keys", p->gather_keys);
@@ -371,7 +371,7 @@ lua_val *picture_make(arena *a, const kernel_spec *k, const plan *p, const expla
     lua_val_set_string(a, t, "full_path", path_text(&d.full));
     lua_val_set_string(a, t, "partial_path", path_text(&d.partial));
     lua_val_set_string(a, t, "seen_path", path_text(&d.seen));
-    lua_val_set_string(a, t, "grid", p->gather_keys ? "M0 0" : grid(&d));
+    lua_val_set_string(a, t, "grid", p->tiled ? grid(&d) : "M0 0");
     lua_val_set_int(a, t, "width", GRID_WIDTH);
     lua_val_set_int(a, t, "height", grid_height(e));
     lua_val_set(a, t, "key_ticks", ticks(a, 0, e->kv_len, GRID_WIDTH));

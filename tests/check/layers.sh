@@ -32,7 +32,7 @@ $found"
     for f in generated/attn_*.c; do
         [ -e "$f" ] || continue
         extra=$(grep -E '^#include' "$f" |
-            grep -vE '"\.\./runtime/(attn_kernel|simd/('"$isas"'minmax))\.h"' || true)
+            grep -vE '"runtime/(attn_kernel|simd/('"$isas"'minmax))\.h"' || true)
         [ -z "$extra" ] || fail "$f: $extra"
     done
     forbid 'cblas|immintrin|_mm(256|512)?_' "a template names an instruction set's intrinsics" \
@@ -107,17 +107,17 @@ done
 # shellcheck disable=SC2046
 forbid '(->|\.)data \+|(->|\.)token\b' "a template forms an address past the layout's hooks" \
     templates/kernel.c.tpl templates/form/mla.c.tpl templates/form/regular.c.tpl \
-    $(find templates/part templates/op templates/backend templates/engine -name '*.tpl')
-# One file, one job. plan.c and spec.c are to be split as their neighbours were.
+    $(find templates/part templates/op templates/backend templates/engine templates/variant -name '*.tpl')
+# One file, one job. spec.c is to be split as its neighbours were.
 flat=$(find gen -maxdepth 1 -name '*.c' | wc -l)
 [ "$flat" -le 6 ] || fail "$flat sources lie flat in gen/, and 6 may"
-long=$(find gen runtime -name '*.c' ! -path gen/plan/plan.c ! -path runtime/spec.c | while read -r f; do
+long=$(find gen runtime -name '*.c' ! -path runtime/spec.c | while read -r f; do
     [ "$(wc -l <"$f")" -le 650 ] || wc -l "$f"
 done)
 [ -z "$long" ] || fail "sources of more than 650 lines:
 $long"
 # Axis values live in their own file and in the tables: no other template names one.
-for axis in form op backend layout engine; do
+for axis in form op backend variant layout engine; do
     for file in templates/"$axis"/*.c.tpl; do
         value=${file##*/} && value=${value%.c.tpl}
         hits=$(grep -rlwE "[\"']$value[\"']" --include='*.tpl' templates |
