@@ -179,7 +179,7 @@ static void kdd77_gather_row(const item *x, scratch *w, int32_t h, int32_t i, co
             }
             a[0] = a0;
         }
-        vf_store(s + 0, vf_mul(vf_sums_few(a, 1), vf_set1(0x1.0527dcp-2f)));
+        vf_store(s, vf_mul(vf_sums_few(a, 1), vf_set1(0x1.0527dcp-2f)));
     }
     const int32_t pos = (int32_t)((uint32_t)x->q_start + (uint32_t)i);
     _Alignas(64) float bias[16];

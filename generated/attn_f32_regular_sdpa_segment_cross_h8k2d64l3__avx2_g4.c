@@ -188,7 +188,7 @@ static void k4ec5_gather_row(const item *x, scratch *w, int32_t h, int32_t i, co
             a[2] = a2;
             a[3] = a3;
         }
-        vf_store(s + 0, vf_mul(vf_sums_few(a, 4), vf_set1(0x1.715476p-3f)));
+        vf_store(s, vf_mul(vf_sums_few(a, 4), vf_set1(0x1.715476p-3f)));
     }
     const int32_t pos = (int32_t)((uint32_t)x->q_start + (uint32_t)i);
     _Alignas(64) float bias[8];
