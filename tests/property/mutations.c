@@ -79,6 +79,14 @@ static const char *symbol_of(arena *a, const gen_file *f) {
     return arena_strndup(a, f->path, strlen(f->path) - 2);
 }
 
+/* What a file's statics begin with, as its banner says. */
+static const char *prefix_of(arena *a, const char *text) {
+    static const char words[] = "Statics begin with ";
+    const char *at = strstr(text, words);
+    at = at ? at + strlen(words) : "";
+    return arena_strndup(a, at, strcspn(at, "."));
+}
+
 /* The changed kernel's code, under the right one's name and declared spec. */
 static void mutate(arena *a, gen_files *files, void *ctx) {
     mutants *m = ctx;
@@ -96,6 +104,7 @@ static void mutate(arena *a, gen_files *files, void *ctx) {
             code = replace_all(a, code, symbol_of(a, changed), "\1");
             code = replace_all(a, code, m->changed[n].name, m->kernel[n].name);
             code = replace_all(a, code, "\1", symbol_of(a, f));
+            code = replace_all(a, code, prefix_of(a, code), prefix_of(a, f->text));
             f->text = arena_printf(a, "%s%s", code, spec);
             m->replaced++;
         }
