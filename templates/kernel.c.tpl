@@ -15,13 +15,13 @@ $   return table.concat(texts, apart and "\n" or "")
 $ end
 $ assert(plan.heads % plan.group == 0, "plan: groups of heads are whole")
 ${part("package/banner.c")}
-#include "${package.runtime}/attn_kernel.h"
+#include "runtime/attn_kernel.h"
 $ if isa.guard then
 #if ${isa.guard}
 $ end
-#include "${package.runtime}/simd/${isa.name}.h"
+#include "runtime/simd/${isa.name}.h"
 $ if expr then
-#include "${package.runtime}/simd/minmax.h"
+#include "runtime/simd/minmax.h"
 $ end
 
 enum {

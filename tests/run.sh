@@ -93,6 +93,7 @@ stage package sh tests/product/package.sh
 stage compilers sh tests/check/compilers.sh
 stage memory sh tests/fault/memory.sh
 stage folder sh tests/folder/folder.sh
+stage reproduce sh tests/check/reproduce.sh
 stage generated-compiles sh tests/check/generated.sh
 if [ -n "$full" ]; then
     stage golden-seed "$build/attn-verify" tests/golden/seed/*.safetensors

@@ -32,7 +32,7 @@ $found"
     for f in generated/attn_*.c; do
         [ -e "$f" ] || continue
         extra=$(grep -E '^#include' "$f" |
-            grep -vE '"\.\./runtime/(attn_kernel|simd/('"$isas"'minmax))\.h"' || true)
+            grep -vE '"runtime/(attn_kernel|simd/('"$isas"'minmax))\.h"' || true)
         [ -z "$extra" ] || fail "$f: $extra"
     done
     forbid 'cblas|immintrin|_mm(256|512)?_' "a template names an instruction set's intrinsics" \
