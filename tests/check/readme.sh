@@ -110,6 +110,11 @@ block() {
             head -n 1)
         sed "s/ISA_TILE/$tile/" tests/product/expected.txt | fenced ""
         ;;
+    op_range) # the lines that hold the window
+        "$gen" generate --op sliding_self --window 255 --heads 8 --head-dim 64 --isa avx2 --dump c \
+            >"$work/kernel" || exit 1
+        grep -m 1 -A1 'from = p - 255' "$work/kernel" | fenced c
+        ;;
     models) "$gen" models | fenced "" ;;
     explain) # without the lines that a reader can do without
         "$gen" explain --op sliding_self --window 255 --heads 8 --head-dim 64 --isa avx2 \
