@@ -342,6 +342,12 @@ void attn_spec_expanded(const attn_spec *spec, attn_spec *core) {
     core->kv_comp_dim = core->retr_dim = ATTN_UNSET;
 }
 
+attn_types attn_spec_types(const attn_spec *spec) {
+    const int32_t same = spec->type;
+    const int32_t kv = spec->kv_type == ATTN_KV_TYPE_SAME ? same : spec->kv_type - 1;
+    return (attn_types){same, kv, kv, same};
+}
+
 int32_t attn_spec_k_dim(const attn_spec *spec) {
     if (spec->form != ATTN_FORM_MLA) return spec->head_dim;
     return spec->key == ATTN_KEY_SHARED ? spec->kv_comp_dim + spec->retr_dim : spec->retr_dim;

@@ -77,6 +77,12 @@ attn_status attn_spec_block_rest(attn_spec *spec, attn_spec_error *err);
 attn_status attn_spec_fail(attn_spec_error *err, const char *field, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* What a resolved spec's operands are stored in: attn_type. */
+typedef struct attn_types {
+    int32_t q, k, v, o;
+} attn_types;
+attn_types attn_spec_types(const attn_spec *spec);
+
 /* Width of a key row: head_dim, or for mla retr_dim or kv_comp_dim + retr_dim. Resolved specs. */
 int32_t attn_spec_k_dim(const attn_spec *spec);
 

@@ -13,16 +13,17 @@ ATTN_HIDDEN_BEGIN
 
 /* A row of types.def. */
 typedef struct attn_type_row {
-    const char *name;
+    const char *name, *ctype;
     int bits, exponent;
     const char *safetensors, *gguf;
 } attn_type_row;
 
 static inline attn_type_row attn_type_get(int32_t type) {
     static const attn_type_row rows[] = {
-#define ATTN_TYPE(id, name, bits, exponent, ctype, safetensors, gguf) \
-    {#name, bits, exponent, safetensors, gguf},
-#include "types.def"
+#define ATTN_TYPE_ROW(id, name, bits, exponent, ctype, safetensors, gguf) \
+    {#name, #ctype, bits, exponent, safetensors, gguf},
+        ATTN_TYPES(ATTN_TYPE_ROW)
+#undef ATTN_TYPE_ROW
     };
     return rows[type];
 }
