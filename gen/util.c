@@ -292,15 +292,6 @@ bool write_all(int fd, const void *data, size_t size) {
     return true;
 }
 
-void caret(buf *b, const char *text, size_t offset) {
-    size_t start = offset, end = offset;
-    while (start > 0 && text[start - 1] != '\n') start--;
-    while (text[end] && text[end] != '\n') end++;
-    buf_printf(b, "    %.*s\n    ", (int)(end - start), text + start);
-    for (size_t i = start; i < offset; i++) buf_puts(b, text[i] == '\t' ? "\t" : " ");
-    buf_puts(b, "^\n");
-}
-
 uint64_t hash64_more(uint64_t h, const void *data, size_t n) {
     const unsigned char *p = data;
     for (size_t i = 0; i < n; i++) h = (h ^ p[i]) * 1099511628211u;

@@ -63,9 +63,6 @@ char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d);
 char *read_open(arena *a, int fd, const char *name, size_t max, size_t *size, diag *d);
 bool write_all(int fd, const void *data, size_t size); /* false with errno */
 
-/* The line of `text` that holds offset, and a caret under it: two lines, each with a newline. */
-void caret(buf *b, const char *text, size_t offset);
-
 uint64_t hash64(const void *data, size_t n);                     /* FNV-1a */
 uint64_t hash64_more(uint64_t hash, const void *data, size_t n); /* of what was hashed, and this */
 

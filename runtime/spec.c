@@ -31,37 +31,41 @@ const int attn_field_count = (int)(sizeof attn_fields / sizeof *attn_fields);
 /* Floats beyond this are refused: it keeps clear of ATTN_UNSET_F and of infinities. */
 static const float float_limit = 1e38f;
 
+bool attn_field_is_member(const attn_field *f) {
+    return f->offset >= 0;
+}
+
 /* Members are reached through the table's offsets; all are 4 bytes wide. */
-static int32_t get_int(const attn_spec *s, const attn_field *f) {
-    int32_t v;
-    memcpy(&v, (const char *)s + f->offset, sizeof v);
-    return v;
+double attn_field_get(const attn_field *f, const attn_spec *s) {
+    int32_t i;
+    float x;
+    memcpy(&i, (const char *)s + f->offset, sizeof i);
+    memcpy(&x, (const char *)s + f->offset, sizeof x);
+    return f->kind == ATTN_KIND_FLOAT ? (double)x : i;
 }
 
-static void set_int(attn_spec *s, const attn_field *f, int32_t v) {
-    memcpy((char *)s + f->offset, &v, sizeof v);
+void attn_field_put(const attn_field *f, attn_spec *s, double value) {
+    const bool is_float = f->kind == ATTN_KIND_FLOAT;
+    const int32_t i = is_float ? 0 : (int32_t)value;
+    const float x = (float)value;
+    memcpy((char *)s + f->offset, is_float ? (const void *)&x : &i, sizeof i);
 }
 
-static float get_float(const attn_spec *s, const attn_field *f) {
-    float v;
-    memcpy(&v, (const char *)s + f->offset, sizeof v);
-    return v;
-}
-
-static void set_float(attn_spec *s, const attn_field *f, float v) {
-    memcpy((char *)s + f->offset, &v, sizeof v);
+static double default_of(const attn_field *f) {
+    return f->kind == ATTN_KIND_FLOAT ? (double)ATTN_UNSET_F : (double)f->dflt;
 }
 
 static void set_default(attn_spec *s, const attn_field *f) {
-    if (f->kind == ATTN_KIND_FLOAT)
-        set_float(s, f, ATTN_UNSET_F);
-    else if (f->offset >= 0)
-        set_int(s, f, (int32_t)f->dflt);
+    if (attn_field_is_member(f)) attn_field_put(f, s, default_of(f));
 }
 
 static bool is_default(const attn_spec *s, const attn_field *f) {
-    if (f->kind == ATTN_KIND_FLOAT) return get_float(s, f) == ATTN_UNSET_F;
-    return get_int(s, f) == (int32_t)f->dflt;
+    return attn_field_get(f, s) == default_of(f);
+}
+
+bool attn_field_is_set(const attn_field *f, const attn_spec *s) {
+    const double unset = f->kind == ATTN_KIND_FLOAT ? (double)ATTN_UNSET_F : ATTN_UNSET;
+    return attn_field_get(f, s) != unset;
 }
 
 static void init(attn_spec *spec) {
@@ -106,6 +110,19 @@ void attn_enum_name(const attn_field *field, int32_t value, char *out, size_t si
     snprintf(out, size, "%.*s", (int)n, v ? v : "");
 }
 
+bool attn_field_text(const attn_field *f, const attn_spec *s, char text[ATTN_FIELD_TEXT_MAX]) {
+    *text = 0;
+    if (!attn_field_is_set(f, s)) return false;
+    const double v = attn_field_get(f, s);
+    switch (f->kind) {
+    case ATTN_KIND_ENUM: attn_enum_name(f, (int32_t)v, text, ATTN_FIELD_TEXT_MAX); break;
+    case ATTN_KIND_BOOL: strcpy(text, v != 0 ? "true" : "false"); break;
+    case ATTN_KIND_FLOAT: attn_float_text((float)v, text); break;
+    default: snprintf(text, ATTN_FIELD_TEXT_MAX, "%d", (int)v);
+    }
+    return *text != 0;
+}
+
 /* --- Rules --- */
 
 #define fail attn_spec_fail
@@ -127,9 +144,9 @@ static bool is_normal(float x) {
 }
 
 static attn_status check_value(const attn_spec *s, const attn_field *f, attn_spec_error *err) {
-    if (f->offset < 0) return ATTN_OK;
+    if (!attn_field_is_member(f)) return ATTN_OK;
     if (f->kind == ATTN_KIND_FLOAT) {
-        float x = get_float(s, f);
+        float x = (float)attn_field_get(f, s);
         if (x == ATTN_UNSET_F) return ATTN_OK;
         if (!(x >= -float_limit && x <= float_limit))
             return fail(err, f->name, "must be a finite number, in magnitude at most 1e+38");
@@ -137,7 +154,7 @@ static attn_status check_value(const attn_spec *s, const attn_field *f, attn_spe
         return fail(err, f->name,
                     "must be in magnitude at least 1.18e-38 where it is not 0, got %g", (double)x);
     }
-    int32_t v = get_int(s, f);
+    int32_t v = (int32_t)attn_field_get(f, s);
     if (f->kind == ATTN_KIND_ENUM) {
         size_t n;
         if (enum_value(f->values, v, &n) || v == (int32_t)f->dflt) return ATTN_OK;
@@ -179,8 +196,8 @@ bool attn_field_applies(const attn_field *f, const attn_spec *s, attn_spec_error
         const int wanted = f->applies & groups[i].bits;
         if (!wanted || (wanted & places(s))) continue;
         const attn_field *by = attn_field_find(groups[i].field);
-        char now[32];
-        attn_enum_name(by, get_int(s, by), now, sizeof now);
+        char now[ATTN_FIELD_TEXT_MAX];
+        attn_field_text(by, s, now);
         fail(err, f->name, "applies to %s only, and %s is %s", places_text(wanted), by->name, now);
         return false;
     }
@@ -225,7 +242,7 @@ static attn_status derive_mla(attn_spec *s, attn_spec_error *err) {
 static attn_status check_applies(const attn_spec *s, attn_spec_error *err) {
     for (int i = 0; i < attn_field_count; i++) {
         const attn_field *f = &attn_fields[i];
-        if (f->offset < 0 || is_default(s, f)) continue;
+        if (!attn_field_is_member(f) || is_default(s, f)) continue;
         /* derive_mla has checked these */
         if (s->form == ATTN_FORM_MLA && f->applies == ATTN_IN_REGULAR) continue;
         if (!attn_field_applies(f, s, err)) return ATTN_E_SPEC;
@@ -284,8 +301,8 @@ static void fill(int32_t *member, int32_t value) {
 static attn_status resolve(attn_spec *s, attn_spec_error *err) {
     for (int i = 0; i < attn_field_count; i++) {
         const attn_field *f = &attn_fields[i];
-        if (f->offset < 0) continue;
-        if (f->kind != ATTN_KIND_FLOAT && get_int(s, f) == ATTN_UNSET) set_default(s, f);
+        if (!attn_field_is_member(f)) continue;
+        if (!attn_field_is_set(f, s)) set_default(s, f);
         attn_status st = check_value(s, f, err);
         if (st != ATTN_OK) return st;
     }
@@ -406,13 +423,12 @@ static void put_float(char name[ATTN_NAME_MAX], float x) {
     }
 }
 
-void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]) {
-    name[0] = 0;
-    put(name, "%s%s", prefix, spec->level == ATTN_LEVEL_BLOCK ? block_prefix : "");
+/* Form, backend, op, and the fields of a core that say something. */
+static void put_core(char name[ATTN_NAME_MAX], const attn_spec *spec) {
     for (size_t i = 0; i < sizeof axes / sizeof *axes; i++) {
         const attn_field *f = attn_field_find(axes[i]);
-        char value[32];
-        attn_enum_name(f, get_int(spec, f), value, sizeof value);
+        char value[ATTN_FIELD_TEXT_MAX];
+        attn_field_text(f, spec, value);
         put(name, "%s_", value);
     }
     for (int i = 0; i < attn_field_count; i++) {
@@ -420,11 +436,51 @@ void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]) {
         if (f->id == ' ' || implied(spec, f)) continue;
         put(name, "%c", f->id);
         if (f->kind == ATTN_KIND_FLOAT)
-            put_float(name, get_float(spec, f));
+            put_float(name, (float)attn_field_get(f, spec));
         else
-            put(name, "%d", get_int(spec, f));
+            put(name, "%d", (int)attn_field_get(f, spec));
     }
     if (spec->expr_hash) put(name, "x%08x", (unsigned)spec->expr_hash);
+}
+
+/* FNV-1a (Fowler, Noll, Vo). */
+static uint32_t hash_more(uint32_t hash, const char *text) {
+    for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 16777619u;
+    return hash;
+}
+
+/* A value, the same in every locale. */
+static void value_text(const attn_field *f, const attn_spec *spec, char text[ATTN_FIELD_TEXT_MAX]) {
+    const float x = (float)attn_field_get(f, spec);
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    attn_field_text(f, spec, text);
+    if (f->kind == ATTN_KIND_FLOAT) snprintf(text, ATTN_FIELD_TEXT_MAX, "%08x", (unsigned)bits);
+}
+
+/* Of a layer's fields by their names, less those at their defaults: a field that is added, with a
+ * default, renames no layer. */
+static uint32_t layer_hash(const attn_spec *spec) {
+    uint32_t hash = 2166136261u;
+    for (int i = 0; i < attn_field_count; i++) {
+        const attn_field *f = &attn_fields[i];
+        char text[ATTN_FIELD_TEXT_MAX];
+        if (!attn_field_is_member(f) || implied(spec, f)) continue;
+        value_text(f, spec, text);
+        hash = hash_more(hash_more(hash, f->name), "=");
+        hash = hash_more(hash_more(hash, text), "\n");
+    }
+    return hash;
+}
+
+void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]) {
+    const bool layer = spec->level == ATTN_LEVEL_BLOCK;
+    attn_spec core;
+    attn_spec_core(spec, &core);
+    name[0] = 0;
+    put(name, "%s%s", prefix, layer ? block_prefix : "");
+    put_core(name, &core);
+    if (layer) put(name, "_%08x", (unsigned)layer_hash(spec));
 }
 
 /* The parsers below return where they stopped, or null. */
@@ -433,7 +489,7 @@ static const char *parse_axis(const char *p, const attn_field *f, attn_spec *spe
     const char *v;
     for (int32_t i = 0; (v = enum_value(f->values, i, &n)) != NULL; i++) {
         if (strncmp(p, v, n) != 0 || p[n] != '_') continue;
-        set_int(spec, f, i);
+        attn_field_put(f, spec, i);
         return p + n + 1;
     }
     return NULL;
@@ -447,7 +503,7 @@ static const char *parse_int(const char *p, const attn_field *f, attn_spec *spec
         if (v > INT32_MAX) return NULL;
     }
     if (p == start) return NULL;
-    set_int(spec, f, (int32_t)v);
+    attn_field_put(f, spec, (double)v);
     return p;
 }
 
@@ -466,7 +522,7 @@ static const char *parse_float(const char *p, const attn_field *f, attn_spec *sp
     char *end;
     float v = strtof(text, &end);
     if (*end) return NULL;
-    set_float(spec, f, v);
+    attn_field_put(f, spec, (double)v);
     return p + n;
 }
 
@@ -496,10 +552,6 @@ attn_status attn_spec_parse(const char *name, attn_spec *spec) {
     init(&s);
     if (strncmp(name, prefix, sizeof prefix - 1) != 0) return ATTN_E_SPEC;
     const char *p = name + sizeof prefix - 1;
-    if (strncmp(p, block_prefix, sizeof block_prefix - 1) == 0) {
-        s.level = ATTN_LEVEL_BLOCK;
-        p += sizeof block_prefix - 1;
-    }
     for (size_t i = 0; p && i < sizeof axes / sizeof *axes; i++)
         p = parse_axis(p, attn_field_find(axes[i]), &s);
     while (p && *p) p = parse_field(p, &s);
@@ -510,4 +562,22 @@ attn_status attn_spec_parse(const char *name, attn_spec *spec) {
     if (strcmp(canonical, name) != 0) return ATTN_E_SPEC;
     *spec = s;
     return ATTN_OK;
+}
+
+/* The core's name, without "block_" and the hash. */
+static bool layer_core(const char *name, char core[ATTN_NAME_MAX]) {
+    const size_t head = sizeof prefix - 1, skipped = sizeof block_prefix - 1, n = strlen(name);
+    if (n >= ATTN_NAME_MAX || n < head + skipped + 9) return false;
+    if (strncmp(name, prefix, head) || strncmp(name + head, block_prefix, skipped)) return false;
+    const char *hash = name + n - 9;
+    if (*hash != '_' || strspn(hash + 1, "0123456789abcdef") != 8) return false;
+    core[0] = 0;
+    put(core, "%s%.*s", prefix, (int)(n - head - skipped - 9), name + head + skipped);
+    return true;
+}
+
+bool attn_name_is_canonical(const char *name) {
+    attn_spec spec;
+    char core[ATTN_NAME_MAX];
+    return attn_spec_parse(layer_core(name, core) ? core : name, &spec) == ATTN_OK;
 }

@@ -31,7 +31,8 @@ typedef enum attn_field_kind {
     ATTN_KIND_LIST
 } attn_field_kind;
 
-/* One row of spec_fields.def as data. offset is into attn_spec, or -1 for TEXT and LIST. */
+/* One row of spec_fields.def as data. offset is into attn_spec, or -1 for TEXT and LIST; only
+ * attn_field_get and attn_field_put read it. */
 typedef struct attn_field {
     const char *name;
     attn_field_kind kind;
@@ -48,6 +49,17 @@ extern const int attn_field_count;
 
 /* By name or alias; null if there is none. */
 const attn_field *attn_field_find(const char *name);
+
+/* The value of a member: the int32_t of INT, ENUM and BOOL and the float of FLOAT are exact in a
+ * double. Unset: ATTN_UNSET, ATTN_UNSET_F. Not for TEXT and LIST, which are no members. */
+bool attn_field_is_member(const attn_field *field);
+double attn_field_get(const attn_field *field, const attn_spec *spec);
+void attn_field_put(const attn_field *field, attn_spec *spec, double value);
+bool attn_field_is_set(const attn_field *field, const attn_spec *spec);
+/* The value as a user writes it: sliding_self, true, 64, 0.5; false and "" where it is unset. */
+enum { ATTN_FIELD_TEXT_MAX = 64 };
+bool attn_field_text(const attn_field *field, const attn_spec *spec,
+                     char text[ATTN_FIELD_TEXT_MAX]);
 
 /* What is wrong with a spec: the field's name and a sentence with what is allowed. */
 typedef struct attn_spec_error {
@@ -88,11 +100,15 @@ int32_t attn_spec_k_dim(const attn_spec *spec);
 
 /* Canonical name of a resolved spec, e.g. attn_f32_regular_flex_sliding_self_h8k2d64w255. Fields at
  * their default are left out; floats print as attn_float_text with '.' as 'p' and '-' as 'm'; an
- * expression hash is 'x' and 8 hex digits. Needs ATTN_NAME_MAX bytes. parse is the inverse and
- * resolves. */
+ * expression hash is 'x' and 8 hex digits. A storage type stands after f32, where it is not f32.
+ * A layer has the name of its core, after "block_", and 8 hex digits, the hash of all its fields:
+ * attn_f32_block_regular_sdpa_full_self_h8k2d64_5e2f01ab. Needs ATTN_NAME_MAX bytes. parse is the
+ * inverse for cores, and resolves; a layer's name tells only its core. */
 enum { ATTN_NAME_MAX = 256 };
 void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]);
 attn_status attn_spec_parse(const char *name, attn_spec *spec);
+/* Whether a name has the form of these. */
+bool attn_name_is_canonical(const char *name);
 
 /* The shortest decimal that reads back as x; no exponent where nine digits do without. */
 enum { ATTN_FLOAT_MAX = 48 };

@@ -66,11 +66,11 @@ $   if both then norm_vectors("POST2") end
 $ end
 $ if #plan.frequencies > 0 then place("ROPE", tostring(64 * 2 * 2 * #plan.frequencies)) end
 ${source}
-#include "${package.runtime}/attn_kernel.h"
+#include "runtime/attn_kernel.h"
 $ if isa.guard then
 #if ${isa.guard}
 $ end
-#include "${package.runtime}/simd/${isa.name}.h"
+#include "runtime/simd/${isa.name}.h"
 
 ATTN_HIDDEN extern const attn_kernel
     ${plan.core};

@@ -4,13 +4,13 @@ $ local engine = hooks("engine/" .. isa.engine .. ".c")
 $ assert(plan.tile_vectors >= 1, "plan: a tile has at least one vector")
 $ assert(plan.panel % plan.width == 0, "plan: a V panel is whole vectors")
 ${part("package/banner.c")}
-#include "${package.runtime}/attn_kernel.h"
+#include "runtime/attn_kernel.h"
 $ if isa.guard then
 #if ${isa.guard}
 $ end
-#include "${package.runtime}/simd/${isa.name}.h"
+#include "runtime/simd/${isa.name}.h"
 $ if expr then
-#include "${package.runtime}/simd/minmax.h"
+#include "runtime/simd/minmax.h"
 $ end
 
 enum {

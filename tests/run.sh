@@ -83,6 +83,7 @@ stage style sh tests/check/style.sh
 stage readme sh tests/check/readme.sh
 stage unit "$build/unit" -j"$jobs"
 stage check-generated "$build/attn-gen" check generated
+stage reproduce sh tests/check/reproduce.sh
 
 # The longest begin first, so that both lanes end together.
 stage sanitize sh tests/check/sanitize.sh

@@ -4,6 +4,7 @@
 
 #include "import_hf.h"
 #include "json_text.h"
+#include "spec/source.h"
 
 /* One import. */
 typedef struct hf {

@@ -163,24 +163,18 @@ static const attn_spec *layer_spec(const hf *h, int layer) {
 /* A field of a layer, as JSON has it; false: the layer has none of it. */
 static bool field_value(hf *h, const attn_spec *s, const attn_field *f, json_val *out) {
     if (!attn_field_applies(f, s, NULL)) return false;
-    char name[ATTN_FLOAT_MAX > 64 ? ATTN_FLOAT_MAX : 64];
-    float x;
-    int32_t i;
-    memcpy(&x, (const char *)s + f->offset, sizeof x);
-    memcpy(&i, (const char *)s + f->offset, sizeof i);
+    char text[ATTN_FIELD_TEXT_MAX];
+    if (!attn_field_text(f, s, text)) return false;
     *out = (json_val){.kind = JSON_NUMBER, .path = ""};
-    if (f->kind == ATTN_KIND_FLOAT) {
-        if (x == ATTN_UNSET_F) return false;
-        attn_float_text(x, name);
-        out->number = strtod(name, NULL);
-        return true;
+    if (f->kind == ATTN_KIND_ENUM) {
+        out->kind = JSON_STRING;
+        out->string = arena_strdup(h->a, text);
+    } else if (f->kind == ATTN_KIND_BOOL) {
+        out->kind = JSON_BOOL;
+        out->boolean = attn_field_get(f, s) != 0;
+    } else {
+        out->number = strtod(text, NULL);
     }
-    if (i == ATTN_UNSET) return false;
-    out->number = i;
-    if (f->kind == ATTN_KIND_BOOL) *out = (json_val){.kind = JSON_BOOL, .boolean = i, .path = ""};
-    if (f->kind != ATTN_KIND_ENUM) return true;
-    attn_enum_name(f, i, name, sizeof name);
-    *out = (json_val){.kind = JSON_STRING, .string = arena_strdup(h->a, name), .path = ""};
     return true;
 }
 

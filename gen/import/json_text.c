@@ -2,7 +2,7 @@
  * the numbers NaN, Infinity and -Infinity. A byte order mark is passed over. */
 #include "json_text.h"
 
-#include "spec/model.h"
+#include "spec/source.h"
 #include "text.h"
 
 #include <ctype.h>

@@ -69,18 +69,10 @@ static void put_sides(writer *w, const call *c) {
 }
 
 static const char *field_text(arena *a, const attn_field *f, const attn_spec *s) {
-    char name[64];
-    int32_t i;
-    float x;
-    memcpy(&i, (const char *)s + f->offset, sizeof i);
-    memcpy(&x, (const char *)s + f->offset, sizeof x);
-    if (f->kind == ATTN_KIND_FLOAT)
-        return x == ATTN_UNSET_F ? "" : arena_printf(a, "%.9g", (double)x);
-    if (i == ATTN_UNSET) return "";
-    if (f->kind == ATTN_KIND_INT) return arena_printf(a, "%d", i);
-    if (f->kind == ATTN_KIND_BOOL) return i ? "true" : "false";
-    attn_enum_name(f, i, name, sizeof name);
-    return arena_strdup(a, name);
+    char text[ATTN_FIELD_TEXT_MAX];
+    if (!attn_field_text(f, s, text)) return "";
+    if (f->kind == ATTN_KIND_FLOAT) return arena_printf(a, "%.9g", attn_field_get(f, s));
+    return arena_strdup(a, text);
 }
 
 static const char *tensors_text(arena *a, const kernel_spec *k) {
@@ -111,13 +103,14 @@ static void put_spec(writer *w, const kernel_spec *k) {
                                               "kv_comp_dim", "retr_dim", "sinks"};
     for (int i = 0; i < attn_field_count; i++) {
         const attn_field *f = &attn_fields[i];
-        bool skip = f->offset < 0 || !attn_field_applies(f, s, NULL);
+        bool skip = !attn_field_is_member(f) || !attn_field_applies(f, s, NULL);
         for (size_t j = 0; j < sizeof from_shapes / sizeof *from_shapes; j++)
             skip = skip || !strcmp(f->name, from_shapes[j]);
         const bool mla_only = !strcmp(f->name, "head_dim") || !strcmp(f->name, "key");
         skip = skip || (mla_only && s->form != ATTN_FORM_MLA);
         if (s->level == ATTN_LEVEL_BLOCK) /* whose weights' shapes are not looked at */
-            skip = f->offset < 0 || !attn_field_applies(f, s, NULL) || !strcmp(f->name, "sinks");
+            skip = !attn_field_is_member(f) || !attn_field_applies(f, s, NULL) ||
+                   !strcmp(f->name, "sinks");
         if (skip || !strcmp(f->name, "level")) continue;
         say(w, f->name, field_text(w->a, f, s));
     }

@@ -17,34 +17,20 @@ static bool is_part(const attn_field *f, const attn_spec *spec) {
 
 /* Every field stands in every kernel; null: not set, or not of this level, form or op. */
 static void field_json(cJSON *row, const attn_field *f, const attn_spec *spec) {
-    const char *at = (const char *)spec + f->offset;
-    float x;
-    int32_t i;
-    char name[64];
-    memcpy(&x, at, sizeof x);
-    memcpy(&i, at, sizeof i);
-    if (!is_part(f, spec)) {
+    const double v = attn_field_get(f, spec);
+    char name[ATTN_FIELD_TEXT_MAX];
+    if (!is_part(f, spec) || (!attn_field_is_set(f, spec) && f->kind != ATTN_KIND_ENUM)) {
         cJSON_AddNullToObject(row, f->name);
-        return;
-    }
-    if (f->kind == ATTN_KIND_FLOAT) {
-        if (x == ATTN_UNSET_F)
-            cJSON_AddNullToObject(row, f->name);
-        else
-            cJSON_AddNumberToObject(row, f->name, json_float(x));
-        return;
-    }
-    if (f->kind == ATTN_KIND_ENUM) {
-        attn_enum_name(f, i, name, sizeof name);
+    } else if (f->kind == ATTN_KIND_FLOAT) {
+        cJSON_AddNumberToObject(row, f->name, json_float((float)v));
+    } else if (f->kind == ATTN_KIND_ENUM) {
+        attn_field_text(f, spec, name); /* "" where unset */
         cJSON_AddStringToObject(row, f->name, name);
-        return;
+    } else if (f->kind == ATTN_KIND_BOOL) {
+        cJSON_AddBoolToObject(row, f->name, v == 1);
+    } else {
+        cJSON_AddNumberToObject(row, f->name, v);
     }
-    if (i == ATTN_UNSET)
-        cJSON_AddNullToObject(row, f->name);
-    else if (f->kind == ATTN_KIND_BOOL)
-        cJSON_AddBoolToObject(row, f->name, i == 1);
-    else
-        cJSON_AddNumberToObject(row, f->name, i);
 }
 
 static void add_strings(cJSON *row, const char *name, const char *const *text, int count) {
@@ -61,7 +47,7 @@ static void text_json(cJSON *row, const char *name, const char *text) {
 
 void json_spec(arena *a, cJSON *row, const kernel_spec *k) {
     for (int f = 0; f < attn_field_count; f++)
-        if (attn_fields[f].offset >= 0) field_json(row, &attn_fields[f], &k->core);
+        if (attn_field_is_member(&attn_fields[f])) field_json(row, &attn_fields[f], &k->core);
     text_json(row, "score", k->score_expr ? expr_canonical(a, k->score_expr) : NULL);
     text_json(row, "mask", k->mask_expr ? expr_canonical(a, k->mask_expr) : NULL);
     const size_t most = (size_t)(k->tensor_count + k->scalar_count) + 1;
@@ -88,7 +74,7 @@ static void choice_json(cJSON *plan_row, const plan *p) {
     }
 }
 
-void json_plan(cJSON *row, const plan *p) {
+static void plan_json(cJSON *row, const plan *p) {
     cJSON_AddStringToObject(row, "isa", isa_table[p->isa].name);
     cJSON_AddStringToObject(row, "symbol", p->symbol);
     cJSON_AddNumberToObject(row, "tile_queries", p->tile_vectors * isa_table[p->isa].width);
@@ -103,16 +89,24 @@ void json_plan(cJSON *row, const plan *p) {
     add_strings(row, "reasons", p->note, p->notes);
 }
 
-void json_block_plan(cJSON *row, const model *m, const kernel_spec *k, const block_plan *p) {
+static void layer_json(cJSON *row, const product *product) {
+    const block_plan *p = &product->block_plan;
     cJSON_AddStringToObject(row, "isa", isa_table[p->isa].name);
     cJSON_AddStringToObject(row, "symbol", p->symbol);
-    cJSON_AddStringToObject(row, "core", m->kernels[k->inner].name);
-    if (k->expanded >= 0)
-        cJSON_AddStringToObject(row, "core_expanded", m->kernels[k->expanded].name);
+    cJSON_AddStringToObject(row, "core", product->core->spec->name);
+    if (product->expanded)
+        cJSON_AddStringToObject(row, "core_expanded", product->expanded->spec->name);
     cJSON_AddNumberToObject(row, "tile_rows", p->mr);
     cJSON_AddNumberToObject(row, "tile_columns", p->nr);
-    cJSON_AddNumberToObject(row, "flops_per_row", block_plan_row_flops(k));
+    cJSON_AddNumberToObject(row, "flops_per_row", block_plan_row_flops(product->spec));
     add_strings(row, "reasons", p->note, p->notes);
+}
+
+void json_product(cJSON *row, const product *p) {
+    if (p->layer)
+        layer_json(row, p);
+    else
+        plan_json(row, &p->plan);
 }
 
 void json_layers(cJSON *root, const model *m) {

@@ -304,11 +304,14 @@ static const char *param_text(arena *a, const plan_choice *c, int param) {
     return arena_printf(a, "%d", value);
 }
 
+static void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p);
+
 /* Which choices come from a tune file, and what the model would have chosen. */
 static void note_tuned(arena *a, const kernel_spec *k, const isa_row *isa, plan *p) {
     if (!p->tuned) return;
-    plan model;
-    plan_make(a, k, isa, 0, NULL, &model);
+    plan model = {.choice = plan_choice_none()};
+    plan_sizes(k, isa, &model);
+    choose(&model, k, isa);
     buf changed = buf_new(a), same = buf_new(a);
     for (int i = 0; i < PLAN_PARAMS; i++) {
         if (!(p->tuned >> i & 1)) continue;

@@ -1,6 +1,7 @@
 #include "tune_file.h"
 
 #include "embedded.h"
+#include "spec/lua_places.h"
 #include "text.h"
 #include <string.h>
 
@@ -17,7 +18,7 @@ typedef struct reading {
 } reading;
 
 static bool refuse(const reading *r, const char *text) {
-    return model_refuse_text(r->a, r->path, r->source, r->key, text, r->d);
+    return lua_refuse(r->a, r->path, r->source, r->key, text, r->d);
 }
 
 static bool unknown(const reading *r, const char *what, const char *name,

@@ -4,6 +4,7 @@
 #include "import/json_text.h"
 #include "output/manifest.h"
 #include "spec.h"
+#include "spec/source.h"
 #include "text.h"
 
 #include <string.h>

@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "import/import_hf.h"
 #include "import/json_text.h"
+#include "spec/source.h"
 
 #include <criterion/criterion.h>
 #include <ctype.h>
