@@ -3,13 +3,13 @@ local kernel = {}
 kernel[1] = {
     level = "core", form = "regular", op = "full_self", backend = "sdpa", heads = 8,
     kv_heads = 2, v_heads = 2, head_dim = 64, v_dim = 64, causal = true, scale = 0.125,
-    sinks = false, type = "f32", kv_type = "same",
+    sinks = false,
 }
 -- attn_f32_regular_flex_full_self_h8k2d64x773acd5e
 kernel[2] = {
     level = "core", form = "regular", op = "full_self", backend = "flex", heads = 8,
     kv_heads = 2, v_heads = 2, head_dim = 64, v_dim = 64, causal = true, scale = 0.125,
-    sinks = false, type = "f32", kv_type = "same",
+    sinks = false,
     tensor = { "slope=f32[heads]", "doc=i32[kv_len]" },
     score = "s + slope[h] * (k - q)",
     mask = "doc[q] == doc[k]",
@@ -18,13 +18,13 @@ kernel[2] = {
 kernel[3] = {
     level = "core", form = "regular", op = "sliding_self", backend = "sdpa", heads = 8,
     kv_heads = 2, v_heads = 2, head_dim = 64, v_dim = 64, causal = true, window = 255,
-    scale = 0.125, sinks = false, type = "f32", kv_type = "same",
+    scale = 0.125, sinks = false,
 }
 -- attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf
 kernel[4] = {
     level = "core", form = "regular", op = "sliding_self", backend = "flex", heads = 8,
     kv_heads = 2, v_heads = 2, head_dim = 64, v_dim = 64, causal = true, window = 255,
-    scale = 0.125, sinks = false, type = "f32", kv_type = "same",
+    scale = 0.125, sinks = false,
     score = "30 * tanh(s / 30)",
     mask = "q // 512 == k // 512",
 }
@@ -32,13 +32,13 @@ kernel[4] = {
 kernel[5] = {
     level = "core", form = "regular", op = "segment_cross", backend = "sdpa", heads = 8,
     kv_heads = 2, v_heads = 2, head_dim = 64, v_dim = 64, lookback = 3, scale = 0.125,
-    sinks = false, type = "f32", kv_type = "same",
+    sinks = false,
 }
 -- attn_f32_regular_flex_segment_cross_h8k2d64l3x480275cb
 kernel[6] = {
     level = "core", form = "regular", op = "segment_cross", backend = "flex", heads = 8,
     kv_heads = 2, v_heads = 2, head_dim = 64, v_dim = 64, lookback = 3, scale = 0.125,
-    sinks = false, type = "f32", kv_type = "same",
+    sinks = false,
     tensor = { "bias=f32[heads][kv_len]" },
     score = "s + bias[h][k]",
 }
@@ -46,13 +46,11 @@ kernel[6] = {
 kernel[7] = {
     level = "core", form = "mla", op = "full_self", backend = "sdpa", heads = 8, key = "per_head",
     kv_comp_dim = 64, retr_dim = 32, causal = true, scale = 0.17677669, sinks = false,
-    type = "f32", kv_type = "same",
 }
 -- attn_f32_mla_flex_full_self_h8c64t32a0x5da44703
 kernel[8] = {
     level = "core", form = "mla", op = "full_self", backend = "flex", heads = 8, key = "per_head",
     kv_comp_dim = 64, retr_dim = 32, causal = false, scale = 0.17677669, sinks = false,
-    type = "f32", kv_type = "same",
     scalar = { "prefix=i32" },
     mask = "k <= q or k < prefix",
 }
@@ -60,13 +58,13 @@ kernel[8] = {
 kernel[9] = {
     level = "core", form = "mla", op = "sliding_self", backend = "sdpa", heads = 8,
     key = "per_head", kv_comp_dim = 64, retr_dim = 32, causal = true, window = 127,
-    scale = 0.17677669, sinks = false, type = "f32", kv_type = "same",
+    scale = 0.17677669, sinks = false,
 }
 -- attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52
 kernel[10] = {
     level = "core", form = "mla", op = "sliding_self", backend = "flex", heads = 8,
     key = "per_head", kv_comp_dim = 64, retr_dim = 32, causal = true, window = 127,
-    scale = 0.17677669, sinks = false, type = "f32", kv_type = "same",
+    scale = 0.17677669, sinks = false,
     tensor = { "table=f32[heads][129]" },
     score = "s + table[h][clamp(q - k, -64, 64) + 64]",
 }
@@ -74,13 +72,13 @@ kernel[10] = {
 kernel[11] = {
     level = "core", form = "mla", op = "segment_cross", backend = "sdpa", heads = 8,
     key = "per_head", kv_comp_dim = 64, retr_dim = 32, lookback = 0, scale = 0.17677669,
-    sinks = false, type = "f32", kv_type = "same",
+    sinks = false,
 }
 -- attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92
 kernel[12] = {
     level = "core", form = "mla", op = "segment_cross", backend = "flex", heads = 8,
     key = "per_head", kv_comp_dim = 64, retr_dim = 32, lookback = 1, scale = 0.17677669,
-    sinks = false, type = "f32", kv_type = "same",
+    sinks = false,
     score = "where(k < 4, s + 1, s)",
     mask = "not (k % 16 == 15)",
 }

@@ -163,8 +163,6 @@ const int attn_block_registry_count =
         .scale = 0x1p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
-        .type = ATTN_TYPE_F32, \
-        .kv_type = ATTN_KV_TYPE_SAME, \
         .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
         .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
         .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
@@ -203,8 +201,6 @@ const int attn_block_registry_count =
         .scale = 0x1p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
-        .type = ATTN_TYPE_F32, \
-        .kv_type = ATTN_KV_TYPE_SAME, \
         .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
         .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
         .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
@@ -243,8 +239,6 @@ const int attn_block_registry_count =
         .scale = 0x1p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
-        .type = ATTN_TYPE_F32, \
-        .kv_type = ATTN_KV_TYPE_SAME, \
         .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
         .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
         .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
@@ -283,8 +277,6 @@ const int attn_block_registry_count =
         .scale = 0x1p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
-        .type = ATTN_TYPE_F32, \
-        .kv_type = ATTN_KV_TYPE_SAME, \
         .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
         .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
         .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
@@ -323,8 +315,6 @@ const int attn_block_registry_count =
         .scale = 0x1p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
-        .type = ATTN_TYPE_F32, \
-        .kv_type = ATTN_KV_TYPE_SAME, \
         .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
         .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
         .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
@@ -363,8 +353,6 @@ const int attn_block_registry_count =
         .scale = 0x1p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
-        .type = ATTN_TYPE_F32, \
-        .kv_type = ATTN_KV_TYPE_SAME, \
         .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
         .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
         .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
@@ -403,8 +391,6 @@ const int attn_block_registry_count =
         .scale = 0x1.6a09e6p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
-        .type = ATTN_TYPE_F32, \
-        .kv_type = ATTN_KV_TYPE_SAME, \
         .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
         .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
         .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
@@ -443,8 +429,6 @@ const int attn_block_registry_count =
         .scale = 0x1.6a09e6p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
-        .type = ATTN_TYPE_F32, \
-        .kv_type = ATTN_KV_TYPE_SAME, \
         .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
         .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
         .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
@@ -483,8 +467,6 @@ const int attn_block_registry_count =
         .scale = 0x1.6a09e6p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
-        .type = ATTN_TYPE_F32, \
-        .kv_type = ATTN_KV_TYPE_SAME, \
         .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
         .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
         .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
@@ -523,8 +505,6 @@ const int attn_block_registry_count =
         .scale = 0x1.6a09e6p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
-        .type = ATTN_TYPE_F32, \
-        .kv_type = ATTN_KV_TYPE_SAME, \
         .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
         .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
         .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
@@ -563,8 +543,6 @@ const int attn_block_registry_count =
         .scale = 0x1.6a09e6p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
-        .type = ATTN_TYPE_F32, \
-        .kv_type = ATTN_KV_TYPE_SAME, \
         .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
         .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
         .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \
@@ -603,8 +581,6 @@ const int attn_block_registry_count =
         .scale = 0x1.6a09e6p-3f, \
         .softcap = ATTN_UNSET_F, \
         .sinks = 0, \
-        .type = ATTN_TYPE_F32, \
-        .kv_type = ATTN_KV_TYPE_SAME, \
         .d_model = ATTN_UNSET, .q_dim = ATTN_UNSET, .kv_dim = ATTN_UNSET, \
         .d_attn = ATTN_UNSET, .v_head_dim = ATTN_UNSET, .norm = ATTN_UNSET, \
         .norm_eps = ATTN_UNSET_F, .norm_bias = ATTN_UNSET, .norm_offset = 0, \

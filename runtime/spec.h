@@ -55,6 +55,8 @@ const attn_field *attn_field_find(const char *name);
 bool attn_field_is_member(const attn_field *field);
 double attn_field_get(const attn_field *field, const attn_spec *spec);
 void attn_field_put(const attn_field *field, attn_spec *spec, double value);
+/* A storage type at its default: names, banners and notes leave it out. */
+bool attn_field_is_silent(const attn_field *field, const attn_spec *spec);
 bool attn_field_is_set(const attn_field *field, const attn_spec *spec);
 /* The value as a user writes it: sliding_self, true, 64, 0.5; false and "" where it is unset. */
 enum { ATTN_FIELD_TEXT_MAX = 64 };

@@ -51,7 +51,7 @@ static lua_val *fields_to_lua(arena *a, const attn_spec *spec) {
     buf rest = buf_new(a);
     for (int i = 0; i < attn_field_count; i++) {
         const attn_field *f = &attn_fields[i];
-        if (!attn_field_is_member(f)) continue;
+        if (!attn_field_is_member(f) || attn_field_is_silent(f, spec)) continue;
         const char *member = arena_printf(a, ".%s = %s,", f->name, field_initialiser(a, f, spec));
         if (!idle(f, spec)) {
             lua_val_push(a, list, lua_text(a, member));
@@ -294,11 +294,13 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     const model *m = p->model;
     lua_val *groups = lua_val_table(a), *sources = lua_val_table(a);
     bool any_block = false, any_core = false; /* layers */
-    for (int isa = 0; isa < p->isas; isa++) {
+    for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
+        if (!(p->options->isa_mask >> isa & 1)) continue;
         lua_val *group = lua_val_table(a), *symbols = lua_val_table(a), *blocks = lua_val_table(a);
-        if (m->kernel_count) set_guard(a, group, p->row[isa].isa);
+        if (m->kernel_count) set_guard(a, group, &isa_table[isa]);
         for (int i = 0; i < m->kernel_count; i++) {
-            const product *row = &products_of(p, i)[isa];
+            const product *row = product_on(p, i, isa);
+            if (!row) continue;
             any_block = any_block || row->layer;
             any_core = any_core || (!row->layer && row->spec->outer);
             lua_val_push(a, row->layer ? blocks : symbols, lua_text(a, row->symbol));

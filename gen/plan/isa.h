@@ -3,6 +3,7 @@
 #define GEN_ISA_H
 
 #include "attn_kernel.h"
+#include "spec.h"
 #include "util.h"
 
 typedef struct isa_row {
@@ -33,5 +34,7 @@ unsigned isa_parse(const char *text, diag *d);
 const char *isa_list(arena *a, unsigned mask, const char *between);
 /* Bits of the ISAs that this CPU runs. */
 unsigned isa_native(void);
+/* Bits of the ISAs whose vocabulary reads what a spec's operands are stored in. */
+unsigned isa_storing(const attn_spec *spec);
 
 #endif

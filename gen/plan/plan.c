@@ -1,5 +1,7 @@
 #include "plan.h"
 
+#include "types.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
@@ -8,7 +10,7 @@
 
 static const double LOG2E = 1.4426950408889634;
 enum {
-    PLAN_LINE = 16,   /* floats of a cache line */
+    LINE_BYTES = 64,  /* of a cache line */
     PLAN_SHARE = 32,  /* bytes of a `share`, which the generated file asserts */
     DOT_ROWS = 8,     /* most rows of a tile that runs as dot products */
     GATHER_ROWS = 64, /* query rows of a task of gather */
@@ -106,9 +108,22 @@ static bool is_busy(const plan *p, int nv) {
     return nv == p->tile_vectors || is_one_token(p, nv) || p->d >= 256;
 }
 
-/* 16 floats are a cache line, so that the next keys can be asked for in step. */
+/* Elements of a cache line. */
+static int line_of(int32_t type) {
+    return LINE_BYTES / (int)attn_type_size(type);
+}
+
+int plan_k_bytes(const plan *p) {
+    return p->d * (int)attn_type_size(p->type.k);
+}
+
+int plan_v_bytes(const plan *p, int columns) {
+    return columns * (int)attn_type_size(p->type.v);
+}
+
+/* A cache line of a key, so that the next keys can be asked for in step. */
 static int auto_unroll(const plan *p) {
-    return min_int(p->d, 16);
+    return min_int(p->d, line_of(p->type.k));
 }
 
 static int tile_unroll(const plan *p, int nv, int requested) {
@@ -125,9 +140,9 @@ static int lcm(int a, int b) {
 
 /* Keys a block: S of a tile and one V panel in two thirds of L1, whole register tiles and lines.
  * Past 128 keys a block's start-up is below a percent, and ragged ends grow. */
-static int choose_key_block(const isa_row *isa, const plan_choice *c, int panel) {
-    const int step = lcm(c->keys, 16);
-    const int bytes = 4 * (c->vectors * isa->width + panel);
+static int choose_key_block(const plan *p, const isa_row *isa, const plan_choice *c) {
+    const int step = lcm(c->keys, line_of(ATTN_TYPE_F32));
+    const int bytes = 4 * c->vectors * isa->width + plan_v_bytes(p, p->panel);
     const int most = min_int(isa->l1_bytes * 2 / 3 / bytes, 128) / step * step;
     return most > 0 ? most : step;
 }
@@ -151,19 +166,20 @@ static void choose(plan *p, const kernel_spec *k, const isa_row *isa) {
     if (c->keys < 0) c->keys = min_int(qk_keys(isa, c->vectors), isa->max_keys);
     if (c->columns < 0) c->columns = 2;
     p->panel = min_int(c->columns, p->dvp / isa->width) * isa->width;
-    if (c->key_block < 0) c->key_block = choose_key_block(isa, c, p->panel);
+    if (c->key_block < 0) c->key_block = choose_key_block(p, isa, c);
     if (c->tiles < 0) c->tiles = choose_tiles(p, isa);
     if (c->unroll < 0) c->unroll = auto_unroll(p);
-    if (c->prefetch < 0) c->prefetch = c->unroll % PLAN_LINE == 0;
+    if (c->prefetch < 0) c->prefetch = c->unroll % line_of(p->type.k) == 0;
     /* A score expression may drift by more than a lazy maximum bears (ALiBi does, every block). */
     if (c->lazy < 0) c->lazy = !k->score_expr;
     /* A turn of K and of V is 2 to 4 KB: fewer lines wait for memory in vain, more displace each
      * other (tests/bench/NOTES.md). */
-    if (c->dot_keys < 0) c->dot_keys = p->d > 128 || p->group == 2 ? 4 : 8;
+    if (c->dot_keys < 0) c->dot_keys = plan_k_bytes(p) > 512 || p->group == 2 ? 4 : 8;
     /* 16 KB of K and as much of V are on their way: what memory's delay takes at its bandwidth,
      * several times over, and little beside L2. */
-    const int wide = p->d > p->dv ? p->d : p->dv;
-    if (c->dot_ahead < 0) c->dot_ahead = wide < 4 ? 1024 : wide > 4096 ? 1 : 4096 / wide;
+    const int k_row = plan_k_bytes(p), v_row = plan_v_bytes(p, p->dv);
+    const int wide = k_row > v_row ? k_row : v_row;
+    if (c->dot_ahead < 0) c->dot_ahead = wide < 16 ? 1024 : wide > 16384 ? 1 : 16384 / wide;
     if (c->part_keys < 0) {
         c->part_keys = 512 / c->key_block * c->key_block;
         if (c->part_keys < 1) c->part_keys = c->key_block;
@@ -194,7 +210,7 @@ static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
         if (t->keys > p->max_keys) p->max_keys = t->keys;
         t->unroll = tile_unroll(p, nv, unroll);
         /* Whole lines are asked for in step; other unrollings ask for nothing. */
-        t->prefetch = t->unroll % PLAN_LINE ? 0 : c->prefetch;
+        t->prefetch = t->unroll % line_of(p->type.k) ? 0 : c->prefetch;
         /* In between, a tile is rare: the running maximum alone saves code. */
         t->lazy = p->lazy && (full || nv == 1 || is_one_token(p, nv));
         t->pv.columns = p->panel / isa->width;
@@ -361,7 +377,7 @@ static void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan 
     }
     if (!p->gather_keys && t->prefetch)
         note(a, p, "prefetch: K rows %d register tile%s ahead, a line a row and %d steps",
-             t->prefetch, t->prefetch > 1 ? "s" : "", PLAN_LINE);
+             t->prefetch, t->prefetch > 1 ? "s" : "", line_of(p->type.k));
     note(a, p, "unroll: %d of %d steps of the loop over the head width%s", t->unroll, p->d,
          t->unroll == p->d ? " (full)" : "");
     if (p->has_mask) {
@@ -413,6 +429,7 @@ static void plan_reach(arena *a, const kernel_spec *k, plan *p) {
 /* Sizes that choices depend on. */
 static void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p) {
     const attn_spec *s = &k->core;
+    p->type = attn_spec_types(s);
     p->heads = s->heads;
     p->key_heads = s->kv_heads;
     p->value_heads = s->v_heads;
@@ -456,9 +473,9 @@ const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
     if (c->unroll > p.d)
         return arena_printf(a, "at most the head width, %d, got %d", p.d, c->unroll);
     *param = INDEX(prefetch);
-    if (c->prefetch > 0 && c->unroll % PLAN_LINE)
+    if (c->prefetch > 0 && c->unroll % line_of(p.type.k))
         return arena_printf(a, "must be 0 where unroll (%d) is no multiple of %d", c->unroll,
-                            PLAN_LINE);
+                            line_of(p.type.k));
     *param = INDEX(lazy);
     if (c->lazy && k->score_expr) return "must be false: a score expression may drift";
     *param = INDEX(dot_keys);
@@ -523,8 +540,8 @@ size_t plan_scratch(const plan *p) {
                         (p->edge_keys ? 2 * (size_t)p->tile_vectors : 0);
     const size_t scores = (size_t)(p->key_block + p->max_keys) * rows;
     const size_t bias = p->bias ? (size_t)p->key_block * rows : 0;
-    return up64((size_t)p->tiles * up64(4 * tile) +
-                4 * (scores + rows + bias + (size_t)p->max_keys * (size_t)p->d));
+    return up64((size_t)p->tiles * up64(4 * tile) + 4 * (scores + rows + bias) +
+                (size_t)p->max_keys * (size_t)plan_k_bytes(p));
 }
 
 /* Bytes of the block minima and maxima that a classifier reads, as runtime/simd/minmax.h. */
@@ -591,7 +608,8 @@ uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int3
     const bool tiles = q_len > p->decode_q;
     if (p->scattered || p->has_mask)
         attn_carve(NULL, &bytes, tiles ? attn_times(values, blocks) : 0);
-    const uint64_t panels = attn_times(values, blocks * (uint64_t)p->key_block * dvp * 4);
+    const uint64_t panels = attn_times(
+        values, blocks * (uint64_t)p->key_block * (uint64_t)plan_v_bytes(p, p->dvp));
     attn_carve(NULL, &bytes, tiles && panels > partials ? panels : partials);
     return bytes;
 }
@@ -661,15 +679,20 @@ static lua_val *dots_to_lua(arena *a, const plan *p) {
 
 /* How the elements of Q, K, V and O are stored: their C type, the suffix of the vocabulary's loads
  * and stores of them, and how many a cache line holds. */
-static lua_val *types_to_lua(arena *a) {
-    static const char *const names[] = {"q", "k", "v", "o"};
+static lua_val *types_to_lua(arena *a, const plan *p) {
+    const struct {
+        const char *name;
+        int32_t type;
+    } operand[] = {{"q", p->type.q}, {"k", p->type.k}, {"v", p->type.v}, {"o", p->type.o}};
     lua_val *list = lua_val_table(a);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; i < sizeof operand / sizeof *operand; i++) {
+        const attn_type_row row = attn_type_get(operand[i].type);
+        const bool plain = operand[i].type == ATTN_TYPE_F32;
         lua_val *t = lua_val_table(a);
-        lua_val_set_string(a, t, "c", "float");
-        lua_val_set_string(a, t, "suffix", "");
-        lua_val_set_int(a, t, "line", PLAN_LINE);
-        lua_val_set(a, list, names[i], t);
+        lua_val_set_string(a, t, "c", row.ctype);
+        lua_val_set_string(a, t, "suffix", plain ? "" : arena_printf(a, "_%s", row.name));
+        lua_val_set_int(a, t, "line", line_of(operand[i].type));
+        lua_val_set(a, list, operand[i].name, t);
     }
     return list;
 }
@@ -718,7 +741,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
     lua_val_set_string(a, t, "layout", p->layout);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
         lua_val_set_int(a, t, ints[i].name, ints[i].value);
-    lua_val_set(a, t, "type", types_to_lua(a));
+    lua_val_set(a, t, "type", types_to_lua(a, p));
     lua_val_set(a, t, "tile", tiles_to_lua(a, p));
     lua_val_set(a, t, "edges", edges_to_lua(a, p));
     lua_val_set(a, t, "dots", dots_to_lua(a, p));

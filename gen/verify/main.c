@@ -131,7 +131,7 @@ static void run_backend(const verify *v, const golden *g, int backend, tally *t)
         return;
     }
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
-        if (!(v->set.isa_mask >> isa & 1)) continue;
+        if (!(v->set.isa_mask & isa_storing(&g->spec[backend].core) & 1u << isa)) continue;
         run_kernel(v, g, backend, isa, t);
         fflush(stdout);
     }
