@@ -83,7 +83,6 @@ stage style sh tests/check/style.sh
 stage readme sh tests/check/readme.sh
 stage unit "$build/unit" -j"$jobs"
 stage check-generated "$build/attn-gen" check generated
-stage reproduce sh tests/check/reproduce.sh
 
 # The longest begin first, so that both lanes end together.
 stage sanitize sh tests/check/sanitize.sh
@@ -93,6 +92,7 @@ stage package sh tests/product/package.sh
 stage compilers sh tests/check/compilers.sh
 stage memory sh tests/fault/memory.sh
 stage folder sh tests/folder/folder.sh
+stage reproduce sh tests/check/reproduce.sh
 stage generated-compiles sh tests/check/generated.sh
 if [ -n "$full" ]; then
     stage golden-seed "$build/attn-verify" tests/golden/seed/*.safetensors

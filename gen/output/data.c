@@ -248,6 +248,7 @@ lua_val *product_data(arena *a, const product *p, const gen_options *o) {
     if (!p->layer) lua_val_set(a, t, "expr", exprs_to_lua(a, p->spec, &p->plan));
     lua_val *package = lua_val_table(a);
     lua_val_set_string(a, package, "command", command(a, o, p->isa->name));
+    lua_val_set_string(a, package, "prefix", p->prefix);
     lua_val_set(a, t, "package", package);
     return t;
 }

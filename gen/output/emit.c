@@ -3,8 +3,10 @@
 #include "data.h"
 #include "embedded.h"
 #include "manifest.h"
+#include "rename.h"
 #include "render.h"
 #include "text.h"
+#include "wrap.h"
 
 #include <string.h>
 
@@ -30,7 +32,10 @@ static bool render_product(output *out, const template_set *set, const product *
     const char *text;
     const lua_val *data = product_data(out->a, p, o);
     if (!render(out->a, set, p->layer ? "block.c" : "kernel.c", data, &text, d)) return false;
-    add_file(out, arena_printf(out->a, "%s.c", p->symbol), text);
+    name_set statics = {.a = out->a};
+    declared_names(text, DECLARED_STATICS, &statics);
+    text = rename_text(out->a, text, &statics, p->prefix);
+    add_file(out, arena_printf(out->a, "%s.c", p->symbol), wrap_lines(out->a, text, LINE_WIDTH));
     return true;
 }
 

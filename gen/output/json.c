@@ -76,8 +76,6 @@ static void choice_json(cJSON *plan_row, const plan *p) {
 }
 
 static void plan_json(cJSON *row, const plan *p) {
-    cJSON_AddStringToObject(row, "isa", isa_table[p->isa].name);
-    cJSON_AddStringToObject(row, "symbol", p->symbol);
     cJSON_AddNumberToObject(row, "tile_queries", p->tile_vectors * isa_table[p->isa].width);
     cJSON_AddNumberToObject(row, "key_block", p->key_block);
     cJSON_AddNumberToObject(row, "tiles_per_block", p->tiles);
@@ -92,8 +90,6 @@ static void plan_json(cJSON *row, const plan *p) {
 
 static void layer_json(cJSON *row, const product *product) {
     const block_plan *p = &product->block_plan;
-    cJSON_AddStringToObject(row, "isa", isa_table[p->isa].name);
-    cJSON_AddStringToObject(row, "symbol", p->symbol);
     cJSON_AddStringToObject(row, "core", product->core->spec->name);
     if (product->expanded)
         cJSON_AddStringToObject(row, "core_expanded", product->expanded->spec->name);
@@ -104,6 +100,9 @@ static void layer_json(cJSON *row, const product *product) {
 }
 
 void json_product(cJSON *row, const product *p) {
+    cJSON_AddStringToObject(row, "isa", p->isa->name);
+    cJSON_AddStringToObject(row, "symbol", p->symbol);
+    cJSON_AddStringToObject(row, "prefix", p->prefix);
     if (p->layer)
         layer_json(row, p);
     else

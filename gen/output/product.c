@@ -1,5 +1,8 @@
 #include "product.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 /* --- The digest: of all that is resolved for a file. --- */
 
 static void digest_value(buf *b, const lua_val *v) {
@@ -43,6 +46,39 @@ static const char *digest(arena *a, const product *p) {
     if (p->layer) buf_printf(&b, "%s\n", p->core->symbol);
     if (p->expanded) buf_printf(&b, "%s\n", p->expanded->symbol);
     return arena_printf(a, "%016llx", (unsigned long long)hash64(b.data, b.len));
+}
+
+/* --- Prefixes: a hash of the kernel's name and instruction set, as short as tells all apart. ---
+ */
+
+static uint64_t prefix_hash(arena *a, const model *m, int number) {
+    const char *kernel = m->kernels[number / ATTN_ISA_COUNT].name;
+    const char *text = arena_printf(a, "%s__%s", kernel, isa_table[number % ATTN_ISA_COUNT].name);
+    return hash64(text, strlen(text));
+}
+
+static int ascending(const void *x, const void *y) {
+    const uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
+    return (a > b) - (a < b);
+}
+
+/* Bits of the hash that a model's prefixes show: all instruction sets count, so that a kernel's
+ * file does not depend on which of them are asked for. */
+static int prefix_bits(arena *a, const model *m) {
+    const int count = m->kernel_count * ATTN_ISA_COUNT;
+    uint64_t *hash = arena_alloc(a, ((size_t)count + 1) * sizeof *hash);
+    int bits = 16;
+    for (int i = 0; i < count; i++) hash[i] = prefix_hash(a, m, i);
+    qsort(hash, (size_t)count, sizeof *hash, ascending);
+    for (int i = 1; i < count; i++)
+        while (bits < 64 && hash[i] >> (64 - bits) == hash[i - 1] >> (64 - bits)) bits += 4;
+    return bits;
+}
+
+static const char *prefix(arena *a, const product *p, const model *m, int bits) {
+    const int number = p->kernel * ATTN_ISA_COUNT + (int)(p->isa - isa_table);
+    const uint64_t hash = prefix_hash(a, m, number) >> (64 - bits);
+    return arena_printf(a, "k%0*llx_", bits / 4, (unsigned long long)hash);
 }
 
 /* --- The list. --- */
@@ -98,7 +134,11 @@ product_list products_make(arena *a, const model *m, const gen_options *o) {
             if (mask >> isa & 1) add(a, &list, kernel, isa);
         list.first[kernel + 1] = list.count;
     }
-    for (int i = 0; i < list.count; i++) list.row[i].digest = digest(a, &list.row[i]);
+    const int bits = prefix_bits(a, m);
+    for (int i = 0; i < list.count; i++) {
+        list.row[i].digest = digest(a, &list.row[i]);
+        list.row[i].prefix = prefix(a, &list.row[i], m, bits);
+    }
     return list;
 }
 

@@ -28,6 +28,7 @@ typedef struct product {
     const struct product *core;     /* of a layer: its attention; a kernel: itself */
     const struct product *expanded; /* the same with keys a head (key = shared); null: never */
     const char *symbol;             /* and the file's stem */
+    const char *prefix;             /* of the file's static functions and objects */
     const char *const *note;        /* why, a line each */
     int notes;
     const char *digest; /* of what the file is made from */

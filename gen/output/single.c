@@ -22,6 +22,7 @@ static const char model_mark[] = "//| ", tune_mark[] = "//+ ", options_mark[] = 
 
 typedef struct single {
     arena *a;
+    const product_list *p;
     const model *m;
     const gen_options *o;
     const gen_files *folder;
@@ -168,10 +169,11 @@ static void undefine(single *s, const char *text) {
             buf_printf(&s->c, "#undef %s\n", macros.name[i]);
 }
 
-/* A source under names of its own. */
-static void put_source(single *s, const gen_file *f, const char *text, const char *prefix) {
+/* A source, with what it declares under names of its own. */
+static void put_source(single *s, const gen_file *f, const char *text, unsigned kinds,
+                       const char *prefix) {
     name_set names = {.a = s->a};
-    declared_names(text, &names);
+    declared_names(text, kinds, &names);
     title(s, f->path);
     buf_puts(&s->c, rename_text(s->a, text, &names, prefix));
     undefine(s, text);
@@ -215,22 +217,22 @@ static void put_isa(single *s, int isa) {
     const gen_file *header = find(s, arena_printf(s->a, "runtime/simd/%s.h", row->name));
     name_set vocabulary = {.a = s->a};
     const char *text = NULL, *prefix = arena_printf(s->a, "%s_", row->name);
-    int number = 0;
-    for (int i = 0; i < s->folder->count; i++) {
-        const gen_file *f = &s->folder->file[i];
-        if (!is_source(f) || isa_of(s->a, f) != isa) continue;
+    for (int i = 0; i < s->p->count; i++) {
+        const product *p = &s->p->row[i];
+        const gen_file *f = find(s, arena_printf(s->a, "%s.c", p->symbol));
+        if (p->isa != row) continue;
         if (!text) {
             if (row->guard) buf_printf(&s->c, "\n#if %s\n", row->guard);
             title(s, header->path);
             text = expanded(s, header);
-            declared_names(text, &vocabulary);
+            declared_names(text, DECLARED_TYPES | DECLARED_STATICS, &vocabulary);
             buf_puts(&s->c, rename_text(s->a, text, &vocabulary, prefix));
         } else {
             buf_puts(&s->c, "\n");
             buf_puts(&s->c, target_begin(s->a, header->text));
         }
         const char *body = rename_text(s->a, expanded(s, f), &vocabulary, prefix);
-        put_source(s, f, body, arena_printf(s->a, "%s_k%d_", row->name, ++number));
+        put_source(s, f, body, DECLARED_TYPES, p->prefix); /* its statics have it */
     }
     if (!text) return;
     undefine(s, text);
@@ -294,7 +296,8 @@ static const char *source_text(single *s) {
     for (int i = 0; i < s->folder->count; i++) {
         const gen_file *f = &s->folder->file[i];
         if (!is_source(f) || isa_of(s->a, f) >= 0) continue;
-        put_source(s, f, expanded(s, f), arena_printf(s->a, "%s_", stem(s->a, f->path)));
+        put_source(s, f, expanded(s, f), DECLARED_TYPES | DECLARED_STATICS,
+                   arena_printf(s->a, "%s_", stem(s->a, f->path)));
     }
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) put_isa(s, isa);
     title(s, registry->path);
@@ -313,7 +316,7 @@ bool single_render(arena *a, const product_list *p, const gen_files *folder, gen
     const model *m = p->model;
     if (p->options->runtime)
         return diag_set(d, "--runtime: a single file holds its runtime; leave this flag out");
-    single s = {a, m, p->options, folder, model_identifier(a, m->name), {.a = a}, buf_new(a)};
+    single s = {a, p, m, p->options, folder, model_identifier(a, m->name), {.a = a}, buf_new(a)};
     out->file = arena_alloc(a, 2 * sizeof *out->file);
     out->count = 2;
     out->file[1] = (gen_file){.path = arena_printf(a, "%s.h", s.ident), .text = header_text(&s)};
