@@ -295,6 +295,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     const model *m = p->model;
     lua_val *groups = lua_val_table(a), *sources = lua_val_table(a);
     bool any_block = false, any_core = false; /* layers */
+    bool any_type = false;                    /* that is not f32 */
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
         if (!(p->options->isa_mask >> isa & 1)) continue;
         lua_val *group = lua_val_table(a), *symbols = lua_val_table(a), *blocks = lua_val_table(a);
@@ -303,6 +304,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
             const product *row = product_on(p, i, isa);
             if (!row) continue;
             any_block = any_block || row->layer;
+            any_type = any_type || row->spec->core.kv_type != ATTN_KV_TYPE_SAME;
             any_core = any_core || (!row->layer && row->spec->outer);
             lua_val_push(a, row->layer ? blocks : symbols, lua_text(a, row->symbol));
             lua_val_push(a, sources, lua_text(a, arena_printf(a, "%s.c", row->symbol)));
@@ -316,6 +318,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     lua_val_set(a, t, "sources", sources);
     lua_val_set_bool(a, t, "has_blocks", any_block);
     lua_val_set_bool(a, t, "has_cores", any_core);
+    lua_val_set_bool(a, t, "has_types", any_type);
 }
 
 static bool ends_with(const char *s, const char *tail) {

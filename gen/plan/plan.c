@@ -608,8 +608,8 @@ uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int3
     const bool tiles = q_len > p->decode_q;
     if (p->scattered || p->has_mask)
         attn_carve(NULL, &bytes, tiles ? attn_times(values, blocks) : 0);
-    const uint64_t panels = attn_times(
-        values, blocks * (uint64_t)p->key_block * (uint64_t)plan_v_bytes(p, p->dvp));
+    const uint64_t panels =
+        attn_times(values, blocks * (uint64_t)p->key_block * (uint64_t)plan_v_bytes(p, p->dvp));
     attn_carve(NULL, &bytes, tiles && panels > partials ? panels : partials);
     return bytes;
 }

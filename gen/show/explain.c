@@ -177,8 +177,7 @@ bool explain_text(arena *a, const product_list *p, const explain_extent *e,
         buf_puts(&b, "\n");
         if (k->score_expr) buf_printf(&b, "  score: %s\n", expr_canonical(a, k->score_expr));
         if (k->mask_expr) buf_printf(&b, "  mask: %s\n", expr_canonical(a, k->mask_expr));
-        for (int j = 0; j < products_count(p, i); j++)
-            product_text(&b, &x, &products_of(p, i)[j]);
+        for (int j = 0; j < products_count(p, i); j++) product_text(&b, &x, &products_of(p, i)[j]);
     }
     *text = b.data;
     return true;
