@@ -1,6 +1,6 @@
 #include "cli.h"
 #include "output/product.h"
-#include "embedded.h"
+#include "import/find_model.h"
 #include "import/import_hf.h"
 #include "text.h"
 
@@ -10,17 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* --- Commands --- */
 
-typedef struct command_info {
-    command id;
-    const char *name, *target; /* target: what stands after the name */
-    const char *help, *example;
-} command_info;
-
-static const command_info commands[] = {
+const cli_command cli_commands[] = {
     {CMD_GENERATE, "generate", "[MODEL]",
      "Writes the kernels of a model file, a config.json, a built-in model or the flags to a "
      "folder.",
@@ -57,36 +50,31 @@ static const command_info commands[] = {
      "Prints the completion of commands and flags for bash or zsh.",
      "attn-gen completion bash > ~/.local/share/bash-completion/completions/attn-gen"},
 };
-enum { COMMANDS = sizeof commands / sizeof *commands };
+enum { COMMANDS = sizeof cli_commands / sizeof *cli_commands };
+const int cli_command_count = COMMANDS;
 
-static const command_info *find_command(const char *name) {
+static const cli_command *find_command(const char *name) {
     for (int i = 0; i < COMMANDS; i++)
-        if (strcmp(commands[i].name, name) == 0) return &commands[i];
+        if (strcmp(cli_commands[i].name, name) == 0) return &cli_commands[i];
     return NULL;
 }
 
-static const command_info *info_of(command c) {
+const cli_command *cli_command_find(command c) {
     for (int i = 0; i < COMMANDS; i++)
-        if (commands[i].id == c) return &commands[i];
+        if (cli_commands[i].id == c) return &cli_commands[i];
     return NULL;
 }
 
 /* The names of the commands of a mask (1 << command). */
-static const char *commands_of(arena *a, unsigned mask, const char *between) {
+const char *cli_command_names(arena *a, unsigned mask, const char *between) {
     buf b = buf_new(a);
     for (int i = 0; i < COMMANDS; i++)
-        if (mask >> commands[i].id & 1)
-            buf_printf(&b, "%s%s", b.len ? between : "", commands[i].name);
+        if (mask >> cli_commands[i].id & 1)
+            buf_printf(&b, "%s%s", b.len ? between : "", cli_commands[i].name);
     return b.data;
 }
 
-static const char *command_list(arena *a) {
-    return commands_of(a, ~0u, ", ");
-}
-
 /* --- Flags beside those of spec_fields.def --- */
-
-typedef enum flag_kind { FLAG_SWITCH, FLAG_TEXT, FLAG_CHOICE, FLAG_UNROLL, FLAG_INT } flag_kind;
 
 enum {
     GENERATE = 1 << CMD_GENERATE,
@@ -95,18 +83,9 @@ enum {
     TUNE = 1 << CMD_TUNE,
     GOLDEN = 1 << CMD_GOLDEN
 };
-enum { SPEC_COMMANDS = GENERATE | EXPLAIN | REPORT | TUNE };
+enum { SPEC_COMMANDS = CLI_SPEC_COMMANDS };
 
-typedef struct flag {
-    const char *name;
-    flag_kind kind;
-    const char *value; /* FLAG_CHOICE: "a|b|c"; else the placeholder */
-    size_t offset;     /* in options */
-    unsigned commands; /* 1 << command: where it is taken */
-    const char *help;
-} flag;
-
-static const flag flags[] = {
+const cli_flag cli_flags[] = {
     {"-o", FLAG_TEXT, "DIR", offsetof(options, out), GENERATE | GOLDEN,
      "folder to write; made if it does not exist"},
     {"-o", FLAG_TEXT, "FILE.lua", offsetof(options, out), TUNE, "tune file to write"},
@@ -118,8 +97,8 @@ static const flag flags[] = {
      "write one .c and one .h with everything in them, and no other file"},
     {"--dump", FLAG_CHOICE, "spec|plan|expr|lua|c", offsetof(options, dump), GENERATE,
      "print a stage to the standard output; without -o nothing is written"},
-    {"--isa", FLAG_TEXT, "LIST", offsetof(options, isa), SPEC_COMMANDS,
-     "portable, avx2, avx512 (with commas), native or all; default: all (tune: native)"},
+    {"--isa", FLAG_ISA, "LIST", offsetof(options, isa), SPEC_COMMANDS,
+     " (with commas), native or all; default: all (tune: native)"},
     {"--tune", FLAG_TEXT, "FILE.lua", offsetof(options, tune), GENERATE | EXPLAIN | REPORT,
      "choices that attn-gen tune measured; the same file gives the same code on any machine"},
     {"--unroll", FLAG_UNROLL, "auto|full|N", offsetof(options, unroll), GENERATE | EXPLAIN | REPORT,
@@ -146,14 +125,15 @@ static const flag flags[] = {
     {"--layer", FLAG_INT, "N", offsetof(options, layer), EXPLAIN,
      "the layer of --svg; default: the first, 0"},
 };
-enum { FLAGS = sizeof flags / sizeof *flags };
+enum { FLAGS = sizeof cli_flags / sizeof *cli_flags };
+const int cli_flag_count = FLAGS;
 
-static bool takes(unsigned mask, command c) {
+bool cli_takes(unsigned mask, command c) {
     return mask & (1u << c);
 }
 
 /* "kv_heads" -> "--kv-heads" */
-static const char *spec_flag(arena *a, const attn_field *f) {
+const char *cli_spec_flag(arena *a, const attn_field *f) {
     char *name = arena_printf(a, "--%s", f->name);
     for (char *p = name; *p; p++)
         if (*p == '_') *p = '-';
@@ -170,22 +150,22 @@ static const attn_field *find_spec_flag(arena *a, const char *name) {
 }
 
 /* The command's row of that name, or else another command's. */
-static const flag *find_flag(const char *name, command c) {
-    const flag *found = NULL;
+static const cli_flag *find_flag(const char *name, command c) {
+    const cli_flag *found = NULL;
     for (int i = 0; i < FLAGS; i++)
-        if (strcmp(flags[i].name, name) == 0 && (!found || takes(flags[i].commands, c)))
-            found = &flags[i];
+        if (strcmp(cli_flags[i].name, name) == 0 && (!found || cli_takes(cli_flags[i].commands, c)))
+            found = &cli_flags[i];
     return found;
 }
 
 /* Names of the flags that a command takes, null-terminated. */
-static const char *const *flags_of(arena *a, command c) {
+const char *const *cli_flag_names(arena *a, command c) {
     const char **names = arena_alloc(a, sizeof *names * (size_t)(FLAGS + attn_field_count + 2));
     int n = 0;
-    for (int i = 0; i < attn_field_count && takes(SPEC_COMMANDS, c); i++)
-        names[n++] = spec_flag(a, &attn_fields[i]);
+    for (int i = 0; i < attn_field_count && cli_takes(SPEC_COMMANDS, c); i++)
+        names[n++] = cli_spec_flag(a, &attn_fields[i]);
     for (int i = 0; i < FLAGS; i++)
-        if (takes(flags[i].commands, c)) names[n++] = flags[i].name;
+        if (cli_takes(cli_flags[i].commands, c)) names[n++] = cli_flags[i].name;
     names[n] = "--help";
     return names;
 }
@@ -197,7 +177,7 @@ typedef struct parser {
     int argc, next;
     char **argv;
     options *out;
-    const command_info *command;
+    const cli_command *command;
     bool seen[FLAGS];
     diag *d;
 } parser;
@@ -213,7 +193,7 @@ static bool flag_refused(parser *p, const char *name, bool exists) {
         buf_printf(&b, "%s: %s does not take this flag", name, p->command->name);
     } else {
         buf_printf(&b, "%s: unknown flag", shown(p->a, name));
-        suggest(&b, name, flags_of(p->a, p->command->id));
+        suggest(&b, name, cli_flag_names(p->a, p->command->id));
     }
     return diag_set(p->d, "%s; attn-gen %s --help lists those it takes", b.data, p->command->name);
 }
@@ -259,7 +239,7 @@ static bool parse_count(const char *s, int32_t *out) {
     return true;
 }
 
-static bool set_choice(parser *p, const flag *f, const char *value) {
+static bool set_choice(parser *p, const cli_flag *f, const char *value) {
     size_t n = strlen(value);
     for (const char *c = f->value; *c;) {
         size_t length = strcspn(c, "|");
@@ -277,7 +257,7 @@ static bool check_unroll(parser *p, const char *value) {
                     shown(p->a, value));
 }
 
-static bool set_flag(parser *p, const flag *f, const char *value) {
+static bool set_flag(parser *p, const cli_flag *f, const char *value) {
     char *member = (char *)p->out + f->offset;
     if (f->kind == FLAG_INT) {
         int32_t n;
@@ -294,9 +274,9 @@ static bool set_flag(parser *p, const flag *f, const char *value) {
     return true;
 }
 
-static bool other_value(parser *p, const flag *f, const char *inline_value) {
-    if (p->seen[f - flags]) return diag_set(p->d, "%s: given twice", f->name);
-    p->seen[f - flags] = true;
+static bool other_value(parser *p, const cli_flag *f, const char *inline_value) {
+    if (p->seen[f - cli_flags]) return diag_set(p->d, "%s: given twice", f->name);
+    p->seen[f - cli_flags] = true;
     if (f->kind == FLAG_SWITCH) {
         if (inline_value) return diag_set(p->d, "%s: takes no value", f->name);
         bool on = true;
@@ -315,9 +295,9 @@ static bool parse_flag(parser *p, const char *arg) {
         return diag_set(p->d, "%s: the command comes first, for example attn-gen generate %s",
                         shown(p->a, name), shown(p->a, arg));
     const attn_field *field = find_spec_flag(p->a, name);
-    const flag *f = find_flag(name, p->command->id);
+    const cli_flag *f = find_flag(name, p->command->id);
     unsigned mask = field ? (unsigned)SPEC_COMMANDS : f ? f->commands : 0;
-    if (!takes(mask, p->command->id)) return flag_refused(p, name, field || f);
+    if (!cli_takes(mask, p->command->id)) return flag_refused(p, name, field || f);
     if (field) return spec_value(p, field, name, inline_value);
     return other_value(p, f, inline_value);
 }
@@ -338,11 +318,11 @@ static bool parse_word(parser *p, const char *arg) {
         return true;
     }
     const char *names[COMMANDS + 1] = {NULL};
-    for (int i = 0; i < COMMANDS; i++) names[i] = commands[i].name;
+    for (int i = 0; i < COMMANDS; i++) names[i] = cli_commands[i].name;
     buf b = buf_new(p->a);
     buf_printf(&b, "unknown command '%s'", shown(p->a, arg));
     suggest(&b, arg, names);
-    buf_printf(&b, "; commands: %s; see attn-gen --help", command_list(p->a));
+    buf_printf(&b, "; commands: %s; see attn-gen --help", cli_command_names(p->a, ~0u, ", "));
     return diag_set(p->d, "%s", b.data);
 }
 
@@ -359,21 +339,10 @@ static bool check_beside_model(arena *a, const options *o, diag *d) {
     return true;
 }
 
-/* A folder that holds a config.json stands for it; the name of a built-in model does not. */
-static const char *model_path(arena *a, const char *target) {
-    struct stat st;
-    if (embedded_find(arena_printf(a, "gen/models/%s.lua", target))) return target;
-    if (stat(target, &st) || !S_ISDIR(st.st_mode)) return target;
-    const size_t n = strlen(target);
-    const char *slash = n && target[n - 1] == '/' ? "" : "/";
-    const char *config = arena_printf(a, "%s%sconfig.json", target, slash);
-    return !stat(config, &st) && S_ISREG(st.st_mode) ? config : target;
-}
-
 /* What a command needs beyond its single flags. */
 static bool check_command(arena *a, const options *o, diag *d) {
-    bool kernels = takes(SPEC_COMMANDS, o->command);
-    const command_info *info = info_of(o->command);
+    bool kernels = cli_takes(SPEC_COMMANDS, o->command);
+    const cli_command *info = cli_command_find(o->command);
     const bool two = strchr(info->target, ' ') != NULL;
     if (*info->target && *info->target != '[' && (!o->target || (two && !o->second)))
         return diag_set(d, "%s: needs %s: attn-gen %s %s", info->name, info->target, info->name,
@@ -381,7 +350,7 @@ static bool check_command(arena *a, const options *o, diag *d) {
     if (o->command == CMD_GOLDEN && !o->out)
         return diag_set(d, "golden: needs a folder to write: -o CASES");
     if (!kernels) return true;
-    const char *name = info_of(o->command)->name;
+    const char *name = cli_command_find(o->command)->name;
     if (o->target && !check_beside_model(a, o, d)) return false;
     if (!o->target && !o->input_count)
         return diag_set(d,
@@ -409,7 +378,7 @@ bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
     while (p.next < argc) {
         const char *arg = argv[p.next++];
         if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
-            out->target = cli_help(a, out->command); /* the text to print */
+            out->topic = out->command;
             out->command = CMD_HELP;
             return true;
         }
@@ -420,7 +389,8 @@ bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
         bool ok = arg[0] == '-' && arg[1] ? parse_flag(&p, arg) : parse_word(&p, arg);
         if (!ok) return false;
     }
-    if (out->target && takes(SPEC_COMMANDS, out->command)) out->target = model_path(a, out->target);
+    if (out->target && cli_takes(SPEC_COMMANDS, out->command))
+        out->target = find_model_path(a, out->target);
     if (!p.command)
         return diag_set(d,
                         "needs a command: %s.\nTo begin with:\n"
@@ -428,232 +398,6 @@ bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
                         "    attn-gen generate tiny -o out  writes the kernels of one to a folder\n"
                         "    attn-gen generate --help       says what else it takes\n"
                         "    attn-gen --help                says what each command does",
-                        command_list(a));
+                        cli_command_names(a, ~0u, ", "));
     return check_command(a, out, d);
-}
-
-/* --- Help --- */
-
-enum { HELP_COLUMN = 28, HELP_WIDTH = 96 };
-
-/* "  --flag VALUE   what it does", wrapped under itself. */
-static void help_row(buf *b, const char *left, const char *right) {
-    buf_printf(b, "  %-*s", HELP_COLUMN - 2, left);
-    if (strlen(left) > HELP_COLUMN - 3) buf_printf(b, "\n%*s", HELP_COLUMN, "");
-    size_t column = HELP_COLUMN;
-    while (*right) {
-        size_t n = strcspn(right, " ");
-        bool first = column == HELP_COLUMN;
-        if (!first && column + 1 + n > HELP_WIDTH) {
-            buf_printf(b, "\n%*s", HELP_COLUMN, "");
-            column = HELP_COLUMN;
-        } else if (!first) {
-            buf_puts(b, " ");
-            column++;
-        }
-        buf_add(b, right, n);
-        column += n;
-        right += n + (right[n] == ' ');
-    }
-    buf_puts(b, "\n");
-}
-
-static const char *placeholder(const attn_field *f) {
-    switch (f->kind) {
-    case ATTN_KIND_ENUM: return f->values;
-    case ATTN_KIND_INT: return "N";
-    case ATTN_KIND_BOOL: return "true|false";
-    case ATTN_KIND_FLOAT: return "X";
-    case ATTN_KIND_TEXT: return "EXPR";
-    default: return "DECL";
-    }
-}
-
-static void help_field(arena *a, buf *b, const attn_field *f) {
-    const char *left = arena_printf(a, "%s %s", spec_flag(a, f), placeholder(f));
-    const char *right = f->help;
-    char name[32];
-    if (f->kind == ATTN_KIND_ENUM && f->dflt != ATTN_UNSET) {
-        attn_enum_name(f, (int32_t)f->dflt, name, sizeof name);
-        right = arena_printf(a, "%s; default: %s", f->help, name);
-    }
-    if (f->kind == ATTN_KIND_BOOL && f->dflt != ATTN_UNSET)
-        right = arena_printf(a, "%s; default: %s", f->help, f->dflt ? "true" : "false");
-    if (f->kind == ATTN_KIND_INT && f->dflt != ATTN_UNSET)
-        right = arena_printf(a, "%s; default: %d", f->help, (int)f->dflt);
-    help_row(b, left, right);
-}
-
-static const char *overview(arena *a) {
-    buf b = buf_new(a);
-    buf_puts(&b, "attn-gen writes C kernels of attention, specialised to a model.\n\n"
-                 "  attn-gen COMMAND [flags]\n\nCommands:\n");
-    for (int i = 0; i < COMMANDS; i++)
-        help_row(&b, arena_printf(a, "%s %s", commands[i].name, commands[i].target),
-                 commands[i].help);
-    buf_puts(&b, "\n");
-    help_row(&b, "COMMAND --help", "the command's flags and an example");
-    help_row(&b, "--version", "the version");
-    buf_printf(&b, "\nExample:\n    %s\n", commands[0].example);
-    return b.data;
-}
-
-/* What MODEL may be. */
-static const char *model_text(arena *a) {
-    return arena_printf(
-        a,
-        "MODEL is a Lua file, a name that attn-gen models lists, or a config.json "
-        "of Hugging Face or its folder, beside\nwhich only --level (default: %s) and --backend "
-        "are taken. Its model_type is one of\n",
-        IMPORT_DEFAULT_LEVEL);
-}
-
-const char *cli_help(arena *a, command c) {
-    const command_info *info = info_of(c);
-    if (!info) return overview(a);
-    buf b = buf_new(a);
-    bool kernels = takes(SPEC_COMMANDS, c);
-    buf_printf(&b, "attn-gen %s%s%s%s\n\n%s\n", info->name, *info->target ? " " : "", info->target,
-               kernels ? " [flags]" : "", info->help);
-    if (kernels) {
-        buf_puts(&b, model_text(a));
-        help_row(&b, "", import_hf_families(a));
-        buf_puts(&b, "\nThe kernel, where no MODEL is given:\n");
-        for (int i = 0; i < attn_field_count; i++) help_field(a, &b, &attn_fields[i]);
-    }
-    buf_puts(&b, kernels ? "\nOther flags (a value may follow '=' as well):\n" : "\nFlags:\n");
-    for (int i = 0; i < FLAGS; i++)
-        if (takes(flags[i].commands, c))
-            help_row(&b,
-                     flags[i].value ? arena_printf(a, "%s %s", flags[i].name, flags[i].value)
-                                    : flags[i].name,
-                     flags[i].help);
-    help_row(&b, "--help", "this text");
-    buf_printf(&b, "\nExample:\n    %s\n", info->example);
-    return b.data;
-}
-
-/* --- Manual page and completion --- */
-
-/* Text for troff: backslashes, and dots and quotes where a line starts. */
-static void troff(buf *b, const char *text) {
-    for (const char *p = text; *p; p++) {
-        const bool first = p == text || p[-1] == '\n';
-        if (first && (*p == '.' || *p == '\'')) buf_puts(b, "\\&");
-        if (*p == '\\')
-            buf_puts(b, "\\e");
-        else if (*p == '-')
-            buf_puts(b, "\\-");
-        else
-            buf_add(b, p, 1);
-    }
-}
-
-static void man_flag(buf *b, const char *name, const char *value, const char *help) {
-    buf_puts(b, ".TP\n.B ");
-    troff(b, name);
-    if (value) {
-        buf_puts(b, " ");
-        troff(b, value);
-    }
-    buf_puts(b, "\n");
-    troff(b, help);
-    buf_puts(b, "\n");
-}
-
-static void man_command(arena *a, buf *b, const command_info *info) {
-    buf_puts(b, ".SS ");
-    troff(b, arena_printf(a, "attn-gen %s %s", info->name, info->target));
-    buf_puts(b, "\n");
-    troff(b, info->help);
-    buf_puts(b, "\n");
-    for (int i = 0; i < FLAGS; i++)
-        if (takes(flags[i].commands, info->id))
-            man_flag(b, flags[i].name, flags[i].value, flags[i].help);
-    buf_puts(b, ".P\nExample:\n.P\n.EX\n");
-    troff(b, info->example);
-    buf_puts(b, "\n.EE\n");
-}
-
-const char *cli_man(arena *a) {
-    buf b = buf_new(a);
-    buf_puts(&b, ".TH ATTN-GEN 1 \"\" \"attn-gen " ATTN_GEN_VERSION "\"\n"
-                 ".SH NAME\nattn\\-gen \\- writes C kernels of attention, specialised to a model\n"
-                 ".SH SYNOPSIS\n.B attn\\-gen\n.I COMMAND\n[flags]\n.P\n.B attn\\-verify\n"
-                 ".I FILE.safetensors ...\n[flags]\n.SH DESCRIPTION\n"
-                 "attn\\-verify holds cases against kernels; attn\\-verify \\-\\-help lists its "
-                 "flags.\n.P\n");
-    troff(&b, model_text(a));
-    troff(&b, import_hf_families(a));
-    buf_puts(&b, ".\n.P\nThe flags of one kernel, below, may take the place of a MODEL.\n"
-                 ".SH COMMANDS\n");
-    for (int i = 0; i < COMMANDS; i++) man_command(a, &b, &commands[i]);
-    buf_printf(&b,
-               ".SH KERNEL FLAGS\nOf %s, where no MODEL is given; with '_' for '\\-', the keys of "
-               "a model file.\n",
-               commands_of(a, SPEC_COMMANDS, ", "));
-    for (int i = 0; i < attn_field_count; i++)
-        man_flag(&b, spec_flag(a, &attn_fields[i]), placeholder(&attn_fields[i]),
-                 attn_fields[i].help);
-    buf_puts(&b, ".SH EXIT STATUS\n0: done. 1: check or diff found a difference, or a case failed. "
-                 "2: wrong input, with a message that says what and where; nothing is written.\n"
-                 ".SH LICENSE\nMIT; what attn\\-gen writes, and its runtime: 0BSD.\n");
-    return b.data;
-}
-
-/* "a|b|c" -> "a b c"; empty for other placeholders. */
-static const char *choices(arena *a, const char *value) {
-    if (!value || !strchr(value, '|')) return "";
-    char *words = arena_strdup(a, value);
-    for (char *p = words; *p; p++)
-        if (*p == '|') *p = ' ';
-    return words;
-}
-
-static void complete_value(arena *a, buf *b, const char *name, const char *value) {
-    const char *words = choices(a, value);
-    if (*words) buf_printf(b, "        %s) values='%s' ;;\n", name, words);
-}
-
-/* zsh runs the same function through its bashcompinit. */
-const char *cli_completion(arena *a, const char *shell, diag *d) {
-    const bool zsh = strcmp(shell, "zsh") == 0;
-    if (!zsh && strcmp(shell, "bash") != 0)
-        return diag_set(d, "completion: SHELL must be bash or zsh, got '%s'", shown(a, shell)),
-               NULL;
-    buf b = buf_new(a);
-    buf_puts(&b, zsh ? "#compdef attn-gen\nautoload -Uz bashcompinit && bashcompinit\n"
-                     : "# bash completion of attn-gen; written by attn-gen completion bash\n");
-    buf_puts(&b, "_attn_gen() {\n"
-                 "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
-                 "    local command=${COMP_WORDS[1]} flags='' values=''\n"
-                 "    if [ \"$COMP_CWORD\" = 1 ]; then\n");
-    buf_puts(&b, "        COMPREPLY=($(compgen -W '");
-    for (int i = 0; i < COMMANDS; i++) buf_printf(&b, "%s ", commands[i].name);
-    buf_puts(&b, "--help --version' -- \"$word\"))\n        return\n    fi\n"
-                 "    case $before in\n");
-    for (int i = 0; i < attn_field_count; i++)
-        complete_value(a, &b, spec_flag(a, &attn_fields[i]), placeholder(&attn_fields[i]));
-    for (int i = 0; i < FLAGS; i++) complete_value(a, &b, flags[i].name, flags[i].value);
-    buf_puts(&b, "        --isa) values='portable avx2 avx512 native all' ;;\n"
-                 "        completion) values='bash zsh' ;;\n    esac\n    case $command in\n");
-    for (int i = 0; i < COMMANDS; i++) {
-        buf_printf(&b, "        %s) flags='", commands[i].name);
-        for (const char *const *f = flags_of(a, commands[i].id); *f; f++) buf_printf(&b, "%s ", *f);
-        buf_puts(&b, "' ;;\n");
-    }
-    buf_puts(&b,
-             "    esac\n"
-             "    if [ -n \"$values\" ]; then COMPREPLY=($(compgen -W \"$values\" -- \"$word\"))\n"
-             "    elif [ \"${word#-}\" != \"$word\" ]; then\n"
-             "        COMPREPLY=($(compgen -W \"$flags\" -- \"$word\"))\n"
-             "    else\n"
-             "        COMPREPLY=($(compgen -f -- \"$word\"))\n"
-             "        case $command in ");
-    buf_puts(&b, commands_of(a, SPEC_COMMANDS, " | "));
-    buf_puts(
-        &b, ")\n            COMPREPLY+=($(compgen -W \"$(\"${COMP_WORDS[0]}\" models 2>/dev/null | "
-            "cut -d' ' -f1)\" -- \"$word\")) ;;\n        esac\n    fi\n}\n"
-            "complete -o filenames -F _attn_gen attn-gen\n");
-    return b.data;
 }

@@ -22,6 +22,7 @@ typedef enum command {
 
 typedef struct options {
     command command;
+    command topic;         /* of CMD_HELP */
     const char *target;    /* MODEL, DIR, OLD or SHELL; null: none */
     const char *second;    /* NEW, for diff */
     const char *out;       /* -o */
@@ -45,11 +46,47 @@ typedef struct options {
 /* False with a message that names the flag, what was wrong and what is allowed. Kernel flags and a
  * MODEL exclude each other. */
 bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d);
-/* The text of --help for a command (CMD_NONE: the overview), made from the field table. */
-const char *cli_help(arena *a, command c);
-/* The manual page (troff), and the completion of bash or zsh, from the same tables. Null with a
- * message for another shell. */
-const char *cli_man(arena *a);
-const char *cli_completion(arena *a, const char *shell, diag *d);
+
+/* --- The tables, which the help is made from. --- */
+
+typedef struct cli_command {
+    command id;
+    const char *name, *target; /* target: what stands after the name */
+    const char *help, *example;
+} cli_command;
+extern const cli_command cli_commands[];
+extern const int cli_command_count;
+const cli_command *cli_command_find(command c); /* null: none of that name */
+/* The names of the commands of a mask (1 << command). */
+const char *cli_command_names(arena *a, unsigned mask, const char *between);
+
+/* Commands that take a MODEL or the flags of one kernel. */
+enum { CLI_SPEC_COMMANDS = 1 << CMD_GENERATE | 1 << CMD_EXPLAIN | 1 << CMD_REPORT | 1 << CMD_TUNE };
+
+typedef enum cli_flag_kind {
+    FLAG_SWITCH,
+    FLAG_ISA,
+    FLAG_TEXT,
+    FLAG_CHOICE,
+    FLAG_UNROLL,
+    FLAG_INT
+} cli_flag_kind;
+
+/* A flag beside those of spec_fields.def. */
+typedef struct cli_flag {
+    const char *name;
+    cli_flag_kind kind;
+    const char *value; /* FLAG_CHOICE: "a|b|c"; else the placeholder */
+    size_t offset;     /* in options */
+    unsigned commands; /* 1 << command: where it is taken */
+    const char *help;  /* FLAG_ISA: after the names */
+} cli_flag;
+extern const cli_flag cli_flags[];
+extern const int cli_flag_count;
+bool cli_takes(unsigned mask, command c);
+/* A field's flag: "kv_heads" -> "--kv-heads". */
+const char *cli_spec_flag(arena *a, const attn_field *f);
+/* Names of the flags that a command takes, null-terminated. */
+const char *const *cli_flag_names(arena *a, command c);
 
 #endif

@@ -1,15 +1,16 @@
 /* main.c - argv -> command -> exit status. */
 #include "cli.h"
+#include "cpu.h"
 #include "show/diff.h"
-#include "embedded.h"
+#include "help.h"
 #include "output/check.h"
 #include "output/emit.h"
 #include "show/explain.h"
 #include "output/folder.h"
-#include "import/import_hf.h"
+#include "import/find_model.h"
 #include "plan/isa.h"
 #include "plan/plan.h"
-#include "program.h"
+#include "files.h"
 #include "output/render.h"
 #include "show/report.h"
 #include "output/single.h"
@@ -23,62 +24,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-enum { DONE = 0, CHECK_FAILED = 1, WRONG_INPUT = 2, MODEL_MAX_BYTES = 1 << 20 };
+enum { DONE = 0, CHECK_FAILED = 1, WRONG_INPUT = 2 };
 
-/* What is wrong with a MODEL that is neither, and what may be meant. */
-static bool no_such_model(arena *a, const char *target, diag *d) {
-    struct stat st;
-    const char *names[64] = {NULL};
-    const bool found = !stat(target, &st);
-    for (size_t i = 0, n = 0; i < embedded_file_count && n < 63; i++) {
-        const char *path = embedded_files[i].path;
-        if (!strncmp(path, "gen/models/", 11))
-            names[n++] = arena_strndup(a, path + 11, strlen(path + 11) - 4);
-    }
-    if (found && S_ISDIR(st.st_mode)) {
-        const char *lua = arena_printf(a, "%s/model.lua", target);
-        return stat(lua, &st) ? diag_set(d, "%s: a folder without a config.json", target)
-                              : diag_set(d, "%s: a folder; its model file is %s", target, lua);
-    }
-    buf b = buf_new(a);
-    buf_printf(&b, "%s: neither a .lua file, a config.json nor a built-in model", target);
-    suggest(&b, target, names);
-    buf_puts(&b, " (attn-gen models lists them)");
-    if (!found && strchr(target, '/'))
-        buf_puts(&b, "; a model of a hub: download its config.json, and name that file");
-    return diag_set(d, "%s", b.data);
-}
-
-static bool find_model(arena *a, const options *o, model *m, diag *d) {
-    if (!o->target) return model_from_flags(a, o->inputs, o->input_count, m, d);
-    const char *builtin = embedded_find(arena_printf(a, "gen/models/%s.lua", o->target));
-    if (builtin) return model_from_lua(a, arena_printf(a, "%s.lua", o->target), builtin, m, d);
-    const size_t n = strlen(o->target);
-    const bool config = import_hf_is_config(o->target);
-    if (!config && (n < 4 || strcmp(o->target + n - 4, ".lua")))
-        return no_such_model(a, o->target, d);
-    size_t size;
-    const char *source =
-        read_file(a, o->target, config ? IMPORT_MAX_BYTES : MODEL_MAX_BYTES, &size, d);
-    if (!source) return false;
-    const size_t zero = strlen(source);
-    if (zero != size)
-        return diag_set(d, "%s: has a zero byte at offset %zu: a model file is text%s",
-                        text_shown(a, o->target), zero,
-                        zero < 4 ? "; is it UTF-16? Save it as UTF-8" : "");
-    if (!config) return model_from_lua(a, o->target, source, m, d);
+static bool load_model(arena *a, const options *o, model *m, diag *d) {
     const char *notes = "";
-    if (!model_from_hf(a, o->target, source, o->inputs, o->input_count, m, &notes, d)) return false;
+    const bool found = o->target ? find_model(a, o->target, o->inputs, o->input_count, m, &notes, d)
+                                 : model_from_flags(a, o->inputs, o->input_count, m, d);
+    if (!found) return false;
     char *shown = arena_strdup(a, notes);
     text_mask(shown, true);
     fputs(shown, stderr);
-    return true;
-}
-
-static bool load_model(arena *a, const options *o, model *m, diag *d) {
-    if (!find_model(a, o, m, d)) return false;
     return o->name ? model_rename(a, m, o->name, d)
                    : !o->target || model_name_check(a, m, o->target, d);
 }
@@ -221,16 +177,11 @@ static bool report(arena *a, const options *o, diag *d) {
     return true;
 }
 
-/* The instruction sets to tune: the widest that this CPU runs, or those asked for, if it runs them.
+/* The instruction sets to tune: the best that this CPU runs, or those asked for, if it runs them.
  */
 static unsigned tune_isas(const options *o, diag *d) {
     const unsigned native = isa_native();
-    if (!o->isa) {
-        unsigned widest = 1;
-        for (int i = 0; i < ATTN_ISA_COUNT; i++)
-            if (native >> i & 1) widest = 1u << i;
-        return widest;
-    }
+    if (!o->isa) return 1u << attn_isa_best(native);
     const unsigned mask = isa_parse(o->isa, d);
     for (int i = 0; i < ATTN_ISA_COUNT; i++)
         if ((mask & ~native) >> i & 1) {
@@ -257,8 +208,7 @@ static bool tune(arena *a, const options *o, diag *d) {
 }
 
 static bool is_single(const char *path) {
-    const size_t n = strlen(path);
-    return n > 2 && !strcmp(path + n - 2, ".c");
+    return strlen(path) > 2 && ends_with(path, ".c");
 }
 
 static bool golden(arena *a, const options *o, diag *d) {
@@ -309,18 +259,8 @@ static int check(arena *a, const options *o, diag *d) {
     return DONE;
 }
 
-/* A line a built-in model: its name and the first comment of its file. */
-static void list_models(void) {
-    for (size_t i = 0; i < embedded_file_count; i++) {
-        const char *path = embedded_files[i].path, *text = embedded_files[i].text;
-        if (strncmp(path, "gen/models/", 11)) continue;
-        const int comment = !strncmp(text, "-- ", 3) ? (int)strcspn(text + 3, "\n") : 0;
-        printf("%-20.*s %.*s\n", (int)strlen(path + 11) - 4, path + 11, comment, text + 3);
-    }
-}
-
 static bool completion(arena *a, const options *o, diag *d) {
-    const char *text = cli_completion(a, o->target, d);
+    const char *text = help_completion(a, o->target, d);
     if (text) fputs(text, stdout);
     return text != NULL;
 }
@@ -335,12 +275,12 @@ static int run(arena *a, int argc, char **argv, diag *d) {
     case CMD_TUNE: return tune(a, &o, d) ? DONE : WRONG_INPUT;
     case CMD_REPORT: return report(a, &o, d) ? DONE : WRONG_INPUT;
     case CMD_CHECK: return check(a, &o, d);
-    case CMD_MODELS: list_models(); return DONE;
+    case CMD_MODELS: fputs(find_model_list(a), stdout); return DONE;
     case CMD_GOLDEN: return golden(a, &o, d) ? DONE : WRONG_INPUT;
     case CMD_DIFF: return diff(a, &o, d);
-    case CMD_MAN: fputs(cli_man(a), stdout); return DONE;
+    case CMD_MAN: fputs(help_man(a), stdout); return DONE;
     case CMD_COMPLETION: return completion(a, &o, d) ? DONE : WRONG_INPUT;
-    case CMD_HELP: fputs(o.target, stdout); return DONE;
+    case CMD_HELP: fputs(help_text(a, o.topic), stdout); return DONE;
     default: return DONE;
     }
 }

@@ -1,6 +1,8 @@
 #include "text.h"
 
 #include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 /* --- UTF-8. --- */
@@ -151,4 +153,29 @@ bool text_plain_path(const char *path) {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                   "0123456789/._-+,=@";
     return *path && *path != '-' && !path[strspn(path, allowed)];
+}
+
+/* Lines after the first are indented, so that none of others' text looks like one of ours. */
+static void indent_lines(char *text, size_t size) {
+    enum { INDENT = 4 };
+    for (char *p = text; (p = strchr(p, '\n')); p++) {
+        const size_t rest = strlen(p + 1), room = size - (size_t)(p + 1 - text) - 1;
+        if (!rest || p[1] == ' ' || room <= INDENT) continue;
+        const size_t kept = rest < room - INDENT ? rest : room - INDENT;
+        memmove(p + 1 + INDENT, p + 1, kept);
+        p[1 + INDENT + kept] = 0;
+        memset(p + 1, ' ', INDENT);
+    }
+}
+
+bool diag_set(diag *d, const char *fmt, ...) {
+    if (d->set) return false;
+    d->set = true;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(d->text, sizeof d->text, fmt, ap);
+    va_end(ap);
+    text_mask(d->text, true);
+    indent_lines(d->text, sizeof d->text);
+    return false;
 }

@@ -1,15 +1,10 @@
 #include "util.h"
-#include "text.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct block {
@@ -157,29 +152,13 @@ void buf_printf(buf *b, const char *fmt, ...) {
     va_end(ap);
 }
 
-/* Lines after the first are indented, so that none of others' text looks like one of ours. */
-static void indent_lines(char *text, size_t size) {
-    enum { INDENT = 4 };
-    for (char *p = text; (p = strchr(p, '\n')); p++) {
-        const size_t rest = strlen(p + 1), room = size - (size_t)(p + 1 - text) - 1;
-        if (!rest || p[1] == ' ' || room <= INDENT) continue;
-        const size_t kept = rest < room - INDENT ? rest : room - INDENT;
-        memmove(p + 1 + INDENT, p + 1, kept);
-        p[1 + INDENT + kept] = 0;
-        memset(p + 1, ' ', INDENT);
-    }
+int gcd(int a, int b) {
+    return b ? gcd(b, a % b) : a;
 }
 
-bool diag_set(diag *d, const char *fmt, ...) {
-    if (d->set) return false;
-    d->set = true;
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(d->text, sizeof d->text, fmt, ap);
-    va_end(ap);
-    text_mask(d->text, true);
-    indent_lines(d->text, sizeof d->text);
-    return false;
+bool ends_with(const char *s, const char *end) {
+    const size_t n = strlen(s), m = strlen(end);
+    return n >= m && !strcmp(s + n - m, end);
 }
 
 static size_t edit_distance(const char *x, const char *y) {
@@ -210,86 +189,6 @@ void suggest(buf *b, const char *name, const char *const *names) {
         best_distance = distance;
     }
     if (best) buf_printf(b, " (did you mean '%s'?)", best);
-}
-
-const char *odd_file(mode_t mode) {
-    if (S_ISREG(mode)) return NULL;
-    return S_ISDIR(mode)    ? "a folder"
-           : S_ISLNK(mode)  ? "a symbolic link"
-           : S_ISFIFO(mode) ? "a FIFO"
-           : S_ISSOCK(mode) ? "a socket"
-                            : "a device";
-}
-
-int passed_fd(const char *path) {
-    static const struct {
-        const char *path;
-        int fd;
-    } standard[] = {{"/dev/stdin", 0}, {"/dev/stdout", 1}, {"/dev/stderr", 2}};
-    static const char *const folder[] = {"/dev/fd/", "/proc/self/fd/"};
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(path, standard[i].path)) return standard[i].fd;
-    for (int i = 0; i < 2; i++) {
-        const size_t n = strlen(folder[i]);
-        if (strncmp(path, folder[i], n) || !isdigit((unsigned char)path[n])) continue;
-        char *end;
-        const long fd = strtol(path + n, &end, 10);
-        if (!*end && fd <= INT_MAX) return (int)fd;
-    }
-    return -1;
-}
-
-char *read_open(arena *a, int fd, const char *name, size_t max, size_t *size, diag *d) {
-    buf b = buf_new(a);
-    char chunk[1 << 16];
-    ssize_t n = 1;
-    while (n != 0 && b.len <= max) {
-        n = read(fd, chunk, sizeof chunk);
-        if (n > 0) buf_add(&b, chunk, (size_t)n);
-        if (n < 0 && errno != EINTR) break;
-    }
-    const int error = errno;
-    close(fd);
-    if (n < 0) {
-        diag_set(d, "%s: cannot read: %s", text_shown(a, name), strerror(error));
-        return NULL;
-    }
-    if (b.len > max) {
-        diag_set(d, "%s: larger than %zu bytes", text_shown(a, name), max);
-        return NULL;
-    }
-    if (size) *size = b.len;
-    return b.data;
-}
-
-char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d) {
-    struct stat st;
-    const int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st)) {
-        if (errno == ENOMEM) out_of_memory();
-        diag_set(d, "%s: cannot open: %s", text_shown(a, path), strerror(errno));
-        if (fd >= 0) close(fd);
-        return NULL;
-    }
-    const char *what = odd_file(st.st_mode);
-    if (what && (S_ISDIR(st.st_mode) || passed_fd(path) < 0)) {
-        diag_set(d, "%s: is %s, not a file", text_shown(a, path), what);
-        close(fd);
-        return NULL;
-    }
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
-    return read_open(a, fd, path, max, size, d);
-}
-
-bool write_all(int fd, const void *data, size_t size) {
-    for (const char *p = data; size;) {
-        const ssize_t n = write(fd, p, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        p += n;
-        size -= (size_t)n;
-    }
-    return true;
 }
 
 uint64_t hash64_more(uint64_t h, const void *data, size_t n) {

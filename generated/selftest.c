@@ -6,6 +6,7 @@
 
 #include "runtime/attn_kernel.h"
 #include "runtime/cpu.h"
+#include "runtime/op.h"
 #include "runtime/spec.h"
 
 #include <stdio.h>
@@ -89,8 +90,8 @@ static double compare(const attn_kernel *k, shape s, attn_status *status) {
     a.k = (attn_view){key, hk * s.kv_len * d, s.kv_len * d, d};
     a.v = (attn_view){v, hv * s.kv_len * dv, s.kv_len * dv, dv};
     a.lse_batch = h * s.q_len, a.lse_head = s.q_len;
-    a.q_start = spec->op == ATTN_OP_SEGMENT_CROSS ? NULL : start;
-    a.seg = spec->op == ATTN_OP_SEGMENT_CROSS ? seg : NULL;
+    a.q_start = attn_op_of(spec)->segments ? NULL : start;
+    a.seg = attn_op_of(spec)->segments ? seg : NULL;
     a.seg_batch = s.q_len;
     a.sinks = spec->sinks ? sinks : NULL;
     attn_side *side = sides(k, &a);

@@ -276,8 +276,9 @@ enum {
     ATTN_REFERENCE = 1u /* run the double-precision reference instead of a compiled kernel */
 };
 
-/* Finds the best linked kernel for `spec` on this CPU. Reads the environment: ATTN_ISA=portable|
- * avx2|avx512 caps the choice, ATTN_VERBOSE=1 prints it to stderr. *out is null on any error. */
+/* Finds the best linked kernel for `spec` on this CPU. Reads the environment: ATTN_ISA=NAME
+ * (portable, avx2 ..) caps the choice, ATTN_VERBOSE=1 prints it to stderr. *out is null on any
+ * error. */
 attn_status attn_plan_create(attn_plan **out, const attn_spec *spec, uint32_t flags);
 void attn_plan_destroy(attn_plan *plan);
 
@@ -309,7 +310,8 @@ attn_status attn_plan_check(const attn_plan *plan, const attn_args *args, char *
                             size_t size);
 
 /* Name of the kernel that attn_run uses for this many query rows, "NAME:variant" with variant
- * prefill, decode, gather or reference; valid as long as the plan. No plan: "". */
+ * prefill, decode, gather or reference ("NAME" alone: a variant that this runtime does not know);
+ * valid as long as the plan. No plan: "". */
 const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len);
 
 /* --- Whole layers: specs with level = block --- */

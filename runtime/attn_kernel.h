@@ -17,9 +17,8 @@ ATTN_HIDDEN_BEGIN
 enum { ATTN_KERNEL_ABI = 4 };
 
 typedef enum attn_isa {
-    ATTN_ISA_PORTABLE,
-    ATTN_ISA_AVX2,
-    ATTN_ISA_AVX512,
+#define ATTN_ISA_ROW(id, ...) ATTN_ISA_##id,
+#include "isa.def"
     ATTN_ISA_COUNT
 } attn_isa;
 

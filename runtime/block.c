@@ -18,7 +18,7 @@ attn_status attn_block_find(const attn_spec *spec, const attn_block_kernel **out
         const attn_block_kernel *k = attn_block_registry[i];
         if (k->abi != ATTN_KERNEL_ABI) return ATTN_E_ABI;
         if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, spec)) continue;
-        if (!best || k->isa > best->isa) best = k;
+        if (!best || attn_isa_better(k->isa, best->isa)) best = k;
     }
     if (out) *out = best;
     return best ? ATTN_OK : ATTN_E_NO_KERNEL;

@@ -15,11 +15,6 @@ struct attn_block {
 
 attn_status attn_check_block(const attn_why *why, const attn_block *block);
 
-/* Sliding layers let go of keys. */
-static inline bool attn_spec_slides(const attn_spec *s) {
-    return s->op == ATTN_OP_SLIDING_SELF && s->causal;
-}
-
 /* Keys of a second input, rather than of the layer's own rows. */
 static inline bool attn_spec_has_kv(const attn_spec *s) {
     return s->kv_dim != ATTN_UNSET;

@@ -1,11 +1,18 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* block_cache.c - caches: memory shared out, keys that stay and keys that go. */
 #include "block.h"
+#include "op.h"
+
+/* Expressions name keys by their numbers, which change where keys go: then all stay. */
+static int64_t keys_kept(const attn_spec *s) {
+    return s->expr_hash ? ATTN_FAR : attn_op_kept(s);
+}
 
 int32_t attn_cache_capacity(const attn_block *block, int32_t total, int32_t chunk) {
     if (!block || total < 0 || chunk < 0) return 0;
     const attn_spec *s = block->kernel->spec;
-    const int64_t least = attn_spec_slides(s) && !s->expr_hash ? (int64_t)s->window + chunk : total;
+    const int64_t kept = keys_kept(s);
+    const int64_t least = kept < total ? kept + chunk : total;
     return least < total ? (int32_t)least : total;
 }
 
@@ -147,9 +154,8 @@ attn_standing attn_cache_stand(const attn_spec *s, const attn_cache *c, int32_t 
     if (!c || reset) return at;
     at.length = c->length[b];
     at.start = c->start[b];
-    if (count > c->capacity - at.length && attn_spec_slides(s) && !s->expr_hash &&
-        at.length > s->window)
-        at.drop = at.length - s->window;
+    const int64_t kept = keys_kept(s);
+    if (count > c->capacity - at.length && at.length > kept) at.drop = at.length - (int32_t)kept;
     return at;
 }
 

@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* block_check.c - calls of layers: what they need, and every reason to refuse one. */
 #include "block.h"
+#include "op.h"
 #include "spec.h"
 
 static attn_block_extent extent_of(const attn_block *block, const attn_block_args *a) {
@@ -22,7 +23,7 @@ static uint64_t own_layout(const attn_block *block, const attn_block_extent *e, 
                            attn_block_lists *o) {
     uint64_t used = 0;
     const uint64_t list = (uint64_t)e->batch * sizeof(int32_t);
-    const bool sliding = attn_spec_slides(block->kernel->spec) && e->cached;
+    const bool sliding = e->cached && attn_op_kept(block->kernel->spec) < ATTN_FAR;
     o->row0 = attn_carve(base, &used, list);
     o->pos0 = attn_carve(base, &used, list);
     o->held = attn_carve(base, &used, list);
@@ -93,11 +94,6 @@ attn_status attn_block_workspace(const attn_block *block, const attn_block_args 
     return ATTN_OK;
 }
 
-/* Floats of a row of x and y. */
-static int32_t row_width(const attn_spec *s) {
-    return s->op == ATTN_OP_SEGMENT_CROSS ? s->q_dim : s->d_model;
-}
-
 static attn_status unused(const attn_why *why, const char *name, const char *reason) {
     return attn_refuse(why, ATTN_E_UNUSED, "%s is given: must be left out, as %s", name, reason);
 }
@@ -105,20 +101,21 @@ static attn_status unused(const attn_why *why, const char *name, const char *rea
 static attn_status check_pointers(const attn_why *why, const attn_block *block,
                                   const attn_block_args *a, bool reset) {
     const attn_spec *s = block->kernel->spec;
-    const bool rows = a->batch > 0 && a->tokens > 0, cross = s->op == ATTN_OP_SEGMENT_CROSS;
+    const bool rows = a->batch > 0 && a->tokens > 0, segments = attn_op_of(s)->segments;
     if (rows && (!a->x || !a->y))
         return attn_refuse(why, ATTN_E_ARGUMENT,
                            "%s is null: must hold floats, [batch, tokens, width] = [%d, %d, %d]",
-                           a->x ? "y" : "x", a->batch, a->tokens, row_width(s));
+                           a->x ? "y" : "x", a->batch, a->tokens, attn_spec_row_dim(s));
     const size_t need = attn_packed_size(block->kernel);
     attn_status status = attn_check_memory(why, ATTN_E_ARGUMENT, "packed", a->packed, "", need,
                                            need, "attn_block_pack fills it");
     if (status != ATTN_OK) return status;
-    if (rows && cross && !a->seg)
-        return attn_refuse(why, ATTN_E_ARGUMENT,
-                           "seg is null: must hold int32, [batch, tokens] = [%d, %d], as the op is "
-                           "segment_cross",
-                           a->batch, a->tokens);
+    if (rows && segments && !a->seg)
+        return attn_refuse(
+            why, ATTN_E_ARGUMENT,
+            "seg is null: must hold int32, [batch, tokens] = [%d, %d], as the op goes "
+            "by segments",
+            a->batch, a->tokens);
     if (!reset && !a->cache)
         return attn_refuse(why, ATTN_E_CACHE,
                            "cache is null: a step appends to the keys of a prefill");
@@ -131,7 +128,7 @@ static attn_status check_pointers(const attn_why *why, const attn_block *block,
     if (!attn_spec_has_kv(s) && a->kv) return unused(why, "kv", own_keys);
     if (!attn_spec_has_kv(s) && a->kv_tokens) return unused(why, "kv_tokens", own_keys);
     if (!attn_spec_has_kv(s) && a->kv_count) return unused(why, "kv_count", own_keys);
-    if (!cross && a->seg) return unused(why, "seg", "the op is not segment_cross");
+    if (!segments && a->seg) return unused(why, "seg", "the op does not go by segments");
     if (!attn_spec_has_kv(s) && a->q_pos) return unused(why, "q_pos", own_keys);
     if (!attn_spec_has_kv(s) && a->kv_pos) return unused(why, "kv_pos", own_keys);
     if (!reset && !attn_spec_has_kv(s) && !s->causal)
@@ -216,7 +213,8 @@ static attn_area *add_rows(attn_areas *list, const char *name, const void *data,
 static attn_status check_areas(const attn_why *why, const attn_block *block,
                                const attn_block_args *a, const attn_args *core, size_t workspace) {
     const attn_block_kernel *k = block->kernel;
-    const int64_t width = row_width(k->spec), word = sizeof(float), list_bytes = a->batch * word;
+    const int64_t width = attn_spec_row_dim(k->spec), word = sizeof(float),
+                  list_bytes = a->batch * word;
     const attn_cache *c = a->cache;
     attn_areas list;
     list.count = 0;

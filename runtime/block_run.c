@@ -2,6 +2,7 @@
 /* block_run.c - calls of layers. */
 #include "block.h"
 #include "mode.h"
+#include "op.h"
 
 /* Fills row0, pos0 and held, and makes room in the cache. */
 static void place_items(const attn_block *block, const attn_block_args *a,
@@ -17,13 +18,13 @@ static void place_items(const attn_block *block, const attn_block_args *a,
 }
 
 /* Padding counts absolute positions; a cache that has moved on counts from its first key. Keys that
- * the window hides from the new rows have none. */
+ * the op hides from the new rows have none. */
 static void shift_padding(const attn_block *block, const attn_block_args *a,
                           const attn_block_lists *o, int32_t keys, attn_args *core) {
     if (!a->key_padding || !o->padding) return;
-    const int32_t window = block->kernel->spec->window;
+    const int64_t kept = attn_op_kept(block->kernel->spec);
     for (int32_t b = 0; b < a->batch; b++) {
-        const int32_t first = o->row0[b] > window ? o->row0[b] - window : 0;
+        const int32_t first = o->row0[b] > kept ? o->row0[b] - (int32_t)kept : 0;
         memcpy(o->padding + (size_t)b * (size_t)keys + first,
                a->key_padding + b * a->key_padding_batch + (o->pos0[b] - o->row0[b]) + first,
                (size_t)(o->held[b] - first));

@@ -4,6 +4,7 @@
 #include "check.h"
 #include "cpu.h"
 #include "mode.h"
+#include "op.h"
 #include "reference.h"
 #include "spec.h"
 #include "types.h"
@@ -11,13 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static const char *const variants[] = {"prefill", "decode", "gather", "reference"};
+enum { VARIANTS = sizeof variants / sizeof *variants };
+
 struct attn_plan {
     const attn_kernel *kernel;
     bool reference;
-    char name[4][ATTN_NAME_MAX]; /* of prefill, decode, gather, reference */
+    char name[VARIANTS][ATTN_NAME_MAX];
 };
-
-static const char *const variants[4] = {"prefill", "decode", "gather", "reference"};
 
 const char *attn_status_text(attn_status status) {
     switch (status) {
@@ -70,15 +72,6 @@ const char *attn_status_text(attn_status status) {
     return "unknown status";
 }
 
-/* The widest ISA that ATTN_ISA allows; an unknown name allows none. */
-static int isa_cap(void) {
-    const char *cap = getenv("ATTN_ISA");
-    if (!cap || !*cap) return ATTN_ISA_COUNT - 1;
-    for (int i = 0; i < ATTN_ISA_COUNT; i++)
-        if (!strcmp(cap, attn_isa_name(i))) return i;
-    return -1;
-}
-
 bool attn_spec_same(const attn_spec *a, const attn_spec *b) {
 #define ATTN_FIELD_ENUM(name, ...) \
     if (a->name != b->name) return false;
@@ -93,7 +86,9 @@ bool attn_spec_same(const attn_spec *a, const attn_spec *b) {
 }
 
 bool attn_isa_allowed(attn_isa isa) {
-    return (int)isa <= isa_cap() && attn_cpu_runs(isa);
+    const char *name = getenv("ATTN_ISA");
+    const int cap = name && *name ? attn_isa_named(name) : (int)isa;
+    return cap >= 0 && attn_isa_below(isa, (attn_isa)cap) && attn_cpu_runs(isa);
 }
 
 static attn_status find_kernel(const attn_spec *spec, const attn_kernel **out) {
@@ -102,7 +97,7 @@ static attn_status find_kernel(const attn_spec *spec, const attn_kernel **out) {
         const attn_kernel *k = attn_registry[i];
         if (k->abi != ATTN_KERNEL_ABI) return ATTN_E_ABI;
         if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, spec)) continue;
-        if (!*out || k->isa > (*out)->isa) *out = k;
+        if (!*out || attn_isa_better(k->isa, (*out)->isa)) *out = k;
     }
     return *out ? ATTN_OK : ATTN_E_NO_KERNEL;
 }
@@ -128,7 +123,7 @@ attn_status attn_plan_of_kernel(attn_plan **out, const attn_kernel *kernel, uint
     if (!plan) return ATTN_E_MEMORY;
     plan->kernel = kernel;
     plan->reference = flags & ATTN_REFERENCE;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < VARIANTS; i++)
         snprintf(plan->name[i], sizeof plan->name[i], "%s:%s", kernel->name, variants[i]);
     *out = plan;
     return ATTN_OK;
@@ -202,9 +197,9 @@ void attn_plan_destroy(attn_plan *plan) {
 const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len) {
     if (!plan) return "";
     const char *variant = plan->reference ? "reference" : plan->kernel->variant(q_len);
-    int i = 0;
-    while (strcmp(variant, variants[i])) i++;
-    return plan->name[i];
+    for (int i = 0; variant && i < VARIANTS; i++)
+        if (!strcmp(variant, variants[i])) return plan->name[i];
+    return plan->kernel->name; /* a variant that this runtime does not know */
 }
 
 /* Extents whose products stay far inside 64 bits. */
@@ -327,11 +322,11 @@ static attn_status check_tensors(const attn_why *why, const attn_kernel *k, cons
 }
 
 static attn_status check_pointers(const attn_why *why, const attn_kernel *k, const attn_args *a) {
-    const bool cross = k->spec->op == ATTN_OP_SEGMENT_CROSS;
-    if (a->batch > 0 && a->q_len > 0 && cross && !a->seg)
+    const bool segments = attn_op_of(k->spec)->segments;
+    if (a->batch > 0 && a->q_len > 0 && segments && !a->seg)
         return attn_refuse(why, ATTN_E_ARGUMENT,
-                           "seg is null: must hold int32, [batch, rows] = [%d, %d], as the op is "
-                           "segment_cross",
+                           "seg is null: must hold int32, [batch, rows] = [%d, %d], as the op goes "
+                           "by segments",
                            a->batch, a->q_len);
     if (k->side_count > 0 && !a->side)
         return attn_refuse(why, ATTN_E_ARGUMENT,
@@ -340,9 +335,9 @@ static attn_status check_pointers(const attn_why *why, const attn_kernel *k, con
     if (k->scalar_count > 0 && !a->scalars)
         return attn_refuse(why, ATTN_E_ARGUMENT, "scalars is null: must hold %d scalars",
                            k->scalar_count);
-    if (!cross && a->seg)
+    if (!segments && a->seg)
         return attn_refuse(why, ATTN_E_UNUSED,
-                           "seg is given: must be null, as the op is not segment_cross");
+                           "seg is given: must be null, as the op does not go by segments");
     const bool flex = k->spec->backend == ATTN_BACKEND_FLEX;
     if (flex && a->mask.type != ATTN_MASK_NONE)
         return attn_refuse(why, ATTN_E_UNUSED,

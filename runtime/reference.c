@@ -1,7 +1,9 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
-/* Written from the contract, sharing nothing with the kernels. */
+/* Written from the contract. Of a kernel it takes the spec and the scalar form of its expressions;
+ * what the op shows stands in op.c, from which no kernel is made. */
 #include "reference.h"
 
+#include "op.h"
 #include "spec.h"
 #include "types.h"
 
@@ -25,20 +27,24 @@ uint64_t attn_reference_workspace(const attn_extent *extent) {
 
 static void op_keys(row *r) {
     const attn_spec *spec = r->kernel->spec;
-    const int64_t p = (int64_t)r->x.q_start + r->i;
-    r->first = 0;
-    r->last = (int64_t)r->x.kv_len - 1;
-    if (spec->op == ATTN_OP_SEGMENT_CROSS) {
-        const int64_t seg = r->args->seg[r->x.b * r->args->seg_batch + r->i];
-        r->first = seg < 0 ? 0 : seg - spec->lookback;
-        if (seg < r->last) r->last = seg;
-    } else {
-        if (spec->op == ATTN_OP_SLIDING_SELF) r->first = p - spec->window;
-        const bool ahead = spec->op == ATTN_OP_SLIDING_SELF && !spec->causal;
-        const int64_t to = ahead ? p + spec->right_window : p;
-        if ((spec->causal || ahead) && to < r->last) r->last = to;
-    }
-    if (r->first < 0) r->first = 0;
+    const attn_args *a = r->args;
+    const int64_t place = attn_op_of(spec)->segments ? a->seg[r->x.b * a->seg_batch + r->i]
+                                                     : (int64_t)r->x.q_start + r->i;
+    const attn_keys keys = attn_op_keys(spec, place, r->x.kv_len);
+    r->first = keys.first, r->last = keys.last;
+}
+
+/* What the run-time mask adds to the score of key k: -INFINITY hides it. Its dims are the last of
+ * [batch, heads, rows, keys]; those of size 1 broadcast. */
+static double mask_bias(const row *r, int64_t k) {
+    const attn_mask *m = &r->args->mask;
+    const int64_t at[4] = {r->x.b, r->h, r->i, k};
+    int64_t element = 0;
+    for (int n = 0; n < m->rank; n++)
+        if (m->dim[n] != 1) element += m->stride[n] * at[4 - m->rank + n];
+    if (m->type == ATTN_MASK_BOOL) return ((const uint8_t *)m->data)[element] ? 0 : -INFINITY;
+    const double bias = ((const float *)m->data)[element];
+    return bias <= -1e30 ? -INFINITY : bias;
 }
 
 /* The final score of key k, or -INFINITY where it is hidden. */
@@ -50,9 +56,8 @@ static double score(const row *r, int64_t k, bool *oob) {
     if (args->key_padding && args->key_padding[b * args->key_padding_batch + k]) return -INFINITY;
     double bias = 0;
     if (args->mask.type != ATTN_MASK_NONE) {
-        const attn_mask_row mask = attn_mask_at(&args->mask, r->x.b, r->h, r->i);
-        bias = attn_mask_value(&mask, (int32_t)k);
-        if (bias <= -1e30) return -INFINITY;
+        bias = mask_bias(r, k);
+        if (bias == -INFINITY) return -INFINITY;
     }
     if (expr && expr->mask && !expr->mask(&r->x, r->h, r->q, (int32_t)k, oob)) return -INFINITY;
 

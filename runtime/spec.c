@@ -1,5 +1,6 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 #include "spec.h"
+#include "op.h"
 
 #include <ctype.h>
 #include <float.h>
@@ -177,20 +178,29 @@ static attn_status check_value(const attn_spec *s, const attn_field *f, attn_spe
 static int places(const attn_spec *s) {
     int at = s->form == ATTN_FORM_MLA ? ATTN_IN_MLA : ATTN_IN_REGULAR;
     if (s->level == ATTN_LEVEL_BLOCK) at |= ATTN_IN_BLOCK;
-    if (s->op == ATTN_OP_SEGMENT_CROSS) return at | ATTN_IN_CROSS;
-    if (s->op == ATTN_OP_SLIDING_SELF) return at | ATTN_IN_SELF | ATTN_IN_SLIDING;
-    return at | ATTN_IN_SELF;
+    return at | attn_op_of(s)->fields;
 }
 
-static const char *places_text(int applies) {
-    switch (applies) {
-    case ATTN_IN_REGULAR: return "form regular";
-    case ATTN_IN_MLA: return "form mla";
-    case ATTN_IN_SELF: return "op full_self and sliding_self";
-    case ATTN_IN_SLIDING: return "op sliding_self";
-    case ATTN_IN_CROSS: return "op segment_cross";
-    default: return "level block";
+/* "op full_self and sliding_self": those that take such fields. */
+static void ops_text(int applies, char *text, size_t size) {
+    const attn_field *op = attn_field_find("op");
+    attn_spec s = {0};
+    size_t n = (size_t)snprintf(text, size, "op"), length;
+    for (int taken = 0; enum_value(op->values, s.op, &length); s.op++) {
+        if (!(attn_op_of(&s)->fields & applies) || n >= size) continue;
+        n += (size_t)snprintf(text + n, size - n, "%s%.*s", taken++ ? " and " : " ", (int)length,
+                              enum_value(op->values, s.op, &length));
     }
+}
+
+static void places_text(int applies, char *text, size_t size) {
+    if (applies & ATTN_IN_OPS)
+        ops_text(applies, text, size);
+    else
+        snprintf(text, size, "%s",
+                 applies == ATTN_IN_REGULAR ? "form regular"
+                 : applies == ATTN_IN_MLA   ? "form mla"
+                                            : "level block");
 }
 
 /* Whether a field may be given in a spec of this form, op and level; if not, says why. err may be
@@ -204,16 +214,17 @@ bool attn_field_applies(const attn_field *f, const attn_spec *s, attn_spec_error
         const int wanted = f->applies & groups[i].bits;
         if (!wanted || (wanted & places(s))) continue;
         const attn_field *by = attn_field_find(groups[i].field);
-        char now[ATTN_FIELD_TEXT_MAX];
+        char now[ATTN_FIELD_TEXT_MAX], where[160];
         attn_field_text(by, s, now);
-        fail(err, f->name, "applies to %s only, and %s is %s", places_text(wanted), by->name, now);
+        places_text(wanted, where, sizeof where);
+        fail(err, f->name, "applies to %s only, and %s is %s", where, by->name, now);
         return false;
     }
     return true;
 }
 
 static attn_status check_required(const attn_spec *s, attn_spec_error *err) {
-    bool mla = s->form == ATTN_FORM_MLA, sliding = s->op == ATTN_OP_SLIDING_SELF;
+    bool mla = s->form == ATTN_FORM_MLA, sliding = places(s) & ATTN_IN_SLIDING;
     if (s->heads == ATTN_UNSET) return fail(err, "heads", "is required: the number of query heads");
     if (!mla && s->head_dim == ATTN_UNSET)
         return fail(err, "head_dim", "is required: the width of a query and key head");
@@ -388,6 +399,10 @@ attn_types attn_spec_types(const attn_spec *spec) {
     const int32_t same = spec->type;
     const int32_t kv = spec->kv_type == ATTN_KV_TYPE_SAME ? same : spec->kv_type - 1;
     return (attn_types){same, kv, kv, same};
+}
+
+int32_t attn_spec_row_dim(const attn_spec *spec) {
+    return attn_op_of(spec)->segments ? spec->q_dim : spec->d_model;
 }
 
 int32_t attn_spec_k_dim(const attn_spec *spec) {

@@ -97,6 +97,9 @@ typedef struct attn_types {
 } attn_types;
 attn_types attn_spec_types(const attn_spec *spec);
 
+/* Width of a row of a layer: of its input and output. */
+int32_t attn_spec_row_dim(const attn_spec *spec);
+
 /* Width of a key row: head_dim, or for mla retr_dim or kv_comp_dim + retr_dim. Resolved specs. */
 int32_t attn_spec_k_dim(const attn_spec *spec);
 

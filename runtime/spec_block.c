@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* spec_block.c - the rules of layer specs (level = block). */
-#include "spec.h"
+#include "op.h"
 
 #include <math.h>
 
@@ -11,7 +11,7 @@ static void fill(int32_t *member, int32_t value) {
 }
 
 static bool is_cross(const attn_spec *s) {
-    return s->op == ATTN_OP_SEGMENT_CROSS;
+    return attn_op_of(s)->segments;
 }
 
 static attn_status need(int32_t member, const char *field, const char *what, attn_spec_error *err) {

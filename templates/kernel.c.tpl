@@ -1,8 +1,19 @@
-$ -- One kernel file: a spec on an instruction set. The three axes are hooks: form/ finds rows, op/
-$ -- says which keys a row sees, backend/ changes scores. part/ holds the register tiles.
-$ local engine = hooks("engine/" .. isa.engine .. ".c")
-$ assert(plan.tile_vectors >= 1, "plan: a tile has at least one vector")
-$ assert(plan.panel % plan.width == 0, "plan: a V panel is whole vectors")
+$ -- One kernel file: a spec on an instruction set. The axes are hooks: form/ finds rows, op/ says which
+$ -- keys a row sees, backend/ changes scores, variant/ goes through a call's items, engine/ computes
+$ -- products, layout/ forms addresses. part/ is what they share.
+$ -- What all variants say in a section of the file, after what they share.
+$ local function each(section)
+$   local texts = {}
+$   local function add(file)
+$     local text = part(file, { section = section }):gsub("^\n+", ""):gsub("\n+$", "\n")
+$     if text ~= "" then texts[#texts + 1] = text end
+$   end
+$   if plan.tiled then add("part/tiled.c") end
+$   for _, v in ipairs(plan.variants) do add("variant/" .. v.name .. ".c") end
+$   local apart = section == "code" or section == "bounds" or section == "runner"
+$   return table.concat(texts, apart and "\n" or "")
+$ end
+$ assert(plan.heads % plan.group == 0, "plan: groups of heads are whole")
 ${part("package/banner.c")}
 #include "runtime/attn_kernel.h"
 $ if isa.guard then
@@ -27,28 +38,7 @@ enum {
     HEADS = ${plan.heads}, /* query heads */
     KEY_HEADS = ${plan.key_heads},
     VALUE_HEADS = ${plan.value_heads},
-$ if plan.gather_keys > 0 then
-    KEYS = ${plan.gather_keys}, /* most keys that a row sees: few enough to unroll */
-$ else
-    GROUP = ${plan.group}, /* query heads that share both their key head and their value head */
-    GROUPS = HEADS / GROUP,
-    ROWS = ${plan.rows}, /* query rows of a full tile: ${plan.tile_vectors} vectors */
-    TILES = ${plan.tiles}, /* tiles a query block */
-    BK = ${plan.key_block}, /* keys a block */
-    SPAN = ${plan.span}, /* keys of a tile's sum before it is kept: see sums */
-    PART = ${plan.part_keys}, /* keys a part of a split-key run */
-$   if plan.reach >= 0 then
-    REACH = ${plan.reach}, /* n rows see at most n + REACH keys from the first to the last */
-$   end
-    DECODE_Q = ${plan.decode_q}, /* most query rows that run as decode */
-$   if #plan.dots > 0 then
-    DOT_MOST = ${plan.dot_most}, /* most rows of a group that run as dot products, */
-    DOT_ROWS = ${plan.dots[#plan.dots].rows}, /* that many a tile; such tiles take turns: */
-    TURN = ${plan.turn_keys}, /* keys of a turn */
-    AHEAD = ${plan.dot_ahead}, /* rows of K and of V that are asked for before their turn */
-$   end
-    PV_GROUPS = ${plan.pv_groups_max}, /* most row groups of a tile in P V */
-$ end
+    ${each("sizes")}
     W = VF_WIDTH
 };
 
@@ -71,7 +61,7 @@ static inline int32_t min32(int32_t a, int32_t b) {
 static inline int32_t max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
-$ if plan.gather_keys == 0 then
+$ if plan.tiled then
 static inline int64_t min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -80,14 +70,7 @@ $ end
 ${part("form/" .. spec.form .. ".c")}
 ${part("op/" .. spec.op .. ".c")}
 
-$ if plan.gather_keys == 0 then
-${part("part/scratch.c")}
-$ else
-/* What a thread works in: the scores of one row. */
-typedef struct scratch {
-    _Alignas(64) float s[${plan.gather_lanes}];
-} scratch;
-$ end
+${each("scratch")}
 _Static_assert(sizeof(scratch) == ${plan.scratch_bytes}, "the plan's workspace");
 
 $ if expr then
@@ -96,54 +79,17 @@ ${part("part/expr.c")}
 $ end
 ${part("part/common.c")}
 
-$ if plan.gather_keys == 0 then
-${part("part/sums.c")}
-
-$ end
 ${part("backend/" .. spec.backend .. ".c")}
 
-$ if plan.gather_keys == 0 then
-${engine.pack_q()}
+${each("tiles")}
 
-$ end
-$ local pv_seen = {} -- register tiles of P V, emitted once
-$ for nv = 1, plan.gather_keys > 0 and 0 or plan.tile_vectors do
-${engine.qk(nv)}
-
-${part("part/softmax.c", { nv = nv })}
-${engine.pv(nv, pv_seen)}
-${part("part/adjust.c", { nv = nv })}
-$   if expr then
-$     if plan.rescore then
-${part("backend/flex_tile.c", { nv = nv, masked = false })}
-$     end
-${part("backend/flex_tile.c", { nv = nv, masked = true })}
-$   end
-${part("part/tile.c", { nv = nv })}
-
-$ end
 ${part("part/finish.c")}
 
-${part("part/call.c")}
+${part("part/call.c", { each = each })}
 
-$ if plan.gather_keys > 0 then
-${part("part/gather.c")}
+${each("code")}
 
-$ else
-${part("part/shares.c")}
-
-${part("part/rows.c")}
-
-${part("part/prefill.c")}
-
-$   for _, dot in ipairs(plan.dots) do
-${part("part/dot.c", { dot = dot })}
-
-$   end
-${part("part/decode.c")}
-
-$ end
-${part("part/run.c")}
+${part("part/run.c", { each = each })}
 ATTN_TARGET_END
 $ if isa.guard then
 #endif

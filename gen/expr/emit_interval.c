@@ -23,7 +23,7 @@ static const char *span_text(emitter *m, const expr_node *n) {
     return text;
 }
 
-static const char *var_text(emitter *m, int var) {
+static const char *var_text(int var) {
     static const char *const text[VAR_COUNT] = {"attn_fv_any()",
                                                 "attn_iv_at(x->b)",
                                                 "attn_iv_of(box->h0, box->h1)",
@@ -32,7 +32,6 @@ static const char *var_text(emitter *m, int var) {
                                                 "attn_iv_at(x->q_start)",
                                                 "attn_iv_at(x->q_len)",
                                                 "attn_iv_at(x->kv_len)"};
-    (void)m;
     return text[var];
 }
 
@@ -40,7 +39,7 @@ static const char *value_text(emitter *m, expr_node *n) {
     bool f = n->type == TYPE_FLOAT;
     const expr_op_row *row = &expr_ops[n->op];
     switch (n->op) {
-    case EX_VAR: return var_text(m, n->index);
+    case EX_VAR: return var_text(n->index);
     case EX_SCALAR:
         return arena_printf(m->a,
                             f ? "attn_fv_at((double)x->args->scalars[%d].f32)"

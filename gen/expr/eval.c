@@ -66,18 +66,7 @@ static value eval_var(const walk *w, int var) {
     }
 }
 
-static bool compare_ints(expr_op op, int32_t a, int32_t b) {
-    switch (op) {
-    case EX_LT: return a < b;
-    case EX_LE: return a <= b;
-    case EX_GT: return a > b;
-    case EX_GE: return a >= b;
-    case EX_EQ: return a == b;
-    default: return a != b;
-    }
-}
-
-static bool compare_floats(expr_op op, double a, double b) {
+static bool compare(expr_op op, double a, double b) { /* int32 is exact in double */
     switch (op) {
     case EX_LT: return a < b;
     case EX_LE: return a <= b;
@@ -165,7 +154,7 @@ static value eval(walk *w, const expr_node *n) {
     value a = eval(w, n->kid[0]), b = n->kids > 1 ? eval(w, n->kid[1]) : (value){0};
     bool floats = n->kid[0]->type == TYPE_FLOAT;
     if (expr_is_compare(n->op))
-        return of_int(floats ? compare_floats(n->op, a.f, b.f) : compare_ints(n->op, a.i, b.i));
+        return of_int(compare(n->op, floats ? a.f : a.i, floats ? b.f : b.i));
     return floats ? of_float(float_op(n->op, a.f, b.f)) : int_op(n->op, a.i, b.i);
 }
 

@@ -65,7 +65,6 @@ typedef enum expr_var {
     VAR_KV_LEN,
     VAR_COUNT
 } expr_var;
-extern const char *const expr_var_names[VAR_COUNT + 1];
 
 /* What a value depends on; everything else is fixed during a call (or a batch item). */
 enum { DEP_S = 1, DEP_H = 2, DEP_Q = 4, DEP_K = 8 };
@@ -138,13 +137,18 @@ const char *expr_fill(arena *a, const char *pattern, const char *const operand[]
 const char *expr_int_text(arena *a, int32_t v);
 const char *expr_f32_text(arena *a, double v);
 
-/* --- parse.c, decl.c --- */
+/* --- names.c --- */
+/* Fills *err and returns false. */
 bool expr_fail(expr_error *err, size_t at, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+bool expr_digit(char c);
 bool expr_name_start(char c);
 bool expr_name_char(char c);
 /* Is it a built-in name, function, keyword or field of the spec? */
 bool expr_reserved(const char *name);
+/* Index in a null-terminated list; -1: it is not there. */
+int expr_name_find(const char *const *names, const char *name);
+extern const char *const expr_var_names[VAR_COUNT + 1];
 /* Integer fields of a spec that are constants: name list (null-terminated) and value. */
 extern const char *const expr_spec_names[];
 int32_t expr_spec_value(const attn_spec *spec, int i);
@@ -164,6 +168,7 @@ void expr_simplify(arena *a, expr *e);
 /* --- canonical.c --- */
 void expr_print(buf *b, const expr *e, const expr_node *n, int precedence);
 
+/* --- lines.c --- */
 /* Growing list of statements; a long one is broken over lines. */
 enum { EXPR_COLUMNS = 96 };
 void expr_line_add(arena *a, expr_lines *l, const char *line);

@@ -48,19 +48,52 @@ bool hf_int(hf *h, const json_val *v, int64_t lowest, int64_t highest, int32_t *
 bool hf_number(hf *h, const json_val *v, double *out);
 bool hf_bool(hf *h, const json_val *v, bool *out);
 bool hf_is_off(const json_val *v); /* false, null, or empty */
+bool hf_key_int(hf *h, const char *key, int64_t lowest, int64_t highest, int32_t *out);
+bool hf_key_bool(hf *h, const char *key, bool *out);
+/* Of the family's row: whether a string is this one, and whether something is true. */
+bool hf_row_is(const hf *h, const char *name, const char *value);
+bool hf_row_says(const hf *h, const char *name);
 
 /* Sets a field; dropped where the level has none of it. from: what errors point at. */
+void put_lua(hf *h, fields *f, const char *field, const lua_val *v, const json_val *from);
 void put_value(hf *h, fields *f, const char *field, const json_val *from);
 void put_int(hf *h, fields *f, const char *field, int64_t v, const json_val *from);
 void put_float(hf *h, fields *f, const char *field, double v, const json_val *from);
 void put_bool(hf *h, fields *f, const char *field, bool v, const json_val *from);
 void put_text(hf *h, fields *f, const char *field, const char *v, const json_val *from);
 
+void put_nothing(fields *f, const char *field); /* takes a field back */
+
+/* --- import_family.c --- */
+const json_val *import_table(arena *a);
+/* The object with the text model, and its row. */
+bool import_find_family(hf *h);
+
+/* --- import_stack.c: every layer of the model --- */
+bool import_layers(hf *h);
+
+/* --- import_layer.c --- */
+typedef enum ffn_part { FFN_OWN, FFN_EXTERNAL, FFN_NONE } ffn_part;
+typedef struct import_layer {
+    bool sliding, causal, cross;
+    int32_t window; /* sliding: how far it sees, back and, where not causal, ahead */
+    const json_val *window_at;
+    bool both_ways;              /* by use_bidirectional_attention */
+    const char *heads, *ffn_dim; /* keys */
+    ffn_part ffn;
+} import_layer;
+bool import_add_layer(hf *h, const import_layer *l);
+
+/* --- import_own.c: what the code that a row names in "adds" adds to a layer --- */
+bool import_put_own(hf *h, fields *f);
+
+/* --- import_rope.c --- */
 /* The rotation of a sliding or full layer with heads of this width, which width_at says; *mscale2:
  * the factor of mla's scale. Families without rope keys: nothing. */
 bool import_rope(hf *h, bool sliding, int32_t head_dim, const json_val *width_at, fields *f,
                  double *mscale2);
 
+/* --- import_keys.c --- */
 /* Keys that the family's class does not read: before the layers are made, and, for what such keys
  * say about them, after it. */
 bool import_check_keys(hf *h);

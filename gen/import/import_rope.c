@@ -50,8 +50,13 @@ static bool same_or_null(const json_val *x, const json_val *y) {
     return none || other_none ? none && other_none : json_same(x, y);
 }
 
+/* Whether each kind of layer, sliding and full, has a rope of its own. */
+static bool per_kind(const hf *h) {
+    return hf_row_says(h, "rope_per_kind");
+}
+
 static const char *base_key(const hf *h, bool sliding) {
-    if (sliding && hf_has(h, "rope_local_base_freq")) return "rope_local_base_freq";
+    if (sliding && per_kind(h)) return "rope_local_base_freq";
     return hf_has(h, "rotary_emb_base") ? "rotary_emb_base" : "rope_theta";
 }
 
@@ -67,7 +72,7 @@ static bool says_same(const hf *h, const json_val *v, const json_val *other) {
     const bool theta = !strcmp(v->name, "rope_theta");
     const bool part = !strcmp(v->name, "partial_rotary_factor");
     /* gemma3: its own check, since each kind of layer has a base */
-    if (theta && hf_has(h, "rope_local_base_freq")) return true;
+    if (theta && per_kind(h)) return true;
     if (!means && theta) means = hf_get(h, base_key(h, false));
     if (!means && part && part_key(h)) means = hf_get(h, part_key(h));
     if (!means && part && v->kind == JSON_NUMBER && v->number == 1) return true;
@@ -101,22 +106,22 @@ static bool check_object(hf *h, const json_val *v) {
 
 static bool from_parameters(hf *h, const json_val *params, const json_val *scaling, bool sliding,
                             rope *r) {
-    const bool per_kind = hf_has(h, "rope_local_base_freq");
+    const bool kinds_differ = per_kind(h);
     const bool both = hf_in_file(h, scaling) && !is_nothing(scaling);
     if (!check_object(h, params) || (both && !check_object(h, scaling))) return false;
     r->params = params;
-    if (per_kind && !nested(h, params, false, &r->params)) return false;
+    if (kinds_differ && !nested(h, params, false, &r->params)) return false;
     if (both && !r->params)
         return hf_fail(h, params, "has no full_attention, which %s would be added to",
                        scaling->path);
     if (both && !check_both(h, r->params, scaling)) return false;
-    return !per_kind || !sliding || nested(h, params, true, &r->params);
+    return !kinds_differ || !sliding || nested(h, params, true, &r->params);
 }
 
 /* gemma3 in transformers 5 adds rope_scaling to a rope_type of its own, "default". */
 static bool check_own_type(hf *h, const json_val *scaling) {
     const json_val *old = given(scaling, "type");
-    if (!hf_has(h, "rope_local_base_freq") || given(scaling, "rope_type") || !old) return true;
+    if (!per_kind(h) || given(scaling, "rope_type") || !old) return true;
     if (!strcmp(kind_of(scaling), "default")) return true;
     return hf_fail(h, old,
                    "alone scales nothing in transformers 5, and is an error in releases before: "
@@ -135,7 +140,7 @@ static bool find_params(hf *h, bool sliding, rope *r) {
                        hf_is_null(scaling) ? "null" : "{}");
     }
     if (!check_object(h, scaling) || !check_own_type(h, scaling)) return false;
-    if (!sliding || !hf_has(h, "rope_local_base_freq")) r->params = scaling;
+    if (!sliding || !per_kind(h)) r->params = scaling;
     return true;
 }
 
@@ -312,7 +317,7 @@ static bool put_yarn(hf *h, const rope *r, double factor, fields *f) {
         whole = false; /* None is no true value of Python */
     else if (truncate && !hf_bool(h, truncate, &whole))
         return false;
-    if (!whole && hf_has(h, "rope_local_base_freq"))
+    if (!whole && per_kind(h))
         return hf_fail(h, truncate,
                        "is %s, which transformers 5 does not read where each kind of layer has its "
                        "own rope",

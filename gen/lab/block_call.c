@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const bool block_calls = true;
-
 /* Everything of one run. */
 typedef struct session {
     arena *a;

@@ -5,11 +5,6 @@
 #include "block_oracle.h"
 #include "build.h"
 
-/* False until layers can be generated: then their cases fail with BLOCK_UNSUPPORTED, and no kernel
- * is built for them. */
-extern const bool block_calls;
-#define BLOCK_UNSUPPORTED "level = block is not supported yet"
-
 /* How a layer is run over the rows of c->x. */
 typedef struct block_run {
     int isa;        /* which code must run: anything else is an error */

@@ -2,6 +2,7 @@
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
 #include "build.h"
+#include "files.h"
 #include "output/disk.h"
 #include "output/folder.h"
 #include "plan/isa.h"
@@ -132,11 +133,6 @@ static const char *openmp_flag(arena *a, const char *dir) {
     unlink(path); /* what is generated wants an empty folder */
     unlink(arena_printf(a, "%s/openmp.so", dir));
     return known ? " -fopenmp" : "";
-}
-
-static bool ends_with(const char *s, const char *tail) {
-    size_t n = strlen(s), m = strlen(tail);
-    return n >= m && strcmp(s + n - m, tail) == 0;
 }
 
 /* Programs of a folder, which have their own main. */

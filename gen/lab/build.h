@@ -3,7 +3,7 @@
 #ifndef VERIFY_BUILD_H
 #define VERIFY_BUILD_H
 
-#include "output/files.h"
+#include "output/file_list.h"
 #include "output/product.h"
 #include "spec/model.h"
 

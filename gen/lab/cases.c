@@ -3,6 +3,7 @@
 #include "text.h"
 #include "stored.h"
 #include "spec.h"
+#include "op.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -559,7 +560,7 @@ static bool read_block_inputs(reader *r, const attn_spec *s, block_case *c) {
         if (!kv || !optional_floats(r, "in.kv", 3, dim, &c->kv)) return false;
         c->kv_tokens = (int32_t)r->kv_len;
     }
-    if (s->op == ATTN_OP_SEGMENT_CROSS && !need(r, "in.seg_id", 2)) return false;
+    if (attn_op_of(s)->segments && !need(r, "in.seg_id", 2)) return false;
     return optional_ints(r, "in.seg_id", 2, rows, &c->seg) &&
            read_positions(r, "in.q_pos_ids", r->q_len, &c->q_pos) &&
            read_positions(r, "in.kv_pos_ids", r->kv_len, &c->kv_pos) &&

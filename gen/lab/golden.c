@@ -7,6 +7,7 @@
 #include "oracle.h"
 #include "problem.h"
 #include "stored.h"
+#include "op.h"
 
 #include <math.h>
 #include <string.h>
@@ -305,16 +306,16 @@ static void layer_inputs(arena *a, rng *r, const attn_spec *s, int index, block_
         c->kv_tokens = rng_int(r, 3, 17);
         c->kv = normals(a, r, (int64_t)c->batch * c->kv_tokens * s->kv_dim, 1, 0);
     }
-    if (s->op == ATTN_OP_SEGMENT_CROSS) c->seg = random_ints(a, r, rows, -1, c->kv_tokens - 1);
+    if (attn_op_of(s)->segments) c->seg = random_ints(a, r, rows, -1, c->kv_tokens - 1);
     if (index % 2 == 0) return;
     c->key_padding = random_bools(a, r, (int64_t)c->batch * block_keys(c), 20);
-    if (s->op == ATTN_OP_SEGMENT_CROSS) c->q_pad = random_bools(a, r, rows, 20);
+    if (attn_op_of(s)->segments) c->q_pad = random_bools(a, r, rows, 20);
 }
 
 static void put_layer(writer *w, const block_case *c) {
     const attn_spec *s = &c->spec->core;
     const int64_t b = c->batch, n = c->tokens, m = block_keys(c), width = block_width(s);
-    const bool cross = s->op == ATTN_OP_SEGMENT_CROSS;
+    const bool cross = attn_op_of(s)->segments;
     put(w, cross ? "in.q" : "in.x", ST_F32, c->x, 3, (const int64_t[]){b, n, width});
     put(w, "in.kv", ST_F32, c->kv, 3, (const int64_t[]){b, c->kv_tokens, s->kv_dim});
     put(w, "in.key_padding_mask", ST_U8, c->key_padding, 2, (const int64_t[]){b, m});

@@ -3,7 +3,7 @@
 #ifndef VERIFY_GOLDEN_H
 #define VERIFY_GOLDEN_H
 
-#include "output/files.h"
+#include "output/file_list.h"
 #include "spec/model.h"
 
 typedef struct golden_options {

@@ -26,6 +26,7 @@ typedef struct key_score {
     double weight; /* its part of rule 8's A: |s'| + |ds'/ds| * |scale| * sum|q*k| */
 } key_score;
 
+/* Restates op.c on purpose: the oracle follows the contract, not the runtime. */
 void oracle_range(const attn_spec *spec, int64_t position, int64_t *lo, int64_t *hi) {
     *lo = 0;
     *hi = INT64_MAX;

@@ -1,5 +1,6 @@
 /* peak.c - loops that do nothing but multiply-add, or nothing but read. */
 #include "peak.h"
+#include "plan/isa.h"
 #include <time.h>
 
 static double seconds(clockid_t clock) {
@@ -47,13 +48,14 @@ static void fma_avx512(int64_t n) {
 
 /* FLOPs of an iteration of twelve instructions. */
 static int fma_flops(attn_isa isa) {
-    return isa == ATTN_ISA_AVX512 ? 12 * 32 : isa == ATTN_ISA_AVX2 ? 12 * 16 : 12 * 4;
+    const int width = isa_table[isa].width;
+    return width == 4 ? 12 * 4 : 12 * 2 * width;
 }
 
 static void fma_loop(attn_isa isa, int64_t n) {
-    if (isa == ATTN_ISA_AVX512)
+    if (isa_table[isa].width == 16)
         fma_avx512(n);
-    else if (isa == ATTN_ISA_AVX2)
+    else if (isa_table[isa].width == 8)
         fma_avx2(n);
     else
         fma_sse(n);

@@ -1,6 +1,7 @@
 /* problem.c - random problems for a spec: lengths, positions, masks, data and poison. */
 #include "problem.h"
 #include "stored.h"
+#include "op.h"
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -68,10 +69,7 @@ static void say_ints(maker *m, const char *name, const int32_t *v) {
 
 /* Keys that a row can see at most, for the estimate of work. */
 static double reach(const attn_spec *s, double keys) {
-    double most = keys;
-    if (s->op == ATTN_OP_SEGMENT_CROSS) most = (double)s->lookback + 1;
-    if (s->op == ATTN_OP_SLIDING_SELF)
-        most = (double)s->window + 1 + (s->causal ? 0 : (double)s->right_window);
+    const double most = (double)attn_op_of(s)->reach(s).most;
     return most < keys ? most : keys;
 }
 
@@ -153,7 +151,7 @@ static void pick_q_start(maker *m) {
 }
 
 static void pick_segments(maker *m) {
-    if (m->spec->op != ATTN_OP_SEGMENT_CROSS) return;
+    if (!attn_op_of(m->spec)->segments) return;
     int32_t *seg = arena_alloc(m->a, (size_t)m->c->batch * (size_t)m->c->q_len * 4 + 1);
     bool sorted = rng_chance(m->r, 50);
     for (int32_t b = 0; b < m->c->batch; b++) {

@@ -1,5 +1,6 @@
 /* safetensors.c - 8 bytes of header length, a JSON header, raw data. */
 #include "safetensors.h"
+#include "files.h"
 #include "text.h"
 #include <cjson/cJSON.h>
 #include <math.h>

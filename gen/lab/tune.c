@@ -2,9 +2,11 @@
 #define _DEFAULT_SOURCE
 #include "tune.h"
 
+#include "files.h"
 #include "plan/work.h"
 #include "plan/isa.h"
 #include "text.h"
+#include "op.h"
 #include "plan/tune_file.h"
 #include "build.h"
 #include "call.h"
@@ -226,7 +228,7 @@ static void add_call(tuning *t, const char *what, int32_t q_len, int32_t kv_len)
     if (!shared) c->v = random_rows(a, type.v, (size_t)s->v_heads * keys * dv);
     c->sinks = random_floats(a, (size_t)s->heads);
     if (!s->sinks) c->sinks = NULL;
-    if (s->op == ATTN_OP_SEGMENT_CROSS) {
+    if (attn_op_of(s)->segments) {
         int32_t *seg = arena_alloc(a, (size_t)q_len * sizeof *seg);
         for (int32_t i = 0; i < q_len; i++)
             seg[i] = (int32_t)((int64_t)(i + 1) * kv_len / q_len) - 1;
@@ -572,12 +574,12 @@ static const char *cpu_name(arena *a) {
     return name ? arena_strndup(a, name + 2, strcspn(name + 2, "\n")) : "";
 }
 
-/* Layers have none of their own, nor have kernels that gather keys. */
+/* Layers have none of their own, nor have kernels without tiles. */
 static bool has_choices(arena *a, const kernel_spec *k) {
     plan p;
     if (k->core.level == ATTN_LEVEL_BLOCK) return false;
     plan_make(a, k, &isa_table[0], 0, NULL, &p);
-    return !p.gather_keys;
+    return p.tiled;
 }
 
 bool tune_model(arena *a, const model *m, const char *target, unsigned isa_mask, const char **text,

@@ -2,7 +2,7 @@
 #ifndef GEN_CHECK_H
 #define GEN_CHECK_H
 
-#include "files.h"
+#include "file_list.h"
 #include "product.h"
 
 /* A line for each file that is missing or differs; empty if there is none. */

@@ -321,11 +321,6 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     lua_val_set_bool(a, t, "has_types", any_type);
 }
 
-static bool ends_with(const char *s, const char *tail) {
-    const size_t n = strlen(s), m = strlen(tail);
-    return n >= m && !strcmp(s + n - m, tail);
-}
-
 /* What the build files list of the runtime: its sources, and the headers that products see. */
 static void runtime_lists(arena *a, const gen_options *o, lua_val *t) {
     lua_val *sources = lua_val_table(a), *headers = lua_val_table(a);

@@ -1,5 +1,6 @@
 #include "disk.h"
 
+#include "files.h"
 #include "text.h"
 
 #include <ctype.h>

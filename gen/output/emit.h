@@ -2,7 +2,7 @@
 #ifndef GEN_EMIT_H
 #define GEN_EMIT_H
 
-#include "files.h"
+#include "file_list.h"
 #include "product.h"
 
 /* Renders every file of a model's folder: kernels, header, registry, selftest, build files, runtime

@@ -3,7 +3,7 @@
 #ifndef GEN_FOLDER_H
 #define GEN_FOLDER_H
 
-#include "files.h"
+#include "file_list.h"
 #include "util.h"
 
 typedef enum folder_kind {

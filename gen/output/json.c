@@ -63,7 +63,7 @@ void json_spec(arena *a, cJSON *row, const kernel_spec *k) {
 }
 
 static void choice_json(cJSON *plan_row, const plan *p) {
-    if (p->gather_keys) return;
+    if (!p->tiled) return;
     cJSON *t = cJSON_AddObjectToObject(plan_row, "choice");
     cJSON *tuned = cJSON_AddArrayToObject(plan_row, "from_tune_file");
     for (int i = 0; i < PLAN_PARAMS; i++) {
@@ -77,12 +77,14 @@ static void choice_json(cJSON *plan_row, const plan *p) {
 }
 
 static void plan_json(cJSON *row, const plan *p) {
-    cJSON_AddNumberToObject(row, "tile_queries", p->tile_vectors * isa_table[p->isa].width);
-    cJSON_AddNumberToObject(row, "key_block", p->key_block);
-    cJSON_AddNumberToObject(row, "tiles_per_block", p->tiles);
-    cJSON_AddNumberToObject(row, "unroll", p->tile[p->tile_vectors - 1].unroll);
-    cJSON_AddNumberToObject(row, "decode_q", p->gather_keys ? 0 : p->decode_q);
-    cJSON_AddNumberToObject(row, "part_keys", p->part_keys);
+    if (p->tiled) {
+        cJSON_AddNumberToObject(row, "tile_queries", p->tile_vectors * isa_table[p->isa].width);
+        cJSON_AddNumberToObject(row, "key_block", p->key_block);
+        cJSON_AddNumberToObject(row, "tiles_per_block", p->tiles);
+        cJSON_AddNumberToObject(row, "unroll", p->tile[p->tile_vectors - 1].unroll);
+        cJSON_AddNumberToObject(row, "decode_q", p->decode_q);
+        cJSON_AddNumberToObject(row, "part_keys", p->part_keys);
+    }
     cJSON_AddNumberToObject(row, "gather_keys", p->gather_keys);
     cJSON_AddNumberToObject(row, "thread_bytes", (double)plan_scratch(p));
     choice_json(row, p);

@@ -3,7 +3,7 @@
 #ifndef GEN_MANIFEST_H
 #define GEN_MANIFEST_H
 
-#include "files.h"
+#include "file_list.h"
 #include "product.h"
 #include "render.h"
 

@@ -1,5 +1,7 @@
 #include "product.h"
 
+#include "cpu.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,6 +158,9 @@ const product *product_on(const product_list *p, int kernel, int isa) {
     return NULL;
 }
 
-const product *product_widest(const product_list *p, int kernel) {
-    return &products_of(p, kernel)[products_count(p, kernel) - 1];
+const product *product_best(const product_list *p, int kernel) {
+    const product *row = products_of(p, kernel);
+    const unsigned mask = p->options->isa_mask & isa_storing(&row->spec->core);
+    while (row->isa != &isa_table[attn_isa_best(mask)]) row++;
+    return row;
 }

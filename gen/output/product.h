@@ -56,7 +56,7 @@ int products_count(const product_list *p, int kernel);
 /* A kernel's product on an instruction set; null: it has none. */
 const product *product_on(const product_list *p, int kernel, int isa);
 
-/* A kernel's product on the widest instruction set asked for. */
-const product *product_widest(const product_list *p, int kernel);
+/* A kernel's product on the best instruction set asked for. */
+const product *product_best(const product_list *p, int kernel);
 
 #endif

@@ -1,5 +1,6 @@
 #include "render.h"
 
+#include "files.h"
 #include "embedded.h"
 #include <string.h>
 

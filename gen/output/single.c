@@ -1,6 +1,7 @@
 #include "single.h"
 
 #include "check.h"
+#include "files.h"
 #include "disk.h"
 #include "emit.h"
 #include "folder.h"

@@ -2,7 +2,7 @@
 #ifndef GEN_SINGLE_H
 #define GEN_SINGLE_H
 
-#include "files.h"
+#include "file_list.h"
 #include "product.h"
 
 /* folder: what gen_render made, with its runtime. out: the model's .c and .h. */

@@ -1,5 +1,6 @@
 #include "write_file.h"
 
+#include "files.h"
 #include "disk.h"
 
 #include <errno.h>

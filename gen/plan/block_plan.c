@@ -3,15 +3,6 @@
 #include <math.h>
 #include <stdio.h>
 
-static int gcd(int a, int b) {
-    while (b) {
-        const int r = a % b;
-        a = b;
-        b = r;
-    }
-    return a;
-}
-
 /* --- RoPE --- */
 
 static double pair_angle(const attn_spec *s, int i) {
@@ -113,29 +104,26 @@ static void plan_expand(const attn_spec *s, block_plan *p) {
     if (from < 1e6) p->expand_from = (int)ceil(from);
 }
 
-static void note(arena *a, block_plan *p, const char *text) {
-    (void)a;
+static void note(block_plan *p, const char *text) {
     if (p->notes < BLOCK_MAX_NOTES) p->note[p->notes++] = text;
 }
 
 static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
-    note(a, p,
+    note(p,
          arena_printf(a,
                       "products: register tile of %d rows x %d columns; W packed in panels of %d "
                       "columns, slices of %d stay in L1",
                       p->mr, p->nr, p->nr, p->depth));
-    note(a, p,
-         arena_printf(
-             a, "tasks: %d rows x %d columns, %d columns where those would leave threads idle",
-             p->rows, p->wide, p->few));
-    note(a, p,
-         arena_printf(a, "one row reads %d panels at once; few rows take W as it lies, %d deep",
-                      p->streams, p->near));
-    note(a, p,
+    note(p, arena_printf(
+                a, "tasks: %d rows x %d columns, %d columns where those would leave threads idle",
+                p->rows, p->wide, p->few));
+    note(p, arena_printf(a, "one row reads %d panels at once; few rows take W as it lies, %d deep",
+                         p->streams, p->near));
+    note(p,
          "sums run over k in order whatever the rows, so that a step's projections have the bits "
          "of a prefill's");
     if (p->expand_from)
-        note(a, p,
+        note(p,
              arena_printf(a,
                           "latent keys are expanded to keys and values a head where an item has %d "
                           "queries or more: %d products a pair instead of %d, and %d for each key",
@@ -143,16 +131,14 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
                           2 * s->kv_comp_dim + s->retr_dim,
                           s->kv_comp_dim * (s->head_dim + s->v_head_dim)));
     if (s->rope != ATTN_ROPE_NONE)
-        note(a, p,
-             "RoPE: angles of 64-token blocks by sin and cos in double, those inside by one "
-             "complex product");
+        note(p, "RoPE: angles of 64-token blocks by sin and cos in double, those inside by one "
+                "complex product");
 }
 
 void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_plan *p) {
     const attn_spec *s = &k->core;
     *p = (block_plan){.isa = (attn_isa)(isa - isa_table), .width = isa->width};
-    const bool cross = s->op == ATTN_OP_SEGMENT_CROSS;
-    p->model = cross ? s->q_dim : s->d_model;
+    p->model = attn_spec_row_dim(s);
     p->keys = s->kv_dim != ATTN_UNSET ? s->kv_dim : p->model;
     p->given_positions = s->kv_dim != ATTN_UNSET;
     p->second_output = s->op == ATTN_OP_FULL_SELF && s->key == ATTN_KEY_PER_HEAD;
@@ -210,7 +196,7 @@ static double ffn_weights(const attn_spec *s, double width) {
 
 double block_plan_row_flops(const kernel_spec *k) {
     const attn_spec *s = &k->core;
-    const double width = s->op == ATTN_OP_SEGMENT_CROSS ? s->q_dim : s->d_model;
+    const double width = attn_spec_row_dim(s);
     const double keys = s->kv_dim != ATTN_UNSET ? s->kv_dim : width, h = s->heads;
     double weights = ffn_weights(s, width);
     if (s->form == ATTN_FORM_REGULAR)

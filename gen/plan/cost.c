@@ -42,7 +42,7 @@ static double pv_cycles(const plan *p, const isa_row *isa) {
  * add is not in it. */
 static int text_estimate(const plan *p, const isa_row *isa) {
     enum { LAZY = 8000, SOFTCAP = 12000, DOTS = 5000, GATHER = 2800, GATHER_KEY = 100 };
-    if (p->gather_keys) return GATHER + GATHER_KEY * p->gather_keys;
+    if (!p->tiled) return GATHER + GATHER_KEY * p->gather_keys;
     double steps = 0;
     for (int nv = 1; nv <= p->tile_vectors; nv++) {
         const plan_tile *t = &p->tile[nv - 1];
@@ -57,7 +57,7 @@ static int text_estimate(const plan *p, const isa_row *isa) {
 plan_cost cost_of(const plan *p) {
     const isa_row *isa = &isa_table[p->isa];
     plan_cost c = {.text_bytes = text_estimate(p, isa)};
-    if (p->gather_keys) return c;
+    if (!p->tiled) return c;
     const int rows = p->tile_vectors * isa->width;
     const plan_tile *t = &p->tile[p->tile_vectors - 1];
     const int key_bytes = p->key_block * (plan_k_bytes(p) + plan_v_bytes(p, p->dvp));

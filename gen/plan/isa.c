@@ -5,63 +5,41 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Tile vectors and most keys: what measured best (tests/bench/NOTES.md).
- * exp_cycles and line_cycles: fitted to P3 and P5 of the bench, Zen 3 and Sapphire Rapids. */
+/* What rows of isa.def name as their tiles. Tile vectors and most keys: what measured best
+ * (tests/bench/NOTES.md). exp_cycles and line_cycles: fitted to P3 and P5 of the bench, Zen 3 and
+ * Sapphire Rapids. */
+#define TILES_PORTABLE                                                                             \
+    .tile_vectors = 3, .max_keys = 8, .l1_bytes = 32 << 10, .l2_bytes = 512 << 10, .fma_cycle = 2, \
+    .loads_cycle = 2, .exp_cycles = 12, .line_cycles = 1, .text_base = 32000, .text_step = 20
+#define TILES_AVX2                                                                                 \
+    .tile_vectors = 3, .max_keys = 8, .l1_bytes = 32 << 10, .l2_bytes = 512 << 10, .fma_cycle = 2, \
+    .loads_cycle = 2, .exp_cycles = 7, .line_cycles = 1, .text_base = 33400, .text_step = 8
+#define TILES_AVX512                                                                              \
+    .tile_vectors = 2, .max_keys = 12, .l1_bytes = 48 << 10, .l2_bytes = 2 << 20, .fma_cycle = 2, \
+    .loads_cycle = 2, .exp_cycles = 4.5, .line_cycles = 1, .text_base = 33400, .text_step = 8
+
 const isa_row isa_table[ATTN_ISA_COUNT] = {
-    {.name = "portable",
-     .id = "ATTN_ISA_PORTABLE",
-     .engine = "vector",
-     .width = 4,
-     .registers = 16,
-     .tile_vectors = 3,
-     .max_keys = 8,
-     .l1_bytes = 32 << 10,
-     .l2_bytes = 512 << 10,
-     .fma_cycle = 2,
-     .loads_cycle = 2,
-     .exp_cycles = 12,
-     .line_cycles = 1,
-     .text_base = 32000,
-     .text_step = 20},
-    {.name = "avx2",
-     .id = "ATTN_ISA_AVX2",
-     .guard = "defined(__x86_64__)",
-     .engine = "vector",
-     .width = 8,
-     .registers = 16,
-     .tile_vectors = 3,
-     .max_keys = 8,
-     .l1_bytes = 32 << 10,
-     .l2_bytes = 512 << 10,
-     .fma_cycle = 2,
-     .loads_cycle = 2,
-     .exp_cycles = 7,
-     .line_cycles = 1,
-     .text_base = 33400,
-     .text_step = 8},
-    {.name = "avx512",
-     .id = "ATTN_ISA_AVX512",
-     .guard = "defined(__x86_64__)",
-     .engine = "vector",
-     .width = 16,
-     .registers = 32,
-     .tile_vectors = 2,
-     .max_keys = 12,
-     .l1_bytes = 48 << 10,
-     .l2_bytes = 2 << 20,
-     .fma_cycle = 2,
-     .loads_cycle = 2,
-     .exp_cycles = 4.5,
-     .line_cycles = 1,
-     .text_base = 33400,
-     .text_step = 8},
+#define ATTN_ISA_ROW(ID, NAME, FAMILY, RANK, GUARD, TEST, WIDTH, REGISTERS, ENGINE, TILES) \
+    {.name = NAME,                                                                         \
+     .id = "ATTN_ISA_" #ID,                                                                \
+     .guard = GUARD,                                                                       \
+     .engine = ENGINE,                                                                     \
+     .width = WIDTH,                                                                       \
+     .registers = REGISTERS,                                                               \
+     TILES_##TILES},
+#include "isa.def"
 };
+_Static_assert(ATTN_ISA_COUNT < 32, "sets of instruction sets are bits of an int");
 
 const char *isa_list(arena *a, unsigned mask, const char *between) {
     buf b = buf_new(a);
     for (int i = 0; i < ATTN_ISA_COUNT; i++)
         if (mask >> i & 1) buf_printf(&b, "%s%s", b.len ? between : "", isa_table[i].name);
     return b.data;
+}
+
+unsigned isa_all(void) {
+    return (1u << ATTN_ISA_COUNT) - 1;
 }
 
 unsigned isa_native(void) {
@@ -86,7 +64,19 @@ static unsigned one(const char *name, size_t n) {
     for (int i = 0; i < ATTN_ISA_COUNT; i++)
         if (strlen(isa_table[i].name) == n && !strncmp(name, isa_table[i].name, n)) return 1u << i;
     if (n == 6 && !strncmp(name, "native", n)) return isa_native();
-    if (n == 3 && !strncmp(name, "all", n)) return (1u << ATTN_ISA_COUNT) - 1;
+    if (n == 3 && !strncmp(name, "all", n)) return isa_all();
+    return 0;
+}
+
+static unsigned unknown(const char *name, size_t n, diag *d) {
+    char shown[40];
+    snprintf(shown, sizeof shown, "%.*s", (int)n, name);
+    text_mask(shown, false);
+    arena *a = arena_new();
+    diag_set(d,
+             "--isa: unknown instruction set '%s'; allowed: %s (a list with commas), native or all",
+             shown, isa_list(a, isa_all(), ", "));
+    arena_free(a);
     return 0;
 }
 
@@ -95,16 +85,7 @@ unsigned isa_parse(const char *text, diag *d) {
     for (const char *p = text;; p++) {
         const size_t n = strcspn(p, ",");
         const unsigned bit = one(p, n);
-        if (!bit) {
-            char shown[40];
-            snprintf(shown, sizeof shown, "%.*s", (int)n, p);
-            text_mask(shown, false);
-            diag_set(d,
-                     "--isa: unknown instruction set '%s'; allowed: portable, avx2, avx512 (a "
-                     "list with commas), native or all",
-                     shown);
-            return 0;
-        }
+        if (!bit) return unknown(p, n, d);
         mask |= bit;
         p += n;
         if (!*p) return mask;

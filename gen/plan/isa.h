@@ -1,4 +1,4 @@
-/* isa.h - the table of instruction sets: what the plan needs to know of each. */
+/* isa.h - the table of instruction sets (runtime/isa.def): what the plan needs to know of each. */
 #ifndef GEN_ISA_H
 #define GEN_ISA_H
 
@@ -32,7 +32,8 @@ extern const isa_row isa_table[ATTN_ISA_COUNT];
 unsigned isa_parse(const char *text, diag *d);
 /* Their names with this between them: "portable,avx2". */
 const char *isa_list(arena *a, unsigned mask, const char *between);
-/* Bits of the ISAs that this CPU runs. */
+/* Bits of all ISAs, and of those that this CPU runs. */
+unsigned isa_all(void);
 unsigned isa_native(void);
 /* Bits of the ISAs whose vocabulary reads what a spec's operands are stored in. */
 unsigned isa_storing(const attn_spec *spec);

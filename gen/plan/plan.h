@@ -36,7 +36,7 @@ int plan_choice_get(const plan_choice *c, int param);
 void plan_choice_set(plan_choice *c, int param, int value);
 plan_choice plan_choice_none(void); /* all left to the model */
 
-enum { PLAN_MAX_VECTORS = 4, PLAN_MAX_GROUPS = 8, PLAN_MAX_NOTES = 16 };
+enum { PLAN_MAX_VARIANTS = 2, PLAN_MAX_VECTORS = 4, PLAN_MAX_GROUPS = 8, PLAN_MAX_NOTES = 16 };
 
 /* Rows of a tile in register groups for P V. */
 typedef struct plan_pv {
@@ -63,38 +63,23 @@ typedef struct plan_dot {
     plan_pv pv;
 } plan_dot;
 
+/* A way to go through the rows of an item: a file of templates/variant. */
+typedef struct plan_variant {
+    const char *name;
+    int most_rows; /* runs where an item has no more query rows than that; 0: whatever is left */
+} plan_variant;
+
 typedef struct plan {
     attn_isa isa;
-    plan_choice choice; /* as decided; meaningless to a gather kernel */
+    plan_choice choice; /* as decided; a kernel without tiles has none */
     unsigned tuned;     /* bits of plan_params that a tune file decided */
     char symbol[ATTN_NAME_MAX];
-    const char *layout; /* how Q, K, V and O lie: a file of templates/layout */
+    const char *layout;                      /* how Q, K, V and O lie: a file of templates/layout */
+    plan_variant variant[PLAN_MAX_VARIANTS]; /* the first whose rows an item has runs */
+    int variants;
     /* Resolved types and sizes of the spec. */
     attn_types type; /* what Q, K, V and O are stored in; panels of V likewise */
     int heads, key_heads, value_heads, group, d, dv, dvp;
-    /* Tiles. */
-    int tile_vectors; /* 1..: tiles of fewer rows use tile[n - 1] */
-    plan_tile tile[PLAN_MAX_VECTORS];
-    int tiles;     /* tiles a query block */
-    int key_block; /* keys a block */
-    int sum_keys;  /* of those, P V sums at once */
-    int span;      /* keys that a tile's sums take before they are kept; whole blocks */
-    int panel;     /* columns of a packed V panel */
-    int max_keys;  /* most keys of a QK register tile */
-    int edge_keys; /* keys at a time at the edges of a causal or sliding tile; 0: it has none */
-    int pv_groups; /* most row groups of a tile */
-    /* Split keys. */
-    int part_keys, decode_q;
-    bool dot_spread; /* V rows are asked for step by step, not all at once */
-    int dot_most;    /* most rows of a group that run as dot products */
-    int turn_keys;   /* keys of such a tile's turn */
-    int dot_ahead;   /* rows of K and of V asked for before their turn: whole turns */
-    plan_dot dot[2]; /* by rows, the fewest first */
-    int dots;        /* none: 0 */
-    int gather_keys; /* 0: no gather kernel */
-    /* How far apart the keys are that rows see. */
-    int reach;      /* n rows see at most n + reach keys from the first to the last; -1: any */
-    bool scattered; /* each row says by itself where its keys are */
     /* Scores. */
     double q_scale;        /* folded into Q */
     double softcap_factor; /* multiplies tanh */
@@ -102,10 +87,35 @@ typedef struct plan {
     bool apart;            /* the score expression's factors of s stay in it */
     bool bias;             /* a run-time mask may come */
     bool rescore;          /* scores change even where nothing is hidden */
-    bool lazy;             /* exponentials against an old maximum, checked afterwards */
     bool has_score, has_mask;
-    uint32_t minmax; /* side tensors whose block minima and maxima the classifier reads */
-    bool log2e;      /* LOG2E is used */
+    bool log2e; /* LOG2E is used */
+    /* Prefill and decode: tiles of query rows. Without them all of this is zero. */
+    bool tiled;
+    int tile_vectors; /* 1..: tiles of fewer rows use tile[n - 1] */
+    plan_tile tile[PLAN_MAX_VECTORS];
+    int tiles;        /* tiles a query block */
+    int key_block;    /* keys a block */
+    int sum_keys;     /* of those, P V sums at once */
+    int span;         /* keys that a tile's sums take before they are kept; whole blocks */
+    int panel;        /* columns of a packed V panel */
+    int max_keys;     /* most keys of a QK register tile */
+    int edge_keys;    /* keys at a time at the edges of a causal or sliding tile; 0: it has none */
+    int pv_groups;    /* most row groups of a tile */
+    bool lazy;        /* exponentials against an old maximum, checked afterwards */
+    uint32_t minmax;  /* side tensors whose block minima and maxima the classifier reads */
+    int reach;        /* n rows see at most n + reach keys from the first to the last; -1: any */
+    bool scattered;   /* each row says by itself where its keys are */
+    int64_t row_keys; /* most keys that a row sees, 2^31: no bound */
+    /* Decode: split keys. */
+    int part_keys, decode_q;
+    bool dot_spread; /* V rows are asked for step by step, not all at once */
+    int dot_most;    /* most rows of a group that run as dot products */
+    int turn_keys;   /* keys of such a tile's turn */
+    int dot_ahead;   /* rows of K and of V asked for before their turn: whole turns */
+    plan_dot dot[2]; /* by rows, the fewest first */
+    int dots;        /* none: 0 */
+    /* Gather: a dot product for each of a row's keys; 0: the kernel has no such variant. */
+    int gather_keys;
     /* Why, a line each. */
     const char *note[PLAN_MAX_NOTES];
     int notes;
@@ -130,7 +140,7 @@ size_t plan_scratch(const plan *p);
 uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int32_t q_len,
                         int32_t kv_len, int32_t threads);
 
-/* Bytes of a row of K, and of V, as they are stored; of V, `columns` of it. */
+/* Bytes of a row of K, and of `columns` of V, as they are stored. */
 int plan_k_bytes(const plan *p);
 int plan_v_bytes(const plan *p, int columns);
 

@@ -1,5 +1,6 @@
 #include "tune_file.h"
 
+#include "files.h"
 #include "embedded.h"
 #include "spec/lua_places.h"
 #include "text.h"

@@ -2,6 +2,7 @@
 
 #include "types.h"
 
+#include "op.h"
 #include <string.h>
 
 int32_t extent_batch(const explain_extent *e) {
@@ -9,7 +10,7 @@ int32_t extent_batch(const explain_extent *e) {
 }
 
 int32_t extent_start(const kernel_spec *k, const explain_extent *e) {
-    return k->core.op == ATTN_OP_SEGMENT_CROSS ? 0 : e->kv_len - e->q_len;
+    return attn_op_of(&k->core)->segments ? 0 : e->kv_len - e->q_len;
 }
 
 static expr_point point_of(const kernel_spec *k, const explain_extent *e) {
@@ -23,7 +24,7 @@ static expr_point point_of(const kernel_spec *k, const explain_extent *e) {
 /* --- Examples. --- */
 
 bool work_needs_data(const kernel_spec *k) {
-    if (k->core.op == ATTN_OP_SEGMENT_CROSS) return true;
+    if (attn_op_of(&k->core)->segments) return true;
     if (!k->mask_expr) return false;
     const expr_uses u = expr_uses_of(k->mask_expr);
     return u.tensors || u.scalars;
@@ -124,7 +125,7 @@ void example_make(arena *a, const kernel_spec *k, const plan *p, const explain_e
     *x = (example){.point = point_of(k, e)};
     buf text = buf_new(a);
     const expr_uses u = k->mask_expr ? expr_uses_of(k->mask_expr) : (expr_uses){0};
-    if (k->core.op == ATTN_OP_SEGMENT_CROSS) x->seg = example_segments(a, e, &text);
+    if (attn_op_of(&k->core)->segments) x->seg = example_segments(a, e, &text);
     if (u.tensors) example_sides(a, k, p, e, u.tensors, x, &text);
     if (u.scalars) example_scalars(a, k, e, x, &text);
     x->text = text.len ? text.data : "";
@@ -134,20 +135,13 @@ void example_make(arena *a, const kernel_spec *k, const plan *p, const explain_e
 
 bool work_keys(const kernel_spec *k, const explain_extent *e, const example *x, int32_t i,
                int64_t *lo, int64_t *hi) {
-    const attn_spec *s = &k->core;
-    const int64_t p = (int64_t)extent_start(k, e) + i;
-    int64_t from = 0, to = e->kv_len - 1;
-    if (s->op == ATTN_OP_SEGMENT_CROSS) {
-        if (x) from = (int64_t)x->seg[i] - s->lookback, to = x->seg[i];
-    } else if (s->op == ATTN_OP_SLIDING_SELF) {
-        from = p - s->window;
-        to = p + (s->causal ? 0 : s->right_window);
-    } else if (s->causal) {
-        to = p;
-    }
-    *lo = from > 0 ? from : 0;
-    *hi = to < e->kv_len - 1 ? to : e->kv_len - 1;
-    return s->op != ATTN_OP_SEGMENT_CROSS || x;
+    const bool segments = attn_op_of(&k->core)->segments;
+    attn_keys keys = {0, (int64_t)e->kv_len - 1};
+    if (!segments || x)
+        keys = attn_op_keys(&k->core, segments ? x->seg[i] : (int64_t)extent_start(k, e) + i,
+                            e->kv_len);
+    *lo = keys.first, *hi = keys.last;
+    return !segments || x;
 }
 
 bool work_visible(const kernel_spec *k, const explain_extent *e, const example *x, int32_t h,
@@ -325,10 +319,10 @@ double work_cache_bytes(const kernel_spec *k, const plan *p) {
 
 work work_of(const kernel_spec *k, const plan *p, const explain_extent *e, const example *x) {
     work w = {.exact = x || !work_needs_data(k)};
-    if (p->gather_keys)
-        count_gathered(k, p, e, x, &w);
-    else
+    if (p->tiled)
         count_tiles(k, p, e, x, &w);
+    else
+        count_gathered(k, p, e, x, &w);
     const double items = extent_batch(e), rows = (double)k->core.heads * e->q_len;
     w.flops = plan_flops(p, w.pairs) * k->core.heads * items;
     w.bytes = items * (rows * row_bytes(p) + w.keys * key_bytes(k, p));

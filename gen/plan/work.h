@@ -11,13 +11,13 @@ typedef struct explain_extent {
 } explain_extent;
 
 int32_t extent_batch(const explain_extent *e);
-/* Position of query row 0: kv_len - q_len (a call with a cache); segment_cross: 0. */
+/* Position of query row 0: kv_len - q_len (a call with a cache); 0 where rows go by segments. */
 int32_t extent_start(const kernel_spec *k, const explain_extent *e);
 
 /* Made-up run-time data of a call, the same every time. */
 typedef struct example {
     expr_point point;   /* its b, extents, side tensors, scalars and tables; q, k, h are free */
-    const int32_t *seg; /* segment_cross: the segment of each query row */
+    const int32_t *seg; /* where rows go by segments: that of each */
     const char *text;   /* in words */
 } example;
 

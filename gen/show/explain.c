@@ -65,7 +65,7 @@ static void example_text(arena *a, buf *b, const kernel_spec *k, const plan *p,
     example_make(a, k, p, e, &x);
     const work w = work_of(k, p, e, &x);
     buf_printf(b, "      for example, with %s:\n       ", x.text);
-    if (!p->gather_keys)
+    if (p->tiled)
         buf_printf(b, " tiles: %lld skipped, %lld full, %lld partial;", (long long)w.none,
                    (long long)w.all, (long long)w.some);
     buf_printf(b, " visible pairs a head: %.0f\n", w.pairs);
@@ -77,7 +77,7 @@ static void work_text(arena *a, buf *b, const kernel_spec *k, const plan *p,
     const work w = work_of(k, p, e, NULL);
     buf_printf(b, "    call: batch %d, %d queries at positions %d .. %d, %d keys, one thread\n",
                extent_batch(e), e->q_len, start, start + e->q_len - 1, e->kv_len);
-    if (p->gather_keys)
+    if (!p->tiled)
         buf_printf(b, "      each query reads its own keys, at most %d; no tiles\n",
                    p->gather_keys);
     else
@@ -99,7 +99,7 @@ static const char *over(bool fits) {
 static void cost_text(buf *b, const plan *p) {
     const plan_cost c = cost_of(p);
     const isa_row *isa = &isa_table[p->isa];
-    if (p->gather_keys) return;
+    if (!p->tiled) return;
     buf_printf(
         b,
         "    cost: L1 %d KiB%s: a tile's Q %.1f and S %.1f, a V panel %.1f KiB; L2 %d KiB%s: "
@@ -206,7 +206,7 @@ static void example_json(arena *a, cJSON *t, const kernel_spec *k, const plan *p
 
 static void cost_json(cJSON *plan_row, const plan *p) {
     const plan_cost c = cost_of(p);
-    if (p->gather_keys) return;
+    if (!p->tiled) return;
     cJSON *t = cJSON_AddObjectToObject(plan_row, "model");
     const struct {
         const char *name;

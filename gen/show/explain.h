@@ -2,7 +2,7 @@
 #ifndef GEN_EXPLAIN_H
 #define GEN_EXPLAIN_H
 
-#include "output/files.h"
+#include "output/file_list.h"
 #include "output/product.h"
 #include "plan/work.h"
 

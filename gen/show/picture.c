@@ -1,6 +1,7 @@
 #include "picture.h"
 
 #include "markup.h"
+#include "op.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,15 +40,13 @@ static int32_t example_length(int64_t reach) {
 }
 
 explain_extent picture_extent(const kernel_spec *k, const explain_extent *want) {
-    const attn_spec *s = &k->core;
     explain_extent e = *want;
-    int32_t keys = LENGTH_MIN, queries_a_key = 1;
-    if (s->op == ATTN_OP_SLIDING_SELF)
-        keys = example_length((int64_t)s->window + (s->causal ? 0 : s->right_window) + 1);
-    if (s->op == ATTN_OP_SEGMENT_CROSS) {
-        keys = s->lookback < 16 ? GATHER_KEYS : example_length((int64_t)s->lookback + 1);
-        queries_a_key = s->lookback < 16 ? 4 : 1;
-    }
+    const int64_t most = attn_op_of(&k->core)->reach(&k->core).most;
+    const bool gathers = attn_op_few_keys(&k->core) > 0;
+    const int32_t queries_a_key = gathers ? 4 : 1;
+    const int32_t keys = gathers           ? GATHER_KEYS
+                         : most < ATTN_FAR ? example_length(most)
+                                           : LENGTH_MIN;
     if (e.kv_len < 0) e.kv_len = e.q_len >= 0 ? max32(1, e.q_len / queries_a_key) : keys;
     if (e.q_len < 0) e.q_len = e.kv_len * queries_a_key;
     return e;
@@ -319,8 +318,10 @@ static const char *remarks(arena *a, const drawing *d) {
     if (k->score_expr && strstr(expr_canonical(a, k->score_expr), "inf"))
         buf_puts(&b, "Where the score expression gives -inf, it hides pairs that are drawn as "
                      "visible here. ");
-    if (k->core.op == ATTN_OP_SLIDING_SELF && k->core.window >= d->e->kv_len)
-        buf_printf(&b, "The window of %d reaches beyond this picture. ", k->core.window);
+    const attn_op_rule *op = attn_op_of(&k->core);
+    const int64_t back = op->reach(&k->core).back;
+    if (!op->segments && back < ATTN_FAR && back >= d->e->kv_len)
+        buf_printf(&b, "The window of %lld reaches beyond this picture. ", (long long)back);
     if (b.len) b.data[--b.len] = 0;
     return markup_fold(a, b.data);
 }
@@ -342,10 +343,10 @@ lua_val *picture_make(arena *a, const kernel_spec *k, const plan *p, const expla
         d.x = &x;
     }
     d.count = work_of(k, p, e, d.x);
-    if (p->gather_keys)
-        draw_gathered(&d);
-    else
+    if (p->tiled)
         draw_tiles(&d);
+    else
+        draw_gathered(&d);
 
     lua_val *t = lua_val_table(a);
     lua_val_set_bool(a, t, "detail_wanted", d.best_share > 0);
@@ -353,7 +354,7 @@ lua_val *picture_make(arena *a, const kernel_spec *k, const plan *p, const expla
     lua_val_set_string(a, t, "id", id);
     lua_val_set_string(a, t, "name", markup_fold(a, k->name));
     lua_val_set_string(a, t, "isa", isa_table[p->isa].name);
-    lua_val_set_bool(a, t, "tiled", !p->gather_keys);
+    lua_val_set_bool(a, t, "tiled", p->tiled);
     lua_val_set_int(a, t, "tile_queries", d.rows);
     lua_val_set_int(a, t, "tile_keys", d.block);
     lua_val_set_int(a, t, "gather_keys", p->gather_keys);
@@ -370,7 +371,7 @@ lua_val *picture_make(arena *a, const kernel_spec *k, const plan *p, const expla
     lua_val_set_string(a, t, "full_path", path_text(&d.full));
     lua_val_set_string(a, t, "partial_path", path_text(&d.partial));
     lua_val_set_string(a, t, "seen_path", path_text(&d.seen));
-    lua_val_set_string(a, t, "grid", p->gather_keys ? "M0 0" : grid(&d));
+    lua_val_set_string(a, t, "grid", p->tiled ? grid(&d) : "M0 0");
     lua_val_set_int(a, t, "width", GRID_WIDTH);
     lua_val_set_int(a, t, "height", grid_height(e));
     lua_val_set(a, t, "key_ticks", ticks(a, 0, e->kv_len, GRID_WIDTH));

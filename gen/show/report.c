@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include "cpu.h"
 #include "plan/block_plan.h"
 
 #include "explain.h"
@@ -255,9 +256,8 @@ static lua_val *isas_data(arena *a, const product_list *products, int kernel,
         lua_val_set_string(a, row, "source", bytes_text(a, source));
         lua_val_set_string(
             a, row, "tile",
-            p->gather_keys
-                ? arena_printf(a, "%d keys", p->gather_keys)
-                : arena_printf(a, "%d x %d", p->tile_vectors * of->isa->width, p->key_block));
+            p->tiled ? arena_printf(a, "%d x %d", p->tile_vectors * of->isa->width, p->key_block)
+                     : arena_printf(a, "%d keys", p->gather_keys));
         lua_val_set_string(a, row, "thread", bytes_text(a, (double)plan_scratch(p)));
         lua_val_push(a, list, row);
     }
@@ -311,7 +311,7 @@ static lua_val *kernel_data(arena *a, const kernel_info *f, int number, lua_val 
     lua_val_set_bool(a, t, "bound", work_needs_data(f->k));
     lua_val_set_bool(a, t, "uneven", falls(&flops));
     lua_val_set_int(a, t, "plot_points", PLOT_POINTS);
-    lua_val_set_bool(a, t, "gathers", f->p->gather_keys > 0);
+    lua_val_set_bool(a, t, "gathers", !f->p->tiled);
     lua_val_set_string(a, t, "isa", isa_table[f->p->isa].name);
     lua_val_set_string(a, t, "cache", bytes_text(a, work_cache_bytes(f->k, f->p)));
     lua_val_set(a, t, "facts", facts_data(a, f->k, true));
@@ -425,7 +425,7 @@ bool report_html(arena *a, const product_list *p, const explain_extent *e, const
         kernel_info *info = &f[count++];
         info->k = &m->kernels[i];
         info->layer_text = layers_text(a, m, i, &info->layers);
-        info->p = &product_widest(p, i)->core->plan;
+        info->p = &product_best(p, i)->core->plan;
         bound |= work_needs_data(info->k);
         lua_val_push(a, kernels, kernel_data(a, info, count, isas_data(a, p, i, &files), e));
     }
@@ -433,7 +433,7 @@ bool report_html(arena *a, const product_list *p, const explain_extent *e, const
     lua_val_set_string(a, page, "heading", markup_fold(a, m->name));
     lua_val_set_string(a, page, "version", ATTN_GEN_VERSION);
     lua_val_set_string(a, page, "isas", isa_list(a, o->isa_mask, ", "));
-    lua_val_set_string(a, page, "isa", product_widest(p, 0)->isa->name);
+    lua_val_set_string(a, page, "isa", product_best(p, 0)->isa->name);
     lua_val_set_int(a, page, "layer_count", m->layer_count);
     lua_val_set_int(a, page, "kernel_count", m->kernel_count);
     lua_val_set_int(a, page, "inner_count", m->kernel_count - count);
@@ -454,7 +454,7 @@ bool report_svg(arena *a, const product_list *p, const explain_extent *e, int la
     if (layer >= m->layer_count)
         return diag_set(d, "--layer: %s has the layers 0 .. %d, got %d", m->name,
                         m->layer_count - 1, layer);
-    const product *of = product_widest(p, m->layer_kernel[layer]);
+    const product *of = product_best(p, m->layer_kernel[layer]);
     const explain_extent shown = picture_extent(of->spec, e);
     lua_val *data = lua_val_table(a);
     lua_val *picture = picture_make(a, of->spec, &of->core->plan, &shown, "mask");

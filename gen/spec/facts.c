@@ -1,5 +1,7 @@
 #include "facts.h"
 
+#include "op.h"
+
 enum { FACTS_MAX = 96 }; /* 32 side tensors and 32 scalars at most, and a line each of the rest */
 
 static void add(fact_list *l, fact f) {
@@ -19,17 +21,9 @@ static void rule(fact_list *l, const char *topic, const char *text) {
 }
 
 static const char *visible_keys(arena *a, const attn_spec *s) {
-    if (s->op == ATTN_OP_SEGMENT_CROSS)
-        return arena_printf(a,
-                            "a query of segment g sees the keys g - %d .. g that exist; a "
-                            "negative g sees none",
-                            s->lookback);
-    if (s->op == ATTN_OP_SLIDING_SELF && (s->causal || !s->right_window))
-        return arena_printf(a, "query position p sees the keys p - %d .. p", s->window);
-    if (s->op == ATTN_OP_SLIDING_SELF)
-        return arena_printf(a, "query position p sees the keys p - %d .. p + %d", s->window,
-                            s->right_window);
-    return s->causal ? "query position p sees the keys 0 .. p" : "every query sees every key";
+    char text[ATTN_OP_WORDS_MAX];
+    attn_op_of(s)->words(s, text);
+    return arena_strdup(a, text);
 }
 
 static void say_scores(arena *a, fact_list *l, const kernel_spec *k) {
@@ -112,10 +106,10 @@ static const char *rope_text(arena *a, const attn_spec *s) {
 
 /* The layer around the attention, as formulas of x. */
 static void say_layer(arena *a, fact_list *l, const attn_spec *s) {
-    const bool cross = s->op == ATTN_OP_SEGMENT_CROSS, kv = s->kv_dim != ATTN_UNSET;
+    const bool kv = s->kv_dim != ATTN_UNSET;
     const bool own = s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
     buf b = buf_new(a);
-    buf_printf(&b, "rows of %d floats", cross ? s->q_dim : s->d_model);
+    buf_printf(&b, "rows of %d floats", attn_spec_row_dim(s));
     if (kv) buf_printf(&b, ", keys from a second input of %d", s->kv_dim);
     if (s->norm != ATTN_NORM_NONE)
         buf_printf(&b, "; %s%s, eps %s", enum_text(a, "norm", s->norm),
@@ -140,7 +134,7 @@ static void say_rules(fact_list *l, const attn_spec *s) {
         l, "Lengths",
         "kv_len[b] keys exist, kv_len_max where it is not given; keys past them are never read, so "
         "that memory may hold anything.");
-    if (s->op == ATTN_OP_SEGMENT_CROSS)
+    if (attn_op_of(s)->segments)
         rule(l, "Segments",
              "seg[b][i] is the segment of query row i; keys that do not exist are not clamped to "
              "ones that do.");

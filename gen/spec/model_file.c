@@ -31,7 +31,7 @@ static const char *stem(arena *a, const char *path) {
     const char *base = strrchr(path, '/');
     base = base ? base + 1 : path;
     size_t n = strlen(base);
-    if (n > 4 && strcmp(base + n - 4, ".lua") == 0) n -= 4;
+    if (n > 4 && ends_with(base, ".lua")) n -= 4;
     return arena_strndup(a, base, n);
 }
 

@@ -63,11 +63,6 @@ static bool in_list(const char *const *list, const char *name) {
     return false;
 }
 
-static bool ends_with(const char *s, const char *tail) {
-    const size_t n = strlen(s), m = strlen(tail);
-    return n >= m && !strcmp(s + n - m, tail);
-}
-
 static bool is_device(const char *name) {
     const bool port = !strncmp(name, "com", 3) || !strncmp(name, "lpt", 3);
     return in_list(devices, name) || (port && isdigit((unsigned char)name[3]) && !name[4]);

@@ -1,7 +1,7 @@
 /* main.c - attn-verify: golden files against freshly generated kernels. */
 #define _DEFAULT_SOURCE
 #include "plan/isa.h"
-#include "program.h"
+#include "files.h"
 #include "version.h"
 #include "lab/block_call.h"
 #include "check.h"
@@ -21,7 +21,10 @@ static const char help[] =
     "  --folder DIR      compile the kernels in this generated folder (or single file's folder)\n"
     "                    instead of fresh ones, as its Makefile does: with the environment's CC\n"
     "                    and CFLAGS, else -O2; --isa: all that it has by default\n"
-    "  --isa LIST        portable,avx2,avx512, or all (default): those that this CPU runs\n"
+    "  --isa LIST        "
+#define ATTN_ISA_ROW(id, name, ...) name ","
+#include "isa.def"
+    " or all (default): those that this CPU runs\n"
     "  --backend NAME    sdpa, flex or both (default): those that can express the case\n"
     "  --threads N       threads of the first run of each case (default 2); the second has one,\n"
     "                    another layout, and must give the same bits\n"
@@ -105,11 +108,10 @@ static void run_kernel(const verify *v, const golden *g, int backend, int isa, t
     const kernel_spec *spec = &g->spec[backend];
     check c = {.a = v->a, .g = g, .backend = backend};
     const char *name = arena_printf(v->a, "%s__%s", spec->name, isa_table[isa].name);
-    const char *why = g->is_block && !block_calls ? BLOCK_UNSUPPORTED : NULL;
     const bool timed = v->set.time && !g->is_block;
-    const built *b = why ? NULL : find_kernel(v, spec);
+    const built *b = find_kernel(v, spec);
     speed time = {0};
-    if (!why) why = b->error;
+    const char *why = b->error;
     if (!why)
         why = g->is_block ? check_layer(&c, b->lib, isa, v->set.reference ? ATTN_REFERENCE : 0,
                                         v->set.threads)
@@ -277,7 +279,6 @@ static void collect_kernels(verify *v) {
     v->libs = arena_alloc(v->a, (size_t)v->set.path_count * 2 * sizeof *v->libs);
     for (int i = 0; i < v->set.path_count * 2; i++) {
         const golden *g = &v->cases[i / 2];
-        if (g->is_block && !block_calls) continue;
         if (g->able[i % 2] && !find_kernel(v, &g->spec[i % 2]))
             v->kernels[v->kernel_count++] = g->spec[i % 2];
     }

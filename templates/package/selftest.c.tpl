@@ -11,6 +11,7 @@ $ end
 
 #include "runtime/attn_kernel.h"
 #include "runtime/cpu.h"
+#include "runtime/op.h"
 #include "runtime/spec.h"
 $ if model.has_types then
 #include "runtime/types.h"
@@ -109,8 +110,8 @@ $ end
     a.k = (attn_view){key, hk * s.kv_len * d, s.kv_len * d, d};
     a.v = (attn_view){v, hv * s.kv_len * dv, s.kv_len * dv, dv};
     a.lse_batch = h * s.q_len, a.lse_head = s.q_len;
-    a.q_start = spec->op == ATTN_OP_SEGMENT_CROSS ? NULL : start;
-    a.seg = spec->op == ATTN_OP_SEGMENT_CROSS ? seg : NULL;
+    a.q_start = attn_op_of(spec)->segments ? NULL : start;
+    a.seg = attn_op_of(spec)->segments ? seg : NULL;
     a.seg_batch = s.q_len;
     a.sinks = spec->sinks ? sinks : NULL;
     attn_side *side = sides(k, &a);
@@ -208,7 +209,7 @@ static attn_status call_layer(const layer *l, const attn_block *block, const voi
     if (kv && first == 0)
         a.kv = l->kv, a.kv_tokens = KEYS, a.kv_token = spec->kv_dim,
         a.kv_batch = (int64_t)KEYS * spec->kv_dim;
-    if (spec->op == ATTN_OP_SEGMENT_CROSS) a.seg = seg, a.seg_batch = tokens;
+    if (attn_op_of(spec)->segments) a.seg = seg, a.seg_batch = tokens;
     const attn_kernel *core = l->kernel->core;
     attn_args extents = ATTN_ARGS_INIT;
     extents.batch = ITEMS, extents.q_len = tokens, extents.kv_len_max = kv ? KEYS : first + tokens;
@@ -288,7 +289,7 @@ static int test_layer(const attn_block_kernel *k) {
                megabytes(k), budget());
         return -1;
     }
-    layer l = {.kernel = k, .width = s->op == ATTN_OP_SEGMENT_CROSS ? s->q_dim : s->d_model};
+    layer l = {.kernel = k, .width = attn_spec_row_dim(s)};
     const int64_t count = (int64_t)ITEMS * TOKENS * l.width;
     setenv("ATTN_ISA", attn_isa_name(k->isa), 1);
     const attn_status filled = fill(&l);

@@ -10,7 +10,7 @@ static ATTN_INLINE void cap_scores(vf *s, const int n) {
 }
 
 $ end
-$ if plan.gather_keys == 0 then
+$ if plan.tiled then
 $   local seen = {} -- a function a type
 $   for _, type in ipairs { plan.type.q, plan.type.v } do
 $     if not seen[type.suffix] then
@@ -33,7 +33,7 @@ static inline const uint8_t *item_padding(const item *x) {
     const attn_args *args = x->args;
     return args->key_padding ? args->key_padding + x->b * args->key_padding_batch : NULL;
 }
-$ if plan.gather_keys == 0 then
+$ if plan.tiled then
 
 static inline bool has_padding(const item *x, int32_t first, int32_t n) {
     const uint8_t *padding = item_padding(x);
@@ -62,7 +62,7 @@ static void pad_keys(${KT} *to, const ${KT} *k, ptrdiff_t ldk, int32_t n, int32_
         memcpy(to + i * D, ${layout.k_at("k", "min32(i, n - 1)", "ldk")}, sizeof(${KT}) * D);
 }
 $ end
-$ if plan.bias and plan.gather_keys == 0 then
+$ if plan.bias and plan.tiled then
 
 /* bias[key][row] of a tile from the run-time mask: hidden keys are -inf. */
 static void load_bias(const item *x, const tile *t, int32_t first, int32_t n, int32_t rows,
@@ -74,14 +74,14 @@ static void load_bias(const item *x, const tile *t, int32_t first, int32_t n, in
     }
 }
 $ end
-$ if plan.bias and plan.gather_keys == 0 and #plan.dots > 0 then
+$ if plan.bias and plan.tiled and #plan.dots > 0 then
 
 static inline float bias_at(const item *x, const tile *t, int32_t r, int32_t k) {
     const attn_mask_row mask = attn_mask_at(&x->args->mask, x->b, t->head[r], t->row[r]);
     return attn_mask_value(&mask, k);
 }
 $ end
-$ if plan.has_mask and plan.gather_keys == 0 then
+$ if plan.has_mask and plan.tiled then
 
 /* Positions that wrap past the int32 range cannot be boxed: their tiles evaluate the mask. */
 static inline bool box_is_valid(const attn_tile_box *box) {

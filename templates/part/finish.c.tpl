@@ -39,7 +39,7 @@ $ end
 static inline bool lost_scores(const item *x, double l, int32_t lo, int32_t hi) {
     return isnan(l) || (l == 0 && lo <= hi && sees_range(x));
 }
-$ if plan.gather_keys == 0 then
+$ if plan.tiled then
 
 /* The largest |V| of the keys lo..hi; one that is at least `enough` will do. */
 static float largest_value(const item *x, int32_t h, int32_t lo, int32_t hi, float enough) {

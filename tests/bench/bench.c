@@ -1,7 +1,9 @@
 /* bench.c - times the cases of cases.def in interleaved rounds, beside the machine's peaks, and
  * checks what they compute. Needs kernels.so (and sizes.txt) beside the program. */
 #include "bench.h"
+#include "files.h"
 #include "blas.h"
+#include "cpu.h"
 #include "plan/isa.h"
 #include "lab/peak.h"
 #include <dlfcn.h>
@@ -13,7 +15,10 @@
 static const char help[] =
     "usage: bench [options]\n"
     "\n"
-    "  --isa LIST      portable,avx2,avx512, native (all that this CPU runs); default: the widest\n"
+    "  --isa LIST      "
+#define ATTN_ISA_ROW(id, name, ...) name ","
+#include "isa.def"
+    " native (all that this CPU runs); default: the best\n"
     "  --case A,B,..   these cases instead of the main ones; any of --list\n"
     "  --only-layers   whole layers alone; with --threads, theirs\n"
     "  --only-cores    no whole layers (those of d_model 4096 take 1.5 GB an instruction set)\n"
@@ -485,11 +490,6 @@ static void print_list(const bench *b) {
     puts("]");
 }
 
-static unsigned widest(unsigned mask) {
-    while (mask & (mask - 1)) mask &= mask - 1;
-    return mask;
-}
-
 int main(int argc, char **argv) {
     options o = parse(argc, argv);
     bench b = {.a = arena_new(), .rounds = o.rounds};
@@ -499,11 +499,11 @@ int main(int argc, char **argv) {
     if (o.model || o.list) return 0;
 
     const unsigned native = isa_native();
-    if (!o.isa_mask) o.isa_mask = widest(native);
+    if (!o.isa_mask) o.isa_mask = 1u << attn_isa_best(native);
     if (o.isa_mask & ~native) die("--isa", "this CPU does not run all of these");
     check_names(&o, &b.cases);
     find_machine(&b);
-    for (unsigned m = widest(native); m > 1; m >>= 1) b.widest++;
+    b.widest = attn_isa_best(native);
     const kernel_lib lib = load(b.a);
     make_entries(&b, &o, &lib);
     find_blas(&b, &o);

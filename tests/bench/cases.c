@@ -24,9 +24,15 @@ const int bench_ratio_count = sizeof bench_ratios / sizeof *bench_ratios;
 
 static const bench_case table[] = {
 #define CASE(name, group, spec, q_len, kv_len, threads, how, avx2, avx512) \
-    {name, group, spec, 1, q_len, kv_len, threads, how, {0, avx2, avx512}, -1, 0},
+    {name,    group, spec,                                                 \
+     1,       q_len, kv_len,                                               \
+     threads, how,   {[ATTN_ISA_AVX2] = avx2, [ATTN_ISA_AVX512] = avx512}, \
+     -1,      0},
 #define LAYER(name, group, spec, batch, tokens, held, threads, avx2, avx512) \
-    {name, group, spec, batch, tokens, (held) + (tokens), threads, 0, {0, avx2, avx512}, -1, 0},
+    {name,    group,  spec,                                                  \
+     batch,   tokens, (held) + (tokens),                                     \
+     threads, 0,      {[ATTN_ISA_AVX2] = avx2, [ATTN_ISA_AVX512] = avx512},  \
+     -1,      0},
 #include "cases.def"
 };
 enum { TABLE = sizeof table / sizeof *table, MOST_ROWS = 256, MOST_FIELDS = 16 };

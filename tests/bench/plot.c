@@ -1,6 +1,7 @@
 /* plot.c - the plot's points as SVG: share of the FMA peak over sequence lengths, and share of the
  * read bandwidth over key counts. */
 #include "bench.h"
+#include "plan/isa.h"
 #include <stdio.h>
 
 static const char *const colour[SERIES_COUNT] = {"#1b5e9b", "#5aa0d8", "#b3471f",
@@ -152,7 +153,6 @@ static void draw(FILE *f, const bench *b, const entry *any, const char *isa) {
 }
 
 bool plot_svg(const bench *b, const char *path) {
-    static const char *const names[ATTN_ISA_COUNT] = {"portable", "AVX2", "AVX-512"};
     const entry *any = NULL; /* the last, of the widest ISA */
     for (int i = 0; i < b->count; i++)
         if (b->entry[i].c->series >= 0) any = &b->entry[i];
@@ -161,7 +161,7 @@ bool plot_svg(const bench *b, const char *path) {
         fprintf(stderr, "bench: %s: %s\n", path, any ? "cannot write" : "no points to draw");
         return false;
     }
-    draw(f, b, any, names[any->isa]);
+    draw(f, b, any, isa_table[any->isa].name);
     const bool ok = !ferror(f);
     return fclose(f) == 0 && ok;
 }

@@ -1,11 +1,11 @@
 /* report.c - the table and the JSON file. */
 #include "bench.h"
+#include "plan/isa.h"
 #include "blas.h"
 #include <stdio.h>
 
 static const char *isa_name(const entry *e) {
-    static const char *const names[ATTN_ISA_COUNT] = {"portable", "avx2", "avx512"};
-    return names[e->isa];
+    return isa_table[e->isa].name;
 }
 
 /* " 12.3", or "-" where the value is not known. */

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Who may include whom: generated -> attn_kernel.h and simd/ (and what a product sees); gen ->
-# runtime's spec, cpu and kernel headers; runtime -> never gen; only the room lua sees Lua; templates
-# decide nothing that belongs to the plan. No source is compiled by nobody.
+# runtime's spec, op, cpu and kernel headers; runtime -> never gen; only the room lua sees Lua;
+# templates decide nothing that belongs to the plan. No source is compiled by nobody.
 set -eu
 status=0
 fail() {
@@ -26,10 +26,13 @@ $found"
         $(find gen -name '*.[ch]' ! -path 'gen/lab/*' ! -path 'gen/verify/*' ! -path 'gen/expr/*') \
         $(find gen/expr -name '*.[ch]' ! -name '*interval*' \
         ! -name cond.c ! -name expr_internal.h)
+    forbid 'attn_mask_(at|value|row|stride)' "the reference reads masks as the kernels do" \
+        runtime/reference.c
+    isas=$(sed -n 's/^ATTN_ISA_ROW([A-Z0-9_]*, "\([a-z0-9]*\)".*/\1|/p' runtime/isa.def | tr -d '\n')
     for f in generated/attn_*.c; do
         [ -e "$f" ] || continue
         extra=$(grep -E '^#include' "$f" |
-            grep -vE '"runtime/(attn_kernel|simd/(portable|avx2|avx512|minmax))\.h"' || true)
+            grep -vE '"runtime/(attn_kernel|simd/('"$isas"'minmax))\.h"' || true)
         [ -z "$extra" ] || fail "$f: $extra"
     done
     forbid 'cblas|immintrin|_mm(256|512)?_' "a template names an instruction set's intrinsics" \
@@ -85,6 +88,13 @@ if [ -d "$objects/gen" ]; then
     wrong=$(echo "$calls" | upward calls)
     [ -z "$wrong" ] || fail "a room calls what lies above it:
 $wrong"
+    # emit makes the manifest from its files, and both plan the same kernels: one product list, made
+    # once, will end it.
+    wrong=$(echo "$calls" | grep '^gen/.* gen/' |
+        grep -vxE 'gen/output/(emit|manifest)\.c gen/output/(emit|manifest)\.c' |
+        LC_ALL=C tsort 2>&1 >/dev/null || true)
+    [ -z "$wrong" ] || fail "files call each other in a circle:
+$wrong"
 fi
 # A source is built by make, or named by the script that compiles it. (The runtime's go into every
 # folder, as they are.)
@@ -97,9 +107,17 @@ done
 # shellcheck disable=SC2046
 forbid '(->|\.)data \+|(->|\.)token\b' "a template forms an address past the layout's hooks" \
     templates/kernel.c.tpl templates/form/mla.c.tpl templates/form/regular.c.tpl \
-    $(find templates/part templates/op templates/backend templates/engine -name '*.tpl')
+    $(find templates/part templates/op templates/backend templates/engine templates/variant -name '*.tpl')
+# One file, one job. spec.c is to be split as its neighbours were.
+flat=$(find gen -maxdepth 1 -name '*.c' | wc -l)
+[ "$flat" -le 6 ] || fail "$flat sources lie flat in gen/, and 6 may"
+long=$(find gen runtime -name '*.c' ! -path runtime/spec.c | while read -r f; do
+    [ "$(wc -l <"$f")" -le 650 ] || wc -l "$f"
+done)
+[ -z "$long" ] || fail "sources of more than 650 lines:
+$long"
 # Axis values live in their own file and in the tables: no other template names one.
-for axis in form op backend layout engine; do
+for axis in form op backend variant layout engine; do
     for file in templates/"$axis"/*.c.tpl; do
         value=${file##*/} && value=${value%.c.tpl}
         hits=$(grep -rlwE "[\"']$value[\"']" --include='*.tpl' templates |

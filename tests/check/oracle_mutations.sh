@@ -9,20 +9,24 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0
 failed=0
-objects=$(ls "$build"/obj/gen/lab/*.o | grep -v /block_oracle.o)
+parts="block_oracle oracle_rows oracle_rope oracle_weights oracle_regular oracle_mla"
 cases="$(ls tests/golden/block/*.safetensors) $*"
 
-mutate() { # mutate NAME SED-EXPRESSION
-    sed "$2" gen/lab/block_oracle.c >"$work/block_oracle.c"
-    if cmp -s gen/lab/block_oracle.c "$work/block_oracle.c"; then
-        echo "$1: FAIL: no such line any more"
+mutate() { # mutate NAME SED-EXPRESSION: breaks the one part that has such a line
+    part=
+    for p in $parts; do
+        sed "$2" "gen/lab/$p.c" >"$work/$p.c"
+        cmp -s "gen/lab/$p.c" "$work/$p.c" || part="$part$p"
+    done
+    if [ ! -e "gen/lab/$part.c" ]; then
+        echo "$1: FAIL: lines in '$part', not in one part"
         failed=$((failed + 1))
         return
     fi
-    # shellcheck disable=SC2086
-    ${CC:-cc} -std=c11 -D_GNU_SOURCE -w -O1 -Igen/verify -Igen -Iruntime -fopenmp \
-        -o "$work/verify" "$work/block_oracle.c" $objects "$build/libgen.a" -l:liblua5.4.a -lcjson \
-        -ldl -lm || exit 1
+    # shellcheck disable=SC2046,SC2086
+    ${CC:-cc} -std=c11 -D_GNU_SOURCE -w -O1 -Igen/lab -Igen -Iruntime -fopenmp -o "$work/verify" \
+        "$work/$part.c" $(ls "$build"/obj/gen/lab/*.o "$build"/obj/gen/verify/*.o | grep -v "/$part.o") \
+        "$build/libgen.a" -l:liblua5.4.a -lcjson -ldl -lm || exit 1
     # shellcheck disable=SC2086
     if "$work/verify" --oracle --backend sdpa $cases >"$work/log" 2>&1; then
         echo "$1: FAIL: no case noticed"
@@ -45,21 +49,21 @@ mutate rope-llama3 's/return (1 - smooth) \* slow + smooth \* angle/return slow/
 mutate rope-yarn 's/return ramp \* slow + (1 - ramp) \* angle/return slow/'
 mutate rope-truncate 's/if (s->rope_truncate)/if (true)/'
 mutate rope-mscale 's/? (double)s->rope_mscale : 1/? 1 : 1/'
-mutate q-bias 's/row(&y, i)\[o\] += (double)p->b\[o\]/row(\&y, i)[o] += 0/'
+mutate q-bias 's/rows_at(&y, i)\[o\] += (double)p->b\[o\]/rows_at(\&y, i)[o] += 0/'
 mutate sinks 's/args.sinks = sinks/args.sinks = (float[64]){0}/'
 mutate padding 's/args.key_padding = c->key_padding/args.key_padding = NULL/'
 mutate uk-uv 's/+ (int64_t)s->head_dim \* c, v, c/, v, c/'
-mutate latent-norm 's/normalise(&w->kv_norm, row(&key, i), c)/(void)0/'
-mutate query-norm 's/from = normed(l, &w->q_norm, &from);//'
+mutate latent-norm 's/rows_normalise(&w->kv_norm, rows_at(&key, i), c)/(void)0/'
+mutate query-norm 's/from = rows_normed(l, &w->q_norm, &from);//'
 mutate silu 's/case ATTN_FFN_SWIGLU: return x \/ (1 + exp(-x))/case ATTN_FFN_SWIGLU: return x/'
 mutate gelu 's/return 0.5 \* x \* erfc(-x \/ sqrt(2))/return x \/ (1 + exp(-1.702 * x))/'
 mutate gelu-tanh 's/0.044715 \* x \* x \* x/0/'
 mutate relu 's/default: return x > 0 ? x : 0;/default: return x;/'
 mutate gate-order 's/const int64_t first = has_gate(s) ? f : 0/const int64_t first = 0/'
-mutate post-norm 's/return l->s->norm_place == ATTN_NORM_PLACE_POST ? normed(l, n, &y) : y/return y/'
-mutate both-norms 's/ATTN_NORM_PLACE_BOTH ? normed(l, post, fx) : \*fx/ATTN_NORM_PLACE_BOTH ? *fx : *fx/'
-mutate parallel 's/normed(l, &w->norm2, x);/normed(l, \&w->norm2, \&h);/'
+mutate post-norm 's/return l->s->norm_place == ATTN_NORM_PLACE_POST ? rows_normed(l, n, &y) : y/return y/'
+mutate both-norms 's/ATTN_NORM_PLACE_BOTH ? rows_normed(l, post, fx) : \*fx/ATTN_NORM_PLACE_BOTH ? *fx : *fx/'
+mutate parallel 's/rows_normed(l, &w->norm2, x);/rows_normed(l, \&w->norm2, \&h);/'
 mutate shared-norm 's/const rows b = s->shared_norm ? a :/const rows b = s->shared_norm ? h :/'
-mutate residual 's/y = sum(l, x, &y);/;/'
+mutate residual 's/y = rows_sum(l, x, &y);/;/'
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -1,5 +1,6 @@
-/* create.c - each allocation of the runtime's create functions fails in turn: ATTN_E_MEMORY, a null
- * result, and nothing kept. Linked with -Wl,--wrap for malloc, calloc, realloc and free. */
+/* create.c - what plans are, of kernels that are never run: each allocation of the runtime's create
+ * functions fails in turn: ATTN_E_MEMORY, a null result, and nothing kept. Linked with -Wl,--wrap
+ * for malloc, calloc, realloc and free. */
 #include "attn_kernel.h"
 #include "spec.h"
 
@@ -46,9 +47,15 @@ void __wrap_free(void *p) {
 
 /* Kernels that are never run. */
 static attn_spec core_spec, layer_spec;
+
+static const char *variant(int32_t q_len) { /* "backward" is none that this runtime knows */
+    return q_len > 1 ? "prefill" : q_len == 1 ? "backward" : NULL;
+}
+
 static const attn_kernel core = {.abi = ATTN_KERNEL_ABI,
                                  .name = "core",
                                  .spec = &core_spec,
+                                 .variant = variant,
                                  .arithmetic_ok = attn_arithmetic_ok};
 static const attn_block_kernel layer = {.abi = ATTN_KERNEL_ABI,
                                         .name = "layer",
@@ -90,6 +97,24 @@ static int check(bool whole) {
     }
 }
 
+/* A kernel's variants are told by name; one that the runtime does not know, by the kernel's alone.
+ */
+static bool check_variants(void) {
+    static const char *const want[] = {"core", "core", "core:prefill"};
+    attn_plan *plan = NULL, *reference = NULL;
+    fail_at = 0;
+    bool ok = attn_plan_create(&plan, &core_spec, 0) == ATTN_OK &&
+              attn_plan_create(&reference, &core_spec, ATTN_REFERENCE) == ATTN_OK;
+    for (int32_t i = 0; ok && i < 3; i++) {
+        const char *name = attn_plan_kernel(plan, i);
+        ok = !strcmp(name, want[i]) && !strcmp(attn_plan_kernel(reference, i), "core:reference");
+        if (!ok) printf("FAIL: variant of %d rows: %s\n", i, name);
+    }
+    attn_plan_destroy(plan);
+    attn_plan_destroy(reference);
+    return ok;
+}
+
 int main(void) {
     attn_spec_init(&core_spec);
     core_spec.heads = 2, core_spec.head_dim = 8;
@@ -97,8 +122,9 @@ int main(void) {
     layer_spec.level = ATTN_LEVEL_BLOCK, layer_spec.heads = 2, layer_spec.d_model = 16;
     if (attn_spec_resolve(&core_spec, NULL) || attn_spec_resolve(&layer_spec, NULL)) return 2;
     const int plan = check(false), block = check(true);
-    const bool ok = plan >= 1 && block >= 3; /* a layer has two plans */
+    const bool variants = check_variants();
+    const bool ok = plan >= 1 && block >= 3 && variants; /* a layer has two plans */
     printf("create: allocations of a plan %d, of a layer %d, each failed\n", plan, block);
-    printf("%d passed, %d failed\n", ok ? plan + block : 0, !ok);
+    printf("%d passed, %d failed\n", ok ? plan + block + 1 : 0, !ok);
     return !ok;
 }

@@ -5,6 +5,7 @@
  *     folder-faults [--full]: every model after each fault, and faults in the write that repairs */
 #include "fault.h"
 
+#include "files.h"
 #include "output/disk.h"
 #include "output/folder.h"
 #include "output/manifest.h"

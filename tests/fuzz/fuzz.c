@@ -4,6 +4,7 @@
  * Nothing may crash, hang or trip a sanitizer; a refusal must say something; what was accepted must
  * hold what its header promises. Run by tests/fuzz/fuzz.sh. */
 #include "show/diff.h"
+#include "files.h"
 #include "expr/expr.h"
 #include "output/folder.h"
 #include "import/import_hf.h"

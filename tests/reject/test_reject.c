@@ -1,5 +1,6 @@
 /* Every way to be refused, with what the message must say. Add a row to cases.inc. */
 #include "cli.h"
+#include "help.h"
 #include "embedded.h"
 
 #include <criterion/criterion.h>
@@ -195,7 +196,7 @@ Test(accept, help_lists_every_field) {
     arena *a = arena_new();
     const command with_fields[] = {CMD_GENERATE, CMD_EXPLAIN, CMD_REPORT};
     for (int c = 0; c < 3; c++) {
-        const char *help = cli_help(a, with_fields[c]);
+        const char *help = help_text(a, with_fields[c]);
         cr_expect_not_null(strstr(help, "Example:"));
         for (int i = 0; i < attn_field_count; i++) {
             char *flag = arena_printf(a, "\n  --%s ", attn_fields[i].name);
@@ -204,8 +205,8 @@ Test(accept, help_lists_every_field) {
             cr_expect_not_null(strstr(help, flag), "%s is missing", flag);
         }
     }
-    cr_expect_null(strstr(cli_help(a, CMD_CHECK), "--heads"));
-    cr_expect_not_null(strstr(cli_help(a, CMD_NONE), "COMMAND --help"));
+    cr_expect_null(strstr(help_text(a, CMD_CHECK), "--heads"));
+    cr_expect_not_null(strstr(help_text(a, CMD_NONE), "COMMAND --help"));
     arena_free(a);
 }
 

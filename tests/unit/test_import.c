@@ -1,5 +1,6 @@
 /* config.json -> layers: tests/import/cases.inc, read twice. */
 #include "cli.h"
+#include "files.h"
 #include "import/import_hf.h"
 #include "import/json_text.h"
 #include "spec/source.h"

@@ -426,3 +426,37 @@ Test(spec, table_is_sound) {
                   f->name);
     }
 }
+
+/* One member of every kind, at the ends of what it holds. */
+Test(spec, members_by_their_rows) {
+    static const struct {
+        const char *field;
+        double value;
+        const char *text;
+    } row[] = {{"op", ATTN_OP_SLIDING_SELF, "sliding_self"},
+               {"causal", 1, "true"},
+               {"causal", 0, "false"},
+               {"heads", 65536, "65536"},
+               {"window", INT32_MAX, "2147483647"},
+               {"scale", (double)0.1f, "0.1"},
+               {"scale", (double)-3e38f, NULL},
+               {"heads", ATTN_UNSET, NULL}};
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        const attn_field *f = attn_field_find(row[i].field);
+        attn_spec s;
+        attn_spec_init(&s);
+        attn_field_put(f, &s, row[i].value);
+        char text[ATTN_FIELD_TEXT_MAX];
+        const bool set = attn_field_text(f, &s, text);
+        cr_expect_eq(attn_field_get(f, &s), row[i].value, "%s", f->name);
+        cr_expect_eq(set, row[i].text != NULL, "%s", f->name);
+        cr_expect_str_eq(text, row[i].text ? row[i].text : "", "%s", f->name);
+        cr_expect_eq(attn_field_is_set(f, &s), set, "%s", f->name);
+    }
+    attn_spec s;
+    attn_spec_init(&s);
+    attn_field_put(attn_field_find("window"), &s, 255);
+    attn_field_put(attn_field_find("softcap"), &s, 30);
+    cr_expect(s.window == 255 && s.softcap == 30 && s.heads == ATTN_UNSET);
+    cr_expect_not(attn_field_is_member(attn_field_find("score")));
+}

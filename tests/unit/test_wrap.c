@@ -16,8 +16,8 @@ Test(wrap, outermost_parenthesis_and_comma_first) {
            "    call(one, two(three + 4, 5),\n         six);\n");
     expect("    int x = one * two + three * four;\n",
            "    int x = one * two +\n            three * four;\n");
-    expect("    int x = one_and_two_and_three, yy = 4;\n",
-           "    int x = one_and_two_and_three,\n        yy = 4;\n");
+    expect("    int x = one_and_two_three, yyyy = 4;\n",
+           "    int x = one_and_two_three,\n        yyyy = 4;\n");
 }
 
 Test(wrap, what_is_continued_goes_on) {

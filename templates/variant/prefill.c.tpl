@@ -1,8 +1,20 @@
+$ -- Variant prefill: query blocks over key blocks.
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
 $ local engine = hooks("engine/" .. isa.engine .. ".c")
 $ local VT = plan.type.v.c
 $ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
 $ local v_step = layout.v_step("args->v.")
+$ if a.section == "members" then
+${plan.type.v.c} *packed;        /* V: [batch][value head][key block][column panel][key][column] */
+$   if plan.scattered or plan.has_mask then
+uint8_t *seen;        /* [batch][value head][key block] some row may see a key of it */
+$   end
+int32_t blocks;       /* packed key blocks of an item at most */
+int32_t longest;      /* query rows of the longest of the others, */
+int64_t tiles;        /* and tiles of a head of all of them */
+int32_t chunks;       /* query blocks of a head at most, */
+int32_t chunk;        /* and how many tiles one has */
+$ elseif a.section == "code" then
 /* --- prefill: V packed once, then query blocks of tiles over key blocks --- */
 
 /* The block-th of the key blocks that an item has packed. */
@@ -116,3 +128,36 @@ $ end
     }
     ${engine.finish()}
 }
+$ elseif a.section == "tasks" then
+const uint64_t tiles = (uint64_t)tiles_of(e->q_len); /* few rows may run as tiles too */
+const uint64_t prefill = attn_times(items * HEADS, tiles);
+return decode > prefill ? decode : prefill;
+$ elseif a.section == "places" then
+c->blocks = attn_runs(most_keys(e->q_len, e->kv_len_max), e->kv_len_max, BK);
+$   if plan.scattered or plan.has_mask then
+const uint64_t blocks = attn_times(items * VALUE_HEADS, (uint64_t)c->blocks);
+c->seen = attn_carve(base, &bytes, e->q_len > DECODE_Q ? blocks : 0);
+$   end
+const uint64_t keys = (uint64_t)c->blocks * BK; /* whole blocks */
+const uint64_t panels = attn_times(items * VALUE_HEADS, attn_times(keys, DVP * sizeof(${plan.type.v.c})));
+const uint64_t larger = e->q_len > DECODE_Q && panels > partials ? panels : partials;
+$   if plan.type.v.suffix == "" then
+c->packed = c->partial = attn_carve(base, &bytes, larger);
+$   else
+c->partial = attn_carve(base, &bytes, larger);
+c->packed = (void *)c->partial;
+$   end
+$ elseif a.section == "runner" then
+/* The others: V packed, then query blocks. */
+static void run_prefill(call *c, int threads) {
+    /* Whole query blocks share keys in cache; smaller ones keep many threads busy. */
+    const int64_t fair = HEADS * c->tiles / (4 * (int64_t)threads);
+    c->chunk = threads == 1 || fair >= TILES ? TILES : max32(1, (int32_t)fair);
+    c->chunks = (tiles_of(c->longest) + c->chunk - 1) / c->chunk;
+    attn_parallel(number_tasks(c, 0, VALUE_HEADS), threads, pack_v_task, c);
+    const int64_t heads = (int64_t)c->args->batch * HEADS;
+    attn_parallel(heads * c->chunks, threads, prefill_task, c);
+}
+$ elseif a.section == "run" then
+if (c.longest > 0) run_prefill(&c, threads);
+$ end

@@ -1,6 +1,6 @@
-/* files.h - files in memory. */
-#ifndef GEN_FILES_H
-#define GEN_FILES_H
+/* file_list.h - files in memory. */
+#ifndef GEN_FILE_LIST_H
+#define GEN_FILE_LIST_H
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-$ -- A row sees at most GATHER consecutive keys: one dot product each, no tiles, no packing.
+$ -- Variant gather: a row sees at most KEYS consecutive keys: one dot product each, no tiles, no packing.
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
 $ local Q, QT = plan.type.q.suffix, plan.type.q.c
 $ local K, KT = plan.type.k.suffix, plan.type.k.c
@@ -9,6 +9,14 @@ $ local W, G = plan.width, plan.gather_keys
 $ local main = plan.d // W * W
 $ local vectors = (G + W - 1) // W
 $ local batch = math.min(8, W)
+$ if a.section == "sizes" then
+KEYS = ${plan.gather_keys}, /* most keys that a row sees: few enough to unroll */
+$ elseif a.section == "scratch" then
+/* What a thread works in: the scores of one row. */
+typedef struct scratch {
+    _Alignas(64) float s[${plan.gather_lanes}];
+} scratch;
+$ elseif a.section == "code" then
 /* --- gather: a row's few keys, unrolled --- */
 
 /* An average of the largest floats, rounded up, is no infinity. */
@@ -157,3 +165,9 @@ static void gather_task(void *ctx, int64_t task, int worker) {
     for (int32_t n = min32(GATHER_ROWS, x.rows - row), i = 0; i < n; i++)
         gather_row(&x, w, h, row + i, k, v);
 }
+$ elseif a.section == "tasks" then
+return items * HEADS * (uint64_t)gather_chunks(e->q_len);
+$ elseif a.section == "run" then
+const int64_t heads = (int64_t)args->batch * HEADS;
+attn_parallel(heads * gather_chunks(args->q_len), threads, gather_task, &c);
+$ end

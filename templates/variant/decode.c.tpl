@@ -1,3 +1,4 @@
+$ -- Variant decode: few rows, and the keys in parts that run side by side.
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
 $ local engine = hooks("engine/" .. isa.engine .. ".c")
 $ local Q, QT = plan.type.q.suffix, plan.type.q.c
@@ -10,6 +11,28 @@ $ local again = false -- some tile asks for rows twice
 $ for _, dot in ipairs(plan.dots) do again = again or dot.again end
 $ local ask_names = asks and (again and ", ask, soon" or ", ask") or ""
 $ local ask_params = ask_names:gsub(", ", ", const lines ")
+$ if a.section == "sizes" then
+PART = ${plan.part_keys}, /* keys a part of a split-key run */
+DECODE_Q = ${plan.decode_q}, /* most query rows that run as decode */
+$   if #plan.dots > 0 then
+DOT_MOST = ${plan.dot_most}, /* most rows of a group that run as dot products, */
+DOT_ROWS = ${plan.dots[#plan.dots].rows}, /* that many a tile; such tiles take turns: */
+TURN = ${plan.turn_keys}, /* keys of a turn */
+AHEAD = ${plan.dot_ahead}, /* rows of K and of V that are asked for before their turn */
+$   end
+$ elseif a.section == "members" then
+float *partial;       /* decode: [batch][group][part][row] of m, l and o */
+$   if plan.scattered then
+int32_t *part;        /* decode: [batch][part] which parts an item sees, ascending */
+$   end
+int32_t parts;        /* decode: parts of an item at most */
+int32_t part_rows;    /* decode: query rows of a group at most */
+int32_t span;         /* decode: groups a task takes */
+$ elseif a.section == "code" then
+$   for _, dot in ipairs(plan.dots) do
+${part("part/dot.c", { dot = dot })}
+
+$   end
 /* --- decode: few query rows, keys split in fixed parts that are merged in order --- */
 
 /* Partial results of one row over one part. */
@@ -261,3 +284,48 @@ static void merge_task(void *ctx, int64_t task, int worker) {
         finish_row(&x, g * GROUP + row % GROUP, row / GROUP, m, l, o);
     }
 }
+$ elseif a.section == "bounds" then
+/* Parts that so many rows of an item see, at most. */
+static int32_t most_parts(int32_t rows, int32_t kv_len_max) {
+$   if plan.scattered then
+    enum { A_ROW = ${(plan.row_keys - 1 + plan.part_keys - 1) // plan.part_keys + 1} };
+    return (int32_t)min64(attn_runs(kv_len_max, kv_len_max, PART), (int64_t)rows * A_ROW);
+$   else
+    return attn_runs(most_keys(rows, kv_len_max), kv_len_max, PART);
+$   end
+}
+$ elseif a.section == "tasks" then
+const int32_t few = min32(e->q_len, DECODE_Q);
+const uint64_t parts = (uint64_t)max32(1, most_parts(few, e->kv_len_max));
+const uint64_t decode = attn_times(items * GROUPS, parts);
+$ elseif a.section == "places" then
+/* Never less than a shorter call needs: a decode run's partial results come with any. */
+const int32_t few = min32(e->q_len, DECODE_Q);
+c->part_rows = few * GROUP;
+c->parts = most_parts(few, e->kv_len_max);
+$   if plan.scattered then
+c->part = attn_carve(base, &bytes, attn_times(items * (uint64_t)c->parts, sizeof(int32_t)));
+$   end
+const uint64_t rows = attn_times(items * GROUPS * (uint64_t)c->part_rows, (uint64_t)c->parts);
+const uint64_t partials = attn_times(rows, (DVP + 16) * sizeof(float));
+$ elseif a.section == "runner" then
+/* Groups a task, few enough to keep the threads busy. */
+static int32_t decode_span(int64_t parts, int threads) {
+    int32_t span = min32(GROUPS, TILES);
+    while (span > 1 && threads > 1 && parts * ((GROUPS + span - 1) / span) < 4 * (int64_t)threads)
+        span = (span + 1) / 2;
+    return span;
+}
+
+/* The items of few rows: parts of their keys, merged in order. */
+static void run_decode(call *c, int threads) {
+    const attn_args *args = c->args;
+    const bool by_token = ${layout.head_step("args->k.")} < ${layout.k_step("args->k.")};
+    c->span = by_token ? decode_span(number_tasks(c, 1, 0), threads) : 1;
+    const int32_t sets = (GROUPS + c->span - 1) / c->span;
+    attn_parallel(number_tasks(c, sets, 0), threads, decode_task, c);
+    attn_parallel((int64_t)args->batch * GROUPS, threads, merge_task, c);
+}
+$ elseif a.section == "run" then
+if (c.few > 0) run_decode(&c, threads);
+$ end

@@ -1,0 +1,172 @@
+/* import_layer.c - one layer: what its family and keys say, as fields of a spec. */
+#include "import_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Keys that are fields of the spec, wherever a family has them. */
+static const struct {
+    const char *field, *key;
+    bool may_be_null; /* then the field is not given */
+} direct[] = {
+    {"kv_heads", "num_key_value_heads", true},
+    {"d_model", "hidden_size", false},
+    {"d_model", "d_model", false},
+    {"norm_eps", "rms_norm_eps", false},
+    {"norm_eps", "layer_norm_eps", false},
+    {"norm_eps", "layer_norm_epsilon", false},
+    {"softcap", "attn_logit_softcapping", true},
+    {"q_bias", "attention_bias", false},
+    {"q_bias", "bias", false},
+    {"ffn_bias", "bias", false},
+    {"ffn_bias", "mlp_bias", false},
+    {"kv_comp_dim", "kv_lora_rank", false},
+    {"q_comp_dim", "q_lora_rank", true},
+    {"retr_dim", "qk_rope_head_dim", false},
+    {"v_head_dim", "v_head_dim", false},
+};
+
+static void put_direct(hf *h, fields *f) {
+    const json_val *spec = json_get(h->family, "spec");
+    for (int i = 0; i < spec->count; i++) {
+        const json_val *v = &spec->item[i];
+        put_lua(h, f, v->name, json_to_lua(h->a, v), NULL);
+    }
+    for (size_t i = 0; i < sizeof direct / sizeof *direct; i++) {
+        if (!hf_has(h, direct[i].key)) continue;
+        const json_val *v = hf_get(h, direct[i].key);
+        if (hf_is_null(v) && direct[i].may_be_null) continue;
+        put_value(h, f, direct[i].field, v);
+    }
+}
+
+/* Width of a head: given, or what hidden_size leaves to each. */
+static bool head_width(hf *h, const import_layer *l, int32_t *width, const json_val **at) {
+    const char *own = hf_has(h, "qk_nope_head_dim") ? "qk_nope_head_dim" : "head_dim";
+    if (hf_has(h, own)) {
+        *at = hf_get(h, own);
+        /* A class that has a width of its own as the default takes no null. */
+        if (!hf_is_null(*at) || !hf_is_null(json_get(h->keys, own)))
+            return hf_int(h, *at, 1, 65536, width);
+    }
+    int32_t hidden, heads;
+    *at = hf_get(h, hf_has(h, "d_model") ? "d_model" : "hidden_size");
+    if (!hf_int(h, *at, 1, 1048576, &hidden) || !hf_key_int(h, l->heads, 1, 65536, &heads))
+        return false;
+    if (hidden % heads)
+        return hf_fail(h, *at, "must be a multiple of %s: %d is no multiple of %d%s", l->heads,
+                       hidden, heads, hf_has(h, own) ? "; or give head_dim" : "");
+    *width = hidden / heads;
+    return true;
+}
+
+static bool put_scale(hf *h, int32_t head_dim, double mscale2, fields *f) {
+    double x;
+    if (hf_has(h, "query_pre_attn_scalar")) {
+        const json_val *v = hf_get(h, "query_pre_attn_scalar");
+        if (!hf_number(h, v, &x)) return false;
+        if (!(x > 0)) return hf_fail(h, v, "must be greater than 0, got %s", hf_quote(h, v));
+        put_float(h, f, "scale", 1 / sqrt(x), v);
+    }
+    if (!hf_has(h, "qk_rope_head_dim")) return true;
+    int32_t rotated;
+    if (!hf_key_int(h, "qk_rope_head_dim", 1, 65536, &rotated)) return false;
+    put_float(h, f, "scale", mscale2 / sqrt((double)head_dim + rotated),
+              hf_get(h, "qk_rope_head_dim"));
+    return true;
+}
+
+/* The activation of the feed-forward part as one of the spec's kinds; null: it has none of it. */
+static const char *ffn_kind(const char *act, bool glu) {
+    static const char *const exact[] = {"gelu", "gelu_python", NULL};
+    static const char *const tanh_form[] = {
+        "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_accurate", "gelu_python_tanh", NULL};
+    for (int i = 0; exact[i]; i++)
+        if (!strcmp(act, exact[i])) return glu ? "geglu" : "gelu";
+    for (int i = 0; tanh_form[i]; i++)
+        if (!strcmp(act, tanh_form[i])) return glu ? "geglu_tanh" : "gelu_tanh";
+    if (!strcmp(act, "silu") || !strcmp(act, "swish")) return glu ? "swiglu" : NULL;
+    return !strcmp(act, "relu") && !glu ? "relu" : NULL;
+}
+
+static bool put_ffn(hf *h, const import_layer *l, fields *f) {
+    if (!h->block) return true;
+    if (l->ffn != FFN_OWN) {
+        put_nothing(f, "ffn_bias");
+        put_text(h, f, "ffn", l->ffn == FFN_NONE ? "none" : "external", NULL);
+        return true;
+    }
+    static const char *const names[] = {"hidden_act", "hidden_activation", "activation",
+                                        "activation_function"};
+    const json_val *act = NULL;
+    for (int i = 0; i < 4 && !act; i++)
+        if (hf_has(h, names[i])) act = hf_get(h, names[i]);
+    if (act->kind != JSON_STRING)
+        return hf_fail(h, act, "must be a string, got %s", hf_quote(h, act));
+    const bool glu = !hf_row_is(h, "ffn", "plain");
+    const char *kind = ffn_kind(act->string, glu);
+    if (!kind)
+        return hf_fail(h, act, "%s is no activation of the spec's %s: %s", hf_quote(h, act),
+                       glu ? "gated ffn" : "ffn",
+                       glu ? "silu, gelu, gelu_pytorch_tanh (gelu_new, gelu_fast)"
+                           : "gelu, gelu_pytorch_tanh (gelu_new, gelu_fast), relu");
+    put_text(h, f, "ffn", kind, act);
+    const json_val *width = hf_get(h, l->ffn_dim);
+    /* null where the class has it as its default: 4 * d_model */
+    if (!hf_is_null(width) || !hf_is_null(json_get(h->keys, l->ffn_dim)))
+        put_value(h, f, "ffn_dim", width);
+    return true;
+}
+
+static void put_op(hf *h, const import_layer *l, fields *f) {
+    put_text(h, f, "op", l->sliding ? "sliding_self" : "full_self", l->window_at);
+    if (!l->causal) put_bool(h, f, "causal", false, NULL);
+    if (l->sliding) put_int(h, f, "window", l->window, l->window_at);
+    if (l->sliding && !l->causal) put_int(h, f, "right_window", l->window, l->window_at);
+    if (l->cross)
+        put_value(h, f, "kv_dim", hf_get(h, hf_has(h, "d_model") ? "d_model" : "hidden_size"));
+}
+
+static bool add_rope(hf *h, const import_layer *l, int32_t width, const json_val *width_at,
+                     fields *f, double *mscale2) {
+    fields rope = {0};
+    const bool mla = hf_has(h, "qk_rope_head_dim");
+    if (mla) width_at = hf_get(h, "qk_rope_head_dim");
+    if (mla && !hf_int(h, width_at, 1, 65536, &width)) return false;
+    if (!import_rope(h, l->sliding, width, width_at, &rope, mscale2)) return false;
+    for (int i = 0; i < rope.count; i++)
+        if (strcmp(rope.item[i].field, "rope"))
+            f->item[f->count++] = rope.item[i];
+        else
+            put_lua(h, f, "rope", rope.item[i].value, NULL);
+    return true;
+}
+
+bool import_add_layer(hf *h, const import_layer *l) {
+    fields f = {0};
+    int32_t head_dim;
+    const json_val *width_at;
+    if (!head_width(h, l, &head_dim, &width_at)) return false;
+    put_text(h, &f, "level", h->block ? "block" : "core", NULL);
+    put_direct(h, &f);
+    put_value(h, &f, "heads", hf_get(h, l->heads));
+    put_int(h, &f, "head_dim", head_dim, width_at);
+    put_op(h, l, &f);
+    if (!import_put_own(h, &f)) return false;
+    const json_val *full_rope = json_get(h->family, "full_rope");
+    const bool rotated = l->sliding || !full_rope; /* cohere2's full layers have no positions */
+    const bool off = hf_has(h, "alibi") && hf_get(h, "alibi")->boolean;
+    double mscale2 = 1;
+    if (rotated && !off && !add_rope(h, l, head_dim, width_at, &f, &mscale2)) return false;
+    if (!rotated) put_text(h, &f, "rope", "none", NULL);
+    if (!put_scale(h, head_dim, mscale2, &f) || !put_ffn(h, l, &f)) return false;
+    if (h->backend) {
+        put_nothing(&f, "backend");
+        f.item[f.count++] = *h->backend;
+    }
+    kernel_spec k;
+    const char *where = arena_printf(h->a, "%s: layer %d", h->path, h->out->layer_count);
+    if (!kernel_spec_build(h->a, f.item, f.count, where, &k, h->d)) return false;
+    return model_add_layer(h->a, h->out, &k) ||
+           diag_set(h->d, "%s: two layers have one hash", where);
+}

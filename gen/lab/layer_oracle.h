@@ -1,0 +1,118 @@
+/* layer_oracle.h - what the parts of block_oracle.c share. */
+#ifndef LAB_LAYER_ORACLE_H
+#define LAB_LAYER_ORACLE_H
+
+#include "block_oracle.h"
+#include "oracle.h"
+#include "spec.h"
+
+/* Rows of activations [batch, tokens, width]; those that do not exist are 0 and stay so. */
+typedef struct rows {
+    int32_t batch, tokens, width;
+    const bool *live; /* [batch * tokens] */
+    double *data;
+} rows;
+
+/* y = W x + b, W [out, in]. */
+typedef struct linear {
+    const float *w, *b; /* b null: none */
+    int32_t out, in;
+} linear;
+
+typedef struct norm {
+    int32_t kind; /* attn_norm */
+    const float *w, *b;
+    double eps;
+    bool offset;
+} norm;
+
+/* A run in the making. */
+typedef struct layer {
+    arena *a;
+    const block_case *c;
+    const attn_spec *s;
+    bool *used; /* by weight */
+    buf error;
+    block_tensor *list; /* block_weight_list's, or null */
+    int listed, list_size;
+    bool two_inputs; /* keys come from kv */
+    bool *live;      /* rows of x */
+    bool *kv_live;   /* rows that keys are made of */
+    double *angle;   /* of the rotated pairs */
+    const int32_t *q_position, *k_position;
+} layer;
+
+/* --- oracle_weights.c: null and 0 with a complaint in l->error --- */
+/* Where the rows of a projection may lie: from `first` of `total` in this weight. */
+typedef struct place {
+    const char *name;
+    int64_t first, total;
+} place;
+/* The weight of this name and shape. */
+const float *weight_need(layer *l, const char *name, int rank, int64_t d0, int64_t d1, int64_t d2);
+/* The first place that is there; the last one, the projection's own, is what is missing if none. */
+linear weight_projection(layer *l, const place *at, int places, int32_t out, int32_t in, bool bias);
+linear weight_own(layer *l, const char *name, int32_t out, int32_t in, bool bias);
+norm weight_norm(layer *l, const char *name);
+/* The norms inside the attention are always rms, with no bias. */
+norm weight_inner_norm(layer *l, const char *name, int32_t width);
+/* Whatever nobody asked for is a mistake. */
+void weight_unused(layer *l);
+
+/* --- oracle_rows.c, with the sizes that block_oracle.h declares --- */
+bool layer_has_two_inputs(const attn_spec *s);
+bool layer_is_mla(const attn_spec *s);
+bool layer_is_shared(const attn_spec *s);
+
+rows rows_new(const layer *l, int32_t tokens, int32_t width, const bool *live);
+int64_t rows_count(const rows *r);
+double *rows_at(const rows *r, int64_t i);
+void rows_multiply(const float *w, int32_t out, int32_t in, const double *x, double *y);
+void rows_multiply_left(const double *x, const float *w, int32_t in, int32_t out, double *y);
+rows rows_apply(const layer *l, const linear *p, const rows *x);
+void rows_normalise(const norm *n, double *x, int32_t width); /* one vector, in place */
+rows rows_normed(const layer *l, const norm *n, const rows *x);
+rows rows_sum(const layer *l, const rows *x, const rows *y);
+
+/* --- oracle_rope.c --- */
+/* Every head of every row: x rows are [heads, step], rotation starts `at` into a head. */
+void rows_rotate(const layer *l, const rows *x, int32_t heads, int32_t at, const int32_t *position);
+
+/* --- oracle_regular.c --- */
+/* Rows [tokens, heads, width of a head] as the core takes them. */
+oracle_view attention_view(const rows *x, int32_t heads);
+/* Rows [heads * v_dim]. */
+rows attention_core(const layer *l, const float *sinks, oracle_view q, oracle_view k,
+                    oracle_view v);
+/* Rows [heads, width of a head] to a cache [batch, heads, tokens, width of a head]. */
+void attention_store(const rows *x, int32_t heads, double *cache);
+
+/* from: the rows that keys are made of. */
+typedef struct regular {
+    linear q, k, v, o;
+    norm q_norm, k_norm;
+    const float *sinks;
+} regular;
+
+regular regular_weights(layer *l);
+rows regular_attention(const layer *l, const regular *w, const rows *x, const rows *from);
+
+/* --- oracle_mla.c: a key a head, and one key for all heads --- */
+typedef struct latent {
+    linear kv, q, out, o;
+    const float *kc_q, *kc_kv, *qr, *kr, *sinks;
+} latent;
+
+latent latent_weights(layer *l);
+rows latent_attention(const layer *l, const latent *w, const rows *x, const rows *from);
+
+typedef struct shared {
+    linear q, q_a, kv_a, o; /* q_a.w null: no compressed query */
+    norm q_norm, kv_norm;
+    const float *kv_b, *sinks;
+} shared;
+
+shared shared_weights(layer *l);
+rows shared_attention(const layer *l, const shared *w, const rows *x, const rows *from);
+
+#endif

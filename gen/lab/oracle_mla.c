@@ -1,0 +1,139 @@
+/* oracle_mla.c - attention of form mla. */
+#include "layer_oracle.h"
+
+#include <string.h>
+
+/* --- Attention, form mla, a key a head --- */
+
+latent latent_weights(layer *l) {
+    const attn_spec *s = l->s;
+    const int32_t h = s->heads, wide = h * s->head_dim, in = block_width(s);
+    latent w = {.kv =
+                    weight_own(l, "kv_proj", s->kv_comp_dim, l->two_inputs ? s->kv_dim : in, false),
+                .q = weight_own(l, "q_proj", wide, in, false),
+                .out = weight_own(l, "out_proj", in, wide, false),
+                .kc_q = weight_need(l, "w_kc_q", 3, h, s->head_dim, s->q_comp_dim),
+                .kc_kv = weight_need(l, "w_kc_kv", 3, h, s->head_dim, s->kv_comp_dim),
+                .qr = weight_need(l, "W_qr", 3, h, s->q_comp_dim, s->retr_dim),
+                .kr = weight_need(l, "W_kr", 3, h, s->kv_comp_dim, s->retr_dim)};
+    if (s->op == ATTN_OP_FULL_SELF) w.o = weight_own(l, "o_proj", in, in, false);
+    if (s->sinks) w.sinks = weight_need(l, "sinks", 1, h, 0, 0);
+    return w;
+}
+
+/* The latent rows of padding are 0. */
+static void zero_padding(const layer *l, const rows *x) {
+    for (int64_t i = 0; l->c->key_padding && i < rows_count(x); i++)
+        if (l->c->key_padding[i]) memset(rows_at(x, i), 0, (size_t)x->width * sizeof(double));
+}
+
+static rows latent_queries(const layer *l, const latent *w, const rows *x) {
+    const attn_spec *s = l->s;
+    const int32_t wide = s->head_dim, d = s->q_comp_dim, r = s->retr_dim;
+    const rows q = rows_apply(l, &w->q, x);
+    rows q_r = rows_new(l, x->tokens, s->heads * r, x->live);
+    double *comp = arena_alloc(l->a, (size_t)d * sizeof *comp);
+    for (int64_t i = 0; i < rows_count(x); i++)
+        for (int64_t h = 0; x->live[i] && h < s->heads; h++) {
+            rows_multiply_left(rows_at(&q, i) + h * wide, w->kc_q + h * wide * d, wide, d, comp);
+            rows_multiply_left(comp, w->qr + h * d * r, d, r, rows_at(&q_r, i) + h * r);
+        }
+    rows_rotate(l, &q_r, s->heads, 0, l->q_position);
+    return q_r;
+}
+
+rows latent_attention(const layer *l, const latent *w, const rows *x, const rows *from) {
+    const attn_spec *s = l->s;
+    const int32_t c = s->kv_comp_dim, r = s->retr_dim;
+    const rows kv_c = rows_apply(l, &w->kv, from), q_r = latent_queries(l, w, x);
+    zero_padding(l, &kv_c);
+    rows k_r = rows_new(l, from->tokens, s->heads * r, from->live);
+    for (int64_t i = 0; i < rows_count(from); i++)
+        for (int64_t h = 0; from->live[i] && h < s->heads; h++)
+            rows_multiply_left(rows_at(&kv_c, i), w->kr + h * c * r, c, r,
+                               rows_at(&k_r, i) + h * r);
+    rows_rotate(l, &k_r, s->heads, 0, l->k_position);
+    attention_store(&k_r, s->heads, l->c->cache_k);
+    attention_store(&kv_c, 1, l->c->cache_v);
+
+    const rows ctx = attention_core(l, w->sinks, attention_view(&q_r, s->heads),
+                                    attention_view(&k_r, s->heads), attention_view(&kv_c, 1));
+    rows y = rows_new(l, x->tokens, s->heads * s->head_dim, x->live);
+    for (int64_t i = 0; i < rows_count(&y); i++)
+        for (int64_t h = 0; y.live[i] && h < s->heads; h++)
+            rows_multiply(w->kc_kv + h * s->head_dim * c, s->head_dim, c, rows_at(&ctx, i) + h * c,
+                          rows_at(&y, i) + h * s->head_dim);
+    y = rows_apply(l, &w->out, &y);
+    return s->op == ATTN_OP_FULL_SELF ? rows_apply(l, &w->o, &y) : y;
+}
+
+/* --- Attention, form mla, one key for all heads --- */
+
+shared shared_weights(layer *l) {
+    const attn_spec *s = l->s;
+    const int32_t c = s->kv_comp_dim, r = s->retr_dim, in = block_width(s);
+    const int32_t wide = s->heads * (s->head_dim + r), down = s->q_comp_dim;
+    shared w = {0};
+    if (down != ATTN_UNSET) {
+        w.q_a = weight_own(l, "q_a_proj", down, in, false);
+        w.q_norm = weight_inner_norm(l, "q_a_layernorm", down);
+        w.q = weight_own(l, "q_b_proj", wide, down, false);
+    } else {
+        w.q = weight_own(l, "q_proj", wide, in, false);
+    }
+    w.kv_a = weight_own(l, "kv_a_proj_with_mqa", c + r, l->two_inputs ? s->kv_dim : in, false);
+    w.kv_norm = weight_inner_norm(l, "kv_a_layernorm", c);
+    w.kv_b = weight_need(l, "kv_b_proj.weight", 2,
+                         (int64_t)s->heads * (s->head_dim + s->v_head_dim), c, 0);
+    w.o = weight_own(l, "o_proj", in, s->heads * s->v_head_dim, false);
+    if (s->sinks) w.sinks = weight_need(l, "sinks", 1, s->heads, 0, 0);
+    return w;
+}
+
+/* Head h's rows of kv_b: W_UK [head_dim, c], then W_UV [v_head_dim, c]. */
+static const float *up_weights(const layer *l, const shared *w, int64_t h) {
+    const attn_spec *s = l->s;
+    return w->kv_b + h * (s->head_dim + s->v_head_dim) * s->kv_comp_dim;
+}
+
+/* Rows [heads, c + r]: [q_nope W_UK | RoPE(q_rope)]. */
+static rows shared_queries(const layer *l, const shared *w, const rows *x) {
+    const attn_spec *s = l->s;
+    const int32_t c = s->kv_comp_dim, r = s->retr_dim, nope = s->head_dim;
+    rows from = *x;
+    if (w->q_a.w) {
+        from = rows_apply(l, &w->q_a, x);
+        from = rows_normed(l, &w->q_norm, &from);
+    }
+    const rows q = rows_apply(l, &w->q, &from);
+    rows_rotate(l, &q, s->heads, nope, l->q_position);
+    rows out = rows_new(l, x->tokens, s->heads * (c + r), x->live);
+    for (int64_t i = 0; i < rows_count(x); i++)
+        for (int64_t h = 0; x->live[i] && h < s->heads; h++) {
+            const double *head = rows_at(&q, i) + h * (nope + r);
+            double *to = rows_at(&out, i) + h * (c + r);
+            rows_multiply_left(head, up_weights(l, w, h), nope, c, to);
+            memcpy(to + c, head + nope, (size_t)r * sizeof *to);
+        }
+    return out;
+}
+
+rows shared_attention(const layer *l, const shared *w, const rows *x, const rows *from) {
+    const attn_spec *s = l->s;
+    const int32_t c = s->kv_comp_dim, v = s->v_head_dim;
+    const rows key = rows_apply(l, &w->kv_a, from), q = shared_queries(l, w, x);
+    for (int64_t i = 0; i < rows_count(&key); i++)
+        if (key.live[i]) rows_normalise(&w->kv_norm, rows_at(&key, i), c);
+    rows_rotate(l, &key, 1, c, l->k_position);
+    zero_padding(l, &key);
+    attention_store(&key, 1, l->c->cache_k);
+
+    const rows ctx = attention_core(l, w->sinks, attention_view(&q, s->heads),
+                                    attention_view(&key, 1), attention_view(&key, 1));
+    rows y = rows_new(l, x->tokens, s->heads * v, x->live);
+    for (int64_t i = 0; i < rows_count(&y); i++)
+        for (int64_t h = 0; y.live[i] && h < s->heads; h++)
+            rows_multiply(up_weights(l, w, h) + (int64_t)s->head_dim * c, v, c,
+                          rows_at(&ctx, i) + h * c, rows_at(&y, i) + h * v);
+    return rows_apply(l, &w->o, &y);
+}

@@ -1,0 +1,124 @@
+/* oracle_regular.c - the core as every form calls it, and attention of form regular. */
+#include "layer_oracle.h"
+
+#include <string.h>
+
+oracle_view attention_view(const rows *x, int32_t heads) {
+    return (oracle_view){x->data, (int64_t)x->tokens * x->width, x->width / heads, x->width};
+}
+
+static attn_args core_args(const layer *l, const float *sinks) {
+    const block_case *c = l->c;
+    attn_args args = ATTN_ARGS_INIT;
+    args.batch = c->batch;
+    args.q_len = c->tokens;
+    args.kv_len_max = c->past + block_keys(c);
+    if (l->two_inputs || c->past) {
+        int32_t *start = arena_alloc(l->a, ((size_t)c->batch + 1) * sizeof *start);
+        for (int32_t b = 0; b < c->batch; b++) start[b] = c->past ? c->past : c->position;
+        args.q_start = start;
+    } else {
+        args.kv_len = c->length;
+    }
+    args.seg = c->seg;
+    args.seg_batch = c->tokens;
+    args.key_padding = c->key_padding;
+    args.key_padding_batch = args.kv_len_max;
+    if (c->mask) args.mask = *c->mask;
+    args.sinks = sinks;
+    args.side = c->side;
+    args.side_count = c->spec->tensor_count;
+    args.scalars = c->scalars;
+    args.scalar_count = c->spec->scalar_count;
+    return args;
+}
+
+rows attention_core(const layer *l, const float *sinks, oracle_view q, oracle_view k,
+                    oracle_view v) {
+    const attn_spec *s = l->s;
+    const attn_args args = core_args(l, sinks);
+    const oracle_view qkv[3] = {q, k, v};
+    oracle got;
+    oracle_run_double(l->a, l->c->spec, &args, qkv, &got);
+    rows o = rows_new(l, l->c->tokens, s->heads * s->v_dim, l->live);
+    for (int64_t i = 0; i < rows_count(&o); i++)
+        for (int64_t h = 0; o.live[i] && h < s->heads; h++) {
+            const int64_t from = (i / o.tokens * s->heads + h) * o.tokens + i % o.tokens;
+            memcpy(rows_at(&o, i) + h * s->v_dim, got.o + from * s->v_dim,
+                   (size_t)s->v_dim * sizeof(double));
+        }
+    return o;
+}
+
+void attention_store(const rows *x, int32_t heads, double *cache) {
+    const int64_t width = x->width / heads;
+    for (int64_t i = 0; cache && i < rows_count(x); i++)
+        for (int64_t h = 0; x->live[i] && h < heads; h++)
+            memcpy(cache + ((i / x->tokens * heads + h) * x->tokens + i % x->tokens) * width,
+                   rows_at(x, i) + h * width, (size_t)width * sizeof(double));
+}
+
+/* Rows of a cache, then those of x: what the core sees. */
+static rows attention_with_past(const layer *l, const float *cache, const rows *x, int32_t heads) {
+    const int32_t past = l->c->past, width = x->width / heads;
+    if (!past) return *x;
+    rows all = rows_new(l, past + x->tokens, x->width, NULL);
+    for (int64_t b = 0; b < all.batch; b++) {
+        double *to = rows_at(&all, b * all.tokens);
+        for (int64_t h = 0; h < heads; h++) {
+            const float *from = cache + (b * heads + h) * l->c->past_capacity * width;
+            for (int64_t i = 0; i < past; i++)
+                for (int32_t d = 0; d < width; d++)
+                    to[i * x->width + h * width + d] = (double)from[i * width + d];
+        }
+        memcpy(to + (int64_t)past * x->width, rows_at(x, b * x->tokens),
+               (size_t)x->tokens * (size_t)x->width * sizeof *to);
+    }
+    return all;
+}
+
+regular regular_weights(layer *l) {
+    const attn_spec *s = l->s;
+    const int32_t q = s->heads * s->head_dim, k = s->kv_heads * s->head_dim;
+    const int32_t v = s->v_heads * s->v_dim, in = block_width(s);
+    const int32_t kv_in = l->two_inputs ? s->kv_dim : in;
+    const int64_t all = (int64_t)q + k + v, both = (int64_t)k + v;
+    regular w = {0};
+    w.q = weight_projection(l, (place[]){{"qkv", 0, all}, {"q_proj", 0, q}}, 2, q, in, s->q_bias);
+    w.k = weight_projection(l, (place[]){{"qkv", q, all}, {"kv_proj", 0, both}, {"k_proj", 0, k}},
+                            3, k, kv_in, s->k_bias);
+    w.v =
+        weight_projection(l, (place[]){{"qkv", q + k, all}, {"kv_proj", k, both}, {"v_proj", 0, v}},
+                          3, v, kv_in, s->v_bias);
+    w.o = weight_own(l, "o_proj", in, s->heads * s->v_dim, s->o_bias);
+    if (s->qk_norm) {
+        w.q_norm = weight_inner_norm(l, "q_norm", s->head_dim);
+        w.k_norm = weight_inner_norm(l, "k_norm", s->head_dim);
+    }
+    if (s->sinks) w.sinks = weight_need(l, "sinks", 1, s->heads, 0, 0);
+    return w;
+}
+
+static void norm_heads(const norm *n, const rows *x, int32_t heads) {
+    const int32_t width = x->width / heads;
+    for (int64_t i = 0; n->w && i < rows_count(x); i++)
+        for (int32_t h = 0; x->live[i] && h < heads; h++)
+            rows_normalise(n, rows_at(x, i) + (int64_t)h * width, width);
+}
+
+rows regular_attention(const layer *l, const regular *w, const rows *x, const rows *from) {
+    const attn_spec *s = l->s;
+    rows q = rows_apply(l, &w->q, x), k = rows_apply(l, &w->k, from),
+         v = rows_apply(l, &w->v, from);
+    norm_heads(&w->q_norm, &q, s->heads);
+    norm_heads(&w->k_norm, &k, s->kv_heads);
+    rows_rotate(l, &q, s->heads, 0, l->q_position);
+    rows_rotate(l, &k, s->kv_heads, 0, l->k_position);
+    attention_store(&k, s->kv_heads, l->c->cache_k);
+    attention_store(&v, s->v_heads, l->c->cache_v);
+    k = attention_with_past(l, l->c->past_k, &k, s->kv_heads);
+    v = attention_with_past(l, l->c->past_v, &v, s->v_heads);
+    const rows o = attention_core(l, w->sinks, attention_view(&q, s->heads),
+                                  attention_view(&k, s->kv_heads), attention_view(&v, s->v_heads));
+    return rows_apply(l, &w->o, &o);
+}

@@ -1,0 +1,110 @@
+/* oracle_rows.c - sizes of a case, and arithmetic on its rows of activations. */
+#include "layer_oracle.h"
+
+#include <math.h>
+#include <string.h>
+
+int32_t block_width(const attn_spec *spec) {
+    return spec->op == ATTN_OP_SEGMENT_CROSS ? spec->q_dim : spec->d_model;
+}
+
+bool layer_has_two_inputs(const attn_spec *s) {
+    return s->kv_dim != ATTN_UNSET;
+}
+
+int32_t block_keys(const block_case *c) {
+    return layer_has_two_inputs(&c->spec->core) ? c->kv_tokens : c->tokens;
+}
+
+bool layer_is_mla(const attn_spec *s) {
+    return s->form == ATTN_FORM_MLA;
+}
+
+bool layer_is_shared(const attn_spec *s) {
+    return layer_is_mla(s) && s->key == ATTN_KEY_SHARED;
+}
+
+int64_t block_cache_k_size(const block_case *c) {
+    const attn_spec *s = &c->spec->core;
+    return (int64_t)c->batch * s->kv_heads * block_keys(c) * attn_spec_k_dim(s);
+}
+
+int64_t block_cache_v_size(const block_case *c) {
+    const attn_spec *s = &c->spec->core;
+    return layer_is_shared(s) ? 0 : (int64_t)c->batch * s->v_heads * block_keys(c) * s->v_dim;
+}
+
+/* --- Arithmetic on rows --- */
+
+rows rows_new(const layer *l, int32_t tokens, int32_t width, const bool *live) {
+    rows r = {l->c->batch, tokens, width, live, NULL};
+    size_t count = (size_t)r.batch * (size_t)tokens * (size_t)width;
+    r.data = arena_alloc(l->a, (count + 1) * sizeof *r.data);
+    return r;
+}
+
+int64_t rows_count(const rows *r) {
+    return (int64_t)r->batch * r->tokens;
+}
+
+double *rows_at(const rows *r, int64_t i) {
+    return r->data + i * r->width;
+}
+
+/* y = W x */
+void rows_multiply(const float *w, int32_t out, int32_t in, const double *x, double *y) {
+    for (int32_t o = 0; o < out; o++) {
+        double sum = 0;
+        for (int32_t i = 0; i < in; i++) sum += (double)w[(int64_t)o * in + i] * x[i];
+        y[o] = sum;
+    }
+}
+
+/* y = x W, W [in, out] */
+void rows_multiply_left(const double *x, const float *w, int32_t in, int32_t out, double *y) {
+    for (int32_t o = 0; o < out; o++) {
+        double sum = 0;
+        for (int32_t i = 0; i < in; i++) sum += x[i] * (double)w[(int64_t)i * out + o];
+        y[o] = sum;
+    }
+}
+
+rows rows_apply(const layer *l, const linear *p, const rows *x) {
+    rows y = rows_new(l, x->tokens, p->out, x->live);
+    for (int64_t i = 0; i < rows_count(x); i++) {
+        if (!x->live[i]) continue;
+        rows_multiply(p->w, p->out, p->in, rows_at(x, i), rows_at(&y, i));
+        for (int32_t o = 0; p->b && o < p->out; o++) rows_at(&y, i)[o] += (double)p->b[o];
+    }
+    return y;
+}
+
+/* One vector, in place. layernorm: mean and variance (over n); rmsnorm: mean square. */
+void rows_normalise(const norm *n, double *x, int32_t width) {
+    if (n->kind == ATTN_NORM_NONE) return;
+    double mean = 0, square = 0;
+    if (n->kind == ATTN_NORM_LAYERNORM)
+        for (int32_t i = 0; i < width; i++) mean += x[i] / width;
+    for (int32_t i = 0; i < width; i++) square += (x[i] - mean) * (x[i] - mean) / width;
+    for (int32_t i = 0; i < width; i++) {
+        const double weight = n->offset ? 1 + (double)n->w[i] : (double)n->w[i];
+        x[i] = (x[i] - mean) / sqrt(square + n->eps) * weight;
+        if (n->b) x[i] += (double)n->b[i];
+    }
+}
+
+rows rows_normed(const layer *l, const norm *n, const rows *x) {
+    rows y = rows_new(l, x->tokens, x->width, x->live);
+    for (int64_t i = 0; i < rows_count(x); i++) {
+        if (!x->live[i]) continue;
+        memcpy(rows_at(&y, i), rows_at(x, i), (size_t)x->width * sizeof(double));
+        rows_normalise(n, rows_at(&y, i), x->width);
+    }
+    return y;
+}
+
+rows rows_sum(const layer *l, const rows *x, const rows *y) {
+    rows z = rows_new(l, x->tokens, x->width, x->live);
+    for (int64_t i = 0; i < rows_count(x) * x->width; i++) z.data[i] = x->data[i] + y->data[i];
+    return z;
+}

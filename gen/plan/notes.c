@@ -1,0 +1,138 @@
+/* notes.c - why a plan is what it is, in words. */
+#include "plan_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void note(arena *a, plan *p, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void note(arena *a, plan *p, const char *fmt, ...) {
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (p->notes < PLAN_MAX_NOTES) p->note[p->notes++] = arena_strdup(a, text);
+}
+
+static const char *param_text(arena *a, const plan_choice *c, int param) {
+    const int value = plan_choice_get(c, param);
+    if (plan_params[param].is_bool) return value ? "true" : "false";
+    return arena_printf(a, "%d", value);
+}
+
+/* Which choices come from a tune file, and what the model would have chosen. */
+static void note_tuned(arena *a, const kernel_spec *k, const isa_row *isa, plan *p) {
+    if (!p->tuned) return;
+    plan model = *p;
+    model.choice = plan_choice_none();
+    plan_choose(&model, k, isa);
+    buf changed = buf_new(a), same = buf_new(a);
+    for (int i = 0; i < PLAN_PARAMS; i++) {
+        if (!(p->tuned >> i & 1)) continue;
+        const char *now = param_text(a, &p->choice, i), *then = param_text(a, &model.choice, i);
+        if (strcmp(now, then))
+            buf_printf(&changed, "%s%s %s (without it: %s)", changed.len ? ", " : "",
+                       plan_params[i].name, now, then);
+        else
+            buf_printf(&same, "%s%s", same.len ? ", " : "", plan_params[i].name);
+    }
+    if (changed.len) note(a, p, "tune file: %s", changed.data);
+    if (same.len) note(a, p, "tune file, the same as without it: %s", same.data);
+}
+
+static void note_tiles(arena *a, const isa_row *isa, plan *p) {
+    const plan_tile *t = &p->tile[p->tile_vectors - 1];
+    note(a, p,
+         "prefill: tiles of %d queries x %d keys; S = K Q^T keeps %d x %d accumulators, "
+         "%d queries and 1 broadcast in %d registers",
+         p->tile_vectors * isa->width, p->key_block, t->keys, p->tile_vectors, p->tile_vectors,
+         isa->registers);
+    note(a, p,
+         "prefill: P V in row groups of %d x %d columns; V packed once a value head in "
+         "panels of %d columns",
+         t->pv.groups[0], t->pv.columns * isa->width, p->panel);
+    note(a, p, "prefill: %d tiles share a key block; their Q and O stay in three quarters of L2",
+         p->tiles);
+}
+
+static void note_decode(arena *a, plan *p) {
+    note(a, p,
+         "decode: up to %d query rows; %d query head%s of a group; keys in "
+         "parts of %d, merged in order",
+         p->decode_q, p->group, p->group > 1 ? "s" : "", p->part_keys);
+    if (p->dots)
+        note(a, p,
+             "decode: up to %d rows of a group run as dot products, %d a tile and %d keys at "
+             "a time, their rows asked for %d keys ahead; more as tiles on unpacked V",
+             p->dot_most, p->dot[p->dots - 1].rows, p->turn_keys, p->dot_ahead);
+    else
+        note(a, p, "decode: tiles of prefill on unpacked V");
+}
+
+static void note_loops(arena *a, plan *p) {
+    const plan_tile *t = &p->tile[p->tile_vectors - 1];
+    if (t->prefetch)
+        note(a, p, "prefetch: K rows %d register tile%s ahead, a line a row and %d steps",
+             t->prefetch, t->prefetch > 1 ? "s" : "", plan_line(p->type.k));
+    note(a, p, "unroll: %d of %d steps of the loop over the head width%s", t->unroll, p->d,
+         t->unroll == p->d ? " (full)" : "");
+}
+
+static void note_mask(arena *a, const kernel_spec *k, plan *p) {
+    const char *range = expr_range_text(a, k->mask_expr);
+    if (!p->tiled)
+        note(a, p, "mask: asked about each key that a row reads; no mask tensor exists");
+    else if (*range)
+        note(a, p, "mask: keys in closed form: %s; no mask tensor exists", range);
+    else
+        note(a, p,
+             "mask: no bound on k in closed form: every key block is classified; no mask "
+             "tensor exists");
+}
+
+static void note_maximum(arena *a, plan *p) {
+    note(a, p,
+         p->lazy ? "softmax: lazy maximum; a key block is redone where its sum leaves 2^-60 .. 2^60"
+         : p->has_score ? "softmax: running maximum, since a score expression may drift"
+                        : "softmax: running maximum");
+}
+
+/* Where the factor of scores goes. */
+static void note_scores(arena *a, plan *p) {
+    const char *in = p->tiled ? "Q" : "the factor of a product";
+    if (!p->rescore)
+        note(a, p, "scores: scale * log2(e) is folded into %s; exp is exp2", in);
+    else if (p->apart)
+        note(a, p,
+             "scores: constant factors of the expression stay in it: in %s they would leave f32",
+             in);
+    else if (p->has_score)
+        note(a, p,
+             "scores: constant factors, log2(e) among them, are folded into %s and into what is "
+             "the same for all keys",
+             in);
+    else
+        note(a, p, "scores: the scale is folded into %s; every score is changed before the softmax",
+             in);
+}
+
+void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan *p) {
+    note_tuned(a, k, isa, p);
+    if (p->tiled) {
+        note_tiles(a, isa, p);
+        note_decode(a, p);
+        note_loops(a, p);
+    } else {
+        note(a, p,
+             "gather: a row sees at most %d keys, so each is one dot product; no tiles, no "
+             "packing, no workspace but a row of scores",
+             p->gather_keys);
+    }
+    if (p->has_mask) note_mask(a, k, p);
+    if (p->tiled)
+        note_maximum(a, p);
+    else
+        note(a, p, "softmax: over all keys of a row at once");
+    note_scores(a, p);
+}

@@ -1,0 +1,41 @@
+/* plan_internal.h - what the files that make a plan share. */
+#ifndef GEN_PLAN_INTERNAL_H
+#define GEN_PLAN_INTERNAL_H
+
+#include "plan.h"
+
+enum {
+    LINE_BYTES = 64,  /* of a cache line */
+    PLAN_SHARE = 32,  /* bytes of a `share`, which the generated file asserts */
+    DOT_ROWS = 8,     /* most rows of a tile that runs as dot products */
+    GATHER_ROWS = 64, /* query rows of a task of gather */
+    SUM_MOST = 96,    /* keys summed one after the other: equal ones round by 36 of 2^-24 at most */
+    SPAN_KEYS = 2048,
+    DOT_SUMS = 64 /* turns that a tile of dot products sums before its sums are kept */
+};
+
+static inline int min_int(int a, int b) {
+    return a < b ? a : b;
+}
+
+/* Elements of a cache line. */
+int plan_line(int32_t type);
+/* Keys that fit in registers beside nv queries and one broadcast. */
+int plan_qk_keys(const isa_row *isa, int nv);
+/* Rows that fit beside `columns` vectors of V and one broadcast of P. */
+int plan_pv_rows(const isa_row *isa, int columns);
+/* Of the keys at a time at edges, those that nv vectors of rows have registers for. */
+int plan_edge_part(const plan *p, int nv);
+/* Columns of a packed V panel. */
+int plan_panel(const plan *p, const isa_row *isa);
+/* Floats of a tile's Q: transposed, or rows of dot products in whole vectors. */
+int plan_q_floats(const plan *p);
+/* One row a key, its first columns the value: what all heads share. */
+bool plan_is_latent(const attn_spec *s);
+/* Sizes that choices depend on. */
+void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p);
+/* The model's choices, for what is still -1. */
+void plan_choose(plan *p, const kernel_spec *k, const isa_row *isa);
+void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan *p);
+
+#endif

@@ -1,0 +1,168 @@
+/* plan_lua.c - a plan as data for templates. */
+#include "plan_internal.h"
+
+#include "types.h"
+
+static lua_val *pv_to_lua(arena *a, const plan_pv *pv) {
+    lua_val *t = lua_val_table(a), *groups = lua_val_table(a), *starts = lua_val_table(a);
+    int at = 0;
+    for (int i = 0; i <= pv->group_count; i++) {
+        lua_val *start = arena_alloc(a, sizeof *start), *rows = arena_alloc(a, sizeof *rows);
+        *start = (lua_val){.kind = LUA_VAL_INT, .integer = at};
+        lua_val_push(a, starts, start);
+        if (i == pv->group_count) break;
+        *rows = (lua_val){.kind = LUA_VAL_INT, .integer = pv->groups[i]};
+        lua_val_push(a, groups, rows);
+        at += pv->groups[i];
+    }
+    lua_val_set(a, t, "groups", groups);
+    lua_val_set(a, t, "starts", starts);
+    lua_val_set_int(a, t, "columns", pv->columns);
+    return t;
+}
+
+static lua_val *tiles_to_lua(arena *a, const plan *p) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < p->tile_vectors; i++) {
+        lua_val *t = lua_val_table(a);
+        lua_val_set_int(a, t, "keys", p->tile[i].keys);
+        lua_val_set_int(a, t, "unroll", p->tile[i].unroll);
+        lua_val_set_int(a, t, "prefetch", p->tile[i].prefetch);
+        lua_val_set_bool(a, t, "lazy", p->tile[i].lazy);
+        lua_val_set(a, t, "pv", pv_to_lua(a, &p->tile[i].pv));
+        lua_val_push(a, list, t);
+    }
+    return list;
+}
+
+static lua_val *edges_to_lua(arena *a, const plan *p) {
+    lua_val *list = lua_val_table(a);
+    for (int nv = 1; p->edge_keys && nv < p->tile_vectors; nv++) {
+        lua_val *t = lua_val_table(a);
+        lua_val_set_int(a, t, "vectors", nv);
+        lua_val_set_int(a, t, "keys", plan_edge_part(p, nv));
+        lua_val_push(a, list, t);
+    }
+    return list;
+}
+
+static lua_val *dots_to_lua(arena *a, const plan *p) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < p->dots; i++) {
+        lua_val *t = lua_val_table(a);
+        lua_val_set_int(a, t, "rows", p->dot[i].rows);
+        lua_val_set_int(a, t, "lanes", p->dot[i].lanes);
+        lua_val_set_int(a, t, "keys", p->dot[i].keys);
+        lua_val_set_int(a, t, "span", DOT_SUMS * p->dot[i].keys);
+        lua_val_set_int(a, t, "walk", p->dot[i].walk);
+        lua_val_set_bool(a, t, "again", p->dot[i].again);
+        lua_val_set(a, t, "pv", pv_to_lua(a, &p->dot[i].pv));
+        lua_val_push(a, list, t);
+    }
+    return list;
+}
+
+/* How the elements of Q, K, V and O are stored: their C type, the suffix of the vocabulary's loads
+ * and stores of them, and how many a cache line holds. */
+static lua_val *types_to_lua(arena *a, const plan *p) {
+    const struct {
+        const char *name;
+        int32_t type;
+    } operand[] = {{"q", p->type.q}, {"k", p->type.k}, {"v", p->type.v}, {"o", p->type.o}};
+    lua_val *list = lua_val_table(a);
+    for (size_t i = 0; i < sizeof operand / sizeof *operand; i++) {
+        const attn_type_row row = attn_type_get(operand[i].type);
+        const bool plain = operand[i].type == ATTN_TYPE_F32;
+        lua_val *t = lua_val_table(a);
+        lua_val_set_string(a, t, "c", row.ctype);
+        lua_val_set_string(a, t, "suffix", plain ? "" : arena_printf(a, "_%s", row.name));
+        lua_val_set_int(a, t, "line", plan_line(operand[i].type));
+        lua_val_set(a, list, operand[i].name, t);
+    }
+    return list;
+}
+
+static lua_val *variants_to_lua(arena *a, const plan *p) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < p->variants; i++) {
+        lua_val *t = lua_val_table(a);
+        lua_val_set_string(a, t, "name", p->variant[i].name);
+        lua_val_set_int(a, t, "most_rows", p->variant[i].most_rows);
+        lua_val_push(a, list, t);
+    }
+    return list;
+}
+
+typedef struct named_int {
+    const char *name;
+    int value;
+} named_int;
+
+static void set_ints(arena *a, lua_val *t, const named_int *ints, size_t n) {
+    for (size_t i = 0; i < n; i++) lua_val_set_int(a, t, ints[i].name, ints[i].value);
+}
+#define SET_INTS(...)                                \
+    set_ints(a, t, (const named_int[]){__VA_ARGS__}, \
+             sizeof((const named_int[]){__VA_ARGS__}) / sizeof(named_int))
+
+/* What variants in tiles have. */
+static void set_tiled(arena *a, lua_val *t, const plan *p) {
+    SET_INTS({"tile_vectors", p->tile_vectors}, {"rows", p->tile_vectors * isa_table[p->isa].width},
+             {"tiles", p->tiles}, {"key_block", p->key_block}, {"sum_keys", p->sum_keys},
+             {"sum_most", SUM_MOST}, {"span", p->span}, {"panel", p->panel},
+             {"max_keys", p->max_keys}, {"edge_keys", p->edge_keys},
+             {"pv_groups_max", p->pv_groups}, {"minmax_sides", (int)p->minmax},
+             {"q_floats", plan_q_floats(p)}, {"share_bytes", PLAN_SHARE}, {"reach", p->reach});
+    SET_INTS({"part_keys", p->part_keys}, {"decode_q", p->decode_q}, {"turn_keys", p->turn_keys},
+             {"dot_ahead", p->dot_ahead}, {"dot_most", p->dot_most});
+    lua_val_set_int(a, t, "row_keys", p->row_keys);
+    lua_val_set(a, t, "tile", tiles_to_lua(a, p));
+    lua_val_set(a, t, "edges", edges_to_lua(a, p));
+    lua_val_set(a, t, "dots", dots_to_lua(a, p));
+    lua_val_set_bool(a, t, "dot_spread", p->dot_spread);
+    lua_val_set_bool(a, t, "scattered", p->scattered);
+    lua_val_set_bool(a, t, "lazy", p->lazy);
+}
+
+static void set_gather(arena *a, lua_val *t, const plan *p) {
+    const int width = isa_table[p->isa].width;
+    SET_INTS({"gather_keys", p->gather_keys}, {"gather_rows", GATHER_ROWS},
+             {"gather_lanes", (p->gather_keys + width - 1) / width * width});
+}
+
+static lua_val *notes_to_lua(arena *a, const plan *p) {
+    lua_val *notes = lua_val_table(a);
+    for (int i = 0; i < p->notes; i++) {
+        lua_val *v = arena_alloc(a, sizeof *v);
+        *v = (lua_val){.kind = LUA_VAL_STRING, .string = p->note[i]};
+        lua_val_push(a, notes, v);
+    }
+    return notes;
+}
+
+/* A part that no variant uses is absent: a template that asks for it fails. */
+lua_val *plan_to_lua(arena *a, const plan *p) {
+    lua_val *t = lua_val_table(a);
+    lua_val_set_string(a, t, "symbol", p->symbol);
+    lua_val_set_string(a, t, "layout", p->layout);
+    SET_INTS({"width", isa_table[p->isa].width}, {"heads", p->heads}, {"key_heads", p->key_heads},
+             {"value_heads", p->value_heads}, {"group", p->group}, {"d", p->d}, {"dv", p->dv},
+             {"dvp", p->dvp}, {"scratch_bytes", (int)plan_scratch(p)});
+    lua_val_set(a, t, "variants", variants_to_lua(a, p));
+    lua_val_set(a, t, "type", types_to_lua(a, p));
+    lua_val_set_float(a, t, "q_scale", p->q_scale);
+    lua_val_set_float(a, t, "softcap_factor", p->softcap_factor);
+    lua_val_set_bool(a, t, "bias", p->bias);
+    lua_val_set_bool(a, t, "rescore", p->rescore);
+    lua_val_set_bool(a, t, "has_score", p->has_score);
+    lua_val_set_bool(a, t, "has_mask", p->has_mask);
+    lua_val_set_bool(a, t, "minmax", p->minmax != 0);
+    lua_val_set_bool(a, t, "log2e", p->log2e);
+    lua_val_set_bool(a, t, "tiled", p->tiled);
+    if (p->tiled)
+        set_tiled(a, t, p);
+    else
+        set_gather(a, t, p);
+    lua_val_set(a, t, "notes", notes_to_lua(a, p));
+    return t;
+}

@@ -1,0 +1,65 @@
+/* sizes.c - what a spec and an instruction set say before anything is chosen. */
+#include "plan_internal.h"
+
+#include "types.h"
+
+int plan_line(int32_t type) {
+    return LINE_BYTES / (int)attn_type_size(type);
+}
+
+int plan_k_bytes(const plan *p) {
+    return p->d * (int)attn_type_size(p->type.k);
+}
+
+int plan_v_bytes(const plan *p, int columns) {
+    return columns * (int)attn_type_size(p->type.v);
+}
+
+/* Sizes that choices depend on. */
+void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p) {
+    const attn_spec *s = &k->core;
+    p->type = attn_spec_types(s);
+    p->heads = s->heads;
+    p->key_heads = s->kv_heads;
+    p->value_heads = s->v_heads;
+    p->group = gcd(p->heads / p->key_heads, p->heads / p->value_heads);
+    p->d = attn_spec_k_dim(s);
+    p->dv = s->v_dim;
+    p->dvp = (p->dv + isa->width - 1) / isa->width * isa->width;
+}
+
+/* One row a key, its first columns the value: what all heads share. */
+bool plan_is_latent(const attn_spec *s) {
+    return s->form == ATTN_FORM_MLA && s->key == ATTN_KEY_SHARED;
+}
+
+/* Keys that fit beside nv queries and one broadcast. */
+int plan_qk_keys(const isa_row *isa, int nv) {
+    return (isa->registers - nv - 1) / nv;
+}
+
+/* Rows that fit beside `columns` vectors of V and one broadcast of P. */
+int plan_pv_rows(const isa_row *isa, int columns) {
+    return (isa->registers - columns - 1) / columns;
+}
+
+int plan_panel(const plan *p, const isa_row *isa) {
+    return min_int(p->choice.columns, p->dvp / isa->width) * isa->width;
+}
+
+/* Of those, the keys that nv vectors of rows have registers for. */
+int plan_edge_part(const plan *p, int nv) {
+    int keys = min_int(plan_qk_keys(&isa_table[p->isa], nv), p->edge_keys);
+    while (p->edge_keys % keys) keys--;
+    return keys;
+}
+
+/* Floats of a tile's Q: transposed, or rows of dot products in whole vectors. */
+int plan_q_floats(const plan *p) {
+    const int w = isa_table[p->isa].width, rows = p->tile_vectors * w;
+    int most = 0;
+    for (int i = 0; i < p->dots; i++)
+        if (p->dot[i].rows > most) most = p->dot[i].rows;
+    const int dots = most * ((p->d + w - 1) / w * w);
+    return p->d * rows > dots ? p->d * rows : dots;
+}

@@ -1,0 +1,184 @@
+$ -- Latent attention in a layer, key = per_head: the reference's. Queries and keys meet in a retrieval
+$ -- space, values are the latent rows themselves.
+$ local H, K, r, c = spec.heads, spec.head_dim, spec.retr_dim, spec.kv_comp_dim
+$ local roped = #plan.frequencies > 0
+$ local cross = spec.kv_dim > 0
+$ local folded_out = plan.second_output
+$ if a.section == "weights" then
+$   a.weight("q_proj.weight", { H * K, plan.model })
+$   a.weight("w_kc_q", { H, K, spec.q_comp_dim })
+$   a.weight("W_qr", { H, spec.q_comp_dim, r })
+$   a.weight("kv_proj.weight", { c, plan.keys })
+$   a.weight("W_kr", { H, c, r })
+$   a.weight("w_kc_kv", { H, K, c })
+$   a.weight("out_proj.weight", { plan.model, H * K })
+$   if not cross then a.weight("o_proj.weight", { plan.model, plan.model }, not folded_out) end
+$ elseif a.section == "packed" then
+$   a.matrix("Q", H * r, plan.model)
+$   a.matrix("KV", c, plan.keys)
+$   a.matrix("KR", H * r, c)
+$   a.matrix("UV", K, c, H)
+$   a.matrix("O", plan.model, H * K)
+$ elseif a.section == "sizes" then
+    HEAD = ${K}, /* width of a value head after its up-projection */
+    LATENT = ${c}, /* width of a latent row: the value of all heads */
+    RETR = ${r}, /* width of the rotated key of a head */
+$   if roped then
+    ROPE_DIM = ${spec.rope_dim}, /* rotated components of those */
+$   end
+    VALUE = HEAD,
+    D = RETR, /* width of a query and key row */
+    LATENT_ROW = LATENT + ${plan.pad},
+    K_HEADS = HEADS, /* as the cache has them */
+    V_HEADS = 1,
+    V_DIM = LATENT,
+$ elseif a.section == "members" then
+    float *latent; /* [key rows][LATENT] */
+$ elseif a.section == "fold" then
+/* (q w_kc_q) W_qr is one matrix: to = Wq^T (w_kc_q W_qr), head by head, in double. */
+static void fold_query(float *to, const float *q, const float *down, const float *up) {
+    enum { COMP = ${spec.q_comp_dim} };
+    for (int64_t row = 0; row < HEADS * RETR; row++) {
+        const int64_t h = row / RETR, j = row % RETR;
+        double both[HEAD];
+        for (int64_t k = 0; k < HEAD; k++) {
+            both[k] = 0;
+            for (int64_t d = 0; d < COMP; d++)
+                both[k] += (double)down[(h * HEAD + k) * COMP + d] * up[(h * COMP + d) * RETR + j];
+        }
+        for (int64_t i = 0; i < MODEL; i++) {
+            double sum = 0;
+            for (int64_t k = 0; k < HEAD; k++) sum += both[k] * q[(h * HEAD + k) * MODEL + i];
+            *packed_at(to, row, i, MODEL) = (float)sum;
+        }
+    }
+}
+
+/* W_kr [head][LATENT][RETR] as a matrix of HEADS * RETR rows. */
+static void pack_retrieval(float *to, const float *w) {
+    for (int64_t row = 0; row < HEADS * RETR; row++)
+        for (int64_t i = 0; i < LATENT; i++)
+            *packed_at(to, row, i, LATENT) = w[(row / RETR * LATENT + i) * RETR + row % RETR];
+}
+
+$     if folded_out then
+/* Two output projections are one: to = second first, in double, 64 columns at a time. */
+static void fold_output(float *to, const float *first, const float *second) {
+    enum { COLUMNS = HEADS * HEAD };
+    for (int64_t row = 0; row < MODEL; row++)
+        for (int64_t j = 0; j < COLUMNS; j += 64) {
+            double sum[64] = {0};
+            const int64_t n = COLUMNS - j < 64 ? COLUMNS - j : 64;
+            for (int64_t m = 0; m < MODEL; m++) {
+                const double x = (double)second[row * MODEL + m];
+                for (int64_t c = 0; c < n; c++) sum[c] += x * first[m * COLUMNS + j + c];
+            }
+            for (int64_t c = 0; c < n; c++) *packed_at(to, row, j + c, COLUMNS) = (float)sum[c];
+        }
+}
+$     end
+$ elseif a.section == "pack" then
+    fold_query(to + Q_AT, weight[W_Q_PROJ_WEIGHT], weight[W_W_KC_Q], weight[W_W_QR]);
+    pack_matrix(to + KV_AT, weight[W_KV_PROJ_WEIGHT], LATENT, ${plan.keys});
+    pack_retrieval(to + KR_AT, weight[W_W_KR]);
+    for (int64_t h = 0; h < HEADS; h++)
+        pack_matrix(to + UV_AT + h * ((HEAD + NR - 1) / NR * NR) * LATENT,
+                    weight[W_W_KC_KV] + h * HEAD * LATENT, HEAD, LATENT);
+$   if folded_out then
+    fold_output(to + O_AT, weight[W_OUT_PROJ_WEIGHT], weight[W_O_PROJ_WEIGHT]);
+$   else
+    pack_matrix(to + O_AT, weight[W_OUT_PROJ_WEIGHT], MODEL, HEADS * HEAD);
+$   end
+$ elseif a.section == "code" then
+/* Padding on the key side: its latent row is zero, and masked. */
+static inline bool is_key_pad(const layer *l, int32_t row) {
+    const attn_block_args *args = l->args;
+    if (!args->key_padding) return false;
+$   if cross then
+    const int32_t b = row / args->kv_tokens, position = row % args->kv_tokens;
+$   else
+    const int32_t b = item_of(l, row), position = l->call->pos0[b] + token_of(l, row);
+$   end
+    return args->key_padding[b * args->key_padding_batch + position];
+}
+
+/* Queries in retrieval space: whole heads of some rows. Padding is 0, so that what x holds there
+ * changes no bit. */
+static void q_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                   float *t, ptrdiff_t ldt) {
+    for (int32_t i = 0; i < rows; i++, t += ldt) {
+$   if roped then
+        const float *angles = l->angles + (int64_t)(first + i) * 2 * ROPE_DIM;
+        for (int32_t c = 0; c < cols; c += RETR) rope(t + c, angles);
+$   end
+        if (is_q_pad(l, first + i)) memset(t, 0, sizeof(float) * (size_t)cols);
+        memcpy(l->q + (int64_t)(first + i) * Q_ROW + col, t, sizeof(float) * (size_t)cols);
+    }
+}
+
+/* Latent rows: values as they are, and what keys are made of. */
+static void latent_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                        float *t, ptrdiff_t ldt) {
+    const size_t bytes = sizeof(float) * (size_t)cols;
+    for (int32_t i = 0; i < rows; i++, t += ldt) {
+        float *to = key_row(l, &l->v, first + i);
+        if (!to || is_key_pad(l, first + i)) memset(t, 0, bytes);
+        memcpy(l->latent + (int64_t)(first + i) * LATENT_ROW + col, t, bytes);
+        if (to) memcpy(to + col, t, bytes);
+    }
+}
+
+static void k_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                   float *t, ptrdiff_t ldt) {
+    for (int32_t i = 0; i < rows; i++, t += ldt) {
+        float *to = key_row(l, &l->k, first + i);
+        if (!to) continue;
+$   if roped then
+        const float *all = l->${cross and "key_angles" or "angles"};
+        const float *angles = all + (int64_t)(first + i) * 2 * ROPE_DIM;
+$   end
+        for (int32_t c = 0; c < cols; c += RETR) {
+$   if roped then
+            rope(t + c, angles);
+$   end
+            memcpy(to + (col + c) / RETR * l->k.head, t + c, sizeof(float) * RETR);
+        }
+    }
+}
+
+$   local q_matrix = { name = "Q", n = H * r, k = plan.model, unit = r, done = "q_done" }
+$   local kv_matrix = { name = "KV", n = c, k = plan.keys, unit = plan.nr, done = "latent_done" }
+$   local kr_matrix = { name = "KR", n = H * r, k = c, unit = r, done = "k_done" }
+$   if cross then
+${part("block/matmul.c", { name = "project_queries", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, matrices = { q_matrix } })}
+
+${part("block/matmul.c", { name = "project_latent", from = "l->ak", lda = "KEY_SIDE + PAD", rows = "l->key_rows", offset = false, matrices = { kv_matrix } })}
+
+${part("block/matmul.c", { name = "project_keys", from = "l->latent", lda = "LATENT_ROW", rows = "l->key_rows", offset = false, matrices = { kr_matrix } })}
+
+static void project(layer *l) {
+    project_queries(l);
+    if (l->key_rows == 0) return;
+    project_latent(l);
+    project_keys(l);
+}
+$   else
+${part("block/matmul.c", { name = "project_rows", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, matrices = { q_matrix, kv_matrix } })}
+
+${part("block/matmul.c", { name = "project_keys", from = "l->latent", lda = "LATENT_ROW", rows = "l->rows", offset = false, matrices = { kr_matrix } })}
+
+static void project(layer *l) {
+    project_rows(l);
+    project_keys(l);
+}
+$   end
+$ elseif a.section == "layout" then
+    l->q = attn_carve(base, &bytes, rows * Q_ROW * sizeof(float));
+    l->ctx = attn_carve(base, &bytes, rows * CTX_ROW * sizeof(float));
+    l->o = attn_carve(base, &bytes, chunk * O_ROW * sizeof(float));
+$   if cross then
+    l->latent = attn_carve(base, &bytes, key_rows * LATENT_ROW * sizeof(float));
+$   else
+    l->latent = attn_carve(base, &bytes, rows * LATENT_ROW * sizeof(float));
+$   end
+$ end

@@ -1,0 +1,256 @@
+$ -- Latent attention in a layer, key = shared: DeepSeek's, absorbed: one key row [latent | rotated]
+$ -- serves all heads.
+$ local H, K, r, c, v = spec.heads, spec.head_dim, spec.retr_dim, spec.kv_comp_dim, spec.v_head_dim
+$ local lora = spec.q_comp_dim > 0
+$ local roped = #plan.frequencies > 0
+$ local expand = plan.expand_from > 0
+$ if a.section == "weights" then
+$   if lora then
+$     a.weight("q_a_proj.weight", { spec.q_comp_dim, plan.model })
+$     a.weight("q_a_layernorm.weight", { spec.q_comp_dim })
+$     a.weight("q_b_proj.weight", { H * (K + r), spec.q_comp_dim })
+$   else
+$     a.weight("q_proj.weight", { H * (K + r), plan.model })
+$   end
+$   a.weight("kv_a_proj_with_mqa.weight", { c + r, plan.keys })
+$   a.weight("kv_a_layernorm.weight", { c })
+$   a.weight("kv_b_proj.weight", { H * (K + v), c })
+$   a.weight("o_proj.weight", { plan.model, H * v })
+$ elseif a.section == "packed" then
+$   if lora then
+$     a.matrix("QA", spec.q_comp_dim, plan.model)
+$     a.vector("QA_NORM", spec.q_comp_dim)
+$   end
+$   a.matrix("Q", H * (K + r), lora and spec.q_comp_dim or plan.model)
+$   a.matrix("KVA", c + r, plan.keys)
+$   a.vector("KV_NORM", c)
+$   a.matrix("UK", c, K, H)
+$   a.matrix("UV", v, c, H)
+$   if expand then a.matrix("KVB", H * (K + v), c) end
+$   a.matrix("O", plan.model, H * v)
+$ elseif a.section == "sizes" then
+    HEAD = ${K}, /* width of the unrotated part of a query */
+    LATENT = ${c}, /* width of a latent row: the value of all heads */
+    RETR = ${r}, /* width of the rotated part of a key */
+$   if roped then
+    ROPE_DIM = ${spec.rope_dim}, /* rotated components of those */
+$   end
+    VALUE = ${v}, /* width of a value head after its up-projection */
+$     if lora then
+    QA = ${spec.q_comp_dim}, /* width of the compressed query */
+    QA_ROW = QA + ${plan.pad},
+$     end
+    D = LATENT + RETR, /* width of a query and key row */
+    KEY_ROW = D + ${plan.pad}, /* a key row on its way to its norm */
+    NOPE_ROW = HEADS * HEAD + ${plan.pad},
+$     if expand then
+    EXPAND_FROM = ${plan.expand_from}, /* queries an item from which keys are expanded to heads */
+    EXPANDED = HEAD + RETR, /* width of an expanded key */
+    EXPANDED_ROW = HEADS * EXPANDED + ${plan.pad},
+$     end
+    K_HEADS = 1, /* as the cache has them; values are the first columns of keys */
+    V_HEADS = 1,
+    V_DIM = 0,
+$ elseif a.section == "members" then
+$     if lora then
+    float *qa; /* [rows][QA] compressed queries */
+$     end
+    float *nope; /* [rows][HEADS * HEAD] the unrotated parts of queries */
+    float *key;  /* [rows][D] keys before norm and rotation */
+$     if expand then
+    bool expand;    /* this call */
+    int32_t item;   /* whose keys are being expanded, */
+    int32_t held;   /* and how many it has */
+    float *ek, *ev; /* [batch][HEADS][keys][EXPANDED], [batch][HEADS][keys][VALUE] */
+$     end
+$ elseif a.section == "fold" then
+/* kv_b [head][HEAD + VALUE][LATENT]: its first rows turn queries to latent space (transposed), the
+ * others turn what a head saw to its value. */
+static void pack_up(float *uk, float *uv, const float *w) {
+    enum { UK_PANELS = (LATENT + NR - 1) / NR, UV_PANELS = (VALUE + NR - 1) / NR };
+    for (int64_t h = 0; h < HEADS; h++, w += (int64_t)(HEAD + VALUE) * LATENT) {
+        for (int64_t k = 0; k < HEAD; k++)
+            for (int64_t i = 0; i < LATENT; i++)
+                *packed_at(uk + h * UK_PANELS * NR * HEAD, i, k, HEAD) = w[k * LATENT + i];
+        pack_matrix(uv + h * UV_PANELS * NR * LATENT, w + (int64_t)HEAD * LATENT, VALUE, LATENT);
+    }
+}
+$ elseif a.section == "pack" then
+$   if lora then
+    pack_matrix(to + QA_AT, weight[W_Q_A_PROJ_WEIGHT], QA, MODEL);
+    pack_norm(to + QA_NORM_AT, weight[W_Q_A_LAYERNORM_WEIGHT], QA);
+    pack_matrix(to + Q_AT, weight[W_Q_B_PROJ_WEIGHT], HEADS * (HEAD + RETR), QA);
+$   else
+    pack_matrix(to + Q_AT, weight[W_Q_PROJ_WEIGHT], HEADS * (HEAD + RETR), MODEL);
+$   end
+    pack_matrix(to + KVA_AT, weight[W_KV_A_PROJ_WITH_MQA_WEIGHT], D, ${plan.keys});
+    pack_norm(to + KV_NORM_AT, weight[W_KV_A_LAYERNORM_WEIGHT], LATENT);
+    pack_up(to + UK_AT, to + UV_AT, weight[W_KV_B_PROJ_WEIGHT]);
+$   if expand then
+    pack_matrix(to + KVB_AT, weight[W_KV_B_PROJ_WEIGHT], HEADS * (HEAD + VALUE), LATENT);
+$   end
+    pack_matrix(to + O_AT, weight[W_O_PROJ_WEIGHT], MODEL, HEADS * VALUE);
+$ elseif a.section == "code" then
+$   if lora then
+static void qa_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                    float *t, ptrdiff_t ldt) {
+    for (int32_t i = 0; i < rows; i++, t += ldt)
+        memcpy(l->qa + (int64_t)(first + i) * QA_ROW + col, t, sizeof(float) * (size_t)cols);
+}
+
+$   end
+static void key_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                     float *t, ptrdiff_t ldt) {
+    for (int32_t i = 0; i < rows; i++, t += ldt)
+        memcpy(l->key + (int64_t)(first + i) * KEY_ROW + col, t, sizeof(float) * (size_t)cols);
+}
+
+/* Queries: the unrotated part is absorbed later, the other is rotated to its place. Padding is 0,
+ * so that what x holds there changes no bit. */
+static void q_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                   float *t, ptrdiff_t ldt) {
+    for (int32_t i = 0; i < rows; i++, t += ldt) {
+        const int32_t at = first + i;
+        const int64_t row = at;
+        if (is_q_pad(l, at)) memset(t, 0, sizeof(float) * (size_t)cols);
+        for (int32_t c = 0; c < cols; c += HEAD + RETR) {
+            const int32_t h = (col + c) / (HEAD + RETR);
+$   if roped then
+            rope(t + c + HEAD, l->angles + row * 2 * ROPE_DIM);
+$   end
+$   if expand then
+            if (l->expand) {
+                memcpy(l->q + row * EXPANDED_ROW + h * EXPANDED, t + c, sizeof(float) * EXPANDED);
+                continue;
+            }
+$   end
+            memcpy(l->nope + row * NOPE_ROW + h * HEAD, t + c, sizeof(float) * HEAD);
+            memcpy(l->q + row * Q_ROW + h * D + LATENT, t + c + HEAD, sizeof(float) * RETR);
+        }
+    }
+}
+
+static void absorbed(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                     float *t, ptrdiff_t ldt) {
+    const int32_t at = col / LATENT * D + col % LATENT;
+    for (int32_t i = 0; i < rows; i++, t += ldt)
+        memcpy(l->q + (int64_t)(first + i) * Q_ROW + at, t, sizeof(float) * (size_t)cols);
+}
+
+/* Keys to where they live: the latent part normalised, the other rotated.${lora and " Queries: normalised." or ""} */
+static void settle_task(void *ctx, int64_t task, int worker) {
+    const layer *l = ctx;
+    (void)worker;
+    const int32_t end = min32(l->rows, (int32_t)task * MB + MB);
+    for (int32_t row = (int32_t)task * MB; row < end; row++) {
+$   if lora then
+        float *qa = l->qa + (int64_t)row * QA_ROW;
+        rms_norm(qa, qa, l->w + QA_NORM_AT, NULL, QA);
+$   end
+        float *key = l->key + (int64_t)row * KEY_ROW, *to = key_row(l, &l->k, row);
+        if (!to) continue;
+        rms_norm(to, key, l->w + KV_NORM_AT, NULL, LATENT);
+$   if roped then
+        rope(key + LATENT, l->angles + (int64_t)row * 2 * ROPE_DIM);
+$   end
+        memcpy(to + LATENT, key + LATENT, sizeof(float) * RETR);
+    }
+}
+
+$   local q_matrix = { name = "Q", n = H * (K + r), k = lora and spec.q_comp_dim or plan.model, unit = K + r, done = "q_done" }
+$   local kva = { name = "KVA", n = c + r, k = plan.keys, unit = plan.nr, done = "key_done" }
+$   local qa = { name = "QA", n = spec.q_comp_dim, k = plan.model, unit = plan.nr, done = "qa_done" }
+${part("block/matmul.c", { name = "project_rows", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, matrices = { lora and qa or q_matrix, kva } })}
+
+$   if lora then
+${part("block/matmul.c", { name = "project_queries", from = "l->qa", lda = "QA_ROW", rows = "l->rows", offset = false, matrices = { q_matrix } })}
+
+$   end
+${part("block/matmul.c", { name = "absorb", from = "l->nope", lda = "NOPE_ROW", rows = "l->rows", offset = false, matrices = { { name = "UK", n = c, k = K, heads = H, step = "HEAD", unit = plan.nr, done = "absorbed" } } })}
+
+$   if expand then
+/* Keys of an item, head by head: [W_uk latent | rotated], and values W_uv latent. */
+static void expanded(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                     float *t, ptrdiff_t ldt) {
+    const int64_t keys = l->call->core.kv_len_max;
+    for (int32_t i = 0; i < rows; i++, t += ldt) {
+        const float *key =
+            (const float *)l->k.data + l->item * l->k.batch + (first + i) * l->k.token;
+        for (int32_t c = 0; c < cols; c += HEAD + VALUE) {
+            const int32_t h = (col + c) / (HEAD + VALUE);
+            const int64_t row = ((int64_t)l->item * HEADS + h) * keys + first + i;
+            memcpy(l->ek + row * EXPANDED, t + c, sizeof(float) * HEAD);
+            memcpy(l->ek + row * EXPANDED + HEAD, key + LATENT, sizeof(float) * RETR);
+            memcpy(l->ev + row * VALUE, t + c + HEAD, sizeof(float) * VALUE);
+        }
+    }
+}
+
+${part("block/matmul.c", { name = "expand_item", from = "(const float *)l->k.data + l->item * l->k.batch", lda = "D", rows = "l->held", offset = false, matrices = { { name = "KVB", n = H * (K + v), k = c, unit = K + v, done = "expanded" } } })}
+
+$   end
+static void project(layer *l) {
+    project_rows(l);
+    attn_parallel((l->rows + MB - 1) / MB, l->call->extent.threads, settle_task, l);
+$   if lora then
+    project_queries(l);
+$   end
+$   if expand then
+    if (l->expand) {
+        for (l->item = 0; l->item < l->call->extent.batch; l->item++) {
+            l->held = l->call->held[l->item];
+            if (l->call->rows[l->item] > 0 && l->held > 0) expand_item(l);
+        }
+        return;
+    }
+$   end
+    absorb(l);
+}
+$ elseif a.section == "layout" then
+$   if expand then
+$     if lora then
+    l->qa = attn_carve(base, &bytes, rows * QA_ROW * sizeof(float));
+$     end
+    l->key = attn_carve(base, &bytes, rows * KEY_ROW * sizeof(float));
+    /* Either form's tensors: items of few rows are absorbed, in a run of their own. */
+    l->expand = e->tokens >= EXPAND_FROM;
+    char *either = base ? base + bytes : NULL;
+    uint64_t absorbed = 0, expanded = 0;
+    const uint64_t few = (uint64_t)e->batch * (uint64_t)min32(e->tokens, EXPAND_FROM - 1);
+    l->q = attn_carve(either, &absorbed, few * Q_ROW * sizeof(float));
+    l->ctx = attn_carve(either, &absorbed, few * CTX_ROW * sizeof(float));
+    l->nope = attn_carve(either, &absorbed, few * NOPE_ROW * sizeof(float));
+    l->o = attn_carve(either, &absorbed, (few < chunk ? few : chunk) * O_ROW * sizeof(float));
+    if (l->expand) {
+        const uint64_t keys = (uint64_t)e->batch * (uint64_t)e->keys * HEADS;
+        l->q = attn_carve(either, &expanded, rows * EXPANDED_ROW * sizeof(float));
+        l->o = attn_carve(either, &expanded, rows * O_ROW * sizeof(float));
+        l->ek = attn_carve(either, &expanded, keys * EXPANDED * sizeof(float));
+        l->ev = attn_carve(either, &expanded, keys * VALUE * sizeof(float));
+    }
+    bytes += absorbed > expanded ? absorbed : expanded;
+$   else
+    l->q = attn_carve(base, &bytes, rows * Q_ROW * sizeof(float));
+    l->ctx = attn_carve(base, &bytes, rows * CTX_ROW * sizeof(float));
+    l->o = attn_carve(base, &bytes, chunk * O_ROW * sizeof(float));
+$     if lora then
+    l->qa = attn_carve(base, &bytes, rows * QA_ROW * sizeof(float));
+$     end
+    l->nope = attn_carve(base, &bytes, rows * NOPE_ROW * sizeof(float));
+    l->key = attn_carve(base, &bytes, rows * KEY_ROW * sizeof(float));
+$   end
+$ elseif a.section == "core" then
+$   if expand then
+    if (l->expand) {
+        const int64_t keys = args.kv_len_max;
+        args.q = (attn_view){l->q, (int64_t)l->tokens * EXPANDED_ROW, EXPANDED, EXPANDED_ROW};
+        args.k = (attn_view){l->ek, HEADS * keys * EXPANDED, keys * EXPANDED, EXPANDED};
+        args.v = (attn_view){l->ev, HEADS * keys * VALUE, keys * VALUE, VALUE};
+        args.o = (attn_out){l->o, (int64_t)l->tokens * O_ROW, VALUE, O_ROW};
+        clear_rest(l, l->o, O_ROW);
+        const attn_kernel *core =
+            &${plan.expanded};
+        return l->call->run_core(core, &args, l->call->rows);
+    }
+$   end
+$ end

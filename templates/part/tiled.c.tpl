@@ -1,0 +1,75 @@
+$ -- What variants share that go through the keys in tiles: shares of the items, tiles of rows, their
+$ -- sums; and the workspace, of which one part serves both, one after the other.
+$ assert(plan.tile_vectors >= 1, "plan: a tile has at least one vector")
+$ assert(plan.panel % plan.width == 0, "plan: a V panel is whole vectors")
+$ local engine = hooks("engine/" .. isa.engine .. ".c")
+$ if a.section == "sizes" then
+GROUP = ${plan.group}, /* query heads that share both their key head and their value head */
+GROUPS = HEADS / GROUP,
+ROWS = ${plan.rows}, /* query rows of a full tile: ${plan.tile_vectors} vectors */
+TILES = ${plan.tiles}, /* tiles a query block */
+BK = ${plan.key_block}, /* keys a block */
+SPAN = ${plan.span}, /* keys of a tile's sum before it is kept: see sums */
+$   if plan.reach >= 0 then
+REACH = ${plan.reach}, /* n rows see at most n + REACH keys from the first to the last */
+$   end
+PV_GROUPS = ${plan.pv_groups_max}, /* most row groups of a tile in P V */
+$ elseif a.section == "scratch" then
+${part("part/scratch.c")}
+$ elseif a.section == "tiles" then
+${part("part/sums.c")}
+
+${engine.pack_q()}
+
+$ local pv_seen = {} -- register tiles of P V, emitted once
+$ for nv = 1, plan.tile_vectors do
+${engine.qk(nv)}
+
+${part("part/softmax.c", { nv = nv })}
+${engine.pv(nv, pv_seen)}
+${part("part/adjust.c", { nv = nv })}
+$   if expr then
+$     if plan.rescore then
+${part("backend/flex_tile.c", { nv = nv, masked = false })}
+$     end
+${part("backend/flex_tile.c", { nv = nv, masked = true })}
+$   end
+${part("part/tile.c", { nv = nv })}
+
+$ end
+$ elseif a.section == "types" then
+/* What an item has to do, found out when a call begins: time goes by the keys that its rows see,
+ * not by how long K and V are. */
+typedef struct share {
+    int32_t first, last; /* keys that some row sees; none: first > last */
+    int32_t parts;       /* decode: parts that some row sees */
+    int32_t blocks;      /* prefill: key blocks whose values are packed, first / BK the first */
+    bool decode;         /* its rows run as decode, not as tiles */
+    _Alignas(8) int64_t task; /* tasks of the items before it */
+} share;
+_Static_assert(sizeof(share) == ${plan.share_bytes}, "the plan's workspace");
+$ elseif a.section == "members" then
+share *share;         /* one an item */
+int32_t few;          /* items that run as decode */
+$ elseif a.section == "code" then
+${part("part/shares.c")}
+
+${part("part/rows.c")}
+$ elseif a.section == "bounds" then
+/* Keys from the first to the last that so many rows of an item see, at most; 0 rows see none. */
+static int64_t most_keys(int32_t rows, int32_t kv_len_max) {
+    if (rows <= 0) return 0;
+$   if plan.scattered then
+    return min64(kv_len_max, rows * INT64_C(${plan.row_keys})); /* else nothing is packed */
+$   elseif plan.reach >= 0 then
+    return min64(kv_len_max, reach_of(rows));
+$   else
+    return kv_len_max;
+$   end
+}
+$ elseif a.section == "places" then
+const uint64_t items = (uint64_t)e->batch;
+c->share = attn_carve(base, &bytes, items * sizeof(share));
+$ elseif a.section == "run" then
+find_shares(&c);
+$ end
