@@ -243,21 +243,11 @@ static attn_types types_of(const golden *g) {
     return s ? attn_spec_types(s) : (attn_types){0};
 }
 
-/* Rows of rank 4 as a core of this type takes them. f32 is made of any floats; other types are
- * there as they are. */
 static bool optional_stored(reader *r, const char *name, int32_t type, const int64_t *dim,
                             const void **out) {
     const st_tensor *t = st_find(&r->file, name);
     if (!t) return true;
-    if (!has_shape(r, t, 4, dim)) return false;
-    if (type == ATTN_TYPE_F32) return (*out = st_floats(r->a, &r->file, t, r->d)) != NULL;
-    if (t->dtype != stored_dtype(type))
-        return bad(r, name,
-                   arena_printf(r->a, "must be %s, as the case's type says, got %s",
-                                st_dtype_name(stored_dtype(type)), st_dtype_name(t->dtype)));
-    const size_t bytes = (size_t)t->count * attn_type_size(type);
-    *out = memcpy(arena_alloc(r->a, bytes + 1), t->data, bytes);
-    return true;
+    return has_shape(r, t, 4, dim) && (*out = stored_read(r->a, &r->file, t, type, r->d)) != NULL;
 }
 
 static bool optional_ints(reader *r, const char *name, int rank, const int64_t *dim,

@@ -107,9 +107,14 @@ static void add(arena *a, product_list *list, int kernel, int isa) {
                    .isa = &isa_table[isa],
                    .layer = k->core.level == ATTN_LEVEL_BLOCK,
                    .core = p};
-    if (k->inner >= 0) p->core = product_on(list, k->inner, isa);
-    if (k->expanded >= 0) p->expanded = product_on(list, k->expanded, isa);
     decide(a, list->options, p);
+}
+
+/* A layer's kernels, which may come after it. */
+static void link_cores(const product_list *list, product *p) {
+    const int isa = (int)(p->isa - isa_table);
+    if (p->spec->inner >= 0) p->core = product_on(list, p->spec->inner, isa);
+    if (p->spec->expanded >= 0) p->expanded = product_on(list, p->spec->expanded, isa);
 }
 
 bool products_check(arena *a, const model *m, unsigned isa_mask, diag *d) {
@@ -136,6 +141,7 @@ product_list products_make(arena *a, const model *m, const gen_options *o) {
             if (mask >> isa & 1) add(a, &list, kernel, isa);
         list.first[kernel + 1] = list.count;
     }
+    for (int i = 0; i < list.count; i++) link_cores(&list, &list.row[i]);
     const int bits = prefix_bits(a, m);
     for (int i = 0; i < list.count; i++) {
         list.row[i].digest = digest(a, &list.row[i]);
