@@ -9,6 +9,7 @@
 #include "rename.h"
 #include "spec.h"
 #include "text.h"
+#include "types.h"
 #include "version.h"
 
 #include <stdio.h>
@@ -68,6 +69,14 @@ static int isa_header(arena *a, const char *path) {
     for (int i = 0; i < ATTN_ISA_COUNT; i++)
         if (!strcmp(path, arena_printf(a, "runtime/simd/%s.h", isa_table[i].name))) return i;
     return -1;
+}
+
+/* The vectors of a storage type: on an instruction set's vocabulary, so that they stand in the
+ * kernels that read it. */
+static bool is_type_header(arena *a, const char *path) {
+    for (int i = 0; i < ATTN_TYPE_COUNT; i++)
+        if (!strcmp(path, arena_printf(a, "runtime/simd/%s.h", attn_type_get(i).name))) return true;
+    return false;
 }
 
 /* The instruction set that a source is for, or -1. */
@@ -158,7 +167,9 @@ static void put_headers(single *s, const gen_file *f) {
     for (const char *p = f->text; p; p = strchr(p, '\n')) {
         p += *p == '\n';
         const char *path = included(s->a, f->path, p);
-        if (path && isa_header(s->a, path) < 0 && !strstr(path, ".def")) put_header(s, path);
+        if (path && isa_header(s->a, path) < 0 && !is_type_header(s->a, path) &&
+            !strstr(path, ".def"))
+            put_header(s, path);
     }
 }
 
