@@ -1,9 +1,8 @@
 #!/bin/sh
 # Adding to an axis is a row and a file. In a copy of the tree this test adds an op (`first_key`,
 # where a query sees key 0 only), an instruction set (`twin`, portable.h under another name) and a
-# storage type (`pair`, bf16 under another name), counts
-# the files that each touched, and holds the result to what the axis promises. The op's kernels and
-# layers pass their selftest in both forms and backends and agree with the oracle of the property
+# storage type (`pair`, bf16 under another name), counts the files that each touched, and holds the
+# result to what the axis promises. The op's kernels and layers pass their selftest in both forms and backends and agree with the oracle of the property
 # tests; banner, explain and the tiles it counts say what it does. The instruction set is generated,
 # chosen by its rank and built, also into a single file.
 set -eu
