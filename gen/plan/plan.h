@@ -77,7 +77,8 @@ typedef struct plan {
     const char *layout;                      /* how Q, K, V and O lie: a file of templates/layout */
     plan_variant variant[PLAN_MAX_VARIANTS]; /* the first whose rows an item has runs */
     int variants;
-    /* Resolved sizes of the spec. */
+    /* Resolved types and sizes of the spec. */
+    attn_types type; /* what Q, K, V and O are stored in; panels of V likewise */
     int heads, key_heads, value_heads, group, d, dv, dvp;
     /* Scores. */
     double q_scale;        /* folded into Q */
@@ -142,6 +143,10 @@ size_t plan_scratch(const plan *p);
 /* What attn_workspace answers for the kernel; UINT64_MAX: more than 64 bits hold. */
 uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int32_t q_len,
                         int32_t kv_len, int32_t threads);
+
+/* Bytes of a row of K, and of `columns` of V, as they are stored. */
+int plan_k_bytes(const plan *p);
+int plan_v_bytes(const plan *p, int columns);
 
 /* Useful FLOPs of a call: 2 (D + Dv) for each visible pair. */
 double plan_flops(const plan *p, double pairs);
