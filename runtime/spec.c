@@ -64,9 +64,13 @@ static bool is_default(const attn_spec *s, const attn_field *f) {
     return attn_field_get(f, s) == default_of(f);
 }
 
+bool attn_field_is_silent(const attn_field *f, const attn_spec *s) {
+    return f->id == '.' && is_default(s, f);
+}
+
 bool attn_field_is_set(const attn_field *f, const attn_spec *s) {
     const double unset = f->kind == ATTN_KIND_FLOAT ? (double)ATTN_UNSET_F : ATTN_UNSET;
-    return attn_field_get(f, s) != unset;
+    return attn_field_get(f, s) != unset && !attn_field_is_silent(f, s);
 }
 
 static void init(attn_spec *spec) {
@@ -127,6 +131,10 @@ bool attn_field_text(const attn_field *f, const attn_spec *s, char text[ATTN_FIE
 /* --- Rules --- */
 
 #define fail attn_spec_fail
+
+static const char kv_types[] = "same"
+#define ATTN_SAID(id, name, ...) " " #name
+    ATTN_TYPES(ATTN_SAID);
 
 attn_status attn_spec_fail(attn_spec_error *err, const char *field, const char *fmt, ...) {
     if (!err) return ATTN_E_SPEC;
@@ -301,6 +309,22 @@ static attn_status check_scores(const attn_spec *s, attn_spec_error *err) {
         (double)s->scale, (double)s->softcap);
 }
 
+/* One spelling of what k and v are stored in; and what is not built yet is refused by name. */
+static attn_status resolve_types(attn_spec *s, attn_spec_error *err) {
+    if (s->kv_type - 1 == s->type) s->kv_type = ATTN_KV_TYPE_SAME;
+    if (s->type != ATTN_TYPE_F32)
+        return fail(err, "type",
+                    "must be f32: q and o in other types are not built yet (kv_type stores k and v "
+                    "alone in one of%s)",
+                    &kv_types[strlen("same")]);
+    if (s->kv_type != ATTN_KV_TYPE_SAME && s->level != ATTN_LEVEL_CORE)
+        return fail(err, "kv_type",
+                    "must be same in layers: keys and values of another type are not built yet "
+                    "there; level core takes%s",
+                    &kv_types[strlen("same")]);
+    return ATTN_OK;
+}
+
 static float default_scale(const attn_spec *s) {
     return (float)(1.0 / sqrt((double)attn_spec_k_dim(s)));
 }
@@ -324,6 +348,7 @@ static attn_status resolve(attn_spec *s, attn_spec_error *err) {
     if (st == ATTN_OK) st = check_required(s, err);
     if (st == ATTN_OK && s->form == ATTN_FORM_MLA) st = derive_mla(s, err);
     if (st == ATTN_OK) st = check_applies(s, err);
+    if (st == ATTN_OK) st = resolve_types(s, err);
     if (st != ATTN_OK) return st;
     fill(&s->kv_heads, s->heads);
     fill(&s->v_heads, s->kv_heads);
@@ -370,6 +395,12 @@ void attn_spec_expanded(const attn_spec *spec, attn_spec *core) {
     core->kv_comp_dim = core->retr_dim = ATTN_UNSET;
 }
 
+attn_types attn_spec_types(const attn_spec *spec) {
+    const int32_t same = spec->type;
+    const int32_t kv = spec->kv_type == ATTN_KV_TYPE_SAME ? same : spec->kv_type - 1;
+    return (attn_types){same, kv, kv, same};
+}
+
 int32_t attn_spec_row_dim(const attn_spec *spec) {
     return attn_op_of(spec)->segments ? spec->q_dim : spec->d_model;
 }
@@ -381,7 +412,7 @@ int32_t attn_spec_k_dim(const attn_spec *spec) {
 
 /* --- Canonical names --- */
 
-static const char prefix[] = "attn_f32_", block_prefix[] = "block_";
+static const char prefix[] = "attn_", kv_prefix[] = "kv", block_prefix[] = "block_";
 static const char *const axes[] = {"form", "backend", "op"}; /* in the order of names */
 
 static bool same(const attn_spec *a, const attn_spec *b) {
@@ -432,6 +463,22 @@ static void put_float(char name[ATTN_NAME_MAX], float x) {
     }
 }
 
+/* Others are named by their values, or not at all. */
+static bool has_letter(const attn_field *f) {
+    return f->id != ' ' && f->id != '.';
+}
+
+/* "f32_", "f32_kvbf16_". */
+static void put_types(char name[ATTN_NAME_MAX], const attn_spec *spec) {
+    const attn_types type = attn_spec_types(spec);
+    char value[ATTN_FIELD_TEXT_MAX];
+    attn_enum_name(attn_field_find("type"), type.q, value, sizeof value);
+    put(name, "%s_", value);
+    if (spec->kv_type == ATTN_KV_TYPE_SAME) return;
+    attn_field_text(attn_field_find("kv_type"), spec, value);
+    put(name, "%s%s_", kv_prefix, value);
+}
+
 /* Form, backend, op, and the fields of a core that say something. */
 static void put_core(char name[ATTN_NAME_MAX], const attn_spec *spec) {
     for (size_t i = 0; i < sizeof axes / sizeof *axes; i++) {
@@ -442,7 +489,7 @@ static void put_core(char name[ATTN_NAME_MAX], const attn_spec *spec) {
     }
     for (int i = 0; i < attn_field_count; i++) {
         const attn_field *f = &attn_fields[i];
-        if (f->id == ' ' || implied(spec, f)) continue;
+        if (!has_letter(f) || implied(spec, f)) continue;
         put(name, "%c", f->id);
         if (f->kind == ATTN_KIND_FLOAT)
             put_float(name, (float)attn_field_get(f, spec));
@@ -487,7 +534,9 @@ void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]) {
     attn_spec core;
     attn_spec_core(spec, &core);
     name[0] = 0;
-    put(name, "%s%s", prefix, layer ? block_prefix : "");
+    put(name, "%s", prefix);
+    put_types(name, &core);
+    put(name, "%s", layer ? block_prefix : "");
     put_core(name, &core);
     if (layer) put(name, "_%08x", (unsigned)layer_hash(spec));
 }
@@ -549,18 +598,25 @@ static const char *parse_field(const char *p, attn_spec *spec) {
     if (*p == 'x') return parse_hash(p + 1, spec);
     for (int i = 0; i < attn_field_count; i++) {
         const attn_field *f = &attn_fields[i];
-        if (f->id == ' ' || f->id != *p) continue;
+        if (!has_letter(f) || f->id != *p) continue;
         if (f->kind == ATTN_KIND_FLOAT) return parse_float(p + 1, f, spec);
         return parse_int(p + 1, f, spec);
     }
     return NULL;
 }
 
+static const char *parse_types(const char *p, attn_spec *spec) {
+    p = parse_axis(p, attn_field_find("type"), spec);
+    const size_t n = sizeof kv_prefix - 1;
+    if (!p || strncmp(p, kv_prefix, n)) return p;
+    return parse_axis(p + n, attn_field_find("kv_type"), spec);
+}
+
 attn_status attn_spec_parse(const char *name, attn_spec *spec) {
     attn_spec s;
     init(&s);
     if (strncmp(name, prefix, sizeof prefix - 1) != 0) return ATTN_E_SPEC;
-    const char *p = name + sizeof prefix - 1;
+    const char *p = parse_types(name + sizeof prefix - 1, &s);
     for (size_t i = 0; p && i < sizeof axes / sizeof *axes; i++)
         p = parse_axis(p, attn_field_find(axes[i]), &s);
     while (p && *p) p = parse_field(p, &s);
@@ -575,13 +631,19 @@ attn_status attn_spec_parse(const char *name, attn_spec *spec) {
 
 /* The core's name, without "block_" and the hash. */
 static bool layer_core(const char *name, char core[ATTN_NAME_MAX]) {
-    const size_t head = sizeof prefix - 1, skipped = sizeof block_prefix - 1, n = strlen(name);
-    if (n >= ATTN_NAME_MAX || n < head + skipped + 9) return false;
-    if (strncmp(name, prefix, head) || strncmp(name + head, block_prefix, skipped)) return false;
+    const size_t skipped = sizeof block_prefix - 1, n = strlen(name);
+    attn_spec unused;
+    init(&unused);
+    const size_t head = sizeof prefix - 1;
+    if (n >= ATTN_NAME_MAX || n < head + 9 || strncmp(name, prefix, head)) return false;
+    const char *block = parse_types(name + head, &unused);
+    if (!block || strncmp(block, block_prefix, skipped)) return false;
     const char *hash = name + n - 9;
-    if (*hash != '_' || strspn(hash + 1, "0123456789abcdef") != 8) return false;
+    if (hash < block + skipped || *hash != '_' || strspn(hash + 1, "0123456789abcdef") != 8)
+        return false;
     core[0] = 0;
-    put(core, "%s%.*s", prefix, (int)(n - head - skipped - 9), name + head + skipped);
+    put(core, "%.*s%.*s", (int)(block - name), name, (int)(hash - block - (ptrdiff_t)skipped),
+        block + skipped);
     return true;
 }
 

@@ -7,23 +7,6 @@
 
 /* --- The digest: of all that is resolved for a file. --- */
 
-static void digest_value(buf *b, const lua_val *v) {
-    switch (v->kind) {
-    case LUA_VAL_NIL: buf_puts(b, "nil"); break;
-    case LUA_VAL_BOOL: buf_puts(b, v->boolean ? "true" : "false"); break;
-    case LUA_VAL_INT: buf_printf(b, "%lld", (long long)v->integer); break;
-    case LUA_VAL_FLOAT: buf_printf(b, "%a", v->number); break;
-    case LUA_VAL_STRING: buf_printf(b, "%s", v->string); break;
-    case LUA_VAL_TABLE:
-        for (int i = 0; i < v->field_count; i++) {
-            buf_printf(b, "%s=", v->field[i].name ? v->field[i].name : "");
-            digest_value(b, v->field[i].value);
-            buf_puts(b, ";");
-        }
-    }
-    buf_puts(b, "\n");
-}
-
 static void digest_spec(arena *a, buf *b, const kernel_spec *k) {
     buf_printf(b, "%s\n", k->name);
     for (int i = 0; i < attn_field_count; i++) {
@@ -44,7 +27,7 @@ static void digest_spec(arena *a, buf *b, const kernel_spec *k) {
 static const char *digest(arena *a, const product *p) {
     buf b = buf_new(a);
     digest_spec(a, &b, p->spec);
-    digest_value(&b, p->layer ? block_plan_to_lua(a, &p->block_plan) : plan_to_lua(a, &p->plan));
+    lua_val_text(&b, p->layer ? block_plan_to_lua(a, &p->block_plan) : plan_to_lua(a, &p->plan));
     if (p->layer) buf_printf(&b, "%s\n", p->core->symbol);
     if (p->expanded) buf_printf(&b, "%s\n", p->expanded->symbol);
     return arena_printf(a, "%016llx", (unsigned long long)hash64(b.data, b.len));
@@ -99,8 +82,7 @@ static void decide(arena *a, const gen_options *o, product *p) {
     }
 }
 
-/* Products of one kernel lie as its instruction sets do: a layer finds its core by them. */
-static void add(arena *a, product_list *list, int kernel, int isa, int place) {
+static void add(arena *a, product_list *list, int kernel, int isa) {
     const kernel_spec *k = &list->model->kernels[kernel];
     product *p = &list->row[list->count++];
     *p = (product){.spec = k,
@@ -108,18 +90,41 @@ static void add(arena *a, product_list *list, int kernel, int isa, int place) {
                    .isa = &isa_table[isa],
                    .layer = k->core.level == ATTN_LEVEL_BLOCK,
                    .core = p};
-    if (k->inner >= 0) p->core = products_of(list, k->inner) + place;
-    if (k->expanded >= 0) p->expanded = products_of(list, k->expanded) + place;
     decide(a, list->options, p);
+}
+
+/* A layer's kernels, which may come after it. */
+static void link_cores(const product_list *list, product *p) {
+    const int isa = (int)(p->isa - isa_table);
+    if (p->spec->inner >= 0) p->core = product_on(list, p->spec->inner, isa);
+    if (p->spec->expanded >= 0) p->expanded = product_on(list, p->spec->expanded, isa);
+}
+
+bool products_check(arena *a, const model *m, unsigned isa_mask, diag *d) {
+    for (int i = 0; i < m->kernel_count; i++) {
+        const unsigned some = isa_storing(&m->kernels[i].core);
+        if (some & isa_mask) continue;
+        return diag_set(d,
+                        "--isa: %s has kernels for %s only, today: the others do not read its "
+                        "storage types yet",
+                        m->kernels[i].name, isa_list(a, some, ", "));
+    }
+    return true;
 }
 
 product_list products_make(arena *a, const model *m, const gen_options *o) {
     product_list list = {.model = m, .options = o};
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) list.isas += o->isa_mask >> isa & 1;
     list.row = arena_alloc(a, ((size_t)m->kernel_count * (size_t)list.isas + 1) * sizeof(product));
-    for (int kernel = 0; kernel < m->kernel_count; kernel++)
-        for (int isa = 0, place = 0; isa < ATTN_ISA_COUNT; isa++)
-            if (o->isa_mask >> isa & 1) add(a, &list, kernel, isa, place++);
+    list.first = arena_alloc(a, ((size_t)m->kernel_count + 1) * sizeof *list.first);
+    for (int kernel = 0; kernel < m->kernel_count; kernel++) {
+        const unsigned mask = o->isa_mask & isa_storing(&m->kernels[kernel].core);
+        list.first[kernel] = list.count;
+        for (int isa = 0; isa < ATTN_ISA_COUNT; isa++)
+            if (mask >> isa & 1) add(a, &list, kernel, isa);
+        list.first[kernel + 1] = list.count;
+    }
+    for (int i = 0; i < list.count; i++) link_cores(&list, &list.row[i]);
     const int bits = prefix_bits(a, m);
     for (int i = 0; i < list.count; i++) {
         list.row[i].digest = digest(a, &list.row[i]);
@@ -129,11 +134,22 @@ product_list products_make(arena *a, const model *m, const gen_options *o) {
 }
 
 const product *products_of(const product_list *p, int kernel) {
-    return &p->row[kernel * p->isas];
+    return &p->row[p->first[kernel]];
+}
+
+int products_count(const product_list *p, int kernel) {
+    return p->first[kernel + 1] - p->first[kernel];
+}
+
+const product *product_on(const product_list *p, int kernel, int isa) {
+    for (int i = p->first[kernel]; i < p->first[kernel + 1]; i++)
+        if (p->row[i].isa == &isa_table[isa]) return &p->row[i];
+    return NULL;
 }
 
 const product *product_best(const product_list *p, int kernel) {
     const product *row = products_of(p, kernel);
-    while (row->isa != &isa_table[attn_isa_best(p->options->isa_mask)]) row++;
+    const unsigned mask = p->options->isa_mask & isa_storing(&row->spec->core);
+    while (row->isa != &isa_table[attn_isa_best(mask)]) row++;
     return row;
 }

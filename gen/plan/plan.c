@@ -68,7 +68,7 @@ static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
         if (t->keys > p->max_keys) p->max_keys = t->keys;
         t->unroll = tile_unroll(p, nv, unroll);
         /* Whole lines are asked for in step; other unrollings ask for nothing. */
-        t->prefetch = t->unroll % PLAN_LINE ? 0 : c->prefetch;
+        t->prefetch = t->unroll % plan_line(p->type.k) ? 0 : c->prefetch;
         /* In between, a tile is rare: the running maximum alone saves code. */
         t->lazy = p->lazy && (full || nv == 1 || is_one_token(p, nv));
         t->pv.columns = p->panel / isa->width;
@@ -101,7 +101,8 @@ static void add_dot(plan *p, const isa_row *isa, int rows) {
     split_rows(&t->pv, rows, plan_pv_rows(isa, t->pv.columns));
     split_columns(p, isa->width, &t->pv);
     const int strips = p->dvp / isa->width / t->pv.columns;
-    t->row_lines = (p->d + PLAN_LINE - 1) / PLAN_LINE;
+    const int line = plan_line(p->type.k);
+    t->row_lines = (p->d + line - 1) / line;
     t->strip_lines = (t->keys * t->row_lines + strips - 1) / strips;
     t->line_keys = t->keys < t->strip_lines ? 1 : t->keys / t->strip_lines;
     t->key_lines = (t->strip_lines + t->keys - 1) / t->keys;

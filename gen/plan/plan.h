@@ -92,7 +92,8 @@ typedef struct plan {
     const char *layout;                      /* how Q, K, V and O lie: a file of templates/layout */
     plan_variant variant[PLAN_MAX_VARIANTS]; /* the first whose rows an item has runs */
     int variants;
-    /* Resolved sizes of the spec. */
+    /* Resolved types and sizes of the spec. */
+    attn_types type; /* what Q, K, V and O are stored in; panels of V likewise */
     int heads, key_heads, value_heads, group, d, dv, dvp;
     /* Scores. */
     double q_scale;        /* folded into Q */
@@ -147,12 +148,20 @@ const char *plan_check(arena *a, const kernel_spec *spec, const isa_row *isa,
 /* The plan as a table for templates and as text for --dump plan. */
 lua_val *plan_to_lua(arena *a, const plan *p);
 
+/* What templates see of it, but for the notes, as text: plans of a kernel that have one text make
+ * the same code. */
+const char *plan_code(arena *a, const plan *p);
+
 /* Bytes of one thread's scratch: the size of `scratch` in the generated file, which asserts it. */
 size_t plan_scratch(const plan *p);
 
 /* What attn_workspace answers for the kernel; UINT64_MAX: more than 64 bits hold. */
 uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int32_t q_len,
                         int32_t kv_len, int32_t threads);
+
+/* Bytes of a row of K, and of `columns` of V, as they are stored. */
+int plan_k_bytes(const plan *p);
+int plan_v_bytes(const plan *p, int columns);
 
 /* Useful FLOPs of a call: 2 (D + Dv) for each visible pair. */
 double plan_flops(const plan *p, double pairs);

@@ -1,6 +1,8 @@
 /* plan_lua.c - a plan as data for templates. */
 #include "plan_internal.h"
 
+#include "types.h"
+
 static lua_val *strips_to_lua(arena *a, const plan_pv *pv) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < pv->strips; i++) {
@@ -82,15 +84,20 @@ static lua_val *dots_to_lua(arena *a, const plan *p) {
 
 /* How the elements of Q, K, V and O are stored: their C type, the suffix of the vocabulary's loads
  * and stores of them, and how many a cache line holds. */
-static lua_val *types_to_lua(arena *a) {
-    static const char *const names[] = {"q", "k", "v", "o"};
+static lua_val *types_to_lua(arena *a, const plan *p) {
+    const struct {
+        const char *name;
+        int32_t type;
+    } operand[] = {{"q", p->type.q}, {"k", p->type.k}, {"v", p->type.v}, {"o", p->type.o}};
     lua_val *list = lua_val_table(a);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; i < sizeof operand / sizeof *operand; i++) {
+        const attn_type_row row = attn_type_get(operand[i].type);
+        const bool plain = operand[i].type == ATTN_TYPE_F32;
         lua_val *t = lua_val_table(a);
-        lua_val_set_string(a, t, "c", "float");
-        lua_val_set_string(a, t, "suffix", "");
-        lua_val_set_int(a, t, "line", PLAN_LINE);
-        lua_val_set(a, list, names[i], t);
+        lua_val_set_string(a, t, "c", row.ctype);
+        lua_val_set_string(a, t, "suffix", plain ? "" : arena_printf(a, "_%s", row.name));
+        lua_val_set_int(a, t, "line", plan_line(operand[i].type));
+        lua_val_set(a, list, operand[i].name, t);
     }
     return list;
 }
@@ -162,7 +169,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
              {"value_heads", p->value_heads}, {"group", p->group}, {"d", p->d}, {"dv", p->dv},
              {"dvp", p->dvp}, {"scratch_bytes", (int)plan_scratch(p)});
     lua_val_set(a, t, "variants", variants_to_lua(a, p));
-    lua_val_set(a, t, "type", types_to_lua(a));
+    lua_val_set(a, t, "type", types_to_lua(a, p));
     lua_val_set_float(a, t, "q_scale", p->q_scale);
     lua_val_set_float(a, t, "softcap_factor", p->softcap_factor);
     lua_val_set_bool(a, t, "bias", p->bias);
@@ -178,4 +185,12 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
         set_gather(a, t, p);
     lua_val_set(a, t, "notes", notes_to_lua(a, p));
     return t;
+}
+
+const char *plan_code(arena *a, const plan *p) {
+    plan silent = *p;
+    silent.notes = 0;
+    buf b = buf_new(a);
+    lua_val_text(&b, plan_to_lua(a, &silent));
+    return b.data;
 }
