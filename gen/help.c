@@ -60,7 +60,7 @@ static void help_field(arena *a, buf *b, const attn_field *f) {
 
 static const char *flag_help(arena *a, const cli_flag *f) {
     if (f->kind != FLAG_ISA) return f->help;
-    return arena_printf(a, "%s%s", isa_list(a, (1u << ATTN_ISA_COUNT) - 1, ", "), f->help);
+    return arena_printf(a, "%s%s", isa_list(a, isa_all(), ", "), f->help);
 }
 
 static const char *overview(arena *a) {
@@ -218,8 +218,7 @@ const char *help_completion(arena *a, const char *shell, diag *d) {
         complete_value(a, &b, cli_spec_flag(a, &attn_fields[i]), placeholder(&attn_fields[i]));
     for (int i = 0; i < cli_flag_count; i++)
         complete_value(a, &b, cli_flags[i].name, cli_flags[i].value);
-    buf_printf(&b, "        --isa) values='%s native all' ;;\n",
-               isa_list(a, (1u << ATTN_ISA_COUNT) - 1, " "));
+    buf_printf(&b, "        --isa) values='%s native all' ;;\n", isa_list(a, isa_all(), " "));
     buf_puts(&b, "        completion) values='bash zsh' ;;\n    esac\n    case $command in\n");
     for (int i = 0; i < cli_command_count; i++) {
         buf_printf(&b, "        %s) flags='", cli_commands[i].name);
