@@ -1,5 +1,5 @@
 #include "cli.h"
-#include "output/emit.h"
+#include "output/product.h"
 #include "import/find_model.h"
 #include "import/import_hf.h"
 #include "text.h"

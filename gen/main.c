@@ -3,13 +3,14 @@
 #include "cpu.h"
 #include "show/diff.h"
 #include "help.h"
+#include "output/check.h"
 #include "output/emit.h"
 #include "show/explain.h"
 #include "output/folder.h"
 #include "import/find_model.h"
 #include "plan/isa.h"
 #include "plan/plan.h"
-#include "files.h"
+#include "output/program.h"
 #include "output/render.h"
 #include "show/report.h"
 #include "output/single.h"
@@ -71,22 +72,23 @@ static bool dump_lua(buf *b, const gen_options *g, diag *d) {
     return true;
 }
 
-static bool dump_c(buf *b, const model *m, const gen_options *g, diag *d) {
+static bool dump_c(buf *b, const product_list *p, diag *d) {
     gen_files files;
-    if (!gen_render(b->a, m, g, &files, d)) return false;
+    if (!gen_render(b->a, p, &files, d)) return false;
     for (int i = 0; i < files.count; i++)
         if (!strncmp(files.file[i].path, "attn_", 5)) buf_puts(b, files.file[i].text);
     return true;
 }
 
-static bool dump(arena *a, const options *o, const model *m, const gen_options *g, diag *d) {
+static bool dump(arena *a, const options *o, const product_list *p, diag *d) {
+    const model *m = p->model;
     const explain_extent none = {-1, -1, -1};
     const char *text = "";
     buf b = buf_new(a);
-    const bool ok = !strcmp(o->dump, "plan")   ? explain_text(a, m, g, &none, NULL, &text, d)
+    const bool ok = !strcmp(o->dump, "plan")   ? explain_text(a, p, &none, NULL, &text, d)
                     : !strcmp(o->dump, "expr") ? dump_expr(&b, m)
-                    : !strcmp(o->dump, "lua")  ? dump_lua(&b, g, d)
-                    : !strcmp(o->dump, "c")    ? dump_c(&b, m, g, d)
+                    : !strcmp(o->dump, "lua")  ? dump_lua(&b, p->options, d)
+                    : !strcmp(o->dump, "c")    ? dump_c(&b, p, d)
                                                : (text = model_to_lua(a, m), true);
     if (ok) fputs(b.len ? b.data : text, stdout);
     return ok;
@@ -105,19 +107,18 @@ static bool generate(arena *a, const options *o, diag *d) {
     gen_options g;
     gen_files files;
     if (!load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d)) return false;
-    if (o->dump) return dump(a, o, &m, &g, d);
-    if (!gen_render(a, &m, &g, &files, d)) return false;
+    const product_list p = products_make(a, &m, &g);
+    if (o->dump) return dump(a, o, &p, d);
+    if (!gen_render(a, &p, &files, d)) return false;
     const gen_files folder = files;
-    if (o->single_file && !single_render(a, &m, &g, &folder, &files, d)) return false;
+    if (o->single_file && !single_render(a, &p, &folder, &files, d)) return false;
     reserve_for(&files);
     if (o->single_file ? !single_write(a, o->out, &files, d)
                        : !folder_write(a, o->out, FOLDER_OWN, &files, d))
         return false;
-    int isas = 0;
-    for (int i = 0; i < ATTN_ISA_COUNT; i++) isas += g.isa_mask >> i & 1;
     printf("%s: %d layer%s, %d kernel%s x %d instruction set%s, %d files in %s\n", m.name,
            m.layer_count, m.layer_count == 1 ? "" : "s", m.kernel_count,
-           m.kernel_count == 1 ? "" : "s", isas, isas == 1 ? "" : "s", files.count,
+           m.kernel_count == 1 ? "" : "s", p.isas, p.isas == 1 ? "" : "s", files.count,
            text_shown(a, o->out));
     return true;
 }
@@ -155,9 +156,10 @@ static bool explain(arena *a, const options *o, diag *d) {
     const char *text;
     if (!load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d)) return false;
     if (o->measure_text && !(sizes = measure_text(a, &m, &g, d))) return false;
-    const bool ok = o->svg    ? report_svg(a, &m, &g, &e, o->layer < 0 ? 0 : o->layer, &text, d)
-                    : o->json ? explain_json(a, &m, &g, &e, sizes, &text, d)
-                              : explain_text(a, &m, &g, &e, sizes, &text, d);
+    const product_list p = products_make(a, &m, &g);
+    const bool ok = o->svg    ? report_svg(a, &p, &e, o->layer < 0 ? 0 : o->layer, &text, d)
+                    : o->json ? explain_json(a, &p, &e, sizes, &text, d)
+                              : explain_text(a, &p, &e, sizes, &text, d);
     return ok && put(a, o, text, d);
 }
 
@@ -166,9 +168,9 @@ static bool report(arena *a, const options *o, diag *d) {
     gen_options g;
     const explain_extent e = {1, o->q_len, o->kv_len};
     const char *text;
-    if (!load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d) ||
-        !report_html(a, &m, &g, &e, &text, d) || !put(a, o, text, d))
-        return false;
+    if (!load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d)) return false;
+    const product_list p = products_make(a, &m, &g);
+    if (!report_html(a, &p, &e, &text, d) || !put(a, o, text, d)) return false;
     printf("%s: %d layer%s, %d kernel%s in %s\n", m.name, m.layer_count,
            m.layer_count == 1 ? "" : "s", m.kernel_count, m.kernel_count == 1 ? "" : "s",
            text_shown(a, o->out));

@@ -4,10 +4,10 @@
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 #define _POSIX_C_SOURCE 200112L /* setenv */
 
-#include "../runtime/attn_kernel.h"
-#include "../runtime/cpu.h"
-#include "../runtime/op.h"
-#include "../runtime/spec.h"
+#include "runtime/attn_kernel.h"
+#include "runtime/cpu.h"
+#include "runtime/op.h"
+#include "runtime/spec.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -432,9 +432,8 @@ static void put_float(char name[ATTN_NAME_MAX], float x) {
     }
 }
 
-void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]) {
-    name[0] = 0;
-    put(name, "%s%s", prefix, spec->level == ATTN_LEVEL_BLOCK ? block_prefix : "");
+/* Form, backend, op, and the fields of a core that say something. */
+static void put_core(char name[ATTN_NAME_MAX], const attn_spec *spec) {
     for (size_t i = 0; i < sizeof axes / sizeof *axes; i++) {
         const attn_field *f = attn_field_find(axes[i]);
         char value[ATTN_FIELD_TEXT_MAX];
@@ -451,6 +450,46 @@ void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]) {
             put(name, "%d", (int)attn_field_get(f, spec));
     }
     if (spec->expr_hash) put(name, "x%08x", (unsigned)spec->expr_hash);
+}
+
+/* FNV-1a (Fowler, Noll, Vo). */
+static uint32_t hash_more(uint32_t hash, const char *text) {
+    for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 16777619u;
+    return hash;
+}
+
+/* A value, the same in every locale. */
+static void value_text(const attn_field *f, const attn_spec *spec, char text[ATTN_FIELD_TEXT_MAX]) {
+    const float x = (float)attn_field_get(f, spec);
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    attn_field_text(f, spec, text);
+    if (f->kind == ATTN_KIND_FLOAT) snprintf(text, ATTN_FIELD_TEXT_MAX, "%08x", (unsigned)bits);
+}
+
+/* Of a layer's fields by their names, less those at their defaults: a field that is added, with a
+ * default, renames no layer. */
+static uint32_t layer_hash(const attn_spec *spec) {
+    uint32_t hash = 2166136261u;
+    for (int i = 0; i < attn_field_count; i++) {
+        const attn_field *f = &attn_fields[i];
+        char text[ATTN_FIELD_TEXT_MAX];
+        if (!attn_field_is_member(f) || implied(spec, f)) continue;
+        value_text(f, spec, text);
+        hash = hash_more(hash_more(hash, f->name), "=");
+        hash = hash_more(hash_more(hash, text), "\n");
+    }
+    return hash;
+}
+
+void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]) {
+    const bool layer = spec->level == ATTN_LEVEL_BLOCK;
+    attn_spec core;
+    attn_spec_core(spec, &core);
+    name[0] = 0;
+    put(name, "%s%s", prefix, layer ? block_prefix : "");
+    put_core(name, &core);
+    if (layer) put(name, "_%08x", (unsigned)layer_hash(spec));
 }
 
 /* The parsers below return where they stopped, or null. */
@@ -522,10 +561,6 @@ attn_status attn_spec_parse(const char *name, attn_spec *spec) {
     init(&s);
     if (strncmp(name, prefix, sizeof prefix - 1) != 0) return ATTN_E_SPEC;
     const char *p = name + sizeof prefix - 1;
-    if (strncmp(p, block_prefix, sizeof block_prefix - 1) == 0) {
-        s.level = ATTN_LEVEL_BLOCK;
-        p += sizeof block_prefix - 1;
-    }
     for (size_t i = 0; p && i < sizeof axes / sizeof *axes; i++)
         p = parse_axis(p, attn_field_find(axes[i]), &s);
     while (p && *p) p = parse_field(p, &s);
@@ -536,4 +571,22 @@ attn_status attn_spec_parse(const char *name, attn_spec *spec) {
     if (strcmp(canonical, name) != 0) return ATTN_E_SPEC;
     *spec = s;
     return ATTN_OK;
+}
+
+/* The core's name, without "block_" and the hash. */
+static bool layer_core(const char *name, char core[ATTN_NAME_MAX]) {
+    const size_t head = sizeof prefix - 1, skipped = sizeof block_prefix - 1, n = strlen(name);
+    if (n >= ATTN_NAME_MAX || n < head + skipped + 9) return false;
+    if (strncmp(name, prefix, head) || strncmp(name + head, block_prefix, skipped)) return false;
+    const char *hash = name + n - 9;
+    if (*hash != '_' || strspn(hash + 1, "0123456789abcdef") != 8) return false;
+    core[0] = 0;
+    put(core, "%s%.*s", prefix, (int)(n - head - skipped - 9), name + head + skipped);
+    return true;
+}
+
+bool attn_name_is_canonical(const char *name) {
+    attn_spec spec;
+    char core[ATTN_NAME_MAX];
+    return attn_spec_parse(layer_core(name, core) ? core : name, &spec) == ATTN_OK;
 }

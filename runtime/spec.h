@@ -97,11 +97,15 @@ int32_t attn_spec_k_dim(const attn_spec *spec);
 
 /* Canonical name of a resolved spec, e.g. attn_f32_regular_flex_sliding_self_h8k2d64w255. Fields at
  * their default are left out; floats print as attn_float_text with '.' as 'p' and '-' as 'm'; an
- * expression hash is 'x' and 8 hex digits. Needs ATTN_NAME_MAX bytes. parse is the inverse and
- * resolves. */
+ * expression hash is 'x' and 8 hex digits. A storage type stands after f32, where it is not f32.
+ * A layer has the name of its core, after "block_", and 8 hex digits, the hash of all its fields:
+ * attn_f32_block_regular_sdpa_full_self_h8k2d64_5e2f01ab. Needs ATTN_NAME_MAX bytes. parse is the
+ * inverse for cores, and resolves; a layer's name tells only its core. */
 enum { ATTN_NAME_MAX = 256 };
 void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]);
 attn_status attn_spec_parse(const char *name, attn_spec *spec);
+/* Whether a name has the form of these. */
+bool attn_name_is_canonical(const char *name);
 
 /* The shortest decimal that reads back as x; no exponent where nine digits do without. */
 enum { ATTN_FLOAT_MAX = 48 };

@@ -66,11 +66,11 @@ $   if both then norm_vectors("POST2") end
 $ end
 $ if #plan.frequencies > 0 then place("ROPE", tostring(64 * 2 * 2 * #plan.frequencies)) end
 ${source}
-#include "${package.runtime}/attn_kernel.h"
+#include "runtime/attn_kernel.h"
 $ if isa.guard then
 #if ${isa.guard}
 $ end
-#include "${package.runtime}/simd/${isa.name}.h"
+#include "runtime/simd/${isa.name}.h"
 
 ATTN_HIDDEN extern const attn_kernel
     ${plan.core};
@@ -165,6 +165,7 @@ ${part(form, { section = "members" })}
 static inline int32_t min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }

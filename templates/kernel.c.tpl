@@ -15,13 +15,13 @@ $   return table.concat(texts, apart and "\n" or "")
 $ end
 $ assert(plan.heads % plan.group == 0, "plan: groups of heads are whole")
 ${part("package/banner.c")}
-#include "${package.runtime}/attn_kernel.h"
+#include "runtime/attn_kernel.h"
 $ if isa.guard then
 #if ${isa.guard}
 $ end
-#include "${package.runtime}/simd/${isa.name}.h"
+#include "runtime/simd/${isa.name}.h"
 $ if expr then
-#include "${package.runtime}/simd/minmax.h"
+#include "runtime/simd/minmax.h"
 $ end
 
 enum {
@@ -51,16 +51,19 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
 $ if plan.tiled then
+
 static inline int64_t min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 $ end
 
 ${part("form/" .. spec.form .. ".c")}
+
 ${part("op/" .. spec.op .. ".c")}
 
 ${each("scratch")}

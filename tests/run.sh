@@ -49,7 +49,8 @@ run() { # run NAME COMMAND..: writes NAME.result, and prints what became of it
     {
         printf '%-22s %5d passed %3d failed %3d skipped %5d s %5d s of CPU\n' "$name" "$1" "$2" "$3" \
             "$seconds" "$cpu"
-        sed 's/\x1b\[[0-9;]*m//g' "$log/$name" | grep -iE '^(skip|.*: skipped|.*\[SKIP\])' | sort | uniq -c |
+        sed 's/\x1b\[[0-9;]*m//g' "$log/$name" | grep -iE '^(skip|.*: skipped|.*\[SKIP\])' |
+            sed 's/^attn_[A-Za-z0-9_]*: /kernel: /' | sort | uniq -c |
             sort -rn | head -4 | sed 's/^ */    /'
         if [ "$ok" = 0 ]; then tail -n 40 "$log/$name" | sed 's/^/    | /'; fi
     } >"$log/$name.lines"
@@ -86,12 +87,13 @@ stage check-generated "$build/attn-gen" check generated
 
 # The longest begin first, so that both lanes end together.
 stage sanitize sh tests/check/sanitize.sh
-short property "$build/property" --test sweep,sums,statuses --isa "$fast" --shapes 12 --cflags -O1
+short property "$build/property" --test sweep,sums,statuses,workspaces --isa "$fast" --shapes 12 --cflags -O1
 stage product sh tests/product/product.sh
 stage package sh tests/product/package.sh
 stage compilers sh tests/check/compilers.sh
 stage memory sh tests/fault/memory.sh
 stage folder sh tests/folder/folder.sh
+stage reproduce sh tests/check/reproduce.sh
 stage generated-compiles sh tests/check/generated.sh
 if [ -n "$full" ]; then
     stage golden-seed "$build/attn-verify" tests/golden/seed/*.safetensors
@@ -133,7 +135,7 @@ stage command-line sh tests/reject/command_line.sh
 stage injection sh tests/reject/injection.sh
 
 long oracle-mutations sh tests/check/oracle_mutations.sh
-long property-full env ATTN_PROPERTY_SHAPES=200 "$build/property" --test sweep,sums,statuses,mutations
+long property-full env ATTN_PROPERTY_SHAPES=200 "$build/property" --test sweep,sums,statuses,workspaces,mutations
 long property-layers-seed "$build/property" --test layers --layers 220 --shapes 8 --seed 2
 long property-unroll "$build/property" --unroll -1 --test sweep --cflags -O1
 long property-tuned "$build/property" --tuned --test sweep --shapes 60

@@ -168,5 +168,5 @@ bool import_add_layer(hf *h, const import_layer *l) {
     const char *where = arena_printf(h->a, "%s: layer %d", h->path, h->out->layer_count);
     if (!kernel_spec_build(h->a, f.item, f.count, where, &k, h->d)) return false;
     return model_add_layer(h->a, h->out, &k) ||
-           diag_set(h->d, "%s: two expressions have one hash", where);
+           diag_set(h->d, "%s: two layers have one hash", where);
 }

@@ -6,6 +6,7 @@
 #include "output/disk.h"
 #include "output/folder.h"
 #include "plan/isa.h"
+#include "output/emit.h"
 #include "output/manifest.h"
 #include "text.h"
 #include "output/write_file.h"
@@ -32,6 +33,7 @@ typedef struct folder {
     built *out; /* by kernel */
     int count;
     const char *flags;
+    const char *runtime; /* seen from the sources */
     gen_files files;
     const gen_file **source; /* what is compiled: everything but programs */
     const char **object;
@@ -153,7 +155,8 @@ static int compile_job(void *ctx, int index) {
     if (!access(in_dir(f, f->object[index]), F_OK)) return 0;
     arguments c = compiler_in(f->a, f->sources);
     add_words(&c, f->flags);
-    add_words(&c, "-I. -Iruntime -c -o");
+    add(&c, arena_printf(f->a, "-I%s", disk_folder_of(f->a, f->runtime)));
+    add_words(&c, "-I. -c -o");
     add(&c, new_object(f, index));
     add(&c, arena_printf(f->a, "./%s", f->source[index]->path)); /* it may start with '-' */
     return become(&c);
@@ -325,12 +328,13 @@ static bool render_kernels(const folder *f, const int *which, int count, gen_fil
     for (int i = 0; i < count; i++) kernels[i] = f->kernels[which[i]];
     model m;
     if (!model_from_kernels(f->a, "verify", kernels, count, &m))
-        return diag_set(d, "two expressions have one hash; change the wording of one");
+        return diag_set(d, "two expressions or layers have one hash; change the wording of one");
     gen_options g = {.isa_mask = f->o->isa_mask,
                      .unroll = f->o->unroll,
                      .tune = f->o->tune,
                      .templates = f->o->templates};
-    return gen_render(f->a, &m, &g, files, d);
+    const product_list products = products_make(f->a, &m, &g);
+    return gen_render(f->a, &products, files, d);
 }
 
 /* Nothing in a folder keeps a compiler waiting: what is no file or folder there is an error. */
@@ -358,7 +362,7 @@ static bool read_sources(arena *a, const char *dir, const char *sub, gen_files *
 }
 
 /* The C files of a generated folder and of its runtime, or those of a single file's folder. */
-static bool load_folder(arena *a, const char *dir, gen_files *files, diag *d) {
+static bool load_folder(arena *a, const char *dir, gen_files *files, const char **where, diag *d) {
     *files = (gen_files){arena_alloc(a, MAX_SOURCES * sizeof(gen_file)), 0};
     gen_options o = {0};
     diag ignored = {0};
@@ -366,7 +370,7 @@ static bool load_folder(arena *a, const char *dir, gen_files *files, diag *d) {
     cJSON *root = manifest_read(a, dir, &ignored); /* a single file has none */
     if (root) manifest_options(a, root, dir, &o, &ignored);
     cJSON_Delete(root);
-    const char *runtime = o.runtime ? o.runtime : "runtime";
+    const char *runtime = *where = o.runtime ? o.runtime : "runtime";
     if (!read_sources(a, dir, "", files, d) || !read_sources(a, dir, runtime, files, d) ||
         !read_sources(a, dir, arena_printf(a, "%s/simd", runtime), files, d))
         return false;
@@ -376,7 +380,8 @@ static bool load_folder(arena *a, const char *dir, gen_files *files, diag *d) {
 unsigned build_folder_isas(arena *a, const char *dir, diag *d) {
     gen_files files;
     unsigned mask = 0;
-    if (!load_folder(a, dir, &files, d)) return 0;
+    const char *runtime;
+    if (!load_folder(a, dir, &files, &runtime, d)) return 0;
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
         const char *line = arena_printf(a, ".isa = %s,", isa_table[isa].id);
         for (int i = 0; i < files.count; i++)
@@ -404,7 +409,7 @@ static bool render_good(folder *f, int *which) {
     int count = good_kernels(f, which);
     if (!count) return false;
     if (f->o->folder) {
-        if (!load_folder(f->a, f->o->folder, &f->files, &d)) blame_good(f, &d);
+        if (!load_folder(f->a, f->o->folder, &f->files, &f->runtime, &d)) blame_good(f, &d);
         return !d.set;
     }
     if (render_kernels(f, which, count, &f->files, &d)) return true;
@@ -437,7 +442,8 @@ static const kernel_lib *build_good(folder *f, int *which) {
 void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_options *o,
                    built *out) {
     diag d = {0};
-    folder f = {.a = a, .o = o, .kernels = kernels, .out = out, .count = count};
+    folder f = {
+        .a = a, .o = o, .kernels = kernels, .out = out, .count = count, .runtime = "runtime"};
     int *which = arena_alloc(a, ((size_t)count + 1) * sizeof *which);
     if (count == 0) return;
     memset(out, 0, (size_t)count * sizeof *out);

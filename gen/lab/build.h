@@ -3,7 +3,8 @@
 #ifndef VERIFY_BUILD_H
 #define VERIFY_BUILD_H
 
-#include "output/emit.h"
+#include "output/file_list.h"
+#include "output/product.h"
 #include "spec/model.h"
 
 /* A generated folder, compiled and loaded: its own copy of the runtime. */

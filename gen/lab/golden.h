@@ -3,7 +3,8 @@
 #ifndef VERIFY_GOLDEN_H
 #define VERIFY_GOLDEN_H
 
-#include "output/emit.h"
+#include "output/file_list.h"
+#include "spec/model.h"
 
 typedef struct golden_options {
     uint64_t seed;

@@ -3,7 +3,8 @@
 #ifndef GEN_FOLDER_H
 #define GEN_FOLDER_H
 
-#include "emit.h"
+#include "file_list.h"
+#include "util.h"
 
 typedef enum folder_kind {
     /* attn-gen's own: the last file is its manifest, and files that only the manifest before it

@@ -74,9 +74,7 @@ static void choice_json(cJSON *plan_row, const plan *p) {
     }
 }
 
-void json_plan(cJSON *row, const plan *p) {
-    cJSON_AddStringToObject(row, "isa", isa_table[p->isa].name);
-    cJSON_AddStringToObject(row, "symbol", p->symbol);
+static void plan_json(cJSON *row, const plan *p) {
     if (p->tiled) {
         cJSON_AddNumberToObject(row, "tile_queries", p->tile_vectors * isa_table[p->isa].width);
         cJSON_AddNumberToObject(row, "key_block", p->key_block);
@@ -91,16 +89,25 @@ void json_plan(cJSON *row, const plan *p) {
     add_strings(row, "reasons", p->note, p->notes);
 }
 
-void json_block_plan(cJSON *row, const model *m, const kernel_spec *k, const block_plan *p) {
-    cJSON_AddStringToObject(row, "isa", isa_table[p->isa].name);
-    cJSON_AddStringToObject(row, "symbol", p->symbol);
-    cJSON_AddStringToObject(row, "core", m->kernels[k->inner].name);
-    if (k->expanded >= 0)
-        cJSON_AddStringToObject(row, "core_expanded", m->kernels[k->expanded].name);
+static void layer_json(cJSON *row, const product *product) {
+    const block_plan *p = &product->block_plan;
+    cJSON_AddStringToObject(row, "core", product->core->spec->name);
+    if (product->expanded)
+        cJSON_AddStringToObject(row, "core_expanded", product->expanded->spec->name);
     cJSON_AddNumberToObject(row, "tile_rows", p->mr);
     cJSON_AddNumberToObject(row, "tile_columns", p->nr);
-    cJSON_AddNumberToObject(row, "flops_per_row", block_plan_row_flops(k));
+    cJSON_AddNumberToObject(row, "flops_per_row", block_plan_row_flops(product->spec));
     add_strings(row, "reasons", p->note, p->notes);
+}
+
+void json_product(cJSON *row, const product *p) {
+    cJSON_AddStringToObject(row, "isa", p->isa->name);
+    cJSON_AddStringToObject(row, "symbol", p->symbol);
+    cJSON_AddStringToObject(row, "prefix", p->prefix);
+    if (p->layer)
+        layer_json(row, p);
+    else
+        plan_json(row, &p->plan);
 }
 
 void json_layers(cJSON *root, const model *m) {

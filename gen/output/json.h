@@ -2,8 +2,7 @@
 #ifndef GEN_JSON_H
 #define GEN_JSON_H
 
-#include "plan/block_plan.h"
-#include "plan/plan.h"
+#include "product.h"
 
 #include <cjson/cJSON.h>
 
@@ -12,9 +11,7 @@
 void json_spec(arena *a, cJSON *row, const kernel_spec *k);
 
 /* Adds the plan's sizes, choices ("from_tune_file": which were measured) and reasons. */
-void json_plan(cJSON *row, const plan *p);
-/* The same of a layer. */
-void json_block_plan(cJSON *row, const model *m, const kernel_spec *k, const block_plan *p);
+void json_product(cJSON *row, const product *p);
 
 /* Adds "layers": [{"index", "kernel"}]. */
 void json_layers(cJSON *root, const model *m);

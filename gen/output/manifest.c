@@ -18,7 +18,9 @@ const char *manifest_hash(arena *a, const void *data, size_t size) {
 
 /* --- Writing. --- */
 
-static cJSON *kernel_json(arena *a, const model *m, const kernel_spec *k, const gen_options *o) {
+static cJSON *kernel_json(arena *a, const product_list *p, int kernel) {
+    const kernel_spec *k = &p->model->kernels[kernel];
+    const product *products = products_of(p, kernel);
     cJSON *row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "name", k->name);
     json_spec(a, row, k);
@@ -31,18 +33,9 @@ static cJSON *kernel_json(arena *a, const model *m, const kernel_spec *k, const 
                                  cJSON_CreateString(arena_printf(a, "%s%s", f->lead, f->text)));
     }
     cJSON *plans = cJSON_AddArrayToObject(row, "plans");
-    for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
-        if (!(o->isa_mask >> isa & 1)) continue;
-        plan p;
-        block_plan layer;
+    for (int i = 0; i < p->isas; i++) {
         cJSON *t = cJSON_CreateObject();
-        if (k->core.level == ATTN_LEVEL_BLOCK) {
-            block_plan_make(a, k, &isa_table[isa], &layer);
-            json_block_plan(t, m, k, &layer);
-        } else {
-            gen_plan(a, k, &isa_table[isa], o, &p);
-            json_plan(t, &p);
-        }
+        json_product(t, &products[i]);
         cJSON_AddItemToArray(plans, t);
     }
     return row;
@@ -82,8 +75,10 @@ const char *manifest_print(arena *a, cJSON *root) {
     return text;
 }
 
-const char *manifest_text(arena *a, const model *m, const gen_options *o, const template_set *set,
+const char *manifest_text(arena *a, const product_list *p, const template_set *set,
                           const gen_files *files) {
+    const model *m = p->model;
+    const gen_options *o = p->options;
     cJSON *root = cJSON_CreateObject(), *options = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "generator", "attn-gen " ATTN_GEN_VERSION);
     cJSON_AddNumberToObject(root, "kernel_abi", ATTN_KERNEL_ABI);
@@ -98,8 +93,7 @@ const char *manifest_text(arena *a, const model *m, const gen_options *o, const 
     sources_json(a, root, set);
     json_layers(root, m);
     cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
-    for (int i = 0; i < m->kernel_count; i++)
-        cJSON_AddItemToArray(kernels, kernel_json(a, m, &m->kernels[i], o));
+    for (int i = 0; i < m->kernel_count; i++) cJSON_AddItemToArray(kernels, kernel_json(a, p, i));
     manifest_add_files(a, root, files);
     return manifest_print(a, root);
 }

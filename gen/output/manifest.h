@@ -3,12 +3,13 @@
 #ifndef GEN_MANIFEST_H
 #define GEN_MANIFEST_H
 
-#include "emit.h"
+#include "file_list.h"
+#include "product.h"
 #include "render.h"
 
 #include <cjson/cJSON.h>
 
-const char *manifest_text(arena *a, const model *m, const gen_options *o, const template_set *set,
+const char *manifest_text(arena *a, const product_list *p, const template_set *set,
                           const gen_files *files);
 
 /* The text of DIR/manifest.json; null with a message, also where the folder is half-written. */

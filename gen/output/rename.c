@@ -173,15 +173,16 @@ static const token *declared(const declaration *d) {
     return last;
 }
 
-static void add_declaration(const declaration *d, name_set *out) {
+static void add_declaration(const declaration *d, unsigned kinds, name_set *out) {
     if (d->count == 0) return;
     const bool is_static = has(d, "static") || has(d, "ATTN_SIMD");
-    if (!is_static && !has(d, "typedef")) return;
+    if (!(is_static ? kinds & DECLARED_STATICS : has(d, "typedef") && kinds & DECLARED_TYPES))
+        return;
     const token *name = declared(d);
     if (name) add_name(out, name->text, name->length);
 }
 
-void declared_names(const char *text, name_set *out) {
+void declared_names(const char *text, unsigned kinds, name_set *out) {
     declaration d = {.count = 0};
     token t = token_at(text, true), before = t;
     while ((t = after_space(t)).kind != TOKEN_END) {
@@ -191,13 +192,13 @@ void declared_names(const char *text, name_set *out) {
         }
         const bool brace = is(&t, "{"), group = brace || is(&t, "(") || is(&t, "[");
         const bool body = brace && is(&before, "(");
-        if (brace && has(&d, "enum")) add_enumerators(t, out);
+        if (brace && has(&d, "enum") && kinds & DECLARED_TYPES) add_enumerators(t, out);
         if (d.count < DECLARATION_MAX && !is(&t, ";")) d.token[d.count++] = t;
         const bool done = body || is(&t, ";");
         before = t;
         t = group ? after_group(t) : next_token(&t);
         if (!done) continue;
-        add_declaration(&d, out);
+        add_declaration(&d, kinds, out);
         d.count = 0;
     }
 }
@@ -217,8 +218,10 @@ enum { DEPTH_MAX = 64 };
 typedef struct renamer {
     int depth;            /* of braces and brackets */
     char open[DEPTH_MAX]; /* 's': the body of a struct or union; else the sign itself */
-    bool struct_head;     /* since "struct" there was at most a tag */
-    token before;         /* last token that is no space */
+    size_t column[DEPTH_MAX], moved[DEPTH_MAX]; /* of that sign, in the text and in the new one */
+    size_t at, now;                             /* columns */
+    bool struct_head;                           /* since "struct" there was at most a tag */
+    token before;                               /* last token that is no space */
 } renamer;
 
 static bool in_struct(const renamer *r) {
@@ -237,7 +240,10 @@ static void follow(renamer *r, const token *t) {
     if (t->kind == TOKEN_SPACE) return;
     if (t->kind == TOKEN_SIGN && strchr("{[(", *t->text)) {
         const char kind = *t->text == '{' && r->struct_head ? 's' : *t->text;
-        if (r->depth < DEPTH_MAX) r->open[r->depth] = kind;
+        if (r->depth < DEPTH_MAX) {
+            r->open[r->depth] = kind;
+            r->column[r->depth] = r->at - 1, r->moved[r->depth] = r->now - 1;
+        }
         r->depth++;
     }
     if (t->kind == TOKEN_SIGN && strchr("}])", *t->text) && r->depth > 0) r->depth--;
@@ -246,13 +252,31 @@ static void follow(renamer *r, const token *t) {
     r->before = *t;
 }
 
+/* Adds text that is one token or blanks; a line that began below an open parenthesis still does. */
+static void copy(renamer *r, buf *b, const token *t) {
+    const char *end = t->text + t->length, *line = end;
+    while (line > t->text && line[-1] != '\n') line--;
+    const size_t column = (size_t)(end - line), top = (size_t)r->depth - 1;
+    const bool new_line = line > t->text;
+    buf_add(b, t->text, (size_t)(line - t->text));
+    r->at = new_line ? column : r->at + column;
+    if (new_line && strspn(line, " ") >= column && r->depth > 0 && r->depth <= DEPTH_MAX &&
+        column == r->column[top] + 1) {
+        buf_printf(b, "%*s", (int)r->moved[top] + 1, "");
+        r->now = r->moved[top] + 1;
+        return;
+    }
+    buf_add(b, line, column);
+    r->now = new_line ? column : r->now + column;
+}
+
 const char *rename_text(arena *a, const char *text, const name_set *names, const char *prefix) {
     buf b = buf_new(a);
     renamer r = {.depth = 0, .before = token_at("", true)};
     for (token t = token_at(text, true); t.kind != TOKEN_END; t = next_token(&t)) {
         if (t.kind == TOKEN_NAME && name_set_has(names, t.text, t.length) && !is_member(&r, &t))
-            buf_puts(&b, prefix);
-        buf_add(&b, t.text, t.length);
+            buf_puts(&b, prefix), r.now += strlen(prefix);
+        copy(&r, &b, &t);
         follow(&r, &t);
     }
     return b.data;

@@ -1,5 +1,6 @@
-/* rename.h - what C sources declare for themselves, under other names: so that several of them fit
- * into one file. Knows as much of C as the generated code and the runtime use. */
+/* rename.h - what C sources declare for themselves, under other names: so that a profiler tells the
+ * functions of kernels apart, and several sources fit into one file. Knows as much of C as the
+ * generated code and the runtime use. */
 #ifndef GEN_RENAME_H
 #define GEN_RENAME_H
 
@@ -13,15 +14,19 @@ typedef struct name_set {
 
 bool name_set_has(const name_set *s, const char *name, size_t length);
 
-/* Adds the typedefs, enumerators and static functions and objects that a source declares at file
- * scope. */
-void declared_names(const char *text, name_set *out);
+/* What a source declares at file scope for itself. */
+enum {
+    DECLARED_TYPES = 1,  /* typedefs and enumerators */
+    DECLARED_STATICS = 2 /* functions and objects */
+};
+void declared_names(const char *text, unsigned kinds, name_set *out);
 
 /* Adds the macros that a source defines. */
 void defined_macros(const char *text, name_set *out);
 
 /* The text with every name of the set prefixed, but for members after . and ->, members where
- * structs declare them, comments, strings and #include lines. */
+ * structs declare them, comments, strings and #include lines. Lines that continue a parenthesis
+ * stay below it. */
 const char *rename_text(arena *a, const char *text, const name_set *names, const char *prefix);
 
 #endif

@@ -123,7 +123,7 @@ static bool check_style(const char *name, const char *text, diag *d) {
         const char *what = NULL;
         if (memchr(p, '\t', (size_t)(end - p)) && code) what = "has a tab";
         if (end > p && end[-1] == ' ') what = "ends in a blank";
-        if (end - p > 100 && code && !long_name(p, end)) what = "is longer than 100 columns";
+        if (end - p > LINE_WIDTH && code && !long_name(p, end)) what = "is longer than 100 columns";
         if (what)
             return diag_set(d, "templates/%s.tpl: line %d of its output %s: %.*s", name, number,
                             what, (int)(end - p), p);

@@ -11,6 +11,8 @@ typedef struct template_set {
     const char *driver;
 } template_set;
 
+enum { LINE_WIDTH = 100 }; /* of what is emitted */
+
 /* All templates, translated. dir: null for the embedded ones. */
 bool templates_load(arena *a, const char *dir, template_set *out, diag *d);
 

@@ -2,11 +2,12 @@
 #ifndef GEN_SINGLE_H
 #define GEN_SINGLE_H
 
-#include "emit.h"
+#include "file_list.h"
+#include "product.h"
 
 /* folder: what gen_render made, with its runtime. out: the model's .c and .h. */
-bool single_render(arena *a, const model *m, const gen_options *o, const gen_files *folder,
-                   gen_files *out, diag *d);
+bool single_render(arena *a, const product_list *p, const gen_files *folder, gen_files *out,
+                   diag *d);
 
 /* Writes the two files to dir, where other files may be. Refuses to replace a file that attn-gen
  * did not write, and a generated folder. */

@@ -2,6 +2,7 @@
 
 #include "plan/block_plan.h"
 #include "plan/cost.h"
+#include "output/emit.h"
 #include "output/json.h"
 #include "plan/work.h"
 
@@ -21,18 +22,18 @@ size_t explain_source_bytes(arena *a, const gen_files *files, const char *symbol
 /* What is explained, rendered once. */
 typedef struct explained {
     arena *a;
+    const product_list *p;
     const model *m;
-    const gen_options *o;
     const explain_extent *e;
     const explain_sizes *sizes;
     gen_files files;
     size_t total; /* bytes of C of the model */
 } explained;
 
-static bool begin(arena *a, const model *m, const gen_options *o, const explain_extent *e,
+static bool begin(arena *a, const product_list *p, const explain_extent *e,
                   const explain_sizes *sizes, explained *x, diag *d) {
-    *x = (explained){.a = a, .m = m, .o = o, .e = e, .sizes = sizes};
-    if (!gen_render(a, m, o, &x->files, d)) return false;
+    *x = (explained){.a = a, .p = p, .m = p->model, .e = e, .sizes = sizes};
+    if (!gen_render(a, p, &x->files, d)) return false;
     for (int i = 0; i < x->files.count; i++) {
         const char *path = x->files.file[i].path, *dot = strrchr(path, '.');
         const bool is_c = dot && (!strcmp(dot, ".c") || !strcmp(dot, ".h"));
@@ -114,12 +115,15 @@ static void cost_text(buf *b, const plan *p) {
         buf_printf(b, "    cost: K rows are asked for %.0f cycles ahead\n", c.prefetch_cycles);
 }
 
+static size_t measured_bytes(const explained *x, const product *p) {
+    return x->sizes ? x->sizes[p->kernel].bytes[p->isa - isa_table] : 0;
+}
+
 /* A layer's estimate is left out: nothing of it has been fitted. */
-static void size_text(buf *b, const explained *x, int kernel, int isa, const char *symbol,
-                      int estimate) {
-    const size_t measured = x->sizes ? x->sizes[kernel].bytes[isa] : 0;
-    buf_printf(b, "  %s: %zu bytes of C in %s.c\n", isa_table[isa].name,
-               explain_source_bytes(x->a, &x->files, symbol), symbol);
+static void size_text(buf *b, const explained *x, const product *p, int estimate) {
+    const size_t measured = measured_bytes(x, p);
+    buf_printf(b, "  %s: %zu bytes of C in %s.c\n", p->isa->name,
+               explain_source_bytes(x->a, &x->files, p->symbol), p->symbol);
     if (measured)
         buf_printf(b, "    machine code and constants: %zu bytes, measured\n", measured);
     else if (estimate)
@@ -129,30 +133,21 @@ static void size_text(buf *b, const explained *x, int kernel, int isa, const cha
                    (estimate + 500) / 1000);
 }
 
-static void block_text(buf *b, const explained *x, int kernel, int isa) {
-    const kernel_spec *k = &x->m->kernels[kernel];
-    block_plan p;
-    block_plan_make(x->a, k, &isa_table[isa], &p);
-    size_text(b, x, kernel, isa, p.symbol, 0);
-    for (int n = 0; n < p.notes; n++) buf_printf(b, "    %s\n", p.note[n]);
-    buf_printf(b, "    core: %s\n", x->m->kernels[k->inner].name);
-    if (k->expanded >= 0)
-        buf_printf(b, "    core, expanded: %s\n", x->m->kernels[k->expanded].name);
-    buf_printf(b, "    projections: %.4g FLOPs a row\n", block_plan_row_flops(k));
+static void layer_text(buf *b, const product *p) {
+    buf_printf(b, "    core: %s\n", p->core->spec->name);
+    if (p->expanded) buf_printf(b, "    core, expanded: %s\n", p->expanded->spec->name);
+    buf_printf(b, "    projections: %.4g FLOPs a row\n", block_plan_row_flops(p->spec));
 }
 
-static void isa_text(buf *b, const explained *x, int kernel, int isa) {
-    const kernel_spec *k = &x->m->kernels[kernel];
-    plan p;
-    if (k->core.level == ATTN_LEVEL_BLOCK) {
-        block_text(b, x, kernel, isa);
+static void product_text(buf *b, const explained *x, const product *p) {
+    size_text(b, x, p, p->layer ? 0 : cost_of(&p->plan).text_bytes);
+    for (int n = 0; n < p->notes; n++) buf_printf(b, "    %s\n", p->note[n]);
+    if (p->layer) {
+        layer_text(b, p);
         return;
     }
-    gen_plan(x->a, k, &isa_table[isa], x->o, &p);
-    size_text(b, x, kernel, isa, p.symbol, cost_of(&p).text_bytes);
-    for (int n = 0; n < p.notes; n++) buf_printf(b, "    %s\n", p.note[n]);
-    cost_text(b, &p);
-    if (has_extents(x->e)) work_text(x->a, b, k, &p, x->e);
+    cost_text(b, &p->plan);
+    if (has_extents(x->e)) work_text(x->a, b, p->spec, &p->plan, x->e);
 }
 
 static void budget_text(buf *b, const explained *x) {
@@ -161,11 +156,12 @@ static void budget_text(buf *b, const explained *x) {
                x->total <= EXPLAIN_TEXT_BUDGET ? "" : "; fewer instruction sets (--isa) make less");
 }
 
-bool explain_text(arena *a, const model *m, const gen_options *o, const explain_extent *e,
+bool explain_text(arena *a, const product_list *p, const explain_extent *e,
                   const explain_sizes *sizes, const char **text, diag *d) {
+    const model *m = p->model;
     buf b = buf_new(a);
     explained x;
-    if (!begin(a, m, o, e, sizes, &x, d)) return false;
+    if (!begin(a, p, e, sizes, &x, d)) return false;
     buf_printf(&b, "%s: %d layer%s, %d kernel%s\n", m->name, m->layer_count,
                m->layer_count == 1 ? "" : "s", m->kernel_count, m->kernel_count == 1 ? "" : "s");
     budget_text(&b, &x);
@@ -181,8 +177,7 @@ bool explain_text(arena *a, const model *m, const gen_options *o, const explain_
         buf_puts(&b, "\n");
         if (k->score_expr) buf_printf(&b, "  score: %s\n", expr_canonical(a, k->score_expr));
         if (k->mask_expr) buf_printf(&b, "  mask: %s\n", expr_canonical(a, k->mask_expr));
-        for (int isa = 0; isa < ATTN_ISA_COUNT; isa++)
-            if (o->isa_mask >> isa & 1) isa_text(&b, &x, i, isa);
+        for (int isa = 0; isa < p->isas; isa++) product_text(&b, &x, &products_of(p, i)[isa]);
     }
     *text = b.data;
     return true;
@@ -234,18 +229,11 @@ static void cost_json(cJSON *plan_row, const plan *p) {
         cJSON_AddNumberToObject(t, rows[i].name, rows[i].value);
 }
 
-static cJSON *plan_json(const explained *x, int kernel, const plan *p) {
-    const kernel_spec *k = &x->m->kernels[kernel];
+/* What the plan of a kernel costs, and a call where its extents are given. */
+static void costs_json(cJSON *t, const explained *x, const kernel_spec *k, const plan *p) {
     const explain_extent *e = x->e;
-    const size_t measured = x->sizes ? x->sizes[kernel].bytes[p->isa] : 0;
-    cJSON *t = cJSON_CreateObject();
-    json_plan(t, p);
-    cJSON_AddNumberToObject(t, "source_bytes",
-                            (double)explain_source_bytes(x->a, &x->files, p->symbol));
-    cJSON_AddNumberToObject(t, "text_bytes", measured ? (double)measured : cost_of(p).text_bytes);
-    cJSON_AddBoolToObject(t, "text_measured", measured > 0);
     cost_json(t, p);
-    if (!has_extents(e)) return t;
+    if (!has_extents(e)) return;
     const work w = work_of(k, p, e, NULL);
     tiles_json(t, &w);
     cJSON_AddBoolToObject(t, "pairs_exact", w.exact);
@@ -253,20 +241,19 @@ static cJSON *plan_json(const explained *x, int kernel, const plan *p) {
     cJSON_AddNumberToObject(t, "bytes", w.bytes);
     cJSON_AddNumberToObject(t, "workspace_bytes", (double)w.workspace);
     example_json(x->a, t, k, p, e);
-    return t;
 }
 
-static cJSON *block_json(const explained *x, int kernel, int isa) {
-    const kernel_spec *k = &x->m->kernels[kernel];
-    const size_t measured = x->sizes ? x->sizes[kernel].bytes[isa] : 0;
-    block_plan p;
-    block_plan_make(x->a, k, &isa_table[isa], &p);
+static cJSON *product_json(const explained *x, const product *p) {
+    const size_t measured = measured_bytes(x, p);
     cJSON *t = cJSON_CreateObject();
-    json_block_plan(t, x->m, k, &p);
+    json_product(t, p);
     cJSON_AddNumberToObject(t, "source_bytes",
-                            (double)explain_source_bytes(x->a, &x->files, p.symbol));
-    if (measured) cJSON_AddNumberToObject(t, "text_bytes", (double)measured);
+                            (double)explain_source_bytes(x->a, &x->files, p->symbol));
+    if (measured || !p->layer)
+        cJSON_AddNumberToObject(t, "text_bytes",
+                                measured ? (double)measured : cost_of(&p->plan).text_bytes);
     cJSON_AddBoolToObject(t, "text_measured", measured > 0);
+    if (!p->layer) costs_json(t, x, p->spec, &p->plan);
     return t;
 }
 
@@ -278,15 +265,8 @@ static cJSON *kernel_json(const explained *x, int kernel) {
     json_spec(a, row, k);
     if (k->mask_expr) cJSON_AddStringToObject(row, "key_range", expr_range_text(a, k->mask_expr));
     cJSON *plans = cJSON_CreateArray(), *widest = NULL;
-    for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
-        if (!(x->o->isa_mask >> isa & 1)) continue;
-        plan p;
-        if (k->core.level == ATTN_LEVEL_BLOCK) {
-            widest = block_json(x, kernel, isa);
-        } else {
-            gen_plan(a, k, &isa_table[isa], x->o, &p);
-            widest = plan_json(x, kernel, &p);
-        }
+    for (int isa = 0; isa < x->p->isas; isa++) {
+        widest = product_json(x, &products_of(x->p, kernel)[isa]);
         cJSON_AddItemToArray(plans, widest);
     }
     /* "plan" is the widest instruction set asked for; "plans" has them all. */
@@ -295,10 +275,11 @@ static cJSON *kernel_json(const explained *x, int kernel) {
     return row;
 }
 
-bool explain_json(arena *a, const model *m, const gen_options *o, const explain_extent *e,
+bool explain_json(arena *a, const product_list *p, const explain_extent *e,
                   const explain_sizes *sizes, const char **text, diag *d) {
+    const model *m = p->model;
     explained x;
-    if (!begin(a, m, o, e, sizes, &x, d)) return false;
+    if (!begin(a, p, e, sizes, &x, d)) return false;
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "model", m->name);
     cJSON_AddNumberToObject(root, "source_bytes", (double)x.total);

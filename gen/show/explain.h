@@ -2,7 +2,8 @@
 #ifndef GEN_EXPLAIN_H
 #define GEN_EXPLAIN_H
 
-#include "output/emit.h"
+#include "output/file_list.h"
+#include "output/product.h"
 #include "plan/work.h"
 
 /* Bytes of a kernel's machine code and constants on each instruction set, by kernel, as a compiler
@@ -14,9 +15,9 @@ typedef struct explain_sizes {
 /* C text of a model that attn-gen promises to stay below; the runtime's copy does not count. */
 enum { EXPLAIN_TEXT_BUDGET = 2000000 };
 
-bool explain_text(arena *a, const model *m, const gen_options *o, const explain_extent *e,
+bool explain_text(arena *a, const product_list *p, const explain_extent *e,
                   const explain_sizes *sizes, const char **text, diag *d);
-bool explain_json(arena *a, const model *m, const gen_options *o, const explain_extent *e,
+bool explain_json(arena *a, const product_list *p, const explain_extent *e,
                   const explain_sizes *sizes, const char **text, diag *d);
 
 /* A field's value in the words of a model file; null where it is unset or does not apply. */

@@ -7,6 +7,7 @@
 #include "spec/facts.h"
 #include "markup.h"
 #include "picture.h"
+#include "output/emit.h"
 #include "output/render.h"
 #include "text.h"
 #include "version.h"
@@ -68,11 +69,6 @@ static const char *layers_text(arena *a, const model *m, int kernel, int *count)
 
 /* --- Costs. --- */
 
-/* The kernel of a layer's attention: itself, unless the layer is whole. */
-static const kernel_spec *core_of(const model *m, const kernel_spec *k) {
-    return k->inner >= 0 ? &m->kernels[k->inner] : k;
-}
-
 /* What one new token costs a layer: its query at the end of a context of n keys; in whole layers,
  * every weight once. */
 static work token_work(const kernel_spec *k, const plan *p, int32_t n) {
@@ -91,7 +87,7 @@ static size_t prefill_workspace(const kernel_spec *k, const plan *p, int32_t n, 
 
 typedef struct kernel_info {
     const kernel_spec *k;
-    plan p; /* of the widest instruction set asked for */
+    const plan *p; /* of its attention, on the widest instruction set asked for */
     int layers;
     const char *layer_text;
 } kernel_info;
@@ -242,30 +238,27 @@ static lua_val *notes_data(arena *a, const plan *p) {
 }
 
 /* A row an instruction set: the file, its size, its tiles. */
-static lua_val *isas_data(arena *a, const model *m, const kernel_spec *k, const gen_options *o,
+static lua_val *isas_data(arena *a, const product_list *products, int kernel,
                           const gen_files *files) {
     lua_val *list = lua_val_table(a);
-    for (int i = 0; i < ATTN_ISA_COUNT; i++) {
-        if (!(o->isa_mask >> i & 1)) continue;
-        plan p;
-        gen_plan(a, core_of(m, k), &isa_table[i], o, &p);
-        double source = (double)explain_source_bytes(a, files, p.symbol);
-        const char *file = arena_printf(a, "%s.c", p.symbol);
-        if (k->core.level == ATTN_LEVEL_BLOCK) { /* the layer's own file, and its core's */
-            block_plan layer;
-            block_plan_make(a, k, &isa_table[i], &layer);
-            source += (double)explain_source_bytes(a, files, layer.symbol);
-            file = arena_printf(a, "%s.c and %s", layer.symbol, file);
+    for (int i = 0; i < products->isas; i++) {
+        const product *of = &products_of(products, kernel)[i], *core = of->core;
+        const plan *p = &core->plan;
+        double source = (double)explain_source_bytes(a, files, core->symbol);
+        const char *file = arena_printf(a, "%s.c", core->symbol);
+        if (of->layer) { /* the layer's own file, and its core's */
+            source += (double)explain_source_bytes(a, files, of->symbol);
+            file = arena_printf(a, "%s.c and %s", of->symbol, file);
         }
         lua_val *row = lua_val_table(a);
-        lua_val_set_string(a, row, "name", isa_table[i].name);
+        lua_val_set_string(a, row, "name", of->isa->name);
         lua_val_set_string(a, row, "file", markup_fold(a, file));
         lua_val_set_string(a, row, "source", bytes_text(a, source));
         lua_val_set_string(
             a, row, "tile",
-            p.tiled ? arena_printf(a, "%d x %d", p.tile_vectors * isa_table[i].width, p.key_block)
-                    : arena_printf(a, "%d keys", p.gather_keys));
-        lua_val_set_string(a, row, "thread", bytes_text(a, (double)plan_scratch(&p)));
+            p->tiled ? arena_printf(a, "%d x %d", p->tile_vectors * of->isa->width, p->key_block)
+                     : arena_printf(a, "%d keys", p->gather_keys));
+        lua_val_set_string(a, row, "thread", bytes_text(a, (double)plan_scratch(p)));
         lua_val_push(a, list, row);
     }
     return list;
@@ -275,8 +268,8 @@ static lua_val *costs_data(arena *a, const kernel_info *f) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < TABLE_ROWS; i++) {
         const int32_t n = table_context[i];
-        const work w = token_work(f->k, &f->p, n);
-        const size_t prefill = prefill_workspace(f->k, &f->p, n, 1);
+        const work w = token_work(f->k, f->p, n);
+        const size_t prefill = prefill_workspace(f->k, f->p, n, 1);
         lua_val *row = lua_val_table(a);
         lua_val_set_string(a, row, "context", context_text(a, n));
         lua_val_set_string(a, row, "flops", count_text(a, w.flops));
@@ -292,7 +285,7 @@ static lua_val *costs_data(arena *a, const kernel_info *f) {
 
 static void kernel_lines(const kernel_info *f, line *flops, line *bytes) {
     for (int i = 0; i < PLOT_POINTS; i++) {
-        const work w = token_work(f->k, &f->p, plot_context(i));
+        const work w = token_work(f->k, f->p, plot_context(i));
         flops->y[i] = w.flops;
         bytes->y[i] = w.bytes;
     }
@@ -304,8 +297,8 @@ static bool falls(const line *l) {
     return false;
 }
 
-static lua_val *kernel_data(arena *a, const model *m, const kernel_info *f, int number,
-                            const gen_options *o, const explain_extent *e, const gen_files *files) {
+static lua_val *kernel_data(arena *a, const kernel_info *f, int number, lua_val *isas,
+                            const explain_extent *e) {
     lua_val *t = lua_val_table(a);
     line flops = {"one layer", {0}}, bytes = flops;
     const explain_extent shown = picture_extent(f->k, e);
@@ -318,19 +311,19 @@ static lua_val *kernel_data(arena *a, const model *m, const kernel_info *f, int 
     lua_val_set_bool(a, t, "bound", work_needs_data(f->k));
     lua_val_set_bool(a, t, "uneven", falls(&flops));
     lua_val_set_int(a, t, "plot_points", PLOT_POINTS);
-    lua_val_set_bool(a, t, "gathers", !f->p.tiled);
-    lua_val_set_string(a, t, "isa", isa_table[f->p.isa].name);
-    lua_val_set_string(a, t, "cache", bytes_text(a, work_cache_bytes(f->k, &f->p)));
+    lua_val_set_bool(a, t, "gathers", !f->p->tiled);
+    lua_val_set_string(a, t, "isa", isa_table[f->p->isa].name);
+    lua_val_set_string(a, t, "cache", bytes_text(a, work_cache_bytes(f->k, f->p)));
     lua_val_set(a, t, "facts", facts_data(a, f->k, true));
     lua_val_set(a, t, "rules", facts_data(a, f->k, false));
     lua_val_set(a, t, "picture",
-                picture_make(a, f->k, &f->p, &shown, arena_printf(a, "k%d", number)));
-    lua_val_set(a, t, "isas", isas_data(a, m, f->k, o, files));
+                picture_make(a, f->k, f->p, &shown, arena_printf(a, "k%d", number)));
+    lua_val_set(a, t, "isas", isas);
     lua_val_set(a, t, "costs", costs_data(a, f));
     lua_val_set(a, t, "flops", plot(a, "FLOPs a token, one layer", "", &flops, 1));
     lua_val_set(a, t, "bytes", plot(a, "Bytes a token, one layer", "B", &bytes, 1));
     lua_val_set(a, t, "fields", fields_data(a, f->k));
-    lua_val_set(a, t, "notes", notes_data(a, &f->p));
+    lua_val_set(a, t, "notes", notes_data(a, f->p));
     return t;
 }
 
@@ -361,11 +354,11 @@ static lua_val *totals_data(arena *a, const kernel_info *f, int count) {
         double flops = 0, bytes = 0, cache = 0;
         size_t step = 0, prefill = 0;
         for (int j = 0; j < count; j++) {
-            const work w = token_work(f[j].k, &f[j].p, n);
-            const size_t more = prefill_workspace(f[j].k, &f[j].p, n, 1);
+            const work w = token_work(f[j].k, f[j].p, n);
+            const size_t more = prefill_workspace(f[j].k, f[j].p, n, 1);
             flops += f[j].layers * w.flops;
             bytes += f[j].layers * w.bytes;
-            cache += f[j].layers * work_cache_bytes(f[j].k, &f[j].p) * n;
+            cache += f[j].layers * work_cache_bytes(f[j].k, f[j].p) * n;
             if (w.workspace > step) step = w.workspace;
             if (more > prefill) prefill = more;
         }
@@ -402,10 +395,6 @@ static void total_plots(arena *a, lua_val *page, const kernel_info *f, int count
     lua_val_set(a, page, "bytes", plot(a, "Bytes a token, all layers", "B", bytes, lines));
 }
 
-static const isa_row *best(unsigned mask) {
-    return &isa_table[attn_isa_best(mask)];
-}
-
 static bool check_lengths(const explain_extent *e, diag *d) {
     const struct {
         const char *flag;
@@ -418,12 +407,14 @@ static bool check_lengths(const explain_extent *e, diag *d) {
     return true;
 }
 
-bool report_html(arena *a, const model *m, const gen_options *o, const explain_extent *e,
-                 const char **text, diag *d) {
+bool report_html(arena *a, const product_list *p, const explain_extent *e, const char **text,
+                 diag *d) {
+    const model *m = p->model;
+    const gen_options *o = p->options;
     template_set set;
     gen_files files;
     if (!check_lengths(e, d) || !templates_load(a, o->templates, &set, d) ||
-        !gen_render(a, m, o, &files, d))
+        !gen_render(a, p, &files, d))
         return false;
     kernel_info *f = arena_alloc(a, (size_t)m->kernel_count * sizeof *f);
     lua_val *data = lua_val_table(a), *page = lua_val_table(a), *kernels = lua_val_table(a);
@@ -434,15 +425,15 @@ bool report_html(arena *a, const model *m, const gen_options *o, const explain_e
         kernel_info *info = &f[count++];
         info->k = &m->kernels[i];
         info->layer_text = layers_text(a, m, i, &info->layers);
-        gen_plan(a, core_of(m, info->k), best(o->isa_mask), o, &info->p);
+        info->p = &product_best(p, i)->core->plan;
         bound |= work_needs_data(info->k);
-        lua_val_push(a, kernels, kernel_data(a, m, info, count, o, e, &files));
+        lua_val_push(a, kernels, kernel_data(a, info, count, isas_data(a, p, i, &files), e));
     }
     lua_val_set_string(a, page, "name", text_xml(a, m->name));
     lua_val_set_string(a, page, "heading", markup_fold(a, m->name));
     lua_val_set_string(a, page, "version", ATTN_GEN_VERSION);
     lua_val_set_string(a, page, "isas", isa_list(a, o->isa_mask, ", "));
-    lua_val_set_string(a, page, "isa", best(o->isa_mask)->name);
+    lua_val_set_string(a, page, "isa", product_best(p, 0)->isa->name);
     lua_val_set_int(a, page, "layer_count", m->layer_count);
     lua_val_set_int(a, page, "kernel_count", m->kernel_count);
     lua_val_set_int(a, page, "inner_count", m->kernel_count - count);
@@ -455,18 +446,18 @@ bool report_html(arena *a, const model *m, const gen_options *o, const explain_e
     return render(a, &set, "report/page.html", data, text, d);
 }
 
-bool report_svg(arena *a, const model *m, const gen_options *o, const explain_extent *e, int layer,
+bool report_svg(arena *a, const product_list *p, const explain_extent *e, int layer,
                 const char **text, diag *d) {
+    const model *m = p->model;
     template_set set;
-    if (!check_lengths(e, d) || !templates_load(a, o->templates, &set, d)) return false;
+    if (!check_lengths(e, d) || !templates_load(a, p->options->templates, &set, d)) return false;
     if (layer >= m->layer_count)
         return diag_set(d, "--layer: %s has the layers 0 .. %d, got %d", m->name,
                         m->layer_count - 1, layer);
-    const kernel_spec *k = &m->kernels[m->layer_kernel[layer]];
-    const explain_extent shown = picture_extent(k, e);
-    plan p;
-    gen_plan(a, core_of(m, k), best(o->isa_mask), o, &p);
-    lua_val *data = lua_val_table(a), *picture = picture_make(a, k, &p, &shown, "mask");
+    const product *of = product_best(p, m->layer_kernel[layer]);
+    const explain_extent shown = picture_extent(of->spec, e);
+    lua_val *data = lua_val_table(a);
+    lua_val *picture = picture_make(a, of->spec, &of->core->plan, &shown, "mask");
     int layers;
     lua_val_set_string(a, picture, "model", markup_fold(a, m->name));
     lua_val_set_string(a, picture, "layers",

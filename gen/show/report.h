@@ -3,17 +3,17 @@
 #ifndef GEN_REPORT_H
 #define GEN_REPORT_H
 
-#include "output/emit.h"
+#include "output/product.h"
 #include "plan/work.h"
 
 /* Lengths of a picture; more would be a file that nobody can open. */
 enum { PICTURE_MAX_LENGTH = 16384 };
 
 /* One self-contained page. e: lengths of the pictures of masks, -1 for lengths that show them. */
-bool report_html(arena *a, const model *m, const gen_options *o, const explain_extent *e,
-                 const char **text, diag *d);
+bool report_html(arena *a, const product_list *p, const explain_extent *e, const char **text,
+                 diag *d);
 /* The mask of a layer's kernel as an SVG file, in tiles of the widest instruction set asked for. */
-bool report_svg(arena *a, const model *m, const gen_options *o, const explain_extent *e, int layer,
+bool report_svg(arena *a, const product_list *p, const explain_extent *e, int layer,
                 const char **text, diag *d);
 
 #endif

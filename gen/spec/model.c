@@ -7,10 +7,12 @@
 
 enum { MAX_NAME = 64 };
 
-/* Index of the kernel in the model, added if it is new; -1: two expressions have one hash. */
+/* Index of the kernel in the model, added if it is new; -1: two kernels have one name, by a hash.
+ */
 static int intern(arena *a, model *m, const kernel_spec *k) {
     for (int i = 0; i < m->kernel_count; i++) {
         if (strcmp(m->kernels[i].name, k->name) != 0) continue;
+        if (memcmp(&m->kernels[i].core, &k->core, sizeof k->core)) return -1;
         if (strcmp(kernel_spec_text(a, &m->kernels[i]), kernel_spec_text(a, k)) != 0) return -1;
         return i;
     }
@@ -80,8 +82,8 @@ bool model_name_is_valid(const char *name) {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                   "0123456789_.-";
     size_t n = strlen(name);
-    attn_spec s; /* a model made from flags is named after its kernel, at any length */
-    if (strncmp(name, "attn", 4) == 0) return attn_spec_parse(name, &s) == ATTN_OK;
+    /* a model made from flags is named after its kernel, at any length */
+    if (strncmp(name, "attn", 4) == 0) return attn_name_is_canonical(name);
     return n <= MAX_NAME && isalpha((unsigned char)*name) && strspn(name, allowed) == n;
 }
 

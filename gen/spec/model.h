@@ -12,14 +12,14 @@ typedef struct model {
     kernel_spec *kernels; /* in order of first use; a layer's core follows it */
 } model;
 
-/* A one-layer-a-kernel model of resolved kernels; false: two expressions have one hash. */
+/* A one-layer-a-kernel model of resolved kernels; false: two of them have one name, by a hash. */
 bool model_from_kernels(arena *a, const char *name, const kernel_spec *kernels, int count,
                         model *out);
 /* Whether a layer is this kernel, or has it as its core. */
 bool model_layer_runs(const model *m, int layer, int kernel);
 
 /* For readers of other files: a model with room for `layers`, and its layers one after the other.
- * False: two expressions have one hash. */
+ * False: two kernels have one name, by a hash of their expressions or of a layer's fields. */
 enum { MODEL_MAX_LAYERS = 4096 };
 void model_begin(arena *a, const char *name, int layers, model *out);
 bool model_add_layer(arena *a, model *m, const kernel_spec *k);

@@ -174,8 +174,8 @@ static bool read_layers(const reading *r, const lua_val *table, model *out) {
         if (!read_layer(r, i, layers->field[i].value, &k)) return false;
         if (!model_add_layer(r->a, out, &k))
             return model_error(r, i, NULL,
-                               "its expressions have the hash of another layer's "
-                               "others; change their wording");
+                               "it has the name of another layer, whose fields or expressions "
+                               "have the same hash: change their wording or a field");
     }
     return true;
 }

@@ -72,7 +72,13 @@ endif()
 
 target_include_directories(${"${attn_target}"} PUBLIC
   $<BUILD_INTERFACE:${"${CMAKE_CURRENT_SOURCE_DIR}"}>
-  $<BUILD_INTERFACE:${"${CMAKE_CURRENT_SOURCE_DIR}"}/${model.runtime}>
+$ local function place(path)
+$   return path:sub(1, 1) == "/" and path or "${CMAKE_CURRENT_SOURCE_DIR}/" .. path
+$ end
+$ if model.shared_runtime then
+  $<BUILD_INTERFACE:${place(model.beside_runtime)}>
+$ end
+  $<BUILD_INTERFACE:${place(model.runtime)}>
   $<INSTALL_INTERFACE:${"${CMAKE_INSTALL_INCLUDEDIR}"}/${model.file}>
   $<INSTALL_INTERFACE:${"${CMAKE_INSTALL_INCLUDEDIR}"}/${model.file}/runtime>)
 if(UNIX)

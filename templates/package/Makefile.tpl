@@ -41,7 +41,7 @@ MACHINE = -fPIC
 SHARED_FLAGS = -Wl,-Bsymbolic -Wl,-z,nodelete -Wl,-soname,$(SHARED)
 endif
 
-ALL_CFLAGS = -std=c11 -O2 $(MACHINE) $(CFLAGS) $(OPENMP) -I. -I$(RUNTIME)
+ALL_CFLAGS = -std=c11 -O2 $(MACHINE) $(CFLAGS) $(OPENMP) -I. ${model.shared_runtime and "-I" .. model.beside_runtime .. " " or ""}-I$(RUNTIME)
 SOURCES = \
 $ for i, source in ipairs(model.sources) do
 	${source}${i < #model.sources and " \\" or ""}

@@ -9,10 +9,10 @@ $ end
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 #define _POSIX_C_SOURCE 200112L /* setenv */
 
-#include "${model.runtime}/attn_kernel.h"
-#include "${model.runtime}/cpu.h"
-#include "${model.runtime}/op.h"
-#include "${model.runtime}/spec.h"
+#include "runtime/attn_kernel.h"
+#include "runtime/cpu.h"
+#include "runtime/op.h"
+#include "runtime/spec.h"
 
 #include <stdio.h>
 #include <stdlib.h>

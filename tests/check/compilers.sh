@@ -179,7 +179,7 @@ standards() { # standards CC
     if [ -n "$full" ]; then files="generated/registry.c generated/attn_f32_*_flex_*.c"; fi
     for std in gnu11 ${full:+c11 c17 gnu17 gnu2x} c2x; do
         # shellcheck disable=SC2086
-        if "$1" -std=$std -Wall -Wextra -Wpedantic -Werror -fsyntax-only runtime/*.c $files 2>"$work/log"; then
+        if "$1" -std=$std -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I. runtime/*.c $files 2>"$work/log"; then
             pass
         else
             fail "$1 -std=$std" "$work/log"
@@ -211,7 +211,7 @@ scan_programs() { # scan_programs CC: the scan sees a fault where there is one, 
 }
 scan() { # scan CC FILE FLAGS
     # shellcheck disable=SC2086
-    if python3 tests/check/gcc_scan.py "$1" "$2" -std=c11 -fPIC -D_GNU_SOURCE -Iruntime -Igen \
+    if python3 tests/check/gcc_scan.py "$1" "$2" -std=c11 -fPIC -D_GNU_SOURCE -I. -Iruntime -Igen \
         -I/usr/include/lua5.4 $3 >"$work/log" 2>&1; then
         pass
     else

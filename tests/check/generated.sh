@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 make -s -j "$jobs" -C generated CC="${CC:-cc}" CFLAGS="-O1 $warn" BUILD="$work" selftest
 if command -v clang >/dev/null 2>&1; then # warns before it optimises; tests/product makes objects
     # shellcheck disable=SC2086
-    find generated -name '*.c' | xargs -P "$jobs" -n 1 clang -std=c11 $warn -fsyntax-only
+    find generated -name '*.c' | xargs -P "$jobs" -n 1 clang -std=c11 $warn -I. -fsyntax-only
     echo "generated: clang accepts all files"
 else
     echo "generated: clang skipped, not installed"
@@ -19,6 +19,6 @@ for cxx in g++ clang++; do
     command -v $cxx >/dev/null 2>&1 || continue
     # shellcheck disable=SC2086
     printf '#include "catalog.h"\nint main() { attn_args a = ATTN_ARGS_INIT; return (int)a.batch; }\n' |
-        $cxx -x c++ -std=c++11 $warn -Igenerated -c -o /dev/null -
+        $cxx -x c++ -std=c++11 $warn -I. -Igenerated -c -o /dev/null -
     echo "generated: $cxx reads attn.h"
 done

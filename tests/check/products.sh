@@ -8,6 +8,7 @@ trap 'rm -rf "$work"' EXIT
     -o "$work/k" >/dev/null
 layer=$(basename "$work"/k/attn_f32_block_*.c)
 core=$(ls "$work"/k/attn_*.c | grep -v block_)
-${CC:-cc} -std=c11 -O2 -DGENERATED="\"$layer\"" -I"$work/k" -I"$work/k/runtime" tests/check/products.c \
+prefix=$(sed -n '1,14s/.* Statics begin with \(k[0-9a-f]*_\)\.$/\1/p' "$work/k/$layer")
+${CC:-cc} -std=c11 -O2 -DGENERATED="\"$layer\"" -Dgemm="${prefix}gemm" -I"$work/k" -I"$work/k/runtime" tests/check/products.c \
     $core "$work/k/registry.c" "$work"/k/runtime/*.c -lm -o "$work/products"
 "$work/products"

@@ -43,11 +43,11 @@ is() { # is NAME COMMAND..: a condition
 }
 
 # Three models in few files; their folders as a fresh write makes them.
-one="--heads 4 --head-dim 16 --isa portable --runtime ../rt"
-two="--heads 6 --head-dim 32 --isa portable --runtime ../rt"
+one="--heads 4 --head-dim 16 --isa portable --runtime ../runtime"
+two="--heads 6 --head-dim 32 --isa portable --runtime ../runtime"
 lone="--heads 4 --head-dim 16 --isa portable" # for what writes no folder
 six="--heads 8 --kv-heads 2 --head-dim 8 --isa portable"
-cp -r runtime "$work/rt"
+cp -r runtime "$work/runtime"
 cd "$work" || exit 1
 # shellcheck disable=SC2086
 {

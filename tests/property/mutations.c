@@ -1,6 +1,7 @@
 /* mutations.c - the comparison can fail: a kernel made from a slightly changed spec, in the place
  * of the right one, must be noticed. */
 #include "plan/isa.h"
+#include "output/emit.h"
 #include "property.h"
 #include "lab/oracle.h"
 #include <stdio.h>
@@ -67,7 +68,8 @@ static const gen_file *render_changed(arena *a, kernel_spec *k, diag *d) {
     model m = {"changed", 1, &layer, 1, k};
     gen_options o = {.isa_mask = 1u << ATTN_ISA_PORTABLE};
     gen_files files;
-    if (!gen_render(a, &m, &o, &files, d)) return NULL;
+    const product_list p = products_make(a, &m, &o);
+    if (!gen_render(a, &p, &files, d)) return NULL;
     for (int i = 0; i < files.count; i++)
         if (is_kernel_file(&files.file[i], k)) return &files.file[i];
     return NULL;

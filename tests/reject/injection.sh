@@ -44,7 +44,7 @@ key=attn_f32_regular_sdpa_full_self_h2d8
 # --- Paths in build files ---
 mkdir -p a
 for path in 'a b' "$line" 'a"b' "a'b" '$(touch pwned)' '`touch pwned`' 'a#b' 'a\b' 'a\' 'a;touch pwned' 'a%b' \
-    'a:b' '-a' 'a*' '~a' '${a}' 'a|b' 'a&b' 'a<b' '??/a' 'a!b' "a${esc}b" "$bidi"; do
+    'a:b' '-a' 'a*' '~a' '${a}' 'a|b' 'a&b' 'a<b' '??/a' 'a!b' "a${esc}b" "$bidi" ../run_time ../runtime/ runtime2; do
     # shellcheck disable=SC2086
     run 2 "$gen" generate $one --runtime "$path" -o out
     [ ! -e out ]
@@ -52,12 +52,12 @@ for path in 'a b' "$line" 'a"b' "a'b" '$(touch pwned)' '`touch pwned`' 'a#b' 'a\
     clean "--runtime $path"
 done
 # shellcheck disable=SC2086
-for path in ../runtime /opt/attn-0.1/run_time+x,y=z@w; do
-    run 0 "$gen" generate $one --runtime "$path" -o "out$passed"
-    grep -q "^#include \"$path/attn_kernel.h\"" out*/registry.c
-    verdict $? "--runtime $path is not what C includes"
+for path in ../runtime /opt/attn-0.1_b+x,y=z@w/runtime; do
+    run 0 "$gen" generate $one --runtime "$path" -o out
+    grep -qxF "RUNTIME = $path" out/Makefile && grep -qF -- " -I${path%/runtime} " out/Makefile
+    verdict $? "--runtime $path is not what make takes"
+    rm -rf out
 done
-rm -rf out*
 # A manifest's options are the command line's.
 # shellcheck disable=SC2086
 run 0 "$gen" generate $one --runtime ../runtime -o out

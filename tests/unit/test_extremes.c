@@ -13,7 +13,8 @@ static bool renders(arena *a, const spec_input *inputs, int count, diag *d) {
     const gen_options o = {.isa_mask = 1};
     if (!model_from_flags(a, inputs, count, &m, d)) return false;
     diag late = {0};
-    cr_expect(gen_render(a, &m, &o, &files, &late), "%s: %s", m.name, late.text);
+    const product_list p = products_make(a, &m, &o);
+    cr_expect(gen_render(a, &p, &files, &late), "%s: %s", m.name, late.text);
     for (int i = 0; i < files.count; i++)
         if (!strncmp(files.file[i].path, m.name, strlen(m.name)))
             cr_expect_null(strstr(files.file[i].text, "inff"), "%s", m.name);

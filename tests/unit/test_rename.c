@@ -6,7 +6,7 @@
 
 static const char *renamed(arena *a, const char *text) {
     name_set names = {.a = a};
-    declared_names(text, &names);
+    declared_names(text, DECLARED_TYPES | DECLARED_STATICS, &names);
     return rename_text(a, text, &names, "x_");
 }
 
@@ -50,6 +50,19 @@ Test(rename, leaves_comments_strings_includes_and_numbers) {
         "#include <f.h>\n/* f */ static int x_f; // f\nconst char *s = \"f\"; double d = 1.5f;\n");
     expect("static int e;\ndouble d = 1e+3, h = 0x1p-3; int c = 'e';\n",
            "static int x_e;\ndouble d = 1e+3, h = 0x1p-3; int c = 'e';\n");
+}
+
+/* A kernel's statics alone, and lines that continue a parenthesis. */
+Test(rename, statics) {
+    arena *a = arena_new();
+    name_set names = {.a = a};
+    const char *text = "enum { D };\ntypedef int t;\nstatic t f(int a,\n           int b) {\n"
+                       "    return f(g(f,\n               D),\n             a);\n}\n";
+    declared_names(text, DECLARED_STATICS, &names);
+    cr_expect_str_eq(rename_text(a, text, &names, "k1_"),
+                     "enum { D };\ntypedef int t;\nstatic t k1_f(int a,\n              int b) {\n"
+                     "    return k1_f(g(k1_f,\n                  D),\n                a);\n}\n");
+    arena_free(a);
 }
 
 Test(rename, macros) {

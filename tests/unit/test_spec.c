@@ -121,34 +121,108 @@ static attn_spec block(int32_t d_model, int32_t heads) {
     return s;
 }
 
-/* Every field of layers at other values than its default. */
-Test(spec, layer_names_round_trip) {
-    round_trip(block(512, 8));
-    attn_spec s = block(2048, 32);
-    s.kv_heads = 8, s.norm = ATTN_NORM_RMSNORM, s.norm_eps = 1e-6f, s.norm_offset = 1;
-    s.norm_place = ATTN_NORM_PLACE_BOTH, s.q_bias = 0, s.v_bias = 1, s.qk_norm = 1;
-    s.rope = ATTN_ROPE_HALF, s.rope_dim = 32, s.rope_base = 5e5f;
-    s.rope_scaling = ATTN_ROPE_SCALING_YARN, s.rope_factor = 40, s.rope_original = 4096;
-    s.rope_low = 2, s.rope_high = 16, s.rope_mscale = 1.5f, s.rope_truncate = 0;
-    s.ffn = ATTN_FFN_GEGLU_TANH, s.ffn_dim_multiplier = 3, s.ffn_bias = 0;
-    round_trip(s);
-    s.norm_place = ATTN_NORM_PLACE_PRE, s.residual = ATTN_RESIDUAL_PARALLEL, s.shared_norm = 1;
-    s.op = ATTN_OP_SLIDING_SELF, s.window = 7, s.softcap = 30, s.sinks = 1;
-    round_trip(s);
-    s = block(64, 4);
-    s.form = ATTN_FORM_MLA, s.head_dim = 16, s.kv_comp_dim = 32, s.q_comp_dim = 24;
-    s.retr_dim = 16;
-    round_trip(s);
-    s.key = ATTN_KEY_SHARED, s.q_comp_dim = ATTN_UNSET, s.v_head_dim = 8;
-    round_trip(s);
-    s = block(ATTN_UNSET, 4);
-    s.op = ATTN_OP_SEGMENT_CROSS, s.q_dim = 64, s.kv_dim = 48, s.d_attn = 32, s.lookback = 2;
-    round_trip(s);
-    s.norm = ATTN_NORM_LAYERNORM, s.residual = ATTN_RESIDUAL_SERIAL, s.ffn = ATTN_FFN_GELU;
-    round_trip(s);
-    s = block(64, 4);
-    s.causal = 0, s.kv_dim = 96, s.rope = ATTN_ROPE_NONE;
-    round_trip(s);
+#define WITH(spec, ...)     \
+    do {                    \
+        attn_spec s = spec; \
+        __VA_ARGS__;        \
+    } while (0)
+
+/* A layer's name is its core's and a hash of all its fields, which no other layer here shares. */
+typedef struct layer_names {
+    char name[1024][ATTN_NAME_MAX];
+    int count;
+} layer_names;
+
+static void name_layer(layer_names *all, attn_spec s) {
+    attn_spec_error err = {0};
+    attn_spec core;
+    char core_name[ATTN_NAME_MAX], *name = all->name[all->count++];
+    cr_assert_eq(attn_spec_resolve(&s, &err), ATTN_OK, "%s %s", err.field, err.text);
+    attn_spec_core(&s, &core);
+    attn_spec_format(&core, core_name);
+    attn_spec_format(&s, name);
+    const char *hash = strrchr(name, '_');
+    cr_assert_eq(strlen(hash), 9, "%s", name);
+    cr_assert_eq(strncmp(name, "attn_f32_block_", 15), 0, "%s", name);
+    const size_t n = (size_t)(hash - name) - 15;
+    cr_assert(strlen(core_name) == 9 + n && !strncmp(name + 15, core_name + 9, n), "%s of %s", name,
+              core_name);
+    cr_assert(attn_name_is_canonical(name) && attn_name_is_canonical(core_name), "%s", name);
+    cr_assert_eq(attn_spec_parse(name, &core), ATTN_E_SPEC, "a hash was read back: %s", name);
+    for (int i = 0; i + 1 < all->count; i++)
+        cr_assert_str_neq(all->name[i], name, "layers %d and %d", i, all->count - 1);
+}
+
+/* Every field of layers at another value than its default. */
+Test(spec, layer_names_tell_every_field) {
+    layer_names *all = calloc(1, sizeof *all);
+    attn_spec base = block(2048, 32);
+    base.kv_heads = 8, base.norm = ATTN_NORM_RMSNORM, base.rope_scaling = ATTN_ROPE_SCALING_YARN;
+    base.rope_factor = 40, base.rope_original = 4096;
+    name_layer(all, block(512, 8));
+    name_layer(all, base);
+#define OTHER(change) WITH(base, change; name_layer(all, s))
+    OTHER(s.norm = ATTN_NORM_LAYERNORM);
+    OTHER(s.norm_eps = 1e-6f);
+    OTHER(s.norm_bias = 1);
+    OTHER(s.norm_offset = 1);
+    OTHER(s.norm_place = ATTN_NORM_PLACE_BOTH);
+    OTHER(s.residual = ATTN_RESIDUAL_PARALLEL);
+    OTHER(s.residual = ATTN_RESIDUAL_PARALLEL; s.shared_norm = 1);
+    OTHER(s.q_bias = 0);
+    OTHER(s.k_bias = 0);
+    OTHER(s.v_bias = 0);
+    OTHER(s.o_bias = 0);
+    OTHER(s.qk_norm = 1);
+    OTHER(s.rope = ATTN_ROPE_HALF);
+    OTHER(s.rope_dim = 32);
+    OTHER(s.rope_base = 5e5f);
+    OTHER(s.rope_factor = 41);
+    OTHER(s.rope_original = 8192);
+    OTHER(s.rope_low = 2);
+    OTHER(s.rope_high = 16);
+    OTHER(s.rope_mscale = 1.5f);
+    OTHER(s.rope_truncate = 0);
+    OTHER(s.ffn = ATTN_FFN_GEGLU_TANH);
+    OTHER(s.ffn_dim_multiplier = 3);
+    OTHER(s.ffn_dim = 1000);
+    OTHER(s.ffn_bias = 0);
+    OTHER(s.d_model = 4096; s.head_dim = 64);
+    OTHER(s.causal = 0; s.kv_dim = 96; s.rope_scaling = ATTN_ROPE_SCALING_NONE;
+          s.rope_factor = ATTN_UNSET_F; s.rope_original = ATTN_UNSET; s.rope = ATTN_ROPE_NONE);
+#undef OTHER
+    attn_spec mla_layer = block(64, 4);
+    mla_layer.form = ATTN_FORM_MLA, mla_layer.head_dim = 16, mla_layer.kv_comp_dim = 32;
+    mla_layer.q_comp_dim = 24, mla_layer.retr_dim = 16;
+    name_layer(all, mla_layer);
+#define OTHER(change) WITH(mla_layer, change; name_layer(all, s))
+    OTHER(s.q_comp_dim = 25); /* the core has neither of these */
+    OTHER(s.head_dim = 8);
+    OTHER(s.key = ATTN_KEY_SHARED);
+    OTHER(s.key = ATTN_KEY_SHARED; s.v_head_dim = 8);
+#undef OTHER
+    attn_spec cross = block(ATTN_UNSET, 4);
+    cross.op = ATTN_OP_SEGMENT_CROSS, cross.q_dim = 64, cross.kv_dim = 48, cross.d_attn = 32;
+    name_layer(all, cross);
+    WITH(cross, s.q_dim = 65; name_layer(all, s));
+    WITH(cross, s.kv_dim = 49; name_layer(all, s));
+    /* A hash that changes renames every layer that anybody has. */
+    cr_assert_str_eq(all->name[0], "attn_f32_block_regular_sdpa_full_self_h8d64_ddb249de");
+    free(all);
+}
+
+Test(spec, canonical_names) {
+    static const char *const bad[] = {
+        "attn_f32_block_regular_sdpa_full_self_h8d64",
+        "attn_f32_block_regular_sdpa_full_self_h8d64_0123456",
+        "attn_f32_block_regular_sdpa_full_self_h8d64_0123456G",
+        "attn_f32_block_regular_sdpa_full_self_d64h8_01234567",
+        "attn_f32_block__01234567",
+        "attn_f32_block_block_regular_sdpa_full_self_h8d64_01234567",
+        "attn_block",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect(!attn_name_is_canonical(bad[i]), "'%s' is a name", bad[i]);
 }
 
 Test(spec, layers_take_the_reference_constructors_defaults) {
@@ -295,12 +369,6 @@ static void expect_error(attn_spec s, const char *field, const char *text) {
     cr_expect_eq(memcmp(&s, &before, sizeof s), 0, "an error changes the spec");
 }
 
-#define WITH(spec, ...)     \
-    do {                    \
-        attn_spec s = spec; \
-        __VA_ARGS__;        \
-    } while (0)
-
 Test(spec, rules) {
     WITH(regular(8, 64), s.heads = ATTN_UNSET; expect_error(s, "heads", "required"));
     WITH(regular(8, ATTN_UNSET), expect_error(s, "head_dim", "required"));
@@ -354,6 +422,8 @@ Test(spec, table_is_sound) {
                           attn_fields[j].name);
         /* 'x' is the hash; 'p', 'm' and 'e' stand inside numbers */
         cr_expect_null(strchr("xpme", f->id), "%s", f->name);
+        cr_expect(f->id == ' ' || !(f->applies & ATTN_IN_BLOCK), "layers have no letters: %s",
+                  f->name);
     }
 }
 

@@ -118,8 +118,9 @@ static bool render_same(arena *a, const model *m, const tune_set *set, gen_files
     const gen_options o = {.isa_mask = 7, .tune = set};
     gen_files second;
     diag d = {0};
-    cr_assert(gen_render(a, m, &o, first, &d), "%s", d.text);
-    cr_assert(gen_render(a, m, &o, &second, &d), "%s", d.text);
+    const product_list p = products_make(a, m, &o);
+    cr_assert(gen_render(a, &p, first, &d), "%s", d.text);
+    cr_assert(gen_render(a, &p, &second, &d), "%s", d.text);
     if (first->count != second.count) return false;
     for (int i = 0; i < second.count; i++)
         if (strcmp(first->file[i].path, second.file[i].path) ||
@@ -178,7 +179,8 @@ Test(tune, every_choice_renders) {
         const gen_options o = {.isa_mask = 1u << isa, .tune = &set};
         gen_files files;
         diag d = {0};
-        cr_assert(gen_render(a, &m, &o, &files, &d), "round %d: %s", round, d.text);
+        const product_list p = products_make(a, &m, &o);
+        cr_assert(gen_render(a, &p, &files, &d), "round %d: %s", round, d.text);
         rendered++;
     }
     cr_expect_eq(rendered, rounds);

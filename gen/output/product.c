@@ -1,0 +1,139 @@
+#include "product.h"
+
+#include "cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- The digest: of all that is resolved for a file. --- */
+
+static void digest_value(buf *b, const lua_val *v) {
+    switch (v->kind) {
+    case LUA_VAL_NIL: buf_puts(b, "nil"); break;
+    case LUA_VAL_BOOL: buf_puts(b, v->boolean ? "true" : "false"); break;
+    case LUA_VAL_INT: buf_printf(b, "%lld", (long long)v->integer); break;
+    case LUA_VAL_FLOAT: buf_printf(b, "%a", v->number); break;
+    case LUA_VAL_STRING: buf_printf(b, "%s", v->string); break;
+    case LUA_VAL_TABLE:
+        for (int i = 0; i < v->field_count; i++) {
+            buf_printf(b, "%s=", v->field[i].name ? v->field[i].name : "");
+            digest_value(b, v->field[i].value);
+            buf_puts(b, ";");
+        }
+    }
+    buf_puts(b, "\n");
+}
+
+static void digest_spec(arena *a, buf *b, const kernel_spec *k) {
+    buf_printf(b, "%s\n", k->name);
+    for (int i = 0; i < attn_field_count; i++) {
+        char text[ATTN_FIELD_TEXT_MAX];
+        if (attn_field_is_member(&attn_fields[i]) &&
+            attn_field_text(&attn_fields[i], &k->core, text))
+            buf_printf(b, "%s=%s\n", attn_fields[i].name, text);
+    }
+    buf_printf(b, "%s\n%s\n", k->score ? expr_canonical(a, k->score_expr) : "",
+               k->mask ? expr_canonical(a, k->mask_expr) : "");
+    for (int i = 0; i < k->tensor_count; i++)
+        buf_printf(b, "%s\n", expr_decl_canonical(a, &k->tensors[i]));
+    for (int i = 0; i < k->scalar_count; i++)
+        buf_printf(b, "%s=%d\n", k->scalars[i].name, k->scalars[i].is_float);
+}
+
+/* The plan as templates see it, so that no list of its members can fall behind. */
+static const char *digest(arena *a, const product *p) {
+    buf b = buf_new(a);
+    digest_spec(a, &b, p->spec);
+    digest_value(&b, p->layer ? block_plan_to_lua(a, &p->block_plan) : plan_to_lua(a, &p->plan));
+    if (p->layer) buf_printf(&b, "%s\n", p->core->symbol);
+    if (p->expanded) buf_printf(&b, "%s\n", p->expanded->symbol);
+    return arena_printf(a, "%016llx", (unsigned long long)hash64(b.data, b.len));
+}
+
+/* --- Prefixes: a hash of the kernel's name and instruction set, as short as tells all apart. ---
+ */
+
+static uint64_t prefix_hash(arena *a, const model *m, int number) {
+    const char *kernel = m->kernels[number / ATTN_ISA_COUNT].name;
+    const char *text = arena_printf(a, "%s__%s", kernel, isa_table[number % ATTN_ISA_COUNT].name);
+    return hash64(text, strlen(text));
+}
+
+static int ascending(const void *x, const void *y) {
+    const uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
+    return (a > b) - (a < b);
+}
+
+/* Bits of the hash that a model's prefixes show: all instruction sets count, so that a kernel's
+ * file does not depend on which of them are asked for. */
+static int prefix_bits(arena *a, const model *m) {
+    const int count = m->kernel_count * ATTN_ISA_COUNT;
+    uint64_t *hash = arena_alloc(a, ((size_t)count + 1) * sizeof *hash);
+    int bits = 16;
+    for (int i = 0; i < count; i++) hash[i] = prefix_hash(a, m, i);
+    qsort(hash, (size_t)count, sizeof *hash, ascending);
+    for (int i = 1; i < count; i++)
+        while (bits < 64 && hash[i] >> (64 - bits) == hash[i - 1] >> (64 - bits)) bits += 4;
+    return bits;
+}
+
+static const char *prefix(arena *a, const product *p, const model *m, int bits) {
+    const int number = p->kernel * ATTN_ISA_COUNT + (int)(p->isa - isa_table);
+    const uint64_t hash = prefix_hash(a, m, number) >> (64 - bits);
+    return arena_printf(a, "k%0*llx_", bits / 4, (unsigned long long)hash);
+}
+
+/* --- The list. --- */
+
+static void decide(arena *a, const gen_options *o, product *p) {
+    const kernel_spec *k = p->spec;
+    if (p->layer) {
+        block_plan_make(a, k, p->isa, &p->block_plan);
+        p->symbol = p->block_plan.symbol;
+        p->note = p->block_plan.note, p->notes = p->block_plan.notes;
+    } else {
+        const attn_isa isa = (attn_isa)(p->isa - isa_table);
+        plan_make(a, k, p->isa, o->unroll, tune_find(o->tune, k->name, isa), &p->plan);
+        p->symbol = p->plan.symbol;
+        p->note = p->plan.note, p->notes = p->plan.notes;
+    }
+}
+
+/* Products of one kernel lie as its instruction sets do: a layer finds its core by them. */
+static void add(arena *a, product_list *list, int kernel, int isa, int place) {
+    const kernel_spec *k = &list->model->kernels[kernel];
+    product *p = &list->row[list->count++];
+    *p = (product){.spec = k,
+                   .kernel = kernel,
+                   .isa = &isa_table[isa],
+                   .layer = k->core.level == ATTN_LEVEL_BLOCK,
+                   .core = p};
+    if (k->inner >= 0) p->core = products_of(list, k->inner) + place;
+    if (k->expanded >= 0) p->expanded = products_of(list, k->expanded) + place;
+    decide(a, list->options, p);
+}
+
+product_list products_make(arena *a, const model *m, const gen_options *o) {
+    product_list list = {.model = m, .options = o};
+    for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) list.isas += o->isa_mask >> isa & 1;
+    list.row = arena_alloc(a, ((size_t)m->kernel_count * (size_t)list.isas + 1) * sizeof(product));
+    for (int kernel = 0; kernel < m->kernel_count; kernel++)
+        for (int isa = 0, place = 0; isa < ATTN_ISA_COUNT; isa++)
+            if (o->isa_mask >> isa & 1) add(a, &list, kernel, isa, place++);
+    const int bits = prefix_bits(a, m);
+    for (int i = 0; i < list.count; i++) {
+        list.row[i].digest = digest(a, &list.row[i]);
+        list.row[i].prefix = prefix(a, &list.row[i], m, bits);
+    }
+    return list;
+}
+
+const product *products_of(const product_list *p, int kernel) {
+    return &p->row[kernel * p->isas];
+}
+
+const product *product_best(const product_list *p, int kernel) {
+    const product *row = products_of(p, kernel);
+    while (row->isa != &isa_table[attn_isa_best(p->options->isa_mask)]) row++;
+    return row;
+}
