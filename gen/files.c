@@ -2,7 +2,6 @@
 
 #include "text.h"
 
-#include <cjson/cJSON.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,22 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-void program_begin(void) {
-    cJSON_Hooks hooks = {memory_take, memory_give};
-    cJSON_InitHooks(&hooks);
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0 &&
-            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
-            exit(2); /* nobody to tell */
-}
-
-bool program_printed(diag *d) {
-    errno = 0;
-    const bool failed = fflush(stdout) || ferror(stdout);
-    const char *why = errno ? strerror(errno) : "an earlier write failed";
-    return !failed || diag_set(d, "cannot write to the standard output: %s", why);
-}
 
 const char *odd_file(mode_t mode) {
     if (S_ISREG(mode)) return NULL;

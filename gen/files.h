@@ -1,16 +1,10 @@
-/* files.h - descriptors and whole files; how a program begins and ends with those it is given. */
+/* files.h - descriptors and whole files. */
 #ifndef GEN_FILES_H
 #define GEN_FILES_H
 
 #include "util.h"
 
 #include <sys/types.h>
-
-/* First in main: cJSON allocates as everything else does, and the descriptors 0 to 2 are taken, so
- * that no file opened later stands in for a closed standard output. */
-void program_begin(void);
-/* Last: false with a message if something that was printed did not get out. */
-bool program_printed(diag *d);
 
 /* What a file's mode says that it is, where that is no regular file ("a FIFO"); null where it is.
  */

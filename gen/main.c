@@ -10,7 +10,7 @@
 #include "import/find_model.h"
 #include "plan/isa.h"
 #include "plan/plan.h"
-#include "files.h"
+#include "output/program.h"
 #include "output/render.h"
 #include "show/report.h"
 #include "output/single.h"

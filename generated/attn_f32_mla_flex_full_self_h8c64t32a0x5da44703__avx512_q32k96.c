@@ -67,9 +67,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t ka3d0_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t ka3d0_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t ka3d0_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -78,9 +80,11 @@ static inline int64_t ka3d0_min64(int64_t a, int64_t b) {
 static inline int32_t ka3d0_key_head(int32_t h) {
     return h;
 }
+
 static inline int32_t ka3d0_value_head(int32_t h) {
     return (void)h, 0;
 }
+
 /* op full_self, not causal: every query sees every key. */
 static inline void ka3d0_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     *lo = 0;
@@ -138,7 +142,6 @@ _Static_assert(sizeof(scratch) == 494720, "the plan's workspace");
 
 /* mask: k <= q or k < prefix */
 static bool ka3d0_mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, bool *oob) {
-    (void)x, (void)h, (void)q, (void)k, (void)oob;
     (void)h;
     (void)oob;
     return ((k <= q) || (k < x->args->scalars[0].i32));
@@ -147,7 +150,6 @@ static bool ka3d0_mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t 
 /* Whether the mask shows none, all or some of the box, by interval evaluation. */
 static ATTN_CLASSIFIER attn_tile_class ka3d0_mask_classify(const attn_expr_ctx *x,
                                                            const attn_tile_box *box) {
-    (void)x;
     const attn_cond c0 = attn_cond_le(attn_lin_of(0, 0, -1, 1), box);
     const attn_iv v3 = attn_iv_at(x->args->scalars[0].i32);
     const attn_cond c1 = attn_cond_le(attn_lin_add(attn_lin_of(1, 0, 0, 1), -1, v3), box);
@@ -158,7 +160,6 @@ static ATTN_CLASSIFIER attn_tile_class ka3d0_mask_classify(const attn_expr_ctx *
 /* Keys that the mask can show in the box. */
 static ATTN_CLASSIFIER void ka3d0_mask_range(const attn_expr_ctx *x, const attn_tile_box *box,
                                              int32_t *lo, int32_t *hi) {
-    (void)x;
     const attn_cond c0 = attn_cond_le(attn_lin_of(0, 0, -1, 1), box);
     const attn_iv v3 = attn_iv_at(x->args->scalars[0].i32);
     const attn_cond c1 = attn_cond_le(attn_lin_add(attn_lin_of(1, 0, 0, 1), -1, v3), box);
@@ -332,8 +333,8 @@ static void ka3d0_pack_q(const item *x, tile *t) {
             c[14] = vf_loadu(row[14] + d);
             c[15] = vf_loadu(row[15] + d);
             vf_transpose(c);
-            vf_store(to + 0 * rows, vf_mul(c[0], scale));
-            vf_store(to + 1 * rows, vf_mul(c[1], scale));
+            vf_store(to, vf_mul(c[0], scale));
+            vf_store(to + rows, vf_mul(c[1], scale));
             vf_store(to + 2 * rows, vf_mul(c[2], scale));
             vf_store(to + 3 * rows, vf_mul(c[3], scale));
             vf_store(to + 4 * rows, vf_mul(c[4], scale));
@@ -355,7 +356,7 @@ static void ka3d0_pack_q(const item *x, tile *t) {
 /* Products of column d of 12 keys and 16 queries, in registers. */
 #define QK_STEP_1(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 16 + 0);         \
+        const vf q0 = vf_load(q + (d) * 16);             \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
         const vf b1 = vf_bcast(k1 + (d));                \
@@ -385,7 +386,7 @@ static void ka3d0_pack_q(const item *x, tile *t) {
 /* s[key][16] = K Q^T for 12 keys x 16 queries; mx: running maximum of each lane. */
 static inline void ka3d0_qk_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -409,7 +410,7 @@ static inline void ka3d0_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     vf s10_0 = vf_zero();
     vf s11_0 = vf_zero();
     for (int d = 0; d < 32; d += 4) {
-        QK_STEP_1(d + 0)
+        QK_STEP_1(d)
         QK_STEP_1(d + 1)
         QK_STEP_1(d + 2)
         QK_STEP_1(d + 3)
@@ -428,7 +429,7 @@ static inline void ka3d0_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     m0 = vf_max(s10_0, m0);
     m0 = vf_max(s11_0, m0);
     mx[0] = m0;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 16, s1_0);
     vf_store(s + 32, s2_0);
     vf_store(s + 48, s3_0);
@@ -448,7 +449,7 @@ static inline void ka3d0_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
 static inline void ka3d0_qk_exp_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                                   float *restrict s, const vf *restrict m, vf *restrict l,
                                   vf *restrict lost) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -472,14 +473,14 @@ static inline void ka3d0_qk_exp_1(const float *restrict k, ptrdiff_t ldk, const 
     vf s10_0 = vf_neg(m[0]);
     vf s11_0 = vf_neg(m[0]);
     for (int d = 0; d < 32; d += 4) {
-        QK_STEP_1(d + 0)
+        QK_STEP_1(d)
         QK_STEP_1(d + 1)
         QK_STEP_1(d + 2)
         QK_STEP_1(d + 3)
     }
     vf p0[2] = {s0_0, s1_0};
     vf_exp2_lazy_each(p0, 2);
-    vf_store(s + 0, p0[0]);
+    vf_store(s, p0[0]);
     vf_store(s + 16, p0[1]);
     const vf sum0 = vf_add(p0[0], p0[1]);
     vf p1[2] = {s2_0, s3_0};
@@ -519,13 +520,13 @@ static inline void ka3d0_qk_exp_1(const float *restrict k, ptrdiff_t ldk, const 
  * what came before. */
 static inline int ka3d0_softmax_1(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     const int rose = vf_any_gt(mx[0], m0);
     if (rose) {
         const vf to0 = ka3d0_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -535,15 +536,15 @@ static inline int ka3d0_softmax_1(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero();
         for (; key < end; key++, s += 16) {
             vf p[1];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             vf_exp2_softmax_each(p, 1);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
         }
         ka3d0_add_exactly(&l0, &lost0, sum0);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     return rose;
 }
 
@@ -557,9 +558,9 @@ static inline void ka3d0_exp_rows_1(float *restrict s, int32_t n, const vf *rest
         vf sum0 = vf_zero();
         for (; key < end; key++, s += 16) {
             vf p[1];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             vf_exp2_lazy_each(p, 1);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
         }
         ka3d0_add_exactly(&l0, &lost0, sum0);
@@ -574,6 +575,7 @@ static inline int ka3d0_lazy_ok_1(const vf *l) {
     vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
     return vm_all(ok);
 }
+
 /* o[8][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void ka3d0_pv_8x2(const float *restrict v, ptrdiff_t ldv,
@@ -588,9 +590,9 @@ static inline void ka3d0_pv_8x2(const float *restrict v, ptrdiff_t ldv,
     vf o6_0 = vf_zero(), o6_1 = vf_zero();
     vf o7_0 = vf_zero(), o7_1 = vf_zero();
     for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
+        const vf v0 = vf_loadu(v);
         const vf v1 = vf_loadu(v + 16);
-        const vf p0 = vf_bcast(s + 0);
+        const vf p0 = vf_bcast(s);
         o0_0 = vf_fma(p0, v0, o0_0);
         o0_1 = vf_fma(p0, v1, o0_1);
         const vf p1 = vf_bcast(s + 1);
@@ -616,63 +618,63 @@ static inline void ka3d0_pv_8x2(const float *restrict v, ptrdiff_t ldv,
         o7_1 = vf_fma(p7, v1, o7_1);
     }
     if (!fresh && alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 16), o0_1);
+        const vf a0 = vf_bcast(alpha);
+        o0_0 = vf_fma(a0, vf_load(o), o0_0);
+        o0_1 = vf_fma(a0, vf_load(o + 16), o0_1);
         const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 16), o1_1);
+        o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+        o1_1 = vf_fma(a1, vf_load(o + DVP + 16), o1_1);
         const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 16), o2_1);
         const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 16), o3_1);
         const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 16), o4_1);
         const vf a5 = vf_bcast(alpha + 5);
-        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 16), o5_1);
         const vf a6 = vf_bcast(alpha + 6);
-        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_fma(a6, vf_load(o + 6 * DVP + 16), o6_1);
         const vf a7 = vf_bcast(alpha + 7);
-        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_fma(a7, vf_load(o + 7 * DVP + 16), o7_1);
     } else if (!fresh) {
-        o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
-        o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_add(vf_load(o + 1 * DVP + 16), o1_1);
-        o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+        o0_0 = vf_add(vf_load(o), o0_0);
+        o0_1 = vf_add(vf_load(o + 16), o0_1);
+        o1_0 = vf_add(vf_load(o + DVP), o1_0);
+        o1_1 = vf_add(vf_load(o + DVP + 16), o1_1);
+        o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_add(vf_load(o + 2 * DVP + 16), o2_1);
-        o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_add(vf_load(o + 3 * DVP + 16), o3_1);
-        o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_add(vf_load(o + 4 * DVP + 16), o4_1);
-        o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_add(vf_load(o + 5 * DVP + 16), o5_1);
-        o6_0 = vf_add(vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_add(vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_add(vf_load(o + 6 * DVP + 16), o6_1);
-        o7_0 = vf_add(vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_add(vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_add(vf_load(o + 7 * DVP + 16), o7_1);
     }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 16, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 16, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
+    vf_store(o, o0_0);
+    vf_store(o + 16, o0_1);
+    vf_store(o + DVP, o1_0);
+    vf_store(o + DVP + 16, o1_1);
+    vf_store(o + 2 * DVP, o2_0);
     vf_store(o + 2 * DVP + 16, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
+    vf_store(o + 3 * DVP, o3_0);
     vf_store(o + 3 * DVP + 16, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
+    vf_store(o + 4 * DVP, o4_0);
     vf_store(o + 4 * DVP + 16, o4_1);
-    vf_store(o + 5 * DVP + 0, o5_0);
+    vf_store(o + 5 * DVP, o5_0);
     vf_store(o + 5 * DVP + 16, o5_1);
-    vf_store(o + 6 * DVP + 0, o6_0);
+    vf_store(o + 6 * DVP, o6_0);
     vf_store(o + 6 * DVP + 16, o6_1);
-    vf_store(o + 7 * DVP + 0, o7_0);
+    vf_store(o + 7 * DVP, o7_0);
     vf_store(o + 7 * DVP + 16, o7_1);
 }
 
@@ -693,44 +695,46 @@ static void ka3d0_pv_1(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             ka3d0_pv_8x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 16 + 0, 16, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 16, 16, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 8 && (n[1] > 0 || alpha || fresh))
             ka3d0_pv_8x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 16 + 8, 16, n[1],
                 t->o + 8 * DVP + c, alpha ? alpha + 8 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void ka3d0_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? ka3d0_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     for (int32_t i = 0; i < n; i++, s += 16) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = ka3d0_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 16 + 0 : NULL, masked);
+        const vf s_0 = ka3d0_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void ka3d0_adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     /* mask: k <= q or k < prefix */
     const int32_t c3 = x->args->scalars[0].i32;
@@ -739,24 +743,25 @@ static void ka3d0_adjust_tile_1_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(k);
         const vi c0v = vi_set1(k);
         const bool c4 = k < c3;
         const vm c4v = vm_set1(c4);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vm c2_0 = vi_le(c0v, vq_0);
         const vm c5_0 = vm_or(c2_0, c4v);
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         seen_0 = vm_and(seen_0, c5_0);
         const vf z_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void ka3d0_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -798,10 +803,10 @@ static bool ka3d0_lazy_1(const item *x, tile *t, scratch *w, const float *row, p
                          const float *ask, ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(ka3d0_NO_MAX);
     vf m[1], l[1], lost[1], mx[1]; /* mx: not wanted here */
-    m[0] = vf_load(t->m + 0);
+    m[0] = vf_load(t->m);
     m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
-    l[0] = vf_load(t->l + 0);
-    lost[0] = vf_load(t->l_lost + 0);
+    l[0] = vf_load(t->l);
+    lost[0] = vf_load(t->l_lost);
     mx[0] = none;
     /* In whole register tiles: what is left of them counts as hidden in part. */
     const int32_t begin = ka3d0_min32((clean + 11) / 12 * 12, n);
@@ -817,9 +822,9 @@ static bool ka3d0_lazy_1(const item *x, tile *t, scratch *w, const float *row, p
     ka3d0_adjust_range_1(x, t, w, first, end, n, mx, true, lanes);
     ka3d0_exp_rows_1(w->s + end * 16, n - end, m, l, lost);
     if (!ka3d0_lazy_ok_1(l)) return false;
-    vf_store(t->m + 0, m[0]);
-    vf_store(t->l + 0, l[0]);
-    vf_store(t->l_lost + 0, lost[0]);
+    vf_store(t->m, m[0]);
+    vf_store(t->l, l[0]);
+    vf_store(t->l_lost, lost[0]);
     return true;
 }
 
@@ -847,10 +852,10 @@ static void ka3d0_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
         return;
     }
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[1] = {vf_load(t->m + 0)};
+    vf mx[1] = {vf_load(t->m)};
     ka3d0_qk_keys_1(t, w, row, ldk, first, n, clean, clean_end, mx);
     if (clean_end - clean < n) {
-        mx[0] = vf_load(t->m + 0);
+        mx[0] = vf_load(t->m);
         ka3d0_adjust_range_1(x, t, w, first, 0, n, mx, true, lanes);
     }
     const int rose = ka3d0_softmax_1(w->s, n, t, mx, w->alpha);
@@ -860,7 +865,7 @@ static void ka3d0_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* Products of column d of 12 keys and 32 queries, in registers. */
 #define QK_STEP_2(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 32 + 0);         \
+        const vf q0 = vf_load(q + (d) * 32);             \
         const vf q1 = vf_load(q + (d) * 32 + 16);        \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
@@ -903,7 +908,7 @@ static void ka3d0_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* s[key][32] = K Q^T for 12 keys x 32 queries; mx: running maximum of each lane. */
 static inline void ka3d0_qk_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -929,7 +934,7 @@ static inline void ka3d0_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     vf s11_0 = vf_zero(), s11_1 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
         ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-        QK_STEP_2(d + 0)
+        QK_STEP_2(d)
         ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
         QK_STEP_2(d + 1)
         ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
@@ -985,7 +990,7 @@ static inline void ka3d0_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     m1 = vf_max(s10_1, m1);
     m1 = vf_max(s11_1, m1);
     mx[1] = m1;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 16, s0_1);
     vf_store(s + 32, s1_0);
     vf_store(s + 48, s1_1);
@@ -1017,7 +1022,7 @@ static inline void ka3d0_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
 static inline void ka3d0_qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                                   float *restrict s, const vf *restrict m, vf *restrict l,
                                   vf *restrict lost) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -1043,7 +1048,7 @@ static inline void ka3d0_qk_exp_2(const float *restrict k, ptrdiff_t ldk, const 
     vf s11_0 = vf_neg(m[0]), s11_1 = vf_neg(m[1]);
     for (int d = 0; d < 32; d += 16) {
         ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-        QK_STEP_2(d + 0)
+        QK_STEP_2(d)
         ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
         QK_STEP_2(d + 1)
         ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
@@ -1073,7 +1078,7 @@ static inline void ka3d0_qk_exp_2(const float *restrict k, ptrdiff_t ldk, const 
     }
     vf p0[2] = {s0_0, s0_1};
     vf_exp2_lazy_each(p0, 2);
-    vf_store(s + 0, p0[0]);
+    vf_store(s, p0[0]);
     vf_store(s + 16, p0[1]);
     vf p1[2] = {s1_0, s1_1};
     vf_exp2_lazy_each(p1, 2);
@@ -1148,15 +1153,15 @@ static inline void ka3d0_qk_exp_2(const float *restrict k, ptrdiff_t ldk, const 
  * what came before. */
 static inline int ka3d0_softmax_2(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     vf m1 = vf_load(t->m + 16);
     vf l1 = vf_load(t->l + 16), lost1 = vf_load(t->l_lost + 16);
     const int rose = vf_any_gt(mx[0], m0) | vf_any_gt(mx[1], m1);
     if (rose) {
         const vf to0 = ka3d0_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -1172,10 +1177,10 @@ static inline int ka3d0_softmax_2(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero(), sum1 = vf_zero();
         for (; key < end; key++, s += 32) {
             vf p[2];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 16), m1);
             vf_exp2_softmax_each(p, 2);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 16, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -1183,8 +1188,8 @@ static inline int ka3d0_softmax_2(float *restrict s, int32_t n, tile *restrict t
         ka3d0_add_exactly(&l0, &lost0, sum0);
         ka3d0_add_exactly(&l1, &lost1, sum1);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     vf_store(t->l + 16, l1);
     vf_store(t->l_lost + 16, lost1);
     return rose;
@@ -1202,10 +1207,10 @@ static inline void ka3d0_exp_rows_2(float *restrict s, int32_t n, const vf *rest
         vf sum0 = vf_zero(), sum1 = vf_zero();
         for (; key < end; key++, s += 32) {
             vf p[2];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 16), m1);
             vf_exp2_lazy_each(p, 2);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 16, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -1226,6 +1231,7 @@ static inline int ka3d0_lazy_ok_2(const vf *l) {
     ok = vm_and(ok, vm_and(vf_lt(least, l[1]), vf_lt(l[1], most)));
     return vm_all(ok);
 }
+
 /* o[11][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void ka3d0_pv_11x2(const float *restrict v, ptrdiff_t ldv,
@@ -1243,9 +1249,9 @@ static inline void ka3d0_pv_11x2(const float *restrict v, ptrdiff_t ldv,
     vf o9_0 = vf_zero(), o9_1 = vf_zero();
     vf o10_0 = vf_zero(), o10_1 = vf_zero();
     for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
+        const vf v0 = vf_loadu(v);
         const vf v1 = vf_loadu(v + 16);
-        const vf p0 = vf_bcast(s + 0);
+        const vf p0 = vf_bcast(s);
         o0_0 = vf_fma(p0, v0, o0_0);
         o0_1 = vf_fma(p0, v1, o0_1);
         const vf p1 = vf_bcast(s + 1);
@@ -1280,84 +1286,84 @@ static inline void ka3d0_pv_11x2(const float *restrict v, ptrdiff_t ldv,
         o10_1 = vf_fma(p10, v1, o10_1);
     }
     if (!fresh && alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 16), o0_1);
+        const vf a0 = vf_bcast(alpha);
+        o0_0 = vf_fma(a0, vf_load(o), o0_0);
+        o0_1 = vf_fma(a0, vf_load(o + 16), o0_1);
         const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 16), o1_1);
+        o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+        o1_1 = vf_fma(a1, vf_load(o + DVP + 16), o1_1);
         const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 16), o2_1);
         const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 16), o3_1);
         const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 16), o4_1);
         const vf a5 = vf_bcast(alpha + 5);
-        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 16), o5_1);
         const vf a6 = vf_bcast(alpha + 6);
-        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_fma(a6, vf_load(o + 6 * DVP + 16), o6_1);
         const vf a7 = vf_bcast(alpha + 7);
-        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_fma(a7, vf_load(o + 7 * DVP + 16), o7_1);
         const vf a8 = vf_bcast(alpha + 8);
-        o8_0 = vf_fma(a8, vf_load(o + 8 * DVP + 0), o8_0);
+        o8_0 = vf_fma(a8, vf_load(o + 8 * DVP), o8_0);
         o8_1 = vf_fma(a8, vf_load(o + 8 * DVP + 16), o8_1);
         const vf a9 = vf_bcast(alpha + 9);
-        o9_0 = vf_fma(a9, vf_load(o + 9 * DVP + 0), o9_0);
+        o9_0 = vf_fma(a9, vf_load(o + 9 * DVP), o9_0);
         o9_1 = vf_fma(a9, vf_load(o + 9 * DVP + 16), o9_1);
         const vf a10 = vf_bcast(alpha + 10);
-        o10_0 = vf_fma(a10, vf_load(o + 10 * DVP + 0), o10_0);
+        o10_0 = vf_fma(a10, vf_load(o + 10 * DVP), o10_0);
         o10_1 = vf_fma(a10, vf_load(o + 10 * DVP + 16), o10_1);
     } else if (!fresh) {
-        o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
-        o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_add(vf_load(o + 1 * DVP + 16), o1_1);
-        o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+        o0_0 = vf_add(vf_load(o), o0_0);
+        o0_1 = vf_add(vf_load(o + 16), o0_1);
+        o1_0 = vf_add(vf_load(o + DVP), o1_0);
+        o1_1 = vf_add(vf_load(o + DVP + 16), o1_1);
+        o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_add(vf_load(o + 2 * DVP + 16), o2_1);
-        o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_add(vf_load(o + 3 * DVP + 16), o3_1);
-        o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_add(vf_load(o + 4 * DVP + 16), o4_1);
-        o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_add(vf_load(o + 5 * DVP + 16), o5_1);
-        o6_0 = vf_add(vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_add(vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_add(vf_load(o + 6 * DVP + 16), o6_1);
-        o7_0 = vf_add(vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_add(vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_add(vf_load(o + 7 * DVP + 16), o7_1);
-        o8_0 = vf_add(vf_load(o + 8 * DVP + 0), o8_0);
+        o8_0 = vf_add(vf_load(o + 8 * DVP), o8_0);
         o8_1 = vf_add(vf_load(o + 8 * DVP + 16), o8_1);
-        o9_0 = vf_add(vf_load(o + 9 * DVP + 0), o9_0);
+        o9_0 = vf_add(vf_load(o + 9 * DVP), o9_0);
         o9_1 = vf_add(vf_load(o + 9 * DVP + 16), o9_1);
-        o10_0 = vf_add(vf_load(o + 10 * DVP + 0), o10_0);
+        o10_0 = vf_add(vf_load(o + 10 * DVP), o10_0);
         o10_1 = vf_add(vf_load(o + 10 * DVP + 16), o10_1);
     }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 16, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 16, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
+    vf_store(o, o0_0);
+    vf_store(o + 16, o0_1);
+    vf_store(o + DVP, o1_0);
+    vf_store(o + DVP + 16, o1_1);
+    vf_store(o + 2 * DVP, o2_0);
     vf_store(o + 2 * DVP + 16, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
+    vf_store(o + 3 * DVP, o3_0);
     vf_store(o + 3 * DVP + 16, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
+    vf_store(o + 4 * DVP, o4_0);
     vf_store(o + 4 * DVP + 16, o4_1);
-    vf_store(o + 5 * DVP + 0, o5_0);
+    vf_store(o + 5 * DVP, o5_0);
     vf_store(o + 5 * DVP + 16, o5_1);
-    vf_store(o + 6 * DVP + 0, o6_0);
+    vf_store(o + 6 * DVP, o6_0);
     vf_store(o + 6 * DVP + 16, o6_1);
-    vf_store(o + 7 * DVP + 0, o7_0);
+    vf_store(o + 7 * DVP, o7_0);
     vf_store(o + 7 * DVP + 16, o7_1);
-    vf_store(o + 8 * DVP + 0, o8_0);
+    vf_store(o + 8 * DVP, o8_0);
     vf_store(o + 8 * DVP + 16, o8_1);
-    vf_store(o + 9 * DVP + 0, o9_0);
+    vf_store(o + 9 * DVP, o9_0);
     vf_store(o + 9 * DVP + 16, o9_1);
-    vf_store(o + 10 * DVP + 0, o10_0);
+    vf_store(o + 10 * DVP, o10_0);
     vf_store(o + 10 * DVP + 16, o10_1);
 }
 
@@ -1377,9 +1383,9 @@ static inline void ka3d0_pv_10x2(const float *restrict v, ptrdiff_t ldv,
     vf o8_0 = vf_zero(), o8_1 = vf_zero();
     vf o9_0 = vf_zero(), o9_1 = vf_zero();
     for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
+        const vf v0 = vf_loadu(v);
         const vf v1 = vf_loadu(v + 16);
-        const vf p0 = vf_bcast(s + 0);
+        const vf p0 = vf_bcast(s);
         o0_0 = vf_fma(p0, v0, o0_0);
         o0_1 = vf_fma(p0, v1, o0_1);
         const vf p1 = vf_bcast(s + 1);
@@ -1411,77 +1417,77 @@ static inline void ka3d0_pv_10x2(const float *restrict v, ptrdiff_t ldv,
         o9_1 = vf_fma(p9, v1, o9_1);
     }
     if (!fresh && alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 16), o0_1);
+        const vf a0 = vf_bcast(alpha);
+        o0_0 = vf_fma(a0, vf_load(o), o0_0);
+        o0_1 = vf_fma(a0, vf_load(o + 16), o0_1);
         const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 16), o1_1);
+        o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+        o1_1 = vf_fma(a1, vf_load(o + DVP + 16), o1_1);
         const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 16), o2_1);
         const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 16), o3_1);
         const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 16), o4_1);
         const vf a5 = vf_bcast(alpha + 5);
-        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 16), o5_1);
         const vf a6 = vf_bcast(alpha + 6);
-        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_fma(a6, vf_load(o + 6 * DVP + 16), o6_1);
         const vf a7 = vf_bcast(alpha + 7);
-        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_fma(a7, vf_load(o + 7 * DVP + 16), o7_1);
         const vf a8 = vf_bcast(alpha + 8);
-        o8_0 = vf_fma(a8, vf_load(o + 8 * DVP + 0), o8_0);
+        o8_0 = vf_fma(a8, vf_load(o + 8 * DVP), o8_0);
         o8_1 = vf_fma(a8, vf_load(o + 8 * DVP + 16), o8_1);
         const vf a9 = vf_bcast(alpha + 9);
-        o9_0 = vf_fma(a9, vf_load(o + 9 * DVP + 0), o9_0);
+        o9_0 = vf_fma(a9, vf_load(o + 9 * DVP), o9_0);
         o9_1 = vf_fma(a9, vf_load(o + 9 * DVP + 16), o9_1);
     } else if (!fresh) {
-        o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
-        o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_add(vf_load(o + 1 * DVP + 16), o1_1);
-        o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+        o0_0 = vf_add(vf_load(o), o0_0);
+        o0_1 = vf_add(vf_load(o + 16), o0_1);
+        o1_0 = vf_add(vf_load(o + DVP), o1_0);
+        o1_1 = vf_add(vf_load(o + DVP + 16), o1_1);
+        o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_add(vf_load(o + 2 * DVP + 16), o2_1);
-        o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_add(vf_load(o + 3 * DVP + 16), o3_1);
-        o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_add(vf_load(o + 4 * DVP + 16), o4_1);
-        o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_add(vf_load(o + 5 * DVP + 16), o5_1);
-        o6_0 = vf_add(vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_add(vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_add(vf_load(o + 6 * DVP + 16), o6_1);
-        o7_0 = vf_add(vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_add(vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_add(vf_load(o + 7 * DVP + 16), o7_1);
-        o8_0 = vf_add(vf_load(o + 8 * DVP + 0), o8_0);
+        o8_0 = vf_add(vf_load(o + 8 * DVP), o8_0);
         o8_1 = vf_add(vf_load(o + 8 * DVP + 16), o8_1);
-        o9_0 = vf_add(vf_load(o + 9 * DVP + 0), o9_0);
+        o9_0 = vf_add(vf_load(o + 9 * DVP), o9_0);
         o9_1 = vf_add(vf_load(o + 9 * DVP + 16), o9_1);
     }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 16, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 16, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
+    vf_store(o, o0_0);
+    vf_store(o + 16, o0_1);
+    vf_store(o + DVP, o1_0);
+    vf_store(o + DVP + 16, o1_1);
+    vf_store(o + 2 * DVP, o2_0);
     vf_store(o + 2 * DVP + 16, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
+    vf_store(o + 3 * DVP, o3_0);
     vf_store(o + 3 * DVP + 16, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
+    vf_store(o + 4 * DVP, o4_0);
     vf_store(o + 4 * DVP + 16, o4_1);
-    vf_store(o + 5 * DVP + 0, o5_0);
+    vf_store(o + 5 * DVP, o5_0);
     vf_store(o + 5 * DVP + 16, o5_1);
-    vf_store(o + 6 * DVP + 0, o6_0);
+    vf_store(o + 6 * DVP, o6_0);
     vf_store(o + 6 * DVP + 16, o6_1);
-    vf_store(o + 7 * DVP + 0, o7_0);
+    vf_store(o + 7 * DVP, o7_0);
     vf_store(o + 7 * DVP + 16, o7_1);
-    vf_store(o + 8 * DVP + 0, o8_0);
+    vf_store(o + 8 * DVP, o8_0);
     vf_store(o + 8 * DVP + 16, o8_1);
-    vf_store(o + 9 * DVP + 0, o9_0);
+    vf_store(o + 9 * DVP, o9_0);
     vf_store(o + 9 * DVP + 16, o9_1);
 }
 
@@ -1502,8 +1508,8 @@ static void ka3d0_pv_2(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             ka3d0_pv_11x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 32 + 0, 32, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 32, 32, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 11 && (n[1] > 0 || alpha || fresh))
             ka3d0_pv_11x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 32 + 11, 32, n[1],
@@ -1514,45 +1520,47 @@ static void ka3d0_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 22 * DVP + c, alpha ? alpha + 22 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void ka3d0_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? ka3d0_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 16), vh_1 = vi_load(t->head + 16);
     const vi lo_1 = vi_load(t->lo + 16), hi_1 = vi_load(t->hi + 16);
     vf m_1 = mx[1];
     for (int32_t i = 0; i < n; i++, s += 32) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 16, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = ka3d0_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 32 + 0 : NULL, masked);
+        const vf s_0 = ka3d0_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 32 : NULL, masked);
         const vf s_1 = ka3d0_adjust_lanes(x, vf_load(s + 16), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 32 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
         vf_store(s + 16, s_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void ka3d0_adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[16];
     const vi vq_1 = vi_load(t->pos + 16);
@@ -1566,7 +1574,7 @@ static void ka3d0_adjust_tile_2_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 16, vf_set1(-INFINITY));
             continue;
         }
@@ -1574,7 +1582,7 @@ static void ka3d0_adjust_tile_2_masked(const item *x, const tile *t, float *rest
         const vi c0v = vi_set1(k);
         const bool c4 = k < c3;
         const vm c4v = vm_set1(c4);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 16);
         const vm c2_0 = vi_le(c0v, vq_0);
         const vm c5_0 = vm_or(c2_0, c4v);
@@ -1584,7 +1592,7 @@ static void ka3d0_adjust_tile_2_masked(const item *x, const tile *t, float *rest
         seen_0 = vm_and(seen_0, c5_0);
         const vf z_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         seen_1 = vm_and(seen_1, c5_1);
         const vf z_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
@@ -1594,6 +1602,7 @@ static void ka3d0_adjust_tile_2_masked(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void ka3d0_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1635,10 +1644,10 @@ static bool ka3d0_lazy_2(const item *x, tile *t, scratch *w, const float *row, p
                          const float *ask, ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(ka3d0_NO_MAX);
     vf m[2], l[2], lost[2], mx[2]; /* mx: not wanted here */
-    m[0] = vf_load(t->m + 0);
+    m[0] = vf_load(t->m);
     m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
-    l[0] = vf_load(t->l + 0);
-    lost[0] = vf_load(t->l_lost + 0);
+    l[0] = vf_load(t->l);
+    lost[0] = vf_load(t->l_lost);
     mx[0] = none;
     m[1] = vf_load(t->m + 16);
     m[1] = vf_select(vf_eq(m[1], none), vf_zero(), m[1]);
@@ -1659,9 +1668,9 @@ static bool ka3d0_lazy_2(const item *x, tile *t, scratch *w, const float *row, p
     ka3d0_adjust_range_2(x, t, w, first, end, n, mx, true, lanes);
     ka3d0_exp_rows_2(w->s + end * 32, n - end, m, l, lost);
     if (!ka3d0_lazy_ok_2(l)) return false;
-    vf_store(t->m + 0, m[0]);
-    vf_store(t->l + 0, l[0]);
-    vf_store(t->l_lost + 0, lost[0]);
+    vf_store(t->m, m[0]);
+    vf_store(t->l, l[0]);
+    vf_store(t->l_lost, lost[0]);
     vf_store(t->m + 16, m[1]);
     vf_store(t->l + 16, l[1]);
     vf_store(t->l_lost + 16, lost[1]);
@@ -1692,10 +1701,10 @@ static void ka3d0_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
         return;
     }
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 16)};
+    vf mx[2] = {vf_load(t->m), vf_load(t->m + 16)};
     ka3d0_qk_keys_2(t, w, row, ldk, first, n, clean, clean_end, mx);
     if (clean_end - clean < n) {
-        mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 16);
+        mx[0] = vf_load(t->m), mx[1] = vf_load(t->m + 16);
         ka3d0_adjust_range_2(x, t, w, first, 0, n, mx, true, lanes);
     }
     const int rose = ka3d0_softmax_2(w->s, n, t, mx, w->alpha);
@@ -2012,7 +2021,7 @@ static void ka3d0_tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32
     }
 }
 
-/* Lane l of a score vector is key l / 1, row l % 1. */
+/* Lane l of a score vector is key l. */
 static const int32_t ka3d0_lane_key_1[W] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 /* 16 keys or fewer for 1 row of a tile; k and v stand at key `block`. ask.v is asked for
@@ -2027,7 +2036,7 @@ static ATTN_INLINE void ka3d0_dot_keys_1(const item *x, tile *t, scratch *w, int
     for (int32_t key = 0; key < n; key += 16) {
         vf a[W]; /* [key][1] */
         for (int32_t i = key; i < key + 16; i += 2) {
-            const float *k0 = k + ka3d0_min32(i + 0, n - 1) * ldk;
+            const float *k0 = k + ka3d0_min32(i, n - 1) * ldk;
             const float *k1 = k + ka3d0_min32(i + 1, n - 1) * ldk;
             vf a0_0 = vf_zero();
             vf a1_0 = vf_zero();
@@ -2057,22 +2066,22 @@ static ATTN_INLINE void ka3d0_dot_keys_1(const item *x, tile *t, scratch *w, int
                     ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf q0 = vf_load(q + d);
                     const vf b0 = vf_loadu(k0 + d);
                     a0_0 = vf_fma(b0, q0, a0_0);
                     const vf b1 = vf_loadu(k1 + d);
                     a1_0 = vf_fma(b1, q0, a1_0);
                 }
             }
-            vf *sums = a + (i - key) * 1;
+            vf *sums = a + i - key;
             sums[0] = a0_0;
             sums[1] = a1_0;
         }
-        vf_store(s + key * 1, vf_sums(a));
+        vf_store(s + key, vf_sums(a));
     }
     if (masked) {
-        for (int32_t i = 0; i < n * 1; i += W) {
-            const vi vk = vi_add(vi_set1(block + i / 1), vi_loadu(ka3d0_lane_key_1));
+        for (int32_t i = 0; i < n; i += W) {
+            const vi vk = vi_add(vi_set1(block + i), vi_loadu(ka3d0_lane_key_1));
             vf z = vf_load(s + i);
             z = ka3d0_adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
                                    vi_load(t->hi), NULL, masked);
@@ -2083,11 +2092,11 @@ static ATTN_INLINE void ka3d0_dot_keys_1(const item *x, tile *t, scratch *w, int
         const uint8_t *padding = ka3d0_item_padding(x);
         for (int32_t i = 0; i < (n + 15) / 16 * 16; i++)
             if (i >= n || (padding && padding[block + i]))
-                for (int r = 0; r < 1; r++) s[i * 1 + r] = -INFINITY;
+                for (int r = 0; r < 1; r++) s[i + r] = -INFINITY;
     }
 
     vf m = vf_load(t->m), l = vf_load(t->l), lost = vf_load(t->l_lost), top = m;
-    for (int32_t i = 0; i < n * 1; i += W) top = vf_max(vf_load(s + i), top);
+    for (int32_t i = 0; i < n; i += W) top = vf_max(vf_load(s + i), top);
     top = vf_stride_max(top, 1);
     const int rose = vf_any_gt(top, m);
     if (rose) {
@@ -2099,7 +2108,7 @@ static ATTN_INLINE void ka3d0_dot_keys_1(const item *x, tile *t, scratch *w, int
         vf_store(w->alpha, alpha);
         vf_store(t->m, m);
     }
-    for (int32_t i = 0; i < n * 1; i += W) {
+    for (int32_t i = 0; i < n; i += W) {
         const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
         vf_store(s + i, p);
         ka3d0_add_exactly(&l, &lost, p);
@@ -2120,22 +2129,22 @@ static ATTN_INLINE void ka3d0_dot_keys_1(const item *x, tile *t, scratch *w, int
                 ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
                 ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
             }
-            const vf v0 = vf_loadu(vr + 0);
+            const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 16);
-            const vf p0 = vf_bcast(s + key * 1 + 0);
+            const vf p0 = vf_bcast(s + key);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
         }
         if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 16), o0_1);
+            const vf f0 = vf_bcast(w->alpha);
+            o0_0 = vf_fma(f0, vf_load(o), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 16), o0_1);
         } else {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 16), o0_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 16, o0_1);
+        vf_store(o, o0_0);
+        vf_store(o + 16, o0_1);
     }
 }
 
@@ -2188,7 +2197,7 @@ static ATTN_INLINE void ka3d0_dot_keys_4(const item *x, tile *t, scratch *w, int
     for (int32_t key = 0; key < n; key += 4) {
         vf a[W]; /* [key][4] */
         for (int32_t i = key; i < key + 4; i += 2) {
-            const float *k0 = k + ka3d0_min32(i + 0, n - 1) * ldk;
+            const float *k0 = k + ka3d0_min32(i, n - 1) * ldk;
             const float *k1 = k + ka3d0_min32(i + 1, n - 1) * ldk;
             vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
             vf a1_0 = vf_zero(), a1_1 = vf_zero(), a1_2 = vf_zero(), a1_3 = vf_zero();
@@ -2218,8 +2227,8 @@ static ATTN_INLINE void ka3d0_dot_keys_4(const item *x, tile *t, scratch *w, int
                     ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf q1 = vf_load(q + 1 * DP + d);
+                    const vf q0 = vf_load(q + d);
+                    const vf q1 = vf_load(q + DP + d);
                     const vf q2 = vf_load(q + 2 * DP + d);
                     const vf q3 = vf_load(q + 3 * DP + d);
                     const vf b0 = vf_loadu(k0 + d);
@@ -2299,9 +2308,9 @@ static ATTN_INLINE void ka3d0_dot_keys_4(const item *x, tile *t, scratch *w, int
                 ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
                 ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
             }
-            const vf v0 = vf_loadu(vr + 0);
+            const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 16);
-            const vf p0 = vf_bcast(s + key * 4 + 0);
+            const vf p0 = vf_bcast(s + key * 4);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + key * 4 + 1);
@@ -2315,35 +2324,35 @@ static ATTN_INLINE void ka3d0_dot_keys_4(const item *x, tile *t, scratch *w, int
             o3_1 = vf_fma(p3, v1, o3_1);
         }
         if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 16), o0_1);
+            const vf f0 = vf_bcast(w->alpha);
+            o0_0 = vf_fma(f0, vf_load(o), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 16), o0_1);
             const vf f1 = vf_bcast(w->alpha + 1);
-            o1_0 = vf_fma(f1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(f1, vf_load(o + 1 * DVP + 16), o1_1);
+            o1_0 = vf_fma(f1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(f1, vf_load(o + DVP + 16), o1_1);
             const vf f2 = vf_bcast(w->alpha + 2);
-            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(f2, vf_load(o + 2 * DVP + 16), o2_1);
             const vf f3 = vf_bcast(w->alpha + 3);
-            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(f3, vf_load(o + 3 * DVP + 16), o3_1);
         } else {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 16), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 16), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 16), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 16), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 16), o3_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 16, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 16, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 16, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 16, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 16, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 16, o3_1);
     }
 }
@@ -2646,7 +2655,7 @@ static void ka3d0_pack_v_task(void *ctx, int64_t task, int worker) {
     for (int32_t key = first; key < n; key++, row += v->token) {
         for (int32_t col = 0; col < 64; col += 32) {
             float *panel = to + col * BK + key * 32;
-            vf_store(panel + 0, ka3d0_load_n(row + col + 0, DV - col - 0));
+            vf_store(panel, ka3d0_load_n(row + col, DV - col));
             vf_store(panel + 16, ka3d0_load_n(row + col + 16, DV - col - 16));
         }
     }

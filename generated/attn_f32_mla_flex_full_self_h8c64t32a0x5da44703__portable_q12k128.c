@@ -66,9 +66,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t kc89a_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t kc89a_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t kc89a_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -77,9 +79,11 @@ static inline int64_t kc89a_min64(int64_t a, int64_t b) {
 static inline int32_t kc89a_key_head(int32_t h) {
     return h;
 }
+
 static inline int32_t kc89a_value_head(int32_t h) {
     return (void)h, 0;
 }
+
 /* op full_self, not causal: every query sees every key. */
 static inline void kc89a_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     *lo = 0;
@@ -137,7 +141,6 @@ _Static_assert(sizeof(scratch) == 187840, "the plan's workspace");
 
 /* mask: k <= q or k < prefix */
 static bool kc89a_mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, bool *oob) {
-    (void)x, (void)h, (void)q, (void)k, (void)oob;
     (void)h;
     (void)oob;
     return ((k <= q) || (k < x->args->scalars[0].i32));
@@ -146,7 +149,6 @@ static bool kc89a_mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t 
 /* Whether the mask shows none, all or some of the box, by interval evaluation. */
 static ATTN_CLASSIFIER attn_tile_class kc89a_mask_classify(const attn_expr_ctx *x,
                                                            const attn_tile_box *box) {
-    (void)x;
     const attn_cond c0 = attn_cond_le(attn_lin_of(0, 0, -1, 1), box);
     const attn_iv v3 = attn_iv_at(x->args->scalars[0].i32);
     const attn_cond c1 = attn_cond_le(attn_lin_add(attn_lin_of(1, 0, 0, 1), -1, v3), box);
@@ -157,7 +159,6 @@ static ATTN_CLASSIFIER attn_tile_class kc89a_mask_classify(const attn_expr_ctx *
 /* Keys that the mask can show in the box. */
 static ATTN_CLASSIFIER void kc89a_mask_range(const attn_expr_ctx *x, const attn_tile_box *box,
                                              int32_t *lo, int32_t *hi) {
-    (void)x;
     const attn_cond c0 = attn_cond_le(attn_lin_of(0, 0, -1, 1), box);
     const attn_iv v3 = attn_iv_at(x->args->scalars[0].i32);
     const attn_cond c1 = attn_cond_le(attn_lin_add(attn_lin_of(1, 0, 0, 1), -1, v3), box);
@@ -319,8 +320,8 @@ static void kc89a_pack_q(const item *x, tile *t) {
             c[2] = vf_loadu(row[2] + d);
             c[3] = vf_loadu(row[3] + d);
             vf_transpose(c);
-            vf_store(to + 0 * rows, vf_mul(c[0], scale));
-            vf_store(to + 1 * rows, vf_mul(c[1], scale));
+            vf_store(to, vf_mul(c[0], scale));
+            vf_store(to + rows, vf_mul(c[1], scale));
             vf_store(to + 2 * rows, vf_mul(c[2], scale));
             vf_store(to + 3 * rows, vf_mul(c[3], scale));
         }
@@ -330,7 +331,7 @@ static void kc89a_pack_q(const item *x, tile *t) {
 /* Products of column d of 8 keys and 4 queries, in registers. */
 #define QK_STEP_1(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 4 + 0);          \
+        const vf q0 = vf_load(q + (d) * 4);              \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
         const vf b1 = vf_bcast(k1 + (d));                \
@@ -352,7 +353,7 @@ static void kc89a_pack_q(const item *x, tile *t) {
 /* s[key][4] = K Q^T for 8 keys x 4 queries; mx: running maximum of each lane. */
 static inline void kc89a_qk_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -368,7 +369,7 @@ static inline void kc89a_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     vf s6_0 = vf_zero();
     vf s7_0 = vf_zero();
     for (int d = 0; d < 32; d += 4) {
-        QK_STEP_1(d + 0)
+        QK_STEP_1(d)
         QK_STEP_1(d + 1)
         QK_STEP_1(d + 2)
         QK_STEP_1(d + 3)
@@ -383,7 +384,7 @@ static inline void kc89a_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     m0 = vf_max(s6_0, m0);
     m0 = vf_max(s7_0, m0);
     mx[0] = m0;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 4, s1_0);
     vf_store(s + 8, s2_0);
     vf_store(s + 12, s3_0);
@@ -399,7 +400,7 @@ static inline void kc89a_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
 static inline void kc89a_qk_exp_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                                   float *restrict s, const vf *restrict m, vf *restrict l,
                                   vf *restrict lost) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -415,14 +416,14 @@ static inline void kc89a_qk_exp_1(const float *restrict k, ptrdiff_t ldk, const 
     vf s6_0 = vf_neg(m[0]);
     vf s7_0 = vf_neg(m[0]);
     for (int d = 0; d < 32; d += 4) {
-        QK_STEP_1(d + 0)
+        QK_STEP_1(d)
         QK_STEP_1(d + 1)
         QK_STEP_1(d + 2)
         QK_STEP_1(d + 3)
     }
     vf p0[2] = {s0_0, s1_0};
     vf_exp2_lazy_each(p0, 2);
-    vf_store(s + 0, p0[0]);
+    vf_store(s, p0[0]);
     vf_store(s + 4, p0[1]);
     const vf sum0 = vf_add(p0[0], p0[1]);
     vf p1[2] = {s2_0, s3_0};
@@ -451,13 +452,13 @@ static inline void kc89a_qk_exp_1(const float *restrict k, ptrdiff_t ldk, const 
  * what came before. */
 static inline int kc89a_softmax_1(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     const int rose = vf_any_gt(mx[0], m0);
     if (rose) {
         const vf to0 = kc89a_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -467,15 +468,15 @@ static inline int kc89a_softmax_1(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero();
         for (; key < end; key++, s += 4) {
             vf p[1];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             vf_exp2_softmax_each(p, 1);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
         }
         kc89a_add_exactly(&l0, &lost0, sum0);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     return rose;
 }
 
@@ -489,9 +490,9 @@ static inline void kc89a_exp_rows_1(float *restrict s, int32_t n, const vf *rest
         vf sum0 = vf_zero();
         for (; key < end; key++, s += 4) {
             vf p[1];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             vf_exp2_lazy_each(p, 1);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
         }
         kc89a_add_exactly(&l0, &lost0, sum0);
@@ -506,6 +507,7 @@ static inline int kc89a_lazy_ok_1(const vf *l) {
     vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
     return vm_all(ok);
 }
+
 /* o[4][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void kc89a_pv_4x2(const float *restrict v, ptrdiff_t ldv,
@@ -518,9 +520,9 @@ static inline void kc89a_pv_4x2(const float *restrict v, ptrdiff_t ldv,
         vf o2_0 = vf_zero(), o2_1 = vf_zero();
         vf o3_0 = vf_zero(), o3_1 = vf_zero();
         for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
-            const vf v0 = vf_loadu(v + 0);
+            const vf v0 = vf_loadu(v);
             const vf v1 = vf_loadu(v + 4);
-            const vf p0 = vf_bcast(s + 0);
+            const vf p0 = vf_bcast(s);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + 1);
@@ -534,35 +536,35 @@ static inline void kc89a_pv_4x2(const float *restrict v, ptrdiff_t ldv,
             o3_1 = vf_fma(p3, v1, o3_1);
         }
         if (!fresh && alpha) {
-            const vf a0 = vf_bcast(alpha + 0);
-            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 4), o0_1);
+            const vf a0 = vf_bcast(alpha);
+            o0_0 = vf_fma(a0, vf_load(o), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 4), o0_1);
             const vf a1 = vf_bcast(alpha + 1);
-            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 4), o1_1);
+            o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + DVP + 4), o1_1);
             const vf a2 = vf_bcast(alpha + 2);
-            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 4), o2_1);
             const vf a3 = vf_bcast(alpha + 3);
-            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 4), o3_1);
         } else if (!fresh) {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 4), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 4), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 4), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 4), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 4), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 4), o3_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 4, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 4, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 4, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 4, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 4, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 4, o3_1);
         n -= some;
         fresh = false, alpha = NULL;
@@ -586,40 +588,42 @@ static void kc89a_pv_1(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             kc89a_pv_4x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 4 + 0, 4, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 4, 4, n[0],
+                t->o + c, alpha, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kc89a_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? kc89a_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     for (int32_t i = 0; i < n; i++, s += 4) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = kc89a_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 4 + 0 : NULL, masked);
+        const vf s_0 = kc89a_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 4 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void kc89a_adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     /* mask: k <= q or k < prefix */
     const int32_t c3 = x->args->scalars[0].i32;
@@ -628,24 +632,25 @@ static void kc89a_adjust_tile_1_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(k);
         const vi c0v = vi_set1(k);
         const bool c4 = k < c3;
         const vm c4v = vm_set1(c4);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vm c2_0 = vi_le(c0v, vq_0);
         const vm c5_0 = vm_or(c2_0, c4v);
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         seen_0 = vm_and(seen_0, c5_0);
         const vf z_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kc89a_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -687,10 +692,10 @@ static bool kc89a_lazy_1(const item *x, tile *t, scratch *w, const float *row, p
                          const float *ask, ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(kc89a_NO_MAX);
     vf m[1], l[1], lost[1], mx[1]; /* mx: not wanted here */
-    m[0] = vf_load(t->m + 0);
+    m[0] = vf_load(t->m);
     m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
-    l[0] = vf_load(t->l + 0);
-    lost[0] = vf_load(t->l_lost + 0);
+    l[0] = vf_load(t->l);
+    lost[0] = vf_load(t->l_lost);
     mx[0] = none;
     /* In whole register tiles: what is left of them counts as hidden in part. */
     const int32_t begin = kc89a_min32((clean + 7) / 8 * 8, n);
@@ -706,9 +711,9 @@ static bool kc89a_lazy_1(const item *x, tile *t, scratch *w, const float *row, p
     kc89a_adjust_range_1(x, t, w, first, end, n, mx, true, lanes);
     kc89a_exp_rows_1(w->s + end * 4, n - end, m, l, lost);
     if (!kc89a_lazy_ok_1(l)) return false;
-    vf_store(t->m + 0, m[0]);
-    vf_store(t->l + 0, l[0]);
-    vf_store(t->l_lost + 0, lost[0]);
+    vf_store(t->m, m[0]);
+    vf_store(t->l, l[0]);
+    vf_store(t->l_lost, lost[0]);
     return true;
 }
 
@@ -736,10 +741,10 @@ static void kc89a_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
         return;
     }
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[1] = {vf_load(t->m + 0)};
+    vf mx[1] = {vf_load(t->m)};
     kc89a_qk_keys_1(t, w, row, ldk, first, n, clean, clean_end, mx);
     if (clean_end - clean < n) {
-        mx[0] = vf_load(t->m + 0);
+        mx[0] = vf_load(t->m);
         kc89a_adjust_range_1(x, t, w, first, 0, n, mx, true, lanes);
     }
     const int rose = kc89a_softmax_1(w->s, n, t, mx, w->alpha);
@@ -749,7 +754,7 @@ static void kc89a_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* Products of column d of 6 keys and 8 queries, in registers. */
 #define QK_STEP_2(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 8 + 0);          \
+        const vf q0 = vf_load(q + (d) * 8);              \
         const vf q1 = vf_load(q + (d) * 8 + 4);          \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
@@ -774,7 +779,7 @@ static void kc89a_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* s[key][8] = K Q^T for 6 keys x 8 queries; mx: running maximum of each lane. */
 static inline void kc89a_qk_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -786,7 +791,7 @@ static inline void kc89a_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     vf s4_0 = vf_zero(), s4_1 = vf_zero();
     vf s5_0 = vf_zero(), s5_1 = vf_zero();
     for (int d = 0; d < 32; d += 4) {
-        QK_STEP_2(d + 0)
+        QK_STEP_2(d)
         QK_STEP_2(d + 1)
         QK_STEP_2(d + 2)
         QK_STEP_2(d + 3)
@@ -807,7 +812,7 @@ static inline void kc89a_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     m1 = vf_max(s4_1, m1);
     m1 = vf_max(s5_1, m1);
     mx[1] = m1;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 4, s0_1);
     vf_store(s + 8, s1_0);
     vf_store(s + 12, s1_1);
@@ -826,15 +831,15 @@ static inline void kc89a_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
  * what came before. */
 static inline int kc89a_softmax_2(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     vf m1 = vf_load(t->m + 4);
     vf l1 = vf_load(t->l + 4), lost1 = vf_load(t->l_lost + 4);
     const int rose = vf_any_gt(mx[0], m0) | vf_any_gt(mx[1], m1);
     if (rose) {
         const vf to0 = kc89a_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -850,10 +855,10 @@ static inline int kc89a_softmax_2(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero(), sum1 = vf_zero();
         for (; key < end; key++, s += 8) {
             vf p[2];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 4), m1);
             vf_exp2_softmax_each(p, 2);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 4, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -861,8 +866,8 @@ static inline int kc89a_softmax_2(float *restrict s, int32_t n, tile *restrict t
         kc89a_add_exactly(&l0, &lost0, sum0);
         kc89a_add_exactly(&l1, &lost1, sum1);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     vf_store(t->l + 4, l1);
     vf_store(t->l_lost + 4, lost1);
     return rose;
@@ -885,53 +890,55 @@ static void kc89a_pv_2(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             kc89a_pv_4x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 8 + 0, 8, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 8, 8, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 4 && (n[1] > 0 || alpha || fresh))
             kc89a_pv_4x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 8 + 4, 8, n[1],
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kc89a_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? kc89a_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 4), vh_1 = vi_load(t->head + 4);
     const vi lo_1 = vi_load(t->lo + 4), hi_1 = vi_load(t->hi + 4);
     vf m_1 = mx[1];
     for (int32_t i = 0; i < n; i++, s += 8) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 4, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = kc89a_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 8 + 0 : NULL, masked);
+        const vf s_0 = kc89a_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 8 : NULL, masked);
         const vf s_1 = kc89a_adjust_lanes(x, vf_load(s + 4), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 8 + 4 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
         vf_store(s + 4, s_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void kc89a_adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[4];
     const vi vq_1 = vi_load(t->pos + 4);
@@ -945,7 +952,7 @@ static void kc89a_adjust_tile_2_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 4, vf_set1(-INFINITY));
             continue;
         }
@@ -953,7 +960,7 @@ static void kc89a_adjust_tile_2_masked(const item *x, const tile *t, float *rest
         const vi c0v = vi_set1(k);
         const bool c4 = k < c3;
         const vm c4v = vm_set1(c4);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 4);
         const vm c2_0 = vi_le(c0v, vq_0);
         const vm c5_0 = vm_or(c2_0, c4v);
@@ -963,7 +970,7 @@ static void kc89a_adjust_tile_2_masked(const item *x, const tile *t, float *rest
         seen_0 = vm_and(seen_0, c5_0);
         const vf z_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         seen_1 = vm_and(seen_1, c5_1);
         const vf z_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
@@ -973,6 +980,7 @@ static void kc89a_adjust_tile_2_masked(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kc89a_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1024,10 +1032,10 @@ static void kc89a_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
     if (partial) clean = clean_end = 0;
 
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 4)};
+    vf mx[2] = {vf_load(t->m), vf_load(t->m + 4)};
     kc89a_qk_keys_2(t, w, row, ldk, first, n, clean, clean_end, mx);
     if (clean_end - clean < n) {
-        mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 4);
+        mx[0] = vf_load(t->m), mx[1] = vf_load(t->m + 4);
         kc89a_adjust_range_2(x, t, w, first, 0, n, mx, true, lanes);
     }
     const int rose = kc89a_softmax_2(w->s, n, t, mx, w->alpha);
@@ -1037,7 +1045,7 @@ static void kc89a_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* Products of column d of 4 keys and 12 queries, in registers. */
 #define QK_STEP_3(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 12 + 0);         \
+        const vf q0 = vf_load(q + (d) * 12);             \
         const vf q1 = vf_load(q + (d) * 12 + 4);         \
         const vf q2 = vf_load(q + (d) * 12 + 8);         \
         const vf b0 = vf_bcast(k + (d));                 \
@@ -1061,7 +1069,7 @@ static void kc89a_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* s[key][12] = K Q^T for 4 keys x 12 queries; mx: running maximum of each lane. */
 static inline void kc89a_qk_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *next = k + 4 * ldk;
@@ -1071,7 +1079,7 @@ static inline void kc89a_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
     vf s3_0 = vf_zero(), s3_1 = vf_zero(), s3_2 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
         ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-        QK_STEP_3(d + 0)
+        QK_STEP_3(d)
         QK_STEP_3(d + 1)
         QK_STEP_3(d + 2)
         QK_STEP_3(d + 3)
@@ -1109,7 +1117,7 @@ static inline void kc89a_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
     m2 = vf_max(s2_2, m2);
     m2 = vf_max(s3_2, m2);
     mx[2] = m2;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 4, s0_1);
     vf_store(s + 8, s0_2);
     vf_store(s + 12, s1_0);
@@ -1129,7 +1137,7 @@ static inline void kc89a_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
 static inline void kc89a_qk_exp_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                                   float *restrict s, const vf *restrict m, vf *restrict l,
                                   vf *restrict lost) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *next = k + 4 * ldk;
@@ -1139,7 +1147,7 @@ static inline void kc89a_qk_exp_3(const float *restrict k, ptrdiff_t ldk, const 
     vf s3_0 = vf_neg(m[0]), s3_1 = vf_neg(m[1]), s3_2 = vf_neg(m[2]);
     for (int d = 0; d < 32; d += 16) {
         ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-        QK_STEP_3(d + 0)
+        QK_STEP_3(d)
         QK_STEP_3(d + 1)
         QK_STEP_3(d + 2)
         QK_STEP_3(d + 3)
@@ -1161,7 +1169,7 @@ static inline void kc89a_qk_exp_3(const float *restrict k, ptrdiff_t ldk, const 
     }
     vf p0[2] = {s0_0, s0_1};
     vf_exp2_lazy_each(p0, 2);
-    vf_store(s + 0, p0[0]);
+    vf_store(s, p0[0]);
     vf_store(s + 4, p0[1]);
     vf p1[2] = {s0_2, s1_0};
     vf_exp2_lazy_each(p1, 2);
@@ -1202,8 +1210,8 @@ static inline void kc89a_qk_exp_3(const float *restrict k, ptrdiff_t ldk, const 
  * what came before. */
 static inline int kc89a_softmax_3(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     vf m1 = vf_load(t->m + 4);
     vf l1 = vf_load(t->l + 4), lost1 = vf_load(t->l_lost + 4);
     vf m2 = vf_load(t->m + 8);
@@ -1211,8 +1219,8 @@ static inline int kc89a_softmax_3(float *restrict s, int32_t n, tile *restrict t
     const int rose = vf_any_gt(mx[0], m0) | vf_any_gt(mx[1], m1) | vf_any_gt(mx[2], m2);
     if (rose) {
         const vf to0 = kc89a_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -1234,11 +1242,11 @@ static inline int kc89a_softmax_3(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero(), sum1 = vf_zero(), sum2 = vf_zero();
         for (; key < end; key++, s += 12) {
             vf p[3];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 4), m1);
             p[2] = vf_sub(vf_load(s + 8), m2);
             vf_exp2_softmax_each(p, 3);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 4, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -1249,8 +1257,8 @@ static inline int kc89a_softmax_3(float *restrict s, int32_t n, tile *restrict t
         kc89a_add_exactly(&l1, &lost1, sum1);
         kc89a_add_exactly(&l2, &lost2, sum2);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     vf_store(t->l + 4, l1);
     vf_store(t->l_lost + 4, lost1);
     vf_store(t->l + 8, l2);
@@ -1272,11 +1280,11 @@ static inline void kc89a_exp_rows_3(float *restrict s, int32_t n, const vf *rest
         vf sum0 = vf_zero(), sum1 = vf_zero(), sum2 = vf_zero();
         for (; key < end; key++, s += 12) {
             vf p[3];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 4), m1);
             p[2] = vf_sub(vf_load(s + 8), m2);
             vf_exp2_lazy_each(p, 3);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 4, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -1303,6 +1311,7 @@ static inline int kc89a_lazy_ok_3(const vf *l) {
     ok = vm_and(ok, vm_and(vf_lt(least, l[2]), vf_lt(l[2], most)));
     return vm_all(ok);
 }
+
 /* o[6][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void kc89a_pv_6x2(const float *restrict v, ptrdiff_t ldv,
@@ -1317,9 +1326,9 @@ static inline void kc89a_pv_6x2(const float *restrict v, ptrdiff_t ldv,
         vf o4_0 = vf_zero(), o4_1 = vf_zero();
         vf o5_0 = vf_zero(), o5_1 = vf_zero();
         for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
-            const vf v0 = vf_loadu(v + 0);
+            const vf v0 = vf_loadu(v);
             const vf v1 = vf_loadu(v + 4);
-            const vf p0 = vf_bcast(s + 0);
+            const vf p0 = vf_bcast(s);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + 1);
@@ -1339,49 +1348,49 @@ static inline void kc89a_pv_6x2(const float *restrict v, ptrdiff_t ldv,
             o5_1 = vf_fma(p5, v1, o5_1);
         }
         if (!fresh && alpha) {
-            const vf a0 = vf_bcast(alpha + 0);
-            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 4), o0_1);
+            const vf a0 = vf_bcast(alpha);
+            o0_0 = vf_fma(a0, vf_load(o), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 4), o0_1);
             const vf a1 = vf_bcast(alpha + 1);
-            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 4), o1_1);
+            o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + DVP + 4), o1_1);
             const vf a2 = vf_bcast(alpha + 2);
-            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 4), o2_1);
             const vf a3 = vf_bcast(alpha + 3);
-            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 4), o3_1);
             const vf a4 = vf_bcast(alpha + 4);
-            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
             o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 4), o4_1);
             const vf a5 = vf_bcast(alpha + 5);
-            o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+            o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
             o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 4), o5_1);
         } else if (!fresh) {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 4), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 4), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 4), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 4), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 4), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 4), o3_1);
-            o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+            o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
             o4_1 = vf_add(vf_load(o + 4 * DVP + 4), o4_1);
-            o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+            o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
             o5_1 = vf_add(vf_load(o + 5 * DVP + 4), o5_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 4, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 4, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 4, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 4, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 4, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 4, o3_1);
-        vf_store(o + 4 * DVP + 0, o4_0);
+        vf_store(o + 4 * DVP, o4_0);
         vf_store(o + 4 * DVP + 4, o4_1);
-        vf_store(o + 5 * DVP + 0, o5_0);
+        vf_store(o + 5 * DVP, o5_0);
         vf_store(o + 5 * DVP + 4, o5_1);
         n -= some;
         fresh = false, alpha = NULL;
@@ -1405,21 +1414,22 @@ static void kc89a_pv_3(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             kc89a_pv_6x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 12 + 0, 12, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 12, 12, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 6 && (n[1] > 0 || alpha || fresh))
             kc89a_pv_6x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 12 + 6, 12, n[1],
                 t->o + 6 * DVP + c, alpha ? alpha + 6 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kc89a_adjust_3(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? kc89a_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 4), vh_1 = vi_load(t->head + 4);
     const vi lo_1 = vi_load(t->lo + 4), hi_1 = vi_load(t->hi + 4);
@@ -1429,20 +1439,20 @@ static ATTN_INLINE void kc89a_adjust_3(const item *x, const tile *t, float *rest
     vf m_2 = mx[2];
     for (int32_t i = 0; i < n; i++, s += 12) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 4, vf_set1(-INFINITY));
             vf_store(s + 8, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = kc89a_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 12 + 0 : NULL, masked);
+        const vf s_0 = kc89a_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 12 : NULL, masked);
         const vf s_1 = kc89a_adjust_lanes(x, vf_load(s + 4), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 12 + 4 : NULL, masked);
         const vf s_2 = kc89a_adjust_lanes(x, vf_load(s + 8), vk, vq_2, vh_2, lo_2, hi_2,
                                      bias ? bias + i * 12 + 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
         vf_store(s + 4, s_1);
         m_2 = vf_max(s_2, m_2);
@@ -1452,15 +1462,16 @@ static ATTN_INLINE void kc89a_adjust_3(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void kc89a_adjust_tile_3_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[4];
     const vi vq_1 = vi_load(t->pos + 4);
@@ -1479,7 +1490,7 @@ static void kc89a_adjust_tile_3_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 4, vf_set1(-INFINITY));
             vf_store(s + 8, vf_set1(-INFINITY));
             continue;
@@ -1488,7 +1499,7 @@ static void kc89a_adjust_tile_3_masked(const item *x, const tile *t, float *rest
         const vi c0v = vi_set1(k);
         const bool c4 = k < c3;
         const vm c4v = vm_set1(c4);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 4);
         const vf s_2 = vf_load(s + 8);
         const vm c2_0 = vi_le(c0v, vq_0);
@@ -1501,7 +1512,7 @@ static void kc89a_adjust_tile_3_masked(const item *x, const tile *t, float *rest
         seen_0 = vm_and(seen_0, c5_0);
         const vf z_0 = vf_select(seen_0, s_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         seen_1 = vm_and(seen_1, c5_1);
         const vf z_1 = vf_select(seen_1, s_1, vf_set1(-INFINITY));
@@ -1517,6 +1528,7 @@ static void kc89a_adjust_tile_3_masked(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kc89a_adjust_range_3(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1558,10 +1570,10 @@ static bool kc89a_lazy_3(const item *x, tile *t, scratch *w, const float *row, p
                          const float *ask, ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(kc89a_NO_MAX);
     vf m[3], l[3], lost[3], mx[3]; /* mx: not wanted here */
-    m[0] = vf_load(t->m + 0);
+    m[0] = vf_load(t->m);
     m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
-    l[0] = vf_load(t->l + 0);
-    lost[0] = vf_load(t->l_lost + 0);
+    l[0] = vf_load(t->l);
+    lost[0] = vf_load(t->l_lost);
     mx[0] = none;
     m[1] = vf_load(t->m + 4);
     m[1] = vf_select(vf_eq(m[1], none), vf_zero(), m[1]);
@@ -1587,9 +1599,9 @@ static bool kc89a_lazy_3(const item *x, tile *t, scratch *w, const float *row, p
     kc89a_adjust_range_3(x, t, w, first, end, n, mx, true, lanes);
     kc89a_exp_rows_3(w->s + end * 12, n - end, m, l, lost);
     if (!kc89a_lazy_ok_3(l)) return false;
-    vf_store(t->m + 0, m[0]);
-    vf_store(t->l + 0, l[0]);
-    vf_store(t->l_lost + 0, lost[0]);
+    vf_store(t->m, m[0]);
+    vf_store(t->l, l[0]);
+    vf_store(t->l_lost, lost[0]);
     vf_store(t->m + 4, m[1]);
     vf_store(t->l + 4, l[1]);
     vf_store(t->l_lost + 4, lost[1]);
@@ -1623,10 +1635,10 @@ static void kc89a_tile_3(const item *x, tile *t, scratch *w, int32_t k0, int32_t
         return;
     }
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[3] = {vf_load(t->m + 0), vf_load(t->m + 4), vf_load(t->m + 8)};
+    vf mx[3] = {vf_load(t->m), vf_load(t->m + 4), vf_load(t->m + 8)};
     kc89a_qk_keys_3(t, w, row, ldk, first, n, clean, clean_end, mx);
     if (clean_end - clean < n) {
-        mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 4), mx[2] = vf_load(t->m + 8);
+        mx[0] = vf_load(t->m), mx[1] = vf_load(t->m + 4), mx[2] = vf_load(t->m + 8);
         kc89a_adjust_range_3(x, t, w, first, 0, n, mx, true, lanes);
     }
     const int rose = kc89a_softmax_3(w->s, n, t, mx, w->alpha);
@@ -1949,7 +1961,7 @@ static void kc89a_tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32
     }
 }
 
-/* Lane l of a score vector is key l / 1, row l % 1. */
+/* Lane l of a score vector is key l. */
 static const int32_t kc89a_lane_key_1[W] = {0, 1, 2, 3};
 
 /* 8 keys or fewer for 1 row of a tile; k and v stand at key `block`. ask.v is asked for
@@ -1964,7 +1976,7 @@ static ATTN_INLINE void kc89a_dot_keys_1(const item *x, tile *t, scratch *w, int
     for (int32_t key = 0; key < n; key += 4) {
         vf a[W]; /* [key][1] */
         for (int32_t i = key; i < key + 4; i += 2) {
-            const float *k0 = k + kc89a_min32(i + 0, n - 1) * ldk;
+            const float *k0 = k + kc89a_min32(i, n - 1) * ldk;
             const float *k1 = k + kc89a_min32(i + 1, n - 1) * ldk;
             vf a0_0 = vf_zero();
             vf a1_0 = vf_zero();
@@ -1975,43 +1987,43 @@ static ATTN_INLINE void kc89a_dot_keys_1(const item *x, tile *t, scratch *w, int
                 }
             for (int d = 0; d < 32; d += 16) {
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf q0 = vf_load(q + d);
                     const vf b0 = vf_loadu(k0 + d);
                     a0_0 = vf_fma(b0, q0, a0_0);
                     const vf b1 = vf_loadu(k1 + d);
                     a1_0 = vf_fma(b1, q0, a1_0);
                 }
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d + 4);
+                    const vf q0 = vf_load(q + d + 4);
                     const vf b0 = vf_loadu(k0 + d + 4);
                     a0_0 = vf_fma(b0, q0, a0_0);
                     const vf b1 = vf_loadu(k1 + d + 4);
                     a1_0 = vf_fma(b1, q0, a1_0);
                 }
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d + 8);
+                    const vf q0 = vf_load(q + d + 8);
                     const vf b0 = vf_loadu(k0 + d + 8);
                     a0_0 = vf_fma(b0, q0, a0_0);
                     const vf b1 = vf_loadu(k1 + d + 8);
                     a1_0 = vf_fma(b1, q0, a1_0);
                 }
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d + 12);
+                    const vf q0 = vf_load(q + d + 12);
                     const vf b0 = vf_loadu(k0 + d + 12);
                     a0_0 = vf_fma(b0, q0, a0_0);
                     const vf b1 = vf_loadu(k1 + d + 12);
                     a1_0 = vf_fma(b1, q0, a1_0);
                 }
             }
-            vf *sums = a + (i - key) * 1;
+            vf *sums = a + i - key;
             sums[0] = a0_0;
             sums[1] = a1_0;
         }
-        vf_store(s + key * 1, vf_sums(a));
+        vf_store(s + key, vf_sums(a));
     }
     if (masked) {
-        for (int32_t i = 0; i < n * 1; i += W) {
-            const vi vk = vi_add(vi_set1(block + i / 1), vi_loadu(kc89a_lane_key_1));
+        for (int32_t i = 0; i < n; i += W) {
+            const vi vk = vi_add(vi_set1(block + i), vi_loadu(kc89a_lane_key_1));
             vf z = vf_load(s + i);
             z = kc89a_adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
                                    vi_load(t->hi), NULL, masked);
@@ -2022,11 +2034,11 @@ static ATTN_INLINE void kc89a_dot_keys_1(const item *x, tile *t, scratch *w, int
         const uint8_t *padding = kc89a_item_padding(x);
         for (int32_t i = 0; i < (n + 3) / 4 * 4; i++)
             if (i >= n || (padding && padding[block + i]))
-                for (int r = 0; r < 1; r++) s[i * 1 + r] = -INFINITY;
+                for (int r = 0; r < 1; r++) s[i + r] = -INFINITY;
     }
 
     vf m = vf_load(t->m), l = vf_load(t->l), lost = vf_load(t->l_lost), top = m;
-    for (int32_t i = 0; i < n * 1; i += W) top = vf_max(vf_load(s + i), top);
+    for (int32_t i = 0; i < n; i += W) top = vf_max(vf_load(s + i), top);
     top = vf_stride_max(top, 1);
     const int rose = vf_any_gt(top, m);
     if (rose) {
@@ -2038,7 +2050,7 @@ static ATTN_INLINE void kc89a_dot_keys_1(const item *x, tile *t, scratch *w, int
         vf_store(w->alpha, alpha);
         vf_store(t->m, m);
     }
-    for (int32_t i = 0; i < n * 1; i += W) {
+    for (int32_t i = 0; i < n; i += W) {
         const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
         vf_store(s + i, p);
         kc89a_add_exactly(&l, &lost, p);
@@ -2059,22 +2071,22 @@ static ATTN_INLINE void kc89a_dot_keys_1(const item *x, tile *t, scratch *w, int
                 ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
                 ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
             }
-            const vf v0 = vf_loadu(vr + 0);
+            const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 4);
-            const vf p0 = vf_bcast(s + key * 1 + 0);
+            const vf p0 = vf_bcast(s + key);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
         }
         if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 4), o0_1);
+            const vf f0 = vf_bcast(w->alpha);
+            o0_0 = vf_fma(f0, vf_load(o), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 4), o0_1);
         } else {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 4), o0_1);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 4), o0_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 4, o0_1);
+        vf_store(o, o0_0);
+        vf_store(o + 4, o0_1);
     }
 }
 
@@ -2126,7 +2138,7 @@ static ATTN_INLINE void kc89a_dot_keys_4(const item *x, tile *t, scratch *w, int
     float *s = w->s; /* [key][4] */
     for (int32_t key = 0; key < n; key += 1) {
         vf a[W]; /* [key][4] */
-        const float *k0 = k + kc89a_min32(key + 0, n - 1) * ldk;
+        const float *k0 = k + kc89a_min32(key, n - 1) * ldk;
         vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
         for (int32_t r = key; r < key + 1; r++)
             for (int d = 0; d < DV; d += 16) {
@@ -2134,8 +2146,8 @@ static ATTN_INLINE void kc89a_dot_keys_4(const item *x, tile *t, scratch *w, int
             }
         for (int d = 0; d < 32; d += 16) {
             {
-                const vf q0 = vf_load(q + 0 * DP + d);
-                const vf q1 = vf_load(q + 1 * DP + d);
+                const vf q0 = vf_load(q + d);
+                const vf q1 = vf_load(q + DP + d);
                 const vf q2 = vf_load(q + 2 * DP + d);
                 const vf q3 = vf_load(q + 3 * DP + d);
                 const vf b0 = vf_loadu(k0 + d);
@@ -2145,8 +2157,8 @@ static ATTN_INLINE void kc89a_dot_keys_4(const item *x, tile *t, scratch *w, int
                 a0_3 = vf_fma(b0, q3, a0_3);
             }
             {
-                const vf q0 = vf_load(q + 0 * DP + d + 4);
-                const vf q1 = vf_load(q + 1 * DP + d + 4);
+                const vf q0 = vf_load(q + d + 4);
+                const vf q1 = vf_load(q + DP + d + 4);
                 const vf q2 = vf_load(q + 2 * DP + d + 4);
                 const vf q3 = vf_load(q + 3 * DP + d + 4);
                 const vf b0 = vf_loadu(k0 + d + 4);
@@ -2156,8 +2168,8 @@ static ATTN_INLINE void kc89a_dot_keys_4(const item *x, tile *t, scratch *w, int
                 a0_3 = vf_fma(b0, q3, a0_3);
             }
             {
-                const vf q0 = vf_load(q + 0 * DP + d + 8);
-                const vf q1 = vf_load(q + 1 * DP + d + 8);
+                const vf q0 = vf_load(q + d + 8);
+                const vf q1 = vf_load(q + DP + d + 8);
                 const vf q2 = vf_load(q + 2 * DP + d + 8);
                 const vf q3 = vf_load(q + 3 * DP + d + 8);
                 const vf b0 = vf_loadu(k0 + d + 8);
@@ -2167,8 +2179,8 @@ static ATTN_INLINE void kc89a_dot_keys_4(const item *x, tile *t, scratch *w, int
                 a0_3 = vf_fma(b0, q3, a0_3);
             }
             {
-                const vf q0 = vf_load(q + 0 * DP + d + 12);
-                const vf q1 = vf_load(q + 1 * DP + d + 12);
+                const vf q0 = vf_load(q + d + 12);
+                const vf q1 = vf_load(q + DP + d + 12);
                 const vf q2 = vf_load(q + 2 * DP + d + 12);
                 const vf q3 = vf_load(q + 3 * DP + d + 12);
                 const vf b0 = vf_loadu(k0 + d + 12);
@@ -2195,7 +2207,7 @@ static ATTN_INLINE void kc89a_dot_keys_4(const item *x, tile *t, scratch *w, int
     }
     if (masked) {
         const uint8_t *padding = kc89a_item_padding(x);
-        for (int32_t i = 0; i < (n + 0) / 1 * 1; i++)
+        for (int32_t i = 0; i < n; i++)
             if (i >= n || (padding && padding[block + i]))
                 for (int r = 0; r < 4; r++) s[i * 4 + r] = -INFINITY;
     }
@@ -2236,9 +2248,9 @@ static ATTN_INLINE void kc89a_dot_keys_4(const item *x, tile *t, scratch *w, int
                 const int32_t row = at / 2, column = at % 2 * 16;
                 ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
             }
-            const vf v0 = vf_loadu(vr + 0);
+            const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 4);
-            const vf p0 = vf_bcast(s + key * 4 + 0);
+            const vf p0 = vf_bcast(s + key * 4);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + key * 4 + 1);
@@ -2252,35 +2264,35 @@ static ATTN_INLINE void kc89a_dot_keys_4(const item *x, tile *t, scratch *w, int
             o3_1 = vf_fma(p3, v1, o3_1);
         }
         if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 4), o0_1);
+            const vf f0 = vf_bcast(w->alpha);
+            o0_0 = vf_fma(f0, vf_load(o), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 4), o0_1);
             const vf f1 = vf_bcast(w->alpha + 1);
-            o1_0 = vf_fma(f1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(f1, vf_load(o + 1 * DVP + 4), o1_1);
+            o1_0 = vf_fma(f1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(f1, vf_load(o + DVP + 4), o1_1);
             const vf f2 = vf_bcast(w->alpha + 2);
-            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(f2, vf_load(o + 2 * DVP + 4), o2_1);
             const vf f3 = vf_bcast(w->alpha + 3);
-            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(f3, vf_load(o + 3 * DVP + 4), o3_1);
         } else {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 4), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 4), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 4), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 4), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 4), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 4), o3_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 4, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 4, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 4, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 4, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 4, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 4, o3_1);
     }
 }
@@ -2582,7 +2594,7 @@ static void kc89a_pack_v_task(void *ctx, int64_t task, int worker) {
     for (int32_t key = first; key < n; key++, row += v->token) {
         for (int32_t col = 0; col < 64; col += 8) {
             float *panel = to + col * BK + key * 8;
-            vf_store(panel + 0, kc89a_load_n(row + col + 0, DV - col - 0));
+            vf_store(panel, kc89a_load_n(row + col, DV - col));
             vf_store(panel + 4, kc89a_load_n(row + col + 4, DV - col - 4));
         }
     }

@@ -48,6 +48,7 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t k8d2d_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t k8d2d_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
@@ -56,9 +57,11 @@ static inline int32_t k8d2d_max32(int32_t a, int32_t b) {
 static inline int32_t k8d2d_key_head(int32_t h) {
     return h;
 }
+
 static inline int32_t k8d2d_value_head(int32_t h) {
     return (void)h, 0;
 }
+
 /* op segment_cross: a query of segment g sees the keys g - 1 .. g that exist; a
  * negative segment sees nothing. */
 static inline void k8d2d_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
@@ -77,7 +80,7 @@ _Static_assert(sizeof(scratch) == 64, "the plan's workspace");
 /* score: where(k < 4, s + 1, s) */
 static double k8d2d_score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, double s,
                              bool *oob) {
-    (void)x, (void)h, (void)q, (void)k, (void)s, (void)oob;
+    (void)s;
     (void)x;
     (void)h;
     (void)q;
@@ -87,7 +90,6 @@ static double k8d2d_score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32
 
 /* mask: not k % 16 == 15 */
 static bool k8d2d_mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, bool *oob) {
-    (void)x, (void)h, (void)q, (void)k, (void)oob;
     (void)x;
     (void)h;
     (void)q;
@@ -99,7 +101,6 @@ static bool k8d2d_mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t 
 static ATTN_CLASSIFIER attn_tile_class k8d2d_mask_classify(const attn_expr_ctx *x,
                                                            const attn_tile_box *box) {
     (void)x;
-    (void)x;
     const attn_iv k = attn_iv_of(box->k0, box->k1);
     const attn_iv v2 = attn_iv_and(k, attn_iv_at(15));
     const attn_cond c0 = attn_cond_ne(attn_lin_add(attn_lin_of(-15, 0, 0, 0), 1, v2), box);
@@ -109,7 +110,6 @@ static ATTN_CLASSIFIER attn_tile_class k8d2d_mask_classify(const attn_expr_ctx *
 /* Keys that the mask can show in the box. */
 static ATTN_CLASSIFIER void k8d2d_mask_range(const attn_expr_ctx *x, const attn_tile_box *box,
                                              int32_t *lo, int32_t *hi) {
-    (void)x;
     (void)x;
     const attn_cond c0 = attn_cond_of(ATTN_MAYBE, box);
     attn_range_of(c0, lo, hi);
@@ -238,7 +238,7 @@ static void k8d2d_gather_row(const item *x, scratch *w, int32_t h, int32_t i, co
             a[0] = a0;
             a[1] = a1;
         }
-        vf_store(s + 0, vf_mul(vf_sums_few(a, 2), vf_set1(0x1.6a09e6p-3f)));
+        vf_store(s, vf_mul(vf_sums_few(a, 2), vf_set1(0x1.6a09e6p-3f)));
     }
     const int32_t pos = (int32_t)((uint32_t)x->q_start + (uint32_t)i);
     const uint8_t *padding = k8d2d_item_padding(x);

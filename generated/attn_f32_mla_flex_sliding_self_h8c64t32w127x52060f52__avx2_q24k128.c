@@ -68,9 +68,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t k6a69_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t k6a69_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t k6a69_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -79,9 +81,11 @@ static inline int64_t k6a69_min64(int64_t a, int64_t b) {
 static inline int32_t k6a69_key_head(int32_t h) {
     return h;
 }
+
 static inline int32_t k6a69_value_head(int32_t h) {
     return (void)h, 0;
 }
+
 /* op sliding_self: query position p sees the keys p - 127 .. p. */
 static inline void k6a69_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     const int64_t p = (int64_t)x->q_start + i;
@@ -142,7 +146,7 @@ _Static_assert(sizeof(scratch) == 374656, "the plan's workspace");
 /* score: s + table[h][clamp(q - k, -64, 64) + 64] */
 static double k6a69_score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, double s,
                              bool *oob) {
-    (void)x, (void)h, (void)q, (void)k, (void)s, (void)oob;
+    (void)s;
     const int64_t v0 = attn_flat_checked(0, h, 8, oob);
     const int32_t v1 = attn_min32(attn_max32(attn_sub32(q, k), attn_neg32(64)), 64);
     const int64_t v2 = attn_flat_checked(v0, attn_add32(v1, 64), 129, oob);
@@ -307,8 +311,8 @@ static void k6a69_pack_q(const item *x, tile *t) {
             c[6] = vf_loadu(row[6] + d);
             c[7] = vf_loadu(row[7] + d);
             vf_transpose(c);
-            vf_store(to + 0 * rows, vf_mul(c[0], scale));
-            vf_store(to + 1 * rows, vf_mul(c[1], scale));
+            vf_store(to, vf_mul(c[0], scale));
+            vf_store(to + rows, vf_mul(c[1], scale));
             vf_store(to + 2 * rows, vf_mul(c[2], scale));
             vf_store(to + 3 * rows, vf_mul(c[3], scale));
             vf_store(to + 4 * rows, vf_mul(c[4], scale));
@@ -322,7 +326,7 @@ static void k6a69_pack_q(const item *x, tile *t) {
 /* Products of column d of 8 keys and 8 queries, in registers. */
 #define QK_STEP_1(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 8 + 0);          \
+        const vf q0 = vf_load(q + (d) * 8);              \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
         const vf b1 = vf_bcast(k1 + (d));                \
@@ -344,7 +348,7 @@ static void k6a69_pack_q(const item *x, tile *t) {
 /* s[key][8] = K Q^T for 8 keys x 8 queries; mx: running maximum of each lane. */
 static inline void k6a69_qk_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -360,7 +364,7 @@ static inline void k6a69_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     vf s6_0 = vf_zero();
     vf s7_0 = vf_zero();
     for (int d = 0; d < 32; d += 4) {
-        QK_STEP_1(d + 0)
+        QK_STEP_1(d)
         QK_STEP_1(d + 1)
         QK_STEP_1(d + 2)
         QK_STEP_1(d + 3)
@@ -375,7 +379,7 @@ static inline void k6a69_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     m0 = vf_max(s6_0, m0);
     m0 = vf_max(s7_0, m0);
     mx[0] = m0;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 8, s1_0);
     vf_store(s + 16, s2_0);
     vf_store(s + 24, s3_0);
@@ -390,13 +394,13 @@ static inline void k6a69_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
  * what came before. */
 static inline int k6a69_softmax_1(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     const int rose = vf_any_gt(mx[0], m0);
     if (rose) {
         const vf to0 = k6a69_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -406,15 +410,15 @@ static inline int k6a69_softmax_1(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero();
         for (; key < end; key++, s += 8) {
             vf p[1];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             vf_exp2_softmax_each(p, 1);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
         }
         k6a69_add_exactly(&l0, &lost0, sum0);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     return rose;
 }
 
@@ -430,9 +434,9 @@ static inline void k6a69_pv_4x2(const float *restrict v, ptrdiff_t ldv,
         vf o2_0 = vf_zero(), o2_1 = vf_zero();
         vf o3_0 = vf_zero(), o3_1 = vf_zero();
         for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
-            const vf v0 = vf_loadu(v + 0);
+            const vf v0 = vf_loadu(v);
             const vf v1 = vf_loadu(v + 8);
-            const vf p0 = vf_bcast(s + 0);
+            const vf p0 = vf_bcast(s);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + 1);
@@ -446,35 +450,35 @@ static inline void k6a69_pv_4x2(const float *restrict v, ptrdiff_t ldv,
             o3_1 = vf_fma(p3, v1, o3_1);
         }
         if (!fresh && alpha) {
-            const vf a0 = vf_bcast(alpha + 0);
-            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 8), o0_1);
+            const vf a0 = vf_bcast(alpha);
+            o0_0 = vf_fma(a0, vf_load(o), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 8), o0_1);
             const vf a1 = vf_bcast(alpha + 1);
-            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 8), o1_1);
+            o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + DVP + 8), o1_1);
             const vf a2 = vf_bcast(alpha + 2);
-            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 8), o2_1);
             const vf a3 = vf_bcast(alpha + 3);
-            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 8), o3_1);
         } else if (!fresh) {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 8), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 8), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 8, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 8, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 8, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 8, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 8, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 8, o3_1);
         n -= some;
         fresh = false, alpha = NULL;
@@ -498,42 +502,44 @@ static void k6a69_pv_1(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             k6a69_pv_4x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 8 + 0, 8, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 8, 8, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 4 && (n[1] > 0 || alpha || fresh))
             k6a69_pv_4x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 8 + 4, 8, n[1],
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k6a69_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? k6a69_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     for (int32_t i = 0; i < n; i++, s += 8) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = k6a69_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 8 + 0 : NULL, masked);
+        const vf s_0 = k6a69_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void k6a69_adjust_tile_1(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
     vf m_0 = mx[0];
     /* score: s + table[h][clamp(q - k, -64, 64) + 64] */
@@ -546,7 +552,7 @@ static void k6a69_adjust_tile_1(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -558,19 +564,20 @@ static void k6a69_adjust_tile_1(const item *x, const tile *t, float *restrict s,
         const vf e11_0 = vf_add(s_0, e10_0);
         const vf e13_0 = vf_mul(e11_0, e12v);
         m_0 = vf_max(e13_0, m_0);
-        vf_store(s + 0, e13_0);
+        vf_store(s, e13_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k6a69_adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     /* score: s + table[h][clamp(q - k, -64, 64) + 64] */
     const float *const et0 = attn_side_f32(x, 0); /* table */
@@ -583,12 +590,12 @@ static void k6a69_adjust_tile_1_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -602,10 +609,11 @@ static void k6a69_adjust_tile_1_masked(const item *x, const tile *t, float *rest
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         const vf z_0 = vf_select(seen_0, e13_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k6a69_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -656,9 +664,9 @@ static void k6a69_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
     if (partial) clean = clean_end = 0;
 
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[1] = {vf_load(t->m + 0)};
+    vf mx[1] = {vf_load(t->m)};
     k6a69_qk_keys_1(t, w, row, ldk, first, n, clean, clean_end, mx);
-    mx[0] = vf_load(t->m + 0);
+    mx[0] = vf_load(t->m);
     k6a69_adjust_range_1(x, t, w, first, 0, clean, mx, true, lanes);
     k6a69_adjust_range_1(x, t, w, first, clean, clean_end, mx, false, lanes);
     k6a69_adjust_range_1(x, t, w, first, clean_end, n, mx, true, lanes);
@@ -669,7 +677,7 @@ static void k6a69_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* Products of column d of 6 keys and 16 queries, in registers. */
 #define QK_STEP_2(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 16 + 0);         \
+        const vf q0 = vf_load(q + (d) * 16);             \
         const vf q1 = vf_load(q + (d) * 16 + 8);         \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
@@ -694,7 +702,7 @@ static void k6a69_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* s[key][16] = K Q^T for 6 keys x 16 queries; mx: running maximum of each lane. */
 static inline void k6a69_qk_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -706,7 +714,7 @@ static inline void k6a69_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     vf s4_0 = vf_zero(), s4_1 = vf_zero();
     vf s5_0 = vf_zero(), s5_1 = vf_zero();
     for (int d = 0; d < 32; d += 4) {
-        QK_STEP_2(d + 0)
+        QK_STEP_2(d)
         QK_STEP_2(d + 1)
         QK_STEP_2(d + 2)
         QK_STEP_2(d + 3)
@@ -727,7 +735,7 @@ static inline void k6a69_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     m1 = vf_max(s4_1, m1);
     m1 = vf_max(s5_1, m1);
     mx[1] = m1;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 8, s0_1);
     vf_store(s + 16, s1_0);
     vf_store(s + 24, s1_1);
@@ -746,15 +754,15 @@ static inline void k6a69_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
  * what came before. */
 static inline int k6a69_softmax_2(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     vf m1 = vf_load(t->m + 8);
     vf l1 = vf_load(t->l + 8), lost1 = vf_load(t->l_lost + 8);
     const int rose = vf_any_gt(mx[0], m0) | vf_any_gt(mx[1], m1);
     if (rose) {
         const vf to0 = k6a69_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -770,10 +778,10 @@ static inline int k6a69_softmax_2(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero(), sum1 = vf_zero();
         for (; key < end; key++, s += 16) {
             vf p[2];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 8), m1);
             vf_exp2_softmax_each(p, 2);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 8, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -781,8 +789,8 @@ static inline int k6a69_softmax_2(float *restrict s, int32_t n, tile *restrict t
         k6a69_add_exactly(&l0, &lost0, sum0);
         k6a69_add_exactly(&l1, &lost1, sum1);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     vf_store(t->l + 8, l1);
     vf_store(t->l_lost + 8, lost1);
     return rose;
@@ -802,9 +810,9 @@ static inline void k6a69_pv_6x2(const float *restrict v, ptrdiff_t ldv,
         vf o4_0 = vf_zero(), o4_1 = vf_zero();
         vf o5_0 = vf_zero(), o5_1 = vf_zero();
         for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
-            const vf v0 = vf_loadu(v + 0);
+            const vf v0 = vf_loadu(v);
             const vf v1 = vf_loadu(v + 8);
-            const vf p0 = vf_bcast(s + 0);
+            const vf p0 = vf_bcast(s);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + 1);
@@ -824,49 +832,49 @@ static inline void k6a69_pv_6x2(const float *restrict v, ptrdiff_t ldv,
             o5_1 = vf_fma(p5, v1, o5_1);
         }
         if (!fresh && alpha) {
-            const vf a0 = vf_bcast(alpha + 0);
-            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 8), o0_1);
+            const vf a0 = vf_bcast(alpha);
+            o0_0 = vf_fma(a0, vf_load(o), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 8), o0_1);
             const vf a1 = vf_bcast(alpha + 1);
-            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 8), o1_1);
+            o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + DVP + 8), o1_1);
             const vf a2 = vf_bcast(alpha + 2);
-            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 8), o2_1);
             const vf a3 = vf_bcast(alpha + 3);
-            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 8), o3_1);
             const vf a4 = vf_bcast(alpha + 4);
-            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
             o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 8), o4_1);
             const vf a5 = vf_bcast(alpha + 5);
-            o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+            o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
             o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 8), o5_1);
         } else if (!fresh) {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 8), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 8), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
-            o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+            o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
             o4_1 = vf_add(vf_load(o + 4 * DVP + 8), o4_1);
-            o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+            o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
             o5_1 = vf_add(vf_load(o + 5 * DVP + 8), o5_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 8, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 8, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 8, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 8, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 8, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 8, o3_1);
-        vf_store(o + 4 * DVP + 0, o4_0);
+        vf_store(o + 4 * DVP, o4_0);
         vf_store(o + 4 * DVP + 8, o4_1);
-        vf_store(o + 5 * DVP + 0, o5_0);
+        vf_store(o + 5 * DVP, o5_0);
         vf_store(o + 5 * DVP + 8, o5_1);
         n -= some;
         fresh = false, alpha = NULL;
@@ -886,9 +894,9 @@ static inline void k6a69_pv_5x2(const float *restrict v, ptrdiff_t ldv,
         vf o3_0 = vf_zero(), o3_1 = vf_zero();
         vf o4_0 = vf_zero(), o4_1 = vf_zero();
         for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
-            const vf v0 = vf_loadu(v + 0);
+            const vf v0 = vf_loadu(v);
             const vf v1 = vf_loadu(v + 8);
-            const vf p0 = vf_bcast(s + 0);
+            const vf p0 = vf_bcast(s);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + 1);
@@ -905,42 +913,42 @@ static inline void k6a69_pv_5x2(const float *restrict v, ptrdiff_t ldv,
             o4_1 = vf_fma(p4, v1, o4_1);
         }
         if (!fresh && alpha) {
-            const vf a0 = vf_bcast(alpha + 0);
-            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 8), o0_1);
+            const vf a0 = vf_bcast(alpha);
+            o0_0 = vf_fma(a0, vf_load(o), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 8), o0_1);
             const vf a1 = vf_bcast(alpha + 1);
-            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 8), o1_1);
+            o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + DVP + 8), o1_1);
             const vf a2 = vf_bcast(alpha + 2);
-            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 8), o2_1);
             const vf a3 = vf_bcast(alpha + 3);
-            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 8), o3_1);
             const vf a4 = vf_bcast(alpha + 4);
-            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
             o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 8), o4_1);
         } else if (!fresh) {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 8), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 8), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
-            o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+            o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
             o4_1 = vf_add(vf_load(o + 4 * DVP + 8), o4_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 8, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 8, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 8, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 8, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 8, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 8, o3_1);
-        vf_store(o + 4 * DVP + 0, o4_0);
+        vf_store(o + 4 * DVP, o4_0);
         vf_store(o + 4 * DVP + 8, o4_1);
         n -= some;
         fresh = false, alpha = NULL;
@@ -964,8 +972,8 @@ static void k6a69_pv_2(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             k6a69_pv_6x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 16 + 0, 16, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 16, 16, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 6 && (n[1] > 0 || alpha || fresh))
             k6a69_pv_5x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 16 + 6, 16, n[1],
@@ -976,43 +984,45 @@ static void k6a69_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 11 * DVP + c, alpha ? alpha + 11 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k6a69_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? k6a69_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 8), vh_1 = vi_load(t->head + 8);
     const vi lo_1 = vi_load(t->lo + 8), hi_1 = vi_load(t->hi + 8);
     vf m_1 = mx[1];
     for (int32_t i = 0; i < n; i++, s += 16) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 8, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = k6a69_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 16 + 0 : NULL, masked);
+        const vf s_0 = k6a69_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 16 : NULL, masked);
         const vf s_1 = k6a69_adjust_lanes(x, vf_load(s + 8), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 16 + 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
         vf_store(s + 8, s_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void k6a69_adjust_tile_2(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[8];
@@ -1029,7 +1039,7 @@ static void k6a69_adjust_tile_2(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 8);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
@@ -1052,22 +1062,23 @@ static void k6a69_adjust_tile_2(const item *x, const tile *t, float *restrict s,
         const vf e11_1 = vf_add(s_1, e10_1);
         const vf e13_1 = vf_mul(e11_1, e12v);
         m_0 = vf_max(e13_0, m_0);
-        vf_store(s + 0, e13_0);
+        vf_store(s, e13_0);
         m_1 = vf_max(e13_1, m_1);
         vf_store(s + 8, e13_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k6a69_adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[8];
     const vi vq_1 = vi_load(t->pos + 8);
@@ -1085,13 +1096,13 @@ static void k6a69_adjust_tile_2_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 8, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 8);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
@@ -1116,7 +1127,7 @@ static void k6a69_adjust_tile_2_masked(const item *x, const tile *t, float *rest
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         const vf z_0 = vf_select(seen_0, e13_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         const vf z_1 = vf_select(seen_1, e13_1, vf_set1(-INFINITY));
         m_1 = vf_max(z_1, m_1);
@@ -1125,6 +1136,7 @@ static void k6a69_adjust_tile_2_masked(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k6a69_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1175,9 +1187,9 @@ static void k6a69_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
     if (partial) clean = clean_end = 0;
 
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 8)};
+    vf mx[2] = {vf_load(t->m), vf_load(t->m + 8)};
     k6a69_qk_keys_2(t, w, row, ldk, first, n, clean, clean_end, mx);
-    mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 8);
+    mx[0] = vf_load(t->m), mx[1] = vf_load(t->m + 8);
     k6a69_adjust_range_2(x, t, w, first, 0, clean, mx, true, lanes);
     k6a69_adjust_range_2(x, t, w, first, clean, clean_end, mx, false, lanes);
     k6a69_adjust_range_2(x, t, w, first, clean_end, n, mx, true, lanes);
@@ -1188,7 +1200,7 @@ static void k6a69_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* Products of column d of 4 keys and 24 queries, in registers. */
 #define QK_STEP_3(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 24 + 0);         \
+        const vf q0 = vf_load(q + (d) * 24);             \
         const vf q1 = vf_load(q + (d) * 24 + 8);         \
         const vf q2 = vf_load(q + (d) * 24 + 16);        \
         const vf b0 = vf_bcast(k + (d));                 \
@@ -1212,7 +1224,7 @@ static void k6a69_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* s[key][24] = K Q^T for 4 keys x 24 queries; mx: running maximum of each lane. */
 static inline void k6a69_qk_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *next = k + 4 * ldk;
@@ -1222,7 +1234,7 @@ static inline void k6a69_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
     vf s3_0 = vf_zero(), s3_1 = vf_zero(), s3_2 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
         ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-        QK_STEP_3(d + 0)
+        QK_STEP_3(d)
         QK_STEP_3(d + 1)
         QK_STEP_3(d + 2)
         QK_STEP_3(d + 3)
@@ -1260,7 +1272,7 @@ static inline void k6a69_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
     m2 = vf_max(s2_2, m2);
     m2 = vf_max(s3_2, m2);
     mx[2] = m2;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 8, s0_1);
     vf_store(s + 16, s0_2);
     vf_store(s + 24, s1_0);
@@ -1277,7 +1289,7 @@ static inline void k6a69_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
 /* Products of column d of 8 keys and 8 queries, in registers. */
 #define QK_STEP_1_of_3(d)                                \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 24 + 0);         \
+        const vf q0 = vf_load(q + (d) * 24);             \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
         const vf b1 = vf_bcast(k1 + (d));                \
@@ -1299,7 +1311,7 @@ static inline void k6a69_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
 /* s[key][0 .. 7] = K Q^T for 8 keys and 1 of the 3 vectors of queries in q and s. */
 static inline void k6a69_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -1315,7 +1327,7 @@ static inline void k6a69_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
     vf s6_0 = vf_zero();
     vf s7_0 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
-        QK_STEP_1_of_3(d + 0)
+        QK_STEP_1_of_3(d)
         QK_STEP_1_of_3(d + 1)
         QK_STEP_1_of_3(d + 2)
         QK_STEP_1_of_3(d + 3)
@@ -1332,7 +1344,7 @@ static inline void k6a69_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
         QK_STEP_1_of_3(d + 14)
         QK_STEP_1_of_3(d + 15)
     }
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 24, s1_0);
     vf_store(s + 48, s2_0);
     vf_store(s + 72, s3_0);
@@ -1345,7 +1357,7 @@ static inline void k6a69_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
 /* Products of column d of 4 keys and 16 queries, in registers. */
 #define QK_STEP_2_of_3(d)                                \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 24 + 0);         \
+        const vf q0 = vf_load(q + (d) * 24);             \
         const vf q1 = vf_load(q + (d) * 24 + 8);         \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
@@ -1364,7 +1376,7 @@ static inline void k6a69_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
 /* s[key][0 .. 15] = K Q^T for 4 keys and 2 of the 3 vectors of queries in q and s. */
 static inline void k6a69_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero();
@@ -1372,7 +1384,7 @@ static inline void k6a69_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const
     vf s2_0 = vf_zero(), s2_1 = vf_zero();
     vf s3_0 = vf_zero(), s3_1 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
-        QK_STEP_2_of_3(d + 0)
+        QK_STEP_2_of_3(d)
         QK_STEP_2_of_3(d + 1)
         QK_STEP_2_of_3(d + 2)
         QK_STEP_2_of_3(d + 3)
@@ -1389,7 +1401,7 @@ static inline void k6a69_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const
         QK_STEP_2_of_3(d + 14)
         QK_STEP_2_of_3(d + 15)
     }
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 8, s0_1);
     vf_store(s + 24, s1_0);
     vf_store(s + 32, s1_1);
@@ -1404,8 +1416,8 @@ static inline void k6a69_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const
  * what came before. */
 static inline int k6a69_softmax_3(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     vf m1 = vf_load(t->m + 8);
     vf l1 = vf_load(t->l + 8), lost1 = vf_load(t->l_lost + 8);
     vf m2 = vf_load(t->m + 16);
@@ -1413,8 +1425,8 @@ static inline int k6a69_softmax_3(float *restrict s, int32_t n, tile *restrict t
     const int rose = vf_any_gt(mx[0], m0) | vf_any_gt(mx[1], m1) | vf_any_gt(mx[2], m2);
     if (rose) {
         const vf to0 = k6a69_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -1436,11 +1448,11 @@ static inline int k6a69_softmax_3(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero(), sum1 = vf_zero(), sum2 = vf_zero();
         for (; key < end; key++, s += 24) {
             vf p[3];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 8), m1);
             p[2] = vf_sub(vf_load(s + 16), m2);
             vf_exp2_softmax_each(p, 3);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 8, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -1451,8 +1463,8 @@ static inline int k6a69_softmax_3(float *restrict s, int32_t n, tile *restrict t
         k6a69_add_exactly(&l1, &lost1, sum1);
         k6a69_add_exactly(&l2, &lost2, sum2);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     vf_store(t->l + 8, l1);
     vf_store(t->l_lost + 8, lost1);
     vf_store(t->l + 16, l2);
@@ -1477,8 +1489,8 @@ static void k6a69_pv_3(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             k6a69_pv_6x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 24 + 0, 24, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 24, 24, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 6 && (n[1] > 0 || alpha || fresh))
             k6a69_pv_6x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 24 + 6, 24, n[1],
@@ -1493,13 +1505,14 @@ static void k6a69_pv_3(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 18 * DVP + c, alpha ? alpha + 18 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k6a69_adjust_3(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? k6a69_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 8), vh_1 = vi_load(t->head + 8);
     const vi lo_1 = vi_load(t->lo + 8), hi_1 = vi_load(t->hi + 8);
@@ -1509,20 +1522,20 @@ static ATTN_INLINE void k6a69_adjust_3(const item *x, const tile *t, float *rest
     vf m_2 = mx[2];
     for (int32_t i = 0; i < n; i++, s += 24) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 8, vf_set1(-INFINITY));
             vf_store(s + 16, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = k6a69_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 24 + 0 : NULL, masked);
+        const vf s_0 = k6a69_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 24 : NULL, masked);
         const vf s_1 = k6a69_adjust_lanes(x, vf_load(s + 8), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 24 + 8 : NULL, masked);
         const vf s_2 = k6a69_adjust_lanes(x, vf_load(s + 16), vk, vq_2, vh_2, lo_2, hi_2,
                                      bias ? bias + i * 24 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
         vf_store(s + 8, s_1);
         m_2 = vf_max(s_2, m_2);
@@ -1532,13 +1545,14 @@ static ATTN_INLINE void k6a69_adjust_3(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void k6a69_adjust_tile_3(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[8];
@@ -1559,7 +1573,7 @@ static void k6a69_adjust_tile_3(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 8);
         const vf s_2 = vf_load(s + 16);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
@@ -1593,7 +1607,7 @@ static void k6a69_adjust_tile_3(const item *x, const tile *t, float *restrict s,
         const vf e11_2 = vf_add(s_2, e10_2);
         const vf e13_2 = vf_mul(e11_2, e12v);
         m_0 = vf_max(e13_0, m_0);
-        vf_store(s + 0, e13_0);
+        vf_store(s, e13_0);
         m_1 = vf_max(e13_1, m_1);
         vf_store(s + 8, e13_1);
         m_2 = vf_max(e13_2, m_2);
@@ -1603,15 +1617,16 @@ static void k6a69_adjust_tile_3(const item *x, const tile *t, float *restrict s,
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k6a69_adjust_tile_3_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[8];
     const vi vq_1 = vi_load(t->pos + 8);
@@ -1634,14 +1649,14 @@ static void k6a69_adjust_tile_3_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 8, vf_set1(-INFINITY));
             vf_store(s + 16, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 8);
         const vf s_2 = vf_load(s + 16);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
@@ -1677,7 +1692,7 @@ static void k6a69_adjust_tile_3_masked(const item *x, const tile *t, float *rest
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         const vf z_0 = vf_select(seen_0, e13_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         const vf z_1 = vf_select(seen_1, e13_1, vf_set1(-INFINITY));
         m_1 = vf_max(z_1, m_1);
@@ -1691,6 +1706,7 @@ static void k6a69_adjust_tile_3_masked(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k6a69_adjust_range_3(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1730,14 +1746,14 @@ static ATTN_INLINE void k6a69_qk_edge_3(const tile *t, float *s, const float *k,
     vf mx[3] = {vf_zero(), vf_zero(), vf_zero()}; /* not wanted */
     switch (end - begin) {
     case 1:
-        k6a69_qk_1_of_3(k + 0 * ldk, ldk, q, s + 0);
+        k6a69_qk_1_of_3(k, ldk, q, s);
         break;
     case 2:
-        k6a69_qk_2_of_3(k + 0 * ldk, ldk, q, s + 0);
+        k6a69_qk_2_of_3(k, ldk, q, s);
         k6a69_qk_2_of_3(k + 4 * ldk, ldk, q, s + 96);
         break;
     case 3:
-        k6a69_qk_3(k + 0 * ldk, ldk, q, s + 0, mx);
+        k6a69_qk_3(k, ldk, q, s, mx);
         k6a69_qk_3(k + 4 * ldk, ldk, q, s + 96, mx);
         break;
     }
@@ -1779,9 +1795,9 @@ static void k6a69_tile_3(const item *x, tile *t, scratch *w, int32_t k0, int32_t
     if (partial) clean = clean_end = 0;
 
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[3] = {vf_load(t->m + 0), vf_load(t->m + 8), vf_load(t->m + 16)};
+    vf mx[3] = {vf_load(t->m), vf_load(t->m + 8), vf_load(t->m + 16)};
     k6a69_qk_keys_3(t, w, row, ldk, first, n, clean, clean_end, mx);
-    mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 8), mx[2] = vf_load(t->m + 16);
+    mx[0] = vf_load(t->m), mx[1] = vf_load(t->m + 8), mx[2] = vf_load(t->m + 16);
     k6a69_adjust_range_3(x, t, w, first, 0, clean, mx, true, lanes);
     k6a69_adjust_range_3(x, t, w, first, clean, clean_end, mx, false, lanes);
     k6a69_adjust_range_3(x, t, w, first, clean_end, n, mx, true, lanes);
@@ -2079,7 +2095,7 @@ static void k6a69_tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32
     }
 }
 
-/* Lane l of a score vector is key l / 1, row l % 1. */
+/* Lane l of a score vector is key l. */
 static const int32_t k6a69_lane_key_1[W] = {0, 1, 2, 3, 4, 5, 6, 7};
 
 /* 8 keys or fewer for 1 row of a tile; k and v stand at key `block`. ask.v is asked for
@@ -2094,7 +2110,7 @@ static ATTN_INLINE void k6a69_dot_keys_1(const item *x, tile *t, scratch *w, int
     for (int32_t key = 0; key < n; key += 8) {
         vf a[W]; /* [key][1] */
         for (int32_t i = key; i < key + 8; i += 2) {
-            const float *k0 = k + k6a69_min32(i + 0, n - 1) * ldk;
+            const float *k0 = k + k6a69_min32(i, n - 1) * ldk;
             const float *k1 = k + k6a69_min32(i + 1, n - 1) * ldk;
             vf a0_0 = vf_zero();
             vf a1_0 = vf_zero();
@@ -2105,29 +2121,29 @@ static ATTN_INLINE void k6a69_dot_keys_1(const item *x, tile *t, scratch *w, int
                 }
             for (int d = 0; d < 32; d += 16) {
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf q0 = vf_load(q + d);
                     const vf b0 = vf_loadu(k0 + d);
                     a0_0 = vf_fma(b0, q0, a0_0);
                     const vf b1 = vf_loadu(k1 + d);
                     a1_0 = vf_fma(b1, q0, a1_0);
                 }
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d + 8);
+                    const vf q0 = vf_load(q + d + 8);
                     const vf b0 = vf_loadu(k0 + d + 8);
                     a0_0 = vf_fma(b0, q0, a0_0);
                     const vf b1 = vf_loadu(k1 + d + 8);
                     a1_0 = vf_fma(b1, q0, a1_0);
                 }
             }
-            vf *sums = a + (i - key) * 1;
+            vf *sums = a + i - key;
             sums[0] = a0_0;
             sums[1] = a1_0;
         }
-        vf_store(s + key * 1, vf_sums(a));
+        vf_store(s + key, vf_sums(a));
     }
     if (true) {
-        for (int32_t i = 0; i < n * 1; i += W) {
-            const vi vk = vi_add(vi_set1(block + i / 1), vi_loadu(k6a69_lane_key_1));
+        for (int32_t i = 0; i < n; i += W) {
+            const vi vk = vi_add(vi_set1(block + i), vi_loadu(k6a69_lane_key_1));
             vf z = vf_load(s + i);
             z = k6a69_adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
                                    vi_load(t->hi), NULL, masked);
@@ -2138,11 +2154,11 @@ static ATTN_INLINE void k6a69_dot_keys_1(const item *x, tile *t, scratch *w, int
         const uint8_t *padding = k6a69_item_padding(x);
         for (int32_t i = 0; i < (n + 7) / 8 * 8; i++)
             if (i >= n || (padding && padding[block + i]))
-                for (int r = 0; r < 1; r++) s[i * 1 + r] = -INFINITY;
+                for (int r = 0; r < 1; r++) s[i + r] = -INFINITY;
     }
 
     vf m = vf_load(t->m), l = vf_load(t->l), lost = vf_load(t->l_lost), top = m;
-    for (int32_t i = 0; i < n * 1; i += W) top = vf_max(vf_load(s + i), top);
+    for (int32_t i = 0; i < n; i += W) top = vf_max(vf_load(s + i), top);
     top = vf_stride_max(top, 1);
     const int rose = vf_any_gt(top, m);
     if (rose) {
@@ -2154,7 +2170,7 @@ static ATTN_INLINE void k6a69_dot_keys_1(const item *x, tile *t, scratch *w, int
         vf_store(w->alpha, alpha);
         vf_store(t->m, m);
     }
-    for (int32_t i = 0; i < n * 1; i += W) {
+    for (int32_t i = 0; i < n; i += W) {
         const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
         vf_store(s + i, p);
         k6a69_add_exactly(&l, &lost, p);
@@ -2175,22 +2191,22 @@ static ATTN_INLINE void k6a69_dot_keys_1(const item *x, tile *t, scratch *w, int
                 ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
                 ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
             }
-            const vf v0 = vf_loadu(vr + 0);
+            const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 8);
-            const vf p0 = vf_bcast(s + key * 1 + 0);
+            const vf p0 = vf_bcast(s + key);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
         }
         if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 8), o0_1);
+            const vf f0 = vf_bcast(w->alpha);
+            o0_0 = vf_fma(f0, vf_load(o), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 8), o0_1);
         } else {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 8), o0_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 8, o0_1);
+        vf_store(o, o0_0);
+        vf_store(o + 8, o0_1);
     }
 }
 
@@ -2239,7 +2255,7 @@ static ATTN_INLINE void k6a69_dot_keys_4(const item *x, tile *t, scratch *w, int
     float *s = w->s; /* [key][4] */
     for (int32_t key = 0; key < n; key += 2) {
         vf a[W]; /* [key][4] */
-        const float *k0 = k + k6a69_min32(key + 0, n - 1) * ldk;
+        const float *k0 = k + k6a69_min32(key, n - 1) * ldk;
         const float *k1 = k + k6a69_min32(key + 1, n - 1) * ldk;
         vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
         vf a1_0 = vf_zero(), a1_1 = vf_zero(), a1_2 = vf_zero(), a1_3 = vf_zero();
@@ -2249,8 +2265,8 @@ static ATTN_INLINE void k6a69_dot_keys_4(const item *x, tile *t, scratch *w, int
             }
         for (int d = 0; d < 32; d += 16) {
             {
-                const vf q0 = vf_load(q + 0 * DP + d);
-                const vf q1 = vf_load(q + 1 * DP + d);
+                const vf q0 = vf_load(q + d);
+                const vf q1 = vf_load(q + DP + d);
                 const vf q2 = vf_load(q + 2 * DP + d);
                 const vf q3 = vf_load(q + 3 * DP + d);
                 const vf b0 = vf_loadu(k0 + d);
@@ -2265,8 +2281,8 @@ static ATTN_INLINE void k6a69_dot_keys_4(const item *x, tile *t, scratch *w, int
                 a1_3 = vf_fma(b1, q3, a1_3);
             }
             {
-                const vf q0 = vf_load(q + 0 * DP + d + 8);
-                const vf q1 = vf_load(q + 1 * DP + d + 8);
+                const vf q0 = vf_load(q + d + 8);
+                const vf q1 = vf_load(q + DP + d + 8);
                 const vf q2 = vf_load(q + 2 * DP + d + 8);
                 const vf q3 = vf_load(q + 3 * DP + d + 8);
                 const vf b0 = vf_loadu(k0 + d + 8);
@@ -2343,9 +2359,9 @@ static ATTN_INLINE void k6a69_dot_keys_4(const item *x, tile *t, scratch *w, int
                 const int32_t row = at / 2, column = at % 2 * 16;
                 ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
             }
-            const vf v0 = vf_loadu(vr + 0);
+            const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 8);
-            const vf p0 = vf_bcast(s + key * 4 + 0);
+            const vf p0 = vf_bcast(s + key * 4);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + key * 4 + 1);
@@ -2359,35 +2375,35 @@ static ATTN_INLINE void k6a69_dot_keys_4(const item *x, tile *t, scratch *w, int
             o3_1 = vf_fma(p3, v1, o3_1);
         }
         if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 8), o0_1);
+            const vf f0 = vf_bcast(w->alpha);
+            o0_0 = vf_fma(f0, vf_load(o), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 8), o0_1);
             const vf f1 = vf_bcast(w->alpha + 1);
-            o1_0 = vf_fma(f1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(f1, vf_load(o + 1 * DVP + 8), o1_1);
+            o1_0 = vf_fma(f1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(f1, vf_load(o + DVP + 8), o1_1);
             const vf f2 = vf_bcast(w->alpha + 2);
-            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(f2, vf_load(o + 2 * DVP + 8), o2_1);
             const vf f3 = vf_bcast(w->alpha + 3);
-            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(f3, vf_load(o + 3 * DVP + 8), o3_1);
         } else {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 8), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 8), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 8, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 8, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 8, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 8, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 8, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 8, o3_1);
     }
 }
@@ -2677,7 +2693,7 @@ static void k6a69_pack_v_task(void *ctx, int64_t task, int worker) {
     for (int32_t key = first; key < n; key++, row += v->token) {
         for (int32_t col = 0; col < 64; col += 16) {
             float *panel = to + col * BK + key * 16;
-            vf_store(panel + 0, k6a69_load_n(row + col + 0, DV - col - 0));
+            vf_store(panel, k6a69_load_n(row + col, DV - col));
             vf_store(panel + 8, k6a69_load_n(row + col + 8, DV - col - 8));
         }
     }

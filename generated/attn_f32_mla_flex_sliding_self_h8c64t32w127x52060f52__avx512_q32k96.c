@@ -68,9 +68,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t keb5d_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t keb5d_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t keb5d_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -79,9 +81,11 @@ static inline int64_t keb5d_min64(int64_t a, int64_t b) {
 static inline int32_t keb5d_key_head(int32_t h) {
     return h;
 }
+
 static inline int32_t keb5d_value_head(int32_t h) {
     return (void)h, 0;
 }
+
 /* op sliding_self: query position p sees the keys p - 127 .. p. */
 static inline void keb5d_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     const int64_t p = (int64_t)x->q_start + i;
@@ -142,7 +146,7 @@ _Static_assert(sizeof(scratch) == 494720, "the plan's workspace");
 /* score: s + table[h][clamp(q - k, -64, 64) + 64] */
 static double keb5d_score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, double s,
                              bool *oob) {
-    (void)x, (void)h, (void)q, (void)k, (void)s, (void)oob;
+    (void)s;
     const int64_t v0 = attn_flat_checked(0, h, 8, oob);
     const int32_t v1 = attn_min32(attn_max32(attn_sub32(q, k), attn_neg32(64)), 64);
     const int64_t v2 = attn_flat_checked(v0, attn_add32(v1, 64), 129, oob);
@@ -315,8 +319,8 @@ static void keb5d_pack_q(const item *x, tile *t) {
             c[14] = vf_loadu(row[14] + d);
             c[15] = vf_loadu(row[15] + d);
             vf_transpose(c);
-            vf_store(to + 0 * rows, vf_mul(c[0], scale));
-            vf_store(to + 1 * rows, vf_mul(c[1], scale));
+            vf_store(to, vf_mul(c[0], scale));
+            vf_store(to + rows, vf_mul(c[1], scale));
             vf_store(to + 2 * rows, vf_mul(c[2], scale));
             vf_store(to + 3 * rows, vf_mul(c[3], scale));
             vf_store(to + 4 * rows, vf_mul(c[4], scale));
@@ -338,7 +342,7 @@ static void keb5d_pack_q(const item *x, tile *t) {
 /* Products of column d of 12 keys and 16 queries, in registers. */
 #define QK_STEP_1(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 16 + 0);         \
+        const vf q0 = vf_load(q + (d) * 16);             \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
         const vf b1 = vf_bcast(k1 + (d));                \
@@ -368,7 +372,7 @@ static void keb5d_pack_q(const item *x, tile *t) {
 /* s[key][16] = K Q^T for 12 keys x 16 queries; mx: running maximum of each lane. */
 static inline void keb5d_qk_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -392,7 +396,7 @@ static inline void keb5d_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     vf s10_0 = vf_zero();
     vf s11_0 = vf_zero();
     for (int d = 0; d < 32; d += 4) {
-        QK_STEP_1(d + 0)
+        QK_STEP_1(d)
         QK_STEP_1(d + 1)
         QK_STEP_1(d + 2)
         QK_STEP_1(d + 3)
@@ -411,7 +415,7 @@ static inline void keb5d_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     m0 = vf_max(s10_0, m0);
     m0 = vf_max(s11_0, m0);
     mx[0] = m0;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 16, s1_0);
     vf_store(s + 32, s2_0);
     vf_store(s + 48, s3_0);
@@ -430,13 +434,13 @@ static inline void keb5d_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
  * what came before. */
 static inline int keb5d_softmax_1(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     const int rose = vf_any_gt(mx[0], m0);
     if (rose) {
         const vf to0 = keb5d_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -446,15 +450,15 @@ static inline int keb5d_softmax_1(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero();
         for (; key < end; key++, s += 16) {
             vf p[1];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             vf_exp2_softmax_each(p, 1);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
         }
         keb5d_add_exactly(&l0, &lost0, sum0);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     return rose;
 }
 
@@ -472,9 +476,9 @@ static inline void keb5d_pv_8x2(const float *restrict v, ptrdiff_t ldv,
     vf o6_0 = vf_zero(), o6_1 = vf_zero();
     vf o7_0 = vf_zero(), o7_1 = vf_zero();
     for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
+        const vf v0 = vf_loadu(v);
         const vf v1 = vf_loadu(v + 16);
-        const vf p0 = vf_bcast(s + 0);
+        const vf p0 = vf_bcast(s);
         o0_0 = vf_fma(p0, v0, o0_0);
         o0_1 = vf_fma(p0, v1, o0_1);
         const vf p1 = vf_bcast(s + 1);
@@ -500,63 +504,63 @@ static inline void keb5d_pv_8x2(const float *restrict v, ptrdiff_t ldv,
         o7_1 = vf_fma(p7, v1, o7_1);
     }
     if (!fresh && alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 16), o0_1);
+        const vf a0 = vf_bcast(alpha);
+        o0_0 = vf_fma(a0, vf_load(o), o0_0);
+        o0_1 = vf_fma(a0, vf_load(o + 16), o0_1);
         const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 16), o1_1);
+        o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+        o1_1 = vf_fma(a1, vf_load(o + DVP + 16), o1_1);
         const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 16), o2_1);
         const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 16), o3_1);
         const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 16), o4_1);
         const vf a5 = vf_bcast(alpha + 5);
-        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 16), o5_1);
         const vf a6 = vf_bcast(alpha + 6);
-        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_fma(a6, vf_load(o + 6 * DVP + 16), o6_1);
         const vf a7 = vf_bcast(alpha + 7);
-        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_fma(a7, vf_load(o + 7 * DVP + 16), o7_1);
     } else if (!fresh) {
-        o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
-        o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_add(vf_load(o + 1 * DVP + 16), o1_1);
-        o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+        o0_0 = vf_add(vf_load(o), o0_0);
+        o0_1 = vf_add(vf_load(o + 16), o0_1);
+        o1_0 = vf_add(vf_load(o + DVP), o1_0);
+        o1_1 = vf_add(vf_load(o + DVP + 16), o1_1);
+        o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_add(vf_load(o + 2 * DVP + 16), o2_1);
-        o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_add(vf_load(o + 3 * DVP + 16), o3_1);
-        o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_add(vf_load(o + 4 * DVP + 16), o4_1);
-        o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_add(vf_load(o + 5 * DVP + 16), o5_1);
-        o6_0 = vf_add(vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_add(vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_add(vf_load(o + 6 * DVP + 16), o6_1);
-        o7_0 = vf_add(vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_add(vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_add(vf_load(o + 7 * DVP + 16), o7_1);
     }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 16, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 16, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
+    vf_store(o, o0_0);
+    vf_store(o + 16, o0_1);
+    vf_store(o + DVP, o1_0);
+    vf_store(o + DVP + 16, o1_1);
+    vf_store(o + 2 * DVP, o2_0);
     vf_store(o + 2 * DVP + 16, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
+    vf_store(o + 3 * DVP, o3_0);
     vf_store(o + 3 * DVP + 16, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
+    vf_store(o + 4 * DVP, o4_0);
     vf_store(o + 4 * DVP + 16, o4_1);
-    vf_store(o + 5 * DVP + 0, o5_0);
+    vf_store(o + 5 * DVP, o5_0);
     vf_store(o + 5 * DVP + 16, o5_1);
-    vf_store(o + 6 * DVP + 0, o6_0);
+    vf_store(o + 6 * DVP, o6_0);
     vf_store(o + 6 * DVP + 16, o6_1);
-    vf_store(o + 7 * DVP + 0, o7_0);
+    vf_store(o + 7 * DVP, o7_0);
     vf_store(o + 7 * DVP + 16, o7_1);
 }
 
@@ -577,42 +581,44 @@ static void keb5d_pv_1(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             keb5d_pv_8x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 16 + 0, 16, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 16, 16, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 8 && (n[1] > 0 || alpha || fresh))
             keb5d_pv_8x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 16 + 8, 16, n[1],
                 t->o + 8 * DVP + c, alpha ? alpha + 8 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void keb5d_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? keb5d_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     for (int32_t i = 0; i < n; i++, s += 16) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = keb5d_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 16 + 0 : NULL, masked);
+        const vf s_0 = keb5d_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void keb5d_adjust_tile_1(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
     vf m_0 = mx[0];
     /* score: s + table[h][clamp(q - k, -64, 64) + 64] */
@@ -625,7 +631,7 @@ static void keb5d_adjust_tile_1(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -637,19 +643,20 @@ static void keb5d_adjust_tile_1(const item *x, const tile *t, float *restrict s,
         const vf e11_0 = vf_add(s_0, e10_0);
         const vf e13_0 = vf_mul(e11_0, e12v);
         m_0 = vf_max(e13_0, m_0);
-        vf_store(s + 0, e13_0);
+        vf_store(s, e13_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void keb5d_adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     /* score: s + table[h][clamp(q - k, -64, 64) + 64] */
     const float *const et0 = attn_side_f32(x, 0); /* table */
@@ -662,12 +669,12 @@ static void keb5d_adjust_tile_1_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
         const vi e6_0 = vi_max(e4_0, e5v);
@@ -681,10 +688,11 @@ static void keb5d_adjust_tile_1_masked(const item *x, const tile *t, float *rest
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         const vf z_0 = vf_select(seen_0, e13_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void keb5d_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -735,9 +743,9 @@ static void keb5d_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
     if (partial) clean = clean_end = 0;
 
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[1] = {vf_load(t->m + 0)};
+    vf mx[1] = {vf_load(t->m)};
     keb5d_qk_keys_1(t, w, row, ldk, first, n, clean, clean_end, mx);
-    mx[0] = vf_load(t->m + 0);
+    mx[0] = vf_load(t->m);
     keb5d_adjust_range_1(x, t, w, first, 0, clean, mx, true, lanes);
     keb5d_adjust_range_1(x, t, w, first, clean, clean_end, mx, false, lanes);
     keb5d_adjust_range_1(x, t, w, first, clean_end, n, mx, true, lanes);
@@ -748,7 +756,7 @@ static void keb5d_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* Products of column d of 12 keys and 32 queries, in registers. */
 #define QK_STEP_2(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 32 + 0);         \
+        const vf q0 = vf_load(q + (d) * 32);             \
         const vf q1 = vf_load(q + (d) * 32 + 16);        \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
@@ -791,7 +799,7 @@ static void keb5d_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* s[key][32] = K Q^T for 12 keys x 32 queries; mx: running maximum of each lane. */
 static inline void keb5d_qk_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -817,7 +825,7 @@ static inline void keb5d_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     vf s11_0 = vf_zero(), s11_1 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
         ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-        QK_STEP_2(d + 0)
+        QK_STEP_2(d)
         ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
         QK_STEP_2(d + 1)
         ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
@@ -873,7 +881,7 @@ static inline void keb5d_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     m1 = vf_max(s10_1, m1);
     m1 = vf_max(s11_1, m1);
     mx[1] = m1;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 16, s0_1);
     vf_store(s + 32, s1_0);
     vf_store(s + 48, s1_1);
@@ -902,7 +910,7 @@ static inline void keb5d_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
 /* Products of column d of 12 keys and 16 queries, in registers. */
 #define QK_STEP_1_of_2(d)                                \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 32 + 0);         \
+        const vf q0 = vf_load(q + (d) * 32);             \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
         const vf b1 = vf_bcast(k1 + (d));                \
@@ -932,7 +940,7 @@ static inline void keb5d_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
 /* s[key][0 .. 15] = K Q^T for 12 keys and 1 of the 2 vectors of queries in q and s. */
 static inline void keb5d_qk_1_of_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -956,7 +964,7 @@ static inline void keb5d_qk_1_of_2(const float *restrict k, ptrdiff_t ldk, const
     vf s10_0 = vf_zero();
     vf s11_0 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
-        QK_STEP_1_of_2(d + 0)
+        QK_STEP_1_of_2(d)
         QK_STEP_1_of_2(d + 1)
         QK_STEP_1_of_2(d + 2)
         QK_STEP_1_of_2(d + 3)
@@ -973,7 +981,7 @@ static inline void keb5d_qk_1_of_2(const float *restrict k, ptrdiff_t ldk, const
         QK_STEP_1_of_2(d + 14)
         QK_STEP_1_of_2(d + 15)
     }
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 32, s1_0);
     vf_store(s + 64, s2_0);
     vf_store(s + 96, s3_0);
@@ -992,15 +1000,15 @@ static inline void keb5d_qk_1_of_2(const float *restrict k, ptrdiff_t ldk, const
  * what came before. */
 static inline int keb5d_softmax_2(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     vf m1 = vf_load(t->m + 16);
     vf l1 = vf_load(t->l + 16), lost1 = vf_load(t->l_lost + 16);
     const int rose = vf_any_gt(mx[0], m0) | vf_any_gt(mx[1], m1);
     if (rose) {
         const vf to0 = keb5d_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -1016,10 +1024,10 @@ static inline int keb5d_softmax_2(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero(), sum1 = vf_zero();
         for (; key < end; key++, s += 32) {
             vf p[2];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 16), m1);
             vf_exp2_softmax_each(p, 2);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 16, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -1027,8 +1035,8 @@ static inline int keb5d_softmax_2(float *restrict s, int32_t n, tile *restrict t
         keb5d_add_exactly(&l0, &lost0, sum0);
         keb5d_add_exactly(&l1, &lost1, sum1);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     vf_store(t->l + 16, l1);
     vf_store(t->l_lost + 16, lost1);
     return rose;
@@ -1051,9 +1059,9 @@ static inline void keb5d_pv_11x2(const float *restrict v, ptrdiff_t ldv,
     vf o9_0 = vf_zero(), o9_1 = vf_zero();
     vf o10_0 = vf_zero(), o10_1 = vf_zero();
     for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
+        const vf v0 = vf_loadu(v);
         const vf v1 = vf_loadu(v + 16);
-        const vf p0 = vf_bcast(s + 0);
+        const vf p0 = vf_bcast(s);
         o0_0 = vf_fma(p0, v0, o0_0);
         o0_1 = vf_fma(p0, v1, o0_1);
         const vf p1 = vf_bcast(s + 1);
@@ -1088,84 +1096,84 @@ static inline void keb5d_pv_11x2(const float *restrict v, ptrdiff_t ldv,
         o10_1 = vf_fma(p10, v1, o10_1);
     }
     if (!fresh && alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 16), o0_1);
+        const vf a0 = vf_bcast(alpha);
+        o0_0 = vf_fma(a0, vf_load(o), o0_0);
+        o0_1 = vf_fma(a0, vf_load(o + 16), o0_1);
         const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 16), o1_1);
+        o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+        o1_1 = vf_fma(a1, vf_load(o + DVP + 16), o1_1);
         const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 16), o2_1);
         const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 16), o3_1);
         const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 16), o4_1);
         const vf a5 = vf_bcast(alpha + 5);
-        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 16), o5_1);
         const vf a6 = vf_bcast(alpha + 6);
-        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_fma(a6, vf_load(o + 6 * DVP + 16), o6_1);
         const vf a7 = vf_bcast(alpha + 7);
-        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_fma(a7, vf_load(o + 7 * DVP + 16), o7_1);
         const vf a8 = vf_bcast(alpha + 8);
-        o8_0 = vf_fma(a8, vf_load(o + 8 * DVP + 0), o8_0);
+        o8_0 = vf_fma(a8, vf_load(o + 8 * DVP), o8_0);
         o8_1 = vf_fma(a8, vf_load(o + 8 * DVP + 16), o8_1);
         const vf a9 = vf_bcast(alpha + 9);
-        o9_0 = vf_fma(a9, vf_load(o + 9 * DVP + 0), o9_0);
+        o9_0 = vf_fma(a9, vf_load(o + 9 * DVP), o9_0);
         o9_1 = vf_fma(a9, vf_load(o + 9 * DVP + 16), o9_1);
         const vf a10 = vf_bcast(alpha + 10);
-        o10_0 = vf_fma(a10, vf_load(o + 10 * DVP + 0), o10_0);
+        o10_0 = vf_fma(a10, vf_load(o + 10 * DVP), o10_0);
         o10_1 = vf_fma(a10, vf_load(o + 10 * DVP + 16), o10_1);
     } else if (!fresh) {
-        o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
-        o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_add(vf_load(o + 1 * DVP + 16), o1_1);
-        o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+        o0_0 = vf_add(vf_load(o), o0_0);
+        o0_1 = vf_add(vf_load(o + 16), o0_1);
+        o1_0 = vf_add(vf_load(o + DVP), o1_0);
+        o1_1 = vf_add(vf_load(o + DVP + 16), o1_1);
+        o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_add(vf_load(o + 2 * DVP + 16), o2_1);
-        o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_add(vf_load(o + 3 * DVP + 16), o3_1);
-        o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_add(vf_load(o + 4 * DVP + 16), o4_1);
-        o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_add(vf_load(o + 5 * DVP + 16), o5_1);
-        o6_0 = vf_add(vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_add(vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_add(vf_load(o + 6 * DVP + 16), o6_1);
-        o7_0 = vf_add(vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_add(vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_add(vf_load(o + 7 * DVP + 16), o7_1);
-        o8_0 = vf_add(vf_load(o + 8 * DVP + 0), o8_0);
+        o8_0 = vf_add(vf_load(o + 8 * DVP), o8_0);
         o8_1 = vf_add(vf_load(o + 8 * DVP + 16), o8_1);
-        o9_0 = vf_add(vf_load(o + 9 * DVP + 0), o9_0);
+        o9_0 = vf_add(vf_load(o + 9 * DVP), o9_0);
         o9_1 = vf_add(vf_load(o + 9 * DVP + 16), o9_1);
-        o10_0 = vf_add(vf_load(o + 10 * DVP + 0), o10_0);
+        o10_0 = vf_add(vf_load(o + 10 * DVP), o10_0);
         o10_1 = vf_add(vf_load(o + 10 * DVP + 16), o10_1);
     }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 16, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 16, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
+    vf_store(o, o0_0);
+    vf_store(o + 16, o0_1);
+    vf_store(o + DVP, o1_0);
+    vf_store(o + DVP + 16, o1_1);
+    vf_store(o + 2 * DVP, o2_0);
     vf_store(o + 2 * DVP + 16, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
+    vf_store(o + 3 * DVP, o3_0);
     vf_store(o + 3 * DVP + 16, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
+    vf_store(o + 4 * DVP, o4_0);
     vf_store(o + 4 * DVP + 16, o4_1);
-    vf_store(o + 5 * DVP + 0, o5_0);
+    vf_store(o + 5 * DVP, o5_0);
     vf_store(o + 5 * DVP + 16, o5_1);
-    vf_store(o + 6 * DVP + 0, o6_0);
+    vf_store(o + 6 * DVP, o6_0);
     vf_store(o + 6 * DVP + 16, o6_1);
-    vf_store(o + 7 * DVP + 0, o7_0);
+    vf_store(o + 7 * DVP, o7_0);
     vf_store(o + 7 * DVP + 16, o7_1);
-    vf_store(o + 8 * DVP + 0, o8_0);
+    vf_store(o + 8 * DVP, o8_0);
     vf_store(o + 8 * DVP + 16, o8_1);
-    vf_store(o + 9 * DVP + 0, o9_0);
+    vf_store(o + 9 * DVP, o9_0);
     vf_store(o + 9 * DVP + 16, o9_1);
-    vf_store(o + 10 * DVP + 0, o10_0);
+    vf_store(o + 10 * DVP, o10_0);
     vf_store(o + 10 * DVP + 16, o10_1);
 }
 
@@ -1185,9 +1193,9 @@ static inline void keb5d_pv_10x2(const float *restrict v, ptrdiff_t ldv,
     vf o8_0 = vf_zero(), o8_1 = vf_zero();
     vf o9_0 = vf_zero(), o9_1 = vf_zero();
     for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
+        const vf v0 = vf_loadu(v);
         const vf v1 = vf_loadu(v + 16);
-        const vf p0 = vf_bcast(s + 0);
+        const vf p0 = vf_bcast(s);
         o0_0 = vf_fma(p0, v0, o0_0);
         o0_1 = vf_fma(p0, v1, o0_1);
         const vf p1 = vf_bcast(s + 1);
@@ -1219,77 +1227,77 @@ static inline void keb5d_pv_10x2(const float *restrict v, ptrdiff_t ldv,
         o9_1 = vf_fma(p9, v1, o9_1);
     }
     if (!fresh && alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 16), o0_1);
+        const vf a0 = vf_bcast(alpha);
+        o0_0 = vf_fma(a0, vf_load(o), o0_0);
+        o0_1 = vf_fma(a0, vf_load(o + 16), o0_1);
         const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 16), o1_1);
+        o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+        o1_1 = vf_fma(a1, vf_load(o + DVP + 16), o1_1);
         const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 16), o2_1);
         const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 16), o3_1);
         const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 16), o4_1);
         const vf a5 = vf_bcast(alpha + 5);
-        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 16), o5_1);
         const vf a6 = vf_bcast(alpha + 6);
-        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_fma(a6, vf_load(o + 6 * DVP + 16), o6_1);
         const vf a7 = vf_bcast(alpha + 7);
-        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_fma(a7, vf_load(o + 7 * DVP + 16), o7_1);
         const vf a8 = vf_bcast(alpha + 8);
-        o8_0 = vf_fma(a8, vf_load(o + 8 * DVP + 0), o8_0);
+        o8_0 = vf_fma(a8, vf_load(o + 8 * DVP), o8_0);
         o8_1 = vf_fma(a8, vf_load(o + 8 * DVP + 16), o8_1);
         const vf a9 = vf_bcast(alpha + 9);
-        o9_0 = vf_fma(a9, vf_load(o + 9 * DVP + 0), o9_0);
+        o9_0 = vf_fma(a9, vf_load(o + 9 * DVP), o9_0);
         o9_1 = vf_fma(a9, vf_load(o + 9 * DVP + 16), o9_1);
     } else if (!fresh) {
-        o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
-        o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_add(vf_load(o + 1 * DVP + 16), o1_1);
-        o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+        o0_0 = vf_add(vf_load(o), o0_0);
+        o0_1 = vf_add(vf_load(o + 16), o0_1);
+        o1_0 = vf_add(vf_load(o + DVP), o1_0);
+        o1_1 = vf_add(vf_load(o + DVP + 16), o1_1);
+        o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_add(vf_load(o + 2 * DVP + 16), o2_1);
-        o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_add(vf_load(o + 3 * DVP + 16), o3_1);
-        o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_add(vf_load(o + 4 * DVP + 16), o4_1);
-        o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_add(vf_load(o + 5 * DVP + 16), o5_1);
-        o6_0 = vf_add(vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_add(vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_add(vf_load(o + 6 * DVP + 16), o6_1);
-        o7_0 = vf_add(vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_add(vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_add(vf_load(o + 7 * DVP + 16), o7_1);
-        o8_0 = vf_add(vf_load(o + 8 * DVP + 0), o8_0);
+        o8_0 = vf_add(vf_load(o + 8 * DVP), o8_0);
         o8_1 = vf_add(vf_load(o + 8 * DVP + 16), o8_1);
-        o9_0 = vf_add(vf_load(o + 9 * DVP + 0), o9_0);
+        o9_0 = vf_add(vf_load(o + 9 * DVP), o9_0);
         o9_1 = vf_add(vf_load(o + 9 * DVP + 16), o9_1);
     }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 16, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 16, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
+    vf_store(o, o0_0);
+    vf_store(o + 16, o0_1);
+    vf_store(o + DVP, o1_0);
+    vf_store(o + DVP + 16, o1_1);
+    vf_store(o + 2 * DVP, o2_0);
     vf_store(o + 2 * DVP + 16, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
+    vf_store(o + 3 * DVP, o3_0);
     vf_store(o + 3 * DVP + 16, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
+    vf_store(o + 4 * DVP, o4_0);
     vf_store(o + 4 * DVP + 16, o4_1);
-    vf_store(o + 5 * DVP + 0, o5_0);
+    vf_store(o + 5 * DVP, o5_0);
     vf_store(o + 5 * DVP + 16, o5_1);
-    vf_store(o + 6 * DVP + 0, o6_0);
+    vf_store(o + 6 * DVP, o6_0);
     vf_store(o + 6 * DVP + 16, o6_1);
-    vf_store(o + 7 * DVP + 0, o7_0);
+    vf_store(o + 7 * DVP, o7_0);
     vf_store(o + 7 * DVP + 16, o7_1);
-    vf_store(o + 8 * DVP + 0, o8_0);
+    vf_store(o + 8 * DVP, o8_0);
     vf_store(o + 8 * DVP + 16, o8_1);
-    vf_store(o + 9 * DVP + 0, o9_0);
+    vf_store(o + 9 * DVP, o9_0);
     vf_store(o + 9 * DVP + 16, o9_1);
 }
 
@@ -1310,8 +1318,8 @@ static void keb5d_pv_2(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             keb5d_pv_11x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 32 + 0, 32, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 32, 32, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 11 && (n[1] > 0 || alpha || fresh))
             keb5d_pv_11x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 32 + 11, 32, n[1],
@@ -1322,43 +1330,45 @@ static void keb5d_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 22 * DVP + c, alpha ? alpha + 22 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void keb5d_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? keb5d_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 16), vh_1 = vi_load(t->head + 16);
     const vi lo_1 = vi_load(t->lo + 16), hi_1 = vi_load(t->hi + 16);
     vf m_1 = mx[1];
     for (int32_t i = 0; i < n; i++, s += 32) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 16, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = keb5d_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 32 + 0 : NULL, masked);
+        const vf s_0 = keb5d_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 32 : NULL, masked);
         const vf s_1 = keb5d_adjust_lanes(x, vf_load(s + 16), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 32 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
         vf_store(s + 16, s_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void keb5d_adjust_tile_2(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[16];
@@ -1375,7 +1385,7 @@ static void keb5d_adjust_tile_2(const item *x, const tile *t, float *restrict s,
         const int32_t k = first + i;
         (void)k;
         const vi e3v = vi_set1(k);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 16);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
@@ -1398,22 +1408,23 @@ static void keb5d_adjust_tile_2(const item *x, const tile *t, float *restrict s,
         const vf e11_1 = vf_add(s_1, e10_1);
         const vf e13_1 = vf_mul(e11_1, e12v);
         m_0 = vf_max(e13_0, m_0);
-        vf_store(s + 0, e13_0);
+        vf_store(s, e13_0);
         m_1 = vf_max(e13_1, m_1);
         vf_store(s + 16, e13_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void keb5d_adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[16];
     const vi vq_1 = vi_load(t->pos + 16);
@@ -1431,13 +1442,13 @@ static void keb5d_adjust_tile_2_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 16, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(k);
         const vi e3v = vi_set1(k);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 16);
         const vi e10i0_0 = vi_max(vi_min(e1v, vi_set1(7)), vi_set1(0));
         const vi e4_0 = vi_sub(vq_0, e3v);
@@ -1462,7 +1473,7 @@ static void keb5d_adjust_tile_2_masked(const item *x, const tile *t, float *rest
         vm seen_0 = vm_and(vi_le(lo_0, vk), vi_le(vk, hi_0));
         const vf z_0 = vf_select(seen_0, e13_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         const vf z_1 = vf_select(seen_1, e13_1, vf_set1(-INFINITY));
         m_1 = vf_max(z_1, m_1);
@@ -1471,6 +1482,7 @@ static void keb5d_adjust_tile_2_masked(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void keb5d_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1510,10 +1522,10 @@ static ATTN_INLINE void keb5d_qk_edge_2(const tile *t, float *s, const float *k,
     vf mx[2] = {vf_zero(), vf_zero()}; /* not wanted */
     switch (end - begin) {
     case 1:
-        keb5d_qk_1_of_2(k + 0 * ldk, ldk, q, s + 0);
+        keb5d_qk_1_of_2(k, ldk, q, s);
         break;
     case 2:
-        keb5d_qk_2(k + 0 * ldk, ldk, q, s + 0, mx);
+        keb5d_qk_2(k, ldk, q, s, mx);
         break;
     }
 }
@@ -1555,9 +1567,9 @@ static void keb5d_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
     if (partial) clean = clean_end = 0;
 
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 16)};
+    vf mx[2] = {vf_load(t->m), vf_load(t->m + 16)};
     keb5d_qk_keys_2(t, w, row, ldk, first, n, clean, clean_end, mx);
-    mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 16);
+    mx[0] = vf_load(t->m), mx[1] = vf_load(t->m + 16);
     keb5d_adjust_range_2(x, t, w, first, 0, clean, mx, true, lanes);
     keb5d_adjust_range_2(x, t, w, first, clean, clean_end, mx, false, lanes);
     keb5d_adjust_range_2(x, t, w, first, clean_end, n, mx, true, lanes);
@@ -1849,7 +1861,7 @@ static void keb5d_tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32
     }
 }
 
-/* Lane l of a score vector is key l / 1, row l % 1. */
+/* Lane l of a score vector is key l. */
 static const int32_t keb5d_lane_key_1[W] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 /* 16 keys or fewer for 1 row of a tile; k and v stand at key `block`. ask.v is asked for
@@ -1864,7 +1876,7 @@ static ATTN_INLINE void keb5d_dot_keys_1(const item *x, tile *t, scratch *w, int
     for (int32_t key = 0; key < n; key += 16) {
         vf a[W]; /* [key][1] */
         for (int32_t i = key; i < key + 16; i += 2) {
-            const float *k0 = k + keb5d_min32(i + 0, n - 1) * ldk;
+            const float *k0 = k + keb5d_min32(i, n - 1) * ldk;
             const float *k1 = k + keb5d_min32(i + 1, n - 1) * ldk;
             vf a0_0 = vf_zero();
             vf a1_0 = vf_zero();
@@ -1894,22 +1906,22 @@ static ATTN_INLINE void keb5d_dot_keys_1(const item *x, tile *t, scratch *w, int
                     ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf q0 = vf_load(q + d);
                     const vf b0 = vf_loadu(k0 + d);
                     a0_0 = vf_fma(b0, q0, a0_0);
                     const vf b1 = vf_loadu(k1 + d);
                     a1_0 = vf_fma(b1, q0, a1_0);
                 }
             }
-            vf *sums = a + (i - key) * 1;
+            vf *sums = a + i - key;
             sums[0] = a0_0;
             sums[1] = a1_0;
         }
-        vf_store(s + key * 1, vf_sums(a));
+        vf_store(s + key, vf_sums(a));
     }
     if (true) {
-        for (int32_t i = 0; i < n * 1; i += W) {
-            const vi vk = vi_add(vi_set1(block + i / 1), vi_loadu(keb5d_lane_key_1));
+        for (int32_t i = 0; i < n; i += W) {
+            const vi vk = vi_add(vi_set1(block + i), vi_loadu(keb5d_lane_key_1));
             vf z = vf_load(s + i);
             z = keb5d_adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
                                    vi_load(t->hi), NULL, masked);
@@ -1920,11 +1932,11 @@ static ATTN_INLINE void keb5d_dot_keys_1(const item *x, tile *t, scratch *w, int
         const uint8_t *padding = keb5d_item_padding(x);
         for (int32_t i = 0; i < (n + 15) / 16 * 16; i++)
             if (i >= n || (padding && padding[block + i]))
-                for (int r = 0; r < 1; r++) s[i * 1 + r] = -INFINITY;
+                for (int r = 0; r < 1; r++) s[i + r] = -INFINITY;
     }
 
     vf m = vf_load(t->m), l = vf_load(t->l), lost = vf_load(t->l_lost), top = m;
-    for (int32_t i = 0; i < n * 1; i += W) top = vf_max(vf_load(s + i), top);
+    for (int32_t i = 0; i < n; i += W) top = vf_max(vf_load(s + i), top);
     top = vf_stride_max(top, 1);
     const int rose = vf_any_gt(top, m);
     if (rose) {
@@ -1936,7 +1948,7 @@ static ATTN_INLINE void keb5d_dot_keys_1(const item *x, tile *t, scratch *w, int
         vf_store(w->alpha, alpha);
         vf_store(t->m, m);
     }
-    for (int32_t i = 0; i < n * 1; i += W) {
+    for (int32_t i = 0; i < n; i += W) {
         const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
         vf_store(s + i, p);
         keb5d_add_exactly(&l, &lost, p);
@@ -1957,22 +1969,22 @@ static ATTN_INLINE void keb5d_dot_keys_1(const item *x, tile *t, scratch *w, int
                 ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
                 ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
             }
-            const vf v0 = vf_loadu(vr + 0);
+            const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 16);
-            const vf p0 = vf_bcast(s + key * 1 + 0);
+            const vf p0 = vf_bcast(s + key);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
         }
         if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 16), o0_1);
+            const vf f0 = vf_bcast(w->alpha);
+            o0_0 = vf_fma(f0, vf_load(o), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 16), o0_1);
         } else {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 16), o0_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 16, o0_1);
+        vf_store(o, o0_0);
+        vf_store(o + 16, o0_1);
     }
 }
 
@@ -2022,7 +2034,7 @@ static ATTN_INLINE void keb5d_dot_keys_4(const item *x, tile *t, scratch *w, int
     for (int32_t key = 0; key < n; key += 4) {
         vf a[W]; /* [key][4] */
         for (int32_t i = key; i < key + 4; i += 2) {
-            const float *k0 = k + keb5d_min32(i + 0, n - 1) * ldk;
+            const float *k0 = k + keb5d_min32(i, n - 1) * ldk;
             const float *k1 = k + keb5d_min32(i + 1, n - 1) * ldk;
             vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
             vf a1_0 = vf_zero(), a1_1 = vf_zero(), a1_2 = vf_zero(), a1_3 = vf_zero();
@@ -2052,8 +2064,8 @@ static ATTN_INLINE void keb5d_dot_keys_4(const item *x, tile *t, scratch *w, int
                     ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf q1 = vf_load(q + 1 * DP + d);
+                    const vf q0 = vf_load(q + d);
+                    const vf q1 = vf_load(q + DP + d);
                     const vf q2 = vf_load(q + 2 * DP + d);
                     const vf q3 = vf_load(q + 3 * DP + d);
                     const vf b0 = vf_loadu(k0 + d);
@@ -2133,9 +2145,9 @@ static ATTN_INLINE void keb5d_dot_keys_4(const item *x, tile *t, scratch *w, int
                 ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
                 ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
             }
-            const vf v0 = vf_loadu(vr + 0);
+            const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 16);
-            const vf p0 = vf_bcast(s + key * 4 + 0);
+            const vf p0 = vf_bcast(s + key * 4);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + key * 4 + 1);
@@ -2149,35 +2161,35 @@ static ATTN_INLINE void keb5d_dot_keys_4(const item *x, tile *t, scratch *w, int
             o3_1 = vf_fma(p3, v1, o3_1);
         }
         if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 16), o0_1);
+            const vf f0 = vf_bcast(w->alpha);
+            o0_0 = vf_fma(f0, vf_load(o), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 16), o0_1);
             const vf f1 = vf_bcast(w->alpha + 1);
-            o1_0 = vf_fma(f1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(f1, vf_load(o + 1 * DVP + 16), o1_1);
+            o1_0 = vf_fma(f1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(f1, vf_load(o + DVP + 16), o1_1);
             const vf f2 = vf_bcast(w->alpha + 2);
-            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(f2, vf_load(o + 2 * DVP + 16), o2_1);
             const vf f3 = vf_bcast(w->alpha + 3);
-            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(f3, vf_load(o + 3 * DVP + 16), o3_1);
         } else {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 16), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 16), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 16), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 16), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 16), o3_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 16, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 16, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 16, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 16, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 16, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 16, o3_1);
     }
 }
@@ -2468,7 +2480,7 @@ static void keb5d_pack_v_task(void *ctx, int64_t task, int worker) {
     for (int32_t key = first; key < n; key++, row += v->token) {
         for (int32_t col = 0; col < 64; col += 32) {
             float *panel = to + col * BK + key * 32;
-            vf_store(panel + 0, keb5d_load_n(row + col + 0, DV - col - 0));
+            vf_store(panel, keb5d_load_n(row + col, DV - col));
             vf_store(panel + 16, keb5d_load_n(row + col + 16, DV - col - 16));
         }
     }

@@ -65,9 +65,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t k7fb3_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t k7fb3_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t k7fb3_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -76,9 +78,11 @@ static inline int64_t k7fb3_min64(int64_t a, int64_t b) {
 static inline int32_t k7fb3_key_head(int32_t h) {
     return h;
 }
+
 static inline int32_t k7fb3_value_head(int32_t h) {
     return (void)h, 0;
 }
+
 /* op full_self, causal: query position p sees the keys 0..p. */
 static inline void k7fb3_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     *lo = 0;
@@ -301,8 +305,8 @@ static void k7fb3_pack_q(const item *x, tile *t) {
             c[14] = vf_loadu(row[14] + d);
             c[15] = vf_loadu(row[15] + d);
             vf_transpose(c);
-            vf_store(to + 0 * rows, vf_mul(c[0], scale));
-            vf_store(to + 1 * rows, vf_mul(c[1], scale));
+            vf_store(to, vf_mul(c[0], scale));
+            vf_store(to + rows, vf_mul(c[1], scale));
             vf_store(to + 2 * rows, vf_mul(c[2], scale));
             vf_store(to + 3 * rows, vf_mul(c[3], scale));
             vf_store(to + 4 * rows, vf_mul(c[4], scale));
@@ -324,7 +328,7 @@ static void k7fb3_pack_q(const item *x, tile *t) {
 /* Products of column d of 12 keys and 16 queries, in registers. */
 #define QK_STEP_1(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 16 + 0);         \
+        const vf q0 = vf_load(q + (d) * 16);             \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
         const vf b1 = vf_bcast(k1 + (d));                \
@@ -354,7 +358,7 @@ static void k7fb3_pack_q(const item *x, tile *t) {
 /* s[key][16] = K Q^T for 12 keys x 16 queries; mx: running maximum of each lane. */
 static inline void k7fb3_qk_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -378,7 +382,7 @@ static inline void k7fb3_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     vf s10_0 = vf_zero();
     vf s11_0 = vf_zero();
     for (int d = 0; d < 32; d += 4) {
-        QK_STEP_1(d + 0)
+        QK_STEP_1(d)
         QK_STEP_1(d + 1)
         QK_STEP_1(d + 2)
         QK_STEP_1(d + 3)
@@ -397,7 +401,7 @@ static inline void k7fb3_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     m0 = vf_max(s10_0, m0);
     m0 = vf_max(s11_0, m0);
     mx[0] = m0;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 16, s1_0);
     vf_store(s + 32, s2_0);
     vf_store(s + 48, s3_0);
@@ -417,7 +421,7 @@ static inline void k7fb3_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
 static inline void k7fb3_qk_exp_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                                   float *restrict s, const vf *restrict m, vf *restrict l,
                                   vf *restrict lost) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -441,14 +445,14 @@ static inline void k7fb3_qk_exp_1(const float *restrict k, ptrdiff_t ldk, const 
     vf s10_0 = vf_neg(m[0]);
     vf s11_0 = vf_neg(m[0]);
     for (int d = 0; d < 32; d += 4) {
-        QK_STEP_1(d + 0)
+        QK_STEP_1(d)
         QK_STEP_1(d + 1)
         QK_STEP_1(d + 2)
         QK_STEP_1(d + 3)
     }
     vf p0[2] = {s0_0, s1_0};
     vf_exp2_lazy_each(p0, 2);
-    vf_store(s + 0, p0[0]);
+    vf_store(s, p0[0]);
     vf_store(s + 16, p0[1]);
     const vf sum0 = vf_add(p0[0], p0[1]);
     vf p1[2] = {s2_0, s3_0};
@@ -488,13 +492,13 @@ static inline void k7fb3_qk_exp_1(const float *restrict k, ptrdiff_t ldk, const 
  * what came before. */
 static inline int k7fb3_softmax_1(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     const int rose = vf_any_gt(mx[0], m0);
     if (rose) {
         const vf to0 = k7fb3_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -504,15 +508,15 @@ static inline int k7fb3_softmax_1(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero();
         for (; key < end; key++, s += 16) {
             vf p[1];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             vf_exp2_softmax_each(p, 1);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
         }
         k7fb3_add_exactly(&l0, &lost0, sum0);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     return rose;
 }
 
@@ -526,9 +530,9 @@ static inline void k7fb3_exp_rows_1(float *restrict s, int32_t n, const vf *rest
         vf sum0 = vf_zero();
         for (; key < end; key++, s += 16) {
             vf p[1];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             vf_exp2_lazy_each(p, 1);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
         }
         k7fb3_add_exactly(&l0, &lost0, sum0);
@@ -543,6 +547,7 @@ static inline int k7fb3_lazy_ok_1(const vf *l) {
     vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
     return vm_all(ok);
 }
+
 /* o[8][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void k7fb3_pv_8x2(const float *restrict v, ptrdiff_t ldv,
@@ -557,9 +562,9 @@ static inline void k7fb3_pv_8x2(const float *restrict v, ptrdiff_t ldv,
     vf o6_0 = vf_zero(), o6_1 = vf_zero();
     vf o7_0 = vf_zero(), o7_1 = vf_zero();
     for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
+        const vf v0 = vf_loadu(v);
         const vf v1 = vf_loadu(v + 16);
-        const vf p0 = vf_bcast(s + 0);
+        const vf p0 = vf_bcast(s);
         o0_0 = vf_fma(p0, v0, o0_0);
         o0_1 = vf_fma(p0, v1, o0_1);
         const vf p1 = vf_bcast(s + 1);
@@ -585,63 +590,63 @@ static inline void k7fb3_pv_8x2(const float *restrict v, ptrdiff_t ldv,
         o7_1 = vf_fma(p7, v1, o7_1);
     }
     if (!fresh && alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 16), o0_1);
+        const vf a0 = vf_bcast(alpha);
+        o0_0 = vf_fma(a0, vf_load(o), o0_0);
+        o0_1 = vf_fma(a0, vf_load(o + 16), o0_1);
         const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 16), o1_1);
+        o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+        o1_1 = vf_fma(a1, vf_load(o + DVP + 16), o1_1);
         const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 16), o2_1);
         const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 16), o3_1);
         const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 16), o4_1);
         const vf a5 = vf_bcast(alpha + 5);
-        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 16), o5_1);
         const vf a6 = vf_bcast(alpha + 6);
-        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_fma(a6, vf_load(o + 6 * DVP + 16), o6_1);
         const vf a7 = vf_bcast(alpha + 7);
-        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_fma(a7, vf_load(o + 7 * DVP + 16), o7_1);
     } else if (!fresh) {
-        o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
-        o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_add(vf_load(o + 1 * DVP + 16), o1_1);
-        o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+        o0_0 = vf_add(vf_load(o), o0_0);
+        o0_1 = vf_add(vf_load(o + 16), o0_1);
+        o1_0 = vf_add(vf_load(o + DVP), o1_0);
+        o1_1 = vf_add(vf_load(o + DVP + 16), o1_1);
+        o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_add(vf_load(o + 2 * DVP + 16), o2_1);
-        o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_add(vf_load(o + 3 * DVP + 16), o3_1);
-        o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_add(vf_load(o + 4 * DVP + 16), o4_1);
-        o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_add(vf_load(o + 5 * DVP + 16), o5_1);
-        o6_0 = vf_add(vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_add(vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_add(vf_load(o + 6 * DVP + 16), o6_1);
-        o7_0 = vf_add(vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_add(vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_add(vf_load(o + 7 * DVP + 16), o7_1);
     }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 16, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 16, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
+    vf_store(o, o0_0);
+    vf_store(o + 16, o0_1);
+    vf_store(o + DVP, o1_0);
+    vf_store(o + DVP + 16, o1_1);
+    vf_store(o + 2 * DVP, o2_0);
     vf_store(o + 2 * DVP + 16, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
+    vf_store(o + 3 * DVP, o3_0);
     vf_store(o + 3 * DVP + 16, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
+    vf_store(o + 4 * DVP, o4_0);
     vf_store(o + 4 * DVP + 16, o4_1);
-    vf_store(o + 5 * DVP + 0, o5_0);
+    vf_store(o + 5 * DVP, o5_0);
     vf_store(o + 5 * DVP + 16, o5_1);
-    vf_store(o + 6 * DVP + 0, o6_0);
+    vf_store(o + 6 * DVP, o6_0);
     vf_store(o + 6 * DVP + 16, o6_1);
-    vf_store(o + 7 * DVP + 0, o7_0);
+    vf_store(o + 7 * DVP, o7_0);
     vf_store(o + 7 * DVP + 16, o7_1);
 }
 
@@ -662,35 +667,37 @@ static void k7fb3_pv_1(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             k7fb3_pv_8x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 16 + 0, 16, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 16, 16, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 8 && (n[1] > 0 || alpha || fresh))
             k7fb3_pv_8x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 16 + 8, 16, n[1],
                 t->o + 8 * DVP + c, alpha ? alpha + 8 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k7fb3_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? k7fb3_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     for (int32_t i = 0; i < n; i++, s += 16) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = k7fb3_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 16 + 0 : NULL, masked);
+        const vf s_0 = k7fb3_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k7fb3_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -734,10 +741,10 @@ static bool k7fb3_lazy_1(const item *x, tile *t, scratch *w, const float *row, p
                          const float *ask, ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(k7fb3_NO_MAX);
     vf m[1], l[1], lost[1], mx[1]; /* mx: not wanted here */
-    m[0] = vf_load(t->m + 0);
+    m[0] = vf_load(t->m);
     m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
-    l[0] = vf_load(t->l + 0);
-    lost[0] = vf_load(t->l_lost + 0);
+    l[0] = vf_load(t->l);
+    lost[0] = vf_load(t->l_lost);
     mx[0] = none;
     /* In whole register tiles: what is left of them counts as hidden in part. */
     const int32_t begin = k7fb3_min32((clean + 11) / 12 * 12, n);
@@ -753,9 +760,9 @@ static bool k7fb3_lazy_1(const item *x, tile *t, scratch *w, const float *row, p
     k7fb3_adjust_range_1(x, t, w, first, end, n, mx, true, lanes);
     k7fb3_exp_rows_1(w->s + end * 16, n - end, m, l, lost);
     if (!k7fb3_lazy_ok_1(l)) return false;
-    vf_store(t->m + 0, m[0]);
-    vf_store(t->l + 0, l[0]);
-    vf_store(t->l_lost + 0, lost[0]);
+    vf_store(t->m, m[0]);
+    vf_store(t->l, l[0]);
+    vf_store(t->l_lost, lost[0]);
     return true;
 }
 
@@ -781,10 +788,10 @@ static void k7fb3_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
         return;
     }
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[1] = {vf_load(t->m + 0)};
+    vf mx[1] = {vf_load(t->m)};
     k7fb3_qk_keys_1(t, w, row, ldk, first, n, clean, clean_end, mx);
     if (clean_end - clean < n) {
-        mx[0] = vf_load(t->m + 0);
+        mx[0] = vf_load(t->m);
         k7fb3_adjust_range_1(x, t, w, first, 0, n, mx, true, lanes);
     }
     const int rose = k7fb3_softmax_1(w->s, n, t, mx, w->alpha);
@@ -794,7 +801,7 @@ static void k7fb3_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* Products of column d of 12 keys and 32 queries, in registers. */
 #define QK_STEP_2(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 32 + 0);         \
+        const vf q0 = vf_load(q + (d) * 32);             \
         const vf q1 = vf_load(q + (d) * 32 + 16);        \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
@@ -837,7 +844,7 @@ static void k7fb3_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* s[key][32] = K Q^T for 12 keys x 32 queries; mx: running maximum of each lane. */
 static inline void k7fb3_qk_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -863,7 +870,7 @@ static inline void k7fb3_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     vf s11_0 = vf_zero(), s11_1 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
         ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-        QK_STEP_2(d + 0)
+        QK_STEP_2(d)
         ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
         QK_STEP_2(d + 1)
         ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
@@ -919,7 +926,7 @@ static inline void k7fb3_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     m1 = vf_max(s10_1, m1);
     m1 = vf_max(s11_1, m1);
     mx[1] = m1;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 16, s0_1);
     vf_store(s + 32, s1_0);
     vf_store(s + 48, s1_1);
@@ -951,7 +958,7 @@ static inline void k7fb3_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
 static inline void k7fb3_qk_exp_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                                   float *restrict s, const vf *restrict m, vf *restrict l,
                                   vf *restrict lost) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -977,7 +984,7 @@ static inline void k7fb3_qk_exp_2(const float *restrict k, ptrdiff_t ldk, const 
     vf s11_0 = vf_neg(m[0]), s11_1 = vf_neg(m[1]);
     for (int d = 0; d < 32; d += 16) {
         ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-        QK_STEP_2(d + 0)
+        QK_STEP_2(d)
         ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
         QK_STEP_2(d + 1)
         ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
@@ -1007,7 +1014,7 @@ static inline void k7fb3_qk_exp_2(const float *restrict k, ptrdiff_t ldk, const 
     }
     vf p0[2] = {s0_0, s0_1};
     vf_exp2_lazy_each(p0, 2);
-    vf_store(s + 0, p0[0]);
+    vf_store(s, p0[0]);
     vf_store(s + 16, p0[1]);
     vf p1[2] = {s1_0, s1_1};
     vf_exp2_lazy_each(p1, 2);
@@ -1080,7 +1087,7 @@ static inline void k7fb3_qk_exp_2(const float *restrict k, ptrdiff_t ldk, const 
 /* Products of column d of 12 keys and 16 queries, in registers. */
 #define QK_STEP_1_of_2(d)                                \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 32 + 0);         \
+        const vf q0 = vf_load(q + (d) * 32);             \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
         const vf b1 = vf_bcast(k1 + (d));                \
@@ -1110,7 +1117,7 @@ static inline void k7fb3_qk_exp_2(const float *restrict k, ptrdiff_t ldk, const 
 /* s[key][0 .. 15] = K Q^T for 12 keys and 1 of the 2 vectors of queries in q and s. */
 static inline void k7fb3_qk_1_of_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -1134,7 +1141,7 @@ static inline void k7fb3_qk_1_of_2(const float *restrict k, ptrdiff_t ldk, const
     vf s10_0 = vf_zero();
     vf s11_0 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
-        QK_STEP_1_of_2(d + 0)
+        QK_STEP_1_of_2(d)
         QK_STEP_1_of_2(d + 1)
         QK_STEP_1_of_2(d + 2)
         QK_STEP_1_of_2(d + 3)
@@ -1151,7 +1158,7 @@ static inline void k7fb3_qk_1_of_2(const float *restrict k, ptrdiff_t ldk, const
         QK_STEP_1_of_2(d + 14)
         QK_STEP_1_of_2(d + 15)
     }
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 32, s1_0);
     vf_store(s + 64, s2_0);
     vf_store(s + 96, s3_0);
@@ -1170,15 +1177,15 @@ static inline void k7fb3_qk_1_of_2(const float *restrict k, ptrdiff_t ldk, const
  * what came before. */
 static inline int k7fb3_softmax_2(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     vf m1 = vf_load(t->m + 16);
     vf l1 = vf_load(t->l + 16), lost1 = vf_load(t->l_lost + 16);
     const int rose = vf_any_gt(mx[0], m0) | vf_any_gt(mx[1], m1);
     if (rose) {
         const vf to0 = k7fb3_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -1194,10 +1201,10 @@ static inline int k7fb3_softmax_2(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero(), sum1 = vf_zero();
         for (; key < end; key++, s += 32) {
             vf p[2];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 16), m1);
             vf_exp2_softmax_each(p, 2);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 16, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -1205,8 +1212,8 @@ static inline int k7fb3_softmax_2(float *restrict s, int32_t n, tile *restrict t
         k7fb3_add_exactly(&l0, &lost0, sum0);
         k7fb3_add_exactly(&l1, &lost1, sum1);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     vf_store(t->l + 16, l1);
     vf_store(t->l_lost + 16, lost1);
     return rose;
@@ -1224,10 +1231,10 @@ static inline void k7fb3_exp_rows_2(float *restrict s, int32_t n, const vf *rest
         vf sum0 = vf_zero(), sum1 = vf_zero();
         for (; key < end; key++, s += 32) {
             vf p[2];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 16), m1);
             vf_exp2_lazy_each(p, 2);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 16, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -1248,6 +1255,7 @@ static inline int k7fb3_lazy_ok_2(const vf *l) {
     ok = vm_and(ok, vm_and(vf_lt(least, l[1]), vf_lt(l[1], most)));
     return vm_all(ok);
 }
+
 /* o[11][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void k7fb3_pv_11x2(const float *restrict v, ptrdiff_t ldv,
@@ -1265,9 +1273,9 @@ static inline void k7fb3_pv_11x2(const float *restrict v, ptrdiff_t ldv,
     vf o9_0 = vf_zero(), o9_1 = vf_zero();
     vf o10_0 = vf_zero(), o10_1 = vf_zero();
     for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
+        const vf v0 = vf_loadu(v);
         const vf v1 = vf_loadu(v + 16);
-        const vf p0 = vf_bcast(s + 0);
+        const vf p0 = vf_bcast(s);
         o0_0 = vf_fma(p0, v0, o0_0);
         o0_1 = vf_fma(p0, v1, o0_1);
         const vf p1 = vf_bcast(s + 1);
@@ -1302,84 +1310,84 @@ static inline void k7fb3_pv_11x2(const float *restrict v, ptrdiff_t ldv,
         o10_1 = vf_fma(p10, v1, o10_1);
     }
     if (!fresh && alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 16), o0_1);
+        const vf a0 = vf_bcast(alpha);
+        o0_0 = vf_fma(a0, vf_load(o), o0_0);
+        o0_1 = vf_fma(a0, vf_load(o + 16), o0_1);
         const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 16), o1_1);
+        o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+        o1_1 = vf_fma(a1, vf_load(o + DVP + 16), o1_1);
         const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 16), o2_1);
         const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 16), o3_1);
         const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 16), o4_1);
         const vf a5 = vf_bcast(alpha + 5);
-        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 16), o5_1);
         const vf a6 = vf_bcast(alpha + 6);
-        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_fma(a6, vf_load(o + 6 * DVP + 16), o6_1);
         const vf a7 = vf_bcast(alpha + 7);
-        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_fma(a7, vf_load(o + 7 * DVP + 16), o7_1);
         const vf a8 = vf_bcast(alpha + 8);
-        o8_0 = vf_fma(a8, vf_load(o + 8 * DVP + 0), o8_0);
+        o8_0 = vf_fma(a8, vf_load(o + 8 * DVP), o8_0);
         o8_1 = vf_fma(a8, vf_load(o + 8 * DVP + 16), o8_1);
         const vf a9 = vf_bcast(alpha + 9);
-        o9_0 = vf_fma(a9, vf_load(o + 9 * DVP + 0), o9_0);
+        o9_0 = vf_fma(a9, vf_load(o + 9 * DVP), o9_0);
         o9_1 = vf_fma(a9, vf_load(o + 9 * DVP + 16), o9_1);
         const vf a10 = vf_bcast(alpha + 10);
-        o10_0 = vf_fma(a10, vf_load(o + 10 * DVP + 0), o10_0);
+        o10_0 = vf_fma(a10, vf_load(o + 10 * DVP), o10_0);
         o10_1 = vf_fma(a10, vf_load(o + 10 * DVP + 16), o10_1);
     } else if (!fresh) {
-        o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
-        o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_add(vf_load(o + 1 * DVP + 16), o1_1);
-        o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+        o0_0 = vf_add(vf_load(o), o0_0);
+        o0_1 = vf_add(vf_load(o + 16), o0_1);
+        o1_0 = vf_add(vf_load(o + DVP), o1_0);
+        o1_1 = vf_add(vf_load(o + DVP + 16), o1_1);
+        o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_add(vf_load(o + 2 * DVP + 16), o2_1);
-        o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_add(vf_load(o + 3 * DVP + 16), o3_1);
-        o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_add(vf_load(o + 4 * DVP + 16), o4_1);
-        o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_add(vf_load(o + 5 * DVP + 16), o5_1);
-        o6_0 = vf_add(vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_add(vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_add(vf_load(o + 6 * DVP + 16), o6_1);
-        o7_0 = vf_add(vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_add(vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_add(vf_load(o + 7 * DVP + 16), o7_1);
-        o8_0 = vf_add(vf_load(o + 8 * DVP + 0), o8_0);
+        o8_0 = vf_add(vf_load(o + 8 * DVP), o8_0);
         o8_1 = vf_add(vf_load(o + 8 * DVP + 16), o8_1);
-        o9_0 = vf_add(vf_load(o + 9 * DVP + 0), o9_0);
+        o9_0 = vf_add(vf_load(o + 9 * DVP), o9_0);
         o9_1 = vf_add(vf_load(o + 9 * DVP + 16), o9_1);
-        o10_0 = vf_add(vf_load(o + 10 * DVP + 0), o10_0);
+        o10_0 = vf_add(vf_load(o + 10 * DVP), o10_0);
         o10_1 = vf_add(vf_load(o + 10 * DVP + 16), o10_1);
     }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 16, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 16, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
+    vf_store(o, o0_0);
+    vf_store(o + 16, o0_1);
+    vf_store(o + DVP, o1_0);
+    vf_store(o + DVP + 16, o1_1);
+    vf_store(o + 2 * DVP, o2_0);
     vf_store(o + 2 * DVP + 16, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
+    vf_store(o + 3 * DVP, o3_0);
     vf_store(o + 3 * DVP + 16, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
+    vf_store(o + 4 * DVP, o4_0);
     vf_store(o + 4 * DVP + 16, o4_1);
-    vf_store(o + 5 * DVP + 0, o5_0);
+    vf_store(o + 5 * DVP, o5_0);
     vf_store(o + 5 * DVP + 16, o5_1);
-    vf_store(o + 6 * DVP + 0, o6_0);
+    vf_store(o + 6 * DVP, o6_0);
     vf_store(o + 6 * DVP + 16, o6_1);
-    vf_store(o + 7 * DVP + 0, o7_0);
+    vf_store(o + 7 * DVP, o7_0);
     vf_store(o + 7 * DVP + 16, o7_1);
-    vf_store(o + 8 * DVP + 0, o8_0);
+    vf_store(o + 8 * DVP, o8_0);
     vf_store(o + 8 * DVP + 16, o8_1);
-    vf_store(o + 9 * DVP + 0, o9_0);
+    vf_store(o + 9 * DVP, o9_0);
     vf_store(o + 9 * DVP + 16, o9_1);
-    vf_store(o + 10 * DVP + 0, o10_0);
+    vf_store(o + 10 * DVP, o10_0);
     vf_store(o + 10 * DVP + 16, o10_1);
 }
 
@@ -1399,9 +1407,9 @@ static inline void k7fb3_pv_10x2(const float *restrict v, ptrdiff_t ldv,
     vf o8_0 = vf_zero(), o8_1 = vf_zero();
     vf o9_0 = vf_zero(), o9_1 = vf_zero();
     for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
+        const vf v0 = vf_loadu(v);
         const vf v1 = vf_loadu(v + 16);
-        const vf p0 = vf_bcast(s + 0);
+        const vf p0 = vf_bcast(s);
         o0_0 = vf_fma(p0, v0, o0_0);
         o0_1 = vf_fma(p0, v1, o0_1);
         const vf p1 = vf_bcast(s + 1);
@@ -1433,77 +1441,77 @@ static inline void k7fb3_pv_10x2(const float *restrict v, ptrdiff_t ldv,
         o9_1 = vf_fma(p9, v1, o9_1);
     }
     if (!fresh && alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 16), o0_1);
+        const vf a0 = vf_bcast(alpha);
+        o0_0 = vf_fma(a0, vf_load(o), o0_0);
+        o0_1 = vf_fma(a0, vf_load(o + 16), o0_1);
         const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 16), o1_1);
+        o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+        o1_1 = vf_fma(a1, vf_load(o + DVP + 16), o1_1);
         const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 16), o2_1);
         const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 16), o3_1);
         const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 16), o4_1);
         const vf a5 = vf_bcast(alpha + 5);
-        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 16), o5_1);
         const vf a6 = vf_bcast(alpha + 6);
-        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_fma(a6, vf_load(o + 6 * DVP + 16), o6_1);
         const vf a7 = vf_bcast(alpha + 7);
-        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_fma(a7, vf_load(o + 7 * DVP + 16), o7_1);
         const vf a8 = vf_bcast(alpha + 8);
-        o8_0 = vf_fma(a8, vf_load(o + 8 * DVP + 0), o8_0);
+        o8_0 = vf_fma(a8, vf_load(o + 8 * DVP), o8_0);
         o8_1 = vf_fma(a8, vf_load(o + 8 * DVP + 16), o8_1);
         const vf a9 = vf_bcast(alpha + 9);
-        o9_0 = vf_fma(a9, vf_load(o + 9 * DVP + 0), o9_0);
+        o9_0 = vf_fma(a9, vf_load(o + 9 * DVP), o9_0);
         o9_1 = vf_fma(a9, vf_load(o + 9 * DVP + 16), o9_1);
     } else if (!fresh) {
-        o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
-        o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_add(vf_load(o + 1 * DVP + 16), o1_1);
-        o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+        o0_0 = vf_add(vf_load(o), o0_0);
+        o0_1 = vf_add(vf_load(o + 16), o0_1);
+        o1_0 = vf_add(vf_load(o + DVP), o1_0);
+        o1_1 = vf_add(vf_load(o + DVP + 16), o1_1);
+        o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_add(vf_load(o + 2 * DVP + 16), o2_1);
-        o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_add(vf_load(o + 3 * DVP + 16), o3_1);
-        o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_add(vf_load(o + 4 * DVP + 16), o4_1);
-        o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_add(vf_load(o + 5 * DVP + 16), o5_1);
-        o6_0 = vf_add(vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_add(vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_add(vf_load(o + 6 * DVP + 16), o6_1);
-        o7_0 = vf_add(vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_add(vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_add(vf_load(o + 7 * DVP + 16), o7_1);
-        o8_0 = vf_add(vf_load(o + 8 * DVP + 0), o8_0);
+        o8_0 = vf_add(vf_load(o + 8 * DVP), o8_0);
         o8_1 = vf_add(vf_load(o + 8 * DVP + 16), o8_1);
-        o9_0 = vf_add(vf_load(o + 9 * DVP + 0), o9_0);
+        o9_0 = vf_add(vf_load(o + 9 * DVP), o9_0);
         o9_1 = vf_add(vf_load(o + 9 * DVP + 16), o9_1);
     }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 16, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 16, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
+    vf_store(o, o0_0);
+    vf_store(o + 16, o0_1);
+    vf_store(o + DVP, o1_0);
+    vf_store(o + DVP + 16, o1_1);
+    vf_store(o + 2 * DVP, o2_0);
     vf_store(o + 2 * DVP + 16, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
+    vf_store(o + 3 * DVP, o3_0);
     vf_store(o + 3 * DVP + 16, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
+    vf_store(o + 4 * DVP, o4_0);
     vf_store(o + 4 * DVP + 16, o4_1);
-    vf_store(o + 5 * DVP + 0, o5_0);
+    vf_store(o + 5 * DVP, o5_0);
     vf_store(o + 5 * DVP + 16, o5_1);
-    vf_store(o + 6 * DVP + 0, o6_0);
+    vf_store(o + 6 * DVP, o6_0);
     vf_store(o + 6 * DVP + 16, o6_1);
-    vf_store(o + 7 * DVP + 0, o7_0);
+    vf_store(o + 7 * DVP, o7_0);
     vf_store(o + 7 * DVP + 16, o7_1);
-    vf_store(o + 8 * DVP + 0, o8_0);
+    vf_store(o + 8 * DVP, o8_0);
     vf_store(o + 8 * DVP + 16, o8_1);
-    vf_store(o + 9 * DVP + 0, o9_0);
+    vf_store(o + 9 * DVP, o9_0);
     vf_store(o + 9 * DVP + 16, o9_1);
 }
 
@@ -1524,8 +1532,8 @@ static void k7fb3_pv_2(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             k7fb3_pv_11x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 32 + 0, 32, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 32, 32, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 11 && (n[1] > 0 || alpha || fresh))
             k7fb3_pv_11x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 32 + 11, 32, n[1],
@@ -1536,36 +1544,38 @@ static void k7fb3_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 22 * DVP + c, alpha ? alpha + 22 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k7fb3_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? k7fb3_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 16), vh_1 = vi_load(t->head + 16);
     const vi lo_1 = vi_load(t->lo + 16), hi_1 = vi_load(t->hi + 16);
     vf m_1 = mx[1];
     for (int32_t i = 0; i < n; i++, s += 32) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 16, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = k7fb3_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 32 + 0 : NULL, masked);
+        const vf s_0 = k7fb3_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 32 : NULL, masked);
         const vf s_1 = k7fb3_adjust_lanes(x, vf_load(s + 16), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 32 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
         vf_store(s + 16, s_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k7fb3_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1605,10 +1615,10 @@ static ATTN_INLINE void k7fb3_qk_edge_2(const tile *t, float *s, const float *k,
     vf mx[2] = {vf_zero(), vf_zero()}; /* not wanted */
     switch (end - begin) {
     case 1:
-        k7fb3_qk_1_of_2(k + 0 * ldk, ldk, q, s + 0);
+        k7fb3_qk_1_of_2(k, ldk, q, s);
         break;
     case 2:
-        k7fb3_qk_2(k + 0 * ldk, ldk, q, s + 0, mx);
+        k7fb3_qk_2(k, ldk, q, s, mx);
         break;
     }
 }
@@ -1643,10 +1653,10 @@ static bool k7fb3_lazy_2(const item *x, tile *t, scratch *w, const float *row, p
                          const float *ask, ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(k7fb3_NO_MAX);
     vf m[2], l[2], lost[2], mx[2]; /* mx: not wanted here */
-    m[0] = vf_load(t->m + 0);
+    m[0] = vf_load(t->m);
     m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
-    l[0] = vf_load(t->l + 0);
-    lost[0] = vf_load(t->l_lost + 0);
+    l[0] = vf_load(t->l);
+    lost[0] = vf_load(t->l_lost);
     mx[0] = none;
     m[1] = vf_load(t->m + 16);
     m[1] = vf_select(vf_eq(m[1], none), vf_zero(), m[1]);
@@ -1667,9 +1677,9 @@ static bool k7fb3_lazy_2(const item *x, tile *t, scratch *w, const float *row, p
     k7fb3_adjust_range_2(x, t, w, first, end, n, mx, true, lanes);
     k7fb3_exp_rows_2(w->s + end * 32, n - end, m, l, lost);
     if (!k7fb3_lazy_ok_2(l)) return false;
-    vf_store(t->m + 0, m[0]);
-    vf_store(t->l + 0, l[0]);
-    vf_store(t->l_lost + 0, lost[0]);
+    vf_store(t->m, m[0]);
+    vf_store(t->l, l[0]);
+    vf_store(t->l_lost, lost[0]);
     vf_store(t->m + 16, m[1]);
     vf_store(t->l + 16, l[1]);
     vf_store(t->l_lost + 16, lost[1]);
@@ -1698,10 +1708,10 @@ static void k7fb3_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
         return;
     }
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 16)};
+    vf mx[2] = {vf_load(t->m), vf_load(t->m + 16)};
     k7fb3_qk_keys_2(t, w, row, ldk, first, n, clean, clean_end, mx);
     if (clean_end - clean < n) {
-        mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 16);
+        mx[0] = vf_load(t->m), mx[1] = vf_load(t->m + 16);
         k7fb3_adjust_range_2(x, t, w, first, 0, n, mx, true, lanes);
     }
     const int rose = k7fb3_softmax_2(w->s, n, t, mx, w->alpha);
@@ -1987,7 +1997,7 @@ static void k7fb3_tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32
     }
 }
 
-/* Lane l of a score vector is key l / 1, row l % 1. */
+/* Lane l of a score vector is key l. */
 static const int32_t k7fb3_lane_key_1[W] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 /* 16 keys or fewer for 1 row of a tile; k and v stand at key `block`. ask.v is asked for
@@ -2002,7 +2012,7 @@ static ATTN_INLINE void k7fb3_dot_keys_1(const item *x, tile *t, scratch *w, int
     for (int32_t key = 0; key < n; key += 16) {
         vf a[W]; /* [key][1] */
         for (int32_t i = key; i < key + 16; i += 2) {
-            const float *k0 = k + k7fb3_min32(i + 0, n - 1) * ldk;
+            const float *k0 = k + k7fb3_min32(i, n - 1) * ldk;
             const float *k1 = k + k7fb3_min32(i + 1, n - 1) * ldk;
             vf a0_0 = vf_zero();
             vf a1_0 = vf_zero();
@@ -2032,26 +2042,26 @@ static ATTN_INLINE void k7fb3_dot_keys_1(const item *x, tile *t, scratch *w, int
                     ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf q0 = vf_load(q + d);
                     const vf b0 = vf_loadu(k0 + d);
                     a0_0 = vf_fma(b0, q0, a0_0);
                     const vf b1 = vf_loadu(k1 + d);
                     a1_0 = vf_fma(b1, q0, a1_0);
                 }
             }
-            vf *sums = a + (i - key) * 1;
+            vf *sums = a + i - key;
             sums[0] = a0_0;
             sums[1] = a1_0;
         }
-        vf_store(s + key * 1, vf_sums(a));
+        vf_store(s + key, vf_sums(a));
     }
     const bool biased = masked && x->args->mask.type != ATTN_MASK_NONE;
     if (biased)
         for (int32_t i = 0; i < n; i++)
-            for (int r = 0; r < 1; r++) w->bias[i * 1 + r] = k7fb3_bias_at(x, t, r, block + i);
+            for (int r = 0; r < 1; r++) w->bias[i + r] = k7fb3_bias_at(x, t, r, block + i);
     if (masked) {
-        for (int32_t i = 0; i < n * 1; i += W) {
-            const vi vk = vi_add(vi_set1(block + i / 1), vi_loadu(k7fb3_lane_key_1));
+        for (int32_t i = 0; i < n; i += W) {
+            const vi vk = vi_add(vi_set1(block + i), vi_loadu(k7fb3_lane_key_1));
             vf z = vf_load(s + i);
             z = k7fb3_adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
                                    vi_load(t->hi), biased ? w->bias + i : NULL, masked);
@@ -2062,11 +2072,11 @@ static ATTN_INLINE void k7fb3_dot_keys_1(const item *x, tile *t, scratch *w, int
         const uint8_t *padding = k7fb3_item_padding(x);
         for (int32_t i = 0; i < (n + 15) / 16 * 16; i++)
             if (i >= n || (padding && padding[block + i]))
-                for (int r = 0; r < 1; r++) s[i * 1 + r] = -INFINITY;
+                for (int r = 0; r < 1; r++) s[i + r] = -INFINITY;
     }
 
     vf m = vf_load(t->m), l = vf_load(t->l), lost = vf_load(t->l_lost), top = m;
-    for (int32_t i = 0; i < n * 1; i += W) top = vf_max(vf_load(s + i), top);
+    for (int32_t i = 0; i < n; i += W) top = vf_max(vf_load(s + i), top);
     top = vf_stride_max(top, 1);
     const int rose = vf_any_gt(top, m);
     if (rose) {
@@ -2078,7 +2088,7 @@ static ATTN_INLINE void k7fb3_dot_keys_1(const item *x, tile *t, scratch *w, int
         vf_store(w->alpha, alpha);
         vf_store(t->m, m);
     }
-    for (int32_t i = 0; i < n * 1; i += W) {
+    for (int32_t i = 0; i < n; i += W) {
         const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
         vf_store(s + i, p);
         k7fb3_add_exactly(&l, &lost, p);
@@ -2099,22 +2109,22 @@ static ATTN_INLINE void k7fb3_dot_keys_1(const item *x, tile *t, scratch *w, int
                 ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
                 ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
             }
-            const vf v0 = vf_loadu(vr + 0);
+            const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 16);
-            const vf p0 = vf_bcast(s + key * 1 + 0);
+            const vf p0 = vf_bcast(s + key);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
         }
         if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 16), o0_1);
+            const vf f0 = vf_bcast(w->alpha);
+            o0_0 = vf_fma(f0, vf_load(o), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 16), o0_1);
         } else {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 16), o0_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 16, o0_1);
+        vf_store(o, o0_0);
+        vf_store(o + 16, o0_1);
     }
 }
 
@@ -2165,7 +2175,7 @@ static ATTN_INLINE void k7fb3_dot_keys_4(const item *x, tile *t, scratch *w, int
     for (int32_t key = 0; key < n; key += 4) {
         vf a[W]; /* [key][4] */
         for (int32_t i = key; i < key + 4; i += 2) {
-            const float *k0 = k + k7fb3_min32(i + 0, n - 1) * ldk;
+            const float *k0 = k + k7fb3_min32(i, n - 1) * ldk;
             const float *k1 = k + k7fb3_min32(i + 1, n - 1) * ldk;
             vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
             vf a1_0 = vf_zero(), a1_1 = vf_zero(), a1_2 = vf_zero(), a1_3 = vf_zero();
@@ -2195,8 +2205,8 @@ static ATTN_INLINE void k7fb3_dot_keys_4(const item *x, tile *t, scratch *w, int
                     ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf q1 = vf_load(q + 1 * DP + d);
+                    const vf q0 = vf_load(q + d);
+                    const vf q1 = vf_load(q + DP + d);
                     const vf q2 = vf_load(q + 2 * DP + d);
                     const vf q3 = vf_load(q + 3 * DP + d);
                     const vf b0 = vf_loadu(k0 + d);
@@ -2280,9 +2290,9 @@ static ATTN_INLINE void k7fb3_dot_keys_4(const item *x, tile *t, scratch *w, int
                 ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
                 ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
             }
-            const vf v0 = vf_loadu(vr + 0);
+            const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 16);
-            const vf p0 = vf_bcast(s + key * 4 + 0);
+            const vf p0 = vf_bcast(s + key * 4);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + key * 4 + 1);
@@ -2296,35 +2306,35 @@ static ATTN_INLINE void k7fb3_dot_keys_4(const item *x, tile *t, scratch *w, int
             o3_1 = vf_fma(p3, v1, o3_1);
         }
         if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 16), o0_1);
+            const vf f0 = vf_bcast(w->alpha);
+            o0_0 = vf_fma(f0, vf_load(o), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 16), o0_1);
             const vf f1 = vf_bcast(w->alpha + 1);
-            o1_0 = vf_fma(f1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(f1, vf_load(o + 1 * DVP + 16), o1_1);
+            o1_0 = vf_fma(f1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(f1, vf_load(o + DVP + 16), o1_1);
             const vf f2 = vf_bcast(w->alpha + 2);
-            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(f2, vf_load(o + 2 * DVP + 16), o2_1);
             const vf f3 = vf_bcast(w->alpha + 3);
-            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(f3, vf_load(o + 3 * DVP + 16), o3_1);
         } else {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 16), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 16), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 16), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 16), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 16), o3_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 16, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 16, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 16, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 16, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 16, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 16, o3_1);
     }
 }
@@ -2616,7 +2626,7 @@ static void k7fb3_pack_v_task(void *ctx, int64_t task, int worker) {
     for (int32_t key = first; key < n; key++, row += v->token) {
         for (int32_t col = 0; col < 64; col += 32) {
             float *panel = to + col * BK + key * 32;
-            vf_store(panel + 0, k7fb3_load_n(row + col + 0, DV - col - 0));
+            vf_store(panel, k7fb3_load_n(row + col, DV - col));
             vf_store(panel + 16, k7fb3_load_n(row + col + 16, DV - col - 16));
         }
     }

@@ -46,6 +46,7 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t k1ff9_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t k1ff9_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
@@ -54,9 +55,11 @@ static inline int32_t k1ff9_max32(int32_t a, int32_t b) {
 static inline int32_t k1ff9_key_head(int32_t h) {
     return h;
 }
+
 static inline int32_t k1ff9_value_head(int32_t h) {
     return (void)h, 0;
 }
+
 /* op segment_cross: a query of segment g sees the keys g - 0 .. g that exist; a
  * negative segment sees nothing. */
 static inline void k1ff9_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
@@ -176,7 +179,7 @@ static void k1ff9_gather_row(const item *x, scratch *w, int32_t h, int32_t i, co
             }
             a[0] = a0;
         }
-        vf_store(s + 0, vf_mul(vf_sums_few(a, 1), vf_set1(0x1.0527dcp-2f)));
+        vf_store(s, vf_mul(vf_sums_few(a, 1), vf_set1(0x1.0527dcp-2f)));
     }
     const int32_t pos = (int32_t)((uint32_t)x->q_start + (uint32_t)i);
     _Alignas(64) float bias[8];

@@ -65,9 +65,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t kffff_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t kffff_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t kffff_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -76,9 +78,11 @@ static inline int64_t kffff_min64(int64_t a, int64_t b) {
 static inline int32_t kffff_key_head(int32_t h) {
     return h;
 }
+
 static inline int32_t kffff_value_head(int32_t h) {
     return (void)h, 0;
 }
+
 /* op sliding_self: query position p sees the keys p - 127 .. p. */
 static inline void kffff_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     const int64_t p = (int64_t)x->q_start + i;
@@ -290,8 +294,8 @@ static void kffff_pack_q(const item *x, tile *t) {
             c[2] = vf_loadu(row[2] + d);
             c[3] = vf_loadu(row[3] + d);
             vf_transpose(c);
-            vf_store(to + 0 * rows, vf_mul(c[0], scale));
-            vf_store(to + 1 * rows, vf_mul(c[1], scale));
+            vf_store(to, vf_mul(c[0], scale));
+            vf_store(to + rows, vf_mul(c[1], scale));
             vf_store(to + 2 * rows, vf_mul(c[2], scale));
             vf_store(to + 3 * rows, vf_mul(c[3], scale));
         }
@@ -301,7 +305,7 @@ static void kffff_pack_q(const item *x, tile *t) {
 /* Products of column d of 8 keys and 4 queries, in registers. */
 #define QK_STEP_1(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 4 + 0);          \
+        const vf q0 = vf_load(q + (d) * 4);              \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
         const vf b1 = vf_bcast(k1 + (d));                \
@@ -323,7 +327,7 @@ static void kffff_pack_q(const item *x, tile *t) {
 /* s[key][4] = K Q^T for 8 keys x 4 queries; mx: running maximum of each lane. */
 static inline void kffff_qk_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -339,7 +343,7 @@ static inline void kffff_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     vf s6_0 = vf_zero();
     vf s7_0 = vf_zero();
     for (int d = 0; d < 32; d += 4) {
-        QK_STEP_1(d + 0)
+        QK_STEP_1(d)
         QK_STEP_1(d + 1)
         QK_STEP_1(d + 2)
         QK_STEP_1(d + 3)
@@ -354,7 +358,7 @@ static inline void kffff_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     m0 = vf_max(s6_0, m0);
     m0 = vf_max(s7_0, m0);
     mx[0] = m0;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 4, s1_0);
     vf_store(s + 8, s2_0);
     vf_store(s + 12, s3_0);
@@ -370,7 +374,7 @@ static inline void kffff_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
 static inline void kffff_qk_exp_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                                   float *restrict s, const vf *restrict m, vf *restrict l,
                                   vf *restrict lost) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -386,14 +390,14 @@ static inline void kffff_qk_exp_1(const float *restrict k, ptrdiff_t ldk, const 
     vf s6_0 = vf_neg(m[0]);
     vf s7_0 = vf_neg(m[0]);
     for (int d = 0; d < 32; d += 4) {
-        QK_STEP_1(d + 0)
+        QK_STEP_1(d)
         QK_STEP_1(d + 1)
         QK_STEP_1(d + 2)
         QK_STEP_1(d + 3)
     }
     vf p0[2] = {s0_0, s1_0};
     vf_exp2_lazy_each(p0, 2);
-    vf_store(s + 0, p0[0]);
+    vf_store(s, p0[0]);
     vf_store(s + 4, p0[1]);
     const vf sum0 = vf_add(p0[0], p0[1]);
     vf p1[2] = {s2_0, s3_0};
@@ -422,13 +426,13 @@ static inline void kffff_qk_exp_1(const float *restrict k, ptrdiff_t ldk, const 
  * what came before. */
 static inline int kffff_softmax_1(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     const int rose = vf_any_gt(mx[0], m0);
     if (rose) {
         const vf to0 = kffff_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -438,15 +442,15 @@ static inline int kffff_softmax_1(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero();
         for (; key < end; key++, s += 4) {
             vf p[1];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             vf_exp2_softmax_each(p, 1);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
         }
         kffff_add_exactly(&l0, &lost0, sum0);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     return rose;
 }
 
@@ -460,9 +464,9 @@ static inline void kffff_exp_rows_1(float *restrict s, int32_t n, const vf *rest
         vf sum0 = vf_zero();
         for (; key < end; key++, s += 4) {
             vf p[1];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             vf_exp2_lazy_each(p, 1);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
         }
         kffff_add_exactly(&l0, &lost0, sum0);
@@ -477,6 +481,7 @@ static inline int kffff_lazy_ok_1(const vf *l) {
     vm ok = vm_and(vf_lt(least, l[0]), vf_lt(l[0], most));
     return vm_all(ok);
 }
+
 /* o[4][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void kffff_pv_4x2(const float *restrict v, ptrdiff_t ldv,
@@ -489,9 +494,9 @@ static inline void kffff_pv_4x2(const float *restrict v, ptrdiff_t ldv,
         vf o2_0 = vf_zero(), o2_1 = vf_zero();
         vf o3_0 = vf_zero(), o3_1 = vf_zero();
         for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
-            const vf v0 = vf_loadu(v + 0);
+            const vf v0 = vf_loadu(v);
             const vf v1 = vf_loadu(v + 4);
-            const vf p0 = vf_bcast(s + 0);
+            const vf p0 = vf_bcast(s);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + 1);
@@ -505,35 +510,35 @@ static inline void kffff_pv_4x2(const float *restrict v, ptrdiff_t ldv,
             o3_1 = vf_fma(p3, v1, o3_1);
         }
         if (!fresh && alpha) {
-            const vf a0 = vf_bcast(alpha + 0);
-            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 4), o0_1);
+            const vf a0 = vf_bcast(alpha);
+            o0_0 = vf_fma(a0, vf_load(o), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 4), o0_1);
             const vf a1 = vf_bcast(alpha + 1);
-            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 4), o1_1);
+            o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + DVP + 4), o1_1);
             const vf a2 = vf_bcast(alpha + 2);
-            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 4), o2_1);
             const vf a3 = vf_bcast(alpha + 3);
-            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 4), o3_1);
         } else if (!fresh) {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 4), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 4), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 4), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 4), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 4), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 4), o3_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 4, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 4, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 4, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 4, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 4, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 4, o3_1);
         n -= some;
         fresh = false, alpha = NULL;
@@ -557,31 +562,33 @@ static void kffff_pv_1(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             kffff_pv_4x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 4 + 0, 4, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 4, 4, n[0],
+                t->o + c, alpha, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kffff_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? kffff_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     for (int32_t i = 0; i < n; i++, s += 4) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = kffff_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 4 + 0 : NULL, masked);
+        const vf s_0 = kffff_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 4 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kffff_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -625,10 +632,10 @@ static bool kffff_lazy_1(const item *x, tile *t, scratch *w, const float *row, p
                          const float *ask, ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(kffff_NO_MAX);
     vf m[1], l[1], lost[1], mx[1]; /* mx: not wanted here */
-    m[0] = vf_load(t->m + 0);
+    m[0] = vf_load(t->m);
     m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
-    l[0] = vf_load(t->l + 0);
-    lost[0] = vf_load(t->l_lost + 0);
+    l[0] = vf_load(t->l);
+    lost[0] = vf_load(t->l_lost);
     mx[0] = none;
     /* In whole register tiles: what is left of them counts as hidden in part. */
     const int32_t begin = kffff_min32((clean + 7) / 8 * 8, n);
@@ -644,9 +651,9 @@ static bool kffff_lazy_1(const item *x, tile *t, scratch *w, const float *row, p
     kffff_adjust_range_1(x, t, w, first, end, n, mx, true, lanes);
     kffff_exp_rows_1(w->s + end * 4, n - end, m, l, lost);
     if (!kffff_lazy_ok_1(l)) return false;
-    vf_store(t->m + 0, m[0]);
-    vf_store(t->l + 0, l[0]);
-    vf_store(t->l_lost + 0, lost[0]);
+    vf_store(t->m, m[0]);
+    vf_store(t->l, l[0]);
+    vf_store(t->l_lost, lost[0]);
     return true;
 }
 
@@ -672,10 +679,10 @@ static void kffff_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
         return;
     }
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[1] = {vf_load(t->m + 0)};
+    vf mx[1] = {vf_load(t->m)};
     kffff_qk_keys_1(t, w, row, ldk, first, n, clean, clean_end, mx);
     if (clean_end - clean < n) {
-        mx[0] = vf_load(t->m + 0);
+        mx[0] = vf_load(t->m);
         kffff_adjust_range_1(x, t, w, first, 0, n, mx, true, lanes);
     }
     const int rose = kffff_softmax_1(w->s, n, t, mx, w->alpha);
@@ -685,7 +692,7 @@ static void kffff_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* Products of column d of 6 keys and 8 queries, in registers. */
 #define QK_STEP_2(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 8 + 0);          \
+        const vf q0 = vf_load(q + (d) * 8);              \
         const vf q1 = vf_load(q + (d) * 8 + 4);          \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
@@ -710,7 +717,7 @@ static void kffff_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* s[key][8] = K Q^T for 6 keys x 8 queries; mx: running maximum of each lane. */
 static inline void kffff_qk_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -722,7 +729,7 @@ static inline void kffff_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     vf s4_0 = vf_zero(), s4_1 = vf_zero();
     vf s5_0 = vf_zero(), s5_1 = vf_zero();
     for (int d = 0; d < 32; d += 4) {
-        QK_STEP_2(d + 0)
+        QK_STEP_2(d)
         QK_STEP_2(d + 1)
         QK_STEP_2(d + 2)
         QK_STEP_2(d + 3)
@@ -743,7 +750,7 @@ static inline void kffff_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     m1 = vf_max(s4_1, m1);
     m1 = vf_max(s5_1, m1);
     mx[1] = m1;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 4, s0_1);
     vf_store(s + 8, s1_0);
     vf_store(s + 12, s1_1);
@@ -762,15 +769,15 @@ static inline void kffff_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
  * what came before. */
 static inline int kffff_softmax_2(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     vf m1 = vf_load(t->m + 4);
     vf l1 = vf_load(t->l + 4), lost1 = vf_load(t->l_lost + 4);
     const int rose = vf_any_gt(mx[0], m0) | vf_any_gt(mx[1], m1);
     if (rose) {
         const vf to0 = kffff_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -786,10 +793,10 @@ static inline int kffff_softmax_2(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero(), sum1 = vf_zero();
         for (; key < end; key++, s += 8) {
             vf p[2];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 4), m1);
             vf_exp2_softmax_each(p, 2);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 4, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -797,8 +804,8 @@ static inline int kffff_softmax_2(float *restrict s, int32_t n, tile *restrict t
         kffff_add_exactly(&l0, &lost0, sum0);
         kffff_add_exactly(&l1, &lost1, sum1);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     vf_store(t->l + 4, l1);
     vf_store(t->l_lost + 4, lost1);
     return rose;
@@ -821,44 +828,46 @@ static void kffff_pv_2(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             kffff_pv_4x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 8 + 0, 8, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 8, 8, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 4 && (n[1] > 0 || alpha || fresh))
             kffff_pv_4x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 8 + 4, 8, n[1],
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kffff_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? kffff_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 4), vh_1 = vi_load(t->head + 4);
     const vi lo_1 = vi_load(t->lo + 4), hi_1 = vi_load(t->hi + 4);
     vf m_1 = mx[1];
     for (int32_t i = 0; i < n; i++, s += 8) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 4, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = kffff_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 8 + 0 : NULL, masked);
+        const vf s_0 = kffff_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 8 : NULL, masked);
         const vf s_1 = kffff_adjust_lanes(x, vf_load(s + 4), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 8 + 4 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
         vf_store(s + 4, s_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kffff_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -910,10 +919,10 @@ static void kffff_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
     if (partial) clean = clean_end = 0;
 
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 4)};
+    vf mx[2] = {vf_load(t->m), vf_load(t->m + 4)};
     kffff_qk_keys_2(t, w, row, ldk, first, n, clean, clean_end, mx);
     if (clean_end - clean < n) {
-        mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 4);
+        mx[0] = vf_load(t->m), mx[1] = vf_load(t->m + 4);
         kffff_adjust_range_2(x, t, w, first, 0, n, mx, true, lanes);
     }
     const int rose = kffff_softmax_2(w->s, n, t, mx, w->alpha);
@@ -923,7 +932,7 @@ static void kffff_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* Products of column d of 4 keys and 12 queries, in registers. */
 #define QK_STEP_3(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 12 + 0);         \
+        const vf q0 = vf_load(q + (d) * 12);             \
         const vf q1 = vf_load(q + (d) * 12 + 4);         \
         const vf q2 = vf_load(q + (d) * 12 + 8);         \
         const vf b0 = vf_bcast(k + (d));                 \
@@ -947,7 +956,7 @@ static void kffff_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* s[key][12] = K Q^T for 4 keys x 12 queries; mx: running maximum of each lane. */
 static inline void kffff_qk_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *next = k + 4 * ldk;
@@ -957,7 +966,7 @@ static inline void kffff_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
     vf s3_0 = vf_zero(), s3_1 = vf_zero(), s3_2 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
         ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-        QK_STEP_3(d + 0)
+        QK_STEP_3(d)
         QK_STEP_3(d + 1)
         QK_STEP_3(d + 2)
         QK_STEP_3(d + 3)
@@ -995,7 +1004,7 @@ static inline void kffff_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
     m2 = vf_max(s2_2, m2);
     m2 = vf_max(s3_2, m2);
     mx[2] = m2;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 4, s0_1);
     vf_store(s + 8, s0_2);
     vf_store(s + 12, s1_0);
@@ -1015,7 +1024,7 @@ static inline void kffff_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
 static inline void kffff_qk_exp_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                                   float *restrict s, const vf *restrict m, vf *restrict l,
                                   vf *restrict lost) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *next = k + 4 * ldk;
@@ -1025,7 +1034,7 @@ static inline void kffff_qk_exp_3(const float *restrict k, ptrdiff_t ldk, const 
     vf s3_0 = vf_neg(m[0]), s3_1 = vf_neg(m[1]), s3_2 = vf_neg(m[2]);
     for (int d = 0; d < 32; d += 16) {
         ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-        QK_STEP_3(d + 0)
+        QK_STEP_3(d)
         QK_STEP_3(d + 1)
         QK_STEP_3(d + 2)
         QK_STEP_3(d + 3)
@@ -1047,7 +1056,7 @@ static inline void kffff_qk_exp_3(const float *restrict k, ptrdiff_t ldk, const 
     }
     vf p0[2] = {s0_0, s0_1};
     vf_exp2_lazy_each(p0, 2);
-    vf_store(s + 0, p0[0]);
+    vf_store(s, p0[0]);
     vf_store(s + 4, p0[1]);
     vf p1[2] = {s0_2, s1_0};
     vf_exp2_lazy_each(p1, 2);
@@ -1086,7 +1095,7 @@ static inline void kffff_qk_exp_3(const float *restrict k, ptrdiff_t ldk, const 
 /* Products of column d of 8 keys and 4 queries, in registers. */
 #define QK_STEP_1_of_3(d)                                \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 12 + 0);         \
+        const vf q0 = vf_load(q + (d) * 12);             \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
         const vf b1 = vf_bcast(k1 + (d));                \
@@ -1108,7 +1117,7 @@ static inline void kffff_qk_exp_3(const float *restrict k, ptrdiff_t ldk, const 
 /* s[key][0 .. 3] = K Q^T for 8 keys and 1 of the 3 vectors of queries in q and s. */
 static inline void kffff_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -1124,7 +1133,7 @@ static inline void kffff_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
     vf s6_0 = vf_zero();
     vf s7_0 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
-        QK_STEP_1_of_3(d + 0)
+        QK_STEP_1_of_3(d)
         QK_STEP_1_of_3(d + 1)
         QK_STEP_1_of_3(d + 2)
         QK_STEP_1_of_3(d + 3)
@@ -1141,7 +1150,7 @@ static inline void kffff_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
         QK_STEP_1_of_3(d + 14)
         QK_STEP_1_of_3(d + 15)
     }
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 12, s1_0);
     vf_store(s + 24, s2_0);
     vf_store(s + 36, s3_0);
@@ -1154,7 +1163,7 @@ static inline void kffff_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
 /* Products of column d of 4 keys and 8 queries, in registers. */
 #define QK_STEP_2_of_3(d)                                \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 12 + 0);         \
+        const vf q0 = vf_load(q + (d) * 12);             \
         const vf q1 = vf_load(q + (d) * 12 + 4);         \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
@@ -1173,7 +1182,7 @@ static inline void kffff_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
 /* s[key][0 .. 7] = K Q^T for 4 keys and 2 of the 3 vectors of queries in q and s. */
 static inline void kffff_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero();
@@ -1181,7 +1190,7 @@ static inline void kffff_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const
     vf s2_0 = vf_zero(), s2_1 = vf_zero();
     vf s3_0 = vf_zero(), s3_1 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
-        QK_STEP_2_of_3(d + 0)
+        QK_STEP_2_of_3(d)
         QK_STEP_2_of_3(d + 1)
         QK_STEP_2_of_3(d + 2)
         QK_STEP_2_of_3(d + 3)
@@ -1198,7 +1207,7 @@ static inline void kffff_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const
         QK_STEP_2_of_3(d + 14)
         QK_STEP_2_of_3(d + 15)
     }
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 4, s0_1);
     vf_store(s + 12, s1_0);
     vf_store(s + 16, s1_1);
@@ -1213,8 +1222,8 @@ static inline void kffff_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const
  * what came before. */
 static inline int kffff_softmax_3(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     vf m1 = vf_load(t->m + 4);
     vf l1 = vf_load(t->l + 4), lost1 = vf_load(t->l_lost + 4);
     vf m2 = vf_load(t->m + 8);
@@ -1222,8 +1231,8 @@ static inline int kffff_softmax_3(float *restrict s, int32_t n, tile *restrict t
     const int rose = vf_any_gt(mx[0], m0) | vf_any_gt(mx[1], m1) | vf_any_gt(mx[2], m2);
     if (rose) {
         const vf to0 = kffff_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -1245,11 +1254,11 @@ static inline int kffff_softmax_3(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero(), sum1 = vf_zero(), sum2 = vf_zero();
         for (; key < end; key++, s += 12) {
             vf p[3];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 4), m1);
             p[2] = vf_sub(vf_load(s + 8), m2);
             vf_exp2_softmax_each(p, 3);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 4, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -1260,8 +1269,8 @@ static inline int kffff_softmax_3(float *restrict s, int32_t n, tile *restrict t
         kffff_add_exactly(&l1, &lost1, sum1);
         kffff_add_exactly(&l2, &lost2, sum2);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     vf_store(t->l + 4, l1);
     vf_store(t->l_lost + 4, lost1);
     vf_store(t->l + 8, l2);
@@ -1283,11 +1292,11 @@ static inline void kffff_exp_rows_3(float *restrict s, int32_t n, const vf *rest
         vf sum0 = vf_zero(), sum1 = vf_zero(), sum2 = vf_zero();
         for (; key < end; key++, s += 12) {
             vf p[3];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 4), m1);
             p[2] = vf_sub(vf_load(s + 8), m2);
             vf_exp2_lazy_each(p, 3);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 4, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -1314,6 +1323,7 @@ static inline int kffff_lazy_ok_3(const vf *l) {
     ok = vm_and(ok, vm_and(vf_lt(least, l[2]), vf_lt(l[2], most)));
     return vm_all(ok);
 }
+
 /* o[6][8 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void kffff_pv_6x2(const float *restrict v, ptrdiff_t ldv,
@@ -1328,9 +1338,9 @@ static inline void kffff_pv_6x2(const float *restrict v, ptrdiff_t ldv,
         vf o4_0 = vf_zero(), o4_1 = vf_zero();
         vf o5_0 = vf_zero(), o5_1 = vf_zero();
         for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
-            const vf v0 = vf_loadu(v + 0);
+            const vf v0 = vf_loadu(v);
             const vf v1 = vf_loadu(v + 4);
-            const vf p0 = vf_bcast(s + 0);
+            const vf p0 = vf_bcast(s);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + 1);
@@ -1350,49 +1360,49 @@ static inline void kffff_pv_6x2(const float *restrict v, ptrdiff_t ldv,
             o5_1 = vf_fma(p5, v1, o5_1);
         }
         if (!fresh && alpha) {
-            const vf a0 = vf_bcast(alpha + 0);
-            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 4), o0_1);
+            const vf a0 = vf_bcast(alpha);
+            o0_0 = vf_fma(a0, vf_load(o), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 4), o0_1);
             const vf a1 = vf_bcast(alpha + 1);
-            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 4), o1_1);
+            o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + DVP + 4), o1_1);
             const vf a2 = vf_bcast(alpha + 2);
-            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 4), o2_1);
             const vf a3 = vf_bcast(alpha + 3);
-            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 4), o3_1);
             const vf a4 = vf_bcast(alpha + 4);
-            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
             o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 4), o4_1);
             const vf a5 = vf_bcast(alpha + 5);
-            o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+            o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
             o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 4), o5_1);
         } else if (!fresh) {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 4), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 4), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 4), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 4), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 4), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 4), o3_1);
-            o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+            o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
             o4_1 = vf_add(vf_load(o + 4 * DVP + 4), o4_1);
-            o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+            o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
             o5_1 = vf_add(vf_load(o + 5 * DVP + 4), o5_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 4, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 4, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 4, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 4, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 4, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 4, o3_1);
-        vf_store(o + 4 * DVP + 0, o4_0);
+        vf_store(o + 4 * DVP, o4_0);
         vf_store(o + 4 * DVP + 4, o4_1);
-        vf_store(o + 5 * DVP + 0, o5_0);
+        vf_store(o + 5 * DVP, o5_0);
         vf_store(o + 5 * DVP + 4, o5_1);
         n -= some;
         fresh = false, alpha = NULL;
@@ -1416,21 +1426,22 @@ static void kffff_pv_3(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             kffff_pv_6x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 12 + 0, 12, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 12, 12, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 6 && (n[1] > 0 || alpha || fresh))
             kffff_pv_6x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 12 + 6, 12, n[1],
                 t->o + 6 * DVP + c, alpha ? alpha + 6 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void kffff_adjust_3(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? kffff_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 4), vh_1 = vi_load(t->head + 4);
     const vi lo_1 = vi_load(t->lo + 4), hi_1 = vi_load(t->hi + 4);
@@ -1440,20 +1451,20 @@ static ATTN_INLINE void kffff_adjust_3(const item *x, const tile *t, float *rest
     vf m_2 = mx[2];
     for (int32_t i = 0; i < n; i++, s += 12) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 4, vf_set1(-INFINITY));
             vf_store(s + 8, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = kffff_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 12 + 0 : NULL, masked);
+        const vf s_0 = kffff_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 12 : NULL, masked);
         const vf s_1 = kffff_adjust_lanes(x, vf_load(s + 4), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 12 + 4 : NULL, masked);
         const vf s_2 = kffff_adjust_lanes(x, vf_load(s + 8), vk, vq_2, vh_2, lo_2, hi_2,
                                      bias ? bias + i * 12 + 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
         vf_store(s + 4, s_1);
         m_2 = vf_max(s_2, m_2);
@@ -1463,6 +1474,7 @@ static ATTN_INLINE void kffff_adjust_3(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void kffff_adjust_range_3(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1502,14 +1514,14 @@ static ATTN_INLINE void kffff_qk_edge_3(const tile *t, float *s, const float *k,
     vf mx[3] = {vf_zero(), vf_zero(), vf_zero()}; /* not wanted */
     switch (end - begin) {
     case 1:
-        kffff_qk_1_of_3(k + 0 * ldk, ldk, q, s + 0);
+        kffff_qk_1_of_3(k, ldk, q, s);
         break;
     case 2:
-        kffff_qk_2_of_3(k + 0 * ldk, ldk, q, s + 0);
+        kffff_qk_2_of_3(k, ldk, q, s);
         kffff_qk_2_of_3(k + 4 * ldk, ldk, q, s + 48);
         break;
     case 3:
-        kffff_qk_3(k + 0 * ldk, ldk, q, s + 0, mx);
+        kffff_qk_3(k, ldk, q, s, mx);
         kffff_qk_3(k + 4 * ldk, ldk, q, s + 48, mx);
         break;
     }
@@ -1544,10 +1556,10 @@ static bool kffff_lazy_3(const item *x, tile *t, scratch *w, const float *row, p
                          const float *ask, ptrdiff_t ldv, bool lanes) {
     const vf none = vf_set1(kffff_NO_MAX);
     vf m[3], l[3], lost[3], mx[3]; /* mx: not wanted here */
-    m[0] = vf_load(t->m + 0);
+    m[0] = vf_load(t->m);
     m[0] = vf_select(vf_eq(m[0], none), vf_zero(), m[0]);
-    l[0] = vf_load(t->l + 0);
-    lost[0] = vf_load(t->l_lost + 0);
+    l[0] = vf_load(t->l);
+    lost[0] = vf_load(t->l_lost);
     mx[0] = none;
     m[1] = vf_load(t->m + 4);
     m[1] = vf_select(vf_eq(m[1], none), vf_zero(), m[1]);
@@ -1573,9 +1585,9 @@ static bool kffff_lazy_3(const item *x, tile *t, scratch *w, const float *row, p
     kffff_adjust_range_3(x, t, w, first, end, n, mx, true, lanes);
     kffff_exp_rows_3(w->s + end * 12, n - end, m, l, lost);
     if (!kffff_lazy_ok_3(l)) return false;
-    vf_store(t->m + 0, m[0]);
-    vf_store(t->l + 0, l[0]);
-    vf_store(t->l_lost + 0, lost[0]);
+    vf_store(t->m, m[0]);
+    vf_store(t->l, l[0]);
+    vf_store(t->l_lost, lost[0]);
     vf_store(t->m + 4, m[1]);
     vf_store(t->l + 4, l[1]);
     vf_store(t->l_lost + 4, lost[1]);
@@ -1607,10 +1619,10 @@ static void kffff_tile_3(const item *x, tile *t, scratch *w, int32_t k0, int32_t
         return;
     }
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[3] = {vf_load(t->m + 0), vf_load(t->m + 4), vf_load(t->m + 8)};
+    vf mx[3] = {vf_load(t->m), vf_load(t->m + 4), vf_load(t->m + 8)};
     kffff_qk_keys_3(t, w, row, ldk, first, n, clean, clean_end, mx);
     if (clean_end - clean < n) {
-        mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 4), mx[2] = vf_load(t->m + 8);
+        mx[0] = vf_load(t->m), mx[1] = vf_load(t->m + 4), mx[2] = vf_load(t->m + 8);
         kffff_adjust_range_3(x, t, w, first, 0, n, mx, true, lanes);
     }
     const int rose = kffff_softmax_3(w->s, n, t, mx, w->alpha);
@@ -1907,7 +1919,7 @@ static void kffff_tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32
     }
 }
 
-/* Lane l of a score vector is key l / 1, row l % 1. */
+/* Lane l of a score vector is key l. */
 static const int32_t kffff_lane_key_1[W] = {0, 1, 2, 3};
 
 /* 8 keys or fewer for 1 row of a tile; k and v stand at key `block`. ask.v is asked for
@@ -1922,7 +1934,7 @@ static ATTN_INLINE void kffff_dot_keys_1(const item *x, tile *t, scratch *w, int
     for (int32_t key = 0; key < n; key += 4) {
         vf a[W]; /* [key][1] */
         for (int32_t i = key; i < key + 4; i += 2) {
-            const float *k0 = k + kffff_min32(i + 0, n - 1) * ldk;
+            const float *k0 = k + kffff_min32(i, n - 1) * ldk;
             const float *k1 = k + kffff_min32(i + 1, n - 1) * ldk;
             vf a0_0 = vf_zero();
             vf a1_0 = vf_zero();
@@ -1933,47 +1945,47 @@ static ATTN_INLINE void kffff_dot_keys_1(const item *x, tile *t, scratch *w, int
                 }
             for (int d = 0; d < 32; d += 16) {
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d);
+                    const vf q0 = vf_load(q + d);
                     const vf b0 = vf_loadu(k0 + d);
                     a0_0 = vf_fma(b0, q0, a0_0);
                     const vf b1 = vf_loadu(k1 + d);
                     a1_0 = vf_fma(b1, q0, a1_0);
                 }
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d + 4);
+                    const vf q0 = vf_load(q + d + 4);
                     const vf b0 = vf_loadu(k0 + d + 4);
                     a0_0 = vf_fma(b0, q0, a0_0);
                     const vf b1 = vf_loadu(k1 + d + 4);
                     a1_0 = vf_fma(b1, q0, a1_0);
                 }
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d + 8);
+                    const vf q0 = vf_load(q + d + 8);
                     const vf b0 = vf_loadu(k0 + d + 8);
                     a0_0 = vf_fma(b0, q0, a0_0);
                     const vf b1 = vf_loadu(k1 + d + 8);
                     a1_0 = vf_fma(b1, q0, a1_0);
                 }
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d + 12);
+                    const vf q0 = vf_load(q + d + 12);
                     const vf b0 = vf_loadu(k0 + d + 12);
                     a0_0 = vf_fma(b0, q0, a0_0);
                     const vf b1 = vf_loadu(k1 + d + 12);
                     a1_0 = vf_fma(b1, q0, a1_0);
                 }
             }
-            vf *sums = a + (i - key) * 1;
+            vf *sums = a + i - key;
             sums[0] = a0_0;
             sums[1] = a1_0;
         }
-        vf_store(s + key * 1, vf_sums(a));
+        vf_store(s + key, vf_sums(a));
     }
     const bool biased = masked && x->args->mask.type != ATTN_MASK_NONE;
     if (biased)
         for (int32_t i = 0; i < n; i++)
-            for (int r = 0; r < 1; r++) w->bias[i * 1 + r] = kffff_bias_at(x, t, r, block + i);
+            for (int r = 0; r < 1; r++) w->bias[i + r] = kffff_bias_at(x, t, r, block + i);
     if (masked) {
-        for (int32_t i = 0; i < n * 1; i += W) {
-            const vi vk = vi_add(vi_set1(block + i / 1), vi_loadu(kffff_lane_key_1));
+        for (int32_t i = 0; i < n; i += W) {
+            const vi vk = vi_add(vi_set1(block + i), vi_loadu(kffff_lane_key_1));
             vf z = vf_load(s + i);
             z = kffff_adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
                                    vi_load(t->hi), biased ? w->bias + i : NULL, masked);
@@ -1984,11 +1996,11 @@ static ATTN_INLINE void kffff_dot_keys_1(const item *x, tile *t, scratch *w, int
         const uint8_t *padding = kffff_item_padding(x);
         for (int32_t i = 0; i < (n + 3) / 4 * 4; i++)
             if (i >= n || (padding && padding[block + i]))
-                for (int r = 0; r < 1; r++) s[i * 1 + r] = -INFINITY;
+                for (int r = 0; r < 1; r++) s[i + r] = -INFINITY;
     }
 
     vf m = vf_load(t->m), l = vf_load(t->l), lost = vf_load(t->l_lost), top = m;
-    for (int32_t i = 0; i < n * 1; i += W) top = vf_max(vf_load(s + i), top);
+    for (int32_t i = 0; i < n; i += W) top = vf_max(vf_load(s + i), top);
     top = vf_stride_max(top, 1);
     const int rose = vf_any_gt(top, m);
     if (rose) {
@@ -2000,7 +2012,7 @@ static ATTN_INLINE void kffff_dot_keys_1(const item *x, tile *t, scratch *w, int
         vf_store(w->alpha, alpha);
         vf_store(t->m, m);
     }
-    for (int32_t i = 0; i < n * 1; i += W) {
+    for (int32_t i = 0; i < n; i += W) {
         const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
         vf_store(s + i, p);
         kffff_add_exactly(&l, &lost, p);
@@ -2021,22 +2033,22 @@ static ATTN_INLINE void kffff_dot_keys_1(const item *x, tile *t, scratch *w, int
                 ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
                 ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
             }
-            const vf v0 = vf_loadu(vr + 0);
+            const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 4);
-            const vf p0 = vf_bcast(s + key * 1 + 0);
+            const vf p0 = vf_bcast(s + key);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
         }
         if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 4), o0_1);
+            const vf f0 = vf_bcast(w->alpha);
+            o0_0 = vf_fma(f0, vf_load(o), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 4), o0_1);
         } else {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 4), o0_1);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 4), o0_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 4, o0_1);
+        vf_store(o, o0_0);
+        vf_store(o + 4, o0_1);
     }
 }
 
@@ -2086,7 +2098,7 @@ static ATTN_INLINE void kffff_dot_keys_4(const item *x, tile *t, scratch *w, int
     float *s = w->s; /* [key][4] */
     for (int32_t key = 0; key < n; key += 1) {
         vf a[W]; /* [key][4] */
-        const float *k0 = k + kffff_min32(key + 0, n - 1) * ldk;
+        const float *k0 = k + kffff_min32(key, n - 1) * ldk;
         vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
         for (int32_t r = key; r < key + 1; r++)
             for (int d = 0; d < DV; d += 16) {
@@ -2094,8 +2106,8 @@ static ATTN_INLINE void kffff_dot_keys_4(const item *x, tile *t, scratch *w, int
             }
         for (int d = 0; d < 32; d += 16) {
             {
-                const vf q0 = vf_load(q + 0 * DP + d);
-                const vf q1 = vf_load(q + 1 * DP + d);
+                const vf q0 = vf_load(q + d);
+                const vf q1 = vf_load(q + DP + d);
                 const vf q2 = vf_load(q + 2 * DP + d);
                 const vf q3 = vf_load(q + 3 * DP + d);
                 const vf b0 = vf_loadu(k0 + d);
@@ -2105,8 +2117,8 @@ static ATTN_INLINE void kffff_dot_keys_4(const item *x, tile *t, scratch *w, int
                 a0_3 = vf_fma(b0, q3, a0_3);
             }
             {
-                const vf q0 = vf_load(q + 0 * DP + d + 4);
-                const vf q1 = vf_load(q + 1 * DP + d + 4);
+                const vf q0 = vf_load(q + d + 4);
+                const vf q1 = vf_load(q + DP + d + 4);
                 const vf q2 = vf_load(q + 2 * DP + d + 4);
                 const vf q3 = vf_load(q + 3 * DP + d + 4);
                 const vf b0 = vf_loadu(k0 + d + 4);
@@ -2116,8 +2128,8 @@ static ATTN_INLINE void kffff_dot_keys_4(const item *x, tile *t, scratch *w, int
                 a0_3 = vf_fma(b0, q3, a0_3);
             }
             {
-                const vf q0 = vf_load(q + 0 * DP + d + 8);
-                const vf q1 = vf_load(q + 1 * DP + d + 8);
+                const vf q0 = vf_load(q + d + 8);
+                const vf q1 = vf_load(q + DP + d + 8);
                 const vf q2 = vf_load(q + 2 * DP + d + 8);
                 const vf q3 = vf_load(q + 3 * DP + d + 8);
                 const vf b0 = vf_loadu(k0 + d + 8);
@@ -2127,8 +2139,8 @@ static ATTN_INLINE void kffff_dot_keys_4(const item *x, tile *t, scratch *w, int
                 a0_3 = vf_fma(b0, q3, a0_3);
             }
             {
-                const vf q0 = vf_load(q + 0 * DP + d + 12);
-                const vf q1 = vf_load(q + 1 * DP + d + 12);
+                const vf q0 = vf_load(q + d + 12);
+                const vf q1 = vf_load(q + DP + d + 12);
                 const vf q2 = vf_load(q + 2 * DP + d + 12);
                 const vf q3 = vf_load(q + 3 * DP + d + 12);
                 const vf b0 = vf_loadu(k0 + d + 12);
@@ -2159,7 +2171,7 @@ static ATTN_INLINE void kffff_dot_keys_4(const item *x, tile *t, scratch *w, int
     }
     if (masked) {
         const uint8_t *padding = kffff_item_padding(x);
-        for (int32_t i = 0; i < (n + 0) / 1 * 1; i++)
+        for (int32_t i = 0; i < n; i++)
             if (i >= n || (padding && padding[block + i]))
                 for (int r = 0; r < 4; r++) s[i * 4 + r] = -INFINITY;
     }
@@ -2200,9 +2212,9 @@ static ATTN_INLINE void kffff_dot_keys_4(const item *x, tile *t, scratch *w, int
                 const int32_t row = at / 2, column = at % 2 * 16;
                 ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
             }
-            const vf v0 = vf_loadu(vr + 0);
+            const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 4);
-            const vf p0 = vf_bcast(s + key * 4 + 0);
+            const vf p0 = vf_bcast(s + key * 4);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + key * 4 + 1);
@@ -2216,35 +2228,35 @@ static ATTN_INLINE void kffff_dot_keys_4(const item *x, tile *t, scratch *w, int
             o3_1 = vf_fma(p3, v1, o3_1);
         }
         if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 4), o0_1);
+            const vf f0 = vf_bcast(w->alpha);
+            o0_0 = vf_fma(f0, vf_load(o), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 4), o0_1);
             const vf f1 = vf_bcast(w->alpha + 1);
-            o1_0 = vf_fma(f1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(f1, vf_load(o + 1 * DVP + 4), o1_1);
+            o1_0 = vf_fma(f1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(f1, vf_load(o + DVP + 4), o1_1);
             const vf f2 = vf_bcast(w->alpha + 2);
-            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(f2, vf_load(o + 2 * DVP + 4), o2_1);
             const vf f3 = vf_bcast(w->alpha + 3);
-            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(f3, vf_load(o + 3 * DVP + 4), o3_1);
         } else {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 4), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 4), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 4), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 4), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 4), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 4), o3_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 4, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 4, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 4, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 4, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 4, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 4, o3_1);
     }
 }
@@ -2535,7 +2547,7 @@ static void kffff_pack_v_task(void *ctx, int64_t task, int worker) {
     for (int32_t key = first; key < n; key++, row += v->token) {
         for (int32_t col = 0; col < 64; col += 8) {
             float *panel = to + col * BK + key * 8;
-            vf_store(panel + 0, kffff_load_n(row + col + 0, DV - col - 0));
+            vf_store(panel, kffff_load_n(row + col, DV - col));
             vf_store(panel + 4, kffff_load_n(row + col + 4, DV - col - 4));
         }
     }

@@ -48,6 +48,7 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t k5b3d_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t k5b3d_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
@@ -56,9 +57,11 @@ static inline int32_t k5b3d_max32(int32_t a, int32_t b) {
 static inline int32_t k5b3d_key_head(int32_t h) {
     return h / (HEADS / KEY_HEADS);
 }
+
 static inline int32_t k5b3d_value_head(int32_t h) {
     return h / (HEADS / VALUE_HEADS);
 }
+
 /* op segment_cross: a query of segment g sees the keys g - 3 .. g that exist; a
  * negative segment sees nothing. */
 static inline void k5b3d_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
@@ -77,7 +80,7 @@ _Static_assert(sizeof(scratch) == 64, "the plan's workspace");
 /* score: s + bias[h][k] */
 static double k5b3d_score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, double s,
                              bool *oob) {
-    (void)x, (void)h, (void)q, (void)k, (void)s, (void)oob;
+    (void)s;
     (void)q;
     const int64_t v0 = attn_flat_checked(0, h, 8, oob);
     const int64_t v1 = attn_flat_checked(v0, k, x->args->kv_len_max, oob);
@@ -215,7 +218,7 @@ static void k5b3d_gather_row(const item *x, scratch *w, int32_t h, int32_t i, co
             a[2] = a2;
             a[3] = a3;
         }
-        vf_store(s + 0, vf_mul(vf_sums_few(a, 4), vf_set1(0x1p-3f)));
+        vf_store(s, vf_mul(vf_sums_few(a, 4), vf_set1(0x1p-3f)));
     }
     const int32_t pos = (int32_t)((uint32_t)x->q_start + (uint32_t)i);
     const uint8_t *padding = k5b3d_item_padding(x);

@@ -70,9 +70,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t ka084_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t ka084_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t ka084_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -81,9 +83,11 @@ static inline int64_t ka084_min64(int64_t a, int64_t b) {
 static inline int32_t ka084_key_head(int32_t h) {
     return h / (HEADS / KEY_HEADS);
 }
+
 static inline int32_t ka084_value_head(int32_t h) {
     return h / (HEADS / VALUE_HEADS);
 }
+
 /* op sliding_self: query position p sees the keys p - 255 .. p. */
 static inline void ka084_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     const int64_t p = (int64_t)x->q_start + i;
@@ -144,7 +148,7 @@ _Static_assert(sizeof(scratch) == 424832, "the plan's workspace");
 /* score: 30 * tanh(s / 30) */
 static double ka084_score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, double s,
                              bool *oob) {
-    (void)x, (void)h, (void)q, (void)k, (void)s, (void)oob;
+    (void)s;
     (void)x;
     (void)h;
     (void)q;
@@ -155,7 +159,6 @@ static double ka084_score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32
 
 /* mask: q // 512 == k // 512 */
 static bool ka084_mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, bool *oob) {
-    (void)x, (void)h, (void)q, (void)k, (void)oob;
     (void)x;
     (void)h;
     (void)oob;
@@ -165,7 +168,6 @@ static bool ka084_mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t 
 /* Whether the mask shows none, all or some of the box, by interval evaluation. */
 static ATTN_CLASSIFIER attn_tile_class ka084_mask_classify(const attn_expr_ctx *x,
                                                            const attn_tile_box *box) {
-    (void)x;
     (void)x;
     const attn_iv q = attn_iv_of(box->q0, box->q1);
     const attn_iv v2 = attn_iv_shr(q, attn_iv_at(9));
@@ -179,7 +181,6 @@ static ATTN_CLASSIFIER attn_tile_class ka084_mask_classify(const attn_expr_ctx *
  * + 511. */
 static ATTN_CLASSIFIER void ka084_mask_range(const attn_expr_ctx *x, const attn_tile_box *box,
                                              int32_t *lo, int32_t *hi) {
-    (void)x;
     (void)x;
     const attn_iv q = attn_iv_of(box->q0, box->q1);
     const attn_iv v2 = attn_iv_shr(q, attn_iv_at(9));
@@ -351,8 +352,8 @@ static void ka084_pack_q(const item *x, tile *t) {
             c[6] = vf_loadu(row[6] + d);
             c[7] = vf_loadu(row[7] + d);
             vf_transpose(c);
-            vf_store(to + 0 * rows, vf_mul(c[0], scale));
-            vf_store(to + 1 * rows, vf_mul(c[1], scale));
+            vf_store(to, vf_mul(c[0], scale));
+            vf_store(to + rows, vf_mul(c[1], scale));
             vf_store(to + 2 * rows, vf_mul(c[2], scale));
             vf_store(to + 3 * rows, vf_mul(c[3], scale));
             vf_store(to + 4 * rows, vf_mul(c[4], scale));
@@ -366,7 +367,7 @@ static void ka084_pack_q(const item *x, tile *t) {
 /* Products of column d of 8 keys and 8 queries, in registers. */
 #define QK_STEP_1(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 8 + 0);          \
+        const vf q0 = vf_load(q + (d) * 8);              \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
         const vf b1 = vf_bcast(k1 + (d));                \
@@ -388,7 +389,7 @@ static void ka084_pack_q(const item *x, tile *t) {
 /* s[key][8] = K Q^T for 8 keys x 8 queries; mx: running maximum of each lane. */
 static inline void ka084_qk_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -404,7 +405,7 @@ static inline void ka084_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     vf s6_0 = vf_zero();
     vf s7_0 = vf_zero();
     for (int d = 0; d < 64; d += 4) {
-        QK_STEP_1(d + 0)
+        QK_STEP_1(d)
         QK_STEP_1(d + 1)
         QK_STEP_1(d + 2)
         QK_STEP_1(d + 3)
@@ -419,7 +420,7 @@ static inline void ka084_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     m0 = vf_max(s6_0, m0);
     m0 = vf_max(s7_0, m0);
     mx[0] = m0;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 8, s1_0);
     vf_store(s + 16, s2_0);
     vf_store(s + 24, s3_0);
@@ -434,13 +435,13 @@ static inline void ka084_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
  * what came before. */
 static inline int ka084_softmax_1(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     const int rose = vf_any_gt(mx[0], m0);
     if (rose) {
         const vf to0 = ka084_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -450,15 +451,15 @@ static inline int ka084_softmax_1(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero();
         for (; key < end; key++, s += 8) {
             vf p[1];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             vf_exp2_softmax_each(p, 1);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
         }
         ka084_add_exactly(&l0, &lost0, sum0);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     return rose;
 }
 
@@ -474,9 +475,9 @@ static inline void ka084_pv_4x2(const float *restrict v, ptrdiff_t ldv,
         vf o2_0 = vf_zero(), o2_1 = vf_zero();
         vf o3_0 = vf_zero(), o3_1 = vf_zero();
         for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
-            const vf v0 = vf_loadu(v + 0);
+            const vf v0 = vf_loadu(v);
             const vf v1 = vf_loadu(v + 8);
-            const vf p0 = vf_bcast(s + 0);
+            const vf p0 = vf_bcast(s);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + 1);
@@ -490,35 +491,35 @@ static inline void ka084_pv_4x2(const float *restrict v, ptrdiff_t ldv,
             o3_1 = vf_fma(p3, v1, o3_1);
         }
         if (!fresh && alpha) {
-            const vf a0 = vf_bcast(alpha + 0);
-            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 8), o0_1);
+            const vf a0 = vf_bcast(alpha);
+            o0_0 = vf_fma(a0, vf_load(o), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 8), o0_1);
             const vf a1 = vf_bcast(alpha + 1);
-            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 8), o1_1);
+            o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + DVP + 8), o1_1);
             const vf a2 = vf_bcast(alpha + 2);
-            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 8), o2_1);
             const vf a3 = vf_bcast(alpha + 3);
-            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 8), o3_1);
         } else if (!fresh) {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 8), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 8), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 8, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 8, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 8, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 8, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 8, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 8, o3_1);
         n -= some;
         fresh = false, alpha = NULL;
@@ -542,42 +543,44 @@ static void ka084_pv_1(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             ka084_pv_4x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 8 + 0, 8, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 8, 8, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 4 && (n[1] > 0 || alpha || fresh))
             ka084_pv_4x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 8 + 4, 8, n[1],
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void ka084_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? ka084_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     for (int32_t i = 0; i < n; i++, s += 8) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = ka084_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 8 + 0 : NULL, masked);
+        const vf s_0 = ka084_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void ka084_adjust_tile_1(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
     vf m_0 = mx[0];
     /* score: 30 * tanh(s / 30) */
@@ -585,23 +588,24 @@ static void ka084_adjust_tile_1(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 8) {
         const int32_t k = first + i;
         (void)k;
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf e1_0 = vf_tanh(s_0);
         const vf e3_0 = vf_mul(e1_0, e2v);
         m_0 = vf_max(e3_0, m_0);
-        vf_store(s + 0, e3_0);
+        vf_store(s, e3_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void ka084_adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     /* score: 30 * tanh(s / 30) */
     const vf e2v = vf_set1(0x1.5a3f2ep+5f);
@@ -613,13 +617,13 @@ static void ka084_adjust_tile_1_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf e1_0 = vf_tanh(s_0);
         const vf e3_0 = vf_mul(e1_0, e2v);
         const vm c5_0 = vi_eq(c2_0, c4v);
@@ -627,10 +631,11 @@ static void ka084_adjust_tile_1_masked(const item *x, const tile *t, float *rest
         seen_0 = vm_and(seen_0, c5_0);
         const vf z_0 = vf_select(seen_0, e3_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void ka084_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -684,9 +689,9 @@ static void ka084_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
     if (partial) clean = clean_end = 0;
 
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[1] = {vf_load(t->m + 0)};
+    vf mx[1] = {vf_load(t->m)};
     ka084_qk_keys_1(t, w, row, ldk, first, n, clean, clean_end, mx);
-    mx[0] = vf_load(t->m + 0);
+    mx[0] = vf_load(t->m);
     ka084_adjust_range_1(x, t, w, first, 0, clean, mx, true, lanes);
     ka084_adjust_range_1(x, t, w, first, clean, clean_end, mx, false, lanes);
     ka084_adjust_range_1(x, t, w, first, clean_end, n, mx, true, lanes);
@@ -697,7 +702,7 @@ static void ka084_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* Products of column d of 6 keys and 16 queries, in registers. */
 #define QK_STEP_2(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 16 + 0);         \
+        const vf q0 = vf_load(q + (d) * 16);             \
         const vf q1 = vf_load(q + (d) * 16 + 8);         \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
@@ -722,7 +727,7 @@ static void ka084_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* s[key][16] = K Q^T for 6 keys x 16 queries; mx: running maximum of each lane. */
 static inline void ka084_qk_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -734,7 +739,7 @@ static inline void ka084_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     vf s4_0 = vf_zero(), s4_1 = vf_zero();
     vf s5_0 = vf_zero(), s5_1 = vf_zero();
     for (int d = 0; d < 64; d += 4) {
-        QK_STEP_2(d + 0)
+        QK_STEP_2(d)
         QK_STEP_2(d + 1)
         QK_STEP_2(d + 2)
         QK_STEP_2(d + 3)
@@ -755,7 +760,7 @@ static inline void ka084_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     m1 = vf_max(s4_1, m1);
     m1 = vf_max(s5_1, m1);
     mx[1] = m1;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 8, s0_1);
     vf_store(s + 16, s1_0);
     vf_store(s + 24, s1_1);
@@ -774,15 +779,15 @@ static inline void ka084_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
  * what came before. */
 static inline int ka084_softmax_2(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     vf m1 = vf_load(t->m + 8);
     vf l1 = vf_load(t->l + 8), lost1 = vf_load(t->l_lost + 8);
     const int rose = vf_any_gt(mx[0], m0) | vf_any_gt(mx[1], m1);
     if (rose) {
         const vf to0 = ka084_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -798,10 +803,10 @@ static inline int ka084_softmax_2(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero(), sum1 = vf_zero();
         for (; key < end; key++, s += 16) {
             vf p[2];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 8), m1);
             vf_exp2_softmax_each(p, 2);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 8, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -809,8 +814,8 @@ static inline int ka084_softmax_2(float *restrict s, int32_t n, tile *restrict t
         ka084_add_exactly(&l0, &lost0, sum0);
         ka084_add_exactly(&l1, &lost1, sum1);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     vf_store(t->l + 8, l1);
     vf_store(t->l_lost + 8, lost1);
     return rose;
@@ -830,9 +835,9 @@ static inline void ka084_pv_6x2(const float *restrict v, ptrdiff_t ldv,
         vf o4_0 = vf_zero(), o4_1 = vf_zero();
         vf o5_0 = vf_zero(), o5_1 = vf_zero();
         for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
-            const vf v0 = vf_loadu(v + 0);
+            const vf v0 = vf_loadu(v);
             const vf v1 = vf_loadu(v + 8);
-            const vf p0 = vf_bcast(s + 0);
+            const vf p0 = vf_bcast(s);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + 1);
@@ -852,49 +857,49 @@ static inline void ka084_pv_6x2(const float *restrict v, ptrdiff_t ldv,
             o5_1 = vf_fma(p5, v1, o5_1);
         }
         if (!fresh && alpha) {
-            const vf a0 = vf_bcast(alpha + 0);
-            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 8), o0_1);
+            const vf a0 = vf_bcast(alpha);
+            o0_0 = vf_fma(a0, vf_load(o), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 8), o0_1);
             const vf a1 = vf_bcast(alpha + 1);
-            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 8), o1_1);
+            o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + DVP + 8), o1_1);
             const vf a2 = vf_bcast(alpha + 2);
-            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 8), o2_1);
             const vf a3 = vf_bcast(alpha + 3);
-            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 8), o3_1);
             const vf a4 = vf_bcast(alpha + 4);
-            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
             o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 8), o4_1);
             const vf a5 = vf_bcast(alpha + 5);
-            o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+            o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
             o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 8), o5_1);
         } else if (!fresh) {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 8), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 8), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
-            o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+            o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
             o4_1 = vf_add(vf_load(o + 4 * DVP + 8), o4_1);
-            o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+            o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
             o5_1 = vf_add(vf_load(o + 5 * DVP + 8), o5_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 8, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 8, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 8, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 8, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 8, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 8, o3_1);
-        vf_store(o + 4 * DVP + 0, o4_0);
+        vf_store(o + 4 * DVP, o4_0);
         vf_store(o + 4 * DVP + 8, o4_1);
-        vf_store(o + 5 * DVP + 0, o5_0);
+        vf_store(o + 5 * DVP, o5_0);
         vf_store(o + 5 * DVP + 8, o5_1);
         n -= some;
         fresh = false, alpha = NULL;
@@ -914,9 +919,9 @@ static inline void ka084_pv_5x2(const float *restrict v, ptrdiff_t ldv,
         vf o3_0 = vf_zero(), o3_1 = vf_zero();
         vf o4_0 = vf_zero(), o4_1 = vf_zero();
         for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
-            const vf v0 = vf_loadu(v + 0);
+            const vf v0 = vf_loadu(v);
             const vf v1 = vf_loadu(v + 8);
-            const vf p0 = vf_bcast(s + 0);
+            const vf p0 = vf_bcast(s);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + 1);
@@ -933,42 +938,42 @@ static inline void ka084_pv_5x2(const float *restrict v, ptrdiff_t ldv,
             o4_1 = vf_fma(p4, v1, o4_1);
         }
         if (!fresh && alpha) {
-            const vf a0 = vf_bcast(alpha + 0);
-            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 8), o0_1);
+            const vf a0 = vf_bcast(alpha);
+            o0_0 = vf_fma(a0, vf_load(o), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 8), o0_1);
             const vf a1 = vf_bcast(alpha + 1);
-            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 8), o1_1);
+            o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + DVP + 8), o1_1);
             const vf a2 = vf_bcast(alpha + 2);
-            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 8), o2_1);
             const vf a3 = vf_bcast(alpha + 3);
-            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 8), o3_1);
             const vf a4 = vf_bcast(alpha + 4);
-            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
             o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 8), o4_1);
         } else if (!fresh) {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 8), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 8), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
-            o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+            o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
             o4_1 = vf_add(vf_load(o + 4 * DVP + 8), o4_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 8, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 8, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 8, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 8, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 8, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 8, o3_1);
-        vf_store(o + 4 * DVP + 0, o4_0);
+        vf_store(o + 4 * DVP, o4_0);
         vf_store(o + 4 * DVP + 8, o4_1);
         n -= some;
         fresh = false, alpha = NULL;
@@ -992,8 +997,8 @@ static void ka084_pv_2(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             ka084_pv_6x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 16 + 0, 16, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 16, 16, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 6 && (n[1] > 0 || alpha || fresh))
             ka084_pv_5x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 16 + 6, 16, n[1],
@@ -1004,43 +1009,45 @@ static void ka084_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 11 * DVP + c, alpha ? alpha + 11 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void ka084_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? ka084_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 8), vh_1 = vi_load(t->head + 8);
     const vi lo_1 = vi_load(t->lo + 8), hi_1 = vi_load(t->hi + 8);
     vf m_1 = mx[1];
     for (int32_t i = 0; i < n; i++, s += 16) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 8, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = ka084_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 16 + 0 : NULL, masked);
+        const vf s_0 = ka084_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 16 : NULL, masked);
         const vf s_1 = ka084_adjust_lanes(x, vf_load(s + 8), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 16 + 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
         vf_store(s + 8, s_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void ka084_adjust_tile_2(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[8];
@@ -1052,29 +1059,30 @@ static void ka084_adjust_tile_2(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 16) {
         const int32_t k = first + i;
         (void)k;
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 8);
         vf e1[2] = {s_0, s_1};
         vf_tanh_each(e1, 2);
         const vf e3_0 = vf_mul(e1[0], e2v);
         const vf e3_1 = vf_mul(e1[1], e2v);
         m_0 = vf_max(e3_0, m_0);
-        vf_store(s + 0, e3_0);
+        vf_store(s, e3_0);
         m_1 = vf_max(e3_1, m_1);
         vf_store(s + 8, e3_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void ka084_adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[8];
     const vi vq_1 = vi_load(t->pos + 8);
@@ -1092,14 +1100,14 @@ static void ka084_adjust_tile_2_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 8, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 8);
         vf e1[2] = {s_0, s_1};
         vf_tanh_each(e1, 2);
@@ -1111,7 +1119,7 @@ static void ka084_adjust_tile_2_masked(const item *x, const tile *t, float *rest
         seen_0 = vm_and(seen_0, c5_0);
         const vf z_0 = vf_select(seen_0, e3_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         seen_1 = vm_and(seen_1, c5_1);
         const vf z_1 = vf_select(seen_1, e3_1, vf_set1(-INFINITY));
@@ -1121,6 +1129,7 @@ static void ka084_adjust_tile_2_masked(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void ka084_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1174,9 +1183,9 @@ static void ka084_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
     if (partial) clean = clean_end = 0;
 
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 8)};
+    vf mx[2] = {vf_load(t->m), vf_load(t->m + 8)};
     ka084_qk_keys_2(t, w, row, ldk, first, n, clean, clean_end, mx);
-    mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 8);
+    mx[0] = vf_load(t->m), mx[1] = vf_load(t->m + 8);
     ka084_adjust_range_2(x, t, w, first, 0, clean, mx, true, lanes);
     ka084_adjust_range_2(x, t, w, first, clean, clean_end, mx, false, lanes);
     ka084_adjust_range_2(x, t, w, first, clean_end, n, mx, true, lanes);
@@ -1187,7 +1196,7 @@ static void ka084_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* Products of column d of 4 keys and 24 queries, in registers. */
 #define QK_STEP_3(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 24 + 0);         \
+        const vf q0 = vf_load(q + (d) * 24);             \
         const vf q1 = vf_load(q + (d) * 24 + 8);         \
         const vf q2 = vf_load(q + (d) * 24 + 16);        \
         const vf b0 = vf_bcast(k + (d));                 \
@@ -1211,7 +1220,7 @@ static void ka084_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* s[key][24] = K Q^T for 4 keys x 24 queries; mx: running maximum of each lane. */
 static inline void ka084_qk_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *next = k + 4 * ldk;
@@ -1221,7 +1230,7 @@ static inline void ka084_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
     vf s3_0 = vf_zero(), s3_1 = vf_zero(), s3_2 = vf_zero();
     for (int d = 0; d < 64; d += 16) {
         ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-        QK_STEP_3(d + 0)
+        QK_STEP_3(d)
         QK_STEP_3(d + 1)
         QK_STEP_3(d + 2)
         QK_STEP_3(d + 3)
@@ -1259,7 +1268,7 @@ static inline void ka084_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
     m2 = vf_max(s2_2, m2);
     m2 = vf_max(s3_2, m2);
     mx[2] = m2;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 8, s0_1);
     vf_store(s + 16, s0_2);
     vf_store(s + 24, s1_0);
@@ -1276,7 +1285,7 @@ static inline void ka084_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
 /* Products of column d of 8 keys and 8 queries, in registers. */
 #define QK_STEP_1_of_3(d)                                \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 24 + 0);         \
+        const vf q0 = vf_load(q + (d) * 24);             \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
         const vf b1 = vf_bcast(k1 + (d));                \
@@ -1298,7 +1307,7 @@ static inline void ka084_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
 /* s[key][0 .. 7] = K Q^T for 8 keys and 1 of the 3 vectors of queries in q and s. */
 static inline void ka084_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -1314,7 +1323,7 @@ static inline void ka084_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
     vf s6_0 = vf_zero();
     vf s7_0 = vf_zero();
     for (int d = 0; d < 64; d += 16) {
-        QK_STEP_1_of_3(d + 0)
+        QK_STEP_1_of_3(d)
         QK_STEP_1_of_3(d + 1)
         QK_STEP_1_of_3(d + 2)
         QK_STEP_1_of_3(d + 3)
@@ -1331,7 +1340,7 @@ static inline void ka084_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
         QK_STEP_1_of_3(d + 14)
         QK_STEP_1_of_3(d + 15)
     }
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 24, s1_0);
     vf_store(s + 48, s2_0);
     vf_store(s + 72, s3_0);
@@ -1344,7 +1353,7 @@ static inline void ka084_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
 /* Products of column d of 4 keys and 16 queries, in registers. */
 #define QK_STEP_2_of_3(d)                                \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 24 + 0);         \
+        const vf q0 = vf_load(q + (d) * 24);             \
         const vf q1 = vf_load(q + (d) * 24 + 8);         \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
@@ -1363,7 +1372,7 @@ static inline void ka084_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
 /* s[key][0 .. 15] = K Q^T for 4 keys and 2 of the 3 vectors of queries in q and s. */
 static inline void ka084_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero();
@@ -1371,7 +1380,7 @@ static inline void ka084_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const
     vf s2_0 = vf_zero(), s2_1 = vf_zero();
     vf s3_0 = vf_zero(), s3_1 = vf_zero();
     for (int d = 0; d < 64; d += 16) {
-        QK_STEP_2_of_3(d + 0)
+        QK_STEP_2_of_3(d)
         QK_STEP_2_of_3(d + 1)
         QK_STEP_2_of_3(d + 2)
         QK_STEP_2_of_3(d + 3)
@@ -1388,7 +1397,7 @@ static inline void ka084_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const
         QK_STEP_2_of_3(d + 14)
         QK_STEP_2_of_3(d + 15)
     }
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 8, s0_1);
     vf_store(s + 24, s1_0);
     vf_store(s + 32, s1_1);
@@ -1403,8 +1412,8 @@ static inline void ka084_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const
  * what came before. */
 static inline int ka084_softmax_3(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     vf m1 = vf_load(t->m + 8);
     vf l1 = vf_load(t->l + 8), lost1 = vf_load(t->l_lost + 8);
     vf m2 = vf_load(t->m + 16);
@@ -1412,8 +1421,8 @@ static inline int ka084_softmax_3(float *restrict s, int32_t n, tile *restrict t
     const int rose = vf_any_gt(mx[0], m0) | vf_any_gt(mx[1], m1) | vf_any_gt(mx[2], m2);
     if (rose) {
         const vf to0 = ka084_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -1435,11 +1444,11 @@ static inline int ka084_softmax_3(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero(), sum1 = vf_zero(), sum2 = vf_zero();
         for (; key < end; key++, s += 24) {
             vf p[3];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 8), m1);
             p[2] = vf_sub(vf_load(s + 16), m2);
             vf_exp2_softmax_each(p, 3);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 8, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -1450,8 +1459,8 @@ static inline int ka084_softmax_3(float *restrict s, int32_t n, tile *restrict t
         ka084_add_exactly(&l1, &lost1, sum1);
         ka084_add_exactly(&l2, &lost2, sum2);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     vf_store(t->l + 8, l1);
     vf_store(t->l_lost + 8, lost1);
     vf_store(t->l + 16, l2);
@@ -1476,8 +1485,8 @@ static void ka084_pv_3(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             ka084_pv_6x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 24 + 0, 24, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 24, 24, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 6 && (n[1] > 0 || alpha || fresh))
             ka084_pv_6x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 24 + 6, 24, n[1],
@@ -1492,13 +1501,14 @@ static void ka084_pv_3(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 18 * DVP + c, alpha ? alpha + 18 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void ka084_adjust_3(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? ka084_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 8), vh_1 = vi_load(t->head + 8);
     const vi lo_1 = vi_load(t->lo + 8), hi_1 = vi_load(t->hi + 8);
@@ -1508,20 +1518,20 @@ static ATTN_INLINE void ka084_adjust_3(const item *x, const tile *t, float *rest
     vf m_2 = mx[2];
     for (int32_t i = 0; i < n; i++, s += 24) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 8, vf_set1(-INFINITY));
             vf_store(s + 16, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = ka084_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 24 + 0 : NULL, masked);
+        const vf s_0 = ka084_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 24 : NULL, masked);
         const vf s_1 = ka084_adjust_lanes(x, vf_load(s + 8), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 24 + 8 : NULL, masked);
         const vf s_2 = ka084_adjust_lanes(x, vf_load(s + 16), vk, vq_2, vh_2, lo_2, hi_2,
                                      bias ? bias + i * 24 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
         vf_store(s + 8, s_1);
         m_2 = vf_max(s_2, m_2);
@@ -1531,13 +1541,14 @@ static ATTN_INLINE void ka084_adjust_3(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void ka084_adjust_tile_3(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[8];
@@ -1553,7 +1564,7 @@ static void ka084_adjust_tile_3(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 24) {
         const int32_t k = first + i;
         (void)k;
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 8);
         const vf s_2 = vf_load(s + 16);
         vf e1[3] = {s_0, s_1, s_2};
@@ -1562,7 +1573,7 @@ static void ka084_adjust_tile_3(const item *x, const tile *t, float *restrict s,
         const vf e3_1 = vf_mul(e1[1], e2v);
         const vf e3_2 = vf_mul(e1[2], e2v);
         m_0 = vf_max(e3_0, m_0);
-        vf_store(s + 0, e3_0);
+        vf_store(s, e3_0);
         m_1 = vf_max(e3_1, m_1);
         vf_store(s + 8, e3_1);
         m_2 = vf_max(e3_2, m_2);
@@ -1572,15 +1583,16 @@ static void ka084_adjust_tile_3(const item *x, const tile *t, float *restrict s,
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void ka084_adjust_tile_3_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[8];
     const vi vq_1 = vi_load(t->pos + 8);
@@ -1604,7 +1616,7 @@ static void ka084_adjust_tile_3_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 8, vf_set1(-INFINITY));
             vf_store(s + 16, vf_set1(-INFINITY));
             continue;
@@ -1612,7 +1624,7 @@ static void ka084_adjust_tile_3_masked(const item *x, const tile *t, float *rest
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 8);
         const vf s_2 = vf_load(s + 16);
         vf e1[3] = {s_0, s_1, s_2};
@@ -1627,7 +1639,7 @@ static void ka084_adjust_tile_3_masked(const item *x, const tile *t, float *rest
         seen_0 = vm_and(seen_0, c5_0);
         const vf z_0 = vf_select(seen_0, e3_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         seen_1 = vm_and(seen_1, c5_1);
         const vf z_1 = vf_select(seen_1, e3_1, vf_set1(-INFINITY));
@@ -1643,6 +1655,7 @@ static void ka084_adjust_tile_3_masked(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void ka084_adjust_range_3(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1682,14 +1695,14 @@ static ATTN_INLINE void ka084_qk_edge_3(const tile *t, float *s, const float *k,
     vf mx[3] = {vf_zero(), vf_zero(), vf_zero()}; /* not wanted */
     switch (end - begin) {
     case 1:
-        ka084_qk_1_of_3(k + 0 * ldk, ldk, q, s + 0);
+        ka084_qk_1_of_3(k, ldk, q, s);
         break;
     case 2:
-        ka084_qk_2_of_3(k + 0 * ldk, ldk, q, s + 0);
+        ka084_qk_2_of_3(k, ldk, q, s);
         ka084_qk_2_of_3(k + 4 * ldk, ldk, q, s + 96);
         break;
     case 3:
-        ka084_qk_3(k + 0 * ldk, ldk, q, s + 0, mx);
+        ka084_qk_3(k, ldk, q, s, mx);
         ka084_qk_3(k + 4 * ldk, ldk, q, s + 96, mx);
         break;
     }
@@ -1734,9 +1747,9 @@ static void ka084_tile_3(const item *x, tile *t, scratch *w, int32_t k0, int32_t
     if (partial) clean = clean_end = 0;
 
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[3] = {vf_load(t->m + 0), vf_load(t->m + 8), vf_load(t->m + 16)};
+    vf mx[3] = {vf_load(t->m), vf_load(t->m + 8), vf_load(t->m + 16)};
     ka084_qk_keys_3(t, w, row, ldk, first, n, clean, clean_end, mx);
-    mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 8), mx[2] = vf_load(t->m + 16);
+    mx[0] = vf_load(t->m), mx[1] = vf_load(t->m + 8), mx[2] = vf_load(t->m + 16);
     ka084_adjust_range_3(x, t, w, first, 0, clean, mx, true, lanes);
     ka084_adjust_range_3(x, t, w, first, clean, clean_end, mx, false, lanes);
     ka084_adjust_range_3(x, t, w, first, clean_end, n, mx, true, lanes);
@@ -2081,7 +2094,7 @@ static ATTN_INLINE void ka084_dot_keys_4(const item *x, tile *t, scratch *w, int
     float *s = w->s; /* [key][4] */
     for (int32_t key = 0; key < n; key += 2) {
         vf a[W]; /* [key][4] */
-        const float *k0 = k + ka084_min32(key + 0, n - 1) * ldk;
+        const float *k0 = k + ka084_min32(key, n - 1) * ldk;
         const float *k1 = k + ka084_min32(key + 1, n - 1) * ldk;
         vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
         vf a1_0 = vf_zero(), a1_1 = vf_zero(), a1_2 = vf_zero(), a1_3 = vf_zero();
@@ -2091,8 +2104,8 @@ static ATTN_INLINE void ka084_dot_keys_4(const item *x, tile *t, scratch *w, int
             }
         for (int d = 0; d < 64; d += 16) {
             {
-                const vf q0 = vf_load(q + 0 * DP + d);
-                const vf q1 = vf_load(q + 1 * DP + d);
+                const vf q0 = vf_load(q + d);
+                const vf q1 = vf_load(q + DP + d);
                 const vf q2 = vf_load(q + 2 * DP + d);
                 const vf q3 = vf_load(q + 3 * DP + d);
                 const vf b0 = vf_loadu(k0 + d);
@@ -2107,8 +2120,8 @@ static ATTN_INLINE void ka084_dot_keys_4(const item *x, tile *t, scratch *w, int
                 a1_3 = vf_fma(b1, q3, a1_3);
             }
             {
-                const vf q0 = vf_load(q + 0 * DP + d + 8);
-                const vf q1 = vf_load(q + 1 * DP + d + 8);
+                const vf q0 = vf_load(q + d + 8);
+                const vf q1 = vf_load(q + DP + d + 8);
                 const vf q2 = vf_load(q + 2 * DP + d + 8);
                 const vf q3 = vf_load(q + 3 * DP + d + 8);
                 const vf b0 = vf_loadu(k0 + d + 8);
@@ -2185,9 +2198,9 @@ static ATTN_INLINE void ka084_dot_keys_4(const item *x, tile *t, scratch *w, int
                 const int32_t row = at / 4, column = at % 4 * 16;
                 ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
             }
-            const vf v0 = vf_loadu(vr + 0);
+            const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 8);
-            const vf p0 = vf_bcast(s + key * 4 + 0);
+            const vf p0 = vf_bcast(s + key * 4);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + key * 4 + 1);
@@ -2201,35 +2214,35 @@ static ATTN_INLINE void ka084_dot_keys_4(const item *x, tile *t, scratch *w, int
             o3_1 = vf_fma(p3, v1, o3_1);
         }
         if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 8), o0_1);
+            const vf f0 = vf_bcast(w->alpha);
+            o0_0 = vf_fma(f0, vf_load(o), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 8), o0_1);
             const vf f1 = vf_bcast(w->alpha + 1);
-            o1_0 = vf_fma(f1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(f1, vf_load(o + 1 * DVP + 8), o1_1);
+            o1_0 = vf_fma(f1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(f1, vf_load(o + DVP + 8), o1_1);
             const vf f2 = vf_bcast(w->alpha + 2);
-            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(f2, vf_load(o + 2 * DVP + 8), o2_1);
             const vf f3 = vf_bcast(w->alpha + 3);
-            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(f3, vf_load(o + 3 * DVP + 8), o3_1);
         } else {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 8), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 8), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 8), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 8), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 8), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 8), o3_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 8, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 8, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 8, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 8, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 8, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 8, o3_1);
     }
 }
@@ -2518,7 +2531,7 @@ static void ka084_pack_v_task(void *ctx, int64_t task, int worker) {
     for (int32_t key = first; key < n; key++, row += v->token) {
         for (int32_t col = 0; col < 64; col += 16) {
             float *panel = to + col * BK + key * 16;
-            vf_store(panel + 0, ka084_load_n(row + col + 0, DV - col - 0));
+            vf_store(panel, ka084_load_n(row + col, DV - col));
             vf_store(panel + 8, ka084_load_n(row + col + 8, DV - col - 8));
         }
     }

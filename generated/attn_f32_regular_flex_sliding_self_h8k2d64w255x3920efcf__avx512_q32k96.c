@@ -70,9 +70,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t k32ae_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t k32ae_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t k32ae_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -81,9 +83,11 @@ static inline int64_t k32ae_min64(int64_t a, int64_t b) {
 static inline int32_t k32ae_key_head(int32_t h) {
     return h / (HEADS / KEY_HEADS);
 }
+
 static inline int32_t k32ae_value_head(int32_t h) {
     return h / (HEADS / VALUE_HEADS);
 }
+
 /* op sliding_self: query position p sees the keys p - 255 .. p. */
 static inline void k32ae_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     const int64_t p = (int64_t)x->q_start + i;
@@ -144,7 +148,7 @@ _Static_assert(sizeof(scratch) == 561792, "the plan's workspace");
 /* score: 30 * tanh(s / 30) */
 static double k32ae_score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, double s,
                              bool *oob) {
-    (void)x, (void)h, (void)q, (void)k, (void)s, (void)oob;
+    (void)s;
     (void)x;
     (void)h;
     (void)q;
@@ -155,7 +159,6 @@ static double k32ae_score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32
 
 /* mask: q // 512 == k // 512 */
 static bool k32ae_mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, bool *oob) {
-    (void)x, (void)h, (void)q, (void)k, (void)oob;
     (void)x;
     (void)h;
     (void)oob;
@@ -165,7 +168,6 @@ static bool k32ae_mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t 
 /* Whether the mask shows none, all or some of the box, by interval evaluation. */
 static ATTN_CLASSIFIER attn_tile_class k32ae_mask_classify(const attn_expr_ctx *x,
                                                            const attn_tile_box *box) {
-    (void)x;
     (void)x;
     const attn_iv q = attn_iv_of(box->q0, box->q1);
     const attn_iv v2 = attn_iv_shr(q, attn_iv_at(9));
@@ -179,7 +181,6 @@ static ATTN_CLASSIFIER attn_tile_class k32ae_mask_classify(const attn_expr_ctx *
  * + 511. */
 static ATTN_CLASSIFIER void k32ae_mask_range(const attn_expr_ctx *x, const attn_tile_box *box,
                                              int32_t *lo, int32_t *hi) {
-    (void)x;
     (void)x;
     const attn_iv q = attn_iv_of(box->q0, box->q1);
     const attn_iv v2 = attn_iv_shr(q, attn_iv_at(9));
@@ -359,8 +360,8 @@ static void k32ae_pack_q(const item *x, tile *t) {
             c[14] = vf_loadu(row[14] + d);
             c[15] = vf_loadu(row[15] + d);
             vf_transpose(c);
-            vf_store(to + 0 * rows, vf_mul(c[0], scale));
-            vf_store(to + 1 * rows, vf_mul(c[1], scale));
+            vf_store(to, vf_mul(c[0], scale));
+            vf_store(to + rows, vf_mul(c[1], scale));
             vf_store(to + 2 * rows, vf_mul(c[2], scale));
             vf_store(to + 3 * rows, vf_mul(c[3], scale));
             vf_store(to + 4 * rows, vf_mul(c[4], scale));
@@ -382,7 +383,7 @@ static void k32ae_pack_q(const item *x, tile *t) {
 /* Products of column d of 12 keys and 16 queries, in registers. */
 #define QK_STEP_1(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 16 + 0);         \
+        const vf q0 = vf_load(q + (d) * 16);             \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
         const vf b1 = vf_bcast(k1 + (d));                \
@@ -412,7 +413,7 @@ static void k32ae_pack_q(const item *x, tile *t) {
 /* s[key][16] = K Q^T for 12 keys x 16 queries; mx: running maximum of each lane. */
 static inline void k32ae_qk_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -436,7 +437,7 @@ static inline void k32ae_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     vf s10_0 = vf_zero();
     vf s11_0 = vf_zero();
     for (int d = 0; d < 64; d += 4) {
-        QK_STEP_1(d + 0)
+        QK_STEP_1(d)
         QK_STEP_1(d + 1)
         QK_STEP_1(d + 2)
         QK_STEP_1(d + 3)
@@ -455,7 +456,7 @@ static inline void k32ae_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     m0 = vf_max(s10_0, m0);
     m0 = vf_max(s11_0, m0);
     mx[0] = m0;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 16, s1_0);
     vf_store(s + 32, s2_0);
     vf_store(s + 48, s3_0);
@@ -474,13 +475,13 @@ static inline void k32ae_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
  * what came before. */
 static inline int k32ae_softmax_1(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     const int rose = vf_any_gt(mx[0], m0);
     if (rose) {
         const vf to0 = k32ae_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -490,15 +491,15 @@ static inline int k32ae_softmax_1(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero();
         for (; key < end; key++, s += 16) {
             vf p[1];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             vf_exp2_softmax_each(p, 1);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
         }
         k32ae_add_exactly(&l0, &lost0, sum0);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     return rose;
 }
 
@@ -516,9 +517,9 @@ static inline void k32ae_pv_8x2(const float *restrict v, ptrdiff_t ldv,
     vf o6_0 = vf_zero(), o6_1 = vf_zero();
     vf o7_0 = vf_zero(), o7_1 = vf_zero();
     for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
+        const vf v0 = vf_loadu(v);
         const vf v1 = vf_loadu(v + 16);
-        const vf p0 = vf_bcast(s + 0);
+        const vf p0 = vf_bcast(s);
         o0_0 = vf_fma(p0, v0, o0_0);
         o0_1 = vf_fma(p0, v1, o0_1);
         const vf p1 = vf_bcast(s + 1);
@@ -544,63 +545,63 @@ static inline void k32ae_pv_8x2(const float *restrict v, ptrdiff_t ldv,
         o7_1 = vf_fma(p7, v1, o7_1);
     }
     if (!fresh && alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 16), o0_1);
+        const vf a0 = vf_bcast(alpha);
+        o0_0 = vf_fma(a0, vf_load(o), o0_0);
+        o0_1 = vf_fma(a0, vf_load(o + 16), o0_1);
         const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 16), o1_1);
+        o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+        o1_1 = vf_fma(a1, vf_load(o + DVP + 16), o1_1);
         const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 16), o2_1);
         const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 16), o3_1);
         const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 16), o4_1);
         const vf a5 = vf_bcast(alpha + 5);
-        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 16), o5_1);
         const vf a6 = vf_bcast(alpha + 6);
-        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_fma(a6, vf_load(o + 6 * DVP + 16), o6_1);
         const vf a7 = vf_bcast(alpha + 7);
-        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_fma(a7, vf_load(o + 7 * DVP + 16), o7_1);
     } else if (!fresh) {
-        o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
-        o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_add(vf_load(o + 1 * DVP + 16), o1_1);
-        o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+        o0_0 = vf_add(vf_load(o), o0_0);
+        o0_1 = vf_add(vf_load(o + 16), o0_1);
+        o1_0 = vf_add(vf_load(o + DVP), o1_0);
+        o1_1 = vf_add(vf_load(o + DVP + 16), o1_1);
+        o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_add(vf_load(o + 2 * DVP + 16), o2_1);
-        o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_add(vf_load(o + 3 * DVP + 16), o3_1);
-        o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_add(vf_load(o + 4 * DVP + 16), o4_1);
-        o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_add(vf_load(o + 5 * DVP + 16), o5_1);
-        o6_0 = vf_add(vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_add(vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_add(vf_load(o + 6 * DVP + 16), o6_1);
-        o7_0 = vf_add(vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_add(vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_add(vf_load(o + 7 * DVP + 16), o7_1);
     }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 16, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 16, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
+    vf_store(o, o0_0);
+    vf_store(o + 16, o0_1);
+    vf_store(o + DVP, o1_0);
+    vf_store(o + DVP + 16, o1_1);
+    vf_store(o + 2 * DVP, o2_0);
     vf_store(o + 2 * DVP + 16, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
+    vf_store(o + 3 * DVP, o3_0);
     vf_store(o + 3 * DVP + 16, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
+    vf_store(o + 4 * DVP, o4_0);
     vf_store(o + 4 * DVP + 16, o4_1);
-    vf_store(o + 5 * DVP + 0, o5_0);
+    vf_store(o + 5 * DVP, o5_0);
     vf_store(o + 5 * DVP + 16, o5_1);
-    vf_store(o + 6 * DVP + 0, o6_0);
+    vf_store(o + 6 * DVP, o6_0);
     vf_store(o + 6 * DVP + 16, o6_1);
-    vf_store(o + 7 * DVP + 0, o7_0);
+    vf_store(o + 7 * DVP, o7_0);
     vf_store(o + 7 * DVP + 16, o7_1);
 }
 
@@ -621,42 +622,44 @@ static void k32ae_pv_1(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             k32ae_pv_8x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 16 + 0, 16, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 16, 16, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 8 && (n[1] > 0 || alpha || fresh))
             k32ae_pv_8x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 16 + 8, 16, n[1],
                 t->o + 8 * DVP + c, alpha ? alpha + 8 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k32ae_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? k32ae_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     for (int32_t i = 0; i < n; i++, s += 16) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = k32ae_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 16 + 0 : NULL, masked);
+        const vf s_0 = k32ae_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void k32ae_adjust_tile_1(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
     vf m_0 = mx[0];
     /* score: 30 * tanh(s / 30) */
@@ -664,23 +667,24 @@ static void k32ae_adjust_tile_1(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 16) {
         const int32_t k = first + i;
         (void)k;
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf e1_0 = vf_tanh(s_0);
         const vf e3_0 = vf_mul(e1_0, e2v);
         m_0 = vf_max(e3_0, m_0);
-        vf_store(s + 0, e3_0);
+        vf_store(s, e3_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k32ae_adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     /* score: 30 * tanh(s / 30) */
     const vf e2v = vf_set1(0x1.5a3f2ep+5f);
@@ -692,13 +696,13 @@ static void k32ae_adjust_tile_1_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf e1_0 = vf_tanh(s_0);
         const vf e3_0 = vf_mul(e1_0, e2v);
         const vm c5_0 = vi_eq(c2_0, c4v);
@@ -706,10 +710,11 @@ static void k32ae_adjust_tile_1_masked(const item *x, const tile *t, float *rest
         seen_0 = vm_and(seen_0, c5_0);
         const vf z_0 = vf_select(seen_0, e3_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k32ae_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -763,9 +768,9 @@ static void k32ae_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
     if (partial) clean = clean_end = 0;
 
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[1] = {vf_load(t->m + 0)};
+    vf mx[1] = {vf_load(t->m)};
     k32ae_qk_keys_1(t, w, row, ldk, first, n, clean, clean_end, mx);
-    mx[0] = vf_load(t->m + 0);
+    mx[0] = vf_load(t->m);
     k32ae_adjust_range_1(x, t, w, first, 0, clean, mx, true, lanes);
     k32ae_adjust_range_1(x, t, w, first, clean, clean_end, mx, false, lanes);
     k32ae_adjust_range_1(x, t, w, first, clean_end, n, mx, true, lanes);
@@ -776,7 +781,7 @@ static void k32ae_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* Products of column d of 12 keys and 32 queries, in registers. */
 #define QK_STEP_2(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 32 + 0);         \
+        const vf q0 = vf_load(q + (d) * 32);             \
         const vf q1 = vf_load(q + (d) * 32 + 16);        \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
@@ -819,7 +824,7 @@ static void k32ae_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* s[key][32] = K Q^T for 12 keys x 32 queries; mx: running maximum of each lane. */
 static inline void k32ae_qk_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -845,7 +850,7 @@ static inline void k32ae_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     vf s11_0 = vf_zero(), s11_1 = vf_zero();
     for (int d = 0; d < 64; d += 16) {
         ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-        QK_STEP_2(d + 0)
+        QK_STEP_2(d)
         ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
         QK_STEP_2(d + 1)
         ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
@@ -901,7 +906,7 @@ static inline void k32ae_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     m1 = vf_max(s10_1, m1);
     m1 = vf_max(s11_1, m1);
     mx[1] = m1;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 16, s0_1);
     vf_store(s + 32, s1_0);
     vf_store(s + 48, s1_1);
@@ -930,7 +935,7 @@ static inline void k32ae_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
 /* Products of column d of 12 keys and 16 queries, in registers. */
 #define QK_STEP_1_of_2(d)                                \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 32 + 0);         \
+        const vf q0 = vf_load(q + (d) * 32);             \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
         const vf b1 = vf_bcast(k1 + (d));                \
@@ -960,7 +965,7 @@ static inline void k32ae_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
 /* s[key][0 .. 15] = K Q^T for 12 keys and 1 of the 2 vectors of queries in q and s. */
 static inline void k32ae_qk_1_of_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -984,7 +989,7 @@ static inline void k32ae_qk_1_of_2(const float *restrict k, ptrdiff_t ldk, const
     vf s10_0 = vf_zero();
     vf s11_0 = vf_zero();
     for (int d = 0; d < 64; d += 16) {
-        QK_STEP_1_of_2(d + 0)
+        QK_STEP_1_of_2(d)
         QK_STEP_1_of_2(d + 1)
         QK_STEP_1_of_2(d + 2)
         QK_STEP_1_of_2(d + 3)
@@ -1001,7 +1006,7 @@ static inline void k32ae_qk_1_of_2(const float *restrict k, ptrdiff_t ldk, const
         QK_STEP_1_of_2(d + 14)
         QK_STEP_1_of_2(d + 15)
     }
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 32, s1_0);
     vf_store(s + 64, s2_0);
     vf_store(s + 96, s3_0);
@@ -1020,15 +1025,15 @@ static inline void k32ae_qk_1_of_2(const float *restrict k, ptrdiff_t ldk, const
  * what came before. */
 static inline int k32ae_softmax_2(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     vf m1 = vf_load(t->m + 16);
     vf l1 = vf_load(t->l + 16), lost1 = vf_load(t->l_lost + 16);
     const int rose = vf_any_gt(mx[0], m0) | vf_any_gt(mx[1], m1);
     if (rose) {
         const vf to0 = k32ae_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -1044,10 +1049,10 @@ static inline int k32ae_softmax_2(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero(), sum1 = vf_zero();
         for (; key < end; key++, s += 32) {
             vf p[2];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 16), m1);
             vf_exp2_softmax_each(p, 2);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 16, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -1055,8 +1060,8 @@ static inline int k32ae_softmax_2(float *restrict s, int32_t n, tile *restrict t
         k32ae_add_exactly(&l0, &lost0, sum0);
         k32ae_add_exactly(&l1, &lost1, sum1);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     vf_store(t->l + 16, l1);
     vf_store(t->l_lost + 16, lost1);
     return rose;
@@ -1079,9 +1084,9 @@ static inline void k32ae_pv_11x2(const float *restrict v, ptrdiff_t ldv,
     vf o9_0 = vf_zero(), o9_1 = vf_zero();
     vf o10_0 = vf_zero(), o10_1 = vf_zero();
     for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
+        const vf v0 = vf_loadu(v);
         const vf v1 = vf_loadu(v + 16);
-        const vf p0 = vf_bcast(s + 0);
+        const vf p0 = vf_bcast(s);
         o0_0 = vf_fma(p0, v0, o0_0);
         o0_1 = vf_fma(p0, v1, o0_1);
         const vf p1 = vf_bcast(s + 1);
@@ -1116,84 +1121,84 @@ static inline void k32ae_pv_11x2(const float *restrict v, ptrdiff_t ldv,
         o10_1 = vf_fma(p10, v1, o10_1);
     }
     if (!fresh && alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 16), o0_1);
+        const vf a0 = vf_bcast(alpha);
+        o0_0 = vf_fma(a0, vf_load(o), o0_0);
+        o0_1 = vf_fma(a0, vf_load(o + 16), o0_1);
         const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 16), o1_1);
+        o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+        o1_1 = vf_fma(a1, vf_load(o + DVP + 16), o1_1);
         const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 16), o2_1);
         const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 16), o3_1);
         const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 16), o4_1);
         const vf a5 = vf_bcast(alpha + 5);
-        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 16), o5_1);
         const vf a6 = vf_bcast(alpha + 6);
-        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_fma(a6, vf_load(o + 6 * DVP + 16), o6_1);
         const vf a7 = vf_bcast(alpha + 7);
-        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_fma(a7, vf_load(o + 7 * DVP + 16), o7_1);
         const vf a8 = vf_bcast(alpha + 8);
-        o8_0 = vf_fma(a8, vf_load(o + 8 * DVP + 0), o8_0);
+        o8_0 = vf_fma(a8, vf_load(o + 8 * DVP), o8_0);
         o8_1 = vf_fma(a8, vf_load(o + 8 * DVP + 16), o8_1);
         const vf a9 = vf_bcast(alpha + 9);
-        o9_0 = vf_fma(a9, vf_load(o + 9 * DVP + 0), o9_0);
+        o9_0 = vf_fma(a9, vf_load(o + 9 * DVP), o9_0);
         o9_1 = vf_fma(a9, vf_load(o + 9 * DVP + 16), o9_1);
         const vf a10 = vf_bcast(alpha + 10);
-        o10_0 = vf_fma(a10, vf_load(o + 10 * DVP + 0), o10_0);
+        o10_0 = vf_fma(a10, vf_load(o + 10 * DVP), o10_0);
         o10_1 = vf_fma(a10, vf_load(o + 10 * DVP + 16), o10_1);
     } else if (!fresh) {
-        o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
-        o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_add(vf_load(o + 1 * DVP + 16), o1_1);
-        o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+        o0_0 = vf_add(vf_load(o), o0_0);
+        o0_1 = vf_add(vf_load(o + 16), o0_1);
+        o1_0 = vf_add(vf_load(o + DVP), o1_0);
+        o1_1 = vf_add(vf_load(o + DVP + 16), o1_1);
+        o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_add(vf_load(o + 2 * DVP + 16), o2_1);
-        o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_add(vf_load(o + 3 * DVP + 16), o3_1);
-        o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_add(vf_load(o + 4 * DVP + 16), o4_1);
-        o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_add(vf_load(o + 5 * DVP + 16), o5_1);
-        o6_0 = vf_add(vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_add(vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_add(vf_load(o + 6 * DVP + 16), o6_1);
-        o7_0 = vf_add(vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_add(vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_add(vf_load(o + 7 * DVP + 16), o7_1);
-        o8_0 = vf_add(vf_load(o + 8 * DVP + 0), o8_0);
+        o8_0 = vf_add(vf_load(o + 8 * DVP), o8_0);
         o8_1 = vf_add(vf_load(o + 8 * DVP + 16), o8_1);
-        o9_0 = vf_add(vf_load(o + 9 * DVP + 0), o9_0);
+        o9_0 = vf_add(vf_load(o + 9 * DVP), o9_0);
         o9_1 = vf_add(vf_load(o + 9 * DVP + 16), o9_1);
-        o10_0 = vf_add(vf_load(o + 10 * DVP + 0), o10_0);
+        o10_0 = vf_add(vf_load(o + 10 * DVP), o10_0);
         o10_1 = vf_add(vf_load(o + 10 * DVP + 16), o10_1);
     }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 16, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 16, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
+    vf_store(o, o0_0);
+    vf_store(o + 16, o0_1);
+    vf_store(o + DVP, o1_0);
+    vf_store(o + DVP + 16, o1_1);
+    vf_store(o + 2 * DVP, o2_0);
     vf_store(o + 2 * DVP + 16, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
+    vf_store(o + 3 * DVP, o3_0);
     vf_store(o + 3 * DVP + 16, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
+    vf_store(o + 4 * DVP, o4_0);
     vf_store(o + 4 * DVP + 16, o4_1);
-    vf_store(o + 5 * DVP + 0, o5_0);
+    vf_store(o + 5 * DVP, o5_0);
     vf_store(o + 5 * DVP + 16, o5_1);
-    vf_store(o + 6 * DVP + 0, o6_0);
+    vf_store(o + 6 * DVP, o6_0);
     vf_store(o + 6 * DVP + 16, o6_1);
-    vf_store(o + 7 * DVP + 0, o7_0);
+    vf_store(o + 7 * DVP, o7_0);
     vf_store(o + 7 * DVP + 16, o7_1);
-    vf_store(o + 8 * DVP + 0, o8_0);
+    vf_store(o + 8 * DVP, o8_0);
     vf_store(o + 8 * DVP + 16, o8_1);
-    vf_store(o + 9 * DVP + 0, o9_0);
+    vf_store(o + 9 * DVP, o9_0);
     vf_store(o + 9 * DVP + 16, o9_1);
-    vf_store(o + 10 * DVP + 0, o10_0);
+    vf_store(o + 10 * DVP, o10_0);
     vf_store(o + 10 * DVP + 16, o10_1);
 }
 
@@ -1213,9 +1218,9 @@ static inline void k32ae_pv_10x2(const float *restrict v, ptrdiff_t ldv,
     vf o8_0 = vf_zero(), o8_1 = vf_zero();
     vf o9_0 = vf_zero(), o9_1 = vf_zero();
     for (int32_t key = 0; key < n; key++, v += ldv, s += lds) {
-        const vf v0 = vf_loadu(v + 0);
+        const vf v0 = vf_loadu(v);
         const vf v1 = vf_loadu(v + 16);
-        const vf p0 = vf_bcast(s + 0);
+        const vf p0 = vf_bcast(s);
         o0_0 = vf_fma(p0, v0, o0_0);
         o0_1 = vf_fma(p0, v1, o0_1);
         const vf p1 = vf_bcast(s + 1);
@@ -1247,77 +1252,77 @@ static inline void k32ae_pv_10x2(const float *restrict v, ptrdiff_t ldv,
         o9_1 = vf_fma(p9, v1, o9_1);
     }
     if (!fresh && alpha) {
-        const vf a0 = vf_bcast(alpha + 0);
-        o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 16), o0_1);
+        const vf a0 = vf_bcast(alpha);
+        o0_0 = vf_fma(a0, vf_load(o), o0_0);
+        o0_1 = vf_fma(a0, vf_load(o + 16), o0_1);
         const vf a1 = vf_bcast(alpha + 1);
-        o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 16), o1_1);
+        o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+        o1_1 = vf_fma(a1, vf_load(o + DVP + 16), o1_1);
         const vf a2 = vf_bcast(alpha + 2);
-        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+        o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 16), o2_1);
         const vf a3 = vf_bcast(alpha + 3);
-        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 16), o3_1);
         const vf a4 = vf_bcast(alpha + 4);
-        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 16), o4_1);
         const vf a5 = vf_bcast(alpha + 5);
-        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 16), o5_1);
         const vf a6 = vf_bcast(alpha + 6);
-        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_fma(a6, vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_fma(a6, vf_load(o + 6 * DVP + 16), o6_1);
         const vf a7 = vf_bcast(alpha + 7);
-        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_fma(a7, vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_fma(a7, vf_load(o + 7 * DVP + 16), o7_1);
         const vf a8 = vf_bcast(alpha + 8);
-        o8_0 = vf_fma(a8, vf_load(o + 8 * DVP + 0), o8_0);
+        o8_0 = vf_fma(a8, vf_load(o + 8 * DVP), o8_0);
         o8_1 = vf_fma(a8, vf_load(o + 8 * DVP + 16), o8_1);
         const vf a9 = vf_bcast(alpha + 9);
-        o9_0 = vf_fma(a9, vf_load(o + 9 * DVP + 0), o9_0);
+        o9_0 = vf_fma(a9, vf_load(o + 9 * DVP), o9_0);
         o9_1 = vf_fma(a9, vf_load(o + 9 * DVP + 16), o9_1);
     } else if (!fresh) {
-        o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-        o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
-        o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-        o1_1 = vf_add(vf_load(o + 1 * DVP + 16), o1_1);
-        o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+        o0_0 = vf_add(vf_load(o), o0_0);
+        o0_1 = vf_add(vf_load(o + 16), o0_1);
+        o1_0 = vf_add(vf_load(o + DVP), o1_0);
+        o1_1 = vf_add(vf_load(o + DVP + 16), o1_1);
+        o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
         o2_1 = vf_add(vf_load(o + 2 * DVP + 16), o2_1);
-        o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+        o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
         o3_1 = vf_add(vf_load(o + 3 * DVP + 16), o3_1);
-        o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+        o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
         o4_1 = vf_add(vf_load(o + 4 * DVP + 16), o4_1);
-        o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+        o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
         o5_1 = vf_add(vf_load(o + 5 * DVP + 16), o5_1);
-        o6_0 = vf_add(vf_load(o + 6 * DVP + 0), o6_0);
+        o6_0 = vf_add(vf_load(o + 6 * DVP), o6_0);
         o6_1 = vf_add(vf_load(o + 6 * DVP + 16), o6_1);
-        o7_0 = vf_add(vf_load(o + 7 * DVP + 0), o7_0);
+        o7_0 = vf_add(vf_load(o + 7 * DVP), o7_0);
         o7_1 = vf_add(vf_load(o + 7 * DVP + 16), o7_1);
-        o8_0 = vf_add(vf_load(o + 8 * DVP + 0), o8_0);
+        o8_0 = vf_add(vf_load(o + 8 * DVP), o8_0);
         o8_1 = vf_add(vf_load(o + 8 * DVP + 16), o8_1);
-        o9_0 = vf_add(vf_load(o + 9 * DVP + 0), o9_0);
+        o9_0 = vf_add(vf_load(o + 9 * DVP), o9_0);
         o9_1 = vf_add(vf_load(o + 9 * DVP + 16), o9_1);
     }
-    vf_store(o + 0 * DVP + 0, o0_0);
-    vf_store(o + 0 * DVP + 16, o0_1);
-    vf_store(o + 1 * DVP + 0, o1_0);
-    vf_store(o + 1 * DVP + 16, o1_1);
-    vf_store(o + 2 * DVP + 0, o2_0);
+    vf_store(o, o0_0);
+    vf_store(o + 16, o0_1);
+    vf_store(o + DVP, o1_0);
+    vf_store(o + DVP + 16, o1_1);
+    vf_store(o + 2 * DVP, o2_0);
     vf_store(o + 2 * DVP + 16, o2_1);
-    vf_store(o + 3 * DVP + 0, o3_0);
+    vf_store(o + 3 * DVP, o3_0);
     vf_store(o + 3 * DVP + 16, o3_1);
-    vf_store(o + 4 * DVP + 0, o4_0);
+    vf_store(o + 4 * DVP, o4_0);
     vf_store(o + 4 * DVP + 16, o4_1);
-    vf_store(o + 5 * DVP + 0, o5_0);
+    vf_store(o + 5 * DVP, o5_0);
     vf_store(o + 5 * DVP + 16, o5_1);
-    vf_store(o + 6 * DVP + 0, o6_0);
+    vf_store(o + 6 * DVP, o6_0);
     vf_store(o + 6 * DVP + 16, o6_1);
-    vf_store(o + 7 * DVP + 0, o7_0);
+    vf_store(o + 7 * DVP, o7_0);
     vf_store(o + 7 * DVP + 16, o7_1);
-    vf_store(o + 8 * DVP + 0, o8_0);
+    vf_store(o + 8 * DVP, o8_0);
     vf_store(o + 8 * DVP + 16, o8_1);
-    vf_store(o + 9 * DVP + 0, o9_0);
+    vf_store(o + 9 * DVP, o9_0);
     vf_store(o + 9 * DVP + 16, o9_1);
 }
 
@@ -1338,8 +1343,8 @@ static void k32ae_pv_2(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             k32ae_pv_11x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 32 + 0, 32, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 32, 32, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 11 && (n[1] > 0 || alpha || fresh))
             k32ae_pv_11x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 32 + 11, 32, n[1],
@@ -1350,43 +1355,45 @@ static void k32ae_pv_2(tile *t, const values *v, const float *s, int32_t first, 
                 t->o + 22 * DVP + c, alpha ? alpha + 22 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k32ae_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? k32ae_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 16), vh_1 = vi_load(t->head + 16);
     const vi lo_1 = vi_load(t->lo + 16), hi_1 = vi_load(t->hi + 16);
     vf m_1 = mx[1];
     for (int32_t i = 0; i < n; i++, s += 32) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 16, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = k32ae_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 32 + 0 : NULL, masked);
+        const vf s_0 = k32ae_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 32 : NULL, masked);
         const vf s_1 = k32ae_adjust_lanes(x, vf_load(s + 16), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 32 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
         vf_store(s + 16, s_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void k32ae_adjust_tile_2(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[16];
@@ -1398,29 +1405,30 @@ static void k32ae_adjust_tile_2(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 32) {
         const int32_t k = first + i;
         (void)k;
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 16);
         vf e1[2] = {s_0, s_1};
         vf_tanh_each(e1, 2);
         const vf e3_0 = vf_mul(e1[0], e2v);
         const vf e3_1 = vf_mul(e1[1], e2v);
         m_0 = vf_max(e3_0, m_0);
-        vf_store(s + 0, e3_0);
+        vf_store(s, e3_0);
         m_1 = vf_max(e3_1, m_1);
         vf_store(s + 16, e3_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k32ae_adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[16];
     const vi vq_1 = vi_load(t->pos + 16);
@@ -1438,14 +1446,14 @@ static void k32ae_adjust_tile_2_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 16, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 16);
         vf e1[2] = {s_0, s_1};
         vf_tanh_each(e1, 2);
@@ -1457,7 +1465,7 @@ static void k32ae_adjust_tile_2_masked(const item *x, const tile *t, float *rest
         seen_0 = vm_and(seen_0, c5_0);
         const vf z_0 = vf_select(seen_0, e3_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         seen_1 = vm_and(seen_1, c5_1);
         const vf z_1 = vf_select(seen_1, e3_1, vf_set1(-INFINITY));
@@ -1467,6 +1475,7 @@ static void k32ae_adjust_tile_2_masked(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k32ae_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1506,10 +1515,10 @@ static ATTN_INLINE void k32ae_qk_edge_2(const tile *t, float *s, const float *k,
     vf mx[2] = {vf_zero(), vf_zero()}; /* not wanted */
     switch (end - begin) {
     case 1:
-        k32ae_qk_1_of_2(k + 0 * ldk, ldk, q, s + 0);
+        k32ae_qk_1_of_2(k, ldk, q, s);
         break;
     case 2:
-        k32ae_qk_2(k + 0 * ldk, ldk, q, s + 0, mx);
+        k32ae_qk_2(k, ldk, q, s, mx);
         break;
     }
 }
@@ -1554,9 +1563,9 @@ static void k32ae_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
     if (partial) clean = clean_end = 0;
 
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 16)};
+    vf mx[2] = {vf_load(t->m), vf_load(t->m + 16)};
     k32ae_qk_keys_2(t, w, row, ldk, first, n, clean, clean_end, mx);
-    mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 16);
+    mx[0] = vf_load(t->m), mx[1] = vf_load(t->m + 16);
     k32ae_adjust_range_2(x, t, w, first, 0, clean, mx, true, lanes);
     k32ae_adjust_range_2(x, t, w, first, clean, clean_end, mx, false, lanes);
     k32ae_adjust_range_2(x, t, w, first, clean_end, n, mx, true, lanes);
@@ -1896,7 +1905,7 @@ static ATTN_INLINE void k32ae_dot_keys_4(const item *x, tile *t, scratch *w, int
     for (int32_t key = 0; key < n; key += 4) {
         vf a[W]; /* [key][4] */
         for (int32_t i = key; i < key + 4; i += 2) {
-            const float *k0 = k + k32ae_min32(i + 0, n - 1) * ldk;
+            const float *k0 = k + k32ae_min32(i, n - 1) * ldk;
             const float *k1 = k + k32ae_min32(i + 1, n - 1) * ldk;
             vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
             vf a1_0 = vf_zero(), a1_1 = vf_zero(), a1_2 = vf_zero(), a1_3 = vf_zero();
@@ -1914,8 +1923,8 @@ static ATTN_INLINE void k32ae_dot_keys_4(const item *x, tile *t, scratch *w, int
                     ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
                 }
                 {
-                    const vf q0 = vf_load(q + 0 * DP + d);
-                    const vf q1 = vf_load(q + 1 * DP + d);
+                    const vf q0 = vf_load(q + d);
+                    const vf q1 = vf_load(q + DP + d);
                     const vf q2 = vf_load(q + 2 * DP + d);
                     const vf q3 = vf_load(q + 3 * DP + d);
                     const vf b0 = vf_loadu(k0 + d);
@@ -2001,9 +2010,9 @@ static ATTN_INLINE void k32ae_dot_keys_4(const item *x, tile *t, scratch *w, int
                 ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
                 ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
             }
-            const vf v0 = vf_loadu(vr + 0);
+            const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 16);
-            const vf p0 = vf_bcast(s + key * 4 + 0);
+            const vf p0 = vf_bcast(s + key * 4);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + key * 4 + 1);
@@ -2017,35 +2026,35 @@ static ATTN_INLINE void k32ae_dot_keys_4(const item *x, tile *t, scratch *w, int
             o3_1 = vf_fma(p3, v1, o3_1);
         }
         if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 16), o0_1);
+            const vf f0 = vf_bcast(w->alpha);
+            o0_0 = vf_fma(f0, vf_load(o), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 16), o0_1);
             const vf f1 = vf_bcast(w->alpha + 1);
-            o1_0 = vf_fma(f1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(f1, vf_load(o + 1 * DVP + 16), o1_1);
+            o1_0 = vf_fma(f1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(f1, vf_load(o + DVP + 16), o1_1);
             const vf f2 = vf_bcast(w->alpha + 2);
-            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(f2, vf_load(o + 2 * DVP + 16), o2_1);
             const vf f3 = vf_bcast(w->alpha + 3);
-            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(f3, vf_load(o + 3 * DVP + 16), o3_1);
         } else {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 16), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 16), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 16), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 16), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 16), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 16), o3_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 16, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 16, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 16, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 16, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 16, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 16, o3_1);
     }
 }
@@ -2339,7 +2348,7 @@ static void k32ae_pack_v_task(void *ctx, int64_t task, int worker) {
     for (int32_t key = first; key < n; key++, row += v->token) {
         for (int32_t col = 0; col < 64; col += 32) {
             float *panel = to + col * BK + key * 32;
-            vf_store(panel + 0, k32ae_load_n(row + col + 0, DV - col - 0));
+            vf_store(panel, k32ae_load_n(row + col, DV - col));
             vf_store(panel + 16, k32ae_load_n(row + col + 16, DV - col - 16));
         }
     }

@@ -69,9 +69,11 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t k10ba_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t k10ba_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
+
 static inline int64_t k10ba_min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -80,9 +82,11 @@ static inline int64_t k10ba_min64(int64_t a, int64_t b) {
 static inline int32_t k10ba_key_head(int32_t h) {
     return h / (HEADS / KEY_HEADS);
 }
+
 static inline int32_t k10ba_value_head(int32_t h) {
     return h / (HEADS / VALUE_HEADS);
 }
+
 /* op sliding_self: query position p sees the keys p - 255 .. p. */
 static inline void k10ba_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
     const int64_t p = (int64_t)x->q_start + i;
@@ -143,7 +147,7 @@ _Static_assert(sizeof(scratch) == 214464, "the plan's workspace");
 /* score: 30 * tanh(s / 30) */
 static double k10ba_score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, double s,
                              bool *oob) {
-    (void)x, (void)h, (void)q, (void)k, (void)s, (void)oob;
+    (void)s;
     (void)x;
     (void)h;
     (void)q;
@@ -154,7 +158,6 @@ static double k10ba_score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32
 
 /* mask: q // 512 == k // 512 */
 static bool k10ba_mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, bool *oob) {
-    (void)x, (void)h, (void)q, (void)k, (void)oob;
     (void)x;
     (void)h;
     (void)oob;
@@ -164,7 +167,6 @@ static bool k10ba_mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t 
 /* Whether the mask shows none, all or some of the box, by interval evaluation. */
 static ATTN_CLASSIFIER attn_tile_class k10ba_mask_classify(const attn_expr_ctx *x,
                                                            const attn_tile_box *box) {
-    (void)x;
     (void)x;
     const attn_iv q = attn_iv_of(box->q0, box->q1);
     const attn_iv v2 = attn_iv_shr(q, attn_iv_at(9));
@@ -178,7 +180,6 @@ static ATTN_CLASSIFIER attn_tile_class k10ba_mask_classify(const attn_expr_ctx *
  * + 511. */
 static ATTN_CLASSIFIER void k10ba_mask_range(const attn_expr_ctx *x, const attn_tile_box *box,
                                              int32_t *lo, int32_t *hi) {
-    (void)x;
     (void)x;
     const attn_iv q = attn_iv_of(box->q0, box->q1);
     const attn_iv v2 = attn_iv_shr(q, attn_iv_at(9));
@@ -346,8 +347,8 @@ static void k10ba_pack_q(const item *x, tile *t) {
             c[2] = vf_loadu(row[2] + d);
             c[3] = vf_loadu(row[3] + d);
             vf_transpose(c);
-            vf_store(to + 0 * rows, vf_mul(c[0], scale));
-            vf_store(to + 1 * rows, vf_mul(c[1], scale));
+            vf_store(to, vf_mul(c[0], scale));
+            vf_store(to + rows, vf_mul(c[1], scale));
             vf_store(to + 2 * rows, vf_mul(c[2], scale));
             vf_store(to + 3 * rows, vf_mul(c[3], scale));
         }
@@ -357,7 +358,7 @@ static void k10ba_pack_q(const item *x, tile *t) {
 /* Products of column d of 8 keys and 4 queries, in registers. */
 #define QK_STEP_1(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 4 + 0);          \
+        const vf q0 = vf_load(q + (d) * 4);              \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
         const vf b1 = vf_bcast(k1 + (d));                \
@@ -379,7 +380,7 @@ static void k10ba_pack_q(const item *x, tile *t) {
 /* s[key][4] = K Q^T for 8 keys x 4 queries; mx: running maximum of each lane. */
 static inline void k10ba_qk_1(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -395,7 +396,7 @@ static inline void k10ba_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     vf s6_0 = vf_zero();
     vf s7_0 = vf_zero();
     for (int d = 0; d < 64; d += 4) {
-        QK_STEP_1(d + 0)
+        QK_STEP_1(d)
         QK_STEP_1(d + 1)
         QK_STEP_1(d + 2)
         QK_STEP_1(d + 3)
@@ -410,7 +411,7 @@ static inline void k10ba_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
     m0 = vf_max(s6_0, m0);
     m0 = vf_max(s7_0, m0);
     mx[0] = m0;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 4, s1_0);
     vf_store(s + 8, s2_0);
     vf_store(s + 12, s3_0);
@@ -425,13 +426,13 @@ static inline void k10ba_qk_1(const float *restrict k, ptrdiff_t ldk, const floa
  * what came before. */
 static inline int k10ba_softmax_1(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     const int rose = vf_any_gt(mx[0], m0);
     if (rose) {
         const vf to0 = k10ba_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -441,15 +442,15 @@ static inline int k10ba_softmax_1(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero();
         for (; key < end; key++, s += 4) {
             vf p[1];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             vf_exp2_softmax_each(p, 1);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
         }
         k10ba_add_exactly(&l0, &lost0, sum0);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     return rose;
 }
 
@@ -465,9 +466,9 @@ static inline void k10ba_pv_4x2(const float *restrict v, ptrdiff_t ldv,
         vf o2_0 = vf_zero(), o2_1 = vf_zero();
         vf o3_0 = vf_zero(), o3_1 = vf_zero();
         for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
-            const vf v0 = vf_loadu(v + 0);
+            const vf v0 = vf_loadu(v);
             const vf v1 = vf_loadu(v + 4);
-            const vf p0 = vf_bcast(s + 0);
+            const vf p0 = vf_bcast(s);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + 1);
@@ -481,35 +482,35 @@ static inline void k10ba_pv_4x2(const float *restrict v, ptrdiff_t ldv,
             o3_1 = vf_fma(p3, v1, o3_1);
         }
         if (!fresh && alpha) {
-            const vf a0 = vf_bcast(alpha + 0);
-            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 4), o0_1);
+            const vf a0 = vf_bcast(alpha);
+            o0_0 = vf_fma(a0, vf_load(o), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 4), o0_1);
             const vf a1 = vf_bcast(alpha + 1);
-            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 4), o1_1);
+            o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + DVP + 4), o1_1);
             const vf a2 = vf_bcast(alpha + 2);
-            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 4), o2_1);
             const vf a3 = vf_bcast(alpha + 3);
-            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 4), o3_1);
         } else if (!fresh) {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 4), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 4), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 4), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 4), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 4), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 4), o3_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 4, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 4, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 4, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 4, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 4, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 4, o3_1);
         n -= some;
         fresh = false, alpha = NULL;
@@ -533,38 +534,40 @@ static void k10ba_pv_1(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             k10ba_pv_4x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 4 + 0, 4, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 4, 4, n[0],
+                t->o + c, alpha, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k10ba_adjust_1(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? k10ba_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     for (int32_t i = 0; i < n; i++, s += 4) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = k10ba_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 4 + 0 : NULL, masked);
+        const vf s_0 = k10ba_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 4 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void k10ba_adjust_tile_1(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
     vf m_0 = mx[0];
     /* score: 30 * tanh(s / 30) */
@@ -572,23 +575,24 @@ static void k10ba_adjust_tile_1(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 4) {
         const int32_t k = first + i;
         (void)k;
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf e1_0 = vf_tanh(s_0);
         const vf e3_0 = vf_mul(e1_0, e2v);
         m_0 = vf_max(e3_0, m_0);
-        vf_store(s + 0, e3_0);
+        vf_store(s, e3_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k10ba_adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     /* score: 30 * tanh(s / 30) */
     const vf e2v = vf_set1(0x1.5a3f2ep+5f);
@@ -600,13 +604,13 @@ static void k10ba_adjust_tile_1_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf e1_0 = vf_tanh(s_0);
         const vf e3_0 = vf_mul(e1_0, e2v);
         const vm c5_0 = vi_eq(c2_0, c4v);
@@ -614,10 +618,11 @@ static void k10ba_adjust_tile_1_masked(const item *x, const tile *t, float *rest
         seen_0 = vm_and(seen_0, c5_0);
         const vf z_0 = vf_select(seen_0, e3_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
     }
     mx[0] = m_0;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k10ba_adjust_range_1(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -671,9 +676,9 @@ static void k10ba_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
     if (partial) clean = clean_end = 0;
 
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[1] = {vf_load(t->m + 0)};
+    vf mx[1] = {vf_load(t->m)};
     k10ba_qk_keys_1(t, w, row, ldk, first, n, clean, clean_end, mx);
-    mx[0] = vf_load(t->m + 0);
+    mx[0] = vf_load(t->m);
     k10ba_adjust_range_1(x, t, w, first, 0, clean, mx, true, lanes);
     k10ba_adjust_range_1(x, t, w, first, clean, clean_end, mx, false, lanes);
     k10ba_adjust_range_1(x, t, w, first, clean_end, n, mx, true, lanes);
@@ -684,7 +689,7 @@ static void k10ba_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* Products of column d of 6 keys and 8 queries, in registers. */
 #define QK_STEP_2(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 8 + 0);          \
+        const vf q0 = vf_load(q + (d) * 8);              \
         const vf q1 = vf_load(q + (d) * 8 + 4);          \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
@@ -709,7 +714,7 @@ static void k10ba_tile_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* s[key][8] = K Q^T for 6 keys x 8 queries; mx: running maximum of each lane. */
 static inline void k10ba_qk_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -721,7 +726,7 @@ static inline void k10ba_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     vf s4_0 = vf_zero(), s4_1 = vf_zero();
     vf s5_0 = vf_zero(), s5_1 = vf_zero();
     for (int d = 0; d < 64; d += 4) {
-        QK_STEP_2(d + 0)
+        QK_STEP_2(d)
         QK_STEP_2(d + 1)
         QK_STEP_2(d + 2)
         QK_STEP_2(d + 3)
@@ -742,7 +747,7 @@ static inline void k10ba_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     m1 = vf_max(s4_1, m1);
     m1 = vf_max(s5_1, m1);
     mx[1] = m1;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 4, s0_1);
     vf_store(s + 8, s1_0);
     vf_store(s + 12, s1_1);
@@ -761,15 +766,15 @@ static inline void k10ba_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
  * what came before. */
 static inline int k10ba_softmax_2(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     vf m1 = vf_load(t->m + 4);
     vf l1 = vf_load(t->l + 4), lost1 = vf_load(t->l_lost + 4);
     const int rose = vf_any_gt(mx[0], m0) | vf_any_gt(mx[1], m1);
     if (rose) {
         const vf to0 = k10ba_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -785,10 +790,10 @@ static inline int k10ba_softmax_2(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero(), sum1 = vf_zero();
         for (; key < end; key++, s += 8) {
             vf p[2];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 4), m1);
             vf_exp2_softmax_each(p, 2);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 4, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -796,8 +801,8 @@ static inline int k10ba_softmax_2(float *restrict s, int32_t n, tile *restrict t
         k10ba_add_exactly(&l0, &lost0, sum0);
         k10ba_add_exactly(&l1, &lost1, sum1);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     vf_store(t->l + 4, l1);
     vf_store(t->l_lost + 4, lost1);
     return rose;
@@ -820,51 +825,53 @@ static void k10ba_pv_2(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             k10ba_pv_4x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 8 + 0, 8, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 8, 8, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 4 && (n[1] > 0 || alpha || fresh))
             k10ba_pv_4x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 8 + 4, 8, n[1],
                 t->o + 4 * DVP + c, alpha ? alpha + 4 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k10ba_adjust_2(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? k10ba_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 4), vh_1 = vi_load(t->head + 4);
     const vi lo_1 = vi_load(t->lo + 4), hi_1 = vi_load(t->hi + 4);
     vf m_1 = mx[1];
     for (int32_t i = 0; i < n; i++, s += 8) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 4, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = k10ba_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 8 + 0 : NULL, masked);
+        const vf s_0 = k10ba_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 8 : NULL, masked);
         const vf s_1 = k10ba_adjust_lanes(x, vf_load(s + 4), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 8 + 4 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
         vf_store(s + 4, s_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void k10ba_adjust_tile_2(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[4];
@@ -876,29 +883,30 @@ static void k10ba_adjust_tile_2(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 8) {
         const int32_t k = first + i;
         (void)k;
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 4);
         vf e1[2] = {s_0, s_1};
         vf_tanh_each(e1, 2);
         const vf e3_0 = vf_mul(e1[0], e2v);
         const vf e3_1 = vf_mul(e1[1], e2v);
         m_0 = vf_max(e3_0, m_0);
-        vf_store(s + 0, e3_0);
+        vf_store(s, e3_0);
         m_1 = vf_max(e3_1, m_1);
         vf_store(s + 4, e3_1);
     }
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k10ba_adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[4];
     const vi vq_1 = vi_load(t->pos + 4);
@@ -916,14 +924,14 @@ static void k10ba_adjust_tile_2_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 4, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 4);
         vf e1[2] = {s_0, s_1};
         vf_tanh_each(e1, 2);
@@ -935,7 +943,7 @@ static void k10ba_adjust_tile_2_masked(const item *x, const tile *t, float *rest
         seen_0 = vm_and(seen_0, c5_0);
         const vf z_0 = vf_select(seen_0, e3_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         seen_1 = vm_and(seen_1, c5_1);
         const vf z_1 = vf_select(seen_1, e3_1, vf_set1(-INFINITY));
@@ -945,6 +953,7 @@ static void k10ba_adjust_tile_2_masked(const item *x, const tile *t, float *rest
     mx[0] = m_0;
     mx[1] = m_1;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k10ba_adjust_range_2(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -998,9 +1007,9 @@ static void k10ba_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
     if (partial) clean = clean_end = 0;
 
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[2] = {vf_load(t->m + 0), vf_load(t->m + 4)};
+    vf mx[2] = {vf_load(t->m), vf_load(t->m + 4)};
     k10ba_qk_keys_2(t, w, row, ldk, first, n, clean, clean_end, mx);
-    mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 4);
+    mx[0] = vf_load(t->m), mx[1] = vf_load(t->m + 4);
     k10ba_adjust_range_2(x, t, w, first, 0, clean, mx, true, lanes);
     k10ba_adjust_range_2(x, t, w, first, clean, clean_end, mx, false, lanes);
     k10ba_adjust_range_2(x, t, w, first, clean_end, n, mx, true, lanes);
@@ -1011,7 +1020,7 @@ static void k10ba_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* Products of column d of 4 keys and 12 queries, in registers. */
 #define QK_STEP_3(d)                                     \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 12 + 0);         \
+        const vf q0 = vf_load(q + (d) * 12);             \
         const vf q1 = vf_load(q + (d) * 12 + 4);         \
         const vf q2 = vf_load(q + (d) * 12 + 8);         \
         const vf b0 = vf_bcast(k + (d));                 \
@@ -1035,7 +1044,7 @@ static void k10ba_tile_2(const item *x, tile *t, scratch *w, int32_t k0, int32_t
 /* s[key][12] = K Q^T for 4 keys x 12 queries; mx: running maximum of each lane. */
 static inline void k10ba_qk_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                               float *restrict s, vf *restrict mx) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *next = k + 4 * ldk;
@@ -1045,7 +1054,7 @@ static inline void k10ba_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
     vf s3_0 = vf_zero(), s3_1 = vf_zero(), s3_2 = vf_zero();
     for (int d = 0; d < 64; d += 16) {
         ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
-        QK_STEP_3(d + 0)
+        QK_STEP_3(d)
         QK_STEP_3(d + 1)
         QK_STEP_3(d + 2)
         QK_STEP_3(d + 3)
@@ -1083,7 +1092,7 @@ static inline void k10ba_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
     m2 = vf_max(s2_2, m2);
     m2 = vf_max(s3_2, m2);
     mx[2] = m2;
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 4, s0_1);
     vf_store(s + 8, s0_2);
     vf_store(s + 12, s1_0);
@@ -1100,7 +1109,7 @@ static inline void k10ba_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
 /* Products of column d of 8 keys and 4 queries, in registers. */
 #define QK_STEP_1_of_3(d)                                \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 12 + 0);         \
+        const vf q0 = vf_load(q + (d) * 12);             \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
         const vf b1 = vf_bcast(k1 + (d));                \
@@ -1122,7 +1131,7 @@ static inline void k10ba_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
 /* s[key][0 .. 3] = K Q^T for 8 keys and 1 of the 3 vectors of queries in q and s. */
 static inline void k10ba_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     const float *k4 = k + 4 * ldk;
@@ -1138,7 +1147,7 @@ static inline void k10ba_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
     vf s6_0 = vf_zero();
     vf s7_0 = vf_zero();
     for (int d = 0; d < 64; d += 16) {
-        QK_STEP_1_of_3(d + 0)
+        QK_STEP_1_of_3(d)
         QK_STEP_1_of_3(d + 1)
         QK_STEP_1_of_3(d + 2)
         QK_STEP_1_of_3(d + 3)
@@ -1155,7 +1164,7 @@ static inline void k10ba_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
         QK_STEP_1_of_3(d + 14)
         QK_STEP_1_of_3(d + 15)
     }
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 12, s1_0);
     vf_store(s + 24, s2_0);
     vf_store(s + 36, s3_0);
@@ -1168,7 +1177,7 @@ static inline void k10ba_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
 /* Products of column d of 4 keys and 8 queries, in registers. */
 #define QK_STEP_2_of_3(d)                                \
     {                                                    \
-        const vf q0 = vf_load(q + (d) * 12 + 0);         \
+        const vf q0 = vf_load(q + (d) * 12);             \
         const vf q1 = vf_load(q + (d) * 12 + 4);         \
         const vf b0 = vf_bcast(k + (d));                 \
         s0_0 = vf_fma(b0, q0, s0_0);                     \
@@ -1187,7 +1196,7 @@ static inline void k10ba_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
 /* s[key][0 .. 7] = K Q^T for 4 keys and 2 of the 3 vectors of queries in q and s. */
 static inline void k10ba_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s) {
-    const float *k1 = k + 1 * ldk;
+    const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero();
@@ -1195,7 +1204,7 @@ static inline void k10ba_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const
     vf s2_0 = vf_zero(), s2_1 = vf_zero();
     vf s3_0 = vf_zero(), s3_1 = vf_zero();
     for (int d = 0; d < 64; d += 16) {
-        QK_STEP_2_of_3(d + 0)
+        QK_STEP_2_of_3(d)
         QK_STEP_2_of_3(d + 1)
         QK_STEP_2_of_3(d + 2)
         QK_STEP_2_of_3(d + 3)
@@ -1212,7 +1221,7 @@ static inline void k10ba_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const
         QK_STEP_2_of_3(d + 14)
         QK_STEP_2_of_3(d + 15)
     }
-    vf_store(s + 0, s0_0);
+    vf_store(s, s0_0);
     vf_store(s + 4, s0_1);
     vf_store(s + 12, s1_0);
     vf_store(s + 16, s1_1);
@@ -1227,8 +1236,8 @@ static inline void k10ba_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const
  * what came before. */
 static inline int k10ba_softmax_3(float *restrict s, int32_t n, tile *restrict t,
                                   const vf *restrict mx, float *restrict alpha) {
-    vf m0 = vf_load(t->m + 0);
-    vf l0 = vf_load(t->l + 0), lost0 = vf_load(t->l_lost + 0);
+    vf m0 = vf_load(t->m);
+    vf l0 = vf_load(t->l), lost0 = vf_load(t->l_lost);
     vf m1 = vf_load(t->m + 4);
     vf l1 = vf_load(t->l + 4), lost1 = vf_load(t->l_lost + 4);
     vf m2 = vf_load(t->m + 8);
@@ -1236,8 +1245,8 @@ static inline int k10ba_softmax_3(float *restrict s, int32_t n, tile *restrict t
     const int rose = vf_any_gt(mx[0], m0) | vf_any_gt(mx[1], m1) | vf_any_gt(mx[2], m2);
     if (rose) {
         const vf to0 = k10ba_next_max(m0, mx[0]), a0 = vf_exp2_softmax(vf_sub(m0, to0));
-        vf_store(alpha + 0, a0);
-        vf_store(t->m + 0, to0);
+        vf_store(alpha, a0);
+        vf_store(t->m, to0);
         m0 = to0;
         l0 = vf_mul(l0, a0);
         lost0 = vf_mul(lost0, a0);
@@ -1259,11 +1268,11 @@ static inline int k10ba_softmax_3(float *restrict s, int32_t n, tile *restrict t
         vf sum0 = vf_zero(), sum1 = vf_zero(), sum2 = vf_zero();
         for (; key < end; key++, s += 12) {
             vf p[3];
-            p[0] = vf_sub(vf_load(s + 0), m0);
+            p[0] = vf_sub(vf_load(s), m0);
             p[1] = vf_sub(vf_load(s + 4), m1);
             p[2] = vf_sub(vf_load(s + 8), m2);
             vf_exp2_softmax_each(p, 3);
-            vf_store(s + 0, p[0]);
+            vf_store(s, p[0]);
             sum0 = vf_add(sum0, p[0]);
             vf_store(s + 4, p[1]);
             sum1 = vf_add(sum1, p[1]);
@@ -1274,8 +1283,8 @@ static inline int k10ba_softmax_3(float *restrict s, int32_t n, tile *restrict t
         k10ba_add_exactly(&l1, &lost1, sum1);
         k10ba_add_exactly(&l2, &lost2, sum2);
     }
-    vf_store(t->l + 0, l0);
-    vf_store(t->l_lost + 0, lost0);
+    vf_store(t->l, l0);
+    vf_store(t->l_lost, lost0);
     vf_store(t->l + 4, l1);
     vf_store(t->l_lost + 4, lost1);
     vf_store(t->l + 8, l2);
@@ -1297,9 +1306,9 @@ static inline void k10ba_pv_6x2(const float *restrict v, ptrdiff_t ldv,
         vf o4_0 = vf_zero(), o4_1 = vf_zero();
         vf o5_0 = vf_zero(), o5_1 = vf_zero();
         for (int32_t key = 0; key < some; key++, v += ldv, s += lds) {
-            const vf v0 = vf_loadu(v + 0);
+            const vf v0 = vf_loadu(v);
             const vf v1 = vf_loadu(v + 4);
-            const vf p0 = vf_bcast(s + 0);
+            const vf p0 = vf_bcast(s);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + 1);
@@ -1319,49 +1328,49 @@ static inline void k10ba_pv_6x2(const float *restrict v, ptrdiff_t ldv,
             o5_1 = vf_fma(p5, v1, o5_1);
         }
         if (!fresh && alpha) {
-            const vf a0 = vf_bcast(alpha + 0);
-            o0_0 = vf_fma(a0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(a0, vf_load(o + 0 * DVP + 4), o0_1);
+            const vf a0 = vf_bcast(alpha);
+            o0_0 = vf_fma(a0, vf_load(o), o0_0);
+            o0_1 = vf_fma(a0, vf_load(o + 4), o0_1);
             const vf a1 = vf_bcast(alpha + 1);
-            o1_0 = vf_fma(a1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(a1, vf_load(o + 1 * DVP + 4), o1_1);
+            o1_0 = vf_fma(a1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(a1, vf_load(o + DVP + 4), o1_1);
             const vf a2 = vf_bcast(alpha + 2);
-            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(a2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(a2, vf_load(o + 2 * DVP + 4), o2_1);
             const vf a3 = vf_bcast(alpha + 3);
-            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(a3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(a3, vf_load(o + 3 * DVP + 4), o3_1);
             const vf a4 = vf_bcast(alpha + 4);
-            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP + 0), o4_0);
+            o4_0 = vf_fma(a4, vf_load(o + 4 * DVP), o4_0);
             o4_1 = vf_fma(a4, vf_load(o + 4 * DVP + 4), o4_1);
             const vf a5 = vf_bcast(alpha + 5);
-            o5_0 = vf_fma(a5, vf_load(o + 5 * DVP + 0), o5_0);
+            o5_0 = vf_fma(a5, vf_load(o + 5 * DVP), o5_0);
             o5_1 = vf_fma(a5, vf_load(o + 5 * DVP + 4), o5_1);
         } else if (!fresh) {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 4), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 4), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 4), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 4), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 4), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 4), o3_1);
-            o4_0 = vf_add(vf_load(o + 4 * DVP + 0), o4_0);
+            o4_0 = vf_add(vf_load(o + 4 * DVP), o4_0);
             o4_1 = vf_add(vf_load(o + 4 * DVP + 4), o4_1);
-            o5_0 = vf_add(vf_load(o + 5 * DVP + 0), o5_0);
+            o5_0 = vf_add(vf_load(o + 5 * DVP), o5_0);
             o5_1 = vf_add(vf_load(o + 5 * DVP + 4), o5_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 4, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 4, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 4, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 4, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 4, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 4, o3_1);
-        vf_store(o + 4 * DVP + 0, o4_0);
+        vf_store(o + 4 * DVP, o4_0);
         vf_store(o + 4 * DVP + 4, o4_1);
-        vf_store(o + 5 * DVP + 0, o5_0);
+        vf_store(o + 5 * DVP, o5_0);
         vf_store(o + 5 * DVP + 4, o5_1);
         n -= some;
         fresh = false, alpha = NULL;
@@ -1385,21 +1394,22 @@ static void k10ba_pv_3(tile *t, const values *v, const float *s, int32_t first, 
         const float *column = v->v + c * v->column;
         if (t->rows > 0 && (n[0] > 0 || alpha || fresh))
             k10ba_pv_6x2(column + (begin[0] - v->base) * ldv, ldv,
-                s + (begin[0] - first) * 12 + 0, 12, n[0],
-                t->o + 0 * DVP + c, alpha ? alpha + 0 : NULL, fresh);
+                s + (begin[0] - first) * 12, 12, n[0],
+                t->o + c, alpha, fresh);
         if (t->rows > 6 && (n[1] > 0 || alpha || fresh))
             k10ba_pv_6x2(column + (begin[1] - v->base) * ldv, ldv,
                 s + (begin[1] - first) * 12 + 6, 12, n[1],
                 t->o + 6 * DVP + c, alpha ? alpha + 6 : NULL, fresh);
     }
 }
+
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
 static ATTN_INLINE void k10ba_adjust_3(const item *x, const tile *t, float *restrict s,
                                        const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                        const bool masked) {
     const uint8_t *padding = masked ? k10ba_item_padding(x) : NULL;
-    const vi vq_0 = vi_load(t->pos + 0), vh_0 = vi_load(t->head + 0);
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi vq_0 = vi_load(t->pos), vh_0 = vi_load(t->head);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const vi vq_1 = vi_load(t->pos + 4), vh_1 = vi_load(t->head + 4);
     const vi lo_1 = vi_load(t->lo + 4), hi_1 = vi_load(t->hi + 4);
@@ -1409,20 +1419,20 @@ static ATTN_INLINE void k10ba_adjust_3(const item *x, const tile *t, float *rest
     vf m_2 = mx[2];
     for (int32_t i = 0; i < n; i++, s += 12) {
         if (padding && padding[first + i]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 4, vf_set1(-INFINITY));
             vf_store(s + 8, vf_set1(-INFINITY));
             continue;
         }
         const vi vk = vi_set1(first + i);
-        const vf s_0 = k10ba_adjust_lanes(x, vf_load(s + 0), vk, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 12 + 0 : NULL, masked);
+        const vf s_0 = k10ba_adjust_lanes(x, vf_load(s), vk, vq_0, vh_0, lo_0, hi_0,
+                                     bias ? bias + i * 12 : NULL, masked);
         const vf s_1 = k10ba_adjust_lanes(x, vf_load(s + 4), vk, vq_1, vh_1, lo_1, hi_1,
                                      bias ? bias + i * 12 + 4 : NULL, masked);
         const vf s_2 = k10ba_adjust_lanes(x, vf_load(s + 8), vk, vq_2, vh_2, lo_2, hi_2,
                                      bias ? bias + i * 12 + 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
-        vf_store(s + 0, s_0);
+        vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
         vf_store(s + 4, s_1);
         m_2 = vf_max(s_2, m_2);
@@ -1432,13 +1442,14 @@ static ATTN_INLINE void k10ba_adjust_3(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first; mx: raised by them. */
 static void k10ba_adjust_tile_3(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[4];
@@ -1454,7 +1465,7 @@ static void k10ba_adjust_tile_3(const item *x, const tile *t, float *restrict s,
     for (int32_t i = 0; i < n; i++, s += 12) {
         const int32_t k = first + i;
         (void)k;
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 4);
         const vf s_2 = vf_load(s + 8);
         vf e1[3] = {s_0, s_1, s_2};
@@ -1463,7 +1474,7 @@ static void k10ba_adjust_tile_3(const item *x, const tile *t, float *restrict s,
         const vf e3_1 = vf_mul(e1[1], e2v);
         const vf e3_2 = vf_mul(e1[2], e2v);
         m_0 = vf_max(e3_0, m_0);
-        vf_store(s + 0, e3_0);
+        vf_store(s, e3_0);
         m_1 = vf_max(e3_1, m_1);
         vf_store(s + 4, e3_1);
         m_2 = vf_max(e3_2, m_2);
@@ -1473,15 +1484,16 @@ static void k10ba_adjust_tile_3(const item *x, const tile *t, float *restrict s,
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k10ba_adjust_tile_3_masked(const item *x, const tile *t, float *restrict s,
                                   int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
-    const vi vq_0 = vi_load(t->pos + 0);
+    const vi vq_0 = vi_load(t->pos);
     (void)q_0_0, (void)vq_0;
-    const vi lo_0 = vi_load(t->lo + 0), hi_0 = vi_load(t->hi + 0);
+    const vi lo_0 = vi_load(t->lo), hi_0 = vi_load(t->hi);
     vf m_0 = mx[0];
     const int32_t q_0_1 = t->pos[4];
     const vi vq_1 = vi_load(t->pos + 4);
@@ -1505,7 +1517,7 @@ static void k10ba_adjust_tile_3_masked(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         (void)k;
         if (padding && padding[k]) {
-            vf_store(s + 0, vf_set1(-INFINITY));
+            vf_store(s, vf_set1(-INFINITY));
             vf_store(s + 4, vf_set1(-INFINITY));
             vf_store(s + 8, vf_set1(-INFINITY));
             continue;
@@ -1513,7 +1525,7 @@ static void k10ba_adjust_tile_3_masked(const item *x, const tile *t, float *rest
         const vi vk = vi_set1(k);
         const int32_t c4 = attn_shr32(k, 9);
         const vi c4v = vi_set1(c4);
-        const vf s_0 = vf_load(s + 0);
+        const vf s_0 = vf_load(s);
         const vf s_1 = vf_load(s + 4);
         const vf s_2 = vf_load(s + 8);
         vf e1[3] = {s_0, s_1, s_2};
@@ -1528,7 +1540,7 @@ static void k10ba_adjust_tile_3_masked(const item *x, const tile *t, float *rest
         seen_0 = vm_and(seen_0, c5_0);
         const vf z_0 = vf_select(seen_0, e3_0, vf_set1(-INFINITY));
         m_0 = vf_max(z_0, m_0);
-        vf_store(s + 0, z_0);
+        vf_store(s, z_0);
         vm seen_1 = vm_and(vi_le(lo_1, vk), vi_le(vk, hi_1));
         seen_1 = vm_and(seen_1, c5_1);
         const vf z_1 = vf_select(seen_1, e3_1, vf_set1(-INFINITY));
@@ -1544,6 +1556,7 @@ static void k10ba_adjust_tile_3_masked(const item *x, const tile *t, float *rest
     mx[1] = m_1;
     mx[2] = m_2;
 }
+
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void k10ba_adjust_range_3(const item *x, const tile *t, scratch *w,
                                              int32_t first, int32_t from, int32_t to, vf *mx,
@@ -1583,14 +1596,14 @@ static ATTN_INLINE void k10ba_qk_edge_3(const tile *t, float *s, const float *k,
     vf mx[3] = {vf_zero(), vf_zero(), vf_zero()}; /* not wanted */
     switch (end - begin) {
     case 1:
-        k10ba_qk_1_of_3(k + 0 * ldk, ldk, q, s + 0);
+        k10ba_qk_1_of_3(k, ldk, q, s);
         break;
     case 2:
-        k10ba_qk_2_of_3(k + 0 * ldk, ldk, q, s + 0);
+        k10ba_qk_2_of_3(k, ldk, q, s);
         k10ba_qk_2_of_3(k + 4 * ldk, ldk, q, s + 48);
         break;
     case 3:
-        k10ba_qk_3(k + 0 * ldk, ldk, q, s + 0, mx);
+        k10ba_qk_3(k, ldk, q, s, mx);
         k10ba_qk_3(k + 4 * ldk, ldk, q, s + 48, mx);
         break;
     }
@@ -1635,9 +1648,9 @@ static void k10ba_tile_3(const item *x, tile *t, scratch *w, int32_t k0, int32_t
     if (partial) clean = clean_end = 0;
 
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[3] = {vf_load(t->m + 0), vf_load(t->m + 4), vf_load(t->m + 8)};
+    vf mx[3] = {vf_load(t->m), vf_load(t->m + 4), vf_load(t->m + 8)};
     k10ba_qk_keys_3(t, w, row, ldk, first, n, clean, clean_end, mx);
-    mx[0] = vf_load(t->m + 0), mx[1] = vf_load(t->m + 4), mx[2] = vf_load(t->m + 8);
+    mx[0] = vf_load(t->m), mx[1] = vf_load(t->m + 4), mx[2] = vf_load(t->m + 8);
     k10ba_adjust_range_3(x, t, w, first, 0, clean, mx, true, lanes);
     k10ba_adjust_range_3(x, t, w, first, clean, clean_end, mx, false, lanes);
     k10ba_adjust_range_3(x, t, w, first, clean_end, n, mx, true, lanes);
@@ -1982,7 +1995,7 @@ static ATTN_INLINE void k10ba_dot_keys_4(const item *x, tile *t, scratch *w, int
     float *s = w->s; /* [key][4] */
     for (int32_t key = 0; key < n; key += 1) {
         vf a[W]; /* [key][4] */
-        const float *k0 = k + k10ba_min32(key + 0, n - 1) * ldk;
+        const float *k0 = k + k10ba_min32(key, n - 1) * ldk;
         vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
         for (int32_t r = key; r < key + 1; r++)
             for (int d = 0; d < DV; d += 16) {
@@ -1990,8 +2003,8 @@ static ATTN_INLINE void k10ba_dot_keys_4(const item *x, tile *t, scratch *w, int
             }
         for (int d = 0; d < 64; d += 16) {
             {
-                const vf q0 = vf_load(q + 0 * DP + d);
-                const vf q1 = vf_load(q + 1 * DP + d);
+                const vf q0 = vf_load(q + d);
+                const vf q1 = vf_load(q + DP + d);
                 const vf q2 = vf_load(q + 2 * DP + d);
                 const vf q3 = vf_load(q + 3 * DP + d);
                 const vf b0 = vf_loadu(k0 + d);
@@ -2001,8 +2014,8 @@ static ATTN_INLINE void k10ba_dot_keys_4(const item *x, tile *t, scratch *w, int
                 a0_3 = vf_fma(b0, q3, a0_3);
             }
             {
-                const vf q0 = vf_load(q + 0 * DP + d + 4);
-                const vf q1 = vf_load(q + 1 * DP + d + 4);
+                const vf q0 = vf_load(q + d + 4);
+                const vf q1 = vf_load(q + DP + d + 4);
                 const vf q2 = vf_load(q + 2 * DP + d + 4);
                 const vf q3 = vf_load(q + 3 * DP + d + 4);
                 const vf b0 = vf_loadu(k0 + d + 4);
@@ -2012,8 +2025,8 @@ static ATTN_INLINE void k10ba_dot_keys_4(const item *x, tile *t, scratch *w, int
                 a0_3 = vf_fma(b0, q3, a0_3);
             }
             {
-                const vf q0 = vf_load(q + 0 * DP + d + 8);
-                const vf q1 = vf_load(q + 1 * DP + d + 8);
+                const vf q0 = vf_load(q + d + 8);
+                const vf q1 = vf_load(q + DP + d + 8);
                 const vf q2 = vf_load(q + 2 * DP + d + 8);
                 const vf q3 = vf_load(q + 3 * DP + d + 8);
                 const vf b0 = vf_loadu(k0 + d + 8);
@@ -2023,8 +2036,8 @@ static ATTN_INLINE void k10ba_dot_keys_4(const item *x, tile *t, scratch *w, int
                 a0_3 = vf_fma(b0, q3, a0_3);
             }
             {
-                const vf q0 = vf_load(q + 0 * DP + d + 12);
-                const vf q1 = vf_load(q + 1 * DP + d + 12);
+                const vf q0 = vf_load(q + d + 12);
+                const vf q1 = vf_load(q + DP + d + 12);
                 const vf q2 = vf_load(q + 2 * DP + d + 12);
                 const vf q3 = vf_load(q + 3 * DP + d + 12);
                 const vf b0 = vf_loadu(k0 + d + 12);
@@ -2051,7 +2064,7 @@ static ATTN_INLINE void k10ba_dot_keys_4(const item *x, tile *t, scratch *w, int
     }
     if (masked) {
         const uint8_t *padding = k10ba_item_padding(x);
-        for (int32_t i = 0; i < (n + 0) / 1 * 1; i++)
+        for (int32_t i = 0; i < n; i++)
             if (i >= n || (padding && padding[block + i]))
                 for (int r = 0; r < 4; r++) s[i * 4 + r] = -INFINITY;
     }
@@ -2092,9 +2105,9 @@ static ATTN_INLINE void k10ba_dot_keys_4(const item *x, tile *t, scratch *w, int
                 const int32_t row = at / 4, column = at % 4 * 16;
                 ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
             }
-            const vf v0 = vf_loadu(vr + 0);
+            const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 4);
-            const vf p0 = vf_bcast(s + key * 4 + 0);
+            const vf p0 = vf_bcast(s + key * 4);
             o0_0 = vf_fma(p0, v0, o0_0);
             o0_1 = vf_fma(p0, v1, o0_1);
             const vf p1 = vf_bcast(s + key * 4 + 1);
@@ -2108,35 +2121,35 @@ static ATTN_INLINE void k10ba_dot_keys_4(const item *x, tile *t, scratch *w, int
             o3_1 = vf_fma(p3, v1, o3_1);
         }
         if (rose) {
-            const vf f0 = vf_bcast(w->alpha + 0);
-            o0_0 = vf_fma(f0, vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_fma(f0, vf_load(o + 0 * DVP + 4), o0_1);
+            const vf f0 = vf_bcast(w->alpha);
+            o0_0 = vf_fma(f0, vf_load(o), o0_0);
+            o0_1 = vf_fma(f0, vf_load(o + 4), o0_1);
             const vf f1 = vf_bcast(w->alpha + 1);
-            o1_0 = vf_fma(f1, vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_fma(f1, vf_load(o + 1 * DVP + 4), o1_1);
+            o1_0 = vf_fma(f1, vf_load(o + DVP), o1_0);
+            o1_1 = vf_fma(f1, vf_load(o + DVP + 4), o1_1);
             const vf f2 = vf_bcast(w->alpha + 2);
-            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP + 0), o2_0);
+            o2_0 = vf_fma(f2, vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_fma(f2, vf_load(o + 2 * DVP + 4), o2_1);
             const vf f3 = vf_bcast(w->alpha + 3);
-            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_fma(f3, vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_fma(f3, vf_load(o + 3 * DVP + 4), o3_1);
         } else {
-            o0_0 = vf_add(vf_load(o + 0 * DVP + 0), o0_0);
-            o0_1 = vf_add(vf_load(o + 0 * DVP + 4), o0_1);
-            o1_0 = vf_add(vf_load(o + 1 * DVP + 0), o1_0);
-            o1_1 = vf_add(vf_load(o + 1 * DVP + 4), o1_1);
-            o2_0 = vf_add(vf_load(o + 2 * DVP + 0), o2_0);
+            o0_0 = vf_add(vf_load(o), o0_0);
+            o0_1 = vf_add(vf_load(o + 4), o0_1);
+            o1_0 = vf_add(vf_load(o + DVP), o1_0);
+            o1_1 = vf_add(vf_load(o + DVP + 4), o1_1);
+            o2_0 = vf_add(vf_load(o + 2 * DVP), o2_0);
             o2_1 = vf_add(vf_load(o + 2 * DVP + 4), o2_1);
-            o3_0 = vf_add(vf_load(o + 3 * DVP + 0), o3_0);
+            o3_0 = vf_add(vf_load(o + 3 * DVP), o3_0);
             o3_1 = vf_add(vf_load(o + 3 * DVP + 4), o3_1);
         }
-        vf_store(o + 0 * DVP + 0, o0_0);
-        vf_store(o + 0 * DVP + 4, o0_1);
-        vf_store(o + 1 * DVP + 0, o1_0);
-        vf_store(o + 1 * DVP + 4, o1_1);
-        vf_store(o + 2 * DVP + 0, o2_0);
+        vf_store(o, o0_0);
+        vf_store(o + 4, o0_1);
+        vf_store(o + DVP, o1_0);
+        vf_store(o + DVP + 4, o1_1);
+        vf_store(o + 2 * DVP, o2_0);
         vf_store(o + 2 * DVP + 4, o2_1);
-        vf_store(o + 3 * DVP + 0, o3_0);
+        vf_store(o + 3 * DVP, o3_0);
         vf_store(o + 3 * DVP + 4, o3_1);
     }
 }
@@ -2425,7 +2438,7 @@ static void k10ba_pack_v_task(void *ctx, int64_t task, int worker) {
     for (int32_t key = first; key < n; key++, row += v->token) {
         for (int32_t col = 0; col < 64; col += 8) {
             float *panel = to + col * BK + key * 8;
-            vf_store(panel + 0, k10ba_load_n(row + col + 0, DV - col - 0));
+            vf_store(panel, k10ba_load_n(row + col, DV - col));
             vf_store(panel + 4, k10ba_load_n(row + col + 4, DV - col - 4));
         }
     }

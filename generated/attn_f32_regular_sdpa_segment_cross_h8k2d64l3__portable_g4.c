@@ -45,6 +45,7 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t kf75f_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t kf75f_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
@@ -53,9 +54,11 @@ static inline int32_t kf75f_max32(int32_t a, int32_t b) {
 static inline int32_t kf75f_key_head(int32_t h) {
     return h / (HEADS / KEY_HEADS);
 }
+
 static inline int32_t kf75f_value_head(int32_t h) {
     return h / (HEADS / VALUE_HEADS);
 }
+
 /* op segment_cross: a query of segment g sees the keys g - 3 .. g that exist; a
  * negative segment sees nothing. */
 static inline void kf75f_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
@@ -184,7 +187,7 @@ static void kf75f_gather_row(const item *x, scratch *w, int32_t h, int32_t i, co
             a[2] = a2;
             a[3] = a3;
         }
-        vf_store(s + 0, vf_mul(vf_sums(a), vf_set1(0x1.715476p-3f)));
+        vf_store(s, vf_mul(vf_sums(a), vf_set1(0x1.715476p-3f)));
     }
     const int32_t pos = (int32_t)((uint32_t)x->q_start + (uint32_t)i);
     _Alignas(64) float bias[4];

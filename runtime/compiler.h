@@ -53,4 +53,13 @@
 #define ATTN_NOT_BLEND_FAULT 0
 #endif
 
+/* gcc 12.2, not reported: where char is unsigned (-funsigned-char), the bytes of the mask of
+ * _mm256_blendv_epi8 are compared with 0 as unsigned ones, at every -O: none is below, and the
+ * result is the first operand. Here too vi_select of avx2.h blends floats. */
+#if ATTN_GCC >= 12 && defined(__CHAR_UNSIGNED__)
+#define ATTN_CHAR_BLEND_FAULT 1
+#else
+#define ATTN_CHAR_BLEND_FAULT 0
+#endif
+
 #endif

@@ -165,6 +165,7 @@ ${part(form, { section = "members" })}
 static inline int32_t min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }

@@ -51,16 +51,19 @@ ATTN_HIDDEN extern const attn_kernel
 static inline int32_t min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
+
 static inline int32_t max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
 $ if plan.tiled then
+
 static inline int64_t min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 $ end
 
 ${part("form/" .. spec.form .. ".c")}
+
 ${part("op/" .. spec.op .. ".c")}
 
 ${each("scratch")}

@@ -52,6 +52,14 @@ local function lines(array)
   return table.concat(array, "\n")
 end
 
+-- p + row * stride + column in C, without what is zero; row, stride: of an array of rows.
+local function at(p, column, row, stride)
+  local parts = { p }
+  if row and row ~= 0 then parts[2] = (row == 1 and "" or row .. " * ") .. stride end
+  if column ~= 0 then parts[#parts + 1] = column end
+  return table.concat(parts, " + ")
+end
+
 -- Breaks a list after commas, at 64 columns.
 local function wrap(s)
   local result, column = {}, 0
@@ -89,7 +97,7 @@ end
 
 local base = {
   assert = assert, error = error, ipairs = ipairs, tostring = tostring, type = type,
-  string = string, table = table, math = math, f32 = f32, list = list, lines = lines,
+  string = string, table = table, math = math, f32 = f32, list = list, lines = lines, at = at,
   wrap = wrap, comment = comment, signature = signature,
   _line = line, _block = block, _text = text,
 }

@@ -49,7 +49,8 @@ run() { # run NAME COMMAND..: writes NAME.result, and prints what became of it
     {
         printf '%-22s %5d passed %3d failed %3d skipped %5d s %5d s of CPU\n' "$name" "$1" "$2" "$3" \
             "$seconds" "$cpu"
-        sed 's/\x1b\[[0-9;]*m//g' "$log/$name" | grep -iE '^(skip|.*: skipped|.*\[SKIP\])' | sort | uniq -c |
+        sed 's/\x1b\[[0-9;]*m//g' "$log/$name" | grep -iE '^(skip|.*: skipped|.*\[SKIP\])' |
+            sed 's/^attn_[A-Za-z0-9_]*: /kernel: /' | sort | uniq -c |
             sort -rn | head -4 | sed 's/^ */    /'
         if [ "$ok" = 0 ]; then tail -n 40 "$log/$name" | sed 's/^/    | /'; fi
     } >"$log/$name.lines"
@@ -86,7 +87,7 @@ stage check-generated "$build/attn-gen" check generated
 
 # The longest begin first, so that both lanes end together.
 stage sanitize sh tests/check/sanitize.sh
-short property "$build/property" --test sweep,sums,statuses --isa "$fast" --shapes 12 --cflags -O1
+short property "$build/property" --test sweep,sums,statuses,workspaces --isa "$fast" --shapes 12 --cflags -O1
 stage product sh tests/product/product.sh
 stage package sh tests/product/package.sh
 stage compilers sh tests/check/compilers.sh
@@ -120,20 +121,23 @@ stage unseen sh tests/product/unseen.sh
 stage ragged sh tests/product/ragged.sh
 # Every third layer: all kinds of attention.
 short property-portable "$build/property" --test layers --isa portable --every 3 --shapes 3 --cflags -O1
-# What the long campaign found once: few rows that run as tiles, keys that lie in each other.
+# What the long campaigns found once: few rows that run as tiles, keys that lie in each other, a sum
+# with x where there is no residual.
 short property-band "$build/property" --spec band --shape 188 --shapes 200 --isa portable \
     --test sweep --cflags -O1
 short property-cross "$build/property" --spec cross20 --shape 48 --shapes 200 --isa portable \
     --test sweep --cflags -O1
+short property-norms "$build/property" --test layers --shapes 3 --isa portable --cflags -O1 \
+    --layer 'level=block;heads=2;head_dim=10;d_model=21;norm_place=both;residual=none;ffn=none'
 stage products sh tests/check/products.sh
 stage report sh tests/check/report.sh
 stage command-line sh tests/reject/command_line.sh
 stage injection sh tests/reject/injection.sh
 
 long oracle-mutations sh tests/check/oracle_mutations.sh
-long property-full env ATTN_PROPERTY_SHAPES=200 "$build/property" --test sweep,sums,statuses,mutations
+long property-full env ATTN_PROPERTY_SHAPES=200 "$build/property" --test sweep,sums,statuses,workspaces,mutations
 long property-layers-seed "$build/property" --test layers --layers 220 --shapes 8 --seed 2
-long property-unroll "$build/property" --unroll -1 --test sweep
+long property-unroll "$build/property" --unroll -1 --test sweep --cflags -O1
 long property-tuned "$build/property" --tuned --test sweep --shapes 60
 long property-seed env ATTN_PROPERTY_SEED=2 ATTN_PROPERTY_SHAPES=100 "$build/property" --test sweep
 long smollm2 sh tests/product/smollm2/smollm2.sh test

@@ -1,7 +1,7 @@
 /* main.c - attn-verify: golden files against freshly generated kernels. */
 #define _DEFAULT_SOURCE
 #include "plan/isa.h"
-#include "files.h"
+#include "output/program.h"
 #include "version.h"
 #include "lab/block_call.h"
 #include "check.h"

@@ -124,7 +124,7 @@ ATTN_SIMD vm vi_ne(vi a, vi b) {
     return vf_bits(vi_not(_mm256_cmpeq_epi32(a, b)));
 }
 ATTN_SIMD vi vi_select(vm m, vi a, vi b) {
-#if ATTN_NOT_BLEND_FAULT /* see compiler.h */
+#if ATTN_NOT_BLEND_FAULT || ATTN_CHAR_BLEND_FAULT /* see compiler.h */
     return vi_bits(_mm256_blendv_ps(vf_bits(b), vf_bits(a), m));
 #else
     return _mm256_blendv_epi8(b, a, vi_bits(m));

@@ -9,10 +9,10 @@ static void adjust_tile_${nv}${a.masked and "_masked" or ""}(const item *x, cons
     (void)x, (void)h;
 $ for j = 0, nv - 1 do
     const int32_t q_0_${j} = t->pos[${j * W}];
-    const vi vq_${j} = vi_load(t->pos + ${j * W});
+    const vi vq_${j} = vi_load(${at("t->pos", j * W)});
     (void)q_0_${j}, (void)vq_${j};
 $   if a.masked then
-    const vi lo_${j} = vi_load(t->lo + ${j * W}), hi_${j} = vi_load(t->hi + ${j * W});
+    const vi lo_${j} = vi_load(${at("t->lo", j * W)}), hi_${j} = vi_load(${at("t->hi", j * W)});
 $   end
     vf m_${j} = mx[${j}];
 $ end
@@ -33,7 +33,7 @@ $ end
 $ if a.masked then
         if (padding && padding[k]) {
 $   for j = 0, nv - 1 do
-            vf_store(s + ${j * W}, vf_set1(-INFINITY));
+            vf_store(${at("s", j * W)}, vf_set1(-INFINITY));
 $   end
             continue;
         }
@@ -46,11 +46,11 @@ $ if a.masked and expr.mask then
         ${lines(expr.mask.tile[nv].key)}
 $ end
 $ if spec.softcap then
-        vf z[${nv}] = {${list(nv, function(j) return "vf_load(s + " .. j * W .. ")" end)}};
+        vf z[${nv}] = {${list(nv, function(j) return "vf_load(" .. at("s", j * W) .. ")" end)}};
         cap_scores(z, ${nv});
 $ end
 $ for j = 0, nv - 1 do
-        const vf s_${j} = ${spec.softcap and "z[" .. j .. "]" or "vf_load(s + " .. j * W .. ")"};
+        const vf s_${j} = ${spec.softcap and "z[" .. j .. "]" or "vf_load(" .. at("s", j * W) .. ")"};
 $ end
 $ if expr.score then
         ${lines(expr.score.tile[nv].lane)}
@@ -71,7 +71,7 @@ $     end
 $     score = "z_" .. j
 $   end
         m_${j} = vf_max(${score}, m_${j});
-        vf_store(s + ${j * W}, ${score});
+        vf_store(${at("s", j * W)}, ${score});
 $ end
     }
 $ for j = 0, nv - 1 do

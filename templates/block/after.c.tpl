@@ -1,6 +1,7 @@
-$ local post = spec.norm_place == "post"
+$ -- What is normed is all of y: it holds x already, or x is not added.
+$ local whole = spec.norm_place == "post" or spec.residual == "none"
 $ local bias = spec.norm_bias and "l->w + " .. a.norm .. "_BIAS_AT" or "NULL"
-$ if post then
+$ if whole then
 /* y = norm(sum) */
 $ else
 /* y = ${a.from} + norm(sum) */
@@ -13,7 +14,7 @@ static void ${a.name}_task(void *ctx, int64_t task, int worker) {
         const int32_t row = l->first + i;
         if (!row_exists(l, row)) continue;
         float *sum = l->sum + (int64_t)i * (MODEL + PAD), *y = y_row(l, row);
-$ if post then
+$ if whole then
         norm(y, sum, l->w + ${a.norm}_AT, ${bias});
 $ else
         norm(sum, sum, l->w + ${a.norm}_AT, ${bias});

@@ -33,7 +33,7 @@ $     local name = "qk_" .. part.vectors .. (part.vectors < nv and "_of_" .. nv 
 $     local rest = part.vectors < nv and "" or ", mx"
     case ${part.vectors}:
 $     for i = 0, E - 1, part.keys do
-        ${name}(k + ${i} * ldk, ldk, q, s + ${i * R}${rest});
+        ${name}(${at("k", 0, i, "ldk")}, ldk, q, ${at("s", i * R)}${rest});
 $     end
         break;
 $   end

@@ -24,7 +24,7 @@ $   for i = 0, W - 1 do
 $   end
             vf_transpose(c);
 $   for i = 0, W - 1 do
-            vf_store(to + ${i} * rows, vf_mul(c[${i}], scale));
+            vf_store(${at("to", 0, i, "rows")}, vf_mul(c[${i}], scale));
 $   end
         }
 $ end

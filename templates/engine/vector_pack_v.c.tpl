@@ -6,13 +6,13 @@ $ if whole > 0 then
 for (int32_t col = 0; col < ${whole}; col += ${C}) {
     ${VT} *panel = ${a.to} + col * BK + ${a.key} * ${C};
 $   for j = 0, C - 1, W do
-    vf_store${V}(panel + ${j}, load_n${V}(${a.row} + col + ${j}, DV - col - ${j}));
+    vf_store${V}(${at("panel", j)}, load_n${V}(${at(a.row .. " + col", j)}, DV - col${j > 0 and " - " .. j or ""}));
 $   end
 }
 $ end
 $ if whole < plan.dvp then
 ${VT} *panel = ${a.to} + ${whole} * BK + ${a.key} * ${plan.dvp - whole}; /* as narrow as what is left */
 $   for j = 0, plan.dvp - whole - 1, W do
-vf_store${V}(panel + ${j}, load_n${V}(${a.row} + ${whole + j}, DV - ${whole + j}));
+vf_store${V}(${at("panel", j)}, load_n${V}(${a.row} + ${whole + j}, DV - ${whole + j}));
 $   end
 $ end

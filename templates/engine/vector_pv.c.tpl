@@ -47,13 +47,13 @@ $       end
     ${tab}for (int32_t key = 0; key < ${split and "some" or "n"}; key++, v += ldv, s += lds) {
 $       for j = 0, c - 1 do
 $         if strip.tail and j == c - 1 then
-        ${tab}const vf v${j} = vf_loadn${V}(v + ${j * W}, ${partial});
+        ${tab}const vf v${j} = vf_loadn${V}(${at("v", j * W)}, ${partial});
 $         else
-        ${tab}const vf v${j} = vf_loadu${V}(v + ${j * W});
+        ${tab}const vf v${j} = vf_loadu${V}(${at("v", j * W)});
 $         end
 $       end
 $       for i = 0, r - 1 do
-        ${tab}const vf p${i} = vf_bcast(s + ${i});
+        ${tab}const vf p${i} = vf_bcast(${at("s", i)});
 $         for j = 0, c - 1 do
         ${tab}o${i}_${j} = vf_fma(p${i}, v${j}, o${i}_${j});
 $         end
@@ -61,21 +61,21 @@ $       end
     ${tab}}
     ${tab}if (!fresh && alpha) {
 $       for i = 0, r - 1 do
-        ${tab}const vf a${i} = vf_bcast(alpha + ${i});
+        ${tab}const vf a${i} = vf_bcast(${at("alpha", i)});
 $         for j = 0, c - 1 do
-        ${tab}o${i}_${j} = vf_fma(a${i}, vf_load(o + ${i} * DVP + ${j * W}), o${i}_${j});
+        ${tab}o${i}_${j} = vf_fma(a${i}, vf_load(${at("o", j * W, i, "DVP")}), o${i}_${j});
 $         end
 $       end
     ${tab}} else if (!fresh) {
 $       for i = 0, r - 1 do
 $         for j = 0, c - 1 do
-        ${tab}o${i}_${j} = vf_add(vf_load(o + ${i} * DVP + ${j * W}), o${i}_${j});
+        ${tab}o${i}_${j} = vf_add(vf_load(${at("o", j * W, i, "DVP")}), o${i}_${j});
 $         end
 $       end
     ${tab}}
 $       for i = 0, r - 1 do
 $         for j = 0, c - 1 do
-    ${tab}vf_store(o + ${i} * DVP + ${j * W}, o${i}_${j});
+    ${tab}vf_store(${at("o", j * W, i, "DVP")}, o${i}_${j});
 $         end
 $       end
 $       if split then
@@ -109,14 +109,14 @@ $   else
 $   end
         const ptrdiff_t ldv = v->${strip.row};
         const ${VT} *column = v->v + c * v->column;
-$   local at = 0
+$   local row = 0
 $   for i, rows in ipairs(shape.groups) do
 $     local g = i - 1
-        if (t->rows > ${at} && (n[${g}] > 0 || alpha || fresh))
+        if (t->rows > ${row} && (n[${g}] > 0 || alpha || fresh))
             ${name(rows, strip)}(column + (begin[${g}] - v->base) * ldv, ldv,
-                s + (begin[${g}] - first) * ${R} + ${at}, ${R}, n[${g}],
-                t->o + ${at} * DVP + c, alpha ? alpha + ${at} : NULL, fresh);
-$     at = at + rows
+                ${at("s + (begin[" .. g .. "] - first) * " .. R, row)}, ${R}, n[${g}],
+                ${at("t->o", "c", row, "DVP")}, ${row > 0 and "alpha ? alpha + " .. row .. " : NULL" or "alpha"}, fresh);
+$     row = row + rows
 $   end
     }
 $ end

@@ -30,7 +30,7 @@ $ if not a.lazy then
 ${macro("#define QK_STEP_" .. id .. "(d)")}
 ${macro("    {")}
 $   for n = 0, nv - 1 do
-${macro("        const vf q" .. n .. " = vf_load(q + (d) * " .. R .. " + " .. n * W .. ");")}
+${macro("        const vf q" .. n .. " = vf_load(" .. at("q + (d) * " .. R, n * W) .. ");")}
 $   end
 $   for m = 0, MR - 1 do
 $     local k = "k" .. (m > 0 and m or "")
@@ -60,10 +60,10 @@ static inline void qk_${nv}(const ${KT} *restrict k, ptrdiff_t ldk, const float 
                         float *restrict s, vf *restrict mx) {
 $ end
 $ for m = 1, MR - 1 do
-    const ${KT} *k${m} = k + ${m} * ldk;
+    const ${KT} *k${m} = ${at("k", 0, m, "ldk")};
 $ end
 $ if distance > 0 then
-    const ${KT} *next = k + ${distance * MR} * ldk;
+    const ${KT} *next = ${at("k", 0, distance * MR, "ldk")};
 $ end
 $ local function start(n)
 $   return a.lazy and "vf_neg(m[" .. n .. "])" or "vf_zero()"
@@ -90,7 +90,7 @@ $     else
         ATTN_PREFETCH_L1(next + ${m} * ldk + d + ${u // line * line});
 $     end
 $   end
-        QK_STEP_${id}(d + ${u})
+        QK_STEP_${id}(${at("d", u)})
 $ end
     }
 $ for d = main, plan.d - 1 do
@@ -117,7 +117,7 @@ $     local function score(j) return "s" .. (i + j) // nv .. "_" .. (i + j) % nv
     vf p${i // 2}[${pair}] = {${list(pair, score)}};
     vf_exp2_lazy_each(p${i // 2}, ${pair});
 $     for j = 0, pair - 1 do
-    vf_store(s + ${(i + j) * W}, p${i // 2}[${j}]);
+    vf_store(${at("s", (i + j) * W)}, p${i // 2}[${j}]);
 $       add((i + j) % nv, "p" .. i // 2 .. "[" .. j .. "]")
 $     end
 $   end
@@ -142,7 +142,7 @@ $ end
 $ if not a.lazy then
 $   for m = 0, MR - 1 do
 $     for n = 0, nv - 1 do
-    vf_store(s + ${m * R + n * W}, s${m}_${n});
+    vf_store(${at("s", m * R + n * W)}, s${m}_${n});
 $     end
 $   end
 $ end

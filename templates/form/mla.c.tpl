@@ -9,6 +9,7 @@ static inline int32_t key_head(int32_t h) {
     return h;
 }
 $ end
+
 static inline int32_t value_head(int32_t h) {
     return (void)h, 0;
 }

@@ -2,6 +2,7 @@
 static inline int32_t key_head(int32_t h) {
     return h / (HEADS / KEY_HEADS);
 }
+
 static inline int32_t value_head(int32_t h) {
     return h / (HEADS / VALUE_HEADS);
 }

@@ -6,29 +6,29 @@ static ATTN_INLINE void adjust_${nv}(const item *x, const tile *t, float *restri
                                  const bool masked) {
     const uint8_t *padding = masked ? item_padding(x) : NULL;
 $ for j = 0, nv - 1 do
-    const vi vq_${j} = vi_load(t->pos + ${j * W}), vh_${j} = vi_load(t->head + ${j * W});
-    const vi lo_${j} = vi_load(t->lo + ${j * W}), hi_${j} = vi_load(t->hi + ${j * W});
+    const vi vq_${j} = vi_load(${at("t->pos", j * W)}), vh_${j} = vi_load(${at("t->head", j * W)});
+    const vi lo_${j} = vi_load(${at("t->lo", j * W)}), hi_${j} = vi_load(${at("t->hi", j * W)});
     vf m_${j} = mx[${j}];
 $ end
     for (int32_t i = 0; i < n; i++, s += ${R}) {
         if (padding && padding[first + i]) {
 $ for j = 0, nv - 1 do
-            vf_store(s + ${j * W}, vf_set1(-INFINITY));
+            vf_store(${at("s", j * W)}, vf_set1(-INFINITY));
 $ end
             continue;
         }
         const vi vk = vi_set1(first + i);
 $ if spec.softcap then
-        vf z[${nv}] = {${list(nv, function(j) return "vf_load(s + " .. j * W .. ")" end)}};
+        vf z[${nv}] = {${list(nv, function(j) return "vf_load(" .. at("s", j * W) .. ")" end)}};
         cap_scores(z, ${nv});
 $ end
 $ for j = 0, nv - 1 do
-        const vf s_${j} = adjust_lanes(x, ${spec.softcap and "z[" .. j .. "]" or "vf_load(s + " .. j * W .. ")"}, vk, vq_${j}, vh_${j}, lo_${j}, hi_${j},
-                                     bias ? bias + i * ${R} + ${j * W} : NULL, masked);
+        const vf s_${j} = adjust_lanes(x, ${spec.softcap and "z[" .. j .. "]" or "vf_load(" .. at("s", j * W) .. ")"}, vk, vq_${j}, vh_${j}, lo_${j}, hi_${j},
+                                     bias ? ${at("bias + i * " .. R, j * W)} : NULL, masked);
 $ end
 $ for j = 0, nv - 1 do
         m_${j} = vf_max(s_${j}, m_${j});
-        vf_store(s + ${j * W}, s_${j});
+        vf_store(${at("s", j * W)}, s_${j});
 $ end
     }
 $ for j = 0, nv - 1 do

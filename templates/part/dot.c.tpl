@@ -9,6 +9,8 @@ $ local W, R = plan.width, a.dot.rows
 $ local P = a.dot.lanes
 $ local N = W // P
 $ local KEYS, pv = a.dot.keys, a.dot.pv
+$ local function times(x) return P > 1 and x .. " * " .. P or x end -- lanes of keys
+$ local function by_lanes(x) return P > 1 and x .. " / " .. P or x end
 $ local walk, again = a.dot.walk, a.dot.again
 $ local soon, soon_arg = again and ", const lines soon" or "", again and ", soon" or ""
 $ -- A row's line, from memory into L2 and, where that may have been refused, once more.
@@ -23,7 +25,7 @@ $ local C = pv.columns
 $ local strips = vectors // C
 $ local rest = vectors - strips * C
 $ local partial = plan.dv % W
-/* Lane l of a score vector is key l / ${P}, row l % ${P}. */
+/* Lane l of a score vector is key ${by_lanes("l")}${P > 1 and ", row l % " .. P or ""}. */
 static const int32_t lane_key_${R}[W] = {${list(W, function(i) return i // P end)}};
 
 /* ${KEYS} keys or fewer for ${R} row${R > 1 and "s" or ""} of a tile; k and v stand at key `block`. ask.v is asked for
@@ -43,7 +45,7 @@ $ if N > walk then
         for (int32_t i = key; i < key + ${N}; i += ${walk}) {
 $ end
 $ for i = 0, walk - 1 do
-        ${tab}const ${KT} *k${i} = ${layout.k_at("k", "min32(" .. at_key .. " + " .. i .. ", n - 1)", "ldk")};
+        ${tab}const ${KT} *k${i} = ${layout.k_at("k", "min32(" .. at(at_key, i) .. ", n - 1)", "ldk")};
 $ end
 $ for i = 0, walk - 1 do
 $   for j = 0, R - 1, 4 do
@@ -74,7 +76,7 @@ $   for u = 0, step - W, W do
 $     local off = u > 0 and " + " .. u or ""
             ${tab}{
 $     for j = 0, R - 1 do
-                ${tab}const vf q${j} = vf_load(q + ${j} * DP + d${off});
+                ${tab}const vf q${j} = vf_load(${at("q", "d" .. off, j, "DP")});
 $     end
 $     for i = 0, walk - 1 do
                 ${tab}const vf b${i} = vf_loadu${K}(k${i} + d${off});
@@ -89,7 +91,7 @@ $ end
 $ if main < plan.d then
         ${tab}{
 $   for j = 0, R - 1 do
-            ${tab}const vf q${j} = vf_load(q + ${j} * DP + ${main});
+            ${tab}const vf q${j} = vf_load(${at("q", main, j, "DP")});
 $   end
 $   for i = 0, walk - 1 do
             ${tab}const vf b${i} = vf_loadn${K}(k${i} + ${main}, ${plan.d - main});
@@ -100,7 +102,7 @@ $   end
         ${tab}}
 $ end
 $ if N > walk then
-            vf *sums = a + (i - key) * ${P};
+            vf *sums = a + ${P > 1 and "(i - key) * " .. P or "i - key"};
 $ end
 $ for i = 0, walk - 1 do
 $   for j = 0, P - 1 do
@@ -110,17 +112,17 @@ $ end
 $ if N > walk then
         }
 $ end
-        vf_store(s + key * ${P}, vf_sums(a));
+        vf_store(s + ${times("key")}, vf_sums(a));
     }
 $ if plan.bias then
     const bool biased = masked && x->args->mask.type != ATTN_MASK_NONE;
     if (biased)
         for (int32_t i = 0; i < n; i++)
-            for (int r = 0; r < ${R}; r++) w->bias[i * ${P} + r] = bias_at(x, t, r, block + i);
+            for (int r = 0; r < ${R}; r++) w->bias[${times("i")} + r] = bias_at(x, t, r, block + i);
 $ end
     if (${plan.rescore and "true" or "masked"}) {
-        for (int32_t i = 0; i < n * ${P}; i += W) {
-            const vi vk = vi_add(vi_set1(block + i / ${P}), vi_loadu(lane_key_${R}));
+        for (int32_t i = 0; i < ${times("n")}; i += W) {
+            const vi vk = vi_add(vi_set1(block + ${by_lanes("i")}), vi_loadu(lane_key_${R}));
             vf z = vf_load(s + i);
 $ if spec.softcap then
             cap_scores(&z, 1);
@@ -132,13 +134,13 @@ $ end
     }
     if (masked) {
         const uint8_t *padding = item_padding(x);
-        for (int32_t i = 0; i < (n + ${N - 1}) / ${N} * ${N}; i++)
+        for (int32_t i = 0; i < ${N > 1 and "(n + " .. N - 1 .. ") / " .. N .. " * " .. N or "n"}; i++)
             if (i >= n || (padding && padding[block + i]))
-                for (int r = 0; r < ${P}; r++) s[i * ${P} + r] = -INFINITY;
+                for (int r = 0; r < ${P}; r++) s[${times("i")} + r] = -INFINITY;
     }
 
     vf m = vf_load(t->m), l = vf_load(t->l), lost = vf_load(t->l_lost), top = m;
-    for (int32_t i = 0; i < n * ${P}; i += W) top = vf_max(vf_load(s + i), top);
+    for (int32_t i = 0; i < ${times("n")}; i += W) top = vf_max(vf_load(s + i), top);
     top = vf_stride_max(top, ${P});
     const int rose = vf_any_gt(top, m);
     if (rose) {
@@ -150,7 +152,7 @@ $ end
         vf_store(w->alpha, alpha);
         vf_store(t->m, m);
     }
-    for (int32_t i = 0; i < n * ${P}; i += W) {
+    for (int32_t i = 0; i < ${times("n")}; i += W) {
         const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
         vf_store(s + i, p);
         add_exactly(&l, &lost, p);
@@ -209,13 +211,13 @@ ${request("                " .. tab, "k", " + row * ask.k_step + column")}
 $     end
 $     for j = 0, g.c - 1 do
 $       if g.tail and j == g.c - 1 then
-            ${tab}const vf v${j} = vf_loadn${V}(vr + ${j * W}, ${partial});
+            ${tab}const vf v${j} = vf_loadn${V}(${at("vr", j * W)}, ${partial});
 $       else
-            ${tab}const vf v${j} = vf_loadu${V}(vr + ${j * W});
+            ${tab}const vf v${j} = vf_loadu${V}(${at("vr", j * W)});
 $       end
 $     end
 $     for r = from, to do
-            ${tab}const vf p${r} = vf_bcast(s + key * ${P} + ${r});
+            ${tab}const vf p${r} = vf_bcast(${at("s + " .. times("key"), r)});
 $       for j = 0, g.c - 1 do
             ${tab}o${r}_${j} = vf_fma(p${r}, v${j}, o${r}_${j});
 $       end
@@ -223,21 +225,21 @@ $     end
         ${tab}}
         ${tab}if (rose) {
 $     for r = from, to do
-            ${tab}const vf f${r} = vf_bcast(w->alpha + ${r});
+            ${tab}const vf f${r} = vf_bcast(${at("w->alpha", r)});
 $       for j = 0, g.c - 1 do
-            ${tab}o${r}_${j} = vf_fma(f${r}, vf_load(o + ${r} * DVP + ${j * W}), o${r}_${j});
+            ${tab}o${r}_${j} = vf_fma(f${r}, vf_load(${at("o", j * W, r, "DVP")}), o${r}_${j});
 $       end
 $     end
         ${tab}} else {
 $     for r = from, to do
 $       for j = 0, g.c - 1 do
-            ${tab}o${r}_${j} = vf_add(vf_load(o + ${r} * DVP + ${j * W}), o${r}_${j});
+            ${tab}o${r}_${j} = vf_add(vf_load(${at("o", j * W, r, "DVP")}), o${r}_${j});
 $       end
 $     end
         ${tab}}
 $     for r = from, to do
 $       for j = 0, g.c - 1 do
-        ${tab}vf_store(o + ${r} * DVP + ${j * W}, o${r}_${j});
+        ${tab}vf_store(${at("o", j * W, r, "DVP")}, o${r}_${j});
 $       end
 $     end
 $     if tab ~= "" then

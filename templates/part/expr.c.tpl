@@ -3,7 +3,7 @@ $ if expr.score then
 ${comment("score: " .. expr.score.text)}
 static double score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, double s,
                        bool *oob) {
-    (void)x, (void)h, (void)q, (void)k, (void)s, (void)oob;
+    (void)s;
     ${lines(expr.score.scalar)}
 }
 
@@ -11,14 +11,12 @@ $ end
 $ if expr.mask then
 ${comment("mask: " .. expr.mask.text)}
 static bool mask_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, bool *oob) {
-    (void)x, (void)h, (void)q, (void)k, (void)oob;
     ${lines(expr.mask.scalar)}
 }
 
 /* Whether the mask shows none, all or some of the box, by interval evaluation. */
 static ATTN_CLASSIFIER attn_tile_class mask_classify(const attn_expr_ctx *x,
                                                      const attn_tile_box *box) {
-    (void)x;
     ${lines(expr.mask.classify)}
 }
 
@@ -26,7 +24,6 @@ $   local bounds = expr.mask.range_text ~= "" and ": " .. expr.mask.range_text o
 ${comment("Keys that the mask can show in the box" .. bounds .. ".")}
 static ATTN_CLASSIFIER void mask_range(const attn_expr_ctx *x, const attn_tile_box *box,
                                        int32_t *lo, int32_t *hi) {
-    (void)x;
     ${lines(expr.mask.range)}
 }
 

@@ -8,11 +8,11 @@ $ local function exps(exp)
         for (; key < end; key++, s += ${R}) {
             vf p[${nv}];
 $ for j = 0, nv - 1 do
-            p[${j}] = vf_sub(vf_load(s + ${j * W}), m${j});
+            p[${j}] = vf_sub(vf_load(${at("s", j * W)}), m${j});
 $ end
             ${exp}(p, ${nv});
 $ for j = 0, nv - 1 do
-            vf_store(s + ${j * W}, p[${j}]);
+            vf_store(${at("s", j * W)}, p[${j}]);
             sum${j} = vf_add(sum${j}, p[${j}]);
 $ end
         }
@@ -27,15 +27,15 @@ $ end
 static inline int softmax_${nv}(float *restrict s, int32_t n, tile *restrict t, const vf *restrict mx,
                             float *restrict alpha) {
 $ for j = 0, nv - 1 do
-    vf m${j} = vf_load(t->m + ${j * W});
-    vf l${j} = vf_load(t->l + ${j * W}), lost${j} = vf_load(t->l_lost + ${j * W});
+    vf m${j} = vf_load(${at("t->m", j * W)});
+    vf l${j} = vf_load(${at("t->l", j * W)}), lost${j} = vf_load(${at("t->l_lost", j * W)});
 $ end
     const int rose = ${list(nv, function(j) return "vf_any_gt(mx[" .. j .. "], m" .. j .. ")" end, nv > 3 and " |\n                     " or " | ")};
     if (rose) {
 $ for j = 0, nv - 1 do
         const vf to${j} = next_max(m${j}, mx[${j}]), a${j} = vf_exp2_softmax(vf_sub(m${j}, to${j}));
-        vf_store(alpha + ${j * W}, a${j});
-        vf_store(t->m + ${j * W}, to${j});
+        vf_store(${at("alpha", j * W)}, a${j});
+        vf_store(${at("t->m", j * W)}, to${j});
         m${j} = to${j};
         l${j} = vf_mul(l${j}, a${j});
         lost${j} = vf_mul(lost${j}, a${j});
@@ -43,8 +43,8 @@ $ end
     }
 $ exps("vf_exp2_softmax_each")
 $ for j = 0, nv - 1 do
-    vf_store(t->l + ${j * W}, l${j});
-    vf_store(t->l_lost + ${j * W}, lost${j});
+    vf_store(${at("t->l", j * W)}, l${j});
+    vf_store(${at("t->l_lost", j * W)}, lost${j});
 $ end
     return rose;
 }

@@ -47,10 +47,10 @@ static bool lazy_${nv}(const item *x, tile *t, scratch *w, const ${KT} *row, ptr
     const vf none = vf_set1(NO_MAX);
     vf m[${nv}], l[${nv}], lost[${nv}], mx[${nv}]; /* mx: not wanted here */
 $ for j = 0, nv - 1 do
-    m[${j}] = vf_load(t->m + ${j * W});
+    m[${j}] = vf_load(${at("t->m", j * W)});
     m[${j}] = vf_select(vf_eq(m[${j}], none), vf_zero(), m[${j}]);
-    l[${j}] = vf_load(t->l + ${j * W});
-    lost[${j}] = vf_load(t->l_lost + ${j * W});
+    l[${j}] = vf_load(${at("t->l", j * W)});
+    lost[${j}] = vf_load(${at("t->l_lost", j * W)});
     mx[${j}] = none;
 $ end
 $ if plan.rescore then
@@ -65,9 +65,9 @@ $ else
 $ end
     if (!lazy_ok_${nv}(l)) return false;
 $ for j = 0, nv - 1 do
-    vf_store(t->m + ${j * W}, m[${j}]);
-    vf_store(t->l + ${j * W}, l[${j}]);
-    vf_store(t->l_lost + ${j * W}, lost[${j}]);
+    vf_store(${at("t->m", j * W)}, m[${j}]);
+    vf_store(${at("t->l", j * W)}, l[${j}]);
+    vf_store(${at("t->l_lost", j * W)}, lost[${j}]);
 $ end
     return true;
 }
@@ -104,16 +104,16 @@ $ if plan.tile[nv].lazy then
     }
 $ end
     /* The true maximum of these keys, and what came before rescaled. */
-    vf mx[${nv}] = {${list(nv, function(j) return "vf_load(t->m + " .. j * W .. ")" end, nv > 3 and ",\n        " or ", ")}};
+    vf mx[${nv}] = {${list(nv, function(j) return "vf_load(" .. at("t->m", j * W) .. ")" end, nv > 3 and ",\n        " or ", ")}};
     qk_keys_${nv}(t, w, row, ldk, first, n, clean, clean_end, mx);
 $ if plan.rescore then
-    ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(t->m + " .. j * W .. ")" end, nv > 3 and ",\n        " or ", ")};
+    ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(" .. at("t->m", j * W) .. ")" end, nv > 3 and ",\n        " or ", ")};
     adjust_range_${nv}(x, t, w, first, 0, clean, mx, true, lanes);
     adjust_range_${nv}(x, t, w, first, clean, clean_end, mx, false, lanes);
     adjust_range_${nv}(x, t, w, first, clean_end, n, mx, true, lanes);
 $ else
     if (clean_end - clean < n) {
-        ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(t->m + " .. j * W .. ")" end, nv > 3 and ",\n        " or ", ")};
+        ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(" .. at("t->m", j * W) .. ")" end, nv > 3 and ",\n        " or ", ")};
         adjust_range_${nv}(x, t, w, first, 0, n, mx, true, lanes);
     }
 $ end

@@ -26,13 +26,18 @@ $ for nv = 1, plan.tile_vectors do
 ${engine.qk(nv)}
 
 ${part("part/softmax.c", { nv = nv })}
+
 ${engine.pv(nv, pv_seen)}
+
 ${part("part/adjust.c", { nv = nv })}
+
 $   if expr then
 $     if plan.rescore then
 ${part("backend/flex_tile.c", { nv = nv, masked = false })}
+
 $     end
 ${part("backend/flex_tile.c", { nv = nv, masked = true })}
+
 $   end
 ${part("part/tile.c", { nv = nv })}
 

@@ -48,11 +48,11 @@ $   local few = keys <= 4 and keys < W
 $   for i = keys, few and 0 or W - 1 do
         a[${i}] = vf_zero();
 $   end
-$   for at = 0, keys - 1, batch do
-$     local count = math.min(batch, keys - at)
+$   for some = 0, keys - 1, batch do
+$     local count = math.min(batch, keys - some)
         {
 $     for i = 0, count - 1 do
-            const ${KT} *r${i} = ${layout.k_at("k0", "min32(" .. first + at + i .. ", n - 1)", "ldk")};
+            const ${KT} *r${i} = ${layout.k_at("k0", "min32(" .. first + some + i .. ", n - 1)", "ldk")};
 $     end
 $     for i = 0, count - 1, 4 do
             vf ${list(math.min(4, count - i), function(j) return "a" .. i + j .. " = vf_zero()" end)};
@@ -66,17 +66,17 @@ $       end
             }
 $     end
 $     if main < plan.d then
-            const vf z = vf_loadn${Q}(q + ${main}, ${plan.d - main});
+            const vf z = vf_loadn${Q}(${at("q", main)}, ${plan.d - main});
 $       for i = 0, count - 1 do
             a${i} = vf_fma(z, vf_loadn${K}(r${i} + ${main}, ${plan.d - main}), a${i});
 $       end
 $     end
 $     for i = 0, count - 1 do
-            a[${at + i}] = a${i};
+            a[${some + i}] = a${i};
 $     end
         }
 $   end
-        vf_store(s + ${first}, vf_mul(${few and "vf_sums_few(a, " .. keys .. ")" or "vf_sums(a)"}, vf_set1(${f32(plan.q_scale)})));
+        vf_store(${at("s", first)}, vf_mul(${few and "vf_sums_few(a, " .. keys .. ")" or "vf_sums(a)"}, vf_set1(${f32(plan.q_scale)})));
     }
 $ end
     const int32_t pos = (int32_t)((uint32_t)x->q_start + (uint32_t)i);
@@ -137,11 +137,11 @@ $   end
     }
 $ end
 $ if whole < plan.dv then
-    vf o = vf_mul(p0, vf_loadn${V}(v0 + ${whole}, ${plan.dv - whole}));
+    vf o = vf_mul(p0, vf_loadn${V}(${at("v0", whole)}, ${plan.dv - whole}));
 $   for j = 1, G - 1 do
     o = vf_fma(p${j}, vf_loadn${V}(v${j} + ${whole}, ${plan.dv - whole}), o);
 $   end
-    vf_storen${O}(to + ${whole}, in_range(o), ${plan.dv - whole});
+    vf_storen${O}(${at("to", whole)}, in_range(o), ${plan.dv - whole});
 $ end
 }
 

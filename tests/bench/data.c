@@ -180,7 +180,8 @@ bench_error data_check(const attn_args *args, const bench_case *c, const kernel_
     if (count > c->q_len) count = c->q_len;
     for (int n = 0; n < count; n++) check_rows(args, k, data_sampled(c->q_len, count, n), &e);
     const size_t floats = data_outputs(c, k);
+    const float *o = args->o.data;
     for (size_t i = 0; i < floats; i++)
-        if (!isfinite(args->o.data[i])) e.finite = false;
+        if (!isfinite(o[i])) e.finite = false;
     return e;
 }

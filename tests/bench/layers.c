@@ -59,7 +59,8 @@ static void give_weights(arena *a, bench_layer *l) {
         t->data = sequence_of(scale, most + LAYER_WEIGHTS * APART) + (size_t)i * APART;
         if (strncmp(t->name, "norm", 4) || strstr(t->name, ".bias")) continue;
         float *own = arena_alloc(a, elements(t) * sizeof *own);
-        for (size_t n = 0; n < elements(t); n++) own[n] = 1 + t->data[n];
+        const float *noise = t->data;
+        for (size_t n = 0; n < elements(t); n++) own[n] = 1 + noise[n];
         t->data = own;
     }
 }
@@ -147,7 +148,8 @@ static void check_row(const layer_call *call, int32_t b, int32_t i, bench_error 
     }
     const int64_t k_head = (int64_t)cache->capacity * s->head_dim;
     const int64_t v_head = (int64_t)cache->capacity * s->v_dim;
-    const float *k = cache->k + b * s->kv_heads * k_head, *v = cache->v + b * s->v_heads * v_head;
+    const float *k = (const float *)cache->k + b * s->kv_heads * k_head;
+    const float *v = (const float *)cache->v + b * s->v_heads * v_head;
     const int32_t at = call->held + i;
     block_case one = {.spec = l->spec, .weight = weight, .weight_count = l->weight_count};
     one.batch = one.tokens = 1;

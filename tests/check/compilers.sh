@@ -8,7 +8,9 @@
 #   scan        gcc's own dumps of the code show none of the faults (gcc_scan.py)
 #   kernels     built and run: selftest, and goldens by attn-verify --folder
 # Short: what the faults were found in. ATTN_FULL=1: the catalog and four models with every compiler,
-# level and base. COMPILERS="gcc-12 clang" limits the list, PARTS="faults kernels" what is done.
+# level and base. COMPILERS="gcc-12 clang" limits the list, PARTS="faults kernels" what is done, ONLY
+# the scans and kernels: a shell pattern of COMPILER NAME FLAGS, as in ONLY='* masks -O2*'. Runs side
+# by side share one long campaign that way.
 set -u
 cd "$(dirname "$0")/../.."
 root=$(pwd)
@@ -34,6 +36,10 @@ fail() { # fail TEXT [LOG]
 skip() {
     skipped=$((skipped + 1))
     echo "skipped: $1"
+}
+only() { # only COMPILER NAME FLAGS: is it asked for?
+    # shellcheck disable=SC2254
+    case "$*" in ${ONLY:-*}) ;; *) return 1 ;; esac
 }
 has() { command -v "$1" >/dev/null 2>&1; }
 cpu_has() { grep -qw "$1" /proc/cpuinfo; }
@@ -90,6 +96,13 @@ fault() { # fault CC PROGRAM FLAGS MACRO
 }
 faults() { # faults CC
     fault "$1" null_based_stores "-O2" ATTN_NULL_STORES_FAULT
+    if cpu_has avx2; then
+        for flags in "-O0 -funsigned-char" "-O2 -funsigned-char" -O2; do
+            fault "$1" char_blendv "$flags" ATTN_CHAR_BLEND_FAULT
+        done
+    else
+        skip "$1: faults with AVX2: this CPU has none"
+    fi
     if cpu_has avx512bw; then
         fault "$1" broadcast_constant "-O2 -march=x86-64-v4" ATTN_BROADCAST_FAULT
         fault "$1" broadcast_constant "-O0 -march=x86-64-v4" ATTN_BROADCAST_FAULT
@@ -155,8 +168,8 @@ thirty_two() {
     for flags in -O2 -O0 "-O2 -msse2" "-O2 -msse2 -mfpmath=both"; do option $cc error "$flags -static"; done
     option $cc ok "-O2 -msse2 -mfpmath=sse -static"
     [ -n "$full" ] || return
-    folder masks "$here/masks.lua" --isa portable
-    selftest $cc masks "-O2 -msse2 -mfpmath=sse -static" OPENMP=
+    folder masks-32 --isa portable
+    selftest $cc masks-32 "-O2 -msse2 -mfpmath=sse -static" OPENMP=
 }
 
 # --- standards ---
@@ -207,12 +220,13 @@ scan() { # scan CC FILE FLAGS
 }
 scans() { # scans CC
     if is_clang "$1" || ! has python3; then return; fi
-    scan_programs "$1"
+    if only "$1 scan programs"; then scan_programs "$1"; fi
     [ -n "$full" ] || return 0
-    folder masks "$here/masks.lua"
+    folder masks
     for level in -O1 -O2 -O3; do
         for base in "" -march=x86-64-v4; do
-            for file in "$work"/masks/attn_*.c generated/attn_*.c runtime/*.c gen/*.c gen/expr/*.c gen/verify/*.c; do
+            only "$1 scan $level $base" || continue
+            for file in "$work"/masks/attn_*.c generated/attn_*.c runtime/*.c gen/*.c gen/*/*.c; do
                 scan "$1" "$file" "$level $base -fopenmp"
             done
         done
@@ -221,20 +235,33 @@ scans() { # scans CC
 
 # --- kernels ---
 
-folder() { # folder NAME MODEL [FLAGS..]: generated once, with its cases
+model_of() { # model_of NAME
+    case $1 in
+    masks*) echo "$here/masks.lua" ;;
+    smollm2) echo tests/import/smollm2-135m.json ;; # whole layers
+    *) echo "$1" ;;
+    esac
+}
+folder() { # folder NAME [FLAGS..]: generated once, with its cases
     name=$1
     shift
     [ ! -d "$work/$name" ] || return 0
-    "$build/attn-gen" generate "$@" --name "$name" -o "$work/$name" >"$work/log" 2>&1 &&
+    "$build/attn-gen" generate "$(model_of "$name")" "$@" --name "$name" -o "$work/$name" >"$work/log" 2>&1 &&
         "$build/attn-gen" golden "$work/$name" -o "$work/$name-cases" --seed 3 --cases 4 >"$work/log" 2>&1 ||
         fail "generate $name" "$work/log"
+}
+# An ar that reads what -flto makes: of two LLVMs it would ask the older one.
+archiver() { # archiver CC
+    plugin=""
+    if is_clang "$1"; then plugin=$("$1" -print-resource-dir)/../../LLVMgold.so; fi
+    if [ -e "$plugin" ]; then echo "ar --plugin $plugin"; else echo ar; fi
 }
 selftest() { # selftest CC NAME FLAGS [MAKE ARGUMENTS]
     cc=$1 name=$2 flags=$3
     shift 3
     # -s: what is left are the lines of the program.
-    if make -s -j "$jobs" -C "$work/$name" CC="$cc" CFLAGS="$flags" BUILD="$work/objects" "$@" selftest \
-        >"$work/log" 2>&1 && grep -q '^[1-9][0-9]* passed, 0 failed' "$work/log"; then
+    if make -s -j "$jobs" -C "$work/$name" CC="$cc" CFLAGS="$flags" AR="$(archiver "$cc")" BUILD="$work/objects" \
+        "$@" selftest >"$work/log" 2>&1 && grep -q '^[1-9][0-9]* passed, 0 failed' "$work/log"; then
         pass
     else
         fail "$cc $flags: selftest of $name" "$work/log"
@@ -256,17 +283,16 @@ runs_here() { # runs_here FLAGS
     esac
 }
 run() { # run CC NAME FLAGS
+    only "$@" || return 0
     runs_here "$3" || {
         skip "$1 $3: not on this CPU"
         return
     }
+    folder "$2"
     selftest "$@"
     goldens "$@"
 }
 kernels_full() { # kernels_full CC
-    folder catalog catalog
-    for model in llama-3-8b gemma-2-2b deepseek-mla; do folder $model $model; done
-    folder smollm2 tests/import/smollm2-135m.json # whole layers
     for flags in -O0 -O1 -O2 -O3 -Os "-O2 -march=x86-64-v3" "-O2 -march=x86-64-v4" "-O2 -march=native" \
         "-O3 -march=native"; do
         for name in masks catalog llama-3-8b gemma-2-2b deepseek-mla smollm2; do run "$1" $name "$flags"; done
@@ -278,10 +304,9 @@ kernels_full() { # kernels_full CC
 }
 kernels() { # kernels CC
     if [ -n "$full" ]; then
-        folder masks "$here/masks.lua"
         kernels_full "$1"
     elif ! is_clang "$1"; then
-        folder masks "$here/masks.lua" --isa avx2,avx512
+        folder masks --isa avx2,avx512
         selftest "$1" masks "-O2 -march=native"
     fi
 }

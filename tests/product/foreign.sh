@@ -2,7 +2,7 @@
 # CMake projects of others that take a generated folder: C, C++ or both; with and without a build
 # type; static and shared; as a subdirectory, by FetchContent, two models in one project, installed,
 # as a single file. Kernels are never at -O0 unless the project says so. ATTN_FULL=1: every
-# combination; else a few that have each value at least once.
+# combination (WAYS="fetch two": of these ways alone); else a few that have each value at least once.
 set -u
 cd "$(dirname "$0")/../.."
 gen=${BUILD:-build}/attn-gen
@@ -130,7 +130,7 @@ wait
 ) &
 wait
 if [ -n "${ATTN_FULL:-}" ]; then
-    for way in subdirectory fetch two installed single; do
+    for way in ${WAYS:-subdirectory fetch two installed single}; do
         for languages in C CXX "C;CXX"; do
             for type in "" Debug Release RelWithDebInfo MinSizeRel; do
                 rm -rf "$work/$way-"*

@@ -10,7 +10,7 @@
 static const char help[] =
     "usage: attn-property [options]\n"
     "\n"
-    "  --test LIST    sweep, sums, statuses, mutations, layers, layer-statuses,\n"
+    "  --test LIST    sweep, sums, statuses, workspaces, mutations, layers, layer-statuses,\n"
     "                 layer-mutations or all (default)\n"
     "  --isa LIST     default: all that this CPU runs\n"
     "  --shapes N     problems a spec (default 25, or ATTN_PROPERTY_SHAPES)\n"
@@ -84,6 +84,7 @@ static const struct {
     {"layers", property_layers},
     {"layer-mutations", property_layer_mutations},
     {"sums", property_sums},
+    {"workspaces", property_workspaces},
     {"statuses", property_statuses},
     {"layer-statuses", property_layer_statuses},
     {"mutations", property_mutations},

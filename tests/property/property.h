@@ -52,10 +52,11 @@ typedef struct property_options {
 /* Everything this CPU runs; ATTN_PROPERTY_SHAPES and ATTN_PROPERTY_SEED from the environment. */
 property_options property_defaults(void);
 
-int property_sweep(const property_options *o);     /* rules 5 to 10 of CONTRACT.md */
-int property_statuses(const property_options *o);  /* every attn_status */
-int property_sums(const property_options *o);      /* rule 8 over many keys */
-int property_mutations(const property_options *o); /* a changed kernel must be noticed */
+int property_sweep(const property_options *o);      /* rules 5 to 10 of CONTRACT.md */
+int property_statuses(const property_options *o);   /* every attn_status */
+int property_sums(const property_options *o);       /* rule 8 over many keys */
+int property_workspaces(const property_options *o); /* planned and generated figures agree */
+int property_mutations(const property_options *o);  /* a changed kernel must be noticed */
 
 int property_layers(const property_options *o); /* whole layers at random */
 int property_layer_statuses(const property_options *o);
