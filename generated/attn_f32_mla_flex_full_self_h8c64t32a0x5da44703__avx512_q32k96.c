@@ -4,8 +4,8 @@
  * Inputs 17c8782cc38636c2. Do not edit: attn-gen check reports it. Statics begin with ka3d0_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * mla attention, flex: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *   floats.
+ * mla attention, flex: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *   rows of 64 floats.
  * Keys: every query sees every key, below kv_len[b].
  * Scores: 0.176776692 * q.k.
  * mask = k <= q or k < prefix

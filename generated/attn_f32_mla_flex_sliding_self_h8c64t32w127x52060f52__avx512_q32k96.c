@@ -4,8 +4,8 @@
  * Inputs 658ccabc78683538. Do not edit: attn-gen check reports it. Statics begin with keb5d_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * mla attention, flex: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *   floats.
+ * mla attention, flex: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *   rows of 64 floats.
  * Keys: query position p sees the keys p - 127 .. p, below kv_len[b].
  * Scores: 0.176776692 * q.k, then the score expression.
  * score = s + table[h][clamp(q - k, -64, 64) + 64]

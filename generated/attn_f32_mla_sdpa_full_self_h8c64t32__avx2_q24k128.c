@@ -4,8 +4,8 @@
  * Inputs b1f9c0a6af2858dd. Do not edit: attn-gen check reports it. Statics begin with k267f_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * mla attention, sdpa: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *   floats.
+ * mla attention, sdpa: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *   rows of 64 floats.
  * Keys: query position p sees the keys 0 .. p, below kv_len[b].
  * Scores: 0.176776692 * q.k, then the run-time mask.
  * A row that sees no key: O = 0, LSE = -inf.

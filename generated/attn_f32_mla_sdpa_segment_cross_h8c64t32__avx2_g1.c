@@ -4,8 +4,8 @@
  * Inputs cc797eeb5044beb6. Do not edit: attn-gen check reports it. Statics begin with k1ff9_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * mla attention, sdpa: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *   floats.
+ * mla attention, sdpa: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *   rows of 64 floats.
  * Keys: a query of segment g sees the keys g - 0 .. g that exist; a negative g sees none,
  *   below kv_len[b].
  * Scores: 0.176776692 * q.k, then the run-time mask.

@@ -4,8 +4,8 @@
  * Inputs 5a054b7b58c149e7. Do not edit: attn-gen check reports it. Statics begin with ka984_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * regular attention, flex: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *   64 floats.
+ * regular attention, flex: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *   and O rows of 64 floats.
  * Keys: query position p sees the keys 0 .. p, below kv_len[b].
  * Scores: 0.125 * q.k, then the score expression.
  * score = s + slope[h] * (k - q)
@@ -2793,7 +2793,7 @@ const attn_kernel
     .spec = &ka984_spec,
     .expr = &ka984_hooks,
     .sides = ka984_sides,
-    .side_count = 2,
+    .side_count = SIDES,
     .scalar_count = 0,
     .variant = ka984_variant,
     .workspace = ka984_workspace,

@@ -4,8 +4,8 @@
  * Inputs 65fddefa91ef8308. Do not edit: attn-gen check reports it. Statics begin with k10ba_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * regular attention, flex: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *   64 floats.
+ * regular attention, flex: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *   and O rows of 64 floats.
  * Keys: query position p sees the keys p - 255 .. p, below kv_len[b].
  * Scores: 0.125 * q.k, then the score expression.
  * score = 30 * tanh(s / 30)

@@ -4,8 +4,8 @@
  * Inputs 012115e9a874e334. Do not edit: attn-gen check reports it. Statics begin with kcb94_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * regular attention, sdpa: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *   64 floats.
+ * regular attention, sdpa: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *   and O rows of 64 floats.
  * Keys: query position p sees the keys 0 .. p, below kv_len[b].
  * Scores: 0.125 * q.k, then the run-time mask.
  * A row that sees no key: O = 0, LSE = -inf.

@@ -4,8 +4,8 @@
  * Inputs 521bbeb90d63c343. Do not edit: attn-gen check reports it. Statics begin with kb641_.
  * Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD
  *
- * regular attention, sdpa: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *   64 floats.
+ * regular attention, sdpa: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *   and O rows of 64 floats.
  * Keys: a query of segment g sees the keys g - 3 .. g that exist; a negative g sees none,
  *   below kv_len[b].
  * Scores: 0.125 * q.k, then the run-time mask.

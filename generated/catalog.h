@@ -20,24 +20,39 @@
  *     if (status != ATTN_OK) fprintf(stderr, "%s\n", attn_status_text(status));
  *     catalog_destroy(plan);
  *
- * Plans are immutable: make one a layer (or one for all the layers of a
+ *     attn_block *block;                        a whole layer (level = block)
+ *     attn_status status = catalog_block_create(&block, 0, 0);
+ *     const size_t bytes = attn_block_packed_bytes(block);
+ *     void *packed = attn_align(malloc(bytes + 63));
+ *     char message[1000];                       what is wrong with the weights
+ *     status = attn_block_pack(block, weight, weights, packed, bytes, message, sizeof message);
+ *     attn_block_args a = ATTN_BLOCK_ARGS_INIT; all of it is described in attn.h
+ *     a.batch = 1, a.tokens = 128, a.packed = packed;
+ *     a.x = ..; a.y = ..; a.cache = ..;         data and strides; attn_cache_init
+ *     status = attn_block_workspace(block, &a, &a.workspace_bytes);
+ *     a.workspace = attn_align(malloc(a.workspace_bytes + 63));
+ *     status = attn_block_prefill(block, &a);   then attn_block_step
+ *     attn_block_destroy(block);
+ *
+ * Plans and blocks are immutable: make one a layer (or one for all the layers of a
  * kernel) at start, and run it from any number of threads, each with a workspace of its own.
  * Several models may be in one program as shared libraries of different names, linked or opened:
  * each finds its own kernels by the functions below. Statically, link one model a program; for two,
  * put the layers of both in one model file.
  *
  * Layer 0
+ * Inside layer 12
  *   attn_f32_regular_sdpa_full_self_h8k2d64
- *   regular attention, sdpa: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *     64 floats.
+ *   regular attention, sdpa: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *     and O rows of 64 floats.
  *   Keys: query position p sees the keys 0 .. p, below kv_len[b].
  *   Scores: 0.125 * q.k, then the run-time mask.
  *   A row that sees no key: O = 0, LSE = -inf.
  *
  * Layer 1
  *   attn_f32_regular_flex_full_self_h8k2d64x773acd5e
- *   regular attention, flex: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *     64 floats.
+ *   regular attention, flex: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *     and O rows of 64 floats.
  *   Keys: query position p sees the keys 0 .. p, below kv_len[b].
  *   Scores: 0.125 * q.k, then the score expression.
  *   score = s + slope[h] * (k - q)
@@ -48,16 +63,16 @@
  *
  * Layer 2
  *   attn_f32_regular_sdpa_sliding_self_h8k2d64w255
- *   regular attention, sdpa: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *     64 floats.
+ *   regular attention, sdpa: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *     and O rows of 64 floats.
  *   Keys: query position p sees the keys p - 255 .. p, below kv_len[b].
  *   Scores: 0.125 * q.k, then the run-time mask.
  *   A row that sees no key: O = 0, LSE = -inf.
  *
  * Layer 3
  *   attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf
- *   regular attention, flex: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *     64 floats.
+ *   regular attention, flex: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *     and O rows of 64 floats.
  *   Keys: query position p sees the keys p - 255 .. p, below kv_len[b].
  *   Scores: 0.125 * q.k, then the score expression.
  *   score = 30 * tanh(s / 30)
@@ -66,8 +81,8 @@
  *
  * Layer 4
  *   attn_f32_regular_sdpa_segment_cross_h8k2d64l3
- *   regular attention, sdpa: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *     64 floats.
+ *   regular attention, sdpa: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *     and O rows of 64 floats.
  *   Keys: a query of segment g sees the keys g - 3 .. g that exist; a negative g sees none,
  *     below kv_len[b].
  *   Scores: 0.125 * q.k, then the run-time mask.
@@ -75,8 +90,8 @@
  *
  * Layer 5
  *   attn_f32_regular_flex_segment_cross_h8k2d64l3x480275cb
- *   regular attention, flex: 8 query, 2 key, 2 value heads; Q and K rows of 64, V and O rows of
- *     64 floats.
+ *   regular attention, flex: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *     and O rows of 64 floats.
  *   Keys: a query of segment g sees the keys g - 3 .. g that exist; a negative g sees none,
  *     below kv_len[b].
  *   Scores: 0.125 * q.k, then the score expression.
@@ -86,16 +101,16 @@
  *
  * Layer 6
  *   attn_f32_mla_sdpa_full_self_h8c64t32
- *   mla attention, sdpa: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *     floats.
+ *   mla attention, sdpa: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *     rows of 64 floats.
  *   Keys: query position p sees the keys 0 .. p, below kv_len[b].
  *   Scores: 0.176776692 * q.k, then the run-time mask.
  *   A row that sees no key: O = 0, LSE = -inf.
  *
  * Layer 7
  *   attn_f32_mla_flex_full_self_h8c64t32a0x5da44703
- *   mla attention, flex: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *     floats.
+ *   mla attention, flex: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *     rows of 64 floats.
  *   Keys: every query sees every key, below kv_len[b].
  *   Scores: 0.176776692 * q.k.
  *   mask = k <= q or k < prefix
@@ -104,16 +119,16 @@
  *
  * Layer 8
  *   attn_f32_mla_sdpa_sliding_self_h8c64t32w127
- *   mla attention, sdpa: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *     floats.
+ *   mla attention, sdpa: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *     rows of 64 floats.
  *   Keys: query position p sees the keys p - 127 .. p, below kv_len[b].
  *   Scores: 0.176776692 * q.k, then the run-time mask.
  *   A row that sees no key: O = 0, LSE = -inf.
  *
  * Layer 9
  *   attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52
- *   mla attention, flex: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *     floats.
+ *   mla attention, flex: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *     rows of 64 floats.
  *   Keys: query position p sees the keys p - 127 .. p, below kv_len[b].
  *   Scores: 0.176776692 * q.k, then the score expression.
  *   score = s + table[h][clamp(q - k, -64, 64) + 64]
@@ -122,8 +137,8 @@
  *
  * Layer 10
  *   attn_f32_mla_sdpa_segment_cross_h8c64t32
- *   mla attention, sdpa: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *     floats.
+ *   mla attention, sdpa: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *     rows of 64 floats.
  *   Keys: a query of segment g sees the keys g - 0 .. g that exist; a negative g sees none,
  *     below kv_len[b].
  *   Scores: 0.176776692 * q.k, then the run-time mask.
@@ -131,14 +146,58 @@
  *
  * Layer 11
  *   attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92
- *   mla attention, flex: 8 query, 8 key, 1 value heads; Q and K rows of 32, V and O rows of 64
- *     floats.
+ *   mla attention, flex: 8 query heads, 8 key heads, 1 value head; Q and K rows of 32, V and O
+ *     rows of 64 floats.
  *   Keys: a query of segment g sees the keys g - 1 .. g that exist; a negative g sees none,
  *     below kv_len[b].
  *   Scores: 0.176776692 * q.k, then the score expression.
  *   score = where(k < 4, s + 1, s)
  *   mask = not k % 16 == 15
  *   A row that sees no key: O = 0, LSE = -inf.
+ *
+ * Layer 12
+ *   attn_f32_block_regular_sdpa_full_self_h8k2d64_dfa0008d
+ *   regular attention, sdpa: 8 query heads, 2 key heads, 2 value heads; Q and K rows of 64, V
+ *     and O rows of 64 floats.
+ *   Layer: rows of 96 floats; rmsnorm, eps 1e-06; biases: none.
+ *   y = x + attention(norm1(x))
+ *   y = y + ffn(norm2(y))
+ *   ffn: swiglu, 160 wide.
+ *   RoPE: pairs i, i + n/2, the first 64 components, base 500000; keys are cached rotated.
+ *   Keys: query position p sees the keys 0 .. p, below kv_len[b].
+ *   Scores: 0.125 * q.k, then the run-time mask.
+ *   A row that sees no key: O = 0, LSE = -inf.
+ *   Fields: level=block form=regular op=full_self backend=sdpa heads=8 kv_heads=2 v_heads=2
+ *     head_dim=64 v_dim=64 key=per_head causal=true scale=0.125 sinks=false d_model=96
+ *     norm=rmsnorm norm_eps=1e-06 norm_bias=false norm_offset=false norm_place=pre
+ *     residual=serial shared_norm=false q_bias=false k_bias=false v_bias=false o_bias=false
+ *     qk_norm=false rope=half rope_dim=64 rope_base=500000 rope_scaling=none
+ *     rope_truncate=true ffn=swiglu ffn_dim=160 ffn_bias=false
+ *
+ * Layer 13
+ *   attn_f32_block_mla_sdpa_full_self_h4y1c64t16s0p14433756_ad43f553
+ *   mla attention, sdpa: 4 query heads, 1 key head, 1 value head; Q and K rows of 80, V and O
+ *     rows of 64 floats.
+ *   Layer: rows of 96 floats; rmsnorm, eps 1e-06; biases: none.
+ *   y = x + attention(norm1(x))
+ *   y = y + ffn(norm2(y))
+ *   ffn: swiglu, 160 wide.
+ *   RoPE: pairs 2i, 2i + 1, the first 16 components, base 10000; keys are cached rotated.
+ *   Keys: query position p sees the keys 0 .. p, below kv_len[b].
+ *   Scores: 0.144337565 * q.k, then the run-time mask.
+ *   A row that sees no key: O = 0, LSE = -inf.
+ *   Fields: level=block form=mla op=full_self backend=sdpa heads=4 head_dim=32 key=shared
+ *     kv_comp_dim=64 retr_dim=16 q_comp_dim=48 causal=true scale=0.14433756 sinks=false
+ *     d_model=96 v_head_dim=32 norm=rmsnorm norm_eps=1e-06 norm_bias=false norm_offset=false
+ *     norm_place=pre residual=serial shared_norm=false q_bias=false k_bias=false v_bias=false
+ *     o_bias=false rope=interleaved rope_dim=16 rope_base=10000 rope_scaling=none
+ *     rope_truncate=true ffn=swiglu ffn_dim=160 ffn_bias=false
+ *
+ * Inside layer 13
+ *   attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756
+ *
+ * Inside layer 13
+ *   attn_f32_regular_sdpa_full_self_h4d48u32
  *
  * Kernels for portable,avx2,avx512. */
 #ifndef ATTN_MODEL_CATALOG_H
@@ -151,13 +210,13 @@ extern "C" {
 #endif
 ATTN_PUBLIC_BEGIN
 
-enum { CATALOG_LAYERS = 12 };
+enum { CATALOG_LAYERS = 14 };
 
 /* What each layer computes. */
 extern const attn_spec
     catalog_layer[];
 
-/* The plan of layer 0 .. 11, with the best kernel for this CPU. Flags and errors
+/* The plan of layer 0 .. 13, with the best kernel for this CPU. Flags and errors
  * are those of attn_plan_create; ATTN_E_ARGUMENT: there is no such layer. */
 attn_status catalog_create(attn_plan **plan, int32_t layer, uint32_t flags);
 
@@ -169,6 +228,11 @@ attn_status catalog_run(const attn_plan *plan, const attn_args *args);
 
 /* Frees a plan; null is allowed. */
 void catalog_destroy(attn_plan *plan);
+
+/* Layer 0 .. 13, whole (level = block), with the best kernel for this CPU: then
+ * attn_block_pack, attn_cache_init, attn_block_prefill and attn_block_step. Flags and errors are
+ * those of attn_block_create; ATTN_E_ARGUMENT: there is no such layer. */
+attn_status catalog_block_create(attn_block **block, int32_t layer, uint32_t flags);
 
 ATTN_VISIBILITY_END
 #ifdef __cplusplus

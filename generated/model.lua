@@ -82,11 +82,32 @@ kernel[12] = {
     score = "where(k < 4, s + 1, s)",
     mask = "not (k % 16 == 15)",
 }
+-- attn_f32_block_regular_sdpa_full_self_h8k2d64_dfa0008d
+kernel[13] = {
+    level = "block", form = "regular", op = "full_self", backend = "sdpa", heads = 8,
+    kv_heads = 2, v_heads = 2, head_dim = 64, v_dim = 64, causal = true, scale = 0.125,
+    sinks = false, d_model = 96, norm = "rmsnorm", norm_eps = 1e-06, norm_bias = false,
+    norm_offset = false, norm_place = "pre", residual = "serial", shared_norm = false,
+    q_bias = false, k_bias = false, v_bias = false, o_bias = false, qk_norm = false,
+    rope = "half", rope_dim = 64, rope_base = 500000, rope_scaling = "none", rope_truncate = true,
+    ffn = "swiglu", ffn_dim = 160, ffn_bias = false,
+}
+-- attn_f32_block_mla_sdpa_full_self_h4y1c64t16s0p14433756_ad43f553
+kernel[14] = {
+    level = "block", form = "mla", op = "full_self", backend = "sdpa", heads = 4,
+    head_dim = 32, key = "shared", kv_comp_dim = 64, retr_dim = 16, q_comp_dim = 48,
+    causal = true, scale = 0.14433756, sinks = false, d_model = 96, v_head_dim = 32,
+    norm = "rmsnorm", norm_eps = 1e-06, norm_bias = false, norm_offset = false, norm_place = "pre",
+    residual = "serial", shared_norm = false, q_bias = false, k_bias = false, v_bias = false,
+    o_bias = false, rope = "interleaved", rope_dim = 16, rope_base = 10000, rope_scaling = "none",
+    rope_truncate = true, ffn = "swiglu", ffn_dim = 160, ffn_bias = false,
+}
 
 return {
     name = "catalog",
     layers = {
         kernel[1], kernel[2], kernel[3], kernel[4], kernel[5], kernel[6],
         kernel[7], kernel[8], kernel[9], kernel[10], kernel[11], kernel[12],
+        kernel[13], kernel[14],
     },
 }

@@ -34,6 +34,10 @@ ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_sdpa_segment_cross_h8c64t32__portable_g1;
 ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__portable_g2;
+ATTN_HIDDEN extern const attn_kernel
+    attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__portable_q12k128;
+ATTN_HIDDEN extern const attn_kernel
+    attn_f32_regular_sdpa_full_self_h4d48u32__portable_q12k128;
 #if defined(__x86_64__)
 ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_full_self_h8k2d64__avx2_q24k128;
@@ -59,6 +63,10 @@ ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_sdpa_segment_cross_h8c64t32__avx2_g1;
 ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__avx2_g2;
+ATTN_HIDDEN extern const attn_kernel
+    attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__avx2_q24k128;
+ATTN_HIDDEN extern const attn_kernel
+    attn_f32_regular_sdpa_full_self_h4d48u32__avx2_q24k128;
 #endif
 #if defined(__x86_64__)
 ATTN_HIDDEN extern const attn_kernel
@@ -85,6 +93,10 @@ ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_sdpa_segment_cross_h8c64t32__avx512_g1;
 ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__avx512_g2;
+ATTN_HIDDEN extern const attn_kernel
+    attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__avx512_q32k96;
+ATTN_HIDDEN extern const attn_kernel
+    attn_f32_regular_sdpa_full_self_h4d48u32__avx512_q32k96;
 #endif
 
 const attn_kernel *const attn_registry[] = {
@@ -100,6 +112,8 @@ const attn_kernel *const attn_registry[] = {
     &attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__portable_q12k128,
     &attn_f32_mla_sdpa_segment_cross_h8c64t32__portable_g1,
     &attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__portable_g2,
+    &attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__portable_q12k128,
+    &attn_f32_regular_sdpa_full_self_h4d48u32__portable_q12k128,
 #if defined(__x86_64__)
     &attn_f32_regular_sdpa_full_self_h8k2d64__avx2_q24k128,
     &attn_f32_regular_flex_full_self_h8k2d64x773acd5e__avx2_q24k128,
@@ -113,6 +127,8 @@ const attn_kernel *const attn_registry[] = {
     &attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__avx2_q24k128,
     &attn_f32_mla_sdpa_segment_cross_h8c64t32__avx2_g1,
     &attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__avx2_g2,
+    &attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__avx2_q24k128,
+    &attn_f32_regular_sdpa_full_self_h4d48u32__avx2_q24k128,
 #endif
 #if defined(__x86_64__)
     &attn_f32_regular_sdpa_full_self_h8k2d64__avx512_q32k96,
@@ -127,13 +143,42 @@ const attn_kernel *const attn_registry[] = {
     &attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__avx512_q32k96,
     &attn_f32_mla_sdpa_segment_cross_h8c64t32__avx512_g1,
     &attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__avx512_g2,
+    &attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__avx512_q32k96,
+    &attn_f32_regular_sdpa_full_self_h4d48u32__avx512_q32k96,
 #endif
     NULL, /* where nothing above is left */
 };
 const int attn_registry_count =
     (int)(sizeof attn_registry / sizeof *attn_registry) - 1;
 
+ATTN_HIDDEN extern const attn_block_kernel
+    attn_f32_block_regular_sdpa_full_self_h8k2d64_dfa0008d__portable_r6c8;
+ATTN_HIDDEN extern const attn_block_kernel
+    attn_f32_block_mla_sdpa_full_self_h4y1c64t16s0p14433756_ad43f553__portable_r6c8;
+#if defined(__x86_64__)
+ATTN_HIDDEN extern const attn_block_kernel
+    attn_f32_block_regular_sdpa_full_self_h8k2d64_dfa0008d__avx2_r6c16;
+ATTN_HIDDEN extern const attn_block_kernel
+    attn_f32_block_mla_sdpa_full_self_h4y1c64t16s0p14433756_ad43f553__avx2_r6c16;
+#endif
+#if defined(__x86_64__)
+ATTN_HIDDEN extern const attn_block_kernel
+    attn_f32_block_regular_sdpa_full_self_h8k2d64_dfa0008d__avx512_r12c32;
+ATTN_HIDDEN extern const attn_block_kernel
+    attn_f32_block_mla_sdpa_full_self_h4y1c64t16s0p14433756_ad43f553__avx512_r12c32;
+#endif
+
 const attn_block_kernel *const attn_block_registry[] = {
+    &attn_f32_block_regular_sdpa_full_self_h8k2d64_dfa0008d__portable_r6c8,
+    &attn_f32_block_mla_sdpa_full_self_h4y1c64t16s0p14433756_ad43f553__portable_r6c8,
+#if defined(__x86_64__)
+    &attn_f32_block_regular_sdpa_full_self_h8k2d64_dfa0008d__avx2_r6c16,
+    &attn_f32_block_mla_sdpa_full_self_h4y1c64t16s0p14433756_ad43f553__avx2_r6c16,
+#endif
+#if defined(__x86_64__)
+    &attn_f32_block_regular_sdpa_full_self_h8k2d64_dfa0008d__avx512_r12c32,
+    &attn_f32_block_mla_sdpa_full_self_h4y1c64t16s0p14433756_ad43f553__avx512_r12c32,
+#endif
     NULL, /* where nothing above is left */
 };
 const int attn_block_registry_count =
@@ -595,6 +640,122 @@ const int attn_block_registry_count =
         .expr_hash = 0x5e3e7d92u \
     }
 
+/* attn_f32_block_regular_sdpa_full_self_h8k2d64_dfa0008d */
+#define KERNEL_13 \
+    { \
+        .struct_size = sizeof(attn_spec), \
+        .level = ATTN_LEVEL_BLOCK, \
+        .form = ATTN_FORM_REGULAR, \
+        .op = ATTN_OP_FULL_SELF, \
+        .backend = ATTN_BACKEND_SDPA, \
+        .heads = 8, \
+        .kv_heads = 2, \
+        .v_heads = 2, \
+        .head_dim = 64, \
+        .v_dim = 64, \
+        .key = ATTN_KEY_PER_HEAD, \
+        .kv_comp_dim = ATTN_UNSET, \
+        .retr_dim = ATTN_UNSET, \
+        .q_comp_dim = ATTN_UNSET, \
+        .causal = 1, \
+        .window = ATTN_UNSET, \
+        .right_window = ATTN_UNSET, \
+        .lookback = 0, \
+        .scale = 0x1p-3f, \
+        .softcap = ATTN_UNSET_F, \
+        .sinks = 0, \
+        .d_model = 96, \
+        .q_dim = ATTN_UNSET, \
+        .kv_dim = ATTN_UNSET, \
+        .d_attn = ATTN_UNSET, \
+        .v_head_dim = ATTN_UNSET, \
+        .norm = ATTN_NORM_RMSNORM, \
+        .norm_eps = 0x1.0c6f7ap-20f, \
+        .norm_bias = 0, \
+        .norm_offset = 0, \
+        .norm_place = ATTN_NORM_PLACE_PRE, \
+        .residual = ATTN_RESIDUAL_SERIAL, \
+        .shared_norm = 0, \
+        .q_bias = 0, \
+        .k_bias = 0, \
+        .v_bias = 0, \
+        .o_bias = 0, \
+        .qk_norm = 0, \
+        .rope = ATTN_ROPE_HALF, \
+        .rope_dim = 64, \
+        .rope_base = 0x1.e848p+18f, \
+        .rope_scaling = ATTN_ROPE_SCALING_NONE, \
+        .rope_factor = ATTN_UNSET_F, \
+        .rope_original = ATTN_UNSET, \
+        .rope_low = ATTN_UNSET_F, \
+        .rope_high = ATTN_UNSET_F, \
+        .rope_mscale = ATTN_UNSET_F, \
+        .rope_truncate = 1, \
+        .ffn = ATTN_FFN_SWIGLU, \
+        .ffn_dim = 160, \
+        .ffn_dim_multiplier = ATTN_UNSET, \
+        .ffn_bias = 0, \
+        .expr_hash = 0x00000000u \
+    }
+
+/* attn_f32_block_mla_sdpa_full_self_h4y1c64t16s0p14433756_ad43f553 */
+#define KERNEL_14 \
+    { \
+        .struct_size = sizeof(attn_spec), \
+        .level = ATTN_LEVEL_BLOCK, \
+        .form = ATTN_FORM_MLA, \
+        .op = ATTN_OP_FULL_SELF, \
+        .backend = ATTN_BACKEND_SDPA, \
+        .heads = 4, \
+        .kv_heads = 1, \
+        .v_heads = 1, \
+        .head_dim = 32, \
+        .v_dim = 64, \
+        .key = ATTN_KEY_SHARED, \
+        .kv_comp_dim = 64, \
+        .retr_dim = 16, \
+        .q_comp_dim = 48, \
+        .causal = 1, \
+        .window = ATTN_UNSET, \
+        .right_window = ATTN_UNSET, \
+        .lookback = 0, \
+        .scale = 0x1.279a74p-3f, \
+        .softcap = ATTN_UNSET_F, \
+        .sinks = 0, \
+        .d_model = 96, \
+        .q_dim = ATTN_UNSET, \
+        .kv_dim = ATTN_UNSET, \
+        .d_attn = ATTN_UNSET, \
+        .v_head_dim = 32, \
+        .norm = ATTN_NORM_RMSNORM, \
+        .norm_eps = 0x1.0c6f7ap-20f, \
+        .norm_bias = 0, \
+        .norm_offset = 0, \
+        .norm_place = ATTN_NORM_PLACE_PRE, \
+        .residual = ATTN_RESIDUAL_SERIAL, \
+        .shared_norm = 0, \
+        .q_bias = 0, \
+        .k_bias = 0, \
+        .v_bias = 0, \
+        .o_bias = 0, \
+        .qk_norm = 0, \
+        .rope = ATTN_ROPE_INTERLEAVED, \
+        .rope_dim = 16, \
+        .rope_base = 0x1.388p+13f, \
+        .rope_scaling = ATTN_ROPE_SCALING_NONE, \
+        .rope_factor = ATTN_UNSET_F, \
+        .rope_original = ATTN_UNSET, \
+        .rope_low = ATTN_UNSET_F, \
+        .rope_high = ATTN_UNSET_F, \
+        .rope_mscale = ATTN_UNSET_F, \
+        .rope_truncate = 1, \
+        .ffn = ATTN_FFN_SWIGLU, \
+        .ffn_dim = 160, \
+        .ffn_dim_multiplier = ATTN_UNSET, \
+        .ffn_bias = 0, \
+        .expr_hash = 0x00000000u \
+    }
+
 const attn_spec
     catalog_layer[] = {
     KERNEL_1,
@@ -609,6 +770,8 @@ const attn_spec
     KERNEL_10,
     KERNEL_11,
     KERNEL_12,
+    KERNEL_13,
+    KERNEL_14,
 };
 
 attn_status catalog_create(attn_plan **plan, int32_t layer, uint32_t flags) {
@@ -631,4 +794,14 @@ attn_status catalog_run(const attn_plan *plan, const attn_args *args) {
 
 void catalog_destroy(attn_plan *plan) {
     attn_own_plan_destroy(plan);
+}
+
+attn_status catalog_block_create(attn_block **block, int32_t layer, uint32_t flags) {
+    if (block) *block = NULL;
+    const int32_t layers =
+        CATALOG_LAYERS;
+    if (!block || layer < 0 || layer >= layers) return ATTN_E_ARGUMENT;
+    const attn_spec *spec =
+        &catalog_layer[layer];
+    return attn_own_block_create(block, spec, flags);
 }

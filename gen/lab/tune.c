@@ -40,7 +40,8 @@ typedef struct times {
 
 typedef struct candidate {
     plan_choice choice;
-    int param; /* what differs from the plan's own choice; -1: nothing, or several */
+    const char *code; /* plan_code */
+    int param;        /* what differs from the plan's own choice; -1: nothing, or several */
     const kernel_lib *lib;
     attn_plan *plan;
     size_t workspace_bytes[MAX_CALLS];
@@ -93,18 +94,12 @@ static plan plan_with(const tuning *t, const plan_choice *choice) {
     return p;
 }
 
-/* True if two plans make the same code. */
-static bool same_plan(const plan *x, const plan *y) {
-    return x->tile_vectors == y->tile_vectors && x->key_block == y->key_block &&
-           x->tiles == y->tiles && x->panel == y->panel && x->part_keys == y->part_keys &&
-           x->decode_q == y->decode_q && x->choice.dot_keys == y->choice.dot_keys &&
-           x->dot_ahead == y->dot_ahead && x->lazy == y->lazy &&
-           memcmp(x->tile, y->tile, sizeof x->tile) == 0;
-}
-
 /* The plan's own choice and its twin. */
 static void add_own(tuning *t, const plan_choice *own) {
-    for (int i = 0; i < 2; i++) t->candidate[t->count++] = (candidate){.choice = *own, .param = -1};
+    const plan p = plan_with(t, own);
+    const char *code = plan_code(t->a, &p);
+    for (int i = 0; i < 2; i++)
+        t->candidate[t->count++] = (candidate){.choice = *own, .code = code, .param = -1};
 }
 
 /* Adds a candidate if a kernel can be made of it that is none of those there are. */
@@ -113,11 +108,10 @@ static void add(tuning *t, const plan_choice *choice, int param) {
     if (t->count == MAX_CANDIDATES) return;
     if (plan_check(t->a, t->k, &isa_table[t->isa], choice, &wrong)) return;
     const plan p = plan_with(t, choice);
-    for (int i = 0; i < t->count; i++) {
-        const plan other = plan_with(t, &t->candidate[i].choice);
-        if (same_plan(&p, &other)) return;
-    }
-    t->candidate[t->count++] = (candidate){.choice = p.choice, .param = param};
+    const char *code = plan_code(t->a, &p);
+    for (int i = 0; i < t->count; i++)
+        if (!strcmp(t->candidate[i].code, code)) return;
+    t->candidate[t->count++] = (candidate){.choice = p.choice, .code = code, .param = param};
 }
 
 /* Values of a parameter that are worth a measurement; a list that ends with -1. */

@@ -59,3 +59,20 @@ const lua_val *lua_val_get(const lua_val *table, const char *name) {
     }
     return NULL;
 }
+
+void lua_val_text(buf *b, const lua_val *v) {
+    switch (v->kind) {
+    case LUA_VAL_NIL: buf_puts(b, "nil"); break;
+    case LUA_VAL_BOOL: buf_puts(b, v->boolean ? "true" : "false"); break;
+    case LUA_VAL_INT: buf_printf(b, "%lld", (long long)v->integer); break;
+    case LUA_VAL_FLOAT: buf_printf(b, "%a", v->number); break;
+    case LUA_VAL_STRING: buf_printf(b, "%s", v->string); break;
+    case LUA_VAL_TABLE:
+        for (int i = 0; i < v->field_count; i++) {
+            buf_printf(b, "%s=", v->field[i].name ? v->field[i].name : "");
+            lua_val_text(b, v->field[i].value);
+            buf_puts(b, ";");
+        }
+    }
+    buf_puts(b, "\n");
+}

@@ -40,5 +40,7 @@ void lua_val_set_bool(arena *a, lua_val *table, const char *name, bool v);
 void lua_val_set_float(arena *a, lua_val *table, const char *name, double v);
 void lua_val_set_string(arena *a, lua_val *table, const char *name, const char *v);
 const lua_val *lua_val_get(const lua_val *table, const char *name); /* null if absent */
+/* Adds a value as text: other values, and fields in another order, give another text. */
+void lua_val_text(buf *b, const lua_val *v);
 
 #endif

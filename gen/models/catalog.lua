@@ -1,4 +1,4 @@
--- The kernels whose output is committed: every form x op x backend, at small sizes.
+-- What is committed under generated/: every form x op x backend, a layer of each form; small.
 local function regular(layer)
     layer.form, layer.heads, layer.kv_heads, layer.head_dim = "regular", 8, 2, 64
     return layer
@@ -7,6 +7,13 @@ end
 local function mla(layer)
     layer.form, layer.heads, layer.kv_comp_dim, layer.retr_dim = "mla", 8, 64, 32
     return layer
+end
+
+-- Whole layers: as Llama's, and as DeepSeek's, whose keys are one shared row.
+local function layer(fields)
+    fields.level, fields.d_model, fields.ffn_dim = "block", 96, 160
+    fields.norm, fields.norm_eps, fields.q_bias, fields.ffn_bias = "rmsnorm", 1e-6, false, false
+    return fields
 end
 
 return {
@@ -31,5 +38,8 @@ return {
         mla { op = "segment_cross", backend = "sdpa" },
         mla { op = "segment_cross", backend = "flex", lookback = 1, mask = negate("k % 16 == 15"),
               score = "where(k < 4, s + 1, s)" },
+        layer { heads = 8, kv_heads = 2, head_dim = 64, rope = "half", rope_base = 500000 },
+        layer { form = "mla", key = "shared", heads = 4, head_dim = 32, q_comp_dim = 48,
+                kv_comp_dim = 64, retr_dim = 16, v_head_dim = 32 },
     },
 }

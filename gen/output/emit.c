@@ -35,7 +35,8 @@ static bool render_product(output *out, const template_set *set, const product *
     name_set statics = {.a = out->a};
     declared_names(text, DECLARED_STATICS, &statics);
     text = rename_text(out->a, text, &statics, p->prefix);
-    add_file(out, arena_printf(out->a, "%s.c", p->symbol), wrap_lines(out->a, text, LINE_WIDTH));
+    add_file(out, arena_printf(out->a, "%s.c", p->symbol),
+             space_functions(out->a, wrap_lines(out->a, text, LINE_WIDTH)));
     return true;
 }
 

@@ -7,23 +7,6 @@
 
 /* --- The digest: of all that is resolved for a file. --- */
 
-static void digest_value(buf *b, const lua_val *v) {
-    switch (v->kind) {
-    case LUA_VAL_NIL: buf_puts(b, "nil"); break;
-    case LUA_VAL_BOOL: buf_puts(b, v->boolean ? "true" : "false"); break;
-    case LUA_VAL_INT: buf_printf(b, "%lld", (long long)v->integer); break;
-    case LUA_VAL_FLOAT: buf_printf(b, "%a", v->number); break;
-    case LUA_VAL_STRING: buf_printf(b, "%s", v->string); break;
-    case LUA_VAL_TABLE:
-        for (int i = 0; i < v->field_count; i++) {
-            buf_printf(b, "%s=", v->field[i].name ? v->field[i].name : "");
-            digest_value(b, v->field[i].value);
-            buf_puts(b, ";");
-        }
-    }
-    buf_puts(b, "\n");
-}
-
 static void digest_spec(arena *a, buf *b, const kernel_spec *k) {
     buf_printf(b, "%s\n", k->name);
     for (int i = 0; i < attn_field_count; i++) {
@@ -44,7 +27,7 @@ static void digest_spec(arena *a, buf *b, const kernel_spec *k) {
 static const char *digest(arena *a, const product *p) {
     buf b = buf_new(a);
     digest_spec(a, &b, p->spec);
-    digest_value(&b, p->layer ? block_plan_to_lua(a, &p->block_plan) : plan_to_lua(a, &p->plan));
+    lua_val_text(&b, p->layer ? block_plan_to_lua(a, &p->block_plan) : plan_to_lua(a, &p->plan));
     if (p->layer) buf_printf(&b, "%s\n", p->core->symbol);
     if (p->expanded) buf_printf(&b, "%s\n", p->expanded->symbol);
     return arena_printf(a, "%016llx", (unsigned long long)hash64(b.data, b.len));

@@ -113,3 +113,15 @@ const char *wrap_lines(arena *a, const char *text, size_t width) {
     }
     return b.data;
 }
+
+const char *space_functions(arena *a, const char *text) {
+    buf b = buf_new(a);
+    for (const char *p = text; *p;) {
+        const size_t n = strcspn(p, "\n") + 1;
+        const bool ends = starts(p, "}\n");
+        buf_add(&b, p, p[n - 1] ? n : n - 1);
+        p += p[n - 1] ? n : n - 1;
+        if (ends && *p && *p != '\n' && *p != '#') buf_puts(&b, "\n");
+    }
+    return b.data;
+}

@@ -133,6 +133,10 @@ const char *plan_check(arena *a, const kernel_spec *spec, const isa_row *isa,
 /* The plan as a table for templates and as text for --dump plan. */
 lua_val *plan_to_lua(arena *a, const plan *p);
 
+/* What templates see of it, but for the notes, as text: plans of a kernel that have one text make
+ * the same code. */
+const char *plan_code(arena *a, const plan *p);
+
 /* Bytes of one thread's scratch: the size of `scratch` in the generated file, which asserts it. */
 size_t plan_scratch(const plan *p);
 

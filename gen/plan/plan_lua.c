@@ -166,3 +166,11 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
     lua_val_set(a, t, "notes", notes_to_lua(a, p));
     return t;
 }
+
+const char *plan_code(arena *a, const plan *p) {
+    plan silent = *p;
+    silent.notes = 0;
+    buf b = buf_new(a);
+    lua_val_text(&b, plan_to_lua(a, &silent));
+    return b.data;
+}

@@ -163,6 +163,10 @@ static void say_rules(fact_list *l, const attn_spec *s) {
          "for one kernel, compiler and flags.");
 }
 
+static const char *heads(arena *a, int32_t count, const char *of) {
+    return arena_printf(a, "%d %s head%s", count, of, count == 1 ? "" : "s");
+}
+
 fact_list facts_of(arena *a, const kernel_spec *k) {
     const attn_spec *s = &k->core;
     fact_list l = {arena_alloc(a, FACTS_MAX * sizeof(fact)), 0};
@@ -171,10 +175,9 @@ fact_list facts_of(arena *a, const kernel_spec *k) {
     attn_enum_name(attn_field_find("backend"), s->backend, backend, sizeof backend);
     say(&l, "Shape", "",
         arena_printf(a,
-                     "%s attention, %s: %d query, %d key, %d value heads; Q and K rows of %d, V "
-                     "and O rows of %d floats.",
-                     form, backend, s->heads, s->kv_heads, s->v_heads, attn_spec_k_dim(s),
-                     s->v_dim));
+                     "%s attention, %s: %s, %s, %s; Q and K rows of %d, V and O rows of %d floats.",
+                     form, backend, heads(a, s->heads, "query"), heads(a, s->kv_heads, "key"),
+                     heads(a, s->v_heads, "value"), attn_spec_k_dim(s), s->v_dim));
     if (s->level == ATTN_LEVEL_BLOCK) say_layer(a, &l, s);
     say(&l, "Visible keys", "Keys: ", arena_printf(a, "%s, below kv_len[b].", visible_keys(a, s)));
     say_scores(a, &l, k);

@@ -73,7 +73,7 @@ $ if expr then
     .expr = &hooks,
 $   if #expr.sides > 0 then
     .sides = sides,
-    .side_count = ${#expr.sides},
+    .side_count = ${plan.minmax and "SIDES" or #expr.sides},
 $   end
     .scalar_count = ${expr.scalar_count},
 $ end

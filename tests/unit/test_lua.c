@@ -347,11 +347,14 @@ Test(model, catalog_shows_every_combination) {
     arena *a = arena_new();
     model m;
     load(a, "gen/models/catalog.lua", embedded_find("gen/models/catalog.lua"), &m);
-    bool seen[2][3][2] = {{{false}}};
+    bool seen[2][3][2] = {{{false}}}, layer[2] = {false}, shared = false;
     for (int i = 0; i < m.kernel_count; i++) {
         const attn_spec *s = &m.kernels[i].core;
-        seen[s->form][s->op][s->backend] = true;
+        if (s->level == ATTN_LEVEL_CORE) seen[s->form][s->op][s->backend] = true;
+        if (s->level == ATTN_LEVEL_BLOCK) layer[s->form] = true;
+        shared = shared || m.kernels[i].expanded >= 0;
     }
+    cr_expect(layer[ATTN_FORM_REGULAR] && layer[ATTN_FORM_MLA] && shared, "layers of both forms");
     for (int i = 0; i < 12; i++) cr_expect(seen[i / 6][i / 2 % 3][i % 2], "combination %d", i);
     arena_free(a);
 }

@@ -203,3 +203,30 @@ Test(tune, cost) {
     cr_expect(c.peak_percent > 80 && c.peak_percent < 90, "%g", c.peak_percent);
     arena_free(a);
 }
+
+/* Whether keys = value makes other code than the plan's own choice. */
+static bool other_code(arena *a, const char *fields, const char *param, int value) {
+    model m;
+    diag d = {0};
+    const char *text = arena_printf(a, "return {name = 't', layers = {{%s}}}", fields);
+    cr_assert(model_from_lua(a, "t.lua", text, &m, &d), "%s", d.text);
+    plan own, other;
+    plan_make(a, &m.kernels[0], &isa_table[ATTN_ISA_AVX2], 0, NULL, &own);
+    plan_choice choice = own.choice;
+    for (int i = 0; i < PLAN_PARAMS; i++)
+        if (!strcmp(plan_params[i].name, param)) plan_choice_set(&choice, i, value);
+    plan_make(a, &m.kernels[0], &isa_table[ATTN_ISA_AVX2], 0, &choice, &other);
+    return strcmp(plan_code(a, &own), plan_code(a, &other)) != 0;
+}
+
+/* What tune measures: every choice that changes code, and none that does not. */
+Test(tune, choices_that_make_other_code) {
+    arena *a = arena_new();
+    const char *few = "heads = 4, head_dim = 64", *many = "heads = 32, kv_heads = 1, head_dim = 64";
+    cr_expect(!other_code(a, few, "unroll", 16), "the plan's own");
+    cr_expect(other_code(a, few, "unroll", 8));
+    cr_expect(other_code(a, few, "prefetch", 3));
+    cr_expect(other_code(a, few, "dot_keys", 16));
+    cr_expect(!other_code(a, many, "dot_keys", 16), "no rows run as dot products");
+    arena_free(a);
+}

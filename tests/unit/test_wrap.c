@@ -34,6 +34,15 @@ Test(wrap, heads_of_statements) {
            "    if (one)\n        return call(two, three);\n");
 }
 
+Test(wrap, functions_stand_apart) {
+    arena *a = arena_new();
+    cr_expect_str_eq(space_functions(a, "int f(void) {\n    {\n    }\n}\nint g(void) {\n}\n\n"
+                                        "/* h */\nvoid h(void) {\n}\n#endif\n}"),
+                     "int f(void) {\n    {\n    }\n}\n\nint g(void) {\n}\n\n"
+                     "/* h */\nvoid h(void) {\n}\n#endif\n}");
+    arena_free(a);
+}
+
 Test(wrap, comments_directives_and_words_stay) {
     static const char *const same[] = {
         "/* a comment, of more than thirty-two columns */\n",
