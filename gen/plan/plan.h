@@ -38,10 +38,20 @@ plan_choice plan_choice_none(void); /* all left to the model */
 
 enum { PLAN_MAX_VARIANTS = 2, PLAN_MAX_VECTORS = 4, PLAN_MAX_GROUPS = 8, PLAN_MAX_NOTES = 16 };
 
+/* Columns of O that P V takes at once, one strip after the other. */
+typedef struct plan_strip {
+    int vectors;
+    int from, to; /* columns; to = 0: a strip by itself, else a loop over them */
+    bool tail;    /* its last vector is partial */
+    bool narrow;  /* fewer vectors than the others: the last panel of packed values */
+} plan_strip;
+
 /* Rows of a tile in register groups for P V. */
 typedef struct plan_pv {
     int groups[PLAN_MAX_GROUPS], group_count;
-    int columns; /* vectors of output columns */
+    int columns;         /* vectors of output columns */
+    plan_strip strip[2]; /* all columns of O */
+    int strips;
 } plan_pv;
 
 /* Register tiles for a query tile of some number of vectors. */
@@ -60,6 +70,11 @@ typedef struct plan_dot {
     int keys;   /* at a time */
     int walk;   /* of those, side by side along the head width */
     bool again; /* rows are asked for twice */
+    /* Lines of K that are asked for while values are multiplied. */
+    int row_lines;   /* of a row of K */
+    int strip_lines; /* in a strip of P V */
+    int line_keys;   /* there, keys between two lines, */
+    int key_lines;   /* or lines a key, where there are more than keys */
     plan_pv pv;
 } plan_dot;
 

@@ -3,6 +3,21 @@
 
 #include "types.h"
 
+static lua_val *strips_to_lua(arena *a, const plan_pv *pv) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < pv->strips; i++) {
+        const plan_strip *s = &pv->strip[i];
+        lua_val *t = lua_val_table(a);
+        lua_val_set_int(a, t, "vectors", s->vectors);
+        lua_val_set_int(a, t, "from", s->from);
+        lua_val_set_int(a, t, "to", s->to);
+        lua_val_set_bool(a, t, "tail", s->tail);
+        lua_val_set_bool(a, t, "narrow", s->narrow);
+        lua_val_push(a, list, t);
+    }
+    return list;
+}
+
 static lua_val *pv_to_lua(arena *a, const plan_pv *pv) {
     lua_val *t = lua_val_table(a), *groups = lua_val_table(a), *starts = lua_val_table(a);
     int at = 0;
@@ -18,6 +33,7 @@ static lua_val *pv_to_lua(arena *a, const plan_pv *pv) {
     lua_val_set(a, t, "groups", groups);
     lua_val_set(a, t, "starts", starts);
     lua_val_set_int(a, t, "columns", pv->columns);
+    lua_val_set(a, t, "strips", strips_to_lua(a, pv));
     return t;
 }
 
@@ -55,6 +71,10 @@ static lua_val *dots_to_lua(arena *a, const plan *p) {
         lua_val_set_int(a, t, "keys", p->dot[i].keys);
         lua_val_set_int(a, t, "span", DOT_SUMS * p->dot[i].keys);
         lua_val_set_int(a, t, "walk", p->dot[i].walk);
+        lua_val_set_int(a, t, "row_lines", p->dot[i].row_lines);
+        lua_val_set_int(a, t, "strip_lines", p->dot[i].strip_lines);
+        lua_val_set_int(a, t, "line_keys", p->dot[i].line_keys);
+        lua_val_set_int(a, t, "key_lines", p->dot[i].key_lines);
         lua_val_set_bool(a, t, "again", p->dot[i].again);
         lua_val_set(a, t, "pv", pv_to_lua(a, &p->dot[i].pv));
         lua_val_push(a, list, t);
