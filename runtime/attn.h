@@ -138,12 +138,16 @@ typedef enum attn_ffn {
     ATTN_FFN_EXTERNAL
 } attn_ffn;
 
-/* What elements of a tensor are stored in: the rows of types.def. */
-typedef enum attn_type {
-#define ATTN_TYPE(id, ...) ATTN_TYPE_##id,
+/* What elements of a tensor are stored in: the rows of types.def. kv_type: same as type, or one of
+ * them. */
 #include "types.def"
-    ATTN_TYPE_COUNT
-} attn_type;
+#define ATTN_TYPE_ID(id, ...) ATTN_TYPE_##id,
+#define ATTN_KV_TYPE_ID(id, ...) ATTN_KV_TYPE_##id,
+typedef enum attn_type { ATTN_TYPES(ATTN_TYPE_ID) ATTN_TYPE_COUNT } attn_type;
+typedef enum attn_kv_type {
+    ATTN_KV_TYPE_SAME,
+    ATTN_TYPES(ATTN_KV_TYPE_ID) ATTN_KV_TYPE_COUNT
+} attn_kv_type;
 
 #define ATTN_UNSET INT32_MIN    /* an integer field that takes its default */
 #define ATTN_UNSET_F (-3.0e38f) /* a float field that takes its default */

@@ -7,6 +7,7 @@
 #include "op.h"
 #include "reference.h"
 #include "spec.h"
+#include "types.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -284,13 +285,14 @@ attn_status attn_sizes(const attn_plan *plan, const attn_extent *extent, attn_si
 /* --- Checks: each with its sentence --- */
 
 /* A tensor [batch, heads, length, width] that has elements. */
-static attn_status check_data(const attn_why *why, const char *name, const void *data,
+static attn_status check_data(const attn_why *why, const char *name, const void *data, int32_t type,
                               int32_t batch, int32_t heads, int32_t length, int32_t width) {
     if (data) return ATTN_OK;
     return attn_refuse(why, ATTN_E_ARGUMENT,
-                       "%s.data is null: must hold floats, [batch, heads, length, width] = [%d, "
+                       "%s.data is null: must hold %s, [batch, heads, length, width] = [%d, "
                        "%d, %d, %d]",
-                       name, batch, heads, length, width);
+                       name, type == ATTN_TYPE_F32 ? "floats" : attn_type_get(type).name, batch,
+                       heads, length, width);
 }
 
 /* Tensors that a layer would make. */
@@ -298,14 +300,16 @@ static attn_status check_tensors(const attn_why *why, const attn_kernel *k, cons
     const attn_spec *s = k->spec;
     const bool queries = a->batch > 0 && a->q_len > 0, keys = queries && a->kv_len_max > 0;
     const int32_t d = attn_spec_k_dim(s);
+    const attn_types type = attn_spec_types(s);
     attn_status status = ATTN_OK;
-    if (queries) status = check_data(why, "q", a->q.data, a->batch, s->heads, a->q_len, d);
+    if (queries) status = check_data(why, "q", a->q.data, type.q, a->batch, s->heads, a->q_len, d);
     if (keys && status == ATTN_OK)
-        status = check_data(why, "k", a->k.data, a->batch, s->kv_heads, a->kv_len_max, d);
+        status = check_data(why, "k", a->k.data, type.k, a->batch, s->kv_heads, a->kv_len_max, d);
     if (keys && status == ATTN_OK)
-        status = check_data(why, "v", a->v.data, a->batch, s->v_heads, a->kv_len_max, s->v_dim);
+        status =
+            check_data(why, "v", a->v.data, type.v, a->batch, s->v_heads, a->kv_len_max, s->v_dim);
     if (queries && status == ATTN_OK)
-        status = check_data(why, "o", a->o.data, a->batch, s->heads, a->q_len, s->v_dim);
+        status = check_data(why, "o", a->o.data, type.o, a->batch, s->heads, a->q_len, s->v_dim);
     if (status != ATTN_OK) return status;
     if (s->sinks && !a->sinks)
         return attn_refuse(why, ATTN_E_ARGUMENT,
@@ -419,12 +423,13 @@ static attn_status check_items(const attn_why *why, const attn_kernel *k, const 
     const attn_spec *s = k->spec;
     const int32_t b = a->batch, lq = a->q_len, d = attn_spec_k_dim(s);
     const int64_t word = sizeof(float);
+    const attn_types type = attn_spec_types(s);
     attn_areas list;
     list.count = 0;
-#define TENSOR(name, first, count, heads, length, width)                \
-    add_tensor(&list, #name, a->name.data, sizeof(float), first, width, \
-               (attn_dim[3]){{#name ".token", length, a->name.token},   \
-                             {#name ".head", heads, a->name.head},      \
+#define TENSOR(name, first, count, heads, length, width)                            \
+    add_tensor(&list, #name, a->name.data, attn_type_size(type.name), first, width, \
+               (attn_dim[3]){{#name ".token", length, a->name.token},               \
+                             {#name ".head", heads, a->name.head},                  \
                              {#name ".batch", count, a->name.batch}})
     TENSOR(q, 0, b, s->heads, lq, d);
     attn_area *o = TENSOR(o, 0, b, s->heads, lq, s->v_dim);

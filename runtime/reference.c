@@ -5,14 +5,16 @@
 
 #include "op.h"
 #include "spec.h"
+#include "types.h"
 
 typedef struct row {
     const attn_kernel *kernel;
     const attn_args *args;
     attn_expr_ctx x;
-    int32_t h, i; /* query head and row */
-    int32_t q;    /* absolute position, wrapped as expressions see it */
-    const float *query;
+    int32_t h, i;    /* query head and row */
+    int32_t q;       /* absolute position, wrapped as expressions see it */
+    attn_types type; /* of stored elements, which are widened one at a time */
+    const void *query;
     int64_t first, last; /* keys that the op shows */
     const double *score; /* of each key; null: to be computed where it is needed */
 } row;
@@ -60,10 +62,12 @@ static double score(const row *r, int64_t k, bool *oob) {
     if (expr && expr->mask && !expr->mask(&r->x, r->h, r->q, (int32_t)k, oob)) return -INFINITY;
 
     const int64_t hk = r->h / (spec->heads / spec->kv_heads);
-    const float *key =
-        (const float *)args->k.data + b * args->k.batch + hk * args->k.head + k * args->k.token;
+    const int64_t key = b * args->k.batch + hk * args->k.head + k * args->k.token;
+    const int32_t dim = attn_spec_k_dim(spec);
     double s = 0;
-    for (int32_t d = 0; d < attn_spec_k_dim(spec); d++) s += (double)r->query[d] * key[d];
+    for (int32_t d = 0; d < dim; d++)
+        s +=
+            (double)attn_load(r->query, r->type.q, d) * attn_load(args->k.data, r->type.k, key + d);
     s *= spec->scale;
     if (spec->softcap > 0) s = spec->softcap * tanh(s / spec->softcap);
     if (expr && expr->score) s = expr->score(&r->x, r->h, r->q, (int32_t)k, s, oob);
@@ -75,8 +79,8 @@ static double score_of(const row *r, int64_t k) {
     return r->score ? r->score[k] : score(r, k, &oob);
 }
 
-/* o[n columns] = sum of P V; returns the sum of P. v stands at key 0. */
-static double sum_columns(const row *r, double max, const float *v, int32_t n, double *o) {
+/* o[n columns] = sum of P V; returns the sum of P. v: the element that stands at key 0. */
+static double sum_columns(const row *r, double max, int64_t v, int32_t n, double *o) {
     double sum = 0;
     for (int32_t d = 0; d < n; d++) o[d] = 0;
     for (int64_t k = r->first; k <= r->last; k++) {
@@ -84,7 +88,8 @@ static double sum_columns(const row *r, double max, const float *v, int32_t n, d
         if (s == -INFINITY) continue;
         const double p = exp(s - max);
         sum += p;
-        for (int32_t d = 0; d < n; d++) o[d] += p * v[k * r->args->v.token + d];
+        const int64_t at = v + k * r->args->v.token;
+        for (int32_t d = 0; d < n; d++) o[d] += p * attn_load(r->args->v.data, r->type.v, at + d);
     }
     return sum;
 }
@@ -93,9 +98,8 @@ static void write_row(const row *r, double max) {
     const attn_args *args = r->args;
     const attn_spec *spec = r->kernel->spec;
     const int64_t b = r->x.b, hv = r->h / (spec->heads / spec->v_heads);
-    const float *v = (const float *)args->v.data + b * args->v.batch + hv * args->v.head;
-    float *o =
-        (float *)args->o.data + b * args->o.batch + r->h * args->o.head + r->i * args->o.token;
+    const int64_t v = b * args->v.batch + hv * args->v.head;
+    const int64_t o = b * args->o.batch + r->h * args->o.head + r->i * args->o.token;
     const double sink = spec->sinks ? args->sinks[r->h] : -INFINITY;
     const bool empty = max == -INFINITY; /* no key */
     if (sink > max) max = sink;
@@ -104,7 +108,8 @@ static void write_row(const row *r, double max) {
         const int32_t n = spec->v_dim - c < COLUMNS ? spec->v_dim - c : COLUMNS;
         sum = empty ? 0 : sum_columns(r, max, v + c, n, y);
         if (sink != -INFINITY) sum += exp(sink - max);
-        for (int32_t d = 0; d < n; d++) o[c + d] = empty ? 0 : (float)(y[d] / sum);
+        for (int32_t d = 0; d < n; d++)
+            attn_store(args->o.data, r->type.o, o + c + d, empty ? 0 : (float)(y[d] / sum));
     }
     if (args->lse)
         args->lse[b * args->lse_batch + r->h * args->lse_head + r->i] =
@@ -120,8 +125,9 @@ static void find_row(row *r) {
     r->x.q_len = args->q_len;
     r->x.kv_len = args->kv_len ? args->kv_len[b] : args->kv_len_max;
     r->q = (int32_t)((uint32_t)r->x.q_start + (uint32_t)r->i);
-    r->query = (const float *)args->q.data + b * args->q.batch + r->h * args->q.head +
-               r->i * args->q.token;
+    r->type = attn_spec_types(r->kernel->spec);
+    r->query = attn_at(args->q.data, r->type.q,
+                       b * args->q.batch + r->h * args->q.head + r->i * args->q.token);
     op_keys(r);
 }
 
@@ -152,7 +158,8 @@ void attn_reference_row(const attn_kernel *kernel, const attn_args *args, int32_
     find_row(&r);
     float query[ATTN_IN_PLACE_MOST]; /* o may be q itself, and is written before all of q is read */
     const int32_t d = attn_spec_k_dim(kernel->spec);
-    if (d <= ATTN_IN_PLACE_MOST) r.query = memcpy(query, r.query, (size_t)d * sizeof *query);
+    if (d <= ATTN_IN_PLACE_MOST)
+        r.query = memcpy(query, r.query, (size_t)d * attn_type_size(r.type.q));
     double max = -INFINITY;
     bool oob = false;
     /* One score that is NaN, or infinite, makes all of the row NaN. */

@@ -55,7 +55,11 @@ const attn_field *attn_field_find(const char *name);
 bool attn_field_is_member(const attn_field *field);
 double attn_field_get(const attn_field *field, const attn_spec *spec);
 void attn_field_put(const attn_field *field, attn_spec *spec, double value);
+/* A storage type at its default: names, banners and notes leave it out. */
+bool attn_field_is_silent(const attn_field *field, const attn_spec *spec);
 bool attn_field_is_set(const attn_field *field, const attn_spec *spec);
+void attn_field_put_default(const attn_field *field, attn_spec *spec);
+bool attn_field_is_default(const attn_field *field, const attn_spec *spec);
 /* The value as a user writes it: sliding_self, true, 64, 0.5; false and "" where it is unset. */
 enum { ATTN_FIELD_TEXT_MAX = 64 };
 bool attn_field_text(const attn_field *field, const attn_spec *spec,
@@ -89,6 +93,12 @@ attn_status attn_spec_block_rest(attn_spec *spec, attn_spec_error *err);
 attn_status attn_spec_fail(attn_spec_error *err, const char *field, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* What a resolved spec's operands are stored in: attn_type. */
+typedef struct attn_types {
+    int32_t q, k, v, o;
+} attn_types;
+attn_types attn_spec_types(const attn_spec *spec);
+
 /* Width of a row of a layer: of its input and output. */
 int32_t attn_spec_row_dim(const attn_spec *spec);
 
@@ -111,6 +121,9 @@ bool attn_name_is_canonical(const char *name);
 enum { ATTN_FLOAT_MAX = 48 };
 void attn_float_text(float x, char text[ATTN_FLOAT_MAX]);
 
+/* Value number `index` of an enum field's values, "a|b|c", and how long it is; null past the last.
+ */
+const char *attn_enum_value(const char *values, int32_t index, size_t *length);
 /* Name of an enum field's value, e.g. attn_enum_name("op", 1) is "sliding_self". */
 void attn_enum_name(const attn_field *field, int32_t value, char *out, size_t size);
 

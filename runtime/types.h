@@ -13,16 +13,17 @@ ATTN_HIDDEN_BEGIN
 
 /* A row of types.def. */
 typedef struct attn_type_row {
-    const char *name;
+    const char *name, *ctype;
     int bits, exponent;
     const char *safetensors, *gguf;
 } attn_type_row;
 
 static inline attn_type_row attn_type_get(int32_t type) {
     static const attn_type_row rows[] = {
-#define ATTN_TYPE(id, name, bits, exponent, ctype, safetensors, gguf) \
-    {#name, bits, exponent, safetensors, gguf},
-#include "types.def"
+#define ATTN_TYPE_ROW(id, name, bits, exponent, ctype, safetensors, gguf) \
+    {#name, #ctype, bits, exponent, safetensors, gguf},
+        ATTN_TYPES(ATTN_TYPE_ROW)
+#undef ATTN_TYPE_ROW
     };
     return rows[type];
 }
@@ -83,16 +84,20 @@ static inline float attn_float_value(uint32_t code, int bits, int exponent) {
 static inline float attn_load(const void *data, int32_t type, int64_t i) {
     if (type == ATTN_TYPE_F32) return ((const float *)data)[i];
     const attn_type_row row = attn_type_get(type);
-    return attn_float_value(((const uint16_t *)data)[i], row.bits, row.exponent);
+    uint16_t half;
+    memcpy(&half, attn_at(data, type, i), sizeof half);
+    return attn_float_value(half, row.bits, row.exponent);
 }
 
 /* Rounds x into element i. */
 static inline void attn_store(void *data, int32_t type, int64_t i, float x) {
-    const attn_type_row row = attn_type_get(type);
-    if (type == ATTN_TYPE_F32)
+    if (type == ATTN_TYPE_F32) {
         ((float *)data)[i] = x;
-    else
-        ((uint16_t *)data)[i] = (uint16_t)attn_round_float(x, row.bits, row.exponent);
+        return;
+    }
+    const attn_type_row row = attn_type_get(type);
+    const uint16_t half = (uint16_t)attn_round_float(x, row.bits, row.exponent);
+    memcpy((char *)data + i * (int64_t)sizeof half, &half, sizeof half);
 }
 
 ATTN_VISIBILITY_END

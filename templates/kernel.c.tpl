@@ -20,6 +20,13 @@ $ if isa.guard then
 #if ${isa.guard}
 $ end
 #include "runtime/simd/${isa.name}.h"
+$ local stored = {}
+$ for _, type in ipairs { plan.type.q, plan.type.k, plan.type.v, plan.type.o } do
+$   if type.suffix ~= "" and not stored[type.suffix] then
+$     stored[type.suffix] = true
+#include "runtime/simd/${type.suffix:sub(2)}.h"
+$   end
+$ end
 $ if expr then
 #include "runtime/simd/minmax.h"
 $ end

@@ -107,7 +107,16 @@ else
     stage golden-block "$build/attn-verify" --isa "$fast" --backend sdpa tests/golden/block/*.safetensors
     stage property-layers "$build/property" --test layers,layer-statuses --isa "$fast" --shapes 3 --cflags -O1
 fi
-stage golden "$build/attn-verify" tests/golden/flex/*.safetensors
+if [ -n "$full" ]; then
+    stage golden "$build/attn-verify" tests/golden/flex/*.safetensors
+else
+    stage golden "$build/attn-verify" --isa "$fast" tests/golden/flex/*.safetensors
+fi
+# A kind of kernel each: positions, side tensors, lengths, latent rows, widths that differ.
+flex=tests/golden/flex
+short golden-portable "$build/attn-verify" --isa portable --backend flex $flex/alibi_causal.safetensors \
+    $flex/batch_varlen.safetensors $flex/cross_full_dv.safetensors $flex/document_causal.safetensors \
+    $flex/mla_absorbed.safetensors
 stage golden-reference "$build/attn-verify" --reference --backend flex tests/golden/flex/*.safetensors
 stage golden-extremes "$build/attn-verify" tests/golden/extremes/*.safetensors
 stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors

@@ -2,12 +2,13 @@
 #include "call.h"
 #include "guard.h"
 #include "spec.h"
+#include "stored.h"
 #include <string.h>
 
 /* Rows of one operand: extents and element strides of batch, head, token. */
 typedef struct rows {
     int64_t extent[3], stride[3];
-    int32_t width;
+    int32_t width, type; /* attn_type of elements */
 } rows;
 
 enum { MAX_GUARDS = 24 };
@@ -58,11 +59,11 @@ int64_t call_side_count(const call *c, int t) {
     return count;
 }
 
-static rows rows_of(int64_t batch, int64_t heads, int64_t tokens, int32_t width, int order,
-                    const int gap[3]) {
+static rows rows_of(int32_t type, int64_t batch, int64_t heads, int64_t tokens, int32_t width,
+                    int order, const int gap[3]) {
     static const int perm[PLACEMENT_ORDERS][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
                                                   {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
-    rows r = {{batch, heads, tokens}, {0}, width};
+    rows r = {{batch, heads, tokens}, {0}, width, type};
     int64_t step = width;
     for (int i = 2; i >= 0; i--) {
         int axis = perm[order][i];
@@ -120,32 +121,35 @@ static const void *stage_matrix(stage *s, const void *data, int64_t count, int64
     return g->data;
 }
 
-static attn_view stage_rows(stage *s, const rows *r, const float *dense, const int32_t *len) {
-    guard *g = stage_guard(s, rows_size(r, len) * (int64_t)sizeof(float), sizeof(float));
-    float *data = (float *)(void *)g->data;
+static attn_view stage_rows(stage *s, const rows *r, const void *dense, const int32_t *len) {
+    const size_t size = attn_type_size(r->type);
+    guard *g = stage_guard(s, rows_size(r, len) * (int64_t)size, size);
     for (int64_t b = 0; b < r->extent[0]; b++)
         for (int64_t h = 0; h < r->extent[1]; h++)
             for (int64_t t = 0; t < tokens_of(r, len, b); t++) {
                 int64_t row = (b * r->extent[1] + h) * r->extent[2] + t;
-                memcpy(data + row_offset(r, b, h, t), dense + row * r->width,
-                       (size_t)r->width * sizeof(float));
+                memcpy(g->data + (size_t)row_offset(r, b, h, t) * size,
+                       attn_at(dense, r->type, row * r->width), (size_t)r->width * size);
             }
-    return (attn_view){data, r->stride[0], r->stride[1], r->stride[2]};
+    return (attn_view){g->data, r->stride[0], r->stride[1], r->stride[2]};
 }
 
 static void stage_qkv(stage *s) {
     const call *c = s->c;
     const attn_spec *spec = &c->spec->core;
     const placement *p = s->p;
-    rows q = rows_of(c->batch, spec->heads, c->q_len, call_k_dim(c), p->order[0], p->gap);
-    rows k = rows_of(c->batch, spec->kv_heads, c->kv_len_max, call_k_dim(c), p->order[1], p->gap);
+    const attn_types type = attn_spec_types(spec);
+    rows q = rows_of(type.q, c->batch, spec->heads, c->q_len, call_k_dim(c), p->order[0], p->gap);
+    rows k = rows_of(type.k, c->batch, spec->kv_heads, c->kv_len_max, call_k_dim(c), p->order[1],
+                     p->gap);
     s->args.q = stage_rows(s, &q, c->q, NULL);
     s->args.k = stage_rows(s, &k, c->k, c->kv_len);
     if (!c->v) {
         s->args.v = s->args.k;
         return;
     }
-    rows v = rows_of(c->batch, spec->v_heads, c->kv_len_max, call_v_dim(c), p->order[2], p->gap);
+    rows v =
+        rows_of(type.v, c->batch, spec->v_heads, c->kv_len_max, call_v_dim(c), p->order[2], p->gap);
     s->args.v = stage_rows(s, &v, c->v, c->kv_len);
 }
 
@@ -213,19 +217,22 @@ static void stage_inputs(stage *s) {
 }
 
 static guard stage_output(const rows *r, bool at_start) {
-    return guard_alloc((size_t)rows_size(r, NULL) * sizeof(float), sizeof(float), at_start);
+    const size_t size = attn_type_size(r->type);
+    return guard_alloc((size_t)rows_size(r, NULL) * size, size, at_start);
 }
 
 static void stage_outputs(stage *s) {
     const call *c = s->c;
     const placement *p = s->p;
     int64_t heads = c->spec->core.heads;
-    s->o_rows = rows_of(c->batch, heads, c->q_len, call_v_dim(c), p->order[3], p->gap);
+    const int32_t type = attn_spec_types(&c->spec->core).o;
+    s->o_rows = rows_of(type, c->batch, heads, c->q_len, call_v_dim(c), p->order[3], p->gap);
     s->o = stage_output(&s->o_rows, p->at_start);
-    s->args.o = (attn_out){(float *)(void *)s->o.data, s->o_rows.stride[0], s->o_rows.stride[1],
-                           s->o_rows.stride[2]};
+    s->args.o =
+        (attn_out){s->o.data, s->o_rows.stride[0], s->o_rows.stride[1], s->o_rows.stride[2]};
     int order = p->order[3] & 2; /* batch or head outermost; the token stride is 1 */
-    s->lse_rows = rows_of(c->batch, heads, c->q_len, 1, order, (const int[3]){0, p->gap[1], 0});
+    s->lse_rows = rows_of(ATTN_TYPE_F32, c->batch, heads, c->q_len, 1, order,
+                          (const int[3]){0, p->gap[1], 0});
     s->lse = stage_output(&s->lse_rows, p->at_start);
     if (p->no_lse) return;
     s->args.lse = (float *)(void *)s->lse.data;
@@ -243,19 +250,17 @@ static attn_status stage_workspace(stage *s, const kernel_lib *lib, const attn_p
     return st;
 }
 
-/* Takes the rows out of an output, and puts the pattern back in their place. */
+/* Takes the values out of an output, and puts the pattern back in their place. */
 static float *take_rows(arena *a, const guard *g, const rows *r) {
     size_t count = (size_t)(r->extent[0] * r->extent[1] * r->extent[2]) * (size_t)r->width;
     float *dense = arena_alloc(a, count * sizeof *dense), *to = dense;
-    float *data = (float *)(void *)g->data;
-    const uint32_t pattern = GUARD_PATTERN;
+    const size_t size = attn_type_size(r->type);
     for (int64_t b = 0; b < r->extent[0]; b++)
         for (int64_t h = 0; h < r->extent[1]; h++)
             for (int64_t t = 0; t < r->extent[2]; t++) {
-                float *row = data + row_offset(r, b, h, t);
-                memcpy(to, row, (size_t)r->width * sizeof *row);
-                to += r->width;
-                for (int32_t d = 0; d < r->width; d++) memcpy(&row[d], &pattern, sizeof pattern);
+                const int64_t at = row_offset(r, b, h, t);
+                for (int32_t d = 0; d < r->width; d++) *to++ = attn_load(g->data, r->type, at + d);
+                guard_restore(g, (size_t)at * size, (size_t)r->width * size);
             }
     return dense;
 }
@@ -289,7 +294,7 @@ outcome call_run(arena *a, const kernel_lib *lib, const attn_plan *plan, const c
     return out;
 }
 
-static attn_view dense_view(const float *data, int64_t heads, int64_t tokens, int64_t width) {
+static attn_view dense_view(const void *data, int64_t heads, int64_t tokens, int64_t width) {
     return (attn_view){data, heads * tokens * width, tokens * width, width};
 }
 
@@ -325,13 +330,13 @@ attn_args call_dense_args(const call *c) {
 }
 
 /* Item b of a dense [B, heads, from, width] array, the first `to` tokens of each head. */
-static const float *item_rows(arena *a, const float *data, int64_t b, int64_t heads, int64_t from,
-                              int64_t to, int64_t width) {
+static const void *item_rows(arena *a, int32_t type, const void *data, int64_t b, int64_t heads,
+                             int64_t from, int64_t to, int64_t width) {
     if (!data) return NULL;
-    float *out = arena_alloc(a, (size_t)(heads * to * width) * sizeof *out + 1);
+    const size_t bytes = (size_t)(to * width) * attn_type_size(type);
+    char *out = arena_alloc(a, (size_t)heads * bytes + 1);
     for (int64_t h = 0; h < heads; h++)
-        memcpy(out + h * to * width, data + (b * heads + h) * from * width,
-               (size_t)(to * width) * sizeof *out);
+        memcpy(out + (size_t)h * bytes, attn_at(data, type, (b * heads + h) * from * width), bytes);
     return out;
 }
 
@@ -357,9 +362,11 @@ call call_item(arena *a, const call *c, int32_t b, bool trim) {
     int32_t len = trim && c->kv_len && !has_key_dimension(c) ? c->kv_len[b] : c->kv_len_max;
     item.batch = 1;
     item.kv_len_max = len;
-    item.q = item_rows(a, c->q, b, spec->heads, c->q_len, c->q_len, call_k_dim(c));
-    item.k = item_rows(a, c->k, b, spec->kv_heads, c->kv_len_max, len, call_k_dim(c));
-    item.v = item_rows(a, c->v, b, spec->v_heads, c->kv_len_max, len, call_v_dim(c));
+    const attn_types type = attn_spec_types(spec);
+    const int64_t keys = c->kv_len_max;
+    item.q = item_rows(a, type.q, c->q, b, spec->heads, c->q_len, c->q_len, call_k_dim(c));
+    item.k = item_rows(a, type.k, c->k, b, spec->kv_heads, keys, len, call_k_dim(c));
+    item.v = item_rows(a, type.v, c->v, b, spec->v_heads, keys, len, call_v_dim(c));
     if (c->q_start) item.q_start = c->q_start + b;
     if (c->kv_len) item.kv_len = c->kv_len + b;
     if (c->seg) item.seg = c->seg + (int64_t)b * c->q_len;

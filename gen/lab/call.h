@@ -5,13 +5,13 @@
 
 #include "build.h"
 
-/* Dense and row-major. Null: absent. */
+/* Dense and row-major; q, k and v of the spec's storage types. Null: absent. */
 typedef struct call {
     const kernel_spec *spec;
     int32_t batch, q_len, kv_len_max;
-    const float *q; /* [B, heads, Lq, D] */
-    const float *k; /* [B, kv_heads, Lk, D] */
-    const float *v; /* [B, v_heads, Lk, Dv]; null: the first Dv columns of k's rows */
+    const void *q; /* [B, heads, Lq, D] */
+    const void *k; /* [B, kv_heads, Lk, D] */
+    const void *v; /* [B, v_heads, Lk, Dv]; null: the first Dv columns of k's rows */
     const int32_t *q_start, *kv_len; /* [B] */
     const int32_t *seg;              /* [B, Lq] */
     const uint8_t *key_padding;      /* [B, Lk] */
@@ -38,7 +38,7 @@ enum { HEAD_MAJOR = 0, TOKEN_MAJOR = 1, PLACEMENT_ORDERS = 6 };
 typedef struct outcome {
     attn_status status;
     const char *fault; /* null, or what a run did that no run may do */
-    float *o;          /* dense; null unless status is ATTN_OK */
+    float *o;          /* dense, its values; null unless status is ATTN_OK */
     float *lse;        /* dense; null with no_lse */
 } outcome;
 

@@ -1,7 +1,8 @@
 /* cases.c - metadata and shapes -> spec; tensors -> operands. */
 #include "cases.h"
 #include "text.h"
-#include "safetensors.h"
+#include "stored.h"
+#include "spec.h"
 #include "op.h"
 #include <math.h>
 #include <stdlib.h>
@@ -189,6 +190,7 @@ static bool add_fields(reader *r) {
     if (!add_meta(r, "window") || !add_meta(r, "right_window") || !add_meta(r, "lookback"))
         return false;
     if (!add_meta(r, "softcap") || !add_meta(r, "score") || !add_meta(r, "mask")) return false;
+    if (!add_meta(r, "type") || !add_meta(r, "kv_type")) return false;
     if (st_find(&r->file, "in.sinks") && !add(r, "sinks", "true")) return false;
     return each_part(r, "tensors", add_tensor) && each_part(r, "scalars", add_scalar);
 }
@@ -227,6 +229,25 @@ static bool optional_floats(reader *r, const char *name, int rank, const int64_t
     if (!has_shape(r, t, rank, dim)) return false;
     *out = st_floats(r->a, &r->file, t, r->d);
     return *out != NULL;
+}
+
+/* The spec of a backend that can express the case, or null. */
+static const attn_spec *some_spec(const golden *g) {
+    if (g->able[ATTN_BACKEND_SDPA]) return &g->spec[ATTN_BACKEND_SDPA].core;
+    return g->able[ATTN_BACKEND_FLEX] ? &g->spec[ATTN_BACKEND_FLEX].core : NULL;
+}
+
+/* What operands are stored in: all backends agree. */
+static attn_types types_of(const golden *g) {
+    const attn_spec *s = some_spec(g);
+    return s ? attn_spec_types(s) : (attn_types){0};
+}
+
+static bool optional_stored(reader *r, const char *name, int32_t type, const int64_t *dim,
+                            const void **out) {
+    const st_tensor *t = st_find(&r->file, name);
+    if (!t) return true;
+    return has_shape(r, t, 4, dim) && (*out = stored_read(r->a, &r->file, t, type, r->d)) != NULL;
 }
 
 static bool optional_ints(reader *r, const char *name, int rank, const int64_t *dim,
@@ -283,8 +304,10 @@ static bool read_operands(reader *r, call *c) {
     c->batch = (int32_t)r->batch;
     c->q_len = (int32_t)r->q_len;
     c->kv_len_max = (int32_t)r->kv_len;
-    return optional_floats(r, "in.q", 4, q, &c->q) && optional_floats(r, "in.k", 4, k, &c->k) &&
-           optional_floats(r, "in.v", 4, v, &c->v) &&
+    const attn_types type = types_of(r->out);
+    return optional_stored(r, "in.q", type.q, q, &c->q) &&
+           optional_stored(r, "in.k", type.k, k, &c->k) &&
+           optional_stored(r, "in.v", type.v, v, &c->v) &&
            optional_floats(r, "in.sinks", 1, q + 1, &c->sinks) && read_lengths(r, c) &&
            read_padding(r, c) && read_mask(r, c);
 }
@@ -337,8 +360,11 @@ static bool read_problems(reader *r) {
 static bool v_in_k(const reader *r, const call *c) {
     if (!c->v) return true;
     if (r->kv_heads != r->v_heads || r->v_dim > r->k_dim) return false;
+    const attn_types type = types_of(r->out);
+    if (type.v != type.k) return false;
+    const size_t bytes = (size_t)r->v_dim * attn_type_size(type.v);
     for (int64_t i = 0; i < r->batch * r->kv_heads * r->kv_len; i++)
-        if (memcmp(c->v + i * r->v_dim, c->k + i * r->k_dim, (size_t)r->v_dim * sizeof(float)))
+        if (memcmp(attn_at(c->v, type.v, i * r->v_dim), attn_at(c->k, type.k, i * r->k_dim), bytes))
             return false;
     return true;
 }
@@ -531,12 +557,6 @@ static bool read_block_inputs(reader *r, const attn_spec *s, block_case *c) {
            optional_bools(r, "in.q_pad_mask", 2, rows, &c->q_pad) &&
            optional_bools(r, "in.key_padding_mask", 2, keys, &c->key_padding) &&
            (c->key_padding || optional_bools(r, "in.kv_mask", 2, keys, &c->key_padding));
-}
-
-/* The spec of a backend that can express the case, or null. */
-static const attn_spec *some_spec(const golden *g) {
-    if (g->able[ATTN_BACKEND_SDPA]) return &g->spec[ATTN_BACKEND_SDPA].core;
-    return g->able[ATTN_BACKEND_FLEX] ? &g->spec[ATTN_BACKEND_FLEX].core : NULL;
 }
 
 static bool read_blocks(reader *r, const attn_spec *s) {

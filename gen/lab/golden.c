@@ -6,8 +6,8 @@
 #include "block_oracle.h"
 #include "oracle.h"
 #include "problem.h"
+#include "stored.h"
 #include "op.h"
-#include "safetensors.h"
 
 #include <math.h>
 #include <string.h>
@@ -44,9 +44,11 @@ static void say(writer *w, const char *key, const char *value) {
 static void put_inputs(writer *w, const call *c) {
     const attn_spec *s = &c->spec->core;
     const int64_t b = c->batch, n = c->q_len, m = c->kv_len_max;
-    put(w, "in.q", ST_F32, c->q, 4, (const int64_t[]){b, s->heads, n, call_k_dim(c)});
-    put(w, "in.k", ST_F32, c->k, 4, (const int64_t[]){b, s->kv_heads, m, call_k_dim(c)});
-    put(w, "in.v", ST_F32, c->v, 4, (const int64_t[]){b, s->v_heads, m, call_v_dim(c)});
+    const attn_types type = attn_spec_types(s);
+    const st_dtype k_type = stored_dtype(type.k), v_type = stored_dtype(type.v);
+    put(w, "in.q", stored_dtype(type.q), c->q, 4, (const int64_t[]){b, s->heads, n, call_k_dim(c)});
+    put(w, "in.k", k_type, c->k, 4, (const int64_t[]){b, s->kv_heads, m, call_k_dim(c)});
+    put(w, "in.v", v_type, c->v, 4, (const int64_t[]){b, s->v_heads, m, call_v_dim(c)});
     put(w, "in.kv_len", ST_I32, c->kv_len, 1, &b);
     put(w, "in.q_start", ST_I32, c->q_start, 1, &b);
     put(w, "in.seg_id", ST_I32, c->seg, 2, (const int64_t[]){b, n});

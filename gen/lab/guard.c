@@ -16,6 +16,21 @@ static void die(const char *what) {
     exit(2);
 }
 
+/* Byte i of the pages as the pattern has it. */
+static uint8_t pattern_byte(size_t i) {
+    const uint32_t word = GUARD_PATTERN;
+    uint8_t bytes[4];
+    memcpy(bytes, &word, sizeof bytes);
+    return bytes[i % 4];
+}
+
+static void fill(const guard *g, size_t from, size_t to) {
+    const uint32_t word = GUARD_PATTERN;
+    for (; from < to && from % 4; from++) g->pages[from] = pattern_byte(from);
+    for (; from + 4 <= to; from += 4) memcpy(g->pages + from, &word, sizeof word);
+    for (; from < to; from++) g->pages[from] = pattern_byte(from);
+}
+
 guard guard_alloc(size_t size, size_t align, bool at_start) {
     size_t page = page_size();
     size_t body = (size + page) / page * page; /* at least one page, even for nothing */
@@ -24,8 +39,7 @@ guard guard_alloc(size_t size, size_t align, bool at_start) {
     if (map == MAP_FAILED) die("mmap");
     guard g = {.size = size, .pages = map + page, .pages_size = body};
     if (mprotect(g.pages, body, PROT_READ | PROT_WRITE)) die("mprotect");
-    uint32_t word = GUARD_PATTERN;
-    for (size_t i = 0; i < body; i += sizeof word) memcpy(g.pages + i, &word, sizeof word);
+    fill(&g, 0, body);
     size_t offset = at_start ? 0 : (body - size) & ~(align - 1);
     g.data = g.pages + offset;
     return g;
@@ -35,13 +49,15 @@ void guard_seal(const guard *g) {
     if (mprotect(g->pages, g->pages_size, PROT_READ)) die("mprotect");
 }
 
+void guard_restore(const guard *g, size_t from, size_t count) {
+    const size_t start = (size_t)(g->data - g->pages) + from;
+    fill(g, start, start + count);
+}
+
 /* Bytes from..to of the pages hold the pattern. */
 static bool pattern(const guard *g, size_t from, size_t to) {
-    uint32_t word = GUARD_PATTERN;
-    uint8_t bytes[4];
-    memcpy(bytes, &word, sizeof bytes);
     for (size_t i = from; i < to; i++)
-        if (g->pages[i] != bytes[i % 4]) return false;
+        if (g->pages[i] != pattern_byte(i)) return false;
     return true;
 }
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GUARD_PATTERN = 0x7fc5a3e1 }; /* a quiet NaN */
+enum { GUARD_PATTERN = 0x7fc57fc5 }; /* a quiet NaN, and in 16 bits two of them */
 
 typedef struct guard {
     uint8_t *data; /* size bytes, all of them the pattern at first */
@@ -21,6 +21,8 @@ typedef struct guard {
  * ends the program. */
 guard guard_alloc(size_t size, size_t align, bool at_start);
 void guard_seal(const guard *g); /* read-only from now on */
+/* The pattern again over these bytes of data, as if nobody had written them. */
+void guard_restore(const guard *g, size_t from, size_t count);
 /* Nothing around data was written. */
 bool guard_intact(const guard *g);
 /* Neither data nor anything around it was written. */

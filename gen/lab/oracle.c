@@ -1,6 +1,7 @@
 /* oracle.c - runtime/CONTRACT.md, "Rules", in double. */
 #include "oracle.h"
 #include "spec.h"
+#include "stored.h"
 #include <math.h>
 #include <string.h>
 
@@ -212,19 +213,19 @@ void oracle_run_double(arena *a, const kernel_spec *spec, const attn_args *args,
     for (int32_t b = 0; b < args->batch; b++) run_item(spec, args, qkv, b, score, out);
 }
 
-/* A dense copy in double. len: the tokens of each item that exist; null: all. */
-static oracle_view widen(arena *a, const attn_view *from, int32_t batch, int32_t heads,
-                         int32_t tokens, const int32_t *len, int32_t width) {
+/* A dense copy in double of what is stored. len: the tokens of each item that exist; null: all. */
+static oracle_view widen(arena *a, const attn_view *from, int32_t type, int32_t batch,
+                         int32_t heads, int32_t tokens, const int32_t *len, int32_t width) {
     const int64_t head = (int64_t)tokens * width;
     double *data = arena_alloc(a, (size_t)(batch * heads * head) * sizeof *data + 1);
     oracle_view to = {data, heads * head, head, width};
     for (int64_t b = 0; b < batch; b++)
         for (int64_t h = 0; h < heads; h++)
             for (int64_t t = 0; t < (len ? len[b] : tokens); t++) {
-                const float *row =
-                    (const float *)from->data + b * from->batch + h * from->head + t * from->token;
+                const int64_t at = b * from->batch + h * from->head + t * from->token;
                 double *wide = data + b * to.batch + h * to.head + t * to.token;
-                for (int32_t d = 0; d < width; d++) wide[d] = (double)row[d];
+                for (int32_t d = 0; d < width; d++)
+                    wide[d] = stored_value(type, from->data, at + d);
             }
     return to;
 }
@@ -232,9 +233,11 @@ static oracle_view widen(arena *a, const attn_view *from, int32_t batch, int32_t
 void oracle_run(arena *a, const kernel_spec *spec, const attn_args *args, oracle *out) {
     const attn_spec *s = &spec->core;
     const int32_t dim = attn_spec_k_dim(s), keys = args->kv_len_max;
+    const attn_types type = attn_spec_types(s);
+    const int32_t *len = args->kv_len;
     const oracle_view qkv[3] = {
-        widen(a, &args->q, args->batch, s->heads, args->q_len, NULL, dim),
-        widen(a, &args->k, args->batch, s->kv_heads, keys, args->kv_len, dim),
-        widen(a, &args->v, args->batch, s->v_heads, keys, args->kv_len, s->v_dim)};
+        widen(a, &args->q, type.q, args->batch, s->heads, args->q_len, NULL, dim),
+        widen(a, &args->k, type.k, args->batch, s->kv_heads, keys, len, dim),
+        widen(a, &args->v, type.v, args->batch, s->v_heads, keys, len, s->v_dim)};
     oracle_run_double(a, spec, args, qkv, out);
 }

@@ -1,5 +1,6 @@
 /* problem.c - random problems for a spec: lengths, positions, masks, data and poison. */
 #include "problem.h"
+#include "stored.h"
 #include "op.h"
 #include <float.h>
 #include <math.h>
@@ -262,10 +263,14 @@ static void pick_data(maker *m) {
     float *q = floats(m, (int64_t)call_rows(c) * call_k_dim(c), size);
     float *k = floats(m, keys * s->kv_heads * call_k_dim(c), 1);
     bool in_k = s->form == ATTN_FORM_MLA && s->key == ATTN_KEY_SHARED;
-    if (!in_k) c->v = floats(m, keys * s->v_heads * call_v_dim(c), 1);
+    const int64_t v_count = in_k ? 0 : keys * s->v_heads * call_v_dim(c);
+    const float *v = in_k ? NULL : floats(m, v_count, 1);
+    c->v = v; /* poison asks whether it is K's memory */
     poison(m, q, k);
-    c->q = q;
-    c->k = k;
+    const attn_types type = attn_spec_types(s);
+    c->q = stored_from(m->a, type.q, q, (int64_t)call_rows(c) * call_k_dim(c));
+    c->k = stored_from(m->a, type.k, k, keys * s->kv_heads * call_k_dim(c));
+    c->v = v ? stored_from(m->a, type.v, v, v_count) : NULL;
     if (s->sinks) c->sinks = floats(m, s->heads, 2);
 }
 

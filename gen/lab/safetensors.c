@@ -16,6 +16,16 @@ static const struct {
     [ST_I64] = {"I64", 8}, [ST_I32] = {"I32", 4}, [ST_U8] = {"U8", 1},     [ST_BOOL] = {"BOOL", 1},
 };
 
+st_dtype st_dtype_named(const char *name) {
+    int i = 0;
+    while (i < ST_DTYPE_COUNT && strcmp(name, dtypes[i].name) != 0) i++;
+    return (st_dtype)i;
+}
+
+const char *st_dtype_name(st_dtype dtype) {
+    return dtypes[dtype].name;
+}
+
 /* The data section of the file. */
 typedef struct section {
     const uint8_t *data;
@@ -33,12 +43,8 @@ static bool integer(const cJSON *item, int64_t most, int64_t *out) {
 static bool read_dtype(const cJSON *item, st_dtype *out) {
     const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(item, "dtype");
     if (!cJSON_IsString(dtype)) return false;
-    for (int i = 0; i < ST_DTYPE_COUNT; i++) {
-        if (strcmp(dtype->valuestring, dtypes[i].name) != 0) continue;
-        *out = (st_dtype)i;
-        return true;
-    }
-    return false;
+    *out = st_dtype_named(dtype->valuestring);
+    return *out < ST_DTYPE_COUNT;
 }
 
 static bool read_shape(const cJSON *item, st_tensor *t) {
@@ -199,16 +205,16 @@ static float bfloat_to_float(uint16_t h) {
 }
 
 /* The bytes of a number are the host's: this runs on little-endian machines only. */
-static float float_at(const st_tensor *t, int64_t i) {
-    const uint8_t *p = t->data + i * dtypes[t->dtype].size;
+double st_value(st_dtype dtype, const void *data, int64_t i) {
+    const uint8_t *p = (const uint8_t *)data + i * dtypes[dtype].size;
     float f;
     double g;
     uint16_t h;
-    switch (t->dtype) {
-    case ST_F32: memcpy(&f, p, sizeof f); return f;
-    case ST_F64: memcpy(&g, p, sizeof g); return (float)g;
-    case ST_BF16: memcpy(&h, p, sizeof h); return bfloat_to_float(h);
-    default: memcpy(&h, p, sizeof h); return half_to_float(h);
+    switch (dtype) {
+    case ST_F32: memcpy(&f, p, sizeof f); return (double)f;
+    case ST_F64: memcpy(&g, p, sizeof g); return g;
+    case ST_BF16: memcpy(&h, p, sizeof h); return (double)bfloat_to_float(h);
+    default: memcpy(&h, p, sizeof h); return (double)half_to_float(h);
     }
 }
 
@@ -230,7 +236,7 @@ const float *st_floats(arena *a, const st_file *f, const st_tensor *t, diag *d) 
         return NULL;
     }
     float *out = arena_alloc(a, (size_t)t->count * sizeof *out + 1);
-    for (int64_t i = 0; i < t->count; i++) out[i] = float_at(t, i);
+    for (int64_t i = 0; i < t->count; i++) out[i] = (float)st_value(t->dtype, t->data, i);
     return out;
 }
 

@@ -49,6 +49,12 @@ const st_tensor *st_find(const st_file *f, const char *name); /* null if absent 
 const char *st_get(const st_file *f, const char *key);        /* null if absent */
 bool st_is_float(const st_tensor *t);
 
+/* "BF16" -> ST_BF16; ST_DTYPE_COUNT: there is none of this name. */
+st_dtype st_dtype_named(const char *name);
+const char *st_dtype_name(st_dtype dtype);
+/* Element i of an array of floats of this type. */
+double st_value(st_dtype dtype, const void *data, int64_t i);
+
 /* The elements as f32, as i32 (range checked; no floats), or as bytes 0 and 1 (U8 and BOOL only).
  * Null with a message. */
 const float *st_floats(arena *a, const st_file *f, const st_tensor *t, diag *d);

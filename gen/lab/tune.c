@@ -11,6 +11,7 @@
 #include "build.h"
 #include "call.h"
 #include "peak.h"
+#include "stored.h"
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
@@ -57,7 +58,7 @@ typedef struct tuning {
     int count;
     timed_call calls[MAX_CALLS];
     int call_count;
-    float *o, *want;   /* an output, and candidate 0's */
+    void *o, *want;    /* an output, and candidate 0's */
     void *workspace;   /* for any candidate and call */
     const char *where; /* for progress and messages */
     bool terminal;
@@ -176,6 +177,11 @@ static float *random_floats(arena *a, size_t count) {
     return p;
 }
 
+/* The same as stored elements. */
+static const void *random_rows(arena *a, int32_t type, size_t count) {
+    return stored_from(a, type, random_floats(a, count), (int64_t)count);
+}
+
 static void make_sides(arena *a, call *c) {
     const kernel_spec *k = c->spec;
     attn_side *side = arena_alloc(a, ((size_t)k->tensor_count + 1) * sizeof *side);
@@ -208,11 +214,12 @@ static void add_call(tuning *t, const char *what, int32_t q_len, int32_t kv_len)
         .what = arena_printf(a, "%s, %d x %d", what, q_len, kv_len),
         .c = {.spec = t->k, .batch = 1, .q_len = q_len, .kv_len_max = kv_len, .q_start = start}};
     call *c = &timed->c;
-    c->q = random_floats(a, (size_t)s->heads * (size_t)q_len * d);
-    c->k = random_floats(a, (size_t)s->kv_heads * keys * d);
+    const attn_types type = attn_spec_types(s);
+    c->q = random_rows(a, type.q, (size_t)s->heads * (size_t)q_len * d);
+    c->k = random_rows(a, type.k, (size_t)s->kv_heads * keys * d);
     /* An absorbed latent cache: values are the first columns of its rows. */
     const bool shared = s->form == ATTN_FORM_MLA && s->key == ATTN_KEY_SHARED;
-    if (!shared) c->v = random_floats(a, (size_t)s->v_heads * keys * dv);
+    if (!shared) c->v = random_rows(a, type.v, (size_t)s->v_heads * keys * dv);
     c->sinks = random_floats(a, (size_t)s->heads);
     if (!s->sinks) c->sinks = NULL;
     if (attn_op_of(s)->segments) {
@@ -245,8 +252,9 @@ static void list_calls(tuning *t) {
     int32_t len = 2048;
     while (len > 256 && flops_at(t, len) > CALL_FLOPS) len /= 2;
     add_call(t, "prefill", len, len);
-    const double row =
-        4.0 * (s->kv_heads * (double)attn_spec_k_dim(s) + s->v_heads * (double)s->v_dim);
+    const attn_types type = attn_spec_types(s);
+    const double row = attn_type_size(type.k) * (s->kv_heads * (double)attn_spec_k_dim(s)) +
+                       attn_type_size(type.v) * (s->v_heads * (double)s->v_dim);
     int32_t keys = 1024;
     while (keys < 32768 && keys * row < DECODE_BYTES) keys *= 2;
     add_call(t, "decode", 1, keys);
@@ -347,11 +355,14 @@ static bool time_once(tuning *t, candidate *c, int call_index) {
 static bool check_outputs(tuning *t) {
     for (int i = 0; i < t->call_count; i++) {
         const size_t count = call_o_size(&t->calls[i].c);
+        const int32_t type = attn_spec_types(&t->k->core).o;
         for (int k = 0; k < t->count; k++) {
             if (!run_once(t, &t->candidate[k], i)) return false;
-            if (k == 0) memcpy(t->want, t->o, count * sizeof *t->o);
-            for (size_t j = 0; j < count; j++)
-                if (!(fabsf(t->o[j] - t->want[j]) <= 1e-3f))
+            if (k == 0) memcpy(t->want, t->o, count * attn_type_size(type));
+            for (size_t j = 0; j < count; j++) {
+                const float got = attn_load(t->o, type, (int64_t)j);
+                const float want = attn_load(t->want, type, (int64_t)j);
+                if (!(fabsf(got - want) <= 1e-3f))
                     return diag_set(t->d,
                                     "tune: %s: an alternative of %s computes %g for %g: please "
                                     "report it",
@@ -359,7 +370,8 @@ static bool check_outputs(tuning *t) {
                                     t->candidate[k].param < 0
                                         ? "several parameters"
                                         : plan_params[t->candidate[k].param].name,
-                                    (double)t->o[j], (double)t->want[j]);
+                                    (double)got, (double)want);
+            }
         }
     }
     return true;
@@ -528,8 +540,9 @@ static bool tune_kernel(buf *b, const kernel_spec *k, attn_isa isa, const char *
     size_t largest = 0;
     for (int i = 0; i < first.call_count; i++)
         if (call_o_size(&first.calls[i].c) > largest) largest = call_o_size(&first.calls[i].c);
-    first.o = arena_alloc(a, largest * sizeof(float) + 64);
-    first.want = arena_alloc(a, largest * sizeof(float) + 64);
+    const size_t bytes = largest * attn_type_size(attn_spec_types(&k->core).o) + 64;
+    first.o = arena_alloc(a, bytes);
+    first.want = arena_alloc(a, bytes);
     tuning final = first;
     final.count = 0;
     memset(final.candidate, 0, sizeof final.candidate);
@@ -587,7 +600,7 @@ bool tune_model(arena *a, const model *m, const char *target, unsigned isa_mask,
         ++*measured;
         buf_printf(&b, "    [\"%s\"] = {\n", k->name);
         for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
-            if (!(isa_mask >> isa & 1)) continue;
+            if (!(isa_mask & isa_storing(&k->core) & 1u << isa)) continue;
             const char *where =
                 arena_printf(a, "kernel %d of %d, %s", *measured, total, isa_table[isa].name);
             if (!tune_kernel(&b, k, (attn_isa)isa, where, d)) return false;

@@ -51,7 +51,7 @@ static lua_val *fields_to_lua(arena *a, const attn_spec *spec) {
     buf rest = buf_new(a);
     for (int i = 0; i < attn_field_count; i++) {
         const attn_field *f = &attn_fields[i];
-        if (!attn_field_is_member(f)) continue;
+        if (!attn_field_is_member(f) || attn_field_is_silent(f, spec)) continue;
         const char *member = arena_printf(a, ".%s = %s,", f->name, field_initialiser(a, f, spec));
         if (!idle(f, spec)) {
             lua_val_push(a, list, lua_text(a, member));
@@ -295,12 +295,16 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     const model *m = p->model;
     lua_val *groups = lua_val_table(a), *sources = lua_val_table(a);
     bool any_block = false, any_core = false; /* layers */
-    for (int isa = 0; isa < p->isas; isa++) {
+    bool any_type = false;                    /* that is not f32 */
+    for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
+        if (!(p->options->isa_mask >> isa & 1)) continue;
         lua_val *group = lua_val_table(a), *symbols = lua_val_table(a), *blocks = lua_val_table(a);
-        if (m->kernel_count) set_guard(a, group, p->row[isa].isa);
+        if (m->kernel_count) set_guard(a, group, &isa_table[isa]);
         for (int i = 0; i < m->kernel_count; i++) {
-            const product *row = &products_of(p, i)[isa];
+            const product *row = product_on(p, i, isa);
+            if (!row) continue;
             any_block = any_block || row->layer;
+            any_type = any_type || row->spec->core.kv_type != ATTN_KV_TYPE_SAME;
             any_core = any_core || (!row->layer && row->spec->outer);
             lua_val_push(a, row->layer ? blocks : symbols, lua_text(a, row->symbol));
             lua_val_push(a, sources, lua_text(a, arena_printf(a, "%s.c", row->symbol)));
@@ -314,6 +318,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     lua_val_set(a, t, "sources", sources);
     lua_val_set_bool(a, t, "has_blocks", any_block);
     lua_val_set_bool(a, t, "has_cores", any_core);
+    lua_val_set_bool(a, t, "has_types", any_type);
 }
 
 /* What the build files list of the runtime: its sources, and the headers that products see. */

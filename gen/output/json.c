@@ -47,7 +47,9 @@ static void text_json(cJSON *row, const char *name, const char *text) {
 
 void json_spec(arena *a, cJSON *row, const kernel_spec *k) {
     for (int f = 0; f < attn_field_count; f++)
-        if (attn_field_is_member(&attn_fields[f])) field_json(row, &attn_fields[f], &k->core);
+        if (attn_field_is_member(&attn_fields[f]) &&
+            !attn_field_is_silent(&attn_fields[f], &k->core))
+            field_json(row, &attn_fields[f], &k->core);
     text_json(row, "score", k->score_expr ? expr_canonical(a, k->score_expr) : NULL);
     text_json(row, "mask", k->mask_expr ? expr_canonical(a, k->mask_expr) : NULL);
     const size_t most = (size_t)(k->tensor_count + k->scalar_count) + 1;

@@ -33,7 +33,7 @@ static cJSON *kernel_json(arena *a, const product_list *p, int kernel) {
                                  cJSON_CreateString(arena_printf(a, "%s%s", f->lead, f->text)));
     }
     cJSON *plans = cJSON_AddArrayToObject(row, "plans");
-    for (int i = 0; i < p->isas; i++) {
+    for (int i = 0; i < products_count(p, kernel); i++) {
         cJSON *t = cJSON_CreateObject();
         json_product(t, &products[i]);
         cJSON_AddItemToArray(plans, t);

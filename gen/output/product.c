@@ -82,8 +82,7 @@ static void decide(arena *a, const gen_options *o, product *p) {
     }
 }
 
-/* Products of one kernel lie as its instruction sets do: a layer finds its core by them. */
-static void add(arena *a, product_list *list, int kernel, int isa, int place) {
+static void add(arena *a, product_list *list, int kernel, int isa) {
     const kernel_spec *k = &list->model->kernels[kernel];
     product *p = &list->row[list->count++];
     *p = (product){.spec = k,
@@ -91,18 +90,41 @@ static void add(arena *a, product_list *list, int kernel, int isa, int place) {
                    .isa = &isa_table[isa],
                    .layer = k->core.level == ATTN_LEVEL_BLOCK,
                    .core = p};
-    if (k->inner >= 0) p->core = products_of(list, k->inner) + place;
-    if (k->expanded >= 0) p->expanded = products_of(list, k->expanded) + place;
     decide(a, list->options, p);
+}
+
+/* A layer's kernels, which may come after it. */
+static void link_cores(const product_list *list, product *p) {
+    const int isa = (int)(p->isa - isa_table);
+    if (p->spec->inner >= 0) p->core = product_on(list, p->spec->inner, isa);
+    if (p->spec->expanded >= 0) p->expanded = product_on(list, p->spec->expanded, isa);
+}
+
+bool products_check(arena *a, const model *m, unsigned isa_mask, diag *d) {
+    for (int i = 0; i < m->kernel_count; i++) {
+        const unsigned some = isa_storing(&m->kernels[i].core);
+        if (some & isa_mask) continue;
+        return diag_set(d,
+                        "--isa: %s has kernels for %s only, today: the others do not read its "
+                        "storage types yet",
+                        m->kernels[i].name, isa_list(a, some, ", "));
+    }
+    return true;
 }
 
 product_list products_make(arena *a, const model *m, const gen_options *o) {
     product_list list = {.model = m, .options = o};
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) list.isas += o->isa_mask >> isa & 1;
     list.row = arena_alloc(a, ((size_t)m->kernel_count * (size_t)list.isas + 1) * sizeof(product));
-    for (int kernel = 0; kernel < m->kernel_count; kernel++)
-        for (int isa = 0, place = 0; isa < ATTN_ISA_COUNT; isa++)
-            if (o->isa_mask >> isa & 1) add(a, &list, kernel, isa, place++);
+    list.first = arena_alloc(a, ((size_t)m->kernel_count + 1) * sizeof *list.first);
+    for (int kernel = 0; kernel < m->kernel_count; kernel++) {
+        const unsigned mask = o->isa_mask & isa_storing(&m->kernels[kernel].core);
+        list.first[kernel] = list.count;
+        for (int isa = 0; isa < ATTN_ISA_COUNT; isa++)
+            if (mask >> isa & 1) add(a, &list, kernel, isa);
+        list.first[kernel + 1] = list.count;
+    }
+    for (int i = 0; i < list.count; i++) link_cores(&list, &list.row[i]);
     const int bits = prefix_bits(a, m);
     for (int i = 0; i < list.count; i++) {
         list.row[i].digest = digest(a, &list.row[i]);
@@ -112,11 +134,22 @@ product_list products_make(arena *a, const model *m, const gen_options *o) {
 }
 
 const product *products_of(const product_list *p, int kernel) {
-    return &p->row[kernel * p->isas];
+    return &p->row[p->first[kernel]];
+}
+
+int products_count(const product_list *p, int kernel) {
+    return p->first[kernel + 1] - p->first[kernel];
+}
+
+const product *product_on(const product_list *p, int kernel, int isa) {
+    for (int i = p->first[kernel]; i < p->first[kernel + 1]; i++)
+        if (p->row[i].isa == &isa_table[isa]) return &p->row[i];
+    return NULL;
 }
 
 const product *product_best(const product_list *p, int kernel) {
     const product *row = products_of(p, kernel);
-    while (row->isa != &isa_table[attn_isa_best(p->options->isa_mask)]) row++;
+    const unsigned mask = p->options->isa_mask & isa_storing(&row->spec->core);
+    while (row->isa != &isa_table[attn_isa_best(mask)]) row++;
     return row;
 }

@@ -37,15 +37,24 @@ typedef struct product {
 typedef struct product_list {
     const model *model;
     const gen_options *options;
-    product *row; /* kernel by kernel, each on the same instruction sets */
-    int isas, count;
+    product *row; /* kernel by kernel, each on those instruction sets that read its types */
+    int *first;   /* where a kernel's rows start; one more at the end */
+    int isas;     /* that were asked for */
+    int count;
 } product_list;
+
+/* Whether every kernel has an instruction set among those asked for; a message if not. */
+bool products_check(arena *a, const model *m, unsigned isa_mask, diag *d);
 
 /* The model and the options must outlive the list. */
 product_list products_make(arena *a, const model *m, const gen_options *o);
 
-/* A kernel's products, `isas` of them. */
+/* A kernel's products, in the order of instruction sets. */
 const product *products_of(const product_list *p, int kernel);
+int products_count(const product_list *p, int kernel);
+
+/* A kernel's product on an instruction set; null: it has none. */
+const product *product_on(const product_list *p, int kernel, int isa);
 
 /* A kernel's product on the best instruction set asked for. */
 const product *product_best(const product_list *p, int kernel);

@@ -9,6 +9,7 @@
 #include "rename.h"
 #include "spec.h"
 #include "text.h"
+#include "types.h"
 #include "version.h"
 
 #include <stdio.h>
@@ -70,6 +71,17 @@ static int isa_header(arena *a, const char *path) {
     return -1;
 }
 
+static const char *type_header(arena *a, int type) {
+    return arena_printf(a, "runtime/simd/%s.h", attn_type_get(type).name);
+}
+
+/* An instruction set's vectors, or a storage type's: they open the instruction set's section. */
+static bool is_vocabulary(arena *a, const char *path) {
+    for (int i = 0; i < ATTN_TYPE_COUNT; i++)
+        if (!strcmp(path, type_header(a, i))) return true;
+    return isa_header(a, path) >= 0;
+}
+
 /* The instruction set that a source is for, or -1. */
 static int isa_of(arena *a, const gen_file *f) {
     for (const char *p = f->text; p; p = strchr(p, '\n')) {
@@ -119,7 +131,7 @@ static void expand(single *s, const gen_file *f, buf *b, bool members) {
             buf_add(b, p, n);
         } else if (members && strstr(path, "spec_fields.def")) {
             spec_members(b);
-        } else if (isa_header(s->a, path) < 0 && !name_set_has(&s->done, path, strlen(path))) {
+        } else if (!is_vocabulary(s->a, path) && !name_set_has(&s->done, path, strlen(path))) {
             expand(s, header, b, members);
         }
         p += n;
@@ -158,7 +170,7 @@ static void put_headers(single *s, const gen_file *f) {
     for (const char *p = f->text; p; p = strchr(p, '\n')) {
         p += *p == '\n';
         const char *path = included(s->a, f->path, p);
-        if (path && isa_header(s->a, path) < 0 && !strstr(path, ".def")) put_header(s, path);
+        if (path && !is_vocabulary(s->a, path) && !strstr(path, ".def")) put_header(s, path);
     }
 }
 
@@ -212,6 +224,24 @@ static bool is_source(const gen_file *f) {
            strcmp(f->path, "registry.c");
 }
 
+static bool reads(const plan *p, int type) {
+    return p->type.q == type || p->type.k == type || p->type.v == type || p->type.o == type;
+}
+
+/* The vectors of the storage types that an instruction set's kernels read. */
+static const char *stored_vectors(single *s, const isa_row *row) {
+    buf b = buf_new(s->a);
+    for (int type = 0; type < ATTN_TYPE_COUNT; type++) {
+        const gen_file *header = find(s, type_header(s->a, type));
+        bool read = false;
+        for (int i = 0; i < s->p->count; i++)
+            read = read || (s->p->row[i].isa == row && !s->p->row[i].layer &&
+                            reads(&s->p->row[i].plan, type));
+        if (header && read) buf_puts(&b, expanded(s, header));
+    }
+    return b.data ? b.data : "";
+}
+
 /* All sources of an instruction set, after its header. */
 static void put_isa(single *s, int isa) {
     const isa_row *row = &isa_table[isa];
@@ -225,7 +255,7 @@ static void put_isa(single *s, int isa) {
         if (!text) {
             if (row->guard) buf_printf(&s->c, "\n#if %s\n", row->guard);
             title(s, header->path);
-            text = expanded(s, header);
+            text = arena_printf(s->a, "%s%s", expanded(s, header), stored_vectors(s, row));
             declared_names(text, DECLARED_TYPES | DECLARED_STATICS, &vocabulary);
             buf_puts(&s->c, rename_text(s->a, text, &vocabulary, prefix));
         } else {

@@ -40,9 +40,9 @@ plan_choice plan_choice_none(void) {
 
 /* --- The model's choices, for what is still -1; rules that cost.c can price. --- */
 
-/* 16 floats are a cache line, so that the next keys can be asked for in step. */
+/* A cache line of a key, so that the next keys can be asked for in step. */
 static int auto_unroll(const plan *p) {
-    return min_int(p->d, 16);
+    return min_int(p->d, plan_line(p->type.k));
 }
 
 static int lcm(int a, int b) {
@@ -51,9 +51,9 @@ static int lcm(int a, int b) {
 
 /* Keys a block: S of a tile and one V panel in two thirds of L1, whole register tiles and lines.
  * Past 128 keys a block's start-up is below a percent, and ragged ends grow. */
-static int choose_key_block(const isa_row *isa, const plan_choice *c, int panel) {
-    const int step = lcm(c->keys, 16);
-    const int bytes = 4 * (c->vectors * isa->width + panel);
+static int choose_key_block(const plan *p, const isa_row *isa, const plan_choice *c) {
+    const int step = lcm(c->keys, plan_line(ATTN_TYPE_F32));
+    const int bytes = 4 * c->vectors * isa->width + plan_v_bytes(p, plan_panel(p, isa));
     const int most = min_int(isa->l1_bytes * 2 / 3 / bytes, 128) / step * step;
     return most > 0 ? most : step;
 }
@@ -70,19 +70,20 @@ void plan_choose(plan *p, const kernel_spec *k, const isa_row *isa) {
     if (c->vectors < 0) c->vectors = isa->tile_vectors;
     if (c->keys < 0) c->keys = min_int(plan_qk_keys(isa, c->vectors), isa->max_keys);
     if (c->columns < 0) c->columns = 2;
-    if (c->key_block < 0) c->key_block = choose_key_block(isa, c, plan_panel(p, isa));
+    if (c->key_block < 0) c->key_block = choose_key_block(p, isa, c);
     if (c->tiles < 0) c->tiles = choose_tiles(p, isa);
     if (c->unroll < 0) c->unroll = auto_unroll(p);
-    if (c->prefetch < 0) c->prefetch = c->unroll % PLAN_LINE == 0;
+    if (c->prefetch < 0) c->prefetch = c->unroll % plan_line(p->type.k) == 0;
     /* A score expression may drift by more than a lazy maximum bears (ALiBi does, every block). */
     if (c->lazy < 0) c->lazy = !k->score_expr;
     /* A turn of K and of V is 2 to 4 KB: fewer lines wait for memory in vain, more displace each
      * other (tests/bench/NOTES.md). */
-    if (c->dot_keys < 0) c->dot_keys = p->d > 128 || p->group == 2 ? 4 : 8;
+    if (c->dot_keys < 0) c->dot_keys = plan_k_bytes(p) > 512 || p->group == 2 ? 4 : 8;
     /* 16 KB of K and as much of V are on their way: what memory's delay takes at its bandwidth,
      * several times over, and little beside L2. */
-    const int wide = p->d > p->dv ? p->d : p->dv;
-    if (c->dot_ahead < 0) c->dot_ahead = wide < 4 ? 1024 : wide > 4096 ? 1 : 4096 / wide;
+    const int k_row = plan_k_bytes(p), v_row = plan_v_bytes(p, p->dv);
+    const int wide = k_row > v_row ? k_row : v_row;
+    if (c->dot_ahead < 0) c->dot_ahead = wide < 16 ? 1024 : wide > 16384 ? 1 : 16384 / wide;
     if (c->part_keys < 0) {
         c->part_keys = 512 / c->key_block * c->key_block;
         if (c->part_keys < 1) c->part_keys = c->key_block;
@@ -136,9 +137,9 @@ const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
     if (c->unroll > p.d)
         return arena_printf(a, "at most the head width, %d, got %d", p.d, c->unroll);
     *param = INDEX(prefetch);
-    if (c->prefetch > 0 && c->unroll % PLAN_LINE)
+    if (c->prefetch > 0 && c->unroll % plan_line(p.type.k))
         return arena_printf(a, "must be 0 where unroll (%d) is no multiple of %d", c->unroll,
-                            PLAN_LINE);
+                            plan_line(p.type.k));
     *param = INDEX(lazy);
     if (c->lazy && k->score_expr) return "must be false: a score expression may drift";
     *param = INDEX(dot_keys);

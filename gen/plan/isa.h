@@ -3,6 +3,7 @@
 #define GEN_ISA_H
 
 #include "attn_kernel.h"
+#include "spec.h"
 #include "util.h"
 
 typedef struct isa_row {
@@ -34,5 +35,7 @@ const char *isa_list(arena *a, unsigned mask, const char *between);
 /* Bits of all ISAs, and of those that this CPU runs. */
 unsigned isa_all(void);
 unsigned isa_native(void);
+/* Bits of the ISAs whose vocabulary reads what a spec's operands are stored in. */
+unsigned isa_storing(const attn_spec *spec);
 
 #endif

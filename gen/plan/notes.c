@@ -74,7 +74,7 @@ static void note_loops(arena *a, plan *p) {
     const plan_tile *t = &p->tile[p->tile_vectors - 1];
     if (t->prefetch)
         note(a, p, "prefetch: K rows %d register tile%s ahead, a line a row and %d steps",
-             t->prefetch, t->prefetch > 1 ? "s" : "", PLAN_LINE);
+             t->prefetch, t->prefetch > 1 ? "s" : "", plan_line(p->type.k));
     note(a, p, "unroll: %d of %d steps of the loop over the head width%s", t->unroll, p->d,
          t->unroll == p->d ? " (full)" : "");
 }

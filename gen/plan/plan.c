@@ -27,6 +27,21 @@ static bool is_busy(const plan *p, int nv) {
     return nv == p->tile_vectors || is_one_token(p, nv) || p->d >= 256;
 }
 
+/* Whole strips in a loop, then what is left, or the one whose last vector is partial. */
+static void split_columns(const plan *p, int width, plan_pv *pv) {
+    const int vectors = p->dvp / width, whole = vectors / pv->columns;
+    const int rest = vectors - whole * pv->columns;
+    const bool partial = p->dv % width != 0;
+    const int looped = rest == 0 && partial ? whole - 1 : whole;
+    const int end = looped * pv->columns * width;
+    if (looped > 0) pv->strip[pv->strips++] = (plan_strip){.vectors = pv->columns, .to = end};
+    if (rest > 0)
+        pv->strip[pv->strips++] =
+            (plan_strip){.vectors = rest, .from = end, .tail = partial, .narrow = true};
+    else if (partial)
+        pv->strip[pv->strips++] = (plan_strip){.vectors = pv->columns, .from = end, .tail = true};
+}
+
 static int tile_unroll(const plan *p, int nv, int requested) {
     if (requested < 0) return p->d;
     if (requested > 0) return min_int(requested, p->d);
@@ -53,11 +68,12 @@ static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
         if (t->keys > p->max_keys) p->max_keys = t->keys;
         t->unroll = tile_unroll(p, nv, unroll);
         /* Whole lines are asked for in step; other unrollings ask for nothing. */
-        t->prefetch = t->unroll % PLAN_LINE ? 0 : c->prefetch;
+        t->prefetch = t->unroll % plan_line(p->type.k) ? 0 : c->prefetch;
         /* In between, a tile is rare: the running maximum alone saves code. */
         t->lazy = p->lazy && (full || nv == 1 || is_one_token(p, nv));
         t->pv.columns = p->panel / isa->width;
         split_rows(&t->pv, nv * isa->width, plan_pv_rows(isa, c->columns));
+        split_columns(p, isa->width, &t->pv);
         if (t->pv.group_count > p->pv_groups) p->pv_groups = t->pv.group_count;
     }
 }
@@ -83,6 +99,13 @@ static void add_dot(plan *p, const isa_row *isa, int rows) {
     /* So little work a row runs into full queues, which drop requests. */
     t->again = rows * 4 <= isa->width;
     split_rows(&t->pv, rows, plan_pv_rows(isa, t->pv.columns));
+    split_columns(p, isa->width, &t->pv);
+    const int strips = p->dvp / isa->width / t->pv.columns;
+    const int line = plan_line(p->type.k);
+    t->row_lines = (p->d + line - 1) / line;
+    t->strip_lines = (t->keys * t->row_lines + strips - 1) / strips;
+    t->line_keys = t->keys < t->strip_lines ? 1 : t->keys / t->strip_lines;
+    t->key_lines = (t->strip_lines + t->keys - 1) / t->keys;
 }
 
 static void plan_split(const kernel_spec *k, const isa_row *isa, plan *p) {

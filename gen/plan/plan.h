@@ -38,10 +38,20 @@ plan_choice plan_choice_none(void); /* all left to the model */
 
 enum { PLAN_MAX_VARIANTS = 2, PLAN_MAX_VECTORS = 4, PLAN_MAX_GROUPS = 8, PLAN_MAX_NOTES = 16 };
 
+/* Columns of O that P V takes at once, one strip after the other. */
+typedef struct plan_strip {
+    int vectors;
+    int from, to; /* columns; to = 0: a strip by itself, else a loop over them */
+    bool tail;    /* its last vector is partial */
+    bool narrow;  /* fewer vectors than the others: the last panel of packed values */
+} plan_strip;
+
 /* Rows of a tile in register groups for P V. */
 typedef struct plan_pv {
     int groups[PLAN_MAX_GROUPS], group_count;
-    int columns; /* vectors of output columns */
+    int columns;         /* vectors of output columns */
+    plan_strip strip[2]; /* all columns of O */
+    int strips;
 } plan_pv;
 
 /* Register tiles for a query tile of some number of vectors. */
@@ -60,6 +70,11 @@ typedef struct plan_dot {
     int keys;   /* at a time */
     int walk;   /* of those, side by side along the head width */
     bool again; /* rows are asked for twice */
+    /* Lines of K that are asked for while values are multiplied. */
+    int row_lines;   /* of a row of K */
+    int strip_lines; /* in a strip of P V */
+    int line_keys;   /* there, keys between two lines, */
+    int key_lines;   /* or lines a key, where there are more than keys */
     plan_pv pv;
 } plan_dot;
 
@@ -77,7 +92,8 @@ typedef struct plan {
     const char *layout;                      /* how Q, K, V and O lie: a file of templates/layout */
     plan_variant variant[PLAN_MAX_VARIANTS]; /* the first whose rows an item has runs */
     int variants;
-    /* Resolved sizes of the spec. */
+    /* Resolved types and sizes of the spec. */
+    attn_types type; /* what Q, K, V and O are stored in; panels of V likewise */
     int heads, key_heads, value_heads, group, d, dv, dvp;
     /* Scores. */
     double q_scale;        /* folded into Q */
@@ -142,6 +158,10 @@ size_t plan_scratch(const plan *p);
 /* What attn_workspace answers for the kernel; UINT64_MAX: more than 64 bits hold. */
 uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int32_t q_len,
                         int32_t kv_len, int32_t threads);
+
+/* Bytes of a row of K, and of `columns` of V, as they are stored. */
+int plan_k_bytes(const plan *p);
+int plan_v_bytes(const plan *p, int columns);
 
 /* Useful FLOPs of a call: 2 (D + Dv) for each visible pair. */
 double plan_flops(const plan *p, double pairs);

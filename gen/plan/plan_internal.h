@@ -5,7 +5,7 @@
 #include "plan.h"
 
 enum {
-    PLAN_LINE = 16,   /* floats of a cache line */
+    LINE_BYTES = 64,  /* of a cache line */
     PLAN_SHARE = 32,  /* bytes of a `share`, which the generated file asserts */
     DOT_ROWS = 8,     /* most rows of a tile that runs as dot products */
     GATHER_ROWS = 64, /* query rows of a task of gather */
@@ -18,6 +18,8 @@ static inline int min_int(int a, int b) {
     return a < b ? a : b;
 }
 
+/* Elements of a cache line. */
+int plan_line(int32_t type);
 /* Keys that fit in registers beside nv queries and one broadcast. */
 int plan_qk_keys(const isa_row *isa, int nv);
 /* Rows that fit beside `columns` vectors of V and one broadcast of P. */

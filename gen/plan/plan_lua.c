@@ -1,6 +1,23 @@
 /* plan_lua.c - a plan as data for templates. */
 #include "plan_internal.h"
 
+#include "types.h"
+
+static lua_val *strips_to_lua(arena *a, const plan_pv *pv) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < pv->strips; i++) {
+        const plan_strip *s = &pv->strip[i];
+        lua_val *t = lua_val_table(a);
+        lua_val_set_int(a, t, "vectors", s->vectors);
+        lua_val_set_int(a, t, "from", s->from);
+        lua_val_set_int(a, t, "to", s->to);
+        lua_val_set_bool(a, t, "tail", s->tail);
+        lua_val_set_bool(a, t, "narrow", s->narrow);
+        lua_val_push(a, list, t);
+    }
+    return list;
+}
+
 static lua_val *pv_to_lua(arena *a, const plan_pv *pv) {
     lua_val *t = lua_val_table(a), *groups = lua_val_table(a), *starts = lua_val_table(a);
     int at = 0;
@@ -16,6 +33,7 @@ static lua_val *pv_to_lua(arena *a, const plan_pv *pv) {
     lua_val_set(a, t, "groups", groups);
     lua_val_set(a, t, "starts", starts);
     lua_val_set_int(a, t, "columns", pv->columns);
+    lua_val_set(a, t, "strips", strips_to_lua(a, pv));
     return t;
 }
 
@@ -53,6 +71,10 @@ static lua_val *dots_to_lua(arena *a, const plan *p) {
         lua_val_set_int(a, t, "keys", p->dot[i].keys);
         lua_val_set_int(a, t, "span", DOT_SUMS * p->dot[i].keys);
         lua_val_set_int(a, t, "walk", p->dot[i].walk);
+        lua_val_set_int(a, t, "row_lines", p->dot[i].row_lines);
+        lua_val_set_int(a, t, "strip_lines", p->dot[i].strip_lines);
+        lua_val_set_int(a, t, "line_keys", p->dot[i].line_keys);
+        lua_val_set_int(a, t, "key_lines", p->dot[i].key_lines);
         lua_val_set_bool(a, t, "again", p->dot[i].again);
         lua_val_set(a, t, "pv", pv_to_lua(a, &p->dot[i].pv));
         lua_val_push(a, list, t);
@@ -62,15 +84,20 @@ static lua_val *dots_to_lua(arena *a, const plan *p) {
 
 /* How the elements of Q, K, V and O are stored: their C type, the suffix of the vocabulary's loads
  * and stores of them, and how many a cache line holds. */
-static lua_val *types_to_lua(arena *a) {
-    static const char *const names[] = {"q", "k", "v", "o"};
+static lua_val *types_to_lua(arena *a, const plan *p) {
+    const struct {
+        const char *name;
+        int32_t type;
+    } operand[] = {{"q", p->type.q}, {"k", p->type.k}, {"v", p->type.v}, {"o", p->type.o}};
     lua_val *list = lua_val_table(a);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; i < sizeof operand / sizeof *operand; i++) {
+        const attn_type_row row = attn_type_get(operand[i].type);
+        const bool plain = operand[i].type == ATTN_TYPE_F32;
         lua_val *t = lua_val_table(a);
-        lua_val_set_string(a, t, "c", "float");
-        lua_val_set_string(a, t, "suffix", "");
-        lua_val_set_int(a, t, "line", PLAN_LINE);
-        lua_val_set(a, list, names[i], t);
+        lua_val_set_string(a, t, "c", row.ctype);
+        lua_val_set_string(a, t, "suffix", plain ? "" : arena_printf(a, "_%s", row.name));
+        lua_val_set_int(a, t, "line", plan_line(operand[i].type));
+        lua_val_set(a, list, operand[i].name, t);
     }
     return list;
 }
@@ -142,7 +169,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
              {"value_heads", p->value_heads}, {"group", p->group}, {"d", p->d}, {"dv", p->dv},
              {"dvp", p->dvp}, {"scratch_bytes", (int)plan_scratch(p)});
     lua_val_set(a, t, "variants", variants_to_lua(a, p));
-    lua_val_set(a, t, "type", types_to_lua(a));
+    lua_val_set(a, t, "type", types_to_lua(a, p));
     lua_val_set_float(a, t, "q_scale", p->q_scale);
     lua_val_set_float(a, t, "softcap_factor", p->softcap_factor);
     lua_val_set_bool(a, t, "bias", p->bias);

@@ -1,9 +1,24 @@
 /* sizes.c - what a spec and an instruction set say before anything is chosen. */
 #include "plan_internal.h"
 
+#include "types.h"
+
+int plan_line(int32_t type) {
+    return LINE_BYTES / (int)attn_type_size(type);
+}
+
+int plan_k_bytes(const plan *p) {
+    return p->d * (int)attn_type_size(p->type.k);
+}
+
+int plan_v_bytes(const plan *p, int columns) {
+    return columns * (int)attn_type_size(p->type.v);
+}
+
 /* Sizes that choices depend on. */
 void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p) {
     const attn_spec *s = &k->core;
+    p->type = attn_spec_types(s);
     p->heads = s->heads;
     p->key_heads = s->kv_heads;
     p->value_heads = s->v_heads;

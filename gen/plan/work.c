@@ -1,5 +1,7 @@
 #include "work.h"
 
+#include "types.h"
+
 #include "op.h"
 #include <string.h>
 
@@ -298,14 +300,21 @@ static void count_gathered(const kernel_spec *k, const plan *p, const explain_ex
     arena_free(a);
 }
 
-/* Floats of K and V that a key has. With a shared key, V is a part of it. */
-static double key_floats(const kernel_spec *k, const plan *p) {
-    const double v = k->core.key == ATTN_KEY_SHARED ? 0 : (double)p->value_heads * p->dv;
-    return (double)p->key_heads * p->d + v;
+/* Bytes of K and V that a key has. With a shared key, V is a part of it. */
+static double key_bytes(const kernel_spec *k, const plan *p) {
+    const bool in_k = k->core.key == ATTN_KEY_SHARED;
+    const double v = in_k ? 0 : (double)p->value_heads * plan_v_bytes(p, p->dv);
+    return (double)p->key_heads * plan_k_bytes(p) + v;
+}
+
+/* Of a row of Q and of O. */
+static double row_bytes(const plan *p) {
+    return (double)p->d * (double)attn_type_size(p->type.q) +
+           (double)p->dv * (double)attn_type_size(p->type.o);
 }
 
 double work_cache_bytes(const kernel_spec *k, const plan *p) {
-    return 4 * key_floats(k, p);
+    return key_bytes(k, p);
 }
 
 work work_of(const kernel_spec *k, const plan *p, const explain_extent *e, const example *x) {
@@ -316,7 +325,7 @@ work work_of(const kernel_spec *k, const plan *p, const explain_extent *e, const
         count_gathered(k, p, e, x, &w);
     const double items = extent_batch(e), rows = (double)k->core.heads * e->q_len;
     w.flops = plan_flops(p, w.pairs) * k->core.heads * items;
-    w.bytes = 4 * items * (rows * (p->d + p->dv) + w.keys * key_floats(k, p));
+    w.bytes = items * (rows * row_bytes(p) + w.keys * key_bytes(k, p));
     w.workspace = plan_workspace(p, k, extent_batch(e), e->q_len, e->kv_len, 1);
     return w;
 }

@@ -17,8 +17,8 @@ size_t plan_scratch(const plan *p) {
                         (p->edge_keys ? 2 * (size_t)p->tile_vectors : 0);
     const size_t scores = (size_t)(p->key_block + p->max_keys) * rows;
     const size_t bias = p->bias ? (size_t)p->key_block * rows : 0;
-    return up64((size_t)p->tiles * up64(4 * tile) +
-                4 * (scores + rows + bias + (size_t)p->max_keys * (size_t)p->d));
+    return up64((size_t)p->tiles * up64(4 * tile) + 4 * (scores + rows + bias) +
+                (size_t)p->max_keys * (size_t)plan_k_bytes(p));
 }
 
 /* Bytes of the block minima and maxima that a classifier reads, as runtime/simd/minmax.h. */
@@ -83,7 +83,8 @@ uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int3
     const bool tiles = q_len > p->decode_q;
     if (p->scattered || p->has_mask)
         attn_carve(NULL, &bytes, tiles ? attn_times(values, blocks) : 0);
-    const uint64_t panels = attn_times(values, blocks * (uint64_t)p->key_block * dvp * 4);
+    const uint64_t panels =
+        attn_times(values, blocks * (uint64_t)p->key_block * (uint64_t)plan_v_bytes(p, p->dvp));
     attn_carve(NULL, &bytes, tiles && panels > partials ? panels : partials);
     return bytes;
 }

@@ -177,7 +177,7 @@ bool explain_text(arena *a, const product_list *p, const explain_extent *e,
         buf_puts(&b, "\n");
         if (k->score_expr) buf_printf(&b, "  score: %s\n", expr_canonical(a, k->score_expr));
         if (k->mask_expr) buf_printf(&b, "  mask: %s\n", expr_canonical(a, k->mask_expr));
-        for (int isa = 0; isa < p->isas; isa++) product_text(&b, &x, &products_of(p, i)[isa]);
+        for (int j = 0; j < products_count(p, i); j++) product_text(&b, &x, &products_of(p, i)[j]);
     }
     *text = b.data;
     return true;
@@ -265,8 +265,8 @@ static cJSON *kernel_json(const explained *x, int kernel) {
     json_spec(a, row, k);
     if (k->mask_expr) cJSON_AddStringToObject(row, "key_range", expr_range_text(a, k->mask_expr));
     cJSON *plans = cJSON_CreateArray(), *widest = NULL;
-    for (int isa = 0; isa < x->p->isas; isa++) {
-        widest = product_json(x, &products_of(x->p, kernel)[isa]);
+    for (int i = 0; i < products_count(x->p, kernel); i++) {
+        widest = product_json(x, &products_of(x->p, kernel)[i]);
         cJSON_AddItemToArray(plans, widest);
     }
     /* "plan" is the widest instruction set asked for; "plans" has them all. */

@@ -241,7 +241,7 @@ static lua_val *notes_data(arena *a, const plan *p) {
 static lua_val *isas_data(arena *a, const product_list *products, int kernel,
                           const gen_files *files) {
     lua_val *list = lua_val_table(a);
-    for (int i = 0; i < products->isas; i++) {
+    for (int i = 0; i < products_count(products, kernel); i++) {
         const product *of = &products_of(products, kernel)[i], *core = of->core;
         const plan *p = &core->plan;
         double source = (double)explain_source_bytes(a, files, core->symbol);

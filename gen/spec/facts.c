@@ -1,5 +1,7 @@
 #include "facts.h"
 
+#include "types.h"
+
 #include "op.h"
 
 enum { FACTS_MAX = 96 }; /* 32 side tensors and 32 scalars at most, and a line each of the rest */
@@ -156,8 +158,12 @@ static void say_rules(fact_list *l, const attn_spec *s) {
         "lse, where it is wanted, is the natural logarithm of the softmax denominator of each row, "
         "sinks included.");
     rule(l, "Accuracy",
-         "f32 in and out; for any number of keys, |O - exact| <= (4e-6 + 4e-7 A) max|V| a row and "
-         "|LSE - exact| <= 1e-6 + 4e-7 A, where A grows with the size of its scores.");
+         s->kv_type != ATTN_KV_TYPE_SAME
+             ? "For any number of keys, |O - exact| <= (4e-6 + 4e-7 A) max|V| a row and |LSE - "
+               "exact| <= 1e-6 + 4e-7 A, where A grows with the size of its scores."
+             : "f32 in and out; for any number of keys, |O - exact| <= (4e-6 + 4e-7 A) max|V| a "
+               "row and "
+               "|LSE - exact| <= 1e-6 + 4e-7 A, where A grows with the size of its scores.");
     rule(l, "Same bits",
          "The same inputs give the same bits at any number of threads, batch size and alignment, "
          "for one kernel, compiler and flags.");
@@ -167,6 +173,17 @@ static const char *heads(arena *a, int32_t count, const char *of) {
     return arena_printf(a, "%d %s head%s", count, of, count == 1 ? "" : "s");
 }
 
+/* Where operands are not all f32. */
+static void say_types(arena *a, fact_list *l, const attn_spec *s) {
+    if (s->kv_type == ATTN_KV_TYPE_SAME) return;
+    say(l, "Types", "",
+        arena_printf(
+            a,
+            "K and V are stored in %s, Q and O in f32; all arithmetic is f32, and exact is "
+            "what the stored values give.",
+            attn_type_get(attn_spec_types(s).k).name));
+}
+
 fact_list facts_of(arena *a, const kernel_spec *k) {
     const attn_spec *s = &k->core;
     fact_list l = {arena_alloc(a, FACTS_MAX * sizeof(fact)), 0};
@@ -174,10 +191,11 @@ fact_list facts_of(arena *a, const kernel_spec *k) {
     attn_enum_name(attn_field_find("form"), s->form, form, sizeof form);
     attn_enum_name(attn_field_find("backend"), s->backend, backend, sizeof backend);
     say(&l, "Shape", "",
-        arena_printf(a,
-                     "%s attention, %s: %s, %s, %s; Q and K rows of %d, V and O rows of %d floats.",
+        arena_printf(a, "%s attention, %s: %s, %s, %s; Q and K rows of %d, V and O rows of %d %s.",
                      form, backend, heads(a, s->heads, "query"), heads(a, s->kv_heads, "key"),
-                     heads(a, s->v_heads, "value"), attn_spec_k_dim(s), s->v_dim));
+                     heads(a, s->v_heads, "value"), attn_spec_k_dim(s), s->v_dim,
+                     s->kv_type == ATTN_KV_TYPE_SAME ? "floats" : "elements"));
+    say_types(a, &l, s);
     if (s->level == ATTN_LEVEL_BLOCK) say_layer(a, &l, s);
     say(&l, "Visible keys", "Keys: ", arena_printf(a, "%s, below kv_len[b].", visible_keys(a, s)));
     say_scores(a, &l, k);

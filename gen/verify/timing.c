@@ -1,16 +1,19 @@
 #include "timing.h"
 #include "lab/oracle.h"
 #include "lab/peak.h"
+#include "lab/stored.h"
+#include "spec.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 enum { ROUNDS = 7, ROUND_MICROSECONDS = 3000 };
 
-static double oracle_error(const oracle *want, const float *o, size_t rows, size_t width) {
+static double oracle_error(const oracle *want, int32_t type, const void *o, size_t rows,
+                           size_t width) {
     double worst = 0;
     for (size_t i = 0; i < rows * width; i++) {
-        const double e = fabs((double)o[i] - want->o[i]);
+        const double e = fabs(stored_value(type, o, (int64_t)i) - want->o[i]);
         if (!want->row[i / width].any && e > worst) worst = e;
     }
     return worst;
@@ -34,7 +37,8 @@ speed time_call(arena *a, const kernel_lib *lib, const attn_plan *plan, const ca
     speed s = {0};
     attn_args args = call_dense_args(c);
     const size_t rows = call_rows(c), width = (size_t)call_v_dim(c);
-    float *o = arena_alloc(a, call_o_size(c) * sizeof *o + 64);
+    const int32_t type = attn_spec_types(&c->spec->core).o;
+    void *o = arena_alloc(a, call_o_size(c) * attn_type_size(type) + 64);
     const attn_extent e = {sizeof e, args.batch, args.q_len, args.kv_len_max, 1};
     oracle want;
     oracle_run(a, c->spec, &args, &want);
@@ -53,7 +57,7 @@ speed time_call(arena *a, const kernel_lib *lib, const attn_plan *plan, const ca
         if (fma > peak) peak = fma;
     }
     free(args.workspace);
-    s.oracle_error = oracle_error(&want, o, rows, width);
+    s.oracle_error = oracle_error(&want, type, o, rows, width);
     s.gflops = 2e-9 * (call_k_dim(c) + (double)width) * pairs / best;
     s.share = peak > 0 ? s.gflops / peak : 0;
     return s;

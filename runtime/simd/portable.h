@@ -21,6 +21,7 @@
  *   vf_stride_add(v, r) lane i = sum of the lanes congruent to i mod r, the same bits in each of
  *                       them; r is a constant power of two, r >= VF_WIDTH gives v; _max likewise
  *   vf_transpose(r)     r[0 .. VF_WIDTH - 1], in place
+ *   vi_loadu_u16 vi_loadn_u16 vi_storen_u16   what storage types of 16 bits are made of (bf16.h)
  * Functions of math.h: see there. */
 #ifndef ATTN_SIMD_PORTABLE_H
 #define ATTN_SIMD_PORTABLE_H
@@ -97,6 +98,19 @@ ATTN_SIMD void vi_store(int32_t *p, vi a) {
 }
 ATTN_SIMD void vi_storeu(int32_t *p, vi a) {
     *(attn__vi_memu *)(void *)p = a;
+}
+/* 16 bits a lane, as they lie in memory: zero-extended; stored, the lower halves. */
+ATTN_SIMD vi vi_loadu_u16(const uint16_t *p) {
+    return (vi){p[0], p[1], p[2], p[3]};
+}
+ATTN_SIMD vi vi_loadn_u16(const uint16_t *p, int n) {
+    return (vi){n > 0 ? p[0] : 0, n > 1 ? p[1] : 0, n > 2 ? p[2] : 0, n > 3 ? p[3] : 0};
+}
+ATTN_SIMD void vi_storen_u16(uint16_t *p, vi a, int n) {
+    if (n > 0) p[0] = (uint16_t)a[0];
+    if (n > 1) p[1] = (uint16_t)a[1];
+    if (n > 2) p[2] = (uint16_t)a[2];
+    if (n > 3) p[3] = (uint16_t)a[3];
 }
 ATTN_SIMD vi vi_add(vi a, vi b) {
     return (vi)((attn__vu)a + (attn__vu)b);

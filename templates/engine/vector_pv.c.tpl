@@ -4,33 +4,19 @@ $ local W, nv = plan.width, a.nv
 $ local R = nv * W
 $ local V, VT = plan.type.v.suffix, plan.type.v.c
 $ local shape = plan.tile[nv].pv
-$ local C, whole = shape.columns, plan.dvp // (shape.columns * W)
-$ local rest = plan.dvp // W - whole * C
 $ local partial = plan.dv % W
-$ -- Strips of columns: the whole ones in a loop, then what is left.
-$ local strips = {}
-$ local last_is_whole = rest == 0 and partial > 0
-$ local looped = last_is_whole and whole - 1 or whole
-$ if looped > 0 then
-$   strips[#strips + 1] = { c = C, from = 0, to = looped * C * W, tail = false, row = "row" }
-$ end
-$ if last_is_whole then
-$   strips[#strips + 1] = { c = C, from = looped * C * W, tail = true, row = "row" }
-$ elseif rest > 0 then
-$   strips[#strips + 1] = { c = rest, from = whole * C * W, tail = partial > 0, row = "last_row" }
-$ end
 $ local function name(rows, strip)
-$   return "pv_" .. rows .. "x" .. strip.c .. (strip.tail and "_tail" or "")
+$   return "pv_" .. rows .. "x" .. strip.vectors .. (strip.tail and "_tail" or "")
 $ end
 $ -- A block may be more keys than are summed at once.
 $ local split = plan.sum_keys < plan.key_block
 $ local tab = split and "    " or ""
 $ local seen = a.seen -- by tiles of every width: what differs between them is lds
 $ for _, rows in ipairs(shape.groups) do
-$   for _, strip in ipairs(strips) do
+$   for _, strip in ipairs(shape.strips) do
 $     if not seen[name(rows, strip)] then
 $       seen[name(rows, strip)] = true
-$       local r, c = rows, strip.c
+$       local r, c = rows, strip.vectors
 $       assert(r * c + c + 1 <= isa.registers, "pv: the register tile does not fit")
 /* o[${r}][${c * W} columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
@@ -100,14 +86,14 @@ static void pv_${nv}(tile *t, const values *v, const float *s, int32_t first, in
         begin[g] = min32(max32(first, t->group_first[g]), last + 1);
         n[g] = max32(0, min32(last, t->group_last[g]) - begin[g] + 1);
     }
-$ for _, strip in ipairs(strips) do
-$   if strip.to then
-    for (int32_t c = ${strip.from}; c < ${strip.to}; c += ${strip.c * W}) {
+$ for _, strip in ipairs(shape.strips) do
+$   if strip.to > 0 then
+    for (int32_t c = ${strip.from}; c < ${strip.to}; c += ${strip.vectors * W}) {
 $   else
     {
         enum { c = ${strip.from} };
 $   end
-        const ptrdiff_t ldv = v->${strip.row};
+        const ptrdiff_t ldv = v->${strip.narrow and "last_row" or "row"};
         const ${VT} *column = v->v + c * v->column;
 $   local row = 0
 $   for i, rows in ipairs(shape.groups) do

@@ -13,6 +13,9 @@ $ end
 #include "runtime/cpu.h"
 #include "runtime/op.h"
 #include "runtime/spec.h"
+$ if model.has_types then
+#include "runtime/types.h"
+$ end
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +64,13 @@ static attn_side *sides(const attn_kernel *k, const attn_args *a) {
     return side;
 }
 
+$ if model.has_types then
+/* Floats in the place where they are, rounded to what a kernel reads. */
+static void store(float *x, int32_t type, int64_t count) {
+    for (int64_t i = 0; i < count; i++) attn_store(x, type, i, x[i]);
+}
+
+$ end
 static attn_status run(const attn_spec *spec, uint32_t flags, attn_args *a) {
     attn_plan *plan;
     attn_status status = attn_plan_create(&plan, spec, flags);
@@ -84,6 +94,11 @@ static double compare(const attn_kernel *k, shape s, attn_status *status) {
     a.batch = s.batch, a.q_len = s.q_len, a.kv_len_max = s.kv_len, a.threads = 2;
     float *q = tensor(b * h * s.q_len * d), *key = tensor(b * hk * s.kv_len * d);
     float *v = tensor(b * hv * s.kv_len * dv), *sinks = tensor(h);
+$ if model.has_types then
+    const attn_types types = attn_spec_types(spec);
+    store(key, types.k, b * hk * s.kv_len * d);
+    store(v, types.v, b * hv * s.kv_len * dv);
+$ end
     const int64_t rows = b * h * s.q_len;
     float *o = tensor(2 * rows * dv), *lse = tensor(2 * rows);
     int32_t *start = must(calloc((size_t)b, sizeof *start));

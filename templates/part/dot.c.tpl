@@ -20,10 +20,6 @@ $   if not again then return first end
 $   return first .. "\n" .. tab .. "ATTN_PREFETCH_L1(soon." .. row .. rest:gsub("ask", "soon") .. ");"
 $ end
 $ local main = plan.d // W * W
-$ local vectors = plan.dvp // W
-$ local C = pv.columns
-$ local strips = vectors // C
-$ local rest = vectors - strips * C
 $ local partial = plan.dv % W
 /* Lane l of a score vector is key ${by_lanes("l")}${P > 1 and ", row l % " .. P or ""}. */
 static const int32_t lane_key_${R}[W] = {${list(W, function(i) return i // P end)}};
@@ -161,30 +157,20 @@ $ end
     vf_store(t->l_lost, lost);
     t->fresh = false;
 
-$ local groups = {}
-$ if strips > 0 then
-$   local n = strips
-$   if partial > 0 and rest == 0 then n = strips - 1 end
-$   if n > 0 then groups[#groups + 1] = { c = C, from = 0, to = n * C * W } end
-$   if n < strips then groups[#groups + 1] = { c = C, from = n * C * W, tail = true } end
-$ end
-$ if rest > 0 then groups[#groups + 1] = { c = rest, from = strips * C * W, tail = partial > 0 } end
 $ -- The rows at ask.k in the order in which they lie, spread over strips and keys.
-$ local row_lines = (plan.d + k_line - 1) // k_line
-$ local strip_lines = (KEYS * row_lines + strips - 1) // math.max(strips, 1)
-$ local each = math.max(1, KEYS // strip_lines) -- keys a line
-$ local more = (strip_lines + KEYS - 1) // KEYS -- lines a key, where there are more than keys
+$ local row_lines, strip_lines = a.dot.row_lines, a.dot.strip_lines
+$ local each, more = a.dot.line_keys, a.dot.key_lines
 $ local function nth(m)
 $   if each > 1 then return "key / " .. each end
 $   return more > 1 and "key * " .. more .. " + " .. m - 1 or "key"
 $ end
-$ for _, g in ipairs(groups) do
-$   if g.to then
-    for (int32_t c = ${g.from}; c < ${g.to}; c += ${g.c * W}) {
-        const int32_t asked = c / ${g.c * W} * ${strip_lines};
+$ for _, g in ipairs(pv.strips) do
+$   if g.to > 0 then
+    for (int32_t c = ${g.from}; c < ${g.to}; c += ${g.vectors * W}) {
+        const int32_t asked = c / ${g.vectors * W} * ${strip_lines};
 $   else
     {
-        enum { c = ${g.from}, asked = c / ${C * W} * ${strip_lines} };
+        enum { c = ${g.from}, asked = c / ${pv.columns * W} * ${strip_lines} };
 $   end
 $   for i, count in ipairs(pv.groups) do
 $     local from, to = pv.starts[i], pv.starts[i] + count - 1
@@ -195,8 +181,8 @@ $     end
         ${tab}float *o = t->o + c;
         ${tab}const ${VT} *vr = v + c;
 $     for r = from, to do
-$       for j = 0, g.c - 1, 2 do
-        ${tab}vf ${list(math.min(g.c - j, 2), function(i) return "o" .. r .. "_" .. j + i .. " = vf_zero()" end)};
+$       for j = 0, g.vectors - 1, 2 do
+        ${tab}vf ${list(math.min(g.vectors - j, 2), function(i) return "o" .. r .. "_" .. j + i .. " = vf_zero()" end)};
 $       end
 $     end
         ${tab}for (int32_t key = 0; key < n; key++, vr += ldv) {
@@ -209,8 +195,8 @@ $     for m = 1, i == 1 and more or 0 do
 ${request("                " .. tab, "k", " + row * ask.k_step + column")}
             ${tab}}
 $     end
-$     for j = 0, g.c - 1 do
-$       if g.tail and j == g.c - 1 then
+$     for j = 0, g.vectors - 1 do
+$       if g.tail and j == g.vectors - 1 then
             ${tab}const vf v${j} = vf_loadn${V}(${at("vr", j * W)}, ${partial});
 $       else
             ${tab}const vf v${j} = vf_loadu${V}(${at("vr", j * W)});
@@ -218,7 +204,7 @@ $       end
 $     end
 $     for r = from, to do
             ${tab}const vf p${r} = vf_bcast(${at("s + " .. times("key"), r)});
-$       for j = 0, g.c - 1 do
+$       for j = 0, g.vectors - 1 do
             ${tab}o${r}_${j} = vf_fma(p${r}, v${j}, o${r}_${j});
 $       end
 $     end
@@ -226,19 +212,19 @@ $     end
         ${tab}if (rose) {
 $     for r = from, to do
             ${tab}const vf f${r} = vf_bcast(${at("w->alpha", r)});
-$       for j = 0, g.c - 1 do
+$       for j = 0, g.vectors - 1 do
             ${tab}o${r}_${j} = vf_fma(f${r}, vf_load(${at("o", j * W, r, "DVP")}), o${r}_${j});
 $       end
 $     end
         ${tab}} else {
 $     for r = from, to do
-$       for j = 0, g.c - 1 do
+$       for j = 0, g.vectors - 1 do
             ${tab}o${r}_${j} = vf_add(vf_load(${at("o", j * W, r, "DVP")}), o${r}_${j});
 $       end
 $     end
         ${tab}}
 $     for r = from, to do
-$       for j = 0, g.c - 1 do
+$       for j = 0, g.vectors - 1 do
         ${tab}vf_store(${at("o", j * W, r, "DVP")}, o${r}_${j});
 $       end
 $     end

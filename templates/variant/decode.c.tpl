@@ -244,7 +244,8 @@ $ if asks then
 $ end
 $ if again then
                 /* A turn of many heads does not fit L1: they ask for what is there. */
-                const lines none = {t->q, t->q, 0, 0};
+$   local function any(c) return (c == "float" and "" or "(const void *)") .. "t->q" end
+                const lines none = {${any(KT)}, ${any(VT)}, 0, 0};
                 const lines soon = c->span > 1 ? none
                                                : lines_ahead(c, &x, &p, t, g0, 0, at, p.turn);
 $ end

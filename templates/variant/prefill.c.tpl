@@ -141,7 +141,12 @@ $   end
 const uint64_t keys = (uint64_t)c->blocks * BK; /* whole blocks */
 const uint64_t panels = attn_times(items * VALUE_HEADS, attn_times(keys, DVP * sizeof(${plan.type.v.c})));
 const uint64_t larger = e->q_len > DECODE_Q && panels > partials ? panels : partials;
+$   if plan.type.v.suffix == "" then
 c->packed = c->partial = attn_carve(base, &bytes, larger);
+$   else
+c->partial = attn_carve(base, &bytes, larger);
+c->packed = (void *)c->partial;
+$   end
 $ elseif a.section == "runner" then
 /* The others: V packed, then query blocks. */
 static void run_prefill(call *c, int threads) {

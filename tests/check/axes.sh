@@ -1,8 +1,8 @@
 #!/bin/sh
 # Adding to an axis is a row and a file. In a copy of the tree this test adds an op (`first_key`,
-# where a query sees key 0 only) and an instruction set (`twin`, portable.h under another name), counts
-# the files that each touched, and holds the result to what the axis promises. The op's kernels and
-# layers pass their selftest in both forms and backends and agree with the oracle of the property
+# where a query sees key 0 only), an instruction set (`twin`, portable.h under another name) and a
+# storage type (`pair`, bf16 under another name), counts the files that each touched, and holds the
+# result to what the axis promises. The op's kernels and layers pass their selftest in both forms and backends and agree with the oracle of the property
 # tests; banner, explain and the tiles it counts say what it does. The instruction set is generated,
 # chosen by its rank and built, also into a single file.
 set -eu
@@ -146,3 +146,21 @@ fi
 build/attn-gen generate --help | grep -q 'portable, avx2, avx512, twin' || fail "--isa's help"
 [ "$isa_files" -le 2 ] || fail "an instruction set touched $isa_files files"
 echo "axes: an instruction set was added in $isa_files files, and is generated, chosen and run"
+
+# A storage type is a row and a header: `pair`, a twin of bf16.
+for d in gen templates runtime; do rm -rf "before/$d" && mkdir -p before && cp -r "$d" before; done
+sed -i 's/^    TYPE(BF16, \(.*\))$/    TYPE(BF16, \1) \\\n    TYPE(PAIR, pair, 16, 8, pair, "BF16", "BF16")/' runtime/types.def
+sed 's/bf16/pair/g; s/BF16/PAIR/g' runtime/simd/bf16.h >runtime/simd/pair.h
+type_files=$(for d in gen templates runtime; do diff -rq "before/$d" "$d" || true; done | grep -c .)
+make -s -j "$jobs" build/attn-gen CFLAGS=-O0 >/dev/null
+for how in "--head-dim 16" "--op segment_cross --lookback 2 --head-dim 12 --backend flex"; do
+    # shellcheck disable=SC2086
+    build/attn-gen generate --heads 2 $how --kv-type pair -o out >/dev/null
+    ls out/attn_f32_kvpair_*__portable_*.c >/dev/null || fail "no name has the type"
+    grep -q '^#include "runtime/simd/pair\.h"$' out/attn_*__portable_*.c || fail "no kernel has the type's header"
+    make -s -j "$jobs" -C out selftest CFLAGS=-O1 OPENMP= | tail -1 |
+        grep -Eq "^[12] passed, 0 failed, 0 skipped" || fail "the type's selftest: $how"
+    rm -rf out
+done
+[ "$type_files" -le 2 ] || fail "a storage type touched $type_files files"
+echo "axes: a storage type was added in $type_files files, and its kernels run"

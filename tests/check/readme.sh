@@ -22,7 +22,8 @@ fields() { # the rows of spec_fields.def as a table
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-enum { ATTN_UNSET = INT32_MIN };
+#include "types.def"
+enum { ATTN_UNSET = INT32_MIN, ATTN_TYPE_F32 = 0, ATTN_KV_TYPE_SAME = 0 };
 static const char *const places[][2] = {
     {"ATTN_IN_BLOCK", "layers"}, {"ATTN_IN_REGULAR", "regular"}, {"ATTN_IN_MLA", "mla"},
     {"ATTN_IN_SELF", "full_self, sliding_self"}, {"ATTN_IN_SLIDING", "sliding_self"},
@@ -110,6 +111,11 @@ block() {
             head -n 1)
         sed "s/ISA_TILE/$tile/" tests/product/expected.txt | fenced ""
         ;;
+    op_range) # the lines that hold the window
+        "$gen" generate --op sliding_self --window 255 --heads 8 --head-dim 64 --isa avx2 --dump c \
+            >"$work/kernel" || exit 1
+        grep -m 1 -A1 'from = p - 255' "$work/kernel" | fenced c
+        ;;
     models) "$gen" models | fenced "" ;;
     explain) # without the lines that a reader can do without
         "$gen" explain --op sliding_self --window 255 --heads 8 --head-dim 64 --isa avx2 \
@@ -184,6 +190,27 @@ stages() {
     diff "$work/stages" "$work/rows" | sed -n 's/^</tests\/README.md: no row for stage/p; s/^>/tests\/README.md: no such stage:/p'
 }
 
+# generated PAGE: what it shows of `generate` is what that prints, the number of files too. (Other
+# commands take longer: tests/product/session.sh.)
+mkdir -p "$work/tree/build"
+ln -s "$PWD/tests" "$work/tree/tests"
+ln -s "$(cd "$(dirname "$gen")" && pwd)/attn-gen" "$work/tree/build/attn-gen"
+generated() {
+    awk '/^    \$ build\/attn-gen generate / {command = substr($0, 7); next}
+        command && / files in build\// {print command; print substr($0, 5)}
+        {command = ""}' "$1" >"$work/generate"
+    while read -r command && IFS= read -r want; do
+        got=$(cd "$work/tree" && sh -c "$command" 2>&1) || :
+        if [ "$got" = "$want" ]; then
+            continue
+        elif [ "$2" = --write ]; then
+            awk -v want="    $want" -v got="    $got" '$0 == want {$0 = got} {print}' "$1" >"$work/page"
+            cp "$work/page" "$1"
+        else
+            echo "$1: \$ $command: prints $got"
+        fi
+    done <"$work/generate"
+}
 refresh() { # refresh PAGE: with its blocks as they are today
     while IFS= read -r line; do
         case $line in
@@ -216,6 +243,7 @@ demo || status=1
     for page in $pages; do links "$page" && names "$page"; done | sort -u
     # A product gets this page, and nothing of this tree beside it but runtime/.
     grep -n '](\.\.' $contract | sed "s|^|$contract: leads out of runtime/: |"
+    for page in $pages; do generated "$page" "${1:-}"; done
     rules
     stages
 } >"$work/wrong"

@@ -117,7 +117,8 @@ Test(reject, carets) {
         "tiny.lua:3:18: layers[1]: unknown key 'windw' (did you mean 'window'?); allowed: level, "
         "form, "
         "op, backend, heads, kv_heads, v_heads, head_dim, v_dim, key, kv_comp_dim, retr_dim, "
-        "q_comp_dim, causal, window, right_window, lookback, scale, softcap, sinks, score, mask, "
+        "q_comp_dim, causal, window, right_window, lookback, scale, softcap, sinks, type, kv_type, "
+        "score, mask, "
         "tensor, scalar\n"
         "        { heads = 8, windw = 3 },\n"
         "                     ^");

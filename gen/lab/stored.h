@@ -1,0 +1,22 @@
+/* stored.h - operands as they are stored: elements of a storage type, made from floats and read
+ * back. */
+#ifndef LAB_STORED_H
+#define LAB_STORED_H
+
+#include "safetensors.h"
+#include "types.h"
+
+/* A new array of the type: the floats rounded by the contract's rule; of f32, themselves. */
+const void *stored_from(arena *a, int32_t type, const float *values, int64_t count);
+
+/* The type's elements in a safetensors file. */
+st_dtype stored_dtype(int32_t type);
+
+/* A tensor of a file as a core of this type takes it: f32 is made of any floats, others are there
+ * as they are. Null with a message. */
+const void *stored_read(arena *a, const st_file *f, const st_tensor *t, int32_t type, diag *d);
+
+/* Element i as its exact value: a restatement that shares nothing with types.h, for the oracle. */
+double stored_value(int32_t type, const void *data, int64_t i);
+
+#endif
