@@ -8,24 +8,6 @@
 
 enum { MAX_FILE = 1 << 30, MAX_HEADER = 1 << 24 };
 
-static const struct {
-    const char *name;
-    int size;
-} dtypes[ST_DTYPE_COUNT] = {
-    [ST_F32] = {"F32", 4}, [ST_F64] = {"F64", 8}, [ST_BF16] = {"BF16", 2}, [ST_F16] = {"F16", 2},
-    [ST_I64] = {"I64", 8}, [ST_I32] = {"I32", 4}, [ST_U8] = {"U8", 1},     [ST_BOOL] = {"BOOL", 1},
-};
-
-st_dtype st_dtype_named(const char *name) {
-    int i = 0;
-    while (i < ST_DTYPE_COUNT && strcmp(name, dtypes[i].name) != 0) i++;
-    return (st_dtype)i;
-}
-
-const char *st_dtype_name(st_dtype dtype) {
-    return dtypes[dtype].name;
-}
-
 /* The data section of the file. */
 typedef struct section {
     const uint8_t *data;
@@ -69,7 +51,7 @@ static bool read_data(const cJSON *item, const section *s, st_tensor *t) {
     if (!integer(cJSON_GetArrayItem(offsets, 1), MAX_FILE, &to)) return false;
     if (from > to || (uint64_t)to > s->size) return false;
     t->data = s->data + from;
-    return to - from == t->count * dtypes[t->dtype].size;
+    return to - from == t->count * st_dtype_size(t->dtype);
 }
 
 static bool read_tensor(arena *a, const cJSON *item, const section *s, const char *path,
@@ -136,14 +118,14 @@ bool st_read(arena *a, const char *path, st_file *out, diag *d) {
 
 static cJSON *tensor_header(const st_tensor *t, int64_t from) {
     cJSON *item = cJSON_CreateObject(), *shape, *offsets;
-    cJSON_AddStringToObject(item, "dtype", dtypes[t->dtype].name);
+    cJSON_AddStringToObject(item, "dtype", st_dtype_name(t->dtype));
     shape = cJSON_AddArrayToObject(item, "shape");
     for (int i = 0; i < t->rank; i++)
         cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)t->dim[i]));
     offsets = cJSON_AddArrayToObject(item, "data_offsets");
     cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)from));
     cJSON_AddItemToArray(offsets,
-                         cJSON_CreateNumber((double)(from + t->count * dtypes[t->dtype].size)));
+                         cJSON_CreateNumber((double)(from + t->count * st_dtype_size(t->dtype))));
     return item;
 }
 
@@ -154,7 +136,7 @@ char *st_bytes(arena *a, const st_file *f, size_t *size) {
     int64_t at = 0;
     for (int i = 0; i < f->tensor_count; i++) {
         cJSON_AddItemToObject(root, f->tensor[i].name, tensor_header(&f->tensor[i], at));
-        at += f->tensor[i].count * dtypes[f->tensor[i].dtype].size;
+        at += f->tensor[i].count * st_dtype_size(f->tensor[i].dtype);
     }
     char *json = cJSON_PrintUnformatted(root);
     cJSON_Delete(root);
@@ -166,7 +148,7 @@ char *st_bytes(arena *a, const st_file *f, size_t *size) {
     memcpy(bytes + 8, json, used);
     cJSON_free(json);
     for (int i = 0; i < f->tensor_count; i++) {
-        const size_t n = (size_t)(f->tensor[i].count * dtypes[f->tensor[i].dtype].size);
+        const size_t n = (size_t)(f->tensor[i].count * st_dtype_size(f->tensor[i].dtype));
         if (n) memcpy(data, f->tensor[i].data, n);
         data += n;
     }
@@ -189,37 +171,8 @@ bool st_is_float(const st_tensor *t) {
     return t->dtype <= ST_F16;
 }
 
-static float half_to_float(uint16_t h) {
-    int exponent = (h >> 10) & 31, mantissa = h & 1023;
-    float sign = h & 0x8000 ? -1.0f : 1.0f;
-    if (exponent == 31) return mantissa ? NAN : sign * INFINITY;
-    if (exponent == 0) return sign * ldexpf((float)mantissa, -24);
-    return sign * ldexpf((float)(mantissa + 1024), exponent - 25);
-}
-
-static float bfloat_to_float(uint16_t h) {
-    uint32_t bits = (uint32_t)h << 16;
-    float v;
-    memcpy(&v, &bits, sizeof v);
-    return v;
-}
-
-/* The bytes of a number are the host's: this runs on little-endian machines only. */
-double st_value(st_dtype dtype, const void *data, int64_t i) {
-    const uint8_t *p = (const uint8_t *)data + i * dtypes[dtype].size;
-    float f;
-    double g;
-    uint16_t h;
-    switch (dtype) {
-    case ST_F32: memcpy(&f, p, sizeof f); return (double)f;
-    case ST_F64: memcpy(&g, p, sizeof g); return g;
-    case ST_BF16: memcpy(&h, p, sizeof h); return (double)bfloat_to_float(h);
-    default: memcpy(&h, p, sizeof h); return (double)half_to_float(h);
-    }
-}
-
 static int64_t int_at(const st_tensor *t, int64_t i) {
-    const uint8_t *p = t->data + i * dtypes[t->dtype].size;
+    const uint8_t *p = t->data + i * st_dtype_size(t->dtype);
     int64_t wide;
     int32_t narrow;
     switch (t->dtype) {
@@ -232,7 +185,7 @@ static int64_t int_at(const st_tensor *t, int64_t i) {
 const float *st_floats(arena *a, const st_file *f, const st_tensor *t, diag *d) {
     if (!st_is_float(t)) {
         diag_set(d, "%s: %s: floats are needed, not %s", f->path, text_shown(a, t->name),
-                 dtypes[t->dtype].name);
+                 st_dtype_name(t->dtype));
         return NULL;
     }
     float *out = arena_alloc(a, (size_t)t->count * sizeof *out + 1);
@@ -243,7 +196,7 @@ const float *st_floats(arena *a, const st_file *f, const st_tensor *t, diag *d) 
 const int32_t *st_ints(arena *a, const st_file *f, const st_tensor *t, diag *d) {
     if (st_is_float(t)) {
         diag_set(d, "%s: %s: integers are needed, not %s", f->path, text_shown(a, t->name),
-                 dtypes[t->dtype].name);
+                 st_dtype_name(t->dtype));
         return NULL;
     }
     int32_t *out = arena_alloc(a, (size_t)t->count * sizeof *out + 1);
@@ -262,7 +215,7 @@ const int32_t *st_ints(arena *a, const st_file *f, const st_tensor *t, diag *d) 
 const uint8_t *st_bools(arena *a, const st_file *f, const st_tensor *t, diag *d) {
     if (t->dtype != ST_U8 && t->dtype != ST_BOOL) {
         diag_set(d, "%s: %s: bytes are needed, not %s", f->path, text_shown(a, t->name),
-                 dtypes[t->dtype].name);
+                 st_dtype_name(t->dtype));
         return NULL;
     }
     uint8_t *out = arena_alloc(a, (size_t)t->count + 1);

@@ -2,19 +2,8 @@
 #ifndef VERIFY_SAFETENSORS_H
 #define VERIFY_SAFETENSORS_H
 
+#include "dtype.h"
 #include "util.h"
-
-typedef enum st_dtype {
-    ST_F32,
-    ST_F64,
-    ST_BF16,
-    ST_F16,
-    ST_I64,
-    ST_I32,
-    ST_U8,
-    ST_BOOL,
-    ST_DTYPE_COUNT
-} st_dtype;
 
 enum { ST_MAX_RANK = 8 };
 
@@ -48,12 +37,6 @@ char *st_bytes(arena *a, const st_file *f, size_t *size);
 const st_tensor *st_find(const st_file *f, const char *name); /* null if absent */
 const char *st_get(const st_file *f, const char *key);        /* null if absent */
 bool st_is_float(const st_tensor *t);
-
-/* "BF16" -> ST_BF16; ST_DTYPE_COUNT: there is none of this name. */
-st_dtype st_dtype_named(const char *name);
-const char *st_dtype_name(st_dtype dtype);
-/* Element i of an array of floats of this type. */
-double st_value(st_dtype dtype, const void *data, int64_t i);
 
 /* The elements as f32, as i32 (range checked; no floats), or as bytes 0 and 1 (U8 and BOOL only).
  * Null with a message. */
