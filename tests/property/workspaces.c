@@ -52,19 +52,21 @@ static void check_kernel(figures *f) {
                     compare(f, batches[b], rows[q], keys[k], threads[t]);
 }
 
-/* The kernels of the catalog, and more. Returns how many. */
+/* The kernels of the catalog, cores of layers among them, and more. Returns how many. Layers have
+ * no planned figure. */
 static int kernels_of(arena *a, kernel_spec **kernels) {
     static const char path[] = "gen/models/catalog.lua";
     model m;
     diag d = {0};
     if (!model_from_lua(a, path, embedded_find(path), &m, &d)) return 0;
     *kernels = arena_alloc(a, (size_t)(m.kernel_count + MORE) * sizeof **kernels);
-    for (int i = 0; i < m.kernel_count; i++) (*kernels)[i] = m.kernels[i];
+    int count = 0;
+    for (int i = 0; i < m.kernel_count; i++)
+        if (m.kernels[i].core.level == ATTN_LEVEL_CORE) (*kernels)[count++] = m.kernels[i];
     for (int i = 0; i < MORE; i++)
-        if (!property_try(a, arena_printf(a, "more %d", i), more[i],
-                          &(*kernels)[m.kernel_count + i], &d))
+        if (!property_try(a, arena_printf(a, "more %d", i), more[i], &(*kernels)[count++], &d))
             return 0;
-    return m.kernel_count + MORE;
+    return count;
 }
 
 int property_workspaces(const property_options *o) {
