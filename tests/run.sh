@@ -87,7 +87,7 @@ stage check-generated "$build/attn-gen" check generated
 
 # The longest begin first, so that both lanes end together.
 stage sanitize sh tests/check/sanitize.sh
-short property "$build/property" --test sweep,sums,statuses,workspaces --isa "$fast" --shapes 12 --cflags -O1
+short property "$build/property" --test sweep,sums,statuses,workspaces --isa "$fast" --shapes 8 --cflags -O1
 stage product sh tests/product/product.sh
 stage package sh tests/product/package.sh
 stage compilers sh tests/check/compilers.sh
@@ -102,9 +102,9 @@ if [ -n "$full" ]; then
     stage property-layers "$build/property" --test layers,layer-statuses,layer-mutations \
         --layers 110 --shapes 16
 else
-    stage golden-seed "$build/attn-verify" --isa "$fast" tests/golden/seed/*.safetensors
-    stage golden-onnx "$build/attn-verify" --isa "$fast" --backend sdpa --threads 2 tests/golden/onnx/*.safetensors
-    stage golden-block "$build/attn-verify" --isa "$fast" --backend sdpa tests/golden/block/*.safetensors
+    stage golden-seed "$build/attn-verify" --isa "$fast" --cflags -O1 tests/golden/seed/*.safetensors
+    stage golden-onnx "$build/attn-verify" --isa "$fast" --cflags -O1 --backend sdpa --threads 2 tests/golden/onnx/*.safetensors
+    stage golden-block "$build/attn-verify" --isa "$fast" --cflags -O1 --backend sdpa tests/golden/block/*.safetensors
     stage property-layers "$build/property" --test layers,layer-statuses --isa "$fast" --shapes 3 --cflags -O1
 fi
 if [ -n "$full" ]; then
@@ -114,11 +114,11 @@ else
 fi
 # A kind of kernel each: positions, side tensors, lengths, latent rows, widths that differ.
 flex=tests/golden/flex
-short golden-portable "$build/attn-verify" --isa portable --backend flex $flex/alibi_causal.safetensors \
+short golden-portable "$build/attn-verify" --isa portable --cflags -O1 --backend flex $flex/alibi_causal.safetensors \
     $flex/batch_varlen.safetensors $flex/cross_full_dv.safetensors $flex/document_causal.safetensors \
     $flex/mla_absorbed.safetensors
-stage golden-reference "$build/attn-verify" --reference --backend flex tests/golden/flex/*.safetensors
-stage golden-extremes "$build/attn-verify" tests/golden/extremes/*.safetensors
+stage golden-reference "$build/attn-verify" --reference --cflags -O0 --backend flex tests/golden/flex/*.safetensors
+stage golden-extremes "$build/attn-verify" --cflags -O1 tests/golden/extremes/*.safetensors
 stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
 stage axes sh tests/check/axes.sh
 stage import sh tests/import/selftest.sh

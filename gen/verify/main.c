@@ -35,6 +35,7 @@ static const char help[] =
     "error:\n"
     "                    nothing is generated\n"
     "  --unroll U        auto (default), full or a number, as attn-gen's\n"
+    "  --cflags FLAGS    for fresh kernels: options after -O2\n"
     "  --templates DIR   templates to use instead of the built-in ones\n"
     "  --keep            leave the generated folder, and print where it is\n"
     "  --version         print the version\n"
@@ -220,6 +221,10 @@ static bool parse_option(settings *s, const char *name, const char *value, diag 
         s->build.folder = value;
         return true;
     }
+    if (strcmp(name, "--cflags") == 0) {
+        s->build.cflags = value;
+        return true;
+    }
     s->build.templates = value;
     return true;
 }
@@ -246,6 +251,9 @@ static bool parse(arena *a, int argc, char **argv, settings *s, diag *d) {
     }
     if (s->path_count == 0)
         return diag_set(d, "needs cases: attn-verify FILE.safetensors ..; see attn-verify --help");
+    if (s->build.folder && s->build.cflags)
+        return diag_set(d,
+                        "--cflags: not with --folder, whose build takes CFLAGS of the environment");
     return true;
 }
 
