@@ -2,9 +2,10 @@
 # Adding to an axis is a row and a file. In a copy of the tree this test adds an op (`first_key`,
 # where a query sees key 0 only), an instruction set (`twin`, portable.h under another name) and a
 # storage type (`pair`, bf16 under another name), counts the files that each touched, and holds the
-# result to what the axis promises. The op's kernels and layers pass their selftest in both forms and backends and agree with the oracle of the property
-# tests; banner, explain and the tiles it counts say what it does. The instruction set is generated,
-# chosen by its rank and built, also into a single file.
+# result to what the axis promises. The op's kernels and layers pass their selftest in both forms and
+# backends and agree with the oracle of the property tests; banner, explain and the tiles it counts
+# say what it does. The instruction set is generated, chosen by its rank and built, also into a
+# single file. Kernels of the storage type carry its name and pass their selftest.
 set -eu
 root=$(pwd)
 jobs=$(nproc 2>/dev/null || echo 2)
@@ -146,6 +147,7 @@ fi
 build/attn-gen generate --help | grep -q 'portable, avx2, avx512, twin' || fail "--isa's help"
 [ "$isa_files" -le 2 ] || fail "an instruction set touched $isa_files files"
 echo "axes: an instruction set was added in $isa_files files, and is generated, chosen and run"
+rm -rf out
 
 # A storage type is a row and a header: `pair`, a twin of bf16.
 for d in gen templates runtime; do rm -rf "before/$d" && mkdir -p before && cp -r "$d" before; done
