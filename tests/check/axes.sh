@@ -95,14 +95,14 @@ check() { # check PASSED FLAGS..: what is generated from these passes its selfte
 for backend in sdpa flex; do
     check 1 --form regular --head-dim 16 --backend $backend
     check 1 --form mla --kv-comp-dim 16 --retr-dim 8 --backend $backend
-    # A layer's selftest runs its core, and then the layer in one call and in steps.
-    check 2 --level block --d-model 24 --form regular --backend $backend
-    check 2 --level block --d-model 24 --form mla --head-dim 12 --kv-comp-dim 16 --retr-dim 8 \
-        --q-comp-dim 10 --backend $backend
-    # With key = shared, a second core serves many rows, where keys are not absorbed.
-    check 3 --level block --d-model 24 --form mla --key shared --head-dim 12 --kv-comp-dim 16 \
-        --retr-dim 8 --backend $backend
 done
+# A layer's selftest runs its core, and then the layer in one call and in steps.
+check 2 --level block --d-model 24 --form regular
+check 2 --level block --d-model 24 --form mla --head-dim 12 --kv-comp-dim 16 --retr-dim 8 \
+    --q-comp-dim 10
+# With key = shared, a second core serves many rows, where keys are not absorbed.
+check 3 --level block --d-model 24 --form mla --key shared --head-dim 12 --kv-comp-dim 16 \
+    --retr-dim 8
 # 48 queries x 256 keys in tiles of 12 x 128: key 0 lies in the first block.
 build/attn-gen explain --op first_key --heads 2 --head-dim 16 --isa portable --q-len 48 \
     --kv-len 256 >explained
