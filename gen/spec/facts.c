@@ -70,12 +70,11 @@ static const char *part_formula(arena *a, const attn_spec *s, const char *from, 
                          ? arena_printf(a, "%s(%s)", norm, from)
                          : from;
     const char *out = arena_printf(a, "%s(%s)", what, in);
-    if (s->residual == ATTN_RESIDUAL_NONE) return arena_printf(a, "y = %s", out);
-    if (norms && s->norm_place == ATTN_NORM_PLACE_POST)
-        return arena_printf(a, "y = %s(%s + %s)", norm, from, out);
-    if (norms && s->norm_place == ATTN_NORM_PLACE_BOTH)
-        return arena_printf(a, "y = %s + %s(%s)", from, post, out);
-    return arena_printf(a, "y = %s + %s", from, out);
+    if (norms && s->norm_place == ATTN_NORM_PLACE_BOTH) out = arena_printf(a, "%s(%s)", post, out);
+    const char *sum =
+        s->residual == ATTN_RESIDUAL_NONE ? out : arena_printf(a, "%s + %s", from, out);
+    if (norms && s->norm_place == ATTN_NORM_PLACE_POST) sum = arena_printf(a, "%s(%s)", norm, sum);
+    return arena_printf(a, "y = %s", sum);
 }
 
 static const char *biases(arena *a, const attn_spec *s) {
