@@ -26,15 +26,15 @@ static const char *prepare(const model *m, int index, state *s) {
     const config *c = &m->c;
     const int64_t q = (int64_t)c->heads * c->head_dim, k = (int64_t)c->kv_heads * c->head_dim;
     const attn_tensor weights[] = {
-        {"input_layernorm.weight", l->input_norm, 1, {c->hidden}},
-        {"self_attn.q_proj.weight", l->q, 2, {q, c->hidden}},
-        {"self_attn.k_proj.weight", l->k, 2, {k, c->hidden}},
-        {"self_attn.v_proj.weight", l->v, 2, {k, c->hidden}},
-        {"self_attn.o_proj.weight", l->o, 2, {c->hidden, q}},
-        {"post_attention_layernorm.weight", l->post_norm, 1, {c->hidden}},
-        {"mlp.gate_proj.weight", l->gate, 2, {c->ffn, c->hidden}},
-        {"mlp.up_proj.weight", l->up, 2, {c->ffn, c->hidden}},
-        {"mlp.down_proj.weight", l->down, 2, {c->hidden, c->ffn}},
+        {"input_layernorm.weight", l->input_norm, 1, {c->hidden}, ATTN_TYPE_F32},
+        {"self_attn.q_proj.weight", l->q, 2, {q, c->hidden}, ATTN_TYPE_F32},
+        {"self_attn.k_proj.weight", l->k, 2, {k, c->hidden}, ATTN_TYPE_F32},
+        {"self_attn.v_proj.weight", l->v, 2, {k, c->hidden}, ATTN_TYPE_F32},
+        {"self_attn.o_proj.weight", l->o, 2, {c->hidden, q}, ATTN_TYPE_F32},
+        {"post_attention_layernorm.weight", l->post_norm, 1, {c->hidden}, ATTN_TYPE_F32},
+        {"mlp.gate_proj.weight", l->gate, 2, {c->ffn, c->hidden}, ATTN_TYPE_F32},
+        {"mlp.up_proj.weight", l->up, 2, {c->ffn, c->hidden}, ATTN_TYPE_F32},
+        {"mlp.down_proj.weight", l->down, 2, {c->hidden, c->ffn}, ATTN_TYPE_F32},
     };
     static char message[1024];
     attn_status status = attn_block_create(&s->block, &smollm2_layer[index], 0);
