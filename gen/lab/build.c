@@ -49,7 +49,9 @@ static const char *compiler(void) {
 typedef struct arguments {
     arena *a;
     const char *dir; /* to run in; null: here */
-    char **word;     /* ends with null */
+    const char
+        *tmp; /* for the compiler's own temporaries, so that they go with ours; null: its choice */
+    char **word; /* ends with null */
     int count, cap;
 } arguments;
 
@@ -78,8 +80,8 @@ static void add_words(arguments *c, const char *text) {
     }
 }
 
-static arguments compiler_in(arena *a, const char *dir) {
-    arguments c = {.a = a, .dir = dir};
+static arguments compiler_in(arena *a, const char *dir, const char *tmp) {
+    arguments c = {.a = a, .dir = dir, .tmp = tmp};
     add_words(&c, compiler());
     if (!c.count) add(&c, "cc"); /* CC holds blanks alone */
     return c;
@@ -88,6 +90,7 @@ static arguments compiler_in(arena *a, const char *dir) {
 /* Runs a command in place of this process. */
 static int become(const arguments *c) {
     const bool there = !c->dir || !chdir(c->dir);
+    if (c->tmp) setenv("TMPDIR", c->tmp, 1);
     if (there) execvp(c->word[0], c->word);
     perror(there ? c->word[0] : c->dir);
     return 127;
@@ -107,7 +110,7 @@ static bool command(arguments *c, const char **output) {
 
 const char *build_compiler(arena *a, diag *d) {
     const char *output;
-    arguments c = compiler_in(a, NULL);
+    arguments c = compiler_in(a, NULL, NULL);
     add(&c, "--version");
     if (command(&c, &output) && *output) return arena_strndup(a, output, strcspn(output, "\n"));
     diag_set(
@@ -126,7 +129,7 @@ static const char *openmp_flag(arena *a, const char *dir) {
     if (known >= 0) return known ? " -fopenmp" : "";
     diag ignored = {0};
     const char *output;
-    arguments c = compiler_in(a, dir);
+    arguments c = compiler_in(a, dir, dir);
     add_words(&c, "-fopenmp -fPIC -shared openmp.c -o openmp.so");
     const char *path = arena_printf(a, "%s/openmp.c", dir);
     known = write_file(a, path, source, strlen(source), &ignored) && command(&c, &output);
@@ -153,7 +156,7 @@ static const char *new_object(const folder *f, int index) {
 static int compile_job(void *ctx, int index) {
     const folder *f = ctx;
     if (!access(in_dir(f, f->object[index]), F_OK)) return 0;
-    arguments c = compiler_in(f->a, f->sources);
+    arguments c = compiler_in(f->a, f->sources, f->dir);
     add_words(&c, f->flags);
     add(&c, arena_printf(f->a, "-I%s", disk_folder_of(f->a, f->runtime)));
     add_words(&c, "-I. -c -o");
@@ -280,7 +283,7 @@ static bool compile_all(folder *f) {
 
 /* -Bsymbolic: this library's runtime, never one that its host may export. */
 static bool link_all(const folder *f, diag *d) {
-    arguments c = compiler_in(f->a, f->dir);
+    arguments c = compiler_in(f->a, f->dir, f->dir);
     add_words(&c, f->flags);
     add_words(&c, "-shared -Wl,-Bsymbolic -o kernels.so");
     for (int i = 0; i < f->source_count; i++) add(&c, f->object[i]);

@@ -25,7 +25,7 @@ static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
 enum { ENDING = sizeof ending / sizeof *ending };
 
 /* Jobs are groups of their own: a compiler's children end with it, and are waited for (half a
- * second: where nobody collects them they stay). */
+ * second: where nobody collects them they stay). What is still there then writes no more. */
 static void end_jobs(void) {
     const struct timespec moment = {.tv_nsec = 5000000};
     for (int i = 0; i < live_count; i++)
@@ -35,19 +35,25 @@ static void end_jobs(void) {
         if (pid <= 0) continue;
         waitpid(pid, NULL, 0);
         for (int n = 0; n < 100 && !kill(-pid, 0); n++) nanosleep(&moment, NULL);
+        kill(-pid, SIGKILL);
     }
 }
 
+/* The handler stays until the end (no SA_RESETHAND): timeout(1) sends each signal twice, and where
+ * the second comes before this runs, its default action must not. */
 static void handle(int sig) {
+    static volatile sig_atomic_t under_way;
+    if (under_way++) return;
     end_jobs();
     if (on_signal) on_signal();
-    raise(sig); /* its own action by now: taken on return */
+    signal(sig, SIG_DFL);
+    raise(sig); /* taken on return */
 }
 
 void pool_on_signal(void (*clean)(void)) {
     if (on_signal) return;
     on_signal = clean;
-    struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESETHAND}, old;
+    struct sigaction action = {.sa_handler = handle}, old;
     sigfillset(&action.sa_mask);
     for (int i = 0; i < ENDING; i++)
         if (!sigaction(ending[i], NULL, &old) && old.sa_handler == SIG_DFL)

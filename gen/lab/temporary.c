@@ -10,19 +10,27 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char current[PATH_MAX]; /* what a signal removes; empty: nothing */
 
-/* Only what a signal handler may call. */
-static void remove_current(void) {
-    if (!*current) return;
+/* Only what a signal handler may call. True if nothing is left. */
+static bool run_rm(void) {
+    int status = -1;
     const pid_t pid = fork();
     if (pid == 0) {
         execl("/bin/rm", "rm", "-rf", "--", current, (char *)NULL);
         _exit(127);
     }
-    if (pid > 0) waitpid(pid, NULL, 0);
+    if (pid > 0) waitpid(pid, &status, 0);
+    return status == 0;
+}
+
+/* Again where a compiler that was just killed still put a file into a folder under removal. */
+static void remove_current(void) {
+    const struct timespec moment = {.tv_nsec = 20000000};
+    for (int n = 0; *current && n < 50 && !run_rm(); n++) nanosleep(&moment, NULL);
 }
 
 const char *temporary_folder(arena *a, bool keep, diag *d) {
