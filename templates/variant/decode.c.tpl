@@ -139,7 +139,7 @@ $ if asks then
     (void)ask${again and ", (void)soon" or ""};
 $ end
     const ptrdiff_t ldv = ${layout.v_step("x->args->v.")};
-    const values as_rows = {v, 1, ldv, ldv, 0};
+    const values as_rows = {${layout.first("v")}, 1, ldv, ldv, 0};
     for (int64_t at = k0; at <= k1; at += BK)
         tile_run(x, t, w, (int32_t)at, (int32_t)min64(at + BK - 1, k1), k, &as_rows, true);
 }
@@ -180,13 +180,13 @@ static lines lines_ahead(const call *c, const item *x, const pace *p, const tile
         if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
     }
     const ${KT} *k0 =
-        ${layout.k_from(layout.k_rows("k->", "b", "key_head(g * GROUP)"), "key", k_step)};
+        ${layout.k_at(layout.k_rows("k->", "b", "key_head(g * GROUP)"), "key", k_step)};
     const ${VT} *v0 =
-        ${layout.v_from(layout.v_rows("v->", "b", "value_head(g * GROUP)"), "key", v_step)};
+        ${layout.v_at(layout.v_rows("v->", "b", "value_head(g * GROUP)"), "key", v_step)};
     if (c->span == 1) return (lines){k0, v0, ${k_step}, ${v_step}};
     const int32_t heads = min32(c->span, GROUPS - g), row = j * p->turn;
-    return (lines){${layout.k_at("k0", "row / heads", k_step)} + row % heads * ${layout.head_step("k->")},
-                   ${layout.v_at("v0", "row / heads", v_step)} + row % heads * ${layout.head_step("v->")}, ${layout.head_step("k->")}, ${layout.head_step("v->")}};
+    return (lines){${layout.beside("k0", "row / heads", k_step)} + row % heads * ${layout.head_step("k->")},
+                   ${layout.beside("v0", "row / heads", v_step)} + row % heads * ${layout.head_step("v->")}, ${layout.head_step("k->")}, ${layout.head_step("v->")}};
 }
 
 /* Keys from `at` on, up to k1 at most, before what lies ahead of them becomes another group's. */
