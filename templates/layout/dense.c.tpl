@@ -26,6 +26,8 @@ $   v_at = key_at,
 $   first = function(rows) return rows end, -- the row of key 0, where `rows` stands there
 $   beside = key_at, -- the row n keys after a row that it lies side by side with
 $   v_next = function(row, key, step) return row .. " += " .. step end, -- to the row of `key` from the one before
+$   -- Where that row would lie, past the last key too: an address, no pointer.
+$   ahead = function(rows, key, step) return "ATTN_AHEAD(" .. rows .. ", " .. key .. " * " .. step .. ")" end,
 $   k_step = function(view) return view .. "token" end, -- between keys that lie side by side
 $   v_step = function(view) return view .. "token" end,
 $   head_step = function(view) return view .. "head" end, -- between the heads of a key
