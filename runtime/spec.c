@@ -189,6 +189,8 @@ static attn_status resolve_types(attn_spec *s, attn_spec_error *err) {
                     "must be f32: q and o in other types are not built yet (kv_type stores k and v "
                     "alone in one of%s)",
                     &kv_types[strlen("same")]);
+    if (s->kv_type == ATTN_KV_TYPE_I8)
+        return fail(err, "kv_type", "must not be i8: kernels that read it are not built yet");
     if (s->kv_type != ATTN_KV_TYPE_SAME && s->level != ATTN_LEVEL_CORE)
         return fail(err, "kv_type",
                     "must be same in layers: keys and values of another type are not built yet "
