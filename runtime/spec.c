@@ -2,6 +2,7 @@
 /* spec.c - the rules of specs: what is required, where it belongs, what follows from it. */
 #include "spec.h"
 #include "op.h"
+#include "types.h"
 
 #include <float.h>
 #include <math.h>
@@ -189,13 +190,36 @@ static attn_status resolve_types(attn_spec *s, attn_spec_error *err) {
                     "must be f32: q and o in other types are not built yet (kv_type stores k and v "
                     "alone in one of%s)",
                     &kv_types[strlen("same")]);
-    if (s->kv_type == ATTN_KV_TYPE_I8)
-        return fail(err, "kv_type", "must not be i8: kernels that read it are not built yet");
     if (s->kv_type != ATTN_KV_TYPE_SAME && s->level != ATTN_LEVEL_CORE)
         return fail(err, "kv_type",
                     "must be same in layers: keys and values of another type are not built yet "
                     "there; level core takes%s",
                     &kv_types[strlen("same")]);
+    return ATTN_OK;
+}
+
+/* How products may be formed, and whether keys are rotated: what i8 alone has is unset elsewhere.
+ */
+static attn_status resolve_products(attn_spec *s, attn_spec_error *err) {
+    const bool layer = s->level != ATTN_LEVEL_CORE, scaled = attn_spec_scaled(s);
+    if (s->rotate == 0 && !scaled) s->rotate = ATTN_UNSET;
+    if (s->dot == ATTN_DOT_F32 && !scaled) s->dot = ATTN_UNSET;
+    if (layer && (scaled || s->rotate != ATTN_UNSET || s->dot != ATTN_UNSET))
+        return fail(err,
+                    scaled                 ? "kv_type"
+                    : s->dot == ATTN_UNSET ? "rotate"
+                                           : "dot",
+                    "is not built for layers yet: i8, rotate and dot belong to level core");
+    if (!scaled && s->rotate != ATTN_UNSET)
+        return fail(err, "rotate", "needs kv_type = i8: other keys are stored as they are");
+    if (!scaled && s->dot != ATTN_UNSET && s->dot != ATTN_DOT_BF16)
+        return fail(err, "dot", "must be f32 or bf16: i16 and i8 need kv_type = i8");
+    if (!scaled) return ATTN_OK;
+    if (s->rotate == ATTN_UNSET) s->rotate = 0;
+    if (s->dot == ATTN_UNSET) s->dot = ATTN_DOT_I16;
+    if (s->rotate && attn_spec_k_dim(s) > ATTN_ROTATE_MOST)
+        return fail(err, "rotate", "takes key rows of at most %d columns, got %d", ATTN_ROTATE_MOST,
+                    attn_spec_k_dim(s));
     return ATTN_OK;
 }
 
@@ -223,6 +247,7 @@ static attn_status resolve(attn_spec *s, attn_spec_error *err) {
     if (st == ATTN_OK && s->form == ATTN_FORM_MLA) st = derive_mla(s, err);
     if (st == ATTN_OK) st = check_applies(s, err);
     if (st == ATTN_OK) st = resolve_types(s, err);
+    if (st == ATTN_OK) st = resolve_products(s, err);
     if (st != ATTN_OK) return st;
     fill(&s->kv_heads, s->heads);
     fill(&s->v_heads, s->kv_heads);
@@ -273,6 +298,20 @@ attn_types attn_spec_types(const attn_spec *spec) {
     const int32_t same = spec->type;
     const int32_t kv = spec->kv_type == ATTN_KV_TYPE_SAME ? same : spec->kv_type - 1;
     return (attn_types){same, kv, kv, same};
+}
+
+bool attn_spec_one_row(const attn_spec *spec) {
+    return spec->form == ATTN_FORM_MLA && spec->key == ATTN_KEY_SHARED;
+}
+
+bool attn_spec_scaled(const attn_spec *spec) {
+    return attn_type_scaled(attn_spec_types(spec).k);
+}
+
+attn_rotation attn_spec_rotation(const attn_spec *spec) {
+    if (spec->rotate != 1) return (attn_rotation){0};
+    const int32_t width = attn_spec_one_row(spec) ? spec->retr_dim : attn_spec_k_dim(spec);
+    return (attn_rotation){attn_spec_k_dim(spec) - width, width & -width};
 }
 
 int32_t attn_spec_row_dim(const attn_spec *spec) {
