@@ -191,6 +191,7 @@ static bool add_fields(reader *r) {
         return false;
     if (!add_meta(r, "softcap") || !add_meta(r, "score") || !add_meta(r, "mask")) return false;
     if (!add_meta(r, "type") || !add_meta(r, "kv_type")) return false;
+    if (!add_bool(r, "rotate") || !add_meta(r, "dot")) return false;
     if (st_find(&r->file, "in.sinks") && !add(r, "sinks", "true")) return false;
     return each_part(r, "tensors", add_tensor) && each_part(r, "scalars", add_scalar);
 }
@@ -297,6 +298,16 @@ static bool read_lengths(reader *r, call *c) {
     return optional_ints(r, "in.q_start", 1, batch, &c->q_start);
 }
 
+/* Scales, where the type has them: those that are missing would be anybody's guess. */
+static bool read_scales(reader *r, const char *name, int64_t heads, bool wanted,
+                        const float **out) {
+    const int64_t dim[] = {r->batch, heads, r->kv_len};
+    if (wanted != (st_find(&r->file, name) != NULL))
+        return bad(r, name,
+                   wanted ? "missing: i8 has a scale a row" : "is given, and nothing has scales");
+    return optional_floats(r, name, 3, dim, out);
+}
+
 static bool read_operands(reader *r, call *c) {
     const int64_t q[] = {r->batch, r->heads, r->q_len, r->k_dim};
     const int64_t k[] = {r->batch, r->kv_heads, r->kv_len, r->k_dim};
@@ -308,6 +319,9 @@ static bool read_operands(reader *r, call *c) {
     return optional_stored(r, "in.q", type.q, q, &c->q) &&
            optional_stored(r, "in.k", type.k, k, &c->k) &&
            optional_stored(r, "in.v", type.v, v, &c->v) &&
+           read_scales(r, "in.k_scale", r->kv_heads, attn_type_scaled(type.k), &c->k_scale) &&
+           read_scales(r, "in.v_scale", r->v_heads, attn_type_scaled(type.v) && c->v,
+                       &c->v_scale) &&
            optional_floats(r, "in.sinks", 1, q + 1, &c->sinks) && read_lengths(r, c) &&
            read_padding(r, c) && read_mask(r, c);
 }
@@ -361,7 +375,7 @@ static bool v_in_k(const reader *r, const call *c) {
     if (!c->v) return true;
     if (r->kv_heads != r->v_heads || r->v_dim > r->k_dim) return false;
     const attn_types type = types_of(r->out);
-    if (type.v != type.k) return false;
+    if (type.v != type.k || attn_type_scaled(type.v)) return false;
     const size_t bytes = (size_t)r->v_dim * attn_type_size(type.v);
     for (int64_t i = 0; i < r->batch * r->kv_heads * r->kv_len; i++)
         if (memcmp(attn_at(c->v, type.v, i * r->v_dim), attn_at(c->k, type.k, i * r->k_dim), bytes))

@@ -102,6 +102,8 @@ typedef struct plan {
     bool apart;            /* the score expression's factors of s stay in it */
     bool bias;             /* a run-time mask may come */
     bool rescore;          /* scores change even where nothing is hidden */
+    bool scaled;           /* K and V have a scale a row */
+    attn_rotation rotate;  /* of keys, as they are stored; block = 0: none */
     bool has_score, has_mask;
     bool log2e; /* LOG2E is used */
     /* Prefill and decode: tiles of query rows. Without them all of this is zero. */

@@ -102,6 +102,15 @@ static lua_val *types_to_lua(arena *a, const plan *p) {
     return list;
 }
 
+/* False: keys are stored as they are. */
+static lua_val *rotation_to_lua(arena *a, const plan *p) {
+    lua_val *t = lua_val_table(a);
+    if (!p->rotate.block) return *t = (lua_val){.kind = LUA_VAL_BOOL}, t;
+    lua_val_set_int(a, t, "from", p->rotate.from);
+    lua_val_set_int(a, t, "block", p->rotate.block);
+    return t;
+}
+
 static lua_val *variants_to_lua(arena *a, const plan *p) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < p->variants; i++) {
@@ -161,7 +170,7 @@ static lua_val *notes_to_lua(arena *a, const plan *p) {
 }
 
 /* A part that no variant uses is absent: a template that asks for it fails. */
-lua_val *plan_to_lua(arena *a, const plan *p) {
+static lua_val *decisions_to_lua(arena *a, const plan *p) {
     lua_val *t = lua_val_table(a);
     lua_val_set_string(a, t, "symbol", p->symbol);
     lua_val_set_string(a, t, "layout", p->layout);
@@ -187,10 +196,18 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
     return t;
 }
 
+/* With what follows from the spec's storage types alone. */
+lua_val *plan_to_lua(arena *a, const plan *p) {
+    lua_val *t = decisions_to_lua(a, p);
+    lua_val_set_bool(a, t, "scaled", p->scaled);
+    lua_val_set(a, t, "rotate", rotation_to_lua(a, p));
+    return t;
+}
+
 const char *plan_code(arena *a, const plan *p) {
     plan silent = *p;
     silent.notes = 0;
     buf b = buf_new(a);
-    lua_val_text(&b, plan_to_lua(a, &silent));
+    lua_val_text(&b, decisions_to_lua(a, &silent));
     return b.data;
 }

@@ -47,8 +47,22 @@ static float largest_value(const item *x, int32_t h, int32_t lo, int32_t hi, flo
     const ${plan.type.v.c} *row =
         ${layout.v_from(layout.v_rows("v->", "x->b", "value_head(h)"), "lo", layout.v_step("v->"))};
     vf top = vf_zero();
-    for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++, row += ${layout.v_step("v->")})
-        for (int32_t c = 0; c < DV; c += W) top = vf_max(vf_abs(load_n${plan.type.v.suffix}(row + c, DV - c)), top);
+$   local loaded = "load_n" .. plan.type.v.suffix .. "(row + c, DV - c)"
+$   if plan.scaled then
+$     loaded = "vf_mul(" .. loaded .. ", vf_set1(*scale))"
+    const float *scale = v_scales(x, h, lo);
+$   end
+    for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++, row += ${layout.v_step("v->")})${plan.scaled and " {" or ""}
+$   if plan.scaled then
+        for (int32_t c = 0; c < DV; c += W) {
+            const vf values = ${loaded};
+            top = vf_max(vf_abs(values), top);
+        }
+        scale += ${layout.scale_step("x->args->v_scale.")};
+    }
+$   else
+        for (int32_t c = 0; c < DV; c += W) top = vf_max(vf_abs(${loaded}), top);
+$   end
     return vf_reduce_max(top);
 }
 
