@@ -147,8 +147,10 @@ void plan_make(arena *a, const kernel_spec *spec, const isa_row *isa, int unroll
 const char *plan_check(arena *a, const kernel_spec *spec, const isa_row *isa,
                        const plan_choice *choice, int *param);
 
-/* The plan as a table for templates and as text for --dump plan. */
+/* The plan as a table, and as text for --dump plan. */
 lua_val *plan_to_lua(arena *a, const plan *p);
+/* The same for templates, with what follows from the spec alone. */
+lua_val *plan_for_templates(arena *a, const plan *p);
 
 /* What templates see of it, but for the notes, as text: plans of a kernel that have one text make
  * the same code. */

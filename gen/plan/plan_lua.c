@@ -170,7 +170,7 @@ static lua_val *notes_to_lua(arena *a, const plan *p) {
 }
 
 /* A part that no variant uses is absent: a template that asks for it fails. */
-static lua_val *decisions_to_lua(arena *a, const plan *p) {
+lua_val *plan_to_lua(arena *a, const plan *p) {
     lua_val *t = lua_val_table(a);
     lua_val_set_string(a, t, "symbol", p->symbol);
     lua_val_set_string(a, t, "layout", p->layout);
@@ -196,9 +196,8 @@ static lua_val *decisions_to_lua(arena *a, const plan *p) {
     return t;
 }
 
-/* With what follows from the spec's storage types alone. */
-lua_val *plan_to_lua(arena *a, const plan *p) {
-    lua_val *t = decisions_to_lua(a, p);
+lua_val *plan_for_templates(arena *a, const plan *p) {
+    lua_val *t = plan_to_lua(a, p);
     lua_val_set_bool(a, t, "scaled", p->scaled);
     lua_val_set(a, t, "rotate", rotation_to_lua(a, p));
     return t;
@@ -208,6 +207,6 @@ const char *plan_code(arena *a, const plan *p) {
     plan silent = *p;
     silent.notes = 0;
     buf b = buf_new(a);
-    lua_val_text(&b, decisions_to_lua(a, &silent));
+    lua_val_text(&b, plan_to_lua(a, &silent));
     return b.data;
 }
