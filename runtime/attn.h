@@ -149,8 +149,14 @@ typedef enum attn_kv_type {
     ATTN_TYPES(ATTN_KV_TYPE_ID) ATTN_KV_TYPE_COUNT
 } attn_kv_type;
 
-/* Bits in which products may be formed. */
-typedef enum attn_dot { ATTN_DOT_F32, ATTN_DOT_I16, ATTN_DOT_BF16, ATTN_DOT_I8 } attn_dot;
+/* Bits in which products may be formed. AUTO: I16 for keys in i8, else F32. */
+typedef enum attn_dot {
+    ATTN_DOT_AUTO,
+    ATTN_DOT_F32,
+    ATTN_DOT_I16,
+    ATTN_DOT_BF16,
+    ATTN_DOT_I8
+} attn_dot;
 
 #define ATTN_UNSET INT32_MIN    /* an integer field that takes its default */
 #define ATTN_UNSET_F (-3.0e38f) /* a float field that takes its default */

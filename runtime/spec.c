@@ -198,25 +198,21 @@ static attn_status resolve_types(attn_spec *s, attn_spec_error *err) {
     return ATTN_OK;
 }
 
-/* How products may be formed, and whether keys are rotated: what i8 alone has is unset elsewhere.
- */
+/* Rotation and the bits of products: as keys in i8 take them, or as all others do. */
 static attn_status resolve_products(attn_spec *s, attn_spec_error *err) {
-    const bool layer = s->level != ATTN_LEVEL_CORE, scaled = attn_spec_scaled(s);
-    if (s->rotate == 0 && !scaled) s->rotate = ATTN_UNSET;
-    if (s->dot == ATTN_DOT_F32 && !scaled) s->dot = ATTN_UNSET;
-    if (layer && (scaled || s->rotate != ATTN_UNSET || s->dot != ATTN_UNSET))
+    const bool scaled = attn_spec_scaled(s);
+    if (!scaled && s->dot == ATTN_DOT_F32) s->dot = ATTN_DOT_AUTO; /* one spelling */
+    if (s->level != ATTN_LEVEL_CORE && (scaled || s->rotate || s->dot))
         return fail(err,
-                    scaled                 ? "kv_type"
-                    : s->dot == ATTN_UNSET ? "rotate"
-                                           : "dot",
+                    scaled      ? "kv_type"
+                    : s->rotate ? "rotate"
+                                : "dot",
                     "is not built for layers yet: i8, rotate and dot belong to level core");
-    if (!scaled && s->rotate != ATTN_UNSET)
+    if (!scaled && s->rotate)
         return fail(err, "rotate", "needs kv_type = i8: other keys are stored as they are");
-    if (!scaled && s->dot != ATTN_UNSET && s->dot != ATTN_DOT_BF16)
+    if (!scaled && s->dot != ATTN_DOT_AUTO && s->dot != ATTN_DOT_BF16)
         return fail(err, "dot", "must be f32 or bf16: i16 and i8 need kv_type = i8");
-    if (!scaled) return ATTN_OK;
-    if (s->rotate == ATTN_UNSET) s->rotate = 0;
-    if (s->dot == ATTN_UNSET) s->dot = ATTN_DOT_I16;
+    if (scaled && s->dot == ATTN_DOT_AUTO) s->dot = ATTN_DOT_I16;
     if (s->rotate && attn_spec_k_dim(s) > ATTN_ROTATE_MOST)
         return fail(err, "rotate", "takes key rows of at most %d columns, got %d", ATTN_ROTATE_MOST,
                     attn_spec_k_dim(s));
@@ -309,7 +305,7 @@ bool attn_spec_scaled(const attn_spec *spec) {
 }
 
 attn_rotation attn_spec_rotation(const attn_spec *spec) {
-    if (spec->rotate != 1) return (attn_rotation){0};
+    if (!spec->rotate) return (attn_rotation){0};
     const int32_t width = attn_spec_one_row(spec) ? spec->retr_dim : attn_spec_k_dim(spec);
     return (attn_rotation){attn_spec_k_dim(spec) - width, width & -width};
 }

@@ -66,7 +66,7 @@ static void put_types(char name[ATTN_NAME_MAX], const attn_spec *spec) {
         attn_field_text(attn_field_find("kv_type"), spec, value);
         put(name, "%s%s_", kv_prefix, value);
     }
-    if (spec->rotate == 1) put(name, "%s", rotate_word);
+    if (spec->rotate) put(name, "%s", rotate_word);
     const attn_field *dot = attn_field_find("dot");
     if (!implied(spec, dot) && attn_field_text(dot, spec, value))
         put(name, "%s%s_", dot_prefix, value);

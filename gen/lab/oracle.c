@@ -305,7 +305,7 @@ void oracle_run(arena *a, const kernel_spec *spec, const attn_args *args, oracle
     oracle_view qkv[3] = {widen(a, &args->q, type.q, args->batch, s->heads, args->q_len, NULL, dim),
                           widen(a, &args->k, type.k, args->batch, s->kv_heads, keys, len, dim),
                           widen(a, &args->v, type.v, args->batch, s->v_heads, keys, len, s->v_dim)};
-    if (s->rotate == 1) turn_queries(a, s, args, &qkv[0]);
+    if (s->rotate) turn_queries(a, s, args, &qkv[0]);
     if (attn_spec_scaled(s)) {
         const bool own = args->v_scale.data; /* else V lies in K's rows */
         widen_scaled(&qkv[1], &args->k_scale, args->batch, s->kv_heads, keys, len, dim);

@@ -107,8 +107,8 @@ static void note_scaled(arena *a, const kernel_spec *k, plan *p) {
          "its "
          "value's");
     note(a, p,
-         "dot = %s: all products are formed in f32, so nothing is rounded below f32, and the error "
-         "is rule 8's, without a term for dot",
+         "dot = %s: all products are formed in f32, so nothing is rounded below f32, and O is as "
+         "exact as with f32 keys of these values: there is no term for dot",
          dot);
     if (p->rotate.block)
         note(

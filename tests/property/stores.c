@@ -48,7 +48,7 @@ static void fill_row(rng *r, int row, float *x, int32_t width) {
     if (row % 7 == 5) x[width - 1] = row % 2 ? NAN : INFINITY;
 }
 
-/* Rule 4: H k of the last `width` columns, entry by entry. */
+/* Storage types, rotation: H k of the last `width` columns, entry by entry. */
 static void turn(const float *from, float *to, int32_t dim, int32_t width) {
     int32_t n = 1;
     while (width % (2 * n) == 0) n *= 2;
@@ -63,7 +63,7 @@ static void turn(const float *from, float *to, int32_t dim, int32_t width) {
         }
 }
 
-/* Rule 2 for i8. */
+/* Storage types, rounding of i8. */
 static bool is_rounded(const int8_t *code, float scale, const float *x, int32_t width) {
     float most = 0;
     bool finite = true;

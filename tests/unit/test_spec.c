@@ -488,8 +488,7 @@ Test(spec, integer_keys) {
     s = regular(8, 64);
     s.dot = ATTN_DOT_F32, s.rotate = 0; /* the defaults of f32: one spelling */
     cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
-    cr_expect_eq(s.dot, ATTN_UNSET);
-    cr_expect_eq(s.rotate, ATTN_UNSET);
+    cr_expect_eq(s.dot, ATTN_DOT_AUTO);
     cr_expect(!attn_spec_scaled(&s));
 }
 
