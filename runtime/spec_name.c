@@ -56,20 +56,20 @@ static bool has_letter(const attn_field *f) {
     return f->id != ' ' && f->id != '.';
 }
 
-/* "f32_", "f32_kvbf16_", "f32_kvi8_rotate_doti8_". */
+/* "f32_", "f32_kvbf16_", "f32_kvi8_rotate_doti8_", and a layout's name where it is not the default.
+ */
 static void put_types(char name[ATTN_NAME_MAX], const attn_spec *spec) {
     const attn_types type = attn_spec_types(spec);
     char value[ATTN_FIELD_TEXT_MAX];
     attn_enum_name(attn_field_find("type"), type.q, value, sizeof value);
     put(name, "%s_", value);
-    if (spec->kv_type != ATTN_KV_TYPE_SAME) {
-        attn_field_text(attn_field_find("kv_type"), spec, value);
+    if (attn_field_text(attn_field_find("kv_type"), spec, value))
         put(name, "%s%s_", kv_prefix, value);
-    }
     if (spec->rotate) put(name, "%s", rotate_word);
     const attn_field *dot = attn_field_find("dot");
     if (!implied(spec, dot) && attn_field_text(dot, spec, value))
         put(name, "%s%s_", dot_prefix, value);
+    if (attn_field_text(attn_field_find("layout"), spec, value)) put(name, "%s_", value);
 }
 
 /* Form, backend, op, and the fields of a core that say something. */
@@ -209,7 +209,8 @@ static const char *parse_types(const char *p, attn_spec *spec) {
     if (p && starts(p, rotate_word)) p += sizeof rotate_word - 1, spec->rotate = 1;
     if (p && starts(p, dot_prefix))
         p = parse_axis(p + sizeof dot_prefix - 1, attn_field_find("dot"), spec);
-    return p;
+    const char *after = p ? parse_axis(p, attn_field_find("layout"), spec) : NULL;
+    return after ? after : p;
 }
 
 attn_status attn_spec_parse(const char *name, attn_spec *spec) {

@@ -1,7 +1,7 @@
 $ -- Q tile to [d][row] by W x W transposes, scaled.
 $ local W = plan.width
 $ local Q, QT = plan.type.q.suffix, plan.type.q.c
-$ local main = plan.d // W * W
+$ local main = plan.d_whole
 $ if plan.rotate then
 /* q[d][row] = scaled query rows of the tile, rotated; as many rows as its vectors hold. */
 static void pack_q(const item *x, tile *t) {

@@ -45,22 +45,17 @@ $ if plan.tiled then
 static float largest_value(const item *x, int32_t h, int32_t lo, int32_t hi, float enough) {
     const attn_view *v = &x->args->v;
     const ${plan.type.v.c} *row =
-        ${layout.v_from(layout.v_rows("v->", "x->b", "value_head(h)"), "lo", layout.v_step("v->"))};
+        ${layout.v_at(layout.v_rows("v->", "x->b", "value_head(h)"), "lo", layout.v_step("v->"))};
     vf top = vf_zero();
+$   local header = "for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++, " .. layout.v_next("row", "k", layout.v_step("v->")) .. ")"
 $   local loaded = "load_n" .. plan.type.v.suffix .. "(row + c, DV - c)"
 $   if plan.scaled then
-$     loaded = "vf_mul(" .. loaded .. ", vf_set1(*scale))"
-    const float *scale = v_scales(x, h, lo);
-$   end
-    for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++, row += ${layout.v_step("v->")})${plan.scaled and " {" or ""}
-$   if plan.scaled then
-        for (int32_t c = 0; c < DV; c += W) {
-            const vf values = ${loaded};
-            top = vf_max(vf_abs(values), top);
-        }
-        scale += ${layout.scale_step("x->args->v_scale.")};
+    ${header} {
+        const vf scale = vf_set1(*v_scales(x, h, k));
+        for (int32_t c = 0; c < DV; c += W) top = vf_max(vf_abs(vf_mul(${loaded}, scale)), top);
     }
 $   else
+    ${header}
         for (int32_t c = 0; c < DV; c += W) top = vf_max(vf_abs(${loaded}), top);
 $   end
     return vf_reduce_max(top);

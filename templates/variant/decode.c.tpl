@@ -144,7 +144,7 @@ $ if asks then
     (void)ask${again and ", (void)soon" or ""};
 $ end
     const ptrdiff_t ldv = ${layout.v_step("x->args->v.")};
-    const values as_rows = {v, 1, ldv, ldv, 0};
+    const values as_rows = {${layout.first("v")}, 1, ldv, ldv, 0};
     for (int64_t at = k0; at <= k1; at += BK)
         tile_run(x, t, w, (int32_t)at, (int32_t)min64(at + BK - 1, k1), k, &as_rows, true);
 }
