@@ -52,7 +52,10 @@ $   local loaded = "load_n" .. plan.type.v.suffix .. "(row + c, DV - c)"
 $   if plan.scaled then
     ${header} {
         const vf scale = vf_set1(*v_scales(x, h, k));
-        for (int32_t c = 0; c < DV; c += W) top = vf_max(vf_abs(vf_mul(${loaded}, scale)), top);
+        for (int32_t c = 0; c < DV; c += W) {
+            const vf values = vf_mul(${loaded}, scale);
+            top = vf_max(vf_abs(values), top);
+        }
     }
 $   else
     ${header}
