@@ -1,7 +1,17 @@
 /* block_oracle.h - a whole layer in double precision, straight from runtime/CONTRACT.md
  * ("Layers") and the fields of spec_fields.def: what every generated layer must compute. The
- * attention inside is oracle.h's; nothing is rounded to f32 on the way. Shares no code with kernels
- * and runtime. */
+ * attention inside is oracle.h's; nothing is rounded to f32 on the way, but keys and values are to
+ * kv_type. Shares no code with kernels and runtime.
+ *
+ * Ties. A layer rounds the f32 that it has of a key's element; the oracle rounds the double. They
+ * differ by the f32's error, so where that straddles the middle between two stored values, each may
+ * take another neighbour, and both are right; everywhere else one result is. With `tie` the oracle
+ * takes the upper (lower) neighbour wherever the middle is within BLOCK_DOUBT of the row's largest
+ * element. A cache is right if each of its elements is one of those two. For rows of y there is no
+ * such choice element by element: what y moves by when all doubtful elements go up, and when they
+ * go down, measures how much those few count (a 2^-8 th of them is in doubt for bf16). A kernel
+ * that truncates, rounds otherwise or not at all changes half of all elements or more, and is
+ * noticed in its cache at the first of them; one without a cache has to have its bits. */
 #ifndef VERIFY_BLOCK_ORACLE_H
 #define VERIFY_BLOCK_ORACLE_H
 
@@ -44,6 +54,8 @@ typedef struct block_case {
     int32_t past, past_capacity;
     const float *past_k, *past_v;
 
+    int tie; /* of keys and values near one: -1 down, 1 up, 0 as they are */
+
     int32_t kv_tokens;     /* where the keys come from a second input */
     const float *kv;       /* [batch, kv_tokens, kv_dim] */
     const int32_t *seg;    /* [batch, tokens]; segment_cross */
@@ -60,9 +72,12 @@ typedef struct block_case {
      * were. regular: rotated k [batch, kv_heads, keys, head_dim], v [batch, v_heads, keys, v_dim].
      * mla per_head: rotated k_r [batch, heads, keys, retr_dim], kv_c [batch, keys, kv_comp_dim];
      * shared: rows [kv_c | k_r] [batch, keys, kv_comp_dim + retr_dim] in cache_k. mla rows of
-     * padding are 0. */
+     * padding are 0. Rounded to kv_type. */
     double *cache_k, *cache_v;
 } block_case;
+
+/* A key's or value's f32 is off by no more than this part of its row's largest element. */
+#define BLOCK_DOUBT 0x1p-19
 
 /* False with every weight that is missing, of a wrong shape or unknown named in error. */
 bool block_oracle(const block_case *c, char *error, size_t size);

@@ -265,7 +265,7 @@ static void check_caches(status_test *t) {
     BYTES("a cache of no block", NULL, 1, 1, "block is null");
     BYTES("batch -1", self, -1, 1, "batch is -1");
     BYTES("capacity -1", self, 1, -1, "capacity is -1");
-    BYTES("a huge cache", self, INT32_MAX, INT32_MAX, "the cache would hold 7.4e+19 floats");
+    BYTES("a huge cache", self, INT32_MAX, INT32_MAX, "the cache would hold 7.4e+19 values");
 #undef BYTES
 #define INIT(what, memory, size, want, says)                                                      \
     check(t, what, lib->cache_init(self, &other, B, CAPACITY, memory, size), want);               \
