@@ -100,28 +100,15 @@ static void link_cores(const product_list *list, product *p) {
     if (p->spec->expanded >= 0) p->expanded = product_on(list, p->spec->expanded, isa);
 }
 
-bool products_check(arena *a, const model *m, unsigned isa_mask, diag *d) {
-    for (int i = 0; i < m->kernel_count; i++) {
-        const unsigned some = isa_storing(&m->kernels[i].core);
-        if (some & isa_mask) continue;
-        return diag_set(d,
-                        "--isa: %s has kernels for %s only, today: the others do not read its "
-                        "storage types yet",
-                        m->kernels[i].name, isa_list(a, some, ", "));
-    }
-    return true;
-}
-
 product_list products_make(arena *a, const model *m, const gen_options *o) {
     product_list list = {.model = m, .options = o};
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) list.isas += o->isa_mask >> isa & 1;
     list.row = arena_alloc(a, ((size_t)m->kernel_count * (size_t)list.isas + 1) * sizeof(product));
     list.first = arena_alloc(a, ((size_t)m->kernel_count + 1) * sizeof *list.first);
     for (int kernel = 0; kernel < m->kernel_count; kernel++) {
-        const unsigned mask = o->isa_mask & isa_storing(&m->kernels[kernel].core);
         list.first[kernel] = list.count;
         for (int isa = 0; isa < ATTN_ISA_COUNT; isa++)
-            if (mask >> isa & 1) add(a, &list, kernel, isa);
+            if (o->isa_mask >> isa & 1) add(a, &list, kernel, isa);
         list.first[kernel + 1] = list.count;
     }
     for (int i = 0; i < list.count; i++) link_cores(&list, &list.row[i]);
@@ -149,7 +136,6 @@ const product *product_on(const product_list *p, int kernel, int isa) {
 
 const product *product_best(const product_list *p, int kernel) {
     const product *row = products_of(p, kernel);
-    const unsigned mask = p->options->isa_mask & isa_storing(&row->spec->core);
-    while (row->isa != &isa_table[attn_isa_best(mask)]) row++;
+    while (row->isa != &isa_table[attn_isa_best(p->options->isa_mask)]) row++;
     return row;
 }

@@ -37,14 +37,11 @@ typedef struct product {
 typedef struct product_list {
     const model *model;
     const gen_options *options;
-    product *row; /* kernel by kernel, each on those instruction sets that read its types */
+    product *row; /* kernel by kernel, each on those instruction sets that were asked for */
     int *first;   /* where a kernel's rows start; one more at the end */
     int isas;     /* that were asked for */
     int count;
 } product_list;
-
-/* Whether every kernel has an instruction set among those asked for; a message if not. */
-bool products_check(arena *a, const model *m, unsigned isa_mask, diag *d);
 
 /* The model and the options must outlive the list. */
 product_list products_make(arena *a, const model *m, const gen_options *o);

@@ -49,17 +49,6 @@ unsigned isa_native(void) {
     return mask;
 }
 
-/* simd/NAME.h of a type is made of primitives that the portable vocabulary alone has. */
-unsigned isa_storing(const attn_spec *spec) {
-    const attn_types t = attn_spec_types(spec);
-    const bool plain = t.q == ATTN_TYPE_F32 && t.k == ATTN_TYPE_F32 && t.v == ATTN_TYPE_F32 &&
-                       t.o == ATTN_TYPE_F32;
-    unsigned mask = 0;
-    for (int i = 0; i < ATTN_ISA_COUNT; i++)
-        if (plain || !isa_table[i].guard) mask |= 1u << i;
-    return mask;
-}
-
 static unsigned one(const char *name, size_t n) {
     for (int i = 0; i < ATTN_ISA_COUNT; i++)
         if (strlen(isa_table[i].name) == n && !strncmp(name, isa_table[i].name, n)) return 1u << i;

@@ -35,7 +35,5 @@ const char *isa_list(arena *a, unsigned mask, const char *between);
 /* Bits of all ISAs, and of those that this CPU runs. */
 unsigned isa_all(void);
 unsigned isa_native(void);
-/* Bits of the ISAs whose vocabulary reads what a spec's operands are stored in. */
-unsigned isa_storing(const attn_spec *spec);
 
 #endif

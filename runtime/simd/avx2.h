@@ -14,6 +14,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define VF_WIDTH 8
 #define ATTN_SIMD_FMA 1
@@ -62,6 +63,43 @@ ATTN_SIMD void vi_store(int32_t *p, vi a) {
 }
 ATTN_SIMD void vi_storeu(int32_t *p, vi a) {
     _mm256_storeu_si256((__m256i_u *)(void *)p, a);
+}
+/* 16 bits a lane, as they lie in memory: zero-extended; stored, the lower halves. */
+ATTN_SIMD vi vi_loadu_u16(const uint16_t *p) {
+    return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i_u *)(const void *)p));
+}
+/* p[at] .. p[at + 3], of which those below n are read; the others are 0. */
+ATTN_SIMD long long attn__few_u16(const uint16_t *p, int at, int n) {
+    uint64_t a = 0;
+    if (n > at) a = p[at];
+    if (n > at + 1) a |= (uint64_t)p[at + 1] << 16;
+    if (n > at + 2) a |= (uint64_t)p[at + 2] << 32;
+    if (n > at + 3) a |= (uint64_t)p[at + 3] << 48;
+    return (long long)a;
+}
+ATTN_SIMD __m128i attn__loadn_u16(const uint16_t *p, int n) {
+    return _mm_set_epi64x(attn__few_u16(p, 4, n), attn__few_u16(p, 0, n));
+}
+ATTN_SIMD void attn__storen_u16(uint16_t *p, __m128i a, int n) {
+    if (n >= 8) {
+        _mm_storeu_si128((__m128i_u *)(void *)p, a);
+        return;
+    }
+    uint64_t low = (uint64_t)_mm_cvtsi128_si64(a);
+    if (n >= 4) {
+        memcpy(p, &low, sizeof low);
+        low = (uint64_t)_mm_extract_epi64(a, 1);
+        p += 4, n -= 4;
+    }
+    for (int i = 0; i < n; i++, low >>= 16) p[i] = (uint16_t)low;
+}
+ATTN_SIMD vi vi_loadn_u16(const uint16_t *p, int n) {
+    return _mm256_cvtepu16_epi32(attn__loadn_u16(p, n));
+}
+ATTN_SIMD void vi_storen_u16(uint16_t *p, vi a, int n) {
+    const vi halves = _mm256_and_si256(a, _mm256_set1_epi32(0xffff));
+    const __m128i high = _mm256_extracti128_si256(halves, 1);
+    attn__storen_u16(p, _mm_packus_epi32(_mm256_castsi256_si128(halves), high), n);
 }
 ATTN_SIMD vi vi_add(vi a, vi b) {
     return _mm256_add_epi32(a, b);

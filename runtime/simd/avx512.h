@@ -64,6 +64,19 @@ ATTN_SIMD void vi_store(int32_t *p, vi a) {
 ATTN_SIMD void vi_storeu(int32_t *p, vi a) {
     _mm512_storeu_si512((void *)p, a);
 }
+/* 16 bits a lane, as they lie in memory: zero-extended; stored, the lower halves. */
+ATTN_SIMD vi vi_loadu_u16(const uint16_t *p) {
+    return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i_u *)(const void *)p));
+}
+ATTN_SIMD __mmask16 attn__first(int n) {
+    return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0);
+}
+ATTN_SIMD vi vi_loadn_u16(const uint16_t *p, int n) {
+    return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(attn__first(n), p));
+}
+ATTN_SIMD void vi_storen_u16(uint16_t *p, vi a, int n) {
+    _mm512_mask_cvtepi32_storeu_epi16(p, attn__first(n), a);
+}
 ATTN_SIMD vi vi_add(vi a, vi b) {
     return _mm512_add_epi32(a, b);
 }
