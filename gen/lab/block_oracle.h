@@ -3,15 +3,14 @@
  * attention inside is oracle.h's; nothing is rounded to f32 on the way, but keys and values are to
  * kv_type. Shares no code with kernels and runtime.
  *
- * Ties. A layer rounds the f32 that it has of a key's element; the oracle rounds the double. They
- * differ by the f32's error, so where that straddles the middle between two stored values, each may
- * take another neighbour, and both are right; everywhere else one result is. With `tie` the oracle
- * takes the upper (lower) neighbour wherever the middle is within BLOCK_DOUBT of the row's largest
- * element. A cache is right if each of its elements is one of those two. For rows of y there is no
- * such choice element by element: what y moves by when all doubtful elements go up, and when they
- * go down, measures how much those few count (a 2^-8 th of them is in doubt for bf16). A kernel
- * that truncates, rounds otherwise or not at all changes half of all elements or more, and is
- * noticed in its cache at the first of them; one without a cache has to have its bits. */
+ * Lean. A layer rounds the f32 that it has of a key's element, the oracle the double. Where the
+ * f32's error straddles the middle between two stored values they differ, and both are right. An
+ * f32 is off by no more than BLOCK_DOUBT times its row's largest element, so what a cache may hold
+ * lies from the rounding of x - doubt to that of x + doubt: one value, but for the elements in
+ * doubt (of bf16, one in some hundreds). `lean` = -1 and 1 run the layer with the one end and the
+ * other; what y moves by says how much those few count. A kernel that truncates, rounds otherwise
+ * or not at all gives other values for half of the elements or more: its cache is wrong at the
+ * first of them. A kernel without a cache has to have the bits of one with it. */
 #ifndef VERIFY_BLOCK_ORACLE_H
 #define VERIFY_BLOCK_ORACLE_H
 
@@ -54,7 +53,7 @@ typedef struct block_case {
     int32_t past, past_capacity;
     const float *past_k, *past_v;
 
-    int tie; /* of keys and values near one: -1 down, 1 up, 0 as they are */
+    int lean; /* keys and values before rounding: 0 as they are, 1 and -1 by their doubt */
 
     int32_t kv_tokens;     /* where the keys come from a second input */
     const float *kv;       /* [batch, kv_tokens, kv_dim] */

@@ -58,7 +58,7 @@ static void round_part(const layer *l, double *x, int32_t width) {
     double most = 0;
     for (int32_t d = 0; d < width; d++) most = fmax(most, fabs(x[d]));
     for (int32_t d = 0; d < width; d++)
-        x[d] = stored_rounded(type, x[d], l->c->tie, BLOCK_DOUBT * most);
+        x[d] = stored_rounded(type, x[d] + l->c->lean * BLOCK_DOUBT * most);
 }
 
 void attention_round(const layer *l, const rows *x, int32_t heads, int32_t front) {

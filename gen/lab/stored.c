@@ -18,7 +18,7 @@ double stored_value(int32_t type, const void *data, int64_t i) {
     return st_value(stored_dtype(type), data, i);
 }
 
-double stored_rounded(int32_t type, double x, int tie, double doubt) {
+double stored_rounded(int32_t type, double x) {
     if (type == ATTN_TYPE_F32 || !isfinite(x) || x == 0) return x;
     const attn_type_row row = attn_type_get(type);
     const int digits = row.bits - row.exponent; /* of a significand, the hidden one included */
@@ -29,7 +29,6 @@ double stored_rounded(int32_t type, double x, int tie, double doubt) {
     const double units = x / unit, below = floor(units), part = units - below;
     double to = part > 0.5 ? below + 1 : below;
     if (part == 0.5) to = fmod(below, 2) != 0 ? below + 1 : below;
-    if (tie && fabs(part - 0.5) * unit <= doubt) to = tie > 0 ? below + 1 : below;
     to *= unit;
     return fabs(to) >= ldexp(1, most + 1) ? copysign(INFINITY, x) : to;
 }
