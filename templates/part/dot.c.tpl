@@ -14,13 +14,13 @@ $ local function by_lanes(x) return P > 1 and x .. " / " .. P or x end
 $ local walk, again = a.dot.walk, a.dot.again
 $ local soon, soon_arg = again and ", const lines soon" or "", again and ", soon" or ""
 $ -- A row's line, from memory into L2 and, where that may have been refused, once more.
-$ local function request(tab, row, rest)
-$   local first = tab .. "ATTN_PREFETCH_L2(ask." .. row .. rest .. ");"
-$   if not again then return first end
-$   return first .. "\n" .. tab .. "ATTN_PREFETCH_L1(soon." .. row .. rest:gsub("ask", "soon") .. ");"
+$ local function request(tab, what, row, column)
+$   local function line(of) return "(ask_" .. what .. "(" .. of .. ", " .. row .. ", " .. column .. "));" end
+$   local first = tab .. "ATTN_PREFETCH_L2" .. line("ask")
+$   return again and first .. "\n" .. tab .. "ATTN_PREFETCH_L1" .. line("soon") or first
 $ end
-$ local main = plan.d // W * W
-$ local partial = plan.dv % W
+$ local main, partial = plan.d_whole, plan.dv - plan.dv_whole
+$ local step, asks = a.dot.step, a.dot.asks
 /* Lane l of a score vector is key ${by_lanes("l")}${P > 1 and ", row l % " .. P or ""}. */
 static const int32_t lane_key_${R}[W] = {${list(W, function(i) return i // P end)}};
 
@@ -41,7 +41,7 @@ $ if N > walk then
         for (int32_t i = key; i < key + ${N}; i += ${walk}) {
 $ end
 $ for i = 0, walk - 1 do
-        ${tab}const ${KT} *k${i} = ${layout.k_at("k", "min32(" .. at(at_key, i) .. ", n - 1)", "ldk")};
+        ${tab}const ${KT} *k${i} = ${layout.beside("k", "min32(" .. at(at_key, i) .. ", n - 1)", "ldk")};
 $ end
 $ for i = 0, walk - 1 do
 $   for j = 0, R - 1, 4 do
@@ -51,22 +51,17 @@ $ end
 $ if not plan.dot_spread then
         ${tab}for (int32_t r = ${at_key}; r < ${at_key} + ${walk}; r++)
             ${tab}for (int d = 0; d < DV; d += ${v_line}) {
-${request("                " .. tab, "v", " + r * ask.v_step + d")}
+${request("                " .. tab, "v", "r", "d")}
             ${tab}}
 $ end
-$ local step = main % k_line == 0 and k_line or W
 $ if main > 0 then
         ${tab}for (int d = 0; d < ${main}; d += ${step}) {
-$   if plan.dot_spread then
-$     local lines = (plan.dv + v_line - 1) // v_line
-$     local a_step = (walk * lines * step + main - 1) // main
-$     for m = 0, a_step - 1 do
+$   for m = 0, asks - 1 do
             ${tab}{
-                ${tab}const int at = d / ${step} * ${a_step} + ${m};
-                ${tab}const int32_t r = ${at_key} + at / ${lines}, column = at % ${lines} * ${v_line};
-${request("                " .. tab, "v", " + r * ask.v_step + column")}
+                ${tab}const int at = d / ${step} * ${asks} + ${m};
+                ${tab}const int32_t r = ${at_key} + at / ${plan.v_lines}, column = at % ${plan.v_lines} * ${v_line};
+${request("                " .. tab, "v", "r", "column")}
             ${tab}}
-$     end
 $   end
 $   for u = 0, step - W, W do
 $     local off = u > 0 and " + " .. u or ""
@@ -192,7 +187,7 @@ $     for m = 1, i == 1 and more or 0 do
             ${tab}${each > 1 and "if (key % " .. each .. " == 0) " or ""}{
                 ${tab}const int32_t at = asked + ${nth(m)};
                 ${tab}const int32_t row = at / ${row_lines}, column = at % ${row_lines} * ${k_line};
-${request("                " .. tab, "k", " + row * ask.k_step + column")}
+${request("                " .. tab, "k", "row", "column")}
             ${tab}}
 $     end
 $     for j = 0, g.vectors - 1 do

@@ -107,10 +107,10 @@ $ end
         tile_keep(t);
         t->span = k0 / SPAN;
     }
-$ layout.runs("k", "k0", "k1", function(from, to)
+$ layout.runs("k0", "k1", "v", function(from, to, v)
     switch (t->vectors) {
 $   for nv = 1, plan.tile_vectors do
-    case ${nv}: tile_${nv}(x, t, w, ${from}, ${to}, k, ldk, v, lanes); break;
+    case ${nv}: tile_${nv}(x, t, w, ${from}, ${to}, k, ldk, ${v}, lanes); break;
 $   end
     }
 $ end)

@@ -97,7 +97,7 @@ $ end
 
 $ if plan.tile[nv].lazy then
     /* P V reads the caller's rows by column strips, a line a row: ask for them as they lie. */
-    const ${VT} *ask = lanes && v->v != k ? v->v + (first - v->base) * v->row : NULL;
+    const ${VT} *ask = lanes && v->v != ${layout.first("k")} ? v->v + (first - v->base) * v->row : NULL;
     if (lazy_${nv}(x, t, w, row, ldk, first, n, clean, clean_end, ask, v->row, lanes)) {
         pv_${nv}(t, v, w->s, first, last, NULL);
         return;

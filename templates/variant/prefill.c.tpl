@@ -43,9 +43,9 @@ $ if plan.has_mask then
     if (!seen) return;
 $ end
     const ${VT} *row =
-        ${layout.v_from(layout.v_rows("v->", "b", "hv"), "(int64_t)(k0 + first)", layout.v_step("v->"))};
+        ${layout.v_at(layout.v_rows("v->", "b", "hv"), "(int64_t)(k0 + first)", layout.v_step("v->"))};
     ${VT} *to = packed_block(c, b, hv, block);
-    for (int32_t key = first; key < n; key++, row += ${layout.v_step("v->")}) {
+    for (int32_t key = first; key < n; key++, ${layout.v_next("row", "k0 + key", layout.v_step("v->"))}) {
         ${engine.pack_v("row", "to", "key")}
     }
 }
@@ -64,6 +64,11 @@ static int32_t next_block(const tile *t, int32_t count, int32_t block, int32_t l
 }
 
 $ end
+/* Asks for the lines of a row of O. */
+static inline void ask_output(const ${plan.type.o.c} *o) {
+    for (int32_t d = 0; d < DV; d += ${plan.type.o.line}) ATTN_PREFETCH_L2(ATTN_AHEAD(o, d));
+}
+
 /* One query block of one head. */
 static void prefill_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
@@ -103,7 +108,7 @@ $ if plan.scattered then
         if (block > last / BK) break;
 $ end
         const int32_t k0 = block * BK, k1 = k0 + min32(BK - 1, last - k0);
-        values from = {v, 1, ${v_step}, ${v_step}, 0};
+        values from = {${layout.first("v")}, 1, ${v_step}, ${v_step}, 0};
         if (s->blocks > 0) {
             const int32_t hv = value_head(h), at = block - s->first / BK;
 $ if plan.scattered or plan.has_mask then
@@ -121,8 +126,7 @@ $ end
         const float *o = tile_sum(t);
         for (int32_t r = 0; r < t->rows; r++) {
             /* The next tile's row is asked for: its stores would wait for it. */
-            const ${plan.type.o.c} *next = output_row(&x, h, t->row[r] + ROWS);
-            for (int32_t d = 0; i + 1 < count && d < DV; d += ${plan.type.o.line}) ATTN_PREFETCH_L2(next + d);
+            if (i + 1 < count && r < t[1].rows) ask_output(output_row(&x, h, t[1].row[r]));
             finish_row(&x, h, t->row[r], t->m[r], (double)t->l[r] + t->l_lost[r], o + r * DVP);
         }
     }
