@@ -4,7 +4,7 @@ $ local W, nv = plan.width, a.nv
 $ local R = nv * W
 $ local V, VT = plan.type.v.suffix, plan.type.v.c
 $ local shape = plan.tile[nv].pv
-$ local partial = plan.dv % W
+$ local partial = plan.dv - plan.dv_whole
 $ local function name(rows, strip)
 $   return "pv_" .. rows .. "x" .. strip.vectors .. (strip.tail and "_tail" or "")
 $ end
