@@ -63,7 +63,7 @@ static attn_status check(const attn_why *why, const attn_plan *plan, attn_operan
     if (which != ATTN_OPERAND_K && which != ATTN_OPERAND_V)
         return attn_refuse(why, ATTN_E_ARGUMENT,
                            "operand is %d: must be ATTN_OPERAND_K or ATTN_OPERAND_V", (int)which);
-    const attn_spec *s = attn_plan_core(plan)->spec;
+    const attn_spec *s = plan->kernel->spec;
     if (which == ATTN_OPERAND_V && attn_spec_one_row(s))
         return attn_refuse(why, ATTN_E_UNUSED,
                            "operand is ATTN_OPERAND_V: v is the first columns of k, and stored "
@@ -103,7 +103,7 @@ static __attribute__((noinline)) attn_status store(const attn_plan *plan, attn_o
                                                    const attn_rows *r) {
     const attn_status status = check(NULL, plan, which, r);
     if (status != ATTN_OK) return status;
-    const operand o = operand_of(attn_plan_core(plan)->spec, which);
+    const operand o = operand_of(plan->kernel->spec, which);
     for (int32_t b = 0; b < r->batch; b++)
         for (int32_t h = 0; h < o.heads; h++)
             for (int32_t t = 0; t < r->tokens; t++) store_row(&o, r, b, h, t);

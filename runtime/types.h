@@ -95,8 +95,12 @@ static inline float attn_load(const void *data, int32_t type, int64_t i) {
     return attn_float_value(half, row.bits, row.exponent);
 }
 
-/* Rounds x into element i, of a type without scales. */
+/* Rounds x into element i; of types with scales a code, as it is. */
 static inline void attn_store(void *data, int32_t type, int64_t i, float x) {
+    if (attn_type_scaled(type)) {
+        ((int8_t *)data)[i] = (int8_t)x;
+        return;
+    }
     if (type == ATTN_TYPE_F32) {
         ((float *)data)[i] = x;
         return;
