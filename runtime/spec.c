@@ -143,7 +143,7 @@ static attn_status check_applies(const attn_spec *s, attn_spec_error *err) {
     if (s->right_window != ATTN_UNSET && s->causal)
         return fail(err, "right_window",
                     "needs causal = false: a causal query sees nothing ahead of itself");
-    if (s->expr_hash && s->backend != ATTN_BACKEND_FLEX)
+    if (s->expr_hash && !attn_spec_takes_expressions(s))
         return fail(err, "backend", "expressions belong to flex, and backend is sdpa");
     return ATTN_OK;
 }
@@ -188,11 +188,6 @@ static attn_status resolve_types(attn_spec *s, attn_spec_error *err) {
         return fail(err, "type",
                     "must be f32: q and o in other types are not built yet (kv_type stores k and v "
                     "alone in one of%s)",
-                    &kv_types[strlen("same")]);
-    if (s->kv_type != ATTN_KV_TYPE_SAME && s->level != ATTN_LEVEL_CORE)
-        return fail(err, "kv_type",
-                    "must be same in layers: keys and values of another type are not built yet "
-                    "there; level core takes%s",
                     &kv_types[strlen("same")]);
     return ATTN_OK;
 }
@@ -267,11 +262,20 @@ void attn_spec_core(const attn_spec *spec, attn_spec *core) {
 void attn_spec_expanded(const attn_spec *spec, attn_spec *core) {
     attn_spec_core(spec, core);
     core->form = ATTN_FORM_REGULAR;
+    core->kv_type = ATTN_KV_TYPE_SAME; /* made of stored rows, and not rounded again */
     core->key = ATTN_KEY_PER_HEAD;
     core->kv_heads = core->v_heads = core->heads;
     core->head_dim = spec->head_dim + spec->retr_dim;
     core->v_dim = spec->v_head_dim;
     core->kv_comp_dim = core->retr_dim = ATTN_UNSET;
+}
+
+bool attn_spec_takes_mask(const attn_spec *spec) {
+    return spec->backend == ATTN_BACKEND_SDPA;
+}
+
+bool attn_spec_takes_expressions(const attn_spec *spec) {
+    return spec->backend == ATTN_BACKEND_FLEX;
 }
 
 attn_types attn_spec_types(const attn_spec *spec) {
