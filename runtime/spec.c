@@ -2,6 +2,7 @@
 /* spec.c - the rules of specs: what is required, where it belongs, what follows from it. */
 #include "spec.h"
 #include "op.h"
+#include "types.h"
 
 #include <float.h>
 #include <math.h>
@@ -143,7 +144,7 @@ static attn_status check_applies(const attn_spec *s, attn_spec_error *err) {
     if (s->right_window != ATTN_UNSET && s->causal)
         return fail(err, "right_window",
                     "needs causal = false: a causal query sees nothing ahead of itself");
-    if (s->expr_hash && s->backend != ATTN_BACKEND_FLEX)
+    if (s->expr_hash && !attn_spec_takes_expressions(s))
         return fail(err, "backend", "expressions belong to flex, and backend is sdpa");
     return ATTN_OK;
 }
@@ -189,11 +190,27 @@ static attn_status resolve_types(attn_spec *s, attn_spec_error *err) {
                     "must be f32: q and o in other types are not built yet (kv_type stores k and v "
                     "alone in one of%s)",
                     &kv_types[strlen("same")]);
-    if (s->kv_type != ATTN_KV_TYPE_SAME && s->level != ATTN_LEVEL_CORE)
-        return fail(err, "kv_type",
-                    "must be same in layers: keys and values of another type are not built yet "
-                    "there; level core takes%s",
-                    &kv_types[strlen("same")]);
+    return ATTN_OK;
+}
+
+/* Rotation and the bits of products: as keys in i8 take them, or as all others do. */
+static attn_status resolve_products(attn_spec *s, attn_spec_error *err) {
+    const bool scaled = attn_spec_scaled(s);
+    if (!scaled && s->dot == ATTN_DOT_F32) s->dot = ATTN_DOT_AUTO; /* one spelling */
+    if (s->level != ATTN_LEVEL_CORE && (scaled || s->rotate || s->dot))
+        return fail(err,
+                    scaled      ? "kv_type"
+                    : s->rotate ? "rotate"
+                                : "dot",
+                    "is not built for layers yet: i8, rotate and dot belong to level core");
+    if (!scaled && s->rotate)
+        return fail(err, "rotate", "needs kv_type = i8: other keys are stored as they are");
+    if (!scaled && s->dot != ATTN_DOT_AUTO && s->dot != ATTN_DOT_BF16)
+        return fail(err, "dot", "must be f32 or bf16: i16 and i8 need kv_type = i8");
+    if (scaled && s->dot == ATTN_DOT_AUTO) s->dot = ATTN_DOT_I16;
+    if (s->rotate && attn_spec_k_dim(s) > ATTN_ROTATE_MOST)
+        return fail(err, "rotate", "takes key rows of at most %d columns, got %d", ATTN_ROTATE_MOST,
+                    attn_spec_k_dim(s));
     return ATTN_OK;
 }
 
@@ -227,6 +244,7 @@ static attn_status resolve(attn_spec *s, attn_spec_error *err) {
     if (st == ATTN_OK && s->form == ATTN_FORM_MLA) st = derive_mla(s, err);
     if (st == ATTN_OK) st = check_applies(s, err);
     if (st == ATTN_OK) st = resolve_types(s, err);
+    if (st == ATTN_OK) st = resolve_products(s, err);
     if (st == ATTN_OK) st = check_layout(s, err);
     if (st != ATTN_OK) return st;
     fill(&s->kv_heads, s->heads);
@@ -267,6 +285,7 @@ void attn_spec_core(const attn_spec *spec, attn_spec *core) {
 void attn_spec_expanded(const attn_spec *spec, attn_spec *core) {
     attn_spec_core(spec, core);
     core->form = ATTN_FORM_REGULAR;
+    core->kv_type = ATTN_KV_TYPE_SAME; /* made of stored rows, and not rounded again */
     core->key = ATTN_KEY_PER_HEAD;
     core->kv_heads = core->v_heads = core->heads;
     core->head_dim = spec->head_dim + spec->retr_dim;
@@ -274,10 +293,32 @@ void attn_spec_expanded(const attn_spec *spec, attn_spec *core) {
     core->kv_comp_dim = core->retr_dim = ATTN_UNSET;
 }
 
+bool attn_spec_takes_mask(const attn_spec *spec) {
+    return spec->backend == ATTN_BACKEND_SDPA;
+}
+
+bool attn_spec_takes_expressions(const attn_spec *spec) {
+    return spec->backend == ATTN_BACKEND_FLEX;
+}
+
 attn_types attn_spec_types(const attn_spec *spec) {
     const int32_t same = spec->type;
     const int32_t kv = spec->kv_type == ATTN_KV_TYPE_SAME ? same : spec->kv_type - 1;
     return (attn_types){same, kv, kv, same};
+}
+
+bool attn_spec_one_row(const attn_spec *spec) {
+    return spec->form == ATTN_FORM_MLA && spec->key == ATTN_KEY_SHARED;
+}
+
+bool attn_spec_scaled(const attn_spec *spec) {
+    return attn_type_scaled(attn_spec_types(spec).k);
+}
+
+attn_rotation attn_spec_rotation(const attn_spec *spec) {
+    if (!spec->rotate) return (attn_rotation){0};
+    const int32_t width = attn_spec_one_row(spec) ? spec->retr_dim : attn_spec_k_dim(spec);
+    return (attn_rotation){attn_spec_k_dim(spec) - width, width & -width};
 }
 
 int32_t attn_spec_row_dim(const attn_spec *spec) {

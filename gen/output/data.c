@@ -237,12 +237,13 @@ static lua_val *layer_plan(arena *a, const product *p) {
     const product *expanded = p->expanded ? p->expanded : p->core;
     lua_val_set_string(a, t, "core", p->core->symbol);
     lua_val_set_string(a, t, "expanded", expanded->symbol);
+    lua_val_set(a, t, "kv", plan_type_to_lua(a, attn_spec_types(&p->spec->core).k));
     return t;
 }
 
 lua_val *product_data(arena *a, const product *p, const gen_options *o) {
     lua_val *t = lua_val_table(a);
-    lua_val_set(a, t, "plan", p->layer ? layer_plan(a, p) : plan_to_lua(a, &p->plan));
+    lua_val_set(a, t, "plan", p->layer ? layer_plan(a, p) : plan_for_templates(a, &p->plan));
     lua_val_set(a, t, "spec", spec_to_lua(a, p));
     lua_val_set(a, t, "isa", isa_to_lua(a, p->isa));
     if (!p->layer) lua_val_set(a, t, "expr", exprs_to_lua(a, p->spec, &p->plan));

@@ -1,5 +1,8 @@
 #include "block_plan.h"
 
+#include "op.h"
+#include "types.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -131,6 +134,12 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
                           p->expand_from, s->head_dim + s->retr_dim + s->v_head_dim,
                           2 * s->kv_comp_dim + s->retr_dim,
                           s->kv_comp_dim * (s->head_dim + s->v_head_dim)));
+    if (attn_spec_types(s).k != ATTN_TYPE_F32)
+        note(p, arena_printf(a, "keys and values are rounded to %s in the pass that makes them%s",
+                             attn_type_get(attn_spec_types(s).k).name,
+                             p->expand_from ? "; those that are expanded are widened again, an "
+                                              "item at a time"
+                                            : ""));
     if (s->rope != ATTN_ROPE_NONE)
         note(p, "RoPE: angles of 64-token blocks by sin and cos in double, those inside by one "
                 "complex product");
@@ -142,7 +151,7 @@ void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_p
     p->model = attn_spec_row_dim(s);
     p->keys = s->kv_dim != ATTN_UNSET ? s->kv_dim : p->model;
     p->given_positions = s->kv_dim != ATTN_UNSET;
-    p->second_output = s->op == ATTN_OP_FULL_SELF && s->key == ATTN_KEY_PER_HEAD;
+    p->second_output = attn_op_of(s)->second_output && s->key == ATTN_KEY_PER_HEAD;
     plan_rope(a, s, p);
     plan_gemm(s, isa, p);
     plan_expand(s, p);

@@ -36,7 +36,7 @@ static void say_scores(arena *a, fact_list *l, const kernel_spec *k) {
     if (s->softcap > 0)
         buf_printf(&b, ", then %.9g * tanh(s / %.9g)", (double)s->softcap, (double)s->softcap);
     if (k->score) buf_puts(&b, ", then the score expression");
-    if (s->backend == ATTN_BACKEND_SDPA) buf_puts(&b, ", then the run-time mask");
+    if (attn_spec_takes_mask(s)) buf_puts(&b, ", then the run-time mask");
     buf_puts(&b, s->sinks ? "; one sink a head joins the denominator." : ".");
     say(l, "Scores", "Scores: ", b.data);
     if (k->score_expr) show(l, "Score expression", "score = ", expr_canonical(a, k->score_expr));
@@ -144,7 +144,7 @@ static void say_rules(fact_list *l, const attn_spec *s) {
         rule(l, "Positions",
              "Query row i stands at position p = q_start[b] + i; q_start is 0 where it is not "
              "given, and kv_len - q_len in a call with a cache.");
-    if (s->backend == ATTN_BACKEND_SDPA)
+    if (attn_spec_takes_mask(s))
         rule(l, "Run-time mask",
              "attn_mask (bool: nonzero is visible; f32: added to the score) of rank 1 to 4 "
              "broadcasts to [batch, heads, q_len, kv_len_max]. A bias of -1e30 or less hides.");
@@ -176,12 +176,12 @@ static const char *heads(arena *a, int32_t count, const char *of) {
 /* Where operands are not all f32. */
 static void say_types(arena *a, fact_list *l, const attn_spec *s) {
     if (s->kv_type == ATTN_KV_TYPE_SAME) return;
-    say(l, "Types", "",
-        arena_printf(
-            a,
-            "K and V are stored in %s, Q and O in f32; all arithmetic is f32, and exact is "
-            "what the stored values give.",
-            attn_type_get(attn_spec_types(s).k).name));
+    const char *name = attn_type_get(attn_spec_types(s).k).name;
+    const char *cores = "K and V are stored in %s, Q and O in f32; all arithmetic is f32, and "
+                        "exact is what the stored values give.";
+    const char *layers = "K and V are rounded to %s as they are made, with a cache or without, and "
+                         "cached so; all else is f32, and exact is what the stored values give.";
+    say(l, "Types", "", arena_printf(a, s->level == ATTN_LEVEL_BLOCK ? layers : cores, name));
 }
 
 fact_list facts_of(arena *a, const kernel_spec *k) {

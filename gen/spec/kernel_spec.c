@@ -216,7 +216,7 @@ static bool check_given(building *b) {
         attn_spec_error err;
         if (!attn_field_applies(f, &b->out->core, &err))
             return input_error(b->a, in, err.text, b->d);
-        if (!attn_field_is_member(f) && b->out->core.backend != ATTN_BACKEND_FLEX)
+        if (!attn_field_is_member(f) && !attn_spec_takes_expressions(&b->out->core))
             return input_error(
                 b->a, in, "belongs to backend flex, and backend is sdpa: add backend = flex", b->d);
     }
@@ -386,6 +386,15 @@ bool kernel_spec_build(arena *a, const spec_input *inputs, int count, const char
     if (!resolve(&b) || !build_expressions(&b)) return false;
     attn_spec_format(&out->core, out->name);
     out->inner = out->expanded = -1;
+    return true;
+}
+
+bool kernel_spec_change(arena *a, kernel_spec *k, const spec_input *in, diag *d) {
+    building b = {a, in, 1, NULL, k, d};
+    if (!set_value(&b, in) || !resolve(&b)) return false;
+    attn_spec_format(&k->core, k->name);
+    k->inner = k->expanded = -1;
+    k->outer = false;
     return true;
 }
 
