@@ -191,19 +191,20 @@ static inline float *kf132_y_row(const layer *l, int32_t row) {
 /* W is packed in panels of NR columns, [k][NR] each; rows of `a` are read as they lie. A sum runs
  * over k from 0 on, whatever the rows and slices: its bits are the same in every tile. It has three
  * levels, so that its error does not grow with its length: SUM products in registers, from zero;
- * those of a SPAN in t; spans as if exactly (keep). next: weights to ask for meanwhile. */
+ * those of a SPAN in t; spans as if exactly (keep). ahead: floats from w to those weights that are
+ * asked for meanwhile, perhaps past the last. */
 static void kf132_tile_1(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                         const float *next, int32_t depth, bool first, float *restrict t,
+                         int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
     (void)lda;
     for (int32_t k = 0; k < depth; first = false) {
         const int32_t end = kf132_min32(k + SUM, depth);
         vf s0_0 = vf_zero(), s0_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 16);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 32);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 48);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 32));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 48));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 16);
@@ -238,7 +239,7 @@ static void kf132_tile_1(const float *restrict a, ptrdiff_t lda, const float *re
 }
 
 static void kf132_tile_2(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                         const float *next, int32_t depth, bool first, float *restrict t,
+                         int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
     const float *a1 = a + 1 * lda;
     for (int32_t k = 0; k < depth; first = false) {
@@ -246,10 +247,10 @@ static void kf132_tile_2(const float *restrict a, ptrdiff_t lda, const float *re
         vf s0_0 = vf_zero(), s0_1 = vf_zero();
         vf s1_0 = vf_zero(), s1_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 16);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 32);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 48);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 32));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 48));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 16);
@@ -297,7 +298,7 @@ static void kf132_tile_2(const float *restrict a, ptrdiff_t lda, const float *re
 }
 
 static void kf132_tile_3(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                         const float *next, int32_t depth, bool first, float *restrict t,
+                         int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
     const float *a1 = a + 1 * lda;
     const float *a2 = a + 2 * lda;
@@ -307,10 +308,10 @@ static void kf132_tile_3(const float *restrict a, ptrdiff_t lda, const float *re
         vf s1_0 = vf_zero(), s1_1 = vf_zero();
         vf s2_0 = vf_zero(), s2_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 16);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 32);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 48);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 32));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 48));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 16);
@@ -371,7 +372,7 @@ static void kf132_tile_3(const float *restrict a, ptrdiff_t lda, const float *re
 }
 
 static void kf132_tile_4(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                         const float *next, int32_t depth, bool first, float *restrict t,
+                         int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
     const float *a1 = a + 1 * lda;
     const float *a2 = a + 2 * lda;
@@ -383,10 +384,10 @@ static void kf132_tile_4(const float *restrict a, ptrdiff_t lda, const float *re
         vf s2_0 = vf_zero(), s2_1 = vf_zero();
         vf s3_0 = vf_zero(), s3_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 16);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 32);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 48);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 32));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 48));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 16);
@@ -460,7 +461,7 @@ static void kf132_tile_4(const float *restrict a, ptrdiff_t lda, const float *re
 }
 
 static void kf132_tile_5(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                         const float *next, int32_t depth, bool first, float *restrict t,
+                         int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
     const float *a1 = a + 1 * lda;
     const float *a2 = a + 2 * lda;
@@ -474,10 +475,10 @@ static void kf132_tile_5(const float *restrict a, ptrdiff_t lda, const float *re
         vf s3_0 = vf_zero(), s3_1 = vf_zero();
         vf s4_0 = vf_zero(), s4_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 16);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 32);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 48);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 32));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 48));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 16);
@@ -564,7 +565,7 @@ static void kf132_tile_5(const float *restrict a, ptrdiff_t lda, const float *re
 }
 
 static void kf132_tile_6(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                         const float *next, int32_t depth, bool first, float *restrict t,
+                         int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
     const float *a1 = a + 1 * lda;
     const float *a2 = a + 2 * lda;
@@ -580,10 +581,10 @@ static void kf132_tile_6(const float *restrict a, ptrdiff_t lda, const float *re
         vf s4_0 = vf_zero(), s4_1 = vf_zero();
         vf s5_0 = vf_zero(), s5_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 16);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 32);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 48);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 32));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 48));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 16);
@@ -683,7 +684,7 @@ static void kf132_tile_6(const float *restrict a, ptrdiff_t lda, const float *re
 }
 
 static void kf132_tile_7(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                         const float *next, int32_t depth, bool first, float *restrict t,
+                         int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
     const float *a1 = a + 1 * lda;
     const float *a2 = a + 2 * lda;
@@ -701,10 +702,10 @@ static void kf132_tile_7(const float *restrict a, ptrdiff_t lda, const float *re
         vf s5_0 = vf_zero(), s5_1 = vf_zero();
         vf s6_0 = vf_zero(), s6_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 16);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 32);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 48);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 32));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 48));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 16);
@@ -817,7 +818,7 @@ static void kf132_tile_7(const float *restrict a, ptrdiff_t lda, const float *re
 }
 
 static void kf132_tile_8(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                         const float *next, int32_t depth, bool first, float *restrict t,
+                         int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
     const float *a1 = a + 1 * lda;
     const float *a2 = a + 2 * lda;
@@ -837,10 +838,10 @@ static void kf132_tile_8(const float *restrict a, ptrdiff_t lda, const float *re
         vf s6_0 = vf_zero(), s6_1 = vf_zero();
         vf s7_0 = vf_zero(), s7_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 16);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 32);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 48);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 32));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 48));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 16);
@@ -966,7 +967,7 @@ static void kf132_tile_8(const float *restrict a, ptrdiff_t lda, const float *re
 }
 
 static void kf132_tile_9(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                         const float *next, int32_t depth, bool first, float *restrict t,
+                         int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
     const float *a1 = a + 1 * lda;
     const float *a2 = a + 2 * lda;
@@ -988,10 +989,10 @@ static void kf132_tile_9(const float *restrict a, ptrdiff_t lda, const float *re
         vf s7_0 = vf_zero(), s7_1 = vf_zero();
         vf s8_0 = vf_zero(), s8_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 16);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 32);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 48);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 32));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 48));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 16);
@@ -1130,8 +1131,7 @@ static void kf132_tile_9(const float *restrict a, ptrdiff_t lda, const float *re
 }
 
 static void kf132_tile_10(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                   const float *next, int32_t depth, bool first, float *restrict t,
-                   ptrdiff_t ldt) {
+                   int64_t ahead, int32_t depth, bool first, float *restrict t, ptrdiff_t ldt) {
     const float *a1 = a + 1 * lda;
     const float *a2 = a + 2 * lda;
     const float *a3 = a + 3 * lda;
@@ -1154,10 +1154,10 @@ static void kf132_tile_10(const float *restrict a, ptrdiff_t lda, const float *r
         vf s8_0 = vf_zero(), s8_1 = vf_zero();
         vf s9_0 = vf_zero(), s9_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 16);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 32);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 48);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 32));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 48));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 16);
@@ -1309,8 +1309,7 @@ static void kf132_tile_10(const float *restrict a, ptrdiff_t lda, const float *r
 }
 
 static void kf132_tile_11(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                   const float *next, int32_t depth, bool first, float *restrict t,
-                   ptrdiff_t ldt) {
+                   int64_t ahead, int32_t depth, bool first, float *restrict t, ptrdiff_t ldt) {
     const float *a1 = a + 1 * lda;
     const float *a2 = a + 2 * lda;
     const float *a3 = a + 3 * lda;
@@ -1335,10 +1334,10 @@ static void kf132_tile_11(const float *restrict a, ptrdiff_t lda, const float *r
         vf s9_0 = vf_zero(), s9_1 = vf_zero();
         vf s10_0 = vf_zero(), s10_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 16);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 32);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 48);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 32));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 48));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 16);
@@ -1503,8 +1502,7 @@ static void kf132_tile_11(const float *restrict a, ptrdiff_t lda, const float *r
 }
 
 static void kf132_tile_12(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                   const float *next, int32_t depth, bool first, float *restrict t,
-                   ptrdiff_t ldt) {
+                   int64_t ahead, int32_t depth, bool first, float *restrict t, ptrdiff_t ldt) {
     const float *a1 = a + 1 * lda;
     const float *a2 = a + 2 * lda;
     const float *a3 = a + 3 * lda;
@@ -1531,10 +1529,10 @@ static void kf132_tile_12(const float *restrict a, ptrdiff_t lda, const float *r
         vf s10_0 = vf_zero(), s10_1 = vf_zero();
         vf s11_0 = vf_zero(), s11_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 16);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 32);
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 48);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 32));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 48));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 16);
@@ -1729,20 +1727,20 @@ static void kf132_row_4(const float *restrict a, const float *restrict w, ptrdif
         for (; k < end; k++) {
             const vf x = vf_bcast(a + k);
             const int64_t at = (int64_t)k * NR;
-            ATTN_PREFETCH_L1(w0 + at + 512);
-            ATTN_PREFETCH_L1(w0 + at + 528);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w0, at + 512));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w0, at + 528));
             s0_0 = vf_fma(x, vf_load(w0 + at + 0), s0_0);
             s0_1 = vf_fma(x, vf_load(w0 + at + 16), s0_1);
-            ATTN_PREFETCH_L1(w1 + at + 512);
-            ATTN_PREFETCH_L1(w1 + at + 528);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w1, at + 512));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w1, at + 528));
             s1_0 = vf_fma(x, vf_load(w1 + at + 0), s1_0);
             s1_1 = vf_fma(x, vf_load(w1 + at + 16), s1_1);
-            ATTN_PREFETCH_L1(w2 + at + 512);
-            ATTN_PREFETCH_L1(w2 + at + 528);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w2, at + 512));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w2, at + 528));
             s2_0 = vf_fma(x, vf_load(w2 + at + 0), s2_0);
             s2_1 = vf_fma(x, vf_load(w2 + at + 16), s2_1);
-            ATTN_PREFETCH_L1(w3 + at + 512);
-            ATTN_PREFETCH_L1(w3 + at + 528);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w3, at + 512));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w3, at + 528));
             s3_0 = vf_fma(x, vf_load(w3 + at + 0), s3_0);
             s3_1 = vf_fma(x, vf_load(w3 + at + 16), s3_1);
         }
@@ -1769,28 +1767,27 @@ static void kf132_row_4(const float *restrict a, const float *restrict w, ptrdif
 
 /* Some rows times a panel's slice, in tiles of equal size as nearly as may be. */
 static void kf132_slice_times(const float *a, ptrdiff_t lda, int32_t rows, const float *w,
-                              const float *next, int32_t depth, bool first, float *t,
-                              ptrdiff_t ldt) {
+                              int64_t ahead, int32_t depth, bool first, float *t, ptrdiff_t ldt) {
     int32_t tiles = (rows + MR - 1) / MR;
     for (int32_t r = 0, n; r < rows; r += n, tiles--) {
         n = (rows - r + tiles - 1) / tiles;
         const float *from = a + r * lda;
         float *to = t + r * ldt;
         switch (n) {
-        case 1: kf132_tile_1(from, lda, w, next, depth, first, to, ldt); break;
-        case 2: kf132_tile_2(from, lda, w, next, depth, first, to, ldt); break;
-        case 3: kf132_tile_3(from, lda, w, next, depth, first, to, ldt); break;
-        case 4: kf132_tile_4(from, lda, w, next, depth, first, to, ldt); break;
-        case 5: kf132_tile_5(from, lda, w, next, depth, first, to, ldt); break;
-        case 6: kf132_tile_6(from, lda, w, next, depth, first, to, ldt); break;
-        case 7: kf132_tile_7(from, lda, w, next, depth, first, to, ldt); break;
-        case 8: kf132_tile_8(from, lda, w, next, depth, first, to, ldt); break;
-        case 9: kf132_tile_9(from, lda, w, next, depth, first, to, ldt); break;
-        case 10: kf132_tile_10(from, lda, w, next, depth, first, to, ldt); break;
-        case 11: kf132_tile_11(from, lda, w, next, depth, first, to, ldt); break;
-        default: kf132_tile_12(from, lda, w, next, depth, first, to, ldt); break;
+        case 1: kf132_tile_1(from, lda, w, ahead, depth, first, to, ldt); break;
+        case 2: kf132_tile_2(from, lda, w, ahead, depth, first, to, ldt); break;
+        case 3: kf132_tile_3(from, lda, w, ahead, depth, first, to, ldt); break;
+        case 4: kf132_tile_4(from, lda, w, ahead, depth, first, to, ldt); break;
+        case 5: kf132_tile_5(from, lda, w, ahead, depth, first, to, ldt); break;
+        case 6: kf132_tile_6(from, lda, w, ahead, depth, first, to, ldt); break;
+        case 7: kf132_tile_7(from, lda, w, ahead, depth, first, to, ldt); break;
+        case 8: kf132_tile_8(from, lda, w, ahead, depth, first, to, ldt); break;
+        case 9: kf132_tile_9(from, lda, w, ahead, depth, first, to, ldt); break;
+        case 10: kf132_tile_10(from, lda, w, ahead, depth, first, to, ldt); break;
+        case 11: kf132_tile_11(from, lda, w, ahead, depth, first, to, ldt); break;
+        default: kf132_tile_12(from, lda, w, ahead, depth, first, to, ldt); break;
         }
-        next = w; /* once is enough */
+        ahead = 0; /* once is enough */
     }
 }
 
@@ -1806,16 +1803,16 @@ static void kf132_gemm_span(const float *a, ptrdiff_t lda, int32_t rows, const f
         for (int32_t p = 0; p < panels; p++, w += panel)
             for (int32_t k = 0; k < depth; k += NEAR) {
                 const float *at = w + (int64_t)k * NR;
-                kf132_slice_times(a + k, lda, rows, at, at + AHEAD * NR,
-                                  kf132_min32(NEAR, depth - k), k == 0, t + (ptrdiff_t)p * NR, ldt);
+                kf132_slice_times(a + k, lda, rows, at, AHEAD * NR, kf132_min32(NEAR, depth - k),
+                                  k == 0, t + (ptrdiff_t)p * NR, ldt);
             }
         return;
     }
     for (int32_t k = 0; k < depth; k += DEPTH)
         for (int32_t p = 0; p < panels; p++) {
             const float *at = w + p * panel + (int64_t)k * NR;
-            kf132_slice_times(a + k, lda, rows, at, at + panel, kf132_min32(DEPTH, depth - k),
-                              k == 0, t + (ptrdiff_t)p * NR, ldt);
+            kf132_slice_times(a + k, lda, rows, at, panel, kf132_min32(DEPTH, depth - k), k == 0,
+                              t + (ptrdiff_t)p * NR, ldt);
         }
 }
 

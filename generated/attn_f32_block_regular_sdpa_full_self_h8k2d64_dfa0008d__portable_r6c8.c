@@ -158,16 +158,17 @@ static inline float *k2cfd_y_row(const layer *l, int32_t row) {
 /* W is packed in panels of NR columns, [k][NR] each; rows of `a` are read as they lie. A sum runs
  * over k from 0 on, whatever the rows and slices: its bits are the same in every tile. It has three
  * levels, so that its error does not grow with its length: SUM products in registers, from zero;
- * those of a SPAN in t; spans as if exactly (keep). next: weights to ask for meanwhile. */
+ * those of a SPAN in t; spans as if exactly (keep). ahead: floats from w to those weights that are
+ * asked for meanwhile, perhaps past the last. */
 static void k2cfd_tile_1(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                         const float *next, int32_t depth, bool first, float *restrict t,
+                         int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
     (void)lda;
     for (int32_t k = 0; k < depth; first = false) {
         const int32_t end = k2cfd_min32(k + SUM, depth);
         vf s0_0 = vf_zero(), s0_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 4);
@@ -202,7 +203,7 @@ static void k2cfd_tile_1(const float *restrict a, ptrdiff_t lda, const float *re
 }
 
 static void k2cfd_tile_2(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                         const float *next, int32_t depth, bool first, float *restrict t,
+                         int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
     const float *a1 = a + 1 * lda;
     for (int32_t k = 0; k < depth; first = false) {
@@ -210,7 +211,7 @@ static void k2cfd_tile_2(const float *restrict a, ptrdiff_t lda, const float *re
         vf s0_0 = vf_zero(), s0_1 = vf_zero();
         vf s1_0 = vf_zero(), s1_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 4);
@@ -258,7 +259,7 @@ static void k2cfd_tile_2(const float *restrict a, ptrdiff_t lda, const float *re
 }
 
 static void k2cfd_tile_3(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                         const float *next, int32_t depth, bool first, float *restrict t,
+                         int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
     const float *a1 = a + 1 * lda;
     const float *a2 = a + 2 * lda;
@@ -268,7 +269,7 @@ static void k2cfd_tile_3(const float *restrict a, ptrdiff_t lda, const float *re
         vf s1_0 = vf_zero(), s1_1 = vf_zero();
         vf s2_0 = vf_zero(), s2_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 4);
@@ -329,7 +330,7 @@ static void k2cfd_tile_3(const float *restrict a, ptrdiff_t lda, const float *re
 }
 
 static void k2cfd_tile_4(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                         const float *next, int32_t depth, bool first, float *restrict t,
+                         int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
     const float *a1 = a + 1 * lda;
     const float *a2 = a + 2 * lda;
@@ -341,7 +342,7 @@ static void k2cfd_tile_4(const float *restrict a, ptrdiff_t lda, const float *re
         vf s2_0 = vf_zero(), s2_1 = vf_zero();
         vf s3_0 = vf_zero(), s3_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 4);
@@ -415,7 +416,7 @@ static void k2cfd_tile_4(const float *restrict a, ptrdiff_t lda, const float *re
 }
 
 static void k2cfd_tile_5(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                         const float *next, int32_t depth, bool first, float *restrict t,
+                         int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
     const float *a1 = a + 1 * lda;
     const float *a2 = a + 2 * lda;
@@ -429,7 +430,7 @@ static void k2cfd_tile_5(const float *restrict a, ptrdiff_t lda, const float *re
         vf s3_0 = vf_zero(), s3_1 = vf_zero();
         vf s4_0 = vf_zero(), s4_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 4);
@@ -516,7 +517,7 @@ static void k2cfd_tile_5(const float *restrict a, ptrdiff_t lda, const float *re
 }
 
 static void k2cfd_tile_6(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                         const float *next, int32_t depth, bool first, float *restrict t,
+                         int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
     const float *a1 = a + 1 * lda;
     const float *a2 = a + 2 * lda;
@@ -532,7 +533,7 @@ static void k2cfd_tile_6(const float *restrict a, ptrdiff_t lda, const float *re
         vf s4_0 = vf_zero(), s4_1 = vf_zero();
         vf s5_0 = vf_zero(), s5_1 = vf_zero();
         for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + 0);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 4);
@@ -649,16 +650,16 @@ static void k2cfd_row_4(const float *restrict a, const float *restrict w, ptrdif
         for (; k < end; k++) {
             const vf x = vf_bcast(a + k);
             const int64_t at = (int64_t)k * NR;
-            ATTN_PREFETCH_L1(w0 + at + 128);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w0, at + 128));
             s0_0 = vf_fma(x, vf_load(w0 + at + 0), s0_0);
             s0_1 = vf_fma(x, vf_load(w0 + at + 4), s0_1);
-            ATTN_PREFETCH_L1(w1 + at + 128);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w1, at + 128));
             s1_0 = vf_fma(x, vf_load(w1 + at + 0), s1_0);
             s1_1 = vf_fma(x, vf_load(w1 + at + 4), s1_1);
-            ATTN_PREFETCH_L1(w2 + at + 128);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w2, at + 128));
             s2_0 = vf_fma(x, vf_load(w2 + at + 0), s2_0);
             s2_1 = vf_fma(x, vf_load(w2 + at + 4), s2_1);
-            ATTN_PREFETCH_L1(w3 + at + 128);
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w3, at + 128));
             s3_0 = vf_fma(x, vf_load(w3 + at + 0), s3_0);
             s3_1 = vf_fma(x, vf_load(w3 + at + 4), s3_1);
         }
@@ -685,22 +686,21 @@ static void k2cfd_row_4(const float *restrict a, const float *restrict w, ptrdif
 
 /* Some rows times a panel's slice, in tiles of equal size as nearly as may be. */
 static void k2cfd_slice_times(const float *a, ptrdiff_t lda, int32_t rows, const float *w,
-                              const float *next, int32_t depth, bool first, float *t,
-                              ptrdiff_t ldt) {
+                              int64_t ahead, int32_t depth, bool first, float *t, ptrdiff_t ldt) {
     int32_t tiles = (rows + MR - 1) / MR;
     for (int32_t r = 0, n; r < rows; r += n, tiles--) {
         n = (rows - r + tiles - 1) / tiles;
         const float *from = a + r * lda;
         float *to = t + r * ldt;
         switch (n) {
-        case 1: k2cfd_tile_1(from, lda, w, next, depth, first, to, ldt); break;
-        case 2: k2cfd_tile_2(from, lda, w, next, depth, first, to, ldt); break;
-        case 3: k2cfd_tile_3(from, lda, w, next, depth, first, to, ldt); break;
-        case 4: k2cfd_tile_4(from, lda, w, next, depth, first, to, ldt); break;
-        case 5: k2cfd_tile_5(from, lda, w, next, depth, first, to, ldt); break;
-        default: k2cfd_tile_6(from, lda, w, next, depth, first, to, ldt); break;
+        case 1: k2cfd_tile_1(from, lda, w, ahead, depth, first, to, ldt); break;
+        case 2: k2cfd_tile_2(from, lda, w, ahead, depth, first, to, ldt); break;
+        case 3: k2cfd_tile_3(from, lda, w, ahead, depth, first, to, ldt); break;
+        case 4: k2cfd_tile_4(from, lda, w, ahead, depth, first, to, ldt); break;
+        case 5: k2cfd_tile_5(from, lda, w, ahead, depth, first, to, ldt); break;
+        default: k2cfd_tile_6(from, lda, w, ahead, depth, first, to, ldt); break;
         }
-        next = w; /* once is enough */
+        ahead = 0; /* once is enough */
     }
 }
 
@@ -716,16 +716,16 @@ static void k2cfd_gemm_span(const float *a, ptrdiff_t lda, int32_t rows, const f
         for (int32_t p = 0; p < panels; p++, w += panel)
             for (int32_t k = 0; k < depth; k += NEAR) {
                 const float *at = w + (int64_t)k * NR;
-                k2cfd_slice_times(a + k, lda, rows, at, at + AHEAD * NR,
-                                  k2cfd_min32(NEAR, depth - k), k == 0, t + (ptrdiff_t)p * NR, ldt);
+                k2cfd_slice_times(a + k, lda, rows, at, AHEAD * NR, k2cfd_min32(NEAR, depth - k),
+                                  k == 0, t + (ptrdiff_t)p * NR, ldt);
             }
         return;
     }
     for (int32_t k = 0; k < depth; k += DEPTH)
         for (int32_t p = 0; p < panels; p++) {
             const float *at = w + p * panel + (int64_t)k * NR;
-            k2cfd_slice_times(a + k, lda, rows, at, at + panel, k2cfd_min32(DEPTH, depth - k),
-                              k == 0, t + (ptrdiff_t)p * NR, ldt);
+            k2cfd_slice_times(a + k, lda, rows, at, panel, k2cfd_min32(DEPTH, depth - k), k == 0,
+                              t + (ptrdiff_t)p * NR, ldt);
         }
 }
 

@@ -123,15 +123,23 @@ typedef struct values {
     int32_t base;
 } values;
 
-/* Rows of memory that are asked for while others are worked on: row i is k + i * k_step. */
+/* Rows of K and of V that are asked for while others are worked on. They may lie past the last, so
+ * that k and v are addresses of the first ones, no pointers; steps are elements. */
 typedef struct lines {
-    const float *k;
-    const float *v;
+    uintptr_t k, v;
     ptrdiff_t k_step, v_step;
 } lines;
 
+static inline uintptr_t keb5d_ask_k(const lines a, ptrdiff_t row, ptrdiff_t column) {
+    return a.k + (uintptr_t)(row * a.k_step + column) * sizeof(float);
+}
+
+static inline uintptr_t keb5d_ask_v(const lines a, ptrdiff_t row, ptrdiff_t column) {
+    return a.v + (uintptr_t)(row * a.v_step + column) * sizeof(float);
+}
+
 static inline lines keb5d_lines_from(const lines a, ptrdiff_t i) {
-    return (lines){a.k + i * a.k_step, a.v + i * a.v_step, a.k_step, a.v_step};
+    return (lines){keb5d_ask_k(a, i, 0), keb5d_ask_v(a, i, 0), a.k_step, a.v_step};
 }
 
 /* What a thread works in. */
@@ -810,7 +818,6 @@ static inline void keb5d_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     const float *k9 = k + 9 * ldk;
     const float *k10 = k + 10 * ldk;
     const float *k11 = k + 11 * ldk;
-    const float *next = k + 12 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero();
     vf s1_0 = vf_zero(), s1_1 = vf_zero();
     vf s2_0 = vf_zero(), s2_1 = vf_zero();
@@ -824,32 +831,32 @@ static inline void keb5d_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     vf s10_0 = vf_zero(), s10_1 = vf_zero();
     vf s11_0 = vf_zero(), s11_1 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
-        ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 12 * ldk + d));
         QK_STEP_2(d)
-        ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 13 * ldk + d));
         QK_STEP_2(d + 1)
-        ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 14 * ldk + d));
         QK_STEP_2(d + 2)
         QK_STEP_2(d + 3)
-        ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 15 * ldk + d));
         QK_STEP_2(d + 4)
-        ATTN_PREFETCH_L1(next + 4 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 16 * ldk + d));
         QK_STEP_2(d + 5)
-        ATTN_PREFETCH_L1(next + 5 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 17 * ldk + d));
         QK_STEP_2(d + 6)
         QK_STEP_2(d + 7)
-        ATTN_PREFETCH_L1(next + 6 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 18 * ldk + d));
         QK_STEP_2(d + 8)
-        ATTN_PREFETCH_L1(next + 7 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 19 * ldk + d));
         QK_STEP_2(d + 9)
-        ATTN_PREFETCH_L1(next + 8 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 20 * ldk + d));
         QK_STEP_2(d + 10)
         QK_STEP_2(d + 11)
-        ATTN_PREFETCH_L1(next + 9 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 21 * ldk + d));
         QK_STEP_2(d + 12)
-        ATTN_PREFETCH_L1(next + 10 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 22 * ldk + d));
         QK_STEP_2(d + 13)
-        ATTN_PREFETCH_L1(next + 11 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 23 * ldk + d));
         QK_STEP_2(d + 14)
         QK_STEP_2(d + 15)
     }
@@ -1884,26 +1891,26 @@ static ATTN_INLINE void keb5d_dot_keys_1(const item *x, tile *t, scratch *w, int
                 {
                     const int at = d / 16 * 4 + 0;
                     const int32_t r = i + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
+                    ATTN_PREFETCH_L2(keb5d_ask_v(ask, r, column));
+                    ATTN_PREFETCH_L1(keb5d_ask_v(soon, r, column));
                 }
                 {
                     const int at = d / 16 * 4 + 1;
                     const int32_t r = i + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
+                    ATTN_PREFETCH_L2(keb5d_ask_v(ask, r, column));
+                    ATTN_PREFETCH_L1(keb5d_ask_v(soon, r, column));
                 }
                 {
                     const int at = d / 16 * 4 + 2;
                     const int32_t r = i + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
+                    ATTN_PREFETCH_L2(keb5d_ask_v(ask, r, column));
+                    ATTN_PREFETCH_L1(keb5d_ask_v(soon, r, column));
                 }
                 {
                     const int at = d / 16 * 4 + 3;
                     const int32_t r = i + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
+                    ATTN_PREFETCH_L2(keb5d_ask_v(ask, r, column));
+                    ATTN_PREFETCH_L1(keb5d_ask_v(soon, r, column));
                 }
                 {
                     const vf q0 = vf_load(q + d);
@@ -1966,8 +1973,8 @@ static ATTN_INLINE void keb5d_dot_keys_1(const item *x, tile *t, scratch *w, int
             {
                 const int32_t at = asked + key;
                 const int32_t row = at / 2, column = at % 2 * 16;
-                ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
-                ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
+                ATTN_PREFETCH_L2(keb5d_ask_k(ask, row, column));
+                ATTN_PREFETCH_L1(keb5d_ask_k(soon, row, column));
             }
             const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 16);
@@ -2042,26 +2049,26 @@ static ATTN_INLINE void keb5d_dot_keys_4(const item *x, tile *t, scratch *w, int
                 {
                     const int at = d / 16 * 4 + 0;
                     const int32_t r = i + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
+                    ATTN_PREFETCH_L2(keb5d_ask_v(ask, r, column));
+                    ATTN_PREFETCH_L1(keb5d_ask_v(soon, r, column));
                 }
                 {
                     const int at = d / 16 * 4 + 1;
                     const int32_t r = i + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
+                    ATTN_PREFETCH_L2(keb5d_ask_v(ask, r, column));
+                    ATTN_PREFETCH_L1(keb5d_ask_v(soon, r, column));
                 }
                 {
                     const int at = d / 16 * 4 + 2;
                     const int32_t r = i + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
+                    ATTN_PREFETCH_L2(keb5d_ask_v(ask, r, column));
+                    ATTN_PREFETCH_L1(keb5d_ask_v(soon, r, column));
                 }
                 {
                     const int at = d / 16 * 4 + 3;
                     const int32_t r = i + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
+                    ATTN_PREFETCH_L2(keb5d_ask_v(ask, r, column));
+                    ATTN_PREFETCH_L1(keb5d_ask_v(soon, r, column));
                 }
                 {
                     const vf q0 = vf_load(q + d);
@@ -2142,8 +2149,8 @@ static ATTN_INLINE void keb5d_dot_keys_4(const item *x, tile *t, scratch *w, int
             {
                 const int32_t at = asked + key;
                 const int32_t row = at / 2, column = at % 2 * 16;
-                ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
-                ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
+                ATTN_PREFETCH_L2(keb5d_ask_k(ask, row, column));
+                ATTN_PREFETCH_L1(keb5d_ask_k(soon, row, column));
             }
             const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 16);
@@ -2354,16 +2361,15 @@ static lines keb5d_lines_ahead(const call *c, const item *x, const pace *p, cons
         if (g >= GROUPS) g = 0, b++;
         if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
     }
-    const float *k0 =
-        (const float *)k->data + b * k->batch + keb5d_key_head(g * GROUP) * k->head +
-            key * k->token;
-    const float *v0 =
-        (const float *)v->data + b * v->batch + keb5d_value_head(g * GROUP) * v->head +
-            key * v->token;
-    if (c->span == 1) return (lines){k0, v0, k->token, v->token};
+    const float *k0 = (const float *)k->data + b * k->batch + keb5d_key_head(g * GROUP) * k->head;
+    const float *v0 = (const float *)v->data + b * v->batch + keb5d_value_head(g * GROUP) * v->head;
+    const lines tokens = {ATTN_AHEAD(k0, key * k->token), ATTN_AHEAD(v0, key * v->token),
+                          k->token, v->token};
+    if (c->span == 1) return tokens;
     const int32_t heads = keb5d_min32(c->span, GROUPS - g), row = j * p->turn;
-    return (lines){k0 + row / heads * k->token + row % heads * k->head,
-                   v0 + row / heads * v->token + row % heads * v->head, k->head, v->head};
+    lines ask = keb5d_lines_from(tokens, row / heads);
+    ask.k_step = k->head, ask.v_step = v->head;
+    return keb5d_lines_from(ask, row % heads);
 }
 
 /* Keys from `at` on, up to k1 at most, before what lies ahead of them becomes another group's. */
@@ -2418,7 +2424,7 @@ static void keb5d_decode_task(void *ctx, int64_t task, int worker) {
                 if (t->first > end || t->last < from) continue;
                 const lines ask = keb5d_lines_ahead(c, &x, &p, t, g0, j, at, p.ahead);
                 /* A turn of many heads does not fit L1: they ask for what is there. */
-                const lines none = {t->q, t->q, 0, 0};
+                const lines none = {(uintptr_t)t->q, (uintptr_t)t->q, 0, 0};
                 const lines soon = c->span > 1 ? none
                                                : keb5d_lines_ahead(c, &x, &p, t, g0, 0, at, p.turn);
                 keb5d_decode_keys(&x, t, w, from, end, k[j], v[j], ask, soon);
@@ -2486,6 +2492,11 @@ static void keb5d_pack_v_task(void *ctx, int64_t task, int worker) {
     }
 }
 
+/* Asks for the lines of a row of O. */
+static inline void keb5d_ask_output(const float *o) {
+    for (int32_t d = 0; d < DV; d += 16) ATTN_PREFETCH_L2(ATTN_AHEAD(o, d));
+}
+
 /* One query block of one head. */
 static void keb5d_prefill_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
@@ -2535,8 +2546,8 @@ static void keb5d_prefill_task(void *ctx, int64_t task, int worker) {
         const float *o = keb5d_tile_sum(t);
         for (int32_t r = 0; r < t->rows; r++) {
             /* The next tile's row is asked for: its stores would wait for it. */
-            const float *next = keb5d_output_row(&x, h, t->row[r] + ROWS);
-            for (int32_t d = 0; i + 1 < count && d < DV; d += 16) ATTN_PREFETCH_L2(next + d);
+            if (i + 1 < count && r < t[1].rows)
+                keb5d_ask_output(keb5d_output_row(&x, h, t[1].row[r]));
             keb5d_finish_row(&x, h, t->row[r], t->m[r], (double)t->l[r] + t->l_lost[r],
                              o + r * DVP);
         }

@@ -122,15 +122,23 @@ typedef struct values {
     int32_t base;
 } values;
 
-/* Rows of memory that are asked for while others are worked on: row i is k + i * k_step. */
+/* Rows of K and of V that are asked for while others are worked on. They may lie past the last, so
+ * that k and v are addresses of the first ones, no pointers; steps are elements. */
 typedef struct lines {
-    const float *k;
-    const float *v;
+    uintptr_t k, v;
     ptrdiff_t k_step, v_step;
 } lines;
 
+static inline uintptr_t k8bbc_ask_k(const lines a, ptrdiff_t row, ptrdiff_t column) {
+    return a.k + (uintptr_t)(row * a.k_step + column) * sizeof(float);
+}
+
+static inline uintptr_t k8bbc_ask_v(const lines a, ptrdiff_t row, ptrdiff_t column) {
+    return a.v + (uintptr_t)(row * a.v_step + column) * sizeof(float);
+}
+
 static inline lines k8bbc_lines_from(const lines a, ptrdiff_t i) {
-    return (lines){a.k + i * a.k_step, a.v + i * a.v_step, a.k_step, a.v_step};
+    return (lines){k8bbc_ask_k(a, i, 0), k8bbc_ask_v(a, i, 0), a.k_step, a.v_step};
 }
 
 /* What a thread works in. */
@@ -1051,28 +1059,27 @@ static inline void k8bbc_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
     const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
-    const float *next = k + 4 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero(), s0_2 = vf_zero();
     vf s1_0 = vf_zero(), s1_1 = vf_zero(), s1_2 = vf_zero();
     vf s2_0 = vf_zero(), s2_1 = vf_zero(), s2_2 = vf_zero();
     vf s3_0 = vf_zero(), s3_1 = vf_zero(), s3_2 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
-        ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 4 * ldk + d));
         QK_STEP_3(d)
         QK_STEP_3(d + 1)
         QK_STEP_3(d + 2)
         QK_STEP_3(d + 3)
-        ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 5 * ldk + d));
         QK_STEP_3(d + 4)
         QK_STEP_3(d + 5)
         QK_STEP_3(d + 6)
         QK_STEP_3(d + 7)
-        ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 6 * ldk + d));
         QK_STEP_3(d + 8)
         QK_STEP_3(d + 9)
         QK_STEP_3(d + 10)
         QK_STEP_3(d + 11)
-        ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 7 * ldk + d));
         QK_STEP_3(d + 12)
         QK_STEP_3(d + 13)
         QK_STEP_3(d + 14)
@@ -2017,8 +2024,8 @@ static ATTN_INLINE void k8bbc_dot_keys_1(const item *x, tile *t, scratch *w, int
             vf a1_0 = vf_zero();
             for (int32_t r = i; r < i + 2; r++)
                 for (int d = 0; d < DV; d += 16) {
-                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + d);
-                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + d);
+                    ATTN_PREFETCH_L2(k8bbc_ask_v(ask, r, d));
+                    ATTN_PREFETCH_L1(k8bbc_ask_v(soon, r, d));
                 }
             for (int d = 0; d < 32; d += 16) {
                 {
@@ -2103,8 +2110,8 @@ static ATTN_INLINE void k8bbc_dot_keys_1(const item *x, tile *t, scratch *w, int
             if (key % 4 == 0) {
                 const int32_t at = asked + key / 4;
                 const int32_t row = at / 2, column = at % 2 * 16;
-                ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
-                ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
+                ATTN_PREFETCH_L2(k8bbc_ask_k(ask, row, column));
+                ATTN_PREFETCH_L1(k8bbc_ask_k(soon, row, column));
             }
             const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 4);
@@ -2174,7 +2181,7 @@ static ATTN_INLINE void k8bbc_dot_keys_4(const item *x, tile *t, scratch *w, int
         vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
         for (int32_t r = key; r < key + 1; r++)
             for (int d = 0; d < DV; d += 16) {
-                ATTN_PREFETCH_L2(ask.v + r * ask.v_step + d);
+                ATTN_PREFETCH_L2(k8bbc_ask_v(ask, r, d));
             }
         for (int d = 0; d < 32; d += 16) {
             {
@@ -2278,7 +2285,7 @@ static ATTN_INLINE void k8bbc_dot_keys_4(const item *x, tile *t, scratch *w, int
             if (key % 4 == 0) {
                 const int32_t at = asked + key / 4;
                 const int32_t row = at / 2, column = at % 2 * 16;
-                ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
+                ATTN_PREFETCH_L2(k8bbc_ask_k(ask, row, column));
             }
             const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 4);
@@ -2488,16 +2495,15 @@ static lines k8bbc_lines_ahead(const call *c, const item *x, const pace *p, cons
         if (g >= GROUPS) g = 0, b++;
         if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
     }
-    const float *k0 =
-        (const float *)k->data + b * k->batch + k8bbc_key_head(g * GROUP) * k->head +
-            key * k->token;
-    const float *v0 =
-        (const float *)v->data + b * v->batch + k8bbc_value_head(g * GROUP) * v->head +
-            key * v->token;
-    if (c->span == 1) return (lines){k0, v0, k->token, v->token};
+    const float *k0 = (const float *)k->data + b * k->batch + k8bbc_key_head(g * GROUP) * k->head;
+    const float *v0 = (const float *)v->data + b * v->batch + k8bbc_value_head(g * GROUP) * v->head;
+    const lines tokens = {ATTN_AHEAD(k0, key * k->token), ATTN_AHEAD(v0, key * v->token),
+                          k->token, v->token};
+    if (c->span == 1) return tokens;
     const int32_t heads = k8bbc_min32(c->span, GROUPS - g), row = j * p->turn;
-    return (lines){k0 + row / heads * k->token + row % heads * k->head,
-                   v0 + row / heads * v->token + row % heads * v->head, k->head, v->head};
+    lines ask = k8bbc_lines_from(tokens, row / heads);
+    ask.k_step = k->head, ask.v_step = v->head;
+    return k8bbc_lines_from(ask, row % heads);
 }
 
 /* Keys from `at` on, up to k1 at most, before what lies ahead of them becomes another group's. */
@@ -2552,7 +2558,7 @@ static void k8bbc_decode_task(void *ctx, int64_t task, int worker) {
                 if (t->first > end || t->last < from) continue;
                 const lines ask = k8bbc_lines_ahead(c, &x, &p, t, g0, j, at, p.ahead);
                 /* A turn of many heads does not fit L1: they ask for what is there. */
-                const lines none = {t->q, t->q, 0, 0};
+                const lines none = {(uintptr_t)t->q, (uintptr_t)t->q, 0, 0};
                 const lines soon = c->span > 1 ? none
                                                : k8bbc_lines_ahead(c, &x, &p, t, g0, 0, at, p.turn);
                 k8bbc_decode_keys(&x, t, w, from, end, k[j], v[j], ask, soon);
@@ -2620,6 +2626,11 @@ static void k8bbc_pack_v_task(void *ctx, int64_t task, int worker) {
     }
 }
 
+/* Asks for the lines of a row of O. */
+static inline void k8bbc_ask_output(const float *o) {
+    for (int32_t d = 0; d < DV; d += 16) ATTN_PREFETCH_L2(ATTN_AHEAD(o, d));
+}
+
 /* One query block of one head. */
 static void k8bbc_prefill_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
@@ -2669,8 +2680,8 @@ static void k8bbc_prefill_task(void *ctx, int64_t task, int worker) {
         const float *o = k8bbc_tile_sum(t);
         for (int32_t r = 0; r < t->rows; r++) {
             /* The next tile's row is asked for: its stores would wait for it. */
-            const float *next = k8bbc_output_row(&x, h, t->row[r] + ROWS);
-            for (int32_t d = 0; i + 1 < count && d < DV; d += 16) ATTN_PREFETCH_L2(next + d);
+            if (i + 1 < count && r < t[1].rows)
+                k8bbc_ask_output(k8bbc_output_row(&x, h, t[1].row[r]));
             k8bbc_finish_row(&x, h, t->row[r], t->m[r], (double)t->l[r] + t->l_lost[r],
                              o + r * DVP);
         }

@@ -121,15 +121,23 @@ typedef struct values {
     int32_t base;
 } values;
 
-/* Rows of memory that are asked for while others are worked on: row i is k + i * k_step. */
+/* Rows of K and of V that are asked for while others are worked on. They may lie past the last, so
+ * that k and v are addresses of the first ones, no pointers; steps are elements. */
 typedef struct lines {
-    const float *k;
-    const float *v;
+    uintptr_t k, v;
     ptrdiff_t k_step, v_step;
 } lines;
 
+static inline uintptr_t kc762_ask_k(const lines a, ptrdiff_t row, ptrdiff_t column) {
+    return a.k + (uintptr_t)(row * a.k_step + column) * sizeof(float);
+}
+
+static inline uintptr_t kc762_ask_v(const lines a, ptrdiff_t row, ptrdiff_t column) {
+    return a.v + (uintptr_t)(row * a.v_step + column) * sizeof(float);
+}
+
 static inline lines kc762_lines_from(const lines a, ptrdiff_t i) {
-    return (lines){a.k + i * a.k_step, a.v + i * a.v_step, a.k_step, a.v_step};
+    return (lines){kc762_ask_k(a, i, 0), kc762_ask_v(a, i, 0), a.k_step, a.v_step};
 }
 
 /* What a thread works in. */
@@ -171,7 +179,8 @@ static inline bool kc762_vector_sees(const tile *t, int32_t j, int32_t first, in
 /* Asks for the lines of n rows of V, in their order. */
 static inline void kc762_ask_rows(const float *v, ptrdiff_t ldv, int32_t n) {
     for (int32_t i = 0; i < n; i++)
-        for (int32_t c = 0; c < DV; c += 16) ATTN_PREFETCH_L2(v + i * ldv + c);
+        for (int32_t c = 0; c < DV; c += 16)
+            ATTN_PREFETCH_L2(ATTN_AHEAD(v + i * ldv, c));
 }
 
 /* The last n keys of a range as a whole register tile: the last one repeats, so that it changes no
@@ -1135,28 +1144,27 @@ static inline void kc762_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
     const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
-    const float *next = k + 4 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero(), s0_2 = vf_zero();
     vf s1_0 = vf_zero(), s1_1 = vf_zero(), s1_2 = vf_zero();
     vf s2_0 = vf_zero(), s2_1 = vf_zero(), s2_2 = vf_zero();
     vf s3_0 = vf_zero(), s3_1 = vf_zero(), s3_2 = vf_zero();
     for (int d = 0; d < 32; d += 16) {
-        ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 4 * ldk + d));
         QK_STEP_3(d)
         QK_STEP_3(d + 1)
         QK_STEP_3(d + 2)
         QK_STEP_3(d + 3)
-        ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 5 * ldk + d));
         QK_STEP_3(d + 4)
         QK_STEP_3(d + 5)
         QK_STEP_3(d + 6)
         QK_STEP_3(d + 7)
-        ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 6 * ldk + d));
         QK_STEP_3(d + 8)
         QK_STEP_3(d + 9)
         QK_STEP_3(d + 10)
         QK_STEP_3(d + 11)
-        ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 7 * ldk + d));
         QK_STEP_3(d + 12)
         QK_STEP_3(d + 13)
         QK_STEP_3(d + 14)
@@ -1203,28 +1211,27 @@ static inline void kc762_qk_exp_3(const float *restrict k, ptrdiff_t ldk, const 
     const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
-    const float *next = k + 4 * ldk;
     vf s0_0 = vf_neg(m[0]), s0_1 = vf_neg(m[1]), s0_2 = vf_neg(m[2]);
     vf s1_0 = vf_neg(m[0]), s1_1 = vf_neg(m[1]), s1_2 = vf_neg(m[2]);
     vf s2_0 = vf_neg(m[0]), s2_1 = vf_neg(m[1]), s2_2 = vf_neg(m[2]);
     vf s3_0 = vf_neg(m[0]), s3_1 = vf_neg(m[1]), s3_2 = vf_neg(m[2]);
     for (int d = 0; d < 32; d += 16) {
-        ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 4 * ldk + d));
         QK_STEP_3(d)
         QK_STEP_3(d + 1)
         QK_STEP_3(d + 2)
         QK_STEP_3(d + 3)
-        ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 5 * ldk + d));
         QK_STEP_3(d + 4)
         QK_STEP_3(d + 5)
         QK_STEP_3(d + 6)
         QK_STEP_3(d + 7)
-        ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 6 * ldk + d));
         QK_STEP_3(d + 8)
         QK_STEP_3(d + 9)
         QK_STEP_3(d + 10)
         QK_STEP_3(d + 11)
-        ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 7 * ldk + d));
         QK_STEP_3(d + 12)
         QK_STEP_3(d + 13)
         QK_STEP_3(d + 14)
@@ -2039,8 +2046,8 @@ static ATTN_INLINE void kc762_dot_keys_1(const item *x, tile *t, scratch *w, int
             vf a1_0 = vf_zero();
             for (int32_t r = i; r < i + 2; r++)
                 for (int d = 0; d < DV; d += 16) {
-                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + d);
-                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + d);
+                    ATTN_PREFETCH_L2(kc762_ask_v(ask, r, d));
+                    ATTN_PREFETCH_L1(kc762_ask_v(soon, r, d));
                 }
             for (int d = 0; d < 32; d += 16) {
                 {
@@ -2115,8 +2122,8 @@ static ATTN_INLINE void kc762_dot_keys_1(const item *x, tile *t, scratch *w, int
             if (key % 2 == 0) {
                 const int32_t at = asked + key / 2;
                 const int32_t row = at / 2, column = at % 2 * 16;
-                ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
-                ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
+                ATTN_PREFETCH_L2(kc762_ask_k(ask, row, column));
+                ATTN_PREFETCH_L1(kc762_ask_k(soon, row, column));
             }
             const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 8);
@@ -2189,7 +2196,7 @@ static ATTN_INLINE void kc762_dot_keys_4(const item *x, tile *t, scratch *w, int
         vf a1_0 = vf_zero(), a1_1 = vf_zero(), a1_2 = vf_zero(), a1_3 = vf_zero();
         for (int32_t r = key; r < key + 2; r++)
             for (int d = 0; d < DV; d += 16) {
-                ATTN_PREFETCH_L2(ask.v + r * ask.v_step + d);
+                ATTN_PREFETCH_L2(kc762_ask_v(ask, r, d));
             }
         for (int d = 0; d < 32; d += 16) {
             {
@@ -2289,7 +2296,7 @@ static ATTN_INLINE void kc762_dot_keys_4(const item *x, tile *t, scratch *w, int
             if (key % 2 == 0) {
                 const int32_t at = asked + key / 2;
                 const int32_t row = at / 2, column = at % 2 * 16;
-                ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
+                ATTN_PREFETCH_L2(kc762_ask_k(ask, row, column));
             }
             const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 8);
@@ -2500,16 +2507,15 @@ static lines kc762_lines_ahead(const call *c, const item *x, const pace *p, cons
         if (g >= GROUPS) g = 0, b++;
         if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
     }
-    const float *k0 =
-        (const float *)k->data + b * k->batch + kc762_key_head(g * GROUP) * k->head +
-            key * k->token;
-    const float *v0 =
-        (const float *)v->data + b * v->batch + kc762_value_head(g * GROUP) * v->head +
-            key * v->token;
-    if (c->span == 1) return (lines){k0, v0, k->token, v->token};
+    const float *k0 = (const float *)k->data + b * k->batch + kc762_key_head(g * GROUP) * k->head;
+    const float *v0 = (const float *)v->data + b * v->batch + kc762_value_head(g * GROUP) * v->head;
+    const lines tokens = {ATTN_AHEAD(k0, key * k->token), ATTN_AHEAD(v0, key * v->token),
+                          k->token, v->token};
+    if (c->span == 1) return tokens;
     const int32_t heads = kc762_min32(c->span, GROUPS - g), row = j * p->turn;
-    return (lines){k0 + row / heads * k->token + row % heads * k->head,
-                   v0 + row / heads * v->token + row % heads * v->head, k->head, v->head};
+    lines ask = kc762_lines_from(tokens, row / heads);
+    ask.k_step = k->head, ask.v_step = v->head;
+    return kc762_lines_from(ask, row % heads);
 }
 
 /* Keys from `at` on, up to k1 at most, before what lies ahead of them becomes another group's. */
@@ -2564,7 +2570,7 @@ static void kc762_decode_task(void *ctx, int64_t task, int worker) {
                 if (t->first > end || t->last < from) continue;
                 const lines ask = kc762_lines_ahead(c, &x, &p, t, g0, j, at, p.ahead);
                 /* A turn of many heads does not fit L1: they ask for what is there. */
-                const lines none = {t->q, t->q, 0, 0};
+                const lines none = {(uintptr_t)t->q, (uintptr_t)t->q, 0, 0};
                 const lines soon = c->span > 1 ? none
                                                : kc762_lines_ahead(c, &x, &p, t, g0, 0, at, p.turn);
                 kc762_decode_keys(&x, t, w, from, end, k[j], v[j], ask, soon);
@@ -2632,6 +2638,11 @@ static void kc762_pack_v_task(void *ctx, int64_t task, int worker) {
     }
 }
 
+/* Asks for the lines of a row of O. */
+static inline void kc762_ask_output(const float *o) {
+    for (int32_t d = 0; d < DV; d += 16) ATTN_PREFETCH_L2(ATTN_AHEAD(o, d));
+}
+
 /* One query block of one head. */
 static void kc762_prefill_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
@@ -2681,8 +2692,8 @@ static void kc762_prefill_task(void *ctx, int64_t task, int worker) {
         const float *o = kc762_tile_sum(t);
         for (int32_t r = 0; r < t->rows; r++) {
             /* The next tile's row is asked for: its stores would wait for it. */
-            const float *next = kc762_output_row(&x, h, t->row[r] + ROWS);
-            for (int32_t d = 0; i + 1 < count && d < DV; d += 16) ATTN_PREFETCH_L2(next + d);
+            if (i + 1 < count && r < t[1].rows)
+                kc762_ask_output(kc762_output_row(&x, h, t[1].row[r]));
             kc762_finish_row(&x, h, t->row[r], t->m[r], (double)t->l[r] + t->l_lost[r],
                              o + r * DVP);
         }

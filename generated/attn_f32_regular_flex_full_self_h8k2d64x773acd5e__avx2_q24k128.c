@@ -124,15 +124,23 @@ typedef struct values {
     int32_t base;
 } values;
 
-/* Rows of memory that are asked for while others are worked on: row i is k + i * k_step. */
+/* Rows of K and of V that are asked for while others are worked on. They may lie past the last, so
+ * that k and v are addresses of the first ones, no pointers; steps are elements. */
 typedef struct lines {
-    const float *k;
-    const float *v;
+    uintptr_t k, v;
     ptrdiff_t k_step, v_step;
 } lines;
 
+static inline uintptr_t ka984_ask_k(const lines a, ptrdiff_t row, ptrdiff_t column) {
+    return a.k + (uintptr_t)(row * a.k_step + column) * sizeof(float);
+}
+
+static inline uintptr_t ka984_ask_v(const lines a, ptrdiff_t row, ptrdiff_t column) {
+    return a.v + (uintptr_t)(row * a.v_step + column) * sizeof(float);
+}
+
 static inline lines ka984_lines_from(const lines a, ptrdiff_t i) {
-    return (lines){a.k + i * a.k_step, a.v + i * a.v_step, a.k_step, a.v_step};
+    return (lines){ka984_ask_k(a, i, 0), ka984_ask_v(a, i, 0), a.k_step, a.v_step};
 }
 
 /* What a thread works in. */
@@ -1260,28 +1268,27 @@ static inline void ka984_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
     const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
-    const float *next = k + 4 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero(), s0_2 = vf_zero();
     vf s1_0 = vf_zero(), s1_1 = vf_zero(), s1_2 = vf_zero();
     vf s2_0 = vf_zero(), s2_1 = vf_zero(), s2_2 = vf_zero();
     vf s3_0 = vf_zero(), s3_1 = vf_zero(), s3_2 = vf_zero();
     for (int d = 0; d < 64; d += 16) {
-        ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 4 * ldk + d));
         QK_STEP_3(d)
         QK_STEP_3(d + 1)
         QK_STEP_3(d + 2)
         QK_STEP_3(d + 3)
-        ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 5 * ldk + d));
         QK_STEP_3(d + 4)
         QK_STEP_3(d + 5)
         QK_STEP_3(d + 6)
         QK_STEP_3(d + 7)
-        ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 6 * ldk + d));
         QK_STEP_3(d + 8)
         QK_STEP_3(d + 9)
         QK_STEP_3(d + 10)
         QK_STEP_3(d + 11)
-        ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 7 * ldk + d));
         QK_STEP_3(d + 12)
         QK_STEP_3(d + 13)
         QK_STEP_3(d + 14)
@@ -2150,7 +2157,7 @@ static ATTN_INLINE void ka984_dot_keys_4(const item *x, tile *t, scratch *w, int
         vf a1_0 = vf_zero(), a1_1 = vf_zero(), a1_2 = vf_zero(), a1_3 = vf_zero();
         for (int32_t r = key; r < key + 2; r++)
             for (int d = 0; d < DV; d += 16) {
-                ATTN_PREFETCH_L2(ask.v + r * ask.v_step + d);
+                ATTN_PREFETCH_L2(ka984_ask_v(ask, r, d));
             }
         for (int d = 0; d < 64; d += 16) {
             {
@@ -2246,7 +2253,7 @@ static ATTN_INLINE void ka984_dot_keys_4(const item *x, tile *t, scratch *w, int
             {
                 const int32_t at = asked + key;
                 const int32_t row = at / 4, column = at % 4 * 16;
-                ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
+                ATTN_PREFETCH_L2(ka984_ask_k(ask, row, column));
             }
             const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 8);
@@ -2455,16 +2462,15 @@ static lines ka984_lines_ahead(const call *c, const item *x, const pace *p, cons
         if (g >= GROUPS) g = 0, b++;
         if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
     }
-    const float *k0 =
-        (const float *)k->data + b * k->batch + ka984_key_head(g * GROUP) * k->head +
-            key * k->token;
-    const float *v0 =
-        (const float *)v->data + b * v->batch + ka984_value_head(g * GROUP) * v->head +
-            key * v->token;
-    if (c->span == 1) return (lines){k0, v0, k->token, v->token};
+    const float *k0 = (const float *)k->data + b * k->batch + ka984_key_head(g * GROUP) * k->head;
+    const float *v0 = (const float *)v->data + b * v->batch + ka984_value_head(g * GROUP) * v->head;
+    const lines tokens = {ATTN_AHEAD(k0, key * k->token), ATTN_AHEAD(v0, key * v->token),
+                          k->token, v->token};
+    if (c->span == 1) return tokens;
     const int32_t heads = ka984_min32(c->span, GROUPS - g), row = j * p->turn;
-    return (lines){k0 + row / heads * k->token + row % heads * k->head,
-                   v0 + row / heads * v->token + row % heads * v->head, k->head, v->head};
+    lines ask = ka984_lines_from(tokens, row / heads);
+    ask.k_step = k->head, ask.v_step = v->head;
+    return ka984_lines_from(ask, row % heads);
 }
 
 /* Keys from `at` on, up to k1 at most, before what lies ahead of them becomes another group's. */
@@ -2587,6 +2593,11 @@ static void ka984_pack_v_task(void *ctx, int64_t task, int worker) {
     }
 }
 
+/* Asks for the lines of a row of O. */
+static inline void ka984_ask_output(const float *o) {
+    for (int32_t d = 0; d < DV; d += 16) ATTN_PREFETCH_L2(ATTN_AHEAD(o, d));
+}
+
 /* One query block of one head. */
 static void ka984_prefill_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
@@ -2638,8 +2649,8 @@ static void ka984_prefill_task(void *ctx, int64_t task, int worker) {
         const float *o = ka984_tile_sum(t);
         for (int32_t r = 0; r < t->rows; r++) {
             /* The next tile's row is asked for: its stores would wait for it. */
-            const float *next = ka984_output_row(&x, h, t->row[r] + ROWS);
-            for (int32_t d = 0; i + 1 < count && d < DV; d += 16) ATTN_PREFETCH_L2(next + d);
+            if (i + 1 < count && r < t[1].rows)
+                ka984_ask_output(ka984_output_row(&x, h, t[1].row[r]));
             ka984_finish_row(&x, h, t->row[r], t->m[r], (double)t->l[r] + t->l_lost[r],
                              o + r * DVP);
         }

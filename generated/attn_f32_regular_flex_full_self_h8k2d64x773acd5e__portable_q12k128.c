@@ -123,15 +123,23 @@ typedef struct values {
     int32_t base;
 } values;
 
-/* Rows of memory that are asked for while others are worked on: row i is k + i * k_step. */
+/* Rows of K and of V that are asked for while others are worked on. They may lie past the last, so
+ * that k and v are addresses of the first ones, no pointers; steps are elements. */
 typedef struct lines {
-    const float *k;
-    const float *v;
+    uintptr_t k, v;
     ptrdiff_t k_step, v_step;
 } lines;
 
+static inline uintptr_t ke11d_ask_k(const lines a, ptrdiff_t row, ptrdiff_t column) {
+    return a.k + (uintptr_t)(row * a.k_step + column) * sizeof(float);
+}
+
+static inline uintptr_t ke11d_ask_v(const lines a, ptrdiff_t row, ptrdiff_t column) {
+    return a.v + (uintptr_t)(row * a.v_step + column) * sizeof(float);
+}
+
 static inline lines ke11d_lines_from(const lines a, ptrdiff_t i) {
-    return (lines){a.k + i * a.k_step, a.v + i * a.v_step, a.k_step, a.v_step};
+    return (lines){ke11d_ask_k(a, i, 0), ke11d_ask_v(a, i, 0), a.k_step, a.v_step};
 }
 
 /* What a thread works in. */
@@ -1084,28 +1092,27 @@ static inline void ke11d_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
     const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
-    const float *next = k + 4 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero(), s0_2 = vf_zero();
     vf s1_0 = vf_zero(), s1_1 = vf_zero(), s1_2 = vf_zero();
     vf s2_0 = vf_zero(), s2_1 = vf_zero(), s2_2 = vf_zero();
     vf s3_0 = vf_zero(), s3_1 = vf_zero(), s3_2 = vf_zero();
     for (int d = 0; d < 64; d += 16) {
-        ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 4 * ldk + d));
         QK_STEP_3(d)
         QK_STEP_3(d + 1)
         QK_STEP_3(d + 2)
         QK_STEP_3(d + 3)
-        ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 5 * ldk + d));
         QK_STEP_3(d + 4)
         QK_STEP_3(d + 5)
         QK_STEP_3(d + 6)
         QK_STEP_3(d + 7)
-        ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 6 * ldk + d));
         QK_STEP_3(d + 8)
         QK_STEP_3(d + 9)
         QK_STEP_3(d + 10)
         QK_STEP_3(d + 11)
-        ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 7 * ldk + d));
         QK_STEP_3(d + 12)
         QK_STEP_3(d + 13)
         QK_STEP_3(d + 14)
@@ -2049,7 +2056,7 @@ static ATTN_INLINE void ke11d_dot_keys_4(const item *x, tile *t, scratch *w, int
         vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
         for (int32_t r = key; r < key + 1; r++)
             for (int d = 0; d < DV; d += 16) {
-                ATTN_PREFETCH_L2(ask.v + r * ask.v_step + d);
+                ATTN_PREFETCH_L2(ke11d_ask_v(ask, r, d));
             }
         for (int d = 0; d < 64; d += 16) {
             {
@@ -2153,7 +2160,7 @@ static ATTN_INLINE void ke11d_dot_keys_4(const item *x, tile *t, scratch *w, int
             if (key % 2 == 0) {
                 const int32_t at = asked + key / 2;
                 const int32_t row = at / 4, column = at % 4 * 16;
-                ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
+                ATTN_PREFETCH_L2(ke11d_ask_k(ask, row, column));
             }
             const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 4);
@@ -2362,16 +2369,15 @@ static lines ke11d_lines_ahead(const call *c, const item *x, const pace *p, cons
         if (g >= GROUPS) g = 0, b++;
         if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
     }
-    const float *k0 =
-        (const float *)k->data + b * k->batch + ke11d_key_head(g * GROUP) * k->head +
-            key * k->token;
-    const float *v0 =
-        (const float *)v->data + b * v->batch + ke11d_value_head(g * GROUP) * v->head +
-            key * v->token;
-    if (c->span == 1) return (lines){k0, v0, k->token, v->token};
+    const float *k0 = (const float *)k->data + b * k->batch + ke11d_key_head(g * GROUP) * k->head;
+    const float *v0 = (const float *)v->data + b * v->batch + ke11d_value_head(g * GROUP) * v->head;
+    const lines tokens = {ATTN_AHEAD(k0, key * k->token), ATTN_AHEAD(v0, key * v->token),
+                          k->token, v->token};
+    if (c->span == 1) return tokens;
     const int32_t heads = ke11d_min32(c->span, GROUPS - g), row = j * p->turn;
-    return (lines){k0 + row / heads * k->token + row % heads * k->head,
-                   v0 + row / heads * v->token + row % heads * v->head, k->head, v->head};
+    lines ask = ke11d_lines_from(tokens, row / heads);
+    ask.k_step = k->head, ask.v_step = v->head;
+    return ke11d_lines_from(ask, row % heads);
 }
 
 /* Keys from `at` on, up to k1 at most, before what lies ahead of them becomes another group's. */
@@ -2494,6 +2500,11 @@ static void ke11d_pack_v_task(void *ctx, int64_t task, int worker) {
     }
 }
 
+/* Asks for the lines of a row of O. */
+static inline void ke11d_ask_output(const float *o) {
+    for (int32_t d = 0; d < DV; d += 16) ATTN_PREFETCH_L2(ATTN_AHEAD(o, d));
+}
+
 /* One query block of one head. */
 static void ke11d_prefill_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
@@ -2545,8 +2556,8 @@ static void ke11d_prefill_task(void *ctx, int64_t task, int worker) {
         const float *o = ke11d_tile_sum(t);
         for (int32_t r = 0; r < t->rows; r++) {
             /* The next tile's row is asked for: its stores would wait for it. */
-            const float *next = ke11d_output_row(&x, h, t->row[r] + ROWS);
-            for (int32_t d = 0; i + 1 < count && d < DV; d += 16) ATTN_PREFETCH_L2(next + d);
+            if (i + 1 < count && r < t[1].rows)
+                ke11d_ask_output(ke11d_output_row(&x, h, t[1].row[r]));
             ke11d_finish_row(&x, h, t->row[r], t->m[r], (double)t->l[r] + t->l_lost[r],
                              o + r * DVP);
         }

@@ -118,15 +118,23 @@ typedef struct values {
     int32_t base;
 } values;
 
-/* Rows of memory that are asked for while others are worked on: row i is k + i * k_step. */
+/* Rows of K and of V that are asked for while others are worked on. They may lie past the last, so
+ * that k and v are addresses of the first ones, no pointers; steps are elements. */
 typedef struct lines {
-    const float *k;
-    const float *v;
+    uintptr_t k, v;
     ptrdiff_t k_step, v_step;
 } lines;
 
+static inline uintptr_t k90b8_ask_k(const lines a, ptrdiff_t row, ptrdiff_t column) {
+    return a.k + (uintptr_t)(row * a.k_step + column) * sizeof(float);
+}
+
+static inline uintptr_t k90b8_ask_v(const lines a, ptrdiff_t row, ptrdiff_t column) {
+    return a.v + (uintptr_t)(row * a.v_step + column) * sizeof(float);
+}
+
 static inline lines k90b8_lines_from(const lines a, ptrdiff_t i) {
-    return (lines){a.k + i * a.k_step, a.v + i * a.v_step, a.k_step, a.v_step};
+    return (lines){k90b8_ask_k(a, i, 0), k90b8_ask_v(a, i, 0), a.k_step, a.v_step};
 }
 
 /* What a thread works in. */
@@ -168,7 +176,8 @@ static inline bool k90b8_vector_sees(const tile *t, int32_t j, int32_t first, in
 /* Asks for the lines of n rows of V, in their order. */
 static inline void k90b8_ask_rows(const float *v, ptrdiff_t ldv, int32_t n) {
     for (int32_t i = 0; i < n; i++)
-        for (int32_t c = 0; c < DV; c += 16) ATTN_PREFETCH_L2(v + i * ldv + c);
+        for (int32_t c = 0; c < DV; c += 16)
+            ATTN_PREFETCH_L2(ATTN_AHEAD(v + i * ldv, c));
 }
 
 /* The last n keys of a range as a whole register tile: the last one repeats, so that it changes no
@@ -957,28 +966,27 @@ static inline void k90b8_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
     const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
-    const float *next = k + 4 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero(), s0_2 = vf_zero();
     vf s1_0 = vf_zero(), s1_1 = vf_zero(), s1_2 = vf_zero();
     vf s2_0 = vf_zero(), s2_1 = vf_zero(), s2_2 = vf_zero();
     vf s3_0 = vf_zero(), s3_1 = vf_zero(), s3_2 = vf_zero();
     for (int d = 0; d < 48; d += 16) {
-        ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 4 * ldk + d));
         QK_STEP_3(d)
         QK_STEP_3(d + 1)
         QK_STEP_3(d + 2)
         QK_STEP_3(d + 3)
-        ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 5 * ldk + d));
         QK_STEP_3(d + 4)
         QK_STEP_3(d + 5)
         QK_STEP_3(d + 6)
         QK_STEP_3(d + 7)
-        ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 6 * ldk + d));
         QK_STEP_3(d + 8)
         QK_STEP_3(d + 9)
         QK_STEP_3(d + 10)
         QK_STEP_3(d + 11)
-        ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 7 * ldk + d));
         QK_STEP_3(d + 12)
         QK_STEP_3(d + 13)
         QK_STEP_3(d + 14)
@@ -1025,28 +1033,27 @@ static inline void k90b8_qk_exp_3(const float *restrict k, ptrdiff_t ldk, const 
     const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
-    const float *next = k + 4 * ldk;
     vf s0_0 = vf_neg(m[0]), s0_1 = vf_neg(m[1]), s0_2 = vf_neg(m[2]);
     vf s1_0 = vf_neg(m[0]), s1_1 = vf_neg(m[1]), s1_2 = vf_neg(m[2]);
     vf s2_0 = vf_neg(m[0]), s2_1 = vf_neg(m[1]), s2_2 = vf_neg(m[2]);
     vf s3_0 = vf_neg(m[0]), s3_1 = vf_neg(m[1]), s3_2 = vf_neg(m[2]);
     for (int d = 0; d < 48; d += 16) {
-        ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 4 * ldk + d));
         QK_STEP_3(d)
         QK_STEP_3(d + 1)
         QK_STEP_3(d + 2)
         QK_STEP_3(d + 3)
-        ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 5 * ldk + d));
         QK_STEP_3(d + 4)
         QK_STEP_3(d + 5)
         QK_STEP_3(d + 6)
         QK_STEP_3(d + 7)
-        ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 6 * ldk + d));
         QK_STEP_3(d + 8)
         QK_STEP_3(d + 9)
         QK_STEP_3(d + 10)
         QK_STEP_3(d + 11)
-        ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 7 * ldk + d));
         QK_STEP_3(d + 12)
         QK_STEP_3(d + 13)
         QK_STEP_3(d + 14)
@@ -1933,8 +1940,8 @@ static ATTN_INLINE void k90b8_dot_keys_1(const item *x, tile *t, scratch *w, int
             vf a1_0 = vf_zero();
             for (int32_t r = i; r < i + 2; r++)
                 for (int d = 0; d < DV; d += 16) {
-                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + d);
-                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + d);
+                    ATTN_PREFETCH_L2(k90b8_ask_v(ask, r, d));
+                    ATTN_PREFETCH_L1(k90b8_ask_v(soon, r, d));
                 }
             for (int d = 0; d < 48; d += 16) {
                 {
@@ -2023,8 +2030,8 @@ static ATTN_INLINE void k90b8_dot_keys_1(const item *x, tile *t, scratch *w, int
             {
                 const int32_t at = asked + key;
                 const int32_t row = at / 3, column = at % 3 * 16;
-                ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
-                ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
+                ATTN_PREFETCH_L2(k90b8_ask_k(ask, row, column));
+                ATTN_PREFETCH_L1(k90b8_ask_k(soon, row, column));
             }
             const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 4);
@@ -2095,7 +2102,7 @@ static ATTN_INLINE void k90b8_dot_keys_4(const item *x, tile *t, scratch *w, int
         vf a0_0 = vf_zero(), a0_1 = vf_zero(), a0_2 = vf_zero(), a0_3 = vf_zero();
         for (int32_t r = key; r < key + 1; r++)
             for (int d = 0; d < DV; d += 16) {
-                ATTN_PREFETCH_L2(ask.v + r * ask.v_step + d);
+                ATTN_PREFETCH_L2(k90b8_ask_v(ask, r, d));
             }
         for (int d = 0; d < 48; d += 16) {
             {
@@ -2203,7 +2210,7 @@ static ATTN_INLINE void k90b8_dot_keys_4(const item *x, tile *t, scratch *w, int
             {
                 const int32_t at = asked + key;
                 const int32_t row = at / 3, column = at % 3 * 16;
-                ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
+                ATTN_PREFETCH_L2(k90b8_ask_k(ask, row, column));
             }
             const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 4);
@@ -2414,16 +2421,15 @@ static lines k90b8_lines_ahead(const call *c, const item *x, const pace *p, cons
         if (g >= GROUPS) g = 0, b++;
         if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
     }
-    const float *k0 =
-        (const float *)k->data + b * k->batch + k90b8_key_head(g * GROUP) * k->head +
-            key * k->token;
-    const float *v0 =
-        (const float *)v->data + b * v->batch + k90b8_value_head(g * GROUP) * v->head +
-            key * v->token;
-    if (c->span == 1) return (lines){k0, v0, k->token, v->token};
+    const float *k0 = (const float *)k->data + b * k->batch + k90b8_key_head(g * GROUP) * k->head;
+    const float *v0 = (const float *)v->data + b * v->batch + k90b8_value_head(g * GROUP) * v->head;
+    const lines tokens = {ATTN_AHEAD(k0, key * k->token), ATTN_AHEAD(v0, key * v->token),
+                          k->token, v->token};
+    if (c->span == 1) return tokens;
     const int32_t heads = k90b8_min32(c->span, GROUPS - g), row = j * p->turn;
-    return (lines){k0 + row / heads * k->token + row % heads * k->head,
-                   v0 + row / heads * v->token + row % heads * v->head, k->head, v->head};
+    lines ask = k90b8_lines_from(tokens, row / heads);
+    ask.k_step = k->head, ask.v_step = v->head;
+    return k90b8_lines_from(ask, row % heads);
 }
 
 /* Keys from `at` on, up to k1 at most, before what lies ahead of them becomes another group's. */
@@ -2478,7 +2484,7 @@ static void k90b8_decode_task(void *ctx, int64_t task, int worker) {
                 if (t->first > end || t->last < from) continue;
                 const lines ask = k90b8_lines_ahead(c, &x, &p, t, g0, j, at, p.ahead);
                 /* A turn of many heads does not fit L1: they ask for what is there. */
-                const lines none = {t->q, t->q, 0, 0};
+                const lines none = {(uintptr_t)t->q, (uintptr_t)t->q, 0, 0};
                 const lines soon = c->span > 1 ? none
                                                : k90b8_lines_ahead(c, &x, &p, t, g0, 0, at, p.turn);
                 k90b8_decode_keys(&x, t, w, from, end, k[j], v[j], ask, soon);
@@ -2546,6 +2552,11 @@ static void k90b8_pack_v_task(void *ctx, int64_t task, int worker) {
     }
 }
 
+/* Asks for the lines of a row of O. */
+static inline void k90b8_ask_output(const float *o) {
+    for (int32_t d = 0; d < DV; d += 16) ATTN_PREFETCH_L2(ATTN_AHEAD(o, d));
+}
+
 /* One query block of one head. */
 static void k90b8_prefill_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
@@ -2595,8 +2606,8 @@ static void k90b8_prefill_task(void *ctx, int64_t task, int worker) {
         const float *o = k90b8_tile_sum(t);
         for (int32_t r = 0; r < t->rows; r++) {
             /* The next tile's row is asked for: its stores would wait for it. */
-            const float *next = k90b8_output_row(&x, h, t->row[r] + ROWS);
-            for (int32_t d = 0; i + 1 < count && d < DV; d += 16) ATTN_PREFETCH_L2(next + d);
+            if (i + 1 < count && r < t[1].rows)
+                k90b8_ask_output(k90b8_output_row(&x, h, t[1].row[r]));
             k90b8_finish_row(&x, h, t->row[r], t->m[r], (double)t->l[r] + t->l_lost[r],
                              o + r * DVP);
         }

@@ -121,15 +121,23 @@ typedef struct values {
     int32_t base;
 } values;
 
-/* Rows of memory that are asked for while others are worked on: row i is k + i * k_step. */
+/* Rows of K and of V that are asked for while others are worked on. They may lie past the last, so
+ * that k and v are addresses of the first ones, no pointers; steps are elements. */
 typedef struct lines {
-    const float *k;
-    const float *v;
+    uintptr_t k, v;
     ptrdiff_t k_step, v_step;
 } lines;
 
+static inline uintptr_t kde06_ask_k(const lines a, ptrdiff_t row, ptrdiff_t column) {
+    return a.k + (uintptr_t)(row * a.k_step + column) * sizeof(float);
+}
+
+static inline uintptr_t kde06_ask_v(const lines a, ptrdiff_t row, ptrdiff_t column) {
+    return a.v + (uintptr_t)(row * a.v_step + column) * sizeof(float);
+}
+
 static inline lines kde06_lines_from(const lines a, ptrdiff_t i) {
-    return (lines){a.k + i * a.k_step, a.v + i * a.v_step, a.k_step, a.v_step};
+    return (lines){kde06_ask_k(a, i, 0), kde06_ask_v(a, i, 0), a.k_step, a.v_step};
 }
 
 /* What a thread works in. */
@@ -171,7 +179,8 @@ static inline bool kde06_vector_sees(const tile *t, int32_t j, int32_t first, in
 /* Asks for the lines of n rows of V, in their order. */
 static inline void kde06_ask_rows(const float *v, ptrdiff_t ldv, int32_t n) {
     for (int32_t i = 0; i < n; i++)
-        for (int32_t c = 0; c < DV; c += 16) ATTN_PREFETCH_L2(v + i * ldv + c);
+        for (int32_t c = 0; c < DV; c += 16)
+            ATTN_PREFETCH_L2(ATTN_AHEAD(v + i * ldv, c));
 }
 
 /* The last n keys of a range as a whole register tile: the last one repeats, so that it changes no
@@ -857,7 +866,6 @@ static inline void kde06_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     const float *k9 = k + 9 * ldk;
     const float *k10 = k + 10 * ldk;
     const float *k11 = k + 11 * ldk;
-    const float *next = k + 12 * ldk;
     vf s0_0 = vf_zero(), s0_1 = vf_zero();
     vf s1_0 = vf_zero(), s1_1 = vf_zero();
     vf s2_0 = vf_zero(), s2_1 = vf_zero();
@@ -871,32 +879,32 @@ static inline void kde06_qk_2(const float *restrict k, ptrdiff_t ldk, const floa
     vf s10_0 = vf_zero(), s10_1 = vf_zero();
     vf s11_0 = vf_zero(), s11_1 = vf_zero();
     for (int d = 0; d < 64; d += 16) {
-        ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 12 * ldk + d));
         QK_STEP_2(d)
-        ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 13 * ldk + d));
         QK_STEP_2(d + 1)
-        ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 14 * ldk + d));
         QK_STEP_2(d + 2)
         QK_STEP_2(d + 3)
-        ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 15 * ldk + d));
         QK_STEP_2(d + 4)
-        ATTN_PREFETCH_L1(next + 4 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 16 * ldk + d));
         QK_STEP_2(d + 5)
-        ATTN_PREFETCH_L1(next + 5 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 17 * ldk + d));
         QK_STEP_2(d + 6)
         QK_STEP_2(d + 7)
-        ATTN_PREFETCH_L1(next + 6 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 18 * ldk + d));
         QK_STEP_2(d + 8)
-        ATTN_PREFETCH_L1(next + 7 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 19 * ldk + d));
         QK_STEP_2(d + 9)
-        ATTN_PREFETCH_L1(next + 8 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 20 * ldk + d));
         QK_STEP_2(d + 10)
         QK_STEP_2(d + 11)
-        ATTN_PREFETCH_L1(next + 9 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 21 * ldk + d));
         QK_STEP_2(d + 12)
-        ATTN_PREFETCH_L1(next + 10 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 22 * ldk + d));
         QK_STEP_2(d + 13)
-        ATTN_PREFETCH_L1(next + 11 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 23 * ldk + d));
         QK_STEP_2(d + 14)
         QK_STEP_2(d + 15)
     }
@@ -971,7 +979,6 @@ static inline void kde06_qk_exp_2(const float *restrict k, ptrdiff_t ldk, const 
     const float *k9 = k + 9 * ldk;
     const float *k10 = k + 10 * ldk;
     const float *k11 = k + 11 * ldk;
-    const float *next = k + 12 * ldk;
     vf s0_0 = vf_neg(m[0]), s0_1 = vf_neg(m[1]);
     vf s1_0 = vf_neg(m[0]), s1_1 = vf_neg(m[1]);
     vf s2_0 = vf_neg(m[0]), s2_1 = vf_neg(m[1]);
@@ -985,32 +992,32 @@ static inline void kde06_qk_exp_2(const float *restrict k, ptrdiff_t ldk, const 
     vf s10_0 = vf_neg(m[0]), s10_1 = vf_neg(m[1]);
     vf s11_0 = vf_neg(m[0]), s11_1 = vf_neg(m[1]);
     for (int d = 0; d < 64; d += 16) {
-        ATTN_PREFETCH_L1(next + 0 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 12 * ldk + d));
         QK_STEP_2(d)
-        ATTN_PREFETCH_L1(next + 1 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 13 * ldk + d));
         QK_STEP_2(d + 1)
-        ATTN_PREFETCH_L1(next + 2 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 14 * ldk + d));
         QK_STEP_2(d + 2)
         QK_STEP_2(d + 3)
-        ATTN_PREFETCH_L1(next + 3 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 15 * ldk + d));
         QK_STEP_2(d + 4)
-        ATTN_PREFETCH_L1(next + 4 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 16 * ldk + d));
         QK_STEP_2(d + 5)
-        ATTN_PREFETCH_L1(next + 5 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 17 * ldk + d));
         QK_STEP_2(d + 6)
         QK_STEP_2(d + 7)
-        ATTN_PREFETCH_L1(next + 6 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 18 * ldk + d));
         QK_STEP_2(d + 8)
-        ATTN_PREFETCH_L1(next + 7 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 19 * ldk + d));
         QK_STEP_2(d + 9)
-        ATTN_PREFETCH_L1(next + 8 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 20 * ldk + d));
         QK_STEP_2(d + 10)
         QK_STEP_2(d + 11)
-        ATTN_PREFETCH_L1(next + 9 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 21 * ldk + d));
         QK_STEP_2(d + 12)
-        ATTN_PREFETCH_L1(next + 10 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 22 * ldk + d));
         QK_STEP_2(d + 13)
-        ATTN_PREFETCH_L1(next + 11 * ldk + d + 0);
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, 23 * ldk + d));
         QK_STEP_2(d + 14)
         QK_STEP_2(d + 15)
     }
@@ -2027,14 +2034,14 @@ static ATTN_INLINE void kde06_dot_keys_4(const item *x, tile *t, scratch *w, int
                 {
                     const int at = d / 16 * 2 + 0;
                     const int32_t r = i + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
+                    ATTN_PREFETCH_L2(kde06_ask_v(ask, r, column));
+                    ATTN_PREFETCH_L1(kde06_ask_v(soon, r, column));
                 }
                 {
                     const int at = d / 16 * 2 + 1;
                     const int32_t r = i + at / 4, column = at % 4 * 16;
-                    ATTN_PREFETCH_L2(ask.v + r * ask.v_step + column);
-                    ATTN_PREFETCH_L1(soon.v + r * soon.v_step + column);
+                    ATTN_PREFETCH_L2(kde06_ask_v(ask, r, column));
+                    ATTN_PREFETCH_L1(kde06_ask_v(soon, r, column));
                 }
                 {
                     const vf q0 = vf_load(q + d);
@@ -2119,14 +2126,14 @@ static ATTN_INLINE void kde06_dot_keys_4(const item *x, tile *t, scratch *w, int
             {
                 const int32_t at = asked + key * 2 + 0;
                 const int32_t row = at / 4, column = at % 4 * 16;
-                ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
-                ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
+                ATTN_PREFETCH_L2(kde06_ask_k(ask, row, column));
+                ATTN_PREFETCH_L1(kde06_ask_k(soon, row, column));
             }
             {
                 const int32_t at = asked + key * 2 + 1;
                 const int32_t row = at / 4, column = at % 4 * 16;
-                ATTN_PREFETCH_L2(ask.k + row * ask.k_step + column);
-                ATTN_PREFETCH_L1(soon.k + row * soon.k_step + column);
+                ATTN_PREFETCH_L2(kde06_ask_k(ask, row, column));
+                ATTN_PREFETCH_L1(kde06_ask_k(soon, row, column));
             }
             const vf v0 = vf_loadu(vr);
             const vf v1 = vf_loadu(vr + 16);
@@ -2329,16 +2336,15 @@ static lines kde06_lines_ahead(const call *c, const item *x, const pace *p, cons
         if (g >= GROUPS) g = 0, b++;
         if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
     }
-    const float *k0 =
-        (const float *)k->data + b * k->batch + kde06_key_head(g * GROUP) * k->head +
-            key * k->token;
-    const float *v0 =
-        (const float *)v->data + b * v->batch + kde06_value_head(g * GROUP) * v->head +
-            key * v->token;
-    if (c->span == 1) return (lines){k0, v0, k->token, v->token};
+    const float *k0 = (const float *)k->data + b * k->batch + kde06_key_head(g * GROUP) * k->head;
+    const float *v0 = (const float *)v->data + b * v->batch + kde06_value_head(g * GROUP) * v->head;
+    const lines tokens = {ATTN_AHEAD(k0, key * k->token), ATTN_AHEAD(v0, key * v->token),
+                          k->token, v->token};
+    if (c->span == 1) return tokens;
     const int32_t heads = kde06_min32(c->span, GROUPS - g), row = j * p->turn;
-    return (lines){k0 + row / heads * k->token + row % heads * k->head,
-                   v0 + row / heads * v->token + row % heads * v->head, k->head, v->head};
+    lines ask = kde06_lines_from(tokens, row / heads);
+    ask.k_step = k->head, ask.v_step = v->head;
+    return kde06_lines_from(ask, row % heads);
 }
 
 /* Keys from `at` on, up to k1 at most, before what lies ahead of them becomes another group's. */
@@ -2393,7 +2399,7 @@ static void kde06_decode_task(void *ctx, int64_t task, int worker) {
                 if (t->first > end || t->last < from) continue;
                 const lines ask = kde06_lines_ahead(c, &x, &p, t, g0, j, at, p.ahead);
                 /* A turn of many heads does not fit L1: they ask for what is there. */
-                const lines none = {t->q, t->q, 0, 0};
+                const lines none = {(uintptr_t)t->q, (uintptr_t)t->q, 0, 0};
                 const lines soon = c->span > 1 ? none
                                                : kde06_lines_ahead(c, &x, &p, t, g0, 0, at, p.turn);
                 kde06_decode_keys(&x, t, w, from, end, k[j], v[j], ask, soon);
@@ -2461,6 +2467,11 @@ static void kde06_pack_v_task(void *ctx, int64_t task, int worker) {
     }
 }
 
+/* Asks for the lines of a row of O. */
+static inline void kde06_ask_output(const float *o) {
+    for (int32_t d = 0; d < DV; d += 16) ATTN_PREFETCH_L2(ATTN_AHEAD(o, d));
+}
+
 /* One query block of one head. */
 static void kde06_prefill_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
@@ -2510,8 +2521,8 @@ static void kde06_prefill_task(void *ctx, int64_t task, int worker) {
         const float *o = kde06_tile_sum(t);
         for (int32_t r = 0; r < t->rows; r++) {
             /* The next tile's row is asked for: its stores would wait for it. */
-            const float *next = kde06_output_row(&x, h, t->row[r] + ROWS);
-            for (int32_t d = 0; i + 1 < count && d < DV; d += 16) ATTN_PREFETCH_L2(next + d);
+            if (i + 1 < count && r < t[1].rows)
+                kde06_ask_output(kde06_output_row(&x, h, t[1].row[r]));
             kde06_finish_row(&x, h, t->row[r], t->m[r], (double)t->l[r] + t->l_lost[r],
                              o + r * DVP);
         }

@@ -176,6 +176,10 @@ extern const int attn_block_registry_count;
 
 #define ATTN_INLINE inline __attribute__((always_inline))
 
+/* Where element n of p would lie, perhaps past p's object: an integer, since no pointer may point
+ * there. For ATTN_PREFETCH_ of simd/, and nothing else. */
+#define ATTN_AHEAD(p, n) ((uintptr_t)(p) + (uintptr_t)(n) * sizeof *(p))
+
 /* Sizes are counted in 64 bits on every target, and stop at UINT64_MAX: no product wraps. */
 static inline uint64_t attn_times(uint64_t a, uint64_t b) {
     uint64_t product;

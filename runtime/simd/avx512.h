@@ -33,8 +33,8 @@
 #define ATTN_TARGET_END _Pragma("GCC pop_options")
 #endif
 
-#define ATTN_PREFETCH_L1(p) __builtin_prefetch((const void *)(p), 0, 3)
-#define ATTN_PREFETCH_L2(p) __builtin_prefetch((const void *)(p), 0, 2)
+#define ATTN_PREFETCH_L1(at) __builtin_prefetch((const void *)((at) | (uintptr_t)0), 0, 3)
+#define ATTN_PREFETCH_L2(at) __builtin_prefetch((const void *)((at) | (uintptr_t)0), 0, 2)
 
 typedef __m512 vf;
 typedef __m512i vi;

@@ -59,8 +59,10 @@
 #define ATTN__SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
 #endif
 
-#define ATTN_PREFETCH_L1(p) __builtin_prefetch((const void *)(p), 0, 3)
-#define ATTN_PREFETCH_L2(p) __builtin_prefetch((const void *)(p), 0, 2)
+/* Ask for the cache line at an address, an integer (ATTN_AHEAD forms it): what comes next may lie
+ * past its object, where no pointer may point. A pointer has no `|`. */
+#define ATTN_PREFETCH_L1(at) __builtin_prefetch((const void *)((at) | (uintptr_t)0), 0, 3)
+#define ATTN_PREFETCH_L2(at) __builtin_prefetch((const void *)((at) | (uintptr_t)0), 0, 2)
 
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));

@@ -5,11 +5,11 @@ $ assert(mr * nv + nv + 1 <= isa.registers, "gemm: the register tile does not fi
 /* W is packed in panels of NR columns, [k][NR] each; rows of `a` are read as they lie. A sum runs
  * over k from 0 on, whatever the rows and slices: its bits are the same in every tile. It has three
  * levels, so that its error does not grow with its length: SUM products in registers, from zero;
- * those of a SPAN in t; spans as if exactly (keep). next: weights to ask for meanwhile. */
+ * those of a SPAN in t; spans as if exactly (keep). ahead: floats from w to those weights that are
+ * asked for meanwhile, perhaps past the last. */
 $ for m = 1, mr do
 static void tile_${m}(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                   const float *next, int32_t depth, bool first, float *restrict t,
-                   ptrdiff_t ldt) {
+                   int64_t ahead, int32_t depth, bool first, float *restrict t, ptrdiff_t ldt) {
 $   for i = 1, m - 1 do
     const float *a${i} = a + ${i} * lda;
 $   end
@@ -25,7 +25,7 @@ $   for _, step in ipairs({ U, 1 }) do
         for (; k + ${step} <= end; k += ${step}) {
 $     if step > 1 then
 $       for line = 0, step * plan.nr - 1, 16 do
-            ATTN_PREFETCH_L1(next + (int64_t)k * NR + ${line});
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ${at("ahead + (int64_t)k * NR", line)}));
 $       end
 $     end
 $     for u = 0, step - 1 do
@@ -78,7 +78,7 @@ $ end
             const int64_t at = (int64_t)k * NR;
 $ for p = 0, streams - 1 do
 $   for line = 0, plan.nr - 1, 16 do
-            ATTN_PREFETCH_L1(w${p} + at + ${line + 16 * plan.nr});
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w${p}, at + ${line + 16 * plan.nr}));
 $   end
 $   for n = 0, nv - 1 do
             s${p}_${n} = vf_fma(x, vf_load(w${p} + at + ${n * plan.width}), s${p}_${n});
@@ -102,7 +102,7 @@ $ end
 
 /* Some rows times a panel's slice, in tiles of equal size as nearly as may be. */
 static void slice_times(const float *a, ptrdiff_t lda, int32_t rows, const float *w,
-                        const float *next, int32_t depth, bool first, float *t, ptrdiff_t ldt) {
+                        int64_t ahead, int32_t depth, bool first, float *t, ptrdiff_t ldt) {
     int32_t tiles = (rows + MR - 1) / MR;
     for (int32_t r = 0, n; r < rows; r += n, tiles--) {
         n = (rows - r + tiles - 1) / tiles;
@@ -110,11 +110,11 @@ static void slice_times(const float *a, ptrdiff_t lda, int32_t rows, const float
         float *to = t + r * ldt;
         switch (n) {
 $ for m = 1, mr - 1 do
-        case ${m}: tile_${m}(from, lda, w, next, depth, first, to, ldt); break;
+        case ${m}: tile_${m}(from, lda, w, ahead, depth, first, to, ldt); break;
 $ end
-        default: tile_${mr}(from, lda, w, next, depth, first, to, ldt); break;
+        default: tile_${mr}(from, lda, w, ahead, depth, first, to, ldt); break;
         }
-        next = w; /* once is enough */
+        ahead = 0; /* once is enough */
     }
 }
 
@@ -130,7 +130,7 @@ static void gemm_span(const float *a, ptrdiff_t lda, int32_t rows, const float *
         for (int32_t p = 0; p < panels; p++, w += panel)
             for (int32_t k = 0; k < depth; k += NEAR) {
                 const float *at = w + (int64_t)k * NR;
-                slice_times(a + k, lda, rows, at, at + AHEAD * NR, min32(NEAR, depth - k), k == 0,
+                slice_times(a + k, lda, rows, at, AHEAD * NR, min32(NEAR, depth - k), k == 0,
                             t + (ptrdiff_t)p * NR, ldt);
             }
         return;
@@ -138,7 +138,7 @@ static void gemm_span(const float *a, ptrdiff_t lda, int32_t rows, const float *
     for (int32_t k = 0; k < depth; k += DEPTH)
         for (int32_t p = 0; p < panels; p++) {
             const float *at = w + p * panel + (int64_t)k * NR;
-            slice_times(a + k, lda, rows, at, at + panel, min32(DEPTH, depth - k), k == 0,
+            slice_times(a + k, lda, rows, at, panel, min32(DEPTH, depth - k), k == 0,
                         t + (ptrdiff_t)p * NR, ldt);
         }
 }

@@ -62,9 +62,6 @@ $ end
 $ for m = 1, MR - 1 do
     const ${KT} *k${m} = ${at("k", 0, m, "ldk")};
 $ end
-$ if distance > 0 then
-    const ${KT} *next = ${at("k", 0, distance * MR, "ldk")};
-$ end
 $ local function start(n)
 $   return a.lazy and "vf_neg(m[" .. n .. "])" or "vf_zero()"
 $ end
@@ -81,13 +78,13 @@ $ end
 $ for u = 0, U - 1 do
 $   if per > 0 and u % line == 0 and distance > 0 then
         const int line${u} = (d + ${u}) / ${line};
-        const ${KT} *ask${u} = next + line${u} / ${per} * ldk + line${u} % ${per} * ${MR * line};
+        const ptrdiff_t ask${u} = (${distance * MR} + line${u} / ${per}) * ldk + line${u} % ${per} * ${MR * line};
 $   end
 $   for _, m in ipairs(ahead(u)) do
 $     if per > 0 then
-        ATTN_PREFETCH_L1(ask${u // line * line} + ${m * line});
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, ${at("ask" .. u // line * line, m * line)}));
 $     else
-        ATTN_PREFETCH_L1(next + ${m} * ldk + d + ${u // line * line});
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, ${at(distance * MR + m .. " * ldk + d", u // line * line)}));
 $     end
 $   end
         QK_STEP_${id}(${at("d", u)})

@@ -23,6 +23,8 @@ $   k_from = key_at, -- the same from this key on
 $   v_from = key_at,
 $   k_at = key_at, -- the row of this key, counted from where `rows` stands
 $   v_at = key_at,
+$   -- Where that row would lie, past the last key too: an address, no pointer.
+$   ahead = function(rows, key, step) return "ATTN_AHEAD(" .. rows .. ", " .. key .. " * " .. step .. ")" end,
 $   k_step = function(view) return view .. "token" end, -- between keys that lie side by side
 $   v_step = function(view) return view .. "token" end,
 $   head_step = function(view) return view .. "head" end, -- between the heads of a key

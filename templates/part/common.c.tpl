@@ -51,7 +51,8 @@ $ if plan.lazy and not plan.rescore then
 /* Asks for the lines of n rows of V, in their order. */
 static inline void ask_rows(const ${VT} *v, ptrdiff_t ldv, int32_t n) {
     for (int32_t i = 0; i < n; i++)
-        for (int32_t c = 0; c < DV; c += ${plan.type.v.line}) ATTN_PREFETCH_L2(${layout.v_at("v", "i", "ldv")} + c);
+        for (int32_t c = 0; c < DV; c += ${plan.type.v.line})
+            ATTN_PREFETCH_L2(ATTN_AHEAD(${layout.v_at("v", "i", "ldv")}, c));
 }
 
 $ end

@@ -14,10 +14,10 @@ $ local function by_lanes(x) return P > 1 and x .. " / " .. P or x end
 $ local walk, again = a.dot.walk, a.dot.again
 $ local soon, soon_arg = again and ", const lines soon" or "", again and ", soon" or ""
 $ -- A row's line, from memory into L2 and, where that may have been refused, once more.
-$ local function request(tab, row, rest)
-$   local first = tab .. "ATTN_PREFETCH_L2(ask." .. row .. rest .. ");"
-$   if not again then return first end
-$   return first .. "\n" .. tab .. "ATTN_PREFETCH_L1(soon." .. row .. rest:gsub("ask", "soon") .. ");"
+$ local function request(tab, what, row, column)
+$   local function line(of) return "(ask_" .. what .. "(" .. of .. ", " .. row .. ", " .. column .. "));" end
+$   local first = tab .. "ATTN_PREFETCH_L2" .. line("ask")
+$   return again and first .. "\n" .. tab .. "ATTN_PREFETCH_L1" .. line("soon") or first
 $ end
 $ local main = plan.d // W * W
 $ local partial = plan.dv % W
@@ -51,7 +51,7 @@ $ end
 $ if not plan.dot_spread then
         ${tab}for (int32_t r = ${at_key}; r < ${at_key} + ${walk}; r++)
             ${tab}for (int d = 0; d < DV; d += ${v_line}) {
-${request("                " .. tab, "v", " + r * ask.v_step + d")}
+${request("                " .. tab, "v", "r", "d")}
             ${tab}}
 $ end
 $ local step = main % k_line == 0 and k_line or W
@@ -64,7 +64,7 @@ $     for m = 0, a_step - 1 do
             ${tab}{
                 ${tab}const int at = d / ${step} * ${a_step} + ${m};
                 ${tab}const int32_t r = ${at_key} + at / ${lines}, column = at % ${lines} * ${v_line};
-${request("                " .. tab, "v", " + r * ask.v_step + column")}
+${request("                " .. tab, "v", "r", "column")}
             ${tab}}
 $     end
 $   end
@@ -192,7 +192,7 @@ $     for m = 1, i == 1 and more or 0 do
             ${tab}${each > 1 and "if (key % " .. each .. " == 0) " or ""}{
                 ${tab}const int32_t at = asked + ${nth(m)};
                 ${tab}const int32_t row = at / ${row_lines}, column = at % ${row_lines} * ${k_line};
-${request("                " .. tab, "k", " + row * ask.k_step + column")}
+${request("                " .. tab, "k", "row", "column")}
             ${tab}}
 $     end
 $     for j = 0, g.vectors - 1 do

@@ -30,15 +30,23 @@ typedef struct values {
 } values;
 
 $ if #plan.dots > 0 then
-/* Rows of memory that are asked for while others are worked on: row i is k + i * k_step. */
+/* Rows of K and of V that are asked for while others are worked on. They may lie past the last, so
+ * that k and v are addresses of the first ones, no pointers; steps are elements. */
 typedef struct lines {
-    const ${plan.type.k.c} *k;
-    const ${plan.type.v.c} *v;
+    uintptr_t k, v;
     ptrdiff_t k_step, v_step;
 } lines;
 
+static inline uintptr_t ask_k(const lines a, ptrdiff_t row, ptrdiff_t column) {
+    return a.k + (uintptr_t)(row * a.k_step + column) * sizeof(${plan.type.k.c});
+}
+
+static inline uintptr_t ask_v(const lines a, ptrdiff_t row, ptrdiff_t column) {
+    return a.v + (uintptr_t)(row * a.v_step + column) * sizeof(${plan.type.v.c});
+}
+
 static inline lines lines_from(const lines a, ptrdiff_t i) {
-    return (lines){a.k + i * a.k_step, a.v + i * a.v_step, a.k_step, a.v_step};
+    return (lines){ask_k(a, i, 0), ask_v(a, i, 0), a.k_step, a.v_step};
 }
 
 $ end

@@ -2,8 +2,6 @@ $ -- Variant decode: few rows, and the keys in parts that run side by side.
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
 $ local engine = hooks("engine/" .. isa.engine .. ".c")
 $ local Q, QT = plan.type.q.suffix, plan.type.q.c
-$ local KT = plan.type.k.c
-$ local VT = plan.type.v.c
 $ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
 $ local k_step, v_step = layout.k_step("k->"), layout.v_step("v->")
 $ local asks = #plan.dots > 0 -- tiles of prefill ask for their own rows
@@ -179,14 +177,15 @@ static lines lines_ahead(const call *c, const item *x, const pace *p, const tile
         if (g >= GROUPS) g = 0, b++;
         if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
     }
-    const ${KT} *k0 =
-        ${layout.k_from(layout.k_rows("k->", "b", "key_head(g * GROUP)"), "key", k_step)};
-    const ${VT} *v0 =
-        ${layout.v_from(layout.v_rows("v->", "b", "value_head(g * GROUP)"), "key", v_step)};
-    if (c->span == 1) return (lines){k0, v0, ${k_step}, ${v_step}};
+    ${KR}k0 = ${layout.k_rows("k->", "b", "key_head(g * GROUP)")};
+    ${VR}v0 = ${layout.v_rows("v->", "b", "value_head(g * GROUP)")};
+    const lines tokens = {${layout.ahead("k0", "key", k_step)}, ${layout.ahead("v0", "key", v_step)},
+                          ${k_step}, ${v_step}};
+    if (c->span == 1) return tokens;
     const int32_t heads = min32(c->span, GROUPS - g), row = j * p->turn;
-    return (lines){${layout.k_at("k0", "row / heads", k_step)} + row % heads * ${layout.head_step("k->")},
-                   ${layout.v_at("v0", "row / heads", v_step)} + row % heads * ${layout.head_step("v->")}, ${layout.head_step("k->")}, ${layout.head_step("v->")}};
+    lines ask = lines_from(tokens, row / heads);
+    ask.k_step = ${layout.head_step("k->")}, ask.v_step = ${layout.head_step("v->")};
+    return lines_from(ask, row % heads);
 }
 
 /* Keys from `at` on, up to k1 at most, before what lies ahead of them becomes another group's. */
@@ -244,8 +243,7 @@ $ if asks then
 $ end
 $ if again then
                 /* A turn of many heads does not fit L1: they ask for what is there. */
-$   local function any(c) return (c == "float" and "" or "(const void *)") .. "t->q" end
-                const lines none = {${any(KT)}, ${any(VT)}, 0, 0};
+                const lines none = {(uintptr_t)t->q, (uintptr_t)t->q, 0, 0};
                 const lines soon = c->span > 1 ? none
                                                : lines_ahead(c, &x, &p, t, g0, 0, at, p.turn);
 $ end

@@ -64,6 +64,11 @@ static int32_t next_block(const tile *t, int32_t count, int32_t block, int32_t l
 }
 
 $ end
+/* Asks for the lines of a row of O. */
+static inline void ask_output(const ${plan.type.o.c} *o) {
+    for (int32_t d = 0; d < DV; d += ${plan.type.o.line}) ATTN_PREFETCH_L2(ATTN_AHEAD(o, d));
+}
+
 /* One query block of one head. */
 static void prefill_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
@@ -121,8 +126,7 @@ $ end
         const float *o = tile_sum(t);
         for (int32_t r = 0; r < t->rows; r++) {
             /* The next tile's row is asked for: its stores would wait for it. */
-            const ${plan.type.o.c} *next = output_row(&x, h, t->row[r] + ROWS);
-            for (int32_t d = 0; i + 1 < count && d < DV; d += ${plan.type.o.line}) ATTN_PREFETCH_L2(next + d);
+            if (i + 1 < count && r < t[1].rows) ask_output(output_row(&x, h, t[1].row[r]));
             finish_row(&x, h, t->row[r], t->m[r], (double)t->l[r] + t->l_lost[r], o + r * DVP);
         }
     }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The committed catalog compiles without a warning, with every compiler at hand, as C11, and passes
-# its selftest, by its own Makefile; the public header compiles as C++ too.
+# its selftest, by its own Makefile; the public header compiles as C++ too. A pointer is no address to
+# ask for: what comes next may lie past its object.
 set -eu
 jobs=$(nproc 2>/dev/null || echo 2)
 warn="-Wall -Wextra -Wpedantic -Werror"
@@ -15,6 +16,16 @@ if command -v clang >/dev/null 2>&1; then # warns before it optimises; tests/pro
 else
     echo "generated: clang skipped, not installed"
 fi
+asks() { # asks HEADER ADDRESS: whether that may be asked for
+    printf '#include "%s"\nvoid f(float *p) { ATTN_PREFETCH_L1(%s); ATTN_PREFETCH_L2(%s); }\n' \
+        "$1" "$2" "$2" | ${CC:-cc} -std=c11 -I. -fsyntax-only -x c - 2>/dev/null
+}
+for header in $(grep -l 'define ATTN_PREFETCH_L1' runtime/simd/*.h); do
+    asks "$header" '(uintptr_t)p' || continue # another machine's
+    if asks "$header" p; then
+        echo "generated: ATTN_PREFETCH of $header takes a pointer" && exit 1
+    fi
+done
 for cxx in g++ clang++; do
     command -v $cxx >/dev/null 2>&1 || continue
     # shellcheck disable=SC2086

@@ -495,7 +495,7 @@ static void check_memory(void) {
     for (int i = 0; i < W; i++) {
         CHECK(y[i] == a[W + idx[i]] && z[i] == b[W + idx[i]], "gather with negative indexes");
     }
-    ATTN_PREFETCH_L1(y);
+    ATTN_PREFETCH_L1((uintptr_t)y);
     ATTN_PREFETCH_L2((uintptr_t)4096);
 
     vf u[W];

@@ -1,0 +1,482 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* attn.h - the only header a product includes. C11 and C++. What a kernel computes, and what a call
+ * has to be given, is in CONTRACT.md: beside this file, or in attn-gen's runtime/.
+ *
+ *     #include "attn.h"
+ *     #include "tiny.h"                                 // written by attn-gen: the filled specs
+ *
+ *     attn_plan *plan;
+ *     if (attn_plan_create(&plan, &tiny_layer[0], 0) != ATTN_OK) return 1;
+ *     attn_args a = ATTN_ARGS_INIT;
+ *     a.batch = 1; a.q_len = 128; a.kv_len_max = 128;   // extents
+ *     a.q = (attn_view){q, 8 * 128 * 64, 128 * 64, 64}; // data and strides: batch, head, token
+ *     a.k = ...; a.v = ...; a.o = ...;
+ *     size_t bytes;
+ *     attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads};
+ *     attn_workspace(plan, &e, &bytes);
+ *     void *memory = malloc(bytes + 63);                // or aligned_alloc, where it exists
+ *     a.workspace = attn_align(memory); a.workspace_bytes = bytes;
+ *     attn_status st = attn_run(plan, &a);              // O = softmax(scale Q K^T + masks) V
+ *     char why[ATTN_MESSAGE_MAX];                       // which argument, and what is allowed
+ *     if (st != ATTN_OK) attn_plan_check(plan, &a, why, sizeof why), fprintf(stderr, "%s\n", why);
+ *     attn_plan_destroy(plan);
+ *
+ * Nothing here prints, aborts or takes a lock. Only attn_plan_create and attn_block_create
+ * allocate. A plan is immutable: any number of threads may run it at once, each with its own
+ * workspace. The same arguments give the same bits at any thread count, batch size and alignment.
+ *
+ * Null is allowed for every pointer: the function that gets it does nothing and says so by
+ * ATTN_E_ARGUMENT, or by 0 or an empty text where it returns no status.
+ *
+ * Threads are OpenMP's, and exist only where the library was built with it (-fopenmp). A call takes
+ * at most args.threads, never more than there are CPUs for it (omp_get_num_procs, affinity
+ * included) or OMP_THREAD_LIMIT allows, and starts none that has no task; the workspace is for
+ * args.threads all the same. The pool's threads outlive a call: a shared library that holds this
+ * code is linked with -Wl,-z,nodelete, as the generated Makefile and CMake do, so that dlclose
+ * leaves it in place.
+ *
+ * fork: a child may go on with its parent's plans, blocks, caches and packed weights. The pool's
+ * threads are not copied, so once a process has run a call on several threads, calls of its
+ * children run on the calling thread alone, with the same bits, until they exec. A child forked
+ * before that has threads of its own. (OpenMP that the parent has run in other code is not seen
+ * here: libgomp hangs in the child of such a process, unless args.threads is 1.)
+ *
+ * Floating point: calls run, on every thread, in the default mode - round to nearest, no traps,
+ * subnormal numbers kept - whatever the caller's is, and give the caller back its own, flags
+ * included.
+ *
+ * Sources: Vaswani et al. 2017 (attention); Milakov and Gimelshein 2018, Dao et al. 2022 (online
+ * softmax over key blocks); Ainslie et al. 2023 (grouped queries); DeepSeek-AI 2024 (mla). */
+#ifndef ATTN_H
+#define ATTN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a shared library shows: the functions and objects of this header and of the model's, and
+ * nothing else, whatever -fvisibility says. */
+#if defined(__ELF__) || defined(__APPLE__)
+#define ATTN_PUBLIC_BEGIN _Pragma("GCC visibility push(default)")
+#define ATTN_HIDDEN_BEGIN _Pragma("GCC visibility push(hidden)")
+#define ATTN_VISIBILITY_END _Pragma("GCC visibility pop")
+#define ATTN_HIDDEN __attribute__((visibility("hidden")))
+#else
+#define ATTN_PUBLIC_BEGIN
+#define ATTN_HIDDEN_BEGIN
+#define ATTN_VISIBILITY_END
+#define ATTN_HIDDEN
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+ATTN_PUBLIC_BEGIN
+
+typedef enum attn_status {
+    ATTN_OK = 0,
+    ATTN_E_ARGUMENT,  /* a required pointer is null, an extent or stride is out of range, or an
+                         output overlaps itself or another argument */
+    ATTN_E_SPEC,      /* the spec breaks a rule of spec_fields.def */
+    ATTN_E_NO_KERNEL, /* no linked kernel has this spec and runs on this CPU (or under ATTN_ISA) */
+    ATTN_E_ABI,       /* struct_size or the kernel's ABI number does not fit this runtime */
+    ATTN_E_LENGTH,    /* kv_len[b], count[b] or kv_count[b] outside its extent */
+    ATTN_E_SHAPE,     /* attn_mask or a side tensor does not broadcast to, or fill, its dims */
+    ATTN_E_UNUSED, /* an argument is given that this spec does not take (e.g. attn_mask to flex) */
+    ATTN_E_WORKSPACE, /* workspace is null, not 64-byte aligned, or smaller than attn_workspace says
+                       */
+    ATTN_E_INDEX,     /* debug builds: a side-tensor index is out of range at a visible pair */
+    ATTN_E_MEMORY,    /* attn_plan_create or attn_block_create could not allocate */
+    ATTN_E_WEIGHTS,   /* a weight is missing, unknown or of another shape: see the message */
+    ATTN_E_PACKED,    /* packed weights of another layer, ISA or version, or damaged */
+    ATTN_E_CACHE, /* a step without a cache, or with one of another layer or batch or without room
+                   */
+    ATTN_E_ARITHMETIC, /* compiled with options that change floating point, such as -ffast-math */
+    ATTN_STATUS_COUNT
+} attn_status;
+
+/* A sentence in English that says what a status means and which function says more. Never null;
+ * static storage. */
+const char *attn_status_text(attn_status status);
+
+/* The functions attn_*_check say what another call would: they return the status that it would, and
+ * write a sentence that names the argument, its value and what is allowed. Empty: nothing is wrong.
+ * At most `size` bytes, the last one 0; message may be null. A check costs what the call's own
+ * checks do; calls that are refused write no sentence. */
+enum { ATTN_MESSAGE_MAX = 320 }; /* bytes that hold any of these sentences */
+
+typedef enum attn_level { ATTN_LEVEL_CORE, ATTN_LEVEL_BLOCK } attn_level;
+typedef enum attn_form { ATTN_FORM_REGULAR, ATTN_FORM_MLA } attn_form;
+typedef enum attn_op { ATTN_OP_FULL_SELF, ATTN_OP_SLIDING_SELF, ATTN_OP_SEGMENT_CROSS } attn_op;
+typedef enum attn_backend { ATTN_BACKEND_SDPA, ATTN_BACKEND_FLEX } attn_backend;
+typedef enum attn_key { ATTN_KEY_PER_HEAD, ATTN_KEY_SHARED } attn_key;
+typedef enum attn_norm { ATTN_NORM_NONE, ATTN_NORM_LAYERNORM, ATTN_NORM_RMSNORM } attn_norm;
+typedef enum attn_norm_place {
+    ATTN_NORM_PLACE_PRE,
+    ATTN_NORM_PLACE_POST,
+    ATTN_NORM_PLACE_BOTH
+} attn_norm_place;
+typedef enum attn_residual {
+    ATTN_RESIDUAL_SERIAL,
+    ATTN_RESIDUAL_PARALLEL,
+    ATTN_RESIDUAL_NONE
+} attn_residual;
+typedef enum attn_rope { ATTN_ROPE_NONE, ATTN_ROPE_INTERLEAVED, ATTN_ROPE_HALF } attn_rope;
+typedef enum attn_rope_scaling {
+    ATTN_ROPE_SCALING_NONE,
+    ATTN_ROPE_SCALING_LINEAR,
+    ATTN_ROPE_SCALING_LLAMA3,
+    ATTN_ROPE_SCALING_YARN
+} attn_rope_scaling;
+typedef enum attn_ffn {
+    ATTN_FFN_NONE,
+    ATTN_FFN_SWIGLU,
+    ATTN_FFN_GEGLU,
+    ATTN_FFN_GEGLU_TANH,
+    ATTN_FFN_GELU,
+    ATTN_FFN_GELU_TANH,
+    ATTN_FFN_RELU,
+    ATTN_FFN_EXTERNAL
+} attn_ffn;
+
+/* What elements of a tensor are stored in: the rows of types.def. kv_type: same as type, or one of
+ * them. */
+#include "types.def"
+#define ATTN_TYPE_ID(id, ...) ATTN_TYPE_##id,
+#define ATTN_KV_TYPE_ID(id, ...) ATTN_KV_TYPE_##id,
+typedef enum attn_type { ATTN_TYPES(ATTN_TYPE_ID) ATTN_TYPE_COUNT } attn_type;
+typedef enum attn_kv_type {
+    ATTN_KV_TYPE_SAME,
+    ATTN_TYPES(ATTN_KV_TYPE_ID) ATTN_KV_TYPE_COUNT
+} attn_kv_type;
+
+#define ATTN_UNSET INT32_MIN    /* an integer field that takes its default */
+#define ATTN_UNSET_F (-3.0e38f) /* a float field that takes its default */
+
+/* What a kernel computes. One member a row of spec_fields.def, which documents each. */
+typedef struct attn_spec {
+    uint32_t struct_size;
+#define ATTN_FIELD_ENUM(name, ...) int32_t name;
+#define ATTN_FIELD_INT(name, ...) int32_t name;
+#define ATTN_FIELD_BOOL(name, ...) int32_t name;
+#define ATTN_FIELD_FLOAT(name, ...) float name;
+#include "spec_fields.def"
+    uint32_t expr_hash; /* of the canonical score, mask, tensors and scalars; 0: no expressions */
+} attn_spec;
+
+/* Sets struct_size and leaves every field to its default. Then set fields by name. */
+void attn_spec_init(attn_spec *spec);
+
+/* As attn_plan_create, for a layer as attn_block_create: which field breaks which rule, or why no
+ * linked kernel runs it. */
+attn_status attn_spec_check(const attn_spec *spec, uint32_t flags, char *message, size_t size);
+
+/* A tensor: data, of the type that the spec says, and its element strides. The innermost dimension
+ * (width) is contiguous. */
+typedef struct attn_view {
+    const void *data;
+    int64_t batch, head, token;
+} attn_view;
+
+typedef struct attn_out {
+    void *data;
+    int64_t batch, head, token;
+} attn_out;
+
+/* Scales of a tensor whose type has one a row: [batch, heads, tokens], with element strides. */
+typedef struct attn_scales {
+    const float *data;
+    int64_t batch, head, token;
+} attn_scales;
+
+typedef enum attn_mask_type { ATTN_MASK_NONE, ATTN_MASK_BOOL, ATTN_MASK_F32 } attn_mask_type;
+
+/* Run-time mask (sdpa), right-aligned to [batch, heads, q_len, kv_len_max]: dim[rank - 1] is the
+ * key dimension. Sizes of 1 broadcast. bool (one byte): nonzero = visible. f32: added to the score;
+ * -inf, or -1e30 and less, hides the key. */
+typedef struct attn_mask {
+    const void *data;
+    int32_t type;              /* attn_mask_type */
+    int32_t rank;              /* 1..4 */
+    int64_t dim[4], stride[4]; /* elements; the first `rank` entries are used */
+} attn_mask;
+
+/* Side tensor of a flex spec: dense, row-major, i32 or f32 as declared. count: its elements, at
+ * most 2^31 - 1 (kernels index with 32 bits); more is ATTN_E_ARGUMENT. */
+typedef struct attn_side {
+    const void *data;
+    int64_t count;
+} attn_side;
+
+typedef union attn_scalar {
+    int32_t i32;
+    float f32;
+} attn_scalar;
+
+/* Extents that size a workspace. */
+typedef struct attn_extent {
+    uint32_t struct_size;
+    int32_t batch, q_len, kv_len_max;
+    int32_t threads; /* as in attn_args */
+} attn_extent;
+
+/* One call. All pointers are the caller's; nothing is kept after the call returns. */
+typedef struct attn_args {
+    uint32_t struct_size;
+    int32_t batch, q_len, kv_len_max; /* B, Lq, Lk; 0 is allowed */
+    int32_t threads; /* at most this many, 0..65536; 0 or 1: the calling thread alone */
+
+    attn_view q; /* [B, heads,    Lq, D]  */
+    /* Fastest where k and v do not start a large power of two apart, which makes one bank of memory
+     * serve both: 64 KB more are enough. */
+    attn_view k; /* [B, kv_heads, Lk, D]  */
+    attn_view v; /* [B, v_heads,  Lk, Dv]; may be the same memory as k */
+    /* [B, heads, Lq, Dv]. Rows must not overlap: of the strides that are in use, each is at least
+     * the span of the smaller ones. o may be q itself (same data, same strides, Dv <= D <= 4096);
+     * o, lse and the workspace share memory with no other argument and not with each other. */
+    attn_out o;
+
+    float *lse; /* [B, heads, Lq] natural log, token stride 1; null: not wanted */
+    int64_t lse_batch, lse_head;
+
+    const int32_t *q_start; /* [B] absolute position of query row 0; null: 0 */
+    const int32_t *kv_len;  /* [B] keys that exist, 0..kv_len_max; null: kv_len_max */
+    const int32_t *seg;     /* segment_cross: [B, Lq], row stride seg_batch, element stride 1 */
+    int64_t seg_batch;
+    const uint8_t *key_padding; /* [B, Lk], nonzero = padding; null: none */
+    int64_t key_padding_batch;
+    attn_mask mask;     /* sdpa only; type ATTN_MASK_NONE: none */
+    const float *sinks; /* [heads], where the spec says sinks */
+
+    const attn_side *side; /* flex: in the order in which the spec declares them */
+    int32_t side_count;
+    int32_t scalar_count;
+    const attn_scalar *scalars;
+
+    void *workspace; /* 64-byte aligned */
+    size_t workspace_bytes;
+
+    /* Callers whose struct_size ends here have none. */
+    attn_scales k_scale, v_scale; /* of types with scales; data is null with all others */
+} attn_args;
+
+#ifdef __cplusplus
+#define ATTN_ARGS_INIT attn__args_init()
+static inline attn_args attn__args_init() {
+    attn_args a = {};
+    a.struct_size = sizeof a;
+    return a;
+}
+#else
+#define ATTN_ARGS_INIT ((attn_args){.struct_size = sizeof(attn_args)})
+#endif
+
+typedef struct attn_plan attn_plan;
+
+enum {
+    ATTN_REFERENCE = 1u /* run the double-precision reference instead of a compiled kernel */
+};
+
+/* Finds the best linked kernel for `spec` on this CPU. Reads the environment: ATTN_ISA=NAME
+ * (portable, avx2 ..) caps the choice, ATTN_VERBOSE=1 prints it to stderr. *out is null on any
+ * error. */
+attn_status attn_plan_create(attn_plan **out, const attn_spec *spec, uint32_t flags);
+void attn_plan_destroy(attn_plan *plan);
+
+/* Bytes that attn_run needs at these extents (0 is possible). Grows at most linearly in batch,
+ * heads and lengths, where a window bounds what rows see in q_len and the window rather than in
+ * kv_len_max; smaller extents never need more. ATTN_E_ARGUMENT where size_t cannot hold them. */
+attn_status attn_workspace(const attn_plan *plan, const attn_extent *extent, size_t *bytes);
+
+/* The first 64-byte aligned address from `memory` on; null for null. Workspaces, packed weights and
+ * caches start at one: of malloc(bytes + 63), since not every C library has aligned_alloc. */
+static inline void *attn_align(void *memory) {
+    return memory ? (char *)memory + (64 - (uintptr_t)memory % 64) % 64 : memory;
+}
+
+/* What a call at some extents needs. */
+typedef struct attn_size {
+    int64_t q, k, v, o, lse; /* elements of dense tensors */
+    size_t workspace;        /* bytes, as attn_workspace */
+} attn_size;
+attn_status attn_sizes(const attn_plan *plan, const attn_extent *extent, attn_size *size);
+
+attn_status attn_extent_check(const attn_plan *plan, const attn_extent *extent, char *message,
+                              size_t size);
+
+/* Runs one call. Checks every argument first: on any status but ATTN_OK nothing was written. */
+attn_status attn_run(const attn_plan *plan, const attn_args *args);
+/* attn_run's checks, but for ATTN_E_INDEX, which takes a call. */
+attn_status attn_plan_check(const attn_plan *plan, const attn_args *args, char *message,
+                            size_t size);
+
+/* Name of the kernel that attn_run uses for this many query rows, "NAME:variant" with variant
+ * prefill, decode, gather or reference ("NAME" alone: a variant that this runtime does not know);
+ * valid as long as the plan. No plan: "". */
+const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len);
+
+/* --- Whole layers: specs with level = block --- */
+
+/* A layer around its attention: norms, projections, RoPE, attention, output projection, residuals
+ * and feed-forward, as the spec says (Shazeer 2020 for the gated ffn; Su et
+ * al. 2021 for RoPE; Peng et al. 2023 for yarn). Weights are packed once; caches, workspace and
+ * packed weights are the caller's memory. Like a plan, a block is immutable: any number of threads
+ * may run it at once, each with its own cache and workspace.
+ *
+ *     attn_block_create(&block, &spec, 0);
+ *     attn_block_pack(block, tensors, count, packed, attn_block_packed_bytes(block), text, size);
+ *     attn_cache_init(block, &cache, batch, capacity, memory, bytes);    // attn_cache_bytes
+ *     attn_block_prefill(block, &args);  attn_block_step(block, &args);  // y = layer(x) */
+typedef struct attn_block attn_block;
+
+/* A weight as PyTorch stores it: row-major, linear layers as [out, in]. */
+typedef struct attn_tensor {
+    const char *name;
+    const void *data;
+    int32_t rank;
+    int64_t dim[4];
+    int32_t type; /* attn_type of data; weights are f32, 0 */
+} attn_tensor;
+
+/* Keys and values of the tokens so far, in memory of the caller's that attn_cache_init shares out.
+ * k: [batch, kv_heads, capacity, D], stored rotated; v: [batch, v_heads, capacity, Dv]. mla: k
+ * holds the retrieval keys and v the latent rows; with key = shared v is k, rows of [latent |
+ * rotated]. Copying the members and the memory copies the cache. */
+typedef struct attn_cache {
+    uint32_t struct_size;
+    int32_t batch, capacity;
+    void *k, *v;
+    int32_t *length; /* [batch] keys held */
+    int32_t *start;  /* [batch] absolute position of the first of them: a sliding cache lets go of
+                        what no later query sees */
+    uint64_t layer;  /* which spec it is for: other layers refuse the cache */
+
+    /* Of caches whose struct_size goes beyond here; all others hold f32, without scales. */
+    int32_t type;             /* attn_type of k and v */
+    float *k_scale, *v_scale; /* [batch, heads, capacity], of types with scales; else null */
+} attn_cache;
+
+/* One call. Rows are contiguous; batch and token strides in elements. */
+typedef struct attn_block_args {
+    uint32_t struct_size;
+    int32_t batch, tokens; /* rows an item */
+    int32_t threads;       /* as in attn_args */
+    const float *x;        /* [batch, tokens, d_model or q_dim] */
+    int64_t x_batch, x_token;
+    /* Likewise. May be x itself (same data, same strides). Rows must not overlap: y_token is at
+     * least d_model (q_dim), or the larger of two strides where items lie within tokens. y, the
+     * cache and the workspace share memory with no other argument and not with each other. */
+    float *y;
+    int64_t y_batch, y_token;
+    const int32_t *count; /* [batch] rows that exist, 0..tokens; null: tokens. Others are neither
+                             read nor written */
+    attn_cache *cache;    /* null: prefill alone, keys are those of this call */
+    /* [batch, positions] nonzero: the key at that absolute position is padding. It has to cover all
+     * keys held, not only new ones. Null: none. */
+    const uint8_t *key_padding;
+    int64_t key_padding_batch;
+    attn_mask mask; /* sdpa: [batch, heads, tokens, keys], key 0 being the first key held */
+    /* segment_cross, and full_self with kv_dim: the key side. With a cache, steps may leave kv out
+     * and see the keys of the prefill. */
+    const float *kv; /* [batch, kv_tokens, kv_dim] */
+    int64_t kv_batch, kv_token;
+    int32_t kv_tokens;
+    const int32_t *kv_count; /* [batch] rows of kv that exist; null: kv_tokens */
+    const int32_t *seg;      /* segment_cross: [batch, tokens], as in attn_args */
+    int64_t seg_batch;
+    /* Where keys come from kv: positions for RoPE, [batch, tokens] and [batch, kv_tokens]; batch
+     * stride 0 shares one row. Null: 0, 1, 2.., also in a step. */
+    const int32_t *q_pos, *kv_pos;
+    int64_t q_pos_batch, kv_pos_batch;
+    const uint8_t *q_pad; /* [batch, tokens] nonzero: the row of y is 0; null: none */
+    int64_t q_pad_batch;
+    const attn_side *side; /* flex, as in attn_args */
+    int32_t side_count;
+    int32_t scalar_count;
+    const attn_scalar *scalars;
+    const void *packed; /* of attn_block_pack, 64-byte aligned */
+    void *workspace;    /* 64-byte aligned */
+    size_t workspace_bytes;
+} attn_block_args;
+
+#ifdef __cplusplus
+#define ATTN_BLOCK_ARGS_INIT attn__block_args_init()
+static inline attn_block_args attn__block_args_init() {
+    attn_block_args a = {};
+    a.struct_size = sizeof a;
+    return a;
+}
+#else
+#define ATTN_BLOCK_ARGS_INIT ((attn_block_args){.struct_size = sizeof(attn_block_args)})
+#endif
+
+/* Finds the best linked layer for `spec` on this CPU, and the core kernel of the same instruction
+ * set; reads ATTN_ISA and ATTN_VERBOSE. ATTN_REFERENCE runs the attention itself (not the
+ * projections) on the reference. *out is null on any error. */
+attn_status attn_block_create(attn_block **out, const attn_spec *spec, uint32_t flags);
+void attn_block_destroy(attn_block *block);
+/* Name of the layer's kernel, valid as long as the block. No block: "". */
+const char *attn_block_name(const attn_block *block);
+
+/* The weights that the layer takes, by their canonical names; data is null. Writes at most
+ * `capacity` rows, none where list is null, and returns how many there are. No block: 0. */
+int32_t attn_block_weights(const attn_block *block, attn_tensor *list, int32_t capacity);
+
+/* Bytes of packed weights, a multiple of 64. No block: 0. */
+size_t attn_block_packed_bytes(const attn_block *block);
+
+/* Packs weights for the kernels and folds what can be folded. Names may be canonical, the
+ * reference's or Hugging Face's, with any prefix up to a dot; fused tensors (qkv, w1, gate_up_proj
+ * ..) fill several weights. On ATTN_E_WEIGHTS `message` (may be null) says everything that is
+ * wrong: unknown names, wrong shapes, missing and doubled weights; on other statuses, which
+ * argument is. packed: 64-byte aligned. The result holds no pointers: it may be saved, and mapped
+ * back on a machine of the same byte order and instruction set. */
+attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors, int32_t count,
+                            void *packed, size_t packed_bytes, char *message, size_t message_size);
+/* Whether packed weights fit this block (ATTN_E_PACKED: another spec, ISA, version or size, or the
+ * checksum differs). Reads all of it; runs check the header only. */
+attn_status attn_block_check(const attn_block *block, const void *packed, size_t packed_bytes);
+attn_status attn_packed_check(const attn_block *block, const void *packed, size_t packed_bytes,
+                              char *message, size_t size);
+
+/* Fewest keys an item that a cache has to hold for `total` tokens, appended at most `chunk` at a
+ * time: total, or window + chunk where the layer slides. More is fine, and moves kept keys to the
+ * front less often: a sliding cache of 2 * window moves one row a token. 0: no block, or a negative
+ * argument. */
+int32_t attn_cache_capacity(const attn_block *block, int32_t total, int32_t chunk);
+attn_status attn_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,
+                             size_t *bytes);
+/* memory: 64-byte aligned, `bytes` long. The cache is empty. */
+attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t batch,
+                            int32_t capacity, void *memory, size_t bytes);
+/* What attn_cache_bytes and attn_cache_init would say of this memory. */
+attn_status attn_cache_memory_check(const attn_block *block, int32_t batch, int32_t capacity,
+                                    const void *memory, size_t bytes, char *message, size_t size);
+/* Whether a call of `batch` items takes this cache. */
+attn_status attn_cache_check(const attn_block *block, const attn_cache *cache, int32_t batch,
+                             char *message, size_t size);
+
+/* Bytes that a call with these batch, tokens, kv_tokens, threads and cache needs; pointers but the
+ * cache are not looked at. */
+attn_status attn_block_workspace(const attn_block *block, const attn_block_args *args,
+                                 size_t *bytes);
+
+/* prefill empties the cache first; step appends. Both write a row of y for each row of x, append
+ * keys, and take any number of tokens: prefill(all) and prefill(some) + steps give the same rows.
+ * The rows of x are the layer's newest tokens: item b's first has position start[b] + length[b].
+ * On any status but ATTN_OK nothing was written. But ATTN_E_INDEX, which can only be told once the
+ * new keys exist, may have used the workspace, and leaves the cache without the new keys. (Latent
+ * layers run items of few and of many rows one after the other: then rows of y of the few may have
+ * been written.) */
+attn_status attn_block_prefill(const attn_block *block, const attn_block_args *args);
+attn_status attn_block_step(const attn_block *block, const attn_block_args *args);
+/* Their checks, but for ATTN_E_INDEX. */
+attn_status attn_prefill_check(const attn_block *block, const attn_block_args *args, char *message,
+                               size_t size);
+attn_status attn_step_check(const attn_block *block, const attn_block_args *args, char *message,
+                            size_t size);
+
+ATTN_VISIBILITY_END
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,266 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* attn_kernel.h - what generated code and the runtime see of each other. Products include attn.h.
+ */
+#ifndef ATTN_KERNEL_H
+#define ATTN_KERNEL_H
+
+#include "compiler.h"
+#include "attn.h"
+#include "arithmetic.h"
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+ATTN_HIDDEN_BEGIN
+
+/* Changes whenever a kernel built for an older runtime would misread something below. */
+enum { ATTN_KERNEL_ABI = 4 };
+
+typedef enum attn_isa {
+#define ATTN_ISA_ROW(id, ...) ATTN_ISA_##id,
+#include "isa.def"
+    ATTN_ISA_COUNT
+} attn_isa;
+
+/* What an expression sees beside b, h, q, k and s: one batch item of one call. */
+typedef struct attn_expr_ctx {
+    const attn_args *args;
+    int32_t b, q_start, q_len, kv_len; /* kv_len: this item's; args->kv_len_max is Lk */
+    const void *const *minmax;         /* per side tensor: its block minima and maxima, or null */
+    int32_t rows;                      /* query rows of this item that exist: q_len or fewer */
+} attn_expr_ctx;
+
+/* Answer of the tile classifier. */
+typedef enum attn_tile_class { ATTN_TILE_NONE, ATTN_TILE_ALL, ATTN_TILE_SOME } attn_tile_class;
+
+/* Positions that a tile covers, all inclusive: absolute query positions q0..q1, heads h0..h1, keys
+ * k0..k1. */
+typedef struct attn_tile_box {
+    int32_t h0, h1, q0, q1, k0, k1;
+} attn_tile_box;
+
+/* The expressions of a spec in scalar form, for the reference and for tests. */
+typedef struct attn_expr_hooks {
+    /* Double-precision value of the score; *oob is set if a side-tensor index that counts is out
+     * of range. Null: no score expression. */
+    double (*score)(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, double s, bool *oob);
+    /* Null: no mask expression. */
+    bool (*mask)(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, bool *oob);
+    /* Tile classifier of the mask and closed-form bounds of its visible keys: every visible key of
+     * the box has *lo <= k <= *hi. Null with mask. */
+    attn_tile_class (*classify)(const attn_expr_ctx *x, const attn_tile_box *box);
+    void (*range)(const attn_expr_ctx *x, const attn_tile_box *box, int32_t *lo, int32_t *hi);
+} attn_expr_hooks;
+
+/* A side tensor's declaration: dims as in the spec; negative values name an extent. */
+enum {
+    ATTN_DIM_BATCH = -1,
+    ATTN_DIM_HEADS = -2,
+    ATTN_DIM_KV_HEADS = -3,
+    ATTN_DIM_Q_LEN = -4,
+    ATTN_DIM_KV_LEN = -5, /* Lk */
+    ATTN_SIDE_RANK = 6
+};
+typedef struct attn_side_decl {
+    const char *name;
+    bool is_float;
+    int rank;
+    int32_t dim[ATTN_SIDE_RANK];
+} attn_side_decl;
+
+/* Elements of a side tensor; INT64_MAX where 64 bits do not hold them. */
+static inline int64_t attn_side_count(const attn_side_decl *side, int32_t batch, int32_t heads,
+                                      int32_t kv_heads, int32_t q_len, int32_t kv_len_max) {
+    int64_t count = 1;
+    bool none = false;
+    for (int i = 0; i < side->rank; i++) {
+        const int32_t d = side->dim[i];
+        const int64_t n = d >= 0                   ? d
+                          : d == ATTN_DIM_BATCH    ? batch
+                          : d == ATTN_DIM_HEADS    ? heads
+                          : d == ATTN_DIM_KV_HEADS ? kv_heads
+                          : d == ATTN_DIM_Q_LEN    ? q_len
+                                                   : kv_len_max;
+        none = none || n == 0;
+        if (__builtin_mul_overflow(count, n, &count)) count = INT64_MAX;
+    }
+    return none ? 0 : count;
+}
+
+/* One generated kernel: a spec on an ISA. */
+typedef struct attn_kernel {
+    uint32_t abi;
+    const char *name; /* file stem and symbol */
+    attn_isa isa;
+    const attn_spec *spec;
+    const attn_expr_hooks *expr; /* null: no expressions */
+    const attn_side_decl *sides; /* side_count of them */
+    int32_t side_count, scalar_count;
+    /* "prefill", "decode" or "gather": which variant runs for q_len query rows. */
+    const char *(*variant)(int32_t q_len);
+    uint64_t (*workspace)(const attn_extent *extent); /* bytes; UINT64_MAX: more than that */
+    /* Arguments have been checked. rows: [batch] query rows of each item that exist, 0..q_len:
+     * others are neither read nor written, and count for nothing. Null: all. */
+    void (*run)(const attn_args *args, const int32_t *rows);
+    bool (*arithmetic_ok)(void); /* attn_arithmetic_ok, compiled as this kernel was */
+} attn_kernel;
+
+enum { ATTN_IN_PLACE_MOST = 4096 }; /* widest rows of q that o may take the place of */
+
+/* Writes one output row (and its LSE) by the formula in double (reference.c): for rows whose
+ * scores, sums or products left the range of f32. */
+void attn_reference_row(const attn_kernel *kernel, const attn_args *args, int32_t b, int32_t h,
+                        int32_t i);
+
+/* The linked kernels: written by attn-gen (registry.c of a generated folder). */
+extern const attn_kernel *const attn_registry[];
+extern const int attn_registry_count;
+
+/* --- Layers --- */
+
+/* A weight of a layer: canonical name and dims. used = false: accepted and ignored. */
+typedef struct attn_weight {
+    const char *name;
+    int32_t rank;
+    int64_t dim[3];
+    bool used;
+} attn_weight;
+
+/* Extents that size a layer's workspace. */
+typedef struct attn_block_extent {
+    int32_t batch, tokens, kv_tokens, threads;
+    int32_t keys;        /* keys an item that the attention sees at most */
+    bool cached;         /* keys live in a cache, not in the workspace */
+    uint64_t core_bytes; /* workspace of the core */
+} attn_block_extent;
+
+/* One checked call of a layer, or of those of its items that run alike: the others have no rows. */
+typedef struct attn_block_call {
+    const attn_block_args *args;
+    attn_block_extent extent; /* tokens: of the longest item */
+    const float *packed;      /* past the header */
+    attn_out k, v;            /* where keys live: cache; data is null where it is the workspace */
+    int32_t *row0;            /* [batch] where the new keys go */
+    int32_t *pos0;            /* [batch] absolute position of the first new token */
+    int32_t *held;            /* [batch] keys that exist once the new ones are there */
+    int32_t *count;           /* [batch] rows that exist */
+    int32_t *rows;            /* [batch] rows that attend: without padding at the end */
+    attn_args core;           /* the core's call, but for q, k, v, o and the workspace */
+    /* ATTN_E_INDEX: nothing but keys and the workspace was written. */
+    attn_status (*run_core)(const attn_kernel *kernel, const attn_args *args, const int32_t *rows);
+    char *workspace; /* past the lists */
+} attn_block_call;
+
+/* One generated layer: a spec on an instruction set. */
+typedef struct attn_block_kernel {
+    uint32_t abi;
+    const char *name;
+    attn_isa isa;
+    const attn_spec *spec;
+    const attn_kernel *core;
+    const attn_kernel *expanded; /* runs where an item has expand_from queries or more; or null */
+    int32_t expand_from;
+    const attn_weight *weights;
+    int32_t weight_count;
+    int64_t packed_floats;
+    /* A key's row and head, in floats: k [kv_heads][D], v [v_heads][Dv]; v_dim = 0: v is k. */
+    int32_t k_heads, k_dim, v_heads, v_dim;
+    void (*pack)(const float *const *weight, float *packed); /* weight[i] as weights[i] */
+    uint64_t (*workspace)(const attn_block_extent *e);       /* bytes; UINT64_MAX: more than that */
+    attn_status (*run)(const attn_block_call *call);         /* what run_core returned */
+    bool (*arithmetic_ok)(void);                             /* as a kernel's */
+} attn_block_kernel;
+
+extern const attn_block_kernel *const attn_block_registry[];
+extern const int attn_block_registry_count;
+
+#define ATTN_INLINE inline __attribute__((always_inline))
+
+/* Where element n of p would lie, perhaps past p's object: an integer, since no pointer may point
+ * there. For ATTN_PREFETCH_ of simd/, and nothing else. */
+#define ATTN_AHEAD(p, n) ((uintptr_t)(p) + (uintptr_t)(n) * sizeof *(p))
+
+/* Sizes are counted in 64 bits on every target, and stop at UINT64_MAX: no product wraps. */
+static inline uint64_t attn_times(uint64_t a, uint64_t b) {
+    uint64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+}
+
+static inline uint64_t attn_plus(uint64_t a, uint64_t b) {
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* The next `bytes` of a workspace, 64-byte aligned; advances *used. base may be null (sizing). */
+static inline void *attn_carve(char *base, uint64_t *used, uint64_t bytes) {
+    void *p = base ? base + *used : NULL;
+    *used = bytes > UINT64_MAX - 63 ? UINT64_MAX : attn_plus(*used, (bytes + 63) & ~(uint64_t)63);
+    return p;
+}
+
+/* Whether memory of so many bytes can exist. */
+static inline bool attn_size_fits(uint64_t bytes) {
+    return bytes <= PTRDIFF_MAX;
+}
+
+/* Runs of `size` keys, at multiples of it, that `keys` consecutive ones of `all` touch at most. */
+static inline int32_t attn_runs(int64_t keys, int32_t all, int32_t size) {
+    const int64_t whole = ((int64_t)all + size - 1) / size;
+    const int64_t some = keys < 1 ? 0 : (keys - 1 + size - 1) / size + 1;
+    return (int32_t)(keys >= all || some > whole ? whole : some);
+}
+
+static inline bool attn_any_nonzero(const uint8_t *p, int32_t n) {
+    uint8_t any = 0;
+    for (int32_t i = 0; i < n; i++) any |= p[i];
+    return any != 0;
+}
+
+/* One query row of a run-time mask. */
+typedef struct attn_mask_row {
+    const void *data;
+    int64_t stride;
+    bool is_float;
+} attn_mask_row;
+
+/* Element stride of dimension d of [batch, head, row, key]: 0 where the mask broadcasts. */
+static inline int64_t attn_mask_stride(const attn_mask *mask, int d) {
+    const int i = d - (4 - mask->rank);
+    return i < 0 || mask->dim[i] == 1 ? 0 : mask->stride[i];
+}
+
+static inline attn_mask_row attn_mask_at(const attn_mask *mask, int32_t b, int32_t h, int32_t i) {
+    const int64_t at = b * attn_mask_stride(mask, 0) + h * attn_mask_stride(mask, 1) +
+                       i * attn_mask_stride(mask, 2);
+    const bool is_float = mask->type == ATTN_MASK_F32;
+    const void *data = is_float ? (const void *)((const float *)mask->data + at)
+                                : (const void *)((const uint8_t *)mask->data + at);
+    return (attn_mask_row){data, attn_mask_stride(mask, 3), is_float};
+}
+
+/* What the mask adds to the score of key k: -INFINITY hides it. */
+static inline float attn_mask_value(const attn_mask_row *row, int32_t k) {
+    if (row->is_float) return ((const float *)row->data)[k * row->stride];
+    return ((const uint8_t *)row->data)[k * row->stride] ? 0.0f : -INFINITY;
+}
+
+/* Tasks 0..count-1, spread over at most `threads` threads (team.c); worker is below the numbers of
+ * threads and of tasks. Results must not depend on the order. */
+typedef void attn_task_fn(void *ctx, int64_t task, int worker);
+void attn_parallel(int64_t count, int threads, attn_task_fn *fn, void *ctx);
+
+/* The threads that a call asks for, but no more than there are CPUs; 1 where it can have no team.
+ */
+int32_t attn_team_limit(int32_t threads);
+
+/* --- Entry points of attn.h as this library calls them itself: a public name may belong to another
+ * library of the program. --- */
+attn_status attn_own_plan_create(attn_plan **out, const attn_spec *spec, uint32_t flags);
+void attn_own_plan_destroy(attn_plan *plan);
+attn_status attn_own_workspace(const attn_plan *plan, const attn_extent *extent, size_t *bytes);
+attn_status attn_own_sizes(const attn_plan *plan, const attn_extent *extent, attn_size *size);
+attn_status attn_own_run(const attn_plan *plan, const attn_args *args);
+attn_status attn_own_block_create(attn_block **out, const attn_spec *spec, uint32_t flags);
+
+ATTN_VISIBILITY_END
+
+#endif

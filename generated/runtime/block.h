@@ -1,0 +1,106 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* block.h - what the files of layers (block*.c) share. */
+#ifndef ATTN_BLOCK_H
+#define ATTN_BLOCK_H
+
+#include "dispatch.h"
+
+ATTN_HIDDEN_BEGIN
+
+struct attn_block {
+    const attn_block_kernel *kernel;
+    attn_plan *core, *expanded; /* expanded may be null */
+    bool reference;
+};
+
+attn_status attn_check_block(const attn_why *why, const attn_block *block);
+
+/* Keys of a second input, rather than of the layer's own rows. */
+static inline bool attn_spec_has_kv(const attn_spec *s) {
+    return s->kv_dim != ATTN_UNSET;
+}
+
+/* --- Weights (block_names.c, block_pack.c) --- */
+
+enum { ATTN_WEIGHTS_MAX = 64 };
+
+/* Points weight[i], null so far, at the data of kernel->weights[i]. ATTN_E_WEIGHTS: message (may be
+ * null) says all that is wrong. */
+attn_status attn_weights_find(const attn_block_kernel *kernel, const attn_tensor *tensors,
+                              int32_t count, const float **weight, char *message, size_t size);
+
+/* Bytes of packed weights; UINT64_MAX: more than that. */
+uint64_t attn_packed_total(const attn_block_kernel *kernel);
+/* The same of a layer that was created: it fits. */
+size_t attn_packed_size(const attn_block_kernel *kernel);
+const float *attn_packed_floats(const void *packed);
+/* What a run can tell of packed weights without reading all of them. */
+attn_status attn_check_packed_header(const attn_why *why, const attn_block_kernel *kernel,
+                                     const void *packed);
+/* FNV-1a. */
+uint64_t attn_name_hash(const char *name, size_t length);
+
+/* --- Caches (block_cache.c) --- */
+
+uint64_t attn_cache_k_bytes(const attn_block_kernel *kernel, const attn_cache *cache);
+uint64_t attn_cache_v_bytes(const attn_block_kernel *kernel, const attn_cache *cache);
+attn_status attn_check_cache(const attn_why *why, const attn_block *block, const attn_cache *cache,
+                             int32_t batch);
+
+/* Where an item stands before a call: keys held, the first one's position, keys to let go of. */
+typedef struct attn_standing {
+    int32_t length, start, drop;
+} attn_standing;
+
+/* reset: as if the cache were empty. */
+attn_standing attn_cache_stand(const attn_spec *spec, const attn_cache *cache, int32_t b,
+                               int32_t count, bool reset);
+/* Moves the keys that stay to the front. */
+void attn_cache_let_go(const attn_block_kernel *kernel, attn_cache *cache, int32_t b,
+                       const attn_standing *at);
+
+/* --- Calls (block_check.c) --- */
+
+static inline int32_t attn_count_of(const int32_t *count, int32_t b, int32_t all) {
+    return count ? count[b] : all;
+}
+
+/* New keys of an item. */
+static inline int32_t attn_new_keys(const attn_spec *s, const attn_block_args *a, int32_t b) {
+    if (!attn_spec_has_kv(s)) return attn_count_of(a->count, b, a->tokens);
+    return a->kv ? attn_count_of(a->kv_count, b, a->kv_tokens) : 0;
+}
+
+/* Where an item of this call stands: a prefill, or new keys of a second input, start over. */
+static inline attn_standing attn_stand_in(const attn_spec *s, const attn_block_args *a, int32_t b,
+                                          bool reset) {
+    return attn_cache_stand(s, a->cache, b, attn_new_keys(s, a, b),
+                            reset || (attn_spec_has_kv(s) && a->kv));
+}
+
+/* In which form an item runs goes by its own rows. Items of one form run together. */
+static inline bool attn_expands(const attn_block_kernel *k, int32_t count) {
+    return k->expanded && count >= k->expand_from;
+}
+
+/* The runtime's own part of the workspace. */
+typedef struct attn_block_lists {
+    int32_t *row0, *pos0, *held, *count, *rows;
+    uint8_t *padding; /* [batch][keys] of a cache that slides */
+} attn_block_lists;
+
+/* A call that has been checked. */
+typedef struct attn_block_checked {
+    attn_block_call call;
+    attn_block_lists own;
+    uint64_t used; /* bytes of the workspace that are the runtime's own */
+    int32_t keys;  /* most keys of an item */
+} attn_block_checked;
+
+/* Every reason to refuse a call, in the order in which they are told. reset: a prefill. */
+attn_status attn_block_call_check(const attn_why *why, const attn_block *block,
+                                  const attn_block_args *args, bool reset, attn_block_checked *out);
+
+ATTN_VISIBILITY_END
+
+#endif

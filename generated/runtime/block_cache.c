@@ -1,0 +1,181 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* block_cache.c - caches: memory shared out, keys that stay and keys that go. */
+#include "block.h"
+#include "op.h"
+
+/* Expressions name keys by their numbers, which change where keys go: then all stay. */
+static int64_t keys_kept(const attn_spec *s) {
+    return s->expr_hash ? ATTN_FAR : attn_op_kept(s);
+}
+
+int32_t attn_cache_capacity(const attn_block *block, int32_t total, int32_t chunk) {
+    if (!block || total < 0 || chunk < 0) return 0;
+    const attn_spec *s = block->kernel->spec;
+    const int64_t kept = keys_kept(s);
+    const int64_t least = kept < total ? kept + chunk : total;
+    return least < total ? (int32_t)least : total;
+}
+
+/* Which spec a cache is for: the kernel's name up to "__", which says all of it and no instruction
+ * set. */
+static uint64_t cache_layer(const attn_block_kernel *k) {
+    const char *end = strstr(k->name, "__");
+    return attn_name_hash(k->name, end ? (size_t)(end - k->name) : strlen(k->name));
+}
+
+/* Bytes of rows of so many heads for all items. */
+static uint64_t rows_bytes(int32_t batch, int32_t capacity, int32_t heads, int32_t dim) {
+    const uint64_t rows = attn_times((uint64_t)batch * (uint64_t)capacity, (uint64_t)heads);
+    return attn_times(rows, (uint64_t)dim * sizeof(float));
+}
+
+uint64_t attn_cache_k_bytes(const attn_block_kernel *k, const attn_cache *c) {
+    return rows_bytes(c->batch, c->capacity, k->k_heads, k->k_dim);
+}
+
+uint64_t attn_cache_v_bytes(const attn_block_kernel *k, const attn_cache *c) {
+    return rows_bytes(c->batch, c->capacity, k->v_heads, k->v_dim);
+}
+
+/* Bytes of k, v, length and start; memory may be null (sizing). Where they are many, k and v must
+ * not end up a power of two apart: attn.h, attn_args. */
+static uint64_t cache_layout(const attn_block_kernel *k, attn_cache *c, char *memory) {
+    enum { MANY = 1 << 20, APART = 64 << 10 };
+    uint64_t used = 0;
+    const uint64_t list = (uint64_t)c->batch * sizeof(int32_t), keys = attn_cache_k_bytes(k, c);
+    const bool apart = keys >= MANY && k->v_dim;
+    c->k = attn_carve(memory, &used, apart ? attn_plus(keys, APART) : keys);
+    c->v = attn_carve(memory, &used, attn_cache_v_bytes(k, c));
+    if (!k->v_dim) c->v = c->k;
+    c->length = attn_carve(memory, &used, list);
+    c->start = attn_carve(memory, &used, list);
+    return used;
+}
+
+static uint64_t cache_size(const attn_block_kernel *k, int32_t batch, int32_t capacity) {
+    attn_cache c = {.batch = batch, .capacity = capacity};
+    return cache_layout(k, &c, NULL);
+}
+
+static attn_status check_cache_size(const attn_why *why, const attn_block *block, int32_t batch,
+                                    int32_t capacity) {
+    attn_status status = attn_check_block(why, block);
+    if (status == ATTN_OK) status = attn_check_range(why, "batch", batch, INT32_MAX);
+    if (status == ATTN_OK) status = attn_check_range(why, "capacity", capacity, INT32_MAX);
+    if (status != ATTN_OK) return status;
+    const attn_block_kernel *k = block->kernel;
+    const double rows = (double)batch * capacity;
+    const double floats = rows * (k->k_heads * (double)k->k_dim + k->v_heads * (double)k->v_dim);
+    if (floats <= 1e15) return attn_check_fits(why, "the cache", cache_size(k, batch, capacity));
+    return attn_refuse(why, ATTN_E_ARGUMENT,
+                       "batch is %d and capacity is %d: the cache would hold %.1e floats; must be "
+                       "at most 1e15",
+                       batch, capacity, floats);
+}
+
+attn_status attn_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,
+                             size_t *bytes) {
+    if (!bytes) return ATTN_E_ARGUMENT;
+    *bytes = 0;
+    const attn_status status = check_cache_size(NULL, block, batch, capacity);
+    if (status == ATTN_OK) *bytes = (size_t)cache_size(block->kernel, batch, capacity);
+    return status;
+}
+
+static attn_status check_cache_memory(const attn_why *why, const attn_block *block, int32_t batch,
+                                      int32_t capacity, const void *memory, size_t bytes) {
+    const attn_status status = check_cache_size(why, block, batch, capacity);
+    if (status != ATTN_OK) return status;
+    const size_t need = (size_t)cache_size(block->kernel, batch, capacity);
+    if (!memory && batch > 0)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "memory is null: %llu bytes are needed (attn_cache_bytes)",
+                           (unsigned long long)need);
+    return attn_check_memory(why, ATTN_E_CACHE, "memory", memory, "bytes", bytes, need,
+                             "attn_cache_bytes");
+}
+
+attn_status attn_cache_memory_check(const attn_block *block, int32_t batch, int32_t capacity,
+                                    const void *memory, size_t bytes, char *message, size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    return check_cache_memory(&why, block, batch, capacity, memory, bytes);
+}
+
+attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t batch,
+                            int32_t capacity, void *memory, size_t bytes) {
+    if (!cache) return ATTN_E_ARGUMENT;
+    const attn_status status = check_cache_memory(NULL, block, batch, capacity, memory, bytes);
+    if (status != ATTN_OK) return status;
+    /* Callers from before types have no more of it. */
+    const size_t size = offsetof(attn_cache, type);
+    attn_cache c = {.struct_size = (uint32_t)size, .batch = batch, .capacity = capacity};
+    cache_layout(block->kernel, &c, memory);
+    c.layer = cache_layer(block->kernel);
+    for (int32_t b = 0; b < batch; b++) c.length[b] = c.start[b] = 0;
+    memcpy(cache, &c, size);
+    return ATTN_OK;
+}
+
+attn_status attn_check_cache(const attn_why *why, const attn_block *block, const attn_cache *c,
+                             int32_t batch) {
+    const attn_status status = attn_check_block(why, block);
+    if (status != ATTN_OK) return status;
+    if (!c) return attn_refuse(why, ATTN_E_CACHE, "cache is null");
+    const size_t size = offsetof(attn_cache, type); /* of caches of f32 */
+    if (c->struct_size != size)
+        return attn_refuse(why, ATTN_E_CACHE,
+                           "cache.struct_size is %u: must be %u, as attn_cache_init sets it",
+                           (unsigned)c->struct_size, (unsigned)size);
+    if (c->layer != cache_layer(block->kernel))
+        return attn_refuse(why, ATTN_E_CACHE,
+                           "cache.layer is another layer's: attn_cache_init has to be given the "
+                           "block (or one of the same spec) that runs");
+    if (c->batch != batch)
+        return attn_refuse(why, ATTN_E_CACHE, "cache.batch is %d: must be the call's batch = %d",
+                           c->batch, batch);
+    if (c->capacity < 0)
+        return attn_refuse(why, ATTN_E_CACHE, "cache.capacity is %d: must not be negative",
+                           c->capacity);
+    if (batch == 0) return ATTN_OK;
+    const char *null = !c->k ? "k" : !c->v ? "v" : !c->length ? "length" : !c->start ? "start" : "";
+    if (!*null) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_CACHE, "cache.%s is null: attn_cache_init sets it", null);
+}
+
+attn_status attn_cache_check(const attn_block *block, const attn_cache *cache, int32_t batch,
+                             char *message, size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    return attn_check_cache(&why, block, cache, batch);
+}
+
+attn_standing attn_cache_stand(const attn_spec *s, const attn_cache *c, int32_t b, int32_t count,
+                               bool reset) {
+    attn_standing at = {0, 0, 0};
+    if (!c || reset) return at;
+    at.length = c->length[b];
+    at.start = c->start[b];
+    const int64_t kept = keys_kept(s);
+    if (count > c->capacity - at.length && at.length > kept) at.drop = at.length - (int32_t)kept;
+    return at;
+}
+
+/* Moves the keys that stay to the front. */
+void attn_cache_let_go(const attn_block_kernel *k, attn_cache *c, int32_t b,
+                       const attn_standing *at) {
+    const struct {
+        void *data;
+        int32_t heads, dim;
+    } part[2] = {{c->k, k->k_heads, k->k_dim}, {c->v, k->v_heads, k->v_dim}};
+    const size_t keep = (size_t)(at->length - at->drop);
+    for (int i = 0; i < 2 && at->drop > 0; i++) {
+        const size_t head = (size_t)c->capacity * (size_t)part[i].dim;
+        for (int32_t h = 0; h < part[i].heads && part[i].dim; h++) {
+            float *rows =
+                (float *)part[i].data + ((size_t)b * (size_t)part[i].heads + (size_t)h) * head;
+            memmove(rows, rows + (size_t)at->drop * (size_t)part[i].dim,
+                    keep * (size_t)part[i].dim * sizeof(float));
+        }
+    }
+    c->length[b] = (int32_t)keep;
+    c->start[b] = at->start + at->drop;
+}

@@ -1,0 +1,145 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* block_names.c - which of a layer's weights a tensor's name stands for. */
+#include "block.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { PIECES = 3 };
+
+static const struct {
+    const char *suffix;
+    const char *piece[PIECES];
+} names[] = {
+#define NAME(suffix, ...) {suffix, {__VA_ARGS__}},
+#include "weight_names.def"
+};
+
+/* The list of everything that is wrong with the given weights. */
+typedef struct problems {
+    char *text;
+    size_t size, length;
+    int count;
+} problems;
+
+static void problem(problems *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void problem(problems *p, const char *fmt, ...) {
+    if (p->text && p->length < p->size) {
+        va_list ap;
+        va_start(ap, fmt);
+        const char *separator = p->count ? "\n" : "";
+        p->length += (size_t)snprintf(p->text + p->length, p->size - p->length, "%s", separator);
+        if (p->length < p->size)
+            p->length += (size_t)vsnprintf(p->text + p->length, p->size - p->length, fmt, ap);
+        va_end(ap);
+    }
+    p->count++;
+}
+
+static bool ends_in(const char *name, size_t n, const char *suffix, size_t m) {
+    if (m > n || memcmp(name + n - m, suffix, m)) return false;
+    return m == n || name[n - m - 1] == '.';
+}
+
+/* Index of the weight BASE.kind; -1: the layer takes none of this name. */
+static int weight_named(const attn_block_kernel *k, const char *base, const char *kind) {
+    for (int i = 0; i < k->weight_count; i++) {
+        const size_t n = strlen(base);
+        if (!strncmp(k->weights[i].name, base, n) && !strcmp(k->weights[i].name + n, kind))
+            return i;
+    }
+    return -1;
+}
+
+/* The weights that a tensor's name stands for; 0: none. */
+static int find_weights(const attn_block_kernel *k, const char *name, int found[PIECES]) {
+    const size_t n = strlen(name);
+    size_t longest = 0;
+    int count = 0;
+    for (int i = 0; i < k->weight_count; i++) {
+        const size_t m = strlen(k->weights[i].name);
+        if (m <= longest || !ends_in(name, n, k->weights[i].name, m)) continue;
+        longest = m;
+        found[0] = i;
+        count = 1;
+    }
+    static const char *const kinds[] = {".weight", ".bias"};
+    for (int t = 0; t < 2; t++) {
+        const size_t kind = strlen(kinds[t]);
+        if (n <= kind || strcmp(name + n - kind, kinds[t])) continue;
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+            const size_t m = strlen(names[i].suffix);
+            if (m + kind <= longest || !ends_in(name, n - kind, names[i].suffix, m)) continue;
+            int piece[PIECES], pieces = 0;
+            while (pieces < PIECES && names[i].piece[pieces]) {
+                piece[pieces] = weight_named(k, names[i].piece[pieces], kinds[t]);
+                if (piece[pieces] < 0) break;
+                pieces++;
+            }
+            if (!pieces || (pieces < PIECES && names[i].piece[pieces])) continue;
+            longest = m + kind;
+            memcpy(found, piece, sizeof piece);
+            count = pieces;
+        }
+    }
+    return count;
+}
+
+static void put_dims(char *out, size_t size, int32_t rank, const int64_t *dim) {
+    size_t n = 0;
+    out[0] = 0;
+    for (int i = 0; i < rank && i < 4 && n < size; i++)
+        n += (size_t)snprintf(out + n, size - n, "%s%lld", i ? ", " : "", (long long)dim[i]);
+}
+
+/* Points the weights of one tensor into it. */
+static void take(const attn_block_kernel *k, const attn_tensor *t, const float **weight,
+                 problems *p) {
+    int found[PIECES];
+    const int pieces = find_weights(k, t->name, found);
+    if (!pieces) {
+        problem(p, "%s: unknown weight", t->name);
+        return;
+    }
+    if (pieces == 1 && !k->weights[found[0]].used) return;
+    const attn_weight *first = &k->weights[found[0]];
+    int64_t want[4] = {0, first->dim[1], first->dim[2], 0};
+    for (int i = 0; i < pieces; i++) want[0] += k->weights[found[i]].dim[0];
+    bool same = t->rank == first->rank && t->data;
+    for (int i = 0; same && i < t->rank; i++) same = t->dim[i] == want[i];
+    if (!same) {
+        char got[96], expected[96];
+        put_dims(got, sizeof got, t->rank, t->dim);
+        put_dims(expected, sizeof expected, first->rank, want);
+        problem(p, "%s: must be [%s], got [%s]%s", t->name, expected, got,
+                t->data ? "" : " without data");
+        return;
+    }
+    if (t->type != ATTN_TYPE_F32) {
+        problem(p, "%s: type is %d: must be ATTN_TYPE_F32, 0", t->name, t->type);
+        return;
+    }
+    const float *data = t->data;
+    for (int i = 0; i < pieces; i++) {
+        const attn_weight *w = &k->weights[found[i]];
+        if (weight[found[i]]) problem(p, "%s: gives %s a second time", t->name, w->name);
+        weight[found[i]] = data;
+        int64_t size = 1;
+        for (int d = 0; d < w->rank; d++) size *= w->dim[d];
+        data += size;
+    }
+}
+
+attn_status attn_weights_find(const attn_block_kernel *k, const attn_tensor *tensors, int32_t count,
+                              const float **weight, char *message, size_t size) {
+    problems p = {message, size, 0, 0};
+    for (int32_t i = 0; i < count; i++) take(k, &tensors[i], weight, &p);
+    for (int32_t i = 0; i < k->weight_count; i++) {
+        if (weight[i] || !k->weights[i].used) continue;
+        char dims[96];
+        put_dims(dims, sizeof dims, k->weights[i].rank, k->weights[i].dim);
+        problem(&p, "%s: missing, [%s]", k->weights[i].name, dims);
+    }
+    return p.count ? ATTN_E_WEIGHTS : ATTN_OK;
+}

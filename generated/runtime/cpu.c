@@ -1,0 +1,64 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+#include "cpu.h"
+
+typedef enum family { ANY, X86 } family;
+
+static const struct {
+    const char *name;
+    family family;
+    int rank;
+} rows[ATTN_ISA_COUNT] = {
+#define ATTN_ISA_ROW(id, name, family, rank, ...) {name, family, rank},
+#include "isa.def"
+};
+
+const char *attn_isa_name(attn_isa isa) {
+    return rows[isa].name;
+}
+
+int attn_isa_named(const char *name) {
+    for (int i = 0; i < ATTN_ISA_COUNT; i++)
+        if (!strcmp(name, rows[i].name)) return i;
+    return -1;
+}
+
+bool attn_isa_better(attn_isa a, attn_isa b) {
+    return rows[a].rank > rows[b].rank;
+}
+
+attn_isa attn_isa_best(unsigned mask) {
+    int best = -1;
+    for (int i = 0; i < ATTN_ISA_COUNT; i++)
+        if ((mask >> i & 1) && (best < 0 || attn_isa_better((attn_isa)i, (attn_isa)best))) best = i;
+    return (attn_isa)best;
+}
+
+bool attn_isa_below(attn_isa isa, attn_isa cap) {
+    const bool family = rows[isa].family == ANY || rows[isa].family == rows[cap].family;
+    return family && rows[isa].rank <= rows[cap].rank;
+}
+
+#if defined(__x86_64__)
+/* The compiler's check covers the operating system's saving of the wide registers. */
+#define X86_HAS(feature) (__builtin_cpu_supports(feature) != 0)
+#else
+#define X86_HAS(feature) false
+#endif
+
+/* clang-format off */
+static bool runs(attn_isa isa) {
+    switch (isa) {
+#define ATTN_ISA_ROW(id, name, family, rank, guard, test, ...) case ATTN_ISA_##id: return test;
+#include "isa.def"
+    case ATTN_ISA_COUNT: break;
+    }
+    return false;
+}
+/* clang-format on */
+
+bool attn_cpu_runs(attn_isa isa) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+#endif
+    return runs(isa);
+}

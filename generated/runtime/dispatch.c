@@ -1,0 +1,550 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* dispatch.c - plans: from a spec to the best linked kernel, and checked calls of it. */
+#include "dispatch.h"
+#include "check.h"
+#include "cpu.h"
+#include "mode.h"
+#include "op.h"
+#include "reference.h"
+#include "spec.h"
+#include "types.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const variants[] = {"prefill", "decode", "gather", "reference"};
+enum { VARIANTS = sizeof variants / sizeof *variants };
+
+struct attn_plan {
+    const attn_kernel *kernel;
+    bool reference;
+    char name[VARIANTS][ATTN_NAME_MAX];
+};
+
+const char *attn_status_text(attn_status status) {
+    switch (status) {
+    case ATTN_OK: return "ok";
+    case ATTN_E_ARGUMENT:
+        return "an argument is null, out of range, or shares memory with what the call writes: "
+               "attn_plan_check, attn_prefill_check, attn_step_check and attn_packed_check name it";
+    case ATTN_E_SPEC:
+        return "the spec breaks a rule, or is of the other level (core or block): start from "
+               "attn_spec_init or a generated spec; attn_spec_check names the field";
+    case ATTN_E_NO_KERNEL:
+        return "no linked kernel has this spec and runs on this CPU: generate one, link its files, "
+               "and check ATTN_ISA";
+    case ATTN_E_ABI:
+        return "struct_size or the kernel's ABI number does not fit this runtime: start from "
+               "attn_spec_init, ATTN_ARGS_INIT and ATTN_BLOCK_ARGS_INIT, and build kernels and "
+               "runtime together";
+    case ATTN_E_LENGTH:
+        return "a length is outside its extent: kv_len[b] 0..kv_len_max, a layer's count[b] "
+               "0..tokens and kv_count[b] 0..kv_tokens";
+    case ATTN_E_SHAPE:
+        return "attn_mask does not broadcast to [batch, heads, q_len, kv_len_max], or a side "
+               "tensor's or the scalars' count is not what the spec declares: attn_plan_check and "
+               "attn_prefill_check name it";
+    case ATTN_E_UNUSED:
+        return "an argument is given that this spec does not take: attn_mask belongs to sdpa, side "
+               "tensors and scalars to flex, seg to segment_cross, sinks to specs with sinks, kv "
+               "and its positions to layers with kv_dim";
+    case ATTN_E_WORKSPACE:
+        return "workspace is null, not 64-byte aligned, or smaller than attn_workspace or "
+               "attn_block_workspace says for these extents and threads";
+    case ATTN_E_INDEX: return "a side-tensor index is out of range at a visible pair";
+    case ATTN_E_MEMORY: return "out of memory";
+    case ATTN_E_WEIGHTS:
+        return "a weight is missing, unknown, doubled or of another shape: attn_block_pack's "
+               "message names it, and attn_block_weights lists what the layer takes";
+    case ATTN_E_PACKED:
+        return "the packed weights are of another layer, instruction set or version, or damaged: "
+               "pack them again; attn_packed_check says which";
+    case ATTN_E_CACHE:
+        return "the cache is missing in a step, was made for another layer or batch, or has no "
+               "room for the new tokens (attn_cache_capacity): attn_cache_check and "
+               "attn_step_check say which";
+    case ATTN_E_ARITHMETIC:
+        return "the kernels or the runtime were compiled with options that change floating point "
+               "(a part of -ffast-math, such as -fassociative-math, or "
+               "-fsingle-precision-constant): compile them without, for example with -O2 alone";
+    case ATTN_STATUS_COUNT: break;
+    }
+    return "unknown status";
+}
+
+bool attn_spec_same(const attn_spec *a, const attn_spec *b) {
+#define ATTN_FIELD_ENUM(name, ...) \
+    if (a->name != b->name) return false;
+#define ATTN_FIELD_INT(name, ...) \
+    if (a->name != b->name) return false;
+#define ATTN_FIELD_BOOL(name, ...) \
+    if (a->name != b->name) return false;
+#define ATTN_FIELD_FLOAT(name, ...) \
+    if (a->name != b->name) return false;
+#include "spec_fields.def"
+    return a->expr_hash == b->expr_hash;
+}
+
+bool attn_isa_allowed(attn_isa isa) {
+    const char *name = getenv("ATTN_ISA");
+    const int cap = name && *name ? attn_isa_named(name) : (int)isa;
+    return cap >= 0 && attn_isa_below(isa, (attn_isa)cap) && attn_cpu_runs(isa);
+}
+
+static attn_status find_kernel(const attn_spec *spec, const attn_kernel **out) {
+    *out = NULL;
+    for (int i = 0; i < attn_registry_count; i++) {
+        const attn_kernel *k = attn_registry[i];
+        if (k->abi != ATTN_KERNEL_ABI) return ATTN_E_ABI;
+        if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, spec)) continue;
+        if (!*out || attn_isa_better(k->isa, (*out)->isa)) *out = k;
+    }
+    return *out ? ATTN_OK : ATTN_E_NO_KERNEL;
+}
+
+attn_status attn_spec_take(const attn_why *why, const attn_spec *spec, uint32_t flags,
+                           attn_spec *resolved) {
+    if (!spec) return attn_refuse(why, ATTN_E_ARGUMENT, "spec is null");
+    if (flags & ~(uint32_t)ATTN_REFERENCE)
+        return attn_refuse(why, ATTN_E_ARGUMENT, "flags is 0x%x: must be 0 or ATTN_REFERENCE",
+                           (unsigned)flags);
+    attn_status status = attn_check_size(why, "spec", spec->struct_size, sizeof *spec,
+                                         "attn_spec_init or a generated spec");
+    if (status != ATTN_OK) return status;
+    *resolved = *spec;
+    attn_spec_error error;
+    status = attn_spec_resolve(resolved, &error);
+    return status == ATTN_OK ? status : attn_refuse(why, status, "%s %s", error.field, error.text);
+}
+
+attn_status attn_plan_of_kernel(attn_plan **out, const attn_kernel *kernel, uint32_t flags) {
+    if (!attn_arithmetic_ok() || !kernel->arithmetic_ok()) return ATTN_E_ARITHMETIC;
+    attn_plan *plan = calloc(1, sizeof *plan);
+    if (!plan) return ATTN_E_MEMORY;
+    plan->kernel = kernel;
+    plan->reference = flags & ATTN_REFERENCE;
+    for (int i = 0; i < VARIANTS; i++)
+        snprintf(plan->name[i], sizeof plan->name[i], "%s:%s", kernel->name, variants[i]);
+    *out = plan;
+    return ATTN_OK;
+}
+
+static __attribute__((noinline)) attn_status create(attn_plan **out, const attn_spec *spec,
+                                                    uint32_t flags) {
+    attn_spec resolved;
+    attn_status status = attn_spec_take(NULL, spec, flags, &resolved);
+    if (status != ATTN_OK) return status;
+    if (resolved.level != ATTN_LEVEL_CORE) return ATTN_E_SPEC; /* attn_block_create takes layers */
+    const attn_kernel *kernel;
+    status = find_kernel(&resolved, &kernel);
+    if (status == ATTN_OK) status = attn_plan_of_kernel(out, kernel, flags);
+    if (status != ATTN_OK) return status;
+    const char *verbose = getenv("ATTN_VERBOSE");
+    if (verbose && *verbose && *verbose != '0')
+        fprintf(stderr, "attn: %s%s\n", kernel->name, (*out)->reference ? ":reference" : "");
+    return ATTN_OK;
+}
+
+attn_status attn_own_plan_create(attn_plan **out, const attn_spec *spec, uint32_t flags) {
+    if (!out) return ATTN_E_ARGUMENT;
+    *out = NULL;
+    const attn_mode mode = attn_mode_enter();
+    const attn_status status = create(out, spec, flags);
+    attn_mode_leave(mode);
+    return status;
+}
+
+attn_status attn_plan_create(attn_plan **out, const attn_spec *spec, uint32_t flags) {
+    return attn_own_plan_create(out, spec, flags);
+}
+
+static __attribute__((noinline)) attn_status check_spec(const attn_why *why, const attn_spec *spec,
+                                                        uint32_t flags) {
+    attn_spec resolved;
+    attn_status status = attn_spec_take(why, spec, flags, &resolved);
+    if (status != ATTN_OK) return status;
+    const attn_kernel *kernel;
+    status = resolved.level == ATTN_LEVEL_CORE ? find_kernel(&resolved, &kernel)
+                                               : attn_block_find(&resolved, NULL);
+    if (status == ATTN_OK) return status;
+    if (status == ATTN_E_ABI)
+        return attn_refuse(why, status,
+                           "a linked kernel was generated for another runtime: "
+                           "generate and build both together");
+    char name[ATTN_NAME_MAX];
+    attn_spec_format(&resolved, name);
+    const char *cap = getenv("ATTN_ISA");
+    return attn_refuse(why, status, "no linked kernel is %s and runs on this CPU%s%s", name,
+                       cap && *cap ? " under ATTN_ISA=" : "", cap && *cap ? cap : "");
+}
+
+attn_status attn_spec_check(const attn_spec *spec, uint32_t flags, char *message, size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    const attn_mode mode = attn_mode_enter();
+    const attn_status status = check_spec(&why, spec, flags);
+    attn_mode_leave(mode);
+    return status;
+}
+
+void attn_own_plan_destroy(attn_plan *plan) {
+    free(plan);
+}
+
+void attn_plan_destroy(attn_plan *plan) {
+    attn_own_plan_destroy(plan);
+}
+
+const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len) {
+    if (!plan) return "";
+    const char *variant = plan->reference ? "reference" : plan->kernel->variant(q_len);
+    for (int i = 0; variant && i < VARIANTS; i++)
+        if (!strcmp(variant, variants[i])) return plan->name[i];
+    return plan->kernel->name; /* a variant that this runtime does not know */
+}
+
+/* Extents whose products stay far inside 64 bits. */
+static attn_status check_extents(const attn_why *why, const attn_kernel *k, int32_t batch,
+                                 int32_t q_len, int32_t kv_len_max, int32_t threads) {
+    attn_status status = attn_check_range(why, "batch", batch, INT32_MAX);
+    if (status == ATTN_OK) status = attn_check_range(why, "q_len", q_len, INT32_MAX);
+    if (status == ATTN_OK) status = attn_check_range(why, "kv_len_max", kv_len_max, INT32_MAX);
+    if (status == ATTN_OK) status = attn_check_threads(why, threads);
+    if (status != ATTN_OK) return status;
+    const double rows = (double)batch * k->spec->heads;
+    const double longest = q_len > kv_len_max ? q_len : kv_len_max;
+    const double size = rows * longest * (attn_spec_k_dim(k->spec) + k->spec->v_dim);
+    if (size < 1e15) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_ARGUMENT,
+                       "batch is %d and %s is %d: a tensor would have %.1e elements; must be fewer "
+                       "than 1e15",
+                       batch, q_len > kv_len_max ? "q_len" : "kv_len_max", (int32_t)longest, size);
+}
+
+uint64_t attn_plan_workspace(const attn_plan *plan, const attn_extent *e) {
+    if (check_extents(NULL, plan->kernel, e->batch, e->q_len, e->kv_len_max, e->threads) != ATTN_OK)
+        return UINT64_MAX;
+    return plan->reference ? attn_reference_workspace(e) : plan->kernel->workspace(e);
+}
+
+/* Extents of a call whose workspace can exist. */
+static attn_status check_workspace(const attn_why *why, const attn_plan *plan,
+                                   const attn_extent *e) {
+    const attn_status status =
+        check_extents(why, plan->kernel, e->batch, e->q_len, e->kv_len_max, e->threads);
+    if (status != ATTN_OK) return status;
+    return attn_check_fits(why, "the workspace", attn_plan_workspace(plan, e));
+}
+
+static attn_status check_extent(const attn_why *why, const attn_plan *plan, const attn_extent *e) {
+    if (!plan) return attn_refuse(why, ATTN_E_ARGUMENT, "plan is null");
+    if (!e) return attn_refuse(why, ATTN_E_ARGUMENT, "extent is null");
+    const attn_status status =
+        attn_check_size(why, "extent", e->struct_size, sizeof *e, "{sizeof extent, ..}");
+    if (status != ATTN_OK) return status;
+    return check_workspace(why, plan, e);
+}
+
+attn_status attn_extent_check(const attn_plan *plan, const attn_extent *extent, char *message,
+                              size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    return check_extent(&why, plan, extent);
+}
+
+attn_status attn_own_workspace(const attn_plan *plan, const attn_extent *extent, size_t *bytes) {
+    if (!bytes) return ATTN_E_ARGUMENT;
+    *bytes = 0;
+    const attn_status status = check_extent(NULL, plan, extent);
+    if (status == ATTN_OK) *bytes = (size_t)attn_plan_workspace(plan, extent);
+    return status;
+}
+
+attn_status attn_workspace(const attn_plan *plan, const attn_extent *extent, size_t *bytes) {
+    return attn_own_workspace(plan, extent, bytes);
+}
+
+attn_status attn_own_sizes(const attn_plan *plan, const attn_extent *extent, attn_size *size) {
+    if (!size) return ATTN_E_ARGUMENT;
+    *size = (attn_size){0};
+    attn_status status = attn_own_workspace(plan, extent, &size->workspace);
+    if (status != ATTN_OK) return status;
+    const attn_spec *spec = plan->kernel->spec;
+    const int64_t batch = extent->batch, queries = batch * spec->heads * extent->q_len;
+    const int64_t keys = batch * extent->kv_len_max, d = attn_spec_k_dim(spec);
+    size->q = queries * d;
+    size->k = keys * spec->kv_heads * d;
+    size->v = keys * spec->v_heads * spec->v_dim;
+    size->o = queries * spec->v_dim;
+    size->lse = queries;
+    return ATTN_OK;
+}
+
+attn_status attn_sizes(const attn_plan *plan, const attn_extent *extent, attn_size *size) {
+    return attn_own_sizes(plan, extent, size);
+}
+
+/* --- Checks: each with its sentence --- */
+
+/* A tensor [batch, heads, length, width] that has elements. */
+static attn_status check_data(const attn_why *why, const char *name, const void *data, int32_t type,
+                              int32_t batch, int32_t heads, int32_t length, int32_t width) {
+    if (data) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_ARGUMENT,
+                       "%s.data is null: must hold %s, [batch, heads, length, width] = [%d, "
+                       "%d, %d, %d]",
+                       name, type == ATTN_TYPE_F32 ? "floats" : attn_type_get(type).name, batch,
+                       heads, length, width);
+}
+
+/* Tensors that a layer would make. */
+static attn_status check_tensors(const attn_why *why, const attn_kernel *k, const attn_args *a) {
+    const attn_spec *s = k->spec;
+    const bool queries = a->batch > 0 && a->q_len > 0, keys = queries && a->kv_len_max > 0;
+    const int32_t d = attn_spec_k_dim(s);
+    const attn_types type = attn_spec_types(s);
+    attn_status status = ATTN_OK;
+    if (queries) status = check_data(why, "q", a->q.data, type.q, a->batch, s->heads, a->q_len, d);
+    if (keys && status == ATTN_OK)
+        status = check_data(why, "k", a->k.data, type.k, a->batch, s->kv_heads, a->kv_len_max, d);
+    if (keys && status == ATTN_OK)
+        status =
+            check_data(why, "v", a->v.data, type.v, a->batch, s->v_heads, a->kv_len_max, s->v_dim);
+    if (queries && status == ATTN_OK)
+        status = check_data(why, "o", a->o.data, type.o, a->batch, s->heads, a->q_len, s->v_dim);
+    if (status != ATTN_OK) return status;
+    if (s->sinks && !a->sinks)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "sinks is null: must hold %d floats, one a head, as the spec has sinks",
+                           s->heads);
+    if (!s->sinks && a->sinks)
+        return attn_refuse(why, ATTN_E_UNUSED,
+                           "sinks is given: must be null, as the spec has none");
+    return ATTN_OK;
+}
+
+static attn_status check_pointers(const attn_why *why, const attn_kernel *k, const attn_args *a) {
+    const bool segments = attn_op_of(k->spec)->segments;
+    if (a->batch > 0 && a->q_len > 0 && segments && !a->seg)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "seg is null: must hold int32, [batch, rows] = [%d, %d], as the op goes "
+                           "by segments",
+                           a->batch, a->q_len);
+    if (k->side_count > 0 && !a->side)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "side is null: must hold %d side tensors, the first of them %s",
+                           k->side_count, k->sides[0].name);
+    if (k->scalar_count > 0 && !a->scalars)
+        return attn_refuse(why, ATTN_E_ARGUMENT, "scalars is null: must hold %d scalars",
+                           k->scalar_count);
+    if (!segments && a->seg)
+        return attn_refuse(why, ATTN_E_UNUSED,
+                           "seg is given: must be null, as the op does not go by segments");
+    const bool flex = k->spec->backend == ATTN_BACKEND_FLEX;
+    if (flex && a->mask.type != ATTN_MASK_NONE)
+        return attn_refuse(why, ATTN_E_UNUSED,
+                           "mask.type is %d: must be ATTN_MASK_NONE, as the backend is flex",
+                           a->mask.type);
+    if (!flex && (a->side_count || a->scalar_count))
+        return attn_refuse(why, ATTN_E_UNUSED, "%s is %d: must be 0, as the backend is sdpa",
+                           a->side_count ? "side_count" : "scalar_count",
+                           a->side_count ? a->side_count : a->scalar_count);
+    return ATTN_OK;
+}
+
+static attn_status check_mask(const attn_why *why, const attn_kernel *k, const attn_args *a) {
+    const attn_mask *m = &a->mask;
+    if (m->type == ATTN_MASK_NONE) return ATTN_OK;
+    if (m->type != ATTN_MASK_BOOL && m->type != ATTN_MASK_F32)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "mask.type is %d: must be ATTN_MASK_NONE, ATTN_MASK_BOOL or "
+                           "ATTN_MASK_F32",
+                           m->type);
+    if (m->rank < 1 || m->rank > 4)
+        return attn_refuse(why, ATTN_E_SHAPE, "mask.rank is %d: must be from 1 to 4", m->rank);
+    static const char *const names[4] = {"batch", "heads", "query rows", "keys"};
+    const int64_t want[4] = {a->batch, k->spec->heads, a->q_len, a->kv_len_max};
+    bool empty = a->batch == 0 || a->q_len == 0 || a->kv_len_max == 0;
+    for (int i = 0; i < m->rank; i++) {
+        const int at = 4 - m->rank + i;
+        if (m->dim[i] != 1 && m->dim[i] != want[at])
+            return attn_refuse(why, ATTN_E_SHAPE, "mask.dim[%d] is %lld: must be 1 or %lld (%s)", i,
+                               (long long)m->dim[i], (long long)want[at], names[at]);
+    }
+    if (!m->data && !empty) return attn_refuse(why, ATTN_E_ARGUMENT, "mask.data is null");
+    return ATTN_OK;
+}
+
+static attn_status check_sides(const attn_why *why, const attn_kernel *k, const attn_args *a) {
+    if (a->side_count != k->side_count)
+        return attn_refuse(why, ATTN_E_SHAPE, "side_count is %d: must be %d, as the spec declares",
+                           a->side_count, k->side_count);
+    if (a->scalar_count != k->scalar_count)
+        return attn_refuse(why, ATTN_E_SHAPE,
+                           "scalar_count is %d: must be %d, as the spec declares", a->scalar_count,
+                           k->scalar_count);
+    for (int i = 0; i < k->side_count; i++) {
+        const int64_t count = attn_side_count(&k->sides[i], a->batch, k->spec->heads,
+                                              k->spec->kv_heads, a->q_len, a->kv_len_max);
+        const char *name = k->sides[i].name;
+        if (a->side[i].count != count)
+            return attn_refuse(why, ATTN_E_SHAPE, "side[%d].count (%s) is %lld: must be %lld", i,
+                               name, (long long)a->side[i].count, (long long)count);
+        if (count > INT32_MAX) /* kernels index side tensors with 32 bits */
+            return attn_refuse(why, ATTN_E_ARGUMENT,
+                               "side[%d].count (%s) is %lld: at most %d can be "
+                               "indexed",
+                               i, name, (long long)count, INT32_MAX);
+        if (count > 0 && !a->side[i].data)
+            return attn_refuse(why, ATTN_E_ARGUMENT, "side[%d].data (%s) is null", i, name);
+    }
+    return ATTN_OK;
+}
+
+attn_status attn_inputs_check(const attn_why *why, const attn_kernel *k, const attn_args *a) {
+    attn_status status = check_extents(why, k, a->batch, a->q_len, a->kv_len_max, a->threads);
+    if (status == ATTN_OK) status = check_pointers(why, k, a);
+    if (status == ATTN_OK) status = check_mask(why, k, a);
+    return status == ATTN_OK ? check_sides(why, k, a) : status;
+}
+
+/* [batch, heads, length, width] of items from `first` on, in elements. */
+static attn_area *add_tensor(attn_areas *list, const char *name, const void *data, size_t size,
+                             int64_t first, int64_t width, const attn_dim dim[3]) {
+    const void *from = data ? (const char *)data + first * dim[2].stride * (int64_t)size : NULL;
+    attn_area *area = attn_areas_add(list, name, from, width * (int64_t)size);
+    for (int i = 0; i < 3; i++)
+        attn_area_repeat(area, dim[i].name, dim[i].count, dim[i].stride, size);
+    return area;
+}
+
+/* Whether what the call writes lies in what it reads, of keys in the first `keys` of so many items
+ * from `from` on. */
+static attn_status check_items(const attn_why *why, const attn_kernel *k, const attn_args *a,
+                               size_t workspace, int32_t from, int32_t items, int32_t keys) {
+    const attn_spec *s = k->spec;
+    const int32_t b = a->batch, lq = a->q_len, d = attn_spec_k_dim(s);
+    const int64_t word = sizeof(float);
+    const attn_types type = attn_spec_types(s);
+    attn_areas list;
+    list.count = 0;
+#define TENSOR(name, first, count, heads, length, width)                            \
+    add_tensor(&list, #name, a->name.data, attn_type_size(type.name), first, width, \
+               (attn_dim[3]){{#name ".token", length, a->name.token},               \
+                             {#name ".head", heads, a->name.head},                  \
+                             {#name ".batch", count, a->name.batch}})
+    TENSOR(q, 0, b, s->heads, lq, d);
+    attn_area *o = TENSOR(o, 0, b, s->heads, lq, s->v_dim);
+    if (keys > 0) {
+        TENSOR(k, from, items, s->kv_heads, keys, d);
+        TENSOR(v, from, items, s->v_heads, keys, s->v_dim);
+    }
+#undef TENSOR
+    attn_area *lse = attn_areas_add(&list, "lse", a->lse, lq * word);
+    attn_area_repeat(lse, "lse_head", s->heads, a->lse_head, sizeof(float));
+    attn_area_repeat(lse, "lse_batch", b, a->lse_batch, sizeof(float));
+    attn_area *scratch = attn_areas_add(&list, "workspace", a->workspace, (int64_t)workspace);
+    o->written = lse->written = scratch->written = true;
+    if (d <= ATTN_IN_PLACE_MOST)
+        o->same_as = 0; /* q: a task has read its rows when it writes them */
+    if (a->key_padding && keys > 0)
+        attn_areas_add_padding(&list, a->key_padding + from * a->key_padding_batch, keys, items,
+                               a->key_padding_batch);
+    attn_areas_add_inputs(&list, k, a);
+    attn_areas_add(&list, "q_start", a->q_start, b * word);
+    attn_areas_add(&list, "kv_len", a->kv_len, b * word);
+    attn_areas_add(&list, "sinks", a->sinks, s->heads * word);
+    return attn_check_areas(why, &list);
+}
+
+/* What the call reads and writes must not lie in each other. Keys beyond an item's kv_len are
+ * nobody's business: only where the longest item's length says so for all, each is looked at. */
+static attn_status check_memory(const attn_why *why, const attn_kernel *k, const attn_args *a,
+                                size_t workspace) {
+    if (!a->kv_len) return check_items(why, k, a, workspace, 0, a->batch, a->kv_len_max);
+    const int32_t longest = attn_longest(a);
+    if (check_items(NULL, k, a, workspace, 0, a->batch, longest) == ATTN_OK) return ATTN_OK;
+    attn_status status = ATTN_OK;
+    for (int32_t b = 0; status == ATTN_OK && b < a->batch; b++)
+        status = check_items(why, k, a, workspace, b, 1, a->kv_len[b]);
+    return status;
+}
+
+/* No type of today has scales. */
+static attn_status check_scales(const attn_why *why, const attn_args *a) {
+    if (!a->k_scale.data && !a->v_scale.data) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_UNUSED,
+                       "%s is given: must be null, as the type of k and v has no scales",
+                       a->k_scale.data ? "k_scale.data" : "v_scale.data");
+}
+
+/* *a: the caller's arguments, of this library's size. */
+static attn_status check_args(const attn_why *why, const attn_plan *plan, const attn_args *args,
+                              attn_args *a) {
+    if (!plan) return attn_refuse(why, ATTN_E_ARGUMENT, "plan is null");
+    if (!args) return attn_refuse(why, ATTN_E_ARGUMENT, "args is null");
+    attn_status status = attn_check_grown(why, "args", args, offsetof(attn_args, k_scale), a,
+                                          sizeof *a, "ATTN_ARGS_INIT");
+    if (status == ATTN_OK) status = attn_inputs_check(why, plan->kernel, a);
+    if (status == ATTN_OK) status = check_scales(why, a);
+    if (status == ATTN_OK) status = check_tensors(why, plan->kernel, a);
+    for (int32_t b = 0; status == ATTN_OK && a->kv_len && b < a->batch; b++)
+        status = attn_check_item(why, "kv_len", b, a->kv_len[b], "kv_len_max", a->kv_len_max);
+    if (status != ATTN_OK) return status;
+    const attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads};
+    status = check_workspace(why, plan, &e);
+    if (status != ATTN_OK) return status;
+    const size_t need = (size_t)attn_plan_workspace(plan, &e);
+    status = attn_check_memory(why, ATTN_E_WORKSPACE, "workspace", a->workspace, "workspace_bytes",
+                               a->workspace_bytes, need, "attn_workspace");
+    if (status != ATTN_OK || a->batch == 0 || a->q_len == 0) return status;
+    return check_memory(why, plan->kernel, a, need);
+}
+
+attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, const int32_t *rows,
+                             bool reference) {
+#ifdef ATTN_DEBUG
+    const bool check = true;
+#else
+    const bool check = reference;
+#endif
+    /* Before anything is written: does an expression read a side tensor out of range? */
+    attn_status status = ATTN_OK;
+    if (check && kernel->side_count > 0) status = attn_reference_check(kernel, args, rows);
+    if (status != ATTN_OK) return status;
+    if (reference) return attn_reference_run(kernel, args, rows);
+    kernel->run(args, rows);
+    return ATTN_OK;
+}
+
+/* Where there are no keys, their tensors may be null; kernels step from item to item all the same.
+ */
+static void stand_in_for_keys(attn_args *a) {
+    if (a->kv_len_max > 0) return;
+    a->k = a->v = (attn_view){.data = a->q.data};
+}
+
+static __attribute__((noinline)) attn_status run(const attn_plan *plan, const attn_args *args) {
+    attn_args call;
+    attn_status status = check_args(NULL, plan, args, &call);
+    if (status != ATTN_OK) return status;
+    call.threads = attn_team_limit(args->threads);
+    stand_in_for_keys(&call);
+    return attn_run_checked(plan->kernel, &call, NULL, plan->reference);
+}
+
+attn_status attn_own_run(const attn_plan *plan, const attn_args *args) {
+    const attn_mode mode = attn_mode_enter();
+    const attn_status status = run(plan, args);
+    attn_mode_leave(mode);
+    return status;
+}
+
+attn_status attn_run(const attn_plan *plan, const attn_args *args) {
+    return attn_own_run(plan, args);
+}
+
+attn_status attn_plan_check(const attn_plan *plan, const attn_args *args, char *message,
+                            size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    attn_args call;
+    return check_args(&why, plan, args, &call);
+}

@@ -1,0 +1,205 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* spec_block.c - the rules of layer specs (level = block). */
+#include "op.h"
+
+#include <math.h>
+
+#define fail attn_spec_fail
+
+static void fill(int32_t *member, int32_t value) {
+    if (*member == ATTN_UNSET) *member = value;
+}
+
+static bool is_cross(const attn_spec *s) {
+    return attn_op_of(s)->segments;
+}
+
+static attn_status need(int32_t member, const char *field, const char *what, attn_spec_error *err) {
+    return member == ATTN_UNSET ? fail(err, field, "is required for level = block: %s", what)
+                                : ATTN_OK;
+}
+
+static attn_status check_widths(const attn_spec *s, attn_spec_error *err) {
+    if (s->heads == ATTN_UNSET) return fail(err, "heads", "is required: the number of query heads");
+    if (!is_cross(s)) return need(s->d_model, "d_model", "the width of the layer's rows", err);
+    attn_status st = need(s->q_dim, "q_dim", "the width of the query side's rows", err);
+    return st == ATTN_OK ? need(s->kv_dim, "kv_dim", "the width of the key side's rows", err) : st;
+}
+
+/* A whole width that is split among the heads: d_model (self) or d_attn (cross). */
+static attn_status split(attn_spec *s, int32_t width, const char *field, attn_spec_error *err) {
+    if (s->head_dim != ATTN_UNSET) return ATTN_OK;
+    if (width % s->heads)
+        return fail(err, field, "must be a multiple of heads: %d is no multiple of %d", width,
+                    s->heads);
+    s->head_dim = width / s->heads;
+    return ATTN_OK;
+}
+
+static attn_status regular_widths(attn_spec *s, attn_spec_error *err) {
+    if (!is_cross(s)) return split(s, s->d_model, "d_model", err);
+    if (s->d_attn == ATTN_UNSET && s->head_dim == ATTN_UNSET)
+        return need(s->d_attn, "d_attn", "heads * head_dim", err);
+    attn_status st = s->d_attn == ATTN_UNSET ? ATTN_OK : split(s, s->d_attn, "d_attn", err);
+    if (st != ATTN_OK) return st;
+    const int64_t width = (int64_t)s->heads * s->head_dim;
+    if (width > 1048576)
+        return fail(err, "head_dim",
+                    "is too large: heads * head_dim must be at "
+                    "most 1048576");
+    if (s->d_attn != ATTN_UNSET && s->d_attn != width)
+        return fail(err, "d_attn", "must be heads * head_dim = %d, got %d", (int)width, s->d_attn);
+    s->d_attn = ATTN_UNSET; /* head_dim says it */
+    return ATTN_OK;
+}
+
+static attn_status mla_widths(attn_spec *s, attn_spec_error *err) {
+    attn_status st = need(s->head_dim, "head_dim", "the width of a query head", err);
+    if (st != ATTN_OK) return st;
+    if (s->key == ATTN_KEY_PER_HEAD) {
+        if (s->v_head_dim != ATTN_UNSET) return fail(err, "v_head_dim", "needs key = shared");
+        return need(s->q_comp_dim, "q_comp_dim", "the width of the compressed query", err);
+    }
+    if (is_cross(s)) return fail(err, "key", "must be per_head for layers of segment_cross");
+    fill(&s->v_head_dim, s->head_dim);
+    if (s->scale == ATTN_UNSET_F && s->retr_dim != ATTN_UNSET)
+        s->scale = (float)(1.0 / sqrt((double)s->head_dim + s->retr_dim));
+    return ATTN_OK;
+}
+
+attn_status attn_spec_block_core(attn_spec *s, attn_spec_error *err) {
+    attn_status st = check_widths(s, err);
+    if (st != ATTN_OK) return st;
+    if (!is_cross(s) && s->kv_dim != ATTN_UNSET &&
+        (s->op != ATTN_OP_FULL_SELF || s->causal || s->form == ATTN_FORM_MLA))
+        return fail(err, "kv_dim",
+                    "applies to segment_cross, and to regular full_self with causal "
+                    "= false");
+    return s->form == ATTN_FORM_MLA ? mla_widths(s, err) : regular_widths(s, err);
+}
+
+static attn_status norm_rules(attn_spec *s, attn_spec_error *err) {
+    const bool cross = is_cross(s), mla = s->form == ATTN_FORM_MLA;
+    fill(&s->norm, cross ? ATTN_NORM_NONE : mla ? ATTN_NORM_RMSNORM : ATTN_NORM_LAYERNORM);
+    fill(&s->residual, cross ? ATTN_RESIDUAL_NONE : ATTN_RESIDUAL_SERIAL);
+    fill(&s->norm_bias, s->norm == ATTN_NORM_LAYERNORM);
+    const bool norms = s->norm != ATTN_NORM_NONE, rms = s->norm == ATTN_NORM_RMSNORM;
+    if (!norms && s->norm_bias) return fail(err, "norm_bias", "needs a norm");
+    if (!norms && s->norm_offset) return fail(err, "norm_offset", "needs a norm");
+    if (!norms && s->norm_place) return fail(err, "norm_place", "needs a norm");
+    if (s->norm_eps == ATTN_UNSET_F) s->norm_eps = rms || (mla && !norms) ? 0x1p-23f : 1e-5f;
+    if (!(s->norm_eps >= 0)) return fail(err, "norm_eps", "must not be negative");
+    const bool parallel = s->residual == ATTN_RESIDUAL_PARALLEL;
+    if (s->shared_norm && (!parallel || !norms))
+        return fail(err, "shared_norm", "needs a norm and residual = parallel");
+    if (parallel && s->norm_place != ATTN_NORM_PLACE_PRE)
+        return fail(err, "norm_place", "must be pre where residual = parallel");
+    return ATTN_OK;
+}
+
+static attn_status ffn_rules(attn_spec *s, attn_spec_error *err) {
+    const int32_t width = is_cross(s) ? s->q_dim : s->d_model;
+    fill(&s->ffn, is_cross(s) ? ATTN_FFN_NONE : ATTN_FFN_SWIGLU);
+    const bool own = s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
+    if (!own) {
+        if (s->ffn_dim != ATTN_UNSET || s->ffn_dim_multiplier != ATTN_UNSET)
+            return fail(err, s->ffn_dim != ATTN_UNSET ? "ffn_dim" : "ffn_dim_multiplier",
+                        "needs an ffn of the layer's own");
+        if (s->ffn_bias == 1) return fail(err, "ffn_bias", "needs an ffn of the layer's own");
+        s->ffn_bias = 0;
+        return ATTN_OK;
+    }
+    if (s->residual == ATTN_RESIDUAL_NONE)
+        return fail(err, "ffn", "must be none where residual = none");
+    fill(&s->ffn_bias, 1);
+    if (s->ffn_dim_multiplier != ATTN_UNSET && s->ffn_dim != ATTN_UNSET)
+        return fail(err, "ffn_dim_multiplier", "and ffn_dim say the same: give one of them");
+    const int64_t times = s->ffn_dim_multiplier == ATTN_UNSET ? 4 : s->ffn_dim_multiplier;
+    if (s->ffn_dim == ATTN_UNSET && times * width > 1048576)
+        return fail(err, "ffn_dim_multiplier", "is too large: ffn_dim must be at most 1048576");
+    fill(&s->ffn_dim, (int32_t)(times * width));
+    s->ffn_dim_multiplier = ATTN_UNSET; /* ffn_dim says it */
+    return ATTN_OK;
+}
+
+static void bias_rules(attn_spec *s) {
+    fill(&s->q_bias, !is_cross(s) && s->form == ATTN_FORM_REGULAR);
+    fill(&s->k_bias, s->q_bias);
+    fill(&s->v_bias, s->q_bias);
+    fill(&s->o_bias, s->q_bias);
+}
+
+/* The latent projections of mla carry no biases; the shared key's first projections have names of
+ * their own. */
+static attn_status mla_bias_rules(const attn_spec *s, attn_spec_error *err) {
+    if (s->form != ATTN_FORM_MLA) return ATTN_OK;
+    if (s->q_bias) return fail(err, "q_bias", "must be false for form mla");
+    if (s->k_bias) return fail(err, "k_bias", "must be false for form mla");
+    if (s->v_bias) return fail(err, "v_bias", "must be false for form mla");
+    if (s->o_bias) return fail(err, "o_bias", "must be false for form mla");
+    return ATTN_OK;
+}
+
+static attn_status scaling_rules(attn_spec *s, attn_spec_error *err) {
+    const int kind = s->rope_scaling;
+    const bool ramp = kind == ATTN_ROPE_SCALING_LLAMA3 || kind == ATTN_ROPE_SCALING_YARN;
+    if (kind != ATTN_ROPE_SCALING_NONE && s->rope_factor == ATTN_UNSET_F)
+        return fail(err, "rope_factor", "is required where rope_scaling is given");
+    if (kind == ATTN_ROPE_SCALING_NONE && s->rope_factor != ATTN_UNSET_F)
+        return fail(err, "rope_factor", "needs rope_scaling");
+    if (kind != ATTN_ROPE_SCALING_NONE && !(s->rope_factor >= 1))
+        return fail(err, "rope_factor", "must be at least 1");
+    if (ramp && s->rope_original == ATTN_UNSET)
+        return fail(err, "rope_original", "is required for rope_scaling = llama3 and yarn");
+    if (!ramp && (s->rope_original != ATTN_UNSET || s->rope_low != ATTN_UNSET_F ||
+                  s->rope_high != ATTN_UNSET_F))
+        return fail(err,
+                    s->rope_original != ATTN_UNSET ? "rope_original"
+                    : s->rope_low != ATTN_UNSET_F  ? "rope_low"
+                                                   : "rope_high",
+                    "needs rope_scaling = llama3 or yarn");
+    const bool yarn = kind == ATTN_ROPE_SCALING_YARN;
+    if (!yarn && s->rope_mscale != ATTN_UNSET_F)
+        return fail(err, "rope_mscale", "needs rope_scaling = yarn");
+    if (!yarn && !s->rope_truncate) return fail(err, "rope_truncate", "needs rope_scaling = yarn");
+    if (!ramp) return ATTN_OK;
+    if (s->rope_low == ATTN_UNSET_F) s->rope_low = 1;
+    if (s->rope_high == ATTN_UNSET_F) s->rope_high = yarn ? 32 : 4;
+    if (!(s->rope_low > 0 && s->rope_high > s->rope_low))
+        return fail(err, "rope_high", "must be greater than rope_low, and both greater than 0");
+    if (!yarn) return ATTN_OK;
+    if (!(s->rope_base > 1))
+        return fail(err, "rope_base", "must be greater than 1 for rope_scaling = yarn, got %g",
+                    (double)s->rope_base);
+    if (s->rope_mscale == ATTN_UNSET_F)
+        s->rope_mscale = (float)(0.1 * log((double)s->rope_factor) + 1);
+    if (!(s->rope_mscale > 0)) return fail(err, "rope_mscale", "must be greater than 0");
+    return ATTN_OK;
+}
+
+static attn_status rope_rules(attn_spec *s, attn_spec_error *err) {
+    const bool mla = s->form == ATTN_FORM_MLA;
+    const int32_t whole = mla ? s->retr_dim : s->head_dim;
+    if (s->rope == ATTN_ROPE_NONE) {
+        if (s->rope_dim != ATTN_UNSET) return fail(err, "rope_dim", "needs a rope");
+        if (s->rope_base != ATTN_UNSET_F) return fail(err, "rope_base", "needs a rope");
+        if (s->rope_scaling) return fail(err, "rope_scaling", "needs a rope");
+        return scaling_rules(s, err);
+    }
+    fill(&s->rope_dim, whole);
+    if (s->rope_dim % 2 || s->rope_dim > whole)
+        return fail(err, "rope_dim", "must be even and at most %d, the width of a %s, got %d",
+                    whole, mla ? "retrieval key" : "head", s->rope_dim);
+    if (s->rope_base == ATTN_UNSET_F) s->rope_base = 10000;
+    if (!(s->rope_base > 0)) return fail(err, "rope_base", "must be greater than 0");
+    return scaling_rules(s, err);
+}
+
+attn_status attn_spec_block_rest(attn_spec *s, attn_spec_error *err) {
+    attn_status st = norm_rules(s, err);
+    if (st == ATTN_OK) st = ffn_rules(s, err);
+    if (st != ATTN_OK) return st;
+    bias_rules(s);
+    st = mla_bias_rules(s, err);
+    return st == ATTN_OK ? rope_rules(s, err) : st;
+}

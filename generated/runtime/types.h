@@ -1,0 +1,105 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* types.h - stored elements one at a time: sizes, names, values, and the one place that rounds. */
+#ifndef ATTN_TYPES_H
+#define ATTN_TYPES_H
+
+#include "compiler.h"
+#include "attn.h"
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+ATTN_HIDDEN_BEGIN
+
+/* A row of types.def. */
+typedef struct attn_type_row {
+    const char *name, *ctype;
+    int bits, exponent;
+    const char *safetensors, *gguf;
+} attn_type_row;
+
+static inline attn_type_row attn_type_get(int32_t type) {
+    static const attn_type_row rows[] = {
+#define ATTN_TYPE_ROW(id, name, bits, exponent, ctype, safetensors, gguf) \
+    {#name, #ctype, bits, exponent, safetensors, gguf},
+        ATTN_TYPES(ATTN_TYPE_ROW)
+#undef ATTN_TYPE_ROW
+    };
+    return rows[type];
+}
+
+/* Bytes of an element. */
+static inline size_t attn_type_size(int32_t type) {
+    return (size_t)attn_type_get(type).bits / 8;
+}
+
+/* Address of an element. */
+static inline const void *attn_at(const void *data, int32_t type, int64_t i) {
+    return (const char *)data + i * (int64_t)attn_type_size(type);
+}
+
+/* The sign of a float, its exponent and mantissa, in so many bits. */
+static inline uint32_t attn_float_bits(int bits, bool negative, uint32_t rest) {
+    return (uint32_t)negative << (bits - 1) | rest;
+}
+
+/* x as a float of `bits` bits, `exponent` of them its exponent: to nearest, ties to even; what is
+ * too large becomes infinite, NaN stays NaN, quiet, with the front of its payload. */
+static inline uint32_t attn_round_float(float x, int bits, int exponent) {
+    const int mantissa = bits - 1 - exponent, lowest = 2 - (1 << (exponent - 1));
+    const uint32_t infinite = ((1u << exponent) - 1) << mantissa;
+    if (isnan(x)) {
+        uint32_t payload;
+        memcpy(&payload, &x, sizeof payload);
+        payload = (payload & 0x7fffff) >> (23 - mantissa);
+        return attn_float_bits(bits, signbit(x), infinite | 1u << (mantissa - 1) | payload);
+    }
+    if (isinf(x)) return attn_float_bits(bits, signbit(x), infinite);
+    int at; /* |x| is in [0.5, 1) * 2^at */
+    (void)frexp((double)x, &at);
+    if (x == 0 || at - 1 < lowest) at = lowest + 1;
+    /* In units of the last bit: exact in double, then rounded once. */
+    const uint32_t units = (uint32_t)rint(ldexp(fabs((double)x), mantissa + 1 - at));
+    const uint32_t rest = ((uint32_t)(at - 1 - lowest) << mantissa) + units;
+    return attn_float_bits(bits, signbit(x), rest < infinite ? rest : infinite);
+}
+
+/* The value of such a float, exact. */
+static inline float attn_float_value(uint32_t code, int bits, int exponent) {
+    const int mantissa = bits - 1 - exponent, lowest = 2 - (1 << (exponent - 1));
+    const uint32_t top = (1u << exponent) - 1, field = code >> mantissa & top;
+    const uint32_t rest = code & ((1u << mantissa) - 1), sign = code >> (bits - 1) & 1;
+    if (field == top) {
+        const uint32_t wide = sign << 31 | 0x7f800000u | rest << (23 - mantissa);
+        float x;
+        memcpy(&x, &wide, sizeof x);
+        return x;
+    }
+    const double units = field ? (double)(rest | 1u << mantissa) : (double)rest;
+    const double x = ldexp(units, (field ? (int)field - 1 : 0) + lowest - mantissa);
+    return (float)(sign ? -x : x);
+}
+
+/* The value of element i. */
+static inline float attn_load(const void *data, int32_t type, int64_t i) {
+    if (type == ATTN_TYPE_F32) return ((const float *)data)[i];
+    const attn_type_row row = attn_type_get(type);
+    uint16_t half;
+    memcpy(&half, attn_at(data, type, i), sizeof half);
+    return attn_float_value(half, row.bits, row.exponent);
+}
+
+/* Rounds x into element i. */
+static inline void attn_store(void *data, int32_t type, int64_t i, float x) {
+    if (type == ATTN_TYPE_F32) {
+        ((float *)data)[i] = x;
+        return;
+    }
+    const attn_type_row row = attn_type_get(type);
+    const uint16_t half = (uint16_t)attn_round_float(x, row.bits, row.exponent);
+    memcpy((char *)data + i * (int64_t)sizeof half, &half, sizeof half);
+}
+
+ATTN_VISIBILITY_END
+
+#endif
