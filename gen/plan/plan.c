@@ -68,7 +68,7 @@ static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
         if (t->keys > p->max_keys) p->max_keys = t->keys;
         t->unroll = tile_unroll(p, nv, unroll);
         /* Whole lines are asked for in step; other unrollings ask for nothing. */
-        t->prefetch = t->unroll % plan_line(p->type.k) ? 0 : c->prefetch;
+        t->prefetch = t->unroll % plan_line(ATTN_TYPE_F32) ? 0 : c->prefetch;
         /* In between, a tile is rare: the running maximum alone saves code. */
         t->lazy = p->lazy && (full || nv == 1 || is_one_token(p, nv));
         t->pv.columns = p->panel / isa->width;
@@ -190,6 +190,8 @@ static void plan_reach(arena *a, const kernel_spec *k, plan *p) {
 /* Prefill and decode: what they share, and what is decode's. */
 static void plan_tiled(arena *a, const kernel_spec *k, const isa_row *isa, int unroll, plan *p) {
     p->tiled = true;
+    p->widen = p->type.k != ATTN_TYPE_F32 || p->type.v != ATTN_TYPE_F32;
+    p->latent = plan_is_latent(&k->core);
     plan_choose(p, k, isa);
     p->tile_vectors = p->choice.vectors;
     p->panel = plan_panel(p, isa);

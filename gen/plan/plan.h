@@ -93,7 +93,7 @@ typedef struct plan {
     plan_variant variant[PLAN_MAX_VARIANTS]; /* the first whose rows an item has runs */
     int variants;
     /* Resolved types and sizes of the spec. */
-    attn_types type; /* what Q, K, V and O are stored in; panels of V likewise */
+    attn_types type; /* what Q, K, V and O are stored in; panels of V are f32 */
     int heads, key_heads, value_heads, group, d, dv, dvp;
     /* Scores. */
     double q_scale;        /* folded into Q */
@@ -106,6 +106,8 @@ typedef struct plan {
     bool log2e; /* LOG2E is used */
     /* Prefill and decode: tiles of query rows. Without them all of this is zero. */
     bool tiled;
+    bool widen;       /* K and V are not f32: tiles read rows widened in scratch */
+    bool latent;      /* V may be the first columns of K */
     int tile_vectors; /* 1..: tiles of fewer rows use tile[n - 1] */
     plan_tile tile[PLAN_MAX_VECTORS];
     int tiles;        /* tiles a query block */

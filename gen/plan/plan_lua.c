@@ -131,14 +131,17 @@ static void set_tiled(arena *a, lua_val *t, const plan *p) {
              {"tiles", p->tiles}, {"key_block", p->key_block}, {"sum_keys", p->sum_keys},
              {"sum_most", SUM_MOST}, {"span", p->span}, {"panel", p->panel},
              {"max_keys", p->max_keys}, {"edge_keys", p->edge_keys},
-             {"pv_groups_max", p->pv_groups}, {"minmax_sides", (int)p->minmax},
-             {"q_floats", plan_q_floats(p)}, {"share_bytes", PLAN_SHARE}, {"reach", p->reach});
+             {"pv_groups_max", p->pv_groups}, {"line", plan_line(ATTN_TYPE_F32)},
+             {"minmax_sides", (int)p->minmax}, {"q_floats", plan_q_floats(p)},
+             {"share_bytes", PLAN_SHARE}, {"reach", p->reach});
     SET_INTS({"part_keys", p->part_keys}, {"decode_q", p->decode_q}, {"turn_keys", p->turn_keys},
              {"dot_ahead", p->dot_ahead}, {"dot_most", p->dot_most});
     lua_val_set_int(a, t, "row_keys", p->row_keys);
     lua_val_set(a, t, "tile", tiles_to_lua(a, p));
     lua_val_set(a, t, "edges", edges_to_lua(a, p));
     lua_val_set(a, t, "dots", dots_to_lua(a, p));
+    lua_val_set_bool(a, t, "widen", p->widen);
+    lua_val_set_bool(a, t, "latent", p->latent);
     lua_val_set_bool(a, t, "dot_spread", p->dot_spread);
     lua_val_set_bool(a, t, "scattered", p->scattered);
     lua_val_set_bool(a, t, "lazy", p->lazy);

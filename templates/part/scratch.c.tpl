@@ -24,10 +24,18 @@ $ end
 /* How values lie: key k, column c is v[c * column + (k - base) * row]; last_row stands for row in
  * the last, narrower column panel of packed values. */
 typedef struct values {
-    const ${plan.type.v.c} *v;
+    const float *v;
     ptrdiff_t column, row, last_row;
     int32_t base;
 } values;
+
+$ if plan.widen then
+/* Which rows of a key block are widened: of the keys first..last. That of key base is row 0. */
+typedef struct widened {
+    int32_t base, first, last;
+} widened;
+
+$ end
 
 $ if #plan.dots > 0 then
 /* Rows of K and of V that are asked for while others are worked on. They may lie past the last, so
@@ -58,5 +66,10 @@ typedef struct scratch {
 $ if plan.bias then
     float bias[BK * ROWS]; /* the run-time mask of a tile: [key][row] */
 $ end
-    ${plan.type.k.c} edge[${plan.max_keys} * D]; /* the last keys of a range, padded to a register tile */
+    float edge[${plan.max_keys} * D]; /* the last keys of a range, padded to a register tile */
+$ if plan.widen then
+    widened has_k, has_v;
+    _Alignas(64) float k[BK * D];   /* rows of a key block, widened, */
+    _Alignas(64) float v[BK * DVP]; /* and of its values, where they are not packed */
+$ end
 } scratch;
