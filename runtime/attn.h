@@ -109,6 +109,7 @@ typedef enum attn_form { ATTN_FORM_REGULAR, ATTN_FORM_MLA } attn_form;
 typedef enum attn_op { ATTN_OP_FULL_SELF, ATTN_OP_SLIDING_SELF, ATTN_OP_SEGMENT_CROSS } attn_op;
 typedef enum attn_backend { ATTN_BACKEND_SDPA, ATTN_BACKEND_FLEX } attn_backend;
 typedef enum attn_key { ATTN_KEY_PER_HEAD, ATTN_KEY_SHARED } attn_key;
+typedef enum attn_layout { ATTN_LAYOUT_DENSE } attn_layout;
 typedef enum attn_norm { ATTN_NORM_NONE, ATTN_NORM_LAYERNORM, ATTN_NORM_RMSNORM } attn_norm;
 typedef enum attn_norm_place {
     ATTN_NORM_PLACE_PRE,

@@ -3,6 +3,7 @@
 #include "dispatch.h"
 #include "check.h"
 #include "cpu.h"
+#include "layout.h"
 #include "mode.h"
 #include "op.h"
 #include "reference.h"
@@ -269,7 +270,8 @@ attn_status attn_own_sizes(const attn_plan *plan, const attn_extent *extent, att
     if (status != ATTN_OK) return status;
     const attn_spec *spec = plan->kernel->spec;
     const int64_t batch = extent->batch, queries = batch * spec->heads * extent->q_len;
-    const int64_t keys = batch * extent->kv_len_max, d = attn_spec_k_dim(spec);
+    const int64_t keys = batch * attn_layout_rows(spec, extent->kv_len_max);
+    const int64_t d = attn_spec_k_dim(spec);
     size->q = queries * d;
     size->k = keys * spec->kv_heads * d;
     size->v = keys * spec->v_heads * spec->v_dim;
@@ -434,8 +436,9 @@ static attn_status check_items(const attn_why *why, const attn_kernel *k, const 
     TENSOR(q, 0, b, s->heads, lq, d);
     attn_area *o = TENSOR(o, 0, b, s->heads, lq, s->v_dim);
     if (keys > 0) {
-        TENSOR(k, from, items, s->kv_heads, keys, d);
-        TENSOR(v, from, items, s->v_heads, keys, s->v_dim);
+        const int64_t rows = attn_layout_rows(s, keys);
+        TENSOR(k, from, items, s->kv_heads, rows, d);
+        TENSOR(v, from, items, s->v_heads, rows, s->v_dim);
     }
 #undef TENSOR
     attn_area *lse = attn_areas_add(&list, "lse", a->lse, lq * word);

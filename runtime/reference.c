@@ -3,6 +3,7 @@
  * what the op shows stands in op.c, from which no kernel is made. */
 #include "reference.h"
 
+#include "layout.h"
 #include "op.h"
 #include "spec.h"
 #include "types.h"
@@ -62,7 +63,7 @@ static double score(const row *r, int64_t k, bool *oob) {
     if (expr && expr->mask && !expr->mask(&r->x, r->h, r->q, (int32_t)k, oob)) return -INFINITY;
 
     const int64_t hk = r->h / (spec->heads / spec->kv_heads);
-    const int64_t key = b * args->k.batch + hk * args->k.head + k * args->k.token;
+    const int64_t key = attn_layout_at(spec, &args->k, b, hk, k);
     const int32_t dim = attn_spec_k_dim(spec);
     double s = 0;
     for (int32_t d = 0; d < dim; d++)
@@ -79,8 +80,11 @@ static double score_of(const row *r, int64_t k) {
     return r->score ? r->score[k] : score(r, k, &oob);
 }
 
-/* o[n columns] = sum of P V; returns the sum of P. v: the element that stands at key 0. */
-static double sum_columns(const row *r, double max, int64_t v, int32_t n, double *o) {
+/* o[n columns from c on] = sum of P V; returns the sum of P. */
+static double sum_columns(const row *r, double max, int32_t c, int32_t n, double *o) {
+    const attn_spec *spec = r->kernel->spec;
+    const attn_view *v = &r->args->v;
+    const int64_t hv = r->h / (spec->heads / spec->v_heads);
     double sum = 0;
     for (int32_t d = 0; d < n; d++) o[d] = 0;
     for (int64_t k = r->first; k <= r->last; k++) {
@@ -88,8 +92,8 @@ static double sum_columns(const row *r, double max, int64_t v, int32_t n, double
         if (s == -INFINITY) continue;
         const double p = exp(s - max);
         sum += p;
-        const int64_t at = v + k * r->args->v.token;
-        for (int32_t d = 0; d < n; d++) o[d] += p * attn_load(r->args->v.data, r->type.v, at + d);
+        const int64_t at = attn_layout_at(spec, v, r->x.b, hv, k) + c;
+        for (int32_t d = 0; d < n; d++) o[d] += p * attn_load(v->data, r->type.v, at + d);
     }
     return sum;
 }
@@ -97,8 +101,7 @@ static double sum_columns(const row *r, double max, int64_t v, int32_t n, double
 static void write_row(const row *r, double max) {
     const attn_args *args = r->args;
     const attn_spec *spec = r->kernel->spec;
-    const int64_t b = r->x.b, hv = r->h / (spec->heads / spec->v_heads);
-    const int64_t v = b * args->v.batch + hv * args->v.head;
+    const int64_t b = r->x.b;
     const int64_t o = b * args->o.batch + r->h * args->o.head + r->i * args->o.token;
     const double sink = spec->sinks ? args->sinks[r->h] : -INFINITY;
     const bool empty = max == -INFINITY; /* no key */
@@ -106,7 +109,7 @@ static void write_row(const row *r, double max) {
     double sum = 0, y[COLUMNS];
     for (int32_t c = 0; c < spec->v_dim; c += COLUMNS) {
         const int32_t n = spec->v_dim - c < COLUMNS ? spec->v_dim - c : COLUMNS;
-        sum = empty ? 0 : sum_columns(r, max, v + c, n, y);
+        sum = empty ? 0 : sum_columns(r, max, c, n, y);
         if (sink != -INFINITY) sum += exp(sink - max);
         for (int32_t d = 0; d < n; d++)
             attn_store(args->o.data, r->type.o, o + c + d, empty ? 0 : (float)(y[d] / sum));

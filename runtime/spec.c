@@ -197,6 +197,12 @@ static attn_status resolve_types(attn_spec *s, attn_spec_error *err) {
     return ATTN_OK;
 }
 
+/* Caches of layers are dense. */
+static attn_status check_layout(const attn_spec *s, attn_spec_error *err) {
+    if (s->layout == ATTN_LAYOUT_DENSE || s->level == ATTN_LEVEL_CORE) return ATTN_OK;
+    return fail(err, "layout", "must be dense in layers, whose caches are");
+}
+
 static float default_scale(const attn_spec *s) {
     return (float)(1.0 / sqrt((double)attn_spec_k_dim(s)));
 }
@@ -221,6 +227,7 @@ static attn_status resolve(attn_spec *s, attn_spec_error *err) {
     if (st == ATTN_OK && s->form == ATTN_FORM_MLA) st = derive_mla(s, err);
     if (st == ATTN_OK) st = check_applies(s, err);
     if (st == ATTN_OK) st = resolve_types(s, err);
+    if (st == ATTN_OK) st = check_layout(s, err);
     if (st != ATTN_OK) return st;
     fill(&s->kv_heads, s->heads);
     fill(&s->v_heads, s->kv_heads);

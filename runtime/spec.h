@@ -55,7 +55,7 @@ const attn_field *attn_field_find(const char *name);
 bool attn_field_is_member(const attn_field *field);
 double attn_field_get(const attn_field *field, const attn_spec *spec);
 void attn_field_put(const attn_field *field, attn_spec *spec, double value);
-/* A storage type at its default: names, banners and notes leave it out. */
+/* A storage type or layout at its default: names, banners and notes leave it out. */
 bool attn_field_is_silent(const attn_field *field, const attn_spec *spec);
 bool attn_field_is_set(const attn_field *field, const attn_spec *spec);
 void attn_field_put_default(const attn_field *field, attn_spec *spec);

@@ -55,15 +55,15 @@ static bool has_letter(const attn_field *f) {
     return f->id != ' ' && f->id != '.';
 }
 
-/* "f32_", "f32_kvbf16_". */
+/* "f32_", "f32_kvbf16_", and a layout's name where it is not the default. */
 static void put_types(char name[ATTN_NAME_MAX], const attn_spec *spec) {
     const attn_types type = attn_spec_types(spec);
     char value[ATTN_FIELD_TEXT_MAX];
     attn_enum_name(attn_field_find("type"), type.q, value, sizeof value);
     put(name, "%s_", value);
-    if (spec->kv_type == ATTN_KV_TYPE_SAME) return;
-    attn_field_text(attn_field_find("kv_type"), spec, value);
-    put(name, "%s%s_", kv_prefix, value);
+    if (attn_field_text(attn_field_find("kv_type"), spec, value))
+        put(name, "%s%s_", kv_prefix, value);
+    if (attn_field_text(attn_field_find("layout"), spec, value)) put(name, "%s_", value);
 }
 
 /* Form, backend, op, and the fields of a core that say something. */
@@ -195,8 +195,9 @@ static const char *parse_field(const char *p, attn_spec *spec) {
 static const char *parse_types(const char *p, attn_spec *spec) {
     p = parse_axis(p, attn_field_find("type"), spec);
     const size_t n = sizeof kv_prefix - 1;
-    if (!p || strncmp(p, kv_prefix, n)) return p;
-    return parse_axis(p + n, attn_field_find("kv_type"), spec);
+    if (p && !strncmp(p, kv_prefix, n)) p = parse_axis(p + n, attn_field_find("kv_type"), spec);
+    const char *after = p ? parse_axis(p, attn_field_find("layout"), spec) : NULL;
+    return after ? after : p;
 }
 
 attn_status attn_spec_parse(const char *name, attn_spec *spec) {

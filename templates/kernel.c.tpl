@@ -73,6 +73,8 @@ ${part("form/" .. spec.form .. ".c")}
 
 ${part("op/" .. spec.op .. ".c")}
 
+$ hooks("layout/" .. plan.layout .. ".c").declare()
+
 ${each("scratch")}
 _Static_assert(sizeof(scratch) == ${plan.scratch_bytes}, "the plan's workspace");
 

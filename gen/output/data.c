@@ -296,6 +296,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     lua_val *groups = lua_val_table(a), *sources = lua_val_table(a);
     bool any_block = false, any_core = false; /* layers */
     bool any_type = false;                    /* that is not f32 */
+    bool any_layout = false;                  /* that is not dense */
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
         if (!(p->options->isa_mask >> isa & 1)) continue;
         lua_val *group = lua_val_table(a), *symbols = lua_val_table(a), *blocks = lua_val_table(a);
@@ -305,6 +306,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
             if (!row) continue;
             any_block = any_block || row->layer;
             any_type = any_type || row->spec->core.kv_type != ATTN_KV_TYPE_SAME;
+            any_layout = any_layout || row->spec->core.layout != ATTN_LAYOUT_DENSE;
             any_core = any_core || (!row->layer && row->spec->outer);
             lua_val_push(a, row->layer ? blocks : symbols, lua_text(a, row->symbol));
             lua_val_push(a, sources, lua_text(a, arena_printf(a, "%s.c", row->symbol)));
@@ -319,6 +321,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     lua_val_set_bool(a, t, "has_blocks", any_block);
     lua_val_set_bool(a, t, "has_cores", any_core);
     lua_val_set_bool(a, t, "has_types", any_type);
+    lua_val_set_bool(a, t, "has_layouts", any_layout);
 }
 
 /* What the build files list of the runtime: its sources, and the headers that products see. */

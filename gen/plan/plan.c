@@ -213,9 +213,15 @@ static void plan_gather(const kernel_spec *k, const isa_row *isa, plan *p) {
     snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_g%d", k->name, isa->name, p->gather_keys);
 }
 
+static const char *plan_layout(arena *a, const attn_spec *s) {
+    char name[ATTN_FIELD_TEXT_MAX];
+    attn_enum_name(attn_field_find("layout"), s->layout, name, sizeof name);
+    return arena_strdup(a, name);
+}
+
 void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
                const plan_choice *choice, plan *p) {
-    *p = (plan){.isa = (attn_isa)(isa - isa_table), .layout = "dense"};
+    *p = (plan){.isa = (attn_isa)(isa - isa_table), .layout = plan_layout(a, &k->core)};
     p->choice = choice ? *choice : plan_choice_none();
     for (int i = 0; i < PLAN_PARAMS; i++)
         if (plan_choice_get(&p->choice, i) >= 0) p->tuned |= 1u << i;

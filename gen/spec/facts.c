@@ -2,6 +2,7 @@
 
 #include "types.h"
 
+#include "layout.h"
 #include "op.h"
 
 enum { FACTS_MAX = 96 }; /* 32 side tensors and 32 scalars at most, and a line each of the rest */
@@ -195,6 +196,7 @@ fact_list facts_of(arena *a, const kernel_spec *k) {
                      heads(a, s->v_heads, "value"), attn_spec_k_dim(s), s->v_dim,
                      s->kv_type == ATTN_KV_TYPE_SAME ? "floats" : "elements"));
     say_types(a, &l, s);
+    if (attn_layout_of(s)->words) say(&l, "Layout", "Layout: ", attn_layout_of(s)->words);
     if (s->level == ATTN_LEVEL_BLOCK) say_layer(a, &l, s);
     say(&l, "Visible keys", "Keys: ", arena_printf(a, "%s, below kv_len[b].", visible_keys(a, s)));
     say_scores(a, &l, k);

@@ -14,15 +14,18 @@ $ local function key_at(rows, key, step)
 $   return rows .. " + " .. key .. " * " .. step
 $ end
 $ return {
+$   declare = function() end, -- prints what the texts below need
 $   rows = function(type) return "const " .. type .. " *" end, -- their C type
 $   q_at = row_at("const " .. plan.type.q.c), -- row i of an item's query head
 $   o_at = row_at(plan.type.o.c),
 $   k_rows = rows_of("const " .. plan.type.k.c), -- the keys of an item's key head, from key 0 on
 $   v_rows = rows_of("const " .. plan.type.v.c),
 $   k_from = key_at, -- the same from this key on
-$   v_from = key_at,
 $   k_at = key_at, -- the row of this key, counted from where `rows` stands
 $   v_at = key_at,
+$   first = function(rows) return rows end, -- the row of key 0, where `rows` stands there
+$   beside = key_at, -- the row n keys after a row that it lies side by side with
+$   v_next = function(row, key, step) return row .. " += " .. step end, -- to the row of `key` from the one before
 $   -- Where that row would lie, past the last key too: an address, no pointer.
 $   ahead = function(rows, key, step) return "ATTN_AHEAD(" .. rows .. ", " .. key .. " * " .. step .. ")" end,
 $   k_step = function(view) return view .. "token" end, -- between keys that lie side by side
@@ -30,6 +33,7 @@ $   v_step = function(view) return view .. "token" end,
 $   head_step = function(view) return view .. "head" end, -- between the heads of a key
 $   -- Of n keys from this one on, as many as lie side by side.
 $   keys_here = function(rows, key, n) return n end,
-$   -- Prints what body(from, to) prints for runs of the keys from .. to that lie side by side.
-$   runs = function(rows, from, to, body) body(from, to) end,
+$   -- Prints what body(from, to, values) prints for runs of the keys from .. to that lie side by side;
+$   -- values: the `values` at that name, as they lie for a run where they are rows (column = 1).
+$   runs = function(from, to, values, body) body(from, to, values) end,
 $ }

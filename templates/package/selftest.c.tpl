@@ -11,6 +11,9 @@ $ end
 
 #include "runtime/attn_kernel.h"
 #include "runtime/cpu.h"
+$ if model.has_layouts then
+#include "runtime/layout.h"
+$ end
 #include "runtime/op.h"
 #include "runtime/spec.h"
 $ if model.has_types then
@@ -92,12 +95,16 @@ static double compare(const attn_kernel *k, shape s, attn_status *status) {
     const int64_t hk = spec->kv_heads, hv = spec->v_heads, b = s.batch;
     attn_args a = ATTN_ARGS_INIT;
     a.batch = s.batch, a.q_len = s.q_len, a.kv_len_max = s.kv_len, a.threads = 2;
-    float *q = tensor(b * h * s.q_len * d), *key = tensor(b * hk * s.kv_len * d);
-    float *v = tensor(b * hv * s.kv_len * dv), *sinks = tensor(h);
+$ local keys = model.has_layouts and "keys" or "s.kv_len"
+$ if model.has_layouts then
+    const int64_t keys = attn_layout_rows(spec, s.kv_len);
+$ end
+    float *q = tensor(b * h * s.q_len * d), *key = tensor(b * hk * ${keys} * d);
+    float *v = tensor(b * hv * ${keys} * dv), *sinks = tensor(h);
 $ if model.has_types then
     const attn_types types = attn_spec_types(spec);
-    store(key, types.k, b * hk * s.kv_len * d);
-    store(v, types.v, b * hv * s.kv_len * dv);
+    store(key, types.k, b * hk * ${keys} * d);
+    store(v, types.v, b * hv * ${keys} * dv);
 $ end
     const int64_t rows = b * h * s.q_len;
     float *o = tensor(2 * rows * dv), *lse = tensor(2 * rows);
@@ -107,8 +114,8 @@ $ end
     for (int64_t i = 0; i < b * s.q_len; i++)
         seg[i] = (int32_t)(i % s.q_len * s.kv_len / s.q_len) - 1;
     a.q = (attn_view){q, h * s.q_len * d, s.q_len * d, d};
-    a.k = (attn_view){key, hk * s.kv_len * d, s.kv_len * d, d};
-    a.v = (attn_view){v, hv * s.kv_len * dv, s.kv_len * dv, dv};
+    a.k = (attn_view){key, hk * ${keys} * d, ${keys} * d, d};
+    a.v = (attn_view){v, hv * ${keys} * dv, ${keys} * dv, dv};
     a.lse_batch = h * s.q_len, a.lse_head = s.q_len;
     a.q_start = attn_op_of(spec)->segments ? NULL : start;
     a.seg = attn_op_of(spec)->segments ? seg : NULL;

@@ -51,7 +51,7 @@ $ if plan.lazy and not plan.rescore and not plan.widen then
 static inline void ask_rows(const ${VT} *v, ptrdiff_t ldv, int32_t n) {
     for (int32_t i = 0; i < n; i++)
         for (int32_t c = 0; c < DV; c += ${plan.type.v.line})
-            ATTN_PREFETCH_L2(ATTN_AHEAD(${layout.v_at("v", "i", "ldv")}, c));
+            ATTN_PREFETCH_L2(ATTN_AHEAD(${layout.beside("v", "i", "ldv")}, c));
 }
 
 $ end
@@ -59,7 +59,7 @@ $ end
  * maximum and nothing past it is read. */
 static void pad_keys(float *to, const float *k, ptrdiff_t ldk, int32_t n, int32_t whole) {
     for (int32_t i = 0; i < whole; i++)
-        memcpy(to + i * D, ${layout.k_at("k", "min32(i, n - 1)", "ldk")}, sizeof(float) * D);
+        memcpy(to + i * D, ${layout.beside("k", "min32(i, n - 1)", "ldk")}, sizeof(float) * D);
 }
 $ end
 $ if plan.bias and plan.tiled then

@@ -41,7 +41,7 @@ $ if N > walk then
         for (int32_t i = key; i < key + ${N}; i += ${walk}) {
 $ end
 $ for i = 0, walk - 1 do
-        ${tab}const ${KT} *k${i} = ${layout.k_at("k", "min32(" .. at(at_key, i) .. ", n - 1)", "ldk")};
+        ${tab}const ${KT} *k${i} = ${layout.beside("k", "min32(" .. at(at_key, i) .. ", n - 1)", "ldk")};
 $ end
 $ for i = 0, walk - 1 do
 $   for j = 0, R - 1, 4 do

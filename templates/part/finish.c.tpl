@@ -45,9 +45,9 @@ $ if plan.tiled then
 static float largest_value(const item *x, int32_t h, int32_t lo, int32_t hi, float enough) {
     const attn_view *v = &x->args->v;
     const ${plan.type.v.c} *row =
-        ${layout.v_from(layout.v_rows("v->", "x->b", "value_head(h)"), "lo", layout.v_step("v->"))};
+        ${layout.v_at(layout.v_rows("v->", "x->b", "value_head(h)"), "lo", layout.v_step("v->"))};
     vf top = vf_zero();
-    for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++, row += ${layout.v_step("v->")})
+    for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++, ${layout.v_next("row", "k", layout.v_step("v->"))})
         for (int32_t c = 0; c < DV; c += W) top = vf_max(vf_abs(load_n${plan.type.v.suffix}(row + c, DV - c)), top);
     return vf_reduce_max(top);
 }

@@ -109,12 +109,12 @@ $ end
         tile_keep(t);
         t->span = k0 / SPAN;
     }
-$ local function tiles(from, to)
+$ local function tiles(from, to, v)
     switch (t->vectors) {
 $   for nv = 1, plan.tile_vectors do
-    case ${nv}: tile_${nv}(x, t, w, ${from}, ${to}, k, ${plan.widen and "vr" or "ldk"}, v, lanes); break;
+    case ${nv}: tile_${nv}(x, t, w, ${from}, ${to}, k, ${plan.widen and "vr" or "ldk"}, ${v}, lanes); break;
 $   end
     }
 $ end
-$ if plan.widen then tiles("k0", "k1") else layout.runs("k", "k0", "k1", tiles) end
+$ if plan.widen then tiles("k0", "k1", "v") else layout.runs("k0", "k1", "v", tiles) end
 }

@@ -111,7 +111,7 @@ $ if plan.tile[nv].lazy then
 $   local asks = plan.widen and "" or ", ask, v->row"
 $   if not plan.widen then
     /* P V reads the caller's rows by column strips, a line a row: ask for them as they lie. */
-    const float *ask = lanes && v->v != k ? v->v + (first - v->base) * v->row : NULL;
+    const float *ask = lanes && v->v != ${layout.first("k")} ? v->v + (first - v->base) * v->row : NULL;
 $   end
     if (lazy_${nv}(x, t, w, row, ldk, first, n, clean, clean_end${asks}, lanes)) {
         pv_${nv}(t, v, w->s, first, last, NULL);

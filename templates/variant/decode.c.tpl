@@ -141,7 +141,7 @@ $ if plan.widen then
         values rows = {w->v, 1, DVP, DVP, (int32_t)at};
 $   if plan.latent then
         /* Keys and values are the same rows: once widened they serve as both. */
-        if (v == k && ${layout.v_step("x->args->v.")} == ${layout.k_step("x->args->k.")})
+        if (${layout.first("v")} == ${layout.first("k")} && ${layout.v_step("x->args->v.")} == ${layout.k_step("x->args->k.")})
             rows = (values){w->k, 1, D, D, (int32_t)at};
 $   end
         widen_begin(w, (int32_t)at);
@@ -149,7 +149,7 @@ $   end
     }
 $ else
     const ptrdiff_t ldv = ${layout.v_step("x->args->v.")};
-    const values as_rows = {v, 1, ldv, ldv, 0};
+    const values as_rows = {${layout.first("v")}, 1, ldv, ldv, 0};
     for (int64_t at = k0; at <= k1; at += BK)
         tile_run(x, t, w, (int32_t)at, (int32_t)min64(at + BK - 1, k1), k, &as_rows, true);
 $ end

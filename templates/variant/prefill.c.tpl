@@ -43,9 +43,9 @@ $ if plan.has_mask then
     if (!seen) return;
 $ end
     const ${VT} *row =
-        ${layout.v_from(layout.v_rows("v->", "b", "hv"), "(int64_t)(k0 + first)", layout.v_step("v->"))};
+        ${layout.v_at(layout.v_rows("v->", "b", "hv"), "(int64_t)(k0 + first)", layout.v_step("v->"))};
     float *to = packed_block(c, b, hv, block);
-    for (int32_t key = first; key < n; key++, row += ${layout.v_step("v->")}) {
+    for (int32_t key = first; key < n; key++, ${layout.v_next("row", "k0 + key", layout.v_step("v->"))}) {
         ${engine.pack_v("row", "to", "key")}
     }
 }
@@ -112,7 +112,7 @@ $ if plan.widen then
         values from = {w->v, 1, DVP, DVP, k0};
         widen_begin(w, k0);
 $ else
-        values from = {v, 1, ${v_step}, ${v_step}, 0};
+        values from = {${layout.first("v")}, 1, ${v_step}, ${v_step}, 0};
 $ end
         if (s->blocks > 0) {
             const int32_t hv = value_head(h), at = block - s->first / BK;

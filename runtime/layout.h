@@ -1,0 +1,29 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* layout.h - where keys and values lie: a row of layout.c's table each. The reference, size queries
+ * and checks of memory ask here. Kernels know it from their template, layout/NAME.c.tpl. */
+#ifndef ATTN_LAYOUT_H
+#define ATTN_LAYOUT_H
+
+#include "spec.h"
+
+ATTN_HIDDEN_BEGIN
+
+/* What a layout's row says. Null members: as dense. */
+typedef struct attn_layout_rule {
+    /* How many token strides after key 0 of its head this key lies; ascending. */
+    int64_t (*place)(int64_t key);
+    const char *words; /* for banners and explain; null: nothing */
+} attn_layout_rule;
+
+const attn_layout_rule *attn_layout_of(const attn_spec *spec);
+
+/* The element of K or V at which the row of a key begins. */
+int64_t attn_layout_at(const attn_spec *spec, const attn_view *view, int64_t b, int64_t head,
+                       int64_t key);
+
+/* Token strides that so many keys of a head take, the last one's row among them. */
+int64_t attn_layout_rows(const attn_spec *spec, int64_t keys);
+
+ATTN_VISIBILITY_END
+
+#endif
