@@ -33,6 +33,7 @@ typedef struct folder {
     built *out; /* by kernel */
     int count;
     const char *flags;
+    const char *prelude; /* compiled once, for sources that include it; null: none */
     const char *runtime; /* seen from the sources */
     gen_files files;
     const gen_file **source; /* what is compiled: everything but programs */
@@ -152,12 +153,28 @@ static const char *new_object(const folder *f, int index) {
     return in_dir(f, arena_printf(f->a, "new%d", index));
 }
 
+/* Compilers read the declarations of all vector instructions in half a second: once for all kernels
+ * here, as a precompiled header. Null where the compiler makes none. A folder is compiled as its
+ * Makefile does. */
+static const char *precompile(folder *f) {
+    static const char name[] = "prelude.h", source[] = "#include <immintrin.h>\n";
+    const char *path = arena_printf(f->a, "%s/%s", f->dir, name), *output;
+    diag ignored = {0};
+    if (f->o->folder || !write_file(f->a, path, source, strlen(source), &ignored)) return NULL;
+    arguments c = compiler_in(f->a, f->dir, f->dir);
+    add_words(&c, f->flags);
+    add_words(&c, "-x c-header prelude.h -o prelude.h.gch");
+    return command(&c, &output) ? path : NULL;
+}
+
 /* Objects are named by their source's text: what is there need not be compiled again. */
 static int compile_job(void *ctx, int index) {
     const folder *f = ctx;
     if (!access(in_dir(f, f->object[index]), F_OK)) return 0;
     arguments c = compiler_in(f->a, f->sources, f->dir);
     add_words(&c, f->flags);
+    if (f->prelude && strstr(f->source[index]->text, "#include \"runtime/simd/avx"))
+        add_words(&c, "-include prelude.h");
     add(&c, arena_printf(f->a, "-I%s", disk_folder_of(f->a, f->runtime)));
     add_words(&c, "-I. -c -o");
     add(&c, new_object(f, index));
@@ -434,6 +451,7 @@ static const kernel_lib *build_good(folder *f, int *which) {
         if (f->o->edit) f->o->edit(f->a, &f->files, f->o->edit_ctx);
         list_sources(f);
         if (!f->o->folder && !folder_write(f->a, f->dir, FOLDER_TEMPORARY, &f->files, &d)) break;
+        if (!f->prelude) f->prelude = precompile(f);
         if (!compile_all(f)) continue; /* without those that do not compile */
         if (link_all(f, &d)) lib = load(f->a, f->dir, &d);
         break;

@@ -68,11 +68,12 @@ static int most(int a, int b) {
 }
 
 static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
-    const int vectors = 2;
+    p->vectors = 2;
     /* mr * 2 accumulators, 2 vectors of W and a broadcast. */
-    p->mr = (isa->registers - vectors - 1) / vectors;
+    p->mr = (isa->registers - p->vectors - 1) / p->vectors;
     p->mr = p->mr > 12 ? 12 : p->mr;
-    p->nr = vectors * isa->width;
+    p->nr = p->vectors * isa->width;
+    p->line = 16; /* f32 */
     p->depth = 256;
     p->unroll = 2; /* 4: gcc 12 spills */
     p->rows = 96;
@@ -155,12 +156,13 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
         const char *name;
         int value;
     } ints[] = {
-        {"width", p->width},   {"model", p->model}, {"keys", p->keys},
-        {"mr", p->mr},         {"nr", p->nr},       {"depth", p->depth},
-        {"unroll", p->unroll}, {"rows", p->rows},   {"wide", p->wide},
-        {"few", p->few},       {"chunk", p->chunk}, {"expand_from", p->expand_from},
-        {"near", p->near},     {"ahead", p->ahead}, {"streams", p->streams},
-        {"pad", p->pad},       {"sum", p->sum},     {"span", p->span},
+        {"width", p->width},     {"model", p->model}, {"keys", p->keys},
+        {"mr", p->mr},           {"nr", p->nr},       {"depth", p->depth},
+        {"unroll", p->unroll},   {"rows", p->rows},   {"wide", p->wide},
+        {"few", p->few},         {"chunk", p->chunk}, {"expand_from", p->expand_from},
+        {"near", p->near},       {"ahead", p->ahead}, {"streams", p->streams},
+        {"pad", p->pad},         {"sum", p->sum},     {"span", p->span},
+        {"vectors", p->vectors}, {"line", p->line},
     };
     lua_val_set_string(a, t, "symbol", p->symbol);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)

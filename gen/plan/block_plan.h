@@ -18,14 +18,15 @@ typedef struct block_plan {
     /* key = shared: queries an item from which keys and values are expanded to heads; 0: never. */
     int expand_from;
     /* Matrix products: a register tile of mr rows x nr columns. */
-    int mr, nr;
-    int depth; /* of a panel's slice that stays in L1 */
+    int mr, nr, vectors; /* nr in vectors */
+    int depth;           /* of a panel's slice that stays in L1 */
     int unroll;
     int rows;      /* of x in a task */
     int wide, few; /* columns of a task, and of one where those would leave threads idle */
     int near;      /* depth where rows are few */
     int sum, span; /* products that are summed at once, and in one sum of those */
     int ahead;     /* rows of a panel to ask for in advance there */
+    int line;      /* floats of a cache line */
     int streams;   /* panels that one row reads at once */
     int pad;       /* floats between rows in the workspace */
     int chunk;     /* row blocks a thread that pass the ffn together */

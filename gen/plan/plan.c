@@ -55,6 +55,14 @@ static void plan_sums(plan *p) {
     p->span = SPAN_KEYS > p->key_block ? SPAN_KEYS / p->key_block * p->key_block : p->key_block;
 }
 
+/* K rows are asked for a line a row and step. Narrow tiles are decode's, whose keys come from
+ * memory: it likes lines best in the order in which they lie, where the rows' lines come out even.
+ */
+static int row_asks(const plan *p, int nv, const plan_tile *t) {
+    const int lines = plan_line(ATTN_TYPE_F32) * t->keys;
+    return t->prefetch && nv < p->tile_vectors && p->d % lines == 0 ? p->d / lines : 0;
+}
+
 static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
     const plan_choice *c = &p->choice;
     p->key_block = c->key_block;
@@ -69,6 +77,7 @@ static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
         t->unroll = tile_unroll(p, nv, unroll);
         /* Whole lines are asked for in step; other unrollings ask for nothing. */
         t->prefetch = t->unroll % plan_line(ATTN_TYPE_F32) ? 0 : c->prefetch;
+        t->row_asks = row_asks(p, nv, t);
         /* In between, a tile is rare: the running maximum alone saves code. */
         t->lazy = p->lazy && (full || nv == 1 || is_one_token(p, nv));
         t->pv.columns = p->panel / isa->width;
@@ -87,6 +96,19 @@ static void plan_edges(const kernel_spec *k, plan *p) {
     if (p->edge_keys > p->max_keys) p->max_keys = p->edge_keys;
 }
 
+/* Lines of K and of V that a tile of dot products asks for, spread over its loops. */
+static void plan_dot_asks(const plan *p, const isa_row *isa, plan_dot *t) {
+    const int line = plan_line(p->type.k), whole = p->d / isa->width * isa->width;
+    const int strips = p->dvp / isa->width / t->pv.columns;
+    t->row_lines = plan_lines(p->type.k, p->d);
+    t->strip_lines = (t->keys * t->row_lines + strips - 1) / strips;
+    t->line_keys = t->keys < t->strip_lines ? 1 : t->keys / t->strip_lines;
+    t->key_lines = (t->strip_lines + t->keys - 1) / t->keys;
+    t->step = whole % line == 0 ? line : isa->width;
+    const int lines = t->walk * plan_lines(p->type.v, p->dv);
+    if (p->dot_spread && whole > 0) t->asks = (lines * t->step + whole - 1) / whole;
+}
+
 static void add_dot(plan *p, const isa_row *isa, int rows) {
     plan_dot *t = &p->dot[p->dots++];
     t->rows = rows;
@@ -100,12 +122,7 @@ static void add_dot(plan *p, const isa_row *isa, int rows) {
     t->again = rows * 4 <= isa->width;
     split_rows(&t->pv, rows, plan_pv_rows(isa, t->pv.columns));
     split_columns(p, isa->width, &t->pv);
-    const int strips = p->dvp / isa->width / t->pv.columns;
-    const int line = plan_line(p->type.k);
-    t->row_lines = (p->d + line - 1) / line;
-    t->strip_lines = (t->keys * t->row_lines + strips - 1) / strips;
-    t->line_keys = t->keys < t->strip_lines ? 1 : t->keys / t->strip_lines;
-    t->key_lines = (t->strip_lines + t->keys - 1) / t->keys;
+    plan_dot_asks(p, isa, t);
 }
 
 static void plan_split(const kernel_spec *k, const isa_row *isa, plan *p) {

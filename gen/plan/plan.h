@@ -59,6 +59,8 @@ typedef struct plan_tile {
     int keys;     /* QK: keys in registers */
     int unroll;   /* QK: steps of the loop over the head width */
     int prefetch; /* QK: register tiles ahead */
+    int row_asks; /* of the lines asked for in order, a row's steps; 0: each row has its own lines
+                   */
     bool lazy;    /* has the code of a lazy maximum */
     plan_pv pv;
 } plan_tile;
@@ -70,6 +72,8 @@ typedef struct plan_dot {
     int keys;   /* at a time */
     int walk;   /* of those, side by side along the head width */
     bool again; /* rows are asked for twice */
+    int step;   /* columns of a step of the loop over the head width */
+    int asks;   /* lines of V that are asked for in a step; 0: all before the first */
     /* Lines of K that are asked for while values are multiplied. */
     int row_lines;   /* of a row of K */
     int strip_lines; /* in a strip of P V */
@@ -114,7 +118,7 @@ typedef struct plan {
     int key_block;    /* keys a block */
     int sum_keys;     /* of those, P V sums at once */
     int span;         /* keys that a tile's sums take before they are kept; whole blocks */
-    int panel;        /* columns of a packed V panel */
+    int panel;        /* columns of a packed V panel; the last one may be narrower */
     int max_keys;     /* most keys of a QK register tile */
     int edge_keys;    /* keys at a time at the edges of a causal or sliding tile; 0: it has none */
     int pv_groups;    /* most row groups of a tile */

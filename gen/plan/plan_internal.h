@@ -9,6 +9,8 @@ enum {
     PLAN_SHARE = 32,  /* bytes of a `share`, which the generated file asserts */
     DOT_ROWS = 8,     /* most rows of a tile that runs as dot products */
     GATHER_ROWS = 64, /* query rows of a task of gather */
+    GATHER_BATCH = 8, /* keys that gather multiplies side by side, at most */
+    GATHER_FEW = 4,   /* so many sums or fewer are reduced by themselves */
     SUM_MOST = 96,    /* keys summed one after the other: equal ones round by 36 of 2^-24 at most */
     SPAN_KEYS = 2048,
     DOT_SUMS = 64 /* turns that a tile of dot products sums before its sums are kept */
@@ -18,8 +20,9 @@ static inline int min_int(int a, int b) {
     return a < b ? a : b;
 }
 
-/* Elements of a cache line. */
+/* Elements of a cache line, and the lines that so many elements take. */
 int plan_line(int32_t type);
+int plan_lines(int32_t type, int elements);
 /* Keys that fit in registers beside nv queries and one broadcast. */
 int plan_qk_keys(const isa_row *isa, int nv);
 /* Rows that fit beside `columns` vectors of V and one broadcast of P. */

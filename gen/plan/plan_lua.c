@@ -3,6 +3,12 @@
 
 #include "types.h"
 
+static void push_int(arena *a, lua_val *list, int value) {
+    lua_val *v = arena_alloc(a, sizeof *v);
+    *v = (lua_val){.kind = LUA_VAL_INT, .integer = value};
+    lua_val_push(a, list, v);
+}
+
 static lua_val *strips_to_lua(arena *a, const plan_pv *pv) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < pv->strips; i++) {
@@ -22,12 +28,9 @@ static lua_val *pv_to_lua(arena *a, const plan_pv *pv) {
     lua_val *t = lua_val_table(a), *groups = lua_val_table(a), *starts = lua_val_table(a);
     int at = 0;
     for (int i = 0; i <= pv->group_count; i++) {
-        lua_val *start = arena_alloc(a, sizeof *start), *rows = arena_alloc(a, sizeof *rows);
-        *start = (lua_val){.kind = LUA_VAL_INT, .integer = at};
-        lua_val_push(a, starts, start);
+        push_int(a, starts, at);
         if (i == pv->group_count) break;
-        *rows = (lua_val){.kind = LUA_VAL_INT, .integer = pv->groups[i]};
-        lua_val_push(a, groups, rows);
+        push_int(a, groups, pv->groups[i]);
         at += pv->groups[i];
     }
     lua_val_set(a, t, "groups", groups);
@@ -37,13 +40,23 @@ static lua_val *pv_to_lua(arena *a, const plan_pv *pv) {
     return t;
 }
 
+/* asks: of a line's steps, the one at which a line of each row of K is asked for. */
+static void set_asks(arena *a, lua_val *t, const plan *p, const plan_tile *tile) {
+    lua_val *asks = lua_val_table(a);
+    const int line = plan_line(ATTN_TYPE_F32);
+    for (int m = 0; m < tile->keys && tile->prefetch; m++) push_int(a, asks, m * line / tile->keys);
+    lua_val_set_int(a, t, "keys", tile->keys);
+    lua_val_set_int(a, t, "unroll", tile->unroll);
+    lua_val_set_int(a, t, "prefetch", tile->prefetch);
+    lua_val_set_int(a, t, "row_asks", tile->row_asks);
+    lua_val_set(a, t, "asks", asks);
+}
+
 static lua_val *tiles_to_lua(arena *a, const plan *p) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < p->tile_vectors; i++) {
         lua_val *t = lua_val_table(a);
-        lua_val_set_int(a, t, "keys", p->tile[i].keys);
-        lua_val_set_int(a, t, "unroll", p->tile[i].unroll);
-        lua_val_set_int(a, t, "prefetch", p->tile[i].prefetch);
+        set_asks(a, t, p, &p->tile[i]);
         lua_val_set_bool(a, t, "lazy", p->tile[i].lazy);
         lua_val_set(a, t, "pv", pv_to_lua(a, &p->tile[i].pv));
         lua_val_push(a, list, t);
@@ -55,8 +68,10 @@ static lua_val *edges_to_lua(arena *a, const plan *p) {
     lua_val *list = lua_val_table(a);
     for (int nv = 1; p->edge_keys && nv < p->tile_vectors; nv++) {
         lua_val *t = lua_val_table(a);
+        const plan_tile part = {.keys = plan_edge_part(p, nv),
+                                .unroll = p->tile[p->tile_vectors - 1].unroll};
         lua_val_set_int(a, t, "vectors", nv);
-        lua_val_set_int(a, t, "keys", plan_edge_part(p, nv));
+        set_asks(a, t, p, &part);
         lua_val_push(a, list, t);
     }
     return list;
@@ -76,6 +91,8 @@ static lua_val *dots_to_lua(arena *a, const plan *p) {
         lua_val_set_int(a, t, "line_keys", p->dot[i].line_keys);
         lua_val_set_int(a, t, "key_lines", p->dot[i].key_lines);
         lua_val_set_bool(a, t, "again", p->dot[i].again);
+        lua_val_set_int(a, t, "step", p->dot[i].step);
+        lua_val_set_int(a, t, "asks", p->dot[i].asks);
         lua_val_set(a, t, "pv", pv_to_lua(a, &p->dot[i].pv));
         lua_val_push(a, list, t);
     }
@@ -130,12 +147,14 @@ static void set_tiled(arena *a, lua_val *t, const plan *p) {
     SET_INTS({"tile_vectors", p->tile_vectors}, {"rows", p->tile_vectors * isa_table[p->isa].width},
              {"tiles", p->tiles}, {"key_block", p->key_block}, {"sum_keys", p->sum_keys},
              {"sum_most", SUM_MOST}, {"span", p->span}, {"panel", p->panel},
+             {"panels_end", p->dvp / p->panel * p->panel}, {"last_panel", p->dvp % p->panel},
              {"max_keys", p->max_keys}, {"edge_keys", p->edge_keys},
              {"pv_groups_max", p->pv_groups}, {"line", plan_line(ATTN_TYPE_F32)},
              {"minmax_sides", (int)p->minmax}, {"q_floats", plan_q_floats(p)},
              {"share_bytes", PLAN_SHARE}, {"reach", p->reach});
     SET_INTS({"part_keys", p->part_keys}, {"decode_q", p->decode_q}, {"turn_keys", p->turn_keys},
-             {"dot_ahead", p->dot_ahead}, {"dot_most", p->dot_most});
+             {"dot_ahead", p->dot_ahead}, {"dot_most", p->dot_most},
+             {"v_lines", plan_lines(p->type.v, p->dv)});
     lua_val_set_int(a, t, "row_keys", p->row_keys);
     lua_val_set(a, t, "tile", tiles_to_lua(a, p));
     lua_val_set(a, t, "edges", edges_to_lua(a, p));
@@ -147,10 +166,26 @@ static void set_tiled(arena *a, lua_val *t, const plan *p) {
     lua_val_set_bool(a, t, "lazy", p->lazy);
 }
 
+/* Gather's keys by vectors of scores. few: so few that their sums are reduced by themselves. */
+static lua_val *gather_strips_to_lua(arena *a, const plan *p, int width) {
+    lua_val *list = lua_val_table(a);
+    for (int from = 0; from < p->gather_keys; from += width) {
+        lua_val *t = lua_val_table(a);
+        const int keys = min_int(width, p->gather_keys - from);
+        lua_val_set_int(a, t, "from", from);
+        lua_val_set_int(a, t, "keys", keys);
+        lua_val_set_bool(a, t, "few", keys <= GATHER_FEW && keys < width);
+        lua_val_push(a, list, t);
+    }
+    return list;
+}
+
 static void set_gather(arena *a, lua_val *t, const plan *p) {
     const int width = isa_table[p->isa].width;
+    lua_val_set(a, t, "gather_strips", gather_strips_to_lua(a, p, width));
     SET_INTS({"gather_keys", p->gather_keys}, {"gather_rows", GATHER_ROWS},
-             {"gather_lanes", (p->gather_keys + width - 1) / width * width});
+             {"gather_lanes", (p->gather_keys + width - 1) / width * width},
+             {"gather_batch", min_int(GATHER_BATCH, width)});
 }
 
 static lua_val *notes_to_lua(arena *a, const plan *p) {
@@ -168,9 +203,11 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
     lua_val *t = lua_val_table(a);
     lua_val_set_string(a, t, "symbol", p->symbol);
     lua_val_set_string(a, t, "layout", p->layout);
-    SET_INTS({"width", isa_table[p->isa].width}, {"heads", p->heads}, {"key_heads", p->key_heads},
+    const int width = isa_table[p->isa].width;
+    SET_INTS({"width", width}, {"heads", p->heads}, {"key_heads", p->key_heads},
              {"value_heads", p->value_heads}, {"group", p->group}, {"d", p->d}, {"dv", p->dv},
-             {"dvp", p->dvp}, {"scratch_bytes", (int)plan_scratch(p)});
+             {"dvp", p->dvp}, {"d_whole", p->d / width * width},
+             {"dv_whole", p->dv / width * width}, {"scratch_bytes", (int)plan_scratch(p)});
     lua_val_set(a, t, "variants", variants_to_lua(a, p));
     lua_val_set(a, t, "type", types_to_lua(a, p));
     lua_val_set_float(a, t, "q_scale", p->q_scale);

@@ -7,6 +7,11 @@ int plan_line(int32_t type) {
     return LINE_BYTES / (int)attn_type_size(type);
 }
 
+int plan_lines(int32_t type, int elements) {
+    const int line = plan_line(type);
+    return (elements + line - 1) / line;
+}
+
 int plan_k_bytes(const plan *p) {
     return p->d * (int)attn_type_size(p->type.k);
 }

@@ -1,4 +1,4 @@
-$ local mr, nv, U = plan.mr, plan.nr // plan.width, plan.unroll
+$ local mr, nv, U = plan.mr, plan.vectors, plan.unroll
 $ assert(mr * nv + nv + 1 <= isa.registers, "gemm: the register tile does not fit")
 /* --- Matrix products: t = a W^T --- */
 
@@ -24,7 +24,7 @@ $   end
 $   for _, step in ipairs({ U, 1 }) do
         for (; k + ${step} <= end; k += ${step}) {
 $     if step > 1 then
-$       for line = 0, step * plan.nr - 1, 16 do
+$       for line = 0, step * plan.nr - 1, plan.line do
             ATTN_PREFETCH_L1(ATTN_AHEAD(w, ${at("ahead + (int64_t)k * NR", line)}));
 $       end
 $     end
@@ -77,7 +77,7 @@ $ end
             const vf x = vf_bcast(a + k);
             const int64_t at = (int64_t)k * NR;
 $ for p = 0, streams - 1 do
-$   for line = 0, plan.nr - 1, 16 do
+$   for line = 0, plan.nr - 1, plan.line do
             ATTN_PREFETCH_L1(ATTN_AHEAD(w${p}, at + ${line + 16 * plan.nr}));
 $   end
 $   for n = 0, nv - 1 do

@@ -2,12 +2,12 @@ $ -- Engine vector: products in vector registers, for any instruction set that h
 $ -- is transposed, [key][row]; its Q is packed as [d][row], V of a key block in column panels. The
 $ -- hooks give C text. nv: vectors of a tile's rows.
 $ local function qk(nv)
-$   local text = part("engine/vector_qk.c", { nv = nv, of = nv, keys = plan.tile[nv].keys, lazy = false })
+$   local text = part("engine/vector_qk.c", { nv = nv, of = nv, tile = plan.tile[nv], lazy = false })
 $   if plan.tile[nv].lazy and not plan.rescore then
-$     text = text .. "\n" .. part("engine/vector_qk.c", { nv = nv, of = nv, keys = plan.tile[nv].keys, lazy = true })
+$     text = text .. "\n" .. part("engine/vector_qk.c", { nv = nv, of = nv, tile = plan.tile[nv], lazy = true })
 $   end
 $   for _, edge in ipairs(nv == plan.tile_vectors and plan.edges or {}) do
-$     text = text .. "\n" .. part("engine/vector_qk.c", { nv = edge.vectors, of = nv, keys = edge.keys, lazy = false })
+$     text = text .. "\n" .. part("engine/vector_qk.c", { nv = edge.vectors, of = nv, tile = edge, lazy = false })
 $   end
 $   return text
 $ end
@@ -27,7 +27,7 @@ $   -- Statements that put a row of V at its place `key` of the packed block `to
 $   pack_v = function(row, to, key) return part("engine/vector_pack_v.c", { row = row, to = to, key = key }) end,
 $   -- and the `values` of such a block, whose first key is `base`.
 $   packed = function(to, base)
-$     return "(values){" .. to .. ", BK, " .. plan.panel .. ", DVP - " .. plan.dvp // plan.panel * plan.panel .. ", " .. base .. "}"
+$     return "(values){" .. to .. ", BK, " .. plan.panel .. ", DVP - " .. plan.panels_end .. ", " .. base .. "}"
 $   end,
 $   -- pv_NV(t, v, s, first, last, alpha): o += P V over a range of keys. seen: what was printed
 $   -- for tiles of other widths.

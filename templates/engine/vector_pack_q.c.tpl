@@ -1,7 +1,7 @@
 $ -- Q tile to [d][row] by W x W transposes, scaled.
 $ local W = plan.width
 $ local Q, QT = plan.type.q.suffix, plan.type.q.c
-$ local main = plan.d // W * W
+$ local main = plan.d_whole
 /* Stands for the rows past a tile's. */
 static const ${QT} no_row[D] = {0};
 

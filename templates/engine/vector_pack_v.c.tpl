@@ -1,7 +1,7 @@
 $ -- A row of V into its place in the panels of a key block.
 $ local W, C = plan.width, plan.panel
 $ local V = plan.type.v.suffix
-$ local whole = plan.dvp // C * C
+$ local whole = plan.panels_end
 $ if whole > 0 then
 for (int32_t col = 0; col < ${whole}; col += ${C}) {
     float *panel = ${a.to} + col * BK + ${a.key} * ${C};
@@ -10,9 +10,9 @@ $   for j = 0, C - 1, W do
 $   end
 }
 $ end
-$ if whole < plan.dvp then
-float *panel = ${a.to} + ${whole} * BK + ${a.key} * ${plan.dvp - whole}; /* as narrow as what is left */
-$   for j = 0, plan.dvp - whole - 1, W do
+$ if plan.last_panel > 0 then
+float *panel = ${a.to} + ${whole} * BK + ${a.key} * ${plan.last_panel}; /* as narrow as what is left */
+$   for j = 0, plan.last_panel - 1, W do
 vf_store(${at("panel", j)}, load_n${V}(${a.row} + ${whole + j}, DV - ${whole + j}));
 $   end
 $ end

@@ -3,7 +3,7 @@ $ -- caller's rows lie: `values` says how. Only the last vector of a row may be 
 $ local W, nv = plan.width, a.nv
 $ local R = nv * W
 $ local shape = plan.tile[nv].pv
-$ local partial = plan.dv % W
+$ local partial = plan.dv - plan.dv_whole
 $ local function name(rows, strip)
 $   return "pv_" .. rows .. "x" .. strip.vectors .. (strip.tail and "_tail" or "")
 $ end

@@ -1,27 +1,15 @@
 $ -- S transposed: keys x query vectors in registers; queries along the lanes, so that no sum ever
 $ -- crosses lanes and K is read as it lies, one broadcast a key and column.
-$ -- nv: vectors that are computed, of the tile's `of`.
-$ local W, nv, of = plan.width, a.nv, a.of
-$ local R, MR = of * W, a.keys
-$ local U = plan.tile[of].unroll
+$ -- nv: vectors that are computed, of the tile's `of`; tile: its register tile.
+$ local W, nv, of, tile = plan.width, a.nv, a.of, a.tile
+$ local R, MR, U = of * W, tile.keys, tile.unroll
 $ local id = of == nv and nv or nv .. "_of_" .. of
 $ assert(MR * nv + nv + 1 <= isa.registers, "qk: the register tile does not fit")
 $ local line = plan.line -- elements of a cache line
 $ -- The keys of a register tile ahead are asked for while these are multiplied, a line a row and
-$ -- step.
-$ -- Narrow tiles are decode's, whose keys come from memory: it likes lines best in the order in
-$ -- which they lie, where the rows' lines come out even.
-$ local narrow = nv < plan.tile_vectors and plan.d % (line * MR) == 0
-$ local distance = of == nv and plan.tile[nv].prefetch or 0 -- in register tiles; 0: none
-$ assert(distance == 0 or U % line == 0, "qk: keys are asked for by whole lines")
-$ local per = narrow and plan.d // (line * MR) or 0
-$ local function ahead(u)
-$   local rows = {}
-$   for m = 0, MR - 1 do
-$     if distance > 0 and u % line == m * line // MR then rows[#rows + 1] = m end
-$   end
-$   return rows
-$ end
+$ -- step; or, for decode, line after line as they lie.
+$ local ahead, per = tile.prefetch * MR, tile.row_asks
+$ assert(#tile.asks == 0 or U % line == 0, "qk: keys are asked for by whole lines")
 $ -- One step of the loop over the head width, written once: both functions repeat it.
 $ local function macro(text) return text .. string.rep(" ", math.max(0, 56 - #text)) .. " \\" end
 $ if not a.lazy then
@@ -75,15 +63,16 @@ $ else
         enum { d = 0 };
 $ end
 $ for u = 0, U - 1 do
-$   if per > 0 and u % line == 0 and distance > 0 then
+$   if per > 0 and u % line == 0 then
         const int line${u} = (d + ${u}) / ${line};
-        const ptrdiff_t ask${u} = (${distance * MR} + line${u} / ${per}) * ldk + line${u} % ${per} * ${MR * line};
+        const ptrdiff_t ask${u} = (${ahead} + line${u} / ${per}) * ldk + line${u} % ${per} * ${MR * line};
 $   end
-$   for _, m in ipairs(ahead(u)) do
-$     if per > 0 then
-        ATTN_PREFETCH_L1(ATTN_AHEAD(k, ${at("ask" .. u // line * line, m * line)}));
-$     else
-        ATTN_PREFETCH_L1(ATTN_AHEAD(k, ${at(distance * MR + m .. " * ldk + d", u // line * line)}));
+$   for row, step in ipairs(tile.asks) do
+$     local m, column = row - 1, u // line * line
+$     if u % line == step and per > 0 then
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, ${at("ask" .. column, m * line)}));
+$     elseif u % line == step then
+        ATTN_PREFETCH_L1(ATTN_AHEAD(k, ${at(ahead + m .. " * ldk + d", column)}));
 $     end
 $   end
         QK_STEP_${id}(${at("d", u)})

@@ -19,8 +19,8 @@ $   local function line(of) return "(ask_" .. what .. "(" .. of .. ", " .. row .
 $   local first = tab .. "ATTN_PREFETCH_L2" .. line("ask")
 $   return again and first .. "\n" .. tab .. "ATTN_PREFETCH_L1" .. line("soon") or first
 $ end
-$ local main = plan.d // W * W
-$ local partial = plan.dv % W
+$ local main, partial = plan.d_whole, plan.dv - plan.dv_whole
+$ local step, asks = a.dot.step, a.dot.asks
 /* Lane l of a score vector is key ${by_lanes("l")}${P > 1 and ", row l % " .. P or ""}. */
 static const int32_t lane_key_${R}[W] = {${list(W, function(i) return i // P end)}};
 
@@ -54,19 +54,14 @@ $ if not plan.dot_spread then
 ${request("                " .. tab, "v", "r", "d")}
             ${tab}}
 $ end
-$ local step = main % k_line == 0 and k_line or W
 $ if main > 0 then
         ${tab}for (int d = 0; d < ${main}; d += ${step}) {
-$   if plan.dot_spread then
-$     local lines = (plan.dv + v_line - 1) // v_line
-$     local a_step = (walk * lines * step + main - 1) // main
-$     for m = 0, a_step - 1 do
+$   for m = 0, asks - 1 do
             ${tab}{
-                ${tab}const int at = d / ${step} * ${a_step} + ${m};
-                ${tab}const int32_t r = ${at_key} + at / ${lines}, column = at % ${lines} * ${v_line};
+                ${tab}const int at = d / ${step} * ${asks} + ${m};
+                ${tab}const int32_t r = ${at_key} + at / ${plan.v_lines}, column = at % ${plan.v_lines} * ${v_line};
 ${request("                " .. tab, "v", "r", "column")}
             ${tab}}
-$     end
 $   end
 $   for u = 0, step - W, W do
 $     local off = u > 0 and " + " .. u or ""

@@ -6,15 +6,13 @@ $ local V, VT = plan.type.v.suffix, plan.type.v.c
 $ local O, OT = plan.type.o.suffix, plan.type.o.c
 $ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
 $ local W, G = plan.width, plan.gather_keys
-$ local main = plan.d // W * W
-$ local vectors = (G + W - 1) // W
-$ local batch = math.min(8, W)
+$ local main, lanes, batch = plan.d_whole, plan.gather_lanes, plan.gather_batch
 $ if a.section == "sizes" then
 KEYS = ${plan.gather_keys}, /* most keys that a row sees: few enough to unroll */
 $ elseif a.section == "scratch" then
 /* What a thread works in: the scores of one row. */
 typedef struct scratch {
-    _Alignas(64) float s[${plan.gather_lanes}];
+    _Alignas(64) float s[${lanes}];
 } scratch;
 $ elseif a.section == "code" then
 /* --- gather: a row's few keys, unrolled --- */
@@ -40,10 +38,9 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, ${KR}k,
     const int32_t n = hi - lo + 1;
     const ${QT} *q = query_row(x, h, i);
     ${KR}k0 = ${layout.k_from("k", "lo", "ldk")};
-$ for first = 0, vectors * W - 1, W do
+$ for _, strip in ipairs(plan.gather_strips) do
     {
-$   local keys = math.min(W, G - first)
-$   local few = keys <= 4 and keys < W
+$   local first, keys, few = strip.from, strip.keys, strip.few
         vf a[${few and keys or "W"}];
 $   for i = keys, few and 0 or W - 1 do
         a[${i}] = vf_zero();
@@ -81,17 +78,17 @@ $   end
 $ end
     const int32_t pos = (int32_t)((uint32_t)x->q_start + (uint32_t)i);
 $ if plan.bias then
-    _Alignas(64) float bias[${vectors * W}];
+    _Alignas(64) float bias[${lanes}];
     const bool biased = args->mask.type != ATTN_MASK_NONE;
     if (biased) {
         const attn_mask_row mask = attn_mask_at(&args->mask, x->b, h, i);
-        for (int32_t j = 0; j < ${vectors * W}; j++)
+        for (int32_t j = 0; j < ${lanes}; j++)
             bias[j] = j < n ? attn_mask_value(&mask, lo + j) : 0;
     }
 $ end
     const uint8_t *padding = item_padding(x);
     vf top = vf_set1(NO_MAX);
-    for (int32_t j = 0; j < ${vectors * W}; j += W) {
+    for (int32_t j = 0; j < ${lanes}; j += W) {
         const vi vk = vi_add(vi_set1(lo + j), vi_iota());
         vf z = vf_load(s + j);
 $ if spec.softcap then
@@ -104,10 +101,10 @@ $ end
     if (padding)
         for (int32_t j = 0; j < n; j++)
             if (padding[lo + j]) s[j] = -INFINITY;
-    for (int32_t j = 0; j < ${vectors * W}; j += W) top = vf_max(vf_load(s + j), top);
+    for (int32_t j = 0; j < ${lanes}; j += W) top = vf_max(vf_load(s + j), top);
     const float m = vf_reduce_max(top);
     vf sum = vf_zero();
-    for (int32_t j = 0; j < ${vectors * W}; j += W) {
+    for (int32_t j = 0; j < ${lanes}; j += W) {
         const vf p = vf_exp2_softmax(vf_sub(vf_load(s + j), vf_set1(m)));
         vf_store(s + j, p);
         sum = vf_add(sum, p);
@@ -126,7 +123,7 @@ $ for j = 0, G - 1 do
     const vf p${j} = vf_set1(s[${j}] * inv);
 $ end
     ${OT} *to = output_row(x, h, i);
-$ local whole = plan.dv // W * W
+$ local whole = plan.dv_whole
 $ if whole > 0 then
     for (int32_t c = 0; c < ${whole}; c += W) {
         vf o = vf_mul(p0, vf_loadu${V}(v0 + c));

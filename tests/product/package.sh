@@ -63,7 +63,7 @@ folder() { # folder CC: Makefile and pkg-config
 
 # make's own flags: -O2 unless CFLAGS says another -O; another folder; install in an empty DESTDIR
 flags() {
-    dir=$work/quick
+    dir=$work/portable
     make -C "$dir" -n CFLAGS=-g BUILD="$work/elsewhere" lib >"$work/flags" &&
         [ "$(grep -c -e ' -O2 .*-g .*-c ' "$work/flags")" -gt 6 ] &&
         make -C "$dir" -n CFLAGS=-O3 lib | grep -q -e ' -O2 .*-O3 .*-c ' &&
@@ -98,10 +98,10 @@ windows() { # folder, README's programs; no DLL of the compiler's is needed
     WINEPREFIX=$work/wine wineserver -k
 }
 
-single() { # single CC: no flags at all; then strict ones, OpenMP, shared
+single() { # single CC: no flags but -O1; then strict ones, OpenMP, shared
     cc=$1 dir=$work/single-$1
     cp -r "$work/single" "$dir"
-    check "$cc-single-compiles" "$cc" -O2 -c "$dir/quick.c" -o "$dir/quick.o"
+    check "$cc-single-compiles" "$cc" -O1 -c "$dir/quick.c" -o "$dir/quick.o"
     check "$cc-single-strict" "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror -O1 -fPIC -shared \
         "$dir/quick.c" -lm -o "$dir/libquick.so"
     check "$cc-single-static" use "$cc" "$work/$cc-ss" -I"$dir" "$dir/quick.o" -lm
@@ -115,7 +115,7 @@ run_layer() { # run_layer CC FLAGS..: the README's layer on the weights of a gol
         "$work/$cc-layer" "$here/../golden/block/llama3.safetensors" w. in.x | diff "$here/layer.txt" -
 }
 layer_single() { # layer_single CC
-    "$1" -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -c "$work/layer-single/layer.c" -o "$work/$1-layer.o" &&
+    "$1" -std=c11 -Wall -Wextra -Wpedantic -Werror -O1 -c "$work/layer-single/layer.c" -o "$work/$1-layer.o" &&
         run_layer "$1" -I"$work/layer-single" "$work/$1-layer.o"
 }
 layer_cmake() { # layer_cmake CC
@@ -166,6 +166,7 @@ installed() { # to DESTDIR, moved, run elsewhere without the tree
 }
 
 check generate "$gen" generate "$here/quick.lua" -o "$work/quick"
+check generate-portable "$gen" generate "$here/quick.lua" --isa portable -o "$work/portable"
 check generate-single "$gen" generate "$here/quick.lua" --single-file -o "$work/single"
 check generate-layer "$gen" generate "$here/layer.lua" --isa portable,avx2 -o "$work/layer"
 check generate-layer-single "$gen" generate "$here/layer.lua" --single-file -o "$work/layer-single"
