@@ -41,7 +41,7 @@ static lua_val *pv_to_lua(arena *a, const plan_pv *pv) {
 }
 
 /* asks: of a line's steps, the one at which a line of each row of K is asked for. */
-static void set_asks(arena *a, lua_val *t, const plan *p, const plan_tile *tile) {
+static void set_asks(arena *a, lua_val *t, const plan_tile *tile) {
     lua_val *asks = lua_val_table(a);
     const int line = plan_line(ATTN_TYPE_F32);
     for (int m = 0; m < tile->keys && tile->prefetch; m++) push_int(a, asks, m * line / tile->keys);
@@ -56,7 +56,7 @@ static lua_val *tiles_to_lua(arena *a, const plan *p) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < p->tile_vectors; i++) {
         lua_val *t = lua_val_table(a);
-        set_asks(a, t, p, &p->tile[i]);
+        set_asks(a, t, &p->tile[i]);
         lua_val_set_bool(a, t, "lazy", p->tile[i].lazy);
         lua_val_set(a, t, "pv", pv_to_lua(a, &p->tile[i].pv));
         lua_val_push(a, list, t);
