@@ -71,7 +71,7 @@ static lua_val *edges_to_lua(arena *a, const plan *p) {
         const plan_tile part = {.keys = plan_edge_part(p, nv),
                                 .unroll = p->tile[p->tile_vectors - 1].unroll};
         lua_val_set_int(a, t, "vectors", nv);
-        set_asks(a, t, p, &part);
+        set_asks(a, t, &part);
         lua_val_push(a, list, t);
     }
     return list;
