@@ -326,15 +326,18 @@ static bool parse_word(parser *p, const char *arg) {
     return diag_set(p->d, "%s", b.data);
 }
 
-/* A MODEL says what to make; a config.json does but for the level and the backend. */
+/* A MODEL says what to make, but for what all its layers may be given; a config.json says neither
+ * the level nor the backend. */
 static bool check_beside_model(arena *a, const options *o, diag *d) {
     const bool config = import_hf_is_config(o->target);
     for (int i = 0; i < o->input_count; i++) {
         const char *field = o->inputs[i].field;
+        if (model_takes(field)) continue;
         if (config && (!strcmp(field, "level") || !strcmp(field, "backend"))) continue;
-        return diag_set(d, "%s: a kernel flag and a MODEL ('%s') exclude each other%s",
+        return diag_set(d, "%s: a kernel flag and a MODEL ('%s') exclude each other; %s",
                         o->inputs[i].where, shown(a, o->target),
-                        config ? "; a config.json takes --level and --backend" : "");
+                        config ? "a config.json takes --level, --backend and --kv-type"
+                               : "a model takes --kv-type");
     }
     return true;
 }

@@ -163,7 +163,7 @@ typedef struct attn_block_kernel {
     const attn_weight *weights;
     int32_t weight_count;
     int64_t packed_floats;
-    /* A key's row and head, in floats: k [kv_heads][D], v [v_heads][Dv]; v_dim = 0: v is k. */
+    /* A key's row and head, in elements: k [kv_heads][D], v [v_heads][Dv]; v_dim = 0: v is k. */
     int32_t k_heads, k_dim, v_heads, v_dim;
     void (*pack)(const float *const *weight, float *packed); /* weight[i] as weights[i] */
     uint64_t (*workspace)(const attn_block_extent *e);       /* bytes; UINT64_MAX: more than that */

@@ -2,6 +2,8 @@
 /* block_cache.c - caches: memory shared out, keys that stay and keys that go. */
 #include "block.h"
 #include "op.h"
+#include "spec.h"
+#include "types.h"
 
 /* Expressions name keys by their numbers, which change where keys go: then all stay. */
 static int64_t keys_kept(const attn_spec *s) {
@@ -23,18 +25,33 @@ static uint64_t cache_layer(const attn_block_kernel *k) {
     return attn_name_hash(k->name, end ? (size_t)(end - k->name) : strlen(k->name));
 }
 
+/* What elements of keys and values are stored in: attn_type. */
+static int32_t stored_type(const attn_block_kernel *k) {
+    return attn_spec_types(k->spec).k;
+}
+
+/* Caches of f32 are those of callers from before types, and have no member of theirs. */
+static size_t struct_bytes(const attn_block_kernel *k) {
+    return stored_type(k) == ATTN_TYPE_F32 ? offsetof(attn_cache, type) : sizeof(attn_cache);
+}
+
+static size_t row_bytes(const attn_block_kernel *k, int32_t dim) {
+    return (size_t)dim * attn_type_size(stored_type(k));
+}
+
 /* Bytes of rows of so many heads for all items. */
-static uint64_t rows_bytes(int32_t batch, int32_t capacity, int32_t heads, int32_t dim) {
-    const uint64_t rows = attn_times((uint64_t)batch * (uint64_t)capacity, (uint64_t)heads);
-    return attn_times(rows, (uint64_t)dim * sizeof(float));
+static uint64_t rows_bytes(const attn_block_kernel *k, const attn_cache *c, int32_t heads,
+                           int32_t dim) {
+    const uint64_t rows = attn_times((uint64_t)c->batch * (uint64_t)c->capacity, (uint64_t)heads);
+    return attn_times(rows, row_bytes(k, dim));
 }
 
 uint64_t attn_cache_k_bytes(const attn_block_kernel *k, const attn_cache *c) {
-    return rows_bytes(c->batch, c->capacity, k->k_heads, k->k_dim);
+    return rows_bytes(k, c, k->k_heads, k->k_dim);
 }
 
 uint64_t attn_cache_v_bytes(const attn_block_kernel *k, const attn_cache *c) {
-    return rows_bytes(c->batch, c->capacity, k->v_heads, k->v_dim);
+    return rows_bytes(k, c, k->v_heads, k->v_dim);
 }
 
 /* Bytes of k, v, length and start; memory may be null (sizing). Where they are many, k and v must
@@ -65,12 +82,12 @@ static attn_status check_cache_size(const attn_why *why, const attn_block *block
     if (status != ATTN_OK) return status;
     const attn_block_kernel *k = block->kernel;
     const double rows = (double)batch * capacity;
-    const double floats = rows * (k->k_heads * (double)k->k_dim + k->v_heads * (double)k->v_dim);
-    if (floats <= 1e15) return attn_check_fits(why, "the cache", cache_size(k, batch, capacity));
+    const double values = rows * (k->k_heads * (double)k->k_dim + k->v_heads * (double)k->v_dim);
+    if (values <= 1e15) return attn_check_fits(why, "the cache", cache_size(k, batch, capacity));
     return attn_refuse(why, ATTN_E_ARGUMENT,
-                       "batch is %d and capacity is %d: the cache would hold %.1e floats; must be "
+                       "batch is %d and capacity is %d: the cache would hold %.1e values; must be "
                        "at most 1e15",
-                       batch, capacity, floats);
+                       batch, capacity, values);
 }
 
 attn_status attn_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,
@@ -106,9 +123,9 @@ attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t 
     if (!cache) return ATTN_E_ARGUMENT;
     const attn_status status = check_cache_memory(NULL, block, batch, capacity, memory, bytes);
     if (status != ATTN_OK) return status;
-    /* Callers from before types have no more of it. */
-    const size_t size = offsetof(attn_cache, type);
+    const size_t size = struct_bytes(block->kernel); /* callers may have no more of it */
     attn_cache c = {.struct_size = (uint32_t)size, .batch = batch, .capacity = capacity};
+    c.type = stored_type(block->kernel);
     cache_layout(block->kernel, &c, memory);
     c.layer = cache_layer(block->kernel);
     for (int32_t b = 0; b < batch; b++) c.length[b] = c.start[b] = 0;
@@ -121,15 +138,21 @@ attn_status attn_check_cache(const attn_why *why, const attn_block *block, const
     const attn_status status = attn_check_block(why, block);
     if (status != ATTN_OK) return status;
     if (!c) return attn_refuse(why, ATTN_E_CACHE, "cache is null");
-    const size_t size = offsetof(attn_cache, type); /* of caches of f32 */
+    const attn_block_kernel *k = block->kernel;
+    const size_t size = struct_bytes(k), old = offsetof(attn_cache, type);
+    const bool known = c->struct_size == old || c->struct_size == sizeof *c;
+    if (known && c->layer != cache_layer(k))
+        return attn_refuse(why, ATTN_E_CACHE,
+                           "cache.layer is another layer's: attn_cache_init has to be given the "
+                           "block (or one of the same spec) that runs");
     if (c->struct_size != size)
         return attn_refuse(why, ATTN_E_CACHE,
                            "cache.struct_size is %u: must be %u, as attn_cache_init sets it",
                            (unsigned)c->struct_size, (unsigned)size);
-    if (c->layer != cache_layer(block->kernel))
+    if (size > old && c->type != stored_type(k))
         return attn_refuse(why, ATTN_E_CACHE,
-                           "cache.layer is another layer's: attn_cache_init has to be given the "
-                           "block (or one of the same spec) that runs");
+                           "cache.type is %d: must be %d (%s), as attn_cache_init sets it", c->type,
+                           stored_type(k), attn_type_get(stored_type(k)).name);
     if (c->batch != batch)
         return attn_refuse(why, ATTN_E_CACHE, "cache.batch is %d: must be the call's batch = %d",
                            c->batch, batch);
@@ -168,12 +191,11 @@ void attn_cache_let_go(const attn_block_kernel *k, attn_cache *c, int32_t b,
     } part[2] = {{c->k, k->k_heads, k->k_dim}, {c->v, k->v_heads, k->v_dim}};
     const size_t keep = (size_t)(at->length - at->drop);
     for (int i = 0; i < 2 && at->drop > 0; i++) {
-        const size_t head = (size_t)c->capacity * (size_t)part[i].dim;
+        const size_t row = row_bytes(k, part[i].dim), head = (size_t)c->capacity * row;
         for (int32_t h = 0; h < part[i].heads && part[i].dim; h++) {
-            float *rows =
-                (float *)part[i].data + ((size_t)b * (size_t)part[i].heads + (size_t)h) * head;
-            memmove(rows, rows + (size_t)at->drop * (size_t)part[i].dim,
-                    keep * (size_t)part[i].dim * sizeof(float));
+            char *rows =
+                (char *)part[i].data + ((size_t)b * (size_t)part[i].heads + (size_t)h) * head;
+            memmove(rows, rows + (size_t)at->drop * row, keep * row);
         }
     }
     c->length[b] = (int32_t)keep;

@@ -189,11 +189,6 @@ static attn_status resolve_types(attn_spec *s, attn_spec_error *err) {
                     "must be f32: q and o in other types are not built yet (kv_type stores k and v "
                     "alone in one of%s)",
                     &kv_types[strlen("same")]);
-    if (s->kv_type != ATTN_KV_TYPE_SAME && s->level != ATTN_LEVEL_CORE)
-        return fail(err, "kv_type",
-                    "must be same in layers: keys and values of another type are not built yet "
-                    "there; level core takes%s",
-                    &kv_types[strlen("same")]);
     return ATTN_OK;
 }
 
@@ -267,6 +262,7 @@ void attn_spec_core(const attn_spec *spec, attn_spec *core) {
 void attn_spec_expanded(const attn_spec *spec, attn_spec *core) {
     attn_spec_core(spec, core);
     core->form = ATTN_FORM_REGULAR;
+    core->kv_type = ATTN_KV_TYPE_SAME; /* made of stored rows, and not rounded again */
     core->key = ATTN_KEY_PER_HEAD;
     core->kv_heads = core->v_heads = core->heads;
     core->head_dim = spec->head_dim + spec->retr_dim;

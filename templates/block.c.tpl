@@ -71,6 +71,9 @@ $ if isa.guard then
 #if ${isa.guard}
 $ end
 #include "runtime/simd/${isa.name}.h"
+$ if plan.kv.suffix ~= "" then
+#include "runtime/simd/${plan.kv.suffix:sub(2)}.h"
+$ end
 
 ATTN_HIDDEN extern const attn_kernel
     ${plan.core};
@@ -206,17 +209,17 @@ static inline bool key_exists(const layer *l, int32_t row) {
     return !count || row % n < count[row / n];
 }
 /* Where the keys of a row go: `head` 0, or null where there is no such key. */
-static inline float *key_row(const layer *l, const attn_out *to, int32_t row) {
+static inline ${plan.kv.c} *key_row(const layer *l, const attn_out *to, int32_t row) {
     const int32_t n = l->args->kv_tokens;
     if (!key_exists(l, row)) return NULL;
-    return (float *)to->data + row / n * to->batch + row % n * to->token;
+    return (${plan.kv.c} *)to->data + row / n * to->batch + row % n * to->token;
 }
 $ else
 /* Where the keys of a row go: `head` 0, or null where there is no such token. */
-static inline float *key_row(const layer *l, const attn_out *to, int32_t row) {
+static inline ${plan.kv.c} *key_row(const layer *l, const attn_out *to, int32_t row) {
     if (!row_exists(l, row)) return NULL;
     const int32_t b = item_of(l, row);
-    return (float *)to->data + b * to->batch + (l->call->row0[b] + token_of(l, row)) * to->token;
+    return (${plan.kv.c} *)to->data + b * to->batch + (l->call->row0[b] + token_of(l, row)) * to->token;
 }
 $ end
 

@@ -61,8 +61,9 @@ static bool no_such_model(arena *a, const char *target, diag *d) {
     return diag_set(d, "%s", b.data);
 }
 
-bool find_model(arena *a, const char *target, const spec_input *inputs, int count, model *out,
-                const char **notes, diag *d) {
+/* As it stands in its file. */
+static bool read_model(arena *a, const char *target, const spec_input *inputs, int count,
+                       model *out, const char **notes, diag *d) {
     const char *source = builtin(a, target);
     *notes = "";
     if (source) return model_from_lua(a, arena_printf(a, "%s.lua", target), source, out, d);
@@ -78,4 +79,10 @@ bool find_model(arena *a, const char *target, const spec_input *inputs, int coun
                         zero < 4 ? "; is it UTF-16? Save it as UTF-8" : "");
     return config ? model_from_hf(a, target, source, inputs, count, out, notes, d)
                   : model_from_lua(a, target, source, out, d);
+}
+
+bool find_model(arena *a, const char *target, const spec_input *inputs, int count, model *out,
+                const char **notes, diag *d) {
+    return read_model(a, target, inputs, count, out, notes, d) &&
+           model_change(a, out, inputs, count, d);
 }

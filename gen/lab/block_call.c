@@ -2,6 +2,7 @@
 #include "block_call.h"
 #include "guard.h"
 #include "plan/isa.h"
+#include "types.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -119,8 +120,11 @@ static bool call(session *s, int32_t first, int32_t count, const char **why) {
 static void copy_caches(session *s, block_outcome *out) {
     out->cache_k = arena_alloc(s->a, ((size_t)block_cache_k_size(s->c) + 1) * sizeof(float));
     out->cache_v = arena_alloc(s->a, ((size_t)block_cache_v_size(s->c) + 1) * sizeof(float));
-    memcpy(out->cache_k, s->cache.k, (size_t)block_cache_k_size(s->c) * sizeof(float));
-    memcpy(out->cache_v, s->cache.v, (size_t)block_cache_v_size(s->c) * sizeof(float));
+    const int32_t type = attn_spec_types(&s->c->spec->core).k;
+    for (int64_t i = 0; i < block_cache_k_size(s->c); i++)
+        out->cache_k[i] = attn_load(s->cache.k, type, i);
+    for (int64_t i = 0; i < block_cache_v_size(s->c); i++)
+        out->cache_v[i] = attn_load(s->cache.v, type, i);
 }
 
 static bool run_rows(session *s, const char **why) {

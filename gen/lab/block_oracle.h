@@ -1,7 +1,16 @@
 /* block_oracle.h - a whole layer in double precision, straight from runtime/CONTRACT.md
  * ("Layers") and the fields of spec_fields.def: what every generated layer must compute. The
- * attention inside is oracle.h's; nothing is rounded to f32 on the way. Shares no code with kernels
- * and runtime. */
+ * attention inside is oracle.h's; nothing is rounded to f32 on the way, but keys and values are to
+ * kv_type. Shares no code with kernels and runtime.
+ *
+ * Lean. A layer rounds the f32 that it has of a key's element, the oracle the double. Where the
+ * f32's error straddles the middle between two stored values they differ, and both are right. An
+ * f32 is off by no more than BLOCK_DOUBT times its row's largest element, so what a cache may hold
+ * lies from the rounding of x - doubt to that of x + doubt: one value, but for the elements in
+ * doubt (of bf16, one in some hundreds). `lean` = -1 and 1 run the layer with the one end and the
+ * other; what y moves by says how much those few count. A kernel that truncates, rounds otherwise
+ * or not at all gives other values for half of the elements or more: its cache is wrong at the
+ * first of them. A kernel without a cache has to have the bits of one with it. */
 #ifndef VERIFY_BLOCK_ORACLE_H
 #define VERIFY_BLOCK_ORACLE_H
 
@@ -44,6 +53,8 @@ typedef struct block_case {
     int32_t past, past_capacity;
     const float *past_k, *past_v;
 
+    int lean; /* keys and values before rounding: 0 as they are, 1 and -1 by their doubt */
+
     int32_t kv_tokens;     /* where the keys come from a second input */
     const float *kv;       /* [batch, kv_tokens, kv_dim] */
     const int32_t *seg;    /* [batch, tokens]; segment_cross */
@@ -60,9 +71,12 @@ typedef struct block_case {
      * were. regular: rotated k [batch, kv_heads, keys, head_dim], v [batch, v_heads, keys, v_dim].
      * mla per_head: rotated k_r [batch, heads, keys, retr_dim], kv_c [batch, keys, kv_comp_dim];
      * shared: rows [kv_c | k_r] [batch, keys, kv_comp_dim + retr_dim] in cache_k. mla rows of
-     * padding are 0. */
+     * padding are 0. Rounded to kv_type. */
     double *cache_k, *cache_v;
 } block_case;
+
+/* A key's or value's f32 is off by no more than this part of its row's largest element. */
+#define BLOCK_DOUBT 0x1p-19
 
 /* False with every weight that is missing, of a wrong shape or unknown named in error. */
 bool block_oracle(const block_case *c, char *error, size_t size);

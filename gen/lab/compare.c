@@ -1,5 +1,6 @@
 /* compare.c - the worst element of a tensor. */
 #include "compare.h"
+#include "stored.h"
 #include <math.h>
 
 /* |got - want| / (1 + |want|). */
@@ -49,4 +50,17 @@ const char *compare(arena *a, const expected *want, values got, double tolerance
         at = i;
     }
     return most <= tolerance ? NULL : element(a, want, at, value(got, at));
+}
+
+const char *compare_stored(arena *a, const expected *want, values got, int32_t type,
+                           double tolerance) {
+    if (!want->data) return NULL;
+    const size_t count = expected_count(want);
+    for (size_t i = 0; i < count; i++) {
+        const double x = value(got, i), y = (double)want->data[i];
+        const double off = tolerance * (1 + fabs(y));
+        const double low = stored_rounded(type, y - off), high = stored_rounded(type, y + off);
+        if (!(x >= low && x <= high) && !(isnan(x) && isnan(y))) return element(a, want, i, x);
+    }
+    return NULL;
 }

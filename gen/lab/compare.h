@@ -24,6 +24,11 @@ typedef struct expected {
 const char *compare(arena *a, const expected *want, values got, double tolerance, const bool *skip,
                     double *error);
 
+/* The same of stored elements (types.def): want is what they are before rounding, and each of them
+ * must be what some number within the tolerance of it is rounded to. */
+const char *compare_stored(arena *a, const expected *want, values got, int32_t type,
+                           double tolerance);
+
 /* Elements of a tensor. */
 size_t expected_count(const expected *e);
 

@@ -84,6 +84,9 @@ oracle_view attention_view(const rows *x, int32_t heads);
 /* Rows [heads * v_dim]. */
 rows attention_core(const layer *l, const float *sinks, oracle_view q, oracle_view k,
                     oracle_view v);
+/* Rows [heads, width of a head] rounded to what keys and values are stored in, the first `front`
+ * elements of a head apart from the others: doubts of each go by their own largest. */
+void attention_round(const layer *l, const rows *x, int32_t heads, int32_t front);
 /* Rows [heads, width of a head] to a cache [batch, heads, tokens, width of a head]. */
 void attention_store(const rows *x, int32_t heads, double *cache);
 

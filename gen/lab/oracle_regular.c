@@ -1,6 +1,9 @@
 /* oracle_regular.c - the core as every form calls it, and attention of form regular. */
 #include "layer_oracle.h"
 
+#include "stored.h"
+
+#include <math.h>
 #include <string.h>
 
 oracle_view attention_view(const rows *x, int32_t heads) {
@@ -48,6 +51,22 @@ rows attention_core(const layer *l, const float *sinks, oracle_view q, oracle_vi
                    (size_t)s->v_dim * sizeof(double));
         }
     return o;
+}
+
+static void round_part(const layer *l, double *x, int32_t width) {
+    const int32_t type = attn_spec_types(l->s).k;
+    double most = 0;
+    for (int32_t d = 0; d < width; d++) most = fmax(most, fabs(x[d]));
+    for (int32_t d = 0; d < width; d++)
+        x[d] = stored_rounded(type, x[d] + l->c->lean * BLOCK_DOUBT * most);
+}
+
+void attention_round(const layer *l, const rows *x, int32_t heads, int32_t front) {
+    const int32_t width = x->width / heads;
+    for (int64_t i = 0; i < rows_count(x) * heads; i++) {
+        round_part(l, x->data + i * width, front);
+        round_part(l, x->data + i * width + front, width - front);
+    }
 }
 
 void attention_store(const rows *x, int32_t heads, double *cache) {
@@ -114,6 +133,8 @@ rows regular_attention(const layer *l, const regular *w, const rows *x, const ro
     norm_heads(&w->k_norm, &k, s->kv_heads);
     rows_rotate(l, &q, s->heads, 0, l->q_position);
     rows_rotate(l, &k, s->kv_heads, 0, l->k_position);
+    attention_round(l, &k, s->kv_heads, 0);
+    attention_round(l, &v, s->v_heads, 0);
     attention_store(&k, s->kv_heads, l->c->cache_k);
     attention_store(&v, s->v_heads, l->c->cache_v);
     k = attention_with_past(l, l->c->past_k, &k, s->kv_heads);

@@ -1,6 +1,8 @@
 /* stored.c - between floats and stored elements. */
 #include "stored.h"
 
+#include <math.h>
+
 const void *stored_from(arena *a, int32_t type, const float *values, int64_t count) {
     if (type == ATTN_TYPE_F32) return values;
     void *out = arena_alloc(a, (size_t)count * attn_type_size(type) + 1);
@@ -14,4 +16,19 @@ st_dtype stored_dtype(int32_t type) {
 
 double stored_value(int32_t type, const void *data, int64_t i) {
     return st_value(stored_dtype(type), data, i);
+}
+
+double stored_rounded(int32_t type, double x) {
+    if (type == ATTN_TYPE_F32 || !isfinite(x) || x == 0) return x;
+    const attn_type_row row = attn_type_get(type);
+    const int digits = row.bits - row.exponent; /* of a significand, the hidden one included */
+    const int most = (1 << (row.exponent - 1)) - 1, least = 1 - most; /* exponents of 2 */
+    int e;                                                            /* |x| is in [0.5, 1) * 2^e */
+    (void)frexp(x, &e);
+    const double unit = ldexp(1, (e - 1 < least ? least : e - 1) - (digits - 1));
+    const double units = x / unit, below = floor(units), part = units - below;
+    double to = part > 0.5 ? below + 1 : below;
+    if (part == 0.5) to = fmod(below, 2) != 0 ? below + 1 : below;
+    to *= unit;
+    return fabs(to) >= ldexp(1, most + 1) ? copysign(INFINITY, x) : to;
 }

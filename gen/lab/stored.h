@@ -16,6 +16,10 @@ st_dtype stored_dtype(int32_t type);
  * as they are. Null with a message. */
 const void *stored_read(arena *a, const st_file *f, const st_tensor *t, int32_t type, diag *d);
 
+/* What is stored of x: rounded to nearest, ties to even, too large to infinity. A restatement that
+ * shares nothing with types.h, for the oracle; f32 stands for what is not rounded: x itself. */
+double stored_rounded(int32_t type, double x);
+
 /* Element i as its exact value: a restatement that shares nothing with types.h, for the oracle. */
 double stored_value(int32_t type, const void *data, int64_t i);
 

@@ -237,6 +237,7 @@ static lua_val *layer_plan(arena *a, const product *p) {
     const product *expanded = p->expanded ? p->expanded : p->core;
     lua_val_set_string(a, t, "core", p->core->symbol);
     lua_val_set_string(a, t, "expanded", expanded->symbol);
+    lua_val_set(a, t, "kv", plan_type_to_lua(a, attn_spec_types(&p->spec->core).k));
     return t;
 }
 

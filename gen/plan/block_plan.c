@@ -1,5 +1,7 @@
 #include "block_plan.h"
 
+#include "types.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -131,6 +133,12 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
                           p->expand_from, s->head_dim + s->retr_dim + s->v_head_dim,
                           2 * s->kv_comp_dim + s->retr_dim,
                           s->kv_comp_dim * (s->head_dim + s->v_head_dim)));
+    if (attn_spec_types(s).k != ATTN_TYPE_F32)
+        note(p, arena_printf(a, "keys and values are rounded to %s in the pass that makes them%s",
+                             attn_type_get(attn_spec_types(s).k).name,
+                             p->expand_from ? "; those that are expanded are widened again, an "
+                                              "item at a time"
+                                            : ""));
     if (s->rope != ATTN_ROPE_NONE)
         note(p, "RoPE: angles of 64-token blocks by sin and cos in double, those inside by one "
                 "complex product");

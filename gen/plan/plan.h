@@ -154,6 +154,10 @@ const char *plan_check(arena *a, const kernel_spec *spec, const isa_row *isa,
 /* The plan as a table for templates and as text for --dump plan. */
 lua_val *plan_to_lua(arena *a, const plan *p);
 
+/* How elements of a type are stored: their C type, the suffix of the vocabulary's loads and stores
+ * of them, and how many a cache line holds. */
+lua_val *plan_type_to_lua(arena *a, int32_t type);
+
 /* What templates see of it, but for the notes, as text: plans of a kernel that have one text make
  * the same code. */
 const char *plan_code(arena *a, const plan *p);

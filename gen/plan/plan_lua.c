@@ -99,23 +99,24 @@ static lua_val *dots_to_lua(arena *a, const plan *p) {
     return list;
 }
 
-/* How the elements of Q, K, V and O are stored: their C type, the suffix of the vocabulary's loads
- * and stores of them, and how many a cache line holds. */
+lua_val *plan_type_to_lua(arena *a, int32_t type) {
+    const attn_type_row row = attn_type_get(type);
+    lua_val *t = lua_val_table(a);
+    lua_val_set_string(a, t, "c", row.ctype);
+    lua_val_set_string(a, t, "suffix",
+                       type == ATTN_TYPE_F32 ? "" : arena_printf(a, "_%s", row.name));
+    lua_val_set_int(a, t, "line", plan_line(type));
+    return t;
+}
+
 static lua_val *types_to_lua(arena *a, const plan *p) {
     const struct {
         const char *name;
         int32_t type;
     } operand[] = {{"q", p->type.q}, {"k", p->type.k}, {"v", p->type.v}, {"o", p->type.o}};
     lua_val *list = lua_val_table(a);
-    for (size_t i = 0; i < sizeof operand / sizeof *operand; i++) {
-        const attn_type_row row = attn_type_get(operand[i].type);
-        const bool plain = operand[i].type == ATTN_TYPE_F32;
-        lua_val *t = lua_val_table(a);
-        lua_val_set_string(a, t, "c", row.ctype);
-        lua_val_set_string(a, t, "suffix", plain ? "" : arena_printf(a, "_%s", row.name));
-        lua_val_set_int(a, t, "line", plan_line(operand[i].type));
-        lua_val_set(a, list, operand[i].name, t);
-    }
+    for (size_t i = 0; i < sizeof operand / sizeof *operand; i++)
+        lua_val_set(a, list, operand[i].name, plan_type_to_lua(a, operand[i].type));
     return list;
 }
 

@@ -10,6 +10,7 @@
 #include "output/emit.h"
 #include "output/render.h"
 #include "text.h"
+#include "types.h"
 #include "version.h"
 
 #include <ctype.h>
@@ -346,6 +347,13 @@ static lua_val *layers_data(arena *a, const model *m) {
     return list;
 }
 
+/* What all of them cache. */
+static const char *cache_type(const kernel_info *f, int count) {
+    for (int i = 1; i < count; i++)
+        if (f[i].p->type.k != f[0].p->type.k) return "as stored";
+    return attn_type_get(f[0].p->type.k).name;
+}
+
 /* All layers together. */
 static lua_val *totals_data(arena *a, const kernel_info *f, int count) {
     lua_val *list = lua_val_table(a);
@@ -438,6 +446,7 @@ bool report_html(arena *a, const product_list *p, const explain_extent *e, const
     lua_val_set_int(a, page, "kernel_count", m->kernel_count);
     lua_val_set_int(a, page, "inner_count", m->kernel_count - count);
     lua_val_set_bool(a, page, "bound", bound);
+    lua_val_set_string(a, page, "cache_type", cache_type(f, count));
     lua_val_set(a, page, "layers", layers_data(a, m));
     lua_val_set(a, page, "totals", totals_data(a, f, count));
     total_plots(a, page, f, count);

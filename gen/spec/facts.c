@@ -176,12 +176,12 @@ static const char *heads(arena *a, int32_t count, const char *of) {
 /* Where operands are not all f32. */
 static void say_types(arena *a, fact_list *l, const attn_spec *s) {
     if (s->kv_type == ATTN_KV_TYPE_SAME) return;
-    say(l, "Types", "",
-        arena_printf(
-            a,
-            "K and V are stored in %s, Q and O in f32; all arithmetic is f32, and exact is "
-            "what the stored values give.",
-            attn_type_get(attn_spec_types(s).k).name));
+    const char *name = attn_type_get(attn_spec_types(s).k).name;
+    const char *cores = "K and V are stored in %s, Q and O in f32; all arithmetic is f32, and "
+                        "exact is what the stored values give.";
+    const char *layers = "K and V are rounded to %s as they are made, with a cache or without, and "
+                         "cached so; all else is f32, and exact is what the stored values give.";
+    say(l, "Types", "", arena_printf(a, s->level == ATTN_LEVEL_BLOCK ? layers : cores, name));
 }
 
 fact_list facts_of(arena *a, const kernel_spec *k) {

@@ -389,6 +389,15 @@ bool kernel_spec_build(arena *a, const spec_input *inputs, int count, const char
     return true;
 }
 
+bool kernel_spec_change(arena *a, kernel_spec *k, const spec_input *in, diag *d) {
+    building b = {a, in, 1, NULL, k, d};
+    if (!set_value(&b, in) || !resolve(&b)) return false;
+    attn_spec_format(&k->core, k->name);
+    k->inner = k->expanded = -1;
+    k->outer = false;
+    return true;
+}
+
 static void inner_kernel(const kernel_spec *block, const attn_spec *spec, kernel_spec *core) {
     *core = *block;
     core->core = *spec;

@@ -8,6 +8,11 @@ static const char *against(check *c, const expected *want, values got, const boo
     return compare(c->a, want, got, c->g->tolerance, skip, &c->error);
 }
 
+static const char *against_stored(check *c, const expected *want, values got, int32_t type) {
+    if (type == ATTN_TYPE_F32) return against(c, want, got, NULL);
+    return compare_stored(c->a, want, got, type, c->g->tolerance);
+}
+
 /* --- Cores --- */
 
 static const char *judge(check *c, const kernel_lib *lib, const outcome *r) {
@@ -68,8 +73,9 @@ static const char *judge_layer(check *c, values y, values cache_k, values cache_
     if (why) return why;
     const bool k = cache_k.f32 || cache_k.f64, v = cache_v.f32 || cache_v.f64;
     if ((g->cache_k.data && !k) || (g->cache_v.data && !v)) return "no cache came out";
-    why = against(c, &g->cache_k, cache_k, NULL);
-    return why ? why : against(c, &g->cache_v, cache_v, NULL);
+    const int32_t type = attn_spec_types(&g->spec[c->backend].core).k;
+    why = against_stored(c, &g->cache_k, cache_k, type);
+    return why ? why : against_stored(c, &g->cache_v, cache_v, type);
 }
 
 static const char *run_layer(check *c, const kernel_lib *lib, const block_run *run,

@@ -8,6 +8,25 @@ static inline void add(float *restrict to, const float *restrict from, int32_t n
     for (; c < n; c++) to[c] += from[c];
 }
 
+$ local S = plan.kv.suffix
+$ if S ~= "" then
+/* to = from, rounded to what keys and values are stored in. */
+static inline void store_row(${plan.kv.c} *to, const float *from, int32_t n) {
+    int32_t c = 0;
+    for (; c + W <= n; c += W) vf_storeu${S}(to + c, vf_loadu(from + c));
+    if (c < n) vf_storen${S}(to + c, vf_loadn(from + c, n - c), n - c);
+}
+
+$   if plan.expand_from > 0 then
+/* to = from, whose values are exact. */
+static inline void load_row(float *to, const ${plan.kv.c} *from, int32_t n) {
+    int32_t c = 0;
+    for (; c + W <= n; c += W) vf_storeu(to + c, vf_loadu${S}(from + c));
+    if (c < n) vf_storen(to + c, vf_loadn${S}(from + c, n - c), n - c);
+}
+
+$   end
+$ end
 $ if norms or spec.qk_norm or spec.key == "shared" then
 enum { SHORT = 32 * W }; /* floats of a row that are summed at once, in lanes */
 

@@ -129,8 +129,8 @@ $ end
 ${part(a.form, { section = "layout" })}
     if (!e->cached) { /* the keys of this call alone */
         const uint64_t keys = (uint64_t)e->batch * (uint64_t)e->keys;
-        float *k = attn_carve(base, &bytes, keys * K_HEADS * K_DIM * sizeof(float));
-        float *v = attn_carve(base, &bytes, keys * V_HEADS * (uint64_t)V_DIM * sizeof(float));
+        ${plan.kv.c} *k = attn_carve(base, &bytes, keys * K_HEADS * K_DIM * sizeof(${plan.kv.c}));
+        ${plan.kv.c} *v = attn_carve(base, &bytes, keys * V_HEADS * (uint64_t)V_DIM * sizeof(${plan.kv.c}));
         const int64_t n = e->keys;
         l->k = (attn_out){k, n * K_HEADS * K_DIM, n * K_DIM, K_DIM};
         l->v = (attn_out){v, n * V_HEADS * V_DIM, n * V_DIM, V_DIM};

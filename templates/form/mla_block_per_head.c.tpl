@@ -3,6 +3,7 @@ $ -- space, values are the latent rows themselves.
 $ local H, K, r, c = spec.heads, spec.head_dim, spec.retr_dim, spec.kv_comp_dim
 $ local roped = #plan.frequencies > 0
 $ local cross = spec.kv_dim > 0
+$ local kv = hooks("block/kv.c")
 $ local folded_out = plan.second_output
 $ if a.section == "weights" then
 $   a.weight("q_proj.weight", { H * K, plan.model })
@@ -121,17 +122,17 @@ static void latent_done(const layer *l, int32_t first, int32_t rows, int32_t col
                         float *t, ptrdiff_t ldt) {
     const size_t bytes = sizeof(float) * (size_t)cols;
     for (int32_t i = 0; i < rows; i++, t += ldt) {
-        float *to = key_row(l, &l->v, first + i);
+        ${plan.kv.c} *to = key_row(l, &l->v, first + i);
         if (!to || is_key_pad(l, first + i)) memset(t, 0, bytes);
         memcpy(l->latent + (int64_t)(first + i) * LATENT_ROW + col, t, bytes);
-        if (to) memcpy(to + col, t, bytes);
+        if (to) ${kv.store("to + col", "t", "cols", "bytes")}
     }
 }
 
 static void k_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
                    float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
-        float *to = key_row(l, &l->k, first + i);
+        ${plan.kv.c} *to = key_row(l, &l->k, first + i);
         if (!to) continue;
 $   if roped then
         const float *all = l->${cross and "key_angles" or "angles"};
@@ -141,7 +142,7 @@ $   end
 $   if roped then
             rope(t + c, angles);
 $   end
-            memcpy(to + (col + c) / RETR * l->k.head, t + c, sizeof(float) * RETR);
+            ${kv.store("to + (col + c) / RETR * l->k.head", "t + c", "RETR", "sizeof(float) * RETR")}
         }
     }
 }

@@ -4,6 +4,7 @@ $ local H, K, r, c, v = spec.heads, spec.head_dim, spec.retr_dim, spec.kv_comp_d
 $ local lora = spec.q_comp_dim > 0
 $ local roped = #plan.frequencies > 0
 $ local expand = plan.expand_from > 0
+$ local stored = plan.kv.suffix ~= "" -- keys are rounded where they live
 $ if a.section == "weights" then
 $   if lora then
 $     a.weight("q_a_proj.weight", { spec.q_comp_dim, plan.model })
@@ -61,6 +62,9 @@ $     if expand then
     bool expand;    /* this call */
     int32_t item;   /* whose keys are being expanded, */
     int32_t held;   /* and how many it has */
+$       if stored then
+    float *wide;    /* [keys][D] that item's keys as floats */
+$       end
     float *ek, *ev; /* [batch][HEADS][keys][EXPANDED], [batch][HEADS][keys][VALUE] */
 $     end
 $ elseif a.section == "fold" then
@@ -147,13 +151,24 @@ $   if lora then
         float *qa = l->qa + (int64_t)row * QA_ROW;
         rms_norm(qa, qa, l->w + QA_NORM_AT, NULL, QA);
 $   end
+$   if stored then
+        float *key = l->key + (int64_t)row * KEY_ROW;
+        ${plan.kv.c} *to = key_row(l, &l->k, row);
+        if (!to) continue;
+        rms_norm(key, key, l->w + KV_NORM_AT, NULL, LATENT);
+$   else
         float *key = l->key + (int64_t)row * KEY_ROW, *to = key_row(l, &l->k, row);
         if (!to) continue;
         rms_norm(to, key, l->w + KV_NORM_AT, NULL, LATENT);
+$   end
 $   if roped then
         rope(key + LATENT, l->angles + (int64_t)row * 2 * ROPE_DIM);
 $   end
+$   if stored then
+        store_row(to, key, D);
+$   else
         memcpy(to + LATENT, key + LATENT, sizeof(float) * RETR);
+$   end
     }
 }
 
@@ -169,13 +184,29 @@ $   end
 ${part("block/matmul.c", { name = "absorb", from = "l->nope", lda = "NOPE_ROW", rows = "l->rows", offset = false, matrices = { { name = "UK", n = c, k = K, heads = H, step = "HEAD", unit = plan.nr, done = "absorbed" } } })}
 
 $   if expand then
+$     if stored then
+/* The keys of an item as floats. */
+static void widen_task(void *ctx, int64_t task, int worker) {
+    const layer *l = ctx;
+    (void)worker;
+    const int32_t end = min32(l->held, (int32_t)task * MB + MB);
+    const ${plan.kv.c} *keys = (const ${plan.kv.c} *)l->k.data + l->item * l->k.batch;
+    for (int32_t row = (int32_t)task * MB; row < end; row++)
+        load_row(l->wide + (int64_t)row * KEY_ROW, keys + row * l->k.token, D);
+}
+
+$     end
 /* Keys of an item, head by head: [W_uk latent | rotated], and values W_uv latent. */
 static void expanded(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
                      float *t, ptrdiff_t ldt) {
     const int64_t keys = l->call->core.kv_len_max;
     for (int32_t i = 0; i < rows; i++, t += ldt) {
+$     if stored then
+        const float *key = l->wide + (int64_t)(first + i) * KEY_ROW;
+$     else
         const float *key =
             (const float *)l->k.data + l->item * l->k.batch + (first + i) * l->k.token;
+$     end
         for (int32_t c = 0; c < cols; c += HEAD + VALUE) {
             const int32_t h = (col + c) / (HEAD + VALUE);
             const int64_t row = ((int64_t)l->item * HEADS + h) * keys + first + i;
@@ -186,7 +217,7 @@ static void expanded(const layer *l, int32_t first, int32_t rows, int32_t col, i
     }
 }
 
-${part("block/matmul.c", { name = "expand_item", from = "(const float *)l->k.data + l->item * l->k.batch", lda = "D", rows = "l->held", offset = false, matrices = { { name = "KVB", n = H * (K + v), k = c, unit = K + v, done = "expanded" } } })}
+${part("block/matmul.c", { name = "expand_item", from = stored and "l->wide" or "(const float *)l->k.data + l->item * l->k.batch", lda = stored and "KEY_ROW" or "D", rows = "l->held", offset = false, matrices = { { name = "KVB", n = H * (K + v), k = c, unit = K + v, done = "expanded" } } })}
 
 $   end
 static void project(layer *l) {
@@ -199,7 +230,13 @@ $   if expand then
     if (l->expand) {
         for (l->item = 0; l->item < l->call->extent.batch; l->item++) {
             l->held = l->call->held[l->item];
+$     if stored then
+            if (l->call->rows[l->item] <= 0 || l->held <= 0) continue;
+            attn_parallel((l->held + MB - 1) / MB, l->call->extent.threads, widen_task, l);
+            expand_item(l);
+$     else
             if (l->call->rows[l->item] > 0 && l->held > 0) expand_item(l);
+$     end
         }
         return;
     }
@@ -227,6 +264,9 @@ $     end
         l->o = attn_carve(either, &expanded, rows * O_ROW * sizeof(float));
         l->ek = attn_carve(either, &expanded, keys * EXPANDED * sizeof(float));
         l->ev = attn_carve(either, &expanded, keys * VALUE * sizeof(float));
+$     if stored then
+        l->wide = attn_carve(either, &expanded, (uint64_t)e->keys * KEY_ROW * sizeof(float));
+$     end
     }
     bytes += absorbed > expanded ? absorbed : expanded;
 $   else

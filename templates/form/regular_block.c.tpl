@@ -3,6 +3,7 @@ $ local q, k, v = spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim, spe
 $ local out = spec.heads * spec.v_dim
 $ local roped = #plan.frequencies > 0
 $ local cross = spec.kv_dim > 0
+$ local kv = hooks("block/kv.c")
 $ if a.section == "weights" then
 $   a.weight("q_proj.weight", { q, plan.model })
 $   a.weight("k_proj.weight", { k, plan.keys })
@@ -86,7 +87,7 @@ $   end
 static void k_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
                    float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
-        float *to = key_row(l, &l->k, first + i);
+        ${plan.kv.c} *to = key_row(l, &l->k, first + i);
         if (!to) continue;
 $   if spec.k_bias then
         add(t, l->w + K_BIAS_AT + col, cols);
@@ -102,7 +103,7 @@ $   end
 $   if roped then
             rope(t + c, angles);
 $   end
-            memcpy(to + (col + c) / D * l->k.head, t + c, sizeof(float) * D);
+            ${kv.store("to + (col + c) / D * l->k.head", "t + c", "D", "sizeof(float) * D")}
         }
     }
 }
@@ -110,13 +111,13 @@ $   end
 static void v_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
                    float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
-        float *to = key_row(l, &l->v, first + i);
+        ${plan.kv.c} *to = key_row(l, &l->v, first + i);
         if (!to) continue;
 $   if spec.v_bias then
         add(t, l->w + V_BIAS_AT + col, cols);
 $   end
         for (int32_t c = 0; c < cols; c += DV)
-            memcpy(to + (col + c) / DV * l->v.head, t + c, sizeof(float) * DV);
+            ${kv.store("to + (col + c) / DV * l->v.head", "t + c", "DV", "sizeof(float) * DV")}
     }
 }
 

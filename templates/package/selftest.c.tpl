@@ -306,18 +306,36 @@ static int test_layer(const attn_block_kernel *k) {
     }
     l.x = tensor(count);
     l.kv = tensor(s->kv_dim > 0 ? (int64_t)ITEMS * KEYS * s->kv_dim : 0);
+$   if model.has_types then
+    float *y = tensor(4 * count);
+$   else
     float *y = tensor(3 * count);
+$   end
     /* Side tensors that grow with the keys are others in each step. */
     const bool steps = (s->causal || s->kv_dim > 0) && k->core->side_count == 0;
     attn_status status = run_layer(&l, ATTN_ISA_PORTABLE, ATTN_REFERENCE, TOKENS, y);
     if (status == ATTN_E_NO_KERNEL) /* not linked: its own projections, at least */
         status = run_layer(&l, k->isa, ATTN_REFERENCE, TOKENS, y);
     if (status == ATTN_OK) status = run_layer(&l, k->isa, 0, TOKENS, y + count);
+$   if model.has_types then
+    /* Projections of another instruction set round elsewhere, and a key's element at the middle
+     * between two stored values goes to the other: only a layer's own tell more than that. */
+    double apart = 0;
+    if (status == ATTN_OK && s->kv_type != ATTN_KV_TYPE_SAME) {
+        memcpy(y + 3 * count, y, sizeof(float) * (size_t)count);
+        status = run_layer(&l, k->isa, ATTN_REFERENCE, TOKENS, y);
+        apart = difference(y, y + 3 * count, count);
+    }
+$   end
     double error = status == ATTN_OK ? difference(y + count, y, count) : INFINITY;
     if (status == ATTN_OK && steps) status = run_layer(&l, k->isa, 0, 3, y + 2 * count);
     if (status == ATTN_OK && steps) error = fmax(error, difference(y + 2 * count, y, count));
     if (status != ATTN_OK) printf("%s: %s\n", k->name, attn_status_text(status));
+$   if model.has_types then
+    const bool ok = status == ATTN_OK && error <= 5e-5 && apart <= 5e-3;
+$   else
     const bool ok = status == ATTN_OK && error <= 5e-5;
+$   end
     printf("%s: %s, max error %.1e: %s\n", k->name,
            steps ? "one call and steps" : "one call", error, ok ? "ok" : "FAIL");
     for (int32_t i = 0; i < l.weight_count; i++) free((void *)(uintptr_t)l.weights[i].data);

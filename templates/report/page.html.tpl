@@ -102,7 +102,7 @@ ${part("report/plot.svg", p.bytes)}
 </div>
 <div class="scroll"><table>
 <tr><th class="number">Context,<br>tokens</th><th class="number">FLOPs<br>a token</th>
-<th class="number">Bytes<br>a token</th><th class="number">KV cache,<br>f32</th>
+<th class="number">Bytes<br>a token</th><th class="number">KV cache,<br>${p.cache_type}</th>
 <th class="number">Workspace,<br>a token</th>
 <th class="number">Workspace,<br>a prompt</th></tr>
 $ for _, r in ipairs(p.totals) do

@@ -1,6 +1,7 @@
 /* layer_problems.c - random weights, rows and lengths for a layer, what it must compute, and how
  * far from that it may be. */
 #include "layers.h"
+#include "types.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -227,6 +228,13 @@ static block_case nudged(arena *a, rng *r, const layer_problem *p) {
     return c;
 }
 
+/* The caches of a case, before it is run, are those of p. */
+static void take_caches(arena *a, block_case *c, layer_problem *p, int way) {
+    if (!layer_rounds(spec_of(p))) return;
+    p->k[way] = c->cache_k = arena_alloc(a, (size_t)block_cache_k_size(c) * sizeof(double) + 1);
+    p->v[way] = c->cache_v = arena_alloc(a, (size_t)block_cache_v_size(c) * sizeof(double) + 1);
+}
+
 bool layer_expect(arena *a, rng *r, layer_problem *p, const char **why) {
     const int64_t rows = (int64_t)p->c.batch * p->c.tokens, width = block_width(spec_of(p));
     const size_t bytes = (size_t)(rows * width + 1) * sizeof(double);
@@ -236,6 +244,8 @@ bool layer_expect(arena *a, rng *r, layer_problem *p, const char **why) {
     for (int n = 0; n <= LAYER_NUDGES; n++) {
         block_case c = n ? nudged(a, r, p) : p->c;
         if (n) c.y = arena_alloc(a, bytes);
+        if (n) c.lean = n % 2 ? 1 : -1;
+        if (n && n <= 2) take_caches(a, &c, p, n - 1);
         if (!block_oracle(&c, error, sizeof error)) {
             *why = arena_strdup(a, error);
             return false;
@@ -264,4 +274,36 @@ const char *layer_compare(arena *a, const layer_problem *p, const float *y, doub
         }
     }
     return NULL;
+}
+
+static const char *compare_element(arena *a, const char *name, const void *data, int32_t type,
+                                   int64_t at, double *const want[2]) {
+    const double got = (double)attn_load(data, type, at);
+    if (got <= want[0][at] && got >= want[1][at]) return NULL;
+    return arena_printf(a, "the cache's %s[%lld] is %.9g: must be from %.9g to %.9g", name,
+                        (long long)at, got, want[1][at], want[0][at]);
+}
+
+static const char *compare_part(arena *a, const layer_problem *p, const char *name,
+                                const attn_cache *cache, const void *data, double *const want[2],
+                                int64_t heads, int64_t dim) {
+    const int64_t keys = block_keys(&p->c);
+    const char *why = NULL;
+    for (int64_t row = 0; !why && row < cache->batch * heads * keys; row++) {
+        const int64_t b = row / keys / heads, key = row % keys;
+        const bool padding = p->key_padding && p->key_padding[b * keys + key];
+        if (padding || key >= cache->length[b]) continue;
+        for (int64_t d = 0; !why && d < dim; d++)
+            why =
+                compare_element(a, name, data, attn_spec_types(spec_of(p)).k, row * dim + d, want);
+    }
+    return why;
+}
+
+const char *layer_compare_cache(arena *a, const layer_problem *p, const attn_cache *cache) {
+    const attn_spec *s = spec_of(p);
+    const char *why =
+        compare_part(a, p, "k", cache, cache->k, p->k, s->kv_heads, attn_spec_k_dim(s));
+    if (why || cache->v == cache->k) return why;
+    return compare_part(a, p, "v", cache, cache->v, p->v, s->v_heads, s->v_dim);
 }

@@ -190,6 +190,7 @@ const char *layer_fields(arena *a, uint64_t seed, int index) {
     int32_t whole;
     buf_puts(&w.b, "level=block;");
     put_core(&w, kind, &whole);
+    if (index / 2 % 3 == 1) buf_puts(&w.b, "kv_type=bf16;");
     w.r = &around;
     put_widths(&w, kind);
     put_norms(&w);

@@ -12,7 +12,7 @@
 
 enum { B = 2, T = 4, M = 10, KV = 5, KV_DIM = 6, CAPACITY = 9, FLOATS = B * T * M };
 
-enum layer_index { SELF, SLIDE, BOTH_WAYS, CROSS, SECOND, FLEX, INDEXED, SHARED, LAYERS };
+enum layer_index { SELF, SLIDE, BOTH_WAYS, CROSS, SECOND, FLEX, INDEXED, SHARED, STORED, LAYERS };
 static const char *const layer_text[LAYERS] = {
     [SELF] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn_dim=12",
     [SLIDE] = "level=block;op=sliding_self;heads=2;head_dim=8;window=3;d_model=10;ffn=none",
@@ -25,6 +25,7 @@ static const char *const layer_text[LAYERS] = {
                 "score=s + slope[k];tensor=slope=f32[2]",
     [SHARED] = "level=block;form=mla;key=shared;heads=2;head_dim=8;retr_dim=4;kv_comp_dim=12;"
                "d_model=10;ffn=none",
+    [STORED] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=bf16",
 };
 
 /* Correct arguments for a layer, for a test to spoil. */
@@ -232,6 +233,26 @@ static void check_shapes(status_test *t) {
 #undef MASK
 }
 
+/* A cache of bf16 is half as large, and no other type's. */
+static void check_stored(status_test *t, void *memory, size_t size) {
+    enum { BYTES = B * CAPACITY * 8 * 2 }; /* of k, and of v */
+    attn_cache other;
+    t->lib->cache_init(t->block[STORED], &other, B, CAPACITY, memory, size);
+    PREFILL(SELF, *a->cache = other, ATTN_E_CACHE, "cache.layer is another layer's");
+    t->lib->cache_init(t->block[SELF], &other, B, CAPACITY, memory, size);
+    STEP(STORED, *a->cache = other, ATTN_E_CACHE, "cache.layer is another layer's");
+    STEP(STORED, f->cache.type = ATTN_TYPE_F32, ATTN_E_CACHE,
+         "cache.type is 0: must be 1 (bf16), as attn_cache_init sets it");
+    STEP(STORED, f->cache.struct_size = offsetof(attn_cache, type), ATTN_E_CACHE,
+         "cache.struct_size is");
+    STEP(STORED, f->cache.v = (char *)f->cache.k + BYTES, ATTN_OK, "");
+    STEP(STORED, f->cache.v = (char *)f->cache.k + BYTES - 2, ATTN_E_ARGUMENT,
+         "cache.k overlaps cache.v");
+    size_t bytes;
+    t->lib->cache_bytes(t->block[STORED], B, CAPACITY, &bytes);
+    note(t, "a cache of bf16", bytes == 2 * (BYTES + 63) / 64 * 64 + 2 * 64, "has another size");
+}
+
 static void check_caches(status_test *t) {
     STEP(SELF, a->cache = NULL, ATTN_E_CACHE,
          "cache is null: a step appends to the keys of a prefill");
@@ -265,7 +286,7 @@ static void check_caches(status_test *t) {
     BYTES("a cache of no block", NULL, 1, 1, "block is null");
     BYTES("batch -1", self, -1, 1, "batch is -1");
     BYTES("capacity -1", self, 1, -1, "capacity is -1");
-    BYTES("a huge cache", self, INT32_MAX, INT32_MAX, "the cache would hold 7.4e+19 floats");
+    BYTES("a huge cache", self, INT32_MAX, INT32_MAX, "the cache would hold 7.4e+19 values");
 #undef BYTES
 #define INIT(what, memory, size, want, says)                                                      \
     check(t, what, lib->cache_init(self, &other, B, CAPACITY, memory, size), want);               \
@@ -296,6 +317,7 @@ static void check_caches(status_test *t) {
     PREFILL(SLIDE, *a->cache = other, ATTN_E_CACHE, "cache.layer is another layer's");
     lib->cache_init(t->block[SHARED], &other, B, CAPACITY, g.data, g.size);
     STEP(SELF, *a->cache = other, ATTN_E_CACHE, "cache.layer is another layer's");
+    check_stored(t, g.data, g.size);
     guard_free(&g);
 }
 

@@ -5,6 +5,7 @@
 #include "plan/isa.h"
 #include "layers.h"
 #include "lab/pool.h"
+#include "types.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,17 +160,19 @@ static void same_caches(const trial *t, const layer_run *want, const layer_run *
     const attn_spec *s = &c->spec->core;
     const int64_t keys = want->cache.capacity;
     const struct {
-        const float *want, *got;
+        const void *want, *got;
         int64_t heads, dim;
     } part[2] = {{want->cache.k, got->cache.k, s->kv_heads, attn_spec_k_dim(s)},
                  {want->cache.v, got->cache.v, s->v_heads, s->v_dim}};
     const bool one = want->cache.k == want->cache.v;
+    const int32_t type = attn_spec_types(s).k;
     for (int i = 0; i < (one ? 1 : 2); i++)
         for (int64_t n = 0; n < c->batch * part[i].heads; n++) {
             const int64_t b = n / part[i].heads, at = n * keys * part[i].dim;
             const size_t held = (size_t)want->cache.length[b] * (size_t)part[i].dim;
             if (want->cache.length[b] == got->cache.length[b] &&
-                same_bits(part[i].want + at, part[i].got + at, held))
+                !memcmp(attn_at(part[i].want, type, at), attn_at(part[i].got, type, at),
+                        held * attn_type_size(type)))
                 continue;
             fail(t, what,
                  i ? "the cache's v has other bits than after one prefill"
@@ -193,6 +196,17 @@ static bool stream(const trial *t, layer_run *run, int32_t first, int32_t chunk,
 
 static int32_t total_keys(const layer_problem *p) {
     return block_keys(&p->c);
+}
+
+/* Of layers that round keys and values: what they have stored. */
+static void stored(const trial *t) {
+    const char *what = "a cache of all keys";
+    layer_run run = new_run(t, t->p, 2, false);
+    if (layer_rounds(&t->p->c.spec->core) && whole(t, &run, total_keys(t->p), what)) {
+        const char *why = layer_compare_cache(t->a, t->p, &run.cache);
+        if (why) fail(t, what, why);
+    }
+    layer_run_end(&run);
 }
 
 static void splits(const trial *t, const layer_run *cached) {
@@ -321,6 +335,7 @@ static void run_trial(const trial *t) {
         again(t, &first, t->p, NULL, 2, true, -1, "two threads, y is x");
         again(t, &first, t->p, NULL, 3, false, total_keys(t->p) + 5, "three threads, a cache");
         other_batches(t, &first);
+        stored(t);
         check_workspace(t);
         if (layer_steps(s)) {
             if (whole(t, &cached, total_keys(t->p), "with a cache")) splits(t, &cached);

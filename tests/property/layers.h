@@ -20,6 +20,10 @@ static inline bool layer_has_kv(const attn_spec *s) {
 static inline bool layer_slides(const attn_spec *s) {
     return s->op == ATTN_OP_SLIDING_SELF && s->causal && !s->expr_hash;
 }
+/* Keys and values are rounded. */
+static inline bool layer_rounds(const attn_spec *s) {
+    return attn_spec_types(s).k != ATTN_TYPE_F32;
+}
 /* Steps are allowed. */
 static inline bool layer_steps(const attn_spec *s) {
     return layer_has_kv(s) || s->causal;
@@ -35,6 +39,9 @@ typedef struct layer_problem {
     int mask_type;              /* attn_mask_type; the mask is dense [batch, heads, tokens, keys] */
     const char *text;           /* for reports */
     double *bound;              /* [batch, tokens] of |y - oracle's y| */
+    /* The most and the least that a cache's k and v may hold, where kv_type rounds (block_oracle.h,
+     * lean). */
+    double *k[2], *v[2];
 } layer_problem;
 
 /* Random weights of a layer, by the names that attn_block_weights gives. */
@@ -46,7 +53,8 @@ void layer_problem_make(arena *a, rng *r, int index, layer_problem *p);
  * input is changed by at most one unit in its last place, at random, LAYER_NUDGES times. A float
  * sum of products is the exact sum of products with weights that are changed by a few such units
  * (Higham 2002, section 3.1), and a norm, a rotation or an exponential likewise: so the error of a
- * correct layer is a small multiple of that, in whatever way the layer passes it on. */
+ * correct layer is a small multiple of that, in whatever way the layer passes it on. Where kv_type
+ * rounds, elements in doubt go up in one half of these, and down in the other. */
 bool layer_expect(arena *a, rng *r, layer_problem *p, const char **why);
 enum { LAYER_BOUND = 16, LAYER_NUDGES = 4 };
 
@@ -89,6 +97,8 @@ bool layer_pack(arena *a, const kernel_lib *lib, const attn_block *block, const 
 /* Null, or which row of y is farther from the oracle's than its bound. *worst: the greatest error
  * as a fraction of its bound. */
 const char *layer_compare(arena *a, const layer_problem *p, const float *y, double *worst);
+/* Null, or which element of a cache of all keys, none let go of, no rounding to kv_type gives. */
+const char *layer_compare_cache(arena *a, const layer_problem *p, const attn_cache *cache);
 
 /* --- Campaigns (layers.c) --- */
 
