@@ -1,207 +1,13 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
-/* dispatch.c - plans: from a spec to the best linked kernel, and checked calls of it. */
+/* dispatch.c - checked calls of a plan: sizes, workspaces, runs. */
 #include "dispatch.h"
 #include "check.h"
-#include "cpu.h"
 #include "layout.h"
 #include "mode.h"
 #include "op.h"
 #include "reference.h"
 #include "spec.h"
 #include "types.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-static const char *const variants[] = {"prefill", "decode", "gather", "reference"};
-enum { VARIANTS = sizeof variants / sizeof *variants };
-
-struct attn_plan {
-    const attn_kernel *kernel;
-    bool reference;
-    char name[VARIANTS][ATTN_NAME_MAX];
-};
-
-const char *attn_status_text(attn_status status) {
-    switch (status) {
-    case ATTN_OK: return "ok";
-    case ATTN_E_ARGUMENT:
-        return "an argument is null, out of range, or shares memory with what the call writes: "
-               "attn_plan_check, attn_prefill_check, attn_step_check and attn_packed_check name it";
-    case ATTN_E_SPEC:
-        return "the spec breaks a rule, or is of the other level (core or block): start from "
-               "attn_spec_init or a generated spec; attn_spec_check names the field";
-    case ATTN_E_NO_KERNEL:
-        return "no linked kernel has this spec and runs on this CPU: generate one, link its files, "
-               "and check ATTN_ISA";
-    case ATTN_E_ABI:
-        return "struct_size or the kernel's ABI number does not fit this runtime: start from "
-               "attn_spec_init, ATTN_ARGS_INIT and ATTN_BLOCK_ARGS_INIT, and build kernels and "
-               "runtime together";
-    case ATTN_E_LENGTH:
-        return "a length is outside its extent: kv_len[b] 0..kv_len_max, a layer's count[b] "
-               "0..tokens and kv_count[b] 0..kv_tokens";
-    case ATTN_E_SHAPE:
-        return "attn_mask does not broadcast to [batch, heads, q_len, kv_len_max], or a side "
-               "tensor's or the scalars' count is not what the spec declares: attn_plan_check and "
-               "attn_prefill_check name it";
-    case ATTN_E_UNUSED:
-        return "an argument is given that this spec does not take: attn_mask belongs to sdpa, side "
-               "tensors and scalars to flex, seg to segment_cross, sinks to specs with sinks, kv "
-               "and its positions to layers with kv_dim";
-    case ATTN_E_WORKSPACE:
-        return "workspace is null, not 64-byte aligned, or smaller than attn_workspace or "
-               "attn_block_workspace says for these extents and threads";
-    case ATTN_E_INDEX: return "a side-tensor index is out of range at a visible pair";
-    case ATTN_E_MEMORY: return "out of memory";
-    case ATTN_E_WEIGHTS:
-        return "a weight is missing, unknown, doubled or of another shape: attn_block_pack's "
-               "message names it, and attn_block_weights lists what the layer takes";
-    case ATTN_E_PACKED:
-        return "the packed weights are of another layer, instruction set or version, or damaged: "
-               "pack them again; attn_packed_check says which";
-    case ATTN_E_CACHE:
-        return "the cache is missing in a step, was made for another layer or batch, or has no "
-               "room for the new tokens (attn_cache_capacity): attn_cache_check and "
-               "attn_step_check say which";
-    case ATTN_E_ARITHMETIC:
-        return "the kernels or the runtime were compiled with options that change floating point "
-               "(a part of -ffast-math, such as -fassociative-math, or "
-               "-fsingle-precision-constant): compile them without, for example with -O2 alone";
-    case ATTN_STATUS_COUNT: break;
-    }
-    return "unknown status";
-}
-
-bool attn_spec_same(const attn_spec *a, const attn_spec *b) {
-#define ATTN_FIELD_ENUM(name, ...) \
-    if (a->name != b->name) return false;
-#define ATTN_FIELD_INT(name, ...) \
-    if (a->name != b->name) return false;
-#define ATTN_FIELD_BOOL(name, ...) \
-    if (a->name != b->name) return false;
-#define ATTN_FIELD_FLOAT(name, ...) \
-    if (a->name != b->name) return false;
-#include "spec_fields.def"
-    return a->expr_hash == b->expr_hash;
-}
-
-bool attn_isa_allowed(attn_isa isa) {
-    const char *name = getenv("ATTN_ISA");
-    const int cap = name && *name ? attn_isa_named(name) : (int)isa;
-    return cap >= 0 && attn_isa_below(isa, (attn_isa)cap) && attn_cpu_runs(isa);
-}
-
-static attn_status find_kernel(const attn_spec *spec, const attn_kernel **out) {
-    *out = NULL;
-    for (int i = 0; i < attn_registry_count; i++) {
-        const attn_kernel *k = attn_registry[i];
-        if (k->abi != ATTN_KERNEL_ABI) return ATTN_E_ABI;
-        if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, spec)) continue;
-        if (!*out || attn_isa_better(k->isa, (*out)->isa)) *out = k;
-    }
-    return *out ? ATTN_OK : ATTN_E_NO_KERNEL;
-}
-
-attn_status attn_spec_take(const attn_why *why, const attn_spec *spec, uint32_t flags,
-                           attn_spec *resolved) {
-    if (!spec) return attn_refuse(why, ATTN_E_ARGUMENT, "spec is null");
-    if (flags & ~(uint32_t)ATTN_REFERENCE)
-        return attn_refuse(why, ATTN_E_ARGUMENT, "flags is 0x%x: must be 0 or ATTN_REFERENCE",
-                           (unsigned)flags);
-    attn_status status = attn_check_size(why, "spec", spec->struct_size, sizeof *spec,
-                                         "attn_spec_init or a generated spec");
-    if (status != ATTN_OK) return status;
-    *resolved = *spec;
-    attn_spec_error error;
-    status = attn_spec_resolve(resolved, &error);
-    return status == ATTN_OK ? status : attn_refuse(why, status, "%s %s", error.field, error.text);
-}
-
-attn_status attn_plan_of_kernel(attn_plan **out, const attn_kernel *kernel, uint32_t flags) {
-    if (!attn_arithmetic_ok() || !kernel->arithmetic_ok()) return ATTN_E_ARITHMETIC;
-    attn_plan *plan = calloc(1, sizeof *plan);
-    if (!plan) return ATTN_E_MEMORY;
-    plan->kernel = kernel;
-    plan->reference = flags & ATTN_REFERENCE;
-    for (int i = 0; i < VARIANTS; i++)
-        snprintf(plan->name[i], sizeof plan->name[i], "%s:%s", kernel->name, variants[i]);
-    *out = plan;
-    return ATTN_OK;
-}
-
-static __attribute__((noinline)) attn_status create(attn_plan **out, const attn_spec *spec,
-                                                    uint32_t flags) {
-    attn_spec resolved;
-    attn_status status = attn_spec_take(NULL, spec, flags, &resolved);
-    if (status != ATTN_OK) return status;
-    if (resolved.level != ATTN_LEVEL_CORE) return ATTN_E_SPEC; /* attn_block_create takes layers */
-    const attn_kernel *kernel;
-    status = find_kernel(&resolved, &kernel);
-    if (status == ATTN_OK) status = attn_plan_of_kernel(out, kernel, flags);
-    if (status != ATTN_OK) return status;
-    const char *verbose = getenv("ATTN_VERBOSE");
-    if (verbose && *verbose && *verbose != '0')
-        fprintf(stderr, "attn: %s%s\n", kernel->name, (*out)->reference ? ":reference" : "");
-    return ATTN_OK;
-}
-
-attn_status attn_own_plan_create(attn_plan **out, const attn_spec *spec, uint32_t flags) {
-    if (!out) return ATTN_E_ARGUMENT;
-    *out = NULL;
-    const attn_mode mode = attn_mode_enter();
-    const attn_status status = create(out, spec, flags);
-    attn_mode_leave(mode);
-    return status;
-}
-
-attn_status attn_plan_create(attn_plan **out, const attn_spec *spec, uint32_t flags) {
-    return attn_own_plan_create(out, spec, flags);
-}
-
-static __attribute__((noinline)) attn_status check_spec(const attn_why *why, const attn_spec *spec,
-                                                        uint32_t flags) {
-    attn_spec resolved;
-    attn_status status = attn_spec_take(why, spec, flags, &resolved);
-    if (status != ATTN_OK) return status;
-    const attn_kernel *kernel;
-    status = resolved.level == ATTN_LEVEL_CORE ? find_kernel(&resolved, &kernel)
-                                               : attn_block_find(&resolved, NULL);
-    if (status == ATTN_OK) return status;
-    if (status == ATTN_E_ABI)
-        return attn_refuse(why, status,
-                           "a linked kernel was generated for another runtime: "
-                           "generate and build both together");
-    char name[ATTN_NAME_MAX];
-    attn_spec_format(&resolved, name);
-    const char *cap = getenv("ATTN_ISA");
-    return attn_refuse(why, status, "no linked kernel is %s and runs on this CPU%s%s", name,
-                       cap && *cap ? " under ATTN_ISA=" : "", cap && *cap ? cap : "");
-}
-
-attn_status attn_spec_check(const attn_spec *spec, uint32_t flags, char *message, size_t size) {
-    const attn_why why = attn_why_begin(message, size);
-    const attn_mode mode = attn_mode_enter();
-    const attn_status status = check_spec(&why, spec, flags);
-    attn_mode_leave(mode);
-    return status;
-}
-
-void attn_own_plan_destroy(attn_plan *plan) {
-    free(plan);
-}
-
-void attn_plan_destroy(attn_plan *plan) {
-    attn_own_plan_destroy(plan);
-}
-
-const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len) {
-    if (!plan) return "";
-    const char *variant = plan->reference ? "reference" : plan->kernel->variant(q_len);
-    for (int i = 0; variant && i < VARIANTS; i++)
-        if (!strcmp(variant, variants[i])) return plan->name[i];
-    return plan->kernel->name; /* a variant that this runtime does not know */
-}
 
 /* Extents whose products stay far inside 64 bits. */
 static attn_status check_extents(const attn_why *why, const attn_kernel *k, int32_t batch,
@@ -340,12 +146,11 @@ static attn_status check_pointers(const attn_why *why, const attn_kernel *k, con
     if (!segments && a->seg)
         return attn_refuse(why, ATTN_E_UNUSED,
                            "seg is given: must be null, as the op does not go by segments");
-    const bool flex = k->spec->backend == ATTN_BACKEND_FLEX;
-    if (flex && a->mask.type != ATTN_MASK_NONE)
+    if (!attn_spec_takes_mask(k->spec) && a->mask.type != ATTN_MASK_NONE)
         return attn_refuse(why, ATTN_E_UNUSED,
                            "mask.type is %d: must be ATTN_MASK_NONE, as the backend is flex",
                            a->mask.type);
-    if (!flex && (a->side_count || a->scalar_count))
+    if (!attn_spec_takes_expressions(k->spec) && (a->side_count || a->scalar_count))
         return attn_refuse(why, ATTN_E_UNUSED, "%s is %d: must be 0, as the backend is sdpa",
                            a->side_count ? "side_count" : "scalar_count",
                            a->side_count ? a->side_count : a->scalar_count);

@@ -1,11 +1,20 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
-/* dispatch.h - what layers (block*.c) use of dispatch.c. */
+/* dispatch.h - what plans (plan.c), their calls (dispatch.c) and layers (block*.c) use of each
+ * other. */
 #ifndef ATTN_DISPATCH_H
 #define ATTN_DISPATCH_H
 
 #include "check.h"
+#include "spec.h"
 
 ATTN_HIDDEN_BEGIN
+
+enum { ATTN_PLAN_VARIANTS = 4 };
+struct attn_plan {
+    const attn_kernel *kernel;
+    bool reference;
+    char name[ATTN_PLAN_VARIANTS][ATTN_NAME_MAX];
+};
 
 bool attn_spec_same(const attn_spec *a, const attn_spec *b);
 /* Whether this CPU and ATTN_ISA allow an instruction set; an unknown name there allows none. */

@@ -46,7 +46,7 @@ static void segment_words(const attn_spec *s, char text[ATTN_OP_WORDS_MAX]) {
 
 /* In the order of attn_op. */
 static const attn_op_rule rules[] = {
-    {.fields = ATTN_IN_SELF, .reach = full_reach, .words = full_words},
+    {.fields = ATTN_IN_SELF, .second_output = true, .reach = full_reach, .words = full_words},
     {.fields = ATTN_IN_SELF | ATTN_IN_SLIDING, .reach = sliding_reach, .words = sliding_words},
     {.fields = ATTN_IN_CROSS, .segments = true, .reach = segment_reach, .words = segment_words},
 };

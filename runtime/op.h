@@ -30,6 +30,7 @@ typedef struct attn_op_rule {
     int fields;    /* ATTN_IN_*: the fields that it takes */
     bool segments; /* the place is seg[b][i] (attn.h) rather than q_start[b] + i: rows side by side
                       may see keys anywhere, and keys come from a second input */
+    bool second_output; /* mla layers with a key a head have a further output projection, o_proj */
     attn_op_reach (*reach)(const attn_spec *spec);
     /* Null: all keys that the reach allows. */
     attn_keys (*keys)(const attn_spec *spec, int64_t place);

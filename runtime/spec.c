@@ -143,7 +143,7 @@ static attn_status check_applies(const attn_spec *s, attn_spec_error *err) {
     if (s->right_window != ATTN_UNSET && s->causal)
         return fail(err, "right_window",
                     "needs causal = false: a causal query sees nothing ahead of itself");
-    if (s->expr_hash && s->backend != ATTN_BACKEND_FLEX)
+    if (s->expr_hash && !attn_spec_takes_expressions(s))
         return fail(err, "backend", "expressions belong to flex, and backend is sdpa");
     return ATTN_OK;
 }
@@ -268,6 +268,14 @@ void attn_spec_expanded(const attn_spec *spec, attn_spec *core) {
     core->head_dim = spec->head_dim + spec->retr_dim;
     core->v_dim = spec->v_head_dim;
     core->kv_comp_dim = core->retr_dim = ATTN_UNSET;
+}
+
+bool attn_spec_takes_mask(const attn_spec *spec) {
+    return spec->backend == ATTN_BACKEND_SDPA;
+}
+
+bool attn_spec_takes_expressions(const attn_spec *spec) {
+    return spec->backend == ATTN_BACKEND_FLEX;
 }
 
 attn_types attn_spec_types(const attn_spec *spec) {

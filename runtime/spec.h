@@ -93,6 +93,10 @@ attn_status attn_spec_block_rest(attn_spec *spec, attn_spec_error *err);
 attn_status attn_spec_fail(attn_spec_error *err, const char *field, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* What calls may give a spec's backend: a run-time mask, or data of score and mask expressions. */
+bool attn_spec_takes_mask(const attn_spec *spec);
+bool attn_spec_takes_expressions(const attn_spec *spec);
+
 /* What a resolved spec's operands are stored in: attn_type. */
 typedef struct attn_types {
     int32_t q, k, v, o;

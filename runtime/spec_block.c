@@ -71,7 +71,7 @@ attn_status attn_spec_block_core(attn_spec *s, attn_spec_error *err) {
     attn_status st = check_widths(s, err);
     if (st != ATTN_OK) return st;
     if (!is_cross(s) && s->kv_dim != ATTN_UNSET &&
-        (s->op != ATTN_OP_FULL_SELF || s->causal || s->form == ATTN_FORM_MLA))
+        (attn_op_has_edges(s) || s->form == ATTN_FORM_MLA)) /* positions are the queries' alone */
         return fail(err, "kv_dim",
                     "applies to segment_cross, and to regular full_self with causal "
                     "= false");

@@ -2,6 +2,8 @@
  * what says no more than the layers do, and what is an error; and code that is not the class's. */
 #include "import_internal.h"
 
+#include "op.h"
+
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
@@ -248,7 +250,7 @@ static bool check_count(hf *h, const json_val *v) {
 }
 
 static bool slides(const hf *h, int layer) {
-    return layer_spec(h, layer)->op == ATTN_OP_SLIDING_SELF;
+    return attn_op_of(layer_spec(h, layer))->fields & ATTN_IN_SLIDING;
 }
 
 /* The file says that there are no windows, or the key says something only where there are.

@@ -203,7 +203,7 @@ static void *float_mask(maker *m, int64_t count) {
 
 static void pick_mask(maker *m) {
     call *c = m->c;
-    if (m->spec->backend != ATTN_BACKEND_SDPA || (rng_chance(m->r, 40) && !m->o->all)) return;
+    if (!attn_spec_takes_mask(m->spec) || (rng_chance(m->r, 40) && !m->o->all)) return;
     const int64_t full[4] = {c->batch, m->spec->heads, c->q_len, c->kv_len_max};
     int64_t count = 1;
     c->mask_rank = rng_int(m->r, 1, 4);

@@ -1,5 +1,6 @@
 #include "block_plan.h"
 
+#include "op.h"
 #include "types.h"
 
 #include <math.h>
@@ -150,7 +151,7 @@ void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_p
     p->model = attn_spec_row_dim(s);
     p->keys = s->kv_dim != ATTN_UNSET ? s->kv_dim : p->model;
     p->given_positions = s->kv_dim != ATTN_UNSET;
-    p->second_output = s->op == ATTN_OP_FULL_SELF && s->key == ATTN_KEY_PER_HEAD;
+    p->second_output = attn_op_of(s)->second_output && s->key == ATTN_KEY_PER_HEAD;
     plan_rope(a, s, p);
     plan_gemm(s, isa, p);
     plan_expand(s, p);

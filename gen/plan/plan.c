@@ -160,7 +160,7 @@ static void plan_scores(arena *a, const kernel_spec *k, plan *p) {
     const bool capped = s->softcap > 0;
     p->has_score = k->score_expr != NULL;
     p->has_mask = k->mask_expr != NULL;
-    p->bias = s->backend == ATTN_BACKEND_SDPA;
+    p->bias = attn_spec_takes_mask(s);
     p->rescore = capped || p->has_score;
     double factor = LOG2E;
     if (p->has_score) p->score = expr_scale(a, k->score_expr, LOG2E, &factor);

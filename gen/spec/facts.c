@@ -36,7 +36,7 @@ static void say_scores(arena *a, fact_list *l, const kernel_spec *k) {
     if (s->softcap > 0)
         buf_printf(&b, ", then %.9g * tanh(s / %.9g)", (double)s->softcap, (double)s->softcap);
     if (k->score) buf_puts(&b, ", then the score expression");
-    if (s->backend == ATTN_BACKEND_SDPA) buf_puts(&b, ", then the run-time mask");
+    if (attn_spec_takes_mask(s)) buf_puts(&b, ", then the run-time mask");
     buf_puts(&b, s->sinks ? "; one sink a head joins the denominator." : ".");
     say(l, "Scores", "Scores: ", b.data);
     if (k->score_expr) show(l, "Score expression", "score = ", expr_canonical(a, k->score_expr));
@@ -144,7 +144,7 @@ static void say_rules(fact_list *l, const attn_spec *s) {
         rule(l, "Positions",
              "Query row i stands at position p = q_start[b] + i; q_start is 0 where it is not "
              "given, and kv_len - q_len in a call with a cache.");
-    if (s->backend == ATTN_BACKEND_SDPA)
+    if (attn_spec_takes_mask(s))
         rule(l, "Run-time mask",
              "attn_mask (bool: nonzero is visible; f32: added to the score) of rank 1 to 4 "
              "broadcasts to [batch, heads, q_len, kv_len_max]. A bias of -1e30 or less hides.");

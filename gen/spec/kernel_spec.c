@@ -216,7 +216,7 @@ static bool check_given(building *b) {
         attn_spec_error err;
         if (!attn_field_applies(f, &b->out->core, &err))
             return input_error(b->a, in, err.text, b->d);
-        if (!attn_field_is_member(f) && b->out->core.backend != ATTN_BACKEND_FLEX)
+        if (!attn_field_is_member(f) && !attn_spec_takes_expressions(&b->out->core))
             return input_error(
                 b->a, in, "belongs to backend flex, and backend is sdpa: add backend = flex", b->d);
     }

@@ -646,6 +646,8 @@ static void check_each(void) {
     }
 }
 
+#include "simd_types.h"
+
 ATTN_TARGET_END
 
 #define SIMD_TEST(name)                                              \
@@ -662,3 +664,4 @@ SIMD_TEST(memory)
 SIMD_TEST(sides)
 SIMD_TEST(reductions)
 SIMD_TEST(each)
+SIMD_TEST(types)
