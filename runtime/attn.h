@@ -149,6 +149,7 @@ typedef enum attn_kv_type {
     ATTN_KV_TYPE_SAME,
     ATTN_TYPES(ATTN_KV_TYPE_ID) ATTN_KV_TYPE_COUNT
 } attn_kv_type;
+typedef enum attn_o_type { ATTN_O_TYPE_SAME, ATTN_O_TYPE_F32 } attn_o_type;
 
 #define ATTN_UNSET INT32_MIN    /* an integer field that takes its default */
 #define ATTN_UNSET_F (-3.0e38f) /* a float field that takes its default */

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char prefix[] = "attn_", kv_prefix[] = "kv", block_prefix[] = "block_";
+static const char prefix[] = "attn_", kv_prefix[] = "kv", o_prefix[] = "o",
+                  block_prefix[] = "block_";
 static const char *const axes[] = {"form", "backend", "op"}; /* in the order of names */
 
 static bool same(const attn_spec *a, const attn_spec *b) {
@@ -63,6 +64,8 @@ static void put_types(char name[ATTN_NAME_MAX], const attn_spec *spec) {
     put(name, "%s_", value);
     if (attn_field_text(attn_field_find("kv_type"), spec, value))
         put(name, "%s%s_", kv_prefix, value);
+    if (attn_field_text(attn_field_find("o_type"), spec, value))
+        put(name, "%s%s_", o_prefix, value);
     if (attn_field_text(attn_field_find("layout"), spec, value)) put(name, "%s_", value);
 }
 
@@ -196,6 +199,8 @@ static const char *parse_types(const char *p, attn_spec *spec) {
     p = parse_axis(p, attn_field_find("type"), spec);
     const size_t n = sizeof kv_prefix - 1;
     if (p && !strncmp(p, kv_prefix, n)) p = parse_axis(p + n, attn_field_find("kv_type"), spec);
+    if (p && !strncmp(p, o_prefix, sizeof o_prefix - 1))
+        p = parse_axis(p + sizeof o_prefix - 1, attn_field_find("o_type"), spec);
     const char *after = p ? parse_axis(p, attn_field_find("layout"), spec) : NULL;
     return after ? after : p;
 }

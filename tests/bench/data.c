@@ -179,8 +179,9 @@ static void check_rows(const attn_args *args, const kernel_spec *k, int32_t i, b
         const int64_t at = h * args->o.head + i * args->o.token;
         const double *want = expected.o + (int64_t)h * k->core.v_dim;
         for (int32_t d = 0; d < k->core.v_dim; d++) {
-            const double error = fabs((double)attn_load(args->o.data, type.o, at + d) - want[d]);
-            const double excess = error > 0 ? error / expected.row[h].bound : 0;
+            const double got = (double)attn_load(args->o.data, type.o, at + d);
+            const double error = fabs(got - want[d]);
+            const double excess = oracle_fraction(&expected.row[h], type.o, got, want[d]);
             if (!(error <= e->max_abs)) e->max_abs = error;
             if (!(excess <= e->excess)) e->excess = isnan(excess) ? INFINITY : excess;
         }

@@ -75,10 +75,11 @@ static double fraction(double got, double want, double bound) {
 static const char *compare_row(arena *a, const call *c, const oracle *want, const outcome *got,
                                size_t row, double *worst) {
     const oracle_row *w = &want->row[row];
+    const int32_t type = attn_spec_types(&c->spec->core).o;
     size_t width = (size_t)call_v_dim(c);
     for (size_t d = 0; d < width; d++) {
         double o = (double)got->o[row * width + d], x = want->o[row * width + d];
-        double f = fraction(o, x, w->bound);
+        double f = oracle_fraction(w, type, o, x);
         if (f > *worst) *worst = f;
         if (f <= 1) continue;
         return row_text(a, c, row,
