@@ -208,6 +208,7 @@ static void plan_reach(arena *a, const kernel_spec *k, plan *p) {
 static void plan_tiled(arena *a, const kernel_spec *k, const isa_row *isa, int unroll, plan *p) {
     p->tiled = true;
     p->widen = p->type.k != ATTN_TYPE_F32 || p->type.v != ATTN_TYPE_F32;
+    p->widen_ahead = p->widen ? WIDEN_AHEAD : 0;
     p->latent = plan_is_latent(&k->core);
     plan_choose(p, k, isa);
     p->tile_vectors = p->choice.vectors;

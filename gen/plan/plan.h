@@ -111,6 +111,7 @@ typedef struct plan {
     /* Prefill and decode: tiles of query rows. Without them all of this is zero. */
     bool tiled;
     bool widen;       /* K and V are not f32: tiles read rows widened in scratch */
+    int widen_ahead;  /* rows of K asked for before they are widened */
     bool latent;      /* V may be the first columns of K */
     int tile_vectors; /* 1..: tiles of fewer rows use tile[n - 1] */
     plan_tile tile[PLAN_MAX_VECTORS];

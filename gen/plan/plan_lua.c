@@ -161,6 +161,7 @@ static void set_tiled(arena *a, lua_val *t, const plan *p) {
     lua_val_set(a, t, "edges", edges_to_lua(a, p));
     lua_val_set(a, t, "dots", dots_to_lua(a, p));
     lua_val_set_bool(a, t, "widen", p->widen);
+    lua_val_set_int(a, t, "widen_ahead", p->widen_ahead);
     lua_val_set_bool(a, t, "latent", p->latent);
     lua_val_set_bool(a, t, "dot_spread", p->dot_spread);
     lua_val_set_bool(a, t, "scattered", p->scattered);

@@ -18,11 +18,11 @@ size_t plan_scratch(const plan *p) {
     const size_t scores = (size_t)(p->key_block + p->max_keys) * rows;
     const size_t bias = p->bias ? (size_t)p->key_block * rows : 0;
     const size_t d = (size_t)p->d, edge = (size_t)p->max_keys * d;
-    const size_t bytes = up64((size_t)p->tiles * up64(4 * tile) +
-                              4 * (scores + rows + bias + edge) + (p->widen ? 24 : 0));
+    const size_t bytes =
+        up64((size_t)p->tiles * up64(4 * tile) + 4 * (scores + rows + bias + edge));
     if (!p->widen) return bytes;
     const size_t keys = (size_t)p->key_block;
-    return bytes + up64(4 * keys * d) + up64(4 * keys * (size_t)p->dvp);
+    return bytes + up64(4 * keys * d) + up64(4 * keys * (size_t)p->dvp) + 64;
 }
 
 /* Bytes of the block minima and maxima that a classifier reads, as runtime/simd/minmax.h. */

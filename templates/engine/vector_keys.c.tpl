@@ -6,9 +6,18 @@ $ local E = nv == plan.tile_vectors and plan.edge_keys or 0
 static ATTN_INLINE void qk_range_${nv}(const tile *t, scratch *w, const float *row, ptrdiff_t ldk,
                                    int32_t from, int32_t to, vf *mx) {
     int32_t key = from;
+$ if plan.widen then
+    for (; key + ${MR} <= to; key += ${MR}) {
+        widen_k(w, key + ${MR});
+        qk_${nv}(row + key * ldk, ldk, t->q, w->s + key * ${R}, mx);
+    }
+    if (key >= to) return;
+    widen_k(w, to);
+$ else
     for (; key + ${MR} <= to; key += ${MR})
         qk_${nv}(row + key * ldk, ldk, t->q, w->s + key * ${R}, mx);
     if (key >= to) return;
+$ end
     pad_keys(w->edge, row + key * ldk, ldk, to - key, ${MR});
     qk_${nv}(w->edge, D, t->q, w->s + key * ${R}, mx);
 }
@@ -43,6 +52,9 @@ $   end
 static void qk_edges_${nv}(const tile *t, scratch *w, const float *row, ptrdiff_t ldk, int32_t first,
                        int32_t from, int32_t to) {
     int32_t key = from;
+$ if plan.widen then
+    if (from < to) widen_k(w, to);
+$ end
     for (; key + ${E} <= to; key += ${E})
         qk_edge_${nv}(t, w->s + key * ${R}, row + key * ldk, ldk, first + key);
     if (key >= to) return;

@@ -1,3 +1,4 @@
+$ local layout = hooks("layout/" .. plan.layout .. ".c")
 /* A tile: up to ROWS query rows that go through the key blocks together. */
 typedef struct tile {
     _Alignas(64) float q[${plan.q_floats}]; /* [d][row], scaled */
@@ -68,8 +69,11 @@ $ if plan.bias then
 $ end
     float edge[${plan.max_keys} * D]; /* the last keys of a range, padded to a register tile */
 $ if plan.widen then
-    widened has_k, has_v;
     _Alignas(64) float k[BK * D];   /* rows of a key block, widened, */
     _Alignas(64) float v[BK * DVP]; /* and of its values, where they are not packed */
+    _Alignas(64) ${layout.rows(plan.type.k.c)}k_rows; /* where rows of K come from, */
+    ptrdiff_t k_step;                       /* side by side, */
+    int32_t k_first;                        /* from this key on */
+    widened has_k, has_v;
 $ end
 } scratch;

@@ -102,8 +102,7 @@ $ end
     if (partial) clean = clean_end = 0;
 $ if plan.widen then
     enum { ldk = D };
-    const float *row = w->k + (first - w->has_k.base) * D;
-    widen_k(x, w, k, first, last);
+    const float *row = widen_from(x, w, k, first);
     if (v->v == w->v) widen_v(x, w, vr, first, last);
 $ end
 
