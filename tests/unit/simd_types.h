@@ -4,6 +4,7 @@
 #include "types.h"
 #include "simd/bf16.h"
 #include "simd/f16.h"
+#include "simd/i8.h"
 
 /* The names without a suffix are f32's. */
 #define vf_loadu_f32 vf_loadu
