@@ -353,6 +353,10 @@ static bool render_kernels(const folder *f, const int *which, int count, gen_fil
                      .unroll = f->o->unroll,
                      .tune = f->o->tune,
                      .templates = f->o->templates};
+    for (int i = 0; i < count; i++) {
+        const char *wrong = plan_check_unroll(f->a, &kernels[i], g.unroll);
+        if (wrong) return diag_set(d, "--unroll: %s", wrong);
+    }
     const product_list products = products_make(f->a, &m, &g);
     return gen_render(f->a, &products, files, d);
 }
