@@ -65,7 +65,8 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 2 "zero byte" $gen generate "$work/zero.lua" -o "$work/out"
     nothing_written
 
-    # A config.json is a model; the command line has no say in it but for level and backend.
+    # A config.json is a model; the command line has no say in it but for level, backend and what
+    # caches store, which goes for a model file too.
     config=tests/import/gemma-3-1b.json
     printf '{"model_type": "llama", "attention_sinks": 4}' >"$work/sinks.json"
     check 2 "sinks.json:1:25: attention_sinks" $gen generate "$work/sinks.json" -o "$work/out"
@@ -75,6 +76,9 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 0 '"rope_base":	1000000' $gen explain --json --isa portable $config
     check 0 '"rope_base":	null' $gen explain --json --isa portable --level core $config
     check 0 '"window":	511' $gen explain --json --isa portable --level core $config
+    check 0 attn_f32_kvbf16_block_ $gen explain --kv-type bf16 $config
+    check 0 'kv_type = "bf16"' $gen generate --dump spec --kv-type bf16 tests/product/layer.lua
+    check 2 "--kv-type: must be one of" $gen generate tiny --kv-type f17 -o "$work/out"
     # In a hub's cache, a link in a folder that a commit names; files of MBs; other encodings.
     snapshot=$work/models--org--Tiny-1B/snapshots/0123456789abcdef0123456789abcdef01234567
     mkdir -p "$snapshot" "$work/models--org--Tiny-1B/blobs"

@@ -448,8 +448,11 @@ Test(import, command_line) {
     diag d = {0};
     char *fine[] = {"attn-gen", "explain", "x.json", "--level=core", "--backend=flex"};
     cr_expect(cli_parse(a, 5, fine, &o, &d), "%s", d.text);
+    char *types[] = {"attn-gen", "explain", "x.json", "--level=core", "--kv-type=bf16"};
+    cr_expect(cli_parse(a, 5, types, &o, &d), "%s", d.text);
     char *refuse[] = {"attn-gen", "explain", "x.json", "--heads=3"};
     cr_expect_not(cli_parse(a, 4, refuse, &o, &d));
     cr_expect_not_null(strstr(d.text, "--heads: a kernel flag and a MODEL"));
+    cr_expect_not_null(strstr(d.text, "a config.json takes --level, --backend and --kv-type"));
     arena_free(a);
 }

@@ -358,3 +358,43 @@ Test(model, catalog_shows_every_combination) {
     for (int i = 0; i < 12; i++) cr_expect(seen[i / 6][i / 2 % 3][i % 2], "combination %d", i);
     arena_free(a);
 }
+
+/* What the command line says of all layers. */
+Test(lua, model_change) {
+    arena *a = arena_new();
+    static const char text[] = "return { layers = { { heads = 2, head_dim = 8 },\n"
+                               "  { level = 'block', heads = 2, d_model = 16, kv_type = 'f32' },\n"
+                               "  { level = 'block', form = 'mla', key = 'shared', heads = 2, "
+                               "d_model = 16, head_dim = 8,\n"
+                               "    retr_dim = 4, kv_comp_dim = 32 } } }";
+    model m;
+    diag d = {0};
+    cr_assert(model_from_lua(a, "m.lua", text, &m, &d), "%s", d.text);
+    const lua_val bf16 = {.kind = LUA_VAL_STRING, .string = "bf16"};
+    const lua_val wrong = {.kind = LUA_VAL_STRING, .string = "bf17"};
+    spec_input in[] = {
+        {.field = "backend", .value = &bf16, .from_flag = true, .where = "--backend"},
+        {.field = "kv_type", .value = &bf16, .from_flag = true, .where = "--kv-type"}};
+    const int kernels = m.kernel_count;
+    cr_assert(model_change(a, &m, in, 1, &d)); /* of a config.json alone */
+    cr_assert_eq(m.kernels[m.layer_kernel[0]].core.kv_type, ATTN_KV_TYPE_SAME);
+    cr_assert(model_change(a, &m, in, 2, &d), "%s", d.text);
+    cr_assert_eq(m.layer_count, 3);
+    cr_assert_eq(m.kernel_count, kernels);
+    for (int i = 0; i < m.layer_count; i++) {
+        const kernel_spec *k = &m.kernels[m.layer_kernel[i]];
+        cr_expect_eq(k->core.kv_type, ATTN_KV_TYPE_BF16, "layer %d", i);
+        cr_expect_not_null(strstr(k->name, "_kvbf16_"), "%s", k->name);
+        cr_expect(k->outer);
+        if (k->inner < 0) continue;
+        cr_expect_eq(m.kernels[k->inner].core.kv_type, ATTN_KV_TYPE_BF16, "layer %d's core", i);
+        /* Keys a head are made of the stored rows, in f32. */
+        if (k->expanded >= 0)
+            cr_expect_eq(m.kernels[k->expanded].core.kv_type, ATTN_KV_TYPE_SAME, "layer %d", i);
+    }
+    in[1].value = &wrong;
+    cr_expect_not(model_change(a, &m, in, 2, &d));
+    cr_expect_not_null(strstr(d.text, "--kv-type: must be one of 'same', 'f32', 'bf16'"), "%s",
+                       d.text);
+    arena_free(a);
+}

@@ -1,6 +1,7 @@
 /* Storage types: every code of 16 bits has one value, and every float goes to the nearest code,
  * ties to even. Restated here with bits, where types.h counts units. */
 #include "types.h"
+#include "lab/stored.h"
 #include <criterion/criterion.h>
 
 static float of_bits(uint32_t bits) {
@@ -76,4 +77,23 @@ Test(types, elements) {
     cr_assert_eq(bits_of(one[1]), bits_of(0.1f));
     cr_assert_eq(attn_type_size(ATTN_TYPE_F32), 4);
     cr_assert_str_eq(attn_type_get(ATTN_TYPE_BF16).name, "bf16");
+}
+
+/* The layers' oracle rounds doubles: of those that are floats, as types.h does. */
+Test(types, oracle_rounds_alike) {
+    for (int32_t type = ATTN_TYPE_BF16; type < ATTN_TYPE_COUNT; type++)
+        for (uint32_t i = 0; attn_type_get(type).exponent && i < 1 << 18; i++) {
+            const float x = of_bits(i << 14 | (i * 2654435761u >> 18));
+            const float tie = of_bits(i << 14 | (i & 1 ? 0x1000 : 0x2000));
+            uint16_t stored[2];
+            attn_store(stored, type, 0, x);
+            attn_store(stored, type, 1, tie);
+            const double want[2] = {(double)attn_load(stored, type, 0),
+                                    (double)attn_load(stored, type, 1)};
+            const double got[2] = {stored_rounded(type, (double)x),
+                                   stored_rounded(type, (double)tie)};
+            for (int n = 0; n < 2; n++)
+                cr_assert(got[n] == want[n] || (isnan(got[n]) && isnan(want[n])), "%a: %a, not %a",
+                          (double)(n ? tie : x), got[n], want[n]);
+        }
 }
