@@ -176,6 +176,14 @@ extern const int attn_block_registry_count;
 
 #define ATTN_INLINE inline __attribute__((always_inline))
 
+/* Before a loop whose length is a constant of at most 16: no loop remains, so that the arrays that
+ * it indexes are registers. clang takes a count that is more than the length for no such wish. */
+#if defined(__clang__)
+#define ATTN_UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define ATTN_UNROLLED _Pragma("GCC unroll 16")
+#endif
+
 /* Where element n of p would lie, perhaps past p's object: an integer, since no pointer may point
  * there. For ATTN_PREFETCH_ of simd/, and nothing else. */
 #define ATTN_AHEAD(p, n) ((uintptr_t)(p) + (uintptr_t)(n) * sizeof *(p))
