@@ -188,491 +188,105 @@ static inline float *k23ee_y_row(const layer *l, int32_t row) {
 
 /* --- Matrix products: t = a W^T --- */
 
+#define EACH_ROW(m) ATTN_UNROLLED for (int i = 0; i < (m); i++)
+
 /* W is packed in panels of NR columns, [k][NR] each; rows of `a` are read as they lie. A sum runs
  * over k from 0 on, whatever the rows and slices: its bits are the same in every tile. It has three
  * levels, so that its error does not grow with its length: SUM products in registers, from zero;
  * those of a SPAN in t; spans as if exactly (keep). ahead: floats from w to those weights that are
- * asked for meanwhile, perhaps past the last. */
-static void k23ee_tile_1(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                         int64_t ahead, int32_t depth, bool first, float *restrict t,
-                         ptrdiff_t ldt) {
-    (void)lda;
+ * asked for meanwhile, perhaps past the last. m: rows, a constant. */
+static ATTN_INLINE void k23ee_tile(const int m, const float *restrict a, ptrdiff_t lda,
+                                   const float *restrict w, int64_t ahead, int32_t depth,
+                                   bool first, float *restrict t, ptrdiff_t ldt) {
+    const float *row[MR];
+    EACH_ROW(m) row[i] = a + i * lda;
     for (int32_t k = 0; k < depth; first = false) {
         const int32_t end = k23ee_min32(k + SUM, depth);
-        vf s0_0 = vf_zero(), s0_1 = vf_zero();
+        vf s0[MR], s1[MR];
+        EACH_ROW(m) s0[i] = vf_zero(), s1[i] = vf_zero();
         for (; k + 2 <= end; k += 2) {
             ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
             ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 0);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
+                EACH_ROW(m) {
+                    const vf x = vf_bcast(row[i] + k + 0);
+                    s0[i] = vf_fma(x, w0, s0[i]);
+                    s1[i] = vf_fma(x, w1, s1[i]);
+                }
             }
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 1) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 1) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 1);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
+                EACH_ROW(m) {
+                    const vf x = vf_bcast(row[i] + k + 1);
+                    s0[i] = vf_fma(x, w0, s0[i]);
+                    s1[i] = vf_fma(x, w1, s1[i]);
+                }
             }
         }
         for (; k + 1 <= end; k += 1) {
             {
                 const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
                 const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 0);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
+                EACH_ROW(m) {
+                    const vf x = vf_bcast(row[i] + k + 0);
+                    s0[i] = vf_fma(x, w0, s0[i]);
+                    s1[i] = vf_fma(x, w1, s1[i]);
+                }
             }
         }
-        if (!first) {
-            s0_0 = vf_add(vf_loadu(t + 0 * ldt + 0), s0_0);
-            s0_1 = vf_add(vf_loadu(t + 0 * ldt + 8), s0_1);
+        EACH_ROW(m) {
+            float *to = t + i * ldt;
+            if (!first) {
+                s0[i] = vf_add(vf_loadu(to), s0[i]);
+                s1[i] = vf_add(vf_loadu(to + 8), s1[i]);
+            }
+            vf_storeu(to, s0[i]);
+            vf_storeu(to + 8, s1[i]);
         }
-        vf_storeu(t + 0 * ldt + 0, s0_0);
-        vf_storeu(t + 0 * ldt + 8, s0_1);
     }
+}
+
+static void k23ee_tile_1(const float *restrict a, ptrdiff_t lda, const float *restrict w,
+                         int64_t ahead, int32_t depth, bool first, float *restrict t,
+                         ptrdiff_t ldt) {
+    k23ee_tile(1, a, lda, w, ahead, depth, first, t, ldt);
 }
 
 static void k23ee_tile_2(const float *restrict a, ptrdiff_t lda, const float *restrict w,
                          int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
-    const float *a1 = a + 1 * lda;
-    for (int32_t k = 0; k < depth; first = false) {
-        const int32_t end = k23ee_min32(k + SUM, depth);
-        vf s0_0 = vf_zero(), s0_1 = vf_zero();
-        vf s1_0 = vf_zero(), s1_1 = vf_zero();
-        for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
-            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
-            {
-                const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 0);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
-                const vf x1 = vf_bcast(a1 + k + 0);
-                s1_0 = vf_fma(x1, w0, s1_0);
-                s1_1 = vf_fma(x1, w1, s1_1);
-            }
-            {
-                const vf w0 = vf_load(w + (int64_t)(k + 1) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 1) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 1);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
-                const vf x1 = vf_bcast(a1 + k + 1);
-                s1_0 = vf_fma(x1, w0, s1_0);
-                s1_1 = vf_fma(x1, w1, s1_1);
-            }
-        }
-        for (; k + 1 <= end; k += 1) {
-            {
-                const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 0);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
-                const vf x1 = vf_bcast(a1 + k + 0);
-                s1_0 = vf_fma(x1, w0, s1_0);
-                s1_1 = vf_fma(x1, w1, s1_1);
-            }
-        }
-        if (!first) {
-            s0_0 = vf_add(vf_loadu(t + 0 * ldt + 0), s0_0);
-            s0_1 = vf_add(vf_loadu(t + 0 * ldt + 8), s0_1);
-            s1_0 = vf_add(vf_loadu(t + 1 * ldt + 0), s1_0);
-            s1_1 = vf_add(vf_loadu(t + 1 * ldt + 8), s1_1);
-        }
-        vf_storeu(t + 0 * ldt + 0, s0_0);
-        vf_storeu(t + 0 * ldt + 8, s0_1);
-        vf_storeu(t + 1 * ldt + 0, s1_0);
-        vf_storeu(t + 1 * ldt + 8, s1_1);
-    }
+    k23ee_tile(2, a, lda, w, ahead, depth, first, t, ldt);
 }
 
 static void k23ee_tile_3(const float *restrict a, ptrdiff_t lda, const float *restrict w,
                          int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
-    const float *a1 = a + 1 * lda;
-    const float *a2 = a + 2 * lda;
-    for (int32_t k = 0; k < depth; first = false) {
-        const int32_t end = k23ee_min32(k + SUM, depth);
-        vf s0_0 = vf_zero(), s0_1 = vf_zero();
-        vf s1_0 = vf_zero(), s1_1 = vf_zero();
-        vf s2_0 = vf_zero(), s2_1 = vf_zero();
-        for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
-            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
-            {
-                const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 0);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
-                const vf x1 = vf_bcast(a1 + k + 0);
-                s1_0 = vf_fma(x1, w0, s1_0);
-                s1_1 = vf_fma(x1, w1, s1_1);
-                const vf x2 = vf_bcast(a2 + k + 0);
-                s2_0 = vf_fma(x2, w0, s2_0);
-                s2_1 = vf_fma(x2, w1, s2_1);
-            }
-            {
-                const vf w0 = vf_load(w + (int64_t)(k + 1) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 1) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 1);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
-                const vf x1 = vf_bcast(a1 + k + 1);
-                s1_0 = vf_fma(x1, w0, s1_0);
-                s1_1 = vf_fma(x1, w1, s1_1);
-                const vf x2 = vf_bcast(a2 + k + 1);
-                s2_0 = vf_fma(x2, w0, s2_0);
-                s2_1 = vf_fma(x2, w1, s2_1);
-            }
-        }
-        for (; k + 1 <= end; k += 1) {
-            {
-                const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 0);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
-                const vf x1 = vf_bcast(a1 + k + 0);
-                s1_0 = vf_fma(x1, w0, s1_0);
-                s1_1 = vf_fma(x1, w1, s1_1);
-                const vf x2 = vf_bcast(a2 + k + 0);
-                s2_0 = vf_fma(x2, w0, s2_0);
-                s2_1 = vf_fma(x2, w1, s2_1);
-            }
-        }
-        if (!first) {
-            s0_0 = vf_add(vf_loadu(t + 0 * ldt + 0), s0_0);
-            s0_1 = vf_add(vf_loadu(t + 0 * ldt + 8), s0_1);
-            s1_0 = vf_add(vf_loadu(t + 1 * ldt + 0), s1_0);
-            s1_1 = vf_add(vf_loadu(t + 1 * ldt + 8), s1_1);
-            s2_0 = vf_add(vf_loadu(t + 2 * ldt + 0), s2_0);
-            s2_1 = vf_add(vf_loadu(t + 2 * ldt + 8), s2_1);
-        }
-        vf_storeu(t + 0 * ldt + 0, s0_0);
-        vf_storeu(t + 0 * ldt + 8, s0_1);
-        vf_storeu(t + 1 * ldt + 0, s1_0);
-        vf_storeu(t + 1 * ldt + 8, s1_1);
-        vf_storeu(t + 2 * ldt + 0, s2_0);
-        vf_storeu(t + 2 * ldt + 8, s2_1);
-    }
+    k23ee_tile(3, a, lda, w, ahead, depth, first, t, ldt);
 }
 
 static void k23ee_tile_4(const float *restrict a, ptrdiff_t lda, const float *restrict w,
                          int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
-    const float *a1 = a + 1 * lda;
-    const float *a2 = a + 2 * lda;
-    const float *a3 = a + 3 * lda;
-    for (int32_t k = 0; k < depth; first = false) {
-        const int32_t end = k23ee_min32(k + SUM, depth);
-        vf s0_0 = vf_zero(), s0_1 = vf_zero();
-        vf s1_0 = vf_zero(), s1_1 = vf_zero();
-        vf s2_0 = vf_zero(), s2_1 = vf_zero();
-        vf s3_0 = vf_zero(), s3_1 = vf_zero();
-        for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
-            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
-            {
-                const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 0);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
-                const vf x1 = vf_bcast(a1 + k + 0);
-                s1_0 = vf_fma(x1, w0, s1_0);
-                s1_1 = vf_fma(x1, w1, s1_1);
-                const vf x2 = vf_bcast(a2 + k + 0);
-                s2_0 = vf_fma(x2, w0, s2_0);
-                s2_1 = vf_fma(x2, w1, s2_1);
-                const vf x3 = vf_bcast(a3 + k + 0);
-                s3_0 = vf_fma(x3, w0, s3_0);
-                s3_1 = vf_fma(x3, w1, s3_1);
-            }
-            {
-                const vf w0 = vf_load(w + (int64_t)(k + 1) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 1) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 1);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
-                const vf x1 = vf_bcast(a1 + k + 1);
-                s1_0 = vf_fma(x1, w0, s1_0);
-                s1_1 = vf_fma(x1, w1, s1_1);
-                const vf x2 = vf_bcast(a2 + k + 1);
-                s2_0 = vf_fma(x2, w0, s2_0);
-                s2_1 = vf_fma(x2, w1, s2_1);
-                const vf x3 = vf_bcast(a3 + k + 1);
-                s3_0 = vf_fma(x3, w0, s3_0);
-                s3_1 = vf_fma(x3, w1, s3_1);
-            }
-        }
-        for (; k + 1 <= end; k += 1) {
-            {
-                const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 0);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
-                const vf x1 = vf_bcast(a1 + k + 0);
-                s1_0 = vf_fma(x1, w0, s1_0);
-                s1_1 = vf_fma(x1, w1, s1_1);
-                const vf x2 = vf_bcast(a2 + k + 0);
-                s2_0 = vf_fma(x2, w0, s2_0);
-                s2_1 = vf_fma(x2, w1, s2_1);
-                const vf x3 = vf_bcast(a3 + k + 0);
-                s3_0 = vf_fma(x3, w0, s3_0);
-                s3_1 = vf_fma(x3, w1, s3_1);
-            }
-        }
-        if (!first) {
-            s0_0 = vf_add(vf_loadu(t + 0 * ldt + 0), s0_0);
-            s0_1 = vf_add(vf_loadu(t + 0 * ldt + 8), s0_1);
-            s1_0 = vf_add(vf_loadu(t + 1 * ldt + 0), s1_0);
-            s1_1 = vf_add(vf_loadu(t + 1 * ldt + 8), s1_1);
-            s2_0 = vf_add(vf_loadu(t + 2 * ldt + 0), s2_0);
-            s2_1 = vf_add(vf_loadu(t + 2 * ldt + 8), s2_1);
-            s3_0 = vf_add(vf_loadu(t + 3 * ldt + 0), s3_0);
-            s3_1 = vf_add(vf_loadu(t + 3 * ldt + 8), s3_1);
-        }
-        vf_storeu(t + 0 * ldt + 0, s0_0);
-        vf_storeu(t + 0 * ldt + 8, s0_1);
-        vf_storeu(t + 1 * ldt + 0, s1_0);
-        vf_storeu(t + 1 * ldt + 8, s1_1);
-        vf_storeu(t + 2 * ldt + 0, s2_0);
-        vf_storeu(t + 2 * ldt + 8, s2_1);
-        vf_storeu(t + 3 * ldt + 0, s3_0);
-        vf_storeu(t + 3 * ldt + 8, s3_1);
-    }
+    k23ee_tile(4, a, lda, w, ahead, depth, first, t, ldt);
 }
 
 static void k23ee_tile_5(const float *restrict a, ptrdiff_t lda, const float *restrict w,
                          int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
-    const float *a1 = a + 1 * lda;
-    const float *a2 = a + 2 * lda;
-    const float *a3 = a + 3 * lda;
-    const float *a4 = a + 4 * lda;
-    for (int32_t k = 0; k < depth; first = false) {
-        const int32_t end = k23ee_min32(k + SUM, depth);
-        vf s0_0 = vf_zero(), s0_1 = vf_zero();
-        vf s1_0 = vf_zero(), s1_1 = vf_zero();
-        vf s2_0 = vf_zero(), s2_1 = vf_zero();
-        vf s3_0 = vf_zero(), s3_1 = vf_zero();
-        vf s4_0 = vf_zero(), s4_1 = vf_zero();
-        for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
-            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
-            {
-                const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 0);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
-                const vf x1 = vf_bcast(a1 + k + 0);
-                s1_0 = vf_fma(x1, w0, s1_0);
-                s1_1 = vf_fma(x1, w1, s1_1);
-                const vf x2 = vf_bcast(a2 + k + 0);
-                s2_0 = vf_fma(x2, w0, s2_0);
-                s2_1 = vf_fma(x2, w1, s2_1);
-                const vf x3 = vf_bcast(a3 + k + 0);
-                s3_0 = vf_fma(x3, w0, s3_0);
-                s3_1 = vf_fma(x3, w1, s3_1);
-                const vf x4 = vf_bcast(a4 + k + 0);
-                s4_0 = vf_fma(x4, w0, s4_0);
-                s4_1 = vf_fma(x4, w1, s4_1);
-            }
-            {
-                const vf w0 = vf_load(w + (int64_t)(k + 1) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 1) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 1);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
-                const vf x1 = vf_bcast(a1 + k + 1);
-                s1_0 = vf_fma(x1, w0, s1_0);
-                s1_1 = vf_fma(x1, w1, s1_1);
-                const vf x2 = vf_bcast(a2 + k + 1);
-                s2_0 = vf_fma(x2, w0, s2_0);
-                s2_1 = vf_fma(x2, w1, s2_1);
-                const vf x3 = vf_bcast(a3 + k + 1);
-                s3_0 = vf_fma(x3, w0, s3_0);
-                s3_1 = vf_fma(x3, w1, s3_1);
-                const vf x4 = vf_bcast(a4 + k + 1);
-                s4_0 = vf_fma(x4, w0, s4_0);
-                s4_1 = vf_fma(x4, w1, s4_1);
-            }
-        }
-        for (; k + 1 <= end; k += 1) {
-            {
-                const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 0);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
-                const vf x1 = vf_bcast(a1 + k + 0);
-                s1_0 = vf_fma(x1, w0, s1_0);
-                s1_1 = vf_fma(x1, w1, s1_1);
-                const vf x2 = vf_bcast(a2 + k + 0);
-                s2_0 = vf_fma(x2, w0, s2_0);
-                s2_1 = vf_fma(x2, w1, s2_1);
-                const vf x3 = vf_bcast(a3 + k + 0);
-                s3_0 = vf_fma(x3, w0, s3_0);
-                s3_1 = vf_fma(x3, w1, s3_1);
-                const vf x4 = vf_bcast(a4 + k + 0);
-                s4_0 = vf_fma(x4, w0, s4_0);
-                s4_1 = vf_fma(x4, w1, s4_1);
-            }
-        }
-        if (!first) {
-            s0_0 = vf_add(vf_loadu(t + 0 * ldt + 0), s0_0);
-            s0_1 = vf_add(vf_loadu(t + 0 * ldt + 8), s0_1);
-            s1_0 = vf_add(vf_loadu(t + 1 * ldt + 0), s1_0);
-            s1_1 = vf_add(vf_loadu(t + 1 * ldt + 8), s1_1);
-            s2_0 = vf_add(vf_loadu(t + 2 * ldt + 0), s2_0);
-            s2_1 = vf_add(vf_loadu(t + 2 * ldt + 8), s2_1);
-            s3_0 = vf_add(vf_loadu(t + 3 * ldt + 0), s3_0);
-            s3_1 = vf_add(vf_loadu(t + 3 * ldt + 8), s3_1);
-            s4_0 = vf_add(vf_loadu(t + 4 * ldt + 0), s4_0);
-            s4_1 = vf_add(vf_loadu(t + 4 * ldt + 8), s4_1);
-        }
-        vf_storeu(t + 0 * ldt + 0, s0_0);
-        vf_storeu(t + 0 * ldt + 8, s0_1);
-        vf_storeu(t + 1 * ldt + 0, s1_0);
-        vf_storeu(t + 1 * ldt + 8, s1_1);
-        vf_storeu(t + 2 * ldt + 0, s2_0);
-        vf_storeu(t + 2 * ldt + 8, s2_1);
-        vf_storeu(t + 3 * ldt + 0, s3_0);
-        vf_storeu(t + 3 * ldt + 8, s3_1);
-        vf_storeu(t + 4 * ldt + 0, s4_0);
-        vf_storeu(t + 4 * ldt + 8, s4_1);
-    }
+    k23ee_tile(5, a, lda, w, ahead, depth, first, t, ldt);
 }
 
 static void k23ee_tile_6(const float *restrict a, ptrdiff_t lda, const float *restrict w,
                          int64_t ahead, int32_t depth, bool first, float *restrict t,
                          ptrdiff_t ldt) {
-    const float *a1 = a + 1 * lda;
-    const float *a2 = a + 2 * lda;
-    const float *a3 = a + 3 * lda;
-    const float *a4 = a + 4 * lda;
-    const float *a5 = a + 5 * lda;
-    for (int32_t k = 0; k < depth; first = false) {
-        const int32_t end = k23ee_min32(k + SUM, depth);
-        vf s0_0 = vf_zero(), s0_1 = vf_zero();
-        vf s1_0 = vf_zero(), s1_1 = vf_zero();
-        vf s2_0 = vf_zero(), s2_1 = vf_zero();
-        vf s3_0 = vf_zero(), s3_1 = vf_zero();
-        vf s4_0 = vf_zero(), s4_1 = vf_zero();
-        vf s5_0 = vf_zero(), s5_1 = vf_zero();
-        for (; k + 2 <= end; k += 2) {
-            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
-            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
-            {
-                const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 0);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
-                const vf x1 = vf_bcast(a1 + k + 0);
-                s1_0 = vf_fma(x1, w0, s1_0);
-                s1_1 = vf_fma(x1, w1, s1_1);
-                const vf x2 = vf_bcast(a2 + k + 0);
-                s2_0 = vf_fma(x2, w0, s2_0);
-                s2_1 = vf_fma(x2, w1, s2_1);
-                const vf x3 = vf_bcast(a3 + k + 0);
-                s3_0 = vf_fma(x3, w0, s3_0);
-                s3_1 = vf_fma(x3, w1, s3_1);
-                const vf x4 = vf_bcast(a4 + k + 0);
-                s4_0 = vf_fma(x4, w0, s4_0);
-                s4_1 = vf_fma(x4, w1, s4_1);
-                const vf x5 = vf_bcast(a5 + k + 0);
-                s5_0 = vf_fma(x5, w0, s5_0);
-                s5_1 = vf_fma(x5, w1, s5_1);
-            }
-            {
-                const vf w0 = vf_load(w + (int64_t)(k + 1) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 1) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 1);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
-                const vf x1 = vf_bcast(a1 + k + 1);
-                s1_0 = vf_fma(x1, w0, s1_0);
-                s1_1 = vf_fma(x1, w1, s1_1);
-                const vf x2 = vf_bcast(a2 + k + 1);
-                s2_0 = vf_fma(x2, w0, s2_0);
-                s2_1 = vf_fma(x2, w1, s2_1);
-                const vf x3 = vf_bcast(a3 + k + 1);
-                s3_0 = vf_fma(x3, w0, s3_0);
-                s3_1 = vf_fma(x3, w1, s3_1);
-                const vf x4 = vf_bcast(a4 + k + 1);
-                s4_0 = vf_fma(x4, w0, s4_0);
-                s4_1 = vf_fma(x4, w1, s4_1);
-                const vf x5 = vf_bcast(a5 + k + 1);
-                s5_0 = vf_fma(x5, w0, s5_0);
-                s5_1 = vf_fma(x5, w1, s5_1);
-            }
-        }
-        for (; k + 1 <= end; k += 1) {
-            {
-                const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 8);
-                const vf x0 = vf_bcast(a + k + 0);
-                s0_0 = vf_fma(x0, w0, s0_0);
-                s0_1 = vf_fma(x0, w1, s0_1);
-                const vf x1 = vf_bcast(a1 + k + 0);
-                s1_0 = vf_fma(x1, w0, s1_0);
-                s1_1 = vf_fma(x1, w1, s1_1);
-                const vf x2 = vf_bcast(a2 + k + 0);
-                s2_0 = vf_fma(x2, w0, s2_0);
-                s2_1 = vf_fma(x2, w1, s2_1);
-                const vf x3 = vf_bcast(a3 + k + 0);
-                s3_0 = vf_fma(x3, w0, s3_0);
-                s3_1 = vf_fma(x3, w1, s3_1);
-                const vf x4 = vf_bcast(a4 + k + 0);
-                s4_0 = vf_fma(x4, w0, s4_0);
-                s4_1 = vf_fma(x4, w1, s4_1);
-                const vf x5 = vf_bcast(a5 + k + 0);
-                s5_0 = vf_fma(x5, w0, s5_0);
-                s5_1 = vf_fma(x5, w1, s5_1);
-            }
-        }
-        if (!first) {
-            s0_0 = vf_add(vf_loadu(t + 0 * ldt + 0), s0_0);
-            s0_1 = vf_add(vf_loadu(t + 0 * ldt + 8), s0_1);
-            s1_0 = vf_add(vf_loadu(t + 1 * ldt + 0), s1_0);
-            s1_1 = vf_add(vf_loadu(t + 1 * ldt + 8), s1_1);
-            s2_0 = vf_add(vf_loadu(t + 2 * ldt + 0), s2_0);
-            s2_1 = vf_add(vf_loadu(t + 2 * ldt + 8), s2_1);
-            s3_0 = vf_add(vf_loadu(t + 3 * ldt + 0), s3_0);
-            s3_1 = vf_add(vf_loadu(t + 3 * ldt + 8), s3_1);
-            s4_0 = vf_add(vf_loadu(t + 4 * ldt + 0), s4_0);
-            s4_1 = vf_add(vf_loadu(t + 4 * ldt + 8), s4_1);
-            s5_0 = vf_add(vf_loadu(t + 5 * ldt + 0), s5_0);
-            s5_1 = vf_add(vf_loadu(t + 5 * ldt + 8), s5_1);
-        }
-        vf_storeu(t + 0 * ldt + 0, s0_0);
-        vf_storeu(t + 0 * ldt + 8, s0_1);
-        vf_storeu(t + 1 * ldt + 0, s1_0);
-        vf_storeu(t + 1 * ldt + 8, s1_1);
-        vf_storeu(t + 2 * ldt + 0, s2_0);
-        vf_storeu(t + 2 * ldt + 8, s2_1);
-        vf_storeu(t + 3 * ldt + 0, s3_0);
-        vf_storeu(t + 3 * ldt + 8, s3_1);
-        vf_storeu(t + 4 * ldt + 0, s4_0);
-        vf_storeu(t + 4 * ldt + 8, s4_1);
-        vf_storeu(t + 5 * ldt + 0, s5_0);
-        vf_storeu(t + 5 * ldt + 8, s5_1);
-    }
+    k23ee_tile(6, a, lda, w, ahead, depth, first, t, ldt);
 }
 
 /* t[4 * NR] = one row times 4 panels, which lie `step` floats apart: memory gives more to several
- * streams than to one. The sums are tile_1's. */
+ * streams than to one. The sums are those of a tile. */
 static void k23ee_row_4(const float *restrict a, const float *restrict w, ptrdiff_t step,
                         int32_t depth, float *restrict t) {
     const float *w0 = w + 0 * step;

@@ -150,6 +150,15 @@ typedef enum attn_kv_type {
     ATTN_TYPES(ATTN_KV_TYPE_ID) ATTN_KV_TYPE_COUNT
 } attn_kv_type;
 
+/* Bits in which products may be formed. AUTO: I16 for keys in i8, else F32. */
+typedef enum attn_dot {
+    ATTN_DOT_AUTO,
+    ATTN_DOT_F32,
+    ATTN_DOT_I16,
+    ATTN_DOT_BF16,
+    ATTN_DOT_I8
+} attn_dot;
+
 #define ATTN_UNSET INT32_MIN    /* an integer field that takes its default */
 #define ATTN_UNSET_F (-3.0e38f) /* a float field that takes its default */
 
@@ -183,7 +192,8 @@ typedef struct attn_out {
     int64_t batch, head, token;
 } attn_out;
 
-/* Scales of a tensor whose type has one a row: [batch, heads, tokens], with element strides. */
+/* Scales of a tensor whose type has one a row (i8): [batch, heads, tokens], with element strides. A
+ * row's values are its scale times its codes. */
 typedef struct attn_scales {
     const float *data;
     int64_t batch, head, token;
@@ -257,7 +267,10 @@ typedef struct attn_args {
     size_t workspace_bytes;
 
     /* Callers whose struct_size ends here have none. */
-    attn_scales k_scale, v_scale; /* of types with scales; data is null with all others */
+    /* Of types with scales, i8; data is null with all others. key = shared: k_scale serves V too,
+     * and v_scale is null. V's scales must be finite below kv_len[b]; those of hidden keys of K may
+     * be anything. */
+    attn_scales k_scale, v_scale;
 } attn_args;
 
 #ifdef __cplusplus
@@ -314,6 +327,35 @@ attn_status attn_plan_check(const attn_plan *plan, const attn_args *args, char *
  * prefill, decode, gather or reference ("NAME" alone: a variant that this runtime does not know);
  * valid as long as the plan. No plan: "". */
 const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len);
+
+/* --- Keys and values as a core stores them --- */
+
+typedef enum attn_operand { ATTN_OPERAND_K, ATTN_OPERAND_V } attn_operand;
+
+typedef struct attn_scales_out {
+    float *data;
+    int64_t batch, head, token;
+} attn_scales_out;
+
+/* Rows of K or V in f32, and where they go. All pointers are the caller's. */
+typedef struct attn_rows {
+    uint32_t struct_size;
+    int32_t batch, tokens;
+    attn_view from; /* f32: [batch, heads of the operand, tokens, its width] */
+    attn_out to;    /* the same rows, as the plan's core takes them; strides in its elements */
+    attn_scales_out
+        scale; /* of types with scales: [batch, heads, tokens]; data is null with others */
+} attn_rows;
+
+/* Stores rows as the core reads them: rounded to its type, to nearest, ties to even; in i8 each row
+ * by its largest number (rule "Storage types" of CONTRACT.md), and with `rotate` keys rotated
+ * first. An append writes the new tokens' rows: `to` and `scale` start at the first of them. A row
+ * of i8 that is not finite gets scale NaN and codes 0. key = shared: V is the front of K's rows,
+ * and only these are stored. Runs on the calling thread; calls may run side by side on rows that
+ * lie apart. Checks first: on any status but ATTN_OK nothing was written. */
+attn_status attn_store_rows(const attn_plan *plan, attn_operand operand, const attn_rows *rows);
+attn_status attn_store_check(const attn_plan *plan, attn_operand operand, const attn_rows *rows,
+                             char *message, size_t size);
 
 /* --- Whole layers: specs with level = block --- */
 

@@ -14,7 +14,7 @@
 ATTN_HIDDEN_BEGIN
 
 /* Changes whenever a kernel built for an older runtime would misread something below. */
-enum { ATTN_KERNEL_ABI = 4 };
+enum { ATTN_KERNEL_ABI = 5 };
 
 typedef enum attn_isa {
 #define ATTN_ISA_ROW(id, ...) ATTN_ISA_##id,
@@ -176,6 +176,14 @@ extern const int attn_block_registry_count;
 
 #define ATTN_INLINE inline __attribute__((always_inline))
 
+/* Before a loop whose length is a constant of at most 16: no loop remains, so that the arrays that
+ * it indexes are registers. clang takes a count that is more than the length for no such wish. */
+#if defined(__clang__)
+#define ATTN_UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define ATTN_UNROLLED _Pragma("GCC unroll 16")
+#endif
+
 /* Where element n of p would lie, perhaps past p's object: an integer, since no pointer may point
  * there. For ATTN_PREFETCH_ of simd/, and nothing else. */
 #define ATTN_AHEAD(p, n) ((uintptr_t)(p) + (uintptr_t)(n) * sizeof *(p))
@@ -241,6 +249,20 @@ static inline attn_mask_row attn_mask_at(const attn_mask *mask, int32_t b, int32
 static inline float attn_mask_value(const attn_mask_row *row, int32_t k) {
     if (row->is_float) return ((const float *)row->data)[k * row->stride];
     return ((const uint8_t *)row->data)[k * row->stride] ? 0.0f : -INFINITY;
+}
+
+/* x = H x for each block of n of `width` numbers, n a power of two that divides it: H[i][j] =
+ * (-1)^popcount(i & j) / sqrt(n). In double, so that what cancels rounds little. */
+static inline void attn_rotate(double *x, int32_t width, int32_t n) {
+    const double factor = 1 / sqrt((double)n);
+    for (int32_t half = 1; half < n; half *= 2)
+        for (int32_t i = 0; i < width; i += 2 * half)
+            for (int32_t j = i; j < i + half; j++) {
+                const double a = x[j], b = x[j + half];
+                x[j] = a + b;
+                x[j + half] = a - b;
+            }
+    for (int32_t i = 0; i < width; i++) x[i] *= factor;
 }
 
 /* Tasks 0..count-1, spread over at most `threads` threads (team.c); worker is below the numbers of

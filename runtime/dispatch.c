@@ -238,13 +238,21 @@ static attn_status check_items(const attn_why *why, const attn_kernel *k, const 
                (attn_dim[3]){{#name ".token", length, a->name.token},               \
                              {#name ".head", heads, a->name.head},                  \
                              {#name ".batch", count, a->name.batch}})
+#define SCALES(name, heads)                                         \
+    add_tensor(&list, #name, a->name.data, sizeof(float), from, 1,  \
+               (attn_dim[3]){{#name ".token", rows, a->name.token}, \
+                             {#name ".head", heads, a->name.head},  \
+                             {#name ".batch", items, a->name.batch}})
     TENSOR(q, 0, b, s->heads, lq, d);
     attn_area *o = TENSOR(o, 0, b, s->heads, lq, s->v_dim);
     if (keys > 0) {
         const int64_t rows = attn_layout_rows(s, keys);
         TENSOR(k, from, items, s->kv_heads, rows, d);
         TENSOR(v, from, items, s->v_heads, rows, s->v_dim);
+        SCALES(k_scale, s->kv_heads);
+        SCALES(v_scale, s->v_heads);
     }
+#undef SCALES
 #undef TENSOR
     attn_area *lse = attn_areas_add(&list, "lse", a->lse, lq * word);
     attn_area_repeat(lse, "lse_head", s->heads, a->lse_head, sizeof(float));
@@ -276,12 +284,27 @@ static attn_status check_memory(const attn_why *why, const attn_kernel *k, const
     return status;
 }
 
-/* No type of today has scales. */
-static attn_status check_scales(const attn_why *why, const attn_args *a) {
-    if (!a->k_scale.data && !a->v_scale.data) return ATTN_OK;
-    return attn_refuse(why, ATTN_E_UNUSED,
-                       "%s is given: must be null, as the type of k and v has no scales",
-                       a->k_scale.data ? "k_scale.data" : "v_scale.data");
+/* One tensor's scales: there where its type has some, and nowhere else. */
+static attn_status check_scale(const attn_why *why, const char *name, const attn_scales *scale,
+                               const attn_args *a, int32_t heads, bool wanted, const char *none) {
+    const bool keys = a->batch > 0 && a->q_len > 0 && a->kv_len_max > 0;
+    if (scale->data && !wanted)
+        return attn_refuse(why, ATTN_E_UNUSED, "%s.data is given: must be null, as %s", name, none);
+    if (scale->data || !wanted || !keys) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_ARGUMENT,
+                       "%s.data is null: must hold floats, [batch, heads, length] = [%d, %d, %d], "
+                       "as k and v are stored in i8",
+                       name, a->batch, heads, a->kv_len_max);
+}
+
+static attn_status check_scales(const attn_why *why, const attn_spec *s, const attn_args *a) {
+    const bool scaled = attn_spec_scaled(s);
+    const char *none = "the type of k and v has no scales";
+    attn_status status = check_scale(why, "k_scale", &a->k_scale, a, s->kv_heads, scaled, none);
+    if (status != ATTN_OK) return status;
+    if (scaled) none = "v is the first columns of k, whose scales serve both";
+    return check_scale(why, "v_scale", &a->v_scale, a, s->v_heads, scaled && !attn_spec_one_row(s),
+                       none);
 }
 
 /* *a: the caller's arguments, of this library's size. */
@@ -292,7 +315,7 @@ static attn_status check_args(const attn_why *why, const attn_plan *plan, const 
     attn_status status = attn_check_grown(why, "args", args, offsetof(attn_args, k_scale), a,
                                           sizeof *a, "ATTN_ARGS_INIT");
     if (status == ATTN_OK) status = attn_inputs_check(why, plan->kernel, a);
-    if (status == ATTN_OK) status = check_scales(why, a);
+    if (status == ATTN_OK) status = check_scales(why, plan->kernel->spec, a);
     if (status == ATTN_OK) status = check_tensors(why, plan->kernel, a);
     for (int32_t b = 0; status == ATTN_OK && a->kv_len && b < a->batch; b++)
         status = attn_check_item(why, "kv_len", b, a->kv_len[b], "kv_len_max", a->kv_len_max);
@@ -328,6 +351,7 @@ attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, c
 static void stand_in_for_keys(attn_args *a) {
     if (a->kv_len_max > 0) return;
     a->k = a->v = (attn_view){.data = a->q.data};
+    a->k_scale = a->v_scale = (attn_scales){.data = a->q.data};
 }
 
 static __attribute__((noinline)) attn_status run(const attn_plan *plan, const attn_args *args) {
@@ -336,6 +360,7 @@ static __attribute__((noinline)) attn_status run(const attn_plan *plan, const at
     if (status != ATTN_OK) return status;
     call.threads = attn_team_limit(args->threads);
     stand_in_for_keys(&call);
+    if (attn_spec_one_row(plan->kernel->spec)) call.v_scale = call.k_scale;
     return attn_run_checked(plan->kernel, &call, NULL, plan->reference);
 }
 

@@ -16,8 +16,9 @@ typedef struct row {
     int32_t q;       /* absolute position, wrapped as expressions see it */
     attn_types type; /* of stored elements, which are widened one at a time */
     const void *query;
-    int64_t first, last; /* keys that the op shows */
-    const double *score; /* of each key; null: to be computed where it is needed */
+    const double *turned; /* the query, rotated as its keys are; null: they are not */
+    int64_t first, last;  /* keys that the op shows */
+    const double *score;  /* of each key; null: to be computed where it is needed */
 } row;
 
 enum { COLUMNS = 64 }; /* of O, side by side */
@@ -48,6 +49,28 @@ static double mask_bias(const row *r, int64_t k) {
     return bias <= -1e30 ? -INFINITY : bias;
 }
 
+/* The scale of a row; 1 where its type has none. */
+static double scale_of(const row *r, const attn_scales *scale, int64_t h, int64_t k) {
+    const attn_view view = {scale->data, scale->batch, scale->head, scale->token};
+    if (!attn_spec_scaled(r->kernel->spec)) return 1;
+    return scale->data[attn_layout_at(r->kernel->spec, &view, r->x.b, h, k)];
+}
+
+static double query_at(const row *r, int32_t d) {
+    return r->turned ? r->turned[d] : (double)attn_load(r->query, r->type.q, d);
+}
+
+/* The query, rotated as its keys are; null where they are not. */
+static const double *turn(const row *r, double to[ATTN_ROTATE_MOST]) {
+    const attn_spec *spec = r->kernel->spec;
+    const attn_rotation rotation = attn_spec_rotation(spec);
+    const int32_t dim = attn_spec_k_dim(spec);
+    if (rotation.block == 0) return NULL;
+    for (int32_t d = 0; d < dim; d++) to[d] = (double)attn_load(r->query, r->type.q, d);
+    attn_rotate(to + rotation.from, dim - rotation.from, rotation.block);
+    return to;
+}
+
 /* The final score of key k, or -INFINITY where it is hidden. */
 static double score(const row *r, int64_t k, bool *oob) {
     const attn_args *args = r->args;
@@ -67,9 +90,8 @@ static double score(const row *r, int64_t k, bool *oob) {
     const int32_t dim = attn_spec_k_dim(spec);
     double s = 0;
     for (int32_t d = 0; d < dim; d++)
-        s +=
-            (double)attn_load(r->query, r->type.q, d) * attn_load(args->k.data, r->type.k, key + d);
-    s *= spec->scale;
+        s += query_at(r, d) * attn_load(args->k.data, r->type.k, key + d);
+    s *= spec->scale * scale_of(r, &args->k_scale, hk, k);
     if (spec->softcap > 0) s = spec->softcap * tanh(s / spec->softcap);
     if (expr && expr->score) s = expr->score(&r->x, r->h, r->q, (int32_t)k, s, oob);
     return s + bias;
@@ -93,7 +115,8 @@ static double sum_columns(const row *r, double max, int32_t c, int32_t n, double
         const double p = exp(s - max);
         sum += p;
         const int64_t at = attn_layout_at(spec, v, r->x.b, hv, k) + c;
-        for (int32_t d = 0; d < n; d++) o[d] += p * attn_load(v->data, r->type.v, at + d);
+        const double factor = p * scale_of(r, &r->args->v_scale, hv, k);
+        for (int32_t d = 0; d < n; d++) o[d] += factor * attn_load(v->data, r->type.v, at + d);
     }
     return sum;
 }
@@ -136,13 +159,14 @@ static void find_row(row *r) {
 
 static attn_status walk(const attn_kernel *kernel, const attn_args *args, const int32_t *rows,
                         bool write) {
-    double *s = write ? args->workspace : NULL;
+    double *s = write ? args->workspace : NULL, turned[ATTN_ROTATE_MOST];
     row r = {.kernel = kernel, .args = args, .score = s};
     bool oob = false;
     for (r.x.b = 0; r.x.b < args->batch; r.x.b++)
         for (r.h = 0; r.h < kernel->spec->heads; r.h++)
             for (r.i = 0; r.i < (rows ? rows[r.x.b] : args->q_len); r.i++) {
                 find_row(&r);
+                r.turned = turn(&r, turned);
                 double max = -INFINITY;
                 for (int64_t k = r.first; k <= r.last; k++) {
                     const double z = score(&r, k, &oob);
@@ -163,6 +187,8 @@ void attn_reference_row(const attn_kernel *kernel, const attn_args *args, int32_
     const int32_t d = attn_spec_k_dim(kernel->spec);
     if (d <= ATTN_IN_PLACE_MOST)
         r.query = memcpy(query, r.query, (size_t)d * attn_type_size(r.type.q));
+    double turned[ATTN_ROTATE_MOST];
+    r.turned = turn(&r, turned);
     double max = -INFINITY;
     bool oob = false;
     /* One score that is NaN, or infinite, makes all of the row NaN. */

@@ -2,6 +2,7 @@
 /* spec.c - the rules of specs: what is required, where it belongs, what follows from it. */
 #include "spec.h"
 #include "op.h"
+#include "types.h"
 
 #include <float.h>
 #include <math.h>
@@ -192,6 +193,27 @@ static attn_status resolve_types(attn_spec *s, attn_spec_error *err) {
     return ATTN_OK;
 }
 
+/* Rotation and the bits of products: as keys in i8 take them, or as all others do. */
+static attn_status resolve_products(attn_spec *s, attn_spec_error *err) {
+    const bool scaled = attn_spec_scaled(s);
+    if (!scaled && s->dot == ATTN_DOT_F32) s->dot = ATTN_DOT_AUTO; /* one spelling */
+    if (s->level != ATTN_LEVEL_CORE && (scaled || s->rotate || s->dot))
+        return fail(err,
+                    scaled      ? "kv_type"
+                    : s->rotate ? "rotate"
+                                : "dot",
+                    "is not built for layers yet: i8, rotate and dot belong to level core");
+    if (!scaled && s->rotate)
+        return fail(err, "rotate", "needs kv_type = i8: other keys are stored as they are");
+    if (!scaled && s->dot != ATTN_DOT_AUTO && s->dot != ATTN_DOT_BF16)
+        return fail(err, "dot", "must be f32 or bf16: i16 and i8 need kv_type = i8");
+    if (scaled && s->dot == ATTN_DOT_AUTO) s->dot = ATTN_DOT_I16;
+    if (s->rotate && attn_spec_k_dim(s) > ATTN_ROTATE_MOST)
+        return fail(err, "rotate", "takes key rows of at most %d columns, got %d", ATTN_ROTATE_MOST,
+                    attn_spec_k_dim(s));
+    return ATTN_OK;
+}
+
 /* Caches of layers are dense. */
 static attn_status check_layout(const attn_spec *s, attn_spec_error *err) {
     if (s->layout == ATTN_LAYOUT_DENSE || s->level == ATTN_LEVEL_CORE) return ATTN_OK;
@@ -222,6 +244,7 @@ static attn_status resolve(attn_spec *s, attn_spec_error *err) {
     if (st == ATTN_OK && s->form == ATTN_FORM_MLA) st = derive_mla(s, err);
     if (st == ATTN_OK) st = check_applies(s, err);
     if (st == ATTN_OK) st = resolve_types(s, err);
+    if (st == ATTN_OK) st = resolve_products(s, err);
     if (st == ATTN_OK) st = check_layout(s, err);
     if (st != ATTN_OK) return st;
     fill(&s->kv_heads, s->heads);
@@ -282,6 +305,20 @@ attn_types attn_spec_types(const attn_spec *spec) {
     const int32_t same = spec->type;
     const int32_t kv = spec->kv_type == ATTN_KV_TYPE_SAME ? same : spec->kv_type - 1;
     return (attn_types){same, kv, kv, same};
+}
+
+bool attn_spec_one_row(const attn_spec *spec) {
+    return spec->form == ATTN_FORM_MLA && spec->key == ATTN_KEY_SHARED;
+}
+
+bool attn_spec_scaled(const attn_spec *spec) {
+    return attn_type_scaled(attn_spec_types(spec).k);
+}
+
+attn_rotation attn_spec_rotation(const attn_spec *spec) {
+    if (!spec->rotate) return (attn_rotation){0};
+    const int32_t width = attn_spec_one_row(spec) ? spec->retr_dim : attn_spec_k_dim(spec);
+    return (attn_rotation){attn_spec_k_dim(spec) - width, width & -width};
 }
 
 int32_t attn_spec_row_dim(const attn_spec *spec) {

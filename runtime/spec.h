@@ -103,6 +103,20 @@ typedef struct attn_types {
 } attn_types;
 attn_types attn_spec_types(const attn_spec *spec);
 
+/* mla, key = shared: V is the first columns of K's rows. */
+bool attn_spec_one_row(const attn_spec *spec);
+/* Whether K and V are stored with a scale a row. */
+bool attn_spec_scaled(const attn_spec *spec);
+
+enum { ATTN_ROTATE_MOST = 4096 }; /* widest key rows that may be rotated */
+
+/* What of a key row is stored rotated: its columns from `from` on, in blocks; block = 0: nothing.
+ */
+typedef struct attn_rotation {
+    int32_t from, block;
+} attn_rotation;
+attn_rotation attn_spec_rotation(const attn_spec *spec);
+
 /* Width of a row of a layer: of its input and output. */
 int32_t attn_spec_row_dim(const attn_spec *spec);
 
@@ -111,10 +125,11 @@ int32_t attn_spec_k_dim(const attn_spec *spec);
 
 /* Canonical name of a resolved spec, e.g. attn_f32_regular_flex_sliding_self_h8k2d64w255. Fields at
  * their default are left out; floats print as attn_float_text with '.' as 'p' and '-' as 'm'; an
- * expression hash is 'x' and 8 hex digits. A storage type stands after f32, where it is not f32.
- * A layer has the name of its core, after "block_", and 8 hex digits, the hash of all its fields:
- * attn_f32_block_regular_sdpa_full_self_h8k2d64_5e2f01ab. Needs ATTN_NAME_MAX bytes. parse is the
- * inverse for cores, and resolves; a layer's name tells only its core. */
+ * expression hash is 'x' and 8 hex digits. A storage type stands after f32, where it is not f32
+ * (attn_f32_kvi8_rotate_doti8_regular_..). A layer has the name of its core, after "block_", and 8
+ * hex digits, the hash of all its fields: attn_f32_block_regular_sdpa_full_self_h8k2d64_5e2f01ab.
+ * Needs ATTN_NAME_MAX bytes. parse is the inverse for cores, and resolves; a layer's name tells
+ * only its core. */
 enum { ATTN_NAME_MAX = 256 };
 void attn_spec_format(const attn_spec *spec, char name[ATTN_NAME_MAX]);
 attn_status attn_spec_parse(const char *name, attn_spec *spec);

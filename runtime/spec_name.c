@@ -11,6 +11,7 @@
 #include <string.h>
 
 static const char prefix[] = "attn_", kv_prefix[] = "kv", block_prefix[] = "block_";
+static const char rotate_word[] = "rotate_", dot_prefix[] = "dot";
 static const char *const axes[] = {"form", "backend", "op"}; /* in the order of names */
 
 static bool same(const attn_spec *a, const attn_spec *b) {
@@ -55,7 +56,8 @@ static bool has_letter(const attn_field *f) {
     return f->id != ' ' && f->id != '.';
 }
 
-/* "f32_", "f32_kvbf16_", and a layout's name where it is not the default. */
+/* "f32_", "f32_kvbf16_", "f32_kvi8_rotate_doti8_", and a layout's name where it is not the default.
+ */
 static void put_types(char name[ATTN_NAME_MAX], const attn_spec *spec) {
     const attn_types type = attn_spec_types(spec);
     char value[ATTN_FIELD_TEXT_MAX];
@@ -63,6 +65,10 @@ static void put_types(char name[ATTN_NAME_MAX], const attn_spec *spec) {
     put(name, "%s_", value);
     if (attn_field_text(attn_field_find("kv_type"), spec, value))
         put(name, "%s%s_", kv_prefix, value);
+    if (spec->rotate) put(name, "%s", rotate_word);
+    const attn_field *dot = attn_field_find("dot");
+    if (!implied(spec, dot) && attn_field_text(dot, spec, value))
+        put(name, "%s%s_", dot_prefix, value);
     if (attn_field_text(attn_field_find("layout"), spec, value)) put(name, "%s_", value);
 }
 
@@ -192,10 +198,17 @@ static const char *parse_field(const char *p, attn_spec *spec) {
     return NULL;
 }
 
+static bool starts(const char *p, const char *word) {
+    return strncmp(p, word, strlen(word)) == 0;
+}
+
 static const char *parse_types(const char *p, attn_spec *spec) {
     p = parse_axis(p, attn_field_find("type"), spec);
-    const size_t n = sizeof kv_prefix - 1;
-    if (p && !strncmp(p, kv_prefix, n)) p = parse_axis(p + n, attn_field_find("kv_type"), spec);
+    if (p && starts(p, kv_prefix))
+        p = parse_axis(p + sizeof kv_prefix - 1, attn_field_find("kv_type"), spec);
+    if (p && starts(p, rotate_word)) p += sizeof rotate_word - 1, spec->rotate = 1;
+    if (p && starts(p, dot_prefix))
+        p = parse_axis(p + sizeof dot_prefix - 1, attn_field_find("dot"), spec);
     const char *after = p ? parse_axis(p, attn_field_find("layout"), spec) : NULL;
     return after ? after : p;
 }

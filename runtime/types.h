@@ -28,6 +28,11 @@ static inline attn_type_row attn_type_get(int32_t type) {
     return rows[type];
 }
 
+/* Whether each row has a scale: an element is that times its code. */
+static inline bool attn_type_scaled(int32_t type) {
+    return attn_type_get(type).exponent == 0;
+}
+
 /* Bytes of an element. */
 static inline size_t attn_type_size(int32_t type) {
     return (size_t)attn_type_get(type).bits / 8;
@@ -80,17 +85,22 @@ static inline float attn_float_value(uint32_t code, int bits, int exponent) {
     return (float)(sign ? -x : x);
 }
 
-/* The value of element i. */
+/* The value of element i; its code, where the row has a scale. */
 static inline float attn_load(const void *data, int32_t type, int64_t i) {
     if (type == ATTN_TYPE_F32) return ((const float *)data)[i];
+    if (attn_type_scaled(type)) return ((const int8_t *)data)[i];
     const attn_type_row row = attn_type_get(type);
     uint16_t half;
     memcpy(&half, attn_at(data, type, i), sizeof half);
     return attn_float_value(half, row.bits, row.exponent);
 }
 
-/* Rounds x into element i. */
+/* Rounds x into element i; of types with scales a code, as it is. */
 static inline void attn_store(void *data, int32_t type, int64_t i, float x) {
+    if (attn_type_scaled(type)) {
+        ((int8_t *)data)[i] = (int8_t)x;
+        return;
+    }
     if (type == ATTN_TYPE_F32) {
         ((float *)data)[i] = x;
         return;
@@ -98,6 +108,29 @@ static inline void attn_store(void *data, int32_t type, int64_t i, float x) {
     const attn_type_row row = attn_type_get(type);
     const uint16_t half = (uint16_t)attn_round_float(x, row.bits, row.exponent);
     memcpy((char *)data + i * (int64_t)sizeof half, &half, sizeof half);
+}
+
+/* Rounds a row of n floats into 8 bits, and returns its scale: the largest becomes 127 or -127, and
+ * -128 is never written. A row that is not finite has scale NaN, one that is next to nothing 0. */
+static inline float attn_round_i8(int8_t *to, const float *x, int32_t n) {
+    float most = 0;
+    bool finite = true;
+    for (int32_t d = 0; d < n; d++) {
+        finite = finite && isfinite(x[d]);
+        if (fabsf(x[d]) > most) most = fabsf(x[d]);
+    }
+    const bool none = !finite || most < 0x1p-100f;
+    const float factor = none ? 0 : 127 / most;
+    for (int32_t d = 0; d < n; d++) to[d] = none ? 0 : (int8_t)rintf(x[d] * factor);
+    return finite ? none ? 0 : most / 127 : NAN;
+}
+
+/* Rounds a row of n floats into the elements from i on. Returns its scale; 1 of types that have
+ * none. */
+static inline float attn_store_row(void *data, int32_t type, int64_t i, const float *x, int32_t n) {
+    if (attn_type_scaled(type)) return attn_round_i8((int8_t *)data + i, x, n);
+    for (int32_t d = 0; d < n; d++) attn_store(data, type, i + d, x[d]);
+    return 1;
 }
 
 ATTN_VISIBILITY_END

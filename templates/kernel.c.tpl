@@ -83,6 +83,14 @@ ${part("part/expr.c")}
 
 $ end
 ${part("part/common.c")}
+$ if plan.scaled then
+
+${part("part/scaled.c")}
+$ end
+$ if plan.rotate then
+
+${part("part/rotated.c")}
+$ end
 
 ${part("backend/" .. spec.backend .. ".c")}
 

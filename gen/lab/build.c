@@ -336,7 +336,7 @@ static const kernel_lib *load(arena *a, const char *dir, diag *d) {
     diag old = {0};
     (void)(LOAD(spec_check) && LOAD(extent_check) && LOAD(plan_check) && LOAD(packed_check) &&
            LOAD(cache_check) && LOAD(cache_memory_check) && LOAD(prefill_check) &&
-           LOAD(step_check));
+           LOAD(step_check) && LOAD(store_rows) && LOAD(store_check));
 #undef LOAD
     return ok ? lib : NULL;
 }

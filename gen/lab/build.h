@@ -40,6 +40,9 @@ typedef struct kernel_lib {
                                 size_t size);
     attn_status (*plan_check)(const attn_plan *plan, const attn_args *args, char *text,
                               size_t size);
+    attn_status (*store_rows)(const attn_plan *plan, attn_operand operand, const attn_rows *rows);
+    attn_status (*store_check)(const attn_plan *plan, attn_operand operand, const attn_rows *rows,
+                               char *text, size_t size);
     attn_status (*packed_check)(const attn_block *block, const void *packed, size_t packed_bytes,
                                 char *text, size_t size);
     attn_status (*cache_check)(const attn_block *block, const attn_cache *cache, int32_t batch,

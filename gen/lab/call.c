@@ -11,7 +11,7 @@ typedef struct rows {
     int32_t width, type; /* attn_type of elements */
 } rows;
 
-enum { MAX_GUARDS = 24 };
+enum { MAX_GUARDS = 32 };
 
 /* Memory and arguments of one run. */
 typedef struct stage {
@@ -134,6 +134,15 @@ static attn_view stage_rows(stage *s, const rows *r, const void *dense, const in
     return (attn_view){g->data, r->stride[0], r->stride[1], r->stride[2]};
 }
 
+/* Scales lie in an order and with gaps of their own. */
+static attn_scales stage_scales(stage *s, const float *dense, int32_t heads, int order) {
+    const call *c = s->c;
+    if (!dense) return (attn_scales){0};
+    const rows r = rows_of(ATTN_TYPE_F32, c->batch, heads, c->kv_len_max, 1, order, s->p->gap);
+    const attn_view v = stage_rows(s, &r, dense, c->kv_len);
+    return (attn_scales){v.data, v.batch, v.head, v.token};
+}
+
 static void stage_qkv(stage *s) {
     const call *c = s->c;
     const attn_spec *spec = &c->spec->core;
@@ -144,6 +153,8 @@ static void stage_qkv(stage *s) {
                      p->gap);
     s->args.q = stage_rows(s, &q, c->q, NULL);
     s->args.k = stage_rows(s, &k, c->k, c->kv_len);
+    s->args.k_scale = stage_scales(s, c->k_scale, spec->kv_heads, p->order[2]);
+    s->args.v_scale = stage_scales(s, c->v_scale, spec->v_heads, p->order[1]);
     if (!c->v) {
         s->args.v = s->args.k;
         return;
@@ -298,6 +309,10 @@ static attn_view dense_view(const void *data, int64_t heads, int64_t tokens, int
     return (attn_view){data, heads * tokens * width, tokens * width, width};
 }
 
+static attn_scales dense_scales(const float *data, int64_t heads, int64_t tokens) {
+    return data ? (attn_scales){data, heads * tokens, tokens, 1} : (attn_scales){0};
+}
+
 attn_mask call_dense_mask(const call *c) {
     attn_mask m = {.data = c->mask};
     if (c->mask_type != ATTN_MASK_NONE) dense_strides(c, &m);
@@ -314,6 +329,8 @@ attn_args call_dense_args(const call *c) {
     a.q = dense_view(c->q, spec->heads, c->q_len, k_dim);
     a.k = dense_view(c->k, spec->kv_heads, c->kv_len_max, k_dim);
     a.v = c->v ? dense_view(c->v, spec->v_heads, c->kv_len_max, call_v_dim(c)) : a.k;
+    a.k_scale = dense_scales(c->k_scale, spec->kv_heads, c->kv_len_max);
+    a.v_scale = dense_scales(c->v_scale, spec->v_heads, c->kv_len_max);
     a.q_start = c->q_start;
     a.kv_len = c->kv_len;
     a.seg = c->seg;
@@ -367,6 +384,8 @@ call call_item(arena *a, const call *c, int32_t b, bool trim) {
     item.q = item_rows(a, type.q, c->q, b, spec->heads, c->q_len, c->q_len, call_k_dim(c));
     item.k = item_rows(a, type.k, c->k, b, spec->kv_heads, keys, len, call_k_dim(c));
     item.v = item_rows(a, type.v, c->v, b, spec->v_heads, keys, len, call_v_dim(c));
+    item.k_scale = item_rows(a, ATTN_TYPE_F32, c->k_scale, b, spec->kv_heads, keys, len, 1);
+    item.v_scale = item_rows(a, ATTN_TYPE_F32, c->v_scale, b, spec->v_heads, keys, len, 1);
     if (c->q_start) item.q_start = c->q_start + b;
     if (c->kv_len) item.kv_len = c->kv_len + b;
     if (c->seg) item.seg = c->seg + (int64_t)b * c->q_len;

@@ -9,9 +9,11 @@
 typedef struct call {
     const kernel_spec *spec;
     int32_t batch, q_len, kv_len_max;
-    const void *q; /* [B, heads, Lq, D] */
-    const void *k; /* [B, kv_heads, Lk, D] */
-    const void *v; /* [B, v_heads, Lk, Dv]; null: the first Dv columns of k's rows */
+    const void *q;        /* [B, heads, Lq, D] */
+    const void *k;        /* [B, kv_heads, Lk, D] */
+    const void *v;        /* [B, v_heads, Lk, Dv]; null: the first Dv columns of k's rows */
+    const float *k_scale; /* [B, kv_heads, Lk], of types with a scale a row */
+    const float *v_scale; /* [B, v_heads, Lk]; null with v */
     const int32_t *q_start, *kv_len; /* [B] */
     const int32_t *seg;              /* [B, Lq] */
     const uint8_t *key_padding;      /* [B, Lk] */

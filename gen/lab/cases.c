@@ -191,6 +191,7 @@ static bool add_fields(reader *r) {
         return false;
     if (!add_meta(r, "softcap") || !add_meta(r, "score") || !add_meta(r, "mask")) return false;
     if (!add_meta(r, "type") || !add_meta(r, "kv_type")) return false;
+    if (!add_bool(r, "rotate") || !add_meta(r, "dot")) return false;
     if (st_find(&r->file, "in.sinks") && !add(r, "sinks", "true")) return false;
     return each_part(r, "tensors", add_tensor) && each_part(r, "scalars", add_scalar);
 }
@@ -297,6 +298,16 @@ static bool read_lengths(reader *r, call *c) {
     return optional_ints(r, "in.q_start", 1, batch, &c->q_start);
 }
 
+/* Scales, where the type has them: those that are missing would be anybody's guess. */
+static bool read_scales(reader *r, const char *name, int64_t heads, bool wanted,
+                        const float **out) {
+    const int64_t dim[] = {r->batch, heads, r->kv_len};
+    if (wanted != (st_find(&r->file, name) != NULL))
+        return bad(r, name,
+                   wanted ? "missing: i8 has a scale a row" : "is given, and nothing has scales");
+    return optional_floats(r, name, 3, dim, out);
+}
+
 static bool read_operands(reader *r, call *c) {
     const int64_t q[] = {r->batch, r->heads, r->q_len, r->k_dim};
     const int64_t k[] = {r->batch, r->kv_heads, r->kv_len, r->k_dim};
@@ -308,6 +319,9 @@ static bool read_operands(reader *r, call *c) {
     return optional_stored(r, "in.q", type.q, q, &c->q) &&
            optional_stored(r, "in.k", type.k, k, &c->k) &&
            optional_stored(r, "in.v", type.v, v, &c->v) &&
+           read_scales(r, "in.k_scale", r->kv_heads, attn_type_scaled(type.k), &c->k_scale) &&
+           read_scales(r, "in.v_scale", r->v_heads, attn_type_scaled(type.v) && c->v,
+                       &c->v_scale) &&
            optional_floats(r, "in.sinks", 1, q + 1, &c->sinks) && read_lengths(r, c) &&
            read_padding(r, c) && read_mask(r, c);
 }
@@ -361,7 +375,7 @@ static bool v_in_k(const reader *r, const call *c) {
     if (!c->v) return true;
     if (r->kv_heads != r->v_heads || r->v_dim > r->k_dim) return false;
     const attn_types type = types_of(r->out);
-    if (type.v != type.k) return false;
+    if (type.v != type.k || attn_type_scaled(type.v)) return false;
     const size_t bytes = (size_t)r->v_dim * attn_type_size(type.v);
     for (int64_t i = 0; i < r->batch * r->kv_heads * r->kv_len; i++)
         if (memcmp(attn_at(c->v, type.v, i * r->v_dim), attn_at(c->k, type.k, i * r->k_dim), bytes))
@@ -397,26 +411,6 @@ static bool read_tolerance(reader *r) {
 }
 
 /* --- Layers --- */
-
-/* Modules around a layer's weights, in any number and order. */
-static const char *const modules[] = {"w.", "inner.", "block.", "attn.", "mla.", "mlp.0.", "ffn."};
-/* The reference's names of projections and norms. */
-static const char *const renamed[][2] = {
-    {"ln1", "norm1"}, {"ln2", "norm2"}, {"proj", "o_proj"}, {"kv_comp", "kv_proj"}};
-
-const char *block_weight_name(arena *a, const char *name) {
-    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
-        size_t n = strlen(modules[i]);
-        if (strncmp(name, modules[i], n) != 0) continue;
-        name += n;
-        i = (size_t)-1; /* from the first again */
-    }
-    size_t stem = strcspn(name, ".");
-    for (size_t i = 0; i < sizeof renamed / sizeof *renamed; i++)
-        if (strlen(renamed[i][0]) == stem && strncmp(name, renamed[i][0], stem) == 0)
-            return arena_printf(a, "%s%s", renamed[i][1], name + stem);
-    return name;
-}
 
 static bool read_weights(reader *r, block_case *c) {
     block_tensor *weight = arena_alloc(r->a, (size_t)(r->file.tensor_count + 1) * sizeof *weight);

@@ -8,8 +8,9 @@ static const struct {
     const char *name;
     int size;
 } dtypes[ST_DTYPE_COUNT] = {
-    [ST_F32] = {"F32", 4}, [ST_F64] = {"F64", 8}, [ST_BF16] = {"BF16", 2}, [ST_F16] = {"F16", 2},
-    [ST_I64] = {"I64", 8}, [ST_I32] = {"I32", 4}, [ST_U8] = {"U8", 1},     [ST_BOOL] = {"BOOL", 1},
+    [ST_F32] = {"F32", 4}, [ST_F64] = {"F64", 8},   [ST_BF16] = {"BF16", 2},
+    [ST_F16] = {"F16", 2}, [ST_I64] = {"I64", 8},   [ST_I32] = {"I32", 4},
+    [ST_U8] = {"U8", 1},   [ST_BOOL] = {"BOOL", 1}, [ST_I8] = {"I8", 1},
 };
 
 st_dtype st_dtype_named(const char *name) {
@@ -50,6 +51,7 @@ double st_value(st_dtype dtype, const void *data, int64_t i) {
     switch (dtype) {
     case ST_F32: memcpy(&f, p, sizeof f); return (double)f;
     case ST_F64: memcpy(&g, p, sizeof g); return g;
+    case ST_I8: return (double)(int8_t)*p;
     case ST_BF16: memcpy(&h, p, sizeof h); return (double)bfloat_to_float(h);
     default: memcpy(&h, p, sizeof h); return (double)half_to_float(h);
     }

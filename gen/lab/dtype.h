@@ -13,6 +13,7 @@ typedef enum st_dtype {
     ST_I64,
     ST_I32,
     ST_U8,
+    ST_I8,
     ST_BOOL,
     ST_DTYPE_COUNT
 } st_dtype;

@@ -49,6 +49,8 @@ static void put_inputs(writer *w, const call *c) {
     put(w, "in.q", stored_dtype(type.q), c->q, 4, (const int64_t[]){b, s->heads, n, call_k_dim(c)});
     put(w, "in.k", k_type, c->k, 4, (const int64_t[]){b, s->kv_heads, m, call_k_dim(c)});
     put(w, "in.v", v_type, c->v, 4, (const int64_t[]){b, s->v_heads, m, call_v_dim(c)});
+    put(w, "in.k_scale", ST_F32, c->k_scale, 3, (const int64_t[]){b, s->kv_heads, m});
+    put(w, "in.v_scale", ST_F32, c->v_scale, 3, (const int64_t[]){b, s->v_heads, m});
     put(w, "in.kv_len", ST_I32, c->kv_len, 1, &b);
     put(w, "in.q_start", ST_I32, c->q_start, 1, &b);
     put(w, "in.seg_id", ST_I32, c->seg, 2, (const int64_t[]){b, n});

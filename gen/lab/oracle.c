@@ -24,6 +24,7 @@ typedef struct key_score {
     bool visible;
     double s;      /* final: s' plus bias */
     double weight; /* its part of rule 8's A: |s'| + |ds'/ds| * |scale| * sum|q*k| */
+    double loose;  /* what rounding of q by `dot` moves it by at most */
 } key_score;
 
 /* Restates op.c on purpose: the oracle follows the contract, not the runtime. */
@@ -93,6 +94,32 @@ static double slope(row_state *r, int32_t key, double s, double value, double si
     return up > down ? up : down;
 }
 
+/* Rule 5 of storage types: |q k| by which rounding of q, as `dot` allows it, changes a product. */
+static double dot_slack(const attn_spec *spec, const double *q, const double *k, int32_t dim) {
+    double most = 0, keys = 0, each = 0;
+    for (int32_t d = 0; d < dim; d++) {
+        if (fabs(q[d]) > most) most = fabs(q[d]);
+        keys += fabs(k[d]);
+        each += fabs(q[d] * k[d]);
+    }
+    switch (spec->dot) {
+    case ATTN_DOT_I16: return most / (2 * 8191.0) * keys; /* 14 bits */
+    case ATTN_DOT_I8: return most / (2 * 127.0) * keys;
+    case ATTN_DOT_BF16: return ldexp(each, -9);
+    default: return 0;
+    }
+}
+
+/* And rounding of P. */
+static double dot_p(const attn_spec *spec) {
+    switch (spec->dot) {
+    case ATTN_DOT_I16: return 32 / (2 * 65535.0);
+    case ATTN_DOT_I8: return 32 / (2 * 255.0);
+    case ATTN_DOT_BF16: return ldexp(1, -8);
+    default: return 0;
+    }
+}
+
 static key_score score_key(row_state *r, int32_t key, const double *q, const double *k,
                            int32_t dim) {
     double bias, dot = 0, size = 0;
@@ -112,8 +139,10 @@ static key_score score_key(row_state *r, int32_t key, const double *q, const dou
     if (!isfinite(s)) r->any = true;
     if (!isfinite(value)) r->any = true;
     double weight = fmax(fabs(own), fabs(value));
-    if (isfinite(value)) weight += slope(r, key, s, own, size) * size;
-    return (key_score){true, value, weight};
+    if (!isfinite(value)) return (key_score){true, value, weight, 0};
+    const double steep = slope(r, key, s, own, size);
+    const double slack = fabs(scale) * dot_slack(&r->spec->core, q, k, dim);
+    return (key_score){true, value, weight + steep * size, steep * slack};
 }
 
 static double max_abs(const double *v, int32_t n) {
@@ -152,7 +181,7 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
     key_range(r, &first, &last);
 
     bool sink = spec->sinks && a->sinks[r->h] != -INFINITY;
-    double most = sink ? (double)a->sinks[r->h] : -INFINITY, weight = 0, v_most = 0;
+    double most = sink ? (double)a->sinks[r->h] : -INFINITY, weight = 0, v_most = 0, loose = 0;
     *out = (oracle_row){0};
     for (int32_t j = first; j <= last; j++) {
         score[j] = score_key(r, j, q, k + j * k_step, dim);
@@ -160,6 +189,7 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
         out->visible++;
         if (score[j].s > most) most = score[j].s;
         if (score[j].weight > weight) weight = score[j].weight;
+        if (score[j].loose > loose) loose = score[j].loose;
         double size = max_abs(v + j * v_step, v_dim);
         if (size > v_most) v_most = size;
     }
@@ -174,8 +204,9 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
     if (out->visible)
         for (int32_t d = 0; d < v_dim; d++) o[d] /= sum;
     out->lse = sum <= 0 && !r->any ? -INFINITY : most + log(sum); /* NaN stays NaN */
-    out->bound = (4e-6 + SCORE_ROUNDING * weight) * v_most;
-    out->lse_bound = 1e-6 + SCORE_ROUNDING * weight;
+    const double dot = exp(2 * loose) - 1 + dot_p(spec);
+    out->bound = (4e-6 + SCORE_ROUNDING * weight + dot) * v_most;
+    out->lse_bound = 1e-6 + SCORE_ROUNDING * weight + loose;
     out->any = r->any || r->bad_index;
     out->bad_index = r->bad_index;
 }
@@ -230,14 +261,56 @@ static oracle_view widen(arena *a, const attn_view *from, int32_t type, int32_t 
     return to;
 }
 
+/* Codes times the scale of their row. */
+static void widen_scaled(const oracle_view *to, const attn_scales *scale, int32_t batch,
+                         int32_t heads, int32_t tokens, const int32_t *len, int32_t width) {
+    double *data = (double *)(uintptr_t)to->data;
+    for (int64_t b = 0; b < batch; b++)
+        for (int64_t h = 0; h < heads; h++)
+            for (int64_t t = 0; t < (len ? len[b] : tokens); t++)
+                for (int32_t d = 0; d < width; d++)
+                    data[b * to->batch + h * to->head + t * to->token + d] *=
+                        (double)scale->data[b * scale->batch + h * scale->head + t * scale->token];
+}
+
+/* Rule 4 of storage types, entry by entry: x = H x for each block of n of the last `width` columns
+ * of a row. */
+static void turn_row(arena *a, double *x, int32_t width) {
+    int32_t n = 1;
+    while (width % (2 * n) == 0) n *= 2;
+    double *y = arena_alloc(a, (size_t)n * sizeof *y);
+    for (int32_t from = 0; from < width; from += n) {
+        for (int32_t i = 0; i < n; i++) {
+            y[i] = 0;
+            for (int32_t j = 0; j < n; j++)
+                y[i] += (__builtin_popcount((unsigned)(i & j)) & 1 ? -1 : 1) * x[from + j];
+        }
+        for (int32_t i = 0; i < n; i++) x[from + i] = y[i] / sqrt(n);
+    }
+}
+
+static void turn_queries(arena *a, const attn_spec *s, const attn_args *args, oracle_view *q) {
+    const bool shared = s->form == ATTN_FORM_MLA && s->key == ATTN_KEY_SHARED;
+    const int32_t dim = attn_spec_k_dim(s), width = shared ? s->retr_dim : dim;
+    const int64_t rows = (int64_t)args->batch * s->heads * args->q_len;
+    for (int64_t i = 0; i < rows; i++)
+        turn_row(a, (double *)(uintptr_t)q->data + i * dim + dim - width, width);
+}
+
 void oracle_run(arena *a, const kernel_spec *spec, const attn_args *args, oracle *out) {
     const attn_spec *s = &spec->core;
     const int32_t dim = attn_spec_k_dim(s), keys = args->kv_len_max;
     const attn_types type = attn_spec_types(s);
     const int32_t *len = args->kv_len;
-    const oracle_view qkv[3] = {
-        widen(a, &args->q, type.q, args->batch, s->heads, args->q_len, NULL, dim),
-        widen(a, &args->k, type.k, args->batch, s->kv_heads, keys, len, dim),
-        widen(a, &args->v, type.v, args->batch, s->v_heads, keys, len, s->v_dim)};
+    oracle_view qkv[3] = {widen(a, &args->q, type.q, args->batch, s->heads, args->q_len, NULL, dim),
+                          widen(a, &args->k, type.k, args->batch, s->kv_heads, keys, len, dim),
+                          widen(a, &args->v, type.v, args->batch, s->v_heads, keys, len, s->v_dim)};
+    if (s->rotate) turn_queries(a, s, args, &qkv[0]);
+    if (attn_spec_scaled(s)) {
+        const bool own = args->v_scale.data; /* else V lies in K's rows */
+        widen_scaled(&qkv[1], &args->k_scale, args->batch, s->kv_heads, keys, len, dim);
+        widen_scaled(&qkv[2], own ? &args->v_scale : &args->k_scale, args->batch, s->v_heads, keys,
+                     len, s->v_dim);
+    }
     oracle_run_double(a, spec, args, qkv, out);
 }

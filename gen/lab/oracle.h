@@ -9,7 +9,7 @@
 /* One output row. */
 typedef struct oracle_row {
     double lse;
-    double bound;     /* rule 8: of |O - O64| */
+    double bound;     /* rule 8: of |O - O64|, with the term of `dot` */
     double lse_bound; /* the same error of the scores, seen in LSE */
     int32_t visible;  /* keys */
     bool any;         /* rule 6: a visible NaN or Inf, or a bad index: no value is expected */
@@ -22,6 +22,8 @@ typedef struct oracle {
 } oracle;
 
 /* args must be valid for the spec (attn_run's checks); workspace and outputs are not used. */
+/* Elements of K and V are what they stand for: scale times code, and q is rotated as K is stored.
+ */
 void oracle_run(arena *a, const kernel_spec *spec, const attn_args *args, oracle *out);
 
 /* q, k or v in double; strides in elements. */

@@ -224,8 +224,9 @@ static float bad_number(maker *m) {
     return bad[rng_int(m->r, 0, 3)];
 }
 
-/* Bad numbers in row `row` of K, where V is not in the same memory. */
+/* Bad numbers in row `row` of K, where V is not in the same memory, nor has its scale. */
 static void poison_key(maker *m, float *k, int64_t row) {
+    if (!m->c->v && attn_spec_scaled(m->spec)) return;
     int32_t dim = call_k_dim(m->c), from = m->c->v ? 0 : call_v_dim(m->c);
     for (int32_t d = from; d < dim; d++)
         if (d == from || rng_chance(m->r, 30)) k[row * dim + d] = bad_number(m);
@@ -254,6 +255,16 @@ static void poison(maker *m, float *q, float *k) {
     }
 }
 
+/* A bad scale without zero codes beside it: of rows that were not finite. */
+static void poison_scales(maker *m, int8_t *k, float *scale, int64_t rows) {
+    const int32_t dim = call_k_dim(m->c);
+    for (int64_t i = 0; i < rows; i++) {
+        if (!isnan(scale[i]) || rng_chance(m->r, 50)) continue;
+        scale[i] = bad_number(m);
+        for (int32_t d = 0; d < dim; d++) k[i * dim + d] = (int8_t)rng_int(m->r, -127, 127);
+    }
+}
+
 static void pick_data(maker *m) {
     call *c = m->c;
     const attn_spec *s = m->spec;
@@ -269,8 +280,13 @@ static void pick_data(maker *m) {
     poison(m, q, k);
     const attn_types type = attn_spec_types(s);
     c->q = stored_from(m->a, type.q, q, (int64_t)call_rows(c) * call_k_dim(c));
-    c->k = stored_from(m->a, type.k, k, keys * s->kv_heads * call_k_dim(c));
-    c->v = v ? stored_from(m->a, type.v, v, v_count) : NULL;
+    float *k_scale, *v_scale;
+    void *stored = stored_rows(m->a, type.k, k, keys * s->kv_heads, call_k_dim(c), &k_scale);
+    if (k_scale) poison_scales(m, stored, k_scale, keys * s->kv_heads);
+    c->k = stored;
+    c->k_scale = k_scale;
+    if (v) c->v = stored_rows(m->a, type.v, v, keys * s->v_heads, call_v_dim(c), &v_scale);
+    if (v) c->v_scale = v_scale;
     if (s->sinks) c->sinks = floats(m, s->heads, 2);
 }
 

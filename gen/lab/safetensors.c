@@ -60,9 +60,9 @@ static bool read_tensor(arena *a, const cJSON *item, const section *s, const cha
     const char *shown = text_shown(a, t->name);
     if (!cJSON_IsObject(item)) return diag_set(d, "%s: %s: not an object", path, shown);
     if (!read_dtype(item, &t->dtype))
-        return diag_set(d,
-                        "%s: %s: unknown dtype; known are F32, F64, BF16, F16, I64, I32, U8, BOOL",
-                        path, shown);
+        return diag_set(
+            d, "%s: %s: unknown dtype; known are F32, F64, BF16, F16, I64, I32, U8, BOOL, I8", path,
+            shown);
     if (!read_shape(item, t))
         return diag_set(d, "%s: %s: shape is not a list of at most %d extents", path, shown,
                         ST_MAX_RANK);

@@ -9,6 +9,11 @@
 /* A new array of the type: the floats rounded by the contract's rule; of f32, themselves. */
 const void *stored_from(arena *a, int32_t type, const float *values, int64_t count);
 
+/* Rows of a type with scales, of `width` floats each, likewise; *scale: theirs. Of types that have
+ * none: as stored_from, and null. */
+void *stored_rows(arena *a, int32_t type, const float *values, int64_t rows, int32_t width,
+                  float **scale);
+
 /* The type's elements in a safetensors file. */
 st_dtype stored_dtype(int32_t type);
 
@@ -20,7 +25,8 @@ const void *stored_read(arena *a, const st_file *f, const st_tensor *t, int32_t 
  * shares nothing with types.h, for the oracle; f32 stands for what is not rounded: x itself. */
 double stored_rounded(int32_t type, double x);
 
-/* Element i as its exact value: a restatement that shares nothing with types.h, for the oracle. */
+/* Element i as its exact value (its code, where the row has a scale): a restatement that shares
+ * nothing with types.h, for the oracle. */
 double stored_value(int32_t type, const void *data, int64_t i);
 
 #endif

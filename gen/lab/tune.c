@@ -177,9 +177,14 @@ static float *random_floats(arena *a, size_t count) {
     return p;
 }
 
-/* The same as stored elements. */
-static const void *random_rows(arena *a, int32_t type, size_t count) {
-    return stored_from(a, type, random_floats(a, count), (int64_t)count);
+/* The same as stored rows; *scale: theirs, of types that have some. */
+static const void *random_rows(arena *a, int32_t type, size_t rows, size_t width,
+                               const float **scale) {
+    float *scales;
+    const float *x = random_floats(a, rows * width);
+    const void *stored = stored_rows(a, type, x, (int64_t)rows, (int32_t)width, &scales);
+    *scale = scales;
+    return stored;
 }
 
 static void make_sides(arena *a, call *c) {
@@ -215,11 +220,12 @@ static void add_call(tuning *t, const char *what, int32_t q_len, int32_t kv_len)
         .c = {.spec = t->k, .batch = 1, .q_len = q_len, .kv_len_max = kv_len, .q_start = start}};
     call *c = &timed->c;
     const attn_types type = attn_spec_types(s);
-    c->q = random_rows(a, type.q, (size_t)s->heads * (size_t)q_len * d);
-    c->k = random_rows(a, type.k, (size_t)s->kv_heads * keys * d);
+    const float *none_of_q;
+    c->q = random_rows(a, type.q, (size_t)s->heads * (size_t)q_len, d, &none_of_q);
+    c->k = random_rows(a, type.k, (size_t)s->kv_heads * keys, d, &c->k_scale);
     /* An absorbed latent cache: values are the first columns of its rows. */
     const bool shared = s->form == ATTN_FORM_MLA && s->key == ATTN_KEY_SHARED;
-    if (!shared) c->v = random_rows(a, type.v, (size_t)s->v_heads * keys * dv);
+    if (!shared) c->v = random_rows(a, type.v, (size_t)s->v_heads * keys, dv, &c->v_scale);
     c->sinks = random_floats(a, (size_t)s->heads);
     if (!s->sinks) c->sinks = NULL;
     if (attn_op_of(s)->segments) {

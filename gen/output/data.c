@@ -243,7 +243,7 @@ static lua_val *layer_plan(arena *a, const product *p) {
 
 lua_val *product_data(arena *a, const product *p, const gen_options *o) {
     lua_val *t = lua_val_table(a);
-    lua_val_set(a, t, "plan", p->layer ? layer_plan(a, p) : plan_to_lua(a, &p->plan));
+    lua_val_set(a, t, "plan", p->layer ? layer_plan(a, p) : plan_for_templates(a, &p->plan));
     lua_val_set(a, t, "spec", spec_to_lua(a, p));
     lua_val_set(a, t, "isa", isa_to_lua(a, p->isa));
     if (!p->layer) lua_val_set(a, t, "expr", exprs_to_lua(a, p->spec, &p->plan));

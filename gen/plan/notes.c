@@ -98,6 +98,26 @@ static void note_maximum(arena *a, plan *p) {
                         : "softmax: running maximum");
 }
 
+/* What is rounded, and what follows, where keys and values are integers. */
+static void note_scaled(arena *a, const kernel_spec *k, plan *p) {
+    char dot[ATTN_FIELD_TEXT_MAX];
+    attn_field_text(attn_field_find("dot"), &k->core, dot);
+    note(a, p,
+         "i8: codes of K and V are widened to f32 in registers; a score takes its key's scale, P "
+         "its "
+         "value's");
+    note(a, p,
+         "dot = %s: all products are formed in f32, so nothing is rounded below f32, and O is as "
+         "exact as with f32 keys of these values: there is no term for dot",
+         dot);
+    if (p->rotate.block)
+        note(
+            a, p,
+            "rotate: Q is rotated in blocks of %d columns from column %d on, in double, once where "
+            "it is packed",
+            p->rotate.block, p->rotate.from);
+}
+
 /* Where the factor of scores goes. */
 static void note_scores(arena *a, plan *p) {
     const char *in = p->tiled ? "Q" : "the factor of a product";
@@ -135,4 +155,5 @@ void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan *p) {
     else
         note(a, p, "softmax: over all keys of a row at once");
     note_scores(a, p);
+    if (p->scaled) note_scaled(a, k, p);
 }

@@ -162,6 +162,8 @@ static void plan_scores(arena *a, const kernel_spec *k, plan *p) {
     p->has_mask = k->mask_expr != NULL;
     p->bias = attn_spec_takes_mask(s);
     p->rescore = capped || p->has_score;
+    p->scaled = attn_spec_scaled(s);
+    p->rotate = attn_spec_rotation(s);
     double factor = LOG2E;
     if (p->has_score) p->score = expr_scale(a, k->score_expr, LOG2E, &factor);
     if (!plan_factors(s, factor, p) && p->has_score) {

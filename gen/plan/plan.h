@@ -106,6 +106,8 @@ typedef struct plan {
     bool apart;            /* the score expression's factors of s stay in it */
     bool bias;             /* a run-time mask may come */
     bool rescore;          /* scores change even where nothing is hidden */
+    bool scaled;           /* K and V have a scale a row */
+    attn_rotation rotate;  /* of keys, as they are stored; block = 0: none */
     bool has_score, has_mask;
     bool log2e; /* LOG2E is used */
     /* Prefill and decode: tiles of query rows. Without them all of this is zero. */
@@ -149,8 +151,10 @@ void plan_make(arena *a, const kernel_spec *spec, const isa_row *isa, int unroll
 const char *plan_check(arena *a, const kernel_spec *spec, const isa_row *isa,
                        const plan_choice *choice, int *param);
 
-/* The plan as a table for templates and as text for --dump plan. */
+/* The plan as a table, and as text for --dump plan. */
 lua_val *plan_to_lua(arena *a, const plan *p);
+/* The same for templates, with what follows from the spec alone. */
+lua_val *plan_for_templates(arena *a, const plan *p);
 
 /* How elements of a type are stored: their C type, the suffix of the vocabulary's loads and stores
  * of them, and how many a cache line holds. */

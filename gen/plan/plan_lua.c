@@ -120,6 +120,15 @@ static lua_val *types_to_lua(arena *a, const plan *p) {
     return list;
 }
 
+/* False: keys are stored as they are. */
+static lua_val *rotation_to_lua(arena *a, const plan *p) {
+    lua_val *t = lua_val_table(a);
+    if (!p->rotate.block) return *t = (lua_val){.kind = LUA_VAL_BOOL}, t;
+    lua_val_set_int(a, t, "from", p->rotate.from);
+    lua_val_set_int(a, t, "block", p->rotate.block);
+    return t;
+}
+
 static lua_val *variants_to_lua(arena *a, const plan *p) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < p->variants; i++) {
@@ -222,6 +231,13 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
     else
         set_gather(a, t, p);
     lua_val_set(a, t, "notes", notes_to_lua(a, p));
+    return t;
+}
+
+lua_val *plan_for_templates(arena *a, const plan *p) {
+    lua_val *t = plan_to_lua(a, p);
+    lua_val_set_bool(a, t, "scaled", p->scaled);
+    lua_val_set(a, t, "rotate", rotation_to_lua(a, p));
     return t;
 }
 

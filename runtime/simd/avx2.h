@@ -64,6 +64,25 @@ ATTN_SIMD void vi_store(int32_t *p, vi a) {
 ATTN_SIMD void vi_storeu(int32_t *p, vi a) {
     _mm256_storeu_si256((__m256i_u *)(void *)p, a);
 }
+/* 8 bits a lane, as they lie in memory: sign-extended; stored, the lowest. */
+ATTN_SIMD vi vi_loadu_i8(const int8_t *p) {
+    return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i_u *)(const void *)p));
+}
+ATTN_SIMD vi vi_loadn_i8(const int8_t *p, int n) {
+    if (n >= 8) return vi_loadu_i8(p);
+    uint64_t a = 0;
+    for (int i = 0; i < n; i++) a |= (uint64_t)(uint8_t)p[i] << (8 * i);
+    return _mm256_cvtepi8_epi32(_mm_cvtsi64_si128((long long)a));
+}
+ATTN_SIMD void vi_storen_i8(int8_t *p, vi a, int n) {
+    const vi bytes = _mm256_shuffle_epi8(a, _mm256_set1_epi32(0x0c080400));
+    const uint32_t low = (uint32_t)_mm256_extract_epi32(bytes, 0);
+    const uint64_t all = (uint64_t)(uint32_t)_mm256_extract_epi32(bytes, 4) << 32 | low;
+    if (n >= 8)
+        memcpy(p, &all, sizeof all);
+    else
+        for (int i = 0; i < n; i++) p[i] = (int8_t)(all >> (8 * i));
+}
 /* 16 bits a lane, as they lie in memory: zero-extended; stored, the lower halves. */
 ATTN_SIMD vi vi_loadu_u16(const uint16_t *p) {
     return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i_u *)(const void *)p));
@@ -187,6 +206,9 @@ ATTN_SIMD vi vi_floormod(vi a, vi b) {
 }
 ATTN_SIMD vf vi_to_f(vi a) {
     return _mm256_cvtepi32_ps(a);
+}
+ATTN_SIMD vi vf_to_i(vf a) {
+    return _mm256_cvttps_epi32(a);
 }
 ATTN_SIMD vi vi_gather(const int32_t *p, vi idx) {
     return _mm256_i32gather_epi32((const int *)p, idx, 4);

@@ -71,6 +71,16 @@ ATTN_SIMD vi vi_loadu_u16(const uint16_t *p) {
 ATTN_SIMD __mmask16 attn__first(int n) {
     return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0);
 }
+/* 8 bits a lane, as they lie in memory: sign-extended; stored, the lowest. */
+ATTN_SIMD vi vi_loadu_i8(const int8_t *p) {
+    return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i_u *)(const void *)p));
+}
+ATTN_SIMD vi vi_loadn_i8(const int8_t *p, int n) {
+    return _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(attn__first(n), p));
+}
+ATTN_SIMD void vi_storen_i8(int8_t *p, vi a, int n) {
+    _mm512_mask_cvtepi32_storeu_epi8(p, attn__first(n), a);
+}
 ATTN_SIMD vi vi_loadn_u16(const uint16_t *p, int n) {
     return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(attn__first(n), p));
 }
@@ -159,6 +169,9 @@ ATTN_SIMD vi vi_floormod(vi a, vi b) {
 }
 ATTN_SIMD vf vi_to_f(vi a) {
     return _mm512_cvtepi32_ps(a);
+}
+ATTN_SIMD vi vf_to_i(vf a) {
+    return _mm512_cvttps_epi32(a);
 }
 ATTN_SIMD vi vi_gather(const int32_t *p, vi idx) {
     return _mm512_i32gather_epi32(idx, (const void *)p, 4);

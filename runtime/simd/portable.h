@@ -22,6 +22,8 @@
  *                       them; r is a constant power of two, r >= VF_WIDTH gives v; _max likewise
  *   vf_transpose(r)     r[0 .. VF_WIDTH - 1], in place
  *   vi_loadu_u16 vi_loadn_u16 vi_storen_u16   what storage types of 16 bits are made of (bf16.h)
+ *   vi_loadu_i8 vi_loadn_i8 vi_storen_i8      likewise of 8 bits (i8.h)
+ *   vf_to_i             of whole numbers
  * Functions of math.h: see there. */
 #ifndef ATTN_SIMD_PORTABLE_H
 #define ATTN_SIMD_PORTABLE_H
@@ -102,6 +104,19 @@ ATTN_SIMD void vi_store(int32_t *p, vi a) {
 }
 ATTN_SIMD void vi_storeu(int32_t *p, vi a) {
     *(attn__vi_memu *)(void *)p = a;
+}
+/* 8 bits a lane, as they lie in memory: sign-extended; stored, the lowest. */
+ATTN_SIMD vi vi_loadu_i8(const int8_t *p) {
+    return (vi){p[0], p[1], p[2], p[3]};
+}
+ATTN_SIMD vi vi_loadn_i8(const int8_t *p, int n) {
+    return (vi){n > 0 ? p[0] : 0, n > 1 ? p[1] : 0, n > 2 ? p[2] : 0, n > 3 ? p[3] : 0};
+}
+ATTN_SIMD void vi_storen_i8(int8_t *p, vi a, int n) {
+    if (n > 0) p[0] = (int8_t)a[0];
+    if (n > 1) p[1] = (int8_t)a[1];
+    if (n > 2) p[2] = (int8_t)a[2];
+    if (n > 3) p[3] = (int8_t)a[3];
 }
 /* 16 bits a lane, as they lie in memory: zero-extended; stored, the lower halves. */
 ATTN_SIMD vi vi_loadu_u16(const uint16_t *p) {
@@ -194,6 +209,9 @@ ATTN_SIMD vi vi_floormod(vi a, vi b) {
 }
 ATTN_SIMD vf vi_to_f(vi a) {
     return __builtin_convertvector(a, vf);
+}
+ATTN_SIMD vi vf_to_i(vf a) {
+    return __builtin_convertvector(a, vi);
 }
 ATTN_SIMD vi vi_gather(const int32_t *p, vi idx) {
     return (vi){p[idx[0]], p[idx[1]], p[idx[2]], p[idx[3]]};

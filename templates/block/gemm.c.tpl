@@ -2,66 +2,68 @@ $ local mr, nv, U = plan.mr, plan.vectors, plan.unroll
 $ assert(mr * nv + nv + 1 <= isa.registers, "gemm: the register tile does not fit")
 /* --- Matrix products: t = a W^T --- */
 
+#define EACH_ROW(m) ATTN_UNROLLED for (int i = 0; i < (m); i++)
+
 /* W is packed in panels of NR columns, [k][NR] each; rows of `a` are read as they lie. A sum runs
  * over k from 0 on, whatever the rows and slices: its bits are the same in every tile. It has three
  * levels, so that its error does not grow with its length: SUM products in registers, from zero;
  * those of a SPAN in t; spans as if exactly (keep). ahead: floats from w to those weights that are
- * asked for meanwhile, perhaps past the last. */
+ * asked for meanwhile, perhaps past the last. m: rows, a constant. */
+static ATTN_INLINE void tile(const int m, const float *restrict a, ptrdiff_t lda,
+                             const float *restrict w, int64_t ahead, int32_t depth, bool first,
+                             float *restrict t, ptrdiff_t ldt) {
+    const float *row[MR];
+    EACH_ROW(m) row[i] = a + i * lda;
+    for (int32_t k = 0; k < depth; first = false) {
+        const int32_t end = min32(k + SUM, depth);
+        vf ${list(nv, function(n) return "s" .. n .. "[MR]" end)};
+        EACH_ROW(m) ${list(nv, function(n) return "s" .. n .. "[i] = vf_zero()" end)};
+$ for _, step in ipairs({ U, 1 }) do
+        for (; k + ${step} <= end; k += ${step}) {
+$   if step > 1 then
+$     for line = 0, step * plan.nr - 1, plan.line do
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ${at("ahead + (int64_t)k * NR", line)}));
+$     end
+$   end
+$   for u = 0, step - 1 do
+            {
+$     for n = 0, nv - 1 do
+                const vf w${n} = vf_load(w + (int64_t)(k + ${u}) * NR + ${n * plan.width});
+$     end
+                EACH_ROW(m) {
+                    const vf x = vf_bcast(row[i] + k + ${u});
+$     for n = 0, nv - 1 do
+                    s${n}[i] = vf_fma(x, w${n}, s${n}[i]);
+$     end
+                }
+            }
+$   end
+        }
+$ end
+        EACH_ROW(m) {
+            float *to = t + i * ldt;
+            if (!first) {
+$ for n = 0, nv - 1 do
+                s${n}[i] = vf_add(vf_loadu(${at("to", n * plan.width)}), s${n}[i]);
+$ end
+            }
+$ for n = 0, nv - 1 do
+            vf_storeu(${at("to", n * plan.width)}, s${n}[i]);
+$ end
+        }
+    }
+}
+
 $ for m = 1, mr do
 static void tile_${m}(const float *restrict a, ptrdiff_t lda, const float *restrict w,
                    int64_t ahead, int32_t depth, bool first, float *restrict t, ptrdiff_t ldt) {
-$   for i = 1, m - 1 do
-    const float *a${i} = a + ${i} * lda;
-$   end
-$   if m == 1 then
-    (void)lda;
-$   end
-    for (int32_t k = 0; k < depth; first = false) {
-        const int32_t end = min32(k + SUM, depth);
-$   for i = 0, m - 1 do
-        vf ${list(nv, function(n) return "s" .. i .. "_" .. n .. " = vf_zero()" end)};
-$   end
-$   for _, step in ipairs({ U, 1 }) do
-        for (; k + ${step} <= end; k += ${step}) {
-$     if step > 1 then
-$       for line = 0, step * plan.nr - 1, plan.line do
-            ATTN_PREFETCH_L1(ATTN_AHEAD(w, ${at("ahead + (int64_t)k * NR", line)}));
-$       end
-$     end
-$     for u = 0, step - 1 do
-            {
-$       for n = 0, nv - 1 do
-                const vf w${n} = vf_load(w + (int64_t)(k + ${u}) * NR + ${n * plan.width});
-$       end
-$       for i = 0, m - 1 do
-                const vf x${i} = vf_bcast(a${i > 0 and i or ""} + k + ${u});
-$         for n = 0, nv - 1 do
-                s${i}_${n} = vf_fma(x${i}, w${n}, s${i}_${n});
-$         end
-$       end
-            }
-$     end
-        }
-$   end
-        if (!first) {
-$   for i = 0, m - 1 do
-$     for n = 0, nv - 1 do
-            s${i}_${n} = vf_add(vf_loadu(t + ${i} * ldt + ${n * plan.width}), s${i}_${n});
-$     end
-$   end
-        }
-$   for i = 0, m - 1 do
-$     for n = 0, nv - 1 do
-        vf_storeu(t + ${i} * ldt + ${n * plan.width}, s${i}_${n});
-$     end
-$   end
-    }
+    tile(${m}, a, lda, w, ahead, depth, first, t, ldt);
 }
 
 $ end
 $ local streams = plan.streams
 /* t[${streams} * NR] = one row times ${streams} panels, which lie `step` floats apart: memory gives more to several
- * streams than to one. The sums are tile_1's. */
+ * streams than to one. The sums are those of a tile. */
 static void row_${streams}(const float *restrict a, const float *restrict w, ptrdiff_t step, int32_t depth,
                   float *restrict t) {
 $ for p = 0, streams - 1 do

@@ -3,7 +3,7 @@ $ -- is transposed, [key][row]; its Q is packed as [d][row], V of a key block in
 $ -- hooks give C text. nv: vectors of a tile's rows.
 $ local function qk(nv)
 $   local text = part("engine/vector_qk.c", { nv = nv, of = nv, tile = plan.tile[nv], lazy = false })
-$   if plan.tile[nv].lazy and not plan.rescore then
+$   if plan.tile[nv].lazy and not plan.rescore and not plan.scaled then
 $     text = text .. "\n" .. part("engine/vector_qk.c", { nv = nv, of = nv, tile = plan.tile[nv], lazy = true })
 $   end
 $   for _, edge in ipairs(nv == plan.tile_vectors and plan.edges or {}) do

@@ -2,6 +2,16 @@ $ -- Q tile to [d][row] by W x W transposes, scaled.
 $ local W = plan.width
 $ local Q, QT = plan.type.q.suffix, plan.type.q.c
 $ local main = plan.d_whole
+$ if plan.rotate then
+/* q[d][row] = scaled query rows of the tile, rotated; as many rows as its vectors hold. */
+static void pack_q(const item *x, tile *t) {
+    const int32_t rows = t->vectors * W;
+    for (int32_t r = 0; r < t->rows; r++)
+        rotated_row(x, t->head[r], t->row[r], ${f32(plan.q_scale)}, t->q + r, rows);
+    for (int32_t r = t->rows; r < rows; r++)
+        for (int32_t d = 0; d < D; d++) t->q[d * rows + r] = 0;
+}
+$ else
 /* Stands for the rows past a tile's. */
 static const ${QT} no_row[D] = {0};
 
@@ -35,3 +45,4 @@ $ if main < plan.d then
 $ end
     }
 }
+$ end

@@ -30,6 +30,11 @@ $   -- Where that row would lie, past the last key too: an address, no pointer.
 $   ahead = function(rows, key, step) return "ATTN_AHEAD(" .. rows .. ", " .. key .. " * " .. step .. ")" end,
 $   k_step = function(view) return view .. "token" end, -- between keys that lie side by side
 $   v_step = function(view) return view .. "token" end,
+$   -- The scale of this key, and between keys that lie side by side.
+$   scale_at = function(view, b, h, key)
+$     return view .. "data + " .. b .. " * " .. view .. "batch + " .. h .. " * " .. view .. "head + " .. key .. " * " .. view .. "token"
+$   end,
+$   scale_step = function(view) return view .. "token" end,
 $   head_step = function(view) return view .. "head" end, -- between the heads of a key
 $   -- Of n keys from this one on, as many as lie side by side.
 $   keys_here = function(rows, key, n) return n end,

@@ -68,9 +68,11 @@ static attn_side *sides(const attn_kernel *k, const attn_args *a) {
 }
 
 $ if model.has_types then
-/* Floats in the place where they are, rounded to what a kernel reads. */
-static void store(float *x, int32_t type, int64_t count) {
-    for (int64_t i = 0; i < count; i++) attn_store(x, type, i, x[i]);
+/* Rows of floats in the place where they are, rounded to what a kernel reads; scale: theirs, where
+ * the type has one a row. */
+static void store(float *x, int32_t type, int64_t rows, int64_t width, float *scale) {
+    for (int64_t i = 0; i < rows; i++)
+        scale[i] = attn_store_row(x, type, i * width, x + i * width, (int32_t)width);
 }
 
 $ end
@@ -103,8 +105,14 @@ $ end
     float *v = tensor(b * hv * ${keys} * dv), *sinks = tensor(h);
 $ if model.has_types then
     const attn_types types = attn_spec_types(spec);
-    store(key, types.k, b * hk * ${keys} * d);
-    store(v, types.v, b * hv * ${keys} * dv);
+    float *k_scale = tensor(b * hk * ${keys}), *v_scale = tensor(b * hv * ${keys});
+    store(key, types.k, b * hk * ${keys}, d, k_scale);
+    store(v, types.v, b * hv * ${keys}, dv, v_scale);
+    if (attn_type_scaled(types.k)) {
+        const bool shared = spec->key == ATTN_KEY_SHARED; /* its values lie in its keys */
+        a.k_scale = (attn_scales){k_scale, hk * ${keys}, ${keys}, 1};
+        if (!shared) a.v_scale = (attn_scales){v_scale, hv * ${keys}, ${keys}, 1};
+    }
 $ end
     const int64_t rows = b * h * s.q_len;
     float *o = tensor(2 * rows * dv), *lse = tensor(2 * rows);
@@ -144,6 +152,9 @@ $ end
         }
     }
     for (int i = 0; i < k->side_count; i++) free((void *)(uintptr_t)side[i].data);
+$ if model.has_types then
+    free(k_scale), free(v_scale);
+$ end
     void *all[] = {q, key, v, sinks, o, lse, start, seg, side, scalars};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     return worst;

@@ -47,7 +47,7 @@ static inline bool vector_sees(const tile *t, int32_t j, int32_t first, int32_t 
 }
 
 $ end
-$ if plan.lazy and not plan.rescore then
+$ if plan.lazy and not plan.rescore and not plan.scaled then
 /* Asks for the lines of n rows of V, in their order. */
 static inline void ask_rows(const ${VT} *v, ptrdiff_t ldv, int32_t n) {
     for (int32_t i = 0; i < n; i++)

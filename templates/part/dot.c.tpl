@@ -105,6 +105,12 @@ $ if N > walk then
 $ end
         vf_store(s + ${times("key")}, vf_sums(a));
     }
+$ if plan.scaled then
+    const float *ks = k_scales(x, t->head[0], block), *vs = v_scales(x, t->head[0], block);
+    const ptrdiff_t ks_step = ${layout.scale_step("x->args->k_scale.")}, vs_step = ${layout.scale_step("x->args->v_scale.")};
+    for (int32_t i = 0; i < ${times("n")}; i += W)
+        vf_store(s + i, vf_mul(vf_load(s + i), scale_lanes(ks, ks_step, i, n, ${P})));
+$ end
 $ if plan.bias then
     const bool biased = masked && x->args->mask.type != ATTN_MASK_NONE;
     if (biased)
@@ -145,7 +151,11 @@ $ end
     }
     for (int32_t i = 0; i < ${times("n")}; i += W) {
         const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
+$ if plan.scaled then
+        vf_store(s + i, vf_mul(p, scale_lanes(vs, vs_step, i, n, ${P})));
+$ else
         vf_store(s + i, p);
+$ end
         add_exactly(&l, &lost, p);
     }
     vf_store(t->l, l);

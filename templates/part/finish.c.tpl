@@ -47,8 +47,20 @@ static float largest_value(const item *x, int32_t h, int32_t lo, int32_t hi, flo
     const ${plan.type.v.c} *row =
         ${layout.v_at(layout.v_rows("v->", "x->b", "value_head(h)"), "lo", layout.v_step("v->"))};
     vf top = vf_zero();
-    for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++, ${layout.v_next("row", "k", layout.v_step("v->"))})
-        for (int32_t c = 0; c < DV; c += W) top = vf_max(vf_abs(load_n${plan.type.v.suffix}(row + c, DV - c)), top);
+$   local header = "for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++, " .. layout.v_next("row", "k", layout.v_step("v->")) .. ")"
+$   local loaded = "load_n" .. plan.type.v.suffix .. "(row + c, DV - c)"
+$   if plan.scaled then
+    ${header} {
+        const vf scale = vf_set1(*v_scales(x, h, k));
+        for (int32_t c = 0; c < DV; c += W) {
+            const vf values = vf_mul(${loaded}, scale);
+            top = vf_max(vf_abs(values), top);
+        }
+    }
+$   else
+    ${header}
+        for (int32_t c = 0; c < DV; c += W) top = vf_max(vf_abs(${loaded}), top);
+$   end
     return vf_reduce_max(top);
 }
 

@@ -53,11 +53,16 @@ $ for j = 0, nv - 1 do
     lost[${j}] = vf_load(${at("t->l_lost", j * W)});
     mx[${j}] = none;
 $ end
-$ if plan.rescore then
+$ if plan.rescore or plan.scaled then
     (void)ask, (void)ldv;
     qk_keys_${nv}(t, w, row, ldk, first, n, clean, clean_end, mx);
+$   if plan.scaled then
+    scale_scores_${nv}(x, t, w, first, n, mx);
+$   end
     adjust_range_${nv}(x, t, w, first, 0, clean, mx, true, lanes);
+$   if plan.rescore then
     adjust_range_${nv}(x, t, w, first, clean, clean_end, mx, false, lanes);
+$   end
     adjust_range_${nv}(x, t, w, first, clean_end, n, mx, true, lanes);
     exp_rows_${nv}(w->s, n, m, l, lost);
 $ else
@@ -99,6 +104,9 @@ $ if plan.tile[nv].lazy then
     /* P V reads the caller's rows by column strips, a line a row: ask for them as they lie. */
     const ${VT} *ask = lanes && v->v != ${layout.first("k")} ? v->v + (first - v->base) * v->row : NULL;
     if (lazy_${nv}(x, t, w, row, ldk, first, n, clean, clean_end, ask, v->row, lanes)) {
+$   if plan.scaled then
+        scale_p_${nv}(x, t, w, first, n);
+$   end
         pv_${nv}(t, v, w->s, first, last, NULL);
         return;
     }
@@ -106,6 +114,10 @@ $ end
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[${nv}] = {${list(nv, function(j) return "vf_load(" .. at("t->m", j * W) .. ")" end, nv > 3 and ",\n        " or ", ")}};
     qk_keys_${nv}(t, w, row, ldk, first, n, clean, clean_end, mx);
+$ if plan.scaled then
+    ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(" .. at("t->m", j * W) .. ")" end, nv > 3 and ",\n    " or ", ")};
+    scale_scores_${nv}(x, t, w, first, n, mx);
+$ end
 $ if plan.rescore then
     ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(" .. at("t->m", j * W) .. ")" end, nv > 3 and ",\n        " or ", ")};
     adjust_range_${nv}(x, t, w, first, 0, clean, mx, true, lanes);
@@ -118,5 +130,8 @@ $ else
     }
 $ end
     const int rose = softmax_${nv}(w->s, n, t, mx, w->alpha);
+$ if plan.scaled then
+    scale_p_${nv}(x, t, w, first, n);
+$ end
     pv_${nv}(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }

@@ -72,15 +72,22 @@ $ if #plan.dots > 0 then
 /* The rows of a tile one after the other, scaled, as dot products want them. */
 static void pack_rows(const item *x, tile *t, int32_t rows) {
     enum { DP = (D + W - 1) / W * W };
+$   if not plan.rotate then
     const vf scale = vf_set1(${f32(plan.q_scale)});
+$   end
     for (int32_t r = 0; r < rows; r++) {
         /* A row past the tile's repeats its last: computed, never read. */
         const int32_t from = min32(r, t->rows - 1);
+$   if plan.rotate then
+        rotated_row(x, t->head[from], t->row[from], ${f32(plan.q_scale)}, t->q + r * DP, 1);
+        for (int32_t d = D; d < DP; d++) t->q[r * DP + d] = 0;
+$   else
         const ${QT} *row = query_row(x, t->head[from], t->row[from]);
         for (int32_t d = 0; d < D; d += W) {
             const vf z = load_n${Q}(row + d, D - d);
             vf_store(t->q + r * DP + d, vf_mul(z, scale));
         }
+$   end
     }
 }
 

@@ -1,6 +1,7 @@
 $ -- Variant gather: a row sees at most KEYS consecutive keys: one dot product each, no tiles, no packing.
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
 $ local Q, QT = plan.type.q.suffix, plan.type.q.c
+$ if plan.rotate then Q, QT = "", "float" end -- rotated rows
 $ local K, KT = plan.type.k.suffix, plan.type.k.c
 $ local V, VT = plan.type.v.suffix, plan.type.v.c
 $ local O, OT = plan.type.o.suffix, plan.type.o.c
@@ -36,7 +37,16 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, ${KR}k,
         return;
     }
     const int32_t n = hi - lo + 1;
+$ if plan.rotate then
+    _Alignas(64) float q[D];
+    rotated_row(x, h, i, 1, q, 1);
+$ else
     const ${QT} *q = query_row(x, h, i);
+$ end
+$ if plan.scaled then
+    const float *ks = k_scales(x, h, lo), *vs = v_scales(x, h, lo);
+    const ptrdiff_t ks_step = ${layout.scale_step("args->k_scale.")}, vs_step = ${layout.scale_step("args->v_scale.")};
+$ end
     ${KR}k0 = ${layout.k_from("k", "lo", "ldk")};
 $ for _, strip in ipairs(plan.gather_strips) do
     {
@@ -91,6 +101,9 @@ $ end
     for (int32_t j = 0; j < ${lanes}; j += W) {
         const vi vk = vi_add(vi_set1(lo + j), vi_iota());
         vf z = vf_load(s + j);
+$ if plan.scaled then
+        z = vf_mul(z, scale_lanes(ks, ks_step, j, n, 1));
+$ end
 $ if spec.softcap then
         cap_scores(&z, 1);
 $ end
@@ -120,7 +133,7 @@ $ end
     /* Keys past the last one repeat it, with P = 0. */
 $ for j = 0, G - 1 do
     const ${VT} *v${j} = ${layout.v_at("v", "(lo + min32(" .. j .. ", n - 1))", "ldv")};
-    const vf p${j} = vf_set1(s[${j}] * inv);
+    const vf p${j} = vf_set1(s[${j}] * inv${plan.scaled and " * vs[min32(" .. j .. ", n - 1) * vs_step]" or ""});
 $ end
     ${OT} *to = output_row(x, h, i);
 $ local whole = plan.dv_whole

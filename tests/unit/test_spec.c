@@ -312,6 +312,11 @@ Test(spec, only_canonical_names_parse) {
         "attn_f32_mla_sdpa_full_self_h8y1c8t8",            /* scale is missing */
         "attn_f32_regular_full_self_sdpa_h8d64",
         "attn_f16_regular_sdpa_full_self_h8d64",
+        "attn_f32_rotate_regular_sdpa_full_self_h8d64",      /* f32 keys are not rotated */
+        "attn_f32_kvi8_doti16_regular_sdpa_full_self_h8d64", /* the default */
+        "attn_f32_doti8_regular_sdpa_full_self_h8d64",
+        "attn_f32_kvi8_doti8_rotate_regular_sdpa_full_self_h8d64", /* order */
+        "attn_f32_kvi8_dotf64_regular_sdpa_full_self_h8d64",
     };
     attn_spec s;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -459,4 +464,50 @@ Test(spec, members_by_their_rows) {
     attn_field_put(attn_field_find("softcap"), &s, 30);
     cr_expect(s.window == 255 && s.softcap == 30 && s.heads == ATTN_UNSET);
     cr_expect_not(attn_field_is_member(attn_field_find("score")));
+}
+
+/* i8 keys: rotation and dot are theirs, and are read back from the name. */
+Test(spec, integer_keys) {
+    attn_spec s = regular(8, 64), back;
+    char name[ATTN_NAME_MAX];
+    s.kv_type = ATTN_KV_TYPE_I8;
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    cr_expect_eq(s.rotate, 0);
+    cr_expect_eq(s.dot, ATTN_DOT_I16);
+    cr_expect(attn_spec_scaled(&s));
+    cr_expect_eq(attn_spec_rotation(&s).block, 0);
+    attn_spec_format(&s, name);
+    cr_expect_str_eq(name, "attn_f32_kvi8_regular_sdpa_full_self_h8d64");
+    s.rotate = 1;
+    s.dot = ATTN_DOT_BF16;
+    attn_spec_format(&s, name);
+    cr_expect_str_eq(name, "attn_f32_kvi8_rotate_dotbf16_regular_sdpa_full_self_h8d64");
+    cr_assert_eq(attn_spec_parse(name, &back), ATTN_OK);
+    cr_expect_eq(back.rotate, 1);
+    cr_expect_eq(back.dot, ATTN_DOT_BF16);
+    s = regular(8, 64);
+    s.dot = ATTN_DOT_F32, s.rotate = 0; /* the defaults of f32: one spelling */
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    cr_expect_eq(s.dot, ATTN_DOT_AUTO);
+    cr_expect(!attn_spec_scaled(&s));
+}
+
+static attn_rotation rotation_of(int32_t head_dim, int32_t latent, int32_t retr) {
+    attn_spec s = regular(2, head_dim);
+    s.kv_type = ATTN_KV_TYPE_I8, s.rotate = 1;
+    if (latent) {
+        s.form = ATTN_FORM_MLA, s.key = ATTN_KEY_SHARED, s.head_dim = ATTN_UNSET, s.scale = 1;
+        s.kv_comp_dim = latent, s.retr_dim = retr;
+    }
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    return attn_spec_rotation(&s);
+}
+
+Test(spec, rotated_columns) {
+    cr_expect_eq(rotation_of(64, 0, 0).block, 64);
+    cr_expect_eq(rotation_of(96, 0, 0).block, 32);
+    cr_expect_eq(rotation_of(33, 0, 0).block, 1);
+    cr_expect_eq(rotation_of(96, 0, 0).from, 0);
+    cr_expect_eq(rotation_of(0, 512, 48).block, 16);
+    cr_expect_eq(rotation_of(0, 512, 48).from, 512);
 }

@@ -79,6 +79,70 @@ Test(types, elements) {
     cr_assert_str_eq(attn_type_get(ATTN_TYPE_BF16).name, "bf16");
 }
 
+/* A row in 8 bits: the largest number is 127 steps. */
+static void check_i8(const float *x, int n, float scale, const int8_t *want) {
+    int8_t got[8] = {0};
+    const float s = attn_store_row(got, ATTN_TYPE_I8, 0, x, n);
+    cr_assert_eq(bits_of(s), bits_of(scale), "%a, not %a", (double)s, (double)scale);
+    for (int d = 0; d < n; d++)
+        cr_assert_eq(got[d], want[d], "[%d] %d, not %d", d, got[d], want[d]);
+}
+
+Test(types, i8_rows) {
+    /* Steps of 2: 1 and -3 are ties, to even; 4.9999995 is none. */
+    check_i8((float[]){254, 1, -3, 5, 4.9999995f, -0.0f}, 6, 2, (int8_t[]){127, 0, -2, 2, 2, 0});
+    check_i8((float[]){-254, 3, 253, 252.9f}, 4, 2, (int8_t[]){-127, 2, 126, 126});
+    check_i8((float[]){0, -0.0f, 0}, 3, 0, (int8_t[]){0, 0, 0});
+    check_i8((float[]){3.4e38f, -3.4e38f, 1.4e36f}, 3, 3.4e38f / 127, (int8_t[]){127, -127, 1});
+    /* Next to nothing: below 2^-100. */
+    check_i8((float[]){0x1p-100f, -0x1p-101f}, 2, 0x1p-100f / 127, (int8_t[]){127, -64});
+    check_i8((float[]){0x1.fffffep-101f, 1e-40f}, 2, 0, (int8_t[]){0, 0});
+}
+
+Test(types, i8_rows_that_are_not_finite) {
+    static const float bad[] = {NAN, -NAN, INFINITY, -INFINITY};
+    for (int i = 0; i < 4; i++) {
+        int8_t got[3] = {7, 7, 7};
+        const float s = attn_store_row(got, ATTN_TYPE_I8, 0, (float[]){1, bad[i], 5}, 3);
+        cr_assert(isnan(s));
+        for (int d = 0; d < 3; d++) cr_assert_eq(got[d], 0);
+    }
+}
+
+/* The quotient is a product with 127 / m, rounded, as the contract says; no code is ever -128. */
+Test(types, i8_codes_are_products) {
+    uint32_t state = 1;
+    for (int i = 0; i < 20000; i++) {
+        float x[5];
+        for (int d = 0; d < 5; d++) {
+            state = state * 1664525u + 1013904223u;
+            x[d] = (float)(int32_t)state * 0x1p-20f;
+        }
+        float most = 0;
+        for (int d = 0; d < 5; d++) most = fmaxf(most, fabsf(x[d]));
+        int8_t got[5];
+        cr_assert_eq(attn_store_row(got, ATTN_TYPE_I8, 0, x, 5), most / 127.0f);
+        const volatile float inverse = 127.0f / most;
+        for (int d = 0; d < 5; d++) {
+            const volatile float product = x[d] * inverse;
+            cr_assert_eq((float)got[d], nearbyintf(product));
+            cr_assert(got[d] != -128);
+        }
+    }
+}
+
+Test(types, i8_elements) {
+    int8_t stored[4] = {7, 7, 7, 7};
+    cr_assert_eq(attn_store_row(stored, ATTN_TYPE_I8, 1, (float[]){-127, 64}, 2), 1);
+    cr_assert_eq(stored[0], 7);
+    cr_assert_eq(stored[3], 7);
+    cr_assert_eq(attn_load(stored, ATTN_TYPE_I8, 1), -127);
+    cr_assert_eq(attn_load(stored, ATTN_TYPE_I8, 2), 64);
+    cr_assert_eq(attn_type_size(ATTN_TYPE_I8), 1);
+    cr_assert(attn_type_scaled(ATTN_TYPE_I8));
+    cr_assert(!attn_type_scaled(ATTN_TYPE_F32) && !attn_type_scaled(ATTN_TYPE_BF16));
+}
+
 /* The layers' oracle rounds doubles: of those that are floats, as types.h does. */
 Test(types, oracle_rounds_alike) {
     for (int32_t type = ATTN_TYPE_BF16; type < ATTN_TYPE_COUNT; type++)

@@ -1,0 +1,23 @@
+$ -- Keys and values with a scale a row: products are formed of codes, scores take the scale of their
+$ -- key, and P that of its value.
+$ local layout = hooks("layout/" .. plan.layout .. ".c")
+/* The scales of the keys of a key head, and of a value head, from this key on. */
+static inline const float *k_scales(const item *x, int32_t h, int32_t key) {
+    const attn_scales *scale = &x->args->k_scale;
+    return ${layout.scale_at("scale->", "x->b", "key_head(h)", "key")};
+}
+
+static inline const float *v_scales(const item *x, int32_t h, int32_t key) {
+    const attn_scales *scale = &x->args->v_scale;
+    return ${layout.scale_at("scale->", "x->b", "value_head(h)", "key")};
+}
+
+/* Scales by lanes, from lane `first` on: `each` lanes a key, of which there are n; the last one
+ * repeats. */
+static ATTN_INLINE vf scale_lanes(const float *scale, ptrdiff_t step, int32_t first, int32_t n,
+                                  const int32_t each) {
+    if (each == 1 && step == 1 && first + W <= n) return vf_loadu(scale + first);
+    _Alignas(64) float lane[W];
+    for (int32_t i = 0; i < W; i++) lane[i] = scale[min32((first + i) / each, n - 1) * step];
+    return vf_load(lane);
+}
