@@ -461,6 +461,12 @@ void attn_block_destroy(attn_block *block);
 /* Name of the layer's kernel, valid as long as the block. No block: "". */
 const char *attn_block_name(const attn_block *block);
 
+/* Arrays of attn_tensor carry no size, and its elements have grown a type. The functions that take
+ * them have a new name in libraries, so that a program which was compiled before finds none of the
+ * old name, instead of one that misreads its array. */
+#define attn_block_weights attn_block_weights_typed
+#define attn_block_pack attn_block_pack_typed
+
 /* The weights that the layer takes, by their canonical names; data is null. Writes at most
  * `capacity` rows, none where list is null, and returns how many there are. No block: 0. */
 int32_t attn_block_weights(const attn_block *block, attn_tensor *list, int32_t capacity);

@@ -12,7 +12,7 @@ const plan_param plan_params[PLAN_PARAMS] = {
     PARAM(columns, 1, 4, false),
     PARAM(key_block, 16, 1024, false),
     PARAM(tiles, 1, 32, false),
-    PARAM(unroll, 1, 65536, false),
+    PARAM(unroll, 1, PLAN_MOST_UNROLL, false),
     PARAM(prefetch, 0, 4, false),
     PARAM(lazy, 0, 1, true),
     PARAM(dot_keys, 1, 64, false),
@@ -102,6 +102,17 @@ static int param_index(size_t offset) {
     return i;
 }
 #define INDEX(member) param_index(offsetof(plan_choice, member))
+
+const char *plan_check_unroll(arena *a, const kernel_spec *k, int unroll) {
+    const int d = attn_spec_k_dim(&k->core), steps = unroll < 0 || unroll > d ? d : unroll;
+    if (k->core.level == ATTN_LEVEL_BLOCK || attn_op_few_keys(&k->core)) return NULL;
+    if (steps <= PLAN_MOST_UNROLL) return NULL;
+    return arena_printf(a,
+                        "%s would unroll %d steps of the loop over its head width: at most %d are "
+                        "unrolled, since more leave the L1 instruction cache and compilers take "
+                        "minutes for them; give auto or 1 to %d",
+                        k->name, steps, PLAN_MOST_UNROLL, PLAN_MOST_UNROLL);
+}
 
 const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
                        const plan_choice *choice, int *param) {

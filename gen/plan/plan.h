@@ -145,8 +145,15 @@ typedef struct plan {
     int notes;
 } plan;
 
+/* Steps of the loop over the head width that are unrolled at most. A full tile's code for 256 steps
+ * about fills an L1 instruction cache of 32 KB; gcc takes a minute for it, and ten for 576. */
+enum { PLAN_MOST_UNROLL = 256 };
+
+/* Null if a kernel can be made with this unroll (as plan_make takes it), else what is wrong. */
+const char *plan_check_unroll(arena *a, const kernel_spec *spec, int unroll);
+
 /* unroll: 0 auto, -1 full, else a number of steps, for tiles of any width. choice: null, or what a
- * tune file says; plan_check accepts it. Not both. */
+ * tune file says. Not both; plan_check_unroll and plan_check accept them. */
 void plan_make(arena *a, const kernel_spec *spec, const isa_row *isa, int unroll,
                const plan_choice *choice, plan *out);
 

@@ -372,8 +372,13 @@ int property_sweep(const property_options *o) {
     for (int i = 0; i < property_spec_count; i++) {
         if (o->spec && strcmp(o->spec, property_specs[i].name) != 0) continue;
         if ((uint64_t)i % (uint64_t)o->every != o->seed % (uint64_t)o->every) continue;
-        s.row[kernels] = i;
-        property_kernel(a, &property_specs[i], &s.kernels[kernels++]);
+        kernel_spec *k = &s.kernels[kernels];
+        property_kernel(a, &property_specs[i], k);
+        if (plan_check_unroll(a, k, o->build.unroll)) {
+            printf("skip %s: too wide to be unrolled so far\n", property_specs[i].name);
+            continue;
+        }
+        s.row[kernels++] = i;
     }
     build_options build = o->build;
     build.isa_mask = o->isa_mask;
