@@ -64,6 +64,7 @@ static void note_tiles(arena *a, const isa_row *isa, plan *p) {
 }
 
 static void note_decode(arena *a, plan *p) {
+    const char *values = p->widen ? "V that is widened, not packed" : "unpacked V";
     note(a, p,
          "decode: up to %d query rows; %d query head%s of a group; keys in "
          "parts of %d, merged in order",
@@ -71,10 +72,10 @@ static void note_decode(arena *a, plan *p) {
     if (p->dots)
         note(a, p,
              "decode: up to %d rows of a group run as dot products, %d a tile and %d keys at "
-             "a time, their rows asked for %d keys ahead; more as tiles on unpacked V",
-             p->dot_most, p->dot[p->dots - 1].rows, p->turn_keys, p->dot_ahead);
+             "a time, their rows asked for %d keys ahead; more as tiles on %s",
+             p->dot_most, p->dot[p->dots - 1].rows, p->turn_keys, p->dot_ahead, values);
     else
-        note(a, p, "decode: tiles of prefill on unpacked V");
+        note(a, p, "decode: tiles of prefill on %s", values);
 }
 
 static void note_loops(arena *a, plan *p) {
@@ -109,10 +110,10 @@ static void note_maximum(arena *a, plan *p) {
 static void note_scaled(arena *a, const kernel_spec *k, plan *p) {
     char dot[ATTN_FIELD_TEXT_MAX];
     attn_field_text(attn_field_find("dot"), &k->core, dot);
-    note(a, p,
-         "i8: codes of K and V are widened to f32 in registers; a score takes its key's scale, P "
-         "its "
-         "value's");
+    note(
+        a, p,
+        "i8: codes of K and V are widened to f32, for dot products in registers; a score takes its "
+        "key's scale, P its value's");
     note(a, p,
          "dot = %s: all products are formed in f32, so nothing is rounded below f32, and O is as "
          "exact as with f32 keys of these values: there is no term for dot",
