@@ -1,5 +1,6 @@
 /* layer_specs.c - layers that nobody chose by hand. */
 #include "layers.h"
+#include "types.h"
 
 typedef struct writer {
     buf b;
@@ -183,6 +184,18 @@ static void put_rope(writer *w, int32_t whole) {
     if (chance(w, 30)) buf_puts(&w->b, "rope_mscale=1.25;");
 }
 
+/* Types that round, in turn. */
+static void put_kv_type(writer *w, int turn) {
+    int rounding = 0;
+    for (int type = 0; type < ATTN_TYPE_COUNT; type++)
+        rounding += type != ATTN_TYPE_F32 && attn_type_get(type).exponent > 0;
+    for (int type = 0, left = turn % rounding; type < ATTN_TYPE_COUNT; type++) {
+        if (type == ATTN_TYPE_F32 || !attn_type_get(type).exponent || left-- > 0) continue;
+        buf_printf(&w->b, "kv_type=%s;", attn_type_get(type).name);
+        return;
+    }
+}
+
 const char *layer_fields(arena *a, uint64_t seed, int index) {
     const int kind = index / 2 % KINDS;
     rng core = {seed * 1000003u + (uint64_t)(index / 2)}, around = {seed * 7919u + (uint64_t)index};
@@ -190,7 +203,7 @@ const char *layer_fields(arena *a, uint64_t seed, int index) {
     int32_t whole;
     buf_puts(&w.b, "level=block;");
     put_core(&w, kind, &whole);
-    if (index / 2 % 3 == 1) buf_puts(&w.b, "kv_type=bf16;");
+    if (index / 2 % 3 == 1) put_kv_type(&w, index / 6);
     w.r = &around;
     put_widths(&w, kind);
     put_norms(&w);
