@@ -51,6 +51,10 @@ static bool make_options(arena *a, const options *o, const model *m, gen_options
         g->unroll = -1;
     else if (o->unroll && strcmp(o->unroll, "auto"))
         g->unroll = atoi(o->unroll);
+    for (int i = 0; i < m->kernel_count; i++) {
+        const char *wrong = plan_check_unroll(a, &m->kernels[i], g->unroll);
+        if (wrong) return diag_set(d, "--unroll: %s", wrong);
+    }
     return g->isa_mask != 0;
 }
 

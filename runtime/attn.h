@@ -149,6 +149,7 @@ typedef enum attn_kv_type {
     ATTN_KV_TYPE_SAME,
     ATTN_TYPES(ATTN_KV_TYPE_ID) ATTN_KV_TYPE_COUNT
 } attn_kv_type;
+typedef enum attn_o_type { ATTN_O_TYPE_SAME, ATTN_O_TYPE_F32 } attn_o_type;
 
 /* Bits in which products may be formed. AUTO: I16 for keys in i8, else F32. */
 typedef enum attn_dot {
@@ -459,6 +460,12 @@ attn_status attn_block_create(attn_block **out, const attn_spec *spec, uint32_t 
 void attn_block_destroy(attn_block *block);
 /* Name of the layer's kernel, valid as long as the block. No block: "". */
 const char *attn_block_name(const attn_block *block);
+
+/* Arrays of attn_tensor carry no size, and its elements have grown a type. The functions that take
+ * them have a new name in libraries, so that a program which was compiled before finds none of the
+ * old name, instead of one that misreads its array. */
+#define attn_block_weights attn_block_weights_typed
+#define attn_block_pack attn_block_pack_typed
 
 /* The weights that the layer takes, by their canonical names; data is null. Writes at most
  * `capacity` rows, none where list is null, and returns how many there are. No block: 0. */

@@ -1,5 +1,8 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 #include "cpu.h"
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 typedef enum family { ANY, X86 } family;
 
@@ -41,8 +44,15 @@ bool attn_isa_below(attn_isa isa, attn_isa cap) {
 #if defined(__x86_64__)
 /* The compiler's check covers the operating system's saving of the wide registers. */
 #define X86_HAS(feature) (__builtin_cpu_supports(feature) != 0)
+/* Not all compilers' check knows this one. Its registers are those of AVX. */
+static bool has_f16c(void) {
+    unsigned a, b, c = 0, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#define X86_HAS_F16C has_f16c()
 #else
 #define X86_HAS(feature) false
+#define X86_HAS_F16C false
 #endif
 
 /* clang-format off */

@@ -259,7 +259,7 @@ static attn_status check_items(const attn_why *why, const attn_kernel *k, const 
     attn_area_repeat(lse, "lse_batch", b, a->lse_batch, sizeof(float));
     attn_area *scratch = attn_areas_add(&list, "workspace", a->workspace, (int64_t)workspace);
     o->written = lse->written = scratch->written = true;
-    if (d <= ATTN_IN_PLACE_MOST)
+    if (d <= ATTN_IN_PLACE_MOST && type.o == type.q)
         o->same_as = 0; /* q: a task has read its rows when it writes them */
     if (a->key_padding && keys > 0)
         attn_areas_add_padding(&list, a->key_padding + from * a->key_padding_batch, keys, items,

@@ -182,14 +182,16 @@ static attn_status check_scores(const attn_spec *s, attn_spec_error *err) {
         (double)s->scale, (double)s->softcap);
 }
 
-/* One spelling of what k and v are stored in; and what is not built yet is refused by name. */
+/* One spelling of what k, v and o are stored in. */
 static attn_status resolve_types(attn_spec *s, attn_spec_error *err) {
     if (s->kv_type - 1 == s->type) s->kv_type = ATTN_KV_TYPE_SAME;
-    if (s->type != ATTN_TYPE_F32)
-        return fail(err, "type",
-                    "must be f32: q and o in other types are not built yet (kv_type stores k and v "
-                    "alone in one of%s)",
-                    &kv_types[strlen("same")]);
+    if (s->type == ATTN_TYPE_F32) s->o_type = ATTN_O_TYPE_SAME;
+    if (s->type != ATTN_TYPE_F32 && s->level == ATTN_LEVEL_BLOCK)
+        return fail(
+            err, "type",
+            "must be f32 in layers, whose rows are (kv_type stores keys and values alone in "
+            "one of%s)",
+            &kv_types[strlen("same")]);
     return ATTN_OK;
 }
 
@@ -304,7 +306,7 @@ bool attn_spec_takes_expressions(const attn_spec *spec) {
 attn_types attn_spec_types(const attn_spec *spec) {
     const int32_t same = spec->type;
     const int32_t kv = spec->kv_type == ATTN_KV_TYPE_SAME ? same : spec->kv_type - 1;
-    return (attn_types){same, kv, kv, same};
+    return (attn_types){same, kv, kv, spec->o_type == ATTN_O_TYPE_F32 ? ATTN_TYPE_F32 : same};
 }
 
 bool attn_spec_one_row(const attn_spec *spec) {

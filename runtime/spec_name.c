@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char prefix[] = "attn_", kv_prefix[] = "kv", block_prefix[] = "block_";
+static const char prefix[] = "attn_", kv_prefix[] = "kv", o_prefix[] = "o",
+                  block_prefix[] = "block_";
 static const char rotate_word[] = "rotate_", dot_prefix[] = "dot";
 static const char *const axes[] = {"form", "backend", "op"}; /* in the order of names */
 
@@ -65,6 +66,8 @@ static void put_types(char name[ATTN_NAME_MAX], const attn_spec *spec) {
     put(name, "%s_", value);
     if (attn_field_text(attn_field_find("kv_type"), spec, value))
         put(name, "%s%s_", kv_prefix, value);
+    if (attn_field_text(attn_field_find("o_type"), spec, value))
+        put(name, "%s%s_", o_prefix, value);
     if (spec->rotate) put(name, "%s", rotate_word);
     const attn_field *dot = attn_field_find("dot");
     if (!implied(spec, dot) && attn_field_text(dot, spec, value))
@@ -206,6 +209,8 @@ static const char *parse_types(const char *p, attn_spec *spec) {
     p = parse_axis(p, attn_field_find("type"), spec);
     if (p && starts(p, kv_prefix))
         p = parse_axis(p + sizeof kv_prefix - 1, attn_field_find("kv_type"), spec);
+    if (p && starts(p, o_prefix))
+        p = parse_axis(p + sizeof o_prefix - 1, attn_field_find("o_type"), spec);
     if (p && starts(p, rotate_word)) p += sizeof rotate_word - 1, spec->rotate = 1;
     if (p && starts(p, dot_prefix))
         p = parse_axis(p + sizeof dot_prefix - 1, attn_field_find("dot"), spec);

@@ -152,6 +152,8 @@ long oracle-mutations sh tests/check/oracle_mutations.sh
 long property-full env ATTN_PROPERTY_SHAPES=200 "$build/property" --test sweep,sums,statuses,workspaces,mutations
 long property-layers-seed "$build/property" --test layers --layers 220 --shapes 8 --seed 2
 long property-unroll "$build/property" --unroll -1 --test sweep --cflags -O1
+# The one that is too wide for that, as far as it can be.
+long property-unroll-wide "$build/property" --unroll 256 --spec mla_flex_full_576 --test sweep --shapes 20 --cflags -O1
 long property-tuned "$build/property" --tuned --test sweep --shapes 60
 long property-seed env ATTN_PROPERTY_SEED=2 ATTN_PROPERTY_SHAPES=100 "$build/property" --test sweep
 long smollm2 sh tests/product/smollm2/smollm2.sh test

@@ -325,12 +325,16 @@ static const kernel_lib *load(arena *a, const char *dir, diag *d) {
     }
     kernel_lib *lib = arena_alloc(a, sizeof *lib);
 #define LOAD(member) load_symbol(handle, "attn_" #member, &lib->member, sizeof lib->member, d)
+/* attn.h: their arrays have grown. */
+#define TYPED(member) \
+    load_symbol(handle, "attn_" #member "_typed", &lib->member, sizeof lib->member, d)
     bool ok = LOAD(plan_create) && LOAD(plan_destroy) && LOAD(workspace) && LOAD(run) &&
               LOAD(plan_kernel) && LOAD(status_text) && LOAD(spec_init) && LOAD(block_create) &&
-              LOAD(block_destroy) && LOAD(block_name) && LOAD(block_weights) &&
-              LOAD(block_packed_bytes) && LOAD(block_pack) && LOAD(block_check) &&
+              LOAD(block_destroy) && LOAD(block_name) && TYPED(block_weights) &&
+              LOAD(block_packed_bytes) && TYPED(block_pack) && LOAD(block_check) &&
               LOAD(cache_capacity) && LOAD(cache_bytes) && LOAD(cache_init) &&
               LOAD(block_workspace) && LOAD(block_prefill) && LOAD(block_step);
+#undef TYPED
 #undef LOAD
 #define LOAD(member) load_symbol(handle, "attn_" #member, &lib->member, sizeof lib->member, &old)
     diag old = {0};
@@ -353,6 +357,10 @@ static bool render_kernels(const folder *f, const int *which, int count, gen_fil
                      .unroll = f->o->unroll,
                      .tune = f->o->tune,
                      .templates = f->o->templates};
+    for (int i = 0; i < count; i++) {
+        const char *wrong = plan_check_unroll(f->a, &kernels[i], g.unroll);
+        if (wrong) return diag_set(d, "--unroll: %s", wrong);
+    }
     const product_list products = products_make(f->a, &m, &g);
     return gen_render(f->a, &products, files, d);
 }

@@ -210,7 +210,8 @@ static double tolerance(const call *c, const oracle *o) {
         most = fmax(most, row->bound / (1 + least));
         if (isfinite(row->lse)) most = fmax(most, row->lse_bound / (1 + fabs(row->lse)));
     }
-    return most + 1e-7;
+    const double rounding = oracle_rounding(attn_spec_types(&c->spec->core).o);
+    return most * (1 + rounding) + rounding + 1e-7;
 }
 
 static void put_answer(writer *w, const call *c, const oracle *o) {

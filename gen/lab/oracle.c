@@ -1,5 +1,7 @@
 /* oracle.c - runtime/CONTRACT.md, "Rules", in double. */
 #include "oracle.h"
+
+#include "types.h"
 #include "spec.h"
 #include "stored.h"
 #include <math.h>
@@ -313,4 +315,30 @@ void oracle_run(arena *a, const kernel_spec *spec, const attn_args *args, oracle
                      len, s->v_dim);
     }
     oracle_run_double(a, spec, args, qkv, out);
+}
+
+double oracle_rounding(int32_t type) {
+    const attn_type_row row = attn_type_get(type);
+    return type == ATTN_TYPE_F32 ? 0 : ldexp(1, row.exponent - row.bits);
+}
+
+/* Half of the smallest value, and what halfway past the largest becomes infinity. */
+static double smallest_half(const attn_type_row *row) {
+    return ldexp(1, 3 - (1 << (row->exponent - 1)) - row->bits + row->exponent - 1);
+}
+static double infinite_from(const attn_type_row *row) {
+    const double half = ldexp(1, row->exponent - row->bits);
+    return ldexp(1 - half / 2, 1 << (row->exponent - 1));
+}
+
+double oracle_fraction(const oracle_row *w, int32_t type, double got, double want) {
+    const attn_type_row row = attn_type_get(type);
+    double bound = w->bound;
+    if (type != ATTN_TYPE_F32) {
+        if (isinf(got) && got * want > 0 && fabs(want) + bound >= infinite_from(&row)) return 0;
+        bound += (fabs(want) + bound) * oracle_rounding(type) + smallest_half(&row);
+    }
+    if (!isfinite(got)) return INFINITY;
+    const double error = fabs(got - want);
+    return error == 0 ? 0 : error / bound;
 }

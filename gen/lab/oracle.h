@@ -37,6 +37,14 @@ typedef struct oracle_view {
 void oracle_run_double(arena *a, const kernel_spec *spec, const attn_args *args,
                        const oracle_view qkv[3], oracle *out);
 
+/* A stored element of O against `want`, as a fraction of what it may be away from it: the row's
+ * bound and the rounding to O's type, which may be to infinity. More than 1, or infinite, is wrong.
+ */
+double oracle_fraction(const oracle_row *row, int32_t type, double got, double want);
+
+/* The rounding alone, relative: 0 for f32, whose own is in the row's bound. */
+double oracle_rounding(int32_t type);
+
 /* Key range of an op's rule for absolute position p (or segment id), before kv_len: inclusive,
  * empty if hi < lo. */
 void oracle_range(const attn_spec *spec, int64_t position, int64_t *lo, int64_t *hi);

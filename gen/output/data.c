@@ -306,7 +306,8 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
             const product *row = product_on(p, i, isa);
             if (!row) continue;
             any_block = any_block || row->layer;
-            any_type = any_type || row->spec->core.kv_type != ATTN_KV_TYPE_SAME;
+            any_type = any_type || row->spec->core.type != ATTN_TYPE_F32 ||
+                       row->spec->core.kv_type != ATTN_KV_TYPE_SAME;
             any_layout = any_layout || row->spec->core.layout != ATTN_LAYOUT_DENSE;
             any_core = any_core || (!row->layer && row->spec->outer);
             lua_val_push(a, row->layer ? blocks : symbols, lua_text(a, row->symbol));

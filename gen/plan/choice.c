@@ -12,7 +12,7 @@ const plan_param plan_params[PLAN_PARAMS] = {
     PARAM(columns, 1, 4, false),
     PARAM(key_block, 16, 1024, false),
     PARAM(tiles, 1, 32, false),
-    PARAM(unroll, 1, 65536, false),
+    PARAM(unroll, 1, PLAN_MOST_UNROLL, false),
     PARAM(prefetch, 0, 4, false),
     PARAM(lazy, 0, 1, true),
     PARAM(dot_keys, 1, 64, false),
@@ -42,7 +42,7 @@ plan_choice plan_choice_none(void) {
 
 /* A cache line of a key, so that the next keys can be asked for in step. */
 static int auto_unroll(const plan *p) {
-    return min_int(p->d, plan_line(p->type.k));
+    return min_int(p->d, plan_line(ATTN_TYPE_F32));
 }
 
 static int lcm(int a, int b) {
@@ -53,7 +53,7 @@ static int lcm(int a, int b) {
  * Past 128 keys a block's start-up is below a percent, and ragged ends grow. */
 static int choose_key_block(const plan *p, const isa_row *isa, const plan_choice *c) {
     const int step = lcm(c->keys, plan_line(ATTN_TYPE_F32));
-    const int bytes = 4 * c->vectors * isa->width + plan_v_bytes(p, plan_panel(p, isa));
+    const int bytes = 4 * (c->vectors * isa->width + plan_panel(p, isa));
     const int most = min_int(isa->l1_bytes * 2 / 3 / bytes, 128) / step * step;
     return most > 0 ? most : step;
 }
@@ -73,7 +73,7 @@ void plan_choose(plan *p, const kernel_spec *k, const isa_row *isa) {
     if (c->key_block < 0) c->key_block = choose_key_block(p, isa, c);
     if (c->tiles < 0) c->tiles = choose_tiles(p, isa);
     if (c->unroll < 0) c->unroll = auto_unroll(p);
-    if (c->prefetch < 0) c->prefetch = c->unroll % plan_line(p->type.k) == 0;
+    if (c->prefetch < 0) c->prefetch = c->unroll % plan_line(ATTN_TYPE_F32) == 0;
     /* A score expression may drift by more than a lazy maximum bears (ALiBi does, every block). */
     if (c->lazy < 0) c->lazy = !k->score_expr;
     /* A turn of K and of V is 2 to 4 KB: fewer lines wait for memory in vain, more displace each
@@ -102,6 +102,17 @@ static int param_index(size_t offset) {
     return i;
 }
 #define INDEX(member) param_index(offsetof(plan_choice, member))
+
+const char *plan_check_unroll(arena *a, const kernel_spec *k, int unroll) {
+    const int d = attn_spec_k_dim(&k->core), steps = unroll < 0 || unroll > d ? d : unroll;
+    if (k->core.level == ATTN_LEVEL_BLOCK || attn_op_few_keys(&k->core)) return NULL;
+    if (steps <= PLAN_MOST_UNROLL) return NULL;
+    return arena_printf(a,
+                        "%s would unroll %d steps of the loop over its head width: at most %d are "
+                        "unrolled, since more leave the L1 instruction cache and compilers take "
+                        "minutes for them; give auto or 1 to %d",
+                        k->name, steps, PLAN_MOST_UNROLL, PLAN_MOST_UNROLL);
+}
 
 const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
                        const plan_choice *choice, int *param) {
@@ -137,9 +148,9 @@ const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
     if (c->unroll > p.d)
         return arena_printf(a, "at most the head width, %d, got %d", p.d, c->unroll);
     *param = INDEX(prefetch);
-    if (c->prefetch > 0 && c->unroll % plan_line(p.type.k))
+    if (c->prefetch > 0 && c->unroll % plan_line(ATTN_TYPE_F32))
         return arena_printf(a, "must be 0 where unroll (%d) is no multiple of %d", c->unroll,
-                            plan_line(p.type.k));
+                            plan_line(ATTN_TYPE_F32));
     *param = INDEX(lazy);
     if (c->lazy && k->score_expr) return "must be false: a score expression may drift";
     *param = INDEX(dot_keys);

@@ -60,10 +60,10 @@ plan_cost cost_of(const plan *p) {
     if (!p->tiled) return c;
     const int rows = p->tile_vectors * isa->width;
     const plan_tile *t = &p->tile[p->tile_vectors - 1];
-    const int key_bytes = p->key_block * (plan_k_bytes(p) + plan_v_bytes(p, p->dvp));
+    const int key_bytes = 4 * p->key_block * (p->d + p->dvp);
     c.q_bytes = 4 * rows * p->d;
     c.s_bytes = 4 * rows * p->key_block;
-    c.panel_bytes = plan_v_bytes(p, p->panel) * p->key_block;
+    c.panel_bytes = 4 * p->panel * p->key_block;
     c.block_bytes = 4 * p->tiles * rows * (p->d + p->dvp) + key_bytes;
     c.fits_l1 = c.s_bytes + larger(c.q_bytes, c.panel_bytes) <= isa->l1_bytes;
     c.fits_l2 = c.block_bytes <= isa->l2_bytes;

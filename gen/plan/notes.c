@@ -1,6 +1,7 @@
 /* notes.c - why a plan is what it is, in words. */
 #include "plan_internal.h"
 
+#include "types.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,6 +53,12 @@ static void note_tiles(arena *a, const isa_row *isa, plan *p) {
          "prefill: P V in row groups of %d x %d columns; V packed once a value head in "
          "panels of %d columns",
          t->pv.groups[0], t->pv.columns * isa->width, p->panel);
+    if (p->widen)
+        note(a, p,
+             "tiles: %s rows of a key block are widened to f32 once for all that share it, V while "
+             "it "
+             "is packed",
+             attn_type_get(p->type.k).name);
     note(a, p, "prefill: %d tiles share a key block; their Q and O stay in three quarters of L2",
          p->tiles);
 }
@@ -74,7 +81,7 @@ static void note_loops(arena *a, plan *p) {
     const plan_tile *t = &p->tile[p->tile_vectors - 1];
     if (t->prefetch)
         note(a, p, "prefetch: K rows %d register tile%s ahead, a line a row and %d steps",
-             t->prefetch, t->prefetch > 1 ? "s" : "", plan_line(p->type.k));
+             t->prefetch, t->prefetch > 1 ? "s" : "", plan_line(ATTN_TYPE_F32));
     note(a, p, "unroll: %d of %d steps of the loop over the head width%s", t->unroll, p->d,
          t->unroll == p->d ? " (full)" : "");
 }

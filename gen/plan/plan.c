@@ -59,7 +59,7 @@ static void plan_sums(plan *p) {
  * memory: it likes lines best in the order in which they lie, where the rows' lines come out even.
  */
 static int row_asks(const plan *p, int nv, const plan_tile *t) {
-    const int lines = plan_line(p->type.k) * t->keys;
+    const int lines = plan_line(ATTN_TYPE_F32) * t->keys;
     return t->prefetch && nv < p->tile_vectors && p->d % lines == 0 ? p->d / lines : 0;
 }
 
@@ -76,7 +76,7 @@ static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
         if (t->keys > p->max_keys) p->max_keys = t->keys;
         t->unroll = tile_unroll(p, nv, unroll);
         /* Whole lines are asked for in step; other unrollings ask for nothing. */
-        t->prefetch = t->unroll % plan_line(p->type.k) ? 0 : c->prefetch;
+        t->prefetch = t->unroll % plan_line(ATTN_TYPE_F32) ? 0 : c->prefetch;
         t->row_asks = row_asks(p, nv, t);
         /* In between, a tile is rare: the running maximum alone saves code. */
         t->lazy = p->lazy && (full || nv == 1 || is_one_token(p, nv));
@@ -209,6 +209,9 @@ static void plan_reach(arena *a, const kernel_spec *k, plan *p) {
 /* Prefill and decode: what they share, and what is decode's. */
 static void plan_tiled(arena *a, const kernel_spec *k, const isa_row *isa, int unroll, plan *p) {
     p->tiled = true;
+    p->widen = p->type.k != ATTN_TYPE_F32 || p->type.v != ATTN_TYPE_F32;
+    p->widen_ahead = p->widen ? WIDEN_AHEAD : 0;
+    p->latent = plan_is_latent(&k->core);
     plan_choose(p, k, isa);
     p->tile_vectors = p->choice.vectors;
     p->panel = plan_panel(p, isa);

@@ -97,7 +97,7 @@ typedef struct plan {
     plan_variant variant[PLAN_MAX_VARIANTS]; /* the first whose rows an item has runs */
     int variants;
     /* Resolved types and sizes of the spec. */
-    attn_types type; /* what Q, K, V and O are stored in; panels of V likewise */
+    attn_types type; /* what Q, K, V and O are stored in; panels of V are f32 */
     int heads, key_heads, value_heads, group, d, dv, dvp;
     /* Scores. */
     double q_scale;        /* folded into Q */
@@ -112,6 +112,9 @@ typedef struct plan {
     bool log2e; /* LOG2E is used */
     /* Prefill and decode: tiles of query rows. Without them all of this is zero. */
     bool tiled;
+    bool widen;       /* K and V are not f32: tiles read rows widened in scratch */
+    int widen_ahead;  /* rows of K asked for before they are widened */
+    bool latent;      /* V may be the first columns of K */
     int tile_vectors; /* 1..: tiles of fewer rows use tile[n - 1] */
     plan_tile tile[PLAN_MAX_VECTORS];
     int tiles;        /* tiles a query block */
@@ -142,8 +145,15 @@ typedef struct plan {
     int notes;
 } plan;
 
+/* Steps of the loop over the head width that are unrolled at most. A full tile's code for 256 steps
+ * about fills an L1 instruction cache of 32 KB; gcc takes a minute for it, and ten for 576. */
+enum { PLAN_MOST_UNROLL = 256 };
+
+/* Null if a kernel can be made with this unroll (as plan_make takes it), else what is wrong. */
+const char *plan_check_unroll(arena *a, const kernel_spec *spec, int unroll);
+
 /* unroll: 0 auto, -1 full, else a number of steps, for tiles of any width. choice: null, or what a
- * tune file says; plan_check accepts it. Not both. */
+ * tune file says. Not both; plan_check_unroll and plan_check accept them. */
 void plan_make(arena *a, const kernel_spec *spec, const isa_row *isa, int unroll,
                const plan_choice *choice, plan *out);
 

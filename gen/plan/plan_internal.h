@@ -13,7 +13,8 @@ enum {
     GATHER_FEW = 4,   /* so many sums or fewer are reduced by themselves */
     SUM_MOST = 96,    /* keys summed one after the other: equal ones round by 36 of 2^-24 at most */
     SPAN_KEYS = 2048,
-    DOT_SUMS = 64 /* turns that a tile of dot products sums before its sums are kept */
+    WIDEN_AHEAD = 12, /* two register tiles of a narrow tile on AVX2 */
+    DOT_SUMS = 64     /* turns that a tile of dot products sums before its sums are kept */
 };
 
 static inline int min_int(int a, int b) {

@@ -41,9 +41,9 @@ static lua_val *pv_to_lua(arena *a, const plan_pv *pv) {
 }
 
 /* asks: of a line's steps, the one at which a line of each row of K is asked for. */
-static void set_asks(arena *a, lua_val *t, const plan *p, const plan_tile *tile) {
+static void set_asks(arena *a, lua_val *t, const plan_tile *tile) {
     lua_val *asks = lua_val_table(a);
-    const int line = plan_line(p->type.k);
+    const int line = plan_line(ATTN_TYPE_F32);
     for (int m = 0; m < tile->keys && tile->prefetch; m++) push_int(a, asks, m * line / tile->keys);
     lua_val_set_int(a, t, "keys", tile->keys);
     lua_val_set_int(a, t, "unroll", tile->unroll);
@@ -56,7 +56,7 @@ static lua_val *tiles_to_lua(arena *a, const plan *p) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < p->tile_vectors; i++) {
         lua_val *t = lua_val_table(a);
-        set_asks(a, t, p, &p->tile[i]);
+        set_asks(a, t, &p->tile[i]);
         lua_val_set_bool(a, t, "lazy", p->tile[i].lazy);
         lua_val_set(a, t, "pv", pv_to_lua(a, &p->tile[i].pv));
         lua_val_push(a, list, t);
@@ -71,7 +71,7 @@ static lua_val *edges_to_lua(arena *a, const plan *p) {
         const plan_tile part = {.keys = plan_edge_part(p, nv),
                                 .unroll = p->tile[p->tile_vectors - 1].unroll};
         lua_val_set_int(a, t, "vectors", nv);
-        set_asks(a, t, p, &part);
+        set_asks(a, t, &part);
         lua_val_push(a, list, t);
     }
     return list;
@@ -159,8 +159,9 @@ static void set_tiled(arena *a, lua_val *t, const plan *p) {
              {"sum_most", SUM_MOST}, {"span", p->span}, {"panel", p->panel},
              {"panels_end", p->dvp / p->panel * p->panel}, {"last_panel", p->dvp % p->panel},
              {"max_keys", p->max_keys}, {"edge_keys", p->edge_keys},
-             {"pv_groups_max", p->pv_groups}, {"minmax_sides", (int)p->minmax},
-             {"q_floats", plan_q_floats(p)}, {"share_bytes", PLAN_SHARE}, {"reach", p->reach});
+             {"pv_groups_max", p->pv_groups}, {"line", plan_line(ATTN_TYPE_F32)},
+             {"minmax_sides", (int)p->minmax}, {"q_floats", plan_q_floats(p)},
+             {"share_bytes", PLAN_SHARE}, {"reach", p->reach});
     SET_INTS({"part_keys", p->part_keys}, {"decode_q", p->decode_q}, {"turn_keys", p->turn_keys},
              {"dot_ahead", p->dot_ahead}, {"dot_most", p->dot_most},
              {"v_lines", plan_lines(p->type.v, p->dv)});
@@ -168,6 +169,9 @@ static void set_tiled(arena *a, lua_val *t, const plan *p) {
     lua_val_set(a, t, "tile", tiles_to_lua(a, p));
     lua_val_set(a, t, "edges", edges_to_lua(a, p));
     lua_val_set(a, t, "dots", dots_to_lua(a, p));
+    lua_val_set_bool(a, t, "widen", p->widen);
+    lua_val_set_int(a, t, "widen_ahead", p->widen_ahead);
+    lua_val_set_bool(a, t, "latent", p->latent);
     lua_val_set_bool(a, t, "dot_spread", p->dot_spread);
     lua_val_set_bool(a, t, "scattered", p->scattered);
     lua_val_set_bool(a, t, "lazy", p->lazy);

@@ -17,8 +17,12 @@ size_t plan_scratch(const plan *p) {
                         (p->edge_keys ? 2 * (size_t)p->tile_vectors : 0);
     const size_t scores = (size_t)(p->key_block + p->max_keys) * rows;
     const size_t bias = p->bias ? (size_t)p->key_block * rows : 0;
-    return up64((size_t)p->tiles * up64(4 * tile) + 4 * (scores + rows + bias) +
-                (size_t)p->max_keys * (size_t)plan_k_bytes(p));
+    const size_t d = (size_t)p->d, edge = (size_t)p->max_keys * d;
+    const size_t bytes =
+        up64((size_t)p->tiles * up64(4 * tile) + 4 * (scores + rows + bias + edge));
+    if (!p->widen) return bytes;
+    const size_t keys = (size_t)p->key_block;
+    return bytes + up64(4 * keys * d) + up64(4 * keys * (size_t)p->dvp) + 64;
 }
 
 /* Bytes of the block minima and maxima that a classifier reads, as runtime/simd/minmax.h. */
@@ -83,8 +87,7 @@ uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int3
     const bool tiles = q_len > p->decode_q;
     if (p->scattered || p->has_mask)
         attn_carve(NULL, &bytes, tiles ? attn_times(values, blocks) : 0);
-    const uint64_t panels =
-        attn_times(values, blocks * (uint64_t)p->key_block * (uint64_t)plan_v_bytes(p, p->dvp));
+    const uint64_t panels = attn_times(values, blocks * (uint64_t)p->key_block * 4 * dvp);
     attn_carve(NULL, &bytes, tiles && panels > partials ? panels : partials);
     return bytes;
 }

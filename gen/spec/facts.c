@@ -130,8 +130,13 @@ static void say_layer(arena *a, fact_list *l, const attn_spec *s) {
     say(l, "RoPE", "RoPE: ", rope_text(a, s));
 }
 
+/* All operands are f32. */
+static bool is_plain(const attn_spec *s) {
+    return s->type == ATTN_TYPE_F32 && s->kv_type == ATTN_KV_TYPE_SAME;
+}
+
 /* What holds for every kernel (attn.h's members say the same of each argument). */
-static void say_rules(fact_list *l, const attn_spec *s) {
+static void say_rules(arena *a, fact_list *l, const attn_spec *s) {
     rule(
         l, "Lengths",
         "kv_len[b] keys exist, kv_len_max where it is not given; keys past them are never read, so "
@@ -157,13 +162,16 @@ static void say_rules(fact_list *l, const attn_spec *s) {
         l, "LSE",
         "lse, where it is wanted, is the natural logarithm of the softmax denominator of each row, "
         "sinks included.");
-    rule(l, "Accuracy",
-         s->kv_type != ATTN_KV_TYPE_SAME
-             ? "For any number of keys, |O - exact| <= (4e-6 + 4e-7 A) max|V| a row and |LSE - "
-               "exact| <= 1e-6 + 4e-7 A, where A grows with the size of its scores."
-             : "f32 in and out; for any number of keys, |O - exact| <= (4e-6 + 4e-7 A) max|V| a "
-               "row and "
-               "|LSE - exact| <= 1e-6 + 4e-7 A, where A grows with the size of its scores.");
+    const char *bound = "or any number of keys, |O - exact| <= (4e-6 + 4e-7 A) max|V| a row and "
+                        "|LSE - exact| <= 1e-6 + 4e-7 A, where A grows with the size of its scores";
+    const int32_t o = attn_spec_types(s).o;
+    if (is_plain(s))
+        rule(l, "Accuracy", arena_printf(a, "f32 in and out; f%s.", bound));
+    else if (o == ATTN_TYPE_F32)
+        rule(l, "Accuracy", arena_printf(a, "F%s.", bound));
+    else
+        rule(l, "Accuracy",
+             arena_printf(a, "F%s; then O is rounded to %s, once.", bound, attn_type_get(o).name));
     rule(l, "Same bits",
          "The same inputs give the same bits at any number of threads, batch size and alignment, "
          "for one kernel, compiler and flags.");
@@ -175,13 +183,27 @@ static const char *heads(arena *a, int32_t count, const char *of) {
 
 /* Where operands are not all f32. */
 static void say_types(arena *a, fact_list *l, const attn_spec *s) {
-    if (s->kv_type == ATTN_KV_TYPE_SAME) return;
-    const char *name = attn_type_get(attn_spec_types(s).k).name;
-    const char *cores = "K and V are stored in %s, Q and O in f32; all arithmetic is f32, and "
-                        "exact is what the stored values give.";
-    const char *layers = "K and V are rounded to %s as they are made, with a cache or without, and "
-                         "cached so; all else is f32, and exact is what the stored values give.";
-    say(l, "Types", "", arena_printf(a, s->level == ATTN_LEVEL_BLOCK ? layers : cores, name));
+    if (is_plain(s)) return;
+    const attn_types type = attn_spec_types(s);
+    const char *q = attn_type_get(type.q).name, *k = attn_type_get(type.k).name;
+    const char *o = attn_type_get(type.o).name, *stored;
+    if (s->level == ATTN_LEVEL_BLOCK) {
+        say(l, "Types", "",
+            arena_printf(a,
+                         "K and V are rounded to %s as they are made, with a cache or without, and "
+                         "cached so; all else is f32, and exact is what the stored values give.",
+                         k));
+        return;
+    }
+    if (type.q == type.k && type.k == type.o)
+        stored = arena_printf(a, "Q, K, V and O are stored in %s", k);
+    else if (type.q == type.o)
+        stored = arena_printf(a, "K and V are stored in %s, Q and O in %s", k, q);
+    else
+        stored = arena_printf(a, "Q is stored in %s, K and V in %s, O in %s", q, k, o);
+    say(l, "Types", "",
+        arena_printf(a, "%s; all arithmetic is f32, and exact is what the stored values give.",
+                     stored));
 }
 
 fact_list facts_of(arena *a, const kernel_spec *k) {
@@ -194,7 +216,7 @@ fact_list facts_of(arena *a, const kernel_spec *k) {
         arena_printf(a, "%s attention, %s: %s, %s, %s; Q and K rows of %d, V and O rows of %d %s.",
                      form, backend, heads(a, s->heads, "query"), heads(a, s->kv_heads, "key"),
                      heads(a, s->v_heads, "value"), attn_spec_k_dim(s), s->v_dim,
-                     s->kv_type == ATTN_KV_TYPE_SAME ? "floats" : "elements"));
+                     is_plain(s) ? "floats" : "elements"));
     say_types(a, &l, s);
     if (attn_layout_of(s)->words) say(&l, "Layout", "Layout: ", attn_layout_of(s)->words);
     if (s->level == ATTN_LEVEL_BLOCK) say_layer(a, &l, s);
@@ -203,6 +225,6 @@ fact_list facts_of(arena *a, const kernel_spec *k) {
     say(&l, "Empty rows", "",
         arena_printf(a, "A row that sees no key: O = 0, LSE = %s.",
                      s->sinks ? "its sink" : "-inf"));
-    say_rules(&l, s);
+    say_rules(a, &l, s);
     return l;
 }

@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
-/* avx2.h - the vector vocabulary on AVX2 and FMA, 8 lanes. Everything from here to ATTN_TARGET_END
- * is compiled for that ISA, whatever the command line says. What the names promise: portable.h. */
+/* avx2.h - the vector vocabulary on AVX2, FMA and F16C, 8 lanes. Everything from here to
+ * ATTN_TARGET_END is compiled for that ISA, whatever the command line says. What the names promise:
+ * portable.h. */
 #ifndef ATTN_SIMD_AVX2_H
 #define ATTN_SIMD_AVX2_H
 #if defined(__x86_64__)
@@ -18,16 +19,17 @@
 
 #define VF_WIDTH 8
 #define ATTN_SIMD_FMA 1
+#define ATTN_SIMD_F16C 1
 #define ATTN_SIMD static inline __attribute__((always_inline, unused))
 #define ATTN_EACH(n) _Pragma("GCC unroll 4") for (int i = 0; i < (n); i++)
 
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #define ATTN_TARGET_END _Pragma("clang attribute pop")
 #else
 #pragma GCC push_options
-#pragma GCC target("avx2,fma")
+#pragma GCC target("avx2,fma,f16c")
 #define ATTN_TARGET_END _Pragma("GCC pop_options")
 #endif
 
@@ -267,6 +269,19 @@ ATTN_SIMD void vf_storeu(float *p, vf a) {
 }
 ATTN_SIMD void vf_storen(float *p, vf a, int n) {
     _mm256_maskstore_ps(p, vi_bits(vm_first(n)), a);
+}
+/* f16: see f16.h. */
+ATTN_SIMD vf vf_loadu_f16(const uint16_t *p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i_u *)(const void *)p));
+}
+ATTN_SIMD vf vf_loadn_f16(const uint16_t *p, int n) {
+    return _mm256_cvtph_ps(attn__loadn_u16(p, n));
+}
+ATTN_SIMD vf vf_bcast_f16(const uint16_t *p) {
+    return _mm256_cvtph_ps(_mm_set1_epi16((short)*p));
+}
+ATTN_SIMD void vf_storen_f16(uint16_t *p, vf a, int n) {
+    attn__storen_u16(p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT), n);
 }
 ATTN_SIMD vf vf_gather(const float *p, vi idx) {
     return _mm256_i32gather_ps(p, idx, 4);

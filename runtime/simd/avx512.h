@@ -17,17 +17,19 @@
 
 #define VF_WIDTH 16
 #define ATTN_SIMD_FMA 1
+#define ATTN_SIMD_F16C 1
 #define ATTN_SIMD static inline __attribute__((always_inline, unused))
 #define ATTN_EACH(n) _Pragma("GCC unroll 4") for (int i = 0; i < (n); i++)
 
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
-#pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
+#pragma clang attribute push(                                                    \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), \
+    apply_to = function)
 #define ATTN_TARGET_END _Pragma("clang attribute pop")
 #else
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
 #define ATTN_TARGET_END _Pragma("GCC pop_options")
 #endif
 
@@ -231,6 +233,20 @@ ATTN_SIMD void vf_storeu(float *p, vf a) {
 }
 ATTN_SIMD void vf_storen(float *p, vf a, int n) {
     _mm512_mask_storeu_ps(p, vm_first(n), a);
+}
+/* f16: see f16.h. */
+ATTN_SIMD vf vf_loadu_f16(const uint16_t *p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i_u *)(const void *)p));
+}
+ATTN_SIMD vf vf_loadn_f16(const uint16_t *p, int n) {
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(attn__first(n), p));
+}
+ATTN_SIMD vf vf_bcast_f16(const uint16_t *p) {
+    return _mm512_cvtph_ps(_mm256_set1_epi16((short)*p));
+}
+ATTN_SIMD void vf_storen_f16(uint16_t *p, vf a, int n) {
+    const __m256i halves = _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT);
+    _mm256_mask_storeu_epi16(p, attn__first(n), halves);
 }
 ATTN_SIMD vf vf_gather(const float *p, vi idx) {
     return _mm512_i32gather_ps(idx, p, 4);

@@ -12,7 +12,11 @@ const int32_t begin = min32((clean + ${MR - 1}) / ${MR} * ${MR}, n);
 const int32_t end = begin + max32(0, clean_end - begin) / ${MR} * ${MR};
 ${edge("0", "begin")};
 for (int32_t key = begin; key < end; key += ${MR}) {
+$ if plan.widen then
+    widen_k(w, key + ${MR});
+$ else
     if (ask) ask_rows(ask + key * ldv, ldv, ${MR});
+$ end
     qk_exp_${nv}(row + key * ldk, ldk, t->q, w->s + key * ${R}, m, l, lost);
 }
 ${edge("end", "n")};

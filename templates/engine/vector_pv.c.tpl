@@ -2,7 +2,6 @@ $ -- O += P V: rows x column vectors in registers. One code serves V packed in p
 $ -- caller's rows lie: `values` says how. Only the last vector of a row may be partial.
 $ local W, nv = plan.width, a.nv
 $ local R = nv * W
-$ local V, VT = plan.type.v.suffix, plan.type.v.c
 $ local shape = plan.tile[nv].pv
 $ local partial = plan.dv - plan.dv_whole
 $ local function name(rows, strip)
@@ -20,7 +19,7 @@ $       local r, c = rows, strip.vectors
 $       assert(r * c + c + 1 <= isa.registers, "pv: the register tile does not fit")
 /* o[${r}][${c * W} columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
-static inline void ${name(rows, strip)}(const ${VT} *restrict v, ptrdiff_t ldv,
+static inline void ${name(rows, strip)}(const float *restrict v, ptrdiff_t ldv,
                                    const float *restrict s, ptrdiff_t lds, int32_t n,
                                    float *restrict o, const float *restrict alpha, bool fresh) {
 $       if split then
@@ -33,9 +32,9 @@ $       end
     ${tab}for (int32_t key = 0; key < ${split and "some" or "n"}; key++, v += ldv, s += lds) {
 $       for j = 0, c - 1 do
 $         if strip.tail and j == c - 1 then
-        ${tab}const vf v${j} = vf_loadn${V}(${at("v", j * W)}, ${partial});
+        ${tab}const vf v${j} = vf_loadn(${at("v", j * W)}, ${partial});
 $         else
-        ${tab}const vf v${j} = vf_loadu${V}(${at("v", j * W)});
+        ${tab}const vf v${j} = vf_loadu(${at("v", j * W)});
 $         end
 $       end
 $       for i = 0, r - 1 do
@@ -94,7 +93,7 @@ $   else
         enum { c = ${strip.from} };
 $   end
         const ptrdiff_t ldv = v->${strip.narrow and "last_row" or "row"};
-        const ${VT} *column = v->v + c * v->column;
+        const float *column = v->v + c * v->column;
 $   local row = 0
 $   for i, rows in ipairs(shape.groups) do
 $     local g = i - 1

@@ -5,8 +5,7 @@ $ local W, nv, of, tile = plan.width, a.nv, a.of, a.tile
 $ local R, MR, U = of * W, tile.keys, tile.unroll
 $ local id = of == nv and nv or nv .. "_of_" .. of
 $ assert(MR * nv + nv + 1 <= isa.registers, "qk: the register tile does not fit")
-$ local line = plan.type.k.line -- elements of a cache line
-$ local K, KT = plan.type.k.suffix, plan.type.k.c
+$ local line = plan.line -- elements of a cache line
 $ -- The keys of a register tile ahead are asked for while these are multiplied, a line a row and
 $ -- step; or, for decode, line after line as they lie.
 $ local ahead, per = tile.prefetch * MR, tile.row_asks
@@ -22,7 +21,7 @@ ${macro("        const vf q" .. n .. " = vf_load(" .. at("q + (d) * " .. R, n * 
 $   end
 $   for m = 0, MR - 1 do
 $     local k = "k" .. (m > 0 and m or "")
-${macro("        const vf b" .. m .. " = vf_bcast" .. K .. "(" .. k .. " + (d));")}
+${macro("        const vf b" .. m .. " = vf_bcast(" .. k .. " + (d));")}
 $     for n = 0, nv - 1 do
 $       local s = "s" .. m .. "_" .. n
 ${macro("        " .. s .. " = vf_fma(b" .. m .. ", q" .. n .. ", " .. s .. ");")}
@@ -35,20 +34,20 @@ $ if a.lazy then
 /* s[key][${R}] = exp2(scores - m) for ${MR} keys x ${R} queries, and l + lost += its sums. m is any
  * reference, not the maximum: the caller looks at l. The exponentials overlap the next tile's
  * products. */
-static inline void qk_exp_${nv}(const ${KT} *restrict k, ptrdiff_t ldk, const float *restrict q,
+static inline void qk_exp_${nv}(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s, const vf *restrict m, vf *restrict l,
                             vf *restrict lost) {
 $ elseif of > nv then
 /* s[key][0 .. ${nv * W - 1}] = K Q^T for ${MR} keys and ${nv} of the ${of} vectors of queries in q and s. */
-static inline void qk_${id}(const ${KT} *restrict k, ptrdiff_t ldk, const float *restrict q,
+static inline void qk_${id}(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s) {
 $ else
 /* s[key][${R}] = K Q^T for ${MR} keys x ${R} queries; mx: running maximum of each lane. */
-static inline void qk_${nv}(const ${KT} *restrict k, ptrdiff_t ldk, const float *restrict q,
+static inline void qk_${nv}(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                         float *restrict s, vf *restrict mx) {
 $ end
 $ for m = 1, MR - 1 do
-    const ${KT} *k${m} = ${at("k", 0, m, "ldk")};
+    const float *k${m} = ${at("k", 0, m, "ldk")};
 $ end
 $ local function start(n)
 $   return a.lazy and "vf_neg(m[" .. n .. "])" or "vf_zero()"

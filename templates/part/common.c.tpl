@@ -1,6 +1,5 @@
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
 $ local QT = plan.type.q.c
-$ local KT = plan.type.k.c
 $ local VT = plan.type.v.c
 $ if spec.softcap then
 /* c tanh(s / c) of n vectors of scores, n a constant of at most 4; Q was divided by c. */
@@ -47,7 +46,7 @@ static inline bool vector_sees(const tile *t, int32_t j, int32_t first, int32_t 
 }
 
 $ end
-$ if plan.lazy and not plan.rescore and not plan.scaled then
+$ if plan.lazy and not plan.rescore and not plan.widen then
 /* Asks for the lines of n rows of V, in their order. */
 static inline void ask_rows(const ${VT} *v, ptrdiff_t ldv, int32_t n) {
     for (int32_t i = 0; i < n; i++)
@@ -58,9 +57,9 @@ static inline void ask_rows(const ${VT} *v, ptrdiff_t ldv, int32_t n) {
 $ end
 /* The last n keys of a range as a whole register tile: the last one repeats, so that it changes no
  * maximum and nothing past it is read. */
-static void pad_keys(${KT} *to, const ${KT} *k, ptrdiff_t ldk, int32_t n, int32_t whole) {
+static void pad_keys(float *to, const float *k, ptrdiff_t ldk, int32_t n, int32_t whole) {
     for (int32_t i = 0; i < whole; i++)
-        memcpy(to + i * D, ${layout.beside("k", "min32(i, n - 1)", "ldk")}, sizeof(${KT}) * D);
+        memcpy(to + i * D, ${layout.beside("k", "min32(i, n - 1)", "ldk")}, sizeof(float) * D);
 }
 $ end
 $ if plan.bias and plan.tiled then

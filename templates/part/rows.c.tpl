@@ -98,8 +98,10 @@ $ end
 }
 
 static void tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, ${KR}k,
-                     const values *v, bool lanes) {
+                     ${plan.widen and layout.rows(plan.type.v.c) .. "vr, " or ""}const values *v, bool lanes) {
+$ if not plan.widen then
     const ptrdiff_t ldk = ${layout.k_step("x->args->k.")};
+$ end
 $ if plan.scattered then
     if (!tile_sees(t, &k0, &k1)) return;
 $ end
@@ -107,11 +109,12 @@ $ end
         tile_keep(t);
         t->span = k0 / SPAN;
     }
-$ layout.runs("k0", "k1", "v", function(from, to, v)
+$ local function tiles(from, to, v)
     switch (t->vectors) {
 $   for nv = 1, plan.tile_vectors do
-    case ${nv}: tile_${nv}(x, t, w, ${from}, ${to}, k, ldk, ${v}, lanes); break;
+    case ${nv}: tile_${nv}(x, t, w, ${from}, ${to}, k, ${plan.widen and "vr" or "ldk"}, ${v}, lanes); break;
 $   end
     }
-$ end)
+$ end
+$ if plan.widen then tiles("k0", "k1", "v") else layout.runs("k0", "k1", "v", tiles) end
 }

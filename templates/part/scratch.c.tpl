@@ -1,3 +1,4 @@
+$ local layout = hooks("layout/" .. plan.layout .. ".c")
 /* A tile: up to ROWS query rows that go through the key blocks together. */
 typedef struct tile {
     _Alignas(64) float q[${plan.q_floats}]; /* [d][row], scaled */
@@ -24,10 +25,18 @@ $ end
 /* How values lie: key k, column c is v[c * column + (k - base) * row]; last_row stands for row in
  * the last, narrower column panel of packed values. */
 typedef struct values {
-    const ${plan.type.v.c} *v;
+    const float *v;
     ptrdiff_t column, row, last_row;
     int32_t base;
 } values;
+
+$ if plan.widen then
+/* Which rows of a key block are widened: of the keys first..last. That of key base is row 0. */
+typedef struct widened {
+    int32_t base, first, last;
+} widened;
+
+$ end
 
 $ if #plan.dots > 0 then
 /* Rows of K and of V that are asked for while others are worked on. They may lie past the last, so
@@ -58,5 +67,13 @@ typedef struct scratch {
 $ if plan.bias then
     float bias[BK * ROWS]; /* the run-time mask of a tile: [key][row] */
 $ end
-    ${plan.type.k.c} edge[${plan.max_keys} * D]; /* the last keys of a range, padded to a register tile */
+    float edge[${plan.max_keys} * D]; /* the last keys of a range, padded to a register tile */
+$ if plan.widen then
+    _Alignas(64) float k[BK * D];   /* rows of a key block, widened, */
+    _Alignas(64) float v[BK * DVP]; /* and of its values, where they are not packed */
+    _Alignas(64) ${layout.rows(plan.type.k.c)}k_rows; /* where rows of K come from, */
+    ptrdiff_t k_step;                       /* side by side, */
+    int32_t k_first;                        /* from this key on */
+    widened has_k, has_v;
+$ end
 } scratch;

@@ -1,8 +1,6 @@
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
 $ local engine = hooks("engine/" .. isa.engine .. ".c")
-$ local KT = plan.type.k.c
-$ local VT = plan.type.v.c
-$ local KR = layout.rows(KT)
+$ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
 $ local W, nv = plan.width, a.nv
 $ local R = nv * W
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
@@ -40,10 +38,14 @@ ${engine.keys(nv)}
 $ if plan.tile[nv].lazy then
 /* P of a tile over n keys, by a lazy maximum: exp2 of the scores minus what the maximum was, or 0
  * at first. Nothing is hidden at the keys clean .. clean_end - 1. False if that reference did not
- * do: then only w->s was changed. ask: null, or the rows of V to ask for on the way. */
-static bool lazy_${nv}(const item *x, tile *t, scratch *w, const ${KT} *row, ptrdiff_t ldk,
-                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, const ${VT} *ask,
+ * do: then only w->s was changed.${plan.widen and "" or " ask: null, or the rows of V to ask for on the way."} */
+static bool lazy_${nv}(const item *x, tile *t, scratch *w, const float *row, ptrdiff_t ldk,
+$ if plan.widen then
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, bool lanes) {
+$ else
+                   int32_t first, int32_t n, int32_t clean, int32_t clean_end, const float *ask,
                    ptrdiff_t ldv, bool lanes) {
+$ end
     const vf none = vf_set1(NO_MAX);
     vf m[${nv}], l[${nv}], lost[${nv}], mx[${nv}]; /* mx: not wanted here */
 $ for j = 0, nv - 1 do
@@ -54,7 +56,9 @@ $ for j = 0, nv - 1 do
     mx[${j}] = none;
 $ end
 $ if plan.rescore or plan.scaled then
+$   if not plan.widen then
     (void)ask, (void)ldv;
+$   end
     qk_keys_${nv}(t, w, row, ldk, first, n, clean, clean_end, mx);
 $   if plan.scaled then
     scale_scores_${nv}(x, t, w, first, n, mx);
@@ -78,14 +82,16 @@ $ end
 }
 
 $ end
-/* One tile over the keys k0..k1, at most BK of them; k stands at key 0. lanes: the rows are any,
+/* One tile over the keys k0..k1, at most BK of them; ${plan.widen and "k, vr stand" or "k stands"} at key 0. lanes: the rows are any,
  * not consecutive queries of one head. */
 static void tile_${nv}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, ${KR}k,
-                   ptrdiff_t ldk, const values *v, bool lanes) {
+                   ${plan.widen and VR .. "vr, " or "ptrdiff_t ldk, "}const values *v, bool lanes) {
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
     if (first > last) return;
     const int32_t n = last - first + 1;
-    const ${KT} *row = ${layout.k_at("k", "first", "ldk")};
+$ if not plan.widen then
+    const float *row = ${layout.k_at("k", "first", "ldk")};
+$ end
     /* Keys that every row sees. */
     int32_t clean = min32(max32(t->all_first - first, 0), n);
     int32_t clean_end = max32(min32(t->all_last - first + 1, n), clean);
@@ -99,11 +105,19 @@ $ if plan.has_mask then
     partial |= class == ATTN_TILE_SOME;
 $ end
     if (partial) clean = clean_end = 0;
+$ if plan.widen then
+    enum { ldk = D };
+    const float *row = widen_from(x, w, k, first);
+    if (v->v == w->v) widen_v(x, w, vr, first, last);
+$ end
 
 $ if plan.tile[nv].lazy then
+$   local asks = plan.widen and "" or ", ask, v->row"
+$   if not plan.widen then
     /* P V reads the caller's rows by column strips, a line a row: ask for them as they lie. */
-    const ${VT} *ask = lanes && v->v != ${layout.first("k")} ? v->v + (first - v->base) * v->row : NULL;
-    if (lazy_${nv}(x, t, w, row, ldk, first, n, clean, clean_end, ask, v->row, lanes)) {
+    const float *ask = lanes && v->v != ${layout.first("k")} ? v->v + (first - v->base) * v->row : NULL;
+$   end
+    if (lazy_${nv}(x, t, w, row, ldk, first, n, clean, clean_end${asks}, lanes)) {
 $   if plan.scaled then
         scale_p_${nv}(x, t, w, first, n);
 $   end

@@ -19,6 +19,11 @@ ${part("part/scratch.c")}
 $ elseif a.section == "tiles" then
 ${part("part/sums.c")}
 
+$ if plan.widen then
+${part("part/widen.c")}
+
+$ end
+
 ${engine.pack_q()}
 
 $ local pv_seen = {} -- register tiles of P V, emitted once

@@ -143,10 +143,23 @@ $ end
 $ if asks then
     (void)ask${again and ", (void)soon" or ""};
 $ end
+$ if plan.widen then
+    for (int64_t at = k0; at <= k1; at += BK) {
+        values rows = {w->v, 1, DVP, DVP, (int32_t)at};
+$   if plan.latent then
+        /* Keys and values are the same rows: once widened they serve as both. */
+        if (${layout.first("v")} == ${layout.first("k")} && ${layout.v_step("x->args->v.")} == ${layout.k_step("x->args->k.")})
+            rows = (values){w->k, 1, D, D, (int32_t)at};
+$   end
+        widen_begin(w, (int32_t)at);
+        tile_run(x, t, w, (int32_t)at, (int32_t)min64(at + BK - 1, k1), k, v, &rows, true);
+    }
+$ else
     const ptrdiff_t ldv = ${layout.v_step("x->args->v.")};
     const values as_rows = {${layout.first("v")}, 1, ldv, ldv, 0};
     for (int64_t at = k0; at <= k1; at += BK)
         tile_run(x, t, w, (int32_t)at, (int32_t)min64(at + BK - 1, k1), k, &as_rows, true);
+$ end
 }
 
 /* What a tile has found out about one part. */

@@ -5,7 +5,7 @@ $ local VT = plan.type.v.c
 $ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
 $ local v_step = layout.v_step("args->v.")
 $ if a.section == "members" then
-${plan.type.v.c} *packed;        /* V: [batch][value head][key block][column panel][key][column] */
+float *packed;        /* V: [batch][value head][key block][column panel][key][column] */
 $   if plan.scattered or plan.has_mask then
 uint8_t *seen;        /* [batch][value head][key block] some row may see a key of it */
 $   end
@@ -18,7 +18,7 @@ $ elseif a.section == "code" then
 /* --- prefill: V packed once, then query blocks of tiles over key blocks --- */
 
 /* The block-th of the key blocks that an item has packed. */
-static ${VT} *packed_block(const call *c, int32_t b, int32_t hv, int32_t block) {
+static float *packed_block(const call *c, int32_t b, int32_t hv, int32_t block) {
     return c->packed + (((int64_t)b * VALUE_HEADS + hv) * c->blocks + block) * BK * DVP;
 }
 
@@ -44,7 +44,7 @@ $ if plan.has_mask then
 $ end
     const ${VT} *row =
         ${layout.v_at(layout.v_rows("v->", "b", "hv"), "(int64_t)(k0 + first)", layout.v_step("v->"))};
-    ${VT} *to = packed_block(c, b, hv, block);
+    float *to = packed_block(c, b, hv, block);
     for (int32_t key = first; key < n; key++, ${layout.v_next("row", "k0 + key", layout.v_step("v->"))}) {
         ${engine.pack_v("row", "to", "key")}
     }
@@ -108,16 +108,21 @@ $ if plan.scattered then
         if (block > last / BK) break;
 $ end
         const int32_t k0 = block * BK, k1 = k0 + min32(BK - 1, last - k0);
+$ if plan.widen then
+        values from = {w->v, 1, DVP, DVP, k0};
+        widen_begin(w, k0);
+$ else
         values from = {${layout.first("v")}, 1, ${v_step}, ${v_step}, 0};
+$ end
         if (s->blocks > 0) {
             const int32_t hv = value_head(h), at = block - s->first / BK;
 $ if plan.scattered or plan.has_mask then
             if (!*seen_at(c, b, hv, at)) continue;
 $ end
-            const ${VT} *packed = packed_block(c, b, hv, at);
+            const float *packed = packed_block(c, b, hv, at);
             from = ${engine.packed("packed", "k0")};
         }
-        for (int32_t i = 0; i < count; i++) tile_run(&x, &w->t[i], w, k0, k1, k, &from, false);
+        for (int32_t i = 0; i < count; i++) tile_run(&x, &w->t[i], w, k0, k1, k, ${plan.widen and "v, " or ""}&from, false);
     }
 
     for (int32_t i = 0; i < count; i++) {
@@ -143,14 +148,9 @@ const uint64_t blocks = attn_times(items * VALUE_HEADS, (uint64_t)c->blocks);
 c->seen = attn_carve(base, &bytes, e->q_len > DECODE_Q ? blocks : 0);
 $   end
 const uint64_t keys = (uint64_t)c->blocks * BK; /* whole blocks */
-const uint64_t panels = attn_times(items * VALUE_HEADS, attn_times(keys, DVP * sizeof(${plan.type.v.c})));
+const uint64_t panels = attn_times(items * VALUE_HEADS, attn_times(keys, DVP * sizeof(float)));
 const uint64_t larger = e->q_len > DECODE_Q && panels > partials ? panels : partials;
-$   if plan.type.v.suffix == "" then
 c->packed = c->partial = attn_carve(base, &bytes, larger);
-$   else
-c->partial = attn_carve(base, &bytes, larger);
-c->packed = (void *)c->partial;
-$   end
 $ elseif a.section == "runner" then
 /* The others: V packed, then query blocks. */
 static void run_prefill(call *c, int threads) {

@@ -1,6 +1,7 @@
 /* cases.c - the case table as structs; specs through the generator's own reader. */
 #include "cases.h"
 #include "spec.h"
+#include "types.h"
 #include "../../gen/lab/oracle.h"
 #include <ctype.h>
 #include <stdio.h>
@@ -172,7 +173,7 @@ double case_bytes(const bench_case *c, const kernel_spec *k) {
     if (case_is_layer(k)) return case_weights(k) * sizeof(float);
     double floats = (double)k->core.kv_heads * attn_spec_k_dim(&k->core);
     if (!case_shares_v(k)) floats += (double)k->core.v_heads * k->core.v_dim;
-    return floats * c->kv_len * sizeof(float);
+    return floats * c->kv_len * (double)attn_type_size(attn_spec_types(&k->core).k);
 }
 
 /* Keys that row i sees. A mask expression of these cases reads int side tensors as segments. */

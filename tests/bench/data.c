@@ -1,12 +1,13 @@
 /* data.c - see data.h. */
 #include "data.h"
 #include "spec.h"
+#include "types.h"
 #include "../../gen/lab/oracle.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { HUGE = 2 << 20, PERIOD = 1000003, OTHER_BYTES = 256 << 20, GAP = (64 << 10) / 4 };
+enum { HUGE = 2 << 20, PERIOD = 1000003, OTHER_BYTES = 256 << 20, GAP = 64 << 10 };
 
 void *data_pages(size_t bytes) {
     bytes = (bytes + HUGE) / HUGE * HUGE;
@@ -55,7 +56,7 @@ static size_t v_floats(const bench_case *c, const kernel_spec *k) {
 
 size_t data_inputs(const bench_case *c, const kernel_spec *k) {
     if (case_is_layer(k)) return data_outputs(c, k);
-    return q_floats(c, k) + k_floats(c, k) + v_floats(c, k) + GAP;
+    return q_floats(c, k) + k_floats(c, k) + v_floats(c, k) + GAP / 2;
 }
 
 size_t data_outputs(const bench_case *c, const kernel_spec *k) {
@@ -63,17 +64,35 @@ size_t data_outputs(const bench_case *c, const kernel_spec *k) {
     return (size_t)k->core.heads * (size_t)c->q_len * (size_t)k->core.v_dim;
 }
 
-bench_data data_make(size_t inputs, size_t outputs, size_t workspace) {
+/* The pool, rounded to a type. */
+static void *rounded(const float *pool, size_t count, int32_t type) {
+    const size_t size = attn_type_size(type);
+    char *p = data_pages(count * size);
+    for (size_t i = 0; i < count && i < PERIOD; i++) attn_store(p, type, (int64_t)i, pool[i]);
+    for (size_t i = PERIOD; i < count; i += PERIOD)
+        memcpy(p + i * size, p, (count - i < PERIOD ? count - i : PERIOD) * size);
+    return p;
+}
+
+unsigned data_types(const kernel_spec *k) {
+    const attn_types t = attn_spec_types(&k->core);
+    return case_is_layer(k) ? 0 : 1u << t.q | 1u << t.k | 1u << t.v;
+}
+
+bench_data data_make(size_t inputs, size_t outputs, size_t workspace, unsigned types) {
     bench_data d = {.other_bytes = OTHER_BYTES};
     d.pool = data_pages(inputs * sizeof *d.pool);
     d.o = data_pages(outputs * sizeof *d.o);
     d.workspace = data_pages(workspace);
     d.other = data_pages(d.other_bytes);
     data_fill(d.pool, inputs, 1, SEED_INPUT);
+    d.stored[ATTN_TYPE_F32] = d.pool;
+    for (int32_t type = ATTN_TYPE_F32 + 1; type < ATTN_TYPE_COUNT; type++)
+        if (types >> type & 1) d.stored[type] = rounded(d.pool, inputs, type);
     return d;
 }
 
-static attn_view view(const float *data, int64_t heads, int64_t tokens, int64_t width, bool token) {
+static attn_view view(const void *data, int64_t heads, int64_t tokens, int64_t width, bool token) {
     if (token) return (attn_view){data, heads * tokens * width, width, heads * width};
     return (attn_view){data, heads * tokens * width, tokens * width, width};
 }
@@ -120,12 +139,15 @@ attn_args data_args(arena *a, const bench_data *d, const bench_case *c, const ke
     attn_args args = ATTN_ARGS_INIT;
     args.batch = 1, args.q_len = c->q_len, args.kv_len_max = c->kv_len;
     args.threads = c->threads;
-    const float *key = d->pool;
-    const float *value = key + k_floats(c, k) + (c->how & CLOSE ? 0 : GAP);
-    const float *query = value + v_floats(c, k);
-    args.q = view(query, spec->heads, c->q_len, dim, false);
-    args.k = view(key, spec->kv_heads, c->kv_len, dim, token);
-    args.v = view(value, spec->v_heads, c->kv_len, spec->v_dim, token);
+    const attn_types type = attn_spec_types(spec);
+    const size_t gap = GAP / attn_type_size(type.v);
+    const size_t value = k_floats(c, k) + (c->how & CLOSE ? 0 : gap);
+    const size_t query = value + v_floats(c, k);
+#define AT(name, i) attn_at(d->stored[type.name], type.name, (int64_t)(i))
+    args.q = view(AT(q, query), spec->heads, c->q_len, dim, false);
+    args.k = view(AT(k, 0), spec->kv_heads, c->kv_len, dim, token);
+    args.v = view(AT(v, value), spec->v_heads, c->kv_len, spec->v_dim, token);
+#undef AT
     if (case_shares_v(k)) args.v = args.k;
     const attn_view o = view(d->o, spec->heads, c->q_len, spec->v_dim, false);
     args.o = (attn_out){d->o, o.batch, o.head, o.token};
@@ -147,17 +169,19 @@ static void check_rows(const attn_args *args, const kernel_spec *k, int32_t i, b
     attn_args one = *args;
     const int32_t start = args->q_start[0] + i;
     one.q_len = 1;
-    one.q.data = (const float *)args->q.data + i * args->q.token;
+    const attn_types type = attn_spec_types(&k->core);
+    one.q.data = attn_at(args->q.data, type.q, i * args->q.token);
     one.q_start = &start;
     if (one.seg) one.seg += i;
     oracle expected;
     oracle_run(a, k, &one, &expected);
     for (int32_t h = 0; h < k->core.heads; h++) {
-        const float *o = (const float *)args->o.data + h * args->o.head + i * args->o.token;
+        const int64_t at = h * args->o.head + i * args->o.token;
         const double *want = expected.o + (int64_t)h * k->core.v_dim;
         for (int32_t d = 0; d < k->core.v_dim; d++) {
-            const double error = fabs((double)o[d] - want[d]);
-            const double excess = error > 0 ? error / expected.row[h].bound : 0;
+            const double got = (double)attn_load(args->o.data, type.o, at + d);
+            const double error = fabs(got - want[d]);
+            const double excess = oracle_fraction(&expected.row[h], type.o, got, want[d]);
             if (!(error <= e->max_abs)) e->max_abs = error;
             if (!(excess <= e->excess)) e->excess = isnan(excess) ? INFINITY : excess;
         }
@@ -180,8 +204,8 @@ bench_error data_check(const attn_args *args, const bench_case *c, const kernel_
     if (count > c->q_len) count = c->q_len;
     for (int n = 0; n < count; n++) check_rows(args, k, data_sampled(c->q_len, count, n), &e);
     const size_t floats = data_outputs(c, k);
-    const float *o = args->o.data;
+    const int32_t type = attn_spec_types(&k->core).o;
     for (size_t i = 0; i < floats; i++)
-        if (!isfinite(o[i])) e.finite = false;
+        if (!isfinite(attn_load(args->o.data, type, (int64_t)i))) e.finite = false;
     return e;
 }

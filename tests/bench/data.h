@@ -6,7 +6,8 @@
 #include "cases.h"
 
 typedef struct bench_data {
-    float *pool; /* Q, K and V of the case at hand, from its start */
+    float *pool;                         /* Q, K and V of the case at hand, from its start */
+    const void *stored[ATTN_TYPE_COUNT]; /* the same, rounded to the types of some case */
     float *o;
     void *workspace;
     void *other; /* never a case's data: bandwidth, eviction */
@@ -27,7 +28,9 @@ size_t data_inputs(const bench_case *c, const kernel_spec *k);
 size_t data_outputs(const bench_case *c, const kernel_spec *k);
 
 /* Buffers for cases of up to these sizes, filled. */
-bench_data data_make(size_t inputs, size_t outputs, size_t workspace);
+bench_data data_make(size_t inputs, size_t outputs, size_t workspace, unsigned types);
+/* Bits of attn_type that a case's kernel reads. */
+unsigned data_types(const kernel_spec *k);
 
 /* The call of a case, but for its workspace's size. Small arrays come from the arena. */
 attn_args data_args(arena *a, const bench_data *d, const bench_case *c, const kernel_spec *k);

@@ -88,7 +88,7 @@ class Args(C.Structure):
 
 class Tensor(C.Structure):
     _fields_ = [("name", C.c_char_p), ("data", C.c_void_p), ("rank", C.c_int32),
-                ("dim", C.c_int64 * 4)]
+                ("dim", C.c_int64 * 4), ("type", C.c_int32)]
 
 
 class Cache(C.Structure):
@@ -207,8 +207,8 @@ class OursLayer:
         size = self.lib.attn_block_packed_bytes(block)
         memory, packed = aligned(size)
         message = C.create_string_buffer(1024)
-        status = self.lib.attn_block_pack(block, tensors, len(tensors), packed, size, message,
-                                          len(message))
+        status = self.lib.attn_block_pack_typed(block, tensors, len(tensors), packed, size,
+                                                message, len(message))
         if status:
             raise RuntimeError(message.value.decode())
         return block, memory, packed
@@ -252,8 +252,8 @@ def load(folder):
     lib.attn_block_name.argtypes = lib.attn_block_packed_bytes.argtypes = [C.c_void_p]
     lib.attn_block_packed_bytes.restype = C.c_size_t
     lib.attn_block_create.argtypes = [C.c_void_p, C.c_void_p, C.c_uint32]
-    lib.attn_block_pack.argtypes = [C.c_void_p, C.c_void_p, C.c_int32, C.c_void_p, C.c_size_t,
-                                    C.c_char_p, C.c_size_t]
+    lib.attn_block_pack_typed.argtypes = [C.c_void_p, C.c_void_p, C.c_int32, C.c_void_p, C.c_size_t,
+                                          C.c_char_p, C.c_size_t]
     lib.attn_cache_bytes.argtypes = [C.c_void_p, C.c_int32, C.c_int32, C.c_void_p]
     lib.attn_cache_init.argtypes = [C.c_void_p, C.c_void_p, C.c_int32, C.c_int32, C.c_void_p,
                                     C.c_size_t]

@@ -121,6 +121,10 @@ static inline const ${plan.type.k.c} *find(key_rows rows, int64_t key, ptrdiff_t
     return rows.at + (key + key / 16) * step;
 }
 
+static inline uintptr_t beyond(key_rows rows, int64_t key, ptrdiff_t step) {
+    return ATTN_AHEAD(rows.at, (key + key / 16) * step);
+}
+
 static inline int gap(int32_t key) {
     return key % 16 == 0 ? 2 : 1;
 }
@@ -144,9 +148,7 @@ $   k_from = function(rows, key) return "{" .. rows .. ".at, " .. rows .. ".key 
 $   k_at = key_at,
 $   v_at = key_at,
 $   first = function(rows) return rows .. ".at" end,
-$   ahead = function(rows, key, step)
-$     return "ATTN_AHEAD(" .. rows .. ".at, (" .. key .. " + " .. key .. " / 16) * " .. step .. ")"
-$   end,
+$   ahead = function(rows, key, step) return "beyond(" .. rows .. ", " .. key .. ", " .. step .. ")" end,
 $   beside = function(row, n, step) return row .. " + " .. n .. " * " .. step end,
 $   v_next = function(row, key, step) return row .. " += gap(" .. key .. ") * " .. step end,
 $   k_step = token,

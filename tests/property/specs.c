@@ -37,18 +37,18 @@ const property_spec property_specs[] = {
     {"negative_scale", "heads=2;head_dim=20;scale=-0.4;causal=false", 0, 0, 0, 0},
     {"zero_scale", "heads=2;head_dim=20;scale=0", 0, 0, 0, 0},
 
-    /* mla */
+    /* 16 bits: keys and values, or all */
     {"bf16_d12", "heads=4;kv_heads=2;head_dim=12;kv_type=bf16", 0, 0, 0, 0},
-    {"bf16_d64_sinks", "heads=3;head_dim=64;sinks=true;kv_type=bf16", 0, 0, 0, 0},
-    {"bf16_gqa8_dv40", "heads=8;kv_heads=1;head_dim=72;v_dim=40;softcap=20;kv_type=bf16", 0, 0, 0, 0},
-    {"bf16_window40", "op=sliding_self;heads=4;kv_heads=2;head_dim=33;window=40;kv_type=bf16", 0, 0, 0, 0},
-    {"bf16_cross3", "op=segment_cross;heads=4;kv_heads=2;head_dim=20;lookback=3;kv_type=bf16", 0, 0, 0, 0},
-    {"bf16_cross100", "op=segment_cross;heads=2;head_dim=32;lookback=100;kv_type=bf16", 0, 0, 0, 0},
+    {"f16_d64_sinks", "heads=3;head_dim=64;sinks=true;kv_type=f16", 0, 0, 0, 0},
+    {"bf16_gqa8_dv40", "heads=8;kv_heads=1;head_dim=72;v_dim=40;softcap=20;type=bf16", 0, 0, 0, 0},
+    {"f16_window40", "op=sliding_self;heads=4;kv_heads=2;head_dim=33;window=40;type=f16;kv_type=bf16", 0, 0, 0, 0},
+    {"bf16_cross3", "op=segment_cross;heads=4;kv_heads=2;head_dim=20;lookback=3;type=bf16;kv_type=f16", 0, 0, 0, 0},
+    {"f16_cross100", "op=segment_cross;heads=2;head_dim=32;lookback=100;kv_type=f16", 0, 0, 0, 0},
     {"bf16_mla", "form=mla;heads=4;retr_dim=16;kv_comp_dim=40;kv_type=bf16", 0, 0, 0, 0},
-    {"bf16_mla_shared", "form=mla;key=shared;heads=5;retr_dim=8;kv_comp_dim=64;scale=0.2;kv_type=bf16", 0, 0, 0, 0},
-    {"bf16_alibi", "backend=flex;heads=3;head_dim=64;kv_type=bf16;score=s + 0.02 * (k - q);mask=k <= q and q - k <= 90", 0, 0, 0, 0},
-    {"bf16_flex_window", "op=sliding_self;backend=flex;heads=2;head_dim=16;window=30;kv_type=bf16", 0, 0, 0, 0},
-    {"bf16_flex_cross", "op=segment_cross;backend=flex;heads=2;head_dim=24;lookback=1;kv_type=bf16", 0, 0, 0, 0},
+    {"f16_mla_shared", "form=mla;key=shared;heads=5;retr_dim=8;kv_comp_dim=64;scale=0.2;type=f16", 0, 0, 0, 0},
+    {"f16_alibi", "backend=flex;heads=3;head_dim=64;type=f16;score=s + 0.02 * (k - q);mask=k <= q and q - k <= 90", 0, 0, 0, 0},
+    {"bf16_flex_window", "op=sliding_self;backend=flex;heads=2;head_dim=16;window=30;type=bf16;kv_type=f32", 0, 0, 0, 0},
+    {"f16_flex_cross", "op=segment_cross;backend=flex;heads=2;head_dim=24;lookback=1;type=f16;o_type=f32", 0, 0, 0, 0},
 
     /* K and V in 8 bits with a scale a row: dot = f32 leaves the bound no room */
     {"i8_d12", "heads=4;kv_heads=2;head_dim=12;kv_type=i8;rotate=true;dot=f32", 0, 0, 0, 0},
@@ -62,6 +62,8 @@ const property_spec property_specs[] = {
     {"i8_alibi", "backend=flex;heads=3;head_dim=64;kv_type=i8;dot=f32;score=s + 0.02 * (k - q);mask=k <= q and q - k <= 90", 0, 0, 0, 0},
     {"i8_flex_window", "op=sliding_self;backend=flex;heads=2;head_dim=16;window=30;kv_type=i8;dot=f32", 0, 0, 0, 0},
     {"i8_flex_cross", "op=segment_cross;backend=flex;heads=2;head_dim=24;lookback=1;kv_type=i8;rotate=true", 0, 0, 0, 0},
+
+    /* mla */
     {"mla_full", "form=mla;heads=4;head_dim=16;retr_dim=16;kv_comp_dim=32", 0, 0, 0, 0},
     {"mla_full_shared", "form=mla;key=shared;heads=5;head_dim=32;retr_dim=8;kv_comp_dim=64;"
                         "scale=0.15", 0, 0, 0, 0},

@@ -75,10 +75,11 @@ static double fraction(double got, double want, double bound) {
 static const char *compare_row(arena *a, const call *c, const oracle *want, const outcome *got,
                                size_t row, double *worst) {
     const oracle_row *w = &want->row[row];
+    const int32_t type = attn_spec_types(&c->spec->core).o;
     size_t width = (size_t)call_v_dim(c);
     for (size_t d = 0; d < width; d++) {
         double o = (double)got->o[row * width + d], x = want->o[row * width + d];
-        double f = fraction(o, x, w->bound);
+        double f = oracle_fraction(w, type, o, x);
         if (f > *worst) *worst = f;
         if (f <= 1) continue;
         return row_text(a, c, row,
@@ -371,8 +372,13 @@ int property_sweep(const property_options *o) {
     for (int i = 0; i < property_spec_count; i++) {
         if (o->spec && strcmp(o->spec, property_specs[i].name) != 0) continue;
         if ((uint64_t)i % (uint64_t)o->every != o->seed % (uint64_t)o->every) continue;
-        s.row[kernels] = i;
-        property_kernel(a, &property_specs[i], &s.kernels[kernels++]);
+        kernel_spec *k = &s.kernels[kernels];
+        property_kernel(a, &property_specs[i], k);
+        if (plan_check_unroll(a, k, o->build.unroll)) {
+            printf("skip %s: too wide to be unrolled so far\n", property_specs[i].name);
+            continue;
+        }
+        s.row[kernels++] = i;
     }
     build_options build = o->build;
     build.isa_mask = o->isa_mask;

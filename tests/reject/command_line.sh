@@ -38,6 +38,11 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 2 "--head-dim" $gen generate --heads 4 -o "$work/out"
     check 2 "--kv-heads" $gen generate --heads 4 --kv-heads 3 --head-dim 16 -o "$work/out"
     check 2 "--isa" $gen generate $one --isa sse9 -o "$work/out"
+    check 2 "--unroll: attn_f32_regular_sdpa_full_self_h4d300 would unroll 300 steps of the loop over its head width: at most 256" \
+        $gen generate --heads 4 --head-dim 300 --unroll full -o "$work/out"
+    check 2 "--unroll: attn_f32_regular_sdpa_full_self_h4d300 would unroll 257 steps" \
+        $gen explain --heads 4 --head-dim 300 --unroll 257
+    check 0 "unroll: 256 of 300 steps" $gen explain --heads 4 --head-dim 300 --unroll 256 --isa avx2
     check 2 "--window" $gen generate $one --window abc -o "$work/out"
     check 2 "window" $gen generate $one --op sliding_self -o "$work/out"
     check 2 "column 9" $gen generate $one --backend flex --mask 'k <= q +' -o "$work/out"

@@ -3,6 +3,7 @@
  * before ATTN_TARGET_END. A row that is new needs its header here. */
 #include "types.h"
 #include "simd/bf16.h"
+#include "simd/f16.h"
 #include "simd/i8.h"
 
 /* The names without a suffix are f32's. */

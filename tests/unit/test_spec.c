@@ -311,7 +311,10 @@ Test(spec, only_canonical_names_parse) {
         "attn_f32_regular_sdpa_sliding_self_h8d64",        /* window is missing */
         "attn_f32_mla_sdpa_full_self_h8y1c8t8",            /* scale is missing */
         "attn_f32_regular_full_self_sdpa_h8d64",
-        "attn_f16_regular_sdpa_full_self_h8d64",
+        "attn_f64_regular_sdpa_full_self_h8d64",
+        "attn_bf16_kvbf16_regular_sdpa_full_self_h8d64",     /* the same */
+        "attn_f32_of32_regular_sdpa_full_self_h8d64",        /* the same */
+        "attn_f16_of32_kvbf16_regular_sdpa_full_self_h8d64", /* order */
         "attn_f32_rotate_regular_sdpa_full_self_h8d64",      /* f32 keys are not rotated */
         "attn_f32_kvi8_doti16_regular_sdpa_full_self_h8d64", /* the default */
         "attn_f32_doti8_regular_sdpa_full_self_h8d64",
@@ -321,6 +324,42 @@ Test(spec, only_canonical_names_parse) {
     attn_spec s;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_expect_eq(attn_spec_parse(bad[i], &s), ATTN_E_SPEC, "'%s' parses", bad[i]);
+}
+
+Test(spec, types_in_names) {
+    static const struct {
+        const char *name;
+        attn_types type;
+    } row[] = {
+        {"attn_f32_kvf16_regular_sdpa_full_self_h8d64",
+         {ATTN_TYPE_F32, ATTN_TYPE_F16, ATTN_TYPE_F16, ATTN_TYPE_F32}},
+        {"attn_bf16_regular_sdpa_full_self_h8d64",
+         {ATTN_TYPE_BF16, ATTN_TYPE_BF16, ATTN_TYPE_BF16, ATTN_TYPE_BF16}},
+        {"attn_f16_kvf32_regular_sdpa_full_self_h8d64",
+         {ATTN_TYPE_F16, ATTN_TYPE_F32, ATTN_TYPE_F32, ATTN_TYPE_F16}},
+        {"attn_f16_kvbf16_of32_regular_sdpa_full_self_h8d64",
+         {ATTN_TYPE_F16, ATTN_TYPE_BF16, ATTN_TYPE_BF16, ATTN_TYPE_F32}},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        attn_spec s;
+        char name[ATTN_NAME_MAX];
+        cr_assert_eq(attn_spec_parse(row[i].name, &s), ATTN_OK, "%s", row[i].name);
+        const attn_types type = attn_spec_types(&s);
+        cr_expect_eq(memcmp(&type, &row[i].type, sizeof type), 0, "%s", row[i].name);
+        attn_spec_format(&s, name);
+        cr_expect_str_eq(name, row[i].name);
+    }
+}
+
+Test(spec, type_in_layers) {
+    attn_spec s;
+    attn_spec_error e;
+    attn_spec_init(&s);
+    s.level = ATTN_LEVEL_BLOCK;
+    s.heads = 2, s.d_model = 16, s.type = ATTN_TYPE_BF16;
+    cr_assert_eq(attn_spec_resolve(&s, &e), ATTN_E_SPEC);
+    cr_expect_str_eq(e.field, "type");
+    cr_expect_not_null(strstr(e.text, "must be f32 in layers, whose rows are"), "%s", e.text);
 }
 
 Test(spec, defaults) {

@@ -52,6 +52,7 @@ static const struct {
     {"return {\n  KERNEL = {\n    avx2 = {\n key_block = 100 } } }",
      "dir/t.lua:4:2: key_block: must be a multiple of 8, got 100"},
     {"return {\n  KERNEL = {\n    avx2 = {\n unroll = 65 } } }", "at most the head width, 64"},
+    {"return {\n  KERNEL = {\n    avx2 = {\n unroll = 257 } } }", "must be from 1 to 256, got 257"},
     {"return {\n  KERNEL = {\n    avx2 = {\n unroll = 8, prefetch = 1 } } }",
      "dir/t.lua:4:14: prefetch: must be 0 where unroll (8) is no multiple of 16"},
     {"return {\n  KERNEL = {\n    avx2 = {\n dot_keys = 6 } } }", "must be a power of two, got 6"},

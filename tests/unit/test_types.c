@@ -42,7 +42,7 @@ Test(types, bf16_rounds_to_even) {
         }
 }
 
-/* f16 has no row yet, but its values do: between neighbours the middle goes to the even code. */
+/* Between neighbours the middle goes to the even code. */
 Test(types, f16_rounds_to_even) {
     cr_assert_eq(bits_of(attn_float_value(0x3c00, 16, 5)), bits_of(1.0f));
     cr_assert_eq(bits_of(attn_float_value(0x0001, 16, 5)), bits_of(0x1p-24f));

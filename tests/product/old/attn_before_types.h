@@ -120,6 +120,15 @@ void attn_plan_destroy(attn_plan *plan);
 int attn_workspace(const attn_plan *plan, const attn_extent *extent, size_t *bytes);
 int attn_run(const attn_plan *plan, const attn_args *args);
 int attn_plan_check(const attn_plan *plan, const attn_args *args, char *message, size_t size);
+typedef struct attn_tensor {
+    const char *name;
+    const float *data;
+    int32_t rank;
+    int64_t dim[4];
+} attn_tensor;
+int32_t attn_block_weights(const attn_block *block, attn_tensor *list, int32_t capacity);
+int attn_block_pack(const attn_block *block, const attn_tensor *tensors, int32_t count,
+                    void *packed, size_t packed_bytes, char *message, size_t message_size);
 int attn_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity, size_t *bytes);
 int attn_cache_init(const attn_block *block, attn_cache *cache, int32_t batch, int32_t capacity,
                     void *memory, size_t bytes);

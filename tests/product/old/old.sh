@@ -18,6 +18,24 @@ old_caller() {
             -o "$work/old" && "$work/old"
 }
 check old-caller old_caller
+# Arrays of elements that were shorter are refused by the linker, and by the loader of a library.
+old_tensors() {
+    "$cc" -std=c11 $warn -I$here -c $here/tensors.c -o "$work/tensors.o" || return 1
+    "$cc" -shared -o "$work/libold.so" -x c - <<'C' || return 1
+int attn_block_weights(void) { return 0; }
+int attn_block_pack(void) { return 0; }
+C
+    "$cc" "$work/tensors.o" -L"$work" -lold -Wl,-z,now -Wl,-rpath,"$work" -o "$work/tensors" || return 1
+    "$work/tensors" || return 1 # with a library of then
+    make -s -C "$work/k" shared CFLAGS=-O0 || return 1
+    cp "$work/k/build/libold.so" "$work/libold.so" || return 1
+    "$work/tensors" 2>"$work/said" && return 1
+    cat "$work/said"
+    grep -q 'undefined symbol: attn_block_\(weights\|pack\)$' "$work/said" || return 1
+    "$cc" "$work/tensors.o" -L"$work" -lold -o "$work/linked" 2>"$work/said" && return 1
+    grep -q 'undefined reference to .attn_block_pack' "$work/said"
+}
+check old-tensors old_tensors
 cat >"$work/init.c" <<'C'
 #include "attn.h"
 int initial(float *x);
