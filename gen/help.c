@@ -82,7 +82,8 @@ static const char *model_text(arena *a) {
     return arena_printf(
         a,
         "MODEL is a Lua file, a name that attn-gen models lists, or a config.json "
-        "of Hugging Face or its folder. Beside\nit --kv-type is taken, for all its layers, and "
+        "of Hugging Face or its folder. Beside\nit --kv-type, --rotate and --dot are taken, for "
+        "all its layers, and "
         "beside "
         "a config.json --level (default: %s) and --backend. Its model_type is one of\n",
         IMPORT_DEFAULT_LEVEL);

@@ -181,9 +181,34 @@ static const char *heads(arena *a, int32_t count, const char *of) {
     return arena_printf(a, "%d %s head%s", count, of, count == 1 ? "" : "s");
 }
 
+/* Integers, what scales them, and how keys lie. */
+static void say_scaled(arena *a, fact_list *l, const attn_spec *s) {
+    const attn_rotation turn = attn_spec_rotation(s);
+    const attn_types type = attn_spec_types(s);
+    say(l, "Types", "",
+        arena_printf(
+            a,
+            "K and V are stored in i8, each row with an f32 scale (k_scale%s): an element is "
+            "scale * code. Q is stored in %s, O in %s; all arithmetic is f32, and exact is "
+            "what the stored values give.",
+            attn_spec_one_row(s) ? ", which serves V too" : ", v_scale", attn_type_get(type.q).name,
+            attn_type_get(type.o).name));
+    if (turn.block)
+        say(l, "Rotation", "",
+            arena_printf(
+                a,
+                "K is stored rotated, in blocks of %d columns from column %d on: H[i][j] = "
+                "(-1)^popcount(i & j) / sqrt(%d). Q comes as it is, and is rotated here.",
+                turn.block, turn.from, turn.block));
+}
+
 /* Where operands are not all f32. */
 static void say_types(arena *a, fact_list *l, const attn_spec *s) {
     if (is_plain(s)) return;
+    if (attn_spec_scaled(s)) {
+        say_scaled(a, l, s);
+        return;
+    }
     const attn_types type = attn_spec_types(s);
     const char *q = attn_type_get(type.q).name, *k = attn_type_get(type.k).name;
     const char *o = attn_type_get(type.o).name, *stored;

@@ -389,9 +389,11 @@ bool kernel_spec_build(arena *a, const spec_input *inputs, int count, const char
     return true;
 }
 
-bool kernel_spec_change(arena *a, kernel_spec *k, const spec_input *in, diag *d) {
-    building b = {a, in, 1, NULL, k, d};
-    if (!set_value(&b, in) || !resolve(&b)) return false;
+bool kernel_spec_change(arena *a, kernel_spec *k, const spec_input *inputs, int count, diag *d) {
+    building b = {a, inputs, count, NULL, k, d};
+    for (int i = 0; i < count; i++)
+        if (!set_value(&b, &inputs[i])) return false;
+    if (!resolve(&b)) return false;
     attn_spec_format(&k->core, k->name);
     k->inner = k->expanded = -1;
     k->outer = false;

@@ -41,9 +41,9 @@ typedef struct spec_input {
 bool kernel_spec_build(arena *a, const spec_input *inputs, int count, const char *where,
                        kernel_spec *out, diag *d);
 
-/* Gives a kernel that is built another value of a field, under the same checks; the model that it
- * was in knows nothing of it. */
-bool kernel_spec_change(arena *a, kernel_spec *k, const spec_input *in, diag *d);
+/* Gives a kernel that is built other values of fields, under the same checks; the model that it was
+ * in knows nothing of it. */
+bool kernel_spec_change(arena *a, kernel_spec *k, const spec_input *inputs, int count, diag *d);
 
 /* The expressions and declarations in canonical form: what two kernels of one name are compared by,
  * and what expr_hash is the hash of; "" if there are none. */

@@ -69,23 +69,23 @@ bool model_from_flags(arena *a, const spec_input *inputs, int count, model *out,
 }
 
 bool model_takes(const char *field) {
-    return !strcmp(field, "kv_type");
+    return !strcmp(field, "kv_type") || !strcmp(field, "rotate") || !strcmp(field, "dot");
 }
 
 bool model_change(arena *a, model *m, const spec_input *inputs, int count, diag *d) {
     const model old = *m;
+    spec_input *change = arena_alloc(a, ((size_t)count + 1) * sizeof *change);
     int changes = 0;
-    for (int i = 0; i < count; i++) changes += model_takes(inputs[i].field);
+    for (int i = 0; i < count; i++)
+        if (model_takes(inputs[i].field)) change[changes++] = inputs[i];
     if (!changes) return true;
     model_begin(a, old.name, old.layer_count, m);
     for (int layer = 0; layer < old.layer_count; layer++) {
         kernel_spec k = old.kernels[old.layer_kernel[layer]];
-        for (int i = 0; i < count; i++)
-            if (model_takes(inputs[i].field) && !kernel_spec_change(a, &k, &inputs[i], d))
-                return false;
+        if (!kernel_spec_change(a, &k, change, changes, d)) return false;
         if (!model_add_layer(a, m, &k))
             return diag_set(d, "%s: layer %d has the name of another layer, by a hash",
-                            inputs[0].where, layer);
+                            change[0].where, layer);
     }
     return true;
 }

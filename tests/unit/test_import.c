@@ -453,6 +453,7 @@ Test(import, command_line) {
     char *refuse[] = {"attn-gen", "explain", "x.json", "--heads=3"};
     cr_expect_not(cli_parse(a, 4, refuse, &o, &d));
     cr_expect_not_null(strstr(d.text, "--heads: a kernel flag and a MODEL"));
-    cr_expect_not_null(strstr(d.text, "a config.json takes --level, --backend and --kv-type"));
+    cr_expect_not_null(
+        strstr(d.text, "a config.json takes --level, --backend, --kv-type, --rotate"));
     arena_free(a);
 }
