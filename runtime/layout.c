@@ -3,7 +3,7 @@
 
 /* In the order of attn_layout. */
 static const attn_layout_rule rules[] = {
-    {.words = NULL}, /* dense */
+    {.scales = true}, /* dense */
 };
 enum { RULES = sizeof rules / sizeof *rules };
 

@@ -13,6 +13,7 @@ typedef struct attn_layout_rule {
     /* How many token strides after key 0 of its head this key lies; ascending. */
     int64_t (*place)(int64_t key);
     const char *words; /* for banners and explain; null: nothing */
+    bool scales;       /* its template says where the scales of keys lie */
 } attn_layout_rule;
 
 const attn_layout_rule *attn_layout_of(const attn_spec *spec);

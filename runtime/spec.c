@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* spec.c - the rules of specs: what is required, where it belongs, what follows from it. */
 #include "spec.h"
+#include "layout.h"
 #include "op.h"
 #include "types.h"
 
@@ -218,6 +219,12 @@ static attn_status resolve_products(attn_spec *s, attn_spec_error *err) {
 
 /* Caches of layers are dense. */
 static attn_status check_layout(const attn_spec *s, attn_spec_error *err) {
+    if (attn_spec_scaled(s) && !attn_layout_of(s)->scales) {
+        char name[ATTN_FIELD_TEXT_MAX];
+        attn_field_text(attn_field_find("layout"), s, name);
+        return fail(err, "kv_type",
+                    "must not be i8 with layout = %s, which has no place for its scales", name);
+    }
     if (s->layout == ATTN_LAYOUT_DENSE || s->level == ATTN_LEVEL_CORE) return ATTN_OK;
     return fail(err, "layout", "must be dense in layers, whose caches are");
 }

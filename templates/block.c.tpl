@@ -2,11 +2,9 @@ $ -- One layer file: a layer spec on an instruction set. form/*_block says what 
 $ -- the heads come together again; the rest of a layer is the same for all.
 $ local source = part("package/banner.c")
 $ local norms = spec.norm ~= "none"
-$ local own_ffn = spec.ffn ~= "none" and spec.ffn ~= "external"
+$ local own_ffn, gated, second = plan.own_ffn, plan.gated, plan.second_norm
 $ local post, both = spec.norm_place == "post", spec.norm_place == "both"
 $ local parallel = spec.residual == "parallel"
-$ local second = norms and own_ffn and not spec.shared_norm
-$ local gated = own_ffn and spec.ffn:find("glu") ~= nil
 $ local form = "form/" .. spec.form .. "_block.c"
 $ local dims = { MODEL = plan.model, FFN = own_ffn and spec.ffn_dim or 0 }
 $ -- Norms and ffn: the weights of every layer.
@@ -32,39 +30,6 @@ $     end
 $     if both then norm_weights(weight, "post_norm2") end
 $   end
 $ end
-$ -- Packed weights, one after the other: NAME_AT is where each starts, in floats.
-$ local last = "0"
-$ local places = {}
-$ local function place(name, floats)
-$   places[#places + 1] = "#define " .. name .. "_AT (" .. last .. ")"
-$   last = name .. "_AT + " .. floats
-$ end
-$ local function vector(name, count)
-$   place(name, tostring((count + 15) // 16 * 16))
-$ end
-$ local function matrix(name, n, k, heads)
-$   local panels = (n + plan.nr - 1) // plan.nr
-$   place(name, (heads or 1) * panels .. " * (int64_t)" .. k * plan.nr)
-$ end
-$ local function norm_vectors(name)
-$   vector(name, dims.MODEL)
-$   if spec.norm_bias then vector(name .. "_BIAS", dims.MODEL) end
-$ end
-$ if norms then norm_vectors("NORM1") end
-$ part(form, { section = "packed", matrix = matrix, vector = vector })
-$ if spec.sinks then vector("SINKS", spec.heads) end
-$ if norms and both then norm_vectors("POST1") end
-$ if second then norm_vectors("NORM2") end
-$ if own_ffn then
-$   matrix("UP", gated and 2 * ((dims.FFN + plan.nr - 1) // plan.nr * plan.nr) or dims.FFN, dims.MODEL)
-$   matrix("DOWN", dims.MODEL, dims.FFN)
-$   if spec.ffn_bias then
-$     vector("UP_BIAS", gated and 2 * ((dims.FFN + plan.nr - 1) // plan.nr * plan.nr) or dims.FFN)
-$     vector("DOWN_BIAS", dims.MODEL)
-$   end
-$   if both then norm_vectors("POST2") end
-$ end
-$ if #plan.frequencies > 0 then place("ROPE", tostring(64 * 2 * 2 * #plan.frequencies)) end
 ${source}
 #include "runtime/attn_kernel.h"
 $ if isa.guard then
@@ -89,7 +54,7 @@ $ if spec.kv_dim > 0 then
 $ end
 $ if own_ffn then
     FFN = ${spec.ffn_dim}, /* hidden width of the feed-forward part */
-    H_ROW = ${(spec.ffn_dim + plan.nr - 1) // plan.nr * plan.nr + plan.pad},
+    H_ROW = ${plan.ffn_columns + plan.pad},
 $ end
 ${part(form, { section = "sizes" })}
     W = VF_WIDTH,
@@ -122,7 +87,11 @@ $ layer_weights(row)
 };
 
 /* Packed weights: where each starts, in floats. */
-${lines(places)}
+$ local last = "0"
+$ for _, p in ipairs(plan.places) do
+#define ${p.name}_AT (${last})
+$   last = p.name .. "_AT + " .. (p.panels > 0 and p.panels .. " * (int64_t)" or "") .. p.panel
+$ end
 #define PACKED_FLOATS (${last})
 
 /* --- One call --- */

@@ -107,17 +107,11 @@ static bool read_shapes(reader *r) {
 static bool add_scale(reader *r) {
     const char *scale = meta(r, "scale", NULL);
     if (!scale) return true;
-    double width = (double)r->k_dim;
-    if (r->shared) width = (double)(r->k_dim - r->v_dim);
-    if (strcmp(scale, "1/sqrt(head_dim)") == 0) {
-        const char *head_dim = meta(r, "head_dim", NULL);
-        if (r->mla && head_dim)
-            width = strtod(head_dim, NULL);
-        else
-            width = (double)r->k_dim;
-    } else if (strcmp(scale, "1/sqrt(retr_dim)") != 0) {
-        return add(r, "scale", scale);
-    }
+    const char *head_dim = r->mla ? meta(r, "head_dim", NULL) : NULL;
+    const bool by_head = strcmp(scale, "1/sqrt(head_dim)") == 0;
+    if (!by_head && strcmp(scale, "1/sqrt(retr_dim)") != 0) return add(r, "scale", scale);
+    double width = (double)(!by_head && r->shared ? r->k_dim - r->v_dim : r->k_dim);
+    if (by_head && head_dim) width = strtod(head_dim, NULL);
     return add(r, "scale", arena_printf(r->a, "%.9g", 1 / sqrt(width)));
 }
 
@@ -190,8 +184,8 @@ static bool add_fields(reader *r) {
     if (!add_meta(r, "window") || !add_meta(r, "right_window") || !add_meta(r, "lookback"))
         return false;
     if (!add_meta(r, "softcap") || !add_meta(r, "score") || !add_meta(r, "mask")) return false;
-    if (!add_meta(r, "type") || !add_meta(r, "kv_type")) return false;
-    if (!add_bool(r, "rotate") || !add_meta(r, "dot")) return false;
+    if (!add_meta(r, "type") || !add_meta(r, "kv_type") || !add_meta(r, "o_type")) return false;
+    if (!add_bool(r, "rotate") || !add_meta(r, "dot") || !add_meta(r, "layout")) return false;
     if (st_find(&r->file, "in.sinks") && !add(r, "sinks", "true")) return false;
     return each_part(r, "tensors", add_tensor) && each_part(r, "scalars", add_scalar);
 }
@@ -248,7 +242,10 @@ static bool optional_stored(reader *r, const char *name, int32_t type, const int
                             const void **out) {
     const st_tensor *t = st_find(&r->file, name);
     if (!t) return true;
-    return has_shape(r, t, 4, dim) && (*out = stored_read(r->a, &r->file, t, type, r->d)) != NULL;
+    if (!has_shape(r, t, 4, dim)) return false;
+    const bool own = strcmp(name, "in.q") != 0 && meta(r, "kv_type", NULL);
+    const bool stated = own || meta(r, "type", NULL);
+    return (*out = stored_read(r->a, &r->file, t, type, stated, r->d)) != NULL;
 }
 
 static bool optional_ints(reader *r, const char *name, int rank, const int64_t *dim,
@@ -281,10 +278,8 @@ static bool read_mask(reader *r, call *c) {
     c->mask_type = st_is_float(t) ? ATTN_MASK_F32 : ATTN_MASK_BOOL;
     c->mask_rank = t->rank;
     for (int i = 0; i < t->rank; i++) c->mask_dim[i] = t->dim[i];
-    if (st_is_float(t))
-        c->mask = st_floats(r->a, &r->file, t, r->d);
-    else
-        c->mask = st_bools(r->a, &r->file, t, r->d);
+    c->mask = st_is_float(t) ? (const void *)st_floats(r->a, &r->file, t, r->d)
+                             : st_bools(r->a, &r->file, t, r->d);
     return c->mask != NULL;
 }
 
@@ -298,14 +293,33 @@ static bool read_lengths(reader *r, call *c) {
     return optional_ints(r, "in.q_start", 1, batch, &c->q_start);
 }
 
-/* Scales, where the type has them: those that are missing would be anybody's guess. */
 static bool read_scales(reader *r, const char *name, int64_t heads, bool wanted,
                         const float **out) {
     const int64_t dim[] = {r->batch, heads, r->kv_len};
-    if (wanted != (st_find(&r->file, name) != NULL))
-        return bad(r, name,
-                   wanted ? "missing: i8 has a scale a row" : "is given, and nothing has scales");
-    return optional_floats(r, name, 3, dim, out);
+    return stored_read_scales(r->a, &r->file, name, dim, wanted, out, r->d);
+}
+
+static bool in_rows_of_k(const reader *r, const call *c, int32_t type) {
+    return stored_in_rows(type, c->v, r->v_dim, c->k, r->k_dim, r->batch * r->kv_heads * r->kv_len);
+}
+
+/* Where V lies in rows of K, their scales serve both; V may be there to be the same. */
+static bool drop_v(reader *r, call *c, int32_t type) {
+    const float *own = c->k_scale;
+    const bool given = st_find(&r->file, "in.v_scale");
+    if (given && !read_scales(r, "in.v_scale", 1, true, &own)) return false;
+    if (memcmp(own, c->k_scale, (size_t)(r->batch * r->kv_len) * sizeof *own))
+        return bad(r, "in.v_scale", "must be in.k_scale or left out, as key = shared says");
+    if (c->v && !in_rows_of_k(r, c, type))
+        return bad(r, "in.v", "must be in.k's first columns or left out, as key = shared says");
+    c->v = NULL;
+    return true;
+}
+
+static bool read_v_scales(reader *r, call *c, int32_t type) {
+    const bool scaled = attn_type_scaled(type);
+    if (scaled && r->shared) return drop_v(r, c, type);
+    return read_scales(r, "in.v_scale", r->v_heads, scaled, &c->v_scale);
 }
 
 static bool read_operands(reader *r, call *c) {
@@ -320,10 +334,8 @@ static bool read_operands(reader *r, call *c) {
            optional_stored(r, "in.k", type.k, k, &c->k) &&
            optional_stored(r, "in.v", type.v, v, &c->v) &&
            read_scales(r, "in.k_scale", r->kv_heads, attn_type_scaled(type.k), &c->k_scale) &&
-           read_scales(r, "in.v_scale", r->v_heads, attn_type_scaled(type.v) && c->v,
-                       &c->v_scale) &&
-           optional_floats(r, "in.sinks", 1, q + 1, &c->sinks) && read_lengths(r, c) &&
-           read_padding(r, c) && read_mask(r, c);
+           read_v_scales(r, c, type.v) && optional_floats(r, "in.sinks", 1, q + 1, &c->sinks) &&
+           read_lengths(r, c) && read_padding(r, c) && read_mask(r, c);
 }
 
 static bool read_side(reader *r, call *c) {
@@ -337,10 +349,8 @@ static bool read_side(reader *r, call *c) {
         side[i].count = t->count;
         if (t->count != call_side_count(c, i))
             return bad(r, name, "its shape does not fit its declaration");
-        if (decl->is_float)
-            side[i].data = st_floats(r->a, &r->file, t, r->d);
-        else
-            side[i].data = st_ints(r->a, &r->file, t, r->d);
+        side[i].data = decl->is_float ? (const void *)st_floats(r->a, &r->file, t, r->d)
+                                      : st_ints(r->a, &r->file, t, r->d);
         if (!side[i].data) return false;
     }
     c->side = side;
@@ -376,11 +386,7 @@ static bool v_in_k(const reader *r, const call *c) {
     if (r->kv_heads != r->v_heads || r->v_dim > r->k_dim) return false;
     const attn_types type = types_of(r->out);
     if (type.v != type.k || attn_type_scaled(type.v)) return false;
-    const size_t bytes = (size_t)r->v_dim * attn_type_size(type.v);
-    for (int64_t i = 0; i < r->batch * r->kv_heads * r->kv_len; i++)
-        if (memcmp(attn_at(c->v, type.v, i * r->v_dim), attn_at(c->k, type.k, i * r->k_dim), bytes))
-            return false;
-    return true;
+    return in_rows_of_k(r, c, type.v);
 }
 
 /* out.NAME, if it is there. */
@@ -639,5 +645,6 @@ bool golden_read(arena *a, const char *path, unsigned backends, golden *out, dia
     r->shared = r->mla && strcmp(meta(r, "key", "per_head"), "shared") == 0;
     if (strcmp(level, "block") == 0) return read_block(r, backends);
     if (!read_shapes(r) || !add_fields(r) || !build_specs(r, backends)) return false;
+    if (!some_spec(out)) return true;
     return read_problems(r) && read_answer(r) && read_tolerance(r);
 }

@@ -24,10 +24,11 @@ typedef struct expected {
 const char *compare(arena *a, const expected *want, values got, double tolerance, const bool *skip,
                     double *error);
 
-/* The same of stored elements (types.def): want is what they are before rounding, and each of them
- * must be what some number within the tolerance of it is rounded to. */
+/* The same of elements of a storage type (types.def): each must be what some number within the
+ * tolerance of `want` is rounded to. `want` is what they are before rounding, or rounded: a number
+ * that is one of the type stands for all that are rounded to it. */
 const char *compare_stored(arena *a, const expected *want, values got, int32_t type,
-                           double tolerance);
+                           double tolerance, const bool *skip, double *error);
 
 /* Elements of a tensor. */
 size_t expected_count(const expected *e);

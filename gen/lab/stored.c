@@ -32,17 +32,33 @@ double stored_value(int32_t type, const void *data, int64_t i) {
     return st_value(stored_dtype(type), data, i);
 }
 
+bool stored_in_rows(int32_t type, const void *v, int64_t v_dim, const void *k, int64_t k_dim,
+                    int64_t rows) {
+    const size_t bytes = (size_t)v_dim * attn_type_size(type);
+    for (int64_t i = 0; i < rows; i++)
+        if (memcmp(attn_at(v, type, i * v_dim), attn_at(k, type, i * k_dim), bytes)) return false;
+    return true;
+}
+
+double stored_step(int32_t type, double x) {
+    const attn_type_row row = attn_type_get(type);
+    const int digits = row.bits - row.exponent;      /* of a significand, the hidden one included */
+    const int least = 2 - (1 << (row.exponent - 1)); /* exponent of 2 */
+    int e;                                           /* |x| is in [0.5, 1) * 2^e */
+    (void)frexp(x, &e);
+    return ldexp(1, (e - 1 < least ? least : e - 1) - (digits - 1));
+}
+
+double stored_end(int32_t type) {
+    return ldexp(1, 1 << (attn_type_get(type).exponent - 1));
+}
+
 double stored_rounded(int32_t type, double x) {
     if (type == ATTN_TYPE_F32 || !isfinite(x) || x == 0) return x;
-    const attn_type_row row = attn_type_get(type);
-    const int digits = row.bits - row.exponent; /* of a significand, the hidden one included */
-    const int most = (1 << (row.exponent - 1)) - 1, least = 1 - most; /* exponents of 2 */
-    int e;                                                            /* |x| is in [0.5, 1) * 2^e */
-    (void)frexp(x, &e);
-    const double unit = ldexp(1, (e - 1 < least ? least : e - 1) - (digits - 1));
+    const double unit = stored_step(type, x);
     const double units = x / unit, below = floor(units), part = units - below;
     double to = part > 0.5 ? below + 1 : below;
     if (part == 0.5) to = fmod(below, 2) != 0 ? below + 1 : below;
     to *= unit;
-    return fabs(to) >= ldexp(1, most + 1) ? copysign(INFINITY, x) : to;
+    return fabs(to) >= stored_end(type) ? copysign(INFINITY, x) : to;
 }

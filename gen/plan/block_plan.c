@@ -1,4 +1,4 @@
-#include "block_plan.h"
+#include "block_internal.h"
 
 #include "op.h"
 #include "types.h"
@@ -61,13 +61,21 @@ static void plan_rope(arena *a, const attn_spec *s, block_plan *p) {
 
 /* --- Matrix products --- */
 
-/* Fewest columns that are whole heads and whole panels. */
-static int unit(int width, int nr) {
-    return width / gcd(width, nr) * nr;
-}
-
 static int most(int a, int b) {
     return a > b ? a : b;
+}
+
+/* Columns that a task may not be narrower than. */
+static int widest_unit(const attn_spec *s, int nr) {
+    int widest = block_unit(s->head_dim, nr);
+    if (s->form == ATTN_FORM_REGULAR) widest = most(widest, block_unit(s->v_dim, nr));
+    if (s->form == ATTN_FORM_MLA) {
+        widest = most(widest, block_unit(s->retr_dim, nr));
+        widest = most(widest, block_unit(s->head_dim + s->retr_dim, nr));
+    }
+    if (s->key == ATTN_KEY_SHARED)
+        widest = most(widest, block_unit(s->head_dim + s->v_head_dim, nr));
+    return widest;
 }
 
 static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
@@ -80,14 +88,7 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->depth = 256;
     p->unroll = 2; /* 4: gcc 12 spills */
     p->rows = 96;
-    int unit_max = unit(s->head_dim, p->nr);
-    if (s->form == ATTN_FORM_REGULAR) unit_max = most(unit_max, unit(s->v_dim, p->nr));
-    if (s->form == ATTN_FORM_MLA)
-        unit_max =
-            most(most(unit_max, unit(s->retr_dim, p->nr)), unit(s->head_dim + s->retr_dim, p->nr));
-    if (s->key == ATTN_KEY_SHARED)
-        unit_max = most(unit_max, unit(s->head_dim + s->v_head_dim, p->nr));
-    p->wide = most(8 * p->nr, unit_max);
+    p->wide = most(8 * p->nr, widest_unit(s, p->nr));
     p->few = p->nr;
     p->near = 128;
     p->sum = 128; /* equal ones round by 43 of 2^-24 at most, and spans of them by 6 more */
@@ -96,6 +97,9 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->streams = 4;
     p->pad = 16;
     p->chunk = 4;
+    p->tasks = 3;
+    p->few_tiles = 2;
+    p->row_ahead = 16;
 }
 
 /* A pair of the absorbed form takes (c + r) + c products, of the expanded one (n + r) + v; to
@@ -155,43 +159,9 @@ void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_p
     plan_rope(a, s, p);
     plan_gemm(s, isa, p);
     plan_expand(s, p);
+    block_plan_stages(s, p);
     snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_r%dc%d", k->name, isa->name, p->mr, p->nr);
     plan_notes(a, s, p);
-}
-
-lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
-    lua_val *t = lua_val_table(a), *frequencies = lua_val_table(a), *notes = lua_val_table(a);
-    const struct {
-        const char *name;
-        int value;
-    } ints[] = {
-        {"width", p->width},     {"model", p->model}, {"keys", p->keys},
-        {"mr", p->mr},           {"nr", p->nr},       {"depth", p->depth},
-        {"unroll", p->unroll},   {"rows", p->rows},   {"wide", p->wide},
-        {"few", p->few},         {"chunk", p->chunk}, {"expand_from", p->expand_from},
-        {"near", p->near},       {"ahead", p->ahead}, {"streams", p->streams},
-        {"pad", p->pad},         {"sum", p->sum},     {"span", p->span},
-        {"vectors", p->vectors}, {"line", p->line},
-    };
-    lua_val_set_string(a, t, "symbol", p->symbol);
-    for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
-        lua_val_set_int(a, t, ints[i].name, ints[i].value);
-    for (int i = 0; i < p->frequency_count; i++) {
-        lua_val *v = arena_alloc(a, sizeof *v);
-        *v = (lua_val){.kind = LUA_VAL_STRING, .string = arena_printf(a, "%a", p->frequency[i])};
-        lua_val_push(a, frequencies, v);
-    }
-    lua_val_set(a, t, "frequencies", frequencies);
-    lua_val_set_bool(a, t, "given_positions", p->given_positions);
-    lua_val_set_bool(a, t, "second_output", p->second_output);
-    lua_val_set_float(a, t, "mscale", p->mscale);
-    for (int i = 0; i < p->notes; i++) {
-        lua_val *v = arena_alloc(a, sizeof *v);
-        *v = (lua_val){.kind = LUA_VAL_STRING, .string = p->note[i]};
-        lua_val_push(a, notes, v);
-    }
-    lua_val_set(a, t, "notes", notes);
-    return t;
 }
 
 static double ffn_weights(const attn_spec *s, double width) {

@@ -5,7 +5,38 @@
 #include "isa.h"
 #include "spec/model.h"
 
-enum { BLOCK_MAX_NOTES = 16 };
+enum {
+    BLOCK_MAX_NOTES = 16,
+    BLOCK_MAX_PLACES = 32,
+    BLOCK_MAX_MATRICES = 12,
+    BLOCK_MAX_STAGES = 8,
+    BLOCK_STAGE_MATRICES = 3
+};
+
+/* Packed weights that lie together. Sizes are in floats. */
+typedef struct block_place {
+    const char *name;
+    int64_t at;
+    int64_t panels; /* of a matrix, or of those of all heads; 0: no matrix */
+    int64_t panel;  /* of one of them; no matrix: of all */
+} block_place;
+
+/* A matrix W [n, k], or one a head. A task makes some columns of a W^T. */
+typedef struct block_matrix {
+    const char *name; /* of its place */
+    int heads;        /* how many there are; 1: one for all heads */
+    int64_t n, k;
+    int64_t panels;    /* of each */
+    int64_t unit;      /* columns that no two tasks share */
+    int64_t wide, few; /* columns of a task, and of one where those would leave threads idle */
+} block_matrix;
+
+/* Products of the same rows with some matrices, by one function. */
+typedef struct block_stage {
+    const char *name;
+    int matrix[BLOCK_STAGE_MATRICES], matrices; /* by their numbers in the plan */
+    int64_t wide, few;                          /* tasks of each block of rows, of either kind */
+} block_stage;
 
 typedef struct block_plan {
     attn_isa isa;
@@ -30,6 +61,21 @@ typedef struct block_plan {
     int streams;   /* panels that one row reads at once */
     int pad;       /* floats between rows in the workspace */
     int chunk;     /* row blocks a thread that pass the ffn together */
+    int tasks;     /* wide ones a thread; with fewer, tasks have few columns */
+    int few_tiles; /* register tiles of rows; with no more, W is read as it lies */
+    int row_ahead; /* rows of a panel to ask for in advance where one row reads several */
+    /* Weights and products (block_stages.c). */
+    bool own_ffn;        /* the layer has a feed-forward part, not the caller */
+    bool gated;          /* of two projections */
+    bool second_norm;    /* a norm of the feed-forward part's own */
+    int64_t ffn_columns; /* of its hidden rows: whole panels */
+    block_place place[BLOCK_MAX_PLACES];
+    int places;
+    int64_t packed_floats;
+    block_matrix matrix[BLOCK_MAX_MATRICES];
+    int matrices;
+    block_stage stage[BLOCK_MAX_STAGES];
+    int stages;
     /* RoPE: what position 1 turns each pair by, scaling included. */
     double *frequency;
     int frequency_count;

@@ -36,6 +36,8 @@ int plan_panel(const plan *p, const isa_row *isa);
 int plan_q_floats(const plan *p);
 /* One row a key, its first columns the value: what all heads share. */
 bool plan_is_latent(const attn_spec *s);
+/* Decode's parts that a row's keys lie in, where the rows of an item see keys far apart: most. */
+int64_t plan_row_parts(const plan *p);
 /* Sizes that choices depend on. */
 void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p);
 /* The model's choices, for what is still -1. */

@@ -40,13 +40,15 @@ static lua_val *pv_to_lua(arena *a, const plan_pv *pv) {
     return t;
 }
 
-/* asks: of a line's steps, the one at which a line of each row of K is asked for. */
-static void set_asks(arena *a, lua_val *t, const plan_tile *tile) {
+/* whole: those of the d columns that steps of the unrolled loop take.
+ * asks: of a line's steps, the one at which a line of each row of K is asked for. */
+static void set_asks(arena *a, lua_val *t, const plan_tile *tile, int d) {
     lua_val *asks = lua_val_table(a);
     const int line = plan_line(ATTN_TYPE_F32);
     for (int m = 0; m < tile->keys && tile->prefetch; m++) push_int(a, asks, m * line / tile->keys);
     lua_val_set_int(a, t, "keys", tile->keys);
     lua_val_set_int(a, t, "unroll", tile->unroll);
+    lua_val_set_int(a, t, "whole", d / tile->unroll * tile->unroll);
     lua_val_set_int(a, t, "prefetch", tile->prefetch);
     lua_val_set_int(a, t, "row_asks", tile->row_asks);
     lua_val_set(a, t, "asks", asks);
@@ -56,7 +58,7 @@ static lua_val *tiles_to_lua(arena *a, const plan *p) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < p->tile_vectors; i++) {
         lua_val *t = lua_val_table(a);
-        set_asks(a, t, &p->tile[i]);
+        set_asks(a, t, &p->tile[i], p->d);
         lua_val_set_bool(a, t, "lazy", p->tile[i].lazy);
         lua_val_set(a, t, "pv", pv_to_lua(a, &p->tile[i].pv));
         lua_val_push(a, list, t);
@@ -71,7 +73,7 @@ static lua_val *edges_to_lua(arena *a, const plan *p) {
         const plan_tile part = {.keys = plan_edge_part(p, nv),
                                 .unroll = p->tile[p->tile_vectors - 1].unroll};
         lua_val_set_int(a, t, "vectors", nv);
-        set_asks(a, t, &part);
+        set_asks(a, t, &part, p->d);
         lua_val_push(a, list, t);
     }
     return list;
@@ -84,6 +86,7 @@ static lua_val *dots_to_lua(arena *a, const plan *p) {
         lua_val_set_int(a, t, "rows", p->dot[i].rows);
         lua_val_set_int(a, t, "lanes", p->dot[i].lanes);
         lua_val_set_int(a, t, "keys", p->dot[i].keys);
+        lua_val_set_int(a, t, "vector_keys", isa_table[p->isa].width / p->dot[i].lanes);
         lua_val_set_int(a, t, "span", DOT_SUMS * p->dot[i].keys);
         lua_val_set_int(a, t, "walk", p->dot[i].walk);
         lua_val_set_int(a, t, "row_lines", p->dot[i].row_lines);
@@ -166,6 +169,7 @@ static void set_tiled(arena *a, lua_val *t, const plan *p) {
              {"dot_ahead", p->dot_ahead}, {"dot_most", p->dot_most},
              {"v_lines", plan_lines(p->type.v, p->dv)});
     lua_val_set_int(a, t, "row_keys", p->row_keys);
+    if (p->scattered) lua_val_set_int(a, t, "row_parts", plan_row_parts(p));
     lua_val_set(a, t, "tile", tiles_to_lua(a, p));
     lua_val_set(a, t, "edges", edges_to_lua(a, p));
     lua_val_set(a, t, "dots", dots_to_lua(a, p));
@@ -218,7 +222,8 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
     SET_INTS({"width", width}, {"heads", p->heads}, {"key_heads", p->key_heads},
              {"value_heads", p->value_heads}, {"group", p->group}, {"d", p->d}, {"dv", p->dv},
              {"dvp", p->dvp}, {"d_whole", p->d / width * width},
-             {"dv_whole", p->dv / width * width}, {"scratch_bytes", (int)plan_scratch(p)});
+             {"d_lanes", (p->d + width - 1) / width * width}, {"dv_whole", p->dv / width * width},
+             {"scratch_bytes", (int)plan_scratch(p)});
     lua_val_set(a, t, "variants", variants_to_lua(a, p));
     lua_val_set(a, t, "type", types_to_lua(a, p));
     lua_val_set_float(a, t, "q_scale", p->q_scale);

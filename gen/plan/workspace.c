@@ -47,10 +47,14 @@ static int64_t most_keys(const plan *p, int32_t rows, int32_t kv_len) {
     return keys < kv_len ? keys : kv_len;
 }
 
+int64_t plan_row_parts(const plan *p) {
+    return (p->row_keys - 1 + p->part_keys - 1) / p->part_keys + 1;
+}
+
 static int64_t most_parts(const plan *p, int32_t rows, int32_t kv_len) {
     if (!p->scattered) return attn_runs(most_keys(p, rows, kv_len), kv_len, p->part_keys);
     const int64_t all = attn_runs(kv_len, kv_len, p->part_keys);
-    const int64_t a_row = (p->row_keys - 1 + p->part_keys - 1) / p->part_keys + 1;
+    const int64_t a_row = plan_row_parts(p);
     return rows * a_row < all ? rows * a_row : all;
 }
 

@@ -8,9 +8,13 @@ static const char *against(check *c, const expected *want, values got, const boo
     return compare(c->a, want, got, c->g->tolerance, skip, &c->error);
 }
 
-static const char *against_stored(check *c, const expected *want, values got, int32_t type) {
-    if (type == ATTN_TYPE_F32) return against(c, want, got, NULL);
-    return compare_stored(c->a, want, got, type, c->g->tolerance);
+static const char *against_stored(check *c, const expected *want, values got, int32_t type,
+                                  const bool *skip) {
+    return compare_stored(c->a, want, got, type, c->g->tolerance, skip, &c->error);
+}
+
+static int32_t output_type(const check *c) {
+    return attn_spec_types(&c->g->spec[c->backend].core).o;
 }
 
 /* --- Cores --- */
@@ -20,7 +24,7 @@ static const char *judge(check *c, const kernel_lib *lib, const outcome *r) {
     if (r->status != ATTN_OK)
         return arena_printf(c->a, "attn_run: %s", lib->status_text(r->status));
     if (r->fault) return r->fault;
-    const char *why = against(c, &g->o, (values){.f32 = r->o}, NULL);
+    const char *why = against_stored(c, &g->o, (values){.f32 = r->o}, output_type(c), NULL);
     if (why || !r->lse) return why;
     return against(c, &g->lse, (values){.f32 = r->lse}, NULL);
 }
@@ -74,8 +78,8 @@ static const char *judge_layer(check *c, values y, values cache_k, values cache_
     const bool k = cache_k.f32 || cache_k.f64, v = cache_v.f32 || cache_v.f64;
     if ((g->cache_k.data && !k) || (g->cache_v.data && !v)) return "no cache came out";
     const int32_t type = attn_spec_types(&g->spec[c->backend].core).k;
-    why = against_stored(c, &g->cache_k, cache_k, type);
-    return why ? why : against_stored(c, &g->cache_v, cache_v, type);
+    why = against_stored(c, &g->cache_k, cache_k, type, NULL);
+    return why ? why : against_stored(c, &g->cache_v, cache_v, type, NULL);
 }
 
 static const char *run_layer(check *c, const kernel_lib *lib, const block_run *run,
@@ -124,7 +128,7 @@ static const char *core_oracle(check *c) {
         lse[i] = got.row[i].lse;
         any[i] = got.row[i].any;
     }
-    const char *why = against(c, &c->g->o, (values){.f64 = got.o}, any);
+    const char *why = against_stored(c, &c->g->o, (values){.f64 = got.o}, output_type(c), any);
     if (why) return why;
     expected want = c->g->lse; /* a row of its own each, so that `any` says which to skip */
     want.dim[want.rank++] = 1;

@@ -2,7 +2,6 @@ $ local gated, parallel = a.gated, a.parallel
 $ local pre_norm = spec.norm ~= "none" and spec.norm_place ~= "post" and not parallel
 $ local summed = spec.norm_place == "post" or spec.norm_place == "both"
 $ local source = parallel and (spec.shared_norm and "l->a" or (a.second and "l->a2" or "l->a")) or "l->a"
-$ local ffn_cols = (spec.ffn_dim + plan.nr - 1) // plan.nr * plan.nr
 $ if not parallel then
 /* Rows of y${pre_norm and ", normalised," or ""} on their way into the feed-forward part. */
 static void prepare_ffn_task(void *ctx, int64_t task, int worker) {
@@ -93,8 +92,7 @@ $   end
 }
 $ end
 
-$ local up_n = gated and 2 * ffn_cols or spec.ffn_dim
-${part("block/matmul.c", { name = "up", from = source .. " + (int64_t)l->first * (MODEL + PAD)", lda = "MODEL + PAD", rows = "l->some", offset = false, matrices = { { name = "UP", n = up_n, k = plan.model, unit = gated and 2 * plan.nr or plan.nr, done = "up_done" } } })}
+${part("block/matmul.c", { stage = "up", from = source .. " + (int64_t)l->first * (MODEL + PAD)", lda = "MODEL + PAD", rows = "l->some", offset = false, done = { UP = "up_done" } })}
 
 static void down_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
                       float *t, ptrdiff_t ldt) {
@@ -117,4 +115,4 @@ $ end
     }
 }
 
-${part("block/matmul.c", { name = "down", from = "l->h", lda = "H_ROW", rows = "l->some", offset = false, matrices = { { name = "DOWN", n = plan.model, k = spec.ffn_dim, unit = plan.nr, done = "down_done" } } })}
+${part("block/matmul.c", { stage = "down", from = "l->h", lda = "H_ROW", rows = "l->some", offset = false, done = { DOWN = "down_done" } })}

@@ -80,7 +80,7 @@ $ end
             const int64_t at = (int64_t)k * NR;
 $ for p = 0, streams - 1 do
 $   for line = 0, plan.nr - 1, plan.line do
-            ATTN_PREFETCH_L1(ATTN_AHEAD(w${p}, at + ${line + 16 * plan.nr}));
+            ATTN_PREFETCH_L1(ATTN_AHEAD(w${p}, at + ${line + plan.row_ahead * plan.nr}));
 $   end
 $   for n = 0, nv - 1 do
             s${p}_${n} = vf_fma(x, vf_load(w${p} + at + ${n * plan.width}), s${p}_${n});
@@ -128,7 +128,7 @@ static void gemm_span(const float *a, ptrdiff_t lda, int32_t rows, const float *
         for (; panels >= ${streams}; panels -= ${streams}, w += ${streams} * panel, t += ${streams} * NR)
             row_${streams}(a, w, panel, depth, t);
     const ptrdiff_t ldt = (ptrdiff_t)panels * NR;
-    if (rows <= 2 * MR) { /* weights come from memory: as they lie */
+    if (rows <= ${plan.few_tiles} * MR) { /* weights come from memory: as they lie */
         for (int32_t p = 0; p < panels; p++, w += panel)
             for (int32_t k = 0; k < depth; k += NEAR) {
                 const float *at = w + (int64_t)k * NR;

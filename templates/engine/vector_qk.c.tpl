@@ -55,7 +55,7 @@ $ end
 $ for m = 0, MR - 1 do
     vf ${list(nv, function(n) return "s" .. m .. "_" .. n .. " = " .. start(n) end, nv > 3 and ",\n       " or ", ")};
 $ end
-$ local main = plan.d // U * U
+$ local main = tile.whole
 $ if U < plan.d then
     for (int d = 0; d < ${main}; d += ${U}) {
 $ else

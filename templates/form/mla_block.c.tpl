@@ -6,8 +6,6 @@ $ local expand = plan.expand_from > 0
 $ local keyed = "form/mla_block_" .. spec.key .. ".c"
 $ if a.section == "weights" then
 ${part(keyed, { section = "weights", weight = a.weight })}
-$ elseif a.section == "packed" then
-$   part(keyed, { section = "packed", matrix = a.matrix, vector = a.vector })
 $ elseif a.section == "sizes" then
     HEADS = ${H},
 ${part(keyed, { section = "sizes" })}
@@ -35,9 +33,9 @@ static void up_value_done(const layer *l, int32_t first, int32_t rows, int32_t c
         memcpy(l->o + (int64_t)(first + i) * O_ROW + col, t, sizeof(float) * (size_t)cols);
 }
 
-${part("block/matmul.c", { name = "up_values", from = "l->ctx + (int64_t)l->first * CTX_ROW", lda = "CTX_ROW", rows = "l->some", offset = false, matrices = { { name = "UV", n = v, k = c, heads = H, step = "LATENT", unit = plan.nr, done = "up_value_done" } } })}
+${part("block/matmul.c", { stage = "up_values", from = "l->ctx + (int64_t)l->first * CTX_ROW", lda = "CTX_ROW", rows = "l->some", offset = false, step = "LATENT", done = { UV = "up_value_done" } })}
 
-${part("block/matmul.c", { name = "output_rows", from = expand and "l->o + (l->expand ? (int64_t)l->first * O_ROW : 0)" or "l->o", lda = "O_ROW", rows = "l->some", offset = "l->first", matrices = { { name = "O", n = plan.model, k = H * v, unit = plan.nr, done = "out_done" } } })}
+${part("block/matmul.c", { stage = "output_rows", from = expand and "l->o + (l->expand ? (int64_t)l->first * O_ROW : 0)" or "l->o", lda = "O_ROW", rows = "l->some", offset = "l->first", done = { O = "out_done" } })}
 
 static void output(layer *l) {
 $   if expand then

@@ -14,12 +14,6 @@ $   a.weight("W_kr", { H, c, r })
 $   a.weight("w_kc_kv", { H, K, c })
 $   a.weight("out_proj.weight", { plan.model, H * K })
 $   if not cross then a.weight("o_proj.weight", { plan.model, plan.model }, not folded_out) end
-$ elseif a.section == "packed" then
-$   a.matrix("Q", H * r, plan.model)
-$   a.matrix("KV", c, plan.keys)
-$   a.matrix("KR", H * r, c)
-$   a.matrix("UV", K, c, H)
-$   a.matrix("O", plan.model, H * K)
 $ elseif a.section == "sizes" then
     HEAD = ${K}, /* width of a value head after its up-projection */
     LATENT = ${c}, /* width of a latent row: the value of all heads */
@@ -147,15 +141,12 @@ $   end
     }
 }
 
-$   local q_matrix = { name = "Q", n = H * r, k = plan.model, unit = r, done = "q_done" }
-$   local kv_matrix = { name = "KV", n = c, k = plan.keys, unit = plan.nr, done = "latent_done" }
-$   local kr_matrix = { name = "KR", n = H * r, k = c, unit = r, done = "k_done" }
 $   if cross then
-${part("block/matmul.c", { name = "project_queries", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, matrices = { q_matrix } })}
+${part("block/matmul.c", { stage = "project_queries", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, done = { Q = "q_done" } })}
 
-${part("block/matmul.c", { name = "project_latent", from = "l->ak", lda = "KEY_SIDE + PAD", rows = "l->key_rows", offset = false, matrices = { kv_matrix } })}
+${part("block/matmul.c", { stage = "project_latent", from = "l->ak", lda = "KEY_SIDE + PAD", rows = "l->key_rows", offset = false, done = { KV = "latent_done" } })}
 
-${part("block/matmul.c", { name = "project_keys", from = "l->latent", lda = "LATENT_ROW", rows = "l->key_rows", offset = false, matrices = { kr_matrix } })}
+${part("block/matmul.c", { stage = "project_keys", from = "l->latent", lda = "LATENT_ROW", rows = "l->key_rows", offset = false, done = { KR = "k_done" } })}
 
 static void project(layer *l) {
     project_queries(l);
@@ -164,9 +155,9 @@ static void project(layer *l) {
     project_keys(l);
 }
 $   else
-${part("block/matmul.c", { name = "project_rows", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, matrices = { q_matrix, kv_matrix } })}
+${part("block/matmul.c", { stage = "project_rows", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, done = { Q = "q_done", KV = "latent_done" } })}
 
-${part("block/matmul.c", { name = "project_keys", from = "l->latent", lda = "LATENT_ROW", rows = "l->rows", offset = false, matrices = { kr_matrix } })}
+${part("block/matmul.c", { stage = "project_keys", from = "l->latent", lda = "LATENT_ROW", rows = "l->rows", offset = false, done = { KR = "k_done" } })}
 
 static void project(layer *l) {
     project_rows(l);

@@ -17,18 +17,6 @@ $   a.weight("kv_a_proj_with_mqa.weight", { c + r, plan.keys })
 $   a.weight("kv_a_layernorm.weight", { c })
 $   a.weight("kv_b_proj.weight", { H * (K + v), c })
 $   a.weight("o_proj.weight", { plan.model, H * v })
-$ elseif a.section == "packed" then
-$   if lora then
-$     a.matrix("QA", spec.q_comp_dim, plan.model)
-$     a.vector("QA_NORM", spec.q_comp_dim)
-$   end
-$   a.matrix("Q", H * (K + r), lora and spec.q_comp_dim or plan.model)
-$   a.matrix("KVA", c + r, plan.keys)
-$   a.vector("KV_NORM", c)
-$   a.matrix("UK", c, K, H)
-$   a.matrix("UV", v, c, H)
-$   if expand then a.matrix("KVB", H * (K + v), c) end
-$   a.matrix("O", plan.model, H * v)
 $ elseif a.section == "sizes" then
     HEAD = ${K}, /* width of the unrotated part of a query */
     LATENT = ${c}, /* width of a latent row: the value of all heads */
@@ -172,16 +160,13 @@ $   end
     }
 }
 
-$   local q_matrix = { name = "Q", n = H * (K + r), k = lora and spec.q_comp_dim or plan.model, unit = K + r, done = "q_done" }
-$   local kva = { name = "KVA", n = c + r, k = plan.keys, unit = plan.nr, done = "key_done" }
-$   local qa = { name = "QA", n = spec.q_comp_dim, k = plan.model, unit = plan.nr, done = "qa_done" }
-${part("block/matmul.c", { name = "project_rows", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, matrices = { lora and qa or q_matrix, kva } })}
+${part("block/matmul.c", { stage = "project_rows", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, done = { Q = "q_done", QA = "qa_done", KVA = "key_done" } })}
 
 $   if lora then
-${part("block/matmul.c", { name = "project_queries", from = "l->qa", lda = "QA_ROW", rows = "l->rows", offset = false, matrices = { q_matrix } })}
+${part("block/matmul.c", { stage = "project_queries", from = "l->qa", lda = "QA_ROW", rows = "l->rows", offset = false, done = { Q = "q_done" } })}
 
 $   end
-${part("block/matmul.c", { name = "absorb", from = "l->nope", lda = "NOPE_ROW", rows = "l->rows", offset = false, matrices = { { name = "UK", n = c, k = K, heads = H, step = "HEAD", unit = plan.nr, done = "absorbed" } } })}
+${part("block/matmul.c", { stage = "absorb", from = "l->nope", lda = "NOPE_ROW", rows = "l->rows", offset = false, step = "HEAD", done = { UK = "absorbed" } })}
 
 $   if expand then
 $     if stored then
@@ -217,7 +202,7 @@ $     end
     }
 }
 
-${part("block/matmul.c", { name = "expand_item", from = stored and "l->wide" or "(const float *)l->k.data + l->item * l->k.batch", lda = stored and "KEY_ROW" or "D", rows = "l->held", offset = false, matrices = { { name = "KVB", n = H * (K + v), k = c, unit = K + v, done = "expanded" } } })}
+${part("block/matmul.c", { stage = "expand_item", from = stored and "l->wide" or "(const float *)l->k.data + l->item * l->k.batch", lda = stored and "KEY_ROW" or "D", rows = "l->held", offset = false, done = { KVB = "expanded" } })}
 
 $   end
 static void project(layer *l) {

@@ -17,19 +17,6 @@ $     a.weight("k_norm.weight", { spec.head_dim })
 $   end
 $   a.weight("o_proj.weight", { plan.model, out })
 $   if spec.o_bias then a.weight("o_proj.bias", { plan.model }) end
-$ elseif a.section == "packed" then
-$   a.matrix("Q", q, plan.model)
-$   a.matrix("K", k, plan.keys)
-$   a.matrix("V", v, plan.keys)
-$   a.matrix("O", plan.model, out)
-$   if spec.q_bias then a.vector("Q_BIAS", q) end
-$   if spec.k_bias then a.vector("K_BIAS", k) end
-$   if spec.v_bias then a.vector("V_BIAS", v) end
-$   if spec.qk_norm then
-$     a.vector("Q_NORM", spec.head_dim)
-$     a.vector("K_NORM", spec.head_dim)
-$   end
-$   if spec.o_bias then a.vector("O_BIAS", plan.model) end
 $ elseif a.section == "sizes" then
     HEADS = ${spec.heads}, /* query heads */
     KEY_HEADS = ${spec.kv_heads},
@@ -121,23 +108,20 @@ $   end
     }
 }
 
-$   local q_matrix = { name = "Q", n = q, k = plan.model, unit = spec.head_dim, done = "q_done" }
-$   local k_matrix = { name = "K", n = k, k = plan.keys, unit = spec.head_dim, done = "k_done" }
-$   local v_matrix = { name = "V", n = v, k = plan.keys, unit = spec.v_dim, done = "v_done" }
 $   if cross then
-${part("block/matmul.c", { name = "project_queries", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, matrices = { q_matrix } })}
+${part("block/matmul.c", { stage = "project_queries", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, done = { Q = "q_done" } })}
 
-${part("block/matmul.c", { name = "project_keys", from = "l->ak", lda = "KEY_SIDE + PAD", rows = "l->key_rows", offset = false, matrices = { k_matrix, v_matrix } })}
+${part("block/matmul.c", { stage = "project_keys", from = "l->ak", lda = "KEY_SIDE + PAD", rows = "l->key_rows", offset = false, done = { K = "k_done", V = "v_done" } })}
 
 static void project(layer *l) {
     project_queries(l);
     if (l->key_rows > 0) project_keys(l);
 }
 $   else
-${part("block/matmul.c", { name = "project", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, matrices = { q_matrix, k_matrix, v_matrix } })}
+${part("block/matmul.c", { stage = "project", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, done = { Q = "q_done", K = "k_done", V = "v_done" } })}
 $   end
 $ elseif a.section == "output" then
-${part("block/matmul.c", { name = "output", from = "l->ctx + (int64_t)l->first * CTX_ROW", lda = "CTX_ROW", rows = "l->some", offset = "l->first", matrices = { { name = "O", n = plan.model, k = out, unit = plan.nr, done = "out_done" } } })}
+${part("block/matmul.c", { stage = "output", from = "l->ctx + (int64_t)l->first * CTX_ROW", lda = "CTX_ROW", rows = "l->some", offset = "l->first", done = { O = "out_done" } })}
 $ elseif a.section == "layout" then
     l->q = attn_carve(base, &bytes, rows * Q_ROW * sizeof(float));
     l->ctx = attn_carve(base, &bytes, rows * CTX_ROW * sizeof(float));

@@ -7,7 +7,7 @@ $ local k_line, v_line = plan.type.k.line, plan.type.v.line -- elements of a cac
 $ local k_block, v_block = layout.k_at("k", "block", "ldk"), layout.v_at("v", "block", "ldv")
 $ local W, R = plan.width, a.dot.rows
 $ local P = a.dot.lanes
-$ local N = W // P
+$ local N = a.dot.vector_keys
 $ local KEYS, pv = a.dot.keys, a.dot.pv
 $ local function times(x) return P > 1 and x .. " * " .. P or x end -- lanes of keys
 $ local function by_lanes(x) return P > 1 and x .. " / " .. P or x end

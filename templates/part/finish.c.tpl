@@ -41,7 +41,12 @@ static inline bool lost_scores(const item *x, double l, int32_t lo, int32_t hi) 
 }
 $ if plan.tiled then
 
+$   if plan.scaled then
+/* The largest |V| of the keys lo..hi, in codes: 0, or at least 1. A smaller |V| would matter only
+ * where all its products with P are 0, and O is less than f32 has. One of `enough` will do. */
+$   else
 /* The largest |V| of the keys lo..hi; one that is at least `enough` will do. */
+$   end
 static float largest_value(const item *x, int32_t h, int32_t lo, int32_t hi, float enough) {
     const attn_view *v = &x->args->v;
     const ${plan.type.v.c} *row =
@@ -49,18 +54,8 @@ static float largest_value(const item *x, int32_t h, int32_t lo, int32_t hi, flo
     vf top = vf_zero();
 $   local header = "for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++, " .. layout.v_next("row", "k", layout.v_step("v->")) .. ")"
 $   local loaded = "load_n" .. plan.type.v.suffix .. "(row + c, DV - c)"
-$   if plan.scaled then
-    ${header} {
-        const vf scale = vf_set1(*v_scales(x, h, k));
-        for (int32_t c = 0; c < DV; c += W) {
-            const vf values = vf_mul(${loaded}, scale);
-            top = vf_max(vf_abs(values), top);
-        }
-    }
-$   else
     ${header}
         for (int32_t c = 0; c < DV; c += W) top = vf_max(vf_abs(${loaded}), top);
-$   end
     return vf_reduce_max(top);
 }
 

@@ -9,7 +9,7 @@ static inline void widen_begin(scratch *w, int32_t base) {
 $ for _, name in ipairs { "k", "v" } do
 $   local type = plan.type[name]
 $   local width = name == "k" and plan.d or plan.dv
-$   local main = width // W * W
+$   local main = name == "k" and plan.d_whole or plan.dv_whole
 
 static inline void widen_${name}_row(float *restrict to, const ${type.c} *restrict from) {
 $   if main > 0 then

@@ -306,7 +306,7 @@ $ elseif a.section == "bounds" then
 /* Parts that so many rows of an item see, at most. */
 static int32_t most_parts(int32_t rows, int32_t kv_len_max) {
 $   if plan.scattered then
-    enum { A_ROW = ${(plan.row_keys - 1 + plan.part_keys - 1) // plan.part_keys + 1} };
+    enum { A_ROW = ${plan.row_parts} };
     return (int32_t)min64(attn_runs(kv_len_max, kv_len_max, PART), (int64_t)rows * A_ROW);
 $   else
     return attn_runs(most_keys(rows, kv_len_max), kv_len_max, PART);

@@ -104,6 +104,10 @@ done
 forbid '(->|\.)data \+|(->|\.)token\b' "a template forms an address past the layout's hooks" \
     templates/kernel.c.tpl templates/form/mla.c.tpl templates/form/regular.c.tpl \
     $(find templates/part templates/op templates/backend templates/engine templates/variant -name '*.tpl')
+# A layer's panels, units and blocks of columns are its plan's (gen/plan/block_stages.c).
+# shellcheck disable=SC2046
+forbid '^[$].*//|[$][{][^}]*//' "a template of layers divides what its plan has divided" \
+    templates/block.c.tpl $(find templates/block templates/form -name '*.tpl')
 # One file, one job.
 flat=$(find gen -maxdepth 1 -name '*.c' | wc -l)
 [ "$flat" -le 6 ] || fail "$flat sources lie flat in gen/, and 6 may"

@@ -2,7 +2,7 @@
  * the same bits at any thread count, layout, batch and place in the batch; and a failed call is as
  * if it had not been. */
 #define _DEFAULT_SOURCE
-#include "plan/isa.h"
+#include "plan/block_plan.h"
 #include "layers.h"
 #include "lab/pool.h"
 #include "types.h"
@@ -359,6 +359,16 @@ static void describe(const campaign *g, int spec, int index, const char *isa, co
              g->fields[spec], index, (unsigned long long)g->o->seed, isa, text);
 }
 
+/* A header and the floats that the plan has places for, each in whole cache lines. */
+static void check_packed(const trial *t, int isa, const kernel_spec *k) {
+    block_plan planned;
+    block_plan_make(t->a, k, &isa_table[isa], &planned);
+    const size_t floats = (size_t)planned.packed_floats, want = 64 + (floats + 15) / 16 * 64;
+    const size_t got = t->lib->block_packed_bytes(t->block);
+    if (got != want)
+        fail(t, "packed weights", arena_printf(t->a, "%zu bytes, planned %zu", got, want));
+}
+
 static void run_on(trial t, int isa, uint32_t flags, const layer_problem *p) {
     guard packed = {0};
     const char *why = NULL;
@@ -370,6 +380,7 @@ static void run_on(trial t, int isa, uint32_t flags, const layer_problem *p) {
     }
     if (!strstr(t.lib->block_name(t.block), arena_printf(t.a, "__%s_", isa_table[isa].name)))
         fail(&t, "attn_block_create", t.lib->block_name(t.block));
+    check_packed(&t, isa, p->c.spec);
     if (!layer_pack(t.a, t.lib, t.block, p, &packed, &why)) fail(&t, "attn_block_pack", why);
     t.packed = packed.data;
     t.p = p;

@@ -63,6 +63,10 @@ const property_spec property_specs[] = {
     {"i8_flex_window", "op=sliding_self;backend=flex;heads=2;head_dim=16;window=30;kv_type=i8;dot=f32", 0, 0, 0, 0},
     {"i8_flex_cross", "op=segment_cross;backend=flex;heads=2;head_dim=24;lookback=1;kv_type=i8;rotate=true", 0, 0, 0, 0},
 
+    {"i8_bf16_gqa4", "heads=8;kv_heads=2;head_dim=40;type=bf16;kv_type=i8;rotate=true;dot=f32", 0, 0, 0, 0},
+    {"i8_f16_mla_shared", "form=mla;key=shared;heads=3;retr_dim=8;kv_comp_dim=32;scale=0.2;type=f16;kv_type=i8", 0, 0, 0, 0},
+    {"i8_f16_flex_cross", "op=segment_cross;backend=flex;heads=2;head_dim=24;lookback=90;type=f16;o_type=f32;kv_type=i8;dot=f32", 0, 0, 0, 0},
+
     /* mla */
     {"mla_full", "form=mla;heads=4;head_dim=16;retr_dim=16;kv_comp_dim=32", 0, 0, 0, 0},
     {"mla_full_shared", "form=mla;key=shared;heads=5;head_dim=32;retr_dim=8;kv_comp_dim=64;"

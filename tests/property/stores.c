@@ -8,10 +8,11 @@
 
 enum { B = 2, TOKENS = 7, LQ = 3, WIDEST = 24, MOST = 2 * 2 * 8 * (WIDEST + 3) };
 
-enum core { FLOATS, BF16, I8, TURNED, SHARED, CORES };
+enum core { FLOATS, BF16, F16, I8, TURNED, SHARED, CORES };
 static const char *const fields[CORES] = {
     [FLOATS] = "heads=2;head_dim=8",
     [BF16] = "heads=2;head_dim=8;kv_type=bf16",
+    [F16] = "heads=2;head_dim=8;type=bf16;kv_type=f16",
     [I8] = "heads=2;head_dim=8;v_dim=5;kv_type=i8",
     [TURNED] = "heads=2;head_dim=24;v_dim=8;kv_type=i8;rotate=true", /* blocks of 8 */
     [SHARED] =
@@ -43,7 +44,10 @@ static void fill_row(rng *r, int row, float *x, int32_t width) {
         if (row % 7 == 2) x[d] = ldexpf(x[d], -103); /* next to nothing */
         if (row % 7 == 3) x[d] = (float)(d - 3);     /* 127 steps of 1 or so: ties of bf16 and i8 */
         if (row % 7 == 4) x[d] = ldexpf(x[d], 120);
+        if (row % 7 == 6)
+            x[d] = ldexpf(2048 + (float)(d % 4), -20 - d); /* ties of f16, subnormal */
     }
+    if (row % 7 == 6) x[0] = 65519.996f, x[1] = -65520; /* where f16 becomes infinite */
     if (row % 7 == 3) x[0] = 254, x[1] = 1, x[2] = 3;
     if (row % 7 == 5) x[width - 1] = row % 2 ? NAN : INFINITY;
 }
@@ -90,16 +94,32 @@ static uint16_t upper(float x) {
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+/* Steps of 2^-24 below 2^-14, of 2^-10 of the leading power above; from 65520 on infinity. */
+static bool is_half(uint16_t half, float x) {
+    const int sign = half >> 15, exponent = half >> 10 & 31, rest = half & 1023;
+    if (isnan(x)) return exponent == 31 && rest >> 9;
+    if (sign != !!signbit(x)) return false;
+    const double size = fabs((double)x);
+    if (size >= 65520) return exponent == 31 && !rest;
+    if (exponent == 31) return false;
+    const double step = ldexp(1, (exponent ? exponent : 1) - 25);
+    const double value = step * (rest + (exponent ? 1024 : 0)), off = fabs(size - value);
+    const bool even = !(rest & 1), least = exponent > 1 && !rest; /* the step below is half */
+    const double most = least && size < value ? step / 4 : step / 2;
+    return off < most || (off == most && even);
+}
+
 static bool is_stored(enum core k, const void *to, int64_t at, float scale, const float *x,
                       int32_t width) {
     if (k == FLOATS) return !memcmp((const float *)to + at, x, sizeof(float) * (size_t)width);
-    if (k != BF16) return is_rounded((const int8_t *)to + at, scale, x, width);
+    if (k >= I8) return is_rounded((const int8_t *)to + at, scale, x, width);
+    const uint16_t *bits = (const uint16_t *)to + at;
     for (int32_t d = 0; d < width; d++)
-        if (((const uint16_t *)to)[at + d] != upper(x[d])) return false;
+        if (k == F16 ? !is_half(bits[d], x[d]) : bits[d] != upper(x[d])) return false;
     return true;
 }
 
-static const size_t sizes[CORES] = {4, 2, 1, 1, 1};
+static const size_t sizes[CORES] = {4, 2, 2, 1, 1, 1};
 
 /* An operand of a core: rows within tokens within heads, with gaps, that no store touches. */
 static void store_operand(store_test *t, enum core k, attn_operand which) {
@@ -266,6 +286,7 @@ static void check_scales(store_test *t) {
     refuse_call(t, FLOATS, with_k, ATTN_E_UNUSED,
                 "k_scale.data is given: must be null, as the type of k and v has no scales");
     refuse_call(t, BF16, with_v, ATTN_E_UNUSED, "v_scale.data is given: must be null, as the type");
+    refuse_call(t, F16, with_k, ATTN_E_UNUSED, "k_scale.data is given: must be null, as the type");
     refuse_call(t, I8, k_in_o, ATTN_E_ARGUMENT, "o overlaps k_scale");
     refuse_call(t, TURNED, v_in_o, ATTN_E_ARGUMENT, "o overlaps v_scale");
     refuse_call(t, I8, far, ATTN_E_ARGUMENT, "v_scale does not fit the address space");

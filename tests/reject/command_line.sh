@@ -27,6 +27,10 @@ nothing_written() {
         passed=$((passed + 1))
     fi
 }
+spoil() { # spoil CASE SCRIPT TEXT: what sed makes of a golden case, header of the same length
+    LC_ALL=C sed "$2" "tests/golden/stored/$1.safetensors" >"$work/case.safetensors"
+    check 2 "case.safetensors: $3" build/attn-verify --oracle "$work/case.safetensors"
+}
 one="--heads 4 --head-dim 16 --isa portable"
 # shellcheck disable=SC2086
 {
@@ -47,6 +51,17 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 2 "window" $gen generate $one --op sliding_self -o "$work/out"
     check 2 "column 9" $gen generate $one --backend flex --mask 'k <= q +' -o "$work/out"
     check 2 "flex" $gen generate $one --mask 'k <= q' -o "$work/out"
+    spoil i8_gqa_causal 's/in\.k_scale/in.k_scala/' 'in.k_scale: missing: i8 has a scale a row, F32 [2, 2, 13]'
+    spoil i8_gqa_causal 's/\(v_scale": {"dtype": \)"F32/\1"I32/' 'in.v_scale: is I32: i8 has a scale a row, F32 ['
+    spoil i8_gqa_causal 's/\(v_scale".*\)\[2, 2, 13\]/\1[2, 13, 2]/' \
+        'in.v_scale: has another shape: i8 has a scale a row, F32 [2, 2, 13]'
+    spoil i8_gqa_causal 's/"kv_type": "i8"/"kv_typo": "i8"/' "in.k: must be F32, as the case's type says, got I8"
+    spoil i8_gqa_causal 's/"kv_type": "i8"/"kv_type": "f8"/' "kv_type: must be one of 'same', 'f32', 'bf16', 'f16', 'i8', got 'f8'"
+    spoil i8_gqa_causal 's/"dot": "f32"/"dot": "f23"/' "dot: must be one of 'auto', 'f32', 'i16', 'bf16', 'i8', got 'f23'"
+    spoil bf16_causal 's/"type": "bf16"/"type": "f16" /' "in.q: must be F16, as the case's type says, got BF16"
+    spoil bf16_causal 's/"type": "bf16"/"type": "f32" /' "in.q: must be F32, as the case's type says, got BF16"
+    spoil f16_overflow 's/"kv_type": "bf16"/"kv_type": "same"/' "in.k: must be F16, as the case's type says, got BF16"
+    spoil f16_keys_latent 's/in\.k"/in.x"/' "in.k: missing"
     check 2 "--fodler: unknown flag (did you mean '--folder'?)" build/attn-verify --fodler x
     check 2 "nosuch" $gen generate nosuch -o "$work/out"
     check 2 "tinny: neither a .lua file, a config.json nor a built-in model (did you mean 'tiny'?)" \

@@ -1,0 +1,15 @@
+/* block_internal.h - what the files that make a layer's plan share. */
+#ifndef GEN_BLOCK_INTERNAL_H
+#define GEN_BLOCK_INTERNAL_H
+
+#include "block_plan.h"
+
+/* Fewest columns that are whole groups of `together` and whole panels. */
+static inline int block_unit(int together, int nr) {
+    return together / gcd(together, nr) * nr;
+}
+
+/* Weights, their places and their products; what the plan says of tiles and tasks is set before. */
+void block_plan_stages(const attn_spec *s, block_plan *p);
+
+#endif

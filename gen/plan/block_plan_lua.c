@@ -1,0 +1,100 @@
+/* block_plan_lua.c - a layer's plan as data for templates. */
+#include "block_plan.h"
+
+static lua_val *places_to_lua(arena *a, const block_plan *p) {
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < p->places; i++) {
+        lua_val *t = lua_val_table(a);
+        lua_val_set_string(a, t, "name", p->place[i].name);
+        lua_val_set_int(a, t, "panels", p->place[i].panels);
+        lua_val_set_int(a, t, "panel", p->place[i].panel);
+        lua_val_push(a, list, t);
+    }
+    return list;
+}
+
+static lua_val *matrix_to_lua(arena *a, const block_matrix *m) {
+    lua_val *t = lua_val_table(a);
+    lua_val_set_string(a, t, "name", m->name);
+    lua_val_set_int(a, t, "heads", m->heads);
+    lua_val_set_int(a, t, "n", m->n);
+    lua_val_set_int(a, t, "k", m->k);
+    lua_val_set_int(a, t, "panels", m->panels);
+    lua_val_set_int(a, t, "unit", m->unit);
+    lua_val_set_int(a, t, "wide", m->wide);
+    lua_val_set_int(a, t, "few", m->few);
+    return t;
+}
+
+/* By their names: a template that asks for one that the layer has not fails. */
+static lua_val *stages_to_lua(arena *a, const block_plan *p) {
+    lua_val *stages = lua_val_table(a);
+    for (int i = 0; i < p->stages; i++) {
+        const block_stage *st = &p->stage[i];
+        lua_val *t = lua_val_table(a), *matrices = lua_val_table(a);
+        for (int m = 0; m < st->matrices; m++)
+            lua_val_push(a, matrices, matrix_to_lua(a, &p->matrix[st->matrix[m]]));
+        lua_val_set(a, t, "matrices", matrices);
+        lua_val_set_int(a, t, "wide", st->wide);
+        lua_val_set_int(a, t, "few", st->few);
+        lua_val_set(a, stages, st->name, t);
+    }
+    return stages;
+}
+
+lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
+    lua_val *t = lua_val_table(a), *frequencies = lua_val_table(a), *notes = lua_val_table(a);
+    const struct {
+        const char *name;
+        int value;
+    } ints[] = {
+        {"width", p->width},
+        {"model", p->model},
+        {"keys", p->keys},
+        {"mr", p->mr},
+        {"nr", p->nr},
+        {"depth", p->depth},
+        {"unroll", p->unroll},
+        {"rows", p->rows},
+        {"wide", p->wide},
+        {"few", p->few},
+        {"chunk", p->chunk},
+        {"expand_from", p->expand_from},
+        {"near", p->near},
+        {"ahead", p->ahead},
+        {"streams", p->streams},
+        {"pad", p->pad},
+        {"sum", p->sum},
+        {"span", p->span},
+        {"vectors", p->vectors},
+        {"line", p->line},
+        {"tasks", p->tasks},
+        {"few_tiles", p->few_tiles},
+        {"row_ahead", p->row_ahead},
+    };
+    lua_val_set_string(a, t, "symbol", p->symbol);
+    for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
+        lua_val_set_int(a, t, ints[i].name, ints[i].value);
+    for (int i = 0; i < p->frequency_count; i++) {
+        lua_val *v = arena_alloc(a, sizeof *v);
+        *v = (lua_val){.kind = LUA_VAL_STRING, .string = arena_printf(a, "%a", p->frequency[i])};
+        lua_val_push(a, frequencies, v);
+    }
+    lua_val_set(a, t, "frequencies", frequencies);
+    lua_val_set_bool(a, t, "given_positions", p->given_positions);
+    lua_val_set_bool(a, t, "second_output", p->second_output);
+    lua_val_set_float(a, t, "mscale", p->mscale);
+    lua_val_set_bool(a, t, "own_ffn", p->own_ffn);
+    lua_val_set_bool(a, t, "gated", p->gated);
+    lua_val_set_bool(a, t, "second_norm", p->second_norm);
+    lua_val_set_int(a, t, "ffn_columns", p->ffn_columns);
+    lua_val_set(a, t, "places", places_to_lua(a, p));
+    lua_val_set(a, t, "stages", stages_to_lua(a, p));
+    for (int i = 0; i < p->notes; i++) {
+        lua_val *v = arena_alloc(a, sizeof *v);
+        *v = (lua_val){.kind = LUA_VAL_STRING, .string = p->note[i]};
+        lua_val_push(a, notes, v);
+    }
+    lua_val_set(a, t, "notes", notes);
+    return t;
+}

@@ -1,0 +1,175 @@
+/* block_stages.c - what a layer multiplies by: where weights lie once they are packed, and which
+ * products are taken together. */
+#include "block_internal.h"
+
+static int64_t round_up(int64_t n, int64_t to) {
+    return (n + to - 1) / to * to;
+}
+
+/* --- Places, in the order of calls --- */
+
+static void place(block_plan *p, const char *name, int64_t panels, int64_t panel) {
+    p->place[p->places++] = (block_place){name, p->packed_floats, panels, panel};
+    p->packed_floats += (panels ? panels : 1) * panel;
+}
+
+/* In whole cache lines, so that all that follows is aligned. */
+static void vector(block_plan *p, const char *name, int64_t n) {
+    place(p, name, 0, round_up(n, p->line));
+}
+
+static int64_t columns(const block_matrix *m, int target) {
+    const int64_t units = target / m->unit;
+    return (units ? units : 1) * m->unit;
+}
+
+/* W [n, k], or one a head, whose columns are made in groups of `together`. */
+static int matrices(block_plan *p, const char *name, int heads, int64_t n, int64_t k,
+                    int together) {
+    block_matrix *m = &p->matrix[p->matrices];
+    *m = (block_matrix){.name = name, .heads = heads, .n = n, .k = k};
+    m->panels = (n + p->nr - 1) / p->nr;
+    m->unit = block_unit(together, p->nr);
+    m->wide = columns(m, p->wide);
+    m->few = columns(m, p->few);
+    place(p, name, heads * m->panels, k * p->nr);
+    return p->matrices++;
+}
+
+static int matrix(block_plan *p, const char *name, int64_t n, int64_t k, int together) {
+    return matrices(p, name, 1, n, k, together);
+}
+
+/* --- Stages --- */
+
+static int64_t blocks(const block_matrix *m, int64_t columns) {
+    return m->heads * ((m->n + columns - 1) / columns);
+}
+
+static void stage(block_plan *p, const char *name, int count, const int *matrix) {
+    block_stage *st = &p->stage[p->stages++];
+    *st = (block_stage){.name = name, .matrices = count};
+    for (int i = 0; i < count; i++) {
+        const block_matrix *m = &p->matrix[matrix[i]];
+        st->matrix[i] = matrix[i];
+        st->wide += blocks(m, m->wide);
+        st->few += blocks(m, m->few);
+    }
+}
+#define STAGE(p, name, ...)                                                 \
+    stage(p, name, (int)(sizeof((const int[]){__VA_ARGS__}) / sizeof(int)), \
+          (const int[]){__VA_ARGS__})
+
+/* --- Forms --- */
+
+static bool is_cross(const attn_spec *s) {
+    return s->kv_dim != ATTN_UNSET;
+}
+
+static void regular_vectors(const attn_spec *s, block_plan *p) {
+    if (s->q_bias) vector(p, "Q_BIAS", (int64_t)s->heads * s->head_dim);
+    if (s->k_bias) vector(p, "K_BIAS", (int64_t)s->kv_heads * s->head_dim);
+    if (s->v_bias) vector(p, "V_BIAS", (int64_t)s->v_heads * s->v_dim);
+    if (s->qk_norm) vector(p, "Q_NORM", s->head_dim);
+    if (s->qk_norm) vector(p, "K_NORM", s->head_dim);
+    if (s->o_bias) vector(p, "O_BIAS", p->model);
+}
+
+static void regular(const attn_spec *s, block_plan *p) {
+    const int64_t d = s->head_dim, dv = s->v_dim;
+    const int q = matrix(p, "Q", s->heads * d, p->model, s->head_dim);
+    const int k = matrix(p, "K", s->kv_heads * d, p->keys, s->head_dim);
+    const int v = matrix(p, "V", s->v_heads * dv, p->keys, s->v_dim);
+    const int o = matrix(p, "O", p->model, s->heads * dv, 1);
+    regular_vectors(s, p);
+    if (is_cross(s)) {
+        STAGE(p, "project_queries", q);
+        STAGE(p, "project_keys", k, v);
+    } else {
+        STAGE(p, "project", q, k, v);
+    }
+    STAGE(p, "output", o);
+}
+
+static void mla_per_head(const attn_spec *s, block_plan *p) {
+    const int64_t keys = (int64_t)s->heads * s->retr_dim; /* and queries */
+    const int q = matrix(p, "Q", keys, p->model, s->retr_dim);
+    const int kv = matrix(p, "KV", s->kv_comp_dim, p->keys, 1);
+    const int kr = matrix(p, "KR", keys, s->kv_comp_dim, s->retr_dim);
+    const int uv = matrices(p, "UV", s->heads, s->head_dim, s->kv_comp_dim, 1);
+    const int o = matrix(p, "O", p->model, (int64_t)s->heads * s->head_dim, 1);
+    if (is_cross(s)) {
+        STAGE(p, "project_queries", q);
+        STAGE(p, "project_latent", kv);
+    } else {
+        STAGE(p, "project_rows", q, kv);
+    }
+    STAGE(p, "project_keys", kr);
+    STAGE(p, "up_values", uv);
+    STAGE(p, "output_rows", o);
+}
+
+static void mla_shared(const attn_spec *s, block_plan *p) {
+    const bool lora = s->q_comp_dim != ATTN_UNSET;
+    const int c = s->kv_comp_dim, query = s->head_dim + s->retr_dim;
+    const int both = s->head_dim + s->v_head_dim;
+    const int qa = lora ? matrix(p, "QA", s->q_comp_dim, p->model, 1) : -1;
+    if (lora) vector(p, "QA_NORM", s->q_comp_dim);
+    const int q = matrix(p, "Q", (int64_t)s->heads * query, lora ? s->q_comp_dim : p->model, query);
+    const int kva = matrix(p, "KVA", c + s->retr_dim, p->keys, 1);
+    vector(p, "KV_NORM", c);
+    const int uk = matrices(p, "UK", s->heads, c, s->head_dim, 1);
+    const int uv = matrices(p, "UV", s->heads, s->v_head_dim, c, 1);
+    const int kvb = p->expand_from ? matrix(p, "KVB", (int64_t)s->heads * both, c, both) : -1;
+    const int o = matrix(p, "O", p->model, (int64_t)s->heads * s->v_head_dim, 1);
+    STAGE(p, "project_rows", lora ? qa : q, kva);
+    if (lora) STAGE(p, "project_queries", q);
+    STAGE(p, "absorb", uk);
+    if (p->expand_from) STAGE(p, "expand_item", kvb);
+    STAGE(p, "up_values", uv);
+    STAGE(p, "output_rows", o);
+}
+
+/* --- The layer around it --- */
+
+static void norm(const attn_spec *s, block_plan *p, const char *weight, const char *bias) {
+    vector(p, weight, p->model);
+    if (s->norm_bias) vector(p, bias, p->model);
+}
+
+/* Panels of gate and up alternate. */
+static void feed_forward(const attn_spec *s, block_plan *p) {
+    p->ffn_columns = round_up(s->ffn_dim, p->nr);
+    const int64_t n = p->gated ? 2 * p->ffn_columns : s->ffn_dim;
+    const int up = matrix(p, "UP", n, p->model, p->gated ? 2 * p->nr : 1);
+    const int down = matrix(p, "DOWN", p->model, s->ffn_dim, 1);
+    if (s->ffn_bias) vector(p, "UP_BIAS", n);
+    if (s->ffn_bias) vector(p, "DOWN_BIAS", p->model);
+    STAGE(p, "up", up);
+    STAGE(p, "down", down);
+}
+
+static bool is_gated(const attn_spec *s) {
+    return s->ffn == ATTN_FFN_SWIGLU || s->ffn == ATTN_FFN_GEGLU || s->ffn == ATTN_FFN_GEGLU_TANH;
+}
+
+void block_plan_stages(const attn_spec *s, block_plan *p) {
+    const bool norms = s->norm != ATTN_NORM_NONE, both = s->norm_place == ATTN_NORM_PLACE_BOTH;
+    p->own_ffn = s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
+    p->gated = is_gated(s);
+    p->second_norm = norms && p->own_ffn && !s->shared_norm;
+    if (norms) norm(s, p, "NORM1", "NORM1_BIAS");
+    if (s->form == ATTN_FORM_REGULAR)
+        regular(s, p);
+    else if (s->key == ATTN_KEY_PER_HEAD)
+        mla_per_head(s, p);
+    else
+        mla_shared(s, p);
+    if (s->sinks) vector(p, "SINKS", s->heads);
+    if (norms && both) norm(s, p, "POST1", "POST1_BIAS");
+    if (p->second_norm) norm(s, p, "NORM2", "NORM2_BIAS");
+    if (p->own_ffn) feed_forward(s, p);
+    if (p->own_ffn && both) norm(s, p, "POST2", "POST2_BIAS");
+    /* Cosine and sine in double, of each pair at 64 positions. */
+    if (p->frequency_count) place(p, "ROPE", 0, (int64_t)64 * 2 * 2 * p->frequency_count);
+}
