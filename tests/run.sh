@@ -123,17 +123,12 @@ short golden-portable "$build/attn-verify" --isa portable --cflags -Og --backend
     $flex/batch_varlen.safetensors $flex/cross_full_dv.safetensors $flex/document_causal.safetensors \
     $flex/mla_absorbed.safetensors
 stage golden-reference "$build/attn-verify" --reference --cflags -O0 --backend flex tests/golden/flex/*.safetensors
-<<<<<<< HEAD
-stage golden-i8 "$build/attn-verify" --cflags -Og --backend sdpa tests/golden/i8/*.safetensors
-stage golden-extremes "$build/attn-verify" --cflags -Og tests/golden/extremes/*.safetensors
-=======
 if [ -n "$full" ]; then
-    stage golden-stored "$build/attn-verify" --cflags -O1 tests/golden/stored/*.safetensors
+    stage golden-stored "$build/attn-verify" --cflags -Og tests/golden/stored/*.safetensors
 else
-    stage golden-stored "$build/attn-verify" --isa "$fast" --cflags -O1 --backend sdpa tests/golden/stored/*.safetensors
+    stage golden-stored "$build/attn-verify" --isa "$fast" --cflags -Og --backend sdpa tests/golden/stored/*.safetensors
 fi
-stage golden-extremes "$build/attn-verify" --cflags -O1 tests/golden/extremes/*.safetensors
->>>>>>> main
+stage golden-extremes "$build/attn-verify" --cflags -Og tests/golden/extremes/*.safetensors
 stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
 stage axes sh tests/check/axes.sh
 stage import sh tests/import/selftest.sh
