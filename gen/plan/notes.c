@@ -153,9 +153,9 @@ void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan *p) {
         note_loops(a, p);
     } else {
         note(a, p,
-             "gather: a row sees at most %d keys, so each is one dot product; no tiles, no "
+             "gather: a row sees at most %d key%s, so each is one dot product; no tiles, no "
              "packing, no workspace but a row of scores",
-             p->gather_keys);
+             p->gather_keys, p->gather_keys == 1 ? "" : "s");
     }
     if (p->has_mask) note_mask(a, k, p);
     if (p->tiled)

@@ -27,7 +27,7 @@ static const char *const notes[GATHERED][4] = {
      "softmax: over all keys of a row at once",
      "scores: the scale is folded into the factor of a product; every score is changed before the "
      "softmax"},
-    {"gather: a row sees at most 1 keys, so each is one dot product; no tiles, no packing, no "
+    {"gather: a row sees at most 1 key, so each is one dot product; no tiles, no packing, no "
      "workspace but a row of scores",
      "mask: asked about each key that a row reads; no mask tensor exists",
      "softmax: over all keys of a row at once",
