@@ -91,7 +91,7 @@ stage check-generated "$build/attn-gen" check generated
 
 # The longest begin first, so that both lanes end together.
 stage sanitize sh tests/check/sanitize.sh
-short property "$build/property" --test sweep,sums,workspaces --isa "$fast" --shapes 8 --cflags -O1
+short property "$build/property" --test sweep,sums,workspaces --isa "$fast" --shapes 6 --cflags -Og
 stage product sh tests/product/product.sh
 stage package sh tests/product/package.sh
 stage compilers sh tests/check/compilers.sh
@@ -106,11 +106,11 @@ if [ -n "$full" ]; then
     stage property-layers "$build/property" --test layers,layer-statuses,layer-mutations \
         --layers 110 --shapes 16
 else
-    stage golden-seed "$build/attn-verify" --isa "$fast" --cflags -O1 tests/golden/seed/*.safetensors
-    stage golden-onnx "$build/attn-verify" --isa "$fast" --cflags -O1 --backend sdpa --threads 2 tests/golden/onnx/*.safetensors
-    stage golden-block "$build/attn-verify" --isa "$fast" --cflags -O1 --backend sdpa tests/golden/block/*.safetensors
+    stage golden-seed "$build/attn-verify" --isa "$fast" --cflags -Og tests/golden/seed/*.safetensors
+    stage golden-onnx "$build/attn-verify" --isa "$fast" --cflags -Og --backend sdpa --threads 2 tests/golden/onnx/*.safetensors
+    stage golden-block "$build/attn-verify" --isa "$fast" --cflags -Og --backend sdpa tests/golden/block/*.safetensors
     # Statuses are sanitize's.
-    stage property-layers "$build/property" --test layers --isa "$fast" --shapes 3 --cflags -O1
+    stage property-layers "$build/property" --test layers --isa "$fast" --shapes 3 --cflags -Og
 fi
 if [ -n "$full" ]; then
     stage golden "$build/attn-verify" tests/golden/flex/*.safetensors
@@ -119,17 +119,17 @@ else
 fi
 # A kind of kernel each: positions, side tensors, lengths, latent rows, widths that differ.
 flex=tests/golden/flex
-short golden-portable "$build/attn-verify" --isa portable --cflags -O1 --backend flex $flex/alibi_causal.safetensors \
+short golden-portable "$build/attn-verify" --isa portable --cflags -Og --backend flex $flex/alibi_causal.safetensors \
     $flex/batch_varlen.safetensors $flex/cross_full_dv.safetensors $flex/document_causal.safetensors \
     $flex/mla_absorbed.safetensors
 stage golden-reference "$build/attn-verify" --reference --cflags -O0 --backend flex tests/golden/flex/*.safetensors
 if [ -n "$full" ]; then
-    stage golden-stored "$build/attn-verify" --cflags -O1 tests/golden/stored/*.safetensors
+    stage golden-stored "$build/attn-verify" --cflags -Og tests/golden/stored/*.safetensors
 else
-    stage golden-stored "$build/attn-verify" --isa "$fast" --cflags -O1 --backend flex tests/golden/stored/i8_*.safetensors \
+    stage golden-stored "$build/attn-verify" --isa "$fast" --cflags -Og --backend flex tests/golden/stored/i8_*.safetensors \
         tests/golden/stored/bf16_causal.safetensors
 fi
-stage golden-extremes "$build/attn-verify" --cflags -O1 tests/golden/extremes/*.safetensors
+stage golden-extremes "$build/attn-verify" --cflags -Og tests/golden/extremes/*.safetensors
 stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
 stage axes sh tests/check/axes.sh
 stage import sh tests/import/selftest.sh
@@ -140,14 +140,14 @@ stage kit sh tests/product/kit.sh
 stage unseen sh tests/product/unseen.sh
 stage ragged sh tests/product/ragged.sh
 # Every third layer: all kinds of attention.
-short property-portable "$build/property" --test layers --isa portable --every 3 --shapes 3 --cflags -O1
+short property-portable "$build/property" --test layers --isa portable --every 3 --shapes 3 --cflags -Og
 # What the long campaigns found once: few rows that run as tiles, keys that lie in each other, a sum
 # with x where there is no residual.
 short property-band "$build/property" --spec band --shape 188 --shapes 200 --isa portable \
-    --test sweep --cflags -O1
+    --test sweep --cflags -Og
 short property-cross "$build/property" --spec cross20 --shape 48 --shapes 200 --isa portable \
-    --test sweep --cflags -O1
-short property-norms "$build/property" --test layers --shapes 3 --isa portable --cflags -O1 \
+    --test sweep --cflags -Og
+short property-norms "$build/property" --test layers --shapes 3 --isa portable --cflags -Og \
     --layer 'level=block;heads=2;head_dim=10;d_model=21;norm_place=both;residual=none;ffn=none'
 stage products sh tests/check/products.sh
 stage report sh tests/check/report.sh
@@ -157,9 +157,9 @@ stage injection sh tests/reject/injection.sh
 long oracle-mutations sh tests/check/oracle_mutations.sh
 long property-full env ATTN_PROPERTY_SHAPES=200 "$build/property" --test sweep,sums,statuses,workspaces,mutations
 long property-layers-seed "$build/property" --test layers --layers 220 --shapes 8 --seed 2
-long property-unroll "$build/property" --unroll -1 --test sweep --cflags -O1
+long property-unroll "$build/property" --unroll -1 --test sweep --cflags -Og
 # The one that is too wide for that, as far as it can be.
-long property-unroll-wide "$build/property" --unroll 256 --spec mla_flex_full_576 --test sweep --shapes 20 --cflags -O1
+long property-unroll-wide "$build/property" --unroll 256 --spec mla_flex_full_576 --test sweep --shapes 20 --cflags -Og
 long property-tuned "$build/property" --tuned --test sweep --shapes 60
 long property-seed env ATTN_PROPERTY_SEED=2 ATTN_PROPERTY_SHAPES=100 "$build/property" --test sweep
 long smollm2 sh tests/product/smollm2/smollm2.sh test

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Under ASan and UBSan: the generator on every built-in model and on a wrong one; the selftest of the
-# catalog's kernels on the best instruction set here, and of a few portable ones; layers with what
-# runs them. (What this CPU does not run is compiled by generated.sh.)
+# Under ASan and UBSan: the generator on every built-in model and on a wrong one; the selftest of a few
+# kernels (ATTN_FULL: the catalog's too), portable and on the best instruction set here; layers with
+# what runs them; every wrong argument. (What this CPU does not run is compiled by generated.sh.)
 set -eu
 flags="-O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
 work=$(mktemp -d)
@@ -34,7 +34,8 @@ selftest() { # selftest NAME MODEL ISA
     tail -n 1 "$work/log"
     rm -rf "${work:?}/$1"
 }
-selftest native catalog "$isa"
+full=${ATTN_FULL:-}
+[ -z "$full" ] || selftest native catalog "$isa"
 # Widths that end within a vector, in each kind of kernel.
 cat >"$work/few.lua" <<'L'
 return { name = "few", layers = {
@@ -45,10 +46,14 @@ return { name = "few", layers = {
 } }
 L
 selftest few "$work/few.lua" portable
+selftest few "$work/few.lua" "$isa"
 # Layers: the runtime, generated code and the test program. Every fourth one: both forms, both keys, all ops.
-"$work/gen/property" --test layers,statuses,layer-statuses --every 4 --shapes 2 --isa "$isa" --cflags "$flags"
+"$work/gen/property" --test "layers,layer-statuses${full:+,statuses}" --every 4 --shapes 2 --isa "$isa" \
+    --cflags "$flags"
 # Offsets from null are clang's to see: tensors may be null where they have no elements.
 if command -v clang >/dev/null 2>&1; then
-    CC=clang "$work/gen/property" --test statuses \
+    CC=clang "$work/gen/property" --test statuses --isa "$isa" \
         --cflags "-O0 -fsanitize=undefined -fsanitize-trap=undefined"
+elif [ -z "$full" ]; then
+    "$work/gen/property" --test statuses --isa "$isa" --cflags "$flags"
 fi

@@ -8,7 +8,7 @@ gen=$build/attn-gen
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export OMP_WAIT_POLICY=passive
-export CFLAGS=-O1 # what is tested is who notices what
+export CFLAGS=-Og # what is tested is who notices what
 passed=0
 failed=0
 check() { # check STATUS TEXT COMMAND..: exit status, and text in its output

@@ -39,15 +39,15 @@ folder() { # folder CC: Makefile and pkg-config
     cc=$1 dir=$work/folder-$1 prefix=/opt/quick root=$work/root-$1
     pc=$root$prefix/lib/pkgconfig
     cp -r "$work/quick" "$dir"
-    check "$cc-make" make -s -j "$jobs" -C "$dir" CC="$cc" CFLAGS="-O1 $lean" lib
-    check "$cc-selftest" make -s -j "$jobs" -C "$dir" CC="$cc" CFLAGS="-O1 $lean" selftest
+    check "$cc-make" make -s -j "$jobs" -C "$dir" CC="$cc" CFLAGS="-Og $lean" lib
+    check "$cc-selftest" make -s -j "$jobs" -C "$dir" CC="$cc" CFLAGS="-Og $lean" selftest
     openmp=$(make -s -C "$dir" CC="$cc" -pn 2>/dev/null | sed -n 's/^OPENMP := //p')
     # shellcheck disable=SC2086
     check "$cc-make-static" use "$cc" "$work/$cc-ms" -I"$dir" "$dir/build/libquick.a" $openmp -lm
     has pkg-config || { skip "$cc-pkg-config: pkg-config is not installed" && return; }
     # shellcheck disable=SC2046
     check "$cc-pkg-config" use "$cc" "$work/$cc-pf" $(pc "$dir" --cflags --libs quick)
-    check "$cc-install" make -s -C "$dir" CC="$cc" CFLAGS=-O1 install PREFIX=$prefix DESTDIR="$root"
+    check "$cc-install" make -s -C "$dir" CC="$cc" CFLAGS=-Og install PREFIX=$prefix DESTDIR="$root"
     # shellcheck disable=SC2046
     check "$cc-pkg-config-shared" use "$cc" "$work/$cc-ps" \
         $(pc "$pc" --define-variable=prefix="$root$prefix" --cflags --libs quick) -Wl,-rpath,"$root$prefix/lib"
@@ -98,11 +98,11 @@ windows() { # folder, README's programs; no DLL of the compiler's is needed
     WINEPREFIX=$work/wine wineserver -k
 }
 
-single() { # single CC: no flags but -O1; then strict ones, OpenMP, shared
+single() { # single CC: no flags but -Og; then strict ones, OpenMP, shared
     cc=$1 dir=$work/single-$1
     cp -r "$work/single" "$dir"
-    check "$cc-single-compiles" "$cc" -O1 -c "$dir/quick.c" -o "$dir/quick.o"
-    check "$cc-single-strict" "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror -O1 -fPIC -shared \
+    check "$cc-single-compiles" "$cc" -Og -c "$dir/quick.c" -o "$dir/quick.o"
+    check "$cc-single-strict" "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror -Og -fPIC -shared \
         "$dir/quick.c" -lm -o "$dir/libquick.so"
     check "$cc-single-static" use "$cc" "$work/$cc-ss" -I"$dir" "$dir/quick.o" -lm
     check "$cc-single-shared" use "$cc" "$work/$cc-sd" -I"$dir" -L"$dir" -lquick -Wl,-rpath,"$dir" -lm
@@ -111,11 +111,11 @@ run_layer() { # run_layer CC FLAGS..: the README's layer on the weights of a gol
     cc=$1
     shift
     # shellcheck disable=SC2086
-    "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror -O1 $lean "$here/layer.c" -o "$work/$cc-layer" "$@" -lm &&
+    "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror -Og $lean "$here/layer.c" -o "$work/$cc-layer" "$@" -lm &&
         "$work/$cc-layer" "$here/../golden/block/llama3.safetensors" w. in.x | diff "$here/layer.txt" -
 }
 layer_single() { # layer_single CC
-    "$1" -std=c11 -Wall -Wextra -Wpedantic -Werror -O1 -c "$work/layer-single/layer.c" -o "$work/$1-layer.o" &&
+    "$1" -std=c11 -Wall -Wextra -Wpedantic -Werror -Og -c "$work/layer-single/layer.c" -o "$work/$1-layer.o" &&
         run_layer "$1" -I"$work/layer-single" "$work/$1-layer.o"
 }
 layer_cmake() { # layer_cmake CC
@@ -124,7 +124,7 @@ layer_cmake() { # layer_cmake CC
         run_layer "$1" -I"$work/layer" "$out/liblayer.a"
 }
 openmp_single() {
-    gcc -O1 -fopenmp -c "$work/single/quick.c" -o "$work/openmp.o" &&
+    gcc -Og -fopenmp -c "$work/single/quick.c" -o "$work/openmp.o" &&
         use gcc "$work/openmp" -I"$work/single" "$work/openmp.o" -fopenmp -lm
 }
 two_files() {

@@ -48,7 +48,7 @@ variant() { # variant NAME FOLDER CC [FLAG]
     name=$1 folder=$work/$2 cc=$3
     shift 3
     has "$cc" || { skip "$name, $cc is not installed" && return; }
-    check "$name-compiles" build_variant "$work/$name" "$cc" -O1 -Wall -Wextra -Werror -Daligned_alloc=absent "$@" \
+    check "$name-compiles" build_variant "$work/$name" "$cc" -Og -Wall -Wextra -Werror -Daligned_alloc=absent "$@" \
         -I"$folder" -I"$folder/runtime" || return
     isas "$name"
 }
