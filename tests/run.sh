@@ -126,7 +126,8 @@ stage golden-reference "$build/attn-verify" --reference --cflags -O0 --backend f
 if [ -n "$full" ]; then
     stage golden-stored "$build/attn-verify" --cflags -Og tests/golden/stored/*.safetensors
 else
-    stage golden-stored "$build/attn-verify" --isa "$fast" --cflags -Og --backend sdpa tests/golden/stored/*.safetensors
+    stage golden-stored "$build/attn-verify" --isa "$fast" --cflags -Og --backend flex tests/golden/stored/i8_*.safetensors \
+        tests/golden/stored/bf16_causal.safetensors
 fi
 stage golden-extremes "$build/attn-verify" --cflags -Og tests/golden/extremes/*.safetensors
 stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
