@@ -334,11 +334,10 @@ static bool check_beside_model(arena *a, const options *o, diag *d) {
         const char *field = o->inputs[i].field;
         if (model_takes(field)) continue;
         if (config && (!strcmp(field, "level") || !strcmp(field, "backend"))) continue;
-        return diag_set(
-            d, "%s: a kernel flag and a MODEL ('%s') exclude each other; %s", o->inputs[i].where,
-            shown(a, o->target),
-            config ? "a config.json takes --level, --backend, --kv-type, --rotate and --dot"
-                   : "a model takes --kv-type, --rotate and --dot");
+        return diag_set(d, "%s: a kernel flag and a MODEL ('%s') exclude each other; %s",
+                        o->inputs[i].where, shown(a, o->target),
+                        config ? "a config.json takes --level, --backend, " MODEL_FLAGS
+                               : "a model takes " MODEL_FLAGS);
     }
     return true;
 }

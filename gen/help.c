@@ -82,10 +82,9 @@ static const char *model_text(arena *a) {
     return arena_printf(
         a,
         "MODEL is a Lua file, a name that attn-gen models lists, or a config.json "
-        "of Hugging Face or its folder. Beside\nit --kv-type, --rotate and --dot are taken, for "
-        "all its layers, and "
-        "beside "
-        "a config.json --level (default: %s) and --backend. Its model_type is one of\n",
+        "of Hugging Face or its folder. Beside\nit " MODEL_FLAGS
+        " are taken, for all its layers, and beside a config.json --level (default: %s) and "
+        "--backend. Its model_type is one of\n",
         IMPORT_DEFAULT_LEVEL);
 }
 

@@ -153,6 +153,10 @@ static const char *new_object(const folder *f, int index) {
     return in_dir(f, arena_printf(f->a, "new%d", index));
 }
 
+static bool reads_vectors(const folder *f, int index) {
+    return strstr(f->source[index]->text, "#include \"runtime/simd/avx") != NULL;
+}
+
 /* Compilers read the declarations of all vector instructions in half a second: once for all kernels
  * here, as a precompiled header. Null where the compiler makes none. A folder is compiled as its
  * Makefile does. */
@@ -160,7 +164,10 @@ static const char *precompile(folder *f) {
     static const char name[] = "prelude.h", source[] = "#include <immintrin.h>\n";
     const char *path = arena_printf(f->a, "%s/%s", f->dir, name), *output;
     diag ignored = {0};
-    if (f->o->folder || !write_file(f->a, path, source, strlen(source), &ignored)) return NULL;
+    bool any = false;
+    for (int i = 0; i < f->source_count; i++) any = any || reads_vectors(f, i);
+    if (!any || f->o->folder || !write_file(f->a, path, source, strlen(source), &ignored))
+        return NULL;
     arguments c = compiler_in(f->a, f->dir, f->dir);
     add_words(&c, f->flags);
     add_words(&c, "-x c-header prelude.h -o prelude.h.gch");
@@ -173,8 +180,7 @@ static int compile_job(void *ctx, int index) {
     if (!access(in_dir(f, f->object[index]), F_OK)) return 0;
     arguments c = compiler_in(f->a, f->sources, f->dir);
     add_words(&c, f->flags);
-    if (f->prelude && strstr(f->source[index]->text, "#include \"runtime/simd/avx"))
-        add_words(&c, "-include prelude.h");
+    if (f->prelude && reads_vectors(f, index)) add_words(&c, "-include prelude.h");
     add(&c, arena_printf(f->a, "-I%s", disk_folder_of(f->a, f->runtime)));
     add_words(&c, "-I. -c -o");
     add(&c, new_object(f, index));
@@ -324,17 +330,14 @@ static const kernel_lib *load(arena *a, const char *dir, diag *d) {
         return NULL;
     }
     kernel_lib *lib = arena_alloc(a, sizeof *lib);
-#define LOAD(member) load_symbol(handle, "attn_" #member, &lib->member, sizeof lib->member, d)
-/* attn.h: their arrays have grown. */
-#define TYPED(member) \
-    load_symbol(handle, "attn_" #member "_typed", &lib->member, sizeof lib->member, d)
+#define LOAD(member) \
+    load_symbol(handle, LIBRARY_NAME(attn_##member), &lib->member, sizeof lib->member, d)
     bool ok = LOAD(plan_create) && LOAD(plan_destroy) && LOAD(workspace) && LOAD(run) &&
               LOAD(plan_kernel) && LOAD(status_text) && LOAD(spec_init) && LOAD(block_create) &&
-              LOAD(block_destroy) && LOAD(block_name) && TYPED(block_weights) &&
-              LOAD(block_packed_bytes) && TYPED(block_pack) && LOAD(block_check) &&
+              LOAD(block_destroy) && LOAD(block_name) && LOAD(block_weights) &&
+              LOAD(block_packed_bytes) && LOAD(block_pack) && LOAD(block_check) &&
               LOAD(cache_capacity) && LOAD(cache_bytes) && LOAD(cache_init) &&
               LOAD(block_workspace) && LOAD(block_prefill) && LOAD(block_step);
-#undef TYPED
 #undef LOAD
 #define LOAD(member) load_symbol(handle, "attn_" #member, &lib->member, sizeof lib->member, &old)
     diag old = {0};

@@ -55,6 +55,10 @@ typedef struct kernel_lib {
                               size_t size);
 } kernel_lib;
 
+/* What a library calls a function of attn.h, which gives some another name there by a macro. */
+#define LIBRARY_NAME(function) LIBRARY_NAME_TEXT(function)
+#define LIBRARY_NAME_TEXT(name) #name
+
 typedef struct build_options {
     unsigned isa_mask;
     const char *cflags;    /* appended; null: none */

@@ -130,16 +130,13 @@ static kernel_lib load(arena *a) {
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     kernel_lib lib = {0};
     if (!handle) die(path, dlerror());
-#define NAME(symbol) #symbol
-#define EXPANDED(symbol) NAME(symbol) /* attn.h gives some another name in libraries */
-#define LOAD(member) load_symbol(handle, EXPANDED(attn_##member), &lib.member, sizeof lib.member)
+#define LOAD(member) \
+    load_symbol(handle, LIBRARY_NAME(attn_##member), &lib.member, sizeof lib.member)
     LOAD(plan_create), LOAD(workspace), LOAD(run), LOAD(plan_kernel), LOAD(status_text);
     LOAD(block_create), LOAD(block_name), LOAD(block_weights), LOAD(block_packed_bytes);
     LOAD(block_pack), LOAD(cache_bytes), LOAD(cache_init), LOAD(block_workspace);
     LOAD(block_prefill), LOAD(block_step);
 #undef LOAD
-#undef EXPANDED
-#undef NAME
     return lib;
 }
 
