@@ -149,12 +149,20 @@ typedef enum attn_kv_type {
     ATTN_KV_TYPE_SAME,
     ATTN_TYPES(ATTN_KV_TYPE_ID) ATTN_KV_TYPE_COUNT
 } attn_kv_type;
-/* What weights of layers are stored in: the rows of weight_types.def. */
+/* What weights are stored in: the rows of weight_types.def. A layer's matrices: weight_type, one of
+ * its first rows; weight_rest, auto or one of them. */
 #include "weight_types.def"
 #define ATTN_WEIGHT_ID(id, ...) ATTN_WEIGHT_##id,
+#define ATTN_WEIGHT_TYPE_ID(id, ...) ATTN_WEIGHT_TYPE_##id = ATTN_WEIGHT_##id,
+#define ATTN_WEIGHT_REST_ID(id, ...) ATTN_WEIGHT_REST_##id,
 typedef enum attn_weight_type {
-    ATTN_WEIGHT_TYPES(ATTN_WEIGHT_ID) ATTN_WEIGHT_COUNT
+    ATTN_WEIGHT_TYPES(ATTN_WEIGHT_ID) ATTN_WEIGHT_COUNT,
+    ATTN_LAYER_WEIGHTS(ATTN_WEIGHT_TYPE_ID)
 } attn_weight_type;
+typedef enum attn_weight_rest {
+    ATTN_WEIGHT_REST_AUTO,
+    ATTN_LAYER_WEIGHTS(ATTN_WEIGHT_REST_ID) ATTN_WEIGHT_REST_COUNT
+} attn_weight_rest;
 typedef enum attn_o_type { ATTN_O_TYPE_SAME, ATTN_O_TYPE_F32 } attn_o_type;
 
 /* Bits in which products may be formed. AUTO: I16 for keys in i8, else F32. */
@@ -384,7 +392,7 @@ typedef struct attn_tensor {
     const void *data;
     int32_t rank;
     int64_t dim[4];
-    int32_t type; /* attn_type of data; weights are f32, 0 */
+    int32_t type; /* attn_weight_type of data: f32 (0), bf16 or f16 */
 } attn_tensor;
 
 /* Keys and values of the tokens so far, in memory of the caller's that attn_cache_init shares out.
@@ -482,10 +490,13 @@ size_t attn_block_packed_bytes(const attn_block *block);
 
 /* Packs weights for the kernels and folds what can be folded. Names may be canonical, the
  * reference's or Hugging Face's, with any prefix up to a dot; fused tensors (qkv, w1, gate_up_proj
- * ..) fill several weights. On ATTN_E_WEIGHTS `message` (may be null) says everything that is
- * wrong: unknown names, wrong shapes, missing and doubled weights; on other statuses, which
- * argument is. packed: 64-byte aligned. The result holds no pointers: it may be saved, and mapped
- * back on a machine of the same byte order and instruction set. */
+ * ..) fill several weights. Matrices are stored as weight_type of the spec says: of the same type
+ * as they are, of others rounded to nearest, ties to even; folds in double, rounded once; all else
+ * is f32. On ATTN_E_WEIGHTS `message` (may be null) says everything that is wrong: unknown names,
+ * wrong shapes, missing and doubled weights (nothing was written), or one that holds a finite
+ * number too large for its type; on other statuses, which argument is. packed: 64-byte aligned. The
+ * result holds no pointers: it may be saved, and mapped back on a machine of the same byte order
+ * and instruction set. */
 attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors, int32_t count,
                             void *packed, size_t packed_bytes, char *message, size_t message_size);
 /* Whether packed weights fit this block (ATTN_E_PACKED: another spec, ISA, version or size, or the

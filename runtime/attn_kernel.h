@@ -14,7 +14,7 @@
 ATTN_HIDDEN_BEGIN
 
 /* Changes whenever a kernel built for an older runtime would misread something below. */
-enum { ATTN_KERNEL_ABI = 5 };
+enum { ATTN_KERNEL_ABI = 6 };
 
 typedef enum attn_isa {
 #define ATTN_ISA_ROW(id, ...) ATTN_ISA_##id,
@@ -126,6 +126,41 @@ typedef struct attn_weight {
     bool used;
 } attn_weight;
 
+/* Weights as they were given: [rows][k] of a type of weight_types.def. */
+typedef struct attn_source {
+    const void *data;
+    int32_t type;
+} attn_source;
+
+/* A packed matrix of k columns: panels of `columns` rows side by side, [k][columns] each. */
+typedef struct attn_panels {
+    int64_t at; /* floats from the first of the packed weights */
+    int32_t type, columns;
+    int64_t k;
+} attn_panels;
+
+/* A layer's weights on their way into its packed form. */
+typedef struct attn_packing {
+    const attn_source *weight; /* as attn_block_kernel.weights */
+    float *to;                 /* zeros so far */
+    int32_t infinite;          /* a weight with a finite element that became infinite; -1: none */
+} attn_packing;
+
+/* n elements of a weight from `at` on, as floats: in place, or in the buffer; and one element. */
+const float *attn_source_floats(const attn_packing *p, int32_t weight, int64_t at, int64_t n,
+                                float *buffer);
+double attn_source_at(const attn_packing *p, int32_t weight, int64_t at);
+
+/* n rows of a weight, from `from` on, become those of a packed matrix from `row` on: as they are
+ * where both have a type, else rounded to nearest, ties to even. */
+void attn_pack_rows(attn_packing *p, const attn_panels *m, int64_t row, int32_t weight,
+                    int64_t from, int64_t n);
+/* Element (row, i) = x, of which `weight` is a part: rounded once. */
+void attn_pack_value(attn_packing *p, const attn_panels *m, int64_t row, int64_t i, int32_t weight,
+                     double x);
+/* n elements of a weight, from `from` on, become floats from `at` on. */
+void attn_pack_vector(attn_packing *p, int64_t at, int32_t weight, int64_t from, int64_t n);
+
 /* Extents that size a layer's workspace. */
 typedef struct attn_block_extent {
     int32_t batch, tokens, kv_tokens, threads;
@@ -165,10 +200,10 @@ typedef struct attn_block_kernel {
     int64_t packed_floats;
     /* A key's row and head, in elements: k [kv_heads][D], v [v_heads][Dv]; v_dim = 0: v is k. */
     int32_t k_heads, k_dim, v_heads, v_dim;
-    void (*pack)(const float *const *weight, float *packed); /* weight[i] as weights[i] */
-    uint64_t (*workspace)(const attn_block_extent *e);       /* bytes; UINT64_MAX: more than that */
-    attn_status (*run)(const attn_block_call *call);         /* what run_core returned */
-    bool (*arithmetic_ok)(void);                             /* as a kernel's */
+    void (*pack)(attn_packing *p);
+    uint64_t (*workspace)(const attn_block_extent *e); /* bytes; UINT64_MAX: more than that */
+    attn_status (*run)(const attn_block_call *call);   /* what run_core returned */
+    bool (*arithmetic_ok)(void);                       /* as a kernel's */
 } attn_block_kernel;
 
 extern const attn_block_kernel *const attn_block_registry[];

@@ -24,10 +24,10 @@ static inline bool attn_spec_has_kv(const attn_spec *s) {
 
 enum { ATTN_WEIGHTS_MAX = 64 };
 
-/* Points weight[i], null so far, at the data of kernel->weights[i]. ATTN_E_WEIGHTS: message (may be
- * null) says all that is wrong. */
+/* Points weight[i], without data so far, at that of kernel->weights[i]. ATTN_E_WEIGHTS: message
+ * (may be null) says all that is wrong. */
 attn_status attn_weights_find(const attn_block_kernel *kernel, const attn_tensor *tensors,
-                              int32_t count, const float **weight, char *message, size_t size);
+                              int32_t count, attn_source *weight, char *message, size_t size);
 
 /* Bytes of packed weights; UINT64_MAX: more than that. */
 uint64_t attn_packed_total(const attn_block_kernel *kernel);

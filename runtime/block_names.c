@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* block_names.c - which of a layer's weights a tensor's name stands for. */
 #include "block.h"
+#include "weight_types.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -94,7 +95,7 @@ static void put_dims(char *out, size_t size, int32_t rank, const int64_t *dim) {
 }
 
 /* Points the weights of one tensor into it. */
-static void take(const attn_block_kernel *k, const attn_tensor *t, const float **weight,
+static void take(const attn_block_kernel *k, const attn_tensor *t, attn_source *weight,
                  problems *p) {
     int found[PIECES];
     const int pieces = find_weights(k, t->name, found);
@@ -116,27 +117,28 @@ static void take(const attn_block_kernel *k, const attn_tensor *t, const float *
                 t->data ? "" : " without data");
         return;
     }
-    if (t->type != ATTN_TYPE_F32) {
-        problem(p, "%s: type is %d: must be ATTN_TYPE_F32, 0", t->name, t->type);
+    if (!attn_weight_is_float(t->type)) {
+        problem(p, "%s: type is %d: must be ATTN_WEIGHT_F32, BF16 or F16: 0, 1 or 2", t->name,
+                t->type);
         return;
     }
-    const float *data = t->data;
+    const char *data = t->data;
     for (int i = 0; i < pieces; i++) {
         const attn_weight *w = &k->weights[found[i]];
-        if (weight[found[i]]) problem(p, "%s: gives %s a second time", t->name, w->name);
-        weight[found[i]] = data;
+        if (weight[found[i]].data) problem(p, "%s: gives %s a second time", t->name, w->name);
+        weight[found[i]] = (attn_source){data, t->type};
         int64_t size = 1;
         for (int d = 0; d < w->rank; d++) size *= w->dim[d];
-        data += size;
+        data += attn_weight_bytes(t->type, size);
     }
 }
 
 attn_status attn_weights_find(const attn_block_kernel *k, const attn_tensor *tensors, int32_t count,
-                              const float **weight, char *message, size_t size) {
+                              attn_source *weight, char *message, size_t size) {
     problems p = {message, size, 0, 0};
     for (int32_t i = 0; i < count; i++) take(k, &tensors[i], weight, &p);
     for (int32_t i = 0; i < k->weight_count; i++) {
-        if (weight[i] || !k->weights[i].used) continue;
+        if (weight[i].data || !k->weights[i].used) continue;
         char dims[96];
         put_dims(dims, sizeof dims, k->weights[i].rank, k->weights[i].dim);
         problem(&p, "%s: missing, [%s]", k->weights[i].name, dims);

@@ -82,14 +82,18 @@ static attn_status check_pack(const attn_why *why, const attn_block *block,
                              attn_packed_size(block->kernel), "attn_block_packed_bytes");
 }
 
-static __attribute__((noinline)) void pack(const attn_block_kernel *k, const float *const *weight,
-                                           void *packed) {
+/* Returns a weight with an element that is too large for the type it is packed in; -1: none. */
+static __attribute__((noinline)) int32_t pack(const attn_block_kernel *k, const attn_source *weight,
+                                              void *packed) {
     float *data = (float *)(void *)((char *)packed + sizeof(packed_header));
+    attn_packing p = {weight, data, -1};
     memset(packed, 0, attn_packed_size(k));
-    k->pack(weight, data);
+    k->pack(&p);
+    if (p.infinite >= 0) return p.infinite; /* without a header nothing takes it */
     packed_header h = header_of(k);
     h.checksum = checksum(data, k->packed_floats);
     memcpy(packed, &h, sizeof h);
+    return -1;
 }
 
 attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors, int32_t count,
@@ -97,13 +101,16 @@ attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors,
     const attn_why why = attn_why_begin(message, message_size);
     attn_status status = check_pack(&why, block, tensors, count, packed, packed_bytes);
     if (status != ATTN_OK) return status;
-    const float *weight[ATTN_WEIGHTS_MAX] = {NULL};
+    attn_source weight[ATTN_WEIGHTS_MAX] = {{NULL, 0}};
     status = attn_weights_find(block->kernel, tensors, count, weight, message, message_size);
     if (status != ATTN_OK) return status;
     const attn_mode mode = attn_mode_enter();
-    pack(block->kernel, weight, packed);
+    const int32_t infinite = pack(block->kernel, weight, packed);
     attn_mode_leave(mode);
-    return ATTN_OK;
+    if (infinite < 0) return ATTN_OK;
+    return attn_refuse(&why, ATTN_E_WEIGHTS,
+                       "%s: holds a number that is too large for the type it is packed in",
+                       block->kernel->weights[infinite].name);
 }
 
 attn_status attn_check_packed_header(const attn_why *why, const attn_block_kernel *k,

@@ -117,6 +117,10 @@ typedef struct attn_rotation {
 } attn_rotation;
 attn_rotation attn_spec_rotation(const attn_spec *spec);
 
+/* What those of a resolved layer's matrices that are folded or transposed are stored in:
+ * attn_weight_type; all others: its weight_type. */
+int32_t attn_spec_weight_rest(const attn_spec *spec);
+
 /* Width of a row of a layer: of its input and output. */
 int32_t attn_spec_row_dim(const attn_spec *spec);
 

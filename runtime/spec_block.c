@@ -195,7 +195,16 @@ static attn_status rope_rules(attn_spec *s, attn_spec_error *err) {
     return scaling_rules(s, err);
 }
 
+static int32_t default_rest(const attn_spec *s) {
+    return s->weight_type == ATTN_WEIGHT_F32 ? ATTN_WEIGHT_F32 : ATTN_WEIGHT_F16;
+}
+
+int32_t attn_spec_weight_rest(const attn_spec *s) {
+    return s->weight_rest == ATTN_WEIGHT_REST_AUTO ? default_rest(s) : s->weight_rest - 1;
+}
+
 attn_status attn_spec_block_rest(attn_spec *s, attn_spec_error *err) {
+    if (s->weight_rest - 1 == default_rest(s)) s->weight_rest = ATTN_WEIGHT_REST_AUTO;
     attn_status st = norm_rules(s, err);
     if (st == ATTN_OK) st = ffn_rules(s, err);
     if (st != ATTN_OK) return st;

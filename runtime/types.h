@@ -48,6 +48,11 @@ static inline uint32_t attn_float_bits(int bits, bool negative, uint32_t rest) {
     return (uint32_t)negative << (bits - 1) | rest;
 }
 
+/* n / 2^bits, to nearest, ties to even. */
+static inline uint32_t attn_half_even(uint32_t n, int bits) {
+    return (n + (1u << (bits - 1)) - 1 + (n >> bits & 1)) >> bits;
+}
+
 /* x as a float of `bits` bits, `exponent` of them its exponent: to nearest, ties to even; what is
  * too large becomes infinite, NaN stays NaN, quiet, with the front of its payload. */
 static inline uint32_t attn_round_float(float x, int bits, int exponent) {
@@ -59,14 +64,19 @@ static inline uint32_t attn_round_float(float x, int bits, int exponent) {
         payload = (payload & 0x7fffff) >> (23 - mantissa);
         return attn_float_bits(bits, signbit(x), infinite | 1u << (mantissa - 1) | payload);
     }
-    if (isinf(x)) return attn_float_bits(bits, signbit(x), infinite);
-    int at; /* |x| is in [0.5, 1) * 2^at */
-    (void)frexp((double)x, &at);
-    if (x == 0 || at - 1 < lowest) at = lowest + 1;
-    /* In units of the last bit: exact in double, then rounded once. */
-    const uint32_t units = (uint32_t)rint(ldexp(fabs((double)x), mantissa + 1 - at));
-    const uint32_t rest = ((uint32_t)(at - 1 - lowest) << mantissa) + units;
-    return attn_float_bits(bits, signbit(x), rest < infinite ? rest : infinite);
+    /* In units of the last bit, which a float's own bits count: all of it in integers. */
+    const int cut = 23 - mantissa, below = lowest + 126; /* bits and exponents that it has not */
+    uint32_t units;
+    memcpy(&units, &x, sizeof units);
+    units &= 0x7fffffff;
+    const int smaller = below + 1 - (int)(units >> 23);
+    if (below > 0 && smaller > 0) { /* denormal there */
+        units =
+            smaller > 25 - cut ? 0 : attn_half_even((units & 0x7fffff) | 0x800000, cut + smaller);
+        return attn_float_bits(bits, signbit(x), units);
+    }
+    units = attn_half_even(units - ((uint32_t)below << 23), cut);
+    return attn_float_bits(bits, signbit(x), units < infinite ? units : infinite);
 }
 
 /* The value of such a float, exact. */
@@ -80,9 +90,16 @@ static inline float attn_float_value(uint32_t code, int bits, int exponent) {
         memcpy(&x, &wide, sizeof x);
         return x;
     }
-    const double units = field ? (double)(rest | 1u << mantissa) : (double)rest;
-    const double x = ldexp(units, (field ? (int)field - 1 : 0) + lowest - mantissa);
-    return (float)(sign ? -x : x);
+    /* An f32 has all that it has; what is denormal in less than f32's range is units of a power. */
+    const int below = lowest + 126;
+    const bool tiny = field == 0 && below > 0;
+    const uint32_t bits32 =
+        tiny ? (uint32_t)(127 + lowest - mantissa) << 23
+             : ((field << mantissa | rest) << (23 - mantissa)) + ((uint32_t)below << 23);
+    float x;
+    memcpy(&x, &bits32, sizeof x);
+    if (tiny) x *= (float)rest;
+    return sign ? -x : x;
 }
 
 /* The value of element i; its code, where the row has a scale. */

@@ -5,6 +5,7 @@
 
 #include "compiler.h"
 #include "attn.h"
+#include <stdbool.h>
 
 ATTN_HIDDEN_BEGIN
 
@@ -23,6 +24,11 @@ static inline attn_weight_row attn_weight_get(int32_t type) {
 #undef ATTN_WEIGHT_ROW
     };
     return rows[type];
+}
+
+/* Whether elements are floats of their own: the first rows, types of elements (types.def) too. */
+static inline bool attn_weight_is_float(int32_t type) {
+    return type == ATTN_WEIGHT_F32 || type == ATTN_WEIGHT_BF16 || type == ATTN_WEIGHT_F16;
 }
 
 /* Bytes of a row of n elements, whole blocks. */

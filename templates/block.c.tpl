@@ -99,6 +99,18 @@ $   last = p.name .. "_AT + " .. (p.panels > 0 and p.panels .. " * (int64_t)" or
 $ end
 #define PACKED_FLOATS (${last})
 
+/* Packed matrices. */
+enum {
+$ for _, m in ipairs(plan.matrices) do
+    M_${m.name},
+$ end
+};
+static const attn_panels matrices[] = {
+$ for _, m in ipairs(plan.matrices) do
+    {${m.name}_AT, ATTN_WEIGHT_${m.type.name:upper()}, NR, ${m.k}},
+$ end
+};
+
 /* --- One call --- */
 
 /* What a thread works in. */

@@ -59,6 +59,17 @@ static void read_flags(hf *h, const spec_input *flags, int count) {
     h->block = !strcmp(level, "block");
 }
 
+/* What the checkpoint holds is no choice of what layers store. */
+static void note_types(hf *h, const spec_input *flags, int count) {
+    const json_val *type = json_get(h->top, "torch_dtype");
+    if (!type) type = json_get(h->top, "dtype");
+    bool halves = type && type->kind == JSON_STRING && strcmp(type->string, "float32") != 0;
+    for (int i = 0; i < count; i++) halves = halves && strcmp(flags[i].field, "weight_type") != 0;
+    if (h->block && halves)
+        hf_note(h, type, "the checkpoint's weights are %s; layers store f32 without --weight-type",
+                hf_quote(h, type));
+}
+
 bool import_hf_is_config(const char *path) {
     return ends_with(path, ".json");
 }
@@ -74,6 +85,7 @@ bool model_from_hf(arena *a, const char *path, const char *text, const spec_inpu
     read_flags(&h, flags, flag_count);
     if (!import_find_family(&h) || !import_check_keys(&h)) return false;
     import_note_code(&h);
+    note_types(&h, flags, flag_count);
     model_begin(a, model_name_free(a, model_name(&h)), MODEL_MAX_LAYERS, out);
     const bool ok = import_layers(&h) && import_check_stated(&h);
     *notes = h.notes.data;

@@ -91,6 +91,13 @@ int64_t block_cache_v_size(const block_case *c);
  * kv_proj of k and v, w1, w2). Writes at most `capacity`; returns how many there are. */
 int block_weight_list(arena *a, const kernel_spec *spec, block_tensor *out, int capacity);
 
+/* Rounds weights to what the layer stores them in: what it multiplies by, and so what a case has to
+ * hold. Those that are folded stay: the oracle rounds what they become. */
+void block_round_weights(arena *a, const kernel_spec *spec, block_tensor *weight, int count);
+/* What a layer stores the weight of this name in, once it is no part of a fold: attn_weight_type.
+ */
+int32_t block_weight_type(const attn_spec *spec, const char *name);
+
 /* --- The pieces, for tests. --- */
 
 /* Radians a position of the pairs 0..rope_dim/2-1, scaling included; the factor of the rotated

@@ -324,9 +324,12 @@ static void put_layer(writer *w, const block_case *c) {
     put(w, "in.key_padding_mask", ST_U8, c->key_padding, 2, (const int64_t[]){b, m});
     put(w, "in.seg_id", ST_I32, c->seg, 2, (const int64_t[]){b, n});
     put(w, "in.q_pad_mask", ST_U8, c->q_pad, 2, (const int64_t[]){b, n});
-    for (int i = 0; i < c->weight_count; i++)
-        put(w, arena_printf(w->a, "w.%s", c->weight[i].name), ST_F32, c->weight[i].data,
-            c->weight[i].rank, c->weight[i].dim);
+    for (int i = 0; i < c->weight_count; i++) {
+        const block_tensor *t = &c->weight[i];
+        const int32_t type = block_weight_type(s, t->name);
+        put(w, arena_printf(w->a, "w.%s", t->name), stored_dtype(type),
+            stored_from(w->a, type, t->data, elements(t)), t->rank, t->dim);
+    }
     put(w, "out.y", ST_F32, rounded(w->a, c->y, (size_t)(b * n * width)), 3,
         (const int64_t[]){b, n, width});
 }
@@ -356,6 +359,7 @@ static bool layer_file(arena *a, const kernel_spec *k, const golden_options *o, 
     block_case c = {.spec = k, .weight = weight};
     c.weight_count = block_weight_list(a, k, weight, MAX_WEIGHTS);
     random_weights(a, &r, weight, c.weight_count);
+    block_round_weights(a, k, weight, c.weight_count);
     layer_inputs(a, &r, &k->core, index, &c);
     const int64_t size = (int64_t)c.batch * c.tokens * block_width(&k->core);
     c.y = arena_alloc(a, (size_t)size * sizeof *c.y + 1);

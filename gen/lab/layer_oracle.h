@@ -58,6 +58,8 @@ norm weight_norm(layer *l, const char *name);
 norm weight_inner_norm(layer *l, const char *name, int32_t width);
 /* Whatever nobody asked for is a mistake. */
 void weight_unused(layer *l);
+/* attn_weight_type of matrices that are folded or transposed. */
+int32_t layer_rest_type(const attn_spec *s);
 
 /* --- oracle_rows.c, with the sizes that block_oracle.h declares --- */
 bool layer_has_two_inputs(const attn_spec *s);
@@ -102,7 +104,8 @@ rows regular_attention(const layer *l, const regular *w, const rows *x, const ro
 
 /* --- oracle_mla.c: a key a head, and one key for all heads --- */
 typedef struct latent {
-    linear kv, q, out, o;
+    linear kv, q, out, o; /* folded: q with kc_q and qr, [heads * retr_dim, in]; out with o */
+    bool folded;
     const float *kc_q, *kc_kv, *qr, *kr, *sinks;
 } latent;
 

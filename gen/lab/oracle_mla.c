@@ -1,9 +1,49 @@
 /* oracle_mla.c - attention of form mla. */
 #include "layer_oracle.h"
 
+#include "stored.h"
+
 #include <string.h>
 
 /* --- Attention, form mla, a key a head --- */
+
+static linear folded(const layer *l, int32_t out, int32_t in, const double *exact) {
+    const size_t count = (size_t)out * (size_t)in;
+    float *w = arena_alloc(l->a, count * sizeof *w);
+    for (size_t i = 0; i < count; i++)
+        w[i] = (float)stored_rounded(layer_rest_type(l->s), exact[i]);
+    return (linear){.w = w, .out = out, .in = in};
+}
+
+/* What is stored is rounded, so that it matters which matrices are one. */
+static void fold(const layer *l, latent *w) {
+    const attn_spec *s = l->s;
+    const int32_t wide = s->head_dim, d = s->q_comp_dim, r = s->retr_dim, in = block_width(s);
+    double *q = arena_alloc(l->a, (size_t)s->heads * (size_t)r * (size_t)in * sizeof *q);
+    double *column = arena_alloc(l->a, (size_t)(wide + d + r) * sizeof *column);
+    for (int32_t h = 0; h < s->heads; h++)
+        for (int32_t i = 0; i < in; i++) {
+            double *comp = column + wide, *row = comp + d;
+            for (int32_t k = 0; k < wide; k++)
+                column[k] = (double)w->q.w[((int64_t)h * wide + k) * in + i];
+            rows_multiply_left(column, w->kc_q + (int64_t)h * wide * d, wide, d, comp);
+            rows_multiply_left(comp, w->qr + (int64_t)h * d * r, d, r, row);
+            for (int32_t j = 0; j < r; j++) q[((int64_t)h * r + j) * in + i] = row[j];
+        }
+    w->q = folded(l, s->heads * r, in, q);
+    w->folded = true;
+    if (!w->o.w) return;
+    double *out = arena_alloc(l->a, (size_t)in * (size_t)w->out.in * sizeof *out);
+    for (int32_t i = 0; i < in; i++)
+        for (int32_t j = 0; j < w->out.in; j++) {
+            double sum = 0;
+            for (int32_t m = 0; m < in; m++)
+                sum += (double)w->o.w[(int64_t)i * in + m] *
+                       (double)w->out.w[(int64_t)m * w->out.in + j];
+            out[(int64_t)i * w->out.in + j] = sum;
+        }
+    w->out = folded(l, in, w->out.in, out);
+}
 
 latent latent_weights(layer *l) {
     const attn_spec *s = l->s;
@@ -18,6 +58,7 @@ latent latent_weights(layer *l) {
                 .kr = weight_need(l, "W_kr", 3, h, s->kv_comp_dim, s->retr_dim)};
     if (s->op == ATTN_OP_FULL_SELF) w.o = weight_own(l, "o_proj", in, in, false);
     if (s->sinks) w.sinks = weight_need(l, "sinks", 1, h, 0, 0);
+    if (layer_rest_type(s) != ATTN_WEIGHT_F32 && !l->list && !l->error.len) fold(l, &w);
     return w;
 }
 
@@ -31,6 +72,10 @@ static rows latent_queries(const layer *l, const latent *w, const rows *x) {
     const attn_spec *s = l->s;
     const int32_t wide = s->head_dim, d = s->q_comp_dim, r = s->retr_dim;
     const rows q = rows_apply(l, &w->q, x);
+    if (w->folded) {
+        rows_rotate(l, &q, s->heads, 0, l->q_position);
+        return q;
+    }
     rows q_r = rows_new(l, x->tokens, s->heads * r, x->live);
     double *comp = arena_alloc(l->a, (size_t)d * sizeof *comp);
     for (int64_t i = 0; i < rows_count(x); i++)
@@ -66,7 +111,7 @@ rows latent_attention(const layer *l, const latent *w, const rows *x, const rows
             rows_multiply(w->kc_kv + h * s->head_dim * c, s->head_dim, c, rows_at(&ctx, i) + h * c,
                           rows_at(&y, i) + h * s->head_dim);
     y = rows_apply(l, &w->out, &y);
-    return s->op == ATTN_OP_FULL_SELF ? rows_apply(l, &w->o, &y) : y;
+    return s->op == ATTN_OP_FULL_SELF && !w->folded ? rows_apply(l, &w->o, &y) : y;
 }
 
 /* --- Attention, form mla, one key for all heads --- */

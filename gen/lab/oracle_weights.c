@@ -1,6 +1,8 @@
 /* oracle_weights.c - a layer's weights by name and shape, or what is wrong with them. */
 #include "layer_oracle.h"
 
+#include "stored.h"
+
 #include <string.h>
 
 static const block_tensor *weight_find(const layer *l, const char *name) {
@@ -87,5 +89,44 @@ void weight_unused(layer *l) {
         const char *name = l->c->weight[i].name;
         if (l->used[i] || (spare && strcmp(name, "o_proj.weight") == 0)) continue;
         weight_complain(l, name, "is no weight of this layer");
+    }
+}
+
+/* --- Types --- */
+
+static bool is_one_of(const char *name, const char *const *names) {
+    for (; *names; names++)
+        if (!strcmp(name, *names)) return true;
+    return false;
+}
+
+int32_t layer_rest_type(const attn_spec *s) {
+    if (s->weight_rest != ATTN_WEIGHT_REST_AUTO) return s->weight_rest - 1;
+    return s->weight_type == ATTN_WEIGHT_F32 ? ATTN_WEIGHT_F32 : ATTN_WEIGHT_F16;
+}
+
+int32_t block_weight_type(const attn_spec *s, const char *name) {
+    static const char *const folded[] = {"q_proj.weight", "w_kc_q", "W_qr", NULL};
+    static const char *const outputs[] = {"out_proj.weight", "o_proj.weight", NULL};
+    static const char *const floats[] = {"norm", "bias", "sinks", NULL};
+    for (int i = 0; floats[i]; i++)
+        if (strstr(name, floats[i])) return ATTN_WEIGHT_F32;
+    const bool per_head = layer_is_mla(s) && !layer_is_shared(s);
+    if (per_head && is_one_of(name, folded)) return ATTN_WEIGHT_F32;
+    if (per_head && s->op == ATTN_OP_FULL_SELF && is_one_of(name, outputs)) return ATTN_WEIGHT_F32;
+    const bool transposed = !strcmp(name, "W_kr") || !strcmp(name, "kv_b_proj.weight");
+    return transposed ? layer_rest_type(s) : s->weight_type;
+}
+
+void block_round_weights(arena *a, const kernel_spec *spec, block_tensor *weight, int count) {
+    for (int i = 0; i < count; i++) {
+        const int32_t type = block_weight_type(&spec->core, weight[i].name);
+        if (type == ATTN_WEIGHT_F32) continue;
+        int64_t elements = 1;
+        for (int d = 0; d < weight[i].rank; d++) elements *= weight[i].dim[d];
+        float *to = arena_alloc(a, (size_t)elements * sizeof *to + 1);
+        for (int64_t e = 0; e < elements; e++)
+            to[e] = (float)stored_rounded(type, (double)weight[i].data[e]);
+        weight[i].data = to;
     }
 }

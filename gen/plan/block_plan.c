@@ -2,6 +2,7 @@
 
 #include "op.h"
 #include "types.h"
+#include "weight_types.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -116,6 +117,15 @@ static void note(block_plan *p, const char *text) {
     if (p->notes < BLOCK_MAX_NOTES) p->note[p->notes++] = text;
 }
 
+/* "bf16 and f16": the types of weights that are not f32. */
+static const char *weight_names(arena *a, const block_plan *p) {
+    buf b = buf_new(a);
+    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++)
+        if (type != ATTN_WEIGHT_F32 && p->has_weights[type])
+            buf_printf(&b, "%s%s", b.len ? " and " : "", attn_weight_get(type).name);
+    return b.data;
+}
+
 static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
     note(p,
          arena_printf(a,
@@ -144,6 +154,12 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
                              p->expand_from ? "; those that are expanded are widened again, an "
                                               "item at a time"
                                             : ""));
+    if (s->weight_type != ATTN_WEIGHT_F32 || attn_spec_weight_rest(s) != ATTN_WEIGHT_F32)
+        note(p, arena_printf(a,
+                             "weights in %s are widened in registers where rows are few, else a "
+                             "slice of a panel at a time into L1: the same products and sums as in "
+                             "f32",
+                             weight_names(a, p)));
     if (s->rope != ATTN_ROPE_NONE)
         note(p, "RoPE: angles of 64-token blocks by sin and cos in double, those inside by one "
                 "complex product");

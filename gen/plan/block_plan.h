@@ -75,7 +75,6 @@ typedef struct block_plan {
     int64_t packed_floats;
     block_matrix matrix[BLOCK_MAX_MATRICES];
     int matrices;
-    int32_t weight_type;                 /* of matrices that have no type of their own */
     bool has_weights[ATTN_WEIGHT_COUNT]; /* types that matrices have */
     block_stage stage[BLOCK_MAX_STAGES];
     int stages;

@@ -50,6 +50,14 @@ static lua_val *matrix_to_lua(arena *a, const block_plan *p, const block_matrix 
     return t;
 }
 
+/* In the order of their places, or by their names. */
+static lua_val *matrices_to_lua(arena *a, const block_plan *p, bool by_name) {
+    lua_val *t = lua_val_table(a);
+    for (int i = 0; i < p->matrices; i++)
+        lua_val_set(a, t, by_name ? p->matrix[i].name : NULL, matrix_to_lua(a, p, &p->matrix[i]));
+    return t;
+}
+
 /* By their names: a template that asks for one that the layer has not fails. */
 static lua_val *stages_to_lua(arena *a, const block_plan *p) {
     lua_val *stages = lua_val_table(a);
@@ -114,6 +122,8 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
     lua_val_set_int(a, t, "ffn_columns", p->ffn_columns);
     lua_val_set(a, t, "places", places_to_lua(a, p));
     lua_val_set(a, t, "stages", stages_to_lua(a, p));
+    lua_val_set(a, t, "matrices", matrices_to_lua(a, p, false));
+    lua_val_set(a, t, "matrix", matrices_to_lua(a, p, true));
     lua_val_set(a, t, "weights", weights_to_lua(a, p));
     lua_val_set(a, t, "floats", weight_to_lua(a, p, ATTN_WEIGHT_F32));
     lua_val_set_bool(a, t, "has_floats", p->has_weights[ATTN_WEIGHT_F32]);

@@ -2,6 +2,7 @@
  * products are taken together. */
 #include "block_internal.h"
 
+#include "spec.h"
 #include "weight_types.h"
 
 static int64_t round_up(int64_t n, int64_t to) {
@@ -30,11 +31,11 @@ static int64_t panel_floats(const block_plan *p, int32_t type, int64_t k) {
     return attn_weight_bytes(type, k * p->nr) / (int64_t)sizeof(float);
 }
 
-/* W [n, k], or one a head, whose columns are made in groups of `together`. */
-static int matrices(block_plan *p, const char *name, int heads, int64_t n, int64_t k,
+/* W [n, k], or one a head, of a type of weights, whose columns are made in groups of `together`. */
+static int matrices(block_plan *p, const char *name, int32_t type, int heads, int64_t n, int64_t k,
                     int together) {
     block_matrix *m = &p->matrix[p->matrices];
-    *m = (block_matrix){.name = name, .heads = heads, .n = n, .k = k, .type = p->weight_type};
+    *m = (block_matrix){.name = name, .heads = heads, .n = n, .k = k, .type = type};
     m->panels = (n + p->nr - 1) / p->nr;
     m->unit = block_unit(together, p->nr);
     m->wide = columns(m, p->wide);
@@ -44,8 +45,9 @@ static int matrices(block_plan *p, const char *name, int heads, int64_t n, int64
     return p->matrices++;
 }
 
-static int matrix(block_plan *p, const char *name, int64_t n, int64_t k, int together) {
-    return matrices(p, name, 1, n, k, together);
+static int matrix(block_plan *p, const char *name, int32_t type, int64_t n, int64_t k,
+                  int together) {
+    return matrices(p, name, type, 1, n, k, together);
 }
 
 /* --- Stages --- */
@@ -85,10 +87,10 @@ static void regular_vectors(const attn_spec *s, block_plan *p) {
 
 static void regular(const attn_spec *s, block_plan *p) {
     const int64_t d = s->head_dim, dv = s->v_dim;
-    const int q = matrix(p, "Q", s->heads * d, p->model, s->head_dim);
-    const int k = matrix(p, "K", s->kv_heads * d, p->keys, s->head_dim);
-    const int v = matrix(p, "V", s->v_heads * dv, p->keys, s->v_dim);
-    const int o = matrix(p, "O", p->model, s->heads * dv, 1);
+    const int q = matrix(p, "Q", s->weight_type, s->heads * d, p->model, s->head_dim);
+    const int k = matrix(p, "K", s->weight_type, s->kv_heads * d, p->keys, s->head_dim);
+    const int v = matrix(p, "V", s->weight_type, s->v_heads * dv, p->keys, s->v_dim);
+    const int o = matrix(p, "O", s->weight_type, p->model, s->heads * dv, 1);
     regular_vectors(s, p);
     if (is_cross(s)) {
         STAGE(p, "project_queries", q);
@@ -101,11 +103,12 @@ static void regular(const attn_spec *s, block_plan *p) {
 
 static void mla_per_head(const attn_spec *s, block_plan *p) {
     const int64_t keys = (int64_t)s->heads * s->retr_dim; /* and queries */
-    const int q = matrix(p, "Q", keys, p->model, s->retr_dim);
-    const int kv = matrix(p, "KV", s->kv_comp_dim, p->keys, 1);
-    const int kr = matrix(p, "KR", keys, s->kv_comp_dim, s->retr_dim);
-    const int uv = matrices(p, "UV", s->heads, s->head_dim, s->kv_comp_dim, 1);
-    const int o = matrix(p, "O", p->model, (int64_t)s->heads * s->head_dim, 1);
+    const int32_t rest = attn_spec_weight_rest(s), out = p->second_output ? rest : s->weight_type;
+    const int q = matrix(p, "Q", rest, keys, p->model, s->retr_dim);
+    const int kv = matrix(p, "KV", s->weight_type, s->kv_comp_dim, p->keys, 1);
+    const int kr = matrix(p, "KR", rest, keys, s->kv_comp_dim, s->retr_dim);
+    const int uv = matrices(p, "UV", s->weight_type, s->heads, s->head_dim, s->kv_comp_dim, 1);
+    const int o = matrix(p, "O", out, p->model, (int64_t)s->heads * s->head_dim, 1);
     if (is_cross(s)) {
         STAGE(p, "project_queries", q);
         STAGE(p, "project_latent", kv);
@@ -121,15 +124,17 @@ static void mla_shared(const attn_spec *s, block_plan *p) {
     const bool lora = s->q_comp_dim != ATTN_UNSET;
     const int c = s->kv_comp_dim, query = s->head_dim + s->retr_dim;
     const int both = s->head_dim + s->v_head_dim;
-    const int qa = lora ? matrix(p, "QA", s->q_comp_dim, p->model, 1) : -1;
+    const int32_t rest = attn_spec_weight_rest(s); /* of kv_b_proj, half of it transposed */
+    const int qa = lora ? matrix(p, "QA", s->weight_type, s->q_comp_dim, p->model, 1) : -1;
     if (lora) vector(p, "QA_NORM", s->q_comp_dim);
-    const int q = matrix(p, "Q", (int64_t)s->heads * query, lora ? s->q_comp_dim : p->model, query);
-    const int kva = matrix(p, "KVA", c + s->retr_dim, p->keys, 1);
+    const int q = matrix(p, "Q", s->weight_type, (int64_t)s->heads * query,
+                         lora ? s->q_comp_dim : p->model, query);
+    const int kva = matrix(p, "KVA", s->weight_type, c + s->retr_dim, p->keys, 1);
     vector(p, "KV_NORM", c);
-    const int uk = matrices(p, "UK", s->heads, c, s->head_dim, 1);
-    const int uv = matrices(p, "UV", s->heads, s->v_head_dim, c, 1);
-    const int kvb = p->expand_from ? matrix(p, "KVB", (int64_t)s->heads * both, c, both) : -1;
-    const int o = matrix(p, "O", p->model, (int64_t)s->heads * s->v_head_dim, 1);
+    const int uk = matrices(p, "UK", rest, s->heads, c, s->head_dim, 1);
+    const int uv = matrices(p, "UV", rest, s->heads, s->v_head_dim, c, 1);
+    const int kvb = p->expand_from ? matrix(p, "KVB", rest, (int64_t)s->heads * both, c, both) : -1;
+    const int o = matrix(p, "O", s->weight_type, p->model, (int64_t)s->heads * s->v_head_dim, 1);
     STAGE(p, "project_rows", lora ? qa : q, kva);
     if (lora) STAGE(p, "project_queries", q);
     STAGE(p, "absorb", uk);
@@ -149,8 +154,8 @@ static void norm(const attn_spec *s, block_plan *p, const char *weight, const ch
 static void feed_forward(const attn_spec *s, block_plan *p) {
     p->ffn_columns = round_up(s->ffn_dim, p->nr);
     const int64_t n = p->gated ? 2 * p->ffn_columns : s->ffn_dim;
-    const int up = matrix(p, "UP", n, p->model, p->gated ? 2 * p->nr : 1);
-    const int down = matrix(p, "DOWN", p->model, s->ffn_dim, 1);
+    const int up = matrix(p, "UP", s->weight_type, n, p->model, p->gated ? 2 * p->nr : 1);
+    const int down = matrix(p, "DOWN", s->weight_type, p->model, s->ffn_dim, 1);
     if (s->ffn_bias) vector(p, "UP_BIAS", n);
     if (s->ffn_bias) vector(p, "DOWN_BIAS", p->model);
     STAGE(p, "up", up);
@@ -163,7 +168,6 @@ static bool is_gated(const attn_spec *s) {
 
 void block_plan_stages(const attn_spec *s, block_plan *p) {
     const bool norms = s->norm != ATTN_NORM_NONE, both = s->norm_place == ATTN_NORM_PLACE_BOTH;
-    p->weight_type = s->weight_type;
     p->own_ffn = s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
     p->gated = is_gated(s);
     p->second_norm = norms && p->own_ffn && !s->shared_norm;

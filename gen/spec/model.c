@@ -69,7 +69,10 @@ bool model_from_flags(arena *a, const spec_input *inputs, int count, model *out,
 }
 
 bool model_takes(const char *field) {
-    return !strcmp(field, "kv_type") || !strcmp(field, "rotate") || !strcmp(field, "dot");
+    static const char *const fields[] = {"kv_type", "rotate", "dot", "weight_type", "weight_rest"};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (!strcmp(field, fields[i])) return true;
+    return false;
 }
 
 bool model_change(arena *a, model *m, const spec_input *inputs, int count, diag *d) {

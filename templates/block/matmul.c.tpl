@@ -25,7 +25,8 @@ $   local heads, W = m.heads, hooks("weight/" .. m.type.name .. ".c")
 $   if heads > 1 then
         if (block < ${heads} * blocks) {
             const int32_t h = block / blocks, col = block % blocks * per;
-            const ${W.element} *w = ${W.place(m.name)} + (int64_t)h * PANELS * K * NR;
+            const ${W.element} *w = ${W.place(m.name)};
+            w += (int64_t)h * PANELS * K * NR;
 $   else
         if (block < blocks) {
             const int32_t col = block * per;
@@ -35,7 +36,10 @@ $   end
             const float *from = ${a.from};
             from += (int64_t)first * (${a.lda});
             w += (int64_t)(col / NR) * K * NR;
-            gemm${m.type.suffix}(from${heads > 1 and " + h * " .. a.step or ""}, ${a.lda}, rows, w, K, panels, &l->work[worker]);
+$   if heads > 1 then
+            from += h * ${a.step};
+$   end
+            gemm${m.type.suffix}(from, ${a.lda}, rows, w, K, panels, &l->work[worker]);
             const int32_t cols = min32(per, N - col);
             ${a.done[m.name]}(l, ${a.offset and a.offset .. " + " or ""}first, rows, ${heads > 1 and "h * N + " or ""}col, cols, t, (ptrdiff_t)panels * NR);
             return;

@@ -4,49 +4,32 @@ $ local roped = #plan.frequencies > 0
 ATTN_TARGET_END
 /* --- Weights --- */
 
-/* to = panels of w [n, k]: NR rows of w side by side, [k][NR]; rows past n are 0. */
-static void pack_matrix(float *to, const float *w, int64_t n, int64_t k) {
-    for (int64_t p = 0; p < (n + NR - 1) / NR; p++)
-        for (int64_t j = 0; j < NR && p * NR + j < n; j++)
-            for (int64_t i = 0; i < k; i++)
-                to[p * NR * k + i * NR + j] = w[(p * NR + j) * k + i];
-}
-
-$ local biases = spec.q_bias or spec.k_bias or spec.v_bias or spec.o_bias or spec.ffn_bias
-$ local plain_norms = (a.norms or spec.qk_norm) and not spec.norm_offset or a.norms and spec.norm_bias
-$ if biases or plain_norms or spec.sinks or spec.key == "shared" then
-static void pack_vector(float *to, const float *w, int64_t n) {
-    memcpy(to, w, sizeof(float) * (size_t)n);
-}
-
-$ end
 $ if a.norms or spec.qk_norm or spec.key == "shared" then
 /* Norm weights${spec.norm_offset and ", stored less one" or ""}. */
-static void pack_norm(float *to, const float *w, int64_t n) {
+static void pack_norm(attn_packing *p, int64_t at, int32_t weight, int64_t n) {
+    attn_pack_vector(p, at, weight, 0, n);
 $   if spec.norm_offset then
-    for (int64_t i = 0; i < n; i++) to[i] = 1 + w[i];
-$   else
-    pack_vector(to, w, n);
+    for (int64_t i = 0; i < n; i++) p->to[at + i] += 1;
 $   end
 }
 
 $ end
 $ if a.gated then
 /* Two matrices of FFN rows, panel by panel in turn. */
-static void pack_gated(float *to, const float *gate, const float *up) {
-    for (int64_t first = 0; first < FFN; first += NR, to += 2 * NR * MODEL) {
-        const int64_t rows = min32(NR, (int32_t)(FFN - first));
-        pack_matrix(to, gate + first * MODEL, rows, MODEL);
-        pack_matrix(to + NR * MODEL, up + first * MODEL, rows, MODEL);
+static void pack_gated(attn_packing *p, const attn_panels *m, int32_t gate, int32_t up) {
+    for (int32_t first = 0; first < FFN; first += NR) {
+        const int32_t rows = min32(NR, FFN - first);
+        attn_pack_rows(p, m, 2 * first, gate, first, rows);
+        attn_pack_rows(p, m, 2 * first + NR, up, first, rows);
     }
 }
 
 $   if spec.ffn_bias then
-static void pack_gated_bias(float *to, const float *gate, const float *up) {
-    for (int32_t first = 0; first < FFN; first += NR, to += 2 * NR) {
+static void pack_gated_bias(attn_packing *p, int64_t at, int32_t gate, int32_t up) {
+    for (int32_t first = 0; first < FFN; first += NR) {
         const int32_t rows = min32(NR, FFN - first);
-        pack_vector(to, gate + first, rows);
-        pack_vector(to + NR, up + first, rows);
+        attn_pack_vector(p, at + 2 * first, gate, first, rows);
+        attn_pack_vector(p, at + 2 * first + NR, up, first, rows);
     }
 }
 
@@ -54,39 +37,39 @@ $   end
 $ end
 ${part(a.form, { section = "fold" })}
 
-static void pack(const float *const *weight, float *to) {
+static void pack(attn_packing *p) {
 $ local function norm(at, name)
-    pack_norm(to + ${at}_AT, weight[W_${name}_WEIGHT], MODEL);
+    pack_norm(p, ${at}_AT, W_${name}_WEIGHT, MODEL);
 $   if spec.norm_bias then
-    pack_vector(to + ${at}_BIAS_AT, weight[W_${name}_BIAS], MODEL);
+    attn_pack_vector(p, ${at}_BIAS_AT, W_${name}_BIAS, 0, MODEL);
 $   end
 $ end
 $ if a.norms then norm("NORM1", "NORM1") end
 ${part(a.form, { section = "pack" })}
 $ if spec.sinks then
-    pack_vector(to + SINKS_AT, weight[W_SINKS], HEADS);
+    attn_pack_vector(p, SINKS_AT, W_SINKS, 0, HEADS);
 $ end
 $ if a.norms and both then norm("POST1", "POST_NORM1") end
 $ if a.second then norm("NORM2", "NORM2") end
 $ if a.own_ffn then
 $   if a.gated then
-    pack_gated(to + UP_AT, weight[W_GATE_PROJ_WEIGHT], weight[W_UP_PROJ_WEIGHT]);
+    pack_gated(p, &matrices[M_UP], W_GATE_PROJ_WEIGHT, W_UP_PROJ_WEIGHT);
 $   else
-    pack_matrix(to + UP_AT, weight[W_UP_PROJ_WEIGHT], FFN, MODEL);
+    attn_pack_rows(p, &matrices[M_UP], 0, W_UP_PROJ_WEIGHT, 0, FFN);
 $   end
-    pack_matrix(to + DOWN_AT, weight[W_DOWN_PROJ_WEIGHT], MODEL, FFN);
+    attn_pack_rows(p, &matrices[M_DOWN], 0, W_DOWN_PROJ_WEIGHT, 0, MODEL);
 $   if spec.ffn_bias then
 $     if a.gated then
-    pack_gated_bias(to + UP_BIAS_AT, weight[W_GATE_PROJ_BIAS], weight[W_UP_PROJ_BIAS]);
+    pack_gated_bias(p, UP_BIAS_AT, W_GATE_PROJ_BIAS, W_UP_PROJ_BIAS);
 $     else
-    pack_vector(to + UP_BIAS_AT, weight[W_UP_PROJ_BIAS], FFN);
+    attn_pack_vector(p, UP_BIAS_AT, W_UP_PROJ_BIAS, 0, FFN);
 $     end
-    pack_vector(to + DOWN_BIAS_AT, weight[W_DOWN_PROJ_BIAS], MODEL);
+    attn_pack_vector(p, DOWN_BIAS_AT, W_DOWN_PROJ_BIAS, 0, MODEL);
 $   end
 $   if both then norm("POST2", "POST_NORM2") end
 $ end
 $ if roped then
-    pack_rope(to + ROPE_AT);
+    pack_rope(p->to + ROPE_AT);
 $ end
 }
 

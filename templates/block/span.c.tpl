@@ -18,8 +18,8 @@ $   end
 $ end
 /* t[rows][panels * NR] = a[rows][depth] times panels of packed weights, which are `panel` ${plain and "floats" or "elements"}
  * apart, for a depth of SPAN at most. */
-static void gemm_span${S}(const float *a, ptrdiff_t lda, int32_t rows, const ${E} *w, int64_t panel,
-                      int32_t depth, int32_t panels, ${plain and "" or "float *restrict wide, "}float *t) {
+static void gemm_span${S}(const float *a, ptrdiff_t lda, int32_t rows, const ${E} *w,
+                      int64_t panel, int32_t depth, int32_t panels,${plain and "" or " float *wide,"} float *t) {
     if (rows == 1)
         for (; panels >= ${streams}; panels -= ${streams}, w += ${streams} * panel, t += ${streams} * NR)
             row_${streams}${S}(a, w, panel, depth, t);

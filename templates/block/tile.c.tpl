@@ -67,8 +67,8 @@ $ end
 $ if a.rows then
 /* t[${streams} * NR] = one row times ${streams} panels, which lie `step` ${S == "" and "floats" or "elements"} apart: memory gives more to several
  * streams than to one. The sums are those of a tile. */
-static void row_${streams}${S}(const float *restrict a, const ${E} *restrict w, ptrdiff_t step, int32_t depth,
-                  float *restrict t) {
+static void row_${streams}${S}(const float *restrict a, const ${E} *restrict w, ptrdiff_t step,
+                  int32_t depth, float *restrict t) {
 $ for p = 0, streams - 1 do
     const ${E} *w${p} = w + ${p} * step;
 $ end

@@ -19,11 +19,6 @@ $ elseif a.section == "members" then
     float *o;   /* [chunk][HEADS * VALUE] the same, projected up */
 ${part(keyed, { section = "members" })}
 $ elseif a.section == "fold" then
-/* Where element [row][column] of a packed [n, k] matrix is. */
-static inline float *packed_at(float *to, int64_t row, int64_t column, int64_t k) {
-    return to + row / NR * NR * k + column * NR + row % NR;
-}
-
 ${part(keyed, { section = "fold" })}
 $ elseif a.section == "output" then
 /* What the heads saw, projected up. */

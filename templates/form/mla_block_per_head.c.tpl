@@ -30,8 +30,9 @@ $   end
 $ elseif a.section == "members" then
     float *latent; /* [key rows][LATENT] */
 $ elseif a.section == "fold" then
-/* (q w_kc_q) W_qr is one matrix: to = Wq^T (w_kc_q W_qr), head by head, in double. */
-static void fold_query(float *to, const float *q, const float *down, const float *up) {
+/* (q w_kc_q) W_qr is one matrix: Wq^T (w_kc_q W_qr), head by head, in double, 64 columns at a
+ * time. */
+static void fold_query(attn_packing *p) {
     enum { COMP = ${spec.q_comp_dim} };
     for (int64_t row = 0; row < HEADS * RETR; row++) {
         const int64_t h = row / RETR, j = row % RETR;
@@ -39,50 +40,63 @@ static void fold_query(float *to, const float *q, const float *down, const float
         for (int64_t k = 0; k < HEAD; k++) {
             both[k] = 0;
             for (int64_t d = 0; d < COMP; d++)
-                both[k] += (double)down[(h * HEAD + k) * COMP + d] * up[(h * COMP + d) * RETR + j];
+                both[k] += attn_source_at(p, W_W_KC_Q, (h * HEAD + k) * COMP + d) *
+                           attn_source_at(p, W_W_QR, (h * COMP + d) * RETR + j);
         }
-        for (int64_t i = 0; i < MODEL; i++) {
-            double sum = 0;
-            for (int64_t k = 0; k < HEAD; k++) sum += both[k] * q[(h * HEAD + k) * MODEL + i];
-            *packed_at(to, row, i, MODEL) = (float)sum;
+        for (int64_t i = 0; i < MODEL; i += 64) {
+            double sum[64] = {0};
+            float some[64];
+            const int64_t n = MODEL - i < 64 ? MODEL - i : 64;
+            for (int64_t k = 0; k < HEAD; k++) {
+                const float *q =
+                    attn_source_floats(p, W_Q_PROJ_WEIGHT, (h * HEAD + k) * MODEL + i, n, some);
+                for (int64_t c = 0; c < n; c++) sum[c] += both[k] * q[c];
+            }
+            for (int64_t c = 0; c < n; c++)
+                attn_pack_value(p, &matrices[M_Q], row, i + c, W_Q_PROJ_WEIGHT, sum[c]);
         }
     }
 }
 
 /* W_kr [head][LATENT][RETR] as a matrix of HEADS * RETR rows. */
-static void pack_retrieval(float *to, const float *w) {
+static void pack_retrieval(attn_packing *p) {
     for (int64_t row = 0; row < HEADS * RETR; row++)
         for (int64_t i = 0; i < LATENT; i++)
-            *packed_at(to, row, i, LATENT) = w[(row / RETR * LATENT + i) * RETR + row % RETR];
+            attn_pack_value(
+                p, &matrices[M_KR], row, i, W_W_KR,
+                attn_source_at(p, W_W_KR, (row / RETR * LATENT + i) * RETR + row % RETR));
 }
 
 $     if folded_out then
-/* Two output projections are one: to = second first, in double, 64 columns at a time. */
-static void fold_output(float *to, const float *first, const float *second) {
+/* Two output projections are one: second first, in double, 64 columns at a time. */
+static void fold_output(attn_packing *p) {
     enum { COLUMNS = HEADS * HEAD };
     for (int64_t row = 0; row < MODEL; row++)
         for (int64_t j = 0; j < COLUMNS; j += 64) {
             double sum[64] = {0};
+            float some[64];
             const int64_t n = COLUMNS - j < 64 ? COLUMNS - j : 64;
             for (int64_t m = 0; m < MODEL; m++) {
-                const double x = (double)second[row * MODEL + m];
-                for (int64_t c = 0; c < n; c++) sum[c] += x * first[m * COLUMNS + j + c];
+                const double x = attn_source_at(p, W_O_PROJ_WEIGHT, row * MODEL + m);
+                const float *first =
+                    attn_source_floats(p, W_OUT_PROJ_WEIGHT, m * COLUMNS + j, n, some);
+                for (int64_t c = 0; c < n; c++) sum[c] += x * first[c];
             }
-            for (int64_t c = 0; c < n; c++) *packed_at(to, row, j + c, COLUMNS) = (float)sum[c];
+            for (int64_t c = 0; c < n; c++)
+                attn_pack_value(p, &matrices[M_O], row, j + c, W_OUT_PROJ_WEIGHT, sum[c]);
         }
 }
 $     end
 $ elseif a.section == "pack" then
-    fold_query(to + Q_AT, weight[W_Q_PROJ_WEIGHT], weight[W_W_KC_Q], weight[W_W_QR]);
-    pack_matrix(to + KV_AT, weight[W_KV_PROJ_WEIGHT], LATENT, ${plan.keys});
-    pack_retrieval(to + KR_AT, weight[W_W_KR]);
+    fold_query(p);
+    attn_pack_rows(p, &matrices[M_KV], 0, W_KV_PROJ_WEIGHT, 0, LATENT);
+    pack_retrieval(p);
     for (int64_t h = 0; h < HEADS; h++)
-        pack_matrix(to + UV_AT + h * ((HEAD + NR - 1) / NR * NR) * LATENT,
-                    weight[W_W_KC_KV] + h * HEAD * LATENT, HEAD, LATENT);
+        attn_pack_rows(p, &matrices[M_UV], h * ${plan.matrix.UV.panels} * NR, W_W_KC_KV, h * HEAD, HEAD);
 $   if folded_out then
-    fold_output(to + O_AT, weight[W_OUT_PROJ_WEIGHT], weight[W_O_PROJ_WEIGHT]);
+    fold_output(p);
 $   else
-    pack_matrix(to + O_AT, weight[W_OUT_PROJ_WEIGHT], MODEL, HEADS * HEAD);
+    attn_pack_rows(p, &matrices[M_O], 0, W_OUT_PROJ_WEIGHT, 0, MODEL);
 $   end
 $ elseif a.section == "code" then
 /* Padding on the key side: its latent row is zero, and masked. */

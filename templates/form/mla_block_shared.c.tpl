@@ -58,30 +58,32 @@ $     end
 $ elseif a.section == "fold" then
 /* kv_b [head][HEAD + VALUE][LATENT]: its first rows turn queries to latent space (transposed), the
  * others turn what a head saw to its value. */
-static void pack_up(float *uk, float *uv, const float *w) {
-    enum { UK_PANELS = (LATENT + NR - 1) / NR, UV_PANELS = (VALUE + NR - 1) / NR };
-    for (int64_t h = 0; h < HEADS; h++, w += (int64_t)(HEAD + VALUE) * LATENT) {
+static void pack_up(attn_packing *p) {
+    enum { UK_ROWS = ${plan.matrix.UK.panels} * NR, UV_ROWS = ${plan.matrix.UV.panels} * NR };
+    for (int64_t h = 0; h < HEADS; h++) {
+        const int64_t first = h * (HEAD + VALUE);
         for (int64_t k = 0; k < HEAD; k++)
             for (int64_t i = 0; i < LATENT; i++)
-                *packed_at(uk + h * UK_PANELS * NR * HEAD, i, k, HEAD) = w[k * LATENT + i];
-        pack_matrix(uv + h * UV_PANELS * NR * LATENT, w + (int64_t)HEAD * LATENT, VALUE, LATENT);
+                attn_pack_value(p, &matrices[M_UK], h * UK_ROWS + i, k, W_KV_B_PROJ_WEIGHT,
+                                attn_source_at(p, W_KV_B_PROJ_WEIGHT, (first + k) * LATENT + i));
+        attn_pack_rows(p, &matrices[M_UV], h * UV_ROWS, W_KV_B_PROJ_WEIGHT, first + HEAD, VALUE);
     }
 }
 $ elseif a.section == "pack" then
 $   if lora then
-    pack_matrix(to + QA_AT, weight[W_Q_A_PROJ_WEIGHT], QA, MODEL);
-    pack_norm(to + QA_NORM_AT, weight[W_Q_A_LAYERNORM_WEIGHT], QA);
-    pack_matrix(to + Q_AT, weight[W_Q_B_PROJ_WEIGHT], HEADS * (HEAD + RETR), QA);
+    attn_pack_rows(p, &matrices[M_QA], 0, W_Q_A_PROJ_WEIGHT, 0, QA);
+    pack_norm(p, QA_NORM_AT, W_Q_A_LAYERNORM_WEIGHT, QA);
+    attn_pack_rows(p, &matrices[M_Q], 0, W_Q_B_PROJ_WEIGHT, 0, HEADS * (HEAD + RETR));
 $   else
-    pack_matrix(to + Q_AT, weight[W_Q_PROJ_WEIGHT], HEADS * (HEAD + RETR), MODEL);
+    attn_pack_rows(p, &matrices[M_Q], 0, W_Q_PROJ_WEIGHT, 0, HEADS * (HEAD + RETR));
 $   end
-    pack_matrix(to + KVA_AT, weight[W_KV_A_PROJ_WITH_MQA_WEIGHT], D, ${plan.keys});
-    pack_norm(to + KV_NORM_AT, weight[W_KV_A_LAYERNORM_WEIGHT], LATENT);
-    pack_up(to + UK_AT, to + UV_AT, weight[W_KV_B_PROJ_WEIGHT]);
+    attn_pack_rows(p, &matrices[M_KVA], 0, W_KV_A_PROJ_WITH_MQA_WEIGHT, 0, D);
+    pack_norm(p, KV_NORM_AT, W_KV_A_LAYERNORM_WEIGHT, LATENT);
+    pack_up(p);
 $   if expand then
-    pack_matrix(to + KVB_AT, weight[W_KV_B_PROJ_WEIGHT], HEADS * (HEAD + VALUE), LATENT);
+    attn_pack_rows(p, &matrices[M_KVB], 0, W_KV_B_PROJ_WEIGHT, 0, HEADS * (HEAD + VALUE));
 $   end
-    pack_matrix(to + O_AT, weight[W_O_PROJ_WEIGHT], MODEL, HEADS * VALUE);
+    attn_pack_rows(p, &matrices[M_O], 0, W_O_PROJ_WEIGHT, 0, MODEL);
 $ elseif a.section == "code" then
 $   if lora then
 static void qa_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,

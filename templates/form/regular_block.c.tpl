@@ -36,18 +36,18 @@ $ elseif a.section == "members" then
     float *q;   /* [rows][HEADS * D] queries, rotated */
     float *ctx; /* [rows][HEADS * DV] what the heads saw */
 $ elseif a.section == "pack" then
-    pack_matrix(to + Q_AT, weight[W_Q_PROJ_WEIGHT], HEADS * D, ${plan.model});
-    pack_matrix(to + K_AT, weight[W_K_PROJ_WEIGHT], KEY_HEADS * D, ${plan.keys});
-    pack_matrix(to + V_AT, weight[W_V_PROJ_WEIGHT], VALUE_HEADS * DV, ${plan.keys});
-    pack_matrix(to + O_AT, weight[W_O_PROJ_WEIGHT], MODEL, HEADS * DV);
+    attn_pack_rows(p, &matrices[M_Q], 0, W_Q_PROJ_WEIGHT, 0, HEADS * D);
+    attn_pack_rows(p, &matrices[M_K], 0, W_K_PROJ_WEIGHT, 0, KEY_HEADS * D);
+    attn_pack_rows(p, &matrices[M_V], 0, W_V_PROJ_WEIGHT, 0, VALUE_HEADS * DV);
+    attn_pack_rows(p, &matrices[M_O], 0, W_O_PROJ_WEIGHT, 0, MODEL);
 $   for _, p in ipairs({ { "q", "HEADS * D" }, { "k", "KEY_HEADS * D" }, { "v", "VALUE_HEADS * DV" }, { "o", "MODEL" } }) do
 $     if spec[p[1] .. "_bias"] then
-    pack_vector(to + ${p[1]:upper()}_BIAS_AT, weight[W_${p[1]:upper()}_PROJ_BIAS], ${p[2]});
+    attn_pack_vector(p, ${p[1]:upper()}_BIAS_AT, W_${p[1]:upper()}_PROJ_BIAS, 0, ${p[2]});
 $     end
 $   end
 $   if spec.qk_norm then
-    pack_norm(to + Q_NORM_AT, weight[W_Q_NORM_WEIGHT], D);
-    pack_norm(to + K_NORM_AT, weight[W_K_NORM_WEIGHT], D);
+    pack_norm(p, Q_NORM_AT, W_Q_NORM_WEIGHT, D);
+    pack_norm(p, K_NORM_AT, W_K_NORM_WEIGHT, D);
 $   end
 $ elseif a.section == "code" then
 /* Queries: whole heads of some rows. Padding is 0, so that what x holds there changes no bit. */

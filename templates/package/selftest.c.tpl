@@ -16,7 +16,7 @@ $ if model.has_layouts then
 $ end
 #include "runtime/op.h"
 #include "runtime/spec.h"
-$ if model.has_types then
+$ if model.has_types or model.has_weights then
 #include "runtime/types.h"
 $ end
 
@@ -206,7 +206,7 @@ static double budget(void) {
     return text && *text ? atof(text) : 512;
 }
 
-/* Random weights: vectors near 1, matrices that keep the size of a row. */
+/* Random weights: vectors near 1, matrices that keep the size of a row${model.has_weights and ", in the layer's type" or ""}. */
 static attn_status fill(layer *l) {
     attn_block *block;
     const attn_status status = attn_block_create(&block, l->kernel->spec, 0);
@@ -224,6 +224,11 @@ static attn_status fill(layer *l) {
         const float size = matrix ? 1 / sqrtf((float)t->dim[t->rank == 3 ? 1 : t->rank - 1]) : 1;
         for (int64_t j = 0; j < count; j++) data[j] = matrix ? size * data[j] : 1 + data[j] / 4;
         t->data = data;
+$   if model.has_weights then
+        if (!matrix || l->kernel->spec->weight_type == ATTN_WEIGHT_F32) continue;
+        t->type = l->kernel->spec->weight_type;
+        for (int64_t j = 0; j < count; j++) attn_store(data, t->type, j, data[j]);
+$   end
     }
     return ATTN_OK;
 }

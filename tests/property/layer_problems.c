@@ -1,6 +1,7 @@
 /* layer_problems.c - random weights, rows and lengths for a layer, what it must compute, and how
  * far from that it may be. */
 #include "layers.h"
+#include "lab/stored.h"
 #include "types.h"
 #include <math.h>
 #include <stdio.h>
@@ -40,6 +41,14 @@ static float *random_weight(arena *a, rng *r, const layer_problem *p, const attn
     return w;
 }
 
+/* The same weight as the layer stores it. */
+static void give_stored(arena *a, const attn_spec *s, const block_tensor *w, attn_tensor *t) {
+    int64_t count = 1;
+    for (int i = 0; i < t->rank; i++) count *= t->dim[i];
+    t->type = block_weight_type(s, w->name);
+    t->data = stored_from(a, t->type, w->data, count);
+}
+
 void layer_weights(arena *a, const kernel_lib *lib, const attn_block *block, rng *r,
                    layer_problem *p) {
     const int count = lib->block_weights(block, NULL, 0);
@@ -47,13 +56,17 @@ void layer_weights(arena *a, const kernel_lib *lib, const attn_block *block, rng
     block_tensor *w = arena_alloc(a, ((size_t)count + 1) * sizeof *w);
     lib->block_weights(block, t, count);
     for (int i = 0; i < count; i++) {
-        w[i] = (block_tensor){arena_strdup(a, t[i].name),
-                              random_weight(a, r, p, &t[i]),
-                              t[i].rank,
-                              {t[i].dim[0], t[i].dim[1], t[i].dim[2], t[i].dim[3]}};
+        t[i].name = arena_strdup(a, t[i].name);
+        t[i].data = random_weight(a, r, p, &t[i]);
+        w[i] = (block_tensor){t[i].name, t[i].data, t[i].rank, {0}};
+        memcpy(w[i].dim, t[i].dim, sizeof w[i].dim);
     }
+    block_round_weights(a, p->c.spec, w, count);
+    for (int i = 0; i < count; i++)
+        if (rng_chance(r, 50)) give_stored(a, spec_of(p), &w[i], &t[i]);
     p->c.weight = w;
     p->c.weight_count = count;
+    p->given = t;
 }
 
 /* --- A problem --- */

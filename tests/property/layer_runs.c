@@ -12,16 +12,11 @@ static const attn_spec *spec_of(const layer_run *run) {
 bool layer_pack(arena *a, const kernel_lib *lib, const attn_block *block, const layer_problem *p,
                 guard *packed, const char **why) {
     const block_case *c = &p->c;
-    attn_tensor *t = arena_alloc(a, ((size_t)c->weight_count + 1) * sizeof *t);
-    for (int i = 0; i < c->weight_count; i++) {
-        t[i] = (attn_tensor){c->weight[i].name, c->weight[i].data, c->weight[i].rank, {0}};
-        memcpy(t[i].dim, c->weight[i].dim, sizeof t[i].dim);
-    }
     const size_t bytes = lib->block_packed_bytes(block);
     char message[1024];
     *packed = guard_alloc(bytes, 64, false);
-    attn_status st =
-        lib->block_pack(block, t, c->weight_count, packed->data, bytes, message, sizeof message);
+    attn_status st = lib->block_pack(block, p->given, c->weight_count, packed->data, bytes, message,
+                                     sizeof message);
     if (st == ATTN_OK && guard_intact(packed)) {
         guard_seal(packed);
         st = lib->block_check(block, packed->data, bytes);

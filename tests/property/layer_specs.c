@@ -196,6 +196,13 @@ static void put_kv_type(writer *w, int turn) {
     }
 }
 
+/* Likewise of matrices; every other latent layer has another type where it folds. */
+static void put_weight_type(writer *w, int kind, int turn) {
+    static const char *const types[] = {"bf16", "f16"}, *const rest[] = {"f32", "bf16"};
+    buf_printf(&w->b, "weight_type=%s;", types[turn % 2]);
+    if (!is_regular(kind) && turn % 4 > 1) buf_printf(&w->b, "weight_rest=%s;", rest[turn / 4 % 2]);
+}
+
 const char *layer_fields(arena *a, uint64_t seed, int index) {
     const int kind = index / 2 % KINDS;
     rng core = {seed * 1000003u + (uint64_t)(index / 2)}, around = {seed * 7919u + (uint64_t)index};
@@ -204,6 +211,7 @@ const char *layer_fields(arena *a, uint64_t seed, int index) {
     buf_puts(&w.b, "level=block;");
     put_core(&w, kind, &whole);
     if (index / 2 % 3 == 1) put_kv_type(&w, index / 6);
+    if (index % 3 == 2) put_weight_type(&w, kind, index / 3);
     w.r = &around;
     put_widths(&w, kind);
     put_norms(&w);

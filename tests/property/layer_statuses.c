@@ -4,6 +4,7 @@
 #define _DEFAULT_SOURCE
 #include "caller_mode.h"
 #include "plan/isa.h"
+#include "lab/stored.h"
 #include "layers.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,8 +25,9 @@ static const char *const layer_text[LAYERS] = {
     [INDEXED] = "level=block;backend=flex;heads=2;head_dim=8;d_model=10;ffn=none;"
                 "score=s + slope[k];tensor=slope=f32[2]",
     [SHARED] = "level=block;form=mla;key=shared;heads=2;head_dim=8;retr_dim=4;kv_comp_dim=12;"
-               "d_model=10;ffn=none",
-    [STORED] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=bf16",
+               "d_model=10;ffn=none;weight_type=f16",
+    [STORED] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=bf16;"
+               "weight_type=bf16",
 };
 
 /* Correct arguments for a layer, for a test to spoil. */
@@ -486,18 +488,71 @@ static void check_wrong_weights(status_test *t) {
 static attn_tensor fuse(status_test *t, const attn_tensor *w, int n, const char *name,
                         const char *const *parts, int count) {
     attn_tensor all = w[find(w, n, parts[0])];
-    int64_t floats = 0, row = all.rank == 2 ? all.dim[1] : 1;
-    float *data = arena_alloc(t->a, 1 << 16);
+    int64_t row = all.rank == 2 ? all.dim[1] : 1;
+    char *data = arena_alloc(t->a, 1 << 16);
+    size_t bytes = 0;
     all.dim[0] = 0;
     for (int i = 0; i < count; i++) {
         const attn_tensor *part = &w[find(w, n, parts[i])];
-        memcpy(data + floats, part->data, (size_t)(part->dim[0] * row) * sizeof(float));
-        floats += part->dim[0] * row;
+        const size_t some = (size_t)(part->dim[0] * row) * attn_type_size(part->type);
+        memcpy(data + bytes, part->data, some);
+        bytes += some;
         all.dim[0] += part->dim[0];
     }
     all.name = name;
     all.data = data;
     return all;
+}
+
+static void same_packed(status_test *t, enum layer_index k, const attn_tensor *w, int n,
+                        const char *what) {
+    const size_t bytes = t->lib->block_packed_bytes(t->block[k]);
+    guard g = guard_alloc(bytes, 64, false);
+    char message[1024];
+    attn_status st = t->lib->block_pack(t->block[k], w, n, g.data, bytes, message, sizeof message);
+    note(t, what, st == ATTN_OK, message);
+    note(t, what, memcmp(g.data, t->packed[k].data, bytes) == 0, "packed other bytes");
+    guard_free(&g);
+}
+
+/* Weights of 16 bits in a tensor of several; a number that their type has not; a type that is none.
+ */
+static void check_types(status_test *t) {
+    static const char *const qkv[] = {"q_proj.weight", "k_proj.weight", "v_proj.weight"};
+    attn_tensor w[MOST];
+    int n = tensors(t, STORED, w), last = 0;
+    for (int i = 0; i < 3; i++) {
+        attn_tensor *part = &w[find(w, n, qkv[i])];
+        part->type = ATTN_WEIGHT_BF16;
+        part->data = stored_from(t->a, part->type, part->data, part->dim[0] * part->dim[1]);
+    }
+    const attn_tensor all = fuse(t, w, n, "h.3.qkv.weight", qkv, 3);
+    for (int i = 0; i < n; i++)
+        if (w[i].type == ATTN_WEIGHT_F32) w[last++] = w[i];
+    w[last++] = all;
+    same_packed(t, STORED, w, last, "bf16 in a tensor of several");
+
+    n = tensors(t, SHARED, w);
+    attn_tensor *large = &w[find(w, n, "o_proj.weight")];
+    float *data = arena_alloc(t->a, (size_t)(large->dim[0] * large->dim[1]) * sizeof *data);
+    memcpy(data, large->data, (size_t)(large->dim[0] * large->dim[1]) * sizeof *data);
+    data[3] = 65520; /* the first number that is too large for f16 */
+    large->data = data;
+    const size_t bytes = t->lib->block_packed_bytes(t->block[SHARED]);
+    guard g = guard_alloc(bytes, 64, false);
+    char message[1024];
+    check_text(t, "65520 as f16",
+               t->lib->block_pack(t->block[SHARED], w, n, g.data, bytes, message, sizeof message),
+               ATTN_E_WEIGHTS, message,
+               "o_proj.weight: holds a number that is too large for the type it is packed in");
+    check(t, "what is packed then", t->lib->block_check(t->block[SHARED], g.data, bytes),
+          ATTN_E_PACKED);
+    large->type = ATTN_TYPE_I8;
+    check_text(t, "weights in i8",
+               t->lib->block_pack(t->block[SHARED], w, n, g.data, bytes, message, sizeof message),
+               ATTN_E_WEIGHTS, message,
+               "o_proj.weight: type is 3: must be ATTN_WEIGHT_F32, BF16 or F16: 0, 1 or 2");
+    guard_free(&g);
 }
 
 /* Other names of the same weights pack to the same bytes. */
@@ -520,14 +575,7 @@ static void check_names(status_test *t) {
     other[count++] = fuse(t, w, n, "self_attn.qkv_proj.bias", bias, 3);
     other[count++] = fuse(t, w, n, "mlp.gate_up_proj.weight", gate, 2);
     other[find(other, count, "model.layers.7.norm1.weight")].name = "a.input_layernorm.weight";
-    const size_t bytes = t->lib->block_packed_bytes(t->block[SELF]);
-    guard g = guard_alloc(bytes, 64, false);
-    char message[1024];
-    attn_status st =
-        t->lib->block_pack(t->block[SELF], other, count, g.data, bytes, message, sizeof message);
-    note(t, "other names", st == ATTN_OK, message);
-    note(t, "other names", memcmp(g.data, t->packed[SELF].data, bytes) == 0, "packed other bytes");
-    guard_free(&g);
+    same_packed(t, SELF, other, count, "other names");
 }
 
 /* --- Packed weights --- */
@@ -684,6 +732,7 @@ int property_layer_statuses(const property_options *o) {
         check_create(t);
         check_wrong_weights(t);
         check_names(t);
+        check_types(t);
         for (int k = 0; k < LAYERS; k++) check_mapped(t, (enum layer_index)k);
         check_damage(t);
         check_index(t, o);

@@ -34,6 +34,7 @@ static inline bool layer_steps(const attn_spec *s) {
 /* c is what the oracle sees; a caller gives kv_count, and padding without what it leaves out. */
 typedef struct layer_problem {
     block_case c;
+    const attn_tensor *given;   /* the weights as they are packed: of any type that gives c's */
     const int32_t *kv_count;    /* [batch]; null: kv_tokens */
     const uint8_t *key_padding; /* [batch, keys]; null: none */
     int mask_type;              /* attn_mask_type; the mask is dense [batch, heads, tokens, keys] */

@@ -1,0 +1,6 @@
+$ -- Weights in bf16, widened in registers; of slices that many rows pass, once for all of them.
+$ return {
+$   element = "bf16",
+$   load = function(p) return "vf_loadu_bf16(" .. p .. ")" end,
+$   place = function(name) return "(const bf16 *)(const void *)(l->w + " .. name .. "_AT)" end,
+$ }

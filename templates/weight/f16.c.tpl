@@ -1,0 +1,6 @@
+$ -- Weights in f16, widened in registers; of slices that many rows pass, once for all of them.
+$ return {
+$   element = "f16",
+$   load = function(p) return "vf_loadu_f16(" .. p .. ")" end,
+$   place = function(name) return "(const f16 *)(const void *)(l->w + " .. name .. "_AT)" end,
+$ }
