@@ -1,0 +1,36 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* weight_types.h - the rows of weight_types.def as data. */
+#ifndef ATTN_WEIGHT_TYPES_H
+#define ATTN_WEIGHT_TYPES_H
+
+#include "compiler.h"
+#include "attn.h"
+
+ATTN_HIDDEN_BEGIN
+
+/* A row of weight_types.def. */
+typedef struct attn_weight_row {
+    const char *name;
+    int block, bytes; /* elements of a block, and its bytes */
+    const char *safetensors, *gguf;
+} attn_weight_row;
+
+static inline attn_weight_row attn_weight_get(int32_t type) {
+    static const attn_weight_row rows[] = {
+#define ATTN_WEIGHT_ROW(id, name, block, bytes, safetensors, gguf) \
+    {#name, block, bytes, safetensors, gguf},
+        ATTN_WEIGHT_TYPES(ATTN_WEIGHT_ROW)
+#undef ATTN_WEIGHT_ROW
+    };
+    return rows[type];
+}
+
+/* Bytes of a row of n elements, whole blocks. */
+static inline int64_t attn_weight_bytes(int32_t type, int64_t n) {
+    const attn_weight_row row = attn_weight_get(type);
+    return n / row.block * row.bytes;
+}
+
+ATTN_VISIBILITY_END
+
+#endif
