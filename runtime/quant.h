@@ -12,41 +12,9 @@
 #define ATTN_QUANT_H
 
 #include "compiler.h"
-#include "attn.h"
-#include <stdbool.h>
+#include "weight_types.h"
 
 ATTN_HIDDEN_BEGIN
-
-/* A row of weight_types.def. */
-typedef struct attn_weight_row {
-    const char *name;
-    int32_t block, bytes;
-    const char *safetensors;
-    uint32_t gguf;
-} attn_weight_row;
-
-static inline attn_weight_row attn_weight_get(int32_t type) {
-    static const attn_weight_row rows[] = {
-#define ATTN_WEIGHT_ROW(id, name, block, bytes, safetensors, gguf) \
-    {#name, block, bytes, safetensors, gguf},
-        ATTN_WEIGHT_TYPES(ATTN_WEIGHT_ROW)
-#undef ATTN_WEIGHT_ROW
-    };
-    return rows[type];
-}
-
-/* The type of GGUF's number; -1: none here. */
-static inline int32_t attn_weight_of_gguf(uint32_t number) {
-    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++)
-        if (attn_weight_get(type).gguf == number) return type;
-    return -1;
-}
-
-/* Bytes of n elements, n a multiple of the type's block. */
-static inline size_t attn_weight_bytes(int32_t type, int64_t n) {
-    const attn_weight_row row = attn_weight_get(type);
-    return (size_t)(n / row.block) * (size_t)row.bytes;
-}
 
 /* x[0 .. n - 1] = the values of n elements, n a multiple of the type's block. blocks and x do not
  * overlap. */

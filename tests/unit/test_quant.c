@@ -67,7 +67,7 @@ Test(quant, table_is_ggufs) {
     for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
         const attn_weight_row row = attn_weight_get(type);
         cr_assert_eq(attn_weight_of_gguf(row.gguf), type);
-        cr_assert_eq(attn_weight_bytes(type, 3 * row.block), (size_t)(3 * row.bytes));
+        cr_assert_eq(attn_weight_bytes(type, 3 * row.block), 3 * row.bytes);
         if (!has("blocks", row.name)) continue;
         cr_assert_eq(tensor("blocks", row.name)->dim[1], row.bytes);
         cr_assert_eq(tensor("values", row.name)->dim[1], row.block);
