@@ -25,8 +25,8 @@ double attn_source_at(const attn_packing *p, int32_t weight, int64_t at) {
     return (double)attn_load(w->data, w->type, at);
 }
 
-/* The largest float of those not above |x| where f32 has x not: with its last bit set it lies on the
- * same side of every middle of two shorter floats as x does, so that x is rounded once. */
+/* x as an f32; where that is not exact, the next one towards 0 with its last bit set: it lies on
+ * the same side of every middle of two shorter floats as x does, so that x is rounded once. */
 static float to_odd(double x) {
     float f = (float)x;
     if ((double)f == x || isinf(f) || isnan(f)) return f;
@@ -43,23 +43,24 @@ static int64_t packed_at(const attn_panels *m, int64_t row, int64_t i) {
     return (row / m->columns * m->k + i) * m->columns + row % m->columns;
 }
 
-/* Rounds a number of a weight into an element; of what becomes infinite the first is kept. */
-static void put(attn_packing *p, const attn_panels *m, int64_t at, int32_t weight, float x) {
+/* Rounds a number of a weight into an element. A finite one that becomes infinite is kept in mind.
+ */
+static void put(attn_packing *p, const attn_panels *m, int64_t at, int32_t weight, float x,
+                bool finite) {
     attn_store(p->to + m->at, m->type, at, x);
-    if (m->type == ATTN_WEIGHT_F32 || !isinf(attn_load(p->to + m->at, m->type, at))) return;
-    if (isfinite(x) && p->infinite < 0) p->infinite = weight;
+    if (finite && p->infinite < 0 && isinf(attn_load(p->to + m->at, m->type, at)))
+        p->infinite = weight;
 }
 
 void attn_pack_value(attn_packing *p, const attn_panels *m, int64_t row, int64_t i, int32_t weight,
                      double x) {
-    const bool wide = m->type == ATTN_WEIGHT_F32;
-    put(p, m, packed_at(m, row, i), weight, wide ? (float)x : to_odd(x));
-    if (wide && isfinite(x) && isinf((float)x) && p->infinite < 0) p->infinite = weight;
+    const float rounded = m->type == ATTN_WEIGHT_F32 ? (float)x : to_odd(x);
+    put(p, m, packed_at(m, row, i), weight, rounded, isfinite(x));
 }
 
 /* Elements of 16 bits as they are. */
-static void copy_some(const attn_packing *p, const attn_panels *m, int64_t to, const attn_source *w, int64_t at,
-                      int64_t n) {
+static void copy_some(const attn_packing *p, const attn_panels *m, int64_t to, const attn_source *w,
+                      int64_t at, int64_t n) {
     const char *from = attn_at(w->data, w->type, at);
     for (int64_t j = 0; j < n; j++)
         memcpy((char *)(p->to + m->at) + (to + j * m->columns) * 2, from + j * 2, 2);
@@ -79,7 +80,7 @@ static void pack_some(attn_packing *p, const attn_panels *m, int64_t row, int64_
     if (m->type == ATTN_WEIGHT_F32)
         for (int64_t j = 0; j < n; j++) p->to[m->at + to + j * step] = x[j];
     else
-        for (int64_t j = 0; j < n; j++) put(p, m, to + j * step, weight, x[j]);
+        for (int64_t j = 0; j < n; j++) put(p, m, to + j * step, weight, x[j], isfinite(x[j]));
 }
 
 void attn_pack_rows(attn_packing *p, const attn_panels *m, int64_t row, int32_t weight,
