@@ -149,6 +149,12 @@ typedef enum attn_kv_type {
     ATTN_KV_TYPE_SAME,
     ATTN_TYPES(ATTN_KV_TYPE_ID) ATTN_KV_TYPE_COUNT
 } attn_kv_type;
+/* What weights of layers are stored in: the rows of weight_types.def. */
+#include "weight_types.def"
+#define ATTN_WEIGHT_ID(id, ...) ATTN_WEIGHT_##id,
+typedef enum attn_weight_type {
+    ATTN_WEIGHT_TYPES(ATTN_WEIGHT_ID) ATTN_WEIGHT_COUNT
+} attn_weight_type;
 typedef enum attn_o_type { ATTN_O_TYPE_SAME, ATTN_O_TYPE_F32 } attn_o_type;
 
 /* Bits in which products may be formed. AUTO: I16 for keys in i8, else F32. */

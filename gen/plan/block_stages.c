@@ -2,6 +2,8 @@
  * products are taken together. */
 #include "block_internal.h"
 
+#include "weight_types.h"
+
 static int64_t round_up(int64_t n, int64_t to) {
     return (n + to - 1) / to * to;
 }
@@ -23,16 +25,22 @@ static int64_t columns(const block_matrix *m, int target) {
     return (units ? units : 1) * m->unit;
 }
 
+/* Floats of a panel [k][nr], in whole vectors. */
+static int64_t panel_floats(const block_plan *p, int32_t type, int64_t k) {
+    return attn_weight_bytes(type, k * p->nr) / (int64_t)sizeof(float);
+}
+
 /* W [n, k], or one a head, whose columns are made in groups of `together`. */
 static int matrices(block_plan *p, const char *name, int heads, int64_t n, int64_t k,
                     int together) {
     block_matrix *m = &p->matrix[p->matrices];
-    *m = (block_matrix){.name = name, .heads = heads, .n = n, .k = k};
+    *m = (block_matrix){.name = name, .heads = heads, .n = n, .k = k, .type = p->weight_type};
     m->panels = (n + p->nr - 1) / p->nr;
     m->unit = block_unit(together, p->nr);
     m->wide = columns(m, p->wide);
     m->few = columns(m, p->few);
-    place(p, name, heads * m->panels, k * p->nr);
+    p->has_weights[m->type] = true;
+    place(p, name, heads * m->panels, panel_floats(p, m->type, k));
     return p->matrices++;
 }
 
@@ -155,6 +163,7 @@ static bool is_gated(const attn_spec *s) {
 
 void block_plan_stages(const attn_spec *s, block_plan *p) {
     const bool norms = s->norm != ATTN_NORM_NONE, both = s->norm_place == ATTN_NORM_PLACE_BOTH;
+    p->weight_type = s->weight_type;
     p->own_ffn = s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
     p->gated = is_gated(s);
     p->second_norm = norms && p->own_ffn && !s->shared_norm;
