@@ -495,14 +495,14 @@ int32_t attn_block_weights(const attn_block *block, attn_tensor *list, int32_t c
 size_t attn_block_packed_bytes(const attn_block *block);
 
 /* Packs weights for the kernels and folds what can be folded. Names may be canonical, the
- * reference's or Hugging Face's, with any prefix up to a dot; fused tensors (qkv, w1, gate_up_proj
- * ..) fill several weights. Matrices are stored as weight_type of the spec says: of the same type
- * as they are, of others rounded to nearest, ties to even; folds in double, rounded once; all else
- * is f32. On ATTN_E_WEIGHTS `message` (may be null) says everything that is wrong: unknown names,
- * wrong shapes, missing and doubled weights (nothing was written), or one that holds a finite
- * number too large for its type; on other statuses, which argument is. packed: 64-byte aligned. The
- * result holds no pointers: it may be saved, and mapped back on a machine of the same byte order
- * and instruction set. */
+ * reference's, Hugging Face's or GGUF's, with any prefix up to a dot; fused tensors (qkv, w1,
+ * gate_up_proj ..) fill several weights. Matrices are stored as weight_type of the spec says: of
+ * the same type as they are, of others rounded to nearest, ties to even; folds in double, rounded
+ * once; all else is f32. On ATTN_E_WEIGHTS `message` (may be null) says everything that is wrong:
+ * unknown names, wrong shapes, missing and doubled weights (nothing was written), or one that holds
+ * a finite number too large for its type; on other statuses, which argument is. packed: 64-byte
+ * aligned. The result holds no pointers: it may be saved, and mapped back on a machine of the same
+ * byte order and instruction set. */
 attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors, int32_t count,
                             void *packed, size_t packed_bytes, char *message, size_t message_size);
 /* Whether packed weights fit this block (ATTN_E_PACKED: another spec, ISA, version or size, or the
