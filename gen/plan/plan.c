@@ -5,6 +5,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static const double LOG2E = 1.4426950408889634;
 #define KEYS_MOST ((int64_t)INT32_MAX + 1)
@@ -256,4 +257,15 @@ void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
 
 double plan_flops(const plan *p, double pairs) {
     return 2.0 * (p->d + p->dv) * pairs;
+}
+
+static const char *code_on(arena *a, const kernel_spec *k, const isa_row *isa, int unroll) {
+    plan p;
+    plan_make(a, k, isa, unroll, NULL, &p);
+    *p.symbol = 0;
+    return plan_code(a, &p);
+}
+
+bool plan_adds(arena *a, const kernel_spec *k, const isa_row *isa, int unroll) {
+    return !isa->like || strcmp(code_on(a, k, isa, unroll), code_on(a, k, isa->like, unroll)) != 0;
 }

@@ -157,6 +157,10 @@ const char *plan_check_unroll(arena *a, const kernel_spec *spec, int unroll);
 void plan_make(arena *a, const kernel_spec *spec, const isa_row *isa, int unroll,
                const plan_choice *choice, plan *out);
 
+/* Whether a kernel has code of its own on an instruction set: false where the model's plan is that
+ * of the one it is like. */
+bool plan_adds(arena *a, const kernel_spec *spec, const isa_row *isa, int unroll);
+
 /* Null if a kernel can be made with this choice, else what is wrong; *param: with which member. */
 const char *plan_check(arena *a, const kernel_spec *spec, const isa_row *isa,
                        const plan_choice *choice, int *param);

@@ -134,7 +134,9 @@ static void run_backend(const verify *v, const golden *g, int backend, tally *t)
         return;
     }
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
+        const built *b = find_kernel(v, &g->spec[backend]);
         if (!(v->set.isa_mask >> isa & 1)) continue;
+        if (!build_has(v->a, b->lib, &g->spec[backend], isa)) continue;
         run_kernel(v, g, backend, isa, t);
         fflush(stdout);
     }
