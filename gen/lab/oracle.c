@@ -209,6 +209,7 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
     const double dot = exp(2 * loose) - 1 + dot_p(spec);
     out->bound = (4e-6 + SCORE_ROUNDING * weight + dot) * v_most;
     out->lse_bound = 1e-6 + SCORE_ROUNDING * weight + loose;
+    out->dot = dot * v_most, out->lse_dot = loose;
     out->any = r->any || r->bad_index;
     out->bad_index = r->bad_index;
 }

@@ -11,6 +11,8 @@ typedef struct oracle_row {
     double lse;
     double bound;     /* rule 8: of |O - O64|, with the term of `dot` */
     double lse_bound; /* the same error of the scores, seen in LSE */
+    double dot;       /* of the bound, the term of `dot`; */
+    double lse_dot;   /* and of lse_bound */
     int32_t visible;  /* keys */
     bool any;         /* rule 6: a visible NaN or Inf, or a bad index: no value is expected */
     bool bad_index;   /* a side tensor's index was out of range at a visible pair */

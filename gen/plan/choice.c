@@ -78,6 +78,7 @@ void plan_choose(plan *p, const kernel_spec *k, const isa_row *isa) {
     if (c->lazy < 0) c->lazy = !k->score_expr;
     /* A turn of K and of V is 2 to 4 KB: fewer lines wait for memory in vain, more displace each
      * other (tests/bench/NOTES.md). */
+    if (p->codes.q_most) c->dot_keys = CODE_KEYS; /* the contract's */
     if (c->dot_keys < 0) c->dot_keys = plan_k_bytes(p) > 512 || p->group == 2 ? 4 : 8;
     /* 16 KB of K and as much of V are on their way: what memory's delay takes at its bandwidth,
      * several times over, and little beside L2. */
@@ -85,8 +86,9 @@ void plan_choose(plan *p, const kernel_spec *k, const isa_row *isa) {
     const int wide = k_row > v_row ? k_row : v_row;
     if (c->dot_ahead < 0) c->dot_ahead = wide < 16 ? 1024 : wide > 16384 ? 1 : 16384 / wide;
     if (c->part_keys < 0) {
-        c->part_keys = 512 / c->key_block * c->key_block;
-        if (c->part_keys < 1) c->part_keys = c->key_block;
+        const int step = p->codes.q_most ? lcm(c->key_block, CODE_KEYS) : c->key_block;
+        c->part_keys = 512 / step * step;
+        if (c->part_keys < 1) c->part_keys = step;
     }
     /* A shared latent row is key and value: prefill would read it twice to pack it, which pays
      * later (tune on M1: decode is 8 % ahead at 8 rows). */
@@ -154,6 +156,9 @@ const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
     *param = INDEX(lazy);
     if (c->lazy && k->score_expr) return "must be false: a score expression may drift";
     *param = INDEX(dot_keys);
+    if (p.codes.q_most && choice->dot_keys >= 0 && choice->dot_keys != CODE_KEYS)
+        return arena_printf(a, "must be %d, the keys of a block of P, got %d", CODE_KEYS,
+                            choice->dot_keys);
     if (c->dot_keys & (c->dot_keys - 1))
         return arena_printf(a, "must be a power of two, got %d", c->dot_keys);
     if (c->dot_keys * DOT_ROWS > c->key_block * rows)
@@ -163,5 +168,8 @@ const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
     if (c->part_keys % c->key_block)
         return arena_printf(a, "must be a multiple of key_block (%d), got %d", c->key_block,
                             c->part_keys);
+    if (p.codes.q_most && c->part_keys % CODE_KEYS)
+        return arena_printf(a, "must be a multiple of %d, the keys of a block of P, got %d",
+                            CODE_KEYS, c->part_keys);
     return NULL;
 }

@@ -119,9 +119,17 @@ static void add_dot(plan *p, const isa_row *isa, int rows) {
     if (t->keys > p->turn_keys) p->turn_keys = t->keys;
     t->pv.columns = min_int(2, p->dvp / isa->width);
     t->walk = min_int(2, least); /* more break the prefetchers' streams */
+    /* Chains of integer products are short: as many as their latency takes. */
+    while (p->codes.q_most && t->walk < least && t->walk * rows < 8) t->walk *= 2;
     /* So little work a row runs into full queues, which drop requests. */
     t->again = rows * 4 <= isa->width;
-    split_rows(&t->pv, rows, plan_pv_rows(isa, t->pv.columns));
+    if (p->codes.q_most) {
+        /* 16 sums in registers: each row's by bytes of P, of up to 8 vectors of columns. */
+        t->pv.columns = min_int(8, p->dvp / isa->width);
+        split_rows(&t->pv, rows, 16 / (t->pv.columns * p->codes.p_bytes));
+    } else {
+        split_rows(&t->pv, rows, plan_pv_rows(isa, t->pv.columns));
+    }
     split_columns(p, isa->width, &t->pv);
     plan_dot_asks(p, isa, t);
 }
@@ -131,11 +139,9 @@ static void plan_split(const kernel_spec *k, const isa_row *isa, plan *p) {
     p->decode_q = p->choice.decode_q;
     /* More lines at once than wait for memory side by side. */
     p->dot_spread = p->d > 128 || isa->width > 8;
-    p->dot_most = 16;
-    /* One token's rows in tiles of up to 8, and up to four tokens of a head that shares no key.
-     * Past 16 rows products take longer than memory, and past 4 of a shared latent row, which is
-     * key and value: the tiles of prefill are better at those. */
-    if (p->group > p->dot_most || (plan_is_latent(&k->core) && p->group > 4)) return;
+    p->dot_most = DOT_MOST;
+    /* One token's rows in tiles of up to 8, and up to four tokens of a head that shares no key. */
+    if (!plan_has_dots(&k->core, p)) return;
     const int most = min_int(DOT_ROWS, isa->width), tiles = (p->group + most - 1) / most;
     const int rows = (p->group + tiles - 1) / tiles;
     add_dot(p, isa, rows);

@@ -82,6 +82,14 @@ typedef struct plan_dot {
     plan_pv pv;
 } plan_dot;
 
+/* Dot products of codes of 8 bits, as integers, exact in 32 bits. */
+typedef struct plan_codes {
+    bool words;  /* codes of Q have 16 bits, else 8 */
+    int q_most;  /* what a row's largest becomes; 0: products are formed in f32 */
+    int p_bytes; /* of P, unsigned, */
+    int p_most;  /* of which the largest of a row in a block of keys becomes that */
+} plan_codes;
+
 /* A way to go through the rows of an item: a file of templates/variant. */
 typedef struct plan_variant {
     const char *name;
@@ -138,6 +146,7 @@ typedef struct plan {
     int dot_ahead;   /* rows of K and of V asked for before their turn: whole turns */
     plan_dot dot[2]; /* by rows, the fewest first */
     int dots;        /* none: 0 */
+    plan_codes codes;
     /* Gather: a dot product for each of a row's keys; 0: the kernel has no such variant. */
     int gather_keys;
     /* Why, a line each. */

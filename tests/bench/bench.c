@@ -132,7 +132,8 @@ static kernel_lib load(arena *a) {
     if (!handle) die(path, dlerror());
 #define LOAD(member) \
     load_symbol(handle, LIBRARY_NAME(attn_##member), &lib.member, sizeof lib.member)
-    LOAD(plan_create), LOAD(workspace), LOAD(run), LOAD(plan_kernel), LOAD(status_text);
+    LOAD(plan_create), LOAD(plan_destroy), LOAD(block_destroy), LOAD(workspace), LOAD(run),
+        LOAD(plan_kernel), LOAD(status_text);
     LOAD(block_create), LOAD(block_name), LOAD(block_weights), LOAD(block_packed_bytes);
     LOAD(block_pack), LOAD(cache_bytes), LOAD(cache_init), LOAD(block_workspace);
     LOAD(block_prefill), LOAD(block_step);
