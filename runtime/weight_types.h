@@ -11,8 +11,9 @@ ATTN_HIDDEN_BEGIN
 /* A row of weight_types.def. */
 typedef struct attn_weight_row {
     const char *name;
-    int block, bytes; /* elements of a block, and its bytes */
-    const char *safetensors, *gguf;
+    int block, bytes;        /* elements of a block, and its bytes */
+    const char *safetensors; /* "": none */
+    uint32_t gguf;
 } attn_weight_row;
 
 static inline attn_weight_row attn_weight_get(int32_t type) {
@@ -23,6 +24,13 @@ static inline attn_weight_row attn_weight_get(int32_t type) {
 #undef ATTN_WEIGHT_ROW
     };
     return rows[type];
+}
+
+/* The type of GGUF's number; -1: none here. */
+static inline int32_t attn_weight_of_gguf(uint32_t number) {
+    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++)
+        if (attn_weight_get(type).gguf == number) return type;
+    return -1;
 }
 
 /* Bytes of a row of n elements, whole blocks. */

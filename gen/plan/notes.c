@@ -117,7 +117,7 @@ static void note_floats(arena *a, plan *p, const char *dot) {
          dot);
 }
 
-/* Rule 5 of storage types, with this kernel's bits. */
+/* Rule 5 of "Storage types" of CONTRACT.md, with this kernel's bits. */
 static void note_codes(arena *a, const kernel_spec *k, plan *p, const char *dot) {
     const plan_codes *c = &p->codes;
     note(a, p,

@@ -298,8 +298,8 @@ static void pin(int n) {
     sched_setaffinity(0, sizeof one, &one);
 }
 
-/* Threads that a parallel region starts inherit the CPUs of the thread that meets it. Those of the
- * region before stop spinning after a while. */
+/* Threads inherit the CPUs of the thread that starts them. Those of OpenMP (the peaks') and of the
+ * kernels stop spinning after a while. */
 static void place(int threads, int cpu) {
     if (threads > 1)
         sched_setaffinity(0, sizeof all_cpus, &all_cpus);
