@@ -99,15 +99,17 @@ static void plan_edges(const kernel_spec *k, plan *p) {
 
 /* Lines of K and of V that a tile of dot products asks for, spread over its loops. */
 static void plan_dot_asks(const plan *p, const isa_row *isa, plan_dot *t) {
-    const int line = plan_line(p->type.k), whole = p->d / isa->width * isa->width;
+    const int line = plan_line(p->type.k), unit = p->pair_d ? 2 * isa->width : isa->width;
     const int strips = p->dvp / isa->width / t->pv.columns;
     t->row_lines = plan_lines(p->type.k, p->d);
     t->strip_lines = (t->keys * t->row_lines + strips - 1) / strips;
     t->line_keys = t->keys < t->strip_lines ? 1 : t->keys / t->strip_lines;
     t->key_lines = (t->strip_lines + t->keys - 1) / t->keys;
-    t->step = whole % line == 0 ? line : isa->width;
+    t->whole = p->d / unit * unit;
+    t->step = t->whole % line == 0 ? line : unit;
     const int lines = t->walk * plan_lines(p->type.v, p->dv);
-    if (p->dot_spread && whole > 0) t->asks = (lines * t->step + whole - 1) / whole;
+    t->bursts = plan_fma_bound(p, t->rows) && t->strip_lines <= BURST_MOST && lines <= BURST_MOST;
+    if (p->dot_spread && t->whole > 0) t->asks = (lines * t->step + t->whole - 1) / t->whole;
 }
 
 static void add_dot(plan *p, const isa_row *isa, int rows) {
@@ -118,9 +120,8 @@ static void add_dot(plan *p, const isa_row *isa, int rows) {
     t->keys = p->choice.dot_keys > least ? p->choice.dot_keys : least;
     if (t->keys > p->turn_keys) p->turn_keys = t->keys;
     t->pv.columns = min_int(2, p->dvp / isa->width);
-    t->walk = min_int(2, least); /* more break the prefetchers' streams */
-    /* Chains of integer products are short: as many as their latency takes. */
-    while (p->codes.q_most && t->walk < least && t->walk * rows < 8) t->walk *= 2;
+    t->walk = min_int(2, least);          /* more break the prefetchers' streams */
+    if (p->codes.q_most) t->walk = least; /* 16 sums at most, reduced from registers */
     /* So little work a row runs into full queues, which drop requests. */
     t->again = rows * 4 <= isa->width;
     if (p->codes.q_most) {
@@ -134,6 +135,14 @@ static void add_dot(plan *p, const isa_row *isa, int rows) {
     plan_dot_asks(p, isa, t);
 }
 
+/* Whole pairs of vectors; of O, whole strips. */
+static void plan_pairs(plan *p, const isa_row *isa) {
+    const int unit = 2 * isa->width;
+    if (p->type.k != ATTN_TYPE_BF16 || p->type.v != ATTN_TYPE_BF16) return;
+    p->pair_d = p->d / unit * unit;
+    p->pair_dv = p->dv / unit * unit;
+}
+
 static void plan_split(const kernel_spec *k, const isa_row *isa, plan *p) {
     p->part_keys = p->choice.part_keys;
     p->decode_q = p->choice.decode_q;
@@ -142,6 +151,7 @@ static void plan_split(const kernel_spec *k, const isa_row *isa, plan *p) {
     p->dot_most = DOT_MOST;
     /* One token's rows in tiles of up to 8, and up to four tokens of a head that shares no key. */
     if (!plan_has_dots(&k->core, p)) return;
+    plan_pairs(p, isa);
     const int most = min_int(DOT_ROWS, isa->width), tiles = (p->group + most - 1) / most;
     const int rows = (p->group + tiles - 1) / tiles;
     add_dot(p, isa, rows);

@@ -16,7 +16,9 @@ enum {
     SPAN_KEYS = 2048,
     WIDEN_AHEAD = 12, /* two register tiles of a narrow tile on AVX2 */
     CODE_KEYS = 32,   /* of a block in which P is rounded */
+    CODE_STEPS = 4,   /* vectors of codes of a row that a turn of the loop over them takes */
     CODE_WEAVE = 64,  /* columns of V woven at once: a vector of bytes */
+    BURST_MOST = 32,  /* lines that are asked for at once */
     DOT_SUMS = 64     /* turns that a tile of dot products sums before its sums are kept */
 };
 
@@ -24,6 +26,8 @@ static inline int min_int(int a, int b) {
     return a < b ? a : b;
 }
 
+/* So many rows' products with keys and values take longer than memory gives those. */
+bool plan_fma_bound(const plan *p, int rows);
 /* Elements of a cache line, and the lines that so many elements take. */
 int plan_line(int32_t type);
 int plan_lines(int32_t type, int elements);
@@ -44,6 +48,8 @@ bool plan_has_dots(const attn_spec *s, const plan *p);
 /* Codes of a row of Q in whole vectors, and those of a vector. */
 int plan_code_step(const plan *p);
 int plan_code_row(const plan *p);
+/* Columns of a row that a loop takes; rows of one turn have none. */
+int plan_code_loop(const plan *p);
 /* Most rows of a tile of dot products. */
 int plan_code_rows(const plan *p);
 /* Decode's parts that a row's keys lie in, where the rows of an item see keys far apart: most. */

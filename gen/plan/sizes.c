@@ -14,6 +14,12 @@ int plan_lines(int32_t type, int elements) {
     return (elements + line - 1) / line;
 }
 
+/* Measured on Zen 3: four rows of f32 wait for memory, of two bytes an element for the FMA units.
+ */
+bool plan_fma_bound(const plan *p, int rows) {
+    return rows > 2 && plan_line(p->type.k) > plan_line(ATTN_TYPE_F32);
+}
+
 int plan_k_bytes(const plan *p) {
     return p->d * (int)attn_type_size(p->type.k);
 }
@@ -60,6 +66,11 @@ bool plan_is_latent(const attn_spec *s) {
 
 int plan_code_step(const plan *p) {
     return CODE_WEAVE / (p->codes.words ? 2 : 1);
+}
+
+int plan_code_loop(const plan *p) {
+    const int turn = CODE_STEPS * plan_code_step(p), turns = p->d / turn;
+    return turns > 1 ? turns * turn : 0;
 }
 
 int plan_code_rows(const plan *p) {

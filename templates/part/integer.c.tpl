@@ -4,7 +4,7 @@ $ local layout = hooks("layout/" .. plan.layout .. ".c")
 $ local codes = plan.codes
 $ local KT, VT = plan.type.k.c, plan.type.v.c
 $ local W, R = plan.width, a.dot.rows
-$ local P, N, walk = a.dot.lanes, a.dot.vector_keys, a.dot.walk
+$ local P, N = a.dot.lanes, a.dot.vector_keys
 $ local KEYS, pv, again = a.dot.keys, a.dot.pv, a.dot.again
 $ local DIGITS = codes.p_bytes
 $ local soon = again and ", const lines soon" or ""
@@ -31,48 +31,54 @@ $ if not words then
     const vi flipped = vi_loadu(t->flipped);
 $ end
     for (int32_t key = 0; key < n; key += ${N}) {
-        vi a[W]; /* [key][${P}] */
-        for (int32_t i = key; i < key + ${N}; i += ${walk}) {
-$ for i = 0, walk - 1 do
-            const ${KT} *k${i} = ${layout.beside("k", "min32(" .. at("i", i) .. ", n - 1)", "ldk")};
+$ for i = 0, N - 1 do
+        const ${KT} *k${i} = ${layout.beside("k", "min32(" .. at("key", i) .. ", n - 1)", "ldk")};
 $ end
-$ for i = 0, walk - 1 do
+$ for i = 0, N - 1 do
 $   for j = 0, R - 1, 4 do
-            vi ${list(math.min(R - j, 4), function(r) return "a" .. i .. "_" .. j + r .. " = vi_set1(0)" end)};
+        vi ${list(math.min(R - j, 4), function(r) return "a" .. i .. "_" .. j + r .. " = vi_set1(0)" end)};
 $   end
 $ end
-            for (int32_t r = i; r < i + ${walk}; r++)
-                for (int d = 0; d < DV; d += ${plan.type.v.line}) {
-${request("                    ", "v", "r", "d")}
-                }
-$ local function products(tab, tail)
-$   for i = 0, walk - 1 do
-${tab}const vi b${i} = ${key_codes("k" .. i .. " + " .. (tail and codes.d_whole or "d"), tail)};
+        for (int32_t r = key; r < key + ${N}; r++)
+            for (int d = 0; d < DV; d += ${plan.type.v.line}) {
+${request("                ", "v", "r", "d")}
+            }
+$ -- Loops that carry sums round copy them: several steps a turn.
+$ local function products(tab, from, tail)
+$   for i = 0, N - 1 do
+${tab}const vi b${i} = ${key_codes("k" .. i .. " + " .. from, tail)};
 $   end
 $   for j = 0, R - 1 do
-${tab}const vi q${j} = vi_loadu((const void *)(t->codes + ${j * codes.d} + ${tail and codes.d_whole or "d"}));
-$     for i = 0, walk - 1 do
+${tab}const vi q${j} = vi_loadu((const void *)(t->codes + ${j * codes.d} + ${from}));
+$     for i = 0, N - 1 do
 ${tab}a${i}_${j} = vi_dot_${words and "words" or "bytes"}(a${i}_${j}, b${i}, q${j});
 $     end
 $   end
 $ end
-$ if codes.d_whole > 0 then
-            for (int d = 0; d < ${codes.d_whole}; d += ${codes.step}) {
-$   products("                ", false)
+$ if codes.d_loop > 0 then
+        for (int d = 0; d < ${codes.d_loop}; d += ${codes.steps * codes.step}) {
+$   for u = 0, codes.steps - 1 do
+            {
+$     products("                ", at("d", u * codes.step), false)
             }
+$   end
+        }
+$ end
+$ for d = codes.d_loop, codes.d_whole - 1, codes.step do
+        {
+$   products("            ", d, false)
+        }
 $ end
 $ if codes.d_whole < plan.d then
-            {
-$   products("                ", true)
-            }
-$ end
-            vi *sums = a + (i - key) * ${P};
-$ for i = 0, walk - 1 do
-$   for j = 0, P - 1 do
-            sums[${i * P + j}] = ${j < R and "a" .. i .. "_" .. j or "vi_set1(0)"};
-$   end
-$ end
+        {
+$   products("            ", codes.d_whole, true)
         }
+$ end
+        const vi a[W] = {
+$ for i = 0, N - 1 do
+            ${list(P, function(j) return j < R and "a" .. i .. "_" .. j or "vi_set1(0)" end)},
+$ end
+        }; /* [key][${P}] */
 $ if words then
         vf_store(w->s + key * ${P}, vf_mul(vi_to_f(vi_sums(a)), unit));
 $ else
@@ -168,6 +174,8 @@ $         for j = 0, g.vectors - 1, 4 do
 $         end
 $       end
 $     end
+$     -- As above.
+#pragma GCC unroll 4
             for (int32_t key = 0; key < n; key += 4) {
 $     for r = from, to do
 $       for d = 0, DIGITS - 1 do
