@@ -21,25 +21,30 @@
  *     if (st != ATTN_OK) attn_plan_check(plan, &a, why, sizeof why), fprintf(stderr, "%s\n", why);
  *     attn_plan_destroy(plan);
  *
- * Nothing here prints, aborts or takes a lock. Only attn_plan_create and attn_block_create
- * allocate. A plan is immutable: any number of threads may run it at once, each with its own
- * workspace. The same arguments give the same bits at any thread count, batch size and alignment.
+ * Nothing here prints, aborts or takes a lock (where a system has no futex, threads that go to
+ * sleep take one). Only attn_plan_create and attn_block_create allocate, and the system where a
+ * call starts a thread. A plan is immutable: any number of threads may run it at once, each with
+ * its own workspace. The same arguments give the same bits at any thread count, batch size and
+ * alignment.
  *
  * Null is allowed for every pointer: the function that gets it does nothing and says so by
  * ATTN_E_ARGUMENT, or by 0 or an empty text where it returns no status.
  *
- * Threads are OpenMP's, and exist only where the library was built with it (-fopenmp). A call takes
- * at most args.threads, never more than there are CPUs for it (omp_get_num_procs, affinity
- * included) or OMP_THREAD_LIMIT allows, and starts none that has no task; the workspace is for
- * args.threads all the same. The pool's threads outlive a call: a shared library that holds this
- * code is linked with -Wl,-z,nodelete, as the generated Makefile and CMake do, so that dlclose
- * leaves it in place.
+ * Threads exist where the library was built with OpenMP (-fopenmp), which says how many there may
+ * be. A call takes at most args.threads, never more than there are CPUs for it (omp_get_num_procs,
+ * affinity included) or OMP_THREAD_LIMIT allows, none inside a parallel region of the caller's that
+ * allows none, and starts none that has no task; the workspace is for args.threads all the same.
+ * The threads are the library's own. They begin with the first call that has work for them, with
+ * the affinity of its thread, and then sleep where no call needs them. No call waits for one that
+ * has no CPU, unless it has begun a task. 64 calls at a time may have threads, further ones run
+ * alone. Since its threads outlive a call, a shared library that holds this code is never unloaded:
+ * it is linked with -Wl,-z,nodelete, as the generated Makefile and CMake do, so that dlclose leaves
+ * it in place; where there is no such option, do not close it.
  *
- * fork: a child may go on with its parent's plans, blocks, caches and packed weights. The pool's
- * threads are not copied, so once a process has run a call on several threads, calls of its
- * children run on the calling thread alone, with the same bits, until they exec. A child forked
- * before that has threads of its own. (OpenMP that the parent has run in other code is not seen
- * here: libgomp hangs in the child of such a process, unless args.threads is 1.)
+ * fork: a child may go on with its parent's plans, blocks, caches and packed weights. Threads are
+ * not copied, so once a process has run a call on several threads, calls of its children run on the
+ * calling thread alone, with the same bits, until they exec. A child forked before that has threads
+ * of its own.
  *
  * Floating point: calls run, on every thread, in the default mode - round to nearest, no traps,
  * subnormal numbers kept - whatever the caller's is, and give the caller back its own, flags
@@ -170,6 +175,12 @@ typedef enum attn_kv_type {
     ATTN_KV_TYPE_SAME,
     ATTN_TYPES(ATTN_KV_TYPE_ID) ATTN_KV_TYPE_COUNT
 } attn_kv_type;
+/* What weights of layers are stored in: the rows of weight_types.def. */
+#include "weight_types.def"
+#define ATTN_WEIGHT_ID(id, ...) ATTN_WEIGHT_##id,
+typedef enum attn_weight_type {
+    ATTN_WEIGHT_TYPES(ATTN_WEIGHT_ID) ATTN_WEIGHT_COUNT
+} attn_weight_type;
 typedef enum attn_o_type { ATTN_O_TYPE_SAME, ATTN_O_TYPE_F32 } attn_o_type;
 
 /* Bits in which products may be formed. AUTO: I16 for keys in i8, else F32. */

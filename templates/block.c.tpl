@@ -58,6 +58,11 @@ $ end
 $ if plan.kv.suffix ~= "" then
 #include "runtime/simd/${plan.kv.suffix:sub(2)}.h"
 $ end
+$ for _, type in ipairs(plan.weights) do
+$   if type.header ~= "" and "_" .. type.header ~= plan.kv.suffix then
+#include "runtime/simd/${type.header}.h"
+$   end
+$ end
 
 ATTN_HIDDEN extern const attn_kernel
     ${plan.core};
@@ -144,6 +149,9 @@ $ end
 /* What a thread works in. */
 typedef struct scratch {
     _Alignas(64) float t[MB * WIDE];          /* a task's products */
+$ if #plan.weights > 1 or not plan.has_floats then
+    float wide[DEPTH * NR]; /* a slice of a panel whose weights are no floats */
+$ end
     float kept[MB * WIDE], lost[MB * WIDE]; /* of longer sums: those of t before, their rounding */
 $ if plan.experts then
     float rows[MB * (MODEL + PAD)]; /* of one expert */

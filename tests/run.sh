@@ -136,6 +136,7 @@ stage import sh tests/import/selftest.sh
 stage foreign sh tests/product/foreign.sh
 stage old-caller sh tests/product/old/old.sh
 stage process sh tests/product/process.sh
+stage phases sh tests/product/phases.sh
 stage kit sh tests/product/kit.sh
 stage unseen sh tests/product/unseen.sh
 stage ragged sh tests/product/ragged.sh

@@ -322,7 +322,7 @@ static bool load_symbol(void *handle, const char *name, void *fn, size_t size, d
     return true;
 }
 
-/* The library stays loaded to the end: OpenMP's threads may still be in it. */
+/* The library stays loaded to the end: its threads are still in it. */
 static const kernel_lib *load(arena *a, const char *dir, diag *d) {
     void *handle = dlopen(arena_printf(a, "%s/kernels.so", dir), RTLD_NOW | RTLD_LOCAL);
     if (!handle) {

@@ -258,7 +258,8 @@ lua_val *product_data(arena *a, const product *p, const gen_options *o) {
 /* --- The folder. --- */
 
 /* What products include: attn.h, and what it includes itself. */
-static const char *const public_headers[] = {"attn.h", "spec_fields.def", "types.def", NULL};
+static const char *const public_headers[] = {"attn.h", "spec_fields.def", "types.def",
+                                             "weight_types.def", NULL};
 
 static char *upper(arena *a, const char *s) {
     char *u = arena_strdup(a, s);

@@ -26,6 +26,7 @@ typedef struct block_matrix {
     const char *name; /* of its place */
     int heads;        /* how many there are; 1: one for all heads */
     int64_t n, k;
+    int32_t type;      /* attn_weight_type: what its elements are stored in */
     int64_t panels;    /* of each */
     int64_t unit;      /* columns that no two tasks share */
     int64_t wide, few; /* columns of a task, and of one where those would leave threads idle */
@@ -81,6 +82,8 @@ typedef struct block_plan {
     int64_t packed_floats;
     block_matrix matrix[BLOCK_MAX_MATRICES];
     int matrices;
+    int32_t weight_type;                 /* of matrices that have no type of their own */
+    bool has_weights[ATTN_WEIGHT_COUNT]; /* types that matrices have */
     block_stage stage[BLOCK_MAX_STAGES];
     int stages;
     /* RoPE: what position 1 turns each pair by, scaling included. */

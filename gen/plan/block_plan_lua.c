@@ -1,6 +1,8 @@
 /* block_plan_lua.c - a layer's plan as data for templates. */
 #include "block_plan.h"
 
+#include "weight_types.h"
+
 static lua_val *places_to_lua(arena *a, const block_plan *p) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < p->places; i++) {
@@ -13,9 +15,31 @@ static lua_val *places_to_lua(arena *a, const block_plan *p) {
     return list;
 }
 
-static lua_val *matrix_to_lua(arena *a, const block_matrix *m) {
+/* What templates write of a type of weights: its hooks (weight/NAME.c), the end of its functions'
+ * names, elements of a cache line, and its vectors' header (""; none). */
+static lua_val *weight_to_lua(arena *a, const block_plan *p, int32_t type) {
+    const attn_weight_row row = attn_weight_get(type);
+    const bool plain = type == ATTN_WEIGHT_F32;
+    lua_val *t = lua_val_table(a);
+    lua_val_set_string(a, t, "name", row.name);
+    lua_val_set_string(a, t, "suffix", plain ? "" : arena_printf(a, "_%s", row.name));
+    lua_val_set_string(a, t, "header", plain ? "" : row.name);
+    lua_val_set_int(a, t, "line", p->line * (int)sizeof(float) * row.block / row.bytes);
+    return t;
+}
+
+/* The types that matrices have, in the order of weight_types.def. */
+static lua_val *weights_to_lua(arena *a, const block_plan *p) {
+    lua_val *list = lua_val_table(a);
+    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++)
+        if (p->has_weights[type]) lua_val_push(a, list, weight_to_lua(a, p, type));
+    return list;
+}
+
+static lua_val *matrix_to_lua(arena *a, const block_plan *p, const block_matrix *m) {
     lua_val *t = lua_val_table(a);
     lua_val_set_string(a, t, "name", m->name);
+    lua_val_set(a, t, "type", weight_to_lua(a, p, m->type));
     lua_val_set_int(a, t, "heads", m->heads);
     lua_val_set_int(a, t, "n", m->n);
     lua_val_set_int(a, t, "k", m->k);
@@ -34,7 +58,7 @@ static lua_val *stages_to_lua(arena *a, const block_plan *p) {
         const block_stage *st = &p->stage[i];
         lua_val *t = lua_val_table(a), *matrices = lua_val_table(a);
         for (int m = 0; m < st->matrices; m++)
-            lua_val_push(a, matrices, matrix_to_lua(a, &p->matrix[st->matrix[m]]));
+            lua_val_push(a, matrices, matrix_to_lua(a, p, &p->matrix[st->matrix[m]]));
         lua_val_set(a, t, "matrices", matrices);
         lua_val_set_int(a, t, "wide", st->wide);
         lua_val_set_int(a, t, "few", st->few);
@@ -99,6 +123,9 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
     lua_val_set_int(a, t, "router_columns", p->router_columns);
     lua_val_set(a, t, "places", places_to_lua(a, p));
     lua_val_set(a, t, "stages", stages_to_lua(a, p));
+    lua_val_set(a, t, "weights", weights_to_lua(a, p));
+    lua_val_set(a, t, "floats", weight_to_lua(a, p, ATTN_WEIGHT_F32));
+    lua_val_set_bool(a, t, "has_floats", p->has_weights[ATTN_WEIGHT_F32]);
     for (int i = 0; i < p->notes; i++) {
         lua_val *v = arena_alloc(a, sizeof *v);
         *v = (lua_val){.kind = LUA_VAL_STRING, .string = p->note[i]};

@@ -2,6 +2,8 @@
  * products are taken together. */
 #include "block_internal.h"
 
+#include "weight_types.h"
+
 #include <string.h>
 
 static int64_t round_up(int64_t n, int64_t to) {
@@ -25,16 +27,22 @@ static int64_t columns(const block_matrix *m, int target) {
     return (units ? units : 1) * m->unit;
 }
 
+/* Floats of a panel [k][nr], in whole vectors. */
+static int64_t panel_floats(const block_plan *p, int32_t type, int64_t k) {
+    return attn_weight_bytes(type, k * p->nr) / (int64_t)sizeof(float);
+}
+
 /* W [n, k], or one a head, whose columns are made in groups of `together`. */
 static int matrices(block_plan *p, const char *name, int heads, int64_t n, int64_t k,
                     int together) {
     block_matrix *m = &p->matrix[p->matrices];
-    *m = (block_matrix){.name = name, .heads = heads, .n = n, .k = k};
+    *m = (block_matrix){.name = name, .heads = heads, .n = n, .k = k, .type = p->weight_type};
     m->panels = (n + p->nr - 1) / p->nr;
     m->unit = block_unit(together, p->nr);
     m->wide = columns(m, p->wide);
     m->few = columns(m, p->few);
-    place(p, name, heads * m->panels, k * p->nr);
+    p->has_weights[m->type] = true;
+    place(p, name, heads * m->panels, panel_floats(p, m->type, k));
     return p->matrices++;
 }
 
@@ -165,7 +173,10 @@ static void experts(const attn_spec *s, block_plan *p) {
     const int64_t n = up_columns(p, s->expert_dim);
     p->router_columns = s->experts + (s->shared_gate ? 1 : 0);
     p->expert_columns = round_up(s->expert_dim, p->nr);
+    const int32_t type = p->weight_type;
+    p->weight_type = ATTN_WEIGHT_F32; /* scores stay as exact as a choice needs them */
     const int router = matrix(p, "ROUTER", p->router_columns, p->model, 1);
+    p->weight_type = type;
     if (s->router_bias != ATTN_ROUTER_BIAS_NONE) vector(p, "ROUTER_BIAS", p->router_columns);
     const int up = matrices(p, "EXPERT_UP", s->experts, n, p->model, p->gated ? 2 * p->nr : 1);
     const int down = matrices(p, "EXPERT_DOWN", s->experts, p->model, s->expert_dim, 1);
@@ -190,6 +201,7 @@ void block_plan_ffn(const attn_spec *s, block_plan *p) {
 
 void block_plan_stages(const attn_spec *s, block_plan *p) {
     const bool norms = s->norm != ATTN_NORM_NONE, both = s->norm_place == ATTN_NORM_PLACE_BOTH;
+    p->weight_type = s->weight_type;
     block_plan_ffn(s, p);
     p->second_norm = norms && p->own_ffn && !s->shared_norm;
     if (norms) norm(s, p, "NORM1", "NORM1_BIAS");

@@ -110,10 +110,9 @@ static void note_maximum(arena *a, plan *p) {
 static void note_scaled(arena *a, const kernel_spec *k, plan *p) {
     char dot[ATTN_FIELD_TEXT_MAX];
     attn_field_text(attn_field_find("dot"), &k->core, dot);
-    note(
-        a, p,
-        "i8: codes of K and V are widened to f32, for dot products in registers; a score takes its "
-        "key's scale, P its value's");
+    note(a, p,
+         "i8: products are formed of codes in f32; a score takes its key's scale, P its value's%s",
+         p->tiled ? "; tiles widen rows to their values, scale * code" : "");
     note(a, p,
          "dot = %s: all products are formed in f32, so nothing is rounded below f32, and O is as "
          "exact as with f32 keys of these values: there is no term for dot",

@@ -413,6 +413,17 @@ ATTN_SIMD vf vf_stride_max(vf v, int r) {
     return attn__spread(a, r);
 }
 
+ATTN_SIMD vf vf_repeat(const float *p, int r) {
+    if (r >= 8) return _mm256_broadcast_ss(p);
+    if (r == 4)
+        return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_broadcast_ss(p)),
+                                    _mm_broadcast_ss(p + 1), 1);
+    if (r == 2)
+        return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)),
+                                        _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
+    return _mm256_loadu_ps(p);
+}
+
 /* 4 x 4 within each half. Straight-line code: gcc 12 -O2 keeps the arrays of a loop in memory. */
 ATTN_SIMD void attn__transpose4(vf *r) {
     const vf a = _mm256_unpacklo_ps(r[0], r[1]), b = _mm256_unpackhi_ps(r[0], r[1]);

@@ -397,6 +397,22 @@ ATTN_SIMD vf vf_stride_max(vf v, int r) {
     return attn__spread(a, r);
 }
 
+ATTN_SIMD vf vf_repeat(const float *p, int r) {
+    if (r >= 16) return _mm512_set1_ps(*p);
+    if (r == 8)
+        return _mm512_castpd_ps(_mm512_insertf64x4(
+            _mm512_castps_pd(_mm512_set1_ps(*p)), _mm256_castps_pd(_mm256_broadcast_ss(p + 1)), 1));
+    if (r == 4)
+        return _mm512_permutexvar_ps(
+            _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3),
+            _mm512_castps128_ps512(_mm_loadu_ps(p)));
+    if (r == 2)
+        return _mm512_permutexvar_ps(
+            _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7),
+            _mm512_castps256_ps512(_mm256_loadu_ps(p)));
+    return _mm512_loadu_ps(p);
+}
+
 /* 4 x 4 within each quarter. Straight-line code: gcc 12 -O2 keeps the arrays of a loop in memory.
  */
 ATTN_SIMD void attn__transpose4(vf *r) {

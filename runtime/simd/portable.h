@@ -20,6 +20,7 @@
  *   vf_sums_few(a, n)   the same of n vectors, a constant of at most 4; the other lanes are 0
  *   vf_stride_add(v, r) lane i = sum of the lanes congruent to i mod r, the same bits in each of
  *                       them; r is a constant power of two, r >= VF_WIDTH gives v; _max likewise
+ *   vf_repeat(p, r)     lane i = p[i / r]; r is a constant power of two up to VF_WIDTH
  *   vf_transpose(r)     r[0 .. VF_WIDTH - 1], in place
  *   vi_loadu_u16 vi_loadn_u16 vi_storen_u16   what storage types of 16 bits are made of (bf16.h)
  *   vi_loadu_i8 vi_loadn_i8 vi_storen_i8      likewise of 8 bits (i8.h)
@@ -407,6 +408,11 @@ ATTN_SIMD vf vf_stride_max(vf v, int r) {
     vf a = vf_max(v, ATTN__SHUFFLE(v, v, 2, 3, 2, 3));
     if (r < 2) a = vf_max(a, ATTN__SHUFFLE(a, a, 1, 1, 1, 1));
     return attn__spread(a, r);
+}
+
+ATTN_SIMD vf vf_repeat(const float *p, int r) {
+    if (r >= 4) return vf_bcast(p);
+    return r == 2 ? (vf){p[0], p[0], p[1], p[1]} : vf_loadu(p);
 }
 
 ATTN_SIMD void vf_transpose(vf *r) {

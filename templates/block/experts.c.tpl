@@ -3,7 +3,7 @@ $ -- a.source: rows on their way in; a.f: the activation.
 $ local up, down = plan.stages.expert_up.matrices[1], plan.stages.expert_down.matrices[1]
 $ local softmax, sigmoid = spec.router == "softmax_topk", spec.router == "sigmoid"
 $ local selection, late = spec.router_bias == "selection", spec.router == "topk_softmax"
-$ local tasks = plan.tasks
+$ local U, D = hooks("weight/" .. up.type.name .. ".c"), hooks("weight/" .. down.type.name .. ".c")
 $ assert(up.unit <= plan.wide and down.unit <= plan.wide, "experts: a unit is wider than a task")
 /* Scores of some rows, and what the gate of the shared experts takes. */
 static void route_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
@@ -166,12 +166,13 @@ static void expert_up_task(void *ctx, int64_t task, int worker) {
         for (int32_t i = 0; i < b->rows; i++)
             memcpy(s->rows + (int64_t)i * (MODEL + PAD), in + (int64_t)rows[i].row * (MODEL + PAD),
                    sizeof(float) * MODEL);
-    const float *w = l->w + EXPERT_UP_AT + (int64_t)b->expert * PANELS * K * NR;
+    const ${U.element} *w = ${U.place("EXPERT_UP")} + (int64_t)b->expert * PANELS * K * NR;
     const int32_t per = expert_up_columns(l), first = (int32_t)(task / l->blocks) * per;
     const int32_t end = min32(N, first + per);
     for (int32_t col = first; col < end; col += ${up.wide}) {
         const int32_t cols = min32(min32(per, ${up.wide}), N - col), panels = (cols + NR - 1) / NR;
-        gemm(from, MODEL + PAD, b->rows, w + (int64_t)(col / NR) * K * NR, K, panels, s);
+        const ${U.element} *some = w + (int64_t)(col / NR) * K * NR;
+        gemm${up.type.suffix}(from, MODEL + PAD, b->rows, some, K, panels, s);
         expert_up_done(l, b, b->rows, col, cols, s->t, (ptrdiff_t)panels * NR);
     }
 }
@@ -230,12 +231,13 @@ static void expert_down_task(void *ctx, int64_t task, int worker) {
     const int32_t per = expert_down_columns(l), col = (int32_t)(task / ranges) * per;
     const int32_t cols = min32(per, N - col), panels = (cols + NR - 1) / NR;
     for (int32_t e = 0; e < EXPERTS; e++) {
-        const float *w = l->w + EXPERT_DOWN_AT + ((int64_t)e * PANELS + col / NR) * K * NR;
+        const ${D.element} *w =
+            ${D.place("EXPERT_DOWN")} + ((int64_t)e * PANELS + col / NR) * K * NR;
         if (l->begin[e] == l->begin[e + 1]) continue;
         const int32_t end = slot_from(l, e, to);
         for (int32_t at = slot_from(l, e, from); at < end; at += MB) {
             const int32_t rows = min32(MB, end - at);
-            gemm(l->xh + (int64_t)at * X_ROW, X_ROW, rows, w, K, panels, s);
+            gemm${down.type.suffix}(l->xh + (int64_t)at * X_ROW, X_ROW, rows, w, K, panels, s);
             expert_down_done(l, e, at, rows, col, cols, s->t, (ptrdiff_t)panels * NR);
         }
     }

@@ -17,7 +17,7 @@ static void ${name}_task(void *ctx, int64_t task, int worker) {
     const bool narrow = ${name}_narrow(l);
 $ for i, m in ipairs(stage.matrices) do
 $   assert(m.unit <= plan.wide, "matmul: a unit is wider than a task")
-$   local heads = m.heads
+$   local heads, W = m.heads, hooks("weight/" .. m.type.name .. ".c")
     { /* ${m.name}: [${heads > 1 and heads .. " x " or ""}${m.n}, ${m.k}] */
         enum { N = ${m.n}, K = ${m.k}, PANELS = ${m.panels} };
         const int32_t per = narrow ? ${m.few} : ${m.wide};
@@ -25,17 +25,17 @@ $   local heads = m.heads
 $   if heads > 1 then
         if (block < ${heads} * blocks) {
             const int32_t h = block / blocks, col = block % blocks * per;
-            const float *w = l->w + ${m.name}_AT + (int64_t)h * PANELS * K * NR;
+            const ${W.element} *w = ${W.place(m.name)} + (int64_t)h * PANELS * K * NR;
 $   else
         if (block < blocks) {
             const int32_t col = block * per;
-            const float *w = l->w + ${m.name}_AT;
+            const ${W.element} *w = ${W.place(m.name)};
 $   end
             const int32_t panels = min32(per / NR, PANELS - col / NR);
             const float *from = ${a.from};
             from += (int64_t)first * (${a.lda});
             w += (int64_t)(col / NR) * K * NR;
-            gemm(from${heads > 1 and " + h * " .. a.step or ""}, ${a.lda}, rows, w, K, panels, &l->work[worker]);
+            gemm${m.type.suffix}(from${heads > 1 and " + h * " .. a.step or ""}, ${a.lda}, rows, w, K, panels, &l->work[worker]);
             const int32_t cols = min32(per, N - col);
             ${a.done[m.name]}(l, ${a.offset and a.offset .. " + " or ""}first, rows, ${heads > 1 and "h * N + " or ""}col, cols, t, (ptrdiff_t)panels * NR);
             return;

@@ -3,7 +3,7 @@ $ -- is transposed, [key][row]; its Q is packed as [d][row], V of a key block in
 $ -- hooks give C text. nv: vectors of a tile's rows.
 $ local function qk(nv)
 $   local text = part("engine/vector_qk.c", { nv = nv, of = nv, tile = plan.tile[nv], lazy = false })
-$   if plan.tile[nv].lazy and not plan.rescore and not plan.scaled then
+$   if plan.tile[nv].lazy and not plan.rescore then
 $     text = text .. "\n" .. part("engine/vector_qk.c", { nv = nv, of = nv, tile = plan.tile[nv], lazy = true })
 $   end
 $   for _, edge in ipairs(nv == plan.tile_vectors and plan.edges or {}) do
@@ -23,7 +23,8 @@ $   -- qk_keys_NV(t, w, row, ldk, first, n, clean, clean_end, mx): S of a range 
 $   keys = function(nv) return part("engine/vector_keys.c", { nv = nv }) end,
 $   -- Statements of lazy_NV: the same, then P, where nothing but exp is between them.
 $   keys_exp = function(nv) return part("engine/vector_keys_exp.c", { nv = nv }) end,
-$   -- Statements that put a row of V at its place `key` of the packed block `to`,
+$   -- Statements that put a row of V, times `factor` where it has a scale, at its place `key` of the
+$   -- packed block `to`,
 $   pack_v = function(row, to, key) return part("engine/vector_pack_v.c", { row = row, to = to, key = key }) end,
 $   -- and the `values` of such a block, whose first key is `base`.
 $   packed = function(to, base)

@@ -85,8 +85,8 @@ if(UNIX)
   target_link_libraries(${"${attn_target}"} PUBLIC m)
 endif()
 if(UNIX AND NOT APPLE)
-  # Threads of OpenMP's pool stay in a shared library when it is closed: in this one, or in the one
-  # that takes this archive in.
+  # Its threads stay in a shared library when it is closed: in this one, or in the one that takes
+  # this archive in.
   if(BUILD_SHARED_LIBS)
     target_link_options(${"${attn_target}"} PRIVATE LINKER:-z,nodelete)
   else()

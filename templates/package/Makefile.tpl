@@ -36,8 +36,8 @@ MACHINE := $(shell echo 'int x;' | \
 else
 SHARED = lib${model.file}.so
 MACHINE = -fPIC
-# -Bsymbolic: this library's own runtime, never one that its host may export. nodelete: threads of
-# OpenMP's pool stay in it when it is closed.
+# -Bsymbolic: this library's own runtime, never one that its host may export. nodelete: its
+# threads stay in it when it is closed.
 SHARED_FLAGS = -Wl,-Bsymbolic -Wl,-z,nodelete -Wl,-soname,$(SHARED)
 endif
 

@@ -16,8 +16,9 @@ static inline const float *v_scales(const item *x, int32_t h, int32_t key) {
  * repeats. */
 static ATTN_INLINE vf scale_lanes(const float *scale, ptrdiff_t step, int32_t first, int32_t n,
                                   const int32_t each) {
-    if (each == 1 && step == 1 && first + W <= n) return vf_loadu(scale + first);
-    _Alignas(64) float lane[W];
-    for (int32_t i = 0; i < W; i++) lane[i] = scale[min32((first + i) / each, n - 1) * step];
-    return vf_load(lane);
+    const int32_t key = first / each;
+    if (step == 1 && key + W / each <= n) return vf_repeat(scale + key, each);
+    _Alignas(64) float row[W];
+    for (int32_t i = 0; i < W / each; i++) row[i] = scale[min32(key + i, n - 1) * step];
+    return vf_repeat(row, each);
 }

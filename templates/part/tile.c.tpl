@@ -55,14 +55,11 @@ $ for j = 0, nv - 1 do
     lost[${j}] = vf_load(${at("t->l_lost", j * W)});
     mx[${j}] = none;
 $ end
-$ if plan.rescore or plan.scaled then
+$ if plan.rescore then
 $   if not plan.widen then
     (void)ask, (void)ldv;
 $   end
     qk_keys_${nv}(t, w, row, ldk, first, n, clean, clean_end, mx);
-$   if plan.scaled then
-    scale_scores_${nv}(x, t, w, first, n, mx);
-$   end
     adjust_range_${nv}(x, t, w, first, 0, clean, mx, true, lanes);
 $   if plan.rescore then
     adjust_range_${nv}(x, t, w, first, clean, clean_end, mx, false, lanes);
@@ -107,8 +104,8 @@ $ end
     if (partial) clean = clean_end = 0;
 $ if plan.widen then
     enum { ldk = D };
-    const float *row = widen_from(x, w, k, first);
-    if (v->v == w->v) widen_v(x, w, vr, first, last);
+    const float *row = widen_from(x, ${plan.scaled and "t, " or ""}w, k, first);
+    if (v->v == w->v) widen_v(x, ${plan.scaled and "t, " or ""}w, vr, first, last);
 $ end
 
 $ if plan.tile[nv].lazy then
@@ -118,9 +115,6 @@ $   if not plan.widen then
     const float *ask = lanes && v->v != ${layout.first("k")} ? v->v + (first - v->base) * v->row : NULL;
 $   end
     if (lazy_${nv}(x, t, w, row, ldk, first, n, clean, clean_end${asks}, lanes)) {
-$   if plan.scaled then
-        scale_p_${nv}(x, t, w, first, n);
-$   end
         pv_${nv}(t, v, w->s, first, last, NULL);
         return;
     }
@@ -128,10 +122,6 @@ $ end
     /* The true maximum of these keys, and what came before rescaled. */
     vf mx[${nv}] = {${list(nv, function(j) return "vf_load(" .. at("t->m", j * W) .. ")" end, nv > 3 and ",\n        " or ", ")}};
     qk_keys_${nv}(t, w, row, ldk, first, n, clean, clean_end, mx);
-$ if plan.scaled then
-    ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(" .. at("t->m", j * W) .. ")" end, nv > 3 and ",\n    " or ", ")};
-    scale_scores_${nv}(x, t, w, first, n, mx);
-$ end
 $ if plan.rescore then
     ${list(nv, function(j) return "mx[" .. j .. "] = vf_load(" .. at("t->m", j * W) .. ")" end, nv > 3 and ",\n        " or ", ")};
     adjust_range_${nv}(x, t, w, first, 0, clean, mx, true, lanes);
@@ -144,8 +134,5 @@ $ else
     }
 $ end
     const int rose = softmax_${nv}(w->s, n, t, mx, w->alpha);
-$ if plan.scaled then
-    scale_p_${nv}(x, t, w, first, n);
-$ end
     pv_${nv}(t, v, w->s, first, last, rose ? w->alpha : NULL);
 }

@@ -44,10 +44,6 @@ $     end
 ${part("backend/flex_tile.c", { nv = nv, masked = true })}
 
 $   end
-$   if plan.scaled then
-${part("part/scale_rows.c", { nv = nv })}
-
-$   end
 ${part("part/tile.c", { nv = nv })}
 
 $ end

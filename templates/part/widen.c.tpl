@@ -1,7 +1,12 @@
 $ -- Rows of stored keys and values as f32, for tiles: widened once for all tiles of a query block, those
 $ -- of keys just before they are multiplied.
+$ -- Where they have scales, what is widened are the values.
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
 $ local W = plan.width
+$ local function value(loaded) return plan.scaled and "vf_mul(" .. loaded .. ", factor)" or loaded end
+$ local factor = plan.scaled and ", float scale" or ""
+$ -- The scale of a row, as an argument.
+$ local function scale_of(at) return plan.scaled and ",\n                    " .. at or "" end
 /* A key block that starts here: none of its rows is widened yet. */
 static inline void widen_begin(scratch *w, int32_t base) {
     w->has_k = w->has_v = (widened){base, base, base - 1};
@@ -10,27 +15,35 @@ $ for _, name in ipairs { "k", "v" } do
 $   local type = plan.type[name]
 $   local width = name == "k" and plan.d or plan.dv
 $   local main = name == "k" and plan.d_whole or plan.dv_whole
+$   local rest = "vf_loadn" .. type.suffix .. "(" .. at("from", main) .. ", " .. width - main .. ")"
 
-static inline void widen_${name}_row(float *restrict to, const ${type.c} *restrict from) {
+static inline void widen_${name}_row(float *restrict to, const ${type.c} *restrict from${factor}) {
+$   if plan.scaled then
+    const vf factor = vf_set1(scale);
+$   end
 $   if main > 0 then
-    for (int d = 0; d < ${main}; d += W) vf_storeu(to + d, vf_loadu${type.suffix}(from + d));
+    for (int d = 0; d < ${main}; d += W) vf_storeu(to + d, ${value("vf_loadu" .. type.suffix .. "(from + d)")});
 $   end
 $   if main < width and name == "k" then
-    vf_storen(${at("to", main)}, vf_loadn${type.suffix}(${at("from", main)}, ${width - main}), ${width - main});
+    vf_storen(${at("to", main)}, ${value(rest)}, ${width - main});
 $   elseif main < width then
-    vf_storeu(${at("to", main)}, vf_loadn${type.suffix}(${at("from", main)}, ${width - main}));
+    vf_storeu(${at("to", main)}, ${value(rest)});
 $   end
 }
 $ end
 
 /* The keys from `first` on come next; returns where in w->k their rows will stand. k stands at key
  * 0. */
-static float *widen_from(const item *x, scratch *w, ${layout.rows(plan.type.k.c)}k, int32_t first) {
+static float *widen_from(const item *x, ${plan.scaled and "const tile *t, " or ""}scratch *w, ${layout.rows(plan.type.k.c)}k, int32_t first) {
     const ptrdiff_t ldk = ${layout.k_step("x->args->k.")};
+$ if plan.scaled then
+    w->k_scales = k_scales(x, t->head[0], 0);
+    w->k_scale_step = ${layout.scale_step("x->args->k_scale.")};
+$ end
     widened *has = &w->has_k;
     if (has->first > has->last) has->first = first, has->last = first - 1;
     for (; has->first > first; has->first--)
-        widen_k_row(w->k + (has->first - 1 - has->base) * D, ${layout.k_at("k", "(has->first - 1)", "ldk")});
+        widen_k_row(w->k + (has->first - 1 - has->base) * D, ${layout.k_at("k", "(has->first - 1)", "ldk")}${scale_of("w->k_scales[(has->first - 1) * w->k_scale_step]")});
     w->k_rows = k, w->k_step = ldk, w->k_first = first;
     return w->k + (first - has->base) * D;
 }
@@ -42,18 +55,22 @@ static ATTN_INLINE void widen_k(scratch *w, int32_t n) {
     for (int32_t key = has->last + 1; key <= last; key++) {
         for (int d = 0; d < D; d += ${plan.type.k.line})
             ATTN_PREFETCH_L1(${layout.ahead("w->k_rows", "(key + " .. plan.widen_ahead .. ")", "w->k_step")} + d * sizeof(${plan.type.k.c}));
-        widen_k_row(w->k + (key - has->base) * D, ${layout.k_at("w->k_rows", "key", "w->k_step")});
+        widen_k_row(w->k + (key - has->base) * D, ${layout.k_at("w->k_rows", "key", "w->k_step")}${scale_of("w->k_scales[key * w->k_scale_step]")});
     }
     has->last = max32(has->last, last);
 }
 
 /* Puts the values of the keys first..last to w->v; v stands at key 0. */
-static void widen_v(const item *x, scratch *w, ${layout.rows(plan.type.v.c)}v, int32_t first, int32_t last) {
+static void widen_v(const item *x, ${plan.scaled and "const tile *t, " or ""}scratch *w, ${layout.rows(plan.type.v.c)}v,${plan.scaled and "\n                    " or " "}int32_t first, int32_t last) {
     const ptrdiff_t ldv = ${layout.v_step("x->args->v.")};
+$ if plan.scaled then
+    const float *scale = v_scales(x, t->head[0], 0);
+    const ptrdiff_t step = ${layout.scale_step("x->args->v_scale.")};
+$ end
     widened *has = &w->has_v;
     if (has->first > has->last) has->first = first, has->last = first - 1;
     for (; has->first > first; has->first--)
-        widen_v_row(w->v + (has->first - 1 - has->base) * DVP, ${layout.v_at("v", "(has->first - 1)", "ldv")});
+        widen_v_row(w->v + (has->first - 1 - has->base) * DVP, ${layout.v_at("v", "(has->first - 1)", "ldv")}${scale_of("scale[(has->first - 1) * step]")});
     for (; has->last < last; has->last++)
-        widen_v_row(w->v + (has->last + 1 - has->base) * DVP, ${layout.v_at("v", "(has->last + 1)", "ldv")});
+        widen_v_row(w->v + (has->last + 1 - has->base) * DVP, ${layout.v_at("v", "(has->last + 1)", "ldv")}${scale_of("scale[(has->last + 1) * step]")});
 }

@@ -44,8 +44,16 @@ $ if plan.has_mask then
 $ end
     const ${VT} *row =
         ${layout.v_at(layout.v_rows("v->", "b", "hv"), "(int64_t)(k0 + first)", layout.v_step("v->"))};
+$ if plan.scaled then
+    const attn_scales *scales = &c->args->v_scale;
+    const float *scale =
+        ${layout.scale_at("scales->", "b", "hv", "(k0 + first)")};
+$ end
     float *to = packed_block(c, b, hv, block);
     for (int32_t key = first; key < n; key++, ${layout.v_next("row", "k0 + key", layout.v_step("v->"))}) {
+$ if plan.scaled then
+        const vf factor = vf_set1(scale[(key - first) * ${layout.scale_step("scales->")}]);
+$ end
         ${engine.pack_v("row", "to", "key")}
     }
 }

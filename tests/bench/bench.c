@@ -296,8 +296,8 @@ static void pin(int n) {
     sched_setaffinity(0, sizeof one, &one);
 }
 
-/* Threads that a parallel region starts inherit the CPUs of the thread that meets it. Those of the
- * region before stop spinning after a while. */
+/* Threads inherit the CPUs of the thread that starts them. Those of OpenMP (the peaks') and of the
+ * kernels stop spinning after a while. */
 static void place(int threads, int cpu) {
     if (threads > 1)
         sched_setaffinity(0, sizeof all_cpus, &all_cpus);
@@ -378,17 +378,19 @@ static void measure_peaks(bench *b, const options *o, const bench_data *d, int c
 }
 
 static void run_all(bench *b, const options *o, const kernel_lib *lib) {
-    size_t inputs = 0, outputs = 0, workspace = 0;
+    size_t inputs = 0, scales = 0, outputs = 0, workspace = 0;
     unsigned types = 0;
     for (int i = 0; i < b->count; i++) {
         const entry *e = &b->entry[i];
         const size_t in = data_inputs(e->c, e->spec), out = data_outputs(e->c, e->spec);
+        const size_t rows = data_scales(e->c, e->spec);
         types |= data_types(e->spec);
         if (in > inputs) inputs = in;
+        if (rows > scales) scales = rows;
         if (out > outputs) outputs = out;
         if (e->workspace_bytes > workspace) workspace = e->workspace_bytes;
     }
-    const bench_data d = data_make(inputs, outputs, workspace, types);
+    const bench_data d = data_make(inputs, scales, outputs, workspace, types);
     for (int i = 0; i < b->count; i++) check_entry(b, lib, &d, &b->entry[i]);
     for (int round = 0; round < o->rounds; round++) {
         const int cpu = o->cpu >= 0 ? o->cpu : round;

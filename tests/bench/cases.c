@@ -173,7 +173,10 @@ double case_bytes(const bench_case *c, const kernel_spec *k) {
     if (case_is_layer(k)) return case_weights(k) * sizeof(float);
     double floats = (double)k->core.kv_heads * attn_spec_k_dim(&k->core);
     if (!case_shares_v(k)) floats += (double)k->core.v_heads * k->core.v_dim;
-    return floats * c->kv_len * (double)attn_type_size(attn_spec_types(&k->core).k);
+    const double bytes = floats * c->kv_len * (double)attn_type_size(attn_spec_types(&k->core).k);
+    if (!attn_spec_scaled(&k->core)) return bytes;
+    const int32_t scales = k->core.kv_heads + (case_shares_v(k) ? 0 : k->core.v_heads);
+    return bytes + (double)scales * c->kv_len * sizeof(float);
 }
 
 /* Keys that row i sees. A mask expression of these cases reads int side tensors as segments. */

@@ -64,11 +64,21 @@ size_t data_outputs(const bench_case *c, const kernel_spec *k) {
     return (size_t)k->core.heads * (size_t)c->q_len * (size_t)k->core.v_dim;
 }
 
-/* The pool, rounded to a type. */
+static size_t k_scales(const bench_case *c, const kernel_spec *k) {
+    return (size_t)k->core.kv_heads * (size_t)c->kv_len;
+}
+
+size_t data_scales(const bench_case *c, const kernel_spec *k) {
+    if (case_is_layer(k) || !attn_spec_scaled(&k->core)) return 0;
+    const size_t v = case_shares_v(k) ? 0 : (size_t)k->core.v_heads * (size_t)c->kv_len;
+    return k_scales(c, k) + v;
+}
+
+/* The pool, rounded to a type. Of one with scales, all of it is one row. */
 static void *rounded(const float *pool, size_t count, int32_t type) {
-    const size_t size = attn_type_size(type);
+    const size_t size = attn_type_size(type), period = count < PERIOD ? count : PERIOD;
     char *p = data_pages(count * size);
-    for (size_t i = 0; i < count && i < PERIOD; i++) attn_store(p, type, (int64_t)i, pool[i]);
+    attn_store_row(p, type, 0, pool, (int32_t)period);
     for (size_t i = PERIOD; i < count; i += PERIOD)
         memcpy(p + i * size, p, (count - i < PERIOD ? count - i : PERIOD) * size);
     return p;
@@ -79,7 +89,16 @@ unsigned data_types(const kernel_spec *k) {
     return case_is_layer(k) ? 0 : 1u << t.q | 1u << t.k | 1u << t.v;
 }
 
-bench_data data_make(size_t inputs, size_t outputs, size_t workspace, unsigned types) {
+/* So many scales: those with which the largest codes are 2.5 to 6. */
+static float *make_scales(size_t count) {
+    float *p = data_pages(count * sizeof *p);
+    uint64_t state = START;
+    for (size_t i = 0; i < count; i++) p[i] = (float)((2.5 + 3.5 * uniform(&state)) / 127);
+    return p;
+}
+
+bench_data data_make(size_t inputs, size_t scales, size_t outputs, size_t workspace,
+                     unsigned types) {
     bench_data d = {.other_bytes = OTHER_BYTES};
     d.pool = data_pages(inputs * sizeof *d.pool);
     d.o = data_pages(outputs * sizeof *d.o);
@@ -89,12 +108,19 @@ bench_data data_make(size_t inputs, size_t outputs, size_t workspace, unsigned t
     d.stored[ATTN_TYPE_F32] = d.pool;
     for (int32_t type = ATTN_TYPE_F32 + 1; type < ATTN_TYPE_COUNT; type++)
         if (types >> type & 1) d.stored[type] = rounded(d.pool, inputs, type);
+    if (scales) d.scale = make_scales(scales);
     return d;
 }
 
 static attn_view view(const void *data, int64_t heads, int64_t tokens, int64_t width, bool token) {
     if (token) return (attn_view){data, heads * tokens * width, width, heads * width};
     return (attn_view){data, heads * tokens * width, tokens * width, width};
+}
+
+/* Of a tensor of the same heads and tokens as `view`. */
+static attn_scales scales(const float *data, int64_t heads, int64_t tokens, bool token) {
+    if (token) return (attn_scales){data, heads * tokens, 1, heads};
+    return (attn_scales){data, heads * tokens, tokens, 1};
 }
 
 static int64_t side_count(const attn_side_decl *t, const bench_case *c, const attn_spec *spec) {
@@ -148,6 +174,11 @@ attn_args data_args(arena *a, const bench_data *d, const bench_case *c, const ke
     args.k = view(AT(k, 0), spec->kv_heads, c->kv_len, dim, token);
     args.v = view(AT(v, value), spec->v_heads, c->kv_len, spec->v_dim, token);
 #undef AT
+    if (attn_spec_scaled(spec)) {
+        args.k_scale = scales(d->scale, spec->kv_heads, c->kv_len, token);
+        if (!case_shares_v(k))
+            args.v_scale = scales(d->scale + k_scales(c, k), spec->v_heads, c->kv_len, token);
+    }
     if (case_shares_v(k)) args.v = args.k;
     const attn_view o = view(d->o, spec->heads, c->q_len, spec->v_dim, false);
     args.o = (attn_out){d->o, o.batch, o.head, o.token};

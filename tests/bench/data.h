@@ -8,6 +8,7 @@
 typedef struct bench_data {
     float *pool;                         /* Q, K and V of the case at hand, from its start */
     const void *stored[ATTN_TYPE_COUNT]; /* the same, rounded to the types of some case */
+    float *scale;                        /* of rows of K, then of V, where a type has them */
     float *o;
     void *workspace;
     void *other; /* never a case's data: bandwidth, eviction */
@@ -25,10 +26,13 @@ int32_t data_sampled(int32_t rows, int count, int n);
 
 /* Floats of Q, K and V together, and of O; layers: of x and of y. */
 size_t data_inputs(const bench_case *c, const kernel_spec *k);
+/* Scales of rows of K and V together; 0: the case has none. */
+size_t data_scales(const bench_case *c, const kernel_spec *k);
 size_t data_outputs(const bench_case *c, const kernel_spec *k);
 
 /* Buffers for cases of up to these sizes, filled. */
-bench_data data_make(size_t inputs, size_t outputs, size_t workspace, unsigned types);
+bench_data data_make(size_t inputs, size_t scales, size_t outputs, size_t workspace,
+                     unsigned types);
 /* Bits of attn_type that a case's kernel reads. */
 unsigned data_types(const kernel_spec *k);
 

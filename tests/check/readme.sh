@@ -23,7 +23,8 @@ fields() { # the rows of spec_fields.def as a table
 #include <stdio.h>
 #include <string.h>
 #include "types.def"
-enum { ATTN_UNSET = INT32_MIN, ATTN_TYPE_F32 = 0, ATTN_KV_TYPE_SAME = 0, ATTN_O_TYPE_SAME = 0, ATTN_DOT_AUTO = 0 };
+#include "weight_types.def"
+enum { ATTN_UNSET = INT32_MIN, ATTN_TYPE_F32 = 0, ATTN_KV_TYPE_SAME = 0, ATTN_O_TYPE_SAME = 0, ATTN_DOT_AUTO = 0, ATTN_WEIGHT_F32 = 0 };
 static const char *const places[][2] = {
     {"ATTN_IN_BLOCK", "layers"}, {"ATTN_IN_REGULAR", "regular"}, {"ATTN_IN_MLA", "mla"},
     {"ATTN_IN_SELF", "full_self, sliding_self"}, {"ATTN_IN_SLIDING", "sliding_self"},

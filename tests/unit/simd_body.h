@@ -568,6 +568,12 @@ static void check_strides(const float *x, int r, vf add, vf max) {
     }
 }
 
+static void check_repeat(const float *x, int r, vf repeated) {
+    float a[W];
+    vf_storeu(a, repeated);
+    for (int i = 0; i < W; i++) CHECK(a[i] == x[i / r], "vf_repeat(%d) lane %d", r, i);
+}
+
 static void check_reductions(void) {
     for (int t = 0; t < 200; t++) {
         float x[W][W], y[W], z[W][W];
@@ -592,6 +598,11 @@ static void check_reductions(void) {
             }
             CHECK(vf_reduce_max(a[i]) == top, "vf_reduce_max");
             CHECK(fabs((double)y[i] - sum) <= 8.0 * W * 0x1p-23, "vf_reduce_add");
+            check_repeat(x[i], 1, vf_repeat(x[i], 1));
+            check_repeat(x[i], 2, vf_repeat(x[i], 2));
+            check_repeat(x[i], 4, vf_repeat(x[i], 4));
+            check_repeat(x[i], W, vf_repeat(x[i], W));
+            if (W > 8) check_repeat(x[i], 8, vf_repeat(x[i], 8));
             check_strides(x[i], 1, vf_stride_add(a[i], 1), vf_stride_max(a[i], 1));
             check_strides(x[i], 2, vf_stride_add(a[i], 2), vf_stride_max(a[i], 2));
             check_strides(x[i], 4, vf_stride_add(a[i], 4), vf_stride_max(a[i], 4));

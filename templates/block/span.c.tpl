@@ -1,0 +1,48 @@
+$ -- Many rows times panels of weights of one type: a.type. Those that are not f32 are widened, a
+$ -- slice of a panel at a time, and tiles of f32 run over it.
+$ local W, S, streams = hooks("weight/" .. a.type.name .. ".c"), a.type.suffix, plan.streams
+$ local E, plain = W.element, a.type.name == "f32"
+$ if not plain then
+/* to[depth][NR] = a panel's slice. ahead: as in a tile. */
+static void widen${S}(const ${E} *restrict w, int64_t ahead, int32_t depth, float *restrict to) {
+    for (int32_t k = 0; k < depth; k++, w += NR, to += NR) {
+$   for line = 0, plan.nr - 1, a.type.line do
+        ATTN_PREFETCH_L1(ATTN_AHEAD(w, ${at("ahead", line)}));
+$   end
+$   for n = 0, plan.vectors - 1 do
+        vf_store(${at("to", n * plan.width)}, ${W.load(at("w", n * plan.width))});
+$   end
+    }
+}
+
+$ end
+/* t[rows][panels * NR] = a[rows][depth] times panels of packed weights, which are `panel` ${plain and "floats" or "elements"}
+ * apart, for a depth of SPAN at most. */
+static void gemm_span${S}(const float *a, ptrdiff_t lda, int32_t rows, const ${E} *w, int64_t panel,
+                      int32_t depth, int32_t panels, ${plain and "" or "float *restrict wide, "}float *t) {
+    if (rows == 1)
+        for (; panels >= ${streams}; panels -= ${streams}, w += ${streams} * panel, t += ${streams} * NR)
+            row_${streams}${S}(a, w, panel, depth, t);
+    const ptrdiff_t ldt = (ptrdiff_t)panels * NR;
+    if (rows <= ${plan.few_tiles} * MR) { /* weights come from memory: as they lie */
+        for (int32_t p = 0; p < panels; p++, w += panel)
+            for (int32_t k = 0; k < depth; k += NEAR) {
+                const ${E} *at = w + (int64_t)k * NR;
+                slice_times${S}(a + k, lda, rows, at, AHEAD * NR, min32(NEAR, depth - k), k == 0,
+                            t + (ptrdiff_t)p * NR, ldt);
+            }
+        return;
+    }
+    for (int32_t k = 0; k < depth; k += DEPTH)
+        for (int32_t p = 0; p < panels; p++) {
+            const ${E} *at = w + p * panel + (int64_t)k * NR;
+$ if plain then
+            slice_times(a + k, lda, rows, at, panel, min32(DEPTH, depth - k), k == 0,
+$ else
+            const int32_t deep = min32(DEPTH, depth - k);
+            widen${S}(at, panel, deep, wide);
+            slice_times(a + k, lda, rows, wide, 0, deep, k == 0,
+$ end
+                        t + (ptrdiff_t)p * NR, ldt);
+        }
+}

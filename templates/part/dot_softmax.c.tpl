@@ -1,0 +1,62 @@
+$ -- Few rows: final scores of the n keys from `block` on, which are products in s [key][lanes], then P,
+$ -- times the scales of their values where they have such. rose: a maximum did, by w->alpha.
+$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local R, P, N = a.dot.rows, a.dot.lanes, a.dot.vector_keys
+$ local function times(x) return P > 1 and x .. " * " .. P or x end -- lanes of keys
+$ local function by_lanes(x) return P > 1 and x .. " / " .. P or x end
+$ if plan.scaled then
+    const float *ks = k_scales(x, t->head[0], block), *vs = v_scales(x, t->head[0], block);
+    const ptrdiff_t ks_step = ${layout.scale_step("x->args->k_scale.")}, vs_step = ${layout.scale_step("x->args->v_scale.")};
+    for (int32_t i = 0; i < ${times("n")}; i += W)
+        vf_store(s + i, vf_mul(vf_load(s + i), scale_lanes(ks, ks_step, i, n, ${P})));
+$ end
+$ if plan.bias then
+    const bool biased = masked && x->args->mask.type != ATTN_MASK_NONE;
+    if (biased)
+        for (int32_t i = 0; i < n; i++)
+            for (int r = 0; r < ${R}; r++) w->bias[${times("i")} + r] = bias_at(x, t, r, block + i);
+$ end
+    if (${plan.rescore and "true" or "masked"}) {
+        for (int32_t i = 0; i < ${times("n")}; i += W) {
+            const vi vk = vi_add(vi_set1(block + ${by_lanes("i")}), vi_loadu(lane_key_${R}));
+            vf z = vf_load(s + i);
+$ if spec.softcap then
+            cap_scores(&z, 1);
+$ end
+            z = adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
+                             vi_load(t->hi), ${plan.bias and "biased ? w->bias + i : NULL" or "NULL"}, masked);
+            vf_store(s + i, z);
+        }
+    }
+    if (masked) {
+        const uint8_t *padding = item_padding(x);
+        for (int32_t i = 0; i < ${N > 1 and "(n + " .. N - 1 .. ") / " .. N .. " * " .. N or "n"}; i++)
+            if (i >= n || (padding && padding[block + i]))
+                for (int r = 0; r < ${P}; r++) s[${times("i")} + r] = -INFINITY;
+    }
+
+    vf m = vf_load(t->m), l = vf_load(t->l), lost = vf_load(t->l_lost), top = m;
+    for (int32_t i = 0; i < ${times("n")}; i += W) top = vf_max(vf_load(s + i), top);
+    top = vf_stride_max(top, ${P});
+    const int rose = vf_any_gt(top, m);
+    if (rose) {
+        top = next_max(m, top);
+        const vf alpha = vf_exp2_softmax(vf_sub(m, top));
+        l = vf_mul(l, alpha);
+        lost = vf_mul(lost, alpha);
+        m = top;
+        vf_store(w->alpha, alpha);
+        vf_store(t->m, m);
+    }
+    for (int32_t i = 0; i < ${times("n")}; i += W) {
+        const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
+$ if plan.scaled then
+        vf_store(s + i, vf_mul(p, scale_lanes(vs, vs_step, i, n, ${P})));
+$ else
+        vf_store(s + i, p);
+$ end
+        add_exactly(&l, &lost, p);
+    }
+    vf_store(t->l, l);
+    vf_store(t->l_lost, lost);
+    t->fresh = false;
