@@ -166,9 +166,9 @@ static void run_prefill(call *c, int threads) {
     const int64_t fair = HEADS * c->tiles / (4 * (int64_t)threads);
     c->chunk = threads == 1 || fair >= TILES ? TILES : max32(1, (int32_t)fair);
     c->chunks = (tiles_of(c->longest) + c->chunk - 1) / c->chunk;
-    attn_parallel(number_tasks(c, 0, VALUE_HEADS), threads, pack_v_task, c);
+    attn_parallel(c->team, number_tasks(c, 0, VALUE_HEADS), pack_v_task, c);
     const int64_t heads = (int64_t)c->args->batch * HEADS;
-    attn_parallel(heads * c->chunks, threads, prefill_task, c);
+    attn_parallel(c->team, heads * c->chunks, prefill_task, c);
 }
 $ elseif a.section == "run" then
 if (c.longest > 0) run_prefill(&c, threads);
