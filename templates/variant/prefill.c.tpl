@@ -161,7 +161,8 @@ const uint64_t larger = e->q_len > DECODE_Q && panels > partials ? panels : part
 c->packed = c->partial = attn_carve(base, &bytes, larger);
 $ elseif a.section == "runner" then
 /* The others: V packed, then query blocks. */
-static void run_prefill(call *c, int threads) {
+static void run_prefill(call *c) {
+    const int threads = max32(1, c->args->threads);
     /* Whole query blocks share keys in cache; smaller ones keep many threads busy. */
     const int64_t fair = HEADS * c->tiles / (4 * (int64_t)threads);
     c->chunk = threads == 1 || fair >= TILES ? TILES : max32(1, (int32_t)fair);
@@ -171,5 +172,5 @@ static void run_prefill(call *c, int threads) {
     attn_parallel(c->team, heads * c->chunks, prefill_task, c);
 }
 $ elseif a.section == "run" then
-if (c.longest > 0) run_prefill(&c, threads);
+if (c.longest > 0) run_prefill(&c);
 $ end
