@@ -1,6 +1,7 @@
 #include "cli.h"
 #include "output/product.h"
 #include "import/find_model.h"
+#include "import/import_gguf.h"
 #include "import/import_hf.h"
 #include "text.h"
 
@@ -15,8 +16,8 @@
 
 const cli_command cli_commands[] = {
     {CMD_GENERATE, "generate", "[MODEL]",
-     "Writes the kernels of a model file, a config.json, a built-in model or the flags to a "
-     "folder.",
+     "Writes the kernels of a model file, a config.json, a .gguf file, a built-in model or the "
+     "flags to a folder.",
      "attn-gen generate --op sliding_self --backend flex --heads 8 --kv-heads 2 --head-dim 64 \\\n"
      "        --window 255 --tensor 'slope=f32[heads]' --score 's + slope[h] * (k - q)' -o out"},
     {CMD_EXPLAIN, "explain", "[MODEL]",
@@ -326,18 +327,20 @@ static bool parse_word(parser *p, const char *arg) {
     return diag_set(p->d, "%s", b.data);
 }
 
-/* A MODEL says what to make, but for what all its layers may be given; a config.json says neither
- * the level nor the backend. */
+/* A MODEL says what to make, but for what all its layers may be given; a config.json (or
+ * GGUF file) says neither the level nor the backend. */
 static bool check_beside_model(arena *a, const options *o, diag *d) {
-    const bool config = import_hf_is_config(o->target);
+    const bool gguf = import_gguf_is(o->target);
+    const bool config = gguf || import_hf_is_config(o->target);
     for (int i = 0; i < o->input_count; i++) {
         const char *field = o->inputs[i].field;
         if (model_takes(field)) continue;
         if (config && (!strcmp(field, "level") || !strcmp(field, "backend"))) continue;
         return diag_set(d, "%s: a kernel flag and a MODEL ('%s') exclude each other; %s",
                         o->inputs[i].where, shown(a, o->target),
-                        config ? "a config.json takes --level, --backend, " MODEL_FLAGS
-                               : "a model takes " MODEL_FLAGS);
+                        gguf     ? "a .gguf file takes --level, --backend, " MODEL_FLAGS
+                        : config ? "a config.json takes --level, --backend, " MODEL_FLAGS
+                                 : "a model takes " MODEL_FLAGS);
     }
     return true;
 }

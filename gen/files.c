@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,21 +63,29 @@ char *read_open(arena *a, int fd, const char *name, size_t max, size_t *size, di
     return b.data;
 }
 
-char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d) {
-    struct stat st;
+/* A regular file, or what passed_fd knows (then *what names it); -1 with a message. */
+static int open_file(arena *a, const char *path, struct stat *st, const char **what, diag *d) {
     const int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st)) {
+    if (fd < 0 || fstat(fd, st)) {
         if (errno == ENOMEM) out_of_memory();
         diag_set(d, "%s: cannot open: %s", text_shown(a, path), strerror(errno));
         if (fd >= 0) close(fd);
-        return NULL;
+        return -1;
     }
-    const char *what = odd_file(st.st_mode);
-    if (what && (S_ISDIR(st.st_mode) || passed_fd(path) < 0)) {
-        diag_set(d, "%s: is %s, not a file", text_shown(a, path), what);
+    *what = odd_file(st->st_mode);
+    if (*what && (S_ISDIR(st->st_mode) || passed_fd(path) < 0)) {
+        diag_set(d, "%s: is %s, not a file", text_shown(a, path), *what);
         close(fd);
-        return NULL;
+        return -1;
     }
+    return fd;
+}
+
+char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d) {
+    struct stat st;
+    const char *what;
+    const int fd = open_file(a, path, &st, &what, d);
+    if (fd < 0) return NULL;
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
     return read_open(a, fd, path, max, size, d);
 }
@@ -90,4 +99,28 @@ bool write_all(int fd, const void *data, size_t size) {
         size -= (size_t)n;
     }
     return true;
+}
+
+bool file_map(arena *a, const char *path, mapped_file *out, diag *d) {
+    struct stat st;
+    const char *what;
+    const int fd = open_file(a, path, &st, &what, d);
+    *out = (mapped_file){"", 0}; /* nothing is mapped of an empty file */
+    if (fd < 0) return false;
+    if (what) {
+        close(fd);
+        return diag_set(d, "%s: is %s, not a file", text_shown(a, path), what);
+    }
+    void *data = st.st_size ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+    const int error = errno;
+    close(fd);
+    if (!data) return true;
+    if (data == MAP_FAILED)
+        return diag_set(d, "%s: cannot read: %s", text_shown(a, path), strerror(error));
+    *out = (mapped_file){data, (size_t)st.st_size};
+    return true;
+}
+
+void file_unmap(mapped_file *file) {
+    if (file->size) munmap((void *)(uintptr_t)file->data, file->size);
 }

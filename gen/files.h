@@ -18,6 +18,15 @@ int passed_fd(const char *path);
 char *read_file(arena *a, const char *path, size_t max, size_t *size, diag *d);
 /* The same of an open file, which it closes. */
 char *read_open(arena *a, int fd, const char *name, size_t max, size_t *size, diag *d);
+
+/* A regular file's bytes, mapped for reading until file_unmap. Nobody may shorten it meanwhile. */
+typedef struct mapped_file {
+    const void *data;
+    size_t size;
+} mapped_file;
+bool file_map(arena *a, const char *path, mapped_file *out, diag *d);
+void file_unmap(mapped_file *file);
+
 bool write_all(int fd, const void *data, size_t size); /* false with errno */
 
 #endif

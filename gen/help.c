@@ -1,5 +1,6 @@
 #include "help.h"
 
+#include "import/import_gguf.h"
 #include "import/import_hf.h"
 #include "plan/isa.h"
 #include "text.h"
@@ -81,11 +82,12 @@ static const char *overview(arena *a) {
 static const char *model_text(arena *a) {
     return arena_printf(
         a,
-        "MODEL is a Lua file, a name that attn-gen models lists, or a config.json "
-        "of Hugging Face or its folder. Beside\nit " MODEL_FLAGS
-        " are taken, for all its layers, and beside a config.json --level (default: %s) and "
-        "--backend. Its model_type is one of\n",
-        IMPORT_DEFAULT_LEVEL);
+        "MODEL is a Lua file, a name that attn-gen models lists, a config.json "
+        "of Hugging Face or its folder, or a .gguf file (general.architecture: %s). "
+        "Beside\nit " MODEL_FLAGS
+        " are taken, for all its layers, and beside a config.json or a .gguf file "
+        "--level (default: %s) and --backend. A config.json's model_type is one of\n",
+        import_gguf_architectures(a), IMPORT_DEFAULT_LEVEL);
 }
 
 const char *help_text(arena *a, command c) {

@@ -2500,8 +2500,9 @@ static int32_t k9b34_decode_span(int64_t parts, int threads) {
 }
 
 /* The items of few rows: parts of their keys, merged in order. */
-static void k9b34_run_decode(call *c, int threads) {
+static void k9b34_run_decode(call *c) {
     const attn_args *args = c->args;
+    const int threads = k9b34_max32(1, args->threads);
     const bool by_token = args->k.head < args->k.token;
     c->span = by_token ? k9b34_decode_span(k9b34_number_tasks(c, 1, 0), threads) : 1;
     const int32_t sets = (GROUPS + c->span - 1) / c->span;
@@ -2510,7 +2511,8 @@ static void k9b34_run_decode(call *c, int threads) {
 }
 
 /* The others: V packed, then query blocks. */
-static void k9b34_run_prefill(call *c, int threads) {
+static void k9b34_run_prefill(call *c) {
+    const int threads = k9b34_max32(1, c->args->threads);
     /* Whole query blocks share keys in cache; smaller ones keep many threads busy. */
     const int64_t fair = HEADS * c->tiles / (4 * (int64_t)threads);
     c->chunk = threads == 1 || fair >= TILES ? TILES : k9b34_max32(1, (int32_t)fair);
@@ -2523,12 +2525,11 @@ static void k9b34_run_prefill(call *c, int threads) {
 static void k9b34_run(const attn_args *args, const int32_t *rows, attn_team *team) {
     const attn_extent e = {sizeof e, args->batch, args->q_len, args->kv_len_max, args->threads};
     call c = {.args = args, .rows = rows, .team = team};
-    const int threads = k9b34_max32(1, args->threads);
     k9b34_layout(&c, &e, args->workspace);
     if (args->batch == 0 || args->q_len == 0) return;
     k9b34_find_shares(&c);
-    if (c.few > 0) k9b34_run_decode(&c, threads);
-    if (c.longest > 0) k9b34_run_prefill(&c, threads);
+    if (c.few > 0) k9b34_run_decode(&c);
+    if (c.longest > 0) k9b34_run_prefill(&c);
 }
 
 static const attn_spec k9b34_spec = {

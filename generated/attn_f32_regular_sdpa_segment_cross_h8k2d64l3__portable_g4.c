@@ -296,7 +296,6 @@ static uint64_t kf75f_workspace(const attn_extent *e) {
 static void kf75f_run(const attn_args *args, const int32_t *rows, attn_team *team) {
     const attn_extent e = {sizeof e, args->batch, args->q_len, args->kv_len_max, args->threads};
     call c = {.args = args, .rows = rows, .team = team};
-    const int threads = kf75f_max32(1, args->threads);
     kf75f_layout(&c, &e, args->workspace);
     if (args->batch == 0 || args->q_len == 0) return;
     const int64_t heads = (int64_t)args->batch * HEADS;

@@ -2,6 +2,7 @@
 
 #include "embedded.h"
 #include "files.h"
+#include "import_gguf.h"
 #include "import_hf.h"
 #include "text.h"
 
@@ -53,12 +54,23 @@ static bool no_such_model(arena *a, const char *target, diag *d) {
     for (size_t i = 0, n = 0; i < embedded_file_count; i++)
         if ((names[n] = builtin_name(a, &embedded_files[i])) != NULL) n++;
     buf b = buf_new(a);
-    buf_printf(&b, "%s: neither a .lua file, a config.json nor a built-in model", target);
+    buf_printf(&b, "%s: neither a .lua file, a config.json, a .gguf file nor a built-in model",
+               target);
     suggest(&b, target, names);
     buf_puts(&b, " (attn-gen models lists them)");
     if (!found && strchr(target, '/'))
         buf_puts(&b, "; a model of a hub: download its config.json, and name that file");
     return diag_set(d, "%s", b.data);
+}
+
+/* Mapped: such files are large, and little of them is read. */
+static bool read_gguf(arena *a, const char *target, const spec_input *inputs, int count, model *out,
+                      const char **notes, diag *d) {
+    mapped_file file;
+    if (!file_map(a, target, &file, d)) return false;
+    const bool ok = model_from_gguf(a, target, file.data, file.size, inputs, count, out, notes, d);
+    file_unmap(&file);
+    return ok;
 }
 
 /* As it stands in its file. */
@@ -67,6 +79,7 @@ static bool read_model(arena *a, const char *target, const spec_input *inputs, i
     const char *source = builtin(a, target);
     *notes = "";
     if (source) return model_from_lua(a, arena_printf(a, "%s.lua", target), source, out, d);
+    if (import_gguf_is(target)) return read_gguf(a, target, inputs, count, out, notes, d);
     const bool config = import_hf_is_config(target);
     if (!config && !ends_with(target, ".lua")) return no_such_model(a, target, d);
     size_t size;

@@ -26,11 +26,12 @@ static const char *cached_name(arena *a, const char *path, size_t n) {
     return repository;
 }
 
-/* A name that the last part of a path makes, without the end `.json`; null: none. */
+/* A name that the last part of a path makes, without the ends `.json` and `.gguf`; null: none. */
 static const char *path_name(arena *a, const char *path, size_t n) {
     const char *name = cut_part(a, path, &n), *cached = cached_name(a, path, n);
     if (cached) name = cached;
-    if (ends_with(name, ".json")) name = arena_strndup(a, name, strlen(name) - 5);
+    if (ends_with(name, ".json") || ends_with(name, ".gguf"))
+        name = arena_strndup(a, name, strlen(name) - 5);
     const bool fit = strlen(name) <= 64 && !is_commit(name) && model_name_is_valid(name);
     return fit ? name : NULL;
 }
@@ -63,12 +64,14 @@ bool import_hf_is_config(const char *path) {
     return ends_with(path, ".json");
 }
 
-bool model_from_hf(arena *a, const char *path, const char *text, const spec_input *flags,
-                   int flag_count, model *out, const char **notes, diag *d) {
-    hf h = {
-        .a = a, .path = text_shown(a, path), .text = text, .out = out, .d = d, .notes = buf_new(a)};
+bool import_run(arena *a, const import_source *source, const spec_input *flags, int flag_count,
+                model *out, const char **notes, diag *d) {
+    hf h = {.a = a, .path = text_shown(a, source->path), .text = source->text, .out = out, .d = d};
+    h.names = source->names;
+    h.own_fields = source->fields;
+    h.notes = buf_new(a);
     h.table = import_table(a);
-    h.top = h.in = json_read(a, path, text, json_get(h.table, "common"), d);
+    h.top = h.in = json_read(a, source->path, h.text, json_get(h.table, "common"), d);
     if (!h.top) return false;
     if (h.top->kind != JSON_OBJECT) return hf_fail(&h, h.top, "must be an object, { .. }");
     read_flags(&h, flags, flag_count);
@@ -78,4 +81,10 @@ bool model_from_hf(arena *a, const char *path, const char *text, const spec_inpu
     const bool ok = import_layers(&h) && import_check_stated(&h);
     *notes = h.notes.data;
     return ok;
+}
+
+bool model_from_hf(arena *a, const char *path, const char *text, const spec_input *flags,
+                   int flag_count, model *out, const char **notes, diag *d) {
+    const import_source source = {.path = path, .text = text};
+    return import_run(a, &source, flags, flag_count, out, notes, d);
 }

@@ -6,10 +6,21 @@
 #include "json_text.h"
 #include "spec/source.h"
 
+/* What is imported: a config.json, or one that says what another file does. */
+typedef struct import_source {
+    const char *path, *text;
+    const json_val *names;  /* what the text's keys are called in that file; null: it is the file */
+    const json_val *fields; /* of the spec, whatever the family's row says; null: none */
+} import_source;
+
+bool import_run(arena *a, const import_source *source, const spec_input *flags, int flag_count,
+                model *out, const char **notes, diag *d);
+
 /* One import. */
 typedef struct hf {
     arena *a;
     const char *path, *text;
+    const json_val *names, *own_fields; /* import_source */
     const char *model_type;
     const json_val *table;  /* hf_families.json */
     const json_val *top;    /* the file */

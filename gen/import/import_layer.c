@@ -160,6 +160,10 @@ bool import_add_layer(hf *h, const import_layer *l) {
     if (rotated && !off && !add_rope(h, l, head_dim, width_at, &f, &mscale2)) return false;
     if (!rotated) put_text(h, &f, "rope", "none", NULL);
     if (!put_scale(h, head_dim, mscale2, &f) || !put_ffn(h, l, &f)) return false;
+    for (int i = 0; h->own_fields && i < h->own_fields->count; i++) {
+        const json_val *v = &h->own_fields->item[i];
+        put_lua(h, &f, v->name, json_to_lua(h->a, v), NULL);
+    }
     if (h->backend) {
         put_nothing(&f, "backend");
         f.item[f.count++] = *h->backend;

@@ -12,16 +12,29 @@
 
 /* --- Messages --- */
 
+/* What a key of the text is called in the file that it stands for. */
+static const char *own_name(hf *h, const char *path) {
+    const size_t n = strcspn(path, "[.");
+    const json_val *own = json_get(h->names, path);
+    if (!own) own = json_get(h->names, arena_strndup(h->a, path, n));
+    return own ? own->string : path;
+}
+
 const char *hf_name(hf *h, const json_val *v) {
     const char *name = v->path;
-    if (hf_in_file(h, v)) return name;
+    if (hf_in_file(h, v)) return h->names ? own_name(h, name) : name;
     for (int i = 0; i < 3; i++) name = strchr(name, '.') + 1; /* "families.NAME.keys." */
     return arena_printf(h->a, "%s (the default of %s)", name, h->model_type);
 }
 
+/* Whether the line and column of a key are those of the file. */
+static bool has_place(const hf *h, const json_val *v) {
+    return hf_in_file(h, v) && !h->names;
+}
+
 static const char *where_of(hf *h, const json_val *v) {
     const char *name = hf_name(h, v), *colon = *name ? ": " : "";
-    if (!hf_in_file(h, v)) return arena_printf(h->a, "%s: %s", h->path, name);
+    if (!has_place(h, v)) return arena_printf(h->a, "%s%s%s", h->path, colon, name);
     return arena_printf(h->a, "%s:%d:%d%s%s", h->path, v->line, v->column, colon, name);
 }
 
@@ -37,7 +50,7 @@ bool hf_fail(hf *h, const json_val *at, const char *fmt, ...) {
     buf b = buf_new(h->a);
     buf_printf(&b, "%s: %s", where_of(h, at), printf_va(h, fmt, ap));
     va_end(ap);
-    if (hf_in_file(h, at)) source_show(&b, h->text, at->key_at);
+    if (has_place(h, at)) source_show(&b, h->text, at->key_at);
     return diag_set(h->d, "%s", b.data);
 }
 
@@ -154,7 +167,7 @@ void put_lua(hf *h, fields *f, const char *field, const lua_val *v, const json_v
     *in = (spec_input){.field = field, .value = v, .where = h->path};
     if (!from) return;
     in->where = where_of(h, from);
-    if (!hf_in_file(h, from)) return;
+    if (!has_place(h, from)) return;
     in->file = h->path;
     in->file_text = h->text;
     in->file_offset = from->key_at;

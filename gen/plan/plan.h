@@ -169,6 +169,8 @@ lua_val *plan_for_templates(arena *a, const plan *p);
 /* How elements of a type are stored: their C type, the suffix of the vocabulary's loads and stores
  * of them, and how many a cache line holds. */
 lua_val *plan_type_to_lua(arena *a, int32_t type);
+/* What of a key row is stored rotated; false: keys are stored as they are. */
+lua_val *plan_rotation_to_lua(arena *a, attn_rotation rotate);
 
 /* What templates see of it, but for the notes, as text: plans of a kernel that have one text make
  * the same code. */

@@ -123,12 +123,11 @@ static lua_val *types_to_lua(arena *a, const plan *p) {
     return list;
 }
 
-/* False: keys are stored as they are. */
-static lua_val *rotation_to_lua(arena *a, const plan *p) {
+lua_val *plan_rotation_to_lua(arena *a, attn_rotation rotate) {
     lua_val *t = lua_val_table(a);
-    if (!p->rotate.block) return *t = (lua_val){.kind = LUA_VAL_BOOL}, t;
-    lua_val_set_int(a, t, "from", p->rotate.from);
-    lua_val_set_int(a, t, "block", p->rotate.block);
+    if (!rotate.block) return *t = (lua_val){.kind = LUA_VAL_BOOL}, t;
+    lua_val_set_int(a, t, "from", rotate.from);
+    lua_val_set_int(a, t, "block", rotate.block);
     return t;
 }
 
@@ -246,7 +245,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
 lua_val *plan_for_templates(arena *a, const plan *p) {
     lua_val *t = plan_to_lua(a, p);
     lua_val_set_bool(a, t, "scaled", p->scaled);
-    lua_val_set(a, t, "rotate", rotation_to_lua(a, p));
+    lua_val_set(a, t, "rotate", plan_rotation_to_lua(a, p->rotate));
     return t;
 }
 

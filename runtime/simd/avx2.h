@@ -322,6 +322,9 @@ ATTN_SIMD vf vf_sqrt(vf a) {
 ATTN_SIMD vf vf_floor(vf a) {
     return _mm256_floor_ps(a);
 }
+ATTN_SIMD vf vf_rint(vf a) {
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 ATTN_SIMD vf vf_select(vm m, vf a, vf b) {
     return _mm256_blendv_ps(b, a, m);
 }

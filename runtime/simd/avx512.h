@@ -287,6 +287,9 @@ ATTN_SIMD vf vf_sqrt(vf a) {
 ATTN_SIMD vf vf_floor(vf a) {
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 }
+ATTN_SIMD vf vf_rint(vf a) {
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 ATTN_SIMD vf vf_select(vm m, vf a, vf b) {
     return _mm512_mask_blend_ps(m, b, a);
 }

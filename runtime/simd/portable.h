@@ -25,6 +25,7 @@
  *   vi_loadu_u16 vi_loadn_u16 vi_storen_u16   what storage types of 16 bits are made of (bf16.h)
  *   vi_loadu_i8 vi_loadn_i8 vi_storen_i8      likewise of 8 bits (i8.h)
  *   vf_to_i             of whole numbers
+ *   vf_rint             to the nearest whole number, ties to the even one
  * Functions of math.h: see there. */
 #ifndef ATTN_SIMD_PORTABLE_H
 #define ATTN_SIMD_PORTABLE_H
@@ -365,6 +366,9 @@ ATTN_SIMD vf vf_floor(vf a) {
     const vf t = __builtin_convertvector(__builtin_convertvector(b, vi), vf);
     const vf f = vf_sub(t, vf_select(vf_gt(t, b), vf_set1(1.0f), vf_zero()));
     return vf_select(small, (vf)((vi)f | ((vi)a & vi_set1(INT32_MIN))), a); /* floor(-0) = -0 */
+}
+ATTN_SIMD vf vf_rint(vf a) {
+    return (vf){rintf(a[0]), rintf(a[1]), rintf(a[2]), rintf(a[3])};
 }
 /* Neighbours change places: lanes 1, 0, 3, 2 .. */
 ATTN_SIMD vf vf_swap(vf a) {

@@ -1,15 +1,19 @@
 /* fuzz.c - entry points for libFuzzer (clang): whatever attn-gen reads, as bytes that nobody chose.
  *
- * FUZZ_TARGET is one of expr, decl, model, config, tune, safetensors, name, folder, manifest, text.
+ * FUZZ_TARGET is one of expr, decl, model, config, gguf, tune, safetensors, name, folder, manifest,
+ * text.
  * Nothing may crash, hang or trip a sanitizer; a refusal must say something; what was accepted must
  * hold what its header promises. Run by tests/fuzz/fuzz.sh. */
 #include "show/diff.h"
 #include "files.h"
 #include "expr/expr.h"
 #include "output/folder.h"
+#include "gguf.h"
+#include "import/import_gguf.h"
 #include "import/import_hf.h"
 #include "plan/isa.h"
 #include "output/manifest.h"
+#include "quant.h"
 #include "spec/model.h"
 #include "spec.h"
 #include "text.h"
@@ -188,6 +192,48 @@ static void fuzz_config(arena *a, const char *text, size_t size) {
         read_back(a, &m);
     else
         HOLDS(d.text[0]);
+}
+
+/* All that a walk can reach; ASan sees what lies beyond the file. */
+static void read_gguf(const attn_gguf *g) {
+    uint64_t keys = 0, tensors = 0;
+    for (attn_gguf_key k = {0}; attn_gguf_next_key(g, &k); keys++) {
+        attn_gguf_text text;
+        int64_t whole;
+        double number;
+        bool yes;
+        for (uint64_t i = 0, at = k.at; i < k.count; i++)
+            HOLDS(attn_gguf_bool(g, &k, i, &yes) || attn_gguf_int(g, &k, i, &whole) ||
+                  attn_gguf_number(g, &k, i, &number) || k.kind == ATTN_GGUF_U64 ||
+                  attn_gguf_next_string(g, &at, &text));
+    }
+    for (attn_gguf_tensor t = {0}; attn_gguf_next_tensor(g, &t); tensors++) {
+        float x[256];
+        const attn_weight_row row = attn_weight_get(t.type);
+        const uint8_t *data = t.data;
+        for (uint64_t at = 0; at < t.bytes; at += (uint64_t)row.bytes)
+            attn_dequantise(data + at, t.type, row.block, x);
+    }
+    HOLDS(keys == g->keys && tensors == g->tensors);
+}
+
+static void fuzz_gguf(arena *a, const char *text, size_t size) {
+    void *copy = malloc(size + !size);
+    HOLDS(copy);
+    memcpy(copy, text, size);
+    attn_gguf g;
+    char message[300] = "";
+    const bool ok = attn_gguf_open(&g, copy, size, message, sizeof message) == ATTN_OK;
+    HOLDS(ok != (message[0] != 0));
+    if (ok) read_gguf(&g);
+    model m;
+    diag d = {0};
+    const char *notes = NULL;
+    if (model_from_gguf(a, "fuzz.gguf", copy, size, NULL, 0, &m, &notes, &d))
+        read_back(a, &m);
+    else
+        HOLDS(d.text[0]);
+    free(copy);
 }
 
 static void fuzz_tune(arena *a, const char *text, size_t size) {
@@ -381,7 +427,8 @@ static void fuzz_text(arena *a, const char *text, size_t size) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     arena *a = arena_new();
-    (void)fuzz_expr, (void)fuzz_decl, (void)fuzz_model, (void)fuzz_config, (void)fuzz_tune;
+    (void)fuzz_expr, (void)fuzz_decl, (void)fuzz_model, (void)fuzz_config, (void)fuzz_gguf,
+        (void)fuzz_tune;
     (void)fuzz_name, (void)fuzz_safetensors, (void)fuzz_folder, (void)fuzz_manifest;
     (void)fuzz_text;
     char *text = arena_alloc(a, size + 1); /* zeroed: a string too */

@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${FUZZ_SECONDS:-60}
-targets=${FUZZ_TARGETS:-"expr decl model config tune safetensors name folder manifest text"}
+targets=${FUZZ_TARGETS:-"expr decl model config gguf tune safetensors name folder manifest text"}
 out=${BUILD:-build}/fuzz
 flags="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
 mkdir -p "$out"
@@ -30,6 +30,7 @@ seed() { # seed TARGET FOLDER
             files "$2" ;;
     model) cp gen/models/*.lua generated/model.lua tests/product/*.lua "$2" ;;
     config) cp tests/import/*.json tests/import/cases/*.json "$2" ;;
+    gguf) cp tests/import/gguf/*.gguf "$2" ;;
     tune)
         printf 'return { ["attn_f32_regular_sdpa_full_self_h8d64"] = { avx2 = { vectors = 3, lazy = true } } }' > "$2/seed" ;;
     safetensors) find tests/golden -name '*.safetensors' -size -24k -exec cp {} "$2" \; ;;

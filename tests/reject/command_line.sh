@@ -64,7 +64,7 @@ one="--heads 4 --head-dim 16 --isa portable"
     spoil f16_keys_latent 's/in\.k"/in.x"/' "in.k: missing"
     check 2 "--fodler: unknown flag (did you mean '--folder'?)" build/attn-verify --fodler x
     check 2 "nosuch" $gen generate nosuch -o "$work/out"
-    check 2 "tinny: neither a .lua file, a config.json nor a built-in model (did you mean 'tiny'?)" \
+    check 2 "tinny: neither a .lua file, a config.json, a .gguf file nor a built-in model (did you mean 'tiny'?)" \
         $gen generate tinny -o "$work/out"
     check 2 "download its config.json" $gen generate meta-llama/Llama-3.2-1B -o "$work/out"
     check 2 "--batsh: unknown flag (did you mean '--batch'?); attn-gen explain --help" \
@@ -91,7 +91,24 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 0 '"rope_base":	1000000' $gen explain --json --isa portable $config
     check 0 '"rope_base":	null' $gen explain --json --isa portable --level core $config
     check 0 '"window":	511' $gen explain --json --isa portable --level core $config
+    # So is a GGUF file.
+    tiny=tests/import/gguf/llama.gguf
+    check 0 'rope = "interleaved"' $gen generate --dump spec $tiny
+    check 0 "llama.gguf: stored as q5_0: attn_v (1 of 2 layers), ffn_down (1 of 2 layers)" \
+        $gen explain --isa portable $tiny
+    check 0 "attn_f32_regular_sdpa_full_self_h2k1d16" $gen explain --isa portable --level core $tiny
+    check 2 "a .gguf file takes --level" $gen generate $tiny --heads 4 -o "$work/out"
+    check 2 "none.gguf: cannot open" $gen generate "$work/none.gguf" -o "$work/out"
+    : >"$work/empty.gguf"
+    check 2 "empty.gguf: byte 0: this is no GGUF file" $gen generate "$work/empty.gguf" -o "$work/out"
+    head -c 200 $tiny >"$work/cut.gguf"
+    check 2 "cut.gguf: byte" $gen generate "$work/cut.gguf" -o "$work/out"
+    mkfifo "$work/pipe.gguf"
+    check 2 "pipe.gguf: is a FIFO, not a file" $gen generate "$work/pipe.gguf" -o "$work/out"
+    nothing_written
     check 0 attn_f32_kvbf16_block_ $gen explain --kv-type bf16 $config
+    check 0 attn_f32_kvi8_rotate_block_ $gen explain --kv-type i8 $config
+    check 0 attn_f32_kvi8_dotf32_block_ $gen explain --kv-type i8 --rotate=false --dot f32 $config
     check 0 'kv_type = "bf16"' $gen generate --dump spec --kv-type bf16 tests/product/layer.lua
     check 2 "--kv-type: must be one of" $gen generate tiny --kv-type f17 -o "$work/out"
     # In a hub's cache, a link in a folder that a commit names; files of MBs; other encodings.
