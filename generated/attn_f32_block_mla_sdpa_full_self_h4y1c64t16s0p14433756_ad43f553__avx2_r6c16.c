@@ -669,7 +669,7 @@ static void k23ee_project_rows_task(void *ctx, int64_t task, int worker) {
 static void k23ee_project_rows(layer *l) {
     const int64_t blocks = k23ee_project_rows_narrow(l) ? 8 : 2;
     const int64_t k23ee_row_blocks = (l->rows + MB - 1) / MB;
-    attn_parallel(blocks * k23ee_row_blocks, l->call->extent.threads, k23ee_project_rows_task, l);
+    attn_parallel(l->call->team, blocks * k23ee_row_blocks, k23ee_project_rows_task, l);
 }
 
 /* Narrow tasks, where wide ones would leave threads idle. */
@@ -708,8 +708,7 @@ static void k23ee_project_queries_task(void *ctx, int64_t task, int worker) {
 static void k23ee_project_queries(layer *l) {
     const int64_t blocks = k23ee_project_queries_narrow(l) ? 4 : 2;
     const int64_t k23ee_row_blocks = (l->rows + MB - 1) / MB;
-    attn_parallel(blocks * k23ee_row_blocks, l->call->extent.threads, k23ee_project_queries_task,
-                  l);
+    attn_parallel(l->call->team, blocks * k23ee_row_blocks, k23ee_project_queries_task, l);
 }
 
 /* Narrow tasks, where wide ones would leave threads idle. */
@@ -748,7 +747,7 @@ static void k23ee_absorb_task(void *ctx, int64_t task, int worker) {
 static void k23ee_absorb(layer *l) {
     const int64_t blocks = k23ee_absorb_narrow(l) ? 16 : 4;
     const int64_t k23ee_row_blocks = (l->rows + MB - 1) / MB;
-    attn_parallel(blocks * k23ee_row_blocks, l->call->extent.threads, k23ee_absorb_task, l);
+    attn_parallel(l->call->team, blocks * k23ee_row_blocks, k23ee_absorb_task, l);
 }
 
 /* Keys of an item, head by head: [W_uk latent | rotated], and values W_uv latent. */
@@ -804,12 +803,12 @@ static void k23ee_expand_item_task(void *ctx, int64_t task, int worker) {
 static void k23ee_expand_item(layer *l) {
     const int64_t blocks = k23ee_expand_item_narrow(l) ? 4 : 2;
     const int64_t k23ee_row_blocks = (l->held + MB - 1) / MB;
-    attn_parallel(blocks * k23ee_row_blocks, l->call->extent.threads, k23ee_expand_item_task, l);
+    attn_parallel(l->call->team, blocks * k23ee_row_blocks, k23ee_expand_item_task, l);
 }
 
 static void k23ee_project(layer *l) {
     k23ee_project_rows(l);
-    attn_parallel((l->rows + MB - 1) / MB, l->call->extent.threads, k23ee_settle_task, l);
+    attn_parallel(l->call->team, (l->rows + MB - 1) / MB, k23ee_settle_task, l);
     k23ee_project_queries(l);
     if (l->expand) {
         for (l->item = 0; l->item < l->call->extent.batch; l->item++) {
@@ -877,7 +876,7 @@ static void k23ee_up_values_task(void *ctx, int64_t task, int worker) {
 static void k23ee_up_values(layer *l) {
     const int64_t blocks = k23ee_up_values_narrow(l) ? 8 : 4;
     const int64_t k23ee_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * k23ee_row_blocks, l->call->extent.threads, k23ee_up_values_task, l);
+    attn_parallel(l->call->team, blocks * k23ee_row_blocks, k23ee_up_values_task, l);
 }
 
 /* Narrow tasks, where wide ones would leave threads idle. */
@@ -916,7 +915,7 @@ static void k23ee_output_rows_task(void *ctx, int64_t task, int worker) {
 static void k23ee_output_rows(layer *l) {
     const int64_t blocks = k23ee_output_rows_narrow(l) ? 6 : 1;
     const int64_t k23ee_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * k23ee_row_blocks, l->call->extent.threads, k23ee_output_rows_task, l);
+    attn_parallel(l->call->team, blocks * k23ee_row_blocks, k23ee_output_rows_task, l);
 }
 
 static void k23ee_output(layer *l) {
@@ -992,7 +991,7 @@ static void k23ee_up_task(void *ctx, int64_t task, int worker) {
 static void k23ee_up(layer *l) {
     const int64_t blocks = k23ee_up_narrow(l) ? 10 : 3;
     const int64_t k23ee_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * k23ee_row_blocks, l->call->extent.threads, k23ee_up_task, l);
+    attn_parallel(l->call->team, blocks * k23ee_row_blocks, k23ee_up_task, l);
 }
 
 static void k23ee_down_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
@@ -1042,7 +1041,7 @@ static void k23ee_down_task(void *ctx, int64_t task, int worker) {
 static void k23ee_down(layer *l) {
     const int64_t blocks = k23ee_down_narrow(l) ? 6 : 1;
     const int64_t k23ee_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * k23ee_row_blocks, l->call->extent.threads, k23ee_down_task, l);
+    attn_parallel(l->call->team, blocks * k23ee_row_blocks, k23ee_down_task, l);
 }
 
 ATTN_TARGET_END
@@ -1189,7 +1188,7 @@ static attn_status k23ee_attend(const layer *l) {
         k23ee_clear_rest(l, l->o, O_ROW);
         const attn_kernel *core =
             &attn_f32_regular_sdpa_full_self_h4d48u32__avx2_q24k128;
-        return l->call->run_core(core, &args, l->call->rows);
+        return l->call->run_core(core, &args, l->call->rows, l->call->team);
     }
     args.q = (attn_view){l->q, (int64_t)l->tokens * Q_ROW, D, Q_ROW};
     args.o = (attn_out){l->ctx, (int64_t)l->tokens * CTX_ROW, LATENT, CTX_ROW};
@@ -1198,7 +1197,7 @@ static attn_status k23ee_attend(const layer *l) {
     args.v = args.k; /* its first LATENT columns */
     const attn_kernel *core =
         &attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__avx2_q24k128;
-    return l->call->run_core(core, &args, l->call->rows);
+    return l->call->run_core(core, &args, l->call->rows, l->call->team);
 }
 
 static attn_status k23ee_run(const attn_block_call *call) {
@@ -1210,7 +1209,7 @@ static attn_status k23ee_run(const attn_block_call *call) {
         l.k = call->k;
         l.v = call->v;
     }
-    attn_parallel(k23ee_row_blocks(l.rows), e->threads, k23ee_prepare_task, &l);
+    attn_parallel(call->team, k23ee_row_blocks(l.rows), k23ee_prepare_task, &l);
     k23ee_project(&l);
     if (l.rows == 0) return ATTN_OK;
     const attn_status status = k23ee_attend(&l);
@@ -1219,7 +1218,7 @@ static attn_status k23ee_run(const attn_block_call *call) {
     for (l.first = 0; l.first < l.rows; l.first += chunk) {
         l.some = k23ee_min32(chunk, l.rows - l.first);
         k23ee_output(&l);
-        attn_parallel(k23ee_row_blocks(l.some), e->threads, k23ee_prepare_ffn_task, &l);
+        attn_parallel(call->team, k23ee_row_blocks(l.some), k23ee_prepare_ffn_task, &l);
         k23ee_up(&l);
         k23ee_down(&l);
     }

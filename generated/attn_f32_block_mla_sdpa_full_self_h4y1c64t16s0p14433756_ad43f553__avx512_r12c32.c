@@ -714,7 +714,7 @@ static void kf132_project_rows_task(void *ctx, int64_t task, int worker) {
 static void kf132_project_rows(layer *l) {
     const int64_t blocks = kf132_project_rows_narrow(l) ? 5 : 2;
     const int64_t kf132_row_blocks = (l->rows + MB - 1) / MB;
-    attn_parallel(blocks * kf132_row_blocks, l->call->extent.threads, kf132_project_rows_task, l);
+    attn_parallel(l->call->team, blocks * kf132_row_blocks, kf132_project_rows_task, l);
 }
 
 /* Narrow tasks, where wide ones would leave threads idle. */
@@ -753,8 +753,7 @@ static void kf132_project_queries_task(void *ctx, int64_t task, int worker) {
 static void kf132_project_queries(layer *l) {
     const int64_t blocks = kf132_project_queries_narrow(l) ? 2 : 1;
     const int64_t kf132_row_blocks = (l->rows + MB - 1) / MB;
-    attn_parallel(blocks * kf132_row_blocks, l->call->extent.threads, kf132_project_queries_task,
-                  l);
+    attn_parallel(l->call->team, blocks * kf132_row_blocks, kf132_project_queries_task, l);
 }
 
 /* Narrow tasks, where wide ones would leave threads idle. */
@@ -793,7 +792,7 @@ static void kf132_absorb_task(void *ctx, int64_t task, int worker) {
 static void kf132_absorb(layer *l) {
     const int64_t blocks = kf132_absorb_narrow(l) ? 8 : 4;
     const int64_t kf132_row_blocks = (l->rows + MB - 1) / MB;
-    attn_parallel(blocks * kf132_row_blocks, l->call->extent.threads, kf132_absorb_task, l);
+    attn_parallel(l->call->team, blocks * kf132_row_blocks, kf132_absorb_task, l);
 }
 
 /* Keys of an item, head by head: [W_uk latent | rotated], and values W_uv latent. */
@@ -849,12 +848,12 @@ static void kf132_expand_item_task(void *ctx, int64_t task, int worker) {
 static void kf132_expand_item(layer *l) {
     const int64_t blocks = kf132_expand_item_narrow(l) ? 4 : 1;
     const int64_t kf132_row_blocks = (l->held + MB - 1) / MB;
-    attn_parallel(blocks * kf132_row_blocks, l->call->extent.threads, kf132_expand_item_task, l);
+    attn_parallel(l->call->team, blocks * kf132_row_blocks, kf132_expand_item_task, l);
 }
 
 static void kf132_project(layer *l) {
     kf132_project_rows(l);
-    attn_parallel((l->rows + MB - 1) / MB, l->call->extent.threads, kf132_settle_task, l);
+    attn_parallel(l->call->team, (l->rows + MB - 1) / MB, kf132_settle_task, l);
     kf132_project_queries(l);
     if (l->expand) {
         for (l->item = 0; l->item < l->call->extent.batch; l->item++) {
@@ -922,7 +921,7 @@ static void kf132_up_values_task(void *ctx, int64_t task, int worker) {
 static void kf132_up_values(layer *l) {
     const int64_t blocks = kf132_up_values_narrow(l) ? 4 : 4;
     const int64_t kf132_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * kf132_row_blocks, l->call->extent.threads, kf132_up_values_task, l);
+    attn_parallel(l->call->team, blocks * kf132_row_blocks, kf132_up_values_task, l);
 }
 
 /* Narrow tasks, where wide ones would leave threads idle. */
@@ -961,7 +960,7 @@ static void kf132_output_rows_task(void *ctx, int64_t task, int worker) {
 static void kf132_output_rows(layer *l) {
     const int64_t blocks = kf132_output_rows_narrow(l) ? 3 : 1;
     const int64_t kf132_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * kf132_row_blocks, l->call->extent.threads, kf132_output_rows_task, l);
+    attn_parallel(l->call->team, blocks * kf132_row_blocks, kf132_output_rows_task, l);
 }
 
 static void kf132_output(layer *l) {
@@ -1037,7 +1036,7 @@ static void kf132_up_task(void *ctx, int64_t task, int worker) {
 static void kf132_up(layer *l) {
     const int64_t blocks = kf132_up_narrow(l) ? 5 : 2;
     const int64_t kf132_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * kf132_row_blocks, l->call->extent.threads, kf132_up_task, l);
+    attn_parallel(l->call->team, blocks * kf132_row_blocks, kf132_up_task, l);
 }
 
 static void kf132_down_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
@@ -1087,7 +1086,7 @@ static void kf132_down_task(void *ctx, int64_t task, int worker) {
 static void kf132_down(layer *l) {
     const int64_t blocks = kf132_down_narrow(l) ? 3 : 1;
     const int64_t kf132_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * kf132_row_blocks, l->call->extent.threads, kf132_down_task, l);
+    attn_parallel(l->call->team, blocks * kf132_row_blocks, kf132_down_task, l);
 }
 
 ATTN_TARGET_END
@@ -1234,7 +1233,7 @@ static attn_status kf132_attend(const layer *l) {
         kf132_clear_rest(l, l->o, O_ROW);
         const attn_kernel *core =
             &attn_f32_regular_sdpa_full_self_h4d48u32__avx512_q32k96;
-        return l->call->run_core(core, &args, l->call->rows);
+        return l->call->run_core(core, &args, l->call->rows, l->call->team);
     }
     args.q = (attn_view){l->q, (int64_t)l->tokens * Q_ROW, D, Q_ROW};
     args.o = (attn_out){l->ctx, (int64_t)l->tokens * CTX_ROW, LATENT, CTX_ROW};
@@ -1243,7 +1242,7 @@ static attn_status kf132_attend(const layer *l) {
     args.v = args.k; /* its first LATENT columns */
     const attn_kernel *core =
         &attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__avx512_q32k96;
-    return l->call->run_core(core, &args, l->call->rows);
+    return l->call->run_core(core, &args, l->call->rows, l->call->team);
 }
 
 static attn_status kf132_run(const attn_block_call *call) {
@@ -1255,7 +1254,7 @@ static attn_status kf132_run(const attn_block_call *call) {
         l.k = call->k;
         l.v = call->v;
     }
-    attn_parallel(kf132_row_blocks(l.rows), e->threads, kf132_prepare_task, &l);
+    attn_parallel(call->team, kf132_row_blocks(l.rows), kf132_prepare_task, &l);
     kf132_project(&l);
     if (l.rows == 0) return ATTN_OK;
     const attn_status status = kf132_attend(&l);
@@ -1264,7 +1263,7 @@ static attn_status kf132_run(const attn_block_call *call) {
     for (l.first = 0; l.first < l.rows; l.first += chunk) {
         l.some = kf132_min32(chunk, l.rows - l.first);
         kf132_output(&l);
-        attn_parallel(kf132_row_blocks(l.some), e->threads, kf132_prepare_ffn_task, &l);
+        attn_parallel(call->team, kf132_row_blocks(l.some), kf132_prepare_ffn_task, &l);
         kf132_up(&l);
         kf132_down(&l);
     }

@@ -667,7 +667,7 @@ static void kf7b3_project_rows_task(void *ctx, int64_t task, int worker) {
 static void kf7b3_project_rows(layer *l) {
     const int64_t blocks = kf7b3_project_rows_narrow(l) ? 16 : 3;
     const int64_t kf7b3_row_blocks = (l->rows + MB - 1) / MB;
-    attn_parallel(blocks * kf7b3_row_blocks, l->call->extent.threads, kf7b3_project_rows_task, l);
+    attn_parallel(l->call->team, blocks * kf7b3_row_blocks, kf7b3_project_rows_task, l);
 }
 
 /* Narrow tasks, where wide ones would leave threads idle. */
@@ -706,8 +706,7 @@ static void kf7b3_project_queries_task(void *ctx, int64_t task, int worker) {
 static void kf7b3_project_queries(layer *l) {
     const int64_t blocks = kf7b3_project_queries_narrow(l) ? 4 : 4;
     const int64_t kf7b3_row_blocks = (l->rows + MB - 1) / MB;
-    attn_parallel(blocks * kf7b3_row_blocks, l->call->extent.threads, kf7b3_project_queries_task,
-                  l);
+    attn_parallel(l->call->team, blocks * kf7b3_row_blocks, kf7b3_project_queries_task, l);
 }
 
 /* Narrow tasks, where wide ones would leave threads idle. */
@@ -746,7 +745,7 @@ static void kf7b3_absorb_task(void *ctx, int64_t task, int worker) {
 static void kf7b3_absorb(layer *l) {
     const int64_t blocks = kf7b3_absorb_narrow(l) ? 32 : 4;
     const int64_t kf7b3_row_blocks = (l->rows + MB - 1) / MB;
-    attn_parallel(blocks * kf7b3_row_blocks, l->call->extent.threads, kf7b3_absorb_task, l);
+    attn_parallel(l->call->team, blocks * kf7b3_row_blocks, kf7b3_absorb_task, l);
 }
 
 /* Keys of an item, head by head: [W_uk latent | rotated], and values W_uv latent. */
@@ -802,12 +801,12 @@ static void kf7b3_expand_item_task(void *ctx, int64_t task, int worker) {
 static void kf7b3_expand_item(layer *l) {
     const int64_t blocks = kf7b3_expand_item_narrow(l) ? 4 : 4;
     const int64_t kf7b3_row_blocks = (l->held + MB - 1) / MB;
-    attn_parallel(blocks * kf7b3_row_blocks, l->call->extent.threads, kf7b3_expand_item_task, l);
+    attn_parallel(l->call->team, blocks * kf7b3_row_blocks, kf7b3_expand_item_task, l);
 }
 
 static void kf7b3_project(layer *l) {
     kf7b3_project_rows(l);
-    attn_parallel((l->rows + MB - 1) / MB, l->call->extent.threads, kf7b3_settle_task, l);
+    attn_parallel(l->call->team, (l->rows + MB - 1) / MB, kf7b3_settle_task, l);
     kf7b3_project_queries(l);
     if (l->expand) {
         for (l->item = 0; l->item < l->call->extent.batch; l->item++) {
@@ -875,7 +874,7 @@ static void kf7b3_up_values_task(void *ctx, int64_t task, int worker) {
 static void kf7b3_up_values(layer *l) {
     const int64_t blocks = kf7b3_up_values_narrow(l) ? 16 : 4;
     const int64_t kf7b3_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * kf7b3_row_blocks, l->call->extent.threads, kf7b3_up_values_task, l);
+    attn_parallel(l->call->team, blocks * kf7b3_row_blocks, kf7b3_up_values_task, l);
 }
 
 /* Narrow tasks, where wide ones would leave threads idle. */
@@ -914,7 +913,7 @@ static void kf7b3_output_rows_task(void *ctx, int64_t task, int worker) {
 static void kf7b3_output_rows(layer *l) {
     const int64_t blocks = kf7b3_output_rows_narrow(l) ? 12 : 2;
     const int64_t kf7b3_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * kf7b3_row_blocks, l->call->extent.threads, kf7b3_output_rows_task, l);
+    attn_parallel(l->call->team, blocks * kf7b3_row_blocks, kf7b3_output_rows_task, l);
 }
 
 static void kf7b3_output(layer *l) {
@@ -990,7 +989,7 @@ static void kf7b3_up_task(void *ctx, int64_t task, int worker) {
 static void kf7b3_up(layer *l) {
     const int64_t blocks = kf7b3_up_narrow(l) ? 20 : 5;
     const int64_t kf7b3_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * kf7b3_row_blocks, l->call->extent.threads, kf7b3_up_task, l);
+    attn_parallel(l->call->team, blocks * kf7b3_row_blocks, kf7b3_up_task, l);
 }
 
 static void kf7b3_down_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
@@ -1040,7 +1039,7 @@ static void kf7b3_down_task(void *ctx, int64_t task, int worker) {
 static void kf7b3_down(layer *l) {
     const int64_t blocks = kf7b3_down_narrow(l) ? 12 : 2;
     const int64_t kf7b3_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * kf7b3_row_blocks, l->call->extent.threads, kf7b3_down_task, l);
+    attn_parallel(l->call->team, blocks * kf7b3_row_blocks, kf7b3_down_task, l);
 }
 
 ATTN_TARGET_END
@@ -1187,7 +1186,7 @@ static attn_status kf7b3_attend(const layer *l) {
         kf7b3_clear_rest(l, l->o, O_ROW);
         const attn_kernel *core =
             &attn_f32_regular_sdpa_full_self_h4d48u32__portable_q12k128;
-        return l->call->run_core(core, &args, l->call->rows);
+        return l->call->run_core(core, &args, l->call->rows, l->call->team);
     }
     args.q = (attn_view){l->q, (int64_t)l->tokens * Q_ROW, D, Q_ROW};
     args.o = (attn_out){l->ctx, (int64_t)l->tokens * CTX_ROW, LATENT, CTX_ROW};
@@ -1196,7 +1195,7 @@ static attn_status kf7b3_attend(const layer *l) {
     args.v = args.k; /* its first LATENT columns */
     const attn_kernel *core =
         &attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__portable_q12k128;
-    return l->call->run_core(core, &args, l->call->rows);
+    return l->call->run_core(core, &args, l->call->rows, l->call->team);
 }
 
 static attn_status kf7b3_run(const attn_block_call *call) {
@@ -1208,7 +1207,7 @@ static attn_status kf7b3_run(const attn_block_call *call) {
         l.k = call->k;
         l.v = call->v;
     }
-    attn_parallel(kf7b3_row_blocks(l.rows), e->threads, kf7b3_prepare_task, &l);
+    attn_parallel(call->team, kf7b3_row_blocks(l.rows), kf7b3_prepare_task, &l);
     kf7b3_project(&l);
     if (l.rows == 0) return ATTN_OK;
     const attn_status status = kf7b3_attend(&l);
@@ -1217,7 +1216,7 @@ static attn_status kf7b3_run(const attn_block_call *call) {
     for (l.first = 0; l.first < l.rows; l.first += chunk) {
         l.some = kf7b3_min32(chunk, l.rows - l.first);
         kf7b3_output(&l);
-        attn_parallel(kf7b3_row_blocks(l.some), e->threads, kf7b3_prepare_ffn_task, &l);
+        attn_parallel(call->team, kf7b3_row_blocks(l.some), kf7b3_prepare_ffn_task, &l);
         kf7b3_up(&l);
         kf7b3_down(&l);
     }

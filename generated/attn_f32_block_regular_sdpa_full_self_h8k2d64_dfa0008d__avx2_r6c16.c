@@ -648,7 +648,7 @@ static void k7129_project_task(void *ctx, int64_t task, int worker) {
 static void k7129_project(layer *l) {
     const int64_t blocks = k7129_project_narrow(l) ? 12 : 6;
     const int64_t k7129_row_blocks = (l->rows + MB - 1) / MB;
-    attn_parallel(blocks * k7129_row_blocks, l->call->extent.threads, k7129_project_task, l);
+    attn_parallel(l->call->team, blocks * k7129_row_blocks, k7129_project_task, l);
 }
 
 /* The attention's output, `cols` columns from `col` on of some rows: the residual joins here. */
@@ -700,7 +700,7 @@ static void k7129_output_task(void *ctx, int64_t task, int worker) {
 static void k7129_output(layer *l) {
     const int64_t blocks = k7129_output_narrow(l) ? 6 : 1;
     const int64_t k7129_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * k7129_row_blocks, l->call->extent.threads, k7129_output_task, l);
+    attn_parallel(l->call->team, blocks * k7129_row_blocks, k7129_output_task, l);
 }
 
 /* --- Feed-forward --- */
@@ -771,7 +771,7 @@ static void k7129_up_task(void *ctx, int64_t task, int worker) {
 static void k7129_up(layer *l) {
     const int64_t blocks = k7129_up_narrow(l) ? 10 : 3;
     const int64_t k7129_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * k7129_row_blocks, l->call->extent.threads, k7129_up_task, l);
+    attn_parallel(l->call->team, blocks * k7129_row_blocks, k7129_up_task, l);
 }
 
 static void k7129_down_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
@@ -821,7 +821,7 @@ static void k7129_down_task(void *ctx, int64_t task, int worker) {
 static void k7129_down(layer *l) {
     const int64_t blocks = k7129_down_narrow(l) ? 6 : 1;
     const int64_t k7129_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * k7129_row_blocks, l->call->extent.threads, k7129_down_task, l);
+    attn_parallel(l->call->team, blocks * k7129_row_blocks, k7129_down_task, l);
 }
 
 ATTN_TARGET_END
@@ -927,7 +927,7 @@ static attn_status k7129_attend(const layer *l) {
     args.v = (attn_view){l->v.data, l->v.batch, l->v.head, l->v.token};
     const attn_kernel *core =
         &attn_f32_regular_sdpa_full_self_h8k2d64__avx2_q24k128;
-    return l->call->run_core(core, &args, l->call->rows);
+    return l->call->run_core(core, &args, l->call->rows, l->call->team);
 }
 
 static attn_status k7129_run(const attn_block_call *call) {
@@ -939,7 +939,7 @@ static attn_status k7129_run(const attn_block_call *call) {
         l.k = call->k;
         l.v = call->v;
     }
-    attn_parallel(k7129_row_blocks(l.rows), e->threads, k7129_prepare_task, &l);
+    attn_parallel(call->team, k7129_row_blocks(l.rows), k7129_prepare_task, &l);
     k7129_project(&l);
     if (l.rows == 0) return ATTN_OK;
     const attn_status status = k7129_attend(&l);
@@ -948,7 +948,7 @@ static attn_status k7129_run(const attn_block_call *call) {
     for (l.first = 0; l.first < l.rows; l.first += chunk) {
         l.some = k7129_min32(chunk, l.rows - l.first);
         k7129_output(&l);
-        attn_parallel(k7129_row_blocks(l.some), e->threads, k7129_prepare_ffn_task, &l);
+        attn_parallel(call->team, k7129_row_blocks(l.some), k7129_prepare_ffn_task, &l);
         k7129_up(&l);
         k7129_down(&l);
     }

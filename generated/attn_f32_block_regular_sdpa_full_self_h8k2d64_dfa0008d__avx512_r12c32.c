@@ -693,7 +693,7 @@ static void k221e_project_task(void *ctx, int64_t task, int worker) {
 static void k221e_project(layer *l) {
     const int64_t blocks = k221e_project_narrow(l) ? 12 : 4;
     const int64_t k221e_row_blocks = (l->rows + MB - 1) / MB;
-    attn_parallel(blocks * k221e_row_blocks, l->call->extent.threads, k221e_project_task, l);
+    attn_parallel(l->call->team, blocks * k221e_row_blocks, k221e_project_task, l);
 }
 
 /* The attention's output, `cols` columns from `col` on of some rows: the residual joins here. */
@@ -745,7 +745,7 @@ static void k221e_output_task(void *ctx, int64_t task, int worker) {
 static void k221e_output(layer *l) {
     const int64_t blocks = k221e_output_narrow(l) ? 3 : 1;
     const int64_t k221e_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * k221e_row_blocks, l->call->extent.threads, k221e_output_task, l);
+    attn_parallel(l->call->team, blocks * k221e_row_blocks, k221e_output_task, l);
 }
 
 /* --- Feed-forward --- */
@@ -816,7 +816,7 @@ static void k221e_up_task(void *ctx, int64_t task, int worker) {
 static void k221e_up(layer *l) {
     const int64_t blocks = k221e_up_narrow(l) ? 5 : 2;
     const int64_t k221e_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * k221e_row_blocks, l->call->extent.threads, k221e_up_task, l);
+    attn_parallel(l->call->team, blocks * k221e_row_blocks, k221e_up_task, l);
 }
 
 static void k221e_down_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
@@ -866,7 +866,7 @@ static void k221e_down_task(void *ctx, int64_t task, int worker) {
 static void k221e_down(layer *l) {
     const int64_t blocks = k221e_down_narrow(l) ? 3 : 1;
     const int64_t k221e_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * k221e_row_blocks, l->call->extent.threads, k221e_down_task, l);
+    attn_parallel(l->call->team, blocks * k221e_row_blocks, k221e_down_task, l);
 }
 
 ATTN_TARGET_END
@@ -972,7 +972,7 @@ static attn_status k221e_attend(const layer *l) {
     args.v = (attn_view){l->v.data, l->v.batch, l->v.head, l->v.token};
     const attn_kernel *core =
         &attn_f32_regular_sdpa_full_self_h8k2d64__avx512_q32k96;
-    return l->call->run_core(core, &args, l->call->rows);
+    return l->call->run_core(core, &args, l->call->rows, l->call->team);
 }
 
 static attn_status k221e_run(const attn_block_call *call) {
@@ -984,7 +984,7 @@ static attn_status k221e_run(const attn_block_call *call) {
         l.k = call->k;
         l.v = call->v;
     }
-    attn_parallel(k221e_row_blocks(l.rows), e->threads, k221e_prepare_task, &l);
+    attn_parallel(call->team, k221e_row_blocks(l.rows), k221e_prepare_task, &l);
     k221e_project(&l);
     if (l.rows == 0) return ATTN_OK;
     const attn_status status = k221e_attend(&l);
@@ -993,7 +993,7 @@ static attn_status k221e_run(const attn_block_call *call) {
     for (l.first = 0; l.first < l.rows; l.first += chunk) {
         l.some = k221e_min32(chunk, l.rows - l.first);
         k221e_output(&l);
-        attn_parallel(k221e_row_blocks(l.some), e->threads, k221e_prepare_ffn_task, &l);
+        attn_parallel(call->team, k221e_row_blocks(l.some), k221e_prepare_ffn_task, &l);
         k221e_up(&l);
         k221e_down(&l);
     }

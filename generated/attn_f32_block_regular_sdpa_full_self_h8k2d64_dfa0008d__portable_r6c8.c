@@ -646,7 +646,7 @@ static void k2cfd_project_task(void *ctx, int64_t task, int worker) {
 static void k2cfd_project(layer *l) {
     const int64_t blocks = k2cfd_project_narrow(l) ? 12 : 12;
     const int64_t k2cfd_row_blocks = (l->rows + MB - 1) / MB;
-    attn_parallel(blocks * k2cfd_row_blocks, l->call->extent.threads, k2cfd_project_task, l);
+    attn_parallel(l->call->team, blocks * k2cfd_row_blocks, k2cfd_project_task, l);
 }
 
 /* The attention's output, `cols` columns from `col` on of some rows: the residual joins here. */
@@ -698,7 +698,7 @@ static void k2cfd_output_task(void *ctx, int64_t task, int worker) {
 static void k2cfd_output(layer *l) {
     const int64_t blocks = k2cfd_output_narrow(l) ? 12 : 2;
     const int64_t k2cfd_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * k2cfd_row_blocks, l->call->extent.threads, k2cfd_output_task, l);
+    attn_parallel(l->call->team, blocks * k2cfd_row_blocks, k2cfd_output_task, l);
 }
 
 /* --- Feed-forward --- */
@@ -769,7 +769,7 @@ static void k2cfd_up_task(void *ctx, int64_t task, int worker) {
 static void k2cfd_up(layer *l) {
     const int64_t blocks = k2cfd_up_narrow(l) ? 20 : 5;
     const int64_t k2cfd_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * k2cfd_row_blocks, l->call->extent.threads, k2cfd_up_task, l);
+    attn_parallel(l->call->team, blocks * k2cfd_row_blocks, k2cfd_up_task, l);
 }
 
 static void k2cfd_down_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
@@ -819,7 +819,7 @@ static void k2cfd_down_task(void *ctx, int64_t task, int worker) {
 static void k2cfd_down(layer *l) {
     const int64_t blocks = k2cfd_down_narrow(l) ? 12 : 2;
     const int64_t k2cfd_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(blocks * k2cfd_row_blocks, l->call->extent.threads, k2cfd_down_task, l);
+    attn_parallel(l->call->team, blocks * k2cfd_row_blocks, k2cfd_down_task, l);
 }
 
 ATTN_TARGET_END
@@ -925,7 +925,7 @@ static attn_status k2cfd_attend(const layer *l) {
     args.v = (attn_view){l->v.data, l->v.batch, l->v.head, l->v.token};
     const attn_kernel *core =
         &attn_f32_regular_sdpa_full_self_h8k2d64__portable_q12k128;
-    return l->call->run_core(core, &args, l->call->rows);
+    return l->call->run_core(core, &args, l->call->rows, l->call->team);
 }
 
 static attn_status k2cfd_run(const attn_block_call *call) {
@@ -937,7 +937,7 @@ static attn_status k2cfd_run(const attn_block_call *call) {
         l.k = call->k;
         l.v = call->v;
     }
-    attn_parallel(k2cfd_row_blocks(l.rows), e->threads, k2cfd_prepare_task, &l);
+    attn_parallel(call->team, k2cfd_row_blocks(l.rows), k2cfd_prepare_task, &l);
     k2cfd_project(&l);
     if (l.rows == 0) return ATTN_OK;
     const attn_status status = k2cfd_attend(&l);
@@ -946,7 +946,7 @@ static attn_status k2cfd_run(const attn_block_call *call) {
     for (l.first = 0; l.first < l.rows; l.first += chunk) {
         l.some = k2cfd_min32(chunk, l.rows - l.first);
         k2cfd_output(&l);
-        attn_parallel(k2cfd_row_blocks(l.some), e->threads, k2cfd_prepare_ffn_task, &l);
+        attn_parallel(call->team, k2cfd_row_blocks(l.some), k2cfd_prepare_ffn_task, &l);
         k2cfd_up(&l);
         k2cfd_down(&l);
     }

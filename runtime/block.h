@@ -95,6 +95,7 @@ typedef struct attn_block_lists {
 
 /* A call that has been checked. */
 typedef struct attn_block_checked {
+    attn_block_args args; /* of this library's size */
     attn_block_call call;
     attn_block_lists own;
     uint64_t used; /* bytes of the workspace that are the runtime's own */

@@ -185,7 +185,7 @@ $ if plan.scaled and spec.key == "shared" then
 $ end
     const attn_kernel *core =
         &${plan.core};
-    return l->call->run_core(core, &args, l->call->rows);
+    return l->call->run_core(core, &args, l->call->rows, l->call->team);
 }
 
 static attn_status run(const attn_block_call *call) {
@@ -202,9 +202,9 @@ $ end
     }
 $ if spec.kv_dim > 0 then
     l.key_rows = e->batch * e->kv_tokens;
-    if (l.key_rows > 0) attn_parallel(row_blocks(l.key_rows), e->threads, prepare_keys_task, &l);
+    if (l.key_rows > 0) attn_parallel(call->team, row_blocks(l.key_rows), prepare_keys_task, &l);
 $ end
-    attn_parallel(row_blocks(l.rows), e->threads, prepare_task, &l);
+    attn_parallel(call->team, row_blocks(l.rows), prepare_task, &l);
     project(&l);
     if (l.rows == 0) return ATTN_OK;
     const attn_status status = attend(&l);
@@ -214,16 +214,16 @@ $ end
         l.some = min32(chunk, l.rows - l.first);
         output(&l);
 $ if post or both then
-        attn_parallel(row_blocks(l.some), e->threads, after_attention_task, &l);
+        attn_parallel(call->team, row_blocks(l.some), after_attention_task, &l);
 $ end
 $ if a.own_ffn then
 $   if not parallel then
-        attn_parallel(row_blocks(l.some), e->threads, prepare_ffn_task, &l);
+        attn_parallel(call->team, row_blocks(l.some), prepare_ffn_task, &l);
 $   end
         up(&l);
         down(&l);
 $   if post or both then
-        attn_parallel(row_blocks(l.some), e->threads, after_ffn_task, &l);
+        attn_parallel(call->team, row_blocks(l.some), after_ffn_task, &l);
 $   end
 $ end
     }

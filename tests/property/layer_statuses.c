@@ -109,6 +109,8 @@ static int find(const attn_tensor *list, int count, const char *name) {
 
 /* --- Calls --- */
 
+static const attn_pool short_pool = {4, NULL, NULL}, idle_pool = {sizeof(attn_pool), NULL, NULL};
+
 static void prepare(status_test *t, enum layer_index k) {
     fixture *f = &t->f;
     attn_block_args *a = &f->args;
@@ -204,6 +206,10 @@ static void check_pointers(status_test *t) {
             "side is null: must hold 1 side tensors, the first of them slope");
     PREFILL(FLEX, a->scalars = NULL, ATTN_E_ARGUMENT, "scalars is null: must hold 1");
     PREFILL(FLEX, f->side.data = NULL, ATTN_E_ARGUMENT, "side[0].data (slope) is null");
+    PREFILL(SELF, a->pool = &short_pool, ATTN_E_ABI, "pool.struct_size is 4: must be");
+    PREFILL(SELF, a->pool = &idle_pool, ATTN_E_ARGUMENT, "pool.run is null");
+    PREFILL(SELF, (a->pool = &idle_pool, a->struct_size = offsetof(attn_block_args, pool)), ATTN_OK,
+            "");
     STEP(BOTH_WAYS, (void)0, ATTN_E_ARGUMENT, "a step: this layer is not causal");
     PREFILL(SELF, a->struct_size--, ATTN_E_ABI, "args.struct_size is");
     PREFILL(SELF, a->struct_size = 0, ATTN_E_ABI, "args.struct_size is 0");

@@ -71,6 +71,7 @@ typedef struct layer_run {
     arena *a;
     rng *r;
     int threads;
+    const attn_pool *pool;
     bool alias;    /* y is x */
     int32_t least; /* rows of a call an item, existing or not; 0: as many as it takes, or more */
 
