@@ -141,8 +141,29 @@ typedef enum attn_ffn {
     ATTN_FFN_GELU,
     ATTN_FFN_GELU_TANH,
     ATTN_FFN_RELU,
-    ATTN_FFN_EXTERNAL
+    ATTN_FFN_EXTERNAL,
+    ATTN_FFN_MOE
 } attn_ffn;
+typedef enum attn_expert_act { /* as ATTN_FFN_SWIGLU .. RELU, and one more */
+                               ATTN_EXPERT_ACT_SWIGLU,
+                               ATTN_EXPERT_ACT_GEGLU,
+                               ATTN_EXPERT_ACT_GEGLU_TANH,
+                               ATTN_EXPERT_ACT_GELU,
+                               ATTN_EXPERT_ACT_GELU_TANH,
+                               ATTN_EXPERT_ACT_RELU,
+                               ATTN_EXPERT_ACT_SWIGLU_CLAMPED
+} attn_expert_act;
+typedef enum attn_router {
+    ATTN_ROUTER_SOFTMAX_TOPK,
+    ATTN_ROUTER_TOPK_SOFTMAX,
+    ATTN_ROUTER_SIGMOID
+} attn_router;
+typedef enum attn_router_bias {
+    ATTN_ROUTER_BIAS_NONE,
+    ATTN_ROUTER_BIAS_LOGITS,
+    ATTN_ROUTER_BIAS_SELECTION
+} attn_router_bias;
+enum { ATTN_EXPERTS_MOST = 512 }; /* as spec_fields.def says */
 
 /* What elements of a tensor are stored in: the rows of types.def. kv_type: same as type, or one of
  * them. */

@@ -130,6 +130,13 @@ typedef struct attn_weight {
     bool used;
 } attn_weight;
 
+/* Rows of one expert's weight as the caller's tensor holds them: element i of row j is
+ * data[j * row + i * step]. */
+typedef struct attn_expert_rows {
+    const float *data;
+    int64_t row, step;
+} attn_expert_rows;
+
 /* Extents that size a layer's workspace. */
 typedef struct attn_block_extent {
     int32_t batch, tokens, kv_tokens, threads;
@@ -176,6 +183,11 @@ typedef struct attn_block_kernel {
     uint64_t (*workspace)(const attn_block_extent *e);       /* bytes; UINT64_MAX: more than that */
     attn_status (*run)(const attn_block_call *call);         /* what run_core returned */
     bool (*arithmetic_ok)(void);                             /* as a kernel's */
+    /* Mixtures of experts, else null and 0: weights of which each expert has one, their first dim
+     * being its number. pack_experts: part[w * experts + e] is expert e's expert_weights[w]. */
+    const attn_weight *expert_weights;
+    int32_t expert_weight_count, experts;
+    void (*pack_experts)(const attn_expert_rows *part, float *packed);
 } attn_block_kernel;
 
 extern const attn_block_kernel *const attn_block_registry[];

@@ -63,7 +63,9 @@ static attn_status check_extents(const attn_why *why, const attn_block *block,
     const attn_spec *s = block->kernel->spec;
     const double widest = (double)s->heads * (attn_spec_k_dim(s) + (double)s->v_dim) +
                           4 * (double)(s->d_model > 0 ? s->d_model : s->q_dim) +
-                          (double)(s->ffn_dim > 0 ? s->ffn_dim : 0);
+                          (double)(s->ffn_dim > 0 ? s->ffn_dim : 0) +
+                          (double)s->top_k * s->expert_dim +
+                          (double)s->shared_experts * s->expert_dim;
     const double longest = (double)a->tokens + a->kv_tokens + (c ? c->capacity : 0);
     const attn_block_extent e = extent_of(block, a);
     if (a->batch * longest * widest < 1e15)
