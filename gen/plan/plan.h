@@ -121,6 +121,8 @@ typedef struct plan {
     int key_block;    /* keys a block */
     int sum_keys;     /* of those, P V sums at once */
     int span;         /* keys that a tile's sums take before they are kept; whole blocks */
+    int chunk_keys;   /* keys of a chunk, where V is not packed all at once: whole spans */
+    int held_tiles;   /* tiles of a task that goes through key chunks, at most */
     int panel;        /* columns of a packed V panel; the last one may be narrower */
     int max_keys;     /* most keys of a QK register tile */
     int edge_keys;    /* keys at a time at the edges of a causal or sliding tile; 0: it has none */
