@@ -36,7 +36,7 @@ int plan_choice_get(const plan_choice *c, int param);
 void plan_choice_set(plan_choice *c, int param, int value);
 plan_choice plan_choice_none(void); /* all left to the model */
 
-enum { PLAN_MAX_VARIANTS = 2, PLAN_MAX_VECTORS = 4, PLAN_MAX_GROUPS = 8, PLAN_MAX_NOTES = 16 };
+enum { PLAN_MAX_VARIANTS = 2, PLAN_MAX_VECTORS = 4, PLAN_MAX_GROUPS = 8, PLAN_MAX_NOTES = 20 };
 
 /* Columns of O that P V takes at once, one strip after the other. */
 typedef struct plan_strip {
