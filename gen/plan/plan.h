@@ -72,8 +72,12 @@ typedef struct plan_dot {
     int keys;   /* at a time */
     int walk;   /* of those, side by side along the head width */
     bool again; /* rows are asked for twice */
-    int step;   /* columns of a step of the loop over the head width */
-    int asks;   /* lines of V that are asked for in a step; 0: all before the first */
+    /* Its products take longer than memory: lines are asked for at once, with the fewest
+     * instructions, not spread to meet a queue's length. */
+    bool bursts;
+    int whole; /* columns of the loop over the head width, */
+    int step;  /* and of a step of it */
+    int asks;  /* lines of V that are asked for in a step; 0: all before the first */
     /* Lines of K that are asked for while values are multiplied. */
     int row_lines;   /* of a row of K */
     int strip_lines; /* in a strip of P V */
@@ -140,6 +144,9 @@ typedef struct plan {
     int dot_ahead;   /* rows of K and of V asked for before their turn: whole turns */
     plan_dot dot[2]; /* by rows, the fewest first */
     int dots;        /* none: 0 */
+    /* Columns of Q and of O that stand, in each two vectors, as the even ones, then the odd ones:
+     * how dot products load pairs of 16 bits. 0: as they lie. */
+    int pair_d, pair_dv;
     /* Gather: a dot product for each of a row's keys; 0: the kernel has no such variant. */
     int gather_keys;
     /* Why, a line each. */

@@ -17,6 +17,7 @@ enum {
     HELD_BYTES = 3 << 20,  /* of tiles that go through key chunks, or a query block */
     PACK_MOST = 16 << 20,  /* of values that are packed all at once, whatever key chunks take */
     WIDEN_AHEAD = 12,      /* two register tiles of a narrow tile on AVX2 */
+    BURST_MOST = 32,       /* lines that are asked for at once */
     DOT_SUMS = 64          /* turns that a tile of dot products sums before its sums are kept */
 };
 
@@ -24,6 +25,8 @@ static inline int min_int(int a, int b) {
     return a < b ? a : b;
 }
 
+/* So many rows' products with keys and values take longer than memory gives those. */
+bool plan_fma_bound(const plan *p, int rows);
 /* Elements of a cache line, and the lines that so many elements take. */
 int plan_line(int32_t type);
 int plan_lines(int32_t type, int elements);

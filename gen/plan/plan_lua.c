@@ -94,6 +94,8 @@ static lua_val *dots_to_lua(arena *a, const plan *p) {
         lua_val_set_int(a, t, "line_keys", p->dot[i].line_keys);
         lua_val_set_int(a, t, "key_lines", p->dot[i].key_lines);
         lua_val_set_bool(a, t, "again", p->dot[i].again);
+        lua_val_set_bool(a, t, "bursts", p->dot[i].bursts);
+        lua_val_set_int(a, t, "whole", p->dot[i].whole);
         lua_val_set_int(a, t, "step", p->dot[i].step);
         lua_val_set_int(a, t, "asks", p->dot[i].asks);
         lua_val_set(a, t, "pv", pv_to_lua(a, &p->dot[i].pv));
@@ -167,8 +169,8 @@ static void set_tiled(arena *a, lua_val *t, const plan *p) {
              {"held_tiles", p->held_tiles}, {"pack_most", PACK_MOST});
     lua_val_set_int(a, t, "chunk_bytes", (int64_t)plan_chunk_bytes(p));
     SET_INTS({"part_keys", p->part_keys}, {"decode_q", p->decode_q}, {"turn_keys", p->turn_keys},
-             {"dot_ahead", p->dot_ahead}, {"dot_most", p->dot_most},
-             {"v_lines", plan_lines(p->type.v, p->dv)});
+             {"dot_ahead", p->dot_ahead}, {"dot_most", p->dot_most}, {"pair_d", p->pair_d},
+             {"pair_dv", p->pair_dv}, {"v_lines", plan_lines(p->type.v, p->dv)});
     lua_val_set_int(a, t, "row_keys", p->row_keys);
     if (p->scattered) lua_val_set_int(a, t, "row_parts", plan_row_parts(p));
     lua_val_set(a, t, "tile", tiles_to_lua(a, p));

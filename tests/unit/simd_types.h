@@ -158,6 +158,30 @@ static void check_stores(const stored_type *t) {
     while (g.count) gather_float(t, &g, 0);
 }
 
+/* Pairs of bf16, not aligned to vectors, are what vf_split makes of their values. */
+static void check_pairs(void) {
+    bf16 codes[2 * W + 1];
+    _Alignas(64) float x[2 * W], y[2 * W];
+    for (uint32_t i = 0; i < CODES; i += 2 * W) {
+        for (int j = 0; j < 2 * W; j++) {
+            codes[j + 1] = (bf16)(i + (uint32_t)j);
+            x[j] = attn_load(codes, ATTN_TYPE_BF16, j + 1);
+        }
+        vf_store(y, vf_even_bf16(codes + 1));
+        vf_store(y + W, vf_odd_bf16(codes + 1));
+        for (int j = 0; j < 2 * W; j++)
+            CHECK(same(y[j], x[2 * (j % W) + j / W]), "pairs of bf16, code %x",
+                  i + (uint32_t)(2 * (j % W) + j / W));
+        vf_split(x);
+        for (int j = 0; j < 2 * W; j++) CHECK(same(y[j], x[j]), "vf_split, lane %d", j);
+        vf_join(x);
+        for (int j = 0; j < 2 * W; j++)
+            CHECK(same(x[j], attn_load(codes, ATTN_TYPE_BF16, j + 1)), "vf_join, lane %d", j);
+    }
+    vf_storeu(x, vf_held(vf_loadu(y)));
+    CHECK(!memcmp(x, y, sizeof(float) * W), "vf_held");
+}
+
 /* A row of n codes and its scale, against types.h, bit by bit; nothing beside it is written. */
 static void check_row(const float *x, int n) {
     int8_t got[4 * W + 2], want[4 * W];
@@ -196,6 +220,7 @@ static void check_rows(void) {
 }
 
 static void check_types(void) {
+    check_pairs();
     check_rows();
     for (size_t i = 0; i < sizeof stored_types / sizeof *stored_types; i++) {
         check_loads(&stored_types[i]);
