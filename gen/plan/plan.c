@@ -227,7 +227,7 @@ static void plan_reach(arena *a, const kernel_spec *k, plan *p) {
  * each chunk is packed for many. */
 static void plan_chunks(plan *p) {
     const int64_t span = (int64_t)p->span * p->dvp * (int64_t)sizeof(float);
-    const int held = (int)(HELD_BYTES / plan_tile_bytes(p));
+    const int held = min_int((int)(HELD_BYTES / plan_tile_bytes(p)), HELD_MOST);
     p->chunk_keys = span < CHUNK_BYTES ? (int)(CHUNK_BYTES / span) * p->span : p->span;
     p->held_tiles = held > p->tiles ? held : p->tiles;
 }

@@ -16,6 +16,7 @@ enum {
     SPAN_KEYS = 2048,
     CHUNK_BYTES = 1 << 20, /* of packed values of a key chunk, or a span of keys */
     HELD_BYTES = 3 << 20,  /* of tiles that go through key chunks, or a query block */
+    HELD_MOST = 128,       /* such tiles */
     PACK_MOST = 16 << 20,  /* of values that are packed all at once, whatever key chunks take */
     WIDEN_AHEAD = 12,      /* two register tiles of a narrow tile on AVX2 */
     CODE_KEYS = 32,        /* of a block in which P is rounded */
