@@ -1851,6 +1851,7 @@ typedef struct call {
     const attn_args *args;
     const int32_t *rows;       /* query rows of each item; null: all */
     const void *const *minmax; /* see attn_expr_ctx */
+    attn_team *team;
     scratch *work; /* one a thread */
     share *share;         /* one an item */
     int32_t few;          /* items that run as decode */
@@ -2939,17 +2940,19 @@ static int32_t kf92a_decode_span(int64_t parts, int threads) {
 }
 
 /* The items of few rows: parts of their keys, merged in order. */
-static void kf92a_run_decode(call *c, int threads) {
+static void kf92a_run_decode(call *c) {
     const attn_args *args = c->args;
+    const int threads = kf92a_max32(1, args->threads);
     const bool by_token = args->k.head < args->k.token;
     c->span = by_token ? kf92a_decode_span(kf92a_number_tasks(c, 1, 0), threads) : 1;
     const int32_t sets = (GROUPS + c->span - 1) / c->span;
-    attn_parallel(kf92a_number_tasks(c, sets, 0), threads, kf92a_decode_task, c);
-    attn_parallel((int64_t)args->batch * GROUPS, threads, kf92a_merge_task, c);
+    attn_parallel(c->team, kf92a_number_tasks(c, sets, 0), kf92a_decode_task, c);
+    attn_parallel(c->team, (int64_t)args->batch * GROUPS, kf92a_merge_task, c);
 }
 
 /* The others: V packed, then query blocks. */
-static void kf92a_run_prefill(call *c, int threads) {
+static void kf92a_run_prefill(call *c) {
+    const int threads = kf92a_max32(1, c->args->threads);
     /* Whole query blocks share keys in cache; smaller ones keep many threads busy. */
     const int64_t fair = HEADS * c->tiles / ((c->whole ? 4 : 2) * (int64_t)threads);
     c->chunk = threads == 1 || fair >= TILES ? TILES : kf92a_max32(1, (int32_t)fair);
@@ -2957,26 +2960,25 @@ static void kf92a_run_prefill(call *c, int threads) {
     c->chunks = (kf92a_tiles_of(c->longest) + c->chunk - 1) / c->chunk;
     const int64_t batch = c->args->batch;
     if (c->whole) {
-        attn_parallel(kf92a_number_tasks(c, 0, VALUE_HEADS), threads, kf92a_pack_v_task, c);
-        attn_parallel(batch * HEADS * c->chunks, threads, kf92a_prefill_task, c);
+        attn_parallel(c->team, kf92a_number_tasks(c, 0, VALUE_HEADS), kf92a_pack_v_task, c);
+        attn_parallel(c->team, batch * HEADS * c->chunks, kf92a_prefill_task, c);
         return;
     }
     const int64_t most = threads == 1 ? HELD : kf92a_min64(HELD, fair), blocks = most / c->chunk;
     const int64_t all = (int64_t)(HEADS / VALUE_HEADS) * c->chunks; /* of a value head */
     c->together = (int32_t)kf92a_min64(kf92a_max32(1, (int32_t)blocks), all);
-    attn_parallel(batch * VALUE_HEADS * ((all + c->together - 1) / c->together), threads,
+    attn_parallel(c->team, batch * VALUE_HEADS * ((all + c->together - 1) / c->together),
                   kf92a_chunks_task, c);
 }
 
-static void kf92a_run(const attn_args *args, const int32_t *rows) {
+static void kf92a_run(const attn_args *args, const int32_t *rows, attn_team *team) {
     const attn_extent e = {sizeof e, args->batch, args->q_len, args->kv_len_max, args->threads};
-    call c = {.args = args, .rows = rows};
-    const int threads = kf92a_max32(1, args->threads);
+    call c = {.args = args, .rows = rows, .team = team};
     kf92a_layout(&c, &e, args->workspace);
     if (args->batch == 0 || args->q_len == 0) return;
     kf92a_find_shares(&c);
-    if (c.few > 0) kf92a_run_decode(&c, threads);
-    if (c.longest > 0) kf92a_run_prefill(&c, threads);
+    if (c.few > 0) kf92a_run_decode(&c);
+    if (c.longest > 0) kf92a_run_prefill(&c);
 }
 
 static const attn_spec kf92a_spec = {

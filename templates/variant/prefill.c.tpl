@@ -302,7 +302,8 @@ const uint64_t larger = e->q_len > DECODE_Q && values > partials ? values : part
 c->packed = c->partial = attn_carve(base, &bytes, larger);
 $ elseif a.section == "runner" then
 /* The others: V packed, then query blocks. */
-static void run_prefill(call *c, int threads) {
+static void run_prefill(call *c) {
+    const int threads = max32(1, c->args->threads);
     /* Whole query blocks share keys in cache; smaller ones keep many threads busy. */
     const int64_t fair = HEADS * c->tiles / ((c->whole ? 4 : 2) * (int64_t)threads);
     c->chunk = threads == 1 || fair >= TILES ? TILES : max32(1, (int32_t)fair);
@@ -310,16 +311,16 @@ static void run_prefill(call *c, int threads) {
     c->chunks = (tiles_of(c->longest) + c->chunk - 1) / c->chunk;
     const int64_t batch = c->args->batch;
     if (c->whole) {
-        attn_parallel(number_tasks(c, 0, VALUE_HEADS), threads, pack_v_task, c);
-        attn_parallel(batch * HEADS * c->chunks, threads, prefill_task, c);
+        attn_parallel(c->team, number_tasks(c, 0, VALUE_HEADS), pack_v_task, c);
+        attn_parallel(c->team, batch * HEADS * c->chunks, prefill_task, c);
         return;
     }
     const int64_t most = threads == 1 ? HELD : min64(HELD, fair), blocks = most / c->chunk;
     const int64_t all = (int64_t)(HEADS / VALUE_HEADS) * c->chunks; /* of a value head */
     c->together = (int32_t)min64(max32(1, (int32_t)blocks), all);
-    attn_parallel(batch * VALUE_HEADS * ((all + c->together - 1) / c->together), threads,
+    attn_parallel(c->team, batch * VALUE_HEADS * ((all + c->together - 1) / c->together),
                   chunks_task, c);
 }
 $ elseif a.section == "run" then
-if (c.longest > 0) run_prefill(&c, threads);
+if (c.longest > 0) run_prefill(&c);
 $ end
