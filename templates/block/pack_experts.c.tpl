@@ -39,7 +39,8 @@ $   if plan.gated then
 $   else
         for (int64_t i = 0; i < HIDDEN; i++) up_bias_at[i] = up_bias->data[i * up_bias->row];
 $   end
-        memcpy(down_bias_at, part[W_EXPERTS_DOWN_PROJ_BIAS * EXPERTS + e].data, sizeof(float) * MODEL);
+        const attn_expert_rows *down_bias = part + W_EXPERTS_DOWN_PROJ_BIAS * EXPERTS + e;
+        memcpy(down_bias_at, down_bias->data, sizeof(float) * MODEL);
 $ end
     }
 }
@@ -51,6 +52,7 @@ $ if spec.shared_gate then
     attn_pack_rows(p, &matrices[M_ROUTER], EXPERTS, W_SHARED_EXPERT_GATE_WEIGHT, 0, 1);
 $ end
 $ if spec.router_bias ~= "none" then
-    attn_pack_vector(p, ROUTER_BIAS_AT, W_${spec.router_bias == "logits" and "ROUTER_BIAS" or "E_SCORE_CORRECTION_BIAS"}, 0, EXPERTS);
+$   local bias = spec.router_bias == "logits" and "ROUTER_BIAS" or "E_SCORE_CORRECTION_BIAS"
+    attn_pack_vector(p, ROUTER_BIAS_AT, W_${bias}, 0, EXPERTS);
 $ end
 }
