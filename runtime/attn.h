@@ -425,9 +425,9 @@ typedef struct attn_tensor {
 } attn_tensor;
 
 /* Keys and values of the tokens so far, in memory of the caller's that attn_cache_init shares out.
- * k: [batch, kv_heads, capacity, D], stored rotated; v: [batch, v_heads, capacity, Dv]. mla: k
- * holds the retrieval keys and v the latent rows; with key = shared v is k, rows of [latent |
- * rotated]. Copying the members and the memory copies the cache. */
+ * k: [batch, kv_heads, capacity, D], after RoPE and `rotate`; v: [batch, v_heads, capacity, Dv].
+ * mla: k holds the retrieval keys and v the latent rows; with key = shared v is k, rows of [latent
+ * | rotated by RoPE]. Copying the members and the memory copies the cache. */
 typedef struct attn_cache {
     uint32_t struct_size;
     int32_t batch, capacity;
@@ -439,7 +439,8 @@ typedef struct attn_cache {
 
     /* Of caches whose struct_size goes beyond here; all others hold f32, without scales. */
     int32_t type;             /* attn_type of k and v */
-    float *k_scale, *v_scale; /* [batch, heads, capacity], of types with scales; else null */
+    float *k_scale, *v_scale; /* [batch, heads, capacity], of types with scales; else null. key =
+                                 shared: k_scale serves v too, and v_scale is null */
 } attn_cache;
 
 /* One call. Rows are contiguous; batch and token strides in elements. */

@@ -14,7 +14,7 @@
 ATTN_HIDDEN_BEGIN
 
 /* Changes whenever a kernel built for an older runtime would misread something below. */
-enum { ATTN_KERNEL_ABI = 5 };
+enum { ATTN_KERNEL_ABI = 6 };
 
 typedef enum attn_isa {
 #define ATTN_ISA_ROW(id, ...) ATTN_ISA_##id,
@@ -140,12 +140,13 @@ typedef struct attn_block_call {
     attn_block_extent extent; /* tokens: of the longest item */
     const float *packed;      /* past the header */
     attn_out k, v;            /* where keys live: cache; data is null where it is the workspace */
-    int32_t *row0;            /* [batch] where the new keys go */
-    int32_t *pos0;            /* [batch] absolute position of the first new token */
-    int32_t *held;            /* [batch] keys that exist once the new ones are there */
-    int32_t *count;           /* [batch] rows that exist */
-    int32_t *rows;            /* [batch] rows that attend: without padding at the end */
-    attn_args core;           /* the core's call, but for q, k, v, o and the workspace */
+    attn_scales_out k_scale, v_scale; /* theirs, in types that have some */
+    int32_t *row0;                    /* [batch] where the new keys go */
+    int32_t *pos0;                    /* [batch] absolute position of the first new token */
+    int32_t *held;                    /* [batch] keys that exist once the new ones are there */
+    int32_t *count;                   /* [batch] rows that exist */
+    int32_t *rows;                    /* [batch] rows that attend: without padding at the end */
+    attn_args core;                   /* the core's call, but for q, k, v, o and the workspace */
     /* ATTN_E_INDEX: nothing but keys and the workspace was written. */
     attn_status (*run_core)(const attn_kernel *kernel, const attn_args *args, const int32_t *rows);
     char *workspace; /* past the lists */

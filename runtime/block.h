@@ -44,6 +44,10 @@ uint64_t attn_name_hash(const char *name, size_t length);
 
 uint64_t attn_cache_k_bytes(const attn_block_kernel *kernel, const attn_cache *cache);
 uint64_t attn_cache_v_bytes(const attn_block_kernel *kernel, const attn_cache *cache);
+/* Of k's scales, or v's: so many heads of the cache. */
+uint64_t attn_cache_scale_bytes(const attn_cache *cache, int32_t heads);
+/* Whether a layer's v, if it has one of its own, has scales, and so k. */
+bool attn_cache_scaled(const attn_block_kernel *kernel);
 attn_status attn_check_cache(const attn_why *why, const attn_block *block, const attn_cache *cache,
                              int32_t batch);
 

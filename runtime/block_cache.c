@@ -39,23 +39,30 @@ static size_t row_bytes(const attn_block_kernel *k, int32_t dim) {
     return (size_t)dim * attn_type_size(stored_type(k));
 }
 
-/* Bytes of rows of so many heads for all items. */
-static uint64_t rows_bytes(const attn_block_kernel *k, const attn_cache *c, int32_t heads,
-                           int32_t dim) {
+/* Rows of so many heads for all items, of `row` bytes each. */
+static uint64_t rows_bytes(const attn_cache *c, int32_t heads, size_t row) {
     const uint64_t rows = attn_times((uint64_t)c->batch * (uint64_t)c->capacity, (uint64_t)heads);
-    return attn_times(rows, row_bytes(k, dim));
+    return attn_times(rows, row);
 }
 
 uint64_t attn_cache_k_bytes(const attn_block_kernel *k, const attn_cache *c) {
-    return rows_bytes(k, c, k->k_heads, k->k_dim);
+    return rows_bytes(c, k->k_heads, row_bytes(k, k->k_dim));
 }
 
 uint64_t attn_cache_v_bytes(const attn_block_kernel *k, const attn_cache *c) {
-    return rows_bytes(k, c, k->v_heads, k->v_dim);
+    return rows_bytes(c, k->v_heads, row_bytes(k, k->v_dim));
 }
 
-/* Bytes of k, v, length and start; memory may be null (sizing). Where they are many, k and v must
- * not end up a power of two apart: attn.h, attn_args. */
+uint64_t attn_cache_scale_bytes(const attn_cache *c, int32_t heads) {
+    return rows_bytes(c, heads, sizeof(float));
+}
+
+bool attn_cache_scaled(const attn_block_kernel *k) {
+    return attn_type_scaled(stored_type(k));
+}
+
+/* Bytes of k, v, their scales, length and start; memory may be null (sizing). Where they are many,
+ * k and v must not end up a power of two apart: attn.h, attn_args. */
 static uint64_t cache_layout(const attn_block_kernel *k, attn_cache *c, char *memory) {
     enum { MANY = 1 << 20, APART = 64 << 10 };
     uint64_t used = 0;
@@ -64,6 +71,10 @@ static uint64_t cache_layout(const attn_block_kernel *k, attn_cache *c, char *me
     c->k = attn_carve(memory, &used, apart ? attn_plus(keys, APART) : keys);
     c->v = attn_carve(memory, &used, attn_cache_v_bytes(k, c));
     if (!k->v_dim) c->v = c->k;
+    if (attn_cache_scaled(k))
+        c->k_scale = attn_carve(memory, &used, attn_cache_scale_bytes(c, k->k_heads));
+    if (attn_cache_scaled(k) && k->v_dim)
+        c->v_scale = attn_carve(memory, &used, attn_cache_scale_bytes(c, k->v_heads));
     c->length = attn_carve(memory, &used, list);
     c->start = attn_carve(memory, &used, list);
     return used;
@@ -160,7 +171,14 @@ attn_status attn_check_cache(const attn_why *why, const attn_block *block, const
         return attn_refuse(why, ATTN_E_CACHE, "cache.capacity is %d: must not be negative",
                            c->capacity);
     if (batch == 0) return ATTN_OK;
-    const char *null = !c->k ? "k" : !c->v ? "v" : !c->length ? "length" : !c->start ? "start" : "";
+    const bool scaled = attn_cache_scaled(k);
+    const char *null = !c->k                               ? "k"
+                       : !c->v                             ? "v"
+                       : !c->length                        ? "length"
+                       : !c->start                         ? "start"
+                       : scaled && !c->k_scale             ? "k_scale"
+                       : scaled && k->v_dim && !c->v_scale ? "v_scale"
+                                                           : "";
     if (!*null) return ATTN_OK;
     return attn_refuse(why, ATTN_E_CACHE, "cache.%s is null: attn_cache_init sets it", null);
 }
@@ -185,14 +203,19 @@ attn_standing attn_cache_stand(const attn_spec *s, const attn_cache *c, int32_t 
 /* Moves the keys that stay to the front. */
 void attn_cache_let_go(const attn_block_kernel *k, attn_cache *c, int32_t b,
                        const attn_standing *at) {
+    const bool scaled = attn_cache_scaled(k);
     const struct {
         void *data;
-        int32_t heads, dim;
-    } part[2] = {{c->k, k->k_heads, k->k_dim}, {c->v, k->v_heads, k->v_dim}};
+        int32_t heads;
+        size_t row; /* bytes; 0: there are none */
+    } part[] = {{c->k, k->k_heads, row_bytes(k, k->k_dim)},
+                {c->v, k->v_heads, row_bytes(k, k->v_dim)},
+                {scaled ? c->k_scale : NULL, k->k_heads, scaled ? sizeof(float) : 0},
+                {scaled ? c->v_scale : NULL, k->v_heads, scaled && k->v_dim ? sizeof(float) : 0}};
     const size_t keep = (size_t)(at->length - at->drop);
-    for (int i = 0; i < 2 && at->drop > 0; i++) {
-        const size_t row = row_bytes(k, part[i].dim), head = (size_t)c->capacity * row;
-        for (int32_t h = 0; h < part[i].heads && part[i].dim; h++) {
+    for (size_t i = 0; i < sizeof part / sizeof *part && at->drop > 0; i++) {
+        const size_t row = part[i].row, head = (size_t)c->capacity * row;
+        for (int32_t h = 0; h < part[i].heads && row; h++) {
             char *rows =
                 (char *)part[i].data + ((size_t)b * (size_t)part[i].heads + (size_t)h) * head;
             memmove(rows, rows + (size_t)at->drop * row, keep * row);

@@ -209,6 +209,14 @@ static attn_area *add_rows(attn_areas *list, const char *name, const void *data,
     return area;
 }
 
+static void add_scales(attn_areas *list, const attn_block_kernel *k, const attn_cache *c) {
+    const int64_t k_bytes = (int64_t)attn_cache_scale_bytes(c, k->k_heads);
+    attn_areas_add(list, "cache.k_scale", c->k_scale, k_bytes)->written = true;
+    if (!k->v_dim) return; /* k's serve v */
+    const int64_t v_bytes = (int64_t)attn_cache_scale_bytes(c, k->v_heads);
+    attn_areas_add(list, "cache.v_scale", c->v_scale, v_bytes)->written = true;
+}
+
 /* What the call reads and writes must not lie in each other. */
 static attn_status check_areas(const attn_why *why, const attn_block *block,
                                const attn_block_args *a, const attn_args *core, size_t workspace) {
@@ -248,6 +256,7 @@ static attn_status check_areas(const attn_why *why, const attn_block *block,
     if (c) {
         attn_areas_add(&list, "cache.k", c->k, (int64_t)attn_cache_k_bytes(k, c))->written = true;
         attn_areas_add(&list, "cache.v", c->v, (int64_t)attn_cache_v_bytes(k, c))->written = true;
+        if (attn_cache_scaled(k)) add_scales(&list, k, c);
         attn_areas_add(&list, "cache.length", c->length, list_bytes)->written = true;
         attn_areas_add(&list, "cache.start", c->start, list_bytes)->written = true;
     }

@@ -83,6 +83,11 @@ static __attribute__((noinline)) attn_status run(const attn_block *block, const 
         const int64_t v_head = (int64_t)a->cache->capacity * k->v_dim;
         call->k = (attn_out){a->cache->k, k->k_heads * k_head, k_head, k->k_dim};
         call->v = (attn_out){a->cache->v, k->v_heads * v_head, v_head, k->v_dim};
+        if (attn_cache_scaled(k)) {
+            const int64_t head = a->cache->capacity;
+            call->k_scale = (attn_scales_out){a->cache->k_scale, k->k_heads * head, head, 1};
+            call->v_scale = (attn_scales_out){a->cache->v_scale, k->v_heads * head, head, 1};
+        }
     }
     call->packed = attn_packed_floats(a->packed);
     call->run_core = block->reference ? run_reference : run_kernel;

@@ -196,16 +196,15 @@ static attn_status resolve_types(attn_spec *s, attn_spec_error *err) {
     return ATTN_OK;
 }
 
+static void fill(int32_t *member, int32_t value) {
+    if (*member == ATTN_UNSET) *member = value;
+}
+
 /* Rotation and the bits of products: as keys in i8 take them, or as all others do. */
 static attn_status resolve_products(attn_spec *s, attn_spec_error *err) {
     const bool scaled = attn_spec_scaled(s);
     if (!scaled && s->dot == ATTN_DOT_F32) s->dot = ATTN_DOT_AUTO; /* one spelling */
-    if (s->level != ATTN_LEVEL_CORE && (scaled || s->rotate || s->dot))
-        return fail(err,
-                    scaled      ? "kv_type"
-                    : s->rotate ? "rotate"
-                                : "dot",
-                    "is not built for layers yet: i8, rotate and dot belong to level core");
+    fill(&s->rotate, attn_rotates_unasked(s));
     if (!scaled && s->rotate)
         return fail(err, "rotate", "needs kv_type = i8: other keys are stored as they are");
     if (!scaled && s->dot != ATTN_DOT_AUTO && s->dot != ATTN_DOT_BF16)
@@ -231,10 +230,6 @@ static attn_status check_layout(const attn_spec *s, attn_spec_error *err) {
 
 static float default_scale(const attn_spec *s) {
     return (float)(1.0 / sqrt((double)attn_spec_k_dim(s)));
-}
-
-static void fill(int32_t *member, int32_t value) {
-    if (*member == ATTN_UNSET) *member = value;
 }
 
 static attn_status resolve(attn_spec *s, attn_spec_error *err) {
@@ -295,6 +290,8 @@ void attn_spec_expanded(const attn_spec *spec, attn_spec *core) {
     attn_spec_core(spec, core);
     core->form = ATTN_FORM_REGULAR;
     core->kv_type = ATTN_KV_TYPE_SAME; /* made of stored rows, and not rounded again */
+    core->rotate = 0;
+    if (core->dot != ATTN_DOT_BF16) core->dot = ATTN_DOT_AUTO; /* that of keys in f32 */
     core->key = ATTN_KEY_PER_HEAD;
     core->kv_heads = core->v_heads = core->heads;
     core->head_dim = spec->head_dim + spec->retr_dim;
@@ -322,6 +319,11 @@ bool attn_spec_one_row(const attn_spec *spec) {
 
 bool attn_spec_scaled(const attn_spec *spec) {
     return attn_type_scaled(attn_spec_types(spec).k);
+}
+
+bool attn_rotates_unasked(const attn_spec *s) {
+    const bool own = s->kv_type > ATTN_KV_TYPE_SAME && s->kv_type <= ATTN_TYPE_COUNT;
+    return s->level == ATTN_LEVEL_BLOCK && own && attn_type_scaled(s->kv_type - 1);
 }
 
 attn_rotation attn_spec_rotation(const attn_spec *spec) {

@@ -55,7 +55,7 @@ const attn_field *attn_field_find(const char *name);
 bool attn_field_is_member(const attn_field *field);
 double attn_field_get(const attn_field *field, const attn_spec *spec);
 void attn_field_put(const attn_field *field, attn_spec *spec, double value);
-/* A storage type or layout at its default: names, banners and notes leave it out. */
+/* A storage type, rotation or layout that leaving it out means: names, banners and notes do. */
 bool attn_field_is_silent(const attn_field *field, const attn_spec *spec);
 bool attn_field_is_set(const attn_field *field, const attn_spec *spec);
 void attn_field_put_default(const attn_field *field, attn_spec *spec);
@@ -107,6 +107,9 @@ attn_types attn_spec_types(const attn_spec *spec);
 bool attn_spec_one_row(const attn_spec *spec);
 /* Whether K and V are stored with a scale a row. */
 bool attn_spec_scaled(const attn_spec *spec);
+
+/* Whether K is stored rotated where the spec, perhaps unresolved, does not say. */
+bool attn_rotates_unasked(const attn_spec *spec);
 
 enum { ATTN_ROTATE_MOST = 4096 }; /* widest key rows that may be rotated */
 

@@ -58,7 +58,9 @@ bool attn_field_is_default(const attn_field *f, const attn_spec *s) {
 }
 
 bool attn_field_is_silent(const attn_field *f, const attn_spec *s) {
-    return f->id == '.' && attn_field_is_default(f, s);
+    if (f->id != '.') return false;
+    if (attn_field_is_default(f, s)) return true;
+    return f->offset == (int)offsetof(attn_spec, rotate) && !s->rotate && !attn_rotates_unasked(s);
 }
 
 bool attn_field_is_set(const attn_field *f, const attn_spec *s) {

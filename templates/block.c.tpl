@@ -132,6 +132,9 @@ $   if #plan.frequencies > 0 then
 $   end
 $ end
     attn_out k, v; /* where keys and values live */
+$ if plan.scaled then
+    attn_scales_out ${spec.key == "shared" and "k_scale; /* and theirs" or "k_scale, v_scale; /* and their scales"} */
+$ end
 $ if post or both then
     float *sum; /* [chunk][MODEL + PAD] rows before their norm */
 $ end
@@ -191,6 +194,13 @@ static inline ${plan.kv.c} *key_row(const layer *l, const attn_out *to, int32_t 
     if (!key_exists(l, row)) return NULL;
     return (${plan.kv.c} *)to->data + row / n * to->batch + row % n * to->token;
 }
+$   if plan.scaled then
+/* Where the scale of those goes. */
+static inline float *key_scale(const layer *l, const attn_scales_out *to, int32_t row) {
+    const int32_t n = l->args->kv_tokens;
+    return to->data + row / n * to->batch + row % n * to->token;
+}
+$   end
 $ else
 /* Where the keys of a row go: `head` 0, or null where there is no such token. */
 static inline ${plan.kv.c} *key_row(const layer *l, const attn_out *to, int32_t row) {
@@ -198,6 +208,13 @@ static inline ${plan.kv.c} *key_row(const layer *l, const attn_out *to, int32_t 
     const int32_t b = item_of(l, row);
     return (${plan.kv.c} *)to->data + b * to->batch + (l->call->row0[b] + token_of(l, row)) * to->token;
 }
+$   if plan.scaled then
+/* Where the scale of those goes. */
+static inline float *key_scale(const layer *l, const attn_scales_out *to, int32_t row) {
+    const int32_t b = item_of(l, row);
+    return to->data + b * to->batch + (l->call->row0[b] + token_of(l, row)) * to->token;
+}
+$   end
 $ end
 
 ${part(form, { section = "code" })}

@@ -120,11 +120,15 @@ static bool call(session *s, int32_t first, int32_t count, const char **why) {
 static void copy_caches(session *s, block_outcome *out) {
     out->cache_k = arena_alloc(s->a, ((size_t)block_cache_k_size(s->c) + 1) * sizeof(float));
     out->cache_v = arena_alloc(s->a, ((size_t)block_cache_v_size(s->c) + 1) * sizeof(float));
-    const int32_t type = attn_spec_types(&s->c->spec->core).k;
+    const attn_spec *spec = &s->c->spec->core;
+    const int32_t type = attn_spec_types(spec).k;
+    const bool scaled = attn_type_scaled(type);
     for (int64_t i = 0; i < block_cache_k_size(s->c); i++)
-        out->cache_k[i] = attn_load(s->cache.k, type, i);
+        out->cache_k[i] = attn_load(s->cache.k, type, i) *
+                          (scaled ? s->cache.k_scale[i / attn_spec_k_dim(spec)] : 1);
     for (int64_t i = 0; i < block_cache_v_size(s->c); i++)
-        out->cache_v[i] = attn_load(s->cache.v, type, i);
+        out->cache_v[i] =
+            attn_load(s->cache.v, type, i) * (scaled ? s->cache.v_scale[i / spec->v_dim] : 1);
 }
 
 static bool run_rows(session *s, const char **why) {

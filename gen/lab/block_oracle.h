@@ -10,7 +10,17 @@
  * doubt (of bf16, one in some hundreds). `lean` = -1 and 1 run the layer with the one end and the
  * other; what y moves by says how much those few count. A kernel that truncates, rounds otherwise
  * or not at all gives other values for half of the elements or more: its cache is wrong at the
- * first of them. A kernel without a cache has to have the bits of one with it. */
+ * first of them. A kernel without a cache has to have the bits of one with it.
+ *
+ * With scales. m, a row's largest element after H, is off by BLOCK_DOUBT of the larger of those
+ * before and after H, and so is any x there: H is orthogonal, it spreads errors and does not add to
+ * their sum of squares, and BLOCK_DOUBT is 32 times what one operation rounds. (One element could
+ * gather all of them, sqrt(n) times one; the 32 have room for that, too.) So 127 x / m is off by
+ * 254 of that part of m, some 2^-11: one code in a thousand is in doubt, by one. scale = m / 127 is
+ * off by that part of itself, and each operation of the rounding adds 2^-24: so what a cache holds
+ * lies from the lower code times the scale that is nearer to 0 (or farther, below 0) to the upper
+ * one times the other. Where `dot` is not f32, O leans as well, by a quarter of what that allows,
+ * up or down element by element: kernels may form products in so many bits. */
 #ifndef VERIFY_BLOCK_ORACLE_H
 #define VERIFY_BLOCK_ORACLE_H
 

@@ -26,7 +26,8 @@ const char *compare(arena *a, const expected *want, values got, double tolerance
 
 /* The same of elements of a storage type (types.def): each must be what some number within the
  * tolerance of `want` is rounded to. `want` is what they are before rounding, or rounded: a number
- * that is one of the type stands for all that are rounded to it. */
+ * that is one of the type stands for all that are rounded to it. With a scale a row (want's last
+ * dimension): a step of the row's scale more. */
 const char *compare_stored(arena *a, const expected *want, values got, int32_t type,
                            double tolerance, const bool *skip, double *error);
 

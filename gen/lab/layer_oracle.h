@@ -81,12 +81,13 @@ void rows_rotate(const layer *l, const rows *x, int32_t heads, int32_t at, const
 /* --- oracle_regular.c --- */
 /* Rows [tokens, heads, width of a head] as the core takes them. */
 oracle_view attention_view(const rows *x, int32_t heads);
-/* Rows [heads * v_dim]. */
-rows attention_core(const layer *l, const float *sinks, oracle_view q, oracle_view k,
+/* Rows [heads * v_dim]. Rows of q are turned as keys are stored, in place. */
+rows attention_core(const layer *l, const float *sinks, const rows *q, oracle_view k,
                     oracle_view v);
 /* Rows [heads, width of a head] rounded to what keys and values are stored in, the first `front`
- * elements of a head apart from the others: doubts of each go by their own largest. */
-void attention_round(const layer *l, const rows *x, int32_t heads, int32_t front);
+ * elements of a head apart from the others: doubts of each go by their own largest. With scales: by
+ * whole rows, and those of keys turned before. */
+void attention_round(const layer *l, const rows *x, int32_t heads, int32_t front, bool keys);
 /* Rows [heads, width of a head] to a cache [batch, heads, tokens, width of a head]. */
 void attention_store(const rows *x, int32_t heads, double *cache);
 

@@ -206,8 +206,8 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
     if (out->visible)
         for (int32_t d = 0; d < v_dim; d++) o[d] /= sum;
     out->lse = sum <= 0 && !r->any ? -INFINITY : most + log(sum); /* NaN stays NaN */
-    const double dot = exp(2 * loose) - 1 + dot_p(spec);
-    out->bound = (4e-6 + SCORE_ROUNDING * weight + dot) * v_most;
+    out->dot = (exp(2 * loose) - 1 + dot_p(spec)) * v_most;
+    out->bound = (4e-6 + SCORE_ROUNDING * weight) * v_most + out->dot;
     out->lse_bound = 1e-6 + SCORE_ROUNDING * weight + loose;
     out->any = r->any || r->bad_index;
     out->bad_index = r->bad_index;
@@ -291,12 +291,15 @@ static void turn_row(arena *a, double *x, int32_t width) {
     }
 }
 
-static void turn_queries(arena *a, const attn_spec *s, const attn_args *args, oracle_view *q) {
+void oracle_turn(arena *a, const attn_spec *s, double *row) {
     const bool shared = s->form == ATTN_FORM_MLA && s->key == ATTN_KEY_SHARED;
     const int32_t dim = attn_spec_k_dim(s), width = shared ? s->retr_dim : dim;
-    const int64_t rows = (int64_t)args->batch * s->heads * args->q_len;
-    for (int64_t i = 0; i < rows; i++)
-        turn_row(a, (double *)(uintptr_t)q->data + i * dim + dim - width, width);
+    if (s->rotate) turn_row(a, row + dim - width, width);
+}
+
+static void turn_queries(arena *a, const attn_spec *s, const attn_args *args, oracle_view *q) {
+    const int64_t dim = attn_spec_k_dim(s), rows = (int64_t)args->batch * s->heads * args->q_len;
+    for (int64_t i = 0; i < rows; i++) oracle_turn(a, s, (double *)(uintptr_t)q->data + i * dim);
 }
 
 void oracle_run(arena *a, const kernel_spec *spec, const attn_args *args, oracle *out) {
@@ -307,7 +310,7 @@ void oracle_run(arena *a, const kernel_spec *spec, const attn_args *args, oracle
     oracle_view qkv[3] = {widen(a, &args->q, type.q, args->batch, s->heads, args->q_len, NULL, dim),
                           widen(a, &args->k, type.k, args->batch, s->kv_heads, keys, len, dim),
                           widen(a, &args->v, type.v, args->batch, s->v_heads, keys, len, s->v_dim)};
-    if (s->rotate) turn_queries(a, s, args, &qkv[0]);
+    turn_queries(a, s, args, &qkv[0]);
     if (attn_spec_scaled(s)) {
         const bool own = args->v_scale.data; /* else V lies in K's rows */
         widen_scaled(&qkv[1], &args->k_scale, args->batch, s->kv_heads, keys, len, dim);

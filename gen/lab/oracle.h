@@ -10,6 +10,7 @@
 typedef struct oracle_row {
     double lse;
     double bound;     /* rule 8: of |O - O64|, with the term of `dot` */
+    double dot;       /* that term */
     double lse_bound; /* the same error of the scores, seen in LSE */
     int32_t visible;  /* keys */
     bool any;         /* rule 6: a visible NaN or Inf, or a bad index: no value is expected */
@@ -36,6 +37,10 @@ typedef struct oracle_view {
  * not used. v may be k's memory. */
 void oracle_run_double(arena *a, const kernel_spec *spec, const attn_args *args,
                        const oracle_view qkv[3], oracle *out);
+
+/* Rule 4 of storage types: turns a row of K, or of Q, as keys are stored; where they are not
+ * rotated, not at all. */
+void oracle_turn(arena *a, const attn_spec *spec, double *row);
 
 /* A stored element of O against `want`, as a fraction of what it may be away from it: the row's
  * bound and the rounding to O's type, which may be to infinity. More than 1, or infinite, is wrong.

@@ -53,13 +53,13 @@ rows latent_attention(const layer *l, const latent *w, const rows *x, const rows
             rows_multiply_left(rows_at(&kv_c, i), w->kr + h * c * r, c, r,
                                rows_at(&k_r, i) + h * r);
     rows_rotate(l, &k_r, s->heads, 0, l->k_position);
-    attention_round(l, &k_r, s->heads, 0);
-    attention_round(l, &kv_c, 1, 0); /* keys are made of it as it was */
+    attention_round(l, &k_r, s->heads, 0, true);
+    attention_round(l, &kv_c, 1, 0, false); /* keys are made of it as it was */
     attention_store(&k_r, s->heads, l->c->cache_k);
     attention_store(&kv_c, 1, l->c->cache_v);
 
-    const rows ctx = attention_core(l, w->sinks, attention_view(&q_r, s->heads),
-                                    attention_view(&k_r, s->heads), attention_view(&kv_c, 1));
+    const rows ctx =
+        attention_core(l, w->sinks, &q_r, attention_view(&k_r, s->heads), attention_view(&kv_c, 1));
     rows y = rows_new(l, x->tokens, s->heads * s->head_dim, x->live);
     for (int64_t i = 0; i < rows_count(&y); i++)
         for (int64_t h = 0; y.live[i] && h < s->heads; h++)
@@ -128,11 +128,11 @@ rows shared_attention(const layer *l, const shared *w, const rows *x, const rows
         if (key.live[i]) rows_normalise(&w->kv_norm, rows_at(&key, i), c);
     rows_rotate(l, &key, 1, c, l->k_position);
     zero_padding(l, &key);
-    attention_round(l, &key, 1, c);
+    attention_round(l, &key, 1, c, true);
     attention_store(&key, 1, l->c->cache_k);
 
-    const rows ctx = attention_core(l, w->sinks, attention_view(&q, s->heads),
-                                    attention_view(&key, 1), attention_view(&key, 1));
+    const rows ctx =
+        attention_core(l, w->sinks, &q, attention_view(&key, 1), attention_view(&key, 1));
     rows y = rows_new(l, x->tokens, s->heads * v, x->live);
     for (int64_t i = 0; i < rows_count(&y); i++)
         for (int64_t h = 0; y.live[i] && h < s->heads; h++)

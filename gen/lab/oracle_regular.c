@@ -36,36 +36,75 @@ static attn_args core_args(const layer *l, const float *sinks) {
     return args;
 }
 
-rows attention_core(const layer *l, const float *sinks, oracle_view q, oracle_view k,
+/* What `dot` may add to element i of a row, in one direction or the other. */
+static double dot_lean(const layer *l, const oracle_row *row, int64_t i) {
+    const bool up = (uint64_t)i * 0x9e3779b97f4a7c15u >> 63;
+    return l->c->lean * (up ? 1 : -1) * row->dot / 4;
+}
+
+rows attention_core(const layer *l, const float *sinks, const rows *q, oracle_view k,
                     oracle_view v) {
     const attn_spec *s = l->s;
     const attn_args args = core_args(l, sinks);
-    const oracle_view qkv[3] = {q, k, v};
+    const int64_t dim = attn_spec_k_dim(s);
+    for (int64_t i = 0; i < rows_count(q) * s->heads; i++) oracle_turn(l->a, s, q->data + i * dim);
+    const oracle_view qkv[3] = {attention_view(q, s->heads), k, v};
     oracle got;
     oracle_run_double(l->a, l->c->spec, &args, qkv, &got);
     rows o = rows_new(l, l->c->tokens, s->heads * s->v_dim, l->live);
     for (int64_t i = 0; i < rows_count(&o); i++)
         for (int64_t h = 0; o.live[i] && h < s->heads; h++) {
             const int64_t from = (i / o.tokens * s->heads + h) * o.tokens + i % o.tokens;
-            memcpy(rows_at(&o, i) + h * s->v_dim, got.o + from * s->v_dim,
-                   (size_t)s->v_dim * sizeof(double));
+            double *to = rows_at(&o, i) + h * s->v_dim;
+            memcpy(to, got.o + from * s->v_dim, (size_t)s->v_dim * sizeof(double));
+            for (int64_t d = 0; d < s->v_dim; d++)
+                to[d] += dot_lean(l, &got.row[from], from * s->v_dim + d);
         }
     return o;
 }
 
+/* NaN where there is one. */
+static double largest(const double *x, int32_t width) {
+    double most = 0;
+    for (int32_t d = 0; d < width; d++)
+        if (!(fabs(x[d]) <= most)) most = fabs(x[d]);
+    return most;
+}
+
 static void round_part(const layer *l, double *x, int32_t width) {
     const int32_t type = attn_spec_types(l->s).k;
-    double most = 0;
-    for (int32_t d = 0; d < width; d++) most = fmax(most, fabs(x[d]));
+    const double most = largest(x, width);
     for (int32_t d = 0; d < width; d++)
         x[d] = stored_rounded(type, x[d] + l->c->lean * BLOCK_DOUBT * most);
 }
 
-void attention_round(const layer *l, const rows *x, int32_t heads, int32_t front) {
+/* A row with a scale, rounded by its largest element, after H of keys (block_oracle.h, lean). */
+static void round_codes(const layer *l, double *x, int32_t width, bool keys) {
+    const double before = largest(x, width);
+    if (keys) oracle_turn(l->a, l->s, x);
+    const double most = largest(x, width), step = most / 127;
+    const double doubt = BLOCK_DOUBT * fmax(before / most, 1) + 0x1p-22;
+    for (int32_t d = 0; d < width; d++) {
+        if (!isfinite(most) || most < 0x1p-100) {
+            x[d] = isfinite(most) ? 0 : NAN;
+            continue;
+        }
+        const double code = rint(x[d] / step + l->c->lean * 2 * 127 * doubt);
+        x[d] = fmin(fabs(code), 127) * step *
+               (code < 0 ? -1 + l->c->lean * doubt : 1 + l->c->lean * doubt);
+    }
+}
+
+void attention_round(const layer *l, const rows *x, int32_t heads, int32_t front, bool keys) {
     const int32_t width = x->width / heads;
     for (int64_t i = 0; i < rows_count(x) * heads; i++) {
-        round_part(l, x->data + i * width, front);
-        round_part(l, x->data + i * width + front, width - front);
+        double *row = x->data + i * width;
+        if (attn_spec_scaled(l->s)) {
+            round_codes(l, row, width, keys);
+            continue;
+        }
+        round_part(l, row, front);
+        round_part(l, row + front, width - front);
     }
 }
 
@@ -133,13 +172,13 @@ rows regular_attention(const layer *l, const regular *w, const rows *x, const ro
     norm_heads(&w->k_norm, &k, s->kv_heads);
     rows_rotate(l, &q, s->heads, 0, l->q_position);
     rows_rotate(l, &k, s->kv_heads, 0, l->k_position);
-    attention_round(l, &k, s->kv_heads, 0);
-    attention_round(l, &v, s->v_heads, 0);
+    attention_round(l, &k, s->kv_heads, 0, true);
+    attention_round(l, &v, s->v_heads, 0, false);
     attention_store(&k, s->kv_heads, l->c->cache_k);
     attention_store(&v, s->v_heads, l->c->cache_v);
     k = attention_with_past(l, l->c->past_k, &k, s->kv_heads);
     v = attention_with_past(l, l->c->past_v, &v, s->v_heads);
-    const rows o = attention_core(l, w->sinks, attention_view(&q, s->heads),
-                                  attention_view(&k, s->kv_heads), attention_view(&v, s->v_heads));
+    const rows o = attention_core(l, w->sinks, &q, attention_view(&k, s->kv_heads),
+                                  attention_view(&v, s->v_heads));
     return rows_apply(l, &w->o, &o);
 }

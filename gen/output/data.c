@@ -238,6 +238,8 @@ static lua_val *layer_plan(arena *a, const product *p) {
     lua_val_set_string(a, t, "core", p->core->symbol);
     lua_val_set_string(a, t, "expanded", expanded->symbol);
     lua_val_set(a, t, "kv", plan_type_to_lua(a, attn_spec_types(&p->spec->core).k));
+    lua_val_set_bool(a, t, "scaled", attn_spec_scaled(&p->spec->core));
+    lua_val_set(a, t, "rotate", plan_rotation_to_lua(a, attn_spec_rotation(&p->spec->core)));
     return t;
 }
 

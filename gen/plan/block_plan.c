@@ -116,6 +116,33 @@ static void note(block_plan *p, const char *text) {
     if (p->notes < BLOCK_MAX_NOTES) p->note[p->notes++] = text;
 }
 
+/* Where keys and values are rounded. */
+static void plan_stored_notes(arena *a, const attn_spec *s, block_plan *p) {
+    const char *type = attn_type_get(attn_spec_types(s).k).name;
+    const char *wide =
+        p->expand_from ? "; those that are expanded are widened again, an item at a time" : "";
+    const attn_rotation turn = attn_spec_rotation(s);
+    if (attn_spec_types(s).k == ATTN_TYPE_F32) return;
+    if (!attn_spec_scaled(s))
+        note(p, arena_printf(a, "keys and values are rounded to %s in the pass that makes them%s",
+                             type, wide));
+    else if (s->form == ATTN_FORM_MLA && !attn_spec_one_row(s))
+        note(p, arena_printf(a,
+                             "keys are rounded to %s in the pass that makes them, and so are the "
+                             "latent rows that they are made of: whole, as a row has one scale",
+                             type));
+    else
+        note(p, arena_printf(a,
+                             "%s are rounded to %s, by the largest number of a row, in the pass "
+                             "that makes them%s",
+                             attn_spec_one_row(s) ? "key rows" : "keys and values", type, wide));
+    if (turn.block)
+        note(p, arena_printf(a,
+                             "keys are rotated in blocks of %d columns, in double, before they are "
+                             "rounded",
+                             turn.block));
+}
+
 static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
     note(p,
          arena_printf(a,
@@ -138,12 +165,7 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
                           p->expand_from, s->head_dim + s->retr_dim + s->v_head_dim,
                           2 * s->kv_comp_dim + s->retr_dim,
                           s->kv_comp_dim * (s->head_dim + s->v_head_dim)));
-    if (attn_spec_types(s).k != ATTN_TYPE_F32)
-        note(p, arena_printf(a, "keys and values are rounded to %s in the pass that makes them%s",
-                             attn_type_get(attn_spec_types(s).k).name,
-                             p->expand_from ? "; those that are expanded are widened again, an "
-                                              "item at a time"
-                                            : ""));
+    plan_stored_notes(a, s, p);
     if (s->rope != ATTN_ROPE_NONE)
         note(p, "RoPE: angles of 64-token blocks by sin and cos in double, those inside by one "
                 "complex product");

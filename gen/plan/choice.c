@@ -65,6 +65,22 @@ static int choose_tiles(const plan *p, const isa_row *isa) {
     return fit < 1 ? 1 : min_int(fit, 16);
 }
 
+/* A turn of K and of V is 2 to 4 KB: fewer lines wait for memory in vain, more displace each other
+ * (tests/bench/NOTES.md). Where products take longer, fewer turns add to o. */
+static int choose_dot_keys(const plan *p) {
+    if (plan_fma_bound(p, p->group) && plan_k_bytes(p) <= 256) return 16;
+    return plan_k_bytes(p) > 512 || p->group == 2 ? 4 : 8;
+}
+
+/* 16 KB of K and as much of V are on their way: what memory's delay takes at its bandwidth, several
+ * times over, and little beside L2. Where products take longer AVX2 has measured best with 4 KB. */
+static int choose_dot_ahead(const plan *p, const isa_row *isa) {
+    const int most = plan_fma_bound(p, p->group) && isa->width == 8 ? 4096 : 16384;
+    const int k_row = plan_k_bytes(p), v_row = plan_v_bytes(p, p->dv);
+    const int wide = k_row > v_row ? k_row : v_row;
+    return wide < 16 ? 1024 : wide > most ? 1 : most / wide;
+}
+
 void plan_choose(plan *p, const kernel_spec *k, const isa_row *isa) {
     plan_choice *c = &p->choice;
     if (c->vectors < 0) c->vectors = isa->tile_vectors;
@@ -76,14 +92,8 @@ void plan_choose(plan *p, const kernel_spec *k, const isa_row *isa) {
     if (c->prefetch < 0) c->prefetch = c->unroll % plan_line(ATTN_TYPE_F32) == 0;
     /* A score expression may drift by more than a lazy maximum bears (ALiBi does, every block). */
     if (c->lazy < 0) c->lazy = !k->score_expr;
-    /* A turn of K and of V is 2 to 4 KB: fewer lines wait for memory in vain, more displace each
-     * other (tests/bench/NOTES.md). */
-    if (c->dot_keys < 0) c->dot_keys = plan_k_bytes(p) > 512 || p->group == 2 ? 4 : 8;
-    /* 16 KB of K and as much of V are on their way: what memory's delay takes at its bandwidth,
-     * several times over, and little beside L2. */
-    const int k_row = plan_k_bytes(p), v_row = plan_v_bytes(p, p->dv);
-    const int wide = k_row > v_row ? k_row : v_row;
-    if (c->dot_ahead < 0) c->dot_ahead = wide < 16 ? 1024 : wide > 16384 ? 1 : 16384 / wide;
+    if (c->dot_keys < 0) c->dot_keys = choose_dot_keys(p);
+    if (c->dot_ahead < 0) c->dot_ahead = choose_dot_ahead(p, isa);
     if (c->part_keys < 0) {
         c->part_keys = 512 / c->key_block * c->key_block;
         if (c->part_keys < 1) c->part_keys = c->key_block;

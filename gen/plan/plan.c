@@ -98,15 +98,17 @@ static void plan_edges(const kernel_spec *k, plan *p) {
 
 /* Lines of K and of V that a tile of dot products asks for, spread over its loops. */
 static void plan_dot_asks(const plan *p, const isa_row *isa, plan_dot *t) {
-    const int line = plan_line(p->type.k), whole = p->d / isa->width * isa->width;
+    const int line = plan_line(p->type.k), unit = p->pair_d ? 2 * isa->width : isa->width;
     const int strips = p->dvp / isa->width / t->pv.columns;
     t->row_lines = plan_lines(p->type.k, p->d);
     t->strip_lines = (t->keys * t->row_lines + strips - 1) / strips;
     t->line_keys = t->keys < t->strip_lines ? 1 : t->keys / t->strip_lines;
     t->key_lines = (t->strip_lines + t->keys - 1) / t->keys;
-    t->step = whole % line == 0 ? line : isa->width;
+    t->whole = p->d / unit * unit;
+    t->step = t->whole % line == 0 ? line : unit;
     const int lines = t->walk * plan_lines(p->type.v, p->dv);
-    if (p->dot_spread && whole > 0) t->asks = (lines * t->step + whole - 1) / whole;
+    t->bursts = plan_fma_bound(p, t->rows) && t->strip_lines <= BURST_MOST && lines <= BURST_MOST;
+    if (p->dot_spread && t->whole > 0) t->asks = (lines * t->step + t->whole - 1) / t->whole;
 }
 
 static void add_dot(plan *p, const isa_row *isa, int rows) {
@@ -125,6 +127,14 @@ static void add_dot(plan *p, const isa_row *isa, int rows) {
     plan_dot_asks(p, isa, t);
 }
 
+/* Whole pairs of vectors; of O, whole strips. */
+static void plan_pairs(plan *p, const isa_row *isa) {
+    const int unit = 2 * isa->width;
+    if (p->type.k != ATTN_TYPE_BF16 || p->type.v != ATTN_TYPE_BF16) return;
+    p->pair_d = p->d / unit * unit;
+    p->pair_dv = p->dv / unit * unit;
+}
+
 static void plan_split(const kernel_spec *k, const isa_row *isa, plan *p) {
     p->part_keys = p->choice.part_keys;
     p->decode_q = p->choice.decode_q;
@@ -135,6 +145,7 @@ static void plan_split(const kernel_spec *k, const isa_row *isa, plan *p) {
      * Past 16 rows products take longer than memory, and past 4 of a shared latent row, which is
      * key and value: the tiles of prefill are better at those. */
     if (p->group > p->dot_most || (plan_is_latent(&k->core) && p->group > 4)) return;
+    plan_pairs(p, isa);
     const int most = min_int(DOT_ROWS, isa->width), tiles = (p->group + most - 1) / most;
     const int rows = (p->group + tiles - 1) / tiles;
     add_dot(p, isa, rows);

@@ -72,8 +72,12 @@ typedef struct plan_dot {
     int keys;   /* at a time */
     int walk;   /* of those, side by side along the head width */
     bool again; /* rows are asked for twice */
-    int step;   /* columns of a step of the loop over the head width */
-    int asks;   /* lines of V that are asked for in a step; 0: all before the first */
+    /* Its products take longer than memory: lines are asked for at once, with the fewest
+     * instructions, not spread to meet a queue's length. */
+    bool bursts;
+    int whole; /* columns of the loop over the head width, */
+    int step;  /* and of a step of it */
+    int asks;  /* lines of V that are asked for in a step; 0: all before the first */
     /* Lines of K that are asked for while values are multiplied. */
     int row_lines;   /* of a row of K */
     int strip_lines; /* in a strip of P V */
@@ -138,6 +142,9 @@ typedef struct plan {
     int dot_ahead;   /* rows of K and of V asked for before their turn: whole turns */
     plan_dot dot[2]; /* by rows, the fewest first */
     int dots;        /* none: 0 */
+    /* Columns of Q and of O that stand, in each two vectors, as the even ones, then the odd ones:
+     * how dot products load pairs of 16 bits. 0: as they lie. */
+    int pair_d, pair_dv;
     /* Gather: a dot product for each of a row's keys; 0: the kernel has no such variant. */
     int gather_keys;
     /* Why, a line each. */
@@ -169,6 +176,8 @@ lua_val *plan_for_templates(arena *a, const plan *p);
 /* How elements of a type are stored: their C type, the suffix of the vocabulary's loads and stores
  * of them, and how many a cache line holds. */
 lua_val *plan_type_to_lua(arena *a, int32_t type);
+/* What of a key row is stored rotated; false: keys are stored as they are. */
+lua_val *plan_rotation_to_lua(arena *a, attn_rotation rotate);
 
 /* What templates see of it, but for the notes, as text: plans of a kernel that have one text make
  * the same code. */

@@ -14,6 +14,7 @@ enum {
     SUM_MOST = 96,    /* keys summed one after the other: equal ones round by 36 of 2^-24 at most */
     SPAN_KEYS = 2048,
     WIDEN_AHEAD = 12, /* two register tiles of a narrow tile on AVX2 */
+    BURST_MOST = 32,  /* lines that are asked for at once */
     DOT_SUMS = 64     /* turns that a tile of dot products sums before its sums are kept */
 };
 
@@ -21,6 +22,8 @@ static inline int min_int(int a, int b) {
     return a < b ? a : b;
 }
 
+/* So many rows' products with keys and values take longer than memory gives those. */
+bool plan_fma_bound(const plan *p, int rows);
 /* Elements of a cache line, and the lines that so many elements take. */
 int plan_line(int32_t type);
 int plan_lines(int32_t type, int elements);

@@ -94,6 +94,8 @@ static lua_val *dots_to_lua(arena *a, const plan *p) {
         lua_val_set_int(a, t, "line_keys", p->dot[i].line_keys);
         lua_val_set_int(a, t, "key_lines", p->dot[i].key_lines);
         lua_val_set_bool(a, t, "again", p->dot[i].again);
+        lua_val_set_bool(a, t, "bursts", p->dot[i].bursts);
+        lua_val_set_int(a, t, "whole", p->dot[i].whole);
         lua_val_set_int(a, t, "step", p->dot[i].step);
         lua_val_set_int(a, t, "asks", p->dot[i].asks);
         lua_val_set(a, t, "pv", pv_to_lua(a, &p->dot[i].pv));
@@ -123,12 +125,11 @@ static lua_val *types_to_lua(arena *a, const plan *p) {
     return list;
 }
 
-/* False: keys are stored as they are. */
-static lua_val *rotation_to_lua(arena *a, const plan *p) {
+lua_val *plan_rotation_to_lua(arena *a, attn_rotation rotate) {
     lua_val *t = lua_val_table(a);
-    if (!p->rotate.block) return *t = (lua_val){.kind = LUA_VAL_BOOL}, t;
-    lua_val_set_int(a, t, "from", p->rotate.from);
-    lua_val_set_int(a, t, "block", p->rotate.block);
+    if (!rotate.block) return *t = (lua_val){.kind = LUA_VAL_BOOL}, t;
+    lua_val_set_int(a, t, "from", rotate.from);
+    lua_val_set_int(a, t, "block", rotate.block);
     return t;
 }
 
@@ -166,8 +167,8 @@ static void set_tiled(arena *a, lua_val *t, const plan *p) {
              {"minmax_sides", (int)p->minmax}, {"q_floats", plan_q_floats(p)},
              {"share_bytes", PLAN_SHARE}, {"reach", p->reach});
     SET_INTS({"part_keys", p->part_keys}, {"decode_q", p->decode_q}, {"turn_keys", p->turn_keys},
-             {"dot_ahead", p->dot_ahead}, {"dot_most", p->dot_most},
-             {"v_lines", plan_lines(p->type.v, p->dv)});
+             {"dot_ahead", p->dot_ahead}, {"dot_most", p->dot_most}, {"pair_d", p->pair_d},
+             {"pair_dv", p->pair_dv}, {"v_lines", plan_lines(p->type.v, p->dv)});
     lua_val_set_int(a, t, "row_keys", p->row_keys);
     if (p->scattered) lua_val_set_int(a, t, "row_parts", plan_row_parts(p));
     lua_val_set(a, t, "tile", tiles_to_lua(a, p));
@@ -246,7 +247,7 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
 lua_val *plan_for_templates(arena *a, const plan *p) {
     lua_val *t = plan_to_lua(a, p);
     lua_val_set_bool(a, t, "scaled", p->scaled);
-    lua_val_set(a, t, "rotate", rotation_to_lua(a, p));
+    lua_val_set(a, t, "rotate", plan_rotation_to_lua(a, p->rotate));
     return t;
 }
 

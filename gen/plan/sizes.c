@@ -12,6 +12,12 @@ int plan_lines(int32_t type, int elements) {
     return (elements + line - 1) / line;
 }
 
+/* Measured on Zen 3: four rows of f32 wait for memory, of two bytes an element for the FMA units.
+ */
+bool plan_fma_bound(const plan *p, int rows) {
+    return rows > 2 && plan_line(p->type.k) > plan_line(ATTN_TYPE_F32);
+}
+
 int plan_k_bytes(const plan *p) {
     return p->d * (int)attn_type_size(p->type.k);
 }

@@ -181,10 +181,34 @@ static const char *heads(arena *a, int32_t count, const char *of) {
     return arena_printf(a, "%d %s head%s", count, of, count == 1 ? "" : "s");
 }
 
+/* The same of a layer, which makes them. */
+static void say_layer_scaled(arena *a, fact_list *l, const attn_spec *s) {
+    const attn_rotation turn = attn_spec_rotation(s);
+    say(l, "Types", "",
+        arena_printf(
+            a,
+            "K and V are rounded to %s as they are made, with a cache or without, and cached so: "
+            "codes, and for each row and head an f32 scale (k_scale%s); an element is scale * "
+            "code. All else is f32, and exact is what the stored values give.",
+            attn_type_get(attn_spec_types(s).k).name,
+            attn_spec_one_row(s) ? ", which serves V too" : ", v_scale"));
+    if (turn.block)
+        say(l, "Rotation", "",
+            arena_printf(a,
+                         "K is rotated after RoPE and before it is rounded, in blocks of %d "
+                         "columns from column %d on: H[i][j] = (-1)^popcount(i & j) / sqrt(%d); "
+                         "and Q in the attention.",
+                         turn.block, turn.from, turn.block));
+}
+
 /* Integers, what scales them, and how keys lie. */
 static void say_scaled(arena *a, fact_list *l, const attn_spec *s) {
     const attn_rotation turn = attn_spec_rotation(s);
     const attn_types type = attn_spec_types(s);
+    if (s->level == ATTN_LEVEL_BLOCK) {
+        say_layer_scaled(a, l, s);
+        return;
+    }
     say(l, "Types", "",
         arena_printf(
             a,

@@ -89,6 +89,9 @@ ATTN_SIMD void vi_storen_i8(int8_t *p, vi a, int n) {
 ATTN_SIMD vi vi_loadu_u16(const uint16_t *p) {
     return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i_u *)(const void *)p));
 }
+ATTN_SIMD vi vi_loadu_pairs(const uint16_t *p) {
+    return _mm256_loadu_si256((const __m256i_u *)(const void *)p);
+}
 /* p[at] .. p[at + 3], of which those below n are read; the others are 0. */
 ATTN_SIMD long long attn__few_u16(const uint16_t *p, int at, int n) {
     uint64_t a = 0;
@@ -322,6 +325,9 @@ ATTN_SIMD vf vf_sqrt(vf a) {
 ATTN_SIMD vf vf_floor(vf a) {
     return _mm256_floor_ps(a);
 }
+ATTN_SIMD vf vf_rint(vf a) {
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 ATTN_SIMD vf vf_select(vm m, vf a, vf b) {
     return _mm256_blendv_ps(b, a, m);
 }
@@ -349,6 +355,10 @@ ATTN_SIMD int vf_any_gt(vf a, vf b) {
 /* Neighbours change places: lanes 1, 0, 3, 2 .. */
 ATTN_SIMD vf vf_swap(vf a) {
     return _mm256_permute_ps(a, 0xb1);
+}
+ATTN_SIMD vf vf_held(vf a) {
+    __asm__("" : "+x"(a));
+    return a;
 }
 ATTN_SIMD vf attn__rev(vf a) {
     return _mm256_permutevar8x32_ps(a, _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0));
@@ -437,6 +447,20 @@ ATTN_SIMD void attn__halves(vf *a, vf *b) {
     const vf low = _mm256_permute2f128_ps(*a, *b, 0x20);
     *b = _mm256_permute2f128_ps(*a, *b, 0x31);
     *a = low;
+}
+ATTN_SIMD void vf_split(float *p) {
+    const vf a = _mm256_load_ps(p), b = _mm256_load_ps(p + 8);
+    const __m256d even = _mm256_castps_pd(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
+    const __m256d odd = _mm256_castps_pd(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1)));
+    _mm256_store_ps(p, _mm256_castpd_ps(_mm256_permute4x64_pd(even, _MM_SHUFFLE(3, 1, 2, 0))));
+    _mm256_store_ps(p + 8, _mm256_castpd_ps(_mm256_permute4x64_pd(odd, _MM_SHUFFLE(3, 1, 2, 0))));
+}
+ATTN_SIMD void vf_join(float *p) {
+    const vf even = _mm256_load_ps(p), odd = _mm256_load_ps(p + 8);
+    vf a = _mm256_unpacklo_ps(even, odd), b = _mm256_unpackhi_ps(even, odd);
+    attn__halves(&a, &b);
+    _mm256_store_ps(p, a);
+    _mm256_store_ps(p + 8, b);
 }
 ATTN_SIMD void vf_transpose(vf *r) {
     attn__transpose4(r), attn__transpose4(r + 4);

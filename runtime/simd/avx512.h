@@ -70,6 +70,9 @@ ATTN_SIMD void vi_storeu(int32_t *p, vi a) {
 ATTN_SIMD vi vi_loadu_u16(const uint16_t *p) {
     return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i_u *)(const void *)p));
 }
+ATTN_SIMD vi vi_loadu_pairs(const uint16_t *p) {
+    return _mm512_loadu_si512(p);
+}
 ATTN_SIMD __mmask16 attn__first(int n) {
     return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0);
 }
@@ -287,6 +290,9 @@ ATTN_SIMD vf vf_sqrt(vf a) {
 ATTN_SIMD vf vf_floor(vf a) {
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 }
+ATTN_SIMD vf vf_rint(vf a) {
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 ATTN_SIMD vf vf_select(vm m, vf a, vf b) {
     return _mm512_mask_blend_ps(m, b, a);
 }
@@ -314,6 +320,10 @@ ATTN_SIMD int vf_any_gt(vf a, vf b) {
 /* Neighbours change places: lanes 1, 0, 3, 2 .. */
 ATTN_SIMD vf vf_swap(vf a) {
     return _mm512_permute_ps(a, 0xb1);
+}
+ATTN_SIMD vf vf_held(vf a) {
+    __asm__("" : "+v"(a));
+    return a;
 }
 ATTN_SIMD vf attn__rev(vf a) {
     const vi idx = _mm512_setr_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
@@ -433,6 +443,20 @@ ATTN_SIMD void attn__quarters(vf *r) {
     r[4] = _mm512_shuffle_f32x4(b, d, _MM_SHUFFLE(2, 0, 2, 0));
     r[8] = _mm512_shuffle_f32x4(a, c, _MM_SHUFFLE(3, 1, 3, 1));
     r[12] = _mm512_shuffle_f32x4(b, d, _MM_SHUFFLE(3, 1, 3, 1));
+}
+ATTN_SIMD void attn__choose(float *p, __m512i low, __m512i high) {
+    const vf a = _mm512_load_ps(p), b = _mm512_load_ps(p + 16);
+    _mm512_store_ps(p, _mm512_permutex2var_ps(a, low, b));
+    _mm512_store_ps(p + 16, _mm512_permutex2var_ps(a, high, b));
+}
+ATTN_SIMD void vf_split(float *p) {
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    attn__choose(p, even, _mm512_or_si512(even, _mm512_set1_epi32(1)));
+}
+ATTN_SIMD void vf_join(float *p) {
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    attn__choose(p, low, _mm512_or_si512(low, _mm512_set1_epi32(8)));
 }
 ATTN_SIMD void vf_transpose(vf *r) {
     attn__transpose4(r), attn__transpose4(r + 4);

@@ -7,8 +7,13 @@
 
 typedef uint16_t bf16;
 
+#define ATTN__LITTLE (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
 ATTN_SIMD vf attn__from_bf16(vi a) {
     return vf_bits(vi_shl(a, vi_set1(16)));
+}
+ATTN_SIMD vf attn__upper_bf16(vi a) {
+    return vf_bits(vi_and(a, vi_set1(-0x10000)));
 }
 ATTN_SIMD vi attn__to_bf16(vf a) {
     const vi bits = vi_bits(a), upper = vi_shr(bits, vi_set1(16));
@@ -21,6 +26,15 @@ ATTN_SIMD vf vf_bcast_bf16(const bf16 *p) {
 }
 ATTN_SIMD vf vf_loadu_bf16(const bf16 *p) {
     return attn__from_bf16(vi_loadu_u16(p));
+}
+/* Of 2 VF_WIDTH elements, those at even and those at odd places. */
+ATTN_SIMD vf vf_even_bf16(const bf16 *p) {
+    const vi pairs = vi_loadu_pairs(p);
+    return ATTN__LITTLE ? attn__from_bf16(pairs) : attn__upper_bf16(pairs);
+}
+ATTN_SIMD vf vf_odd_bf16(const bf16 *p) {
+    const vi pairs = vi_loadu_pairs(p);
+    return ATTN__LITTLE ? attn__upper_bf16(pairs) : attn__from_bf16(pairs);
 }
 ATTN_SIMD vf vf_loadn_bf16(const bf16 *p, int n) {
     return attn__from_bf16(vi_loadn_u16(p, n));

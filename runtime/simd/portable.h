@@ -22,9 +22,13 @@
  *                       them; r is a constant power of two, r >= VF_WIDTH gives v; _max likewise
  *   vf_repeat(p, r)     lane i = p[i / r]; r is a constant power of two up to VF_WIDTH
  *   vf_transpose(r)     r[0 .. VF_WIDTH - 1], in place
- *   vi_loadu_u16 vi_loadn_u16 vi_storen_u16   what storage types of 16 bits are made of (bf16.h)
+ *   vf_split(p)         the 2 VF_WIDTH floats at p, aligned: those at even places, then those at
+ * odd ones; vf_join undoes it vf_held(a)          a, in a register: compilers may load what is read
+ * twice twice vi_loadu_u16 vi_loadn_u16 vi_storen_u16   what storage types of 16 bits are made of
+ * (bf16.h) vi_loadu_pairs      VF_WIDTH pairs of 16 bits, a pair a lane, as they lie in memory
  *   vi_loadu_i8 vi_loadn_i8 vi_storen_i8      likewise of 8 bits (i8.h)
  *   vf_to_i             of whole numbers
+ *   vf_rint             to the nearest whole number, ties to the even one
  * Functions of math.h: see there. */
 #ifndef ATTN_SIMD_PORTABLE_H
 #define ATTN_SIMD_PORTABLE_H
@@ -120,6 +124,11 @@ ATTN_SIMD void vi_storen_i8(int8_t *p, vi a, int n) {
     if (n > 3) p[3] = (int8_t)a[3];
 }
 /* 16 bits a lane, as they lie in memory: zero-extended; stored, the lower halves. */
+ATTN_SIMD vi vi_loadu_pairs(const uint16_t *p) {
+    vi a;
+    memcpy(&a, p, sizeof a);
+    return a;
+}
 ATTN_SIMD vi vi_loadu_u16(const uint16_t *p) {
     return (vi){p[0], p[1], p[2], p[3]};
 }
@@ -366,9 +375,25 @@ ATTN_SIMD vf vf_floor(vf a) {
     const vf f = vf_sub(t, vf_select(vf_gt(t, b), vf_set1(1.0f), vf_zero()));
     return vf_select(small, (vf)((vi)f | ((vi)a & vi_set1(INT32_MIN))), a); /* floor(-0) = -0 */
 }
+ATTN_SIMD vf vf_rint(vf a) {
+    return (vf){rintf(a[0]), rintf(a[1]), rintf(a[2]), rintf(a[3])};
+}
 /* Neighbours change places: lanes 1, 0, 3, 2 .. */
 ATTN_SIMD vf vf_swap(vf a) {
     return ATTN__SHUFFLE(a, a, 1, 0, 3, 2);
+}
+ATTN_SIMD void vf_split(float *p) {
+    const vf a = vf_load(p), b = vf_load(p + 4);
+    vf_store(p, ATTN__SHUFFLE(a, b, 0, 2, 4, 6));
+    vf_store(p + 4, ATTN__SHUFFLE(a, b, 1, 3, 5, 7));
+}
+ATTN_SIMD void vf_join(float *p) {
+    const vf a = vf_load(p), b = vf_load(p + 4);
+    vf_store(p, ATTN__SHUFFLE(a, b, 0, 4, 1, 5));
+    vf_store(p + 4, ATTN__SHUFFLE(a, b, 2, 6, 3, 7));
+}
+ATTN_SIMD vf vf_held(vf a) {
+    return a;
 }
 ATTN_SIMD vf attn__rev(vf a) {
     return ATTN__SHUFFLE(a, a, 3, 2, 1, 0);

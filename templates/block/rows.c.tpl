@@ -9,7 +9,18 @@ static inline void add(float *restrict to, const float *restrict from, int32_t n
 }
 
 $ local S = plan.kv.suffix
-$ if S ~= "" then
+$ if plan.rotate then
+/* A row of keys after RoPE, rotated as it is stored: in double, rounded once. */
+static void turn_key(float *x) {
+    enum { FROM = ${plan.rotate.from}, TURNED = K_DIM - FROM };
+    double z[TURNED];
+    for (int32_t d = 0; d < TURNED; d++) z[d] = (double)x[FROM + d];
+    attn_rotate(z, TURNED, ${plan.rotate.block});
+    for (int32_t d = 0; d < TURNED; d++) x[FROM + d] = (float)z[d];
+}
+
+$ end
+$ if S ~= "" and not plan.scaled then
 /* to = from, rounded to what keys and values are stored in. */
 static inline void store_row(${plan.kv.c} *to, const float *from, int32_t n) {
     int32_t c = 0;
@@ -17,7 +28,8 @@ static inline void store_row(${plan.kv.c} *to, const float *from, int32_t n) {
     if (c < n) vf_storen${S}(to + c, vf_loadn(from + c, n - c), n - c);
 }
 
-$   if plan.expand_from > 0 then
+$ end
+$ if S ~= "" and plan.expand_from > 0 then
 /* to = from, whose values are exact. */
 static inline void load_row(float *to, const ${plan.kv.c} *from, int32_t n) {
     int32_t c = 0;
@@ -25,7 +37,15 @@ static inline void load_row(float *to, const ${plan.kv.c} *from, int32_t n) {
     if (c < n) vf_storen(to + c, vf_loadn${S}(from + c, n - c), n - c);
 }
 
-$   end
+$ end
+$ if plan.scaled and plan.expand_from > 0 then
+/* x times its row's scale. */
+static inline void scale_key(float *x, float scale, int32_t n) {
+    int32_t c = 0;
+    for (; c + W <= n; c += W) vf_storeu(x + c, vf_mul(vf_loadu(x + c), vf_set1(scale)));
+    for (; c < n; c++) x[c] *= scale;
+}
+
 $ end
 $ if norms or spec.qk_norm or spec.key == "shared" then
 enum { SHORT = 32 * W }; /* floats of a row that are summed at once, in lanes */

@@ -1,6 +1,7 @@
 $ local post, both = spec.norm_place == "post", spec.norm_place == "both"
 $ local parallel = spec.residual == "parallel"
 $ local roped = #plan.frequencies > 0
+$ local scales = not plan.scaled and {} or spec.key == "shared" and { "k" } or { "k", "v" } -- whose
 ATTN_TARGET_END
 /* --- Weights --- */
 
@@ -134,6 +135,10 @@ ${part(a.form, { section = "layout" })}
         const int64_t n = e->keys;
         l->k = (attn_out){k, n * K_HEADS * K_DIM, n * K_DIM, K_DIM};
         l->v = (attn_out){v, n * V_HEADS * V_DIM, n * V_DIM, V_DIM};
+$ for _, name in ipairs(scales) do
+        float *${name}_scale = attn_carve(base, &bytes, keys * ${name:upper()}_HEADS * sizeof(float));
+        l->${name}_scale = (attn_scales_out){${name}_scale, n * ${name:upper()}_HEADS, n, 1};
+$ end
     }
     l->core = attn_carve(base, &bytes, e->core_bytes);
     return bytes;
@@ -171,6 +176,13 @@ $ if spec.key == "shared" then
 $ else
     args.v = (attn_view){l->v.data, l->v.batch, l->v.head, l->v.token};
 $ end
+$ for _, name in ipairs(scales) do
+    const attn_scales_out *${name}_scale = &l->${name}_scale;
+    args.${name}_scale = (attn_scales){${name}_scale->data, ${name}_scale->batch, ${name}_scale->head, ${name}_scale->token};
+$ end
+$ if plan.scaled and spec.key == "shared" then
+    args.v_scale = args.k_scale;
+$ end
     const attn_kernel *core =
         &${plan.core};
     return l->call->run_core(core, &args, l->call->rows);
@@ -184,6 +196,9 @@ static attn_status run(const attn_block_call *call) {
     if (e->cached) {
         l.k = call->k;
         l.v = call->v;
+$ for _, name in ipairs(scales) do
+        l.${name}_scale = call->${name}_scale;
+$ end
     }
 $ if spec.kv_dim > 0 then
     l.key_rows = e->batch * e->kv_tokens;

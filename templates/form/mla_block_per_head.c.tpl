@@ -111,7 +111,11 @@ $   end
     }
 }
 
+$   if plan.scaled then
+/* Latent rows, what keys are made of; values are made of whole ones. */
+$   else
 /* Latent rows: values as they are, and what keys are made of. */
+$   end
 static void latent_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
                         float *t, ptrdiff_t ldt) {
     const size_t bytes = sizeof(float) * (size_t)cols;
@@ -119,15 +123,31 @@ static void latent_done(const layer *l, int32_t first, int32_t rows, int32_t col
         ${plan.kv.c} *to = key_row(l, &l->v, first + i);
         if (!to || is_key_pad(l, first + i)) memset(t, 0, bytes);
         memcpy(l->latent + (int64_t)(first + i) * LATENT_ROW + col, t, bytes);
-        if (to) ${kv.store("to + col", "t", "cols", "bytes")}
+$   if not plan.scaled then
+        if (to) ${kv.store("to + col", "", "t", "cols", "bytes")}
+$   end
     }
 }
 
+$   if plan.scaled then
+/* The value of a row that exists, whose largest number is known now that all of it is there. */
+static void store_latent(const layer *l, int32_t row) {
+    ${plan.kv.c} *to = key_row(l, &l->v, row);
+    const float *from = l->latent + (int64_t)row * LATENT_ROW;
+    ${kv.scale_at("v", "row")}
+    ${kv.store("to", "*scale", "from", "LATENT", "")}
+}
+
+$   end
 static void k_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
                    float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         ${plan.kv.c} *to = key_row(l, &l->k, first + i);
         if (!to) continue;
+        ${kv.scale_at("k", "first + i")}
+$   if plan.scaled then
+        if (col == 0) store_latent(l, first + i);
+$   end
 $   if roped then
         const float *all = l->${cross and "key_angles" or "angles"};
         const float *angles = all + (int64_t)(first + i) * 2 * ROPE_DIM;
@@ -136,7 +156,8 @@ $   end
 $   if roped then
             rope(t + c, angles);
 $   end
-            ${kv.store("to + (col + c) / RETR * l->k.head", "t + c", "RETR", "sizeof(float) * RETR")}
+            ${kv.turn("t + c")}
+            ${kv.store("to + (col + c) / RETR * l->k.head", "scale[(col + c) / RETR * l->k_scale.head]", "t + c", "RETR", "sizeof(float) * RETR")}
         }
     }
 }

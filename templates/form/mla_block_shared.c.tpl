@@ -4,6 +4,7 @@ $ local H, K, r, c, v = spec.heads, spec.head_dim, spec.retr_dim, spec.kv_comp_d
 $ local lora = spec.q_comp_dim > 0
 $ local roped = #plan.frequencies > 0
 $ local expand = plan.expand_from > 0
+$ local kv = hooks("block/kv.c")
 $ local stored = plan.kv.suffix ~= "" -- keys are rounded where they live
 $ if a.section == "weights" then
 $   if lora then
@@ -153,7 +154,9 @@ $   if roped then
         rope(key + LATENT, l->angles + (int64_t)row * 2 * ROPE_DIM);
 $   end
 $   if stored then
-        store_row(to, key, D);
+        ${kv.turn("key")}
+        ${kv.scale_at("k", "row")}
+        ${kv.store("to", "*scale", "key", "D", "")}
 $   else
         memcpy(to + LATENT, key + LATENT, sizeof(float) * RETR);
 $   end
@@ -170,14 +173,24 @@ ${part("block/matmul.c", { stage = "absorb", from = "l->nope", lda = "NOPE_ROW",
 
 $   if expand then
 $     if stored then
-/* The keys of an item as floats. */
+/* The keys of an item as floats${plan.rotate and ", rotated back: H is its own inverse" or ""}. */
 static void widen_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     (void)worker;
     const int32_t end = min32(l->held, (int32_t)task * MB + MB);
     const ${plan.kv.c} *keys = (const ${plan.kv.c} *)l->k.data + l->item * l->k.batch;
+$       if plan.scaled then
+    const float *scale = l->k_scale.data + l->item * l->k_scale.batch;
+    for (int32_t row = (int32_t)task * MB; row < end; row++) {
+        float *key = l->wide + (int64_t)row * KEY_ROW;
+        load_row(key, keys + row * l->k.token, D);
+        scale_key(key, scale[row * l->k_scale.token], D);
+        ${kv.turn("key")}
+    }
+$       else
     for (int32_t row = (int32_t)task * MB; row < end; row++)
         load_row(l->wide + (int64_t)row * KEY_ROW, keys + row * l->k.token, D);
+$       end
 }
 
 $     end

@@ -76,6 +76,7 @@ static void k_done(const layer *l, int32_t first, int32_t rows, int32_t col, int
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         ${plan.kv.c} *to = key_row(l, &l->k, first + i);
         if (!to) continue;
+        ${kv.scale_at("k", "first + i")}
 $   if spec.k_bias then
         add(t, l->w + K_BIAS_AT + col, cols);
 $   end
@@ -90,7 +91,8 @@ $   end
 $   if roped then
             rope(t + c, angles);
 $   end
-            ${kv.store("to + (col + c) / D * l->k.head", "t + c", "D", "sizeof(float) * D")}
+            ${kv.turn("t + c")}
+            ${kv.store("to + (col + c) / D * l->k.head", "scale[(col + c) / D * l->k_scale.head]", "t + c", "D", "sizeof(float) * D")}
         }
     }
 }
@@ -100,11 +102,12 @@ static void v_done(const layer *l, int32_t first, int32_t rows, int32_t col, int
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         ${plan.kv.c} *to = key_row(l, &l->v, first + i);
         if (!to) continue;
+        ${kv.scale_at("v", "first + i")}
 $   if spec.v_bias then
         add(t, l->w + V_BIAS_AT + col, cols);
 $   end
         for (int32_t c = 0; c < cols; c += DV)
-            ${kv.store("to + (col + c) / DV * l->v.head", "t + c", "DV", "sizeof(float) * DV")}
+            ${kv.store("to + (col + c) / DV * l->v.head", "scale[(col + c) / DV * l->v_scale.head]", "t + c", "DV", "sizeof(float) * DV")}
     }
 }
 

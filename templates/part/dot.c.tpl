@@ -19,7 +19,19 @@ $   local function line(of) return "(ask_" .. what .. "(" .. of .. ", " .. row .
 $   local first = tab .. "ATTN_PREFETCH_L2" .. line("ask")
 $   return again and first .. "\n" .. tab .. "ATTN_PREFETCH_L1" .. line("soon") or first
 $ end
-$ local main, partial = plan.d_whole, plan.dv - plan.dv_whole
+$ local main, partial = a.dot.whole, plan.dv - plan.dv_whole
+$ local bursts = a.dot.bursts
+$ -- Of two vectors from `at` on, the u-th as they are loaded: their even places, then their odd ones.
+$ local function load_pair(type, at, u)
+$   return (u % 2 == 0 and "vf_even" or "vf_odd") .. type .. "(" .. at .. ")"
+$ end
+$ local function load_key(row, u)
+$   if plan.pair_d == 0 then return "vf_loadu" .. K .. "(" .. at(row .. " + d", u * W) .. ")" end
+$   return load_pair(K, at(row .. " + d", u // 2 * 2 * W), u)
+$ end
+$ local function load_query(q)
+$   return bursts and walk > 1 and "vf_held(vf_load(" .. q .. "))" or "vf_load(" .. q .. ")"
+$ end
 $ local step, asks = a.dot.step, a.dot.asks
 /* Lane l of a score vector is key ${by_lanes("l")}${P > 1 and ", row l % " .. P or ""}. */
 static const int32_t lane_key_${R}[W] = {${list(W, function(i) return i // P end)}};
@@ -48,7 +60,13 @@ $   for j = 0, R - 1, 4 do
         ${tab}vf ${list(math.min(R - j, 4), function(r) return "a" .. i .. "_" .. j + r .. " = vf_zero()" end)};
 $   end
 $ end
-$ if not plan.dot_spread then
+$ if bursts and not plan.dot_spread then
+$   for i = 0, walk - 1 do
+$     for d = 0, plan.dv - 1, v_line do
+${request("        " .. tab, "v", at(at_key, i), d)}
+$     end
+$   end
+$ elseif not plan.dot_spread then
         ${tab}for (int32_t r = ${at_key}; r < ${at_key} + ${walk}; r++)
             ${tab}for (int d = 0; d < DV; d += ${v_line}) {
 ${request("                " .. tab, "v", "r", "d")}
@@ -67,10 +85,10 @@ $   for u = 0, step - W, W do
 $     local off = u > 0 and " + " .. u or ""
             ${tab}{
 $     for j = 0, R - 1 do
-                ${tab}const vf q${j} = vf_load(${at("q", "d" .. off, j, "DP")});
+                ${tab}const vf q${j} = ${load_query(at("q", "d" .. off, j, "DP"))};
 $     end
 $     for i = 0, walk - 1 do
-                ${tab}const vf b${i} = vf_loadu${K}(k${i} + d${off});
+                ${tab}const vf b${i} = ${load_key("k" .. i, u // W)};
 $       for j = 0, R - 1 do
                 ${tab}a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
 $       end
@@ -79,13 +97,18 @@ $     end
 $   end
         ${tab}}
 $ end
-$ if main < plan.d then
+$ for d = main, plan.d - 1, W do
+$   local rest = plan.d - d
         ${tab}{
 $   for j = 0, R - 1 do
-            ${tab}const vf q${j} = vf_load(${at("q", main, j, "DP")});
+            ${tab}const vf q${j} = vf_load(${at("q", d, j, "DP")});
 $   end
 $   for i = 0, walk - 1 do
-            ${tab}const vf b${i} = vf_loadn${K}(k${i} + ${main}, ${plan.d - main});
+$     if rest < W then
+            ${tab}const vf b${i} = vf_loadn${K}(k${i} + ${d}, ${rest});
+$     else
+            ${tab}const vf b${i} = vf_loadu${K}(k${i} + ${d});
+$     end
 $     for j = 0, R - 1 do
             ${tab}a${i}_${j} = vf_fma(b${i}, q${j}, a${i}_${j});
 $     end
@@ -114,7 +137,21 @@ $ local function nth(m)
 $   if each > 1 then return "key / " .. each end
 $   return more > 1 and "key * " .. more .. " + " .. m - 1 or "key"
 $ end
+$ -- The same of a strip at once.
+$ local function burst(tab)
+$   local rows = strip_lines % row_lines == 0 and strip_lines // row_lines or 0
+$   for i = 0, rows - 1 do
+$     for m = 0, row_lines - 1 do
+${request(tab, "k", at("asked / " .. row_lines, i), m * k_line)}
+$     end
+$   end
+$   for m = 0, rows == 0 and strip_lines - 1 or -1 do
+${request(tab, "k", "(" .. at("asked", m) .. ") / " .. row_lines, "(" .. at("asked", m) .. ") % " .. row_lines .. " * " .. k_line)}
+$   end
+$ end
 $ for _, g in ipairs(pv.strips) do
+$   local in_pairs = g.to > 0 and plan.pair_dv > 0
+$   assert(not in_pairs or g.to == plan.pair_dv)
 $   if g.to > 0 then
     for (int32_t c = ${g.from}; c < ${g.to}; c += ${g.vectors * W}) {
         const int32_t asked = c / ${g.vectors * W} * ${strip_lines};
@@ -122,6 +159,7 @@ $   else
     {
         enum { c = ${g.from}, asked = c / ${pv.columns * W} * ${strip_lines} };
 $   end
+$   if bursts then burst("        ") end
 $   for i, count in ipairs(pv.groups) do
 $     local from, to = pv.starts[i], pv.starts[i] + count - 1
 $     local tab = #pv.groups > 1 and "    " or ""
@@ -135,10 +173,13 @@ $       for j = 0, g.vectors - 1, 2 do
         ${tab}vf ${list(math.min(g.vectors - j, 2), function(i) return "o" .. r .. "_" .. j + i .. " = vf_zero()" end)};
 $       end
 $     end
+$     if bursts then
+#pragma GCC unroll 2
+$     end
         ${tab}for (int32_t key = 0; key < n; key++, vr += ldv) {
 $     -- The address is computed anew on purpose: with fewer instructions the loop runs further
 $     -- ahead, and wants more lines at once than L1 has buffers for (tests/bench/NOTES.md).
-$     for m = 1, i == 1 and more or 0 do
+$     for m = 1, i == 1 and not bursts and more or 0 do
             ${tab}${each > 1 and "if (key % " .. each .. " == 0) " or ""}{
                 ${tab}const int32_t at = asked + ${nth(m)};
                 ${tab}const int32_t row = at / ${row_lines}, column = at % ${row_lines} * ${k_line};
@@ -148,6 +189,8 @@ $     end
 $     for j = 0, g.vectors - 1 do
 $       if g.tail and j == g.vectors - 1 then
             ${tab}const vf v${j} = vf_loadn${V}(${at("vr", j * W)}, ${partial});
+$       elseif in_pairs then
+            ${tab}const vf v${j} = ${load_pair(V, "vr", j)};
 $       else
             ${tab}const vf v${j} = vf_loadu${V}(${at("vr", j * W)});
 $       end

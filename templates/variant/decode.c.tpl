@@ -87,6 +87,9 @@ $   else
             const vf z = load_n${Q}(row + d, D - d);
             vf_store(t->q + r * DP + d, vf_mul(z, scale));
         }
+$     if plan.pair_d > 0 then
+        for (int32_t d = 0; d < ${plan.pair_d}; d += 2 * W) vf_split(t->q + r * DP + d);
+$     end
 $   end
     }
 }
@@ -176,6 +179,10 @@ $ end
         *p.m = t->m[r];
         *p.l = l[r];
         if (l[r] != 0) memcpy(p.o, o + r * DVP, sizeof(float) * DVP);
+$ if plan.pair_dv > 0 then
+        if (l[r] == 0 || t->rows > DOT_ROWS) continue;
+        for (int32_t d = 0; d < ${plan.pair_dv}; d += 2 * W) vf_join(p.o + d);
+$ end
     }
 }
 

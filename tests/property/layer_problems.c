@@ -276,34 +276,34 @@ const char *layer_compare(arena *a, const layer_problem *p, const float *y, doub
     return NULL;
 }
 
-static const char *compare_element(arena *a, const char *name, const void *data, int32_t type,
-                                   int64_t at, double *const want[2]) {
-    const double got = (double)attn_load(data, type, at);
+static const char *compare_element(arena *a, const char *name, double got, int64_t at,
+                                   double *const want[2]) {
     if (got <= want[0][at] && got >= want[1][at]) return NULL;
     return arena_printf(a, "the cache's %s[%lld] is %.9g: must be from %.9g to %.9g", name,
                         (long long)at, got, want[1][at], want[0][at]);
 }
 
 static const char *compare_part(arena *a, const layer_problem *p, const char *name,
-                                const attn_cache *cache, const void *data, double *const want[2],
-                                int64_t heads, int64_t dim) {
+                                const attn_cache *cache, const void *data, const float *scale,
+                                double *const want[2], int64_t heads, int64_t dim) {
     const int64_t keys = block_keys(&p->c);
+    const int32_t type = attn_spec_types(spec_of(p)).k;
     const char *why = NULL;
     for (int64_t row = 0; !why && row < cache->batch * heads * keys; row++) {
         const int64_t b = row / keys / heads, key = row % keys;
         const bool padding = p->key_padding && p->key_padding[b * keys + key];
         if (padding || key >= cache->length[b]) continue;
-        for (int64_t d = 0; !why && d < dim; d++)
-            why =
-                compare_element(a, name, data, attn_spec_types(spec_of(p)).k, row * dim + d, want);
+        const double factor = scale ? (double)scale[row] : 1;
+        for (int64_t d = row * dim; !why && d < (row + 1) * dim; d++)
+            why = compare_element(a, name, factor * (double)attn_load(data, type, d), d, want);
     }
     return why;
 }
 
 const char *layer_compare_cache(arena *a, const layer_problem *p, const attn_cache *cache) {
     const attn_spec *s = spec_of(p);
-    const char *why =
-        compare_part(a, p, "k", cache, cache->k, p->k, s->kv_heads, attn_spec_k_dim(s));
+    const char *why = compare_part(a, p, "k", cache, cache->k, cache->k_scale, p->k, s->kv_heads,
+                                   attn_spec_k_dim(s));
     if (why || cache->v == cache->k) return why;
-    return compare_part(a, p, "v", cache, cache->v, p->v, s->v_heads, s->v_dim);
+    return compare_part(a, p, "v", cache, cache->v, cache->v_scale, p->v, s->v_heads, s->v_dim);
 }

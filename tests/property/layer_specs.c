@@ -184,14 +184,16 @@ static void put_rope(writer *w, int32_t whole) {
     if (chance(w, 30)) buf_puts(&w->b, "rope_mscale=1.25;");
 }
 
-/* Types that round, in turn. */
+/* Types that round, in turn. With scales: rotated or not; products in f32 are held to less. */
 static void put_kv_type(writer *w, int turn) {
     int rounding = 0;
-    for (int type = 0; type < ATTN_TYPE_COUNT; type++)
-        rounding += type != ATTN_TYPE_F32 && attn_type_get(type).exponent > 0;
+    for (int type = 0; type < ATTN_TYPE_COUNT; type++) rounding += type != ATTN_TYPE_F32;
     for (int type = 0, left = turn % rounding; type < ATTN_TYPE_COUNT; type++) {
-        if (type == ATTN_TYPE_F32 || !attn_type_get(type).exponent || left-- > 0) continue;
+        if (type == ATTN_TYPE_F32 || left-- > 0) continue;
         buf_printf(&w->b, "kv_type=%s;", attn_type_get(type).name);
+        if (!attn_type_scaled(type)) return;
+        maybe(w, "rotate");
+        if (chance(w, 60)) buf_puts(&w->b, "dot=f32;");
         return;
     }
 }

@@ -12,7 +12,20 @@
 
 enum { B = 2, T = 4, M = 10, KV = 5, KV_DIM = 6, CAPACITY = 9, FLOATS = B * T * M };
 
-enum layer_index { SELF, SLIDE, BOTH_WAYS, CROSS, SECOND, FLEX, INDEXED, SHARED, STORED, LAYERS };
+enum layer_index {
+    SELF,
+    SLIDE,
+    BOTH_WAYS,
+    CROSS,
+    SECOND,
+    FLEX,
+    INDEXED,
+    SHARED,
+    STORED,
+    CODES,
+    UNTURNED,
+    LAYERS
+};
 static const char *const layer_text[LAYERS] = {
     [SELF] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn_dim=12",
     [SLIDE] = "level=block;op=sliding_self;heads=2;head_dim=8;window=3;d_model=10;ffn=none",
@@ -25,6 +38,9 @@ static const char *const layer_text[LAYERS] = {
                 "score=s + slope[k];tensor=slope=f32[2]",
     [SHARED] = "level=block;form=mla;key=shared;heads=2;head_dim=8;retr_dim=4;kv_comp_dim=12;"
                "d_model=10;ffn=none",
+    [CODES] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=i8",
+    [UNTURNED] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=i8;"
+                 "rotate=false",
     [STORED] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=bf16",
 };
 
@@ -253,6 +269,29 @@ static void check_stored(status_test *t, void *memory, size_t size) {
     note(t, "a cache of bf16", bytes == 2 * (BYTES + 63) / 64 * 64 + 2 * 64, "has another size");
 }
 
+/* One of i8 has scales, and no other rotation. */
+static void check_codes(status_test *t, void *memory, size_t size) {
+    enum { ROWS = B * CAPACITY, BYTES = ROWS * 8 }; /* of k, and of v */
+    attn_cache other;
+    t->lib->cache_init(t->block[CODES], &other, B, CAPACITY, memory, size);
+    PREFILL(STORED, *a->cache = other, ATTN_E_CACHE, "cache.layer is another layer's");
+    PREFILL(UNTURNED, *a->cache = other, ATTN_E_CACHE, "cache.layer is another layer's");
+    t->lib->cache_init(t->block[UNTURNED], &other, B, CAPACITY, memory, size);
+    STEP(CODES, *a->cache = other, ATTN_E_CACHE, "cache.layer is another layer's");
+    STEP(CODES, f->cache.type = ATTN_TYPE_BF16, ATTN_E_CACHE, "cache.type is 1: must be 3 (i8)");
+    STEP(CODES, f->cache.k_scale = NULL, ATTN_E_CACHE,
+         "cache.k_scale is null: attn_cache_init sets it");
+    STEP(CODES, f->cache.v_scale = NULL, ATTN_E_CACHE, "cache.v_scale is null");
+    STEP(CODES, f->cache.v_scale = f->cache.k_scale + ROWS, ATTN_OK, "");
+    STEP(CODES, f->cache.v_scale = f->cache.k_scale + ROWS - 1, ATTN_E_ARGUMENT,
+         "cache.k_scale overlaps cache.v_scale");
+    STEP(CODES, f->cache.k_scale = f->cache.v, ATTN_E_ARGUMENT, "cache.v overlaps cache.k_scale");
+    size_t bytes;
+    t->lib->cache_bytes(t->block[CODES], B, CAPACITY, &bytes);
+    const size_t want = 2 * ((BYTES + 63) / 64 + (ROWS * sizeof(float) + 63) / 64) * 64 + 2 * 64;
+    note(t, "a cache of i8", bytes == want, "has another size");
+}
+
 static void check_caches(status_test *t) {
     STEP(SELF, a->cache = NULL, ATTN_E_CACHE,
          "cache is null: a step appends to the keys of a prefill");
@@ -318,6 +357,7 @@ static void check_caches(status_test *t) {
     lib->cache_init(t->block[SHARED], &other, B, CAPACITY, g.data, g.size);
     STEP(SELF, *a->cache = other, ATTN_E_CACHE, "cache.layer is another layer's");
     check_stored(t, g.data, g.size);
+    check_codes(t, g.data, g.size);
     guard_free(&g);
 }
 

@@ -160,23 +160,28 @@ static void same_caches(const trial *t, const layer_run *want, const layer_run *
     const attn_spec *s = &c->spec->core;
     const int64_t keys = want->cache.capacity;
     const struct {
+        const char *name;
         const void *want, *got;
-        int64_t heads, dim;
-    } part[2] = {{want->cache.k, got->cache.k, s->kv_heads, attn_spec_k_dim(s)},
-                 {want->cache.v, got->cache.v, s->v_heads, s->v_dim}};
+        int64_t heads;
+        size_t row; /* bytes */
+    } part[] = {{"k", want->cache.k, got->cache.k, s->kv_heads,
+                 (size_t)attn_spec_k_dim(s) * attn_type_size(attn_spec_types(s).k)},
+                {"v", want->cache.v, got->cache.v, s->v_heads,
+                 (size_t)s->v_dim * attn_type_size(attn_spec_types(s).v)},
+                {"k_scale", want->cache.k_scale, got->cache.k_scale, s->kv_heads, sizeof(float)},
+                {"v_scale", want->cache.v_scale, got->cache.v_scale, s->v_heads, sizeof(float)}};
     const bool one = want->cache.k == want->cache.v;
-    const int32_t type = attn_spec_types(s).k;
-    for (int i = 0; i < (one ? 1 : 2); i++)
-        for (int64_t n = 0; n < c->batch * part[i].heads; n++) {
-            const int64_t b = n / part[i].heads, at = n * keys * part[i].dim;
-            const size_t held = (size_t)want->cache.length[b] * (size_t)part[i].dim;
+    for (int i = 0; i < 4; i++)
+        for (int64_t n = 0; part[i].want && !(one && i == 1) && n < c->batch * part[i].heads; n++) {
+            const int64_t b = n / part[i].heads;
+            const size_t at = (size_t)(n * keys) * part[i].row;
+            const size_t held = (size_t)want->cache.length[b] * part[i].row;
             if (want->cache.length[b] == got->cache.length[b] &&
-                !memcmp(attn_at(part[i].want, type, at), attn_at(part[i].got, type, at),
-                        held * attn_type_size(type)))
+                !memcmp((const char *)part[i].want + at, (const char *)part[i].got + at, held))
                 continue;
             fail(t, what,
-                 i ? "the cache's v has other bits than after one prefill"
-                   : "the cache's k has other bits than after one prefill");
+                 arena_printf(t->a, "the cache's %s has other bits than after one prefill",
+                              part[i].name));
             return;
         }
 }

@@ -38,7 +38,7 @@ const property_spec property_specs[] = {
     {"zero_scale", "heads=2;head_dim=20;scale=0", 0, 0, 0, 0},
 
     /* 16 bits: keys and values, or all */
-    {"bf16_d12", "heads=4;kv_heads=2;head_dim=12;kv_type=bf16", 0, 0, 0, 0},
+    {"bf16_d12_dv44", "heads=4;kv_heads=1;head_dim=12;v_dim=44;kv_type=bf16", 0, 0, 0, 0},
     {"f16_d64_sinks", "heads=3;head_dim=64;sinks=true;kv_type=f16", 0, 0, 0, 0},
     {"bf16_gqa8_dv40", "heads=8;kv_heads=1;head_dim=72;v_dim=40;softcap=20;type=bf16", 0, 0, 0, 0},
     {"f16_window40", "op=sliding_self;heads=4;kv_heads=2;head_dim=33;window=40;type=f16;kv_type=bf16", 0, 0, 0, 0},

@@ -147,6 +147,7 @@ WRAP(sin)
 WRAP(cos)
 WRAP(sqrt)
 WRAP(floor)
+WRAP(rint)
 
 static double ref_sigmoid(double x) {
     return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x));
@@ -198,6 +199,7 @@ static void check_functions(void) {
     SWEEP(cos, cos, 2.5, 0, 0);
     SWEEP(sqrt, sqrt, 0.5, 0, 0);
     SWEEP(floor, floor, 0.0, 0, 0);
+    SWEEP(rint, rint, 0.0, 0, 0);
     static const struct {
         vector_fn *fn;
         float x, y;
@@ -227,6 +229,11 @@ static void check_functions(void) {
                {wrap_floor, -0.0f, -0.0f},
                {wrap_floor, 0.5f, 0},
                {wrap_floor, -0x1p-149f, -1},
+               {wrap_rint, 0.5f, 0},
+               {wrap_rint, 1.5f, 2},
+               {wrap_rint, -2.5f, -2},
+               {wrap_rint, 0x1.fffffep-2f, 0},
+               {wrap_rint, -126.50001f, -127},
                {wrap_sqrt, -0.0f, -0.0f}};
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         float y[W];

@@ -158,7 +158,70 @@ static void check_stores(const stored_type *t) {
     while (g.count) gather_float(t, &g, 0);
 }
 
+/* Pairs of bf16, not aligned to vectors, are what vf_split makes of their values. */
+static void check_pairs(void) {
+    bf16 codes[2 * W + 1];
+    _Alignas(64) float x[2 * W], y[2 * W];
+    for (uint32_t i = 0; i < CODES; i += 2 * W) {
+        for (int j = 0; j < 2 * W; j++) {
+            codes[j + 1] = (bf16)(i + (uint32_t)j);
+            x[j] = attn_load(codes, ATTN_TYPE_BF16, j + 1);
+        }
+        vf_store(y, vf_even_bf16(codes + 1));
+        vf_store(y + W, vf_odd_bf16(codes + 1));
+        for (int j = 0; j < 2 * W; j++)
+            CHECK(same(y[j], x[2 * (j % W) + j / W]), "pairs of bf16, code %x",
+                  i + (uint32_t)(2 * (j % W) + j / W));
+        vf_split(x);
+        for (int j = 0; j < 2 * W; j++) CHECK(same(y[j], x[j]), "vf_split, lane %d", j);
+        vf_join(x);
+        for (int j = 0; j < 2 * W; j++)
+            CHECK(same(x[j], attn_load(codes, ATTN_TYPE_BF16, j + 1)), "vf_join, lane %d", j);
+    }
+    vf_storeu(x, vf_held(vf_loadu(y)));
+    CHECK(!memcmp(x, y, sizeof(float) * W), "vf_held");
+}
+
+/* A row of n codes and its scale, against types.h, bit by bit; nothing beside it is written. */
+static void check_row(const float *x, int n) {
+    int8_t got[4 * W + 2], want[4 * W];
+    memset(got, 0x55, sizeof got);
+    const float scale = vf_row_i8(got + 1, x, n), right = attn_round_i8(want, x, n);
+    CHECK(same(scale, right), "vf_row_i8 of %d: scale %08x, not %08x", n, bits_of(scale),
+          bits_of(right));
+    for (int i = 0; i < n; i++)
+        CHECK(got[i + 1] == want[i], "vf_row_i8 of %d: code %d is %d, not %d", n, i, got[i + 1],
+              want[i]);
+    CHECK(got[0] == 0x55 && got[n + 1] == 0x55, "vf_row_i8 of %d writes beside its row", n);
+}
+
+/* Rows of each length: many sizes, ties, and one number that decides about all of them. */
+static void check_rows(void) {
+    static const float one[] = {127,       -127,      NAN,      INFINITY, -INFINITY,
+                                0x1p-100f, 0x1p-149f, 0x1p127f, -FLT_MAX, 0x1.fffffep-101f};
+    float x[4 * W];
+    uint32_t state = 1;
+    for (int n = 0; n <= 4 * W; n++) {
+        for (int e = -120; e < 120; e += 7) {
+            for (int i = 0; i < n; i++) {
+                state = state * 1664525u + 1013904223u;
+                x[i] = ldexpf((float)(int32_t)state, e - 31 - (int)(state >> 8 & 7));
+            }
+            check_row(x, n);
+        }
+        for (size_t k = 0; k < sizeof one / sizeof *one && n > 0; k++) {
+            for (int i = 0; i < n; i++) x[i] = (float)(i % 64) + 0.5f - 32 * (float)(k > 5);
+            if (k > 5)
+                for (int i = 0; i < n; i++) x[i] *= one[k] / 127;
+            x[(int)k * 5 % n] = one[k];
+            check_row(x, n);
+        }
+    }
+}
+
 static void check_types(void) {
+    check_pairs();
+    check_rows();
     for (size_t i = 0; i < sizeof stored_types / sizeof *stored_types; i++) {
         check_loads(&stored_types[i]);
         check_tails(&stored_types[i]);

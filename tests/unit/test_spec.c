@@ -524,6 +524,17 @@ Test(spec, integer_keys) {
     cr_assert_eq(attn_spec_parse(name, &back), ATTN_OK);
     cr_expect_eq(back.rotate, 1);
     cr_expect_eq(back.dot, ATTN_DOT_BF16);
+    s = regular(8, 64); /* a layer's keys are rotated unasked, and it is named so */
+    s.level = ATTN_LEVEL_BLOCK, s.d_model = 512, s.kv_type = ATTN_KV_TYPE_I8;
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    cr_expect(s.rotate == 1 && s.dot == ATTN_DOT_I16);
+    attn_spec_format(&s, name);
+    cr_expect_eq(strncmp(name, "attn_f32_kvi8_rotate_block_regular_", 35), 0, "%s", name);
+    s.rotate = 0;
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    cr_expect_eq(s.rotate, 0);
+    attn_spec_format(&s, name);
+    cr_expect_eq(strncmp(name, "attn_f32_kvi8_block_regular_", 28), 0, "%s", name);
     s = regular(8, 64);
     s.dot = ATTN_DOT_F32, s.rotate = 0; /* the defaults of f32: one spelling */
     cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
