@@ -519,7 +519,8 @@ int32_t attn_block_weights(const attn_block *block, attn_tensor *list, int32_t c
 size_t attn_block_packed_bytes(const attn_block *block);
 
 /* Packs weights for the kernels and folds what can be folded. Names may be canonical, the
- * reference's or Hugging Face's, with any prefix up to a dot; fused tensors (qkv, w1, gate_up_proj
+ * reference's, Hugging Face's or GGUF's, with any prefix up to a dot; fused tensors (qkv, w1,
+ * gate_up_proj
  * ..) fill several weights. On ATTN_E_WEIGHTS `message` (may be null) says everything that is
  * wrong: unknown names, wrong shapes, missing and doubled weights; on other statuses, which
  * argument is. packed: 64-byte aligned. The result holds no pointers: it may be saved, and mapped

@@ -52,8 +52,26 @@ static int weight_named(const attn_block_kernel *k, const char *base, const char
     return -1;
 }
 
+/* The weights that the layer has of a row's; 0: not all. */
+static int row_weights(const attn_block_kernel *k, size_t row, const char *kind,
+                       int piece[PIECES]) {
+    int pieces = 0;
+    for (; pieces < PIECES && names[row].piece[pieces]; pieces++)
+        if ((piece[pieces] = weight_named(k, names[row].piece[pieces], kind)) < 0) return 0;
+    return pieces;
+}
+
+/* Whether a tensor has as many rows as these weights together. */
+static bool has_rows_of(const attn_block_kernel *k, const attn_tensor *t, const int *piece,
+                        int pieces) {
+    int64_t rows = 0;
+    for (int i = 0; i < pieces; i++) rows += k->weights[piece[i]].dim[0];
+    return t->rank > 0 && t->dim[0] == rows;
+}
+
 /* The weights that a tensor's name stands for; 0: none. */
-static int find_weights(const attn_block_kernel *k, const char *name, int found[PIECES]) {
+static int find_weights(const attn_block_kernel *k, const attn_tensor *t, int found[PIECES]) {
+    const char *name = t->name;
     const size_t n = strlen(name);
     size_t longest = 0;
     int count = 0;
@@ -65,19 +83,18 @@ static int find_weights(const attn_block_kernel *k, const char *name, int found[
         count = 1;
     }
     static const char *const kinds[] = {".weight", ".bias"};
-    for (int t = 0; t < 2; t++) {
-        const size_t kind = strlen(kinds[t]);
-        if (n <= kind || strcmp(name + n - kind, kinds[t])) continue;
+    for (int s = 0; s < 2; s++) {
+        const size_t kind = strlen(kinds[s]);
+        if (n <= kind || strcmp(name + n - kind, kinds[s])) continue;
         for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
             const size_t m = strlen(names[i].suffix);
-            if (m + kind <= longest || !ends_in(name, n - kind, names[i].suffix, m)) continue;
-            int piece[PIECES], pieces = 0;
-            while (pieces < PIECES && names[i].piece[pieces]) {
-                piece[pieces] = weight_named(k, names[i].piece[pieces], kinds[t]);
-                if (piece[pieces] < 0) break;
-                pieces++;
-            }
-            if (!pieces || (pieces < PIECES && names[i].piece[pieces])) continue;
+            if (m + kind < longest || !ends_in(name, n - kind, names[i].suffix, m)) continue;
+            int piece[PIECES];
+            const int pieces = row_weights(k, i, kinds[s], piece);
+            if (!pieces) continue;
+            if (m + kind == longest &&
+                (has_rows_of(k, t, found, count) || !has_rows_of(k, t, piece, pieces)))
+                continue;
             longest = m + kind;
             memcpy(found, piece, sizeof piece);
             count = pieces;
@@ -97,7 +114,7 @@ static void put_dims(char *out, size_t size, int32_t rank, const int64_t *dim) {
 static void take(const attn_block_kernel *k, const attn_tensor *t, const float **weight,
                  problems *p) {
     int found[PIECES];
-    const int pieces = find_weights(k, t->name, found);
+    const int pieces = find_weights(k, t, found);
     if (!pieces) {
         problem(p, "%s: unknown weight", t->name);
         return;

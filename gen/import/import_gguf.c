@@ -501,8 +501,7 @@ static const char *matrix_of(gguf *x, const attn_gguf_tensor *t) {
 
 /* One line a type: the matrices that have it, and in how many layers. */
 static void note_types(gguf *x) {
-    static const int none;
-    for (int32_t type = none; type < ATTN_WEIGHT_COUNT; type++) {
+    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
         struct {
             const char *name;
             int count;

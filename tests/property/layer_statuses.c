@@ -570,6 +570,43 @@ static void check_names(status_test *t) {
     guard_free(&g);
 }
 
+/* llama.cpp's; phi3's files have gate and up in ffn_up, the others up alone. */
+static void check_gguf_names(status_test *t, bool fused) {
+    static const char *const gguf[][2] = {
+        {"norm1.", "attn_norm."},    {"q_proj.", "attn_q."},  {"k_proj.", "attn_k."},
+        {"v_proj.", "attn_v."},      {"norm2.", "ffn_norm."}, {"o_proj.", "attn_output."},
+        {"gate_proj.", "ffn_gate."}, {"up_proj.", "ffn_up."}, {"down_proj.", "ffn_down."}};
+    static const char *const qkv[] = {"q_proj.weight", "k_proj.weight", "v_proj.weight"};
+    static const char *const gate[] = {"gate_proj.weight", "up_proj.weight"};
+    attn_tensor w[MOST], other[MOST];
+    const int n = tensors(t, SELF, w);
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+        bool part = false;
+        for (int j = 0; j < 3; j++)
+            part |= !strcmp(w[i].name, qkv[j]) || (j < 2 && !strcmp(w[i].name, gate[j]));
+        if (fused && part) continue;
+        other[count] = w[i];
+        for (size_t j = 0; j < sizeof gguf / sizeof *gguf; j++) {
+            const size_t length = strlen(gguf[j][0]);
+            if (strncmp(w[i].name, gguf[j][0], length)) continue;
+            other[count].name = arena_printf(t->a, "blk.7.%s%s", gguf[j][1], w[i].name + length);
+        }
+        note(t, "GGUF's names", other[count].name != w[i].name, w[i].name);
+        count++;
+    }
+    if (fused) other[count++] = fuse(t, w, n, "blk.7.attn_qkv.weight", qkv, 3);
+    if (fused) other[count++] = fuse(t, w, n, "blk.7.ffn_up.weight", gate, 2);
+    const size_t bytes = t->lib->block_packed_bytes(t->block[SELF]);
+    guard g = guard_alloc(bytes, 64, false);
+    char message[1024];
+    attn_status st =
+        t->lib->block_pack(t->block[SELF], other, count, g.data, bytes, message, sizeof message);
+    note(t, "GGUF's names", st == ATTN_OK, message);
+    note(t, "GGUF's names", memcmp(g.data, t->packed[SELF].data, bytes) == 0, "packed other bytes");
+    guard_free(&g);
+}
+
 /* --- Packed weights --- */
 
 static void run_packed(status_test *t, enum layer_index k, const void *packed, float *y) {
@@ -724,6 +761,8 @@ int property_layer_statuses(const property_options *o) {
         check_create(t);
         check_wrong_weights(t);
         check_names(t);
+        check_gguf_names(t, false);
+        check_gguf_names(t, true);
         for (int k = 0; k < LAYERS; k++) check_mapped(t, (enum layer_index)k);
         check_damage(t);
         check_index(t, o);

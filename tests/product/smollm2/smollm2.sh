@@ -85,6 +85,17 @@ compile() { # compile LAYERS: build/smollm2/chat-LAYERS
         $here/chat.c $here/model.c "$@" -lm -o "$target"
 }
 
+spec() { # the GGUF's own layers are those of its config.json but for the order of rotated columns
+    for rope in interleaved half; do
+        file=$work/config.json
+        [ $rope = half ] || file=$work/SmolLM2-135M-Instruct.Q4_1.gguf
+        "${BUILD:-build}/attn-gen" generate --dump spec --name same "$file" >"$work/spec-$rope.lua" &&
+            grep -q "rope = \"$rope\"" "$work/spec-$rope.lua" || return 1
+        sed '/^-- /d; s/rope = "[a-z]*"/rope/' "$work/spec-$rope.lua" | tr -s ' \n' '\n' >"$work/spec-$rope"
+    done
+    cmp "$work/spec-half" "$work/spec-interleaved" && echo "the same"
+}
+
 reference() {
     if newer "$work/reference.safetensors" "$work/model.safetensors" $here/*.py; then
         echo "as it was made before"
@@ -109,6 +120,7 @@ run_test() {
     3) skip "smollm2, $(cat "$work/prepare.log")" && finish ;;
     *) check weights sh -c 'cat "$1" && false' - "$work/prepare.log" || finish ;;
     esac
+    check spec spec
     check reference reference || finish
     for kind in naive product; do
         check compile-$kind compile $kind || continue
