@@ -363,12 +363,12 @@ typedef struct attn_merge_args {
  * as a prefix that many items share and what each has of its own: with w = exp(lse - the largest
  * lse) of each part, o = sum(w * o) / sum(w) and lse = the largest + log(sum(w)), in double, in the
  * order of the parts, rounded once. A part with lse = -inf (no visible key) adds nothing, whatever
- * its o is; where all are so, or there is no part, o = 0 and lse = -inf. An lse of NaN makes the row
- * NaN. Of specs with sinks at most one part may come from a call that has them. o may be a part's o,
- * and lse its lse (same data and strides); else what is written lies apart from all that is read.
- * Runs on the calling thread; calls may run side by side on rows that lie apart. Checks first: on
- * any status but ATTN_OK (ATTN_E_ARGUMENT, ATTN_E_ABI) nothing was written.
- * Source: Dao et al. 2023, split keys (Flash-Decoding); Juravsky et al. 2024 (Hydragen). */
+ * its o is; where all are so, or there is no part, o = 0 and lse = -inf. An lse of NaN makes the
+ * row NaN. Of specs with sinks at most one part may come from a call that has them. o may be a
+ * part's o, and lse its lse (same data and strides); else what is written lies apart from all that
+ * is read. Runs on the calling thread; calls may run side by side on rows that lie apart. Checks
+ * first: on any status but ATTN_OK (ATTN_E_ARGUMENT, ATTN_E_ABI) nothing was written. Source: Dao
+ * et al. 2023, split keys (Flash-Decoding); Juravsky et al. 2024 (Hydragen). */
 attn_status attn_merge(const attn_merge_args *args);
 attn_status attn_merge_check(const attn_merge_args *args, char *message, size_t size);
 
