@@ -181,11 +181,11 @@ static bool report(arena *a, const options *o, diag *d) {
     return true;
 }
 
-/* The instruction sets to tune: the best that this CPU runs, or those asked for, if it runs them.
- */
+/* The instruction sets to tune: the best that this CPU runs, and what that is like, or those asked
+ * for, if it runs them. */
 static unsigned tune_isas(const options *o, diag *d) {
     const unsigned native = isa_native();
-    if (!o->isa) return 1u << attn_isa_best(native);
+    if (!o->isa) return isa_best(native);
     const unsigned mask = isa_parse(o->isa, d);
     for (int i = 0; i < ATTN_ISA_COUNT; i++)
         if ((mask & ~native) >> i & 1) {

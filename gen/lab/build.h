@@ -95,6 +95,10 @@ void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_
 /* The instruction sets of the kernels in a folder's sources. 0 with a message if there are none. */
 unsigned build_folder_isas(arena *a, const char *dir, diag *d);
 
+/* Whether a library has code of its own for a kernel or layer on `isa`; true where it has none at
+ * all. Sets ATTN_ISA likewise. */
+bool build_has(arena *a, const kernel_lib *lib, const kernel_spec *kernel, int isa);
+
 /* A plan for `kernel` that runs on `isa` and nothing else: null with *why otherwise. Sets the
  * environment variable ATTN_ISA of this process. */
 attn_plan *build_plan(arena *a, const kernel_lib *lib, const kernel_spec *kernel, int isa,

@@ -209,6 +209,7 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
     out->dot = (exp(2 * loose) - 1 + dot_p(spec)) * v_most;
     out->bound = (4e-6 + SCORE_ROUNDING * weight) * v_most + out->dot;
     out->lse_bound = 1e-6 + SCORE_ROUNDING * weight + loose;
+    out->lse_dot = loose;
     out->any = r->any || r->bad_index;
     out->bad_index = r->bad_index;
 }

@@ -12,6 +12,7 @@ typedef struct oracle_row {
     double bound;     /* rule 8: of |O - O64|, with the term of `dot` */
     double dot;       /* that term */
     double lse_bound; /* the same error of the scores, seen in LSE */
+    double lse_dot;   /* of that, the term of `dot` */
     int32_t visible;  /* keys */
     bool any;         /* rule 6: a visible NaN or Inf, or a bad index: no value is expected */
     bool bad_index;   /* a side tensor's index was out of range at a visible pair */

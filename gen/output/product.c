@@ -93,22 +93,56 @@ static void add(arena *a, product_list *list, int kernel, int isa) {
     decide(a, list->options, p);
 }
 
+static const product *serving(const product_list *list, int kernel, const isa_row *isa) {
+    const product *p = product_on(list, kernel, (int)(isa - isa_table));
+    return p || !isa->like ? p : serving(list, kernel, isa->like);
+}
+
 /* A layer's kernels, which may come after it. */
 static void link_cores(const product_list *list, product *p) {
-    const int isa = (int)(p->isa - isa_table);
-    if (p->spec->inner >= 0) p->core = product_on(list, p->spec->inner, isa);
-    if (p->spec->expanded >= 0) p->expanded = product_on(list, p->spec->expanded, isa);
+    if (p->spec->inner >= 0) p->core = serving(list, p->spec->inner, p->isa);
+    if (p->spec->expanded >= 0) p->expanded = serving(list, p->spec->expanded, p->isa);
+}
+
+/* Whether a kernel has code of its own on an instruction set that was asked for: the plan's or a
+ * tune file's, a layer where one of its cores has. Without the row that it is like, all have. */
+static bool adds(arena *a, const product_list *list, int kernel, const isa_row *isa) {
+    const kernel_spec *k = &list->model->kernels[kernel];
+    const gen_options *o = list->options;
+    const attn_isa number = (attn_isa)(isa - isa_table);
+    if (!isa->like || !(o->isa_mask >> (isa->like - isa_table) & 1)) return true;
+    if (k->core.level == ATTN_LEVEL_BLOCK)
+        return (k->inner >= 0 && adds(a, list, k->inner, isa)) ||
+               (k->expanded >= 0 && adds(a, list, k->expanded, isa));
+    return tune_find(o->tune, k->name, number) || plan_adds(a, k, isa, o->unroll);
+}
+
+/* Those asked for on which some kernel has code of its own. */
+static unsigned useful_isas(arena *a, const product_list *list) {
+    unsigned mask = 0;
+    for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
+        if (!(list->options->isa_mask >> isa & 1)) continue;
+        bool any = !isa_table[isa].like;
+        for (int i = 0; i < list->model->kernel_count && !any; i++)
+            any = adds(a, list, i, &isa_table[isa]);
+        if (any) mask |= 1u << isa;
+    }
+    return mask;
 }
 
 product_list products_make(arena *a, const model *m, const gen_options *o) {
-    product_list list = {.model = m, .options = o};
-    for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) list.isas += o->isa_mask >> isa & 1;
+    gen_options *own = arena_alloc(a, sizeof *own);
+    product_list list = {.model = m, .options = own};
+    *own = *o;
+    own->isa_mask = useful_isas(a, &list);
+    for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) list.isas += own->isa_mask >> isa & 1;
     list.row = arena_alloc(a, ((size_t)m->kernel_count * (size_t)list.isas + 1) * sizeof(product));
     list.first = arena_alloc(a, ((size_t)m->kernel_count + 1) * sizeof *list.first);
     for (int kernel = 0; kernel < m->kernel_count; kernel++) {
         list.first[kernel] = list.count;
         for (int isa = 0; isa < ATTN_ISA_COUNT; isa++)
-            if (o->isa_mask >> isa & 1) add(a, &list, kernel, isa);
+            if ((own->isa_mask >> isa & 1) && adds(a, &list, kernel, &isa_table[isa]))
+                add(a, &list, kernel, isa);
         list.first[kernel + 1] = list.count;
     }
     for (int i = 0; i < list.count; i++) link_cores(&list, &list.row[i]);
@@ -135,7 +169,9 @@ const product *product_on(const product_list *p, int kernel, int isa) {
 }
 
 const product *product_best(const product_list *p, int kernel) {
-    const product *row = products_of(p, kernel);
-    while (row->isa != &isa_table[attn_isa_best(p->options->isa_mask)]) row++;
-    return row;
+    const product *row = products_of(p, kernel), *best = row;
+    for (int i = 1; i < products_count(p, kernel); i++)
+        if (attn_isa_better((attn_isa)(row[i].isa - isa_table), (attn_isa)(best->isa - isa_table)))
+            best = &row[i];
+    return best;
 }

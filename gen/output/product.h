@@ -36,14 +36,14 @@ typedef struct product {
 
 typedef struct product_list {
     const model *model;
-    const gen_options *options;
-    product *row; /* kernel by kernel, each on those instruction sets that were asked for */
+    const gen_options *options; /* of those instruction sets that have kernels */
+    product *row; /* kernel by kernel, each on those of them where it has code of its own */
     int *first;   /* where a kernel's rows start; one more at the end */
-    int isas;     /* that were asked for */
+    int isas;
     int count;
 } product_list;
 
-/* The model and the options must outlive the list. */
+/* The model must outlive the list, and what the options point to. */
 product_list products_make(arena *a, const model *m, const gen_options *o);
 
 /* A kernel's products, in the order of instruction sets. */

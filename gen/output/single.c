@@ -117,7 +117,8 @@ static bool is_told(const char *line) {
 }
 
 /* A header's or a source's text with its own includes in their places: headers that stand in the
- * file already are left out, instruction sets' headers too (their section opens with them). */
+ * file already are left out, instruction sets' headers too (their section opens with them, and
+ * with those that they are made on). */
 static void expand(single *s, const gen_file *f, buf *b, bool members) {
     for (const char *p = f->text; *p;) {
         const size_t n = strcspn(p, "\n") + 1;
@@ -131,7 +132,8 @@ static void expand(single *s, const gen_file *f, buf *b, bool members) {
             buf_add(b, p, n);
         } else if (members && strstr(path, "spec_fields.def")) {
             spec_members(b);
-        } else if (!is_vocabulary(s->a, path) && !name_set_has(&s->done, path, strlen(path))) {
+        } else if ((!is_vocabulary(s->a, path) || isa_header(s->a, f->path) >= 0) &&
+                   !name_set_has(&s->done, path, strlen(path))) {
             expand(s, header, b, members);
         }
         p += n;

@@ -92,11 +92,13 @@ void plan_choose(plan *p, const kernel_spec *k, const isa_row *isa) {
     if (c->prefetch < 0) c->prefetch = c->unroll % plan_line(ATTN_TYPE_F32) == 0;
     /* A score expression may drift by more than a lazy maximum bears (ALiBi does, every block). */
     if (c->lazy < 0) c->lazy = !k->score_expr;
+    if (p->codes.q_most) c->dot_keys = CODE_KEYS; /* the contract's */
     if (c->dot_keys < 0) c->dot_keys = choose_dot_keys(p);
     if (c->dot_ahead < 0) c->dot_ahead = choose_dot_ahead(p, isa);
     if (c->part_keys < 0) {
-        c->part_keys = 512 / c->key_block * c->key_block;
-        if (c->part_keys < 1) c->part_keys = c->key_block;
+        const int step = p->codes.q_most ? lcm(c->key_block, CODE_KEYS) : c->key_block;
+        c->part_keys = 512 / step * step;
+        if (c->part_keys < 1) c->part_keys = step;
     }
     /* A shared latent row is key and value: prefill would read it twice to pack it, which pays
      * later (tune on M1: decode is 8 % ahead at 8 rows). */
@@ -164,6 +166,9 @@ const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
     *param = INDEX(lazy);
     if (c->lazy && k->score_expr) return "must be false: a score expression may drift";
     *param = INDEX(dot_keys);
+    if (p.codes.q_most && choice->dot_keys >= 0 && choice->dot_keys != CODE_KEYS)
+        return arena_printf(a, "must be %d, the keys of a block of P, got %d", CODE_KEYS,
+                            choice->dot_keys);
     if (c->dot_keys & (c->dot_keys - 1))
         return arena_printf(a, "must be a power of two, got %d", c->dot_keys);
     if (c->dot_keys * DOT_ROWS > c->key_block * rows)
@@ -173,5 +178,8 @@ const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
     if (c->part_keys % c->key_block)
         return arena_printf(a, "must be a multiple of key_block (%d), got %d", c->key_block,
                             c->part_keys);
+    if (p.codes.q_most && c->part_keys % CODE_KEYS)
+        return arena_printf(a, "must be a multiple of %d, the keys of a block of P, got %d",
+                            CODE_KEYS, c->part_keys);
     return NULL;
 }

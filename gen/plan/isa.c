@@ -17,6 +17,7 @@
 #define TILES_AVX512                                                                              \
     .tile_vectors = 2, .max_keys = 12, .l1_bytes = 48 << 10, .l2_bytes = 2 << 20, .fma_cycle = 2, \
     .loads_cycle = 2, .exp_cycles = 4.5, .line_cycles = 1, .text_base = 33400, .text_step = 8
+#define TILES_AVX512VNNI TILES_AVX512, .like = &isa_table[ATTN_ISA_AVX512], .integers = true
 
 const isa_row isa_table[ATTN_ISA_COUNT] = {
 #define ATTN_ISA_ROW(ID, NAME, FAMILY, RANK, GUARD, TEST, WIDTH, REGISTERS, ENGINE, TILES) \
@@ -47,6 +48,13 @@ unsigned isa_native(void) {
     for (int i = 0; i < ATTN_ISA_COUNT; i++)
         if (attn_cpu_runs((attn_isa)i)) mask |= 1u << i;
     return mask;
+}
+
+unsigned isa_best(unsigned mask) {
+    const isa_row *isa = &isa_table[attn_isa_best(mask)];
+    unsigned best = 0;
+    for (; isa; isa = isa->like) best |= 1u << (isa - isa_table);
+    return best & mask;
 }
 
 static unsigned one(const char *name, size_t n) {

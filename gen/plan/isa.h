@@ -7,14 +7,17 @@
 #include "util.h"
 
 typedef struct isa_row {
-    const char *name;   /* as in --isa, names and file stems */
-    const char *id;     /* C enumerator */
-    const char *guard;  /* preprocessor condition of targets that have it; null: all do */
-    const char *engine; /* how products are computed: a file of templates/engine */
-    int width;          /* f32 lanes of a vector */
-    int registers;      /* architectural vector registers */
-    int tile_vectors;   /* query vectors of a full tile */
-    int max_keys;       /* most keys of a QK register tile */
+    const struct isa_row *like; /* kernels whose code here would be that of this row are made for it
+                                   alone; null: all have their own */
+    const char *name;           /* as in --isa, names and file stems */
+    const char *id;             /* C enumerator */
+    const char *guard;          /* preprocessor condition of targets that have it; null: all do */
+    const char *engine;         /* how products are computed: a file of templates/engine */
+    int width;                  /* f32 lanes of a vector */
+    int registers;              /* architectural vector registers */
+    bool integers;    /* multiplies and adds codes of 8 and 16 bits at a multiple of the f32 rate */
+    int tile_vectors; /* query vectors of a full tile */
+    int max_keys;     /* most keys of a QK register tile */
     /* For the cost model (cost.c): typical of CPUs with it, never this host's. */
     int l1_bytes, l2_bytes;
     double fma_cycle;   /* vector multiply-adds a cycle: what the peak means */
@@ -35,5 +38,7 @@ const char *isa_list(arena *a, unsigned mask, const char *between);
 /* Bits of all ISAs, and of those that this CPU runs. */
 unsigned isa_all(void);
 unsigned isa_native(void);
+/* The best of a set, and those that it is like. */
+unsigned isa_best(unsigned mask);
 
 #endif

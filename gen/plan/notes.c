@@ -2,6 +2,7 @@
 #include "plan_internal.h"
 
 #include "types.h"
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,10 +107,7 @@ static void note_maximum(arena *a, plan *p) {
                         : "softmax: running maximum");
 }
 
-/* What is rounded, and what follows, where keys and values are integers. */
-static void note_scaled(arena *a, const kernel_spec *k, plan *p) {
-    char dot[ATTN_FIELD_TEXT_MAX];
-    attn_field_text(attn_field_find("dot"), &k->core, dot);
+static void note_floats(arena *a, plan *p, const char *dot) {
     note(a, p,
          "i8: products are formed of codes in f32; a score takes its key's scale, P its value's%s",
          p->tiled ? "; tiles widen rows to their values, scale * code" : "");
@@ -117,6 +115,40 @@ static void note_scaled(arena *a, const kernel_spec *k, plan *p) {
          "dot = %s: all products are formed in f32, so nothing is rounded below f32, and O is as "
          "exact as with f32 keys of these values: there is no term for dot",
          dot);
+}
+
+/* Rule 5 of "Storage types" of CONTRACT.md, with this kernel's bits. */
+static void note_codes(arena *a, const kernel_spec *k, plan *p, const char *dot) {
+    const plan_codes *c = &p->codes;
+    note(a, p,
+         "i8, dot products: a row of Q%s is rounded to codes of %d bits, its largest to %d; their "
+         "products with codes of K are summed in integers, exactly; a score is such a sum times "
+         "both scales, in f32",
+         p->rotate.block ? ", rotated," : "", c->words ? 16 : 8, c->q_most);
+    note(a, p,
+         "i8, dot products: P times its value's scale is rounded to unsigned codes of %d bits, in "
+         "blocks of %d keys at multiples of %d, the largest of a row to %d; their products with "
+         "codes of V are summed in integers, exactly, and blocks in f32",
+         8 * c->p_bytes, CODE_KEYS, CODE_KEYS, c->p_most);
+    note(a, p,
+         "dot = %s: dot products may add max|V| ((e^2u - 1) + %d / %d) to the bound of O, and u to "
+         "that of LSE: u is the largest %s%g max|q| / %d sum|k| of a row's keys",
+         dot, CODE_KEYS, 2 * c->p_most, p->rescore ? "|ds'/ds| " : "", fabs((double)k->core.scale),
+         2 * c->q_most);
+    note(
+        a, p,
+        "i8, tiles: rows are widened to their values, scale * code, and all products are formed in "
+        "f32: nothing is added to their bound");
+}
+
+/* What is rounded, and what follows, where keys and values are integers. */
+static void note_scaled(arena *a, const kernel_spec *k, plan *p) {
+    char dot[ATTN_FIELD_TEXT_MAX];
+    attn_field_text(attn_field_find("dot"), &k->core, dot);
+    if (p->codes.q_most)
+        note_codes(a, k, p, dot);
+    else
+        note_floats(a, p, dot);
     if (p->rotate.block)
         note(
             a, p,

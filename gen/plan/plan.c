@@ -5,6 +5,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static const double LOG2E = 1.4426950408889634;
 #define KEYS_MOST ((int64_t)INT32_MAX + 1)
@@ -119,10 +120,17 @@ static void add_dot(plan *p, const isa_row *isa, int rows) {
     t->keys = p->choice.dot_keys > least ? p->choice.dot_keys : least;
     if (t->keys > p->turn_keys) p->turn_keys = t->keys;
     t->pv.columns = min_int(2, p->dvp / isa->width);
-    t->walk = min_int(2, least); /* more break the prefetchers' streams */
+    t->walk = min_int(2, least);          /* more break the prefetchers' streams */
+    if (p->codes.q_most) t->walk = least; /* 16 sums at most, reduced from registers */
     /* So little work a row runs into full queues, which drop requests. */
     t->again = rows * 4 <= isa->width;
-    split_rows(&t->pv, rows, plan_pv_rows(isa, t->pv.columns));
+    if (p->codes.q_most) {
+        /* 16 sums in registers: each row's by bytes of P, of up to 8 vectors of columns. */
+        t->pv.columns = min_int(8, p->dvp / isa->width);
+        split_rows(&t->pv, rows, 16 / (t->pv.columns * p->codes.p_bytes));
+    } else {
+        split_rows(&t->pv, rows, plan_pv_rows(isa, t->pv.columns));
+    }
     split_columns(p, isa->width, &t->pv);
     plan_dot_asks(p, isa, t);
 }
@@ -140,11 +148,9 @@ static void plan_split(const kernel_spec *k, const isa_row *isa, plan *p) {
     p->decode_q = p->choice.decode_q;
     /* More lines at once than wait for memory side by side. */
     p->dot_spread = p->d > 128 || isa->width > 8;
-    p->dot_most = 16;
-    /* One token's rows in tiles of up to 8, and up to four tokens of a head that shares no key.
-     * Past 16 rows products take longer than memory, and past 4 of a shared latent row, which is
-     * key and value: the tiles of prefill are better at those. */
-    if (p->group > p->dot_most || (plan_is_latent(&k->core) && p->group > 4)) return;
+    p->dot_most = DOT_MOST;
+    /* One token's rows in tiles of up to 8, and up to four tokens of a head that shares no key. */
+    if (!plan_has_dots(&k->core, p)) return;
     plan_pairs(p, isa);
     const int most = min_int(DOT_ROWS, isa->width), tiles = (p->group + most - 1) / most;
     const int rows = (p->group + tiles - 1) / tiles;
@@ -267,4 +273,15 @@ void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
 
 double plan_flops(const plan *p, double pairs) {
     return 2.0 * (p->d + p->dv) * pairs;
+}
+
+static const char *code_on(arena *a, const kernel_spec *k, const isa_row *isa, int unroll) {
+    plan p;
+    plan_make(a, k, isa, unroll, NULL, &p);
+    *p.symbol = 0;
+    return plan_code(a, &p);
+}
+
+bool plan_adds(arena *a, const kernel_spec *k, const isa_row *isa, int unroll) {
+    return !isa->like || strcmp(code_on(a, k, isa, unroll), code_on(a, k, isa->like, unroll)) != 0;
 }

@@ -86,6 +86,14 @@ typedef struct plan_dot {
     plan_pv pv;
 } plan_dot;
 
+/* Dot products of codes of 8 bits, as integers, exact in 32 bits. */
+typedef struct plan_codes {
+    bool words;  /* codes of Q have 16 bits, else 8 */
+    int q_most;  /* what a row's largest becomes; 0: products are formed in f32 */
+    int p_bytes; /* of P, unsigned, */
+    int p_most;  /* of which the largest of a row in a block of keys becomes that */
+} plan_codes;
+
 /* A way to go through the rows of an item: a file of templates/variant. */
 typedef struct plan_variant {
     const char *name;
@@ -142,6 +150,7 @@ typedef struct plan {
     int dot_ahead;   /* rows of K and of V asked for before their turn: whole turns */
     plan_dot dot[2]; /* by rows, the fewest first */
     int dots;        /* none: 0 */
+    plan_codes codes;
     /* Columns of Q and of O that stand, in each two vectors, as the even ones, then the odd ones:
      * how dot products load pairs of 16 bits. 0: as they lie. */
     int pair_d, pair_dv;
@@ -163,6 +172,10 @@ const char *plan_check_unroll(arena *a, const kernel_spec *spec, int unroll);
  * tune file says. Not both; plan_check_unroll and plan_check accept them. */
 void plan_make(arena *a, const kernel_spec *spec, const isa_row *isa, int unroll,
                const plan_choice *choice, plan *out);
+
+/* Whether a kernel has code of its own on an instruction set: false where the model's plan is that
+ * of the one it is like. */
+bool plan_adds(arena *a, const kernel_spec *spec, const isa_row *isa, int unroll);
 
 /* Null if a kernel can be made with this choice, else what is wrong; *param: with which member. */
 const char *plan_check(arena *a, const kernel_spec *spec, const isa_row *isa,

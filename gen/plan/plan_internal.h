@@ -7,6 +7,7 @@
 enum {
     LINE_BYTES = 64,  /* of a cache line */
     PLAN_SHARE = 32,  /* bytes of a `share`, which the generated file asserts */
+    DOT_MOST = 16,    /* most rows of a group that run as dot products */
     DOT_ROWS = 8,     /* most rows of a tile that runs as dot products */
     GATHER_ROWS = 64, /* query rows of a task of gather */
     GATHER_BATCH = 8, /* keys that gather multiplies side by side, at most */
@@ -14,6 +15,9 @@ enum {
     SUM_MOST = 96,    /* keys summed one after the other: equal ones round by 36 of 2^-24 at most */
     SPAN_KEYS = 2048,
     WIDEN_AHEAD = 12, /* two register tiles of a narrow tile on AVX2 */
+    CODE_KEYS = 32,   /* of a block in which P is rounded */
+    CODE_STEPS = 4,   /* vectors of codes of a row that a turn of the loop over them takes */
+    CODE_WEAVE = 64,  /* columns of V woven at once: a vector of bytes */
     BURST_MOST = 32,  /* lines that are asked for at once */
     DOT_SUMS = 64     /* turns that a tile of dot products sums before its sums are kept */
 };
@@ -39,6 +43,15 @@ int plan_panel(const plan *p, const isa_row *isa);
 int plan_q_floats(const plan *p);
 /* One row a key, its first columns the value: what all heads share. */
 bool plan_is_latent(const attn_spec *s);
+/* Whether few rows run as dot products. */
+bool plan_has_dots(const attn_spec *s, const plan *p);
+/* Codes of a row of Q in whole vectors, and those of a vector. */
+int plan_code_step(const plan *p);
+int plan_code_row(const plan *p);
+/* Columns of a row that a loop takes; rows of one turn have none. */
+int plan_code_loop(const plan *p);
+/* Most rows of a tile of dot products. */
+int plan_code_rows(const plan *p);
 /* Decode's parts that a row's keys lie in, where the rows of an item see keys far apart: most. */
 int64_t plan_row_parts(const plan *p);
 /* Sizes that choices depend on. */

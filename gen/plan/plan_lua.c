@@ -133,6 +133,35 @@ lua_val *plan_rotation_to_lua(arena *a, attn_rotation rotate) {
     return t;
 }
 
+typedef struct named_int {
+    const char *name;
+    int value;
+} named_int;
+
+static void set_ints(arena *a, lua_val *t, const named_int *ints, size_t n) {
+    for (size_t i = 0; i < n; i++) lua_val_set_int(a, t, ints[i].name, ints[i].value);
+}
+static lua_val *codes_to_lua(arena *a, const plan *p) {
+    lua_val *t = lua_val_table(a);
+    const plan_codes *c = &p->codes;
+    const int step = plan_code_step(p);
+    lua_val_set_bool(a, t, "words", c->words);
+    const named_int ints[] = {{"q_most", c->q_most},
+                              {"p_bytes", c->p_bytes},
+                              {"p_most", c->p_most},
+                              {"step", step},
+                              {"d", plan_code_row(p)},
+                              {"d_whole", p->d / step * step},
+                              {"steps", CODE_STEPS},
+                              {"d_loop", plan_code_loop(p)},
+                              {"v_whole", p->dv / CODE_WEAVE * CODE_WEAVE},
+                              {"rows", plan_code_rows(p)},
+                              {"woven", CODE_KEYS / 4 * p->dvp},
+                              {"p_words", CODE_KEYS / 4 * DOT_ROWS}};
+    set_ints(a, t, ints, sizeof ints / sizeof *ints);
+    return t;
+}
+
 static lua_val *variants_to_lua(arena *a, const plan *p) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < p->variants; i++) {
@@ -144,14 +173,6 @@ static lua_val *variants_to_lua(arena *a, const plan *p) {
     return list;
 }
 
-typedef struct named_int {
-    const char *name;
-    int value;
-} named_int;
-
-static void set_ints(arena *a, lua_val *t, const named_int *ints, size_t n) {
-    for (size_t i = 0; i < n; i++) lua_val_set_int(a, t, ints[i].name, ints[i].value);
-}
 #define SET_INTS(...)                                \
     set_ints(a, t, (const named_int[]){__VA_ARGS__}, \
              sizeof((const named_int[]){__VA_ARGS__}) / sizeof(named_int))
@@ -178,6 +199,7 @@ static void set_tiled(arena *a, lua_val *t, const plan *p) {
     lua_val_set_int(a, t, "widen_ahead", p->widen_ahead);
     lua_val_set_bool(a, t, "latent", p->latent);
     lua_val_set_bool(a, t, "dot_spread", p->dot_spread);
+    if (p->codes.q_most) lua_val_set(a, t, "codes", codes_to_lua(a, p));
     lua_val_set_bool(a, t, "scattered", p->scattered);
     lua_val_set_bool(a, t, "lazy", p->lazy);
 }
@@ -248,6 +270,7 @@ lua_val *plan_for_templates(arena *a, const plan *p) {
     lua_val *t = plan_to_lua(a, p);
     lua_val_set_bool(a, t, "scaled", p->scaled);
     lua_val_set(a, t, "rotate", plan_rotation_to_lua(a, p->rotate));
+    if (!p->codes.q_most) lua_val_set_bool(a, t, "codes", false);
     return t;
 }
 

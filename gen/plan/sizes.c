@@ -1,6 +1,8 @@
 /* sizes.c - what a spec and an instruction set say before anything is chosen. */
 #include "plan_internal.h"
 
+#include "op.h"
+
 #include "types.h"
 
 int plan_line(int32_t type) {
@@ -27,6 +29,23 @@ int plan_v_bytes(const plan *p, int columns) {
 }
 
 /* Sizes that choices depend on. */
+/* Past 16 rows products take longer than memory, and past 4 of a shared latent row, which is key
+ * and value: the tiles of prefill are better at those. */
+bool plan_has_dots(const attn_spec *s, const plan *p) {
+    if (attn_op_few_keys(s)) return false;
+    return p->group <= DOT_MOST && (!plan_is_latent(s) || p->group <= 4);
+}
+
+/* Few enough rows, and codes whose products' sums fit 32 bits: |k| is up to 128. */
+static void plan_integers(const kernel_spec *k, const isa_row *isa, plan *p) {
+    const int32_t dot = k->core.dot;
+    if (!isa->integers || !attn_spec_scaled(&k->core) || !plan_has_dots(&k->core, p)) return;
+    if (dot == ATTN_DOT_I16 && p->d <= 2048)
+        p->codes = (plan_codes){true, p->d <= 512 ? 32639 : 8191, 2, 65535};
+    else if (dot == ATTN_DOT_I8)
+        p->codes = (plan_codes){false, 127, 1, 255};
+}
+
 void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p) {
     const attn_spec *s = &k->core;
     p->type = attn_spec_types(s);
@@ -37,11 +56,30 @@ void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p) {
     p->d = attn_spec_k_dim(s);
     p->dv = s->v_dim;
     p->dvp = (p->dv + isa->width - 1) / isa->width * isa->width;
+    plan_integers(k, isa, p);
 }
 
 /* One row a key, its first columns the value: what all heads share. */
 bool plan_is_latent(const attn_spec *s) {
     return s->form == ATTN_FORM_MLA && s->key == ATTN_KEY_SHARED;
+}
+
+int plan_code_step(const plan *p) {
+    return CODE_WEAVE / (p->codes.words ? 2 : 1);
+}
+
+int plan_code_loop(const plan *p) {
+    const int turn = CODE_STEPS * plan_code_step(p), turns = p->d / turn;
+    return turns > 1 ? turns * turn : 0;
+}
+
+int plan_code_rows(const plan *p) {
+    return p->dots ? p->dot[p->dots - 1].rows : 0;
+}
+
+int plan_code_row(const plan *p) {
+    const int step = plan_code_step(p);
+    return (p->d + step - 1) / step * step;
 }
 
 /* Keys that fit beside nv queries and one broadcast. */

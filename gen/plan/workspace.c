@@ -12,9 +12,12 @@ size_t plan_scratch(const plan *p) {
         return up64(4 * lanes);
     }
     /* In floats, member by member of part/scratch.c.tpl. */
-    const size_t tile = (size_t)plan_q_floats(p) + 3 * rows * (size_t)p->dvp + 9 * rows + 8 +
-                        2 * (size_t)p->pv_groups + 6 +
-                        (p->edge_keys ? 2 * (size_t)p->tile_vectors : 0);
+    size_t tile = (size_t)plan_q_floats(p) + 3 * rows * (size_t)p->dvp + 9 * rows + 8 +
+                  2 * (size_t)p->pv_groups + 6 + (p->edge_keys ? 2 * (size_t)p->tile_vectors : 0);
+    /* Rows of codes, what they stand for and, of bytes, their sums. */
+    const size_t code_rows = p->codes.q_most ? (size_t)plan_code_rows(p) : 0;
+    const size_t code_bytes = code_rows * (size_t)plan_code_row(p) * (p->codes.words ? 2 : 1);
+    if (code_rows) tile += code_bytes / 4 + (p->codes.words ? 1 : 2) * rows;
     const size_t scores = (size_t)(p->key_block + p->max_keys) * rows;
     const size_t bias = p->bias ? (size_t)p->key_block * rows : 0;
     const size_t d = (size_t)p->d, edge = (size_t)p->max_keys * d;
@@ -22,7 +25,10 @@ size_t plan_scratch(const plan *p) {
         up64((size_t)p->tiles * up64(4 * tile) + 4 * (scores + rows + bias + edge));
     if (!p->widen) return bytes;
     const size_t keys = (size_t)p->key_block;
-    return bytes + up64(4 * keys * d) + up64(4 * keys * (size_t)p->dvp) + 64;
+    const size_t widened = bytes + up64(4 * keys * d) + up64(4 * keys * (size_t)p->dvp) + 64;
+    if (!code_rows) return widened;
+    const size_t p_words = (size_t)p->codes.p_bytes * CODE_KEYS / 4 * DOT_ROWS;
+    return widened + CODE_KEYS * (size_t)p->dvp + up64(4 * p_words) + up64(4 * w);
 }
 
 /* Bytes of the block minima and maxima that a classifier reads, as runtime/simd/minmax.h. */

@@ -7,11 +7,15 @@
 typedef struct check {
     arena *a;
     const golden *g;
-    int backend;        /* one that can express the case */
-    double error;       /* out: the greatest difference seen */
-    const char *kernel; /* out: what ran; null: unknown */
+    int backend;           /* one that can express the case */
+    double o_dot, lse_dot; /* what products in integers may add to the tolerance */
+    double error;          /* out: the greatest difference seen */
+    const char *kernel;    /* out: what ran; null: unknown */
 } check;
 
+/* Sets o_dot and lse_dot where the kernel of an instruction set rounds as `dot` allows: to the
+ * case's largest such terms (rule 5 of "Storage types" of CONTRACT.md). */
+void check_allow(check *c, int isa, const build_options *build);
 /* Null, or why the case fails. Two runs each: with `threads` threads, and with one and, for cores,
  * another layout; both must give the same bits. */
 const char *check_core(check *c, const kernel_lib *lib, const attn_plan *plan, int threads);

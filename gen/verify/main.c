@@ -70,14 +70,16 @@ typedef struct verify {
     tally *tallies; /* one a case, shared */
 } verify;
 
-static void report(const golden *g, const char *kernel, double error, const char *why,
+static void report(const golden *g, const char *kernel, double error, double dot, const char *why,
                    const speed *time, tally *t) {
     if (why) {
         printf("%-28s %s  FAIL: %s\n", g->name, kernel, why);
         t->failed++;
         return;
     }
-    printf("%-28s %s  error %.2g, tolerance %.2g  ok\n", g->name, kernel, error, g->tolerance);
+    printf("%-28s %s  error %.2g, tolerance %.2g", g->name, kernel, error, g->tolerance);
+    if (dot > 0) printf(" + %.2g of dot", dot);
+    puts("  ok");
     if (time)
         printf("%-28s   against the oracle %.1e  %7.1f GFLOP/s %5.1f %% of peak\n", "",
                time->oracle_error, time->gflops, 100 * time->share);
@@ -97,6 +99,7 @@ static const char *run_core(const verify *v, check *c, const built *b, int isa, 
     uint32_t flags = v->set.reference ? ATTN_REFERENCE : 0;
     attn_plan *plan = build_plan(v->a, b->lib, spec, isa, flags, &why);
     if (!plan) return why;
+    if (!flags) check_allow(c, isa, &v->set.build);
     why = check_core(c, b->lib, plan, v->set.threads);
     if (v->set.time && !why)
         *time = time_call(v->a, b->lib, plan, &c->g->problem[c->backend], (attn_isa)isa);
@@ -117,13 +120,13 @@ static void run_kernel(const verify *v, const golden *g, int backend, int isa, t
         why = g->is_block ? check_layer(&c, b->lib, isa, v->set.reference ? ATTN_REFERENCE : 0,
                                         v->set.threads)
                           : run_core(v, &c, b, isa, &time);
-    report(g, c.kernel ? c.kernel : name, c.error, why, timed ? &time : NULL, t);
+    report(g, c.kernel ? c.kernel : name, c.error, c.o_dot, why, timed ? &time : NULL, t);
 }
 
 static void run_oracle(const verify *v, const golden *g, int backend, tally *t) {
     check c = {.a = v->a, .g = g, .backend = backend};
     const char *why = check_oracle(&c);
-    report(g, arena_printf(v->a, "%s__oracle", g->spec[backend].name), c.error, why, NULL, t);
+    report(g, arena_printf(v->a, "%s__oracle", g->spec[backend].name), c.error, 0, why, NULL, t);
     if (c.error > t->worst) t->worst = c.error;
 }
 
@@ -134,7 +137,9 @@ static void run_backend(const verify *v, const golden *g, int backend, tally *t)
         return;
     }
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
+        const built *b = find_kernel(v, &g->spec[backend]);
         if (!(v->set.isa_mask >> isa & 1)) continue;
+        if (!build_has(v->a, b->lib, &g->spec[backend], isa)) continue;
         run_kernel(v, g, backend, isa, t);
         fflush(stdout);
     }

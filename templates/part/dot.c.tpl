@@ -2,9 +2,7 @@ $ -- Few rows: dot products along the head width, W sums at a time (keys x rows)
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
 $ local K, KT = plan.type.k.suffix, plan.type.k.c
 $ local V, VT = plan.type.v.suffix, plan.type.v.c
-$ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
 $ local k_line, v_line = plan.type.k.line, plan.type.v.line -- elements of a cache line
-$ local k_block, v_block = layout.k_at("k", "block", "ldk"), layout.v_at("v", "block", "ldv")
 $ local W, R = plan.width, a.dot.rows
 $ local P = a.dot.lanes
 $ local N = a.dot.vector_keys
@@ -12,7 +10,7 @@ $ local KEYS, pv = a.dot.keys, a.dot.pv
 $ local function times(x) return P > 1 and x .. " * " .. P or x end -- lanes of keys
 $ local function by_lanes(x) return P > 1 and x .. " / " .. P or x end
 $ local walk, again = a.dot.walk, a.dot.again
-$ local soon, soon_arg = again and ", const lines soon" or "", again and ", soon" or ""
+$ local soon = again and ", const lines soon" or ""
 $ -- A row's line, from memory into L2 and, where that may have been refused, once more.
 $ local function request(tab, what, row, column)
 $   local function line(of) return "(ask_" .. what .. "(" .. of .. ", " .. row .. ", " .. column .. "));" end
@@ -229,43 +227,4 @@ $   end
 $ end
 }
 
-/* What may be hidden in part, and what is left of a range. */
-static void dot_rest_${R}(const item *x, tile *t, scratch *w, int32_t block, int32_t n,
-                      const ${KT} *k, const ${VT} *v, const lines ask${soon}) {
-    dot_keys_${R}(x, t, w, block, n, k, v, ask${soon_arg}, true);
-}
-
-/* ${R} row${R > 1 and "s" or ""} of a tile over the keys k0..k1; k and v stand at key 0. ask: a row to ask for with each
- * key from k0 on${again and "; soon: likewise, nearer ones" or ""}. */
-static void dot_${R}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, ${KR}k,
-                  ${VR}v, const lines ask${soon}) {
-    enum { KEYS = ${KEYS} };
-    const ptrdiff_t ldk = ${layout.k_step("x->args->k.")}, ldv = ${layout.v_step("x->args->v.")};
-    const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
-    int32_t n = 0;
-    for (int32_t block = first; block <= last; block += n) {
-        /* Up to the next multiple, so that results do not depend on where a turn begins. */
-        n = ${layout.keys_here("k", "block", "min32(KEYS - (block - k0) % KEYS, last - block + 1)")};
-        dot_span(t, block % PART / ${a.dot.span}); /* of so many keys, counted in its part */
-        const ptrdiff_t i = block - k0;
-        const lines next = lines_from(ask, i);
-$ if again then
-        const lines near = lines_from(soon, i);
-$ end
-        bool masked = n < KEYS || block < t->all_first || block + n - 1 > t->all_last ||
-                      has_padding(x, block, n);
-$ if plan.bias then
-        masked |= x->args->mask.type != ATTN_MASK_NONE;
-$ end
-$ if plan.has_mask then
-        const attn_tile_class class = tile_class(x, t, block, block + n - 1);
-        if (class == ATTN_TILE_NONE) continue;
-        masked |= class == ATTN_TILE_SOME;
-$ end
-        if (masked)
-            dot_rest_${R}(x, t, w, block, n, ${k_block}, ${v_block}, next${again and ", near" or ""});
-        else
-            dot_keys_${R}(x, t, w, block, KEYS, ${k_block}, ${v_block}, next${again and ", near" or ""},
-                        false);
-    }
-}
+${part("part/dot_range.c", { dot = a.dot })}

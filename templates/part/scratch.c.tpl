@@ -1,6 +1,13 @@
 $ local layout = hooks("layout/" .. plan.layout .. ".c")
 /* A tile: up to ROWS query rows that go through the key blocks together. */
 typedef struct tile {
+$ if plan.codes then
+    _Alignas(64) ${plan.codes.words and "int16_t" or "int8_t"} codes[${plan.codes.rows * plan.codes.d}]; /* of rows of dot products, */
+    float unit[ROWS];               /* and what one of them stands for, by lanes */
+$   if not plan.codes.words then
+    int32_t flipped[ROWS];          /* by lanes: 128 times a row's sum */
+$   end
+$ end
     _Alignas(64) float q[${plan.q_floats}]; /* [d][row], scaled */
     float o[ROWS * DVP];            /* sum of P V over a span of keys, not yet divided by l */
     float kept[ROWS * DVP];         /* the same of the spans before, */
@@ -79,5 +86,10 @@ $   if plan.scaled then
 $   end
     int32_t k_first;                        /* from this key on */
     widened has_k, has_v;
+$ end
+$ if plan.codes then
+    _Alignas(64) int32_t woven[${plan.codes.woven}]; /* values of a block of keys: [4 keys][column][key] */
+    uint32_t p[${plan.codes.p_bytes}][${plan.codes.p_words}]; /* P of its keys, a byte each: [low, high][4 keys][row][key] */
+    _Alignas(64) float unit[${plan.width}]; /* what they are times, by lanes */
 $ end
 } scratch;

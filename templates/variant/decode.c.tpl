@@ -28,7 +28,7 @@ int32_t part_rows;    /* decode: query rows of a group at most */
 int32_t span;         /* decode: groups a task takes */
 $ elseif a.section == "code" then
 $   for _, dot in ipairs(plan.dots) do
-${part("part/dot.c", { dot = dot })}
+${part(plan.codes and "part/integer.c" or "part/dot.c", { dot = dot })}
 
 $   end
 /* --- decode: few query rows, keys split in fixed parts that are merged in order --- */
@@ -68,7 +68,10 @@ $ end
     return p;
 }
 
-$ if #plan.dots > 0 then
+$ if plan.codes then
+${part("part/integer_rows.c")}
+
+$ elseif #plan.dots > 0 then
 /* The rows of a tile one after the other, scaled, as dot products want them. */
 static void pack_rows(const item *x, tile *t, int32_t rows) {
     enum { DP = (D + W - 1) / W * W };
@@ -94,6 +97,8 @@ $   end
     }
 }
 
+$ end
+$ if #plan.dots > 0 then
 /* Rows that run as dot products: every key's lanes say what its rows see. */
 static void dot_begin(const item *x, tile *t, int32_t rows, int32_t lanes) {
     for (int32_t i = lanes; i < W; i++) {
@@ -101,6 +106,9 @@ static void dot_begin(const item *x, tile *t, int32_t rows, int32_t lanes) {
         t->lo[i] = t->lo[i % lanes], t->hi[i] = t->hi[i % lanes];
     }
     pack_rows(x, t, rows);
+$   if plan.codes then
+    spread_units(t, rows, lanes);
+$   end
     memset(t->o, 0, sizeof(float) * DVP * (size_t)rows);
 }
 
@@ -179,6 +187,9 @@ $ end
         *p.m = t->m[r];
         *p.l = l[r];
         if (l[r] != 0) memcpy(p.o, o + r * DVP, sizeof(float) * DVP);
+$ if plan.codes and plan.codes.v_whole > 0 then
+        if (l[r] != 0 && t->rows <= DOT_ROWS) order_columns(p.o);
+$ end
 $ if plan.pair_dv > 0 then
         if (l[r] == 0 || t->rows > DOT_ROWS) continue;
         for (int32_t d = 0; d < ${plan.pair_dv}; d += 2 * W) vf_join(p.o + d);

@@ -132,7 +132,8 @@ static kernel_lib load(arena *a) {
     if (!handle) die(path, dlerror());
 #define LOAD(member) \
     load_symbol(handle, LIBRARY_NAME(attn_##member), &lib.member, sizeof lib.member)
-    LOAD(plan_create), LOAD(workspace), LOAD(run), LOAD(plan_kernel), LOAD(status_text);
+    LOAD(plan_create), LOAD(plan_destroy), LOAD(block_destroy), LOAD(workspace), LOAD(run),
+        LOAD(plan_kernel), LOAD(status_text);
     LOAD(block_create), LOAD(block_name), LOAD(block_weights), LOAD(block_packed_bytes);
     LOAD(block_pack), LOAD(cache_bytes), LOAD(cache_init), LOAD(block_workspace);
     LOAD(block_prefill), LOAD(block_step);
@@ -273,6 +274,7 @@ static void make_entries(bench *b, const options *o, const kernel_lib *lib) {
         for (int i = 0; i < b->cases.count; i++) {
             const bench_case *c = &b->cases.row[i];
             if (!wanted(o, c)) continue;
+            if (!build_has(b->a, lib, &b->cases.kernels[c->kernel], isa)) continue;
             const entry e = entry_make(b, lib, c, (attn_isa)isa, sizes);
             b->entry[b->count++] = e;
             add_peak(b, c->threads);
@@ -504,7 +506,7 @@ int main(int argc, char **argv) {
     if (o.model || o.list) return 0;
 
     const unsigned native = isa_native();
-    if (!o.isa_mask) o.isa_mask = 1u << attn_isa_best(native);
+    if (!o.isa_mask) o.isa_mask = isa_best(native);
     if (o.isa_mask & ~native) die("--isa", "this CPU does not run all of these");
     check_names(&o, &b.cases);
     find_machine(&b);

@@ -62,6 +62,8 @@ static void each_ratio(const bench *b, ratio_fn *fn, void *ctx) {
             const bench_ratio *r = &bench_ratios[i];
             const entry *own = find(b, r->name, (attn_isa)isa);
             const entry *base = find(b, r->base, (attn_isa)isa);
+            const isa_row *like = isa_table[isa].like; /* which has what this one does not */
+            if (!base && like) base = find(b, r->base, (attn_isa)(like - isa_table));
             if (own && base) fn(r, own, base, ctx);
         }
 }

@@ -24,6 +24,17 @@ if command -v clang >/dev/null 2>&1; then # warns before it optimises; tests/pro
 else
     echo "generated: clang skipped, not installed"
 fi
+# Kernels that only i8 keys have, and only where the CPU multiplies integers.
+for dot in i16 i8; do
+    "${BUILD:-build}/attn-gen" generate --heads 6 --kv-heads 2 --head-dim 72 --kv-type i8 --dot $dot \
+        --isa avx512vnni -o "$work/$dot" >/dev/null
+    for cc in "${CC:-cc}" clang; do
+        command -v "$cc" >/dev/null 2>&1 || continue
+        # shellcheck disable=SC2086
+        "$cc" -std=c11 $warn -I"$work/$dot" -fsyntax-only "$work/$dot"/attn_*.c
+    done
+done
+echo "generated: integer products compile"
 asks() { # asks HEADER ADDRESS: whether that may be asked for
     printf '#include "%s"\nvoid f(float *p) { ATTN_PREFETCH_L1(%s); ATTN_PREFETCH_L2(%s); }\n' \
         "$1" "$2" "$2" | ${CC:-cc} -std=c11 -I. -fsyntax-only -x c - 2>/dev/null

@@ -428,6 +428,7 @@ static void run_problem(const campaign *g, int spec, int index) {
     const bool made = make_problem(g, a, spec, index, &r, &p);
     for (int isa = 0; made && isa < ATTN_ISA_COUNT; isa++) {
         if (!(g->o->isa_mask >> isa & 1)) continue;
+        if (!build_has(a, g->libs[spec].lib, &g->kernels[spec], isa)) continue;
         rng own = r;
         trial t = {.a = a, .state = state, .lib = g->libs[spec].lib, .r = &own};
         describe(g, spec, index, isa_table[isa].name, p.text);

@@ -102,7 +102,7 @@ static int check(const property_options *o, const kernel_spec *spec, const built
     /* A result that is not a normal number may be off by the spacing of those. */
     for (size_t row = 0; row < call_rows(&c); row++) want.row[row].bound += 0x1p-149;
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
-        if (!(o->isa_mask >> isa & 1)) continue;
+        if (!(o->isa_mask >> isa & 1) || !build_has(a, b->lib, spec, isa)) continue;
         const char *text = arena_printf(a, "%s, %s scores + %g, V * %g, Lq=%d Lk=%d, %s",
                                         spec->name, kinds[p->kind], (double)p->shift,
                                         (double)p->size, p->q_len, p->keys, isa_table[isa].name);

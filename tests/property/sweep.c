@@ -296,6 +296,7 @@ static void run_problem(const sweep *s, int kernel, int index, shared_state *sta
     state->problems++;
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
         if (!(s->o->isa_mask >> isa & 1)) continue;
+        if (!build_has(a, s->libs[kernel].lib, c.spec, isa)) continue;
         rng own = r;
         plan planned;
         plan_make(a, c.spec, &isa_table[isa], s->o->build.unroll,

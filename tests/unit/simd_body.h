@@ -2,6 +2,7 @@
  * included criterion and one of simd/{portable,avx2,avx512}.h, and defines
  *   SIMD_SUITE       name of the suite
  *   SIMD_SUPPORTED   whether this CPU can run it
+ *   SIMD_INTEGERS    if it has products of integers
  * Everything that holds vectors stands before ATTN_TARGET_END, the tests proper after it. Run with
  * --verbose to see the largest errors found. */
 #include <float.h>
@@ -665,6 +666,9 @@ static void check_each(void) {
 }
 
 #include "simd_types.h"
+#ifdef SIMD_INTEGERS
+#include "simd_integers.h"
+#endif
 
 ATTN_TARGET_END
 
@@ -683,3 +687,6 @@ SIMD_TEST(sides)
 SIMD_TEST(reductions)
 SIMD_TEST(each)
 SIMD_TEST(types)
+#ifdef SIMD_INTEGERS
+SIMD_TEST(integers)
+#endif

@@ -69,3 +69,33 @@ Test(notes, gather_kernels_say_what_they_do) {
         }
     arena_free(a);
 }
+
+/* Which of these kernels multiply integers where the CPU does: what the plan, its notes and the
+ * list of products say. */
+Test(notes, integers_are_said_where_they_are) {
+    static const char text[] =
+        "local function i8(op, heads, width, dot) return { op = op, heads = heads, kv_heads = 2, "
+        "head_dim = width, kv_type = 'i8', dot = dot } end "
+        "return { layers = { i8('full_self', 4, 48), i8('full_self', 4, 48, 'i8'), "
+        "i8('full_self', 4, 640), i8('full_self', 4, 48, 'f32'), i8('full_self', 4, 2056), "
+        "i8('full_self', 34, 48), i8('segment_cross', 4, 48), "
+        "{ op = 'full_self', heads = 2, head_dim = 8 } } }";
+    static const char *const codes[] = {"its largest to 32639", "its largest to 127",
+                                        "its largest to 8191"};
+    enum { INTEGER = sizeof codes / sizeof *codes };
+    arena *a = arena_new();
+    model m;
+    diag d = {0};
+    cr_assert(model_from_lua(a, "m.lua", text, &m, &d), "%s", d.text);
+    for (int i = 0; i < m.kernel_count; i++) {
+        plan p;
+        const isa_row *isa = &isa_table[ATTN_ISA_AVX512VNNI];
+        plan_make(a, &m.kernels[i], isa, 0, NULL, &p);
+        cr_expect_eq(plan_adds(a, &m.kernels[i], isa, 0), i < INTEGER, "%s", m.kernels[i].name);
+        cr_expect_eq(says(&p, "summed in integers"), i < INTEGER, "%s", m.kernels[i].name);
+        if (i < INTEGER) cr_expect(says(&p, codes[i]), "%s", m.kernels[i].name);
+        plan_make(a, &m.kernels[i], isa->like, 0, NULL, &p);
+        cr_expect(!says(&p, "integers"), "%s", m.kernels[i].name);
+    }
+    arena_free(a);
+}

@@ -1,0 +1,15 @@
+/* The vector vocabulary, avx512vnni: see simd_body.h. */
+#include <criterion/criterion.h>
+#include <criterion/logging.h>
+
+#if defined(__x86_64__)
+#include "simd/avx512vnni.h"
+
+#define SIMD_SUITE simd_avx512vnni
+#define SIMD_INTEGERS
+#define SIMD_SUPPORTED                                                           \
+    (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&  \
+     __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && \
+     __builtin_cpu_supports("avx512vnni"))
+#include "simd_body.h"
+#endif
