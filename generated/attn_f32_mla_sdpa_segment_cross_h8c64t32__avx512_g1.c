@@ -129,6 +129,7 @@ typedef struct call {
     const attn_args *args;
     const int32_t *rows;       /* query rows of each item; null: all */
     const void *const *minmax; /* see attn_expr_ctx */
+    attn_team *team;
     scratch *work; /* one a thread */
 } call;
 
@@ -275,14 +276,13 @@ static uint64_t kdd77_workspace(const attn_extent *e) {
     return kdd77_layout(&c, e, NULL);
 }
 
-static void kdd77_run(const attn_args *args, const int32_t *rows) {
+static void kdd77_run(const attn_args *args, const int32_t *rows, attn_team *team) {
     const attn_extent e = {sizeof e, args->batch, args->q_len, args->kv_len_max, args->threads};
-    call c = {.args = args, .rows = rows};
-    const int threads = kdd77_max32(1, args->threads);
+    call c = {.args = args, .rows = rows, .team = team};
     kdd77_layout(&c, &e, args->workspace);
     if (args->batch == 0 || args->q_len == 0) return;
     const int64_t heads = (int64_t)args->batch * HEADS;
-    attn_parallel(heads * kdd77_gather_chunks(args->q_len), threads, kdd77_gather_task, &c);
+    attn_parallel(team, heads * kdd77_gather_chunks(args->q_len), kdd77_gather_task, &c);
 }
 
 static const attn_spec kdd77_spec = {

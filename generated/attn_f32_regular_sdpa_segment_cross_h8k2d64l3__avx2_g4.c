@@ -129,6 +129,7 @@ typedef struct call {
     const attn_args *args;
     const int32_t *rows;       /* query rows of each item; null: all */
     const void *const *minmax; /* see attn_expr_ctx */
+    attn_team *team;
     scratch *work; /* one a thread */
 } call;
 
@@ -293,14 +294,13 @@ static uint64_t k4ec5_workspace(const attn_extent *e) {
     return k4ec5_layout(&c, e, NULL);
 }
 
-static void k4ec5_run(const attn_args *args, const int32_t *rows) {
+static void k4ec5_run(const attn_args *args, const int32_t *rows, attn_team *team) {
     const attn_extent e = {sizeof e, args->batch, args->q_len, args->kv_len_max, args->threads};
-    call c = {.args = args, .rows = rows};
-    const int threads = k4ec5_max32(1, args->threads);
+    call c = {.args = args, .rows = rows, .team = team};
     k4ec5_layout(&c, &e, args->workspace);
     if (args->batch == 0 || args->q_len == 0) return;
     const int64_t heads = (int64_t)args->batch * HEADS;
-    attn_parallel(heads * k4ec5_gather_chunks(args->q_len), threads, k4ec5_gather_task, &c);
+    attn_parallel(team, heads * k4ec5_gather_chunks(args->q_len), k4ec5_gather_task, &c);
 }
 
 static const attn_spec k4ec5_spec = {

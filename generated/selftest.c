@@ -138,13 +138,19 @@ typedef struct layer {
     int32_t width;
 } layer;
 
-static double megabytes(const attn_block_kernel *k) {
-    double floats = (double)k->packed_floats;
-    for (int32_t i = 0; i < k->weight_count; i++) {
+static double floats_of(const attn_weight *w, int32_t count) {
+    double floats = 0;
+    for (int32_t i = 0; i < count; i++) {
         double size = 1;
-        for (int d = 0; d < k->weights[i].rank; d++) size *= (double)k->weights[i].dim[d];
+        for (int d = 0; d < w[i].rank; d++) size *= (double)w[i].dim[d];
         floats += size;
     }
+    return floats;
+}
+
+static double megabytes(const attn_block_kernel *k) {
+    const double floats = (double)k->packed_floats + floats_of(k->weights, k->weight_count) +
+                          floats_of(k->expert_weights, k->expert_weight_count);
     return floats * sizeof(float) / 1e6;
 }
 
@@ -168,7 +174,8 @@ static attn_status fill(layer *l) {
         for (int d = 0; d < t->rank; d++) count *= t->dim[d];
         float *data = tensor(count);
         const bool matrix = t->rank > 1;
-        const float size = matrix ? 1 / sqrtf((float)t->dim[t->rank == 3 ? 1 : t->rank - 1]) : 1;
+        const bool folded = t->rank == 3 && strncmp(t->name, "experts.", 8); /* [heads, in, out] */
+        const float size = matrix ? 1 / sqrtf((float)t->dim[folded ? 1 : t->rank - 1]) : 1;
         for (int64_t j = 0; j < count; j++) data[j] = matrix ? size * data[j] : 1 + data[j] / 4;
         t->data = data;
     }

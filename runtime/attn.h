@@ -30,16 +30,16 @@
  * Null is allowed for every pointer: the function that gets it does nothing and says so by
  * ATTN_E_ARGUMENT, or by 0 or an empty text where it returns no status.
  *
- * Threads exist where the library was built with OpenMP (-fopenmp), which says how many there may
- * be. A call takes at most args.threads, never more than there are CPUs for it (omp_get_num_procs,
- * affinity included) or OMP_THREAD_LIMIT allows, none inside a parallel region of the caller's that
- * allows none, and starts none that has no task; the workspace is for args.threads all the same.
- * The threads are the library's own. They begin with the first call that has work for them, with
- * the affinity of its thread, and then sleep where no call needs them. No call waits for one that
- * has no CPU, unless it has begun a task. 64 calls at a time may have threads, further ones run
- * alone. Since its threads outlive a call, a shared library that holds this code is never unloaded:
- * it is linked with -Wl,-z,nodelete, as the generated Makefile and CMake do, so that dlclose leaves
- * it in place; where there is no such option, do not close it.
+ * Threads: a call uses at most args.threads; the workspace is for as many. They are the library's
+ * own, where it was built with OpenMP (-fopenmp), or the caller's (attn_pool). Of its own a call
+ * takes no more than there are CPUs for it (omp_get_num_procs, affinity included) or
+ * OMP_THREAD_LIMIT allows, none inside a parallel region of the caller's that allows none, and none
+ * that has no task. They begin with the first call that has tasks for them, with the affinity of
+ * its thread, and sleep where no call needs them. No call waits for one that has no CPU, unless it
+ * has begun a task. 64 calls at a time may have threads, further ones run alone. Since these
+ * threads outlive a call, a shared library that holds this code is never unloaded: it is linked
+ * with -Wl,-z,nodelete, as the generated Makefile and CMake do, so that dlclose leaves it in place;
+ * where there is no such option, do not close it.
  *
  * fork: a child may go on with its parent's plans, blocks, caches and packed weights. Threads are
  * not copied, so once a process has run a call on several threads, calls of its children run on the
@@ -141,8 +141,29 @@ typedef enum attn_ffn {
     ATTN_FFN_GELU,
     ATTN_FFN_GELU_TANH,
     ATTN_FFN_RELU,
-    ATTN_FFN_EXTERNAL
+    ATTN_FFN_EXTERNAL,
+    ATTN_FFN_MOE
 } attn_ffn;
+typedef enum attn_expert_act { /* as ATTN_FFN_SWIGLU .. RELU, and one more */
+                               ATTN_EXPERT_ACT_SWIGLU,
+                               ATTN_EXPERT_ACT_GEGLU,
+                               ATTN_EXPERT_ACT_GEGLU_TANH,
+                               ATTN_EXPERT_ACT_GELU,
+                               ATTN_EXPERT_ACT_GELU_TANH,
+                               ATTN_EXPERT_ACT_RELU,
+                               ATTN_EXPERT_ACT_SWIGLU_CLAMPED
+} attn_expert_act;
+typedef enum attn_router {
+    ATTN_ROUTER_SOFTMAX_TOPK,
+    ATTN_ROUTER_TOPK_SOFTMAX,
+    ATTN_ROUTER_SIGMOID
+} attn_router;
+typedef enum attn_router_bias {
+    ATTN_ROUTER_BIAS_NONE,
+    ATTN_ROUTER_BIAS_LOGITS,
+    ATTN_ROUTER_BIAS_SELECTION
+} attn_router_bias;
+enum { ATTN_EXPERTS_MOST = 512 }; /* as spec_fields.def says */
 
 /* What elements of a tensor are stored in: the rows of types.def. kv_type: same as type, or one of
  * them. */
@@ -242,6 +263,26 @@ typedef struct attn_extent {
     int32_t threads; /* as in attn_args */
 } attn_extent;
 
+/* Threads of the caller's own, instead of the library's: `run` calls work(job) at least once and at
+ * most `threads` times, on any threads, the calling one among them or not, at the same time or one
+ * after the other, and returns when all these calls have returned. The first of them leads: it does
+ * the whole call, and has no need of the others; they help it meanwhile, asleep where there is
+ * nothing to do, and one that comes too late returns at once. A call of this library runs one such
+ * region. With OpenMP, say:
+ *
+ *     static void run(void *ctx, int32_t threads, void (*work)(void *job), void *job) {
+ *     #pragma omp parallel num_threads(threads)
+ *         work(job);
+ *     }
+ *
+ * Neither CPUs nor OpenMP nor a fork bound args.threads then, but 4094; it works in libraries built
+ * without OpenMP, too. threads of 0 or 1: run is not called. */
+typedef struct attn_pool {
+    uint32_t struct_size;
+    void (*run)(void *ctx, int32_t threads, void (*work)(void *job), void *job);
+    void *ctx; /* for run */
+} attn_pool;
+
 /* One call. All pointers are the caller's; nothing is kept after the call returns. */
 typedef struct attn_args {
     uint32_t struct_size;
@@ -283,6 +324,9 @@ typedef struct attn_args {
      * and v_scale is null. V's scales must be finite below kv_len[b]; those of hidden keys of K may
      * be anything. */
     attn_scales k_scale, v_scale;
+
+    /* Callers whose struct_size ends here have none. */
+    const attn_pool *pool; /* null: threads of the library's */
 } attn_args;
 
 #ifdef __cplusplus
@@ -484,6 +528,9 @@ typedef struct attn_block_args {
     const void *packed; /* of attn_block_pack, 64-byte aligned */
     void *workspace;    /* 64-byte aligned */
     size_t workspace_bytes;
+
+    /* Callers whose struct_size ends here have none. */
+    const attn_pool *pool; /* as in attn_args: one region a call */
 } attn_block_args;
 
 #ifdef __cplusplus

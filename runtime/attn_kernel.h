@@ -14,13 +14,16 @@
 ATTN_HIDDEN_BEGIN
 
 /* Changes whenever a kernel built for an older runtime would misread something below. */
-enum { ATTN_KERNEL_ABI = 6 };
+enum { ATTN_KERNEL_ABI = 7 };
 
 typedef enum attn_isa {
 #define ATTN_ISA_ROW(id, ...) ATTN_ISA_##id,
 #include "isa.def"
     ATTN_ISA_COUNT
 } attn_isa;
+
+/* The threads of one call (team.c). Null: the calling thread alone. */
+typedef struct attn_team attn_team;
 
 /* What an expression sees beside b, h, q, k and s: one batch item of one call. */
 typedef struct attn_expr_ctx {
@@ -100,8 +103,9 @@ typedef struct attn_kernel {
     const char *(*variant)(int32_t q_len);
     uint64_t (*workspace)(const attn_extent *extent); /* bytes; UINT64_MAX: more than that */
     /* Arguments have been checked. rows: [batch] query rows of each item that exist, 0..q_len:
-     * others are neither read nor written, and count for nothing. Null: all. */
-    void (*run)(const attn_args *args, const int32_t *rows);
+     * others are neither read nor written, and count for nothing. Null: all. team: who does it, of
+     * args->threads at most. */
+    void (*run)(const attn_args *args, const int32_t *rows, attn_team *team);
     bool (*arithmetic_ok)(void); /* attn_arithmetic_ok, compiled as this kernel was */
 } attn_kernel;
 
@@ -126,6 +130,13 @@ typedef struct attn_weight {
     bool used;
 } attn_weight;
 
+/* Rows of one expert's weight as the caller's tensor holds them: element i of row j is
+ * data[j * row + i * step]. */
+typedef struct attn_expert_rows {
+    const float *data;
+    int64_t row, step;
+} attn_expert_rows;
+
 /* Extents that size a layer's workspace. */
 typedef struct attn_block_extent {
     int32_t batch, tokens, kv_tokens, threads;
@@ -148,8 +159,10 @@ typedef struct attn_block_call {
     int32_t *rows;                    /* [batch] rows that attend: without padding at the end */
     attn_args core;                   /* the core's call, but for q, k, v, o and the workspace */
     /* ATTN_E_INDEX: nothing but keys and the workspace was written. */
-    attn_status (*run_core)(const attn_kernel *kernel, const attn_args *args, const int32_t *rows);
+    attn_status (*run_core)(const attn_kernel *kernel, const attn_args *args, const int32_t *rows,
+                            attn_team *team);
     char *workspace; /* past the lists */
+    attn_team *team;
 } attn_block_call;
 
 /* One generated layer: a spec on an instruction set. */
@@ -170,6 +183,11 @@ typedef struct attn_block_kernel {
     uint64_t (*workspace)(const attn_block_extent *e);       /* bytes; UINT64_MAX: more than that */
     attn_status (*run)(const attn_block_call *call);         /* what run_core returned */
     bool (*arithmetic_ok)(void);                             /* as a kernel's */
+    /* Mixtures of experts, else null and 0: weights of which each expert has one, their first dim
+     * being its number. pack_experts: part[w * experts + e] is expert e's expert_weights[w]. */
+    const attn_weight *expert_weights;
+    int32_t expert_weight_count, experts;
+    void (*pack_experts)(const attn_expert_rows *part, float *packed);
 } attn_block_kernel;
 
 extern const attn_block_kernel *const attn_block_registry[];
@@ -266,14 +284,20 @@ static inline void attn_rotate(double *x, int32_t width, int32_t n) {
     for (int32_t i = 0; i < width; i++) x[i] *= factor;
 }
 
-/* Tasks 0..count-1, spread over at most `threads` threads (team.c); worker is below the numbers of
- * threads and of tasks. Results must not depend on the order. */
-typedef void attn_task_fn(void *ctx, int64_t task, int worker);
-void attn_parallel(int64_t count, int threads, attn_task_fn *fn, void *ctx);
+/* --- Threads (team.c) --- */
 
-/* The threads that a call asks for, but no more than there are CPUs; 1 where it can have no team.
+/* A phase: tasks 0..count-1 on the threads of a team; all are done when it returns. worker is below
+ * the numbers of threads and of tasks. Results must not depend on the order, or on who does what.
  */
-int32_t attn_team_limit(int32_t threads);
+typedef void attn_task_fn(void *ctx, int64_t task, int worker);
+void attn_parallel(attn_team *team, int64_t count, attn_task_fn *fn, void *ctx);
+
+/* The threads that a call asks for, but no more than it can have. */
+int32_t attn_team_limit(const attn_pool *pool, int32_t threads);
+/* Calls fn once, perhaps on another thread, with a team of that many threads, and returns when it
+ * has. pool: whose; null: the library's. */
+typedef void attn_team_fn(void *ctx, attn_team *team);
+void attn_team_run(const attn_pool *pool, int32_t threads, attn_team_fn *fn, void *ctx);
 
 /* --- Entry points of attn.h as this library calls them itself: a public name may belong to another
  * library of the program. --- */

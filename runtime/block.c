@@ -82,9 +82,12 @@ const char *attn_block_name(const attn_block *block) {
 }
 
 int32_t attn_block_weights(const attn_block *block, attn_tensor *list, int32_t capacity) {
+    const attn_block_kernel *k = block ? block->kernel : NULL;
+    const int32_t all = k ? k->weight_count + k->expert_weight_count : 0;
     int32_t n = 0;
-    for (int32_t i = 0; block && i < block->kernel->weight_count; i++) {
-        const attn_weight *w = &block->kernel->weights[i];
+    for (int32_t i = 0; i < all; i++) {
+        const attn_weight *w =
+            i < k->weight_count ? &k->weights[i] : &k->expert_weights[i - k->weight_count];
         if (!w->used) continue;
         if (list && n < capacity)
             list[n] = (attn_tensor){

@@ -22,12 +22,39 @@ static inline bool attn_spec_has_kv(const attn_spec *s) {
 
 /* --- Weights (block_names.c, block_pack.c) --- */
 
-enum { ATTN_WEIGHTS_MAX = 64 };
+enum { ATTN_WEIGHTS_MAX = 64, ATTN_EXPERT_WEIGHTS_MAX = 6 };
 
-/* Points weight[i], null so far, at the data of kernel->weights[i]. ATTN_E_WEIGHTS: message (may be
- * null) says all that is wrong. */
+/* What pack takes of a layer's weights. */
+typedef struct attn_weights {
+    const float *weight[ATTN_WEIGHTS_MAX];                              /* as kernel->weights */
+    attn_expert_rows part[ATTN_EXPERT_WEIGHTS_MAX * ATTN_EXPERTS_MOST]; /* as pack_experts has it */
+} attn_weights;
+
+/* Points *out, all null so far, at the data. ATTN_E_WEIGHTS: message (may be null) says all that is
+ * wrong. */
 attn_status attn_weights_find(const attn_block_kernel *kernel, const attn_tensor *tensors,
-                              int32_t count, const float **weight, char *message, size_t size);
+                              int32_t count, attn_weights *out, char *message, size_t size);
+
+/* What is wrong with the given weights, one a line. */
+typedef struct attn_problems {
+    char *text;
+    size_t size, length;
+    int count;
+} attn_problems;
+void attn_problem(attn_problems *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* "2, 3" */
+void attn_put_dims(char *out, size_t size, int32_t rank, const int64_t *dim);
+bool attn_name_ends_in(const char *name, size_t n, const char *suffix, size_t m);
+/* Of f32, with data, and of these dims; else a problem. */
+bool attn_tensor_fits(const attn_tensor *t, int32_t rank, const int64_t *want, attn_problems *p);
+
+/* --- Weights of experts (block_experts.c) --- */
+
+/* Takes a tensor whose name is one of experts' weights; false: it is none. */
+bool attn_expert_take(const attn_block_kernel *kernel, const attn_tensor *tensor, attn_weights *out,
+                      attn_problems *p);
+void attn_expert_missing(const attn_block_kernel *kernel, const attn_weights *found,
+                         attn_problems *p);
 
 /* Bytes of packed weights; UINT64_MAX: more than that. */
 uint64_t attn_packed_total(const attn_block_kernel *kernel);
@@ -95,6 +122,7 @@ typedef struct attn_block_lists {
 
 /* A call that has been checked. */
 typedef struct attn_block_checked {
+    attn_block_args args; /* of this library's size */
     attn_block_call call;
     attn_block_lists own;
     uint64_t used; /* bytes of the workspace that are the runtime's own */

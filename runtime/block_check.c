@@ -63,7 +63,9 @@ static attn_status check_extents(const attn_why *why, const attn_block *block,
     const attn_spec *s = block->kernel->spec;
     const double widest = (double)s->heads * (attn_spec_k_dim(s) + (double)s->v_dim) +
                           4 * (double)(s->d_model > 0 ? s->d_model : s->q_dim) +
-                          (double)(s->ffn_dim > 0 ? s->ffn_dim : 0);
+                          (double)(s->ffn_dim > 0 ? s->ffn_dim : 0) +
+                          (double)s->top_k * s->expert_dim +
+                          (double)s->shared_experts * s->expert_dim;
     const double longest = (double)a->tokens + a->kv_tokens + (c ? c->capacity : 0);
     const attn_block_extent e = extent_of(block, a);
     if (a->batch * longest * widest < 1e15)
@@ -74,22 +76,25 @@ static attn_status check_extents(const attn_why *why, const attn_block *block,
                        a->batch, longest, a->batch * longest * widest);
 }
 
+/* *a: the caller's arguments, of this library's size. */
 static attn_status check_call(const attn_why *why, const attn_block *block,
-                              const attn_block_args *a) {
+                              const attn_block_args *args, attn_block_args *a) {
+    static const size_t before[] = {offsetof(attn_block_args, pool), 0};
     const attn_status status = attn_check_block(why, block);
     if (status != ATTN_OK) return status;
-    if (!a) return attn_refuse(why, ATTN_E_ARGUMENT, "args is null");
-    return attn_check_size(why, "args", a->struct_size, sizeof *a, "ATTN_BLOCK_ARGS_INIT");
+    if (!args) return attn_refuse(why, ATTN_E_ARGUMENT, "args is null");
+    return attn_check_grown(why, "args", args, before, a, sizeof *a, "ATTN_BLOCK_ARGS_INIT");
 }
 
 attn_status attn_block_workspace(const attn_block *block, const attn_block_args *args,
                                  size_t *bytes) {
     if (!bytes) return ATTN_E_ARGUMENT;
     *bytes = 0;
-    attn_status status = check_call(NULL, block, args);
-    if (status == ATTN_OK) status = check_extents(NULL, block, args);
+    attn_block_args a;
+    attn_status status = check_call(NULL, block, args, &a);
+    if (status == ATTN_OK) status = check_extents(NULL, block, &a);
     if (status != ATTN_OK) return status;
-    const attn_block_extent e = extent_of(block, args);
+    const attn_block_extent e = extent_of(block, &a);
     *bytes = (size_t)call_bytes(block, &e);
     return ATTN_OK;
 }
@@ -197,6 +202,7 @@ static attn_args core_call(const attn_block *block, const attn_block_args *a,
     c.mask = a->mask;
     c.side = a->side, c.side_count = a->side_count;
     c.scalars = a->scalars, c.scalar_count = a->scalar_count;
+    c.pool = a->pool;
     return c;
 }
 
@@ -268,8 +274,9 @@ static attn_status check_areas(const attn_why *why, const attn_block *block,
 
 /* A call that has been checked. */
 attn_status attn_block_call_check(const attn_why *why, const attn_block *block,
-                                  const attn_block_args *a, bool reset, attn_block_checked *c) {
-    attn_status status = check_call(why, block, a);
+                                  const attn_block_args *args, bool reset, attn_block_checked *c) {
+    const attn_block_args *a = &c->args;
+    attn_status status = check_call(why, block, args, &c->args);
     if (status != ATTN_OK) return status;
     const attn_block_kernel *k = block->kernel;
     status = check_extents(why, block, a);

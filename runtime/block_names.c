@@ -15,16 +15,7 @@ static const struct {
 #include "weight_names.def"
 };
 
-/* The list of everything that is wrong with the given weights. */
-typedef struct problems {
-    char *text;
-    size_t size, length;
-    int count;
-} problems;
-
-static void problem(problems *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void problem(problems *p, const char *fmt, ...) {
+void attn_problem(attn_problems *p, const char *fmt, ...) {
     if (p->text && p->length < p->size) {
         va_list ap;
         va_start(ap, fmt);
@@ -37,7 +28,7 @@ static void problem(problems *p, const char *fmt, ...) {
     p->count++;
 }
 
-static bool ends_in(const char *name, size_t n, const char *suffix, size_t m) {
+bool attn_name_ends_in(const char *name, size_t n, const char *suffix, size_t m) {
     if (m > n || memcmp(name + n - m, suffix, m)) return false;
     return m == n || name[n - m - 1] == '.';
 }
@@ -77,7 +68,7 @@ static int find_weights(const attn_block_kernel *k, const attn_tensor *t, int fo
     int count = 0;
     for (int i = 0; i < k->weight_count; i++) {
         const size_t m = strlen(k->weights[i].name);
-        if (m <= longest || !ends_in(name, n, k->weights[i].name, m)) continue;
+        if (m <= longest || !attn_name_ends_in(name, n, k->weights[i].name, m)) continue;
         longest = m;
         found[0] = i;
         count = 1;
@@ -88,7 +79,8 @@ static int find_weights(const attn_block_kernel *k, const attn_tensor *t, int fo
         if (n <= kind || strcmp(name + n - kind, kinds[s])) continue;
         for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
             const size_t m = strlen(names[i].suffix);
-            if (m + kind < longest || !ends_in(name, n - kind, names[i].suffix, m)) continue;
+            if (m + kind < longest || !attn_name_ends_in(name, n - kind, names[i].suffix, m))
+                continue;
             int piece[PIECES];
             const int pieces = row_weights(k, i, kinds[s], piece);
             if (!pieces) continue;
@@ -103,45 +95,49 @@ static int find_weights(const attn_block_kernel *k, const attn_tensor *t, int fo
     return count;
 }
 
-static void put_dims(char *out, size_t size, int32_t rank, const int64_t *dim) {
+void attn_put_dims(char *out, size_t size, int32_t rank, const int64_t *dim) {
     size_t n = 0;
     out[0] = 0;
     for (int i = 0; i < rank && i < 4 && n < size; i++)
         n += (size_t)snprintf(out + n, size - n, "%s%lld", i ? ", " : "", (long long)dim[i]);
 }
 
+bool attn_tensor_fits(const attn_tensor *t, int32_t rank, const int64_t *want, attn_problems *p) {
+    bool same = t->rank == rank && t->data;
+    for (int i = 0; same && i < t->rank; i++) same = t->dim[i] == want[i];
+    if (!same) {
+        char got[96], expected[96];
+        attn_put_dims(got, sizeof got, t->rank, t->dim);
+        attn_put_dims(expected, sizeof expected, rank, want);
+        attn_problem(p, "%s: must be [%s], got [%s]%s", t->name, expected, got,
+                     t->data ? "" : " without data");
+        return false;
+    }
+    if (t->type == ATTN_TYPE_F32) return true;
+    attn_problem(p, "%s: type is %d: must be ATTN_TYPE_F32, 0", t->name, t->type);
+    return false;
+}
+
 /* Points the weights of one tensor into it. */
-static void take(const attn_block_kernel *k, const attn_tensor *t, const float **weight,
-                 problems *p) {
+static void take(const attn_block_kernel *k, const attn_tensor *t, attn_weights *out,
+                 attn_problems *p) {
+    if (k->experts && attn_expert_take(k, t, out, p)) return;
     int found[PIECES];
     const int pieces = find_weights(k, t, found);
     if (!pieces) {
-        problem(p, "%s: unknown weight", t->name);
+        attn_problem(p, "%s: unknown weight", t->name);
         return;
     }
     if (pieces == 1 && !k->weights[found[0]].used) return;
     const attn_weight *first = &k->weights[found[0]];
     int64_t want[4] = {0, first->dim[1], first->dim[2], 0};
     for (int i = 0; i < pieces; i++) want[0] += k->weights[found[i]].dim[0];
-    bool same = t->rank == first->rank && t->data;
-    for (int i = 0; same && i < t->rank; i++) same = t->dim[i] == want[i];
-    if (!same) {
-        char got[96], expected[96];
-        put_dims(got, sizeof got, t->rank, t->dim);
-        put_dims(expected, sizeof expected, first->rank, want);
-        problem(p, "%s: must be [%s], got [%s]%s", t->name, expected, got,
-                t->data ? "" : " without data");
-        return;
-    }
-    if (t->type != ATTN_TYPE_F32) {
-        problem(p, "%s: type is %d: must be ATTN_TYPE_F32, 0", t->name, t->type);
-        return;
-    }
+    if (!attn_tensor_fits(t, first->rank, want, p)) return;
     const float *data = t->data;
     for (int i = 0; i < pieces; i++) {
         const attn_weight *w = &k->weights[found[i]];
-        if (weight[found[i]]) problem(p, "%s: gives %s a second time", t->name, w->name);
-        weight[found[i]] = data;
+        if (out->weight[found[i]]) attn_problem(p, "%s: gives %s a second time", t->name, w->name);
+        out->weight[found[i]] = data;
         int64_t size = 1;
         for (int d = 0; d < w->rank; d++) size *= w->dim[d];
         data += size;
@@ -149,14 +145,15 @@ static void take(const attn_block_kernel *k, const attn_tensor *t, const float *
 }
 
 attn_status attn_weights_find(const attn_block_kernel *k, const attn_tensor *tensors, int32_t count,
-                              const float **weight, char *message, size_t size) {
-    problems p = {message, size, 0, 0};
-    for (int32_t i = 0; i < count; i++) take(k, &tensors[i], weight, &p);
+                              attn_weights *out, char *message, size_t size) {
+    attn_problems p = {message, size, 0, 0};
+    for (int32_t i = 0; i < count; i++) take(k, &tensors[i], out, &p);
     for (int32_t i = 0; i < k->weight_count; i++) {
-        if (weight[i] || !k->weights[i].used) continue;
+        if (out->weight[i] || !k->weights[i].used) continue;
         char dims[96];
-        put_dims(dims, sizeof dims, k->weights[i].rank, k->weights[i].dim);
-        problem(&p, "%s: missing, [%s]", k->weights[i].name, dims);
+        attn_put_dims(dims, sizeof dims, k->weights[i].rank, k->weights[i].dim);
+        attn_problem(&p, "%s: missing, [%s]", k->weights[i].name, dims);
     }
+    attn_expert_missing(k, out, &p);
     return p.count ? ATTN_E_WEIGHTS : ATTN_OK;
 }

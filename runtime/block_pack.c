@@ -78,15 +78,23 @@ static attn_status check_pack(const attn_why *why, const attn_block *block,
     if (block->kernel->weight_count > ATTN_WEIGHTS_MAX)
         return attn_refuse(why, ATTN_E_ABI, "block takes %d weights, and this runtime knows %d",
                            block->kernel->weight_count, ATTN_WEIGHTS_MAX);
+    if (block->kernel->expert_weight_count > ATTN_EXPERT_WEIGHTS_MAX ||
+        block->kernel->experts > ATTN_EXPERTS_MOST)
+        return attn_refuse(why, ATTN_E_ABI,
+                           "block has %d weights of each of %d experts, and this "
+                           "runtime knows %d of %d",
+                           block->kernel->expert_weight_count, block->kernel->experts,
+                           ATTN_EXPERT_WEIGHTS_MAX, ATTN_EXPERTS_MOST);
     return attn_check_memory(why, ATTN_E_ARGUMENT, "packed", packed, "packed_bytes", packed_bytes,
                              attn_packed_size(block->kernel), "attn_block_packed_bytes");
 }
 
-static __attribute__((noinline)) void pack(const attn_block_kernel *k, const float *const *weight,
+static __attribute__((noinline)) void pack(const attn_block_kernel *k, const attn_weights *w,
                                            void *packed) {
     float *data = (float *)(void *)((char *)packed + sizeof(packed_header));
     memset(packed, 0, attn_packed_size(k));
-    k->pack(weight, data);
+    k->pack(w->weight, data);
+    if (k->experts) k->pack_experts(w->part, data);
     packed_header h = header_of(k);
     h.checksum = checksum(data, k->packed_floats);
     memcpy(packed, &h, sizeof h);
@@ -97,11 +105,12 @@ attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors,
     const attn_why why = attn_why_begin(message, message_size);
     attn_status status = check_pack(&why, block, tensors, count, packed, packed_bytes);
     if (status != ATTN_OK) return status;
-    const float *weight[ATTN_WEIGHTS_MAX] = {NULL};
-    status = attn_weights_find(block->kernel, tensors, count, weight, message, message_size);
+    attn_weights weights;
+    memset(&weights, 0, sizeof weights);
+    status = attn_weights_find(block->kernel, tensors, count, &weights, message, message_size);
     if (status != ATTN_OK) return status;
     const attn_mode mode = attn_mode_enter();
-    pack(block->kernel, weight, packed);
+    pack(block->kernel, &weights, packed);
     attn_mode_leave(mode);
     return ATTN_OK;
 }

@@ -40,14 +40,14 @@ static int32_t attending(const attn_block_args *a, int32_t b, int32_t count) {
     return count;
 }
 
-static attn_status run_kernel(const attn_kernel *kernel, const attn_args *args,
-                              const int32_t *rows) {
-    return attn_run_checked(kernel, args, rows, false);
+static attn_status run_kernel(const attn_kernel *kernel, const attn_args *args, const int32_t *rows,
+                              attn_team *team) {
+    return attn_run_checked(kernel, args, rows, team, false);
 }
 
 static attn_status run_reference(const attn_kernel *kernel, const attn_args *args,
-                                 const int32_t *rows) {
-    return attn_run_checked(kernel, args, rows, true);
+                                 const int32_t *rows, attn_team *team) {
+    return attn_run_checked(kernel, args, rows, team, true);
 }
 
 /* Runs the items of one form. */
@@ -66,18 +66,35 @@ static attn_status run_form(const attn_block_kernel *k, attn_block_call *call, b
     return any ? k->run(call) : ATTN_OK;
 }
 
-static __attribute__((noinline)) attn_status run(const attn_block *block, const attn_block_args *a,
-                                                 bool reset) {
-    attn_block_checked c;
-    attn_status status = attn_block_call_check(NULL, block, a, reset, &c);
+typedef struct layer_call {
+    const attn_block_kernel *kernel;
+    attn_block_checked checked;
+    attn_status status;
+} layer_call;
+
+/* Items of either form: one region of threads. */
+static void run_forms(void *ctx, attn_team *team) {
+    layer_call *l = ctx;
+    attn_block_call *call = &l->checked.call;
+    call->team = team;
+    l->status = run_form(l->kernel, call, false);
+    if (l->status == ATTN_OK && l->kernel->expanded) l->status = run_form(l->kernel, call, true);
+}
+
+static __attribute__((noinline)) attn_status run(const attn_block *block,
+                                                 const attn_block_args *args, bool reset) {
+    layer_call l = {.kernel = block->kernel};
+    attn_block_checked *c = &l.checked;
+    attn_status status = attn_block_call_check(NULL, block, args, reset, c);
     if (status != ATTN_OK) return status;
+    const attn_block_args *a = &c->args;
     const attn_block_kernel *k = block->kernel;
-    attn_block_call *call = &c.call;
-    call->extent.threads = call->core.threads = attn_team_limit(a->threads);
-    place_items(block, a, &c.own, reset);
-    shift_padding(block, a, &c.own, c.keys, &call->core);
-    call->row0 = c.own.row0, call->pos0 = c.own.pos0, call->held = c.own.held;
-    call->count = c.own.count, call->rows = c.own.rows;
+    attn_block_call *call = &c->call;
+    call->extent.threads = call->core.threads = attn_team_limit(a->pool, a->threads);
+    place_items(block, a, &c->own, reset);
+    shift_padding(block, a, &c->own, c->keys, &call->core);
+    call->row0 = c->own.row0, call->pos0 = c->own.pos0, call->held = c->own.held;
+    call->count = c->own.count, call->rows = c->own.rows;
     if (a->cache) {
         const int64_t k_head = (int64_t)a->cache->capacity * k->k_dim;
         const int64_t v_head = (int64_t)a->cache->capacity * k->v_dim;
@@ -91,13 +108,12 @@ static __attribute__((noinline)) attn_status run(const attn_block *block, const 
     }
     call->packed = attn_packed_floats(a->packed);
     call->run_core = block->reference ? run_reference : run_kernel;
-    call->workspace = (char *)a->workspace + c.used;
-    if (a->batch > 0) status = run_form(k, call, false);
-    if (a->batch > 0 && status == ATTN_OK && k->expanded) status = run_form(k, call, true);
+    call->workspace = (char *)a->workspace + c->used;
+    if (a->batch > 0) attn_team_run(a->pool, call->extent.threads, run_forms, &l);
     const int32_t *length =
-        status == ATTN_OK ? c.own.held : c.own.row0; /* new keys count, or not */
+        l.status == ATTN_OK ? c->own.held : c->own.row0; /* new keys count, or not */
     for (int32_t b = 0; a->cache && b < a->batch; b++) a->cache->length[b] = length[b];
-    return status;
+    return l.status;
 }
 
 static attn_status run_in_mode(const attn_block *block, const attn_block_args *a, bool reset) {

@@ -42,13 +42,22 @@ attn_status attn_check_size(const attn_why *why, const char *name, uint32_t got,
 }
 
 attn_status attn_check_grown(const attn_why *why, const char *name, const void *from_caller,
-                             size_t before, void *to, size_t size, const char *from) {
+                             const size_t *before, void *to, size_t size, const char *from) {
     uint32_t got; /* struct_size comes first */
     memcpy(&got, from_caller, sizeof got);
-    if (got != before && got != size) return attn_check_size(why, name, got, size, from);
+    while (*before && got != *before) before++;
+    if (!*before && got != size) return attn_check_size(why, name, got, size, from);
     memset((char *)to + got, 0, size - got);
     memcpy(to, from_caller, got);
     return ATTN_OK;
+}
+
+attn_status attn_check_pool(const attn_why *why, const attn_pool *pool) {
+    if (!pool) return ATTN_OK;
+    const attn_status status =
+        attn_check_size(why, "pool", pool->struct_size, sizeof *pool, "{sizeof pool, ..}");
+    if (status != ATTN_OK || pool->run) return status;
+    return attn_refuse(why, ATTN_E_ARGUMENT, "pool.run is null");
 }
 
 attn_status attn_check_fits(const attn_why *why, const char *what, uint64_t bytes) {
@@ -217,6 +226,7 @@ void attn_areas_add_inputs(attn_areas *list, const attn_kernel *kernel, const at
     for (int i = 0; i < kernel->side_count; i++)
         attn_areas_add(list, kernel->sides[i].name, a->side[i].data, a->side[i].count * word);
     attn_areas_add(list, "scalars", a->scalars, a->scalar_count * word);
+    attn_areas_add(list, "pool", a->pool, sizeof *a->pool);
 }
 
 attn_status attn_check_areas(const attn_why *why, const attn_areas *areas) {

@@ -31,13 +31,14 @@ attn_status attn_check_item(const attn_why *why, const char *name, int32_t b, in
 attn_status attn_check_size(const attn_why *why, const char *name, uint32_t got, size_t want,
                             const char *from);
 
-/* Of one that has grown at its end: older callers' have `before` bytes. Then its members in *to;
- * those that the caller does not know are 0. */
+/* Of one that has grown at its end: older callers' have one of the sizes `before`, a list that ends
+ * with 0. Then its members in *to; those that the caller does not know are 0. */
 attn_status attn_check_grown(const attn_why *why, const char *name, const void *from_caller,
-                             size_t before, void *to, size_t size, const char *from);
+                             const size_t *before, void *to, size_t size, const char *from);
 
 enum { ATTN_THREADS_MAX = 65536 };
 attn_status attn_check_threads(const attn_why *why, int32_t threads);
+attn_status attn_check_pool(const attn_why *why, const attn_pool *pool);
 
 /* Whether memory is there, 64-byte aligned and large enough; need = 0: it may be anything. */
 attn_status attn_check_memory(const attn_why *why, attn_status status, const char *name,

@@ -208,6 +208,7 @@ static attn_status check_sides(const attn_why *why, const attn_kernel *k, const 
 
 attn_status attn_inputs_check(const attn_why *why, const attn_kernel *k, const attn_args *a) {
     attn_status status = check_extents(why, k, a->batch, a->q_len, a->kv_len_max, a->threads);
+    if (status == ATTN_OK) status = attn_check_pool(why, a->pool);
     if (status == ATTN_OK) status = check_pointers(why, k, a);
     if (status == ATTN_OK) status = check_mask(why, k, a);
     return status == ATTN_OK ? check_sides(why, k, a) : status;
@@ -312,8 +313,9 @@ static attn_status check_args(const attn_why *why, const attn_plan *plan, const 
                               attn_args *a) {
     if (!plan) return attn_refuse(why, ATTN_E_ARGUMENT, "plan is null");
     if (!args) return attn_refuse(why, ATTN_E_ARGUMENT, "args is null");
-    attn_status status = attn_check_grown(why, "args", args, offsetof(attn_args, k_scale), a,
-                                          sizeof *a, "ATTN_ARGS_INIT");
+    static const size_t before[] = {offsetof(attn_args, k_scale), offsetof(attn_args, pool), 0};
+    attn_status status =
+        attn_check_grown(why, "args", args, before, a, sizeof *a, "ATTN_ARGS_INIT");
     if (status == ATTN_OK) status = attn_inputs_check(why, plan->kernel, a);
     if (status == ATTN_OK) status = check_scales(why, plan->kernel->spec, a);
     if (status == ATTN_OK) status = check_tensors(why, plan->kernel, a);
@@ -331,7 +333,7 @@ static attn_status check_args(const attn_why *why, const attn_plan *plan, const 
 }
 
 attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, const int32_t *rows,
-                             bool reference) {
+                             attn_team *team, bool reference) {
 #ifdef ATTN_DEBUG
     const bool check = true;
 #else
@@ -342,7 +344,7 @@ attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, c
     if (check && kernel->side_count > 0) status = attn_reference_check(kernel, args, rows);
     if (status != ATTN_OK) return status;
     if (reference) return attn_reference_run(kernel, args, rows);
-    kernel->run(args, rows);
+    kernel->run(args, rows, team);
     return ATTN_OK;
 }
 
@@ -354,14 +356,27 @@ static void stand_in_for_keys(attn_args *a) {
     a->k_scale = a->v_scale = (attn_scales){.data = a->q.data};
 }
 
+typedef struct core_call {
+    const attn_plan *plan;
+    attn_args args;
+    attn_status status;
+} core_call;
+
+static void run_call(void *ctx, attn_team *team) {
+    core_call *c = ctx;
+    c->status = attn_run_checked(c->plan->kernel, &c->args, NULL, team, c->plan->reference);
+}
+
 static __attribute__((noinline)) attn_status run(const attn_plan *plan, const attn_args *args) {
-    attn_args call;
-    attn_status status = check_args(NULL, plan, args, &call);
+    core_call call = {.plan = plan};
+    attn_args *a = &call.args;
+    const attn_status status = check_args(NULL, plan, args, a);
     if (status != ATTN_OK) return status;
-    call.threads = attn_team_limit(args->threads);
-    stand_in_for_keys(&call);
-    if (attn_spec_one_row(plan->kernel->spec)) call.v_scale = call.k_scale;
-    return attn_run_checked(plan->kernel, &call, NULL, plan->reference);
+    a->threads = attn_team_limit(a->pool, a->threads);
+    stand_in_for_keys(a);
+    if (attn_spec_one_row(plan->kernel->spec)) a->v_scale = a->k_scale;
+    attn_team_run(a->pool, a->threads, run_call, &call);
+    return call.status;
 }
 
 attn_status attn_own_run(const attn_plan *plan, const attn_args *args) {

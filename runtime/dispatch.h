@@ -35,7 +35,7 @@ uint64_t attn_plan_workspace(const attn_plan *plan, const attn_extent *extent);
  * build a kernel, looks first whether an expression reads a side tensor out of range (ATTN_E_INDEX,
  * and nothing was written). */
 attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, const int32_t *rows,
-                             bool reference);
+                             attn_team *team, bool reference);
 
 ATTN_VISIBILITY_END
 

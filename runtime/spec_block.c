@@ -97,10 +97,81 @@ static attn_status norm_rules(attn_spec *s, attn_spec_error *err) {
     return ATTN_OK;
 }
 
+/* Fields of mixtures of experts: a layer without one has none of them. */
+static attn_status no_moe(const attn_spec *s, attn_spec_error *err) {
+    static const char *const fields[] = {
+        "expert_act", "experts",      "top_k",  "expert_dim", "router",         "router_bias",
+        "norm_topk",  "router_scale", "groups", "group_top",  "shared_experts", "shared_gate"};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (!attn_field_is_default(attn_field_find(fields[i]), s))
+            return fail(err, fields[i], "needs ffn = moe");
+    return ATTN_OK;
+}
+
+static attn_status group_rules(attn_spec *s, attn_spec_error *err) {
+    if (!s->groups) s->groups = 1;
+    if (s->groups == 1 && s->group_top > 1)
+        return fail(err, "group_top", "needs more groups than 1");
+    if (s->groups == 1) {
+        s->group_top = 1;
+        return ATTN_OK;
+    }
+    if (s->router == ATTN_ROUTER_TOPK_SOFTMAX)
+        return fail(err, "groups", "must be 1 for router = topk_softmax");
+    if (s->experts % s->groups)
+        return fail(err, "groups", "must divide experts: %d is no multiple of %d", s->experts,
+                    s->groups);
+    const int32_t each = s->experts / s->groups;
+    if (s->router == ATTN_ROUTER_SIGMOID && each < 2)
+        return fail(err, "groups", "must leave 2 experts a group for router = sigmoid");
+    if (!s->group_top) return fail(err, "group_top", "is required where groups is more than 1");
+    if (s->group_top > s->groups)
+        return fail(err, "group_top", "must be at most groups = %d, got %d", s->groups,
+                    s->group_top);
+    if (s->top_k > s->group_top * each)
+        return fail(err, "top_k", "must be at most group_top * experts / groups = %d, got %d",
+                    s->group_top * each, s->top_k);
+    return ATTN_OK;
+}
+
+static attn_status shared_expert_rules(attn_spec *s, attn_spec_error *err) {
+    if (s->shared_gate && !s->shared_experts)
+        return fail(err, "shared_gate", "needs shared_experts");
+    if ((int64_t)s->shared_experts * s->expert_dim > 1048576)
+        return fail(err, "shared_experts",
+                    "is too large: shared_experts * expert_dim must be at most 1048576");
+    return ATTN_OK;
+}
+
+static attn_status moe_rules(attn_spec *s, attn_spec_error *err) {
+    if (s->ffn_dim != ATTN_UNSET || s->ffn_dim_multiplier != ATTN_UNSET)
+        return fail(err, s->ffn_dim != ATTN_UNSET ? "ffn_dim" : "ffn_dim_multiplier",
+                    "is not of ffn = moe: expert_dim is the experts' width");
+    if (!s->experts)
+        return fail(err, "experts", "is required for ffn = moe: how many experts there are");
+    if (!s->top_k)
+        return fail(err, "top_k", "is required for ffn = moe: experts that are chosen for a row");
+    if (!s->expert_dim)
+        return fail(err, "expert_dim", "is required for ffn = moe: the width of an expert");
+    if (s->top_k > s->experts)
+        return fail(err, "top_k", "must be at most experts = %d, got %d", s->experts, s->top_k);
+    if (s->router == ATTN_ROUTER_TOPK_SOFTMAX && s->router_bias == ATTN_ROUTER_BIAS_SELECTION)
+        return fail(err, "router_bias", "must be none or logits for router = topk_softmax");
+    if (s->router == ATTN_ROUTER_TOPK_SOFTMAX && s->norm_topk)
+        return fail(err, "norm_topk",
+                    "must be false for router = topk_softmax: its weights sum to 1");
+    if (s->router_scale == 0) s->router_scale = 1;
+    fill(&s->ffn_bias, 0);
+    const attn_status st = group_rules(s, err);
+    return st == ATTN_OK ? shared_expert_rules(s, err) : st;
+}
+
 static attn_status ffn_rules(attn_spec *s, attn_spec_error *err) {
     const int32_t width = is_cross(s) ? s->q_dim : s->d_model;
     fill(&s->ffn, is_cross(s) ? ATTN_FFN_NONE : ATTN_FFN_SWIGLU);
     const bool own = s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
+    const attn_status st = s->ffn == ATTN_FFN_MOE ? ATTN_OK : no_moe(s, err);
+    if (st != ATTN_OK) return st;
     if (!own) {
         if (s->ffn_dim != ATTN_UNSET || s->ffn_dim_multiplier != ATTN_UNSET)
             return fail(err, s->ffn_dim != ATTN_UNSET ? "ffn_dim" : "ffn_dim_multiplier",
@@ -111,6 +182,7 @@ static attn_status ffn_rules(attn_spec *s, attn_spec_error *err) {
     }
     if (s->residual == ATTN_RESIDUAL_NONE)
         return fail(err, "ffn", "must be none where residual = none");
+    if (s->ffn == ATTN_FFN_MOE) return moe_rules(s, err);
     fill(&s->ffn_bias, 1);
     if (s->ffn_dim_multiplier != ATTN_UNSET && s->ffn_dim != ATTN_UNSET)
         return fail(err, "ffn_dim_multiplier", "and ffn_dim say the same: give one of them");

@@ -46,7 +46,7 @@ void attn_field_put(const attn_field *f, attn_spec *s, double value) {
 }
 
 static double default_of(const attn_field *f) {
-    return f->kind == ATTN_KIND_FLOAT ? (double)ATTN_UNSET_F : (double)f->dflt;
+    return f->kind == ATTN_KIND_FLOAT && f->id != '.' ? (double)ATTN_UNSET_F : (double)f->dflt;
 }
 
 void attn_field_put_default(const attn_field *f, attn_spec *s) {

@@ -6,7 +6,7 @@ $ local own_ffn, gated, second = plan.own_ffn, plan.gated, plan.second_norm
 $ local post, both = spec.norm_place == "post", spec.norm_place == "both"
 $ local parallel = spec.residual == "parallel"
 $ local form = "form/" .. spec.form .. "_block.c"
-$ local dims = { MODEL = plan.model, FFN = own_ffn and spec.ffn_dim or 0 }
+$ local dims = { MODEL = plan.model, FFN = plan.ffn_dim }
 $ -- Norms and ffn: the weights of every layer.
 $ local function norm_weights(weight, name)
 $   weight(name .. ".weight", { dims.MODEL })
@@ -18,16 +18,35 @@ ${part(form, { section = "weights", weight = weight })}
 $   if spec.sinks then weight("sinks", { spec.heads }) end
 $   if norms and both then norm_weights(weight, "post_norm1") end
 $   if second then norm_weights(weight, "norm2") end
-$   if own_ffn then
-$     if gated then weight("gate_proj.weight", { dims.FFN, dims.MODEL }) end
-$     weight("up_proj.weight", { dims.FFN, dims.MODEL })
-$     weight("down_proj.weight", { dims.MODEL, dims.FFN })
+$   if plan.experts then
+$     weight("router.weight", { spec.experts, dims.MODEL })
+$     if spec.router_bias == "logits" then weight("router.bias", { spec.experts }) end
+$     if spec.router_bias == "selection" then weight("e_score_correction_bias", { spec.experts }) end
+$     if spec.shared_gate then weight("shared_expert_gate.weight", { 1, dims.MODEL }) end
+$   end
+$   if plan.every_row then
+$     local shared = plan.experts and "shared_expert." or ""
+$     if gated then weight(shared .. "gate_proj.weight", { dims.FFN, dims.MODEL }) end
+$     weight(shared .. "up_proj.weight", { dims.FFN, dims.MODEL })
+$     weight(shared .. "down_proj.weight", { dims.MODEL, dims.FFN })
 $     if spec.ffn_bias then
-$       if gated then weight("gate_proj.bias", { dims.FFN }) end
-$       weight("up_proj.bias", { dims.FFN })
-$       weight("down_proj.bias", { dims.MODEL })
+$       if gated then weight(shared .. "gate_proj.bias", { dims.FFN }) end
+$       weight(shared .. "up_proj.bias", { dims.FFN })
+$       weight(shared .. "down_proj.bias", { dims.MODEL })
 $     end
-$     if both then norm_weights(weight, "post_norm2") end
+$   end
+$   if own_ffn and both then norm_weights(weight, "post_norm2") end
+$ end
+$ -- The weights that every expert has.
+$ local function expert_weights(weight)
+$   local n, hidden, model = spec.experts, spec.expert_dim, dims.MODEL
+$   if gated then weight("experts.gate_proj.weight", { n, hidden, model }) end
+$   weight("experts.up_proj.weight", { n, hidden, model })
+$   weight("experts.down_proj.weight", { n, model, hidden })
+$   if spec.ffn_bias then
+$     if gated then weight("experts.gate_proj.bias", { n, hidden }) end
+$     weight("experts.up_proj.bias", { n, hidden })
+$     weight("experts.down_proj.bias", { n, model })
 $   end
 $ end
 ${source}
@@ -57,9 +76,24 @@ enum {
 $ if spec.kv_dim > 0 then
     KEY_SIDE = ${plan.keys}, /* floats of a row of kv */
 $ end
-$ if own_ffn then
-    FFN = ${spec.ffn_dim}, /* hidden width of the feed-forward part */
+$ if plan.every_row then
+    FFN = ${plan.ffn_dim}, /* hidden width of the feed-forward part */
     H_ROW = ${plan.ffn_columns + plan.pad},
+$ end
+$ if plan.experts then
+    EXPERTS = ${spec.experts},
+    TOP_K = ${spec.top_k}, /* experts of a row */
+$   if spec.groups > 1 then
+    GROUPS = ${spec.groups},
+    GROUP_TOP = ${spec.group_top}, /* groups of a row */
+$   end
+    HIDDEN = ${spec.expert_dim}, /* width of an expert */
+    SCORES = ${plan.router_columns}, /* of a row */
+    X_ROW = ${plan.expert_columns + plan.pad},
+$   if spec.ffn_bias then
+    UP_BIAS_ROW = ${plan.expert_up_bias},
+    DOWN_BIAS_ROW = ${plan.expert_down_bias},
+$   end
 $ end
 ${part(form, { section = "sizes" })}
     W = VF_WIDTH,
@@ -90,6 +124,17 @@ $ local function row(name, shape, ignored)
 $ end
 $ layer_weights(row)
 };
+$ if plan.experts then
+
+/* Of each expert, likewise. */
+enum {
+$   expert_weights(enumerator)
+    EXPERT_WEIGHTS
+};
+static const attn_weight expert_weights[] = {
+$   expert_weights(row)
+};
+$ end
 
 /* Packed weights: where each starts, in floats. */
 $ local last = "0"
@@ -108,7 +153,30 @@ $ if #plan.weights > 1 or not plan.has_floats then
     float wide[DEPTH * NR]; /* a slice of a panel whose weights are no floats */
 $ end
     float kept[MB * WIDE], lost[MB * WIDE]; /* of longer sums: those of t before, their rounding */
+$ if plan.experts then
+    float rows[MB * (MODEL + PAD)]; /* of one expert */
+$ end
 } scratch;
+$ if plan.experts then
+
+/* An expert that a row passes. */
+typedef struct pick {
+    int32_t expert;
+    float weight;
+} pick;
+
+/* The same, in the order of experts. */
+typedef struct slot {
+    int32_t row; /* from that of the chunk on */
+    bool first;  /* of the row's experts */
+    float weight;
+} slot;
+
+/* Slots of one expert, one after the other. */
+typedef struct expert_block {
+    int32_t expert, slot, rows;
+} expert_block;
+$ end
 
 typedef struct layer {
     const attn_block_call *call;
@@ -138,8 +206,21 @@ $ end
 $ if post or both then
     float *sum; /* [chunk][MODEL + PAD] rows before their norm */
 $ end
-$ if own_ffn then
+$ if plan.every_row then
     float *h; /* [chunk][H_ROW] */
+$ end
+$ if plan.experts then
+    float *z;   /* [chunk][SCORES] */
+    float *xh;  /* [chunk * TOP_K][X_ROW] hidden rows, by slot */
+    float *mix; /* [chunk][MODEL + PAD] the experts' sum */
+$   if spec.shared_gate then
+    float *share; /* [chunk] of the shared experts */
+$   end
+    pick *pick;     /* [chunk][TOP_K] */
+    slot *slot;     /* [chunk * TOP_K] */
+    int32_t *begin; /* [EXPERTS + 1] where an expert's slots begin */
+    expert_block *block;
+    int32_t blocks;
 $ end
 ${part(form, { section = "members" })}
     char *core; /* the core's workspace */
@@ -254,7 +335,7 @@ $ end
 $ if own_ffn then
 /* --- Feed-forward --- */
 
-${part("block/ffn.c", { gated = gated, parallel = parallel, second = second })}
+${part("block/ffn.c", { parallel = parallel, second = second })}
 
 $   if post or both then
 ${part("block/after.c", { name = "after_ffn", norm = post and "NORM2" or "POST2", from = "y" })}

@@ -25,6 +25,7 @@ typedef struct gguf {
         *keys; /* gguf_families.json, the architecture's row, the family's */
     const char *arch;
     int32_t heads, head_dim, layers;
+    bool matrices;     /* of layers are in the file */
     bool windows;      /* there is a sliding window, or it does not matter */
     buf config, names; /* members of the config, and what its keys are called in the file */
     buf used;          /* keys that were read, each between line ends */
@@ -516,6 +517,7 @@ static void note_types(gguf *x) {
             found[i].count++;
         }
         if (!n) continue;
+        x->matrices = true;
         buf_printf(&x->notes, "%s: stored as %s:", x->path, attn_weight_get(type).name);
         for (int i = 0; i < n; i++) {
             buf_printf(&x->notes, "%s %s", i ? "," : "", text_shown(x->a, found[i].name));
@@ -524,6 +526,41 @@ static void note_types(gguf *x) {
         }
         buf_puts(&x->notes, "\n");
     }
+}
+
+/* What all matrices of layers are stored in; -1: in several types, or there are none. */
+static int32_t only_type(gguf *x) {
+    int32_t only = -1;
+    for (attn_gguf_tensor t = {0}; attn_gguf_next_tensor(&x->file, &t);) {
+        if (!matrix_of(x, &t)) continue;
+        if (only >= 0 && only != t.type) return -1;
+        only = t.type;
+    }
+    return only;
+}
+
+/* The row's fields, and what weights are stored in, where layers can have it: as JSON. */
+static const char *own_fields(gguf *x) {
+#define IS_LAYERS(id, ...) [ATTN_WEIGHT_##id] = true,
+    static const bool layers_have[ATTN_WEIGHT_COUNT] = {ATTN_LAYER_WEIGHTS(IS_LAYERS)};
+#undef IS_LAYERS
+    const json_val *spec = json_get(x->row, "spec");
+    const int32_t type = only_type(x);
+    buf b = buf_new(x->a);
+    if (type >= 0 && layers_have[type])
+        buf_printf(&b, ", \"weight_type\": \"%s\"", attn_weight_get(type).name);
+    for (int i = 0; spec && i < spec->count; i++)
+        buf_printf(&b, ", \"%s\": %s", spec->item[i].name, row_text(x, &spec->item[i]));
+    return arena_printf(x->a, "{%s}", b.len ? b.data + 1 : "");
+}
+
+/* Where that is not what the layers get. */
+static void note_others(gguf *x, const model *m) {
+    const attn_spec *spec = &m->kernels[m->layer_kernel[0]].core;
+    if (!x->matrices || spec->level != ATTN_LEVEL_BLOCK || spec->weight_type == only_type(x))
+        return;
+    buf_printf(&x->notes, "%s: layers here hold all matrices in one type: weight_type = %s\n",
+               x->path, attn_weight_get(spec->weight_type).name);
 }
 
 /* --- The whole --- */
@@ -557,12 +594,15 @@ bool model_from_gguf(arena *a, const char *path, const void *data, size_t bytes,
         .path = path,
         .text = x.config.data,
         .names = json_read(a, path, x.names.data, NULL, d),
-        .fields = json_get(x.row, "spec"),
+        .fields = json_read(a, path, own_fields(&x), NULL, d),
     };
-    if (!source.names || !import_run(a, &source, flags, flag_count, out, notes, d)) return false;
+    if (!source.names || !source.fields ||
+        !import_run(a, &source, flags, flag_count, out, notes, d))
+        return false;
     const json_val *note = json_get(x.row, "note");
     if (note) buf_printf(&x.notes, "%s: %s: %s\n", x.path, x.arch, note->string);
     note_types(&x);
+    note_others(&x, out);
     *notes = arena_printf(a, "%s%s", *notes, x.notes.data);
     return true;
 }

@@ -84,7 +84,7 @@ bool import_find_family(hf *h);
 bool import_layers(hf *h);
 
 /* --- import_layer.c --- */
-typedef enum ffn_part { FFN_OWN, FFN_EXTERNAL, FFN_NONE } ffn_part;
+typedef enum ffn_part { FFN_OWN, FFN_EXPERTS, FFN_NONE } ffn_part;
 typedef struct import_layer {
     bool sliding, causal, cross;
     int32_t window; /* sliding: how far it sees, back and, where not causal, ahead */
@@ -94,6 +94,12 @@ typedef struct import_layer {
     ffn_part ffn;
 } import_layer;
 bool import_add_layer(hf *h, const import_layer *l);
+
+/* --- import_experts.c --- */
+/* Whether a layer has a mixture of experts. */
+bool import_has_experts(hf *h, int32_t layer, bool *out);
+/* Its fields, but for the activation. */
+bool import_put_experts(hf *h, fields *f);
 
 /* --- import_own.c: what the code that a row names in "adds" adds to a layer --- */
 bool import_put_own(hf *h, fields *f);

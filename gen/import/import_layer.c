@@ -17,6 +17,7 @@ static const struct {
     {"norm_eps", "layer_norm_epsilon", false},
     {"softcap", "attn_logit_softcapping", true},
     {"q_bias", "attention_bias", false},
+    {"q_bias", "qkv_bias", false},
     {"q_bias", "bias", false},
     {"ffn_bias", "bias", false},
     {"ffn_bias", "mlp_bias", false},
@@ -89,18 +90,14 @@ static const char *ffn_kind(const char *act, bool glu) {
     return !strcmp(act, "relu") && !glu ? "relu" : NULL;
 }
 
-static bool put_ffn(hf *h, const import_layer *l, fields *f) {
-    if (!h->block) return true;
-    if (l->ffn != FFN_OWN) {
-        put_nothing(f, "ffn_bias");
-        put_text(h, f, "ffn", l->ffn == FFN_NONE ? "none" : "external", NULL);
-        return true;
-    }
+/* The activation of the feed-forward part, as a field. */
+static bool put_activation(hf *h, const char *field, fields *f) {
     static const char *const names[] = {"hidden_act", "hidden_activation", "activation",
                                         "activation_function"};
     const json_val *act = NULL;
     for (int i = 0; i < 4 && !act; i++)
         if (hf_has(h, names[i])) act = hf_get(h, names[i]);
+    if (!act) return true; /* the row says it */
     if (act->kind != JSON_STRING)
         return hf_fail(h, act, "must be a string, got %s", hf_quote(h, act));
     const bool glu = !hf_row_is(h, "ffn", "plain");
@@ -110,7 +107,20 @@ static bool put_ffn(hf *h, const import_layer *l, fields *f) {
                        glu ? "gated ffn" : "ffn",
                        glu ? "silu, gelu, gelu_pytorch_tanh (gelu_new, gelu_fast)"
                            : "gelu, gelu_pytorch_tanh (gelu_new, gelu_fast), relu");
-    put_text(h, f, "ffn", kind, act);
+    put_text(h, f, field, kind, act);
+    return true;
+}
+
+static bool put_ffn(hf *h, const import_layer *l, fields *f) {
+    if (!h->block) return true;
+    if (l->ffn == FFN_EXPERTS)
+        return import_put_experts(h, f) && put_activation(h, "expert_act", f);
+    if (l->ffn == FFN_NONE) {
+        put_nothing(f, "ffn_bias");
+        put_text(h, f, "ffn", "none", NULL);
+        return true;
+    }
+    if (!put_activation(h, "ffn", f)) return false;
     const json_val *width = hf_get(h, l->ffn_dim);
     /* null where the class has it as its default: 4 * d_model */
     if (!hf_is_null(width) || !hf_is_null(json_get(h->keys, l->ffn_dim)))

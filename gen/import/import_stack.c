@@ -59,6 +59,7 @@ static bool read_layer_types(hf *h, int32_t layers, const json_val **types) {
 static bool rule_slides(hf *h, int32_t i, int32_t pattern, bool enabled, int32_t first) {
     if (hf_row_is(h, "layers", "pattern")) return (i + 1) % pattern != 0;
     if (hf_row_is(h, "layers", "after")) return enabled && i >= first;
+    if (hf_row_is(h, "layers", "even")) return enabled && i % 2 == 0 && i < first;
     return hf_row_is(h, "layers", "all") && enabled;
 }
 
@@ -83,7 +84,8 @@ static bool read_rule(hf *h, slide_rule *r) {
     if (!hf_key_bool(h, "use_sliding_window", &used)) return false;
     if (!used) r->off_at = hf_get(h, "use_sliding_window");
     r->enabled = r->enabled && used;
-    return !r->enabled || hf_key_int(h, "max_window_layers", 0, INT32_MAX, &r->first);
+    return !r->enabled || !hf_has(h, "max_window_layers") ||
+           hf_key_int(h, "max_window_layers", 0, INT32_MAX, &r->first);
 }
 
 static bool both_ways(hf *h, bool *out) {
@@ -98,20 +100,15 @@ static bool both_ways(hf *h, bool *out) {
 }
 
 static bool add_stack(hf *h) {
-    int32_t layers, dense = 0;
+    int32_t layers;
     const json_val *types;
     slide_rule rule;
     import_layer base = {.heads = "num_attention_heads",
                          .ffn_dim = hf_has(h, "ffn_hidden_size") ? "ffn_hidden_size"
                                                                  : "intermediate_size"};
-    const bool moe = hf_row_is(h, "ffn", "moe");
     if (!hf_key_int(h, "num_hidden_layers", 1, MODEL_MAX_LAYERS, &layers) ||
         !read_layer_types(h, layers, &types) || !read_rule(h, &rule) ||
         !both_ways(h, &base.both_ways))
-        return false;
-    int32_t experts;
-    if (moe && (!hf_key_int(h, "first_k_dense_replace", 0, INT32_MAX, &dense) ||
-                !hf_key_int(h, "n_routed_experts", 1, INT32_MAX, &experts)))
         return false;
     base.causal = h->causal && !base.both_ways;
     bool windows = false;
@@ -124,7 +121,9 @@ static bool add_stack(hf *h) {
                            hf_quote(h, rule.off_at), i);
         if (l.sliding && !read_window(h, &l)) return false;
         windows = windows || l.sliding;
-        if (hf_row_is(h, "ffn", "external") || (moe && i >= dense)) l.ffn = FFN_EXTERNAL;
+        bool experts;
+        if (!import_has_experts(h, i, &experts)) return false;
+        if (experts) l.ffn = FFN_EXPERTS;
         if (!import_add_layer(h, &l)) return false;
     }
     note_is_causal(h, windows);

@@ -7,10 +7,6 @@
 
 /* --- Feed-forward --- */
 
-typedef struct feed {
-    linear gate, up, down; /* gate.w null: up alone */
-} feed;
-
 static bool has_ffn(const attn_spec *s) {
     return s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
 }
@@ -22,7 +18,7 @@ static bool has_gate(const attn_spec *s) {
 static feed feed_weights(layer *l) {
     const attn_spec *s = l->s;
     feed w = {0};
-    if (!has_ffn(s)) return w;
+    if (!has_ffn(s) || s->ffn == ATTN_FFN_MOE) return w;
     const int32_t in = block_width(s), f = s->ffn_dim;
     const int64_t first = has_gate(s) ? f : 0, all = first + f;
     if (has_gate(s))
@@ -33,18 +29,6 @@ static feed feed_weights(layer *l) {
     w.down =
         weight_projection(l, (place[]){{"w2", 0, in}, {"down_proj", 0, in}}, 2, in, f, s->ffn_bias);
     return w;
-}
-
-double block_activation(int32_t ffn, double x) {
-    switch (ffn) {
-    case ATTN_FFN_SWIGLU: return x / (1 + exp(-x));
-    case ATTN_FFN_GEGLU:
-    case ATTN_FFN_GELU: return 0.5 * x * erfc(-x / sqrt(2));
-    case ATTN_FFN_GEGLU_TANH:
-    case ATTN_FFN_GELU_TANH:
-        return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    default: return x > 0 ? x : 0;
-    }
 }
 
 static rows feed_forward(const layer *l, const feed *w, const rows *x) {
@@ -67,6 +51,7 @@ typedef struct weights {
     latent latent;
     shared shared;
     feed feed;
+    mixture mixture;
 } weights;
 
 static void take_weights(layer *l, weights *w) {
@@ -83,6 +68,7 @@ static void take_weights(layer *l, weights *w) {
     else
         w->regular = regular_weights(l);
     w->feed = feed_weights(l);
+    if (s->ffn == ATTN_FFN_MOE) w->mixture = mixture_weights(l);
     weight_unused(l);
 }
 
@@ -114,6 +100,10 @@ static rows before(const layer *l, const norm *n, const rows *x) {
     return l->s->norm_place == ATTN_NORM_PLACE_POST ? *x : rows_normed(l, n, x);
 }
 
+static rows fed_forward(const layer *l, const weights *w, const rows *x) {
+    return l->s->ffn == ATTN_FFN_MOE ? mixture_of(l, &w->mixture, x) : feed_forward(l, &w->feed, x);
+}
+
 static rows run(const layer *l, const weights *w, const rows *x, const rows *from) {
     const attn_spec *s = l->s;
     const rows a = before(l, &w->norm1, x), attended = attention(l, w, &a, from);
@@ -121,10 +111,10 @@ static rows run(const layer *l, const weights *w, const rows *x, const rows *fro
     if (!has_ffn(s)) return h;
     if (s->residual == ATTN_RESIDUAL_PARALLEL) {
         const rows b = s->shared_norm ? a : rows_normed(l, &w->norm2, x);
-        const rows fed = feed_forward(l, &w->feed, &b);
+        const rows fed = fed_forward(l, w, &b);
         return rows_sum(l, &h, &fed);
     }
-    const rows b = before(l, &w->norm2, &h), fed = feed_forward(l, &w->feed, &b);
+    const rows b = before(l, &w->norm2, &h), fed = fed_forward(l, w, &b);
     return join(l, &w->norm2, &w->post2, &h, &fed);
 }
 

@@ -36,7 +36,10 @@
  * [width, width] (sliding_self may carry one, which has no effect) shared: q_proj.weight, or
  * q_a_proj.weight, q_a_layernorm.weight, q_b_proj.weight; kv_a_proj_with_mqa.weight,
  * kv_a_layernorm.weight, kv_b_proj.weight, o_proj.weight ffn       gate_proj up_proj down_proj:
- * .weight (.bias); w1: the rows of gate, up in one; w2: down sinks     [H] */
+ * .weight (.bias); w1: the rows of gate, up in one; w2: down sinks     [H]
+ * moe       router.weight [experts, width], router.bias or e_score_correction_bias [experts];
+ *           experts.gate_proj up_proj down_proj: .weight [experts, out, in] (.bias [experts, out]);
+ *           shared_expert.gate_proj up_proj down_proj; shared_expert_gate.weight [1, width] */
 typedef struct block_tensor {
     const char *name;
     const float *data;
@@ -77,6 +80,10 @@ typedef struct block_case {
     const attn_mask *mask; /* sdpa */
 
     double *y; /* [batch, tokens, width] */
+    /* moe: what experts are chosen by, [batch, tokens, experts], and how far the choice is from
+     * another one, [batch, tokens]: the least that a key, or a sum of two keys where groups are
+     * chosen, would have to move by. Null: not wanted. */
+    double *choice_key, *choice_margin;
     /* What a cache holds of the keys; null: not wanted. Rows that do not exist are left as they
      * were. regular: rotated k [batch, kv_heads, keys, head_dim], v [batch, v_heads, keys, v_dim].
      * mla per_head: rotated k_r [batch, heads, keys, retr_dim], kv_c [batch, keys, kv_comp_dim];

@@ -213,6 +213,7 @@ static void stage_inputs(stage *s) {
     s->args.q_len = c->q_len;
     s->args.kv_len_max = c->kv_len_max;
     s->args.threads = s->p->threads;
+    s->args.pool = s->p->pool;
     stage_qkv(s);
     s->args.q_start = stage_copy(s, c->q_start, c->batch, sizeof(int32_t));
     s->args.kv_len = stage_copy(s, c->kv_len, c->batch, sizeof(int32_t));

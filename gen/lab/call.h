@@ -34,6 +34,7 @@ typedef struct placement {
     bool at_start; /* guard pages right before the operands instead of right after them */
     bool no_lse;
     int threads;
+    const attn_pool *pool;
 } placement;
 enum { HEAD_MAJOR = 0, TOKEN_MAJOR = 1, PLACEMENT_ORDERS = 6 };
 

@@ -119,4 +119,19 @@ typedef struct shared {
 shared shared_weights(layer *l);
 rows shared_attention(const layer *l, const shared *w, const rows *x, const rows *from);
 
+/* --- The feed-forward part --- */
+typedef struct feed {
+    linear gate, up, down; /* gate.w null: up alone */
+} feed;
+
+/* oracle_experts.c: contract.md, "Mixtures of experts". */
+typedef struct mixture {
+    const float *router, *router_bias, *selection, *shared_gate;
+    const float *gate, *up, *down, *gate_bias, *up_bias, *down_bias; /* of all experts */
+    feed shared;
+} mixture;
+
+mixture mixture_weights(layer *l);
+rows mixture_of(const layer *l, const mixture *w, const rows *x);
+
 #endif

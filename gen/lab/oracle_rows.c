@@ -108,3 +108,15 @@ rows rows_sum(const layer *l, const rows *x, const rows *y) {
     for (int64_t i = 0; i < rows_count(x) * x->width; i++) z.data[i] = x->data[i] + y->data[i];
     return z;
 }
+
+double block_activation(int32_t ffn, double x) {
+    switch (ffn) {
+    case ATTN_FFN_SWIGLU: return x / (1 + exp(-x));
+    case ATTN_FFN_GEGLU:
+    case ATTN_FFN_GELU: return 0.5 * x * erfc(-x / sqrt(2));
+    case ATTN_FFN_GEGLU_TANH:
+    case ATTN_FFN_GELU_TANH:
+        return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    default: return x > 0 ? x : 0;
+    }
+}

@@ -180,7 +180,7 @@ static lua_val *spec_to_lua(arena *a, const product *p) {
         if (!attn_field_is_member(f)) continue;
         char name[ATTN_FIELD_TEXT_MAX];
         if (f->kind == ATTN_KIND_ENUM) {
-            attn_field_text(f, s, name); /* "" where unset */
+            attn_enum_name(f, (int32_t)attn_field_get(f, s), name, sizeof name); /* unset: "" */
             lua_val_set_string(a, t, f->name, arena_strdup(a, name));
         } else if (f->kind == ATTN_KIND_BOOL) {
             lua_val_set_bool(a, t, f->name, attn_field_get(f, s) == 1);
@@ -190,6 +190,7 @@ static lua_val *spec_to_lua(arena *a, const product *p) {
     }
     if (s->level == ATTN_LEVEL_BLOCK && s->norm_eps != ATTN_UNSET_F)
         lua_val_set_float(a, t, "norm_eps", (double)s->norm_eps);
+    lua_val_set_float(a, t, "router_scale", (double)s->router_scale);
     lua_val_set_float(a, t, "scale", s->scale);
     if (s->softcap > 0)
         lua_val_set_float(a, t, "softcap", s->softcap);

@@ -9,6 +9,9 @@ static inline int block_unit(int together, int nr) {
     return together / gcd(together, nr) * nr;
 }
 
+/* What the feed-forward part is made of. */
+void block_plan_ffn(const attn_spec *s, block_plan *p);
+
 /* Weights, their places and their products; what the plan says of tiles and tasks is set before. */
 void block_plan_stages(const attn_spec *s, block_plan *p);
 

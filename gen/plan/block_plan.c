@@ -96,7 +96,8 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->ahead = 64;
     p->streams = 4;
     p->pad = 16;
-    p->chunk = 4;
+    p->chunk =
+        s->ffn == ATTN_FFN_MOE ? 8 : 4; /* more rows an expert, whose weights are read once */
     p->tasks = 3;
     p->few_tiles = 2;
     p->row_ahead = 16;
@@ -165,6 +166,12 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
                           p->expand_from, s->head_dim + s->retr_dim + s->v_head_dim,
                           2 * s->kv_comp_dim + s->retr_dim,
                           s->kv_comp_dim * (s->head_dim + s->v_head_dim)));
+    if (p->experts)
+        note(p, arena_printf(a,
+                             "experts: a block of rows is sorted by expert once; an expert's rows "
+                             "are one product, and a row's experts are added in ascending order%s; "
+                             "a row reads %d of %d experts",
+                             p->every_row ? ", the shared ones last" : "", s->top_k, s->experts));
     plan_stored_notes(a, s, p);
     if (s->rope != ATTN_ROPE_NONE)
         note(p, "RoPE: angles of 64-token blocks by sin and cos in double, those inside by one "
@@ -186,15 +193,14 @@ void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_p
     plan_notes(a, s, p);
 }
 
+/* Those that a row passes. */
 static double ffn_weights(const attn_spec *s, double width) {
-    switch (s->ffn) {
-    case ATTN_FFN_NONE:
-    case ATTN_FFN_EXTERNAL: return 0;
-    case ATTN_FFN_GELU:
-    case ATTN_FFN_GELU_TANH:
-    case ATTN_FFN_RELU: return 2 * width * s->ffn_dim;
-    default: return 3 * width * s->ffn_dim;
-    }
+    block_plan p = {0};
+    block_plan_ffn(s, &p);
+    const double each = (p.gated ? 3 : 2) * width;
+    if (!p.experts) return each * p.ffn_dim;
+    return each * (p.ffn_dim + (double)s->top_k * s->expert_dim) +
+           width * (s->experts + (s->shared_gate ? 1 : 0));
 }
 
 double block_plan_row_flops(const kernel_spec *k) {

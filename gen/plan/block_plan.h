@@ -7,9 +7,9 @@
 
 enum {
     BLOCK_MAX_NOTES = 16,
-    BLOCK_MAX_PLACES = 32,
+    BLOCK_MAX_PLACES = 40,
     BLOCK_MAX_MATRICES = 12,
-    BLOCK_MAX_STAGES = 8,
+    BLOCK_MAX_STAGES = 12,
     BLOCK_STAGE_MATRICES = 3
 };
 
@@ -21,7 +21,7 @@ typedef struct block_place {
     int64_t panel;  /* of one of them; no matrix: of all */
 } block_place;
 
-/* A matrix W [n, k], or one a head. A task makes some columns of a W^T. */
+/* A matrix W [n, k], or one a head or expert. A task makes some columns of a W^T. */
 typedef struct block_matrix {
     const char *name; /* of its place */
     int heads;        /* how many there are; 1: one for all heads */
@@ -66,10 +66,17 @@ typedef struct block_plan {
     int few_tiles; /* register tiles of rows; with no more, W is read as it lies */
     int row_ahead; /* rows of a panel to ask for in advance where one row reads several */
     /* Weights and products (block_stages.c). */
-    bool own_ffn;        /* the layer has a feed-forward part, not the caller */
-    bool gated;          /* of two projections */
-    bool second_norm;    /* a norm of the feed-forward part's own */
-    int64_t ffn_columns; /* of its hidden rows: whole panels */
+    bool own_ffn;     /* the layer has a feed-forward part, not the caller */
+    bool experts;     /* it is a mixture of experts */
+    bool every_row;   /* an ffn that every row passes: the layer's own, or shared experts */
+    bool gated;       /* of two projections */
+    bool second_norm; /* a norm of the feed-forward part's own */
+    char activation[ATTN_FIELD_TEXT_MAX];     /* a value of ffn or expert_act */
+    int ffn_dim;                              /* hidden width of what every row passes; 0: none */
+    int64_t ffn_columns;                      /* of its hidden rows: whole panels */
+    int64_t expert_columns;                   /* of an expert's */
+    int64_t expert_up_bias, expert_down_bias; /* floats from one expert's to the next one's */
+    int router_columns; /* of a row's scores, and of the shared experts' gate */
     block_place place[BLOCK_MAX_PLACES];
     int places;
     int64_t packed_floats;

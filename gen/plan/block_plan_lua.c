@@ -47,6 +47,7 @@ static lua_val *matrix_to_lua(arena *a, const block_plan *p, const block_matrix 
     lua_val_set_int(a, t, "unit", m->unit);
     lua_val_set_int(a, t, "wide", m->wide);
     lua_val_set_int(a, t, "few", m->few);
+    lua_val_set_int(a, t, "blocks", (m->n + m->wide - 1) / m->wide); /* wide ones, of each */
     return t;
 }
 
@@ -109,9 +110,17 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
     lua_val_set_bool(a, t, "second_output", p->second_output);
     lua_val_set_float(a, t, "mscale", p->mscale);
     lua_val_set_bool(a, t, "own_ffn", p->own_ffn);
+    lua_val_set_bool(a, t, "experts", p->experts);
+    lua_val_set_bool(a, t, "every_row", p->every_row);
+    lua_val_set_string(a, t, "activation", p->activation);
     lua_val_set_bool(a, t, "gated", p->gated);
     lua_val_set_bool(a, t, "second_norm", p->second_norm);
+    lua_val_set_int(a, t, "ffn_dim", p->ffn_dim);
     lua_val_set_int(a, t, "ffn_columns", p->ffn_columns);
+    lua_val_set_int(a, t, "expert_columns", p->expert_columns);
+    lua_val_set_int(a, t, "expert_up_bias", p->expert_up_bias);
+    lua_val_set_int(a, t, "expert_down_bias", p->expert_down_bias);
+    lua_val_set_int(a, t, "router_columns", p->router_columns);
     lua_val_set(a, t, "places", places_to_lua(a, p));
     lua_val_set(a, t, "stages", stages_to_lua(a, p));
     lua_val_set(a, t, "weights", weights_to_lua(a, p));

@@ -4,6 +4,8 @@
 
 #include "weight_types.h"
 
+#include <string.h>
+
 static int64_t round_up(int64_t n, int64_t to) {
     return (n + to - 1) / to * to;
 }
@@ -145,27 +147,62 @@ static void norm(const attn_spec *s, block_plan *p, const char *weight, const ch
     if (s->norm_bias) vector(p, bias, p->model);
 }
 
-/* Panels of gate and up alternate. */
-static void feed_forward(const attn_spec *s, block_plan *p) {
-    p->ffn_columns = round_up(s->ffn_dim, p->nr);
-    const int64_t n = p->gated ? 2 * p->ffn_columns : s->ffn_dim;
+/* Columns of a first product: panels of gate and up alternate. */
+static int64_t up_columns(const block_plan *p, int64_t hidden) {
+    return p->gated ? 2 * round_up(hidden, p->nr) : hidden;
+}
+
+static void every_row(const attn_spec *s, block_plan *p) {
+    p->ffn_columns = round_up(p->ffn_dim, p->nr);
+    const int64_t n = up_columns(p, p->ffn_dim);
     const int up = matrix(p, "UP", n, p->model, p->gated ? 2 * p->nr : 1);
-    const int down = matrix(p, "DOWN", p->model, s->ffn_dim, 1);
+    const int down = matrix(p, "DOWN", p->model, p->ffn_dim, 1);
     if (s->ffn_bias) vector(p, "UP_BIAS", n);
     if (s->ffn_bias) vector(p, "DOWN_BIAS", p->model);
     STAGE(p, "up", up);
     STAGE(p, "down", down);
 }
 
-static bool is_gated(const attn_spec *s) {
-    return s->ffn == ATTN_FFN_SWIGLU || s->ffn == ATTN_FFN_GEGLU || s->ffn == ATTN_FFN_GEGLU_TANH;
+/* Of a place with a vector for each expert: whole panels and cache lines, where columns of a
+ * product read it. */
+static int64_t expert_vector(const block_plan *p, int64_t n) {
+    return round_up(round_up(n, p->nr), p->line);
+}
+
+static void experts(const attn_spec *s, block_plan *p) {
+    const int64_t n = up_columns(p, s->expert_dim);
+    p->router_columns = s->experts + (s->shared_gate ? 1 : 0);
+    p->expert_columns = round_up(s->expert_dim, p->nr);
+    const int32_t type = p->weight_type;
+    p->weight_type = ATTN_WEIGHT_F32; /* scores stay as exact as a choice needs them */
+    const int router = matrix(p, "ROUTER", p->router_columns, p->model, 1);
+    p->weight_type = type;
+    if (s->router_bias != ATTN_ROUTER_BIAS_NONE) vector(p, "ROUTER_BIAS", p->router_columns);
+    const int up = matrices(p, "EXPERT_UP", s->experts, n, p->model, p->gated ? 2 * p->nr : 1);
+    const int down = matrices(p, "EXPERT_DOWN", s->experts, p->model, s->expert_dim, 1);
+    p->expert_up_bias = expert_vector(p, n);
+    p->expert_down_bias = expert_vector(p, p->model);
+    if (s->ffn_bias) vector(p, "EXPERT_UP_BIAS", s->experts * p->expert_up_bias);
+    if (s->ffn_bias) vector(p, "EXPERT_DOWN_BIAS", s->experts * p->expert_down_bias);
+    STAGE(p, "route", router);
+    STAGE(p, "expert_up", up);
+    STAGE(p, "expert_down", down);
+}
+
+void block_plan_ffn(const attn_spec *s, block_plan *p) {
+    p->own_ffn = s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
+    p->experts = s->ffn == ATTN_FFN_MOE;
+    const attn_field *act = attn_field_find(p->experts ? "expert_act" : "ffn");
+    attn_enum_name(act, p->experts ? s->expert_act : s->ffn, p->activation, sizeof p->activation);
+    p->gated = strstr(p->activation, "glu") != NULL;
+    p->ffn_dim = p->experts ? s->shared_experts * s->expert_dim : p->own_ffn ? s->ffn_dim : 0;
+    p->every_row = p->ffn_dim > 0;
 }
 
 void block_plan_stages(const attn_spec *s, block_plan *p) {
     const bool norms = s->norm != ATTN_NORM_NONE, both = s->norm_place == ATTN_NORM_PLACE_BOTH;
     p->weight_type = s->weight_type;
-    p->own_ffn = s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
-    p->gated = is_gated(s);
+    block_plan_ffn(s, p);
     p->second_norm = norms && p->own_ffn && !s->shared_norm;
     if (norms) norm(s, p, "NORM1", "NORM1_BIAS");
     if (s->form == ATTN_FORM_REGULAR)
@@ -177,7 +214,8 @@ void block_plan_stages(const attn_spec *s, block_plan *p) {
     if (s->sinks) vector(p, "SINKS", s->heads);
     if (norms && both) norm(s, p, "POST1", "POST1_BIAS");
     if (p->second_norm) norm(s, p, "NORM2", "NORM2_BIAS");
-    if (p->own_ffn) feed_forward(s, p);
+    if (p->experts) experts(s, p);
+    if (p->every_row) every_row(s, p);
     if (p->own_ffn && both) norm(s, p, "POST2", "POST2_BIAS");
     /* Cosine and sine in double, of each pair at 64 positions. */
     if (p->frequency_count) place(p, "ROPE", 0, (int64_t)64 * 2 * 2 * p->frequency_count);

@@ -64,6 +64,15 @@ static int row_asks(const plan *p, int nv, const plan_tile *t) {
     return t->prefetch && nv < p->tile_vectors && p->d % lines == 0 ? p->d / lines : 0;
 }
 
+/* Narrow tiles are decode's, and alone with a key block: while they multiply a register tile's rows
+ * they widen those of the next, whole lines of both kinds. */
+static int tile_widens(const plan *p, int nv, const plan_tile *t) {
+    const int line = plan_line(ATTN_TYPE_F32), lines = t->keys * line;
+    if (!p->widen || p->scaled || nv == p->tile_vectors || !t->lazy || !t->prefetch) return 0;
+    if (p->d % t->unroll || lines % plan_line(p->type.k) || p->d % plan_line(p->type.k)) return 0;
+    return lines / plan_line(p->type.k);
+}
+
 static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
     const plan_choice *c = &p->choice;
     p->key_block = c->key_block;
@@ -81,6 +90,7 @@ static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
         t->row_asks = row_asks(p, nv, t);
         /* In between, a tile is rare: the running maximum alone saves code. */
         t->lazy = p->lazy && (full || nv == 1 || is_one_token(p, nv));
+        t->widens = tile_widens(p, nv, t);
         t->pv.columns = p->panel / isa->width;
         split_rows(&t->pv, nv * isa->width, plan_pv_rows(isa, c->columns));
         split_columns(p, isa->width, &t->pv);

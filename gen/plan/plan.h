@@ -62,6 +62,8 @@ typedef struct plan_tile {
     int row_asks; /* of the lines asked for in order, a row's steps; 0: each row has its own lines
                    */
     bool lazy;    /* has the code of a lazy maximum */
+    int widens;   /* QK with such a maximum: lines of stored K that it asks for a line of f32, while
+                     it   widens the next register tile's rows; 0: it does not */
     plan_pv pv;
 } plan_tile;
 

@@ -60,6 +60,7 @@ static lua_val *tiles_to_lua(arena *a, const plan *p) {
         lua_val *t = lua_val_table(a);
         set_asks(a, t, &p->tile[i], p->d);
         lua_val_set_bool(a, t, "lazy", p->tile[i].lazy);
+        lua_val_set_int(a, t, "widens", p->tile[i].widens);
         lua_val_set(a, t, "pv", pv_to_lua(a, &p->tile[i].pv));
         lua_val_push(a, list, t);
     }
@@ -189,7 +190,8 @@ static void set_tiled(arena *a, lua_val *t, const plan *p) {
              {"share_bytes", PLAN_SHARE}, {"reach", p->reach});
     SET_INTS({"part_keys", p->part_keys}, {"decode_q", p->decode_q}, {"turn_keys", p->turn_keys},
              {"dot_ahead", p->dot_ahead}, {"dot_most", p->dot_most}, {"pair_d", p->pair_d},
-             {"pair_dv", p->pair_dv}, {"v_lines", plan_lines(p->type.v, p->dv)});
+             {"pair_dv", p->pair_dv}, {"k_lines", plan_lines(p->type.k, p->d)},
+             {"v_lines", plan_lines(p->type.v, p->dv)});
     lua_val_set_int(a, t, "row_keys", p->row_keys);
     if (p->scattered) lua_val_set_int(a, t, "row_parts", plan_row_parts(p));
     lua_val_set(a, t, "tile", tiles_to_lua(a, p));

@@ -106,6 +106,27 @@ static const char *rope_text(arena *a, const attn_spec *s) {
     return b.data;
 }
 
+/* Which experts a row passes, and what becomes of them. */
+static const char *mixture_text(arena *a, const attn_spec *s) {
+    buf b = buf_new(a);
+    buf_printf(&b, "a mixture of %d experts, %s, %d wide; a row passes %d, ", s->experts,
+               enum_text(a, "expert_act", s->expert_act), s->expert_dim, s->top_k);
+    if (s->groups > 1) buf_printf(&b, "of %d of %d groups, ", s->group_top, s->groups);
+    buf_printf(&b, "chosen by %s%s, ties to the lower index; weights %s%s",
+               s->router == ATTN_ROUTER_SIGMOID        ? "sigmoid of the scores"
+               : s->router == ATTN_ROUTER_SOFTMAX_TOPK ? "softmax of the scores"
+                                                       : "the scores",
+               s->router_bias == ATTN_ROUTER_BIAS_SELECTION ? " and a bias" : "",
+               s->router == ATTN_ROUTER_TOPK_SOFTMAX ? "softmax of the chosen scores" : "are these",
+               s->norm_topk ? " by their sum" : "");
+    if (s->router_scale != 1) buf_printf(&b, ", times %s", float_text(a, s->router_scale));
+    if (s->shared_experts)
+        buf_printf(&b, "; %d shared experts%s", s->shared_experts,
+                   s->shared_gate ? ", times sigmoid of their gate" : "");
+    buf_puts(&b, ".");
+    return b.data;
+}
+
 /* The layer around the attention, as formulas of x. */
 static void say_layer(arena *a, fact_list *l, const attn_spec *s) {
     const bool kv = s->kv_dim != ATTN_UNSET;
@@ -124,7 +145,9 @@ static void say_layer(arena *a, fact_list *l, const attn_spec *s) {
              arena_printf(a, "y = y + ffn(%s(x))", s->shared_norm ? "norm1" : "norm2"));
     else if (own)
         show(l, "Feed-forward", "", part_formula(a, s, "y", "ffn", "norm2", "post_norm2"));
-    if (own)
+    if (s->ffn == ATTN_FFN_MOE)
+        say(l, "Feed-forward", "ffn: ", mixture_text(a, s));
+    else if (own)
         say(l, "Feed-forward",
             "ffn: ", arena_printf(a, "%s, %d wide.", enum_text(a, "ffn", s->ffn), s->ffn_dim));
     say(l, "RoPE", "RoPE: ", rope_text(a, s));

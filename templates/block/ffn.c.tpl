@@ -1,4 +1,4 @@
-$ local gated, parallel = a.gated, a.parallel
+$ local parallel = a.parallel
 $ local pre_norm = spec.norm ~= "none" and spec.norm_place ~= "post" and not parallel
 $ local summed = spec.norm_place == "post" or spec.norm_place == "both"
 $ local source = parallel and (spec.shared_norm and "l->a" or (a.second and "l->a2" or "l->a")) or "l->a"
@@ -20,18 +20,27 @@ $   end
 }
 
 $ end
-$ local act = { swiglu = "silu", geglu = "gelu", geglu_tanh = "gelu", gelu = "gelu", gelu_tanh = "gelu", relu = "relu" }
-$ local f = act[spec.ffn]
+$ local act = { swiglu = "silu", geglu = "gelu", geglu_tanh = "gelu", gelu = "gelu", gelu_tanh = "gelu", relu = "relu", swiglu_clamped = "clamped" }
+$ local f = act[plan.activation]
 $ if f == "silu" then
 /* g / (1 + exp(-g)) */
 static inline vf silu(vf g) {
     return vf_mul(g, vf_sigmoid(g));
 }
+$ elseif f == "clamped" then
+/* g / (1 + exp(-1.702 g)) * (u + 1) of clamped g and u. */
+static inline vf glu(vf g, vf u) {
+    const vf limit = vf_set1(7);
+    g = vf_min(limit, g); /* of a NaN: itself */
+    u = vf_max(vf_set1(-7), vf_min(limit, u));
+    const vf gate = vf_mul(g, vf_sigmoid(vf_mul(vf_set1(${f32(1.702)}), g)));
+    return vf_mul(gate, vf_add(u, vf_set1(1)));
+}
 $ elseif f == "relu" then
 static inline vf relu(vf g) {
     return vf_max(g, vf_zero());
 }
-$ elseif spec.ffn == "gelu_tanh" or spec.ffn == "geglu_tanh" then
+$ elseif plan.activation == "gelu_tanh" or plan.activation == "geglu_tanh" then
 /* g / 2 (1 + tanh(sqrt(2 / pi) (g + 0.044715 g^3))) (Hendrycks and Gimpel 2016). */
 static inline vf gelu(vf g) {
     const vf half = vf_set1(0.5f);
@@ -57,50 +66,49 @@ ${wrap(list(#coefficients, function(i) return f32(coefficients[i + 1]) end))}
 }
 $ end
 
-$ if gated then
-/* Panels of gate and up alternate: h = ${f}(gate) * up. */
-static void up_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
-                    float *t, ptrdiff_t ldt) {
-    for (int32_t i = 0; i < rows; i++, t += ldt) {
-        float *h = l->h + (int64_t)(first + i) * H_ROW;
-        for (int32_t c = 0; c < cols; c += 2 * NR)
-            for (int32_t j = 0; j < NR; j += W) {
-                vf g = vf_loadu(t + c + j), u = vf_loadu(t + c + NR + j);
-$   if spec.ffn_bias then
-                const float *bias = l->w + UP_BIAS_AT + col + c + j;
-                g = vf_add(g, vf_load(bias));
-                u = vf_add(u, vf_load(bias + NR));
-$   end
-                vf_storeu(h + (col + c) / 2 + j, vf_mul(${f}(g), u));
-            }
-    }
-}
-$ else
-/* h = ${f}(up) */
-static void up_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
-                    float *t, ptrdiff_t ldt) {
-    for (int32_t i = 0; i < rows; i++, t += ldt) {
-        float *h = l->h + (int64_t)(first + i) * H_ROW;
-        for (int32_t c = 0; c < cols; c += W) { /* t has whole panels, h whole rows of them */
-            vf g = vf_loadu(t + c);
-$   if spec.ffn_bias then
-            g = vf_add(g, vf_loadu(l->w + UP_BIAS_AT + col + c));
-$   end
-            vf_storeu(h + col + c, ${f}(g));
-        }
-    }
-}
-$ end
+$ if plan.every_row then
+$   local head = {
+$     "static void up_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,",
+$     "                    float *t, ptrdiff_t ldt) {",
+$   }
+${part("block/hidden.c", { f = f, head = lines(head), h = "l->h + (int64_t)(first + i) * H_ROW", bias = spec.ffn_bias and "l->w + UP_BIAS_AT" })}
 
 ${part("block/matmul.c", { stage = "up", from = source .. " + (int64_t)l->first * (MODEL + PAD)", lda = "MODEL + PAD", rows = "l->some", offset = false, done = { UP = "up_done" } })}
 
+$ end
+$ if plan.experts then
+/* to = weight * from, or is added to. */
+static inline void add_weighted(float *restrict to, const float *restrict from, float weight,
+                                int32_t n, bool first) {
+    const vf w = vf_set1(weight);
+    int32_t c = 0;
+    for (; c + W <= n; c += W) {
+        const vf x = vf_loadu(from + c);
+        vf_storeu(to + c, first ? vf_mul(w, x) : vf_fma(w, x, vf_loadu(to + c)));
+    }
+    if (c == n) return;
+    const vf x = vf_loadn(from + c, n - c);
+    vf_storen(to + c, first ? vf_mul(w, x) : vf_fma(w, x, vf_loadn(to + c, n - c)), n - c);
+}
+
+$   if plan.every_row then
+/* Columns of the shared experts, which join the sum of the others. */
+$   else
+/* Columns of the experts' sum. */
+$   end
+$ end
 static void down_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
                       float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         const int32_t row = l->first + first + i;
         if (!row_exists(l, row)) continue;
-$ if spec.ffn_bias then
+$ if spec.ffn_bias and plan.every_row then
         add(t, l->w + DOWN_BIAS_AT + col, cols);
+$ end
+$ if plan.experts and plan.every_row then
+        float *mix = l->mix + (int64_t)(first + i) * (MODEL + PAD) + col;
+        add_weighted(mix, t, ${spec.shared_gate and "l->share[first + i]" or "1"}, cols, false);
+        memcpy(t, mix, sizeof(float) * (size_t)cols);
 $ end
 $ if summed then
         float *to = l->sum + (int64_t)(first + i) * (MODEL + PAD) + col;
@@ -115,4 +123,10 @@ $ end
     }
 }
 
+$ if plan.every_row then
 ${part("block/matmul.c", { stage = "down", from = "l->h", lda = "H_ROW", rows = "l->some", offset = false, done = { DOWN = "down_done" } })}
+$ end
+$ if plan.experts then
+
+${part("block/experts.c", { source = source, f = f })}
+$ end

@@ -50,5 +50,5 @@ $ end
 static void ${name}(layer *l) {
     const int64_t blocks = ${name}_narrow(l) ? ${stage.few} : ${stage.wide};
     const int64_t row_blocks = (${a.rows} + MB - 1) / MB;
-    attn_parallel(blocks * row_blocks, l->call->extent.threads, ${name}_task, l);
+    attn_parallel(l->call->team, blocks * row_blocks, ${name}_task, l);
 }

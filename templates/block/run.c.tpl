@@ -32,7 +32,7 @@ $   end
 }
 
 $ end
-$ if a.gated then
+$ if a.gated and plan.every_row then
 /* Two matrices of FFN rows, panel by panel in turn. */
 static void pack_gated(float *to, const float *gate, const float *up) {
     for (int64_t first = 0; first < FFN; first += NR, to += 2 * NR * MODEL) {
@@ -55,6 +55,10 @@ $   end
 $ end
 ${part(a.form, { section = "fold" })}
 
+$ if plan.experts then
+${part("block/pack_experts.c")}
+
+$ end
 static void pack(const float *const *weight, float *to) {
 $ local function norm(at, name)
     pack_norm(to + ${at}_AT, weight[W_${name}_WEIGHT], MODEL);
@@ -69,23 +73,28 @@ $ if spec.sinks then
 $ end
 $ if a.norms and both then norm("POST1", "POST_NORM1") end
 $ if a.second then norm("NORM2", "NORM2") end
-$ if a.own_ffn then
+$ if plan.experts then
+    pack_router(weight, to);
+$ end
+$ if plan.every_row then
+$   local w = "W_" .. (plan.experts and "SHARED_EXPERT_" or "")
+$   local gap = plan.experts and "\n               " or " "
 $   if a.gated then
-    pack_gated(to + UP_AT, weight[W_GATE_PROJ_WEIGHT], weight[W_UP_PROJ_WEIGHT]);
+    pack_gated(to + UP_AT, weight[${w}GATE_PROJ_WEIGHT],${gap}weight[${w}UP_PROJ_WEIGHT]);
 $   else
-    pack_matrix(to + UP_AT, weight[W_UP_PROJ_WEIGHT], FFN, MODEL);
+    pack_matrix(to + UP_AT, weight[${w}UP_PROJ_WEIGHT], FFN, MODEL);
 $   end
-    pack_matrix(to + DOWN_AT, weight[W_DOWN_PROJ_WEIGHT], MODEL, FFN);
+    pack_matrix(to + DOWN_AT, weight[${w}DOWN_PROJ_WEIGHT], MODEL, FFN);
 $   if spec.ffn_bias then
 $     if a.gated then
-    pack_gated_bias(to + UP_BIAS_AT, weight[W_GATE_PROJ_BIAS], weight[W_UP_PROJ_BIAS]);
+    pack_gated_bias(to + UP_BIAS_AT, weight[${w}GATE_PROJ_BIAS],${gap}weight[${w}UP_PROJ_BIAS]);
 $     else
-    pack_vector(to + UP_BIAS_AT, weight[W_UP_PROJ_BIAS], FFN);
+    pack_vector(to + UP_BIAS_AT, weight[${w}UP_PROJ_BIAS], FFN);
 $     end
-    pack_vector(to + DOWN_BIAS_AT, weight[W_DOWN_PROJ_BIAS], MODEL);
+    pack_vector(to + DOWN_BIAS_AT, weight[${w}DOWN_PROJ_BIAS], MODEL);
 $   end
-$   if both then norm("POST2", "POST_NORM2") end
 $ end
+$ if a.own_ffn and both then norm("POST2", "POST_NORM2") end
 $ if roped then
     pack_rope(to + ROPE_AT);
 $ end
@@ -96,7 +105,13 @@ $ end
 /* Rows that pass the second half of the layer together. */
 static int32_t chunk_rows(const attn_block_extent *e) {
     const int64_t chunk = (int64_t)CHUNK * MB * max32(1, e->threads);
+$ if plan.experts then
+    const int64_t most = INT32_MAX / 2 / TOP_K; /* slots are counted in 32 bits */
+$ end
     const int64_t rows = (int64_t)e->batch * e->tokens;
+$ if plan.experts then
+    if (chunk > most) return (int32_t)(rows < most ? rows : most);
+$ end
     return (int32_t)(rows < chunk ? rows : chunk);
 }
 
@@ -124,8 +139,21 @@ $ end
 $ if post or both then
     l->sum = attn_carve(base, &bytes, chunk * (MODEL + PAD) * sizeof(float));
 $ end
-$ if a.own_ffn then
+$ if plan.every_row then
     l->h = attn_carve(base, &bytes, chunk * H_ROW * sizeof(float));
+$ end
+$ if plan.experts then
+    const uint64_t slots = chunk * TOP_K;
+    l->z = attn_carve(base, &bytes, chunk * SCORES * sizeof(float));
+    l->xh = attn_carve(base, &bytes, slots * X_ROW * sizeof(float));
+    l->mix = attn_carve(base, &bytes, chunk * (MODEL + PAD) * sizeof(float));
+$   if spec.shared_gate then
+    l->share = attn_carve(base, &bytes, chunk * sizeof(float));
+$   end
+    l->pick = attn_carve(base, &bytes, slots * sizeof(pick));
+    l->slot = attn_carve(base, &bytes, slots * sizeof(slot));
+    l->begin = attn_carve(base, &bytes, (EXPERTS + 1) * sizeof(int32_t));
+    l->block = attn_carve(base, &bytes, (slots / MB + EXPERTS) * sizeof(expert_block));
 $ end
 ${part(a.form, { section = "layout" })}
     if (!e->cached) { /* the keys of this call alone */
@@ -185,7 +213,7 @@ $ if plan.scaled and spec.key == "shared" then
 $ end
     const attn_kernel *core =
         &${plan.core};
-    return l->call->run_core(core, &args, l->call->rows);
+    return l->call->run_core(core, &args, l->call->rows, l->call->team);
 }
 
 static attn_status run(const attn_block_call *call) {
@@ -202,9 +230,9 @@ $ end
     }
 $ if spec.kv_dim > 0 then
     l.key_rows = e->batch * e->kv_tokens;
-    if (l.key_rows > 0) attn_parallel(row_blocks(l.key_rows), e->threads, prepare_keys_task, &l);
+    if (l.key_rows > 0) attn_parallel(call->team, row_blocks(l.key_rows), prepare_keys_task, &l);
 $ end
-    attn_parallel(row_blocks(l.rows), e->threads, prepare_task, &l);
+    attn_parallel(call->team, row_blocks(l.rows), prepare_task, &l);
     project(&l);
     if (l.rows == 0) return ATTN_OK;
     const attn_status status = attend(&l);
@@ -214,16 +242,21 @@ $ end
         l.some = min32(chunk, l.rows - l.first);
         output(&l);
 $ if post or both then
-        attn_parallel(row_blocks(l.some), e->threads, after_attention_task, &l);
+        attn_parallel(call->team, row_blocks(l.some), after_attention_task, &l);
 $ end
 $ if a.own_ffn then
 $   if not parallel then
-        attn_parallel(row_blocks(l.some), e->threads, prepare_ffn_task, &l);
+        attn_parallel(call->team, row_blocks(l.some), prepare_ffn_task, &l);
 $   end
+$   if plan.experts then
+        experts(&l);
+$   end
+$   if plan.every_row then
         up(&l);
         down(&l);
+$   end
 $   if post or both then
-        attn_parallel(row_blocks(l.some), e->threads, after_ffn_task, &l);
+        attn_parallel(call->team, row_blocks(l.some), after_ffn_task, &l);
 $   end
 $ end
     }
@@ -263,4 +296,10 @@ $ end
     .workspace = workspace,
     .run = run,
     .arithmetic_ok = attn_arithmetic_ok,
+$ if plan.experts then
+    .expert_weights = expert_weights,
+    .expert_weight_count = EXPERT_WEIGHTS,
+    .experts = EXPERTS,
+    .pack_experts = pack_experts,
+$ end
 };

@@ -14,10 +14,14 @@ ${edge("0", "begin")};
 for (int32_t key = begin; key < end; key += ${MR}) {
 $ if plan.widen then
     widen_k(w, key + ${MR});
+$   if plan.tile[nv].widens > 0 then
+    const ${plan.type.k.c} *from[${MR}];
+    float *to = widen_next(w, key, end, ${MR}, from);
+$   end
 $ else
     if (ask) ask_rows(ask + key * ldv, ldv, ${MR});
 $ end
-    qk_exp_${nv}(row + key * ldk, ldk, t->q, w->s + key * ${R}, m, l, lost);
+    qk_exp_${nv}(row + key * ldk, ldk, t->q, w->s + key * ${R}, m, l, lost${plan.tile[nv].widens > 0 and ",\n            from, to, w, (int64_t)w->k_first + key + " .. 2 * MR or ""});
 }
 ${edge("end", "n")};
 adjust_range_${nv}(x, t, w, first, 0, begin, mx, true, lanes);

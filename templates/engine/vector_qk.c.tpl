@@ -10,6 +10,10 @@ $ -- The keys of a register tile ahead are asked for while these are multiplied,
 $ -- step; or, for decode, line after line as they lie.
 $ local ahead, per = tile.prefetch * MR, tile.row_asks
 $ assert(#tile.asks == 0 or U % line == 0, "qk: keys are asked for by whole lines")
+$ -- Or the next register tile's rows are widened, and those after them asked for as they are stored.
+$ local widens = a.lazy and tile.widens or 0
+$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local KT = plan.type.k.c
 $ -- One step of the loop over the head width, written once: both functions repeat it.
 $ local function macro(text) return text .. string.rep(" ", math.max(0, 56 - #text)) .. " \\" end
 $ if not a.lazy then
@@ -33,10 +37,10 @@ $ end
 $ if a.lazy then
 /* s[key][${R}] = exp2(scores - m) for ${MR} keys x ${R} queries, and l + lost += its sums. m is any
  * reference, not the maximum: the caller looks at l. The exponentials overlap the next tile's
- * products. */
+ * products.${widens > 0 and " from, to: " .. MR .. " rows to widen meanwhile, those before the key `after`." or ""} */
 static inline void qk_exp_${nv}(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
                             float *restrict s, const vf *restrict m, vf *restrict l,
-                            vf *restrict lost) {
+                            vf *restrict lost${widens > 0 and ", const " .. KT .. " *const *from,\n                            float *restrict to, const scratch *w, int64_t after" or ""}) {
 $ elseif of > nv then
 /* s[key][0 .. ${nv * W - 1}] = K Q^T for ${MR} keys and ${nv} of the ${of} vectors of queries in q and s. */
 static inline void qk_${id}(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
@@ -63,13 +67,24 @@ $ else
         enum { d = 0 };
 $ end
 $ for u = 0, U - 1 do
-$   if per > 0 and u % line == 0 then
+$   for m = 0, u % line == 0 and widens - 1 or -1 do
+        {
+            const int32_t at = (d + ${u}) / ${line} * ${widens} + ${m};
+            const int64_t key = after + at / ${plan.k_lines}, column = at % ${plan.k_lines} * ${plan.type.k.line};
+            ATTN_PREFETCH_L1(${layout.ahead("w->k_rows", "key", "w->k_step")} + column * sizeof(${KT}));
+        }
+$   end
+$   if widens == 0 and per > 0 and u % line == 0 then
         const int line${u} = (d + ${u}) / ${line};
         const ptrdiff_t ask${u} = (${ahead} + line${u} / ${per}) * ldk + line${u} % ${per} * ${MR * line};
 $   end
 $   for row, step in ipairs(tile.asks) do
 $     local m, column = row - 1, u // line * line
-$     if u % line == step and per > 0 then
+$     if u % line == step and widens > 0 then
+$       for j = column, column + line - W, W do
+        vf_storeu(${at("to + d", m * plan.d + j)}, vf_loadu${plan.type.k.suffix}(${at("from[" .. m .. "] + d", j)}));
+$       end
+$     elseif u % line == step and per > 0 then
         ATTN_PREFETCH_L1(ATTN_AHEAD(k, ${at("ask" .. column, m * line)}));
 $     elseif u % line == step then
         ATTN_PREFETCH_L1(ATTN_AHEAD(k, ${at(ahead + m .. " * ldk + d", column)}));

@@ -220,7 +220,7 @@ ${part("block/matmul.c", { stage = "expand_item", from = stored and "l->wide" or
 $   end
 static void project(layer *l) {
     project_rows(l);
-    attn_parallel((l->rows + MB - 1) / MB, l->call->extent.threads, settle_task, l);
+    attn_parallel(l->call->team, (l->rows + MB - 1) / MB, settle_task, l);
 $   if lora then
     project_queries(l);
 $   end
@@ -230,7 +230,7 @@ $   if expand then
             l->held = l->call->held[l->item];
 $     if stored then
             if (l->call->rows[l->item] <= 0 || l->held <= 0) continue;
-            attn_parallel((l->held + MB - 1) / MB, l->call->extent.threads, widen_task, l);
+            attn_parallel(l->call->team, (l->held + MB - 1) / MB, widen_task, l);
             expand_item(l);
 $     else
             if (l->call->rows[l->item] > 0 && l->held > 0) expand_item(l);
@@ -288,7 +288,7 @@ $   if expand then
         clear_rest(l, l->o, O_ROW);
         const attn_kernel *core =
             &${plan.expanded};
-        return l->call->run_core(core, &args, l->call->rows);
+        return l->call->run_core(core, &args, l->call->rows, l->call->team);
     }
 $   end
 $ end

@@ -7,6 +7,7 @@ typedef struct call {
 $ if plan.minmax then
     char *tables; /* where minmax points into */
 $ end
+    attn_team *team;
     scratch *work; /* one a thread */
     ${a.each("members")}
 } call;

@@ -48,6 +48,9 @@ $ end
         vf_store(w->alpha, alpha);
         vf_store(t->m, m);
     }
+$ if a.dot.bursts then
+    vf sum = vf_zero(); /* of a turn, at most ${a.dot.keys} keys: exact additions would be waited for */
+$ end
     for (int32_t i = 0; i < ${times("n")}; i += W) {
         const vf p = vf_exp2_softmax(vf_sub(vf_load(s + i), m));
 $ if plan.scaled then
@@ -55,8 +58,11 @@ $ if plan.scaled then
 $ else
         vf_store(s + i, p);
 $ end
-        add_exactly(&l, &lost, p);
+        ${a.dot.bursts and "sum = vf_add(p, sum)" or "add_exactly(&l, &lost, p)"};
     }
+$ if a.dot.bursts then
+    add_exactly(&l, &lost, sum);
+$ end
     vf_store(t->l, l);
     vf_store(t->l_lost, lost);
     t->fresh = false;

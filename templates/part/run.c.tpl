@@ -40,10 +40,9 @@ static uint64_t workspace(const attn_extent *e) {
 
 ${each("runner")}
 
-static void run(const attn_args *args, const int32_t *rows) {
+static void run(const attn_args *args, const int32_t *rows, attn_team *team) {
     const attn_extent e = {sizeof e, args->batch, args->q_len, args->kv_len_max, args->threads};
-    call c = {.args = args, .rows = rows};
-    const int threads = max32(1, args->threads);
+    call c = {.args = args, .rows = rows, .team = team};
     layout(&c, &e, args->workspace);
     if (args->batch == 0 || args->q_len == 0) return;
 $ if plan.minmax then

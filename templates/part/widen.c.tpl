@@ -60,6 +60,26 @@ static ATTN_INLINE void widen_k(scratch *w, int32_t n) {
     has->last = max32(has->last, last);
 }
 
+$ local widens = false
+$ for _, tile in ipairs(plan.tile) do widens = widens or tile.widens > 0 end
+$ if widens then
+/* While those keys at .. at + n - 1 are multiplied the next n are to be widened, if all are before
+ * `end`. from: where they are stored; returns where to. Where nothing is to do that is the keys
+ * themselves, to where nobody reads. */
+static ATTN_INLINE float *widen_next(scratch *w, int32_t at, int32_t end, int32_t n,
+                                     const ${plan.type.k.c} **from) {
+    widened *has = &w->has_k;
+    const int32_t key = w->k_first + at, next = key + n;
+    const bool wanted = at + 2 * n <= end && has->last == next - 1;
+    for (int32_t i = 0; i < n; i++) {
+        const int32_t source = (wanted ? next : key) + i;
+        from[i] = ${layout.k_at("w->k_rows", "source", "w->k_step")};
+    }
+    if (wanted) has->last += n;
+    return wanted ? w->k + (next - has->base) * D : w->edge;
+}
+
+$ end
 /* Puts the values of the keys first..last to w->v; v stands at key 0. */
 static void widen_v(const item *x, ${plan.scaled and "const tile *t, " or ""}scratch *w, ${layout.rows(plan.type.v.c)}v,${plan.scaled and "\n                    " or " "}int32_t first, int32_t last) {
     const ptrdiff_t ldv = ${layout.v_step("x->args->v.")};

@@ -354,14 +354,15 @@ static int32_t decode_span(int64_t parts, int threads) {
 }
 
 /* The items of few rows: parts of their keys, merged in order. */
-static void run_decode(call *c, int threads) {
+static void run_decode(call *c) {
     const attn_args *args = c->args;
+    const int threads = max32(1, args->threads);
     const bool by_token = ${layout.head_step("args->k.")} < ${layout.k_step("args->k.")};
     c->span = by_token ? decode_span(number_tasks(c, 1, 0), threads) : 1;
     const int32_t sets = (GROUPS + c->span - 1) / c->span;
-    attn_parallel(number_tasks(c, sets, 0), threads, decode_task, c);
-    attn_parallel((int64_t)args->batch * GROUPS, threads, merge_task, c);
+    attn_parallel(c->team, number_tasks(c, sets, 0), decode_task, c);
+    attn_parallel(c->team, (int64_t)args->batch * GROUPS, merge_task, c);
 }
 $ elseif a.section == "run" then
-if (c.few > 0) run_decode(&c, threads);
+if (c.few > 0) run_decode(&c);
 $ end

@@ -179,5 +179,5 @@ $ elseif a.section == "tasks" then
 return items * HEADS * (uint64_t)gather_chunks(e->q_len);
 $ elseif a.section == "run" then
 const int64_t heads = (int64_t)args->batch * HEADS;
-attn_parallel(heads * gather_chunks(args->q_len), threads, gather_task, &c);
+attn_parallel(team, heads * gather_chunks(args->q_len), gather_task, &c);
 $ end

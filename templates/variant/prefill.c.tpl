@@ -161,15 +161,16 @@ const uint64_t larger = e->q_len > DECODE_Q && panels > partials ? panels : part
 c->packed = c->partial = attn_carve(base, &bytes, larger);
 $ elseif a.section == "runner" then
 /* The others: V packed, then query blocks. */
-static void run_prefill(call *c, int threads) {
+static void run_prefill(call *c) {
+    const int threads = max32(1, c->args->threads);
     /* Whole query blocks share keys in cache; smaller ones keep many threads busy. */
     const int64_t fair = HEADS * c->tiles / (4 * (int64_t)threads);
     c->chunk = threads == 1 || fair >= TILES ? TILES : max32(1, (int32_t)fair);
     c->chunks = (tiles_of(c->longest) + c->chunk - 1) / c->chunk;
-    attn_parallel(number_tasks(c, 0, VALUE_HEADS), threads, pack_v_task, c);
+    attn_parallel(c->team, number_tasks(c, 0, VALUE_HEADS), pack_v_task, c);
     const int64_t heads = (int64_t)c->args->batch * HEADS;
-    attn_parallel(heads * c->chunks, threads, prefill_task, c);
+    attn_parallel(c->team, heads * c->chunks, prefill_task, c);
 }
 $ elseif a.section == "run" then
-if (c.longest > 0) run_prefill(&c, threads);
+if (c.longest > 0) run_prefill(&c);
 $ end

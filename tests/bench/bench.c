@@ -1,6 +1,7 @@
 /* bench.c - times the cases of cases.def in interleaved rounds, beside the machine's peaks, and
  * checks what they compute. Needs kernels.so (and sizes.txt) beside the program. */
 #include "bench.h"
+#include "busy.h"
 #include "files.h"
 #include "blas.h"
 #include "cpu.h"
@@ -23,6 +24,7 @@ static const char help[] =
     "  --only-layers   whole layers alone; with --threads, theirs\n"
     "  --only-cores    no whole layers (those of d_model 4096 take 1.5 GB an instruction set)\n"
     "  --cliffs        also the widths and head groups that kernels may stumble over\n"
+    "  --busy          on two CPUs, beside two processes that it starts to keep them busy\n"
     "  --threads N,..  also P1, P2, D2 and the layers B1024 and B4096 on so many threads\n"
     "  --rounds N      interleaved rounds (default 9; 7 or more for figures to quote)\n"
     "  --cpu N         one-thread cases on this CPU; default: each round on the next\n"
@@ -39,7 +41,7 @@ enum { MOST_THREADS = 16 };
 typedef struct options {
     unsigned isa_mask;
     const char *cases, *json, *svg, *blas;
-    bool cliffs, list, model, only_layers, only_cores;
+    bool cliffs, list, model, only_layers, only_cores, busy;
     int scale[MOST_THREADS + 1]; /* ends with 0 */
     int rounds, cpu;
 } options;
@@ -91,6 +93,8 @@ static options parse(int argc, char **argv) {
             exit(0);
         } else if (!strcmp(argv[i], "--cliffs"))
             o.cliffs = true;
+        else if (!strcmp(argv[i], "--busy"))
+            o.busy = true;
         else if (!strcmp(argv[i], "--only-layers"))
             o.only_layers = true;
         else if (!strcmp(argv[i], "--only-cores"))
@@ -193,6 +197,8 @@ static bool named(const char *list, const char *name) {
 }
 
 static bool wanted(const options *o, const bench_case *c) {
+    if (o->busy != (c->group == BUSY)) return false;
+    if (o->busy && !o->cases) return true;
     if (o->cases) return named(o->cases, c->name);
     if (o->svg) return c->group == PLOT;
     const bool layer = c->group == WHOLE || c->group == WHOLE_SCALE;
@@ -355,8 +361,22 @@ static void measure(const kernel_lib *lib, const bench_data *d, entry *e) {
     series_add(&e->wall, (bench_wall() - wall) / e->calls);
 }
 
+static void measure_busy(const kernel_lib *lib, entry *e) {
+    const double start = bench_wall();
+    double now = start;
+    int calls = 0;
+    for (; now - start < 1; calls++, now = bench_wall()) run_entry(lib, e);
+    series_add(&e->time, (now - start) / calls);
+    series_add(&e->wall, (now - start) / calls);
+}
+
 /* Short ones three times a round, all but long ones after an untimed run. */
 static void round_of(const kernel_lib *lib, const bench_data *d, entry *e, int cpu) {
+    if (entry_is_busy(e)) {
+        place(2, cpu); /* one thread, too, goes where there is room */
+        measure_busy(lib, e);
+        return;
+    }
     place(e->c->threads, cpu);
     const bool is_long = e->wall.count && e->wall.value[0] > 0.3; /* and warms itself */
     if (!(e->c->how & COLD) && !is_long) run_entry(lib, e);
@@ -396,7 +416,8 @@ static void run_all(bench *b, const options *o, const kernel_lib *lib) {
     for (int i = 0; i < b->count; i++) check_entry(b, lib, &d, &b->entry[i]);
     for (int round = 0; round < o->rounds; round++) {
         const int cpu = o->cpu >= 0 ? o->cpu : round;
-        measure_peaks(b, o, &d, cpu);
+        if (round == 0 || !o->busy) measure_peaks(b, o, &d, cpu);
+        if (round == 0 && o->busy && busy_start(2)) die("--busy", "cannot start processes");
         for (int i = 0; i < b->count; i++) {
             entry *e = &b->entry[i];
             round_of(lib, &d, e, cpu);
@@ -404,7 +425,8 @@ static void run_all(bench *b, const options *o, const kernel_lib *lib) {
         }
         if (isatty(STDERR_FILENO)) fprintf(stderr, "\rround %d of %d ", round + 1, o->rounds);
     }
-    measure_peaks(b, o, &d, o->cpu >= 0 ? o->cpu : 0);
+    busy_end();
+    if (!o->busy) measure_peaks(b, o, &d, o->cpu >= 0 ? o->cpu : 0);
     if (isatty(STDERR_FILENO)) fputs("\r                    \r", stderr);
 }
 
@@ -458,6 +480,14 @@ static void find_machine(bench *b) {
     b->cpus = CPU_COUNT(&all_cpus);
 }
 
+/* Two of the CPUs, so that two processes keep all of them busy. */
+static void take_two(bench *b) {
+    if (b->cpus < 2) die("--busy", "there are no two CPUs");
+    for (int cpu = CPU_SETSIZE - 1; CPU_COUNT(&all_cpus) > 2; cpu--) CPU_CLR(cpu, &all_cpus);
+    b->cpus = 2;
+    place(2, 0);
+}
+
 /* Only where a row is compared with it. */
 static void find_blas(bench *b, const options *o) {
     bool needed = false;
@@ -481,6 +511,7 @@ static void print_list(const bench *b) {
         const bench_case *c = &b->cases.row[i];
         const kernel_spec *k = &b->cases.kernels[c->kernel];
         const attn_spec *s = &k->core;
+        if (c->group == BUSY) continue; /* not for the peers; never the last row */
         printf("  {\"name\": \"%s\", \"layer\": %d, \"spec\": \"%s\", \"heads\": %d, "
                "\"kv_heads\": %d, \"v_heads\": %d, \"dim\": %d, \"v_dim\": %d, \"q_len\": %d, "
                "\"kv_len\": %d, \"threads\": %d, \"causal\": %d, \"window\": %d, \"cross\": %d, "
@@ -510,6 +541,7 @@ int main(int argc, char **argv) {
     if (o.isa_mask & ~native) die("--isa", "this CPU does not run all of these");
     check_names(&o, &b.cases);
     find_machine(&b);
+    if (o.busy) take_two(&b);
     b.widest = attn_isa_best(native);
     const kernel_lib lib = load(b.a);
     make_entries(&b, &o, &lib);

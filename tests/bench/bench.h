@@ -57,6 +57,12 @@ typedef struct bench {
 } bench;
 
 const peak *bench_peak(const bench *b, int threads);
+/* A case that has busy CPUs to share: its measurements are of the wall clock, one a round, and
+ * long, so that each is of many turns of the CPUs' scheduler. */
+static inline bool entry_is_busy(const entry *e) {
+    return e->c->group == BUSY;
+}
+
 /* The best or the median of each; GF/s, GB/s, percent; 0: not known. */
 double entry_gflops(const entry *e, double q);
 double entry_gbs(const entry *e, double q); /* 0 unless q_len is 1 */

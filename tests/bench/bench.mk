@@ -11,7 +11,7 @@ BENCH = $(BUILD)/bench
 BENCH_GEN = $(BUILD)/bench-kernels
 # As a product would build them, but for -fPIC: peers.py loads them too.
 BENCH_KERNEL_FLAGS = -std=c11 -O2 -fopenmp -fPIC -I$(BENCH_GEN) -I$(BENCH_GEN)/runtime
-BENCH_SOURCES = $(addprefix tests/bench/,bench.c blas.c cases.c data.c layers.c plot.c report.c)
+BENCH_SOURCES = $(addprefix tests/bench/,bench.c blas.c busy.c cases.c data.c layers.c plot.c report.c)
 BENCH_OBJECTS = $(BENCH_SOURCES:%.c=$(BUILD)/obj/%.o)
 BENCH_PYTHON = python3
 

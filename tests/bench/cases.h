@@ -4,7 +4,7 @@
 
 #include "spec/model.h"
 
-typedef enum case_group { MAIN, TYPES, CLIFF, SCALE, PLOT, WHOLE, WHOLE_SCALE } case_group;
+typedef enum case_group { MAIN, TYPES, CLIFF, SCALE, PLOT, WHOLE, WHOLE_SCALE, BUSY } case_group;
 enum { COLD = 1, TOKEN = 2, CLOSE = 4 };
 
 typedef struct bench_case {

@@ -3,6 +3,7 @@
 #include "plan/isa.h"
 #include "blas.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 static const char *isa_name(const entry *e) {
     return isa_table[e->isa].name;
@@ -46,12 +47,31 @@ static const entry *find(const bench *b, const char *name, attn_isa isa) {
     return NULL;
 }
 
+/* Whether a ratio tells how many times as fast a case is, not how much longer it takes. */
+static bool tells_speed(const bench_ratio *r, const entry *own, const entry *base) {
+    return r->limit >= 1 || own->c->threads != base->c->threads;
+}
+
+/* Of cases whose rounds are pairs: times as fast, round by round. */
+static series paired(const entry *own, const entry *base) {
+    series s = {0};
+    for (int i = 0; i < own->wall.count && i < base->wall.count; i++)
+        series_add(&s, base->wall.value[i] / own->wall.value[i]);
+    return s;
+}
+
 /* How a case compares with its base at the q-quantile of both: time more, or times as fast. */
 static double ratio(const bench_ratio *r, const entry *own, const entry *base, double q) {
+    if (entry_is_busy(own)) {
+        const series s = paired(own, base);
+        const double value = series_quantile(&s, 1 - q);
+        free(s.value);
+        return value;
+    }
     const double time = series_quantile(&own->time, q) / series_quantile(&base->time, q);
     const double wall = series_quantile(&own->wall, q) / series_quantile(&base->wall, q);
     if (own->c->threads != base->c->threads) return 1 / wall;
-    return r->limit < 1 ? time - 1 : 1 / time;
+    return tells_speed(r, own, base) ? 1 / time : time - 1;
 }
 
 typedef void ratio_fn(const bench_ratio *r, const entry *own, const entry *base, void *ctx);
@@ -71,12 +91,16 @@ static void each_ratio(const bench *b, ratio_fn *fn, void *ctx) {
 static void print_ratio(const bench_ratio *r, const entry *own, const entry *base, void *ctx) {
     const double median = ratio(r, own, base, 0.5), best = ratio(r, own, base, 0);
     (void)ctx;
-    if (r->limit < 1)
+    if (!tells_speed(r, own, base))
         printf("%-42s %-8s %+6.1f %% median, %+6.1f %% best; at most %+.0f %%\n", r->title,
                isa_name(own), 100 * median, 100 * best, 100 * r->limit);
     else
         printf("%-42s %-8s %6.2f x median, %6.2f x best; at least %.1f x\n", r->title,
                isa_name(own), median, best, r->limit);
+    if (!entry_is_busy(own)) return;
+    printf("    rounds:");
+    for (int i = 0; i <= 4; i++) printf(" %.2f", ratio(r, own, base, 1 - i / 4.0));
+    puts(" (least, quartiles, most)");
 }
 
 static void print_peaks(const bench *b) {
@@ -201,11 +225,17 @@ typedef struct json_list {
 
 static void put_ratio(const bench_ratio *r, const entry *own, const entry *base, void *ctx) {
     json_list *list = ctx;
-    fprintf(
-        list->f, "%s\n    {\"case\": \"%s\", \"base\": \"%s\", \"isa\": \"%s\", \"kind\": \"%s\"",
-        list->comma, r->name, r->base, isa_name(own), r->limit < 1 ? "slower_by" : "times_as_fast");
+    fprintf(list->f,
+            "%s\n    {\"case\": \"%s\", \"base\": \"%s\", \"isa\": \"%s\", \"kind\": \"%s\"",
+            list->comma, r->name, r->base, isa_name(own),
+            tells_speed(r, own, base) ? "times_as_fast" : "slower_by");
     put_number(list->f, "median", ratio(r, own, base, 0.5));
     put_number(list->f, "best", ratio(r, own, base, 0));
+    if (entry_is_busy(own)) {
+        put_number(list->f, "least", ratio(r, own, base, 1));
+        put_number(list->f, "q1", ratio(r, own, base, 0.75));
+        put_number(list->f, "q3", ratio(r, own, base, 0.25));
+    }
     put_number(list->f, "bar", r->limit);
     fputc('}', list->f);
     list->comma = ",";

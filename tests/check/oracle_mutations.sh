@@ -9,7 +9,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0
 failed=0
-parts="block_oracle oracle_rows oracle_rope oracle_weights oracle_regular oracle_mla"
+parts="block_oracle oracle_rows oracle_rope oracle_weights oracle_regular oracle_mla oracle_experts"
 cases="$(ls tests/golden/block/*.safetensors) $*"
 
 mutate() { # mutate NAME SED-EXPRESSION: breaks the one part that has such a line
@@ -65,5 +65,17 @@ mutate both-norms 's/ATTN_NORM_PLACE_BOTH ? rows_normed(l, post, fx) : \*fx/ATTN
 mutate parallel 's/rows_normed(l, &w->norm2, x);/rows_normed(l, \&w->norm2, \&h);/'
 mutate shared-norm 's/const rows b = s->shared_norm ? a :/const rows b = s->shared_norm ? h :/'
 mutate residual 's/y = rows_sum(l, x, &y);/;/'
+mutate expert-weight 's/weight\[e\] = chosen\[e\] ? part/weight[e] = chosen[e] ? 1/'
+mutate expert-norm 's/s->norm_topk ? p\[e\] \/ (sum + 1e-20) : p\[e\]/p[e]/'
+mutate expert-scale 's/part \* (double)s->router_scale/part/'
+mutate expert-bias 's/y\[o\] += (double)p->b\[o\]/y[o] += 0/'
+mutate expert-clamp 's/g = fmin(g, 7);/;/'
+mutate expert-swish 's/-1.702 \* g/-g/'
+mutate late-softmax 's/softmax(p, chosen, n)/softmax(p, NULL, n)/'
+mutate selection-bias 's/(w->selection ? (double)w->selection\[e\] : 0)/0/'
+mutate expert-groups 's/open\[i\] = group\[i \/ each\]/open[i] = true/'
+mutate two-largest 's/s->router == ATTN_ROUTER_SIGMOID ? 2 : 1/1/'
+mutate shared-experts 's/if (!s->shared_experts) continue;/continue;/'
+mutate shared-gate 's/w->shared_gate ? 1 \/ (1 + exp(-share)) : 1/1/'
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

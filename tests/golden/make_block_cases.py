@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Writes whole layers of Hugging Face transformers' models as golden files of level = block.
 
-    pip install torch transformers==5.23.0 && tests/golden/make_block_cases.py
+    pip install torch transformers==5.23.0 && tests/golden/make_block_cases.py [NAME..]
 
+Cases with experts were written with transformers 5.24.0. With names, only these are written.
 Each case is one decoder or encoder layer of a small random model, run by its own class on random
 rows in double precision (transformers rounds angles and norms to f32 inside), eager attention.
 Weights, norms and biases are random, rounded to f32. Names are this project's; what a model fuses
@@ -13,6 +14,7 @@ weights go in as they are.
 import json
 import pathlib
 import struct
+import sys
 
 import numpy as np
 import torch
@@ -25,6 +27,8 @@ D, HEADS, KV = 32, 4, 2
 
 
 def write(name, meta, tensors):
+    if sys.argv[1:] and name not in sys.argv[1:]:
+        return
     meta = {"case": name, "level": "block", **{k: str(v) for k, v in meta.items()}}
     header, data = {"__metadata__": meta}, b""
     for key, x in sorted(tensors.items()):
@@ -64,11 +68,29 @@ def f32(t):
     return t.detach().to(torch.float32).numpy()
 
 
+def choices(router, x):
+    return router(x)[2].sort(-1).values
+
+
+def steady(router, x):
+    """No choice of experts is so near another one that rounding decides: it is the same where rows
+    are changed by far more than that. And most experts are chosen."""
+    usual = choices(router, x)
+    nudged = (choices(router, x + 1e-3 * torch.randn(x.shape)) for _ in range(8))
+    same = all((other == usual).all() for other in nudged)
+    return same and len(usual.unique()) > usual.shape[-1]
+
+
 def make(name, model, layer, meta, weights, inputs=None, visible=None, call=None, rope=None,
-         edit=None):
+         edit=None, router=None, prepare=None, seed=0):
     """weights: ours -> a module, whose weight and bias go in, or a tensor."""
-    torch.manual_seed(sum(name.encode()))
+    torch.manual_seed(sum(name.encode()) + seed)
     randomise(layer.eval())
+    if prepare:
+        prepare()
+    rows = []
+    if router:
+        router.register_forward_pre_hook(lambda module, args: rows.append(args[0]))
     x = torch.randn(BATCH, ROWS, D).float().double()
     position = torch.arange(ROWS)[None].expand(BATCH, ROWS)
     args = {}
@@ -78,6 +100,9 @@ def make(name, model, layer, meta, weights, inputs=None, visible=None, call=None
         args["position_embeddings"] = rope(x, position) if rope else model.rotary_emb(x, position)
     with torch.no_grad():
         y = call(layer, x, args) if call else layer(x, **args)
+        if router and not steady(router, rows[0]):
+            return make(name, model, layer, meta, weights, inputs, visible, call, rope, edit,
+                        router, prepare, seed + 1)
     tensors = {"in.x": f32(x), "out.y": f32(y[0] if isinstance(y, tuple) else y)}
     for ours, part in (weights() if callable(weights) else weights).items():
         if isinstance(part, torch.Tensor):
@@ -95,7 +120,8 @@ def make(name, model, layer, meta, weights, inputs=None, visible=None, call=None
 def config(cls, **fields):
     base = dict(
         hidden_size=D, num_attention_heads=HEADS, num_hidden_layers=2, intermediate_size=48,
-        vocab_size=16, attn_implementation="eager", pad_token_id=0, bos_token_id=0, eos_token_id=0,
+        vocab_size=16, attn_implementation="eager", experts_implementation="eager", pad_token_id=0,
+        bos_token_id=0, eos_token_id=0,
     )
     return cls(**{**base, **fields})
 
@@ -202,16 +228,85 @@ def gemmas():
     gemma("gemma3", hf.Gemma3TextConfig, hf.Gemma3TextModel, True)
 
 
-def deepseek(name, lora):
+def expert_weights(part, f):
+    """Experts as [experts, out, in], gate and up one after the other."""
+    return {
+        "experts.gate_proj.weight": part.gate_up_proj[:, :f],
+        "experts.up_proj.weight": part.gate_up_proj[:, f:],
+        "experts.down_proj.weight": part.down_proj,
+    }
+
+
+def attention_weights(layer):
+    a = layer.self_attn
+    return {
+        "norm1": layer.input_layernorm, "norm2": layer.post_attention_layernorm,
+        "q_proj": a.q_proj, "k_proj": a.k_proj, "v_proj": a.v_proj, "o_proj": a.o_proj,
+    }
+
+
+MOE = {k: v for k, v in LLAMA.items() if k != "ffn_dim"} | dict(
+    ffn="moe", experts=6, top_k=2, expert_dim=12)
+
+
+def qwen3_moe():
+    c = config(hf.Qwen3MoeConfig, num_key_value_heads=KV, head_dim=12, num_experts=6,
+               num_experts_per_tok=2, moe_intermediate_size=12, norm_topk_prob=True)
+    m = hf.Qwen3MoeModel(c)
+    layer = m.layers[0]
+    a, f = layer.self_attn, layer.mlp
+    weights = lambda: {
+        **attention_weights(layer), "q_norm": a.q_norm, "k_norm": a.k_norm, "router": f.gate,
+        **expert_weights(f.experts, 12),
+    }
+    meta = {**MOE, "head_dim": 12, "qk_norm": "true", "norm_topk": "true"}
+    make("qwen3_moe", m, layer, meta, weights, router=f.gate)
+
+
+def qwen2_moe():
+    c = config(hf.Qwen2MoeConfig, num_key_value_heads=KV, num_experts=6, num_experts_per_tok=2,
+               moe_intermediate_size=12, shared_expert_intermediate_size=24, norm_topk_prob=False)
+    m = hf.Qwen2MoeModel(c)
+    layer = m.layers[0]
+    f = layer.mlp
+    s = f.shared_expert
+    weights = lambda: {
+        **attention_weights(layer), "router": f.gate, **expert_weights(f.experts, 12),
+        "shared_expert.gate_proj": s.gate_proj, "shared_expert.up_proj": s.up_proj,
+        "shared_expert.down_proj": s.down_proj, "shared_expert_gate": f.shared_expert_gate,
+    }
+    meta = {**MOE, "q_bias": "true", "o_bias": "false", "shared_experts": 2, "shared_gate": "true"}
+    make("qwen2_moe", m, layer, meta, weights, router=f.gate)
+
+
+def mixtral():
+    c = config(hf.MixtralConfig, num_key_value_heads=KV, num_local_experts=6, num_experts_per_tok=2,
+               intermediate_size=12, rms_norm_eps=1e-5, sliding_window=None)
+    m = hf.MixtralModel(c)
+    layer = m.layers[0]
+    f = layer.mlp
+    weights = lambda: {
+        **attention_weights(layer), "router": f.gate, **expert_weights(f.experts, 12),
+    }
+    meta = {**MOE, "norm_eps": 1e-5, "norm_topk": "true", "rope_base": 1e6}
+    make("mixtral", m, layer, meta, weights, router=f.gate)
+
+
+def deepseek(name, lora, moe=False):
     rope = {"rope_type": "yarn", "rope_theta": 1000.0, "factor": 8.0, "mscale": 1.0,
             "mscale_all_dim": 0.5, "original_max_position_embeddings": 128, "beta_fast": 32,
             "beta_slow": 1}
     c = config(hf.DeepseekV3Config, num_key_value_heads=HEADS, q_lora_rank=lora, kv_lora_rank=20,
                qk_nope_head_dim=10, qk_rope_head_dim=8, v_head_dim=14, first_k_dense_replace=1,
-               rope_interleave=True, rope_parameters=rope, max_position_embeddings=1024)
+               rope_interleave=True, rope_parameters=rope, max_position_embeddings=1024,
+               n_routed_experts=8, n_group=4, topk_group=2, num_experts_per_tok=3,
+               n_shared_experts=2, moe_intermediate_size=10, routed_scaling_factor=2.5,
+               norm_topk_prob=True)
     m = hf.DeepseekV3Model(c)
-    layer = m.layers[0]
+    layer = m.layers[1 if moe else 0]
     a, f = layer.self_attn, layer.mlp
+    if moe:
+        f, gate, experts = f.shared_experts, f.gate, f.experts
     weights = {
         "norm1": layer.input_layernorm, "norm2": layer.post_attention_layernorm,
         "kv_a_proj_with_mqa": a.kv_a_proj_with_mqa, "kv_a_layernorm": a.kv_a_layernorm,
@@ -231,7 +326,21 @@ def deepseek(name, lora):
                 ffn_dim=48, ffn_bias="false", scale=repr(float(m_all**2 / 18**0.5)))
     if lora:
         meta["q_lora_rank"] = lora
-    make(name, m, layer, meta, weights)
+    if not moe:
+        make(name, m, layer, meta, weights)
+        return
+    for part in ("gate_proj", "up_proj", "down_proj"):
+        weights["shared_expert." + part] = weights.pop(part)
+    del meta["ffn_dim"]
+    meta.update(ffn="moe", experts=8, top_k=3, expert_dim=10, router="sigmoid", norm_topk="true",
+                router_bias="selection", router_scale=2.5, groups=4, group_top=2, shared_experts=2)
+
+    def correct():
+        gate.e_score_correction_bias.copy_(torch.randn(8) * 0.2)
+
+    make(name, m, layer, meta, lambda: {
+        **weights, "router": gate, "e_score_correction_bias": gate.e_score_correction_bias,
+        **expert_weights(experts, 10)}, router=gate, prepare=correct)
 
 
 def gpt_neox(name, parallel):
@@ -405,6 +514,34 @@ def gpt_oss():
          call=lambda l, x, args: x + a(l.input_layernorm(x), **args)[0])
 
 
+def gpt_oss_moe():
+    c = config(hf.GptOssConfig, num_key_value_heads=KV, head_dim=8, intermediate_size=12,
+               rope_parameters={"rope_type": "default", "rope_theta": 150.0}, num_local_experts=6,
+               num_experts_per_tok=2, layer_types=["full_attention", "full_attention"])
+    m = hf.GptOssModel(c)
+    layer = m.layers[0]
+    f = layer.mlp
+    e = f.experts
+
+    def large():
+        """Gates and ups beyond the limits too."""
+        e.gate_up_proj.data *= 4
+
+    weights = lambda: {
+        **attention_weights(layer), "sinks": layer.self_attn.sinks, "router": f.router,
+        "experts.gate_proj.weight": e.gate_up_proj[..., ::2].transpose(1, 2),
+        "experts.up_proj.weight": e.gate_up_proj[..., 1::2].transpose(1, 2),
+        "experts.down_proj.weight": e.down_proj.transpose(1, 2),
+        "experts.gate_proj.bias": e.gate_up_proj_bias[:, ::2],
+        "experts.up_proj.bias": e.gate_up_proj_bias[:, 1::2],
+        "experts.down_proj.bias": e.down_proj_bias,
+    }
+    meta = {**MOE, "norm_eps": 1e-5, "head_dim": 8, "q_bias": "true", "sinks": "true",
+            "rope_base": 150, "expert_act": "swiglu_clamped", "ffn_bias": "true",
+            "router": "topk_softmax", "router_bias": "logits", "tolerance": 3e-5}
+    make("gpt_oss_moe", m, layer, meta, weights, router=f.router, prepare=large)
+
+
 def whisper_cross():
     c = hf.WhisperConfig(d_model=D, encoder_attention_heads=HEADS, decoder_attention_heads=HEADS,
                          encoder_layers=1, decoder_layers=1, decoder_ffn_dim=48, vocab_size=16,
@@ -435,6 +572,10 @@ def main():
     gemmas()
     deepseek("deepseek_v3", 24)
     deepseek("deepseek_v3_no_lora", None)
+    deepseek("deepseek_v3_moe", 24, moe=True)
+    qwen3_moe()
+    qwen2_moe()
+    mixtral()
     gpt_neox("gpt_neox_parallel", True)
     gpt_neox("gpt_neox_serial", False)
     phi()
@@ -445,6 +586,7 @@ def main():
     opt()
     falcon()
     gpt_oss()
+    gpt_oss_moe()
     whisper_cross()
 
 

@@ -6,9 +6,9 @@
 
 static int64_t tasks; /* of all calls since it was 0 */
 
-static void count_parallel(int64_t count, int threads, attn_task_fn *fn, void *ctx) {
+static void count_parallel(attn_team *team, int64_t count, attn_task_fn *fn, void *ctx) {
     tasks += count;
-    attn_parallel(count, threads, fn, ctx);
+    attn_parallel(team, count, fn, ctx);
 }
 #define attn_parallel count_parallel
 #include KERNEL

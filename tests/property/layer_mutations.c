@@ -13,6 +13,7 @@ typedef struct mutation {
 } mutation;
 
 #define CORE "level=block;op=sliding_self;window=5;heads=6;kv_heads=2;head_dim=14;"
+#define MIXTURE CORE "ffn=moe;experts=6;top_k=2;expert_dim=11;"
 static const mutation mutations[] = {
     {"RoPE's sign", CORE "d_model=20", "= -(float)s;", "= (float)s;", NULL},
     {"RoPE's sign, halves", CORE "d_model=21;rope=half", "[ROPE_DIM / 2 + i] = (float)s;",
@@ -36,6 +37,14 @@ static const mutation mutations[] = {
     {"rounding of keys and values", CORE "d_model=33;kv_type=bf16",
      "vf_storeu_bf16(to + c, vf_loadu(from + c))",
      "vf_storeu_bf16(to + c, vf_bits(vi_and(vi_bits(vf_loadu(from + c)), vi_set1(-65536))))", NULL},
+    {"choice of experts", MIXTURE "d_model=34;norm_topk=true", "is_more(key[e], key[best])",
+     "is_more(key[best], key[e])", NULL},
+    {"an expert's weight", MIXTURE "d_model=35;router=sigmoid;shared_experts=1",
+     "add_weighted(mix, t, at->weight,", "add_weighted(mix, t, 1,", NULL},
+    {"groups of experts", MIXTURE "d_model=36;groups=3;group_top=1", "= !chosen[e / EACH];",
+     "= false;", NULL},
+    {"clamped units", MIXTURE "d_model=37;expert_act=swiglu_clamped;ffn_bias=true;norm_place=both",
+     "vf_sigmoid(vf_mul(vf_set1(", "vf_sigmoid(vf_mul(vf_set1(1.0f + ", NULL},
     {"rotation of keys", CORE "d_model=34;kv_type=i8;dot=f32", "x[FROM + d] = (float)z[d];",
      "x[FROM + d] = x[FROM + d];", NULL},
     {"a latent row's scale",

@@ -204,7 +204,7 @@ static attn_block_args gather(layer_run *run, const int32_t *rows, bool prefill,
     else if (rng_chance(run->r, 25))
         a.tokens += rng_int(run->r, 1, 3);
     for (int32_t b = 0; b < c->batch; b++) all &= rows[b] == a.tokens;
-    a.batch = c->batch, a.threads = run->threads;
+    a.batch = c->batch, a.threads = run->threads, a.pool = run->pool;
     m->rows = rows;
     m->width = block_width(spec_of(run));
     gather_rows(run, &a, m);

@@ -133,7 +133,26 @@ static void put_widths(writer *w, int kind) {
     if (is_cross(kind) || kind == FULL_KV) put(w, "kv_dim", pick(w, 5, 50));
 }
 
-static void put_norms(writer *w) {
+static void put_mixture(writer *w) {
+    const int32_t experts = 2 * pick(w, 1, 6);
+    const int router = pick(w, 0, 2);
+    static const char *const routers[] = {"softmax_topk", "topk_softmax", "sigmoid"};
+    buf_printf(&w->b, "ffn=moe;router=%s;", routers[router]);
+    CHOOSE(w, "expert_act", "swiglu", "swiglu_clamped", "geglu", "geglu_tanh", "gelu", "relu");
+    put(w, "experts", experts);
+    put(w, "expert_dim", pick(w, 5, 40));
+    maybe(w, "ffn_bias");
+    if (chance(w, 50)) CHOOSE(w, "router_scale", "2.5", "0.5");
+    const int bias = pick(w, 0, router == 1 ? 1 : 2);
+    buf_printf(&w->b, "router_bias=%s;", bias == 0 ? "none" : bias == 1 ? "logits" : "selection");
+    if (router != 1) maybe(w, "norm_topk");
+    if (chance(w, 50)) put(w, "shared_experts", pick(w, 1, 2)), maybe(w, "shared_gate");
+    const bool grouped = router != 1 && experts % 4 == 0 && chance(w, 60);
+    if (grouped) buf_printf(&w->b, "groups=%d;group_top=%d;", experts / 2, experts / 4);
+    put(w, "top_k", pick(w, 1, grouped ? experts / 2 : experts < 4 ? experts : 4));
+}
+
+static void put_norms(writer *w, bool mixture) {
     const int norm = pick(w, 0, 4);
     const bool parallel = chance(w, 30), bare = chance(w, 12);
     buf_printf(&w->b, "norm=%s;", norm == 0 ? "none" : norm < 3 ? "layernorm" : "rmsnorm");
@@ -151,7 +170,8 @@ static void put_norms(writer *w) {
     }
     const int ffn = pick(w, 0, 8);
     if (ffn < 2) buf_puts(&w->b, ffn == 0 ? "ffn=none;" : "ffn=external;");
-    if (ffn < 2) return;
+    if (ffn >= 2 && mixture) put_mixture(w);
+    if (ffn < 2 || mixture) return;
     CHOOSE(w, "ffn", "swiglu", "geglu", "geglu_tanh", "gelu", "gelu_tanh", "relu");
     put(w, "ffn_dim", pick(w, 5, 90));
     maybe(w, "ffn_bias");
@@ -208,7 +228,7 @@ const char *layer_fields(arena *a, uint64_t seed, int index) {
     if (index / 2 % 3 == 1) put_kv_type(&w, index / 6);
     w.r = &around;
     put_widths(&w, kind);
-    put_norms(&w);
+    put_norms(&w, index % 7 == 3);
     if (is_regular(kind)) put_biases(&w);
     put_rope(&w, whole);
     return w.b.data;

@@ -5,6 +5,7 @@
 #include "caller_mode.h"
 #include "plan/isa.h"
 #include "layers.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,8 @@ enum layer_index {
     INDEXED,
     SHARED,
     STORED,
+    MIXED,
+    CLAMPED,
     CODES,
     UNTURNED,
     LAYERS
@@ -42,6 +45,10 @@ static const char *const layer_text[LAYERS] = {
     [UNTURNED] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=i8;"
                  "rotate=false",
     [STORED] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=bf16",
+    [MIXED] = "level=block;heads=2;head_dim=8;d_model=10;ffn=moe;experts=3;top_k=2;expert_dim=6;"
+              "router=sigmoid;router_bias=selection;shared_experts=2;shared_gate=true",
+    [CLAMPED] = "level=block;heads=2;head_dim=8;d_model=10;ffn=moe;experts=3;top_k=1;expert_dim=6;"
+                "expert_act=swiglu_clamped;router=topk_softmax;router_bias=logits;ffn_bias=true",
 };
 
 /* Correct arguments for a layer, for a test to spoil. */
@@ -108,6 +115,8 @@ static int find(const attn_tensor *list, int count, const char *name) {
 }
 
 /* --- Calls --- */
+
+static const attn_pool short_pool = {4, NULL, NULL}, idle_pool = {sizeof(attn_pool), NULL, NULL};
 
 static void prepare(status_test *t, enum layer_index k) {
     fixture *f = &t->f;
@@ -204,6 +213,10 @@ static void check_pointers(status_test *t) {
             "side is null: must hold 1 side tensors, the first of them slope");
     PREFILL(FLEX, a->scalars = NULL, ATTN_E_ARGUMENT, "scalars is null: must hold 1");
     PREFILL(FLEX, f->side.data = NULL, ATTN_E_ARGUMENT, "side[0].data (slope) is null");
+    PREFILL(SELF, a->pool = &short_pool, ATTN_E_ABI, "pool.struct_size is 4: must be");
+    PREFILL(SELF, a->pool = &idle_pool, ATTN_E_ARGUMENT, "pool.run is null");
+    PREFILL(SELF, (a->pool = &idle_pool, a->struct_size = offsetof(attn_block_args, pool)), ATTN_OK,
+            "");
     STEP(BOTH_WAYS, (void)0, ATTN_E_ARGUMENT, "a step: this layer is not causal");
     PREFILL(SELF, a->struct_size--, ATTN_E_ABI, "args.struct_size is");
     PREFILL(SELF, a->struct_size = 0, ATTN_E_ABI, "args.struct_size is 0");
@@ -570,6 +583,177 @@ static void check_names(status_test *t) {
     guard_free(&g);
 }
 
+/* --- Weights of experts --- */
+
+enum { EXPERTS = 3, HIDDEN = 6 }; /* of MIXED and CLAMPED */
+
+/* Tensors that pack, whatever their names and layouts, to the layer's bytes. */
+static void packs_alike(status_test *t, enum layer_index k, const attn_tensor *w, int n,
+                        const char *what) {
+    const size_t bytes = t->lib->block_packed_bytes(t->block[k]);
+    guard g = guard_alloc(bytes, 64, false);
+    char message[1024] = "";
+    const attn_status st = t->lib->block_pack(t->block[k], w, n, g.data, bytes, message, 1024);
+    note(t, what, st == ATTN_OK, message);
+    note(t, what, st != ATTN_OK || !memcmp(g.data, t->packed[k].data, bytes), "packed other bytes");
+    guard_free(&g);
+}
+
+static bool of_experts(const attn_tensor *w) {
+    return strncmp(w->name, "experts.", 8) == 0;
+}
+
+/* The layer's tensors but for those of experts. Returns how many. */
+static int others(status_test *t, enum layer_index k, attn_tensor *out) {
+    attn_tensor w[MOST];
+    int count = 0;
+    for (int i = 0, n = tensors(t, k, w); i < n; i++)
+        if (!of_experts(&w[i])) out[count++] = w[i];
+    return count;
+}
+
+/* One tensor an expert: PREFIX.experts.N.NAME, by a family's names of gate, up and down. */
+static int split_experts(status_test *t, enum layer_index k, const char *prefix,
+                         const char *const names[3], attn_tensor *out) {
+    static const char *const ours[] = {"gate_proj", "up_proj", "down_proj"};
+    attn_tensor w[MOST];
+    int count = others(t, k, out);
+    for (int i = 0, n = tensors(t, k, w); i < n; i++)
+        for (int e = 0; of_experts(&w[i]) && e < EXPERTS; e++) {
+            int part = 0;
+            while (strncmp(w[i].name + 8, ours[part], strlen(ours[part])) != 0) part++;
+            const char *kind = w[i].name + 8 + strlen(ours[part]);
+            const int64_t width = w[i].rank == 3 ? w[i].dim[2] : 1;
+            out[count] = (attn_tensor){.rank = w[i].rank - 1, .dim = {w[i].dim[1], width}};
+            out[count].name =
+                arena_printf(t->a, "%s.experts.%d.%s%s", prefix, e, names[part], kind);
+            out[count++].data = (const float *)w[i].data + e * w[i].dim[1] * width;
+        }
+    return count;
+}
+
+/* [experts, gate and up, width], gate first; or, by turns, [experts, width, gate and up]. */
+static float *join_halves(status_test *t, const attn_tensor *gate, const attn_tensor *up,
+                          bool turns) {
+    const int64_t n = gate->dim[1], width = gate->rank == 3 ? gate->dim[2] : 1;
+    float *to = arena_alloc(t->a, (size_t)(EXPERTS * 2 * n * width) * sizeof *to);
+    for (int64_t e = 0; e < EXPERTS; e++)
+        for (int64_t j = 0; j < 2 * n; j++)
+            for (int64_t i = 0; i < width; i++) {
+                const attn_tensor *from = (turns ? j % 2 : j / n) ? up : gate;
+                const int64_t row = turns ? j / 2 : j % n;
+                const int64_t at = turns ? i * 2 * n + j : j * width + i;
+                to[e * 2 * n * width + at] = ((const float *)from->data)[(e * n + row) * width + i];
+            }
+    return to;
+}
+
+/* As transformers 5 holds them: gate_up_proj and down_proj of all experts. */
+static void check_stacked(status_test *t) {
+    attn_tensor w[MOST], other[MOST];
+    const int n = tensors(t, MIXED, w);
+    int count = others(t, MIXED, other);
+    const attn_tensor *gate = &w[find(w, n, "experts.gate_proj.weight")];
+    const attn_tensor *up = &w[find(w, n, "experts.up_proj.weight")];
+    other[count++] = (attn_tensor){"a.mlp.experts.gate_up_proj",
+                                   join_halves(t, gate, up, false),
+                                   3,
+                                   {EXPERTS, 2 * HIDDEN, M, 0},
+                                   0};
+    other[count] = w[find(w, n, "experts.down_proj.weight")];
+    other[count++].name = "a.mlp.experts.down_proj";
+    packs_alike(t, MIXED, other, count, "experts in one tensor");
+}
+
+/* gpt_oss: the inputs' dim before the outputs', gate and up by turns. */
+static void check_transposed(status_test *t) {
+    attn_tensor w[MOST], other[MOST];
+    const int n = tensors(t, CLAMPED, w);
+    int count = others(t, CLAMPED, other);
+#define OF(name) (&w[find(w, n, "experts." name)])
+    const attn_tensor *down = OF("down_proj.weight");
+    float *turned = arena_alloc(t->a, EXPERTS * M * HIDDEN * sizeof *turned);
+    for (int e = 0; e < EXPERTS; e++)
+        for (int j = 0; j < M; j++)
+            for (int i = 0; i < HIDDEN; i++)
+                turned[(e * HIDDEN + i) * M + j] =
+                    ((const float *)down->data)[(e * M + j) * HIDDEN + i];
+    const float *both = join_halves(t, OF("gate_proj.weight"), OF("up_proj.weight"), true);
+    const float *bias = join_halves(t, OF("gate_proj.bias"), OF("up_proj.bias"), true);
+    other[count++] =
+        (attn_tensor){"mlp.experts.gate_up_proj", both, 3, {EXPERTS, M, 2 * HIDDEN, 0}, 0};
+    other[count++] =
+        (attn_tensor){"mlp.experts.gate_up_proj_bias", bias, 2, {EXPERTS, 2 * HIDDEN, 0, 0}, 0};
+    other[count++] = (attn_tensor){"mlp.experts.down_proj", turned, 3, {EXPERTS, HIDDEN, M, 0}, 0};
+    other[count] = *OF("down_proj.bias");
+    other[count++].name = "mlp.experts.down_proj_bias";
+#undef OF
+    packs_alike(t, CLAMPED, other, count, "experts by turns");
+}
+
+static void check_expert_names(status_test *t) {
+    static const char *const usual[] = {"gate_proj", "up_proj", "down_proj"};
+    static const char *const mixtral[] = {"w1", "w3", "w2"};
+    attn_tensor w[MOST];
+    int n = split_experts(t, MIXED, "model.layers.7.mlp", usual, w);
+    w[find(w, n, "router.weight")].name = "model.layers.7.mlp.gate.weight";
+    w[find(w, n, "e_score_correction_bias")].name = "mlp.gate.e_score_correction_bias";
+    w[find(w, n, "shared_expert.up_proj.weight")].name = "mlp.shared_experts.up_proj.weight";
+    packs_alike(t, MIXED, w, n, "experts' names");
+    n = split_experts(t, MIXED, "block_sparse_moe", mixtral, w);
+    w[find(w, n, "router.weight")].name = "block_sparse_moe.gate.weight";
+    packs_alike(t, MIXED, w, n, "Mixtral's names");
+    n = split_experts(t, CLAMPED, "mlp", usual, w);
+    packs_alike(t, CLAMPED, w, n, "experts' biases");
+    check_stacked(t);
+    check_transposed(t);
+}
+
+static void check_wrong_experts(status_test *t) {
+    static const char *const usual[] = {"gate_proj", "up_proj", "down_proj"};
+    attn_tensor w[MOST];
+    char message[1024];
+    int n = split_experts(t, MIXED, "m", usual, w);
+    w[find(w, n, "m.experts.1.up_proj.weight")].name = "m.experts.3.up_proj.weight";
+    w[find(w, n, "m.experts.2.gate_proj.weight")].name = "m.experts.0.gate_proj.weight";
+    w[find(w, n, "m.experts.0.down_proj.weight")].dim[1]++;
+    w[n++] = (attn_tensor){"m.experts.0.who.weight", t->f.x, 1, {3, 0, 0, 0}, 0};
+    w[n++] = (attn_tensor){"m.experts.gate_up_proj", t->f.x, 3, {3, 10, 12, 0}, 0};
+    const attn_status st = t->lib->block_pack(t->block[MIXED], w, n, t->packed[MIXED].data,
+                                              t->packed[MIXED].size, message, sizeof message);
+    check(t, "wrong experts", st, ATTN_E_WEIGHTS);
+    static const char *const parts[] = {
+        "m.experts.3.up_proj.weight: the layer has experts 0 to 2",
+        "m.experts.0.gate_proj.weight: gives experts.gate_proj.weight of expert 0 a second time",
+        "m.experts.0.down_proj.weight: must be [10, 6], got [10, 7]",
+        "m.experts.0.who.weight: unknown weight",
+        "m.experts.gate_up_proj: must be [3, 12, 10], got [3, 10, 12]",
+        "experts.gate_proj.weight: missing of 1 experts, the first of them 2",
+        "experts.up_proj.weight: missing of 1 experts, the first of them 1"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        note(t, "wrong experts", strstr(message, parts[i]) != NULL,
+             arena_printf(t->a, "\"%s\" is not in the message:\n%s", parts[i], message));
+}
+
+/* Rows whose scores are NaN touch no memory that is not theirs, and no other item's bits. */
+static void check_nan_scores(status_test *t, enum layer_index k) {
+    float y[2][FLOATS];
+    for (int run = 0; run < 2; run++) {
+        prepare(t, k);
+        const float usual = t->f.x[3];
+        t->f.x[3] = run ? NAN : usual;
+        check(t, "a NaN", t->lib->block_prefill(t->block[k], &t->f.args), ATTN_OK);
+        note(t, "a NaN", guard_intact(&t->f.workspace), "the workspace's ends were written");
+        memcpy(y[run], t->f.y.data, sizeof y[run]);
+        t->f.x[3] = usual;
+        guard_free(&t->f.y);
+        guard_free(&t->f.workspace);
+        guard_free(&t->f.memory);
+    }
+    note(t, "a NaN", isnan(y[1][0]), "its row is none");
+    note(t, "a NaN", !memcmp(y[0] + T * M, y[1] + T * M, T * M * sizeof(float)), "other bits");
+}
+
 /* llama.cpp's; phi3's files have gate and up in ffn_up, the others up alone. */
 static void check_gguf_names(status_test *t, bool fused) {
     static const char *const gguf[][2] = {
@@ -761,6 +945,10 @@ int property_layer_statuses(const property_options *o) {
         check_create(t);
         check_wrong_weights(t);
         check_names(t);
+        check_expert_names(t);
+        check_wrong_experts(t);
+        check_nan_scores(t, MIXED);
+        check_nan_scores(t, CLAMPED);
         check_gguf_names(t, false);
         check_gguf_names(t, true);
         for (int k = 0; k < LAYERS; k++) check_mapped(t, (enum layer_index)k);

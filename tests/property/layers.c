@@ -47,6 +47,13 @@ static void fail(const trial *t, const char *what, const char *why) {
         printf("FAIL %s\n     %s: %s\n", t->state->now, what, why);
 }
 
+/* A pool of the caller's whose threads come one after the other: the first does all. */
+static void run_in_turn(void *ctx, int32_t threads, void (*work)(void *job), void *job) {
+    (void)ctx;
+    for (int32_t i = 0; i < threads; i++) work(job);
+}
+static const attn_pool in_turn = {sizeof(attn_pool), run_in_turn, NULL};
+
 static layer_run new_run(const trial *t, const layer_problem *p, int threads, bool alias) {
     return (layer_run){.p = p,
                        .lib = t->lib,
@@ -55,6 +62,7 @@ static layer_run new_run(const trial *t, const layer_problem *p, int threads, bo
                        .a = t->a,
                        .r = t->r,
                        .threads = threads,
+                       .pool = rng_chance(t->r, 25) ? &in_turn : NULL,
                        .alias = alias};
 }
 

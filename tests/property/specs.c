@@ -45,7 +45,7 @@ const property_spec property_specs[] = {
     {"bf16_cross3", "op=segment_cross;heads=4;kv_heads=2;head_dim=20;lookback=3;type=bf16;kv_type=f16", 0, 0, 0, 0},
     {"f16_cross100", "op=segment_cross;heads=2;head_dim=32;lookback=100;kv_type=f16", 0, 0, 0, 0},
     {"bf16_mla", "form=mla;heads=4;retr_dim=16;kv_comp_dim=40;kv_type=bf16", 0, 0, 0, 0},
-    {"f16_mla_shared", "form=mla;key=shared;heads=5;retr_dim=8;kv_comp_dim=64;scale=0.2;type=f16", 0, 0, 0, 0},
+    {"f16_mla_shared", "form=mla;key=shared;heads=5;retr_dim=32;kv_comp_dim=64;scale=0.2;type=f16", 0, 0, 0, 0},
     {"f16_alibi", "backend=flex;heads=3;head_dim=64;type=f16;score=s + 0.02 * (k - q);mask=k <= q and q - k <= 90", 0, 0, 0, 0},
     {"bf16_flex_window", "op=sliding_self;backend=flex;heads=2;head_dim=16;window=30;type=bf16;kv_type=f32", 0, 0, 0, 0},
     {"f16_flex_cross", "op=segment_cross;backend=flex;heads=2;head_dim=24;lookback=1;type=f16;o_type=f32", 0, 0, 0, 0},

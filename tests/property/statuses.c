@@ -64,6 +64,8 @@ static void prepare(status_test *t, enum kernel_index k) {
     for (int i = 0; i < MAX_O; i++) f->o[i] = 77;
 }
 
+static const attn_pool short_pool = {4, NULL, NULL}, idle_pool = {sizeof(attn_pool), NULL, NULL};
+
 static bool untouched(const fixture *f) {
     for (int i = 0; i < MAX_O; i++)
         if (f->o[i] < 77 || f->o[i] > 77) return false;
@@ -123,6 +125,9 @@ static void check_arguments(status_test *t) {
     REFUSE(PLAIN, a->q_len = -1, ATTN_E_ARGUMENT, "q_len is -1: must be from 0 to");
     REFUSE(PLAIN, a->kv_len_max = -1, ATTN_E_ARGUMENT, "kv_len_max is -1");
     REFUSE(PLAIN, a->threads = -1, ATTN_E_ARGUMENT, "threads is -1: must be from 0 to 65536");
+    REFUSE(PLAIN, a->pool = &short_pool, ATTN_E_ABI, "pool.struct_size is 4: must be");
+    REFUSE(PLAIN, a->pool = &idle_pool, ATTN_E_ARGUMENT, "pool.run is null");
+    REFUSE(PLAIN, (a->pool = &idle_pool, a->struct_size = offsetof(attn_args, pool)), ATTN_OK, "");
     REFUSE(CROSS, a->seg = NULL, ATTN_E_ARGUMENT,
            "seg is null: must hold int32, [batch, rows] = [2, 6]");
     REFUSE(CROSS, a->sinks = NULL, ATTN_E_ARGUMENT, "sinks is null: must hold 2 floats");

@@ -156,10 +156,22 @@ static void rerun(trial *t, const outcome *first, const char *what, const placem
     if (why) fail(t, what, why);
 }
 
-/* Leaves the pool's threads, which the caller's own code may have started, in a mode. */
-static void spoil_pool(int threads, int number) {
-#pragma omp parallel num_threads(threads)
-    if (omp_get_thread_num() > 0) caller_mode_enter(number);
+/* A pool of the caller's: what its threads run in, and whether they still do. */
+typedef struct spoiled {
+    int mode;
+    bool same;
+} spoiled;
+
+static void run_spoiled(void *ctx, int32_t threads, void (*work)(void *job), void *job) {
+    spoiled *s = ctx;
+    bool same = true;
+#pragma omp parallel num_threads(threads) reduction(&& : same)
+    {
+        const caller_mode mode = caller_mode_enter(s->mode + omp_get_thread_num());
+        work(job);
+        same = caller_mode_leave(mode) && same;
+    }
+    s->same = same;
 }
 
 /* From a caller in another mode, with traps: the same bits, and the mode comes back. */
@@ -167,9 +179,13 @@ static void rerun_in_mode(trial *t, const outcome *first, const placement *p) {
     const int number = rng_int(t->r, 0, 7);
     const char *what =
         arena_printf(t->a, "%d threads, another layout, mode %d", p->threads, number);
-    spoil_pool(p->threads, rng_int(t->r, 0, 7));
+    spoiled of = {rng_int(t->r, 0, 7), true};
+    const attn_pool pool = {sizeof pool, run_spoiled, &of};
+    placement there = *p;
+    if (rng_chance(t->r, 50)) there.pool = &pool;
     const caller_mode mode = caller_mode_enter(number);
-    outcome again = call_run(t->a, t->lib, t->plan, t->c, p);
+    outcome again = call_run(t->a, t->lib, t->plan, t->c, &there);
+    if (!of.same) fail(t, what, "the mode or flags of a pool's thread changed");
     if (!caller_mode_leave(mode)) fail(t, what, "the caller's mode or flags changed");
     if (!ran(t, what, &again)) return;
     const char *why = compare_bits(t->a, t->c, first, &again, 0);

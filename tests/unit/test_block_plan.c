@@ -25,6 +25,14 @@ static const char model_text[] =
     "  latent { d_model = 41, key = 'shared', scale = 0.2, q_comp_dim = 11, v_head_dim = 700,\n"
     "           norm_place = 'both', sinks = true, ffn = 'relu' },\n"
     "  latent { d_model = 41, key = 'shared', scale = 0.2 },\n"
+    "  layer { d_model = 41, rope = 'none', ffn = 'moe', experts = 37, top_k = 3, expert_dim = 21, "
+    "ffn_bias = "
+    "true,\n"
+    "          shared_experts = 2, shared_gate = true, router_bias = 'logits' },\n"
+    "  latent { d_model = 41, key = 'shared', scale = 0.2, q_comp_dim = 11, norm_place = 'both',\n"
+    "           sinks = true, ffn = 'moe', experts = 4, top_k = 2, expert_dim = 9, expert_act = "
+    "'relu',\n"
+    "           ffn_bias = true, shared_experts = 1, router_bias = 'selection' },\n"
     "} }\n";
 
 enum { LINE = 16 }; /* floats */
@@ -117,7 +125,7 @@ Test(block_plan, places_and_stages_hold_all_weights) {
             check_stages(&p);
             layers += isa == 0;
         }
-    cr_expect_eq(layers, 7);
+    cr_expect_eq(layers, 9);
     arena_free(a);
 }
 

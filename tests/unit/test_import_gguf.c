@@ -7,6 +7,7 @@
 #include "import/json_text.h"
 #include "embedded.h"
 #include "spec.h"
+#include "weight_types.h"
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -181,7 +182,7 @@ Test(import_gguf, rows_know_their_families) {
     arena_free(a);
 }
 
-/* --- Refusals: a small llama file, with one thing otherwise --- */
+/* --- A small llama file, with one thing otherwise --- */
 
 enum { KEYS = 7 };
 
@@ -202,6 +203,47 @@ static buf small_file(arena *a, const char *without, int more, int tensors) {
         put_string_key(&b, "general.architecture", "llama");
     return b;
 }
+
+/* --- Types of weights --- */
+
+/* Of a file whose layers' matrices are of these types: the one in the layers, and notes. */
+static attn_spec with_types(arena *a, const uint32_t *types, int count, const char **notes) {
+    buf b = small_file(a, NULL, 0, count);
+    for (int i = 0; i < count; i++) {
+        put_text(&b, arena_printf(a, "blk.%d.attn_q.weight", i));
+        put_int(&b, 2, 4);
+        put_int(&b, 256, 8);
+        put_int(&b, 1, 8);
+        put_int(&b, types[i], 4);
+        put_int(&b, 0, 8);
+    }
+    put_data(&b, 1024);
+    model m;
+    diag d = {0};
+    cr_assert(import(a, "small", b.data, b.len, &m, notes, &d), "%s", d.text);
+    return m.kernels[m.layer_kernel[0]].core;
+}
+
+Test(import_gguf, types_of_weights) {
+#define IS_LAYERS(id, ...) [ATTN_WEIGHT_##id] = true,
+    static const bool layers_have[ATTN_WEIGHT_COUNT] = {ATTN_LAYER_WEIGHTS(IS_LAYERS)};
+    arena *a = arena_new();
+    const char *notes;
+    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
+        const uint32_t gguf = attn_weight_get(type).gguf;
+        const attn_spec spec = with_types(a, (uint32_t[]){gguf, gguf}, 2, &notes);
+        cr_expect_eq(spec.weight_type, layers_have[type] ? type : ATTN_WEIGHT_F32);
+        cr_expect_eq(strstr(notes, "all matrices in one type: weight_type = f32") != NULL,
+                     !layers_have[type]);
+    }
+    const attn_spec spec = with_types(a, (uint32_t[]){1, 30}, 2, &notes);
+    cr_expect_eq(spec.weight_type, ATTN_WEIGHT_F32);
+    cr_expect(strstr(notes, "stored as bf16: attn_q (1 of 2 layers)"));
+    cr_expect(strstr(notes, "all matrices in one type: weight_type = f32\n"));
+    arena_free(a);
+}
+
+/* --- Refusals --- */
 
 static void check_refused(arena *a, const buf *b, const char *what) {
     model m;

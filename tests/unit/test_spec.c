@@ -188,6 +188,21 @@ Test(spec, layer_names_tell_every_field) {
     OTHER(s.ffn_dim = 1000);
     OTHER(s.ffn_bias = 0);
     OTHER(s.d_model = 4096; s.head_dim = 64);
+#define MIXTURE s.ffn = ATTN_FFN_MOE, s.experts = 8, s.top_k = 2, s.expert_dim = 96
+    OTHER(MIXTURE);
+    OTHER(MIXTURE; s.expert_act = ATTN_EXPERT_ACT_GEGLU);
+    OTHER(MIXTURE; s.experts = 9);
+    OTHER(MIXTURE; s.top_k = 3);
+    OTHER(MIXTURE; s.expert_dim = 97);
+    OTHER(MIXTURE; s.router = ATTN_ROUTER_SIGMOID);
+    OTHER(MIXTURE; s.router_bias = ATTN_ROUTER_BIAS_LOGITS);
+    OTHER(MIXTURE; s.norm_topk = 1);
+    OTHER(MIXTURE; s.router_scale = 2);
+    OTHER(MIXTURE; s.groups = 4; s.group_top = 2);
+    OTHER(MIXTURE; s.groups = 4; s.group_top = 3);
+    OTHER(MIXTURE; s.shared_experts = 1);
+    OTHER(MIXTURE; s.shared_experts = 1; s.shared_gate = 1);
+#undef MIXTURE
     OTHER(s.causal = 0; s.kv_dim = 96; s.rope_scaling = ATTN_ROPE_SCALING_NONE;
           s.rope_factor = ATTN_UNSET_F; s.rope_original = ATTN_UNSET; s.rope = ATTN_ROPE_NONE);
 #undef OTHER
@@ -266,9 +281,63 @@ Test(spec, layer_rules) {
     s = regular(8, 64);
     s.d_model = 512;
     refused(s, "d_model");
+    s = regular(8, 64);
+    s.experts = 4;
+    refused(s, "experts");
     s = block(64, 4);
     s.form = ATTN_FORM_MLA, s.head_dim = 16, s.kv_comp_dim = 32, s.retr_dim = 16;
     refused(s, "q_comp_dim");
+}
+
+static attn_spec mixture(void) {
+    attn_spec s = block(512, 8);
+    s.ffn = ATTN_FFN_MOE, s.experts = 8, s.top_k = 2, s.expert_dim = 96;
+    return s;
+}
+
+Test(spec, rules_of_mixtures) {
+    attn_spec s = mixture();
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    cr_assert(s.router_scale == 1 && s.groups == 1 && s.group_top == 1 && s.ffn_bias == 0);
+    cr_assert_eq(s.ffn_dim, ATTN_UNSET);
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+#define REFUSED(field, change) WITH(mixture(), change; refused(s, field))
+    REFUSED("experts", s.experts = 0);
+    REFUSED("experts", s.experts = ATTN_EXPERTS_MOST + 1);
+    REFUSED("top_k", s.top_k = 0);
+    REFUSED("top_k", s.top_k = 9);
+    REFUSED("expert_dim", s.expert_dim = 0);
+    REFUSED("ffn_dim", s.ffn_dim = 96);
+    REFUSED("ffn_dim_multiplier", s.ffn_dim_multiplier = 4);
+    REFUSED("groups", s.groups = 3; s.group_top = 1);
+    REFUSED("groups", s.groups = 2; s.group_top = 1; s.router = ATTN_ROUTER_TOPK_SOFTMAX);
+    REFUSED("groups", s.groups = 8; s.group_top = 2; s.router = ATTN_ROUTER_SIGMOID);
+    REFUSED("group_top", s.groups = 2);
+    REFUSED("group_top", s.groups = 2; s.group_top = 3);
+    REFUSED("group_top", s.group_top = 2);
+    REFUSED("top_k", s.groups = 4; s.group_top = 1; s.top_k = 3);
+    REFUSED("router_bias", s.router = ATTN_ROUTER_TOPK_SOFTMAX;
+            s.router_bias = ATTN_ROUTER_BIAS_SELECTION);
+    REFUSED("norm_topk", s.router = ATTN_ROUTER_TOPK_SOFTMAX; s.norm_topk = 1);
+    REFUSED("shared_gate", s.shared_gate = 1);
+    REFUSED("shared_experts", s.shared_experts = 1024; s.expert_dim = 2048);
+#undef REFUSED
+    /* None of its fields without it. */
+#define REFUSED(field, change) WITH(block(512, 8), change; refused(s, field))
+    REFUSED("expert_act", s.expert_act = ATTN_EXPERT_ACT_GELU);
+    REFUSED("experts", s.experts = 8);
+    REFUSED("top_k", s.top_k = 2);
+    REFUSED("expert_dim", s.expert_dim = 96);
+    REFUSED("router", s.router = ATTN_ROUTER_SIGMOID);
+    REFUSED("router_bias", s.router_bias = ATTN_ROUTER_BIAS_LOGITS);
+    REFUSED("norm_topk", s.norm_topk = 1);
+    REFUSED("router_scale", s.router_scale = 2);
+    REFUSED("groups", s.groups = 1);
+    REFUSED("group_top", s.group_top = 1);
+    REFUSED("shared_experts", s.shared_experts = 1);
+    REFUSED("shared_gate", s.shared_gate = 1);
+    REFUSED("experts", s.ffn = ATTN_FFN_EXTERNAL; s.experts = 8);
+#undef REFUSED
 }
 
 Test(spec, name_reads_as_documented) {
