@@ -144,6 +144,7 @@ stage ragged sh tests/product/ragged.sh
 short property-portable "$build/property" --test layers --isa portable --every 3 --shapes 3 --cflags -Og
 # What the long campaigns found once: few rows that run as tiles, keys that lie in each other, a sum
 # with x where there is no residual.
+short property-chunks "$build/property" --chunks --test sweep --isa "$fast" --every 10 --shapes 6 --cflags -Og
 short property-band "$build/property" --spec band --shape 188 --shapes 200 --isa portable \
     --test sweep --cflags -Og
 short property-cross "$build/property" --spec cross20 --shape 48 --shapes 200 --isa portable \
@@ -162,6 +163,7 @@ long property-unroll "$build/property" --unroll -1 --test sweep --cflags -Og
 # The one that is too wide for that, as far as it can be.
 long property-unroll-wide "$build/property" --unroll 256 --spec mla_flex_full_576 --test sweep --shapes 20 --cflags -Og
 long property-tuned "$build/property" --tuned --test sweep --shapes 60
+long property-chunks-full "$build/property" --chunks --test sweep,sums --shapes 60
 long property-seed env ATTN_PROPERTY_SEED=2 ATTN_PROPERTY_SHAPES=100 "$build/property" --test sweep
 long smollm2 sh tests/product/smollm2/smollm2.sh test
 wait

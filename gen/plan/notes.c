@@ -50,10 +50,13 @@ static void note_tiles(arena *a, const isa_row *isa, plan *p) {
          "%d queries and 1 broadcast in %d registers",
          p->tile_vectors * isa->width, p->key_block, t->keys, p->tile_vectors, p->tile_vectors,
          isa->registers);
-    note(a, p,
-         "prefill: P V in row groups of %d x %d columns; V packed once a value head in "
-         "panels of %d columns",
+    note(a, p, "prefill: P V in row groups of %d x %d columns; V packed in panels of %d columns",
          t->pv.groups[0], t->pv.columns * isa->width, p->panel);
+    note(a, p,
+         "prefill: V is packed once a value head; where that takes more than %d MiB, and more than "
+         "key chunks do: %d keys at a time, for up to %d tiles that keep their state, %.1f MiB a "
+         "thread, with the same bits",
+         PACK_MOST >> 20, p->chunk_keys, p->held_tiles, (double)plan_chunk_bytes(p) / (1 << 20));
     if (p->widen)
         note(a, p,
              "tiles: %s rows of a key block are widened to f32 once for all that share it, V while "

@@ -233,6 +233,15 @@ static void plan_reach(arena *a, const kernel_spec *k, plan *p) {
     p->reach = p->scattered || !bounded ? -1 : reach > 0 ? (int)reach : 0;
 }
 
+/* Where V is not packed all at once: few keys, so that threads need little, and many rows, so that
+ * each chunk is packed for many. */
+static void plan_chunks(plan *p) {
+    const int64_t span = (int64_t)p->span * p->dvp * (int64_t)sizeof(float);
+    const int held = min_int((int)(HELD_BYTES / plan_tile_bytes(p)), HELD_MOST);
+    p->chunk_keys = span < CHUNK_BYTES ? (int)(CHUNK_BYTES / span) * p->span : p->span;
+    p->held_tiles = held > p->tiles ? held : p->tiles;
+}
+
 /* Prefill and decode: what they share, and what is decode's. */
 static void plan_tiled(arena *a, const kernel_spec *k, const isa_row *isa, int unroll, plan *p) {
     p->tiled = true;
@@ -248,6 +257,7 @@ static void plan_tiled(arena *a, const kernel_spec *k, const isa_row *isa, int u
     plan_edges(k, p);
     plan_split(k, isa, p);
     plan_reach(a, k, p);
+    plan_chunks(p);
     p->variant[p->variants++] = (plan_variant){.name = "decode", .most_rows = p->decode_q};
     p->variant[p->variants++] = (plan_variant){.name = "prefill"};
     snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_q%dk%d", k->name, isa->name,

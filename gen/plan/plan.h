@@ -36,7 +36,7 @@ int plan_choice_get(const plan_choice *c, int param);
 void plan_choice_set(plan_choice *c, int param, int value);
 plan_choice plan_choice_none(void); /* all left to the model */
 
-enum { PLAN_MAX_VARIANTS = 2, PLAN_MAX_VECTORS = 4, PLAN_MAX_GROUPS = 8, PLAN_MAX_NOTES = 16 };
+enum { PLAN_MAX_VARIANTS = 2, PLAN_MAX_VECTORS = 4, PLAN_MAX_GROUPS = 8, PLAN_MAX_NOTES = 20 };
 
 /* Columns of O that P V takes at once, one strip after the other. */
 typedef struct plan_strip {
@@ -135,6 +135,8 @@ typedef struct plan {
     int key_block;    /* keys a block */
     int sum_keys;     /* of those, P V sums at once */
     int span;         /* keys that a tile's sums take before they are kept; whole blocks */
+    int chunk_keys;   /* keys of a chunk, where V is not packed all at once: whole spans */
+    int held_tiles;   /* tiles of a task that goes through key chunks, at most */
     int panel;        /* columns of a packed V panel; the last one may be narrower */
     int max_keys;     /* most keys of a QK register tile */
     int edge_keys;    /* keys at a time at the edges of a causal or sliding tile; 0: it has none */

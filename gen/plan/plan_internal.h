@@ -14,12 +14,16 @@ enum {
     GATHER_FEW = 4,   /* so many sums or fewer are reduced by themselves */
     SUM_MOST = 96,    /* keys summed one after the other: equal ones round by 36 of 2^-24 at most */
     SPAN_KEYS = 2048,
-    WIDEN_AHEAD = 12, /* two register tiles of a narrow tile on AVX2 */
-    CODE_KEYS = 32,   /* of a block in which P is rounded */
-    CODE_STEPS = 4,   /* vectors of codes of a row that a turn of the loop over them takes */
-    CODE_WEAVE = 64,  /* columns of V woven at once: a vector of bytes */
-    BURST_MOST = 32,  /* lines that are asked for at once */
-    DOT_SUMS = 64     /* turns that a tile of dot products sums before its sums are kept */
+    CHUNK_BYTES = 1 << 20, /* of packed values of a key chunk, or a span of keys */
+    HELD_BYTES = 3 << 20,  /* of tiles that go through key chunks, or a query block */
+    HELD_MOST = 128,       /* such tiles */
+    PACK_MOST = 16 << 20,  /* of values that are packed all at once, whatever key chunks take */
+    WIDEN_AHEAD = 12,      /* two register tiles of a narrow tile on AVX2 */
+    CODE_KEYS = 32,        /* of a block in which P is rounded */
+    CODE_STEPS = 4,        /* vectors of codes of a row that a turn of the loop over them takes */
+    CODE_WEAVE = 64,       /* columns of V woven at once: a vector of bytes */
+    BURST_MOST = 32,       /* lines that are asked for at once */
+    DOT_SUMS = 64          /* turns that a tile of dot products sums before its sums are kept */
 };
 
 static inline int min_int(int a, int b) {
@@ -41,6 +45,10 @@ int plan_edge_part(const plan *p, int nv);
 int plan_panel(const plan *p, const isa_row *isa);
 /* Floats of a tile's Q: transposed, or rows of dot products in whole vectors. */
 int plan_q_floats(const plan *p);
+/* Bytes of a tile, and of what a thread has for a task of key chunks: `tile` and `chunk_space` of
+ * the generated file, which asserts the latter. */
+size_t plan_tile_bytes(const plan *p);
+size_t plan_chunk_bytes(const plan *p);
 /* One row a key, its first columns the value: what all heads share. */
 bool plan_is_latent(const attn_spec *s);
 /* Whether few rows run as dot products. */

@@ -187,7 +187,9 @@ static void set_tiled(arena *a, lua_val *t, const plan *p) {
              {"max_keys", p->max_keys}, {"edge_keys", p->edge_keys},
              {"pv_groups_max", p->pv_groups}, {"line", plan_line(ATTN_TYPE_F32)},
              {"minmax_sides", (int)p->minmax}, {"q_floats", plan_q_floats(p)},
-             {"share_bytes", PLAN_SHARE}, {"reach", p->reach});
+             {"share_bytes", PLAN_SHARE}, {"reach", p->reach}, {"chunk_keys", p->chunk_keys},
+             {"held_tiles", p->held_tiles}, {"pack_most", PACK_MOST});
+    lua_val_set_int(a, t, "chunk_bytes", (int64_t)plan_chunk_bytes(p));
     SET_INTS({"part_keys", p->part_keys}, {"decode_q", p->decode_q}, {"turn_keys", p->turn_keys},
              {"dot_ahead", p->dot_ahead}, {"dot_most", p->dot_most}, {"pair_d", p->pair_d},
              {"pair_dv", p->pair_dv}, {"k_lines", plan_lines(p->type.k, p->d)},

@@ -5,24 +5,35 @@ static size_t up64(size_t n) {
     return (n + 63) & ~(size_t)63;
 }
 
-size_t plan_scratch(const plan *p) {
-    const size_t w = (size_t)isa_table[p->isa].width, rows = (size_t)p->tile_vectors * w;
-    if (!p->tiled) {
-        const size_t lanes = ((size_t)p->gather_keys + w - 1) / w * w;
-        return up64(4 * lanes);
-    }
-    /* In floats, member by member of part/scratch.c.tpl. */
+/* In floats, member by member of part/scratch.c.tpl. */
+size_t plan_tile_bytes(const plan *p) {
+    const size_t rows = (size_t)p->tile_vectors * (size_t)isa_table[p->isa].width;
     size_t tile = (size_t)plan_q_floats(p) + 3 * rows * (size_t)p->dvp + 9 * rows + 8 +
                   2 * (size_t)p->pv_groups + 6 + (p->edge_keys ? 2 * (size_t)p->tile_vectors : 0);
     /* Rows of codes, what they stand for and, of bytes, their sums. */
     const size_t code_rows = p->codes.q_most ? (size_t)plan_code_rows(p) : 0;
     const size_t code_bytes = code_rows * (size_t)plan_code_row(p) * (p->codes.words ? 2 : 1);
     if (code_rows) tile += code_bytes / 4 + (p->codes.words ? 1 : 2) * rows;
+    return up64(4 * tile);
+}
+
+size_t plan_chunk_bytes(const plan *p) {
+    return (size_t)p->held_tiles * plan_tile_bytes(p) +
+           up64((size_t)p->chunk_keys * (size_t)p->dvp * sizeof(float));
+}
+
+size_t plan_scratch(const plan *p) {
+    const size_t w = (size_t)isa_table[p->isa].width, rows = (size_t)p->tile_vectors * w;
+    if (!p->tiled) {
+        const size_t lanes = ((size_t)p->gather_keys + w - 1) / w * w;
+        return up64(4 * lanes);
+    }
+    const size_t code_rows = p->codes.q_most ? (size_t)plan_code_rows(p) : 0;
     const size_t scores = (size_t)(p->key_block + p->max_keys) * rows;
     const size_t bias = p->bias ? (size_t)p->key_block * rows : 0;
     const size_t d = (size_t)p->d, edge = (size_t)p->max_keys * d;
     const size_t bytes =
-        up64((size_t)p->tiles * up64(4 * tile) + 4 * (scores + rows + bias + edge));
+        up64((size_t)p->tiles * plan_tile_bytes(p) + 4 * (scores + rows + bias + edge));
     if (!p->widen) return bytes;
     const size_t keys = (size_t)p->key_block;
     const size_t widened = bytes + up64(4 * keys * d) + up64(4 * keys * (size_t)p->dvp) + 64;
@@ -82,7 +93,8 @@ uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int3
     uint64_t bytes = 0;
     const uint64_t asked = threads > 1 ? (uint64_t)threads : 1;
     const uint64_t tasks = most_tasks(p, batch, q_len, kv_len);
-    attn_carve(NULL, &bytes, plan_scratch(p) * (asked < tasks ? asked : tasks));
+    const uint64_t team = asked < tasks ? asked : tasks;
+    attn_carve(NULL, &bytes, plan_scratch(p) * team);
     attn_carve(NULL, &bytes, table_bytes(p, k, batch, q_len, kv_len));
     if (!p->tiled) return bytes;
     const uint64_t items = (uint64_t)batch, dvp = (uint64_t)p->dvp;
@@ -98,6 +110,9 @@ uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int3
     if (p->scattered || p->has_mask)
         attn_carve(NULL, &bytes, tiles ? attn_times(values, blocks) : 0);
     const uint64_t panels = attn_times(values, blocks * (uint64_t)p->key_block * 4 * dvp);
-    attn_carve(NULL, &bytes, tiles && panels > partials ? panels : partials);
+    const uint64_t chunks = attn_times(team, plan_chunk_bytes(p));
+    const uint64_t room = chunks > PACK_MOST ? chunks : PACK_MOST;
+    const uint64_t packed = panels < room ? panels : room;
+    attn_carve(NULL, &bytes, tiles && packed > partials ? packed : partials);
     return bytes;
 }

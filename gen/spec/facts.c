@@ -204,6 +204,13 @@ static const char *heads(arena *a, int32_t count, const char *of) {
     return arena_printf(a, "%d %s head%s", count, of, count == 1 ? "" : "s");
 }
 
+/* Products may be formed in fewer bits. */
+static const char *dot_words(arena *a, const attn_spec *s) {
+    if (s->dot == ATTN_DOT_F32) return "";
+    return arena_printf(a, ", but for products that the plan forms as dot = %s allows",
+                        enum_text(a, "dot", s->dot));
+}
+
 /* The same of a layer, which makes them. */
 static void say_layer_scaled(arena *a, fact_list *l, const attn_spec *s) {
     const attn_rotation turn = attn_spec_rotation(s);
@@ -212,9 +219,9 @@ static void say_layer_scaled(arena *a, fact_list *l, const attn_spec *s) {
             a,
             "K and V are rounded to %s as they are made, with a cache or without, and cached so: "
             "codes, and for each row and head an f32 scale (k_scale%s); an element is scale * "
-            "code. All else is f32, and exact is what the stored values give.",
+            "code. All else is f32%s; exact is what the stored values give.",
             attn_type_get(attn_spec_types(s).k).name,
-            attn_spec_one_row(s) ? ", which serves V too" : ", v_scale"));
+            attn_spec_one_row(s) ? ", which serves V too" : ", v_scale", dot_words(a, s)));
     if (turn.block)
         say(l, "Rotation", "",
             arena_printf(a,
@@ -236,10 +243,10 @@ static void say_scaled(arena *a, fact_list *l, const attn_spec *s) {
         arena_printf(
             a,
             "K and V are stored in i8, each row with an f32 scale (k_scale%s): an element is "
-            "scale * code. Q is stored in %s, O in %s; all arithmetic is f32, and exact is "
-            "what the stored values give.",
+            "scale * code. Q is stored in %s, O in %s; all arithmetic is f32%s; exact is what the "
+            "stored values give.",
             attn_spec_one_row(s) ? ", which serves V too" : ", v_scale", attn_type_get(type.q).name,
-            attn_type_get(type.o).name));
+            attn_type_get(type.o).name, dot_words(a, s)));
     if (turn.block)
         say(l, "Rotation", "",
             arena_printf(

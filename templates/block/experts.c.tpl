@@ -248,12 +248,12 @@ $ end
 }
 
 static void experts(layer *l) {
-    const int32_t threads = l->call->extent.threads;
+    attn_team *const team = l->call->team;
     route(l);
-    attn_parallel((l->some + MB - 1) / MB, threads, choose_task, l);
-    attn_parallel(1, threads, sort_task, l);
+    attn_parallel(team, (l->some + MB - 1) / MB, choose_task, l);
+    attn_parallel(team, 1, sort_task, l);
     const int64_t up = expert_up_columns(l), down = expert_down_columns(l);
-    attn_parallel((${up.n} + up - 1) / up * l->blocks, threads, expert_up_task, l);
+    attn_parallel(team, (${up.n} + up - 1) / up * l->blocks, expert_up_task, l);
     const int64_t ranges = expert_down_ranges(l);
-    attn_parallel((${down.n} + down - 1) / down * ranges, threads, expert_down_task, l);
+    attn_parallel(team, (${down.n} + down - 1) / down * ranges, expert_down_task, l);
 }

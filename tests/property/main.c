@@ -21,6 +21,7 @@ static const char help[] =
     "  --shape N      only this problem\n"
     "  --every N      only every N-th row, beginning with the seed's\n"
     "  --tuned        sweep: kernels under random tune files\n"
+    "  --chunks       sweep, sums: prefill packs V by chunks of one key block\n"
     "  --unroll N     0: auto, -1: full, else a number\n"
     "  --cflags F     more options for the compiler of generated code\n"
     "  --templates D  templates to use instead of the built-in ones\n"
@@ -62,6 +63,8 @@ static bool parse(int argc, char **argv, property_options *o, const char **test,
             o->verbose = true;
         else if (strcmp(argv[i], "--tuned") == 0)
             o->tuned = true;
+        else if (strcmp(argv[i], "--chunks") == 0)
+            property_chunks(&o->build);
         else if (strcmp(argv[i], "--keep") == 0)
             o->build.keep = true;
         else if (i + 1 == argc)

@@ -34,6 +34,9 @@ placement property_placement(rng *r, int threads);
 const tune_set *property_choices(arena *a, const kernel_spec *kernels, int count, uint64_t seed,
                                  long *changed);
 
+/* Kernels as they would be if key chunks were a block, and all prefill went by them (chunks.c). */
+void property_chunks(build_options *build);
+
 /* --- Tests. Each prints what fails, and returns how many checks failed. --- */
 
 typedef struct property_options {

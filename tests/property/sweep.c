@@ -41,7 +41,7 @@ typedef struct trial {
     const property_spec *row;
     const kernel_lib *lib;
     attn_plan *plan;
-    const plan *planned; /* by the generator */
+    const plan *planned; /* by the generator; null: what runs was changed since */
     const call *c;
     rng *r;
 } trial;
@@ -207,6 +207,7 @@ static void run_items(trial *t, const outcome *first) {
 
 /* What the plan says of a call's workspace, and explain prints, is what the kernel says. */
 static void check_planned(trial *t, const attn_extent *e) {
+    if (!t->planned) return;
     size_t need = 0;
     const uint64_t planned =
         plan_workspace(t->planned, t->c->spec, e->batch, e->q_len, e->kv_len_max, e->threads);
@@ -317,7 +318,8 @@ static void run_problem(const sweep *s, int kernel, int index, shared_state *sta
         plan planned;
         plan_make(a, c.spec, &isa_table[isa], s->o->build.unroll,
                   tune_find(s->tune, c.spec->name, (attn_isa)isa), &planned);
-        trial t = {a, state, row, s->libs[kernel].lib, NULL, &planned, &c, &own};
+        const plan *as_made = s->o->build.edit ? NULL : &planned;
+        trial t = {a, state, row, s->libs[kernel].lib, NULL, as_made, &c, &own};
         describe(s, state, row, index, isa_table[isa].name, text);
         run_on(t, isa, 0, &want);
         if (isa == ATTN_ISA_PORTABLE && index % 8 < 6) run_on(t, isa, ATTN_REFERENCE, &want);
