@@ -392,6 +392,38 @@ attn_status attn_plan_check(const attn_plan *plan, const attn_args *args, char *
  * valid as long as the plan. No plan: "". */
 const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len);
 
+/* --- Attention over keys that several calls have seen --- */
+
+/* What one call has found over its keys. */
+typedef struct attn_part {
+    attn_view o;      /* f32 [batch, heads, q_len, v_dim] */
+    const float *lse; /* [batch, heads, q_len] natural log, token stride 1 */
+    int64_t lse_batch, lse_head;
+} attn_part;
+
+typedef struct attn_merge_args {
+    uint32_t struct_size;
+    int32_t batch, heads, q_len, v_dim; /* 0 is allowed */
+    int32_t part_count;
+    const attn_part *parts;
+    attn_out o; /* f32 [batch, heads, q_len, v_dim] */
+    float *lse; /* [batch, heads, q_len], token stride 1; null: not wanted */
+    int64_t lse_batch, lse_head;
+} attn_merge_args;
+
+/* Attention of the same queries over all keys from their attention over disjoint sets of them, such
+ * as a prefix that many items share and what each has of its own: with w = exp(lse - the largest
+ * lse) of each part, o = sum(w * o) / sum(w) and lse = the largest + log(sum(w)), in double, in the
+ * order of the parts, rounded once. A part with lse = -inf (no visible key) adds nothing, whatever
+ * its o is; where all are so, or there is no part, o = 0 and lse = -inf. An lse of NaN makes the
+ * row NaN. Of specs with sinks at most one part may come from a call that has them. o may be a
+ * part's o, and lse its lse (same data and strides); else what is written lies apart from all that
+ * is read. Runs on the calling thread; calls may run side by side on rows that lie apart. Checks
+ * first: on any status but ATTN_OK (ATTN_E_ARGUMENT, ATTN_E_ABI) nothing was written. Source: Dao
+ * et al. 2023, split keys (Flash-Decoding); Juravsky et al. 2024 (Hydragen). */
+attn_status attn_merge(const attn_merge_args *args);
+attn_status attn_merge_check(const attn_merge_args *args, char *message, size_t size);
+
 /* --- Keys and values as a core stores them --- */
 
 typedef enum attn_operand { ATTN_OPERAND_K, ATTN_OPERAND_V } attn_operand;
