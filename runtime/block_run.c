@@ -83,12 +83,12 @@ static void run_forms(void *ctx, attn_team *team) {
 
 static __attribute__((noinline)) attn_status run(const attn_block *block,
                                                  const attn_block_args *args, bool reset) {
-    layer_call l = {.kernel = block->kernel};
+    layer_call l = {0};
     attn_block_checked *c = &l.checked;
     attn_status status = attn_block_call_check(NULL, block, args, reset, c);
     if (status != ATTN_OK) return status;
     const attn_block_args *a = &c->args;
-    const attn_block_kernel *k = block->kernel;
+    const attn_block_kernel *k = l.kernel = block->kernel;
     attn_block_call *call = &c->call;
     call->extent.threads = call->core.threads = attn_team_limit(a->pool, a->threads);
     place_items(block, a, &c->own, reset);
