@@ -484,8 +484,10 @@ void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_
         blame_good(&f, &d);
         return;
     }
-    /* A folder as its Makefile compiles it: -O2, then CFLAGS of the environment. */
-    const char *given = o->folder ? getenv("CFLAGS") : NULL;
+    /* A folder as its Makefile compiles it: -O2, then CFLAGS of the environment. Code of our own
+     * does not get by with what old compilers only warn of. */
+    const char *given =
+        o->folder ? getenv("CFLAGS") : "-Werror=int-conversion -Werror=incompatible-pointer-types";
     f.flags = arena_printf(a, "-std=c11 -fPIC -O2 %s%s %s", given ? given : "",
                            openmp_flag(a, f.dir), o->cflags ? o->cflags : "");
     f.sources = o->folder ? o->folder : f.dir;
