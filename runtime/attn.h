@@ -176,7 +176,7 @@ typedef enum attn_kv_type {
     ATTN_TYPES(ATTN_KV_TYPE_ID) ATTN_KV_TYPE_COUNT
 } attn_kv_type;
 /* What weights are stored in: the rows of weight_types.def. A layer's matrices: weight_type, one of
- * its first rows; weight_rest, auto or one of them. */
+ * its first rows; weight_rest, auto or one of its floats. */
 #include "weight_types.def"
 #define ATTN_WEIGHT_ID(id, ...) ATTN_WEIGHT_##id,
 #define ATTN_WEIGHT_TYPE_ID(id, ...) ATTN_WEIGHT_TYPE_##id = ATTN_WEIGHT_##id,
@@ -187,7 +187,7 @@ typedef enum attn_weight_type {
 } attn_weight_type;
 typedef enum attn_weight_rest {
     ATTN_WEIGHT_REST_AUTO,
-    ATTN_LAYER_WEIGHTS(ATTN_WEIGHT_REST_ID) ATTN_WEIGHT_REST_COUNT
+    ATTN_FLOAT_WEIGHTS(ATTN_WEIGHT_REST_ID) ATTN_WEIGHT_REST_COUNT
 } attn_weight_rest;
 typedef enum attn_o_type { ATTN_O_TYPE_SAME, ATTN_O_TYPE_F32 } attn_o_type;
 
@@ -473,7 +473,7 @@ typedef struct attn_tensor {
     const void *data;
     int32_t rank;
     int64_t dim[4];
-    int32_t type; /* attn_weight_type of data: f32 (0), bf16 or f16 */
+    int32_t type; /* attn_weight_type of data; rows are whole blocks, vectors f32, bf16 or f16 */
 } attn_tensor;
 
 /* Keys and values of the tokens so far, in memory of the caller's that attn_cache_init shares out.

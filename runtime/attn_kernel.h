@@ -147,7 +147,8 @@ typedef struct attn_panels {
 typedef struct attn_packing {
     const attn_source *weight; /* as attn_block_kernel.weights */
     float *to;                 /* zeros so far */
-    int32_t infinite;          /* a weight with a finite element that became infinite; -1: none */
+    int32_t refused;           /* a weight that cannot be packed, */
+    const char *why;           /* and why; null: none */
 } attn_packing;
 
 /* n elements of a weight from `at` on, as floats: in place, or in the buffer; and one element. */

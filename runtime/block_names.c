@@ -103,6 +103,24 @@ void attn_put_dims(char *out, size_t size, int32_t rank, const int64_t *dim) {
         n += (size_t)snprintf(out + n, size - n, "%s%lld", i ? ", " : "", (long long)dim[i]);
 }
 
+/* Vectors are floats; rows of matrices are whole blocks. */
+static bool type_fits(const attn_tensor *t, attn_problems *p) {
+    if (t->type < 0 || t->type >= ATTN_WEIGHT_COUNT) {
+        attn_problem(p, "%s: type is %d: must be an attn_weight_type, 0 to %d", t->name, t->type,
+                     ATTN_WEIGHT_COUNT - 1);
+        return false;
+    }
+    const attn_weight_row row = attn_weight_get(t->type);
+    if (t->rank == 1 && !attn_weight_is_float(t->type)) {
+        attn_problem(p, "%s: type is %s: must be f32, bf16 or f16 of a vector", t->name, row.name);
+        return false;
+    }
+    if (t->dim[t->rank - 1] % row.block == 0) return true;
+    attn_problem(p, "%s: type is %s, in blocks of %d: its rows are %lld elements", t->name,
+                 row.name, row.block, (long long)t->dim[t->rank - 1]);
+    return false;
+}
+
 bool attn_tensor_has(const attn_tensor *t, int32_t rank, const int64_t *want, attn_problems *p) {
     bool same = t->rank == rank && t->data;
     for (int i = 0; same && i < t->rank; i++) same = t->dim[i] == want[i];
@@ -137,11 +155,7 @@ static void take(const attn_block_kernel *k, const attn_tensor *t, attn_weights 
     int64_t want[4] = {0, first->dim[1], first->dim[2], 0};
     for (int i = 0; i < pieces; i++) want[0] += k->weights[found[i]].dim[0];
     if (!attn_tensor_has(t, first->rank, want, p)) return;
-    if (!attn_weight_is_float(t->type)) {
-        attn_problem(p, "%s: type is %d: must be ATTN_WEIGHT_F32, BF16 or F16: 0, 1 or 2", t->name,
-                     t->type);
-        return;
-    }
+    if (!type_fits(t, p)) return;
     const char *data = t->data;
     for (int i = 0; i < pieces; i++) {
         const attn_weight *w = &k->weights[found[i]];

@@ -89,19 +89,20 @@ static attn_status check_pack(const attn_why *why, const attn_block *block,
                              attn_packed_size(block->kernel), "attn_block_packed_bytes");
 }
 
-/* Returns a weight with an element that is too large for the type it is packed in; -1: none. */
-static __attribute__((noinline)) int32_t pack(const attn_block_kernel *k, const attn_weights *w,
-                                              void *packed) {
+/* Where a weight cannot be packed, *refused is its number and why comes back; else null. */
+static __attribute__((noinline)) const char *pack(const attn_block_kernel *k, const attn_weights *w,
+                                                  void *packed, int32_t *refused) {
     float *data = (float *)(void *)((char *)packed + sizeof(packed_header));
-    attn_packing p = {w->weight, data, -1};
+    attn_packing p = {w->weight, data, -1, NULL};
     memset(packed, 0, attn_packed_size(k));
     k->pack(&p);
     if (k->experts) k->pack_experts(w->part, data);
-    if (p.infinite >= 0) return p.infinite; /* without a header nothing takes it */
+    *refused = p.refused;
+    if (p.why) return p.why; /* without a header nothing takes it */
     packed_header h = header_of(k);
     h.checksum = checksum(data, k->packed_floats);
     memcpy(packed, &h, sizeof h);
-    return -1;
+    return NULL;
 }
 
 attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors, int32_t count,
@@ -114,12 +115,12 @@ attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors,
     status = attn_weights_find(block->kernel, tensors, count, &weights, message, message_size);
     if (status != ATTN_OK) return status;
     const attn_mode mode = attn_mode_enter();
-    const int32_t infinite = pack(block->kernel, &weights, packed);
+    int32_t refused;
+    const char *reason = pack(block->kernel, &weights, packed, &refused);
     attn_mode_leave(mode);
-    if (infinite < 0) return ATTN_OK;
-    return attn_refuse(&why, ATTN_E_WEIGHTS,
-                       "%s: holds a number that is too large for the type it is packed in",
-                       block->kernel->weights[infinite].name);
+    if (!reason) return ATTN_OK;
+    return attn_refuse(&why, ATTN_E_WEIGHTS, "%s: as the layer stores it: %s",
+                       block->kernel->weights[refused].name, reason);
 }
 
 attn_status attn_check_packed_header(const attn_why *why, const attn_block_kernel *k,

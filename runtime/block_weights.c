@@ -2,27 +2,43 @@
 /* block_weights.c - elements of weights as they are given, on their way to where a layer's kernels
  * read them. */
 #include "block.h"
+#include "quant.h"
 #include "types.h"
-#include "weight_types.h"
 
-enum { CHUNK = 256 }; /* elements on their way at once */
+enum { CHUNK = 256, BLOCK_MOST = 256 }; /* elements on their way at once, and of a block */
 
 /* Types of weights that are types of elements have the same numbers. */
 _Static_assert((int)ATTN_WEIGHT_F32 == (int)ATTN_TYPE_F32, "f32");
 _Static_assert((int)ATTN_WEIGHT_BF16 == (int)ATTN_TYPE_BF16, "bf16");
 _Static_assert((int)ATTN_WEIGHT_F16 == (int)ATTN_TYPE_F16, "f16");
 
+/* Of blocks, those that hold the elements. */
+static void widen(const attn_source *w, int64_t at, int64_t n, float *to) {
+    const attn_weight_row row = attn_weight_get(w->type);
+    float some[BLOCK_MOST];
+    for (int64_t done = 0, taken; done < n; done += taken) {
+        const int64_t block = (at + done) / row.block, skip = (at + done) % row.block;
+        attn_dequantise((const char *)w->data + block * row.bytes, w->type, row.block, some);
+        taken = row.block - skip < n - done ? row.block - skip : n - done;
+        memcpy(to + done, some + skip, sizeof *to * (size_t)taken);
+    }
+}
+
 const float *attn_source_floats(const attn_packing *p, int32_t weight, int64_t at, int64_t n,
                                 float *buffer) {
     const attn_source *w = &p->weight[weight];
     if (w->type == ATTN_WEIGHT_F32) return (const float *)w->data + at;
+    if (!attn_weight_is_float(w->type)) {
+        widen(w, at, n, buffer);
+        return buffer;
+    }
     for (int64_t i = 0; i < n; i++) buffer[i] = attn_load(w->data, w->type, at + i);
     return buffer;
 }
 
 double attn_source_at(const attn_packing *p, int32_t weight, int64_t at) {
-    const attn_source *w = &p->weight[weight];
-    return (double)attn_load(w->data, w->type, at);
+    float x;
+    return (double)*attn_source_floats(p, weight, at, 1, &x);
 }
 
 /* x as an f32; where that is not exact, the next one towards 0 with its last bit set: it lies on
@@ -43,13 +59,20 @@ static int64_t packed_at(const attn_panels *m, int64_t row, int64_t i) {
     return (row / m->columns * m->k + i) * m->columns + row % m->columns;
 }
 
+/* Keeps the first weight in mind that cannot be packed. */
+static void refuse(attn_packing *p, int32_t weight, const char *why) {
+    if (p->why) return;
+    p->why = why;
+    p->refused = weight;
+}
+
 /* Rounds a number of a weight into an element. A finite one that becomes infinite is kept in mind.
  */
 static void put(attn_packing *p, const attn_panels *m, int64_t at, int32_t weight, float x,
                 bool finite) {
     attn_store(p->to + m->at, m->type, at, x);
-    if (finite && p->infinite < 0 && isinf(attn_load(p->to + m->at, m->type, at)))
-        p->infinite = weight;
+    if (finite && isinf(attn_load(p->to + m->at, m->type, at)))
+        refuse(p, weight, "a finite number becomes infinite in it");
 }
 
 void attn_pack_value(attn_packing *p, const attn_panels *m, int64_t row, int64_t i, int32_t weight,
@@ -83,12 +106,74 @@ static void pack_some(attn_packing *p, const attn_panels *m, int64_t row, int64_
         for (int64_t j = 0; j < n; j++) put(p, m, to + j * step, weight, x[j], isfinite(x[j]));
 }
 
+/* --- Blocks: of a panel's rows the same field of each side by side, then their codes --- */
+
+/* Bytes of the fields of a block before its codes: a scale, a minimum, fifth bits. */
+static int fields_of(int32_t type, int bytes[3]) {
+    switch (type) {
+    case ATTN_WEIGHT_Q4_1: bytes[0] = bytes[1] = 2; return 2;
+    case ATTN_WEIGHT_Q5_0: bytes[0] = 2, bytes[1] = 4; return 2;
+    case ATTN_WEIGHT_Q5_1: bytes[0] = bytes[1] = 2, bytes[2] = 4; return 3;
+    default: bytes[0] = 2; return 1;
+    }
+}
+
+/* Code j of a block: bytes, or low halves of 16 bytes and then their high halves. */
+static int code_at(const uint8_t *codes, int j) {
+    return j < 16 ? codes[j] & 15 : codes[j - 16] >> 4;
+}
+
+/* One block of a row into its panel. Halves of a byte are codes of two elements that follow each
+ * other. */
+static void lay_block(uint8_t *to, int32_t type, int64_t columns, int64_t column,
+                      const uint8_t *block) {
+    int bytes[3];
+    const int fields = fields_of(type, bytes);
+    for (int i = 0; i < fields; i++) {
+        memcpy(to + column * bytes[i], block, (size_t)bytes[i]);
+        to += columns * bytes[i];
+        block += bytes[i];
+    }
+    if (type == ATTN_WEIGHT_Q8_0)
+        for (int j = 0; j < 32; j++) to[j * columns + column] = block[j];
+    else
+        for (int j = 0; j < 16; j++)
+            to[j * columns + column] =
+                (uint8_t)(code_at(block, 2 * j) | code_at(block, 2 * j + 1) << 4);
+}
+
+/* Likewise elements in blocks. */
+static void pack_blocks(attn_packing *p, const attn_panels *m, int64_t row, int64_t i,
+                        int32_t weight, int64_t at, int64_t n) {
+    const attn_source *w = &p->weight[weight];
+    const attn_weight_row type = attn_weight_get(m->type);
+    uint8_t made[CHUNK * sizeof(float)];
+    const uint8_t *block = made;
+    if (w->type == m->type) {
+        block = (const uint8_t *)w->data + attn_weight_bytes(w->type, at);
+    } else {
+        float buffer[CHUNK];
+        const float *x = attn_source_floats(p, weight, at, n, buffer);
+        const char *why = attn_quantise(made, m->type, n, x);
+        if (why) {
+            refuse(p, weight, why);
+            return;
+        }
+    }
+    const int64_t step = (int64_t)m->columns * type.bytes;
+    uint8_t *to = (uint8_t *)(p->to + m->at);
+    to += (row / m->columns * m->k + i) / type.block * step;
+    for (int64_t j = 0; j < n; j += type.block, to += step, block += type.bytes)
+        lay_block(to, m->type, m->columns, row % m->columns, block);
+}
+
 void attn_pack_rows(attn_packing *p, const attn_panels *m, int64_t row, int32_t weight,
                     int64_t from, int64_t n) {
+    const bool blocks = !attn_weight_is_float(m->type);
     for (int64_t r = 0; r < n; r++)
         for (int64_t i = 0; i < m->k; i += CHUNK)
-            pack_some(p, m, row + r, i, weight, (from + r) * m->k + i,
-                      m->k - i < CHUNK ? m->k - i : CHUNK);
+            (blocks ? pack_blocks : pack_some)(p, m, row + r, i, weight, (from + r) * m->k + i,
+                                               m->k - i < CHUNK ? m->k - i : CHUNK);
 }
 
 void attn_pack_vector(attn_packing *p, int64_t at, int32_t weight, int64_t from, int64_t n) {

@@ -120,8 +120,9 @@ typedef struct attn_rotation {
 } attn_rotation;
 attn_rotation attn_spec_rotation(const attn_spec *spec);
 
-/* What those of a resolved layer's matrices that are folded or transposed are stored in:
- * attn_weight_type; all others: its weight_type. */
+/* attn_weight_type that a resolved layer stores a matrix of k columns in; and those of its matrices
+ * that are folded or transposed. */
+int32_t attn_spec_weight_type(const attn_spec *spec, int64_t k);
 int32_t attn_spec_weight_rest(const attn_spec *spec);
 
 /* Width of a row of a layer: of its input and output. */

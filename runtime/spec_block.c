@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* spec_block.c - the rules of layer specs (level = block). */
 #include "op.h"
+#include "weight_types.h"
 
 #include <math.h>
 
@@ -273,6 +274,10 @@ static int32_t default_rest(const attn_spec *s) {
 
 int32_t attn_spec_weight_rest(const attn_spec *s) {
     return s->weight_rest == ATTN_WEIGHT_REST_AUTO ? default_rest(s) : s->weight_rest - 1;
+}
+
+int32_t attn_spec_weight_type(const attn_spec *s, int64_t k) {
+    return k % attn_weight_get(s->weight_type).block ? attn_spec_weight_rest(s) : s->weight_type;
 }
 
 attn_status attn_spec_block_rest(attn_spec *s, attn_spec_error *err) {

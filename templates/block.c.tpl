@@ -58,10 +58,8 @@ $ end
 $ if plan.kv.suffix ~= "" then
 #include "runtime/simd/${plan.kv.suffix:sub(2)}.h"
 $ end
-$ for _, type in ipairs(plan.weights) do
-$   if type.header ~= "" and "_" .. type.header ~= plan.kv.suffix then
-#include "runtime/simd/${type.header}.h"
-$   end
+$ for _, name in ipairs(plan.headers) do
+#include "runtime/simd/${name}.h"
 $ end
 
 ATTN_HIDDEN extern const attn_kernel

@@ -113,7 +113,7 @@ int block_weight_list(arena *a, const kernel_spec *spec, block_tensor *out, int 
 void block_round_weights(arena *a, const kernel_spec *spec, block_tensor *weight, int count);
 /* What a layer stores the weight of this name in, once it is no part of a fold: attn_weight_type.
  */
-int32_t block_weight_type(const attn_spec *spec, const char *name);
+int32_t block_weight_type(const attn_spec *spec, const block_tensor *weight);
 
 /* --- The pieces, for tests. --- */
 

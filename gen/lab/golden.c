@@ -7,6 +7,7 @@
 #include "oracle.h"
 #include "problem.h"
 #include "stored.h"
+#include "weight_types.h"
 #include "op.h"
 
 #include <math.h>
@@ -326,7 +327,8 @@ static void put_layer(writer *w, const block_case *c) {
     put(w, "in.q_pad_mask", ST_U8, c->q_pad, 2, (const int64_t[]){b, n});
     for (int i = 0; i < c->weight_count; i++) {
         const block_tensor *t = &c->weight[i];
-        const int32_t type = block_weight_type(s, t->name);
+        const int32_t stored = block_weight_type(s, t); /* files have no blocks */
+        const int32_t type = attn_weight_is_float(stored) ? stored : ATTN_WEIGHT_F32;
         put(w, arena_printf(w->a, "w.%s", t->name), stored_dtype(type),
             stored_from(w->a, type, t->data, elements(t)), t->rank, t->dim);
     }
@@ -359,7 +361,8 @@ static bool layer_file(arena *a, const kernel_spec *k, const golden_options *o, 
     block_case c = {.spec = k, .weight = weight};
     c.weight_count = block_weight_list(a, k, weight, MAX_WEIGHTS);
     random_weights(a, &r, weight, c.weight_count);
-    block_round_weights(a, k, weight, c.weight_count);
+    /* Twice: what is rounded is packed once more, from floats. */
+    for (int i = 0; i < 2; i++) block_round_weights(a, k, weight, c.weight_count);
     layer_inputs(a, &r, &k->core, index, &c);
     const int64_t size = (int64_t)c.batch * c.tokens * block_width(&k->core);
     c.y = arena_alloc(a, (size_t)size * sizeof *c.y + 1);

@@ -1,6 +1,7 @@
 /* oracle_weights.c - a layer's weights by name and shape, or what is wrong with them. */
 #include "layer_oracle.h"
 
+#include "quant.h"
 #include "stored.h"
 
 #include <string.h>
@@ -105,7 +106,8 @@ int32_t layer_rest_type(const attn_spec *s) {
     return s->weight_type == ATTN_WEIGHT_F32 ? ATTN_WEIGHT_F32 : ATTN_WEIGHT_F16;
 }
 
-int32_t block_weight_type(const attn_spec *s, const char *name) {
+int32_t block_weight_type(const attn_spec *s, const block_tensor *t) {
+    const char *name = t->name;
     static const char *const folded[] = {"q_proj.weight", "w_kc_q", "W_qr", NULL};
     static const char *const outputs[] = {"out_proj.weight", "o_proj.weight", NULL};
     static const char *const floats[] = {"norm", "bias", "sinks", NULL};
@@ -115,18 +117,29 @@ int32_t block_weight_type(const attn_spec *s, const char *name) {
     if (per_head && is_one_of(name, folded)) return ATTN_WEIGHT_F32;
     if (per_head && s->op == ATTN_OP_FULL_SELF && is_one_of(name, outputs)) return ATTN_WEIGHT_F32;
     const bool transposed = !strcmp(name, "W_kr") || !strcmp(name, "kv_b_proj.weight");
-    return transposed ? layer_rest_type(s) : s->weight_type;
+    const bool whole = t->dim[t->rank - 1] % attn_weight_get(s->weight_type).block == 0;
+    return transposed || !whole ? layer_rest_type(s) : s->weight_type;
+}
+
+/* Floats by a restatement of the rule; blocks by quant.h, which is held to ggml's own bytes. */
+static void round_weight(int32_t type, const float *from, int64_t count, void *blocks, float *to) {
+    if (attn_weight_is_float(type)) {
+        for (int64_t i = 0; i < count; i++) to[i] = (float)stored_rounded(type, (double)from[i]);
+        return;
+    }
+    attn_quantise(blocks, type, count, from);
+    attn_dequantise(blocks, type, count, to);
 }
 
 void block_round_weights(arena *a, const kernel_spec *spec, block_tensor *weight, int count) {
     for (int i = 0; i < count; i++) {
-        const int32_t type = block_weight_type(&spec->core, weight[i].name);
+        const int32_t type = block_weight_type(&spec->core, &weight[i]);
         if (type == ATTN_WEIGHT_F32) continue;
         int64_t elements = 1;
         for (int d = 0; d < weight[i].rank; d++) elements *= weight[i].dim[d];
         float *to = arena_alloc(a, (size_t)elements * sizeof *to + 1);
-        for (int64_t e = 0; e < elements; e++)
-            to[e] = (float)stored_rounded(type, (double)weight[i].data[e]);
+        round_weight(type, weight[i].data, elements,
+                     arena_alloc(a, (size_t)attn_weight_bytes(type, elements) + 1), to);
         weight[i].data = to;
     }
 }

@@ -41,6 +41,7 @@ typedef struct block_stage {
 
 typedef struct block_plan {
     attn_isa isa;
+    const attn_spec *spec;
     char symbol[ATTN_NAME_MAX];
     int width;            /* f32 lanes */
     int model;            /* floats of a row of x and y */

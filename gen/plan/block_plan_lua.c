@@ -1,6 +1,8 @@
 /* block_plan_lua.c - a layer's plan as data for templates. */
 #include "block_plan.h"
 
+#include "spec.h"
+#include "types.h"
 #include "weight_types.h"
 
 static lua_val *places_to_lua(arena *a, const block_plan *p) {
@@ -16,15 +18,19 @@ static lua_val *places_to_lua(arena *a, const block_plan *p) {
 }
 
 /* What templates write of a type of weights: its hooks (weight/NAME.c), the end of its functions'
- * names, elements of a cache line, and its vectors' header (""; none). */
+ * names, elements of a cache line. */
 static lua_val *weight_to_lua(arena *a, const block_plan *p, int32_t type) {
     const attn_weight_row row = attn_weight_get(type);
     const bool plain = type == ATTN_WEIGHT_F32;
     lua_val *t = lua_val_table(a);
     lua_val_set_string(a, t, "name", row.name);
     lua_val_set_string(a, t, "suffix", plain ? "" : arena_printf(a, "_%s", row.name));
-    lua_val_set_string(a, t, "header", plain ? "" : row.name);
     lua_val_set_int(a, t, "line", p->line * (int)sizeof(float) * row.block / row.bytes);
+    lua_val_set_int(a, t, "block", row.block);
+    lua_val_set_int(a, t, "block_bytes", row.bytes * p->nr);
+    lua_val_set_int(a, t, "line_bytes", p->line * (int)sizeof(float));
+    lua_val_set_int(a, t, "row_ahead", p->row_ahead * 64);
+    lua_val_set_int(a, t, "streams", row.block > 1 ? 2 : p->streams);
     return t;
 }
 
@@ -33,6 +39,22 @@ static lua_val *weights_to_lua(arena *a, const block_plan *p) {
     lua_val *list = lua_val_table(a);
     for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++)
         if (p->has_weights[type]) lua_val_push(a, list, weight_to_lua(a, p, type));
+    return list;
+}
+
+/* Types of elements, beside that of keys, whose vectors weights are made of: names of simd/. */
+static lua_val *headers_to_lua(arena *a, const block_plan *p) {
+    const int32_t known = attn_spec_types(p->spec).k;
+    bool need[ATTN_TYPE_COUNT] = {false};
+    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
+        if (!p->has_weights[type]) continue;
+        need[attn_weight_is_float(type) ? type : ATTN_TYPE_F16] = true;
+        need[ATTN_TYPE_I8] = need[ATTN_TYPE_I8] || type == ATTN_WEIGHT_Q8_0;
+    }
+    lua_val *list = lua_val_table(a);
+    for (int32_t type = ATTN_TYPE_F32 + 1; type < ATTN_TYPE_COUNT; type++)
+        if (need[type] && type != known)
+            lua_val_set_string(a, list, NULL, attn_type_get(type).name);
     return list;
 }
 
@@ -133,6 +155,7 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
     lua_val_set(a, t, "stages", stages_to_lua(a, p));
     lua_val_set(a, t, "matrices", matrices_to_lua(a, p, false));
     lua_val_set(a, t, "matrix", matrices_to_lua(a, p, true));
+    lua_val_set(a, t, "headers", headers_to_lua(a, p));
     lua_val_set(a, t, "weights", weights_to_lua(a, p));
     lua_val_set(a, t, "floats", weight_to_lua(a, p, ATTN_WEIGHT_F32));
     lua_val_set_bool(a, t, "has_floats", p->has_weights[ATTN_WEIGHT_F32]);

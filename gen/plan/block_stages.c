@@ -33,10 +33,13 @@ static int64_t panel_floats(const block_plan *p, int32_t type, int64_t k) {
     return attn_weight_bytes(type, k * p->nr) / (int64_t)sizeof(float);
 }
 
+enum { OWN = -1 }; /* the layer's type of weights, if its blocks fit */
+
 /* W [n, k], or one a head, of a type of weights, whose columns are made in groups of `together`. */
 static int matrices(block_plan *p, const char *name, int32_t type, int heads, int64_t n, int64_t k,
                     int together) {
     block_matrix *m = &p->matrix[p->matrices];
+    if (type == OWN) type = attn_spec_weight_type(p->spec, k);
     *m = (block_matrix){.name = name, .heads = heads, .n = n, .k = k, .type = type};
     m->panels = (n + p->nr - 1) / p->nr;
     m->unit = block_unit(together, p->nr);
@@ -89,10 +92,10 @@ static void regular_vectors(const attn_spec *s, block_plan *p) {
 
 static void regular(const attn_spec *s, block_plan *p) {
     const int64_t d = s->head_dim, dv = s->v_dim;
-    const int q = matrix(p, "Q", s->weight_type, s->heads * d, p->model, s->head_dim);
-    const int k = matrix(p, "K", s->weight_type, s->kv_heads * d, p->keys, s->head_dim);
-    const int v = matrix(p, "V", s->weight_type, s->v_heads * dv, p->keys, s->v_dim);
-    const int o = matrix(p, "O", s->weight_type, p->model, s->heads * dv, 1);
+    const int q = matrix(p, "Q", OWN, s->heads * d, p->model, s->head_dim);
+    const int k = matrix(p, "K", OWN, s->kv_heads * d, p->keys, s->head_dim);
+    const int v = matrix(p, "V", OWN, s->v_heads * dv, p->keys, s->v_dim);
+    const int o = matrix(p, "O", OWN, p->model, s->heads * dv, 1);
     regular_vectors(s, p);
     if (is_cross(s)) {
         STAGE(p, "project_queries", q);
@@ -105,11 +108,12 @@ static void regular(const attn_spec *s, block_plan *p) {
 
 static void mla_per_head(const attn_spec *s, block_plan *p) {
     const int64_t keys = (int64_t)s->heads * s->retr_dim; /* and queries */
-    const int32_t rest = attn_spec_weight_rest(s), out = p->second_output ? rest : s->weight_type;
+    const int32_t rest = attn_spec_weight_rest(s), values = s->heads * s->head_dim;
+    const int32_t out = p->second_output ? rest : attn_spec_weight_type(s, values);
     const int q = matrix(p, "Q", rest, keys, p->model, s->retr_dim);
-    const int kv = matrix(p, "KV", s->weight_type, s->kv_comp_dim, p->keys, 1);
+    const int kv = matrix(p, "KV", OWN, s->kv_comp_dim, p->keys, 1);
     const int kr = matrix(p, "KR", rest, keys, s->kv_comp_dim, s->retr_dim);
-    const int uv = matrices(p, "UV", s->weight_type, s->heads, s->head_dim, s->kv_comp_dim, 1);
+    const int uv = matrices(p, "UV", OWN, s->heads, s->head_dim, s->kv_comp_dim, 1);
     const int o = matrix(p, "O", out, p->model, (int64_t)s->heads * s->head_dim, 1);
     if (is_cross(s)) {
         STAGE(p, "project_queries", q);
@@ -127,16 +131,16 @@ static void mla_shared(const attn_spec *s, block_plan *p) {
     const int c = s->kv_comp_dim, query = s->head_dim + s->retr_dim;
     const int both = s->head_dim + s->v_head_dim;
     const int32_t rest = attn_spec_weight_rest(s); /* of kv_b_proj, half of it transposed */
-    const int qa = lora ? matrix(p, "QA", s->weight_type, s->q_comp_dim, p->model, 1) : -1;
+    const int qa = lora ? matrix(p, "QA", OWN, s->q_comp_dim, p->model, 1) : -1;
     if (lora) vector(p, "QA_NORM", s->q_comp_dim);
-    const int q = matrix(p, "Q", s->weight_type, (int64_t)s->heads * query,
-                         lora ? s->q_comp_dim : p->model, query);
-    const int kva = matrix(p, "KVA", s->weight_type, c + s->retr_dim, p->keys, 1);
+    const int q =
+        matrix(p, "Q", OWN, (int64_t)s->heads * query, lora ? s->q_comp_dim : p->model, query);
+    const int kva = matrix(p, "KVA", OWN, c + s->retr_dim, p->keys, 1);
     vector(p, "KV_NORM", c);
     const int uk = matrices(p, "UK", rest, s->heads, c, s->head_dim, 1);
     const int uv = matrices(p, "UV", rest, s->heads, s->v_head_dim, c, 1);
     const int kvb = p->expand_from ? matrix(p, "KVB", rest, (int64_t)s->heads * both, c, both) : -1;
-    const int o = matrix(p, "O", s->weight_type, p->model, (int64_t)s->heads * s->v_head_dim, 1);
+    const int o = matrix(p, "O", OWN, p->model, (int64_t)s->heads * s->v_head_dim, 1);
     STAGE(p, "project_rows", lora ? qa : q, kva);
     if (lora) STAGE(p, "project_queries", q);
     STAGE(p, "absorb", uk);
@@ -160,8 +164,8 @@ static int64_t up_columns(const block_plan *p, int64_t hidden) {
 static void every_row(const attn_spec *s, block_plan *p) {
     p->ffn_columns = round_up(p->ffn_dim, p->nr);
     const int64_t n = up_columns(p, p->ffn_dim);
-    const int up = matrix(p, "UP", s->weight_type, n, p->model, p->gated ? 2 * p->nr : 1);
-    const int down = matrix(p, "DOWN", s->weight_type, p->model, p->ffn_dim, 1);
+    const int up = matrix(p, "UP", OWN, n, p->model, p->gated ? 2 * p->nr : 1);
+    const int down = matrix(p, "DOWN", OWN, p->model, p->ffn_dim, 1);
     if (s->ffn_bias) vector(p, "UP_BIAS", n);
     if (s->ffn_bias) vector(p, "DOWN_BIAS", p->model);
     STAGE(p, "up", up);
@@ -205,6 +209,7 @@ void block_plan_ffn(const attn_spec *s, block_plan *p) {
 
 void block_plan_stages(const attn_spec *s, block_plan *p) {
     const bool norms = s->norm != ATTN_NORM_NONE, both = s->norm_place == ATTN_NORM_PLACE_BOTH;
+    p->spec = s;
     block_plan_ffn(s, p);
     p->second_norm = norms && p->own_ffn && !s->shared_norm;
     if (norms) norm(s, p, "NORM1", "NORM1_BIAS");

@@ -38,11 +38,12 @@ $   local W, S, plain = hooks("weight/" .. type.name .. ".c"), type.suffix, type
 /* s->t[rows][panels * NR] = a[rows][depth] times panels of packed weights. */
 static void gemm${S}(const float *a, ptrdiff_t lda, int32_t rows, const ${W.element} *w, int32_t depth,
                  int32_t panels, scratch *s) {
-    const int64_t panel = (int64_t)depth * NR;
+    const int64_t panel = ${W.offset("depth")};
     const int32_t n = rows * panels * NR;
     for (int32_t k = 0; k < depth; k += SPAN) {
         const int32_t deep = min32(SPAN, depth - k);
-        gemm_span${S}(a + k, lda, rows, w + (int64_t)k * NR, panel, deep, panels, ${plain and "" or "s->wide, "}s->t);
+        const ${W.element} *from = w + ${W.offset("k")};
+        gemm_span${S}(a + k, lda, rows, from, panel, deep, panels, ${plain and "" or "s->wide, "}s->t);
         if (depth > SPAN) keep(s->t, s->kept, s->lost, n, k == 0);
     }
     if (depth > SPAN) memcpy(s->t, s->kept, sizeof(float) * (size_t)n);

@@ -26,7 +26,7 @@ $   if heads > 1 then
         if (block < ${heads} * blocks) {
             const int32_t h = block / blocks, col = block % blocks * per;
             const ${W.element} *w = ${W.place(m.name)};
-            w += (int64_t)h * PANELS * K * NR;
+            w += (int64_t)h * PANELS * ${W.offset("K")};
 $   else
         if (block < blocks) {
             const int32_t col = block * per;
@@ -35,7 +35,7 @@ $   end
             const int32_t panels = min32(per / NR, PANELS - col / NR);
             const float *from = ${a.from};
             from += (int64_t)first * (${a.lda});
-            w += (int64_t)(col / NR) * K * NR;
+            w += (int64_t)(col / NR) * ${W.offset("K")};
 $   if heads > 1 then
             from += h * ${a.step};
 $   end

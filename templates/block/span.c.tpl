@@ -1,10 +1,33 @@
 $ -- Many rows times panels of weights of one type: a.type. Those that are not f32 are widened, a
 $ -- slice of a panel at a time, and tiles of f32 run over it.
-$ local W, S, streams = hooks("weight/" .. a.type.name .. ".c"), a.type.suffix, plan.streams
-$ local E, plain = W.element, a.type.name == "f32"
+$ local W, S, streams = hooks("weight/" .. a.type.name .. ".c"), a.type.suffix, a.type.streams
+$ local E, plain, blocks = W.element, a.type.name == "f32", a.type.block > 1
 $ if not plain then
 /* to[depth][NR] = a panel's slice. ahead: as in a tile. */
-static void widen${S}(const ${E} *restrict w, int64_t ahead, int32_t depth, float *restrict to) {
+static void widen${S}(const ${E} *restrict w, int64_t ahead, int32_t depth,
+                       float *restrict to) {
+$   if blocks then
+    for (int32_t k = 0; k < depth; k += ${W.block}) {
+        const ${E} *b = w + ${W.offset("k")};
+$     for line = 0, a.type.block_bytes - 1, a.type.line_bytes do
+        ATTN_PREFETCH_L1(ATTN_AHEAD(b, ${at("ahead", line)}));
+$     end
+$     for n = 0, plan.vectors - 1 do
+        ${W.head("b", n, n)}
+$     end
+        for (int32_t j = 0; j < ${W.block}; j += ${W.group}, to += ${W.group} * NR) {
+$     for n = 0, plan.vectors - 1 do
+            ${W.group_of("b", "j", n, n)}
+$     end
+$     for u = 0, W.group - 1 do
+$       for n = 0, plan.vectors - 1 do
+            vf_store(${at("to", u * plan.nr + n * plan.width)}, ${W.load("b", "j", u, n, n)});
+$       end
+$     end
+        }
+    }
+}
+$   else
     for (int32_t k = 0; k < depth; k++, w += NR, to += NR) {
 $   for line = 0, plan.nr - 1, a.type.line do
         ATTN_PREFETCH_L1(ATTN_AHEAD(w, ${at("ahead", line)}));
@@ -14,9 +37,10 @@ $   for n = 0, plan.vectors - 1 do
 $   end
     }
 }
+$   end
 
 $ end
-/* t[rows][panels * NR] = a[rows][depth] times panels of packed weights, which are `panel` ${plain and "floats" or "elements"}
+/* t[rows][panels * NR] = a[rows][depth] times panels of packed weights, which are `panel` ${plain and "floats" or blocks and "bytes" or "elements"}
  * apart, for a depth of SPAN at most. */
 static void gemm_span${S}(const float *a, ptrdiff_t lda, int32_t rows, const ${E} *w,
                       int64_t panel, int32_t depth, int32_t panels,${plain and "" or " float *wide,"} float *t) {
@@ -27,15 +51,21 @@ static void gemm_span${S}(const float *a, ptrdiff_t lda, int32_t rows, const ${E
     if (rows <= ${plan.few_tiles} * MR) { /* weights come from memory: as they lie */
         for (int32_t p = 0; p < panels; p++, w += panel)
             for (int32_t k = 0; k < depth; k += NEAR) {
-                const ${E} *at = w + (int64_t)k * NR;
+                const ${E} *at = w + ${W.offset("k")};
+$ if blocks then
+                const int32_t deep = min32(NEAR, depth - k);
+                widen${S}(at, ${W.offset("NEAR")}, deep, wide);
+                slice_times(a + k, lda, rows, wide, 0, deep, k == 0, t + (ptrdiff_t)p * NR, ldt);
+$ else
                 slice_times${S}(a + k, lda, rows, at, AHEAD * NR, min32(NEAR, depth - k), k == 0,
                             t + (ptrdiff_t)p * NR, ldt);
+$ end
             }
         return;
     }
     for (int32_t k = 0; k < depth; k += DEPTH)
         for (int32_t p = 0; p < panels; p++) {
-            const ${E} *at = w + p * panel + (int64_t)k * NR;
+            const ${E} *at = w + p * panel + ${W.offset("k")};
 $ if plain then
             slice_times(a + k, lda, rows, at, panel, min32(DEPTH, depth - k), k == 0,
 $ else

@@ -1,8 +1,13 @@
 $ -- Some rows times panels of weights of one type. a.type: a type that the plan's matrices have.
 $ -- a.rows: single rows as well.
-$ local mr, nv, U, streams = plan.mr, plan.vectors, plan.unroll, plan.streams
+$ local mr, nv, U, streams = plan.mr, plan.vectors, plan.unroll, a.type.streams
 $ local W, S = hooks("weight/" .. a.type.name .. ".c"), a.type.suffix
-$ local E = W.element
+$ local E, blocks = W.element, a.type.block > 1
+$ -- Blocks are widened for all but single rows.
+$ if blocks then
+$   W.value()
+
+$ else
 $ if S == "" then
 /* W is packed in panels of NR columns, [k][NR] each; rows of `a` are read as they lie. A sum runs
  * over k from 0 on, whatever the rows and slices: its bits are the same in every tile. It has three
@@ -64,6 +69,7 @@ static void tile_${m}${S}(const float *restrict a, ptrdiff_t lda, const ${E} *re
 }
 
 $ end
+$ end
 $ if a.rows then
 /* t[${streams} * NR] = one row times ${streams} panels, which lie `step` ${S == "" and "floats" or "elements"} apart: memory gives more to several
  * streams than to one. The sums are those of a tile. */
@@ -78,6 +84,32 @@ $ end
 $ for p = 0, streams - 1 do
         vf ${list(nv, function(n) return "s" .. p .. "_" .. n .. " = vf_zero()" end)};
 $ end
+$   if blocks then
+        for (; k < end; k += ${W.block}) {
+$     for p = 0, streams - 1 do
+            const ${E} *b${p} = w${p} + ${W.offset("k")};
+$       for line = 0, a.type.block_bytes - 1, a.type.line_bytes do
+            ATTN_PREFETCH_L1(ATTN_AHEAD(b${p}, ${line + a.type.row_ahead}));
+$       end
+$       for n = 0, nv - 1 do
+            ${W.head("b" .. p, n, p .. "_" .. n)}
+$       end
+$     end
+            for (int32_t j = 0; j < ${W.block}; j += ${W.group}) {
+$     for u = 0, W.group - 1 do
+                const vf x${u} = vf_bcast(a + k + j + ${u});
+$     end
+$     for p = 0, streams - 1 do
+$       for n = 0, nv - 1 do
+                ${W.group_of("b" .. p, "j", n, p .. "_" .. n)}
+$         for u = 0, W.group - 1 do
+                s${p}_${n} = vf_fma(x${u}, ${W.load("b" .. p, "j", u, n, p .. "_" .. n)}, s${p}_${n});
+$         end
+$       end
+$     end
+            }
+        }
+$   else
         for (; k < end; k++) {
             const vf x = vf_bcast(a + k);
             const int64_t at = (int64_t)k * NR;
@@ -90,6 +122,7 @@ $   for n = 0, nv - 1 do
 $   end
 $ end
         }
+$   end
         if (!first) {
 $ for p = 0, streams - 1 do
 $   for n = 0, nv - 1 do
@@ -106,6 +139,7 @@ $ end
 }
 
 $ end
+$ if not blocks then
 /* Some rows times a panel's slice, in tiles of equal size as nearly as may be. */
 static void slice_times${S}(const float *a, ptrdiff_t lda, int32_t rows, const ${E} *w,
                         int64_t ahead, int32_t depth, bool first, float *t, ptrdiff_t ldt) {
@@ -123,3 +157,4 @@ $ end
         ahead = 0; /* once is enough */
     }
 }
+$ end

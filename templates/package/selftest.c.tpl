@@ -16,7 +16,10 @@ $ if model.has_layouts then
 $ end
 #include "runtime/op.h"
 #include "runtime/spec.h"
-$ if model.has_types or model.has_weights then
+$ if model.has_weights then
+#include "runtime/quant.h"
+$ end
+$ if model.has_types then
 #include "runtime/types.h"
 $ end
 
@@ -232,9 +235,12 @@ static attn_status fill(layer *l) {
         for (int64_t j = 0; j < count; j++) data[j] = matrix ? size * data[j] : 1 + data[j] / 4;
         t->data = data;
 $   if model.has_weights then
-        if (!matrix || l->kernel->spec->weight_type == ATTN_WEIGHT_F32) continue;
-        t->type = l->kernel->spec->weight_type;
-        for (int64_t j = 0; j < count; j++) attn_store(data, t->type, j, data[j]);
+        const int32_t type = l->kernel->spec->weight_type;
+        if (!matrix || t->dim[t->rank - 1] % attn_weight_get(type).block) continue;
+        void *blocks = must(malloc((size_t)attn_weight_bytes(type, count)));
+        attn_quantise(blocks, type, count, data);
+        free(data);
+        t->data = blocks, t->type = type;
 $   end
     }
     return ATTN_OK;

@@ -1,6 +1,7 @@
 $ -- Weights in f16, widened in registers; of slices that many rows pass, once for all of them.
 $ return {
 $   element = "f16",
+$   offset = function(k) return "(int64_t)" .. k .. " * NR" end,
 $   load = function(p) return "vf_loadu_f16(" .. p .. ")" end,
 $   place = function(name) return "(const f16 *)(const void *)(l->w + " .. name .. "_AT)" end,
 $ }

@@ -2,6 +2,7 @@
 #include "cases.h"
 #include "spec.h"
 #include "types.h"
+#include "weight_types.h"
 #include "../../gen/lab/oracle.h"
 #include <ctype.h>
 #include <stdio.h>
@@ -170,7 +171,10 @@ bool case_reads(const bench_case *c, const kernel_spec *k) {
 }
 
 double case_bytes(const bench_case *c, const kernel_spec *k) {
-    if (case_is_layer(k)) return case_weights(k) * sizeof(float);
+    if (case_is_layer(k)) {
+        const attn_weight_row row = attn_weight_get(k->core.weight_type);
+        return case_weights(k) * row.bytes / row.block;
+    }
     double floats = (double)k->core.kv_heads * attn_spec_k_dim(&k->core);
     if (!case_shares_v(k)) floats += (double)k->core.v_heads * k->core.v_dim;
     const double bytes = floats * c->kv_len * (double)attn_type_size(attn_spec_types(&k->core).k);

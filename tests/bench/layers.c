@@ -21,8 +21,8 @@ static size_t elements(const attn_tensor *t) {
     return count;
 }
 
-/* Weights of one scale: a random sequence. A smaller one stays where a longer one is made, for
- * other layers' checks read it. */
+/* Weights of one scale: a random sequence. A smaller one stays where a longer one is made,
+ * for other layers' checks read it. */
 typedef struct sequence {
     float *data;
     size_t count;
@@ -65,6 +65,18 @@ static void give_weights(arena *a, bench_layer *l) {
     }
 }
 
+/* What the layer has of them, for the check. */
+static void round_weights(arena *a, bench_layer *l) {
+    block_tensor weight[LAYER_WEIGHTS];
+    for (int i = 0; i < l->weight_count; i++) {
+        const attn_tensor *t = &l->weight[i];
+        weight[i] = (block_tensor){t->name, t->data, t->rank, {0}};
+        memcpy(weight[i].dim, t->dim, sizeof t->dim);
+    }
+    block_round_weights(a, l->spec, weight, l->weight_count);
+    for (int i = 0; i < l->weight_count; i++) l->weight[i].data = weight[i].data;
+}
+
 bench_layer *layer_make(arena *a, const kernel_lib *lib, const kernel_spec *k, attn_isa isa) {
     bench_layer *l = arena_alloc(a, sizeof *l);
     *l = (bench_layer){.spec = k, .isa = isa};
@@ -83,6 +95,7 @@ bench_layer *layer_make(arena *a, const kernel_lib *lib, const kernel_spec *k, a
     status = lib->block_pack(l->block, l->weight, l->weight_count, l->packed, bytes, message,
                              sizeof message);
     if (status != ATTN_OK) die(k->name, message);
+    round_weights(a, l);
     return l;
 }
 

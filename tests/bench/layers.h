@@ -13,7 +13,7 @@ typedef struct bench_layer {
     const kernel_spec *spec;
     attn_isa isa;
     attn_block *block;
-    attn_tensor weight[LAYER_WEIGHTS]; /* as packed; random */
+    attn_tensor weight[LAYER_WEIGHTS]; /* random; as they are stored, in f32 */
     int weight_count;
     void *packed;
 } bench_layer;

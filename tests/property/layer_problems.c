@@ -1,7 +1,7 @@
 /* layer_problems.c - random weights, rows and lengths for a layer, what it must compute, and how
  * far from that it may be. */
 #include "layers.h"
-#include "lab/stored.h"
+#include "quant.h"
 #include "types.h"
 #include <math.h>
 #include <stdio.h>
@@ -46,8 +46,10 @@ static float *random_weight(arena *a, rng *r, const layer_problem *p, const attn
 static void give_stored(arena *a, const attn_spec *s, const block_tensor *w, attn_tensor *t) {
     int64_t count = 1;
     for (int i = 0; i < t->rank; i++) count *= t->dim[i];
-    t->type = block_weight_type(s, w->name);
-    t->data = stored_from(a, t->type, w->data, count);
+    t->type = block_weight_type(s, w);
+    void *stored = arena_alloc(a, (size_t)attn_weight_bytes(t->type, count) + 1);
+    attn_quantise(stored, t->type, count, t->data);
+    t->data = stored;
 }
 
 void layer_weights(arena *a, const kernel_lib *lib, const attn_block *block, rng *r,

@@ -597,14 +597,19 @@ static void check_types(status_test *t) {
     check_text(t, "65520 as f16",
                t->lib->block_pack(t->block[SHARED], w, n, g.data, bytes, message, sizeof message),
                ATTN_E_WEIGHTS, message,
-               "o_proj.weight: holds a number that is too large for the type it is packed in");
+               "o_proj.weight: as the layer stores it: a finite number becomes infinite in it");
     check(t, "what is packed then", t->lib->block_check(t->block[SHARED], g.data, bytes),
           ATTN_E_PACKED);
-    large->type = ATTN_TYPE_I8;
-    check_text(t, "weights in i8",
+    large->type = ATTN_WEIGHT_COUNT;
+    check_text(t, "weights of no type",
                t->lib->block_pack(t->block[SHARED], w, n, g.data, bytes, message, sizeof message),
                ATTN_E_WEIGHTS, message,
-               "o_proj.weight: type is 3: must be ATTN_WEIGHT_F32, BF16 or F16: 0, 1 or 2");
+               "o_proj.weight: type is 12: must be an attn_weight_type, 0 to 11");
+    large->type = ATTN_WEIGHT_Q4_K;
+    check_text(t, "rows that are no blocks",
+               t->lib->block_pack(t->block[SHARED], w, n, g.data, bytes, message, sizeof message),
+               ATTN_E_WEIGHTS, message,
+               "o_proj.weight: type is q4_k, in blocks of 256: its rows are 16 elements");
     guard_free(&g);
 }
 

@@ -76,7 +76,7 @@ static const struct {
      "{'model_type': 'phi3', 'hidden_size': 96, 'intermediate_size': 128, 'num_hidden_layers': 2, "
      "'num_attention_heads': 2, 'num_key_value_heads': 1, 'partial_rotary_factor': 0.75, "
      "'rms_norm_eps': 1e-5, 'sliding_window': 2047}",
-     "",
+     " weight_type ",
      {"stored as q4_0: attn_qkv (1 of 2 layers), ffn_up (1 of 2 layers)\n"}},
     {"cohere2",
      "{'model_type': 'cohere2', 'hidden_size': 64, 'intermediate_size': 128, 'num_hidden_layers': "
