@@ -72,7 +72,8 @@ ${p.heading}
 $ if p.inner_count > 0 then
 ${p.inner_count} of them: attention inside layers, shown with their layers.
 $ end
-Numbers that depend on tiles are those of ${p.isa}. Tensors are f32 but where a kernel says otherwise.</p>
+Numbers that depend on tiles are those of ${p.isa}. Tensors are f32 but where a kernel says
+otherwise.</p>
 </header>
 
 <h2>Layers</h2>

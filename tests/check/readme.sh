@@ -197,11 +197,11 @@ mkdir -p "$work/tree/build"
 ln -s "$PWD/tests" "$work/tree/tests"
 ln -s "$(cd "$(dirname "$gen")" && pwd)/attn-gen" "$work/tree/build/attn-gen"
 generated() {
-    awk '/^    \$ build\/attn-gen generate / {command = substr($0, 7); next}
-        command && / files in build\// {print command; print substr($0, 5)}
-        {command = ""}' "$1" >"$work/generate"
+    awk '/^    \$ / {command = /^    \$ build\/attn-gen generate / ? substr($0, 7) : ""; next}
+        command && /^    .* files in build\// {print command; print substr($0, 5); command = ""}
+        !/^    / {command = ""}' "$1" >"$work/generate"
     while read -r command && IFS= read -r want; do
-        got=$(cd "$work/tree" && sh -c "$command" 2>&1) || :
+        got=$(cd "$work/tree" && sh -c "$command" 2>&1 | tail -n 1) # notes come before it
         if [ "$got" = "$want" ]; then
             continue
         elif [ "$2" = --write ]; then
