@@ -7,11 +7,6 @@
 
 enum { CHUNK = 256, BLOCK_MOST = 256 }; /* elements on their way at once, and of a block */
 
-/* Types of weights that are types of elements have the same numbers. */
-_Static_assert((int)ATTN_WEIGHT_F32 == (int)ATTN_TYPE_F32, "f32");
-_Static_assert((int)ATTN_WEIGHT_BF16 == (int)ATTN_TYPE_BF16, "bf16");
-_Static_assert((int)ATTN_WEIGHT_F16 == (int)ATTN_TYPE_F16, "f16");
-
 /* Of blocks, those that hold the elements. */
 static void widen(const attn_source *w, int64_t at, int64_t n, float *to) {
     const attn_weight_row row = attn_weight_get(w->type);
@@ -32,7 +27,8 @@ const float *attn_source_floats(const attn_packing *p, int32_t weight, int64_t a
         widen(w, at, n, buffer);
         return buffer;
     }
-    for (int64_t i = 0; i < n; i++) buffer[i] = attn_load(w->data, w->type, at + i);
+    const int32_t type = attn_weight_element(w->type);
+    for (int64_t i = 0; i < n; i++) buffer[i] = attn_load(w->data, type, at + i);
     return buffer;
 }
 
@@ -70,8 +66,9 @@ static void refuse(attn_packing *p, int32_t weight, const char *why) {
  */
 static void put(attn_packing *p, const attn_panels *m, int64_t at, int32_t weight, float x,
                 bool finite) {
-    attn_store(p->to + m->at, m->type, at, x);
-    if (finite && isinf(attn_load(p->to + m->at, m->type, at)))
+    const int32_t type = attn_weight_element(m->type);
+    attn_store(p->to + m->at, type, at, x);
+    if (finite && isinf(attn_load(p->to + m->at, type, at)))
         refuse(p, weight, "a finite number becomes infinite in it");
 }
 
@@ -178,5 +175,6 @@ void attn_pack_rows(attn_packing *p, const attn_panels *m, int64_t row, int32_t 
 
 void attn_pack_vector(attn_packing *p, int64_t at, int32_t weight, int64_t from, int64_t n) {
     const attn_source *w = &p->weight[weight];
-    for (int64_t i = 0; i < n; i++) p->to[at + i] = attn_load(w->data, w->type, from + i);
+    const int32_t type = attn_weight_element(w->type); /* vectors have no blocks */
+    for (int64_t i = 0; i < n; i++) p->to[at + i] = attn_load(w->data, type, from + i);
 }

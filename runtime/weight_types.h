@@ -27,9 +27,19 @@ static inline attn_weight_row attn_weight_get(int32_t type) {
     return rows[type];
 }
 
-/* Whether elements are floats of their own: the first rows, types of elements (types.def) too. */
+/* What elements of their own are stored in (attn_type): the first rows. -1: they are in blocks. */
+static inline int32_t attn_weight_element(int32_t type) {
+    switch (type) {
+#define ATTN_WEIGHT_ELEMENT(id, ...) \
+    case ATTN_WEIGHT_##id: return ATTN_TYPE_##id;
+        ATTN_FLOAT_WEIGHTS(ATTN_WEIGHT_ELEMENT)
+#undef ATTN_WEIGHT_ELEMENT
+    default: return -1;
+    }
+}
+
 static inline bool attn_weight_is_float(int32_t type) {
-    return type == ATTN_WEIGHT_F32 || type == ATTN_WEIGHT_BF16 || type == ATTN_WEIGHT_F16;
+    return attn_weight_element(type) >= 0;
 }
 
 /* The type of GGUF's number; -1: none here. */

@@ -327,8 +327,8 @@ static void put_layer(writer *w, const block_case *c) {
     put(w, "in.q_pad_mask", ST_U8, c->q_pad, 2, (const int64_t[]){b, n});
     for (int i = 0; i < c->weight_count; i++) {
         const block_tensor *t = &c->weight[i];
-        const int32_t stored = block_weight_type(s, t); /* files have no blocks */
-        const int32_t type = attn_weight_is_float(stored) ? stored : ATTN_WEIGHT_F32;
+        const int32_t stored = attn_weight_element(block_weight_type(s, t));
+        const int32_t type = stored < 0 ? ATTN_TYPE_F32 : stored; /* files have no blocks */
         put(w, arena_printf(w->a, "w.%s", t->name), stored_dtype(type),
             stored_from(w->a, type, t->data, elements(t)), t->rank, t->dim);
     }

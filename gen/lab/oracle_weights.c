@@ -123,8 +123,9 @@ int32_t block_weight_type(const attn_spec *s, const block_tensor *t) {
 
 /* Floats by a restatement of the rule; blocks by quant.h, which is held to ggml's own bytes. */
 static void round_weight(int32_t type, const float *from, int64_t count, void *blocks, float *to) {
-    if (attn_weight_is_float(type)) {
-        for (int64_t i = 0; i < count; i++) to[i] = (float)stored_rounded(type, (double)from[i]);
+    const int32_t element = attn_weight_element(type);
+    if (element >= 0) {
+        for (int64_t i = 0; i < count; i++) to[i] = (float)stored_rounded(element, (double)from[i]);
         return;
     }
     attn_quantise(blocks, type, count, from);

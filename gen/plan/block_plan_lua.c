@@ -48,7 +48,8 @@ static lua_val *headers_to_lua(arena *a, const block_plan *p) {
     bool need[ATTN_TYPE_COUNT] = {false};
     for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
         if (!p->has_weights[type]) continue;
-        need[attn_weight_is_float(type) ? type : ATTN_TYPE_F16] = true;
+        const int32_t element = attn_weight_element(type);
+        need[element < 0 ? ATTN_TYPE_F16 : element] = true; /* scales of blocks */
         need[ATTN_TYPE_I8] = need[ATTN_TYPE_I8] || type == ATTN_WEIGHT_Q8_0;
     }
     lua_val *list = lua_val_table(a);
