@@ -389,10 +389,21 @@ bool kernel_spec_build(arena *a, const spec_input *inputs, int count, const char
     return true;
 }
 
+static bool is_given(const spec_input *inputs, int count, const char *field) {
+    for (int i = 0; i < count; i++)
+        if (!strcmp(inputs[i].field, field)) return true;
+    return false;
+}
+
 bool kernel_spec_change(arena *a, kernel_spec *k, const spec_input *inputs, int count, diag *d) {
     building b = {a, inputs, count, NULL, k, d};
+    const int32_t kv_type = k->core.kv_type;
     for (int i = 0; i < count; i++)
         if (!set_value(&b, &inputs[i])) return false;
+    if (k->core.kv_type != kv_type) { /* what was right for its keys says nothing of others */
+        if (!is_given(inputs, count, "rotate")) k->core.rotate = ATTN_UNSET;
+        if (!is_given(inputs, count, "dot")) k->core.dot = ATTN_DOT_AUTO;
+    }
     if (!resolve(&b)) return false;
     attn_spec_format(&k->core, k->name);
     k->inner = k->expanded = -1;

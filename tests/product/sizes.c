@@ -7,8 +7,8 @@ int main(void) {
     attn_plan *plan;
     if (k_create(&plan, 0, 0)) return 2;
     int failed = 0;
-    static const attn_extent list[] = {{sizeof *list, 64, 40, 32768, 1},
-                                       {sizeof *list, 1, 40, 1 << 20, 1},
+    static const attn_extent list[] = {{sizeof *list, 4096, 40, 32768, 1},
+                                       {sizeof *list, 1, 40, 1 << 25, 1},
                                        {sizeof *list, 1, 1, INT32_MAX, 1},
                                        {sizeof *list, 1 << 20, 1, 4096, 1},
                                        {sizeof *list, 64, 2000, 16, 65536}};

@@ -109,6 +109,8 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 0 attn_f32_kvbf16_block_ $gen explain --kv-type bf16 $config
     check 0 attn_f32_kvi8_rotate_block_ $gen explain --kv-type i8 $config
     check 0 attn_f32_kvi8_dotf32_block_ $gen explain --kv-type i8 --rotate=false --dot f32 $config
+    $gen generate --dump spec --kv-type i8 tests/product/layer.lua >"$work/i8.lua"
+    check 0 'kv_type = "bf16"' $gen generate --dump spec --kv-type bf16 "$work/i8.lua"
     check 0 'kv_type = "bf16"' $gen generate --dump spec --kv-type bf16 tests/product/layer.lua
     check 2 "--kv-type: must be one of" $gen generate tiny --kv-type f17 -o "$work/out"
     # In a hub's cache, a link in a folder that a commit names; files of MBs; other encodings.
