@@ -85,11 +85,12 @@ compile() { # compile LAYERS: build/smollm2/chat-LAYERS
         $here/chat.c $here/model.c "$@" -lm -o "$target"
 }
 
-spec() { # the GGUF's own layers are those of its config.json but for the order of rotated columns
+spec() { # the GGUF's own layers are those of its config.json but for the order of rotated columns,
+    # and what they are stored in, which a config.json does not know
     for rope in interleaved half; do
         file=$work/config.json
         [ $rope = half ] || file=$work/SmolLM2-135M-Instruct.Q4_1.gguf
-        "${BUILD:-build}/attn-gen" generate --dump spec --name same "$file" >"$work/spec-$rope.lua" &&
+        "${BUILD:-build}/attn-gen" generate --dump spec --name same --weight-type q4_1 "$file" >"$work/spec-$rope.lua" &&
             grep -q "rope = \"$rope\"" "$work/spec-$rope.lua" || return 1
         sed '/^-- /d; s/rope = "[a-z]*"/rope/' "$work/spec-$rope.lua" | tr -s ' \n' '\n' >"$work/spec-$rope"
     done
