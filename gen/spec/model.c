@@ -69,7 +69,9 @@ bool model_from_flags(arena *a, const spec_input *inputs, int count, model *out,
 }
 
 bool model_takes(const char *field) {
-    static const char *const fields[] = {"kv_type", "rotate", "dot", "weight_type", "weight_rest"};
+#define MODEL_FIELD(field, ...) field,
+    static const char *const fields[] = {MODEL_FIELDS(MODEL_FIELD)};
+#undef MODEL_FIELD
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (!strcmp(field, fields[i])) return true;
     return false;

@@ -35,8 +35,15 @@ bool model_name_check(arena *a, const model *m, const char *where, diag *d);
 bool model_from_lua(arena *a, const char *path, const char *source, model *out, diag *d);
 /* A one-layer model from flags; its name is the kernel's canonical name. */
 bool model_from_flags(arena *a, const spec_input *inputs, int count, model *out, diag *d);
-/* The flags of the fields that model_takes. */
-#define MODEL_FLAGS "--kv-type, --rotate and --dot"
+/* The fields that model_takes, with their flags and what follows them in a list. */
+#define MODEL_FIELDS(FIELD)                        \
+    FIELD("kv_type", "--kv-type", ", ")            \
+    FIELD("rotate", "--rotate", ", ")              \
+    FIELD("dot", "--dot", ", ")                    \
+    FIELD("weight_type", "--weight-type", " and ") \
+    FIELD("weight_rest", "--weight-rest", "")
+#define MODEL_FLAG(field, flag, after) flag after
+#define MODEL_FLAGS MODEL_FIELDS(MODEL_FLAG)
 /* Whether a field is one that the command line may give beside a MODEL, for every layer of it. */
 bool model_takes(const char *field);
 /* Gives every layer the values of those among the inputs, whatever the model says. */

@@ -85,7 +85,7 @@ one="--heads 4 --head-dim 16 --isa portable"
     config=tests/import/gemma-3-1b.json
     printf '{"model_type": "llama", "attention_sinks": 4}' >"$work/sinks.json"
     check 2 "sinks.json:1:25: attention_sinks" $gen generate "$work/sinks.json" -o "$work/out"
-    check 2 "--heads" $gen generate $config --heads 4 -o "$work/out"
+    check 2 "--dot, --weight-type and --weight-rest" $gen generate $config --heads 4 -o "$work/out"
     check 2 "cannot open" $gen generate "$work/none.json" -o "$work/out"
     nothing_written
     check 0 '"rope_base":	1000000' $gen explain --json --isa portable $config
