@@ -35,8 +35,9 @@ const char *attn_status_text(attn_status status) {
     case ATTN_E_INDEX: return "a side-tensor index is out of range at a visible pair";
     case ATTN_E_MEMORY: return "out of memory";
     case ATTN_E_WEIGHTS:
-        return "a weight is missing, unknown, doubled or of another shape: attn_block_pack's "
-               "message names it, and attn_block_weights lists what the layer takes";
+        return "a weight is missing, unknown, doubled, of another shape, or not to be stored as "
+               "weight_type says: attn_block_pack's message names it, and attn_block_weights lists "
+               "what the layer takes";
     case ATTN_E_PACKED:
         return "the packed weights are of another layer, instruction set or version, or damaged: "
                "pack them again; attn_packed_check says which";
