@@ -95,8 +95,8 @@ typedef enum attn_status {
     ATTN_E_PACKED,    /* packed weights of another layer, ISA or version, or damaged */
     ATTN_E_CACHE, /* a step without a cache, or with one of another layer or batch or without room
                    */
-    ATTN_E_PAGE,  /* an entry of pages that is needed lies outside 0..page_count - 1 */
     ATTN_E_ARITHMETIC, /* compiled with options that change floating point, such as -ffast-math */
+    ATTN_E_PAGE,       /* an entry of pages that is needed lies outside 0..page_count - 1 */
     ATTN_STATUS_COUNT
 } attn_status;
 

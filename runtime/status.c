@@ -45,13 +45,13 @@ const char *attn_status_text(attn_status status) {
         return "the cache is missing in a step, was made for another layer or batch, or has no "
                "room for the new tokens (attn_cache_capacity): attn_cache_check and "
                "attn_step_check say which";
-    case ATTN_E_PAGE:
-        return "an entry of pages that is needed lies outside 0..page_count - 1; attn_plan_check "
-               "names it";
     case ATTN_E_ARITHMETIC:
         return "the kernels or the runtime were compiled with options that change floating point "
                "(a part of -ffast-math, such as -fassociative-math, or "
                "-fsingle-precision-constant): compile them without, for example with -O2 alone";
+    case ATTN_E_PAGE:
+        return "an entry of pages that is needed lies outside 0..page_count - 1; attn_plan_check "
+               "names it";
     case ATTN_STATUS_COUNT: break;
     }
     return "unknown status";
