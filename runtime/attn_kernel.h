@@ -114,8 +114,8 @@ typedef struct attn_kernel {
     const char *(*variant)(int32_t q_len);
     uint64_t (*workspace)(const attn_extent *extent); /* bytes; UINT64_MAX: more than that */
     /* Arguments have been checked. rows: [batch] query rows of each item that exist, the first ones
-     * of its own: others are neither read nor written, and count for nothing. Null: all. team: who does it, of
-     * args->threads at most. */
+     * of its own: others are neither read nor written, and count for nothing. Null: all. team: who
+     * does it, of args->threads at most. */
     void (*run)(const attn_args *args, const int32_t *rows, attn_team *team);
     bool (*arithmetic_ok)(void); /* attn_arithmetic_ok, compiled as this kernel was */
 } attn_kernel;
@@ -194,9 +194,9 @@ typedef struct attn_block_row {
 typedef struct attn_block_extent {
     int32_t batch, tokens, threads;
     int32_t rows, kv_rows; /* of all items, of x and of kv */
-    int32_t keys;        /* keys an item that the attention sees at most */
-    bool cached;         /* keys live in a cache, not in the workspace */
-    uint64_t core_bytes; /* workspace of the core */
+    int32_t keys;          /* keys an item that the attention sees at most */
+    bool cached;           /* keys live in a cache, not in the workspace */
+    uint64_t core_bytes;   /* workspace of the core */
 } attn_block_extent;
 
 /* One checked call of a layer, or of those of its items that run alike: the others have no rows. */
@@ -206,8 +206,8 @@ typedef struct attn_block_call {
     /* Rows that exist, item by item: the layer's own tensors have them in this order. */
     const attn_block_row *row, *key_row; /* [rows] of x, [kv_rows] of kv */
     const int32_t *begin; /* [batch + 1] rows of item b: begin[b] .. begin[b + 1] - 1 */
-    const float *packed;      /* past the header */
-    attn_out k, v;            /* where keys live: cache; data is null where it is the workspace */
+    const float *packed;  /* past the header */
+    attn_out k, v;        /* where keys live: cache; data is null where it is the workspace */
     attn_scales_out k_scale, v_scale; /* theirs, in types that have some */
     int32_t *row0;                    /* [batch] where the new keys go */
     int32_t *pos0;                    /* [batch] absolute position of the first new token */

@@ -181,11 +181,11 @@ static int32_t longest_item(const attn_spec *s, const attn_block_args *a, bool r
 /* The rows of an item. */
 static attn_status check_count(const attn_why *why, const attn_block_args *a, int32_t b) {
     const int32_t *begin = a->q_begin;
-    if (!begin)
-        return attn_check_item(why, "count", b, attn_count_of(a, b), "tokens", a->tokens);
+    if (!begin) return attn_check_item(why, "count", b, attn_count_of(a, b), "tokens", a->tokens);
     if (begin[b + 1] < begin[b])
-        return attn_refuse(why, ATTN_E_LENGTH, "q_begin[%d] is %d: must be at least q_begin[%d] = %d",
-                           b + 1, begin[b + 1], b, begin[b]);
+        return attn_refuse(why, ATTN_E_LENGTH,
+                           "q_begin[%d] is %d: must be at least q_begin[%d] = %d", b + 1,
+                           begin[b + 1], b, begin[b]);
     const int64_t rows = (int64_t)begin[b + 1] - begin[b];
     if (rows <= a->tokens) return ATTN_OK;
     return attn_refuse(why, ATTN_E_LENGTH,
@@ -273,9 +273,9 @@ static attn_status check_areas(const attn_why *why, const attn_block *block,
     const int32_t rows = attn_lined_rows(core), items = attn_lined_items(core);
     attn_areas list;
     list.count = 0;
-    attn_area *y = add_rows(
-        &list, "y", a->y ? a->y + first * a->y_token : NULL, width, sizeof(float),
-        (attn_dim[2]){{"y_token", rows, a->y_token}, {"y_batch", items, a->y_batch}});
+    attn_area *y =
+        add_rows(&list, "y", a->y ? a->y + first * a->y_token : NULL, width, sizeof(float),
+                 (attn_dim[2]){{"y_token", rows, a->y_token}, {"y_batch", items, a->y_batch}});
     y->same_as = list.count; /* x, which comes next */
     y->written = true;
     add_rows(&list, "x", a->x ? a->x + first * a->x_token : NULL, width, sizeof(float),

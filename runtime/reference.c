@@ -30,8 +30,9 @@ uint64_t attn_reference_workspace(const attn_extent *extent) {
 static void op_keys(row *r) {
     const attn_spec *spec = r->kernel->spec;
     const attn_args *a = r->args;
-    const int64_t place = attn_op_of(spec)->segments ? a->seg[r->x.b * a->seg_batch + r->x.q_row + r->i]
-                                                     : (int64_t)r->x.q_start + r->i;
+    const int64_t place = attn_op_of(spec)->segments
+                              ? a->seg[r->x.b * a->seg_batch + r->x.q_row + r->i]
+                              : (int64_t)r->x.q_start + r->i;
     const attn_keys keys = attn_op_keys(spec, place, r->x.kv_len);
     r->first = keys.first, r->last = keys.last;
 }
@@ -153,8 +154,9 @@ static void find_row(row *r) {
     r->x.kv_len = args->kv_len ? args->kv_len[b] : args->kv_len_max;
     r->q = (int32_t)((uint32_t)r->x.q_start + (uint32_t)r->i);
     r->type = attn_spec_types(r->kernel->spec);
-    r->query = attn_at(args->q.data, r->type.q,
-                       b * args->q.batch + r->h * args->q.head + (r->x.q_row + r->i) * args->q.token);
+    r->query =
+        attn_at(args->q.data, r->type.q,
+                b * args->q.batch + r->h * args->q.head + (r->x.q_row + r->i) * args->q.token);
     op_keys(r);
 }
 
