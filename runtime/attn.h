@@ -96,6 +96,7 @@ typedef enum attn_status {
     ATTN_E_CACHE, /* a step without a cache, or with one of another layer or batch or without room;
                      an item that cannot go back */
     ATTN_E_ARITHMETIC, /* compiled with options that change floating point, such as -ffast-math */
+    ATTN_E_PAGE,       /* an entry of pages that is needed lies outside 0..page_count - 1 */
     ATTN_STATUS_COUNT
 } attn_status;
 
@@ -335,6 +336,24 @@ typedef struct attn_args {
 
     /* Callers whose struct_size ends here have none. */
     const attn_pool *pool; /* null: threads of the library's */
+
+    /* Callers whose struct_size ends here have none. Each is null where the spec does not take it:
+     * else ATTN_E_UNUSED. */
+    /* layout = paged: int32 [B, pages of kv_len_max], element stride 1; each entry 0..page_count -
+     * 1 */
+    const int32_t *pages;
+    int64_t pages_batch;
+    int32_t page_count;
+    /* select = index: the keys of a row, [B, kv_heads, Lq, n], n < index_count[B, Lq] */
+    const int32_t *index, *index_count;
+    int64_t index_batch, index_head, index_row; /* element stride of n: 1 */
+    int64_t index_count_batch;                  /* row stride 1 */
+    const int32_t
+        *q_begin; /* [B + 1] ragged rows: item b has rows q_begin[b] .. q_begin[b + 1] - 1 */
+    /* Positions of rows, [B, Lq], and of the last tail[b] keys, [B, most of tail]; row strides 1.
+     */
+    const int32_t *q_position, *tail, *k_position;
+    int64_t q_position_batch, k_position_batch;
 } attn_args;
 
 #ifdef __cplusplus

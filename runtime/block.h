@@ -26,8 +26,7 @@ enum { ATTN_WEIGHTS_MAX = 64, ATTN_EXPERT_WEIGHTS_MAX = 6 };
 
 /* What pack takes of a layer's weights. */
 typedef struct attn_weights {
-    attn_source weight[ATTN_WEIGHTS_MAX];                               /* as kernel->weights */
-    attn_expert_rows part[ATTN_EXPERT_WEIGHTS_MAX * ATTN_EXPERTS_MOST]; /* as pack_experts has it */
+    attn_source weight[ATTN_WEIGHTS_MAX + ATTN_EXPERT_WEIGHTS_MAX * ATTN_EXPERTS_MOST];
 } attn_weights;
 
 /* Points *out, all null so far, at the data. ATTN_E_WEIGHTS: message (may be null) says all that is
@@ -45,9 +44,11 @@ void attn_problem(attn_problems *p, const char *fmt, ...) __attribute__((format(
 /* "2, 3" */
 void attn_put_dims(char *out, size_t size, int32_t rank, const int64_t *dim);
 bool attn_name_ends_in(const char *name, size_t n, const char *suffix, size_t m);
-/* With data, and of these dims; experts' are f32 as well: else a problem. */
+/* With data, and of these dims; and of a type that such rows may have, f32, bf16 or f16 of what
+ * `floats` says, if it is not null: else a problem. */
 bool attn_tensor_has(const attn_tensor *t, int32_t rank, const int64_t *want, attn_problems *p);
-bool attn_tensor_fits(const attn_tensor *t, int32_t rank, const int64_t *want, attn_problems *p);
+bool attn_tensor_fits(const attn_tensor *t, int32_t rank, const int64_t *want, const char *floats,
+                      attn_problems *p);
 
 /* --- Weights of experts (block_experts.c) --- */
 
