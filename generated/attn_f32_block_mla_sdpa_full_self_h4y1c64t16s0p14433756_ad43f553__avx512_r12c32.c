@@ -1105,13 +1105,13 @@ static void kf132_pack_norm(attn_packing *p, int64_t at, int32_t weight, int64_t
     attn_pack_vector(p, at, weight, 0, n);
 }
 
-/* Two matrices of FFN rows, panel by panel in turn. */
-static void kf132_pack_gated(attn_packing *p, const attn_panels *m, int32_t gate,
-                             int32_t kf132_up) {
-    for (int32_t first = 0; first < FFN; first += NR) {
-        const int32_t rows = kf132_min32(NR, FFN - first);
-        attn_pack_rows(p, m, 2 * first, gate, first, rows);
-        attn_pack_rows(p, m, 2 * first + NR, kf132_up, first, rows);
+/* Two matrices of n rows, panel by panel in turn, from `row` on. */
+static void kf132_pack_gated(attn_packing *p, const attn_panels *m, int64_t row, int32_t gate,
+                             int32_t kf132_up, int32_t n) {
+    for (int32_t first = 0; first < n; first += NR) {
+        const int32_t rows = kf132_min32(NR, n - first);
+        attn_pack_rows(p, m, row + 2 * first, gate, first, rows);
+        attn_pack_rows(p, m, row + 2 * first + NR, kf132_up, first, rows);
     }
 }
 
@@ -1141,7 +1141,7 @@ static void kf132_pack(attn_packing *p) {
     attn_pack_rows(p, &kf132_matrices[M_KVB], 0, W_KV_B_PROJ_WEIGHT, 0, HEADS * (HEAD + VALUE));
     attn_pack_rows(p, &kf132_matrices[M_O], 0, W_O_PROJ_WEIGHT, 0, MODEL);
     kf132_pack_norm(p, NORM2_AT, W_NORM2_WEIGHT, MODEL);
-    kf132_pack_gated(p, &kf132_matrices[M_UP], W_GATE_PROJ_WEIGHT, W_UP_PROJ_WEIGHT);
+    kf132_pack_gated(p, &kf132_matrices[M_UP], 0, W_GATE_PROJ_WEIGHT, W_UP_PROJ_WEIGHT, FFN);
     attn_pack_rows(p, &kf132_matrices[M_DOWN], 0, W_DOWN_PROJ_WEIGHT, 0, MODEL);
     kf132_pack_rope(p->to + ROPE_AT);
 }

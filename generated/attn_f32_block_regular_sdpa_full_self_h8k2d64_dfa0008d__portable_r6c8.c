@@ -827,13 +827,13 @@ static void k2cfd_pack_norm(attn_packing *p, int64_t at, int32_t weight, int64_t
     attn_pack_vector(p, at, weight, 0, n);
 }
 
-/* Two matrices of FFN rows, panel by panel in turn. */
-static void k2cfd_pack_gated(attn_packing *p, const attn_panels *m, int32_t gate,
-                             int32_t k2cfd_up) {
-    for (int32_t first = 0; first < FFN; first += NR) {
-        const int32_t rows = k2cfd_min32(NR, FFN - first);
-        attn_pack_rows(p, m, 2 * first, gate, first, rows);
-        attn_pack_rows(p, m, 2 * first + NR, k2cfd_up, first, rows);
+/* Two matrices of n rows, panel by panel in turn, from `row` on. */
+static void k2cfd_pack_gated(attn_packing *p, const attn_panels *m, int64_t row, int32_t gate,
+                             int32_t k2cfd_up, int32_t n) {
+    for (int32_t first = 0; first < n; first += NR) {
+        const int32_t rows = k2cfd_min32(NR, n - first);
+        attn_pack_rows(p, m, row + 2 * first, gate, first, rows);
+        attn_pack_rows(p, m, row + 2 * first + NR, k2cfd_up, first, rows);
     }
 }
 
@@ -844,7 +844,7 @@ static void k2cfd_pack(attn_packing *p) {
     attn_pack_rows(p, &k2cfd_matrices[M_V], 0, W_V_PROJ_WEIGHT, 0, VALUE_HEADS * DV);
     attn_pack_rows(p, &k2cfd_matrices[M_O], 0, W_O_PROJ_WEIGHT, 0, MODEL);
     k2cfd_pack_norm(p, NORM2_AT, W_NORM2_WEIGHT, MODEL);
-    k2cfd_pack_gated(p, &k2cfd_matrices[M_UP], W_GATE_PROJ_WEIGHT, W_UP_PROJ_WEIGHT);
+    k2cfd_pack_gated(p, &k2cfd_matrices[M_UP], 0, W_GATE_PROJ_WEIGHT, W_UP_PROJ_WEIGHT, FFN);
     attn_pack_rows(p, &k2cfd_matrices[M_DOWN], 0, W_DOWN_PROJ_WEIGHT, 0, MODEL);
     k2cfd_pack_rope(p->to + ROPE_AT);
 }

@@ -14,7 +14,7 @@
 ATTN_HIDDEN_BEGIN
 
 /* Changes whenever a kernel built for an older runtime would misread something below. */
-enum { ATTN_KERNEL_ABI = 8 };
+enum { ATTN_KERNEL_ABI = 9 };
 
 typedef enum attn_isa {
 #define ATTN_ISA_ROW(id, ...) ATTN_ISA_##id,
@@ -141,10 +141,14 @@ typedef struct attn_weight {
     bool used;
 } attn_weight;
 
-/* Weights as they were given: [rows][k] of a type of weight_types.def. */
+/* A weight as it was given: element i of row j is element j * row + i * step of data. A vector's
+ * elements are rows of one. */
 typedef struct attn_source {
     const void *data;
-    int32_t type;
+    const uint8_t *scales; /* of mxfp4 in two tensors: one a block, and data has the codes alone */
+    int32_t type;          /* attn_weight_type; in blocks: step is 1, and row is whole blocks */
+    int32_t row, step;
+    bool split; /* in two tensors */
 } attn_source;
 
 /* A packed matrix of k columns: panels of `columns` rows side by side, [k][columns] each. */
@@ -156,13 +160,13 @@ typedef struct attn_panels {
 
 /* A layer's weights on their way into its packed form. */
 typedef struct attn_packing {
-    const attn_source *weight; /* as attn_block_kernel.weights */
+    const attn_source *weight; /* as attn_block_kernel.weights, then experts': attn_expert_weight */
     float *to;                 /* zeros so far */
     int32_t refused;           /* a weight that cannot be packed, */
     const char *why;           /* and why; null: none */
 } attn_packing;
 
-/* n elements of a weight from `at` on, as floats: in place, or in the buffer; and one element. */
+/* n elements of a layer's weight from `at` on, as floats: in place, or in the buffer; and one. */
 const float *attn_source_floats(const attn_packing *p, int32_t weight, int64_t at, int64_t n,
                                 float *buffer);
 double attn_source_at(const attn_packing *p, int32_t weight, int64_t at);
@@ -176,13 +180,6 @@ void attn_pack_value(attn_packing *p, const attn_panels *m, int64_t row, int64_t
                      double x);
 /* n elements of a weight, from `from` on, become floats from `at` on. */
 void attn_pack_vector(attn_packing *p, int64_t at, int32_t weight, int64_t from, int64_t n);
-
-/* Rows of one expert's weight as the caller's tensor holds them: element i of row j is
- * data[j * row + i * step]. */
-typedef struct attn_expert_rows {
-    const float *data;
-    int64_t row, step;
-} attn_expert_rows;
 
 /* A row of a layer's call, of those that exist. */
 typedef struct attn_block_row {
@@ -240,11 +237,15 @@ typedef struct attn_block_kernel {
     attn_status (*run)(const attn_block_call *call);   /* what run_core returned */
     bool (*arithmetic_ok)(void);                       /* as a kernel's */
     /* Mixtures of experts, else null and 0: weights of which each expert has one, their first dim
-     * being its number. pack_experts: part[w * experts + e] is expert e's expert_weights[w]. */
+     * being its number. */
     const attn_weight *expert_weights;
     int32_t expert_weight_count, experts;
-    void (*pack_experts)(const attn_expert_rows *part, float *packed);
 } attn_block_kernel;
+
+/* The number, in a packing, of an expert's expert_weights[w]. */
+static inline int32_t attn_expert_weight(const attn_block_kernel *k, int32_t w, int32_t expert) {
+    return k->weight_count + w * k->experts + expert;
+}
 
 extern const attn_block_kernel *const attn_block_registry[];
 extern const int attn_block_registry_count;

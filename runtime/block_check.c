@@ -80,7 +80,7 @@ static attn_status check_extents(const attn_why *why, const attn_block *block,
     if (status == ATTN_OK && !a->q_begin) status = check_rows(why, "tokens", a->batch, a->tokens);
     if (status == ATTN_OK) status = check_rows(why, "kv_tokens", a->batch, a->kv_tokens);
     const attn_cache *c = a->cache;
-    if (status == ATTN_OK && c) status = attn_check_cache(why, block, c, a->batch);
+    if (status == ATTN_OK && c) status = attn_check_call_cache(why, block, c, a->batch);
     if (status != ATTN_OK) return status;
     const attn_spec *s = block->kernel->spec;
     const double widest = (double)s->heads * (attn_spec_k_dim(s) + (double)s->v_dim) +
@@ -204,13 +204,8 @@ static attn_status check_items(const attn_why *why, const attn_spec *s, const at
                                      a->kv_tokens);
         if (status != ATTN_OK) return status;
         if (!c) continue;
-        if (c->length[b] < 0 || c->length[b] > c->capacity)
-            return attn_refuse(why, ATTN_E_CACHE,
-                               "cache.length[%d] is %d: must be from 0 to cache.capacity = %d", b,
-                               c->length[b], c->capacity);
-        if (c->start[b] < 0)
-            return attn_refuse(why, ATTN_E_CACHE, "cache.start[%d] is %d: must not be negative", b,
-                               c->start[b]);
+        status = attn_check_held(why, "cache", c, b);
+        if (status != ATTN_OK) return status;
         const int32_t added = attn_new_keys(s, a, b);
         const attn_standing at = attn_stand_in(s, a, b, reset);
         if (added > c->capacity - (at.length - at.drop))

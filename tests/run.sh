@@ -91,7 +91,7 @@ stage check-generated "$build/attn-gen" check generated
 
 # The longest begin first, so that both lanes end together.
 stage sanitize sh tests/check/sanitize.sh
-short property "$build/property" --test sweep,sums,workspaces --isa "$fast" --shapes 6 --cflags -Og
+short property "$build/property" --test sweep,sums,caches,workspaces --isa "$fast" --shapes 6 --cflags -Og
 stage product sh tests/product/product.sh
 stage package sh tests/product/package.sh
 stage compilers sh tests/check/compilers.sh
@@ -157,7 +157,7 @@ stage command-line sh tests/reject/command_line.sh
 stage injection sh tests/reject/injection.sh
 
 long oracle-mutations sh tests/check/oracle_mutations.sh
-long property-full env ATTN_PROPERTY_SHAPES=200 "$build/property" --test sweep,sums,statuses,workspaces,mutations
+long property-full env ATTN_PROPERTY_SHAPES=200 "$build/property" --test sweep,sums,caches,statuses,workspaces,mutations
 long property-layers-seed "$build/property" --test layers --layers 220 --shapes 8 --seed 2
 long property-unroll "$build/property" --unroll -1 --test sweep --cflags -Og
 # The one that is too wide for that, as far as it can be.

@@ -15,20 +15,21 @@ $   end
 }
 
 $ end
-$ if a.gated and plan.every_row then
-/* Two matrices of FFN rows, panel by panel in turn. */
-static void pack_gated(attn_packing *p, const attn_panels *m, int32_t gate, int32_t up) {
-    for (int32_t first = 0; first < FFN; first += NR) {
-        const int32_t rows = min32(NR, FFN - first);
-        attn_pack_rows(p, m, 2 * first, gate, first, rows);
-        attn_pack_rows(p, m, 2 * first + NR, up, first, rows);
+$ if a.gated and a.own_ffn then
+/* Two matrices of n rows, panel by panel in turn, from `row` on. */
+static void pack_gated(attn_packing *p, const attn_panels *m, int64_t row, int32_t gate, int32_t up,
+                       int32_t n) {
+    for (int32_t first = 0; first < n; first += NR) {
+        const int32_t rows = min32(NR, n - first);
+        attn_pack_rows(p, m, row + 2 * first, gate, first, rows);
+        attn_pack_rows(p, m, row + 2 * first + NR, up, first, rows);
     }
 }
 
 $   if spec.ffn_bias then
-static void pack_gated_bias(attn_packing *p, int64_t at, int32_t gate, int32_t up) {
-    for (int32_t first = 0; first < FFN; first += NR) {
-        const int32_t rows = min32(NR, FFN - first);
+static void pack_gated_bias(attn_packing *p, int64_t at, int32_t gate, int32_t up, int32_t n) {
+    for (int32_t first = 0; first < n; first += NR) {
+        const int32_t rows = min32(NR, n - first);
         attn_pack_vector(p, at + 2 * first, gate, first, rows);
         attn_pack_vector(p, at + 2 * first + NR, up, first, rows);
     }
@@ -58,19 +59,20 @@ $ if a.norms and both then norm("POST1", "POST_NORM1") end
 $ if a.second then norm("NORM2", "NORM2") end
 $ if plan.experts then
     pack_router(p);
+    for (int32_t e = 0; e < EXPERTS; e++) pack_expert(p, e);
 $ end
 $ if plan.every_row then
 $   local w = "W_" .. (plan.experts and "SHARED_EXPERT_" or "")
 $   local gap = plan.experts and "\n               " or " "
 $   if a.gated then
-    pack_gated(p, &matrices[M_UP], ${w}GATE_PROJ_WEIGHT,${gap}${w}UP_PROJ_WEIGHT);
+    pack_gated(p, &matrices[M_UP], 0, ${w}GATE_PROJ_WEIGHT,${gap}${w}UP_PROJ_WEIGHT, FFN);
 $   else
     attn_pack_rows(p, &matrices[M_UP], 0, ${w}UP_PROJ_WEIGHT, 0, FFN);
 $   end
     attn_pack_rows(p, &matrices[M_DOWN], 0, ${w}DOWN_PROJ_WEIGHT, 0, MODEL);
 $   if spec.ffn_bias then
 $     if a.gated then
-    pack_gated_bias(p, UP_BIAS_AT, ${w}GATE_PROJ_BIAS,${gap}${w}UP_PROJ_BIAS);
+    pack_gated_bias(p, UP_BIAS_AT, ${w}GATE_PROJ_BIAS,${gap}${w}UP_PROJ_BIAS, FFN);
 $     else
     attn_pack_vector(p, UP_BIAS_AT, ${w}UP_PROJ_BIAS, 0, FFN);
 $     end
@@ -281,6 +283,5 @@ $ if plan.experts then
     .expert_weights = expert_weights,
     .expert_weight_count = EXPERT_WEIGHTS,
     .experts = EXPERTS,
-    .pack_experts = pack_experts,
 $ end
 };

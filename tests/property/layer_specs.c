@@ -240,6 +240,6 @@ const char *layer_fields(arena *a, uint64_t seed, int index) {
     put_norms(&w, index % 7 == 3);
     if (is_regular(kind)) put_biases(&w);
     put_rope(&w, whole);
-    if (index % 3 == 2 && !strstr(w.b.data, "ffn=moe")) put_weight_type(&w, kind, index / 3);
+    if (index % 3 == 2) put_weight_type(&w, kind, index / 3);
     return w.b.data;
 }
