@@ -12,7 +12,7 @@
  *     a.q = (attn_view){q, 8 * 128 * 64, 128 * 64, 64}; // data and strides: batch, head, token
  *     a.k = ...; a.v = ...; a.o = ...;
  *     size_t bytes;
- *     attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads};
+ *     attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads, 0};
  *     attn_workspace(plan, &e, &bytes);
  *     void *memory = malloc(bytes + 63);                // or aligned_alloc, where it exists
  *     a.workspace = attn_align(memory); a.workspace_bytes = bytes;
@@ -270,6 +270,9 @@ typedef struct attn_extent {
     uint32_t struct_size;
     int32_t batch, q_len, kv_len_max;
     int32_t threads; /* as in attn_args */
+
+    /* Callers whose struct_size ends here have none. */
+    int32_t rows; /* of ragged calls: rows of all items, at most batch * q_len; 0: batch * q_len */
 } attn_extent;
 
 /* Threads of the caller's own, instead of the library's: `run` calls work(job) at least once and at
@@ -348,8 +351,10 @@ typedef struct attn_args {
     const int32_t *index, *index_count;
     int64_t index_batch, index_head, index_row; /* element stride of n: 1 */
     int64_t index_count_batch;                  /* row stride 1 */
-    const int32_t
-        *q_begin; /* [B + 1] ragged rows: item b has rows q_begin[b] .. q_begin[b + 1] - 1 */
+    /* Ragged rows: [B + 1], ascending, from 0 or more on. Rows of item b are q_begin[b] ..
+     * q_begin[b + 1] - 1 of q, o, lse and seg, whose batch strides are not used; q_len is the most
+     * rows that an item may have. Rows of masks and q_len in expressions are the item's own. */
+    const int32_t *q_begin;
     /* Positions of rows, [B, Lq], and of the last tail[b] keys, [B, most of tail]; row strides 1.
      */
     const int32_t *q_position, *tail, *k_position;

@@ -253,7 +253,7 @@ static void stage_outputs(stage *s) {
 }
 
 static attn_status stage_workspace(stage *s, const kernel_lib *lib, const attn_plan *plan) {
-    attn_extent e = {sizeof e, s->c->batch, s->c->q_len, s->c->kv_len_max, s->p->threads};
+    attn_extent e = {sizeof e, s->c->batch, s->c->q_len, s->c->kv_len_max, s->p->threads, 0};
     size_t bytes = 0;
     attn_status st = lib->workspace(plan, &e, &bytes);
     s->workspace = guard_alloc(bytes, 64, s->p->at_start);

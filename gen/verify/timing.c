@@ -39,7 +39,7 @@ speed time_call(arena *a, const kernel_lib *lib, const attn_plan *plan, const ca
     const size_t rows = call_rows(c), width = (size_t)call_v_dim(c);
     const int32_t type = attn_spec_types(&c->spec->core).o;
     void *o = arena_alloc(a, call_o_size(c) * attn_type_size(type) + 64);
-    const attn_extent e = {sizeof e, args.batch, args.q_len, args.kv_len_max, 1};
+    const attn_extent e = {sizeof e, args.batch, args.q_len, args.kv_len_max, 1, 0};
     oracle want;
     oracle_run(a, c->spec, &args, &want);
     args.threads = 1;

@@ -53,7 +53,7 @@ static void prepare(status_test *t, enum kernel_index k) {
     a->o = (attn_out){f->o, 2 * LQ * 8, LQ * 8, 8};
     a->lse = f->lse, a->lse_batch = 2 * LQ, a->lse_head = LQ;
     a->workspace = f->workspace;
-    attn_extent e = {sizeof e, 2, LQ, LK, 2};
+    attn_extent e = {sizeof e, 2, LQ, LK, 2, 0};
     t->lib->workspace(t->plan[k], &e, &a->workspace_bytes);
     f->kv_len[0] = f->kv_len[1] = LK;
     f->side[0] = (attn_side){f->bias, k == INDEXED ? LK : 2 * LK};
@@ -332,7 +332,7 @@ static void check_extent(status_test *t, const char *what, const attn_plan *plan
 
 static void check_extents(status_test *t) {
     size_t bytes;
-    attn_extent good = {sizeof good, 2, LQ, LK, 2}, e = good;
+    attn_extent good = {sizeof good, 2, LQ, LK, 2, 0}, e = good;
     const attn_plan *p = t->plan[PLAIN];
     check(t, "extents", t->lib->workspace(p, &e, &bytes), ATTN_OK);
     check_extent(t, "extents", p, &good, ATTN_OK, "");
@@ -448,7 +448,7 @@ static bool make_plans(status_test *t, const property_options *o, bool debug) {
 static void reserve_workspace(status_test *t) {
     size_t most = 64;
     for (int k = 0; k < KERNELS; k++) {
-        attn_extent e = {sizeof e, 2, LQ, LK, 2};
+        attn_extent e = {sizeof e, 2, LQ, LK, 2, 0};
         size_t bytes = 0;
         t->lib->workspace(t->plan[k], &e, &bytes);
         if (bytes > most) most = bytes;

@@ -221,10 +221,14 @@ static void check_planned(trial *t, const attn_extent *e) {
 /* Smaller extents never need more workspace. */
 static void check_workspace(trial *t) {
     const call *c = t->c;
-    attn_extent large = {sizeof large, c->batch, c->q_len, c->kv_len_max, 2};
-    attn_extent small = {sizeof small, rng_int(t->r, 0, c->batch), rng_int(t->r, 0, c->q_len),
-                         rng_int(t->r, 0, c->kv_len_max), rng_int(t->r, 0, 2)};
-    const attn_extent longest = {sizeof longest, 1, rng_int(t->r, 1, 4096), INT32_MAX, 1};
+    attn_extent large = {sizeof large, c->batch, c->q_len, c->kv_len_max, 2, 0};
+    attn_extent small = {sizeof small,
+                         rng_int(t->r, 0, c->batch),
+                         rng_int(t->r, 0, c->q_len),
+                         rng_int(t->r, 0, c->kv_len_max),
+                         rng_int(t->r, 0, 2),
+                         0};
+    const attn_extent longest = {sizeof longest, 1, rng_int(t->r, 1, 4096), INT32_MAX, 1, 0};
     size_t need = 0, less = 0;
     t->lib->workspace(t->plan, &large, &need);
     t->lib->workspace(t->plan, &small, &less);
