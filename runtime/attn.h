@@ -558,6 +558,13 @@ typedef struct attn_block_args {
 
     /* Callers whose struct_size ends here have none. */
     const attn_pool *pool; /* as in attn_args: one region a call */
+
+    /* Callers whose struct_size ends here have none. */
+    /* [batch + 1] ascending, from 0 or more on: rows lie in a row, those of item b as rows
+     * q_begin[b] .. q_begin[b + 1] - 1 of x, y, seg, q_pos and q_pad, whose batch strides are not
+     * used. tokens is the most rows that an item may have, and count is null. Null: [batch,
+     * tokens], with count. */
+    const int32_t *q_begin;
 } attn_block_args;
 
 #ifdef __cplusplus

@@ -120,14 +120,20 @@ void attn_cache_let_go(const attn_block_kernel *kernel, attn_cache *cache, int32
 
 /* --- Calls (block_check.c) --- */
 
-static inline int32_t attn_count_of(const int32_t *count, int32_t b, int32_t all) {
-    return count ? count[b] : all;
+/* Rows of an item. */
+static inline int32_t attn_count_of(const attn_block_args *a, int32_t b) {
+    if (a->q_begin) return a->q_begin[b + 1] - a->q_begin[b];
+    return a->count ? a->count[b] : a->tokens;
+}
+
+static inline int32_t attn_kv_count_of(const attn_block_args *a, int32_t b) {
+    return a->kv_count ? a->kv_count[b] : a->kv_tokens;
 }
 
 /* New keys of an item. */
 static inline int32_t attn_new_keys(const attn_spec *s, const attn_block_args *a, int32_t b) {
-    if (!attn_spec_has_kv(s)) return attn_count_of(a->count, b, a->tokens);
-    return a->kv ? attn_count_of(a->kv_count, b, a->kv_tokens) : 0;
+    if (!attn_spec_has_kv(s)) return attn_count_of(a, b);
+    return a->kv ? attn_kv_count_of(a, b) : 0;
 }
 
 /* Where an item of this call stands: a prefill, or new keys of a second input, start over. */
@@ -144,7 +150,9 @@ static inline bool attn_expands(const attn_block_kernel *k, int32_t count) {
 
 /* The runtime's own part of the workspace. */
 typedef struct attn_block_lists {
-    int32_t *row0, *pos0, *held, *count, *rows;
+    int32_t *row0, *pos0, *held, *begin, *rows; /* as attn_block_call has them */
+    attn_block_row *row, *key_row;
+    int32_t *seg;     /* [rows] of ops that go by segments */
     uint8_t *padding; /* [batch][keys] of a cache that slides */
 } attn_block_lists;
 

@@ -93,7 +93,7 @@ static int32_t chunk_rows(const attn_block_extent *e) {
 $ if plan.experts then
     const int64_t most = INT32_MAX / 2 / TOP_K; /* slots are counted in 32 bits */
 $ end
-    const int64_t rows = (int64_t)e->batch * e->tokens;
+    const int64_t rows = e->rows;
 $ if plan.experts then
     if (chunk > most) return (int32_t)(rows < most ? rows : most);
 $ end
@@ -102,7 +102,7 @@ $ end
 
 /* Places everything in the workspace and returns its size. base may be null. */
 static uint64_t layout(layer *l, const attn_block_extent *e, char *base) {
-    const uint64_t rows = (uint64_t)e->batch * (uint64_t)e->tokens;
+    const uint64_t rows = (uint64_t)e->rows;
     const uint64_t chunk = (uint64_t)chunk_rows(e);
     uint64_t bytes = 0;
     (void)chunk;
@@ -115,7 +115,7 @@ $ if roped then
     l->angles = attn_carve(base, &bytes, rows * 2 * ROPE_DIM * sizeof(float));
 $ end
 $ if spec.kv_dim > 0 then
-    const uint64_t key_rows = (uint64_t)e->batch * (uint64_t)e->kv_tokens;
+    const uint64_t key_rows = (uint64_t)e->kv_rows;
     l->ak = attn_carve(base, &bytes, key_rows * (KEY_SIDE + PAD) * sizeof(float));
 $   if roped then
     l->key_angles = attn_carve(base, &bytes, key_rows * 2 * ROPE_DIM * sizeof(float));
@@ -169,9 +169,8 @@ static int64_t row_blocks(int32_t rows) {
 /* Rows that do not attend have seen nothing. */
 static void clear_rest(const layer *l, float *seen, int64_t width) {
     for (int32_t b = 0; b < l->call->extent.batch; b++) {
-        const int32_t rest = l->tokens - l->call->rows[b];
-        memset(seen + ((int64_t)b * l->tokens + l->call->rows[b]) * width, 0,
-               sizeof(float) * (size_t)(rest * width));
+        const int32_t end = l->call->begin[b + 1], first = l->call->begin[b] + l->call->rows[b];
+        memset(seen + first * width, 0, sizeof(float) * (size_t)((end - first) * width));
     }
 }
 
@@ -203,8 +202,7 @@ $ end
 
 static attn_status run(const attn_block_call *call) {
     const attn_block_extent *e = &call->extent;
-    layer l = {.call = call, .args = call->args, .w = call->packed, .tokens = e->tokens};
-    l.rows = e->batch * e->tokens;
+    layer l = {.call = call, .args = call->args, .w = call->packed, .rows = e->rows};
     layout(&l, e, call->workspace);
     if (e->cached) {
         l.k = call->k;
@@ -214,7 +212,7 @@ $ for _, name in ipairs(scales) do
 $ end
     }
 $ if spec.kv_dim > 0 then
-    l.key_rows = e->batch * e->kv_tokens;
+    l.key_rows = e->kv_rows;
     if (l.key_rows > 0) attn_parallel(call->team, row_blocks(l.key_rows), prepare_keys_task, &l);
 $ end
     attn_parallel(call->team, row_blocks(l.rows), prepare_task, &l);
