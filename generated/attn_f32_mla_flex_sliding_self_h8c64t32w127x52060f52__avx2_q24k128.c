@@ -168,6 +168,7 @@ static double k6a69_score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32
 
 static const attn_expr_hooks k6a69_hooks = {
     .score = k6a69_score_at,
+    .relative = true,
 };
 
 static const attn_side_decl k6a69_sides[] = {

@@ -168,6 +168,7 @@ static double keb5d_score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32
 
 static const attn_expr_hooks keb5d_hooks = {
     .score = keb5d_score_at,
+    .relative = true,
 };
 
 static const attn_side_decl keb5d_sides[] = {

@@ -167,6 +167,7 @@ static double k8bbc_score_at(const attn_expr_ctx *x, int32_t h, int32_t q, int32
 
 static const attn_expr_hooks k8bbc_hooks = {
     .score = k8bbc_score_at,
+    .relative = true,
 };
 
 static const attn_side_decl k8bbc_sides[] = {

@@ -622,9 +622,9 @@ attn_status attn_packed_check(const attn_block *block, const void *packed, size_
                               char *message, size_t size);
 
 /* Fewest keys an item that a cache has to hold for `total` tokens, appended at most `chunk` at a
- * time: total, or window + chunk where the layer slides. More is fine, and moves kept keys to the
- * front less often: a sliding cache of 2 * window moves one row a token. 0: no block, or a negative
- * argument. */
+ * time: total, or window + chunk where the layer slides (and no expression sees the number of a
+ * key: CONTRACT.md, Caches). More is fine, and moves kept keys to the front less often: a sliding
+ * cache of 2 * window moves one row a token. 0: no block, or a negative argument. */
 int32_t attn_cache_capacity(const attn_block *block, int32_t total, int32_t chunk);
 attn_status attn_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,
                              size_t *bytes);

@@ -75,6 +75,8 @@ typedef struct attn_expr_hooks {
      * the box has *lo <= k <= *hi. Null with mask. */
     attn_tile_class (*classify)(const attn_expr_ctx *x, const attn_tile_box *box);
     void (*range)(const attn_expr_ctx *x, const attn_tile_box *box, int32_t *lo, int32_t *hi);
+    /* They say the same where q, k, q_start and kv_len all grow by one number. */
+    bool relative;
 } attn_expr_hooks;
 
 /* A side tensor's declaration: dims as in the spec; negative values name an extent. */

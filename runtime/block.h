@@ -86,7 +86,7 @@ attn_status attn_check_call_cache(const attn_why *why, const attn_block *block,
 
 /* Of the keys so far, how many before a new row's own it, or a later row, may see: what a cache has
  * to keep. ATTN_FAR: all. */
-int64_t attn_cache_kept(const attn_spec *spec);
+int64_t attn_cache_kept(const attn_block_kernel *kernel);
 
 /* What an item holds of one member of a cache, from its first head's first row on. */
 typedef struct attn_cache_part {
@@ -112,7 +112,7 @@ typedef struct attn_standing {
 } attn_standing;
 
 /* reset: as if the cache were empty. */
-attn_standing attn_cache_stand(const attn_spec *spec, const attn_cache *cache, int32_t b,
+attn_standing attn_cache_stand(const attn_block_kernel *kernel, const attn_cache *cache, int32_t b,
                                int32_t count, bool reset);
 /* Moves the keys that stay to the front. */
 void attn_cache_let_go(const attn_block_kernel *kernel, attn_cache *cache, int32_t b,
@@ -137,10 +137,10 @@ static inline int32_t attn_new_keys(const attn_spec *s, const attn_block_args *a
 }
 
 /* Where an item of this call stands: a prefill, or new keys of a second input, start over. */
-static inline attn_standing attn_stand_in(const attn_spec *s, const attn_block_args *a, int32_t b,
-                                          bool reset) {
-    return attn_cache_stand(s, a->cache, b, attn_new_keys(s, a, b),
-                            reset || (attn_spec_has_kv(s) && a->kv));
+static inline attn_standing attn_stand_in(const attn_block_kernel *k, const attn_block_args *a,
+                                          int32_t b, bool reset) {
+    return attn_cache_stand(k, a->cache, b, attn_new_keys(k->spec, a, b),
+                            reset || (attn_spec_has_kv(k->spec) && a->kv));
 }
 
 /* In which form an item runs goes by its own rows. Items of one form run together. */

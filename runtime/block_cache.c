@@ -5,15 +5,15 @@
 #include "spec.h"
 #include "types.h"
 
-/* Expressions name keys by their numbers, which change where keys go: then all stay. */
-int64_t attn_cache_kept(const attn_spec *s) {
-    return s->expr_hash ? ATTN_FAR : attn_op_kept(s);
+/* Numbers of keys change where keys go: all stay where an expression would notice. */
+int64_t attn_cache_kept(const attn_block_kernel *k) {
+    const attn_expr_hooks *expr = k->core->expr;
+    return expr && !expr->relative ? ATTN_FAR : attn_op_kept(k->spec);
 }
 
 int32_t attn_cache_capacity(const attn_block *block, int32_t total, int32_t chunk) {
     if (!block || total < 0 || chunk < 0) return 0;
-    const attn_spec *s = block->kernel->spec;
-    const int64_t kept = attn_cache_kept(s);
+    const int64_t kept = attn_cache_kept(block->kernel);
     const int64_t least = kept < total ? kept + chunk : total;
     return least < total ? (int32_t)least : total;
 }
@@ -211,13 +211,13 @@ attn_status attn_cache_check(const attn_block *block, const attn_cache *cache, i
 
 /* --- Keys that stay, and keys that go --- */
 
-attn_standing attn_cache_stand(const attn_spec *s, const attn_cache *c, int32_t b, int32_t count,
-                               bool reset) {
+attn_standing attn_cache_stand(const attn_block_kernel *k, const attn_cache *c, int32_t b,
+                               int32_t count, bool reset) {
     attn_standing at = {0, 0, 0};
     if (!c || reset) return at;
     at.length = c->length[b];
     at.start = c->start[b];
-    const int64_t kept = attn_cache_kept(s);
+    const int64_t kept = attn_cache_kept(k);
     if (count > c->capacity - at.length && at.length > kept) at.drop = at.length - (int32_t)kept;
     return at;
 }

@@ -78,7 +78,7 @@ static attn_status check_slots(const attn_why *why, const int32_t *slots, int32_
 static attn_status check_window(const attn_why *why, const attn_block_kernel *k,
                                 const attn_cache *c, int32_t item, int32_t tokens, int32_t n) {
     const int64_t start = c->start[item], end = start + c->length[item];
-    const int64_t kept = attn_cache_kept(k->spec), need = kept < ATTN_FAR ? kept : 0;
+    const int64_t kept = attn_cache_kept(k), need = kept < ATTN_FAR ? kept : 0;
     const bool emptied = tokens == 0 && n == 0, all = (int64_t)tokens + n == end;
     if (start == 0 || emptied || (tokens >= start && ((int64_t)tokens + n >= start + need || all)))
         return ATTN_OK;
@@ -175,7 +175,7 @@ static attn_status check_fork(const attn_why *why, const attn_block *block, cons
     if (status == ATTN_OK) status = check_item(why, block, "to", to, "to_item", to_item);
     if (status != ATTN_OK) return status;
     const int32_t length = from->length[from_item], count = forked(from, from_item, to);
-    const int64_t kept = attn_cache_kept(block->kernel->spec);
+    const int64_t kept = attn_cache_kept(block->kernel);
     if (count < length && count < kept)
         return attn_refuse(why, ATTN_E_CACHE,
                            "to.capacity is %d: item %d of from has %d keys, of which %d have to be "

@@ -168,19 +168,19 @@ static attn_status check_pointers(const attn_why *why, const attn_block *block,
 }
 
 /* Most keys of an item once the new ones are there. */
-static int32_t longest_item(const attn_spec *s, const attn_block_args *a, bool reset) {
+static int32_t longest_item(const attn_block_kernel *k, const attn_block_args *a, bool reset) {
     int32_t longest = 0;
     for (int32_t b = 0; b < a->batch; b++) {
-        const attn_standing at = attn_stand_in(s, a, b, reset);
-        const int32_t held = at.length - at.drop + attn_new_keys(s, a, b);
+        const attn_standing at = attn_stand_in(k, a, b, reset);
+        const int32_t held = at.length - at.drop + attn_new_keys(k->spec, a, b);
         if (held > longest) longest = held;
     }
     return longest;
 }
 
 /* Lengths and room, item by item. */
-static attn_status check_items(const attn_why *why, const attn_spec *s, const attn_block_args *a,
-                               bool reset) {
+static attn_status check_items(const attn_why *why, const attn_block_kernel *k,
+                               const attn_block_args *a, bool reset) {
     const attn_cache *c = a->cache;
     const attn_status begin = attn_check_begin(why, a->q_begin, a->batch, "tokens", a->tokens);
     if (begin != ATTN_OK) return begin;
@@ -194,8 +194,8 @@ static attn_status check_items(const attn_why *why, const attn_spec *s, const at
         if (!c) continue;
         status = attn_check_held(why, "cache", c, b);
         if (status != ATTN_OK) return status;
-        const int32_t added = attn_new_keys(s, a, b);
-        const attn_standing at = attn_stand_in(s, a, b, reset);
+        const int32_t added = attn_new_keys(k->spec, a, b);
+        const attn_standing at = attn_stand_in(k, a, b, reset);
         if (added > c->capacity - (at.length - at.drop))
             return attn_refuse(why, ATTN_E_CACHE,
                                "cache.capacity is %d: item %d keeps %d keys and gets %d more "
@@ -308,7 +308,7 @@ attn_status attn_block_call_check(const attn_why *why, const attn_block *block,
     status = check_extents(why, block, a);
     if (status == ATTN_OK) status = check_pointers(why, block, a, reset);
     if (status == ATTN_OK) status = attn_check_packed_header(why, k, a->packed);
-    if (status == ATTN_OK) status = check_items(why, k->spec, a, reset);
+    if (status == ATTN_OK) status = check_items(why, k, a, reset);
     if (status != ATTN_OK) return status;
 
     attn_block_args *own = &c->args;
@@ -320,7 +320,7 @@ attn_status attn_block_call_check(const attn_why *why, const attn_block *block,
     status = attn_check_memory(why, ATTN_E_WORKSPACE, "workspace", a->workspace, "workspace_bytes",
                                a->workspace_bytes, need, "attn_block_workspace");
     if (status != ATTN_OK) return status;
-    c->keys = longest_item(k->spec, a, reset);
+    c->keys = longest_item(k, a, reset);
     c->call.core = core_call(block, a, &c->own, c->keys);
     status = attn_inputs_check(why, k->core, &c->call.core);
     return status == ATTN_OK ? check_areas(why, block, a, &c->call.core, need) : status;

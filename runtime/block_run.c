@@ -7,13 +7,13 @@
 /* Fills row0, pos0 and held, and makes room in the cache. */
 static void place_items(const attn_block *block, const attn_block_args *a,
                         const attn_block_lists *o, bool reset) {
-    const attn_spec *s = block->kernel->spec;
+    const attn_block_kernel *k = block->kernel;
     for (int32_t b = 0; b < a->batch; b++) {
-        const attn_standing at = attn_stand_in(s, a, b, reset);
-        if (a->cache) attn_cache_let_go(block->kernel, a->cache, b, &at);
+        const attn_standing at = attn_stand_in(k, a, b, reset);
+        if (a->cache) attn_cache_let_go(k, a->cache, b, &at);
         o->row0[b] = at.length - at.drop;
         o->pos0[b] = at.start + at.length;
-        o->held[b] = o->row0[b] + attn_new_keys(s, a, b);
+        o->held[b] = o->row0[b] + attn_new_keys(k->spec, a, b);
     }
 }
 

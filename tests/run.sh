@@ -142,6 +142,9 @@ stage unseen sh tests/product/unseen.sh
 stage ragged sh tests/product/ragged.sh
 # Every third layer: all kinds of attention.
 short property-portable "$build/property" --test layers --isa portable --every 3 --shapes 3 --cflags -Og
+# A sliding cache lets go of keys though there are expressions.
+short property-distances "$build/property" --test layers --shapes 6 --isa "$fast" --cflags -Og \
+    --layer 'level=block;op=sliding_self;window=5;heads=4;kv_heads=2;head_dim=14;d_model=20;backend=flex;score=s - slope[h] * (q - k);mask=(q - k) % 4 != 2;tensor=slope=f32[heads]'
 # What the long campaigns found once: few rows that run as tiles, keys that lie in each other, a sum
 # with x where there is no residual.
 short property-chunks "$build/property" --chunks --test sweep --isa "$fast" --every 10 --shapes 6 --cflags -Og

@@ -57,6 +57,7 @@ typedef struct expr_point {
     int32_t b, h, q, k, q_start, q_len, kv_len;
     double s;
     int32_t batch, kv_len_max; /* extents, for dims */
+    int32_t q_len_max;         /* 0: q_len */
     const attn_side *side;     /* as in attn_args */
     const attn_scalar *scalars;
     const void *const *minmax; /* classifier: as in attn_expr_ctx; null: none */
@@ -83,6 +84,9 @@ typedef struct expr_reach {
     int64_t back, ahead;
 } expr_reach;
 expr_reach expr_reach_of(arena *a, const expr *e);
+
+/* Does it say the same where q, k, q_start and kv_len all grow by one number, below 2^30? */
+bool expr_relative(arena *a, const expr *e);
 
 /* A score times factor (> 0), with the constant factors at its ends moved to where they cost
  * nothing: into what does not depend on the key, and out of s. The result expects s times

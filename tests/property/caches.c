@@ -21,6 +21,10 @@ static const char *const layer_text[] = {
     "kv_comp_dim=20;d_model=24;ffn=none;kv_type=bf16",
     "level=block;form=mla;key=shared;heads=2;head_dim=8;retr_dim=4;kv_comp_dim=12;d_model=10;"
     "ffn=none;kv_type=i8",
+    "level=block;op=sliding_self;window=3;heads=2;head_dim=8;d_model=10;ffn=none;backend=flex;"
+    "score=s - slope[h] * (q - k);mask=(q - k) % 3 != 1;tensor=slope=f32[heads]",
+    "level=block;op=sliding_self;window=3;heads=2;head_dim=8;d_model=10;ffn=none;backend=flex;"
+    "score=s + 0.5 * (k % 2)",
 };
 enum { LAYERS = sizeof layer_text / sizeof *layer_text };
 
@@ -37,6 +41,7 @@ typedef struct item {
 
 typedef struct trial {
     const kernel_lib *lib;
+    const kernel_spec *kernel;
     const attn_spec *spec;
     attn_block *block;
     const void *packed;
@@ -90,6 +95,9 @@ static attn_status run(const trial *t, attn_cache *c, const float *x, float *y, 
     a.batch = c->batch, a.tokens = tokens, a.threads = 1, a.count = count, a.cache = c;
     a.x = x, a.y = y, a.x_token = a.y_token = width, a.x_batch = a.y_batch = TOKENS * width;
     a.packed = t->packed;
+    static const float slope[] = {0.5f, -0.25f};
+    const attn_side side = {slope, 2};
+    if (t->kernel->tensor_count) a.side = &side, a.side_count = 1;
     size_t bytes = 0;
     attn_status status = t->lib->block_workspace(t->block, &a, &bytes);
     guard g = guard_alloc(bytes, 64, false);
@@ -149,7 +157,7 @@ static bool same_item(const trial *t, const attn_cache *c, int b, const item *wa
 
 /* Keys before a new row's own that it or a later one sees; more than there can be: all. */
 static int kept(const trial *t) {
-    return t->spec->op == ATTN_OP_SLIDING_SELF ? t->spec->window : MOST_KEYS + 1;
+    return layer_slides(t->kernel) ? t->spec->window : MOST_KEYS + 1;
 }
 
 static void drop_first(item *m, int count) {
@@ -470,7 +478,7 @@ static void run_layer(arena *a, const property_options *o, const kernel_spec *sp
     guard packed = {0};
     const char *why = built->error;
     layer_problem weights = {.c = {.spec = spec}};
-    t->lib = built->lib, t->spec = &spec->core, t->r = r;
+    t->lib = built->lib, t->kernel = spec, t->spec = &spec->core, t->r = r;
     if (!why && t->lib->block_create(&t->block, &spec->core, 0) != ATTN_OK)
         why = "attn_block_create failed";
     if (!why) {
