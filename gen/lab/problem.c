@@ -267,7 +267,7 @@ static void poison(maker *m, float *q, float *k) {
         poison_key(m, k, row);
         buf_printf(&m->text, " bad-key=%lld", (long long)row);
     }
-    if (c->q_len && rng_chance(m->r, 10)) {
+    if (call_rows(c) && rng_chance(m->r, 10)) {
         int64_t row = (int64_t)(rng_next(m->r) % call_rows(c));
         q[row * call_k_dim(c) + rng_int(m->r, 0, call_k_dim(c) - 1)] = bad_number(m);
         buf_printf(&m->text, " bad-query=%lld", (long long)row);
