@@ -26,6 +26,8 @@ typedef struct reader {
     named_scalar scalars[MAX_SCALARS];
     int scalar_count;
     int64_t batch, heads, kv_heads, v_heads, q_len, kv_len, k_dim, v_dim;
+    int64_t q_items, q_rows; /* first dims of in.q: batch and q_len, or those of ragged rows */
+    const int32_t *q_begin;
     bool mla, shared;
     int64_t new_len; /* layers: rows of in.x_new */
 } reader;
@@ -83,17 +85,38 @@ static bool has_shape(reader *r, const st_tensor *t, int rank, const int64_t *di
     return ok || bad(r, t->name, arena_printf(r->a, "its shape must be [%s]", b.data));
 }
 
+/* in.q_begin [B + 1]: rows of in.q [1, Hq, all rows, D] lie in a row. */
+static bool read_begin(reader *r) {
+    const st_tensor *t = st_find(&r->file, "in.q_begin");
+    const int64_t dim[] = {r->batch + 1};
+    if (!t) return true;
+    if (!has_shape(r, t, 1, dim)) return false;
+    if (!(r->q_begin = st_ints(r->a, &r->file, t, r->d))) return false;
+    bool rises = r->q_begin[0] == 0 && r->q_items == 1 && r->q_begin[r->batch] == r->q_rows;
+    r->q_len = 0;
+    for (int64_t b = 0; b < r->batch; b++) {
+        const int64_t rows = (int64_t)r->q_begin[b + 1] - r->q_begin[b];
+        rises = rises && rows >= 0;
+        if (rows > r->q_len) r->q_len = rows;
+    }
+    return rises || bad(r, t->name, "must ascend from 0 to the rows of in.q, [1, heads, rows, D]");
+}
+
 static bool read_shapes(reader *r) {
     const st_tensor *q = need(r, "in.q", 4), *k = q ? need(r, "in.k", 4) : NULL;
     if (!k) return false;
-    r->batch = q->dim[0], r->heads = q->dim[1], r->q_len = q->dim[2], r->k_dim = q->dim[3];
+    r->batch = k->dim[0], r->heads = q->dim[1], r->q_len = q->dim[2], r->k_dim = q->dim[3];
+    r->q_items = q->dim[0], r->q_rows = q->dim[2];
+    if (!read_begin(r)) return false;
+    if (!r->q_begin && r->q_items != r->batch)
+        return bad(r, "in.q", "must have as many items as in.k, or in.q_begin");
     r->kv_heads = k->dim[1], r->kv_len = k->dim[2];
     int64_t k_shape[] = {r->batch, r->kv_heads, r->kv_len, r->k_dim};
     if (!has_shape(r, k, 4, k_shape)) return false;
     const st_tensor *v = st_find(&r->file, "in.v"), *o = need(r, "out.o", 4);
     if (!o) return false;
     r->v_dim = o->dim[3];
-    int64_t o_shape[] = {r->batch, r->heads, r->q_len, r->v_dim};
+    int64_t o_shape[] = {r->q_items, r->heads, r->q_rows, r->v_dim};
     if (!has_shape(r, o, 4, o_shape)) return false;
     r->v_heads = v && v->rank == 4 ? v->dim[1] : 1;
     if (!v) return r->shared || bad(r, "in.v", "missing");
@@ -284,7 +307,7 @@ static bool read_mask(reader *r, call *c) {
 }
 
 static bool read_lengths(reader *r, call *c) {
-    const int64_t batch[] = {r->batch}, rows[] = {r->batch, r->q_len};
+    const int64_t batch[] = {r->batch}, rows[] = {r->q_items, r->q_rows};
     if (!optional_ints(r, "in.kv_len", 1, batch, &c->kv_len)) return false;
     for (int64_t b = 0; c->kv_len && b < r->batch; b++)
         if (c->kv_len[b] < 0 || c->kv_len[b] > r->kv_len)
@@ -323,11 +346,12 @@ static bool read_v_scales(reader *r, call *c, int32_t type) {
 }
 
 static bool read_operands(reader *r, call *c) {
-    const int64_t q[] = {r->batch, r->heads, r->q_len, r->k_dim};
+    const int64_t q[] = {r->q_items, r->heads, r->q_rows, r->k_dim};
     const int64_t k[] = {r->batch, r->kv_heads, r->kv_len, r->k_dim};
     const int64_t v[] = {r->batch, r->v_heads, r->kv_len, r->v_dim};
     c->batch = (int32_t)r->batch;
     c->q_len = (int32_t)r->q_len;
+    c->q_begin = r->q_begin;
     c->kv_len_max = (int32_t)r->kv_len;
     const attn_types type = types_of(r->out);
     return optional_stored(r, "in.q", type.q, q, &c->q) &&
@@ -398,7 +422,7 @@ static bool read_expected(reader *r, const char *name, int rank, const int64_t *
 }
 
 static bool read_answer(reader *r) {
-    const int64_t dim[] = {r->batch, r->heads, r->q_len, r->v_dim};
+    const int64_t dim[] = {r->q_items, r->heads, r->q_rows, r->v_dim};
     golden *g = r->out;
     if (!read_expected(r, "o", 4, dim, &g->o)) return false;
     if (!read_expected(r, "lse", 3, dim, &g->lse)) return false;
