@@ -119,7 +119,8 @@ typedef enum attn_norm { ATTN_NORM_NONE, ATTN_NORM_LAYERNORM, ATTN_NORM_RMSNORM 
 typedef enum attn_norm_place {
     ATTN_NORM_PLACE_PRE,
     ATTN_NORM_PLACE_POST,
-    ATTN_NORM_PLACE_BOTH
+    ATTN_NORM_PLACE_BOTH,
+    ATTN_NORM_PLACE_BRANCH
 } attn_norm_place;
 typedef enum attn_residual {
     ATTN_RESIDUAL_SERIAL,

@@ -83,11 +83,16 @@ static attn_status norm_rules(attn_spec *s, attn_spec_error *err) {
     const bool cross = is_cross(s), mla = s->form == ATTN_FORM_MLA;
     fill(&s->norm, cross ? ATTN_NORM_NONE : mla ? ATTN_NORM_RMSNORM : ATTN_NORM_LAYERNORM);
     fill(&s->residual, cross ? ATTN_RESIDUAL_NONE : ATTN_RESIDUAL_SERIAL);
-    fill(&s->norm_bias, s->norm == ATTN_NORM_LAYERNORM);
+    fill(&s->norm_bias, s->norm == ATTN_NORM_LAYERNORM && !s->norm_bare);
     const bool norms = s->norm != ATTN_NORM_NONE, rms = s->norm == ATTN_NORM_RMSNORM;
     if (!norms && s->norm_bias) return fail(err, "norm_bias", "needs a norm");
     if (!norms && s->norm_offset) return fail(err, "norm_offset", "needs a norm");
     if (!norms && s->norm_place) return fail(err, "norm_place", "needs a norm");
+    if (!norms && s->norm_bare) return fail(err, "norm_bare", "needs a norm");
+    if (s->norm_bare && s->norm_bias)
+        return fail(err, "norm_bias", "must be false where norm_bare says that norms have no weights");
+    if (s->norm_bare && s->norm_offset)
+        return fail(err, "norm_offset", "needs weights of norms, and norm_bare says there are none");
     if (s->norm_eps == ATTN_UNSET_F) s->norm_eps = rms || (mla && !norms) ? 0x1p-23f : 1e-5f;
     if (!(s->norm_eps >= 0)) return fail(err, "norm_eps", "must not be negative");
     const bool parallel = s->residual == ATTN_RESIDUAL_PARALLEL;
@@ -95,6 +100,9 @@ static attn_status norm_rules(attn_spec *s, attn_spec_error *err) {
         return fail(err, "shared_norm", "needs a norm and residual = parallel");
     if (parallel && s->norm_place != ATTN_NORM_PLACE_PRE)
         return fail(err, "norm_place", "must be pre where residual = parallel");
+    if (s->residual == ATTN_RESIDUAL_NONE && s->residual_scale != 0)
+        return fail(err, "residual_scale", "needs a residual");
+    if (s->residual_scale == 1) s->residual_scale = 0; /* one spelling */
     return ATTN_OK;
 }
 

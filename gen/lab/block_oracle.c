@@ -54,13 +54,18 @@ typedef struct weights {
     mixture mixture;
 } weights;
 
+/* f(..) is normed before it joins x. */
+static bool norms_branch(const attn_spec *s) {
+    return s->norm_place == ATTN_NORM_PLACE_BOTH || s->norm_place == ATTN_NORM_PLACE_BRANCH;
+}
+
 static void take_weights(layer *l, weights *w) {
     const attn_spec *s = l->s;
-    const bool both = s->norm != ATTN_NORM_NONE && s->norm_place == ATTN_NORM_PLACE_BOTH;
-    w->norm1 = weight_norm(l, "norm1");
-    if (has_ffn(s) && !s->shared_norm) w->norm2 = weight_norm(l, "norm2");
-    if (both) w->post1 = weight_norm(l, "post_norm1");
-    if (both && has_ffn(s)) w->post2 = weight_norm(l, "post_norm2");
+    const bool branch = s->norm_place == ATTN_NORM_PLACE_BRANCH;
+    if (!branch) w->norm1 = weight_norm(l, "norm1");
+    if (!branch && has_ffn(s) && !s->shared_norm) w->norm2 = weight_norm(l, "norm2");
+    if (norms_branch(s)) w->post1 = weight_norm(l, "post_norm1");
+    if (norms_branch(s) && has_ffn(s)) w->post2 = weight_norm(l, "post_norm2");
     if (layer_is_shared(s))
         w->shared = shared_weights(l);
     else if (layer_is_mla(s))
@@ -91,13 +96,15 @@ static rows attention(const layer *l, const weights *w, const rows *x, const row
 
 /* One half of a serial layer: x and f(x) put together, around the norms. */
 static rows join(const layer *l, const norm *n, const norm *post, const rows *x, const rows *fx) {
-    rows y = l->s->norm_place == ATTN_NORM_PLACE_BOTH ? rows_normed(l, post, fx) : *fx;
+    rows y = norms_branch(l->s) ? rows_normed(l, post, fx) : *fx;
     if (l->s->residual != ATTN_RESIDUAL_NONE) y = rows_sum(l, x, &y);
     return l->s->norm_place == ATTN_NORM_PLACE_POST ? rows_normed(l, n, &y) : y;
 }
 
 static rows before(const layer *l, const norm *n, const rows *x) {
-    return l->s->norm_place == ATTN_NORM_PLACE_POST ? *x : rows_normed(l, n, x);
+    const int32_t place = l->s->norm_place;
+    const bool first = place == ATTN_NORM_PLACE_PRE || place == ATTN_NORM_PLACE_BOTH;
+    return first ? rows_normed(l, n, x) : *x;
 }
 
 static rows fed_forward(const layer *l, const weights *w, const rows *x) {

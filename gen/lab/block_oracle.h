@@ -28,7 +28,8 @@
 
 /* A weight by its canonical name, dense, row-major; matrices are [out, in], as PyTorch stores them.
  *
- * norms     norm1, norm2, and for norm_place = both post_norm1, post_norm2: .weight (.bias)
+ * norms     norm1, norm2; norm_place = both: post_norm1, post_norm2 too, branch: these alone:
+ *           .weight (.bias)
  * regular   q_proj k_proj v_proj o_proj: .weight (.bias); qkv: the rows of q, k, v in one;
  *           kv_proj: those of k, v; q_norm.weight k_norm.weight [head_dim]
  * mla       per_head: kv_proj.weight [c, in], q_proj.weight [H*K, in], w_kc_q [H,K,d], W_qr

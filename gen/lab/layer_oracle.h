@@ -21,7 +21,7 @@ typedef struct linear {
 
 typedef struct norm {
     int32_t kind; /* attn_norm */
-    const float *w, *b;
+    const float *w, *b; /* null: 1, 0 */
     double eps;
     bool offset;
 } norm;
@@ -74,7 +74,7 @@ void rows_multiply_left(const double *x, const float *w, int32_t in, int32_t out
 rows rows_apply(const layer *l, const linear *p, const rows *x);
 void rows_normalise(const norm *n, double *x, int32_t width); /* one vector, in place */
 rows rows_normed(const layer *l, const norm *n, const rows *x);
-rows rows_sum(const layer *l, const rows *x, const rows *y);
+rows rows_sum(const layer *l, const rows *x, const rows *y); /* x + residual_scale * y */
 
 /* --- oracle_rope.c --- */
 /* Every head of every row: x rows are [heads, step], rotation starts `at` into a head. */

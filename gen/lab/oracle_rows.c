@@ -87,7 +87,7 @@ void rows_normalise(const norm *n, double *x, int32_t width) {
         for (int32_t i = 0; i < width; i++) mean += x[i] / width;
     for (int32_t i = 0; i < width; i++) square += (x[i] - mean) * (x[i] - mean) / width;
     for (int32_t i = 0; i < width; i++) {
-        const double weight = n->offset ? 1 + (double)n->w[i] : (double)n->w[i];
+        const double weight = !n->w ? 1 : n->offset ? 1 + (double)n->w[i] : (double)n->w[i];
         x[i] = (x[i] - mean) / sqrt(square + n->eps) * weight;
         if (n->b) x[i] += (double)n->b[i];
     }
@@ -105,7 +105,9 @@ rows rows_normed(const layer *l, const norm *n, const rows *x) {
 
 rows rows_sum(const layer *l, const rows *x, const rows *y) {
     rows z = rows_new(l, x->tokens, x->width, x->live);
-    for (int64_t i = 0; i < rows_count(x) * x->width; i++) z.data[i] = x->data[i] + y->data[i];
+    const double scale = l->s->residual_scale != 0 ? (double)l->s->residual_scale : 1;
+    for (int64_t i = 0; i < rows_count(x) * x->width; i++)
+        z.data[i] = x->data[i] + scale * y->data[i];
     return z;
 }
 

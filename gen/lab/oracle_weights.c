@@ -68,7 +68,8 @@ norm weight_norm(layer *l, const char *name) {
     const attn_spec *s = l->s;
     norm n = {.kind = s->norm, .eps = (double)s->norm_eps, .offset = s->norm_offset};
     if (n.kind == ATTN_NORM_NONE) return n;
-    n.w = weight_need(l, arena_printf(l->a, "%s.weight", name), 1, block_width(s), 0, 0);
+    if (!s->norm_bare)
+        n.w = weight_need(l, arena_printf(l->a, "%s.weight", name), 1, block_width(s), 0, 0);
     if (s->norm_bias)
         n.b = weight_need(l, arena_printf(l->a, "%s.bias", name), 1, block_width(s), 0, 0);
     return n;

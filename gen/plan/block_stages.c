@@ -152,7 +152,7 @@ static void mla_shared(const attn_spec *s, block_plan *p) {
 /* --- The layer around it --- */
 
 static void norm(const attn_spec *s, block_plan *p, const char *weight, const char *bias) {
-    vector(p, weight, p->model);
+    if (!s->norm_bare) vector(p, weight, p->model);
     if (s->norm_bias) vector(p, bias, p->model);
 }
 
@@ -208,11 +208,12 @@ void block_plan_ffn(const attn_spec *s, block_plan *p) {
 }
 
 void block_plan_stages(const attn_spec *s, block_plan *p) {
-    const bool norms = s->norm != ATTN_NORM_NONE, both = s->norm_place == ATTN_NORM_PLACE_BOTH;
+    const bool norms = s->norm != ATTN_NORM_NONE, branch = s->norm_place == ATTN_NORM_PLACE_BRANCH;
+    const bool out = norms && (branch || s->norm_place == ATTN_NORM_PLACE_BOTH);
     p->spec = s;
     block_plan_ffn(s, p);
-    p->second_norm = norms && p->own_ffn && !s->shared_norm;
-    if (norms) norm(s, p, "NORM1", "NORM1_BIAS");
+    p->second_norm = norms && !branch && p->own_ffn && !s->shared_norm;
+    if (norms && !branch) norm(s, p, "NORM1", "NORM1_BIAS");
     if (s->form == ATTN_FORM_REGULAR)
         regular(s, p);
     else if (s->key == ATTN_KEY_PER_HEAD)
@@ -220,11 +221,11 @@ void block_plan_stages(const attn_spec *s, block_plan *p) {
     else
         mla_shared(s, p);
     if (s->sinks) vector(p, "SINKS", s->heads);
-    if (norms && both) norm(s, p, "POST1", "POST1_BIAS");
+    if (out) norm(s, p, "POST1", "POST1_BIAS");
     if (p->second_norm) norm(s, p, "NORM2", "NORM2_BIAS");
     if (p->experts) experts(s, p);
     if (p->every_row) every_row(s, p);
-    if (p->own_ffn && both) norm(s, p, "POST2", "POST2_BIAS");
+    if (p->own_ffn && out) norm(s, p, "POST2", "POST2_BIAS");
     /* Cosine and sine in double, of each pair at 64 positions. */
     if (p->frequency_count) place(p, "ROPE", 0, (int64_t)64 * 2 * 2 * p->frequency_count);
 }

@@ -1,6 +1,8 @@
 $ local parallel = a.parallel
-$ local pre_norm = spec.norm ~= "none" and spec.norm_place ~= "post" and not parallel
-$ local summed = spec.norm_place == "post" or spec.norm_place == "both"
+$ local N = hooks("block/norm.c")
+$ local pre_norm = N.before and not parallel
+$ local summed = spec.norm_place == "post" or N.after
+$ local scaled = spec.residual_scale ~= 0
 $ local source = parallel and (spec.shared_norm and "l->a" or (a.second and "l->a2" or "l->a")) or "l->a"
 $ if not parallel then
 /* Rows of y${pre_norm and ", normalised," or ""} on their way into the feed-forward part. */
@@ -12,7 +14,7 @@ static void prepare_ffn_task(void *ctx, int64_t task, int worker) {
         float *to = l->a + (int64_t)row * (MODEL + PAD);
         if (!row_exists(l, row)) continue;
 $   if pre_norm then
-        norm(to, y_row(l, row), l->w + NORM2_AT, ${spec.norm_bias and "l->w + NORM2_BIAS_AT" or "NULL"});
+        norm(to, y_row(l, row), ${N.of("NORM2")});
 $   else
         memcpy(to, y_row(l, row), sizeof(float) * MODEL);
 $   end
@@ -112,12 +114,20 @@ $ if plan.experts and plan.every_row then
 $ end
 $ if summed then
         float *to = l->sum + (int64_t)(first + i) * (MODEL + PAD) + col;
+$   if scaled and spec.norm_place == "post" then
+        join(to, y_row(l, row) + col, t, cols);
+$   else
         memcpy(to, t, sizeof(float) * (size_t)cols);
-$   if spec.norm_place == "post" then
+$     if spec.norm_place == "post" then
         add(to, y_row(l, row) + col, cols);
+$     end
 $   end
 $ else
+$   if scaled then
+        join(y_row(l, row) + col, y_row(l, row) + col, t, cols);
+$   else
         add(y_row(l, row) + col, t, cols);
+$   end
         if (is_q_pad(l, row)) memset(y_row(l, row) + col, 0, sizeof(float) * (size_t)cols);
 $ end
     }

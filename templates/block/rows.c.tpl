@@ -1,4 +1,4 @@
-$ local norms = spec.norm ~= "none"
+$ local norms, bare = spec.norm ~= "none", spec.norm_bare
 /* --- Rows --- */
 
 /* to += from */
@@ -8,6 +8,19 @@ static inline void add(float *restrict to, const float *restrict from, int32_t n
     for (; c < n; c++) to[c] += from[c];
 }
 
+$ if spec.residual_scale ~= 0 then
+/* to = x + ${f32(spec.residual_scale)} * from; to may be x. */
+static inline void join(float *to, const float *x, const float *from, int32_t n) {
+    const vf scale = vf_set1(${f32(spec.residual_scale)});
+    int32_t c = 0;
+    for (; c + W <= n; c += W)
+        vf_storeu(to + c, vf_fma(scale, vf_loadu(from + c), vf_loadu(x + c)));
+    if (c == n) return;
+    const vf tail = vf_fma(scale, vf_loadn(from + c, n - c), vf_loadn(x + c, n - c));
+    vf_storen(to + c, tail, n - c);
+}
+
+$ end
 $ local S = plan.kv.suffix
 $ if plan.rotate then
 /* A row of keys after RoPE, rotated as it is stored: in double, rounded once. */
@@ -69,16 +82,26 @@ static float sum_squares(const float *x, float mean, int32_t n) {
     return (float)sum;
 }
 
-/* to = (x - mean) * factor * weight${spec.norm_bias and " + bias" or ""}; to may be x. */
+/* to = (x - mean) * factor * weight${spec.norm_bias and " + bias" or ""}; to may be x.${bare and " No weight: 1." or ""} */
 static inline void scale_row(float *to, const float *x, float mean, float factor,
                              const float *weight, const float *bias, int32_t n) {
     const vf m = vf_set1(mean), f = vf_set1(factor);
     int32_t c = 0;
     for (; c + W <= n; c += W) {
+$ if bare then
+        vf y = vf_mul(vf_sub(vf_loadu(x + c), m), f);
+        if (weight) y = vf_mul(y, vf_loadu(weight + c));
+$ else
         const vf y = vf_mul(vf_mul(vf_sub(vf_loadu(x + c), m), f), vf_loadu(weight + c));
+$ end
         vf_storeu(to + c, bias ? vf_add(y, vf_loadu(bias + c)) : y);
     }
+$ if bare then
+    for (; c < n; c++)
+        to[c] = (x[c] - mean) * factor * (weight ? weight[c] : 1) + (bias ? bias[c] : 0);
+$ else
     for (; c < n; c++) to[c] = (x[c] - mean) * factor * weight[c] + (bias ? bias[c] : 0);
+$ end
 }
 
 /* Root mean square norm (Zhang and Sennrich 2019). */

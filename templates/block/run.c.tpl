@@ -1,11 +1,12 @@
-$ local post, both = spec.norm_place == "post", spec.norm_place == "both"
+$ local N = hooks("block/norm.c")
+$ local post, out = spec.norm_place == "post", N.after
 $ local parallel = spec.residual == "parallel"
 $ local roped = #plan.frequencies > 0
 $ local scales = not plan.scaled and {} or spec.key == "shared" and { "k" } or { "k", "v" } -- whose
 ATTN_TARGET_END
 /* --- Weights --- */
 
-$ if a.norms or spec.qk_norm or spec.key == "shared" then
+$ if (a.norms and not spec.norm_bare) or spec.qk_norm or spec.key == "shared" then
 /* Norm weights${spec.norm_offset and ", stored less one" or ""}. */
 static void pack_norm(attn_packing *p, int64_t at, int32_t weight, int64_t n) {
     attn_pack_vector(p, at, weight, 0, n);
@@ -44,17 +45,19 @@ ${part("block/pack_experts.c")}
 $ end
 static void pack(attn_packing *p) {
 $ local function norm(at, name)
+$   if not spec.norm_bare then
     pack_norm(p, ${at}_AT, W_${name}_WEIGHT, MODEL);
+$   end
 $   if spec.norm_bias then
     attn_pack_vector(p, ${at}_BIAS_AT, W_${name}_BIAS, 0, MODEL);
 $   end
 $ end
-$ if a.norms then norm("NORM1", "NORM1") end
+$ if N.first then norm("NORM1", "NORM1") end
 ${part(a.form, { section = "pack" })}
 $ if spec.sinks then
     attn_pack_vector(p, SINKS_AT, W_SINKS, 0, HEADS);
 $ end
-$ if a.norms and both then norm("POST1", "POST_NORM1") end
+$ if out then norm("POST1", "POST_NORM1") end
 $ if a.second then norm("NORM2", "NORM2") end
 $ if plan.experts then
     pack_router(p);
@@ -77,7 +80,7 @@ $     end
     attn_pack_vector(p, DOWN_BIAS_AT, ${w}DOWN_PROJ_BIAS, 0, MODEL);
 $   end
 $ end
-$ if a.own_ffn and both then norm("POST2", "POST_NORM2") end
+$ if a.own_ffn and out then norm("POST2", "POST_NORM2") end
 $ if roped then
     pack_rope(p->to + ROPE_AT);
 $ end
@@ -119,7 +122,7 @@ $   if roped then
     l->key_angles = attn_carve(base, &bytes, key_rows * 2 * ROPE_DIM * sizeof(float));
 $   end
 $ end
-$ if post or both then
+$ if post or out then
     l->sum = attn_carve(base, &bytes, chunk * (MODEL + PAD) * sizeof(float));
 $ end
 $ if plan.every_row then
@@ -224,7 +227,7 @@ $ end
     for (l.first = 0; l.first < l.rows; l.first += chunk) {
         l.some = min32(chunk, l.rows - l.first);
         output(&l);
-$ if post or both then
+$ if post or out then
         attn_parallel(call->team, row_blocks(l.some), after_attention_task, &l);
 $ end
 $ if a.own_ffn then
@@ -238,7 +241,7 @@ $   if plan.every_row then
         up(&l);
         down(&l);
 $   end
-$   if post or both then
+$   if post or out then
         attn_parallel(call->team, row_blocks(l.some), after_ffn_task, &l);
 $   end
 $ end

@@ -163,7 +163,7 @@ static void put_norms(writer *w, bool mixture) {
         maybe(w, "norm_bias");
         maybe(w, "norm_offset");
         if (parallel) maybe(w, "shared_norm");
-        if (!parallel) CHOOSE(w, "norm_place", "pre", "post", "both");
+        if (!parallel) CHOOSE(w, "norm_place", "pre", "post", "both", "branch");
     }
     if (!parallel && bare) {
         buf_puts(&w->b, "ffn=none;");
