@@ -104,14 +104,14 @@ void attn_put_dims(char *out, size_t size, int32_t rank, const int64_t *dim) {
 }
 
 /* Vectors are floats; rows of matrices are whole blocks. */
-static bool type_fits(const attn_tensor *t, attn_problems *p) {
+static bool type_fits(const attn_tensor *t, bool vector, attn_problems *p) {
     if (t->type < 0 || t->type >= ATTN_WEIGHT_COUNT) {
         attn_problem(p, "%s: type is %d: must be an attn_weight_type, 0 to %d", t->name, t->type,
                      ATTN_WEIGHT_COUNT - 1);
         return false;
     }
     const attn_weight_row row = attn_weight_get(t->type);
-    if (t->rank == 1 && !attn_weight_is_float(t->type)) {
+    if ((vector || t->rank == 1) && !attn_weight_is_float(t->type)) {
         attn_problem(p, "%s: type is %s: must be f32, bf16 or f16 of a vector", t->name, row.name);
         return false;
     }
@@ -155,7 +155,7 @@ static void take(const attn_block_kernel *k, const attn_tensor *t, attn_weights 
     int64_t want[4] = {0, first->dim[1], first->dim[2], 0};
     for (int i = 0; i < pieces; i++) want[0] += k->weights[found[i]].dim[0];
     if (!attn_tensor_has(t, first->rank, want, p)) return;
-    if (!type_fits(t, p)) return;
+    if (!type_fits(t, first->vector, p)) return;
     const char *data = t->data;
     for (int i = 0; i < pieces; i++) {
         const attn_weight *w = &k->weights[found[i]];

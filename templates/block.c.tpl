@@ -31,6 +31,12 @@ $     local shared = plan.experts and "shared_expert." or ""
 $     if gated then weight(shared .. "gate_proj.weight", { dims.FFN, dims.MODEL }) end
 $     weight(shared .. "up_proj.weight", { dims.FFN, dims.MODEL })
 $     weight(shared .. "down_proj.weight", { dims.MODEL, dims.FFN })
+$     if spec.ffn == "xielu" then
+$       weight("act_fn.alpha_p", { 1 })
+$       weight("act_fn.alpha_n", { 1 })
+$       weight("act_fn.beta", {}, { ignored = true })
+$       weight("act_fn.eps", {}, { ignored = true })
+$     end
 $     if spec.ffn_bias then
 $       if gated then weight(shared .. "gate_proj.bias", { dims.FFN }) end
 $       weight(shared .. "up_proj.bias", { dims.FFN })
@@ -119,8 +125,10 @@ $ layer_weights(enumerator)
     WEIGHTS
 };
 static const attn_weight weights[] = {
-$ local function row(name, shape, ignored)
-    {"${name}", ${#shape}, {${table.concat(shape, ", ")}}, ${ignored and "false" or "true"}},
+$ local function row(name, shape, more) -- more: { ignored = .., vector = .. }
+$   local used = more and more.ignored and "false" or "true"
+$   local vector = more and more.vector and #shape > 1 and ", true" or ""
+    {"${name}", ${#shape}, {${#shape > 0 and table.concat(shape, ", ") or "0"}}, ${used}${vector}},
 $ end
 $ layer_weights(row)
 };

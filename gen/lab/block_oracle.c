@@ -26,6 +26,10 @@ static feed feed_weights(layer *l) {
                                    s->ffn_bias);
     w.up = weight_projection(l, (place[]){{"w1", first, all}, {"up_proj", 0, f}}, 2, f, in,
                              s->ffn_bias);
+    if (s->ffn == ATTN_FFN_XIELU) {
+        w.alpha_p = weight_need(l, "act_fn.alpha_p", 1, 1, 0, 0);
+        w.alpha_n = weight_need(l, "act_fn.alpha_n", 1, 1, 0, 0);
+    }
     w.down =
         weight_projection(l, (place[]){{"w2", 0, in}, {"down_proj", 0, in}}, 2, in, f, s->ffn_bias);
     return w;
@@ -38,7 +42,10 @@ static rows feed_forward(const layer *l, const feed *w, const rows *x) {
         const rows g = rows_apply(l, &w->gate, x);
         for (int64_t i = 0; i < count; i++) u.data[i] *= block_activation(l->s->ffn, g.data[i]);
     } else {
-        for (int64_t i = 0; i < count; i++) u.data[i] = block_activation(l->s->ffn, u.data[i]);
+        for (int64_t i = 0; i < count; i++)
+            u.data[i] = w->alpha_p
+                            ? block_xielu((double)*w->alpha_p, (double)*w->alpha_n, u.data[i])
+                            : block_activation(l->s->ffn, u.data[i]);
     }
     return rows_apply(l, &w->down, &u);
 }

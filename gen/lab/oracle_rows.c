@@ -111,9 +111,18 @@ rows rows_sum(const layer *l, const rows *x, const rows *y) {
     return z;
 }
 
+double block_xielu(double alpha_p, double alpha_n, double x) {
+    const double beta = 0.5, eps = -1e-6;
+    if (x > 0) return log1p(exp(alpha_p)) * x * x + beta * x;
+    return (expm1(fmin(x, eps)) - x) * (beta + log1p(exp(alpha_n))) + beta * x;
+}
+
 double block_activation(int32_t ffn, double x) {
     switch (ffn) {
-    case ATTN_FFN_SWIGLU: return x / (1 + exp(-x));
+    case ATTN_FFN_SWIGLU:
+    case ATTN_FFN_SILU: return x / (1 + exp(-x));
+    case ATTN_FFN_QUICK_GELU: return x / (1 + exp(-1.702 * x));
+    case ATTN_FFN_RELU2: return x > 0 ? x * x : 0;
     case ATTN_FFN_GEGLU:
     case ATTN_FFN_GELU: return 0.5 * x * erfc(-x / sqrt(2));
     case ATTN_FFN_GEGLU_TANH:

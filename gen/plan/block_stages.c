@@ -81,12 +81,20 @@ static bool is_cross(const attn_spec *s) {
     return s->kv_dim != ATTN_UNSET;
 }
 
+/* Of a norm of so many heads of queries or keys. */
+static int64_t qk_norm_weights(const attn_spec *s, int64_t heads) {
+    if (!s->qk_norm || s->qk_norm_weights == ATTN_QK_NORM_WEIGHTS_NONE) return 0;
+    const bool one = s->qk_norm_over == ATTN_QK_NORM_OVER_HEAD &&
+                     s->qk_norm_weights == ATTN_QK_NORM_WEIGHTS_HEAD;
+    return (one ? 1 : heads) * s->head_dim;
+}
+
 static void regular_vectors(const attn_spec *s, block_plan *p) {
     if (s->q_bias) vector(p, "Q_BIAS", (int64_t)s->heads * s->head_dim);
     if (s->k_bias) vector(p, "K_BIAS", (int64_t)s->kv_heads * s->head_dim);
     if (s->v_bias) vector(p, "V_BIAS", (int64_t)s->v_heads * s->v_dim);
-    if (s->qk_norm) vector(p, "Q_NORM", s->head_dim);
-    if (s->qk_norm) vector(p, "K_NORM", s->head_dim);
+    if (qk_norm_weights(s, s->heads)) vector(p, "Q_NORM", qk_norm_weights(s, s->heads));
+    if (qk_norm_weights(s, s->kv_heads)) vector(p, "K_NORM", qk_norm_weights(s, s->kv_heads));
     if (s->o_bias) vector(p, "O_BIAS", p->model);
 }
 
@@ -166,6 +174,7 @@ static void every_row(const attn_spec *s, block_plan *p) {
     const int64_t n = up_columns(p, p->ffn_dim);
     const int up = matrix(p, "UP", OWN, n, p->model, p->gated ? 2 * p->nr : 1);
     const int down = matrix(p, "DOWN", OWN, p->model, p->ffn_dim, 1);
+    if (s->ffn == ATTN_FFN_XIELU) vector(p, "XIELU", 2);
     if (s->ffn_bias) vector(p, "UP_BIAS", n);
     if (s->ffn_bias) vector(p, "DOWN_BIAS", p->model);
     STAGE(p, "up", up);

@@ -129,6 +129,18 @@ static const char *mixture_text(arena *a, const attn_spec *s) {
     return b.data;
 }
 
+/* "; rmsnorm of q and k heads" */
+static const char *qk_norm_text(arena *a, const attn_spec *s) {
+    if (!s->qk_norm) return "";
+    return arena_printf(a, "; %s of q and k %s%s%s", enum_text(a, "qk_norm_kind", s->qk_norm_kind),
+                        s->qk_norm_over == ATTN_QK_NORM_OVER_ALL ? "rows" : "heads",
+                        s->qk_norm_weights == ATTN_QK_NORM_WEIGHTS_NONE ? " without weights"
+                        : s->qk_norm_weights == ATTN_QK_NORM_WEIGHTS_HEADS
+                            ? ", weights of each head"
+                            : "",
+                        s->qk_norm_place == ATTN_QK_NORM_PLACE_AFTER ? ", after RoPE" : "");
+}
+
 /* The layer around the attention, as formulas of x. */
 static void say_layer(arena *a, fact_list *l, const attn_spec *s) {
     const bool kv = s->kv_dim != ATTN_UNSET;
@@ -144,7 +156,7 @@ static void say_layer(arena *a, fact_list *l, const attn_spec *s) {
                    : s->norm_bare ? " (without weights)"
                                   : "",
                    float_text(a, s->norm_eps));
-    buf_printf(&b, "; biases: %s%s.", biases(a, s), s->qk_norm ? "; rmsnorm of q and k heads" : "");
+    buf_printf(&b, "; biases: %s%s.", biases(a, s), qk_norm_text(a, s));
     say(l, "Layer", "Layer: ", b.data);
     show(l, "Attention", "", part_formula(a, s, "x", "attention", "norm1", "post_norm1"));
     if (own && s->residual == ATTN_RESIDUAL_PARALLEL)

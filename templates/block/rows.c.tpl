@@ -1,4 +1,5 @@
-$ local norms, bare = spec.norm ~= "none", spec.norm_bare
+$ local norms = spec.norm ~= "none"
+$ local bare = spec.norm_bare or spec.qk_norm_weights == "none" -- some norms
 /* --- Rows --- */
 
 /* to += from */
@@ -112,13 +113,20 @@ static inline void rms_norm(float *to, const float *x, const float *weight, cons
 }
 
 $ end
-$ if spec.norm == "layernorm" then
+$ local general = spec.qk_norm and spec.qk_norm_kind == "layernorm"
+$ local N = general and "n" or "MODEL"
+$ if spec.norm == "layernorm" or general then
 /* Layer norm (Ba et al. 2016). */
+$   if general then
+static void layer_norm(float *to, const float *x, const float *weight, const float *bias,
+                       int32_t n) {
+$   else
 static void norm(float *to, const float *x, const float *weight, const float *bias) {
+$   end
     double sum = 0;
     int32_t c = 0;
-    while (c + 2 * W <= MODEL) {
-        const int32_t end = min32(c + SHORT, MODEL) - 2 * W;
+    while (c + 2 * W <= ${N}) {
+        const int32_t end = min32(c + SHORT, ${N}) - 2 * W;
         vf s0 = vf_zero(), s1 = vf_zero();
         for (; c <= end; c += 2 * W) {
             s0 = vf_add(s0, vf_loadu(x + c));
@@ -126,12 +134,18 @@ static void norm(float *to, const float *x, const float *weight, const float *bi
         }
         sum += (double)vf_reduce_add(vf_add(s0, s1));
     }
-    for (; c < MODEL; c++) sum += (double)x[c];
-    const float mean = (float)(sum / MODEL), variance = sum_squares(x, mean, MODEL) / MODEL;
-    scale_row(to, x, mean, 1 / sqrtf(variance + ${f32(spec.norm_eps)}), weight, bias, MODEL);
+    for (; c < ${N}; c++) sum += (double)x[c];
+    const float mean = (float)(sum / ${N}), variance = sum_squares(x, mean, ${N}) / ${N};
+    scale_row(to, x, mean, 1 / sqrtf(variance + ${f32(spec.norm_eps)}), weight, bias, ${N});
 }
 
-$ elseif norms then
+$ end
+$ if general and spec.norm == "layernorm" then
+static void norm(float *to, const float *x, const float *weight, const float *bias) {
+    layer_norm(to, x, weight, bias, MODEL);
+}
+
+$ elseif norms and spec.norm == "rmsnorm" then
 static void norm(float *to, const float *x, const float *weight, const float *bias) {
     rms_norm(to, x, weight, bias, MODEL);
 }

@@ -6,7 +6,7 @@ $ local scales = not plan.scaled and {} or spec.key == "shared" and { "k" } or {
 ATTN_TARGET_END
 /* --- Weights --- */
 
-$ if (a.norms and not spec.norm_bare) or spec.qk_norm or spec.key == "shared" then
+$ if (a.norms and not spec.norm_bare) or hooks("block/qk_norm.c").weights or spec.key == "shared" then
 /* Norm weights${spec.norm_offset and ", stored less one" or ""}. */
 static void pack_norm(attn_packing *p, int64_t at, int32_t weight, int64_t n) {
     attn_pack_vector(p, at, weight, 0, n);
@@ -36,6 +36,18 @@ static void pack_gated_bias(attn_packing *p, int64_t at, int32_t gate, int32_t u
 }
 
 $   end
+$ end
+$ if spec.ffn == "xielu" then
+/* p = ln(1 + e^alpha_p) and n = 1/2 + ln(1 + e^alpha_n). */
+static void pack_xielu(attn_packing *p) {
+    attn_pack_vector(p, XIELU_AT, W_ACT_FN_ALPHA_P, 0, 1);
+    attn_pack_vector(p, XIELU_AT + 1, W_ACT_FN_ALPHA_N, 0, 1);
+    for (int i = 0; i < 2; i++) {
+        const double alpha = (double)p->to[XIELU_AT + i], least = i ? 0.5 : 0;
+        p->to[XIELU_AT + i] = (float)(least + fmax(alpha, 0) + log1p(exp(-fabs(alpha))));
+    }
+}
+
 $ end
 ${part(a.form, { section = "fold" })}
 
@@ -71,6 +83,9 @@ $   else
     attn_pack_rows(p, &matrices[M_UP], 0, ${w}UP_PROJ_WEIGHT, 0, FFN);
 $   end
     attn_pack_rows(p, &matrices[M_DOWN], 0, ${w}DOWN_PROJ_WEIGHT, 0, MODEL);
+$   if spec.ffn == "xielu" then
+    pack_xielu(p);
+$   end
 $   if spec.ffn_bias then
 $     if a.gated then
     pack_gated_bias(p, UP_BIAS_AT, ${w}GATE_PROJ_BIAS,${gap}${w}UP_PROJ_BIAS);
@@ -220,6 +235,9 @@ $ if spec.kv_dim > 0 then
 $ end
     attn_parallel(call->team, row_blocks(l.rows), prepare_task, &l);
     project(&l);
+$ if spec.qk_norm and spec.qk_norm_over == "all" then
+    norm_projected(&l);
+$ end
     if (l.rows == 0) return ATTN_OK;
     const attn_status status = attend(&l);
     if (status != ATTN_OK) return status;
