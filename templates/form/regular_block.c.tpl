@@ -121,7 +121,6 @@ static void k_done(const layer *l, int32_t first, int32_t rows, int32_t col, int
     for (int32_t i = 0; i < rows; i++, t += ldt) {
 $   if not qk.whole then
         ${plan.kv.c} *to = key_row(l, &l->k, first + i);
-        if (!to) continue;
         ${kv.scale_at("k", "first + i")}
 $   end
 $   if spec.k_bias then
@@ -166,7 +165,6 @@ static void norm_keys_task(void *ctx, int64_t task, int worker) {
         enum { col = 0, cols = KEY_HEADS * D };
         float *t = l->raw + (int64_t)row * K_ROW;
         ${plan.kv.c} *to = key_row(l, &l->k, row);
-        if (!to) continue;
         ${kv.scale_at("k", "row")}
 $     if qk.first then
         ${qk.norm("K", "t", false, "KEY_HEADS * D")}
@@ -187,7 +185,6 @@ static void v_done(const layer *l, int32_t first, int32_t rows, int32_t col, int
                    float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         ${plan.kv.c} *to = key_row(l, &l->v, first + i);
-        if (!to) continue;
         ${kv.scale_at("v", "first + i")}
 $   if spec.v_bias then
         add(t, l->w + V_BIAS_AT + col, cols);
@@ -218,7 +215,7 @@ $   if qk.whole then
     l->raw = attn_carve(base, &bytes, ${cross and "key_rows" or "rows"} * K_ROW * sizeof(float));
 $   end
 $ elseif a.section == "core" then
-    args.q = (attn_view){l->q, (int64_t)l->tokens * Q_ROW, D, Q_ROW};
-    args.o = (attn_out){l->ctx, (int64_t)l->tokens * CTX_ROW, DV, CTX_ROW};
+    args.q = (attn_view){l->q, 0, D, Q_ROW};
+    args.o = (attn_out){l->ctx, 0, DV, CTX_ROW};
     clear_rest(l, l->ctx, CTX_ROW);
 $ end
