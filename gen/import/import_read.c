@@ -148,6 +148,22 @@ bool hf_row_says(const hf *h, const char *name) {
     return v && v->boolean;
 }
 
+const char *hf_key(const hf *h, const char *role) {
+    static const char *const usual[][2] = {{"heads", "num_attention_heads"},
+                                           {"layers", "num_hidden_layers"},
+                                           {"d_model", "hidden_size"},
+                                           {"ffn_dim", "intermediate_size"}};
+    const json_val *own = json_get(json_get(h->family, "roles"), role);
+    if (own) return own->string;
+    int i = 0;
+    while (strcmp(usual[i][0], role)) i++;
+    return usual[i][1];
+}
+
+bool hf_sees_both_ways(const hf *h) {
+    return hf_row_says(h, "encoder");
+}
+
 /* --- Fields of a layer --- */
 
 /* A layer's fields at level core, and kv_heads of mla, whose form implies them, are left out. */
