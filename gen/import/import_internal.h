@@ -77,6 +77,7 @@ void put_float(hf *h, fields *f, const char *field, double v, const json_val *fr
 void put_bool(hf *h, fields *f, const char *field, bool v, const json_val *from);
 void put_text(hf *h, fields *f, const char *field, const char *v, const json_val *from);
 
+bool has_put(const fields *f, const char *field);
 void put_nothing(fields *f, const char *field); /* takes a field back */
 
 /* --- import_family.c --- */

@@ -17,6 +17,7 @@ static const struct {
     {"norm_eps", "norm_eps", false},
     {"norm_bias", "norm_bias", false},
     {"scale", "attention_multiplier", false},
+    {"qk_norm", "use_qk_norm", false},
     {"softcap", "attn_logit_softcapping", true},
     {"q_bias", "attention_bias", false},
     {"q_bias", "qkv_bias", false},
@@ -141,6 +142,7 @@ static bool put_ffn(hf *h, const import_layer *l, fields *f) {
         return true;
     }
     if (!put_activation(h, "ffn", f)) return false;
+    if (has_put(f, "ffn_dim")) return true;
     const json_val *width = hf_get(h, l->ffn_dim);
     /* null where the class has it as its default: 4 * d_model */
     if (!hf_is_null(width) || !hf_is_null(json_get(h->keys, l->ffn_dim)))

@@ -59,10 +59,10 @@ static bool put_bloom(hf *h, const import_layer *l, fields *f) {
 
 /* The slopes of MPT: of the next power of two heads, and where there are fewer, every second one
  * first. */
-static const char *mpt_slope(hf *h, int32_t heads, double most) {
+static const char *mpt_slope(hf *h, int32_t heads) {
     int32_t power = 1;
     while (power < heads) power *= 2;
-    const double step = -most / power;
+    const double step = -8.0 / power;
     if (power == heads) return arena_printf(h->a, "exp2(%.9g * (h + 1))", step);
     return arena_printf(h->a, "exp2(%.9g * where(h < %d, 2 * h + 2, 2 * h - %d))", step, power / 2,
                         power - 1);
@@ -74,7 +74,7 @@ static bool put_mpt(hf *h, const import_layer *l, fields *f) {
     static const char *const unread[] = {"alibi", "prefix_lm", "qk_ln", "attn_uses_sequence_id"};
     const json_val *in = hf_get(h, "attn_config"), *given[3] = {NULL};
     int32_t heads;
-    double most = 8, scale;
+    double most, scale;
     (void)l;
     if (!hf_is_null(in) && in->kind != JSON_OBJECT)
         return hf_fail(h, in, "must be an object, got %s", hf_quote(h, in));
@@ -89,13 +89,16 @@ static bool put_mpt(hf *h, const import_layer *l, fields *f) {
     if (given[2] && !hf_is_off(given[2]))
         return hf_fail(h, given[2], "must be null: the spec has no limit for queries and keys");
     if (given[0] && !hf_number(h, given[0], &most)) return false;
+    if (given[0] && most != 8)
+        return hf_fail(h, given[0], "must be 8, which %s's class has whatever stands here",
+                       h->model_type);
     if (given[1] && !hf_is_null(given[1])) {
         if (!hf_number(h, given[1], &scale)) return false;
         put_float(h, f, "scale", scale, given[1]);
     }
     if (!hf_key_int(h, "n_heads", 1, 65536, &heads)) return false;
     put_text(h, f, "backend", "flex", in);
-    put_text(h, f, "score", arena_printf(h->a, "s + %s * (k - q)", mpt_slope(h, heads, most)), in);
+    put_text(h, f, "score", arena_printf(h->a, "s + %s * (k - q)", mpt_slope(h, heads)), in);
     return true;
 }
 
@@ -174,22 +177,39 @@ static bool put_wav2vec2(hf *h, const import_layer *l, fields *f) {
     return true;
 }
 
-/* In float, as the class has it: two thirds, times a factor, to the next multiple. */
-static bool put_lfm2(hf *h, const import_layer *l, fields *f) {
-    int32_t width, step;
-    bool adjust;
+static bool holds(const json_val *list, int32_t n) {
+    for (int i = 0; i < list->count; i++)
+        if (list->item[i].kind == JSON_NUMBER && list->item[i].number == n) return true;
+    return false;
+}
+
+/* Two thirds of a width, times a factor, to the next multiple: in float, as the class has it. */
+static bool adjusted(hf *h, int32_t *width) {
+    const json_val *times = hf_get(h, "block_ffn_dim_multiplier");
+    const double part = floor(2 * (double)*width / 3);
     double factor = 1;
-    (void)l;
-    const json_val *at = hf_get(h, "intermediate_size");
-    if (!hf_int(h, at, 1, 1048576, &width) || !hf_key_bool(h, "block_auto_adjust_ff_dim", &adjust))
+    int32_t step;
+    *width = (int32_t)part;
+    if (hf_is_null(times)) return true;
+    if (!hf_number(h, times, &factor) || !hf_key_int(h, "block_multiple_of", 1, 1048576, &step))
         return false;
-    if (adjust) {
-        const json_val *times = hf_get(h, "block_ffn_dim_multiplier");
-        if (!hf_is_null(times) && !hf_number(h, times, &factor)) return false;
-        if (!hf_key_int(h, "block_multiple_of", 1, 1048576, &step)) return false;
-        width = (int32_t)(factor * (int32_t)(2 * (double)width / 3));
-        width = step * ((width + step - 1) / step);
-    }
+    if (!(factor > 0 && factor * part <= 1048576))
+        return hf_fail(h, times, "must be greater than 0, and make an ffn of at most 1048576");
+    *width = ((int32_t)(factor * part) + step - 1) / step * step;
+    return true;
+}
+
+static bool put_lfm2(hf *h, const import_layer *l, fields *f) {
+    const json_val *list = hf_get(h, "full_attn_idxs"), *at = hf_get(h, "intermediate_size");
+    int32_t width;
+    bool adjust;
+    if (hf_is_null(hf_get(h, "layer_types")) && !hf_is_null(list) && !holds(list, l->index))
+        return hf_fail(h, list,
+                       "layer %d is none of them: it is a convolution, which the spec cannot say",
+                       l->index);
+    if (!hf_int(h, at, 1, 1048576, &width) ||
+        !hf_key_bool(h, "block_auto_adjust_ff_dim", &adjust) || (adjust && !adjusted(h, &width)))
+        return false;
     put_int(h, f, "ffn_dim", width, at);
     return true;
 }

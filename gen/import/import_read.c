@@ -217,6 +217,12 @@ void put_text(hf *h, fields *f, const char *field, const char *v, const json_val
     put_lua(h, f, field, x, from);
 }
 
+bool has_put(const fields *f, const char *field) {
+    for (int i = 0; i < f->count; i++)
+        if (!strcmp(f->item[i].field, field)) return true;
+    return false;
+}
+
 void put_nothing(fields *f, const char *field) {
     for (int i = 0; i < f->count; i++)
         if (!strcmp(f->item[i].field, field)) f->item[i--] = f->item[--f->count];
