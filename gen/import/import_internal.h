@@ -101,6 +101,8 @@ typedef struct import_layer {
     ffn_part ffn;
 } import_layer;
 bool import_add_layer(hf *h, const import_layer *l);
+/* An activation as one of the spec's kinds of ffn; null: it has none of it. */
+const char *import_ffn_kind(const char *act, bool glu);
 
 /* --- import_experts.c --- */
 /* Whether a layer has a mixture of experts. */

@@ -59,7 +59,9 @@ static void put_direct(hf *h, fields *f) {
 
 /* Width of a head: given, or what hidden_size leaves to each. */
 static bool head_width(hf *h, const import_layer *l, int32_t *width, const json_val **at) {
-    const char *own = hf_has(h, "qk_nope_head_dim") ? "qk_nope_head_dim" : "head_dim";
+    const char *own = hf_has(h, "qk_nope_head_dim") ? "qk_nope_head_dim"
+                      : hf_has(h, "d_kv")           ? "d_kv"
+                                                    : "head_dim";
     if (hf_has(h, own)) {
         *at = hf_get(h, own);
         /* Of the classes that have a width of their own as the default, few take null. */
@@ -94,7 +96,7 @@ static bool put_scale(hf *h, int32_t head_dim, double mscale2, fields *f) {
 }
 
 /* The activation of the feed-forward part as one of the spec's kinds; null: it has none of it. */
-static const char *ffn_kind(const char *act, bool glu) {
+const char *import_ffn_kind(const char *act, bool glu) {
     static const char *const exact[] = {"gelu", "gelu_python", NULL};
     static const char *const tanh_form[] = {
         "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_accurate", "gelu_python_tanh", NULL};
@@ -122,7 +124,7 @@ static bool put_activation(hf *h, const char *field, fields *f) {
         return hf_fail(h, act, "must be a string, got %s", hf_quote(h, act));
     const bool glu = !hf_row_is(h, "ffn", "plain");
     const json_val *means = json_get(json_get(h->family, "act_means"), act->string);
-    const char *kind = ffn_kind(means ? means->string : act->string, glu);
+    const char *kind = import_ffn_kind(means ? means->string : act->string, glu);
     if (!kind)
         return hf_fail(h, act, "%s is no activation of the spec's %s: %s", hf_quote(h, act),
                        glu ? "gated ffn" : "ffn",

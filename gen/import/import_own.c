@@ -168,6 +168,73 @@ static bool put_ministral3(hf *h, const import_layer *l, fields *f) {
     return true;
 }
 
+/* The first distance whose bucket is `exact` + j: floats as torch rounds them. */
+static int32_t bucket_from(int32_t buckets, int32_t longest, int32_t j) {
+    const int32_t exact = buckets / 2;
+    const float whole = (float)log((double)longest / exact);
+    for (int32_t n = exact;; n++) {
+        const float part = logf((float)n / (float)exact) / whole;
+        if ((int32_t)(part * (float)(buckets - exact)) >= j) return n;
+    }
+}
+
+/* T5's buckets of distances: each its own up to a half of them, then ever wider ones. A list of
+ * them for keys after the query, too, where it sees both ways. */
+static const char *bucket(hf *h, int32_t buckets, int32_t longest, bool both_ways) {
+    const char *n = both_ways ? "abs(k - q)" : "(q - k)";
+    if (both_ways) buckets /= 2;
+    buf b = buf_new(h->a);
+    buf_printf(&b, "min(%s, %d)", n, buckets / 2);
+    for (int32_t j = 1; j < buckets - buckets / 2; j++)
+        buf_printf(&b, " + where(%s >= %d, 1, 0)", n, bucket_from(buckets, longest, j));
+    if (both_ways) buf_printf(&b, " + where(k > q, %d, 0)", buckets);
+    return b.data;
+}
+
+/* scores + relative_attention_bias[bucket][h], a table of the model's, at run time. */
+static bool put_buckets(hf *h, fields *f, int32_t longest, bool both_ways) {
+    static const char key[] = "relative_attention_num_buckets";
+    const json_val *at = hf_get(h, key);
+    int32_t buckets;
+    if (!hf_int(h, at, 4, 4096, &buckets)) return false;
+    if (buckets % 4) return hf_fail(h, at, "must be a multiple of 4, got %d", buckets);
+    if (longest <= buckets / 2)
+        return hf_fail(h, at, "must be less than twice the longest distance, %d", longest);
+    put_text(h, f, "backend", "flex", at);
+    put_text(h, f, "tensor", arena_printf(h->a, "relative_attention_bias=f32[%d][heads]", buckets),
+             at);
+    put_text(h, f, "score",
+             arena_printf(h->a, "s + relative_attention_bias[%s][h]",
+                          bucket(h, buckets, longest, both_ways)),
+             at);
+    return true;
+}
+
+static bool put_mpnet(hf *h, const import_layer *l, fields *f) {
+    (void)l;
+    return put_buckets(h, f, 128, true);
+}
+
+/* Cross-attention has no bias; an ffn is "relu", "gated-gelu" and the like. */
+static bool put_t5(hf *h, const import_layer *l, fields *f) {
+    static const char longest_key[] = "relative_attention_max_distance";
+    const json_val *act = hf_get(h, "feed_forward_proj");
+    int32_t longest;
+    if (act->kind != JSON_STRING)
+        return hf_fail(h, act, "must be a string, got %s", hf_quote(h, act));
+    const bool gated = !strncmp(act->string, "gated-", 6);
+    const char *name = gated ? act->string + 6 : act->string;
+    if (!strcmp(act->string, "gated-gelu")) name = "gelu_new";
+    const char *kind = import_ffn_kind(name, gated);
+    if (!kind && l->ffn != FFN_NONE)
+        return hf_fail(h, act, "%s is no ffn of the spec's: relu, gelu, gated-gelu, gated-silu",
+                       hf_quote(h, act));
+    if (kind) put_text(h, f, "ffn", kind, act);
+    if (l->cross) return true;
+    return hf_key_int(h, longest_key, 2, 1 << 20, &longest) &&
+           put_buckets(h, f, longest, !l->causal);
+}
+
 static bool put_wav2vec2(hf *h, const import_layer *l, fields *f) {
     bool before;
     (void)l;
@@ -289,6 +356,8 @@ bool import_put_own(hf *h, const import_layer *l, fields *f) {
         {"gptj", put_gptj},
         {"lfm2", put_lfm2},
         {"ministral3", put_ministral3},
+        {"mpnet", put_mpnet},
+        {"t5", put_t5},
         {"mpt", put_mpt},
         {"neox", put_neox},
         {"opt", put_opt},

@@ -240,8 +240,23 @@ static bool add_whisper(hf *h) {
     return add_decoder(h, decoder, d);
 }
 
+/* An encoder and a decoder of one shape. */
+static bool add_t5(hf *h) {
+    const json_val *own = hf_get(h, "num_decoder_layers");
+    int32_t encoder, decoder;
+    if (!hf_key_int(h, hf_key(h, "layers"), 1, MODEL_MAX_LAYERS / 4, &encoder)) return false;
+    decoder = encoder;
+    if (!hf_is_null(own) && !hf_int(h, own, 0, MODEL_MAX_LAYERS / 4, &decoder)) return false;
+    import_layer l = {.heads = hf_key(h, "heads"), .ffn_dim = hf_key(h, "ffn_dim")};
+    for (l.index = 0; l.index < encoder; l.index++)
+        if (!import_add_layer(h, &l)) return false;
+    if (decoder) note_is_causal(h, false);
+    return add_decoder(h, decoder, l);
+}
+
 bool import_layers(hf *h) {
     if (!read_is_causal(h)) return false;
     if (hf_row_is(h, "layers", "bert")) return add_bert(h);
+    if (hf_row_is(h, "layers", "t5")) return add_t5(h);
     return hf_row_is(h, "layers", "whisper") ? add_whisper(h) : add_stack(h);
 }
