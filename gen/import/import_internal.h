@@ -78,6 +78,8 @@ void put_bool(hf *h, fields *f, const char *field, bool v, const json_val *from)
 void put_text(hf *h, fields *f, const char *field, const char *v, const json_val *from);
 
 bool has_put(const fields *f, const char *field);
+/* An activation as one of the spec's kinds of ffn; null: it has none of it. */
+const char *hf_ffn_kind(const char *act, bool glu);
 void put_nothing(fields *f, const char *field); /* takes a field back */
 
 /* --- import_family.c --- */
@@ -101,8 +103,6 @@ typedef struct import_layer {
     ffn_part ffn;
 } import_layer;
 bool import_add_layer(hf *h, const import_layer *l);
-/* An activation as one of the spec's kinds of ffn; null: it has none of it. */
-const char *import_ffn_kind(const char *act, bool glu);
 
 /* --- import_experts.c --- */
 /* Whether a layer has a mixture of experts. */

@@ -95,19 +95,6 @@ static bool put_scale(hf *h, int32_t head_dim, double mscale2, fields *f) {
     return true;
 }
 
-/* The activation of the feed-forward part as one of the spec's kinds; null: it has none of it. */
-const char *import_ffn_kind(const char *act, bool glu) {
-    static const char *const exact[] = {"gelu", "gelu_python", NULL};
-    static const char *const tanh_form[] = {
-        "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_accurate", "gelu_python_tanh", NULL};
-    for (int i = 0; exact[i]; i++)
-        if (!strcmp(act, exact[i])) return glu ? "geglu" : "gelu";
-    for (int i = 0; tanh_form[i]; i++)
-        if (!strcmp(act, tanh_form[i])) return glu ? "geglu_tanh" : "gelu_tanh";
-    if (!strcmp(act, "silu") || !strcmp(act, "swish")) return glu ? "swiglu" : NULL;
-    return !strcmp(act, "relu") && !glu ? "relu" : NULL;
-}
-
 /* The activation of the feed-forward part, as a field. */
 static bool put_activation(hf *h, const char *field, fields *f) {
     static const char *const names[] = {"hidden_act", "hidden_activation", "activation",
@@ -124,7 +111,7 @@ static bool put_activation(hf *h, const char *field, fields *f) {
         return hf_fail(h, act, "must be a string, got %s", hf_quote(h, act));
     const bool glu = !hf_row_is(h, "ffn", "plain");
     const json_val *means = json_get(json_get(h->family, "act_means"), act->string);
-    const char *kind = import_ffn_kind(means ? means->string : act->string, glu);
+    const char *kind = hf_ffn_kind(means ? means->string : act->string, glu);
     if (!kind)
         return hf_fail(h, act, "%s is no activation of the spec's %s: %s", hf_quote(h, act),
                        glu ? "gated ffn" : "ffn",

@@ -225,7 +225,7 @@ static bool put_t5(hf *h, const import_layer *l, fields *f) {
     const bool gated = !strncmp(act->string, "gated-", 6);
     const char *name = gated ? act->string + 6 : act->string;
     if (!strcmp(act->string, "gated-gelu")) name = "gelu_new";
-    const char *kind = import_ffn_kind(name, gated);
+    const char *kind = hf_ffn_kind(name, gated);
     if (!kind && l->ffn != FFN_NONE)
         return hf_fail(h, act, "%s is no ffn of the spec's: relu, gelu, gated-gelu, gated-silu",
                        hf_quote(h, act));

@@ -227,3 +227,15 @@ void put_nothing(fields *f, const char *field) {
     for (int i = 0; i < f->count; i++)
         if (!strcmp(f->item[i].field, field)) f->item[i--] = f->item[--f->count];
 }
+
+const char *hf_ffn_kind(const char *act, bool glu) {
+    static const char *const exact[] = {"gelu", "gelu_python", NULL};
+    static const char *const tanh_form[] = {
+        "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_accurate", "gelu_python_tanh", NULL};
+    for (int i = 0; exact[i]; i++)
+        if (!strcmp(act, exact[i])) return glu ? "geglu" : "gelu";
+    for (int i = 0; tanh_form[i]; i++)
+        if (!strcmp(act, tanh_form[i])) return glu ? "geglu_tanh" : "gelu_tanh";
+    if (!strcmp(act, "silu") || !strcmp(act, "swish")) return glu ? "swiglu" : NULL;
+    return !strcmp(act, "relu") && !glu ? "relu" : NULL;
+}
