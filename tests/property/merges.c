@@ -1,6 +1,6 @@
 /* merges.c - attention over random parts of a problem's keys, by the kernel's own calls, merged:
- * what one call over all of them must give, within rule 8; and that call's numbers where a part has
- * every key and the others none. */
+ * what one call over all of them must give, within rule 8 of runtime/CONTRACT.md; and that call's
+ * numbers where a part has every key and the others none. */
 #include "property.h"
 #include "lab/oracle.h"
 #include "types.h"
