@@ -12,13 +12,11 @@ typedef struct attn_model_call {
     attn_model_args args; /* of this library's size, row strides filled in */
     int32_t rows, tokens; /* in all, and of the longest item */
     int32_t threads;
-    /* The workspace. Rows of an item lie together, `tokens` of them. */
-    float *h;       /* [items][tokens][width] */
-    int32_t *count; /* [items] */
-    int32_t *place; /* [rows] where in h a row is: its number there */
-    float *picked;  /* [logit_count][width] normed rows whose logits are wanted */
-    float *buffer;  /* [threads][width] */
-    char *layers;   /* theirs */
+    /* The workspace. */
+    float *h;      /* [rows][width] */
+    float *picked; /* [logit_count][width] normed rows whose logits are wanted */
+    float *buffer; /* [threads][width] */
+    char *layers;  /* theirs */
     uint64_t layers_bytes;
 } attn_model_call;
 

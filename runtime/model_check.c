@@ -126,7 +126,10 @@ static attn_status check_cache(const attn_why *why, const attn_model *m, const a
                            "cache has %d items: must be the call's %d; items without new rows have "
                            "equal begins",
                            c->items, a->items);
-    return attn_check_cache(why, m->block[0], &c->layer[0], a->items);
+    const attn_status status = attn_check_cache(why, m->block[0], "cache.layer[0]", &c->layer[0]);
+    if (status != ATTN_OK || c->layer[0].batch == a->items) return status;
+    return attn_refuse(why, ATTN_E_CACHE, "cache.layer[0].batch is %d: must be cache.items = %d",
+                       c->layer[0].batch, a->items);
 }
 
 /* --- The workspace --- */
@@ -137,8 +140,7 @@ attn_block_args attn_model_layer_args(const attn_model_call *c, int32_t layer) {
     b.batch = c->args.items, b.tokens = c->tokens, b.threads = c->args.threads;
     b.x = b.y = c->h;
     b.x_token = b.y_token = m->width;
-    b.x_batch = b.y_batch = (int64_t)c->tokens * m->width;
-    b.count = c->count;
+    b.q_begin = c->args.begin;
     b.cache = c->args.cache ? &c->args.cache->layer[layer] : NULL;
     b.packed = m->packed[layer];
     b.workspace = c->layers;
@@ -151,11 +153,8 @@ attn_block_args attn_model_layer_args(const attn_model_call *c, int32_t layer) {
 static uint64_t lay_out(attn_model_call *c, char *base) {
     const uint64_t width = (uint64_t)c->model->width * sizeof(float);
     uint64_t used = 0;
-    const uint64_t places = attn_times((uint64_t)c->args.items, (uint64_t)c->tokens);
     const uint64_t threads = c->threads > 1 ? (uint64_t)c->threads : 1;
-    c->h = attn_carve(base, &used, attn_times(places, width));
-    c->count = attn_carve(base, &used, (uint64_t)c->args.items * sizeof(int32_t));
-    c->place = attn_carve(base, &used, (uint64_t)c->rows * sizeof(int32_t));
+    c->h = attn_carve(base, &used, attn_times((uint64_t)c->rows, width));
     c->picked = attn_carve(base, &used, attn_times((uint64_t)c->args.logit_count, width));
     c->buffer = attn_carve(base, &used, attn_times(threads, width));
     c->layers = attn_carve(base, &used, c->layers_bytes);
@@ -203,13 +202,9 @@ static attn_status check_areas(const attn_why *why, const attn_model_call *c, si
     return attn_check_areas(why, &list);
 }
 
-/* Counts and places of rows, in the workspace; then what the layers say. */
+/* What the layers say. */
 static attn_status check_layers(const attn_why *why, attn_model_call *c) {
     const attn_model_args *a = &c->args;
-    for (int32_t i = 0; i < a->items; i++) {
-        c->count[i] = a->begin[i + 1] - a->begin[i];
-        for (int32_t t = 0; t < c->count[i]; t++) c->place[a->begin[i] + t] = i * c->tokens + t;
-    }
     for (int32_t i = 0; i < c->model->desc->layers; i++) {
         const attn_block_args b = attn_model_layer_args(c, i);
         char text[ATTN_MESSAGE_MAX];
@@ -237,11 +232,6 @@ attn_status attn_model_call_check(const attn_why *why, const attn_model *m,
     if (status == ATTN_OK) status = check_outputs(why, m, c, sizing);
     if (status == ATTN_OK && !sizing) status = check_inputs(why, m, c);
     if (status != ATTN_OK) return status;
-    if ((int64_t)a->items * c->tokens > INT32_MAX)
-        return attn_refuse(why, ATTN_E_LENGTH,
-                           "items is %d, and the longest has %d rows: their product must be at "
-                           "most %d",
-                           a->items, c->tokens, INT32_MAX);
     c->threads = attn_team_limit(a->pool, a->threads);
     status = size_layers(why, c);
     if (status != ATTN_OK) return status;

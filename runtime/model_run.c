@@ -6,7 +6,7 @@
 enum { ROWS_A_TASK = 8, VOCAB_A_TASK = 256 };
 
 static float *row_at(const attn_model_call *c, int32_t row) {
-    return c->h + (int64_t)c->place[row] * c->model->width;
+    return c->h + (int64_t)row * c->model->width;
 }
 
 /* Tasks of ROWS_A_TASK rows: the first of task's, and one past its last. */
@@ -27,9 +27,22 @@ static void add_row(const attn_model_matrix *m, int64_t row, float *x, float *bu
     for (int64_t i = 0; i < m->width; i++) x[i] += buffer[i];
 }
 
+/* The item of a row: the last one that begins at it or before, and has rows. */
+static int32_t item_of(const attn_model_call *c, int32_t row) {
+    int32_t low = 0, high = c->args.items;
+    while (high - low > 1) {
+        const int32_t middle = low + (high - low) / 2;
+        if (c->args.begin[middle] <= row)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* The token's number in its item, as the table of positions counts. */
 static int64_t position_of(const attn_model_call *c, int32_t row) {
-    const int32_t item = c->place[row] / c->tokens, token = c->place[row] % c->tokens;
+    const int32_t item = item_of(c, row), token = row - c->args.begin[item];
     const attn_model_cache *cache = c->args.cache;
     const int64_t held =
         cache ? (int64_t)cache->layer[0].start[item] + cache->layer[0].length[item] : 0;
@@ -47,7 +60,7 @@ static void embed(const attn_model_call *c, int32_t row, float *buffer) {
     attn_model_row(&m->embedding, a->ids[row], x);
     for (int32_t i = 0; i < m->width; i++) x[i] *= m->desc->spec.embed_scale;
     add_row(&m->token_types, a->token_types ? a->token_types[row] : 0, x, buffer);
-    add_row(&m->positions, position_of(c, row), x, buffer);
+    if (m->positions.data) add_row(&m->positions, position_of(c, row), x, buffer);
     attn_model_norm_row(&m->embed_norm, x, m->width);
 }
 
@@ -109,7 +122,7 @@ static void logits_task(void *ctx, int64_t task, int worker) {
 }
 
 static void mean(const attn_model_call *c, int32_t item, float *to) {
-    const int32_t first = c->args.begin[item], n = c->count[item];
+    const int32_t first = c->args.begin[item], n = c->args.begin[item + 1] - first;
     for (int32_t i = 0; i < c->model->width; i++) {
         double sum = 0;
         for (int32_t t = 0; t < n; t++) sum += (double)row_at(c, first + t)[i];
@@ -121,7 +134,8 @@ static void pool_task(void *ctx, int64_t task, int worker) {
     const attn_model_call *c = ctx;
     const attn_model *m = c->model;
     const attn_model_spec *s = &m->desc->spec;
-    const int32_t item = (int32_t)task, first = c->args.begin[item], n = c->count[item];
+    const int32_t item = (int32_t)task, first = c->args.begin[item];
+    const int32_t n = c->args.begin[item + 1] - first;
     float *to = c->args.pooled + item * c->args.pooled_row;
     float *from = c->buffer + (int64_t)worker * m->width;
     const size_t bytes = (size_t)m->width * sizeof *to;

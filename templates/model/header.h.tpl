@@ -9,7 +9,8 @@
  *
  *     char why[2000];
  *     attn_model *model;
- *     attn_status status = ${model.short}_model_open(&model, "model.safetensors", NULL, why, sizeof why);
+ *     attn_status status = ${model.short}_model_open(
+ *         &model, "model.safetensors", NULL, why, sizeof why);
  *     attn_model_args a = ATTN_MODEL_ARGS_INIT;    all of it is described in attn_model.h
  *     a.items = 1, a.begin = begin, a.ids = ids;   begin = {0, tokens}
  *     a.hidden = ..; a.logits = ..; a.pooled = ..; what is wanted
