@@ -76,6 +76,8 @@ static void set_all(whole_import *w) {
     if (hf_row_is(w->h, "layers", "bert")) {
         set_int(w, "positions", "max_position_embeddings", 512);
         set_int(w, "token_types", "type_vocab_size", 2);
+        const json_val *first = json_get(w->row, "position_offset");
+        set(w, "position_offset", first ? first->number : 0);
     }
     const json_val *scale = json_get(w->row, "embed_scale");
     if (scale) set(w, "embed_scale", sqrt((double)attn_spec_row_dim(w->layer)));
@@ -85,7 +87,8 @@ static void set_all(whole_import *w) {
 
 bool import_whole(hf *h) {
     model *m = h->out;
-    whole_import w = {h, json_get(h->family, "model"), m, NULL, true};
+    const json_val *own = json_get(json_get(h->table, "families"), h->model_type);
+    whole_import w = {h, json_get(own, "model"), m, NULL, true};
     if (!w.row || !h->block || !file_key(h, "vocab_size")) return true;
     w.layer = &m->kernels[m->layer_kernel[0]].core;
     set_all(&w);
