@@ -61,6 +61,7 @@ typedef struct block_plan {
     int ahead;     /* rows of a panel to ask for in advance there */
     int line;      /* floats of a cache line */
     int streams;   /* panels that one row reads at once */
+    int block_streams; /* of weights in blocks */
     int pad;       /* floats between rows in the workspace */
     int chunk;     /* row blocks a thread that pass the ffn together */
     int tasks;     /* wide ones a thread; with fewer, tasks have few columns */
