@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
-/* quant.c - blocks of weights, one reader and one store a type; layouts are ggml-common.h's, formulas
- * ggml-quants.c's.
+/* quant.c - blocks of weights, one reader and one store a type; layouts are ggml-common.h's,
+ * formulas ggml-quants.c's.
  *
  * Values: a scale has 11 bits (f16) or 1 (mxfp4), a scale of a K-quant's part 6 or 7 and an element
  * at most 5 more, so that all products here are exact, and a fused multiply-add rounds as the two

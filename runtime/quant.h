@@ -22,7 +22,7 @@ void attn_dequantise(const void *blocks, int32_t type, int64_t n, float *x);
 
 /* What a block holds. Fields that its type has not are as they were. */
 typedef struct attn_block_codes {
-    float d, min;    /* scale and minimum: of the block, or of its parts' scales and minima */
+    float d, min;     /* scale and minimum: of the block, or of its parts' scales and minima */
     int8_t scale[16]; /* of parts, whole numbers */
     int8_t least[8];
     uint8_t code[256]; /* unsigned; weight_layout.h says what a code stands for */

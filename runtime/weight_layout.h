@@ -6,10 +6,10 @@
  * then its blocks of 32 elements, one after the other, so that a product reads a panel once, from
  * its first byte to its last. A block: fields of each row, then codes in 32-bit numbers, one a row:
  *
- *   group   d [rows] f16, minimum's d [rows] f16      types whose scales have scales; else in blocks
- *   block   d [rows] f16 (mxfp4: bf16), minimum [rows] f16
- *           scales [32 / part][rows] i8, minima [rows] i8   those that have them
- *   part    fifth bits [rows] or fifth and sixth bits [rows], then codes [..][rows]
+ *   group   d [rows] f16, minimum's d [rows] f16      types whose scales have scales; else in
+ * blocks block   d [rows] f16 (mxfp4: bf16), minimum [rows] f16 scales [32 / part][rows] i8, minima
+ * [rows] i8   those that have them part    fifth bits [rows] or fifth and sixth bits [rows], then
+ * codes [..][rows]
  *
  * Codes of 8 bits: byte i of number n is element 4 n + i. Of 4 bits: the lower half of byte i of
  * number n is element 8 n + i, the upper half 8 n + 4 + i. High bits: `high` bits from bit high * g
@@ -49,8 +49,7 @@ static inline attn_weight_layout attn_weight_layout_of(int32_t type) {
     case ATTN_WEIGHT_Q5_K:
         return (attn_weight_layout){.min = true, .scaled = true, .part = 32, .bits = 4, .high = 1};
     case ATTN_WEIGHT_Q6_K:
-        return (attn_weight_layout){
-            .scaled = true, .part = 16, .bits = 4, .high = 2, .offset = 32};
+        return (attn_weight_layout){.scaled = true, .part = 16, .bits = 4, .high = 2, .offset = 32};
     default: /* mxfp4: twice its values, plus 12 */
         return (attn_weight_layout){.table = true, .part = 32, .bits = 4, .offset = 12};
     }

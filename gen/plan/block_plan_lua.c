@@ -149,6 +149,7 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
         {"tasks", p->tasks},
         {"few_tiles", p->few_tiles},
         {"row_ahead", p->row_ahead},
+        {"block_ahead", p->block_ahead},
     };
     lua_val_set_string(a, t, "symbol", p->symbol);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)

@@ -87,6 +87,9 @@ $   if blocks then
         for (; k < end; k += ${W.part}) {
 $     for p = 0, streams - 1 do
             ${lines(W.point("w" .. p, "k", p))}
+$       for line = 0, plan.block_ahead > 0 and a.type.layout.part_bytes - 1 or -1, 64 do
+            ATTN_PREFETCH_L1(ATTN_AHEAD(c${p}, ${line + plan.block_ahead}));
+$       end
 $       for n = 0, nv - 1 do
             ${lines(W.head(p, "k", n, p .. "_" .. n))}
 $       end

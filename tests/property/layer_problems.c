@@ -70,7 +70,8 @@ void layer_weights(arena *a, const kernel_lib *lib, const attn_block *block, rng
     }
     block_round_weights(a, p->c.spec, w, count);
     for (int i = 0; i < count; i++)
-        if (block_weight_made(w[i].type) || rng_chance(r, 50)) give_stored(a, spec_of(p), &w[i], &t[i]);
+        if (block_weight_made(w[i].type) || rng_chance(r, 50))
+            give_stored(a, spec_of(p), &w[i], &t[i]);
     p->c.weight = w;
     p->c.weight_count = count;
     p->given = t;
