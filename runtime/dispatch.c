@@ -308,14 +308,35 @@ static attn_status check_scales(const attn_why *why, const attn_spec *s, const a
                        none);
 }
 
+/* Arguments that no spec takes yet. */
+static attn_status check_untaken(const attn_why *why, const attn_args *a) {
+    const struct {
+        const char *name;
+        const int32_t *data;
+    } given[] = {{"pages", a->pages},
+                 {"index", a->index},
+                 {"index_count", a->index_count},
+                 {"q_begin", a->q_begin},
+                 {"q_position", a->q_position},
+                 {"tail", a->tail},
+                 {"k_position", a->k_position}};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+        if (given[i].data)
+            return attn_refuse(why, ATTN_E_UNUSED,
+                               "%s is given: must be null, as the spec takes none", given[i].name);
+    return ATTN_OK;
+}
+
 /* *a: the caller's arguments, of this library's size. */
 static attn_status check_args(const attn_why *why, const attn_plan *plan, const attn_args *args,
                               attn_args *a) {
     if (!plan) return attn_refuse(why, ATTN_E_ARGUMENT, "plan is null");
     if (!args) return attn_refuse(why, ATTN_E_ARGUMENT, "args is null");
-    static const size_t before[] = {offsetof(attn_args, k_scale), offsetof(attn_args, pool), 0};
+    static const size_t before[] = {offsetof(attn_args, k_scale), offsetof(attn_args, pool),
+                                    offsetof(attn_args, pages), 0};
     attn_status status =
         attn_check_grown(why, "args", args, before, a, sizeof *a, "ATTN_ARGS_INIT");
+    if (status == ATTN_OK) status = check_untaken(why, a);
     if (status == ATTN_OK) status = attn_inputs_check(why, plan->kernel, a);
     if (status == ATTN_OK) status = check_scales(why, plan->kernel->spec, a);
     if (status == ATTN_OK) status = check_tensors(why, plan->kernel, a);

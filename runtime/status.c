@@ -49,6 +49,9 @@ const char *attn_status_text(attn_status status) {
         return "the kernels or the runtime were compiled with options that change floating point "
                "(a part of -ffast-math, such as -fassociative-math, or "
                "-fsingle-precision-constant): compile them without, for example with -O2 alone";
+    case ATTN_E_PAGE:
+        return "an entry of pages that is needed lies outside 0..page_count - 1; attn_plan_check "
+               "names it";
     case ATTN_STATUS_COUNT: break;
     }
     return "unknown status";

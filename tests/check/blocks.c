@@ -84,7 +84,7 @@ int main(void) {
     const int64_t panel = attn_panel_bytes(TYPE, NR, K);
     float *packed = aligned_alloc(64, (size_t)(N / NR * panel + 8192) / 64 * 64);
     scratch *s = aligned_alloc(64, (sizeof *s + 63) / 64 * 64);
-    const attn_source source = {blocks, TYPE};
+    const attn_source source = {.data = blocks, .type = TYPE, .row = K, .step = 1};
     attn_packing p = {&source, packed, -1, NULL};
     const attn_panels m = {0, TYPE, NR, K};
     attn_pack_rows(&p, &m, 0, 0, 0, N);
