@@ -544,8 +544,7 @@ static const char *own_fields(gguf *x) {
     const json_val *spec = json_get(x->row, "spec");
     const int32_t type = only_type(x);
     buf b = buf_new(x->a);
-    if (type >= 0)
-        buf_printf(&b, ", \"weight_type\": \"%s\"", attn_weight_get(type).name);
+    if (type >= 0) buf_printf(&b, ", \"weight_type\": \"%s\"", attn_weight_get(type).name);
     for (int i = 0; spec && i < spec->count; i++)
         buf_printf(&b, ", \"%s\": %s", spec->item[i].name, row_text(x, &spec->item[i]));
     return arena_printf(x->a, "{%s}", b.len ? b.data + 1 : "");
