@@ -240,6 +240,13 @@ static attn_area *add_tensor(attn_areas *list, const char *name, const void *dat
     return area;
 }
 
+static int32_t longest_tail(const attn_args *a) {
+    int32_t longest = 0;
+    for (int32_t b = 0; a->tail && b < a->batch; b++)
+        if (a->tail[b] > longest) longest = a->tail[b];
+    return longest;
+}
+
 /* Whether what the call writes lies in what it reads, of keys in the first `keys` of so many items
  * from `from` on. */
 static attn_status check_items(const attn_why *why, const attn_kernel *k, const attn_args *a,
@@ -285,6 +292,12 @@ static attn_status check_items(const attn_why *why, const attn_kernel *k, const 
                                a->key_padding_batch);
     attn_areas_add_inputs(&list, k, a);
     attn_areas_add(&list, "q_start", a->q_start, b * word);
+    const int32_t *q_position = a->q_position ? a->q_position + first : NULL;
+    attn_area_repeat(attn_areas_add(&list, "q_position", q_position, q_rows * word),
+                     "q_position_batch", q_items, a->q_position_batch, sizeof(int32_t));
+    attn_areas_add(&list, "tail", a->tail, b * word);
+    attn_area_repeat(attn_areas_add(&list, "k_position", a->k_position, longest_tail(a) * word),
+                     "k_position_batch", b, a->k_position_batch, sizeof(int32_t));
     attn_areas_add(&list, "kv_len", a->kv_len, b * word);
     attn_areas_add(&list, "sinks", a->sinks, s->heads * word);
     return attn_check_areas(why, &list);
@@ -331,13 +344,36 @@ static attn_status check_untaken(const attn_why *why, const attn_args *a) {
     const struct {
         const char *name;
         const int32_t *data;
-    } given[] = {
-        {"pages", a->pages},           {"index", a->index}, {"index_count", a->index_count},
-        {"q_position", a->q_position}, {"tail", a->tail},   {"k_position", a->k_position}};
+    } given[] = {{"pages", a->pages}, {"index", a->index}, {"index_count", a->index_count}};
     for (size_t i = 0; i < sizeof given / sizeof *given; i++)
         if (given[i].data)
             return attn_refuse(why, ATTN_E_UNUSED,
                                "%s is given: must be null, as the spec takes none", given[i].name);
+    return ATTN_OK;
+}
+
+/* Keys that stand elsewhere than at their numbers. */
+static attn_status check_tails(const attn_why *why, const attn_spec *s, const attn_args *a) {
+    if (!a->tail && !a->k_position) return ATTN_OK;
+    if (attn_op_of(s)->segments)
+        return attn_refuse(why, ATTN_E_UNUSED,
+                           "%s is given: must be null, as the op goes by segments",
+                           a->tail ? "tail" : "k_position");
+    if (!a->tail || !a->k_position)
+        return attn_refuse(why, ATTN_E_ARGUMENT, "%s is null: tail and k_position go together",
+                           a->tail ? "k_position" : "tail");
+    for (int32_t b = 0; b < a->batch; b++) {
+        const attn_status status =
+            attn_check_item(why, "tail", b, a->tail[b], "kv_len", attn_keys_of(a, b));
+        if (status != ATTN_OK) return status;
+        for (int32_t i = 0; i < a->tail[b]; i++) {
+            const int32_t position = a->k_position[b * a->k_position_batch + i];
+            if (position < 0 || position == INT32_MAX)
+                return attn_refuse(why, ATTN_E_ARGUMENT,
+                                   "k_position[%d][%d] is %d: must be from 0 to %d", b, i, position,
+                                   INT32_MAX - 1);
+        }
+    }
     return ATTN_OK;
 }
 
@@ -356,6 +392,7 @@ static attn_status check_args(const attn_why *why, const attn_plan *plan, const 
     if (status == ATTN_OK) status = check_tensors(why, plan->kernel, a);
     for (int32_t b = 0; status == ATTN_OK && a->kv_len && b < a->batch; b++)
         status = attn_check_item(why, "kv_len", b, a->kv_len[b], "kv_len_max", a->kv_len_max);
+    if (status == ATTN_OK) status = check_tails(why, plan->kernel->spec, a);
     if (status != ATTN_OK) return status;
     const attn_extent e = attn_extent_of(a);
     status = check_workspace(why, plan, &e);
@@ -385,7 +422,7 @@ attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, c
 
 /* Rows of ragged calls lie by their numbers alone. */
 static void line_up_rows(attn_args *a) {
-    if (a->q_begin) a->q.batch = a->o.batch = a->lse_batch = a->seg_batch = 0;
+    if (a->q_begin) a->q.batch = a->o.batch = a->lse_batch = a->seg_batch = a->q_position_batch = 0;
 }
 
 /* Where there are no keys, their tensors may be null; kernels step from item to item all the same.

@@ -73,6 +73,8 @@ ${part("form/" .. spec.form .. ".c")}
 
 ${part("op/" .. spec.op .. ".c")}
 
+${part("part/places.c")}
+
 $ hooks("layout/" .. plan.layout .. ".c").declare()
 
 ${each("scratch")}
