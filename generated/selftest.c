@@ -173,7 +173,7 @@ static attn_status fill(layer *l) {
         int64_t count = 1;
         for (int d = 0; d < t->rank; d++) count *= t->dim[d];
         float *data = tensor(count);
-        const bool matrix = t->rank > 1;
+        const bool matrix = t->rank > 1 && !strstr(t->name, "bias"); /* experts' */
         const bool folded = t->rank == 3 && strncmp(t->name, "experts.", 8); /* [heads, in, out] */
         const float size = matrix ? 1 / sqrtf((float)t->dim[folded ? 1 : t->rank - 1]) : 1;
         for (int64_t j = 0; j < count; j++) data[j] = matrix ? size * data[j] : 1 + data[j] / 4;

@@ -14,7 +14,7 @@
 ATTN_HIDDEN_BEGIN
 
 /* Changes whenever a kernel built for an older runtime would misread something below. */
-enum { ATTN_KERNEL_ABI = 7 };
+enum { ATTN_KERNEL_ABI = 9 };
 
 typedef enum attn_isa {
 #define ATTN_ISA_ROW(id, ...) ATTN_ISA_##id,
@@ -31,7 +31,18 @@ typedef struct attn_expr_ctx {
     int32_t b, q_start, q_len, kv_len; /* kv_len: this item's; args->kv_len_max is Lk */
     const void *const *minmax;         /* per side tensor: its block minima and maxima, or null */
     int32_t rows;                      /* query rows of this item that exist: q_len or fewer */
+    int32_t q_row; /* number of its first row in q, o, lse and seg: 0, but of ragged rows */
 } attn_expr_ctx;
+
+/* Rows of ragged calls lie in a row: kernels get no batch strides of q, o, lse, seg and q_position,
+ * and count from the item's first row. */
+static inline int32_t attn_first_row(const attn_args *a, int32_t b) {
+    return a->q_begin ? a->q_begin[b] : 0;
+}
+
+static inline int32_t attn_row_count(const attn_args *a, int32_t b) {
+    return a->q_begin ? a->q_begin[b + 1] - a->q_begin[b] : a->q_len;
+}
 
 /* Answer of the tile classifier. */
 typedef enum attn_tile_class { ATTN_TILE_NONE, ATTN_TILE_ALL, ATTN_TILE_SOME } attn_tile_class;
@@ -53,6 +64,8 @@ typedef struct attn_expr_hooks {
      * the box has *lo <= k <= *hi. Null with mask. */
     attn_tile_class (*classify)(const attn_expr_ctx *x, const attn_tile_box *box);
     void (*range)(const attn_expr_ctx *x, const attn_tile_box *box, int32_t *lo, int32_t *hi);
+    /* They say the same where q, k, q_start and kv_len all grow by one number. */
+    bool relative;
 } attn_expr_hooks;
 
 /* A side tensor's declaration: dims as in the spec; negative values name an extent. */
@@ -102,9 +115,9 @@ typedef struct attn_kernel {
     /* "prefill", "decode" or "gather": which variant runs for q_len query rows. */
     const char *(*variant)(int32_t q_len);
     uint64_t (*workspace)(const attn_extent *extent); /* bytes; UINT64_MAX: more than that */
-    /* Arguments have been checked. rows: [batch] query rows of each item that exist, 0..q_len:
-     * others are neither read nor written, and count for nothing. Null: all. team: who does it, of
-     * args->threads at most. */
+    /* Arguments have been checked. rows: [batch] query rows of each item that exist, the first ones
+     * of its own: others are neither read nor written, and count for nothing. Null: all. team: who
+     * does it, of args->threads at most. */
     void (*run)(const attn_args *args, const int32_t *rows, attn_team *team);
     bool (*arithmetic_ok)(void); /* attn_arithmetic_ok, compiled as this kernel was */
 } attn_kernel;
@@ -130,10 +143,14 @@ typedef struct attn_weight {
     bool used;
 } attn_weight;
 
-/* Weights as they were given: [rows][k] of a type of weight_types.def. */
+/* A weight as it was given: element i of row j is element j * row + i * step of data. A vector's
+ * elements are rows of one. */
 typedef struct attn_source {
     const void *data;
-    int32_t type;
+    const uint8_t *scales; /* of mxfp4 in two tensors: one a block, and data has the codes alone */
+    int32_t type;          /* attn_weight_type; in blocks: step is 1, and row is whole blocks */
+    int32_t row, step;
+    bool split; /* in two tensors */
 } attn_source;
 
 /* A packed matrix of k columns: panels of `columns` rows side by side, [k][columns] each. */
@@ -145,13 +162,13 @@ typedef struct attn_panels {
 
 /* A layer's weights on their way into its packed form. */
 typedef struct attn_packing {
-    const attn_source *weight; /* as attn_block_kernel.weights */
+    const attn_source *weight; /* as attn_block_kernel.weights, then experts': attn_expert_weight */
     float *to;                 /* zeros so far */
     int32_t refused;           /* a weight that cannot be packed, */
     const char *why;           /* and why; null: none */
 } attn_packing;
 
-/* n elements of a weight from `at` on, as floats: in place, or in the buffer; and one element. */
+/* n elements of a layer's weight from `at` on, as floats: in place, or in the buffer; and one. */
 const float *attn_source_floats(const attn_packing *p, int32_t weight, int64_t at, int64_t n,
                                 float *buffer);
 double attn_source_at(const attn_packing *p, int32_t weight, int64_t at);
@@ -166,32 +183,34 @@ void attn_pack_value(attn_packing *p, const attn_panels *m, int64_t row, int64_t
 /* n elements of a weight, from `from` on, become floats from `at` on. */
 void attn_pack_vector(attn_packing *p, int64_t at, int32_t weight, int64_t from, int64_t n);
 
-/* Rows of one expert's weight as the caller's tensor holds them: element i of row j is
- * data[j * row + i * step]. */
-typedef struct attn_expert_rows {
-    const float *data;
-    int64_t row, step;
-} attn_expert_rows;
+/* A row of a layer's call, of those that exist. */
+typedef struct attn_block_row {
+    int32_t item, token; /* whose it is, and its number there */
+    int32_t place;       /* its number in x, y, q_pos and q_pad: token, but of ragged rows */
+} attn_block_row;
 
 /* Extents that size a layer's workspace. */
 typedef struct attn_block_extent {
-    int32_t batch, tokens, kv_tokens, threads;
-    int32_t keys;        /* keys an item that the attention sees at most */
-    bool cached;         /* keys live in a cache, not in the workspace */
-    uint64_t core_bytes; /* workspace of the core */
+    int32_t batch, tokens, threads;
+    int32_t rows, kv_rows; /* of all items, of x and of kv */
+    int32_t keys;          /* keys an item that the attention sees at most */
+    bool cached;           /* keys live in a cache, not in the workspace */
+    uint64_t core_bytes;   /* workspace of the core */
 } attn_block_extent;
 
 /* One checked call of a layer, or of those of its items that run alike: the others have no rows. */
 typedef struct attn_block_call {
     const attn_block_args *args;
-    attn_block_extent extent; /* tokens: of the longest item */
-    const float *packed;      /* past the header */
-    attn_out k, v;            /* where keys live: cache; data is null where it is the workspace */
+    attn_block_extent extent; /* tokens: of the longest item; rows, kv_rows: those that exist */
+    /* Rows that exist, item by item: the layer's own tensors have them in this order. */
+    const attn_block_row *row, *key_row; /* [rows] of x, [kv_rows] of kv */
+    const int32_t *begin; /* [batch + 1] rows of item b: begin[b] .. begin[b + 1] - 1 */
+    const float *packed;  /* past the header */
+    attn_out k, v;        /* where keys live: cache; data is null where it is the workspace */
     attn_scales_out k_scale, v_scale; /* theirs, in types that have some */
     int32_t *row0;                    /* [batch] where the new keys go */
     int32_t *pos0;                    /* [batch] absolute position of the first new token */
     int32_t *held;                    /* [batch] keys that exist once the new ones are there */
-    int32_t *count;                   /* [batch] rows that exist */
     int32_t *rows;                    /* [batch] rows that attend: without padding at the end */
     attn_args core;                   /* the core's call, but for q, k, v, o and the workspace */
     /* ATTN_E_INDEX: nothing but keys and the workspace was written. */
@@ -220,11 +239,15 @@ typedef struct attn_block_kernel {
     attn_status (*run)(const attn_block_call *call);   /* what run_core returned */
     bool (*arithmetic_ok)(void);                       /* as a kernel's */
     /* Mixtures of experts, else null and 0: weights of which each expert has one, their first dim
-     * being its number. pack_experts: part[w * experts + e] is expert e's expert_weights[w]. */
+     * being its number. */
     const attn_weight *expert_weights;
     int32_t expert_weight_count, experts;
-    void (*pack_experts)(const attn_expert_rows *part, float *packed);
 } attn_block_kernel;
+
+/* The number, in a packing, of an expert's expert_weights[w]. */
+static inline int32_t attn_expert_weight(const attn_block_kernel *k, int32_t w, int32_t expert) {
+    return k->weight_count + w * k->experts + expert;
+}
 
 extern const attn_block_kernel *const attn_block_registry[];
 extern const int attn_block_registry_count;

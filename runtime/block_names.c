@@ -34,12 +34,13 @@ bool attn_name_ends_in(const char *name, size_t n, const char *suffix, size_t m)
     return m == n || name[n - m - 1] == '.';
 }
 
-/* Index of the weight BASE.kind; -1: the layer takes none of this name. */
+/* Index of the weight BASE.kind, or of BASE, one without a kind; -1: the layer takes none of this
+ * name. */
 static int weight_named(const attn_block_kernel *k, const char *base, const char *kind) {
     for (int i = 0; i < k->weight_count; i++) {
         const size_t n = strlen(base);
-        if (!strncmp(k->weights[i].name, base, n) && !strcmp(k->weights[i].name + n, kind))
-            return i;
+        if (strncmp(k->weights[i].name, base, n)) continue;
+        if (!k->weights[i].name[n] || !strcmp(k->weights[i].name + n, kind)) return i;
     }
     return -1;
 }
@@ -103,24 +104,6 @@ void attn_put_dims(char *out, size_t size, int32_t rank, const int64_t *dim) {
         n += (size_t)snprintf(out + n, size - n, "%s%lld", i ? ", " : "", (long long)dim[i]);
 }
 
-/* Vectors are floats; rows of matrices are whole blocks. */
-static bool type_fits(const attn_tensor *t, attn_problems *p) {
-    if (t->type < 0 || t->type >= ATTN_WEIGHT_COUNT) {
-        attn_problem(p, "%s: type is %d: must be an attn_weight_type, 0 to %d", t->name, t->type,
-                     ATTN_WEIGHT_COUNT - 1);
-        return false;
-    }
-    const attn_weight_row row = attn_weight_get(t->type);
-    if (t->rank == 1 && !attn_weight_is_float(t->type)) {
-        attn_problem(p, "%s: type is %s: must be f32, bf16 or f16 of a vector", t->name, row.name);
-        return false;
-    }
-    if (t->dim[t->rank - 1] % row.block == 0) return true;
-    attn_problem(p, "%s: type is %s, in blocks of %d: its rows are %lld elements", t->name,
-                 row.name, row.block, (long long)t->dim[t->rank - 1]);
-    return false;
-}
-
 bool attn_tensor_has(const attn_tensor *t, int32_t rank, const int64_t *want, attn_problems *p) {
     bool same = t->rank == rank && t->data;
     for (int i = 0; same && i < t->rank; i++) same = t->dim[i] == want[i];
@@ -133,11 +116,28 @@ bool attn_tensor_has(const attn_tensor *t, int32_t rank, const int64_t *want, at
     return false;
 }
 
-bool attn_tensor_fits(const attn_tensor *t, int32_t rank, const int64_t *want, attn_problems *p) {
-    if (!attn_tensor_has(t, rank, want, p)) return false;
-    if (t->type == ATTN_WEIGHT_F32) return true;
-    attn_problem(p, "%s: type is %d: must be ATTN_WEIGHT_F32, 0, of experts", t->name, t->type);
+/* Rows are whole blocks. floats: see block.h. */
+static bool type_fits(const attn_tensor *t, const char *floats, attn_problems *p) {
+    if (t->type < 0 || t->type >= ATTN_WEIGHT_COUNT) {
+        attn_problem(p, "%s: type is %d: must be an attn_weight_type, 0 to %d", t->name, t->type,
+                     ATTN_WEIGHT_COUNT - 1);
+        return false;
+    }
+    const attn_weight_row row = attn_weight_get(t->type);
+    if (floats && !attn_weight_is_float(t->type)) {
+        attn_problem(p, "%s: type is %s: must be f32, bf16 or f16 of %s", t->name, row.name,
+                     floats);
+        return false;
+    }
+    if (t->dim[t->rank - 1] % row.block == 0) return true;
+    attn_problem(p, "%s: type is %s, in blocks of %d: its rows are %lld elements", t->name,
+                 row.name, row.block, (long long)t->dim[t->rank - 1]);
     return false;
+}
+
+bool attn_tensor_fits(const attn_tensor *t, int32_t rank, const int64_t *want, const char *floats,
+                      attn_problems *p) {
+    return attn_tensor_has(t, rank, want, p) && type_fits(t, floats, p);
 }
 
 /* Points the weights of one tensor into it. */
@@ -154,14 +154,21 @@ static void take(const attn_block_kernel *k, const attn_tensor *t, attn_weights 
     const attn_weight *first = &k->weights[found[0]];
     int64_t want[4] = {0, first->dim[1], first->dim[2], 0};
     for (int i = 0; i < pieces; i++) want[0] += k->weights[found[i]].dim[0];
-    if (!attn_tensor_has(t, first->rank, want, p)) return;
-    if (!type_fits(t, p)) return;
+    const bool flat = t->rank == 1 && first->rank == 2 && want[0] == 1; /* [1, n] as [n] */
+    if (!attn_tensor_fits(t, flat ? 1 : first->rank, flat ? want + 1 : want,
+                          first->rank == 1 ? "a vector" : NULL, p))
+        return;
     const char *data = t->data;
     for (int i = 0; i < pieces; i++) {
         const attn_weight *w = &k->weights[found[i]];
         if (out->weight[found[i]].data)
             attn_problem(p, "%s: gives %s a second time", t->name, w->name);
-        out->weight[found[i]] = (attn_source){data, t->type};
+        out->weight[found[i]] = (attn_source){
+            .data = data,
+            .type = t->type,
+            .row = w->rank > 1 ? (int32_t)w->dim[w->rank - 1] : 1,
+            .step = 1,
+        };
         int64_t size = 1;
         for (int d = 0; d < w->rank; d++) size *= w->dim[d];
         data += attn_weight_bytes(t->type, size);

@@ -96,7 +96,6 @@ static __attribute__((noinline)) const char *pack(const attn_block_kernel *k, co
     attn_packing p = {w->weight, data, -1, NULL};
     memset(packed, 0, attn_packed_size(k));
     k->pack(&p);
-    if (k->experts) k->pack_experts(w->part, data);
     *refused = p.refused;
     if (p.why) return p.why; /* without a header nothing takes it */
     packed_header h = header_of(k);
@@ -119,8 +118,13 @@ attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors,
     const char *reason = pack(block->kernel, &weights, packed, &refused);
     attn_mode_leave(mode);
     if (!reason) return ATTN_OK;
-    return attn_refuse(&why, ATTN_E_WEIGHTS, "%s: as the layer stores it: %s",
-                       block->kernel->weights[refused].name, reason);
+    const attn_block_kernel *k = block->kernel;
+    const int32_t part = refused - k->weight_count; /* of experts, if it is not negative */
+    if (part < 0)
+        return attn_refuse(&why, ATTN_E_WEIGHTS, "%s: as the layer stores it: %s",
+                           k->weights[refused].name, reason);
+    return attn_refuse(&why, ATTN_E_WEIGHTS, "%s of expert %d: as the layer stores it: %s",
+                       k->expert_weights[part / k->experts].name, part % k->experts, reason);
 }
 
 attn_status attn_check_packed_header(const attn_why *why, const attn_block_kernel *k,

@@ -7,29 +7,50 @@
 
 enum { CHUNK = 256, BLOCK_MOST = 256 }; /* elements on their way at once, and of a block */
 
+/* Where block number `block` of a weight stands, as GGUF has it. Codes of mxfp4 in two tensors are
+ * halves of bytes in the order of elements: they are put in `made`, which holds a block. */
+static const uint8_t *block_at(const attn_source *w, int64_t block, uint8_t made[17]) {
+    enum { HALF = 16 };
+    const uint8_t *data = w->data;
+    if (!w->split) return data + block * attn_weight_get(w->type).bytes;
+    const uint8_t *codes = data + block * HALF;
+    made[0] = w->scales[block];
+    for (int i = 0; i < HALF / 2; i++) {
+        const uint8_t low = codes[i], high = codes[HALF / 2 + i];
+        made[1 + 2 * i] = (uint8_t)((low & 15) | (high & 15) << 4);
+        made[2 + 2 * i] = (uint8_t)(low >> 4 | (high & 240));
+    }
+    return made;
+}
+
 /* Of blocks, those that hold the elements. */
 static void widen(const attn_source *w, int64_t at, int64_t n, float *to) {
     const attn_weight_row row = attn_weight_get(w->type);
+    uint8_t made[17];
     float some[BLOCK_MOST];
     for (int64_t done = 0, taken; done < n; done += taken) {
         const int64_t block = (at + done) / row.block, skip = (at + done) % row.block;
-        attn_dequantise((const char *)w->data + block * row.bytes, w->type, row.block, some);
+        attn_dequantise(block_at(w, block, made), w->type, row.block, some);
         taken = row.block - skip < n - done ? row.block - skip : n - done;
         memcpy(to + done, some + skip, sizeof *to * (size_t)taken);
     }
 }
 
-const float *attn_source_floats(const attn_packing *p, int32_t weight, int64_t at, int64_t n,
-                                float *buffer) {
-    const attn_source *w = &p->weight[weight];
-    if (w->type == ATTN_WEIGHT_F32) return (const float *)w->data + at;
+/* n elements from `at` on, each a step further: in place, or in the buffer. */
+static const float *floats_of(const attn_source *w, int64_t at, int64_t n, float *buffer) {
+    if (w->type == ATTN_WEIGHT_F32 && w->step == 1) return (const float *)w->data + at;
     if (!attn_weight_is_float(w->type)) {
         widen(w, at, n, buffer);
         return buffer;
     }
     const int32_t type = attn_weight_element(w->type);
-    for (int64_t i = 0; i < n; i++) buffer[i] = attn_load(w->data, type, at + i);
+    for (int64_t i = 0; i < n; i++) buffer[i] = attn_load(w->data, type, at + i * w->step);
     return buffer;
+}
+
+const float *attn_source_floats(const attn_packing *p, int32_t weight, int64_t at, int64_t n,
+                                float *buffer) {
+    return floats_of(&p->weight[weight], at, n, buffer);
 }
 
 double attn_source_at(const attn_packing *p, int32_t weight, int64_t at) {
@@ -67,6 +88,7 @@ static void refuse(attn_packing *p, int32_t weight, const char *why) {
 static void put(attn_packing *p, const attn_panels *m, int64_t at, int32_t weight, float x,
                 bool finite) {
     const int32_t type = attn_weight_element(m->type);
+    if (type < 0) return; /* blocks go another way */
     attn_store(p->to + m->at, type, at, x);
     if (finite && isinf(attn_load(p->to + m->at, type, at)))
         refuse(p, weight, "a finite number becomes infinite in it");
@@ -83,7 +105,7 @@ static void copy_some(const attn_packing *p, const attn_panels *m, int64_t to, c
                       int64_t at, int64_t n) {
     const char *from = attn_at(w->data, w->type, at);
     for (int64_t j = 0; j < n; j++)
-        memcpy((char *)(p->to + m->at) + (to + j * m->columns) * 2, from + j * 2, 2);
+        memcpy((char *)(p->to + m->at) + (to + j * m->columns) * 2, from + j * w->step * 2, 2);
 }
 
 /* Elements from `at` on of a weight become those of a packed row from i on. */
@@ -96,7 +118,7 @@ static void pack_some(attn_packing *p, const attn_panels *m, int64_t row, int64_
         return;
     }
     float buffer[CHUNK];
-    const float *x = attn_source_floats(p, weight, at, n, buffer);
+    const float *x = floats_of(w, at, n, buffer);
     if (m->type == ATTN_WEIGHT_F32)
         for (int64_t j = 0; j < n; j++) p->to[m->at + to + j * step] = x[j];
     else
@@ -144,14 +166,11 @@ static void pack_blocks(attn_packing *p, const attn_panels *m, int64_t row, int6
                         int32_t weight, int64_t at, int64_t n) {
     const attn_source *w = &p->weight[weight];
     const attn_weight_row type = attn_weight_get(m->type);
-    uint8_t made[CHUNK * sizeof(float)];
-    const uint8_t *block = made;
-    if (w->type == m->type) {
-        block = (const uint8_t *)w->data + attn_weight_bytes(w->type, at);
-    } else {
+    const bool same = w->type == m->type;
+    uint8_t made[CHUNK * sizeof(float)], one[17];
+    if (!same) {
         float buffer[CHUNK];
-        const float *x = attn_source_floats(p, weight, at, n, buffer);
-        const char *why = attn_quantise(made, m->type, n, x);
+        const char *why = attn_quantise(made, m->type, n, floats_of(w, at, n, buffer));
         if (why) {
             refuse(p, weight, why);
             return;
@@ -160,21 +179,26 @@ static void pack_blocks(attn_packing *p, const attn_panels *m, int64_t row, int6
     const int64_t step = (int64_t)m->columns * type.bytes;
     uint8_t *to = (uint8_t *)(p->to + m->at);
     to += (row / m->columns * m->k + i) / type.block * step;
-    for (int64_t j = 0; j < n; j += type.block, to += step, block += type.bytes)
-        lay_block(to, m->type, m->columns, row % m->columns, block);
+    for (int64_t j = 0; j < n; j += type.block, to += step) {
+        const int64_t block = j / type.block;
+        lay_block(to, m->type, m->columns, row % m->columns,
+                  same ? block_at(w, at / type.block + block, one) : made + block * type.bytes);
+    }
 }
 
 void attn_pack_rows(attn_packing *p, const attn_panels *m, int64_t row, int32_t weight,
                     int64_t from, int64_t n) {
+    const attn_source *w = &p->weight[weight];
     const bool blocks = !attn_weight_is_float(m->type);
     for (int64_t r = 0; r < n; r++)
         for (int64_t i = 0; i < m->k; i += CHUNK)
-            (blocks ? pack_blocks : pack_some)(p, m, row + r, i, weight, (from + r) * m->k + i,
+            (blocks ? pack_blocks : pack_some)(p, m, row + r, i, weight,
+                                               (from + r) * w->row + i * w->step,
                                                m->k - i < CHUNK ? m->k - i : CHUNK);
 }
 
 void attn_pack_vector(attn_packing *p, int64_t at, int32_t weight, int64_t from, int64_t n) {
     const attn_source *w = &p->weight[weight];
-    const int32_t type = attn_weight_element(w->type); /* vectors have no blocks */
-    for (int64_t i = 0; i < n; i++) p->to[at + i] = attn_load(w->data, type, from + i);
+    float x;
+    for (int64_t i = 0; i < n; i++) p->to[at + i] = *floats_of(w, (from + i) * w->row, 1, &x);
 }

@@ -12,8 +12,8 @@ static attn_page_run row_run(const attn_page_walk *w) {
     const attn_args *a = w->args;
     const attn_spec *spec = w->kernel->spec;
     const int64_t start = a->q_start ? a->q_start[w->b] : 0;
-    const int64_t place =
-        attn_op_of(spec)->segments ? a->seg[w->b * a->seg_batch + w->i] : start + w->i;
+    const int64_t row = (a->q_begin ? a->q_begin[w->b] : w->b * a->seg_batch) + w->i; /* of seg */
+    const int64_t place = attn_op_of(spec)->segments ? a->seg[row] : start + w->i;
     const attn_keys keys = attn_op_keys(spec, place, item_keys(a, w->b));
     if (keys.first > keys.last) return (attn_page_run){0, -1};
     return (attn_page_run){keys.first / spec->page, keys.last / spec->page};
@@ -30,7 +30,8 @@ static attn_page_run join(attn_page_run done, attn_page_run row) {
 /* The next row, perhaps of the next item; false: there is none. */
 static bool next_row(attn_page_walk *w) {
     w->done = join(w->done, w->row);
-    if (++w->i >= w->args->q_len) w->i = 0, w->b++, w->done = (attn_page_run){0, -1};
+    for (w->i++; w->b < w->args->batch && w->i >= attn_row_count(w->args, w->b); w->b++)
+        w->i = 0, w->done = (attn_page_run){0, -1};
     if (w->b >= w->args->batch) return false;
     w->row = row_run(w);
     w->at = w->row.first;
@@ -38,9 +39,8 @@ static bool next_row(attn_page_walk *w) {
 }
 
 attn_page_walk attn_pages_begin(const attn_kernel *kernel, const attn_args *args) {
-    attn_page_walk w = {.kernel = kernel, .args = args, .i = -1, .row.last = -1, .done.last = -1};
-    if (args->q_len == 0) w.b = args->batch;
-    return w;
+    return (attn_page_walk){
+        .kernel = kernel, .args = args, .i = -1, .row.last = -1, .done.last = -1};
 }
 
 bool attn_pages_next(attn_page_walk *w, int32_t *page) {

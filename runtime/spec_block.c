@@ -282,8 +282,6 @@ int32_t attn_spec_weight_type(const attn_spec *s, int64_t k) {
 
 attn_status attn_spec_block_rest(attn_spec *s, attn_spec_error *err) {
     if (s->weight_rest - 1 == default_rest(s)) s->weight_rest = ATTN_WEIGHT_REST_AUTO;
-    if (s->ffn == ATTN_FFN_MOE && s->weight_type != ATTN_WEIGHT_F32)
-        return fail(err, "weight_type", "must be f32 with ffn = moe: experts are packed in f32");
     attn_status st = norm_rules(s, err);
     if (st == ATTN_OK) st = ffn_rules(s, err);
     if (st != ATTN_OK) return st;

@@ -192,7 +192,7 @@ typedef struct layer {
     const attn_block_call *call;
     const attn_block_args *args;
     const float *w;              /* packed weights */
-    int32_t tokens, rows;        /* rows = batch * tokens */
+    int32_t rows;                /* of all items, one after the other */
     int32_t first, some;         /* rows that the stage at hand covers */
     scratch *work;               /* one a thread */
     float *a;                    /* [rows][MODEL + PAD] normalised rows */
@@ -244,21 +244,13 @@ static inline int32_t max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
 
-/* A row's item and token. */
-static inline int32_t item_of(const layer *l, int32_t row) {
-    return row / l->tokens;
-}
-static inline int32_t token_of(const layer *l, int32_t row) {
-    return row % l->tokens;
-}
-static inline bool row_exists(const layer *l, int32_t row) {
-    return token_of(l, row) < l->call->count[item_of(l, row)];
-}
 static inline const float *x_row(const layer *l, int32_t row) {
-    return l->args->x + item_of(l, row) * l->args->x_batch + token_of(l, row) * l->args->x_token;
+    const attn_block_row *r = &l->call->row[row];
+    return l->args->x + r->item * l->args->x_batch + r->place * l->args->x_token;
 }
 static inline float *y_row(const layer *l, int32_t row) {
-    return l->args->y + item_of(l, row) * l->args->y_batch + token_of(l, row) * l->args->y_token;
+    const attn_block_row *r = &l->call->row[row];
+    return l->args->y + r->item * l->args->y_batch + r->place * l->args->y_token;
 }
 
 ${part("block/gemm.c")}
@@ -273,39 +265,21 @@ ${part("block/prepare.c", { name = "prepare_keys", keys = true })}
 $ end
 ${part("block/prepare.c", { name = "prepare", keys = false, second = parallel and second })}
 
-$ if spec.kv_dim > 0 then
-/* Key row r of item b, of this call. */
-static inline bool key_exists(const layer *l, int32_t row) {
-    const int32_t *count = l->args->kv_count, n = l->args->kv_tokens;
-    return !count || row % n < count[row / n];
-}
-/* Where the keys of a row go: `head` 0, or null where there is no such key. */
+$ local key = spec.kv_dim > 0 and "l->call->key_row" or "l->call->row"
+$ local first = spec.kv_dim > 0 and "" or "l->call->row0[r->item] + "
+/* Where the keys of a row go: `head` 0. */
 static inline ${plan.kv.c} *key_row(const layer *l, const attn_out *to, int32_t row) {
-    const int32_t n = l->args->kv_tokens;
-    if (!key_exists(l, row)) return NULL;
-    return (${plan.kv.c} *)to->data + row / n * to->batch + row % n * to->token;
+    const attn_block_row *r = &${key}[row];
+    const int64_t at = ${first}r->token;
+    return (${plan.kv.c} *)to->data + r->item * to->batch + at * to->token;
 }
-$   if plan.scaled then
+$ if plan.scaled then
 /* Where the scale of those goes. */
 static inline float *key_scale(const layer *l, const attn_scales_out *to, int32_t row) {
-    const int32_t n = l->args->kv_tokens;
-    return to->data + row / n * to->batch + row % n * to->token;
+    const attn_block_row *r = &${key}[row];
+    const int64_t at = ${first}r->token;
+    return to->data + r->item * to->batch + at * to->token;
 }
-$   end
-$ else
-/* Where the keys of a row go: `head` 0, or null where there is no such token. */
-static inline ${plan.kv.c} *key_row(const layer *l, const attn_out *to, int32_t row) {
-    if (!row_exists(l, row)) return NULL;
-    const int32_t b = item_of(l, row);
-    return (${plan.kv.c} *)to->data + b * to->batch + (l->call->row0[b] + token_of(l, row)) * to->token;
-}
-$   if plan.scaled then
-/* Where the scale of those goes. */
-static inline float *key_scale(const layer *l, const attn_scales_out *to, int32_t row) {
-    const int32_t b = item_of(l, row);
-    return to->data + b * to->batch + (l->call->row0[b] + token_of(l, row)) * to->token;
-}
-$   end
 $ end
 
 ${part(form, { section = "code" })}
@@ -315,7 +289,6 @@ static void out_done(const layer *l, int32_t first, int32_t rows, int32_t col, i
                      float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         const int32_t row = first + i;
-        if (!row_exists(l, row)) continue;
 $ if spec.o_bias then
         add(t, l->w + O_BIAS_AT + col, cols);
 $ end

@@ -166,6 +166,7 @@ static lua_val *exprs_to_lua(arena *a, const kernel_spec *k, const plan *p) {
                            text_c_comment(a, expr_range_text(a, k->mask_expr)));
         lua_val_set(a, t, "mask", mask);
     }
+    lua_val_set_bool(a, t, "relative", kernel_spec_relative(a, k));
     lua_val_set(a, t, "sides", sides_to_lua(a, k));
     lua_val_set_int(a, t, "scalar_count", k->scalar_count);
     return t;

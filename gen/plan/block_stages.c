@@ -184,10 +184,8 @@ static void experts(const attn_spec *s, block_plan *p) {
     p->expert_columns = round_up(s->expert_dim, p->nr);
     const int router = matrix(p, "ROUTER", ATTN_WEIGHT_F32, p->router_columns, p->model, 1);
     if (s->router_bias != ATTN_ROUTER_BIAS_NONE) vector(p, "ROUTER_BIAS", p->router_columns);
-    const int up = matrices(p, "EXPERT_UP", ATTN_WEIGHT_F32, s->experts, n, p->model,
-                            p->gated ? 2 * p->nr : 1);
-    const int down =
-        matrices(p, "EXPERT_DOWN", ATTN_WEIGHT_F32, s->experts, p->model, s->expert_dim, 1);
+    const int up = matrices(p, "EXPERT_UP", OWN, s->experts, n, p->model, p->gated ? 2 * p->nr : 1);
+    const int down = matrices(p, "EXPERT_DOWN", OWN, s->experts, p->model, s->expert_dim, 1);
     p->expert_up_bias = expert_vector(p, n);
     p->expert_down_bias = expert_vector(p, p->model);
     if (s->ffn_bias) vector(p, "EXPERT_UP_BIAS", s->experts * p->expert_up_bias);

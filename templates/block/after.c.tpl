@@ -12,7 +12,6 @@ static void ${a.name}_task(void *ctx, int64_t task, int worker) {
     const int32_t end = min32(l->some, (int32_t)task * MB + MB);
     for (int32_t i = (int32_t)task * MB; i < end; i++) {
         const int32_t row = l->first + i;
-        if (!row_exists(l, row)) continue;
         float *sum = l->sum + (int64_t)i * (MODEL + PAD), *y = y_row(l, row);
 $ if whole then
         norm(y, sum, l->w + ${a.norm}_AT, ${bias});

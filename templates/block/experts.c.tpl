@@ -100,7 +100,6 @@ static void choose_task(void *ctx, int64_t task, int worker) {
     (void)worker;
     const int32_t end = min32(l->some, (int32_t)task * MB + MB);
     for (int32_t i = (int32_t)task * MB; i < end; i++) {
-        if (!row_exists(l, l->first + i)) continue;
         const float *z = l->z + (int64_t)i * SCORES;
         choose(${selection and "l, " or ""}z, l->pick + (int64_t)i * TOP_K);
 $ if spec.shared_gate then
@@ -117,14 +116,14 @@ static void sort_task(void *ctx, int64_t task, int worker) {
     (void)worker;
     memset(l->begin, 0, sizeof(int32_t) * (EXPERTS + 1));
     for (int32_t i = 0; i < l->some; i++)
-        for (int32_t n = 0; n < TOP_K && row_exists(l, l->first + i); n++)
+        for (int32_t n = 0; n < TOP_K; n++)
             l->begin[l->pick[(int64_t)i * TOP_K + n].expert + 1]++;
     for (int32_t e = 0; e < EXPERTS; e++) {
         next[e] = l->begin[e];
         l->begin[e + 1] += l->begin[e];
     }
     for (int32_t i = 0; i < l->some; i++)
-        for (int32_t n = 0; n < TOP_K && row_exists(l, l->first + i); n++) {
+        for (int32_t n = 0; n < TOP_K; n++) {
             const pick *p = &l->pick[(int64_t)i * TOP_K + n];
             l->slot[next[p->expert]++] = (slot){i, n == 0, p->weight};
         }
@@ -166,12 +165,13 @@ static void expert_up_task(void *ctx, int64_t task, int worker) {
         for (int32_t i = 0; i < b->rows; i++)
             memcpy(s->rows + (int64_t)i * (MODEL + PAD), in + (int64_t)rows[i].row * (MODEL + PAD),
                    sizeof(float) * MODEL);
-    const ${U.element} *w = ${U.place("EXPERT_UP")} + (int64_t)b->expert * PANELS * K * NR;
+    const ${U.element} *w = ${U.place("EXPERT_UP")};
+    w += (int64_t)b->expert * PANELS * ${U.offset("K")};
     const int32_t per = expert_up_columns(l), first = (int32_t)(task / l->blocks) * per;
     const int32_t end = min32(N, first + per);
     for (int32_t col = first; col < end; col += ${up.wide}) {
         const int32_t cols = min32(min32(per, ${up.wide}), N - col), panels = (cols + NR - 1) / NR;
-        const ${U.element} *some = w + (int64_t)(col / NR) * K * NR;
+        const ${U.element} *some = w + (int64_t)(col / NR) * ${U.offset("K")};
         gemm${up.type.suffix}(from, MODEL + PAD, b->rows, some, K, panels, s);
         expert_up_done(l, b, b->rows, col, cols, s->t, (ptrdiff_t)panels * NR);
     }
@@ -231,8 +231,8 @@ static void expert_down_task(void *ctx, int64_t task, int worker) {
     const int32_t per = expert_down_columns(l), col = (int32_t)(task / ranges) * per;
     const int32_t cols = min32(per, N - col), panels = (cols + NR - 1) / NR;
     for (int32_t e = 0; e < EXPERTS; e++) {
-        const ${D.element} *w =
-            ${D.place("EXPERT_DOWN")} + ((int64_t)e * PANELS + col / NR) * K * NR;
+        const ${D.element} *w = ${D.place("EXPERT_DOWN")};
+        w += ((int64_t)e * PANELS + col / NR) * ${D.offset("K")};
         if (l->begin[e] == l->begin[e + 1]) continue;
         const int32_t end = slot_from(l, e, to);
         for (int32_t at = slot_from(l, e, from); at < end; at += MB) {

@@ -10,7 +10,6 @@ static void prepare_ffn_task(void *ctx, int64_t task, int worker) {
     const int32_t end = min32(l->first + l->some, l->first + (int32_t)task * MB + MB);
     for (int32_t row = l->first + (int32_t)task * MB; row < end; row++) {
         float *to = l->a + (int64_t)row * (MODEL + PAD);
-        if (!row_exists(l, row)) continue;
 $   if pre_norm then
         norm(to, y_row(l, row), l->w + NORM2_AT, ${spec.norm_bias and "l->w + NORM2_BIAS_AT" or "NULL"});
 $   else
@@ -101,7 +100,6 @@ static void down_done(const layer *l, int32_t first, int32_t rows, int32_t col, 
                       float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         const int32_t row = l->first + first + i;
-        if (!row_exists(l, row)) continue;
 $ if spec.ffn_bias and plan.every_row then
         add(t, l->w + DOWN_BIAS_AT + col, cols);
 $ end

@@ -1,48 +1,31 @@
 $ -- Packed weights of a mixture of experts.
-/* Rows first .. first + n of an expert's weight as panels. */
-static void pack_rows(float *to, const attn_expert_rows *w, int64_t first, int64_t n, int64_t k) {
-    for (int64_t j = 0; j < n; j++)
-        for (int64_t i = 0; i < k; i++)
-            to[j / NR * NR * k + i * NR + j % NR] = w->data[(first + j) * w->row + i * w->step];
+$ local up, down = plan.stages.expert_up.matrices[1], plan.stages.expert_down.matrices[1]
+/* The number of an expert's weight. */
+static int32_t weight_of(int32_t weight, int32_t expert) {
+    return WEIGHTS + weight * EXPERTS + expert;
 }
 
-static void pack_experts(const attn_expert_rows *part, float *to) {
-$ local up, down = plan.stages.expert_up.matrices[1], plan.stages.expert_down.matrices[1]
-    for (int64_t e = 0; e < EXPERTS; e++) {
-        float *up_at = to + EXPERT_UP_AT + e * ${up.panels} * MODEL * NR;
-        float *down_at = to + EXPERT_DOWN_AT + e * ${down.panels} * HIDDEN * NR;
-        const attn_expert_rows *up = part + W_EXPERTS_UP_PROJ_WEIGHT * EXPERTS + e;
+static void pack_expert(attn_packing *p, int32_t e) {
+    const attn_panels *up = &matrices[M_EXPERT_UP], *down = &matrices[M_EXPERT_DOWN];
+    const int64_t up_row = (int64_t)e * ${up.panels} * NR, down_row = (int64_t)e * ${down.panels} * NR;
 $ if plan.gated then
-        const attn_expert_rows *gate = part + W_EXPERTS_GATE_PROJ_WEIGHT * EXPERTS + e;
-        for (int64_t j = 0; j < HIDDEN; j += NR, up_at += 2 * NR * MODEL) {
-            const int64_t n = min32(NR, (int32_t)(HIDDEN - j));
-            pack_rows(up_at, gate, j, n, MODEL);
-            pack_rows(up_at + NR * MODEL, up, j, n, MODEL);
-        }
+    pack_gated(p, up, up_row, weight_of(W_EXPERTS_GATE_PROJ_WEIGHT, e),
+               weight_of(W_EXPERTS_UP_PROJ_WEIGHT, e), HIDDEN);
 $ else
-        pack_rows(up_at, up, 0, HIDDEN, MODEL);
+    attn_pack_rows(p, up, up_row, weight_of(W_EXPERTS_UP_PROJ_WEIGHT, e), 0, HIDDEN);
 $ end
-        pack_rows(down_at, part + W_EXPERTS_DOWN_PROJ_WEIGHT * EXPERTS + e, 0, MODEL, HIDDEN);
+    attn_pack_rows(p, down, down_row, weight_of(W_EXPERTS_DOWN_PROJ_WEIGHT, e), 0, MODEL);
 $ if spec.ffn_bias then
-        float *up_bias_at = to + EXPERT_UP_BIAS_AT + e * UP_BIAS_ROW;
-        float *down_bias_at = to + EXPERT_DOWN_BIAS_AT + e * DOWN_BIAS_ROW;
-        const attn_expert_rows *up_bias = part + W_EXPERTS_UP_PROJ_BIAS * EXPERTS + e;
+    const int64_t up_bias = EXPERT_UP_BIAS_AT + (int64_t)e * UP_BIAS_ROW;
+    const int64_t down_bias = EXPERT_DOWN_BIAS_AT + (int64_t)e * DOWN_BIAS_ROW;
 $   if plan.gated then
-        const attn_expert_rows *gate_bias = part + W_EXPERTS_GATE_PROJ_BIAS * EXPERTS + e;
-        for (int64_t j = 0; j < HIDDEN; j += NR, up_bias_at += 2 * NR) {
-            const int64_t n = min32(NR, (int32_t)(HIDDEN - j));
-            for (int64_t i = 0; i < n; i++) {
-                up_bias_at[i] = gate_bias->data[(j + i) * gate_bias->row];
-                up_bias_at[NR + i] = up_bias->data[(j + i) * up_bias->row];
-            }
-        }
+    pack_gated_bias(p, up_bias, weight_of(W_EXPERTS_GATE_PROJ_BIAS, e),
+                    weight_of(W_EXPERTS_UP_PROJ_BIAS, e), HIDDEN);
 $   else
-        for (int64_t i = 0; i < HIDDEN; i++) up_bias_at[i] = up_bias->data[i * up_bias->row];
+    attn_pack_vector(p, up_bias, weight_of(W_EXPERTS_UP_PROJ_BIAS, e), 0, HIDDEN);
 $   end
-        const attn_expert_rows *down_bias = part + W_EXPERTS_DOWN_PROJ_BIAS * EXPERTS + e;
-        memcpy(down_bias_at, down_bias->data, sizeof(float) * MODEL);
+    attn_pack_vector(p, down_bias, weight_of(W_EXPERTS_DOWN_PROJ_BIAS, e), 0, MODEL);
 $ end
-    }
 }
 
 /* Scores, and the shared experts' gate after them. */

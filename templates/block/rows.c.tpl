@@ -200,5 +200,6 @@ $ end
 /* Rows that come out as 0. */
 static inline bool is_q_pad(const layer *l, int32_t row) {
     const attn_block_args *a = l->args;
-    return a->q_pad && a->q_pad[item_of(l, row) * a->q_pad_batch + token_of(l, row)];
+    const attn_block_row *r = &l->call->row[row];
+    return a->q_pad && a->q_pad[r->item * a->q_pad_batch + r->place];
 }

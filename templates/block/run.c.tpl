@@ -15,20 +15,21 @@ $   end
 }
 
 $ end
-$ if a.gated and plan.every_row then
-/* Two matrices of FFN rows, panel by panel in turn. */
-static void pack_gated(attn_packing *p, const attn_panels *m, int32_t gate, int32_t up) {
-    for (int32_t first = 0; first < FFN; first += NR) {
-        const int32_t rows = min32(NR, FFN - first);
-        attn_pack_rows(p, m, 2 * first, gate, first, rows);
-        attn_pack_rows(p, m, 2 * first + NR, up, first, rows);
+$ if a.gated and a.own_ffn then
+/* Two matrices of n rows, panel by panel in turn, from `row` on. */
+static void pack_gated(attn_packing *p, const attn_panels *m, int64_t row, int32_t gate, int32_t up,
+                       int32_t n) {
+    for (int32_t first = 0; first < n; first += NR) {
+        const int32_t rows = min32(NR, n - first);
+        attn_pack_rows(p, m, row + 2 * first, gate, first, rows);
+        attn_pack_rows(p, m, row + 2 * first + NR, up, first, rows);
     }
 }
 
 $   if spec.ffn_bias then
-static void pack_gated_bias(attn_packing *p, int64_t at, int32_t gate, int32_t up) {
-    for (int32_t first = 0; first < FFN; first += NR) {
-        const int32_t rows = min32(NR, FFN - first);
+static void pack_gated_bias(attn_packing *p, int64_t at, int32_t gate, int32_t up, int32_t n) {
+    for (int32_t first = 0; first < n; first += NR) {
+        const int32_t rows = min32(NR, n - first);
         attn_pack_vector(p, at + 2 * first, gate, first, rows);
         attn_pack_vector(p, at + 2 * first + NR, up, first, rows);
     }
@@ -58,19 +59,20 @@ $ if a.norms and both then norm("POST1", "POST_NORM1") end
 $ if a.second then norm("NORM2", "NORM2") end
 $ if plan.experts then
     pack_router(p);
+    for (int32_t e = 0; e < EXPERTS; e++) pack_expert(p, e);
 $ end
 $ if plan.every_row then
 $   local w = "W_" .. (plan.experts and "SHARED_EXPERT_" or "")
 $   local gap = plan.experts and "\n               " or " "
 $   if a.gated then
-    pack_gated(p, &matrices[M_UP], ${w}GATE_PROJ_WEIGHT,${gap}${w}UP_PROJ_WEIGHT);
+    pack_gated(p, &matrices[M_UP], 0, ${w}GATE_PROJ_WEIGHT,${gap}${w}UP_PROJ_WEIGHT, FFN);
 $   else
     attn_pack_rows(p, &matrices[M_UP], 0, ${w}UP_PROJ_WEIGHT, 0, FFN);
 $   end
     attn_pack_rows(p, &matrices[M_DOWN], 0, ${w}DOWN_PROJ_WEIGHT, 0, MODEL);
 $   if spec.ffn_bias then
 $     if a.gated then
-    pack_gated_bias(p, UP_BIAS_AT, ${w}GATE_PROJ_BIAS,${gap}${w}UP_PROJ_BIAS);
+    pack_gated_bias(p, UP_BIAS_AT, ${w}GATE_PROJ_BIAS,${gap}${w}UP_PROJ_BIAS, FFN);
 $     else
     attn_pack_vector(p, UP_BIAS_AT, ${w}UP_PROJ_BIAS, 0, FFN);
 $     end
@@ -91,7 +93,7 @@ static int32_t chunk_rows(const attn_block_extent *e) {
 $ if plan.experts then
     const int64_t most = INT32_MAX / 2 / TOP_K; /* slots are counted in 32 bits */
 $ end
-    const int64_t rows = (int64_t)e->batch * e->tokens;
+    const int64_t rows = e->rows;
 $ if plan.experts then
     if (chunk > most) return (int32_t)(rows < most ? rows : most);
 $ end
@@ -100,7 +102,7 @@ $ end
 
 /* Places everything in the workspace and returns its size. base may be null. */
 static uint64_t layout(layer *l, const attn_block_extent *e, char *base) {
-    const uint64_t rows = (uint64_t)e->batch * (uint64_t)e->tokens;
+    const uint64_t rows = (uint64_t)e->rows;
     const uint64_t chunk = (uint64_t)chunk_rows(e);
     uint64_t bytes = 0;
     (void)chunk;
@@ -113,7 +115,7 @@ $ if roped then
     l->angles = attn_carve(base, &bytes, rows * 2 * ROPE_DIM * sizeof(float));
 $ end
 $ if spec.kv_dim > 0 then
-    const uint64_t key_rows = (uint64_t)e->batch * (uint64_t)e->kv_tokens;
+    const uint64_t key_rows = (uint64_t)e->kv_rows;
     l->ak = attn_carve(base, &bytes, key_rows * (KEY_SIDE + PAD) * sizeof(float));
 $   if roped then
     l->key_angles = attn_carve(base, &bytes, key_rows * 2 * ROPE_DIM * sizeof(float));
@@ -167,9 +169,8 @@ static int64_t row_blocks(int32_t rows) {
 /* Rows that do not attend have seen nothing. */
 static void clear_rest(const layer *l, float *seen, int64_t width) {
     for (int32_t b = 0; b < l->call->extent.batch; b++) {
-        const int32_t rest = l->tokens - l->call->rows[b];
-        memset(seen + ((int64_t)b * l->tokens + l->call->rows[b]) * width, 0,
-               sizeof(float) * (size_t)(rest * width));
+        const int32_t end = l->call->begin[b + 1], first = l->call->begin[b] + l->call->rows[b];
+        memset(seen + first * width, 0, sizeof(float) * (size_t)((end - first) * width));
     }
 }
 
@@ -201,8 +202,7 @@ $ end
 
 static attn_status run(const attn_block_call *call) {
     const attn_block_extent *e = &call->extent;
-    layer l = {.call = call, .args = call->args, .w = call->packed, .tokens = e->tokens};
-    l.rows = e->batch * e->tokens;
+    layer l = {.call = call, .args = call->args, .w = call->packed, .rows = e->rows};
     layout(&l, e, call->workspace);
     if (e->cached) {
         l.k = call->k;
@@ -212,7 +212,7 @@ $ for _, name in ipairs(scales) do
 $ end
     }
 $ if spec.kv_dim > 0 then
-    l.key_rows = e->batch * e->kv_tokens;
+    l.key_rows = e->kv_rows;
     if (l.key_rows > 0) attn_parallel(call->team, row_blocks(l.key_rows), prepare_keys_task, &l);
 $ end
     attn_parallel(call->team, row_blocks(l.rows), prepare_task, &l);
@@ -283,6 +283,5 @@ $ if plan.experts then
     .expert_weights = expert_weights,
     .expert_weight_count = EXPERT_WEIGHTS,
     .experts = EXPERTS,
-    .pack_experts = pack_experts,
 $ end
 };

@@ -75,7 +75,6 @@ static void k_done(const layer *l, int32_t first, int32_t rows, int32_t col, int
                    float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         ${plan.kv.c} *to = key_row(l, &l->k, first + i);
-        if (!to) continue;
         ${kv.scale_at("k", "first + i")}
 $   if spec.k_bias then
         add(t, l->w + K_BIAS_AT + col, cols);
@@ -101,7 +100,6 @@ static void v_done(const layer *l, int32_t first, int32_t rows, int32_t col, int
                    float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         ${plan.kv.c} *to = key_row(l, &l->v, first + i);
-        if (!to) continue;
         ${kv.scale_at("v", "first + i")}
 $   if spec.v_bias then
         add(t, l->w + V_BIAS_AT + col, cols);
@@ -129,7 +127,7 @@ $ elseif a.section == "layout" then
     l->q = attn_carve(base, &bytes, rows * Q_ROW * sizeof(float));
     l->ctx = attn_carve(base, &bytes, rows * CTX_ROW * sizeof(float));
 $ elseif a.section == "core" then
-    args.q = (attn_view){l->q, (int64_t)l->tokens * Q_ROW, D, Q_ROW};
-    args.o = (attn_out){l->ctx, (int64_t)l->tokens * CTX_ROW, DV, CTX_ROW};
+    args.q = (attn_view){l->q, 0, D, Q_ROW};
+    args.o = (attn_out){l->ctx, 0, DV, CTX_ROW};
     clear_rest(l, l->ctx, CTX_ROW);
 $ end

@@ -2,6 +2,7 @@
 #include "layers.h"
 #include "types.h"
 #include "weight_types.h"
+#include <string.h>
 
 typedef struct writer {
     buf b;
@@ -227,6 +228,21 @@ static void put_weight_type(writer *w, int kind, int turn) {
     if (!is_regular(kind) && turn % 4 > 1) buf_printf(&w->b, "weight_rest=%s;", rest[turn / 4 % 2]);
 }
 
+static bool sees_distances(const char *text) {
+    for (const char *at = text; at && *at; at += *at != 0) {
+        if (strncmp(at, "q - k", 5) == 0) at += 5;
+        const size_t n = strspn(at, "abcdefghijklmnopqrstuvwxyz_");
+        if (n == 1 && (*at == 'q' || *at == 'k')) return false;
+        if (n) at += n - 1;
+    }
+    return true;
+}
+
+bool layer_slides(const kernel_spec *k) {
+    return k->core.op == ATTN_OP_SLIDING_SELF && k->core.causal && sees_distances(k->score) &&
+           sees_distances(k->mask);
+}
+
 const char *layer_fields(arena *a, uint64_t seed, int index) {
     const int kind = index / 2 % KINDS;
     rng core = {seed * 1000003u + (uint64_t)(index / 2)}, around = {seed * 7919u + (uint64_t)index};
@@ -240,6 +256,6 @@ const char *layer_fields(arena *a, uint64_t seed, int index) {
     put_norms(&w, index % 7 == 3);
     if (is_regular(kind)) put_biases(&w);
     put_rope(&w, whole);
-    if (index % 3 == 2 && !strstr(w.b.data, "ffn=moe")) put_weight_type(&w, kind, index / 3);
+    if (index % 3 == 2) put_weight_type(&w, kind, index / 3);
     return w.b.data;
 }
