@@ -1,5 +1,6 @@
 /* cases.c - metadata and shapes -> spec; tensors -> operands. */
 #include "cases.h"
+#include "case_pages.h"
 #include "text.h"
 #include "stored.h"
 #include "spec.h"
@@ -28,6 +29,7 @@ typedef struct reader {
     int64_t batch, heads, kv_heads, v_heads, q_len, kv_len, k_dim, v_dim;
     bool mla, shared;
     int64_t new_len; /* layers: rows of in.x_new */
+    case_pages pages;
 } reader;
 
 static const char *meta(const reader *r, const char *key, const char *dflt) {
@@ -186,6 +188,7 @@ static bool add_fields(reader *r) {
     if (!add_meta(r, "softcap") || !add_meta(r, "score") || !add_meta(r, "mask")) return false;
     if (!add_meta(r, "type") || !add_meta(r, "kv_type") || !add_meta(r, "o_type")) return false;
     if (!add_bool(r, "rotate") || !add_meta(r, "dot") || !add_meta(r, "layout")) return false;
+    if (!add_meta(r, "page")) return false;
     if (st_find(&r->file, "in.sinks") && !add(r, "sinks", "true")) return false;
     return each_part(r, "tensors", add_tensor) && each_part(r, "scalars", add_scalar);
 }
@@ -369,7 +372,7 @@ static void read_scalars(reader *r, call *c) {
 }
 
 static bool read_problems(reader *r) {
-    call base = {0};
+    call base = {.pages = r->pages.pages, .page_count = r->pages.count};
     if (!read_operands(r, &base)) return false;
     for (int b = 0; b < 2; b++) {
         if (!r->out->able[b]) continue;
@@ -644,6 +647,7 @@ bool golden_read(arena *a, const char *path, unsigned backends, golden *out, dia
     r->mla = strcmp(form, "mla") == 0;
     r->shared = r->mla && strcmp(meta(r, "key", "per_head"), "shared") == 0;
     if (strcmp(level, "block") == 0) return read_block(r, backends);
+    if (!case_pages_read(a, &r->file, &r->pages, d)) return false;
     if (!read_shapes(r) || !add_fields(r) || !build_specs(r, backends)) return false;
     if (!some_spec(out)) return true;
     return read_problems(r) && read_answer(r) && read_tolerance(r);

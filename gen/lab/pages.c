@@ -77,7 +77,10 @@ page_map page_map_make(arena *a, const call *c, uint64_t seed) {
     if (c->pages) { /* a case's own */
         m.count = c->page_count;
         for (int64_t i = 0; i < entries; i++)
-            if (m.table[i] != PAGE_NONE) m.table[i] = c->pages[i];
+            if (m.table[i] != PAGE_NONE && c->pages[i] >= 0 && c->pages[i] < m.count)
+                m.table[i] = c->pages[i];
+            else
+                m.table[i] = PAGE_NONE;
         return m;
     }
     int32_t used = 0;

@@ -110,7 +110,7 @@ $ local keys = model.has_layouts and "keys" or "s.kv_len"
 $ local together = model.has_layouts and "together" or "s.kv_len"
 $ if model.has_layouts then
     const int64_t keys = attn_layout_rows(spec, s.kv_len);
-    const int64_t together = attn_layout_together(spec, keys); /* of those, as they lie */
+    const int64_t together = attn_layout_together(spec, s.kv_len); /* as they lie */
     const int32_t pages = attn_layout_pages(spec, s.kv_len);
 $ end
     float *q = tensor(b * h * s.q_len * d), *key = tensor(b * hk * ${keys} * d);

@@ -138,6 +138,7 @@ $   body("from", "end", "&here")
     }
 $ end
 $ return {
+$   page = false,
 $   declare = declare,
 $   rows = function() return "key_rows " end,
 $   q_at = row_at("const " .. plan.type.q.c),
