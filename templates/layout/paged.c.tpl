@@ -91,6 +91,7 @@ $ end
 $ return {
 $   declare = declare,
 $   page = PAGE,
+$   far = far, -- blocks of dot products may lie in several
 $   rows = function() return "key_rows " end,
 $   q_at = dense.q_at,
 $   o_at = dense.o_at,

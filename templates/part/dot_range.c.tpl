@@ -16,7 +16,9 @@ static void dot_rest_${R}(const item *x, tile *t, scratch *w, int32_t block, int
 static void dot_${R}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, ${KR}k,
                   ${VR}v, const lines ask${soon}) {
     enum { KEYS = ${KEYS} };
+$ if not (layout.page and layout.far) then
     const ptrdiff_t ldk = ${layout.k_step("x->args->k.")}, ldv = ${layout.v_step("x->args->v.")};
+$ end
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
     int32_t n = 0;
     for (int32_t block = first; block <= last; block += n) {
