@@ -180,15 +180,14 @@ static bool add_scalar(reader *r, const char *part) {
 static bool add_fields(reader *r) {
     bool cross = strcmp(meta(r, "op", ""), "segment_cross") == 0;
     if (!meta(r, "op", NULL)) return bad(r, "op", "missing in __metadata__");
-    if (!add(r, "form", meta(r, "form", "regular")) || !add_meta(r, "op")) return false;
-    if (!add_dims(r) || !add_scale(r)) return false;
-    if (!cross && !add_bool(r, "causal")) return false; /* causal does not apply to cross */
-    if (!add_meta(r, "window") || !add_meta(r, "right_window") || !add_meta(r, "lookback"))
-        return false;
-    if (!add_meta(r, "softcap") || !add_meta(r, "score") || !add_meta(r, "mask")) return false;
-    if (!add_meta(r, "type") || !add_meta(r, "kv_type") || !add_meta(r, "o_type")) return false;
-    if (!add_bool(r, "rotate") || !add_meta(r, "dot") || !add_meta(r, "layout")) return false;
-    if (!add_meta(r, "page")) return false;
+    if (!add(r, "form", meta(r, "form", "regular")) || !add_meta(r, "op") || !add_dims(r) ||
+        !add_scale(r) || !add_bool(r, "rotate") || (!cross && !add_bool(r, "causal")))
+        return false; /* causal does not apply to cross */
+    static const char *const as_they_are[] = {"window", "right_window", "lookback", "softcap",
+                                              "score",  "mask",         "type",     "kv_type",
+                                              "o_type", "dot",          "layout",   "page"};
+    for (size_t i = 0; i < sizeof as_they_are / sizeof *as_they_are; i++)
+        if (!add_meta(r, as_they_are[i])) return false;
     if (st_find(&r->file, "in.sinks") && !add(r, "sinks", "true")) return false;
     return each_part(r, "tensors", add_tensor) && each_part(r, "scalars", add_scalar);
 }
@@ -225,8 +224,7 @@ static bool optional_floats(reader *r, const char *name, int rank, const int64_t
     const st_tensor *t = st_find(&r->file, name);
     if (!t) return true;
     if (!has_shape(r, t, rank, dim)) return false;
-    *out = st_floats(r->a, &r->file, t, r->d);
-    return *out != NULL;
+    return (*out = st_floats(r->a, &r->file, t, r->d)) != NULL;
 }
 
 /* The spec of a backend that can express the case, or null. */
@@ -256,8 +254,7 @@ static bool optional_ints(reader *r, const char *name, int rank, const int64_t *
     const st_tensor *t = st_find(&r->file, name);
     if (!t) return true;
     if (!has_shape(r, t, rank, dim)) return false;
-    *out = st_ints(r->a, &r->file, t, r->d);
-    return *out != NULL;
+    return (*out = st_ints(r->a, &r->file, t, r->d)) != NULL;
 }
 
 static bool optional_bools(reader *r, const char *name, int rank, const int64_t *dim,
@@ -265,8 +262,7 @@ static bool optional_bools(reader *r, const char *name, int rank, const int64_t 
     const st_tensor *t = st_find(&r->file, name);
     if (!t) return true;
     if (!has_shape(r, t, rank, dim)) return false;
-    *out = st_bools(r->a, &r->file, t, r->d);
-    return *out != NULL;
+    return (*out = st_bools(r->a, &r->file, t, r->d)) != NULL;
 }
 
 static bool read_padding(reader *r, call *c) {
@@ -639,7 +635,7 @@ bool golden_read(arena *a, const char *path, unsigned backends, golden *out, dia
     *out = (golden){.path = path};
     reader *r = arena_alloc(a, sizeof *r);
     r->a = a, r->d = d, r->out = out;
-    if (!st_read(a, path, &r->file, d)) return false;
+    if (!st_read(a, path, &r->file, d) || !case_pages_read(a, &r->file, &r->pages, d)) return false;
     out->name = text_shown(r->a, meta(r, "case", path));
     const char *level = meta(r, "level", "core"), *form = meta(r, "form", "regular");
     if (strcmp(level, "core") != 0 && strcmp(level, "block") != 0)
@@ -647,7 +643,6 @@ bool golden_read(arena *a, const char *path, unsigned backends, golden *out, dia
     r->mla = strcmp(form, "mla") == 0;
     r->shared = r->mla && strcmp(meta(r, "key", "per_head"), "shared") == 0;
     if (strcmp(level, "block") == 0) return read_block(r, backends);
-    if (!case_pages_read(a, &r->file, &r->pages, d)) return false;
     if (!read_shapes(r) || !add_fields(r) || !build_specs(r, backends)) return false;
     if (!some_spec(out)) return true;
     return read_problems(r) && read_answer(r) && read_tolerance(r);

@@ -1,6 +1,7 @@
 /* pages.c - where the keys of a problem go, in layouts with pages. */
 #include "pages.h"
 #include "oracle.h"
+#include "spec.h"
 #include "stored.h"
 #include <string.h>
 
@@ -43,8 +44,8 @@ static bool is_shared(const call *c, const page_map *m, int64_t b, int64_t n) {
     if (b == 0 || m->table[n] == PAGE_NONE) return false;
     if (length(c, b) - from < rows) rows = length(c, b) - from;
     if (length(c, 0) - from < rows) rows = length(c, 0) - from;
-    return same_rows(c, c->k, type.k, s->kv_heads, call_k_dim(c), b, from, rows) &&
-           same_rows(c, c->v, type.v, s->v_heads, call_v_dim(c), b, from, rows) &&
+    return same_rows(c, c->k, type.k, s->kv_heads, attn_spec_k_dim(s), b, from, rows) &&
+           same_rows(c, c->v, type.v, s->v_heads, s->v_dim, b, from, rows) &&
            same_rows(c, c->k_scale, ATTN_TYPE_F32, s->kv_heads, 1, b, from, rows) &&
            same_rows(c, c->v_scale, ATTN_TYPE_F32, s->v_heads, 1, b, from, rows);
 }
