@@ -484,8 +484,8 @@ typedef struct attn_rows {
         scale; /* of types with scales: [batch, heads, tokens]; data is null with others */
 
     /* Callers whose struct_size ends here have none. layout = paged, and null with others: `to` and
-     * `scale` are then the pools (batch: between pages), and item b's token i becomes key first[b] +
-     * i of the pages that its table names. first: null: 0. */
+     * `scale` are then the pools (batch: between pages), and item b's token i becomes key first[b]
+     * + i of the pages that its table names. first: null: 0. */
     const int32_t *pages, *first;
     int64_t pages_batch;
     int32_t page_count;

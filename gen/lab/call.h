@@ -50,8 +50,9 @@ typedef struct outcome {
 
 /* One run. Inputs are read-only; rows of K and V at j >= kv_len[b] are NaN, or not there at all;
  * where they lie in pages so is every page that nobody
- * needs, and its entry of the table is bad; the workspace is as large as attn_workspace says and not a byte larger; what lies around and
- * between the rows of O and LSE must come back untouched. */
+ * needs, and its entry of the table is bad; the workspace is as large as attn_workspace says and
+ * not a byte larger; what lies around and between the rows of O and LSE must come back untouched.
+ */
 outcome call_run(arena *a, const kernel_lib *lib, const attn_plan *plan, const call *c,
                  const placement *p);
 

@@ -32,7 +32,7 @@ typedef struct sweep {
     built *libs;
     kernel_spec *twins; /* those with pages as dense ones, */
     built *twin_libs;
-    int *twin; /* by kernel; -1: none */
+    int *twin;            /* by kernel; -1: none */
     const tune_set *tune; /* null: the plan's own choices */
     int *row;             /* kernel -> property_specs */
     shared_state *state;
