@@ -247,8 +247,7 @@ static void plan_chunks(plan *p) {
 static void plan_tiled(arena *a, const kernel_spec *k, const isa_row *isa, int unroll, plan *p) {
     p->tiled = true;
     /* Tiles take rows that lie side by side. */
-    p->widen = p->type.k != ATTN_TYPE_F32 || p->type.v != ATTN_TYPE_F32 ||
-               p->paged;
+    p->widen = p->type.k != ATTN_TYPE_F32 || p->type.v != ATTN_TYPE_F32 || p->paged;
     p->widen_ahead = p->widen ? WIDEN_AHEAD : 0;
     p->latent = plan_is_latent(&k->core);
     plan_choose(p, k, isa);
