@@ -231,7 +231,7 @@ static void run_twin(trial *t, const outcome *first, const placement *p) {
     outcome again = call_run(t->a, lib, plan, &dense, p);
     lib->plan_destroy(plan);
     if (!ran(t, "the dense kernel", &again)) return;
-    why = compare_bits(t->a, t->c, first, &again, 0);
+    why = compare_bits(t->a, t->c, first, &again);
     if (why) fail(t, "the dense kernel", why);
 }
 
