@@ -138,6 +138,7 @@ typedef enum attn_qk_norm_weights {
     ATTN_QK_NORM_WEIGHTS_HEADS,
     ATTN_QK_NORM_WEIGHTS_NONE
 } attn_qk_norm_weights;
+typedef enum attn_o_gate { ATTN_O_GATE_NONE, ATTN_O_GATE_HEAD, ATTN_O_GATE_CHANNEL } attn_o_gate;
 typedef enum attn_residual {
     ATTN_RESIDUAL_SERIAL,
     ATTN_RESIDUAL_PARALLEL,
