@@ -605,6 +605,13 @@ typedef struct attn_block_args {
      * used. tokens is the most rows that an item may have, and count is null. Null: [batch,
      * tokens], with count. */
     const int32_t *q_begin;
+    /* Positions of rows, [batch, tokens] (ragged: by row), where they are not start + length on,
+     * one by one: for RoPE, the op's rule, and q and k_pos of expressions. The new keys stand at
+     * them, too. So rows of a draft's tree share positions; a mask hides from each what is not on
+     * its path. Not negative; where a cache lets go of keys, at least start + length. Not of layers
+     * with kv. */
+    const int32_t *q_position;
+    int64_t q_position_batch;
 } attn_block_args;
 
 #ifdef __cplusplus
