@@ -81,7 +81,10 @@ static void run(const layer *l, attn_block_args *a, bool step) {
     memset(a->workspace, 0xff, a->workspace_bytes); /* NaN: nothing of it may be used */
     const attn_status status =
         step ? attn_block_step(l->block, a) : attn_block_prefill(l->block, a);
-    if (status) die(attn_status_text(status));
+    char why[ATTN_MESSAGE_MAX];
+    if (status && step) attn_step_check(l->block, a, why, sizeof why);
+    if (status && !step) attn_prefill_check(l->block, a, why, sizeof why);
+    if (status) die(why);
     free(a->workspace);
 }
 
@@ -228,7 +231,7 @@ static void tree(const layer *l) {
     enum { PAST = 20, NODES = 8, DEEP = 4 };
     static const int32_t parent[NODES] = {-1, 0, 0, 1,
                                           1,  2, 4, -1}; /* in front of their children */
-    static float past[PAST * WIDTH], row[(NODES + 1) * WIDTH], y[(NODES + 1) * WIDTH], alone[WIDTH];
+    static float past[PAST * WIDTH], row[(NODES + 1) * WIDTH], y[PAST * WIDTH], alone[WIDTH];
     if (l->cross) return;
     attn_cache all = new_cache(l, 1), one = new_cache(l, 1);
     fill(past, sizeof past / sizeof *past, 11, 1);
