@@ -238,8 +238,8 @@ static attn_status scaling_rules(attn_spec *s, attn_spec_error *err) {
     if (!ramp) return ATTN_OK;
     if (s->rope_low == ATTN_UNSET_F) s->rope_low = 1;
     if (s->rope_high == ATTN_UNSET_F) s->rope_high = yarn ? 32 : 4;
-    if (!(s->rope_low > 0 && s->rope_high > s->rope_low))
-        return fail(err, "rope_high", "must be greater than rope_low, and both greater than 0");
+    if (!(s->rope_low > 0 && s->rope_high >= s->rope_low))
+        return fail(err, "rope_high", "must be at least rope_low, and both greater than 0");
     if (!yarn) return ATTN_OK;
     if (!(s->rope_base > 1))
         return fail(err, "rope_base", "must be greater than 1 for rope_scaling = yarn, got %g",
