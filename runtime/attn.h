@@ -120,8 +120,23 @@ typedef enum attn_norm { ATTN_NORM_NONE, ATTN_NORM_LAYERNORM, ATTN_NORM_RMSNORM 
 typedef enum attn_norm_place {
     ATTN_NORM_PLACE_PRE,
     ATTN_NORM_PLACE_POST,
-    ATTN_NORM_PLACE_BOTH
+    ATTN_NORM_PLACE_BOTH,
+    ATTN_NORM_PLACE_BRANCH
 } attn_norm_place;
+typedef enum attn_qk_norm_kind {
+    ATTN_QK_NORM_KIND_RMSNORM,
+    ATTN_QK_NORM_KIND_LAYERNORM
+} attn_qk_norm_kind;
+typedef enum attn_qk_norm_over { ATTN_QK_NORM_OVER_HEAD, ATTN_QK_NORM_OVER_ALL } attn_qk_norm_over;
+typedef enum attn_qk_norm_place {
+    ATTN_QK_NORM_PLACE_BEFORE,
+    ATTN_QK_NORM_PLACE_AFTER
+} attn_qk_norm_place;
+typedef enum attn_qk_norm_weights {
+    ATTN_QK_NORM_WEIGHTS_HEAD,
+    ATTN_QK_NORM_WEIGHTS_HEADS,
+    ATTN_QK_NORM_WEIGHTS_NONE
+} attn_qk_norm_weights;
 typedef enum attn_residual {
     ATTN_RESIDUAL_SERIAL,
     ATTN_RESIDUAL_PARALLEL,
@@ -143,16 +158,23 @@ typedef enum attn_ffn {
     ATTN_FFN_GELU_TANH,
     ATTN_FFN_RELU,
     ATTN_FFN_EXTERNAL,
-    ATTN_FFN_MOE
+    ATTN_FFN_MOE,
+    ATTN_FFN_RELU2,
+    ATTN_FFN_QUICK_GELU,
+    ATTN_FFN_SILU,
+    ATTN_FFN_XIELU
 } attn_ffn;
-typedef enum attn_expert_act { /* as ATTN_FFN_SWIGLU .. RELU, and one more */
+typedef enum attn_expert_act { /* as ATTN_FFN_..., and one more */
                                ATTN_EXPERT_ACT_SWIGLU,
                                ATTN_EXPERT_ACT_GEGLU,
                                ATTN_EXPERT_ACT_GEGLU_TANH,
                                ATTN_EXPERT_ACT_GELU,
                                ATTN_EXPERT_ACT_GELU_TANH,
                                ATTN_EXPERT_ACT_RELU,
-                               ATTN_EXPERT_ACT_SWIGLU_CLAMPED
+                               ATTN_EXPERT_ACT_SWIGLU_CLAMPED,
+                               ATTN_EXPERT_ACT_RELU2,
+                               ATTN_EXPERT_ACT_QUICK_GELU,
+                               ATTN_EXPERT_ACT_SILU
 } attn_expert_act;
 typedef enum attn_router {
     ATTN_ROUTER_SOFTMAX_TOPK,

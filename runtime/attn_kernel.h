@@ -135,12 +135,13 @@ extern const int attn_registry_count;
 
 /* --- Layers --- */
 
-/* A weight of a layer: canonical name and dims. used = false: accepted and ignored. */
+/* A weight of a layer: canonical name and dims. used = false: accepted and ignored. vector: stored
+ * in f32, as all of rank 1 are. */
 typedef struct attn_weight {
     const char *name;
     int32_t rank;
     int64_t dim[3];
-    bool used;
+    bool used, vector;
 } attn_weight;
 
 /* A weight as it was given: element i of row j is element j * row + i * step of data. A vector's

@@ -3,20 +3,22 @@ $ -- the heads come together again; the rest of a layer is the same for all.
 $ local source = part("package/banner.c")
 $ local norms = spec.norm ~= "none"
 $ local own_ffn, gated, second = plan.own_ffn, plan.gated, plan.second_norm
-$ local post, both = spec.norm_place == "post", spec.norm_place == "both"
+$ local N = hooks("block/norm.c")
+$ local post, out = spec.norm_place == "post", N.after
+$ local scaled = spec.residual_scale ~= 0
 $ local parallel = spec.residual == "parallel"
 $ local form = "form/" .. spec.form .. "_block.c"
 $ local dims = { MODEL = plan.model, FFN = plan.ffn_dim }
 $ -- Norms and ffn: the weights of every layer.
 $ local function norm_weights(weight, name)
-$   weight(name .. ".weight", { dims.MODEL })
+$   if not spec.norm_bare then weight(name .. ".weight", { dims.MODEL }) end
 $   if spec.norm_bias then weight(name .. ".bias", { dims.MODEL }) end
 $ end
 $ local function layer_weights(weight)
-$   if norms then norm_weights(weight, "norm1") end
+$   if N.first then norm_weights(weight, "norm1") end
 ${part(form, { section = "weights", weight = weight })}
 $   if spec.sinks then weight("sinks", { spec.heads }) end
-$   if norms and both then norm_weights(weight, "post_norm1") end
+$   if out then norm_weights(weight, "post_norm1") end
 $   if second then norm_weights(weight, "norm2") end
 $   if plan.experts then
 $     weight("router.weight", { spec.experts, dims.MODEL })
@@ -29,13 +31,19 @@ $     local shared = plan.experts and "shared_expert." or ""
 $     if gated then weight(shared .. "gate_proj.weight", { dims.FFN, dims.MODEL }) end
 $     weight(shared .. "up_proj.weight", { dims.FFN, dims.MODEL })
 $     weight(shared .. "down_proj.weight", { dims.MODEL, dims.FFN })
+$     if spec.ffn == "xielu" then
+$       weight("act_fn.alpha_p", { 1 })
+$       weight("act_fn.alpha_n", { 1 })
+$       weight("act_fn.beta", {}, { ignored = true })
+$       weight("act_fn.eps", {}, { ignored = true })
+$     end
 $     if spec.ffn_bias then
 $       if gated then weight(shared .. "gate_proj.bias", { dims.FFN }) end
 $       weight(shared .. "up_proj.bias", { dims.FFN })
 $       weight(shared .. "down_proj.bias", { dims.MODEL })
 $     end
 $   end
-$   if own_ffn and both then norm_weights(weight, "post_norm2") end
+$   if own_ffn and out then norm_weights(weight, "post_norm2") end
 $ end
 $ -- The weights that every expert has.
 $ local function expert_weights(weight)
@@ -117,8 +125,10 @@ $ layer_weights(enumerator)
     WEIGHTS
 };
 static const attn_weight weights[] = {
-$ local function row(name, shape, ignored)
-    {"${name}", ${#shape}, {${table.concat(shape, ", ")}}, ${ignored and "false" or "true"}},
+$ local function row(name, shape, more) -- more: { ignored = .., vector = .. }
+$   local used = more and more.ignored and "false" or "true"
+$   local vector = more and more.vector and #shape > 1 and ", true" or ""
+    {"${name}", ${#shape}, {${#shape > 0 and table.concat(shape, ", ") or "0"}}, ${used}${vector}},
 $ end
 $ layer_weights(row)
 };
@@ -213,7 +223,7 @@ $ end
 $ if plan.scaled then
     attn_scales_out ${spec.key == "shared" and "k_scale; /* and theirs" or "k_scale, v_scale; /* and their scales"} */
 $ end
-$ if post or both then
+$ if post or out then
     float *sum; /* [chunk][MODEL + PAD] rows before their norm */
 $ end
 $ if plan.every_row then
@@ -292,18 +302,22 @@ static void out_done(const layer *l, int32_t first, int32_t rows, int32_t col, i
 $ if spec.o_bias then
         add(t, l->w + O_BIAS_AT + col, cols);
 $ end
-$ if post or both then
+$ if post or out then
         float *to = l->sum + (int64_t)(row - l->first) * (MODEL + PAD) + col;
 $ else
         float *to = y_row(l, row) + col;
 $ end
-$ if spec.residual ~= "none" and not both then
+$ if spec.residual ~= "none" and not out then
+$   if scaled then
+        join(to, x_row(l, row) + col, t, cols);
+$   else
         const float *x = x_row(l, row) + col;
         for (int32_t c = 0; c < cols; c++) to[c] = x[c] + t[c];
+$   end
 $ else
         memcpy(to, t, sizeof(float) * (size_t)cols);
 $ end
-$ if not (post or both) then
+$ if not (post or out) then
         if (is_q_pad(l, row)) memset(to, 0, sizeof(float) * (size_t)cols);
 $ end
     }
@@ -311,7 +325,7 @@ $ end
 
 ${part(form, { section = "output" })}
 
-$ if post or both then
+$ if post or out then
 ${part("block/after.c", { name = "after_attention", norm = post and "NORM1" or "POST1", from = "x" })}
 
 $ end
@@ -320,7 +334,7 @@ $ if own_ffn then
 
 ${part("block/ffn.c", { parallel = parallel, second = second })}
 
-$   if post or both then
+$   if post or out then
 ${part("block/after.c", { name = "after_ffn", norm = post and "NORM2" or "POST2", from = "y" })}
 
 $   end

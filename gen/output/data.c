@@ -187,11 +187,12 @@ static lua_val *spec_to_lua(arena *a, const product *p) {
             lua_val_set_bool(a, t, f->name, attn_field_get(f, s) == 1);
         } else if (f->kind == ATTN_KIND_INT) {
             lua_val_set_int(a, t, f->name, (int32_t)attn_field_get(f, s));
+        } else if (f->kind == ATTN_KIND_FLOAT && f->id == '.') {
+            lua_val_set_float(a, t, f->name, attn_field_get(f, s));
         }
     }
     if (s->level == ATTN_LEVEL_BLOCK && s->norm_eps != ATTN_UNSET_F)
         lua_val_set_float(a, t, "norm_eps", (double)s->norm_eps);
-    lua_val_set_float(a, t, "router_scale", (double)s->router_scale);
     lua_val_set_float(a, t, "scale", s->scale);
     if (s->softcap > 0)
         lua_val_set_float(a, t, "softcap", s->softcap);

@@ -1,6 +1,7 @@
 $ -- Rows on their way into the projections: normalised or copied, with their angles.
 $ local keys = a.keys
-$ local norms = spec.norm ~= "none" and spec.norm_place ~= "post" and not keys
+$ local N = hooks("block/norm.c")
+$ local norms = N.before and not keys
 $ local roped = #plan.frequencies > 0
 $ local width = keys and "KEY_SIDE" or "MODEL"
 $ local to = keys and "ak" or "a"
@@ -31,13 +32,13 @@ $ else
         const float *x = x_row(l, row);
 $ end
 $ if norms then
-        norm(to, x, l->w + NORM1_AT, ${spec.norm_bias and "l->w + NORM1_BIAS_AT" or "NULL"});
+        norm(to, x, ${N.of("NORM1")});
 $ else
         memcpy(to, x, sizeof(float) * ${width});
 $ end
 $ if not keys and a.second then
         float *to2 = l->a2 + (int64_t)row * (MODEL + PAD);
-        norm(to2, x, l->w + NORM2_AT, ${spec.norm_bias and "l->w + NORM2_BIAS_AT" or "NULL"});
+        norm(to2, x, ${N.of("NORM2")});
 $ end
 $ if roped then
 $   if not keys then

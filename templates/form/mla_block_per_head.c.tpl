@@ -13,7 +13,7 @@ $   a.weight("kv_proj.weight", { c, plan.keys })
 $   a.weight("W_kr", { H, c, r })
 $   a.weight("w_kc_kv", { H, K, c })
 $   a.weight("out_proj.weight", { plan.model, H * K })
-$   if not cross then a.weight("o_proj.weight", { plan.model, plan.model }, not folded_out) end
+$   if not cross then a.weight("o_proj.weight", { plan.model, plan.model }, { ignored = not folded_out }) end
 $ elseif a.section == "sizes" then
     HEAD = ${K}, /* width of a value head after its up-projection */
     LATENT = ${c}, /* width of a latent row: the value of all heads */
