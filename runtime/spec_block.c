@@ -97,6 +97,10 @@ static attn_status norm_rules(attn_spec *s, attn_spec_error *err) {
                     "needs weights of norms, and norm_bare says there are none");
     if (s->norm_eps == ATTN_UNSET_F) s->norm_eps = rms || (mla && !norms) ? 0x1p-23f : 1e-5f;
     if (!(s->norm_eps >= 0)) return fail(err, "norm_eps", "must not be negative");
+    if (s->latent_eps != 0 && s->key != ATTN_KEY_SHARED)
+        return fail(err, "latent_eps", "needs key = shared");
+    if (!(s->latent_eps >= 0)) return fail(err, "latent_eps", "must not be negative");
+    if (s->latent_eps == s->norm_eps) s->latent_eps = 0; /* one spelling */
     const bool parallel = s->residual == ATTN_RESIDUAL_PARALLEL;
     if (s->shared_norm && (!parallel || !norms))
         return fail(err, "shared_norm", "needs a norm and residual = parallel");

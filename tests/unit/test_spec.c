@@ -308,6 +308,8 @@ Test(spec, rules_of_norms_and_residuals) {
             s.residual = ATTN_RESIDUAL_PARALLEL);
     REFUSED("residual_scale", s.residual_scale = 0.5f; s.residual = ATTN_RESIDUAL_NONE;
             s.ffn = ATTN_FFN_NONE);
+    REFUSED("latent_eps", s.form = ATTN_FORM_MLA; s.head_dim = 16; s.kv_comp_dim = 32;
+            s.retr_dim = 16; s.q_comp_dim = 16; s.latent_eps = 0.5f);
     REFUSED("qk_norm_kind", s.qk_norm_kind = ATTN_QK_NORM_KIND_LAYERNORM);
     REFUSED("qk_norm_over", s.qk_norm_over = ATTN_QK_NORM_OVER_ALL);
     REFUSED("qk_norm_place", s.qk_norm_place = ATTN_QK_NORM_PLACE_AFTER);
