@@ -102,6 +102,8 @@ static attn_status norm_rules(attn_spec *s, attn_spec_error *err) {
     if (!(s->latent_eps >= 0)) return fail(err, "latent_eps", "must not be negative");
     if (s->latent_eps == s->norm_eps) s->latent_eps = 0; /* one spelling */
     const bool parallel = s->residual == ATTN_RESIDUAL_PARALLEL;
+    if (s->skip_norm1 && (!norms || s->norm_place || s->residual != ATTN_RESIDUAL_SERIAL))
+        return fail(err, "skip_norm1", "needs a norm, norm_place = pre and residual = serial");
     if (s->shared_norm && (!parallel || !norms))
         return fail(err, "shared_norm", "needs a norm and residual = parallel");
     if (parallel && s->norm_place != ATTN_NORM_PLACE_PRE)
@@ -185,6 +187,8 @@ static attn_status ffn_rules(attn_spec *s, attn_spec_error *err) {
     const int32_t width = is_cross(s) ? s->q_dim : s->d_model;
     fill(&s->ffn, is_cross(s) ? ATTN_FFN_NONE : ATTN_FFN_SWIGLU);
     const bool own = s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
+    if (s->skip_norm1 && !own)
+        return fail(err, "skip_norm1", "needs an ffn of the layer's own; else norm = none says it");
     const attn_status st = s->ffn == ATTN_FFN_MOE ? ATTN_OK : no_moe(s, err);
     if (st != ATTN_OK) return st;
     if (!own) {

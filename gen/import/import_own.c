@@ -210,6 +210,11 @@ static bool put_buckets(hf *h, fields *f, int32_t longest, bool both_ways) {
     return true;
 }
 
+static bool put_modernbert(hf *h, const import_layer *l, fields *f) {
+    if (l->index == 0) put_bool(h, f, "skip_norm1", true, NULL);
+    return true;
+}
+
 static bool put_mpnet(hf *h, const import_layer *l, fields *f) {
     (void)l;
     return put_buckets(h, f, 128, true);
@@ -374,6 +379,7 @@ bool import_put_own(hf *h, const import_layer *l, fields *f) {
         {"lfm2", put_lfm2},
         {"ministral3", put_ministral3},
         {"minimax", put_minimax},
+        {"modernbert", put_modernbert},
         {"mpnet", put_mpnet},
         {"t5", put_t5},
         {"mpt", put_mpt},
