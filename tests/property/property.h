@@ -58,6 +58,7 @@ property_options property_defaults(void);
 int property_sweep(const property_options *o);      /* rules 5 to 10 of CONTRACT.md */
 int property_statuses(const property_options *o);   /* every attn_status */
 int property_stores(const property_options *o);     /* attn_store_rows, and scales */
+int property_tables(const property_options *o);     /* page tables */
 int property_sums(const property_options *o);       /* rule 8 over many keys */
 int property_workspaces(const property_options *o); /* planned and generated figures agree */
 int property_mutations(const property_options *o);  /* a changed kernel must be noticed */
@@ -72,5 +73,11 @@ int property_layer_mutations(const property_options *o);
 struct oracle;
 const char *property_compare(arena *a, const call *c, const struct oracle *want, const outcome *got,
                              long *compared, double *worst);
+
+/* The problem in random parts of its keys, merged (merges.c); one: what a call over all of them has
+ * given. Null, or what is wrong. Nothing where keys cannot be counted from another one on. */
+const char *property_merge(arena *a, const kernel_lib *lib, const attn_plan *plan, const call *c,
+                           rng *r, const struct oracle *want, const outcome *one, long *rows,
+                           double *worst);
 
 #endif
