@@ -19,7 +19,7 @@ static const struct {
     {"llama",
      "{'model_type': 'llama', 'hidden_size': 32, 'intermediate_size': 64, 'num_hidden_layers': 2, "
      "'num_attention_heads': 2, 'num_key_value_heads': 1, 'rms_norm_eps': 1e-5, 'rope_theta': 1e5}",
-     " rope ",
+     " rope weight_type weight_types ",
      {"llama.gguf: llama: rows of attn_q and attn_k are permuted",
       "stored as q4_1: attn_q, attn_k, attn_output, ffn_gate, ffn_up, attn_v (1 of 2 layers), "
       "ffn_down (1 of 2 layers)\n",
@@ -115,6 +115,7 @@ static void check_same(arena *a, const char *name, const attn_spec *x, const att
         attn_field_text(f, x, left);
         attn_field_text(f, y, right);
         const bool may = strstr(differs, arena_printf(a, " %s ", f->name)) != NULL;
+        if (may && f->kind == ATTN_KIND_TYPES) continue; /* of some layers */
         cr_expect_eq(!strcmp(left, right), !may, "%s: %s is %s, and %s by config.json", name,
                      f->name, left, right);
     }
@@ -208,7 +209,8 @@ static buf small_file(arena *a, const char *without, int more, int tensors) {
 
 /* Of a file whose layers' matrices are of these types: the one in the layers, and notes. */
 static attn_spec with_types(arena *a, const uint32_t *types, int count, const char **notes) {
-    buf b = small_file(a, NULL, 0, count);
+    buf b = small_file(a, "llama.block_count", 1, count);
+    put_u32_key(&b, "llama.block_count", (uint32_t)count);
     for (int i = 0; i < count; i++) {
         put_text(&b, arena_printf(a, "blk.%d.attn_q.weight", i));
         put_int(&b, 2, 4);
@@ -225,21 +227,37 @@ static attn_spec with_types(arena *a, const uint32_t *types, int count, const ch
 }
 
 Test(import_gguf, types_of_weights) {
-#define IS_LAYERS(id, ...) [ATTN_WEIGHT_##id] = true,
-    static const bool layers_have[ATTN_WEIGHT_COUNT] = {ATTN_LAYER_WEIGHTS(IS_LAYERS)};
     arena *a = arena_new();
     const char *notes;
     for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
+        const bool own = type < ATTN_LAYER_WEIGHT_COUNT;
         const uint32_t gguf = attn_weight_get(type).gguf;
         const attn_spec spec = with_types(a, (uint32_t[]){gguf, gguf}, 2, &notes);
-        cr_expect_eq(spec.weight_type, layers_have[type] ? type : ATTN_WEIGHT_F32);
-        cr_expect_eq(strstr(notes, "all matrices in one type: weight_type = f32") != NULL,
-                     !layers_have[type]);
+        cr_expect_eq(spec.weight_type, own ? type : ATTN_WEIGHT_F32);
+        cr_expect_eq(spec.weight_types[ATTN_MATRIX_Q_PROJ], 0);
+        cr_expect_eq(strstr(notes, "layers have no matrices in ") != NULL, !own);
     }
-    const attn_spec spec = with_types(a, (uint32_t[]){1, 30}, 2, &notes);
-    cr_expect_eq(spec.weight_type, ATTN_WEIGHT_F32);
-    cr_expect(strstr(notes, "stored as bf16: attn_q (1 of 2 layers)"));
-    cr_expect(strstr(notes, "all matrices in one type: weight_type = f32\n"));
+    arena_free(a);
+}
+
+/* A matrix of its own type in one layer. */
+Test(import_gguf, types_of_single_matrices) {
+    static const uint32_t q8_0 = 8, bf16 = 30, mxfp4 = 39;
+    arena *a = arena_new();
+    const char *notes;
+    attn_spec spec = with_types(a, (uint32_t[]){bf16, q8_0}, 2, &notes); /* equal: the first row */
+    cr_expect_eq(spec.weight_type, ATTN_WEIGHT_BF16);
+    spec = with_types(a, (uint32_t[]){q8_0, bf16, bf16}, 3, &notes);
+    cr_expect_eq(spec.weight_type, ATTN_WEIGHT_BF16);
+    cr_expect_eq(spec.weight_types[ATTN_MATRIX_Q_PROJ], 1 + ATTN_WEIGHT_Q8_0);
+    cr_expect_eq(spec.weight_types[ATTN_MATRIX_V_PROJ], 0);
+    cr_expect(strstr(notes, "stored as bf16: attn_q (2 of 3 layers)\n"), "%s", notes);
+    if ((int)ATTN_WEIGHT_MXFP4 >= (int)ATTN_LAYER_WEIGHT_COUNT) {
+        spec = with_types(a, (uint32_t[]){mxfp4, q8_0, q8_0}, 3, &notes);
+        cr_expect_eq(spec.weight_types[ATTN_MATRIX_Q_PROJ], 1 + ATTN_WEIGHT_F32);
+        cr_expect(strstr(notes, "layers have no matrices in mxfp4: those are f32 here"), "%s",
+                  notes);
+    }
     arena_free(a);
 }
 
