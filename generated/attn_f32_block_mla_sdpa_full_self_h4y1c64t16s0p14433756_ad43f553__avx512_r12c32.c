@@ -159,7 +159,7 @@ typedef struct layer {
     const attn_block_call *call;
     const attn_block_args *args;
     const float *w;              /* packed weights */
-    int32_t tokens, rows;        /* rows = batch * tokens */
+    int32_t rows;                /* of all items, one after the other */
     int32_t first, some;         /* rows that the stage at hand covers */
     scratch *work;               /* one a thread */
     float *a;                    /* [rows][MODEL + PAD] normalised rows */
@@ -187,27 +187,14 @@ static inline int32_t kf132_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
 
-/* A row's item and token. */
-static inline int32_t kf132_item_of(const layer *l, int32_t row) {
-    return row / l->tokens;
-}
-
-static inline int32_t kf132_token_of(const layer *l, int32_t row) {
-    return row % l->tokens;
-}
-
-static inline bool kf132_row_exists(const layer *l, int32_t row) {
-    return kf132_token_of(l, row) < l->call->count[kf132_item_of(l, row)];
-}
-
 static inline const float *kf132_x_row(const layer *l, int32_t row) {
-    return l->args->x + kf132_item_of(l, row) * l->args->x_batch +
-        kf132_token_of(l, row) * l->args->x_token;
+    const attn_block_row *r = &l->call->row[row];
+    return l->args->x + r->item * l->args->x_batch + r->place * l->args->x_token;
 }
 
 static inline float *kf132_y_row(const layer *l, int32_t row) {
-    return l->args->y + kf132_item_of(l, row) * l->args->y_batch +
-        kf132_token_of(l, row) * l->args->y_token;
+    const attn_block_row *r = &l->call->row[row];
+    return l->args->y + r->item * l->args->y_batch + r->place * l->args->y_token;
 }
 
 /* --- Matrix products: t = a W^T --- */
@@ -594,7 +581,8 @@ static inline void kf132_rope(float *x, const float *angles) {
 /* Rows that come out as 0. */
 static inline bool kf132_is_q_pad(const layer *l, int32_t row) {
     const attn_block_args *a = l->args;
-    return a->q_pad && a->q_pad[kf132_item_of(l, row) * a->q_pad_batch + kf132_token_of(l, row)];
+    const attn_block_row *r = &l->call->row[row];
+    return a->q_pad && a->q_pad[r->item * a->q_pad_batch + r->place];
 }
 
 /* --- Attention --- */
@@ -608,25 +596,20 @@ static void kf132_prepare_task(void *ctx, int64_t task, int worker) {
     turns at = {.block = INT32_MIN};
     for (int32_t row = (int32_t)task * MB; row < end; row++) {
         float *to = l->a + (int64_t)row * (MODEL + PAD);
-        const bool exists = kf132_row_exists(l, row);
         const float *x = kf132_x_row(l, row);
-        if (!exists) { /* never read */
-            memset(to, 0, sizeof(float) * MODEL);
-        } else {
-            kf132_norm(to, x, l->w + NORM1_AT, NULL);
-        }
-        const int32_t position = l->call->pos0[kf132_item_of(l, row)] + kf132_token_of(l, row);
+        kf132_norm(to, x, l->w + NORM1_AT, NULL);
+        const attn_block_row *r = &l->call->row[row];
+        const int32_t position = l->call->pos0[r->item] + r->token;
         float *angles = l->angles + (int64_t)row * 2 * ROPE_DIM;
         kf132_angles_of(&at, position, l->w + ROPE_AT, angles);
     }
 }
 
-/* Where the keys of a row go: `head` 0, or null where there is no such token. */
+/* Where the keys of a row go: `head` 0. */
 static inline float *kf132_key_row(const layer *l, const attn_out *to, int32_t row) {
-    if (!kf132_row_exists(l, row)) return NULL;
-    const int32_t b = kf132_item_of(l, row);
-    return (float *)to->data + b * to->batch +
-        (l->call->row0[b] + kf132_token_of(l, row)) * to->token;
+    const attn_block_row *r = &l->call->row[row];
+    const int64_t at = l->call->row0[r->item] + r->token;
+    return (float *)to->data + r->item * to->batch + at * to->token;
 }
 
 static void kf132_qa_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
@@ -678,7 +661,6 @@ static void kf132_settle_task(void *ctx, int64_t task, int worker) {
         float *qa = l->qa + (int64_t)row * QA_ROW;
         kf132_rms_norm(qa, qa, l->w + QA_NORM_AT, NULL, QA);
         float *key = l->key + (int64_t)row * KEY_ROW, *to = kf132_key_row(l, &l->k, row);
-        if (!to) continue;
         kf132_rms_norm(to, key, l->w + KV_NORM_AT, NULL, LATENT);
         kf132_rope(key + LATENT, l->angles + (int64_t)row * 2 * ROPE_DIM);
         memcpy(to + LATENT, key + LATENT, sizeof(float) * RETR);
@@ -897,7 +879,6 @@ static void kf132_out_done(const layer *l, int32_t first, int32_t rows, int32_t 
                            float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         const int32_t row = first + i;
-        if (!kf132_row_exists(l, row)) continue;
         float *to = kf132_y_row(l, row) + col;
         const float *x = kf132_x_row(l, row) + col;
         for (int32_t c = 0; c < cols; c++) to[c] = x[c] + t[c];
@@ -1006,7 +987,6 @@ static void kf132_prepare_ffn_task(void *ctx, int64_t task, int worker) {
     const int32_t end = kf132_min32(l->first + l->some, l->first + (int32_t)task * MB + MB);
     for (int32_t row = l->first + (int32_t)task * MB; row < end; row++) {
         float *to = l->a + (int64_t)row * (MODEL + PAD);
-        if (!kf132_row_exists(l, row)) continue;
         kf132_norm(to, kf132_y_row(l, row), l->w + NORM2_AT, NULL);
     }
 }
@@ -1072,7 +1052,6 @@ static void kf132_down_done(const layer *l, int32_t first, int32_t rows, int32_t
                             float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         const int32_t row = l->first + first + i;
-        if (!kf132_row_exists(l, row)) continue;
         kf132_add(kf132_y_row(l, row) + col, t, cols);
         if (kf132_is_q_pad(l, row))
             memset(kf132_y_row(l, row) + col, 0, sizeof(float) * (size_t)cols);
@@ -1172,13 +1151,13 @@ static void kf132_pack(attn_packing *p) {
 /* Rows that pass the second half of the layer together. */
 static int32_t kf132_chunk_rows(const attn_block_extent *e) {
     const int64_t chunk = (int64_t)CHUNK * MB * kf132_max32(1, e->threads);
-    const int64_t rows = (int64_t)e->batch * e->tokens;
+    const int64_t rows = e->rows;
     return (int32_t)(rows < chunk ? rows : chunk);
 }
 
 /* Places everything in the workspace and returns its size. base may be null. */
 static uint64_t kf132_layout(layer *l, const attn_block_extent *e, char *base) {
-    const uint64_t rows = (uint64_t)e->batch * (uint64_t)e->tokens;
+    const uint64_t rows = (uint64_t)e->rows;
     const uint64_t chunk = (uint64_t)kf132_chunk_rows(e);
     uint64_t bytes = 0;
     (void)chunk;
@@ -1192,7 +1171,8 @@ static uint64_t kf132_layout(layer *l, const attn_block_extent *e, char *base) {
     l->expand = e->tokens >= EXPAND_FROM;
     char *either = base ? base + bytes : NULL;
     uint64_t kf132_absorbed = 0, kf132_expanded = 0;
-    const uint64_t few = (uint64_t)e->batch * (uint64_t)kf132_min32(e->tokens, EXPAND_FROM - 1);
+    const uint64_t most = (uint64_t)e->batch * (uint64_t)kf132_min32(e->tokens, EXPAND_FROM - 1);
+    const uint64_t few = most < rows ? most : rows;
     l->q = attn_carve(either, &kf132_absorbed, few * Q_ROW * sizeof(float));
     l->ctx = attn_carve(either, &kf132_absorbed, few * CTX_ROW * sizeof(float));
     l->nope = attn_carve(either, &kf132_absorbed, few * NOPE_ROW * sizeof(float));
@@ -1229,9 +1209,8 @@ static int64_t kf132_row_blocks(int32_t rows) {
 /* Rows that do not attend have seen nothing. */
 static void kf132_clear_rest(const layer *l, float *seen, int64_t width) {
     for (int32_t b = 0; b < l->call->extent.batch; b++) {
-        const int32_t rest = l->tokens - l->call->rows[b];
-        memset(seen + ((int64_t)b * l->tokens + l->call->rows[b]) * width, 0,
-               sizeof(float) * (size_t)(rest * width));
+        const int32_t end = l->call->begin[b + 1], first = l->call->begin[b] + l->call->rows[b];
+        memset(seen + first * width, 0, sizeof(float) * (size_t)((end - first) * width));
     }
 }
 
@@ -1241,17 +1220,17 @@ static attn_status kf132_attend(const layer *l) {
     args.workspace_bytes = (size_t)l->call->extent.core_bytes;
     if (l->expand) {
         const int64_t keys = args.kv_len_max;
-        args.q = (attn_view){l->q, (int64_t)l->tokens * EXPANDED_ROW, EXPANDED, EXPANDED_ROW};
+        args.q = (attn_view){l->q, 0, EXPANDED, EXPANDED_ROW};
         args.k = (attn_view){l->ek, HEADS * keys * EXPANDED, keys * EXPANDED, EXPANDED};
         args.v = (attn_view){l->ev, HEADS * keys * VALUE, keys * VALUE, VALUE};
-        args.o = (attn_out){l->o, (int64_t)l->tokens * O_ROW, VALUE, O_ROW};
+        args.o = (attn_out){l->o, 0, VALUE, O_ROW};
         kf132_clear_rest(l, l->o, O_ROW);
         const attn_kernel *core =
             &attn_f32_regular_sdpa_full_self_h4d48u32__avx512_q32k96;
         return l->call->run_core(core, &args, l->call->rows, l->call->team);
     }
-    args.q = (attn_view){l->q, (int64_t)l->tokens * Q_ROW, D, Q_ROW};
-    args.o = (attn_out){l->ctx, (int64_t)l->tokens * CTX_ROW, LATENT, CTX_ROW};
+    args.q = (attn_view){l->q, 0, D, Q_ROW};
+    args.o = (attn_out){l->ctx, 0, LATENT, CTX_ROW};
     kf132_clear_rest(l, l->ctx, CTX_ROW);
     args.k = (attn_view){l->k.data, l->k.batch, l->k.head, l->k.token};
     args.v = args.k; /* its first LATENT columns */
@@ -1262,8 +1241,7 @@ static attn_status kf132_attend(const layer *l) {
 
 static attn_status kf132_run(const attn_block_call *call) {
     const attn_block_extent *e = &call->extent;
-    layer l = {.call = call, .args = call->args, .w = call->packed, .tokens = e->tokens};
-    l.rows = e->batch * e->tokens;
+    layer l = {.call = call, .args = call->args, .w = call->packed, .rows = e->rows};
     kf132_layout(&l, e, call->workspace);
     if (e->cached) {
         l.k = call->k;

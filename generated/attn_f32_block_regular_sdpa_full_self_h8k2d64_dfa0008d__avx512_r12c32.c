@@ -129,7 +129,7 @@ typedef struct layer {
     const attn_block_call *call;
     const attn_block_args *args;
     const float *w;              /* packed weights */
-    int32_t tokens, rows;        /* rows = batch * tokens */
+    int32_t rows;                /* of all items, one after the other */
     int32_t first, some;         /* rows that the stage at hand covers */
     scratch *work;               /* one a thread */
     float *a;                    /* [rows][MODEL + PAD] normalised rows */
@@ -149,27 +149,14 @@ static inline int32_t k221e_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
 
-/* A row's item and token. */
-static inline int32_t k221e_item_of(const layer *l, int32_t row) {
-    return row / l->tokens;
-}
-
-static inline int32_t k221e_token_of(const layer *l, int32_t row) {
-    return row % l->tokens;
-}
-
-static inline bool k221e_row_exists(const layer *l, int32_t row) {
-    return k221e_token_of(l, row) < l->call->count[k221e_item_of(l, row)];
-}
-
 static inline const float *k221e_x_row(const layer *l, int32_t row) {
-    return l->args->x + k221e_item_of(l, row) * l->args->x_batch +
-        k221e_token_of(l, row) * l->args->x_token;
+    const attn_block_row *r = &l->call->row[row];
+    return l->args->x + r->item * l->args->x_batch + r->place * l->args->x_token;
 }
 
 static inline float *k221e_y_row(const layer *l, int32_t row) {
-    return l->args->y + k221e_item_of(l, row) * l->args->y_batch +
-        k221e_token_of(l, row) * l->args->y_token;
+    const attn_block_row *r = &l->call->row[row];
+    return l->args->y + r->item * l->args->y_batch + r->place * l->args->y_token;
 }
 
 /* --- Matrix products: t = a W^T --- */
@@ -568,7 +555,8 @@ static inline void k221e_rope(float *x, const float *angles) {
 /* Rows that come out as 0. */
 static inline bool k221e_is_q_pad(const layer *l, int32_t row) {
     const attn_block_args *a = l->args;
-    return a->q_pad && a->q_pad[k221e_item_of(l, row) * a->q_pad_batch + k221e_token_of(l, row)];
+    const attn_block_row *r = &l->call->row[row];
+    return a->q_pad && a->q_pad[r->item * a->q_pad_batch + r->place];
 }
 
 /* --- Attention --- */
@@ -582,25 +570,20 @@ static void k221e_prepare_task(void *ctx, int64_t task, int worker) {
     turns at = {.block = INT32_MIN};
     for (int32_t row = (int32_t)task * MB; row < end; row++) {
         float *to = l->a + (int64_t)row * (MODEL + PAD);
-        const bool exists = k221e_row_exists(l, row);
         const float *x = k221e_x_row(l, row);
-        if (!exists) { /* never read */
-            memset(to, 0, sizeof(float) * MODEL);
-        } else {
-            k221e_norm(to, x, l->w + NORM1_AT, NULL);
-        }
-        const int32_t position = l->call->pos0[k221e_item_of(l, row)] + k221e_token_of(l, row);
+        k221e_norm(to, x, l->w + NORM1_AT, NULL);
+        const attn_block_row *r = &l->call->row[row];
+        const int32_t position = l->call->pos0[r->item] + r->token;
         float *angles = l->angles + (int64_t)row * 2 * ROPE_DIM;
         k221e_angles_of(&at, position, l->w + ROPE_AT, angles);
     }
 }
 
-/* Where the keys of a row go: `head` 0, or null where there is no such token. */
+/* Where the keys of a row go: `head` 0. */
 static inline float *k221e_key_row(const layer *l, const attn_out *to, int32_t row) {
-    if (!k221e_row_exists(l, row)) return NULL;
-    const int32_t b = k221e_item_of(l, row);
-    return (float *)to->data + b * to->batch +
-        (l->call->row0[b] + k221e_token_of(l, row)) * to->token;
+    const attn_block_row *r = &l->call->row[row];
+    const int64_t at = l->call->row0[r->item] + r->token;
+    return (float *)to->data + r->item * to->batch + at * to->token;
 }
 
 /* Queries: whole heads of some rows. Padding is 0, so that what x holds there changes no bit. */
@@ -620,7 +603,6 @@ static void k221e_k_done(const layer *l, int32_t first, int32_t rows, int32_t co
                          float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         float *to = k221e_key_row(l, &l->k, first + i);
-        if (!to) continue;
         const float *all = l->angles;
         const float *angles = all + (int64_t)(first + i) * 2 * ROPE_DIM;
         for (int32_t c = 0; c < cols; c += D) {
@@ -634,7 +616,6 @@ static void k221e_v_done(const layer *l, int32_t first, int32_t rows, int32_t co
                          float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         float *to = k221e_key_row(l, &l->v, first + i);
-        if (!to) continue;
         for (int32_t c = 0; c < cols; c += DV)
             memcpy(to + (col + c) / DV * l->v.head, t + c, sizeof(float) * DV);
     }
@@ -720,7 +701,6 @@ static void k221e_out_done(const layer *l, int32_t first, int32_t rows, int32_t 
                            float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         const int32_t row = first + i;
-        if (!k221e_row_exists(l, row)) continue;
         float *to = k221e_y_row(l, row) + col;
         const float *x = k221e_x_row(l, row) + col;
         for (int32_t c = 0; c < cols; c++) to[c] = x[c] + t[c];
@@ -776,7 +756,6 @@ static void k221e_prepare_ffn_task(void *ctx, int64_t task, int worker) {
     const int32_t end = k221e_min32(l->first + l->some, l->first + (int32_t)task * MB + MB);
     for (int32_t row = l->first + (int32_t)task * MB; row < end; row++) {
         float *to = l->a + (int64_t)row * (MODEL + PAD);
-        if (!k221e_row_exists(l, row)) continue;
         k221e_norm(to, k221e_y_row(l, row), l->w + NORM2_AT, NULL);
     }
 }
@@ -842,7 +821,6 @@ static void k221e_down_done(const layer *l, int32_t first, int32_t rows, int32_t
                             float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         const int32_t row = l->first + first + i;
-        if (!k221e_row_exists(l, row)) continue;
         k221e_add(k221e_y_row(l, row) + col, t, cols);
         if (k221e_is_q_pad(l, row))
             memset(k221e_y_row(l, row) + col, 0, sizeof(float) * (size_t)cols);
@@ -923,13 +901,13 @@ static void k221e_pack(attn_packing *p) {
 /* Rows that pass the second half of the layer together. */
 static int32_t k221e_chunk_rows(const attn_block_extent *e) {
     const int64_t chunk = (int64_t)CHUNK * MB * k221e_max32(1, e->threads);
-    const int64_t rows = (int64_t)e->batch * e->tokens;
+    const int64_t rows = e->rows;
     return (int32_t)(rows < chunk ? rows : chunk);
 }
 
 /* Places everything in the workspace and returns its size. base may be null. */
 static uint64_t k221e_layout(layer *l, const attn_block_extent *e, char *base) {
-    const uint64_t rows = (uint64_t)e->batch * (uint64_t)e->tokens;
+    const uint64_t rows = (uint64_t)e->rows;
     const uint64_t chunk = (uint64_t)k221e_chunk_rows(e);
     uint64_t bytes = 0;
     (void)chunk;
@@ -963,9 +941,8 @@ static int64_t k221e_row_blocks(int32_t rows) {
 /* Rows that do not attend have seen nothing. */
 static void k221e_clear_rest(const layer *l, float *seen, int64_t width) {
     for (int32_t b = 0; b < l->call->extent.batch; b++) {
-        const int32_t rest = l->tokens - l->call->rows[b];
-        memset(seen + ((int64_t)b * l->tokens + l->call->rows[b]) * width, 0,
-               sizeof(float) * (size_t)(rest * width));
+        const int32_t end = l->call->begin[b + 1], first = l->call->begin[b] + l->call->rows[b];
+        memset(seen + first * width, 0, sizeof(float) * (size_t)((end - first) * width));
     }
 }
 
@@ -973,8 +950,8 @@ static attn_status k221e_attend(const layer *l) {
     attn_args args = l->call->core;
     args.workspace = l->core;
     args.workspace_bytes = (size_t)l->call->extent.core_bytes;
-    args.q = (attn_view){l->q, (int64_t)l->tokens * Q_ROW, D, Q_ROW};
-    args.o = (attn_out){l->ctx, (int64_t)l->tokens * CTX_ROW, DV, CTX_ROW};
+    args.q = (attn_view){l->q, 0, D, Q_ROW};
+    args.o = (attn_out){l->ctx, 0, DV, CTX_ROW};
     k221e_clear_rest(l, l->ctx, CTX_ROW);
     args.k = (attn_view){l->k.data, l->k.batch, l->k.head, l->k.token};
     args.v = (attn_view){l->v.data, l->v.batch, l->v.head, l->v.token};
@@ -985,8 +962,7 @@ static attn_status k221e_attend(const layer *l) {
 
 static attn_status k221e_run(const attn_block_call *call) {
     const attn_block_extent *e = &call->extent;
-    layer l = {.call = call, .args = call->args, .w = call->packed, .tokens = e->tokens};
-    l.rows = e->batch * e->tokens;
+    layer l = {.call = call, .args = call->args, .w = call->packed, .rows = e->rows};
     k221e_layout(&l, e, call->workspace);
     if (e->cached) {
         l.k = call->k;

@@ -63,7 +63,7 @@ static inline int32_t k1ff9_value_head(int32_t h) {
 /* op segment_cross: a query of segment g sees the keys g - 0 .. g that exist; a
  * negative segment sees nothing. */
 static inline void k1ff9_op_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
-    const int32_t g = x->args->seg[x->b * x->args->seg_batch + i];
+    const int32_t g = x->args->seg[x->b * x->args->seg_batch + x->q_row + i];
     const int64_t from = (int64_t)g - 0;
     *lo = from < 0 ? 0 : from < x->kv_len ? (int32_t)from : x->kv_len;
     *hi = g < 0 ? -1 : k1ff9_min32(g, x->kv_len - 1);
@@ -77,7 +77,7 @@ _Static_assert(sizeof(scratch) == 64, "the plan's workspace");
 
 static inline const float *k1ff9_query_row(const item *x, int32_t h, int32_t i) {
     const attn_view *q = &x->args->q;
-    return (const float *)q->data + x->b * q->batch + h * q->head + i * q->token;
+    return (const float *)q->data + x->b * q->batch + h * q->head + (x->q_row + i) * q->token;
 }
 
 /* Null: the item has no padding. */
@@ -105,14 +105,15 @@ static ATTN_INLINE vf k1ff9_adjust_lanes(const item *x, vf s, vi vk, vi vq, vi v
 static ATTN_INLINE float k1ff9_finish_scale(const item *x, int32_t h, int32_t i, float m,
                                             double l) {
     const attn_args *args = x->args;
-    float *lse = args->lse ? args->lse + x->b * args->lse_batch + h * args->lse_head + i : NULL;
+    float *lse = args->lse ? args->lse + x->b * args->lse_batch + h * args->lse_head : NULL;
+    if (lse) lse += x->q_row + i;
     if (lse) *lse = l == 0 ? -INFINITY : (float)(m * k1ff9_LN2 + log(l));
     return l == 0 ? 0 : (float)(1 / l);
 }
 
 static inline float *k1ff9_output_row(const item *x, int32_t h, int32_t i) {
     const attn_out *o = &x->args->o;
-    return (float *)o->data + x->b * o->batch + h * o->head + i * o->token;
+    return (float *)o->data + x->b * o->batch + h * o->head + (x->q_row + i) * o->token;
 }
 
 /* No key of the row's range was hidden by a mask. */
@@ -139,10 +140,11 @@ static item k1ff9_item_of(const call *c, int32_t b) {
         .args = args,
         .b = b,
         .q_start = args->q_start ? args->q_start[b] : 0,
-        .q_len = args->q_len,
+        .q_len = attn_row_count(args, b),
         .kv_len = args->kv_len ? args->kv_len[b] : args->kv_len_max,
         .minmax = c->minmax,
-        .rows = c->rows ? c->rows[b] : args->q_len,
+        .rows = c->rows ? c->rows[b] : attn_row_count(args, b),
+        .q_row = attn_first_row(args, b),
     };
 }
 
@@ -230,25 +232,54 @@ static void k1ff9_gather_row(const item *x, scratch *w, int32_t h, int32_t i, co
 
 enum { GATHER_ROWS = 64 }; /* query rows a task */
 
-static inline int64_t k1ff9_gather_chunks(int32_t rows) {
-    return ((int64_t)rows + GATHER_ROWS - 1) / GATHER_ROWS;
+static inline int64_t k1ff9_gather_chunks(int64_t rows) {
+    return (rows + GATHER_ROWS - 1) / GATHER_ROWS;
+}
+
+/* Rows of all items, and those of the items before one. */
+static inline int64_t k1ff9_rows_before(const attn_args *args, int32_t b) {
+    return args->q_begin ? args->q_begin[b] - (int64_t)args->q_begin[0] : b * (int64_t)args->q_len;
+}
+
+/* The item of one of them. */
+static int32_t k1ff9_item_of_row(const attn_args *args, int64_t row) {
+    int32_t b = 0, end = args->batch; /* the item is b..end - 1 */
+    while (end - b > 1) {
+        const int32_t middle = b + (end - b) / 2;
+        if (k1ff9_rows_before(args, middle) <= row)
+            b = middle;
+        else
+            end = middle;
+    }
+    return b;
+}
+
+/* The rows from .. to - 1 of an item and head, of those that exist. */
+static void k1ff9_gather_rows(const call *c, scratch *w, int32_t b, int32_t h, int32_t from,
+                              int32_t to) {
+    const attn_args *args = c->args;
+    const item x = k1ff9_item_of(c, b);
+    const float *k = (const float *)args->k.data + b * args->k.batch +
+                     k1ff9_key_head(h) * args->k.head;
+    const float *v = (const float *)args->v.data + b * args->v.batch +
+                     k1ff9_value_head(h) * args->v.head;
+    for (int32_t i = from; i < k1ff9_min32(to, x.rows); i++) k1ff9_gather_row(&x, w, h, i, k, v);
 }
 
 static void k1ff9_gather_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
     const attn_args *args = c->args;
     scratch *w = &c->work[worker];
-    const int64_t chunks = k1ff9_gather_chunks(args->q_len);
-    const int32_t row = (int32_t)(task % chunks) * GATHER_ROWS;
-    const int32_t h = (int32_t)(task / chunks % HEADS), b = (int32_t)(task / chunks / HEADS);
-    const item x = k1ff9_item_of(c, b);
-    if (row >= x.rows) return;
-    const float *k = (const float *)args->k.data + b * args->k.batch +
-                     k1ff9_key_head(h) * args->k.head;
-    const float *v = (const float *)args->v.data + b * args->v.batch +
-                     k1ff9_value_head(h) * args->v.head;
-    for (int32_t n = k1ff9_min32(GATHER_ROWS, x.rows - row), i = 0; i < n; i++)
-        k1ff9_gather_row(&x, w, h, row + i, k, v);
+    const int64_t rows = k1ff9_rows_before(args, args->batch), chunks = k1ff9_gather_chunks(rows);
+    const int32_t h = (int32_t)(task / chunks);
+    int64_t row = task % chunks * GATHER_ROWS;
+    const int64_t end = row + GATHER_ROWS < rows ? row + GATHER_ROWS : rows;
+    for (int32_t b = k1ff9_item_of_row(args, row); row < end; b++) {
+        const int64_t first = k1ff9_rows_before(args, b), next = k1ff9_rows_before(args, b + 1);
+        const int64_t to = next < end ? next : end;
+        k1ff9_gather_rows(c, w, b, h, (int32_t)(row - first), (int32_t)(to - first));
+        row = to;
+    }
 }
 
 /* --- the call --- */
@@ -260,7 +291,7 @@ static const char *k1ff9_variant(int32_t q_len) {
 /* Tasks of a call, at most: no more threads than that do anything. */
 static uint64_t k1ff9_most_tasks(const attn_extent *e) {
     const uint64_t items = (uint64_t)e->batch;
-    return items * HEADS * (uint64_t)k1ff9_gather_chunks(e->q_len);
+    return attn_times(HEADS, (uint64_t)k1ff9_gather_chunks((int64_t)items * e->q_len));
 }
 
 /* Places everything in the workspace and returns its size. base may be null. */
@@ -281,8 +312,8 @@ static void k1ff9_run(const attn_args *args, const int32_t *rows, attn_team *tea
     call c = {.args = args, .rows = rows, .team = team};
     k1ff9_layout(&c, &e, args->workspace);
     if (args->batch == 0 || args->q_len == 0) return;
-    const int64_t heads = (int64_t)args->batch * HEADS;
-    attn_parallel(team, heads * k1ff9_gather_chunks(args->q_len), k1ff9_gather_task, &c);
+    const int64_t chunks = k1ff9_gather_chunks(k1ff9_rows_before(args, args->batch));
+    attn_parallel(team, HEADS * chunks, k1ff9_gather_task, &c);
 }
 
 static const attn_spec k1ff9_spec = {

@@ -93,8 +93,8 @@ typedef enum attn_status {
     ATTN_E_MEMORY,    /* attn_plan_create or attn_block_create could not allocate */
     ATTN_E_WEIGHTS,   /* a weight is missing, unknown or of another shape: see the message */
     ATTN_E_PACKED,    /* packed weights of another layer, ISA or version, or damaged */
-    ATTN_E_CACHE, /* a step without a cache, or with one of another layer or batch or without room
-                   */
+    ATTN_E_CACHE, /* a step without a cache, or with one of another layer or batch or without room;
+                     an item that cannot go back */
     ATTN_E_ARITHMETIC, /* compiled with options that change floating point, such as -ffast-math */
     ATTN_E_PAGE,       /* an entry of pages that is needed lies outside 0..page_count - 1 */
     ATTN_STATUS_COUNT
@@ -120,8 +120,23 @@ typedef enum attn_norm { ATTN_NORM_NONE, ATTN_NORM_LAYERNORM, ATTN_NORM_RMSNORM 
 typedef enum attn_norm_place {
     ATTN_NORM_PLACE_PRE,
     ATTN_NORM_PLACE_POST,
-    ATTN_NORM_PLACE_BOTH
+    ATTN_NORM_PLACE_BOTH,
+    ATTN_NORM_PLACE_BRANCH
 } attn_norm_place;
+typedef enum attn_qk_norm_kind {
+    ATTN_QK_NORM_KIND_RMSNORM,
+    ATTN_QK_NORM_KIND_LAYERNORM
+} attn_qk_norm_kind;
+typedef enum attn_qk_norm_over { ATTN_QK_NORM_OVER_HEAD, ATTN_QK_NORM_OVER_ALL } attn_qk_norm_over;
+typedef enum attn_qk_norm_place {
+    ATTN_QK_NORM_PLACE_BEFORE,
+    ATTN_QK_NORM_PLACE_AFTER
+} attn_qk_norm_place;
+typedef enum attn_qk_norm_weights {
+    ATTN_QK_NORM_WEIGHTS_HEAD,
+    ATTN_QK_NORM_WEIGHTS_HEADS,
+    ATTN_QK_NORM_WEIGHTS_NONE
+} attn_qk_norm_weights;
 typedef enum attn_residual {
     ATTN_RESIDUAL_SERIAL,
     ATTN_RESIDUAL_PARALLEL,
@@ -143,16 +158,23 @@ typedef enum attn_ffn {
     ATTN_FFN_GELU_TANH,
     ATTN_FFN_RELU,
     ATTN_FFN_EXTERNAL,
-    ATTN_FFN_MOE
+    ATTN_FFN_MOE,
+    ATTN_FFN_RELU2,
+    ATTN_FFN_QUICK_GELU,
+    ATTN_FFN_SILU,
+    ATTN_FFN_XIELU
 } attn_ffn;
-typedef enum attn_expert_act { /* as ATTN_FFN_SWIGLU .. RELU, and one more */
+typedef enum attn_expert_act { /* as ATTN_FFN_..., and one more */
                                ATTN_EXPERT_ACT_SWIGLU,
                                ATTN_EXPERT_ACT_GEGLU,
                                ATTN_EXPERT_ACT_GEGLU_TANH,
                                ATTN_EXPERT_ACT_GELU,
                                ATTN_EXPERT_ACT_GELU_TANH,
                                ATTN_EXPERT_ACT_RELU,
-                               ATTN_EXPERT_ACT_SWIGLU_CLAMPED
+                               ATTN_EXPERT_ACT_SWIGLU_CLAMPED,
+                               ATTN_EXPERT_ACT_RELU2,
+                               ATTN_EXPERT_ACT_QUICK_GELU,
+                               ATTN_EXPERT_ACT_SILU
 } attn_expert_act;
 typedef enum attn_router {
     ATTN_ROUTER_SOFTMAX_TOPK,
@@ -562,6 +584,13 @@ typedef struct attn_block_args {
 
     /* Callers whose struct_size ends here have none. */
     const attn_pool *pool; /* as in attn_args: one region a call */
+
+    /* Callers whose struct_size ends here have none. */
+    /* [batch + 1] ascending, from 0 or more on: rows lie in a row, those of item b as rows
+     * q_begin[b] .. q_begin[b + 1] - 1 of x, y, seg, q_pos and q_pad, whose batch strides are not
+     * used. tokens is the most rows that an item may have, and count is null. Null: [batch,
+     * tokens], with count. */
+    const int32_t *q_begin;
 } attn_block_args;
 
 #ifdef __cplusplus
@@ -614,9 +643,9 @@ attn_status attn_packed_check(const attn_block *block, const void *packed, size_
                               char *message, size_t size);
 
 /* Fewest keys an item that a cache has to hold for `total` tokens, appended at most `chunk` at a
- * time: total, or window + chunk where the layer slides. More is fine, and moves kept keys to the
- * front less often: a sliding cache of 2 * window moves one row a token. 0: no block, or a negative
- * argument. */
+ * time: total, or window + chunk where the layer slides (and no expression sees the number of a
+ * key: CONTRACT.md, Caches). More is fine, and moves kept keys to the front less often: a sliding
+ * cache of 2 * window moves one row a token. 0: no block, or a negative argument. */
 int32_t attn_cache_capacity(const attn_block *block, int32_t total, int32_t chunk);
 attn_status attn_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,
                              size_t *bytes);
@@ -629,6 +658,47 @@ attn_status attn_cache_memory_check(const attn_block *block, int32_t batch, int3
 /* Whether a call of `batch` items takes this cache. */
 attn_status attn_cache_check(const attn_block *block, const attn_cache *cache, int32_t batch,
                              char *message, size_t size);
+
+/* --- Items of a cache between calls. Nothing is allocated. On any status but ATTN_OK nothing was
+ * written; a cache of another layer, or one that is damaged, is ATTN_E_CACHE, and a wrong item,
+ * number or overlap ATTN_E_ARGUMENT. Calls may run side by side, and beside layers, on items that
+ * lie apart. --- */
+
+/* Items first..first + count - 1 of a cache as a cache of `count` items: its members point into the
+ * same memory, so that what is done to one is done to the other. `first` may be cache->batch, where
+ * count is 0. view: as large as the cache's struct_size says; may be `cache` itself. */
+attn_status attn_cache_view(const attn_block *block, const attn_cache *cache, int32_t first,
+                            int32_t count, attn_cache *view);
+/* Takes tokens back: the item's first `tokens` stay, counted from its beginning (start + length of
+ * them are there), and the next one has position `tokens`. 0 empties the item, whatever it was. A
+ * sliding item that has let go of keys (start > 0) lacks those that an early row would see: other
+ * numbers below start + window are ATTN_E_CACHE, unless nothing changes. */
+attn_status attn_cache_truncate(const attn_block *block, attn_cache *cache, int32_t item,
+                                int32_t tokens);
+/* As truncate, but of the tokens that follow the first `tokens`, the n of `slots` stay as well and
+ * close up: a draft's accepted rows. slots ascend and count from the first that follows, 0 (rows of
+ * the call that appended them, say). Keys are moved as they are, so each was given the position
+ * that it has afterwards, or has no RoPE. A sliding item with start > 0 needs tokens >= start, and
+ * tokens + n >= start + window, or that nothing changes. */
+attn_status attn_cache_keep(const attn_block *block, attn_cache *cache, int32_t item,
+                            int32_t tokens, const int32_t *slots, int32_t n);
+/* Makes an item a copy of another one of this cache, or of another cache of the same layer (then
+ * the capacities may differ): its keys, length and start. What the item held is gone. Where `to`
+ * has less room than there are keys, a sliding item's newest are copied; ATTN_E_CACHE where keys
+ * that later rows see find no room. An item may be its own copy, else they lie apart. */
+attn_status attn_cache_fork(const attn_block *block, const attn_cache *from, int32_t from_item,
+                            attn_cache *to, int32_t to_item);
+attn_status attn_cache_view_check(const attn_block *block, const attn_cache *cache, int32_t first,
+                                  int32_t count, const attn_cache *view, char *message,
+                                  size_t size);
+attn_status attn_cache_truncate_check(const attn_block *block, const attn_cache *cache,
+                                      int32_t item, int32_t tokens, char *message, size_t size);
+attn_status attn_cache_keep_check(const attn_block *block, const attn_cache *cache, int32_t item,
+                                  int32_t tokens, const int32_t *slots, int32_t n, char *message,
+                                  size_t size);
+attn_status attn_cache_fork_check(const attn_block *block, const attn_cache *from,
+                                  int32_t from_item, const attn_cache *to, int32_t to_item,
+                                  char *message, size_t size);
 
 /* Bytes that a call with these batch, tokens, kv_tokens, threads and cache needs; pointers but the
  * cache are not looked at. */

@@ -31,7 +31,18 @@ typedef struct attn_expr_ctx {
     int32_t b, q_start, q_len, kv_len; /* kv_len: this item's; args->kv_len_max is Lk */
     const void *const *minmax;         /* per side tensor: its block minima and maxima, or null */
     int32_t rows;                      /* query rows of this item that exist: q_len or fewer */
+    int32_t q_row; /* number of its first row in q, o, lse and seg: 0, but of ragged rows */
 } attn_expr_ctx;
+
+/* Rows of ragged calls lie in a row: kernels get no batch strides of q, o, lse, seg and q_position,
+ * and count from the item's first row. */
+static inline int32_t attn_first_row(const attn_args *a, int32_t b) {
+    return a->q_begin ? a->q_begin[b] : 0;
+}
+
+static inline int32_t attn_row_count(const attn_args *a, int32_t b) {
+    return a->q_begin ? a->q_begin[b + 1] - a->q_begin[b] : a->q_len;
+}
 
 /* Answer of the tile classifier. */
 typedef enum attn_tile_class { ATTN_TILE_NONE, ATTN_TILE_ALL, ATTN_TILE_SOME } attn_tile_class;
@@ -53,6 +64,8 @@ typedef struct attn_expr_hooks {
      * the box has *lo <= k <= *hi. Null with mask. */
     attn_tile_class (*classify)(const attn_expr_ctx *x, const attn_tile_box *box);
     void (*range)(const attn_expr_ctx *x, const attn_tile_box *box, int32_t *lo, int32_t *hi);
+    /* They say the same where q, k, q_start and kv_len all grow by one number. */
+    bool relative;
 } attn_expr_hooks;
 
 /* A side tensor's declaration: dims as in the spec; negative values name an extent. */
@@ -102,9 +115,9 @@ typedef struct attn_kernel {
     /* "prefill", "decode" or "gather": which variant runs for q_len query rows. */
     const char *(*variant)(int32_t q_len);
     uint64_t (*workspace)(const attn_extent *extent); /* bytes; UINT64_MAX: more than that */
-    /* Arguments have been checked. rows: [batch] query rows of each item that exist, 0..q_len:
-     * others are neither read nor written, and count for nothing. Null: all. team: who does it, of
-     * args->threads at most. */
+    /* Arguments have been checked. rows: [batch] query rows of each item that exist, the first ones
+     * of its own: others are neither read nor written, and count for nothing. Null: all. team: who
+     * does it, of args->threads at most. */
     void (*run)(const attn_args *args, const int32_t *rows, attn_team *team);
     bool (*arithmetic_ok)(void); /* attn_arithmetic_ok, compiled as this kernel was */
 } attn_kernel;
@@ -122,12 +135,13 @@ extern const int attn_registry_count;
 
 /* --- Layers --- */
 
-/* A weight of a layer: canonical name and dims. used = false: accepted and ignored. */
+/* A weight of a layer: canonical name and dims. used = false: accepted and ignored. vector: stored
+ * in f32, as all of rank 1 are. */
 typedef struct attn_weight {
     const char *name;
     int32_t rank;
     int64_t dim[3];
-    bool used;
+    bool used, vector;
 } attn_weight;
 
 /* A weight as it was given: element i of row j is element j * row + i * step of data. A vector's
@@ -170,25 +184,34 @@ void attn_pack_value(attn_packing *p, const attn_panels *m, int64_t row, int64_t
 /* n elements of a weight, from `from` on, become floats from `at` on. */
 void attn_pack_vector(attn_packing *p, int64_t at, int32_t weight, int64_t from, int64_t n);
 
+/* A row of a layer's call, of those that exist. */
+typedef struct attn_block_row {
+    int32_t item, token; /* whose it is, and its number there */
+    int32_t place;       /* its number in x, y, q_pos and q_pad: token, but of ragged rows */
+} attn_block_row;
+
 /* Extents that size a layer's workspace. */
 typedef struct attn_block_extent {
-    int32_t batch, tokens, kv_tokens, threads;
-    int32_t keys;        /* keys an item that the attention sees at most */
-    bool cached;         /* keys live in a cache, not in the workspace */
-    uint64_t core_bytes; /* workspace of the core */
+    int32_t batch, tokens, threads;
+    int32_t rows, kv_rows; /* of all items, of x and of kv */
+    int32_t keys;          /* keys an item that the attention sees at most */
+    bool cached;           /* keys live in a cache, not in the workspace */
+    uint64_t core_bytes;   /* workspace of the core */
 } attn_block_extent;
 
 /* One checked call of a layer, or of those of its items that run alike: the others have no rows. */
 typedef struct attn_block_call {
     const attn_block_args *args;
-    attn_block_extent extent; /* tokens: of the longest item */
-    const float *packed;      /* past the header */
-    attn_out k, v;            /* where keys live: cache; data is null where it is the workspace */
+    attn_block_extent extent; /* tokens: of the longest item; rows, kv_rows: those that exist */
+    /* Rows that exist, item by item: the layer's own tensors have them in this order. */
+    const attn_block_row *row, *key_row; /* [rows] of x, [kv_rows] of kv */
+    const int32_t *begin; /* [batch + 1] rows of item b: begin[b] .. begin[b + 1] - 1 */
+    const float *packed;  /* past the header */
+    attn_out k, v;        /* where keys live: cache; data is null where it is the workspace */
     attn_scales_out k_scale, v_scale; /* theirs, in types that have some */
     int32_t *row0;                    /* [batch] where the new keys go */
     int32_t *pos0;                    /* [batch] absolute position of the first new token */
     int32_t *held;                    /* [batch] keys that exist once the new ones are there */
-    int32_t *count;                   /* [batch] rows that exist */
     int32_t *rows;                    /* [batch] rows that attend: without padding at the end */
     attn_args core;                   /* the core's call, but for q, k, v, o and the workspace */
     /* ATTN_E_INDEX: nothing but keys and the workspace was written. */

@@ -77,8 +77,34 @@ uint64_t attn_cache_v_bytes(const attn_block_kernel *kernel, const attn_cache *c
 uint64_t attn_cache_scale_bytes(const attn_cache *cache, int32_t heads);
 /* Whether a layer's v, if it has one of its own, has scales, and so k. */
 bool attn_cache_scaled(const attn_block_kernel *kernel);
-attn_status attn_check_cache(const attn_why *why, const attn_block *block, const attn_cache *cache,
-                             int32_t batch);
+/* name: of the argument. */
+attn_status attn_check_cache(const attn_why *why, const attn_block *block, const char *name,
+                             const attn_cache *cache);
+/* And that it has as many items as a call. */
+attn_status attn_check_call_cache(const attn_why *why, const attn_block *block,
+                                  const attn_cache *cache, int32_t batch);
+
+/* Of the keys so far, how many before a new row's own it, or a later row, may see: what a cache has
+ * to keep. ATTN_FAR: all. */
+int64_t attn_cache_kept(const attn_block_kernel *kernel);
+
+/* What an item holds of one member of a cache, from its first head's first row on. */
+typedef struct attn_cache_part {
+    int member; /* 0..3: k, v, k_scale, v_scale */
+    char *data;
+    int32_t heads;
+    size_t row, head; /* bytes from a row, a head to the next */
+} attn_cache_part;
+enum { ATTN_CACHE_PARTS = 4 };
+/* Of those that the layer has; how many these are. */
+int attn_cache_parts(const attn_block_kernel *kernel, const attn_cache *cache, int32_t b,
+                     attn_cache_part part[ATTN_CACHE_PARTS]);
+/* Rows `from`.. of an item become its rows `to`... */
+void attn_cache_move(const attn_block_kernel *kernel, attn_cache *cache, int32_t b, int32_t to,
+                     int32_t from, int32_t count);
+/* length and start of an item are what they can be. */
+attn_status attn_check_held(const attn_why *why, const char *name, const attn_cache *cache,
+                            int32_t b);
 
 /* Where an item stands before a call: keys held, the first one's position, keys to let go of. */
 typedef struct attn_standing {
@@ -86,7 +112,7 @@ typedef struct attn_standing {
 } attn_standing;
 
 /* reset: as if the cache were empty. */
-attn_standing attn_cache_stand(const attn_spec *spec, const attn_cache *cache, int32_t b,
+attn_standing attn_cache_stand(const attn_block_kernel *kernel, const attn_cache *cache, int32_t b,
                                int32_t count, bool reset);
 /* Moves the keys that stay to the front. */
 void attn_cache_let_go(const attn_block_kernel *kernel, attn_cache *cache, int32_t b,
@@ -94,21 +120,27 @@ void attn_cache_let_go(const attn_block_kernel *kernel, attn_cache *cache, int32
 
 /* --- Calls (block_check.c) --- */
 
-static inline int32_t attn_count_of(const int32_t *count, int32_t b, int32_t all) {
-    return count ? count[b] : all;
+/* Rows of an item. */
+static inline int32_t attn_count_of(const attn_block_args *a, int32_t b) {
+    if (a->q_begin) return a->q_begin[b + 1] - a->q_begin[b];
+    return a->count ? a->count[b] : a->tokens;
+}
+
+static inline int32_t attn_kv_count_of(const attn_block_args *a, int32_t b) {
+    return a->kv_count ? a->kv_count[b] : a->kv_tokens;
 }
 
 /* New keys of an item. */
 static inline int32_t attn_new_keys(const attn_spec *s, const attn_block_args *a, int32_t b) {
-    if (!attn_spec_has_kv(s)) return attn_count_of(a->count, b, a->tokens);
-    return a->kv ? attn_count_of(a->kv_count, b, a->kv_tokens) : 0;
+    if (!attn_spec_has_kv(s)) return attn_count_of(a, b);
+    return a->kv ? attn_kv_count_of(a, b) : 0;
 }
 
 /* Where an item of this call stands: a prefill, or new keys of a second input, start over. */
-static inline attn_standing attn_stand_in(const attn_spec *s, const attn_block_args *a, int32_t b,
-                                          bool reset) {
-    return attn_cache_stand(s, a->cache, b, attn_new_keys(s, a, b),
-                            reset || (attn_spec_has_kv(s) && a->kv));
+static inline attn_standing attn_stand_in(const attn_block_kernel *k, const attn_block_args *a,
+                                          int32_t b, bool reset) {
+    return attn_cache_stand(k, a->cache, b, attn_new_keys(k->spec, a, b),
+                            reset || (attn_spec_has_kv(k->spec) && a->kv));
 }
 
 /* In which form an item runs goes by its own rows. Items of one form run together. */
@@ -118,7 +150,9 @@ static inline bool attn_expands(const attn_block_kernel *k, int32_t count) {
 
 /* The runtime's own part of the workspace. */
 typedef struct attn_block_lists {
-    int32_t *row0, *pos0, *held, *count, *rows;
+    int32_t *row0, *pos0, *held, *begin, *rows; /* as attn_block_call has them */
+    attn_block_row *row, *key_row;
+    int32_t *seg;     /* [rows] of ops that go by segments */
     uint8_t *padding; /* [batch][keys] of a cache that slides */
 } attn_block_lists;
 

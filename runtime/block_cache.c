@@ -5,18 +5,20 @@
 #include "spec.h"
 #include "types.h"
 
-/* Expressions name keys by their numbers, which change where keys go: then all stay. */
-static int64_t keys_kept(const attn_spec *s) {
-    return s->expr_hash ? ATTN_FAR : attn_op_kept(s);
+/* Numbers of keys change where keys go: all stay where an expression would notice. */
+int64_t attn_cache_kept(const attn_block_kernel *k) {
+    const attn_expr_hooks *expr = k->core->expr;
+    return expr && !expr->relative ? ATTN_FAR : attn_op_kept(k->spec);
 }
 
 int32_t attn_cache_capacity(const attn_block *block, int32_t total, int32_t chunk) {
     if (!block || total < 0 || chunk < 0) return 0;
-    const attn_spec *s = block->kernel->spec;
-    const int64_t kept = keys_kept(s);
+    const int64_t kept = attn_cache_kept(block->kernel);
     const int64_t least = kept < total ? kept + chunk : total;
     return least < total ? (int32_t)least : total;
 }
+
+/* --- Memory --- */
 
 /* Which spec a cache is for: the kernel's name up to "__", which says all of it and no instruction
  * set. */
@@ -144,33 +146,32 @@ attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t 
     return ATTN_OK;
 }
 
-attn_status attn_check_cache(const attn_why *why, const attn_block *block, const attn_cache *c,
-                             int32_t batch) {
+attn_status attn_check_cache(const attn_why *why, const attn_block *block, const char *name,
+                             const attn_cache *c) {
     const attn_status status = attn_check_block(why, block);
     if (status != ATTN_OK) return status;
-    if (!c) return attn_refuse(why, ATTN_E_CACHE, "cache is null");
+    if (!c) return attn_refuse(why, ATTN_E_CACHE, "%s is null", name);
     const attn_block_kernel *k = block->kernel;
     const size_t size = struct_bytes(k), old = offsetof(attn_cache, type);
     const bool known = c->struct_size == old || c->struct_size == sizeof *c;
     if (known && c->layer != cache_layer(k))
         return attn_refuse(why, ATTN_E_CACHE,
-                           "cache.layer is another layer's: attn_cache_init has to be given the "
-                           "block (or one of the same spec) that runs");
+                           "%s.layer is another layer's: attn_cache_init has to be given the "
+                           "block (or one of the same spec) that runs",
+                           name);
     if (c->struct_size != size)
         return attn_refuse(why, ATTN_E_CACHE,
-                           "cache.struct_size is %u: must be %u, as attn_cache_init sets it",
+                           "%s.struct_size is %u: must be %u, as attn_cache_init sets it", name,
                            (unsigned)c->struct_size, (unsigned)size);
     if (size > old && c->type != stored_type(k))
         return attn_refuse(why, ATTN_E_CACHE,
-                           "cache.type is %d: must be %d (%s), as attn_cache_init sets it", c->type,
-                           stored_type(k), attn_type_get(stored_type(k)).name);
-    if (c->batch != batch)
-        return attn_refuse(why, ATTN_E_CACHE, "cache.batch is %d: must be the call's batch = %d",
-                           c->batch, batch);
-    if (c->capacity < 0)
-        return attn_refuse(why, ATTN_E_CACHE, "cache.capacity is %d: must not be negative",
-                           c->capacity);
-    if (batch == 0) return ATTN_OK;
+                           "%s.type is %d: must be %d (%s), as attn_cache_init sets it", name,
+                           c->type, stored_type(k), attn_type_get(stored_type(k)).name);
+    if (c->batch < 0 || c->capacity < 0)
+        return attn_refuse(why, ATTN_E_CACHE, "%s.%s is %d: must not be negative", name,
+                           c->batch < 0 ? "batch" : "capacity",
+                           c->batch < 0 ? c->batch : c->capacity);
+    if (c->batch == 0) return ATTN_OK;
     const bool scaled = attn_cache_scaled(k);
     const char *null = !c->k                               ? "k"
                        : !c->v                             ? "v"
@@ -180,47 +181,86 @@ attn_status attn_check_cache(const attn_why *why, const attn_block *block, const
                        : scaled && k->v_dim && !c->v_scale ? "v_scale"
                                                            : "";
     if (!*null) return ATTN_OK;
-    return attn_refuse(why, ATTN_E_CACHE, "cache.%s is null: attn_cache_init sets it", null);
+    return attn_refuse(why, ATTN_E_CACHE, "%s.%s is null: attn_cache_init sets it", name, null);
+}
+
+attn_status attn_check_call_cache(const attn_why *why, const attn_block *block, const attn_cache *c,
+                                  int32_t batch) {
+    const attn_status status = attn_check_cache(why, block, "cache", c);
+    if (status != ATTN_OK || c->batch == batch) return status;
+    return attn_refuse(why, ATTN_E_CACHE, "cache.batch is %d: must be the call's batch = %d",
+                       c->batch, batch);
+}
+
+attn_status attn_check_held(const attn_why *why, const char *name, const attn_cache *c, int32_t b) {
+    if (c->length[b] < 0 || c->length[b] > c->capacity)
+        return attn_refuse(why, ATTN_E_CACHE,
+                           "%s.length[%d] is %d: must be from 0 to %s.capacity = %d", name, b,
+                           c->length[b], name, c->capacity);
+    if (c->start[b] < 0)
+        return attn_refuse(why, ATTN_E_CACHE, "%s.start[%d] is %d: must not be negative", name, b,
+                           c->start[b]);
+    return ATTN_OK;
 }
 
 attn_status attn_cache_check(const attn_block *block, const attn_cache *cache, int32_t batch,
                              char *message, size_t size) {
     const attn_why why = attn_why_begin(message, size);
-    return attn_check_cache(&why, block, cache, batch);
+    return attn_check_call_cache(&why, block, cache, batch);
 }
 
-attn_standing attn_cache_stand(const attn_spec *s, const attn_cache *c, int32_t b, int32_t count,
-                               bool reset) {
+/* --- Keys that stay, and keys that go --- */
+
+attn_standing attn_cache_stand(const attn_block_kernel *k, const attn_cache *c, int32_t b,
+                               int32_t count, bool reset) {
     attn_standing at = {0, 0, 0};
     if (!c || reset) return at;
     at.length = c->length[b];
     at.start = c->start[b];
-    const int64_t kept = keys_kept(s);
+    const int64_t kept = attn_cache_kept(k);
     if (count > c->capacity - at.length && at.length > kept) at.drop = at.length - (int32_t)kept;
     return at;
 }
 
-/* Moves the keys that stay to the front. */
-void attn_cache_let_go(const attn_block_kernel *k, attn_cache *c, int32_t b,
-                       const attn_standing *at) {
+int attn_cache_parts(const attn_block_kernel *k, const attn_cache *c, int32_t b,
+                     attn_cache_part part[ATTN_CACHE_PARTS]) {
     const bool scaled = attn_cache_scaled(k);
     const struct {
         void *data;
         int32_t heads;
         size_t row; /* bytes; 0: there are none */
-    } part[] = {{c->k, k->k_heads, row_bytes(k, k->k_dim)},
-                {c->v, k->v_heads, row_bytes(k, k->v_dim)},
-                {scaled ? c->k_scale : NULL, k->k_heads, scaled ? sizeof(float) : 0},
-                {scaled ? c->v_scale : NULL, k->v_heads, scaled && k->v_dim ? sizeof(float) : 0}};
-    const size_t keep = (size_t)(at->length - at->drop);
-    for (size_t i = 0; i < sizeof part / sizeof *part && at->drop > 0; i++) {
-        const size_t row = part[i].row, head = (size_t)c->capacity * row;
-        for (int32_t h = 0; h < part[i].heads && row; h++) {
-            char *rows =
-                (char *)part[i].data + ((size_t)b * (size_t)part[i].heads + (size_t)h) * head;
-            memmove(rows, rows + (size_t)at->drop * row, keep * row);
-        }
+    } all[ATTN_CACHE_PARTS] = {
+        {c->k, k->k_heads, row_bytes(k, k->k_dim)},
+        {c->v, k->v_heads, row_bytes(k, k->v_dim)},
+        {scaled ? c->k_scale : NULL, k->k_heads, scaled ? sizeof(float) : 0},
+        {scaled ? c->v_scale : NULL, k->v_heads, scaled && k->v_dim ? sizeof(float) : 0}};
+    int count = 0;
+    for (int i = 0; i < ATTN_CACHE_PARTS; i++) {
+        if (!all[i].data || !all[i].row) continue;
+        const size_t head = (size_t)c->capacity * all[i].row;
+        char *data = (char *)all[i].data + (size_t)b * (size_t)all[i].heads * head;
+        part[count++] = (attn_cache_part){i, data, all[i].heads, all[i].row, head};
     }
-    c->length[b] = (int32_t)keep;
+    return count;
+}
+
+void attn_cache_move(const attn_block_kernel *k, attn_cache *c, int32_t b, int32_t to, int32_t from,
+                     int32_t count) {
+    attn_cache_part part[ATTN_CACHE_PARTS];
+    const int parts = to == from || count == 0 ? 0 : attn_cache_parts(k, c, b, part);
+    for (int i = 0; i < parts; i++)
+        for (int32_t h = 0; h < part[i].heads; h++) {
+            char *rows = part[i].data + (size_t)h * part[i].head;
+            memmove(rows + (size_t)to * part[i].row, rows + (size_t)from * part[i].row,
+                    (size_t)count * part[i].row);
+        }
+}
+
+/* Moves the keys that stay to the front. */
+void attn_cache_let_go(const attn_block_kernel *k, attn_cache *c, int32_t b,
+                       const attn_standing *at) {
+    const int32_t keep = at->length - at->drop;
+    attn_cache_move(k, c, b, 0, at->drop, keep);
+    c->length[b] = keep;
     c->start[b] = at->start + at->drop;
 }

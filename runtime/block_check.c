@@ -7,7 +7,8 @@
 static attn_block_extent extent_of(const attn_block *block, const attn_block_args *a) {
     const attn_spec *s = block->kernel->spec;
     attn_block_extent e = {.batch = a->batch, .tokens = a->tokens, .threads = a->threads};
-    e.kv_tokens = attn_spec_has_kv(s) ? a->kv_tokens : 0;
+    e.rows = a->q_begin ? a->q_begin[a->batch] - a->q_begin[0] : a->batch * a->tokens;
+    e.kv_rows = attn_spec_has_kv(s) ? a->batch * a->kv_tokens : 0;
     e.cached = a->cache != NULL;
     e.keys = e.cached ? a->cache->capacity : attn_spec_has_kv(s) ? a->kv_tokens : a->tokens;
     const attn_extent core = {sizeof core, a->batch, a->tokens, e.keys, a->threads};
@@ -27,9 +28,13 @@ static uint64_t own_layout(const attn_block *block, const attn_block_extent *e, 
     o->row0 = attn_carve(base, &used, list);
     o->pos0 = attn_carve(base, &used, list);
     o->held = attn_carve(base, &used, list);
-    o->count = attn_carve(base, &used, list);
+    o->begin = attn_carve(base, &used, list + sizeof(int32_t));
     o->rows = attn_carve(base, &used, list);
-    o->padding = NULL;
+    o->row = attn_carve(base, &used, (uint64_t)e->rows * sizeof *o->row);
+    o->key_row = attn_carve(base, &used, (uint64_t)e->kv_rows * sizeof *o->key_row);
+    o->seg = NULL, o->padding = NULL;
+    if (attn_op_of(block->kernel->spec)->segments)
+        o->seg = attn_carve(base, &used, (uint64_t)e->rows * sizeof *o->seg);
     if (sliding) o->padding = attn_carve(base, &used, (uint64_t)e->batch * (uint64_t)e->keys);
     return used;
 }
@@ -38,6 +43,22 @@ static uint64_t own_layout(const attn_block *block, const attn_block_extent *e, 
 static uint64_t call_bytes(const attn_block *block, const attn_block_extent *e) {
     attn_block_lists unused;
     return attn_plus(own_layout(block, e, NULL, &unused), block->kernel->workspace(e));
+}
+
+/* The rows of a ragged call, as far as they size it. */
+static attn_status check_begin(const attn_why *why, const attn_block_args *a) {
+    const int32_t *begin = a->q_begin;
+    if (!begin) return ATTN_OK;
+    if (begin[0] < 0)
+        return attn_refuse(why, ATTN_E_LENGTH, "q_begin[0] is %d: must not be negative", begin[0]);
+    if (begin[a->batch] < begin[0])
+        return attn_refuse(why, ATTN_E_LENGTH,
+                           "q_begin[%d] is %d: must be at least q_begin[0] = %d", a->batch,
+                           begin[a->batch], begin[0]);
+    const int64_t rows = (int64_t)begin[a->batch] - begin[0];
+    if (rows <= INT32_MAX / 2) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_ARGUMENT, "q_begin has %lld rows: at most %d are allowed",
+                       (long long)rows, INT32_MAX / 2);
 }
 
 /* More than INT32_MAX / 2 rows in a call. */
@@ -55,10 +76,11 @@ static attn_status check_extents(const attn_why *why, const attn_block *block,
     if (status == ATTN_OK) status = attn_check_range(why, "tokens", a->tokens, INT32_MAX);
     if (status == ATTN_OK) status = attn_check_range(why, "kv_tokens", a->kv_tokens, INT32_MAX);
     if (status == ATTN_OK) status = attn_check_threads(why, a->threads);
-    if (status == ATTN_OK) status = check_rows(why, "tokens", a->batch, a->tokens);
+    if (status == ATTN_OK) status = check_begin(why, a);
+    if (status == ATTN_OK && !a->q_begin) status = check_rows(why, "tokens", a->batch, a->tokens);
     if (status == ATTN_OK) status = check_rows(why, "kv_tokens", a->batch, a->kv_tokens);
     const attn_cache *c = a->cache;
-    if (status == ATTN_OK && c) status = attn_check_cache(why, block, c, a->batch);
+    if (status == ATTN_OK && c) status = attn_check_call_cache(why, block, c, a->batch);
     if (status != ATTN_OK) return status;
     const attn_spec *s = block->kernel->spec;
     const double widest = (double)s->heads * (attn_spec_k_dim(s) + (double)s->v_dim) +
@@ -79,7 +101,8 @@ static attn_status check_extents(const attn_why *why, const attn_block *block,
 /* *a: the caller's arguments, of this library's size. */
 static attn_status check_call(const attn_why *why, const attn_block *block,
                               const attn_block_args *args, attn_block_args *a) {
-    static const size_t before[] = {offsetof(attn_block_args, pool), 0};
+    static const size_t before[] = {offsetof(attn_block_args, pool),
+                                    offsetof(attn_block_args, q_begin), 0};
     const attn_status status = attn_check_block(why, block);
     if (status != ATTN_OK) return status;
     if (!args) return attn_refuse(why, ATTN_E_ARGUMENT, "args is null");
@@ -134,6 +157,7 @@ static attn_status check_pointers(const attn_why *why, const attn_block *block,
     if (!attn_spec_has_kv(s) && a->kv_tokens) return unused(why, "kv_tokens", own_keys);
     if (!attn_spec_has_kv(s) && a->kv_count) return unused(why, "kv_count", own_keys);
     if (!segments && a->seg) return unused(why, "seg", "the op does not go by segments");
+    if (a->q_begin && a->count) return unused(why, "count", "q_begin says how many rows exist");
     if (!attn_spec_has_kv(s) && a->q_pos) return unused(why, "q_pos", own_keys);
     if (!attn_spec_has_kv(s) && a->kv_pos) return unused(why, "kv_pos", own_keys);
     if (!reset && !attn_spec_has_kv(s) && !s->causal)
@@ -144,37 +168,46 @@ static attn_status check_pointers(const attn_why *why, const attn_block *block,
 }
 
 /* Most keys of an item once the new ones are there. */
-static int32_t longest_item(const attn_spec *s, const attn_block_args *a, bool reset) {
+static int32_t longest_item(const attn_block_kernel *k, const attn_block_args *a, bool reset) {
     int32_t longest = 0;
     for (int32_t b = 0; b < a->batch; b++) {
-        const attn_standing at = attn_stand_in(s, a, b, reset);
-        const int32_t held = at.length - at.drop + attn_new_keys(s, a, b);
+        const attn_standing at = attn_stand_in(k, a, b, reset);
+        const int32_t held = at.length - at.drop + attn_new_keys(k->spec, a, b);
         if (held > longest) longest = held;
     }
     return longest;
 }
 
+/* The rows of an item. */
+static attn_status check_count(const attn_why *why, const attn_block_args *a, int32_t b) {
+    const int32_t *begin = a->q_begin;
+    if (!begin) return attn_check_item(why, "count", b, attn_count_of(a, b), "tokens", a->tokens);
+    if (begin[b + 1] < begin[b])
+        return attn_refuse(why, ATTN_E_LENGTH,
+                           "q_begin[%d] is %d: must be at least q_begin[%d] = %d", b + 1,
+                           begin[b + 1], b, begin[b]);
+    const int64_t rows = (int64_t)begin[b + 1] - begin[b];
+    if (rows <= a->tokens) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_LENGTH,
+                       "q_begin[%d] is %d: item %d would have %lld rows, more than tokens = %d",
+                       b + 1, begin[b + 1], b, (long long)rows, a->tokens);
+}
+
 /* Lengths and room, item by item. */
-static attn_status check_items(const attn_why *why, const attn_spec *s, const attn_block_args *a,
-                               bool reset) {
+static attn_status check_items(const attn_why *why, const attn_block_kernel *k,
+                               const attn_block_args *a, bool reset) {
     const attn_cache *c = a->cache;
     for (int32_t b = 0; b < a->batch; b++) {
-        const int32_t count = attn_count_of(a->count, b, a->tokens);
-        const int32_t kv = attn_count_of(a->kv_count, b, a->kv_tokens);
-        attn_status status = attn_check_item(why, "count", b, count, "tokens", a->tokens);
+        attn_status status = check_count(why, a, b);
         if (status == ATTN_OK)
-            status = attn_check_item(why, "kv_count", b, kv, "kv_tokens", a->kv_tokens);
+            status = attn_check_item(why, "kv_count", b, attn_kv_count_of(a, b), "kv_tokens",
+                                     a->kv_tokens);
         if (status != ATTN_OK) return status;
         if (!c) continue;
-        if (c->length[b] < 0 || c->length[b] > c->capacity)
-            return attn_refuse(why, ATTN_E_CACHE,
-                               "cache.length[%d] is %d: must be from 0 to cache.capacity = %d", b,
-                               c->length[b], c->capacity);
-        if (c->start[b] < 0)
-            return attn_refuse(why, ATTN_E_CACHE, "cache.start[%d] is %d: must not be negative", b,
-                               c->start[b]);
-        const int32_t added = attn_new_keys(s, a, b);
-        const attn_standing at = attn_stand_in(s, a, b, reset);
+        status = attn_check_held(why, "cache", c, b);
+        if (status != ATTN_OK) return status;
+        const int32_t added = attn_new_keys(k->spec, a, b);
+        const attn_standing at = attn_stand_in(k, a, b, reset);
         if (added > c->capacity - (at.length - at.drop))
             return attn_refuse(why, ATTN_E_CACHE,
                                "cache.capacity is %d: item %d keeps %d keys and gets %d more "
@@ -197,6 +230,7 @@ static attn_args core_call(const attn_block *block, const attn_block_args *a,
     c.batch = a->batch, c.q_len = a->tokens, c.kv_len_max = keys, c.threads = a->threads;
     c.q_start = attn_spec_has_kv(s) ? NULL : o->row0;
     c.kv_len = o->held;
+    c.q_begin = a->q_begin;
     c.seg = a->seg, c.seg_batch = a->seg_batch;
     c.key_padding = a->key_padding, c.key_padding_batch = a->key_padding_batch;
     c.mask = a->mask;
@@ -230,31 +264,35 @@ static attn_status check_areas(const attn_why *why, const attn_block *block,
     const int64_t width = attn_spec_row_dim(k->spec), word = sizeof(float),
                   list_bytes = a->batch * word;
     const attn_cache *c = a->cache;
+    const int64_t first = attn_first_row(core, 0); /* ragged rows are as those of one item */
+    const int32_t rows = attn_lined_rows(core), items = attn_lined_items(core);
     attn_areas list;
     list.count = 0;
-    attn_area *y = add_rows(
-        &list, "y", a->y, width, sizeof(float),
-        (attn_dim[2]){{"y_token", a->tokens, a->y_token}, {"y_batch", a->batch, a->y_batch}});
+    attn_area *y =
+        add_rows(&list, "y", a->y ? a->y + first * a->y_token : NULL, width, sizeof(float),
+                 (attn_dim[2]){{"y_token", rows, a->y_token}, {"y_batch", items, a->y_batch}});
     y->same_as = list.count; /* x, which comes next */
     y->written = true;
-    add_rows(&list, "x", a->x, width, sizeof(float),
-             (attn_dim[2]){{"x_token", a->tokens, a->x_token}, {"x_batch", a->batch, a->x_batch}});
+    add_rows(&list, "x", a->x ? a->x + first * a->x_token : NULL, width, sizeof(float),
+             (attn_dim[2]){{"x_token", rows, a->x_token}, {"x_batch", items, a->x_batch}});
     add_rows(&list, "kv", a->kv, k->spec->kv_dim, sizeof(float),
              (attn_dim[2]){{"kv_token", a->kv_tokens, a->kv_token},
                            {"kv_batch", a->batch, a->kv_batch}});
     const struct {
         const char *name;
         const void *data;
-        int32_t count;
+        int32_t count, items;
         size_t size;
         int64_t batch;
-    } flat[] = {{"q_pos", a->q_pos, a->tokens, sizeof *a->q_pos, a->q_pos_batch},
-                {"kv_pos", a->kv_pos, a->kv_tokens, sizeof *a->kv_pos, a->kv_pos_batch},
-                {"q_pad", a->q_pad, a->tokens, sizeof *a->q_pad, a->q_pad_batch}};
+    } flat[] = {{"q_pos", a->q_pos ? a->q_pos + first : NULL, rows, items, sizeof *a->q_pos,
+                 a->q_pos_batch},
+                {"kv_pos", a->kv_pos, a->kv_tokens, a->batch, sizeof *a->kv_pos, a->kv_pos_batch},
+                {"q_pad", a->q_pad ? a->q_pad + first : NULL, rows, items, sizeof *a->q_pad,
+                 a->q_pad_batch}};
     for (int i = 0; i < 3; i++)
         attn_area_repeat(attn_areas_add(&list, flat[i].name, flat[i].data,
                                         flat[i].count * (int64_t)flat[i].size),
-                         flat[i].name, a->batch, flat[i].batch, flat[i].size);
+                         flat[i].name, flat[i].items, flat[i].batch, flat[i].size);
     attn_areas_add(&list, "count", a->count, list_bytes);
     attn_areas_add(&list, "kv_count", a->kv_count, list_bytes);
     attn_areas_add(&list, "packed", a->packed, (int64_t)attn_packed_size(k));
@@ -282,16 +320,19 @@ attn_status attn_block_call_check(const attn_why *why, const attn_block *block,
     status = check_extents(why, block, a);
     if (status == ATTN_OK) status = check_pointers(why, block, a, reset);
     if (status == ATTN_OK) status = attn_check_packed_header(why, k, a->packed);
-    if (status == ATTN_OK) status = check_items(why, k->spec, a, reset);
+    if (status == ATTN_OK) status = check_items(why, k, a, reset);
     if (status != ATTN_OK) return status;
 
+    attn_block_args *own = &c->args;
+    if (a->q_begin) /* rows lie by their numbers alone */
+        own->x_batch = own->y_batch = own->seg_batch = own->q_pos_batch = own->q_pad_batch = 0;
     c->call = (attn_block_call){.args = a, .extent = extent_of(block, a)};
     c->used = own_layout(block, &c->call.extent, a->workspace, &c->own);
     const size_t need = (size_t)(c->used + k->workspace(&c->call.extent));
     status = attn_check_memory(why, ATTN_E_WORKSPACE, "workspace", a->workspace, "workspace_bytes",
                                a->workspace_bytes, need, "attn_block_workspace");
     if (status != ATTN_OK) return status;
-    c->keys = longest_item(k->spec, a, reset);
+    c->keys = longest_item(k, a, reset);
     c->call.core = core_call(block, a, &c->own, c->keys);
     status = attn_inputs_check(why, k->core, &c->call.core);
     return status == ATTN_OK ? check_areas(why, block, a, &c->call.core, need) : status;

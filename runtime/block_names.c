@@ -156,7 +156,7 @@ static void take(const attn_block_kernel *k, const attn_tensor *t, attn_weights 
     for (int i = 0; i < pieces; i++) want[0] += k->weights[found[i]].dim[0];
     const bool flat = t->rank == 1 && first->rank == 2 && want[0] == 1; /* [1, n] as [n] */
     if (!attn_tensor_fits(t, flat ? 1 : first->rank, flat ? want + 1 : want,
-                          first->rank == 1 ? "a vector" : NULL, p))
+                          first->rank == 1 || first->vector ? "a vector" : NULL, p))
         return;
     const char *data = t->data;
     for (int i = 0; i < pieces; i++) {

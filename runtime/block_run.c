@@ -7,13 +7,13 @@
 /* Fills row0, pos0 and held, and makes room in the cache. */
 static void place_items(const attn_block *block, const attn_block_args *a,
                         const attn_block_lists *o, bool reset) {
-    const attn_spec *s = block->kernel->spec;
+    const attn_block_kernel *k = block->kernel;
     for (int32_t b = 0; b < a->batch; b++) {
-        const attn_standing at = attn_stand_in(s, a, b, reset);
-        if (a->cache) attn_cache_let_go(block->kernel, a->cache, b, &at);
+        const attn_standing at = attn_stand_in(k, a, b, reset);
+        if (a->cache) attn_cache_let_go(k, a->cache, b, &at);
         o->row0[b] = at.length - at.drop;
         o->pos0[b] = at.start + at.length;
-        o->held[b] = o->row0[b] + attn_new_keys(s, a, b);
+        o->held[b] = o->row0[b] + attn_new_keys(k->spec, a, b);
     }
 }
 
@@ -35,7 +35,8 @@ static void shift_padding(const attn_block *block, const attn_block_args *a,
 
 /* Rows that attend: padding at an item's end is as if it were not there. */
 static int32_t attending(const attn_block_args *a, int32_t b, int32_t count) {
-    const uint8_t *pad = a->q_pad ? a->q_pad + b * a->q_pad_batch : NULL;
+    const int64_t first = b * a->q_pad_batch + (a->q_begin ? a->q_begin[b] : 0);
+    const uint8_t *pad = a->q_pad ? a->q_pad + first : NULL;
     while (pad && count > 0 && pad[count - 1]) count--;
     return count;
 }
@@ -50,19 +51,35 @@ static attn_status run_reference(const attn_kernel *kernel, const attn_args *arg
     return attn_run_checked(kernel, args, rows, team, true);
 }
 
-/* Runs the items of one form. */
-static attn_status run_form(const attn_block_kernel *k, attn_block_call *call, bool expanded) {
+/* An item's rows take part: those of x, and those of kv. */
+static void list_item(attn_block_call *call, const attn_block_lists *o, int32_t b) {
     const attn_block_args *a = call->args;
-    bool any = false;
-    call->extent.tokens = 0;
-    for (int32_t b = 0; b < a->batch; b++) {
-        const int32_t count = attn_count_of(a->count, b, a->tokens);
-        const bool here = attn_expands(k, count) == expanded;
-        any = any || here;
-        call->count[b] = here ? count : 0;
-        call->rows[b] = here ? attending(a, b, count) : 0;
-        if (call->count[b] > call->extent.tokens) call->extent.tokens = call->count[b];
+    const int32_t count = attn_count_of(a, b), first = a->q_begin ? a->q_begin[b] : 0;
+    const int32_t keys = a->kv ? attn_kv_count_of(a, b) : 0;
+    attn_block_extent *e = &call->extent;
+    o->rows[b] = attending(a, b, count);
+    for (int32_t i = 0; i < count; i++, e->rows++) {
+        o->row[e->rows] = (attn_block_row){b, i, first + i};
+        if (o->seg) o->seg[e->rows] = a->seg[b * a->seg_batch + first + i];
     }
+    for (int32_t i = 0; i < keys; i++) o->key_row[e->kv_rows++] = (attn_block_row){b, i, i};
+    if (count > e->tokens) e->tokens = count;
+}
+
+/* Runs the items of one form. */
+static attn_status run_form(const attn_block_kernel *k, attn_block_call *call,
+                            const attn_block_lists *o, bool expanded) {
+    const attn_block_args *a = call->args;
+    attn_block_extent *e = &call->extent;
+    bool any = false;
+    e->tokens = e->rows = e->kv_rows = 0;
+    for (int32_t b = 0; b < a->batch; b++) {
+        const bool here = attn_expands(k, attn_count_of(a, b)) == expanded;
+        o->begin[b] = e->rows, o->rows[b] = 0;
+        if (here) list_item(call, o, b);
+        any = any || here;
+    }
+    o->begin[a->batch] = e->rows;
     return any ? k->run(call) : ATTN_OK;
 }
 
@@ -77,8 +94,9 @@ static void run_forms(void *ctx, attn_team *team) {
     layer_call *l = ctx;
     attn_block_call *call = &l->checked.call;
     call->team = team;
-    l->status = run_form(l->kernel, call, false);
-    if (l->status == ATTN_OK && l->kernel->expanded) l->status = run_form(l->kernel, call, true);
+    const attn_block_lists *o = &l->checked.own;
+    l->status = run_form(l->kernel, call, o, false);
+    if (l->status == ATTN_OK && l->kernel->expanded) l->status = run_form(l->kernel, call, o, true);
 }
 
 static __attribute__((noinline)) attn_status run(const attn_block *block,
@@ -94,7 +112,9 @@ static __attribute__((noinline)) attn_status run(const attn_block *block,
     place_items(block, a, &c->own, reset);
     shift_padding(block, a, &c->own, c->keys, &call->core);
     call->row0 = c->own.row0, call->pos0 = c->own.pos0, call->held = c->own.held;
-    call->count = c->own.count, call->rows = c->own.rows;
+    call->begin = call->core.q_begin = c->own.begin, call->rows = c->own.rows;
+    call->row = c->own.row, call->key_row = c->own.key_row;
+    call->core.seg = c->own.seg, call->core.seg_batch = 0;
     if (a->cache) {
         const int64_t k_head = (int64_t)a->cache->capacity * k->k_dim;
         const int64_t v_head = (int64_t)a->cache->capacity * k->v_dim;

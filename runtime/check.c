@@ -220,8 +220,10 @@ void attn_areas_add_padding(attn_areas *list, const uint8_t *padding, int32_t ke
 void attn_areas_add_inputs(attn_areas *list, const attn_kernel *kernel, const attn_args *a) {
     const int64_t word = sizeof(int32_t);
     add_mask(list, &a->mask);
-    attn_area_repeat(attn_areas_add(list, "seg", a->seg, a->q_len * word), "seg_batch", a->batch,
-                     a->seg_batch, sizeof(int32_t));
+    const int32_t *seg = a->seg ? a->seg + attn_first_row(a, 0) : NULL;
+    attn_area_repeat(attn_areas_add(list, "seg", seg, attn_lined_rows(a) * word), "seg_batch",
+                     attn_lined_items(a), a->seg_batch, sizeof(int32_t));
+    attn_areas_add(list, "q_begin", a->q_begin, ((int64_t)a->batch + 1) * word);
     attn_areas_add(list, "side", a->side, a->side_count * (int64_t)sizeof *a->side);
     for (int i = 0; i < kernel->side_count; i++)
         attn_areas_add(list, kernel->sides[i].name, a->side[i].data, a->side[i].count * word);

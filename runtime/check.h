@@ -88,6 +88,13 @@ attn_area *attn_areas_add(attn_areas *list, const char *name, const void *data, 
 int32_t attn_longest(const attn_args *a);
 void attn_areas_add_padding(attn_areas *list, const uint8_t *padding, int32_t keys, int32_t items,
                             int64_t stride);
+/* Where rows lie one after the other: all of a ragged call as those of one item. */
+static inline int32_t attn_lined_rows(const attn_args *a) {
+    return a->q_begin ? a->q_begin[a->batch] - a->q_begin[0] : a->q_len;
+}
+static inline int32_t attn_lined_items(const attn_args *a) {
+    return a->q_begin ? 1 : a->batch;
+}
 /* The masks, side tensors and scalars that layers hand through to their core. */
 void attn_areas_add_inputs(attn_areas *list, const attn_kernel *kernel, const attn_args *args);
 

@@ -30,8 +30,9 @@ uint64_t attn_reference_workspace(const attn_extent *extent) {
 static void op_keys(row *r) {
     const attn_spec *spec = r->kernel->spec;
     const attn_args *a = r->args;
-    const int64_t place = attn_op_of(spec)->segments ? a->seg[r->x.b * a->seg_batch + r->i]
-                                                     : (int64_t)r->x.q_start + r->i;
+    const int64_t place = attn_op_of(spec)->segments
+                              ? a->seg[r->x.b * a->seg_batch + r->x.q_row + r->i]
+                              : (int64_t)r->x.q_start + r->i;
     const attn_keys keys = attn_op_keys(spec, place, r->x.kv_len);
     r->first = keys.first, r->last = keys.last;
 }
@@ -125,7 +126,7 @@ static void write_row(const row *r, double max) {
     const attn_args *args = r->args;
     const attn_spec *spec = r->kernel->spec;
     const int64_t b = r->x.b;
-    const int64_t o = b * args->o.batch + r->h * args->o.head + r->i * args->o.token;
+    const int64_t o = b * args->o.batch + r->h * args->o.head + (r->x.q_row + r->i) * args->o.token;
     const double sink = spec->sinks ? args->sinks[r->h] : -INFINITY;
     const bool empty = max == -INFINITY; /* no key */
     if (sink > max) max = sink;
@@ -138,7 +139,7 @@ static void write_row(const row *r, double max) {
             attn_store(args->o.data, r->type.o, o + c + d, empty ? 0 : (float)(y[d] / sum));
     }
     if (args->lse)
-        args->lse[b * args->lse_batch + r->h * args->lse_head + r->i] =
+        args->lse[b * args->lse_batch + r->h * args->lse_head + r->x.q_row + r->i] =
             (float)(empty ? sink : max + log(sum));
 }
 
@@ -148,12 +149,14 @@ static void find_row(row *r) {
     const int64_t b = r->x.b;
     r->x.args = args;
     r->x.q_start = args->q_start ? args->q_start[b] : 0;
-    r->x.q_len = args->q_len;
+    r->x.q_len = attn_row_count(args, (int32_t)b);
+    r->x.q_row = attn_first_row(args, (int32_t)b);
     r->x.kv_len = args->kv_len ? args->kv_len[b] : args->kv_len_max;
     r->q = (int32_t)((uint32_t)r->x.q_start + (uint32_t)r->i);
     r->type = attn_spec_types(r->kernel->spec);
-    r->query = attn_at(args->q.data, r->type.q,
-                       b * args->q.batch + r->h * args->q.head + r->i * args->q.token);
+    r->query =
+        attn_at(args->q.data, r->type.q,
+                b * args->q.batch + r->h * args->q.head + (r->x.q_row + r->i) * args->q.token);
     op_keys(r);
 }
 
@@ -164,7 +167,7 @@ static attn_status walk(const attn_kernel *kernel, const attn_args *args, const 
     bool oob = false;
     for (r.x.b = 0; r.x.b < args->batch; r.x.b++)
         for (r.h = 0; r.h < kernel->spec->heads; r.h++)
-            for (r.i = 0; r.i < (rows ? rows[r.x.b] : args->q_len); r.i++) {
+            for (r.i = 0; r.i < (rows ? rows[r.x.b] : attn_row_count(args, r.x.b)); r.i++) {
                 find_row(&r);
                 r.turned = turn(&r, turned);
                 double max = -INFINITY;

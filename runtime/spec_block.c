@@ -83,11 +83,18 @@ static attn_status norm_rules(attn_spec *s, attn_spec_error *err) {
     const bool cross = is_cross(s), mla = s->form == ATTN_FORM_MLA;
     fill(&s->norm, cross ? ATTN_NORM_NONE : mla ? ATTN_NORM_RMSNORM : ATTN_NORM_LAYERNORM);
     fill(&s->residual, cross ? ATTN_RESIDUAL_NONE : ATTN_RESIDUAL_SERIAL);
-    fill(&s->norm_bias, s->norm == ATTN_NORM_LAYERNORM);
+    fill(&s->norm_bias, s->norm == ATTN_NORM_LAYERNORM && !s->norm_bare);
     const bool norms = s->norm != ATTN_NORM_NONE, rms = s->norm == ATTN_NORM_RMSNORM;
     if (!norms && s->norm_bias) return fail(err, "norm_bias", "needs a norm");
     if (!norms && s->norm_offset) return fail(err, "norm_offset", "needs a norm");
     if (!norms && s->norm_place) return fail(err, "norm_place", "needs a norm");
+    if (!norms && s->norm_bare) return fail(err, "norm_bare", "needs a norm");
+    if (s->norm_bare && s->norm_bias)
+        return fail(err, "norm_bias",
+                    "must be false where norm_bare says that norms have no weights");
+    if (s->norm_bare && s->norm_offset)
+        return fail(err, "norm_offset",
+                    "needs weights of norms, and norm_bare says there are none");
     if (s->norm_eps == ATTN_UNSET_F) s->norm_eps = rms || (mla && !norms) ? 0x1p-23f : 1e-5f;
     if (!(s->norm_eps >= 0)) return fail(err, "norm_eps", "must not be negative");
     const bool parallel = s->residual == ATTN_RESIDUAL_PARALLEL;
@@ -95,6 +102,9 @@ static attn_status norm_rules(attn_spec *s, attn_spec_error *err) {
         return fail(err, "shared_norm", "needs a norm and residual = parallel");
     if (parallel && s->norm_place != ATTN_NORM_PLACE_PRE)
         return fail(err, "norm_place", "must be pre where residual = parallel");
+    if (s->residual == ATTN_RESIDUAL_NONE && s->residual_scale != 0)
+        return fail(err, "residual_scale", "needs a residual");
+    if (s->residual_scale == 1) s->residual_scale = 0; /* one spelling */
     return ATTN_OK;
 }
 
@@ -268,6 +278,22 @@ static attn_status rope_rules(attn_spec *s, attn_spec_error *err) {
     return scaling_rules(s, err);
 }
 
+/* Of q and k; RoPE is known. */
+static attn_status qk_norm_rules(attn_spec *s, attn_spec_error *err) {
+    static const char *const fields[] = {"qk_norm_kind", "qk_norm_over", "qk_norm_place",
+                                         "qk_norm_weights"};
+    for (size_t i = 0; !s->qk_norm && i < sizeof fields / sizeof *fields; i++)
+        if (!attn_field_is_default(attn_field_find(fields[i]), s))
+            return fail(err, fields[i], "needs qk_norm");
+    if (s->qk_norm_over == ATTN_QK_NORM_OVER_ALL &&
+        s->qk_norm_weights == ATTN_QK_NORM_WEIGHTS_HEADS)
+        return fail(err, "qk_norm_weights",
+                    "must be head or none for qk_norm_over = all, whose weights are as wide as all "
+                    "heads");
+    if (s->rope == ATTN_ROPE_NONE) s->qk_norm_place = ATTN_QK_NORM_PLACE_BEFORE; /* one spelling */
+    return ATTN_OK;
+}
+
 static int32_t default_rest(const attn_spec *s) {
     return s->weight_type == ATTN_WEIGHT_F32 ? ATTN_WEIGHT_F32 : ATTN_WEIGHT_F16;
 }
@@ -341,5 +367,6 @@ attn_status attn_spec_block_rest(attn_spec *s, attn_spec_error *err) {
     bias_rules(s);
     st = mla_bias_rules(s, err);
     if (st == ATTN_OK) st = matrix_rules(s, err);
-    return st == ATTN_OK ? rope_rules(s, err) : st;
+    if (st == ATTN_OK) st = rope_rules(s, err);
+    return st == ATTN_OK ? qk_norm_rules(s, err) : st;
 }

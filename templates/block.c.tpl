@@ -3,20 +3,22 @@ $ -- the heads come together again; the rest of a layer is the same for all.
 $ local source = part("package/banner.c")
 $ local norms = spec.norm ~= "none"
 $ local own_ffn, gated, second = plan.own_ffn, plan.gated, plan.second_norm
-$ local post, both = spec.norm_place == "post", spec.norm_place == "both"
+$ local N = hooks("block/norm.c")
+$ local post, out = spec.norm_place == "post", N.after
+$ local scaled = spec.residual_scale ~= 0
 $ local parallel = spec.residual == "parallel"
 $ local form = "form/" .. spec.form .. "_block.c"
 $ local dims = { MODEL = plan.model, FFN = plan.ffn_dim }
 $ -- Norms and ffn: the weights of every layer.
 $ local function norm_weights(weight, name)
-$   weight(name .. ".weight", { dims.MODEL })
+$   if not spec.norm_bare then weight(name .. ".weight", { dims.MODEL }) end
 $   if spec.norm_bias then weight(name .. ".bias", { dims.MODEL }) end
 $ end
 $ local function layer_weights(weight)
-$   if norms then norm_weights(weight, "norm1") end
+$   if N.first then norm_weights(weight, "norm1") end
 ${part(form, { section = "weights", weight = weight })}
 $   if spec.sinks then weight("sinks", { spec.heads }) end
-$   if norms and both then norm_weights(weight, "post_norm1") end
+$   if out then norm_weights(weight, "post_norm1") end
 $   if second then norm_weights(weight, "norm2") end
 $   if plan.experts then
 $     weight("router.weight", { spec.experts, dims.MODEL })
@@ -29,13 +31,19 @@ $     local shared = plan.experts and "shared_expert." or ""
 $     if gated then weight(shared .. "gate_proj.weight", { dims.FFN, dims.MODEL }) end
 $     weight(shared .. "up_proj.weight", { dims.FFN, dims.MODEL })
 $     weight(shared .. "down_proj.weight", { dims.MODEL, dims.FFN })
+$     if spec.ffn == "xielu" then
+$       weight("act_fn.alpha_p", { 1 })
+$       weight("act_fn.alpha_n", { 1 })
+$       weight("act_fn.beta", {}, { ignored = true })
+$       weight("act_fn.eps", {}, { ignored = true })
+$     end
 $     if spec.ffn_bias then
 $       if gated then weight(shared .. "gate_proj.bias", { dims.FFN }) end
 $       weight(shared .. "up_proj.bias", { dims.FFN })
 $       weight(shared .. "down_proj.bias", { dims.MODEL })
 $     end
 $   end
-$   if own_ffn and both then norm_weights(weight, "post_norm2") end
+$   if own_ffn and out then norm_weights(weight, "post_norm2") end
 $ end
 $ -- The weights that every expert has.
 $ local function expert_weights(weight)
@@ -117,8 +125,10 @@ $ layer_weights(enumerator)
     WEIGHTS
 };
 static const attn_weight weights[] = {
-$ local function row(name, shape, ignored)
-    {"${name}", ${#shape}, {${table.concat(shape, ", ")}}, ${ignored and "false" or "true"}},
+$ local function row(name, shape, more) -- more: { ignored = .., vector = .. }
+$   local used = more and more.ignored and "false" or "true"
+$   local vector = more and more.vector and #shape > 1 and ", true" or ""
+    {"${name}", ${#shape}, {${#shape > 0 and table.concat(shape, ", ") or "0"}}, ${used}${vector}},
 $ end
 $ layer_weights(row)
 };
@@ -192,7 +202,7 @@ typedef struct layer {
     const attn_block_call *call;
     const attn_block_args *args;
     const float *w;              /* packed weights */
-    int32_t tokens, rows;        /* rows = batch * tokens */
+    int32_t rows;                /* of all items, one after the other */
     int32_t first, some;         /* rows that the stage at hand covers */
     scratch *work;               /* one a thread */
     float *a;                    /* [rows][MODEL + PAD] normalised rows */
@@ -213,7 +223,7 @@ $ end
 $ if plan.scaled then
     attn_scales_out ${spec.key == "shared" and "k_scale; /* and theirs" or "k_scale, v_scale; /* and their scales"} */
 $ end
-$ if post or both then
+$ if post or out then
     float *sum; /* [chunk][MODEL + PAD] rows before their norm */
 $ end
 $ if plan.every_row then
@@ -244,21 +254,13 @@ static inline int32_t max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
 
-/* A row's item and token. */
-static inline int32_t item_of(const layer *l, int32_t row) {
-    return row / l->tokens;
-}
-static inline int32_t token_of(const layer *l, int32_t row) {
-    return row % l->tokens;
-}
-static inline bool row_exists(const layer *l, int32_t row) {
-    return token_of(l, row) < l->call->count[item_of(l, row)];
-}
 static inline const float *x_row(const layer *l, int32_t row) {
-    return l->args->x + item_of(l, row) * l->args->x_batch + token_of(l, row) * l->args->x_token;
+    const attn_block_row *r = &l->call->row[row];
+    return l->args->x + r->item * l->args->x_batch + r->place * l->args->x_token;
 }
 static inline float *y_row(const layer *l, int32_t row) {
-    return l->args->y + item_of(l, row) * l->args->y_batch + token_of(l, row) * l->args->y_token;
+    const attn_block_row *r = &l->call->row[row];
+    return l->args->y + r->item * l->args->y_batch + r->place * l->args->y_token;
 }
 
 ${part("block/gemm.c")}
@@ -273,39 +275,21 @@ ${part("block/prepare.c", { name = "prepare_keys", keys = true })}
 $ end
 ${part("block/prepare.c", { name = "prepare", keys = false, second = parallel and second })}
 
-$ if spec.kv_dim > 0 then
-/* Key row r of item b, of this call. */
-static inline bool key_exists(const layer *l, int32_t row) {
-    const int32_t *count = l->args->kv_count, n = l->args->kv_tokens;
-    return !count || row % n < count[row / n];
-}
-/* Where the keys of a row go: `head` 0, or null where there is no such key. */
+$ local key = spec.kv_dim > 0 and "l->call->key_row" or "l->call->row"
+$ local first = spec.kv_dim > 0 and "" or "l->call->row0[r->item] + "
+/* Where the keys of a row go: `head` 0. */
 static inline ${plan.kv.c} *key_row(const layer *l, const attn_out *to, int32_t row) {
-    const int32_t n = l->args->kv_tokens;
-    if (!key_exists(l, row)) return NULL;
-    return (${plan.kv.c} *)to->data + row / n * to->batch + row % n * to->token;
+    const attn_block_row *r = &${key}[row];
+    const int64_t at = ${first}r->token;
+    return (${plan.kv.c} *)to->data + r->item * to->batch + at * to->token;
 }
-$   if plan.scaled then
+$ if plan.scaled then
 /* Where the scale of those goes. */
 static inline float *key_scale(const layer *l, const attn_scales_out *to, int32_t row) {
-    const int32_t n = l->args->kv_tokens;
-    return to->data + row / n * to->batch + row % n * to->token;
+    const attn_block_row *r = &${key}[row];
+    const int64_t at = ${first}r->token;
+    return to->data + r->item * to->batch + at * to->token;
 }
-$   end
-$ else
-/* Where the keys of a row go: `head` 0, or null where there is no such token. */
-static inline ${plan.kv.c} *key_row(const layer *l, const attn_out *to, int32_t row) {
-    if (!row_exists(l, row)) return NULL;
-    const int32_t b = item_of(l, row);
-    return (${plan.kv.c} *)to->data + b * to->batch + (l->call->row0[b] + token_of(l, row)) * to->token;
-}
-$   if plan.scaled then
-/* Where the scale of those goes. */
-static inline float *key_scale(const layer *l, const attn_scales_out *to, int32_t row) {
-    const int32_t b = item_of(l, row);
-    return to->data + b * to->batch + (l->call->row0[b] + token_of(l, row)) * to->token;
-}
-$   end
 $ end
 
 ${part(form, { section = "code" })}
@@ -315,22 +299,25 @@ static void out_done(const layer *l, int32_t first, int32_t rows, int32_t col, i
                      float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         const int32_t row = first + i;
-        if (!row_exists(l, row)) continue;
 $ if spec.o_bias then
         add(t, l->w + O_BIAS_AT + col, cols);
 $ end
-$ if post or both then
+$ if post or out then
         float *to = l->sum + (int64_t)(row - l->first) * (MODEL + PAD) + col;
 $ else
         float *to = y_row(l, row) + col;
 $ end
-$ if spec.residual ~= "none" and not both then
+$ if spec.residual ~= "none" and not out then
+$   if scaled then
+        join(to, x_row(l, row) + col, t, cols);
+$   else
         const float *x = x_row(l, row) + col;
         for (int32_t c = 0; c < cols; c++) to[c] = x[c] + t[c];
+$   end
 $ else
         memcpy(to, t, sizeof(float) * (size_t)cols);
 $ end
-$ if not (post or both) then
+$ if not (post or out) then
         if (is_q_pad(l, row)) memset(to, 0, sizeof(float) * (size_t)cols);
 $ end
     }
@@ -338,7 +325,7 @@ $ end
 
 ${part(form, { section = "output" })}
 
-$ if post or both then
+$ if post or out then
 ${part("block/after.c", { name = "after_attention", norm = post and "NORM1" or "POST1", from = "x" })}
 
 $ end
@@ -347,7 +334,7 @@ $ if own_ffn then
 
 ${part("block/ffn.c", { parallel = parallel, second = second })}
 
-$   if post or both then
+$   if post or out then
 ${part("block/after.c", { name = "after_ffn", norm = post and "NORM2" or "POST2", from = "y" })}
 
 $   end

@@ -91,7 +91,7 @@ stage check-generated "$build/attn-gen" check generated
 
 # The longest begin first, so that both lanes end together.
 stage sanitize sh tests/check/sanitize.sh
-short property "$build/property" --test sweep,sums,workspaces --isa "$fast" --shapes 6 --cflags -Og
+short property "$build/property" --test sweep,sums,caches,workspaces --isa "$fast" --shapes 6 --cflags -Og
 stage product sh tests/product/product.sh
 stage package sh tests/product/package.sh
 stage compilers sh tests/check/compilers.sh
@@ -142,6 +142,9 @@ stage unseen sh tests/product/unseen.sh
 stage ragged sh tests/product/ragged.sh
 # Every third layer: all kinds of attention.
 short property-portable "$build/property" --test layers --isa portable --every 3 --shapes 3 --cflags -Og
+# A sliding cache lets go of keys though there are expressions.
+short property-distances "$build/property" --test layers --shapes 6 --isa "$fast" --cflags -Og \
+    --layer 'level=block;op=sliding_self;window=5;heads=4;kv_heads=2;head_dim=14;d_model=20;backend=flex;score=s - slope[h] * (q - k);mask=(q - k) % 4 != 2;tensor=slope=f32[heads]'
 # What the long campaigns found once: few rows that run as tiles, keys that lie in each other, a sum
 # with x where there is no residual.
 short property-chunks "$build/property" --chunks --test sweep --isa "$fast" --every 10 --shapes 6 --cflags -Og
@@ -157,7 +160,7 @@ stage command-line sh tests/reject/command_line.sh
 stage injection sh tests/reject/injection.sh
 
 long oracle-mutations sh tests/check/oracle_mutations.sh
-long property-full env ATTN_PROPERTY_SHAPES=200 "$build/property" --test sweep,sums,statuses,workspaces,mutations
+long property-full env ATTN_PROPERTY_SHAPES=200 "$build/property" --test sweep,sums,caches,statuses,workspaces,mutations
 long property-layers-seed "$build/property" --test layers --layers 220 --shapes 8 --seed 2
 long property-unroll "$build/property" --unroll -1 --test sweep --cflags -Og
 # The one that is too wide for that, as far as it can be.

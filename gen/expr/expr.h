@@ -84,6 +84,9 @@ typedef struct expr_reach {
 } expr_reach;
 expr_reach expr_reach_of(arena *a, const expr *e);
 
+/* Does it say the same where q, k, q_start and kv_len all grow by one number, below 2^30? */
+bool expr_relative(arena *a, const expr *e);
+
 /* A score times factor (> 0), with the constant factors at its ends moved to where they cost
  * nothing: into what does not depend on the key, and out of s. The result expects s times
  * *s_factor; where the text says s / 30, that is 1 / 30. With a null s_factor s stays as it is.

@@ -80,7 +80,7 @@ bool expr_is_compare(expr_op op) {
 const char *expr_dim_text(arena *a, const expr *e, int32_t dim) {
     switch (dim) {
     case ATTN_DIM_BATCH: return "x->args->batch";
-    case ATTN_DIM_Q_LEN: return "x->q_len";
+    case ATTN_DIM_Q_LEN: return "x->args->q_len";
     case ATTN_DIM_KV_LEN: return "x->args->kv_len_max";
     case ATTN_DIM_HEADS: return expr_int_text(a, e->heads);
     case ATTN_DIM_KV_HEADS: return expr_int_text(a, e->kv_heads);

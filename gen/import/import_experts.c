@@ -30,9 +30,21 @@ static bool by_step(hf *h, int32_t layer, bool *out) {
     return true;
 }
 
+/* Every moe_layer_interval-th layer from one to another. */
+static bool by_interval(hf *h, int32_t layer, bool *out) {
+    int32_t first, last, step;
+    if (!hf_key_int(h, "moe_layer_start_index", 0, INT32_MAX, &first) ||
+        !hf_key_int(h, "moe_layer_end_index", -1, INT32_MAX, &last) ||
+        !hf_key_int(h, "moe_layer_interval", 1, INT32_MAX, &step))
+        return false;
+    *out = (layer + 1) % step == 0 && layer >= first && (last < 0 || layer <= last);
+    return true;
+}
+
 bool import_has_experts(hf *h, int32_t layer, bool *out) {
     *out = json_get(h->family, "moe") != NULL;
     if (!*out) return true;
+    if (hf_has(h, "moe_layer_interval")) return by_interval(h, layer, out);
     if (hf_has(h, "decoder_sparse_step")) return by_step(h, layer, out);
     int32_t dense = 0;
     if (hf_has(h, "first_k_dense_replace") &&
@@ -113,6 +125,7 @@ bool import_put_experts(hf *h, fields *f) {
     for (int i = 0; i < spec->count; i++)
         put_lua(h, f, spec->item[i].name, json_to_lua(h->a, &spec->item[i]), NULL);
     for (int i = 0; i < keys->count; i++)
-        put_value(h, f, keys->item[i].name, hf_get(h, keys->item[i].string));
+        if (hf_has(h, keys->item[i].string))
+            put_value(h, f, keys->item[i].name, hf_get(h, keys->item[i].string));
     return put_groups(h, f) && put_shared_width(h, f) && check_off(h) && check_units(h);
 }

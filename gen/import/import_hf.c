@@ -87,7 +87,7 @@ bool import_run(arena *a, const import_source *source, const spec_input *flags, 
     if (!h.top) return false;
     if (h.top->kind != JSON_OBJECT) return hf_fail(&h, h.top, "must be an object, { .. }");
     read_flags(&h, flags, flag_count);
-    if (!import_find_family(&h) || !import_check_keys(&h)) return false;
+    if (!import_find_family(&h) || !import_check_only(&h) || !import_check_keys(&h)) return false;
     import_note_code(&h);
     note_types(&h, flags, flag_count);
     model_begin(a, model_name_free(a, model_name(&h)), MODEL_MAX_LAYERS, out);

@@ -65,6 +65,10 @@ bool hf_key_bool(hf *h, const char *key, bool *out);
 /* Of the family's row: whether a string is this one, and whether something is true. */
 bool hf_row_is(const hf *h, const char *name, const char *value);
 bool hf_row_says(const hf *h, const char *name);
+/* The key that says heads, layers, d_model or ffn_dim: a row may call it otherwise than Llama's. */
+const char *hf_key(const hf *h, const char *role);
+/* Whether the family's class has no other than self attention that sees both ways. */
+bool hf_sees_both_ways(const hf *h);
 
 /* Sets a field; dropped where the level has none of it. from: what errors point at. */
 void put_lua(hf *h, fields *f, const char *field, const lua_val *v, const json_val *from);
@@ -74,6 +78,9 @@ void put_float(hf *h, fields *f, const char *field, double v, const json_val *fr
 void put_bool(hf *h, fields *f, const char *field, bool v, const json_val *from);
 void put_text(hf *h, fields *f, const char *field, const char *v, const json_val *from);
 
+bool has_put(const fields *f, const char *field);
+/* An activation as one of the spec's kinds of ffn; null: it has none of it. */
+const char *hf_ffn_kind(const char *act, bool glu);
 void put_nothing(fields *f, const char *field); /* takes a field back */
 
 /* --- import_family.c --- */
@@ -90,7 +97,9 @@ typedef struct import_layer {
     bool sliding, causal, cross;
     int32_t window; /* sliding: how far it sees, back and, where not causal, ahead */
     const json_val *window_at;
-    bool both_ways;              /* by use_bidirectional_attention */
+    bool both_ways; /* by use_bidirectional_attention */
+    bool rope;      /* where the family has one */
+    int32_t index;
     const char *heads, *ffn_dim; /* keys */
     ffn_part ffn;
 } import_layer;
@@ -102,8 +111,11 @@ bool import_has_experts(hf *h, int32_t layer, bool *out);
 /* Its fields, but for the activation. */
 bool import_put_experts(hf *h, fields *f);
 
-/* --- import_own.c: what the code that a row names in "adds" adds to a layer --- */
-bool import_put_own(hf *h, fields *f);
+/* --- import_own.c --- */
+/* Keys that may only be what the spec can say. */
+bool import_check_only(hf *h);
+/* What the code that a row names in "adds" adds to a layer. */
+bool import_put_own(hf *h, const import_layer *l, fields *f);
 
 /* --- import_rope.c --- */
 /* The rotation of a sliding or full layer with heads of this width, which width_at says; *mscale2:

@@ -113,13 +113,11 @@ static bool is_stated(const hf *h, const char *name) {
 
 /* Another class's name alone, where the family's class would take its default instead. */
 static bool check_instead(hf *h, const json_val *v) {
-    static const char *const reads[][2] = {{"heads", "num_attention_heads"},
-                                           {"layers", "num_hidden_layers"},
-                                           {"d_model", "hidden_size"}};
+    static const char *const roles[] = {"heads", "layers", "d_model", "ffn_dim"};
     const json_val *row = json_get(json_get(h->table, "states"), v->name);
-    for (int i = 0; row && i < 3; i++) {
-        const char *key = reads[i][1];
-        if (strcmp(row->string, reads[i][0]) || !hf_has(h, key)) continue;
+    for (int i = 0; row && i < 4; i++) {
+        const char *key = hf_key(h, roles[i]);
+        if (strcmp(row->string, roles[i]) || !hf_has(h, key)) continue;
         const json_val *means = hf_get(h, key);
         if (!hf_in_file(h, means) && !json_same(v, means))
             return hf_fail(h, v, "is not read by %s's class: write it as %s", h->model_type, key);
@@ -245,7 +243,7 @@ static bool check_field(hf *h, const json_val *v, const stated *st) {
 }
 
 static bool check_count(hf *h, const json_val *v) {
-    const char *key = "num_hidden_layers";
+    const char *key = hf_key(h, "layers");
     return !hf_has(h, key) || check_echo(h, v, key);
 }
 

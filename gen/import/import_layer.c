@@ -10,16 +10,25 @@ static const struct {
     bool may_be_null; /* then the field is not given */
 } direct[] = {
     {"kv_heads", "num_key_value_heads", true},
-    {"d_model", "hidden_size", false},
-    {"d_model", "d_model", false},
     {"norm_eps", "rms_norm_eps", false},
     {"norm_eps", "layer_norm_eps", false},
     {"norm_eps", "layer_norm_epsilon", false},
+    {"norm_eps", "norm_epsilon", false},
+    {"norm_eps", "norm_eps", false},
+    {"norm_bias", "norm_bias", false},
+    {"scale", "attention_multiplier", false},
+    {"qk_norm", "use_qk_norm", false},
     {"softcap", "attn_logit_softcapping", true},
     {"q_bias", "attention_bias", false},
     {"q_bias", "qkv_bias", false},
+    {"q_bias", "use_qkv_bias", false},
     {"q_bias", "bias", false},
+    {"q_bias", "use_bias", false},
+    {"q_bias", "enable_bias", false},
+    {"o_bias", "attention_out_bias", false},
     {"ffn_bias", "bias", false},
+    {"ffn_bias", "use_bias", false},
+    {"ffn_bias", "enable_bias", false},
     {"ffn_bias", "mlp_bias", false},
     {"kv_comp_dim", "kv_lora_rank", false},
     {"q_comp_dim", "q_lora_rank", true},
@@ -27,31 +36,40 @@ static const struct {
     {"v_head_dim", "v_head_dim", false},
 };
 
-static void put_direct(hf *h, fields *f) {
-    const json_val *spec = json_get(h->family, "spec");
-    for (int i = 0; i < spec->count; i++) {
+/* Later ones win: what a row says of a layer, keys, and what the row says whatever keys say. */
+static void put_row(hf *h, fields *f, const char *part) {
+    const json_val *spec = json_get(h->family, part);
+    for (int i = 0; spec && i < spec->count; i++) {
         const json_val *v = &spec->item[i];
         put_lua(h, f, v->name, json_to_lua(h->a, v), NULL);
     }
+}
+
+static void put_direct(hf *h, fields *f) {
+    put_row(h, f, "spec");
+    put_value(h, f, "d_model", hf_get(h, hf_key(h, "d_model")));
     for (size_t i = 0; i < sizeof direct / sizeof *direct; i++) {
         if (!hf_has(h, direct[i].key)) continue;
         const json_val *v = hf_get(h, direct[i].key);
         if (hf_is_null(v) && direct[i].may_be_null) continue;
         put_value(h, f, direct[i].field, v);
     }
+    put_row(h, f, "always");
 }
 
 /* Width of a head: given, or what hidden_size leaves to each. */
 static bool head_width(hf *h, const import_layer *l, int32_t *width, const json_val **at) {
-    const char *own = hf_has(h, "qk_nope_head_dim") ? "qk_nope_head_dim" : "head_dim";
+    const char *own = hf_has(h, "qk_nope_head_dim") ? "qk_nope_head_dim"
+                      : hf_has(h, "d_kv")           ? "d_kv"
+                                                    : "head_dim";
     if (hf_has(h, own)) {
         *at = hf_get(h, own);
-        /* A class that has a width of its own as the default takes no null. */
-        if (!hf_is_null(*at) || !hf_is_null(json_get(h->keys, own)))
-            return hf_int(h, *at, 1, 65536, width);
+        /* Of the classes that have a width of their own as the default, few take null. */
+        const bool whole = hf_is_null(json_get(h->keys, own)) || hf_row_says(h, "null_head_dim");
+        if (!hf_is_null(*at) || !whole) return hf_int(h, *at, 1, 65536, width);
     }
     int32_t hidden, heads;
-    *at = hf_get(h, hf_has(h, "d_model") ? "d_model" : "hidden_size");
+    *at = hf_get(h, hf_key(h, "d_model"));
     if (!hf_int(h, *at, 1, 1048576, &hidden) || !hf_key_int(h, l->heads, 1, 65536, &heads))
         return false;
     if (hidden % heads)
@@ -77,19 +95,6 @@ static bool put_scale(hf *h, int32_t head_dim, double mscale2, fields *f) {
     return true;
 }
 
-/* The activation of the feed-forward part as one of the spec's kinds; null: it has none of it. */
-static const char *ffn_kind(const char *act, bool glu) {
-    static const char *const exact[] = {"gelu", "gelu_python", NULL};
-    static const char *const tanh_form[] = {
-        "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_accurate", "gelu_python_tanh", NULL};
-    for (int i = 0; exact[i]; i++)
-        if (!strcmp(act, exact[i])) return glu ? "geglu" : "gelu";
-    for (int i = 0; tanh_form[i]; i++)
-        if (!strcmp(act, tanh_form[i])) return glu ? "geglu_tanh" : "gelu_tanh";
-    if (!strcmp(act, "silu") || !strcmp(act, "swish")) return glu ? "swiglu" : NULL;
-    return !strcmp(act, "relu") && !glu ? "relu" : NULL;
-}
-
 /* The activation of the feed-forward part, as a field. */
 static bool put_activation(hf *h, const char *field, fields *f) {
     static const char *const names[] = {"hidden_act", "hidden_activation", "activation",
@@ -97,11 +102,16 @@ static bool put_activation(hf *h, const char *field, fields *f) {
     const json_val *act = NULL;
     for (int i = 0; i < 4 && !act; i++)
         if (hf_has(h, names[i])) act = hf_get(h, names[i]);
-    if (!act) return true; /* the row says it */
+    if (!act) { /* the row says it */
+        const json_val *own = json_get(h->family, "act");
+        if (own) put_text(h, f, field, own->string, NULL);
+        return true;
+    }
     if (act->kind != JSON_STRING)
         return hf_fail(h, act, "must be a string, got %s", hf_quote(h, act));
     const bool glu = !hf_row_is(h, "ffn", "plain");
-    const char *kind = ffn_kind(act->string, glu);
+    const json_val *means = json_get(json_get(h->family, "act_means"), act->string);
+    const char *kind = hf_ffn_kind(means ? means->string : act->string, glu);
     if (!kind)
         return hf_fail(h, act, "%s is no activation of the spec's %s: %s", hf_quote(h, act),
                        glu ? "gated ffn" : "ffn",
@@ -121,6 +131,7 @@ static bool put_ffn(hf *h, const import_layer *l, fields *f) {
         return true;
     }
     if (!put_activation(h, "ffn", f)) return false;
+    if (has_put(f, "ffn_dim")) return true;
     const json_val *width = hf_get(h, l->ffn_dim);
     /* null where the class has it as its default: 4 * d_model */
     if (!hf_is_null(width) || !hf_is_null(json_get(h->keys, l->ffn_dim)))
@@ -133,8 +144,7 @@ static void put_op(hf *h, const import_layer *l, fields *f) {
     if (!l->causal) put_bool(h, f, "causal", false, NULL);
     if (l->sliding) put_int(h, f, "window", l->window, l->window_at);
     if (l->sliding && !l->causal) put_int(h, f, "right_window", l->window, l->window_at);
-    if (l->cross)
-        put_value(h, f, "kv_dim", hf_get(h, hf_has(h, "d_model") ? "d_model" : "hidden_size"));
+    if (l->cross) put_value(h, f, "kv_dim", hf_get(h, hf_key(h, "d_model")));
 }
 
 static bool add_rope(hf *h, const import_layer *l, int32_t width, const json_val *width_at,
@@ -167,13 +177,11 @@ bool import_add_layer(hf *h, const import_layer *l) {
     put_value(h, &f, "heads", hf_get(h, l->heads));
     put_int(h, &f, "head_dim", head_dim, width_at);
     put_op(h, l, &f);
-    if (!import_put_own(h, &f)) return false;
-    const json_val *full_rope = json_get(h->family, "full_rope");
-    const bool rotated = l->sliding || !full_rope; /* cohere2's full layers have no positions */
+    if (!import_put_own(h, l, &f)) return false;
     const bool off = hf_has(h, "alibi") && hf_get(h, "alibi")->boolean;
     double mscale2 = 1;
-    if (rotated && !off && !add_rope(h, l, head_dim, width_at, &f, &mscale2)) return false;
-    if (!rotated) put_text(h, &f, "rope", "none", NULL);
+    if (l->rope && !off && !add_rope(h, l, head_dim, width_at, &f, &mscale2)) return false;
+    if (!l->rope) put_text(h, &f, "rope", "none", NULL);
     if (!put_scale(h, head_dim, mscale2, &f) || !put_ffn(h, l, &f)) return false;
     put_members(h, &f, h->own_fields);
     if (h->layer_fields) put_members(h, &f, &h->layer_fields->item[h->out->layer_count]);

@@ -1,21 +1,24 @@
 /* import_own.c - what single families add to a layer: their rows name it. */
 #include "import_internal.h"
 
+#include <math.h>
 #include <string.h>
 
-/* Falcon's ALiBi is added before the factor 1/sqrt(head_dim). k - q in place of k: the same
- * softmax, and no large numbers. */
-static const char *alibi(hf *h, int32_t heads) {
+/* ALiBi, its slopes times a factor. k - q in place of k: the same softmax, and no large numbers. */
+static void put_alibi(hf *h, fields *f, int32_t heads, const char *factor, const json_val *at) {
     int32_t power = 1;
     while (power * 2 <= heads) power *= 2;
-    const char *first = arena_printf(h->a, "exp2(%.9g * (h + 1))", -8.0 / power);
-    if (power == heads) return arena_printf(h->a, "s + %s / sqrt(head_dim) * (k - q)", first);
-    return arena_printf(
-        h->a, "s + where(h < %d, %s, exp2(%.9g * (2 * h - %d))) / sqrt(head_dim) * (k - q)", power,
-        first, -4.0 / power, 2 * power - 1);
+    const char *slope = arena_printf(h->a, "exp2(%.9g * (h + 1))", -8.0 / power);
+    if (power != heads)
+        slope = arena_printf(h->a, "where(h < %d, %s, exp2(%.9g * (2 * h - %d)))", power, slope,
+                             -4.0 / power, 2 * power - 1);
+    put_text(h, f, "rope", "none", at);
+    put_text(h, f, "backend", "flex", at);
+    put_text(h, f, "score", arena_printf(h->a, "s + %s%s * (k - q)", slope, factor), at);
 }
 
-static bool put_falcon(hf *h, fields *f) {
+static bool put_falcon(hf *h, const import_layer *l, fields *f) {
+    (void)l;
     bool is_new, multi_query, parallel, use_alibi;
     int32_t heads, norms = 1;
     if (!hf_key_bool(h, "new_decoder_architecture", &is_new) ||
@@ -41,15 +44,245 @@ static bool put_falcon(hf *h, fields *f) {
         put_int(h, f, "kv_heads", 1, hf_get(h, "multi_query"));
     put_text(h, f, "residual", parallel ? "parallel" : "serial", hf_get(h, "parallel_attn"));
     if (parallel && norms == 1) put_bool(h, f, "shared_norm", true, ln);
-    if (!use_alibi) return true;
-    const json_val *at = hf_get(h, "alibi");
-    put_text(h, f, "rope", "none", at);
-    put_text(h, f, "backend", "flex", at);
-    put_text(h, f, "score", alibi(h, heads), at);
+    /* added before the factor of the scores */
+    if (use_alibi) put_alibi(h, f, heads, " / sqrt(head_dim)", hf_get(h, "alibi"));
     return true;
 }
 
-static bool put_deepseek(hf *h, fields *f) {
+static bool put_bloom(hf *h, const import_layer *l, fields *f) {
+    int32_t heads;
+    (void)l;
+    if (!hf_key_int(h, "n_head", 1, 65536, &heads)) return false;
+    put_alibi(h, f, heads, "", hf_get(h, "n_head"));
+    return true;
+}
+
+/* The slopes of MPT: of the next power of two heads, and where there are fewer, every second one
+ * first. */
+static const char *mpt_slope(hf *h, int32_t heads) {
+    int32_t power = 1;
+    while (power < heads) power *= 2;
+    const double step = -8.0 / power;
+    if (power == heads) return arena_printf(h->a, "exp2(%.9g * (h + 1))", step);
+    return arena_printf(h->a, "exp2(%.9g * where(h < %d, 2 * h + 2, 2 * h - %d))", step, power / 2,
+                        power - 1);
+}
+
+/* attn_config: what its class reads, and what changes nothing there. */
+static bool put_mpt(hf *h, const import_layer *l, fields *f) {
+    static const char *const read[] = {"alibi_bias_max", "softmax_scale", "clip_qkv"};
+    static const char *const unread[] = {"alibi", "prefix_lm", "qk_ln", "attn_uses_sequence_id"};
+    const json_val *in = hf_get(h, "attn_config"), *given[3] = {NULL};
+    int32_t heads;
+    double most, scale;
+    (void)l;
+    if (!hf_is_null(in) && in->kind != JSON_OBJECT)
+        return hf_fail(h, in, "must be an object, got %s", hf_quote(h, in));
+    for (int i = 0; i < 3; i++) given[i] = json_get(in, read[i]);
+    for (int i = 0; i < 4; i++) {
+        const json_val *v = json_get(in, unread[i]);
+        const bool usual = i == 0;
+        if (v && (v->kind != JSON_BOOL || v->boolean != usual))
+            return hf_fail(h, v, "must be %s: %s's class does so whatever stands here",
+                           usual ? "true" : "false", h->model_type);
+    }
+    if (given[2] && !hf_is_off(given[2]))
+        return hf_fail(h, given[2], "must be null: the spec has no limit for queries and keys");
+    if (given[0] && !hf_number(h, given[0], &most)) return false;
+    if (given[0] && most != 8)
+        return hf_fail(h, given[0], "must be 8, which %s's class has whatever stands here",
+                       h->model_type);
+    if (given[1] && !hf_is_null(given[1])) {
+        if (!hf_number(h, given[1], &scale)) return false;
+        put_float(h, f, "scale", scale, given[1]);
+    }
+    if (!hf_key_int(h, "n_heads", 1, 65536, &heads)) return false;
+    put_text(h, f, "backend", "flex", in);
+    put_text(h, f, "score", arena_printf(h->a, "s + %s * (k - q)", mpt_slope(h, heads)), in);
+    return true;
+}
+
+/* gpt2 and gpt_bigcode: the factor of the scores. */
+static bool put_gpt2(hf *h, const import_layer *l, fields *f) {
+    static const char by_layer[] = "scale_attn_by_inverse_layer_idx";
+    int32_t width, heads;
+    bool by_width, by_index = false, one_key = false;
+    const json_val *at = hf_get(h, "scale_attn_weights");
+    if (!hf_key_int(h, "n_embd", 1, 1048576, &width) ||
+        !hf_key_int(h, "n_head", 1, 65536, &heads) || !hf_bool(h, at, &by_width) ||
+        (hf_has(h, by_layer) && !hf_key_bool(h, by_layer, &by_index)) ||
+        (hf_has(h, "multi_query") && !hf_key_bool(h, "multi_query", &one_key)))
+        return false;
+    if (one_key) put_int(h, f, "kv_heads", 1, hf_get(h, "multi_query"));
+    if (by_width && !by_index) return true;
+    const double whole = by_width ? 1 / sqrt((double)width / heads) : 1;
+    put_float(h, f, "scale", by_index ? whole / (l->index + 1) : whole,
+              by_index ? hf_get(h, by_layer) : at);
+    return true;
+}
+
+static bool put_gptj(hf *h, const import_layer *l, fields *f) {
+    int32_t width;
+    (void)l;
+    if (!hf_key_int(h, "rotary_dim", 2, 65536, &width)) return false;
+    put_int(h, f, "rope_dim", width, hf_get(h, "rotary_dim"));
+    return true;
+}
+
+static bool put_opt(hf *h, const import_layer *l, fields *f) {
+    bool before;
+    (void)l;
+    if (!hf_key_bool(h, "do_layer_norm_before", &before)) return false;
+    if (!before) put_text(h, f, "norm_place", "post", hf_get(h, "do_layer_norm_before"));
+    return true;
+}
+
+/* Attention and ffn side by side, after one norm or two. */
+static bool put_stablelm(hf *h, const import_layer *l, fields *f) {
+    bool parallel;
+    (void)l;
+    const json_val *at = hf_get(h, "use_parallel_residual");
+    if (!hf_bool(h, at, &parallel)) return false;
+    put_text(h, f, "residual", parallel ? "parallel" : "serial", at);
+    if (parallel) put_bool(h, f, "shared_norm", true, at);
+    return true;
+}
+
+/* The factor of a query at its position, as a score: floor(position / original) steps. */
+static bool put_ministral3(hf *h, const import_layer *l, fields *f) {
+    const json_val *params = hf_get(h, "rope_parameters");
+    double beta, original;
+    (void)l;
+    if (hf_is_null(params)) params = hf_get(h, "rope_scaling");
+    const json_val *by = json_get(params, "llama_4_scaling_beta");
+    const json_val *steps = json_get(params, "original_max_position_embeddings");
+    if (!by || !steps)
+        return hf_fail(h, params,
+                       "needs llama_4_scaling_beta and original_max_position_embeddings");
+    int32_t step;
+    if (!hf_number(h, by, &beta) || !hf_int(h, steps, 1, INT32_MAX, &step)) return false;
+    original = step;
+    put_text(h, f, "backend", "flex", by);
+    put_text(h, f, "score",
+             arena_printf(h->a, "s * (1 + %.9g * log(1 + q // %.0f))", beta, original), by);
+    return true;
+}
+
+/* The first distance whose bucket is `exact` + j: floats as torch rounds them. */
+static int32_t bucket_from(int32_t buckets, int32_t longest, int32_t j) {
+    const int32_t exact = buckets / 2;
+    const float whole = (float)log((double)longest / exact);
+    for (int32_t n = exact;; n++) {
+        const float part = logf((float)n / (float)exact) / whole;
+        if ((int32_t)(part * (float)(buckets - exact)) >= j) return n;
+    }
+}
+
+/* T5's buckets of distances: each its own up to a half of them, then ever wider ones. A list of
+ * them for keys after the query, too, where it sees both ways. */
+static const char *bucket(hf *h, int32_t buckets, int32_t longest, bool both_ways) {
+    const char *n = both_ways ? "abs(k - q)" : "(q - k)";
+    if (both_ways) buckets /= 2;
+    buf b = buf_new(h->a);
+    buf_printf(&b, "min(%s, %d)", n, buckets / 2);
+    for (int32_t j = 1; j < buckets - buckets / 2; j++)
+        buf_printf(&b, " + where(%s >= %d, 1, 0)", n, bucket_from(buckets, longest, j));
+    if (both_ways) buf_printf(&b, " + where(k > q, %d, 0)", buckets);
+    return b.data;
+}
+
+/* scores + relative_attention_bias[bucket][h], a table of the model's, at run time. */
+static bool put_buckets(hf *h, fields *f, int32_t longest, bool both_ways) {
+    static const char key[] = "relative_attention_num_buckets";
+    const json_val *at = hf_get(h, key);
+    int32_t buckets;
+    if (!hf_int(h, at, 4, 4096, &buckets)) return false;
+    if (buckets % 4) return hf_fail(h, at, "must be a multiple of 4, got %d", buckets);
+    if (longest <= buckets / 2)
+        return hf_fail(h, at, "must be less than twice the longest distance, %d", longest);
+    put_text(h, f, "backend", "flex", at);
+    put_text(h, f, "tensor", arena_printf(h->a, "relative_attention_bias=f32[%d][heads]", buckets),
+             at);
+    put_text(h, f, "score",
+             arena_printf(h->a, "s + relative_attention_bias[%s][h]",
+                          bucket(h, buckets, longest, both_ways)),
+             at);
+    return true;
+}
+
+static bool put_mpnet(hf *h, const import_layer *l, fields *f) {
+    (void)l;
+    return put_buckets(h, f, 128, true);
+}
+
+/* Cross-attention has no bias; an ffn is "relu", "gated-gelu" and the like. */
+static bool put_t5(hf *h, const import_layer *l, fields *f) {
+    static const char longest_key[] = "relative_attention_max_distance";
+    const json_val *act = hf_get(h, "feed_forward_proj");
+    int32_t longest;
+    if (act->kind != JSON_STRING)
+        return hf_fail(h, act, "must be a string, got %s", hf_quote(h, act));
+    const bool gated = !strncmp(act->string, "gated-", 6);
+    const char *name = gated ? act->string + 6 : act->string;
+    if (!strcmp(act->string, "gated-gelu")) name = "gelu_new";
+    const char *kind = hf_ffn_kind(name, gated);
+    if (!kind && l->ffn != FFN_NONE)
+        return hf_fail(h, act, "%s is no ffn of the spec's: relu, gelu, gated-gelu, gated-silu",
+                       hf_quote(h, act));
+    if (kind) put_text(h, f, "ffn", kind, act);
+    if (l->cross) return true;
+    return hf_key_int(h, longest_key, 2, 1 << 20, &longest) &&
+           put_buckets(h, f, longest, !l->causal);
+}
+
+static bool put_wav2vec2(hf *h, const import_layer *l, fields *f) {
+    bool before;
+    (void)l;
+    const json_val *at = hf_get(h, "do_stable_layer_norm");
+    if (!hf_bool(h, at, &before)) return false;
+    put_text(h, f, "norm_place", before ? "pre" : "post", at);
+    return true;
+}
+
+static bool holds(const json_val *list, int32_t n) {
+    for (int i = 0; i < list->count; i++)
+        if (list->item[i].kind == JSON_NUMBER && list->item[i].number == n) return true;
+    return false;
+}
+
+/* Two thirds of a width, times a factor, to the next multiple: in float, as the class has it. */
+static bool adjusted(hf *h, int32_t *width) {
+    const json_val *times = hf_get(h, "block_ffn_dim_multiplier");
+    const double part = floor(2 * (double)*width / 3);
+    double factor = 1;
+    int32_t step;
+    *width = (int32_t)part;
+    if (hf_is_null(times)) return true;
+    if (!hf_number(h, times, &factor) || !hf_key_int(h, "block_multiple_of", 1, 1048576, &step))
+        return false;
+    if (!(factor > 0 && factor * part <= 1048576))
+        return hf_fail(h, times, "must be greater than 0, and make an ffn of at most 1048576");
+    *width = ((int32_t)(factor * part) + step - 1) / step * step;
+    return true;
+}
+
+static bool put_lfm2(hf *h, const import_layer *l, fields *f) {
+    const json_val *list = hf_get(h, "full_attn_idxs"), *at = hf_get(h, "intermediate_size");
+    int32_t width;
+    bool adjust;
+    if (hf_is_null(hf_get(h, "layer_types")) && !hf_is_null(list) && !holds(list, l->index))
+        return hf_fail(h, list,
+                       "layer %d is none of them: it is a convolution, which the spec cannot say",
+                       l->index);
+    if (!hf_int(h, at, 1, 1048576, &width) ||
+        !hf_key_bool(h, "block_auto_adjust_ff_dim", &adjust) || (adjust && !adjusted(h, &width)))
+        return false;
+    put_int(h, f, "ffn_dim", width, at);
+    return true;
+}
+
+static bool put_deepseek(hf *h, const import_layer *l, fields *f) {
+    (void)l;
     const json_val *kv = hf_get(h, "num_key_value_heads");
     int32_t heads, kv_heads;
     double eps = 0;
@@ -70,7 +303,8 @@ static bool put_deepseek(hf *h, fields *f) {
     return true;
 }
 
-static bool put_neox(hf *h, fields *f) {
+static bool put_neox(hf *h, const import_layer *l, fields *f) {
+    (void)l;
     bool parallel;
     if (!hf_key_bool(h, "use_parallel_residual", &parallel)) return false;
     put_text(h, f, "residual", parallel ? "parallel" : "serial",
@@ -92,13 +326,46 @@ static bool check_not_applied(hf *h) {
     return true;
 }
 
-bool import_put_own(hf *h, fields *f) {
+static bool is_any(const json_val *v, const json_val *values) {
+    for (int i = 0; i < values->count; i++)
+        if (json_same(v, &values->item[i])) return true;
+    return false;
+}
+
+bool import_check_only(hf *h) {
+    const json_val *rows = json_get(h->family, "only");
+    for (int i = 0; rows && i < rows->count; i++) {
+        const json_val *row = &rows->item[i], *v = hf_get(h, row->name);
+        const json_val *values = json_get(row, "is"), *layer = json_get(row, "layer");
+        if (is_any(v, values) || (!h->block && layer)) continue;
+        return hf_fail(h, v, "must be %s, got %s: %s", hf_quote(h, &values->item[0]),
+                       hf_quote(h, v), json_get(row, "why")->string);
+    }
+    return true;
+}
+
+bool import_put_own(hf *h, const import_layer *l, fields *f) {
     static const struct {
         const char *name; /* "adds" of a row */
-        bool (*put)(hf *h, fields *f);
-    } own[] = {{"falcon", put_falcon}, {"deepseek", put_deepseek}, {"neox", put_neox}};
+        bool (*put)(hf *h, const import_layer *l, fields *f);
+    } own[] = {
+        {"bloom", put_bloom},
+        {"deepseek", put_deepseek},
+        {"falcon", put_falcon},
+        {"gpt2", put_gpt2},
+        {"gptj", put_gptj},
+        {"lfm2", put_lfm2},
+        {"ministral3", put_ministral3},
+        {"mpnet", put_mpnet},
+        {"t5", put_t5},
+        {"mpt", put_mpt},
+        {"neox", put_neox},
+        {"opt", put_opt},
+        {"stablelm", put_stablelm},
+        {"wav2vec2", put_wav2vec2},
+    };
     if (!check_not_applied(h)) return false;
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        if (hf_row_is(h, "adds", own[i].name)) return own[i].put(h, f);
+        if (hf_row_is(h, "adds", own[i].name)) return own[i].put(h, l, f);
     return true;
 }

@@ -148,6 +148,22 @@ bool hf_row_says(const hf *h, const char *name) {
     return v && v->boolean;
 }
 
+const char *hf_key(const hf *h, const char *role) {
+    static const char *const usual[][2] = {{"heads", "num_attention_heads"},
+                                           {"layers", "num_hidden_layers"},
+                                           {"d_model", "hidden_size"},
+                                           {"ffn_dim", "intermediate_size"}};
+    const json_val *own = json_get(json_get(h->family, "roles"), role);
+    if (own) return own->string;
+    int i = 0;
+    while (strcmp(usual[i][0], role)) i++;
+    return usual[i][1];
+}
+
+bool hf_sees_both_ways(const hf *h) {
+    return hf_row_says(h, "encoder");
+}
+
 /* --- Fields of a layer --- */
 
 /* A layer's fields at level core, and kv_heads of mla, whose form implies them, are left out. */
@@ -201,7 +217,25 @@ void put_text(hf *h, fields *f, const char *field, const char *v, const json_val
     put_lua(h, f, field, x, from);
 }
 
+bool has_put(const fields *f, const char *field) {
+    for (int i = 0; i < f->count; i++)
+        if (!strcmp(f->item[i].field, field)) return true;
+    return false;
+}
+
 void put_nothing(fields *f, const char *field) {
     for (int i = 0; i < f->count; i++)
         if (!strcmp(f->item[i].field, field)) f->item[i--] = f->item[--f->count];
+}
+
+const char *hf_ffn_kind(const char *act, bool glu) {
+    static const char *const exact[] = {"gelu", "gelu_python", NULL};
+    static const char *const tanh_form[] = {
+        "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_accurate", "gelu_python_tanh", NULL};
+    for (int i = 0; exact[i]; i++)
+        if (!strcmp(act, exact[i])) return glu ? "geglu" : "gelu";
+    for (int i = 0; tanh_form[i]; i++)
+        if (!strcmp(act, tanh_form[i])) return glu ? "geglu_tanh" : "gelu_tanh";
+    if (!strcmp(act, "silu") || !strcmp(act, "swish")) return glu ? "swiglu" : NULL;
+    return !strcmp(act, "relu") && !glu ? "relu" : NULL;
 }

@@ -56,8 +56,13 @@ static bool per_kind(const hf *h) {
 }
 
 static const char *base_key(const hf *h, bool sliding) {
-    if (sliding && per_kind(h)) return "rope_local_base_freq";
-    return hf_has(h, "rotary_emb_base") ? "rotary_emb_base" : "rope_theta";
+    static const char *const local[] = {"rope_local_base_freq", "local_rope_theta"};
+    static const char *const usual[] = {"rotary_emb_base", "global_rope_theta"};
+    for (int i = 0; i < 2; i++)
+        if (sliding && per_kind(h) && hf_has(h, local[i])) return local[i];
+    for (int i = 0; i < 2; i++)
+        if (hf_has(h, usual[i])) return usual[i];
+    return "rope_theta";
 }
 
 /* The key that says how much of a head is rotated; null: all of it. */
@@ -161,7 +166,8 @@ static bool find_base(hf *h, bool sliding, rope *r) {
 static bool find_kind(hf *h, rope *r) {
     r->kind = "default";
     const json_val *kind = given(r->params, "rope_type"), *old = given(r->params, "type");
-    if (kind && old && !json_same(kind, old))
+    const bool mrope = old && old->kind == JSON_STRING && !strcmp(old->string, "mrope");
+    if (kind && old && !json_same(kind, old) && !(mrope && hf_row_says(h, "mrope")))
         return hf_fail(h, old, "says otherwise than %s: give one of them", kind->path);
     r->kind_at = kind ? kind : old;
     if (!r->kind_at) {
@@ -170,6 +176,7 @@ static bool find_kind(hf *h, rope *r) {
     }
     if (r->kind_at->kind != JSON_STRING) return hf_fail(h, r->kind_at, "must be a string");
     r->kind = r->kind_at->string;
+    if (!strcmp(r->kind, "mrope") && hf_row_says(h, "mrope")) r->kind = "default";
     return true;
 }
 
@@ -244,11 +251,13 @@ static bool known_kind(hf *h, const rope *r, const rope_kind **out) {
                                         hf_quote(h, r->kind_at)));
 }
 
+/* own: keys that the family's class reads beside those of the kind. */
 static bool check_keys(hf *h, const rope *r, const rope_kind *kind) {
+    const json_val *own = json_get(h->family, "rope_keys");
     for (int i = 0; r->params && i < r->params->count; i++) {
         const json_val *v = &r->params->item[i];
         if (listed(common_keys, v->name) || listed(kind->keys, v->name)) continue;
-        if (hf_is_null(v)) continue;
+        if (hf_is_null(v) || (own && listed(own->string, v->name))) continue;
         if (!listed(all_keys, v->name) && !hf_is_off(v))
             return hf_fail(h, v, "is not understood, and may change the positions");
         hf_note(h, v, "is not read where rope_type is %s", r->kind);

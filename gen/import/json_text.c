@@ -375,6 +375,40 @@ const json_val *json_get(const json_val *object, const char *name) {
     return *slot_of(object, name);
 }
 
+static void place_names(arena *a, json_val *object) {
+    object->slot = arena_alloc(a, (2 * (size_t)object->count + 1) * sizeof *object->slot);
+    for (int i = 0; i < object->count; i++)
+        *slot_of(object, object->item[i].name) = &object->item[i];
+}
+
+const json_val *json_over(arena *a, const json_val *base, const json_val *over) {
+    json_val *out = arena_alloc(a, sizeof *out);
+    *out = *over;
+    out->item = arena_alloc(a, ((size_t)base->count + (size_t)over->count + 1) * sizeof *out->item);
+    out->count = 0;
+    for (int i = 0; i < base->count; i++) {
+        const json_val *v = &base->item[i], *own = json_get(over, v->name);
+        const bool both = own && own->kind == JSON_OBJECT && v->kind == JSON_OBJECT;
+        out->item[out->count++] = both ? *json_over(a, v, own) : own ? *own : *v;
+    }
+    for (int i = 0; i < over->count; i++)
+        if (!json_get(base, over->item[i].name)) out->item[out->count++] = over->item[i];
+    place_names(a, out);
+    return out;
+}
+
+const json_val *json_less(arena *a, const json_val *object, const json_val *names) {
+    json_val *out = arena_alloc(a, sizeof *out);
+    *out = *object;
+    out->item = arena_alloc(a, ((size_t)object->count + 1) * sizeof *out->item);
+    out->count = 0;
+    for (int i = 0; i < object->count; i++)
+        if (!names || !listed(names, object->item[i].name))
+            out->item[out->count++] = object->item[i];
+    place_names(a, out);
+    return out;
+}
+
 static bool same_items(const json_val *x, const json_val *y) {
     if (x->count != y->count) return false;
     for (int i = 0; i < x->count; i++) {

@@ -41,6 +41,12 @@ const json_val *json_read(arena *a, const char *path, const char *text, const js
 /* A member by name, in the letters' case as given; null if there is none. */
 const json_val *json_get(const json_val *object, const char *name);
 
+/* An object with the members of both; where both have one, over's, and of two objects their members
+ * likewise. */
+const json_val *json_over(arena *a, const json_val *base, const json_val *over);
+/* An object less the members that a list, or null, names. */
+const json_val *json_less(arena *a, const json_val *object, const json_val *names);
+
 /* Same kind and same value; of objects, in any order. NaN is the same as nothing. */
 bool json_same(const json_val *x, const json_val *y);
 

@@ -26,6 +26,10 @@ static feed feed_weights(layer *l) {
                                    s->ffn_bias);
     w.up = weight_projection(l, (place[]){{"w1", first, all}, {"up_proj", 0, f}}, 2, f, in,
                              s->ffn_bias);
+    if (s->ffn == ATTN_FFN_XIELU) {
+        w.alpha_p = weight_need(l, "act_fn.alpha_p", 1, 1, 0, 0);
+        w.alpha_n = weight_need(l, "act_fn.alpha_n", 1, 1, 0, 0);
+    }
     w.down =
         weight_projection(l, (place[]){{"w2", 0, in}, {"down_proj", 0, in}}, 2, in, f, s->ffn_bias);
     return w;
@@ -38,7 +42,10 @@ static rows feed_forward(const layer *l, const feed *w, const rows *x) {
         const rows g = rows_apply(l, &w->gate, x);
         for (int64_t i = 0; i < count; i++) u.data[i] *= block_activation(l->s->ffn, g.data[i]);
     } else {
-        for (int64_t i = 0; i < count; i++) u.data[i] = block_activation(l->s->ffn, u.data[i]);
+        for (int64_t i = 0; i < count; i++)
+            u.data[i] = w->alpha_p
+                            ? block_xielu((double)*w->alpha_p, (double)*w->alpha_n, u.data[i])
+                            : block_activation(l->s->ffn, u.data[i]);
     }
     return rows_apply(l, &w->down, &u);
 }
@@ -54,13 +61,18 @@ typedef struct weights {
     mixture mixture;
 } weights;
 
+/* f(..) is normed before it joins x. */
+static bool norms_branch(const attn_spec *s) {
+    return s->norm_place == ATTN_NORM_PLACE_BOTH || s->norm_place == ATTN_NORM_PLACE_BRANCH;
+}
+
 static void take_weights(layer *l, weights *w) {
     const attn_spec *s = l->s;
-    const bool both = s->norm != ATTN_NORM_NONE && s->norm_place == ATTN_NORM_PLACE_BOTH;
-    w->norm1 = weight_norm(l, "norm1");
-    if (has_ffn(s) && !s->shared_norm) w->norm2 = weight_norm(l, "norm2");
-    if (both) w->post1 = weight_norm(l, "post_norm1");
-    if (both && has_ffn(s)) w->post2 = weight_norm(l, "post_norm2");
+    const bool branch = s->norm_place == ATTN_NORM_PLACE_BRANCH;
+    if (!branch) w->norm1 = weight_norm(l, "norm1");
+    if (!branch && has_ffn(s) && !s->shared_norm) w->norm2 = weight_norm(l, "norm2");
+    if (norms_branch(s)) w->post1 = weight_norm(l, "post_norm1");
+    if (norms_branch(s) && has_ffn(s)) w->post2 = weight_norm(l, "post_norm2");
     if (layer_is_shared(s))
         w->shared = shared_weights(l);
     else if (layer_is_mla(s))
@@ -91,13 +103,15 @@ static rows attention(const layer *l, const weights *w, const rows *x, const row
 
 /* One half of a serial layer: x and f(x) put together, around the norms. */
 static rows join(const layer *l, const norm *n, const norm *post, const rows *x, const rows *fx) {
-    rows y = l->s->norm_place == ATTN_NORM_PLACE_BOTH ? rows_normed(l, post, fx) : *fx;
+    rows y = norms_branch(l->s) ? rows_normed(l, post, fx) : *fx;
     if (l->s->residual != ATTN_RESIDUAL_NONE) y = rows_sum(l, x, &y);
     return l->s->norm_place == ATTN_NORM_PLACE_POST ? rows_normed(l, n, &y) : y;
 }
 
 static rows before(const layer *l, const norm *n, const rows *x) {
-    return l->s->norm_place == ATTN_NORM_PLACE_POST ? *x : rows_normed(l, n, x);
+    const int32_t place = l->s->norm_place;
+    const bool first = place == ATTN_NORM_PLACE_PRE || place == ATTN_NORM_PLACE_BOTH;
+    return first ? rows_normed(l, n, x) : *x;
 }
 
 static rows fed_forward(const layer *l, const weights *w, const rows *x) {

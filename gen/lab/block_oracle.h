@@ -28,15 +28,18 @@
 
 /* A weight by its canonical name, dense, row-major; matrices are [out, in], as PyTorch stores them.
  *
- * norms     norm1, norm2, and for norm_place = both post_norm1, post_norm2: .weight (.bias)
+ * norms     norm1, norm2; norm_place = both: post_norm1, post_norm2 too, branch: these alone:
+ *           .weight (.bias)
  * regular   q_proj k_proj v_proj o_proj: .weight (.bias); qkv: the rows of q, k, v in one;
- *           kv_proj: those of k, v; q_norm.weight k_norm.weight [head_dim]
+ *           kv_proj: those of k, v; q_norm.weight k_norm.weight [head_dim], or [heads * head_dim]
+ *           for qk_norm_over = all, [heads, head_dim] for qk_norm_weights = heads
  * mla       per_head: kv_proj.weight [c, in], q_proj.weight [H*K, in], w_kc_q [H,K,d], W_qr
  * [H,d,r], W_kr [H,c,r], w_kc_kv [H,K,c], out_proj.weight [width, H*K], for full_self o_proj.weight
  * [width, width] (sliding_self may carry one, which has no effect) shared: q_proj.weight, or
  * q_a_proj.weight, q_a_layernorm.weight, q_b_proj.weight; kv_a_proj_with_mqa.weight,
  * kv_a_layernorm.weight, kv_b_proj.weight, o_proj.weight ffn       gate_proj up_proj down_proj:
  * .weight (.bias); w1: the rows of gate, up in one; w2: down sinks     [H]
+ *           xielu: act_fn.alpha_p, act_fn.alpha_n [1]
  * moe       router.weight [experts, width], router.bias or e_score_correction_bias [experts];
  *           experts.gate_proj up_proj down_proj: .weight [experts, out, in] (.bias [experts, out]);
  *           shared_expert.gate_proj up_proj down_proj; shared_expert_gate.weight [1, width] */
@@ -123,5 +126,7 @@ void block_rope_angles(const attn_spec *spec, double *angle);
 double block_rope_mscale(const attn_spec *spec);
 /* Activation of an ffn kind: on the gate where there is one. */
 double block_activation(int32_t ffn, double x);
+/* Of ffn = xielu, with the layer's two numbers. */
+double block_xielu(double alpha_p, double alpha_n, double x);
 
 #endif

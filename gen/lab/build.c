@@ -343,7 +343,10 @@ static const kernel_lib *load(arena *a, const char *dir, diag *d) {
     diag old = {0};
     (void)(LOAD(spec_check) && LOAD(extent_check) && LOAD(plan_check) && LOAD(packed_check) &&
            LOAD(cache_check) && LOAD(cache_memory_check) && LOAD(prefill_check) &&
-           LOAD(step_check) && LOAD(store_rows) && LOAD(store_check));
+           LOAD(step_check) && LOAD(store_rows) && LOAD(store_check) && LOAD(cache_view) &&
+           LOAD(cache_truncate) && LOAD(cache_keep) && LOAD(cache_fork) && LOAD(cache_view_check) &&
+           LOAD(cache_truncate_check) && LOAD(cache_keep_check) && LOAD(cache_fork_check) &&
+           LOAD(merge));
 #undef LOAD
     return ok ? lib : NULL;
 }

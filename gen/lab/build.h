@@ -53,6 +53,25 @@ typedef struct kernel_lib {
                                  size_t size);
     attn_status (*step_check)(const attn_block *block, const attn_block_args *args, char *text,
                               size_t size);
+    attn_status (*cache_view)(const attn_block *block, const attn_cache *cache, int32_t first,
+                              int32_t count, attn_cache *view);
+    attn_status (*cache_truncate)(const attn_block *block, attn_cache *cache, int32_t item,
+                                  int32_t tokens);
+    attn_status (*cache_keep)(const attn_block *block, attn_cache *cache, int32_t item,
+                              int32_t tokens, const int32_t *slots, int32_t n);
+    attn_status (*cache_fork)(const attn_block *block, const attn_cache *from, int32_t from_item,
+                              attn_cache *to, int32_t to_item);
+    attn_status (*cache_view_check)(const attn_block *block, const attn_cache *cache, int32_t first,
+                                    int32_t count, const attn_cache *view, char *text, size_t size);
+    attn_status (*cache_truncate_check)(const attn_block *block, const attn_cache *cache,
+                                        int32_t item, int32_t tokens, char *text, size_t size);
+    attn_status (*cache_keep_check)(const attn_block *block, const attn_cache *cache, int32_t item,
+                                    int32_t tokens, const int32_t *slots, int32_t n, char *text,
+                                    size_t size);
+    attn_status (*cache_fork_check)(const attn_block *block, const attn_cache *from,
+                                    int32_t from_item, const attn_cache *to, int32_t to_item,
+                                    char *text, size_t size);
+    attn_status (*merge)(const attn_merge_args *args);
 } kernel_lib;
 
 /* What a library calls a function of attn.h, which gives some another name there by a macro. */

@@ -20,10 +20,11 @@ typedef struct linear {
 } linear;
 
 typedef struct norm {
-    int32_t kind; /* attn_norm */
-    const float *w, *b;
+    int32_t kind;       /* attn_norm */
+    const float *w, *b; /* null: 1, 0 */
     double eps;
     bool offset;
+    int32_t own; /* weights of each vector of a row: this far apart; 0: the same for all */
 } norm;
 
 /* A run in the making. */
@@ -54,7 +55,7 @@ const float *weight_need(layer *l, const char *name, int rank, int64_t d0, int64
 linear weight_projection(layer *l, const place *at, int places, int32_t out, int32_t in, bool bias);
 linear weight_own(layer *l, const char *name, int32_t out, int32_t in, bool bias);
 norm weight_norm(layer *l, const char *name);
-/* The norms inside the attention are always rms, with no bias. */
+/* The norms of latent rows are always rms, with no bias. */
 norm weight_inner_norm(layer *l, const char *name, int32_t width);
 /* Whatever nobody asked for is a mistake. */
 void weight_unused(layer *l);
@@ -74,7 +75,7 @@ void rows_multiply_left(const double *x, const float *w, int32_t in, int32_t out
 rows rows_apply(const layer *l, const linear *p, const rows *x);
 void rows_normalise(const norm *n, double *x, int32_t width); /* one vector, in place */
 rows rows_normed(const layer *l, const norm *n, const rows *x);
-rows rows_sum(const layer *l, const rows *x, const rows *y);
+rows rows_sum(const layer *l, const rows *x, const rows *y); /* x + residual_scale * y */
 
 /* --- oracle_rope.c --- */
 /* Every head of every row: x rows are [heads, step], rotation starts `at` into a head. */
@@ -96,7 +97,7 @@ void attention_store(const rows *x, int32_t heads, double *cache);
 /* from: the rows that keys are made of. */
 typedef struct regular {
     linear q, k, v, o;
-    norm q_norm, k_norm;
+    norm q_norm, k_norm; /* of q and k */
     const float *sinks;
 } regular;
 
@@ -124,7 +125,8 @@ rows shared_attention(const layer *l, const shared *w, const rows *x, const rows
 
 /* --- The feed-forward part --- */
 typedef struct feed {
-    linear gate, up, down; /* gate.w null: up alone */
+    linear gate, up, down;          /* gate.w null: up alone */
+    const float *alpha_p, *alpha_n; /* xielu's */
 } feed;
 
 /* oracle_experts.c: contract.md, "Mixtures of experts". */

@@ -120,11 +120,18 @@ static void route(const layer *l, const mixture *w, const double *x, int64_t row
 
 /* h[i]: what a hidden unit makes of its products. */
 static double unit(int32_t act, double g, double u) {
-    static const int32_t ffn[] = {ATTN_FFN_SWIGLU, ATTN_FFN_GEGLU,     ATTN_FFN_GEGLU_TANH,
-                                  ATTN_FFN_GELU,   ATTN_FFN_GELU_TANH, ATTN_FFN_RELU};
-    if (act >= ATTN_EXPERT_ACT_GELU && act <= ATTN_EXPERT_ACT_RELU)
-        return block_activation(ffn[act], u);
-    if (act != ATTN_EXPERT_ACT_SWIGLU_CLAMPED) return block_activation(ffn[act], g) * u;
+    switch (act) {
+    case ATTN_EXPERT_ACT_SWIGLU: return block_activation(ATTN_FFN_SWIGLU, g) * u;
+    case ATTN_EXPERT_ACT_GEGLU: return block_activation(ATTN_FFN_GEGLU, g) * u;
+    case ATTN_EXPERT_ACT_GEGLU_TANH: return block_activation(ATTN_FFN_GEGLU_TANH, g) * u;
+    case ATTN_EXPERT_ACT_GELU: return block_activation(ATTN_FFN_GELU, u);
+    case ATTN_EXPERT_ACT_GELU_TANH: return block_activation(ATTN_FFN_GELU_TANH, u);
+    case ATTN_EXPERT_ACT_RELU: return block_activation(ATTN_FFN_RELU, u);
+    case ATTN_EXPERT_ACT_RELU2: return block_activation(ATTN_FFN_RELU2, u);
+    case ATTN_EXPERT_ACT_QUICK_GELU: return block_activation(ATTN_FFN_QUICK_GELU, u);
+    case ATTN_EXPERT_ACT_SILU: return block_activation(ATTN_FFN_SILU, u);
+    default: break; /* SWIGLU_CLAMPED */
+    }
     g = fmin(g, 7);
     u = fmax(-7, fmin(u, 7));
     return g / (1 + exp(-1.702 * g)) * (u + 1);
@@ -136,8 +143,9 @@ static linear part(const float *w, const float *b, int64_t e, int32_t out, int32
 
 static feed expert(const layer *l, const mixture *w, int64_t e) {
     const int32_t in = block_width(l->s), f = l->s->expert_dim;
-    return (feed){part(w->gate, w->gate_bias, e, f, in), part(w->up, w->up_bias, e, f, in),
-                  part(w->down, w->down_bias, e, in, f)};
+    return (feed){.gate = part(w->gate, w->gate_bias, e, f, in),
+                  .up = part(w->up, w->up_bias, e, f, in),
+                  .down = part(w->down, w->down_bias, e, in, f)};
 }
 
 static void apply(const linear *p, const double *x, double *y) {

@@ -135,6 +135,24 @@ static rows attention_with_past(const layer *l, const float *cache, const rows *
     return all;
 }
 
+static norm qk_norm(layer *l, const char *name, int32_t heads) {
+    const attn_spec *s = l->s;
+    norm n = {.eps = (double)s->norm_eps, .offset = s->norm_offset};
+    if (!s->qk_norm) return n;
+    n.kind =
+        s->qk_norm_kind == ATTN_QK_NORM_KIND_LAYERNORM ? ATTN_NORM_LAYERNORM : ATTN_NORM_RMSNORM;
+    if (s->qk_norm_weights == ATTN_QK_NORM_WEIGHTS_NONE) return n;
+    if (s->qk_norm_over == ATTN_QK_NORM_OVER_ALL) {
+        n.w = weight_need(l, name, 1, heads * s->head_dim, 0, 0);
+    } else if (s->qk_norm_weights == ATTN_QK_NORM_WEIGHTS_HEADS) {
+        n.w = weight_need(l, name, 2, heads, s->head_dim, 0);
+        n.own = s->head_dim;
+    } else {
+        n.w = weight_need(l, name, 1, s->head_dim, 0, 0);
+    }
+    return n;
+}
+
 regular regular_weights(layer *l) {
     const attn_spec *s = l->s;
     const int32_t q = s->heads * s->head_dim, k = s->kv_heads * s->head_dim;
@@ -149,29 +167,39 @@ regular regular_weights(layer *l) {
         weight_projection(l, (place[]){{"qkv", q + k, all}, {"kv_proj", k, both}, {"v_proj", 0, v}},
                           3, v, kv_in, s->v_bias);
     w.o = weight_own(l, "o_proj", in, s->heads * s->v_dim, s->o_bias);
-    if (s->qk_norm) {
-        w.q_norm = weight_inner_norm(l, "q_norm", s->head_dim);
-        w.k_norm = weight_inner_norm(l, "k_norm", s->head_dim);
-    }
+    w.q_norm = qk_norm(l, "q_norm.weight", s->heads);
+    w.k_norm = qk_norm(l, "k_norm.weight", s->kv_heads);
     if (s->sinks) w.sinks = weight_need(l, "sinks", 1, s->heads, 0, 0);
     return w;
 }
 
-static void norm_heads(const norm *n, const rows *x, int32_t heads) {
-    const int32_t width = x->width / heads;
-    for (int64_t i = 0; n->w && i < rows_count(x); i++)
-        for (int32_t h = 0; x->live[i] && h < heads; h++)
-            rows_normalise(n, rows_at(x, i) + (int64_t)h * width, width);
+/* Each head of a row, or all of them as one vector. */
+static void norm_heads(const layer *l, const norm *n, const rows *x, int32_t heads) {
+    const int32_t parts = l->s->qk_norm_over == ATTN_QK_NORM_OVER_ALL ? 1 : heads;
+    const int32_t width = x->width / parts;
+    for (int64_t i = 0; i < rows_count(x); i++)
+        for (int32_t h = 0; x->live[i] && h < parts; h++) {
+            norm own = *n;
+            if (own.w) own.w += (int64_t)h * n->own;
+            rows_normalise(&own, rows_at(x, i) + (int64_t)h * width, width);
+        }
+}
+
+/* Queries or keys, normed and rotated. */
+static void norm_and_rotate(const layer *l, const norm *n, const rows *x, int32_t heads,
+                            const int32_t *position) {
+    const bool after = l->s->qk_norm_place == ATTN_QK_NORM_PLACE_AFTER;
+    if (!after) norm_heads(l, n, x, heads);
+    rows_rotate(l, x, heads, 0, position);
+    if (after) norm_heads(l, n, x, heads);
 }
 
 rows regular_attention(const layer *l, const regular *w, const rows *x, const rows *from) {
     const attn_spec *s = l->s;
     rows q = rows_apply(l, &w->q, x), k = rows_apply(l, &w->k, from),
          v = rows_apply(l, &w->v, from);
-    norm_heads(&w->q_norm, &q, s->heads);
-    norm_heads(&w->k_norm, &k, s->kv_heads);
-    rows_rotate(l, &q, s->heads, 0, l->q_position);
-    rows_rotate(l, &k, s->kv_heads, 0, l->k_position);
+    norm_and_rotate(l, &w->q_norm, &q, s->heads, l->q_position);
+    norm_and_rotate(l, &w->k_norm, &k, s->kv_heads, l->k_position);
     attention_round(l, &k, s->kv_heads, 0, true);
     attention_round(l, &v, s->v_heads, 0, false);
     attention_store(&k, s->kv_heads, l->c->cache_k);

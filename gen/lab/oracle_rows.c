@@ -87,7 +87,7 @@ void rows_normalise(const norm *n, double *x, int32_t width) {
         for (int32_t i = 0; i < width; i++) mean += x[i] / width;
     for (int32_t i = 0; i < width; i++) square += (x[i] - mean) * (x[i] - mean) / width;
     for (int32_t i = 0; i < width; i++) {
-        const double weight = n->offset ? 1 + (double)n->w[i] : (double)n->w[i];
+        const double weight = !n->w ? 1 : n->offset ? 1 + (double)n->w[i] : (double)n->w[i];
         x[i] = (x[i] - mean) / sqrt(square + n->eps) * weight;
         if (n->b) x[i] += (double)n->b[i];
     }
@@ -105,13 +105,24 @@ rows rows_normed(const layer *l, const norm *n, const rows *x) {
 
 rows rows_sum(const layer *l, const rows *x, const rows *y) {
     rows z = rows_new(l, x->tokens, x->width, x->live);
-    for (int64_t i = 0; i < rows_count(x) * x->width; i++) z.data[i] = x->data[i] + y->data[i];
+    const double scale = l->s->residual_scale != 0 ? (double)l->s->residual_scale : 1;
+    for (int64_t i = 0; i < rows_count(x) * x->width; i++)
+        z.data[i] = x->data[i] + scale * y->data[i];
     return z;
+}
+
+double block_xielu(double alpha_p, double alpha_n, double x) {
+    const double beta = 0.5, eps = -1e-6;
+    if (x > 0) return log1p(exp(alpha_p)) * x * x + beta * x;
+    return (expm1(fmin(x, eps)) - x) * (beta + log1p(exp(alpha_n))) + beta * x;
 }
 
 double block_activation(int32_t ffn, double x) {
     switch (ffn) {
-    case ATTN_FFN_SWIGLU: return x / (1 + exp(-x));
+    case ATTN_FFN_SWIGLU:
+    case ATTN_FFN_SILU: return x / (1 + exp(-x));
+    case ATTN_FFN_QUICK_GELU: return x / (1 + exp(-1.702 * x));
+    case ATTN_FFN_RELU2: return x > 0 ? x * x : 0;
     case ATTN_FFN_GEGLU:
     case ATTN_FFN_GELU: return 0.5 * x * erfc(-x / sqrt(2));
     case ATTN_FFN_GEGLU_TANH:

@@ -68,7 +68,8 @@ norm weight_norm(layer *l, const char *name) {
     const attn_spec *s = l->s;
     norm n = {.kind = s->norm, .eps = (double)s->norm_eps, .offset = s->norm_offset};
     if (n.kind == ATTN_NORM_NONE) return n;
-    n.w = weight_need(l, arena_printf(l->a, "%s.weight", name), 1, block_width(s), 0, 0);
+    if (!s->norm_bare)
+        n.w = weight_need(l, arena_printf(l->a, "%s.weight", name), 1, block_width(s), 0, 0);
     if (s->norm_bias)
         n.b = weight_need(l, arena_printf(l->a, "%s.bias", name), 1, block_width(s), 0, 0);
     return n;
@@ -142,7 +143,7 @@ int32_t block_weight_type(const attn_spec *s, const block_tensor *t) {
     static const char *const folded[] = {"q_proj.weight", "w_kc_q", "W_qr", NULL};
     static const char *const outputs[] = {"out_proj.weight", "o_proj.weight", NULL};
     static const char *const floats[] = {
-        "norm", "bias", "sinks", "router.weight", "shared_expert_gate", NULL};
+        "norm", "bias", "sinks", "router.weight", "shared_expert_gate", "act_fn", NULL};
     for (int i = 0; floats[i]; i++)
         if (strstr(name, floats[i])) return ATTN_WEIGHT_F32;
     const bool per_head = layer_is_mla(s) && !layer_is_shared(s);

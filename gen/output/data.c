@@ -188,6 +188,7 @@ static lua_val *exprs_to_lua(arena *a, const kernel_spec *k, const plan *p) {
                            text_c_comment(a, expr_range_text(a, k->mask_expr)));
         lua_val_set(a, t, "mask", mask);
     }
+    lua_val_set_bool(a, t, "relative", kernel_spec_relative(a, k));
     lua_val_set(a, t, "sides", sides_to_lua(a, k));
     lua_val_set_int(a, t, "scalar_count", k->scalar_count);
     return t;
@@ -208,11 +209,12 @@ static lua_val *spec_to_lua(arena *a, const product *p) {
             lua_val_set_bool(a, t, f->name, attn_field_get(f, s) == 1);
         } else if (f->kind == ATTN_KIND_INT) {
             lua_val_set_int(a, t, f->name, (int32_t)attn_field_get(f, s));
+        } else if (f->kind == ATTN_KIND_FLOAT && f->id == '.') {
+            lua_val_set_float(a, t, f->name, attn_field_get(f, s));
         }
     }
     if (s->level == ATTN_LEVEL_BLOCK && s->norm_eps != ATTN_UNSET_F)
         lua_val_set_float(a, t, "norm_eps", (double)s->norm_eps);
-    lua_val_set_float(a, t, "router_scale", (double)s->router_scale);
     lua_val_set_float(a, t, "scale", s->scale);
     if (s->softcap > 0)
         lua_val_set_float(a, t, "softcap", s->softcap);

@@ -194,6 +194,16 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
                 "complex product");
 }
 
+/* A sliding layer with expressions: whether its cache lets go of keys. */
+static void plan_cache_note(arena *a, const kernel_spec *k, block_plan *p) {
+    if ((!k->score_expr && !k->mask_expr) || attn_op_kept(&k->core) == ATTN_FAR) return;
+    note(p, kernel_spec_relative(a, k)
+                ? "cache: lets go of keys beyond the window: expressions see distances, wherever "
+                  "keys are counted from"
+                : "cache: keeps all keys: an expression sees the number of a key, and not its "
+                  "distance alone");
+}
+
 void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_plan *p) {
     const attn_spec *s = &k->core;
     *p = (block_plan){.isa = (attn_isa)(isa - isa_table), .width = isa->width};
@@ -207,6 +217,7 @@ void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_p
     block_plan_stages(s, p);
     snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_r%dc%d", k->name, isa->name, p->mr, p->nr);
     plan_notes(a, s, p);
+    plan_cache_note(a, k, p);
 }
 
 /* Those that a row passes. */

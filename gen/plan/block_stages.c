@@ -85,12 +85,20 @@ static bool is_cross(const attn_spec *s) {
     return s->kv_dim != ATTN_UNSET;
 }
 
+/* Of a norm of so many heads of queries or keys. */
+static int64_t qk_norm_weights(const attn_spec *s, int64_t heads) {
+    if (!s->qk_norm || s->qk_norm_weights == ATTN_QK_NORM_WEIGHTS_NONE) return 0;
+    const bool one = s->qk_norm_over == ATTN_QK_NORM_OVER_HEAD &&
+                     s->qk_norm_weights == ATTN_QK_NORM_WEIGHTS_HEAD;
+    return (one ? 1 : heads) * s->head_dim;
+}
+
 static void regular_vectors(const attn_spec *s, block_plan *p) {
     if (s->q_bias) vector(p, "Q_BIAS", (int64_t)s->heads * s->head_dim);
     if (s->k_bias) vector(p, "K_BIAS", (int64_t)s->kv_heads * s->head_dim);
     if (s->v_bias) vector(p, "V_BIAS", (int64_t)s->v_heads * s->v_dim);
-    if (s->qk_norm) vector(p, "Q_NORM", s->head_dim);
-    if (s->qk_norm) vector(p, "K_NORM", s->head_dim);
+    if (qk_norm_weights(s, s->heads)) vector(p, "Q_NORM", qk_norm_weights(s, s->heads));
+    if (qk_norm_weights(s, s->kv_heads)) vector(p, "K_NORM", qk_norm_weights(s, s->kv_heads));
     if (s->o_bias) vector(p, "O_BIAS", p->model);
 }
 
@@ -156,7 +164,7 @@ static void mla_shared(const attn_spec *s, block_plan *p) {
 /* --- The layer around it --- */
 
 static void norm(const attn_spec *s, block_plan *p, const char *weight, const char *bias) {
-    vector(p, weight, p->model);
+    if (!s->norm_bare) vector(p, weight, p->model);
     if (s->norm_bias) vector(p, bias, p->model);
 }
 
@@ -173,6 +181,7 @@ static void every_row(const attn_spec *s, block_plan *p) {
                           p->gated ? 2 * p->nr : 1);
     const int down = matrix(p, "DOWN", shared ? TYPE_OF(SHARED_DOWN) : TYPE_OF(DOWN_PROJ), p->model,
                             p->ffn_dim, 1);
+    if (s->ffn == ATTN_FFN_XIELU) vector(p, "XIELU", 2);
     if (s->ffn_bias) vector(p, "UP_BIAS", n);
     if (s->ffn_bias) vector(p, "DOWN_BIAS", p->model);
     STAGE(p, "up", up);
@@ -215,11 +224,12 @@ void block_plan_ffn(const attn_spec *s, block_plan *p) {
 }
 
 void block_plan_stages(const attn_spec *s, block_plan *p) {
-    const bool norms = s->norm != ATTN_NORM_NONE, both = s->norm_place == ATTN_NORM_PLACE_BOTH;
+    const bool norms = s->norm != ATTN_NORM_NONE, branch = s->norm_place == ATTN_NORM_PLACE_BRANCH;
+    const bool out = norms && (branch || s->norm_place == ATTN_NORM_PLACE_BOTH);
     p->spec = s;
     block_plan_ffn(s, p);
-    p->second_norm = norms && p->own_ffn && !s->shared_norm;
-    if (norms) norm(s, p, "NORM1", "NORM1_BIAS");
+    p->second_norm = norms && !branch && p->own_ffn && !s->shared_norm;
+    if (norms && !branch) norm(s, p, "NORM1", "NORM1_BIAS");
     if (s->form == ATTN_FORM_REGULAR)
         regular(s, p);
     else if (s->key == ATTN_KEY_PER_HEAD)
@@ -227,11 +237,11 @@ void block_plan_stages(const attn_spec *s, block_plan *p) {
     else
         mla_shared(s, p);
     if (s->sinks) vector(p, "SINKS", s->heads);
-    if (norms && both) norm(s, p, "POST1", "POST1_BIAS");
+    if (out) norm(s, p, "POST1", "POST1_BIAS");
     if (p->second_norm) norm(s, p, "NORM2", "NORM2_BIAS");
     if (p->experts) experts(s, p);
     if (p->every_row) every_row(s, p);
-    if (p->own_ffn && both) norm(s, p, "POST2", "POST2_BIAS");
+    if (p->own_ffn && out) norm(s, p, "POST2", "POST2_BIAS");
     /* Cosine and sine in double, of each pair at 64 positions. */
     if (p->frequency_count) place(p, "ROPE", 0, (int64_t)64 * 2 * 2 * p->frequency_count);
 }

@@ -78,7 +78,8 @@ static int64_t most_parts(const plan *p, int32_t rows, int32_t kv_len) {
 /* As most_tasks of part/run.c.tpl. */
 static uint64_t most_tasks(const plan *p, int32_t batch, int32_t q_len, int32_t kv_len) {
     const uint64_t items = (uint64_t)batch, heads = (uint64_t)p->heads;
-    if (!p->tiled) return items * heads * (((uint64_t)q_len + GATHER_ROWS - 1) / GATHER_ROWS);
+    if (!p->tiled)
+        return attn_times(heads, (items * (uint64_t)q_len + GATHER_ROWS - 1) / GATHER_ROWS);
     const int64_t parts = most_parts(p, min_int(q_len, p->decode_q), kv_len);
     const int rows = p->tile_vectors * isa_table[p->isa].width;
     const int tiles = q_len / rows + (q_len % rows > 0); /* few rows may run as tiles too */

@@ -66,12 +66,14 @@ static const char *float_text(arena *a, float x) {
 /* "y = x + attention(norm1(x))", by where norms and residuals stand. */
 static const char *part_formula(arena *a, const attn_spec *s, const char *from, const char *what,
                                 const char *norm, const char *post) {
-    const bool norms = s->norm != ATTN_NORM_NONE;
-    const char *in = norms && s->norm_place != ATTN_NORM_PLACE_POST
-                         ? arena_printf(a, "%s(%s)", norm, from)
-                         : from;
-    const char *out = arena_printf(a, "%s(%s)", what, in);
-    if (norms && s->norm_place == ATTN_NORM_PLACE_BOTH) out = arena_printf(a, "%s(%s)", post, out);
+    const bool norms = s->norm != ATTN_NORM_NONE, both = s->norm_place == ATTN_NORM_PLACE_BOTH;
+    const bool before = norms && (both || s->norm_place == ATTN_NORM_PLACE_PRE);
+    const bool after = norms && (both || s->norm_place == ATTN_NORM_PLACE_BRANCH);
+    const char *out =
+        arena_printf(a, "%s(%s)", what, before ? arena_printf(a, "%s(%s)", norm, from) : from);
+    if (after) out = arena_printf(a, "%s(%s)", post, out);
+    if (s->residual_scale != 0)
+        out = arena_printf(a, "%s * %s", float_text(a, s->residual_scale), out);
     const char *sum =
         s->residual == ATTN_RESIDUAL_NONE ? out : arena_printf(a, "%s + %s", from, out);
     if (norms && s->norm_place == ATTN_NORM_PLACE_POST) sum = arena_printf(a, "%s(%s)", norm, sum);
@@ -127,22 +129,39 @@ static const char *mixture_text(arena *a, const attn_spec *s) {
     return b.data;
 }
 
+/* "; rmsnorm of q and k heads" */
+static const char *qk_norm_text(arena *a, const attn_spec *s) {
+    if (!s->qk_norm) return "";
+    return arena_printf(a, "; %s of q and k %s%s%s", enum_text(a, "qk_norm_kind", s->qk_norm_kind),
+                        s->qk_norm_over == ATTN_QK_NORM_OVER_ALL ? "rows" : "heads",
+                        s->qk_norm_weights == ATTN_QK_NORM_WEIGHTS_NONE ? " without weights"
+                        : s->qk_norm_weights == ATTN_QK_NORM_WEIGHTS_HEADS
+                            ? ", weights of each head"
+                            : "",
+                        s->qk_norm_place == ATTN_QK_NORM_PLACE_AFTER ? ", after RoPE" : "");
+}
+
 /* The layer around the attention, as formulas of x. */
 static void say_layer(arena *a, fact_list *l, const attn_spec *s) {
     const bool kv = s->kv_dim != ATTN_UNSET;
     const bool own = s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
+    const char *scale =
+        s->residual_scale != 0 ? arena_printf(a, "%s * ", float_text(a, s->residual_scale)) : "";
     buf b = buf_new(a);
     buf_printf(&b, "rows of %d floats", attn_spec_row_dim(s));
     if (kv) buf_printf(&b, ", keys from a second input of %d", s->kv_dim);
     if (s->norm != ATTN_NORM_NONE)
         buf_printf(&b, "; %s%s, eps %s", enum_text(a, "norm", s->norm),
-                   s->norm_offset ? " (weights stored less one)" : "", float_text(a, s->norm_eps));
-    buf_printf(&b, "; biases: %s%s.", biases(a, s), s->qk_norm ? "; rmsnorm of q and k heads" : "");
+                   s->norm_offset ? " (weights stored less one)"
+                   : s->norm_bare ? " (without weights)"
+                                  : "",
+                   float_text(a, s->norm_eps));
+    buf_printf(&b, "; biases: %s%s.", biases(a, s), qk_norm_text(a, s));
     say(l, "Layer", "Layer: ", b.data);
     show(l, "Attention", "", part_formula(a, s, "x", "attention", "norm1", "post_norm1"));
     if (own && s->residual == ATTN_RESIDUAL_PARALLEL)
         show(l, "Feed-forward", "",
-             arena_printf(a, "y = y + ffn(%s(x))", s->shared_norm ? "norm1" : "norm2"));
+             arena_printf(a, "y = y + %sffn(%s(x))", scale, s->shared_norm ? "norm1" : "norm2"));
     else if (own)
         show(l, "Feed-forward", "", part_formula(a, s, "y", "ffn", "norm2", "post_norm2"));
     if (s->ffn == ATTN_FFN_MOE)

@@ -497,6 +497,11 @@ static void inner_kernel(const kernel_spec *block, const attn_spec *spec, kernel
     core->outer = false;
 }
 
+bool kernel_spec_relative(arena *a, const kernel_spec *k) {
+    if (k->score_expr && !expr_relative(a, k->score_expr)) return false;
+    return !k->mask_expr || expr_relative(a, k->mask_expr);
+}
+
 void kernel_spec_core(const kernel_spec *block, kernel_spec *core) {
     attn_spec spec;
     attn_spec_core(&block->core, &spec);

@@ -52,6 +52,10 @@ bool kernel_spec_types(arena *a, const spec_input *input, int32_t types[ATTN_MAT
  * and what expr_hash is the hash of; "" if there are none. */
 const char *kernel_spec_text(arena *a, const kernel_spec *k);
 
+/* Whether its expressions, if any, see distances between queries and keys and no positions: a
+ * sliding cache may let go of keys (expr_relative). */
+bool kernel_spec_relative(arena *a, const kernel_spec *k);
+
 /* The attention inside a layer, as a kernel of its own. */
 void kernel_spec_core(const kernel_spec *block, kernel_spec *core);
 /* The same with keys and values a head (key = shared). */

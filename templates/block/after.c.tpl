@@ -1,10 +1,11 @@
 $ -- What is normed is all of y: it holds x already, or x is not added.
 $ local whole = spec.norm_place == "post" or spec.residual == "none"
-$ local bias = spec.norm_bias and "l->w + " .. a.norm .. "_BIAS_AT" or "NULL"
+$ local weights = hooks("block/norm.c").of(a.norm)
+$ local scaled = spec.residual_scale ~= 0
 $ if whole then
 /* y = norm(sum) */
 $ else
-/* y = ${a.from} + norm(sum) */
+/* y = ${a.from} + ${scaled and f32(spec.residual_scale) .. " * " or ""}norm(sum) */
 $ end
 static void ${a.name}_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
@@ -12,13 +13,14 @@ static void ${a.name}_task(void *ctx, int64_t task, int worker) {
     const int32_t end = min32(l->some, (int32_t)task * MB + MB);
     for (int32_t i = (int32_t)task * MB; i < end; i++) {
         const int32_t row = l->first + i;
-        if (!row_exists(l, row)) continue;
         float *sum = l->sum + (int64_t)i * (MODEL + PAD), *y = y_row(l, row);
 $ if whole then
-        norm(y, sum, l->w + ${a.norm}_AT, ${bias});
+        norm(y, sum, ${weights});
 $ else
-        norm(sum, sum, l->w + ${a.norm}_AT, ${bias});
-$   if a.from == "x" then
+        norm(sum, sum, ${weights});
+$   if scaled then
+        join(y, ${a.from == "x" and "x_row(l, row)" or "y"}, sum, MODEL);
+$   elseif a.from == "x" then
         const float *x = x_row(l, row);
         for (int32_t c = 0; c < MODEL; c++) y[c] = x[c] + sum[c];
 $   else

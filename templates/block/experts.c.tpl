@@ -100,7 +100,6 @@ static void choose_task(void *ctx, int64_t task, int worker) {
     (void)worker;
     const int32_t end = min32(l->some, (int32_t)task * MB + MB);
     for (int32_t i = (int32_t)task * MB; i < end; i++) {
-        if (!row_exists(l, l->first + i)) continue;
         const float *z = l->z + (int64_t)i * SCORES;
         choose(${selection and "l, " or ""}z, l->pick + (int64_t)i * TOP_K);
 $ if spec.shared_gate then
@@ -117,14 +116,14 @@ static void sort_task(void *ctx, int64_t task, int worker) {
     (void)worker;
     memset(l->begin, 0, sizeof(int32_t) * (EXPERTS + 1));
     for (int32_t i = 0; i < l->some; i++)
-        for (int32_t n = 0; n < TOP_K && row_exists(l, l->first + i); n++)
+        for (int32_t n = 0; n < TOP_K; n++)
             l->begin[l->pick[(int64_t)i * TOP_K + n].expert + 1]++;
     for (int32_t e = 0; e < EXPERTS; e++) {
         next[e] = l->begin[e];
         l->begin[e + 1] += l->begin[e];
     }
     for (int32_t i = 0; i < l->some; i++)
-        for (int32_t n = 0; n < TOP_K && row_exists(l, l->first + i); n++) {
+        for (int32_t n = 0; n < TOP_K; n++) {
             const pick *p = &l->pick[(int64_t)i * TOP_K + n];
             l->slot[next[p->expert]++] = (slot){i, n == 0, p->weight};
         }

@@ -1,6 +1,8 @@
 $ local parallel = a.parallel
-$ local pre_norm = spec.norm ~= "none" and spec.norm_place ~= "post" and not parallel
-$ local summed = spec.norm_place == "post" or spec.norm_place == "both"
+$ local N = hooks("block/norm.c")
+$ local pre_norm = N.before and not parallel
+$ local summed = spec.norm_place == "post" or N.after
+$ local scaled = spec.residual_scale ~= 0
 $ local source = parallel and (spec.shared_norm and "l->a" or (a.second and "l->a2" or "l->a")) or "l->a"
 $ if not parallel then
 /* Rows of y${pre_norm and ", normalised," or ""} on their way into the feed-forward part. */
@@ -10,9 +12,8 @@ static void prepare_ffn_task(void *ctx, int64_t task, int worker) {
     const int32_t end = min32(l->first + l->some, l->first + (int32_t)task * MB + MB);
     for (int32_t row = l->first + (int32_t)task * MB; row < end; row++) {
         float *to = l->a + (int64_t)row * (MODEL + PAD);
-        if (!row_exists(l, row)) continue;
 $   if pre_norm then
-        norm(to, y_row(l, row), l->w + NORM2_AT, ${spec.norm_bias and "l->w + NORM2_BIAS_AT" or "NULL"});
+        norm(to, y_row(l, row), ${N.of("NORM2")});
 $   else
         memcpy(to, y_row(l, row), sizeof(float) * MODEL);
 $   end
@@ -20,7 +21,7 @@ $   end
 }
 
 $ end
-$ local act = { swiglu = "silu", geglu = "gelu", geglu_tanh = "gelu", gelu = "gelu", gelu_tanh = "gelu", relu = "relu", swiglu_clamped = "clamped" }
+$ local act = { swiglu = "silu", geglu = "gelu", geglu_tanh = "gelu", gelu = "gelu", gelu_tanh = "gelu", relu = "relu", swiglu_clamped = "clamped", relu2 = "relu2", quick_gelu = "quick_gelu", silu = "silu", xielu = "xielu" }
 $ local f = act[plan.activation]
 $ if f == "silu" then
 /* g / (1 + exp(-g)) */
@@ -35,6 +36,38 @@ static inline vf glu(vf g, vf u) {
     u = vf_max(vf_set1(-7), vf_min(limit, u));
     const vf gate = vf_mul(g, vf_sigmoid(vf_mul(vf_set1(${f32(1.702)}), g)));
     return vf_mul(gate, vf_add(u, vf_set1(1)));
+}
+$ elseif f == "quick_gelu" then
+/* g / (1 + exp(-1.702 g)) */
+static inline vf quick_gelu(vf g) {
+    return vf_mul(g, vf_sigmoid(vf_mul(vf_set1(${f32(1.702)}), g)));
+}
+$ elseif f == "relu2" then
+static inline vf relu2(vf g) {
+    const vf r = vf_max(g, vf_zero());
+    return vf_mul(r, r);
+}
+$ elseif f == "xielu" then
+$   local terms, factorial = {}, 1
+$   for i = 2, 11 do
+$     factorial = factorial * i
+$     terms[12 - i] = f32(1 / factorial)
+$   end
+/* With p, n of pack_xielu: p g^2 + g / 2 of g > 0, else (e^z - 1 - g) n + g / 2, z = min(g, -1e-6)
+ * (Huang and Schlag 2024). e^z - 1 - z of small z by its series: the difference cancels. */
+static inline vf xielu(vf g, const float *weights) {
+    static const float series[] = {
+${wrap(table.concat(terms, ", "))}
+    };
+    const vf p = vf_set1(weights[0]), n = vf_set1(weights[1]), half = vf_mul(g, vf_set1(0.5f));
+    const vf z = vf_min(g, vf_set1(${f32(-1e-6)}));
+    const vf far = vf_sub(vf_sub(vf_exp(z), vf_set1(1)), z);
+    vf near = vf_set1(series[0]);
+    for (int i = 1; i < ${#terms}; i++) near = vf_fma(near, z, vf_set1(series[i]));
+    near = vf_mul(near, vf_mul(z, z));
+    const vf e = vf_add(vf_select(vf_gt(z, vf_set1(-1)), near, far), vf_sub(z, g));
+    const vf above = vf_fma(vf_mul(p, g), g, half), below = vf_fma(n, e, half);
+    return vf_select(vf_gt(g, vf_zero()), above, below);
 }
 $ elseif f == "relu" then
 static inline vf relu(vf g) {
@@ -101,7 +134,6 @@ static void down_done(const layer *l, int32_t first, int32_t rows, int32_t col, 
                       float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         const int32_t row = l->first + first + i;
-        if (!row_exists(l, row)) continue;
 $ if spec.ffn_bias and plan.every_row then
         add(t, l->w + DOWN_BIAS_AT + col, cols);
 $ end
@@ -112,12 +144,20 @@ $ if plan.experts and plan.every_row then
 $ end
 $ if summed then
         float *to = l->sum + (int64_t)(first + i) * (MODEL + PAD) + col;
+$   if scaled and spec.norm_place == "post" then
+        join(to, y_row(l, row) + col, t, cols);
+$   else
         memcpy(to, t, sizeof(float) * (size_t)cols);
-$   if spec.norm_place == "post" then
+$     if spec.norm_place == "post" then
         add(to, y_row(l, row) + col, cols);
+$     end
 $   end
 $ else
+$   if scaled then
+        join(y_row(l, row) + col, y_row(l, row) + col, t, cols);
+$   else
         add(y_row(l, row) + col, t, cols);
+$   end
         if (is_q_pad(l, row)) memset(y_row(l, row) + col, 0, sizeof(float) * (size_t)cols);
 $ end
     }

@@ -1,6 +1,7 @@
 $ -- What becomes of a first product's columns. a.head: the function's; a.h: row i's hidden row;
 $ -- a.bias: of the columns, or false; a.f: the activation.
 $ local f = a.f
+$ local more = f == "xielu" and ", l->w + XIELU_AT" or ""
 $ if plan.gated then
 /* Panels of gate and up alternate: h = ${f == "clamped" and "glu(gate, up)" or f .. "(gate) * up"}. */
 ${a.head}
@@ -28,7 +29,7 @@ ${a.head}
 $   if a.bias then
             g = vf_add(g, vf_loadu(${a.bias} + col + c));
 $   end
-            vf_storeu(h + col + c, ${f}(g));
+            vf_storeu(h + col + c, ${f}(g${more}));
         }
     }
 }

@@ -1,6 +1,7 @@
 $ -- Rows on their way into the projections: normalised or copied, with their angles.
 $ local keys = a.keys
-$ local norms = spec.norm ~= "none" and spec.norm_place ~= "post" and not keys
+$ local N = hooks("block/norm.c")
+$ local norms = N.before and not keys
 $ local roped = #plan.frequencies > 0
 $ local width = keys and "KEY_SIDE" or "MODEL"
 $ local to = keys and "ak" or "a"
@@ -14,7 +15,7 @@ static void ${a.name}_task(void *ctx, int64_t task, int worker) {
     (void)worker;
 $ if keys then
     const attn_block_args *args = l->args;
-    const int32_t rows = l->key_rows, n = args->kv_tokens;
+    const int32_t rows = l->key_rows;
 $ else
     const int32_t rows = l->rows;
 $ end
@@ -25,40 +26,34 @@ $ end
     for (int32_t row = (int32_t)task * MB; row < end; row++) {
         float *to = l->${to} + (int64_t)row * (${width} + PAD);
 $ if keys then
-        const bool exists = !args->kv_count || row % n < args->kv_count[row / n];
-        const float *x = args->kv + row / n * args->kv_batch + row % n * args->kv_token;
+        const attn_block_row *r = &l->call->key_row[row];
+        const float *x = args->kv + r->item * args->kv_batch + r->token * args->kv_token;
 $ else
-        const bool exists = row_exists(l, row);
         const float *x = x_row(l, row);
 $ end
-        if (!exists) { /* never read */
-            memset(to, 0, sizeof(float) * ${width});
-$ if not keys and a.second then
-            memset(l->a2 + (int64_t)row * (MODEL + PAD), 0, sizeof(float) * MODEL);
-$ end
-        } else {
 $ if norms then
-            norm(to, x, l->w + NORM1_AT, ${spec.norm_bias and "l->w + NORM1_BIAS_AT" or "NULL"});
+        norm(to, x, ${N.of("NORM1")});
 $ else
-            memcpy(to, x, sizeof(float) * ${width});
+        memcpy(to, x, sizeof(float) * ${width});
 $ end
 $ if not keys and a.second then
-            float *to2 = l->a2 + (int64_t)row * (MODEL + PAD);
-            norm(to2, x, l->w + NORM2_AT, ${spec.norm_bias and "l->w + NORM2_BIAS_AT" or "NULL"});
+        float *to2 = l->a2 + (int64_t)row * (MODEL + PAD);
+        norm(to2, x, ${N.of("NORM2")});
 $ end
-        }
 $ if roped then
+$   if not keys then
+        const attn_block_row *r = &l->call->row[row];
+$   end
 $   if plan.given_positions and keys then
         const int32_t *ids = args->kv_pos;
-        const int32_t position = ids ? ids[row / n * args->kv_pos_batch + row % n] : row % n;
+        const int32_t position = ids ? ids[r->item * args->kv_pos_batch + r->token] : r->token;
 $   elseif plan.given_positions then
-        const attn_block_args *args = l->args;
-        const int32_t b = item_of(l, row), i = token_of(l, row);
-        const int32_t position = args->q_pos ? args->q_pos[b * args->q_pos_batch + i] : i;
+        const int32_t *ids = l->args->q_pos;
+        const int32_t position = ids ? ids[r->item * l->args->q_pos_batch + r->place] : r->token;
 $   elseif keys then
-        const int32_t position = row % n;
+        const int32_t position = r->token;
 $   else
-        const int32_t position = l->call->pos0[item_of(l, row)] + token_of(l, row);
+        const int32_t position = l->call->pos0[r->item] + r->token;
 $   end
         float *angles = l->${keys and "key_angles" or "angles"} + (int64_t)row * 2 * ROPE_DIM;
         angles_of(&at, position, l->w + ROPE_AT, angles);

@@ -1,4 +1,5 @@
 $ local norms = spec.norm ~= "none"
+$ local bare = spec.norm_bare or spec.qk_norm_weights == "none" -- some norms
 /* --- Rows --- */
 
 /* to += from */
@@ -8,6 +9,19 @@ static inline void add(float *restrict to, const float *restrict from, int32_t n
     for (; c < n; c++) to[c] += from[c];
 }
 
+$ if spec.residual_scale ~= 0 then
+/* to = x + ${f32(spec.residual_scale)} * from; to may be x. */
+static inline void join(float *to, const float *x, const float *from, int32_t n) {
+    const vf scale = vf_set1(${f32(spec.residual_scale)});
+    int32_t c = 0;
+    for (; c + W <= n; c += W)
+        vf_storeu(to + c, vf_fma(scale, vf_loadu(from + c), vf_loadu(x + c)));
+    if (c == n) return;
+    const vf tail = vf_fma(scale, vf_loadn(from + c, n - c), vf_loadn(x + c, n - c));
+    vf_storen(to + c, tail, n - c);
+}
+
+$ end
 $ local S = plan.kv.suffix
 $ if plan.rotate then
 /* A row of keys after RoPE, rotated as it is stored: in double, rounded once. */
@@ -69,16 +83,26 @@ static float sum_squares(const float *x, float mean, int32_t n) {
     return (float)sum;
 }
 
-/* to = (x - mean) * factor * weight${spec.norm_bias and " + bias" or ""}; to may be x. */
+/* to = (x - mean) * factor * weight${spec.norm_bias and " + bias" or ""}; to may be x.${bare and " No weight: 1." or ""} */
 static inline void scale_row(float *to, const float *x, float mean, float factor,
                              const float *weight, const float *bias, int32_t n) {
     const vf m = vf_set1(mean), f = vf_set1(factor);
     int32_t c = 0;
     for (; c + W <= n; c += W) {
+$ if bare then
+        vf y = vf_mul(vf_sub(vf_loadu(x + c), m), f);
+        if (weight) y = vf_mul(y, vf_loadu(weight + c));
+$ else
         const vf y = vf_mul(vf_mul(vf_sub(vf_loadu(x + c), m), f), vf_loadu(weight + c));
+$ end
         vf_storeu(to + c, bias ? vf_add(y, vf_loadu(bias + c)) : y);
     }
+$ if bare then
+    for (; c < n; c++)
+        to[c] = (x[c] - mean) * factor * (weight ? weight[c] : 1) + (bias ? bias[c] : 0);
+$ else
     for (; c < n; c++) to[c] = (x[c] - mean) * factor * weight[c] + (bias ? bias[c] : 0);
+$ end
 }
 
 /* Root mean square norm (Zhang and Sennrich 2019). */
@@ -89,13 +113,20 @@ static inline void rms_norm(float *to, const float *x, const float *weight, cons
 }
 
 $ end
-$ if spec.norm == "layernorm" then
+$ local general = spec.qk_norm and spec.qk_norm_kind == "layernorm"
+$ local N = general and "n" or "MODEL"
+$ if spec.norm == "layernorm" or general then
 /* Layer norm (Ba et al. 2016). */
+$   if general then
+static void layer_norm(float *to, const float *x, const float *weight, const float *bias,
+                       int32_t n) {
+$   else
 static void norm(float *to, const float *x, const float *weight, const float *bias) {
+$   end
     double sum = 0;
     int32_t c = 0;
-    while (c + 2 * W <= MODEL) {
-        const int32_t end = min32(c + SHORT, MODEL) - 2 * W;
+    while (c + 2 * W <= ${N}) {
+        const int32_t end = min32(c + SHORT, ${N}) - 2 * W;
         vf s0 = vf_zero(), s1 = vf_zero();
         for (; c <= end; c += 2 * W) {
             s0 = vf_add(s0, vf_loadu(x + c));
@@ -103,12 +134,18 @@ static void norm(float *to, const float *x, const float *weight, const float *bi
         }
         sum += (double)vf_reduce_add(vf_add(s0, s1));
     }
-    for (; c < MODEL; c++) sum += (double)x[c];
-    const float mean = (float)(sum / MODEL), variance = sum_squares(x, mean, MODEL) / MODEL;
-    scale_row(to, x, mean, 1 / sqrtf(variance + ${f32(spec.norm_eps)}), weight, bias, MODEL);
+    for (; c < ${N}; c++) sum += (double)x[c];
+    const float mean = (float)(sum / ${N}), variance = sum_squares(x, mean, ${N}) / ${N};
+    scale_row(to, x, mean, 1 / sqrtf(variance + ${f32(spec.norm_eps)}), weight, bias, ${N});
 }
 
-$ elseif norms then
+$ end
+$ if general and spec.norm == "layernorm" then
+static void norm(float *to, const float *x, const float *weight, const float *bias) {
+    layer_norm(to, x, weight, bias, MODEL);
+}
+
+$ elseif norms and spec.norm == "rmsnorm" then
 static void norm(float *to, const float *x, const float *weight, const float *bias) {
     rms_norm(to, x, weight, bias, MODEL);
 }
@@ -200,5 +237,6 @@ $ end
 /* Rows that come out as 0. */
 static inline bool is_q_pad(const layer *l, int32_t row) {
     const attn_block_args *a = l->args;
-    return a->q_pad && a->q_pad[item_of(l, row) * a->q_pad_batch + token_of(l, row)];
+    const attn_block_row *r = &l->call->row[row];
+    return a->q_pad && a->q_pad[r->item * a->q_pad_batch + r->place];
 }

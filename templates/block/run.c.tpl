@@ -1,11 +1,12 @@
-$ local post, both = spec.norm_place == "post", spec.norm_place == "both"
+$ local N = hooks("block/norm.c")
+$ local post, out = spec.norm_place == "post", N.after
 $ local parallel = spec.residual == "parallel"
 $ local roped = #plan.frequencies > 0
 $ local scales = not plan.scaled and {} or spec.key == "shared" and { "k" } or { "k", "v" } -- whose
 ATTN_TARGET_END
 /* --- Weights --- */
 
-$ if a.norms or spec.qk_norm or spec.key == "shared" then
+$ if (a.norms and not spec.norm_bare) or hooks("block/qk_norm.c").weights or spec.key == "shared" then
 /* Norm weights${spec.norm_offset and ", stored less one" or ""}. */
 static void pack_norm(attn_packing *p, int64_t at, int32_t weight, int64_t n) {
     attn_pack_vector(p, at, weight, 0, n);
@@ -37,6 +38,18 @@ static void pack_gated_bias(attn_packing *p, int64_t at, int32_t gate, int32_t u
 
 $   end
 $ end
+$ if spec.ffn == "xielu" then
+/* p = ln(1 + e^alpha_p) and n = 1/2 + ln(1 + e^alpha_n). */
+static void pack_xielu(attn_packing *p) {
+    attn_pack_vector(p, XIELU_AT, W_ACT_FN_ALPHA_P, 0, 1);
+    attn_pack_vector(p, XIELU_AT + 1, W_ACT_FN_ALPHA_N, 0, 1);
+    for (int i = 0; i < 2; i++) {
+        const double alpha = (double)p->to[XIELU_AT + i], least = i ? 0.5 : 0;
+        p->to[XIELU_AT + i] = (float)(least + fmax(alpha, 0) + log1p(exp(-fabs(alpha))));
+    }
+}
+
+$ end
 ${part(a.form, { section = "fold" })}
 
 $ if plan.experts then
@@ -45,17 +58,19 @@ ${part("block/pack_experts.c")}
 $ end
 static void pack(attn_packing *p) {
 $ local function norm(at, name)
+$   if not spec.norm_bare then
     pack_norm(p, ${at}_AT, W_${name}_WEIGHT, MODEL);
+$   end
 $   if spec.norm_bias then
     attn_pack_vector(p, ${at}_BIAS_AT, W_${name}_BIAS, 0, MODEL);
 $   end
 $ end
-$ if a.norms then norm("NORM1", "NORM1") end
+$ if N.first then norm("NORM1", "NORM1") end
 ${part(a.form, { section = "pack" })}
 $ if spec.sinks then
     attn_pack_vector(p, SINKS_AT, W_SINKS, 0, HEADS);
 $ end
-$ if a.norms and both then norm("POST1", "POST_NORM1") end
+$ if out then norm("POST1", "POST_NORM1") end
 $ if a.second then norm("NORM2", "NORM2") end
 $ if plan.experts then
     pack_router(p);
@@ -70,6 +85,9 @@ $   else
     attn_pack_rows(p, &matrices[M_UP], 0, ${w}UP_PROJ_WEIGHT, 0, FFN);
 $   end
     attn_pack_rows(p, &matrices[M_DOWN], 0, ${w}DOWN_PROJ_WEIGHT, 0, MODEL);
+$   if spec.ffn == "xielu" then
+    pack_xielu(p);
+$   end
 $   if spec.ffn_bias then
 $     if a.gated then
     pack_gated_bias(p, UP_BIAS_AT, ${w}GATE_PROJ_BIAS,${gap}${w}UP_PROJ_BIAS, FFN);
@@ -79,7 +97,7 @@ $     end
     attn_pack_vector(p, DOWN_BIAS_AT, ${w}DOWN_PROJ_BIAS, 0, MODEL);
 $   end
 $ end
-$ if a.own_ffn and both then norm("POST2", "POST_NORM2") end
+$ if a.own_ffn and out then norm("POST2", "POST_NORM2") end
 $ if roped then
     pack_rope(p->to + ROPE_AT);
 $ end
@@ -93,7 +111,7 @@ static int32_t chunk_rows(const attn_block_extent *e) {
 $ if plan.experts then
     const int64_t most = INT32_MAX / 2 / TOP_K; /* slots are counted in 32 bits */
 $ end
-    const int64_t rows = (int64_t)e->batch * e->tokens;
+    const int64_t rows = e->rows;
 $ if plan.experts then
     if (chunk > most) return (int32_t)(rows < most ? rows : most);
 $ end
@@ -102,7 +120,7 @@ $ end
 
 /* Places everything in the workspace and returns its size. base may be null. */
 static uint64_t layout(layer *l, const attn_block_extent *e, char *base) {
-    const uint64_t rows = (uint64_t)e->batch * (uint64_t)e->tokens;
+    const uint64_t rows = (uint64_t)e->rows;
     const uint64_t chunk = (uint64_t)chunk_rows(e);
     uint64_t bytes = 0;
     (void)chunk;
@@ -115,13 +133,13 @@ $ if roped then
     l->angles = attn_carve(base, &bytes, rows * 2 * ROPE_DIM * sizeof(float));
 $ end
 $ if spec.kv_dim > 0 then
-    const uint64_t key_rows = (uint64_t)e->batch * (uint64_t)e->kv_tokens;
+    const uint64_t key_rows = (uint64_t)e->kv_rows;
     l->ak = attn_carve(base, &bytes, key_rows * (KEY_SIDE + PAD) * sizeof(float));
 $   if roped then
     l->key_angles = attn_carve(base, &bytes, key_rows * 2 * ROPE_DIM * sizeof(float));
 $   end
 $ end
-$ if post or both then
+$ if post or out then
     l->sum = attn_carve(base, &bytes, chunk * (MODEL + PAD) * sizeof(float));
 $ end
 $ if plan.every_row then
@@ -169,9 +187,8 @@ static int64_t row_blocks(int32_t rows) {
 /* Rows that do not attend have seen nothing. */
 static void clear_rest(const layer *l, float *seen, int64_t width) {
     for (int32_t b = 0; b < l->call->extent.batch; b++) {
-        const int32_t rest = l->tokens - l->call->rows[b];
-        memset(seen + ((int64_t)b * l->tokens + l->call->rows[b]) * width, 0,
-               sizeof(float) * (size_t)(rest * width));
+        const int32_t end = l->call->begin[b + 1], first = l->call->begin[b] + l->call->rows[b];
+        memset(seen + first * width, 0, sizeof(float) * (size_t)((end - first) * width));
     }
 }
 
@@ -203,8 +220,7 @@ $ end
 
 static attn_status run(const attn_block_call *call) {
     const attn_block_extent *e = &call->extent;
-    layer l = {.call = call, .args = call->args, .w = call->packed, .tokens = e->tokens};
-    l.rows = e->batch * e->tokens;
+    layer l = {.call = call, .args = call->args, .w = call->packed, .rows = e->rows};
     layout(&l, e, call->workspace);
     if (e->cached) {
         l.k = call->k;
@@ -214,11 +230,14 @@ $ for _, name in ipairs(scales) do
 $ end
     }
 $ if spec.kv_dim > 0 then
-    l.key_rows = e->batch * e->kv_tokens;
+    l.key_rows = e->kv_rows;
     if (l.key_rows > 0) attn_parallel(call->team, row_blocks(l.key_rows), prepare_keys_task, &l);
 $ end
     attn_parallel(call->team, row_blocks(l.rows), prepare_task, &l);
     project(&l);
+$ if spec.qk_norm and spec.qk_norm_over == "all" then
+    norm_projected(&l);
+$ end
     if (l.rows == 0) return ATTN_OK;
     const attn_status status = attend(&l);
     if (status != ATTN_OK) return status;
@@ -226,7 +245,7 @@ $ end
     for (l.first = 0; l.first < l.rows; l.first += chunk) {
         l.some = min32(chunk, l.rows - l.first);
         output(&l);
-$ if post or both then
+$ if post or out then
         attn_parallel(call->team, row_blocks(l.some), after_attention_task, &l);
 $ end
 $ if a.own_ffn then
@@ -240,7 +259,7 @@ $   if plan.every_row then
         up(&l);
         down(&l);
 $   end
-$   if post or both then
+$   if post or out then
         attn_parallel(call->team, row_blocks(l.some), after_ffn_task, &l);
 $   end
 $ end

@@ -44,8 +44,8 @@ $ elseif a.section == "core" then
 $   if expand then
 ${part(keyed, { section = "core" })}
 $   end
-    args.q = (attn_view){l->q, (int64_t)l->tokens * Q_ROW, D, Q_ROW};
-    args.o = (attn_out){l->ctx, (int64_t)l->tokens * CTX_ROW, LATENT, CTX_ROW};
+    args.q = (attn_view){l->q, 0, D, Q_ROW};
+    args.o = (attn_out){l->ctx, 0, LATENT, CTX_ROW};
     clear_rest(l, l->ctx, CTX_ROW);
 $ else
 ${part(keyed, { section = a.section })}

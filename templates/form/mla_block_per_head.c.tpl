@@ -13,7 +13,7 @@ $   a.weight("kv_proj.weight", { c, plan.keys })
 $   a.weight("W_kr", { H, c, r })
 $   a.weight("w_kc_kv", { H, K, c })
 $   a.weight("out_proj.weight", { plan.model, H * K })
-$   if not cross then a.weight("o_proj.weight", { plan.model, plan.model }, not folded_out) end
+$   if not cross then a.weight("o_proj.weight", { plan.model, plan.model }, { ignored = not folded_out }) end
 $ elseif a.section == "sizes" then
     HEAD = ${K}, /* width of a value head after its up-projection */
     LATENT = ${c}, /* width of a latent row: the value of all heads */
@@ -104,11 +104,12 @@ static inline bool is_key_pad(const layer *l, int32_t row) {
     const attn_block_args *args = l->args;
     if (!args->key_padding) return false;
 $   if cross then
-    const int32_t b = row / args->kv_tokens, position = row % args->kv_tokens;
+    const attn_block_row *r = &l->call->key_row[row];
+    return args->key_padding[r->item * args->key_padding_batch + r->token];
 $   else
-    const int32_t b = item_of(l, row), position = l->call->pos0[b] + token_of(l, row);
+    const attn_block_row *r = &l->call->row[row];
+    return args->key_padding[r->item * args->key_padding_batch + l->call->pos0[r->item] + r->token];
 $   end
-    return args->key_padding[b * args->key_padding_batch + position];
 }
 
 /* Queries in retrieval space: whole heads of some rows. Padding is 0, so that what x holds there
@@ -134,11 +135,13 @@ static void latent_done(const layer *l, int32_t first, int32_t rows, int32_t col
                         float *t, ptrdiff_t ldt) {
     const size_t bytes = sizeof(float) * (size_t)cols;
     for (int32_t i = 0; i < rows; i++, t += ldt) {
+$   if not plan.scaled then
         ${plan.kv.c} *to = key_row(l, &l->v, first + i);
-        if (!to || is_key_pad(l, first + i)) memset(t, 0, bytes);
+$   end
+        if (is_key_pad(l, first + i)) memset(t, 0, bytes);
         memcpy(l->latent + (int64_t)(first + i) * LATENT_ROW + col, t, bytes);
 $   if not plan.scaled then
-        if (to) ${kv.store("to + col", "", "t", "cols", "bytes")}
+        ${kv.store("to + col", "", "t", "cols", "bytes")}
 $   end
     }
 }
@@ -157,7 +160,6 @@ static void k_done(const layer *l, int32_t first, int32_t rows, int32_t col, int
                    float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         ${plan.kv.c} *to = key_row(l, &l->k, first + i);
-        if (!to) continue;
         ${kv.scale_at("k", "first + i")}
 $   if plan.scaled then
         if (col == 0) store_latent(l, first + i);

@@ -145,11 +145,9 @@ $   end
 $   if stored then
         float *key = l->key + (int64_t)row * KEY_ROW;
         ${plan.kv.c} *to = key_row(l, &l->k, row);
-        if (!to) continue;
         rms_norm(key, key, l->w + KV_NORM_AT, NULL, LATENT);
 $   else
         float *key = l->key + (int64_t)row * KEY_ROW, *to = key_row(l, &l->k, row);
-        if (!to) continue;
         rms_norm(to, key, l->w + KV_NORM_AT, NULL, LATENT);
 $   end
 $   if roped then
@@ -253,7 +251,8 @@ $     end
     l->expand = e->tokens >= EXPAND_FROM;
     char *either = base ? base + bytes : NULL;
     uint64_t absorbed = 0, expanded = 0;
-    const uint64_t few = (uint64_t)e->batch * (uint64_t)min32(e->tokens, EXPAND_FROM - 1);
+    const uint64_t most = (uint64_t)e->batch * (uint64_t)min32(e->tokens, EXPAND_FROM - 1);
+    const uint64_t few = most < rows ? most : rows;
     l->q = attn_carve(either, &absorbed, few * Q_ROW * sizeof(float));
     l->ctx = attn_carve(either, &absorbed, few * CTX_ROW * sizeof(float));
     l->nope = attn_carve(either, &absorbed, few * NOPE_ROW * sizeof(float));
@@ -283,10 +282,10 @@ $ elseif a.section == "core" then
 $   if expand then
     if (l->expand) {
         const int64_t keys = args.kv_len_max;
-        args.q = (attn_view){l->q, (int64_t)l->tokens * EXPANDED_ROW, EXPANDED, EXPANDED_ROW};
+        args.q = (attn_view){l->q, 0, EXPANDED, EXPANDED_ROW};
         args.k = (attn_view){l->ek, HEADS * keys * EXPANDED, keys * EXPANDED, EXPANDED};
         args.v = (attn_view){l->ev, HEADS * keys * VALUE, keys * VALUE, VALUE};
-        args.o = (attn_out){l->o, (int64_t)l->tokens * O_ROW, VALUE, O_ROW};
+        args.o = (attn_out){l->o, 0, VALUE, O_ROW};
         clear_rest(l, l->o, O_ROW);
         const attn_kernel *core =
             &${plan.expanded};

@@ -3,7 +3,8 @@ $ local q, k, v = spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim, spe
 $ local out = spec.heads * spec.v_dim
 $ local roped = #plan.frequencies > 0
 $ local cross = spec.kv_dim > 0
-$ local kv = hooks("block/kv.c")
+$ local kv, qk = hooks("block/kv.c"), hooks("block/qk_norm.c")
+$ local Q_NORM_EACH, K_NORM_EACH = qk.norm("Q", "t + c", "col + c", "D"), qk.norm("K", "t + c", "col + c", "D")
 $ if a.section == "weights" then
 $   a.weight("q_proj.weight", { q, plan.model })
 $   a.weight("k_proj.weight", { k, plan.keys })
@@ -11,9 +12,9 @@ $   a.weight("v_proj.weight", { v, plan.keys })
 $   if spec.q_bias then a.weight("q_proj.bias", { q }) end
 $   if spec.k_bias then a.weight("k_proj.bias", { k }) end
 $   if spec.v_bias then a.weight("v_proj.bias", { v }) end
-$   if spec.qk_norm then
-$     a.weight("q_norm.weight", { spec.head_dim })
-$     a.weight("k_norm.weight", { spec.head_dim })
+$   if qk.weights then
+$     a.weight("q_norm.weight", qk.shape(spec.heads), { vector = true })
+$     a.weight("k_norm.weight", qk.shape(spec.kv_heads), { vector = true })
 $   end
 $   a.weight("o_proj.weight", { plan.model, out })
 $   if spec.o_bias then a.weight("o_proj.bias", { plan.model }) end
@@ -31,9 +32,15 @@ $   end
     V_HEADS = VALUE_HEADS,
     V_DIM = DV,
     Q_ROW = HEADS * D + ${plan.pad},
+$   if qk.whole then
+    K_ROW = KEY_HEADS * D + ${plan.pad},
+$   end
     CTX_ROW = HEADS * DV + ${plan.pad},
 $ elseif a.section == "members" then
     float *q;   /* [rows][HEADS * D] queries, rotated */
+$   if qk.whole then
+    float *raw; /* [${cross and "key_rows" or "rows"}][KEY_HEADS * D] keys before their norm */
+$   end
     float *ctx; /* [rows][HEADS * DV] what the heads saw */
 $ elseif a.section == "pack" then
     attn_pack_rows(p, &matrices[M_Q], 0, W_Q_PROJ_WEIGHT, 0, HEADS * D);
@@ -45,11 +52,36 @@ $     if spec[p[1] .. "_bias"] then
     attn_pack_vector(p, ${p[1]:upper()}_BIAS_AT, W_${p[1]:upper()}_PROJ_BIAS, 0, ${p[2]});
 $     end
 $   end
-$   if spec.qk_norm then
-    pack_norm(p, Q_NORM_AT, W_Q_NORM_WEIGHT, D);
-    pack_norm(p, K_NORM_AT, W_K_NORM_WEIGHT, D);
+$   if qk.weights then
+    pack_norm(p, Q_NORM_AT, W_Q_NORM_WEIGHT, ${qk.count("HEADS")});
+    pack_norm(p, K_NORM_AT, W_K_NORM_WEIGHT, ${qk.count("KEY_HEADS")});
 $   end
 $ elseif a.section == "code" then
+$   -- Heads of a row of keys, of columns col .. col + cols of the projection, to where keys live.
+$   local function store_keys(row)
+$     if roped then
+        const float *all = l->${cross and "key_angles" or "angles"};
+        const float *angles = all + (int64_t)(${row}) * 2 * ROPE_DIM;
+$     end
+        for (int32_t c = 0; c < cols; c += D) {
+$     if qk.before then
+            ${K_NORM_EACH}
+$     end
+$     if roped then
+            rope(t + c, angles);
+$     end
+$     if qk.after then
+            ${K_NORM_EACH}
+$     end
+$     if qk.last then
+        }
+        ${qk.norm("K", "t", false, "KEY_HEADS * D")}
+        for (int32_t c = 0; c < cols; c += D) {
+$     end
+            ${kv.turn("t + c")}
+            ${kv.store("to + (col + c) / D * l->k.head", "scale[(col + c) / D * l->k_scale.head]", "t + c", "D", "sizeof(float) * D")}
+        }
+$   end
 /* Queries: whole heads of some rows. Padding is 0, so that what x holds there changes no bit. */
 static void q_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
                    float *t, ptrdiff_t ldt) {
@@ -58,50 +90,101 @@ static void q_done(const layer *l, int32_t first, int32_t rows, int32_t col, int
 $   if spec.q_bias then
         add(t, l->w + Q_BIAS_AT + col, cols);
 $   end
-$   if spec.qk_norm then
-        for (int32_t c = 0; c < cols; c += D) rms_norm(t + c, t + c, l->w + Q_NORM_AT, NULL, D);
+$   local function norm_heads()
+$     if #Q_NORM_EACH > 52 then
+        for (int32_t c = 0; c < cols; c += D)
+            ${Q_NORM_EACH}
+$     else
+        for (int32_t c = 0; c < cols; c += D) ${Q_NORM_EACH}
+$     end
 $   end
-$   if roped then
+$   if not qk.whole then
+$     if qk.before then norm_heads() end
+$     if roped then
         const float *angles = l->angles + (int64_t)row * 2 * ROPE_DIM;
         for (int32_t c = 0; c < cols; c += D) rope(t + c, angles);
-$   end
+$     end
+$     if qk.after then norm_heads() end
         if (is_q_pad(l, row)) memset(t, 0, sizeof(float) * (size_t)cols);
+$   end
         memcpy(l->q + (int64_t)row * Q_ROW + col, t, sizeof(float) * (size_t)cols);
     }
 }
 
+$   if qk.whole then
+/* Keys, before their norm. */
+$   else
 /* Keys, rotated by their own positions, to where keys live. */
+$   end
 static void k_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
                    float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
+$   if not qk.whole then
         ${plan.kv.c} *to = key_row(l, &l->k, first + i);
-        if (!to) continue;
         ${kv.scale_at("k", "first + i")}
+$   end
 $   if spec.k_bias then
         add(t, l->w + K_BIAS_AT + col, cols);
 $   end
-$   if roped then
-        const float *all = l->${cross and "key_angles" or "angles"};
-        const float *angles = all + (int64_t)(first + i) * 2 * ROPE_DIM;
+$   if qk.whole then
+        memcpy(l->raw + (int64_t)(first + i) * K_ROW + col, t, sizeof(float) * (size_t)cols);
+$   else
+$     store_keys("first + i")
 $   end
-        for (int32_t c = 0; c < cols; c += D) {
-$   if spec.qk_norm then
-            rms_norm(t + c, t + c, l->w + K_NORM_AT, NULL, D);
-$   end
-$   if roped then
-            rope(t + c, angles);
-$   end
-            ${kv.turn("t + c")}
-            ${kv.store("to + (col + c) / D * l->k.head", "scale[(col + c) / D * l->k_scale.head]", "t + c", "D", "sizeof(float) * D")}
-        }
     }
 }
+$   if qk.whole then
+
+/* Queries, normed over all heads, and rotated. */
+static void norm_queries_task(void *ctx, int64_t task, int worker) {
+    const layer *l = ctx;
+    (void)worker;
+    const int32_t end = min32(l->rows, (int32_t)task * MB + MB);
+    for (int32_t row = (int32_t)task * MB; row < end; row++) {
+        float *q = l->q + (int64_t)row * Q_ROW;
+$     if qk.first then
+        ${qk.norm("Q", "q", false, "HEADS * D")}
+$     end
+$     if roped then
+        const float *angles = l->angles + (int64_t)row * 2 * ROPE_DIM;
+        for (int32_t c = 0; c < HEADS * D; c += D) rope(q + c, angles);
+$     end
+$     if qk.last then
+        ${qk.norm("Q", "q", false, "HEADS * D")}
+$     end
+        if (is_q_pad(l, row)) memset(q, 0, sizeof(float) * HEADS * D);
+    }
+}
+
+/* Keys likewise, to where they live. */
+static void norm_keys_task(void *ctx, int64_t task, int worker) {
+    const layer *l = ctx;
+    (void)worker;
+    const int32_t end = min32(l->${cross and "key_rows" or "rows"}, (int32_t)task * MB + MB);
+    for (int32_t row = (int32_t)task * MB; row < end; row++) {
+        enum { col = 0, cols = KEY_HEADS * D };
+        float *t = l->raw + (int64_t)row * K_ROW;
+        ${plan.kv.c} *to = key_row(l, &l->k, row);
+        ${kv.scale_at("k", "row")}
+$     if qk.first then
+        ${qk.norm("K", "t", false, "KEY_HEADS * D")}
+$     end
+$     store_keys("row")
+    }
+}
+
+static void norm_projected(layer *l) {
+    attn_team *const team = l->call->team;
+    attn_parallel(team, (l->rows + MB - 1) / MB, norm_queries_task, l);
+    const int32_t keys = l->${cross and "key_rows" or "rows"};
+    if (keys > 0) attn_parallel(team, (keys + MB - 1) / MB, norm_keys_task, l);
+}
+$   end
 
 static void v_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
                    float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
         ${plan.kv.c} *to = key_row(l, &l->v, first + i);
-        if (!to) continue;
         ${kv.scale_at("v", "first + i")}
 $   if spec.v_bias then
         add(t, l->w + V_BIAS_AT + col, cols);
@@ -128,8 +211,11 @@ ${part("block/matmul.c", { stage = "output", from = "l->ctx + (int64_t)l->first 
 $ elseif a.section == "layout" then
     l->q = attn_carve(base, &bytes, rows * Q_ROW * sizeof(float));
     l->ctx = attn_carve(base, &bytes, rows * CTX_ROW * sizeof(float));
+$   if qk.whole then
+    l->raw = attn_carve(base, &bytes, ${cross and "key_rows" or "rows"} * K_ROW * sizeof(float));
+$   end
 $ elseif a.section == "core" then
-    args.q = (attn_view){l->q, (int64_t)l->tokens * Q_ROW, D, Q_ROW};
-    args.o = (attn_out){l->ctx, (int64_t)l->tokens * CTX_ROW, DV, CTX_ROW};
+    args.q = (attn_view){l->q, 0, D, Q_ROW};
+    args.o = (attn_out){l->ctx, 0, DV, CTX_ROW};
     clear_rest(l, l->ctx, CTX_ROW);
 $ end

@@ -18,9 +18,10 @@ static item item_of(const call *c, int32_t b) {
         .args = args,
         .b = b,
         .q_start = args->q_start ? args->q_start[b] : 0,
-        .q_len = args->q_len,
+        .q_len = attn_row_count(args, b),
         .kv_len = args->kv_len ? args->kv_len[b] : args->kv_len_max,
         .minmax = c->minmax,
-        .rows = c->rows ? c->rows[b] : args->q_len,
+        .rows = c->rows ? c->rows[b] : attn_row_count(args, b),
+        .q_row = attn_first_row(args, b),
     };
 }

@@ -24,7 +24,7 @@ $   end
 $ end
 static inline const ${QT} *query_row(const item *x, int32_t h, int32_t i) {
     const attn_view *q = &x->args->q;
-    return ${layout.q_at("q->", "x->b", "h", "i")};
+    return ${layout.q_at("q->", "x->b", "h", "(x->q_row + i)")};
 }
 
 /* Null: the item has no padding. */

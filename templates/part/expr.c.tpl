@@ -37,6 +37,9 @@ $ if expr.mask then
     .classify = mask_classify,
     .range = mask_range,
 $ end
+$ if expr.relative then
+    .relative = true,
+$ end
 };
 $ if #expr.sides > 0 then
 

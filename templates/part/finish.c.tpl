@@ -4,7 +4,8 @@ $ local O, OT = plan.type.o.suffix, plan.type.o.c
  * of P, relative to the maximum m. */
 static ATTN_INLINE float finish_scale(const item *x, int32_t h, int32_t i, float m, double l) {
     const attn_args *args = x->args;
-    float *lse = args->lse ? args->lse + x->b * args->lse_batch + h * args->lse_head + i : NULL;
+    float *lse = args->lse ? args->lse + x->b * args->lse_batch + h * args->lse_head : NULL;
+    if (lse) lse += x->q_row + i;
 $ if spec.sinks then
     /* The sink joins the denominator. */
     const double sink = args->sinks[h];
@@ -23,7 +24,7 @@ $ end
 
 static inline ${OT} *output_row(const item *x, int32_t h, int32_t i) {
     const attn_out *o = &x->args->o;
-    return ${layout.o_at("o->", "x->b", "h", "i")};
+    return ${layout.o_at("o->", "x->b", "h", "(x->q_row + i)")};
 }
 
 /* No key of the row's range was hidden by a mask. */

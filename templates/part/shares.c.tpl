@@ -64,7 +64,7 @@ static attn_tile_class item_class(const item *x, int32_t first, int32_t last) {
 
 $ end
 static share share_of(const item *x) {
-    share s = {.first = 0, .last = -1, .decode = x->rows <= DECODE_Q};
+    share s = {.first = 0, .last = -1, .decode = x->rows > 0 && x->rows <= DECODE_Q};
     if (x->rows == 0) return s;
 $ if plan.scattered then
     const int64_t seen = rows_range(x, &s.first, &s.last);
@@ -167,14 +167,22 @@ $ end
     }
 }
 
-/* Numbers the tasks of all items, for so many a part of an item, or a packed block; returns how
- * many there are. */
-static int64_t number_tasks(const call *c, int64_t a_part, int64_t a_block) {
+/* How many tasks each thing that an item has is worth. */
+typedef struct weights {
+    int64_t few;   /* an item that runs as decode, */
+    int64_t part;  /* and each of its parts */
+    int64_t block; /* each packed block, */
+    int64_t set;   /* and each set of its query blocks */
+} weights;
+
+/* Numbers the tasks of all items; returns how many there are. */
+static int64_t number_tasks(const call *c, weights each) {
     int64_t tasks = 0;
     for (int32_t b = 0; b < c->args->batch; b++) {
         share *s = &c->share[b];
         s->task = tasks;
-        tasks += s->parts * a_part + s->blocks * a_block;
+        tasks += s->decode * each.few + s->parts * each.part + s->blocks * each.block +
+                 s->sets * each.set;
     }
     return tasks;
 }

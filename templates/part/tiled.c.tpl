@@ -57,8 +57,10 @@ typedef struct share {
     int32_t first, last; /* keys that some row sees; none: first > last */
     int32_t parts;       /* decode: parts that some row sees */
     int32_t blocks;      /* prefill: key blocks whose values are packed, first / BK the first */
-    bool decode;         /* its rows run as decode, not as tiles */
+    bool decode;         /* it has rows, and they run as decode, not as tiles */
+    int32_t sets;        /* prefill: tasks of a head, or of a value head */
     _Alignas(8) int64_t task; /* tasks of the items before it */
+    int64_t packed;      /* prefill: packed blocks of the items before it */
 } share;
 _Static_assert(sizeof(share) == ${plan.share_bytes}, "the plan's workspace");
 $ elseif a.section == "members" then

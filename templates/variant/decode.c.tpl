@@ -298,10 +298,9 @@ $ end
 static void merge_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
     float *o = c->work[worker].t[0].kept, *lost = c->work[worker].t[0].lost;
-    const int32_t g = (int32_t)(task % GROUPS), b = (int32_t)(task / GROUPS);
+    const int32_t b = item_of_task(c, &task), g = (int32_t)task;
     const item x = item_of(c, b);
     const int32_t parts = c->share[b].parts, rows = x.rows * GROUP;
-    if (!c->share[b].decode) return;
     for (int32_t row = 0; row < rows; row++) {
         float m = NO_MAX;
         double l = 0;
@@ -358,10 +357,10 @@ static void run_decode(call *c) {
     const attn_args *args = c->args;
     const int threads = max32(1, args->threads);
     const bool by_token = ${layout.head_step("args->k.")} < ${layout.k_step("args->k.")};
-    c->span = by_token ? decode_span(number_tasks(c, 1, 0), threads) : 1;
+    c->span = by_token ? decode_span(number_tasks(c, (weights){.part = 1}), threads) : 1;
     const int32_t sets = (GROUPS + c->span - 1) / c->span;
-    attn_parallel(c->team, number_tasks(c, sets, 0), decode_task, c);
-    attn_parallel(c->team, (int64_t)args->batch * GROUPS, merge_task, c);
+    attn_parallel(c->team, number_tasks(c, (weights){.part = sets}), decode_task, c);
+    attn_parallel(c->team, number_tasks(c, (weights){.few = GROUPS}), merge_task, c);
 }
 $ elseif a.section == "run" then
 if (c.few > 0) run_decode(&c);

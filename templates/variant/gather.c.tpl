@@ -157,27 +157,55 @@ $ end
 
 enum { GATHER_ROWS = ${plan.gather_rows} }; /* query rows a task */
 
-static inline int64_t gather_chunks(int32_t rows) {
-    return ((int64_t)rows + GATHER_ROWS - 1) / GATHER_ROWS;
+static inline int64_t gather_chunks(int64_t rows) {
+    return (rows + GATHER_ROWS - 1) / GATHER_ROWS;
+}
+
+/* Rows of all items, and those of the items before one. */
+static inline int64_t rows_before(const attn_args *args, int32_t b) {
+    return args->q_begin ? args->q_begin[b] - (int64_t)args->q_begin[0] : b * (int64_t)args->q_len;
+}
+
+/* The item of one of them. */
+static int32_t item_of_row(const attn_args *args, int64_t row) {
+    int32_t b = 0, end = args->batch; /* the item is b..end - 1 */
+    while (end - b > 1) {
+        const int32_t middle = b + (end - b) / 2;
+        if (rows_before(args, middle) <= row)
+            b = middle;
+        else
+            end = middle;
+    }
+    return b;
+}
+
+/* The rows from .. to - 1 of an item and head, of those that exist. */
+static void gather_rows(const call *c, scratch *w, int32_t b, int32_t h, int32_t from, int32_t to) {
+    const attn_args *args = c->args;
+    const item x = item_of(c, b);
+    ${KR}k = ${layout.k_rows("args->k.", "b", "key_head(h)")};
+    ${VR}v = ${layout.v_rows("args->v.", "b", "value_head(h)")};
+    for (int32_t i = from; i < min32(to, x.rows); i++) gather_row(&x, w, h, i, k, v);
 }
 
 static void gather_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
     const attn_args *args = c->args;
     scratch *w = &c->work[worker];
-    const int64_t chunks = gather_chunks(args->q_len);
-    const int32_t row = (int32_t)(task % chunks) * GATHER_ROWS;
-    const int32_t h = (int32_t)(task / chunks % HEADS), b = (int32_t)(task / chunks / HEADS);
-    const item x = item_of(c, b);
-    if (row >= x.rows) return;
-    ${KR}k = ${layout.k_rows("args->k.", "b", "key_head(h)")};
-    ${VR}v = ${layout.v_rows("args->v.", "b", "value_head(h)")};
-    for (int32_t n = min32(GATHER_ROWS, x.rows - row), i = 0; i < n; i++)
-        gather_row(&x, w, h, row + i, k, v);
+    const int64_t rows = rows_before(args, args->batch), chunks = gather_chunks(rows);
+    const int32_t h = (int32_t)(task / chunks);
+    int64_t row = task % chunks * GATHER_ROWS;
+    const int64_t end = row + GATHER_ROWS < rows ? row + GATHER_ROWS : rows;
+    for (int32_t b = item_of_row(args, row); row < end; b++) {
+        const int64_t first = rows_before(args, b), next = rows_before(args, b + 1);
+        const int64_t to = next < end ? next : end;
+        gather_rows(c, w, b, h, (int32_t)(row - first), (int32_t)(to - first));
+        row = to;
+    }
 }
 $ elseif a.section == "tasks" then
-return items * HEADS * (uint64_t)gather_chunks(e->q_len);
+return attn_times(HEADS, (uint64_t)gather_chunks((int64_t)items * e->q_len));
 $ elseif a.section == "run" then
-const int64_t heads = (int64_t)args->batch * HEADS;
-attn_parallel(team, heads * gather_chunks(args->q_len), gather_task, &c);
+const int64_t chunks = gather_chunks(rows_before(args, args->batch));
+attn_parallel(team, HEADS * chunks, gather_task, &c);
 $ end

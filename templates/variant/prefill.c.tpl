@@ -6,16 +6,16 @@ $ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
 $ local v_step = layout.v_step("args->v.")
 $ if a.section == "members" then
 bool whole;           /* V is packed before anything else, not key chunk by key chunk */
-float *packed;        /* V: [batch][value head][key block][column panel][key][column], */
+float *packed;        /* V: of each item [value head][key block][column panel][key][column], */
                       /* or [worker] a chunk_space */
+uint64_t room;        /* bytes there */
 $   if plan.scattered or plan.has_mask then
 uint8_t *seen;        /* [batch][value head][key block] some row may see a key of it */
 $   end
 int32_t blocks;       /* packed key blocks of an item at most */
 int32_t longest;      /* query rows of the longest of the others, */
 int64_t tiles;        /* and tiles of a head of all of them */
-int32_t chunks;       /* query blocks of a head at most, */
-int32_t chunk;        /* and how many tiles one has */
+int32_t chunk;        /* tiles of a query block */
 int32_t together;     /* key chunks: query blocks of a task */
 $ elseif a.section == "code" then
 /* --- prefill: query blocks of tiles over key blocks of packed V ---
@@ -25,9 +25,15 @@ $ elseif a.section == "code" then
  * its tiles keep their state from chunk to chunk. A tile goes through the same key blocks in the
  * same order in both ways, so that its bits are the same. */
 
+/* Query blocks of a head of so many rows. */
+static inline int32_t query_blocks(const call *c, int32_t rows) {
+    return (tiles_of(rows) + c->chunk - 1) / c->chunk;
+}
+
 /* The block-th of the key blocks that an item has packed. */
 static float *packed_block(const call *c, int32_t b, int32_t hv, int32_t block) {
-    return c->packed + (((int64_t)b * VALUE_HEADS + hv) * c->blocks + block) * BK * DVP;
+    const share *s = &c->share[b];
+    return c->packed + (s->packed + (int64_t)hv * s->blocks + block) * BK * DVP;
 }
 
 /* Packs the values of the keys first..n - 1 of the key block at k0 into column panels; columns past
@@ -192,13 +198,11 @@ static void block_finish(const item *x, const query_block *q) {
 static void prefill_task(void *ctx, int64_t task, int worker) {
     const call *c = ctx;
     scratch *w = &c->work[worker];
-    const int64_t heads = (int64_t)c->args->batch * HEADS;
-    /* The last query blocks have the most keys: they go first, so that threads end together. */
-    const int32_t chunk = c->chunks - 1 - (int32_t)(task / heads);
-    const int32_t b = (int32_t)(task % heads / HEADS), h = (int32_t)(task % heads % HEADS);
+    const int32_t b = item_of_task(c, &task), h = (int32_t)(task % HEADS);
     const item x = item_of(c, b);
     const share *s = &c->share[b];
-    if (s->decode || chunk * c->chunk >= tiles_of(x.rows)) return;
+    /* The last query blocks have the most keys: they go first, so that threads end together. */
+    const int32_t chunk = s->sets - 1 - (int32_t)(task / HEADS);
 
     ${engine.begin()}
     const query_block q = block_begin(c, &x, h, chunk, w->t);
@@ -239,12 +243,10 @@ static void chunks_task(void *ctx, int64_t task, int worker) {
     enum { SHARING = HEADS / VALUE_HEADS }; /* heads of a value head */
     const call *c = ctx;
     scratch *w = &c->work[worker];
-    const int64_t values = (int64_t)c->args->batch * VALUE_HEADS;
-    const int32_t b = (int32_t)(task % values / VALUE_HEADS);
-    const int32_t hv = (int32_t)(task % values % VALUE_HEADS);
+    const int32_t b = item_of_task(c, &task), hv = (int32_t)(task % VALUE_HEADS);
     const item x = item_of(c, b);
     const share *s = &c->share[b];
-    if (s->decode) return;
+    const int32_t chunks = query_blocks(c, x.rows);
 
     ${engine.begin()}
     query_block q[HELD];
@@ -252,10 +254,10 @@ static void chunks_task(void *ctx, int64_t task, int worker) {
     chunk_space *own = (chunk_space *)(void *)c->packed + worker;
     tile *t = own->t;
     for (int32_t i = 0; i < c->together; i++) {
-        const int64_t at = task / values * c->together + i; /* the last rows first, as above */
-        const int64_t chunk = c->chunks - 1 - at / SHARING;
+        const int64_t at = task / VALUE_HEADS * c->together + i; /* the last rows first, as above */
+        const int64_t chunk = chunks - 1 - at / SHARING;
         const int32_t h = hv * SHARING + (int32_t)(at % SHARING);
-        if (chunk < 0 || chunk * c->chunk >= tiles_of(x.rows)) continue;
+        if (chunk < 0) continue;
         q[count] = block_begin(c, &x, h, (int32_t)chunk, t);
         first = min32(first, q[count].first);
         last = max32(last, q[count].last);
@@ -296,29 +298,49 @@ const uint64_t panels = attn_times(items * VALUE_HEADS, attn_times(keys, DVP * s
 /* All is packed where that takes no more room than key chunks do, or than PACK_MOST. */
 const uint64_t chunks = attn_times(threads < tasks ? threads : tasks, sizeof(chunk_space));
 const uint64_t room = chunks > PACK_MOST ? chunks : PACK_MOST;
-c->whole = panels <= room;
-const uint64_t values = c->whole ? panels : room;
+c->room = panels < room ? panels : room;
+const uint64_t values = c->room;
 const uint64_t larger = e->q_len > DECODE_Q && values > partials ? values : partials;
 c->packed = c->partial = attn_carve(base, &bytes, larger);
 $ elseif a.section == "runner" then
+/* Whether the values of all items have room at once; then each one's lie after the others'. */
+static bool place_packed(call *c) {
+    int64_t blocks = 0;
+    for (int32_t b = 0; b < c->args->batch; b++) {
+        c->share[b].packed = blocks;
+        blocks += c->share[b].blocks * (int64_t)VALUE_HEADS;
+    }
+    return (uint64_t)blocks * BK * DVP * sizeof(float) <= c->room;
+}
+
+/* The tasks of each item: `together` query blocks of a head or, `sharing` of them, of all that
+ * share a value head. */
+static int64_t number_sets(const call *c, int32_t sharing, int32_t together, int32_t a_set) {
+    for (int32_t b = 0; b < c->args->batch; b++) {
+        share *s = &c->share[b];
+        const int64_t all = s->decode ? 0 : sharing * (int64_t)query_blocks(c, item_of(c, b).rows);
+        s->sets = (int32_t)((all + together - 1) / together);
+    }
+    return number_tasks(c, (weights){.set = a_set});
+}
+
 /* The others: V packed, then query blocks. */
 static void run_prefill(call *c) {
+    c->whole = place_packed(c);
     const int threads = max32(1, c->args->threads);
     /* Whole query blocks share keys in cache; smaller ones keep many threads busy. */
     const int64_t fair = HEADS * c->tiles / ((c->whole ? 4 : 2) * (int64_t)threads);
     c->chunk = threads == 1 || fair >= TILES ? TILES : max32(1, (int32_t)fair);
     c->chunk = min32(c->chunk, tiles_of(c->longest));
-    c->chunks = (tiles_of(c->longest) + c->chunk - 1) / c->chunk;
-    const int64_t batch = c->args->batch;
     if (c->whole) {
-        attn_parallel(c->team, number_tasks(c, 0, VALUE_HEADS), pack_v_task, c);
-        attn_parallel(c->team, batch * HEADS * c->chunks, prefill_task, c);
+        attn_parallel(c->team, number_tasks(c, (weights){.block = VALUE_HEADS}), pack_v_task, c);
+        attn_parallel(c->team, number_sets(c, 1, 1, HEADS), prefill_task, c);
         return;
     }
     const int64_t most = threads == 1 ? HELD : min64(HELD, fair), blocks = most / c->chunk;
-    const int64_t all = (int64_t)(HEADS / VALUE_HEADS) * c->chunks; /* of a value head */
+    const int64_t all = (int64_t)(HEADS / VALUE_HEADS) * query_blocks(c, c->longest);
     c->together = (int32_t)min64(max32(1, (int32_t)blocks), all);
-    attn_parallel(c->team, batch * VALUE_HEADS * ((all + c->together - 1) / c->together),
+    attn_parallel(c->team, number_sets(c, HEADS / VALUE_HEADS, c->together, VALUE_HEADS),
                   chunks_task, c);
 }
 $ elseif a.section == "run" then

@@ -99,9 +99,32 @@ statuses() { # attn.h: each status with its comment
         sed -nE 's/^ *(ATTN_[A-Z_]+),? *\t *(.*[^ ]) *$/| `\1` | \2 |/p'
 }
 
+families() { # rows of hf_families.json as a table: types of equal words share a row
+    awk '/^"(wrappers|out_of_reach|class_ends|families)":/ {part = $1}
+        part == "\"wrappers\":" && /^  "[^"]+": \{/ {split($0, a, "\""); add(a[2], "the layers of the text model inside, of whichever family it is")}
+        part == "\"out_of_reach\":" && /^  "/ {split($0, a, "\""); far[++m] = "`" a[2] "`"}
+        part == "\"families\":" && /^"[^"]+": \{/ {split($0, a, "\""); name = a[2]}
+        part == "\"families\":" && /^  "words": "|, "words": "/ {
+            sub(/.*"words": "/, ""); sub(/",?$/, ""); add(name, $0)
+        }
+        function add(n, w) {
+            if (!(w in seen)) words[seen[w] = ++count] = w
+            i = seen[w]; names[i] = names[i] (names[i] ? ", " : "") "`" n "`"
+        }
+        END {
+            print "| `model_type` | what its layers are |\n|---|---|"
+            for (i = 1; i <= count; i++) if (words[i] !~ /^the layers of the text/) print "| " names[i] " | " words[i] " |"
+            i = seen["the layers of the text model inside, of whichever family it is"]
+            print "| " names[i] " | " words[i] " |"
+            for (i = 1; i <= m; i++) all = all (i > 1 ? ", " : "") far[i]
+            print "| " all " | refused, with the reason |"
+        }' gen/import/hf_families.json
+}
+
 block() {
     case $1 in
     fields) fields ;;
+    families) families ;;
     helpers) helpers ;;
     statuses) statuses ;;
     my.lua) fenced lua <tests/product/my.lua ;;

@@ -29,7 +29,7 @@ seed() { # seed TARGET FOLDER
         grep -oE '(tensor|scalar)=[^;"]*' tests/property/specs.c | sed 's/^[a-z]*=//' | sort -u |
             files "$2" ;;
     model) cp gen/models/*.lua generated/model.lua tests/product/*.lua "$2" ;;
-    config) cp tests/import/*.json tests/import/cases/*.json "$2" ;;
+    config) cp tests/import/*.json tests/import/cases/*.json tests/import/families/*.json "$2" ;;
     gguf) cp tests/import/gguf/*.gguf "$2" ;;
     tune)
         printf 'return { ["attn_f32_regular_sdpa_full_self_h8d64"] = { avx2 = { vectors = 3, lazy = true } } }' > "$2/seed" ;;

@@ -228,6 +228,111 @@ def gemmas():
     gemma("gemma3", hf.Gemma3TextConfig, hf.Gemma3TextModel, True)
 
 
+def olmo2():
+    """Norms of the branches, before the residuals; one norm over all heads of q, of k."""
+    c = config(hf.Olmo2Config, num_key_value_heads=KV, rms_norm_eps=1e-6,
+               rope_parameters={"rope_type": "default", "rope_theta": 500.0})
+    m = hf.Olmo2Model(c)
+    layer = m.layers[0]
+    a = layer.self_attn
+    weights = {**llama_weights_no_norms(layer), "post_norm1": layer.post_attention_layernorm,
+               "post_norm2": layer.post_feedforward_layernorm, "q_norm": a.q_norm,
+               "k_norm": a.k_norm}
+    meta = {**LLAMA, "norm_place": "branch", "qk_norm": "true", "qk_norm_over": "all",
+            "rope_base": 500}
+    make("olmo2", m, layer, meta, weights)
+
+
+def olmo():
+    c = config(hf.OlmoConfig, num_key_value_heads=KV)
+    m = hf.OlmoModel(c)
+    layer = m.layers[0]
+    meta = {**LLAMA, "norm": "layernorm", "norm_bare": "true", "norm_eps": 1e-5,
+            "tolerance": 3e-5}  # the class normalises in f32
+    make("olmo", m, layer, meta, llama_weights_no_norms(layer))
+
+
+def granite():
+    c = config(hf.GraniteConfig, num_key_value_heads=KV, residual_multiplier=0.22,
+               attention_multiplier=0.3)
+    m = hf.GraniteModel(c)
+    meta = {**LLAMA, "residual_scale": 0.22, "scale": 0.3}
+    make("granite", m, m.layers[0], meta, llama_weights(m.layers[0]))
+
+
+def hunyuan():
+    c = config(hf.HunYuanDenseV1Config, num_key_value_heads=KV, head_dim=12, rms_norm_eps=1e-5,
+               rope_parameters={"rope_type": "default", "rope_theta": 10000.0})
+    m = hf.HunYuanDenseV1Model(c)
+    layer = m.layers[0]
+    a = layer.self_attn
+    weights = {**llama_weights(layer), "q_norm": a.query_layernorm, "k_norm": a.key_layernorm}
+    meta = {**LLAMA, "head_dim": 12, "norm_eps": 1e-5, "qk_norm": "true", "qk_norm_place": "after"}
+    make("hunyuan", m, layer, meta, weights)
+
+
+def cohere():
+    c = config(hf.CohereConfig, num_key_value_heads=KV, use_qk_norm=True,
+               rope_parameters={"rope_type": "default", "rope_theta": 10000.0})
+    m = hf.CohereModel(c)
+    layer = m.layers[0]
+    a = layer.self_attn
+    weights = {**llama_weights_no_norm2(layer), "q_norm": a.q_norm, "k_norm": a.k_norm}
+    meta = {**LLAMA, "norm": "layernorm", "norm_bias": "false", "norm_eps": 1e-5,
+            "rope": "interleaved", "residual": "parallel", "shared_norm": "true",
+            "qk_norm": "true", "qk_norm_kind": "layernorm", "qk_norm_weights": "heads"}
+    make("cohere_qk_norm", m, layer, meta, weights)
+
+
+def arcee():
+    c = config(hf.ArceeConfig, num_key_value_heads=KV, hidden_act="relu2", rms_norm_eps=1e-5)
+    m = hf.ArceeModel(c)
+    layer = m.layers[0]
+    meta = {**LLAMA, "norm_eps": 1e-5, "ffn": "relu2"}
+    make("arcee", m, layer, meta,
+         ungated(layer, layer.input_layernorm, layer.post_attention_layernorm))
+
+
+def apertus():
+    c = config(hf.ApertusConfig, num_key_value_heads=KV, hidden_act="xielu", rms_norm_eps=1e-5,
+               rope_parameters={"rope_type": "default", "rope_theta": 500.0})
+    m = hf.ApertusModel(c)
+    layer = m.layers[0]
+    a, act = layer.self_attn, layer.mlp.act_fn
+    act.beta.data, act.eps.data = torch.tensor(0.5), torch.tensor(-1e-6)  # they are bf16's
+    weights = lambda: {
+        **ungated(layer, layer.attention_layernorm, layer.feedforward_layernorm),
+        "q_norm": a.q_norm, "k_norm": a.k_norm,
+        "act_fn.alpha_p": act.alpha_p, "act_fn.alpha_n": act.alpha_n,
+    }
+    meta = {**LLAMA, "norm_eps": 1e-5, "ffn": "xielu", "qk_norm": "true", "rope_base": 500}
+    make("apertus", m, layer, meta, weights)
+
+
+def ungated(layer, norm1, norm2):
+    a, m = layer.self_attn, layer.mlp
+    return {
+        "norm1": norm1, "norm2": norm2, "q_proj": a.q_proj, "k_proj": a.k_proj,
+        "v_proj": a.v_proj, "o_proj": a.o_proj, "up_proj": m.up_proj, "down_proj": m.down_proj,
+    }
+
+
+def clip():
+    c = hf.CLIPVisionConfig(hidden_size=D, num_attention_heads=HEADS, num_hidden_layers=2,
+                            intermediate_size=48, attn_implementation="eager")
+    m = hf.CLIPVisionModel(c)
+    layer = m.encoder.layers[0]
+    a = layer.self_attn
+    weights = {
+        "q_proj": a.q_proj, "k_proj": a.k_proj, "v_proj": a.v_proj, "o_proj": a.out_proj,
+        "norm1": layer.layer_norm1, "norm2": layer.layer_norm2, "up_proj": layer.mlp.fc1,
+        "down_proj": layer.mlp.fc2,
+    }
+    meta = dict(form="regular", op="full_self", causal="false", heads=HEADS, d_model=D,
+                rope="none", ffn="quick_gelu", ffn_dim=48)
+    make("clip", m, layer, meta, weights, rope=False, visible=lambda q, k: q == q)
+
+
 def expert_weights(part, f):
     """Experts as [experts, out, in], gate and up one after the other."""
     return {
@@ -394,11 +499,14 @@ def cohere2():
 
 
 def llama_weights_no_norm2(layer):
+    return {"norm1": layer.input_layernorm, **llama_weights_no_norms(layer)}
+
+
+def llama_weights_no_norms(layer):
     a, m = layer.self_attn, layer.mlp
     return {
-        "norm1": layer.input_layernorm, "q_proj": a.q_proj, "k_proj": a.k_proj, "v_proj": a.v_proj,
-        "o_proj": a.o_proj, "gate_proj": m.gate_proj, "up_proj": m.up_proj,
-        "down_proj": m.down_proj,
+        "q_proj": a.q_proj, "k_proj": a.k_proj, "v_proj": a.v_proj, "o_proj": a.o_proj,
+        "gate_proj": m.gate_proj, "up_proj": m.up_proj, "down_proj": m.down_proj,
     }
 
 
@@ -573,6 +681,14 @@ def main():
     deepseek("deepseek_v3", 24)
     deepseek("deepseek_v3_no_lora", None)
     deepseek("deepseek_v3_moe", 24, moe=True)
+    olmo2()
+    olmo()
+    granite()
+    hunyuan()
+    cohere()
+    arcee()
+    apertus()
+    clip()
     qwen3_moe()
     qwen2_moe()
     mixtral()

@@ -23,5 +23,18 @@ for config in tests/import/*.json; do
     fi
     rm -rf "${work:?}/$name"
 done
+for config in tests/import/families/*.json; do
+    [ -n "${ATTN_FULL:-}" ] || break
+    folder=$work/$(basename "$config" .json)
+    if "$gen" generate "$config" --isa native -o "$folder" >"$work/log" 2>&1 &&
+        "$gen" check "$folder" >>"$work/log" 2>&1 && "$gen" explain "$config" >>"$work/log" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL: $config"
+        tail -n 20 "$work/log"
+    fi
+    rm -rf "${folder:?}"
+done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

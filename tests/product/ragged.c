@@ -1,5 +1,6 @@
 /* ragged.c - an item of a layer has the same bits alone and in any batch, however far it is padded:
- * by count, or by rows of q_pad. Runs every layer of ragged.lua; see ragged.sh. */
+ * by count, or by rows of q_pad, and where rows lie in a row. Runs every layer of ragged.lua; see
+ * ragged.sh. */
 #include "k.h"
 #include <math.h>
 #include <stdbool.h>
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 96, TOKENS = 60, KEYS = 90, ITEMS = 2, STEPS = 3 };
+enum { WIDTH = 96, TOKENS = 60, KEYS = 130, ITEMS = 2, STEPS = 3 };
 
 typedef struct layer {
     int index;
@@ -170,6 +171,46 @@ static void steps(const layer *l, int32_t n, int32_t tokens) {
     }
 }
 
+/* Items of every length in one call, their rows one after the other from row FROM on: prefilled,
+ * then stepped by other numbers of rows. */
+static void in_a_row(const layer *l) {
+    enum { FROM = 3, MANY = 6, CALLS = 3, ALL = FROM + 130 };
+    static const int32_t count[CALLS][MANY] = {
+        {0, 1, 17, 60, 4, 30}, {1, 1, 0, 2, 17, 1}, {1, 33, 1, 1, 0, 1}};
+    static float alone[TOKENS * WIDTH], row[ALL * WIDTH], y[ALL * WIDTH],
+        all_kv[MANY * KEYS * WIDTH];
+    static int32_t row_seg[ALL];
+    attn_cache many = new_cache(l, MANY), one[MANY];
+    for (int b = 0; b < MANY; b++) one[b] = new_cache(l, 1);
+    fill(all_kv, sizeof all_kv / sizeof *all_kv, 9, 1);
+    for (int call = 0; call < (l->cross ? 1 : CALLS); call++) {
+        int32_t begin[MANY + 1] = {FROM};
+        for (int b = 0; b < MANY; b++) begin[b + 1] = begin[b] + count[call][b];
+        fill(row, sizeof row / sizeof *row, 7 + (uint32_t)call, 1);
+        fill(y, sizeof y / sizeof *y, 3, 1);
+        for (int i = 0; i < ALL; i++) row_seg[i] = i * 7 % KEYS;
+        attn_block_args a = args_of(l, 0, MANY, TOKENS);
+        a.x = row, a.y = y, a.q_begin = begin, a.threads = 1 + call, a.cache = &many;
+        if (l->cross) a.kv = all_kv, a.seg = row_seg, a.cache = NULL;
+        float before[2 * WIDTH]; /* rows beside those of the call */
+        memcpy(before, y + (FROM - 1) * l->width, sizeof(float) * (size_t)l->width);
+        memcpy(before + WIDTH, y + begin[MANY] * l->width, sizeof(float) * (size_t)l->width);
+        run(l, &a, call > 0);
+        expect_same(l, before, y + (FROM - 1) * l->width, 1, "before call", call);
+        expect_same(l, before + WIDTH, y + begin[MANY] * l->width, 1, "after call", call);
+        for (int b = 0; b < MANY; b++) {
+            attn_block_args s = args_of(l, 0, 1, count[call][b]);
+            s.x = row + begin[b] * l->width, s.y = alone, s.cache = &one[b];
+            if (l->cross)
+                s.kv = all_kv + b * KEYS * WIDTH, s.seg = row_seg + begin[b], s.cache = NULL;
+            run(l, &s, call > 0);
+            expect_same(l, alone, y + begin[b] * l->width, count[call][b], "in a row, call", call);
+        }
+    }
+    for (int b = 0; b < MANY; b++) free(one[b].k);
+    free(many.k);
+}
+
 int main(void) {
     fill(x, sizeof x / sizeof *x, 1, 1);
     fill(kv, sizeof kv / sizeof *kv, 2, 1);
@@ -182,6 +223,7 @@ int main(void) {
             pad(&l, rows[i]);
         }
         for (int32_t tokens = 2; tokens <= 5; tokens++) steps(&l, 20, tokens);
+        in_a_row(&l);
         free(l.packed);
         attn_block_destroy(l.block);
     }

@@ -55,6 +55,7 @@ void layer_run_end(layer_run *run) {
 typedef struct buffers {
     guard x, y, kv, workspace;
     const int32_t *rows;
+    int32_t *begin; /* where rows lie in a row: [batch + 1]; else null */
     int64_t width;
     uint8_t *y_before, *cache_before;
 } buffers;
@@ -68,15 +69,39 @@ static size_t strides(rng *r, int32_t batch, int32_t tokens, int64_t width, int6
     return (size_t)((batch - 1) * *item + (tokens - 1) * *token + width);
 }
 
+/* Random gaps between rows, of which the call has so many floats. */
+static size_t row_strides(const layer_run *run, const attn_block_args *a, const buffers *m,
+                          int64_t *item, int64_t *token) {
+    const int32_t batch = run->p->c.batch;
+    if (!m->begin) return strides(run->r, batch, a->tokens, m->width, item, token);
+    const size_t floats = strides(run->r, 1, m->begin[batch], m->width, item, token);
+    *item = INT64_MAX / 8; /* not looked at */
+    return floats;
+}
+
+/* Row i of item b in x or y. */
+static int64_t row_at(const buffers *m, int64_t item, int64_t token, int32_t b, int32_t i) {
+    return m->begin ? (m->begin[b] + i) * token : b * item + i * token;
+}
+
+/* The same in what goes by rows alone; how many there are. */
+static int64_t number_of(const attn_block_args *a, const buffers *m, int32_t b, int32_t i) {
+    return row_at(m, a->tokens, 1, b, i);
+}
+static size_t numbers(const attn_block_args *a, const buffers *m) {
+    const size_t ragged = m->begin ? (size_t)m->begin[a->batch] : 0;
+    return m->begin ? ragged : (size_t)a->batch * (size_t)a->tokens;
+}
+
 /* Row i of item b of the call is row done[b] + i of the problem. */
 static void gather_rows(const layer_run *run, attn_block_args *a, buffers *m) {
     const block_case *c = &run->p->c;
-    size_t floats = strides(run->r, c->batch, a->tokens, m->width, &a->x_batch, &a->x_token);
+    size_t floats = row_strides(run, a, m, &a->x_batch, &a->x_token);
     m->x = guard_alloc(floats * sizeof(float), sizeof(float), false);
     float *x = (float *)(void *)m->x.data;
     for (int32_t b = 0; b < c->batch; b++)
         for (int32_t i = 0; i < m->rows[b]; i++)
-            memcpy(x + b * a->x_batch + i * a->x_token,
+            memcpy(x + row_at(m, a->x_batch, a->x_token, b, i),
                    c->x + ((int64_t)b * c->tokens + run->done[b] + i) * m->width,
                    (size_t)m->width * sizeof *x);
     a->x = x;
@@ -85,7 +110,7 @@ static void gather_rows(const layer_run *run, attn_block_args *a, buffers *m) {
         return;
     }
     guard_seal(&m->x);
-    floats = strides(run->r, c->batch, a->tokens, m->width, &a->y_batch, &a->y_token);
+    floats = row_strides(run, a, m, &a->y_batch, &a->y_token);
     m->y = guard_alloc(floats * sizeof(float), sizeof(float), false);
     a->y = (float *)(void *)m->y.data;
 }
@@ -95,12 +120,11 @@ static const int32_t *gather_ints(const layer_run *run, const attn_block_args *a
                                   const int32_t *all) {
     if (!all) return NULL;
     const block_case *c = &run->p->c;
-    int32_t *v = arena_alloc(run->a, ((size_t)c->batch * (size_t)a->tokens + 1) * sizeof *v);
+    int32_t *v = arena_alloc(run->a, (numbers(a, m) + 1) * sizeof *v);
+    for (size_t n = 0; n < numbers(a, m); n++) v[n] = INT32_MAX;
     for (int32_t b = 0; b < c->batch; b++)
-        for (int32_t i = 0; i < a->tokens; i++) {
-            const int64_t from = (int64_t)b * c->tokens + run->done[b] + i;
-            v[b * a->tokens + i] = i < m->rows[b] ? all[from] : INT32_MAX;
-        }
+        for (int32_t i = 0; i < m->rows[b]; i++)
+            v[number_of(a, m, b, i)] = all[(int64_t)b * c->tokens + run->done[b] + i];
     return v;
 }
 
@@ -109,19 +133,20 @@ static const int32_t *gather_positions(const layer_run *run, const attn_block_ar
                                        const buffers *m, bool prefill) {
     const block_case *c = &run->p->c;
     if (c->q_pos || prefill || !layer_has_kv(spec_of(run))) return gather_ints(run, a, m, c->q_pos);
-    int32_t *v = arena_alloc(run->a, ((size_t)c->batch * (size_t)a->tokens + 1) * sizeof *v);
+    int32_t *v = arena_alloc(run->a, (numbers(a, m) + 1) * sizeof *v);
     for (int32_t b = 0; b < c->batch; b++)
-        for (int32_t i = 0; i < a->tokens; i++) v[b * a->tokens + i] = run->done[b] + i;
+        for (int32_t i = 0; i < (m->begin ? m->rows[b] : a->tokens); i++)
+            v[number_of(a, m, b, i)] = run->done[b] + i;
     return v;
 }
 
 static const uint8_t *gather_pad(const layer_run *run, const attn_block_args *a, const buffers *m) {
     const block_case *c = &run->p->c;
     if (!c->q_pad) return NULL;
-    uint8_t *v = arena_alloc(run->a, (size_t)c->batch * (size_t)a->tokens + 1);
+    uint8_t *v = arena_alloc(run->a, numbers(a, m) + 1);
     for (int32_t b = 0; b < c->batch; b++)
         for (int32_t i = 0; i < m->rows[b]; i++)
-            v[b * a->tokens + i] = c->q_pad[(int64_t)b * c->tokens + run->done[b] + i];
+            v[number_of(a, m, b, i)] = c->q_pad[(int64_t)b * c->tokens + run->done[b] + i];
     return v;
 }
 
@@ -188,6 +213,15 @@ static void gather_kv(const layer_run *run, attn_block_args *a, buffers *m) {
     a->kv_pos = c->kv_pos, a->kv_pos_batch = c->kv_tokens;
 }
 
+/* Where rows lie in a row, from a random one on. */
+static int32_t *begins(const layer_run *run, const int32_t *rows) {
+    const int32_t batch = run->p->c.batch;
+    int32_t *begin = arena_alloc(run->a, ((size_t)batch + 1) * sizeof *begin);
+    begin[0] = rng_int(run->r, 0, 2);
+    for (int32_t b = 0; b < batch; b++) begin[b + 1] = begin[b] + rows[b];
+    return begin;
+}
+
 static attn_block_args gather(layer_run *run, const int32_t *rows, bool prefill, buffers *m) {
     const block_case *c = &run->p->c;
     attn_block_args a = ATTN_BLOCK_ARGS_INIT;
@@ -202,15 +236,16 @@ static attn_block_args gather(layer_run *run, const int32_t *rows, bool prefill,
     a.batch = c->batch, a.threads = run->threads, a.pool = run->pool;
     m->rows = rows;
     m->width = block_width(spec_of(run));
+    if (rng_chance(run->r, 40)) a.q_begin = m->begin = begins(run, rows);
     gather_rows(run, &a, m);
-    if (!all) a.count = rows;
+    if (!all && !m->begin) a.count = rows;
     if (layer_has_kv(spec_of(run)) && prefill) gather_kv(run, &a, m);
     if (run->cached) a.cache = &run->cache;
     a.key_padding = run->p->key_padding, a.key_padding_batch = block_keys(c);
     a.seg = gather_ints(run, &a, m, c->seg);
     a.q_pos = gather_positions(run, &a, m, prefill);
     a.q_pad = gather_pad(run, &a, m);
-    a.seg_batch = a.q_pos_batch = a.q_pad_batch = a.tokens;
+    a.seg_batch = a.q_pos_batch = a.q_pad_batch = m->begin ? INT64_MAX / 8 : a.tokens;
     gather_mask(run, &a, m);
     gather_sides(run, &a, m);
     a.packed = run->packed;
@@ -223,7 +258,7 @@ static bool collect(layer_run *run, const attn_block_args *a, const buffers *m) 
     const guard *g = run->alias ? &m->x : &m->y;
     for (int32_t b = 0; b < c->batch; b++)
         for (int32_t i = 0; i < m->rows[b]; i++) {
-            float *from = a->y + b * a->y_batch + i * a->y_token;
+            float *from = a->y + row_at(m, a->y_batch, a->y_token, b, i);
             memcpy(run->y + ((int64_t)b * c->tokens + run->done[b] + i) * m->width, from,
                    (size_t)m->width * sizeof *from);
             memcpy(from, m->y_before + ((uint8_t *)from - g->data),

@@ -2,6 +2,7 @@
 #include "layers.h"
 #include "types.h"
 #include "weight_types.h"
+#include <string.h>
 
 typedef struct writer {
     buf b;
@@ -139,7 +140,8 @@ static void put_mixture(writer *w) {
     const int router = pick(w, 0, 2);
     static const char *const routers[] = {"softmax_topk", "topk_softmax", "sigmoid"};
     buf_printf(&w->b, "ffn=moe;router=%s;", routers[router]);
-    CHOOSE(w, "expert_act", "swiglu", "swiglu_clamped", "geglu", "geglu_tanh", "gelu", "relu");
+    CHOOSE(w, "expert_act", "swiglu", "swiglu_clamped", "geglu", "geglu_tanh", "gelu", "relu",
+           "relu2", "quick_gelu", "silu");
     put(w, "experts", experts);
     put(w, "expert_dim", pick(w, 5, 40));
     maybe(w, "ffn_bias");
@@ -159,11 +161,13 @@ static void put_norms(writer *w, bool mixture) {
     buf_printf(&w->b, "norm=%s;", norm == 0 ? "none" : norm < 3 ? "layernorm" : "rmsnorm");
     buf_printf(&w->b, "residual=%s;", parallel ? "parallel" : bare ? "none" : "serial");
     if (chance(w, 50)) CHOOSE(w, "norm_eps", "1e-6", "0.001", "0.125");
+    if (chance(w, 25) && (parallel || !bare)) CHOOSE(w, "residual_scale", "0.22", "-1.5");
     if (norm > 0) {
-        maybe(w, "norm_bias");
-        maybe(w, "norm_offset");
+        const bool plain = chance(w, 20);
+        if (plain) buf_puts(&w->b, "norm_bare=true;");
+        if (!plain) maybe(w, "norm_bias"), maybe(w, "norm_offset");
         if (parallel) maybe(w, "shared_norm");
-        if (!parallel) CHOOSE(w, "norm_place", "pre", "post", "both");
+        if (!parallel) CHOOSE(w, "norm_place", "pre", "post", "both", "branch");
     }
     if (!parallel && bare) {
         buf_puts(&w->b, "ffn=none;");
@@ -173,9 +177,20 @@ static void put_norms(writer *w, bool mixture) {
     if (ffn < 2) buf_puts(&w->b, ffn == 0 ? "ffn=none;" : "ffn=external;");
     if (ffn >= 2 && mixture) put_mixture(w);
     if (ffn < 2 || mixture) return;
-    CHOOSE(w, "ffn", "swiglu", "geglu", "geglu_tanh", "gelu", "gelu_tanh", "relu");
+    CHOOSE(w, "ffn", "swiglu", "geglu", "geglu_tanh", "gelu", "gelu_tanh", "relu", "relu2",
+           "quick_gelu", "silu", "xielu");
     put(w, "ffn_dim", pick(w, 5, 90));
     maybe(w, "ffn_bias");
+}
+
+static void put_qk_norm(writer *w) {
+    if (!chance(w, 50)) return;
+    const bool all = chance(w, 40);
+    buf_printf(&w->b, "qk_norm=true;qk_norm_over=%s;", all ? "all" : "head");
+    CHOOSE(w, "qk_norm_kind", "rmsnorm", "rmsnorm", "layernorm");
+    CHOOSE(w, "qk_norm_place", "before", "after");
+    if (all) CHOOSE(w, "qk_norm_weights", "head", "none");
+    if (!all) CHOOSE(w, "qk_norm_weights", "head", "heads", "none");
 }
 
 static void put_biases(writer *w) {
@@ -183,7 +198,7 @@ static void put_biases(writer *w) {
     maybe(w, "k_bias");
     maybe(w, "v_bias");
     maybe(w, "o_bias");
-    maybe(w, "qk_norm");
+    put_qk_norm(w);
 }
 
 static void put_rope(writer *w, int32_t whole) {
@@ -226,6 +241,21 @@ static void put_weight_type(writer *w, int kind, int turn) {
     buf_printf(&w->b, "weight_type=%s;", attn_weight_get(type).name);
     if (is_regular(kind) && turn % 3 == 1) buf_puts(&w->b, "weight_types=q_proj=bf16, o_proj=f16;");
     if (!is_regular(kind) && turn % 4 > 1) buf_printf(&w->b, "weight_rest=%s;", rest[turn / 4 % 2]);
+}
+
+static bool sees_distances(const char *text) {
+    for (const char *at = text; at && *at; at += *at != 0) {
+        if (strncmp(at, "q - k", 5) == 0) at += 5;
+        const size_t n = strspn(at, "abcdefghijklmnopqrstuvwxyz_");
+        if (n == 1 && (*at == 'q' || *at == 'k')) return false;
+        if (n) at += n - 1;
+    }
+    return true;
+}
+
+bool layer_slides(const kernel_spec *k) {
+    return k->core.op == ATTN_OP_SLIDING_SELF && k->core.causal && sees_distances(k->score) &&
+           sees_distances(k->mask);
 }
 
 const char *layer_fields(arena *a, uint64_t seed, int index) {

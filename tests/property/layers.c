@@ -243,7 +243,7 @@ static void splits(const trial *t, const layer_run *cached) {
 static void exact_capacity(const trial *t) {
     const block_case *c = &t->p->c;
     const attn_spec *s = &c->spec->core;
-    if (!layer_slides(s) || c->mask) return;
+    if (!layer_slides(c->spec) || c->mask) return;
     const int32_t chunk = rng_int(t->r, 1, 12);
     const int32_t capacity = t->lib->cache_capacity(t->block, c->tokens, chunk);
     const int32_t want = c->tokens < s->window + chunk ? c->tokens : s->window + chunk;
@@ -269,7 +269,7 @@ static bool has_room(const layer_run *run, const int32_t *rows, bool prefill) {
     const attn_spec *s = &run->p->c.spec->core;
     for (int32_t b = 0; b < run->p->c.batch; b++) {
         const int32_t held = prefill ? 0 : run->cache.length[b];
-        const int32_t kept = layer_slides(s) && held > s->window ? s->window : held;
+        const int32_t kept = layer_slides(run->p->c.spec) && held > s->window ? s->window : held;
         if (rows[b] > run->cache.capacity - kept) return false;
     }
     return true;
@@ -309,8 +309,8 @@ static void too_small(const trial *t) {
     const block_case *c = &t->p->c;
     const attn_spec *s = &c->spec->core;
     if (layer_has_kv(s) || c->mask || c->spec->tensor_count) return;
-    const int32_t window = layer_slides(s) ? s->window : 0;
-    const int32_t chunk = layer_slides(s) ? rng_int(t->r, 2, 9) : c->tokens;
+    const int32_t window = layer_slides(c->spec) ? s->window : 0;
+    const int32_t chunk = layer_slides(c->spec) ? rng_int(t->r, 2, 9) : c->tokens;
     const int32_t capacity = window + chunk - 1;
     const char *what = arena_printf(t->a, "%d rows a call in a cache of %d", chunk, capacity);
     layer_run run = new_run(t, t->p, 1, false);

@@ -16,10 +16,8 @@ const char *layer_fields(arena *a, uint64_t seed, int index);
 static inline bool layer_has_kv(const attn_spec *s) {
     return s->kv_dim != ATTN_UNSET;
 }
-/* Keys may be let go of. */
-static inline bool layer_slides(const attn_spec *s) {
-    return s->op == ATTN_OP_SLIDING_SELF && s->causal && !s->expr_hash;
-}
+/* Keys may be let go of: no expression sees more of q and k than q - k, written so. */
+bool layer_slides(const kernel_spec *k);
 /* Keys and values are rounded. */
 static inline bool layer_rounds(const attn_spec *s) {
     return attn_spec_types(s).k != ATTN_TYPE_F32;

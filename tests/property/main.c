@@ -10,8 +10,8 @@
 static const char help[] =
     "usage: attn-property [options]\n"
     "\n"
-    "  --test LIST    sweep, sums, statuses, workspaces, mutations, layers, layer-statuses,\n"
-    "                 layer-mutations or all (default)\n"
+    "  --test LIST    sweep, sums, statuses, workspaces, mutations, caches, layers,\n"
+    "                 layer-statuses, layer-mutations or all (default)\n"
     "  --isa LIST     default: all that this CPU runs\n"
     "  --shapes N     problems a spec (default 25, or ATTN_PROPERTY_SHAPES)\n"
     "  --seed N       (default 1, or ATTN_PROPERTY_SEED)\n"
@@ -87,6 +87,7 @@ static const struct {
     {"layers", property_layers},
     {"layer-mutations", property_layer_mutations},
     {"sums", property_sums},
+    {"caches", property_caches},
     {"workspaces", property_workspaces},
     {"statuses", property_statuses},
     {"layer-statuses", property_layer_statuses},

@@ -62,6 +62,7 @@ int property_sums(const property_options *o);       /* rule 8 over many keys */
 int property_workspaces(const property_options *o); /* planned and generated figures agree */
 int property_mutations(const property_options *o);  /* a changed kernel must be noticed */
 
+int property_caches(const property_options *o); /* items that are viewed, forked and taken back */
 int property_layers(const property_options *o); /* whole layers at random */
 int property_layer_statuses(const property_options *o);
 int property_layer_mutations(const property_options *o);

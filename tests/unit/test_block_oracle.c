@@ -145,6 +145,7 @@ Test(block_oracle, activations) {
         expect_near(block_activation(ATTN_FFN_GELU_TANH, x[i]), by_tanh[i], 1e-11, "gelu_tanh");
         expect_near(block_activation(ATTN_FFN_GEGLU_TANH, x[i]), by_tanh[i], 1e-11, "geglu_tanh");
         expect_near(block_activation(ATTN_FFN_SWIGLU, x[i]), silu[i], 1e-14, "swiglu");
+        expect_near(block_activation(ATTN_FFN_SILU, x[i]), silu[i], 1e-14, "silu");
         expect_near(block_activation(ATTN_FFN_RELU, x[i]), x[i] > 0 ? x[i] : 0, 0, "relu");
     }
 }

@@ -29,6 +29,10 @@ static const char model_text[] =
     "ffn_bias = "
     "true,\n"
     "          shared_experts = 2, shared_gate = true, router_bias = 'logits' },\n"
+    "  layer { d_model = 41, kv_heads = 1, norm_place = 'branch', qk_norm = true, rope = 'none',\n"
+    "          qk_norm_over = 'all' },\n"
+    "  layer { d_model = 41, norm_bare = true, qk_norm = true, rope_dim = 6,\n"
+    "          qk_norm_weights = 'heads', qk_norm_kind = 'layernorm' },\n"
     "  latent { d_model = 41, key = 'shared', scale = 0.2, q_comp_dim = 11, norm_place = 'both',\n"
     "           sinks = true, ffn = 'moe', experts = 4, top_k = 2, expert_dim = 9, expert_act = "
     "'relu',\n"
@@ -125,7 +129,7 @@ Test(block_plan, places_and_stages_hold_all_weights) {
             check_stages(&p);
             layers += isa == 0;
         }
-    cr_expect_eq(layers, 9);
+    cr_expect_eq(layers, 11);
     arena_free(a);
 }
 

@@ -412,6 +412,41 @@ Test(expr, reach) {
     arena_free(a);
 }
 
+Test(expr, relative) {
+    static const struct {
+        const char *text;
+        bool relative;
+    } list[] = {
+        {"s + slope[h] * (k - q)", true},
+        {"s - 0.03 * (q - k)", true},
+        {"s + table[h][clamp(q - k, 0, 20)]", true},
+        {"s + where(k >= q - 3, 1.0, temp)", true},
+        {"s + 2 * (3 * k - q - 2 * k)", true},
+        {"s + (~k + q) % 5", true},
+        {"s + (kv_len - 1 - k) + (q_start - q)", true},
+        {"s + (min(k, q) - max(q - 1, k))", true},
+        {"s * temp + prefix", true},
+        {"s + where(2 * k < 2 * q - 7, 1.0, 0.0)", true},
+        {"s + where(4 * k < 4 * q - 7, 1.0, 0.0)", false}, /* 4 * k wraps below 2^30 */
+        {"s + where(k + 2147483647 < q, 1.0, 0.0)", false},
+        {"s + where(k < q + prefix, 1.0, 0.0)", false}, /* prefix may be anything */
+        {"s + 0.5 * k - 0.5 * q", false},               /* floats round */
+        {"s + k % 7", false},
+        {"s + where(k // 4 == q // 4, 1.0, 0.0)", false},
+        {"s + doc[q - k]", false}, /* of another length once keys go */
+        {"s + perm[q - k]", true},
+        {"s + slope[h] * k", false},
+        {"s + where(k < 4, 1.0, 0.0)", false},
+        {"s + h * k - h * q", false},
+    };
+    arena *a = arena_new();
+    set_up(a);
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        cr_expect_eq(expr_relative(a, parse(a, list[i].text, EXPR_SCORE)), list[i].relative, "%s",
+                     list[i].text);
+    arena_free(a);
+}
+
 Test(expr, range_text) {
     static const char *const list[][2] = {
         {"k <= q", "k <= q"},
@@ -584,6 +619,37 @@ Test(expr, canonical_round_trip) {
         cr_expect_str_eq(expr_dump(a, again), expr_dump(a, e), "%s", text);
     }
     arena_free(a);
+}
+
+static expr_point moved(expr_point p, int32_t by) {
+    p.q += by, p.k += by, p.q_start += by, p.kv_len += by;
+    return p;
+}
+
+Test(expr, relative_moves) {
+    fill_data();
+    int relative = 0;
+    state = 11;
+    for (int n = 0; n < 6000; n++) {
+        arena *a = arena_new();
+        set_up(a);
+        const expr_kind kind = rnd(2) ? EXPR_SCORE : EXPR_MASK;
+        const char *text = random_text(a, kind, true, true);
+        expr *e = parse(a, text, kind);
+        for (int i = 0; expr_relative(a, e) && i < 20; i++) {
+            expr_point p = point_at((int32_t)rnd(HEADS), (int32_t)rnd(30), (int32_t)rnd(30), 0.5);
+            expr_point far = moved(p, i ? (int32_t)rnd(1000) : (1 << 30) - LK);
+            const double want = kind == EXPR_SCORE ? expr_eval_score(e, &p) : expr_eval_mask(e, &p);
+            const double got =
+                kind == EXPR_SCORE ? expr_eval_score(e, &far) : expr_eval_mask(e, &far);
+            const bool oob = p.oob || far.oob; /* also of what was simplified away */
+            cr_assert(oob || want == got || (isnan(want) && isnan(got)), "%s: %g, and %g", text,
+                      want, got);
+            relative += i == 0 && strstr(text, "q - k");
+        }
+        arena_free(a);
+    }
+    cr_expect_gt(relative, 50);
 }
 
 /* --- Emitted C, compiled. --- */

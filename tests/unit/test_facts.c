@@ -26,8 +26,10 @@ Test(facts, norms_and_residuals_of_a_layer) {
         {ATTN_NORM_PLACE_PRE, ATTN_RESIDUAL_SERIAL, "y = x + attention(norm1(x))"},
         {ATTN_NORM_PLACE_POST, ATTN_RESIDUAL_SERIAL, "y = norm1(x + attention(x))"},
         {ATTN_NORM_PLACE_BOTH, ATTN_RESIDUAL_SERIAL, "y = x + post_norm1(attention(norm1(x)))"},
+        {ATTN_NORM_PLACE_BRANCH, ATTN_RESIDUAL_SERIAL, "y = x + post_norm1(attention(x))"},
         {ATTN_NORM_PLACE_PRE, ATTN_RESIDUAL_NONE, "y = attention(norm1(x))"},
         {ATTN_NORM_PLACE_POST, ATTN_RESIDUAL_NONE, "y = norm1(attention(x))"},
+        {ATTN_NORM_PLACE_BRANCH, ATTN_RESIDUAL_NONE, "y = post_norm1(attention(x))"},
         {ATTN_NORM_PLACE_BOTH, ATTN_RESIDUAL_NONE, "y = post_norm1(attention(norm1(x)))"},
     };
     arena *a = arena_new();

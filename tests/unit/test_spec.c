@@ -167,6 +167,9 @@ Test(spec, layer_names_tell_every_field) {
     OTHER(s.norm_bias = 1);
     OTHER(s.norm_offset = 1);
     OTHER(s.norm_place = ATTN_NORM_PLACE_BOTH);
+    OTHER(s.norm_place = ATTN_NORM_PLACE_BRANCH);
+    OTHER(s.norm_bare = 1);
+    OTHER(s.residual_scale = 0.5f);
     OTHER(s.residual = ATTN_RESIDUAL_PARALLEL);
     OTHER(s.residual = ATTN_RESIDUAL_PARALLEL; s.shared_norm = 1);
     OTHER(s.q_bias = 0);
@@ -174,6 +177,11 @@ Test(spec, layer_names_tell_every_field) {
     OTHER(s.v_bias = 0);
     OTHER(s.o_bias = 0);
     OTHER(s.qk_norm = 1);
+    OTHER(s.qk_norm = 1; s.qk_norm_kind = ATTN_QK_NORM_KIND_LAYERNORM);
+    OTHER(s.qk_norm = 1; s.qk_norm_over = ATTN_QK_NORM_OVER_ALL);
+    OTHER(s.qk_norm = 1; s.qk_norm_place = ATTN_QK_NORM_PLACE_AFTER);
+    OTHER(s.qk_norm = 1; s.qk_norm_weights = ATTN_QK_NORM_WEIGHTS_HEADS);
+    OTHER(s.qk_norm = 1; s.qk_norm_weights = ATTN_QK_NORM_WEIGHTS_NONE);
     OTHER(s.rope = ATTN_ROPE_HALF);
     OTHER(s.rope_dim = 32);
     OTHER(s.rope_base = 5e5f);
@@ -184,6 +192,7 @@ Test(spec, layer_names_tell_every_field) {
     OTHER(s.rope_mscale = 1.5f);
     OTHER(s.rope_truncate = 0);
     OTHER(s.ffn = ATTN_FFN_GEGLU_TANH);
+    OTHER(s.ffn = ATTN_FFN_XIELU);
     OTHER(s.ffn_dim_multiplier = 3);
     OTHER(s.ffn_dim = 1000);
     OTHER(s.ffn_bias = 0);
@@ -287,6 +296,32 @@ Test(spec, layer_rules) {
     s = block(64, 4);
     s.form = ATTN_FORM_MLA, s.head_dim = 16, s.kv_comp_dim = 32, s.retr_dim = 16;
     refused(s, "q_comp_dim");
+}
+
+Test(spec, rules_of_norms_and_residuals) {
+#define REFUSED(field, change) WITH(block(512, 8), change; refused(s, field))
+    REFUSED("norm_bias", s.norm_bare = 1; s.norm_bias = 1);
+    REFUSED("norm_offset", s.norm_bare = 1; s.norm_offset = 1);
+    REFUSED("norm_bare", s.norm_bare = 1; s.norm = ATTN_NORM_NONE);
+    REFUSED("norm_place", s.norm_place = ATTN_NORM_PLACE_BRANCH; s.norm = ATTN_NORM_NONE);
+    REFUSED("norm_place", s.norm_place = ATTN_NORM_PLACE_BRANCH;
+            s.residual = ATTN_RESIDUAL_PARALLEL);
+    REFUSED("residual_scale", s.residual_scale = 0.5f; s.residual = ATTN_RESIDUAL_NONE;
+            s.ffn = ATTN_FFN_NONE);
+    REFUSED("qk_norm_kind", s.qk_norm_kind = ATTN_QK_NORM_KIND_LAYERNORM);
+    REFUSED("qk_norm_over", s.qk_norm_over = ATTN_QK_NORM_OVER_ALL);
+    REFUSED("qk_norm_place", s.qk_norm_place = ATTN_QK_NORM_PLACE_AFTER);
+    REFUSED("qk_norm_weights", s.qk_norm_weights = ATTN_QK_NORM_WEIGHTS_NONE);
+    REFUSED("qk_norm_weights", s.qk_norm = 1; s.qk_norm_over = ATTN_QK_NORM_OVER_ALL;
+            s.qk_norm_weights = ATTN_QK_NORM_WEIGHTS_HEADS);
+#undef REFUSED
+    /* One spelling each. */
+    attn_spec s = block(512, 8);
+    s.norm_bare = 1, s.residual_scale = 1, s.rope = ATTN_ROPE_NONE;
+    s.qk_norm = 1, s.qk_norm_place = ATTN_QK_NORM_PLACE_AFTER;
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    cr_assert(!s.norm_bias && s.residual_scale == 0);
+    cr_assert_eq(s.qk_norm_place, ATTN_QK_NORM_PLACE_BEFORE);
 }
 
 static attn_spec mixture(void) {
