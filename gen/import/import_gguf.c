@@ -126,7 +126,8 @@ static const char *row_text(gguf *x, const json_val *v) {
 }
 
 static bool put_mapped(gguf *x, const char *key) {
-    const json_val *suffix = json_get(json_get(x->table, "keys"), key);
+    const json_val *suffix = json_get(json_get(x->row, "keys"), key);
+    if (!suffix) suffix = json_get(json_get(x->table, "keys"), key);
     const json_val *missing = json_get(json_get(x->row, "default"), key);
     attn_gguf_key k;
     if (!suffix)
@@ -306,11 +307,14 @@ static bool put_yarn(gguf *x, const char *key, const char *factor) {
     if (!ok || !read_int(x, "context_length", -1, &longest) ||
         !read_int(x, "rope.scaling.original_context_length", longest, &original))
         return false;
+    const json_val *truncate = json_get(x->row, "truncate");
     put_from(x, key, "rope.scaling.type",
              arena_printf(x->a,
                           "{\"rope_type\": \"yarn\", \"factor\": %s, \"beta_fast\": %s, "
-                          "\"beta_slow\": %s, \"original_max_position_embeddings\": %d}",
-                          factor, fast ? fast : "32", slow ? slow : "1", original));
+                          "\"beta_slow\": %s, \"original_max_position_embeddings\": %d%s%s}",
+                          factor, fast ? fast : "32", slow ? slow : "1", original,
+                          truncate ? ", \"truncate\": " : "",
+                          truncate ? row_text(x, truncate) : ""));
     return true;
 }
 
@@ -417,11 +421,15 @@ static bool is_neutral(gguf *x, const attn_gguf_key *k, const json_val *v) {
     return attn_gguf_number(&x->file, k, 0, &number) && number == v->number;
 }
 
-static bool is_harmless(const gguf *x, const char *suffix) {
-    const json_val *list = json_get(x->table, "harmless");
-    for (int i = 0; i < list->count; i++)
+static bool lists(const json_val *list, const char *suffix) {
+    for (int i = 0; list && i < list->count; i++)
         if (!strcmp(list->item[i].string, suffix)) return true;
     return false;
+}
+
+static bool is_harmless(const gguf *x, const char *suffix) {
+    return lists(json_get(x->table, "harmless"), suffix) ||
+           lists(json_get(x->row, "harmless"), suffix);
 }
 
 /* Keys of the architecture that nothing above has read. */
@@ -473,6 +481,10 @@ static bool find_architecture(gguf *x) {
                     "'%s' is not known; known: %s; describe its layers in a model file, "
                     ".lua (attn-gen models lists ready-made ones)",
                     text_shown_n(x->a, text.data, length), import_gguf_architectures(x->a));
+    const json_val *mixture = json_get(x->row, "mixture");
+    int32_t experts = 0;
+    if (mixture && !read_int(x, "expert_count", 0, &experts)) return false;
+    if (experts > 0) x->row = mixture;
     const json_val *families = json_get(import_table(x->a), "families");
     x->keys = json_get(json_get(families, json_get(x->row, "model_type")->string), "keys");
     return true;

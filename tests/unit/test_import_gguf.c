@@ -84,6 +84,36 @@ static const struct {
      "'sliding_window': 256, 'rope_theta': 50000}",
      "",
      {NULL}},
+    {"mixtral",
+     "{'model_type': 'mixtral', 'hidden_size': 64, 'intermediate_size': 96, 'num_hidden_layers': "
+     "2, "
+     "'num_attention_heads': 4, 'num_key_value_heads': 2, 'rms_norm_eps': 1e-5, 'rope_theta': 1e6, "
+     "'sliding_window': null, 'num_local_experts': 4, 'num_experts_per_tok': 2}",
+     " rope weight_type weight_types ",
+     {"stored as q8_0: ffn_down_exps\n"}},
+    {"qwen2moe",
+     "{'model_type': 'qwen2_moe', 'hidden_size': 64, 'intermediate_size': 128, "
+     "'num_hidden_layers': 1, 'num_attention_heads': 4, 'num_key_value_heads': 2, 'rms_norm_eps': "
+     "1e-6, 'rope_theta': 1e6, 'num_experts': 6, 'num_experts_per_tok': 2, "
+     "'moe_intermediate_size': 32, 'shared_expert_intermediate_size': 64}",
+     " weight_type weight_types ",
+     {"stored as q5_1: ffn_down_exps, ffn_up_exps\n"}},
+    {"qwen3moe",
+     "{'model_type': 'qwen3_moe', 'hidden_size': 64, 'intermediate_size': 128, "
+     "'num_hidden_layers': 2, 'num_attention_heads': 4, 'num_key_value_heads': 2, 'head_dim': 32, "
+     "'rms_norm_eps': 1e-6, 'rope_theta': 1e6, 'num_experts': 8, 'num_experts_per_tok': 4, "
+     "'moe_intermediate_size': 48, 'norm_topk_prob': true}",
+     "",
+     {"qwen3moe: weights of chosen experts are divided by their sum"}},
+    {"gpt_oss",
+     "{'model_type': 'gpt_oss', 'hidden_size': 64, 'intermediate_size': 96, 'num_hidden_layers': "
+     "3, "
+     "'num_attention_heads': 4, 'num_key_value_heads': 2, 'head_dim': 32, 'rms_norm_eps': 1e-5, "
+     "'rope_theta': 150000, 'num_local_experts': 4, 'num_experts_per_tok': 2, 'sliding_window': "
+     "128, 'rope_scaling': {'rope_type': 'yarn', 'factor': 32, 'beta_fast': 32, 'beta_slow': 1, "
+     "'truncate': false, 'original_max_position_embeddings': 4096}}",
+     " weight_type weight_types ",
+     {"stored as mxfp4: ffn_down_exps (1 of 3 layers)\n"}},
 };
 
 static const spec_input no_flag;
