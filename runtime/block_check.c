@@ -109,8 +109,8 @@ static attn_status check_call(const attn_why *why, const attn_block *block,
     return attn_check_grown(why, "args", args, before, a, sizeof *a, "ATTN_BLOCK_ARGS_INIT");
 }
 
-attn_status attn_block_workspace(const attn_block *block, const attn_block_args *args,
-                                 size_t *bytes) {
+attn_status attn_own_block_workspace(const attn_block *block, const attn_block_args *args,
+                                     size_t *bytes) {
     if (!bytes) return ATTN_E_ARGUMENT;
     *bytes = 0;
     attn_block_args a;
@@ -120,6 +120,11 @@ attn_status attn_block_workspace(const attn_block *block, const attn_block_args 
     const attn_block_extent e = extent_of(block, &a);
     *bytes = (size_t)call_bytes(block, &e);
     return ATTN_OK;
+}
+
+attn_status attn_block_workspace(const attn_block *block, const attn_block_args *args,
+                                 size_t *bytes) {
+    return attn_own_block_workspace(block, args, bytes);
 }
 
 static attn_status unused(const attn_why *why, const char *name, const char *reason) {
@@ -338,16 +343,19 @@ attn_status attn_block_call_check(const attn_why *why, const attn_block *block,
     return status == ATTN_OK ? check_areas(why, block, a, &c->call.core, need) : status;
 }
 
-attn_status attn_prefill_check(const attn_block *block, const attn_block_args *args, char *message,
-                               size_t size) {
+attn_status attn_own_block_check_call(const attn_block *block, const attn_block_args *args,
+                                      bool reset, char *message, size_t size) {
     const attn_why why = attn_why_begin(message, size);
     attn_block_checked c;
-    return attn_block_call_check(&why, block, args, true, &c);
+    return attn_block_call_check(&why, block, args, reset, &c);
+}
+
+attn_status attn_prefill_check(const attn_block *block, const attn_block_args *args, char *message,
+                               size_t size) {
+    return attn_own_block_check_call(block, args, true, message, size);
 }
 
 attn_status attn_step_check(const attn_block *block, const attn_block_args *args, char *message,
                             size_t size) {
-    const attn_why why = attn_why_begin(message, size);
-    attn_block_checked c;
-    return attn_block_call_check(&why, block, args, false, &c);
+    return attn_own_block_check_call(block, args, false, message, size);
 }

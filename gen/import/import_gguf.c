@@ -5,6 +5,7 @@
 
 #include "embedded.h"
 #include "gguf.h"
+#include "import_gguf_types.h"
 #include "import_internal.h"
 #include "text.h"
 #include "weight_types.h"
@@ -29,8 +30,6 @@ typedef struct gguf {
     buf config, names; /* members of the config, and what its keys are called in the file */
     buf used;          /* keys that were read, each between line ends */
     buf notes;
-    bool widened[ATTN_WEIGHT_COUNT]; /* types of matrices that layers have not */
-    bool halves;                     /* gate and up differ somewhere */
     diag *d;
 } gguf;
 
@@ -501,135 +500,6 @@ static bool check_split(gguf *x) {
                 "llama-gguf-split --merge)");
 }
 
-/* --- What weights are stored in --- */
-
-/* "attn_q" of "blk.7.attn_q.weight"; null: no matrix of a layer. */
-static const char *matrix_of(gguf *x, const attn_gguf_tensor *t) {
-    const char *p = t->name;
-    if (strncmp(p, "blk.", 4) || t->rank < 2) return NULL;
-    p += 4 + strspn(p + 4, "0123456789");
-    const size_t n = strlen(p);
-    if (n <= 8 || *p != '.' || strcmp(p + n - 7, ".weight")) return NULL;
-    return arena_strndup(x->a, p + 1, n - 8);
-}
-
-/* One line a type: the matrices that have it, and in how many layers. */
-static void note_types(gguf *x) {
-    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
-        struct {
-            const char *name;
-            int count;
-        } found[64];
-        int n = 0;
-        for (attn_gguf_tensor t = {0}; attn_gguf_next_tensor(&x->file, &t);) {
-            const char *name = t.type == type ? matrix_of(x, &t) : NULL;
-            int i = 0;
-            while (name && i < n && strcmp(found[i].name, name)) i++;
-            if (!name || i == 64) continue;
-            if (i == n) found[n++].name = name, found[i].count = 0;
-            found[i].count++;
-        }
-        if (!n) continue;
-        buf_printf(&x->notes, "%s: stored as %s:", x->path, attn_weight_get(type).name);
-        for (int i = 0; i < n; i++) {
-            buf_printf(&x->notes, "%s %s", i ? "," : "", text_shown(x->a, found[i].name));
-            if (found[i].count < x->layers)
-                buf_printf(&x->notes, " (%d of %d layers)", found[i].count, x->layers);
-        }
-        buf_puts(&x->notes, "\n");
-    }
-}
-
-/* Names of weight_types that a tensor of the file fills; gate and up are one matrix. */
-static const struct {
-    const char *tensor, *matrix[3];
-} matrix_names[] = {
-    {"attn_q", {"q_proj"}},
-    {"attn_k", {"k_proj"}},
-    {"attn_v", {"v_proj"}},
-    {"attn_qkv", {"q_proj", "k_proj", "v_proj"}},
-    {"attn_output", {"o_proj"}},
-    {"attn_q_a", {"q_a_proj"}},
-    {"attn_q_b", {"q_b_proj"}},
-    {"attn_kv_a_mqa", {"kv_a_proj_with_mqa"}},
-    {"ffn_gate", {"up_proj"}},
-    {"ffn_up", {"up_proj"}},
-    {"ffn_down", {"down_proj"}},
-    {"ffn_gate_exps", {"experts.up_proj"}},
-    {"ffn_up_exps", {"experts.up_proj"}},
-    {"ffn_gate_up_exps", {"experts.up_proj"}},
-    {"ffn_down_exps", {"experts.down_proj"}},
-    {"ffn_gate_shexp", {"shared_expert.up_proj"}},
-    {"ffn_up_shexp", {"shared_expert.up_proj"}},
-    {"ffn_down_shexp", {"shared_expert.down_proj"}},
-};
-enum { MATRIX_NAMES = sizeof matrix_names / sizeof *matrix_names };
-
-/* What a layer holds each matrix in: 1 + its type, 0: the file has none of it. */
-typedef struct layer_types {
-    int32_t type[ATTN_MATRIX_COUNT];
-} layer_types;
-
-static int32_t matrix_number(const char *name) {
-    int32_t i = 0;
-    while (strcmp(attn_matrix_name(i), name)) i++;
-    return i;
-}
-
-/* A type that layers have; of others, and of two halves that differ, f32, which holds all. */
-static void take_type(gguf *x, layer_types *l, const attn_gguf_tensor *t, const char *matrix) {
-    int32_t *to = &l->type[matrix_number(matrix)];
-    const int32_t type = t->type < ATTN_LAYER_WEIGHT_COUNT ? t->type : (int32_t)ATTN_WEIGHT_F32;
-    const bool halves = *to && *to != type + 1;
-    if (t->type != type) x->widened[t->type] = true;
-    x->halves = x->halves || halves;
-    *to = (halves ? (int32_t)ATTN_WEIGHT_F32 : type) + 1;
-}
-
-static layer_types *read_types(gguf *x) {
-    layer_types *l = arena_alloc(x->a, (size_t)x->layers * sizeof *l);
-    memset(l, 0, (size_t)x->layers * sizeof *l);
-    for (attn_gguf_tensor t = {0}; attn_gguf_next_tensor(&x->file, &t);) {
-        const char *name = matrix_of(x, &t);
-        const long layer = name ? strtol(t.name + 4, NULL, 10) : -1;
-        for (int i = 0; layer >= 0 && layer < x->layers && i < MATRIX_NAMES; i++)
-            for (int j = 0; !strcmp(matrix_names[i].tensor, name) && j < 3; j++)
-                if (matrix_names[i].matrix[j])
-                    take_type(x, &l[layer], &t, matrix_names[i].matrix[j]);
-    }
-    return l;
-}
-
-/* What most matrices of layers are stored in. */
-static int32_t most_type(const gguf *x, const layer_types *l) {
-    int count[ATTN_LAYER_WEIGHT_COUNT] = {0};
-    int32_t most = ATTN_WEIGHT_F32;
-    for (int32_t i = 0; i < x->layers; i++)
-        for (int m = 0; m < ATTN_MATRIX_COUNT; m++)
-            if (l[i].type[m]) count[l[i].type[m] - 1]++;
-    for (int32_t type = 0; type < ATTN_LAYER_WEIGHT_COUNT; type++)
-        if (count[type] > count[most]) most = type;
-    return most;
-}
-
-/* What differs from that, as weight_types: a list, an object a layer. */
-static const char *layers_fields(gguf *x, const layer_types *l, int32_t most) {
-    buf b = buf_new(x->a);
-    for (int32_t i = 0; i < x->layers; i++) {
-        buf_printf(&b, "%s{", i ? ", " : "[");
-        int given = 0;
-        for (int32_t m = 0; m < ATTN_MATRIX_COUNT; m++) {
-            const int32_t type = l[i].type[m] - 1;
-            if (type < 0 || type == most) continue;
-            buf_printf(&b, "%s%s=%s", given++ ? "; " : "\"weight_types\": \"", attn_matrix_name(m),
-                       attn_weight_get(type).name);
-        }
-        buf_puts(&b, given ? "\"}" : "}");
-    }
-    buf_puts(&b, "]");
-    return b.data;
-}
-
 /* The row's fields, and what most weights are stored in: as JSON. */
 static const char *own_fields(gguf *x, int32_t most) {
     const json_val *spec = json_get(x->row, "spec");
@@ -639,23 +509,6 @@ static const char *own_fields(gguf *x, int32_t most) {
     for (int i = 0; spec && i < spec->count; i++)
         buf_printf(&b, ", \"%s\": %s", spec->item[i].name, row_text(x, &spec->item[i]));
     return arena_printf(x->a, "{%s}", b.len ? b.data + 1 : "");
-}
-
-/* What the layers do not hold as the file does. */
-static void note_widened(gguf *x, const model *m) {
-    if (m->kernels[m->layer_kernel[0]].core.level != ATTN_LEVEL_BLOCK) return;
-    buf b = buf_new(x->a);
-    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++)
-        if (x->widened[type]) buf_printf(&b, "%s%s", b.len ? ", " : "", attn_weight_get(type).name);
-    if (b.len)
-        buf_printf(&x->notes,
-                   "%s: layers have no matrices in %s: those are f32 here, which loses nothing; "
-                   "--weight-types or --weight-type chooses another type\n",
-                   x->path, b.data);
-    if (x->halves)
-        buf_printf(&x->notes,
-                   "%s: gate and up are one matrix here: where their types differ it is f32\n",
-                   x->path);
 }
 
 /* --- The whole --- */
@@ -685,22 +538,22 @@ bool model_from_gguf(arena *a, const char *path, const void *data, size_t bytes,
     if (!check_left(&x)) return false;
     buf_puts(&x.config, "\n}");
     buf_puts(&x.names, "\n}");
-    const layer_types *types = read_types(&x);
-    const int32_t most = most_type(&x, types);
+    const gguf_types types = import_gguf_types(a, x.path, &x.file, x.layers);
     const import_source source = {
         .path = path,
         .text = x.config.data,
         .names = json_read(a, path, x.names.data, NULL, d),
-        .fields = json_read(a, path, own_fields(&x, most), NULL, d),
-        .layers = json_read(a, path, layers_fields(&x, types, most), NULL, d),
+        .fields = json_read(a, path, own_fields(&x, types.most), NULL, d),
+        .layers = json_read(a, path, types.layers, NULL, d),
     };
     if (!source.names || !source.fields || !source.layers ||
         !import_run(a, &source, flags, flag_count, out, notes, d))
         return false;
     const json_val *note = json_get(x.row, "note");
     if (note) buf_printf(&x.notes, "%s: %s: %s\n", x.path, x.arch, note->string);
-    note_types(&x);
-    note_widened(&x, out);
+    const bool block = out->kernels[out->layer_kernel[0]].core.level == ATTN_LEVEL_BLOCK;
+    buf_puts(&x.notes, types.stored);
+    if (block) buf_puts(&x.notes, types.widened);
     *notes = arena_printf(a, "%s%s", *notes, x.notes.data);
     return true;
 }

@@ -73,4 +73,10 @@ struct oracle;
 const char *property_compare(arena *a, const call *c, const struct oracle *want, const outcome *got,
                              long *compared, double *worst);
 
+/* The problem in random parts of its keys, merged (merges.c); one: what a call over all of them has
+ * given. Null, or what is wrong. Nothing where keys cannot be counted from another one on. */
+const char *property_merge(arena *a, const kernel_lib *lib, const attn_plan *plan, const call *c,
+                           rng *r, const struct oracle *want, const outcome *one, long *rows,
+                           double *worst);
+
 #endif

@@ -18,9 +18,9 @@ static const char *const variants[VARIANTS] = {"prefill", "decode", "gather"};
 /* What a job tells its parent, also when it crashes. */
 typedef struct shared_state {
     char now[TEXT]; /* the problem at hand */
-    long problems, runs, rows, failures;
+    long problems, runs, rows, failures, merged;
     long variant[VARIANTS];
-    double worst; /* greatest error as a fraction of its bound */
+    double worst, worst_merged; /* greatest errors as a fraction of their bound */
     char worst_at[TEXT];
 } shared_state;
 
@@ -243,6 +243,15 @@ static void count_variant(trial *t) {
         if (colon && strcmp(colon + 1, variants[i]) == 0) t->state->variant[i]++;
 }
 
+static void run_parts(trial *t, const oracle *want, const outcome *first) {
+    long rows = 0;
+    double worst = 0;
+    const char *why = property_merge(t->a, t->lib, t->plan, t->c, t->r, want, first, &rows, &worst);
+    t->state->merged += rows;
+    if (why) fail(t, "merged parts", why);
+    if (worst > t->state->worst_merged) t->state->worst_merged = worst;
+}
+
 static void run_trial(trial *t, const oracle *want) {
     placement here = property_placement(t->r, 1);
     placement there = property_placement(t->r, rng_chance(t->r, 50) ? 1 : 3);
@@ -262,6 +271,7 @@ static void run_trial(trial *t, const oracle *want) {
     rerun_in_mode(t, &first, &there);
     run_items(t, &first);
     check_workspace(t);
+    if (rng_chance(t->r, 40)) run_parts(t, want, &first);
 }
 
 /* The runtime's reference is another author's reading of the contract: it must agree. */
@@ -368,14 +378,17 @@ static int report(const sweep *s, int kernels) {
         all.runs += t->runs;
         all.rows += t->rows;
         all.failures += t->failures;
+        all.merged += t->merged;
+        if (t->worst_merged > all.worst_merged) all.worst_merged = t->worst_merged;
         for (int v = 0; v < VARIANTS; v++) all.variant[v] += t->variant[v];
         if (t->worst > all.worst) all.worst = t->worst;
     }
     printf("property: %d specs, %ld problems, %ld runs (", kernels, all.problems, all.runs);
     for (int v = 0; v < VARIANTS; v++)
         printf("%s%ld %s", v ? ", " : "", all.variant[v], variants[v]);
-    printf("), %ld rows against the oracle, worst error %.2f of its bound, %ld failed\n", all.rows,
-           all.worst, all.failures);
+    printf("), %ld rows against the oracle, worst error %.2f of its bound, %ld merged of parts, "
+           "worst error %.2f, %ld failed\n",
+           all.rows, all.worst, all.merged, all.worst_merged, all.failures);
     return (int)all.failures;
 }
 

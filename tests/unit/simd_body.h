@@ -641,6 +641,18 @@ static void check_reductions(void) {
     }
 }
 
+/* vf_int: towards zero; the nearest that 32 bits hold, and 0 of NaN. */
+static void check_whole(void) {
+    for (int t = 0; t < SPECIALS + 200; t++) {
+        const float scale = t % 2 ? 0x1p31f : 100;
+        const float x = t < SPECIALS ? special[t] : scale * 2 * random_float();
+        const double want = isnan(x) ? 0 : fmin(fmax(trunc((double)x), -0x1p31), 0x1p31 - 1);
+        int32_t got[W];
+        vi_storeu(got, vf_int(vf_set1(x)));
+        for (int j = 0; j < W; j++) CHECK((double)got[j] == want, "vf_int(%a)", (double)x);
+    }
+}
+
 /* Side by side or alone: the same bits. vf_exp2_lazy_each: also where a sum must show an overflow.
  */
 static void check_each(void) {
@@ -685,6 +697,7 @@ SIMD_TEST(masks)
 SIMD_TEST(memory)
 SIMD_TEST(sides)
 SIMD_TEST(reductions)
+SIMD_TEST(whole)
 SIMD_TEST(each)
 SIMD_TEST(types)
 #ifdef SIMD_INTEGERS

@@ -112,7 +112,7 @@ static const struct {
      "'rope_theta': 150000, 'num_local_experts': 4, 'num_experts_per_tok': 2, 'sliding_window': "
      "128, 'rope_scaling': {'rope_type': 'yarn', 'factor': 32, 'beta_fast': 32, 'beta_slow': 1, "
      "'truncate': false, 'original_max_position_embeddings': 4096}}",
-     " weight_type weight_types ",
+     " weight_types ",
      {"stored as mxfp4: ffn_down_exps (1 of 3 layers)\n"}},
 };
 
@@ -341,7 +341,7 @@ Test(import_gguf, refusals) {
         check_refused(a, &b, arena_printf(a, "%s: is missing", needed[i]));
     }
     check_string(a, "general.architecture", "mam\033ba", true,
-                 "general.architecture: 'mam?ba' is not known; known: llama, qwen2, ");
+                 "general.architecture: 'mam?ba' is not known; known: llama, qwen2moe, ");
     check_u32(a, "general.architecture", 1, true, "general.architecture: must be a string");
     check_u32(a, "llama.block_count", 0, true, "llama.block_count: must be from 1 to");
     check_u32(a, "llama.block_count", UINT32_MAX, true,
@@ -357,8 +357,9 @@ Test(import_gguf, refusals) {
               "llama.rope.dimension_count: is 8, and heads have 16: llama rotates whole heads");
     check_u32(a, "llama.attention.key_length", 0, false,
               "llama.attention.key_length: must be from 1");
-    check_u32(a, "llama.expert_count", 8, false,
-              "llama.expert_count: is not understood here, and may change the layers");
+    check_u32(a, "llama.expert_count", 8, false, "llama.expert_used_count: is missing");
+    check_u32(a, "llama.expert_shared_count", 1, false,
+              "llama.expert_shared_count: is not understood here, and may change the layers");
     check_u32(a, "llama.attention.sliding_window", 4096, false,
               "llama.attention.sliding_window: is not understood here");
     check_u32(a, "llama.some\nthing", 1, false, "llama.some?thing: is not understood here");
