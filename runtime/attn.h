@@ -12,7 +12,7 @@
  *     a.q = (attn_view){q, 8 * 128 * 64, 128 * 64, 64}; // data and strides: batch, head, token
  *     a.k = ...; a.v = ...; a.o = ...;
  *     size_t bytes;
- *     attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads};
+ *     attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads, 0};
  *     attn_workspace(plan, &e, &bytes);
  *     void *memory = malloc(bytes + 63);                // or aligned_alloc, where it exists
  *     a.workspace = attn_align(memory); a.workspace_bytes = bytes;
@@ -84,7 +84,8 @@ typedef enum attn_status {
     ATTN_E_SPEC,      /* the spec breaks a rule of spec_fields.def */
     ATTN_E_NO_KERNEL, /* no linked kernel has this spec and runs on this CPU (or under ATTN_ISA) */
     ATTN_E_ABI,       /* struct_size or the kernel's ABI number does not fit this runtime */
-    ATTN_E_LENGTH,    /* kv_len[b], count[b] or kv_count[b] outside its extent */
+    ATTN_E_LENGTH,    /* kv_len[b], count[b] or kv_count[b] outside its extent, or q_begin does not
+                         ascend or gives an item more rows than its extent */
     ATTN_E_SHAPE,     /* attn_mask or a side tensor does not broadcast to, or fill, its dims */
     ATTN_E_UNUSED, /* an argument is given that this spec does not take (e.g. attn_mask to flex) */
     ATTN_E_WORKSPACE, /* workspace is null, not 64-byte aligned, or smaller than attn_workspace says
@@ -198,8 +199,8 @@ typedef enum attn_kv_type {
     ATTN_KV_TYPE_SAME,
     ATTN_TYPES(ATTN_KV_TYPE_ID) ATTN_KV_TYPE_COUNT
 } attn_kv_type;
-/* What weights are stored in: the rows of weight_types.def. A layer's matrices: weight_type, one of
- * its first rows; weight_rest, auto or one of its floats. */
+/* What weights are stored in: the rows of weight_types.def. A layer's matrices: weight_type;
+ * weight_rest, auto or one of its floats. */
 #include "weight_types.def"
 #define ATTN_WEIGHT_ID(id, ...) ATTN_WEIGHT_##id,
 #define ATTN_WEIGHT_TYPE_ID(id, ...) ATTN_WEIGHT_TYPE_##id = ATTN_WEIGHT_##id,
@@ -207,7 +208,7 @@ typedef enum attn_kv_type {
 #define ATTN_MATRIX_ID(id, ...) ATTN_MATRIX_##id,
 typedef enum attn_weight_type {
     ATTN_WEIGHT_TYPES(ATTN_WEIGHT_ID) ATTN_WEIGHT_COUNT,
-    ATTN_LAYER_WEIGHTS(ATTN_WEIGHT_TYPE_ID)
+    ATTN_WEIGHT_TYPES(ATTN_WEIGHT_TYPE_ID)
 } attn_weight_type;
 typedef enum attn_weight_rest {
     ATTN_WEIGHT_REST_AUTO,
@@ -296,6 +297,9 @@ typedef struct attn_extent {
     uint32_t struct_size;
     int32_t batch, q_len, kv_len_max;
     int32_t threads; /* as in attn_args */
+
+    /* Callers whose struct_size ends here have none. */
+    int32_t rows; /* of ragged calls: rows of all items, at most batch * q_len; 0: batch * q_len */
 } attn_extent;
 
 /* Threads of the caller's own, instead of the library's: `run` calls work(job) at least once and at
@@ -374,8 +378,10 @@ typedef struct attn_args {
     const int32_t *index, *index_count;
     int64_t index_batch, index_head, index_row; /* element stride of n: 1 */
     int64_t index_count_batch;                  /* row stride 1 */
-    const int32_t
-        *q_begin; /* [B + 1] ragged rows: item b has rows q_begin[b] .. q_begin[b + 1] - 1 */
+    /* Ragged rows: [B + 1], ascending, from 0 or more on. Rows of item b are q_begin[b] ..
+     * q_begin[b + 1] - 1 of q, o, lse and seg, whose batch strides are not used; q_len is the most
+     * rows that an item may have. Rows of masks and q_len in expressions are the item's own. */
+    const int32_t *q_begin;
     /* Positions of rows, [B, Lq], and of the last tail[b] keys, [B, most of tail]; row strides 1.
      */
     const int32_t *q_position, *tail, *k_position;

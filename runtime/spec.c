@@ -29,10 +29,10 @@ static bool is_normal(float x) {
 
 static attn_status check_matrix_types(const attn_spec *s, attn_spec_error *err) {
     for (int32_t i = 0; i < ATTN_MATRIX_COUNT; i++)
-        if (s->weight_types[i] < 0 || s->weight_types[i] > ATTN_LAYER_WEIGHT_COUNT)
+        if (s->weight_types[i] < 0 || s->weight_types[i] > ATTN_WEIGHT_COUNT)
             return fail(err, "weight_types",
-                        "of %s must be 0, or 1 + an attn_weight_type of layers: at most %d, got %d",
-                        attn_matrix_name(i), ATTN_LAYER_WEIGHT_COUNT, s->weight_types[i]);
+                        "of %s must be 0, or 1 + an attn_weight_type: at most %d, got %d",
+                        attn_matrix_name(i), ATTN_WEIGHT_COUNT, s->weight_types[i]);
     return ATTN_OK;
 }
 

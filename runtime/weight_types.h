@@ -9,11 +9,6 @@
 
 ATTN_HIDDEN_BEGIN
 
-/* Types that layers may have: the first ones. */
-#define ATTN_ONE_MORE(...) +1
-enum { ATTN_LAYER_WEIGHT_COUNT = 0 ATTN_LAYER_WEIGHTS(ATTN_ONE_MORE) };
-#undef ATTN_ONE_MORE
-
 /* A row of weight_types.def. */
 typedef struct attn_weight_row {
     const char *name;

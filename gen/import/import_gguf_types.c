@@ -14,8 +14,7 @@ typedef struct reading {
     const char *path;
     const attn_gguf *file;
     int32_t layers;
-    bool widened[ATTN_WEIGHT_COUNT]; /* types of matrices that layers have not */
-    bool halves;                     /* gate and up differ somewhere */
+    bool halves; /* gate and up differ somewhere */
     buf notes;
 } reading;
 
@@ -92,14 +91,12 @@ static int32_t matrix_number(const char *name) {
     return i;
 }
 
-/* A type that layers have; of others, and of two halves that differ, f32, which holds all. */
+/* Of two halves that differ, f32, which holds both. */
 static void take_type(reading *x, layer_types *l, const attn_gguf_tensor *t, const char *matrix) {
     int32_t *to = &l->type[matrix_number(matrix)];
-    const int32_t type = t->type < ATTN_LAYER_WEIGHT_COUNT ? t->type : (int32_t)ATTN_WEIGHT_F32;
-    const bool halves = *to && *to != type + 1;
-    if (t->type != type) x->widened[t->type] = true;
+    const bool halves = *to && *to != t->type + 1;
     x->halves = x->halves || halves;
-    *to = (halves ? (int32_t)ATTN_WEIGHT_F32 : type) + 1;
+    *to = (halves ? (int32_t)ATTN_WEIGHT_F32 : t->type) + 1;
 }
 
 static layer_types *read_types(reading *x) {
@@ -118,12 +115,12 @@ static layer_types *read_types(reading *x) {
 
 /* What most matrices of layers are stored in. */
 static int32_t most_type(const reading *x, const layer_types *l) {
-    int count[ATTN_LAYER_WEIGHT_COUNT] = {0};
+    int count[ATTN_WEIGHT_COUNT] = {0};
     int32_t most = ATTN_WEIGHT_F32;
     for (int32_t i = 0; i < x->layers; i++)
         for (int m = 0; m < ATTN_MATRIX_COUNT; m++)
             if (l[i].type[m]) count[l[i].type[m] - 1]++;
-    for (int32_t type = 0; type < ATTN_LAYER_WEIGHT_COUNT; type++)
+    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++)
         if (count[type] > count[most]) most = type;
     return most;
 }
@@ -148,14 +145,6 @@ static const char *layers_fields(reading *x, const layer_types *l, int32_t most)
 
 /* What layers do not hold as the file does. */
 static void note_widened(reading *x) {
-    buf b = buf_new(x->a);
-    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++)
-        if (x->widened[type]) buf_printf(&b, "%s%s", b.len ? ", " : "", attn_weight_get(type).name);
-    if (b.len)
-        buf_printf(&x->notes,
-                   "%s: layers have no matrices in %s: those are f32 here, which loses nothing; "
-                   "--weight-types or --weight-type chooses another type\n",
-                   x->path, b.data);
     if (x->halves)
         buf_printf(&x->notes,
                    "%s: gate and up are one matrix here: where their types differ it is f32\n",

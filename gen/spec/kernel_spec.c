@@ -176,7 +176,7 @@ static int32_t matrix_named(const char *name, size_t n) {
 }
 
 static int32_t layer_type_named(const char *name, size_t n) {
-    for (int32_t type = 0; type < ATTN_LAYER_WEIGHT_COUNT; type++) {
+    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
         const char *own = attn_weight_get(type).name;
         if (strlen(own) == n && !strncmp(own, name, n)) return type;
     }
@@ -190,7 +190,7 @@ static const char *types_allowed(arena *a) {
     for (int32_t i = 0; i < ATTN_MATRIX_COUNT; i++)
         buf_printf(&b, "%s %s", i ? "," : "", attn_matrix_name(i));
     buf_puts(&b, " (or gate_proj in place of up_proj), types of");
-    for (int32_t i = 0; i < ATTN_LAYER_WEIGHT_COUNT; i++)
+    for (int32_t i = 0; i < ATTN_WEIGHT_COUNT; i++)
         buf_printf(&b, "%s %s", i ? "," : "", attn_weight_get(i).name);
     return b.data;
 }

@@ -112,7 +112,7 @@ static const struct {
      "'rope_theta': 150000, 'num_local_experts': 4, 'num_experts_per_tok': 2, 'sliding_window': "
      "128, 'rope_scaling': {'rope_type': 'yarn', 'factor': 32, 'beta_fast': 32, 'beta_slow': 1, "
      "'truncate': false, 'original_max_position_embeddings': 4096}}",
-     " weight_types ",
+     " weight_type weight_types ",
      {"stored as mxfp4: ffn_down_exps (1 of 3 layers)\n"}},
 };
 
@@ -260,34 +260,26 @@ Test(import_gguf, types_of_weights) {
     arena *a = arena_new();
     const char *notes;
     for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
-        const bool own = type < ATTN_LAYER_WEIGHT_COUNT;
         const uint32_t gguf = attn_weight_get(type).gguf;
         const attn_spec spec = with_types(a, (uint32_t[]){gguf, gguf}, 2, &notes);
-        cr_expect_eq(spec.weight_type, own ? type : ATTN_WEIGHT_F32);
+        cr_expect_eq(spec.weight_type, type);
         cr_expect_eq(spec.weight_types[ATTN_MATRIX_Q_PROJ], 0);
-        cr_expect_eq(strstr(notes, "layers have no matrices in ") != NULL, !own);
     }
     arena_free(a);
 }
 
 /* A matrix of its own type in one layer. */
 Test(import_gguf, types_of_single_matrices) {
-    static const uint32_t q8_0 = 8, bf16 = 30, mxfp4 = 39;
+    static const uint32_t q8_0 = 8, bf16 = 30, q5_0 = 6;
     arena *a = arena_new();
     const char *notes;
     attn_spec spec = with_types(a, (uint32_t[]){bf16, q8_0}, 2, &notes); /* equal: the first row */
     cr_expect_eq(spec.weight_type, ATTN_WEIGHT_BF16);
-    spec = with_types(a, (uint32_t[]){q8_0, bf16, bf16}, 3, &notes);
+    spec = with_types(a, (uint32_t[]){q5_0, bf16, bf16}, 3, &notes);
     cr_expect_eq(spec.weight_type, ATTN_WEIGHT_BF16);
-    cr_expect_eq(spec.weight_types[ATTN_MATRIX_Q_PROJ], 1 + ATTN_WEIGHT_Q8_0);
+    cr_expect_eq(spec.weight_types[ATTN_MATRIX_Q_PROJ], 1 + ATTN_WEIGHT_Q5_0);
     cr_expect_eq(spec.weight_types[ATTN_MATRIX_V_PROJ], 0);
     cr_expect(strstr(notes, "stored as bf16: attn_q (2 of 3 layers)\n"), "%s", notes);
-    if ((int)ATTN_WEIGHT_MXFP4 >= (int)ATTN_LAYER_WEIGHT_COUNT) {
-        spec = with_types(a, (uint32_t[]){mxfp4, q8_0, q8_0}, 3, &notes);
-        cr_expect_eq(spec.weight_types[ATTN_MATRIX_Q_PROJ], 1 + ATTN_WEIGHT_F32);
-        cr_expect(strstr(notes, "layers have no matrices in mxfp4: those are f32 here"), "%s",
-                  notes);
-    }
     arena_free(a);
 }
 
