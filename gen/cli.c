@@ -94,6 +94,11 @@ const cli_flag cli_flags[] = {
      "file to write; explain prints to the standard output without it"},
     {"--name", FLAG_TEXT, "NAME", offsetof(options, name), GENERATE,
      "name of the model: of its header, library and functions"},
+    {"--pool", FLAG_CHOICE, "none|cls|mean|last|pooler", offsetof(options, pool), GENERATE,
+     "which rows of an item a whole model's pooled row is made of; pooler: cls, and BERT's matrix "
+     "and tanh on it"},
+    {"--normalize", FLAG_SWITCH, NULL, offsetof(options, normalize), GENERATE,
+     "pooled rows have length 1"},
     {"--single-file", FLAG_SWITCH, NULL, offsetof(options, single_file), GENERATE,
      "write one .c and one .h with everything in them, and no other file"},
     {"--dump", FLAG_CHOICE, "spec|plan|expr|lua|c", offsetof(options, dump), GENERATE,

@@ -33,6 +33,8 @@ typedef struct options {
     const char *runtime;   /* --runtime PATH: refer to a runtime there instead of copying it */
     const char *templates; /* --templates DIR: read templates there instead of the embedded ones */
     const char *name;      /* --name; null: the model's own */
+    const char *pool;      /* --pool; null: as the model says */
+    bool normalize;        /* --normalize */
     bool json, svg;        /* --json, --svg */
     bool measure_text;     /* --measure-text */
     bool single_file;      /* --single-file */

@@ -35,6 +35,7 @@ static bool load_model(arena *a, const options *o, model *m, diag *d) {
     char *shown = arena_strdup(a, notes);
     text_mask(shown, true);
     fputs(shown, stderr);
+    if (!model_pool(a, m, o->pool, o->normalize, d)) return false;
     return o->name ? model_rename(a, m, o->name, d)
                    : !o->target || model_name_check(a, m, o->target, d);
 }

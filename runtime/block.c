@@ -73,6 +73,10 @@ attn_status attn_block_create(attn_block **out, const attn_spec *spec, uint32_t 
     return attn_own_block_create(out, spec, flags);
 }
 
+void attn_own_block_destroy(attn_block *block) {
+    destroy(block);
+}
+
 void attn_block_destroy(attn_block *block) {
     destroy(block);
 }

@@ -169,6 +169,22 @@ typedef struct attn_block_checked {
 attn_status attn_block_call_check(const attn_why *why, const attn_block *block,
                                   const attn_block_args *args, bool reset, attn_block_checked *out);
 
+/* --- Entry points of attn.h as whole models call them: see attn_kernel.h --- */
+void attn_own_block_destroy(attn_block *block);
+attn_status attn_own_block_pack(const attn_block *block, const attn_tensor *tensors, int32_t count,
+                                void *packed, size_t packed_bytes, char *message,
+                                size_t message_size);
+attn_status attn_own_block_workspace(const attn_block *block, const attn_block_args *args,
+                                     size_t *bytes);
+/* reset: a prefill; else a step. */
+attn_status attn_own_block_run(const attn_block *block, const attn_block_args *args, bool reset);
+attn_status attn_own_block_check_call(const attn_block *block, const attn_block_args *args,
+                                      bool reset, char *message, size_t size);
+attn_status attn_own_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,
+                                 size_t *bytes);
+attn_status attn_own_cache_init(const attn_block *block, attn_cache *cache, int32_t batch,
+                                int32_t capacity, void *memory, size_t bytes);
+
 ATTN_VISIBILITY_END
 
 #endif

@@ -103,13 +103,18 @@ static attn_status check_cache_size(const attn_why *why, const attn_block *block
                        batch, capacity, values);
 }
 
-attn_status attn_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,
-                             size_t *bytes) {
+attn_status attn_own_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,
+                                 size_t *bytes) {
     if (!bytes) return ATTN_E_ARGUMENT;
     *bytes = 0;
     const attn_status status = check_cache_size(NULL, block, batch, capacity);
     if (status == ATTN_OK) *bytes = (size_t)cache_size(block->kernel, batch, capacity);
     return status;
+}
+
+attn_status attn_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,
+                             size_t *bytes) {
+    return attn_own_cache_bytes(block, batch, capacity, bytes);
 }
 
 static attn_status check_cache_memory(const attn_why *why, const attn_block *block, int32_t batch,
@@ -131,8 +136,8 @@ attn_status attn_cache_memory_check(const attn_block *block, int32_t batch, int3
     return check_cache_memory(&why, block, batch, capacity, memory, bytes);
 }
 
-attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t batch,
-                            int32_t capacity, void *memory, size_t bytes) {
+attn_status attn_own_cache_init(const attn_block *block, attn_cache *cache, int32_t batch,
+                                int32_t capacity, void *memory, size_t bytes) {
     if (!cache) return ATTN_E_ARGUMENT;
     const attn_status status = check_cache_memory(NULL, block, batch, capacity, memory, bytes);
     if (status != ATTN_OK) return status;
@@ -144,6 +149,11 @@ attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t 
     for (int32_t b = 0; b < batch; b++) c.length[b] = c.start[b] = 0;
     memcpy(cache, &c, size);
     return ATTN_OK;
+}
+
+attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t batch,
+                            int32_t capacity, void *memory, size_t bytes) {
+    return attn_own_cache_init(block, cache, batch, capacity, memory, bytes);
 }
 
 attn_status attn_check_cache(const attn_why *why, const attn_block *block, const char *name,

@@ -104,8 +104,9 @@ static __attribute__((noinline)) const char *pack(const attn_block_kernel *k, co
     return NULL;
 }
 
-attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors, int32_t count,
-                            void *packed, size_t packed_bytes, char *message, size_t message_size) {
+attn_status attn_own_block_pack(const attn_block *block, const attn_tensor *tensors, int32_t count,
+                                void *packed, size_t packed_bytes, char *message,
+                                size_t message_size) {
     const attn_why why = attn_why_begin(message, message_size);
     attn_status status = check_pack(&why, block, tensors, count, packed, packed_bytes);
     if (status != ATTN_OK) return status;
@@ -125,6 +126,11 @@ attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors,
                            k->weights[refused].name, reason);
     return attn_refuse(&why, ATTN_E_WEIGHTS, "%s of expert %d: as the layer stores it: %s",
                        k->expert_weights[part / k->experts].name, part % k->experts, reason);
+}
+
+attn_status attn_block_pack(const attn_block *block, const attn_tensor *tensors, int32_t count,
+                            void *packed, size_t packed_bytes, char *message, size_t message_size) {
+    return attn_own_block_pack(block, tensors, count, packed, packed_bytes, message, message_size);
 }
 
 attn_status attn_check_packed_header(const attn_why *why, const attn_block_kernel *k,

@@ -143,6 +143,10 @@ static attn_status run_in_mode(const attn_block *block, const attn_block_args *a
     return status;
 }
 
+attn_status attn_own_block_run(const attn_block *block, const attn_block_args *args, bool reset) {
+    return run_in_mode(block, args, reset);
+}
+
 attn_status attn_block_prefill(const attn_block *block, const attn_block_args *args) {
     return run_in_mode(block, args, true);
 }

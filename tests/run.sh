@@ -138,6 +138,7 @@ stage old-caller sh tests/product/old/old.sh
 stage process sh tests/product/process.sh
 stage phases sh tests/product/phases.sh
 stage kit sh tests/product/kit.sh
+stage whole-model sh tests/product/model.sh
 stage unseen sh tests/product/unseen.sh
 stage ragged sh tests/product/ragged.sh
 stage serving sh tests/product/serving/serving.sh
@@ -170,8 +171,6 @@ long property-tuned "$build/property" --tuned --test sweep --shapes 60
 long property-chunks-full "$build/property" --chunks --test sweep,sums --shapes 60
 long property-seed env ATTN_PROPERTY_SEED=2 ATTN_PROPERTY_SHAPES=100 "$build/property" --test sweep
 long smollm2 sh tests/product/smollm2/smollm2.sh test
-wait
-long serving-smollm2 sh tests/product/serving/serving.sh smollm2 # from the files that smollm2 made
 wait
 # These measure, or take all cores.
 long tune sh tests/check/tune.sh

@@ -62,9 +62,8 @@ static void print_operator(buf *b, const expr *e, const expr_node *n) {
         expr_print(b, e, n->kid[0], row->precedence);
         return;
     }
-    /* Operators associate to the left; comparisons do not associate at all, but their operands
-     * are numbers and so never comparisons. */
-    expr_print(b, e, n->kid[0], row->precedence);
+    /* Operators associate to the left, comparisons not at all. */
+    expr_print(b, e, n->kid[0], row->precedence + (expr_is_compare(n->op) ? 1 : 0));
     buf_printf(b, " %s ", row->name);
     expr_print(b, e, n->kid[1], row->precedence + 1);
 }

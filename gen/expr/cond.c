@@ -311,7 +311,7 @@ static void print_term(buf *b, const expr *e, int64_t factor, const expr_node *a
         buf_puts(b, "-");
     if (size != 1) buf_printf(b, "%lld * ", (long long)size);
     if (atom)
-        expr_print(b, e, atom, 9);
+        expr_print(b, e, atom, expr_ops[EX_MUL].precedence);
     else
         buf_puts(b, name);
 }

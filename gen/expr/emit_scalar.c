@@ -118,7 +118,7 @@ static const char *op_text(emitter *m, const expr_node *n) {
     for (int i = 0; i < n->kids; i++) operand[i] = value(m, n->kid[i]);
     const expr_op_row *row = &expr_ops[n->op];
     /* Compilers warn about `q <= q`. */
-    bool same = expr_is_compare(n->op) && n->kid[0]->type == TYPE_INT &&
+    bool same = expr_is_compare(n->op) && n->kid[0]->type != TYPE_FLOAT &&
                 strcmp(operand[0], operand[1]) == 0;
     if (same) return n->op == EX_LE || n->op == EX_GE || n->op == EX_EQ ? "true" : "false";
     const char *pattern = n->kid[0]->type == TYPE_FLOAT ? row->cd : row->ci;

@@ -28,7 +28,7 @@ static int32_t extent(const walk *w, int32_t dim) {
     case ATTN_DIM_BATCH: return w->p->batch;
     case ATTN_DIM_HEADS: return w->e->heads;
     case ATTN_DIM_KV_HEADS: return w->e->kv_heads;
-    case ATTN_DIM_Q_LEN: return w->p->q_len;
+    case ATTN_DIM_Q_LEN: return w->p->q_len_max ? w->p->q_len_max : w->p->q_len;
     case ATTN_DIM_KV_LEN: return w->p->kv_len_max;
     default: return dim;
     }
@@ -94,6 +94,7 @@ static value int_op(expr_op op, int64_t a, int64_t b) {
     case EX_ABS: return of_int(a < 0 ? -a : a);
     case EX_BIT_AND: return of_int(a & b);
     case EX_BIT_OR: return of_int(a | b);
+    case EX_BIT_XOR: return of_int(a ^ b);
     case EX_BIT_NOT: return of_int(~a);
     case EX_SHL: return of_int(a * ((int64_t)1 << n));
     case EX_SHR: return of_int(floor_quotient(a, (int64_t)1 << n));
@@ -121,8 +122,17 @@ static double float_op(expr_op op, double a, double b) {
     case EX_SIGMOID: return 1 / (1 + exp(-a));
     case EX_SQRT: return sqrt(a);
     case EX_SIN: return sin(a);
-    default: return cos(a); /* EX_COS */
+    case EX_COS: return cos(a);
+    case EX_FLOOR: return floor(a);
+    case EX_CEIL: return ceil(a);
+    default: return nearbyint(a); /* EX_ROUND: ties to even */
     }
+}
+
+/* Towards zero; what 32 bits do not hold becomes the nearest that they do, NaN 0. */
+static value truncated(double a) {
+    if (isnan(a)) return of_int(0);
+    return of_int(a >= 0x1p31 ? INT32_MAX : a < -0x1p31 ? INT32_MIN : (int64_t)a);
 }
 
 static value eval_clamp(walk *w, const expr_node *n) {
@@ -149,6 +159,7 @@ static value eval(walk *w, const expr_node *n) {
     case EX_NOT: return of_int(!eval(w, n->kid[0]).i);
     case EX_WHERE: return eval(w, n->kid[eval(w, n->kid[0]).i ? 1 : 2]);
     case EX_CLAMP: return eval_clamp(w, n);
+    case EX_INT: return truncated(eval(w, n->kid[0]).f);
     default: break;
     }
     value a = eval(w, n->kid[0]), b = n->kids > 1 ? eval(w, n->kid[1]) : (value){0};

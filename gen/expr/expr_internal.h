@@ -7,7 +7,7 @@
 
 typedef enum expr_type { TYPE_BOOL, TYPE_INT, TYPE_FLOAT } expr_type;
 
-/* FLOOR is made from // of floats, FMA by the vector emitter; neither is in the language. */
+/* FMA is made by the vector emitter, and not in the language. */
 typedef enum expr_op {
     EX_CONST,
     EX_VAR,
@@ -24,6 +24,7 @@ typedef enum expr_op {
     EX_EQ,
     EX_NE,
     EX_BIT_OR,
+    EX_BIT_XOR, /* of bools too: as != */
     EX_BIT_AND,
     EX_SHL,
     EX_SHR,
@@ -49,6 +50,9 @@ typedef enum expr_op {
     EX_SIN,
     EX_COS,
     EX_FLOOR,
+    EX_CEIL,
+    EX_ROUND,
+    EX_INT,
     EX_FMA,
     EX_COUNT
 } expr_op;

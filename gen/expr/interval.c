@@ -60,6 +60,7 @@ static attn_iv iv_new(walk *w, expr_node *n) {
     case EX_WHERE:
         return attn_iv_where(cond_of(w, expr_cond_of(&w->cs, n->kid[0])), iv_of(w, n->kid[1]),
                              iv_of(w, n->kid[2]));
+    case EX_INT: return attn_iv_of_fv(fv_of(w, n->kid[0]));
     default: break;
     }
     attn_iv a = iv_of(w, n->kid[0]);

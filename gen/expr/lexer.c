@@ -48,7 +48,7 @@ static size_t sign_length(const char *t) {
     static const char *const two[] = {"<=", ">=", "==", "!=", "//", "<<", ">>"};
     for (size_t i = 0; i < sizeof two / sizeof *two; i++)
         if (strncmp(t, two[i], 2) == 0) return 2;
-    return strchr("+-*/%&|~<>()[],", *t) ? 1 : 0;
+    return strchr("+-*/%&|^~<>()[],", *t) ? 1 : 0;
 }
 
 static void fail_character(parser *p) {
@@ -57,8 +57,6 @@ static void fail_character(parser *p) {
         parser_fail(p, p->at, "'=' is not an operator: equality is '=='");
     else if (*t == '!')
         parser_fail(p, p->at, "'!' is not an operator: write 'not'");
-    else if (*t == '^')
-        parser_fail(p, p->at, "'^' is not an operator of this language");
     else if (*t > ' ' && *t <= '~')
         parser_fail(p, p->at, "unexpected character '%c'", *t);
     else

@@ -18,9 +18,9 @@ int32_t expr_spec_value(const attn_spec *spec, int i) {
     return value[i];
 }
 
-const char *const expr_function_names[] = {"where", "abs",  "min", "max",  "clamp",
-                                           "exp",   "exp2", "log", "tanh", "sigmoid",
-                                           "sqrt",  "sin",  "cos", NULL};
+const char *const expr_function_names[] = {"where", "abs",   "min",  "max",     "clamp", "exp",
+                                           "exp2",  "log",   "tanh", "sigmoid", "sqrt",  "sin",
+                                           "cos",   "floor", "ceil", "round",   "int",   NULL};
 const char *const expr_keywords[] = {"and", "or", "not", "true", "false", "inf", NULL};
 
 bool expr_fail(expr_error *err, size_t at, const char *fmt, ...) {

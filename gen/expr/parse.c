@@ -197,7 +197,7 @@ static expr_node *parse_value(parser *p) {
 }
 
 static expr_op find_function(const char *name) {
-    for (int op = EX_WHERE; op <= EX_COS; op++)
+    for (int op = EX_WHERE; op <= EX_INT; op++)
         if (strcmp(expr_ops[op].name, name) == 0) return (expr_op)op;
     return EX_COUNT;
 }

@@ -117,6 +117,7 @@ static int32_t fold_int(expr_op op, int32_t x, int32_t y) {
     case EX_ABS: return attn_abs32(x);
     case EX_BIT_AND: return x & y;
     case EX_BIT_OR: return x | y;
+    case EX_BIT_XOR: return x ^ y;
     case EX_BIT_NOT: return ~x;
     case EX_SHL: return attn_shl32(x, y);
     case EX_SHR: return attn_shr32(x, y);
@@ -143,6 +144,8 @@ static double fold_float(expr_op op, double x, double y) {
     case EX_SQRT: return sqrt(x);
     case EX_SIN: return sin(x);
     case EX_COS: return cos(x);
+    case EX_CEIL: return ceil(x);
+    case EX_ROUND: return rint(x);
     default: return floor(x);
     }
 }
@@ -154,6 +157,7 @@ static expr_node *fold(builder *b, expr_op op, int kids, expr_node *const kid[])
     const expr_node *x = kid[0], *y = kid[kids - 1];
     bool floats = x->type == TYPE_FLOAT;
     if (op == EX_TO_FLOAT) return float_const(b, x->i);
+    if (op == EX_INT) return int_const(b, attn_intd(x->f));
     if (expr_is_compare(op))
         return bool_const(b, fold_compare(op, floats ? x->f : x->i, floats ? y->f : y->i));
     return floats ? float_const(b, fold_float(op, x->f, y->f))
@@ -185,6 +189,11 @@ static expr_node *rewrite_int2(builder *b, expr_op op, expr_node *x, expr_node *
     case EX_BIT_OR:
         if (is_int(y, 0) || is_int(x, -1) || x == y) return x;
         return is_int(x, 0) || is_int(y, -1) ? y : NULL;
+    case EX_BIT_XOR:
+        if (is_int(x, 0)) return y;
+        if (is_int(y, 0)) return x;
+        return make2(b, EX_BIT_AND, TYPE_INT, make2(b, EX_BIT_OR, TYPE_INT, x, y),
+                     make1(b, EX_BIT_NOT, TYPE_INT, make2(b, EX_BIT_AND, TYPE_INT, x, y)));
     case EX_SHL:
     case EX_SHR: return is_const(y) && (y->i & 31) == 0 ? x : NULL;
     case EX_MIN:
@@ -228,14 +237,22 @@ static expr_node *rewrite_float2(builder *b, expr_op op, expr_node *x, expr_node
     }
 }
 
+static expr_node *negate(builder *b, expr_node *n);
+
+/* Whether two bools are equal, or not: by and, or, not, which intervals and vectors know. */
+static expr_node *compare_bools(builder *b, bool equal, expr_node *x, expr_node *y) {
+    expr_node *const same = equal ? y : negate(b, y), *const other = equal ? negate(b, y) : y;
+    return make2(b, EX_OR, TYPE_BOOL, make2(b, EX_AND, TYPE_BOOL, x, same),
+                 make2(b, EX_AND, TYPE_BOOL, negate(b, x), other));
+}
+
 static expr_node *rewrite_compare(builder *b, expr_op op, expr_node *x, expr_node *y) {
+    if (x->type == TYPE_BOOL) return compare_bools(b, op == EX_EQ, x, y);
     if (op == EX_GT) return make2(b, EX_LT, TYPE_BOOL, y, x);
     if (op == EX_GE) return make2(b, EX_LE, TYPE_BOOL, y, x);
     bool equal = x == y && x->type == TYPE_INT; /* not for floats: NaN */
     return equal ? bool_const(b, op == EX_LE || op == EX_EQ) : NULL;
 }
-
-static expr_node *negate(builder *b, expr_node *n);
 
 static expr_node *rewrite_logic(builder *b, expr_op op, expr_node *x, expr_node *y) {
     bool stop = op == EX_OR; /* the value that decides alone */
@@ -280,6 +297,8 @@ static expr_node *rewrite_where(builder *b, expr_node *c, expr_node *x, expr_nod
 
 static expr_node *rewrite1(builder *b, expr_op op, expr_type type, expr_node *x) {
     if (op == EX_NOT) return negate(b, x);
+    if (op == EX_CEIL) /* -floor(-x), of which there is a vector form */
+        return make1(b, EX_NEG, type, make1(b, EX_FLOOR, type, make1(b, EX_NEG, type, x)));
     if ((op == EX_NEG || op == EX_BIT_NOT) && x->op == op) return x->kid[0];
     if (op == EX_ABS && (x->op == EX_ABS || (x->op == EX_NEG && type == TYPE_INT)))
         return x->op == EX_ABS ? x : make1(b, EX_ABS, type, x->kid[0]);
@@ -295,6 +314,7 @@ static expr_node *rewrite(builder *b, expr_op op, expr_type type, int kids,
     if (kids == 1) return rewrite1(b, op, type, kid[0]);
     if (kids != 2) return NULL;
     if (op == EX_AND || op == EX_OR) return rewrite_logic(b, op, kid[0], kid[1]);
+    if (op == EX_BIT_XOR && type == TYPE_BOOL) return compare_bools(b, false, kid[0], kid[1]);
     if (expr_is_compare(op)) return rewrite_compare(b, op, kid[0], kid[1]);
     return type == TYPE_INT ? rewrite_int2(b, op, kid[0], kid[1])
                             : rewrite_float2(b, op, kid[0], kid[1]);

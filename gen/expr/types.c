@@ -69,6 +69,10 @@ static expr_node *type_ints(parser *p, expr_node *n) {
     return n;
 }
 
+static bool are_bools(const expr_node *n) {
+    return n->kid[0]->type == TYPE_BOOL && n->kid[1]->type == TYPE_BOOL;
+}
+
 static expr_node *type_numbers(parser *p, expr_node *n) {
     for (int i = 0; i < n->kids; i++)
         if (n->kid[i]->type == TYPE_BOOL) return wrong_type(p, n, i, "numbers");
@@ -82,6 +86,13 @@ static expr_node *type_floats(parser *p, expr_node *n) {
         if (n->kid[i]->type == TYPE_BOOL) return wrong_type(p, n, i, "numbers");
     n->type = TYPE_FLOAT;
     return to_floats(p, n) ? n : NULL;
+}
+
+static expr_node *type_int(parser *p, expr_node *n) {
+    if (n->kid[0]->type == TYPE_BOOL) return wrong_type(p, n, 0, "a number");
+    if (n->kid[0]->type == TYPE_INT) return n->kid[0];
+    n->type = TYPE_INT;
+    return n;
 }
 
 static expr_node *type_where(parser *p, expr_node *n) {
@@ -102,6 +113,10 @@ static expr_node *type_node(parser *p, expr_node *n) {
     case EX_OR:
     case EX_AND:
     case EX_NOT: return type_bools(p, n);
+    case EX_BIT_XOR: return are_bools(n) ? type_bools(p, n) : type_ints(p, n);
+    case EX_EQ:
+    case EX_NE: return are_bools(n) ? type_bools(p, n) : type_numbers(p, n);
+    case EX_INT: return type_int(p, n);
     case EX_BIT_OR:
     case EX_BIT_AND:
     case EX_SHL:
@@ -116,7 +131,10 @@ static expr_node *type_node(parser *p, expr_node *n) {
     case EX_SIGMOID:
     case EX_SQRT:
     case EX_SIN:
-    case EX_COS: return type_floats(p, n);
+    case EX_COS:
+    case EX_FLOOR:
+    case EX_CEIL:
+    case EX_ROUND: return type_floats(p, n);
     default: return type_numbers(p, n);
     }
 }

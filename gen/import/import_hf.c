@@ -90,7 +90,7 @@ bool import_run(arena *a, const import_source *source, const spec_input *flags, 
     import_note_code(&h);
     note_types(&h, flags, flag_count);
     model_begin(a, model_name_free(a, model_name(&h)), MODEL_MAX_LAYERS, out);
-    const bool ok = import_layers(&h) && import_check_stated(&h);
+    const bool ok = import_layers(&h) && import_check_stated(&h) && import_whole(&h);
     *notes = h.notes.data;
     return ok;
 }

@@ -122,6 +122,9 @@ bool import_put_own(hf *h, const import_layer *l, fields *f);
 bool import_rope(hf *h, bool sliding, int32_t head_dim, const json_val *width_at, fields *f,
                  double *mscale2);
 
+/* --- import_whole.c: what stands around the layers, where the family's row says it --- */
+bool import_whole(hf *h);
+
 /* --- import_keys.c --- */
 /* Keys that the family's class does not read: before the layers are made, and, for what such keys
  * say about them, after it. */

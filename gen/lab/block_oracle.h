@@ -33,6 +33,7 @@
  * regular   q_proj k_proj v_proj o_proj: .weight (.bias); qkv: the rows of q, k, v in one;
  *           kv_proj: those of k, v; q_norm.weight k_norm.weight [head_dim], or [heads * head_dim]
  *           for qk_norm_over = all, [heads, head_dim] for qk_norm_weights = heads
+ *           o_gate.weight [heads or heads * v_dim, in]
  * mla       per_head: kv_proj.weight [c, in], q_proj.weight [H*K, in], w_kc_q [H,K,d], W_qr
  * [H,d,r], W_kr [H,c,r], w_kc_kv [H,K,c], out_proj.weight [width, H*K], for full_self o_proj.weight
  * [width, width] (sliding_self may carry one, which has no effect) shared: q_proj.weight, or
@@ -48,6 +49,8 @@ typedef struct block_tensor {
     const float *data;
     int rank;
     int64_t dim[4];
+    const void *stored; /* the same in blocks of a type, if block_round_weights made some */
+    int32_t type;
 } block_tensor;
 
 /* One run of a layer over whole sequences. Null: absent. Tensors are dense and row-major. */
@@ -111,9 +114,12 @@ int64_t block_cache_v_size(const block_case *c);
  * kv_proj of k and v, w1, w2). Writes at most `capacity`; returns how many there are. */
 int block_weight_list(arena *a, const kernel_spec *spec, block_tensor *out, int capacity);
 
-/* Rounds weights to what the layer stores them in: what it multiplies by, and so what a case has to
+/* Rounds weights to what the layer stores them in (types that floats are not rounded to: makes
+ * blocks of about their size): what it multiplies by, and so what a case has to
  * hold. Those that are folded stay: the oracle rounds what they become. */
 void block_round_weights(arena *a, const kernel_spec *spec, block_tensor *weight, int count);
+/* Whether blocks of a type are made there, since floats are not rounded to it. */
+bool block_weight_made(int32_t type);
 /* What a layer stores the weight of this name in, once it is no part of a fold: attn_weight_type.
  */
 int32_t block_weight_type(const attn_spec *spec, const block_tensor *weight);

@@ -77,6 +77,24 @@ function relative_bias(t, max)
     return "s + " .. name(t, "relative_bias: t") .. "[h][clamp(q - k, -" .. max .. ", " .. max ..
         ") + " .. max .. "]"
 end
+-- A learned bias by T5's buckets of distance: n buckets, distances from max on share one a side;
+-- t is f32 [n][heads]; causal: all buckets are for keys before the query.
+function t5_bias(t, n, max, causal)
+    for _, x in ipairs({ n, max }) do
+        if math.type(x) ~= "integer" or x < 4 then
+            error("t5_bias: n and max must be integers from 4", 2)
+        end
+    end
+    local half = causal and n or n // 2
+    local exact = half // 2 -- buckets of one distance each; the others grow by a factor
+    if max <= exact then error("t5_bias: max must be above " .. exact, 2) end
+    local d = causal and "max(q - k, 0)" or "abs(q - k)"
+    local far = ("int(log(max(%s, 1) / %d) / log(%d / %d) * %d)"):format(d, exact, max, exact,
+        half - exact)
+    local side = causal and "" or ("where(k > q, %d, 0) + "):format(half)
+    return ("s + %s[%swhere(%s < %d, %s, min(%d + %s, %d))][h]"):format(name(t, "t5_bias: t"), side,
+        d, exact, d, exact, far, half - 1)
+end
 -- The score `second` applied to the result of the score `first`.
 function chain(first, second)
     first = text(first, "chain: first")

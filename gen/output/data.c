@@ -297,6 +297,37 @@ static void push_layers(arena *a, lua_val *lines, const model *m, int kernel, bo
         push_wrapped(a, lines, arena_printf(a, "%s%s %s", word, count > 1 ? "s" : "", list), 90);
 }
 
+bool runtime_needs(const model *m, const char *path) {
+    static const char *const whole[] = {"runtime/model", "runtime/attn_model.h", "runtime/json.",
+                                        "runtime/safetensors."};
+    if (strncmp(path, "runtime/", 8)) return false;
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        if (!strncmp(path, whole[i], strlen(whole[i]))) return m->is_whole;
+    return true;
+}
+
+/* What stands around the layers: C initialisers, and words of those fields that say something. */
+static void whole_lists(arena *a, const model *m, lua_val *t) {
+    lua_val *fields = lua_val_table(a), *words = lua_val_table(a);
+    attn_model_spec usual;
+    whole_begin(&usual);
+    for (int i = 0; i < whole_field_count && m->is_whole; i++) {
+        const whole_field *f = &whole_fields[i];
+        const double v = whole_get(f, &m->whole);
+        const char *text = whole_text(a, f, &m->whole);
+        lua_val_push(a, fields,
+                     lua_text(a, f->kind == WHOLE_FLOAT ? arena_printf(a, ".%s = %af,", f->name, v)
+                                 : f->kind == WHOLE_ENUM
+                                     ? arena_printf(a, ".%s = %d, /* %s */", f->name, (int)v, text)
+                                     : arena_printf(a, ".%s = %d,", f->name, (int)v)));
+        if (v != whole_get(f, &usual))
+            push_wrapped(a, words, arena_printf(a, "%s = %s: %s", f->name, text, f->help), 90);
+    }
+    lua_val_set(a, t, "whole_fields", fields);
+    lua_val_set(a, t, "whole", words);
+    lua_val_set_bool(a, t, "is_whole", m->is_whole);
+}
+
 /* The symbols of kernels and of layers, an entry an instruction set; and the folder's C files. */
 static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     const model *m = p->model;
@@ -326,6 +357,9 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
         lua_val_push(a, groups, group);
     }
     lua_val_push(a, sources, lua_text(a, "registry.c"));
+    if (m->is_whole)
+        lua_val_push(a, sources,
+                     lua_text(a, arena_printf(a, "%s_model.c", model_identifier(a, m->name))));
     lua_val_set(a, t, "isa_kernels", groups);
     lua_val_set(a, t, "sources", sources);
     lua_val_set_bool(a, t, "has_blocks", any_block);
@@ -336,16 +370,19 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
 }
 
 /* What the build files list of the runtime: its sources, and the headers that products see. */
-static void runtime_lists(arena *a, const gen_options *o, lua_val *t) {
+static void runtime_lists(arena *a, const product_list *p, lua_val *t) {
+    const gen_options *o = p->options;
     lua_val *sources = lua_val_table(a), *headers = lua_val_table(a);
     const char *runtime = o->runtime ? o->runtime : "runtime";
     for (size_t i = 0; i < embedded_file_count; i++) {
         const char *path = embedded_files[i].path;
-        if (strncmp(path, "runtime/", 8)) continue;
-        if (ends_with(path, ".c")) lua_val_push(a, sources, lua_text(a, path + 8));
+        if (runtime_needs(p->model, path) && ends_with(path, ".c"))
+            lua_val_push(a, sources, lua_text(a, path + 8));
     }
     for (int i = 0; public_headers[i]; i++)
         lua_val_push(a, headers, lua_text(a, arena_printf(a, "%s/%s", runtime, public_headers[i])));
+    if (p->model->is_whole)
+        lua_val_push(a, headers, lua_text(a, arena_printf(a, "%s/attn_model.h", runtime)));
     lua_val_set(a, t, "runtime_sources", sources);
     lua_val_set(a, t, "public_headers", headers);
     lua_val_set_string(a, t, "runtime", runtime);
@@ -401,6 +438,7 @@ lua_val *model_data(arena *a, const product_list *p) {
     lua_val_set(a, t, "layer_kernel", layers);
     lua_val_set(a, t, "kernels", kernels);
     kernel_lists(a, p, t);
-    runtime_lists(a, o, t);
+    runtime_lists(a, p, t);
+    whole_lists(a, m, t);
     return t;
 }

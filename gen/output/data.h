@@ -10,4 +10,7 @@ lua_val *product_data(arena *a, const product *p, const gen_options *o);
 /* For package/: the model, its kernels, and what the build files list. */
 lua_val *model_data(arena *a, const product_list *p);
 
+/* Whether a folder of this model has a file of runtime/: those of whole models serve them alone. */
+bool runtime_needs(const model *m, const char *path);
+
 #endif

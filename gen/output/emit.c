@@ -47,9 +47,9 @@ static bool is_runtime_path(const char *path) {
 }
 
 /* What the folder's Makefile builds and its files include. */
-static void add_runtime(output *out) {
+static void add_runtime(output *out, const model *m) {
     for (size_t i = 0; i < embedded_file_count; i++)
-        if (!strncmp(embedded_files[i].path, "runtime/", 8))
+        if (runtime_needs(m, embedded_files[i].path))
             add_file(out, embedded_files[i].path, embedded_files[i].text);
 }
 
@@ -81,16 +81,19 @@ bool gen_render(arena *a, const product_list *p, gen_files *files, diag *d) {
         {"package/Makefile", "Makefile"},
         {"package/CMakeLists.txt", "CMakeLists.txt"},
         {"package/model.pc", arena_printf(a, "%s.pc", ident)},
+        {"model/header.h", arena_printf(a, "%s_model.h", ident)},
+        {"model/model.c", arena_printf(a, "%s_model.c", ident)},
     };
     for (size_t i = 0; i < sizeof package / sizeof *package; i++) {
         const char *text;
         if (o->runtime && !strcmp(package[i].template, "package/model.pc")) continue;
+        if (!p->model->is_whole && !strncmp(package[i].template, "model/", 6)) continue;
         if (!render(a, &set, package[i].template, data, &text, d)) return false;
         add_file(&out, package[i].path, text);
     }
     add_file(&out, "model.lua", model_to_lua(a, p->model));
     if (o->tune) add_file(&out, "tune.lua", o->tune->text);
-    if (!o->runtime) add_runtime(&out);
+    if (!o->runtime) add_runtime(&out, p->model);
     add_file(&out, "manifest.json", manifest_text(a, p, &set, files));
     return true;
 }

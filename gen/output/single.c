@@ -316,6 +316,12 @@ static void put_banner(single *s) {
                "#endif\n"
                "#include \"%s.h\"\n",
                s->ident);
+    if (s->m->is_whole) buf_printf(&s->c, "#include \"%s_model.h\"\n", s->ident);
+}
+
+/* The header of the whole model. */
+static const char *whole_path(const single *s) {
+    return arena_printf(s->a, "%s_model.h", s->ident);
 }
 
 static const char *source_text(single *s) {
@@ -323,6 +329,10 @@ static const char *source_text(single *s) {
     const gen_file *registry = find(s, "registry.c");
     mark_done(s, arena_printf(s->a, "%s.h", s->ident));
     mark_done(s, "runtime/attn.h");
+    if (s->m->is_whole) {
+        mark_done(s, whole_path(s));
+        mark_done(s, "runtime/attn_model.h");
+    }
     put_headers(s, registry);
     for (int i = 0; i < s->folder->count; i++)
         if (is_source(&s->folder->file[i])) put_headers(s, &s->folder->file[i]);
@@ -344,16 +354,30 @@ static const char *header_text(single *s) {
     return b.data;
 }
 
+/* With attn_model.h in it, after the other header, which has attn.h. */
+static const char *whole_text_of(single *s) {
+    static const char guard[] = "#ifndef ATTN_WHOLE_";
+    buf b = buf_new(s->a), out = buf_new(s->a);
+    s->done = (name_set){.a = s->a};
+    mark_done(s, "runtime/attn.h");
+    expand(s, find(s, whole_path(s)), &b, false);
+    const char *at = strstr(b.data, guard);
+    buf_add(&out, b.data, (size_t)(at - b.data));
+    buf_printf(&out, "#include \"%s.h\"\n\n%s", s->ident, at);
+    return out.data;
+}
+
 bool single_render(arena *a, const product_list *p, const gen_files *folder, gen_files *out,
                    diag *d) {
     const model *m = p->model;
     if (p->options->runtime)
         return diag_set(d, "--runtime: a single file holds its runtime; leave this flag out");
     single s = {a, p, m, p->options, folder, model_identifier(a, m->name), {.a = a}, buf_new(a)};
-    out->file = arena_alloc(a, 2 * sizeof *out->file);
-    out->count = 2;
+    out->file = arena_alloc(a, 3 * sizeof *out->file);
+    out->count = m->is_whole ? 3 : 2;
     out->file[1] = (gen_file){.path = arena_printf(a, "%s.h", s.ident), .text = header_text(&s)};
     out->file[0] = (gen_file){.path = arena_printf(a, "%s.c", s.ident), .text = source_text(&s)};
+    if (m->is_whole) out->file[2] = (gen_file){.path = whole_path(&s), .text = whole_text_of(&s)};
     return true;
 }
 

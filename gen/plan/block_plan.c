@@ -96,6 +96,8 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->span = 2048;
     p->ahead = 64;
     p->streams = 4;
+    p->block_ahead = 4096; /* what memory takes its time for */
+    p->block_streams = 2;
     p->pad = 16;
     p->chunk =
         s->ffn == ATTN_FFN_MOE ? 8 : 4; /* more rows an expert, whose weights are read once */
@@ -237,7 +239,8 @@ double block_plan_row_flops(const kernel_spec *k) {
     double weights = ffn_weights(s, width);
     if (s->form == ATTN_FORM_REGULAR)
         weights += h * s->head_dim * width + keys * s->kv_heads * s->head_dim +
-                   keys * s->v_heads * s->v_dim + h * s->v_dim * width;
+                   keys * s->v_heads * s->v_dim + h * s->v_dim * width +
+                   (double)block_plan_gates(s) * width;
     else if (s->key == ATTN_KEY_PER_HEAD)
         weights += width * h * s->retr_dim + keys * s->kv_comp_dim +
                    (double)s->kv_comp_dim * h * s->retr_dim + h * s->kv_comp_dim * s->head_dim +

@@ -85,6 +85,8 @@ bool model_change(arena *a, model *m, const spec_input *inputs, int count, diag 
         if (model_takes(inputs[i].field)) change[changes++] = inputs[i];
     if (!changes) return true;
     model_begin(a, old.name, old.layer_count, m);
+    m->is_whole = old.is_whole;
+    m->whole = old.whole;
     for (int layer = 0; layer < old.layer_count; layer++) {
         kernel_spec k = old.kernels[old.layer_kernel[layer]];
         if (!kernel_spec_change(a, &k, change, changes, d)) return false;
@@ -95,9 +97,45 @@ bool model_change(arena *a, model *m, const spec_input *inputs, int count, diag 
     return true;
 }
 
+bool model_pool(arena *a, model *m, const char *pool, bool normalize, diag *d) {
+    const char *flag = pool ? "--pool" : "--normalize";
+    if (!pool && !normalize) return true;
+    if (!m->is_whole)
+        return diag_set(d,
+                        "%s: is for whole models, and only the layers of this one are known "
+                        "(a config.json, or a model file with model = { .. })",
+                        flag);
+    if (pool) {
+        m->whole.pool_dense = !strcmp(pool, "pooler");
+        const lua_val v = {.kind = LUA_VAL_STRING, .string = m->whole.pool_dense ? "cls" : pool};
+        whole_set(a, &m->whole, whole_find("pool"), &v);
+    }
+    if (normalize) m->whole.normalize = true;
+    const char *why = whole_check(a, &m->whole);
+    return !why || diag_set(d, "%s: %s", flag, why);
+}
+
 bool model_layer_runs(const model *m, int layer, int kernel) {
     const int at = m->layer_kernel[layer];
     return at == kernel || m->kernels[at].inner == kernel || m->kernels[at].expanded == kernel;
+}
+
+const char *model_whole_why(arena *a, const model *m) {
+    const attn_spec *first = &m->kernels[m->layer_kernel[0]].core;
+    for (int i = 0; i < m->layer_count; i++) {
+        const kernel_spec *k = &m->kernels[m->layer_kernel[i]];
+        const attn_spec *s = &k->core;
+        const char *why = s->level != ATTN_LEVEL_BLOCK  ? "is no whole layer: level = block"
+                          : s->kv_dim != ATTN_UNSET     ? "has keys of a second input"
+                          : k->tensor_count             ? "takes side tensors"
+                          : k->scalar_count             ? "takes scalars"
+                          : s->ffn == ATTN_FFN_EXTERNAL ? "leaves its ffn to the caller"
+                          : attn_spec_row_dim(s) != attn_spec_row_dim(first)
+                              ? "has rows of another width than layer 1"
+                              : NULL;
+        if (why) return arena_printf(a, "layer %d %s", i + 1, why);
+    }
+    return whole_check(a, &m->whole);
 }
 
 /* --- Names --- */

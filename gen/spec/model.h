@@ -3,6 +3,7 @@
 #define GEN_MODEL_H
 
 #include "kernel_spec.h"
+#include "whole.h"
 
 typedef struct model {
     const char *name;
@@ -10,6 +11,8 @@ typedef struct model {
     int *layer_kernel; /* layer -> index into kernels */
     int kernel_count;
     kernel_spec *kernels; /* in order of first use; a layer's core follows it */
+    bool is_whole;        /* and what stands around the layers is known: */
+    attn_model_spec whole;
 } model;
 
 /* A one-layer-a-kernel model of resolved kernels; false: two of them have one name, by a hash. */
@@ -23,6 +26,8 @@ bool model_layer_runs(const model *m, int layer, int kernel);
 enum { MODEL_MAX_LAYERS = 4096 };
 void model_begin(arena *a, const char *name, int layers, model *out);
 bool model_add_layer(arena *a, model *m, const kernel_spec *k);
+/* Why these layers cannot be a whole model's; null: they can. */
+const char *model_whole_why(arena *a, const model *m);
 bool model_name_is_valid(const char *name);
 extern const char model_name_rule[]; /* in words */
 /* For a name that nobody chose (a file's): itself, or another where it would make a header or a
@@ -46,6 +51,8 @@ bool model_from_flags(arena *a, const spec_input *inputs, int count, model *out,
 #define MODEL_FLAGS MODEL_FIELDS(MODEL_FLAG)
 /* Whether a field is one that the command line may give beside a MODEL, for every layer of it. */
 bool model_takes(const char *field);
+/* --pool and --normalize: what a whole model's pooled rows are; pool null: as it says. */
+bool model_pool(arena *a, model *m, const char *pool, bool normalize, diag *d);
 /* Gives every layer the values of those among the inputs, whatever the model says. */
 bool model_change(arena *a, model *m, const spec_input *inputs, int count, diag *d);
 /* Gives a model another name (--name). False with a message if it makes no file or C name, or one

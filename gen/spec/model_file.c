@@ -57,19 +57,19 @@ static bool read_name(const reading *r, const lua_val *table, model *out) {
 }
 
 static bool check_outer(const reading *r, const lua_val *table) {
-    static const char *const allowed[] = {"name", "layers", NULL};
+    static const char *const allowed[] = {"name", "layers", "model", NULL};
     for (int i = 0; i < table->field_count; i++) {
         const char *key = table->field[i].name;
         if (!key)
             return model_error(r, -1, NULL,
                                "the model must be a table { name = .., layers = { .. } }, not a "
                                "list");
-        if (strcmp(key, "name") == 0 || strcmp(key, "layers") == 0) continue;
+        if (!strcmp(key, "name") || !strcmp(key, "layers") || !strcmp(key, "model")) continue;
         buf b = buf_new(r->a);
         const lua_val got = {.kind = LUA_VAL_STRING, .string = key};
         buf_printf(&b, "unknown key %s", value_quoted(r->a, &got));
         suggest(&b, key, allowed);
-        buf_puts(&b, "; allowed: name, layers");
+        buf_puts(&b, "; allowed: name, layers, model");
         return model_error(r, -1, key, b.data);
     }
     return true;
@@ -180,11 +180,41 @@ static bool read_layers(const reading *r, const lua_val *table, model *out) {
     return true;
 }
 
+static bool read_whole(const reading *r, const lua_val *table, model *out) {
+    const lua_val *v = lua_val_get(table, "model");
+    if (!v) return true;
+    if (v->kind != LUA_VAL_TABLE)
+        return model_error(r, -1, "model",
+                           arena_printf(r->a, "model must be a table { vocab = .. }, got %s",
+                                        value_quoted(r->a, v)));
+    const char *names[64] = {NULL};
+    for (int i = 0; i < whole_field_count && i < 63; i++) names[i] = whole_fields[i].name;
+    whole_begin(&out->whole);
+    for (int i = 0; i < v->field_count; i++) {
+        const char *key = v->field[i].name;
+        const whole_field *f = key ? whole_find(key) : NULL;
+        buf b = buf_new(r->a);
+        if (!f) {
+            const lua_val got = {.kind = LUA_VAL_STRING, .string = key ? key : ""};
+            buf_printf(&b, "model: %s", key ? "unknown key " : "must have names for its values");
+            if (key) buf_puts(&b, value_quoted(r->a, &got));
+            if (key) suggest(&b, key, names);
+            return model_error(r, -1, "model", b.data);
+        }
+        const char *why = whole_set(r->a, &out->whole, f, v->field[i].value);
+        if (why) return model_error(r, -1, "model", arena_printf(r->a, "model.%s", why));
+    }
+    out->is_whole = true;
+    const char *why = model_whole_why(r->a, out);
+    return !why || model_error(r, -1, "model", arena_printf(r->a, "model: %s", why));
+}
+
 bool model_from_lua(arena *a, const char *path, const char *source, model *out, diag *d) {
     memset(out, 0, sizeof *out);
     lua_val *table;
     if (!lua_eval_model(a, path, source, embedded_find("gen/lua/prelude.lua"), &table, d))
         return false;
     reading r = {a, path, source, d};
-    return check_outer(&r, table) && read_name(&r, table, out) && read_layers(&r, table, out);
+    return check_outer(&r, table) && read_name(&r, table, out) && read_layers(&r, table, out) &&
+           read_whole(&r, table, out);
 }

@@ -56,6 +56,25 @@ static void put_kernel(arena *a, buf *b, int number, const kernel_spec *k) {
     buf_puts(b, "}\n");
 }
 
+/* What stands around the layers: fields that are not at their defaults. */
+static void put_whole(arena *a, buf *b, const attn_model_spec *s) {
+    attn_model_spec usual;
+    whole_begin(&usual);
+    buf_puts(b, "    model = {");
+    size_t line = b->len;
+    for (int i = 0; i < whole_field_count; i++) {
+        const whole_field *f = &whole_fields[i];
+        if (whole_get(f, s) == whole_get(f, &usual)) continue;
+        const char *quote = f->kind == WHOLE_ENUM ? "\"" : "";
+        if (b->len - line > 80 || b->data[b->len - 1] == '{') {
+            buf_puts(b, "\n       ");
+            line = b->len;
+        }
+        buf_printf(b, " %s = %s%s%s,", f->name, quote, whole_text(a, f, s), quote);
+    }
+    buf_puts(b, "\n    },\n");
+}
+
 const char *model_to_lua(arena *a, const model *m) {
     buf b = buf_new(a);
     buf_puts(&b, "local kernel = {}\n");
@@ -63,7 +82,9 @@ const char *model_to_lua(arena *a, const model *m) {
         if (m->kernels[i].outer) put_kernel(a, &b, i + 1, &m->kernels[i]);
     buf_puts(&b, "\nreturn {\n    name = ");
     text_lua(&b, m->name);
-    buf_puts(&b, ",\n    layers = {");
+    buf_puts(&b, ",\n");
+    if (m->is_whole) put_whole(a, &b, &m->whole);
+    buf_puts(&b, "    layers = {");
     for (int i = 0; i < m->layer_count; i++)
         buf_printf(&b, "%skernel[%d],", i % 6 ? " " : "\n        ", m->layer_kernel[i] + 1);
     buf_puts(&b, "\n    },\n}\n");

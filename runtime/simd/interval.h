@@ -236,6 +236,16 @@ static inline attn_fv attn_fv_floor(attn_fv a) {
     return (attn_fv){floor(a.lo), floor(a.hi), a.nan};
 }
 
+static inline attn_fv attn_fv_rint(attn_fv a) {
+    return (attn_fv){rint(a.lo), rint(a.hi), a.nan};
+}
+
+static inline attn_iv attn_iv_of_fv(attn_fv a) {
+    const int32_t lo = attn_intd(a.lo), hi = attn_intd(a.hi);
+    if (!a.nan) return attn_iv_of(lo, hi);
+    return attn_iv_of(lo < 0 ? lo : 0, hi > 0 ? hi : 0); /* NaN is 0 */
+}
+
 static inline attn_fv attn_fv_floordiv(attn_fv a, attn_fv b) {
     return attn_fv_floor(attn_fv_div(a, b));
 }

@@ -193,6 +193,14 @@ ATTN_SIMD vf vf_sigmoid(vf x) {
     return vf_div(vf_select(vf_lt(x, vf_zero()), e, one), vf_add(one, e));
 }
 
+/* int(x) of expressions (attn_intf). */
+ATTN_SIMD vi vf_int(vf x) {
+    const vf most = vf_set1(0x1.fffffep+30f), least = vf_set1(-0x1p31f);
+    const vi inside = vf_to_i(vf_max(vf_min(x, most), least));
+    const vi whole = vi_select(vf_gt(x, most), vi_set1(INT32_MAX), inside);
+    return vi_select(vf_eq(x, x), whole, vi_set1(0));
+}
+
 /* Lanes of |x| beyond the reduction's range, inf included, by libm: no lane depends on others. */
 static __attribute__((noinline, cold, unused)) void attn__trig_lanes(float *y, const float *x,
                                                                      float range, int cosine) {

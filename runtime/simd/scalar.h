@@ -65,6 +65,20 @@ static inline int32_t attn_or32(int32_t a, int32_t b) {
     return a | b;
 }
 
+static inline int32_t attn_xor32(int32_t a, int32_t b) {
+    return a ^ b;
+}
+
+/* int(a): towards zero; what 32 bits do not hold becomes the nearest that they do, NaN 0. */
+static inline int32_t attn_intd(double a) {
+    if (isnan(a)) return 0;
+    return a >= 0x1p31 ? INT32_MAX : a <= -0x1p31 ? INT32_MIN : (int32_t)a;
+}
+
+static inline int32_t attn_intf(float a) {
+    return attn_intd((double)a);
+}
+
 static inline int32_t attn_min32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }

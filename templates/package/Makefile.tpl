@@ -74,7 +74,7 @@ $ if not model.shared_runtime then
 
 install: lib shared
 	install -d $(DESTDIR)$(INCLUDEDIR)/${model.file}/runtime $(DESTDIR)$(LIBDIR)/pkgconfig
-	install -m 644 ${model.file}.h $(DESTDIR)$(INCLUDEDIR)/${model.file}
+	install -m 644 ${model.file}.h ${model.is_whole and model.file .. "_model.h " or ""}$(DESTDIR)$(INCLUDEDIR)/${model.file}
 	install -m 644 ${table.concat(model.public_headers, " ")} $(DESTDIR)$(INCLUDEDIR)/${model.file}/runtime
 	install -m 644 $(BUILD)/lib${model.file}.a $(DESTDIR)$(LIBDIR)
 	install -m 755 $(BUILD)/$(SHARED) $(DESTDIR)$(LIBDIR)

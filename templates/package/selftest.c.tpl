@@ -19,7 +19,7 @@ $ end
 $ if model.has_weights then
 #include "runtime/quant.h"
 $ end
-$ if model.has_types then
+$ if model.has_types or model.has_weights then
 #include "runtime/types.h"
 $ end
 
@@ -89,7 +89,7 @@ static attn_status run(const attn_spec *spec, uint32_t flags, attn_args *a) {
     attn_plan *plan;
     attn_status status = attn_plan_create(&plan, spec, flags);
     if (status != ATTN_OK) return status;
-    const attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads};
+    const attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads, 0};
     status = attn_workspace(plan, &e, &a->workspace_bytes);
     void *memory = must(malloc(a->workspace_bytes + 64));
     a->workspace = attn_align(memory);
@@ -107,8 +107,11 @@ static double compare(const attn_kernel *k, shape s, attn_status *status) {
     attn_args a = ATTN_ARGS_INIT;
     a.batch = s.batch, a.q_len = s.q_len, a.kv_len_max = s.kv_len, a.threads = 2;
 $ local keys = model.has_layouts and "keys" or "s.kv_len"
+$ local together = model.has_layouts and "together" or "s.kv_len"
 $ if model.has_layouts then
     const int64_t keys = attn_layout_rows(spec, s.kv_len);
+    const int64_t together = attn_layout_together(spec, s.kv_len); /* as they lie */
+    const int32_t pages = attn_layout_pages(spec, s.kv_len);
 $ end
     float *q = tensor(b * h * s.q_len * d), *key = tensor(b * hk * ${keys} * d);
     float *v = tensor(b * hv * ${keys} * dv), *sinks = tensor(h);
@@ -120,8 +123,8 @@ $ if model.has_types then
     store(v, types.v, b * hv * ${keys}, dv, v_scale);
     if (attn_type_scaled(types.k)) {
         const bool shared = spec->key == ATTN_KEY_SHARED; /* its values lie in its keys */
-        a.k_scale = (attn_scales){k_scale, hk * ${keys}, ${keys}, 1};
-        if (!shared) a.v_scale = (attn_scales){v_scale, hv * ${keys}, ${keys}, 1};
+        a.k_scale = (attn_scales){k_scale, hk * ${together}, ${together}, 1};
+        if (!shared) a.v_scale = (attn_scales){v_scale, hv * ${together}, ${together}, 1};
     }
 $ end
     const int64_t rows = b * h * s.q_len;
@@ -132,8 +135,13 @@ $ end
     for (int64_t i = 0; i < b * s.q_len; i++)
         seg[i] = (int32_t)(i % s.q_len * s.kv_len / s.q_len) - 1;
     a.q = (attn_view){q, h * s.q_len * d, s.q_len * d, d};
-    a.k = (attn_view){key, hk * ${keys} * d, ${keys} * d, d};
-    a.v = (attn_view){v, hv * ${keys} * dv, ${keys} * dv, dv};
+    a.k = (attn_view){key, hk * ${together} * d, ${together} * d, d};
+    a.v = (attn_view){v, hv * ${together} * dv, ${together} * dv, dv};
+$ if model.has_layouts then
+    int32_t *table = must(calloc((size_t)(b * pages + 1), sizeof *table));
+    for (int32_t i = 0; i < b * pages; i++) table[i] = (int32_t)b * pages - 1 - i;
+    if (pages > 0) a.pages = table, a.pages_batch = pages, a.page_count = (int32_t)b * pages;
+$ end
     a.lse_batch = h * s.q_len, a.lse_head = s.q_len;
     a.q_start = attn_op_of(spec)->segments ? NULL : start;
     a.seg = attn_op_of(spec)->segments ? seg : NULL;
@@ -175,6 +183,9 @@ $ end
 $ if model.has_types then
     free(k_scale), free(v_scale);
 $ end
+$ if model.has_layouts then
+    free(table);
+$ end
     void *all[] = {q, key, v, sinks, o, lse, start, seg, side, scalars};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     return worst;
@@ -215,6 +226,22 @@ static double budget(void) {
     return text && *text ? atof(text) : 512;
 }
 
+$ if model.has_weights then
+/* Blocks of types that floats are not rounded to: random bytes, scales for numbers of a size. */
+static void random_blocks(uint8_t *to, int32_t type, int64_t count, float size) {
+    const attn_weight_row row = attn_weight_get(type);
+    const bool q6 = type == ATTN_WEIGHT_Q6_K;
+    const float d = size / (q6 ? 128 * 16 : type == ATTN_WEIGHT_Q5_K ? 63 * 15 : 63 * 7);
+    for (int64_t i = 0; i < count; i += row.block, to += row.bytes) {
+        for (int j = 0; j < row.bytes; j++) to[j] = (uint8_t)(127 * (1 + uniform()));
+        const uint16_t scale = (uint16_t)attn_round_float(d, 16, 5);
+        const uint16_t least = (uint16_t)attn_round_float(size / 63, 16, 5);
+        memcpy(to + (q6 ? 208 : 0), &scale, sizeof scale);
+        if (!q6) memcpy(to + 2, &least, sizeof least);
+    }
+}
+
+$ end
 /* Random weights: vectors near 1, matrices that keep the size of a row${model.has_weights and ", in the layer's type" or ""}. */
 static attn_status fill(layer *l) {
     attn_block *block;
@@ -238,7 +265,7 @@ $   if model.has_weights then
         const int32_t type = l->kernel->spec->weight_type;
         if (!matrix || t->dim[t->rank - 1] % attn_weight_get(type).block) continue;
         void *blocks = must(malloc((size_t)attn_weight_bytes(type, count)));
-        attn_quantise(blocks, type, count, data);
+        if (attn_quantise(blocks, type, count, data)) random_blocks(blocks, type, count, size);
         free(data);
         t->data = blocks, t->type = type;
 $   end

@@ -17,6 +17,38 @@ fenced() { # fenced LANGUAGE: the standard input as a code block
     printf '```\n'
 }
 
+whole_fields() { # the rows of model_fields.def as a table
+    cat >"$work/whole.c" <<'C'
+#include <stdint.h>
+#include <stdio.h>
+#include "types.def"
+#include "weight_types.def"
+#define TEXT(x) TEXT_(x)
+#define TEXT_(x) #x
+static void row(const char *name, const char *values, const char *missing, const char *help) {
+    printf("| `%s` | ", name);
+    for (; *values; values++) *values == '|' ? (void)printf(", ") : (void)putchar(*values);
+    printf(" | %s | %s |\n", missing, help);
+}
+static void choice(const char *name, const char *values, const char *help) {
+    char first[32];
+    sscanf(values, "%31[^|]", first);
+    row(name, values, first, help);
+}
+int main(void) {
+    puts("| key | values | default | meaning |\n|---|---|---|---|");
+#define MODEL_ENUM(name, missing, values, help) choice(#name, values, help);
+#define MODEL_INT(name, lowest, highest, missing, help) \
+    row(#name, "integer from " #lowest, missing < lowest ? "" : #missing, help);
+#define MODEL_BOOL(name, missing, help) row(#name, "true|false", missing ? "true" : "false", help);
+#define MODEL_FLOAT(name, lowest, missing, help) row(#name, "number", #missing, help);
+#include "model_fields.def"
+}
+C
+    ${CC:-cc} -Iruntime -o "$work/whole" "$work/whole.c"
+    "$work/whole"
+}
+
 fields() { # the rows of spec_fields.def as a table
     cat >"$work/fields.c" <<'C'
 #include <stdint.h>
@@ -128,6 +160,8 @@ block() {
     statuses) statuses ;;
     my.lua) fenced lua <tests/product/my.lua ;;
     example.c) fenced c <tests/product/example.c ;;
+    tokens.c) fenced c <tests/product/tokens.c ;;
+    model-fields) whole_fields ;;
     layer.lua) fenced lua <tests/product/layer.lua ;;
     layer.c) fenced c <tests/product/layer.c ;;
     output) # expected.txt, with the tile of AVX2's kernels

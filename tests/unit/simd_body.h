@@ -397,6 +397,20 @@ static void check_int_ops(void) {
             const unsigned lt = lanes_of(vi_lt(va, vb)), le = lanes_of(vi_le(va, vb));
             const unsigned gt = lanes_of(vi_gt(va, vb)), ge = lanes_of(vi_ge(va, vb));
             const unsigned eq = lanes_of(vi_eq(va, vb)), ne = lanes_of(vi_ne(va, vb));
+            int32_t byte[4][W], picked[W];
+            vi_storeu(byte[0], vi_byte(va, 0)), vi_storeu(byte[1], vi_byte(va, 1));
+            vi_storeu(byte[2], vi_byte(va, 2)), vi_storeu(byte[3], vi_byte(va, 3));
+            const uint8_t table[16] = {9, 255, 3, 0, 128, 127, 1, 2, 77, 4, 5, 6, 7, 8, 200, 10};
+            vi_storeu(picked, vi_pick(table, vi_and(va, vi_set1(0x0f0f0f0f))));
+            for (int k = 0; k < W; k++) {
+                uint32_t want_picked = 0;
+                for (int n = 0; n < 4; n++) {
+                    const int32_t want_byte = (int32_t)((uint32_t)a[k] >> 8 * n & 255);
+                    want_picked |= (uint32_t)table[want_byte & 15] << 8 * n;
+                    CHECK(byte[n][k] == want_byte, "vi_byte(%d, %d) = %d", a[k], n, byte[n][k]);
+                }
+                CHECK(picked[k] == (int32_t)want_picked, "vi_pick(%d) = %d", a[k], picked[k]);
+            }
             for (int k = 0; k < W; k++) {
                 const int64_t x = a[k], z = b[k];
                 const int32_t want[14] = {wrap32(x + z),
@@ -641,6 +655,18 @@ static void check_reductions(void) {
     }
 }
 
+/* vf_int: towards zero; the nearest that 32 bits hold, and 0 of NaN. */
+static void check_whole(void) {
+    for (int t = 0; t < SPECIALS + 200; t++) {
+        const float scale = t % 2 ? 0x1p31f : 100;
+        const float x = t < SPECIALS ? special[t] : scale * 2 * random_float();
+        const double want = isnan(x) ? 0 : fmin(fmax(trunc((double)x), -0x1p31), 0x1p31 - 1);
+        int32_t got[W];
+        vi_storeu(got, vf_int(vf_set1(x)));
+        for (int j = 0; j < W; j++) CHECK((double)got[j] == want, "vf_int(%a)", (double)x);
+    }
+}
+
 /* Side by side or alone: the same bits. vf_exp2_lazy_each: also where a sum must show an overflow.
  */
 static void check_each(void) {
@@ -685,6 +711,7 @@ SIMD_TEST(masks)
 SIMD_TEST(memory)
 SIMD_TEST(sides)
 SIMD_TEST(reductions)
+SIMD_TEST(whole)
 SIMD_TEST(each)
 SIMD_TEST(types)
 #ifdef SIMD_INTEGERS

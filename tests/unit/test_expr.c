@@ -108,7 +108,14 @@ Test(expr, refusals) {
         {EXPR_MASK, "0 <= k <= q", 7, "chain"},
         {EXPR_MASK, "k = q", 2, "=="},
         {EXPR_MASK, "!true", 0, "not"},
-        {EXPR_MASK, "k ^ 1 == 0", 2, "'^'"},
+        {EXPR_MASK, "(k < q) ^ 1", 8, "ints"},
+        {EXPR_SCORE, "s ^ 1", 2, "ints"},
+        {EXPR_MASK, "(k < q) == 1", 8, "numbers"},
+        {EXPR_MASK, "true != k", 5, "numbers"},
+        {EXPR_SCORE, "int(k < q)", 6, "a number"},
+        {EXPR_SCORE, "round(k < q)", 8, "numbers"},
+        {EXPR_SCORE, "slope[floor(s)]", 6, "index must be an int"},
+        {EXPR_SCORE, "rnd(s)", 0, "unknown function"},
         {EXPR_MASK, "k <= q && true", 8, "found '&'"},
         {EXPR_MASK, "s > 0", 0, "score"},
         {EXPR_MASK, "q", 0, "an int"},
@@ -270,6 +277,13 @@ Test(expr, precedence) {
         {"q//k%3", "q // k % 3"},
         {"q//(k%3)", "q // (k % 3)"},
         {"q&3|k<<1+2", "q & 3 | k << 1 + 2"},
+        {"q|k^3&h", "q | k ^ 3 & h"},
+        {"(q|k)^(3^h)", "(q | k) ^ (3 ^ h)"},
+        {"where((q<k)==(k<3),1,2)", "where((q < k) == (k < 3), 1, 2)"},
+        {"where(q<k and(k<3)!=true,1,2)", "where(q < k and (k < 3) != true, 1, 2)"},
+        {"where((q<k)^(k<3),1,2)", "where((q < k) ^ (k < 3), 1, 2)"},
+        {"int(s)+floor(s)", "int(s) + floor(s)"},
+        {"int(q)", "q"},
         {"(q|k)&3", "(q | k) & 3"},
         {"~-q", "~-q"},
         {"where(q<k and not k==3 or true,1,2)", "where(q < k and not k == 3 or true, 1, 2)"},
@@ -323,6 +337,24 @@ Test(expr, values) {
                 {"q - k - 1", 1},
                 {"s * s", 4},
                 {"65536 * 65536", 0},
+                {"6 ^ 3", 5},
+                {"~6 ^ 3", -6},
+                {"where((k < q) == (q < k), 1, 2)", 2},
+                {"where((k < q) != (q < k), 1, 2)", 1},
+                {"where((k < q) ^ (k < q), 1, 2)", 2},
+                {"int(2.75)", 2},
+                {"int(-2.75)", -2},
+                {"int(1e20)", 2147483647.0},
+                {"int(-1e20)", -2147483648.0},
+                {"int(sqrt(-1.0))", 0},
+                {"int(-inf)", -2147483648.0},
+                {"floor(-2.5)", -3},
+                {"ceil(-2.5)", -2},
+                {"ceil(2.25)", 3},
+                {"round(2.5)", 2},
+                {"round(-3.5)", -4},
+                {"round(s * 1.75)", 4},
+                {"floor(k)", 3},
                 {"where(false, table[99][99], 3)", 3}};
     arena *a = arena_new();
     set_up(a);
@@ -470,7 +502,7 @@ typedef enum make_type { MAKE_BOOL, MAKE_INT, MAKE_FLOAT } make_type;
 typedef struct maker {
     buf *b;
     bool has_s;          /* scores */
-    bool float_compares; /* f32 and double may disagree there */
+    bool float_compares; /* f32 and double may disagree there, and where floats become whole */
     bool tensors;
 } maker;
 
@@ -516,7 +548,8 @@ static void make_index(maker *m, int depth, int n) {
 
 static void make_int(maker *m, int depth) {
     static const char *const leaf[] = {"q", "k", "h", "b", "q", "k", "prefix", "kv_len", "q_start"};
-    static const char *const op[] = {"+", "-", "*", "//", "%", "&", "|", "<<", ">>", "-", "+", "-"};
+    static const char *const op[] = {"+", "-",  "*",  "//", "%", "&", "|",
+                                     "^", "<<", ">>", "-",  "+", "-"};
     static const char *const constant[] = {"0", "1", "2", "3", "8", "5", "2147483647", "16"};
     if (depth == 0 || rnd(6) == 0) {
         if (rnd(3) == 0)
@@ -530,7 +563,8 @@ static void make_int(maker *m, int depth) {
             buf_puts(m->b, leaf[rnd(9)]);
         return;
     }
-    switch (rnd(8)) {
+    switch (rnd(m->float_compares ? 9 : 8)) {
+    case 8: make_call(m, "int", rnd(3) ? MAKE_FLOAT : MAKE_INT, 1, depth); return;
     case 0: make_where(m, MAKE_INT, depth); return;
     case 1:
         buf_puts(m->b, rnd(2) ? "-" : "~");
@@ -543,7 +577,7 @@ static void make_int(maker *m, int depth) {
         else
             make_call(m, "clamp", MAKE_INT, 3, depth);
         return;
-    default: make2(m, MAKE_INT, depth, op[rnd(12)]);
+    default: make2(m, MAKE_INT, depth, op[rnd(13)]);
     }
 }
 
@@ -560,7 +594,9 @@ static void make_float(maker *m, int depth) {
         default: buf_puts(m->b, rnd(2) ? "slope[h]" : "slope[perm[k % 16] % 4]"); return;
         }
     }
-    switch (rnd(8)) {
+    static const char *const steps[] = {"floor", "ceil", "round"};
+    switch (rnd(m->float_compares ? 9 : 8)) {
+    case 8: make_call(m, steps[rnd(3)], rnd(3) ? MAKE_FLOAT : MAKE_INT, 1, depth); return;
     case 0: make_where(m, MAKE_FLOAT, depth); return;
     case 1: make_call(m, rnd(2) ? "min" : "max", MAKE_FLOAT, 2, depth); return;
     case 2: make_call(m, calls[rnd(6)], MAKE_FLOAT, 1, depth); return;
@@ -586,6 +622,11 @@ static void make_bool(maker *m, int depth) {
         make(m, MAKE_BOOL, depth - 1);
         buf_puts(m->b, ")");
         return;
+    case 2: {
+        static const char *const of_bools[] = {"==", "!=", "^"};
+        make2(m, MAKE_BOOL, depth, of_bools[rnd(3)]);
+        return;
+    }
     default: make2(m, MAKE_BOOL, depth, rnd(2) ? "and" : "or");
     }
 }
@@ -943,6 +984,38 @@ static void check_classifier(void *so, const expr *e, int id, bool plain, const 
     }
 }
 
+/* T5's buckets of distance, as t5_bias of the prelude writes them: 32 of them up to distance 128.
+ */
+#define T5_BUCKET                                                                              \
+    "where(max(q - k, 0) < 16, max(q - k, 0), min(16 + int(log(max(max(q - k, 0), 1) / 16) / " \
+    "log(128 / 16) * 16), 31))"
+#define T5_BUCKET_BOTH                                                                         \
+    "where(k > q, 16, 0) + where(abs(q - k) < 8, abs(q - k), min(8 + int(log(max(abs(q - k), " \
+    "1) / 8) / log(128 / 8) * 8), 15))"
+
+/* T5Attention._relative_position_bucket(.., num_buckets=32, max_distance=128) of transformers
+ * 5.24.0: the distances at which its bucket changes. */
+Test(expr, t5_buckets) {
+    static const int32_t causal[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,   10,
+                                     11, 12, 13, 14, 15, 16, 19, 21, 24, 27,  31,
+                                     35, 40, 46, 52, 59, 67, 77, 87, 99, 113, INT32_MAX};
+    static const int32_t side[] = {0,  1,  2,  3,  4,  5,  6,  7,        8,
+                                   12, 16, 23, 32, 46, 64, 91, INT32_MAX};
+    arena *a = arena_new();
+    set_up(a);
+    const expr *one = parse(a, T5_BUCKET, EXPR_SCORE), *two = parse(a, T5_BUCKET_BOTH, EXPR_SCORE);
+    for (int32_t d = 0, near = 0, far = 0; d < 2000; d++) {
+        far += d == causal[far + 1];
+        near += d == side[near + 1];
+        expr_point before = point_at(0, 3000, 3000 - d, 0), after = point_at(0, 500, 500 + d, 0);
+        cr_expect_eq(expr_eval_score(one, &before), far, "%d before", d);
+        cr_expect_eq(expr_eval_score(one, &after), 0, "%d after", d);
+        cr_expect_eq(expr_eval_score(two, &before), near, "%d before", d);
+        cr_expect_eq(expr_eval_score(two, &after), d ? near + 16 : 0, "%d after", d);
+    }
+    arena_free(a);
+}
+
 /* NaN in min, max and clamp, in a value that the scalar, the vectors and the oracle share. */
 static const char *const with_nan[] = {
     "min(sqrt(-1 - abs(s)), 5.0)",
@@ -950,6 +1023,12 @@ static const char *const with_nan[] = {
     "clamp(sqrt(-1 - abs(s)), -3.0, 4.0)",
     "max(min(5.0, sqrt(-1 - abs(s))), 1.0)",
     "where(max(5.0, sqrt(-1 - abs(s))) >= 1.0, 1.0, 2.0)",
+    /* Whole numbers of what f32 holds exactly. */
+    "s + int(s * 2.0) * int(sqrt(-1 - abs(s)))",
+    "floor(s) + 2 * ceil(s * 0.5) - round(s) + int(s * 1e12) // 65536",
+    "s + " T5_BUCKET, /* causal: see t5_buckets */
+    "s + " T5_BUCKET_BOTH,
+    "int(s) % 3 + where((k < q) == (int(s) > 0), 1, (q ^ k) % 7)",
 };
 
 static void run_compiled(uint64_t seed, int count, const char *cc) {

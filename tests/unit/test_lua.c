@@ -175,6 +175,7 @@ Test(lua, prelude_composes) {
         a, "return { both(causal(), document('doc')), either(sliding(7), 'k < prefix'),"
            " negate(block_diagonal(128)), sliding_both('window', 3), prefix_lm('n'), dilated(2),"
            " alibi('slope'), softcapped(30), softcapped(2.5), relative_bias('t', 64),"
+           " t5_bias('t', 32, 128, true), t5_bias('t', 32, 128),"
            " chain(alibi('slope'), softcapped(30)), #rep(3, {}), sliding('a + 1') }");
     static const char *const expected[] = {
         "(k <= q) and (doc[q] == doc[k])",
@@ -187,13 +188,18 @@ Test(lua, prelude_composes) {
         "30 * tanh(s / 30)",
         "2.5 * tanh(s / 2.5)",
         "s + t[h][clamp(q - k, -64, 64) + 64]",
+        "s + t[where(max(q - k, 0) < 16, max(q - k, 0), min(16 + int(log(max(max(q - k, 0), 1) / "
+        "16) "
+        "/ log(128 / 16) * 16), 31))][h]",
+        "s + t[where(k > q, 16, 0) + where(abs(q - k) < 8, abs(q - k), min(8 + int(log(max(abs(q - "
+        "k), 1) / 8) / log(128 / 8) * 8), 15))][h]",
         "30 * tanh((s + slope[h] * (k - q)) / 30)",
         NULL,
         "k <= q and q - k <= (a + 1)",
     };
     for (int i = 0; i < v->field_count; i++)
         if (expected[i]) cr_expect_str_eq(v->field[i].value->string, expected[i]);
-    cr_expect_eq(v->field[11].value->integer, 3);
+    cr_expect_eq(v->field[13].value->integer, 3);
     arena_free(a);
 }
 

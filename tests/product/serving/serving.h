@@ -1,4 +1,4 @@
-/* serving.h - the model that serving.c serves: tiny.c or smollm2.c. */
+/* serving.h - the model that serving.c serves: tiny.c. */
 #ifndef SERVING_H
 #define SERVING_H
 

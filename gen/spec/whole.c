@@ -1,0 +1,111 @@
+#include "whole.h"
+#include "source.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+const whole_field whole_fields[] = {
+#define AT(name) offsetof(attn_model_spec, name)
+#define MODEL_ENUM(name, missing, values, help) \
+    {#name, WHOLE_ENUM, AT(name), 0, 0, missing, values, help},
+#define MODEL_INT(name, lowest, highest, missing, help) \
+    {#name, WHOLE_INT, AT(name), lowest, highest, missing, NULL, help},
+#define MODEL_BOOL(name, missing, help) {#name, WHOLE_BOOL, AT(name), 0, 1, missing, NULL, help},
+#define MODEL_FLOAT(name, lowest, missing, help) \
+    {#name, WHOLE_FLOAT, AT(name), lowest, 1e30, missing, NULL, help},
+#include "model_fields.def"
+};
+const int whole_field_count = sizeof whole_fields / sizeof *whole_fields;
+
+const whole_field *whole_find(const char *name) {
+    for (int i = 0; i < whole_field_count; i++)
+        if (!strcmp(whole_fields[i].name, name)) return &whole_fields[i];
+    return NULL;
+}
+
+double whole_get(const whole_field *f, const attn_model_spec *s) {
+    const char *at = (const char *)s + f->offset;
+    int32_t i;
+    float x;
+    memcpy(&i, at, sizeof i);
+    memcpy(&x, at, sizeof x);
+    return f->kind == WHOLE_FLOAT ? (double)x : i;
+}
+
+void whole_put(const whole_field *f, attn_model_spec *s, double v) {
+    char *at = (char *)s + f->offset;
+    const int32_t i = f->kind == WHOLE_FLOAT ? 0 : (int32_t)v;
+    const float x = (float)v;
+    memcpy(at, f->kind == WHOLE_FLOAT ? (const void *)&x : (const void *)&i, sizeof i);
+}
+
+void whole_begin(attn_model_spec *s) {
+    memset(s, 0, sizeof *s);
+    for (int i = 0; i < whole_field_count; i++)
+        whole_put(&whole_fields[i], s, whole_fields[i].missing);
+}
+
+const char *whole_text(arena *a, const whole_field *f, const attn_model_spec *s) {
+    const double v = whole_get(f, s);
+    char number[ATTN_FLOAT_MAX];
+    size_t n;
+    if (f->kind == WHOLE_BOOL) return v != 0 ? "true" : "false";
+    if (f->kind == WHOLE_INT) return arena_printf(a, "%d", (int)v);
+    if (f->kind == WHOLE_FLOAT) {
+        attn_float_text((float)v, number);
+        return arena_strdup(a, number);
+    }
+    const char *value = attn_enum_value(f->values, (int32_t)v, &n);
+    return arena_strndup(a, value, n);
+}
+
+static const char *must_be(arena *a, const whole_field *f, const char *what, const lua_val *v) {
+    return arena_printf(a, "%s must be %s, got %s", f->name, what, value_quoted(a, v));
+}
+
+static const char *set_enum(arena *a, attn_model_spec *s, const whole_field *f, const lua_val *v) {
+    size_t n;
+    for (int32_t i = 0; v->kind == LUA_VAL_STRING; i++) {
+        const char *value = attn_enum_value(f->values, i, &n);
+        if (!value) break;
+        if (strlen(v->string) != n || memcmp(v->string, value, n)) continue;
+        whole_put(f, s, i);
+        return NULL;
+    }
+    return must_be(a, f, arena_printf(a, "one of %s", f->values), v);
+}
+
+const char *whole_set(arena *a, attn_model_spec *s, const whole_field *f, const lua_val *v) {
+    const bool number = v->kind == LUA_VAL_INT || v->kind == LUA_VAL_FLOAT;
+    const double x = v->kind == LUA_VAL_INT ? (double)v->integer : number ? v->number : 0;
+    if (f->kind == WHOLE_ENUM) return set_enum(a, s, f, v);
+    if (f->kind == WHOLE_BOOL) {
+        if (v->kind != LUA_VAL_BOOL) return must_be(a, f, "true or false", v);
+        whole_put(f, s, v->boolean);
+        return NULL;
+    }
+    if (f->kind == WHOLE_INT && (v->kind != LUA_VAL_INT || x < f->lowest || x > f->highest))
+        return must_be(a, f, arena_printf(a, "an integer from %.0f to %.0f", f->lowest, f->highest),
+                       v);
+    if (f->kind == WHOLE_FLOAT && (!number || !(x >= f->lowest && x <= f->highest)))
+        return must_be(a, f, arena_printf(a, "a number from %g to %g", f->lowest, f->highest), v);
+    whole_put(f, s, x);
+    return NULL;
+}
+
+const char *whole_check(arena *a, const attn_model_spec *s) {
+    for (int i = 0; i < whole_field_count; i++)
+        if (whole_fields[i].kind == WHOLE_INT &&
+            whole_get(&whole_fields[i], s) < whole_fields[i].lowest)
+            return arena_printf(a, "%s is required: %s", whole_fields[i].name,
+                                whole_fields[i].help);
+    if (s->position_offset && s->position_offset >= s->positions)
+        return "position_offset must be less than positions";
+    if (s->head_bias && s->head == ATTN_MODEL_HEAD_NONE) return "head_bias needs a head";
+    if (s->pool_dense && s->names != ATTN_MODEL_NAMES_BERT)
+        return "pool_dense needs names = bert: no other files have a pooler";
+    if ((s->pool_dense || s->normalize) && s->pool == ATTN_MODEL_POOL_NONE)
+        return arena_printf(a, "%s needs pool", s->pool_dense ? "pool_dense" : "normalize");
+    return NULL;
+}

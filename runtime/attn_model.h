@@ -1,0 +1,159 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* attn_model.h - a whole model: its file to token ids to rows, logits or embeddings, in four calls.
+ * NAME_model.h, which attn-gen writes beside a model's layers, opens one by NAME_model_open.
+ *
+ *     char why[2000];
+ *     attn_model *model;
+ *     attn_status st = tiny_model_open(&model, "model.safetensors", NULL, why, sizeof why);
+ *     if (st != ATTN_OK) return fprintf(stderr, "%s\n", why), 1;
+ *     attn_model_cache cache;
+ *     size_t bytes;                                     // an item of at most 512 tokens
+ *     attn_model_cache_bytes(model, 1, 512, &bytes);
+ *     attn_model_cache_init(model, &cache, 1, 512, attn_align(malloc(bytes + 63)), bytes);
+ *     attn_model_args a = ATTN_MODEL_ARGS_INIT;
+ *     const int32_t begin[2] = {0, tokens}, last = tokens - 1;
+ *     a.items = 1, a.begin = begin, a.ids = ids, a.cache = &cache;
+ *     a.logit_rows = &last, a.logit_count = 1, a.logits = logits;    // [vocab]
+ *     attn_model_bytes(model, &a, &a.workspace_bytes);
+ *     a.workspace = attn_align(malloc(a.workspace_bytes + 63));
+ *     st = attn_model_forward(model, &a);               // further calls append to the cache
+ *     attn_model_close(model);
+ *
+ * What is computed: rows = embedding[id] * embed_scale, plus a row of the table of positions and
+ * one of token types, where there are such, then embed_norm; or the caller's rows as they are. Then
+ * the layers, then final_norm: these are the hidden rows. Logits of a row: logit_scale * (head row
+ * + bias), soft-capped. Pooled row of an item: its first row (cls), its last, or the mean of all;
+ * then dense with tanh; then divided by its length. Sums of norms, means and lengths are in double,
+ * those of the head in f32, of 32 products a lane, summed in double.
+ *
+ * Only open allocates; it maps the file, packs the layers' matrices, and keeps what else is needed
+ * where it lies in the file. A model is immutable: any number of threads may run it at once, each
+ * with its own cache and workspace. Statuses, threads, floating-point mode and fork: attn.h. */
+#ifndef ATTN_MODEL_H
+#define ATTN_MODEL_H
+
+#include "attn.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+ATTN_PUBLIC_BEGIN
+
+typedef struct attn_model attn_model;
+
+typedef struct attn_model_options {
+    uint32_t struct_size;
+    uint32_t flags; /* of attn_block_create */
+    /* Called after each layer that is packed, with how many are and how many there are, on the
+     * thread that opens. Null: nobody asks. */
+    void (*progress)(void *ctx, int32_t done, int32_t all);
+    void *ctx;
+} attn_model_options;
+
+#ifdef __cplusplus
+#define ATTN_MODEL_OPTIONS_INIT attn__model_options_init()
+static inline attn_model_options attn__model_options_init() {
+    attn_model_options o = {};
+    o.struct_size = sizeof o;
+    return o;
+}
+#else
+#define ATTN_MODEL_OPTIONS_INIT ((attn_model_options){.struct_size = sizeof(attn_model_options)})
+#endif
+
+/* NAME_model_open of NAME_model.h: opens `path`: a safetensors file, a folder with
+ * model.safetensors or model.safetensors.index.json, an index, or a GGUF file. *out is null on any
+ * status but ATTN_OK; options may be null. On a failure message (may be null) says why, with the
+ * file and, where weights do not fit, every missing, unknown or misshapen tensor of the whole
+ * model, one a line, as far as message_size goes. ATTN_E_WEIGHTS: no such file, not one that is
+ * understood, or other weights; ATTN_E_MEMORY, and the statuses of attn_block_create. */
+
+/* Unmaps and frees; null is allowed. */
+void attn_model_close(attn_model *model);
+
+/* What a caller has to know. */
+typedef struct attn_model_info {
+    uint32_t struct_size;
+    int32_t layers, width; /* floats of a row of x, of hidden and of pooled */
+    int32_t vocab;         /* floats of a row of logits */
+    int32_t has_head, has_pool;
+    size_t packed_bytes; /* allocated: packed layers, and weights that were converted */
+    size_t mapped_bytes; /* of the files */
+} attn_model_info;
+/* Fills what info->struct_size holds. ATTN_E_ARGUMENT: a null; ATTN_E_ABI: struct_size. */
+attn_status attn_model_describe(const attn_model *model, attn_model_info *info);
+
+/* Keys and values of every layer; items as in attn_cache. `layer`: [layers], so that the functions
+ * on caches serve each of them; item i of all stands at the same length. */
+typedef struct attn_model_cache {
+    uint32_t struct_size;
+    int32_t items, layers;
+    attn_cache *layer;
+} attn_model_cache;
+
+/* For `items` items of at most `capacity` tokens, appended any number at a time. */
+attn_status attn_model_cache_bytes(const attn_model *model, int32_t items, int32_t capacity,
+                                   size_t *bytes);
+/* memory: 64-byte aligned, `bytes` long; the caller's as long as the cache is used. All is empty.
+ */
+attn_status attn_model_cache_init(const attn_model *model, attn_model_cache *cache, int32_t items,
+                                  int32_t capacity, void *memory, size_t bytes);
+
+/* One call. All pointers are the caller's; nothing is kept after it. */
+typedef struct attn_model_args {
+    uint32_t struct_size;
+    int32_t items;
+    /* [items + 1], ascending from 0: rows begin[i] .. begin[i + 1] - 1 of all that follows are item
+     * i's new ones. An item may have none. */
+    const int32_t *begin;
+    const int32_t *ids;         /* [rows] token ids, 0..vocab - 1; or null, and */
+    const float *x;             /* rows as the first layer takes them */
+    int64_t x_row;              /* floats from one to the next, at least width */
+    const int32_t *token_types; /* [rows]; null: 0 */
+    attn_model_cache *cache;    /* appended to; null: each item is all there is of it */
+    int32_t threads;            /* as in attn_args */
+    const attn_pool *pool;
+
+    float *hidden;      /* [rows][width], after the final norm; null: not wanted */
+    int64_t hidden_row; /* floats from one to the next; 0: width */
+    /* Logits of these rows; [logit_count] numbers of rows. */
+    const int32_t *logit_rows;
+    int32_t logit_count;
+    float *logits; /* [logit_count][vocab]; null: not wanted */
+    int64_t logits_row;
+    float *pooled; /* [items][width]; null: not wanted. An item without rows gets zeros */
+    int64_t pooled_row;
+
+    void *workspace; /* 64-byte aligned */
+    size_t workspace_bytes;
+} attn_model_args;
+
+#ifdef __cplusplus
+#define ATTN_MODEL_ARGS_INIT attn__model_args_init()
+static inline attn_model_args attn__model_args_init() {
+    attn_model_args a = {};
+    a.struct_size = sizeof a;
+    return a;
+}
+#else
+#define ATTN_MODEL_ARGS_INIT ((attn_model_args){.struct_size = sizeof(attn_model_args)})
+#endif
+
+/* Workspace of a call with these items, begin, cache, threads and outputs; other pointers are not
+ * looked at. */
+attn_status attn_model_bytes(const attn_model *model, const attn_model_args *args, size_t *bytes);
+
+/* Runs one call. Checks every argument first: on any status but ATTN_OK nothing was written.
+ * ATTN_E_CACHE: another model's cache, or no room; ATTN_E_LENGTH: begin, or a position beyond the
+ * table. Output rows must not overlap anything else. The same rows have the same bits whatever
+ * stands beside them, at any number of threads. */
+attn_status attn_model_forward(const attn_model *model, const attn_model_args *args);
+/* Its checks, and a sentence. */
+attn_status attn_model_check(const attn_model *model, const attn_model_args *args, char *message,
+                             size_t size);
+
+ATTN_VISIBILITY_END
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,107 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* model.h - what generated code and the files of whole models (model*.c) see of each other. */
+#ifndef ATTN_MODEL_INTERNAL_H
+#define ATTN_MODEL_INTERNAL_H
+
+#include "attn_model.h"
+#include "block.h"
+#include "model_spec.h"
+#include "weight_types.h"
+
+ATTN_HIDDEN_BEGIN
+
+/* A generated model. */
+typedef struct attn_model_desc {
+    uint32_t abi; /* ATTN_KERNEL_ABI */
+    const char *name;
+    const attn_spec *layer;
+    int32_t layers;
+    attn_model_spec spec;
+} attn_model_desc;
+
+/* --- Files (model_file.c) --- */
+
+/* A tensor of some file. */
+typedef struct attn_model_tensor {
+    attn_tensor tensor; /* type = -1: none that a weight may have */
+    char dtype[16];
+    int32_t file;
+    bool used;
+} attn_model_tensor;
+
+typedef struct attn_model_file {
+    char *path;
+    const void *data;
+    size_t bytes;
+} attn_model_file;
+
+/* The files of a model, and their tensors in the order of their names. */
+typedef struct attn_model_source {
+    attn_model_file *file;
+    int32_t files;
+    attn_model_tensor *tensor;
+    int32_t tensors, capacity;
+    bool gguf;
+} attn_model_source;
+
+/* False, with what is wrong among the problems, and *status. */
+bool attn_model_source_open(attn_model_source *s, const char *path, attn_problems *p,
+                            attn_status *status);
+void attn_model_source_close(attn_model_source *s);
+/* Null: there is none. */
+attn_model_tensor *attn_model_find(const attn_model_source *s, const char *name);
+
+/* --- Weights (model_weights.c) --- */
+
+/* A matrix whose rows are looked up, or multiplied: in the file, or in memory of the model's. */
+typedef struct attn_model_matrix {
+    const void *data; /* null: none */
+    int32_t type;     /* attn_weight_type */
+    int64_t rows, width;
+} attn_model_matrix;
+
+/* Weights of a norm as they multiply, bias null: none. */
+typedef struct attn_model_norm {
+    int32_t kind; /* attn_norm */
+    float eps;
+    const float *weight, *bias;
+} attn_model_norm;
+
+struct attn_model {
+    const attn_model_desc *desc;
+    attn_model_source source;
+    int32_t width;
+    attn_block **block; /* [layers] */
+    void **packed;      /* [layers] */
+    size_t packed_bytes;
+    attn_model_matrix embedding, positions, token_types, head, pooler;
+    const float *head_bias, *pooler_bias;
+    attn_model_norm embed_norm, final_norm;
+    void **owned; /* what is freed with the model */
+    int32_t owned_count, owned_capacity;
+};
+
+/* Points the model's own weights into the files, converts them, and packs the layers. */
+attn_status attn_model_load(attn_model *m, const attn_model_options *o, attn_problems *p);
+/* Memory that is freed with the model, 64-byte aligned; null: there is none. */
+void *attn_model_allocate(attn_model *m, size_t bytes);
+
+/* --- Rows (model_rows.c) --- */
+
+/* to[width] = a row, and add a row to it. */
+void attn_model_row(const attn_model_matrix *m, int64_t row, float *to);
+void attn_model_norm_row(const attn_model_norm *n, float *x, int32_t width);
+void attn_model_normalise(float *x, int32_t width);
+
+/* out[i][j] = x[i] . row j, for n rows of x that lie x_row apart, and rows from..to - 1 of m: the
+ * same bits for any n. buffer: width floats. */
+void attn_model_product(const attn_model_matrix *m, const float *x, int64_t x_row, int32_t n,
+                        int64_t from, int64_t to, float *out, int64_t out_row, float *buffer);
+
+/* --- Entry points as generated code calls them: a public name may be another library's. --- */
+attn_status attn_own_model_open(attn_model **out, const attn_model_desc *desc, const char *path,
+                                const attn_model_options *options, char *message, size_t size);
+
+ATTN_VISIBILITY_END
+
+#endif

@@ -1,0 +1,248 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* model_check.c - a model's call: what is wrong with it, and where its workspace has what. */
+#include "model_call.h"
+
+static const char *const from_init = "ATTN_MODEL_ARGS_INIT";
+
+/* --- Rows --- */
+
+static attn_status check_begin(const attn_why *why, const attn_model_args *a, attn_model_call *c) {
+    attn_status status = attn_check_range(why, "items", a->items, INT32_MAX - 1);
+    if (status != ATTN_OK || !a->items) return status;
+    if (!a->begin)
+        return attn_refuse(why, ATTN_E_ARGUMENT, "begin is null: must hold items + 1 = %d numbers",
+                           a->items + 1);
+    if (a->begin[0] != 0)
+        return attn_refuse(why, ATTN_E_LENGTH, "begin[0] is %d: must be 0", a->begin[0]);
+    for (int32_t i = 0; i < a->items; i++) {
+        if (a->begin[i + 1] < a->begin[i])
+            return attn_refuse(why, ATTN_E_LENGTH,
+                               "begin[%d] is %d: must be at least begin[%d] = %d", i + 1,
+                               a->begin[i + 1], i, a->begin[i]);
+        const int32_t rows = a->begin[i + 1] - a->begin[i];
+        if (rows > c->tokens) c->tokens = rows;
+    }
+    c->rows = a->begin[a->items];
+    return ATTN_OK;
+}
+
+/* Of an item's first new row. */
+static int64_t position_of(const attn_model_args *a, int32_t item) {
+    if (!a->cache || !a->cache->layers) return 0;
+    const attn_cache *first = &a->cache->layer[0];
+    return (int64_t)first->start[item] + first->length[item];
+}
+
+static attn_status check_positions(const attn_why *why, const attn_model *m,
+                                   const attn_model_args *a) {
+    const attn_model_spec *s = &m->desc->spec;
+    for (int32_t i = 0; i < a->items && s->positions && a->ids; i++) {
+        const int64_t end = position_of(a, i) + a->begin[i + 1] - a->begin[i];
+        if (end + s->position_offset <= s->positions || a->begin[i + 1] == a->begin[i]) continue;
+        return attn_refuse(why, ATTN_E_LENGTH,
+                           "item %d would have %lld tokens: the table of positions has room for %d",
+                           i, (long long)end, s->positions - s->position_offset);
+    }
+    return ATTN_OK;
+}
+
+static attn_status check_numbers(const attn_why *why, const char *name, const int32_t *x,
+                                 int32_t count, int32_t below) {
+    for (int32_t i = 0; i < count; i++)
+        if (x[i] < 0 || x[i] >= below)
+            return attn_refuse(why, ATTN_E_ARGUMENT, "%s[%d] is %d: must be from 0 to %d", name, i,
+                               x[i], below - 1);
+    return ATTN_OK;
+}
+
+static attn_status check_stride(const attn_why *why, const char *name, const void *data,
+                                int64_t *stride, int32_t width) {
+    if (!data) return ATTN_OK;
+    if (*stride == 0) *stride = width;
+    if (*stride >= width) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_ARGUMENT, "%s is %lld: must be at least %d, or 0", name,
+                       (long long)*stride, width);
+}
+
+static attn_status check_inputs(const attn_why *why, const attn_model *m, attn_model_call *c) {
+    attn_model_args *a = &c->args;
+    const attn_model_spec *s = &m->desc->spec;
+    if (!c->rows) return ATTN_OK;
+    if (!a->ids == !a->x)
+        return attn_refuse(why, ATTN_E_ARGUMENT, "ids and x are both %s: give one of them",
+                           a->ids ? "given" : "null");
+    if (a->token_types && (!s->token_types || !a->ids))
+        return attn_refuse(why, ATTN_E_UNUSED, "token_types is given, and %s",
+                           a->ids ? "the model has no table of them" : "x, which has no ids");
+    attn_status status = check_stride(why, "x_row", a->x, &a->x_row, m->width);
+    if (status == ATTN_OK && a->ids) status = check_numbers(why, "ids", a->ids, c->rows, s->vocab);
+    if (status == ATTN_OK && a->token_types)
+        status = check_numbers(why, "token_types", a->token_types, c->rows, s->token_types);
+    return status == ATTN_OK ? check_positions(why, m, a) : status;
+}
+
+/* --- Outputs --- */
+
+static attn_status check_outputs(const attn_why *why, const attn_model *m, attn_model_call *c,
+                                 bool sizing) {
+    attn_model_args *a = &c->args;
+    const attn_model_spec *s = &m->desc->spec;
+    attn_status status = check_stride(why, "hidden_row", a->hidden, &a->hidden_row, m->width);
+    if (status == ATTN_OK)
+        status = check_stride(why, "pooled_row", a->pooled, &a->pooled_row, m->width);
+    if (status == ATTN_OK)
+        status = check_stride(why, "logits_row", a->logits, &a->logits_row, s->vocab);
+    if (status == ATTN_OK) status = attn_check_range(why, "logit_count", a->logit_count, INT32_MAX);
+    if (status != ATTN_OK) return status;
+    if (a->pooled && !s->pool)
+        return attn_refuse(why, ATTN_E_UNUSED,
+                           "pooled is given, and the model pools no rows: pool "
+                           "is none (--pool)");
+    if (!sizing && !a->logits != !a->logit_count)
+        return attn_refuse(why, ATTN_E_ARGUMENT, "logits is %s, and logit_count is %d",
+                           a->logits ? "given" : "null", a->logit_count);
+    if (!a->logit_count) return ATTN_OK;
+    if (!m->head.data)
+        return attn_refuse(why, ATTN_E_UNUSED, "logits are wanted, and the model has no head");
+    if (sizing) return ATTN_OK;
+    if (!a->logit_rows) return attn_refuse(why, ATTN_E_ARGUMENT, "logit_rows is null");
+    return check_numbers(why, "logit_rows", a->logit_rows, a->logit_count, c->rows);
+}
+
+/* --- The cache --- */
+
+static attn_status check_cache(const attn_why *why, const attn_model *m, const attn_model_args *a) {
+    const attn_model_cache *c = a->cache;
+    if (!c) return ATTN_OK;
+    if (c->struct_size != sizeof *c)
+        return attn_refuse(why, ATTN_E_CACHE,
+                           "cache.struct_size is %u: must be %u, as attn_model_cache_init sets it",
+                           (unsigned)c->struct_size, (unsigned)sizeof *c);
+    if (c->layers != m->desc->layers || !c->layer)
+        return attn_refuse(why, ATTN_E_CACHE, "cache has %d layers: the model has %d", c->layers,
+                           m->desc->layers);
+    if (c->items != a->items)
+        return attn_refuse(why, ATTN_E_CACHE,
+                           "cache has %d items: must be the call's %d; items without new rows have "
+                           "equal begins",
+                           c->items, a->items);
+    const attn_status status = attn_check_cache(why, m->block[0], "cache.layer[0]", &c->layer[0]);
+    if (status != ATTN_OK || c->layer[0].batch == a->items) return status;
+    return attn_refuse(why, ATTN_E_CACHE, "cache.layer[0].batch is %d: must be cache.items = %d",
+                       c->layer[0].batch, a->items);
+}
+
+/* --- The workspace --- */
+
+attn_block_args attn_model_layer_args(const attn_model_call *c, int32_t layer) {
+    const attn_model *m = c->model;
+    attn_block_args b = ATTN_BLOCK_ARGS_INIT;
+    b.batch = c->args.items, b.tokens = c->tokens, b.threads = c->args.threads;
+    b.x = b.y = c->h;
+    b.x_token = b.y_token = m->width;
+    b.q_begin = c->args.begin;
+    b.cache = c->args.cache ? &c->args.cache->layer[layer] : NULL;
+    b.packed = m->packed[layer];
+    b.workspace = c->layers;
+    b.workspace_bytes = (size_t)c->layers_bytes;
+    b.pool = c->args.pool;
+    return b;
+}
+
+/* base may be null (sizing); returns the bytes. */
+static uint64_t lay_out(attn_model_call *c, char *base) {
+    const uint64_t width = (uint64_t)c->model->width * sizeof(float);
+    uint64_t used = 0;
+    const uint64_t threads = c->threads > 1 ? (uint64_t)c->threads : 1;
+    c->h = attn_carve(base, &used, attn_times((uint64_t)c->rows, width));
+    c->picked = attn_carve(base, &used, attn_times((uint64_t)c->args.logit_count, width));
+    c->buffer = attn_carve(base, &used, attn_times(threads, width));
+    c->layers = attn_carve(base, &used, c->layers_bytes);
+    return used;
+}
+
+/* The most that a layer needs. */
+static attn_status size_layers(const attn_why *why, attn_model_call *c) {
+    for (int32_t i = 0; i < c->model->desc->layers; i++) {
+        const attn_block_args b = attn_model_layer_args(c, i);
+        size_t bytes;
+        const attn_status status = attn_own_block_workspace(c->model->block[i], &b, &bytes);
+        if (status != ATTN_OK)
+            return attn_refuse(why, status, "layer %d: %s", i, attn_status_text(status));
+        if (bytes > c->layers_bytes) c->layers_bytes = bytes;
+    }
+    return ATTN_OK;
+}
+
+/* --- Memory --- */
+
+static void add_output(attn_areas *list, const char *name, const float *data, int64_t width,
+                       const char *stride_name, int64_t count, int64_t stride) {
+    attn_area *area = attn_areas_add(list, name, data, width * (int64_t)sizeof(float));
+    attn_area_repeat(area, stride_name, count, stride, sizeof(float));
+    area->written = true;
+}
+
+static attn_status check_areas(const attn_why *why, const attn_model_call *c, size_t workspace) {
+    const attn_model_args *a = &c->args;
+    const int64_t word = sizeof(int32_t), rows = c->rows * word;
+    attn_areas list;
+    list.count = 0;
+    add_output(&list, "hidden", a->hidden, c->model->width, "hidden_row", c->rows, a->hidden_row);
+    add_output(&list, "logits", a->logits, c->model->desc->spec.vocab, "logits_row", a->logit_count,
+               a->logits_row);
+    add_output(&list, "pooled", a->pooled, c->model->width, "pooled_row", a->items, a->pooled_row);
+    attn_areas_add(&list, "workspace", a->workspace, (int64_t)workspace)->written = true;
+    attn_areas_add(&list, "begin", a->begin, (a->items + (int64_t)1) * word);
+    attn_areas_add(&list, "ids", a->ids, rows);
+    attn_areas_add(&list, "token_types", a->token_types, rows);
+    attn_areas_add(&list, "logit_rows", a->logit_rows, a->logit_count * word);
+    attn_area_repeat(attn_areas_add(&list, "x", a->x, c->model->width * (int64_t)sizeof(float)),
+                     "x_row", c->rows, a->x_row, sizeof(float));
+    return attn_check_areas(why, &list);
+}
+
+/* What the layers say. */
+static attn_status check_layers(const attn_why *why, attn_model_call *c) {
+    const attn_model_args *a = &c->args;
+    for (int32_t i = 0; i < c->model->desc->layers; i++) {
+        const attn_block_args b = attn_model_layer_args(c, i);
+        char text[ATTN_MESSAGE_MAX];
+        const attn_status status = attn_own_block_check_call(c->model->block[i], &b, !a->cache,
+                                                             why ? text : NULL, sizeof text);
+        if (status != ATTN_OK) return attn_refuse(why, status, "layer %d: %s", i, text);
+    }
+    return ATTN_OK;
+}
+
+/* --- The whole --- */
+
+attn_status attn_model_call_check(const attn_why *why, const attn_model *m,
+                                  const attn_model_args *args, bool sizing, attn_model_call *c,
+                                  size_t *bytes) {
+    static const size_t before[] = {0};
+    *c = (attn_model_call){.model = m};
+    attn_model_args *a = &c->args;
+    if (!m || !args) return attn_refuse(why, ATTN_E_ARGUMENT, "%s is null", m ? "args" : "model");
+    attn_status status = attn_check_grown(why, "args", args, before, a, sizeof *a, from_init);
+    if (status == ATTN_OK) status = check_begin(why, a, c);
+    if (status == ATTN_OK) status = attn_check_threads(why, a->threads);
+    if (status == ATTN_OK) status = attn_check_pool(why, a->pool);
+    if (status == ATTN_OK) status = check_cache(why, m, a);
+    if (status == ATTN_OK) status = check_outputs(why, m, c, sizing);
+    if (status == ATTN_OK && !sizing) status = check_inputs(why, m, c);
+    if (status != ATTN_OK) return status;
+    c->threads = attn_team_limit(a->pool, a->threads);
+    status = size_layers(why, c);
+    if (status != ATTN_OK) return status;
+    const uint64_t need = lay_out(c, NULL);
+    if ((status = attn_check_fits(why, "the workspace", need)) != ATTN_OK) return status;
+    *bytes = (size_t)need;
+    if (sizing) return ATTN_OK;
+    status = attn_check_memory(why, ATTN_E_WORKSPACE, "workspace", a->workspace, "workspace_bytes",
+                               a->workspace_bytes, *bytes, "attn_model_bytes");
+    if (status == ATTN_OK) status = check_areas(why, c, *bytes);
+    if (status != ATTN_OK) return status;
+    lay_out(c, a->workspace);
+    return check_layers(why, c);
+}

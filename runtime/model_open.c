@@ -1,0 +1,150 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* model_open.c - whole models: from a generated description and files to what calls run. */
+#include "model.h"
+#include "mode.h"
+#include "spec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* --- Opening --- */
+
+static void destroy(attn_model *m) {
+    if (!m) return;
+    for (int32_t i = 0; i < m->owned_count; i++) free(m->owned[i]);
+    for (int32_t i = 0; m->block && i < m->desc->layers; i++) attn_own_block_destroy(m->block[i]);
+    attn_model_source_close(&m->source);
+    free(m->owned);
+    free(m->block);
+    free(m->packed);
+    free(m);
+}
+
+static attn_status create_blocks(attn_model *m, uint32_t flags, attn_problems *p) {
+    const attn_model_desc *d = m->desc;
+    m->block = calloc((size_t)d->layers + 1, sizeof *m->block);
+    m->packed = calloc((size_t)d->layers + 1, sizeof *m->packed);
+    if (!m->block || !m->packed) return ATTN_E_MEMORY;
+    for (int32_t i = 0; i < d->layers; i++) {
+        const attn_status status = attn_own_block_create(&m->block[i], &d->layer[i], flags);
+        if (status == ATTN_OK) continue;
+        attn_problem(p, "layer %d: %s", i, attn_status_text(status));
+        return status;
+    }
+    m->width = attn_spec_row_dim(m->block[0]->kernel->spec);
+    return ATTN_OK;
+}
+
+static attn_status open_model(attn_model *m, const char *path, const attn_model_options *o,
+                              attn_problems *p) {
+    attn_status status = create_blocks(m, o->flags, p);
+    if (status != ATTN_OK) return status;
+    if (!attn_model_source_open(&m->source, path, p, &status)) return status;
+    return attn_model_load(m, o, p);
+}
+
+static attn_status check_open(const attn_model_desc *desc, const char *path,
+                              const attn_model_options *options, attn_problems *p) {
+    if (!desc || !path) {
+        attn_problem(p, "%s is null", desc ? "path" : "the model's description");
+        return ATTN_E_ARGUMENT;
+    }
+    if (desc->abi != ATTN_KERNEL_ABI || (options && options->struct_size != sizeof *options)) {
+        attn_problem(p, "%s",
+                     desc->abi != ATTN_KERNEL_ABI
+                         ? "the model was generated for another runtime"
+                         : "options.struct_size: must be as ATTN_MODEL_OPTIONS_INIT has "
+                           "it");
+        return ATTN_E_ABI;
+    }
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    attn_problem(p, "files of weights are little-endian, and this machine is not");
+    return ATTN_E_WEIGHTS;
+#endif
+    return ATTN_OK;
+}
+
+attn_status attn_own_model_open(attn_model **out, const attn_model_desc *desc, const char *path,
+                                const attn_model_options *options, char *message, size_t size) {
+    attn_problems p = {message, size, 0, 0};
+    const attn_model_options none = ATTN_MODEL_OPTIONS_INIT;
+    if (message && size) *message = 0;
+    if (out) *out = NULL;
+    attn_status status = out ? check_open(desc, path, options, &p) : ATTN_E_ARGUMENT;
+    if (status != ATTN_OK) return status;
+    attn_model *m = calloc(1, sizeof *m);
+    if (!m) return ATTN_E_MEMORY;
+    m->desc = desc;
+    const attn_mode mode = attn_mode_enter();
+    status = open_model(m, path, options ? options : &none, &p);
+    attn_mode_leave(mode);
+    if (status == ATTN_OK) {
+        *out = m;
+        return ATTN_OK;
+    }
+    if (!p.count) attn_problem(&p, "%s: %s", path, attn_status_text(status));
+    destroy(m);
+    return status;
+}
+
+void attn_model_close(attn_model *model) {
+    destroy(model);
+}
+
+attn_status attn_model_describe(const attn_model *m, attn_model_info *info) {
+    if (!m || !info) return ATTN_E_ARGUMENT;
+    if (info->struct_size != sizeof *info) return ATTN_E_ABI;
+    *info = (attn_model_info){.struct_size = sizeof *info,
+                              .layers = m->desc->layers,
+                              .width = m->width,
+                              .vocab = m->desc->spec.vocab,
+                              .has_head = m->head.data != NULL,
+                              .has_pool = m->desc->spec.pool != ATTN_MODEL_POOL_NONE,
+                              .packed_bytes = m->packed_bytes};
+    for (int32_t i = 0; i < m->source.files; i++) info->mapped_bytes += m->source.file[i].bytes;
+    return ATTN_OK;
+}
+
+/* --- Caches --- */
+
+/* Bytes of all layers' caches; where memory is given, they are made there. */
+static attn_status lay_out(const attn_model *m, int32_t items, int32_t capacity, char *memory,
+                           attn_cache *layer, uint64_t *used) {
+    *used = 0;
+    attn_carve(NULL, used, (uint64_t)m->desc->layers * sizeof(attn_cache));
+    for (int32_t i = 0; i < m->desc->layers; i++) {
+        size_t bytes;
+        attn_status status = attn_own_cache_bytes(m->block[i], items, capacity, &bytes);
+        if (status != ATTN_OK) return status;
+        char *at = attn_carve(memory, used, bytes);
+        if (!memory) continue;
+        memset(&layer[i], 0, sizeof layer[i]);
+        status = attn_own_cache_init(m->block[i], &layer[i], items, capacity, at, bytes);
+        if (status != ATTN_OK) return status;
+    }
+    return attn_size_fits(*used) ? ATTN_OK : ATTN_E_ARGUMENT;
+}
+
+attn_status attn_model_cache_bytes(const attn_model *m, int32_t items, int32_t capacity,
+                                   size_t *bytes) {
+    uint64_t used;
+    if (!m || !bytes) return ATTN_E_ARGUMENT;
+    *bytes = 0;
+    const attn_status status = lay_out(m, items, capacity, NULL, NULL, &used);
+    if (status == ATTN_OK) *bytes = (size_t)used;
+    return status;
+}
+
+attn_status attn_model_cache_init(const attn_model *m, attn_model_cache *cache, int32_t items,
+                                  int32_t capacity, void *memory, size_t bytes) {
+    uint64_t used;
+    size_t need;
+    if (!cache) return ATTN_E_ARGUMENT;
+    attn_status status = attn_model_cache_bytes(m, items, capacity, &need);
+    if (status == ATTN_OK)
+        status = attn_check_memory(NULL, ATTN_E_CACHE, "memory", memory, "bytes", bytes, need,
+                                   "attn_model_cache_bytes");
+    if (status != ATTN_OK) return status;
+    *cache = (attn_model_cache){sizeof *cache, items, m->desc->layers, memory};
+    return lay_out(m, items, capacity, memory, cache->layer, &used);
+}

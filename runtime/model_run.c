@@ -1,0 +1,211 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* model_run.c - a call of a whole model: embedded rows, the layers, norm, logits, pooled rows. */
+#include "model_call.h"
+#include "mode.h"
+
+enum { ROWS_A_TASK = 8, VOCAB_A_TASK = 256 };
+
+static float *row_at(const attn_model_call *c, int32_t row) {
+    return c->h + (int64_t)row * c->model->width;
+}
+
+/* Tasks of ROWS_A_TASK rows: the first of task's, and one past its last. */
+static int32_t end_of(const attn_model_call *c, int64_t task) {
+    const int64_t end = (task + 1) * ROWS_A_TASK;
+    return end < c->rows ? (int32_t)end : c->rows;
+}
+
+static int64_t row_tasks(const attn_model_call *c) {
+    return ((int64_t)c->rows + ROWS_A_TASK - 1) / ROWS_A_TASK;
+}
+
+/* --- Before the layers --- */
+
+static void add_row(const attn_model_matrix *m, int64_t row, float *x, float *buffer) {
+    if (!m->data) return;
+    attn_model_row(m, row, buffer);
+    for (int64_t i = 0; i < m->width; i++) x[i] += buffer[i];
+}
+
+/* The item of a row: the last one that begins at it or before, and has rows. */
+static int32_t item_of(const attn_model_call *c, int32_t row) {
+    int32_t low = 0, high = c->args.items;
+    while (high - low > 1) {
+        const int32_t middle = low + (high - low) / 2;
+        if (c->args.begin[middle] <= row)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The token's number in its item, as the table of positions counts. */
+static int64_t position_of(const attn_model_call *c, int32_t row) {
+    const int32_t item = item_of(c, row), token = row - c->args.begin[item];
+    const attn_model_cache *cache = c->args.cache;
+    const int64_t held =
+        cache ? (int64_t)cache->layer[0].start[item] + cache->layer[0].length[item] : 0;
+    return held + token + c->model->desc->spec.position_offset;
+}
+
+static void embed(const attn_model_call *c, int32_t row, float *buffer) {
+    const attn_model *m = c->model;
+    const attn_model_args *a = &c->args;
+    float *x = row_at(c, row);
+    if (!a->ids) {
+        memcpy(x, a->x + row * a->x_row, (size_t)m->width * sizeof *x);
+        return;
+    }
+    attn_model_row(&m->embedding, a->ids[row], x);
+    for (int32_t i = 0; i < m->width; i++) x[i] *= m->desc->spec.embed_scale;
+    add_row(&m->token_types, a->token_types ? a->token_types[row] : 0, x, buffer);
+    if (m->positions.data) add_row(&m->positions, position_of(c, row), x, buffer);
+    attn_model_norm_row(&m->embed_norm, x, m->width);
+}
+
+static void embed_task(void *ctx, int64_t task, int worker) {
+    const attn_model_call *c = ctx;
+    float *buffer = c->buffer + (int64_t)worker * c->model->width;
+    for (int32_t row = (int32_t)task * ROWS_A_TASK; row < end_of(c, task); row++)
+        embed(c, row, buffer);
+}
+
+static void begin_region(void *ctx, attn_team *team) {
+    attn_model_call *c = ctx;
+    attn_parallel(team, row_tasks(c), embed_task, c);
+}
+
+/* --- After them --- */
+
+static void norm_task(void *ctx, int64_t task, int worker) {
+    const attn_model_call *c = ctx;
+    const attn_model *m = c->model;
+    const attn_model_args *a = &c->args;
+    (void)worker;
+    for (int32_t row = (int32_t)task * ROWS_A_TASK; row < end_of(c, task); row++) {
+        float *x = row_at(c, row);
+        attn_model_norm_row(&m->final_norm, x, m->width);
+        if (a->hidden) memcpy(a->hidden + row * a->hidden_row, x, (size_t)m->width * sizeof *x);
+    }
+}
+
+/* Rows whose logits are wanted, normed here where not all rows were. */
+static void pick(const attn_model_call *c, bool normed) {
+    const attn_model *m = c->model;
+    for (int32_t i = 0; i < c->args.logit_count; i++) {
+        float *to = c->picked + (int64_t)i * m->width;
+        memcpy(to, row_at(c, c->args.logit_rows[i]), (size_t)m->width * sizeof *to);
+        if (!normed) attn_model_norm_row(&m->final_norm, to, m->width);
+    }
+}
+
+static void finish_logits(const attn_model_call *c, int64_t from, int64_t to) {
+    const attn_model *m = c->model;
+    const float scale = m->desc->spec.logit_scale, cap = m->desc->spec.logit_softcap;
+    for (int32_t i = 0; i < c->args.logit_count; i++) {
+        float *x = c->args.logits + i * c->args.logits_row;
+        for (int64_t k = from; k < to && m->head_bias; k++) x[k] += m->head_bias[k];
+        for (int64_t k = from; k < to && scale != 1; k++) x[k] *= scale;
+        for (int64_t k = from; k < to && cap > 0; k++) x[k] = cap * tanhf(x[k] / cap);
+    }
+}
+
+static void logits_task(void *ctx, int64_t task, int worker) {
+    const attn_model_call *c = ctx;
+    const attn_model *m = c->model;
+    const int64_t from = task * VOCAB_A_TASK, end = from + VOCAB_A_TASK;
+    const int64_t to = end < m->head.rows ? end : m->head.rows;
+    attn_model_product(&m->head, c->picked, m->width, c->args.logit_count, from, to, c->args.logits,
+                       c->args.logits_row, c->buffer + (int64_t)worker * m->width);
+    finish_logits(c, from, to);
+}
+
+static void mean(const attn_model_call *c, int32_t item, float *to) {
+    const int32_t first = c->args.begin[item], n = c->args.begin[item + 1] - first;
+    for (int32_t i = 0; i < c->model->width; i++) {
+        double sum = 0;
+        for (int32_t t = 0; t < n; t++) sum += (double)row_at(c, first + t)[i];
+        to[i] = (float)(sum / n);
+    }
+}
+
+static void pool_task(void *ctx, int64_t task, int worker) {
+    const attn_model_call *c = ctx;
+    const attn_model *m = c->model;
+    const attn_model_spec *s = &m->desc->spec;
+    const int32_t item = (int32_t)task, first = c->args.begin[item];
+    const int32_t n = c->args.begin[item + 1] - first;
+    float *to = c->args.pooled + item * c->args.pooled_row;
+    float *from = c->buffer + (int64_t)worker * m->width;
+    const size_t bytes = (size_t)m->width * sizeof *to;
+    if (!n) {
+        memset(to, 0, bytes);
+        return;
+    }
+    if (s->pool == ATTN_MODEL_POOL_MEAN)
+        mean(c, item, to);
+    else
+        memcpy(to, row_at(c, s->pool == ATTN_MODEL_POOL_CLS ? first : first + n - 1), bytes);
+    if (s->pool_dense) {
+        /* The item's first row has served: it is what the matrix's rows are widened in. */
+        memcpy(from, to, bytes);
+        attn_model_product(&m->pooler, from, m->width, 1, 0, m->width, to, m->width,
+                           row_at(c, first));
+        for (int32_t i = 0; i < m->width; i++) to[i] = tanhf(to[i] + m->pooler_bias[i]);
+    }
+    if (s->normalize) attn_model_normalise(to, m->width);
+}
+
+static void end_region(void *ctx, attn_team *team) {
+    attn_model_call *c = ctx;
+    const attn_model_args *a = &c->args;
+    const bool all = a->hidden || a->pooled;
+    if (all) attn_parallel(team, row_tasks(c), norm_task, c);
+    if (a->logits) {
+        pick(c, all);
+        const int64_t tasks = (c->model->head.rows + VOCAB_A_TASK - 1) / VOCAB_A_TASK;
+        attn_parallel(team, tasks, logits_task, c);
+    }
+    if (a->pooled) attn_parallel(team, a->items, pool_task, c);
+}
+
+/* --- A call --- */
+
+static __attribute__((noinline)) attn_status run(const attn_model *model,
+                                                 const attn_model_args *args) {
+    attn_model_call c;
+    size_t bytes;
+    attn_status status = attn_model_call_check(NULL, model, args, false, &c, &bytes);
+    if (status != ATTN_OK) return status;
+    if (c.rows > 0) attn_team_run(c.args.pool, c.threads, begin_region, &c);
+    for (int32_t i = 0; i < model->desc->layers && c.rows > 0; i++) {
+        const attn_block_args b = attn_model_layer_args(&c, i);
+        status = attn_own_block_run(model->block[i], &b, !c.args.cache);
+        if (status != ATTN_OK) return status;
+    }
+    attn_team_run(c.args.pool, c.threads, end_region, &c);
+    return ATTN_OK;
+}
+
+attn_status attn_model_forward(const attn_model *model, const attn_model_args *args) {
+    const attn_mode mode = attn_mode_enter();
+    const attn_status status = run(model, args);
+    attn_mode_leave(mode);
+    return status;
+}
+
+attn_status attn_model_check(const attn_model *model, const attn_model_args *args, char *message,
+                             size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    attn_model_call c;
+    size_t bytes;
+    return attn_model_call_check(&why, model, args, false, &c, &bytes);
+}
+
+attn_status attn_model_bytes(const attn_model *model, const attn_model_args *args, size_t *bytes) {
+    attn_model_call c;
+    if (!bytes) return ATTN_E_ARGUMENT;
+    *bytes = 0;
+    return attn_model_call_check(NULL, model, args, true, &c, bytes);
+}

@@ -1,0 +1,384 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* model_weights.c - which tensor of the files is what of a model; everything that is wrong is said
+ * at once, before anything is packed. */
+#include "model.h"
+
+#include "quant.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PREFIXES = 4, NAME_MAX_BYTES = 160, WRONG_MAX = 64 << 10, MISALIGNED_MAX = 4096 };
+
+/* --- Names --- */
+
+typedef struct name_row {
+    const char *prefix[PREFIXES];
+    const char *layers, *embedding, *positions, *token_types, *embed_norm, *final_norm, *head,
+        *pooler;
+} name_row;
+
+static const name_row rows[] = {
+#define MODEL_PREFIXES(...) \
+    { __VA_ARGS__ }
+#define MODEL_NAMES(id, prefixes, ...) {MODEL_PREFIXES prefixes, __VA_ARGS__},
+#include "model_names.def"
+};
+
+static bool is_unread(const char *name) {
+    static const char *const ends[] = {
+#define MODEL_UNREAD(name) name,
+#include "model_names.def"
+    };
+    static const char *const under[] = {
+#define MODEL_UNREAD_UNDER(name) name,
+#include "model_names.def"
+    };
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (attn_name_ends_in(name, strlen(name), ends[i], strlen(ends[i]))) return true;
+    for (size_t i = 0; i < sizeof under / sizeof *under; i++)
+        if (!strncmp(name, under[i], strlen(under[i]))) return true;
+    return false;
+}
+
+static const name_row *row_of(const attn_model *m) {
+    return &rows[m->source.gguf ? ATTN_MODEL_NAMES_GGUF : m->desc->spec.names];
+}
+
+/* What follows a prefix; null: the name does not begin with it. */
+static const char *after(const char *name, const char *prefix) {
+    const size_t n = strlen(prefix);
+    return strncmp(name, prefix, n) ? NULL : name + n;
+}
+
+/* The layer that a tensor is of; -1: none. */
+static int64_t layer_of(const name_row *row, const char *name) {
+    for (int i = 0; i <= PREFIXES; i++) {
+        const char *prefix = i < PREFIXES ? row->prefix[i] : "";
+        const char *rest = prefix ? after(name, prefix) : NULL;
+        rest = rest ? after(rest, row->layers) : NULL;
+        if (!rest) continue;
+        const size_t digits = strspn(rest, "0123456789");
+        if (!digits || digits > 9 || rest[digits] != '.') continue;
+        return strtol(rest, NULL, 10);
+    }
+    return -1;
+}
+
+/* PREFIX BASE KIND, with any of the prefixes, or none; null: no such tensor. */
+static attn_model_tensor *find(const attn_model *m, const char *base, const char *kind) {
+    const name_row *row = row_of(m);
+    char name[NAME_MAX_BYTES];
+    for (int i = 0; i <= PREFIXES && *base; i++) {
+        const char *prefix = i < PREFIXES ? row->prefix[i] : "";
+        if (!prefix) continue;
+        snprintf(name, sizeof name, "%s%s%s", prefix, base, kind);
+        attn_model_tensor *t = attn_model_find(&m->source, name);
+        if (t) return t;
+    }
+    return NULL;
+}
+
+/* --- What stands around the layers --- */
+
+typedef struct loading {
+    attn_model *m;
+    attn_problems *p;
+    attn_status status;
+} loading;
+
+static const char *file_of(const attn_model *m, const attn_model_tensor *t) {
+    return m->source.file[t->file].path;
+}
+
+void *attn_model_allocate(attn_model *m, size_t bytes) {
+    if (m->owned_count == m->owned_capacity) {
+        const int32_t capacity = m->owned_capacity ? 2 * m->owned_capacity : 64;
+        void **grown = realloc(m->owned, (size_t)capacity * sizeof *grown);
+        if (!grown) return NULL;
+        m->owned = grown;
+        m->owned_capacity = capacity;
+    }
+    void *p = bytes < SIZE_MAX - 63 ? malloc(bytes + 63) : NULL;
+    if (p) m->owned[m->owned_count++] = p;
+    return attn_align(p);
+}
+
+static bool take_memory(loading *l, void **p, size_t bytes) {
+    *p = attn_model_allocate(l->m, bytes ? bytes : 1);
+    if (!*p) l->status = ATTN_E_MEMORY;
+    if (*p) l->m->packed_bytes += bytes;
+    return *p != NULL;
+}
+
+/* Its type is one that a weight may have. */
+static bool has_type(loading *l, attn_model_tensor *t) {
+    t->used = true;
+    if (t->tensor.type >= 0) return true;
+    attn_problem(l->p, "%s: %s: is stored as %s: must be F32, BF16 or F16", file_of(l->m, t),
+                 t->tensor.name, t->dtype);
+    return false;
+}
+
+/* The tensor of these dims; null with a problem. */
+static attn_model_tensor *expect(loading *l, const char *base, const char *kind, int32_t rank,
+                                 int64_t first, int64_t second) {
+    const int64_t want[2] = {first, second};
+    attn_model_tensor *t = find(l->m, base, kind);
+    char dims[96];
+    if (!t) {
+        attn_put_dims(dims, sizeof dims, rank, want);
+        attn_problem(l->p, "%s%s: missing, [%s]", base, kind, dims);
+        return NULL;
+    }
+    return has_type(l, t) && attn_tensor_has(&t->tensor, rank, want, l->p) ? t : NULL;
+}
+
+/* As floats of the model's own, `more` added. */
+static void take_vector(loading *l, const char *base, const char *kind, int64_t n, float more,
+                        const float **out) {
+    attn_model_tensor *t = expect(l, base, kind, 1, n, 0);
+    void *to;
+    if (!t || !take_memory(l, &to, (size_t)n * sizeof(float))) return;
+    float *x = to;
+    if (!attn_weight_is_float(t->tensor.type)) {
+        attn_problem(l->p, "%s: is stored as %s: must be f32, bf16 or f16", t->tensor.name,
+                     t->dtype);
+        return;
+    }
+    attn_dequantise(t->tensor.data, t->tensor.type, n, x);
+    for (int64_t i = 0; i < n && more != 0; i++) x[i] += more;
+    *out = x;
+}
+
+static void take_norm(loading *l, const char *base, int32_t kind, float eps, bool bias,
+                      attn_model_norm *out) {
+    const float more = l->m->desc->spec.norm_offset ? 1.0f : 0.0f;
+    *out = (attn_model_norm){.kind = kind, .eps = eps};
+    if (kind == ATTN_NORM_NONE) return;
+    take_vector(l, base, ".weight", l->m->width, more, &out->weight);
+    if (bias && kind == ATTN_NORM_LAYERNORM)
+        take_vector(l, base, ".bias", l->m->width, 0, &out->bias);
+}
+
+/* Rounds every row to another type. */
+static void convert(loading *l, const attn_model_tensor *t, int32_t type, attn_model_matrix *out) {
+    const attn_model_matrix from = *out;
+    const int64_t bytes = attn_weight_bytes(type, from.width);
+    void *to, *row;
+    if (from.width % attn_weight_get(type).block) {
+        attn_problem(l->p, "%s: rows of %lld are no multiples of %d, the blocks of %s",
+                     t->tensor.name, (long long)from.width, attn_weight_get(type).block,
+                     attn_weight_get(type).name);
+        return;
+    }
+    if (!take_memory(l, &to, (size_t)(bytes * from.rows)) ||
+        !take_memory(l, &row, (size_t)from.width * sizeof(float)))
+        return;
+    for (int64_t i = 0; i < from.rows; i++) {
+        attn_model_row(&from, i, row);
+        const char *why = attn_quantise((char *)to + i * bytes, type, from.width, row);
+        if (!why) continue;
+        attn_problem(l->p, "%s: row %lld in %s: %s", t->tensor.name, (long long)i,
+                     attn_weight_get(type).name, why);
+        return;
+    }
+    out->type = type;
+    out->data = to;
+}
+
+/* Elements of their own are read at their own alignment. */
+static bool is_aligned(const attn_tensor *t) {
+    return !attn_weight_is_float(t->type) ||
+           (uintptr_t)t->data % (unsigned)attn_weight_get(t->type).bytes == 0;
+}
+
+/* choice: 0, as the file has it, or a type and 1. */
+static void take_matrix(loading *l, const char *base, int64_t rows, int64_t width, int32_t choice,
+                        attn_model_matrix *out) {
+    attn_model_tensor *t = expect(l, base, ".weight", 2, rows, width);
+    if (!t) return;
+    const int32_t type = t->tensor.type;
+    *out = (attn_model_matrix){t->tensor.data, type, rows, width};
+    if (width % attn_weight_get(type).block)
+        attn_problem(l->p, "%s: rows of %lld are no whole blocks of %s", t->tensor.name,
+                     (long long)width, t->dtype);
+    else if (choice && choice - 1 != type)
+        convert(l, t, choice - 1, out);
+    else if (!is_aligned(&t->tensor))
+        convert(l, t, type, out);
+}
+
+/* Heads and poolers that are not computed. */
+static void leave(loading *l, const char *base) {
+    static const char *const kinds[] = {".weight", ".bias"};
+    for (int i = 0; i < 2; i++) {
+        attn_model_tensor *t = find(l->m, base, kinds[i]);
+        if (t) t->used = true;
+    }
+}
+
+static void take_ends(loading *l) {
+    attn_model *m = l->m;
+    const attn_model_spec *s = &m->desc->spec;
+    const name_row *row = row_of(m);
+    const int64_t width = m->width;
+    take_matrix(l, row->embedding, s->vocab, width, s->embed_type, &m->embedding);
+    if (s->positions) take_matrix(l, row->positions, s->positions, width, 0, &m->positions);
+    if (s->token_types) take_matrix(l, row->token_types, s->token_types, width, 0, &m->token_types);
+    take_norm(l, row->embed_norm, s->embed_norm, s->embed_norm_eps, true, &m->embed_norm);
+    take_norm(l, row->final_norm, s->final_norm, s->final_norm_eps, s->final_norm_bias,
+              &m->final_norm);
+    if (s->head == ATTN_MODEL_HEAD_OWN)
+        take_matrix(l, row->head, s->vocab, width, s->head_type, &m->head);
+    if (s->head == ATTN_MODEL_HEAD_TIED) m->head = m->embedding;
+    if (s->head && s->head_bias) take_vector(l, row->head, ".bias", s->vocab, 0, &m->head_bias);
+    if (s->head != ATTN_MODEL_HEAD_OWN) leave(l, row->head);
+    if (s->pool_dense) {
+        take_matrix(l, row->pooler, width, width, 0, &m->pooler);
+        take_vector(l, row->pooler, ".bias", width, 0, &m->pooler_bias);
+    } else {
+        leave(l, row->pooler);
+    }
+}
+
+/* --- Layers --- */
+
+typedef struct layer_tensors {
+    attn_tensor *list; /* layer by layer */
+    int32_t *first;    /* [layers + 1] */
+} layer_tensors;
+
+/* Tensors of layers come to their layer's list; others that nobody has used are unknown. */
+static bool sort_tensors(loading *l, layer_tensors *out) {
+    attn_model *m = l->m;
+    const name_row *row = row_of(m);
+    const int32_t layers = m->desc->layers, count = m->source.tensors;
+    out->list = calloc((size_t)count + 1, sizeof *out->list);
+    out->first = calloc((size_t)layers + 2, sizeof *out->first);
+    int32_t *layer = malloc(((size_t)count + 1) * sizeof *layer);
+    if (!out->list || !out->first || !layer) {
+        free(layer);
+        l->status = ATTN_E_MEMORY;
+        return false;
+    }
+    for (int32_t i = 0; i < count; i++) {
+        attn_model_tensor *t = &m->source.tensor[i];
+        const char *name = t->tensor.name;
+        layer[i] = -1;
+        if (t->used || is_unread(name)) continue;
+        const int64_t at = layer_of(row, name);
+        if (at < 0)
+            attn_problem(l->p, "%s: unknown: no weight of this model", name);
+        else if (at >= layers)
+            attn_problem(l->p, "%s: layer %lld: the model has %d", name, (long long)at, layers);
+        else if (has_type(l, t))
+            layer[i] = (int32_t)at;
+        if (layer[i] >= 0) out->first[layer[i] + 2]++;
+    }
+    for (int32_t i = 0; i < layers; i++) out->first[i + 2] += out->first[i + 1];
+    for (int32_t i = 0; i < count; i++)
+        if (layer[i] >= 0) out->list[out->first[layer[i] + 1]++] = m->source.tensor[i].tensor;
+    free(layer);
+    return true;
+}
+
+/* Lines of one layer's message as problems of the whole. */
+static void add_lines(loading *l, int32_t layer, char *text) {
+    for (char *line = text, *end; line && *line; line = end) {
+        end = strchr(line, '\n');
+        if (end) *end++ = 0;
+        attn_problem(l->p, "layer %d: %s", layer, line);
+    }
+}
+
+static void check_layers(loading *l, const layer_tensors *t) {
+    attn_weights *weights = malloc(sizeof *weights);
+    char *text = malloc(WRONG_MAX);
+    if (!weights || !text) l->status = ATTN_E_MEMORY;
+    for (int32_t i = 0; i < l->m->desc->layers && l->status == ATTN_OK; i++) {
+        memset(weights, 0, sizeof *weights);
+        text[0] = 0;
+        const attn_status status =
+            attn_weights_find(l->m->block[i]->kernel, t->list + t->first[i],
+                              t->first[i + 1] - t->first[i], weights, text, WRONG_MAX);
+        if (status != ATTN_OK) add_lines(l, i, text);
+    }
+    free(weights);
+    free(text);
+}
+
+/* Copies of tensors that do not lie as their type needs. */
+typedef struct copies {
+    void *copy[MISALIGNED_MAX];
+    int32_t count;
+} copies;
+
+static bool align_tensors(attn_tensor *list, int32_t count, copies *c) {
+    c->count = 0;
+    for (int32_t i = 0; i < count; i++) {
+        attn_tensor *t = &list[i];
+        if (is_aligned(t)) continue;
+        int64_t n = 1;
+        for (int32_t d = 0; d < t->rank; d++) n *= t->dim[d];
+        const size_t bytes = (size_t)attn_weight_bytes(t->type, n);
+        void *copy = c->count < MISALIGNED_MAX ? malloc(bytes + 1) : NULL;
+        if (!copy) return false;
+        t->data = memcpy(copy, t->data, bytes);
+        c->copy[c->count++] = copy;
+    }
+    return true;
+}
+
+static void pack_layer(loading *l, const layer_tensors *t, int32_t i, copies *c) {
+    attn_model *m = l->m;
+    const size_t bytes = attn_packed_size(m->block[i]->kernel);
+    attn_tensor *list = t->list + t->first[i];
+    const int32_t count = t->first[i + 1] - t->first[i];
+    char text[1024] = "";
+    if (!take_memory(l, &m->packed[i], bytes)) return;
+    if (align_tensors(list, count, c))
+        l->status =
+            attn_own_block_pack(m->block[i], list, count, m->packed[i], bytes, text, sizeof text);
+    else
+        l->status = ATTN_E_MEMORY;
+    if (*text) add_lines(l, i, text);
+    while (c->count > 0) free(c->copy[--c->count]);
+}
+
+static void pack_layers(loading *l, const layer_tensors *t, const attn_model_options *o) {
+    const int32_t layers = l->m->desc->layers;
+    copies *c = malloc(sizeof *c);
+    if (!c) l->status = ATTN_E_MEMORY;
+    for (int32_t i = 0; i < layers && l->status == ATTN_OK; i++) {
+        pack_layer(l, t, i, c);
+        if (o->progress && l->status == ATTN_OK) o->progress(o->ctx, i + 1, layers);
+    }
+    free(c);
+}
+
+/* --- The whole --- */
+
+static bool check_files(loading *l) {
+    const bool gguf = l->m->desc->spec.files == ATTN_MODEL_FILES_GGUF;
+    if (gguf == l->m->source.gguf) return true;
+    attn_problem(l->p,
+                 "%s: its weights lie as those of %s, and %s was generated for those of %s: "
+                 "generate it from %s",
+                 l->m->source.file[0].path, gguf ? "safetensors files" : "GGUF files",
+                 l->m->desc->name, gguf ? "a GGUF file" : "safetensors files",
+                 gguf ? "the model's config.json" : "this file");
+    return false;
+}
+
+attn_status attn_model_load(attn_model *m, const attn_model_options *o, attn_problems *p) {
+    loading l = {m, p, ATTN_OK};
+    layer_tensors t = {0};
+    if (!check_files(&l)) return ATTN_E_WEIGHTS;
+    take_ends(&l);
+    if (l.status == ATTN_OK && sort_tensors(&l, &t)) check_layers(&l, &t);
+    if (l.status == ATTN_OK && p->count) l.status = ATTN_E_WEIGHTS;
+    if (l.status == ATTN_OK) pack_layers(&l, &t, o);
+    free(t.list);
+    free(t.first);
+    return l.status;
+}

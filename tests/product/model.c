@@ -1,0 +1,242 @@
+/* model.c - a generated whole model against what transformers' class gives (tests/golden/model),
+ * and what it says of wrong files and arguments.
+ *
+ * usage: model CASE [PATH]   the case's expected.bin and weights (PATH: other weights)
+ *        model --errors PATH ..    opens each, prints the message
+ * Compiled with -DMODEL_HEADER='"x_model.h"' -DMODEL_OPEN=x_model_open. */
+#include MODEL_HEADER
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct expected {
+    int32_t items, vocab, width, has_logits, has_pooled;
+    int32_t *begin, *ids, *types;
+    float *hidden, *logits, *pooled;
+} expected;
+
+static int failures;
+
+static void check(int ok, const char *what) {
+    if (!ok) failures++, printf("FAIL %s\n", what);
+}
+
+static void *take(FILE *f, size_t count) {
+    void *p = malloc(4 * count + 4);
+    if (!p || fread(p, 4, count, f) != count) exit(2);
+    return p;
+}
+
+static expected read_expected(const char *folder) {
+    char path[1000];
+    snprintf(path, sizeof path, "%s/expected.bin", folder);
+    FILE *f = fopen(path, "rb");
+    expected e = {0};
+    if (!f || fread(&e, 4, 5, f) != 5) exit(2);
+    e.begin = take(f, (size_t)e.items + 1);
+    const size_t rows = (size_t)e.begin[e.items];
+    e.ids = take(f, rows);
+    e.types = take(f, rows);
+    e.hidden = take(f, rows * (size_t)e.width);
+    if (e.has_logits) e.logits = take(f, rows * (size_t)e.vocab);
+    if (e.has_pooled) e.pooled = take(f, (size_t)(e.items * e.width));
+    fclose(f);
+    return e;
+}
+
+static void *room(size_t bytes) {
+    void *p = malloc(bytes + 63);
+    if (!p) exit(2);
+    return attn_align(p);
+}
+
+static void near(const float *got, const float *want, size_t count, const char *what) {
+    double worst = 0, most = 0;
+    for (size_t i = 0; i < count; i++) {
+        const double d = fabs((double)got[i] - (double)want[i]);
+        if (!(d <= worst)) worst = d;
+        if (fabs((double)want[i]) > most) most = fabs((double)want[i]);
+    }
+    printf("%s: error %.1e of %.1e\n", what, worst, most);
+    check(worst <= 2e-6 * most * 8, what);
+}
+
+typedef struct outputs {
+    float *hidden, *logits, *pooled;
+} outputs;
+
+static outputs make_outputs(const expected *e) {
+    const size_t rows = (size_t)e->begin[e->items];
+    return (outputs){calloc(rows * (size_t)e->width, 4), calloc(rows * (size_t)e->vocab, 4),
+                     calloc((size_t)(e->items * e->width), 4)};
+}
+
+/* Runs a call in a workspace of exactly its size. */
+static attn_status forward(const attn_model *m, attn_model_args *a) {
+    char why[ATTN_MESSAGE_MAX];
+    attn_status st = attn_model_bytes(m, a, &a->workspace_bytes);
+    if (st == ATTN_OK) a->workspace = room(a->workspace_bytes);
+    if (st == ATTN_OK) st = attn_model_forward(m, a);
+    if (st != ATTN_OK) attn_model_check(m, a, why, sizeof why), printf("  %s\n", why);
+    return st;
+}
+
+static attn_model_args args_of(const expected *e, const outputs *o, int32_t *all) {
+    attn_model_args a = ATTN_MODEL_ARGS_INIT;
+    const int32_t rows = e->begin[e->items];
+    for (int32_t i = 0; i < rows; i++) all[i] = i;
+    a.items = e->items, a.begin = e->begin, a.ids = e->ids;
+    if (e->has_pooled) a.token_types = e->types;
+    a.hidden = o->hidden;
+    if (e->has_logits) a.logits = o->logits, a.logit_rows = all, a.logit_count = rows;
+    return a;
+}
+
+static int same(const outputs *a, const outputs *b, const expected *e) {
+    const size_t rows = (size_t)e->begin[e->items];
+    return !memcmp(a->hidden, b->hidden, 4 * rows * (size_t)e->width) &&
+           !memcmp(a->logits, b->logits, 4 * rows * (size_t)e->vocab);
+}
+
+/* All items in one call; then each alone, and on several threads: the same bits. */
+static outputs at_once(const attn_model *m, const expected *e) {
+    int32_t all[512];
+    const size_t rows = (size_t)e->begin[e->items];
+    const outputs o = make_outputs(e), p = make_outputs(e);
+    attn_model_args a = args_of(e, &o, all);
+    check(forward(m, &a) == ATTN_OK, "a call");
+    near(o.hidden, e->hidden, rows * (size_t)e->width, "hidden");
+    if (e->has_logits) near(o.logits, e->logits, rows * (size_t)e->vocab, "logits");
+    a = args_of(e, &p, all);
+    a.threads = 3;
+    check(forward(m, &a) == ATTN_OK && same(&o, &p, e), "threads give the same bits");
+    for (int32_t i = 0; i < e->items; i++) {
+        const int32_t first = e->begin[i], begin[2] = {0, e->begin[i + 1] - first};
+        a = args_of(e, &p, all);
+        a.items = 1, a.begin = begin, a.ids = e->ids + first;
+        if (a.token_types) a.token_types = e->types + first;
+        a.hidden = p.hidden + first * e->width;
+        if (a.logits) a.logits = p.logits + first * e->vocab, a.logit_count = begin[1];
+        check(forward(m, &a) == ATTN_OK, "an item alone");
+    }
+    check(same(&o, &p, e), "items alone have the same bits");
+    return o;
+}
+
+/* Some tokens of each item, then the rest one by one, by a cache. */
+static void steps(const attn_model *m, const expected *e) {
+    attn_model_cache cache;
+    size_t bytes;
+    int32_t all[512], from[16] = {0};
+    const outputs o = make_outputs(e);
+    const size_t rows = (size_t)e->begin[e->items];
+    check(attn_model_cache_bytes(m, e->items, 16, &bytes) == ATTN_OK, "cache bytes");
+    check(attn_model_cache_init(m, &cache, e->items, 16, room(bytes), bytes) == ATTN_OK, "cache");
+    for (int32_t left = 1, call = 0; left; call++) {
+        int32_t begin[17] = {0}, ids[512];
+        left = 0;
+        for (int32_t i = 0; i < e->items; i++) {
+            const int32_t count = e->begin[i + 1] - e->begin[i] - from[i];
+            const int32_t now = call == 0 && count > 3 ? 3 : count > 1 ? 1 : count;
+            memcpy(ids + begin[i], e->ids + e->begin[i] + from[i], (size_t)now * 4);
+            begin[i + 1] = begin[i] + now;
+            left += count - now;
+        }
+        outputs step = make_outputs(e);
+        attn_model_args a = args_of(e, &step, all);
+        a.begin = begin, a.ids = ids, a.token_types = NULL, a.cache = &cache, a.threads = 2;
+        a.logit_count = begin[e->items];
+        check(forward(m, &a) == ATTN_OK, "a step");
+        for (int32_t i = 0; i < e->items; i++)
+            for (int32_t t = begin[i]; t < begin[i + 1]; t++, from[i]++) {
+                const int32_t to = e->begin[i] + from[i];
+                memcpy(o.hidden + to * e->width, step.hidden + t * e->width, 4 * (size_t)e->width);
+                memcpy(o.logits + to * e->vocab, step.logits + t * e->vocab, 4 * (size_t)e->vocab);
+            }
+    }
+    near(o.hidden, e->hidden, rows * (size_t)e->width, "stepped hidden");
+    near(o.logits, e->logits, rows * (size_t)e->vocab, "stepped logits");
+    attn_model_args a = args_of(e, &o, all);
+    check(forward(m, &a) == ATTN_OK, "a call without the cache");
+    a.cache = &cache;
+    check(forward(m, &a) == ATTN_E_CACHE, "no room in the cache");
+}
+
+static void pool(const attn_model *m, const expected *e) {
+    int32_t all[512];
+    const outputs o = make_outputs(e);
+    attn_model_args a = args_of(e, &o, all);
+    a.hidden = NULL, a.pooled = o.pooled;
+    check(forward(m, &a) == ATTN_OK, "pooled rows");
+    if (e->has_pooled) near(o.pooled, e->pooled, (size_t)(e->items * e->width), "pooled");
+}
+
+static int32_t told, told_all;
+static void tell(void *ctx, int32_t done, int32_t all) {
+    (void)ctx;
+    if (done == told + 1) told = done;
+    told_all = all;
+}
+
+/* What is refused, with its sentence. */
+static void wrong(const attn_model *m, const expected *e) {
+    int32_t all[512], ids[512], begin[17];
+    const size_t rows = (size_t)e->begin[e->items];
+    const outputs o = make_outputs(e);
+    memcpy(ids, e->ids, 4 * rows);
+    memcpy(begin, e->begin, 4 * ((size_t)e->items + 1));
+    attn_model_args a = args_of(e, &o, all);
+    ids[2] = e->vocab, a.ids = ids;
+    check(forward(m, &a) == ATTN_E_ARGUMENT, "an id that is none");
+    a = args_of(e, &o, all), begin[1] = -1, a.begin = begin;
+    check(forward(m, &a) == ATTN_E_LENGTH, "begin that falls");
+    a = args_of(e, &o, all), a.ids = NULL;
+    check(forward(m, &a) == ATTN_E_ARGUMENT, "no rows");
+    a = args_of(e, &o, all), a.hidden_row = e->width - 1;
+    check(forward(m, &a) == ATTN_E_ARGUMENT, "a stride that is too small");
+    a = args_of(e, &o, all), a.hidden = (float *)(void *)e->ids;
+    check(forward(m, &a) == ATTN_E_ARGUMENT, "outputs in inputs");
+    a = args_of(e, &o, all), a.struct_size--;
+    check(forward(m, &a) == ATTN_E_ABI, "struct_size");
+    a = args_of(e, &o, all), a.pooled = o.pooled;
+    if (!e->has_pooled) check(forward(m, &a) == ATTN_E_UNUSED, "pooled without a pool");
+    a = args_of(e, &o, all), all[0] = (int32_t)rows;
+    if (e->has_logits) check(forward(m, &a) == ATTN_E_ARGUMENT, "logits of a row that is none");
+    check(o.hidden[0] == 0 && o.logits[0] == 0, "nothing was written");
+}
+
+static int run(const char *folder, const char *path) {
+    char why[4000];
+    const expected e = read_expected(folder);
+    attn_model *m;
+    attn_model_options options = ATTN_MODEL_OPTIONS_INIT;
+    options.progress = tell;
+    if (MODEL_OPEN(&m, path, &options, why, sizeof why) != ATTN_OK) return puts(why), 1;
+    check(told > 0 && told == told_all, "progress was told");
+    attn_model_info info = {.struct_size = sizeof info};
+    check(attn_model_describe(m, &info) == ATTN_OK && info.width == e.width &&
+              info.vocab == e.vocab && info.has_head == e.has_logits,
+          "description");
+    at_once(m, &e);
+    if (e.has_logits) steps(m, &e);
+    if (info.has_pool) pool(m, &e);
+    wrong(m, &e);
+    attn_model_close(m);
+    attn_model_close(NULL);
+    printf("%d failed\n", failures);
+    return failures != 0;
+}
+
+int main(int argc, char **argv) {
+    char why[4000];
+    attn_model *m;
+    if (argc > 1 && strcmp(argv[1], "--errors")) return run(argv[1], argc > 2 ? argv[2] : argv[1]);
+    for (int i = 2; i < argc; i++) {
+        const attn_status status = MODEL_OPEN(&m, argv[i], NULL, why, sizeof why);
+        printf("%d\n%s\n", status, why);
+        attn_model_close(m);
+    }
+    return 0;
+}

@@ -1,0 +1,72 @@
+#!/bin/sh
+# Whole models (tests/golden/model) against transformers' classes: a file, two files and their index,
+# f32, bf16 and f16, tied heads, caps and scales, BERT's tables and pooler; then wrong files, each with
+# what open says of it.
+set -u
+cd "$(dirname "$0")/../.."
+gen=${BUILD:-build}/attn-gen
+here=tests/product
+cases=tests/golden/model
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+. $here/results.sh
+cc=${CC:-cc}
+isa=portable
+grep -qw avx2 /proc/cpuinfo 2>/dev/null && isa=avx2
+
+# The runtime is that of the tree, compiled once.
+objects() { # objects FOLDER FILE..: FOLDER/NAME.o of each
+    to=$1
+    shift
+    mkdir -p "$to"
+    printf '%s\n' "$@" | xargs -P 2 -n 1 sh -c \
+        '"$0" -std=c11 -Og -Wall -Wextra -fopenmp -I"$1" -Iruntime -I. -c "$2" -o "$1/$(basename "$2").o"' "$cc" "$to"
+}
+build() { # build CASE FLAG..: $work/CASE/test
+    name=$1 dir=$work/$1
+    shift
+    "$gen" generate "$cases/$name" --name "$name" --isa $isa --runtime "$PWD/runtime" -o "$dir" "$@" &&
+        objects "$dir" "$dir"/*_model.c "$dir/registry.c" "$dir"/attn_*.c &&
+        "$cc" -std=c11 -O1 -g -Wall -Wextra -Wpedantic -Werror -I"$dir" -Iruntime -I. \
+            -DMODEL_HEADER="\"${name}_model.h\"" -DMODEL_OPEN="${name}_model_open" -fopenmp \
+            $here/model.c "$dir"/*.o "$work"/runtime/*.o -lm -o "$dir/test"
+}
+
+check runtime objects "$work/runtime" runtime/*.c || { results; exit 1; }
+for name in llama qwen2 gemma2 cohere2; do
+    check "$name-builds" build $name && check $name "$work/$name/test" $cases/$name
+done
+check bert-builds build bert --pool pooler && check bert "$work/bert/test" $cases/bert
+
+# Every wrong tensor of the model at once, in one message; files that are none.
+broken() { # broken: makes them
+    mkdir -p "$work/bad" "$work/none" "$work/out"
+    file=$cases/qwen2/model.safetensors
+    sed 's/model\.layers\.1\.mlp\.up_proj/model.layers.1.mlp.xx_proj/; s/model\.norm\.weight/model.norx.weight/' \
+        $file >"$work/bad/names.safetensors"
+    sed 's/"shape":\[32,48\]/"shape":[48,32]/' $file >"$work/bad/shape.safetensors"
+    head -c 3000 $file >"$work/bad/cut.safetensors"
+    head -c 20 $file >"$work/bad/header.safetensors"
+    sed 's/model-00002-of-00002/..\/..\/of-00002/' $cases/llama/model.safetensors.index.json >"$work/out/model.safetensors.index.json"
+    sed 's/model-00002-of-00002/model-00001-of-00002/' $cases/llama/model.safetensors.index.json >"$work/bad/model.safetensors.index.json"
+    for to in bad out; do cp $cases/llama/model-00001-of-00002.safetensors "$work/$to"; done
+    "$work/qwen2/test" --errors "$work/bad/names.safetensors" "$work/bad/shape.safetensors" \
+        "$work/bad/cut.safetensors" "$work/bad/header.safetensors" "$work/absent" "$work/none" \
+        "$work/out" "$work/bad" tests/import/gguf/*llama*.gguf $cases/llama | sed "s|$work|WORK|g" >"$work/messages"
+}
+says() { # says TEXT..: all in the messages
+    for text; do
+        grep -qF -- "$text" "$work/messages" || { echo "no message has: $text" && cat "$work/messages" && return 1; }
+    done
+}
+check wrong-files broken
+check wrong-names says 'norm.weight: missing, [32]' 'model.norx.weight: unknown: no weight of this model' \
+    'layer 1: model.layers.1.mlp.xx_proj.weight: unknown weight' 'layer 1: up_proj.weight: missing, [48, 32]'
+check wrong-shapes says 'layer 0: model.layers.0.mlp.down_proj.weight: must be [32, 48], got [48, 32]'
+check wrong-bytes says 'are not within the file' "not a safetensors file: the header's length" \
+    'WORK/absent: cannot be read: No such file or directory' \
+    'WORK/none: a folder without model.safetensors or model.safetensors.index.json'
+check wrong-index says "weight_map names '../../of-00002.safetensors': must be a file of the same folder" \
+    'is said to be in model-00001-of-00002.safetensors, and is in no file'
+check wrong-kind says 'its weights lie as those of GGUF files, and qwen2 was generated for those of safetensors files'
+results
