@@ -229,7 +229,7 @@ static void plan_core(arena *a, const kernel_lib *lib, entry *e) {
     e->kernel = lib->plan_kernel(e->plan, c->how & ITEMS ? 1 : c->q_len);
     const bool items = c->how & ITEMS;
     const attn_extent extent = {sizeof extent, items ? c->q_len : 1, items ? 1 : c->q_len,
-                                c->kv_len, c->threads, 0};
+                                c->kv_len,     c->threads,           0};
     if (lib->workspace(e->plan, &extent, &e->workspace_bytes) != ATTN_OK) die(c->name, "workspace");
 }
 

@@ -30,7 +30,7 @@ static void must(attn_status status) {
 }
 
 static void run(const attn_plan *plan, attn_args *a) {
-    const attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads};
+    const attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads, 0};
     must(attn_workspace(plan, &e, &a->workspace_bytes));
     void *memory = malloc(a->workspace_bytes + 63);
     a->workspace = attn_align(memory);
