@@ -90,6 +90,7 @@ static void put_heads(writer *w, int kind, int32_t *whole) {
     if (!is_shared(kind)) return;
     buf_puts(&w->b, "key=shared;");
     if (chance(w, 50)) put(w, "v_head_dim", pick(w, 5, 24));
+    if (chance(w, 30)) CHOOSE(w, "latent_eps", "1e-5", "0.25");
 }
 
 /* Expressions, which see positions of queries only where a layer numbers them. */
@@ -241,6 +242,7 @@ static void put_weight_type(writer *w, int kind, int turn) {
     static const char *const rest[] = {"f32", "bf16"};
     const int32_t type = ATTN_WEIGHT_BF16 + turn % ((int)ATTN_WEIGHT_COUNT - ATTN_WEIGHT_BF16);
     buf_printf(&w->b, "weight_type=%s;", attn_weight_get(type).name);
+    if (is_regular(kind) && turn % 3 == 1) buf_puts(&w->b, "weight_types=q_proj=bf16, o_proj=f16;");
     if (!is_regular(kind) && turn % 4 > 1) buf_printf(&w->b, "weight_rest=%s;", rest[turn / 4 % 2]);
 }
 
