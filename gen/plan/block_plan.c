@@ -53,7 +53,9 @@ static double frequency(const attn_spec *s, int i) {
 }
 
 static void plan_rope(arena *a, const attn_spec *s, block_plan *p) {
-    p->mscale = s->rope_scaling == ATTN_ROPE_SCALING_YARN ? (double)s->rope_mscale : 1;
+    const bool scaled =
+        s->rope_scaling == ATTN_ROPE_SCALING_YARN || s->rope_scaling == ATTN_ROPE_SCALING_LONGROPE;
+    p->mscale = scaled ? (double)s->rope_mscale : 1;
     if (s->rope == ATTN_ROPE_NONE) return;
     p->frequency_count = s->rope_dim / 2;
     p->frequency = arena_alloc(a, (size_t)p->frequency_count * sizeof(double));
