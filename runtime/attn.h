@@ -116,7 +116,7 @@ typedef enum attn_form { ATTN_FORM_REGULAR, ATTN_FORM_MLA } attn_form;
 typedef enum attn_op { ATTN_OP_FULL_SELF, ATTN_OP_SLIDING_SELF, ATTN_OP_SEGMENT_CROSS } attn_op;
 typedef enum attn_backend { ATTN_BACKEND_SDPA, ATTN_BACKEND_FLEX } attn_backend;
 typedef enum attn_key { ATTN_KEY_PER_HEAD, ATTN_KEY_SHARED } attn_key;
-typedef enum attn_layout { ATTN_LAYOUT_DENSE } attn_layout;
+typedef enum attn_layout { ATTN_LAYOUT_DENSE, ATTN_LAYOUT_PAGED } attn_layout;
 typedef enum attn_norm { ATTN_NORM_NONE, ATTN_NORM_LAYERNORM, ATTN_NORM_RMSNORM } attn_norm;
 typedef enum attn_norm_place {
     ATTN_NORM_PLACE_PRE,
@@ -490,13 +490,22 @@ typedef struct attn_rows {
     attn_out to;    /* the same rows, as the plan's core takes them; strides in its elements */
     attn_scales_out
         scale; /* of types with scales: [batch, heads, tokens]; data is null with others */
+
+    /* Callers whose struct_size ends here have none. layout = paged, and null with others: `to` and
+     * `scale` are then the pools (batch: between pages), and item b's token i becomes key first[b]
+     * + i of the pages that its table names. first: null: 0. */
+    const int32_t *pages, *first;
+    int64_t pages_batch;
+    int32_t page_count;
 } attn_rows;
 
 /* Stores rows as the core reads them: rounded to its type, to nearest, ties to even; in i8 each row
  * by its largest number (rule "Storage types" of CONTRACT.md), and with `rotate` keys rotated
  * first. An append writes the new tokens' rows: `to` and `scale` start at the first of them. A row
  * of i8 that is not finite gets scale NaN and codes 0. key = shared: V is the front of K's rows,
- * and only these are stored. Runs on the calling thread; calls may run side by side on rows that
+ * and only these are stored. Entries of pages that the rows go to must be from 0 to page_count - 1,
+ * else ATTN_E_PAGE; `from` lies outside the pools; where items share a page, the last one's row
+ * stays. Runs on the calling thread; calls may run side by side on rows that
  * lie apart. Checks first: on any status but ATTN_OK nothing was written. */
 attn_status attn_store_rows(const attn_plan *plan, attn_operand operand, const attn_rows *rows);
 attn_status attn_store_check(const attn_plan *plan, attn_operand operand, const attn_rows *rows,

@@ -5,6 +5,7 @@
 #include "layout.h"
 #include "mode.h"
 #include "op.h"
+#include "pages.h"
 #include "reference.h"
 #include "spec.h"
 #include "types.h"
@@ -240,10 +241,20 @@ static attn_area *add_tensor(attn_areas *list, const char *name, const void *dat
     return area;
 }
 
-/* Whether what the call writes lies in what it reads, of keys in the first `keys` of so many items
- * from `from` on. */
+/* Keys that a check of memory is about: the first `keys` of so many items from `from` on. Where
+ * they lie in pages those have numbers from `page` on, and hold `rows` rows. */
+typedef struct key_memory {
+    int32_t from, items, keys;
+    int64_t page, pages, rows;
+} key_memory;
+
+static key_memory keys_of(const attn_spec *s, int32_t from, int32_t items, int32_t keys) {
+    return (key_memory){from, items, keys, from, items, attn_layout_rows(s, keys)};
+}
+
+/* Whether what the call writes lies in what it reads. */
 static attn_status check_items(const attn_why *why, const attn_kernel *k, const attn_args *a,
-                               size_t workspace, int32_t from, int32_t items, int32_t keys) {
+                               size_t workspace, key_memory m) {
     const attn_spec *s = k->spec;
     const int32_t b = a->batch, d = attn_spec_k_dim(s);
     const int32_t q_items = attn_lined_items(a), q_rows = attn_lined_rows(a);
@@ -256,17 +267,16 @@ static attn_status check_items(const attn_why *why, const attn_kernel *k, const 
                (attn_dim[3]){{#name ".token", length, a->name.token},               \
                              {#name ".head", heads, a->name.head},                  \
                              {#name ".batch", count, a->name.batch}})
-#define SCALES(name, heads)                                                        \
-    add_tensor(&list, #name, a->name.data, sizeof(float), from * a->name.batch, 1, \
-               (attn_dim[3]){{#name ".token", rows, a->name.token},                \
-                             {#name ".head", heads, a->name.head},                 \
-                             {#name ".batch", items, a->name.batch}})
+#define SCALES(name, heads)                                                          \
+    add_tensor(&list, #name, a->name.data, sizeof(float), m.page * a->name.batch, 1, \
+               (attn_dim[3]){{#name ".token", m.rows, a->name.token},                \
+                             {#name ".head", heads, a->name.head},                   \
+                             {#name ".batch", m.pages, a->name.batch}})
     TENSOR(q, first * a->q.token, q_items, s->heads, q_rows, d);
     attn_area *o = TENSOR(o, first * a->o.token, q_items, s->heads, q_rows, s->v_dim);
-    if (keys > 0) {
-        const int64_t rows = attn_layout_rows(s, keys);
-        TENSOR(k, from * a->k.batch, items, s->kv_heads, rows, d);
-        TENSOR(v, from * a->v.batch, items, s->v_heads, rows, s->v_dim);
+    if (m.keys > 0) {
+        TENSOR(k, m.page * a->k.batch, m.pages, s->kv_heads, m.rows, d);
+        TENSOR(v, m.page * a->v.batch, m.pages, s->v_heads, m.rows, s->v_dim);
         SCALES(k_scale, s->kv_heads);
         SCALES(v_scale, s->v_heads);
     }
@@ -280,9 +290,14 @@ static attn_status check_items(const attn_why *why, const attn_kernel *k, const 
     o->written = lse->written = scratch->written = true;
     if (d <= ATTN_IN_PLACE_MOST && type.o == type.q)
         o->same_as = 0; /* q: a task has read its rows when it writes them */
-    if (a->key_padding && keys > 0)
-        attn_areas_add_padding(&list, a->key_padding + from * a->key_padding_batch, keys, items,
-                               a->key_padding_batch);
+    if (a->key_padding && m.keys > 0)
+        attn_areas_add_padding(&list, a->key_padding + m.from * a->key_padding_batch, m.keys,
+                               m.items, a->key_padding_batch);
+    if (a->pages && m.keys > 0) {
+        attn_area *table = attn_areas_add(&list, "pages", a->pages + m.from * a->pages_batch,
+                                          attn_layout_pages(s, m.keys) * word);
+        attn_area_repeat(table, "pages_batch", m.items, a->pages_batch, sizeof(int32_t));
+    }
     attn_areas_add_inputs(&list, k, a);
     attn_areas_add(&list, "q_start", a->q_start, b * word);
     attn_areas_add(&list, "kv_len", a->kv_len, b * word);
@@ -290,16 +305,38 @@ static attn_status check_items(const attn_why *why, const attn_kernel *k, const 
     return attn_check_areas(why, &list);
 }
 
+/* The same of pages: all at once, and only if that refuses, each that is needed. */
+static attn_status check_paged_memory(const attn_why *why, const attn_kernel *k, const attn_args *a,
+                                      size_t workspace) {
+    const attn_spec *s = k->spec;
+    const int32_t longest = attn_longest(a);
+    const key_memory all = {0, a->batch, longest, 0, a->page_count, longest > 0 ? s->page : 0};
+    if (check_items(NULL, k, a, workspace, all) == ATTN_OK) return ATTN_OK;
+    /* What is read whatever the pages are. */
+    attn_status status = check_items(why, k, a, workspace, keys_of(s, 0, 0, 0));
+    attn_page_walk walk = attn_pages_begin(k, a);
+    for (int32_t n; status == ATTN_OK && attn_pages_next(&walk, &n);) {
+        const int32_t keys = a->kv_len ? a->kv_len[walk.b] : a->kv_len_max;
+        const key_memory one = {
+            walk.b, 1, keys, a->pages[walk.b * a->pages_batch + n], 1, attn_page_keys(&walk, n)};
+        status = check_items(why, k, a, workspace, one);
+    }
+    return status;
+}
+
 /* What the call reads and writes must not lie in each other. Keys beyond an item's kv_len are
  * nobody's business: only where the longest item's length says so for all, each is looked at. */
 static attn_status check_memory(const attn_why *why, const attn_kernel *k, const attn_args *a,
                                 size_t workspace) {
-    if (!a->kv_len) return check_items(why, k, a, workspace, 0, a->batch, a->kv_len_max);
-    const int32_t longest = attn_longest(a);
-    if (check_items(NULL, k, a, workspace, 0, a->batch, longest) == ATTN_OK) return ATTN_OK;
+    const attn_spec *s = k->spec;
+    if (attn_layout_of(s)->paged) return check_paged_memory(why, k, a, workspace);
+    if (!a->kv_len)
+        return check_items(why, k, a, workspace, keys_of(s, 0, a->batch, a->kv_len_max));
+    const key_memory all = keys_of(s, 0, a->batch, attn_longest(a));
+    if (check_items(NULL, k, a, workspace, all) == ATTN_OK) return ATTN_OK;
     attn_status status = ATTN_OK;
     for (int32_t b = 0; status == ATTN_OK && b < a->batch; b++)
-        status = check_items(why, k, a, workspace, b, 1, a->kv_len[b]);
+        status = check_items(why, k, a, workspace, keys_of(s, b, 1, a->kv_len[b]));
     return status;
 }
 
@@ -331,9 +368,11 @@ static attn_status check_untaken(const attn_why *why, const attn_args *a) {
     const struct {
         const char *name;
         const int32_t *data;
-    } given[] = {
-        {"pages", a->pages},           {"index", a->index}, {"index_count", a->index_count},
-        {"q_position", a->q_position}, {"tail", a->tail},   {"k_position", a->k_position}};
+    } given[] = {{"index", a->index},
+                 {"index_count", a->index_count},
+                 {"q_position", a->q_position},
+                 {"tail", a->tail},
+                 {"k_position", a->k_position}};
     for (size_t i = 0; i < sizeof given / sizeof *given; i++)
         if (given[i].data)
             return attn_refuse(why, ATTN_E_UNUSED,
@@ -356,6 +395,7 @@ static attn_status check_args(const attn_why *why, const attn_plan *plan, const 
     if (status == ATTN_OK) status = check_tensors(why, plan->kernel, a);
     for (int32_t b = 0; status == ATTN_OK && a->kv_len && b < a->batch; b++)
         status = attn_check_item(why, "kv_len", b, a->kv_len[b], "kv_len_max", a->kv_len_max);
+    if (status == ATTN_OK) status = attn_check_pages(why, plan->kernel, a);
     if (status != ATTN_OK) return status;
     const attn_extent e = attn_extent_of(a);
     status = check_workspace(why, plan, &e);
@@ -392,6 +432,7 @@ static void line_up_rows(attn_args *a) {
  */
 static void stand_in_for_keys(attn_args *a) {
     if (a->kv_len_max > 0) return;
+    a->pages = NULL;
     a->k = a->v = (attn_view){.data = a->q.data};
     a->k_scale = a->v_scale = (attn_scales){.data = a->q.data};
 }

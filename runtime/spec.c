@@ -216,6 +216,15 @@ static attn_status resolve_products(attn_spec *s, attn_spec_error *err) {
     return ATTN_OK;
 }
 
+/* Pages have a size, and nothing else has. */
+static attn_status resolve_page(attn_spec *s, attn_spec_error *err) {
+    if (!attn_layout_of(s)->paged && s->page != 0)
+        return fail(err, "page", "needs layout = paged: other keys lie in none");
+    if (attn_layout_of(s)->paged && s->page == 0) s->page = 64;
+    if (!(s->page & (s->page - 1))) return ATTN_OK;
+    return fail(err, "page", "must be a power of two, got %d", s->page);
+}
+
 /* Caches of layers are dense. */
 static attn_status check_layout(const attn_spec *s, attn_spec_error *err) {
     if (attn_spec_scaled(s) && !attn_layout_of(s)->scales) {
@@ -249,6 +258,7 @@ static attn_status resolve(attn_spec *s, attn_spec_error *err) {
     if (st == ATTN_OK) st = check_applies(s, err);
     if (st == ATTN_OK) st = resolve_types(s, err);
     if (st == ATTN_OK) st = resolve_products(s, err);
+    if (st == ATTN_OK) st = resolve_page(s, err);
     if (st == ATTN_OK) st = check_layout(s, err);
     if (st != ATTN_OK) return st;
     fill(&s->kv_heads, s->heads);
@@ -290,6 +300,8 @@ void attn_spec_expanded(const attn_spec *spec, attn_spec *core) {
     attn_spec_core(spec, core);
     core->form = ATTN_FORM_REGULAR;
     core->kv_type = ATTN_KV_TYPE_SAME; /* made of stored rows, and not rounded again */
+    core->layout = ATTN_LAYOUT_DENSE;
+    core->page = 0;
     core->rotate = 0;
     if (core->dot != ATTN_DOT_BF16) core->dot = ATTN_DOT_AUTO; /* that of keys in f32 */
     core->key = ATTN_KEY_PER_HEAD;

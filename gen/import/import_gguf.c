@@ -439,6 +439,29 @@ static bool check_left(gguf *x) {
     return true;
 }
 
+/* --- What stands around the layers --- */
+
+/* A number of the file under the same name; false with a message. */
+static bool put_own(gguf *x, const char *key) {
+    attn_gguf_key k;
+    if (!find(x, key, &k)) return true;
+    const char *text = number_text(x, key, &k);
+    if (text) put_from(x, key, key, text);
+    return text != NULL;
+}
+
+/* Rows of the embedding, and whether there is a head beside it: without one it is tied. */
+static bool put_whole(gguf *x) {
+    attn_gguf_tensor t;
+    if (!attn_gguf_find_tensor(&x->file, "token_embd.weight", &t)) return true;
+    if (t.rank != 2 || t.dim[0] > INT32_MAX)
+        return fail(x, t.name, "must have two dimensions, and at most %d rows", INT32_MAX);
+    put(x, "vocab_size", t.name, arena_printf(x->a, "%lld", (long long)t.dim[0]));
+    put(x, "tie_word_embeddings", "output.weight",
+        has_tensor(x, "output.weight") ? "false" : "true");
+    return put_own(x, "final_logit_softcapping") && put_own(x, "logit_scale");
+}
+
 /* --- The architecture --- */
 
 static const json_val *gguf_table(arena *a) {
@@ -583,7 +606,7 @@ bool model_from_gguf(arena *a, const char *path, const void *data, size_t bytes,
     buf_puts(&x.names, "{\"model_type\": \"general.architecture\"");
     for (int i = 0; i < x.keys->count; i++)
         if (!put_key(&x, x.keys->item[i].name)) return false;
-    if (!check_left(&x)) return false;
+    if (!put_whole(&x) || !check_left(&x)) return false;
     buf_puts(&x.config, "\n}");
     buf_puts(&x.names, "\n}");
     const import_source source = {

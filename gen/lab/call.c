@@ -1,6 +1,7 @@
 /* call.c - lays a problem out in guarded memory, runs it, and checks what was touched. */
 #include "call.h"
 #include "guard.h"
+#include "pages.h"
 #include "spec.h"
 #include "stored.h"
 #include <string.h>
@@ -22,6 +23,7 @@ typedef struct stage {
     int count;
     guard o, lse, workspace;
     rows o_rows, lse_rows;
+    page_map pages;
     attn_args args;
 } stage;
 
@@ -139,6 +141,57 @@ static const void *stage_matrix(stage *s, const void *data, int64_t count, int64
     return g->data;
 }
 
+/* Of rows that lie in pages: up to the end of the last one that somebody needs. */
+static int64_t paged_size(const page_map *m, const rows *r, const call *c) {
+    int64_t size = 0;
+    for (int64_t b = 0; b < c->batch; b++)
+        for (int64_t t = 0; t < tokens_of(r, c->kv_len, b); t++) {
+            const int32_t page = page_map_at(m, b, t / m->page);
+            if (page == PAGE_NONE) continue;
+            const int64_t end = row_offset(r, page, r->extent[1] - 1, t % m->page) + r->width;
+            if (end > size) size = end;
+        }
+    return size;
+}
+
+/* Keys, [B, heads, Lk], in pages of the map. */
+static attn_view stage_pages(stage *s, const rows *dense_rows, const rows *r, const void *dense) {
+    const call *c = s->c;
+    const page_map *m = &s->pages;
+    const size_t size = attn_type_size(r->type), bytes = (size_t)r->width * size;
+    rows items = *r;
+    items.extent[2] = dense_rows->extent[2];
+    guard *g = stage_guard(s, paged_size(m, &items, c) * (int64_t)size, size);
+    for (int64_t b = 0; b < c->batch; b++)
+        for (int64_t h = 0; h < r->extent[1]; h++)
+            for (int64_t t = 0; t < tokens_of(dense_rows, c->kv_len, b); t++) {
+                const int32_t page = page_map_at(m, b, t / m->page);
+                if (page == PAGE_NONE) continue;
+                const int64_t row = (b * r->extent[1] + h) * dense_rows->extent[2] + t;
+                memcpy(g->data + (size_t)row_offset(r, page, h, t % m->page) * size,
+                       attn_at(dense, r->type, row * r->width), bytes);
+            }
+    return (attn_view){g->data, r->stride[0], r->stride[1], r->stride[2]};
+}
+
+/* The page table, up to the last entry that somebody needs; the others are the guard's pattern. */
+static void stage_table(stage *s) {
+    const page_map *m = &s->pages;
+    const int64_t step = m->each + s->p->gap[0];
+    int64_t total = 0;
+    for (int64_t b = 0; m->page && b < s->c->batch; b++)
+        for (int64_t n = 0; n < m->each; n++)
+            if (page_map_at(m, b, n) != PAGE_NONE) total = b * step + n + 1;
+    if (!m->page) return;
+    int32_t *table = (int32_t *)(void *)stage_guard(s, total * 4, 4)->data;
+    for (int64_t b = 0; b < s->c->batch; b++)
+        for (int64_t n = 0; n < m->each; n++)
+            if (page_map_at(m, b, n) != PAGE_NONE) table[b * step + n] = page_map_at(m, b, n);
+    s->args.pages = table;
+    s->args.pages_batch = step;
+    s->args.page_count = m->count;
+}
+
 static attn_view stage_rows(stage *s, const rows *r, const void *dense, const int32_t *len) {
     const size_t size = attn_type_size(r->type);
     guard *g = stage_guard(s, rows_size(r, len) * (int64_t)size, size);
@@ -152,12 +205,20 @@ static attn_view stage_rows(stage *s, const rows *r, const void *dense, const in
     return (attn_view){g->data, r->stride[0], r->stride[1], r->stride[2]};
 }
 
+/* Rows of keys [B, heads, Lk], in the layout that the spec says. */
+static attn_view stage_keys(stage *s, int32_t type, int32_t heads, int32_t width, int order,
+                            const void *dense) {
+    const call *c = s->c;
+    const rows r = rows_of(type, c->batch, heads, c->kv_len_max, width, order, s->p->gap);
+    if (!s->pages.page) return stage_rows(s, &r, dense, c->kv_len);
+    const rows pool = rows_of(type, s->pages.count, heads, s->pages.page, width, order, s->p->gap);
+    return stage_pages(s, &r, &pool, dense);
+}
+
 /* Scales lie in an order and with gaps of their own. */
 static attn_scales stage_scales(stage *s, const float *dense, int32_t heads, int order) {
-    const call *c = s->c;
     if (!dense) return (attn_scales){0};
-    const rows r = rows_of(ATTN_TYPE_F32, c->batch, heads, c->kv_len_max, 1, order, s->p->gap);
-    const attn_view v = stage_rows(s, &r, dense, c->kv_len);
+    const attn_view v = stage_keys(s, ATTN_TYPE_F32, heads, 1, order, dense);
     return (attn_scales){v.data, v.batch, v.head, v.token};
 }
 
@@ -168,19 +229,15 @@ static void stage_qkv(stage *s) {
     const attn_types type = attn_spec_types(spec);
     rows q = rows_of(type.q, call_q_items(c), spec->heads, call_q_rows(c), call_k_dim(c),
                      p->order[0], p->gap);
-    rows k = rows_of(type.k, c->batch, spec->kv_heads, c->kv_len_max, call_k_dim(c), p->order[1],
-                     p->gap);
     s->args.q = stage_rows(s, &q, c->q, NULL);
-    s->args.k = stage_rows(s, &k, c->k, c->kv_len);
+    s->args.k = stage_keys(s, type.k, spec->kv_heads, call_k_dim(c), p->order[1], c->k);
     s->args.k_scale = stage_scales(s, c->k_scale, spec->kv_heads, p->order[2]);
     s->args.v_scale = stage_scales(s, c->v_scale, spec->v_heads, p->order[1]);
     if (!c->v) {
         s->args.v = s->args.k;
         return;
     }
-    rows v =
-        rows_of(type.v, c->batch, spec->v_heads, c->kv_len_max, call_v_dim(c), p->order[2], p->gap);
-    s->args.v = stage_rows(s, &v, c->v, c->kv_len);
+    s->args.v = stage_keys(s, type.v, spec->v_heads, call_v_dim(c), p->order[2], c->v);
 }
 
 static void dense_strides(const call *c, attn_mask *m) {
@@ -263,6 +320,10 @@ static void stage_inputs(stage *s) {
     s->args.kv_len_max = c->kv_len_max;
     s->args.threads = s->p->threads;
     s->args.pool = s->p->pool;
+    const placement *p = s->p;
+    const uint64_t seed = (uint64_t)(p->order[0] + 6 * p->order[1] + 36 * p->order[2] + p->gap[0]);
+    s->pages = page_map_make(s->a, c, seed);
+    stage_table(s);
     stage_qkv(s);
     s->args.q_start = stage_copy(s, c->q_start, c->batch, sizeof(int32_t));
     s->args.kv_len = stage_copy(s, c->kv_len, c->batch, sizeof(int32_t));
@@ -453,6 +514,7 @@ call call_item(arena *a, const call *c, int32_t b, bool trim) {
     int32_t len = trim && c->kv_len && !has_key_dimension(c) ? c->kv_len[b] : c->kv_len_max;
     item.batch = 1;
     item.kv_len_max = len;
+    item.pages = NULL;
     const attn_types type = attn_spec_types(spec);
     const int64_t keys = c->kv_len_max;
     item.q_begin = NULL;

@@ -27,6 +27,9 @@ typedef struct call {
     const float *sinks; /* [heads] */
     const attn_side *side;
     const attn_scalar *scalars;
+    /* Paged layouts: which pages the keys are to lie in, [B][pages of Lk]; null: any. */
+    const int32_t *pages;
+    int32_t page_count;
 } call;
 
 /* Where the operands of a run lie, and how it is called. */
@@ -49,8 +52,10 @@ typedef struct outcome {
 } outcome;
 
 /* One run. Inputs are read-only; rows of K and V at j >= kv_len[b] are NaN, or not there at all;
- * the workspace is as large as attn_workspace says and not a byte larger; what lies around and
- * between the rows of O and LSE must come back untouched. */
+ * where they lie in pages so is every page that nobody
+ * needs, and its entry of the table is bad; the workspace is as large as attn_workspace says and
+ * not a byte larger; what lies around and between the rows of O and LSE must come back untouched.
+ */
 outcome call_run(arena *a, const kernel_lib *lib, const attn_plan *plan, const call *c,
                  const placement *p);
 

@@ -3,6 +3,7 @@
 #ifndef VERIFY_CASE_READER_H
 #define VERIFY_CASE_READER_H
 
+#include "case_pages.h"
 #include "cases.h"
 #include "safetensors.h"
 
@@ -28,6 +29,7 @@ typedef struct reader {
     const int32_t *q_begin;
     bool mla, shared;
     int64_t new_len; /* layers: rows of in.x_new */
+    case_pages pages;
 } reader;
 
 /* Says what is wrong with a tensor or a key; false. */

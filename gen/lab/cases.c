@@ -146,6 +146,7 @@ static bool add_fields(reader *r) {
     if (!add_meta(r, "softcap") || !add_meta(r, "score") || !add_meta(r, "mask")) return false;
     if (!add_meta(r, "type") || !add_meta(r, "kv_type") || !add_meta(r, "o_type")) return false;
     if (!add_bool(r, "rotate") || !add_meta(r, "dot") || !add_meta(r, "layout")) return false;
+    if (!add_meta(r, "page")) return false;
     if (st_find(&r->file, "in.sinks") && !add(r, "sinks", "true")) return false;
     return each_part(r, "tensors", add_tensor) && each_part(r, "scalars", add_scalar);
 }
@@ -305,7 +306,7 @@ static void read_scalars(reader *r, call *c) {
 }
 
 static bool read_problems(reader *r) {
-    call base = {0};
+    call base = {.pages = r->pages.pages, .page_count = r->pages.count};
     if (!read_operands(r, &base)) return false;
     for (int b = 0; b < 2; b++) {
         if (!r->out->able[b]) continue;
@@ -573,7 +574,7 @@ bool golden_read(arena *a, const char *path, unsigned backends, golden *out, dia
     *out = (golden){.path = path};
     reader *r = arena_alloc(a, sizeof *r);
     r->a = a, r->d = d, r->out = out;
-    if (!st_read(a, path, &r->file, d)) return false;
+    if (!st_read(a, path, &r->file, d) || !case_pages_read(a, &r->file, &r->pages, d)) return false;
     out->name = text_shown(r->a, meta(r, "case", path));
     const char *level = meta(r, "level", "core"), *form = meta(r, "form", "regular");
     if (strcmp(level, "core") != 0 && strcmp(level, "block") != 0)

@@ -284,6 +284,15 @@ static void poison_scales(maker *m, int8_t *k, float *scale, int64_t rows) {
     }
 }
 
+/* Items that begin as item 0 does: where keys lie in pages, these may be the same pages. */
+static void share_prefix(maker *m, float *rows, int32_t heads, int32_t width, int32_t keys) {
+    const int64_t head = (int64_t)m->c->kv_len_max * width;
+    for (int64_t b = 1; rows && b < m->c->batch; b++)
+        for (int64_t h = 0; h < heads; h++)
+            memcpy(rows + (b * heads + h) * head, rows + h * head,
+                   sizeof *rows * (size_t)(keys * width));
+}
+
 static void pick_data(maker *m) {
     call *c = m->c;
     const attn_spec *s = m->spec;
@@ -294,7 +303,13 @@ static void pick_data(maker *m) {
     float *k = floats(m, keys * s->kv_heads * call_k_dim(c), 1);
     bool in_k = s->form == ATTN_FORM_MLA && s->key == ATTN_KEY_SHARED;
     const int64_t v_count = in_k ? 0 : keys * s->v_heads * call_v_dim(c);
-    const float *v = in_k ? NULL : floats(m, v_count, 1);
+    float *v = in_k ? NULL : floats(m, v_count, 1);
+    if (s->layout == ATTN_LAYOUT_PAGED && rng_chance(m->r, 40)) {
+        const int32_t prefix = rng_int(m->r, 0, c->kv_len_max);
+        share_prefix(m, k, s->kv_heads, call_k_dim(c), prefix);
+        share_prefix(m, v, s->v_heads, call_v_dim(c), prefix);
+        buf_printf(&m->text, " prefix=%d", prefix);
+    }
     c->v = v; /* poison asks whether it is K's memory */
     poison(m, q, k);
     const attn_types type = attn_spec_types(s);

@@ -315,6 +315,14 @@ static void say_types(arena *a, fact_list *l, const attn_spec *s) {
                      stored));
 }
 
+static void say_layout(arena *a, fact_list *l, const attn_spec *s) {
+    const attn_layout_rule *rule = attn_layout_of(s);
+    if (rule->paged)
+        say(l, "Layout", "Layout: ", arena_printf(a, "%s; page = %d.", rule->words, s->page));
+    else if (rule->words)
+        say(l, "Layout", "Layout: ", rule->words);
+}
+
 fact_list facts_of(arena *a, const kernel_spec *k) {
     const attn_spec *s = &k->core;
     fact_list l = {arena_alloc(a, FACTS_MAX * sizeof(fact)), 0};
@@ -327,7 +335,7 @@ fact_list facts_of(arena *a, const kernel_spec *k) {
                      heads(a, s->v_heads, "value"), attn_spec_k_dim(s), s->v_dim,
                      is_plain(s) ? "floats" : "elements"));
     say_types(a, &l, s);
-    if (attn_layout_of(s)->words) say(&l, "Layout", "Layout: ", attn_layout_of(s)->words);
+    say_layout(a, &l, s);
     if (s->level == ATTN_LEVEL_BLOCK) say_layer(a, &l, s);
     say(&l, "Visible keys", "Keys: ", arena_printf(a, "%s, below kv_len[b].", visible_keys(a, s)));
     say_scores(a, &l, k);

@@ -4,6 +4,8 @@ $ local engine = hooks("engine/" .. isa.engine .. ".c")
 $ local Q, QT = plan.type.q.suffix, plan.type.q.c
 $ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
 $ local k_step, v_step = layout.k_step("k->"), layout.v_step("v->")
+$ local first, last = "s->first", "s->last" -- rows see all between
+$ if plan.scattered then first, last = "0", "-1" end
 $ local asks = #plan.dots > 0 -- tiles of prefill ask for their own rows
 $ local again = false -- some tile asks for rows twice
 $ for _, dot in ipairs(plan.dots) do again = again or dot.again end
@@ -159,7 +161,7 @@ $ if plan.widen then
         values rows = {w->v, 1, DVP, DVP, (int32_t)at};
 $   if plan.latent then
         /* Keys and values are the same rows: once widened they serve as both. */
-        if (${layout.first("v")} == ${layout.first("k")} && ${layout.v_step("x->args->v.")} == ${layout.k_step("x->args->k.")})
+        if (${layout.one("v", "k")} && ${layout.v_step("x->args->v.")} == ${layout.k_step("x->args->k.")})
             rows = (values){w->k, 1, D, D, (int32_t)at};
 $   end
         widen_begin(w, (int32_t)at);
@@ -215,8 +217,11 @@ static lines lines_ahead(const call *c, const item *x, const pace *p, const tile
         if (g >= GROUPS) g = 0, b++;
         if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
     }
-    ${KR}k0 = ${layout.k_rows("k->", "b", "key_head(g * GROUP)")};
-    ${VR}v0 = ${layout.v_rows("v->", "b", "value_head(g * GROUP)")};
+$ if layout.page and not plan.scattered then
+    const share *s = &c->share[b];
+$ end
+    ${KR}k0 = ${layout.k_rows("k->", "b", "key_head(g * GROUP)", "c->args", first, last)};
+    ${VR}v0 = ${layout.v_rows("v->", "b", "value_head(g * GROUP)", "c->args", first, last)};
     const lines tokens = {${layout.ahead("k0", "key", k_step)}, ${layout.ahead("v0", "key", v_step)},
                           ${k_step}, ${v_step}};
     if (c->span == 1) return tokens;
@@ -231,6 +236,14 @@ static int64_t run_length(const pace *p, const tile *t, int64_t at, int32_t k1) 
     const int64_t end = ((int64_t)t->last / p->turn + 1) * p->turn;
     int64_t rest = end - p->ahead - at;
     if (rest <= 0) rest = end - p->turn - at;
+$ if layout.page then
+    /* What is asked for lies in one page; past the last key wherever it may. */
+    if (at + p->ahead < end) rest = min64(rest, page_rest(at + p->ahead));
+$   if again then
+    rest = min64(rest, page_rest(at + p->turn));
+$   end
+    if (rest < p->turn) rest = p->turn;
+$ end
     rest = rest / p->turn * p->turn;
     return rest > 0 ? min64(rest, k1 - at + 1) : k1 - at + 1;
 }
@@ -254,8 +267,8 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     ${KR}k[TILES];
     ${VR}v[TILES];
     for (int32_t i = 0; i < count; i++) {
-        k[i] = ${layout.k_rows("kv->", "b", "key_head((g0 + i) * GROUP)")};
-        v[i] = ${layout.v_rows("vv->", "b", "value_head((g0 + i) * GROUP)")};
+        k[i] = ${layout.k_rows("kv->", "b", "key_head((g0 + i) * GROUP)", "c->args", first, last)};
+        v[i] = ${layout.v_rows("vv->", "b", "value_head((g0 + i) * GROUP)", "c->args", first, last)};
     }
 
     ${engine.begin()}

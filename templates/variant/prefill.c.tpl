@@ -4,6 +4,7 @@ $ local engine = hooks("engine/" .. isa.engine .. ".c")
 $ local VT = plan.type.v.c
 $ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
 $ local v_step = layout.v_step("args->v.")
+$ local first, last = plan.scattered and "0" or "first", plan.scattered and "-1" or "last" -- rows see all between
 $ if a.section == "members" then
 bool whole;           /* V is packed before anything else, not key chunk by key chunk */
 float *packed;        /* V: of each item [value head][key block][column panel][key][column], */
@@ -41,16 +42,22 @@ static float *packed_block(const call *c, int32_t b, int32_t hv, int32_t block) 
 static void pack_values(const call *c, int32_t b, int32_t hv, int32_t k0, int32_t first, int32_t n,
                         float *to) {
     const attn_view *v = &c->args->v;
+$ local rows = layout.v_rows("v->", "b", "hv", "c->args")
+$ if layout.page then
+    ${VR}rows = ${rows};
+    const int32_t last = k0 + n - 1;
+$   rows = "rows"
+$ end
     const ${VT} *row =
-        ${layout.v_at(layout.v_rows("v->", "b", "hv"), "(int64_t)(k0 + first)", layout.v_step("v->"))};
+        ${layout.v_at(rows, "(int64_t)(k0 + first)", layout.v_step("v->"))};
 $ if plan.scaled then
     const attn_scales *scales = &c->args->v_scale;
-    const float *scale =
-        ${layout.scale_at("scales->", "b", "hv", "(k0 + first)")};
+    ${layout.scales}scale =
+        ${layout.scale_at("scales->", "b", "hv", "(k0 + first)", "c->args")};
 $ end
-    for (int32_t key = first; key < n; key++, ${layout.v_next("row", "k0 + key", layout.v_step("v->"))}) {
+    for (int32_t key = first; key < n; key++, ${layout.v_next("row", "k0 + key", layout.v_step("v->"), "rows", "last")}) {
 $ if plan.scaled then
-        const vf factor = vf_set1(scale[(key - first) * ${layout.scale_step("scales->")}]);
+        const vf factor = vf_set1(${layout.scale("scale", "(key - first)", layout.scale_step("scales->"))});
 $ end
         ${engine.pack_v("row", "to", "key")}
     }
@@ -153,8 +160,8 @@ static void block_run(const item *x, const query_block *q, scratch *w, int32_t f
                       const packed_blocks *packed) {
     const attn_args *args = x->args;
     const int32_t b = x->b, h = q->head;
-    ${KR}k = ${layout.k_rows("args->k.", "b", "key_head(h)")};
-    ${VR}v = ${layout.v_rows("args->v.", "b", "value_head(h)")};
+    ${KR}k = ${layout.k_rows("args->k.", "b", "key_head(h)", "args", first, last)};
+    ${VR}v = ${layout.v_rows("args->v.", "b", "value_head(h)", "args")};
     for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
 $ if plan.scattered then
         block = next_block(q->t, q->count, block, last);

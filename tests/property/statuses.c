@@ -498,5 +498,5 @@ static int run_statuses(const property_options *o, bool debug) {
 }
 
 int property_statuses(const property_options *o) {
-    return run_statuses(o, false) + run_statuses(o, true) + property_stores(o);
+    return run_statuses(o, false) + run_statuses(o, true) + property_stores(o) + property_tables(o);
 }

@@ -1,5 +1,6 @@
 /* sweep.c - every spec at many random problems: rule 8 of runtime/CONTRACT.md against the oracle,
- * and the same bits at any thread count, layout, batch and position in the batch. */
+ * and the same bits at any thread count, layout, batch and position in the batch; of keys in pages
+ * also those of the dense kernel. */
 #define _DEFAULT_SOURCE
 #include "plan/isa.h"
 #include "caller_mode.h"
@@ -29,6 +30,9 @@ typedef struct sweep {
     arena *a;
     kernel_spec *kernels;
     built *libs;
+    kernel_spec *twins; /* those with pages as dense ones, */
+    built *twin_libs;
+    int *twin;            /* by kernel; -1: none */
     const tune_set *tune; /* null: the plan's own choices */
     int *row;             /* kernel -> property_specs */
     shared_state *state;
@@ -44,6 +48,9 @@ typedef struct trial {
     const plan *planned; /* by the generator; null: what runs was changed since */
     const call *c;
     rng *r;
+    const kernel_spec *twin; /* null: none */
+    const built *twin_lib;
+    int isa;
 } trial;
 
 property_options property_defaults(void) {
@@ -209,6 +216,25 @@ static void rerun_in_mode(trial *t, const outcome *first, const placement *p) {
     if (why) fail(t, what, why);
 }
 
+/* Where keys lie changes no bit. */
+static void run_twin(trial *t, const outcome *first, const placement *p) {
+    const char *why;
+    if (!t->twin) return;
+    call dense = *t->c;
+    dense.spec = t->twin;
+    const kernel_lib *lib = t->twin_lib->lib;
+    attn_plan *plan = lib ? build_plan(t->a, lib, t->twin, t->isa, 0, &why) : NULL;
+    if (!plan) {
+        fail(t, "the dense kernel", lib ? why : t->twin_lib->error);
+        return;
+    }
+    outcome again = call_run(t->a, lib, plan, &dense, p);
+    lib->plan_destroy(plan);
+    if (!ran(t, "the dense kernel", &again)) return;
+    why = compare_bits(t->a, t->c, first, &again);
+    if (why) fail(t, "the dense kernel", why);
+}
+
 static void run_items(trial *t, const outcome *first) {
     if (t->c->batch < 2 || t->row->uses_b) return;
     for (int32_t b = 0; b < t->c->batch; b++) {
@@ -290,6 +316,7 @@ static void run_trial(trial *t, const oracle *want) {
     rerun(t, &first, "two threads", &here);
     there.no_lse = rng_chance(t->r, 30);
     rerun_in_mode(t, &first, &there);
+    run_twin(t, &first, &there);
     run_items(t, &first);
     check_workspace(t);
     if (rng_chance(t->r, 40)) run_parts(t, want, &first);
@@ -317,6 +344,7 @@ static void describe(const sweep *s, shared_state *state, const property_spec *r
 static void run_on(trial t, int isa, uint32_t flags, const oracle *want) {
     const char *why;
     t.plan = build_plan(t.a, t.lib, t.c->spec, isa, flags, &why);
+    t.isa = isa;
     if (!t.plan) {
         fail(&t, "plan", why);
         return;
@@ -351,6 +379,8 @@ static void run_problem(const sweep *s, int kernel, int index, shared_state *sta
                   tune_find(s->tune, c.spec->name, (attn_isa)isa), &planned);
         const plan *as_made = s->o->build.edit ? NULL : &planned;
         trial t = {a, state, row, s->libs[kernel].lib, NULL, as_made, &c, &own};
+        const int twin = s->twin[kernel];
+        if (twin >= 0) t.twin = &s->twins[twin], t.twin_lib = &s->twin_libs[twin];
         describe(s, state, row, index, isa_table[isa].name, text);
         run_on(t, isa, 0, &want);
         if (isa == ATTN_ISA_PORTABLE && index % 8 < 6) run_on(t, isa, ATTN_REFERENCE, &want);
@@ -413,6 +443,22 @@ static int report(const sweep *s, int kernels) {
     return (int)all.failures;
 }
 
+/* The dense kernels of those with pages, where both are as the plan has them. */
+static void build_twins(sweep *s, int kernels, const build_options *build) {
+    int twins = 0;
+    for (int i = 0; i < kernels; i++) {
+        s->twin[i] = -1;
+        if (s->kernels[i].core.layout != ATTN_LAYOUT_PAGED || s->tune || build->edit) continue;
+        kernel_spec *k = &s->twins[twins];
+        *k = s->kernels[i];
+        k->core.layout = ATTN_LAYOUT_DENSE;
+        k->core.page = 0;
+        attn_spec_format(&k->core, k->name);
+        s->twin[i] = twins++;
+    }
+    build_kernels(s->a, s->twins, twins, build, s->twin_libs);
+}
+
 int property_sweep(const property_options *o) {
     arena *a = arena_new();
     size_t n = (size_t)property_spec_count;
@@ -420,6 +466,9 @@ int property_sweep(const property_options *o) {
     s.kernels = arena_alloc(a, n * sizeof *s.kernels);
     s.libs = arena_alloc(a, n * sizeof *s.libs);
     s.row = arena_alloc(a, n * sizeof *s.row);
+    s.twins = arena_alloc(a, n * sizeof *s.twins);
+    s.twin_libs = arena_alloc(a, n * sizeof *s.twin_libs);
+    s.twin = arena_alloc(a, n * sizeof *s.twin);
     s.state = pool_shared(n * sizeof *s.state);
     int kernels = 0;
     for (int i = 0; i < property_spec_count; i++) {
@@ -440,6 +489,7 @@ int property_sweep(const property_options *o) {
     for (int i = 0; o->tuned && i < PLAN_PARAMS; i++)
         printf("tuned: %s differs in %ld kernels\n", plan_params[i].name, changed[i]);
     build_kernels(a, s.kernels, kernels, &build, s.libs);
+    build_twins(&s, kernels, &build);
     pool_result *results = arena_alloc(a, n * sizeof *results);
     pool_run(a, kernels, 0, 900, sweep_job, &s, results, sweep_done);
     int failures = report(&s, kernels);
