@@ -216,7 +216,8 @@ static const rope_kind kinds[] = {
      "config.json's model has no place for",
      ""},
     {"su", NULL,
-     "is longrope: it has factors for every pair of dimensions, in two sets, which layers take as a "
+     "is longrope: it has factors for every pair of dimensions, in two sets, which layers take as "
+     "a "
      "weight and a config.json's model has no place for",
      ""},
 };
