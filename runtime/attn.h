@@ -12,7 +12,7 @@
  *     a.q = (attn_view){q, 8 * 128 * 64, 128 * 64, 64}; // data and strides: batch, head, token
  *     a.k = ...; a.v = ...; a.o = ...;
  *     size_t bytes;
- *     attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads};
+ *     attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads, 0};
  *     attn_workspace(plan, &e, &bytes);
  *     void *memory = malloc(bytes + 63);                // or aligned_alloc, where it exists
  *     a.workspace = attn_align(memory); a.workspace_bytes = bytes;
@@ -84,7 +84,8 @@ typedef enum attn_status {
     ATTN_E_SPEC,      /* the spec breaks a rule of spec_fields.def */
     ATTN_E_NO_KERNEL, /* no linked kernel has this spec and runs on this CPU (or under ATTN_ISA) */
     ATTN_E_ABI,       /* struct_size or the kernel's ABI number does not fit this runtime */
-    ATTN_E_LENGTH,    /* kv_len[b], count[b] or kv_count[b] outside its extent */
+    ATTN_E_LENGTH,    /* kv_len[b], count[b] or kv_count[b] outside its extent, or q_begin does not
+                         ascend or gives an item more rows than its extent */
     ATTN_E_SHAPE,     /* attn_mask or a side tensor does not broadcast to, or fill, its dims */
     ATTN_E_UNUSED, /* an argument is given that this spec does not take (e.g. attn_mask to flex) */
     ATTN_E_WORKSPACE, /* workspace is null, not 64-byte aligned, or smaller than attn_workspace says
@@ -115,7 +116,7 @@ typedef enum attn_form { ATTN_FORM_REGULAR, ATTN_FORM_MLA } attn_form;
 typedef enum attn_op { ATTN_OP_FULL_SELF, ATTN_OP_SLIDING_SELF, ATTN_OP_SEGMENT_CROSS } attn_op;
 typedef enum attn_backend { ATTN_BACKEND_SDPA, ATTN_BACKEND_FLEX } attn_backend;
 typedef enum attn_key { ATTN_KEY_PER_HEAD, ATTN_KEY_SHARED } attn_key;
-typedef enum attn_layout { ATTN_LAYOUT_DENSE } attn_layout;
+typedef enum attn_layout { ATTN_LAYOUT_DENSE, ATTN_LAYOUT_PAGED } attn_layout;
 typedef enum attn_norm { ATTN_NORM_NONE, ATTN_NORM_LAYERNORM, ATTN_NORM_RMSNORM } attn_norm;
 typedef enum attn_norm_place {
     ATTN_NORM_PLACE_PRE,
@@ -137,6 +138,7 @@ typedef enum attn_qk_norm_weights {
     ATTN_QK_NORM_WEIGHTS_HEADS,
     ATTN_QK_NORM_WEIGHTS_NONE
 } attn_qk_norm_weights;
+typedef enum attn_o_gate { ATTN_O_GATE_NONE, ATTN_O_GATE_HEAD, ATTN_O_GATE_CHANNEL } attn_o_gate;
 typedef enum attn_residual {
     ATTN_RESIDUAL_SERIAL,
     ATTN_RESIDUAL_PARALLEL,
@@ -204,6 +206,7 @@ typedef enum attn_kv_type {
 #define ATTN_WEIGHT_ID(id, ...) ATTN_WEIGHT_##id,
 #define ATTN_WEIGHT_TYPE_ID(id, ...) ATTN_WEIGHT_TYPE_##id = ATTN_WEIGHT_##id,
 #define ATTN_WEIGHT_REST_ID(id, ...) ATTN_WEIGHT_REST_##id,
+#define ATTN_MATRIX_ID(id, ...) ATTN_MATRIX_##id,
 typedef enum attn_weight_type {
     ATTN_WEIGHT_TYPES(ATTN_WEIGHT_ID) ATTN_WEIGHT_COUNT,
     ATTN_WEIGHT_TYPES(ATTN_WEIGHT_TYPE_ID)
@@ -212,6 +215,8 @@ typedef enum attn_weight_rest {
     ATTN_WEIGHT_REST_AUTO,
     ATTN_FLOAT_WEIGHTS(ATTN_WEIGHT_REST_ID) ATTN_WEIGHT_REST_COUNT
 } attn_weight_rest;
+/* weight_types[matrix]: 0: as weight_type says; else 1 + attn_weight_type. */
+typedef enum attn_matrix { ATTN_MATRICES(ATTN_MATRIX_ID) ATTN_MATRIX_COUNT } attn_matrix;
 typedef enum attn_o_type { ATTN_O_TYPE_SAME, ATTN_O_TYPE_F32 } attn_o_type;
 
 /* Bits in which products may be formed. AUTO: I16 for keys in i8, else F32. */
@@ -233,6 +238,7 @@ typedef struct attn_spec {
 #define ATTN_FIELD_INT(name, ...) int32_t name;
 #define ATTN_FIELD_BOOL(name, ...) int32_t name;
 #define ATTN_FIELD_FLOAT(name, ...) float name;
+#define ATTN_FIELD_TYPES(name, ...) int32_t name[ATTN_MATRIX_COUNT];
 #include "spec_fields.def"
     uint32_t expr_hash; /* of the canonical score, mask, tensors and scalars; 0: no expressions */
 } attn_spec;
@@ -292,6 +298,9 @@ typedef struct attn_extent {
     uint32_t struct_size;
     int32_t batch, q_len, kv_len_max;
     int32_t threads; /* as in attn_args */
+
+    /* Callers whose struct_size ends here have none. */
+    int32_t rows; /* of ragged calls: rows of all items, at most batch * q_len; 0: batch * q_len */
 } attn_extent;
 
 /* Threads of the caller's own, instead of the library's: `run` calls work(job) at least once and at
@@ -370,8 +379,10 @@ typedef struct attn_args {
     const int32_t *index, *index_count;
     int64_t index_batch, index_head, index_row; /* element stride of n: 1 */
     int64_t index_count_batch;                  /* row stride 1 */
-    const int32_t
-        *q_begin; /* [B + 1] ragged rows: item b has rows q_begin[b] .. q_begin[b + 1] - 1 */
+    /* Ragged rows: [B + 1], ascending, from 0 or more on. Rows of item b are q_begin[b] ..
+     * q_begin[b + 1] - 1 of q, o, lse and seg, whose batch strides are not used; q_len is the most
+     * rows that an item may have. Rows of masks and q_len in expressions are the item's own. */
+    const int32_t *q_begin;
     /* Positions of rows, [B, Lq], and of the last tail[b] keys, [B, most of tail]; row strides 1.
      */
     const int32_t *q_position, *tail, *k_position;
@@ -482,13 +493,22 @@ typedef struct attn_rows {
     attn_out to;    /* the same rows, as the plan's core takes them; strides in its elements */
     attn_scales_out
         scale; /* of types with scales: [batch, heads, tokens]; data is null with others */
+
+    /* Callers whose struct_size ends here have none. layout = paged, and null with others: `to` and
+     * `scale` are then the pools (batch: between pages), and item b's token i becomes key first[b]
+     * + i of the pages that its table names. first: null: 0. */
+    const int32_t *pages, *first;
+    int64_t pages_batch;
+    int32_t page_count;
 } attn_rows;
 
 /* Stores rows as the core reads them: rounded to its type, to nearest, ties to even; in i8 each row
  * by its largest number (rule "Storage types" of CONTRACT.md), and with `rotate` keys rotated
  * first. An append writes the new tokens' rows: `to` and `scale` start at the first of them. A row
  * of i8 that is not finite gets scale NaN and codes 0. key = shared: V is the front of K's rows,
- * and only these are stored. Runs on the calling thread; calls may run side by side on rows that
+ * and only these are stored. Entries of pages that the rows go to must be from 0 to page_count - 1,
+ * else ATTN_E_PAGE; `from` lies outside the pools; where items share a page, the last one's row
+ * stays. Runs on the calling thread; calls may run side by side on rows that
  * lie apart. Checks first: on any status but ATTN_OK nothing was written. */
 attn_status attn_store_rows(const attn_plan *plan, attn_operand operand, const attn_rows *rows);
 attn_status attn_store_check(const attn_plan *plan, attn_operand operand, const attn_rows *rows,

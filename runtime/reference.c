@@ -12,6 +12,7 @@ typedef struct row {
     const attn_kernel *kernel;
     const attn_args *args;
     attn_expr_ctx x;
+    attn_page_table pages;
     int32_t h, i;    /* query head and row */
     int32_t q;       /* absolute position, wrapped as expressions see it */
     attn_types type; /* of stored elements, which are widened one at a time */
@@ -54,7 +55,7 @@ static double mask_bias(const row *r, int64_t k) {
 static double scale_of(const row *r, const attn_scales *scale, int64_t h, int64_t k) {
     const attn_view view = {scale->data, scale->batch, scale->head, scale->token};
     if (!attn_spec_scaled(r->kernel->spec)) return 1;
-    return scale->data[attn_layout_at(r->kernel->spec, &view, r->x.b, h, k)];
+    return scale->data[attn_layout_at(r->kernel->spec, &view, &r->pages, r->x.b, h, k)];
 }
 
 static double query_at(const row *r, int32_t d) {
@@ -87,7 +88,7 @@ static double score(const row *r, int64_t k, bool *oob) {
     if (expr && expr->mask && !expr->mask(&r->x, r->h, r->q, (int32_t)k, oob)) return -INFINITY;
 
     const int64_t hk = r->h / (spec->heads / spec->kv_heads);
-    const int64_t key = attn_layout_at(spec, &args->k, b, hk, k);
+    const int64_t key = attn_layout_at(spec, &args->k, &r->pages, b, hk, k);
     const int32_t dim = attn_spec_k_dim(spec);
     double s = 0;
     for (int32_t d = 0; d < dim; d++)
@@ -115,7 +116,7 @@ static double sum_columns(const row *r, double max, int32_t c, int32_t n, double
         if (s == -INFINITY) continue;
         const double p = exp(s - max);
         sum += p;
-        const int64_t at = attn_layout_at(spec, v, r->x.b, hv, k) + c;
+        const int64_t at = attn_layout_at(spec, v, &r->pages, r->x.b, hv, k) + c;
         const double factor = p * scale_of(r, &r->args->v_scale, hv, k);
         for (int32_t d = 0; d < n; d++) o[d] += factor * attn_load(v->data, r->type.v, at + d);
     }
@@ -148,6 +149,7 @@ static void find_row(row *r) {
     const attn_args *args = r->args;
     const int64_t b = r->x.b;
     r->x.args = args;
+    r->pages = (attn_page_table){args->pages, args->pages_batch};
     r->x.q_start = args->q_start ? args->q_start[b] : 0;
     r->x.q_len = attn_row_count(args, (int32_t)b);
     r->x.q_row = attn_first_row(args, (int32_t)b);

@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* spec.c - the rules of specs: what is required, where it belongs, what follows from it. */
 #include "spec.h"
+#include "weight_types.h"
 #include "layout.h"
 #include "op.h"
 #include "types.h"
@@ -26,8 +27,18 @@ static bool is_normal(float x) {
     return x == 0 || (fabsf(x) >= FLT_MIN && fabsf(x) <= FLT_MAX);
 }
 
+static attn_status check_matrix_types(const attn_spec *s, attn_spec_error *err) {
+    for (int32_t i = 0; i < ATTN_MATRIX_COUNT; i++)
+        if (s->weight_types[i] < 0 || s->weight_types[i] > ATTN_WEIGHT_COUNT)
+            return fail(err, "weight_types",
+                        "of %s must be 0, or 1 + an attn_weight_type: at most %d, got %d",
+                        attn_matrix_name(i), ATTN_WEIGHT_COUNT, s->weight_types[i]);
+    return ATTN_OK;
+}
+
 static attn_status check_value(const attn_spec *s, const attn_field *f, attn_spec_error *err) {
     if (!attn_field_is_member(f)) return ATTN_OK;
+    if (f->kind == ATTN_KIND_TYPES) return check_matrix_types(s, err);
     if (f->kind == ATTN_KIND_FLOAT) {
         float x = (float)attn_field_get(f, s);
         if (x == ATTN_UNSET_F) return ATTN_OK;
@@ -216,6 +227,15 @@ static attn_status resolve_products(attn_spec *s, attn_spec_error *err) {
     return ATTN_OK;
 }
 
+/* Pages have a size, and nothing else has. */
+static attn_status resolve_page(attn_spec *s, attn_spec_error *err) {
+    if (!attn_layout_of(s)->paged && s->page != 0)
+        return fail(err, "page", "needs layout = paged: other keys lie in none");
+    if (attn_layout_of(s)->paged && s->page == 0) s->page = 64;
+    if (!(s->page & (s->page - 1))) return ATTN_OK;
+    return fail(err, "page", "must be a power of two, got %d", s->page);
+}
+
 /* Caches of layers are dense. */
 static attn_status check_layout(const attn_spec *s, attn_spec_error *err) {
     if (attn_spec_scaled(s) && !attn_layout_of(s)->scales) {
@@ -249,6 +269,7 @@ static attn_status resolve(attn_spec *s, attn_spec_error *err) {
     if (st == ATTN_OK) st = check_applies(s, err);
     if (st == ATTN_OK) st = resolve_types(s, err);
     if (st == ATTN_OK) st = resolve_products(s, err);
+    if (st == ATTN_OK) st = resolve_page(s, err);
     if (st == ATTN_OK) st = check_layout(s, err);
     if (st != ATTN_OK) return st;
     fill(&s->kv_heads, s->heads);
@@ -290,6 +311,8 @@ void attn_spec_expanded(const attn_spec *spec, attn_spec *core) {
     attn_spec_core(spec, core);
     core->form = ATTN_FORM_REGULAR;
     core->kv_type = ATTN_KV_TYPE_SAME; /* made of stored rows, and not rounded again */
+    core->layout = ATTN_LAYOUT_DENSE;
+    core->page = 0;
     core->rotate = 0;
     if (core->dot != ATTN_DOT_BF16) core->dot = ATTN_DOT_AUTO; /* that of keys in f32 */
     core->key = ATTN_KEY_PER_HEAD;

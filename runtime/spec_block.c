@@ -97,7 +97,13 @@ static attn_status norm_rules(attn_spec *s, attn_spec_error *err) {
                     "needs weights of norms, and norm_bare says there are none");
     if (s->norm_eps == ATTN_UNSET_F) s->norm_eps = rms || (mla && !norms) ? 0x1p-23f : 1e-5f;
     if (!(s->norm_eps >= 0)) return fail(err, "norm_eps", "must not be negative");
+    if (s->latent_eps != 0 && s->key != ATTN_KEY_SHARED)
+        return fail(err, "latent_eps", "needs key = shared");
+    if (!(s->latent_eps >= 0)) return fail(err, "latent_eps", "must not be negative");
+    if (s->latent_eps == s->norm_eps) s->latent_eps = 0; /* one spelling */
     const bool parallel = s->residual == ATTN_RESIDUAL_PARALLEL;
+    if (s->skip_norm1 && (!norms || s->norm_place || s->residual != ATTN_RESIDUAL_SERIAL))
+        return fail(err, "skip_norm1", "needs a norm, norm_place = pre and residual = serial");
     if (s->shared_norm && (!parallel || !norms))
         return fail(err, "shared_norm", "needs a norm and residual = parallel");
     if (parallel && s->norm_place != ATTN_NORM_PLACE_PRE)
@@ -111,8 +117,9 @@ static attn_status norm_rules(attn_spec *s, attn_spec_error *err) {
 /* Fields of mixtures of experts: a layer without one has none of them. */
 static attn_status no_moe(const attn_spec *s, attn_spec_error *err) {
     static const char *const fields[] = {
-        "expert_act", "experts",      "top_k",  "expert_dim", "router",         "router_bias",
-        "norm_topk",  "router_scale", "groups", "group_top",  "shared_experts", "shared_gate"};
+        "expert_act",     "experts",     "top_k",        "expert_dim", "router",
+        "router_bias",    "norm_topk",   "router_scale", "groups",     "group_top",
+        "shared_experts", "shared_gate", "router_input"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (!attn_field_is_default(attn_field_find(fields[i]), s))
             return fail(err, fields[i], "needs ffn = moe");
@@ -181,6 +188,8 @@ static attn_status ffn_rules(attn_spec *s, attn_spec_error *err) {
     const int32_t width = is_cross(s) ? s->q_dim : s->d_model;
     fill(&s->ffn, is_cross(s) ? ATTN_FFN_NONE : ATTN_FFN_SWIGLU);
     const bool own = s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
+    if (s->skip_norm1 && !own)
+        return fail(err, "skip_norm1", "needs an ffn of the layer's own; else norm = none says it");
     const attn_status st = s->ffn == ATTN_FFN_MOE ? ATTN_OK : no_moe(s, err);
     if (st != ATTN_OK) return st;
     if (!own) {
@@ -248,8 +257,8 @@ static attn_status scaling_rules(attn_spec *s, attn_spec_error *err) {
     if (!ramp) return ATTN_OK;
     if (s->rope_low == ATTN_UNSET_F) s->rope_low = 1;
     if (s->rope_high == ATTN_UNSET_F) s->rope_high = yarn ? 32 : 4;
-    if (!(s->rope_low > 0 && s->rope_high > s->rope_low))
-        return fail(err, "rope_high", "must be greater than rope_low, and both greater than 0");
+    if (!(s->rope_low > 0 && s->rope_high >= s->rope_low))
+        return fail(err, "rope_high", "must be at least rope_low, and both greater than 0");
     if (!yarn) return ATTN_OK;
     if (!(s->rope_base > 1))
         return fail(err, "rope_base", "must be greater than 1 for rope_scaling = yarn, got %g",
@@ -294,6 +303,18 @@ static attn_status qk_norm_rules(attn_spec *s, attn_spec_error *err) {
     return ATTN_OK;
 }
 
+static attn_status growth_rules(const attn_spec *s, attn_spec_error *err) {
+    if (s->q_growth == 0 && s->q_growth_every) return fail(err, "q_growth_every", "needs q_growth");
+    if (s->q_growth == 0 && s->q_growth_offset)
+        return fail(err, "q_growth_offset", "needs q_growth");
+    if (s->q_growth == 0) return ATTN_OK;
+    if (!s->q_growth_every)
+        return fail(err, "q_growth_every", "is required where q_growth is given");
+    if (s->kv_dim != ATTN_UNSET)
+        return fail(err, "q_growth", "needs keys of the layer's own rows, and kv_dim is given");
+    return ATTN_OK;
+}
+
 static int32_t default_rest(const attn_spec *s) {
     return s->weight_type == ATTN_WEIGHT_F32 ? ATTN_WEIGHT_F32 : ATTN_WEIGHT_F16;
 }
@@ -310,6 +331,59 @@ int32_t attn_spec_weight_type(const attn_spec *s, int64_t k) {
     return attn_spec_weight_rest(s);
 }
 
+int32_t attn_spec_matrix_type(const attn_spec *s, int32_t matrix, int64_t k) {
+    const int32_t own = s->weight_types[matrix];
+    return own ? own - 1 : attn_spec_weight_type(s, k);
+}
+
+/* Columns of a matrix whose type can be chosen; 0: the layer has none such. */
+static int64_t matrix_columns(const attn_spec *s, int32_t matrix) {
+    const bool regular = s->form == ATTN_FORM_REGULAR, shared = s->key == ATTN_KEY_SHARED;
+    const bool moe = s->ffn == ATTN_FFN_MOE, lora = shared && s->q_comp_dim != ATTN_UNSET;
+    const bool dense = !moe && s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
+    const int64_t width = attn_spec_row_dim(s), keys = s->kv_dim != ATTN_UNSET ? s->kv_dim : width;
+    switch (matrix) {
+    case ATTN_MATRIX_Q_PROJ: return regular || (shared && !lora) ? width : 0;
+    case ATTN_MATRIX_K_PROJ:
+    case ATTN_MATRIX_V_PROJ: return regular ? keys : 0;
+    case ATTN_MATRIX_O_PROJ:
+        return regular  ? (int64_t)s->heads * s->v_dim
+               : shared ? (int64_t)s->heads * s->v_head_dim
+                        : 0;
+    case ATTN_MATRIX_Q_A_PROJ: return lora ? width : 0;
+    case ATTN_MATRIX_Q_B_PROJ: return lora ? s->q_comp_dim : 0;
+    case ATTN_MATRIX_KV_A_PROJ: return shared ? width : 0;
+    case ATTN_MATRIX_UP_PROJ: return dense ? width : 0;
+    case ATTN_MATRIX_DOWN_PROJ: return dense ? s->ffn_dim : 0;
+    case ATTN_MATRIX_EXPERTS_UP: return moe ? width : 0;
+    case ATTN_MATRIX_EXPERTS_DOWN: return moe ? s->expert_dim : 0;
+    case ATTN_MATRIX_SHARED_UP: return moe && s->shared_experts ? width : 0;
+    default: return moe && s->shared_experts ? (int64_t)s->shared_experts * s->expert_dim : 0;
+    }
+}
+
+bool attn_spec_has_matrix(const attn_spec *s, int32_t matrix) {
+    return s->level == ATTN_LEVEL_BLOCK && matrix_columns(s, matrix) > 0;
+}
+
+/* Names of matrices that the layer has, and whose rows are whole blocks; what they would be anyway
+ * is not said. */
+static attn_status matrix_rules(attn_spec *s, attn_spec_error *err) {
+    for (int32_t i = 0; i < ATTN_MATRIX_COUNT; i++) {
+        if (!s->weight_types[i]) continue;
+        const int64_t k = matrix_columns(s, i);
+        const attn_weight_row row = attn_weight_get(s->weight_types[i] - 1);
+        if (!k)
+            return fail(err, "weight_types", "%s is no matrix of this layer whose type is free",
+                        attn_matrix_name(i));
+        if (k % row.block)
+            return fail(err, "weight_types", "%s=%s: its rows of %lld are no whole blocks of %d",
+                        attn_matrix_name(i), row.name, (long long)k, row.block);
+        if (s->weight_types[i] - 1 == attn_spec_weight_type(s, k)) s->weight_types[i] = 0;
+    }
+    return ATTN_OK;
+}
+
 attn_status attn_spec_block_rest(attn_spec *s, attn_spec_error *err) {
     if (s->weight_rest - 1 == default_rest(s)) s->weight_rest = ATTN_WEIGHT_REST_AUTO;
     attn_status st = norm_rules(s, err);
@@ -317,6 +391,8 @@ attn_status attn_spec_block_rest(attn_spec *s, attn_spec_error *err) {
     if (st != ATTN_OK) return st;
     bias_rules(s);
     st = mla_bias_rules(s, err);
+    if (st == ATTN_OK) st = matrix_rules(s, err);
     if (st == ATTN_OK) st = rope_rules(s, err);
-    return st == ATTN_OK ? qk_norm_rules(s, err) : st;
+    if (st == ATTN_OK) st = qk_norm_rules(s, err);
+    return st == ATTN_OK ? growth_rules(s, err) : st;
 }

@@ -12,7 +12,7 @@
 
 static const char prefix[] = "attn_", kv_prefix[] = "kv", o_prefix[] = "o",
                   block_prefix[] = "block_";
-static const char rotate_word[] = "rotate_", dot_prefix[] = "dot";
+static const char rotate_word[] = "rotate_", dot_prefix[] = "dot", page_prefix[] = "page";
 static const char *const axes[] = {"form", "backend", "op"}; /* in the order of names */
 
 static bool same(const attn_spec *a, const attn_spec *b) {
@@ -57,8 +57,8 @@ static bool has_letter(const attn_field *f) {
     return f->id != ' ' && f->id != '.';
 }
 
-/* "f32_", "f32_kvbf16_", "f32_kvi8_rotate_doti8_", and a layout's name where it is not the default.
- */
+/* "f32_", "f32_kvbf16_", "f32_kvi8_rotate_doti8_", and a layout where it is not the default,
+ * "f32_paged_", "f32_paged_page16_". */
 static void put_types(char name[ATTN_NAME_MAX], const attn_spec *spec) {
     const attn_types type = attn_spec_types(spec);
     char value[ATTN_FIELD_TEXT_MAX];
@@ -72,7 +72,11 @@ static void put_types(char name[ATTN_NAME_MAX], const attn_spec *spec) {
     const attn_field *dot = attn_field_find("dot");
     if (!implied(spec, dot) && attn_field_text(dot, spec, value))
         put(name, "%s%s_", dot_prefix, value);
-    if (attn_field_text(attn_field_find("layout"), spec, value)) put(name, "%s_", value);
+    if (!attn_field_text(attn_field_find("layout"), spec, value)) return;
+    put(name, "%s_", value);
+    const attn_field *page = attn_field_find("page");
+    if (!implied(spec, page) && attn_field_text(page, spec, value))
+        put(name, "%s%s_", page_prefix, value);
 }
 
 /* Form, backend, op, and the fields of a core that say something. */
@@ -215,7 +219,9 @@ static const char *parse_types(const char *p, attn_spec *spec) {
     if (p && starts(p, dot_prefix))
         p = parse_axis(p + sizeof dot_prefix - 1, attn_field_find("dot"), spec);
     const char *after = p ? parse_axis(p, attn_field_find("layout"), spec) : NULL;
-    return after ? after : p;
+    if (!after || !starts(after, page_prefix)) return after ? after : p;
+    after = parse_int(after + sizeof page_prefix - 1, attn_field_find("page"), spec);
+    return after && *after == '_' ? after + 1 : NULL;
 }
 
 attn_status attn_spec_parse(const char *name, attn_spec *spec) {

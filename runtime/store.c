@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* store.c - rows of keys and values from f32 into what a core stores them in. */
 #include "dispatch.h"
+#include "layout.h"
 #include "mode.h"
 #include "spec.h"
 #include "types.h"
@@ -26,15 +27,21 @@ static void add_rows(attn_areas *list, const char *names[4], const void *data, c
     attn_area_repeat(area, names[3], r->batch, stride[2], size);
 }
 
-static attn_status check_places(const attn_why *why, const operand *o, const attn_rows *r) {
+static attn_status check_places(const attn_why *why, const attn_spec *s, const operand *o,
+                                const attn_rows *r) {
+    const bool paged = attn_layout_of(s)->paged;
+    const attn_rows places = {/* of all pages, where rows go to some */
+                              .batch = paged ? r->page_count : r->batch,
+                              .tokens = paged ? s->page : r->tokens};
+    const bool none = r->batch == 0 || r->tokens == 0;
     attn_areas list;
     list.count = 0;
-#define ROWS(name, data, width, size)                                                              \
+#define ROWS(name, data, of, width, size)                                                          \
     add_rows(&list, (const char *[4]){#name, #name ".token", #name ".head", #name ".batch"}, data, \
-             o, r, (int64_t[3]){r->name.token, r->name.head, r->name.batch}, width, size)
-    ROWS(from, r->from.data, o->width, sizeof(float));
-    ROWS(to, r->to.data, o->width, attn_type_size(o->type));
-    ROWS(scale, r->scale.data, 1, sizeof(float));
+             o, of, (int64_t[3]){r->name.token, r->name.head, r->name.batch}, width, size)
+    ROWS(from, r->from.data, r, o->width, sizeof(float));
+    ROWS(to, none ? NULL : r->to.data, &places, o->width, attn_type_size(o->type));
+    ROWS(scale, none ? NULL : r->scale.data, &places, 1, sizeof(float));
 #undef ROWS
     list.area[1].written = list.area[2].written = true;
     return attn_check_areas(why, &list);
@@ -56,10 +63,50 @@ static attn_status check_pointers(const attn_why *why, const operand *o, const a
     return ATTN_OK;
 }
 
+static int64_t first_key(const attn_rows *r, int32_t b) {
+    return r->first ? r->first[b] : 0;
+}
+
+static attn_status check_page(const attn_why *why, const attn_rows *r, int32_t b, int64_t n) {
+    const int32_t page = r->pages[b * r->pages_batch + n];
+    if (page >= 0 && page < r->page_count) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_PAGE,
+                       "pages[%d][%lld] is %d: must be from 0 to page_count - 1 = %d, as rows go "
+                       "to it",
+                       b, (long long)n, page, r->page_count - 1);
+}
+
+/* Where rows go in pages. */
+static attn_status check_table(const attn_why *why, const attn_spec *s, const attn_rows *r) {
+    const bool paged = attn_layout_of(s)->paged, some = r->batch > 0 && r->tokens > 0;
+    if (!paged && (r->pages || r->first))
+        return attn_refuse(why, ATTN_E_UNUSED,
+                           "%s is given: must be null, as the spec's layout is not paged",
+                           r->pages ? "pages" : "first");
+    if (!paged || !some) return ATTN_OK;
+    if (!r->pages)
+        return attn_refuse(
+            why, ATTN_E_ARGUMENT,
+            "pages is null: must hold int32, [batch, pages], as the spec's layout is "
+            "paged");
+    attn_status status = attn_check_range(why, "page_count", r->page_count, INT32_MAX);
+    for (int32_t b = 0; status == ATTN_OK && b < r->batch; b++) {
+        const int64_t first = first_key(r, b), last = first + r->tokens - 1;
+        if (first < 0 || last >= INT32_MAX)
+            return attn_refuse(why, ATTN_E_LENGTH,
+                               "first[%d] is %lld: must be from 0 to %lld, with %d tokens", b,
+                               (long long)first, (long long)INT32_MAX - r->tokens, r->tokens);
+        for (int64_t n = first / s->page; status == ATTN_OK && n <= last / s->page; n++)
+            status = check_page(why, r, b, n);
+    }
+    return status;
+}
+
+/* *r: the caller's rows, of this library's size. */
 static attn_status check(const attn_why *why, const attn_plan *plan, attn_operand which,
-                         const attn_rows *r) {
+                         const attn_rows *rows, attn_rows *r) {
     if (!plan) return attn_refuse(why, ATTN_E_ARGUMENT, "plan is null");
-    if (!r) return attn_refuse(why, ATTN_E_ARGUMENT, "rows is null");
+    if (!rows) return attn_refuse(why, ATTN_E_ARGUMENT, "rows is null");
     if (which != ATTN_OPERAND_K && which != ATTN_OPERAND_V)
         return attn_refuse(why, ATTN_E_ARGUMENT,
                            "operand is %d: must be ATTN_OPERAND_K or ATTN_OPERAND_V", (int)which);
@@ -68,13 +115,15 @@ static attn_status check(const attn_why *why, const attn_plan *plan, attn_operan
         return attn_refuse(why, ATTN_E_UNUSED,
                            "operand is ATTN_OPERAND_V: v is the first columns of k, and stored "
                            "with it");
-    attn_status status =
-        attn_check_size(why, "rows", r->struct_size, sizeof *r, "{.struct_size = sizeof rows, ..}");
+    static const size_t before[] = {offsetof(attn_rows, pages), 0};
+    attn_status status = attn_check_grown(why, "rows", rows, before, r, sizeof *r,
+                                          "{.struct_size = sizeof rows, ..}");
     if (status == ATTN_OK) status = attn_check_range(why, "batch", r->batch, INT32_MAX);
     if (status == ATTN_OK) status = attn_check_range(why, "tokens", r->tokens, INT32_MAX);
     const operand o = operand_of(s, which);
     if (status == ATTN_OK) status = check_pointers(why, &o, r);
-    return status == ATTN_OK ? check_places(why, &o, r) : status;
+    if (status == ATTN_OK) status = check_table(why, s, r);
+    return status == ATTN_OK ? check_places(why, s, &o, r) : status;
 }
 
 /* A row of K in a rotated core: in double, rounded once. */
@@ -85,7 +134,16 @@ static void turn(const operand *o, const float *from, float *to) {
     for (int32_t d = 0; d < o->width; d++) to[d] = (float)x[d];
 }
 
-static void store_row(const operand *o, const attn_rows *r, int64_t b, int64_t h, int64_t t) {
+/* Where token t of an item goes, of places with these strides. */
+static int64_t place(const attn_spec *s, const attn_rows *r, int64_t b, int64_t h, int64_t t,
+                     attn_view to) {
+    const attn_page_table pages = {r->pages, r->pages_batch};
+    if (!pages.data) return b * to.batch + h * to.head + t * to.token;
+    return attn_layout_at(s, &to, &pages, b, h, first_key(r, (int32_t)b) + t);
+}
+
+static void store_row(const attn_spec *s, const operand *o, const attn_rows *r, int64_t b,
+                      int64_t h, int64_t t) {
     float turned[ATTN_ROTATE_MOST];
     const float *row =
         (const float *)r->from.data + b * r->from.batch + h * r->from.head + t * r->from.token;
@@ -93,20 +151,26 @@ static void store_row(const operand *o, const attn_rows *r, int64_t b, int64_t h
         turn(o, row, turned);
         row = turned;
     }
-    const int64_t at = b * r->to.batch + h * r->to.head + t * r->to.token;
-    const float scale = attn_store_row(r->to.data, o->type, at, row, o->width);
-    const attn_scales_out *s = &r->scale;
-    if (attn_type_scaled(o->type)) s->data[b * s->batch + h * s->head + t * s->token] = scale;
+    const attn_out *to = &r->to;
+    const attn_scales_out *scales = &r->scale;
+    const int64_t at = place(s, r, b, h, t, (attn_view){NULL, to->batch, to->head, to->token});
+    const float scale = attn_store_row(to->data, o->type, at, row, o->width);
+    if (!attn_type_scaled(o->type)) return;
+    const attn_view strides = {NULL, scales->batch, scales->head, scales->token};
+    scales->data[place(s, r, b, h, t, strides)] = scale;
 }
 
 static __attribute__((noinline)) attn_status store(const attn_plan *plan, attn_operand which,
-                                                   const attn_rows *r) {
-    const attn_status status = check(NULL, plan, which, r);
+                                                   const attn_rows *rows) {
+    attn_rows copy;
+    const attn_rows *r = &copy;
+    const attn_status status = check(NULL, plan, which, rows, &copy);
     if (status != ATTN_OK) return status;
-    const operand o = operand_of(plan->kernel->spec, which);
+    const attn_spec *s = plan->kernel->spec;
+    const operand o = operand_of(s, which);
     for (int32_t b = 0; b < r->batch; b++)
         for (int32_t h = 0; h < o.heads; h++)
-            for (int32_t t = 0; t < r->tokens; t++) store_row(&o, r, b, h, t);
+            for (int32_t t = 0; t < r->tokens; t++) store_row(s, &o, r, b, h, t);
     return ATTN_OK;
 }
 
@@ -120,5 +184,6 @@ attn_status attn_store_rows(const attn_plan *plan, attn_operand operand, const a
 attn_status attn_store_check(const attn_plan *plan, attn_operand operand, const attn_rows *rows,
                              char *message, size_t size) {
     const attn_why why = attn_why_begin(message, size);
-    return check(&why, plan, operand, rows);
+    attn_rows copy;
+    return check(&why, plan, operand, rows, &copy);
 }

@@ -18,6 +18,8 @@ static const struct {
     {"norm_bias", "norm_bias", false},
     {"scale", "attention_multiplier", false},
     {"qk_norm", "use_qk_norm", false},
+    {"qk_norm", "qk_layernorm", false},
+    {"residual_scale", "residual_multiplier", false},
     {"softcap", "attn_logit_softcapping", true},
     {"q_bias", "attention_bias", false},
     {"q_bias", "qkv_bias", false},
@@ -45,6 +47,12 @@ static void put_row(hf *h, fields *f, const char *part) {
     }
 }
 
+static bool has_put_true(const fields *f, const char *field) {
+    for (int i = 0; i < f->count; i++)
+        if (!strcmp(f->item[i].field, field)) return f->item[i].value->boolean;
+    return false;
+}
+
 static void put_direct(hf *h, fields *f) {
     put_row(h, f, "spec");
     put_value(h, f, "d_model", hf_get(h, hf_key(h, "d_model")));
@@ -54,6 +62,7 @@ static void put_direct(hf *h, fields *f) {
         if (hf_is_null(v) && direct[i].may_be_null) continue;
         put_value(h, f, direct[i].field, v);
     }
+    if (has_put_true(f, "qk_norm")) put_row(h, f, "qk_norm");
     put_row(h, f, "always");
 }
 
@@ -116,7 +125,8 @@ static bool put_activation(hf *h, const char *field, fields *f) {
         return hf_fail(h, act, "%s is no activation of the spec's %s: %s", hf_quote(h, act),
                        glu ? "gated ffn" : "ffn",
                        glu ? "silu, gelu, gelu_pytorch_tanh (gelu_new, gelu_fast)"
-                           : "gelu, gelu_pytorch_tanh (gelu_new, gelu_fast), relu");
+                           : "gelu, gelu_pytorch_tanh (gelu_new, gelu_fast), relu, relu2, silu, "
+                             "quick_gelu, xielu");
     put_text(h, f, field, kind, act);
     return true;
 }
@@ -162,6 +172,11 @@ static bool add_rope(hf *h, const import_layer *l, int32_t width, const json_val
     return true;
 }
 
+static void put_members(hf *h, fields *f, const json_val *object) {
+    for (int i = 0; object && i < object->count; i++)
+        put_lua(h, f, object->item[i].name, json_to_lua(h->a, &object->item[i]), NULL);
+}
+
 bool import_add_layer(hf *h, const import_layer *l) {
     fields f = {0};
     int32_t head_dim;
@@ -178,10 +193,8 @@ bool import_add_layer(hf *h, const import_layer *l) {
     if (l->rope && !off && !add_rope(h, l, head_dim, width_at, &f, &mscale2)) return false;
     if (!l->rope) put_text(h, &f, "rope", "none", NULL);
     if (!put_scale(h, head_dim, mscale2, &f) || !put_ffn(h, l, &f)) return false;
-    for (int i = 0; h->own_fields && i < h->own_fields->count; i++) {
-        const json_val *v = &h->own_fields->item[i];
-        put_lua(h, &f, v->name, json_to_lua(h->a, v), NULL);
-    }
+    put_members(h, &f, h->own_fields);
+    if (h->layer_fields) put_members(h, &f, &h->layer_fields->item[h->out->layer_count]);
     if (h->backend) {
         put_nothing(&f, "backend");
         f.item[f.count++] = *h->backend;

@@ -17,8 +17,8 @@ static double pair_angle(const attn_spec *s, int i) {
 static double llama3(const attn_spec *s, double angle) {
     const double turns = s->rope_original * angle / (2 * M_PI);
     const double low = (double)s->rope_low, high = (double)s->rope_high;
-    if (turns < low) return angle / (double)s->rope_factor;
     if (turns > high) return angle;
+    if (turns < low || low == high) return angle / (double)s->rope_factor;
     const double part = (turns - low) / (high - low);
     return (1 - part) * angle / (double)s->rope_factor + part * angle;
 }
@@ -194,11 +194,12 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
                              p->every_row ? ", the shared ones last" : "", s->top_k, s->experts));
     plan_stored_notes(a, s, p);
     if (p->integers)
-        note(p, arena_printf(a,
-                             "rows times weights in %s: 32 elements of a row are integers of 24 bits "
-                             "times a scale, and their products with codes are summed in integers, "
-                             "exactly, whatever the rows; scales in f32. Blocks below 2^-100 are 0",
-                             type_names(a, p->has_integers)));
+        note(p,
+             arena_printf(a,
+                          "rows times weights in %s: 32 elements of a row are integers of 24 bits "
+                          "times a scale, and their products with codes are summed in integers, "
+                          "exactly, whatever the rows; scales in f32. Blocks below 2^-100 are 0",
+                          type_names(a, p->has_integers)));
     if (*weight_names(a, p))
         note(p, arena_printf(a,
                              "weights in %s are widened in registers where rows are few, else a "
@@ -259,7 +260,8 @@ double block_plan_row_flops(const kernel_spec *k) {
     double weights = ffn_weights(s, width);
     if (s->form == ATTN_FORM_REGULAR)
         weights += h * s->head_dim * width + keys * s->kv_heads * s->head_dim +
-                   keys * s->v_heads * s->v_dim + h * s->v_dim * width;
+                   keys * s->v_heads * s->v_dim + h * s->v_dim * width +
+                   (double)block_plan_gates(s) * width;
     else if (s->key == ATTN_KEY_PER_HEAD)
         weights += width * h * s->retr_dim + keys * s->kv_comp_dim +
                    (double)s->kv_comp_dim * h * s->retr_dim + h * s->kv_comp_dim * s->head_dim +

@@ -10,7 +10,7 @@ enum {
     BLOCK_MAX_PLACES = 40,
     BLOCK_MAX_MATRICES = 12,
     BLOCK_MAX_STAGES = 12,
-    BLOCK_STAGE_MATRICES = 3
+    BLOCK_STAGE_MATRICES = 4
 };
 
 /* Packed weights that lie together. Sizes are in floats. */
@@ -91,8 +91,9 @@ typedef struct block_plan {
     bool has_weights[ATTN_WEIGHT_COUNT];  /* types that matrices have, whose rows are floats, */
     bool has_integers[ATTN_WEIGHT_COUNT]; /* or are integers */
     bool integers;                        /* of any */
-    int int_rows, int_depth, int_few; /* of a register tile; of its slices; tiles of few rows */
-    int64_t int_all, int_chunk; /* most blocks of a row, where all rows pass and where a chunk does */
+    int int_rows, int_depth, int_few;     /* of a register tile; of its slices; tiles of few rows */
+    int64_t int_all,
+        int_chunk; /* most blocks of a row, where all rows pass and where a chunk does */
     block_stage stage[BLOCK_MAX_STAGES];
     int stages;
     /* RoPE: what position 1 turns each pair by, scaling included. */

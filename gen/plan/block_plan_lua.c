@@ -54,11 +54,11 @@ static lua_val *weight_to_lua(arena *a, const block_plan *p, int32_t type) {
 }
 
 /* The types that matrices have, in the order of weight_types.def, or by their names. */
-static lua_val *weights_to_lua(arena *a, const block_plan *p, const bool *has, const bool *or,
+static lua_val *weights_to_lua(arena *a, const block_plan *p, const bool *has, const bool * or,
                                bool by_name) {
     lua_val *list = lua_val_table(a);
     for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++)
-        if (has[type] || or[type])
+        if (has[type] || or [type])
             lua_val_set(a, list, by_name ? attn_weight_get(type).name : NULL,
                         weight_to_lua(a, p, type));
     return list;

@@ -1,6 +1,7 @@
 /* plan.c - the facts of a kernel. */
 #include "plan_internal.h"
 
+#include "layout.h"
 #include "op.h"
 #include <float.h>
 #include <math.h>
@@ -245,7 +246,8 @@ static void plan_chunks(plan *p) {
 /* Prefill and decode: what they share, and what is decode's. */
 static void plan_tiled(arena *a, const kernel_spec *k, const isa_row *isa, int unroll, plan *p) {
     p->tiled = true;
-    p->widen = p->type.k != ATTN_TYPE_F32 || p->type.v != ATTN_TYPE_F32;
+    /* Tiles take rows that lie side by side. */
+    p->widen = p->type.k != ATTN_TYPE_F32 || p->type.v != ATTN_TYPE_F32 || p->paged;
     p->widen_ahead = p->widen ? WIDEN_AHEAD : 0;
     p->latent = plan_is_latent(&k->core);
     plan_choose(p, k, isa);
@@ -279,6 +281,7 @@ static const char *plan_layout(arena *a, const attn_spec *s) {
 void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
                const plan_choice *choice, plan *p) {
     *p = (plan){.isa = (attn_isa)(isa - isa_table), .layout = plan_layout(a, &k->core)};
+    p->paged = attn_layout_of(&k->core)->paged;
     p->choice = choice ? *choice : plan_choice_none();
     for (int i = 0; i < PLAN_PARAMS; i++)
         if (plan_choice_get(&p->choice, i) >= 0) p->tuned |= 1u << i;

@@ -108,6 +108,7 @@ typedef struct plan {
     unsigned tuned;     /* bits of plan_params that a tune file decided */
     char symbol[ATTN_NAME_MAX];
     const char *layout;                      /* how Q, K, V and O lie: a file of templates/layout */
+    bool paged;                              /* in pages */
     plan_variant variant[PLAN_MAX_VARIANTS]; /* the first whose rows an item has runs */
     int variants;
     /* Resolved types and sizes of the spec. */

@@ -36,7 +36,8 @@ size_t plan_scratch(const plan *p) {
         up64((size_t)p->tiles * plan_tile_bytes(p) + 4 * (scores + rows + bias + edge));
     if (!p->widen) return bytes;
     const size_t keys = (size_t)p->key_block;
-    const size_t widened = bytes + up64(4 * keys * d) + up64(4 * keys * (size_t)p->dvp) + 64;
+    const size_t places = p->paged ? 128 : 64; /* where rows come from */
+    const size_t widened = bytes + up64(4 * keys * d) + up64(4 * keys * (size_t)p->dvp) + places;
     if (!code_rows) return widened;
     const size_t p_words = (size_t)p->codes.p_bytes * CODE_KEYS / 4 * DOT_ROWS;
     return widened + CODE_KEYS * (size_t)p->dvp + up64(4 * p_words) + up64(4 * w);

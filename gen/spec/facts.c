@@ -63,11 +63,11 @@ static const char *float_text(arena *a, float x) {
     return arena_strdup(a, text);
 }
 
-/* "y = x + attention(norm1(x))", by where norms and residuals stand. */
+/* "y = x + attention(norm1(x))", by where norms and residuals stand. norm: null where none does. */
 static const char *part_formula(arena *a, const attn_spec *s, const char *from, const char *what,
                                 const char *norm, const char *post) {
     const bool norms = s->norm != ATTN_NORM_NONE, both = s->norm_place == ATTN_NORM_PLACE_BOTH;
-    const bool before = norms && (both || s->norm_place == ATTN_NORM_PLACE_PRE);
+    const bool before = norms && norm && (both || s->norm_place == ATTN_NORM_PLACE_PRE);
     const bool after = norms && (both || s->norm_place == ATTN_NORM_PLACE_BRANCH);
     const char *out =
         arena_printf(a, "%s(%s)", what, before ? arena_printf(a, "%s(%s)", norm, from) : from);
@@ -122,6 +122,7 @@ static const char *mixture_text(arena *a, const attn_spec *s) {
                s->router == ATTN_ROUTER_TOPK_SOFTMAX ? "softmax of the chosen scores" : "are these",
                s->norm_topk ? " by their sum" : "");
     if (s->router_scale != 1) buf_printf(&b, ", times %s", float_text(a, s->router_scale));
+    if (s->router_input) buf_puts(&b, ", of what goes into an expert");
     if (s->shared_experts)
         buf_printf(&b, "; %d shared experts%s", s->shared_experts,
                    s->shared_gate ? ", times sigmoid of their gate" : "");
@@ -158,7 +159,8 @@ static void say_layer(arena *a, fact_list *l, const attn_spec *s) {
                    float_text(a, s->norm_eps));
     buf_printf(&b, "; biases: %s%s.", biases(a, s), qk_norm_text(a, s));
     say(l, "Layer", "Layer: ", b.data);
-    show(l, "Attention", "", part_formula(a, s, "x", "attention", "norm1", "post_norm1"));
+    const char *first = s->skip_norm1 ? NULL : "norm1";
+    show(l, "Attention", "", part_formula(a, s, "x", "attention", first, "post_norm1"));
     if (own && s->residual == ATTN_RESIDUAL_PARALLEL)
         show(l, "Feed-forward", "",
              arena_printf(a, "y = y + %sffn(%s(x))", scale, s->shared_norm ? "norm1" : "norm2"));
@@ -170,6 +172,14 @@ static void say_layer(arena *a, fact_list *l, const attn_spec *s) {
         say(l, "Feed-forward",
             "ffn: ", arena_printf(a, "%s, %d wide.", enum_text(a, "ffn", s->ffn), s->ffn_dim));
     say(l, "RoPE", "RoPE: ", rope_text(a, s));
+    if (s->q_growth != 0)
+        say(l, "Queries", "Queries: ",
+            arena_printf(a, "times 1 + %s ln(1 + floor((p + %d) / %d)), p their position.",
+                         float_text(a, s->q_growth), s->q_growth_offset, s->q_growth_every));
+    if (s->o_gate != ATTN_O_GATE_NONE)
+        say(l, "Gate", "Gate: ",
+            arena_printf(a, "what the heads give is multiplied by sigmoid(a Wg^T), a number a %s.",
+                         s->o_gate == ATTN_O_GATE_HEAD ? "head" : "column"));
 }
 
 /* All operands are f32. */
@@ -304,6 +314,14 @@ static void say_types(arena *a, fact_list *l, const attn_spec *s) {
                      stored));
 }
 
+static void say_layout(arena *a, fact_list *l, const attn_spec *s) {
+    const attn_layout_rule *rule = attn_layout_of(s);
+    if (rule->paged)
+        say(l, "Layout", "Layout: ", arena_printf(a, "%s; page = %d.", rule->words, s->page));
+    else if (rule->words)
+        say(l, "Layout", "Layout: ", rule->words);
+}
+
 fact_list facts_of(arena *a, const kernel_spec *k) {
     const attn_spec *s = &k->core;
     fact_list l = {arena_alloc(a, FACTS_MAX * sizeof(fact)), 0};
@@ -316,7 +334,7 @@ fact_list facts_of(arena *a, const kernel_spec *k) {
                      heads(a, s->v_heads, "value"), attn_spec_k_dim(s), s->v_dim,
                      is_plain(s) ? "floats" : "elements"));
     say_types(a, &l, s);
-    if (attn_layout_of(s)->words) say(&l, "Layout", "Layout: ", attn_layout_of(s)->words);
+    say_layout(a, &l, s);
     if (s->level == ATTN_LEVEL_BLOCK) say_layer(a, &l, s);
     say(&l, "Visible keys", "Keys: ", arena_printf(a, "%s, below kv_len[b].", visible_keys(a, s)));
     say_scores(a, &l, k);

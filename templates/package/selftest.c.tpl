@@ -89,7 +89,7 @@ static attn_status run(const attn_spec *spec, uint32_t flags, attn_args *a) {
     attn_plan *plan;
     attn_status status = attn_plan_create(&plan, spec, flags);
     if (status != ATTN_OK) return status;
-    const attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads};
+    const attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads, 0};
     status = attn_workspace(plan, &e, &a->workspace_bytes);
     void *memory = must(malloc(a->workspace_bytes + 64));
     a->workspace = attn_align(memory);
@@ -107,8 +107,11 @@ static double compare(const attn_kernel *k, shape s, attn_status *status) {
     attn_args a = ATTN_ARGS_INIT;
     a.batch = s.batch, a.q_len = s.q_len, a.kv_len_max = s.kv_len, a.threads = 2;
 $ local keys = model.has_layouts and "keys" or "s.kv_len"
+$ local together = model.has_layouts and "together" or "s.kv_len"
 $ if model.has_layouts then
     const int64_t keys = attn_layout_rows(spec, s.kv_len);
+    const int64_t together = attn_layout_together(spec, s.kv_len); /* as they lie */
+    const int32_t pages = attn_layout_pages(spec, s.kv_len);
 $ end
     float *q = tensor(b * h * s.q_len * d), *key = tensor(b * hk * ${keys} * d);
     float *v = tensor(b * hv * ${keys} * dv), *sinks = tensor(h);
@@ -120,8 +123,8 @@ $ if model.has_types then
     store(v, types.v, b * hv * ${keys}, dv, v_scale);
     if (attn_type_scaled(types.k)) {
         const bool shared = spec->key == ATTN_KEY_SHARED; /* its values lie in its keys */
-        a.k_scale = (attn_scales){k_scale, hk * ${keys}, ${keys}, 1};
-        if (!shared) a.v_scale = (attn_scales){v_scale, hv * ${keys}, ${keys}, 1};
+        a.k_scale = (attn_scales){k_scale, hk * ${together}, ${together}, 1};
+        if (!shared) a.v_scale = (attn_scales){v_scale, hv * ${together}, ${together}, 1};
     }
 $ end
     const int64_t rows = b * h * s.q_len;
@@ -132,8 +135,13 @@ $ end
     for (int64_t i = 0; i < b * s.q_len; i++)
         seg[i] = (int32_t)(i % s.q_len * s.kv_len / s.q_len) - 1;
     a.q = (attn_view){q, h * s.q_len * d, s.q_len * d, d};
-    a.k = (attn_view){key, hk * ${keys} * d, ${keys} * d, d};
-    a.v = (attn_view){v, hv * ${keys} * dv, ${keys} * dv, dv};
+    a.k = (attn_view){key, hk * ${together} * d, ${together} * d, d};
+    a.v = (attn_view){v, hv * ${together} * dv, ${together} * dv, dv};
+$ if model.has_layouts then
+    int32_t *table = must(calloc((size_t)(b * pages + 1), sizeof *table));
+    for (int32_t i = 0; i < b * pages; i++) table[i] = (int32_t)b * pages - 1 - i;
+    if (pages > 0) a.pages = table, a.pages_batch = pages, a.page_count = (int32_t)b * pages;
+$ end
     a.lse_batch = h * s.q_len, a.lse_head = s.q_len;
     a.q_start = attn_op_of(spec)->segments ? NULL : start;
     a.seg = attn_op_of(spec)->segments ? seg : NULL;
@@ -174,6 +182,9 @@ $ end
     for (int i = 0; i < k->side_count; i++) free((void *)(uintptr_t)side[i].data);
 $ if model.has_types then
     free(k_scale), free(v_scale);
+$ end
+$ if model.has_layouts then
+    free(table);
 $ end
     void *all[] = {q, key, v, sinks, o, lse, start, seg, side, scalars};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);

@@ -3,11 +3,11 @@ $ local layout = hooks("layout/" .. plan.layout .. ".c")
 $ local R, KEYS, again = a.dot.rows, a.dot.keys, a.dot.again
 $ local KT, VT = plan.type.k.c, plan.type.v.c
 $ local KR, VR = layout.rows(KT), layout.rows(VT)
-$ local k_block, v_block = layout.k_at("k", "block", "ldk"), layout.v_at("v", "block", "ldv")
+$ local k_block, v_block = layout.block_at("k", "block", "ldk"), layout.block_at("v", "block", "ldv")
 $ local soon, soon_arg = again and ", const lines soon" or "", again and ", soon" or ""
 /* What may be hidden in part, and what is left of a range. */
 static void dot_rest_${R}(const item *x, tile *t, scratch *w, int32_t block, int32_t n,
-                      const ${KT} *k, const ${VT} *v, const lines ask${soon}) {
+                      ${layout.block(KT)}k, ${layout.block(VT)}v, const lines ask${soon}) {
     dot_keys_${R}(x, t, w, block, n, k, v, ask${soon_arg}, true);
 }
 
@@ -16,7 +16,9 @@ static void dot_rest_${R}(const item *x, tile *t, scratch *w, int32_t block, int
 static void dot_${R}(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1, ${KR}k,
                   ${VR}v, const lines ask${soon}) {
     enum { KEYS = ${KEYS} };
+$ if not (layout.page and layout.far) then
     const ptrdiff_t ldk = ${layout.k_step("x->args->k.")}, ldv = ${layout.v_step("x->args->v.")};
+$ end
     const int32_t first = max32(k0, t->first), last = min32(k1, t->last);
     int32_t n = 0;
     for (int32_t block = first; block <= last; block += n) {

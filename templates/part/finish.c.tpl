@@ -50,10 +50,15 @@ $   else
 $   end
 static float largest_value(const item *x, int32_t h, int32_t lo, int32_t hi, float enough) {
     const attn_view *v = &x->args->v;
+$   local rows = layout.v_rows("v->", "x->b", "value_head(h)", "x->args")
+$   if layout.page then
+    ${layout.rows(plan.type.v.c)}rows = ${rows};
+$     rows = "rows"
+$   end
     const ${plan.type.v.c} *row =
-        ${layout.v_at(layout.v_rows("v->", "x->b", "value_head(h)"), "lo", layout.v_step("v->"))};
+        ${layout.v_at(rows, "lo", layout.v_step("v->"))};
     vf top = vf_zero();
-$   local header = "for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++, " .. layout.v_next("row", "k", layout.v_step("v->")) .. ")"
+$   local header = "for (int32_t k = lo; k <= hi && !vf_any_gt(top, vf_set1(enough)); k++," .. (layout.page and "\n     " or " ") .. layout.v_next("row", "k", layout.v_step("v->"), "rows", "hi") .. ")"
 $   local loaded = "load_n" .. plan.type.v.suffix .. "(row + c, DV - c)"
     ${header}
         for (int32_t c = 0; c < DV; c += W) top = vf_max(vf_abs(${loaded}), top);

@@ -24,7 +24,7 @@ static const int32_t lane_key_${R}[W] = {${list(W, function(i) return i // P end
 
 /* Products of codes of n keys to w->s [key][${P}], times what a row's codes stand for. */
 static void integer_scores_${R}(const item *x, const tile *t, scratch *w, const int32_t n,
-                                        const ${KT} *k, const lines ask${soon}) {
+                                        ${layout.block(KT)}k, const lines ask${soon}) {
     const ptrdiff_t ldk = ${layout.k_step("x->args->k.")};
     const vf unit = vf_loadu(t->unit);
 $ if not words then
@@ -32,7 +32,7 @@ $ if not words then
 $ end
     for (int32_t key = 0; key < n; key += ${N}) {
 $ for i = 0, N - 1 do
-        const ${KT} *k${i} = ${layout.beside("k", "min32(" .. at("key", i) .. ", n - 1)", "ldk")};
+        const ${KT} *k${i} = ${layout.in_block("k", "min32(" .. at("key", i) .. ", n - 1)", "ldk")};
 $ end
 $ for i = 0, N - 1 do
 $   for j = 0, R - 1, 4 do
@@ -88,11 +88,11 @@ $ end
 }
 
 /* The values of n keys to w->woven [4 keys][column][key]; the last of them repeat. */
-static void weave_${R}(const item *x, scratch *w, const int32_t n, const ${VT} *v,
+static void weave_${R}(const item *x, scratch *w, const int32_t n, ${layout.block(VT)}v,
                                const lines ask${soon}) {
     const ptrdiff_t ldv = ${layout.v_step("x->args->v.")};
     for (int32_t key = 0; key < n; key += 4) {
-        const ${VT} *const row[4] = {${list(4, function(i) return layout.beside("v", "min32(" .. at("key", i) .. ", n - 1)", "ldv") end, ",\n                              ")}};
+        const ${VT} *const row[4] = {${list(4, function(i) return layout.in_block("v", "min32(" .. at("key", i) .. ", n - 1)", "ldv") end, ",\n                              ")}};
         int32_t *to = w->woven + key / 4 * DVP;
         for (int32_t r = key; r < key + 4; r++)
             for (int d = 0; d < D; d += ${plan.type.k.line}) {
@@ -216,7 +216,7 @@ $ end
 /* ${KEYS} keys or fewer for ${R} row${R > 1 and "s" or ""} of a tile; k and v stand at key `block`. ask.v is asked for
  * while keys are multiplied, ask.k while values are woven. masked: something may be hidden. */
 static ATTN_INLINE void dot_keys_${R}(const item *x, tile *t, scratch *w, int32_t block,
-                                  const int32_t n, const ${KT} *k, const ${VT} *v,
+                                  const int32_t n, ${layout.block(KT)}k, ${layout.block(VT)}v,
                                   const lines ask${soon}, const bool masked) {
     float *s = w->s; /* [key][${P}] */
     integer_scores_${R}(x, t, w, n, k, ask${again and ", soon" or ""});

@@ -81,7 +81,7 @@ $ if plan.widen then
     _Alignas(64) ${layout.rows(plan.type.k.c)}k_rows; /* where rows of K come from, */
     ptrdiff_t k_step;                       /* side by side, */
 $   if plan.scaled then
-    const float *k_scales; /* their scales, from key 0 on, */
+    ${layout.scales}k_scales; /* their scales, from key 0 on, */
     ptrdiff_t k_scale_step; /* side by side */
 $   end
     int32_t k_first;                        /* from this key on */

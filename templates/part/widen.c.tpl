@@ -6,7 +6,9 @@ $ local W = plan.width
 $ local function value(loaded) return plan.scaled and "vf_mul(" .. loaded .. ", factor)" or loaded end
 $ local factor = plan.scaled and ", float scale" or ""
 $ -- The scale of a row, as an argument.
-$ local function scale_of(at) return plan.scaled and ",\n                    " .. at or "" end
+$ local function scale_of(rows, i, step)
+$   return plan.scaled and ",\n                    " .. layout.scale(rows, i, step) or ""
+$ end
 /* A key block that starts here: none of its rows is widened yet. */
 static inline void widen_begin(scratch *w, int32_t base) {
     w->has_k = w->has_v = (widened){base, base, base - 1};
@@ -43,7 +45,7 @@ $ end
     widened *has = &w->has_k;
     if (has->first > has->last) has->first = first, has->last = first - 1;
     for (; has->first > first; has->first--)
-        widen_k_row(w->k + (has->first - 1 - has->base) * D, ${layout.k_at("k", "(has->first - 1)", "ldk")}${scale_of("w->k_scales[(has->first - 1) * w->k_scale_step]")});
+        widen_k_row(w->k + (has->first - 1 - has->base) * D, ${layout.k_at("k", "(has->first - 1)", "ldk")}${scale_of("w->k_scales", "(has->first - 1)", "w->k_scale_step")});
     w->k_rows = k, w->k_step = ldk, w->k_first = first;
     return w->k + (first - has->base) * D;
 }
@@ -55,7 +57,7 @@ static ATTN_INLINE void widen_k(scratch *w, int32_t n) {
     for (int32_t key = has->last + 1; key <= last; key++) {
         for (int d = 0; d < D; d += ${plan.type.k.line})
             ATTN_PREFETCH_L1(${layout.ahead("w->k_rows", "(key + " .. plan.widen_ahead .. ")", "w->k_step")} + d * sizeof(${plan.type.k.c}));
-        widen_k_row(w->k + (key - has->base) * D, ${layout.k_at("w->k_rows", "key", "w->k_step")}${scale_of("w->k_scales[key * w->k_scale_step]")});
+        widen_k_row(w->k + (key - has->base) * D, ${layout.k_at("w->k_rows", "key", "w->k_step")}${scale_of("w->k_scales", "key", "w->k_scale_step")});
     }
     has->last = max32(has->last, last);
 }
@@ -84,13 +86,13 @@ $ end
 static void widen_v(const item *x, ${plan.scaled and "const tile *t, " or ""}scratch *w, ${layout.rows(plan.type.v.c)}v,${plan.scaled and "\n                    " or " "}int32_t first, int32_t last) {
     const ptrdiff_t ldv = ${layout.v_step("x->args->v.")};
 $ if plan.scaled then
-    const float *scale = v_scales(x, t->head[0], 0);
+    ${layout.scales}scale = v_scales(x, t->head[0], 0);
     const ptrdiff_t step = ${layout.scale_step("x->args->v_scale.")};
 $ end
     widened *has = &w->has_v;
     if (has->first > has->last) has->first = first, has->last = first - 1;
     for (; has->first > first; has->first--)
-        widen_v_row(w->v + (has->first - 1 - has->base) * DVP, ${layout.v_at("v", "(has->first - 1)", "ldv")}${scale_of("scale[(has->first - 1) * step]")});
+        widen_v_row(w->v + (has->first - 1 - has->base) * DVP, ${layout.v_at("v", "(has->first - 1)", "ldv")}${scale_of("scale", "(has->first - 1)", "step")});
     for (; has->last < last; has->last++)
-        widen_v_row(w->v + (has->last + 1 - has->base) * DVP, ${layout.v_at("v", "(has->last + 1)", "ldv")}${scale_of("scale[(has->last + 1) * step]")});
+        widen_v_row(w->v + (has->last + 1 - has->base) * DVP, ${layout.v_at("v", "(has->last + 1)", "ldv")}${scale_of("scale", "(has->last + 1)", "step")});
 }

@@ -4,6 +4,8 @@ $ local engine = hooks("engine/" .. isa.engine .. ".c")
 $ local Q, QT = plan.type.q.suffix, plan.type.q.c
 $ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
 $ local k_step, v_step = layout.k_step("k->"), layout.v_step("v->")
+$ local first, last = "s->first", "s->last" -- rows see all between
+$ if plan.scattered then first, last = "0", "-1" end
 $ local asks = #plan.dots > 0 -- tiles of prefill ask for their own rows
 $ local again = false -- some tile asks for rows twice
 $ for _, dot in ipairs(plan.dots) do again = again or dot.again end
@@ -19,12 +21,11 @@ TURN = ${plan.turn_keys}, /* keys of a turn */
 AHEAD = ${plan.dot_ahead}, /* rows of K and of V that are asked for before their turn */
 $   end
 $ elseif a.section == "members" then
-float *partial;       /* decode: [batch][group][part][row] of m, l and o */
+float *partial;       /* decode: of each item [group][part][row] of m, l and o */
 $   if plan.scattered then
 int32_t *part;        /* decode: [batch][part] which parts an item sees, ascending */
 $   end
 int32_t parts;        /* decode: parts of an item at most */
-int32_t part_rows;    /* decode: query rows of a group at most */
 int32_t span;         /* decode: groups a task takes */
 $ elseif a.section == "code" then
 $   for _, dot in ipairs(plan.dots) do
@@ -40,7 +41,8 @@ typedef struct partial {
 
 /* slot: which of the item's parts. */
 static partial partial_of(const call *c, int32_t b, int32_t g, int32_t slot, int32_t row) {
-    const int64_t i = (((int64_t)b * GROUPS + g) * c->parts + slot) * c->part_rows + row;
+    const share *s = &c->share[b];
+    const int64_t i = s->before + ((int64_t)g * s->parts + slot) * s->rows + row;
     float *p = c->partial + i * (DVP + 16);
     return (partial){p + DVP, p + DVP + 1, p};
 }
@@ -159,7 +161,7 @@ $ if plan.widen then
         values rows = {w->v, 1, DVP, DVP, (int32_t)at};
 $   if plan.latent then
         /* Keys and values are the same rows: once widened they serve as both. */
-        if (${layout.first("v")} == ${layout.first("k")} && ${layout.v_step("x->args->v.")} == ${layout.k_step("x->args->k.")})
+        if (${layout.one("v", "k")} && ${layout.v_step("x->args->v.")} == ${layout.k_step("x->args->k.")})
             rows = (values){w->k, 1, D, D, (int32_t)at};
 $   end
         widen_begin(w, (int32_t)at);
@@ -215,8 +217,11 @@ static lines lines_ahead(const call *c, const item *x, const pace *p, const tile
         if (g >= GROUPS) g = 0, b++;
         if (b == c->args->batch) b = x->b; /* nothing comes: of no use, but no harm */
     }
-    ${KR}k0 = ${layout.k_rows("k->", "b", "key_head(g * GROUP)")};
-    ${VR}v0 = ${layout.v_rows("v->", "b", "value_head(g * GROUP)")};
+$ if layout.page and not plan.scattered then
+    const share *s = &c->share[b];
+$ end
+    ${KR}k0 = ${layout.k_rows("k->", "b", "key_head(g * GROUP)", "c->args", first, last)};
+    ${VR}v0 = ${layout.v_rows("v->", "b", "value_head(g * GROUP)", "c->args", first, last)};
     const lines tokens = {${layout.ahead("k0", "key", k_step)}, ${layout.ahead("v0", "key", v_step)},
                           ${k_step}, ${v_step}};
     if (c->span == 1) return tokens;
@@ -231,6 +236,14 @@ static int64_t run_length(const pace *p, const tile *t, int64_t at, int32_t k1) 
     const int64_t end = ((int64_t)t->last / p->turn + 1) * p->turn;
     int64_t rest = end - p->ahead - at;
     if (rest <= 0) rest = end - p->turn - at;
+$ if layout.page then
+    /* What is asked for lies in one page; past the last key wherever it may. */
+    if (at + p->ahead < end) rest = min64(rest, page_rest(at + p->ahead));
+$   if again then
+    rest = min64(rest, page_rest(at + p->turn));
+$   end
+    if (rest < p->turn) rest = p->turn;
+$ end
     rest = rest / p->turn * p->turn;
     return rest > 0 ? min64(rest, k1 - at + 1) : k1 - at + 1;
 }
@@ -254,8 +267,8 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     ${KR}k[TILES];
     ${VR}v[TILES];
     for (int32_t i = 0; i < count; i++) {
-        k[i] = ${layout.k_rows("kv->", "b", "key_head((g0 + i) * GROUP)")};
-        v[i] = ${layout.v_rows("vv->", "b", "value_head((g0 + i) * GROUP)")};
+        k[i] = ${layout.k_rows("kv->", "b", "key_head((g0 + i) * GROUP)", "c->args", first, last)};
+        v[i] = ${layout.v_rows("vv->", "b", "value_head((g0 + i) * GROUP)", "c->args", first, last)};
     }
 
     ${engine.begin()}
@@ -336,14 +349,26 @@ const uint64_t decode = attn_times(items * GROUPS, parts);
 $ elseif a.section == "places" then
 /* Never less than a shorter call needs: a decode run's partial results come with any. */
 const int32_t few = min32(e->q_len, DECODE_Q);
-c->part_rows = few * GROUP;
 c->parts = most_parts(few, e->kv_len_max);
 $   if plan.scattered then
 c->part = attn_carve(base, &bytes, attn_times(items * (uint64_t)c->parts, sizeof(int32_t)));
 $   end
-const uint64_t rows = attn_times(items * GROUPS * (uint64_t)c->part_rows, (uint64_t)c->parts);
+const uint64_t fewest = items * (uint64_t)few < all ? items * (uint64_t)few : all;
+const uint64_t rows = attn_times(fewest * HEADS, (uint64_t)c->parts);
 const uint64_t partials = attn_times(rows, (DVP + 16) * sizeof(float));
 $ elseif a.section == "runner" then
+/* Each item's partial results lie after the others'. */
+static void place_partials(const call *c) {
+    int64_t before = 0;
+    for (int32_t b = 0; b < c->args->batch; b++) {
+        share *s = &c->share[b];
+        if (!s->decode) continue;
+        s->before = before;
+        s->rows = item_of(c, b).rows * GROUP;
+        before += (int64_t)GROUPS * s->parts * s->rows;
+    }
+}
+
 /* Groups a task, few enough to keep the threads busy. */
 static int32_t decode_span(int64_t parts, int threads) {
     int32_t span = min32(GROUPS, TILES);
@@ -356,6 +381,7 @@ static int32_t decode_span(int64_t parts, int threads) {
 static void run_decode(call *c) {
     const attn_args *args = c->args;
     const int threads = max32(1, args->threads);
+    place_partials(c);
     const bool by_token = ${layout.head_step("args->k.")} < ${layout.k_step("args->k.")};
     c->span = by_token ? decode_span(number_tasks(c, (weights){.part = 1}), threads) : 1;
     const int32_t sets = (GROUPS + c->span - 1) / c->span;

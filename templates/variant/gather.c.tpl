@@ -44,7 +44,7 @@ $ else
     const ${QT} *q = query_row(x, h, i);
 $ end
 $ if plan.scaled then
-    const float *ks = k_scales(x, h, lo), *vs = v_scales(x, h, lo);
+    ${layout.scales}ks = k_scales(x, h, lo), ${layout.scales_too}vs = v_scales(x, h, lo);
     const ptrdiff_t ks_step = ${layout.scale_step("args->k_scale.")}, vs_step = ${layout.scale_step("args->v_scale.")};
 $ end
     ${KR}k0 = ${layout.k_from("k", "lo", "ldk")};
@@ -133,7 +133,7 @@ $ end
     /* Keys past the last one repeat it, with P = 0. */
 $ for j = 0, G - 1 do
     const ${VT} *v${j} = ${layout.v_at("v", "(lo + min32(" .. j .. ", n - 1))", "ldv")};
-    const vf p${j} = vf_set1(s[${j}] * inv${plan.scaled and " * vs[min32(" .. j .. ", n - 1) * vs_step]" or ""});
+    const vf p${j} = vf_set1(s[${j}] * inv${plan.scaled and " * " .. layout.scale("vs", "min32(" .. j .. ", n - 1)", "vs_step") or ""});
 $ end
     ${OT} *to = output_row(x, h, i);
 $ local whole = plan.dv_whole
@@ -183,8 +183,8 @@ static int32_t item_of_row(const attn_args *args, int64_t row) {
 static void gather_rows(const call *c, scratch *w, int32_t b, int32_t h, int32_t from, int32_t to) {
     const attn_args *args = c->args;
     const item x = item_of(c, b);
-    ${KR}k = ${layout.k_rows("args->k.", "b", "key_head(h)")};
-    ${VR}v = ${layout.v_rows("args->v.", "b", "value_head(h)")};
+    ${KR}k = ${layout.k_rows("args->k.", "b", "key_head(h)", "args")};
+    ${VR}v = ${layout.v_rows("args->v.", "b", "value_head(h)", "args")};
     for (int32_t i = from; i < min32(to, x.rows); i++) gather_row(&x, w, h, i, k, v);
 }
 
@@ -204,7 +204,8 @@ static void gather_task(void *ctx, int64_t task, int worker) {
     }
 }
 $ elseif a.section == "tasks" then
-return attn_times(HEADS, (uint64_t)gather_chunks((int64_t)items * e->q_len));
+(void)items;
+return attn_times(HEADS, (uint64_t)gather_chunks((int64_t)rows));
 $ elseif a.section == "run" then
 const int64_t chunks = gather_chunks(rows_before(args, args->batch));
 attn_parallel(team, HEADS * chunks, gather_task, &c);

@@ -4,6 +4,7 @@ $ local engine = hooks("engine/" .. isa.engine .. ".c")
 $ local VT = plan.type.v.c
 $ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
 $ local v_step = layout.v_step("args->v.")
+$ local first, last = plan.scattered and "0" or "first", plan.scattered and "-1" or "last" -- rows see all between
 $ if a.section == "members" then
 bool whole;           /* V is packed before anything else, not key chunk by key chunk */
 float *packed;        /* V: of each item [value head][key block][column panel][key][column], */
@@ -33,7 +34,7 @@ static inline int32_t query_blocks(const call *c, int32_t rows) {
 /* The block-th of the key blocks that an item has packed. */
 static float *packed_block(const call *c, int32_t b, int32_t hv, int32_t block) {
     const share *s = &c->share[b];
-    return c->packed + (s->packed + (int64_t)hv * s->blocks + block) * BK * DVP;
+    return c->packed + (s->before + (int64_t)hv * s->blocks + block) * BK * DVP;
 }
 
 /* Packs the values of the keys first..n - 1 of the key block at k0 into column panels; columns past
@@ -41,16 +42,22 @@ static float *packed_block(const call *c, int32_t b, int32_t hv, int32_t block) 
 static void pack_values(const call *c, int32_t b, int32_t hv, int32_t k0, int32_t first, int32_t n,
                         float *to) {
     const attn_view *v = &c->args->v;
+$ local rows = layout.v_rows("v->", "b", "hv", "c->args")
+$ if layout.page then
+    ${VR}rows = ${rows};
+    const int32_t last = k0 + n - 1;
+$   rows = "rows"
+$ end
     const ${VT} *row =
-        ${layout.v_at(layout.v_rows("v->", "b", "hv"), "(int64_t)(k0 + first)", layout.v_step("v->"))};
+        ${layout.v_at(rows, "(int64_t)(k0 + first)", layout.v_step("v->"))};
 $ if plan.scaled then
     const attn_scales *scales = &c->args->v_scale;
-    const float *scale =
-        ${layout.scale_at("scales->", "b", "hv", "(k0 + first)")};
+    ${layout.scales}scale =
+        ${layout.scale_at("scales->", "b", "hv", "(k0 + first)", "c->args")};
 $ end
-    for (int32_t key = first; key < n; key++, ${layout.v_next("row", "k0 + key", layout.v_step("v->"))}) {
+    for (int32_t key = first; key < n; key++, ${layout.v_next("row", "k0 + key", layout.v_step("v->"), "rows", "last")}) {
 $ if plan.scaled then
-        const vf factor = vf_set1(scale[(key - first) * ${layout.scale_step("scales->")}]);
+        const vf factor = vf_set1(${layout.scale("scale", "(key - first)", layout.scale_step("scales->"))});
 $ end
         ${engine.pack_v("row", "to", "key")}
     }
@@ -153,8 +160,8 @@ static void block_run(const item *x, const query_block *q, scratch *w, int32_t f
                       const packed_blocks *packed) {
     const attn_args *args = x->args;
     const int32_t b = x->b, h = q->head;
-    ${KR}k = ${layout.k_rows("args->k.", "b", "key_head(h)")};
-    ${VR}v = ${layout.v_rows("args->v.", "b", "value_head(h)")};
+    ${KR}k = ${layout.k_rows("args->k.", "b", "key_head(h)", "args", first, last)};
+    ${VR}v = ${layout.v_rows("args->v.", "b", "value_head(h)", "args")};
     for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
 $ if plan.scattered then
         block = next_block(q->t, q->count, block, last);
@@ -284,8 +291,10 @@ $ end
     ${engine.finish()}
 }
 $ elseif a.section == "tasks" then
-const uint64_t tiles = (uint64_t)tiles_of(e->q_len); /* few rows may run as tiles too */
-const uint64_t prefill = attn_times(items * HEADS, tiles);
+/* Few rows may run as tiles too. A last tile of an item may be narrow. */
+const uint64_t longest = attn_times(items, (uint64_t)tiles_of(e->q_len));
+const uint64_t tiles = longest < rows / ROWS + items ? longest : rows / ROWS + items;
+const uint64_t prefill = attn_times(HEADS, tiles);
 return decode > prefill ? decode : prefill;
 $ elseif a.section == "places" then
 c->blocks = attn_runs(most_keys(e->q_len, e->kv_len_max), e->kv_len_max, BK);
@@ -294,7 +303,9 @@ const uint64_t blocks = attn_times(items * VALUE_HEADS, (uint64_t)c->blocks);
 c->seen = attn_carve(base, &bytes, e->q_len > DECODE_Q ? blocks : 0);
 $   end
 const uint64_t keys = (uint64_t)c->blocks * BK; /* whole blocks */
-const uint64_t panels = attn_times(items * VALUE_HEADS, attn_times(keys, DVP * sizeof(float)));
+const uint64_t most = all / (DECODE_Q + 1), packing = most < items ? most : items; /* items */
+const uint64_t heads = packing * VALUE_HEADS;
+const uint64_t panels = attn_times(heads, attn_times(keys, DVP * sizeof(float)));
 /* All is packed where that takes no more room than key chunks do, or than PACK_MOST. */
 const uint64_t chunks = attn_times(threads < tasks ? threads : tasks, sizeof(chunk_space));
 const uint64_t room = chunks > PACK_MOST ? chunks : PACK_MOST;
@@ -307,7 +318,7 @@ $ elseif a.section == "runner" then
 static bool place_packed(call *c) {
     int64_t blocks = 0;
     for (int32_t b = 0; b < c->args->batch; b++) {
-        c->share[b].packed = blocks;
+        c->share[b].before = blocks;
         blocks += c->share[b].blocks * (int64_t)VALUE_HEADS;
     }
     return (uint64_t)blocks * BK * DVP * sizeof(float) <= c->room;

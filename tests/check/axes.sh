@@ -85,8 +85,8 @@ touched "a storage type" 2
 
 # `rows` of this layout say which key they are counted from.
 mark
-sed -i 's/ATTN_FIELD_ENUM(layout, .*"dense/&|chunked/' runtime/spec_fields.def
-sed -i 's/ATTN_LAYOUT_DENSE }/ATTN_LAYOUT_DENSE, ATTN_LAYOUT_CHUNKED }/' runtime/attn.h
+sed -i 's/ATTN_FIELD_ENUM(layout, .*"dense|paged/&|chunked/' runtime/spec_fields.def
+sed -i 's/ATTN_LAYOUT_PAGED }/ATTN_LAYOUT_PAGED, ATTN_LAYOUT_CHUNKED }/' runtime/attn.h
 before runtime/layout.c '/* In the order of attn_layout. */' <<'T'
 static int64_t chunked_place(int64_t key) {
     return key + key / 16;
@@ -138,6 +138,7 @@ $   body("from", "end", "&here")
     }
 $ end
 $ return {
+$   page = false,
 $   declare = declare,
 $   rows = function() return "key_rows " end,
 $   q_at = row_at("const " .. plan.type.q.c),
@@ -148,6 +149,9 @@ $   k_from = function(rows, key) return "{" .. rows .. ".at, " .. rows .. ".key 
 $   k_at = key_at,
 $   v_at = key_at,
 $   first = function(rows) return rows .. ".at" end,
+$   one = function(v, k) return v .. ".at == " .. k .. ".at" end,
+$   block = function(type) return "const " .. type .. " *" end,
+$   block_at = key_at,
 $   ahead = function(rows, key, step) return "beyond(" .. rows .. ", " .. key .. ", " .. step .. ")" end,
 $   beside = function(row, n, step) return row .. " + " .. n .. " * " .. step end,
 $   v_next = function(row, key, step) return row .. " += gap(" .. key .. ") * " .. step end,

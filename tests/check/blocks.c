@@ -1,7 +1,7 @@
 /* Products of rows with a matrix in blocks, GENERATED: random blocks and extreme ones, packed by
  * pack, against sums in double over the values of quant.h, and the same bits for any number of
- * rows. TYPE: the matrix's; gemm: the product, of floats or of what INTEGERS makes of them. The bound is that of the contract for weights of
- * layers. */
+ * rows. TYPE: the matrix's; gemm: the product, of floats or of what INTEGERS makes of them. The
+ * bound is that of the contract for weights of layers. */
 #include GENERATED
 
 #include "quant.h"

@@ -90,6 +90,7 @@ static void put_heads(writer *w, int kind, int32_t *whole) {
     if (!is_shared(kind)) return;
     buf_puts(&w->b, "key=shared;");
     if (chance(w, 50)) put(w, "v_head_dim", pick(w, 5, 24));
+    if (chance(w, 30)) CHOOSE(w, "latent_eps", "1e-5", "0.25");
 }
 
 /* Expressions, which see positions of queries only where a layer numbers them. */
@@ -149,6 +150,7 @@ static void put_mixture(writer *w) {
     const int bias = pick(w, 0, router == 1 ? 1 : 2);
     buf_printf(&w->b, "router_bias=%s;", bias == 0 ? "none" : bias == 1 ? "logits" : "selection");
     if (router != 1) maybe(w, "norm_topk");
+    if (chance(w, 25)) buf_puts(&w->b, "router_input=true;");
     if (chance(w, 50)) put(w, "shared_experts", pick(w, 1, 2)), maybe(w, "shared_gate");
     const bool grouped = router != 1 && experts % 4 == 0 && chance(w, 60);
     if (grouped) buf_printf(&w->b, "groups=%d;group_top=%d;", experts / 2, experts / 4);
@@ -199,6 +201,7 @@ static void put_biases(writer *w) {
     maybe(w, "v_bias");
     maybe(w, "o_bias");
     put_qk_norm(w);
+    if (chance(w, 30)) CHOOSE(w, "o_gate", "head", "channel");
 }
 
 static void put_rope(writer *w, int32_t whole) {
@@ -239,6 +242,7 @@ static void put_weight_type(writer *w, int kind, int turn) {
     static const char *const rest[] = {"f32", "bf16"};
     const int32_t type = ATTN_WEIGHT_BF16 + turn % ((int)ATTN_WEIGHT_COUNT - ATTN_WEIGHT_BF16);
     buf_printf(&w->b, "weight_type=%s;", attn_weight_get(type).name);
+    if (is_regular(kind) && turn % 3 == 1) buf_puts(&w->b, "weight_types=q_proj=bf16, o_proj=f16;");
     if (!is_regular(kind) && turn % 4 > 1) buf_printf(&w->b, "weight_rest=%s;", rest[turn / 4 % 2]);
 }
 
@@ -269,6 +273,9 @@ const char *layer_fields(arena *a, uint64_t seed, int index) {
     put_widths(&w, kind);
     put_norms(&w, index % 7 == 3);
     if (is_regular(kind)) put_biases(&w);
+    if (is_regular(kind) && !is_cross(kind) && kind != FULL_KV && chance(&w, 30))
+        buf_printf(&w.b, "q_growth=0.4;q_growth_every=%d;q_growth_offset=%d;", pick(&w, 1, 9),
+                   pick(&w, 0, 1));
     put_rope(&w, whole);
     if (index % 3 == 2) put_weight_type(&w, kind, index / 3);
     return w.b.data;

@@ -58,6 +58,7 @@ property_options property_defaults(void);
 int property_sweep(const property_options *o);      /* rules 5 to 10 of CONTRACT.md */
 int property_statuses(const property_options *o);   /* every attn_status */
 int property_stores(const property_options *o);     /* attn_store_rows, and scales */
+int property_tables(const property_options *o);     /* page tables */
 int property_sums(const property_options *o);       /* rule 8 over many keys */
 int property_workspaces(const property_options *o); /* planned and generated figures agree */
 int property_mutations(const property_options *o);  /* a changed kernel must be noticed */

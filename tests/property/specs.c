@@ -73,6 +73,12 @@ const property_spec property_specs[] = {
     {"i8_f16_flex_cross", "op=segment_cross;backend=flex;heads=2;head_dim=24;lookback=90;type=f16;o_type=f32;kv_type=i8;dot=f32", 0, 0, 0, 0},
 
     /* mla */
+    {"paged_gqa4", "heads=8;kv_heads=2;head_dim=40;v_dim=24;layout=paged;page=16", 0, 0, 0, 0},
+    {"paged_bf16_window", "op=sliding_self;heads=3;head_dim=33;window=70;kv_type=bf16;layout=paged;page=32", 0, 0, 0, 0},
+    {"paged_i16_sinks", "heads=4;kv_heads=1;head_dim=24;kv_type=i8;rotate=true;sinks=true;layout=paged;page=16", 0, 0, 0, 0},
+    {"paged_cross3", "op=segment_cross;heads=4;kv_heads=2;head_dim=20;lookback=3;type=bf16;kv_type=i8;dot=f32;layout=paged;page=16", 0, 0, 0, 0},
+    {"paged_cross100", "op=segment_cross;heads=2;head_dim=24;lookback=100;layout=paged", 0, 0, 0, 0},
+    {"paged_mla_shared", "form=mla;key=shared;heads=5;retr_dim=8;kv_comp_dim=24;scale=0.2;backend=flex;mask=k <= q and q - k <= 200;layout=paged;page=32", 0, 0, 0, 0},
     {"mla_full", "form=mla;heads=4;head_dim=16;retr_dim=16;kv_comp_dim=32", 0, 0, 0, 0},
     {"mla_full_shared", "form=mla;key=shared;heads=5;head_dim=32;retr_dim=8;kv_comp_dim=64;"
                         "scale=0.15", 0, 0, 0, 0},

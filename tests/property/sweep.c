@@ -1,5 +1,6 @@
 /* sweep.c - every spec at many random problems: rule 8 of runtime/CONTRACT.md against the oracle,
- * and the same bits at any thread count, layout, batch and position in the batch. */
+ * and the same bits at any thread count, layout, batch and position in the batch; of keys in pages
+ * also those of the dense kernel. */
 #define _DEFAULT_SOURCE
 #include "plan/isa.h"
 #include "caller_mode.h"
@@ -29,6 +30,9 @@ typedef struct sweep {
     arena *a;
     kernel_spec *kernels;
     built *libs;
+    kernel_spec *twins; /* those with pages as dense ones, */
+    built *twin_libs;
+    int *twin;            /* by kernel; -1: none */
     const tune_set *tune; /* null: the plan's own choices */
     int *row;             /* kernel -> property_specs */
     shared_state *state;
@@ -44,6 +48,9 @@ typedef struct trial {
     const plan *planned; /* by the generator; null: what runs was changed since */
     const call *c;
     rng *r;
+    const kernel_spec *twin; /* null: none */
+    const built *twin_lib;
+    int isa;
 } trial;
 
 property_options property_defaults(void) {
@@ -59,9 +66,9 @@ property_options property_defaults(void) {
 /* --- Against the oracle --- */
 
 static const char *row_text(arena *a, const call *c, size_t row, const char *what) {
-    size_t q_len = (size_t)c->q_len, heads = (size_t)c->spec->core.heads;
-    return arena_printf(a, "row b=%zu h=%zu i=%zu: %s", row / q_len / heads, row / q_len % heads,
-                        row % q_len, what);
+    size_t rows = (size_t)call_q_rows(c), heads = (size_t)c->spec->core.heads;
+    return arena_printf(a, "row b=%zu h=%zu i=%zu: %s", row / rows / heads, row / rows % heads,
+                        row % rows, what);
 }
 
 /* Error as a fraction of its bound; infinite where got is no number. */
@@ -111,25 +118,42 @@ static bool same_number(float x, float y) {
     return memcmp(&x, &y, sizeof x) == 0 || (isnan(x) && isnan(y));
 }
 
-/* Where got differs from want's items from item `b` on; -1: nowhere. */
-static long difference(const float *got, const float *want, size_t count, size_t offset) {
+/* Where the first `count` numbers differ; -1: nowhere. */
+static long difference(const float *got, const float *want, size_t count) {
     for (size_t i = 0; i < count; i++)
-        if (!same_number(got[i], want[offset + i])) return (long)i;
+        if (!same_number(got[i], want[i])) return (long)i;
     return -1;
 }
 
-static const char *compare_bits(arena *a, const call *c, const outcome *want, const outcome *got,
-                                size_t item) {
-    size_t o = call_o_size(c), rows = call_rows(c);
-    long at = difference(got->o, want->o, o, item * o);
+/* Rows of `got` from one on against rows of `want`. */
+static const char *compare_rows(arena *a, const call *c, const outcome *want, size_t want_row,
+                                const outcome *got, size_t got_row, size_t rows) {
+    const size_t width = (size_t)call_v_dim(c);
+    const float *x = got->o + got_row * width, *y = want->o + want_row * width;
+    long at = difference(x, y, rows * width);
     if (at >= 0)
-        return arena_printf(a, "o element %ld: %.9g, and %.9g in the first run", at,
-                            (double)got->o[at], (double)want->o[item * o + (size_t)at]);
+        return arena_printf(a, "o element %ld from row %zu: %.9g, and %.9g in the first run", at,
+                            got_row, (double)x[at], (double)y[at]);
     if (!got->lse || !want->lse) return NULL;
-    at = difference(got->lse, want->lse, rows, item * rows);
+    x = got->lse + got_row, y = want->lse + want_row;
+    at = difference(x, y, rows);
     if (at < 0) return NULL;
-    return arena_printf(a, "lse element %ld: %.9g, and %.9g in the first run", at,
-                        (double)got->lse[at], (double)want->lse[item * rows + (size_t)at]);
+    return arena_printf(a, "lse element %ld from row %zu: %.9g, and %.9g in the first run", at,
+                        got_row, (double)x[at], (double)y[at]);
+}
+
+static const char *compare_bits(arena *a, const call *c, const outcome *want, const outcome *got) {
+    return compare_rows(a, c, want, 0, got, 0, call_rows(c));
+}
+
+/* An item alone against what it was among others, head by head. */
+static const char *compare_item(arena *a, const call *c, const outcome *want, const call *item,
+                                const outcome *got, int32_t b) {
+    const char *why = NULL;
+    for (int32_t h = 0; h < c->spec->core.heads && !why; h++)
+        why = compare_rows(a, c, want, call_row(c, b, h, 0), got, call_row(item, 0, h, 0),
+                           (size_t)item->q_len);
+    return why;
 }
 
 /* --- One problem --- */
@@ -152,7 +176,7 @@ static bool ran(trial *t, const char *what, const outcome *out) {
 static void rerun(trial *t, const outcome *first, const char *what, const placement *p) {
     outcome again = call_run(t->a, t->lib, t->plan, t->c, p);
     if (!ran(t, what, &again)) return;
-    const char *why = compare_bits(t->a, t->c, first, &again, 0);
+    const char *why = compare_bits(t->a, t->c, first, &again);
     if (why) fail(t, what, why);
 }
 
@@ -188,8 +212,27 @@ static void rerun_in_mode(trial *t, const outcome *first, const placement *p) {
     if (!of.same) fail(t, what, "the mode or flags of a pool's thread changed");
     if (!caller_mode_leave(mode)) fail(t, what, "the caller's mode or flags changed");
     if (!ran(t, what, &again)) return;
-    const char *why = compare_bits(t->a, t->c, first, &again, 0);
+    const char *why = compare_bits(t->a, t->c, first, &again);
     if (why) fail(t, what, why);
+}
+
+/* Where keys lie changes no bit. */
+static void run_twin(trial *t, const outcome *first, const placement *p) {
+    const char *why;
+    if (!t->twin) return;
+    call dense = *t->c;
+    dense.spec = t->twin;
+    const kernel_lib *lib = t->twin_lib->lib;
+    attn_plan *plan = lib ? build_plan(t->a, lib, t->twin, t->isa, 0, &why) : NULL;
+    if (!plan) {
+        fail(t, "the dense kernel", lib ? why : t->twin_lib->error);
+        return;
+    }
+    outcome again = call_run(t->a, lib, plan, &dense, p);
+    lib->plan_destroy(plan);
+    if (!ran(t, "the dense kernel", &again)) return;
+    why = compare_bits(t->a, t->c, first, &again);
+    if (why) fail(t, "the dense kernel", why);
 }
 
 static void run_items(trial *t, const outcome *first) {
@@ -200,7 +243,7 @@ static void run_items(trial *t, const outcome *first) {
         outcome alone = call_run(t->a, t->lib, t->plan, &item, &p);
         const char *what = arena_printf(t->a, "item %d alone, Lk %d", b, item.kv_len_max);
         if (!ran(t, what, &alone)) continue;
-        const char *why = compare_bits(t->a, &item, first, &alone, (size_t)b);
+        const char *why = compare_item(t->a, t->c, first, &item, &alone, b);
         if (why) fail(t, what, why);
     }
 }
@@ -221,10 +264,14 @@ static void check_planned(trial *t, const attn_extent *e) {
 /* Smaller extents never need more workspace. */
 static void check_workspace(trial *t) {
     const call *c = t->c;
-    attn_extent large = {sizeof large, c->batch, c->q_len, c->kv_len_max, 2};
-    attn_extent small = {sizeof small, rng_int(t->r, 0, c->batch), rng_int(t->r, 0, c->q_len),
-                         rng_int(t->r, 0, c->kv_len_max), rng_int(t->r, 0, 2)};
-    const attn_extent longest = {sizeof longest, 1, rng_int(t->r, 1, 4096), INT32_MAX, 1};
+    attn_extent large = {sizeof large, c->batch, c->q_len, c->kv_len_max, 2, 0};
+    attn_extent small = {sizeof small,
+                         rng_int(t->r, 0, c->batch),
+                         rng_int(t->r, 0, c->q_len),
+                         rng_int(t->r, 0, c->kv_len_max),
+                         rng_int(t->r, 0, 2),
+                         0};
+    const attn_extent longest = {sizeof longest, 1, rng_int(t->r, 1, 4096), INT32_MAX, 1, 0};
     size_t need = 0, less = 0;
     t->lib->workspace(t->plan, &large, &need);
     t->lib->workspace(t->plan, &small, &less);
@@ -269,6 +316,7 @@ static void run_trial(trial *t, const oracle *want) {
     rerun(t, &first, "two threads", &here);
     there.no_lse = rng_chance(t->r, 30);
     rerun_in_mode(t, &first, &there);
+    run_twin(t, &first, &there);
     run_items(t, &first);
     check_workspace(t);
     if (rng_chance(t->r, 40)) run_parts(t, want, &first);
@@ -296,6 +344,7 @@ static void describe(const sweep *s, shared_state *state, const property_spec *r
 static void run_on(trial t, int isa, uint32_t flags, const oracle *want) {
     const char *why;
     t.plan = build_plan(t.a, t.lib, t.c->spec, isa, flags, &why);
+    t.isa = isa;
     if (!t.plan) {
         fail(&t, "plan", why);
         return;
@@ -330,6 +379,8 @@ static void run_problem(const sweep *s, int kernel, int index, shared_state *sta
                   tune_find(s->tune, c.spec->name, (attn_isa)isa), &planned);
         const plan *as_made = s->o->build.edit ? NULL : &planned;
         trial t = {a, state, row, s->libs[kernel].lib, NULL, as_made, &c, &own};
+        const int twin = s->twin[kernel];
+        if (twin >= 0) t.twin = &s->twins[twin], t.twin_lib = &s->twin_libs[twin];
         describe(s, state, row, index, isa_table[isa].name, text);
         run_on(t, isa, 0, &want);
         if (isa == ATTN_ISA_PORTABLE && index % 8 < 6) run_on(t, isa, ATTN_REFERENCE, &want);
@@ -392,6 +443,22 @@ static int report(const sweep *s, int kernels) {
     return (int)all.failures;
 }
 
+/* The dense kernels of those with pages, where both are as the plan has them. */
+static void build_twins(sweep *s, int kernels, const build_options *build) {
+    int twins = 0;
+    for (int i = 0; i < kernels; i++) {
+        s->twin[i] = -1;
+        if (s->kernels[i].core.layout != ATTN_LAYOUT_PAGED || s->tune || build->edit) continue;
+        kernel_spec *k = &s->twins[twins];
+        *k = s->kernels[i];
+        k->core.layout = ATTN_LAYOUT_DENSE;
+        k->core.page = 0;
+        attn_spec_format(&k->core, k->name);
+        s->twin[i] = twins++;
+    }
+    build_kernels(s->a, s->twins, twins, build, s->twin_libs);
+}
+
 int property_sweep(const property_options *o) {
     arena *a = arena_new();
     size_t n = (size_t)property_spec_count;
@@ -399,6 +466,9 @@ int property_sweep(const property_options *o) {
     s.kernels = arena_alloc(a, n * sizeof *s.kernels);
     s.libs = arena_alloc(a, n * sizeof *s.libs);
     s.row = arena_alloc(a, n * sizeof *s.row);
+    s.twins = arena_alloc(a, n * sizeof *s.twins);
+    s.twin_libs = arena_alloc(a, n * sizeof *s.twin_libs);
+    s.twin = arena_alloc(a, n * sizeof *s.twin);
     s.state = pool_shared(n * sizeof *s.state);
     int kernels = 0;
     for (int i = 0; i < property_spec_count; i++) {
@@ -419,6 +489,7 @@ int property_sweep(const property_options *o) {
     for (int i = 0; o->tuned && i < PLAN_PARAMS; i++)
         printf("tuned: %s differs in %ld kernels\n", plan_params[i].name, changed[i]);
     build_kernels(a, s.kernels, kernels, &build, s.libs);
+    build_twins(&s, kernels, &build);
     pool_result *results = arena_alloc(a, n * sizeof *results);
     pool_run(a, kernels, 0, 900, sweep_job, &s, results, sweep_done);
     int failures = report(&s, kernels);

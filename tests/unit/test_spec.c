@@ -170,6 +170,7 @@ Test(spec, layer_names_tell_every_field) {
     OTHER(s.norm_place = ATTN_NORM_PLACE_BRANCH);
     OTHER(s.norm_bare = 1);
     OTHER(s.residual_scale = 0.5f);
+    OTHER(s.skip_norm1 = 1);
     OTHER(s.residual = ATTN_RESIDUAL_PARALLEL);
     OTHER(s.residual = ATTN_RESIDUAL_PARALLEL; s.shared_norm = 1);
     OTHER(s.q_bias = 0);
@@ -182,6 +183,11 @@ Test(spec, layer_names_tell_every_field) {
     OTHER(s.qk_norm = 1; s.qk_norm_place = ATTN_QK_NORM_PLACE_AFTER);
     OTHER(s.qk_norm = 1; s.qk_norm_weights = ATTN_QK_NORM_WEIGHTS_HEADS);
     OTHER(s.qk_norm = 1; s.qk_norm_weights = ATTN_QK_NORM_WEIGHTS_NONE);
+    OTHER(s.q_growth = 0.1f; s.q_growth_every = 16);
+    OTHER(s.q_growth = 0.1f; s.q_growth_every = 17);
+    OTHER(s.q_growth = 0.1f; s.q_growth_every = 16; s.q_growth_offset = 1);
+    OTHER(s.o_gate = ATTN_O_GATE_HEAD);
+    OTHER(s.o_gate = ATTN_O_GATE_CHANNEL);
     OTHER(s.rope = ATTN_ROPE_HALF);
     OTHER(s.rope_dim = 32);
     OTHER(s.rope_base = 5e5f);
@@ -211,6 +217,7 @@ Test(spec, layer_names_tell_every_field) {
     OTHER(MIXTURE; s.groups = 4; s.group_top = 3);
     OTHER(MIXTURE; s.shared_experts = 1);
     OTHER(MIXTURE; s.shared_experts = 1; s.shared_gate = 1);
+    OTHER(MIXTURE; s.router_input = 1);
 #undef MIXTURE
     OTHER(s.causal = 0; s.kv_dim = 96; s.rope_scaling = ATTN_ROPE_SCALING_NONE;
           s.rope_factor = ATTN_UNSET_F; s.rope_original = ATTN_UNSET; s.rope = ATTN_ROPE_NONE);
@@ -308,6 +315,16 @@ Test(spec, rules_of_norms_and_residuals) {
             s.residual = ATTN_RESIDUAL_PARALLEL);
     REFUSED("residual_scale", s.residual_scale = 0.5f; s.residual = ATTN_RESIDUAL_NONE;
             s.ffn = ATTN_FFN_NONE);
+    REFUSED("skip_norm1", s.skip_norm1 = 1; s.norm = ATTN_NORM_NONE);
+    REFUSED("skip_norm1", s.skip_norm1 = 1; s.norm_place = ATTN_NORM_PLACE_POST);
+    REFUSED("skip_norm1", s.skip_norm1 = 1; s.residual = ATTN_RESIDUAL_PARALLEL);
+    REFUSED("skip_norm1", s.skip_norm1 = 1; s.ffn = ATTN_FFN_NONE);
+    REFUSED("latent_eps", s.form = ATTN_FORM_MLA; s.head_dim = 16; s.kv_comp_dim = 32;
+            s.retr_dim = 16; s.q_comp_dim = 16; s.latent_eps = 0.5f);
+    REFUSED("q_growth_every", s.q_growth = 0.1f);
+    REFUSED("q_growth_every", s.q_growth_every = 16);
+    REFUSED("q_growth_offset", s.q_growth_offset = 1);
+    REFUSED("q_growth", s.q_growth = 0.1f; s.q_growth_every = 16; s.kv_dim = 64; s.causal = 0);
     REFUSED("qk_norm_kind", s.qk_norm_kind = ATTN_QK_NORM_KIND_LAYERNORM);
     REFUSED("qk_norm_over", s.qk_norm_over = ATTN_QK_NORM_OVER_ALL);
     REFUSED("qk_norm_place", s.qk_norm_place = ATTN_QK_NORM_PLACE_AFTER);
@@ -371,6 +388,7 @@ Test(spec, rules_of_mixtures) {
     REFUSED("group_top", s.group_top = 1);
     REFUSED("shared_experts", s.shared_experts = 1);
     REFUSED("shared_gate", s.shared_gate = 1);
+    REFUSED("router_input", s.router_input = 1);
     REFUSED("experts", s.ffn = ATTN_FFN_EXTERNAL; s.experts = 8);
 #undef REFUSED
 }
@@ -664,4 +682,31 @@ Test(spec, rotated_columns) {
     cr_expect_eq(rotation_of(96, 0, 0).from, 0);
     cr_expect_eq(rotation_of(0, 512, 48).block, 16);
     cr_expect_eq(rotation_of(0, 512, 48).from, 512);
+}
+
+/* What a matrix would be anyway is not said; types of single matrices are part of the name. */
+Test(spec, types_of_single_matrices) {
+    attn_spec s, plain;
+    char name[ATTN_NAME_MAX], other[ATTN_NAME_MAX], text[ATTN_FIELD_TEXT_MAX];
+    const attn_field *f = attn_field_find("weight_types");
+    attn_spec_init(&s);
+    s.level = ATTN_LEVEL_BLOCK, s.heads = 2, s.d_model = 64, s.weight_type = ATTN_WEIGHT_Q4_0;
+    plain = s;
+    s.weight_types[ATTN_MATRIX_V_PROJ] = 1 + ATTN_WEIGHT_Q4_0;
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    cr_assert_eq(attn_spec_resolve(&plain, NULL), ATTN_OK);
+    cr_expect_eq(memcmp(&s, &plain, sizeof s), 0);
+    cr_expect(attn_field_is_default(f, &s) && !attn_field_text(f, &s, text));
+    s.weight_types[ATTN_MATRIX_V_PROJ] = 1 + ATTN_WEIGHT_Q8_0;
+    s.weight_types[ATTN_MATRIX_DOWN_PROJ] = 1 + ATTN_WEIGHT_BF16;
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    attn_spec_format(&s, name);
+    attn_spec_format(&plain, other);
+    cr_expect_str_neq(name, other);
+    cr_expect(attn_field_text(f, &s, text));
+    cr_expect_str_eq(text, "v_proj=q8_0; down_proj=bf16");
+    cr_expect_eq(attn_spec_matrix_type(&s, ATTN_MATRIX_V_PROJ, 64), ATTN_WEIGHT_Q8_0);
+    cr_expect_eq(attn_spec_matrix_type(&s, ATTN_MATRIX_Q_PROJ, 64), ATTN_WEIGHT_Q4_0);
+    s.weight_types[ATTN_MATRIX_V_PROJ] = 1 + ATTN_WEIGHT_COUNT;
+    cr_expect_eq(attn_spec_resolve(&s, NULL), ATTN_E_SPEC);
 }

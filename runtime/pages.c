@@ -1,0 +1,92 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+#include "pages.h"
+
+#include "layout.h"
+#include "op.h"
+
+static int32_t item_keys(const attn_args *a, int32_t b) {
+    return a->kv_len ? a->kv_len[b] : a->kv_len_max;
+}
+
+static attn_page_run row_run(const attn_page_walk *w) {
+    const attn_args *a = w->args;
+    const attn_spec *spec = w->kernel->spec;
+    const int64_t start = a->q_start ? a->q_start[w->b] : 0;
+    const int64_t row = (a->q_begin ? a->q_begin[w->b] : w->b * a->seg_batch) + w->i; /* of seg */
+    const int64_t place = attn_op_of(spec)->segments ? a->seg[row] : start + w->i;
+    const attn_keys keys = attn_op_keys(spec, place, item_keys(a, w->b));
+    if (keys.first > keys.last) return (attn_page_run){0, -1};
+    return (attn_page_run){keys.first / spec->page, keys.last / spec->page};
+}
+
+/* Of two runs that touch, both; else the later one. */
+static attn_page_run join(attn_page_run done, attn_page_run row) {
+    if (row.first > row.last) return done;
+    if (row.first > done.last + 1 || row.last + 1 < done.first) return row;
+    return (attn_page_run){row.first < done.first ? row.first : done.first,
+                           row.last > done.last ? row.last : done.last};
+}
+
+/* The next row, perhaps of the next item; false: there is none. */
+static bool next_row(attn_page_walk *w) {
+    w->done = join(w->done, w->row);
+    for (w->i++; w->b < w->args->batch && w->i >= attn_row_count(w->args, w->b); w->b++)
+        w->i = 0, w->done = (attn_page_run){0, -1};
+    if (w->b >= w->args->batch) return false;
+    w->row = row_run(w);
+    w->at = w->row.first;
+    return true;
+}
+
+attn_page_walk attn_pages_begin(const attn_kernel *kernel, const attn_args *args) {
+    return (attn_page_walk){
+        .kernel = kernel, .args = args, .i = -1, .row.last = -1, .done.last = -1};
+}
+
+bool attn_pages_next(attn_page_walk *w, int32_t *page) {
+    while (w->b < w->args->batch) {
+        if (w->at >= w->done.first && w->at <= w->done.last) w->at = w->done.last + 1;
+        if (w->at <= w->row.last) {
+            *page = (int32_t)w->at++;
+            return true;
+        }
+        if (!next_row(w)) break;
+    }
+    return false;
+}
+
+int32_t attn_page_keys(const attn_page_walk *w, int32_t page) {
+    const int32_t size = w->kernel->spec->page;
+    const int32_t rest = item_keys(w->args, w->b) - page * size;
+    return rest < size ? rest : size;
+}
+
+static attn_status check_table(const attn_why *why, const attn_spec *s, const attn_args *a) {
+    const bool paged = attn_layout_of(s)->paged;
+    if (a->pages && !paged)
+        return attn_refuse(why, ATTN_E_UNUSED,
+                           "pages is given: must be null, as the spec's layout is not paged");
+    if (!paged || a->batch == 0 || a->q_len == 0 || a->kv_len_max == 0) return ATTN_OK;
+    if (!a->pages)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "pages is null: must hold int32, [batch, pages of kv_len_max] = [%d, "
+                           "%d], as the spec's layout is paged",
+                           a->batch, attn_layout_pages(s, a->kv_len_max));
+    return attn_check_range(why, "page_count", a->page_count, INT32_MAX);
+}
+
+attn_status attn_check_pages(const attn_why *why, const attn_kernel *kernel, const attn_args *a) {
+    const attn_spec *spec = kernel->spec;
+    const attn_status status = check_table(why, spec, a);
+    if (status != ATTN_OK || !attn_layout_of(spec)->paged || a->kv_len_max == 0) return status;
+    attn_page_walk walk = attn_pages_begin(kernel, a);
+    for (int32_t n; attn_pages_next(&walk, &n);) {
+        const int32_t page = a->pages[walk.b * a->pages_batch + n];
+        if (page >= 0 && page < a->page_count) continue;
+        return attn_refuse(why, ATTN_E_PAGE,
+                           "pages[%d][%d] is %d: must be from 0 to page_count - 1 = %d, as rows "
+                           "see keys of it",
+                           walk.b, n, page, a->page_count - 1);
+    }
+    return ATTN_OK;
+}

@@ -1,0 +1,38 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* pages.h - page tables of a call: which entries it needs, and whether those are right. */
+#ifndef ATTN_PAGES_H
+#define ATTN_PAGES_H
+
+#include "check.h"
+
+ATTN_HIDDEN_BEGIN
+
+/* Pages first..last of an item; first > last: none. */
+typedef struct attn_page_run {
+    int64_t first, last;
+} attn_page_run;
+
+/* The pages that a call needs, one after the other: of each item, those that hold keys which the op
+ * shows to some row, each once where the rows' runs go on from one to the next. */
+typedef struct attn_page_walk {
+    const attn_kernel *kernel;
+    const attn_args *args;
+    int32_t b, i;            /* item and row */
+    attn_page_run row, done; /* of this row, and of those before */
+    int64_t at;              /* the next page of the row */
+} attn_page_walk;
+
+attn_page_walk attn_pages_begin(const attn_kernel *kernel, const attn_args *args);
+/* False: no more. Else the page is number *page of item w->b. */
+bool attn_pages_next(attn_page_walk *w, int32_t *page);
+
+/* Keys of that page which exist. */
+int32_t attn_page_keys(const attn_page_walk *w, int32_t page);
+
+/* That a table is there if the layout wants one, and that its needed entries name pages. Lengths
+ * have been checked. */
+attn_status attn_check_pages(const attn_why *why, const attn_kernel *kernel, const attn_args *args);
+
+ATTN_VISIBILITY_END
+
+#endif
