@@ -34,6 +34,7 @@ static lua_val *layout_to_lua(arena *a, const block_plan *p, int32_t type) {
     lua_val_set_int(a, t, "block_bytes", at.block * p->nr);
     lua_val_set_int(a, t, "parts_at", at.parts * p->nr);
     lua_val_set_int(a, t, "part_bytes", at.part * p->nr);
+    lua_val_set_int(a, t, "part_lines", (at.part * p->nr + 63) / 64);
     return t;
 }
 

@@ -219,7 +219,7 @@ $ end
 static void some_ints${S}(const integers *x, ptrdiff_t ldx, int32_t rows, const uint8_t *w,
                     int64_t ahead, int32_t depth, bool first, float *t, ptrdiff_t ldt,
                     slice *at) {
-    enum { LINES = ${(t.part_bytes + 63) // 64} };
+    enum { LINES = ${t.part_lines} };
     const uintptr_t next = ATTN_AHEAD(w, ahead);
     slice_ints${S}(w, depth, at);
     int32_t tiles = (rows + INT_ROWS - 1) / INT_ROWS, lines = LINES;
