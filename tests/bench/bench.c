@@ -511,7 +511,7 @@ static void print_list(const bench *b) {
         const bench_case *c = &b->cases.row[i];
         const kernel_spec *k = &b->cases.kernels[c->kernel];
         const attn_spec *s = &k->core;
-        if (c->group == BUSY) continue; /* not for the peers; never the last row */
+        if (c->group == BUSY || s->ffn == ATTN_FFN_MOE) continue; /* not for the peers */
         printf("  {\"name\": \"%s\", \"layer\": %d, \"spec\": \"%s\", \"heads\": %d, "
                "\"kv_heads\": %d, \"v_heads\": %d, \"dim\": %d, \"v_dim\": %d, \"q_len\": %d, "
                "\"kv_len\": %d, \"threads\": %d, \"causal\": %d, \"window\": %d, \"cross\": %d, "
