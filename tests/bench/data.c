@@ -123,6 +123,23 @@ static attn_scales scales(const float *data, int64_t heads, int64_t tokens, bool
     return (attn_scales){data, heads * tokens, tokens, 1};
 }
 
+/* Pages of a paged case's item; keys are whole pages. */
+static int32_t page_count(const bench_case *c, const attn_spec *spec) {
+    return spec->layout == ATTN_LAYOUT_PAGED ? c->kv_len / spec->page : 0;
+}
+
+/* A table of all pages, in a random order. */
+static const int32_t *page_table(arena *a, int32_t count) {
+    int32_t *table = arena_alloc(a, ((size_t)count + 1) * sizeof *table);
+    uint64_t state = START;
+    for (int32_t i = 0; i < count; i++) table[i] = i;
+    for (int32_t i = count - 1; i > 0; i--) {
+        const int32_t j = (int32_t)(uniform(&state) * (i + 1)), old = table[i];
+        table[i] = table[j], table[j] = old;
+    }
+    return table;
+}
+
 static int64_t side_count(const attn_side_decl *t, const bench_case *c, const attn_spec *spec) {
     int64_t count = 1;
     for (int i = 0; i < t->rank; i++) {
@@ -171,13 +188,15 @@ attn_args data_args(arena *a, const bench_data *d, const bench_case *c, const ke
     const size_t query = value + v_floats(c, k);
 #define AT(name, i) attn_at(d->stored[type.name], type.name, (int64_t)(i))
     args.q = view(AT(q, query), spec->heads, c->q_len, dim, false);
-    args.k = view(AT(k, 0), spec->kv_heads, c->kv_len, dim, token);
-    args.v = view(AT(v, value), spec->v_heads, c->kv_len, spec->v_dim, token);
+    const int32_t pages = page_count(c, spec), keys = pages ? spec->page : c->kv_len;
+    if (pages) args.pages = page_table(a, pages), args.pages_batch = args.page_count = pages;
+    args.k = view(AT(k, 0), spec->kv_heads, keys, dim, token);
+    args.v = view(AT(v, value), spec->v_heads, keys, spec->v_dim, token);
 #undef AT
     if (attn_spec_scaled(spec)) {
-        args.k_scale = scales(d->scale, spec->kv_heads, c->kv_len, token);
+        args.k_scale = scales(d->scale, spec->kv_heads, keys, token);
         if (!case_shares_v(k))
-            args.v_scale = scales(d->scale + k_scales(c, k), spec->v_heads, c->kv_len, token);
+            args.v_scale = scales(d->scale + k_scales(c, k), spec->v_heads, keys, token);
     }
     if (case_shares_v(k)) args.v = args.k;
     const attn_view o = view(d->o, spec->heads, c->q_len, spec->v_dim, false);
