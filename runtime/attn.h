@@ -198,15 +198,15 @@ typedef enum attn_kv_type {
     ATTN_KV_TYPE_SAME,
     ATTN_TYPES(ATTN_KV_TYPE_ID) ATTN_KV_TYPE_COUNT
 } attn_kv_type;
-/* What weights are stored in: the rows of weight_types.def. A layer's matrices: weight_type, one of
- * its first rows; weight_rest, auto or one of its floats. */
+/* What weights are stored in: the rows of weight_types.def. A layer's matrices: weight_type;
+ * weight_rest, auto or one of its floats. */
 #include "weight_types.def"
 #define ATTN_WEIGHT_ID(id, ...) ATTN_WEIGHT_##id,
 #define ATTN_WEIGHT_TYPE_ID(id, ...) ATTN_WEIGHT_TYPE_##id = ATTN_WEIGHT_##id,
 #define ATTN_WEIGHT_REST_ID(id, ...) ATTN_WEIGHT_REST_##id,
 typedef enum attn_weight_type {
     ATTN_WEIGHT_TYPES(ATTN_WEIGHT_ID) ATTN_WEIGHT_COUNT,
-    ATTN_LAYER_WEIGHTS(ATTN_WEIGHT_TYPE_ID)
+    ATTN_WEIGHT_TYPES(ATTN_WEIGHT_TYPE_ID)
 } attn_weight_type;
 typedef enum attn_weight_rest {
     ATTN_WEIGHT_REST_AUTO,

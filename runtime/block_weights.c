@@ -125,40 +125,74 @@ static void pack_some(attn_packing *p, const attn_panels *m, int64_t row, int64_
         for (int64_t j = 0; j < n; j++) put(p, m, to + j * step, weight, x[j], isfinite(x[j]));
 }
 
-/* --- Blocks: of a panel's rows the same field of each side by side, then their codes --- */
+/* --- Blocks, as weight_layout.h has them --- */
 
-/* Bytes of the fields of a block before its codes: a scale, a minimum, fifth bits. */
-static int fields_of(int32_t type, int bytes[3]) {
-    switch (type) {
-    case ATTN_WEIGHT_Q4_1: bytes[0] = bytes[1] = 2; return 2;
-    case ATTN_WEIGHT_Q5_0: bytes[0] = 2, bytes[1] = 4; return 2;
-    case ATTN_WEIGHT_Q5_1: bytes[0] = bytes[1] = 2, bytes[2] = 4; return 3;
-    default: bytes[0] = 2; return 1;
-    }
+/* Rows of a panel, and one of them. */
+typedef struct attn_lane {
+    int64_t columns, column;
+} attn_lane;
+
+static void lay_half(uint8_t *to, attn_lane at, int32_t type, float x) {
+    const uint16_t half = (uint16_t)attn_round_float(x, 16, attn_type_get(type).exponent);
+    memcpy(to + 2 * at.column, &half, sizeof half);
 }
 
-/* Code j of a block: bytes, or low halves of 16 bytes and then their high halves. */
-static int code_at(const uint8_t *codes, int j) {
-    return j < 16 ? codes[j] & 15 : codes[j - 16] >> 4;
+static void lay_word(uint8_t *to, attn_lane at, uint32_t word) {
+    memcpy(to + 4 * at.column, &word, sizeof word);
 }
 
-/* One block of a row into its panel. Halves of a byte are codes of two elements that follow each
- * other. */
-static void lay_block(uint8_t *to, int32_t type, int64_t columns, int64_t column,
-                      const uint8_t *block) {
-    int bytes[3];
-    const int fields = fields_of(type, bytes);
-    for (int i = 0; i < fields; i++) {
-        memcpy(to + column * bytes[i], block, (size_t)bytes[i]);
-        to += columns * bytes[i];
-        block += bytes[i];
+/* Bits of codes above those of weight_layout.h's `bits`. */
+static uint32_t high_bits(const attn_weight_layout *t, const uint8_t *code) {
+    uint32_t word = 0;
+    for (int e = 0; e < t->part; e++)
+        word |= (uint32_t)(code[e] >> t->bits) << (8 * (e % 4) + t->high * (e / 4));
+    return word;
+}
+
+static uint32_t code_word(const attn_weight_layout *t, const uint8_t *code) {
+    uint32_t word = 0;
+    for (int i = 0; i < 4; i++)
+        word |= t->bits == 8 ? (uint32_t)code[i] << 8 * i
+                             : (uint32_t)((code[i] & 15) | (code[4 + i] & 15) << 4) << 8 * i;
+    return word;
+}
+
+static void lay_part(uint8_t *to, const attn_weight_layout *t, attn_lane at, const uint8_t *code) {
+    if (t->high) {
+        lay_word(to, at, high_bits(t, code));
+        to += 4 * at.columns;
     }
-    if (type == ATTN_WEIGHT_Q8_0)
-        for (int j = 0; j < 32; j++) to[j * columns + column] = block[j];
-    else
-        for (int j = 0; j < 16; j++)
-            to[j * columns + column] =
-                (uint8_t)(code_at(block, 2 * j) | code_at(block, 2 * j + 1) << 4);
+    const int each = 32 / t->bits; /* codes of a word */
+    for (int e = 0; e < t->part; e += each, to += 4 * at.columns)
+        lay_word(to, at, code_word(t, code + e));
+}
+
+/* Scale and minimum, of a group or of a block. */
+static void lay_scale(uint8_t *to, int32_t type, attn_lane at, const attn_block_codes *from) {
+    lay_half(to, at, type == ATTN_WEIGHT_MXFP4 ? ATTN_TYPE_BF16 : ATTN_TYPE_F16, from->d);
+    if (attn_weight_layout_of(type).min)
+        lay_half(to + 2 * at.columns, at, ATTN_TYPE_F16, from->min);
+}
+
+/* One block of a type, a group of a panel, into the panel. */
+static void lay_block(uint8_t *to, int32_t type, attn_lane at, const uint8_t *block) {
+    const attn_weight_layout t = attn_weight_layout_of(type);
+    const attn_weight_places place = attn_weight_places_of(type);
+    const int elements = attn_weight_get(type).block;
+    attn_block_codes from;
+    attn_block_read(block, type, &from);
+    if (t.scaled) lay_scale(to, type, at, &from);
+    to += place.head * at.columns;
+    for (int e = 0; e < elements; e += ATTN_LAID, to += place.block * at.columns) {
+        int64_t scale = at.column;
+        if (!t.scaled) lay_scale(to, type, at, &from);
+        for (int p = 0; p < ATTN_LAID / t.part; p++, scale += at.columns) {
+            const int first = e + p * t.part;
+            if (t.scaled) to[scale] = (uint8_t)from.scale[first / t.part];
+            lay_part(to + (place.parts + p * place.part) * at.columns, &t, at, from.code + first);
+        }
+        if (t.scaled && t.min) to[scale] = (uint8_t)from.least[e / ATTN_LAID];
+    }
 }
 
 /* Likewise elements in blocks. */
@@ -176,12 +210,13 @@ static void pack_blocks(attn_packing *p, const attn_panels *m, int64_t row, int6
             return;
         }
     }
-    const int64_t step = (int64_t)m->columns * type.bytes;
+    const int64_t step = attn_panel_bytes(m->type, m->columns, type.block);
+    const attn_lane lane = {m->columns, row % m->columns};
     uint8_t *to = (uint8_t *)(p->to + m->at);
     to += (row / m->columns * m->k + i) / type.block * step;
     for (int64_t j = 0; j < n; j += type.block, to += step) {
         const int64_t block = j / type.block;
-        lay_block(to, m->type, m->columns, row % m->columns,
+        lay_block(to, m->type, lane,
                   same ? block_at(w, at / type.block + block, one) : made + block * type.bytes);
     }
 }

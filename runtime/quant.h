@@ -12,13 +12,23 @@
 #define ATTN_QUANT_H
 
 #include "compiler.h"
-#include "weight_types.h"
+#include "weight_layout.h"
 
 ATTN_HIDDEN_BEGIN
 
 /* x[0 .. n - 1] = the values of n elements, n a multiple of the type's block. blocks and x do not
  * overlap. */
 void attn_dequantise(const void *blocks, int32_t type, int64_t n, float *x);
+
+/* What a block holds. Fields that its type has not are as they were. */
+typedef struct attn_block_codes {
+    float d, min;     /* scale and minimum: of the block, or of its parts' scales and minima */
+    int8_t scale[16]; /* of parts, whole numbers */
+    int8_t least[8];
+    uint8_t code[256]; /* unsigned; weight_layout.h says what a code stands for */
+} attn_block_codes;
+
+void attn_block_read(const void *block, int32_t type, attn_block_codes *to);
 
 /* Rounds n floats into blocks. Null, or, with some blocks unwritten, a sentence on what cannot be:
  * f32 in a K-quant; a number that is not finite, in blocks; a finite number that would become

@@ -303,7 +303,11 @@ int32_t attn_spec_weight_rest(const attn_spec *s) {
 }
 
 int32_t attn_spec_weight_type(const attn_spec *s, int64_t k) {
-    return k % attn_weight_get(s->weight_type).block ? attn_spec_weight_rest(s) : s->weight_type;
+    const int block = attn_weight_get(s->weight_type).block;
+    if (k % block == 0) return s->weight_type;
+    if (s->weight_rest == ATTN_WEIGHT_REST_AUTO && block > 32 && k % 32 == 0)
+        return ATTN_WEIGHT_Q8_0;
+    return attn_spec_weight_rest(s);
 }
 
 attn_status attn_spec_block_rest(attn_spec *s, attn_spec_error *err) {

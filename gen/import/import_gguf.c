@@ -539,16 +539,12 @@ static int32_t only_type(gguf *x) {
     return only;
 }
 
-/* The row's fields, and what weights are stored in, where layers can have it: as JSON. */
+/* The row's fields, and what weights are stored in: as JSON. */
 static const char *own_fields(gguf *x) {
-#define IS_LAYERS(id, ...) [ATTN_WEIGHT_##id] = true,
-    static const bool layers_have[ATTN_WEIGHT_COUNT] = {ATTN_LAYER_WEIGHTS(IS_LAYERS)};
-#undef IS_LAYERS
     const json_val *spec = json_get(x->row, "spec");
     const int32_t type = only_type(x);
     buf b = buf_new(x->a);
-    if (type >= 0 && layers_have[type])
-        buf_printf(&b, ", \"weight_type\": \"%s\"", attn_weight_get(type).name);
+    if (type >= 0) buf_printf(&b, ", \"weight_type\": \"%s\"", attn_weight_get(type).name);
     for (int i = 0; spec && i < spec->count; i++)
         buf_printf(&b, ", \"%s\": %s", spec->item[i].name, row_text(x, &spec->item[i]));
     return arena_printf(x->a, "{%s}", b.len ? b.data + 1 : "");

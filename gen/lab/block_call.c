@@ -41,6 +41,7 @@ static bool pack(session *s, const char **why) {
     for (int i = 0; i < c->weight_count; i++) {
         t[i] = (attn_tensor){.name = c->weight[i].name, .data = c->weight[i].data};
         t[i].rank = c->weight[i].rank;
+        if (c->weight[i].stored) t[i].data = c->weight[i].stored, t[i].type = c->weight[i].type;
         memcpy(t[i].dim, c->weight[i].dim, sizeof t[i].dim);
     }
     const size_t bytes = s->lib->block_packed_bytes(s->block);

@@ -48,6 +48,8 @@ typedef struct block_tensor {
     const float *data;
     int rank;
     int64_t dim[4];
+    const void *stored; /* the same in blocks of a type, if block_round_weights made some */
+    int32_t type;
 } block_tensor;
 
 /* One run of a layer over whole sequences. Null: absent. Tensors are dense and row-major. */
@@ -111,9 +113,12 @@ int64_t block_cache_v_size(const block_case *c);
  * kv_proj of k and v, w1, w2). Writes at most `capacity`; returns how many there are. */
 int block_weight_list(arena *a, const kernel_spec *spec, block_tensor *out, int capacity);
 
-/* Rounds weights to what the layer stores them in: what it multiplies by, and so what a case has to
+/* Rounds weights to what the layer stores them in (types that floats are not rounded to: makes
+ * blocks of about their size): what it multiplies by, and so what a case has to
  * hold. Those that are folded stay: the oracle rounds what they become. */
 void block_round_weights(arena *a, const kernel_spec *spec, block_tensor *weight, int count);
+/* Whether blocks of a type are made there, since floats are not rounded to it. */
+bool block_weight_made(int32_t type);
 /* What a layer stores the weight of this name in, once it is no part of a fold: attn_weight_type.
  */
 int32_t block_weight_type(const attn_spec *spec, const block_tensor *weight);

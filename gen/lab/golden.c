@@ -384,9 +384,10 @@ static bool layer_file(arena *a, const kernel_spec *k, const golden_options *o, 
     return true;
 }
 
-/* Layers whose weights fit a file, and whose attention takes no side data. */
+/* Layers whose weights fit a file, as floats, and whose attention takes no side data. */
 bool golden_takes_layer(arena *a, const kernel_spec *k) {
-    return !k->tensor_count && !k->scalar_count && golden_layer_bytes(a, k) <= GOLDEN_MAX_LAYER;
+    return !k->tensor_count && !k->scalar_count && golden_layer_bytes(a, k) <= GOLDEN_MAX_LAYER &&
+           !block_weight_made(k->core.weight_type);
 }
 
 static bool add_layer(arena *a, const kernel_spec *k, const golden_options *o, gen_files *out,

@@ -3,6 +3,7 @@
 
 #include "quant.h"
 #include "stored.h"
+#include "types.h"
 
 #include <string.h>
 
@@ -27,7 +28,7 @@ const float *weight_need(layer *l, const char *name, int rank, int64_t d0, int64
     const int64_t dim[3] = {d0, d1, d2};
     if (l->list) {
         if (l->listed < l->list_size)
-            l->list[l->listed] = (block_tensor){name, NULL, rank, {d0, d1, d2, 0}};
+            l->list[l->listed] = (block_tensor){.name = name, .rank = rank, .dim = {d0, d1, d2}};
         l->listed++;
         return NULL;
     }
@@ -119,8 +120,37 @@ int32_t block_weight_type(const attn_spec *s, const block_tensor *t) {
     if (per_head && is_one_of(name, folded)) return ATTN_WEIGHT_F32;
     if (per_head && s->op == ATTN_OP_FULL_SELF && is_one_of(name, outputs)) return ATTN_WEIGHT_F32;
     const bool transposed = !strcmp(name, "W_kr") || !strcmp(name, "kv_b_proj.weight");
-    const bool whole = t->dim[t->rank - 1] % attn_weight_get(s->weight_type).block == 0;
-    return transposed || !whole ? layer_rest_type(s) : s->weight_type;
+    const int64_t k = t->dim[t->rank - 1];
+    const bool whole = k % attn_weight_get(s->weight_type).block == 0;
+    if (whole && !transposed) return s->weight_type;
+    const bool fits_32 = block_weight_made(s->weight_type) && k % 32 == 0;
+    if (!transposed && fits_32 && s->weight_rest == ATTN_WEIGHT_REST_AUTO) return ATTN_WEIGHT_Q8_0;
+    return layer_rest_type(s);
+}
+
+static void put_half(uint8_t *to, float x) {
+    const uint32_t half = attn_round_float(x, 16, 5);
+    to[0] = (uint8_t)half, to[1] = (uint8_t)(half >> 8);
+}
+
+/* Blocks of a K-quant: bytes from the floats' low bits, scales for numbers as large as they are. */
+static void make_blocks(int32_t type, const float *from, int64_t count, uint8_t *to) {
+    const attn_weight_row row = attn_weight_get(type);
+    for (int64_t i = 0; i < count; i += row.block, to += row.bytes) {
+        float most = 0;
+        for (int j = 0; j < row.block; j++) {
+            uint32_t bits;
+            memcpy(&bits, &from[i + j], sizeof bits);
+            if (j < row.bytes) to[j] = (uint8_t)(bits >> 5);
+            most = fmaxf(most, fabsf(from[i + j]));
+        }
+        if (type == ATTN_WEIGHT_Q6_K) {
+            put_half(to + 208, most / (128 * 32));
+            continue;
+        }
+        put_half(to, most / (63 * (type == ATTN_WEIGHT_Q4_K ? 15 : 31)));
+        put_half(to + 2, most / 126); /* half of them are negative */
+    }
 }
 
 /* Floats by a restatement of the rule; blocks by quant.h, which is held to ggml's own bytes. */
@@ -130,8 +160,15 @@ static void round_weight(int32_t type, const float *from, int64_t count, void *b
         for (int64_t i = 0; i < count; i++) to[i] = (float)stored_rounded(element, (double)from[i]);
         return;
     }
-    attn_quantise(blocks, type, count, from);
+    if (block_weight_made(type))
+        make_blocks(type, from, count, blocks);
+    else
+        attn_quantise(blocks, type, count, from);
     attn_dequantise(blocks, type, count, to);
+}
+
+bool block_weight_made(int32_t type) {
+    return type == ATTN_WEIGHT_Q4_K || type == ATTN_WEIGHT_Q5_K || type == ATTN_WEIGHT_Q6_K;
 }
 
 void block_round_weights(arena *a, const kernel_spec *spec, block_tensor *weight, int count) {
@@ -141,8 +178,11 @@ void block_round_weights(arena *a, const kernel_spec *spec, block_tensor *weight
         int64_t elements = 1;
         for (int d = 0; d < weight[i].rank; d++) elements *= weight[i].dim[d];
         float *to = arena_alloc(a, (size_t)elements * sizeof *to + 1);
-        round_weight(type, weight[i].data, elements,
-                     arena_alloc(a, (size_t)attn_weight_bytes(type, elements) + 1), to);
+        void *blocks = arena_alloc(a, (size_t)attn_weight_bytes(type, elements) + 1);
+        round_weight(type, weight[i].data, elements, blocks, to);
         weight[i].data = to;
+        if (attn_weight_is_float(type)) continue;
+        weight[i].stored = blocks;
+        weight[i].type = type;
     }
 }

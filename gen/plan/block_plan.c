@@ -96,6 +96,8 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->span = 2048;
     p->ahead = 64;
     p->streams = 4;
+    p->block_ahead = 4096; /* what memory takes its time for */
+    p->block_streams = 2;
     p->pad = 16;
     p->chunk =
         s->ffn == ATTN_FFN_MOE ? 8 : 4; /* more rows an expert, whose weights are read once */

@@ -54,18 +54,20 @@ typedef struct block_plan {
     int mr, nr, vectors; /* nr in vectors */
     int depth;           /* of a panel's slice that stays in L1 */
     int unroll;
-    int rows;      /* of x in a task */
-    int wide, few; /* columns of a task, and of one where those would leave threads idle */
-    int near;      /* depth where rows are few */
-    int sum, span; /* products that are summed at once, and in one sum of those */
-    int ahead;     /* rows of a panel to ask for in advance there */
-    int line;      /* floats of a cache line */
-    int streams;   /* panels that one row reads at once */
-    int pad;       /* floats between rows in the workspace */
-    int chunk;     /* row blocks a thread that pass the ffn together */
-    int tasks;     /* wide ones a thread; with fewer, tasks have few columns */
-    int few_tiles; /* register tiles of rows; with no more, W is read as it lies */
-    int row_ahead; /* rows of a panel to ask for in advance where one row reads several */
+    int rows;          /* of x in a task */
+    int wide, few;     /* columns of a task, and of one where those would leave threads idle */
+    int near;          /* depth where rows are few */
+    int sum, span;     /* products that are summed at once, and in one sum of those */
+    int ahead;         /* rows of a panel to ask for in advance there */
+    int line;          /* floats of a cache line */
+    int streams;       /* panels that one row reads at once */
+    int block_streams; /* of weights in blocks */
+    int block_ahead;   /* bytes of each that are asked for in advance */
+    int pad;           /* floats between rows in the workspace */
+    int chunk;         /* row blocks a thread that pass the ffn together */
+    int tasks;         /* wide ones a thread; with fewer, tasks have few columns */
+    int few_tiles;     /* register tiles of rows; with no more, W is read as it lies */
+    int row_ahead;     /* rows of a panel to ask for in advance where one row reads several */
     /* Weights and products (block_stages.c). */
     bool own_ffn;     /* the layer has a feed-forward part, not the caller */
     bool experts;     /* it is a mixture of experts */

@@ -3,7 +3,7 @@
 
 #include "spec.h"
 #include "types.h"
-#include "weight_types.h"
+#include "weight_layout.h"
 
 static lua_val *places_to_lua(arena *a, const block_plan *p) {
     lua_val *list = lua_val_table(a);
@@ -17,6 +17,26 @@ static lua_val *places_to_lua(arena *a, const block_plan *p) {
     return list;
 }
 
+/* weight_layout.h, in bytes of this plan's panels. */
+static lua_val *layout_to_lua(arena *a, const block_plan *p, int32_t type) {
+    const attn_weight_layout l = attn_weight_layout_of(type);
+    const attn_weight_places at = attn_weight_places_of(type);
+    lua_val *t = lua_val_table(a);
+    lua_val_set_bool(a, t, "min", l.min);
+    lua_val_set_bool(a, t, "scaled", l.scaled);
+    lua_val_set_bool(a, t, "table", l.table);
+    lua_val_set_int(a, t, "part", l.part);
+    lua_val_set_int(a, t, "bits", l.bits);
+    lua_val_set_int(a, t, "high", l.high);
+    lua_val_set_int(a, t, "offset", l.offset);
+    lua_val_set_int(a, t, "group_bytes", at.group * p->nr);
+    lua_val_set_int(a, t, "head_bytes", at.head * p->nr);
+    lua_val_set_int(a, t, "block_bytes", at.block * p->nr);
+    lua_val_set_int(a, t, "parts_at", at.parts * p->nr);
+    lua_val_set_int(a, t, "part_bytes", at.part * p->nr);
+    return t;
+}
+
 /* What templates write of a type of weights: its hooks (weight/NAME.c), the end of its functions'
  * names, elements of a cache line. */
 static lua_val *weight_to_lua(arena *a, const block_plan *p, int32_t type) {
@@ -27,18 +47,19 @@ static lua_val *weight_to_lua(arena *a, const block_plan *p, int32_t type) {
     lua_val_set_string(a, t, "suffix", plain ? "" : arena_printf(a, "_%s", row.name));
     lua_val_set_int(a, t, "line", p->line * (int)sizeof(float) * row.block / row.bytes);
     lua_val_set_int(a, t, "block", row.block);
-    lua_val_set_int(a, t, "block_bytes", row.bytes * p->nr);
-    lua_val_set_int(a, t, "line_bytes", p->line * (int)sizeof(float));
-    lua_val_set_int(a, t, "row_ahead", p->row_ahead * 64);
-    lua_val_set_int(a, t, "streams", row.block > 1 ? 2 : p->streams);
+    lua_val_set_int(a, t, "streams", row.block > 1 ? p->block_streams : p->streams);
+    lua_val_set_int(a, t, "near", row.block > p->near ? row.block : p->near);
+    if (row.block > 1) lua_val_set(a, t, "layout", layout_to_lua(a, p, type));
     return t;
 }
 
-/* The types that matrices have, in the order of weight_types.def. */
-static lua_val *weights_to_lua(arena *a, const block_plan *p) {
+/* The types that matrices have, in the order of weight_types.def, or by their names. */
+static lua_val *weights_to_lua(arena *a, const block_plan *p, bool by_name) {
     lua_val *list = lua_val_table(a);
     for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++)
-        if (p->has_weights[type]) lua_val_push(a, list, weight_to_lua(a, p, type));
+        if (p->has_weights[type])
+            lua_val_set(a, list, by_name ? attn_weight_get(type).name : NULL,
+                        weight_to_lua(a, p, type));
     return list;
 }
 
@@ -49,8 +70,9 @@ static lua_val *headers_to_lua(arena *a, const block_plan *p) {
     for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
         if (!p->has_weights[type]) continue;
         const int32_t element = attn_weight_element(type);
-        need[element < 0 ? ATTN_TYPE_F16 : element] = true; /* scales of blocks */
-        need[ATTN_TYPE_I8] = need[ATTN_TYPE_I8] || type == ATTN_WEIGHT_Q8_0;
+        const attn_weight_layout blocks = attn_weight_layout_of(type);
+        need[element >= 0 ? element : blocks.table ? ATTN_TYPE_BF16 : ATTN_TYPE_F16] = true;
+        need[ATTN_TYPE_I8] = need[ATTN_TYPE_I8] || (element < 0 && blocks.scaled);
     }
     lua_val *list = lua_val_table(a);
     for (int32_t type = ATTN_TYPE_F32 + 1; type < ATTN_TYPE_COUNT; type++)
@@ -127,6 +149,7 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
         {"tasks", p->tasks},
         {"few_tiles", p->few_tiles},
         {"row_ahead", p->row_ahead},
+        {"block_ahead", p->block_ahead},
     };
     lua_val_set_string(a, t, "symbol", p->symbol);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
@@ -157,7 +180,8 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
     lua_val_set(a, t, "matrices", matrices_to_lua(a, p, false));
     lua_val_set(a, t, "matrix", matrices_to_lua(a, p, true));
     lua_val_set(a, t, "headers", headers_to_lua(a, p));
-    lua_val_set(a, t, "weights", weights_to_lua(a, p));
+    lua_val_set(a, t, "weights", weights_to_lua(a, p, false));
+    lua_val_set(a, t, "types", weights_to_lua(a, p, true));
     lua_val_set(a, t, "floats", weight_to_lua(a, p, ATTN_WEIGHT_F32));
     lua_val_set_bool(a, t, "has_floats", p->has_weights[ATTN_WEIGHT_F32]);
     for (int i = 0; i < p->notes; i++) {

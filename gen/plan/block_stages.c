@@ -3,7 +3,7 @@
 #include "block_internal.h"
 
 #include "spec.h"
-#include "weight_types.h"
+#include "weight_layout.h"
 
 #include <string.h>
 
@@ -30,7 +30,7 @@ static int64_t columns(const block_matrix *m, int target) {
 
 /* Floats of a panel [k][nr], in whole vectors. */
 static int64_t panel_floats(const block_plan *p, int32_t type, int64_t k) {
-    return attn_weight_bytes(type, k * p->nr) / (int64_t)sizeof(float);
+    return attn_panel_bytes(type, p->nr, k) / (int64_t)sizeof(float);
 }
 
 enum { OWN = -1 }; /* the layer's type of weights, if its blocks fit */

@@ -161,6 +161,16 @@ ATTN_SIMD vi attn__shl23(vi a) {
 ATTN_SIMD vi attn__shr23(vi a) {
     return _mm256_srai_epi32(a, 23);
 }
+ATTN_SIMD vi vi_byte(vi a, const int n) {
+    if (n == 0) return _mm256_and_si256(a, _mm256_set1_epi32(255));
+    if (n == 3) return _mm256_srli_epi32(a, 24);
+    const __m256i quarter = _mm256_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12);
+    return _mm256_shuffle_epi8(a, _mm256_add_epi32(quarter, _mm256_set1_epi32(n - 256)));
+}
+ATTN_SIMD vi vi_pick(const uint8_t *table, vi a) {
+    const __m128i t = _mm_loadu_si128((const __m128i_u *)(const void *)table);
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(t), a);
+}
 ATTN_SIMD vi vi_min(vi a, vi b) {
     return _mm256_min_epi32(a, b);
 }

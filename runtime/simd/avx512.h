@@ -130,6 +130,16 @@ ATTN_SIMD vi attn__shl23(vi a) {
 ATTN_SIMD vi attn__shr23(vi a) {
     return _mm512_srai_epi32(a, 23);
 }
+ATTN_SIMD vi vi_byte(vi a, const int n) {
+    if (n == 0) return _mm512_and_si512(a, _mm512_set1_epi32(255));
+    if (n == 3) return _mm512_srli_epi32(a, 24);
+    const __m512i quarter = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 4, 8, 12));
+    return _mm512_shuffle_epi8(a, _mm512_add_epi32(quarter, _mm512_set1_epi32(n - 256)));
+}
+ATTN_SIMD vi vi_pick(const uint8_t *table, vi a) {
+    const __m128i t = _mm_loadu_si128((const __m128i_u *)(const void *)table);
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(t), a);
+}
 ATTN_SIMD vi vi_min(vi a, vi b) {
     return _mm512_min_epi32(a, b);
 }

@@ -27,6 +27,8 @@
  * twice twice vi_loadu_u16 vi_loadn_u16 vi_storen_u16   what storage types of 16 bits are made of
  * (bf16.h) vi_loadu_pairs      VF_WIDTH pairs of 16 bits, a pair a lane, as they lie in memory
  *   vi_loadu_i8 vi_loadn_i8 vi_storen_i8      likewise of 8 bits (i8.h)
+ *   vi_byte(a, n)       lane i: byte n of a's, unsigned; n is a constant, 0 is the lowest
+ *   vi_pick(table, a)   each byte of a, 0 to 15, becomes that of the 16 in the table
  *   vf_to_i             of whole numbers
  *   vf_rint             to the nearest whole number, ties to the even one
  * Functions of math.h: see there. */
@@ -198,6 +200,16 @@ ATTN_SIMD vi vi_select(vm m, vi a, vi b) {
 ATTN_SIMD vi vi_abs(vi a) {
     const vi s = a >> 31;
     return vi_sub(a ^ s, s);
+}
+ATTN_SIMD vi vi_byte(vi a, const int n) {
+    return (vi)((attn__vu)a >> 8 * n & 255);
+}
+ATTN_SIMD vi vi_pick(const uint8_t *table, vi a) {
+    uint8_t byte[sizeof a];
+    memcpy(byte, &a, sizeof a);
+    for (size_t i = 0; i < sizeof a; i++) byte[i] = table[byte[i]];
+    memcpy(&a, byte, sizeof a);
+    return a;
 }
 ATTN_SIMD vi vi_min(vi a, vi b) {
     return vi_select(a < b, a, b);

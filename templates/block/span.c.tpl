@@ -7,21 +7,21 @@ $ if not plain then
 static void widen${S}(const ${E} *restrict w, int64_t ahead, int32_t depth,
                        float *restrict to) {
 $   if blocks then
-    for (int32_t k = 0; k < depth; k += ${W.block}) {
-        const ${E} *b = w + ${W.offset("k")};
-$     for line = 0, a.type.block_bytes - 1, a.type.line_bytes do
-        ATTN_PREFETCH_L1(ATTN_AHEAD(b, ${at("ahead", line)}));
+    for (int32_t k = 0; k < depth; k += ${W.part}) {
+        ${lines(W.point("w", "k", ""))}
+$     for line = 0, a.type.layout.part_bytes - 1, 64 do
+        ATTN_PREFETCH_L1(ATTN_AHEAD(c, ${at("ahead", line)}));
 $     end
 $     for n = 0, plan.vectors - 1 do
-        ${W.head("b", n, n)}
+        ${lines(W.head("", "k", n, n))}
 $     end
-        for (int32_t j = 0; j < ${W.block}; j += ${W.group}, to += ${W.group} * NR) {
+        for (int32_t j = 0; j < ${W.part}; j += 8, to += 8 * NR) {
 $     for n = 0, plan.vectors - 1 do
-            ${W.group_of("b", "j", n, n)}
+            ${lines(W.codes("", "j", n, n))}
 $     end
-$     for u = 0, W.group - 1 do
+$     for i = 0, 7 do
 $       for n = 0, plan.vectors - 1 do
-            vf_store(${at("to", u * plan.nr + n * plan.width)}, ${W.load("b", "j", u, n, n)});
+            vf_store(${at("to", i * plan.nr + n * plan.width)}, ${W.load(i, n)});
 $       end
 $     end
         }
@@ -50,11 +50,11 @@ static void gemm_span${S}(const float *a, ptrdiff_t lda, int32_t rows, const ${E
     const ptrdiff_t ldt = (ptrdiff_t)panels * NR;
     if (rows <= ${plan.few_tiles} * MR) { /* weights come from memory: as they lie */
         for (int32_t p = 0; p < panels; p++, w += panel)
-            for (int32_t k = 0; k < depth; k += NEAR) {
+            for (int32_t k = 0; k < depth; k += ${blocks and a.type.near or "NEAR"}) {
                 const ${E} *at = w + ${W.offset("k")};
 $ if blocks then
-                const int32_t deep = min32(NEAR, depth - k);
-                widen${S}(at, ${W.offset("NEAR")}, deep, wide);
+                const int32_t deep = min32(${a.type.near}, depth - k);
+                widen${S}(at, ${W.offset(a.type.near)}, deep, wide);
                 slice_times(a + k, lda, rows, wide, 0, deep, k == 0, t + (ptrdiff_t)p * NR, ldt);
 $ else
                 slice_times${S}(a + k, lda, rows, at, AHEAD * NR, min32(NEAR, depth - k), k == 0,

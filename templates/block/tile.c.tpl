@@ -5,8 +5,7 @@ $ local W, S = hooks("weight/" .. a.type.name .. ".c"), a.type.suffix
 $ local E, blocks = W.element, a.type.block > 1
 $ -- Blocks are widened for all but single rows.
 $ if blocks then
-$   W.value()
-
+$   W.values()
 $ else
 $ if S == "" then
 /* W is packed in panels of NR columns, [k][NR] each; rows of `a` are read as they lie. A sum runs
@@ -85,27 +84,31 @@ $ for p = 0, streams - 1 do
         vf ${list(nv, function(n) return "s" .. p .. "_" .. n .. " = vf_zero()" end)};
 $ end
 $   if blocks then
-        for (; k < end; k += ${W.block}) {
+        for (; k < end; k += ${W.part}) {
 $     for p = 0, streams - 1 do
-            const ${E} *b${p} = w${p} + ${W.offset("k")};
-$       for line = 0, a.type.block_bytes - 1, a.type.line_bytes do
-            ATTN_PREFETCH_L1(ATTN_AHEAD(b${p}, ${line + a.type.row_ahead}));
+            ${lines(W.point("w" .. p, "k", p))}
+$       for line = 0, plan.block_ahead > 0 and a.type.layout.part_bytes - 1 or -1, 64 do
+            ATTN_PREFETCH_L1(ATTN_AHEAD(c${p}, ${line + plan.block_ahead}));
 $       end
 $       for n = 0, nv - 1 do
-            ${W.head("b" .. p, n, p .. "_" .. n)}
+            ${lines(W.head(p, "k", n, p .. "_" .. n))}
 $       end
 $     end
-            for (int32_t j = 0; j < ${W.block}; j += ${W.group}) {
-$     for u = 0, W.group - 1 do
-                const vf x${u} = vf_bcast(a + k + j + ${u});
-$     end
+            for (int32_t j = 0; j < ${W.part}; j += 8) {
 $     for p = 0, streams - 1 do
 $       for n = 0, nv - 1 do
-                ${W.group_of("b" .. p, "j", n, p .. "_" .. n)}
-$         for u = 0, W.group - 1 do
-                s${p}_${n} = vf_fma(x${u}, ${W.load("b" .. p, "j", u, n, p .. "_" .. n)}, s${p}_${n});
+                ${lines(W.codes(p, "j", n, p .. "_" .. n))}
+$       end
+$     end
+$     for i = 0, 7 do
+                {
+                    const vf x = vf_bcast(a + k + j + ${i});
+$       for p = 0, streams - 1 do
+$         for n = 0, nv - 1 do
+                    s${p}_${n} = vf_fma(x, ${W.load(i, p .. "_" .. n)}, s${p}_${n});
 $         end
 $       end
+                }
 $     end
             }
         }

@@ -19,7 +19,7 @@ $ end
 $ if model.has_weights then
 #include "runtime/quant.h"
 $ end
-$ if model.has_types then
+$ if model.has_types or model.has_weights then
 #include "runtime/types.h"
 $ end
 
@@ -226,6 +226,22 @@ static double budget(void) {
     return text && *text ? atof(text) : 512;
 }
 
+$ if model.has_weights then
+/* Blocks of types that floats are not rounded to: random bytes, scales for numbers of a size. */
+static void random_blocks(uint8_t *to, int32_t type, int64_t count, float size) {
+    const attn_weight_row row = attn_weight_get(type);
+    const bool q6 = type == ATTN_WEIGHT_Q6_K;
+    const float d = size / (q6 ? 128 * 16 : type == ATTN_WEIGHT_Q5_K ? 63 * 15 : 63 * 7);
+    for (int64_t i = 0; i < count; i += row.block, to += row.bytes) {
+        for (int j = 0; j < row.bytes; j++) to[j] = (uint8_t)(127 * (1 + uniform()));
+        const uint16_t scale = (uint16_t)attn_round_float(d, 16, 5);
+        const uint16_t least = (uint16_t)attn_round_float(size / 63, 16, 5);
+        memcpy(to + (q6 ? 208 : 0), &scale, sizeof scale);
+        if (!q6) memcpy(to + 2, &least, sizeof least);
+    }
+}
+
+$ end
 /* Random weights: vectors near 1, matrices that keep the size of a row${model.has_weights and ", in the layer's type" or ""}. */
 static attn_status fill(layer *l) {
     attn_block *block;
@@ -249,7 +265,7 @@ $   if model.has_weights then
         const int32_t type = l->kernel->spec->weight_type;
         if (!matrix || t->dim[t->rank - 1] % attn_weight_get(type).block) continue;
         void *blocks = must(malloc((size_t)attn_weight_bytes(type, count)));
-        attn_quantise(blocks, type, count, data);
+        if (attn_quantise(blocks, type, count, data)) random_blocks(blocks, type, count, size);
         free(data);
         t->data = blocks, t->type = type;
 $   end

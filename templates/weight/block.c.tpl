@@ -1,59 +1,95 @@
-$ -- Weights in blocks of 32 elements of a row, value = code * d + m; of a panel's NR columns a block
-$ -- has the scales d, the minima (f16), fifth bits, and codes: bytes, or halves of bytes, those of
-$ -- two elements that follow each other. t.offset: the code of 0; t.min, t.high: has such fields.
-$ local function cast(type, p, at)
-$   return "(const " .. type .. " *)(const void *)(" .. p .. " + " .. at .. ")"
+$ -- Weights in blocks of elements that have a scale: where their fields lie says
+$ -- runtime/weight_layout.h, whose figures are type.layout. Value = code * d + m.
+$ local function cast(p, at)
+$   return "(const void *)(" .. p .. " + " .. at .. ")"
 $ end
 $ return {
-$   of = function(t)
-$     local S = "_" .. t.name
-$     local high_at = t.min and 4 or 2
-$     local codes_at = (high_at + (t.high and 4 or 0)) * plan.nr
-$     local bytes = codes_at + plan.nr * (t.halves and 16 or 32)
+$   of = function(type)
+$     local t, S, nr, width = type.layout, type.suffix, plan.nr, plan.width
+$     local half = t.table and "bf16" or "f16"
+$     local element = "(const uint8_t *)(const void *)(l->w + "
+$     -- Scale or minimum, of 16 bits, n vectors further on.
+$     local function halves(p, at, n)
+$       return "vf_loadu_" .. half .. "(" .. cast(p, at + 2 * n * width) .. ")"
+$     end
+$     -- Those of parts: whole numbers.
+$     local function whole(p, at)
+$       return "vf_loadu_i8(" .. cast(p, at) .. ")"
+$     end
 $     return {
-$       element = "uint8_t", block = 32, group = t.halves and 2 or 1,
-$       offset = function(k) return "(int64_t)(" .. k .. " / 32) * " .. bytes end,
-$       place = function(name) return "(const uint8_t *)(const void *)(l->w + " .. name .. "_AT)" end,
-$       -- Of vector n of the block at b: what its group at element j and those after it take.
-$       head = function(b, n, s)
-$         local lines = { "const vf d" .. s .. " = vf_loadu_f16(" .. cast("f16", b, 2 * n * plan.width) .. ");" }
-$         if t.min then lines[2] = "const vf m" .. s .. " = vf_loadu_f16(" .. cast("f16", b, 2 * plan.nr + 2 * n * plan.width) .. ");" end
-$         if t.offset then lines[2] = "const vf m" .. s .. " = vf_mul(d" .. s .. ", vf_set1(-" .. t.offset .. "));" end
-$         if t.high then lines[3] = "const vi h" .. s .. " = vi_loadu(" .. cast("int32_t", b, high_at * plan.nr + 4 * n * plan.width) .. ");" end
-$         return table.concat(lines, "\n")
-$       end,
-$       group_of = function(b, j, n, s)
-$         if not t.halves then return "" end
-$         local at = codes_at + n * plan.width .. " + " .. j .. " / 2 * NR"
-$         return "const vi q" .. s .. " = vi_loadu_i8(" .. cast("int8_t", b, at) .. ");\n" ..
-$           "const vi r" .. s .. " = vi_shr(q" .. s .. ", vi_set1(4));"
-$       end,
-$       -- A code times its scale; u: which of the group.
-$       load = function(b, j, u, n, s)
-$         if not t.halves then
-$           return "code" .. S .. "(" .. b .. " + " .. codes_at + n * plan.width .. " + " .. j .. " * NR, d" .. s .. ")"
+$       element = "uint8_t", part = t.part,
+$       offset = function(k) return "(int64_t)(" .. k .. " / " .. type.block .. ") * " .. t.group_bytes end,
+$       place = function(name) return element .. name .. "_AT)" end,
+$       -- Pointers to the part of a panel's slice w that begins with element k: to its block, b, to
+$       -- its codes, c, and to what its group has, g.
+$       point = function(w, k, s)
+$         local rest = k .. " % " .. type.block
+$         local lines = { "const uint8_t *b" .. s .. " = " .. w .. " + (int64_t)(" .. k .. " / " .. type.block .. ") * " .. t.group_bytes .. ";" }
+$         if t.scaled then
+$           lines = { "const uint8_t *g" .. s .. " = " .. w .. " + (int64_t)(" .. k .. " / " .. type.block .. ") * " .. t.group_bytes .. ";" }
+$           lines[2] = "const uint8_t *b" .. s .. " = g" .. s .. " + " .. t.head_bytes .. " + " .. rest .. " / 32 * " .. t.block_bytes .. ";"
 $         end
-$         local q = (u == 0 and "q" or "r") .. s
-$         local high = t.high and "h" .. s .. ", " .. j .. " + " .. u .. ", " or ""
-$         return "code" .. S .. "(" .. q .. ", " .. high .. "d" .. s .. ", m" .. s .. ")"
+$         local part = t.part < 32 and " + " .. k .. " % 32 / " .. t.part .. " * " .. t.part_bytes or ""
+$         lines[#lines + 1] = "const uint8_t *c" .. s .. " = b" .. s .. " + " .. t.parts_at .. part .. ";"
+$         return lines
 $       end,
-$       -- The function that load calls.
-$       value = function()
-$         if not t.halves then
-static ATTN_INLINE vf code${S}(const uint8_t *b, vf d) {
-    return vf_mul(vf_loadu_i8((const int8_t *)(const void *)b), d);
-}
-$         elseif t.high then
-/* The lower half of q and bit k of h. */
-static ATTN_INLINE vf code${S}(vi q, vi h, int32_t k, vf d, vf m) {
-    const vi high = vi_and(vi_shl(vi_shr(h, vi_set1(k)), vi_set1(4)), vi_set1(16));
-    return vf_fma(vi_to_f(vi_or(vi_and(q, vi_set1(15)), high)), d, m);
-}
+$       -- Of vector n of the part at p: scale, minimum, high bits; s ends their names.
+$       head = function(p, k, n, s)
+$         local b, g, lines = "b" .. p, "g" .. p, {}
+$         local function add(name, value) lines[#lines + 1] = "const vf " .. name .. s .. " = " .. value .. ";" end
+$         if t.scaled then
+$           local part = t.part < 32 and k .. " % 32 / " .. t.part .. " * " .. nr .. " + " or ""
+$           add("e", halves(g, 0, n))
+$           add("d", "vf_mul(e" .. s .. ", " .. whole(b, part .. n * width) .. ")")
 $         else
-/* The lower half of q. */
-static ATTN_INLINE vf code${S}(vi q, vf d, vf m) {
-    return vf_fma(vi_to_f(vi_and(q, vi_set1(15))), d, m);
-}
+$           add("d", halves(b, 0, n))
+$         end
+$         if t.min and t.scaled then
+$           add("f", halves(g, 2 * nr, n))
+$           add("m", "vf_neg(vf_mul(f" .. s .. ", " .. whole(b, 32 // t.part * nr + n * width) .. "))")
+$         else
+$           add("m", t.min and halves(b, 2 * nr, n) or "vf_mul(d" .. s .. ", vf_set1(-" .. t.offset .. "))")
+$         end
+$         if t.high > 0 then lines[#lines + 1] = "vi h" .. s .. " = vi_loadu(" .. cast("c" .. p, 4 * n * width) .. ");" end
+$         return lines
+$       end,
+$       -- Codes of 8 elements from j of the part on, in bytes: u the first four, v the others.
+$       codes = function(p, j, n, s)
+$         local from, u, v, lines = (t.high > 0 and 4 * nr or 0) + 4 * n * width, "u" .. s, "v" .. s, {}
+$         local function add(name, value) lines[#lines + 1] = name .. " = " .. value .. ";" end
+$         local function load(at, step) return "vi_loadu(" .. cast("c" .. p, at .. " + " .. j .. " * " .. step) .. ")" end
+$         if t.bits == 8 then
+$           add("const vi " .. u, load(from, nr))
+$           add("const vi " .. v, load(from + 4 * nr, nr))
+$           return lines
+$         end
+$         local q = "q" .. s
+$         add("const vi " .. q, load(from, nr // 2))
+$         add("vi " .. u, "vi_and(" .. q .. ", vi_set1(0x0f0f0f0f))")
+$         add("vi " .. v, "vi_and(vi_shr(" .. q .. ", vi_set1(4)), vi_set1(0x0f0f0f0f))")
+$         if t.table then
+$           add(u, "vi_pick(values" .. S .. ", " .. u .. ")")
+$           add(v, "vi_pick(values" .. S .. ", " .. v .. ")")
+$         end
+$         if t.high > 0 then
+$           local h, mask = "h" .. s, t.high == 1 and "vi_set1(0x10101010)" or "vi_set1(0x30303030)"
+$           add(u, "vi_or(" .. u .. ", vi_and(vi_shl(" .. h .. ", vi_set1(4)), " .. mask .. "))")
+$           add(v, "vi_or(" .. v .. ", vi_and(vi_shl(" .. h .. ", vi_set1(" .. 4 - t.high .. ")), " .. mask .. "))")
+$           add(h, "vi_shr(" .. h .. ", vi_set1(" .. 2 * t.high .. "))")
+$         end
+$         return lines
+$       end,
+$       -- Element i of those 8.
+$       load = function(i, s)
+$         local from = (i < 4 and "u" or "v") .. s
+$         return "vf_fma(vi_to_f(vi_byte(" .. from .. ", " .. i % 4 .. ")), d" .. s .. ", m" .. s .. ")"
+$       end,
+$       -- What codes needs.
+$       values = function()
+$         if t.table then
+/* Twice the values of E2M1 (OCP Microscaling 1.0), plus 12. */
+static const uint8_t values${S}[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+
 $         end
 $       end,
 $     }

@@ -1,2 +1,2 @@
 $ -- Weights in q5_0: 5 bits and a scale.
-$ return hooks("weight/block.c").of({ name = "q5_0", halves = true, min = false, high = true, offset = 16 })
+$ return hooks("weight/block.c").of(plan.types.q5_0)

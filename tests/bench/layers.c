@@ -65,16 +65,21 @@ static void give_weights(arena *a, bench_layer *l) {
     }
 }
 
-/* What the layer has of them, for the check. */
-static void round_weights(arena *a, bench_layer *l) {
+/* What the layer has of them, for the check. given: what pack takes, blocks where they are made. */
+static void round_weights(arena *a, bench_layer *l, attn_tensor *given) {
     block_tensor weight[LAYER_WEIGHTS];
     for (int i = 0; i < l->weight_count; i++) {
         const attn_tensor *t = &l->weight[i];
-        weight[i] = (block_tensor){t->name, t->data, t->rank, {0}};
+        weight[i] = (block_tensor){.name = t->name, .data = t->data, .rank = t->rank};
         memcpy(weight[i].dim, t->dim, sizeof t->dim);
     }
     block_round_weights(a, l->spec, weight, l->weight_count);
-    for (int i = 0; i < l->weight_count; i++) l->weight[i].data = weight[i].data;
+    for (int i = 0; i < l->weight_count; i++) {
+        given[i] = l->weight[i];
+        if (block_weight_made(weight[i].type))
+            given[i].data = weight[i].stored, given[i].type = weight[i].type;
+        l->weight[i].data = weight[i].data;
+    }
 }
 
 bench_layer *layer_make(arena *a, const kernel_lib *lib, const kernel_spec *k, attn_isa isa) {
@@ -89,13 +94,14 @@ bench_layer *layer_make(arena *a, const kernel_lib *lib, const kernel_spec *k, a
     l->weight_count = lib->block_weights(l->block, l->weight, LAYER_WEIGHTS);
     if (l->weight_count > LAYER_WEIGHTS) die(k->name, "too many weights");
     give_weights(a, l);
+    attn_tensor given[LAYER_WEIGHTS];
+    round_weights(a, l, given);
     const size_t bytes = lib->block_packed_bytes(l->block);
     char message[1024];
     l->packed = data_pages(bytes);
-    status = lib->block_pack(l->block, l->weight, l->weight_count, l->packed, bytes, message,
+    status = lib->block_pack(l->block, given, l->weight_count, l->packed, bytes, message,
                              sizeof message);
     if (status != ATTN_OK) die(k->name, message);
-    round_weights(a, l);
     return l;
 }
 
@@ -156,7 +162,7 @@ static void check_row(const layer_call *call, int32_t b, int32_t i, bench_error 
     block_tensor weight[LAYER_WEIGHTS];
     for (int n = 0; n < l->weight_count; n++) {
         const attn_tensor *t = &l->weight[n];
-        weight[n] = (block_tensor){t->name, t->data, t->rank, {0}};
+        weight[n] = (block_tensor){.name = t->name, .data = t->data, .rank = t->rank};
         memcpy(weight[n].dim, t->dim, sizeof t->dim);
     }
     const int64_t k_head = (int64_t)cache->capacity * s->head_dim;

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Long sums of a layer's matrix products: see products.c.
+# Long sums of a layer's matrix products: see products.c. Products with matrices in blocks: each type
+# on one instruction set; full: on all (blocks.c).
 set -eu
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
@@ -12,3 +13,36 @@ prefix=$(sed -n '1,14s/.* Statics begin with \(k[0-9a-f]*_\)\.$/\1/p' "$work/k/$
 ${CC:-cc} -std=c11 -O2 -DGENERATED="\"$layer\"" -Dgemm="${prefix}gemm" -I"$work/k" -I"$work/k/runtime" tests/check/products.c \
     $core "$work/k/registry.c" "$work"/k/runtime/*.c -lm -o "$work/products"
 "$work/products"
+
+blocks() { # blocks TYPE ISA
+    dir=$work/$1_$2
+    "${BUILD:-build}/attn-gen" generate --level block --d-model 256 --n-heads 4 --isa "$2" --name k \
+        --weight-type "$1" -o "$dir" >/dev/null
+    layer=$(basename "$dir"/attn_f32_block_*.c)
+    prefix=$(sed -n '1,14s/.* Statics begin with \(k[0-9a-f]*_\)\.$/\1/p' "$dir/$layer")
+    id=$(echo "$1" | tr a-z A-Z)
+    ${CC:-cc} -std=c11 -O1 -w -DGENERATED="\"$layer\"" -DTYPE="ATTN_WEIGHT_$id" -Dgemm="${prefix}gemm_$1" \
+        -I"$dir" -I"$dir/runtime" -c tests/check/blocks.c -o "$dir/blocks.o"
+    [ -f "$work/core_$2.o" ] || ${CC:-cc} -std=c11 -O1 -w -I"$dir" -I"$dir/runtime" -c -o "$work/core_$2.o" \
+        "$(ls "$dir"/attn_*.c | grep -v block_)"
+    [ -f "$work/runtime.o" ] || { (cd "$work" && ${CC:-cc} -std=gnu11 -O1 -w -c -I"$dir" "$dir"/runtime/*.c) &&
+        ld -r -o "$work/runtime.o" $(cd "$dir/runtime" && for f in *.c; do echo "$work/${f%.c}.o"; done); }
+    ${CC:-cc} -w -I"$dir" -I"$dir/runtime" -O1 "$dir/registry.c" "$dir/blocks.o" "$work/core_$2.o" "$work/runtime.o" \
+        -lm -o "$dir/blocks"
+    echo "$2 $("$dir/blocks")" || fail=1
+}
+isas=portable
+has() { grep -qw "$1" /proc/cpuinfo 2>/dev/null; }
+if has avx2 && has fma; then isas="$isas avx2"; fi
+if has avx512bw && has avx512dq && has avx512vl; then isas="$isas avx512"; fi
+fail=0 turn=0
+count=$(echo $isas | wc -w)
+for type in $(sed -n 's/^ *WEIGHT([A-Z0-9_]*, \([a-z0-9_]*\), [0-9]*, [0-9]*, "", .*/\1/p' runtime/weight_types.def); do
+    at=0
+    for isa in $isas; do
+        if [ -n "${ATTN_FULL:-}" ] || [ "$at" = $((turn % count)) ]; then blocks "$type" "$isa"; fi
+        at=$((at + 1))
+    done
+    turn=$((turn + 1))
+done
+exit $fail

@@ -47,6 +47,10 @@ static void give_stored(arena *a, const attn_spec *s, const block_tensor *w, att
     int64_t count = 1;
     for (int i = 0; i < t->rank; i++) count *= t->dim[i];
     t->type = block_weight_type(s, w);
+    if (w->stored) {
+        t->data = w->stored;
+        return;
+    }
     void *stored = arena_alloc(a, (size_t)attn_weight_bytes(t->type, count) + 1);
     attn_quantise(stored, t->type, count, t->data);
     t->data = stored;
@@ -61,12 +65,13 @@ void layer_weights(arena *a, const kernel_lib *lib, const attn_block *block, rng
     for (int i = 0; i < count; i++) {
         t[i].name = arena_strdup(a, t[i].name);
         t[i].data = random_weight(a, r, p, &t[i]);
-        w[i] = (block_tensor){t[i].name, t[i].data, t[i].rank, {0}};
+        w[i] = (block_tensor){.name = t[i].name, .data = t[i].data, .rank = t[i].rank};
         memcpy(w[i].dim, t[i].dim, sizeof w[i].dim);
     }
     block_round_weights(a, p->c.spec, w, count);
     for (int i = 0; i < count; i++)
-        if (rng_chance(r, 50)) give_stored(a, spec_of(p), &w[i], &t[i]);
+        if (block_weight_made(w[i].type) || rng_chance(r, 50))
+            give_stored(a, spec_of(p), &w[i], &t[i]);
     p->c.weight = w;
     p->c.weight_count = count;
     p->given = t;

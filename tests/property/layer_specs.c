@@ -237,7 +237,7 @@ static void put_kv_type(writer *w, int turn) {
 /* Likewise of matrices; every other latent layer has another type where it folds. */
 static void put_weight_type(writer *w, int kind, int turn) {
     static const char *const rest[] = {"f32", "bf16"};
-    const int32_t type = ATTN_WEIGHT_BF16 + turn % ((int)ATTN_WEIGHT_Q4_K - ATTN_WEIGHT_BF16);
+    const int32_t type = ATTN_WEIGHT_BF16 + turn % ((int)ATTN_WEIGHT_COUNT - ATTN_WEIGHT_BF16);
     buf_printf(&w->b, "weight_type=%s;", attn_weight_get(type).name);
     if (!is_regular(kind) && turn % 4 > 1) buf_printf(&w->b, "weight_rest=%s;", rest[turn / 4 % 2]);
 }

@@ -397,6 +397,20 @@ static void check_int_ops(void) {
             const unsigned lt = lanes_of(vi_lt(va, vb)), le = lanes_of(vi_le(va, vb));
             const unsigned gt = lanes_of(vi_gt(va, vb)), ge = lanes_of(vi_ge(va, vb));
             const unsigned eq = lanes_of(vi_eq(va, vb)), ne = lanes_of(vi_ne(va, vb));
+            int32_t byte[4][W], picked[W];
+            vi_storeu(byte[0], vi_byte(va, 0)), vi_storeu(byte[1], vi_byte(va, 1));
+            vi_storeu(byte[2], vi_byte(va, 2)), vi_storeu(byte[3], vi_byte(va, 3));
+            const uint8_t table[16] = {9, 255, 3, 0, 128, 127, 1, 2, 77, 4, 5, 6, 7, 8, 200, 10};
+            vi_storeu(picked, vi_pick(table, vi_and(va, vi_set1(0x0f0f0f0f))));
+            for (int k = 0; k < W; k++) {
+                uint32_t want_picked = 0;
+                for (int n = 0; n < 4; n++) {
+                    const int32_t want_byte = (int32_t)((uint32_t)a[k] >> 8 * n & 255);
+                    want_picked |= (uint32_t)table[want_byte & 15] << 8 * n;
+                    CHECK(byte[n][k] == want_byte, "vi_byte(%d, %d) = %d", a[k], n, byte[n][k]);
+                }
+                CHECK(picked[k] == (int32_t)want_picked, "vi_pick(%d) = %d", a[k], picked[k]);
+            }
             for (int k = 0; k < W; k++) {
                 const int64_t x = a[k], z = b[k];
                 const int32_t want[14] = {wrap32(x + z),

@@ -32,7 +32,7 @@ static float *add_weight(made *m, const char *name, int rank, int64_t d0, int64_
     block_tensor *w = &m->weight[m->c.weight_count++];
     const int64_t count = rank == 1 ? d0 : d0 * d1;
     float *data = numbers(m->a, count, (unsigned)strlen(name) * 31 + (unsigned)name[0]);
-    *w = (block_tensor){name, data, rank, {d0, d1}};
+    *w = (block_tensor){.name = name, .data = data, .rank = rank, .dim = {d0, d1}};
     return data;
 }
 
