@@ -331,8 +331,9 @@ static const char *k5b3d_variant(int32_t q_len) {
 
 /* Tasks of a call, at most: no more threads than that do anything. */
 static uint64_t k5b3d_most_tasks(const attn_extent *e) {
-    const uint64_t items = (uint64_t)e->batch;
-    return attn_times(HEADS, (uint64_t)k5b3d_gather_chunks((int64_t)items * e->q_len));
+    const uint64_t items = (uint64_t)e->batch, rows = (uint64_t)attn_extent_rows(e);
+    (void)items;
+    return attn_times(HEADS, (uint64_t)k5b3d_gather_chunks((int64_t)rows));
 }
 
 /* Places everything in the workspace and returns its size. base may be null. */
@@ -349,10 +350,10 @@ static uint64_t k5b3d_workspace(const attn_extent *e) {
 }
 
 static void k5b3d_run(const attn_args *args, const int32_t *rows, attn_team *team) {
-    const attn_extent e = {sizeof e, args->batch, args->q_len, args->kv_len_max, args->threads};
+    const attn_extent e = attn_extent_of(args);
     call c = {.args = args, .rows = rows, .team = team};
     k5b3d_layout(&c, &e, args->workspace);
-    if (args->batch == 0 || args->q_len == 0) return;
+    if (attn_extent_rows(&e) == 0 || (args->q_begin && e.rows == 0)) return;
     const int64_t chunks = k5b3d_gather_chunks(k5b3d_rows_before(args, args->batch));
     attn_parallel(team, HEADS * chunks, k5b3d_gather_task, &c);
 }

@@ -10,7 +10,7 @@
  *     attn_status status = catalog_create(&plan, 0, 0);
  *     attn_args a = ATTN_ARGS_INIT;             all of it is described in attn.h
  *     a.batch = 1, a.q_len = 128, a.kv_len_max = 128;
- *     const attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads};
+ *     const attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads, 0};
  *     attn_size size;
  *     status = catalog_sizes(plan, &e, &size);
  *     a.q = ..; a.k = ..; a.v = ..; a.o = ..;   data and strides; size says how many elements

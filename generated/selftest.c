@@ -63,7 +63,7 @@ static attn_status run(const attn_spec *spec, uint32_t flags, attn_args *a) {
     attn_plan *plan;
     attn_status status = attn_plan_create(&plan, spec, flags);
     if (status != ATTN_OK) return status;
-    const attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads};
+    const attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads, 0};
     status = attn_workspace(plan, &e, &a->workspace_bytes);
     void *memory = must(malloc(a->workspace_bytes + 64));
     a->workspace = attn_align(memory);

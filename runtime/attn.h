@@ -12,7 +12,7 @@
  *     a.q = (attn_view){q, 8 * 128 * 64, 128 * 64, 64}; // data and strides: batch, head, token
  *     a.k = ...; a.v = ...; a.o = ...;
  *     size_t bytes;
- *     attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads};
+ *     attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads, 0};
  *     attn_workspace(plan, &e, &bytes);
  *     void *memory = malloc(bytes + 63);                // or aligned_alloc, where it exists
  *     a.workspace = attn_align(memory); a.workspace_bytes = bytes;
@@ -84,7 +84,8 @@ typedef enum attn_status {
     ATTN_E_SPEC,      /* the spec breaks a rule of spec_fields.def */
     ATTN_E_NO_KERNEL, /* no linked kernel has this spec and runs on this CPU (or under ATTN_ISA) */
     ATTN_E_ABI,       /* struct_size or the kernel's ABI number does not fit this runtime */
-    ATTN_E_LENGTH,    /* kv_len[b], count[b] or kv_count[b] outside its extent */
+    ATTN_E_LENGTH,    /* kv_len[b], count[b] or kv_count[b] outside its extent, or q_begin does not
+                         ascend or gives an item more rows than its extent */
     ATTN_E_SHAPE,     /* attn_mask or a side tensor does not broadcast to, or fill, its dims */
     ATTN_E_UNUSED, /* an argument is given that this spec does not take (e.g. attn_mask to flex) */
     ATTN_E_WORKSPACE, /* workspace is null, not 64-byte aligned, or smaller than attn_workspace says
@@ -137,6 +138,7 @@ typedef enum attn_qk_norm_weights {
     ATTN_QK_NORM_WEIGHTS_HEADS,
     ATTN_QK_NORM_WEIGHTS_NONE
 } attn_qk_norm_weights;
+typedef enum attn_o_gate { ATTN_O_GATE_NONE, ATTN_O_GATE_HEAD, ATTN_O_GATE_CHANNEL } attn_o_gate;
 typedef enum attn_residual {
     ATTN_RESIDUAL_SERIAL,
     ATTN_RESIDUAL_PARALLEL,
@@ -292,6 +294,9 @@ typedef struct attn_extent {
     uint32_t struct_size;
     int32_t batch, q_len, kv_len_max;
     int32_t threads; /* as in attn_args */
+
+    /* Callers whose struct_size ends here have none. */
+    int32_t rows; /* of ragged calls: rows of all items, at most batch * q_len; 0: batch * q_len */
 } attn_extent;
 
 /* Threads of the caller's own, instead of the library's: `run` calls work(job) at least once and at
@@ -370,8 +375,10 @@ typedef struct attn_args {
     const int32_t *index, *index_count;
     int64_t index_batch, index_head, index_row; /* element stride of n: 1 */
     int64_t index_count_batch;                  /* row stride 1 */
-    const int32_t
-        *q_begin; /* [B + 1] ragged rows: item b has rows q_begin[b] .. q_begin[b + 1] - 1 */
+    /* Ragged rows: [B + 1], ascending, from 0 or more on. Rows of item b are q_begin[b] ..
+     * q_begin[b + 1] - 1 of q, o, lse and seg, whose batch strides are not used; q_len is the most
+     * rows that an item may have. Rows of masks and q_len in expressions are the item's own. */
+    const int32_t *q_begin;
     /* Positions of rows, [B, Lq], and of the last tail[b] keys, [B, most of tail]; row strides 1.
      */
     const int32_t *q_position, *tail, *k_position;

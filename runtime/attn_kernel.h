@@ -44,6 +44,17 @@ static inline int32_t attn_row_count(const attn_args *a, int32_t b) {
     return a->q_begin ? a->q_begin[b + 1] - a->q_begin[b] : a->q_len;
 }
 
+/* The extents of a call, and the rows of all its items. */
+static inline attn_extent attn_extent_of(const attn_args *a) {
+    attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads, 0};
+    if (a->q_begin) e.rows = a->q_begin[a->batch] - a->q_begin[0];
+    return e;
+}
+
+static inline int64_t attn_extent_rows(const attn_extent *e) {
+    return e->rows ? e->rows : (int64_t)e->batch * e->q_len;
+}
+
 /* Answer of the tile classifier. */
 typedef enum attn_tile_class { ATTN_TILE_NONE, ATTN_TILE_ALL, ATTN_TILE_SOME } attn_tile_class;
 

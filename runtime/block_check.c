@@ -11,7 +11,7 @@ static attn_block_extent extent_of(const attn_block *block, const attn_block_arg
     e.kv_rows = attn_spec_has_kv(s) ? a->batch * a->kv_tokens : 0;
     e.cached = a->cache != NULL;
     e.keys = e.cached ? a->cache->capacity : attn_spec_has_kv(s) ? a->kv_tokens : a->tokens;
-    const attn_extent core = {sizeof core, a->batch, a->tokens, e.keys, a->threads};
+    const attn_extent core = {sizeof core, a->batch, a->tokens, e.keys, a->threads, e.rows};
     e.core_bytes = attn_plan_workspace(block->core, &core);
     if (!attn_expands(block->kernel, a->tokens)) return e;
     const uint64_t expanded = attn_plan_workspace(block->expanded, &core);
@@ -46,7 +46,7 @@ static uint64_t call_bytes(const attn_block *block, const attn_block_extent *e) 
 }
 
 /* The rows of a ragged call, as far as they size it. */
-static attn_status check_begin(const attn_why *why, const attn_block_args *a) {
+static attn_status check_ends(const attn_why *why, const attn_block_args *a) {
     const int32_t *begin = a->q_begin;
     if (!begin) return ATTN_OK;
     if (begin[0] < 0)
@@ -76,7 +76,7 @@ static attn_status check_extents(const attn_why *why, const attn_block *block,
     if (status == ATTN_OK) status = attn_check_range(why, "tokens", a->tokens, INT32_MAX);
     if (status == ATTN_OK) status = attn_check_range(why, "kv_tokens", a->kv_tokens, INT32_MAX);
     if (status == ATTN_OK) status = attn_check_threads(why, a->threads);
-    if (status == ATTN_OK) status = check_begin(why, a);
+    if (status == ATTN_OK) status = check_ends(why, a);
     if (status == ATTN_OK && !a->q_begin) status = check_rows(why, "tokens", a->batch, a->tokens);
     if (status == ATTN_OK) status = check_rows(why, "kv_tokens", a->batch, a->kv_tokens);
     const attn_cache *c = a->cache;
@@ -183,27 +183,15 @@ static int32_t longest_item(const attn_block_kernel *k, const attn_block_args *a
     return longest;
 }
 
-/* The rows of an item. */
-static attn_status check_count(const attn_why *why, const attn_block_args *a, int32_t b) {
-    const int32_t *begin = a->q_begin;
-    if (!begin) return attn_check_item(why, "count", b, attn_count_of(a, b), "tokens", a->tokens);
-    if (begin[b + 1] < begin[b])
-        return attn_refuse(why, ATTN_E_LENGTH,
-                           "q_begin[%d] is %d: must be at least q_begin[%d] = %d", b + 1,
-                           begin[b + 1], b, begin[b]);
-    const int64_t rows = (int64_t)begin[b + 1] - begin[b];
-    if (rows <= a->tokens) return ATTN_OK;
-    return attn_refuse(why, ATTN_E_LENGTH,
-                       "q_begin[%d] is %d: item %d would have %lld rows, more than tokens = %d",
-                       b + 1, begin[b + 1], b, (long long)rows, a->tokens);
-}
-
 /* Lengths and room, item by item. */
 static attn_status check_items(const attn_why *why, const attn_block_kernel *k,
                                const attn_block_args *a, bool reset) {
     const attn_cache *c = a->cache;
+    const attn_status begin = attn_check_begin(why, a->q_begin, a->batch, "tokens", a->tokens);
+    if (begin != ATTN_OK) return begin;
     for (int32_t b = 0; b < a->batch; b++) {
-        attn_status status = check_count(why, a, b);
+        attn_status status =
+            attn_check_item(why, "count", b, attn_count_of(a, b), "tokens", a->tokens);
         if (status == ATTN_OK)
             status = attn_check_item(why, "kv_count", b, attn_kv_count_of(a, b), "kv_tokens",
                                      a->kv_tokens);

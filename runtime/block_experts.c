@@ -16,11 +16,12 @@ static const struct {
 
 /* Which layers, by their expert_act, take a tensor of all experts; how its pieces lie; and what it
  * holds of them. */
-enum acts { ANY_ACT, CLAMPED, OTHERS };
+enum acts { ANY_ACT, CLAMPED, INPUTS, OTHERS }; /* INPUTS: router_input */
 enum order {
-    ROWS,  /* [experts, rows of the first piece, then of the second, width] */
-    TURNS, /* the same, rows of both by turns */
-    TURNED /* [experts, width, rows], rows of both by turns */
+    ROWS,   /* [experts, rows of the first piece, then of the second, width] */
+    TURNS,  /* the same, rows of both by turns */
+    TURNED, /* [experts, width, rows], rows of both by turns */
+    COLUMNS /* [experts, width, rows], those of the first piece, then of the second */
 };
 enum part { WHOLE, CODES, SCALES };
 
@@ -76,7 +77,7 @@ static int64_t width_of(const attn_weight *w) {
 
 static const char *floats_of(const attn_weight *w, enum order order) {
     if (w->rank == 2) return "vectors";
-    return order == TURNED ? "rows that stand as columns" : NULL;
+    return order >= TURNED ? "rows that stand as columns" : NULL;
 }
 
 /* "experts.3.gate_proj.weight" */
@@ -109,7 +110,7 @@ static bool stack_fits(const attn_block_kernel *k, const attn_tensor *t, const s
     enum { BLOCK = 32, CODE_BYTES = 16 }; /* of mxfp4 */
     const attn_weight *first = &k->expert_weights[s->piece[0]];
     const int64_t all = s->pieces * s->n;
-    const bool turned = s->order == TURNED && first->rank == 3;
+    const bool turned = s->order >= TURNED && first->rank == 3;
     const int64_t want[3] = {s->experts, turned ? s->width : all, turned ? all : s->width};
     const int64_t split[4] = {s->experts, all, s->width / BLOCK, CODE_BYTES};
     if (s->part == WHOLE)
@@ -138,9 +139,10 @@ static attn_source stack_source(const attn_tensor *t, const stack *s, int i, int
     default: out.data = data + attn_weight_bytes(t->type, first * s->width);
     }
     out.split = s->part != WHOLE;
-    if (s->order != TURNED) return out;
-    out.data = data + attn_weight_bytes(t->type, e * all * s->width + i);
-    out.row = (int32_t)turns, out.step = (int32_t)all;
+    if (s->order < TURNED) return out;
+    const int64_t column = s->order == TURNED ? i : i * s->n;
+    out.data = data + attn_weight_bytes(t->type, e * all * s->width + column);
+    out.row = s->order == TURNED ? (int32_t)turns : 1, out.step = (int32_t)all;
     return out;
 }
 
@@ -158,11 +160,15 @@ static stack stack_of(const attn_block_kernel *k, const int *piece, int pieces, 
     return (stack){piece, pieces, order, part, k->experts, rows_of(first), width_of(first)};
 }
 
+static enum acts acts_of(const attn_spec *s) {
+    if (s->expert_act == ATTN_EXPERT_ACT_SWIGLU_CLAMPED) return CLAMPED;
+    return s->router_input ? INPUTS : OTHERS;
+}
+
 static bool take_stacked(const attn_block_kernel *k, const attn_tensor *t, attn_weights *out,
                          attn_problems *p) {
-    const bool clamped = k->spec->expert_act == ATTN_EXPERT_ACT_SWIGLU_CLAMPED;
     for (size_t i = 0; i < sizeof stacked / sizeof *stacked; i++) {
-        if (stacked[i].acts == (clamped ? OTHERS : CLAMPED)) continue;
+        if (stacked[i].acts != ANY_ACT && stacked[i].acts != acts_of(k->spec)) continue;
         if (!attn_name_ends_in(t->name, strlen(t->name), stacked[i].name, strlen(stacked[i].name)))
             continue;
         int piece[2] = {-1, -1}, pieces = 0;

@@ -34,6 +34,24 @@ attn_status attn_check_item(const attn_why *why, const char *name, int32_t b, in
                        value, most_name, most);
 }
 
+attn_status attn_check_begin(const attn_why *why, const int32_t *begin, int32_t batch,
+                             const char *most_name, int32_t most) {
+    if (!begin) return ATTN_OK;
+    if (begin[0] < 0)
+        return attn_refuse(why, ATTN_E_LENGTH, "q_begin[0] is %d: must not be negative", begin[0]);
+    for (int32_t b = 0; b < batch; b++) {
+        if (begin[b + 1] < begin[b])
+            return attn_refuse(why, ATTN_E_LENGTH,
+                               "q_begin[%d] is %d: must be at least q_begin[%d] = %d", b + 1,
+                               begin[b + 1], b, begin[b]);
+        if (begin[b + 1] - begin[b] > most)
+            return attn_refuse(why, ATTN_E_LENGTH,
+                               "q_begin[%d] is %d: item %d would have %d rows, more than %s = %d",
+                               b + 1, begin[b + 1], b, begin[b + 1] - begin[b], most_name, most);
+    }
+    return ATTN_OK;
+}
+
 attn_status attn_check_size(const attn_why *why, const char *name, uint32_t got, size_t want,
                             const char *from) {
     if (got == want) return ATTN_OK;

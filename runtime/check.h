@@ -36,6 +36,10 @@ attn_status attn_check_size(const attn_why *why, const char *name, uint32_t got,
 attn_status attn_check_grown(const attn_why *why, const char *name, const void *from_caller,
                              const size_t *before, void *to, size_t size, const char *from);
 
+/* Where rows begin: ascending, of at most `most` rows an item. Null: they are not ragged. */
+attn_status attn_check_begin(const attn_why *why, const int32_t *begin, int32_t batch,
+                             const char *most_name, int32_t most);
+
 enum { ATTN_THREADS_MAX = 65536 };
 attn_status attn_check_threads(const attn_why *why, int32_t threads);
 attn_status attn_check_pool(const attn_why *why, const attn_pool *pool);

@@ -40,29 +40,38 @@ static attn_status check_workspace(const attn_why *why, const attn_plan *plan,
     const attn_status status =
         check_extents(why, plan->kernel, e->batch, e->q_len, e->kv_len_max, e->threads);
     if (status != ATTN_OK) return status;
+    const int64_t most = (int64_t)e->batch * e->q_len;
+    if (e->rows < 0 || e->rows > most)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "extent.rows is %d: must be from 0 to batch * q_len = %lld", e->rows,
+                           (long long)most);
     return attn_check_fits(why, "the workspace", attn_plan_workspace(plan, e));
 }
 
-static attn_status check_extent(const attn_why *why, const attn_plan *plan, const attn_extent *e) {
+/* *e: the caller's extents, of this library's size. */
+static attn_status check_extent(const attn_why *why, const attn_plan *plan,
+                                const attn_extent *extent, attn_extent *e) {
     if (!plan) return attn_refuse(why, ATTN_E_ARGUMENT, "plan is null");
-    if (!e) return attn_refuse(why, ATTN_E_ARGUMENT, "extent is null");
+    if (!extent) return attn_refuse(why, ATTN_E_ARGUMENT, "extent is null");
+    static const size_t before[] = {offsetof(attn_extent, rows), 0};
     const attn_status status =
-        attn_check_size(why, "extent", e->struct_size, sizeof *e, "{sizeof extent, ..}");
-    if (status != ATTN_OK) return status;
-    return check_workspace(why, plan, e);
+        attn_check_grown(why, "extent", extent, before, e, sizeof *e, "{sizeof extent, ..}");
+    return status == ATTN_OK ? check_workspace(why, plan, e) : status;
 }
 
 attn_status attn_extent_check(const attn_plan *plan, const attn_extent *extent, char *message,
                               size_t size) {
     const attn_why why = attn_why_begin(message, size);
-    return check_extent(&why, plan, extent);
+    attn_extent e;
+    return check_extent(&why, plan, extent, &e);
 }
 
 attn_status attn_own_workspace(const attn_plan *plan, const attn_extent *extent, size_t *bytes) {
     if (!bytes) return ATTN_E_ARGUMENT;
     *bytes = 0;
-    const attn_status status = check_extent(NULL, plan, extent);
-    if (status == ATTN_OK) *bytes = (size_t)attn_plan_workspace(plan, extent);
+    attn_extent e;
+    const attn_status status = check_extent(NULL, plan, extent, &e);
+    if (status == ATTN_OK) *bytes = (size_t)attn_plan_workspace(plan, &e);
     return status;
 }
 
@@ -73,11 +82,13 @@ attn_status attn_workspace(const attn_plan *plan, const attn_extent *extent, siz
 attn_status attn_own_sizes(const attn_plan *plan, const attn_extent *extent, attn_size *size) {
     if (!size) return ATTN_E_ARGUMENT;
     *size = (attn_size){0};
-    attn_status status = attn_own_workspace(plan, extent, &size->workspace);
+    attn_extent e;
+    const attn_status status = check_extent(NULL, plan, extent, &e);
     if (status != ATTN_OK) return status;
+    size->workspace = (size_t)attn_plan_workspace(plan, &e);
     const attn_spec *spec = plan->kernel->spec;
-    const int64_t batch = extent->batch, queries = batch * spec->heads * extent->q_len;
-    const int64_t keys = batch * attn_layout_rows(spec, extent->kv_len_max);
+    const int64_t batch = e.batch, queries = spec->heads * attn_extent_rows(&e);
+    const int64_t keys = batch * attn_layout_rows(spec, e.kv_len_max);
     const int64_t d = attn_spec_k_dim(spec);
     size->q = queries * d;
     size->k = keys * spec->kv_heads * d;
@@ -93,6 +104,10 @@ attn_status attn_sizes(const attn_plan *plan, const attn_extent *extent, attn_si
 
 /* --- Checks: each with its sentence --- */
 
+static bool has_rows(const attn_args *a) {
+    return attn_lined_rows(a) > 0 && a->batch > 0;
+}
+
 /* A tensor [batch, heads, length, width] that has elements. */
 static attn_status check_data(const attn_why *why, const char *name, const void *data, int32_t type,
                               int32_t batch, int32_t heads, int32_t length, int32_t width) {
@@ -107,7 +122,7 @@ static attn_status check_data(const attn_why *why, const char *name, const void 
 /* Tensors that a layer would make. */
 static attn_status check_tensors(const attn_why *why, const attn_kernel *k, const attn_args *a) {
     const attn_spec *s = k->spec;
-    const bool queries = a->batch > 0 && a->q_len > 0, keys = queries && a->kv_len_max > 0;
+    const bool queries = has_rows(a), keys = queries && a->kv_len_max > 0;
     const int32_t d = attn_spec_k_dim(s);
     const attn_types type = attn_spec_types(s);
     attn_status status = ATTN_OK;
@@ -132,7 +147,7 @@ static attn_status check_tensors(const attn_why *why, const attn_kernel *k, cons
 
 static attn_status check_pointers(const attn_why *why, const attn_kernel *k, const attn_args *a) {
     const bool segments = attn_op_of(k->spec)->segments;
-    if (a->batch > 0 && a->q_len > 0 && segments && !a->seg)
+    if (has_rows(a) && segments && !a->seg)
         return attn_refuse(why, ATTN_E_ARGUMENT,
                            "seg is null: must hold int32, [batch, rows] = [%d, %d], as the op goes "
                            "by segments",
@@ -170,7 +185,7 @@ static attn_status check_mask(const attn_why *why, const attn_kernel *k, const a
         return attn_refuse(why, ATTN_E_SHAPE, "mask.rank is %d: must be from 1 to 4", m->rank);
     static const char *const names[4] = {"batch", "heads", "query rows", "keys"};
     const int64_t want[4] = {a->batch, k->spec->heads, a->q_len, a->kv_len_max};
-    bool empty = a->batch == 0 || a->q_len == 0 || a->kv_len_max == 0;
+    const bool empty = !has_rows(a) || a->kv_len_max == 0;
     for (int i = 0; i < m->rank; i++) {
         const int at = 4 - m->rank + i;
         if (m->dim[i] != 1 && m->dim[i] != want[at])
@@ -210,15 +225,16 @@ static attn_status check_sides(const attn_why *why, const attn_kernel *k, const 
 attn_status attn_inputs_check(const attn_why *why, const attn_kernel *k, const attn_args *a) {
     attn_status status = check_extents(why, k, a->batch, a->q_len, a->kv_len_max, a->threads);
     if (status == ATTN_OK) status = attn_check_pool(why, a->pool);
+    if (status == ATTN_OK) status = attn_check_begin(why, a->q_begin, a->batch, "q_len", a->q_len);
     if (status == ATTN_OK) status = check_pointers(why, k, a);
     if (status == ATTN_OK) status = check_mask(why, k, a);
     return status == ATTN_OK ? check_sides(why, k, a) : status;
 }
 
-/* [batch, heads, length, width] of items from `first` on, in elements. */
+/* [batch, heads, length, width] from element `first` on, in elements. */
 static attn_area *add_tensor(attn_areas *list, const char *name, const void *data, size_t size,
                              int64_t first, int64_t width, const attn_dim dim[3]) {
-    const void *from = data ? (const char *)data + first * dim[2].stride * (int64_t)size : NULL;
+    const void *from = data ? (const char *)data + first * (int64_t)size : NULL;
     attn_area *area = attn_areas_add(list, name, from, width * (int64_t)size);
     for (int i = 0; i < 3; i++)
         attn_area_repeat(area, dim[i].name, dim[i].count, dim[i].stride, size);
@@ -240,8 +256,9 @@ static key_memory keys_of(const attn_spec *s, int32_t from, int32_t items, int32
 static attn_status check_items(const attn_why *why, const attn_kernel *k, const attn_args *a,
                                size_t workspace, key_memory m) {
     const attn_spec *s = k->spec;
-    const int32_t b = a->batch, lq = a->q_len, d = attn_spec_k_dim(s);
-    const int64_t word = sizeof(float);
+    const int32_t b = a->batch, d = attn_spec_k_dim(s);
+    const int32_t q_items = attn_lined_items(a), q_rows = attn_lined_rows(a);
+    const int64_t word = sizeof(float), first = attn_first_row(a, 0);
     const attn_types type = attn_spec_types(s);
     attn_areas list;
     list.count = 0;
@@ -250,24 +267,25 @@ static attn_status check_items(const attn_why *why, const attn_kernel *k, const 
                (attn_dim[3]){{#name ".token", length, a->name.token},               \
                              {#name ".head", heads, a->name.head},                  \
                              {#name ".batch", count, a->name.batch}})
-#define SCALES(name, heads)                                           \
-    add_tensor(&list, #name, a->name.data, sizeof(float), m.page, 1,  \
-               (attn_dim[3]){{#name ".token", m.rows, a->name.token}, \
-                             {#name ".head", heads, a->name.head},    \
+#define SCALES(name, heads)                                                          \
+    add_tensor(&list, #name, a->name.data, sizeof(float), m.page * a->name.batch, 1, \
+               (attn_dim[3]){{#name ".token", m.rows, a->name.token},                \
+                             {#name ".head", heads, a->name.head},                   \
                              {#name ".batch", m.pages, a->name.batch}})
-    TENSOR(q, 0, b, s->heads, lq, d);
-    attn_area *o = TENSOR(o, 0, b, s->heads, lq, s->v_dim);
+    TENSOR(q, first * a->q.token, q_items, s->heads, q_rows, d);
+    attn_area *o = TENSOR(o, first * a->o.token, q_items, s->heads, q_rows, s->v_dim);
     if (m.keys > 0) {
-        TENSOR(k, m.page, m.pages, s->kv_heads, m.rows, d);
-        TENSOR(v, m.page, m.pages, s->v_heads, m.rows, s->v_dim);
+        TENSOR(k, m.page * a->k.batch, m.pages, s->kv_heads, m.rows, d);
+        TENSOR(v, m.page * a->v.batch, m.pages, s->v_heads, m.rows, s->v_dim);
         SCALES(k_scale, s->kv_heads);
         SCALES(v_scale, s->v_heads);
     }
 #undef SCALES
 #undef TENSOR
-    attn_area *lse = attn_areas_add(&list, "lse", a->lse, lq * word);
+    float *lse_rows = a->lse ? a->lse + first : NULL;
+    attn_area *lse = attn_areas_add(&list, "lse", lse_rows, q_rows * word);
     attn_area_repeat(lse, "lse_head", s->heads, a->lse_head, sizeof(float));
-    attn_area_repeat(lse, "lse_batch", b, a->lse_batch, sizeof(float));
+    attn_area_repeat(lse, "lse_batch", q_items, a->lse_batch, sizeof(float));
     attn_area *scratch = attn_areas_add(&list, "workspace", a->workspace, (int64_t)workspace);
     o->written = lse->written = scratch->written = true;
     if (d <= ATTN_IN_PLACE_MOST && type.o == type.q)
@@ -325,7 +343,7 @@ static attn_status check_memory(const attn_why *why, const attn_kernel *k, const
 /* One tensor's scales: there where its type has some, and nowhere else. */
 static attn_status check_scale(const attn_why *why, const char *name, const attn_scales *scale,
                                const attn_args *a, int32_t heads, bool wanted, const char *none) {
-    const bool keys = a->batch > 0 && a->q_len > 0 && a->kv_len_max > 0;
+    const bool keys = has_rows(a) && a->kv_len_max > 0;
     if (scale->data && !wanted)
         return attn_refuse(why, ATTN_E_UNUSED, "%s.data is given: must be null, as %s", name, none);
     if (scale->data || !wanted || !keys) return ATTN_OK;
@@ -350,9 +368,11 @@ static attn_status check_untaken(const attn_why *why, const attn_args *a) {
     const struct {
         const char *name;
         const int32_t *data;
-    } given[] = {{"index", a->index},     {"index_count", a->index_count},
-                 {"q_begin", a->q_begin}, {"q_position", a->q_position},
-                 {"tail", a->tail},       {"k_position", a->k_position}};
+    } given[] = {{"index", a->index},
+                 {"index_count", a->index_count},
+                 {"q_position", a->q_position},
+                 {"tail", a->tail},
+                 {"k_position", a->k_position}};
     for (size_t i = 0; i < sizeof given / sizeof *given; i++)
         if (given[i].data)
             return attn_refuse(why, ATTN_E_UNUSED,
@@ -377,13 +397,13 @@ static attn_status check_args(const attn_why *why, const attn_plan *plan, const 
         status = attn_check_item(why, "kv_len", b, a->kv_len[b], "kv_len_max", a->kv_len_max);
     if (status == ATTN_OK) status = attn_check_pages(why, plan->kernel, a);
     if (status != ATTN_OK) return status;
-    const attn_extent e = {sizeof e, a->batch, a->q_len, a->kv_len_max, a->threads};
+    const attn_extent e = attn_extent_of(a);
     status = check_workspace(why, plan, &e);
-    if (status != ATTN_OK) return status;
+    if (status != ATTN_OK || (a->q_begin && e.rows == 0)) return status;
     const size_t need = (size_t)attn_plan_workspace(plan, &e);
     status = attn_check_memory(why, ATTN_E_WORKSPACE, "workspace", a->workspace, "workspace_bytes",
                                a->workspace_bytes, need, "attn_workspace");
-    if (status != ATTN_OK || a->batch == 0 || a->q_len == 0) return status;
+    if (status != ATTN_OK || attn_extent_rows(&e) == 0) return status;
     return check_memory(why, plan->kernel, a, need);
 }
 
@@ -401,6 +421,11 @@ attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, c
     if (reference) return attn_reference_run(kernel, args, rows);
     kernel->run(args, rows, team);
     return ATTN_OK;
+}
+
+/* Rows of ragged calls lie by their numbers alone. */
+static void line_up_rows(attn_args *a) {
+    if (a->q_begin) a->q.batch = a->o.batch = a->lse_batch = a->seg_batch = 0;
 }
 
 /* Where there are no keys, their tensors may be null; kernels step from item to item all the same.
@@ -429,6 +454,7 @@ static __attribute__((noinline)) attn_status run(const attn_plan *plan, const at
     const attn_status status = check_args(NULL, plan, args, a);
     if (status != ATTN_OK) return status;
     a->threads = attn_team_limit(a->pool, a->threads);
+    line_up_rows(a);
     stand_in_for_keys(a);
     if (attn_spec_one_row(plan->kernel->spec)) a->v_scale = a->k_scale;
     attn_team_run(a->pool, a->threads, run_call, &call);

@@ -111,8 +111,9 @@ static attn_status norm_rules(attn_spec *s, attn_spec_error *err) {
 /* Fields of mixtures of experts: a layer without one has none of them. */
 static attn_status no_moe(const attn_spec *s, attn_spec_error *err) {
     static const char *const fields[] = {
-        "expert_act", "experts",      "top_k",  "expert_dim", "router",         "router_bias",
-        "norm_topk",  "router_scale", "groups", "group_top",  "shared_experts", "shared_gate"};
+        "expert_act",     "experts",     "top_k",        "expert_dim", "router",
+        "router_bias",    "norm_topk",   "router_scale", "groups",     "group_top",
+        "shared_experts", "shared_gate", "router_input"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (!attn_field_is_default(attn_field_find(fields[i]), s))
             return fail(err, fields[i], "needs ffn = moe");
@@ -294,6 +295,18 @@ static attn_status qk_norm_rules(attn_spec *s, attn_spec_error *err) {
     return ATTN_OK;
 }
 
+static attn_status growth_rules(const attn_spec *s, attn_spec_error *err) {
+    if (s->q_growth == 0 && s->q_growth_every) return fail(err, "q_growth_every", "needs q_growth");
+    if (s->q_growth == 0 && s->q_growth_offset)
+        return fail(err, "q_growth_offset", "needs q_growth");
+    if (s->q_growth == 0) return ATTN_OK;
+    if (!s->q_growth_every)
+        return fail(err, "q_growth_every", "is required where q_growth is given");
+    if (s->kv_dim != ATTN_UNSET)
+        return fail(err, "q_growth", "needs keys of the layer's own rows, and kv_dim is given");
+    return ATTN_OK;
+}
+
 static int32_t default_rest(const attn_spec *s) {
     return s->weight_type == ATTN_WEIGHT_F32 ? ATTN_WEIGHT_F32 : ATTN_WEIGHT_F16;
 }
@@ -318,5 +331,6 @@ attn_status attn_spec_block_rest(attn_spec *s, attn_spec_error *err) {
     bias_rules(s);
     st = mla_bias_rules(s, err);
     if (st == ATTN_OK) st = rope_rules(s, err);
-    return st == ATTN_OK ? qk_norm_rules(s, err) : st;
+    if (st == ATTN_OK) st = qk_norm_rules(s, err);
+    return st == ATTN_OK ? growth_rules(s, err) : st;
 }

@@ -20,7 +20,8 @@ const char *attn_status_text(attn_status status) {
                "runtime together";
     case ATTN_E_LENGTH:
         return "a length is outside its extent: kv_len[b] 0..kv_len_max, a layer's count[b] "
-               "0..tokens and kv_count[b] 0..kv_tokens";
+               "0..tokens and kv_count[b] 0..kv_tokens; or q_begin does not ascend, or gives an "
+               "item more rows than q_len or tokens";
     case ATTN_E_SHAPE:
         return "attn_mask does not broadcast to [batch, heads, q_len, kv_len_max], or a side "
                "tensor's or the scalars' count is not what the spec declares: attn_plan_check and "

@@ -273,6 +273,14 @@ $ if spec.kv_dim > 0 then
 ${part("block/prepare.c", { name = "prepare_keys", keys = true })}
 
 $ end
+$ if spec.q_growth ~= 0 then
+/* What queries at a position are multiplied by. */
+static float growth_at(int32_t position) {
+    const int64_t steps = ((int64_t)position + ${spec.q_growth_offset}) / ${spec.q_growth_every};
+    return (float)(1 + (double)${f32(spec.q_growth)} * log1p((double)steps));
+}
+
+$ end
 ${part("block/prepare.c", { name = "prepare", keys = false, second = parallel and second })}
 
 $ local key = spec.kv_dim > 0 and "l->call->key_row" or "l->call->row"

@@ -28,7 +28,7 @@ static int32_t extent(const walk *w, int32_t dim) {
     case ATTN_DIM_BATCH: return w->p->batch;
     case ATTN_DIM_HEADS: return w->e->heads;
     case ATTN_DIM_KV_HEADS: return w->e->kv_heads;
-    case ATTN_DIM_Q_LEN: return w->p->q_len;
+    case ATTN_DIM_Q_LEN: return w->p->q_len_max ? w->p->q_len_max : w->p->q_len;
     case ATTN_DIM_KV_LEN: return w->p->kv_len_max;
     default: return dim;
     }

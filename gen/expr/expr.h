@@ -57,6 +57,7 @@ typedef struct expr_point {
     int32_t b, h, q, k, q_start, q_len, kv_len;
     double s;
     int32_t batch, kv_len_max; /* extents, for dims */
+    int32_t q_len_max;         /* 0: q_len */
     const attn_side *side;     /* as in attn_args */
     const attn_scalar *scalars;
     const void *const *minmax; /* classifier: as in attn_expr_ctx; null: none */

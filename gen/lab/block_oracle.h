@@ -33,6 +33,7 @@
  * regular   q_proj k_proj v_proj o_proj: .weight (.bias); qkv: the rows of q, k, v in one;
  *           kv_proj: those of k, v; q_norm.weight k_norm.weight [head_dim], or [heads * head_dim]
  *           for qk_norm_over = all, [heads, head_dim] for qk_norm_weights = heads
+ *           o_gate.weight [heads or heads * v_dim, in]
  * mla       per_head: kv_proj.weight [c, in], q_proj.weight [H*K, in], w_kc_q [H,K,d], W_qr
  * [H,d,r], W_kr [H,c,r], w_kc_kv [H,K,c], out_proj.weight [width, H*K], for full_self o_proj.weight
  * [width, width] (sliding_self may carry one, which has no effect) shared: q_proj.weight, or

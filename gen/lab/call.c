@@ -35,8 +35,26 @@ int32_t call_v_dim(const call *c) {
     return c->spec->core.v_dim;
 }
 
+int32_t call_q_items(const call *c) {
+    return c->q_begin ? 1 : c->batch;
+}
+
+int32_t call_q_rows(const call *c) {
+    return c->q_begin ? c->q_begin[c->batch] : c->q_len;
+}
+
+int32_t call_count(const call *c, int32_t b) {
+    return c->q_begin ? c->q_begin[b + 1] - c->q_begin[b] : c->q_len;
+}
+
+size_t call_row(const call *c, int32_t b, int32_t h, int32_t i) {
+    const int32_t heads = c->spec->core.heads, item = c->q_begin ? 0 : b;
+    const size_t row = (size_t)((c->q_begin ? c->q_begin[b] : 0) + i);
+    return ((size_t)item * (size_t)heads + (size_t)h) * (size_t)call_q_rows(c) + row;
+}
+
 size_t call_rows(const call *c) {
-    return (size_t)c->batch * (size_t)c->spec->core.heads * (size_t)c->q_len;
+    return (size_t)call_q_items(c) * (size_t)c->spec->core.heads * (size_t)call_q_rows(c);
 }
 
 size_t call_o_size(const call *c) {
@@ -209,7 +227,8 @@ static void stage_qkv(stage *s) {
     const attn_spec *spec = &c->spec->core;
     const placement *p = s->p;
     const attn_types type = attn_spec_types(spec);
-    rows q = rows_of(type.q, c->batch, spec->heads, c->q_len, call_k_dim(c), p->order[0], p->gap);
+    rows q = rows_of(type.q, call_q_items(c), spec->heads, call_q_rows(c), call_k_dim(c),
+                     p->order[0], p->gap);
     s->args.q = stage_rows(s, &q, c->q, NULL);
     s->args.k = stage_keys(s, type.k, spec->kv_heads, call_k_dim(c), p->order[1], c->k);
     s->args.k_scale = stage_scales(s, c->k_scale, spec->kv_heads, p->order[2]);
@@ -263,6 +282,36 @@ static void stage_expr_data(stage *s) {
     s->args.scalars = stage_copy(s, s->c->scalars, spec->scalar_count, sizeof(attn_scalar));
 }
 
+/* Ragged rows begin anywhere: arguments point so many rows before the first. */
+static int32_t first_row(const stage *s) {
+    return s->c->q_begin ? s->p->gap[0] : 0;
+}
+
+static const int32_t *stage_begin(stage *s) {
+    const call *c = s->c;
+    if (!c->q_begin) return NULL;
+    const size_t count = (size_t)c->batch + 1;
+    int32_t *begin = arena_alloc(s->a, count * sizeof *begin);
+    for (size_t b = 0; b < count; b++) begin[b] = c->q_begin[b] + first_row(s);
+    return stage_copy(s, begin, (int64_t)count, sizeof *begin);
+}
+
+/* `count` elements before `data`: where nothing is, so that only the sum may be used. */
+static void *before(const void *data, int64_t count, size_t size) {
+    return data ? (void *)((uintptr_t)data - (size_t)count * size) : NULL;
+}
+
+static void move_rows(stage *s) {
+    attn_args *a = &s->args;
+    const int64_t n = first_row(s);
+    const attn_types type = attn_spec_types(&s->c->spec->core);
+    a->q.data = before(a->q.data, n * a->q.token, attn_type_size(type.q));
+    a->o.data = before(a->o.data, n * a->o.token, attn_type_size(type.o));
+    a->seg = before(a->seg, n, sizeof *a->seg);
+    a->lse = before(a->lse, n, sizeof *a->lse);
+    if (s->c->q_begin) a->q.batch = a->o.batch = a->lse_batch = a->seg_batch = INT64_MAX / 16;
+}
+
 static void stage_inputs(stage *s) {
     const call *c = s->c;
     s->args = ATTN_ARGS_INIT;
@@ -278,8 +327,10 @@ static void stage_inputs(stage *s) {
     stage_qkv(s);
     s->args.q_start = stage_copy(s, c->q_start, c->batch, sizeof(int32_t));
     s->args.kv_len = stage_copy(s, c->kv_len, c->batch, sizeof(int32_t));
-    s->args.seg_batch = c->q_len + s->p->gap[0];
-    s->args.seg = stage_matrix(s, c->seg, c->batch, c->q_len, s->args.seg_batch, sizeof(int32_t));
+    s->args.seg_batch = call_q_rows(c) + s->p->gap[0];
+    s->args.seg = stage_matrix(s, c->seg, call_q_items(c), call_q_rows(c), s->args.seg_batch,
+                               sizeof(int32_t));
+    s->args.q_begin = stage_begin(s);
     s->args.key_padding_batch = c->kv_len_max + s->p->gap[1];
     s->args.key_padding =
         stage_matrix(s, c->key_padding, c->batch, c->kv_len_max, s->args.key_padding_batch, 1);
@@ -299,13 +350,14 @@ static void stage_outputs(stage *s) {
     const placement *p = s->p;
     int64_t heads = c->spec->core.heads;
     const int32_t type = attn_spec_types(&c->spec->core).o;
-    s->o_rows = rows_of(type, c->batch, heads, c->q_len, call_v_dim(c), p->order[3], p->gap);
+    const int32_t items = call_q_items(c), rows = call_q_rows(c);
+    s->o_rows = rows_of(type, items, heads, rows, call_v_dim(c), p->order[3], p->gap);
     s->o = stage_output(&s->o_rows, p->at_start);
     s->args.o =
         (attn_out){s->o.data, s->o_rows.stride[0], s->o_rows.stride[1], s->o_rows.stride[2]};
     int order = p->order[3] & 2; /* batch or head outermost; the token stride is 1 */
-    s->lse_rows = rows_of(ATTN_TYPE_F32, c->batch, heads, c->q_len, 1, order,
-                          (const int[3]){0, p->gap[1], 0});
+    s->lse_rows =
+        rows_of(ATTN_TYPE_F32, items, heads, rows, 1, order, (const int[3]){0, p->gap[1], 0});
     s->lse = stage_output(&s->lse_rows, p->at_start);
     if (p->no_lse) return;
     s->args.lse = (float *)(void *)s->lse.data;
@@ -314,7 +366,8 @@ static void stage_outputs(stage *s) {
 }
 
 static attn_status stage_workspace(stage *s, const kernel_lib *lib, const attn_plan *plan) {
-    attn_extent e = {sizeof e, s->c->batch, s->c->q_len, s->c->kv_len_max, s->p->threads};
+    attn_extent e = {sizeof e, s->c->batch, s->c->q_len, s->c->kv_len_max, s->p->threads, 0};
+    if (s->c->q_begin) e.rows = call_q_rows(s->c);
     size_t bytes = 0;
     attn_status st = lib->workspace(plan, &e, &bytes);
     s->workspace = guard_alloc(bytes, 64, s->p->at_start);
@@ -357,6 +410,7 @@ outcome call_run(arena *a, const kernel_lib *lib, const attn_plan *plan, const c
     outcome out = {0};
     stage_inputs(&s);
     stage_outputs(&s);
+    move_rows(&s);
     out.status = stage_workspace(&s, lib, plan);
     if (out.status == ATTN_OK) out.status = lib->run(plan, &s.args);
     out.fault = touched(&s, &out);
@@ -388,7 +442,8 @@ attn_args call_dense_args(const call *c) {
     a.batch = c->batch;
     a.q_len = c->q_len;
     a.kv_len_max = c->kv_len_max;
-    a.q = dense_view(c->q, spec->heads, c->q_len, k_dim);
+    a.q_begin = c->q_begin;
+    a.q = dense_view(c->q, spec->heads, call_q_rows(c), k_dim);
     a.k = dense_view(c->k, spec->kv_heads, c->kv_len_max, k_dim);
     a.v = c->v ? dense_view(c->v, spec->v_heads, c->kv_len_max, call_v_dim(c)) : a.k;
     a.k_scale = dense_scales(c->k_scale, spec->kv_heads, c->kv_len_max);
@@ -397,6 +452,7 @@ attn_args call_dense_args(const call *c) {
     a.kv_len = c->kv_len;
     a.seg = c->seg;
     a.seg_batch = c->q_len;
+    if (c->q_begin) a.q.batch = a.seg_batch = 0; /* as kernels get it */
     a.key_padding = c->key_padding;
     a.key_padding_batch = c->kv_len_max;
     a.sinks = c->sinks;
@@ -408,23 +464,40 @@ attn_args call_dense_args(const call *c) {
     return a;
 }
 
-/* Item b of a dense [B, heads, from, width] array, the first `to` tokens of each head. */
-static const void *item_rows(arena *a, int32_t type, const void *data, int64_t b, int64_t heads,
-                             int64_t from, int64_t to, int64_t width) {
+/* Rows of a dense array that lie `step` rows apart head by head, `n` of each head, from row `first`
+ * on. */
+static const void *rows_from(arena *a, int32_t type, const void *data, int64_t first, int64_t heads,
+                             int64_t step, int64_t n, int64_t width) {
     if (!data) return NULL;
-    const size_t bytes = (size_t)(to * width) * attn_type_size(type);
+    const size_t bytes = (size_t)(n * width) * attn_type_size(type);
     char *out = arena_alloc(a, (size_t)heads * bytes + 1);
     for (int64_t h = 0; h < heads; h++)
-        memcpy(out + (size_t)h * bytes, attn_at(data, type, (b * heads + h) * from * width), bytes);
+        memcpy(out + (size_t)h * bytes, attn_at(data, type, (first + h * step) * width), bytes);
     return out;
 }
 
-static void item_mask(const call *c, call *item, int32_t b) {
-    if (c->mask_rank != 4 || c->mask_dim[0] == 1) return;
-    int64_t step = c->mask_dim[1] * c->mask_dim[2] * c->mask_dim[3];
-    size_t size = c->mask_type == ATTN_MASK_BOOL ? 1 : sizeof(float);
-    item->mask = (const uint8_t *)c->mask + (size_t)(b * step) * size;
-    item->mask_dim[0] = 1;
+/* Item b of a dense [B, heads, from, width] array, the first `to` tokens of each head. */
+static const void *item_rows(arena *a, int32_t type, const void *data, int64_t b, int64_t heads,
+                             int64_t from, int64_t to, int64_t width) {
+    return rows_from(a, type, data, b * heads * from, heads, from, to, width);
+}
+
+static void item_mask(arena *a, const call *c, call *item, int32_t b) {
+    if (c->mask_type == ATTN_MASK_NONE) return;
+    const size_t size = c->mask_type == ATTN_MASK_BOOL ? 1 : sizeof(float);
+    const int rank = c->mask_rank, at = rank - 2; /* of the dim of rows */
+    if (rank == 4 && c->mask_dim[0] != 1) {
+        const int64_t step = c->mask_dim[1] * c->mask_dim[2] * c->mask_dim[3];
+        item->mask = (const uint8_t *)c->mask + (size_t)(b * step) * size;
+        item->mask_dim[0] = 1;
+    }
+    if (rank < 2 || c->mask_dim[at] == 1 || item->q_len == c->q_len) return;
+    int64_t heads = 1;
+    for (int n = 0; n < at; n++) heads *= item->mask_dim[n];
+    const int32_t type = size == 1 ? ATTN_TYPE_I8 : ATTN_TYPE_F32;
+    item->mask = rows_from(a, type, item->mask, 0, heads, c->mask_dim[at], item->q_len,
+                           c->mask_dim[rank - 1]);
+    item->mask_dim[at] = item->q_len;
 }
 
 /* True if something other than K and V is as long as they are. */
@@ -444,15 +517,18 @@ call call_item(arena *a, const call *c, int32_t b, bool trim) {
     item.pages = NULL;
     const attn_types type = attn_spec_types(spec);
     const int64_t keys = c->kv_len_max;
-    item.q = item_rows(a, type.q, c->q, b, spec->heads, c->q_len, c->q_len, call_k_dim(c));
+    item.q_begin = NULL;
+    item.q_len = call_count(c, b);
+    item.q = rows_from(a, type.q, c->q, (int64_t)call_row(c, b, 0, 0), spec->heads, call_q_rows(c),
+                       item.q_len, call_k_dim(c));
     item.k = item_rows(a, type.k, c->k, b, spec->kv_heads, keys, len, call_k_dim(c));
     item.v = item_rows(a, type.v, c->v, b, spec->v_heads, keys, len, call_v_dim(c));
     item.k_scale = item_rows(a, ATTN_TYPE_F32, c->k_scale, b, spec->kv_heads, keys, len, 1);
     item.v_scale = item_rows(a, ATTN_TYPE_F32, c->v_scale, b, spec->v_heads, keys, len, 1);
     if (c->q_start) item.q_start = c->q_start + b;
     if (c->kv_len) item.kv_len = c->kv_len + b;
-    if (c->seg) item.seg = c->seg + (int64_t)b * c->q_len;
+    if (c->seg) item.seg = c->seg + (c->q_begin ? c->q_begin[b] : (int64_t)b * c->q_len);
     if (c->key_padding) item.key_padding = c->key_padding + (int64_t)b * c->kv_len_max;
-    item_mask(c, &item, b);
+    item_mask(a, c, &item, b);
     return item;
 }

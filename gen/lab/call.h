@@ -9,6 +9,9 @@
 typedef struct call {
     const kernel_spec *spec;
     int32_t batch, q_len, kv_len_max;
+    /* [B + 1] from 0 on: rows lie in a row, Lq of them at most an item. Then q, seg, O and LSE are
+     * as those of one item that has all rows. */
+    const int32_t *q_begin;
     const void *q;        /* [B, heads, Lq, D] */
     const void *k;        /* [B, kv_heads, Lk, D] */
     const void *v;        /* [B, v_heads, Lk, Dv]; null: the first Dv columns of k's rows */
@@ -66,6 +69,12 @@ call call_item(arena *a, const call *c, int32_t b, bool trim);
 
 size_t call_o_size(const call *c); /* elements of O */
 size_t call_rows(const call *c);   /* elements of LSE */
+/* Items that q, O and LSE have, and the rows of each. */
+int32_t call_q_items(const call *c);
+int32_t call_q_rows(const call *c);
+/* Of item b: how many rows, and where row i of a head lies in LSE, in elements. */
+int32_t call_count(const call *c, int32_t b);
+size_t call_row(const call *c, int32_t b, int32_t h, int32_t i);
 /* Width of key rows and value rows. */
 int32_t call_k_dim(const call *c);
 int32_t call_v_dim(const call *c);

@@ -1,6 +1,5 @@
 /* cases.c - metadata and shapes -> spec; tensors -> operands. */
-#include "cases.h"
-#include "case_pages.h"
+#include "case_reader.h"
 #include "text.h"
 #include "stored.h"
 #include "spec.h"
@@ -9,40 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_INPUTS = 128, MAX_SCALARS = 32 };
-
-typedef struct named_scalar {
-    const char *name;
-    attn_scalar value;
-} named_scalar;
-
-/* A case in the making. */
-typedef struct reader {
-    arena *a;
-    st_file file;
-    diag *d;
-    golden *out;
-    spec_input inputs[MAX_INPUTS];
-    int input_count;
-    named_scalar scalars[MAX_SCALARS];
-    int scalar_count;
-    int64_t batch, heads, kv_heads, v_heads, q_len, kv_len, k_dim, v_dim;
-    bool mla, shared;
-    int64_t new_len; /* layers: rows of in.x_new */
-    case_pages pages;
-} reader;
-
 static const char *meta(const reader *r, const char *key, const char *dflt) {
     const char *value = st_get(&r->file, key);
     return value ? value : dflt;
 }
 
-static bool bad(reader *r, const char *key, const char *why) {
-    return diag_set(r->d, "%s: %s: %s", r->file.path, text_shown(r->a, key), why);
-}
-
 static bool add(reader *r, const char *field, const char *value) {
-    if (r->input_count == MAX_INPUTS) return bad(r, field, "too many fields");
+    if (r->input_count == MAX_INPUTS) return case_bad(r, field, "too many fields");
     lua_val *v = arena_alloc(r->a, sizeof *v);
     v->kind = LUA_VAL_STRING;
     v->string = value;
@@ -66,41 +38,26 @@ static bool add_meta(reader *r, const char *key) {
 
 /* --- Shapes --- */
 
-static const st_tensor *need(reader *r, const char *name, int rank) {
-    const st_tensor *t = st_find(&r->file, name);
-    if (!t)
-        bad(r, name, "missing");
-    else if (t->rank != rank)
-        bad(r, name, arena_printf(r->a, "its rank must be %d", rank));
-    else
-        return t;
-    return NULL;
-}
-
-static bool has_shape(reader *r, const st_tensor *t, int rank, const int64_t *dim) {
-    buf b = buf_new(r->a);
-    for (int i = 0; i < rank; i++) buf_printf(&b, "%s%lld", i ? ", " : "", (long long)dim[i]);
-    bool ok = t->rank == rank;
-    for (int i = 0; ok && i < rank; i++) ok = t->dim[i] == dim[i];
-    return ok || bad(r, t->name, arena_printf(r->a, "its shape must be [%s]", b.data));
-}
-
 static bool read_shapes(reader *r) {
-    const st_tensor *q = need(r, "in.q", 4), *k = q ? need(r, "in.k", 4) : NULL;
+    const st_tensor *q = case_need(r, "in.q", 4), *k = q ? case_need(r, "in.k", 4) : NULL;
     if (!k) return false;
-    r->batch = q->dim[0], r->heads = q->dim[1], r->q_len = q->dim[2], r->k_dim = q->dim[3];
+    r->batch = k->dim[0], r->heads = q->dim[1], r->q_len = q->dim[2], r->k_dim = q->dim[3];
+    r->q_items = q->dim[0], r->q_rows = q->dim[2];
+    if (!case_read_begin(r)) return false;
+    if (!r->q_begin && r->q_items != r->batch)
+        return case_bad(r, "in.q", "must have as many items as in.k, or in.q_begin");
     r->kv_heads = k->dim[1], r->kv_len = k->dim[2];
     int64_t k_shape[] = {r->batch, r->kv_heads, r->kv_len, r->k_dim};
-    if (!has_shape(r, k, 4, k_shape)) return false;
-    const st_tensor *v = st_find(&r->file, "in.v"), *o = need(r, "out.o", 4);
+    if (!case_has_shape(r, k, 4, k_shape)) return false;
+    const st_tensor *v = st_find(&r->file, "in.v"), *o = case_need(r, "out.o", 4);
     if (!o) return false;
     r->v_dim = o->dim[3];
-    int64_t o_shape[] = {r->batch, r->heads, r->q_len, r->v_dim};
-    if (!has_shape(r, o, 4, o_shape)) return false;
+    int64_t o_shape[] = {r->q_items, r->heads, r->q_rows, r->v_dim};
+    if (!case_has_shape(r, o, 4, o_shape)) return false;
     r->v_heads = v && v->rank == 4 ? v->dim[1] : 1;
-    if (!v) return r->shared || bad(r, "in.v", "missing");
+    if (!v) return r->shared || case_bad(r, "in.v", "missing");
     int64_t v_shape[] = {r->batch, r->v_heads, r->kv_len, r->v_dim};
-    return has_shape(r, v, 4, v_shape);
+    return case_has_shape(r, v, 4, v_shape);
 }
 
 /* --- Spec --- */
@@ -125,10 +82,10 @@ static bool add_dims(reader *r) {
     int64_t retr_dim = r->shared ? r->k_dim - r->v_dim : r->k_dim;
     int64_t want_heads = r->shared ? 1 : r->heads;
     if (r->kv_heads != want_heads)
-        return bad(
+        return case_bad(
             r, "in.k",
             arena_printf(r->a, "an mla key of this kind has %lld heads", (long long)want_heads));
-    if (r->v_heads != 1) return bad(r, "in.v", "an mla value has one head");
+    if (r->v_heads != 1) return case_bad(r, "in.v", "an mla value has one head");
     if (!add_int(r, "kv_comp_dim", r->v_dim) || !add_int(r, "retr_dim", retr_dim)) return false;
     return add_meta(r, "key") && add_meta(r, "q_comp_dim") && add_meta(r, "head_dim");
 }
@@ -161,7 +118,7 @@ static bool add_tensor(reader *r, const char *part) {
 static bool add_scalar(reader *r, const char *part) {
     const char *equals = strchr(part, '=');
     if (!equals || !equals[1] || r->scalar_count == MAX_SCALARS)
-        return bad(r, "scalars", "must read name=value;...");
+        return case_bad(r, "scalars", "must read name=value;...");
     named_scalar *s = &r->scalars[r->scalar_count++];
     size_t n = (size_t)(equals - part);
     while (n && part[n - 1] == ' ') n--;
@@ -173,21 +130,23 @@ static bool add_scalar(reader *r, const char *part) {
     else
         s->value.i32 = (int32_t)strtol(equals + 1, &end, 10);
     if (*end)
-        return bad(r, "scalars", arena_printf(r->a, "not a number: %s", text_shown(r->a, part)));
+        return case_bad(r, "scalars",
+                        arena_printf(r->a, "not a number: %s", text_shown(r->a, part)));
     return add(r, "scalar", arena_printf(r->a, "%s=%s", s->name, is_float ? "f32" : "i32"));
 }
 
 static bool add_fields(reader *r) {
     bool cross = strcmp(meta(r, "op", ""), "segment_cross") == 0;
-    if (!meta(r, "op", NULL)) return bad(r, "op", "missing in __metadata__");
-    if (!add(r, "form", meta(r, "form", "regular")) || !add_meta(r, "op") || !add_dims(r) ||
-        !add_scale(r) || !add_bool(r, "rotate") || (!cross && !add_bool(r, "causal")))
-        return false; /* causal does not apply to cross */
-    static const char *const as_they_are[] = {"window", "right_window", "lookback", "softcap",
-                                              "score",  "mask",         "type",     "kv_type",
-                                              "o_type", "dot",          "layout",   "page"};
-    for (size_t i = 0; i < sizeof as_they_are / sizeof *as_they_are; i++)
-        if (!add_meta(r, as_they_are[i])) return false;
+    if (!meta(r, "op", NULL)) return case_bad(r, "op", "missing in __metadata__");
+    if (!add(r, "form", meta(r, "form", "regular")) || !add_meta(r, "op")) return false;
+    if (!add_dims(r) || !add_scale(r)) return false;
+    if (!cross && !add_bool(r, "causal")) return false; /* causal does not apply to cross */
+    if (!add_meta(r, "window") || !add_meta(r, "right_window") || !add_meta(r, "lookback"))
+        return false;
+    if (!add_meta(r, "softcap") || !add_meta(r, "score") || !add_meta(r, "mask")) return false;
+    if (!add_meta(r, "type") || !add_meta(r, "kv_type") || !add_meta(r, "o_type")) return false;
+    if (!add_bool(r, "rotate") || !add_meta(r, "dot") || !add_meta(r, "layout")) return false;
+    if (!add_meta(r, "page")) return false;
     if (st_find(&r->file, "in.sinks") && !add(r, "sinks", "true")) return false;
     return each_part(r, "tensors", add_tensor) && each_part(r, "scalars", add_scalar);
 }
@@ -196,14 +155,15 @@ static bool build_specs(reader *r, unsigned backends) {
     bool mask = st_find(&r->file, "in.attn_mask") != NULL;
     bool expr = meta(r, "score", NULL) || meta(r, "mask", NULL) || meta(r, "tensors", NULL) ||
                 meta(r, "scalars", NULL);
-    if (mask && expr) return bad(r, "in.attn_mask", "no backend takes it along with expressions");
+    if (mask && expr)
+        return case_bad(r, "in.attn_mask", "no backend takes it along with expressions");
     const bool can[2] = {[ATTN_BACKEND_SDPA] = !expr, [ATTN_BACKEND_FLEX] = !mask};
     const char *names[2] = {[ATTN_BACKEND_SDPA] = "sdpa", [ATTN_BACKEND_FLEX] = "flex"};
     /* A backend is a wish, and every one that can express the case must reproduce it; but a case
      * that names a kernel is that kernel's. */
     const char *only = meta(r, "kernel", NULL) ? meta(r, "backend", NULL) : NULL;
     if (only && strcmp(only, "sdpa") != 0 && strcmp(only, "flex") != 0)
-        return bad(r, "backend", "must be sdpa or flex");
+        return case_bad(r, "backend", "must be sdpa or flex");
     int own = r->input_count;
     for (int b = 0; b < 2; b++) {
         r->out->able[b] = can[b] && (backends >> b & 1) && (!only || !strcmp(only, names[b]));
@@ -218,14 +178,6 @@ static bool build_specs(reader *r, unsigned backends) {
 }
 
 /* --- Operands --- */
-
-static bool optional_floats(reader *r, const char *name, int rank, const int64_t *dim,
-                            const float **out) {
-    const st_tensor *t = st_find(&r->file, name);
-    if (!t) return true;
-    if (!has_shape(r, t, rank, dim)) return false;
-    return (*out = st_floats(r->a, &r->file, t, r->d)) != NULL;
-}
 
 /* The spec of a backend that can express the case, or null. */
 static const attn_spec *some_spec(const golden *g) {
@@ -243,37 +195,21 @@ static bool optional_stored(reader *r, const char *name, int32_t type, const int
                             const void **out) {
     const st_tensor *t = st_find(&r->file, name);
     if (!t) return true;
-    if (!has_shape(r, t, 4, dim)) return false;
+    if (!case_has_shape(r, t, 4, dim)) return false;
     const bool own = strcmp(name, "in.q") != 0 && meta(r, "kv_type", NULL);
     const bool stated = own || meta(r, "type", NULL);
     return (*out = stored_read(r->a, &r->file, t, type, stated, r->d)) != NULL;
 }
 
-static bool optional_ints(reader *r, const char *name, int rank, const int64_t *dim,
-                          const int32_t **out) {
-    const st_tensor *t = st_find(&r->file, name);
-    if (!t) return true;
-    if (!has_shape(r, t, rank, dim)) return false;
-    return (*out = st_ints(r->a, &r->file, t, r->d)) != NULL;
-}
-
-static bool optional_bools(reader *r, const char *name, int rank, const int64_t *dim,
-                           const uint8_t **out) {
-    const st_tensor *t = st_find(&r->file, name);
-    if (!t) return true;
-    if (!has_shape(r, t, rank, dim)) return false;
-    return (*out = st_bools(r->a, &r->file, t, r->d)) != NULL;
-}
-
 static bool read_padding(reader *r, call *c) {
     const int64_t dim[] = {r->batch, r->kv_len};
-    return optional_bools(r, "in.key_padding_mask", 2, dim, &c->key_padding);
+    return case_bools(r, "in.key_padding_mask", 2, dim, &c->key_padding);
 }
 
 static bool read_mask(reader *r, call *c) {
     const st_tensor *t = st_find(&r->file, "in.attn_mask");
     if (!t) return true;
-    if (t->rank < 1 || t->rank > 4) return bad(r, t->name, "its rank must be 1 to 4");
+    if (t->rank < 1 || t->rank > 4) return case_bad(r, t->name, "its rank must be 1 to 4");
     c->mask_type = st_is_float(t) ? ATTN_MASK_F32 : ATTN_MASK_BOOL;
     c->mask_rank = t->rank;
     for (int i = 0; i < t->rank; i++) c->mask_dim[i] = t->dim[i];
@@ -283,13 +219,13 @@ static bool read_mask(reader *r, call *c) {
 }
 
 static bool read_lengths(reader *r, call *c) {
-    const int64_t batch[] = {r->batch}, rows[] = {r->batch, r->q_len};
-    if (!optional_ints(r, "in.kv_len", 1, batch, &c->kv_len)) return false;
+    const int64_t batch[] = {r->batch}, rows[] = {r->q_items, r->q_rows};
+    if (!case_ints(r, "in.kv_len", 1, batch, &c->kv_len)) return false;
     for (int64_t b = 0; c->kv_len && b < r->batch; b++)
         if (c->kv_len[b] < 0 || c->kv_len[b] > r->kv_len)
-            return bad(r, "in.kv_len", "must be 0 to the length of in.k");
-    if (!optional_ints(r, "in.seg_id", 2, rows, &c->seg)) return false;
-    return optional_ints(r, "in.q_start", 1, batch, &c->q_start);
+            return case_bad(r, "in.kv_len", "must be 0 to the length of in.k");
+    if (!case_ints(r, "in.seg_id", 2, rows, &c->seg)) return false;
+    return case_ints(r, "in.q_start", 1, batch, &c->q_start);
 }
 
 static bool read_scales(reader *r, const char *name, int64_t heads, bool wanted,
@@ -308,9 +244,10 @@ static bool drop_v(reader *r, call *c, int32_t type) {
     const bool given = st_find(&r->file, "in.v_scale");
     if (given && !read_scales(r, "in.v_scale", 1, true, &own)) return false;
     if (memcmp(own, c->k_scale, (size_t)(r->batch * r->kv_len) * sizeof *own))
-        return bad(r, "in.v_scale", "must be in.k_scale or left out, as key = shared says");
+        return case_bad(r, "in.v_scale", "must be in.k_scale or left out, as key = shared says");
     if (c->v && !in_rows_of_k(r, c, type))
-        return bad(r, "in.v", "must be in.k's first columns or left out, as key = shared says");
+        return case_bad(r, "in.v",
+                        "must be in.k's first columns or left out, as key = shared says");
     c->v = NULL;
     return true;
 }
@@ -322,18 +259,19 @@ static bool read_v_scales(reader *r, call *c, int32_t type) {
 }
 
 static bool read_operands(reader *r, call *c) {
-    const int64_t q[] = {r->batch, r->heads, r->q_len, r->k_dim};
+    const int64_t q[] = {r->q_items, r->heads, r->q_rows, r->k_dim};
     const int64_t k[] = {r->batch, r->kv_heads, r->kv_len, r->k_dim};
     const int64_t v[] = {r->batch, r->v_heads, r->kv_len, r->v_dim};
     c->batch = (int32_t)r->batch;
     c->q_len = (int32_t)r->q_len;
+    c->q_begin = r->q_begin;
     c->kv_len_max = (int32_t)r->kv_len;
     const attn_types type = types_of(r->out);
     return optional_stored(r, "in.q", type.q, q, &c->q) &&
            optional_stored(r, "in.k", type.k, k, &c->k) &&
            optional_stored(r, "in.v", type.v, v, &c->v) &&
            read_scales(r, "in.k_scale", r->kv_heads, attn_type_scaled(type.k), &c->k_scale) &&
-           read_v_scales(r, c, type.v) && optional_floats(r, "in.sinks", 1, q + 1, &c->sinks) &&
+           read_v_scales(r, c, type.v) && case_floats(r, "in.sinks", 1, q + 1, &c->sinks) &&
            read_lengths(r, c) && read_padding(r, c) && read_mask(r, c);
 }
 
@@ -344,10 +282,10 @@ static bool read_side(reader *r, call *c) {
         const attn_side_decl *decl = &spec->tensors[i];
         const char *name = arena_printf(r->a, "side.%s", decl->name);
         const st_tensor *t = st_find(&r->file, name);
-        if (!t) return bad(r, name, "missing");
+        if (!t) return case_bad(r, name, "missing");
         side[i].count = t->count;
         if (t->count != call_side_count(c, i))
-            return bad(r, name, "its shape does not fit its declaration");
+            return case_bad(r, name, "its shape does not fit its declaration");
         side[i].data = decl->is_float ? (const void *)st_floats(r->a, &r->file, t, r->d)
                                       : st_ints(r->a, &r->file, t, r->d);
         if (!side[i].data) return false;
@@ -393,11 +331,11 @@ static bool read_expected(reader *r, const char *name, int rank, const int64_t *
                           expected *out) {
     *out = (expected){.name = name, .rank = rank};
     for (int i = 0; i < rank; i++) out->dim[i] = dim[i];
-    return optional_floats(r, arena_printf(r->a, "out.%s", name), rank, dim, &out->data);
+    return case_floats(r, arena_printf(r->a, "out.%s", name), rank, dim, &out->data);
 }
 
 static bool read_answer(reader *r) {
-    const int64_t dim[] = {r->batch, r->heads, r->q_len, r->v_dim};
+    const int64_t dim[] = {r->q_items, r->heads, r->q_rows, r->v_dim};
     golden *g = r->out;
     if (!read_expected(r, "o", 4, dim, &g->o)) return false;
     if (!read_expected(r, "lse", 3, dim, &g->lse)) return false;
@@ -411,7 +349,7 @@ static bool read_tolerance(reader *r) {
     char *end;
     const char *tolerance = meta(r, "tolerance", "1e-5");
     g->tolerance = strtod(tolerance, &end);
-    if (*end || !(g->tolerance >= 0)) return bad(r, "tolerance", "must be a number");
+    if (*end || !(g->tolerance >= 0)) return case_bad(r, "tolerance", "must be a number");
     return true;
 }
 
@@ -426,8 +364,8 @@ static bool read_weights(reader *r, block_case *c) {
         w->name = block_weight_name(r->a, t->name);
         for (int j = 0; j < c->weight_count - 1; j++)
             if (strcmp(weight[j].name, w->name) == 0)
-                return bad(r, t->name, "another tensor is the same weight");
-        if (t->rank < 1 || t->rank > 4) return bad(r, t->name, "its rank must be 1 to 4");
+                return case_bad(r, t->name, "another tensor is the same weight");
+        if (t->rank < 1 || t->rank > 4) return case_bad(r, t->name, "its rank must be 1 to 4");
         w->rank = t->rank;
         for (int k = 0; k < t->rank; k++) w->dim[k] = t->dim[k];
         w->data = st_floats(r->a, &r->file, t, r->d);
@@ -439,14 +377,15 @@ static bool read_weights(reader *r, block_case *c) {
 
 /* in.x (self) or in.q (cross), [batch, rows, width]. */
 static const st_tensor *query_rows(reader *r) {
-    return need(r, st_find(&r->file, "in.q") ? "in.q" : "in.x", 3);
+    return case_need(r, st_find(&r->file, "in.q") ? "in.q" : "in.x", 3);
 }
 
 static bool read_block_shapes(reader *r) {
     const st_tensor *x = query_rows(r);
     const st_tensor *kv = st_find(&r->file, "in.kv"), *next = st_find(&r->file, "in.x_new");
-    if (!x || (kv && !need(r, "in.kv", 3)) || (next && !need(r, "in.x_new", 3))) return false;
-    if (kv && next) return bad(r, "in.x_new", "belongs to layers whose keys come from in.x");
+    if (!x || (kv && !case_need(r, "in.kv", 3)) || (next && !case_need(r, "in.x_new", 3)))
+        return false;
+    if (kv && next) return case_bad(r, "in.x_new", "belongs to layers whose keys come from in.x");
     r->batch = x->dim[0];
     r->new_len = next ? next->dim[1] : 0;
     r->q_len = x->dim[1] + r->new_len;
@@ -465,7 +404,7 @@ static bool add_block_scale(reader *r, const char *scale) {
     if (!field) return add(r, "scale", scale);
     /* What is not given follows from other widths, and is the default then. */
     if (!width && !r->mla) return true;
-    if (!width) return bad(r, field, "is needed for the scale");
+    if (!width) return case_bad(r, field, "is needed for the scale");
     return add(r, "scale", arena_printf(r->a, "%.9g", 1 / sqrt(strtod(width, NULL))));
 }
 
@@ -480,7 +419,7 @@ static bool add_block_field(reader *r, const st_meta *m) {
 static bool add_block_fields(reader *r) {
     for (int i = 0; i < r->file.meta_count; i++)
         if (!add_block_field(r, &r->file.meta[i])) return false;
-    if (!meta(r, "op", NULL)) return bad(r, "op", "missing in __metadata__");
+    if (!meta(r, "op", NULL)) return case_bad(r, "op", "missing in __metadata__");
     if (!meta(r, "sinks", NULL) && st_find(&r->file, "w.sinks") && !add(r, "sinks", "true"))
         return false;
     return each_part(r, "tensors", add_tensor) && each_part(r, "scalars", add_scalar);
@@ -490,10 +429,10 @@ static bool add_block_fields(reader *r) {
 static bool read_x(reader *r, int32_t width, block_case *c) {
     const st_tensor *x = query_rows(r), *next = st_find(&r->file, "in.x_new");
     const int64_t old_len = r->q_len - r->new_len;
-    if (!has_shape(r, x, 3, (const int64_t[]){r->batch, old_len, width})) return false;
+    if (!case_has_shape(r, x, 3, (const int64_t[]){r->batch, old_len, width})) return false;
     const float *old = st_floats(r->a, &r->file, x, r->d), *new_rows = NULL;
     const int64_t dim[] = {r->batch, r->new_len, width};
-    if (!old || !optional_floats(r, "in.x_new", 3, dim, &new_rows)) return false;
+    if (!old || !case_floats(r, "in.x_new", 3, dim, &new_rows)) return false;
     c->x = old;
     if (!next) return true;
     float *all = arena_alloc(r->a, (size_t)(r->batch * r->q_len * width) * sizeof *all + 1);
@@ -511,9 +450,9 @@ static bool read_x(reader *r, int32_t width, block_case *c) {
 static bool read_positions(reader *r, const char *name, int64_t count, const int32_t **out) {
     const st_tensor *t = st_find(&r->file, name);
     const int64_t dim[] = {r->batch, count};
-    if (!t || t->rank == 2) return optional_ints(r, name, 2, dim, out);
+    if (!t || t->rank == 2) return case_ints(r, name, 2, dim, out);
     const int32_t *one = NULL;
-    if (!optional_ints(r, name, 1, dim + 1, &one)) return false;
+    if (!case_ints(r, name, 1, dim + 1, &one)) return false;
     int32_t *all = arena_alloc(r->a, (size_t)(r->batch * count) * sizeof *all + 1);
     for (int64_t i = 0; i < r->batch * count; i++) all[i] = one[i % count];
     *out = all;
@@ -522,18 +461,18 @@ static bool read_positions(reader *r, const char *name, int64_t count, const int
 
 static bool read_lengths_of_x(reader *r, block_case *c) {
     const int64_t batch[] = {r->batch};
-    if (!optional_ints(r, "in.length", 1, batch, &c->length)) return false;
+    if (!case_ints(r, "in.length", 1, batch, &c->length)) return false;
     for (int64_t b = 0; c->length && b < r->batch; b++)
         if (c->length[b] < 0 || c->length[b] > r->q_len)
-            return bad(r, "in.length", "must be 0 to the number of rows");
+            return case_bad(r, "in.length", "must be 0 to the number of rows");
     const char *start = meta(r, "pos_start", NULL);
     if (!start) return true;
     char *end;
     const long first = strtol(start, &end, 10);
     if (*end || !*start || first < 0 || first > INT32_MAX)
-        return bad(r, "pos_start", "must be an integer");
+        return case_bad(r, "pos_start", "must be an integer");
     if (r->new_len && first != r->q_len - r->new_len)
-        return bad(r, "pos_start", "must be the number of rows of in.x");
+        return case_bad(r, "pos_start", "must be the number of rows of in.x");
     if (!r->new_len) c->position = (int32_t)first;
     return true;
 }
@@ -544,18 +483,18 @@ static bool read_block_inputs(reader *r, const attn_spec *s, block_case *c) {
     c->tokens = (int32_t)r->q_len;
     if (!read_x(r, block_width(s), c) || !read_lengths_of_x(r, c)) return false;
     if (s->kv_dim != ATTN_UNSET) {
-        const st_tensor *kv = need(r, "in.kv", 3);
+        const st_tensor *kv = case_need(r, "in.kv", 3);
         const int64_t dim[] = {r->batch, r->kv_len, s->kv_dim};
-        if (!kv || !optional_floats(r, "in.kv", 3, dim, &c->kv)) return false;
+        if (!kv || !case_floats(r, "in.kv", 3, dim, &c->kv)) return false;
         c->kv_tokens = (int32_t)r->kv_len;
     }
-    if (attn_op_of(s)->segments && !need(r, "in.seg_id", 2)) return false;
-    return optional_ints(r, "in.seg_id", 2, rows, &c->seg) &&
+    if (attn_op_of(s)->segments && !case_need(r, "in.seg_id", 2)) return false;
+    return case_ints(r, "in.seg_id", 2, rows, &c->seg) &&
            read_positions(r, "in.q_pos_ids", r->q_len, &c->q_pos) &&
            read_positions(r, "in.kv_pos_ids", r->kv_len, &c->kv_pos) &&
-           optional_bools(r, "in.q_pad_mask", 2, rows, &c->q_pad) &&
-           optional_bools(r, "in.key_padding_mask", 2, keys, &c->key_padding) &&
-           (c->key_padding || optional_bools(r, "in.kv_mask", 2, keys, &c->key_padding));
+           case_bools(r, "in.q_pad_mask", 2, rows, &c->q_pad) &&
+           case_bools(r, "in.key_padding_mask", 2, keys, &c->key_padding) &&
+           (c->key_padding || case_bools(r, "in.kv_mask", 2, keys, &c->key_padding));
 }
 
 static bool read_blocks(reader *r, const attn_spec *s) {
@@ -615,7 +554,7 @@ static bool read_block_answer(reader *r, const attn_spec *s, const uint8_t *q_pa
     const int64_t dim[] = {r->batch, shown, block_width(s)};
     const char *name = r->new_len ? "y_new" : "y";
     g->prefill = (int32_t)(r->q_len - r->new_len);
-    if (!need(r, arena_printf(r->a, "out.%s", name), 3)) return false;
+    if (!case_need(r, arena_printf(r->a, "out.%s", name), 3)) return false;
     if (!read_expected(r, name, 3, dim, &g->y) || !read_caches(r, s)) return false;
     zero_padded_rows(r, q_pad, block_width(s));
     return true;
@@ -639,7 +578,7 @@ bool golden_read(arena *a, const char *path, unsigned backends, golden *out, dia
     out->name = text_shown(r->a, meta(r, "case", path));
     const char *level = meta(r, "level", "core"), *form = meta(r, "form", "regular");
     if (strcmp(level, "core") != 0 && strcmp(level, "block") != 0)
-        return bad(r, "level", "must be core or block");
+        return case_bad(r, "level", "must be core or block");
     r->mla = strcmp(form, "mla") == 0;
     r->shared = r->mla && strcmp(meta(r, "key", "per_head"), "shared") == 0;
     if (strcmp(level, "block") == 0) return read_block(r, backends);

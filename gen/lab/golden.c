@@ -44,17 +44,20 @@ static void say(writer *w, const char *key, const char *value) {
 
 static void put_inputs(writer *w, const call *c) {
     const attn_spec *s = &c->spec->core;
-    const int64_t b = c->batch, n = c->q_len, m = c->kv_len_max;
+    const int64_t b = c->batch, items = call_q_items(c), n = call_q_rows(c), m = c->kv_len_max;
+    const int64_t begins = b + 1;
     const attn_types type = attn_spec_types(s);
     const st_dtype k_type = stored_dtype(type.k), v_type = stored_dtype(type.v);
-    put(w, "in.q", stored_dtype(type.q), c->q, 4, (const int64_t[]){b, s->heads, n, call_k_dim(c)});
+    put(w, "in.q", stored_dtype(type.q), c->q, 4,
+        (const int64_t[]){items, s->heads, n, call_k_dim(c)});
+    put(w, "in.q_begin", ST_I32, c->q_begin, 1, &begins);
     put(w, "in.k", k_type, c->k, 4, (const int64_t[]){b, s->kv_heads, m, call_k_dim(c)});
     put(w, "in.v", v_type, c->v, 4, (const int64_t[]){b, s->v_heads, m, call_v_dim(c)});
     put(w, "in.k_scale", ST_F32, c->k_scale, 3, (const int64_t[]){b, s->kv_heads, m});
     put(w, "in.v_scale", ST_F32, c->v_scale, 3, (const int64_t[]){b, s->v_heads, m});
     put(w, "in.kv_len", ST_I32, c->kv_len, 1, &b);
     put(w, "in.q_start", ST_I32, c->q_start, 1, &b);
-    put(w, "in.seg_id", ST_I32, c->seg, 2, (const int64_t[]){b, n});
+    put(w, "in.seg_id", ST_I32, c->seg, 2, (const int64_t[]){items, n});
     put(w, "in.key_padding_mask", ST_U8, c->key_padding, 2, (const int64_t[]){b, m});
     put(w, "in.attn_mask", c->mask_type == ATTN_MASK_F32 ? ST_F32 : ST_U8, c->mask, c->mask_rank,
         c->mask_dim);
@@ -159,7 +162,8 @@ static double make(arena *a, const kernel_spec *k, const golden_options *o, int 
                                .hi = highest[at.highest % 3],
                                .scalar_hi = at.highest < 3 ? -1 : highest[at.highest % 3],
                                .all = index == 2 || index == 6,
-                               .empty_item = index == 6};
+                               .empty_item = index == 6,
+                               .ragged = index == 6 ? 100 : 0};
     problem_make(a, k, &p, &r, index, &out->c, &out->text);
     const attn_args args = call_dense_args(&out->c);
     oracle_run(a, k, &args, &out->answer);
@@ -221,9 +225,9 @@ static void put_answer(writer *w, const call *c, const oracle *o) {
     double *lse = arena_alloc(w->a, rows * sizeof *lse + 1);
     for (size_t i = 0; i < rows; i++) lse[i] = o->row[i].lse;
     put(w, "out.o", ST_F32, rounded(w->a, o->o, call_o_size(c)), 4,
-        (const int64_t[]){c->batch, s->heads, c->q_len, call_v_dim(c)});
+        (const int64_t[]){call_q_items(c), s->heads, call_q_rows(c), call_v_dim(c)});
     put(w, "out.lse", ST_F32, rounded(w->a, lse, rows), 3,
-        (const int64_t[]){c->batch, s->heads, c->q_len});
+        (const int64_t[]){call_q_items(c), s->heads, call_q_rows(c)});
 }
 
 static void say_origin(writer *w, const golden_options *o) {

@@ -96,8 +96,8 @@ void attention_store(const rows *x, int32_t heads, double *cache);
 
 /* from: the rows that keys are made of. */
 typedef struct regular {
-    linear q, k, v, o;
-    norm q_norm, k_norm; /* of q and k */
+    linear q, k, v, o, gate; /* gate.w null: none */
+    norm q_norm, k_norm;     /* of q and k */
     const float *sinks;
 } regular;
 

@@ -16,6 +16,7 @@ typedef struct row_state {
     const attn_args *args;
     const oracle_view *qkv;
     int32_t b, h, i;
+    int32_t first; /* where the item's rows begin in q and seg */
     int64_t p;     /* absolute position */
     expr_point at; /* what expressions see */
     bool any, bad_index;
@@ -159,7 +160,7 @@ static void key_range(const row_state *r, int32_t *first, int32_t *last) {
     const attn_args *a = r->args;
     const attn_spec *spec = &r->spec->core;
     int64_t lo, hi, position = r->p;
-    if (spec->op == ATTN_OP_SEGMENT_CROSS) position = a->seg[r->b * a->seg_batch + r->i];
+    if (spec->op == ATTN_OP_SEGMENT_CROSS) position = a->seg[r->b * a->seg_batch + r->first + r->i];
     oracle_range(spec, position, &lo, &hi);
     if (lo < 0) lo = 0;
     if (hi > r->at.kv_len - 1) hi = r->at.kv_len - 1;
@@ -176,7 +177,8 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
     const attn_spec *spec = &r->spec->core;
     const attn_args *a = r->args;
     int32_t dim = attn_spec_k_dim(spec), v_dim = spec->v_dim, first, last;
-    const double *q = head_rows(&r->qkv[0], r->b, r->h) + r->i * r->qkv[0].token;
+    const double *q =
+        head_rows(&r->qkv[0], a->q_begin ? 0 : r->b, r->h) + (r->first + r->i) * r->qkv[0].token;
     const double *k = head_rows(&r->qkv[1], r->b, r->h / (spec->heads / spec->kv_heads));
     const double *v = head_rows(&r->qkv[2], r->b, r->h / (spec->heads / spec->v_heads));
     const int64_t k_step = r->qkv[1].token, v_step = r->qkv[2].token;
@@ -214,20 +216,33 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
     out->bad_index = r->bad_index;
 }
 
+/* Rows of an item, or of all that lie in a row. */
+static int32_t rows_of(const attn_args *a) {
+    return a->q_begin ? a->q_begin[a->batch] : a->q_len;
+}
+
+static int32_t items_of(const attn_args *a) {
+    return a->q_begin ? 1 : a->batch;
+}
+
 static void run_item(const kernel_spec *spec, const attn_args *a, const oracle_view *qkv, int32_t b,
                      key_score *score, oracle *out) {
     int32_t q_start = a->q_start ? a->q_start[b] : 0;
     int32_t kv_len = a->kv_len ? a->kv_len[b] : a->kv_len_max;
+    const int32_t first = a->q_begin ? a->q_begin[b] : 0, item = a->q_begin ? 0 : b;
+    const int32_t count = a->q_begin ? a->q_begin[b + 1] - first : a->q_len;
     for (int32_t h = 0; h < spec->core.heads; h++) {
-        for (int32_t i = 0; i < a->q_len; i++) {
+        for (int32_t i = 0; i < count; i++) {
             int64_t p = (int64_t)q_start + i;
-            int64_t at = ((int64_t)b * spec->core.heads + h) * a->q_len + i;
+            int64_t at = ((int64_t)item * spec->core.heads + h) * rows_of(a) + first + i;
             row_state r = {.spec = spec, .args = a, .qkv = qkv, .b = b, .h = h, .i = i, .p = p};
+            r.first = first;
             r.at = (expr_point){.b = b,
                                 .h = h,
                                 .q = (int32_t)(uint32_t)p,
                                 .q_start = q_start,
-                                .q_len = a->q_len,
+                                .q_len = count,
+                                .q_len_max = a->q_len,
                                 .kv_len = kv_len,
                                 .batch = a->batch,
                                 .kv_len_max = a->kv_len_max,
@@ -240,7 +255,7 @@ static void run_item(const kernel_spec *spec, const attn_args *a, const oracle_v
 
 void oracle_run_double(arena *a, const kernel_spec *spec, const attn_args *args,
                        const oracle_view qkv[3], oracle *out) {
-    size_t rows = (size_t)args->batch * (size_t)spec->core.heads * (size_t)args->q_len;
+    size_t rows = (size_t)items_of(args) * (size_t)spec->core.heads * (size_t)rows_of(args);
     out->o = arena_alloc(a, rows * (size_t)spec->core.v_dim * sizeof *out->o);
     out->row = arena_alloc(a, rows * sizeof *out->row);
     key_score *score = arena_alloc(a, ((size_t)args->kv_len_max + 1) * sizeof *score);
@@ -321,7 +336,8 @@ void oracle_turn(arena *a, const attn_spec *s, double *row) {
 }
 
 static void turn_queries(arena *a, const attn_spec *s, const attn_args *args, oracle_view *q) {
-    const int64_t dim = attn_spec_k_dim(s), rows = (int64_t)args->batch * s->heads * args->q_len;
+    const int64_t dim = attn_spec_k_dim(s),
+                  rows = (int64_t)items_of(args) * s->heads * rows_of(args);
     for (int64_t i = 0; i < rows; i++) oracle_turn(a, s, (double *)(uintptr_t)q->data + i * dim);
 }
 
@@ -329,9 +345,9 @@ void oracle_run(arena *a, const kernel_spec *spec, const attn_args *args, oracle
     const attn_spec *s = &spec->core;
     const int32_t dim = attn_spec_k_dim(s);
     const attn_types type = attn_spec_types(s);
-    const tokens_of rows = {.count = args->q_len};
+    const tokens_of rows = {.count = rows_of(args)};
     const tokens_of keys = {args->kv_len_max, args->kv_len, args->pages ? args : NULL, s->page};
-    oracle_view qkv[3] = {widen(a, &args->q, type.q, args->batch, s->heads, &rows, dim),
+    oracle_view qkv[3] = {widen(a, &args->q, type.q, items_of(args), s->heads, &rows, dim),
                           widen(a, &args->k, type.k, args->batch, s->kv_heads, &keys, dim),
                           widen(a, &args->v, type.v, args->batch, s->v_heads, &keys, s->v_dim)};
     turn_queries(a, s, args, &qkv[0]);

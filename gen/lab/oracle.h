@@ -19,7 +19,7 @@ typedef struct oracle_row {
 } oracle_row;
 
 typedef struct oracle {
-    double *o;       /* [B, heads, Lq, Dv], dense */
+    double *o;       /* [B, heads, Lq, Dv], dense; of ragged rows as of one item that has all */
     oracle_row *row; /* [B, heads, Lq] */
 } oracle;
 

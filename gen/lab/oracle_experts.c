@@ -169,13 +169,17 @@ rows mixture_of(const layer *l, const mixture *w, const rows *x) {
     const attn_spec *s = l->s;
     rows y = rows_new(l, x->tokens, x->width, x->live);
     double *weight = arena_alloc(l->a, (size_t)s->experts * sizeof *weight);
+    double *in = arena_alloc(l->a, (size_t)x->width * sizeof *in);
     for (int64_t i = 0; i < rows_count(x); i++) {
         const double *row = rows_at(x, i);
         if (!x->live[i]) continue;
         route(l, w, row, i, weight);
         for (int64_t e = 0; e < s->experts; e++) {
             const feed f = expert(l, w, e);
-            if (weight[e] != 0) add_expert(l, &f, row, weight[e], rows_at(&y, i));
+            if (weight[e] == 0) continue;
+            for (int32_t d = 0; s->router_input && d < x->width; d++) in[d] = weight[e] * row[d];
+            add_expert(l, &f, s->router_input ? in : row, s->router_input ? 1 : weight[e],
+                       rows_at(&y, i));
         }
         if (!s->shared_experts) continue;
         double share = 0;

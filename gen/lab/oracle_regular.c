@@ -167,6 +167,9 @@ regular regular_weights(layer *l) {
         weight_projection(l, (place[]){{"qkv", q + k, all}, {"kv_proj", k, both}, {"v_proj", 0, v}},
                           3, v, kv_in, s->v_bias);
     w.o = weight_own(l, "o_proj", in, s->heads * s->v_dim, s->o_bias);
+    if (s->o_gate != ATTN_O_GATE_NONE)
+        w.gate = weight_own(l, "o_gate", s->heads * (s->o_gate == ATTN_O_GATE_HEAD ? 1 : s->v_dim),
+                            in, false);
     w.q_norm = qk_norm(l, "q_norm.weight", s->heads);
     w.k_norm = qk_norm(l, "k_norm.weight", s->kv_heads);
     if (s->sinks) w.sinks = weight_need(l, "sinks", 1, s->heads, 0, 0);
@@ -194,11 +197,31 @@ static void norm_and_rotate(const layer *l, const norm *n, const rows *x, int32_
     if (after) norm_heads(l, n, x, heads);
 }
 
+/* Queries, by their positions. */
+static void grow(const layer *l, const rows *q) {
+    const attn_spec *s = l->s;
+    for (int64_t i = 0; i < rows_count(q); i++) {
+        const double at = (double)l->q_position[i] + s->q_growth_offset;
+        const double factor = 1 + (double)s->q_growth * log(1 + floor(at / s->q_growth_every));
+        for (int32_t d = 0; d < q->width; d++) rows_at(q, i)[d] *= factor;
+    }
+}
+
+/* What the heads saw, times sigmoid of a product of the rows that queries are made of. */
+static void apply_gate(const layer *l, const linear *gate, const rows *x, const rows *seen) {
+    const rows z = rows_apply(l, gate, x);
+    const int32_t columns = seen->width / z.width; /* of one gate */
+    for (int64_t i = 0; i < rows_count(seen); i++)
+        for (int32_t d = 0; seen->live[i] && d < seen->width; d++)
+            rows_at(seen, i)[d] /= 1 + exp(-rows_at(&z, i)[d / columns]);
+}
+
 rows regular_attention(const layer *l, const regular *w, const rows *x, const rows *from) {
     const attn_spec *s = l->s;
     rows q = rows_apply(l, &w->q, x), k = rows_apply(l, &w->k, from),
          v = rows_apply(l, &w->v, from);
     norm_and_rotate(l, &w->q_norm, &q, s->heads, l->q_position);
+    if (s->q_growth != 0) grow(l, &q);
     norm_and_rotate(l, &w->k_norm, &k, s->kv_heads, l->k_position);
     attention_round(l, &k, s->kv_heads, 0, true);
     attention_round(l, &v, s->v_heads, 0, false);
@@ -208,5 +231,6 @@ rows regular_attention(const layer *l, const regular *w, const rows *x, const ro
     v = attention_with_past(l, l->c->past_v, &v, s->v_heads);
     const rows o = attention_core(l, w->sinks, &q, attention_view(&k, s->kv_heads),
                                   attention_view(&v, s->v_heads));
+    if (w->gate.w) apply_gate(l, &w->gate, x, &o);
     return rows_apply(l, &w->o, &o);
 }

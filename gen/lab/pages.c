@@ -11,12 +11,17 @@ static int32_t length(const call *c, int64_t b) {
     return c->kv_len ? c->kv_len[b] : c->kv_len_max;
 }
 
+static int32_t count_of(const call *c, int64_t b) {
+    return c->q_begin ? c->q_begin[b + 1] - c->q_begin[b] : c->q_len;
+}
+
 /* Marks the pages of keys that the op shows to a row: the contract, restated. */
 static void mark_row(const call *c, page_map *m, int64_t b, int64_t i) {
     const attn_spec *spec = &c->spec->core;
     const int64_t start = c->q_start ? c->q_start[b] : 0;
     int64_t lo, hi;
-    oracle_range(spec, c->seg ? c->seg[b * c->q_len + i] : start + i, &lo, &hi);
+    const int64_t row = (c->q_begin ? c->q_begin[b] : b * c->q_len) + i; /* of seg */
+    oracle_range(spec, c->seg ? c->seg[row] : start + i, &lo, &hi);
     if (lo < 0) lo = 0;
     if (hi > length(c, b) - 1) hi = length(c, b) - 1;
     for (int64_t n = lo / m->page; lo <= hi && n <= hi / m->page; n++)
@@ -74,7 +79,7 @@ page_map page_map_make(arena *a, const call *c, uint64_t seed) {
     m.table = arena_alloc(a, (size_t)(entries + 1) * sizeof *m.table);
     for (int64_t i = 0; i < entries; i++) m.table[i] = PAGE_NONE;
     for (int64_t b = 0; b < c->batch; b++)
-        for (int64_t i = 0; i < c->q_len; i++) mark_row(c, &m, b, i);
+        for (int64_t i = 0; i < count_of(c, b); i++) mark_row(c, &m, b, i);
     if (c->pages) { /* a case's own */
         m.count = c->page_count;
         for (int64_t i = 0; i < entries; i++)

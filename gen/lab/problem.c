@@ -91,6 +91,21 @@ static bool is_too_large(const maker *m, int q, int k) {
     return work(m, q, k) > o->max_work || elements > o->max_elements;
 }
 
+/* Items of no row, of one, of a few, of as many as there may be. */
+static void pick_begin(maker *m) {
+    call *c = m->c;
+    int32_t *begin = arena_alloc(m->a, ((size_t)c->batch + 1) * sizeof *begin);
+    for (int32_t b = 0; b < c->batch; b++) {
+        const int kind = rng_int(m->r, 0, 4);
+        const int32_t most = kind == 0 ? 0 : kind == 1 ? 1 : kind == 2 ? 20 : c->q_len;
+        const int32_t least = kind == 1 || kind == 4 ? most : 0;
+        const int32_t count = rng_int(m->r, least, most);
+        begin[b + 1] = begin[b] + (count < c->q_len ? count : c->q_len);
+    }
+    c->q_begin = begin;
+    say_ints(m, "q_begin", begin + 1);
+}
+
 /* The first problems of a spec are of a kind each; the rest are random. */
 static void pick_extents(maker *m, int index) {
     int q = rng_int(m->r, 1, LENGTHS - 1), k = rng_int(m->r, 1, LENGTHS - 1);
@@ -100,7 +115,8 @@ static void pick_extents(maker *m, int index) {
     if (index == 3) q = LENGTHS - 1, k = rng_int(m->r, 1, 8);
     if (index == 4) q = 0;
     if (index == 5) k = 0;
-    m->c->batch = rng_int(m->r, 1, 3);
+    const bool ragged = m->o->ragged > 0 && rng_chance(m->r, m->o->ragged);
+    m->c->batch = ragged ? rng_int(m->r, 1, 6) : rng_int(m->r, 1, 3);
     const int32_t least = m->o->empty_item ? 2 : 1;
     if (m->c->batch < least) m->c->batch = least;
     while (is_too_large(m, q, k) && (q > 1 || k > 1)) {
@@ -114,6 +130,7 @@ static void pick_extents(maker *m, int index) {
     m->c->q_len = lengths[q];
     m->c->kv_len_max = lengths[k];
     buf_printf(&m->text, "B=%d Lq=%d Lk=%d", m->c->batch, m->c->q_len, m->c->kv_len_max);
+    if (ragged) pick_begin(m);
 }
 
 static int32_t kv_len(const maker *m, int32_t b) {
@@ -144,7 +161,7 @@ static void pick_q_start(maker *m) {
     /* A score in f32 knows positions up to 2^24. */
     bool bounded = m->c->spec->score_expr != NULL;
     for (int32_t b = 0; b < m->c->batch; b++) {
-        if (kind < 7) start[b] = kv_len(m, b) - m->c->q_len;
+        if (kind < 7) start[b] = kv_len(m, b) - call_count(m->c, b);
         if (kind == 9 && !bounded) start[b] = extreme_start(m);
     }
     m->c->q_start = start;
@@ -152,14 +169,16 @@ static void pick_q_start(maker *m) {
 
 static void pick_segments(maker *m) {
     if (!attn_op_of(m->spec)->segments) return;
-    int32_t *seg = arena_alloc(m->a, (size_t)m->c->batch * (size_t)m->c->q_len * 4 + 1);
+    int32_t *seg =
+        arena_alloc(m->a, (size_t)call_q_items(m->c) * (size_t)call_q_rows(m->c) * sizeof *seg + 1);
     bool sorted = rng_chance(m->r, 50);
     for (int32_t b = 0; b < m->c->batch; b++) {
         int32_t last = kv_len(m, b) + 5, at = -3;
-        for (int32_t i = 0; i < m->c->q_len; i++) {
+        const size_t first = (size_t)(m->c->q_begin ? m->c->q_begin[b] : b * m->c->q_len);
+        for (int32_t i = 0; i < call_count(m->c, b); i++) {
             at = sorted ? at + rng_int(m->r, 0, 2) : rng_int(m->r, -3, last);
             if (sorted && at > last) at = last;
-            seg[b * m->c->q_len + i] = rng_chance(m->r, 1) ? extreme_start(m) : at;
+            seg[first + (size_t)i] = rng_chance(m->r, 1) ? extreme_start(m) : at;
         }
     }
     m->c->seg = seg;
@@ -248,7 +267,7 @@ static void poison(maker *m, float *q, float *k) {
         poison_key(m, k, row);
         buf_printf(&m->text, " bad-key=%lld", (long long)row);
     }
-    if (c->q_len && rng_chance(m->r, 10)) {
+    if (call_rows(c) && rng_chance(m->r, 10)) {
         int64_t row = (int64_t)(rng_next(m->r) % call_rows(c));
         q[row * call_k_dim(c) + rng_int(m->r, 0, call_k_dim(c) - 1)] = bad_number(m);
         buf_printf(&m->text, " bad-query=%lld", (long long)row);

@@ -22,6 +22,7 @@ typedef struct problem_options {
     bool bad_visible;             /* NaN and Inf also where they are seen */
     bool all;                     /* every optional input that the spec takes is given */
     bool empty_item;              /* at least two items, and the last has no keys */
+    int ragged;                   /* percent of the problems whose rows lie in a row */
 } problem_options;
 
 /* Problem number `index` of a spec: the first six are of a kind each (one query, a few, as many as

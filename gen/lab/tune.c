@@ -319,7 +319,7 @@ static bool allocate(tuning *t) {
         for (int i = 0; i < t->call_count; i++) {
             candidate *c = &t->candidate[k];
             const attn_args *args = &t->calls[i].args;
-            const attn_extent e = {sizeof e, 1, args->q_len, args->kv_len_max, 1};
+            const attn_extent e = {sizeof e, 1, args->q_len, args->kv_len_max, 1, 0};
             if (c->lib->workspace(c->plan, &e, &c->workspace_bytes[i]) != ATTN_OK)
                 return diag_set(t->d, "tune: %s: no workspace", t->where);
             if (c->workspace_bytes[i] > most) most = c->workspace_bytes[i];

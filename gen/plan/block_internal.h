@@ -12,6 +12,9 @@ static inline int block_unit(int together, int nr) {
 /* What the feed-forward part is made of. */
 void block_plan_ffn(const attn_spec *s, block_plan *p);
 
+/* Columns of the gate of what the attention gives; 0: none. */
+int64_t block_plan_gates(const attn_spec *s);
+
 /* Weights, their places and their products; what the plan says of tiles and tasks is set before. */
 void block_plan_stages(const attn_spec *s, block_plan *p);
 

@@ -239,7 +239,8 @@ double block_plan_row_flops(const kernel_spec *k) {
     double weights = ffn_weights(s, width);
     if (s->form == ATTN_FORM_REGULAR)
         weights += h * s->head_dim * width + keys * s->kv_heads * s->head_dim +
-                   keys * s->v_heads * s->v_dim + h * s->v_dim * width;
+                   keys * s->v_heads * s->v_dim + h * s->v_dim * width +
+                   (double)block_plan_gates(s) * width;
     else if (s->key == ATTN_KEY_PER_HEAD)
         weights += width * h * s->retr_dim + keys * s->kv_comp_dim +
                    (double)s->kv_comp_dim * h * s->retr_dim + h * s->kv_comp_dim * s->head_dim +

@@ -10,7 +10,7 @@ enum {
     BLOCK_MAX_PLACES = 40,
     BLOCK_MAX_MATRICES = 12,
     BLOCK_MAX_STAGES = 12,
-    BLOCK_STAGE_MATRICES = 3
+    BLOCK_STAGE_MATRICES = 4
 };
 
 /* Packed weights that lie together. Sizes are in floats. */

@@ -98,18 +98,26 @@ static void regular_vectors(const attn_spec *s, block_plan *p) {
     if (s->o_bias) vector(p, "O_BIAS", p->model);
 }
 
+int64_t block_plan_gates(const attn_spec *s) {
+    if (s->o_gate == ATTN_O_GATE_NONE) return 0;
+    return (int64_t)s->heads * (s->o_gate == ATTN_O_GATE_CHANNEL ? s->v_dim : 1);
+}
+
 static void regular(const attn_spec *s, block_plan *p) {
     const int64_t d = s->head_dim, dv = s->v_dim;
     const int q = matrix(p, "Q", OWN, s->heads * d, p->model, s->head_dim);
     const int k = matrix(p, "K", OWN, s->kv_heads * d, p->keys, s->head_dim);
     const int v = matrix(p, "V", OWN, s->v_heads * dv, p->keys, s->v_dim);
+    const int64_t gates = block_plan_gates(s);
+    const int gate = gates ? matrix(p, "GATE", OWN, gates, p->model, 1) : -1;
     const int o = matrix(p, "O", OWN, p->model, s->heads * dv, 1);
+    const int rows[] = {q, k, v, gate}, queries[] = {q, gate};
     regular_vectors(s, p);
     if (is_cross(s)) {
-        STAGE(p, "project_queries", q);
+        stage(p, "project_queries", gates ? 2 : 1, queries);
         STAGE(p, "project_keys", k, v);
     } else {
-        STAGE(p, "project", q, k, v);
+        stage(p, "project", gates ? 4 : 3, rows);
     }
     STAGE(p, "output", o);
 }

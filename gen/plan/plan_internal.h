@@ -6,7 +6,7 @@
 
 enum {
     LINE_BYTES = 64,  /* of a cache line */
-    PLAN_SHARE = 40,  /* bytes of a `share`, which the generated file asserts */
+    PLAN_SHARE = 48,  /* bytes of a `share`, which the generated file asserts */
     DOT_MOST = 16,    /* most rows of a group that run as dot products */
     DOT_ROWS = 8,     /* most rows of a tile that runs as dot products */
     GATHER_ROWS = 64, /* query rows of a task of gather */

@@ -122,6 +122,7 @@ static const char *mixture_text(arena *a, const attn_spec *s) {
                s->router == ATTN_ROUTER_TOPK_SOFTMAX ? "softmax of the chosen scores" : "are these",
                s->norm_topk ? " by their sum" : "");
     if (s->router_scale != 1) buf_printf(&b, ", times %s", float_text(a, s->router_scale));
+    if (s->router_input) buf_puts(&b, ", of what goes into an expert");
     if (s->shared_experts)
         buf_printf(&b, "; %d shared experts%s", s->shared_experts,
                    s->shared_gate ? ", times sigmoid of their gate" : "");
@@ -170,6 +171,14 @@ static void say_layer(arena *a, fact_list *l, const attn_spec *s) {
         say(l, "Feed-forward",
             "ffn: ", arena_printf(a, "%s, %d wide.", enum_text(a, "ffn", s->ffn), s->ffn_dim));
     say(l, "RoPE", "RoPE: ", rope_text(a, s));
+    if (s->q_growth != 0)
+        say(l, "Queries", "Queries: ",
+            arena_printf(a, "times 1 + %s ln(1 + floor((p + %d) / %d)), p their position.",
+                         float_text(a, s->q_growth), s->q_growth_offset, s->q_growth_every));
+    if (s->o_gate != ATTN_O_GATE_NONE)
+        say(l, "Gate", "Gate: ",
+            arena_printf(a, "what the heads give is multiplied by sigmoid(a Wg^T), a number a %s.",
+                         s->o_gate == ATTN_O_GATE_HEAD ? "head" : "column"));
 }
 
 /* All operands are f32. */

@@ -39,12 +39,13 @@ speed time_call(arena *a, const kernel_lib *lib, const attn_plan *plan, const ca
     const size_t rows = call_rows(c), width = (size_t)call_v_dim(c);
     const int32_t type = attn_spec_types(&c->spec->core).o;
     void *o = arena_alloc(a, call_o_size(c) * attn_type_size(type) + 64);
-    const attn_extent e = {sizeof e, args.batch, args.q_len, args.kv_len_max, 1};
+    const attn_extent e = {sizeof e,        args.batch, args.q_len,
+                           args.kv_len_max, 1,          c->q_begin ? call_q_rows(c) : 0};
     oracle want;
     oracle_run(a, c->spec, &args, &want);
     args.threads = 1;
-    args.o = (attn_out){o, c->spec->core.heads * args.q_len * (int64_t)width,
-                        args.q_len * (int64_t)width, (int64_t)width};
+    const int64_t head = call_q_rows(c) * (int64_t)width;
+    args.o = (attn_out){o, c->spec->core.heads * head, head, (int64_t)width};
     if (lib->workspace(plan, &e, &args.workspace_bytes) != ATTN_OK) return s;
     args.workspace = aligned_alloc(64, (args.workspace_bytes + 127) / 64 * 64);
     if (!args.workspace) return s;

@@ -159,12 +159,19 @@ static void expert_up_task(void *ctx, int64_t task, int worker) {
     const expert_block *b = &l->block[task % l->blocks];
     const slot *rows = l->slot + b->slot;
     const float *in = ${a.source} + (int64_t)l->first * (MODEL + PAD), *from = s->rows;
+$ if spec.router_input then
+    for (int32_t i = 0; i < b->rows; i++) {
+        const float *row = in + (int64_t)rows[i].row * (MODEL + PAD);
+        add_weighted(s->rows + (int64_t)i * (MODEL + PAD), row, rows[i].weight, MODEL, true);
+    }
+$ else
     if (b->rows == 1)
         from = in + (int64_t)rows->row * (MODEL + PAD);
     else
         for (int32_t i = 0; i < b->rows; i++)
             memcpy(s->rows + (int64_t)i * (MODEL + PAD), in + (int64_t)rows[i].row * (MODEL + PAD),
                    sizeof(float) * MODEL);
+$ end
     const ${U.element} *w = ${U.place("EXPERT_UP")};
     w += (int64_t)b->expert * PANELS * ${U.offset("K")};
     const int32_t per = expert_up_columns(l), first = (int32_t)(task / l->blocks) * per;
@@ -190,7 +197,7 @@ $ if spec.ffn_bias then
         add(t, l->w + EXPERT_DOWN_BIAS_AT + (int64_t)expert * DOWN_BIAS_ROW + col, cols);
 $ end
         float *mix = l->mix + (int64_t)at->row * (MODEL + PAD) + col;
-        add_weighted(mix, t, at->weight, cols, at->first);
+        add_weighted(mix, t, ${spec.router_input and "1" or "at->weight"}, cols, at->first);
     }
 }
 

@@ -40,7 +40,8 @@ $ if not keys and a.second then
         float *to2 = l->a2 + (int64_t)row * (MODEL + PAD);
         norm(to2, x, ${N.of("NORM2")});
 $ end
-$ if roped then
+$ local grows = not keys and spec.q_growth ~= 0
+$ if roped or grows then
 $   if not keys then
         const attn_block_row *r = &l->call->row[row];
 $   end
@@ -55,6 +56,11 @@ $   elseif keys then
 $   else
         const int32_t position = l->call->pos0[r->item] + r->token;
 $   end
+$   if grows then
+        l->growth[row] = growth_at(position);
+$   end
+$ end
+$ if roped then
         float *angles = l->${keys and "key_angles" or "angles"} + (int64_t)row * 2 * ROPE_DIM;
         angles_of(&at, position, l->w + ROPE_AT, angles);
 $ end

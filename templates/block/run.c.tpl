@@ -241,6 +241,9 @@ $ end
     if (l.rows == 0) return ATTN_OK;
     const attn_status status = attend(&l);
     if (status != ATTN_OK) return status;
+$ if spec.o_gate ~= "none" then
+    attn_parallel(call->team, row_blocks(l.rows), gate_task, &l);
+$ end
     const int32_t chunk = chunk_rows(e);
     for (l.first = 0; l.first < l.rows; l.first += chunk) {
         l.some = min32(chunk, l.rows - l.first);

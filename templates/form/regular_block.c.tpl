@@ -3,6 +3,8 @@ $ local q, k, v = spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim, spe
 $ local out = spec.heads * spec.v_dim
 $ local roped = #plan.frequencies > 0
 $ local cross = spec.kv_dim > 0
+$ local gated, grows = spec.o_gate ~= "none", spec.q_growth ~= 0
+$ local gates = spec.heads * (spec.o_gate == "channel" and spec.v_dim or 1)
 $ local kv, qk = hooks("block/kv.c"), hooks("block/qk_norm.c")
 $ local Q_NORM_EACH, K_NORM_EACH = qk.norm("Q", "t + c", "col + c", "D"), qk.norm("K", "t + c", "col + c", "D")
 $ if a.section == "weights" then
@@ -16,6 +18,7 @@ $   if qk.weights then
 $     a.weight("q_norm.weight", qk.shape(spec.heads), { vector = true })
 $     a.weight("k_norm.weight", qk.shape(spec.kv_heads), { vector = true })
 $   end
+$   if gated then a.weight("o_gate.weight", { gates, plan.model }) end
 $   a.weight("o_proj.weight", { plan.model, out })
 $   if spec.o_bias then a.weight("o_proj.bias", { plan.model }) end
 $ elseif a.section == "sizes" then
@@ -36,17 +39,29 @@ $   if qk.whole then
     K_ROW = KEY_HEADS * D + ${plan.pad},
 $   end
     CTX_ROW = HEADS * DV + ${plan.pad},
+$   if gated then
+    GATE_ROW = ${gates + plan.pad},
+$   end
 $ elseif a.section == "members" then
     float *q;   /* [rows][HEADS * D] queries, rotated */
 $   if qk.whole then
     float *raw; /* [${cross and "key_rows" or "rows"}][KEY_HEADS * D] keys before their norm */
 $   end
     float *ctx; /* [rows][HEADS * DV] what the heads saw */
+$   if gated then
+    float *gate; /* [rows][GATE_ROW] what that is multiplied by */
+$   end
+$   if grows then
+    float *growth; /* [rows] what queries are multiplied by */
+$   end
 $ elseif a.section == "pack" then
     attn_pack_rows(p, &matrices[M_Q], 0, W_Q_PROJ_WEIGHT, 0, HEADS * D);
     attn_pack_rows(p, &matrices[M_K], 0, W_K_PROJ_WEIGHT, 0, KEY_HEADS * D);
     attn_pack_rows(p, &matrices[M_V], 0, W_V_PROJ_WEIGHT, 0, VALUE_HEADS * DV);
     attn_pack_rows(p, &matrices[M_O], 0, W_O_PROJ_WEIGHT, 0, MODEL);
+$   if gated then
+    attn_pack_rows(p, &matrices[M_GATE], 0, W_O_GATE_WEIGHT, 0, ${gates});
+$   end
 $   for _, p in ipairs({ { "q", "HEADS * D" }, { "k", "KEY_HEADS * D" }, { "v", "VALUE_HEADS * DV" }, { "o", "MODEL" } }) do
 $     if spec[p[1] .. "_bias"] then
     attn_pack_vector(p, ${p[1]:upper()}_BIAS_AT, W_${p[1]:upper()}_PROJ_BIAS, 0, ${p[2]});
@@ -105,6 +120,9 @@ $     if roped then
         for (int32_t c = 0; c < cols; c += D) rope(t + c, angles);
 $     end
 $     if qk.after then norm_heads() end
+$     if grows then
+        for (int32_t c = 0; c < cols; c++) t[c] *= l->growth[row];
+$     end
         if (is_q_pad(l, row)) memset(t, 0, sizeof(float) * (size_t)cols);
 $   end
         memcpy(l->q + (int64_t)row * Q_ROW + col, t, sizeof(float) * (size_t)cols);
@@ -152,6 +170,9 @@ $     end
 $     if qk.last then
         ${qk.norm("Q", "q", false, "HEADS * D")}
 $     end
+$     if grows then
+        for (int32_t c = 0; c < HEADS * D; c++) q[c] *= l->growth[row];
+$     end
         if (is_q_pad(l, row)) memset(q, 0, sizeof(float) * HEADS * D);
     }
 }
@@ -194,8 +215,38 @@ $   end
     }
 }
 
+$   if gated then
+static void gate_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
+                      float *t, ptrdiff_t ldt) {
+    for (int32_t i = 0; i < rows; i++, t += ldt) {
+        float *to = l->gate + (int64_t)(first + i) * GATE_ROW + col;
+        for (int32_t c = 0; c < cols; c += W) /* t has whole panels */
+            vf_storeu(t + c, vf_sigmoid(vf_loadu(t + c)));
+        memcpy(to, t, sizeof(float) * (size_t)cols);
+    }
+}
+
+/* What the heads saw, times their gates. */
+static void gate_task(void *ctx, int64_t task, int worker) {
+    const layer *l = ctx;
+    (void)worker;
+    const int32_t end = min32(l->rows, (int32_t)task * MB + MB);
+    for (int32_t row = (int32_t)task * MB; row < end; row++) {
+        float *seen = l->ctx + (int64_t)row * CTX_ROW;
+        const float *gate = l->gate + (int64_t)row * GATE_ROW;
+$     if spec.o_gate == "head" then
+        for (int32_t h = 0; h < HEADS; h++)
+            for (int32_t c = 0; c < DV; c++) seen[h * DV + c] *= gate[h];
+$     else
+        for (int32_t c = 0; c < HEADS * DV; c++) seen[c] *= gate[c];
+$     end
+    }
+}
+
+$   end
+$   local queries = { Q = "q_done", GATE = "gate_done" }
 $   if cross then
-${part("block/matmul.c", { stage = "project_queries", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, done = { Q = "q_done" } })}
+${part("block/matmul.c", { stage = "project_queries", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, done = queries })}
 
 ${part("block/matmul.c", { stage = "project_keys", from = "l->ak", lda = "KEY_SIDE + PAD", rows = "l->key_rows", offset = false, done = { K = "k_done", V = "v_done" } })}
 
@@ -204,13 +255,19 @@ static void project(layer *l) {
     if (l->key_rows > 0) project_keys(l);
 }
 $   else
-${part("block/matmul.c", { stage = "project", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, done = { Q = "q_done", K = "k_done", V = "v_done" } })}
+${part("block/matmul.c", { stage = "project", from = "l->a", lda = "MODEL + PAD", rows = "l->rows", offset = false, done = { Q = "q_done", K = "k_done", V = "v_done", GATE = "gate_done" } })}
 $   end
 $ elseif a.section == "output" then
 ${part("block/matmul.c", { stage = "output", from = "l->ctx + (int64_t)l->first * CTX_ROW", lda = "CTX_ROW", rows = "l->some", offset = "l->first", done = { O = "out_done" } })}
 $ elseif a.section == "layout" then
     l->q = attn_carve(base, &bytes, rows * Q_ROW * sizeof(float));
     l->ctx = attn_carve(base, &bytes, rows * CTX_ROW * sizeof(float));
+$   if gated then
+    l->gate = attn_carve(base, &bytes, rows * GATE_ROW * sizeof(float));
+$   end
+$   if grows then
+    l->growth = attn_carve(base, &bytes, rows * sizeof(float));
+$   end
 $   if qk.whole then
     l->raw = attn_carve(base, &bytes, ${cross and "key_rows" or "rows"} * K_ROW * sizeof(float));
 $   end

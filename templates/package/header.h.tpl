@@ -11,7 +11,7 @@ $ if model.has_cores then
  *     attn_status status = ${model.short}_create(&plan, 0, 0);
  *     attn_args a = ATTN_ARGS_INIT;             all of it is described in attn.h
  *     a.batch = 1, a.q_len = 128, a.kv_len_max = 128;
- *     const attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads};
+ *     const attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads, 0};
  *     attn_size size;
  *     status = ${model.short}_sizes(plan, &e, &size);
  *     a.q = ..; a.k = ..; a.v = ..; a.o = ..;   data and strides; size says how many elements

@@ -16,7 +16,7 @@ ${each("bounds")}
 
 /* Tasks of a call, at most: no more threads than that do anything. */
 static uint64_t most_tasks(const attn_extent *e) {
-    const uint64_t items = (uint64_t)e->batch;
+    const uint64_t items = (uint64_t)e->batch, rows = (uint64_t)attn_extent_rows(e);
     ${each("tasks")}
 }
 
@@ -41,10 +41,10 @@ static uint64_t workspace(const attn_extent *e) {
 ${each("runner")}
 
 static void run(const attn_args *args, const int32_t *rows, attn_team *team) {
-    const attn_extent e = {sizeof e, args->batch, args->q_len, args->kv_len_max, args->threads};
+    const attn_extent e = attn_extent_of(args);
     call c = {.args = args, .rows = rows, .team = team};
     layout(&c, &e, args->workspace);
-    if (args->batch == 0 || args->q_len == 0) return;
+    if (attn_extent_rows(&e) == 0 || (args->q_begin && e.rows == 0)) return;
 $ if plan.minmax then
     const void *minmax[SIDES];
     attn_minmax_fill(args, sides, SIDES, MINMAX_SIDES, c.tables, minmax);

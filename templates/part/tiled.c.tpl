@@ -59,8 +59,9 @@ typedef struct share {
     int32_t blocks;      /* prefill: key blocks whose values are packed, first / BK the first */
     bool decode;         /* it has rows, and they run as decode, not as tiles */
     int32_t sets;        /* prefill: tasks of a head, or of a value head */
+    int32_t rows;        /* decode: rows of a group */
     _Alignas(8) int64_t task; /* tasks of the items before it */
-    int64_t packed;      /* prefill: packed blocks of the items before it */
+    int64_t before;      /* packed blocks of the items before it, or partial results */
 } share;
 _Static_assert(sizeof(share) == ${plan.share_bytes}, "the plan's workspace");
 $ elseif a.section == "members" then
@@ -83,7 +84,7 @@ $   else
 $   end
 }
 $ elseif a.section == "places" then
-const uint64_t items = (uint64_t)e->batch;
+const uint64_t items = (uint64_t)e->batch, all = (uint64_t)attn_extent_rows(e);
 c->share = attn_carve(base, &bytes, items * sizeof(share));
 $ elseif a.section == "run" then
 find_shares(&c);

@@ -21,12 +21,11 @@ TURN = ${plan.turn_keys}, /* keys of a turn */
 AHEAD = ${plan.dot_ahead}, /* rows of K and of V that are asked for before their turn */
 $   end
 $ elseif a.section == "members" then
-float *partial;       /* decode: [batch][group][part][row] of m, l and o */
+float *partial;       /* decode: of each item [group][part][row] of m, l and o */
 $   if plan.scattered then
 int32_t *part;        /* decode: [batch][part] which parts an item sees, ascending */
 $   end
 int32_t parts;        /* decode: parts of an item at most */
-int32_t part_rows;    /* decode: query rows of a group at most */
 int32_t span;         /* decode: groups a task takes */
 $ elseif a.section == "code" then
 $   for _, dot in ipairs(plan.dots) do
@@ -42,7 +41,8 @@ typedef struct partial {
 
 /* slot: which of the item's parts. */
 static partial partial_of(const call *c, int32_t b, int32_t g, int32_t slot, int32_t row) {
-    const int64_t i = (((int64_t)b * GROUPS + g) * c->parts + slot) * c->part_rows + row;
+    const share *s = &c->share[b];
+    const int64_t i = s->before + ((int64_t)g * s->parts + slot) * s->rows + row;
     float *p = c->partial + i * (DVP + 16);
     return (partial){p + DVP, p + DVP + 1, p};
 }
@@ -349,14 +349,26 @@ const uint64_t decode = attn_times(items * GROUPS, parts);
 $ elseif a.section == "places" then
 /* Never less than a shorter call needs: a decode run's partial results come with any. */
 const int32_t few = min32(e->q_len, DECODE_Q);
-c->part_rows = few * GROUP;
 c->parts = most_parts(few, e->kv_len_max);
 $   if plan.scattered then
 c->part = attn_carve(base, &bytes, attn_times(items * (uint64_t)c->parts, sizeof(int32_t)));
 $   end
-const uint64_t rows = attn_times(items * GROUPS * (uint64_t)c->part_rows, (uint64_t)c->parts);
+const uint64_t fewest = items * (uint64_t)few < all ? items * (uint64_t)few : all;
+const uint64_t rows = attn_times(fewest * HEADS, (uint64_t)c->parts);
 const uint64_t partials = attn_times(rows, (DVP + 16) * sizeof(float));
 $ elseif a.section == "runner" then
+/* Each item's partial results lie after the others'. */
+static void place_partials(const call *c) {
+    int64_t before = 0;
+    for (int32_t b = 0; b < c->args->batch; b++) {
+        share *s = &c->share[b];
+        if (!s->decode) continue;
+        s->before = before;
+        s->rows = item_of(c, b).rows * GROUP;
+        before += (int64_t)GROUPS * s->parts * s->rows;
+    }
+}
+
 /* Groups a task, few enough to keep the threads busy. */
 static int32_t decode_span(int64_t parts, int threads) {
     int32_t span = min32(GROUPS, TILES);
@@ -369,6 +381,7 @@ static int32_t decode_span(int64_t parts, int threads) {
 static void run_decode(call *c) {
     const attn_args *args = c->args;
     const int threads = max32(1, args->threads);
+    place_partials(c);
     const bool by_token = ${layout.head_step("args->k.")} < ${layout.k_step("args->k.")};
     c->span = by_token ? decode_span(number_tasks(c, (weights){.part = 1}), threads) : 1;
     const int32_t sets = (GROUPS + c->span - 1) / c->span;

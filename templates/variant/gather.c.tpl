@@ -204,7 +204,8 @@ static void gather_task(void *ctx, int64_t task, int worker) {
     }
 }
 $ elseif a.section == "tasks" then
-return attn_times(HEADS, (uint64_t)gather_chunks((int64_t)items * e->q_len));
+(void)items;
+return attn_times(HEADS, (uint64_t)gather_chunks((int64_t)rows));
 $ elseif a.section == "run" then
 const int64_t chunks = gather_chunks(rows_before(args, args->batch));
 attn_parallel(team, HEADS * chunks, gather_task, &c);

@@ -34,7 +34,7 @@ static inline int32_t query_blocks(const call *c, int32_t rows) {
 /* The block-th of the key blocks that an item has packed. */
 static float *packed_block(const call *c, int32_t b, int32_t hv, int32_t block) {
     const share *s = &c->share[b];
-    return c->packed + (s->packed + (int64_t)hv * s->blocks + block) * BK * DVP;
+    return c->packed + (s->before + (int64_t)hv * s->blocks + block) * BK * DVP;
 }
 
 /* Packs the values of the keys first..n - 1 of the key block at k0 into column panels; columns past
@@ -291,8 +291,10 @@ $ end
     ${engine.finish()}
 }
 $ elseif a.section == "tasks" then
-const uint64_t tiles = (uint64_t)tiles_of(e->q_len); /* few rows may run as tiles too */
-const uint64_t prefill = attn_times(items * HEADS, tiles);
+/* Few rows may run as tiles too. A last tile of an item may be narrow. */
+const uint64_t longest = attn_times(items, (uint64_t)tiles_of(e->q_len));
+const uint64_t tiles = longest < rows / ROWS + items ? longest : rows / ROWS + items;
+const uint64_t prefill = attn_times(HEADS, tiles);
 return decode > prefill ? decode : prefill;
 $ elseif a.section == "places" then
 c->blocks = attn_runs(most_keys(e->q_len, e->kv_len_max), e->kv_len_max, BK);
@@ -301,7 +303,9 @@ const uint64_t blocks = attn_times(items * VALUE_HEADS, (uint64_t)c->blocks);
 c->seen = attn_carve(base, &bytes, e->q_len > DECODE_Q ? blocks : 0);
 $   end
 const uint64_t keys = (uint64_t)c->blocks * BK; /* whole blocks */
-const uint64_t panels = attn_times(items * VALUE_HEADS, attn_times(keys, DVP * sizeof(float)));
+const uint64_t most = all / (DECODE_Q + 1), packing = most < items ? most : items; /* items */
+const uint64_t heads = packing * VALUE_HEADS;
+const uint64_t panels = attn_times(heads, attn_times(keys, DVP * sizeof(float)));
 /* All is packed where that takes no more room than key chunks do, or than PACK_MOST. */
 const uint64_t chunks = attn_times(threads < tasks ? threads : tasks, sizeof(chunk_space));
 const uint64_t room = chunks > PACK_MOST ? chunks : PACK_MOST;
@@ -314,7 +318,7 @@ $ elseif a.section == "runner" then
 static bool place_packed(call *c) {
     int64_t blocks = 0;
     for (int32_t b = 0; b < c->args->batch; b++) {
-        c->share[b].packed = blocks;
+        c->share[b].before = blocks;
         blocks += c->share[b].blocks * (int64_t)VALUE_HEADS;
     }
     return (uint64_t)blocks * BK * DVP * sizeof(float) <= c->room;

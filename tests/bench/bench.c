@@ -227,7 +227,7 @@ static void plan_core(arena *a, const kernel_lib *lib, entry *e) {
     const bench_case *c = e->c;
     e->plan = plan_of(a, lib, e->spec, e->isa);
     e->kernel = lib->plan_kernel(e->plan, c->q_len);
-    const attn_extent extent = {sizeof extent, 1, c->q_len, c->kv_len, c->threads};
+    const attn_extent extent = {sizeof extent, 1, c->q_len, c->kv_len, c->threads, 0};
     if (lib->workspace(e->plan, &extent, &e->workspace_bytes) != ATTN_OK) die(c->name, "workspace");
 }
 

@@ -85,6 +85,9 @@ mutate selection-bias 's/(w->selection ? (double)w->selection\[e\] : 0)/0/'
 mutate expert-groups 's/open\[i\] = group\[i \/ each\]/open[i] = true/'
 mutate two-largest 's/s->router == ATTN_ROUTER_SIGMOID ? 2 : 1/1/'
 mutate shared-experts 's/if (!s->shared_experts) continue;/continue;/'
+mutate expert-input 's/s->router_input ? 1 : weight\[e\]/weight[e]/'
+mutate q-growth 's/if (s->q_growth != 0) grow/if (false) grow/'
+mutate o-gate 's/if (w->gate.w) apply_gate/if (false) apply_gate/'
 mutate shared-gate 's/w->shared_gate ? 1 \/ (1 + exp(-share)) : 1/1/'
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -69,7 +69,10 @@ def f32(t):
 
 
 def choices(router, x):
-    return router(x)[2].sort(-1).values
+    found = router(x)
+    if len(found) == 2:  # llama4: weights of all, 0 of those that are not chosen
+        return found[0].topk(router.top_k).indices.sort(-1).values
+    return found[2].sort(-1).values
 
 
 def steady(router, x):
@@ -307,6 +310,67 @@ def apertus():
     }
     meta = {**LLAMA, "norm_eps": 1e-5, "ffn": "xielu", "qk_norm": "true", "rope_base": 500}
     make("apertus", m, layer, meta, weights)
+
+
+def ministral3():
+    """Positions go through several factors of the queries."""
+    c = config(hf.Ministral3Config, num_key_value_heads=KV, head_dim=8, rms_norm_eps=1e-5,
+               sliding_window=None, max_position_embeddings=64,
+               rope_parameters={"rope_type": "default", "rope_theta": 10000.0,
+                                "llama_4_scaling_beta": 0.3,
+                                "original_max_position_embeddings": 5})
+    m = hf.Ministral3Model(c)
+    meta = {**LLAMA, "head_dim": 8, "norm_eps": 1e-5, "q_growth": 0.3, "q_growth_every": 5}
+    make("ministral3", m, m.layers[0], meta, llama_weights(m.layers[0]),
+         call=lambda l, x, args: l(x, position_ids=torch.arange(ROWS)[None], **args))
+
+
+def llama4():
+    """A layer of experts with RoPE, whose q and k are normed; and one without, whose queries grow."""
+    c = config(hf.Llama4TextConfig, num_key_value_heads=KV, head_dim=8, intermediate_size=12,
+               intermediate_size_mlp=48, num_local_experts=6, num_experts_per_tok=2, moe_layers=[0],
+               no_rope_layers=[1, 0], floor_scale=4, attn_scale=0.3, rms_norm_eps=1e-5,
+               attn_temperature_tuning=True, use_qk_norm=True,
+               rope_parameters={"rope_type": "default", "rope_theta": 500.0})
+    m = hf.Llama4TextModel(c)
+    layer = m.layers[0]
+    f = layer.feed_forward
+    s, e = f.shared_expert, f.experts
+    weights = lambda: {
+        **attention_weights(layer), "router": f.router,
+        "experts.gate_proj.weight": e.gate_up_proj[..., :12].transpose(1, 2),
+        "experts.up_proj.weight": e.gate_up_proj[..., 12:].transpose(1, 2),
+        "experts.down_proj.weight": e.down_proj.transpose(1, 2),
+        "shared_expert.gate_proj": s.gate_proj, "shared_expert.up_proj": s.up_proj,
+        "shared_expert.down_proj": s.down_proj,
+    }
+    # The class rotates and norms in f32.
+    meta = {**MOE, "head_dim": 8, "norm_eps": 1e-5, "rope": "interleaved", "rope_base": 500,
+            "router": "sigmoid", "router_input": "true", "shared_experts": 1, "qk_norm": "true",
+            "qk_norm_place": "after", "qk_norm_weights": "none", "tolerance": 3e-5}
+    make("llama4_moe", m, layer, meta, weights, router=f.router)
+    layer = m.layers[1]
+    layer.mlp = layer.feed_forward
+    meta = {**LLAMA, "head_dim": 8, "norm_eps": 1e-5, "rope": "none", "q_growth": 0.3,
+            "q_growth_every": 4, "q_growth_offset": 1}
+    make("llama4_no_rope", m, layer, meta, llama_weights(layer))
+
+
+def afmoe():
+    c = config(hf.AfmoeConfig, num_key_value_heads=KV, head_dim=8, num_dense_layers=2,
+               layer_types=["sliding_attention", "full_attention"], sliding_window=6,
+               rms_norm_eps=1e-5)
+    m = hf.AfmoeModel(c)
+    layer = m.layers[0]
+    a = layer.self_attn
+    weights = {
+        **llama_weights(layer), "post_norm1": layer.post_attention_layernorm,
+        "norm2": layer.pre_mlp_layernorm, "post_norm2": layer.post_mlp_layernorm,
+        "q_norm": a.q_norm, "k_norm": a.k_norm, "o_gate": a.gate_proj,
+    }
+    meta = {**LLAMA, "op": "sliding_self", "window": 5, "head_dim": 8, "norm_eps": 1e-5,
+            "norm_place": "both", "qk_norm": "true", "o_gate": "channel"}
+    make("afmoe", m, layer, meta, weights, visible=causal(5))
 
 
 def ungated(layer, norm1, norm2):
@@ -689,6 +753,9 @@ def main():
     arcee()
     apertus()
     clip()
+    ministral3()
+    llama4()
+    afmoe()
     qwen3_moe()
     qwen2_moe()
     mixtral()

@@ -33,7 +33,7 @@ static attn_status run(int layer, int32_t start, int32_t n) {
     a.o = (attn_out){o + start * D, HEADS * LEN * D, LEN * D, D};
     a.q_start = &start;
     if (my_layer[layer].backend == ATTN_BACKEND_FLEX) a.side = side, a.side_count = 2;
-    const attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads};
+    const attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads, 0};
     attn_size size;
     status = my_sizes(plan, &e, &size);
     a.workspace_bytes = size.workspace;

@@ -74,7 +74,7 @@ static attn_status run(const model *m, int32_t rows, int32_t threads, float *o) 
     a.batch = 1, a.q_len = a.kv_len_max = rows, a.threads = threads;
     a.q = a.k = a.v = (attn_view){x, h * rows * d, rows * d, d};
     a.o = (attn_out){o, h * rows * d, rows * d, d};
-    const attn_extent e = {sizeof e, 1, rows, rows, threads};
+    const attn_extent e = {sizeof e, 1, rows, rows, threads, 0};
     attn_size size;
     status = m->sizes(plan, &e, &size);
     void *memory = mmap(NULL, size.workspace + 1, PROT_READ | PROT_WRITE,

@@ -7,11 +7,11 @@ int main(void) {
     attn_plan *plan;
     if (k_create(&plan, 0, 0)) return 2;
     int failed = 0;
-    static const attn_extent list[] = {{sizeof *list, 4096, 40, 32768, 1},
-                                       {sizeof *list, 1, 40, 1 << 25, 1},
-                                       {sizeof *list, 1, 1, INT32_MAX, 1},
-                                       {sizeof *list, 1 << 20, 1, 4096, 1},
-                                       {sizeof *list, 64, 2000, 16, 65536}};
+    static const attn_extent list[] = {{sizeof *list, 4096, 40, 32768, 1, 0},
+                                       {sizeof *list, 1, 40, 1 << 25, 1, 0},
+                                       {sizeof *list, 1, 1, INT32_MAX, 1, 0},
+                                       {sizeof *list, 1 << 20, 1, 4096, 1, 0},
+                                       {sizeof *list, 64, 2000, 16, 65536, 0}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         size_t bytes = 1;
         const attn_status status = attn_workspace(plan, &list[i], &bytes);
@@ -20,7 +20,7 @@ int main(void) {
         failed++;
     }
     /* Threads that no task is left for need nothing. */
-    const attn_extent few = {sizeof few, 1, 1, 1, 8}, many = {sizeof many, 1, 1, 1, 65536};
+    const attn_extent few = {sizeof few, 1, 1, 1, 8, 0}, many = {sizeof many, 1, 1, 1, 65536, 0};
     size_t some = 0, same = 1;
     if (attn_workspace(plan, &few, &some) || attn_workspace(plan, &many, &same) || some != same)
         printf("FAIL threads: %zu bytes and %zu\n", some, same), failed++;

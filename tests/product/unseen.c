@@ -104,7 +104,7 @@ static void run_problem(const problem *p, int32_t capacity, int32_t threads, boo
     a.lse = out->lse, a.lse_batch = H * MAX_ROWS, a.lse_head = MAX_ROWS;
     a.q_start = p->start, a.kv_len = p->held;
     if (!strcmp(p->kind, "cross")) a.seg = p->seg, a.seg_batch = MAX_ROWS;
-    const attn_extent e = {sizeof e, a.batch, a.q_len, capacity, threads};
+    const attn_extent e = {sizeof e, a.batch, a.q_len, capacity, threads, 0};
     if (attn_workspace(plan, &e, &out->workspace)) die("attn_workspace");
     const size_t bytes = (out->workspace + PAGE) / PAGE * PAGE;
     a.workspace = mmap(NULL, bytes, PROT_READ | PROT_WRITE,

@@ -27,7 +27,7 @@ static attn_status run(int32_t layer, uint32_t flags, float *out, attn_size *siz
     for (int i = 0; i < BATCH * ROWS; i++) seg[i] = i % ROWS;
     attn_args a = ATTN_ARGS_INIT;
     a.batch = BATCH, a.q_len = ROWS, a.kv_len_max = KEYS, a.threads = 2;
-    const attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads};
+    const attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads, 0};
     status = quick_sizes(plan, &e, size);
     const int64_t d = spec->head_dim;
     a.q.data = q, a.q.batch = size->q / BATCH, a.q.head = ROWS * d, a.q.token = d;

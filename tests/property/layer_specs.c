@@ -149,6 +149,7 @@ static void put_mixture(writer *w) {
     const int bias = pick(w, 0, router == 1 ? 1 : 2);
     buf_printf(&w->b, "router_bias=%s;", bias == 0 ? "none" : bias == 1 ? "logits" : "selection");
     if (router != 1) maybe(w, "norm_topk");
+    if (chance(w, 25)) buf_puts(&w->b, "router_input=true;");
     if (chance(w, 50)) put(w, "shared_experts", pick(w, 1, 2)), maybe(w, "shared_gate");
     const bool grouped = router != 1 && experts % 4 == 0 && chance(w, 60);
     if (grouped) buf_printf(&w->b, "groups=%d;group_top=%d;", experts / 2, experts / 4);
@@ -199,6 +200,7 @@ static void put_biases(writer *w) {
     maybe(w, "v_bias");
     maybe(w, "o_bias");
     put_qk_norm(w);
+    if (chance(w, 30)) CHOOSE(w, "o_gate", "head", "channel");
 }
 
 static void put_rope(writer *w, int32_t whole) {
@@ -269,6 +271,9 @@ const char *layer_fields(arena *a, uint64_t seed, int index) {
     put_widths(&w, kind);
     put_norms(&w, index % 7 == 3);
     if (is_regular(kind)) put_biases(&w);
+    if (is_regular(kind) && !is_cross(kind) && kind != FULL_KV && chance(&w, 30))
+        buf_printf(&w.b, "q_growth=0.4;q_growth_every=%d;q_growth_offset=%d;", pick(&w, 1, 9),
+                   pick(&w, 0, 1));
     put_rope(&w, whole);
     if (index % 3 == 2) put_weight_type(&w, kind, index / 3);
     return w.b.data;

@@ -246,6 +246,14 @@ static void check_shapes(status_test *t) {
     PREFILL(SELF, (a->count = f->count, f->count[1] = T + 1), ATTN_E_LENGTH,
             "count[1] is 5: must be from 0 to tokens = 4");
     PREFILL(SELF, (a->count = f->count, f->count[0] = -1), ATTN_E_LENGTH, "count[0] is -1");
+    static const int32_t falling[] = {0, 2, 1}, negative[] = {-1, 0, 1}, back[] = {2, 2, 1},
+                         long_item[] = {0, 0, T + 1};
+    PREFILL(SELF, a->q_begin = falling, ATTN_E_LENGTH,
+            "q_begin[2] is 1: must be at least q_begin[1] = 2");
+    PREFILL(SELF, a->q_begin = negative, ATTN_E_LENGTH, "q_begin[0] is -1: must not be negative");
+    PREFILL(SELF, a->q_begin = back, ATTN_E_LENGTH, "must be at least q_begin[0] = 2");
+    PREFILL(SELF, a->q_begin = long_item, ATTN_E_LENGTH, "more than tokens =");
+    PREFILL(SELF, (a->q_begin = long_item, a->count = f->count), ATTN_E_UNUSED, "count is given");
     PREFILL(CROSS, (a->kv_count = f->kv_count, f->kv_count[1] = KV + 1), ATTN_E_LENGTH,
             "kv_count[1] is 6: must be from 0 to kv_tokens = 5");
     PREFILL(CROSS, (a->kv_count = f->kv_count, f->kv_count[0] = -1), ATTN_E_LENGTH,

@@ -12,7 +12,8 @@ void property_problem(arena *a, const property_spec *row, const kernel_spec *spe
                                .scalar_lo = row->lo,
                                .scalar_hi = row->hi,
                                .neg_inf = row->neg_inf,
-                               .bad_visible = true};
+                               .bad_visible = true,
+                               .ragged = 35};
     problem_make(a, spec, &o, r, index, out, text);
 }
 

@@ -53,7 +53,7 @@ static void prepare(status_test *t, enum kernel_index k) {
     a->o = (attn_out){f->o, 2 * LQ * 8, LQ * 8, 8};
     a->lse = f->lse, a->lse_batch = 2 * LQ, a->lse_head = LQ;
     a->workspace = f->workspace;
-    attn_extent e = {sizeof e, 2, LQ, LK, 2};
+    attn_extent e = {sizeof e, 2, LQ, LK, 2, 0};
     t->lib->workspace(t->plan[k], &e, &a->workspace_bytes);
     f->kv_len[0] = f->kv_len[1] = LK;
     f->side[0] = (attn_side){f->bias, k == INDEXED ? LK : 2 * LK};
@@ -137,6 +137,14 @@ static void check_arguments(status_test *t) {
     REFUSE(FLEX, t->f.side[0].data = NULL, ATTN_E_ARGUMENT, "side[0].data (bias) is null");
     REFUSE(PLAIN, a->struct_size--, ATTN_E_ABI, "args.struct_size is ");
     REFUSE(PLAIN, a->struct_size = 0, ATTN_E_ABI, "args.struct_size is 0: must be");
+    static const int32_t falling[] = {0, 2, 1}, negative[] = {-1, 0, 1},
+                         long_item[] = {0, 0, LQ + 1}, none[] = {3, 3, 3};
+    REFUSE(PLAIN, a->q_begin = falling, ATTN_E_LENGTH,
+           "q_begin[2] is 1: must be at least q_begin[1] = 2");
+    REFUSE(PLAIN, a->q_begin = negative, ATTN_E_LENGTH, "q_begin[0] is -1: must not be negative");
+    REFUSE(PLAIN, a->q_begin = long_item, ATTN_E_LENGTH, "more than q_len =");
+    REFUSE(PLAIN, (a->q_begin = none, a->q.data = NULL, a->o.data = NULL, a->workspace = NULL),
+           ATTN_OK, "");
     REFUSE(PLAIN, (a->kv_len = t->f.kv_len, t->f.kv_len[1] = -1), ATTN_E_LENGTH,
            "kv_len[1] is -1: must be from 0 to kv_len_max = 9");
     REFUSE(PLAIN, (a->kv_len = t->f.kv_len, t->f.kv_len[1] = LK + 1), ATTN_E_LENGTH,
@@ -332,7 +340,7 @@ static void check_extent(status_test *t, const char *what, const attn_plan *plan
 
 static void check_extents(status_test *t) {
     size_t bytes;
-    attn_extent good = {sizeof good, 2, LQ, LK, 2}, e = good;
+    attn_extent good = {sizeof good, 2, LQ, LK, 2, 0}, e = good;
     const attn_plan *p = t->plan[PLAIN];
     check(t, "extents", t->lib->workspace(p, &e, &bytes), ATTN_OK);
     check_extent(t, "extents", p, &good, ATTN_OK, "");
@@ -356,6 +364,13 @@ static void check_extents(status_test *t) {
     e = good, e.threads = -1;
     check(t, "threads = -1", t->lib->workspace(p, &e, &bytes), ATTN_E_ARGUMENT);
     check_extent(t, "threads = -1", p, &e, ATTN_E_ARGUMENT, "threads is -1");
+    e = good, e.rows = 2 * LQ + 1;
+    check(t, "too many rows", t->lib->workspace(p, &e, &bytes), ATTN_E_ARGUMENT);
+    check_extent(t, "too many rows", p, &e, ATTN_E_ARGUMENT, "extent.rows is");
+    e.rows = -1;
+    check_extent(t, "rows = -1", p, &e, ATTN_E_ARGUMENT, "extent.rows is -1: must be from 0 to");
+    e.struct_size = offsetof(attn_extent, rows); /* of a caller that knows no rows */
+    check_extent(t, "extents without rows", p, &e, ATTN_OK, "");
     check(t, "no arguments", t->lib->run(p, NULL), ATTN_E_ARGUMENT);
     prepare(t, PLAIN);
     check(t, "a run without a plan", t->lib->run(NULL, &t->f.args), ATTN_E_ARGUMENT);
@@ -448,7 +463,7 @@ static bool make_plans(status_test *t, const property_options *o, bool debug) {
 static void reserve_workspace(status_test *t) {
     size_t most = 64;
     for (int k = 0; k < KERNELS; k++) {
-        attn_extent e = {sizeof e, 2, LQ, LK, 2};
+        attn_extent e = {sizeof e, 2, LQ, LK, 2, 0};
         size_t bytes = 0;
         t->lib->workspace(t->plan[k], &e, &bytes);
         if (bytes > most) most = bytes;

@@ -232,7 +232,7 @@ static void refuse_call(store_test *t, enum core k, void (*spoil)(attn_args *a),
     a.o = (attn_out){qo[1], 2 * LQ * dv, LQ * dv, dv};
     if (k >= I8) a.k_scale = (attn_scales){scale, hk * TOKENS, TOKENS, 1};
     if (k == I8 || k == TURNED) a.v_scale = (attn_scales){scale, hv * TOKENS, TOKENS, 1};
-    const attn_extent e = {sizeof e, B, LQ, TOKENS, 1};
+    const attn_extent e = {sizeof e, B, LQ, TOKENS, 1, 0};
     t->lib->workspace(t->plan[k], &e, &a.workspace_bytes);
     a.workspace = attn_align(arena_alloc(t->a, a.workspace_bytes + 64));
     if (spoil) spoil(&a);

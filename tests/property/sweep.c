@@ -66,9 +66,9 @@ property_options property_defaults(void) {
 /* --- Against the oracle --- */
 
 static const char *row_text(arena *a, const call *c, size_t row, const char *what) {
-    size_t q_len = (size_t)c->q_len, heads = (size_t)c->spec->core.heads;
-    return arena_printf(a, "row b=%zu h=%zu i=%zu: %s", row / q_len / heads, row / q_len % heads,
-                        row % q_len, what);
+    size_t rows = (size_t)call_q_rows(c), heads = (size_t)c->spec->core.heads;
+    return arena_printf(a, "row b=%zu h=%zu i=%zu: %s", row / rows / heads, row / rows % heads,
+                        row % rows, what);
 }
 
 /* Error as a fraction of its bound; infinite where got is no number. */
@@ -118,25 +118,42 @@ static bool same_number(float x, float y) {
     return memcmp(&x, &y, sizeof x) == 0 || (isnan(x) && isnan(y));
 }
 
-/* Where got differs from want's items from item `b` on; -1: nowhere. */
-static long difference(const float *got, const float *want, size_t count, size_t offset) {
+/* Where the first `count` numbers differ; -1: nowhere. */
+static long difference(const float *got, const float *want, size_t count) {
     for (size_t i = 0; i < count; i++)
-        if (!same_number(got[i], want[offset + i])) return (long)i;
+        if (!same_number(got[i], want[i])) return (long)i;
     return -1;
 }
 
-static const char *compare_bits(arena *a, const call *c, const outcome *want, const outcome *got,
-                                size_t item) {
-    size_t o = call_o_size(c), rows = call_rows(c);
-    long at = difference(got->o, want->o, o, item * o);
+/* Rows of `got` from one on against rows of `want`. */
+static const char *compare_rows(arena *a, const call *c, const outcome *want, size_t want_row,
+                                const outcome *got, size_t got_row, size_t rows) {
+    const size_t width = (size_t)call_v_dim(c);
+    const float *x = got->o + got_row * width, *y = want->o + want_row * width;
+    long at = difference(x, y, rows * width);
     if (at >= 0)
-        return arena_printf(a, "o element %ld: %.9g, and %.9g in the first run", at,
-                            (double)got->o[at], (double)want->o[item * o + (size_t)at]);
+        return arena_printf(a, "o element %ld from row %zu: %.9g, and %.9g in the first run", at,
+                            got_row, (double)x[at], (double)y[at]);
     if (!got->lse || !want->lse) return NULL;
-    at = difference(got->lse, want->lse, rows, item * rows);
+    x = got->lse + got_row, y = want->lse + want_row;
+    at = difference(x, y, rows);
     if (at < 0) return NULL;
-    return arena_printf(a, "lse element %ld: %.9g, and %.9g in the first run", at,
-                        (double)got->lse[at], (double)want->lse[item * rows + (size_t)at]);
+    return arena_printf(a, "lse element %ld from row %zu: %.9g, and %.9g in the first run", at,
+                        got_row, (double)x[at], (double)y[at]);
+}
+
+static const char *compare_bits(arena *a, const call *c, const outcome *want, const outcome *got) {
+    return compare_rows(a, c, want, 0, got, 0, call_rows(c));
+}
+
+/* An item alone against what it was among others, head by head. */
+static const char *compare_item(arena *a, const call *c, const outcome *want, const call *item,
+                                const outcome *got, int32_t b) {
+    const char *why = NULL;
+    for (int32_t h = 0; h < c->spec->core.heads && !why; h++)
+        why = compare_rows(a, c, want, call_row(c, b, h, 0), got, call_row(item, 0, h, 0),
+                           (size_t)item->q_len);
+    return why;
 }
 
 /* --- One problem --- */
@@ -159,7 +176,7 @@ static bool ran(trial *t, const char *what, const outcome *out) {
 static void rerun(trial *t, const outcome *first, const char *what, const placement *p) {
     outcome again = call_run(t->a, t->lib, t->plan, t->c, p);
     if (!ran(t, what, &again)) return;
-    const char *why = compare_bits(t->a, t->c, first, &again, 0);
+    const char *why = compare_bits(t->a, t->c, first, &again);
     if (why) fail(t, what, why);
 }
 
@@ -195,7 +212,7 @@ static void rerun_in_mode(trial *t, const outcome *first, const placement *p) {
     if (!of.same) fail(t, what, "the mode or flags of a pool's thread changed");
     if (!caller_mode_leave(mode)) fail(t, what, "the caller's mode or flags changed");
     if (!ran(t, what, &again)) return;
-    const char *why = compare_bits(t->a, t->c, first, &again, 0);
+    const char *why = compare_bits(t->a, t->c, first, &again);
     if (why) fail(t, what, why);
 }
 
@@ -214,7 +231,7 @@ static void run_twin(trial *t, const outcome *first, const placement *p) {
     outcome again = call_run(t->a, lib, plan, &dense, p);
     lib->plan_destroy(plan);
     if (!ran(t, "the dense kernel", &again)) return;
-    why = compare_bits(t->a, t->c, first, &again, 0);
+    why = compare_bits(t->a, t->c, first, &again);
     if (why) fail(t, "the dense kernel", why);
 }
 
@@ -226,7 +243,7 @@ static void run_items(trial *t, const outcome *first) {
         outcome alone = call_run(t->a, t->lib, t->plan, &item, &p);
         const char *what = arena_printf(t->a, "item %d alone, Lk %d", b, item.kv_len_max);
         if (!ran(t, what, &alone)) continue;
-        const char *why = compare_bits(t->a, &item, first, &alone, (size_t)b);
+        const char *why = compare_item(t->a, t->c, first, &item, &alone, b);
         if (why) fail(t, what, why);
     }
 }
@@ -247,10 +264,14 @@ static void check_planned(trial *t, const attn_extent *e) {
 /* Smaller extents never need more workspace. */
 static void check_workspace(trial *t) {
     const call *c = t->c;
-    attn_extent large = {sizeof large, c->batch, c->q_len, c->kv_len_max, 2};
-    attn_extent small = {sizeof small, rng_int(t->r, 0, c->batch), rng_int(t->r, 0, c->q_len),
-                         rng_int(t->r, 0, c->kv_len_max), rng_int(t->r, 0, 2)};
-    const attn_extent longest = {sizeof longest, 1, rng_int(t->r, 1, 4096), INT32_MAX, 1};
+    attn_extent large = {sizeof large, c->batch, c->q_len, c->kv_len_max, 2, 0};
+    attn_extent small = {sizeof small,
+                         rng_int(t->r, 0, c->batch),
+                         rng_int(t->r, 0, c->q_len),
+                         rng_int(t->r, 0, c->kv_len_max),
+                         rng_int(t->r, 0, 2),
+                         0};
+    const attn_extent longest = {sizeof longest, 1, rng_int(t->r, 1, 4096), INT32_MAX, 1, 0};
     size_t need = 0, less = 0;
     t->lib->workspace(t->plan, &large, &need);
     t->lib->workspace(t->plan, &small, &less);

@@ -27,7 +27,7 @@ typedef struct figures {
 } figures;
 
 static void compare(figures *f, int32_t batch, int32_t q_len, int32_t kv_len, int32_t team) {
-    const attn_extent e = {sizeof e, batch, q_len, kv_len, team};
+    const attn_extent e = {sizeof e, batch, q_len, kv_len, team, 0};
     size_t need = SIZE_MAX; /* as where 64 bits do not hold it */
     const attn_status status = f->lib->workspace(f->run, &e, &need);
     const uint64_t figure = plan_workspace(f->planned, f->spec, batch, q_len, kv_len, team);

@@ -30,7 +30,7 @@ static const char model_text[] =
     "true,\n"
     "          shared_experts = 2, shared_gate = true, router_bias = 'logits' },\n"
     "  layer { d_model = 41, kv_heads = 1, norm_place = 'branch', qk_norm = true, rope = 'none',\n"
-    "          qk_norm_over = 'all' },\n"
+    "          qk_norm_over = 'all', o_gate = 'channel', v_dim = 9 },\n"
     "  layer { d_model = 41, norm_bare = true, qk_norm = true, rope_dim = 6,\n"
     "          qk_norm_weights = 'heads', qk_norm_kind = 'layernorm' },\n"
     "  latent { d_model = 41, key = 'shared', scale = 0.2, q_comp_dim = 11, norm_place = 'both',\n"

@@ -182,6 +182,11 @@ Test(spec, layer_names_tell_every_field) {
     OTHER(s.qk_norm = 1; s.qk_norm_place = ATTN_QK_NORM_PLACE_AFTER);
     OTHER(s.qk_norm = 1; s.qk_norm_weights = ATTN_QK_NORM_WEIGHTS_HEADS);
     OTHER(s.qk_norm = 1; s.qk_norm_weights = ATTN_QK_NORM_WEIGHTS_NONE);
+    OTHER(s.q_growth = 0.1f; s.q_growth_every = 16);
+    OTHER(s.q_growth = 0.1f; s.q_growth_every = 17);
+    OTHER(s.q_growth = 0.1f; s.q_growth_every = 16; s.q_growth_offset = 1);
+    OTHER(s.o_gate = ATTN_O_GATE_HEAD);
+    OTHER(s.o_gate = ATTN_O_GATE_CHANNEL);
     OTHER(s.rope = ATTN_ROPE_HALF);
     OTHER(s.rope_dim = 32);
     OTHER(s.rope_base = 5e5f);
@@ -211,6 +216,7 @@ Test(spec, layer_names_tell_every_field) {
     OTHER(MIXTURE; s.groups = 4; s.group_top = 3);
     OTHER(MIXTURE; s.shared_experts = 1);
     OTHER(MIXTURE; s.shared_experts = 1; s.shared_gate = 1);
+    OTHER(MIXTURE; s.router_input = 1);
 #undef MIXTURE
     OTHER(s.causal = 0; s.kv_dim = 96; s.rope_scaling = ATTN_ROPE_SCALING_NONE;
           s.rope_factor = ATTN_UNSET_F; s.rope_original = ATTN_UNSET; s.rope = ATTN_ROPE_NONE);
@@ -308,6 +314,10 @@ Test(spec, rules_of_norms_and_residuals) {
             s.residual = ATTN_RESIDUAL_PARALLEL);
     REFUSED("residual_scale", s.residual_scale = 0.5f; s.residual = ATTN_RESIDUAL_NONE;
             s.ffn = ATTN_FFN_NONE);
+    REFUSED("q_growth_every", s.q_growth = 0.1f);
+    REFUSED("q_growth_every", s.q_growth_every = 16);
+    REFUSED("q_growth_offset", s.q_growth_offset = 1);
+    REFUSED("q_growth", s.q_growth = 0.1f; s.q_growth_every = 16; s.kv_dim = 64; s.causal = 0);
     REFUSED("qk_norm_kind", s.qk_norm_kind = ATTN_QK_NORM_KIND_LAYERNORM);
     REFUSED("qk_norm_over", s.qk_norm_over = ATTN_QK_NORM_OVER_ALL);
     REFUSED("qk_norm_place", s.qk_norm_place = ATTN_QK_NORM_PLACE_AFTER);
@@ -371,6 +381,7 @@ Test(spec, rules_of_mixtures) {
     REFUSED("group_top", s.group_top = 1);
     REFUSED("shared_experts", s.shared_experts = 1);
     REFUSED("shared_gate", s.shared_gate = 1);
+    REFUSED("router_input", s.router_input = 1);
     REFUSED("experts", s.ffn = ATTN_FFN_EXTERNAL; s.experts = 8);
 #undef REFUSED
 }

@@ -43,10 +43,9 @@ int initial(float *x) {
     attn_args a = ATTN_ARGS_INIT;
     a.q = a.k = a.v = (attn_view){x, 64, 32, 16};
     a.o = (attn_out){x, 64, 32, 16};
-    attn_extent e = {sizeof e, 1, 2, 3, 1};
     attn_side side = {x, 3};
     attn_block_args b = ATTN_BLOCK_ARGS_INIT;
-    return a.q.token == 16 && e.batch && side.count && b.struct_size && !a.k_scale.data;
+    return a.q.token == 16 && side.count && b.struct_size && !a.k_scale.data;
 }
 C
 cp "$work/init.c" "$work/init.cpp"
