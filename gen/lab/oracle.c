@@ -169,6 +169,24 @@ static void key_range(const row_state *r, int32_t *first, int32_t *last) {
     *last = (int32_t)hi;
 }
 
+/* The n-th key of a row; -1: it is none that the op shows. */
+static int32_t key_of(const row_state *r, int32_t first, int32_t last, int64_t n) {
+    const attn_args *a = r->args;
+    if (r->spec->core.select != ATTN_SELECT_INDEX) return (int32_t)(first + n);
+    const int64_t head = r->h / (r->spec->core.heads / r->spec->core.kv_heads);
+    const int64_t item = a->q_begin ? 0 : r->b, row = r->first + r->i;
+    const int32_t k =
+        a->index[item * a->index_batch + head * a->index_head + row * a->index_row + n];
+    return k < first || k > last ? -1 : k;
+}
+
+/* How many keys key_of has. */
+static int64_t key_count(const row_state *r, int32_t first, int32_t last) {
+    const attn_args *a = r->args;
+    if (r->spec->core.select != ATTN_SELECT_INDEX) return (int64_t)last - first + 1;
+    return a->index_count[(a->q_begin ? 0 : r->b) * a->index_count_batch + r->first + r->i];
+}
+
 static const double *head_rows(const oracle_view *v, int64_t b, int64_t h) {
     return v->data + b * v->batch + h * v->head;
 }
@@ -187,7 +205,10 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
     bool sink = spec->sinks && a->sinks[r->h] != -INFINITY;
     double most = sink ? (double)a->sinks[r->h] : -INFINITY, weight = 0, v_most = 0, loose = 0;
     *out = (oracle_row){0};
-    for (int32_t j = first; j <= last; j++) {
+    const int64_t count = key_count(r, first, last);
+    for (int64_t n = 0; n < count; n++) {
+        const int32_t j = key_of(r, first, last, n);
+        if (j < 0) continue;
         score[j] = score_key(r, j, q, k + j * k_step, dim);
         if (!score[j].visible) continue;
         out->visible++;
@@ -199,8 +220,9 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
     }
     double sum = sink ? exp((double)a->sinks[r->h] - most) : 0;
     memset(o, 0, (size_t)v_dim * sizeof *o);
-    for (int32_t j = first; j <= last; j++) {
-        if (!score[j].visible) continue;
+    for (int64_t n = 0; n < count; n++) {
+        const int32_t j = key_of(r, first, last, n);
+        if (j < 0 || !score[j].visible) continue;
         double p = exp(score[j].s - most);
         sum += p;
         for (int32_t d = 0; d < v_dim; d++) o[d] += p * v[j * v_step + d];

@@ -140,6 +140,21 @@ static const int32_t *page_table(arena *a, int32_t count) {
     return table;
 }
 
+/* Lists of CHOSEN keys a row, ascending, at random distances, as a top-k leaves them. */
+static void choose_keys(arena *a, const bench_case *c, const attn_spec *spec, attn_args *args) {
+    const int64_t rows = (int64_t)spec->kv_heads * c->q_len;
+    int32_t *list = arena_alloc(a, (size_t)(rows * CHOSEN) * sizeof *list);
+    int32_t *count = arena_alloc(a, (size_t)c->q_len * sizeof *count);
+    uint64_t state = START;
+    const double step = (double)c->kv_len / CHOSEN;
+    for (int64_t i = 0; i < rows * CHOSEN; i++)
+        list[i] = (int32_t)(((double)(i % CHOSEN) + uniform(&state)) * step);
+    for (int32_t i = 0; i < c->q_len; i++) count[i] = CHOSEN;
+    args->index = list, args->index_count = count;
+    args->index_row = CHOSEN, args->index_head = (int64_t)c->q_len * CHOSEN;
+    args->index_batch = rows * CHOSEN, args->index_count_batch = c->q_len;
+}
+
 static int64_t side_count(const attn_side_decl *t, const bench_case *c, const attn_spec *spec) {
     int64_t count = 1;
     for (int i = 0; i < t->rank; i++) {
@@ -204,6 +219,7 @@ attn_args data_args(arena *a, const bench_data *d, const bench_case *c, const ke
     int32_t *start = arena_alloc(a, sizeof *start);
     *start = c->kv_len - c->q_len;
     args.q_start = start;
+    if (spec->select == ATTN_SELECT_INDEX) choose_keys(a, c, spec, &args);
     if (spec->op == ATTN_OP_SEGMENT_CROSS) args.seg = segments(a, c), args.seg_batch = c->q_len;
     attn_side *side = arena_alloc(a, (size_t)(k->tensor_count + 1) * sizeof *side);
     for (int t = 0; t < k->tensor_count; t++) side[t] = side_tensor(a, &k->tensors[t], c, spec);
@@ -223,6 +239,7 @@ static void check_rows(const attn_args *args, const kernel_spec *k, int32_t i, b
     one.q.data = attn_at(args->q.data, type.q, i * args->q.token);
     one.q_start = &start;
     if (one.seg) one.seg += i;
+    if (one.index) one.index += i * one.index_row, one.index_count += i;
     oracle expected;
     oracle_run(a, k, &one, &expected);
     for (int32_t h = 0; h < k->core.heads; h++) {
