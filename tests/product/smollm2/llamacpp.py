@@ -5,9 +5,9 @@ usage: llamacpp.py check DIR
            the dequantised weights, the order of q_proj's and k_proj's rows, and the tokenizer
        llamacpp.py time GGUF TOKENS_FILE THREADS GENERATE
            prints llama.cpp's tokens/s for prompt and generation, once
-       llamacpp.py speed DIR CHAT TOKENS_FILE [--threads N] [--rounds N] [--generate N]
-           tokens/s of the program CHAT, of llama.cpp on the same f32 weights, and of llama.cpp on
-           the Q4_1 file (which reads a fifth of the bytes); medians of interleaved rounds
+       llamacpp.py speed DIR TOKENS_FILE [--threads N] [--rounds N] [--generate N]
+           tokens/s of the programs DIR/chat-f32 and DIR/chat-gguf, of llama.cpp on the same f32
+           weights, and of llama.cpp on the Q4_1 file; medians of interleaved rounds
 
 Ends with status 3 where xllamacpp is not installed; speed then still reports the product.
 """
@@ -122,7 +122,11 @@ def measure(command, threads):
 def speed(args):
     # Each run is a process of its own, alone on the machine as far as we can tell.
     rest = [args.tokens, str(args.threads), str(args.generate)]
-    runs = {"product, f32 weights": [args.chat, args.dir, args.tokens, "--generate", str(args.generate)]}
+    runs = {}
+    for name, kind, weights in (("product, Q4_1 file", "gguf", os.path.basename(MEMBER)),
+                                ("product, f32 weights", "f32", "model.safetensors")):
+        runs[name] = [os.path.join(args.dir, "chat-" + kind), os.path.join(args.dir, weights), args.tokens,
+                      "--generate", str(args.generate)]
     if xllamacpp:
         for name, path in zip(("llama.cpp, Q4_1 file", "llama.cpp, f32 weights"), files(args.dir)):
             runs[name] = [sys.executable, __file__, "time", path, *rest]
@@ -146,7 +150,7 @@ def main():
     once.add_argument("threads", type=int)
     once.add_argument("generate", type=int)
     timed = commands.add_parser("speed")
-    for name in ("dir", "chat", "tokens"):
+    for name in ("dir", "tokens"):
         timed.add_argument(name)
     timed.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     timed.add_argument("--rounds", type=int, default=3)
