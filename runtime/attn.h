@@ -474,7 +474,9 @@ typedef struct attn_merge_args {
  * part's o, and lse its lse (same data and strides); else what is written lies apart from all that
  * is read. Runs on the calling thread; calls may run side by side on rows that lie apart. Checks
  * first: on any status but ATTN_OK (ATTN_E_ARGUMENT, ATTN_E_ABI) nothing was written. Source: Dao
- * et al. 2023, split keys (Flash-Decoding); Juravsky et al. 2024 (Hydragen). */
+ * et al. 2023, split keys (Flash-Decoding); Juravsky et al. 2024 (Hydragen).
+ * Queries of many items over a prefix that they share are rows of one item, whose q_start is at
+ * least kv_len: CONTRACT.md, Keys in parts. */
 attn_status attn_merge(const attn_merge_args *args);
 attn_status attn_merge_check(const attn_merge_args *args, char *message, size_t size);
 

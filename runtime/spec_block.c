@@ -97,7 +97,13 @@ static attn_status norm_rules(attn_spec *s, attn_spec_error *err) {
                     "needs weights of norms, and norm_bare says there are none");
     if (s->norm_eps == ATTN_UNSET_F) s->norm_eps = rms || (mla && !norms) ? 0x1p-23f : 1e-5f;
     if (!(s->norm_eps >= 0)) return fail(err, "norm_eps", "must not be negative");
+    if (s->latent_eps != 0 && s->key != ATTN_KEY_SHARED)
+        return fail(err, "latent_eps", "needs key = shared");
+    if (!(s->latent_eps >= 0)) return fail(err, "latent_eps", "must not be negative");
+    if (s->latent_eps == s->norm_eps) s->latent_eps = 0; /* one spelling */
     const bool parallel = s->residual == ATTN_RESIDUAL_PARALLEL;
+    if (s->skip_norm1 && (!norms || s->norm_place || s->residual != ATTN_RESIDUAL_SERIAL))
+        return fail(err, "skip_norm1", "needs a norm, norm_place = pre and residual = serial");
     if (s->shared_norm && (!parallel || !norms))
         return fail(err, "shared_norm", "needs a norm and residual = parallel");
     if (parallel && s->norm_place != ATTN_NORM_PLACE_PRE)
@@ -182,6 +188,8 @@ static attn_status ffn_rules(attn_spec *s, attn_spec_error *err) {
     const int32_t width = is_cross(s) ? s->q_dim : s->d_model;
     fill(&s->ffn, is_cross(s) ? ATTN_FFN_NONE : ATTN_FFN_SWIGLU);
     const bool own = s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
+    if (s->skip_norm1 && !own)
+        return fail(err, "skip_norm1", "needs an ffn of the layer's own; else norm = none says it");
     const attn_status st = s->ffn == ATTN_FFN_MOE ? ATTN_OK : no_moe(s, err);
     if (st != ATTN_OK) return st;
     if (!own) {
@@ -249,8 +257,8 @@ static attn_status scaling_rules(attn_spec *s, attn_spec_error *err) {
     if (!ramp) return ATTN_OK;
     if (s->rope_low == ATTN_UNSET_F) s->rope_low = 1;
     if (s->rope_high == ATTN_UNSET_F) s->rope_high = yarn ? 32 : 4;
-    if (!(s->rope_low > 0 && s->rope_high > s->rope_low))
-        return fail(err, "rope_high", "must be greater than rope_low, and both greater than 0");
+    if (!(s->rope_low > 0 && s->rope_high >= s->rope_low))
+        return fail(err, "rope_high", "must be at least rope_low, and both greater than 0");
     if (!yarn) return ATTN_OK;
     if (!(s->rope_base > 1))
         return fail(err, "rope_base", "must be greater than 1 for rope_scaling = yarn, got %g",

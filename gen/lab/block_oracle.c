@@ -69,7 +69,7 @@ static bool norms_branch(const attn_spec *s) {
 static void take_weights(layer *l, weights *w) {
     const attn_spec *s = l->s;
     const bool branch = s->norm_place == ATTN_NORM_PLACE_BRANCH;
-    if (!branch) w->norm1 = weight_norm(l, "norm1");
+    if (!branch && !s->skip_norm1) w->norm1 = weight_norm(l, "norm1");
     if (!branch && has_ffn(s) && !s->shared_norm) w->norm2 = weight_norm(l, "norm2");
     if (norms_branch(s)) w->post1 = weight_norm(l, "post_norm1");
     if (norms_branch(s) && has_ffn(s)) w->post2 = weight_norm(l, "post_norm2");
@@ -120,7 +120,8 @@ static rows fed_forward(const layer *l, const weights *w, const rows *x) {
 
 static rows run(const layer *l, const weights *w, const rows *x, const rows *from) {
     const attn_spec *s = l->s;
-    const rows a = before(l, &w->norm1, x), attended = attention(l, w, &a, from);
+    const rows a = s->skip_norm1 ? *x : before(l, &w->norm1, x);
+    const rows attended = attention(l, w, &a, from);
     rows h = join(l, &w->norm1, &w->post1, x, &attended);
     if (!has_ffn(s)) return h;
     if (s->residual == ATTN_RESIDUAL_PARALLEL) {

@@ -28,7 +28,7 @@ static double llama3_angle(const attn_spec *s, double angle) {
     const double low = (double)s->rope_low, high = (double)s->rope_high;
     if (length < trained / high) return angle;
     const double slow = angle / (double)s->rope_factor;
-    if (length > trained / low) return slow;
+    if (length > trained / low || low == high) return slow;
     const double smooth = (trained / length - low) / (high - low);
     return (1 - smooth) * slow + smooth * angle;
 }

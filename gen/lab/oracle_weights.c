@@ -76,10 +76,11 @@ norm weight_norm(layer *l, const char *name) {
     return n;
 }
 
+/* Of latent rows. */
 norm weight_inner_norm(layer *l, const char *name, int32_t width) {
     const attn_spec *s = l->s;
     return (norm){.kind = ATTN_NORM_RMSNORM,
-                  .eps = (double)s->norm_eps,
+                  .eps = (double)(s->latent_eps != 0 ? s->latent_eps : s->norm_eps),
                   .offset = s->norm_offset,
                   .w = weight_need(l, arena_printf(l->a, "%s.weight", name), 1, width, 0, 0)};
 }

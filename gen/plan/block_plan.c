@@ -17,8 +17,8 @@ static double pair_angle(const attn_spec *s, int i) {
 static double llama3(const attn_spec *s, double angle) {
     const double turns = s->rope_original * angle / (2 * M_PI);
     const double low = (double)s->rope_low, high = (double)s->rope_high;
-    if (turns < low) return angle / (double)s->rope_factor;
     if (turns > high) return angle;
+    if (turns < low || low == high) return angle / (double)s->rope_factor;
     const double part = (turns - low) / (high - low);
     return (1 - part) * angle / (double)s->rope_factor + part * angle;
 }

@@ -237,7 +237,7 @@ void block_plan_stages(const attn_spec *s, block_plan *p) {
     p->spec = s;
     block_plan_ffn(s, p);
     p->second_norm = norms && !branch && p->own_ffn && !s->shared_norm;
-    if (norms && !branch) norm(s, p, "NORM1", "NORM1_BIAS");
+    if (norms && !branch && !s->skip_norm1) norm(s, p, "NORM1", "NORM1_BIAS");
     if (s->form == ATTN_FORM_REGULAR)
         regular(s, p);
     else if (s->key == ATTN_KEY_PER_HEAD)

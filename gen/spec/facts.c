@@ -63,11 +63,11 @@ static const char *float_text(arena *a, float x) {
     return arena_strdup(a, text);
 }
 
-/* "y = x + attention(norm1(x))", by where norms and residuals stand. */
+/* "y = x + attention(norm1(x))", by where norms and residuals stand. norm: null where none does. */
 static const char *part_formula(arena *a, const attn_spec *s, const char *from, const char *what,
                                 const char *norm, const char *post) {
     const bool norms = s->norm != ATTN_NORM_NONE, both = s->norm_place == ATTN_NORM_PLACE_BOTH;
-    const bool before = norms && (both || s->norm_place == ATTN_NORM_PLACE_PRE);
+    const bool before = norms && norm && (both || s->norm_place == ATTN_NORM_PLACE_PRE);
     const bool after = norms && (both || s->norm_place == ATTN_NORM_PLACE_BRANCH);
     const char *out =
         arena_printf(a, "%s(%s)", what, before ? arena_printf(a, "%s(%s)", norm, from) : from);
@@ -159,7 +159,8 @@ static void say_layer(arena *a, fact_list *l, const attn_spec *s) {
                    float_text(a, s->norm_eps));
     buf_printf(&b, "; biases: %s%s.", biases(a, s), qk_norm_text(a, s));
     say(l, "Layer", "Layer: ", b.data);
-    show(l, "Attention", "", part_formula(a, s, "x", "attention", "norm1", "post_norm1"));
+    const char *first = s->skip_norm1 ? NULL : "norm1";
+    show(l, "Attention", "", part_formula(a, s, "x", "attention", first, "post_norm1"));
     if (own && s->residual == ATTN_RESIDUAL_PARALLEL)
         show(l, "Feed-forward", "",
              arena_printf(a, "y = y + %sffn(%s(x))", scale, s->shared_norm ? "norm1" : "norm2"));

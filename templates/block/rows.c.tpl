@@ -112,6 +112,15 @@ static inline void rms_norm(float *to, const float *x, const float *weight, cons
     scale_row(to, x, 0, 1 / sqrtf(mean_square + ${f32(spec.norm_eps)}), weight, bias, n);
 }
 
+$ if spec.latent_eps ~= 0 then
+/* Of latent rows, whose eps is their own. */
+static inline void latent_norm(float *to, const float *x, const float *weight, const float *bias,
+                               int32_t n) {
+    const float mean_square = sum_squares(x, 0, n) / (float)n;
+    scale_row(to, x, 0, 1 / sqrtf(mean_square + ${f32(spec.latent_eps)}), weight, bias, n);
+}
+
+$ end
 $ end
 $ local general = spec.qk_norm and spec.qk_norm_kind == "layernorm"
 $ local N = general and "n" or "MODEL"

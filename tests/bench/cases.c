@@ -144,6 +144,10 @@ int32_t case_segment(const bench_case *c, int64_t i) {
     return (int32_t)(i * c->kv_len / c->q_len);
 }
 
+int32_t case_start(const bench_case *c) {
+    return c->how & (BEYOND | ITEMS) ? c->kv_len : c->kv_len - c->q_len;
+}
+
 bool case_is_layer(const kernel_spec *k) {
     return k->core.level == ATTN_LEVEL_BLOCK;
 }
@@ -189,14 +193,14 @@ static int64_t visible(const bench_case *c, const kernel_spec *k, const attn_sid
                        int32_t i) {
     int64_t lo, hi, count = 0;
     const bool cross = k->core.op == ATTN_OP_SEGMENT_CROSS;
-    const int32_t p = cross ? case_segment(c, i) : c->kv_len - c->q_len + i;
+    const int32_t p = cross ? case_segment(c, i) : case_start(c) + i;
     oracle_range(&k->core, p, &lo, &hi);
     if (lo < 0) lo = 0;
     if (hi >= c->kv_len) hi = c->kv_len - 1;
     if (k->core.select == ATTN_SELECT_INDEX) return CHOSEN;
     if (!k->mask_expr) return hi < lo ? 0 : hi - lo + 1;
     expr_point at = {.q = p,
-                     .q_start = c->kv_len - c->q_len,
+                     .q_start = case_start(c),
                      .q_len = c->q_len,
                      .kv_len = c->kv_len,
                      .batch = 1,

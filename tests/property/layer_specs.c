@@ -90,6 +90,7 @@ static void put_heads(writer *w, int kind, int32_t *whole) {
     if (!is_shared(kind)) return;
     buf_puts(&w->b, "key=shared;");
     if (chance(w, 50)) put(w, "v_head_dim", pick(w, 5, 24));
+    if (chance(w, 30)) CHOOSE(w, "latent_eps", "1e-5", "0.25");
 }
 
 /* Expressions, which see positions of queries only where a layer numbers them. */

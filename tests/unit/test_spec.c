@@ -170,6 +170,7 @@ Test(spec, layer_names_tell_every_field) {
     OTHER(s.norm_place = ATTN_NORM_PLACE_BRANCH);
     OTHER(s.norm_bare = 1);
     OTHER(s.residual_scale = 0.5f);
+    OTHER(s.skip_norm1 = 1);
     OTHER(s.residual = ATTN_RESIDUAL_PARALLEL);
     OTHER(s.residual = ATTN_RESIDUAL_PARALLEL; s.shared_norm = 1);
     OTHER(s.q_bias = 0);
@@ -314,6 +315,12 @@ Test(spec, rules_of_norms_and_residuals) {
             s.residual = ATTN_RESIDUAL_PARALLEL);
     REFUSED("residual_scale", s.residual_scale = 0.5f; s.residual = ATTN_RESIDUAL_NONE;
             s.ffn = ATTN_FFN_NONE);
+    REFUSED("skip_norm1", s.skip_norm1 = 1; s.norm = ATTN_NORM_NONE);
+    REFUSED("skip_norm1", s.skip_norm1 = 1; s.norm_place = ATTN_NORM_PLACE_POST);
+    REFUSED("skip_norm1", s.skip_norm1 = 1; s.residual = ATTN_RESIDUAL_PARALLEL);
+    REFUSED("skip_norm1", s.skip_norm1 = 1; s.ffn = ATTN_FFN_NONE);
+    REFUSED("latent_eps", s.form = ATTN_FORM_MLA; s.head_dim = 16; s.kv_comp_dim = 32;
+            s.retr_dim = 16; s.q_comp_dim = 16; s.latent_eps = 0.5f);
     REFUSED("q_growth_every", s.q_growth = 0.1f);
     REFUSED("q_growth_every", s.q_growth_every = 16);
     REFUSED("q_growth_offset", s.q_growth_offset = 1);
