@@ -134,7 +134,7 @@ static void check_tables(table_test *t) {
            "lse overlaps index_count");
     REFUSE(LISTS, (a->kv_len = NULL, a->kv_len_max = 0, a->index = a->index_count = NULL), ATTN_OK,
            "");
-    REFUSE(WINDOW, a->lse = (float *)(void *)t->table, ATTN_E_ARGUMENT, "lse overlaps pages");
+    REFUSE(WINDOW, a->lse = (float *)(void *)t->table, ATTN_E_ARGUMENT, "lse overlaps ");
 }
 
 /* --- Rows stored into pages --- */
