@@ -52,6 +52,7 @@ static void prepare(table_test *t, enum core k) {
     a->k = a->v = (attn_view){t->pool, STEP, HEAD, TOKEN};
     a->o = (attn_out){t->o, HEADS * LQ * D, LQ * D, D};
     a->kv_len = t->len, a->q_start = t->start;
+    a->lse_batch = HEADS * LQ, a->lse_head = LQ;
     for (int i = 0; i < B * HEADS * LQ * 4; i++) t->list[i] = (int32_t[4]){1, -3, 40, 1}[i % 4];
     for (int i = 0; i < B * LQ; i++) t->count[i] = 4;
     if (k == LISTS) {
@@ -133,7 +134,7 @@ static void check_tables(table_test *t) {
            "lse overlaps index_count");
     REFUSE(LISTS, (a->kv_len = NULL, a->kv_len_max = 0, a->index = a->index_count = NULL), ATTN_OK,
            "");
-    REFUSE(WINDOW, a->lse = (float *)(void *)t->table, ATTN_E_ARGUMENT, "");
+    REFUSE(WINDOW, a->lse = (float *)(void *)t->table, ATTN_E_ARGUMENT, "lse overlaps ");
 }
 
 /* --- Rows stored into pages --- */
