@@ -150,7 +150,8 @@ typedef enum attn_rope_scaling {
     ATTN_ROPE_SCALING_NONE,
     ATTN_ROPE_SCALING_LINEAR,
     ATTN_ROPE_SCALING_LLAMA3,
-    ATTN_ROPE_SCALING_YARN
+    ATTN_ROPE_SCALING_YARN,
+    ATTN_ROPE_SCALING_LONGROPE
 } attn_rope_scaling;
 typedef enum attn_ffn {
     ATTN_FFN_NONE,

@@ -292,7 +292,8 @@ static void random_weights(arena *a, rng *r, block_tensor *t, int count) {
         const bool norm =
             t[i].rank == 1 && strstr(t[i].name, "norm") && strstr(t[i].name, "weight");
         const float scale = t[i].rank > 1 ? 1 / sqrtf((float)t[i].dim[t[i].rank - 1]) : 0.2f;
-        t[i].data = normals(a, r, elements(&t[i]), scale, norm ? 0.8f : 0);
+        const bool factors = !strcmp(t[i].name, "rope_factors"); /* above 0 */
+        t[i].data = normals(a, r, elements(&t[i]), scale, factors ? 3 : norm ? 0.8f : 0);
     }
 }
 

@@ -104,6 +104,8 @@ static const char *rope_text(arena *a, const attn_spec *s) {
     if (s->rope_scaling != ATTN_ROPE_SCALING_NONE)
         buf_printf(&b, ", scaling %s by %s", enum_text(a, "rope_scaling", s->rope_scaling),
                    float_text(a, s->rope_factor));
+    if (s->rope_scaling == ATTN_ROPE_SCALING_LONGROPE)
+        buf_puts(&b, ", each angle divided by its factor in the weight rope_factors");
     buf_puts(&b, "; keys are cached rotated.");
     return b.data;
 }
