@@ -248,6 +248,25 @@ static int32_t longest_tail(const attn_args *a) {
     return longest;
 }
 
+/* Lists of keys, as if all were as long as the longest. */
+static void add_index(attn_areas *list, const attn_spec *s, const attn_args *a) {
+    const int64_t first = attn_first_row(a, 0), word = sizeof(int32_t);
+    int32_t most = 0;
+    for (int32_t b = 0; b < a->batch; b++)
+        for (int32_t i = 0; i < attn_row_count(a, b); i++) {
+            const int32_t n = *attn_index_count(a, b, i);
+            if (n > most) most = n;
+        }
+    attn_area *index = attn_areas_add(list, "index", a->index + first * a->index_row, most * word);
+    attn_area_repeat(index, "index_row", attn_lined_rows(a), a->index_row, sizeof(int32_t));
+    attn_area_repeat(index, "index_head", s->kv_heads, a->index_head, sizeof(int32_t));
+    attn_area_repeat(index, "index_batch", attn_lined_items(a), a->index_batch, sizeof(int32_t));
+    attn_area *count =
+        attn_areas_add(list, "index_count", a->index_count + first, attn_lined_rows(a) * word);
+    attn_area_repeat(count, "index_count_batch", attn_lined_items(a), a->index_count_batch,
+                     sizeof(int32_t));
+}
+
 /* Keys that a check of memory is about: the first `keys` of so many items from `from` on. Where
  * they lie in pages those have numbers from `page` on, and hold `rows` rows. */
 typedef struct key_memory {
@@ -306,6 +325,7 @@ static attn_status check_items(const attn_why *why, const attn_kernel *k, const 
         attn_area_repeat(table, "pages_batch", m.items, a->pages_batch, sizeof(int32_t));
     }
     attn_areas_add_inputs(&list, k, a);
+    if (a->index && m.keys > 0) add_index(&list, s, a);
     attn_areas_add(&list, "q_start", a->q_start, b * word);
     const int32_t *q_position = a->q_position ? a->q_position + first : NULL;
     attn_area_repeat(attn_areas_add(&list, "q_position", q_position, q_rows * word),
@@ -325,6 +345,7 @@ static attn_status check_paged_memory(const attn_why *why, const attn_kernel *k,
     const int32_t longest = attn_longest(a);
     const key_memory all = {0, a->batch, longest, 0, a->page_count, longest > 0 ? s->page : 0};
     if (check_items(NULL, k, a, workspace, all) == ATTN_OK) return ATTN_OK;
+    if (s->select == ATTN_SELECT_INDEX) return check_items(why, k, a, workspace, all);
     /* What is read whatever the pages are. */
     attn_status status = check_items(why, k, a, workspace, keys_of(s, 0, 0, 0));
     attn_page_walk walk = attn_pages_begin(k, a);
@@ -376,21 +397,49 @@ static attn_status check_scales(const attn_why *why, const attn_spec *s, const a
                        none);
 }
 
-/* Arguments that no spec takes yet. */
-static attn_status check_untaken(const attn_why *why, const attn_args *a) {
-    const struct {
-        const char *name;
-        const int32_t *data;
-    } given[] = {{"index", a->index}, {"index_count", a->index_count}};
-    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
-        if (given[i].data)
-            return attn_refuse(why, ATTN_E_UNUSED,
-                               "%s is given: must be null, as the spec takes none", given[i].name);
+static attn_status check_counts(const attn_why *why, const attn_args *a) {
+    for (int32_t b = 0; b < a->batch; b++)
+        for (int32_t i = 0; i < attn_row_count(a, b); i++) {
+            const int32_t n = *attn_index_count(a, b, i);
+            if (n < 0)
+                return attn_refuse(why, ATTN_E_LENGTH,
+                                   "index_count of row %d of item %d is %d: must not be negative",
+                                   i, b, n);
+        }
     return ATTN_OK;
+}
+
+/* Lists of keys: there where rows are over such, and nowhere else. */
+static attn_status check_index(const attn_why *why, const attn_spec *s, const attn_args *a) {
+    const bool indexed = s->select == ATTN_SELECT_INDEX;
+    const int32_t *given = a->index ? a->index : a->index_count;
+    if (given && !indexed)
+        return attn_refuse(why, ATTN_E_UNUSED,
+                           "%s is given: must be null, as the spec's select is all",
+                           a->index ? "index" : "index_count");
+    if (!indexed || a->batch == 0 || a->q_len == 0 || a->kv_len_max == 0) return ATTN_OK;
+    if (!a->index_count)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "index_count is null: must hold int32, [batch, rows] = [%d, %d], as the "
+                           "spec's select is index",
+                           a->batch, a->q_len);
+    if (!a->index)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "index is null: must hold int32, [batch, kv_heads, rows, n], as the "
+                           "spec's select is index");
+    return check_counts(why, a);
 }
 
 /* Keys that stand elsewhere than at their numbers. */
 static attn_status check_tails(const attn_why *why, const attn_spec *s, const attn_args *a) {
+    const char *given = a->q_position   ? "q_position"
+                        : a->tail       ? "tail"
+                        : a->k_position ? "k_position"
+                                        : NULL;
+    if (given && s->select == ATTN_SELECT_INDEX)
+        return attn_refuse(why, ATTN_E_UNUSED,
+                           "%s is given: must be null, as the spec's keys are chosen by an index",
+                           given);
     if (!a->tail && !a->k_position) return ATTN_OK;
     if (attn_op_of(s)->segments)
         return attn_refuse(why, ATTN_E_UNUSED,
@@ -428,7 +477,6 @@ static attn_status check_args(const attn_why *why, const attn_plan *plan, const 
                                     offsetof(attn_args, pages), 0};
     attn_status status =
         attn_check_grown(why, "args", args, before, a, sizeof *a, "ATTN_ARGS_INIT");
-    if (status == ATTN_OK) status = check_untaken(why, a);
     if (status == ATTN_OK) line_up_rows(a);
     if (status == ATTN_OK) status = attn_inputs_check(why, plan->kernel, a);
     if (status == ATTN_OK) status = check_scales(why, plan->kernel->spec, a);
@@ -436,6 +484,7 @@ static attn_status check_args(const attn_why *why, const attn_plan *plan, const 
     for (int32_t b = 0; status == ATTN_OK && a->kv_len && b < a->batch; b++)
         status = attn_check_item(why, "kv_len", b, a->kv_len[b], "kv_len_max", a->kv_len_max);
     if (status == ATTN_OK) status = check_tails(why, plan->kernel->spec, a);
+    if (status == ATTN_OK) status = check_index(why, plan->kernel->spec, a);
     if (status == ATTN_OK) status = attn_check_pages(why, plan->kernel, a);
     if (status != ATTN_OK) return status;
     const attn_extent e = attn_extent_of(a);

@@ -75,7 +75,7 @@ ${part("op/" .. spec.op .. ".c")}
 
 ${part("part/places.c")}
 
-$ hooks("layout/" .. plan.layout .. ".c").declare()
+$ hooks(plan.places .. ".c").declare()
 
 ${each("scratch")}
 _Static_assert(sizeof(scratch) == ${plan.scratch_bytes}, "the plan's workspace");
