@@ -647,7 +647,8 @@ static ATTN_INLINE void kc762_adjust_1(const item *x, const tile *t, float *rest
             vf_store(s, vf_set1(-INFINITY));
             continue;
         }
-        const vi vk = vi_set1(first + i), vp = vi_set1(attn_key_position(x, first + i));
+        const int32_t k = first + i;
+        const vi vk = vi_set1(k), vp = vi_set1(attn_key_position(x, k));
         const vf s_0 = kc762_adjust_lanes(x, vf_load(s), vk, vp, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
@@ -1084,7 +1085,8 @@ static ATTN_INLINE void kc762_adjust_2(const item *x, const tile *t, float *rest
             vf_store(s + 8, vf_set1(-INFINITY));
             continue;
         }
-        const vi vk = vi_set1(first + i), vp = vi_set1(attn_key_position(x, first + i));
+        const int32_t k = first + i;
+        const vi vk = vi_set1(k), vp = vi_set1(attn_key_position(x, k));
         const vf s_0 = kc762_adjust_lanes(x, vf_load(s), vk, vp, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 16 : NULL, masked);
         const vf s_1 = kc762_adjust_lanes(x, vf_load(s + 8), vk, vp, vq_1, vh_1, lo_1, hi_1,
@@ -1607,7 +1609,8 @@ static ATTN_INLINE void kc762_adjust_3(const item *x, const tile *t, float *rest
             vf_store(s + 16, vf_set1(-INFINITY));
             continue;
         }
-        const vi vk = vi_set1(first + i), vp = vi_set1(attn_key_position(x, first + i));
+        const int32_t k = first + i;
+        const vi vk = vi_set1(k), vp = vi_set1(attn_key_position(x, k));
         const vf s_0 = kc762_adjust_lanes(x, vf_load(s), vk, vp, vq_0, vh_0, lo_0, hi_0,
                                      bias ? bias + i * 24 : NULL, masked);
         const vf s_1 = kc762_adjust_lanes(x, vf_load(s + 8), vk, vp, vq_1, vh_1, lo_1, hi_1,

@@ -18,7 +18,8 @@ $ for j = 0, nv - 1 do
 $ end
             continue;
         }
-        const vi vk = vi_set1(${key}), vp = vi_set1(attn_key_position(x, ${key}));
+        const int32_t k = ${key};
+        const vi vk = vi_set1(k), vp = vi_set1(attn_key_position(x, k));
 $ if spec.softcap then
         vf z[${nv}] = {${list(nv, function(j) return "vf_load(" .. at("s", j * W) .. ")" end)}};
         cap_scores(z, ${nv});

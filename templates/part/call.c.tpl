@@ -24,7 +24,7 @@ static item item_of(const call *c, int32_t b) {
         .rows = c->rows ? c->rows[b] : attn_row_count(args, b),
         .q_row = attn_first_row(args, b),
     };
-$ if plan.tiled then
+$ if plan.tiled and not plan.indexed then
     attn_set_tail(&x, c->share[b].tail);
 $ end
     return x;
