@@ -14,7 +14,7 @@ EMBEDDED = $(sort $(wildcard templates/*.lua templates/*.tpl templates/*/*.tpl g
 GEN_ROOMS = lua expr spec import plan output show
 GEN_SOURCES = $(filter-out gen/main.c,$(wildcard gen/*.c)) \
 	$(foreach room,$(GEN_ROOMS),$(wildcard gen/$(room)/*.c)) \
-	runtime/spec.c runtime/spec_block.c runtime/spec_fields.c runtime/spec_name.c runtime/op.c runtime/layout.c runtime/cpu.c runtime/gguf.c runtime/quant.c
+	runtime/spec.c runtime/spec_block.c runtime/spec_fields.c runtime/spec_name.c runtime/op.c runtime/layout.c runtime/cpu.c runtime/gguf.c runtime/json.c runtime/safetensors.c runtime/quant.c
 GEN_OBJECTS = $(GEN_SOURCES:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded.o
 # What attn-gen (tune, golden), attn-verify, tests and bench share.
 LAB_OBJECTS = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard gen/lab/*.c))

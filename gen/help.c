@@ -39,6 +39,7 @@ static const char *placeholder(const attn_field *f) {
     case ATTN_KIND_INT: return "N";
     case ATTN_KIND_BOOL: return "true|false";
     case ATTN_KIND_FLOAT: return "X";
+    case ATTN_KIND_TYPES: return "NAME=TYPE;..";
     case ATTN_KIND_TEXT: return "EXPR";
     default: return "DECL";
     }

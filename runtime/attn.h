@@ -206,6 +206,7 @@ typedef enum attn_kv_type {
 #define ATTN_WEIGHT_ID(id, ...) ATTN_WEIGHT_##id,
 #define ATTN_WEIGHT_TYPE_ID(id, ...) ATTN_WEIGHT_TYPE_##id = ATTN_WEIGHT_##id,
 #define ATTN_WEIGHT_REST_ID(id, ...) ATTN_WEIGHT_REST_##id,
+#define ATTN_MATRIX_ID(id, ...) ATTN_MATRIX_##id,
 typedef enum attn_weight_type {
     ATTN_WEIGHT_TYPES(ATTN_WEIGHT_ID) ATTN_WEIGHT_COUNT,
     ATTN_WEIGHT_TYPES(ATTN_WEIGHT_TYPE_ID)
@@ -214,6 +215,8 @@ typedef enum attn_weight_rest {
     ATTN_WEIGHT_REST_AUTO,
     ATTN_FLOAT_WEIGHTS(ATTN_WEIGHT_REST_ID) ATTN_WEIGHT_REST_COUNT
 } attn_weight_rest;
+/* weight_types[matrix]: 0: as weight_type says; else 1 + attn_weight_type. */
+typedef enum attn_matrix { ATTN_MATRICES(ATTN_MATRIX_ID) ATTN_MATRIX_COUNT } attn_matrix;
 typedef enum attn_o_type { ATTN_O_TYPE_SAME, ATTN_O_TYPE_F32 } attn_o_type;
 
 /* Bits in which products may be formed. AUTO: I16 for keys in i8, else F32. */
@@ -235,6 +238,7 @@ typedef struct attn_spec {
 #define ATTN_FIELD_INT(name, ...) int32_t name;
 #define ATTN_FIELD_BOOL(name, ...) int32_t name;
 #define ATTN_FIELD_FLOAT(name, ...) float name;
+#define ATTN_FIELD_TYPES(name, ...) int32_t name[ATTN_MATRIX_COUNT];
 #include "spec_fields.def"
     uint32_t expr_hash; /* of the canonical score, mask, tensors and scalars; 0: no expressions */
 } attn_spec;
@@ -468,7 +472,9 @@ typedef struct attn_merge_args {
  * part's o, and lse its lse (same data and strides); else what is written lies apart from all that
  * is read. Runs on the calling thread; calls may run side by side on rows that lie apart. Checks
  * first: on any status but ATTN_OK (ATTN_E_ARGUMENT, ATTN_E_ABI) nothing was written. Source: Dao
- * et al. 2023, split keys (Flash-Decoding); Juravsky et al. 2024 (Hydragen). */
+ * et al. 2023, split keys (Flash-Decoding); Juravsky et al. 2024 (Hydragen).
+ * Queries of many items over a prefix that they share are rows of one item, whose q_start is at
+ * least kv_len: CONTRACT.md, Keys in parts. */
 attn_status attn_merge(const attn_merge_args *args);
 attn_status attn_merge_check(const attn_merge_args *args, char *message, size_t size);
 

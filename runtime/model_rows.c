@@ -5,13 +5,17 @@
 #include "model.h"
 
 #include "quant.h"
-#include "types.h"
 
-enum { LANES = 16, ROWS = 4, SHORT = 32 * LANES }; /* SHORT: products that are summed in f32 */
+enum {
+    LANES = 16,
+    ROWS = 2,
+    SHORT = 64 * LANES
+}; /* SHORT: products that are summed in f32, 32 a lane and chain */
 
 typedef float lanes __attribute__((vector_size(64), aligned(4), may_alias));
 typedef uint32_t bits __attribute__((vector_size(64), aligned(4), may_alias));
 typedef uint16_t halves __attribute__((vector_size(32), aligned(1), may_alias));
+typedef int16_t shorts __attribute__((vector_size(32), aligned(1), may_alias));
 typedef int8_t bytes __attribute__((vector_size(16), aligned(1), may_alias));
 typedef int32_t ints __attribute__((vector_size(64), aligned(4), may_alias));
 
@@ -52,15 +56,31 @@ static ATTN_INLINE void widen_f16(const char *from, int64_t n, float *to) {
     if (i < n) attn_dequantise(from + 2 * i, ATTN_WEIGHT_F16, n - i, to + i);
 }
 
+/* As widen_f16, of one. */
+static ATTN_INLINE float half_value(uint32_t code) {
+    const uint32_t rest = (code & 0x7fff) << 13, sign = (code & 0x8000) << 16;
+    const uint32_t infinite = (code & 0x7c00) == 0x7c00 ? 0x7f800000 : 0;
+    float x;
+    uint32_t b;
+    memcpy(&x, &rest, sizeof x);
+    x *= 0x1p112f;
+    memcpy(&b, &x, sizeof b);
+    b |= sign | infinite;
+    memcpy(&x, &b, sizeof x);
+    return x;
+}
+
 static ATTN_INLINE void widen_q8_0(const char *from, int64_t n, float *to) {
     for (int64_t i = 0; i < n; i += 32, from += 34, to += 32) {
         uint16_t half;
         memcpy(&half, from, sizeof half);
-        const float d = attn_float_value(half, 16, 5);
+        const float d = half_value(half);
         for (int part = 0; part < 32; part += LANES) {
             bytes code;
             memcpy(&code, from + 2 + part, sizeof code);
-            const lanes x = __builtin_convertvector(__builtin_convertvector(code, ints), lanes) * d;
+            /* In two steps: gcc 12 takes one step apart. */
+            const shorts wide = __builtin_convertvector(code, shorts);
+            const lanes x = __builtin_convertvector(__builtin_convertvector(wide, ints), lanes) * d;
             memcpy(to + part, &x, sizeof x);
         }
     }
@@ -68,22 +88,30 @@ static ATTN_INLINE void widen_q8_0(const char *from, int64_t n, float *to) {
 
 /* --- Products --- */
 
-/* Sums of m rows of x with a row of floats. m: a constant. */
+/* to += a vector of x times one of y. */
+static ATTN_INLINE void add_times(lanes *to, const float *x, const float *y) {
+    *to += *(const lanes *)(const void *)x * *(const lanes *)(const void *)y;
+}
+
+/* Sums of m rows of x with a row of floats, each in two chains whatever m, which is a constant. */
 static ATTN_INLINE void dots(const int m, const float *x, int64_t x_row, const float *w, int64_t n,
                              float *out, int64_t out_row) {
     double sum[ROWS] = {0};
     int64_t i = 0;
-    while (i + LANES <= n) {
+    while (i + 2 * LANES <= n) {
         const int64_t end = n - i < SHORT ? n : i + SHORT;
-        lanes s[ROWS];
-        for (int r = 0; r < m; r++) s[r] = (lanes){0};
-        for (; i + LANES <= end; i += LANES) {
-            const lanes y = *(const lanes *)(const void *)(w + i);
-            for (int r = 0; r < m; r++)
-                s[r] += *(const lanes *)(const void *)(x + r * x_row + i) * y;
+        lanes s[ROWS], t[ROWS];
+        ATTN_UNROLLED for (int r = 0; r < m; r++) s[r] = t[r] = (lanes){0};
+        for (; i + 2 * LANES <= end; i += 2 * LANES) {
+            ATTN_UNROLLED for (int r = 0; r < m; r++) {
+                add_times(&s[r], x + r * x_row + i, w + i);
+                add_times(&t[r], x + r * x_row + i + LANES, w + i + LANES);
+            }
         }
-        for (int r = 0; r < m; r++)
-            for (int lane = 0; lane < LANES; lane++) sum[r] += (double)s[r][lane];
+        ATTN_UNROLLED for (int r = 0; r < m; r++) {
+            const lanes both = s[r] + t[r];
+            for (int lane = 0; lane < LANES; lane++) sum[r] += (double)both[lane];
+        }
     }
     for (; i < n; i++)
         for (int r = 0; r < m; r++) sum[r] += (double)x[r * x_row + i] * (double)w[i];

@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* spec.c - the rules of specs: what is required, where it belongs, what follows from it. */
 #include "spec.h"
+#include "weight_types.h"
 #include "layout.h"
 #include "op.h"
 #include "types.h"
@@ -26,8 +27,18 @@ static bool is_normal(float x) {
     return x == 0 || (fabsf(x) >= FLT_MIN && fabsf(x) <= FLT_MAX);
 }
 
+static attn_status check_matrix_types(const attn_spec *s, attn_spec_error *err) {
+    for (int32_t i = 0; i < ATTN_MATRIX_COUNT; i++)
+        if (s->weight_types[i] < 0 || s->weight_types[i] > ATTN_WEIGHT_COUNT)
+            return fail(err, "weight_types",
+                        "of %s must be 0, or 1 + an attn_weight_type: at most %d, got %d",
+                        attn_matrix_name(i), ATTN_WEIGHT_COUNT, s->weight_types[i]);
+    return ATTN_OK;
+}
+
 static attn_status check_value(const attn_spec *s, const attn_field *f, attn_spec_error *err) {
     if (!attn_field_is_member(f)) return ATTN_OK;
+    if (f->kind == ATTN_KIND_TYPES) return check_matrix_types(s, err);
     if (f->kind == ATTN_KIND_FLOAT) {
         float x = (float)attn_field_get(f, s);
         if (x == ATTN_UNSET_F) return ATTN_OK;

@@ -27,6 +27,7 @@ typedef enum attn_field_kind {
     ATTN_KIND_INT,
     ATTN_KIND_BOOL,
     ATTN_KIND_FLOAT,
+    ATTN_KIND_TYPES,
     ATTN_KIND_TEXT,
     ATTN_KIND_LIST
 } attn_field_kind;
@@ -51,7 +52,8 @@ extern const int attn_field_count;
 const attn_field *attn_field_find(const char *name);
 
 /* The value of a member: the int32_t of INT, ENUM and BOOL and the float of FLOAT are exact in a
- * double. Unset: ATTN_UNSET, ATTN_UNSET_F. Not for TEXT and LIST, which are no members. */
+ * double. Unset: ATTN_UNSET, ATTN_UNSET_F. Of TYPES: how many matrices it names, and put makes that
+ * 0 whatever the value. Not for TEXT and LIST, which are no members. */
 bool attn_field_is_member(const attn_field *field);
 double attn_field_get(const attn_field *field, const attn_spec *spec);
 void attn_field_put(const attn_field *field, attn_spec *spec, double value);
@@ -61,7 +63,7 @@ bool attn_field_is_set(const attn_field *field, const attn_spec *spec);
 void attn_field_put_default(const attn_field *field, attn_spec *spec);
 bool attn_field_is_default(const attn_field *field, const attn_spec *spec);
 /* The value as a user writes it: sliding_self, true, 64, 0.5; false and "" where it is unset. */
-enum { ATTN_FIELD_TEXT_MAX = 64 };
+enum { ATTN_FIELD_TEXT_MAX = 512 };
 bool attn_field_text(const attn_field *field, const attn_spec *spec,
                      char text[ATTN_FIELD_TEXT_MAX]);
 
@@ -120,10 +122,14 @@ typedef struct attn_rotation {
 } attn_rotation;
 attn_rotation attn_spec_rotation(const attn_spec *spec);
 
-/* attn_weight_type that a resolved layer stores a matrix of k columns in; and those of its matrices
- * that are folded or transposed. */
+/* attn_weight_type that a resolved layer stores a matrix of k columns in, one that has a name
+ * (attn_matrix) and one that has none; and those of its matrices that are folded or transposed. */
+int32_t attn_spec_matrix_type(const attn_spec *spec, int32_t matrix, int64_t k);
 int32_t attn_spec_weight_type(const attn_spec *spec, int64_t k);
 int32_t attn_spec_weight_rest(const attn_spec *spec);
+const char *attn_matrix_name(int32_t matrix);
+/* Whether weight_types of a resolved layer may name it. */
+bool attn_spec_has_matrix(const attn_spec *spec, int32_t matrix);
 
 /* Width of a row of a layer: of its input and output. */
 int32_t attn_spec_row_dim(const attn_spec *spec);

@@ -331,6 +331,59 @@ int32_t attn_spec_weight_type(const attn_spec *s, int64_t k) {
     return attn_spec_weight_rest(s);
 }
 
+int32_t attn_spec_matrix_type(const attn_spec *s, int32_t matrix, int64_t k) {
+    const int32_t own = s->weight_types[matrix];
+    return own ? own - 1 : attn_spec_weight_type(s, k);
+}
+
+/* Columns of a matrix whose type can be chosen; 0: the layer has none such. */
+static int64_t matrix_columns(const attn_spec *s, int32_t matrix) {
+    const bool regular = s->form == ATTN_FORM_REGULAR, shared = s->key == ATTN_KEY_SHARED;
+    const bool moe = s->ffn == ATTN_FFN_MOE, lora = shared && s->q_comp_dim != ATTN_UNSET;
+    const bool dense = !moe && s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
+    const int64_t width = attn_spec_row_dim(s), keys = s->kv_dim != ATTN_UNSET ? s->kv_dim : width;
+    switch (matrix) {
+    case ATTN_MATRIX_Q_PROJ: return regular || (shared && !lora) ? width : 0;
+    case ATTN_MATRIX_K_PROJ:
+    case ATTN_MATRIX_V_PROJ: return regular ? keys : 0;
+    case ATTN_MATRIX_O_PROJ:
+        return regular  ? (int64_t)s->heads * s->v_dim
+               : shared ? (int64_t)s->heads * s->v_head_dim
+                        : 0;
+    case ATTN_MATRIX_Q_A_PROJ: return lora ? width : 0;
+    case ATTN_MATRIX_Q_B_PROJ: return lora ? s->q_comp_dim : 0;
+    case ATTN_MATRIX_KV_A_PROJ: return shared ? width : 0;
+    case ATTN_MATRIX_UP_PROJ: return dense ? width : 0;
+    case ATTN_MATRIX_DOWN_PROJ: return dense ? s->ffn_dim : 0;
+    case ATTN_MATRIX_EXPERTS_UP: return moe ? width : 0;
+    case ATTN_MATRIX_EXPERTS_DOWN: return moe ? s->expert_dim : 0;
+    case ATTN_MATRIX_SHARED_UP: return moe && s->shared_experts ? width : 0;
+    default: return moe && s->shared_experts ? (int64_t)s->shared_experts * s->expert_dim : 0;
+    }
+}
+
+bool attn_spec_has_matrix(const attn_spec *s, int32_t matrix) {
+    return s->level == ATTN_LEVEL_BLOCK && matrix_columns(s, matrix) > 0;
+}
+
+/* Names of matrices that the layer has, and whose rows are whole blocks; what they would be anyway
+ * is not said. */
+static attn_status matrix_rules(attn_spec *s, attn_spec_error *err) {
+    for (int32_t i = 0; i < ATTN_MATRIX_COUNT; i++) {
+        if (!s->weight_types[i]) continue;
+        const int64_t k = matrix_columns(s, i);
+        const attn_weight_row row = attn_weight_get(s->weight_types[i] - 1);
+        if (!k)
+            return fail(err, "weight_types", "%s is no matrix of this layer whose type is free",
+                        attn_matrix_name(i));
+        if (k % row.block)
+            return fail(err, "weight_types", "%s=%s: its rows of %lld are no whole blocks of %d",
+                        attn_matrix_name(i), row.name, (long long)k, row.block);
+        if (s->weight_types[i] - 1 == attn_spec_weight_type(s, k)) s->weight_types[i] = 0;
+    }
+    return ATTN_OK;
+}
+
 attn_status attn_spec_block_rest(attn_spec *s, attn_spec_error *err) {
     if (s->weight_rest - 1 == default_rest(s)) s->weight_rest = ATTN_WEIGHT_REST_AUTO;
     attn_status st = norm_rules(s, err);
@@ -338,6 +391,7 @@ attn_status attn_spec_block_rest(attn_spec *s, attn_spec_error *err) {
     if (st != ATTN_OK) return st;
     bias_rules(s);
     st = mla_bias_rules(s, err);
+    if (st == ATTN_OK) st = matrix_rules(s, err);
     if (st == ATTN_OK) st = rope_rules(s, err);
     if (st == ATTN_OK) st = qk_norm_rules(s, err);
     return st == ATTN_OK ? growth_rules(s, err) : st;

@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* spec_fields.c - the members of a spec, by their rows in spec_fields.def. */
 #include "spec.h"
+#include "weight_types.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,8 @@ const attn_field attn_fields[] = {
     {#name, ATTN_KIND_BOOL, id, AT(name), 0, 1, dflt, NULL, applies, help},
 #define ATTN_FIELD_FLOAT(name, id, applies, help) \
     {#name, ATTN_KIND_FLOAT, id, AT(name), 0, 0, 0, NULL, applies, help},
+#define ATTN_FIELD_TYPES(name, id, applies, help) \
+    {#name, ATTN_KIND_TYPES, id, AT(name), 0, 0, 0, NULL, applies, help},
 #define ATTN_FIELD_TEXT(name, help) {#name, ATTN_KIND_TEXT, ' ', -1, 0, 0, 0, NULL, 0, help},
 #define ATTN_FIELD_LIST(name, help) {#name, ATTN_KIND_LIST, ' ', -1, 0, 0, 0, NULL, 0, help},
 #include "spec_fields.def"
@@ -29,10 +32,21 @@ bool attn_field_is_member(const attn_field *f) {
     return f->offset >= 0;
 }
 
-/* Members are reached through the table's offsets; all are 4 bytes wide. */
+static bool is_types(const attn_field *f) {
+    return f->kind == ATTN_KIND_TYPES;
+}
+
+static int32_t types_given(const attn_spec *s) {
+    int32_t given = 0;
+    for (int i = 0; i < ATTN_MATRIX_COUNT; i++) given += s->weight_types[i] != 0;
+    return given;
+}
+
+/* Members are reached through the table's offsets; all but weight_types are 4 bytes wide. */
 double attn_field_get(const attn_field *f, const attn_spec *s) {
     int32_t i;
     float x;
+    if (is_types(f)) return types_given(s);
     memcpy(&i, (const char *)s + f->offset, sizeof i);
     memcpy(&x, (const char *)s + f->offset, sizeof x);
     return f->kind == ATTN_KIND_FLOAT ? (double)x : i;
@@ -42,6 +56,10 @@ void attn_field_put(const attn_field *f, attn_spec *s, double value) {
     const bool is_float = f->kind == ATTN_KIND_FLOAT;
     const int32_t i = is_float ? 0 : (int32_t)value;
     const float x = (float)value;
+    if (is_types(f)) {
+        memset(s->weight_types, 0, sizeof s->weight_types);
+        return;
+    }
     memcpy((char *)s + f->offset, is_float ? (const void *)&x : &i, sizeof i);
 }
 
@@ -107,6 +125,25 @@ void attn_enum_name(const attn_field *field, int32_t value, char *out, size_t si
     snprintf(out, size, "%.*s", (int)n, v ? v : "");
 }
 
+const char *attn_matrix_name(int32_t matrix) {
+    static const char *const names[] = {
+#define NAME(id, name) name,
+        ATTN_MATRICES(NAME)
+#undef NAME
+    };
+    return names[matrix];
+}
+
+/* "v_proj=q8_0; down_proj=bf16" */
+static void types_text(const attn_spec *s, char text[ATTN_FIELD_TEXT_MAX]) {
+    size_t n = 0;
+    for (int32_t i = 0; i < ATTN_MATRIX_COUNT && n < ATTN_FIELD_TEXT_MAX; i++)
+        if (s->weight_types[i])
+            n +=
+                (size_t)snprintf(text + n, ATTN_FIELD_TEXT_MAX - n, "%s%s=%s", n ? "; " : "",
+                                 attn_matrix_name(i), attn_weight_get(s->weight_types[i] - 1).name);
+}
+
 bool attn_field_text(const attn_field *f, const attn_spec *s, char text[ATTN_FIELD_TEXT_MAX]) {
     *text = 0;
     if (!attn_field_is_set(f, s)) return false;
@@ -115,6 +152,7 @@ bool attn_field_text(const attn_field *f, const attn_spec *s, char text[ATTN_FIE
     case ATTN_KIND_ENUM: attn_enum_name(f, (int32_t)v, text, ATTN_FIELD_TEXT_MAX); break;
     case ATTN_KIND_BOOL: strcpy(text, v != 0 ? "true" : "false"); break;
     case ATTN_KIND_FLOAT: attn_float_text((float)v, text); break;
+    case ATTN_KIND_TYPES: types_text(s, text); break;
     default: snprintf(text, ATTN_FIELD_TEXT_MAX, "%d", (int)v);
     }
     return *text != 0;

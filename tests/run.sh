@@ -141,6 +141,7 @@ stage kit sh tests/product/kit.sh
 stage whole-model sh tests/product/model.sh
 stage unseen sh tests/product/unseen.sh
 stage ragged sh tests/product/ragged.sh
+stage serving sh tests/product/serving/serving.sh
 # Every third layer: all kinds of attention.
 short property-portable "$build/property" --test layers --isa portable --every 3 --shapes 3 --cflags -Og
 # A sliding cache lets go of keys though there are expressions.
@@ -170,6 +171,7 @@ long property-tuned "$build/property" --tuned --test sweep --shapes 60
 long property-chunks-full "$build/property" --chunks --test sweep,sums --shapes 60
 long property-seed env ATTN_PROPERTY_SEED=2 ATTN_PROPERTY_SHAPES=100 "$build/property" --test sweep
 long smollm2 sh tests/product/smollm2/smollm2.sh test
+long minilm sh tests/product/minilm/minilm.sh test
 wait
 # These measure, or take all cores.
 long tune sh tests/check/tune.sh

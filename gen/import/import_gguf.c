@@ -5,6 +5,7 @@
 
 #include "embedded.h"
 #include "gguf.h"
+#include "import_gguf_types.h"
 #include "import_internal.h"
 #include "text.h"
 #include "weight_types.h"
@@ -25,7 +26,6 @@ typedef struct gguf {
         *keys; /* gguf_families.json, the architecture's row, the family's */
     const char *arch;
     int32_t heads, head_dim, layers;
-    bool matrices;     /* of layers are in the file */
     bool windows;      /* there is a sliding window, or it does not matter */
     buf config, names; /* members of the config, and what its keys are called in the file */
     buf used;          /* keys that were read, each between line ends */
@@ -125,7 +125,8 @@ static const char *row_text(gguf *x, const json_val *v) {
 }
 
 static bool put_mapped(gguf *x, const char *key) {
-    const json_val *suffix = json_get(json_get(x->table, "keys"), key);
+    const json_val *suffix = json_get(json_get(x->row, "keys"), key);
+    if (!suffix) suffix = json_get(json_get(x->table, "keys"), key);
     const json_val *missing = json_get(json_get(x->row, "default"), key);
     attn_gguf_key k;
     if (!suffix)
@@ -305,11 +306,14 @@ static bool put_yarn(gguf *x, const char *key, const char *factor) {
     if (!ok || !read_int(x, "context_length", -1, &longest) ||
         !read_int(x, "rope.scaling.original_context_length", longest, &original))
         return false;
+    const json_val *truncate = json_get(x->row, "truncate");
     put_from(x, key, "rope.scaling.type",
              arena_printf(x->a,
                           "{\"rope_type\": \"yarn\", \"factor\": %s, \"beta_fast\": %s, "
-                          "\"beta_slow\": %s, \"original_max_position_embeddings\": %d}",
-                          factor, fast ? fast : "32", slow ? slow : "1", original));
+                          "\"beta_slow\": %s, \"original_max_position_embeddings\": %d%s%s}",
+                          factor, fast ? fast : "32", slow ? slow : "1", original,
+                          truncate ? ", \"truncate\": " : "",
+                          truncate ? row_text(x, truncate) : ""));
     return true;
 }
 
@@ -416,11 +420,15 @@ static bool is_neutral(gguf *x, const attn_gguf_key *k, const json_val *v) {
     return attn_gguf_number(&x->file, k, 0, &number) && number == v->number;
 }
 
-static bool is_harmless(const gguf *x, const char *suffix) {
-    const json_val *list = json_get(x->table, "harmless");
-    for (int i = 0; i < list->count; i++)
+static bool lists(const json_val *list, const char *suffix) {
+    for (int i = 0; list && i < list->count; i++)
         if (!strcmp(list->item[i].string, suffix)) return true;
     return false;
+}
+
+static bool is_harmless(const gguf *x, const char *suffix) {
+    return lists(json_get(x->table, "harmless"), suffix) ||
+           lists(json_get(x->row, "harmless"), suffix);
 }
 
 /* Keys of the architecture that nothing above has read. */
@@ -437,6 +445,29 @@ static bool check_left(gguf *x) {
         return fail(x, name, "is not understood here, and may change the layers");
     }
     return true;
+}
+
+/* --- What stands around the layers --- */
+
+/* A number of the file under the same name; false with a message. */
+static bool put_own(gguf *x, const char *key) {
+    attn_gguf_key k;
+    if (!find(x, key, &k)) return true;
+    const char *text = number_text(x, key, &k);
+    if (text) put_from(x, key, key, text);
+    return text != NULL;
+}
+
+/* Rows of the embedding, and whether there is a head beside it: without one it is tied. */
+static bool put_whole(gguf *x) {
+    attn_gguf_tensor t;
+    if (!attn_gguf_find_tensor(&x->file, "token_embd.weight", &t)) return true;
+    if (t.rank != 2 || t.dim[0] > INT32_MAX)
+        return fail(x, t.name, "must have two dimensions, and at most %d rows", INT32_MAX);
+    put(x, "vocab_size", t.name, arena_printf(x->a, "%lld", (long long)t.dim[0]));
+    put(x, "tie_word_embeddings", "output.weight",
+        has_tensor(x, "output.weight") ? "false" : "true");
+    return put_own(x, "final_logit_softcapping") && put_own(x, "logit_scale");
 }
 
 /* --- The architecture --- */
@@ -472,6 +503,10 @@ static bool find_architecture(gguf *x) {
                     "'%s' is not known; known: %s; describe its layers in a model file, "
                     ".lua (attn-gen models lists ready-made ones)",
                     text_shown_n(x->a, text.data, length), import_gguf_architectures(x->a));
+    const json_val *mixture = json_get(x->row, "mixture");
+    int32_t experts = 0;
+    if (mixture && !read_int(x, "expert_count", 0, &experts)) return false;
+    if (experts > 0) x->row = mixture;
     const json_val *families = json_get(import_table(x->a), "families");
     x->keys = json_get(json_get(families, json_get(x->row, "model_type")->string), "keys");
     return true;
@@ -488,75 +523,15 @@ static bool check_split(gguf *x) {
                 "llama-gguf-split --merge)");
 }
 
-/* --- What weights are stored in --- */
-
-/* "attn_q" of "blk.7.attn_q.weight"; null: no matrix of a layer. */
-static const char *matrix_of(gguf *x, const attn_gguf_tensor *t) {
-    const char *p = t->name;
-    if (strncmp(p, "blk.", 4) || t->rank < 2) return NULL;
-    p += 4 + strspn(p + 4, "0123456789");
-    const size_t n = strlen(p);
-    if (n <= 8 || *p != '.' || strcmp(p + n - 7, ".weight")) return NULL;
-    return arena_strndup(x->a, p + 1, n - 8);
-}
-
-/* One line a type: the matrices that have it, and in how many layers. */
-static void note_types(gguf *x) {
-    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
-        struct {
-            const char *name;
-            int count;
-        } found[64];
-        int n = 0;
-        for (attn_gguf_tensor t = {0}; attn_gguf_next_tensor(&x->file, &t);) {
-            const char *name = t.type == type ? matrix_of(x, &t) : NULL;
-            int i = 0;
-            while (name && i < n && strcmp(found[i].name, name)) i++;
-            if (!name || i == 64) continue;
-            if (i == n) found[n++].name = name, found[i].count = 0;
-            found[i].count++;
-        }
-        if (!n) continue;
-        x->matrices = true;
-        buf_printf(&x->notes, "%s: stored as %s:", x->path, attn_weight_get(type).name);
-        for (int i = 0; i < n; i++) {
-            buf_printf(&x->notes, "%s %s", i ? "," : "", text_shown(x->a, found[i].name));
-            if (found[i].count < x->layers)
-                buf_printf(&x->notes, " (%d of %d layers)", found[i].count, x->layers);
-        }
-        buf_puts(&x->notes, "\n");
-    }
-}
-
-/* What all matrices of layers are stored in; -1: in several types, or there are none. */
-static int32_t only_type(gguf *x) {
-    int32_t only = -1;
-    for (attn_gguf_tensor t = {0}; attn_gguf_next_tensor(&x->file, &t);) {
-        if (!matrix_of(x, &t)) continue;
-        if (only >= 0 && only != t.type) return -1;
-        only = t.type;
-    }
-    return only;
-}
-
-/* The row's fields, and what weights are stored in: as JSON. */
-static const char *own_fields(gguf *x) {
+/* The row's fields, and what most weights are stored in: as JSON. */
+static const char *own_fields(gguf *x, int32_t most) {
     const json_val *spec = json_get(x->row, "spec");
-    const int32_t type = only_type(x);
     buf b = buf_new(x->a);
-    if (type >= 0) buf_printf(&b, ", \"weight_type\": \"%s\"", attn_weight_get(type).name);
+    if (most != ATTN_WEIGHT_F32)
+        buf_printf(&b, ", \"weight_type\": \"%s\"", attn_weight_get(most).name);
     for (int i = 0; spec && i < spec->count; i++)
         buf_printf(&b, ", \"%s\": %s", spec->item[i].name, row_text(x, &spec->item[i]));
     return arena_printf(x->a, "{%s}", b.len ? b.data + 1 : "");
-}
-
-/* Where that is not what the layers get. */
-static void note_others(gguf *x, const model *m) {
-    const attn_spec *spec = &m->kernels[m->layer_kernel[0]].core;
-    if (!x->matrices || spec->level != ATTN_LEVEL_BLOCK || spec->weight_type == only_type(x))
-        return;
-    buf_printf(&x->notes, "%s: layers here hold all matrices in one type: weight_type = %s\n",
-               x->path, attn_weight_get(spec->weight_type).name);
 }
 
 /* --- The whole --- */
@@ -583,22 +558,25 @@ bool model_from_gguf(arena *a, const char *path, const void *data, size_t bytes,
     buf_puts(&x.names, "{\"model_type\": \"general.architecture\"");
     for (int i = 0; i < x.keys->count; i++)
         if (!put_key(&x, x.keys->item[i].name)) return false;
-    if (!check_left(&x)) return false;
+    if (!put_whole(&x) || !check_left(&x)) return false;
     buf_puts(&x.config, "\n}");
     buf_puts(&x.names, "\n}");
+    const gguf_types types = import_gguf_types(a, x.path, &x.file, x.layers);
     const import_source source = {
         .path = path,
         .text = x.config.data,
         .names = json_read(a, path, x.names.data, NULL, d),
-        .fields = json_read(a, path, own_fields(&x), NULL, d),
+        .fields = json_read(a, path, own_fields(&x, types.most), NULL, d),
+        .layers = json_read(a, path, types.layers, NULL, d),
     };
-    if (!source.names || !source.fields ||
+    if (!source.names || !source.fields || !source.layers ||
         !import_run(a, &source, flags, flag_count, out, notes, d))
         return false;
     const json_val *note = json_get(x.row, "note");
     if (note) buf_printf(&x.notes, "%s: %s: %s\n", x.path, x.arch, note->string);
-    note_types(&x);
-    note_others(&x, out);
+    const bool block = out->kernels[out->layer_kernel[0]].core.level == ATTN_LEVEL_BLOCK;
+    buf_puts(&x.notes, types.stored);
+    if (block) buf_puts(&x.notes, types.widened);
     *notes = arena_printf(a, "%s%s", *notes, x.notes.data);
     return true;
 }

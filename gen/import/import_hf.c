@@ -80,6 +80,7 @@ bool import_run(arena *a, const import_source *source, const spec_input *flags, 
     hf h = {.a = a, .path = text_shown(a, source->path), .text = source->text, .out = out, .d = d};
     h.names = source->names;
     h.own_fields = source->fields;
+    h.layer_fields = source->layers;
     h.notes = buf_new(a);
     h.table = import_table(a);
     h.top = h.in = json_read(a, source->path, h.text, json_get(h.table, "common"), d);

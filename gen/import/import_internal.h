@@ -11,6 +11,7 @@ typedef struct import_source {
     const char *path, *text;
     const json_val *names;  /* what the text's keys are called in that file; null: it is the file */
     const json_val *fields; /* of the spec, whatever the family's row says; null: none */
+    const json_val *layers; /* the same of each layer, a list; null: none */
 } import_source;
 
 bool import_run(arena *a, const import_source *source, const spec_input *flags, int flag_count,
@@ -20,7 +21,7 @@ bool import_run(arena *a, const import_source *source, const spec_input *flags, 
 typedef struct hf {
     arena *a;
     const char *path, *text;
-    const json_val *names, *own_fields; /* import_source */
+    const json_val *names, *own_fields, *layer_fields; /* import_source */
     const char *model_type;
     const json_val *table;  /* hf_families.json */
     const json_val *top;    /* the file */

@@ -166,7 +166,7 @@ static bool field_value(hf *h, const attn_spec *s, const attn_field *f, json_val
     char text[ATTN_FIELD_TEXT_MAX];
     if (!attn_field_text(f, s, text)) return false;
     *out = (json_val){.kind = JSON_NUMBER, .path = ""};
-    if (f->kind == ATTN_KIND_ENUM) {
+    if (f->kind == ATTN_KIND_ENUM || f->kind == ATTN_KIND_TYPES) {
         out->kind = JSON_STRING;
         out->string = arena_strdup(h->a, text);
     } else if (f->kind == ATTN_KIND_BOOL) {

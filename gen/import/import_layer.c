@@ -172,6 +172,11 @@ static bool add_rope(hf *h, const import_layer *l, int32_t width, const json_val
     return true;
 }
 
+static void put_members(hf *h, fields *f, const json_val *object) {
+    for (int i = 0; object && i < object->count; i++)
+        put_lua(h, f, object->item[i].name, json_to_lua(h->a, &object->item[i]), NULL);
+}
+
 bool import_add_layer(hf *h, const import_layer *l) {
     fields f = {0};
     int32_t head_dim;
@@ -188,10 +193,8 @@ bool import_add_layer(hf *h, const import_layer *l) {
     if (l->rope && !off && !add_rope(h, l, head_dim, width_at, &f, &mscale2)) return false;
     if (!l->rope) put_text(h, &f, "rope", "none", NULL);
     if (!put_scale(h, head_dim, mscale2, &f) || !put_ffn(h, l, &f)) return false;
-    for (int i = 0; h->own_fields && i < h->own_fields->count; i++) {
-        const json_val *v = &h->own_fields->item[i];
-        put_lua(h, &f, v->name, json_to_lua(h->a, v), NULL);
-    }
+    put_members(h, &f, h->own_fields);
+    if (h->layer_fields) put_members(h, &f, &h->layer_fields->item[h->out->layer_count]);
     if (h->backend) {
         put_nothing(&f, "backend");
         f.item[f.count++] = *h->backend;

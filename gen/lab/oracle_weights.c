@@ -109,6 +109,37 @@ int32_t layer_rest_type(const attn_spec *s) {
     return s->weight_type == ATTN_WEIGHT_F32 ? ATTN_WEIGHT_F32 : ATTN_WEIGHT_F16;
 }
 
+/* weight_types of a matrix, by its own name or that of what it is stored with. */
+static int32_t named_type(const attn_spec *s, const char *weight) {
+    static const struct {
+        const char *name;
+        attn_matrix matrix;
+    } all[] = {
+        {"q_proj", ATTN_MATRIX_Q_PROJ},
+        {"k_proj", ATTN_MATRIX_K_PROJ},
+        {"v_proj", ATTN_MATRIX_V_PROJ},
+        {"o_proj", ATTN_MATRIX_O_PROJ},
+        {"q_a_proj", ATTN_MATRIX_Q_A_PROJ},
+        {"q_b_proj", ATTN_MATRIX_Q_B_PROJ},
+        {"kv_a_proj_with_mqa", ATTN_MATRIX_KV_A_PROJ},
+        {"gate_proj", ATTN_MATRIX_UP_PROJ},
+        {"up_proj", ATTN_MATRIX_UP_PROJ},
+        {"down_proj", ATTN_MATRIX_DOWN_PROJ},
+        {"experts.gate_proj", ATTN_MATRIX_EXPERTS_UP},
+        {"experts.up_proj", ATTN_MATRIX_EXPERTS_UP},
+        {"experts.down_proj", ATTN_MATRIX_EXPERTS_DOWN},
+        {"shared_expert.gate_proj", ATTN_MATRIX_SHARED_UP},
+        {"shared_expert.up_proj", ATTN_MATRIX_SHARED_UP},
+        {"shared_expert.down_proj", ATTN_MATRIX_SHARED_DOWN},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        const size_t n = strlen(all[i].name);
+        if (!strncmp(weight, all[i].name, n) && !strcmp(weight + n, ".weight"))
+            return s->weight_types[all[i].matrix];
+    }
+    return 0;
+}
+
 int32_t block_weight_type(const attn_spec *s, const block_tensor *t) {
     const char *name = t->name;
     static const char *const folded[] = {"q_proj.weight", "w_kc_q", "W_qr", NULL};
@@ -121,6 +152,8 @@ int32_t block_weight_type(const attn_spec *s, const block_tensor *t) {
     if (per_head && is_one_of(name, folded)) return ATTN_WEIGHT_F32;
     if (per_head && s->op == ATTN_OP_FULL_SELF && is_one_of(name, outputs)) return ATTN_WEIGHT_F32;
     const bool transposed = !strcmp(name, "W_kr") || !strcmp(name, "kv_b_proj.weight");
+    const int32_t own = named_type(s, name);
+    if (own) return own - 1;
     const int64_t k = t->dim[t->rank - 1];
     const bool whole = k % attn_weight_get(s->weight_type).block == 0;
     if (whole && !transposed) return s->weight_type;

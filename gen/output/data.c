@@ -5,6 +5,7 @@
 #include "spec/facts.h"
 #include "text.h"
 #include "version.h"
+#include "weight_types.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -31,6 +32,23 @@ static const char *enumerator(arena *a, const attn_field *f, int32_t value) {
     return s;
 }
 
+/* Lines of an initialiser: .weight_types[ATTN_MATRIX_V_PROJ] = 1 + ATTN_WEIGHT_Q8_0, */
+static void push_types(arena *a, lua_val *list, const attn_field *f, const attn_spec *s) {
+    static const char *const ids[] = {
+#define MATRIX_ID(id, name) #id,
+        ATTN_MATRICES(MATRIX_ID)
+#undef MATRIX_ID
+    };
+    for (int32_t i = 0; i < ATTN_MATRIX_COUNT; i++) {
+        if (!s->weight_types[i]) continue;
+        char *type = arena_strdup(a, attn_weight_get(s->weight_types[i] - 1).name);
+        for (char *p = type; *p; p++) *p = (char)toupper((unsigned char)*p);
+        lua_val_push(a, list,
+                     lua_text(a, arena_printf(a, ".%s[ATTN_MATRIX_%s] = 1 + ATTN_WEIGHT_%s,",
+                                              f->name, ids[i], type)));
+    }
+}
+
 /* A field's value as a C initialiser. */
 static const char *field_initialiser(arena *a, const attn_field *f, const attn_spec *spec) {
     const double v = attn_field_get(f, spec);
@@ -52,6 +70,10 @@ static lua_val *fields_to_lua(arena *a, const attn_spec *spec) {
     for (int i = 0; i < attn_field_count; i++) {
         const attn_field *f = &attn_fields[i];
         if (!attn_field_is_member(f) || attn_field_is_silent(f, spec)) continue;
+        if (f->kind == ATTN_KIND_TYPES) {
+            push_types(a, list, f, spec);
+            continue;
+        }
         const char *member = arena_printf(a, ".%s = %s,", f->name, field_initialiser(a, f, spec));
         if (!idle(f, spec)) {
             lua_val_push(a, list, lua_text(a, member));

@@ -23,7 +23,7 @@ static void field_json(cJSON *row, const attn_field *f, const attn_spec *spec) {
         cJSON_AddNullToObject(row, f->name);
     } else if (f->kind == ATTN_KIND_FLOAT) {
         cJSON_AddNumberToObject(row, f->name, json_float((float)v));
-    } else if (f->kind == ATTN_KIND_ENUM) {
+    } else if (f->kind == ATTN_KIND_ENUM || f->kind == ATTN_KIND_TYPES) {
         attn_field_text(f, spec, name); /* "" where unset */
         cJSON_AddStringToObject(row, f->name, name);
     } else if (f->kind == ATTN_KIND_BOOL) {

@@ -102,7 +102,8 @@ static void spec_members(buf *b) {
     for (int i = 0; i < attn_field_count; i++) {
         const attn_field *f = &attn_fields[i];
         if (!attn_field_is_member(f)) continue;
-        buf_printf(b, "    %s %s; /* %s */\n", field_type(f), f->name, f->help);
+        const char *array = f->kind == ATTN_KIND_TYPES ? "[ATTN_MATRIX_COUNT]" : "";
+        buf_printf(b, "    %s %s%s; /* %s */\n", field_type(f), f->name, array, f->help);
     }
 }
 

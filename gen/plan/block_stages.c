@@ -33,19 +33,30 @@ static int64_t panel_floats(const block_plan *p, int32_t type, int64_t k) {
     return attn_panel_bytes(type, p->nr, k) / (int64_t)sizeof(float);
 }
 
-enum { OWN = -1 }; /* the layer's type of weights, if its blocks fit */
+/* Rows of experts are put together anew for each, and stay floats. */
+static bool together_in_integers(const char *name, int32_t type) {
+    return !attn_weight_is_float(type) && strncmp(name, "EXPERT_", 7) != 0;
+}
+
+/* The layer's type of weights, if its blocks fit; or what it may have of its own, by attn_matrix.
+ */
+enum { OWN = -1, NAMED = 100 };
+#define TYPE_OF(id) (NAMED + ATTN_MATRIX_##id)
 
 /* W [n, k], or one a head, of a type of weights, whose columns are made in groups of `together`. */
 static int matrices(block_plan *p, const char *name, int32_t type, int heads, int64_t n, int64_t k,
                     int together) {
     block_matrix *m = &p->matrix[p->matrices];
     if (type == OWN) type = attn_spec_weight_type(p->spec, k);
+    if (type >= NAMED) type = attn_spec_matrix_type(p->spec, type - NAMED, k);
     *m = (block_matrix){.name = name, .heads = heads, .n = n, .k = k, .type = type};
     m->panels = (n + p->nr - 1) / p->nr;
     m->unit = block_unit(together, p->nr);
     m->wide = columns(m, p->wide);
     m->few = columns(m, p->few);
-    p->has_weights[m->type] = true;
+    m->integers = isa_table[p->isa].integers && together_in_integers(name, m->type);
+    (m->integers ? p->has_integers : p->has_weights)[m->type] = true;
+    p->integers = p->integers || m->integers;
     place(p, name, heads * m->panels, panel_floats(p, m->type, k));
     return p->matrices++;
 }
@@ -62,6 +73,7 @@ static int64_t blocks(const block_matrix *m, int64_t columns) {
 }
 
 static void stage(block_plan *p, const char *name, int count, const int *matrix) {
+    static const char *const chunked[] = {"output", "output_rows", "up_values", "up", "down", NULL};
     block_stage *st = &p->stage[p->stages++];
     *st = (block_stage){.name = name, .matrices = count};
     for (int i = 0; i < count; i++) {
@@ -69,7 +81,12 @@ static void stage(block_plan *p, const char *name, int count, const int *matrix)
         st->matrix[i] = matrix[i];
         st->wide += blocks(m, m->wide);
         st->few += blocks(m, m->few);
+        if (m->integers && st->int_blocks < m->heads * m->k / 32)
+            st->int_blocks = m->heads * m->k / 32;
     }
+    for (int i = 0; chunked[i]; i++) st->chunked = st->chunked || !strcmp(name, chunked[i]);
+    int64_t *most = st->chunked ? &p->int_chunk : &p->int_all;
+    if (*most < st->int_blocks) *most = st->int_blocks;
 }
 #define STAGE(p, name, ...)                                                 \
     stage(p, name, (int)(sizeof((const int[]){__VA_ARGS__}) / sizeof(int)), \
@@ -105,12 +122,12 @@ int64_t block_plan_gates(const attn_spec *s) {
 
 static void regular(const attn_spec *s, block_plan *p) {
     const int64_t d = s->head_dim, dv = s->v_dim;
-    const int q = matrix(p, "Q", OWN, s->heads * d, p->model, s->head_dim);
-    const int k = matrix(p, "K", OWN, s->kv_heads * d, p->keys, s->head_dim);
-    const int v = matrix(p, "V", OWN, s->v_heads * dv, p->keys, s->v_dim);
+    const int q = matrix(p, "Q", TYPE_OF(Q_PROJ), s->heads * d, p->model, s->head_dim);
+    const int k = matrix(p, "K", TYPE_OF(K_PROJ), s->kv_heads * d, p->keys, s->head_dim);
+    const int v = matrix(p, "V", TYPE_OF(V_PROJ), s->v_heads * dv, p->keys, s->v_dim);
     const int64_t gates = block_plan_gates(s);
     const int gate = gates ? matrix(p, "GATE", OWN, gates, p->model, 1) : -1;
-    const int o = matrix(p, "O", OWN, p->model, s->heads * dv, 1);
+    const int o = matrix(p, "O", TYPE_OF(O_PROJ), p->model, s->heads * dv, 1);
     const int rows[] = {q, k, v, gate}, queries[] = {q, gate};
     regular_vectors(s, p);
     if (is_cross(s)) {
@@ -147,16 +164,16 @@ static void mla_shared(const attn_spec *s, block_plan *p) {
     const int c = s->kv_comp_dim, query = s->head_dim + s->retr_dim;
     const int both = s->head_dim + s->v_head_dim;
     const int32_t rest = attn_spec_weight_rest(s); /* of kv_b_proj, half of it transposed */
-    const int qa = lora ? matrix(p, "QA", OWN, s->q_comp_dim, p->model, 1) : -1;
+    const int qa = lora ? matrix(p, "QA", TYPE_OF(Q_A_PROJ), s->q_comp_dim, p->model, 1) : -1;
     if (lora) vector(p, "QA_NORM", s->q_comp_dim);
-    const int q =
-        matrix(p, "Q", OWN, (int64_t)s->heads * query, lora ? s->q_comp_dim : p->model, query);
-    const int kva = matrix(p, "KVA", OWN, c + s->retr_dim, p->keys, 1);
+    const int q = matrix(p, "Q", lora ? TYPE_OF(Q_B_PROJ) : TYPE_OF(Q_PROJ),
+                         (int64_t)s->heads * query, lora ? s->q_comp_dim : p->model, query);
+    const int kva = matrix(p, "KVA", TYPE_OF(KV_A_PROJ), c + s->retr_dim, p->keys, 1);
     vector(p, "KV_NORM", c);
     const int uk = matrices(p, "UK", rest, s->heads, c, s->head_dim, 1);
     const int uv = matrices(p, "UV", rest, s->heads, s->v_head_dim, c, 1);
     const int kvb = p->expand_from ? matrix(p, "KVB", rest, (int64_t)s->heads * both, c, both) : -1;
-    const int o = matrix(p, "O", OWN, p->model, (int64_t)s->heads * s->v_head_dim, 1);
+    const int o = matrix(p, "O", TYPE_OF(O_PROJ), p->model, (int64_t)s->heads * s->v_head_dim, 1);
     STAGE(p, "project_rows", lora ? qa : q, kva);
     if (lora) STAGE(p, "project_queries", q);
     STAGE(p, "absorb", uk);
@@ -180,8 +197,11 @@ static int64_t up_columns(const block_plan *p, int64_t hidden) {
 static void every_row(const attn_spec *s, block_plan *p) {
     p->ffn_columns = round_up(p->ffn_dim, p->nr);
     const int64_t n = up_columns(p, p->ffn_dim);
-    const int up = matrix(p, "UP", OWN, n, p->model, p->gated ? 2 * p->nr : 1);
-    const int down = matrix(p, "DOWN", OWN, p->model, p->ffn_dim, 1);
+    const bool shared = p->experts;
+    const int up = matrix(p, "UP", shared ? TYPE_OF(SHARED_UP) : TYPE_OF(UP_PROJ), n, p->model,
+                          p->gated ? 2 * p->nr : 1);
+    const int down = matrix(p, "DOWN", shared ? TYPE_OF(SHARED_DOWN) : TYPE_OF(DOWN_PROJ), p->model,
+                            p->ffn_dim, 1);
     if (s->ffn == ATTN_FFN_XIELU) vector(p, "XIELU", 2);
     if (s->ffn_bias) vector(p, "UP_BIAS", n);
     if (s->ffn_bias) vector(p, "DOWN_BIAS", p->model);
@@ -201,8 +221,10 @@ static void experts(const attn_spec *s, block_plan *p) {
     p->expert_columns = round_up(s->expert_dim, p->nr);
     const int router = matrix(p, "ROUTER", ATTN_WEIGHT_F32, p->router_columns, p->model, 1);
     if (s->router_bias != ATTN_ROUTER_BIAS_NONE) vector(p, "ROUTER_BIAS", p->router_columns);
-    const int up = matrices(p, "EXPERT_UP", OWN, s->experts, n, p->model, p->gated ? 2 * p->nr : 1);
-    const int down = matrices(p, "EXPERT_DOWN", OWN, s->experts, p->model, s->expert_dim, 1);
+    const int up = matrices(p, "EXPERT_UP", TYPE_OF(EXPERTS_UP), s->experts, n, p->model,
+                            p->gated ? 2 * p->nr : 1);
+    const int down =
+        matrices(p, "EXPERT_DOWN", TYPE_OF(EXPERTS_DOWN), s->experts, p->model, s->expert_dim, 1);
     p->expert_up_bias = expert_vector(p, n);
     p->expert_down_bias = expert_vector(p, p->model);
     if (s->ffn_bias) vector(p, "EXPERT_UP_BIAS", s->experts * p->expert_up_bias);

@@ -1,6 +1,7 @@
 #include "kernel_spec.h"
 
 #include "source.h"
+#include "weight_types.h"
 
 #include <ctype.h>
 #include <float.h>
@@ -160,6 +161,78 @@ static bool set_float(building *b, const spec_input *in, const attn_field *f) {
     return true;
 }
 
+/* The matrix that a name stands for; -1: none. What is gated stands for both halves. */
+static int32_t matrix_named(const char *name, size_t n) {
+    static const char gate[] = "gate_proj", up[] = "up_proj";
+    char text[64];
+    const size_t end = sizeof gate - 1;
+    if (n >= sizeof text) return -1;
+    memcpy(text, name, n);
+    text[n] = 0;
+    if (n >= end && !strcmp(text + n - end, gate)) memcpy(text + n - end, up, sizeof up);
+    for (int32_t i = 0; i < ATTN_MATRIX_COUNT; i++)
+        if (!strcmp(attn_matrix_name(i), text)) return i;
+    return -1;
+}
+
+static int32_t layer_type_named(const char *name, size_t n) {
+    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
+        const char *own = attn_weight_get(type).name;
+        if (strlen(own) == n && !strncmp(own, name, n)) return type;
+    }
+    return -1;
+}
+
+/* What a list of types may hold. */
+static const char *types_allowed(arena *a) {
+    buf b = buf_new(a);
+    buf_puts(&b, "must be NAME=TYPE; .., names of");
+    for (int32_t i = 0; i < ATTN_MATRIX_COUNT; i++)
+        buf_printf(&b, "%s %s", i ? "," : "", attn_matrix_name(i));
+    buf_puts(&b, " (or gate_proj in place of up_proj), types of");
+    for (int32_t i = 0; i < ATTN_WEIGHT_COUNT; i++)
+        buf_printf(&b, "%s %s", i ? "," : "", attn_weight_get(i).name);
+    return b.data;
+}
+
+/* "v_proj=q8_0; down_proj=bf16", with ; or , between. */
+bool kernel_spec_types(arena *a, const spec_input *in, int32_t types[ATTN_MATRIX_COUNT], diag *d) {
+    static const char blanks[] = " \t\n";
+    const lua_val *v = in->value;
+    const char *p = v->kind == LUA_VAL_STRING ? v->string : "?";
+    memset(types, 0, ATTN_MATRIX_COUNT * sizeof *types);
+    for (p += strspn(p, blanks); *p; p += strspn(p, blanks)) {
+        const char *name = p;
+        const size_t n = strcspn(p, "=;, \t\n");
+        p += n + strspn(p + n, blanks);
+        const char *type = p + (*p == '=');
+        type += strspn(type, blanks);
+        const size_t m = strcspn(type, "=;, \t\n");
+        const int32_t matrix = matrix_named(name, n), t = layer_type_named(type, m);
+        const bool fits = *p == '=' && matrix >= 0 && t >= 0;
+        if (!fits || (types[matrix] && types[matrix] != t + 1)) {
+            const char *got = fits ? arena_printf(a, "two types of %s", attn_matrix_name(matrix))
+                                   : value_quoted(a, v);
+            return input_error(a, in, arena_printf(a, "%s; got %s", types_allowed(a), got), d);
+        }
+        types[matrix] = t + 1;
+        p = type + m;
+        p += strspn(p, blanks);
+        p += *p == ';' || *p == ',';
+    }
+    return true;
+}
+
+/* In a model's layer, those that it has: the model's other layers may have the rest. */
+static bool set_types(building *b, const spec_input *in, bool of_model) {
+    int32_t types[ATTN_MATRIX_COUNT];
+    attn_spec *s = &b->out->core;
+    if (!kernel_spec_types(b->a, in, types, b->d)) return false;
+    for (int32_t i = 0; i < ATTN_MATRIX_COUNT; i++)
+        if (types[i] && (!of_model || attn_spec_has_matrix(s, i))) s->weight_types[i] = types[i];
+    return true;
+}
+
 static bool check_text(building *b, const spec_input *in) {
     if (in->value->kind == LUA_VAL_STRING) return true;
     return input_error(
@@ -174,6 +247,7 @@ static bool set_value(building *b, const spec_input *in) {
     case ATTN_KIND_INT: return set_int(b, in, f);
     case ATTN_KIND_BOOL: return set_bool(b, in, f);
     case ATTN_KIND_FLOAT: return set_float(b, in, f);
+    case ATTN_KIND_TYPES: return set_types(b, in, false);
     default: return check_text(b, in);
     }
 }
@@ -398,8 +472,12 @@ static bool is_given(const spec_input *inputs, int count, const char *field) {
 bool kernel_spec_change(arena *a, kernel_spec *k, const spec_input *inputs, int count, diag *d) {
     building b = {a, inputs, count, NULL, k, d};
     const int32_t kv_type = k->core.kv_type;
-    for (int i = 0; i < count; i++)
-        if (!set_value(&b, &inputs[i])) return false;
+    if (is_given(inputs, count, "weight_type")) /* of all matrices */
+        memset(k->core.weight_types, 0, sizeof k->core.weight_types);
+    for (int i = 0; i < count; i++) {
+        const bool types = attn_field_find(inputs[i].field)->kind == ATTN_KIND_TYPES;
+        if (types ? !set_types(&b, &inputs[i], true) : !set_value(&b, &inputs[i])) return false;
+    }
     if (k->core.kv_type != kv_type) { /* what was right for its keys says nothing of others */
         if (!is_given(inputs, count, "rotate")) k->core.rotate = ATTN_UNSET;
         if (!is_given(inputs, count, "dot")) k->core.dot = ATTN_DOT_AUTO;

@@ -44,6 +44,9 @@ bool kernel_spec_build(arena *a, const spec_input *inputs, int count, const char
 /* Gives a kernel that is built other values of fields, under the same checks; the model that it was
  * in knows nothing of it. */
 bool kernel_spec_change(arena *a, kernel_spec *k, const spec_input *inputs, int count, diag *d);
+/* What an input of weight_types says, as the spec has it. */
+bool kernel_spec_types(arena *a, const spec_input *input, int32_t types[ATTN_MATRIX_COUNT],
+                       diag *d);
 
 /* The expressions and declarations in canonical form: what two kernels of one name are compared by,
  * and what expr_hash is the hash of; "" if there are none. */

@@ -77,6 +77,21 @@ bool model_takes(const char *field) {
     return false;
 }
 
+/* A name that no layer has is a mistake. */
+static bool check_types(arena *a, const model *m, const spec_input *in, diag *d) {
+    int32_t types[ATTN_MATRIX_COUNT];
+    if (!kernel_spec_types(a, in, types, d)) return false;
+    for (int32_t i = 0; i < ATTN_MATRIX_COUNT; i++) {
+        bool found = !types[i];
+        for (int k = 0; k < m->kernel_count; k++)
+            found = found || attn_spec_has_matrix(&m->kernels[k].core, i);
+        if (!found)
+            return diag_set(d, "%s: no layer has a matrix %s whose type is free", in->where,
+                            attn_matrix_name(i));
+    }
+    return true;
+}
+
 bool model_change(arena *a, model *m, const spec_input *inputs, int count, diag *d) {
     const model old = *m;
     spec_input *change = arena_alloc(a, ((size_t)count + 1) * sizeof *change);
@@ -84,6 +99,9 @@ bool model_change(arena *a, model *m, const spec_input *inputs, int count, diag 
     for (int i = 0; i < count; i++)
         if (model_takes(inputs[i].field)) change[changes++] = inputs[i];
     if (!changes) return true;
+    for (int i = 0; i < changes; i++)
+        if (!strcmp(change[i].field, "weight_types") && !check_types(a, m, &change[i], d))
+            return false;
     model_begin(a, old.name, old.layer_count, m);
     m->is_whole = old.is_whole;
     m->whole = old.whole;

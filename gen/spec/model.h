@@ -41,11 +41,12 @@ bool model_from_lua(arena *a, const char *path, const char *source, model *out, 
 /* A one-layer model from flags; its name is the kernel's canonical name. */
 bool model_from_flags(arena *a, const spec_input *inputs, int count, model *out, diag *d);
 /* The fields that model_takes, with their flags and what follows them in a list. */
-#define MODEL_FIELDS(FIELD)                        \
-    FIELD("kv_type", "--kv-type", ", ")            \
-    FIELD("rotate", "--rotate", ", ")              \
-    FIELD("dot", "--dot", ", ")                    \
-    FIELD("weight_type", "--weight-type", " and ") \
+#define MODEL_FIELDS(FIELD)                          \
+    FIELD("kv_type", "--kv-type", ", ")              \
+    FIELD("rotate", "--rotate", ", ")                \
+    FIELD("dot", "--dot", ", ")                      \
+    FIELD("weight_type", "--weight-type", ", ")      \
+    FIELD("weight_types", "--weight-types", " and ") \
     FIELD("weight_rest", "--weight-rest", "")
 #define MODEL_FLAG(field, flag, after) flag after
 #define MODEL_FLAGS MODEL_FIELDS(MODEL_FLAG)

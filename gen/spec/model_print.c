@@ -11,7 +11,8 @@ static bool is_printed(const attn_field *f, const attn_spec *s) {
 }
 
 static void put_field(buf *b, const attn_field *f, const attn_spec *s) {
-    const char *quote = f->kind == ATTN_KIND_ENUM ? "\"" : "";
+    const bool word = f->kind == ATTN_KIND_ENUM || f->kind == ATTN_KIND_TYPES;
+    const char *quote = word ? "\"" : "";
     char text[ATTN_FIELD_TEXT_MAX];
     attn_field_text(f, s, text);
     buf_printf(b, "%s = %s%s%s", f->name, quote, text, quote);

@@ -163,7 +163,9 @@ attn_args data_args(arena *a, const bench_data *d, const bench_case *c, const ke
     const int32_t dim = attn_spec_k_dim(spec);
     const bool token = c->how & TOKEN;
     attn_args args = ATTN_ARGS_INIT;
-    args.batch = 1, args.q_len = c->q_len, args.kv_len_max = c->kv_len;
+    const bool items = c->how & ITEMS;
+    args.batch = items ? c->q_len : 1, args.q_len = items ? 1 : c->q_len;
+    args.kv_len_max = c->kv_len;
     args.threads = c->threads;
     const attn_types type = attn_spec_types(spec);
     const size_t gap = GAP / attn_type_size(type.v);
@@ -182,8 +184,12 @@ attn_args data_args(arena *a, const bench_data *d, const bench_case *c, const ke
     if (case_shares_v(k)) args.v = args.k;
     const attn_view o = view(d->o, spec->heads, c->q_len, spec->v_dim, false);
     args.o = (attn_out){d->o, o.batch, o.head, o.token};
-    int32_t *start = arena_alloc(a, sizeof *start);
-    *start = c->kv_len - c->q_len;
+    if (items) { /* a row each, of the same keys */
+        args.q.batch = args.q.token, args.o.batch = args.o.token;
+        args.k.batch = args.v.batch = args.k_scale.batch = args.v_scale.batch = 0;
+    }
+    int32_t *start = arena_alloc(a, (size_t)args.batch * sizeof *start);
+    for (int32_t b = 0; b < args.batch; b++) start[b] = case_start(c);
     args.q_start = start;
     if (spec->op == ATTN_OP_SEGMENT_CROSS) args.seg = segments(a, c), args.seg_batch = c->q_len;
     attn_side *side = arena_alloc(a, (size_t)(k->tensor_count + 1) * sizeof *side);
@@ -199,7 +205,7 @@ static void check_rows(const attn_args *args, const kernel_spec *k, int32_t i, b
     arena *a = arena_new();
     attn_args one = *args;
     const int32_t start = args->q_start[0] + i;
-    one.q_len = 1;
+    one.batch = one.q_len = 1; /* row i, or item i: both lie a token on */
     const attn_types type = attn_spec_types(&k->core);
     one.q.data = attn_at(args->q.data, type.q, i * args->q.token);
     one.q_start = &start;

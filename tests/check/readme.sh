@@ -104,6 +104,7 @@ int main(void) {
 #define ATTN_FIELD_BOOL(name, id, dflt, applies, help) \
     row(#name, id, "true|false", (dflt) == 1 ? "true" : (dflt) == 0 ? "false" : "", #applies, help);
 #define ATTN_FIELD_FLOAT(name, id, applies, help) row(#name, id, "number", "", #applies, help);
+#define ATTN_FIELD_TYPES(name, id, applies, help) row(#name, id, "NAME=TYPE; ..", "", #applies, help);
 #define ATTN_FIELD_TEXT(name, help) row(#name, ' ', "expression", "", "flex", help);
 #define ATTN_FIELD_LIST(name, help) row(#name, ' ', "declarations", "", "flex", help);
 #include "spec_fields.def"

@@ -1,14 +1,14 @@
 /* fuzz.c - entry points for libFuzzer (clang): whatever attn-gen reads, as bytes that nobody chose.
  *
- * FUZZ_TARGET is one of expr, decl, model, config, gguf, tune, safetensors, name, folder, manifest,
- * text.
- * Nothing may crash, hang or trip a sanitizer; a refusal must say something; what was accepted must
- * hold what its header promises. Run by tests/fuzz/fuzz.sh. */
+ * FUZZ_TARGET is one of expr, decl, model, config, gguf, weights, tune, safetensors, name, folder,
+ * manifest, text. Nothing may crash, hang or trip a sanitizer; a refusal must say something; what
+ * was accepted must hold what its header promises. Run by tests/fuzz/fuzz.sh. */
 #include "show/diff.h"
 #include "files.h"
 #include "expr/expr.h"
 #include "output/folder.h"
 #include "gguf.h"
+#include "safetensors.h"
 #include "import/import_gguf.h"
 #include "import/import_hf.h"
 #include "plan/isa.h"
@@ -236,6 +236,31 @@ static void fuzz_gguf(arena *a, const char *text, size_t size) {
     free(copy);
 }
 
+/* A file of weights, or an index: the runtime's readers of whole models. */
+static void fuzz_weights(arena *a, const char *text, size_t size) {
+    (void)a;
+    uint8_t *copy = malloc(size + !size);
+    char message[300] = "";
+    HOLDS(copy);
+    memcpy(copy, text, size);
+    attn_safetensors s;
+    const bool opened = attn_safetensors_open(&s, copy, size, message, sizeof message) == ATTN_OK;
+    HOLDS(opened != (message[0] != 0));
+    for (attn_safetensor t = {0}; opened && attn_safetensors_next(&s, &t);) {
+        const uint8_t *data = t.data;
+        uint8_t sum = 0;
+        for (uint64_t i = 0; i < t.bytes; i++) sum ^= data[i];
+        HOLDS(t.name.length <= size && t.rank <= ATTN_SAFETENSORS_RANK_MAX && (sum ^ sum) == 0);
+    }
+    message[0] = 0;
+    attn_safetensors_index x = {.json = {(char *)copy, size, 0, message, sizeof message}};
+    bool ok;
+    while (attn_safetensors_index_next(&x, &ok))
+        HOLDS(!memchr(x.file.data, '/', x.file.length) && x.file.data[0] != '.');
+    HOLDS(ok == (message[0] == 0));
+    free(copy);
+}
+
 static void fuzz_tune(arena *a, const char *text, size_t size) {
     (void)size;
     static const char source[] = "return { layers = { { heads = 8, head_dim = 64 } } }";
@@ -428,7 +453,7 @@ static void fuzz_text(arena *a, const char *text, size_t size) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     arena *a = arena_new();
     (void)fuzz_expr, (void)fuzz_decl, (void)fuzz_model, (void)fuzz_config, (void)fuzz_gguf,
-        (void)fuzz_tune;
+        (void)fuzz_tune, (void)fuzz_weights;
     (void)fuzz_name, (void)fuzz_safetensors, (void)fuzz_folder, (void)fuzz_manifest;
     (void)fuzz_text;
     char *text = arena_alloc(a, size + 1); /* zeroed: a string too */

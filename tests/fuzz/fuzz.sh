@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${FUZZ_SECONDS:-60}
-targets=${FUZZ_TARGETS:-"expr decl model config gguf tune safetensors name folder manifest text"}
+targets=${FUZZ_TARGETS:-"expr decl model config gguf weights tune safetensors name folder manifest text"}
 out=${BUILD:-build}/fuzz
 flags="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
 mkdir -p "$out"
@@ -30,6 +30,10 @@ seed() { # seed TARGET FOLDER
             files "$2" ;;
     model) cp gen/models/*.lua generated/model.lua tests/product/*.lua "$2" ;;
     config) cp tests/import/*.json tests/import/cases/*.json tests/import/families/*.json "$2" ;;
+    weights)
+        find tests/golden/model -name '*.safetensors' -exec sh -c 'head -c 6000 "$1" >"$2/$(echo "$1" | tr / _)"' - {} "$2" \;
+        printf '\216\0\0\0\0\0\0\0{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"b":{"dtype":"BF16","shape":[2],"data_offsets":[8,12]}}123456789012' >"$2/small"
+        cp tests/golden/model/llama/model.safetensors.index.json "$2" ;;
     gguf) cp tests/import/gguf/*.gguf "$2" ;;
     tune)
         printf 'return { ["attn_f32_regular_sdpa_full_self_h8d64"] = { avx2 = { vectors = 3, lazy = true } } }' > "$2/seed" ;;

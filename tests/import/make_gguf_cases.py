@@ -203,7 +203,65 @@ def cohere2():
     close(w)
 
 
+def experts(w, count, used, width=None, shared=None):
+    w.add_expert_count(count)
+    w.add_expert_used_count(used)
+    if width:
+        w.add_expert_feed_forward_length(width)
+    if shared:
+        w.add_expert_shared_feed_forward_length(shared)
+
+
+def mixtures():
+    """One tensor of every kind, in the types that published files have there."""
+    w = writer("mixtral", "llama")
+    common(w, 2, 64, 4, 2, 96)
+    w.add_layer_norm_rms_eps(1e-5)
+    w.add_rope_dimension_count(16)
+    w.add_rope_freq_base(1000000.0)
+    experts(w, 4, 2)
+    for i in range(2):
+        add(w, f"blk.{i}.attn_q.weight", (64, 64), Type.Q4_0)
+        add(w, f"blk.{i}.ffn_gate_inp.weight", (4, 64))
+        add(w, f"blk.{i}.ffn_gate_exps.weight", (4, 96, 64), Type.Q4_0)
+        add(w, f"blk.{i}.ffn_up_exps.weight", (4, 96, 64), Type.Q4_0)
+        add(w, f"blk.{i}.ffn_down_exps.weight", (4, 64, 96), Type.Q8_0)
+    close(w)
+    w = writer("qwen2moe", "qwen2moe")
+    common(w, 1, 64, 4, 2, 128)
+    w.add_layer_norm_rms_eps(1e-6)
+    w.add_rope_freq_base(1000000.0)
+    experts(w, 6, 2, 32, 64)
+    add(w, "blk.0.ffn_gate_inp_shexp.weight", (64,))
+    add(w, "blk.0.ffn_down_shexp.weight", (64, 64), Type.Q8_0)
+    add(w, "blk.0.ffn_down_exps.weight", (6, 64, 32), Type.Q5_1)
+    add(w, "blk.0.ffn_up_exps.weight", (6, 32, 64), Type.Q5_1)
+    close(w)
+    w = writer("qwen3moe", "qwen3moe")
+    common(w, 2, 64, 4, 2, 128)
+    head(w, 32)
+    w.add_layer_norm_rms_eps(1e-6)
+    w.add_rope_freq_base(1000000.0)
+    experts(w, 8, 4, 48)
+    close(w)
+    w = writer("gpt_oss", "gpt-oss")
+    common(w, 3, 64, 4, 2, 96, 131072)
+    head(w, 32)
+    w.add_layer_norm_rms_eps(1e-5)
+    w.add_rope_freq_base(150000.0)
+    w.add_sliding_window(128)
+    w.add_rope_scaling_type(RopeScalingType.YARN)
+    w.add_rope_scaling_factor(32.0)
+    w.add_rope_scaling_orig_ctx_len(4096)
+    experts(w, 4, 2, 96)
+    add(w, "blk.0.attn_sinks.weight", (4,))
+    add(w, "blk.0.attn_q.weight", (128, 64), Type.BF16)
+    add(w, "blk.0.ffn_down_exps.weight", (4, 64, 96), Type.MXFP4)
+    add(w, "blk.0.ffn_down_exps.bias", (4, 64))
+    close(w)
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
-    for make in (types, llama, llama3, yarn, qwen, gemma, phi3, cohere2):
+    for make in (types, llama, llama3, yarn, qwen, gemma, phi3, cohere2, mixtures):
         make()

@@ -32,7 +32,7 @@ int main(int argc, char **argv) {
             return attn_model_check(model, &a, why, sizeof why), fail(status, why);
         ids[0] = 0;
         for (int i = 1; i < VOCAB; i++) ids[0] = logits[i] > logits[ids[0]] ? i : ids[0];
-        printf("%d ", ids[0]);
+        printf("%s%d", n ? " " : "", ids[0]);
         begin[1] = 1, last = 0; /* the next call appends this token */
     }
     attn_model_close(model);

@@ -242,6 +242,7 @@ static void put_weight_type(writer *w, int kind, int turn) {
     static const char *const rest[] = {"f32", "bf16"};
     const int32_t type = ATTN_WEIGHT_BF16 + turn % ((int)ATTN_WEIGHT_COUNT - ATTN_WEIGHT_BF16);
     buf_printf(&w->b, "weight_type=%s;", attn_weight_get(type).name);
+    if (is_regular(kind) && turn % 3 == 1) buf_puts(&w->b, "weight_types=q_proj=bf16, o_proj=f16;");
     if (!is_regular(kind) && turn % 4 > 1) buf_printf(&w->b, "weight_rest=%s;", rest[turn / 4 % 2]);
 }
 

@@ -85,7 +85,7 @@ one="--heads 4 --head-dim 16 --isa portable"
     config=tests/import/gemma-3-1b.json
     printf '{"model_type": "llama", "attention_sinks": 4}' >"$work/sinks.json"
     check 2 "sinks.json:1:25: attention_sinks" $gen generate "$work/sinks.json" -o "$work/out"
-    check 2 "--dot, --weight-type and --weight-rest" $gen generate $config --heads 4 -o "$work/out"
+    check 2 "--dot, --weight-type, --weight-types and --weight-rest" $gen generate $config --heads 4 -o "$work/out"
     check 2 "cannot open" $gen generate "$work/none.json" -o "$work/out"
     nothing_written
     check 0 '"rope_base":	1000000' $gen explain --json --isa portable $config
@@ -96,6 +96,11 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 0 'rope = "interleaved"' $gen generate --dump spec $tiny
     check 0 "llama.gguf: stored as q5_0: attn_v (1 of 2 layers), ffn_down (1 of 2 layers)" \
         $gen explain --isa portable $tiny
+    check 0 "weight_types=v_proj=q5_0; down_proj=q5_0 " $gen explain --isa portable $tiny
+    check 0 " weight_type=q8_0 weight_types=v_proj=bf16 " $gen explain --isa portable $tiny \
+        --weight-type q8_0 --weight-types v_proj=bf16
+    check 2 "no layer has a matrix q_a_proj whose type is free" $gen explain $tiny \
+        --weight-types "v_proj=f16; q_a_proj=f16"
     check 0 "attn_f32_regular_sdpa_full_self_h2k1d16" $gen explain --isa portable --level core $tiny
     check 2 "a .gguf file takes --level" $gen generate $tiny --heads 4 -o "$work/out"
     check 2 "none.gguf: cannot open" $gen generate "$work/none.gguf" -o "$work/out"

@@ -683,3 +683,30 @@ Test(spec, rotated_columns) {
     cr_expect_eq(rotation_of(0, 512, 48).block, 16);
     cr_expect_eq(rotation_of(0, 512, 48).from, 512);
 }
+
+/* What a matrix would be anyway is not said; types of single matrices are part of the name. */
+Test(spec, types_of_single_matrices) {
+    attn_spec s, plain;
+    char name[ATTN_NAME_MAX], other[ATTN_NAME_MAX], text[ATTN_FIELD_TEXT_MAX];
+    const attn_field *f = attn_field_find("weight_types");
+    attn_spec_init(&s);
+    s.level = ATTN_LEVEL_BLOCK, s.heads = 2, s.d_model = 64, s.weight_type = ATTN_WEIGHT_Q4_0;
+    plain = s;
+    s.weight_types[ATTN_MATRIX_V_PROJ] = 1 + ATTN_WEIGHT_Q4_0;
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    cr_assert_eq(attn_spec_resolve(&plain, NULL), ATTN_OK);
+    cr_expect_eq(memcmp(&s, &plain, sizeof s), 0);
+    cr_expect(attn_field_is_default(f, &s) && !attn_field_text(f, &s, text));
+    s.weight_types[ATTN_MATRIX_V_PROJ] = 1 + ATTN_WEIGHT_Q8_0;
+    s.weight_types[ATTN_MATRIX_DOWN_PROJ] = 1 + ATTN_WEIGHT_BF16;
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    attn_spec_format(&s, name);
+    attn_spec_format(&plain, other);
+    cr_expect_str_neq(name, other);
+    cr_expect(attn_field_text(f, &s, text));
+    cr_expect_str_eq(text, "v_proj=q8_0; down_proj=bf16");
+    cr_expect_eq(attn_spec_matrix_type(&s, ATTN_MATRIX_V_PROJ, 64), ATTN_WEIGHT_Q8_0);
+    cr_expect_eq(attn_spec_matrix_type(&s, ATTN_MATRIX_Q_PROJ, 64), ATTN_WEIGHT_Q4_0);
+    s.weight_types[ATTN_MATRIX_V_PROJ] = 1 + ATTN_WEIGHT_COUNT;
+    cr_expect_eq(attn_spec_resolve(&s, NULL), ATTN_E_SPEC);
+}

