@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const variants[ATTN_PLAN_VARIANTS] = {"prefill", "decode", "gather",
+static const char *const variants[ATTN_PLAN_VARIANTS] = {"prefill", "decode", "gather", "index",
                                                          "reference"};
 
 bool attn_spec_same(const attn_spec *a, const attn_spec *b) {
