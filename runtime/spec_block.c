@@ -232,6 +232,15 @@ static attn_status mla_bias_rules(const attn_spec *s, attn_spec_error *err) {
     return ATTN_OK;
 }
 
+static attn_status longrope_rules(attn_spec *s, attn_spec_error *err) {
+    if (s->rope_mscale == ATTN_UNSET_F && s->rope_original < 2)
+        return fail(err, "rope_original", "must be at least 2 where rope_mscale is not given");
+    if (s->rope_mscale == ATTN_UNSET_F)
+        s->rope_mscale =
+            (float)sqrt(1 + log((double)s->rope_factor) / log((double)s->rope_original));
+    return s->rope_mscale > 0 ? ATTN_OK : fail(err, "rope_mscale", "must be greater than 0");
+}
+
 static attn_status scaling_rules(attn_spec *s, attn_spec_error *err) {
     const int kind = s->rope_scaling;
     const bool ramp = kind == ATTN_ROPE_SCALING_LLAMA3 || kind == ATTN_ROPE_SCALING_YARN;
@@ -241,19 +250,20 @@ static attn_status scaling_rules(attn_spec *s, attn_spec_error *err) {
         return fail(err, "rope_factor", "needs rope_scaling");
     if (kind != ATTN_ROPE_SCALING_NONE && !(s->rope_factor >= 1))
         return fail(err, "rope_factor", "must be at least 1");
-    if (ramp && s->rope_original == ATTN_UNSET)
-        return fail(err, "rope_original", "is required for rope_scaling = llama3 and yarn");
-    if (!ramp && (s->rope_original != ATTN_UNSET || s->rope_low != ATTN_UNSET_F ||
-                  s->rope_high != ATTN_UNSET_F))
-        return fail(err,
-                    s->rope_original != ATTN_UNSET ? "rope_original"
-                    : s->rope_low != ATTN_UNSET_F  ? "rope_low"
-                                                   : "rope_high",
+    const bool longrope = kind == ATTN_ROPE_SCALING_LONGROPE;
+    if ((ramp || longrope) && s->rope_original == ATTN_UNSET)
+        return fail(err, "rope_original",
+                    "is required for rope_scaling = llama3, yarn and longrope");
+    if (!ramp && !longrope && s->rope_original != ATTN_UNSET)
+        return fail(err, "rope_original", "needs rope_scaling = llama3, yarn or longrope");
+    if (!ramp && (s->rope_low != ATTN_UNSET_F || s->rope_high != ATTN_UNSET_F))
+        return fail(err, s->rope_low != ATTN_UNSET_F ? "rope_low" : "rope_high",
                     "needs rope_scaling = llama3 or yarn");
     const bool yarn = kind == ATTN_ROPE_SCALING_YARN;
-    if (!yarn && s->rope_mscale != ATTN_UNSET_F)
-        return fail(err, "rope_mscale", "needs rope_scaling = yarn");
+    if (!yarn && !longrope && s->rope_mscale != ATTN_UNSET_F)
+        return fail(err, "rope_mscale", "needs rope_scaling = yarn or longrope");
     if (!yarn && !s->rope_truncate) return fail(err, "rope_truncate", "needs rope_scaling = yarn");
+    if (longrope) return longrope_rules(s, err);
     if (!ramp) return ATTN_OK;
     if (s->rope_low == ATTN_UNSET_F) s->rope_low = 1;
     if (s->rope_high == ATTN_UNSET_F) s->rope_high = yarn ? 32 : 4;

@@ -18,6 +18,7 @@ $ local function layer_weights(weight)
 $   if N.first then norm_weights(weight, "norm1") end
 ${part(form, { section = "weights", weight = weight })}
 $   if spec.sinks then weight("sinks", { spec.heads }) end
+$   if spec.rope_scaling == "longrope" then weight("rope_factors", { #plan.frequencies }) end
 $   if out then norm_weights(weight, "post_norm1") end
 $   if second then norm_weights(weight, "norm2") end
 $   if plan.experts then

@@ -211,10 +211,14 @@ static const rope_kind kinds[] = {
      "changes the base with the length of the sequence, which a layer cannot; below "
      "max_position_embeddings it equals 'default': write that to have those lengths",
      ""},
-    {"longrope", NULL, "has factors for every pair of dimensions, which the spec cannot say", ""},
+    {"longrope", NULL,
+     "has factors for every pair of dimensions, in two sets, which layers take as a weight and a "
+     "config.json's model has no place for",
+     ""},
     {"su", NULL,
-     "is longrope: it has factors for every pair of dimensions, which the spec cannot "
-     "say",
+     "is longrope: it has factors for every pair of dimensions, in two sets, which layers take as "
+     "a "
+     "weight and a config.json's model has no place for",
      ""},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };

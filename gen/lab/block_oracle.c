@@ -59,6 +59,7 @@ typedef struct weights {
     shared shared;
     feed feed;
     mixture mixture;
+    const float *rope_factors; /* longrope's, a pair */
 } weights;
 
 /* f(..) is normed before it joins x. */
@@ -79,6 +80,8 @@ static void take_weights(layer *l, weights *w) {
         w->latent = latent_weights(l);
     else
         w->regular = regular_weights(l);
+    if (s->rope_scaling == ATTN_ROPE_SCALING_LONGROPE)
+        w->rope_factors = weight_need(l, "rope_factors", 1, s->rope_dim / 2, 0, 0);
     w->feed = feed_weights(l);
     if (s->ffn == ATTN_FFN_MOE) w->mixture = mixture_weights(l);
     weight_unused(l);
@@ -205,6 +208,8 @@ static bool oracle_in(arena *a, const block_case *c, char *error, size_t size) {
     take_weights(&l, &w);
     snprintf(error, size, "%s", l.error.len ? l.error.data : "");
     if (l.error.len) return false;
+    for (int32_t i = 0; w.rope_factors && i < l.s->rope_dim / 2; i++)
+        l.angle[i] /= (double)w.rope_factors[i];
     const rows x = read_rows(&l, c->x, c->tokens, block_width(l.s), l.live);
     rows kv = {0};
     if (l.two_inputs) kv = read_rows(&l, c->kv, c->kv_tokens, l.s->kv_dim, l.kv_live);

@@ -52,7 +52,9 @@ void block_rope_angles(const attn_spec *s, double *angle) {
 }
 
 double block_rope_mscale(const attn_spec *s) {
-    return s->rope_scaling == ATTN_ROPE_SCALING_YARN ? (double)s->rope_mscale : 1;
+    const bool scaled =
+        s->rope_scaling == ATTN_ROPE_SCALING_YARN || s->rope_scaling == ATTN_ROPE_SCALING_LONGROPE;
+    return scaled ? (double)s->rope_mscale : 1;
 }
 
 /* Rotates the first rope_dim components of a head. */

@@ -145,7 +145,8 @@ int32_t block_weight_type(const attn_spec *s, const block_tensor *t) {
     static const char *const folded[] = {"q_proj.weight", "w_kc_q", "W_qr", NULL};
     static const char *const outputs[] = {"out_proj.weight", "o_proj.weight", NULL};
     static const char *const floats[] = {
-        "norm", "bias", "sinks", "router.weight", "shared_expert_gate", "act_fn", NULL};
+        "norm",   "bias",         "sinks", "router.weight", "shared_expert_gate",
+        "act_fn", "rope_factors", NULL};
     for (int i = 0; floats[i]; i++)
         if (strstr(name, floats[i])) return ATTN_WEIGHT_F32;
     const bool per_head = layer_is_mla(s) && !layer_is_shared(s);

@@ -53,7 +53,9 @@ static double frequency(const attn_spec *s, int i) {
 }
 
 static void plan_rope(arena *a, const attn_spec *s, block_plan *p) {
-    p->mscale = s->rope_scaling == ATTN_ROPE_SCALING_YARN ? (double)s->rope_mscale : 1;
+    const bool scaled =
+        s->rope_scaling == ATTN_ROPE_SCALING_YARN || s->rope_scaling == ATTN_ROPE_SCALING_LONGROPE;
+    p->mscale = scaled ? (double)s->rope_mscale : 1;
     if (s->rope == ATTN_ROPE_NONE) return;
     p->frequency_count = s->rope_dim / 2;
     p->frequency = arena_alloc(a, (size_t)p->frequency_count * sizeof(double));
@@ -192,6 +194,15 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
                              "are one product, and a row's experts are added in ascending order%s; "
                              "a row reads %d of %d experts",
                              p->every_row ? ", the shared ones last" : "", s->top_k, s->experts));
+    if (s->qk_norm && s->qk_norm_over == ATTN_QK_NORM_OVER_ALL)
+        note(p,
+             "q and k are normed over all heads in a pass of their own, after their products; keys "
+             "stand in the workspace until then");
+    if (block_plan_gates(s))
+        note(p, arena_printf(a,
+                             "gates: %lld more columns of the first products; what the heads give "
+                             "is multiplied in a pass before the output projection",
+                             (long long)block_plan_gates(s)));
     plan_stored_notes(a, s, p);
     if (p->integers)
         note(p,

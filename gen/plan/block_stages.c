@@ -263,6 +263,7 @@ void block_plan_stages(const attn_spec *s, block_plan *p) {
     if (p->experts) experts(s, p);
     if (p->every_row) every_row(s, p);
     if (p->own_ffn && out) norm(s, p, "POST2", "POST2_BIAS");
-    /* Cosine and sine in double, of each pair at 64 positions. */
-    if (p->frequency_count) place(p, "ROPE", 0, (int64_t)64 * 2 * 2 * p->frequency_count);
+    /* Cosine and sine in double, of each pair at 64 positions; longrope: angles after them. */
+    const int64_t positions = s->rope_scaling == ATTN_ROPE_SCALING_LONGROPE ? 65 : 64;
+    if (p->frequency_count) place(p, "ROPE", 0, positions * 2 * 2 * p->frequency_count);
 }

@@ -99,6 +99,9 @@ $   end
 $ end
 $ if a.own_ffn and out then norm("POST2", "POST_NORM2") end
 $ if roped then
+$   if spec.rope_scaling == "longrope" then
+    pack_frequencies(p, p->to + ROPE_AT);
+$   end
     pack_rope(p->to + ROPE_AT);
 $ end
 }

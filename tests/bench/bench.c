@@ -514,7 +514,8 @@ static void print_list(const bench *b) {
         const kernel_spec *k = &b->cases.kernels[c->kernel];
         const attn_spec *s = &k->core;
         /* Not for the peers; never the last row. */
-        if (c->group == BUSY || c->how & (BEYOND | ITEMS)) continue;
+        const bool mixture = s->ffn == ATTN_FFN_MOE;
+        if (c->group == BUSY || mixture || c->how & (BEYOND | ITEMS)) continue;
         printf("  {\"name\": \"%s\", \"layer\": %d, \"spec\": \"%s\", \"heads\": %d, "
                "\"kv_heads\": %d, \"v_heads\": %d, \"dim\": %d, \"v_dim\": %d, \"q_len\": %d, "
                "\"kv_len\": %d, \"threads\": %d, \"causal\": %d, \"window\": %d, \"cross\": %d, "

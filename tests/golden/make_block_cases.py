@@ -202,6 +202,26 @@ def phi3():
     make("phi3_sliding", m, layer, meta, weights, visible=causal(6))
 
 
+def longrope():
+    """As many rows as need the long factors."""
+    short, long = [1.0, 1.125, 1.25, 1.5], [1.0, 1.75, 6.5, 20.25]
+    c = config(hf.Phi3Config, num_key_value_heads=KV, sliding_window=None, rms_norm_eps=1e-5,
+               max_position_embeddings=64, original_max_position_embeddings=16,
+               rope_parameters={"rope_type": "longrope", "rope_theta": 500.0,
+                                "original_max_position_embeddings": 16, "short_factor": short,
+                                "long_factor": long, "partial_rotary_factor": 1.0})
+    m = hf.Phi3Model(c)
+    layer = m.layers[0]
+    weights = {
+        "norm1": layer.input_layernorm, "norm2": layer.post_attention_layernorm,
+        "qkv": layer.self_attn.qkv_proj, "o_proj": layer.self_attn.o_proj,
+        "w1": layer.mlp.gate_up_proj, "w2": layer.mlp.down_proj, "rope_factors": torch.tensor(long),
+    }
+    meta = {**LLAMA, "norm_eps": 1e-5, "rope_base": 500, "rope_scaling": "longrope",
+            "rope_factor": 4, "rope_original": 16}
+    make("phi3_longrope", m, layer, meta, weights)
+
+
 def gemma(name, cls, model, qk_norm, **fields):
     c = config(cls, num_key_value_heads=KV, head_dim=16, query_pre_attn_scalar=24, sliding_window=6,
                layer_types=["sliding_attention", "full_attention"], **fields)
@@ -748,6 +768,7 @@ def main():
     llama_step()
     qwen3()
     phi3()
+    longrope()
     gemmas()
     deepseek("deepseek_v3", 24)
     deepseek("deepseek_v3_no_lora", None)

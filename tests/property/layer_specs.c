@@ -210,7 +210,8 @@ static void put_rope(writer *w, int32_t whole) {
     if (kind == 0) return;
     if (whole % 2 || chance(w, 50)) put(w, "rope_dim", 2 * pick(w, 1, whole / 2));
     if (chance(w, 50)) CHOOSE(w, "rope_base", "100", "500000");
-    const int scaling = pick(w, 0, 5);
+    const int scaling = pick(w, 0, 7);
+    if (scaling == 3) buf_puts(&w->b, "rope_scaling=longrope;rope_factor=8;rope_original=16;");
     if (scaling > 2) return;
     CHOOSE(w, "rope_factor", "1.5", "4", "8");
     if (scaling == 0) buf_puts(&w->b, "rope_scaling=linear;");

@@ -197,6 +197,7 @@ Test(spec, layer_names_tell_every_field) {
     OTHER(s.rope_high = 16);
     OTHER(s.rope_mscale = 1.5f);
     OTHER(s.rope_truncate = 0);
+    OTHER(s.rope_scaling = ATTN_ROPE_SCALING_LONGROPE);
     OTHER(s.ffn = ATTN_FFN_GEGLU_TANH);
     OTHER(s.ffn = ATTN_FFN_XIELU);
     OTHER(s.ffn_dim_multiplier = 3);
@@ -285,6 +286,20 @@ Test(spec, layer_rules) {
     s = block(512, 8);
     s.rope_scaling = ATTN_ROPE_SCALING_LLAMA3;
     refused(s, "rope_factor");
+    s = block(512, 8);
+    s.rope_scaling = ATTN_ROPE_SCALING_LONGROPE, s.rope_factor = 4;
+    refused(s, "rope_original");
+    s.rope_original = 1;
+    refused(s, "rope_original");
+    s.rope_original = 64, s.rope_low = 1;
+    refused(s, "rope_low");
+    s.rope_low = ATTN_UNSET_F, s.rope_truncate = 0;
+    refused(s, "rope_truncate");
+    s.rope_truncate = 1, s.rope_mscale = -1;
+    refused(s, "rope_mscale");
+    s.rope_mscale = ATTN_UNSET_F;
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    cr_assert_float_eq(s.rope_mscale, sqrtf(4.0f / 3), 1e-6);
     s = block(512, 8);
     s.ffn_dim = 1024, s.ffn_dim_multiplier = 2;
     refused(s, "ffn_dim_multiplier");
