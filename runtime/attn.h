@@ -117,6 +117,7 @@ typedef enum attn_op { ATTN_OP_FULL_SELF, ATTN_OP_SLIDING_SELF, ATTN_OP_SEGMENT_
 typedef enum attn_backend { ATTN_BACKEND_SDPA, ATTN_BACKEND_FLEX } attn_backend;
 typedef enum attn_key { ATTN_KEY_PER_HEAD, ATTN_KEY_SHARED } attn_key;
 typedef enum attn_layout { ATTN_LAYOUT_DENSE, ATTN_LAYOUT_PAGED } attn_layout;
+typedef enum attn_select { ATTN_SELECT_ALL, ATTN_SELECT_INDEX } attn_select;
 typedef enum attn_norm { ATTN_NORM_NONE, ATTN_NORM_LAYERNORM, ATTN_NORM_RMSNORM } attn_norm;
 typedef enum attn_norm_place {
     ATTN_NORM_PLACE_PRE,
@@ -149,7 +150,8 @@ typedef enum attn_rope_scaling {
     ATTN_ROPE_SCALING_NONE,
     ATTN_ROPE_SCALING_LINEAR,
     ATTN_ROPE_SCALING_LLAMA3,
-    ATTN_ROPE_SCALING_YARN
+    ATTN_ROPE_SCALING_YARN,
+    ATTN_ROPE_SCALING_LONGROPE
 } attn_rope_scaling;
 typedef enum attn_ffn {
     ATTN_FFN_NONE,
@@ -375,7 +377,8 @@ typedef struct attn_args {
     const int32_t *pages;
     int64_t pages_batch;
     int32_t page_count;
-    /* select = index: the keys of a row, [B, kv_heads, Lq, n], n < index_count[B, Lq] */
+    /* select = index: the keys of a row, [B, kv_heads, Lq, n], n < index_count[B, Lq], summed in
+     * this order; negative numbers, and kv_len and more, name none */
     const int32_t *index, *index_count;
     int64_t index_batch, index_head, index_row; /* element stride of n: 1 */
     int64_t index_count_batch;                  /* row stride 1 */
@@ -440,8 +443,8 @@ attn_status attn_plan_check(const attn_plan *plan, const attn_args *args, char *
                             size_t size);
 
 /* Name of the kernel that attn_run uses for this many query rows, "NAME:variant" with variant
- * prefill, decode, gather or reference ("NAME" alone: a variant that this runtime does not know);
- * valid as long as the plan. No plan: "". */
+ * prefill, decode, gather, index or reference ("NAME" alone: a variant that this runtime does not
+ * know); valid as long as the plan. No plan: "". */
 const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len);
 
 /* --- Attention over keys that several calls have seen --- */
@@ -472,7 +475,9 @@ typedef struct attn_merge_args {
  * part's o, and lse its lse (same data and strides); else what is written lies apart from all that
  * is read. Runs on the calling thread; calls may run side by side on rows that lie apart. Checks
  * first: on any status but ATTN_OK (ATTN_E_ARGUMENT, ATTN_E_ABI) nothing was written. Source: Dao
- * et al. 2023, split keys (Flash-Decoding); Juravsky et al. 2024 (Hydragen). */
+ * et al. 2023, split keys (Flash-Decoding); Juravsky et al. 2024 (Hydragen).
+ * Queries of many items over a prefix that they share are rows of one item, whose q_start is at
+ * least kv_len: CONTRACT.md, Keys in parts. */
 attn_status attn_merge(const attn_merge_args *args);
 attn_status attn_merge_check(const attn_merge_args *args, char *message, size_t size);
 

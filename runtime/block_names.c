@@ -10,9 +10,11 @@ enum { PIECES = 3 };
 
 static const struct {
     const char *suffix;
+    bool conv1d;
     const char *piece[PIECES];
 } names[] = {
-#define NAME(suffix, ...) {suffix, {__VA_ARGS__}},
+#define NAME(suffix, ...) {suffix, false, {__VA_ARGS__}},
+#define CONV1D(suffix, ...) {suffix, true, {__VA_ARGS__}},
 #include "weight_names.def"
 };
 
@@ -62,8 +64,10 @@ static bool has_rows_of(const attn_block_kernel *k, const attn_tensor *t, const 
     return t->rank > 0 && t->dim[0] == rows;
 }
 
-/* The weights that a tensor's name stands for; 0: none. */
-static int find_weights(const attn_block_kernel *k, const attn_tensor *t, int found[PIECES]) {
+/* The weights that a tensor's name stands for; 0: none. *conv1d: they may be [in, out]. */
+static int find_weights(const attn_block_kernel *k, const attn_tensor *t, int found[PIECES],
+                        bool *conv1d) {
+    *conv1d = false;
     const char *name = t->name;
     const size_t n = strlen(name);
     size_t longest = 0;
@@ -92,6 +96,7 @@ static int find_weights(const attn_block_kernel *k, const attn_tensor *t, int fo
             longest = m + kind;
             memcpy(found, piece, sizeof piece);
             count = pieces;
+            *conv1d = names[i].conv1d;
         }
     }
     return count;
@@ -140,20 +145,61 @@ bool attn_tensor_fits(const attn_tensor *t, int32_t rank, const int64_t *want, c
     return attn_tensor_has(t, rank, want, p) && type_fits(t, floats, p);
 }
 
+static int64_t all_rows(const attn_block_kernel *k, const int *found, int pieces) {
+    int64_t rows = 0;
+    for (int i = 0; i < pieces; i++) rows += k->weights[found[i]].dim[0];
+    return rows;
+}
+
+/* Whether the tensors are those of Conv1D: one of its matrices is [in, out], and no square. */
+static bool are_conv1d(const attn_block_kernel *k, const attn_tensor *tensors, int32_t count) {
+    for (int32_t i = 0; i < count; i++) {
+        const attn_tensor *t = &tensors[i];
+        int found[PIECES];
+        bool conv1d;
+        const int pieces = find_weights(k, t, found, &conv1d);
+        if (!pieces || !conv1d || t->rank != 2 || k->weights[found[0]].rank != 2) continue;
+        const int64_t rows = all_rows(k, found, pieces), width = k->weights[found[0]].dim[1];
+        if (rows != width && t->dim[0] == width && t->dim[1] == rows) return true;
+    }
+    return false;
+}
+
+/* A matrix of Conv1D: row j of weight i begins j elements into the tensor's first row. */
+static void take_turned(const attn_block_kernel *k, const attn_tensor *t, const int *found,
+                        int pieces, attn_weights *out, attn_problems *p) {
+    const int64_t rows = all_rows(k, found, pieces);
+    const int64_t want[2] = {k->weights[found[0]].dim[1], rows};
+    if (!attn_tensor_fits(t, 2, want, "[in, out], of Conv1D,", p)) return;
+    const char *data = t->data;
+    for (int i = 0; i < pieces; i++) {
+        const attn_weight *w = &k->weights[found[i]];
+        if (out->weight[found[i]].data)
+            attn_problem(p, "%s: gives %s a second time", t->name, w->name);
+        out->weight[found[i]] =
+            (attn_source){.data = data, .type = t->type, .row = 1, .step = (int32_t)rows};
+        data += attn_weight_bytes(t->type, w->dim[0]);
+    }
+}
+
 /* Points the weights of one tensor into it. */
-static void take(const attn_block_kernel *k, const attn_tensor *t, attn_weights *out,
+static void take(const attn_block_kernel *k, const attn_tensor *t, bool turned, attn_weights *out,
                  attn_problems *p) {
     if (k->experts && attn_expert_take(k, t, out, p)) return;
     int found[PIECES];
-    const int pieces = find_weights(k, t, found);
+    bool conv1d;
+    const int pieces = find_weights(k, t, found, &conv1d);
     if (!pieces) {
         attn_problem(p, "%s: unknown weight", t->name);
         return;
     }
     if (pieces == 1 && !k->weights[found[0]].used) return;
     const attn_weight *first = &k->weights[found[0]];
-    int64_t want[4] = {0, first->dim[1], first->dim[2], 0};
-    for (int i = 0; i < pieces; i++) want[0] += k->weights[found[i]].dim[0];
+    if (turned && conv1d && first->rank == 2) {
+        take_turned(k, t, found, pieces, out, p);
+        return;
+    }
+    int64_t want[4] = {all_rows(k, found, pieces), first->dim[1], first->dim[2], 0};
     const bool flat = t->rank == 1 && first->rank == 2 && want[0] == 1; /* [1, n] as [n] */
     if (!attn_tensor_fits(t, flat ? 1 : first->rank, flat ? want + 1 : want,
                           first->rank == 1 || first->vector ? "a vector" : NULL, p))
@@ -178,7 +224,8 @@ static void take(const attn_block_kernel *k, const attn_tensor *t, attn_weights 
 attn_status attn_weights_find(const attn_block_kernel *k, const attn_tensor *tensors, int32_t count,
                               attn_weights *out, char *message, size_t size) {
     attn_problems p = {message, size, 0, 0};
-    for (int32_t i = 0; i < count; i++) take(k, &tensors[i], out, &p);
+    const bool turned = are_conv1d(k, tensors, count);
+    for (int32_t i = 0; i < count; i++) take(k, &tensors[i], turned, out, &p);
     for (int32_t i = 0; i < k->weight_count; i++) {
         if (out->weight[i].data || !k->weights[i].used) continue;
         char dims[96];

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const variants[ATTN_PLAN_VARIANTS] = {"prefill", "decode", "gather",
+static const char *const variants[ATTN_PLAN_VARIANTS] = {"prefill", "decode", "gather", "index",
                                                          "reference"};
 
 bool attn_spec_same(const attn_spec *a, const attn_spec *b) {

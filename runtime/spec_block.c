@@ -97,7 +97,13 @@ static attn_status norm_rules(attn_spec *s, attn_spec_error *err) {
                     "needs weights of norms, and norm_bare says there are none");
     if (s->norm_eps == ATTN_UNSET_F) s->norm_eps = rms || (mla && !norms) ? 0x1p-23f : 1e-5f;
     if (!(s->norm_eps >= 0)) return fail(err, "norm_eps", "must not be negative");
+    if (s->latent_eps != 0 && s->key != ATTN_KEY_SHARED)
+        return fail(err, "latent_eps", "needs key = shared");
+    if (!(s->latent_eps >= 0)) return fail(err, "latent_eps", "must not be negative");
+    if (s->latent_eps == s->norm_eps) s->latent_eps = 0; /* one spelling */
     const bool parallel = s->residual == ATTN_RESIDUAL_PARALLEL;
+    if (s->skip_norm1 && (!norms || s->norm_place || s->residual != ATTN_RESIDUAL_SERIAL))
+        return fail(err, "skip_norm1", "needs a norm, norm_place = pre and residual = serial");
     if (s->shared_norm && (!parallel || !norms))
         return fail(err, "shared_norm", "needs a norm and residual = parallel");
     if (parallel && s->norm_place != ATTN_NORM_PLACE_PRE)
@@ -182,6 +188,8 @@ static attn_status ffn_rules(attn_spec *s, attn_spec_error *err) {
     const int32_t width = is_cross(s) ? s->q_dim : s->d_model;
     fill(&s->ffn, is_cross(s) ? ATTN_FFN_NONE : ATTN_FFN_SWIGLU);
     const bool own = s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
+    if (s->skip_norm1 && !own)
+        return fail(err, "skip_norm1", "needs an ffn of the layer's own; else norm = none says it");
     const attn_status st = s->ffn == ATTN_FFN_MOE ? ATTN_OK : no_moe(s, err);
     if (st != ATTN_OK) return st;
     if (!own) {
@@ -224,6 +232,15 @@ static attn_status mla_bias_rules(const attn_spec *s, attn_spec_error *err) {
     return ATTN_OK;
 }
 
+static attn_status longrope_rules(attn_spec *s, attn_spec_error *err) {
+    if (s->rope_mscale == ATTN_UNSET_F && s->rope_original < 2)
+        return fail(err, "rope_original", "must be at least 2 where rope_mscale is not given");
+    if (s->rope_mscale == ATTN_UNSET_F)
+        s->rope_mscale =
+            (float)sqrt(1 + log((double)s->rope_factor) / log((double)s->rope_original));
+    return s->rope_mscale > 0 ? ATTN_OK : fail(err, "rope_mscale", "must be greater than 0");
+}
+
 static attn_status scaling_rules(attn_spec *s, attn_spec_error *err) {
     const int kind = s->rope_scaling;
     const bool ramp = kind == ATTN_ROPE_SCALING_LLAMA3 || kind == ATTN_ROPE_SCALING_YARN;
@@ -233,24 +250,25 @@ static attn_status scaling_rules(attn_spec *s, attn_spec_error *err) {
         return fail(err, "rope_factor", "needs rope_scaling");
     if (kind != ATTN_ROPE_SCALING_NONE && !(s->rope_factor >= 1))
         return fail(err, "rope_factor", "must be at least 1");
-    if (ramp && s->rope_original == ATTN_UNSET)
-        return fail(err, "rope_original", "is required for rope_scaling = llama3 and yarn");
-    if (!ramp && (s->rope_original != ATTN_UNSET || s->rope_low != ATTN_UNSET_F ||
-                  s->rope_high != ATTN_UNSET_F))
-        return fail(err,
-                    s->rope_original != ATTN_UNSET ? "rope_original"
-                    : s->rope_low != ATTN_UNSET_F  ? "rope_low"
-                                                   : "rope_high",
+    const bool longrope = kind == ATTN_ROPE_SCALING_LONGROPE;
+    if ((ramp || longrope) && s->rope_original == ATTN_UNSET)
+        return fail(err, "rope_original",
+                    "is required for rope_scaling = llama3, yarn and longrope");
+    if (!ramp && !longrope && s->rope_original != ATTN_UNSET)
+        return fail(err, "rope_original", "needs rope_scaling = llama3, yarn or longrope");
+    if (!ramp && (s->rope_low != ATTN_UNSET_F || s->rope_high != ATTN_UNSET_F))
+        return fail(err, s->rope_low != ATTN_UNSET_F ? "rope_low" : "rope_high",
                     "needs rope_scaling = llama3 or yarn");
     const bool yarn = kind == ATTN_ROPE_SCALING_YARN;
-    if (!yarn && s->rope_mscale != ATTN_UNSET_F)
-        return fail(err, "rope_mscale", "needs rope_scaling = yarn");
+    if (!yarn && !longrope && s->rope_mscale != ATTN_UNSET_F)
+        return fail(err, "rope_mscale", "needs rope_scaling = yarn or longrope");
     if (!yarn && !s->rope_truncate) return fail(err, "rope_truncate", "needs rope_scaling = yarn");
+    if (longrope) return longrope_rules(s, err);
     if (!ramp) return ATTN_OK;
     if (s->rope_low == ATTN_UNSET_F) s->rope_low = 1;
     if (s->rope_high == ATTN_UNSET_F) s->rope_high = yarn ? 32 : 4;
-    if (!(s->rope_low > 0 && s->rope_high > s->rope_low))
-        return fail(err, "rope_high", "must be greater than rope_low, and both greater than 0");
+    if (!(s->rope_low > 0 && s->rope_high >= s->rope_low))
+        return fail(err, "rope_high", "must be at least rope_low, and both greater than 0");
     if (!yarn) return ATTN_OK;
     if (!(s->rope_base > 1))
         return fail(err, "rope_base", "must be greater than 1 for rope_scaling = yarn, got %g",

@@ -18,6 +18,7 @@ $ local function layer_weights(weight)
 $   if N.first then norm_weights(weight, "norm1") end
 ${part(form, { section = "weights", weight = weight })}
 $   if spec.sinks then weight("sinks", { spec.heads }) end
+$   if spec.rope_scaling == "longrope" then weight("rope_factors", { #plan.frequencies }) end
 $   if out then norm_weights(weight, "post_norm1") end
 $   if second then norm_weights(weight, "norm2") end
 $   if plan.experts then
@@ -112,6 +113,10 @@ ${part(form, { section = "sizes" })}
     AHEAD = ${plan.ahead}, /* rows of a panel to ask for in advance there */
     MB = ${plan.rows}, /* rows of a task */
     WIDE = ${plan.wide}, /* most columns of a task */
+$ if plan.integers then
+    INT_DEPTH = ${plan.int_depth}, /* of a slice whose codes are bytes */
+    INT_ROWS = ${plan.int_rows}, /* of a register tile of integers */
+$ end
     CHUNK = ${plan.chunk}, /* row blocks a thread that pass the second half of the layer together */
     PAD = ${plan.pad} /* floats between rows in the workspace: rows 4 KiB apart would share cache sets */
 };
@@ -166,11 +171,31 @@ $ end
 
 /* --- One call --- */
 
+$ if plan.integers then
+/* 32 elements of a row. upper, lower: sums over 16 of them of their upper bytes and the lowest. */
+enum { MOST_INT = 8290303 };
+typedef struct integers {
+    int8_t q[3][32];
+    int32_t upper[2], lower[2];
+    float d, all; /* all: the sum of the elements */
+    int32_t none[2];
+} integers;
+
+/* A panel's slice as codes of bytes. */
+typedef struct slice {
+    _Alignas(64) uint8_t codes[INT_DEPTH * NR];
+    float scale[INT_DEPTH / 16 * NR], least[INT_DEPTH / 32 * NR];
+} slice;
+
+$ end
 /* What a thread works in. */
 typedef struct scratch {
     _Alignas(64) float t[MB * WIDE];          /* a task's products */
-$ if #plan.weights > 1 or not plan.has_floats then
+$ if #plan.weights > 1 or not plan.has_floats and #plan.weights > 0 then
     float wide[DEPTH * NR]; /* a slice of a panel whose weights are no floats */
+$ end
+$ if plan.integers then
+    slice slice;
 $ end
     float kept[MB * WIDE], lost[MB * WIDE]; /* of longer sums: those of t before, their rounding */
 $ if plan.experts then
@@ -206,6 +231,9 @@ typedef struct layer {
     int32_t first, some;         /* rows that the stage at hand covers */
     scratch *work;               /* one a thread */
     float *a;                    /* [rows][MODEL + PAD] normalised rows */
+$ if plan.integers then
+    integers *ints; /* of the rows that the stage at hand multiplies */
+$ end
 $ if parallel and second then
     float *a2; /* likewise, for the feed-forward part */
 $ end

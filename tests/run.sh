@@ -142,6 +142,7 @@ stage whole-model sh tests/product/model.sh
 stage two-models sh tests/product/models.sh
 stage unseen sh tests/product/unseen.sh
 stage ragged sh tests/product/ragged.sh
+stage serving sh tests/product/serving/serving.sh
 # Every third layer: all kinds of attention.
 short property-portable "$build/property" --test layers --isa portable --every 3 --shapes 3 --cflags -Og
 # A sliding cache lets go of keys though there are expressions.

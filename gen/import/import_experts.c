@@ -118,6 +118,10 @@ static bool check_units(hf *h) {
     return true;
 }
 
+static bool is_zero(const json_val *v) {
+    return v->kind == JSON_NUMBER && v->number == 0;
+}
+
 bool import_put_experts(hf *h, fields *f) {
     const json_val *row = json_get(h->family, "moe");
     const json_val *spec = json_get(row, "spec"), *keys = json_get(row, "fields");
@@ -127,5 +131,8 @@ bool import_put_experts(hf *h, fields *f) {
     for (int i = 0; i < keys->count; i++)
         if (hf_has(h, keys->item[i].string))
             put_value(h, f, keys->item[i].name, hf_get(h, keys->item[i].string));
+    const json_val *scale = json_get(keys, "router_scale");
+    if (scale && is_zero(hf_get(h, scale->string))) /* where the spec has none */
+        return hf_fail(h, hf_get(h, scale->string), "must not be 0: experts would count nothing");
     return put_groups(h, f) && put_shared_width(h, f) && check_off(h) && check_units(h);
 }

@@ -18,6 +18,8 @@ static const struct {
     {"norm_bias", "norm_bias", false},
     {"scale", "attention_multiplier", false},
     {"qk_norm", "use_qk_norm", false},
+    {"qk_norm", "qk_layernorm", false},
+    {"residual_scale", "residual_multiplier", false},
     {"softcap", "attn_logit_softcapping", true},
     {"q_bias", "attention_bias", false},
     {"q_bias", "qkv_bias", false},
@@ -45,6 +47,12 @@ static void put_row(hf *h, fields *f, const char *part) {
     }
 }
 
+static bool has_put_true(const fields *f, const char *field) {
+    for (int i = 0; i < f->count; i++)
+        if (!strcmp(f->item[i].field, field)) return f->item[i].value->boolean;
+    return false;
+}
+
 static void put_direct(hf *h, fields *f) {
     put_row(h, f, "spec");
     put_value(h, f, "d_model", hf_get(h, hf_key(h, "d_model")));
@@ -54,6 +62,7 @@ static void put_direct(hf *h, fields *f) {
         if (hf_is_null(v) && direct[i].may_be_null) continue;
         put_value(h, f, direct[i].field, v);
     }
+    if (has_put_true(f, "qk_norm")) put_row(h, f, "qk_norm");
     put_row(h, f, "always");
 }
 
@@ -116,7 +125,8 @@ static bool put_activation(hf *h, const char *field, fields *f) {
         return hf_fail(h, act, "%s is no activation of the spec's %s: %s", hf_quote(h, act),
                        glu ? "gated ffn" : "ffn",
                        glu ? "silu, gelu, gelu_pytorch_tanh (gelu_new, gelu_fast)"
-                           : "gelu, gelu_pytorch_tanh (gelu_new, gelu_fast), relu");
+                           : "gelu, gelu_pytorch_tanh (gelu_new, gelu_fast), relu, relu2, silu, "
+                             "quick_gelu, xielu");
     put_text(h, f, field, kind, act);
     return true;
 }

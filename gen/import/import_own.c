@@ -210,6 +210,11 @@ static bool put_buckets(hf *h, fields *f, int32_t longest, bool both_ways) {
     return true;
 }
 
+static bool put_modernbert(hf *h, const import_layer *l, fields *f) {
+    if (l->index == 0) put_bool(h, f, "skip_norm1", true, NULL);
+    return true;
+}
+
 static bool put_mpnet(hf *h, const import_layer *l, fields *f) {
     (void)l;
     return put_buckets(h, f, 128, true);
@@ -285,18 +290,12 @@ static bool put_deepseek(hf *h, const import_layer *l, fields *f) {
     (void)l;
     const json_val *kv = hf_get(h, "num_key_value_heads");
     int32_t heads, kv_heads;
-    double eps = 0;
     if (!hf_key_int(h, "num_attention_heads", 1, 65536, &heads)) return false;
     if (!hf_is_null(kv) && !hf_int(h, kv, 1, 65536, &kv_heads)) return false;
     if (!hf_is_null(kv) && kv_heads != heads)
         return hf_fail(h, kv, "must be num_attention_heads = %d: latent attention has no groups",
                        heads);
-    const json_val *at = hf_get(h, "rms_norm_eps");
-    if (!hf_number(h, at, &eps)) return false;
-    if (h->block && eps != 1e-6)
-        return hf_fail(h, at,
-                       "must be 1e-06: the norms of the latent rows have that in the model "
-                       "whatever stands here, and a layer has one norm_eps");
+    put_float(h, f, "latent_eps", 1e-6, NULL); /* in the model whatever rms_norm_eps is */
     bool pairs = true;
     if (hf_has(h, "rope_interleave") && !hf_key_bool(h, "rope_interleave", &pairs)) return false;
     if (!pairs) put_text(h, f, "rope", "half", hf_get(h, "rope_interleave"));
@@ -310,6 +309,19 @@ static bool put_neox(hf *h, const import_layer *l, fields *f) {
     put_text(h, f, "residual", parallel ? "parallel" : "serial",
              hf_get(h, "use_parallel_residual"));
     return true;
+}
+
+/* A list of which layers have attention, 1, and which linear attention, in files alone. */
+static bool put_minimax(hf *h, const import_layer *l, fields *f) {
+    const json_val *kinds = json_get(h->in, "attn_type_list");
+    (void)f;
+    if (!kinds || hf_is_null(kinds)) return true;
+    if (kinds->kind != JSON_ARRAY || l->index >= kinds->count)
+        return hf_fail(h, kinds, "must be a list of a number a layer");
+    const json_val *kind = &kinds->item[l->index];
+    return (kind->kind == JSON_NUMBER && kind->number == 1) ||
+           hf_fail(h, kind, "must be 1, got %s: layers of this family are of attention",
+                   hf_quote(h, kind));
 }
 
 /* Keys that a class declares and its attention does not apply. */
@@ -332,7 +344,17 @@ static bool is_any(const json_val *v, const json_val *values) {
     return false;
 }
 
+/* 0 is what the spec has where a factor is not given. */
+static bool check_factors(hf *h) {
+    if (!hf_has(h, "residual_multiplier")) return true;
+    const json_val *v = hf_get(h, "residual_multiplier");
+    double x;
+    if (!hf_number(h, v, &x)) return false;
+    return x != 0 || !h->block || hf_fail(h, v, "must not be 0: the layer would do nothing");
+}
+
 bool import_check_only(hf *h) {
+    if (!check_factors(h)) return false;
     const json_val *rows = json_get(h->family, "only");
     for (int i = 0; rows && i < rows->count; i++) {
         const json_val *row = &rows->item[i], *v = hf_get(h, row->name);
@@ -356,6 +378,8 @@ bool import_put_own(hf *h, const import_layer *l, fields *f) {
         {"gptj", put_gptj},
         {"lfm2", put_lfm2},
         {"ministral3", put_ministral3},
+        {"minimax", put_minimax},
+        {"modernbert", put_modernbert},
         {"mpnet", put_mpnet},
         {"t5", put_t5},
         {"mpt", put_mpt},

@@ -236,6 +236,9 @@ const char *hf_ffn_kind(const char *act, bool glu) {
         if (!strcmp(act, exact[i])) return glu ? "geglu" : "gelu";
     for (int i = 0; tanh_form[i]; i++)
         if (!strcmp(act, tanh_form[i])) return glu ? "geglu_tanh" : "gelu_tanh";
-    if (!strcmp(act, "silu") || !strcmp(act, "swish")) return glu ? "swiglu" : NULL;
-    return !strcmp(act, "relu") && !glu ? "relu" : NULL;
+    if (!strcmp(act, "silu") || !strcmp(act, "swish")) return glu ? "swiglu" : "silu";
+    static const char *const same[] = {"relu", "relu2", "quick_gelu", "xielu", NULL};
+    for (int i = 0; same[i] && !glu; i++)
+        if (!strcmp(act, same[i])) return same[i];
+    return NULL;
 }

@@ -10,6 +10,7 @@ typedef struct rope {
     const json_val *params; /* null: no scaling */
     const char *kind;       /* rope_type; "default" where none is given */
     const json_val *kind_at;
+    const json_val *alpha; /* hunyuan's: stretches the base; null: none */
 } rope;
 
 static const json_val *given(const json_val *object, const char *name) {
@@ -177,6 +178,10 @@ static bool find_kind(hf *h, rope *r) {
     if (r->kind_at->kind != JSON_STRING) return hf_fail(h, r->kind_at, "must be a string");
     r->kind = r->kind_at->string;
     if (!strcmp(r->kind, "mrope") && hf_row_says(h, "mrope")) r->kind = "default";
+    const json_val *alpha = given(r->params, "alpha");
+    r->alpha = alpha && hf_row_says(h, "ntk_alpha") && !strcmp(r->kind, "dynamic") ? alpha : NULL;
+    if (r->alpha && alpha->kind == JSON_NUMBER && alpha->number == 0) r->alpha = NULL;
+    if (r->alpha) r->kind = "default";
     return true;
 }
 
@@ -206,10 +211,14 @@ static const rope_kind kinds[] = {
      "changes the base with the length of the sequence, which a layer cannot; below "
      "max_position_embeddings it equals 'default': write that to have those lengths",
      ""},
-    {"longrope", NULL, "has factors for every pair of dimensions, which the spec cannot say", ""},
+    {"longrope", NULL,
+     "has factors for every pair of dimensions, in two sets, which layers take as a weight and a "
+     "config.json's model has no place for",
+     ""},
     {"su", NULL,
-     "is longrope: it has factors for every pair of dimensions, which the spec cannot "
-     "say",
+     "is longrope: it has factors for every pair of dimensions, in two sets, which layers take as "
+     "a "
+     "weight and a config.json's model has no place for",
      ""},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
@@ -366,6 +375,18 @@ static bool put_scaling(hf *h, const rope *r, const rope_kind *kind, fields *f, 
     return put_original(h, r, f, &original) && put_yarn(h, r, factor, f);
 }
 
+/* rotary_dim says how many columns are rotated; a factor beside it says the same. */
+static bool find_columns(hf *h, int32_t head_dim, const json_val *factor, int32_t *width,
+                         const json_val **at) {
+    double part;
+    *at = hf_get(h, "rotary_dim");
+    if (!hf_int(h, *at, 0, head_dim, width)) return false;
+    if (!factor) return true;
+    if (!hf_number(h, factor, &part)) return false;
+    return (int32_t)(head_dim * part) == *width ||
+           hf_fail(h, factor, "says otherwise than rotary_dim: let them agree");
+}
+
 /* How much of a head is rotated, and the key that says so; null: all of it. */
 static bool find_width(hf *h, const rope *r, int32_t head_dim, int32_t *width,
                        const json_val **at) {
@@ -373,6 +394,9 @@ static bool find_width(hf *h, const rope *r, int32_t head_dim, int32_t *width,
     *width = head_dim;
     *at = given(r->params, "partial_rotary_factor");
     if (!*at && key) *at = hf_get(h, key);
+    if (*at && hf_is_null(*at)) *at = NULL;
+    if (hf_has(h, "rotary_dim") && !hf_is_null(hf_get(h, "rotary_dim")))
+        return find_columns(h, head_dim, *at, width, at);
     if (!*at) return true;
     double part;
     if (!hf_number(h, *at, &part)) return false;
@@ -380,6 +404,16 @@ static bool find_width(hf *h, const rope *r, int32_t head_dim, int32_t *width,
     if (!key && part != 1)
         return hf_fail(h, *at, "is not understood: %s rotates whole heads", h->model_type);
     *width = (int32_t)(head_dim * part);
+    return true;
+}
+
+/* NTK by a number of the file's, at all lengths. */
+static bool put_stretched(hf *h, const rope *r, double base, int32_t width, fields *f) {
+    double alpha;
+    if (!hf_number(h, r->alpha, &alpha)) return false;
+    if (!(alpha > 0) || width < 4)
+        return hf_fail(h, r->alpha, "must be greater than 0, and needs heads of 4 columns");
+    put_float(h, f, "rope_base", base * pow(alpha, (double)width / (width - 2)), r->alpha);
     return true;
 }
 
@@ -413,5 +447,6 @@ bool import_rope(hf *h, bool sliding, int32_t head_dim, const json_val *width_at
     }
     if (width != head_dim) put_int(h, f, "rope_dim", width, width_at);
     put_value(h, f, "rope_base", r.base);
+    if (r.alpha && !put_stretched(h, &r, base, width, f)) return false;
     return put_scaling(h, &r, kind, f, mscale2);
 }

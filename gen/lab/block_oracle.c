@@ -59,6 +59,7 @@ typedef struct weights {
     shared shared;
     feed feed;
     mixture mixture;
+    const float *rope_factors; /* longrope's, a pair */
 } weights;
 
 /* f(..) is normed before it joins x. */
@@ -69,7 +70,7 @@ static bool norms_branch(const attn_spec *s) {
 static void take_weights(layer *l, weights *w) {
     const attn_spec *s = l->s;
     const bool branch = s->norm_place == ATTN_NORM_PLACE_BRANCH;
-    if (!branch) w->norm1 = weight_norm(l, "norm1");
+    if (!branch && !s->skip_norm1) w->norm1 = weight_norm(l, "norm1");
     if (!branch && has_ffn(s) && !s->shared_norm) w->norm2 = weight_norm(l, "norm2");
     if (norms_branch(s)) w->post1 = weight_norm(l, "post_norm1");
     if (norms_branch(s) && has_ffn(s)) w->post2 = weight_norm(l, "post_norm2");
@@ -79,6 +80,8 @@ static void take_weights(layer *l, weights *w) {
         w->latent = latent_weights(l);
     else
         w->regular = regular_weights(l);
+    if (s->rope_scaling == ATTN_ROPE_SCALING_LONGROPE)
+        w->rope_factors = weight_need(l, "rope_factors", 1, s->rope_dim / 2, 0, 0);
     w->feed = feed_weights(l);
     if (s->ffn == ATTN_FFN_MOE) w->mixture = mixture_weights(l);
     weight_unused(l);
@@ -120,7 +123,8 @@ static rows fed_forward(const layer *l, const weights *w, const rows *x) {
 
 static rows run(const layer *l, const weights *w, const rows *x, const rows *from) {
     const attn_spec *s = l->s;
-    const rows a = before(l, &w->norm1, x), attended = attention(l, w, &a, from);
+    const rows a = s->skip_norm1 ? *x : before(l, &w->norm1, x);
+    const rows attended = attention(l, w, &a, from);
     rows h = join(l, &w->norm1, &w->post1, x, &attended);
     if (!has_ffn(s)) return h;
     if (s->residual == ATTN_RESIDUAL_PARALLEL) {
@@ -204,6 +208,8 @@ static bool oracle_in(arena *a, const block_case *c, char *error, size_t size) {
     take_weights(&l, &w);
     snprintf(error, size, "%s", l.error.len ? l.error.data : "");
     if (l.error.len) return false;
+    for (int32_t i = 0; w.rope_factors && i < l.s->rope_dim / 2; i++)
+        l.angle[i] /= (double)w.rope_factors[i];
     const rows x = read_rows(&l, c->x, c->tokens, block_width(l.s), l.live);
     rows kv = {0};
     if (l.two_inputs) kv = read_rows(&l, c->kv, c->kv_tokens, l.s->kv_dim, l.kv_live);

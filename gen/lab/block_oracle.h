@@ -41,6 +41,7 @@
  * kv_a_layernorm.weight, kv_b_proj.weight, o_proj.weight ffn       gate_proj up_proj down_proj:
  * .weight (.bias); w1: the rows of gate, up in one; w2: down sinks     [H]
  *           xielu: act_fn.alpha_p, act_fn.alpha_n [1]
+ *           longrope: rope_factors [rope_dim / 2]
  * moe       router.weight [experts, width], router.bias or e_score_correction_bias [experts];
  *           experts.gate_proj up_proj down_proj: .weight [experts, out, in] (.bias [experts, out]);
  *           shared_expert.gate_proj up_proj down_proj; shared_expert_gate.weight [1, width] */
@@ -126,8 +127,8 @@ int32_t block_weight_type(const attn_spec *spec, const block_tensor *weight);
 
 /* --- The pieces, for tests. --- */
 
-/* Radians a position of the pairs 0..rope_dim/2-1, scaling included; the factor of the rotated
- * values (yarn's mscale, else 1). */
+/* Radians a position of the pairs 0..rope_dim/2-1, scaling included but for longrope's weight; the
+ * factor of the rotated values (yarn's and longrope's mscale, else 1). */
 void block_rope_angles(const attn_spec *spec, double *angle);
 double block_rope_mscale(const attn_spec *spec);
 /* Activation of an ffn kind: on the gate where there is one. */

@@ -61,6 +61,9 @@ static void put_inputs(writer *w, const call *c) {
     put(w, "in.key_padding_mask", ST_U8, c->key_padding, 2, (const int64_t[]){b, m});
     put(w, "in.attn_mask", c->mask_type == ATTN_MASK_F32 ? ST_F32 : ST_U8, c->mask, c->mask_rank,
         c->mask_dim);
+    put(w, "in.index", ST_I32, c->index, 4,
+        (const int64_t[]){items, s->kv_heads, n, c->index_each});
+    put(w, "in.index_count", ST_I32, c->index_count, 2, (const int64_t[]){items, n});
     put(w, "in.sinks", ST_F32, c->sinks, 1, (const int64_t[]){s->heads});
 }
 
@@ -289,7 +292,8 @@ static void random_weights(arena *a, rng *r, block_tensor *t, int count) {
         const bool norm =
             t[i].rank == 1 && strstr(t[i].name, "norm") && strstr(t[i].name, "weight");
         const float scale = t[i].rank > 1 ? 1 / sqrtf((float)t[i].dim[t[i].rank - 1]) : 0.2f;
-        t[i].data = normals(a, r, elements(&t[i]), scale, norm ? 0.8f : 0);
+        const bool factors = !strcmp(t[i].name, "rope_factors"); /* above 0 */
+        t[i].data = normals(a, r, elements(&t[i]), scale, factors ? 3 : norm ? 0.8f : 0);
     }
 }
 

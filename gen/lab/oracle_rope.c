@@ -28,7 +28,7 @@ static double llama3_angle(const attn_spec *s, double angle) {
     const double low = (double)s->rope_low, high = (double)s->rope_high;
     if (length < trained / high) return angle;
     const double slow = angle / (double)s->rope_factor;
-    if (length > trained / low) return slow;
+    if (length > trained / low || low == high) return slow;
     const double smooth = (trained / length - low) / (high - low);
     return (1 - smooth) * slow + smooth * angle;
 }
@@ -52,7 +52,9 @@ void block_rope_angles(const attn_spec *s, double *angle) {
 }
 
 double block_rope_mscale(const attn_spec *s) {
-    return s->rope_scaling == ATTN_ROPE_SCALING_YARN ? (double)s->rope_mscale : 1;
+    const bool scaled =
+        s->rope_scaling == ATTN_ROPE_SCALING_YARN || s->rope_scaling == ATTN_ROPE_SCALING_LONGROPE;
+    return scaled ? (double)s->rope_mscale : 1;
 }
 
 /* Rotates the first rope_dim components of a head. */

@@ -76,10 +76,11 @@ norm weight_norm(layer *l, const char *name) {
     return n;
 }
 
+/* Of latent rows. */
 norm weight_inner_norm(layer *l, const char *name, int32_t width) {
     const attn_spec *s = l->s;
     return (norm){.kind = ATTN_NORM_RMSNORM,
-                  .eps = (double)s->norm_eps,
+                  .eps = (double)(s->latent_eps != 0 ? s->latent_eps : s->norm_eps),
                   .offset = s->norm_offset,
                   .w = weight_need(l, arena_printf(l->a, "%s.weight", name), 1, width, 0, 0)};
 }
@@ -144,7 +145,8 @@ int32_t block_weight_type(const attn_spec *s, const block_tensor *t) {
     static const char *const folded[] = {"q_proj.weight", "w_kc_q", "W_qr", NULL};
     static const char *const outputs[] = {"out_proj.weight", "o_proj.weight", NULL};
     static const char *const floats[] = {
-        "norm", "bias", "sinks", "router.weight", "shared_expert_gate", "act_fn", NULL};
+        "norm",   "bias",         "sinks", "router.weight", "shared_expert_gate",
+        "act_fn", "rope_factors", NULL};
     for (int i = 0; floats[i]; i++)
         if (strstr(name, floats[i])) return ATTN_WEIGHT_F32;
     const bool per_head = layer_is_mla(s) && !layer_is_shared(s);

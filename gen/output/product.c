@@ -112,7 +112,7 @@ static bool adds(arena *a, const product_list *list, int kernel, const isa_row *
     const attn_isa number = (attn_isa)(isa - isa_table);
     if (!isa->like || !(o->isa_mask >> (isa->like - isa_table) & 1)) return true;
     if (k->core.level == ATTN_LEVEL_BLOCK)
-        return (k->inner >= 0 && adds(a, list, k->inner, isa)) ||
+        return block_plan_adds(a, k, isa) || (k->inner >= 0 && adds(a, list, k->inner, isa)) ||
                (k->expanded >= 0 && adds(a, list, k->expanded, isa));
     return tune_find(o->tune, k->name, number) || plan_adds(a, k, isa, o->unroll);
 }

@@ -17,8 +17,8 @@ static double pair_angle(const attn_spec *s, int i) {
 static double llama3(const attn_spec *s, double angle) {
     const double turns = s->rope_original * angle / (2 * M_PI);
     const double low = (double)s->rope_low, high = (double)s->rope_high;
-    if (turns < low) return angle / (double)s->rope_factor;
     if (turns > high) return angle;
+    if (turns < low || low == high) return angle / (double)s->rope_factor;
     const double part = (turns - low) / (high - low);
     return (1 - part) * angle / (double)s->rope_factor + part * angle;
 }
@@ -53,7 +53,9 @@ static double frequency(const attn_spec *s, int i) {
 }
 
 static void plan_rope(arena *a, const attn_spec *s, block_plan *p) {
-    p->mscale = s->rope_scaling == ATTN_ROPE_SCALING_YARN ? (double)s->rope_mscale : 1;
+    const bool scaled =
+        s->rope_scaling == ATTN_ROPE_SCALING_YARN || s->rope_scaling == ATTN_ROPE_SCALING_LONGROPE;
+    p->mscale = scaled ? (double)s->rope_mscale : 1;
     if (s->rope == ATTN_ROPE_NONE) return;
     p->frequency_count = s->rope_dim / 2;
     p->frequency = arena_alloc(a, (size_t)p->frequency_count * sizeof(double));
@@ -104,6 +106,9 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->tasks = 3;
     p->few_tiles = 2;
     p->row_ahead = 16;
+    p->int_rows = 3; /* times 2 vectors and 3 bytes of an integer: 18 sums */
+    p->int_depth = 512;
+    p->int_few = 8;
 }
 
 /* A pair of the absorbed form takes (c + r) + c products, of the expanded one (n + r) + v; to
@@ -120,13 +125,18 @@ static void note(block_plan *p, const char *text) {
     if (p->notes < BLOCK_MAX_NOTES) p->note[p->notes++] = text;
 }
 
-/* "bf16 and f16": the types of weights that are not f32. */
-static const char *weight_names(arena *a, const block_plan *p) {
+/* "bf16 and f16": those that are not f32. */
+static const char *type_names(arena *a, const bool *has) {
     buf b = buf_new(a);
     for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++)
-        if (type != ATTN_WEIGHT_F32 && p->has_weights[type])
+        if (type != ATTN_WEIGHT_F32 && has[type])
             buf_printf(&b, "%s%s", b.len ? " and " : "", attn_weight_get(type).name);
-    return b.data;
+    return b.len ? b.data : "";
+}
+
+/* Types of weights that are widened. */
+static const char *weight_names(arena *a, const block_plan *p) {
+    return type_names(a, p->has_weights);
 }
 
 /* Where keys and values are rounded. */
@@ -184,8 +194,24 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
                              "are one product, and a row's experts are added in ascending order%s; "
                              "a row reads %d of %d experts",
                              p->every_row ? ", the shared ones last" : "", s->top_k, s->experts));
+    if (s->qk_norm && s->qk_norm_over == ATTN_QK_NORM_OVER_ALL)
+        note(p,
+             "q and k are normed over all heads in a pass of their own, after their products; keys "
+             "stand in the workspace until then");
+    if (block_plan_gates(s))
+        note(p, arena_printf(a,
+                             "gates: %lld more columns of the first products; what the heads give "
+                             "is multiplied in a pass before the output projection",
+                             (long long)block_plan_gates(s)));
     plan_stored_notes(a, s, p);
-    if (s->weight_type != ATTN_WEIGHT_F32 || attn_spec_weight_rest(s) != ATTN_WEIGHT_F32)
+    if (p->integers)
+        note(p,
+             arena_printf(a,
+                          "rows times weights in %s: 32 elements of a row are integers of 24 bits "
+                          "times a scale, and their products with codes are summed in integers, "
+                          "exactly, whatever the rows; scales in f32. Blocks below 2^-100 are 0",
+                          type_names(a, p->has_integers)));
+    if (*weight_names(a, p))
         note(p, arena_printf(a,
                              "weights in %s are widened in registers where rows are few, else a "
                              "slice of a panel at a time into L1: the same products and sums as in "
@@ -204,6 +230,12 @@ static void plan_cache_note(arena *a, const kernel_spec *k, block_plan *p) {
                   "keys are counted from"
                 : "cache: keeps all keys: an expression sees the number of a key, and not its "
                   "distance alone");
+}
+
+bool block_plan_adds(arena *a, const kernel_spec *k, const isa_row *isa) {
+    block_plan p;
+    block_plan_make(a, k, isa, &p);
+    return p.integers;
 }
 
 void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_plan *p) {

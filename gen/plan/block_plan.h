@@ -27,6 +27,7 @@ typedef struct block_matrix {
     int heads;        /* how many there are; 1: one for all heads */
     int64_t n, k;
     int32_t type;      /* attn_weight_type: what its elements are stored in */
+    bool integers;     /* rows are multiplied with its codes as integers */
     int64_t panels;    /* of each */
     int64_t unit;      /* columns that no two tasks share */
     int64_t wide, few; /* columns of a task, and of one where those would leave threads idle */
@@ -36,6 +37,8 @@ typedef struct block_matrix {
 typedef struct block_stage {
     const char *name;
     int matrix[BLOCK_STAGE_MATRICES], matrices; /* by their numbers in the plan */
+    bool chunked;                               /* rows of a chunk, not all */
+    int64_t int_blocks;                         /* of 32 integers of a row; 0: it takes floats */
     int64_t wide, few;                          /* tasks of each block of rows, of either kind */
 } block_stage;
 
@@ -85,7 +88,12 @@ typedef struct block_plan {
     int64_t packed_floats;
     block_matrix matrix[BLOCK_MAX_MATRICES];
     int matrices;
-    bool has_weights[ATTN_WEIGHT_COUNT]; /* types that matrices have */
+    bool has_weights[ATTN_WEIGHT_COUNT];  /* types that matrices have, whose rows are floats, */
+    bool has_integers[ATTN_WEIGHT_COUNT]; /* or are integers */
+    bool integers;                        /* of any */
+    int int_rows, int_depth, int_few;     /* of a register tile; of its slices; tiles of few rows */
+    int64_t int_all,
+        int_chunk; /* most blocks of a row, where all rows pass and where a chunk does */
     block_stage stage[BLOCK_MAX_STAGES];
     int stages;
     /* RoPE: what position 1 turns each pair by, scaling included. */
@@ -97,6 +105,9 @@ typedef struct block_plan {
 } block_plan;
 
 void block_plan_make(arena *a, const kernel_spec *spec, const isa_row *isa, block_plan *out);
+
+/* Whether a layer has code of its own here, not only that of the row that this one is like. */
+bool block_plan_adds(arena *a, const kernel_spec *spec, const isa_row *isa);
 
 /* For templates. */
 lua_val *block_plan_to_lua(arena *a, const block_plan *p);

@@ -34,6 +34,7 @@ static lua_val *layout_to_lua(arena *a, const block_plan *p, int32_t type) {
     lua_val_set_int(a, t, "block_bytes", at.block * p->nr);
     lua_val_set_int(a, t, "parts_at", at.parts * p->nr);
     lua_val_set_int(a, t, "part_bytes", at.part * p->nr);
+    lua_val_set_int(a, t, "part_lines", (at.part * p->nr + 63) / 64);
     return t;
 }
 
@@ -54,10 +55,11 @@ static lua_val *weight_to_lua(arena *a, const block_plan *p, int32_t type) {
 }
 
 /* The types that matrices have, in the order of weight_types.def, or by their names. */
-static lua_val *weights_to_lua(arena *a, const block_plan *p, bool by_name) {
+static lua_val *weights_to_lua(arena *a, const block_plan *p, const bool *has, const bool * or,
+                               bool by_name) {
     lua_val *list = lua_val_table(a);
     for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++)
-        if (p->has_weights[type])
+        if (has[type] || or [type])
             lua_val_set(a, list, by_name ? attn_weight_get(type).name : NULL,
                         weight_to_lua(a, p, type));
     return list;
@@ -68,7 +70,7 @@ static lua_val *headers_to_lua(arena *a, const block_plan *p) {
     const int32_t known = attn_spec_types(p->spec).k;
     bool need[ATTN_TYPE_COUNT] = {false};
     for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
-        if (!p->has_weights[type]) continue;
+        if (!p->has_weights[type] && !p->has_integers[type]) continue;
         const int32_t element = attn_weight_element(type);
         const attn_weight_layout blocks = attn_weight_layout_of(type);
         need[element >= 0 ? element : blocks.table ? ATTN_TYPE_BF16 : ATTN_TYPE_F16] = true;
@@ -86,6 +88,7 @@ static lua_val *matrix_to_lua(arena *a, const block_plan *p, const block_matrix 
     lua_val_set_string(a, t, "name", m->name);
     lua_val_set(a, t, "type", weight_to_lua(a, p, m->type));
     lua_val_set_int(a, t, "heads", m->heads);
+    lua_val_set_bool(a, t, "integers", m->integers);
     lua_val_set_int(a, t, "n", m->n);
     lua_val_set_int(a, t, "k", m->k);
     lua_val_set_int(a, t, "panels", m->panels);
@@ -115,6 +118,7 @@ static lua_val *stages_to_lua(arena *a, const block_plan *p) {
         lua_val_set(a, t, "matrices", matrices);
         lua_val_set_int(a, t, "wide", st->wide);
         lua_val_set_int(a, t, "few", st->few);
+        lua_val_set_int(a, t, "int_blocks", st->int_blocks);
         lua_val_set(a, stages, st->name, t);
     }
     return stages;
@@ -150,6 +154,9 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
         {"few_tiles", p->few_tiles},
         {"row_ahead", p->row_ahead},
         {"block_ahead", p->block_ahead},
+        {"int_rows", p->int_rows},
+        {"int_depth", p->int_depth},
+        {"int_few", p->int_few},
     };
     lua_val_set_string(a, t, "symbol", p->symbol);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
@@ -180,8 +187,13 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
     lua_val_set(a, t, "matrices", matrices_to_lua(a, p, false));
     lua_val_set(a, t, "matrix", matrices_to_lua(a, p, true));
     lua_val_set(a, t, "headers", headers_to_lua(a, p));
-    lua_val_set(a, t, "weights", weights_to_lua(a, p, false));
-    lua_val_set(a, t, "types", weights_to_lua(a, p, true));
+    const bool *floats = p->has_weights, *integers = p->has_integers;
+    lua_val_set(a, t, "weights", weights_to_lua(a, p, floats, floats, false));
+    lua_val_set(a, t, "integer_weights", weights_to_lua(a, p, integers, integers, false));
+    lua_val_set(a, t, "types", weights_to_lua(a, p, floats, integers, true));
+    lua_val_set_bool(a, t, "integers", p->integers);
+    lua_val_set_int(a, t, "int_all", p->int_all);
+    lua_val_set_int(a, t, "int_chunk", p->int_chunk);
     lua_val_set(a, t, "floats", weight_to_lua(a, p, ATTN_WEIGHT_F32));
     lua_val_set_bool(a, t, "has_floats", p->has_weights[ATTN_WEIGHT_F32]);
     for (int i = 0; i < p->notes; i++) {

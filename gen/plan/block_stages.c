@@ -33,6 +33,11 @@ static int64_t panel_floats(const block_plan *p, int32_t type, int64_t k) {
     return attn_panel_bytes(type, p->nr, k) / (int64_t)sizeof(float);
 }
 
+/* Rows of experts are put together anew for each, and stay floats. */
+static bool together_in_integers(const char *name, int32_t type) {
+    return !attn_weight_is_float(type) && strncmp(name, "EXPERT_", 7) != 0;
+}
+
 /* The layer's type of weights, if its blocks fit; or what it may have of its own, by attn_matrix.
  */
 enum { OWN = -1, NAMED = 100 };
@@ -49,7 +54,9 @@ static int matrices(block_plan *p, const char *name, int32_t type, int heads, in
     m->unit = block_unit(together, p->nr);
     m->wide = columns(m, p->wide);
     m->few = columns(m, p->few);
-    p->has_weights[m->type] = true;
+    m->integers = isa_table[p->isa].integers && together_in_integers(name, m->type);
+    (m->integers ? p->has_integers : p->has_weights)[m->type] = true;
+    p->integers = p->integers || m->integers;
     place(p, name, heads * m->panels, panel_floats(p, m->type, k));
     return p->matrices++;
 }
@@ -66,6 +73,7 @@ static int64_t blocks(const block_matrix *m, int64_t columns) {
 }
 
 static void stage(block_plan *p, const char *name, int count, const int *matrix) {
+    static const char *const chunked[] = {"output", "output_rows", "up_values", "up", "down", NULL};
     block_stage *st = &p->stage[p->stages++];
     *st = (block_stage){.name = name, .matrices = count};
     for (int i = 0; i < count; i++) {
@@ -73,7 +81,12 @@ static void stage(block_plan *p, const char *name, int count, const int *matrix)
         st->matrix[i] = matrix[i];
         st->wide += blocks(m, m->wide);
         st->few += blocks(m, m->few);
+        if (m->integers && st->int_blocks < m->heads * m->k / 32)
+            st->int_blocks = m->heads * m->k / 32;
     }
+    for (int i = 0; chunked[i]; i++) st->chunked = st->chunked || !strcmp(name, chunked[i]);
+    int64_t *most = st->chunked ? &p->int_chunk : &p->int_all;
+    if (*most < st->int_blocks) *most = st->int_blocks;
 }
 #define STAGE(p, name, ...)                                                 \
     stage(p, name, (int)(sizeof((const int[]){__VA_ARGS__}) / sizeof(int)), \
@@ -237,7 +250,7 @@ void block_plan_stages(const attn_spec *s, block_plan *p) {
     p->spec = s;
     block_plan_ffn(s, p);
     p->second_norm = norms && !branch && p->own_ffn && !s->shared_norm;
-    if (norms && !branch) norm(s, p, "NORM1", "NORM1_BIAS");
+    if (norms && !branch && !s->skip_norm1) norm(s, p, "NORM1", "NORM1_BIAS");
     if (s->form == ATTN_FORM_REGULAR)
         regular(s, p);
     else if (s->key == ATTN_KEY_PER_HEAD)
@@ -250,6 +263,7 @@ void block_plan_stages(const attn_spec *s, block_plan *p) {
     if (p->experts) experts(s, p);
     if (p->every_row) every_row(s, p);
     if (p->own_ffn && out) norm(s, p, "POST2", "POST2_BIAS");
-    /* Cosine and sine in double, of each pair at 64 positions. */
-    if (p->frequency_count) place(p, "ROPE", 0, (int64_t)64 * 2 * 2 * p->frequency_count);
+    /* Cosine and sine in double, of each pair at 64 positions; longrope: angles after them. */
+    const int64_t positions = s->rope_scaling == ATTN_ROPE_SCALING_LONGROPE ? 65 : 64;
+    if (p->frequency_count) place(p, "ROPE", 0, positions * 2 * 2 * p->frequency_count);
 }

@@ -65,7 +65,7 @@ static void example_text(arena *a, buf *b, const kernel_spec *k, const plan *p,
     example_make(a, k, p, e, &x);
     const work w = work_of(k, p, e, &x);
     buf_printf(b, "      for example, with %s:\n       ", x.text);
-    if (p->tiled)
+    if (p->tiled && !p->indexed)
         buf_printf(b, " tiles: %lld skipped, %lld full, %lld partial;", (long long)w.none,
                    (long long)w.all, (long long)w.some);
     buf_printf(b, " visible pairs a head: %.0f\n", w.pairs);
@@ -77,7 +77,13 @@ static void work_text(arena *a, buf *b, const kernel_spec *k, const plan *p,
     const work w = work_of(k, p, e, NULL);
     buf_printf(b, "    call: batch %d, %d queries at positions %d .. %d, %d keys, one thread\n",
                extent_batch(e), e->q_len, start, start + e->q_len - 1, e->kv_len);
-    if (!p->tiled)
+    if (p->indexed)
+        buf_printf(
+            b,
+            "      each query reads the keys that its list names, %d at a time; what follows "
+            "is of lists of all that it may see\n",
+            p->key_block);
+    else if (!p->tiled)
         buf_printf(b, "      each query reads its own keys, at most %d; no tiles\n",
                    p->gather_keys);
     else
@@ -87,7 +93,7 @@ static void work_text(arena *a, buf *b, const kernel_spec *k, const plan *p,
                    (long long)w.all, (long long)w.some);
     buf_printf(b, "      no mask tensor exists, and none is built\n");
     buf_printf(b, "      visible pairs a head: %s%.0f; useful FLOPs: %.4g; tensor bytes: %.4g\n",
-               w.exact ? "" : "at most ", w.pairs, w.flops, w.bytes);
+               w.exact && !p->indexed ? "" : "at most ", w.pairs, w.flops, w.bytes);
     example_text(a, b, k, p, e);
     buf_printf(b, "      workspace: %zu bytes; heap: 0\n", w.workspace);
 }

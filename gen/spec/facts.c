@@ -63,11 +63,11 @@ static const char *float_text(arena *a, float x) {
     return arena_strdup(a, text);
 }
 
-/* "y = x + attention(norm1(x))", by where norms and residuals stand. */
+/* "y = x + attention(norm1(x))", by where norms and residuals stand. norm: null where none does. */
 static const char *part_formula(arena *a, const attn_spec *s, const char *from, const char *what,
                                 const char *norm, const char *post) {
     const bool norms = s->norm != ATTN_NORM_NONE, both = s->norm_place == ATTN_NORM_PLACE_BOTH;
-    const bool before = norms && (both || s->norm_place == ATTN_NORM_PLACE_PRE);
+    const bool before = norms && norm && (both || s->norm_place == ATTN_NORM_PLACE_PRE);
     const bool after = norms && (both || s->norm_place == ATTN_NORM_PLACE_BRANCH);
     const char *out =
         arena_printf(a, "%s(%s)", what, before ? arena_printf(a, "%s(%s)", norm, from) : from);
@@ -104,6 +104,8 @@ static const char *rope_text(arena *a, const attn_spec *s) {
     if (s->rope_scaling != ATTN_ROPE_SCALING_NONE)
         buf_printf(&b, ", scaling %s by %s", enum_text(a, "rope_scaling", s->rope_scaling),
                    float_text(a, s->rope_factor));
+    if (s->rope_scaling == ATTN_ROPE_SCALING_LONGROPE)
+        buf_puts(&b, ", each angle divided by its factor in the weight rope_factors");
     buf_puts(&b, "; keys are cached rotated.");
     return b.data;
 }
@@ -159,7 +161,8 @@ static void say_layer(arena *a, fact_list *l, const attn_spec *s) {
                    float_text(a, s->norm_eps));
     buf_printf(&b, "; biases: %s%s.", biases(a, s), qk_norm_text(a, s));
     say(l, "Layer", "Layer: ", b.data);
-    show(l, "Attention", "", part_formula(a, s, "x", "attention", "norm1", "post_norm1"));
+    const char *first = s->skip_norm1 ? NULL : "norm1";
+    show(l, "Attention", "", part_formula(a, s, "x", "attention", first, "post_norm1"));
     if (own && s->residual == ATTN_RESIDUAL_PARALLEL)
         show(l, "Feed-forward", "",
              arena_printf(a, "y = y + %sffn(%s(x))", scale, s->shared_norm ? "norm1" : "norm2"));
@@ -335,7 +338,11 @@ fact_list facts_of(arena *a, const kernel_spec *k) {
     say_types(a, &l, s);
     say_layout(a, &l, s);
     if (s->level == ATTN_LEVEL_BLOCK) say_layer(a, &l, s);
-    say(&l, "Visible keys", "Keys: ", arena_printf(a, "%s, below kv_len[b].", visible_keys(a, s)));
+    say(&l, "Visible keys", "Keys: ",
+        arena_printf(a, "%s, below kv_len[b]%s.", visible_keys(a, s),
+                     s->select == ATTN_SELECT_INDEX
+                         ? ", of those that index[b][key head][i] names, each as often as it does"
+                         : ""));
     say_scores(a, &l, k);
     say(&l, "Empty rows", "",
         arena_printf(a, "A row that sees no key: O = 0, LSE = %s.",

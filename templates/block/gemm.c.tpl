@@ -5,7 +5,7 @@ $ local f32 = plan.floats
 
 #define EACH_ROW(m) ATTN_UNROLLED for (int i = 0; i < (m); i++)
 
-$ if not plan.has_floats then
+$ if not plan.has_floats and #plan.weights > 0 then
 ${part("block/tile.c", { type = f32, rows = false })}
 
 $ end
@@ -51,4 +51,8 @@ static void gemm${S}(const float *a, ptrdiff_t lda, int32_t rows, const ${W.elem
 $   if i < #plan.weights then
 
 $   end
+$ end
+$ for i, type in ipairs(plan.integer_weights) do
+
+${part("block/integers.c", { type = type, first = i == 1 })}
 $ end

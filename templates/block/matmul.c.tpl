@@ -8,6 +8,24 @@ static inline bool ${name}_narrow(const layer *l) {
     return ${stage.wide} * row_blocks < ${plan.tasks} * (int64_t)l->call->extent.threads;
 }
 
+$ if stage.int_blocks > 0 then
+enum { ${name:upper()}_INTS = ${stage.int_blocks}, ${name:upper()}_INT_ROWS = 8 };
+
+/* Rows on their way into ${name}_task, as integers. */
+static void ${name}_ints_task(void *ctx, int64_t task, int worker) {
+    enum { BLOCKS = ${name:upper()}_INTS, EACH = ${name:upper()}_INT_ROWS };
+    const layer *l = ctx;
+    (void)worker;
+    const int32_t end = min32((int32_t)task * EACH + EACH, ${a.rows});
+    for (int32_t row = (int32_t)task * EACH; row < end; row++) {
+        const float *from = ${a.from};
+        from += (int64_t)row * (${a.lda});
+        for (int32_t k = 0; k < BLOCKS; k++)
+            to_integers(from + 32 * k, l->ints + (int64_t)row * BLOCKS + k);
+    }
+}
+
+$ end
 static void ${name}_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     float *t = l->work[worker].t;
@@ -33,13 +51,21 @@ $   else
             const ${W.element} *w = ${W.place(m.name)};
 $   end
             const int32_t panels = min32(per / NR, PANELS - col / NR);
+            w += (int64_t)(col / NR) * ${W.offset("K")};
+$   if m.integers then
+            const integers *from = l->ints + (int64_t)first * ${name:upper()}_INTS;
+$     if heads > 1 then
+            from += h * (K / 32);
+$     end
+            gemm_ints${m.type.suffix}(from, ${name:upper()}_INTS, rows, w, K, panels, &l->work[worker]);
+$   else
             const float *from = ${a.from};
             from += (int64_t)first * (${a.lda});
-            w += (int64_t)(col / NR) * ${W.offset("K")};
-$   if heads > 1 then
+$     if heads > 1 then
             from += h * ${a.step};
-$   end
+$     end
             gemm${m.type.suffix}(from, ${a.lda}, rows, w, K, panels, &l->work[worker]);
+$   end
             const int32_t cols = min32(per, N - col);
             ${a.done[m.name]}(l, ${a.offset and a.offset .. " + " or ""}first, rows, ${heads > 1 and "h * N + " or ""}col, cols, t, (ptrdiff_t)panels * NR);
             return;
@@ -54,5 +80,9 @@ $ end
 static void ${name}(layer *l) {
     const int64_t blocks = ${name}_narrow(l) ? ${stage.few} : ${stage.wide};
     const int64_t row_blocks = (${a.rows} + MB - 1) / MB;
+$ if stage.int_blocks > 0 then
+    const int64_t some = (${a.rows} + ${name:upper()}_INT_ROWS - 1) / ${name:upper()}_INT_ROWS;
+    attn_parallel(l->call->team, some, ${name}_ints_task, l);
+$ end
     attn_parallel(l->call->team, blocks * row_blocks, ${name}_task, l);
 }

@@ -1,7 +1,7 @@
 $ -- Norms of rows: where they stand, and their weights as arguments of norm().
 $ local norms, place = spec.norm ~= "none", spec.norm_place
 $ return {
-$   first = norms and place ~= "branch", -- norm1, and where there is an ffn norm2
+$   first = norms and place ~= "branch" and not spec.skip_norm1, -- norm1
 $   before = norms and (place == "pre" or place == "both"), -- of what goes into a part
 $   after = norms and (place == "branch" or place == "both"), -- of what comes out of it
 $   of = function(name)

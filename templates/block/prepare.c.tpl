@@ -1,7 +1,7 @@
 $ -- Rows on their way into the projections: normalised or copied, with their angles.
 $ local keys = a.keys
 $ local N = hooks("block/norm.c")
-$ local norms = N.before and not keys
+$ local norms = N.before and N.first and not keys
 $ local roped = #plan.frequencies > 0
 $ local width = keys and "KEY_SIDE" or "MODEL"
 $ local to = keys and "ak" or "a"

@@ -112,6 +112,15 @@ static inline void rms_norm(float *to, const float *x, const float *weight, cons
     scale_row(to, x, 0, 1 / sqrtf(mean_square + ${f32(spec.norm_eps)}), weight, bias, n);
 }
 
+$ if spec.latent_eps ~= 0 then
+/* Of latent rows, whose eps is their own. */
+static inline void latent_norm(float *to, const float *x, const float *weight, const float *bias,
+                               int32_t n) {
+    const float mean_square = sum_squares(x, 0, n) / (float)n;
+    scale_row(to, x, 0, 1 / sqrtf(mean_square + ${f32(spec.latent_eps)}), weight, bias, n);
+}
+
+$ end
 $ end
 $ local general = spec.qk_norm and spec.qk_norm_kind == "layernorm"
 $ local N = general and "n" or "MODEL"
@@ -153,16 +162,39 @@ static void norm(float *to, const float *x, const float *weight, const float *bi
 $ end
 $ local pairs = #plan.frequencies
 $ if pairs > 0 then
-/* Angle of each pair of components at position 1. */
+$ local longrope = spec.rope_scaling == "longrope"
+$ local angle = longrope and "angle_at(packed, i)" or "frequency[i]"
+/* Angle of each pair of components at position 1${longrope and ", before its factor" or ""}. */
 static const double frequency[ROPE_DIM / 2] = {
 ${wrap(table.concat(plan.frequencies, ", "))}
 };
 
+$ if longrope then
+/* The same after it: packed behind the cosines and sines. */
+enum { FREQUENCIES = 64 * (ROPE_DIM / 2) * 4 };
+static inline double angle_at(const float *packed, int32_t i) {
+    double at;
+    memcpy(&at, packed + FREQUENCIES + 2 * i, sizeof at);
+    return at;
+}
+
+static void pack_frequencies(attn_packing *p, float *packed) {
+    for (int32_t i = 0; i < ROPE_DIM / 2; i++) {
+        const double factor = attn_source_at(p, W_ROPE_FACTORS, i), at = frequency[i] / factor;
+        if (!p->why && !(factor > 0 && isfinite(factor))) {
+            p->why = "its factors must be finite and greater than 0";
+            p->refused = W_ROPE_FACTORS;
+        }
+        memcpy(packed + FREQUENCIES + 2 * i, &at, sizeof at);
+    }
+}
+
+$ end
 /* Cosines and sines of positions 0..63: what a position adds to its block of 64. */
 static void pack_rope(float *packed) {
     for (int32_t p = 0; p < 64; p++)
         for (int32_t i = 0; i < ROPE_DIM / 2; i++) {
-            const double turn[2] = {cos(p * frequency[i]), sin(p * frequency[i])};
+            const double turn[2] = {cos(p * ${angle}), sin(p * ${angle})};
             memcpy(packed + (p * (ROPE_DIM / 2) + i) * 4, turn, sizeof turn);
         }
 }
@@ -178,8 +210,8 @@ static void angles_of(turns *at, int32_t position, const float *packed, float *t
     const int32_t block = (position - (position & 63)) / 64, inside = position & 63;
     if (at->block != block)
         for (int32_t i = 0; i < ROPE_DIM / 2; i++) {
-            at->cosine[i] = cos(block * 64.0 * frequency[i]);
-            at->sine[i] = sin(block * 64.0 * frequency[i]);
+            at->cosine[i] = cos(block * 64.0 * ${angle});
+            at->sine[i] = sin(block * 64.0 * ${angle});
         }
     at->block = block;
     for (int32_t i = 0; i < ROPE_DIM / 2; i++) {

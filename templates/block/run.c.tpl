@@ -99,6 +99,9 @@ $   end
 $ end
 $ if a.own_ffn and out then norm("POST2", "POST_NORM2") end
 $ if roped then
+$   if spec.rope_scaling == "longrope" then
+    pack_frequencies(p, p->to + ROPE_AT);
+$   end
     pack_rope(p->to + ROPE_AT);
 $ end
 }
@@ -126,6 +129,16 @@ static uint64_t layout(layer *l, const attn_block_extent *e, char *base) {
     (void)chunk;
     l->work = attn_carve(base, &bytes, sizeof(scratch) * (uint64_t)max32(1, e->threads));
     l->a = attn_carve(base, &bytes, rows * (MODEL + PAD) * sizeof(float));
+$ if plan.integers then
+$   if spec.kv_dim > 0 then
+    const uint64_t int_rows = rows > (uint64_t)e->kv_rows ? rows : (uint64_t)e->kv_rows;
+$   else
+    const uint64_t int_rows = rows;
+$   end
+    const uint64_t all_ints = int_rows * ${plan.int_all}, some_ints = chunk * ${plan.int_chunk};
+    const uint64_t ints = all_ints > some_ints ? all_ints : some_ints;
+    l->ints = attn_carve(base, &bytes, ints * sizeof(integers));
+$ end
 $ if parallel and a.second then
     l->a2 = attn_carve(base, &bytes, rows * (MODEL + PAD) * sizeof(float));
 $ end

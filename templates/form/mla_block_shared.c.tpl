@@ -2,6 +2,7 @@ $ -- Latent attention in a layer, key = shared: DeepSeek's, absorbed: one key ro
 $ -- serves all heads.
 $ local H, K, r, c, v = spec.heads, spec.head_dim, spec.retr_dim, spec.kv_comp_dim, spec.v_head_dim
 $ local lora = spec.q_comp_dim > 0
+$ local norm = spec.latent_eps ~= 0 and "latent_norm" or "rms_norm"
 $ local roped = #plan.frequencies > 0
 $ local expand = plan.expand_from > 0
 $ local kv = hooks("block/kv.c")
@@ -140,15 +141,15 @@ static void settle_task(void *ctx, int64_t task, int worker) {
     for (int32_t row = (int32_t)task * MB; row < end; row++) {
 $   if lora then
         float *qa = l->qa + (int64_t)row * QA_ROW;
-        rms_norm(qa, qa, l->w + QA_NORM_AT, NULL, QA);
+        ${norm}(qa, qa, l->w + QA_NORM_AT, NULL, QA);
 $   end
 $   if stored then
         float *key = l->key + (int64_t)row * KEY_ROW;
         ${plan.kv.c} *to = key_row(l, &l->k, row);
-        rms_norm(key, key, l->w + KV_NORM_AT, NULL, LATENT);
+        ${norm}(key, key, l->w + KV_NORM_AT, NULL, LATENT);
 $   else
         float *key = l->key + (int64_t)row * KEY_ROW, *to = key_row(l, &l->k, row);
-        rms_norm(to, key, l->w + KV_NORM_AT, NULL, LATENT);
+        ${norm}(to, key, l->w + KV_NORM_AT, NULL, LATENT);
 $   end
 $   if roped then
         rope(key + LATENT, l->angles + (int64_t)row * 2 * ROPE_DIM);

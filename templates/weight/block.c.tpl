@@ -16,6 +16,31 @@ $     -- Those of parts: whole numbers.
 $     local function whole(p, at)
 $       return "vf_loadu_i8(" .. cast(p, at) .. ")"
 $     end
+$     -- Of vector n of the part at p: what its scale or its high bits are; minima: and its minimum.
+$     local function fields(p, k, n, s, of, minima)
+$       local b, g, lines = "b" .. p, "g" .. p, {}
+$       if of == "high" then
+$         if t.high > 0 then lines[1] = "vi h" .. s .. " = vi_loadu(" .. cast("c" .. p, 4 * n * width) .. ");" end
+$         return lines
+$       end
+$       local function add(name, value) lines[#lines + 1] = "const vf " .. name .. s .. " = " .. value .. ";" end
+$       if t.scaled then
+$         local part = t.part < 32 and k .. " % 32 / " .. t.part .. " * " .. nr .. " + " or ""
+$         add("e", halves(g, 0, n))
+$         add("i", whole(b, part .. n * width))
+$         add("d", "vf_mul(e" .. s .. ", i" .. s .. ")")
+$       else
+$         add("d", halves(b, 0, n))
+$       end
+$       if not minima then return lines end
+$       if t.min and t.scaled then
+$         add("f", halves(g, 2 * nr, n))
+$         add("m", "vf_neg(vf_mul(f" .. s .. ", " .. whole(b, 32 // t.part * nr + n * width) .. "))")
+$       else
+$         add("m", t.min and halves(b, 2 * nr, n) or "vf_mul(d" .. s .. ", vf_set1(-" .. t.offset .. "))")
+$       end
+$       return lines
+$     end
 $     return {
 $       element = "uint8_t", part = t.part,
 $       offset = function(k) return "(int64_t)(" .. k .. " / " .. type.block .. ") * " .. t.group_bytes end,
@@ -35,24 +60,14 @@ $         return lines
 $       end,
 $       -- Of vector n of the part at p: scale, minimum, high bits; s ends their names.
 $       head = function(p, k, n, s)
-$         local b, g, lines = "b" .. p, "g" .. p, {}
-$         local function add(name, value) lines[#lines + 1] = "const vf " .. name .. s .. " = " .. value .. ";" end
-$         if t.scaled then
-$           local part = t.part < 32 and k .. " % 32 / " .. t.part .. " * " .. nr .. " + " or ""
-$           add("e", halves(g, 0, n))
-$           add("d", "vf_mul(e" .. s .. ", " .. whole(b, part .. n * width) .. ")")
-$         else
-$           add("d", halves(b, 0, n))
+$         local lines = {}
+$         for _, of in ipairs({ "scale", "high" }) do
+$           for _, line in ipairs(fields(p, k, n, s, of, true)) do lines[#lines + 1] = line end
 $         end
-$         if t.min and t.scaled then
-$           add("f", halves(g, 2 * nr, n))
-$           add("m", "vf_neg(vf_mul(f" .. s .. ", " .. whole(b, 32 // t.part * nr + n * width) .. "))")
-$         else
-$           add("m", t.min and halves(b, 2 * nr, n) or "vf_mul(d" .. s .. ", vf_set1(-" .. t.offset .. "))")
-$         end
-$         if t.high > 0 then lines[#lines + 1] = "vi h" .. s .. " = vi_loadu(" .. cast("c" .. p, 4 * n * width) .. ");" end
 $         return lines
 $       end,
+$       -- The same without minima that are those of an offset; of: scale, or high.
+$       field = function(p, k, n, s, of) return fields(p, k, n, s, of, t.min) end,
 $       -- Codes of 8 elements from j of the part on, in bytes: u the first four, v the others.
 $       codes = function(p, j, n, s)
 $         local from, u, v, lines = (t.high > 0 and 4 * nr or 0) + 4 * n * width, "u" .. s, "v" .. s, {}

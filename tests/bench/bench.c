@@ -226,8 +226,10 @@ static attn_plan *plan_of(arena *a, const kernel_lib *lib, const kernel_spec *k,
 static void plan_core(arena *a, const kernel_lib *lib, entry *e) {
     const bench_case *c = e->c;
     e->plan = plan_of(a, lib, e->spec, e->isa);
-    e->kernel = lib->plan_kernel(e->plan, c->q_len);
-    const attn_extent extent = {sizeof extent, 1, c->q_len, c->kv_len, c->threads, 0};
+    e->kernel = lib->plan_kernel(e->plan, c->how & ITEMS ? 1 : c->q_len);
+    const bool items = c->how & ITEMS;
+    const attn_extent extent = {sizeof extent, items ? c->q_len : 1, items ? 1 : c->q_len,
+                                c->kv_len,     c->threads,           0};
     if (lib->workspace(e->plan, &extent, &e->workspace_bytes) != ATTN_OK) die(c->name, "workspace");
 }
 
@@ -329,7 +331,7 @@ static void compare_bits(bench *b, entry *e) {
     for (const entry *f = b->entry; f < e; f++)
         if (f->c->kernel == e->c->kernel && f->isa == e->isa && f->c->q_len == e->c->q_len &&
             f->c->kv_len == e->c->kv_len && f->c->batch == e->c->batch &&
-            !((f->c->how ^ e->c->how) & (TOKEN | CLOSE)))
+            !((f->c->how ^ e->c->how) & (TOKEN | CLOSE | BEYOND | ITEMS)))
             e->same_bits &= f->hash == e->hash;
 }
 
@@ -511,7 +513,9 @@ static void print_list(const bench *b) {
         const bench_case *c = &b->cases.row[i];
         const kernel_spec *k = &b->cases.kernels[c->kernel];
         const attn_spec *s = &k->core;
-        if (c->group == BUSY) continue; /* not for the peers; never the last row */
+        /* Not for the peers; never the last row. */
+        const bool mixture = s->ffn == ATTN_FFN_MOE;
+        if (c->group == BUSY || mixture || c->how & (BEYOND | ITEMS)) continue;
         printf("  {\"name\": \"%s\", \"layer\": %d, \"spec\": \"%s\", \"heads\": %d, "
                "\"kv_heads\": %d, \"v_heads\": %d, \"dim\": %d, \"v_dim\": %d, \"q_len\": %d, "
                "\"kv_len\": %d, \"threads\": %d, \"causal\": %d, \"window\": %d, \"cross\": %d, "

@@ -75,8 +75,10 @@ static void add_row(arena *a, bench_cases *c, bench_case row) {
     if (c->count == MOST_ROWS) wrong(row.name, "too many cases");
     kernel_spec k = parse_spec(a, row.text);
     /* What case_weights and the peers know. */
+    const bool swiglu = k.core.ffn == ATTN_FFN_SWIGLU ||
+                        (k.core.ffn == ATTN_FFN_MOE && k.core.expert_act == ATTN_EXPERT_ACT_SWIGLU);
     if (case_is_layer(&k) && (k.core.form != ATTN_FORM_REGULAR || !k.core.causal ||
-                              k.core.op != ATTN_OP_FULL_SELF || k.core.ffn != ATTN_FFN_SWIGLU))
+                              k.core.op != ATTN_OP_FULL_SELF || !swiglu))
         wrong(row.text, "only regular, causal full_self layers with swiglu");
     while (row.kernel < c->kernel_count && strcmp(c->kernels[row.kernel].name, k.name))
         row.kernel++;
@@ -144,6 +146,10 @@ int32_t case_segment(const bench_case *c, int64_t i) {
     return (int32_t)(i * c->kv_len / c->q_len);
 }
 
+int32_t case_start(const bench_case *c) {
+    return c->how & (BEYOND | ITEMS) ? c->kv_len : c->kv_len - c->q_len;
+}
+
 bool case_is_layer(const kernel_spec *k) {
     return k->core.level == ATTN_LEVEL_BLOCK;
 }
@@ -152,12 +158,18 @@ bool case_is_gemm(const bench_case *c, const kernel_spec *k) {
     return case_is_layer(k) && c->q_len > 1;
 }
 
+/* Of the feed-forward part, those that a row passes, for each column of the layer's rows. */
+static double ffn_weights(const attn_spec *s) {
+    if (s->ffn != ATTN_FFN_MOE) return 3.0 * s->ffn_dim;
+    return 3.0 * (s->top_k + s->shared_experts) * s->expert_dim;
+}
+
 double case_weights(const kernel_spec *k) {
     const attn_spec *s = &k->core;
     if (!case_is_layer(k)) return 0;
     const double q = (double)s->heads * s->head_dim, o = (double)s->heads * s->v_dim;
     const double kv = (double)s->kv_heads * s->head_dim + (double)s->v_heads * s->v_dim;
-    return s->d_model * (q + kv + o + 3.0 * s->ffn_dim);
+    return s->d_model * (q + kv + o + ffn_weights(s));
 }
 
 double case_flops(const bench_case *c, const kernel_spec *k) {
@@ -177,10 +189,11 @@ double case_bytes(const bench_case *c, const kernel_spec *k) {
     }
     double floats = (double)k->core.kv_heads * attn_spec_k_dim(&k->core);
     if (!case_shares_v(k)) floats += (double)k->core.v_heads * k->core.v_dim;
-    const double bytes = floats * c->kv_len * (double)attn_type_size(attn_spec_types(&k->core).k);
+    const int32_t keys = k->core.select == ATTN_SELECT_INDEX ? CHOSEN : c->kv_len;
+    const double bytes = floats * keys * (double)attn_type_size(attn_spec_types(&k->core).k);
     if (!attn_spec_scaled(&k->core)) return bytes;
     const int32_t scales = k->core.kv_heads + (case_shares_v(k) ? 0 : k->core.v_heads);
-    return bytes + (double)scales * c->kv_len * sizeof(float);
+    return bytes + (double)scales * keys * sizeof(float);
 }
 
 /* Keys that row i sees. A mask expression of these cases reads int side tensors as segments. */
@@ -188,13 +201,14 @@ static int64_t visible(const bench_case *c, const kernel_spec *k, const attn_sid
                        int32_t i) {
     int64_t lo, hi, count = 0;
     const bool cross = k->core.op == ATTN_OP_SEGMENT_CROSS;
-    const int32_t p = cross ? case_segment(c, i) : c->kv_len - c->q_len + i;
+    const int32_t p = cross ? case_segment(c, i) : case_start(c) + i;
     oracle_range(&k->core, p, &lo, &hi);
     if (lo < 0) lo = 0;
     if (hi >= c->kv_len) hi = c->kv_len - 1;
+    if (k->core.select == ATTN_SELECT_INDEX) return CHOSEN;
     if (!k->mask_expr) return hi < lo ? 0 : hi - lo + 1;
     expr_point at = {.q = p,
-                     .q_start = c->kv_len - c->q_len,
+                     .q_start = case_start(c),
                      .q_len = c->q_len,
                      .kv_len = c->kv_len,
                      .batch = 1,

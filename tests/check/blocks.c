@@ -1,7 +1,7 @@
 /* Products of rows with a matrix in blocks, GENERATED: random blocks and extreme ones, packed by
  * pack, against sums in double over the values of quant.h, and the same bits for any number of
- * rows. TYPE: the matrix's; gemm: the product. The bound is that of the contract for weights of
- * layers. */
+ * rows. TYPE: the matrix's; gemm: the product, of floats or of what INTEGERS makes of them. The
+ * bound is that of the contract for weights of layers. */
 #include GENERATED
 
 #include "quant.h"
@@ -45,6 +45,18 @@ static void make_block(uint8_t *b, const attn_weight_row *row) {
 
 static float w[N * K], x[ROWS * LDA], wide_sums[ROWS][N], sums[N];
 static uint8_t blocks[N * K * 4];
+
+/* s->t = some rows times all columns. */
+static void multiply(const float *from, int rows, const float *packed, scratch *s) {
+#ifdef INTEGERS
+    static integers ints[ROWS * K / 32];
+    for (int i = 0; i < rows; i++)
+        for (int b = 0; b < K / 32; b++) INTEGERS(from + i * LDA + 32 * b, ints + i * (K / 32) + b);
+    gemm(ints, K / 32, rows, (const void *)packed, K, N / NR, s);
+#else
+    gemm(from, LDA, rows, (const void *)packed, K, N / NR, s);
+#endif
+}
 
 /* Sum of column n of row i, and what may be its error. */
 static double exact(int i, int n, double *bound) {
@@ -90,7 +102,7 @@ int main(void) {
     attn_pack_rows(&p, &m, 0, 0, 0, N);
     double worst = 0;
     int differ = 0;
-    gemm(x, LDA, ROWS, (const void *)packed, K, N / NR, s);
+    multiply(x, ROWS, packed, s);
     memcpy(wide_sums, s->t, sizeof wide_sums);
     for (int i = 0; i < ROWS; i++)
         for (int n = 0; n < N; n++) {
@@ -101,7 +113,7 @@ int main(void) {
         }
     for (int rows = 1; rows <= 13; rows += rows < 4 ? 1 : 3)
         for (int i = 0; i + rows <= ROWS; i += rows) {
-            gemm(x + i * LDA, LDA, rows, (const void *)packed, K, N / NR, s);
+            multiply(x + i * LDA, rows, packed, s);
             differ += memcmp(s->t, wide_sums[i], sizeof sums * (size_t)rows) != 0;
         }
     printf("%s: %.3f of the bound%s%s\n", row.name, worst, worst <= 1 ? "" : ": WRONG",

@@ -21,7 +21,12 @@ blocks() { # blocks TYPE ISA
     layer=$(basename "$dir"/attn_f32_block_*.c)
     prefix=$(sed -n '1,14s/.* Statics begin with \(k[0-9a-f]*_\)\.$/\1/p' "$dir/$layer")
     id=$(echo "$1" | tr a-z A-Z)
-    ${CC:-cc} -std=c11 -O1 -w -DGENERATED="\"$layer\"" -DTYPE="ATTN_WEIGHT_$id" -Dgemm="${prefix}gemm_$1" \
+    product="-Dgemm=${prefix}gemm_$1"
+    if grep -q "${prefix}gemm_ints_$1(" "$dir/$layer"; then
+        product="-Dgemm=${prefix}gemm_ints_$1 -DINTEGERS=${prefix}to_integers"
+    fi
+    # shellcheck disable=SC2086
+    ${CC:-cc} -std=c11 -O1 -w -DGENERATED="\"$layer\"" -DTYPE="ATTN_WEIGHT_$id" $product \
         -I"$dir" -I"$dir/runtime" -c tests/check/blocks.c -o "$dir/blocks.o"
     [ -f "$work/core_$2.o" ] || ${CC:-cc} -std=c11 -O1 -w -I"$dir" -I"$dir/runtime" -c -o "$work/core_$2.o" \
         "$(ls "$dir"/attn_*.c | grep -v block_)"
@@ -35,6 +40,7 @@ isas=portable
 has() { grep -qw "$1" /proc/cpuinfo 2>/dev/null; }
 if has avx2 && has fma; then isas="$isas avx2"; fi
 if has avx512bw && has avx512dq && has avx512vl; then isas="$isas avx512"; fi
+if [ "${isas##* }" = avx512 ] && has avx512_vnni; then isas="$isas avx512vnni"; fi
 fail=0 turn=0
 count=$(echo $isas | wc -w)
 for type in $(sed -n 's/^ *WEIGHT([A-Z0-9_]*, \([a-z0-9_]*\), [0-9]*, [0-9]*, "", .*/\1/p' runtime/weight_types.def); do

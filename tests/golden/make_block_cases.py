@@ -202,6 +202,26 @@ def phi3():
     make("phi3_sliding", m, layer, meta, weights, visible=causal(6))
 
 
+def longrope():
+    """As many rows as need the long factors."""
+    short, long = [1.0, 1.125, 1.25, 1.5], [1.0, 1.75, 6.5, 20.25]
+    c = config(hf.Phi3Config, num_key_value_heads=KV, sliding_window=None, rms_norm_eps=1e-5,
+               max_position_embeddings=64, original_max_position_embeddings=16,
+               rope_parameters={"rope_type": "longrope", "rope_theta": 500.0,
+                                "original_max_position_embeddings": 16, "short_factor": short,
+                                "long_factor": long, "partial_rotary_factor": 1.0})
+    m = hf.Phi3Model(c)
+    layer = m.layers[0]
+    weights = {
+        "norm1": layer.input_layernorm, "norm2": layer.post_attention_layernorm,
+        "qkv": layer.self_attn.qkv_proj, "o_proj": layer.self_attn.o_proj,
+        "w1": layer.mlp.gate_up_proj, "w2": layer.mlp.down_proj, "rope_factors": torch.tensor(long),
+    }
+    meta = {**LLAMA, "norm_eps": 1e-5, "rope_base": 500, "rope_scaling": "longrope",
+            "rope_factor": 4, "rope_original": 16}
+    make("phi3_longrope", m, layer, meta, weights)
+
+
 def gemma(name, cls, model, qk_norm, **fields):
     c = config(cls, num_key_value_heads=KV, head_dim=16, query_pre_attn_scalar=24, sliding_window=6,
                layer_types=["sliding_attention", "full_attention"], **fields)
@@ -461,7 +481,7 @@ def mixtral():
     make("mixtral", m, layer, meta, weights, router=f.gate)
 
 
-def deepseek(name, lora, moe=False):
+def deepseek(name, lora, moe=False, eps=1e-6):
     rope = {"rope_type": "yarn", "rope_theta": 1000.0, "factor": 8.0, "mscale": 1.0,
             "mscale_all_dim": 0.5, "original_max_position_embeddings": 128, "beta_fast": 32,
             "beta_slow": 1}
@@ -470,7 +490,7 @@ def deepseek(name, lora, moe=False):
                rope_interleave=True, rope_parameters=rope, max_position_embeddings=1024,
                n_routed_experts=8, n_group=4, topk_group=2, num_experts_per_tok=3,
                n_shared_experts=2, moe_intermediate_size=10, routed_scaling_factor=2.5,
-               norm_topk_prob=True)
+               norm_topk_prob=True, rms_norm_eps=eps)
     m = hf.DeepseekV3Model(c)
     layer = m.layers[1 if moe else 0]
     a, f = layer.self_attn, layer.mlp
@@ -495,6 +515,8 @@ def deepseek(name, lora, moe=False):
                 ffn_dim=48, ffn_bias="false", scale=repr(float(m_all**2 / 18**0.5)))
     if lora:
         meta["q_lora_rank"] = lora
+    if eps != 1e-6:
+        meta.update(norm_eps=eps, latent_eps=1e-6)
     if not moe:
         make(name, m, layer, meta, weights)
         return
@@ -617,22 +639,27 @@ def bert():
          call=call, rope=False)
 
 
-def modernbert():
+def modernbert(name, number):
     c = config(hf.ModernBertConfig, local_attention=8, num_hidden_layers=3,
                layer_types=["full_attention", "sliding_attention", "sliding_attention"])
     m = hf.ModernBertModel(c)
-    layer = m.layers[1]
+    layer = m.layers[number]
 
     def weights():
         wi = layer.mlp.Wi.weight  # act(first half) * second half
-        return {"norm1": layer.attn_norm, "norm2": layer.mlp_norm, "qkv": layer.attn.Wqkv,
+        first = {"norm1": layer.attn_norm} if number else {}
+        return {**first, "norm2": layer.mlp_norm, "qkv": layer.attn.Wqkv,
                 "o_proj": layer.attn.Wo, "w1.weight": wi, "w2": layer.mlp.Wo}
 
-    meta = dict(form="regular", op="sliding_self", causal="false", window=4, right_window=4,
-                heads=HEADS, d_model=D, norm_bias="false", q_bias="false", rope="half",
-                ffn="geglu", ffn_dim=48, ffn_bias="false")
-    make("modernbert", m, layer, meta, weights, visible=lambda q, k: (q - k).abs() <= 4,
-         rope=lambda x, p: m.rotary_emb(x, p, "sliding_attention"))
+    meta = dict(form="regular", causal="false", heads=HEADS, d_model=D, norm_bias="false",
+                q_bias="false", rope="half", ffn="geglu", ffn_dim=48, ffn_bias="false")
+    if number:
+        meta |= dict(op="sliding_self", window=4, right_window=4)
+    else:
+        meta |= dict(op="full_self", skip_norm1="true", rope_base=160000)
+    make(name, m, layer, meta, weights,
+         visible=lambda q, k: (q - k).abs() <= (4 if number else ROWS),
+         rope=lambda x, p: m.rotary_emb(x, p, c.layer_types[number]))
 
 
 def opt():
@@ -741,10 +768,12 @@ def main():
     llama_step()
     qwen3()
     phi3()
+    longrope()
     gemmas()
     deepseek("deepseek_v3", 24)
     deepseek("deepseek_v3_no_lora", None)
     deepseek("deepseek_v3_moe", 24, moe=True)
+    deepseek("deepseek_v3_eps", 24, eps=0.25)
     olmo2()
     olmo()
     granite()
@@ -765,7 +794,8 @@ def main():
     cohere2()
     glm()
     bert()
-    modernbert()
+    modernbert("modernbert", 1)
+    modernbert("modernbert_first", 0)
     opt()
     falcon()
     gpt_oss()

@@ -39,6 +39,7 @@ static float *random_weight(arena *a, rng *r, const layer_problem *p, const attn
     const double in = (double)(folded ? t->dim[1] : t->dim[t->rank - 1]);
     float *w = floats(a, r, count, matrix ? (float)(1 / sqrt(in)) : 0.25f);
     for (int64_t i = 0; norm && !spec_of(p)->norm_offset && i < count; i++) w[i] += 1;
+    for (int64_t i = 0; !strcmp(t->name, "rope_factors") && i < count; i++) w[i] = 1 + fabsf(w[i]);
     return w;
 }
 

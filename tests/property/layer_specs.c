@@ -90,6 +90,7 @@ static void put_heads(writer *w, int kind, int32_t *whole) {
     if (!is_shared(kind)) return;
     buf_puts(&w->b, "key=shared;");
     if (chance(w, 50)) put(w, "v_head_dim", pick(w, 5, 24));
+    if (chance(w, 30)) CHOOSE(w, "latent_eps", "1e-5", "0.25");
 }
 
 /* Expressions, which see positions of queries only where a layer numbers them. */
@@ -209,7 +210,8 @@ static void put_rope(writer *w, int32_t whole) {
     if (kind == 0) return;
     if (whole % 2 || chance(w, 50)) put(w, "rope_dim", 2 * pick(w, 1, whole / 2));
     if (chance(w, 50)) CHOOSE(w, "rope_base", "100", "500000");
-    const int scaling = pick(w, 0, 5);
+    const int scaling = pick(w, 0, 7);
+    if (scaling == 3) buf_puts(&w->b, "rope_scaling=longrope;rope_factor=8;rope_original=16;");
     if (scaling > 2) return;
     CHOOSE(w, "rope_factor", "1.5", "4", "8");
     if (scaling == 0) buf_puts(&w->b, "rope_scaling=linear;");

@@ -15,6 +15,21 @@ static void check_dots(void) {
     const int n = (int)(random_bits() % (4 * W + 1)), half = n < 2 * W ? n : 2 * W;
     vi_storeu(words, vi_dot_words(s, vi_wordsn(a, half), w));
     vi_storeu(bytes, vi_dot_bytes(s, vi_flip(vi_bytesn(a, n)), q));
+    int32_t same[W], four, all = 0, most = INT32_MIN;
+    int8_t lowest[W];
+    vi_storeu(same, vi_add_dots(s, vi_flip(vi_bytesn(a, n)), q));
+    CHECK(!memcmp(same, bytes, sizeof same), "vi_add_dots of %d codes", n);
+    vi_storeu(same, vi_bcast4(a));
+    memcpy(&four, a, sizeof four);
+    vi_store_bytes(lowest, vi_loadu(bytes));
+    for (int i = 0; i < W; i++) {
+        all = (int32_t)((uint32_t)all + (uint32_t)bytes[i]);
+        most = bytes[i] > most ? bytes[i] : most;
+        CHECK(same[i] == four, "vi_bcast4 lane %d", i);
+        CHECK(lowest[i] == (int8_t)bytes[i], "vi_store_bytes lane %d", i);
+    }
+    CHECK(vi_reduce_add(vi_loadu(bytes)) == all, "vi_reduce_add of %d codes", n);
+    CHECK(vi_reduce_max(vi_loadu(bytes)) == most, "vi_reduce_max of %d codes", n);
     for (int i = 0; i < W; i++) {
         int32_t by_words = sum[i], by_bytes = sum[i];
         for (int j = 2 * i; j < 2 * i + 2; j++) by_words += (j < half ? a[j] : 0) * c[j];

@@ -37,3 +37,37 @@ Test(facts, norms_and_residuals_of_a_layer) {
         cr_expect_str_eq(formula(a, rows[i].place, rows[i].residual), rows[i].text);
     arena_free(a);
 }
+
+static const char *fact_text(arena *a, attn_spec s, const char *topic) {
+    kernel_spec k = {.inner = -1, .expanded = -1, .core = s};
+    attn_spec_error err = {0};
+    cr_assert_eq(attn_spec_resolve(&k.core, &err), ATTN_OK, "%s %s", err.field, err.text);
+    const fact_list facts = facts_of(a, &k);
+    for (int i = 0; i < facts.count; i++)
+        if (!strcmp(facts.fact[i].topic, topic)) return facts.fact[i].text;
+    return "";
+}
+
+Test(facts, parts_that_few_layers_have) {
+    arena *a = arena_new();
+    attn_spec s;
+    attn_spec_init(&s);
+    s.level = ATTN_LEVEL_BLOCK, s.heads = 2, s.d_model = 16, s.ffn = ATTN_FFN_NONE;
+    s.norm = ATTN_NORM_RMSNORM, s.norm_bare = 1, s.residual_scale = 0.5f;
+    s.qk_norm = 1, s.qk_norm_over = ATTN_QK_NORM_OVER_ALL, s.qk_norm_place = 1;
+    s.q_growth = 0.1f, s.q_growth_every = 8192, s.q_growth_offset = 1;
+    s.o_gate = ATTN_O_GATE_HEAD;
+    s.rope_scaling = ATTN_ROPE_SCALING_LONGROPE, s.rope_factor = 4, s.rope_original = 16;
+    cr_expect_str_eq(fact_text(a, s, "Attention"), "y = x + 0.5 * attention(norm1(x))");
+    const char *const has[][2] = {
+        {"Layer", "rmsnorm (without weights)"},
+        {"Layer", "rmsnorm of q and k rows, after RoPE"},
+        {"Queries", "times 1 + 0.1 ln(1 + floor((p + 1) / 8192))"},
+        {"Gate", "a number a head"},
+        {"RoPE", "each angle divided by its factor in the weight rope_factors"},
+    };
+    for (size_t i = 0; i < sizeof has / sizeof *has; i++)
+        cr_expect(strstr(fact_text(a, s, has[i][0]), has[i][1]), "%s: %s", has[i][0],
+                  fact_text(a, s, has[i][0]));
+    arena_free(a);
+}

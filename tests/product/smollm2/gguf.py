@@ -1,4 +1,4 @@
-"""Reads GGUF version 3, the parts that SmolLM2's file uses, and copies one with f32 tensors.
+"""Reads GGUF version 3, the parts that SmolLM2's file uses, and copies one with tensors of another type.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; block layouts: ggml-common.h.
 """
@@ -8,9 +8,9 @@ import numpy as np
 
 STRING, ARRAY = 8, 9
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-F32, F16, Q4_0, Q4_1, Q8_0 = 0, 1, 2, 3, 8
+F32, F16, Q4_0, Q4_1, Q8_0, BF16 = 0, 1, 2, 3, 8, 30
 # Tensor types: elements and bytes of one block.
-BLOCKS = {F32: (1, 4), F16: (1, 2), Q4_0: (32, 18), Q4_1: (32, 20), Q8_0: (32, 34)}
+BLOCKS = {F32: (1, 4), F16: (1, 2), Q4_0: (32, 18), Q4_1: (32, 20), Q8_0: (32, 34), BF16: (1, 2)}
 
 
 def _nibbles(packed):
@@ -33,6 +33,20 @@ def dequantise(blocks, kind):
     if kind == Q4_1:
         return _half(blocks[:, :2]) * _nibbles(blocks[:, 4:]) + _half(blocks[:, 2:4])
     return _half(blocks[:, :2]) * blocks[:, 2:].view(np.int8).astype(np.float32)
+
+
+def quantise(x, kind):
+    """x: f32 [.., columns]. Bytes, as ggml's quantize_row_q8_0_ref and ggml_fp32_to_bf16 give."""
+    if kind == F32:
+        return x.tobytes()
+    if kind == BF16:
+        bits = x.view(np.uint32)
+        return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16).tobytes()
+    x = x.reshape(-1, 32)
+    d = np.abs(x).max(axis=1, keepdims=True) / np.float32(127)
+    scaled = x * np.divide(1, d, out=np.zeros_like(d), where=d != 0, dtype=np.float32)
+    codes = np.trunc(scaled + np.copysign(np.float32(0.5), scaled)).astype(np.int8)
+    return np.concatenate([d.astype(np.float16).view(np.uint8), codes.view(np.uint8)], axis=1).tobytes()
 
 
 class Reader:
@@ -91,16 +105,18 @@ class Reader:
         blocks = self.data[start : start + count * size].reshape(count, size)
         return dequantise(blocks, kind).reshape(shape)
 
-    def write_f32(self, path):
-        """The same model with every tensor as f32: for peers that shall use the same weights."""
+    def write(self, path, kind):
+        """The same model with every matrix of another type, and vectors as f32."""
         with open(path, "wb") as out:
             out.write(bytes(self.data[: self.end_of_meta]))
             offset = 0
             for name, (shape, _, _) in self.tensors.items():
+                own = kind if len(shape) > 1 else F32
+                elements, size = BLOCKS[own]
                 raw = name.encode()
                 out.write(struct.pack("<Q", len(raw)) + raw + struct.pack("<I", len(shape)))
-                out.write(struct.pack(f"<{len(shape)}QIQ", *shape[::-1], F32, offset))
-                offset += -(-4 * int(np.prod(shape)) // 32) * 32
-            for name in self.tensors:
+                out.write(struct.pack(f"<{len(shape)}QIQ", *shape[::-1], own, offset))
+                offset += -(-size * int(np.prod(shape)) // elements // 32) * 32
+            for name, (shape, _, _) in self.tensors.items():
                 out.write(b"\0" * (-out.tell() % 32))
-                out.write(self.tensor(name).tobytes())
+                out.write(quantise(self.tensor(name), kind if len(shape) > 1 else F32))

