@@ -374,7 +374,7 @@ typedef struct attn_args {
      * else ATTN_E_UNUSED. */
     /* layout = paged: int32 [B, pages of kv_len_max], element stride 1; each entry 0..page_count -
      * 1 */
-    const int32_t *pages;
+    const int32_t *pages; /* fastest where token is the largest stride within a page */
     int64_t pages_batch;
     int32_t page_count;
     /* select = index: the keys of a row, [B, kv_heads, Lq, n], n < index_count[B, Lq], summed in
