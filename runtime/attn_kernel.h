@@ -153,10 +153,6 @@ enum { ATTN_IN_PLACE_MOST = 4096 }; /* widest rows of q that o may take the plac
 void attn_reference_row(const attn_kernel *kernel, const attn_args *args, int32_t b, int32_t h,
                         int32_t i);
 
-/* The linked kernels: written by attn-gen (registry.c of a generated folder). */
-extern const attn_kernel *const attn_registry[];
-extern const int attn_registry_count;
-
 /* --- Layers --- */
 
 /* A weight of a layer: canonical name and dims. used = false: accepted and ignored. vector: stored
@@ -274,8 +270,32 @@ static inline int32_t attn_expert_weight(const attn_block_kernel *k, int32_t w, 
     return k->weight_count + w * k->experts + expert;
 }
 
-extern const attn_block_kernel *const attn_block_registry[];
-extern const int attn_block_registry_count;
+/* The kernels and layers of a generated model (its registry.c). A program may have several: each
+ * adds its own to the list before main, or when its library is opened. */
+typedef struct attn_registry {
+    const attn_kernel *const *kernel;
+    int kernels;
+    const attn_block_kernel *const *block;
+    int blocks;
+    const struct attn_registry *next;
+} attn_registry;
+extern const attn_registry *attn_registries;
+
+/* What of an archive refers to this brings in the first of its models. Not on Windows, whose
+ * linkers have no such symbols: there a program has one model. */
+#if defined(_WIN32)
+#define ATTN_ONE_OF_MANY
+#else
+#define ATTN_ONE_OF_MANY __attribute__((weak))
+#endif
+extern const char attn_registry_linked;
+
+/* Before constructors of C++ objects, where systems know an order. */
+#if defined(__ELF__)
+#define ATTN_AT_START __attribute__((constructor(101)))
+#else
+#define ATTN_AT_START __attribute__((constructor))
+#endif
 
 #define ATTN_INLINE inline __attribute__((always_inline))
 
