@@ -92,18 +92,18 @@ enum {
     WEIGHTS
 };
 static const attn_weight kf132_weights[] = {
-    {"norm1.weight", 1, {96}, true},
-    {"q_a_proj.weight", 2, {48, 96}, true},
-    {"q_a_layernorm.weight", 1, {48}, true},
-    {"q_b_proj.weight", 2, {192, 48}, true},
-    {"kv_a_proj_with_mqa.weight", 2, {80, 96}, true},
-    {"kv_a_layernorm.weight", 1, {64}, true},
-    {"kv_b_proj.weight", 2, {256, 64}, true},
-    {"o_proj.weight", 2, {96, 128}, true},
-    {"norm2.weight", 1, {96}, true},
-    {"gate_proj.weight", 2, {160, 96}, true},
-    {"up_proj.weight", 2, {160, 96}, true},
-    {"down_proj.weight", 2, {96, 160}, true},
+    {"norm1.weight", 1, {96}, true, false},
+    {"q_a_proj.weight", 2, {48, 96}, true, false},
+    {"q_a_layernorm.weight", 1, {48}, true, false},
+    {"q_b_proj.weight", 2, {192, 48}, true, false},
+    {"kv_a_proj_with_mqa.weight", 2, {80, 96}, true, false},
+    {"kv_a_layernorm.weight", 1, {64}, true, false},
+    {"kv_b_proj.weight", 2, {256, 64}, true, false},
+    {"o_proj.weight", 2, {96, 128}, true, false},
+    {"norm2.weight", 1, {96}, true, false},
+    {"gate_proj.weight", 2, {160, 96}, true, false},
+    {"up_proj.weight", 2, {160, 96}, true, false},
+    {"down_proj.weight", 2, {96, 160}, true, false},
 };
 
 /* Packed weights: where each starts, in floats. */

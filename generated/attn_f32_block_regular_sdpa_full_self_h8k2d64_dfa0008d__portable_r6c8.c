@@ -75,15 +75,15 @@ enum {
     WEIGHTS
 };
 static const attn_weight k2cfd_weights[] = {
-    {"norm1.weight", 1, {96}, true},
-    {"q_proj.weight", 2, {512, 96}, true},
-    {"k_proj.weight", 2, {128, 96}, true},
-    {"v_proj.weight", 2, {128, 96}, true},
-    {"o_proj.weight", 2, {96, 512}, true},
-    {"norm2.weight", 1, {96}, true},
-    {"gate_proj.weight", 2, {160, 96}, true},
-    {"up_proj.weight", 2, {160, 96}, true},
-    {"down_proj.weight", 2, {96, 160}, true},
+    {"norm1.weight", 1, {96}, true, false},
+    {"q_proj.weight", 2, {512, 96}, true, false},
+    {"k_proj.weight", 2, {128, 96}, true, false},
+    {"v_proj.weight", 2, {128, 96}, true, false},
+    {"o_proj.weight", 2, {96, 512}, true, false},
+    {"norm2.weight", 1, {96}, true, false},
+    {"gate_proj.weight", 2, {160, 96}, true, false},
+    {"up_proj.weight", 2, {160, 96}, true, false},
+    {"down_proj.weight", 2, {96, 160}, true, false},
 };
 
 /* Packed weights: where each starts, in floats. */

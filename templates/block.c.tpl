@@ -132,8 +132,8 @@ $ layer_weights(enumerator)
 static const attn_weight weights[] = {
 $ local function row(name, shape, more) -- more: { ignored = .., vector = .. }
 $   local used = more and more.ignored and "false" or "true"
-$   local vector = more and more.vector and #shape > 1 and ", true" or ""
-    {"${name}", ${#shape}, {${#shape > 0 and table.concat(shape, ", ") or "0"}}, ${used}${vector}},
+$   local vector = more and more.vector and #shape > 1 and "true" or "false"
+    {"${name}", ${#shape}, {${#shape > 0 and table.concat(shape, ", ") or "0"}}, ${used}, ${vector}},
 $ end
 $ layer_weights(row)
 };

@@ -66,7 +66,6 @@ static const attn_block_kernel layer = {.abi = ATTN_KERNEL_ABI,
 static const attn_kernel *const kernels[] = {&core};
 static const attn_block_kernel *const blocks[] = {&layer};
 static const attn_registry registry = {kernels, 1, blocks, 1, NULL};
-const attn_registry *attn_registries = &registry;
 const char attn_registry_linked = 1;
 
 static attn_status create(bool whole, void **out) {
@@ -117,6 +116,7 @@ static bool check_variants(void) {
 }
 
 int main(void) {
+    attn_registries = &registry;
     attn_spec_init(&core_spec);
     core_spec.heads = 2, core_spec.head_dim = 8;
     attn_spec_init(&layer_spec);
