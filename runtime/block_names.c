@@ -212,7 +212,7 @@ static void take(const attn_block_kernel *k, const attn_tensor *t, bool turned, 
         out->weight[found[i]] = (attn_source){
             .data = data,
             .type = t->type,
-            .row = w->rank > 1 ? (int32_t)w->dim[w->rank - 1] : 1,
+            .row = w->rank > 1 && !w->vector ? (int32_t)w->dim[w->rank - 1] : 1,
             .step = 1,
         };
         int64_t size = 1;
