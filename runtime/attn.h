@@ -117,6 +117,7 @@ typedef enum attn_op { ATTN_OP_FULL_SELF, ATTN_OP_SLIDING_SELF, ATTN_OP_SEGMENT_
 typedef enum attn_backend { ATTN_BACKEND_SDPA, ATTN_BACKEND_FLEX } attn_backend;
 typedef enum attn_key { ATTN_KEY_PER_HEAD, ATTN_KEY_SHARED } attn_key;
 typedef enum attn_layout { ATTN_LAYOUT_DENSE, ATTN_LAYOUT_PAGED } attn_layout;
+typedef enum attn_select { ATTN_SELECT_ALL, ATTN_SELECT_INDEX } attn_select;
 typedef enum attn_norm { ATTN_NORM_NONE, ATTN_NORM_LAYERNORM, ATTN_NORM_RMSNORM } attn_norm;
 typedef enum attn_norm_place {
     ATTN_NORM_PLACE_PRE,
@@ -373,10 +374,11 @@ typedef struct attn_args {
      * else ATTN_E_UNUSED. */
     /* layout = paged: int32 [B, pages of kv_len_max], element stride 1; each entry 0..page_count -
      * 1 */
-    const int32_t *pages;
+    const int32_t *pages; /* fastest where token is the largest stride within a page */
     int64_t pages_batch;
     int32_t page_count;
-    /* select = index: the keys of a row, [B, kv_heads, Lq, n], n < index_count[B, Lq] */
+    /* select = index: the keys of a row, [B, kv_heads, Lq, n], n < index_count[B, Lq], summed in
+     * this order; negative numbers, and kv_len and more, name none */
     const int32_t *index, *index_count;
     int64_t index_batch, index_head, index_row; /* element stride of n: 1 */
     int64_t index_count_batch;                  /* row stride 1 */
@@ -441,8 +443,8 @@ attn_status attn_plan_check(const attn_plan *plan, const attn_args *args, char *
                             size_t size);
 
 /* Name of the kernel that attn_run uses for this many query rows, "NAME:variant" with variant
- * prefill, decode, gather or reference ("NAME" alone: a variant that this runtime does not know);
- * valid as long as the plan. No plan: "". */
+ * prefill, decode, gather, index or reference ("NAME" alone: a variant that this runtime does not
+ * know); valid as long as the plan. No plan: "". */
 const char *attn_plan_kernel(const attn_plan *plan, int32_t q_len);
 
 /* --- Attention over keys that several calls have seen --- */

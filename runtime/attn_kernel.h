@@ -55,6 +55,19 @@ static inline int64_t attn_extent_rows(const attn_extent *e) {
     return e->rows ? e->rows : (int64_t)e->batch * e->q_len;
 }
 
+/* How many keys the list of a row names. */
+static inline const int32_t *attn_index_count(const attn_args *a, int32_t b, int32_t i) {
+    return a->index_count + (a->q_begin ? 0 : b * a->index_count_batch) + attn_first_row(a, b) + i;
+}
+
+/* The list of a row of a key head. */
+static inline const int32_t *attn_index_of(const attn_args *a, int32_t b, int32_t key_head,
+                                           int32_t i) {
+    const int64_t row = attn_first_row(a, b) + i;
+    return a->index + (a->q_begin ? 0 : b * a->index_batch) + key_head * a->index_head +
+           row * a->index_row;
+}
+
 /* Answer of the tile classifier. */
 typedef enum attn_tile_class { ATTN_TILE_NONE, ATTN_TILE_ALL, ATTN_TILE_SOME } attn_tile_class;
 
@@ -123,7 +136,7 @@ typedef struct attn_kernel {
     const attn_expr_hooks *expr; /* null: no expressions */
     const attn_side_decl *sides; /* side_count of them */
     int32_t side_count, scalar_count;
-    /* "prefill", "decode" or "gather": which variant runs for q_len query rows. */
+    /* "prefill", "decode", "gather" or "index": which variant runs for q_len query rows. */
     const char *(*variant)(int32_t q_len);
     uint64_t (*workspace)(const attn_extent *extent); /* bytes; UINT64_MAX: more than that */
     /* Arguments have been checked. rows: [batch] query rows of each item that exist, the first ones

@@ -99,6 +99,19 @@ attn_status attn_model_cache_bytes(const attn_model *model, int32_t items, int32
 attn_status attn_model_cache_init(const attn_model *model, attn_model_cache *cache, int32_t items,
                                   int32_t capacity, void *memory, size_t bytes);
 
+/* attn_cache_keep (n = 0: attn_cache_truncate) and attn_cache_fork of attn.h, of every layer, or of
+ * none: on any status but ATTN_OK nothing was written. */
+attn_status attn_model_cache_keep(const attn_model *model, attn_model_cache *cache, int32_t item,
+                                  int32_t tokens, const int32_t *slots, int32_t n);
+attn_status attn_model_cache_fork(const attn_model *model, const attn_model_cache *from,
+                                  int32_t from_item, attn_model_cache *to, int32_t to_item);
+attn_status attn_model_cache_keep_check(const attn_model *model, const attn_model_cache *cache,
+                                        int32_t item, int32_t tokens, const int32_t *slots,
+                                        int32_t n, char *message, size_t size);
+attn_status attn_model_cache_fork_check(const attn_model *model, const attn_model_cache *from,
+                                        int32_t from_item, const attn_model_cache *to,
+                                        int32_t to_item, char *message, size_t size);
+
 /* One call. All pointers are the caller's; nothing is kept after it. */
 typedef struct attn_model_args {
     uint32_t struct_size;

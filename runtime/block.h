@@ -102,6 +102,17 @@ int attn_cache_parts(const attn_block_kernel *kernel, const attn_cache *cache, i
 /* Rows `from`.. of an item become its rows `to`... */
 void attn_cache_move(const attn_block_kernel *kernel, attn_cache *cache, int32_t b, int32_t to,
                      int32_t from, int32_t count);
+/* attn_cache_keep and attn_cache_fork, and their checks. */
+attn_status attn_check_cache_keep(const attn_why *why, const attn_block *block,
+                                  const attn_cache *cache, int32_t item, int32_t tokens,
+                                  const int32_t *slots, int32_t n);
+attn_status attn_own_cache_keep(const attn_block *block, attn_cache *cache, int32_t item,
+                                int32_t tokens, const int32_t *slots, int32_t n);
+attn_status attn_check_cache_fork(const attn_why *why, const attn_block *block,
+                                  const attn_cache *from, int32_t from_item, const attn_cache *to,
+                                  int32_t to_item);
+attn_status attn_own_cache_fork(const attn_block *block, const attn_cache *from, int32_t from_item,
+                                attn_cache *to, int32_t to_item);
 /* length and start of an item are what they can be. */
 attn_status attn_check_held(const attn_why *why, const char *name, const attn_cache *cache,
                             int32_t b);

@@ -90,8 +90,8 @@ static attn_status check_window(const attn_why *why, const attn_block_kernel *k,
                        (long long)(start + need));
 }
 
-static attn_status check_keep(const attn_why *why, const attn_block *block, const attn_cache *c,
-                              int32_t item, int32_t tokens, const int32_t *slots, int32_t n) {
+attn_status attn_check_cache_keep(const attn_why *why, const attn_block *block, const attn_cache *c,
+                                  int32_t item, int32_t tokens, const int32_t *slots, int32_t n) {
     attn_status status = check_item(why, block, "cache", c, "item", item);
     if (status != ATTN_OK) return status;
     const int64_t end = (int64_t)c->start[item] + c->length[item];
@@ -106,9 +106,9 @@ static attn_status check_keep(const attn_why *why, const attn_block *block, cons
     return status == ATTN_OK ? check_window(why, block->kernel, c, item, tokens, n) : status;
 }
 
-static attn_status keep(const attn_block *block, attn_cache *cache, int32_t item, int32_t tokens,
-                        const int32_t *slots, int32_t n) {
-    const attn_status status = check_keep(NULL, block, cache, item, tokens, slots, n);
+attn_status attn_own_cache_keep(const attn_block *block, attn_cache *cache, int32_t item,
+                                int32_t tokens, const int32_t *slots, int32_t n) {
+    const attn_status status = attn_check_cache_keep(NULL, block, cache, item, tokens, slots, n);
     if (status != ATTN_OK) return status;
     if (tokens == 0 && n == 0) cache->start[item] = 0;
     const int32_t place = tokens - cache->start[item];
@@ -122,25 +122,25 @@ static attn_status keep(const attn_block *block, attn_cache *cache, int32_t item
 
 attn_status attn_cache_keep(const attn_block *block, attn_cache *cache, int32_t item,
                             int32_t tokens, const int32_t *slots, int32_t n) {
-    return keep(block, cache, item, tokens, slots, n);
+    return attn_own_cache_keep(block, cache, item, tokens, slots, n);
 }
 
 attn_status attn_cache_truncate(const attn_block *block, attn_cache *cache, int32_t item,
                                 int32_t tokens) {
-    return keep(block, cache, item, tokens, NULL, 0);
+    return attn_own_cache_keep(block, cache, item, tokens, NULL, 0);
 }
 
 attn_status attn_cache_keep_check(const attn_block *block, const attn_cache *cache, int32_t item,
                                   int32_t tokens, const int32_t *slots, int32_t n, char *message,
                                   size_t size) {
     const attn_why why = attn_why_begin(message, size);
-    return check_keep(&why, block, cache, item, tokens, slots, n);
+    return attn_check_cache_keep(&why, block, cache, item, tokens, slots, n);
 }
 
 attn_status attn_cache_truncate_check(const attn_block *block, const attn_cache *cache,
                                       int32_t item, int32_t tokens, char *message, size_t size) {
     const attn_why why = attn_why_begin(message, size);
-    return check_keep(&why, block, cache, item, tokens, NULL, 0);
+    return attn_check_cache_keep(&why, block, cache, item, tokens, NULL, 0);
 }
 
 /* --- Forks --- */
@@ -166,8 +166,9 @@ static void add_item(attn_areas *list, const attn_block_kernel *k, const char *c
     attn_areas_add(list, name[5], c->start + item, sizeof *c->start);
 }
 
-static attn_status check_fork(const attn_why *why, const attn_block *block, const attn_cache *from,
-                              int32_t from_item, const attn_cache *to, int32_t to_item) {
+attn_status attn_check_cache_fork(const attn_why *why, const attn_block *block,
+                                  const attn_cache *from, int32_t from_item, const attn_cache *to,
+                                  int32_t to_item) {
     static const char *const names[2][6] = {
         {"from.k", "from.v", "from.k_scale", "from.v_scale", "from.length", "from.start"},
         {"to.k", "to.v", "to.k_scale", "to.v_scale", "to.length", "to.start"}};
@@ -193,9 +194,9 @@ static attn_status check_fork(const attn_why *why, const attn_block *block, cons
     return attn_check_areas(why, &list);
 }
 
-attn_status attn_cache_fork(const attn_block *block, const attn_cache *from, int32_t from_item,
-                            attn_cache *to, int32_t to_item) {
-    const attn_status status = check_fork(NULL, block, from, from_item, to, to_item);
+attn_status attn_own_cache_fork(const attn_block *block, const attn_cache *from, int32_t from_item,
+                                attn_cache *to, int32_t to_item) {
+    const attn_status status = attn_check_cache_fork(NULL, block, from, from_item, to, to_item);
     if (status != ATTN_OK) return status;
     const int32_t count = forked(from, from_item, to), gone = from->length[from_item] - count;
     attn_cache_part source[ATTN_CACHE_PARTS], target[ATTN_CACHE_PARTS];
@@ -212,9 +213,14 @@ attn_status attn_cache_fork(const attn_block *block, const attn_cache *from, int
     return ATTN_OK;
 }
 
+attn_status attn_cache_fork(const attn_block *block, const attn_cache *from, int32_t from_item,
+                            attn_cache *to, int32_t to_item) {
+    return attn_own_cache_fork(block, from, from_item, to, to_item);
+}
+
 attn_status attn_cache_fork_check(const attn_block *block, const attn_cache *from,
                                   int32_t from_item, const attn_cache *to, int32_t to_item,
                                   char *message, size_t size) {
     const attn_why why = attn_why_begin(message, size);
-    return check_fork(&why, block, from, from_item, to, to_item);
+    return attn_check_cache_fork(&why, block, from, from_item, to, to_item);
 }

@@ -11,10 +11,12 @@ enum { PIECES = 3 };
 static const struct {
     const char *suffix;
     bool conv1d;
+    const char *beside; /* where this one is given too; null: anywhere */
     const char *piece[PIECES];
 } names[] = {
-#define NAME(suffix, ...) {suffix, false, {__VA_ARGS__}},
-#define CONV1D(suffix, ...) {suffix, true, {__VA_ARGS__}},
+#define NAME(suffix, ...) {suffix, false, NULL, {__VA_ARGS__}},
+#define CONV1D(suffix, ...) {suffix, true, NULL, {__VA_ARGS__}},
+#define BESIDE(other, suffix, ...) {suffix, false, other, {__VA_ARGS__}},
 #include "weight_names.def"
 };
 
@@ -64,9 +66,26 @@ static bool has_rows_of(const attn_block_kernel *k, const attn_tensor *t, const 
     return t->rank > 0 && t->dim[0] == rows;
 }
 
+/* The tensors of a call. */
+typedef struct tensors {
+    const attn_tensor *list;
+    int32_t count;
+} tensors;
+
+static bool is_given(const tensors *all, const char *suffix) {
+    static const size_t kind = sizeof ".weight" - 1;
+    for (int32_t i = 0; i < all->count; i++) {
+        const size_t n = strlen(all->list[i].name);
+        if (n > kind && !strcmp(all->list[i].name + n - kind, ".weight") &&
+            attn_name_ends_in(all->list[i].name, n - kind, suffix, strlen(suffix)))
+            return true;
+    }
+    return false;
+}
+
 /* The weights that a tensor's name stands for; 0: none. *conv1d: they may be [in, out]. */
-static int find_weights(const attn_block_kernel *k, const attn_tensor *t, int found[PIECES],
-                        bool *conv1d) {
+static int find_weights(const attn_block_kernel *k, const tensors *all, const attn_tensor *t,
+                        int found[PIECES], bool *conv1d) {
     *conv1d = false;
     const char *name = t->name;
     const size_t n = strlen(name);
@@ -87,6 +106,7 @@ static int find_weights(const attn_block_kernel *k, const attn_tensor *t, int fo
             const size_t m = strlen(names[i].suffix);
             if (m + kind < longest || !attn_name_ends_in(name, n - kind, names[i].suffix, m))
                 continue;
+            if (names[i].beside && !is_given(all, names[i].beside)) continue;
             int piece[PIECES];
             const int pieces = row_weights(k, i, kinds[s], piece);
             if (!pieces) continue;
@@ -152,12 +172,12 @@ static int64_t all_rows(const attn_block_kernel *k, const int *found, int pieces
 }
 
 /* Whether the tensors are those of Conv1D: one of its matrices is [in, out], and no square. */
-static bool are_conv1d(const attn_block_kernel *k, const attn_tensor *tensors, int32_t count) {
-    for (int32_t i = 0; i < count; i++) {
-        const attn_tensor *t = &tensors[i];
+static bool are_conv1d(const attn_block_kernel *k, const tensors *all) {
+    for (int32_t i = 0; i < all->count; i++) {
+        const attn_tensor *t = &all->list[i];
         int found[PIECES];
         bool conv1d;
-        const int pieces = find_weights(k, t, found, &conv1d);
+        const int pieces = find_weights(k, all, t, found, &conv1d);
         if (!pieces || !conv1d || t->rank != 2 || k->weights[found[0]].rank != 2) continue;
         const int64_t rows = all_rows(k, found, pieces), width = k->weights[found[0]].dim[1];
         if (rows != width && t->dim[0] == width && t->dim[1] == rows) return true;
@@ -183,12 +203,12 @@ static void take_turned(const attn_block_kernel *k, const attn_tensor *t, const 
 }
 
 /* Points the weights of one tensor into it. */
-static void take(const attn_block_kernel *k, const attn_tensor *t, bool turned, attn_weights *out,
-                 attn_problems *p) {
+static void take(const attn_block_kernel *k, const tensors *all, const attn_tensor *t, bool turned,
+                 attn_weights *out, attn_problems *p) {
     if (k->experts && attn_expert_take(k, t, out, p)) return;
     int found[PIECES];
     bool conv1d;
-    const int pieces = find_weights(k, t, found, &conv1d);
+    const int pieces = find_weights(k, all, t, found, &conv1d);
     if (!pieces) {
         attn_problem(p, "%s: unknown weight", t->name);
         return;
@@ -221,11 +241,12 @@ static void take(const attn_block_kernel *k, const attn_tensor *t, bool turned, 
     }
 }
 
-attn_status attn_weights_find(const attn_block_kernel *k, const attn_tensor *tensors, int32_t count,
+attn_status attn_weights_find(const attn_block_kernel *k, const attn_tensor *list, int32_t count,
                               attn_weights *out, char *message, size_t size) {
     attn_problems p = {message, size, 0, 0};
-    const bool turned = are_conv1d(k, tensors, count);
-    for (int32_t i = 0; i < count; i++) take(k, &tensors[i], turned, out, &p);
+    const tensors all = {list, count};
+    const bool turned = are_conv1d(k, &all);
+    for (int32_t i = 0; i < count; i++) take(k, &all, &list[i], turned, out, &p);
     for (int32_t i = 0; i < k->weight_count; i++) {
         if (out->weight[i].data || !k->weights[i].used) continue;
         char dims[96];

@@ -241,6 +241,25 @@ static attn_area *add_tensor(attn_areas *list, const char *name, const void *dat
     return area;
 }
 
+/* Lists of keys, as if all were as long as the longest. */
+static void add_index(attn_areas *list, const attn_spec *s, const attn_args *a) {
+    const int64_t first = attn_first_row(a, 0), word = sizeof(int32_t);
+    int32_t most = 0;
+    for (int32_t b = 0; b < a->batch; b++)
+        for (int32_t i = 0; i < attn_row_count(a, b); i++) {
+            const int32_t n = *attn_index_count(a, b, i);
+            if (n > most) most = n;
+        }
+    attn_area *index = attn_areas_add(list, "index", a->index + first * a->index_row, most * word);
+    attn_area_repeat(index, "index_row", attn_lined_rows(a), a->index_row, sizeof(int32_t));
+    attn_area_repeat(index, "index_head", s->kv_heads, a->index_head, sizeof(int32_t));
+    attn_area_repeat(index, "index_batch", attn_lined_items(a), a->index_batch, sizeof(int32_t));
+    attn_area *count =
+        attn_areas_add(list, "index_count", a->index_count + first, attn_lined_rows(a) * word);
+    attn_area_repeat(count, "index_count_batch", attn_lined_items(a), a->index_count_batch,
+                     sizeof(int32_t));
+}
+
 /* Keys that a check of memory is about: the first `keys` of so many items from `from` on. Where
  * they lie in pages those have numbers from `page` on, and hold `rows` rows. */
 typedef struct key_memory {
@@ -299,6 +318,7 @@ static attn_status check_items(const attn_why *why, const attn_kernel *k, const 
         attn_area_repeat(table, "pages_batch", m.items, a->pages_batch, sizeof(int32_t));
     }
     attn_areas_add_inputs(&list, k, a);
+    if (a->index && m.keys > 0) add_index(&list, s, a);
     attn_areas_add(&list, "q_start", a->q_start, b * word);
     attn_areas_add(&list, "kv_len", a->kv_len, b * word);
     attn_areas_add(&list, "sinks", a->sinks, s->heads * word);
@@ -312,6 +332,7 @@ static attn_status check_paged_memory(const attn_why *why, const attn_kernel *k,
     const int32_t longest = attn_longest(a);
     const key_memory all = {0, a->batch, longest, 0, a->page_count, longest > 0 ? s->page : 0};
     if (check_items(NULL, k, a, workspace, all) == ATTN_OK) return ATTN_OK;
+    if (s->select == ATTN_SELECT_INDEX) return check_items(why, k, a, workspace, all);
     /* What is read whatever the pages are. */
     attn_status status = check_items(why, k, a, workspace, keys_of(s, 0, 0, 0));
     attn_page_walk walk = attn_pages_begin(k, a);
@@ -363,16 +384,45 @@ static attn_status check_scales(const attn_why *why, const attn_spec *s, const a
                        none);
 }
 
+static attn_status check_counts(const attn_why *why, const attn_args *a) {
+    for (int32_t b = 0; b < a->batch; b++)
+        for (int32_t i = 0; i < attn_row_count(a, b); i++) {
+            const int32_t n = *attn_index_count(a, b, i);
+            if (n < 0)
+                return attn_refuse(why, ATTN_E_LENGTH,
+                                   "index_count of row %d of item %d is %d: must not be negative",
+                                   i, b, n);
+        }
+    return ATTN_OK;
+}
+
+/* Lists of keys: there where rows are over such, and nowhere else. */
+static attn_status check_index(const attn_why *why, const attn_spec *s, const attn_args *a) {
+    const bool indexed = s->select == ATTN_SELECT_INDEX;
+    const int32_t *given = a->index ? a->index : a->index_count;
+    if (given && !indexed)
+        return attn_refuse(why, ATTN_E_UNUSED,
+                           "%s is given: must be null, as the spec's select is all",
+                           a->index ? "index" : "index_count");
+    if (!indexed || a->batch == 0 || a->q_len == 0 || a->kv_len_max == 0) return ATTN_OK;
+    if (!a->index_count)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "index_count is null: must hold int32, [batch, rows] = [%d, %d], as the "
+                           "spec's select is index",
+                           a->batch, a->q_len);
+    if (!a->index)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "index is null: must hold int32, [batch, kv_heads, rows, n], as the "
+                           "spec's select is index");
+    return check_counts(why, a);
+}
+
 /* Arguments that no spec takes yet. */
 static attn_status check_untaken(const attn_why *why, const attn_args *a) {
     const struct {
         const char *name;
         const int32_t *data;
-    } given[] = {{"index", a->index},
-                 {"index_count", a->index_count},
-                 {"q_position", a->q_position},
-                 {"tail", a->tail},
-                 {"k_position", a->k_position}};
+    } given[] = {{"q_position", a->q_position}, {"tail", a->tail}, {"k_position", a->k_position}};
     for (size_t i = 0; i < sizeof given / sizeof *given; i++)
         if (given[i].data)
             return attn_refuse(why, ATTN_E_UNUSED,
@@ -395,6 +445,7 @@ static attn_status check_args(const attn_why *why, const attn_plan *plan, const 
     if (status == ATTN_OK) status = check_tensors(why, plan->kernel, a);
     for (int32_t b = 0; status == ATTN_OK && a->kv_len && b < a->batch; b++)
         status = attn_check_item(why, "kv_len", b, a->kv_len[b], "kv_len_max", a->kv_len_max);
+    if (status == ATTN_OK) status = check_index(why, plan->kernel->spec, a);
     if (status == ATTN_OK) status = attn_check_pages(why, plan->kernel, a);
     if (status != ATTN_OK) return status;
     const attn_extent e = attn_extent_of(a);
@@ -425,7 +476,9 @@ attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, c
 
 /* Rows of ragged calls lie by their numbers alone. */
 static void line_up_rows(attn_args *a) {
-    if (a->q_begin) a->q.batch = a->o.batch = a->lse_batch = a->seg_batch = 0;
+    if (a->q_begin)
+        a->q.batch = a->o.batch = a->lse_batch = a->seg_batch = a->index_batch =
+            a->index_count_batch = 0;
 }
 
 /* Where there are no keys, their tensors may be null; kernels step from item to item all the same.

@@ -9,7 +9,7 @@
 
 ATTN_HIDDEN_BEGIN
 
-enum { ATTN_PLAN_VARIANTS = 4 };
+enum { ATTN_PLAN_VARIANTS = 5 };
 struct attn_plan {
     const attn_kernel *kernel;
     bool reference;

@@ -74,6 +74,7 @@ bool attn_op_has_edges(const attn_spec *spec) {
 }
 
 int32_t attn_op_few_keys(const attn_spec *spec) {
+    if (spec->select == ATTN_SELECT_INDEX) return 0; /* lists say which, and how many */
     const attn_op_rule *rule = attn_op_of(spec);
     const int64_t most = rule->reach(spec).most;
     return rule->segments && most <= ATTN_FEW_KEYS ? (int32_t)most : 0;

@@ -75,18 +75,48 @@ static attn_status check_table(const attn_why *why, const attn_spec *s, const at
     return attn_check_range(why, "page_count", a->page_count, INT32_MAX);
 }
 
+static attn_status check_entry(const attn_why *why, const attn_args *a, int32_t b, int32_t n) {
+    const int32_t page = a->pages[b * a->pages_batch + n];
+    if (page >= 0 && page < a->page_count) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_PAGE,
+                       "pages[%d][%d] is %d: must be from 0 to page_count - 1 = %d, as rows see "
+                       "keys of it",
+                       b, n, page, a->page_count - 1);
+}
+
+/* Those that hold keys which a row's list names. */
+static attn_status check_list(const attn_why *why, const attn_spec *spec, const attn_args *a,
+                              int32_t b, int32_t i) {
+    const int32_t keys = item_keys(a, b), count = *attn_index_count(a, b, i);
+    for (int32_t h = 0; h < spec->kv_heads; h++) {
+        const int32_t *list = attn_index_of(a, b, h, i);
+        for (int32_t n = 0; n < count; n++) {
+            const bool named = list[n] >= 0 && list[n] < keys;
+            const attn_status st = named ? check_entry(why, a, b, list[n] / spec->page) : ATTN_OK;
+            if (st != ATTN_OK) return st;
+        }
+    }
+    return ATTN_OK;
+}
+
+static attn_status check_named(const attn_why *why, const attn_spec *spec, const attn_args *a) {
+    for (int32_t b = 0; b < a->batch; b++)
+        for (int32_t i = 0; i < attn_row_count(a, b); i++) {
+            const attn_status status = check_list(why, spec, a, b, i);
+            if (status != ATTN_OK) return status;
+        }
+    return ATTN_OK;
+}
+
 attn_status attn_check_pages(const attn_why *why, const attn_kernel *kernel, const attn_args *a) {
     const attn_spec *spec = kernel->spec;
     const attn_status status = check_table(why, spec, a);
     if (status != ATTN_OK || !attn_layout_of(spec)->paged || a->kv_len_max == 0) return status;
+    if (spec->select == ATTN_SELECT_INDEX) return check_named(why, spec, a);
     attn_page_walk walk = attn_pages_begin(kernel, a);
     for (int32_t n; attn_pages_next(&walk, &n);) {
-        const int32_t page = a->pages[walk.b * a->pages_batch + n];
-        if (page >= 0 && page < a->page_count) continue;
-        return attn_refuse(why, ATTN_E_PAGE,
-                           "pages[%d][%d] is %d: must be from 0 to page_count - 1 = %d, as rows "
-                           "see keys of it",
-                           walk.b, n, page, a->page_count - 1);
+        const attn_status entry = check_entry(why, a, walk.b, n);
+        if (entry != ATTN_OK) return entry;
     }
     return ATTN_OK;
 }

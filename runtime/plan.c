@@ -8,8 +8,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-static const char *const variants[ATTN_PLAN_VARIANTS] = {"prefill", "decode", "gather",
+static const char *const variants[ATTN_PLAN_VARIANTS] = {"prefill", "decode", "gather", "index",
                                                          "reference"};
 
 bool attn_spec_same(const attn_spec *a, const attn_spec *b) {
@@ -21,6 +22,8 @@ bool attn_spec_same(const attn_spec *a, const attn_spec *b) {
     if (a->name != b->name) return false;
 #define ATTN_FIELD_FLOAT(name, ...) \
     if (a->name != b->name) return false;
+#define ATTN_FIELD_TYPES(name, ...) \
+    if (memcmp(a->name, b->name, sizeof a->name)) return false;
 #include "spec_fields.def"
     return a->expr_hash == b->expr_hash;
 }

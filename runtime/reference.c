@@ -19,13 +19,31 @@ typedef struct row {
     const void *query;
     const double *turned; /* the query, rotated as its keys are; null: they are not */
     int64_t first, last;  /* keys that the op shows */
-    const double *score;  /* of each key; null: to be computed where it is needed */
+    const int32_t *list;  /* of those, these, in this order, `count` of them; null: all */
+    int64_t count;
+    const double *score; /* of each key; null: to be computed where it is needed */
 } row;
 
 enum { COLUMNS = 64 }; /* of O, side by side */
 
 uint64_t attn_reference_workspace(const attn_extent *extent) {
     return ((uint64_t)extent->kv_len_max * sizeof(double) + 63) & ~(uint64_t)63;
+}
+
+/* Where a row is over the keys of a list. */
+static void find_list(row *r) {
+    const attn_args *a = r->args;
+    const attn_spec *spec = r->kernel->spec;
+    r->count = r->last - r->first + 1;
+    if (spec->select != ATTN_SELECT_INDEX || r->count <= 0) return;
+    r->list = attn_index_of(a, r->x.b, r->h / (spec->heads / spec->kv_heads), r->i);
+    r->count = *attn_index_count(a, r->x.b, r->i);
+}
+
+/* The n-th of its keys; -1: none that the op shows. */
+static int64_t key_of(const row *r, int64_t n) {
+    const int64_t k = r->list ? r->list[n] : r->first + n;
+    return k >= r->first && k <= r->last ? k : -1;
 }
 
 static void op_keys(row *r) {
@@ -111,8 +129,9 @@ static double sum_columns(const row *r, double max, int32_t c, int32_t n, double
     const int64_t hv = r->h / (spec->heads / spec->v_heads);
     double sum = 0;
     for (int32_t d = 0; d < n; d++) o[d] = 0;
-    for (int64_t k = r->first; k <= r->last; k++) {
-        const double s = score_of(r, k);
+    for (int64_t n_th = 0; n_th < r->count; n_th++) {
+        const int64_t k = key_of(r, n_th);
+        const double s = k < 0 ? -INFINITY : score_of(r, k);
         if (s == -INFINITY) continue;
         const double p = exp(s - max);
         sum += p;
@@ -160,6 +179,7 @@ static void find_row(row *r) {
         attn_at(args->q.data, r->type.q,
                 b * args->q.batch + r->h * args->q.head + (r->x.q_row + r->i) * args->q.token);
     op_keys(r);
+    find_list(r);
 }
 
 static attn_status walk(const attn_kernel *kernel, const attn_args *args, const int32_t *rows,
@@ -173,7 +193,9 @@ static attn_status walk(const attn_kernel *kernel, const attn_args *args, const 
                 find_row(&r);
                 r.turned = turn(&r, turned);
                 double max = -INFINITY;
-                for (int64_t k = r.first; k <= r.last; k++) {
+                for (int64_t n = 0; n < r.count; n++) {
+                    const int64_t k = key_of(&r, n);
+                    if (k < 0) continue;
                     const double z = score(&r, k, &oob);
                     if (oob) return ATTN_E_INDEX;
                     if (s) s[k] = z;
@@ -197,11 +219,13 @@ void attn_reference_row(const attn_kernel *kernel, const attn_args *args, int32_
     double max = -INFINITY;
     bool oob = false;
     /* One score that is NaN, or infinite, makes all of the row NaN. */
-    for (int64_t k = r.first; k <= r.last && max < INFINITY; k++) {
+    for (int64_t n = 0; n < r.count && max < INFINITY; n++) {
+        const int64_t k = key_of(&r, n);
+        if (k < 0) continue;
         const double s = score(&r, k, &oob);
         if (!(s <= max)) max = s;
     }
-    if (!(max < INFINITY)) r.last = r.first - 1; /* nothing to be added to it */
+    if (!(max < INFINITY)) r.count = 0; /* nothing to be added to it */
     write_row(&r, max);
 }
 

@@ -58,7 +58,7 @@ static bool has_letter(const attn_field *f) {
 }
 
 /* "f32_", "f32_kvbf16_", "f32_kvi8_rotate_doti8_", and a layout where it is not the default,
- * "f32_paged_", "f32_paged_page16_". */
+ * "f32_paged_", "f32_paged_page16_", "f32_index_". */
 static void put_types(char name[ATTN_NAME_MAX], const attn_spec *spec) {
     const attn_types type = attn_spec_types(spec);
     char value[ATTN_FIELD_TEXT_MAX];
@@ -72,11 +72,11 @@ static void put_types(char name[ATTN_NAME_MAX], const attn_spec *spec) {
     const attn_field *dot = attn_field_find("dot");
     if (!implied(spec, dot) && attn_field_text(dot, spec, value))
         put(name, "%s%s_", dot_prefix, value);
-    if (!attn_field_text(attn_field_find("layout"), spec, value)) return;
-    put(name, "%s_", value);
+    if (attn_field_text(attn_field_find("layout"), spec, value)) put(name, "%s_", value);
     const attn_field *page = attn_field_find("page");
     if (!implied(spec, page) && attn_field_text(page, spec, value))
         put(name, "%s%s_", page_prefix, value);
+    if (attn_field_text(attn_field_find("select"), spec, value)) put(name, "%s_", value);
 }
 
 /* Form, backend, op, and the fields of a core that say something. */
@@ -219,9 +219,13 @@ static const char *parse_types(const char *p, attn_spec *spec) {
     if (p && starts(p, dot_prefix))
         p = parse_axis(p + sizeof dot_prefix - 1, attn_field_find("dot"), spec);
     const char *after = p ? parse_axis(p, attn_field_find("layout"), spec) : NULL;
-    if (!after || !starts(after, page_prefix)) return after ? after : p;
-    after = parse_int(after + sizeof page_prefix - 1, attn_field_find("page"), spec);
-    return after && *after == '_' ? after + 1 : NULL;
+    if (after) p = after;
+    if (after && starts(after, page_prefix)) {
+        p = parse_int(after + sizeof page_prefix - 1, attn_field_find("page"), spec);
+        p = p && *p == '_' ? p + 1 : NULL;
+    }
+    after = p ? parse_axis(p, attn_field_find("select"), spec) : NULL;
+    return after ? after : p;
 }
 
 attn_status attn_spec_parse(const char *name, attn_spec *spec) {

@@ -73,7 +73,7 @@ ${part("form/" .. spec.form .. ".c")}
 
 ${part("op/" .. spec.op .. ".c")}
 
-$ hooks("layout/" .. plan.layout .. ".c").declare()
+$ hooks(plan.places .. ".c").declare()
 
 ${each("scratch")}
 _Static_assert(sizeof(scratch) == ${plan.scratch_bytes}, "the plan's workspace");

@@ -171,6 +171,8 @@ long property-tuned "$build/property" --tuned --test sweep --shapes 60
 long property-chunks-full "$build/property" --chunks --test sweep,sums --shapes 60
 long property-seed env ATTN_PROPERTY_SEED=2 ATTN_PROPERTY_SHAPES=100 "$build/property" --test sweep
 long smollm2 sh tests/product/smollm2/smollm2.sh test
+[ -z "$full" ] || wait # its files are there
+long serving-smollm2 sh tests/product/serving/serving.sh smollm2
 long minilm sh tests/product/minilm/minilm.sh test
 wait
 # These measure, or take all cores.

@@ -41,10 +41,20 @@ static bool by_interval(hf *h, int32_t layer, bool *out) {
     return true;
 }
 
+/* Those of a list, or every so manieth. */
+static bool by_list(hf *h, int32_t layer, bool *out) {
+    int32_t step;
+    if (!hf_is_null(hf_get(h, "moe_layers"))) return listed(h, "moe_layers", layer, out);
+    if (!hf_key_int(h, "interleave_moe_layer_step", 1, INT32_MAX, &step)) return false;
+    *out = (layer + 1) % step == 0;
+    return true;
+}
+
 bool import_has_experts(hf *h, int32_t layer, bool *out) {
     *out = json_get(h->family, "moe") != NULL;
     if (!*out) return true;
     if (hf_has(h, "moe_layer_interval")) return by_interval(h, layer, out);
+    if (hf_has(h, "interleave_moe_layer_step")) return by_list(h, layer, out);
     if (hf_has(h, "decoder_sparse_step")) return by_step(h, layer, out);
     int32_t dense = 0;
     if (hf_has(h, "first_k_dense_replace") &&

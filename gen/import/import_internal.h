@@ -99,6 +99,7 @@ typedef struct import_layer {
     const json_val *window_at;
     bool both_ways; /* by use_bidirectional_attention */
     bool rope;      /* where the family has one */
+    bool chunked;   /* sees keys of its own chunk alone */
     int32_t index;
     const char *heads, *ffn_dim; /* keys */
     ffn_part ffn;

@@ -148,10 +148,21 @@ static bool put_stablelm(hf *h, const import_layer *l, fields *f) {
     return true;
 }
 
-/* The factor of a query at its position, as a score: floor(position / original) steps. */
+/* Queries times 1 + growth ln(1 + floor((position + offset) / every)). */
+static bool put_growth(hf *h, fields *f, const json_val *growth, const json_val *every,
+                       int32_t offset) {
+    double by;
+    int32_t step;
+    if (!hf_number(h, growth, &by) || !hf_int(h, every, 1, INT32_MAX, &step)) return false;
+    if (by == 0) return true;
+    put_float(h, f, "q_growth", by, growth);
+    put_int(h, f, "q_growth_every", step, every);
+    if (offset) put_int(h, f, "q_growth_offset", offset, growth);
+    return true;
+}
+
 static bool put_ministral3(hf *h, const import_layer *l, fields *f) {
     const json_val *params = hf_get(h, "rope_parameters");
-    double beta, original;
     (void)l;
     if (hf_is_null(params)) params = hf_get(h, "rope_scaling");
     const json_val *by = json_get(params, "llama_4_scaling_beta");
@@ -159,12 +170,29 @@ static bool put_ministral3(hf *h, const import_layer *l, fields *f) {
     if (!by || !steps)
         return hf_fail(h, params,
                        "needs llama_4_scaling_beta and original_max_position_embeddings");
-    int32_t step;
-    if (!hf_number(h, by, &beta) || !hf_int(h, steps, 1, INT32_MAX, &step)) return false;
-    original = step;
-    put_text(h, f, "backend", "flex", by);
-    put_text(h, f, "score",
-             arena_printf(h->a, "s * (1 + %.9g * log(1 + q // %.0f))", beta, original), by);
+    return put_growth(h, f, by, steps, 0);
+}
+
+/* Layers with RoPE norm q and k after it, and may see a chunk of keys alone; the others' queries
+ * grow. */
+static bool put_llama4(hf *h, const import_layer *l, fields *f) {
+    bool norm, grows;
+    int32_t chunk;
+    const json_val *at = hf_get(h, "use_qk_norm");
+    if (!hf_bool(h, at, &norm) || !hf_key_bool(h, "attn_temperature_tuning", &grows)) return false;
+    put_bool(h, f, "qk_norm", norm && l->rope, at);
+    if (norm && l->rope) {
+        put_text(h, f, "qk_norm_place", "after", at);
+        put_text(h, f, "qk_norm_weights", "none", at);
+    }
+    if (grows && !l->rope &&
+        !put_growth(h, f, hf_get(h, "attn_scale"), hf_get(h, "floor_scale"), 1))
+        return false;
+    if (!l->chunked) return true;
+    at = hf_get(h, "attention_chunk_size");
+    if (!hf_int(h, at, 1, INT32_MAX, &chunk)) return false;
+    put_text(h, f, "backend", "flex", at);
+    put_text(h, f, "mask", arena_printf(h->a, "q // %d == k // %d", chunk, chunk), at);
     return true;
 }
 
@@ -371,21 +399,14 @@ bool import_put_own(hf *h, const import_layer *l, fields *f) {
         const char *name; /* "adds" of a row */
         bool (*put)(hf *h, const import_layer *l, fields *f);
     } own[] = {
-        {"bloom", put_bloom},
-        {"deepseek", put_deepseek},
-        {"falcon", put_falcon},
-        {"gpt2", put_gpt2},
-        {"gptj", put_gptj},
-        {"lfm2", put_lfm2},
-        {"ministral3", put_ministral3},
-        {"minimax", put_minimax},
-        {"modernbert", put_modernbert},
-        {"mpnet", put_mpnet},
-        {"t5", put_t5},
-        {"mpt", put_mpt},
-        {"neox", put_neox},
-        {"opt", put_opt},
-        {"stablelm", put_stablelm},
+        {"bloom", put_bloom},       {"deepseek", put_deepseek},
+        {"falcon", put_falcon},     {"gpt2", put_gpt2},
+        {"gptj", put_gptj},         {"lfm2", put_lfm2},
+        {"llama4", put_llama4},     {"ministral3", put_ministral3},
+        {"minimax", put_minimax},   {"modernbert", put_modernbert},
+        {"mpnet", put_mpnet},       {"t5", put_t5},
+        {"mpt", put_mpt},           {"neox", put_neox},
+        {"opt", put_opt},           {"stablelm", put_stablelm},
         {"wav2vec2", put_wav2vec2},
     };
     if (!check_not_applied(h)) return false;

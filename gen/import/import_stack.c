@@ -46,6 +46,8 @@ static void note_is_causal(hf *h, bool windows) {
                 windows ? ", sliding_window keys to each side beside the token itself" : "");
 }
 
+static const char chunk_key[] = "attention_chunk_size";
+
 static bool read_layer_types(hf *h, int32_t layers, const json_val **types) {
     *types = hf_has(h, "layer_types") ? hf_get(h, "layer_types") : NULL;
     if (!*types || hf_is_null(*types)) {
@@ -60,10 +62,10 @@ static bool read_layer_types(hf *h, int32_t layers, const json_val **types) {
                        (*types)->count);
     for (int i = 0; i < layers; i++) {
         const json_val *t = &(*types)->item[i];
+        const char *other = hf_has(h, chunk_key) ? "chunked_attention" : "sliding_attention";
         if (t->kind != JSON_STRING ||
-            (strcmp(t->string, "full_attention") && strcmp(t->string, "sliding_attention")))
-            return hf_fail(h, t, "must be 'full_attention' or 'sliding_attention', got %s",
-                           hf_quote(h, t));
+            (strcmp(t->string, "full_attention") && strcmp(t->string, other)))
+            return hf_fail(h, t, "must be 'full_attention' or '%s', got %s", other, hf_quote(h, t));
     }
     return true;
 }
@@ -92,6 +94,13 @@ static bool rule_slides(hf *h, const stack_rule *r, int32_t i, bool rope) {
 static bool slides(hf *h, const stack_rule *r, int32_t i, bool rope) {
     return r->types ? !strcmp(r->types->item[i].string, "sliding_attention")
                     : rule_slides(h, r, i, rope);
+}
+
+/* llama4: layers with positions see their chunk alone, where there are chunks. */
+static bool is_chunked(hf *h, const stack_rule *r, int32_t i, bool rope) {
+    if (!hf_has(h, chunk_key)) return false;
+    return r->types ? !strcmp(r->types->item[i].string, "chunked_attention")
+                    : rope && !hf_is_null(hf_get(h, chunk_key));
 }
 
 /* The rule's number; keys that say it are not read beside a list. */
@@ -175,6 +184,7 @@ static bool add_stack(hf *h) {
         l.index = i;
         l.sliding = slides(h, &rule, i, has_rope(h, &rule, i, false));
         l.rope = has_rope(h, &rule, i, l.sliding);
+        l.chunked = is_chunked(h, &rule, i, l.rope);
         if (l.sliding && !rule.enabled)
             return hf_fail(h, rule.off_at, "is %s, and layer %d is a sliding one",
                            hf_quote(h, rule.off_at), i);

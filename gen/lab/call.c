@@ -309,7 +309,22 @@ static void move_rows(stage *s) {
     a->o.data = before(a->o.data, n * a->o.token, attn_type_size(type.o));
     a->seg = before(a->seg, n, sizeof *a->seg);
     a->lse = before(a->lse, n, sizeof *a->lse);
+    a->index = before(a->index, n * a->index_row, sizeof *a->index);
+    a->index_count = before(a->index_count, n, sizeof *a->index_count);
+    if (s->c->q_begin) a->index_batch = a->index_count_batch = INT64_MAX / 16;
     if (s->c->q_begin) a->q.batch = a->o.batch = a->lse_batch = a->seg_batch = INT64_MAX / 16;
+}
+
+static void stage_index(stage *s) {
+    const call *c = s->c;
+    const int64_t items = call_q_items(c), rows = call_q_rows(c), heads = c->spec->core.kv_heads;
+    attn_args *a = &s->args;
+    a->index_row = c->index_each + s->p->gap[0];
+    a->index_head = rows * a->index_row;
+    a->index_batch = heads * a->index_head;
+    a->index_count_batch = rows;
+    a->index = stage_matrix(s, c->index, items * heads * rows, c->index_each, a->index_row, 4);
+    a->index_count = stage_copy(s, c->index_count, items * rows, 4);
 }
 
 static void stage_inputs(stage *s) {
@@ -334,6 +349,7 @@ static void stage_inputs(stage *s) {
     s->args.key_padding_batch = c->kv_len_max + s->p->gap[1];
     s->args.key_padding =
         stage_matrix(s, c->key_padding, c->batch, c->kv_len_max, s->args.key_padding_batch, 1);
+    stage_index(s);
     s->args.sinks = stage_copy(s, c->sinks, c->spec->core.heads, sizeof(float));
     stage_mask(s);
     stage_expr_data(s);
@@ -456,6 +472,10 @@ attn_args call_dense_args(const call *c) {
     a.key_padding = c->key_padding;
     a.key_padding_batch = c->kv_len_max;
     a.sinks = c->sinks;
+    a.index = c->index, a.index_count = c->index_count;
+    a.index_row = c->index_each, a.index_count_batch = call_q_rows(c);
+    a.index_head = call_q_rows(c) * a.index_row;
+    a.index_batch = spec->kv_heads * a.index_head;
     a.mask = call_dense_mask(c);
     a.side = c->side;
     a.side_count = c->spec->tensor_count;
@@ -508,6 +528,20 @@ static bool has_key_dimension(const call *c) {
     return c->mask_type != ATTN_MASK_NONE && c->mask_dim[c->mask_rank - 1] != 1;
 }
 
+/* An item's lists. */
+static void item_index(arena *a, const call *c, int32_t b, call *item) {
+    const int32_t heads = c->spec->core.kv_heads, rows = item->q_len, all = call_q_rows(c);
+    const int64_t first = c->q_begin ? c->q_begin[b] : 0, of = c->q_begin ? 0 : b;
+    const size_t width = (size_t)c->index_each;
+    int32_t *to = arena_alloc(a, (size_t)heads * (size_t)rows * width * sizeof *to + 1);
+    for (int64_t h = 0; h < heads; h++)
+        memcpy(to + (size_t)(h * rows) * width,
+               c->index + (size_t)((of * heads + h) * all + first) * width,
+               (size_t)rows * width * sizeof *to);
+    item->index = to;
+    item->index_count = c->index_count + of * all + first;
+}
+
 call call_item(arena *a, const call *c, int32_t b, bool trim) {
     const attn_spec *spec = &c->spec->core;
     call item = *c;
@@ -527,6 +561,7 @@ call call_item(arena *a, const call *c, int32_t b, bool trim) {
     item.v_scale = item_rows(a, ATTN_TYPE_F32, c->v_scale, b, spec->v_heads, keys, len, 1);
     if (c->q_start) item.q_start = c->q_start + b;
     if (c->kv_len) item.kv_len = c->kv_len + b;
+    if (c->index) item_index(a, c, b, &item);
     if (c->seg) item.seg = c->seg + (c->q_begin ? c->q_begin[b] : (int64_t)b * c->q_len);
     if (c->key_padding) item.key_padding = c->key_padding + (int64_t)b * c->kv_len_max;
     item_mask(a, c, &item, b);

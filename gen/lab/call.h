@@ -30,6 +30,10 @@ typedef struct call {
     /* Paged layouts: which pages the keys are to lie in, [B][pages of Lk]; null: any. */
     const int32_t *pages;
     int32_t page_count;
+    /* select = index: lists of keys, [B, kv_heads, Lq, index_each] (ragged rows: B = 1, all rows),
+     * of which each row has so many: [B, Lq]. */
+    const int32_t *index, *index_count;
+    int32_t index_each;
 } call;
 
 /* Where the operands of a run lie, and how it is called. */

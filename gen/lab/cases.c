@@ -146,7 +146,7 @@ static bool add_fields(reader *r) {
     if (!add_meta(r, "softcap") || !add_meta(r, "score") || !add_meta(r, "mask")) return false;
     if (!add_meta(r, "type") || !add_meta(r, "kv_type") || !add_meta(r, "o_type")) return false;
     if (!add_bool(r, "rotate") || !add_meta(r, "dot") || !add_meta(r, "layout")) return false;
-    if (!add_meta(r, "page")) return false;
+    if (!add_meta(r, "page") || !add_meta(r, "select")) return false;
     if (st_find(&r->file, "in.sinks") && !add(r, "sinks", "true")) return false;
     return each_part(r, "tensors", add_tensor) && each_part(r, "scalars", add_scalar);
 }
@@ -218,13 +218,29 @@ static bool read_mask(reader *r, call *c) {
     return c->mask != NULL;
 }
 
+/* in.index [B, Hk, Lq, n], of which each row has in.index_count [B, Lq]. */
+static bool read_index(reader *r, call *c) {
+    const st_tensor *t = st_find(&r->file, "in.index");
+    if (!t) return true;
+    const int64_t each = t->rank == 4 ? t->dim[3] : 0, rows[] = {r->q_items, r->q_rows};
+    const int64_t dim[] = {r->q_items, r->kv_heads, r->q_rows, each};
+    if (!case_need(r, "in.index_count", 2) || !case_ints(r, "in.index", 4, dim, &c->index) ||
+        !case_ints(r, "in.index_count", 2, rows, &c->index_count))
+        return false;
+    c->index_each = (int32_t)each;
+    for (int64_t i = 0; i < r->q_items * r->q_rows; i++)
+        if (c->index_count[i] < 0 || c->index_count[i] > each)
+            return case_bad(r, "in.index_count", "must be 0 to the width of in.index");
+    return true;
+}
+
 static bool read_lengths(reader *r, call *c) {
     const int64_t batch[] = {r->batch}, rows[] = {r->q_items, r->q_rows};
     if (!case_ints(r, "in.kv_len", 1, batch, &c->kv_len)) return false;
     for (int64_t b = 0; c->kv_len && b < r->batch; b++)
         if (c->kv_len[b] < 0 || c->kv_len[b] > r->kv_len)
             return case_bad(r, "in.kv_len", "must be 0 to the length of in.k");
-    if (!case_ints(r, "in.seg_id", 2, rows, &c->seg)) return false;
+    if (!case_ints(r, "in.seg_id", 2, rows, &c->seg) || !read_index(r, c)) return false;
     return case_ints(r, "in.q_start", 1, batch, &c->q_start);
 }
 

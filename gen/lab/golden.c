@@ -61,6 +61,9 @@ static void put_inputs(writer *w, const call *c) {
     put(w, "in.key_padding_mask", ST_U8, c->key_padding, 2, (const int64_t[]){b, m});
     put(w, "in.attn_mask", c->mask_type == ATTN_MASK_F32 ? ST_F32 : ST_U8, c->mask, c->mask_rank,
         c->mask_dim);
+    put(w, "in.index", ST_I32, c->index, 4,
+        (const int64_t[]){items, s->kv_heads, n, c->index_each});
+    put(w, "in.index_count", ST_I32, c->index_count, 2, (const int64_t[]){items, n});
     put(w, "in.sinks", ST_F32, c->sinks, 1, (const int64_t[]){s->heads});
 }
 

@@ -169,6 +169,24 @@ static void key_range(const row_state *r, int32_t *first, int32_t *last) {
     *last = (int32_t)hi;
 }
 
+/* The n-th key of a row; -1: it is none that the op shows. */
+static int32_t key_of(const row_state *r, int32_t first, int32_t last, int64_t n) {
+    const attn_args *a = r->args;
+    if (r->spec->core.select != ATTN_SELECT_INDEX) return (int32_t)(first + n);
+    const int64_t head = r->h / (r->spec->core.heads / r->spec->core.kv_heads);
+    const int64_t item = a->q_begin ? 0 : r->b, row = r->first + r->i;
+    const int32_t k =
+        a->index[item * a->index_batch + head * a->index_head + row * a->index_row + n];
+    return k < first || k > last ? -1 : k;
+}
+
+/* How many keys key_of has. */
+static int64_t key_count(const row_state *r, int32_t first, int32_t last) {
+    const attn_args *a = r->args;
+    if (r->spec->core.select != ATTN_SELECT_INDEX) return (int64_t)last - first + 1;
+    return a->index_count[(a->q_begin ? 0 : r->b) * a->index_count_batch + r->first + r->i];
+}
+
 static const double *head_rows(const oracle_view *v, int64_t b, int64_t h) {
     return v->data + b * v->batch + h * v->head;
 }
@@ -187,7 +205,10 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
     bool sink = spec->sinks && a->sinks[r->h] != -INFINITY;
     double most = sink ? (double)a->sinks[r->h] : -INFINITY, weight = 0, v_most = 0, loose = 0;
     *out = (oracle_row){0};
-    for (int32_t j = first; j <= last; j++) {
+    const int64_t count = key_count(r, first, last);
+    for (int64_t n = 0; n < count; n++) {
+        const int32_t j = key_of(r, first, last, n);
+        if (j < 0) continue;
         score[j] = score_key(r, j, q, k + j * k_step, dim);
         if (!score[j].visible) continue;
         out->visible++;
@@ -199,8 +220,9 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
     }
     double sum = sink ? exp((double)a->sinks[r->h] - most) : 0;
     memset(o, 0, (size_t)v_dim * sizeof *o);
-    for (int32_t j = first; j <= last; j++) {
-        if (!score[j].visible) continue;
+    for (int64_t n = 0; n < count; n++) {
+        const int32_t j = key_of(r, first, last, n);
+        if (j < 0 || !score[j].visible) continue;
         double p = exp(score[j].s - most);
         sum += p;
         for (int32_t d = 0; d < v_dim; d++) o[d] += p * v[j * v_step + d];
@@ -262,16 +284,35 @@ void oracle_run_double(arena *a, const kernel_spec *spec, const attn_args *args,
     for (int32_t b = 0; b < args->batch; b++) run_item(spec, args, qkv, b, score, out);
 }
 
-/* A dense copy in double of what is stored. len: the tokens of each item that exist; null: all. */
+/* Which tokens of each item exist, and where: of keys that lie in pages, by their table. */
+typedef struct tokens_of {
+    int32_t count;       /* tokens of an item at most */
+    const int32_t *len;  /* null: all exist */
+    const attn_args *in; /* whose pages; null: dense */
+    int32_t page;        /* keys of one */
+} tokens_of;
+
+/* -1: nowhere, an entry that is no page. */
+static int64_t token_at(const tokens_of *n, const attn_view *from, int64_t b, int64_t h,
+                        int64_t t) {
+    if (!n->in) return b * from->batch + h * from->head + t * from->token;
+    const int64_t page = n->in->pages[b * n->in->pages_batch + t / n->page];
+    if (page < 0 || page >= n->in->page_count) return -1;
+    return page * from->batch + h * from->head + t % n->page * from->token;
+}
+
+/* A dense copy in double of what is stored. */
 static oracle_view widen(arena *a, const attn_view *from, int32_t type, int32_t batch,
-                         int32_t heads, int32_t tokens, const int32_t *len, int32_t width) {
+                         int32_t heads, const tokens_of *n, int32_t width) {
+    const int32_t tokens = n->count, *len = n->len;
     const int64_t head = (int64_t)tokens * width;
     double *data = arena_alloc(a, (size_t)(batch * heads * head) * sizeof *data + 1);
     oracle_view to = {data, heads * head, head, width};
     for (int64_t b = 0; b < batch; b++)
         for (int64_t h = 0; h < heads; h++)
             for (int64_t t = 0; t < (len ? len[b] : tokens); t++) {
-                const int64_t at = b * from->batch + h * from->head + t * from->token;
+                const int64_t at = token_at(n, from, b, h, t);
+                if (at < 0) continue;
                 double *wide = data + b * to.batch + h * to.head + t * to.token;
                 for (int32_t d = 0; d < width; d++)
                     wide[d] = stored_value(type, from->data, at + d);
@@ -281,14 +322,17 @@ static oracle_view widen(arena *a, const attn_view *from, int32_t type, int32_t 
 
 /* Codes times the scale of their row. */
 static void widen_scaled(const oracle_view *to, const attn_scales *scale, int32_t batch,
-                         int32_t heads, int32_t tokens, const int32_t *len, int32_t width) {
+                         int32_t heads, const tokens_of *n, int32_t width) {
     double *data = (double *)(uintptr_t)to->data;
+    const attn_view from = {scale->data, scale->batch, scale->head, scale->token};
     for (int64_t b = 0; b < batch; b++)
         for (int64_t h = 0; h < heads; h++)
-            for (int64_t t = 0; t < (len ? len[b] : tokens); t++)
-                for (int32_t d = 0; d < width; d++)
+            for (int64_t t = 0; t < (n->len ? n->len[b] : n->count); t++) {
+                const int64_t at = token_at(n, &from, b, h, t);
+                for (int32_t d = 0; at >= 0 && d < width; d++)
                     data[b * to->batch + h * to->head + t * to->token + d] *=
-                        (double)scale->data[b * scale->batch + h * scale->head + t * scale->token];
+                        (double)scale->data[at];
+            }
 }
 
 /* Rule 4 of storage types, entry by entry: x = H x for each block of n of the last `width` columns
@@ -321,19 +365,19 @@ static void turn_queries(arena *a, const attn_spec *s, const attn_args *args, or
 
 void oracle_run(arena *a, const kernel_spec *spec, const attn_args *args, oracle *out) {
     const attn_spec *s = &spec->core;
-    const int32_t dim = attn_spec_k_dim(s), keys = args->kv_len_max;
+    const int32_t dim = attn_spec_k_dim(s);
     const attn_types type = attn_spec_types(s);
-    const int32_t *len = args->kv_len;
-    oracle_view qkv[3] = {
-        widen(a, &args->q, type.q, items_of(args), s->heads, rows_of(args), NULL, dim),
-        widen(a, &args->k, type.k, args->batch, s->kv_heads, keys, len, dim),
-        widen(a, &args->v, type.v, args->batch, s->v_heads, keys, len, s->v_dim)};
+    const tokens_of rows = {.count = rows_of(args)};
+    const tokens_of keys = {args->kv_len_max, args->kv_len, args->pages ? args : NULL, s->page};
+    oracle_view qkv[3] = {widen(a, &args->q, type.q, items_of(args), s->heads, &rows, dim),
+                          widen(a, &args->k, type.k, args->batch, s->kv_heads, &keys, dim),
+                          widen(a, &args->v, type.v, args->batch, s->v_heads, &keys, s->v_dim)};
     turn_queries(a, s, args, &qkv[0]);
     if (attn_spec_scaled(s)) {
         const bool own = args->v_scale.data; /* else V lies in K's rows */
-        widen_scaled(&qkv[1], &args->k_scale, args->batch, s->kv_heads, keys, len, dim);
-        widen_scaled(&qkv[2], own ? &args->v_scale : &args->k_scale, args->batch, s->v_heads, keys,
-                     len, s->v_dim);
+        widen_scaled(&qkv[1], &args->k_scale, args->batch, s->kv_heads, &keys, dim);
+        widen_scaled(&qkv[2], own ? &args->v_scale : &args->k_scale, args->batch, s->v_heads, &keys,
+                     s->v_dim);
     }
     oracle_run_double(a, spec, args, qkv, out);
 }

@@ -15,11 +15,27 @@ static int32_t count_of(const call *c, int64_t b) {
     return c->q_begin ? c->q_begin[b + 1] - c->q_begin[b] : c->q_len;
 }
 
+/* Marks the pages of keys that a row's lists name. */
+static void mark_list(const call *c, page_map *m, int64_t b, int64_t i) {
+    const int64_t heads = c->spec->core.kv_heads, of = c->q_begin ? 0 : b;
+    const int64_t rows = c->q_begin ? c->q_begin[c->batch] : c->q_len;
+    const int64_t row = (c->q_begin ? c->q_begin[b] : 0) + i;
+    for (int64_t h = 0; h < heads; h++)
+        for (int32_t n = 0; n < c->index_count[of * rows + row]; n++) {
+            const int32_t k = c->index[((of * heads + h) * rows + row) * c->index_each + n];
+            if (k >= 0 && k < length(c, b)) m->table[b * m->each + k / m->page] = 0;
+        }
+}
+
 /* Marks the pages of keys that the op shows to a row: the contract, restated. */
 static void mark_row(const call *c, page_map *m, int64_t b, int64_t i) {
     const attn_spec *spec = &c->spec->core;
     const int64_t start = c->q_start ? c->q_start[b] : 0;
     int64_t lo, hi;
+    if (c->index) {
+        mark_list(c, m, b, i);
+        return;
+    }
     const int64_t row = (c->q_begin ? c->q_begin[b] : b * c->q_len) + i; /* of seg */
     oracle_range(spec, c->seg ? c->seg[row] : start + i, &lo, &hi);
     if (lo < 0) lo = 0;

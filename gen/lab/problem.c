@@ -324,6 +324,20 @@ static void pick_data(maker *m) {
     if (s->sinks) c->sinks = floats(m, s->heads, 2);
 }
 
+/* Lists of keys in any order, some twice, among numbers that name none. */
+static void pick_index(maker *m) {
+    call *c = m->c;
+    if (m->spec->select != ATTN_SELECT_INDEX) return;
+    const int64_t rows = (int64_t)call_q_items(c) * call_q_rows(c);
+    c->index_each = rng_chance(m->r, 50) ? rng_int(m->r, 0, 20) : rng_int(m->r, 0, 300);
+    c->index = ints(m, rows * m->spec->kv_heads * c->index_each, -2, c->kv_len_max + 2);
+    int32_t *count = ints(m, rows, 0, c->index_each);
+    for (int64_t i = 0; i < rows; i++)
+        if (rng_chance(m->r, 60)) count[i] = c->index_each;
+    c->index_count = count;
+    buf_printf(&m->text, " index=%d", c->index_each);
+}
+
 static void pick_expr_data(maker *m) {
     const kernel_spec *k = m->c->spec;
     attn_side *side = arena_alloc(m->a, (size_t)(k->tensor_count + 1) * sizeof *side);
@@ -363,6 +377,7 @@ void problem_make(arena *a, const kernel_spec *spec, const problem_options *o, r
     pick_padding(&m);
     pick_mask(&m);
     pick_data(&m);
+    pick_index(&m);
     pick_expr_data(&m);
     *text = m.text.data;
 }

@@ -358,6 +358,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     bool any_type = false;                    /* that is not f32 */
     bool any_weight = false;                  /* likewise, of layers */
     bool any_layout = false;                  /* that is not dense */
+    bool any_list = false;                    /* of keys that rows are over */
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
         if (!(p->options->isa_mask >> isa & 1)) continue;
         lua_val *group = lua_val_table(a), *symbols = lua_val_table(a), *blocks = lua_val_table(a);
@@ -369,6 +370,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
             any_type = any_type || row->spec->core.type != ATTN_TYPE_F32 ||
                        row->spec->core.kv_type != ATTN_KV_TYPE_SAME;
             any_weight = any_weight || row->spec->core.weight_type != ATTN_WEIGHT_F32;
+            any_list = any_list || row->spec->core.select != ATTN_SELECT_ALL;
             any_layout = any_layout || row->spec->core.layout != ATTN_LAYOUT_DENSE;
             any_core = any_core || (!row->layer && row->spec->outer);
             lua_val_push(a, row->layer ? blocks : symbols, lua_text(a, row->symbol));
@@ -389,6 +391,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     lua_val_set_bool(a, t, "has_types", any_type);
     lua_val_set_bool(a, t, "has_weights", any_weight);
     lua_val_set_bool(a, t, "has_layouts", any_layout);
+    lua_val_set_bool(a, t, "has_lists", any_list);
 }
 
 /* What the build files list of the runtime: its sources, and the headers that products see. */

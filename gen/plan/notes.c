@@ -179,11 +179,20 @@ static void note_scores(arena *a, plan *p) {
              in);
 }
 
+static void note_index(arena *a, plan *p) {
+    note(a, p,
+         "index: a query row of a group of %d heads is a tile; %d of the keys that its list names "
+         "are gathered at a time, as f32 rows side by side, in the order of the list",
+         p->group, p->key_block);
+}
+
 void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan *p) {
     note_tuned(a, k, isa, p);
     if (p->tiled) {
-        note_tiles(a, isa, p);
-        note_decode(a, p);
+        if (p->indexed)
+            note_index(a, p);
+        else
+            note_tiles(a, isa, p), note_decode(a, p);
         note_loops(a, p);
     } else {
         note(a, p,

@@ -247,7 +247,7 @@ static void plan_chunks(plan *p) {
 static void plan_tiled(arena *a, const kernel_spec *k, const isa_row *isa, int unroll, plan *p) {
     p->tiled = true;
     /* Tiles take rows that lie side by side. */
-    p->widen = p->type.k != ATTN_TYPE_F32 || p->type.v != ATTN_TYPE_F32 || p->paged;
+    p->widen = p->type.k != ATTN_TYPE_F32 || p->type.v != ATTN_TYPE_F32 || p->paged || p->indexed;
     p->widen_ahead = p->widen ? WIDEN_AHEAD : 0;
     p->latent = plan_is_latent(&k->core);
     plan_choose(p, k, isa);
@@ -260,8 +260,15 @@ static void plan_tiled(arena *a, const kernel_spec *k, const isa_row *isa, int u
     plan_split(k, isa, p);
     plan_reach(a, k, p);
     plan_chunks(p);
-    p->variant[p->variants++] = (plan_variant){.name = "decode", .most_rows = p->decode_q};
-    p->variant[p->variants++] = (plan_variant){.name = "prefill"};
+    if (p->indexed) {
+        p->scattered = p->has_mask = false; /* no range of keys is what rows see */
+        p->minmax = 0;
+        p->reach = -1;
+        p->variant[p->variants++] = (plan_variant){.name = "index"};
+    } else {
+        p->variant[p->variants++] = (plan_variant){.name = "decode", .most_rows = p->decode_q};
+        p->variant[p->variants++] = (plan_variant){.name = "prefill"};
+    }
     snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_q%dk%d", k->name, isa->name,
              p->tile_vectors * isa->width, p->key_block);
 }
@@ -282,6 +289,8 @@ void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
                const plan_choice *choice, plan *p) {
     *p = (plan){.isa = (attn_isa)(isa - isa_table), .layout = plan_layout(a, &k->core)};
     p->paged = attn_layout_of(&k->core)->paged;
+    p->indexed = k->core.select == ATTN_SELECT_INDEX;
+    p->places = p->indexed ? "select/index" : arena_printf(a, "layout/%s", p->layout);
     p->choice = choice ? *choice : plan_choice_none();
     for (int i = 0; i < PLAN_PARAMS; i++)
         if (plan_choice_get(&p->choice, i) >= 0) p->tuned |= 1u << i;

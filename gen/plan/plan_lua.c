@@ -273,6 +273,8 @@ lua_val *plan_to_lua(arena *a, const plan *p) {
 lua_val *plan_for_templates(arena *a, const plan *p) {
     lua_val *t = plan_to_lua(a, p);
     lua_val_set_bool(a, t, "scaled", p->scaled);
+    lua_val_set_string(a, t, "places", p->places);
+    lua_val_set_bool(a, t, "indexed", p->indexed);
     lua_val_set(a, t, "rotate", plan_rotation_to_lua(a, p->rotate));
     if (!p->codes.q_most) lua_val_set_bool(a, t, "codes", false);
     return t;

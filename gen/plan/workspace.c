@@ -36,7 +36,8 @@ size_t plan_scratch(const plan *p) {
         up64((size_t)p->tiles * plan_tile_bytes(p) + 4 * (scores + rows + bias + edge));
     if (!p->widen) return bytes;
     const size_t keys = (size_t)p->key_block;
-    const size_t places = p->paged ? 128 : 64; /* where rows come from */
+    const size_t numbers = p->indexed ? up64(4 * keys + 8) : 0;
+    const size_t places = (p->paged ? 128 : 64) + numbers; /* where rows come from */
     const size_t widened = bytes + up64(4 * keys * d) + up64(4 * keys * (size_t)p->dvp) + places;
     if (!code_rows) return widened;
     const size_t p_words = (size_t)p->codes.p_bytes * CODE_KEYS / 4 * DOT_ROWS;
@@ -79,6 +80,7 @@ static int64_t most_parts(const plan *p, int32_t rows, int32_t kv_len) {
 /* As most_tasks of part/run.c.tpl. */
 static uint64_t most_tasks(const plan *p, int32_t batch, int32_t q_len, int32_t kv_len) {
     const uint64_t items = (uint64_t)batch, heads = (uint64_t)p->heads;
+    if (p->indexed) return attn_times(heads / (uint64_t)p->group, items * (uint64_t)q_len);
     if (!p->tiled)
         return attn_times(heads, (items * (uint64_t)q_len + GATHER_ROWS - 1) / GATHER_ROWS);
     const int64_t parts = most_parts(p, min_int(q_len, p->decode_q), kv_len);
@@ -98,7 +100,7 @@ uint64_t plan_workspace(const plan *p, const kernel_spec *k, int32_t batch, int3
     const uint64_t team = asked < tasks ? asked : tasks;
     attn_carve(NULL, &bytes, plan_scratch(p) * team);
     attn_carve(NULL, &bytes, table_bytes(p, k, batch, q_len, kv_len));
-    if (!p->tiled) return bytes;
+    if (!p->tiled || p->indexed) return bytes;
     const uint64_t items = (uint64_t)batch, dvp = (uint64_t)p->dvp;
     const int few = min_int(q_len, p->decode_q);
     const uint64_t parts = (uint64_t)most_parts(p, few, kv_len);

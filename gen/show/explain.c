@@ -65,7 +65,7 @@ static void example_text(arena *a, buf *b, const kernel_spec *k, const plan *p,
     example_make(a, k, p, e, &x);
     const work w = work_of(k, p, e, &x);
     buf_printf(b, "      for example, with %s:\n       ", x.text);
-    if (p->tiled)
+    if (p->tiled && !p->indexed)
         buf_printf(b, " tiles: %lld skipped, %lld full, %lld partial;", (long long)w.none,
                    (long long)w.all, (long long)w.some);
     buf_printf(b, " visible pairs a head: %.0f\n", w.pairs);
@@ -77,7 +77,13 @@ static void work_text(arena *a, buf *b, const kernel_spec *k, const plan *p,
     const work w = work_of(k, p, e, NULL);
     buf_printf(b, "    call: batch %d, %d queries at positions %d .. %d, %d keys, one thread\n",
                extent_batch(e), e->q_len, start, start + e->q_len - 1, e->kv_len);
-    if (!p->tiled)
+    if (p->indexed)
+        buf_printf(
+            b,
+            "      each query reads the keys that its list names, %d at a time; what follows "
+            "is of lists of all that it may see\n",
+            p->key_block);
+    else if (!p->tiled)
         buf_printf(b, "      each query reads its own keys, at most %d; no tiles\n",
                    p->gather_keys);
     else
@@ -87,7 +93,7 @@ static void work_text(arena *a, buf *b, const kernel_spec *k, const plan *p,
                    (long long)w.all, (long long)w.some);
     buf_printf(b, "      no mask tensor exists, and none is built\n");
     buf_printf(b, "      visible pairs a head: %s%.0f; useful FLOPs: %.4g; tensor bytes: %.4g\n",
-               w.exact ? "" : "at most ", w.pairs, w.flops, w.bytes);
+               w.exact && !p->indexed ? "" : "at most ", w.pairs, w.flops, w.bytes);
     example_text(a, b, k, p, e);
     buf_printf(b, "      workspace: %zu bytes; heap: 0\n", w.workspace);
 }
@@ -133,10 +139,24 @@ static void size_text(buf *b, const explained *x, const product *p, int estimate
                    (estimate + 500) / 1000);
 }
 
+/* As attn_block_packed_bytes says: a header, and whole cache lines. */
+static uint64_t packed_bytes(const product *p) {
+    enum { HEADER = 64, LINE = 64 };
+    const uint64_t bytes = (uint64_t)p->block_plan.packed_floats * sizeof(float);
+    return HEADER + (bytes + LINE - 1) / LINE * LINE;
+}
+
+/* Of a token's keys and values, whatever item it is of. */
+static double token_bytes(const product *p) {
+    return work_cache_bytes(p->core->spec, &p->core->plan);
+}
+
 static void layer_text(buf *b, const product *p) {
     buf_printf(b, "    core: %s\n", p->core->spec->name);
     if (p->expanded) buf_printf(b, "    core, expanded: %s\n", p->expanded->spec->name);
     buf_printf(b, "    projections: %.4g FLOPs a row\n", block_plan_row_flops(p->spec));
+    buf_printf(b, "    memory: %llu bytes of packed weights, %.0f bytes a cached token\n",
+               (unsigned long long)packed_bytes(p), token_bytes(p));
 }
 
 static void product_text(buf *b, const explained *x, const product *p) {
@@ -156,6 +176,20 @@ static void budget_text(buf *b, const explained *x) {
                x->total <= EXPLAIN_TEXT_BUDGET ? "" : "; fewer instruction sets (--isa) make less");
 }
 
+/* Of whole layers together, on the best instruction set asked for. */
+static void memory_text(buf *b, const product_list *p) {
+    uint64_t packed = 0;
+    double cached = 0;
+    for (int i = 0; i < p->model->layer_count; i++) {
+        const product *best = product_best(p, p->model->layer_kernel[i]);
+        if (!best->layer) return;
+        packed += packed_bytes(best);
+        cached += token_bytes(best);
+    }
+    buf_printf(b, "memory of all layers: %llu bytes of packed weights, %.0f bytes a cached token\n",
+               (unsigned long long)packed, cached);
+}
+
 bool explain_text(arena *a, const product_list *p, const explain_extent *e,
                   const explain_sizes *sizes, const char **text, diag *d) {
     const model *m = p->model;
@@ -165,6 +199,7 @@ bool explain_text(arena *a, const product_list *p, const explain_extent *e,
     buf_printf(&b, "%s: %d layer%s, %d kernel%s\n", m->name, m->layer_count,
                m->layer_count == 1 ? "" : "s", m->kernel_count, m->kernel_count == 1 ? "" : "s");
     budget_text(&b, &x);
+    memory_text(&b, p);
     for (int i = 0; i < m->kernel_count; i++) {
         const kernel_spec *k = &m->kernels[i];
         buf_printf(&b, "\n%s\n", k->name);
@@ -254,6 +289,8 @@ static cJSON *product_json(const explained *x, const product *p) {
                                 measured ? (double)measured : cost_of(&p->plan).text_bytes);
     cJSON_AddBoolToObject(t, "text_measured", measured > 0);
     if (!p->layer) costs_json(t, x, p->spec, &p->plan);
+    if (p->layer) cJSON_AddNumberToObject(t, "packed_bytes", (double)packed_bytes(p));
+    if (p->layer) cJSON_AddNumberToObject(t, "cache_bytes_a_token", token_bytes(p));
     return t;
 }
 

@@ -338,7 +338,11 @@ fact_list facts_of(arena *a, const kernel_spec *k) {
     say_types(a, &l, s);
     say_layout(a, &l, s);
     if (s->level == ATTN_LEVEL_BLOCK) say_layer(a, &l, s);
-    say(&l, "Visible keys", "Keys: ", arena_printf(a, "%s, below kv_len[b].", visible_keys(a, s)));
+    say(&l, "Visible keys", "Keys: ",
+        arena_printf(a, "%s, below kv_len[b]%s.", visible_keys(a, s),
+                     s->select == ATTN_SELECT_INDEX
+                         ? ", of those that index[b][key head][i] names, each as often as it does"
+                         : ""));
     say_scores(a, &l, k);
     say(&l, "Empty rows", "",
         arena_printf(a, "A row that sees no key: O = 0, LSE = %s.",

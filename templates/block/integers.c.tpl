@@ -220,11 +220,12 @@ static void some_ints${S}(const integers *x, ptrdiff_t ldx, int32_t rows, const 
                     int64_t ahead, int32_t depth, bool first, float *t, ptrdiff_t ldt,
                     slice *at) {
     enum { LINES = ${t.part_lines} };
-    const uintptr_t next = ATTN_AHEAD(w, ahead);
     slice_ints${S}(w, depth, at);
-    int32_t tiles = (rows + INT_ROWS - 1) / INT_ROWS, lines = LINES;
-    for (int32_t r = 0, n; r < rows; r += n, tiles--, lines = 0) {
+    int32_t tiles = (rows + INT_ROWS - 1) / INT_ROWS, left = LINES;
+    uintptr_t next = ATTN_AHEAD(w, ahead);
+    for (int32_t r = 0, n; r < rows; r += n, tiles--) {
         n = (rows - r + tiles - 1) / tiles;
+        const int32_t lines = (left + tiles - 1) / tiles; /* of each part, evenly over the tiles */
         const integers *from = x + r * ldx;
         float *to = t + r * ldt;
         switch (n) {
@@ -233,6 +234,8 @@ $ for m = 1, plan.int_rows - 1 do
 $ end
         default: tile_ints_${plan.int_rows}${S}(from, ldx, at, depth, next, lines, first, to, ldt); break;
         }
+        left -= lines;
+        next += (uintptr_t)lines * 64 * (uintptr_t)(depth / ${part});
     }
 }
 

@@ -12,7 +12,7 @@ $ local ahead, per = tile.prefetch * MR, tile.row_asks
 $ assert(#tile.asks == 0 or U % line == 0, "qk: keys are asked for by whole lines")
 $ -- Or the next register tile's rows are widened, and those after them asked for as they are stored.
 $ local widens = a.lazy and tile.widens or 0
-$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local layout = hooks(plan.places .. ".c")
 $ local KT = plan.type.k.c
 $ -- One step of the loop over the head width, written once: both functions repeat it.
 $ local function macro(text) return text .. string.rep(" ", math.max(0, 56 - #text)) .. " \\" end

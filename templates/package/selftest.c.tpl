@@ -142,6 +142,19 @@ $ if model.has_layouts then
     for (int32_t i = 0; i < b * pages; i++) table[i] = (int32_t)b * pages - 1 - i;
     if (pages > 0) a.pages = table, a.pages_batch = pages, a.page_count = (int32_t)b * pages;
 $ end
+$ if model.has_lists then
+    /* Lists of every other key, the last ones first, among numbers that name none. */
+    int32_t *list = must(calloc((size_t)(b * hk * s.q_len * s.kv_len) + 1, sizeof *list));
+    int32_t *count = must(calloc((size_t)(b * s.q_len) + 1, sizeof *count));
+    for (int64_t i = 0; i < b * hk * s.q_len * s.kv_len; i++)
+        list[i] = i % 2 ? s.kv_len - 1 - (int32_t)(i % s.kv_len) : (int32_t)(i % 5) - 5;
+    for (int64_t i = 0; i < b * s.q_len; i++) count[i] = s.kv_len - (int32_t)(i % 2);
+    if (spec->select == ATTN_SELECT_INDEX) {
+        a.index = list, a.index_count = count, a.index_count_batch = s.q_len;
+        a.index_batch = hk * s.q_len * s.kv_len, a.index_head = (int64_t)s.q_len * s.kv_len;
+        a.index_row = s.kv_len;
+    }
+$ end
     a.lse_batch = h * s.q_len, a.lse_head = s.q_len;
     a.q_start = attn_op_of(spec)->segments ? NULL : start;
     a.seg = attn_op_of(spec)->segments ? seg : NULL;
@@ -185,6 +198,9 @@ $ if model.has_types then
 $ end
 $ if model.has_layouts then
     free(table);
+$ end
+$ if model.has_lists then
+    free(list), free(count);
 $ end
     void *all[] = {q, key, v, sinks, o, lse, start, seg, side, scalars};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);

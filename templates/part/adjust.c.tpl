@@ -1,7 +1,8 @@
 $ local W, nv = plan.width, a.nv
+$ local key = plan.indexed and "w->number[first - w->base + i]" or "first + i" -- its number
 $ local R = nv * W
 /* Final scores of n keys from first in a tile of any rows; mx: raised by them. */
-static ATTN_INLINE void adjust_${nv}(const item *x, const tile *t, float *restrict s,
+static ATTN_INLINE void adjust_${nv}(const item *x, const tile *t, ${plan.indexed and "const scratch *w, " or ""}float *restrict s,
                                  const float *bias, int32_t first, int32_t n, vf *restrict mx,
                                  const bool masked) {
     const uint8_t *padding = masked ? item_padding(x) : NULL;
@@ -11,13 +12,13 @@ $ for j = 0, nv - 1 do
     vf m_${j} = mx[${j}];
 $ end
     for (int32_t i = 0; i < n; i++, s += ${R}) {
-        if (padding && padding[first + i]) {
+        if (padding && padding[${key}]) {
 $ for j = 0, nv - 1 do
             vf_store(${at("s", j * W)}, vf_set1(-INFINITY));
 $ end
             continue;
         }
-        const vi vk = vi_set1(first + i);
+        const vi vk = vi_set1(${key});
 $ if spec.softcap then
         vf z[${nv}] = {${list(nv, function(j) return "vf_load(" .. at("s", j * W) .. ")" end)}};
         cap_scores(z, ${nv});

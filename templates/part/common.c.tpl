@@ -1,4 +1,4 @@
-$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local layout = hooks(plan.places .. ".c")
 $ local QT = plan.type.q.c
 $ local VT = plan.type.v.c
 $ if spec.softcap then
@@ -65,12 +65,18 @@ $ end
 $ if plan.bias and plan.tiled then
 
 /* bias[key][row] of a tile from the run-time mask: hidden keys are -inf. */
+$   if plan.indexed then
+static void load_bias(const item *x, const tile *t, const scratch *w, int32_t first, int32_t n,
+                      int32_t rows, float *bias) {
+    const int32_t *number = w->number + (first - w->base);
+$   else
 static void load_bias(const item *x, const tile *t, int32_t first, int32_t n, int32_t rows,
                       float *bias) {
+$   end
     for (int32_t r = 0; r < rows; r++) {
         const attn_mask_row mask = attn_mask_at(&x->args->mask, x->b, t->head[r], t->row[r]);
         for (int32_t i = 0; i < n; i++)
-            bias[i * rows + r] = r < t->rows ? attn_mask_value(&mask, first + i) : 0;
+            bias[i * rows + r] = r < t->rows ? attn_mask_value(&mask, ${plan.indexed and "number[i]" or "first + i"}) : 0;
     }
 }
 $ end

@@ -1,5 +1,5 @@
 $ -- Few rows: dot products along the head width, W sums at a time (keys x rows), reduced together.
-$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local layout = hooks(plan.places .. ".c")
 $ local K, KT = plan.type.k.suffix, plan.type.k.c
 $ local V, VT = plan.type.v.suffix, plan.type.v.c
 $ local k_line, v_line = plan.type.k.line, plan.type.v.line -- elements of a cache line

@@ -1,5 +1,5 @@
 $ -- Few rows: dot_keys over a range of keys, and what of it may be hidden.
-$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local layout = hooks(plan.places .. ".c")
 $ local R, KEYS, again = a.dot.rows, a.dot.keys, a.dot.again
 $ local KT, VT = plan.type.k.c, plan.type.v.c
 $ local KR, VR = layout.rows(KT), layout.rows(VT)

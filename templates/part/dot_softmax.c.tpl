@@ -1,6 +1,6 @@
 $ -- Few rows: final scores of the n keys from `block` on, which are products in s [key][lanes], then P,
 $ -- times the scales of their values where they have such. rose: a maximum did, by w->alpha.
-$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local layout = hooks(plan.places .. ".c")
 $ local R, P, N = a.dot.rows, a.dot.lanes, a.dot.vector_keys
 $ local function times(x) return P > 1 and x .. " * " .. P or x end -- lanes of keys
 $ local function by_lanes(x) return P > 1 and x .. " / " .. P or x end

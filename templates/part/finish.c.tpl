@@ -1,4 +1,4 @@
-$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local layout = hooks(plan.places .. ".c")
 $ local O, OT = plan.type.o.suffix, plan.type.o.c
 /* Writes the log of a row's denominator where it is wanted; returns the factor of its O. l: the sum
  * of P, relative to the maximum m. */
@@ -40,7 +40,15 @@ $ end
 static inline bool lost_scores(const item *x, double l, int32_t lo, int32_t hi) {
     return isnan(l) || (l == 0 && lo <= hi && sees_range(x));
 }
-$ if plan.tiled then
+$ if plan.tiled and plan.indexed then
+
+/* Did f32 not have the range for a row? It may: the reference says what it is. */
+static inline bool left_range(const item *x, int32_t h, int32_t i, double l, vi bits) {
+    (void)x, (void)h, (void)i, (void)l, (void)bits;
+    return true;
+}
+
+$ elseif plan.tiled then
 
 $   if plan.scaled then
 /* The largest |V| of the keys lo..hi, in codes: 0, or at least 1. A smaller |V| would matter only
@@ -84,6 +92,8 @@ static __attribute__((noinline, cold)) bool left_range(const item *x, int32_t h,
     return value <= small || top > 0 || l < 0.25;
 }
 
+$ end
+$ if plan.tiled then
 /* One output row: O / l, and the log of its denominator. */
 static void finish_row(const item *x, int32_t h, int32_t i, float m, double l, const float *o) {
     /* The largest |O|, as bits: NaN is larger than any. */

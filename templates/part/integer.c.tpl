@@ -1,6 +1,6 @@
 $ -- Few rows over keys and values of 8 bits: dot products of codes, W sums at a time (keys x rows).
 $ -- P times the scales of values is rounded per block of keys; values are woven, 4 keys a lane.
-$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local layout = hooks(plan.places .. ".c")
 $ local codes = plan.codes
 $ local KT, VT = plan.type.k.c, plan.type.v.c
 $ local W, R = plan.width, a.dot.rows

@@ -1,4 +1,4 @@
-$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local layout = hooks(plan.places .. ".c")
 $ local KR = layout.rows(plan.type.k.c)
 /* Completes a tile whose rows, head[] and row[] are set: what its rows see. */
 static void tile_begin(const item *x, tile *t) {

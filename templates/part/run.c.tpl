@@ -1,5 +1,5 @@
 $ local each = a.each
-$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local layout = hooks(plan.places .. ".c")
 /* --- the call --- */
 
 static const char *variant(int32_t q_len) {

@@ -1,6 +1,6 @@
 $ -- Keys and values with a scale a row: products are formed of codes, scores take the scale of their
 $ -- key, and P that of its value.
-$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local layout = hooks(plan.places .. ".c")
 /* The scales of the keys of a key head, and of a value head, from this key on. */
 static inline ${layout.scales}k_scales(const item *x, int32_t h, int32_t key) {
     const attn_scales *scale = &x->args->k_scale;
@@ -11,6 +11,7 @@ static inline ${layout.scales}v_scales(const item *x, int32_t h, int32_t key) {
     const attn_scales *scale = &x->args->v_scale;
     return ${layout.scale_at("scale->", "x->b", "value_head(h)", "key", "x->args")};
 }
+$ if not plan.indexed then
 
 /* Scales by lanes, from lane `first` on: `each` lanes a key, of which there are n; the last one
  * repeats. */
@@ -27,3 +28,4 @@ $ end
     for (int32_t i = 0; i < W / each; i++) row[i] = ${layout.scale("scale", "min32(key + i, n - 1)", "step")};
     return vf_repeat(row, each);
 }
+$ end

@@ -1,4 +1,4 @@
-$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local layout = hooks(plan.places .. ".c")
 /* A tile: up to ROWS query rows that go through the key blocks together. */
 typedef struct tile {
 $ if plan.codes then
@@ -86,6 +86,10 @@ $   if plan.scaled then
 $   end
     int32_t k_first;                        /* from this key on */
     widened has_k, has_v;
+$ end
+$ if plan.indexed then
+    _Alignas(64) int32_t number[BK]; /* of the keys of a block, */
+    int32_t base, count; /* from this position of the list on, so many */
 $ end
 $ if plan.codes then
     _Alignas(64) int32_t woven[${plan.codes.woven}]; /* values of a block of keys: [4 keys][column][key] */

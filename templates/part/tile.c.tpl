@@ -1,8 +1,9 @@
-$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local layout = hooks(plan.places .. ".c")
 $ local engine = hooks("engine/" .. isa.engine .. ".c")
 $ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
 $ local W, nv = plan.width, a.nv
 $ local R = nv * W
+$ local w = plan.indexed and "w, " or ""
 /* Final scores of the keys from .. to - 1, counted from key first; mx: raised by them. */
 static ATTN_INLINE void adjust_range_${nv}(const item *x, const tile *t, scratch *w, int32_t first,
                                        int32_t from, int32_t to, vf *mx, bool masked, bool lanes) {
@@ -11,11 +12,11 @@ static ATTN_INLINE void adjust_range_${nv}(const item *x, const tile *t, scratch
     if (n <= 0) return;
 $ if plan.bias then
     if (x->args->mask.type != ATTN_MASK_NONE) {
-        load_bias(x, t, k, n, ${R}, w->bias);
-        adjust_${nv}(x, t, s, w->bias, k, n, mx, true);
+        load_bias(x, t, ${w}k, n, ${R}, w->bias);
+        adjust_${nv}(x, t, ${w}s, w->bias, k, n, mx, true);
         return;
     }
-$ elseif expr then
+$ elseif expr and not plan.indexed then
     if (!lanes) {
         if (masked) adjust_tile_${nv}_masked(x, t, s, k, n, mx);
 $   if plan.rescore then
@@ -24,12 +25,12 @@ $   end
         return;
     }
 $ end
-$ if not expr then
+$ if not expr or plan.indexed then
     (void)lanes;
 $ end
-    if (masked) adjust_${nv}(x, t, s, NULL, k, n, mx, true);
+    if (masked) adjust_${nv}(x, t, ${w}s, NULL, k, n, mx, true);
 $ if plan.rescore then
-    if (!masked) adjust_${nv}(x, t, s, NULL, k, n, mx, false);
+    if (!masked) adjust_${nv}(x, t, ${w}s, NULL, k, n, mx, false);
 $ end
 }
 
@@ -92,7 +93,11 @@ $ end
     /* Keys that every row sees. */
     int32_t clean = min32(max32(t->all_first - first, 0), n);
     int32_t clean_end = max32(min32(t->all_last - first + 1, n), clean);
+$ if plan.indexed then
+    bool partial = ${expr and expr.mask and "true" or "false"}; /* padding is in no block */
+$ else
     bool partial = has_padding(x, first, n);
+$ end
 $ if plan.bias then
     partial |= x->args->mask.type != ATTN_MASK_NONE;
 $ end

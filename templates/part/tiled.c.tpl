@@ -22,6 +22,19 @@ ${part("part/scratch.c")}
 $ elseif a.section == "tiles" then
 ${part("part/sums.c")}
 
+$ if plan.indexed then
+/* The number at a position of the block. */
+static inline int64_t nth(const scratch *w, int64_t position) {
+    return w->number[position - w->base];
+}
+
+/* Where the row of K at a position is, past the block's last one that of it. */
+static inline uintptr_t asked(const scratch *w, int64_t position) {
+    const int64_t last = w->base + w->count - 1, at = position < last ? position : last;
+    return (uintptr_t)(${hooks(plan.places .. ".c").asked("at")});
+}
+
+$ end
 $ if plan.widen then
 ${part("part/widen.c")}
 
@@ -39,7 +52,7 @@ ${engine.pv(nv, pv_seen)}
 
 ${part("part/adjust.c", { nv = nv })}
 
-$   if expr then
+$   if expr and not plan.indexed then
 $     if plan.rescore then
 ${part("backend/flex_tile.c", { nv = nv, masked = false })}
 
@@ -50,6 +63,15 @@ $   end
 ${part("part/tile.c", { nv = nv })}
 
 $ end
+$ elseif plan.indexed then -- rows have their own lists: nothing is shared out
+$   if a.section == "code" then
+/* Positions past the int32 range wrap, and bound nothing. */
+static inline bool positions_wrap(const item *x) {
+    return (int64_t)x->q_start + x->rows - 1 > INT32_MAX;
+}
+
+${part("part/rows.c")}
+$   end
 $ elseif a.section == "types" then
 /* What an item has to do, found out when a call begins: time goes by the keys that its rows see,
  * not by how long K and V are. */

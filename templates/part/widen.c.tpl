@@ -1,8 +1,9 @@
 $ -- Rows of stored keys and values as f32, for tiles: widened once for all tiles of a query block, those
 $ -- of keys just before they are multiplied.
 $ -- Where they have scales, what is widened are the values.
-$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local layout = hooks(plan.places .. ".c")
 $ local W = plan.width
+$ local gap = plan.indexed and "\n                    " or " "
 $ local function value(loaded) return plan.scaled and "vf_mul(" .. loaded .. ", factor)" or loaded end
 $ local factor = plan.scaled and ", float scale" or ""
 $ -- The scale of a row, as an argument.
@@ -45,7 +46,7 @@ $ end
     widened *has = &w->has_k;
     if (has->first > has->last) has->first = first, has->last = first - 1;
     for (; has->first > first; has->first--)
-        widen_k_row(w->k + (has->first - 1 - has->base) * D, ${layout.k_at("k", "(has->first - 1)", "ldk")}${scale_of("w->k_scales", "(has->first - 1)", "w->k_scale_step")});
+        widen_k_row(w->k + (has->first - 1 - has->base) * D,${gap}${layout.k_at("k", "(has->first - 1)", "ldk")}${scale_of("w->k_scales", "(has->first - 1)", "w->k_scale_step")});
     w->k_rows = k, w->k_step = ldk, w->k_first = first;
     return w->k + (first - has->base) * D;
 }
@@ -92,7 +93,7 @@ $ end
     widened *has = &w->has_v;
     if (has->first > has->last) has->first = first, has->last = first - 1;
     for (; has->first > first; has->first--)
-        widen_v_row(w->v + (has->first - 1 - has->base) * DVP, ${layout.v_at("v", "(has->first - 1)", "ldv")}${scale_of("scale", "(has->first - 1)", "step")});
+        widen_v_row(w->v + (has->first - 1 - has->base) * DVP,${gap}${layout.v_at("v", "(has->first - 1)", "ldv")}${scale_of("scale", "(has->first - 1)", "step")});
     for (; has->last < last; has->last++)
-        widen_v_row(w->v + (has->last + 1 - has->base) * DVP, ${layout.v_at("v", "(has->last + 1)", "ldv")}${scale_of("scale", "(has->last + 1)", "step")});
+        widen_v_row(w->v + (has->last + 1 - has->base) * DVP,${gap}${layout.v_at("v", "(has->last + 1)", "ldv")}${scale_of("scale", "(has->last + 1)", "step")});
 }

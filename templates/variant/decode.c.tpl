@@ -1,5 +1,5 @@
 $ -- Variant decode: few rows, and the keys in parts that run side by side.
-$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local layout = hooks(plan.places .. ".c")
 $ local engine = hooks("engine/" .. isa.engine .. ".c")
 $ local Q, QT = plan.type.q.suffix, plan.type.q.c
 $ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)

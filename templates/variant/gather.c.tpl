@@ -1,5 +1,5 @@
 $ -- Variant gather: a row sees at most KEYS consecutive keys: one dot product each, no tiles, no packing.
-$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local layout = hooks(plan.places .. ".c")
 $ local Q, QT = plan.type.q.suffix, plan.type.q.c
 $ if plan.rotate then Q, QT = "", "float" end -- rotated rows
 $ local K, KT = plan.type.k.suffix, plan.type.k.c

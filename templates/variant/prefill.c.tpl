@@ -1,5 +1,5 @@
 $ -- Variant prefill: query blocks over key blocks.
-$ local layout = hooks("layout/" .. plan.layout .. ".c")
+$ local layout = hooks(plan.places .. ".c")
 $ local engine = hooks("engine/" .. isa.engine .. ".c")
 $ local VT = plan.type.v.c
 $ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)

@@ -189,10 +189,11 @@ double case_bytes(const bench_case *c, const kernel_spec *k) {
     }
     double floats = (double)k->core.kv_heads * attn_spec_k_dim(&k->core);
     if (!case_shares_v(k)) floats += (double)k->core.v_heads * k->core.v_dim;
-    const double bytes = floats * c->kv_len * (double)attn_type_size(attn_spec_types(&k->core).k);
+    const int32_t keys = k->core.select == ATTN_SELECT_INDEX ? CHOSEN : c->kv_len;
+    const double bytes = floats * keys * (double)attn_type_size(attn_spec_types(&k->core).k);
     if (!attn_spec_scaled(&k->core)) return bytes;
     const int32_t scales = k->core.kv_heads + (case_shares_v(k) ? 0 : k->core.v_heads);
-    return bytes + (double)scales * c->kv_len * sizeof(float);
+    return bytes + (double)scales * keys * sizeof(float);
 }
 
 /* Keys that row i sees. A mask expression of these cases reads int side tensors as segments. */
@@ -204,6 +205,7 @@ static int64_t visible(const bench_case *c, const kernel_spec *k, const attn_sid
     oracle_range(&k->core, p, &lo, &hi);
     if (lo < 0) lo = 0;
     if (hi >= c->kv_len) hi = c->kv_len - 1;
+    if (k->core.select == ATTN_SELECT_INDEX) return CHOSEN;
     if (!k->mask_expr) return hi < lo ? 0 : hi - lo + 1;
     expr_point at = {.q = p,
                      .q_start = case_start(c),

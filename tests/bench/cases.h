@@ -6,6 +6,7 @@
 
 typedef enum case_group { MAIN, TYPES, CLIFF, SCALE, PLOT, WHOLE, WHOLE_SCALE, BUSY } case_group;
 enum { COLD = 1, TOKEN = 2, CLOSE = 4, BEYOND = 8, ITEMS = 16 };
+enum { CHOSEN = 2048 }; /* keys that a list names, with select = index */
 
 typedef struct bench_case {
     const char *name;

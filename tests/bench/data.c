@@ -123,6 +123,38 @@ static attn_scales scales(const float *data, int64_t heads, int64_t tokens, bool
     return (attn_scales){data, heads * tokens, tokens, 1};
 }
 
+/* Pages of a paged case's item; keys are whole pages. */
+static int32_t page_count(const bench_case *c, const attn_spec *spec) {
+    return spec->layout == ATTN_LAYOUT_PAGED ? c->kv_len / spec->page : 0;
+}
+
+/* A table of all pages, in a random order. */
+static const int32_t *page_table(arena *a, int32_t count) {
+    int32_t *table = arena_alloc(a, ((size_t)count + 1) * sizeof *table);
+    uint64_t state = START;
+    for (int32_t i = 0; i < count; i++) table[i] = i;
+    for (int32_t i = count - 1; i > 0; i--) {
+        const int32_t j = (int32_t)(uniform(&state) * (i + 1)), old = table[i];
+        table[i] = table[j], table[j] = old;
+    }
+    return table;
+}
+
+/* Lists of CHOSEN keys a row, ascending, at random distances, as a top-k leaves them. */
+static void choose_keys(arena *a, const bench_case *c, const attn_spec *spec, attn_args *args) {
+    const int64_t rows = (int64_t)spec->kv_heads * c->q_len;
+    int32_t *list = arena_alloc(a, (size_t)(rows * CHOSEN) * sizeof *list);
+    int32_t *count = arena_alloc(a, (size_t)c->q_len * sizeof *count);
+    uint64_t state = START;
+    const double step = (double)c->kv_len / CHOSEN;
+    for (int64_t i = 0; i < rows * CHOSEN; i++)
+        list[i] = (int32_t)(((double)(i % CHOSEN) + uniform(&state)) * step);
+    for (int32_t i = 0; i < c->q_len; i++) count[i] = CHOSEN;
+    args->index = list, args->index_count = count;
+    args->index_row = CHOSEN, args->index_head = (int64_t)c->q_len * CHOSEN;
+    args->index_batch = rows * CHOSEN, args->index_count_batch = c->q_len;
+}
+
 static int64_t side_count(const attn_side_decl *t, const bench_case *c, const attn_spec *spec) {
     int64_t count = 1;
     for (int i = 0; i < t->rank; i++) {
@@ -173,13 +205,15 @@ attn_args data_args(arena *a, const bench_data *d, const bench_case *c, const ke
     const size_t query = value + v_floats(c, k);
 #define AT(name, i) attn_at(d->stored[type.name], type.name, (int64_t)(i))
     args.q = view(AT(q, query), spec->heads, c->q_len, dim, false);
-    args.k = view(AT(k, 0), spec->kv_heads, c->kv_len, dim, token);
-    args.v = view(AT(v, value), spec->v_heads, c->kv_len, spec->v_dim, token);
+    const int32_t pages = page_count(c, spec), keys = pages ? spec->page : c->kv_len;
+    if (pages) args.pages = page_table(a, pages), args.pages_batch = args.page_count = pages;
+    args.k = view(AT(k, 0), spec->kv_heads, keys, dim, token);
+    args.v = view(AT(v, value), spec->v_heads, keys, spec->v_dim, token);
 #undef AT
     if (attn_spec_scaled(spec)) {
-        args.k_scale = scales(d->scale, spec->kv_heads, c->kv_len, token);
+        args.k_scale = scales(d->scale, spec->kv_heads, keys, token);
         if (!case_shares_v(k))
-            args.v_scale = scales(d->scale + k_scales(c, k), spec->v_heads, c->kv_len, token);
+            args.v_scale = scales(d->scale + k_scales(c, k), spec->v_heads, keys, token);
     }
     if (case_shares_v(k)) args.v = args.k;
     const attn_view o = view(d->o, spec->heads, c->q_len, spec->v_dim, false);
@@ -191,6 +225,7 @@ attn_args data_args(arena *a, const bench_data *d, const bench_case *c, const ke
     int32_t *start = arena_alloc(a, (size_t)args.batch * sizeof *start);
     for (int32_t b = 0; b < args.batch; b++) start[b] = case_start(c);
     args.q_start = start;
+    if (spec->select == ATTN_SELECT_INDEX) choose_keys(a, c, spec, &args);
     if (spec->op == ATTN_OP_SEGMENT_CROSS) args.seg = segments(a, c), args.seg_batch = c->q_len;
     attn_side *side = arena_alloc(a, (size_t)(k->tensor_count + 1) * sizeof *side);
     for (int t = 0; t < k->tensor_count; t++) side[t] = side_tensor(a, &k->tensors[t], c, spec);
@@ -210,6 +245,7 @@ static void check_rows(const attn_args *args, const kernel_spec *k, int32_t i, b
     one.q.data = attn_at(args->q.data, type.q, i * args->q.token);
     one.q_start = &start;
     if (one.seg) one.seg += i;
+    if (one.index) one.index += i * one.index_row, one.index_count += i;
     oracle expected;
     oracle_run(a, k, &one, &expected);
     for (int32_t h = 0; h < k->core.heads; h++) {

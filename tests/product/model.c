@@ -164,6 +164,49 @@ static void steps(const attn_model *m, const expected *e) {
     check(forward(m, &a) == ATTN_E_CACHE, "no room in the cache");
 }
 
+static void items(const attn_model *m, const expected *e) { /* forked, and taken back */
+    attn_model_cache cache, one, bad;
+    char why[ATTN_MESSAGE_MAX];
+    size_t bytes;
+    int32_t all[512];
+    const int32_t rows = e->begin[e->items], slots[] = {0, 2}, descend[] = {2, 0};
+    const outputs o = make_outputs(e);
+    attn_model_cache_bytes(m, e->items, rows, &bytes);
+    check(attn_model_cache_init(m, &cache, e->items, rows, room(bytes), bytes) == ATTN_OK, "cache");
+    attn_model_cache_bytes(m, 1, rows, &bytes);
+    check(attn_model_cache_init(m, &one, 1, rows, room(bytes), bytes) == ATTN_OK, "one");
+    attn_model_args a = args_of(e, &o, all);
+    a.cache = &cache;
+    check(forward(m, &a) == ATTN_OK, "a call with a cache");
+    const int32_t held = e->begin[1];
+    check(attn_model_cache_keep(m, &cache, 0, held - 3, descend, 2) == ATTN_E_ARGUMENT &&
+              attn_model_cache_keep(m, &cache, e->items, 0, NULL, 0) == ATTN_E_ARGUMENT &&
+              attn_model_cache_keep(m, NULL, 0, 0, NULL, 0) == ATTN_E_ARGUMENT &&
+              attn_model_cache_fork(NULL, &cache, 0, &one, 0) == ATTN_E_ARGUMENT &&
+              attn_model_cache_fork(m, &cache, 0, &one, 1) == ATTN_E_ARGUMENT,
+          "items that are wrong");
+    bad = one, bad.layers--;
+    check(attn_model_cache_fork_check(m, &cache, 0, &bad, 0, why, sizeof why) == ATTN_E_CACHE &&
+              strstr(why, "to has struct_size"),
+          why);
+    check(attn_model_cache_keep_check(m, &cache, 0, held + 1, NULL, 0, why, sizeof why) ==
+                  ATTN_E_ARGUMENT &&
+              strstr(why, "tokens is"),
+          why);
+    attn_cache *last = &cache.layer[cache.layers - 1];
+    const int32_t length = last->length[0];
+    last->length[0] = -1; /* one layer refuses: none is changed */
+    check(attn_model_cache_keep(m, &cache, 0, 1, NULL, 0) == ATTN_E_CACHE &&
+              cache.layer[0].length[0] == held,
+          "a layer that refuses");
+    last->length[0] = length;
+    check(attn_model_cache_fork(m, &cache, 0, &one, 0) == ATTN_OK &&
+              attn_model_cache_keep(m, &one, 0, held - 3, slots, 2) == ATTN_OK,
+          "a fork, and what is kept of it");
+    for (int32_t i = 0; i < one.layers; i++)
+        check(one.layer[i].length[0] == held - 1 && cache.layer[i].length[0] == held, "lengths");
+}
+
 static void pool(const attn_model *m, const expected *e) {
     int32_t all[512];
     const outputs o = make_outputs(e);
@@ -220,7 +263,7 @@ static int run(const char *folder, const char *path) {
               info.vocab == e.vocab && info.has_head == e.has_logits,
           "description");
     at_once(m, &e);
-    if (e.has_logits) steps(m, &e);
+    if (e.has_logits) steps(m, &e), items(m, &e);
     if (info.has_pool) pool(m, &e);
     wrong(m, &e);
     attn_model_close(m);

@@ -24,6 +24,7 @@ enum layer_index {
     INDEXED,
     SHARED,
     STORED,
+    SINGLE,
     MIXED,
     CLAMPED,
     SCALED_INPUT,
@@ -48,6 +49,8 @@ static const char *const layer_text[LAYERS] = {
                  "rotate=false",
     [STORED] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=bf16;"
                "weight_type=bf16",
+    [SINGLE] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=bf16;"
+               "weight_type=bf16;weight_types=o_proj=f16",
     [MIXED] = "level=block;heads=2;head_dim=8;d_model=10;ffn=moe;experts=3;top_k=2;expert_dim=6;"
               "router=sigmoid;router_bias=selection;shared_experts=2;shared_gate=true",
     [CLAMPED] = "level=block;heads=2;head_dim=8;d_model=10;ffn=moe;experts=3;top_k=1;expert_dim=6;"
@@ -186,7 +189,17 @@ static void refuse(status_test *t, enum layer_index k, bool step, const char *wh
 #define PREFILL(layer, spoil, want, says) CALL(layer, false, spoil, want, says)
 #define STEP(layer, spoil, want, says) CALL(layer, true, spoil, want, says)
 
+/* Each layer is that of its spec, whatever else is linked. */
+static void check_kernels(status_test *t) {
+    for (int k = 0; k < LAYERS; k++) {
+        const char *got = t->lib->block_name(t->block[k]), *want = t->spec[k].name;
+        note(t, "a layer's kernel", !strncmp(got, want, strlen(want)),
+             arena_printf(t->a, "%s, of %s", got, want));
+    }
+}
+
 static void check_good(status_test *t) {
+    check_kernels(t);
     for (int k = 0; k < LAYERS; k++) PREFILL((enum layer_index)k, (void)0, ATTN_OK, "");
     STEP(SELF, (void)0, ATTN_OK, "");
     PREFILL(SELF, a->cache = NULL, ATTN_E_WORKSPACE,

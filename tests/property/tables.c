@@ -8,10 +8,11 @@
 enum { B = 2, LQ = 3, LK = 40, PAGE = 16, EACH = 3, POOL = 8, D = 8, HEADS = 2 };
 enum { TOKEN = D, HEAD = PAGE * D, STEP = HEADS * PAGE * D, SIZE = POOL * STEP };
 
-enum core { WINDOW, CROSS, INTEGERS, DENSE, CORES };
+enum core { WINDOW, CROSS, LISTS, INTEGERS, DENSE, CORES };
 static const char *const fields[CORES] = {
     [WINDOW] = "op=sliding_self;window=20;heads=2;head_dim=8;layout=paged;page=16",
     [CROSS] = "op=segment_cross;lookback=1;heads=2;head_dim=8;layout=paged;page=16",
+    [LISTS] = "heads=2;head_dim=8;layout=paged;page=16;select=index",
     [INTEGERS] = "heads=2;head_dim=8;kv_type=i8;rotate=true;layout=paged;page=16",
     [DENSE] = "heads=2;head_dim=8;kv_type=i8;rotate=true",
 };
@@ -24,6 +25,7 @@ typedef struct table_test {
     kernel_spec spec[CORES];
     float pool[SIZE], q[B * HEADS * LQ * D], o[B * HEADS * LQ * D];
     int32_t table[B * EACH], start[B], len[B], seg[B * LQ];
+    int32_t list[B * HEADS * LQ * 4], count[B * LQ];
     attn_args args;
     int checks, failures;
 } table_test;
@@ -50,6 +52,14 @@ static void prepare(table_test *t, enum core k) {
     a->k = a->v = (attn_view){t->pool, STEP, HEAD, TOKEN};
     a->o = (attn_out){t->o, HEADS * LQ * D, LQ * D, D};
     a->kv_len = t->len, a->q_start = t->start;
+    a->lse_batch = HEADS * LQ, a->lse_head = LQ;
+    for (int i = 0; i < B * HEADS * LQ * 4; i++) t->list[i] = (int32_t[4]){1, -3, 40, 1}[i % 4];
+    for (int i = 0; i < B * LQ; i++) t->count[i] = 4;
+    if (k == LISTS) {
+        a->index = t->list, a->index_row = 4, a->index_head = 4 * LQ;
+        a->index_batch = 4 * LQ * HEADS;
+        a->index_count = t->count, a->index_count_batch = LQ;
+    }
     if (k == CROSS) a->seg = t->seg, a->seg_batch = LQ;
     a->pages = t->table, a->pages_batch = EACH, a->page_count = POOL;
     const attn_extent e = {sizeof e, B, LQ, LK, 0};
@@ -106,7 +116,25 @@ static void check_tables(table_test *t) {
     REFUSE(WINDOW, a->o.data = t->pool + 3 * STEP - D * 2, ATTN_OK, "");
     REFUSE(WINDOW, a->o.data = t->pool + 7 * STEP, ATTN_OK, "");
     REFUSE(WINDOW, a->o.data = t->pool + D * 5, ATTN_E_ARGUMENT, "o overlaps k");
-    REFUSE(WINDOW, a->lse = (float *)(void *)t->table, ATTN_E_ARGUMENT, "");
+    /* Lists of keys. */
+    REFUSE(LISTS, (void)0, ATTN_OK, "");
+    REFUSE(LISTS, a->index = NULL, ATTN_E_ARGUMENT, "index is null: must hold int32");
+    REFUSE(LISTS, a->index_count = NULL, ATTN_E_ARGUMENT,
+           "index_count is null: must hold int32, [batch, rows] = [2, 3]");
+    REFUSE(LISTS, t->count[4] = -1, ATTN_E_LENGTH,
+           "index_count of row 1 of item 1 is -1: must not be negative");
+    REFUSE(WINDOW, a->index = t->list, ATTN_E_UNUSED,
+           "index is given: must be null, as the spec's select is all");
+    REFUSE(WINDOW, a->index_count = t->count, ATTN_E_UNUSED, "index_count is given");
+    REFUSE(LISTS, (t->table[1] = t->table[2] = -1), ATTN_OK, ""); /* no list names them */
+    REFUSE(LISTS, t->table[3] = -1, ATTN_E_PAGE, "pages[1][0] is -1");
+    REFUSE(LISTS, (t->table[2] = 99, t->list[13] = 39), ATTN_E_PAGE, "pages[0][2] is 99");
+    REFUSE(LISTS, a->lse = (float *)(void *)t->list, ATTN_E_ARGUMENT, "lse overlaps index");
+    REFUSE(LISTS, a->lse = (float *)(void *)(t->count + 2), ATTN_E_ARGUMENT,
+           "lse overlaps index_count");
+    REFUSE(LISTS, (a->kv_len = NULL, a->kv_len_max = 0, a->index = a->index_count = NULL), ATTN_OK,
+           "");
+    REFUSE(WINDOW, a->lse = (float *)(void *)t->table, ATTN_E_ARGUMENT, "lse overlaps ");
 }
 
 /* --- Rows stored into pages --- */

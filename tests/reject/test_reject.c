@@ -118,7 +118,7 @@ Test(reject, carets) {
         "form, "
         "op, backend, heads, kv_heads, v_heads, head_dim, v_dim, key, kv_comp_dim, retr_dim, "
         "q_comp_dim, causal, window, right_window, lookback, scale, softcap, sinks, type, kv_type, "
-        "o_type, rotate, dot, layout, page, score, mask, "
+        "o_type, rotate, dot, layout, page, select, score, mask, "
         "tensor, scalar\n"
         "        { heads = 8, windw = 3 },\n"
         "                     ^");

