@@ -528,7 +528,9 @@ static void k7129_prepare_task(void *ctx, int64_t task, int worker) {
         const float *x = k7129_x_row(l, row);
         k7129_norm(to, x, l->w + NORM1_AT, NULL);
         const attn_block_row *r = &l->call->row[row];
-        const int32_t position = l->call->pos0[r->item] + r->token;
+        const int32_t *ids = l->args->q_position;
+        const int32_t position = ids ? ids[r->item * l->args->q_position_batch + r->place]
+                                     : l->call->pos0[r->item] + r->token;
         float *angles = l->angles + (int64_t)row * 2 * ROPE_DIM;
         k7129_angles_of(&at, position, l->w + ROPE_AT, angles);
     }

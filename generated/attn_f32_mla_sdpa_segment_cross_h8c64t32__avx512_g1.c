@@ -69,6 +69,35 @@ static inline void kdd77_op_range(const item *x, int32_t i, int32_t *lo, int32_t
     *hi = g < 0 ? -1 : kdd77_min32(g, x->kv_len - 1);
 }
 
+/* The positions that a row sees, of keys that stand at them. */
+static inline void kdd77_see_positions(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
+    item all = *x;
+    all.kv_len = INT32_MAX;
+    kdd77_op_range(&all, i, lo, hi);
+}
+
+/* The first and the last key at the positions from .. to, of an item with a tail. */
+static void kdd77_find_keys(const item *x, int32_t from, int32_t to, int32_t *lo, int32_t *hi) {
+    const int32_t body = x->kv_len - x->tail;
+    *lo = INT32_MAX, *hi = -1;
+    if (from < body && from <= to) *lo = from, *hi = kdd77_min32(to, body - 1);
+    for (int32_t k = body; k < x->kv_len; k++) {
+        const int32_t position = x->k_position[k - body];
+        if (position < from || position > to) continue;
+        *lo = kdd77_min32(*lo, k);
+        *hi = k;
+    }
+}
+
+/* The keys from the first to the last that a row sees: all of them, but in a tail. */
+static inline void kdd77_row_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
+    kdd77_op_range(x, i, lo, hi);
+    if (x->tail == 0) return;
+    int32_t from, to;
+    kdd77_see_positions(x, i, &from, &to);
+    kdd77_find_keys(x, from, to, lo, hi);
+}
+
 /* What a thread works in: the scores of one row. */
 typedef struct scratch {
     _Alignas(64) float s[16];
@@ -87,16 +116,16 @@ static inline const uint8_t *kdd77_item_padding(const item *x) {
 }
 
 /* Final score of a lane: bias (null: none); a key that its row does not see is -inf. */
-static ATTN_INLINE vf kdd77_adjust_lanes(const item *x, vf s, vi vk, vi vq, vi vh, vi lo, vi hi,
-                                         const float *bias, const bool masked) {
-    (void)x, (void)vq, (void)vh;
+static ATTN_INLINE vf kdd77_adjust_lanes(const item *x, vf s, vi vk, vi vp, vi vq, vi vh, vi lo,
+                                         vi hi, const float *bias, const bool masked) {
+    (void)x, (void)vk, (void)vq, (void)vh;
     vm seen = vm_set1(true);
     if (bias) {
         const vf b = vf_load(bias);
         s = vf_fma(b, vf_set1(kdd77_LOG2E), s);
         seen = vm_not(vf_le(b, vf_set1(-1e30f))); /* NaN is seen */
     }
-    if (masked) seen = vm_and(seen, vm_and(vi_le(lo, vk), vi_le(vk, hi)));
+    if (masked) seen = vm_and(seen, vm_and(vi_le(lo, vp), vi_le(vp, hi)));
     return bias || masked ? vf_select(seen, s, vf_set1(-INFINITY)) : s;
 }
 
@@ -136,16 +165,17 @@ typedef struct call {
 
 static item kdd77_item_of(const call *c, int32_t b) {
     const attn_args *args = c->args;
-    return (item){
+    item x = {
         .args = args,
         .b = b,
         .q_start = args->q_start ? args->q_start[b] : 0,
         .q_len = attn_row_count(args, b),
-        .kv_len = args->kv_len ? args->kv_len[b] : args->kv_len_max,
+        .kv_len = attn_keys_of(args, b),
         .minmax = c->minmax,
         .rows = c->rows ? c->rows[b] : attn_row_count(args, b),
         .q_row = attn_first_row(args, b),
     };
+    return x;
 }
 
 /* --- gather: a row's few keys, unrolled --- */
@@ -162,7 +192,7 @@ static void kdd77_gather_row(const item *x, scratch *w, int32_t h, int32_t i, co
     const ptrdiff_t ldk = args->k.token, ldv = args->v.token;
     float *s = w->s;
     int32_t lo, hi;
-    kdd77_op_range(x, i, &lo, &hi);
+    kdd77_row_range(x, i, &lo, &hi);
     if (lo > hi) {
         kdd77_finish_scale(x, h, i, kdd77_NO_MAX, 0);
         memset(kdd77_output_row(x, h, i), 0, sizeof(float) * DV);
@@ -184,7 +214,7 @@ static void kdd77_gather_row(const item *x, scratch *w, int32_t h, int32_t i, co
         }
         vf_store(s, vf_mul(vf_sums_few(a, 1), vf_set1(0x1.0527dcp-2f)));
     }
-    const int32_t pos = (int32_t)((uint32_t)x->q_start + (uint32_t)i);
+    const int32_t pos = (int32_t)(uint32_t)attn_row_position(x, i);
     _Alignas(64) float bias[16];
     const bool biased = args->mask.type != ATTN_MASK_NONE;
     if (biased) {
@@ -197,7 +227,7 @@ static void kdd77_gather_row(const item *x, scratch *w, int32_t h, int32_t i, co
     for (int32_t j = 0; j < 16; j += W) {
         const vi vk = vi_add(vi_set1(lo + j), vi_iota());
         vf z = vf_load(s + j);
-        z = kdd77_adjust_lanes(x, z, vk, vi_set1(pos), vi_set1(h), vi_set1(lo), vi_set1(hi),
+        z = kdd77_adjust_lanes(x, z, vk, vk, vi_set1(pos), vi_set1(h), vi_set1(lo), vi_set1(hi),
                                biased ? bias + j : NULL, true);
         vf_store(s + j, z);
     }

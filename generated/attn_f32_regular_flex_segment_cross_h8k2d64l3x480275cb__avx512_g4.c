@@ -71,6 +71,35 @@ static inline void k3503_op_range(const item *x, int32_t i, int32_t *lo, int32_t
     *hi = g < 0 ? -1 : k3503_min32(g, x->kv_len - 1);
 }
 
+/* The positions that a row sees, of keys that stand at them. */
+static inline void k3503_see_positions(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
+    item all = *x;
+    all.kv_len = INT32_MAX;
+    k3503_op_range(&all, i, lo, hi);
+}
+
+/* The first and the last key at the positions from .. to, of an item with a tail. */
+static void k3503_find_keys(const item *x, int32_t from, int32_t to, int32_t *lo, int32_t *hi) {
+    const int32_t body = x->kv_len - x->tail;
+    *lo = INT32_MAX, *hi = -1;
+    if (from < body && from <= to) *lo = from, *hi = k3503_min32(to, body - 1);
+    for (int32_t k = body; k < x->kv_len; k++) {
+        const int32_t position = x->k_position[k - body];
+        if (position < from || position > to) continue;
+        *lo = k3503_min32(*lo, k);
+        *hi = k;
+    }
+}
+
+/* The keys from the first to the last that a row sees: all of them, but in a tail. */
+static inline void k3503_row_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
+    k3503_op_range(x, i, lo, hi);
+    if (x->tail == 0) return;
+    int32_t from, to;
+    k3503_see_positions(x, i, &from, &to);
+    k3503_find_keys(x, from, to, lo, hi);
+}
+
 /* What a thread works in: the scores of one row. */
 typedef struct scratch {
     _Alignas(64) float s[16];
@@ -110,9 +139,9 @@ static inline const uint8_t *k3503_item_padding(const item *x) {
 }
 
 /* Final score of a lane: score expression, then what op or mask do not show hides. */
-static ATTN_INLINE vf k3503_adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0, vi vh_0, vi lo,
-                                         vi hi, const float *bias, const bool masked) {
-    (void)x, (void)vq_0, (void)vh_0, (void)bias;
+static ATTN_INLINE vf k3503_adjust_lanes(const item *x, vf s_0, vi vk_0, vi vp_0, vi vq_0, vi vh_0,
+                                         vi lo, vi hi, const float *bias, const bool masked) {
+    (void)x, (void)vk_0, (void)vq_0, (void)vh_0, (void)bias;
     /* score: s + bias[h][k] */
     const float *const et0 = attn_side_f32(x, 0); /* bias */
     const int32_t et0n0 = attn_side_dim(x, 0, 8);
@@ -125,8 +154,8 @@ static ATTN_INLINE vf k3503_adjust_lanes(const item *x, vf s_0, vi vk_0, vi vq_0
     const vf e4_0 = vf_add(s_0, e3_0);
     const vf e6_0 = vf_mul(e4_0, e5v);
     s_0 = e6_0;
-    if (!masked) return s_0;
-    vm seen = vm_and(vi_le(lo, vk_0), vi_le(vk_0, hi));
+    if (!masked) return (void)vp_0, s_0;
+    vm seen = vm_and(vi_le(lo, vp_0), vi_le(vp_0, hi));
     return vf_select(seen, s_0, vf_set1(-INFINITY));
 }
 
@@ -166,16 +195,17 @@ typedef struct call {
 
 static item k3503_item_of(const call *c, int32_t b) {
     const attn_args *args = c->args;
-    return (item){
+    item x = {
         .args = args,
         .b = b,
         .q_start = args->q_start ? args->q_start[b] : 0,
         .q_len = attn_row_count(args, b),
-        .kv_len = args->kv_len ? args->kv_len[b] : args->kv_len_max,
+        .kv_len = attn_keys_of(args, b),
         .minmax = c->minmax,
         .rows = c->rows ? c->rows[b] : attn_row_count(args, b),
         .q_row = attn_first_row(args, b),
     };
+    return x;
 }
 
 /* --- gather: a row's few keys, unrolled --- */
@@ -192,7 +222,7 @@ static void k3503_gather_row(const item *x, scratch *w, int32_t h, int32_t i, co
     const ptrdiff_t ldk = args->k.token, ldv = args->v.token;
     float *s = w->s;
     int32_t lo, hi;
-    k3503_op_range(x, i, &lo, &hi);
+    k3503_row_range(x, i, &lo, &hi);
     if (lo > hi) {
         k3503_finish_scale(x, h, i, k3503_NO_MAX, 0);
         memset(k3503_output_row(x, h, i), 0, sizeof(float) * DV);
@@ -223,13 +253,13 @@ static void k3503_gather_row(const item *x, scratch *w, int32_t h, int32_t i, co
         }
         vf_store(s, vf_mul(vf_sums_few(a, 4), vf_set1(0x1p-3f)));
     }
-    const int32_t pos = (int32_t)((uint32_t)x->q_start + (uint32_t)i);
+    const int32_t pos = (int32_t)(uint32_t)attn_row_position(x, i);
     const uint8_t *padding = k3503_item_padding(x);
     vf top = vf_set1(k3503_NO_MAX);
     for (int32_t j = 0; j < 16; j += W) {
         const vi vk = vi_add(vi_set1(lo + j), vi_iota());
         vf z = vf_load(s + j);
-        z = k3503_adjust_lanes(x, z, vk, vi_set1(pos), vi_set1(h), vi_set1(lo), vi_set1(hi),
+        z = k3503_adjust_lanes(x, z, vk, vk, vi_set1(pos), vi_set1(h), vi_set1(lo), vi_set1(hi),
                                NULL, true);
         vf_store(s + j, z);
     }

@@ -99,7 +99,7 @@ ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_full_self_h4d48u32__avx512_q32k96;
 #endif
 
-const attn_kernel *const attn_registry[] = {
+static const attn_kernel *const kernels[] = {
     &attn_f32_regular_sdpa_full_self_h8k2d64__portable_q12k128,
     &attn_f32_regular_flex_full_self_h8k2d64x773acd5e__portable_q12k128,
     &attn_f32_regular_sdpa_sliding_self_h8k2d64w255__portable_q12k128,
@@ -148,8 +148,6 @@ const attn_kernel *const attn_registry[] = {
 #endif
     NULL, /* where nothing above is left */
 };
-const int attn_registry_count =
-    (int)(sizeof attn_registry / sizeof *attn_registry) - 1;
 
 ATTN_HIDDEN extern const attn_block_kernel
     attn_f32_block_regular_sdpa_full_self_h8k2d64_dfa0008d__portable_r6c8;
@@ -168,7 +166,7 @@ ATTN_HIDDEN extern const attn_block_kernel
     attn_f32_block_mla_sdpa_full_self_h4y1c64t16s0p14433756_ad43f553__avx512_r12c32;
 #endif
 
-const attn_block_kernel *const attn_block_registry[] = {
+static const attn_block_kernel *const blocks[] = {
     &attn_f32_block_regular_sdpa_full_self_h8k2d64_dfa0008d__portable_r6c8,
     &attn_f32_block_mla_sdpa_full_self_h4y1c64t16s0p14433756_ad43f553__portable_r6c8,
 #if defined(__x86_64__)
@@ -181,8 +179,17 @@ const attn_block_kernel *const attn_block_registry[] = {
 #endif
     NULL, /* where nothing above is left */
 };
-const int attn_block_registry_count =
-    (int)(sizeof attn_block_registry / sizeof *attn_block_registry) - 1;
+
+static attn_registry registry = {
+    kernels, (int)(sizeof kernels / sizeof *kernels) - 1,
+    blocks, (int)(sizeof blocks / sizeof *blocks) - 1, NULL,
+};
+ATTN_ONE_OF_MANY const char attn_registry_linked = 1;
+
+static ATTN_AT_START void add_registry(void) {
+    registry.next = attn_registries;
+    attn_registries = &registry;
+}
 
 /* attn_f32_regular_sdpa_full_self_h8k2d64 */
 #define KERNEL_1 \

@@ -313,8 +313,9 @@ static int test_layer(const attn_block_kernel *k) {
 SELFTEST_MAIN int main(void) {
     static const shape shapes[] = {{1, 1, 70}, {2, 5, 33}, {1, 97, 97}, {2, 65, 130}, {1, 200, 1}};
     int passed = 0, failed = 0, skipped = 0;
-    for (int i = 0; i < attn_registry_count; i++) {
-        const attn_kernel *k = attn_registry[i];
+    const attn_registry *all = attn_registries; /* one model's */
+    for (int i = 0; i < all->kernels; i++) {
+        const attn_kernel *k = all->kernel[i];
         if (!attn_cpu_runs(k->isa)) {
             printf("%s: skipped, this CPU has no %s\n", k->name, attn_isa_name(k->isa));
             skipped++;
@@ -344,8 +345,8 @@ SELFTEST_MAIN int main(void) {
         else
             failed++;
     }
-    for (int i = 0; i < attn_block_registry_count; i++) {
-        const attn_block_kernel *k = attn_block_registry[i];
+    for (int i = 0; i < all->blocks; i++) {
+        const attn_block_kernel *k = all->block[i];
         int result = -1;
         if (attn_cpu_runs(k->isa))
             result = test_layer(k);

@@ -386,8 +386,10 @@ typedef struct attn_args {
      * q_begin[b + 1] - 1 of q, o, lse and seg, whose batch strides are not used; q_len is the most
      * rows that an item may have. Rows of masks and q_len in expressions are the item's own. */
     const int32_t *q_begin;
-    /* Positions of rows, [B, Lq], and of the last tail[b] keys, [B, most of tail]; row strides 1.
-     */
+    /* Positions of rows, [B, Lq] (ragged: by row), instead of q_start + i; and of the last tail[b]
+     * keys, [B, most of tail], which else stand at their numbers: 0 .. 2^31 - 2. Row strides 1. Op
+     * rules compare positions; expressions have them as q and k_pos, and numbers of keys as k. tail
+     * and k_position go together, and not with ops that go by segments. */
     const int32_t *q_position, *tail, *k_position;
     int64_t q_position_batch, k_position_batch;
 } attn_args;
@@ -612,6 +614,13 @@ typedef struct attn_block_args {
      * used. tokens is the most rows that an item may have, and count is null. Null: [batch,
      * tokens], with count. */
     const int32_t *q_begin;
+    /* Positions of rows, [batch, tokens] (ragged: by row), where they are not start + length on,
+     * one by one: for RoPE, the op's rule, and q and k_pos of expressions. The new keys stand at
+     * them, too. So rows of a draft's tree share positions; a mask hides from each what is not on
+     * its path. Not negative; where a cache lets go of keys, at least start + length. Not of layers
+     * with kv. */
+    const int32_t *q_position;
+    int64_t q_position_batch;
 } attn_block_args;
 
 #ifdef __cplusplus

@@ -32,6 +32,8 @@ typedef struct attn_expr_ctx {
     const void *const *minmax;         /* per side tensor: its block minima and maxima, or null */
     int32_t rows;                      /* query rows of this item that exist: q_len or fewer */
     int32_t q_row; /* number of its first row in q, o, lse and seg: 0, but of ragged rows */
+    int32_t tail;  /* its last keys, which do not stand at their numbers, */
+    const int32_t *k_position; /* but here */
 } attn_expr_ctx;
 
 /* Rows of ragged calls lie in a row: kernels get no batch strides of q, o, lse, seg and q_position,
@@ -42,6 +44,49 @@ static inline int32_t attn_first_row(const attn_args *a, int32_t b) {
 
 static inline int32_t attn_row_count(const attn_args *a, int32_t b) {
     return a->q_begin ? a->q_begin[b + 1] - a->q_begin[b] : a->q_len;
+}
+
+/* Absolute position of a row. */
+static inline int64_t attn_row_position(const attn_expr_ctx *x, int32_t i) {
+    const attn_args *a = x->args;
+    if (a->q_position) return a->q_position[x->b * a->q_position_batch + x->q_row + i];
+    return (int64_t)x->q_start + i;
+}
+
+/* And of a key. */
+static inline int32_t attn_key_position(const attn_expr_ctx *x, int32_t k) {
+    const int32_t i = k - (x->kv_len - x->tail);
+    return i < 0 || x->tail == 0 ? k : x->k_position[i];
+}
+
+static inline int32_t attn_keys_of(const attn_args *a, int32_t b) {
+    return a->kv_len ? a->kv_len[b] : a->kv_len_max;
+}
+
+/* Keys at an item's end that have positions of their own, and past the last of these. Layers give
+ * no tail: the rows of the call are their last keys, and k_position is q_position. */
+static inline int32_t attn_given_tail(const attn_args *a, int32_t b, const int32_t **end) {
+    if (!a->k_position) return 0;
+    const int32_t n = a->tail ? a->tail[b] : attn_row_count(a, b);
+    *end = a->k_position + n;
+    *end += a->tail ? b * a->k_position_batch : attn_first_row(a, b);
+    return n;
+}
+
+/* Of these, from the first on that does not stand at its number. */
+static inline int32_t attn_tail_of(const attn_args *a, int32_t b) {
+    const int32_t *end = NULL;
+    int32_t n = attn_given_tail(a, b, &end);
+    while (n > 0 && *(end - n) == attn_keys_of(a, b) - n) n--;
+    return n;
+}
+
+/* Lays a tail out in a context. */
+static inline void attn_set_tail(attn_expr_ctx *x, int32_t tail) {
+    const int32_t *end = NULL;
+    x->tail = tail;
+    if (tail > 0) attn_given_tail(x->args, x->b, &end);
+    x->k_position = tail > 0 ? end - tail : NULL;
 }
 
 /* The extents of a call, and the rows of all its items. */
@@ -152,10 +197,6 @@ enum { ATTN_IN_PLACE_MOST = 4096 }; /* widest rows of q that o may take the plac
  * scores, sums or products left the range of f32. */
 void attn_reference_row(const attn_kernel *kernel, const attn_args *args, int32_t b, int32_t h,
                         int32_t i);
-
-/* The linked kernels: written by attn-gen (registry.c of a generated folder). */
-extern const attn_kernel *const attn_registry[];
-extern const int attn_registry_count;
 
 /* --- Layers --- */
 
@@ -274,8 +315,32 @@ static inline int32_t attn_expert_weight(const attn_block_kernel *k, int32_t w, 
     return k->weight_count + w * k->experts + expert;
 }
 
-extern const attn_block_kernel *const attn_block_registry[];
-extern const int attn_block_registry_count;
+/* The kernels and layers of a generated model (its registry.c). A program may have several: each
+ * adds its own to the list before main, or when its library is opened. */
+typedef struct attn_registry {
+    const attn_kernel *const *kernel;
+    int kernels;
+    const attn_block_kernel *const *block;
+    int blocks;
+    const struct attn_registry *next;
+} attn_registry;
+extern const attn_registry *attn_registries;
+
+/* What of an archive refers to this brings in the first of its models. Not on Windows, whose
+ * linkers have no such symbols: there a program has one model. */
+#if defined(_WIN32)
+#define ATTN_ONE_OF_MANY
+#else
+#define ATTN_ONE_OF_MANY __attribute__((weak))
+#endif
+extern const char attn_registry_linked;
+
+/* Before constructors of C++ objects, where systems know an order. */
+#if defined(__ELF__)
+#define ATTN_AT_START __attribute__((constructor(101)))
+#else
+#define ATTN_AT_START __attribute__((constructor))
+#endif
 
 #define ATTN_INLINE inline __attribute__((always_inline))
 

@@ -14,12 +14,13 @@ attn_status attn_check_block(const attn_why *why, const attn_block *block) {
 
 attn_status attn_block_find(const attn_spec *spec, const attn_block_kernel **out) {
     const attn_block_kernel *best = NULL;
-    for (int i = 0; i < attn_block_registry_count; i++) {
-        const attn_block_kernel *k = attn_block_registry[i];
-        if (k->abi != ATTN_KERNEL_ABI) return ATTN_E_ABI;
-        if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, spec)) continue;
-        if (!best || attn_isa_better(k->isa, best->isa)) best = k;
-    }
+    for (const attn_registry *r = attn_registries; r; r = r->next)
+        for (int i = 0; i < r->blocks; i++) {
+            const attn_block_kernel *k = r->block[i];
+            if (k->abi != ATTN_KERNEL_ABI) return ATTN_E_ABI;
+            if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, spec)) continue;
+            if (!best || attn_isa_better(k->isa, best->isa)) best = k;
+        }
     if (out) *out = best;
     return best ? ATTN_OK : ATTN_E_NO_KERNEL;
 }

@@ -163,7 +163,9 @@ static inline bool attn_expands(const attn_block_kernel *k, int32_t count) {
 typedef struct attn_block_lists {
     int32_t *row0, *pos0, *held, *begin, *rows; /* as attn_block_call has them */
     attn_block_row *row, *key_row;
-    int32_t *seg;     /* [rows] of ops that go by segments */
+    int32_t *seg; /* [rows] of ops that go by segments */
+    int32_t
+        *position; /* [rows] of layers whose keys are their rows, counted from the first key held */
     uint8_t *padding; /* [batch][keys] of a cache that slides */
 } attn_block_lists;
 

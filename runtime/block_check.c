@@ -32,7 +32,9 @@ static uint64_t own_layout(const attn_block *block, const attn_block_extent *e, 
     o->rows = attn_carve(base, &used, list);
     o->row = attn_carve(base, &used, (uint64_t)e->rows * sizeof *o->row);
     o->key_row = attn_carve(base, &used, (uint64_t)e->kv_rows * sizeof *o->key_row);
-    o->seg = NULL, o->padding = NULL;
+    o->seg = o->position = NULL, o->padding = NULL;
+    if (!attn_spec_has_kv(block->kernel->spec))
+        o->position = attn_carve(base, &used, (uint64_t)e->rows * sizeof *o->position);
     if (attn_op_of(block->kernel->spec)->segments)
         o->seg = attn_carve(base, &used, (uint64_t)e->rows * sizeof *o->seg);
     if (sliding) o->padding = attn_carve(base, &used, (uint64_t)e->batch * (uint64_t)e->keys);
@@ -102,7 +104,8 @@ static attn_status check_extents(const attn_why *why, const attn_block *block,
 static attn_status check_call(const attn_why *why, const attn_block *block,
                               const attn_block_args *args, attn_block_args *a) {
     static const size_t before[] = {offsetof(attn_block_args, pool),
-                                    offsetof(attn_block_args, q_begin), 0};
+                                    offsetof(attn_block_args, q_begin),
+                                    offsetof(attn_block_args, q_position), 0};
     const attn_status status = attn_check_block(why, block);
     if (status != ATTN_OK) return status;
     if (!args) return attn_refuse(why, ATTN_E_ARGUMENT, "args is null");
@@ -164,6 +167,8 @@ static attn_status check_pointers(const attn_why *why, const attn_block *block,
     if (!segments && a->seg) return unused(why, "seg", "the op does not go by segments");
     if (a->q_begin && a->count) return unused(why, "count", "q_begin says how many rows exist");
     if (!attn_spec_has_kv(s) && a->q_pos) return unused(why, "q_pos", own_keys);
+    if (attn_spec_has_kv(s) && a->q_position)
+        return unused(why, "q_position", "keys come from kv: q_pos and kv_pos are for RoPE");
     if (!attn_spec_has_kv(s) && a->kv_pos) return unused(why, "kv_pos", own_keys);
     if (!reset && !attn_spec_has_kv(s) && !s->causal)
         return attn_refuse(why, ATTN_E_ARGUMENT,
@@ -183,6 +188,23 @@ static int32_t longest_item(const attn_block_kernel *k, const attn_block_args *a
     return longest;
 }
 
+/* Positions of an item's rows; at least `least`. */
+static attn_status check_positions(const attn_why *why, const attn_block_kernel *k,
+                                   const attn_block_args *a, int32_t b, bool reset) {
+    const attn_standing at = attn_stand_in(k, a, b, reset);
+    const bool slides = a->cache && attn_op_kept(k->spec) < ATTN_FAR;
+    const int32_t least = slides ? at.start + at.length : 0;
+    const int64_t first = a->q_begin ? a->q_begin[b] : b * a->q_position_batch;
+    for (int32_t i = 0; a->q_position && i < attn_count_of(a, b); i++) {
+        const int32_t position = a->q_position[first + i];
+        if (position >= least && position < INT32_MAX) continue;
+        return attn_refuse(why, ATTN_E_LENGTH,
+                           "q_position of row %d of item %d is %d: must be from %d%s to %d", i, b,
+                           position, least, slides ? " (start + length)" : "", INT32_MAX - 1);
+    }
+    return ATTN_OK;
+}
+
 /* Lengths and room, item by item. */
 static attn_status check_items(const attn_why *why, const attn_block_kernel *k,
                                const attn_block_args *a, bool reset) {
@@ -195,10 +217,10 @@ static attn_status check_items(const attn_why *why, const attn_block_kernel *k,
         if (status == ATTN_OK)
             status = attn_check_item(why, "kv_count", b, attn_kv_count_of(a, b), "kv_tokens",
                                      a->kv_tokens);
+        if (status == ATTN_OK && c) status = attn_check_held(why, "cache", c, b);
+        if (status == ATTN_OK) status = check_positions(why, k, a, b, reset);
         if (status != ATTN_OK) return status;
         if (!c) continue;
-        status = attn_check_held(why, "cache", c, b);
-        if (status != ATTN_OK) return status;
         const int32_t added = attn_new_keys(k->spec, a, b);
         const attn_standing at = attn_stand_in(k, a, b, reset);
         if (added > c->capacity - (at.length - at.drop))
@@ -280,9 +302,11 @@ static attn_status check_areas(const attn_why *why, const attn_block *block,
     } flat[] = {{"q_pos", a->q_pos ? a->q_pos + first : NULL, rows, items, sizeof *a->q_pos,
                  a->q_pos_batch},
                 {"kv_pos", a->kv_pos, a->kv_tokens, a->batch, sizeof *a->kv_pos, a->kv_pos_batch},
+                {"q_position", a->q_position ? a->q_position + first : NULL, rows, items,
+                 sizeof *a->q_position, a->q_position_batch},
                 {"q_pad", a->q_pad ? a->q_pad + first : NULL, rows, items, sizeof *a->q_pad,
                  a->q_pad_batch}};
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         attn_area_repeat(attn_areas_add(&list, flat[i].name, flat[i].data,
                                         flat[i].count * (int64_t)flat[i].size),
                          flat[i].name, flat[i].items, flat[i].batch, flat[i].size);
@@ -318,7 +342,8 @@ attn_status attn_block_call_check(const attn_why *why, const attn_block *block,
 
     attn_block_args *own = &c->args;
     if (a->q_begin) /* rows lie by their numbers alone */
-        own->x_batch = own->y_batch = own->seg_batch = own->q_pos_batch = own->q_pad_batch = 0;
+        own->x_batch = own->y_batch = own->seg_batch = own->q_pos_batch = own->q_pad_batch =
+            own->q_position_batch = 0;
     c->call = (attn_block_call){.args = a, .extent = extent_of(block, a)};
     c->used = own_layout(block, &c->call.extent, a->workspace, &c->own);
     const size_t need = (size_t)(c->used + k->workspace(&c->call.extent));

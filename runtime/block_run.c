@@ -56,11 +56,14 @@ static void list_item(attn_block_call *call, const attn_block_lists *o, int32_t 
     const attn_block_args *a = call->args;
     const int32_t count = attn_count_of(a, b), first = a->q_begin ? a->q_begin[b] : 0;
     const int32_t keys = a->kv ? attn_kv_count_of(a, b) : 0;
+    const int32_t moved = o->pos0[b] - o->row0[b]; /* keys that the cache has let go of */
     attn_block_extent *e = &call->extent;
     o->rows[b] = attending(a, b, count);
     for (int32_t i = 0; i < count; i++, e->rows++) {
         o->row[e->rows] = (attn_block_row){b, i, first + i};
         if (o->seg) o->seg[e->rows] = a->seg[b * a->seg_batch + first + i];
+        if (a->q_position)
+            o->position[e->rows] = a->q_position[b * a->q_position_batch + first + i] - moved;
     }
     for (int32_t i = 0; i < keys; i++) o->key_row[e->kv_rows++] = (attn_block_row){b, i, i};
     if (count > e->tokens) e->tokens = count;
@@ -115,6 +118,7 @@ static __attribute__((noinline)) attn_status run(const attn_block *block,
     call->begin = call->core.q_begin = c->own.begin, call->rows = c->own.rows;
     call->row = c->own.row, call->key_row = c->own.key_row;
     call->core.seg = c->own.seg, call->core.seg_batch = 0;
+    if (a->q_position) call->core.q_position = call->core.k_position = c->own.position;
     if (a->cache) {
         const int64_t k_head = (int64_t)a->cache->capacity * k->k_dim;
         const int64_t v_head = (int64_t)a->cache->capacity * k->v_dim;

@@ -241,6 +241,13 @@ static attn_area *add_tensor(attn_areas *list, const char *name, const void *dat
     return area;
 }
 
+static int32_t longest_tail(const attn_args *a) {
+    int32_t longest = 0;
+    for (int32_t b = 0; a->tail && b < a->batch; b++)
+        if (a->tail[b] > longest) longest = a->tail[b];
+    return longest;
+}
+
 /* Lists of keys, as if all were as long as the longest. */
 static void add_index(attn_areas *list, const attn_spec *s, const attn_args *a) {
     const int64_t first = attn_first_row(a, 0), word = sizeof(int32_t);
@@ -320,6 +327,12 @@ static attn_status check_items(const attn_why *why, const attn_kernel *k, const 
     attn_areas_add_inputs(&list, k, a);
     if (a->index && m.keys > 0) add_index(&list, s, a);
     attn_areas_add(&list, "q_start", a->q_start, b * word);
+    const int32_t *q_position = a->q_position ? a->q_position + first : NULL;
+    attn_area_repeat(attn_areas_add(&list, "q_position", q_position, q_rows * word),
+                     "q_position_batch", q_items, a->q_position_batch, sizeof(int32_t));
+    attn_areas_add(&list, "tail", a->tail, b * word);
+    attn_area_repeat(attn_areas_add(&list, "k_position", a->k_position, longest_tail(a) * word),
+                     "k_position_batch", b, a->k_position_batch, sizeof(int32_t));
     attn_areas_add(&list, "kv_len", a->kv_len, b * word);
     attn_areas_add(&list, "sinks", a->sinks, s->heads * word);
     return attn_check_areas(why, &list);
@@ -417,17 +430,42 @@ static attn_status check_index(const attn_why *why, const attn_spec *s, const at
     return check_counts(why, a);
 }
 
-/* Arguments that no spec takes yet. */
-static attn_status check_untaken(const attn_why *why, const attn_args *a) {
-    const struct {
-        const char *name;
-        const int32_t *data;
-    } given[] = {{"q_position", a->q_position}, {"tail", a->tail}, {"k_position", a->k_position}};
-    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
-        if (given[i].data)
-            return attn_refuse(why, ATTN_E_UNUSED,
-                               "%s is given: must be null, as the spec takes none", given[i].name);
+/* Keys that stand elsewhere than at their numbers. */
+static attn_status check_tails(const attn_why *why, const attn_spec *s, const attn_args *a) {
+    const char *given = a->q_position   ? "q_position"
+                        : a->tail       ? "tail"
+                        : a->k_position ? "k_position"
+                                        : NULL;
+    if (given && s->select == ATTN_SELECT_INDEX)
+        return attn_refuse(why, ATTN_E_UNUSED,
+                           "%s is given: must be null, as the spec's keys are chosen by an index",
+                           given);
+    if (!a->tail && !a->k_position) return ATTN_OK;
+    if (attn_op_of(s)->segments)
+        return attn_refuse(why, ATTN_E_UNUSED,
+                           "%s is given: must be null, as the op goes by segments",
+                           a->tail ? "tail" : "k_position");
+    if (!a->tail || !a->k_position)
+        return attn_refuse(why, ATTN_E_ARGUMENT, "%s is null: tail and k_position go together",
+                           a->tail ? "k_position" : "tail");
+    for (int32_t b = 0; b < a->batch; b++) {
+        const attn_status status =
+            attn_check_item(why, "tail", b, a->tail[b], "kv_len", attn_keys_of(a, b));
+        if (status != ATTN_OK) return status;
+        for (int32_t i = 0; i < a->tail[b]; i++) {
+            const int32_t position = a->k_position[b * a->k_position_batch + i];
+            if (position < 0 || position == INT32_MAX)
+                return attn_refuse(why, ATTN_E_ARGUMENT,
+                                   "k_position[%d][%d] is %d: must be from 0 to %d", b, i, position,
+                                   INT32_MAX - 1);
+        }
+    }
     return ATTN_OK;
+}
+
+/* Rows of ragged calls lie by their numbers alone. */
+static void line_up_rows(attn_args *a) {
+    if (a->q_begin) a->q.batch = a->o.batch = a->lse_batch = a->seg_batch = a->q_position_batch = 0;
 }
 
 /* *a: the caller's arguments, of this library's size. */
@@ -439,12 +477,13 @@ static attn_status check_args(const attn_why *why, const attn_plan *plan, const 
                                     offsetof(attn_args, pages), 0};
     attn_status status =
         attn_check_grown(why, "args", args, before, a, sizeof *a, "ATTN_ARGS_INIT");
-    if (status == ATTN_OK) status = check_untaken(why, a);
+    if (status == ATTN_OK) line_up_rows(a);
     if (status == ATTN_OK) status = attn_inputs_check(why, plan->kernel, a);
     if (status == ATTN_OK) status = check_scales(why, plan->kernel->spec, a);
     if (status == ATTN_OK) status = check_tensors(why, plan->kernel, a);
     for (int32_t b = 0; status == ATTN_OK && a->kv_len && b < a->batch; b++)
         status = attn_check_item(why, "kv_len", b, a->kv_len[b], "kv_len_max", a->kv_len_max);
+    if (status == ATTN_OK) status = check_tails(why, plan->kernel->spec, a);
     if (status == ATTN_OK) status = check_index(why, plan->kernel->spec, a);
     if (status == ATTN_OK) status = attn_check_pages(why, plan->kernel, a);
     if (status != ATTN_OK) return status;
@@ -474,13 +513,6 @@ attn_status attn_run_checked(const attn_kernel *kernel, const attn_args *args, c
     return ATTN_OK;
 }
 
-/* Rows of ragged calls lie by their numbers alone. */
-static void line_up_rows(attn_args *a) {
-    if (a->q_begin)
-        a->q.batch = a->o.batch = a->lse_batch = a->seg_batch = a->index_batch =
-            a->index_count_batch = 0;
-}
-
 /* Where there are no keys, their tensors may be null; kernels step from item to item all the same.
  */
 static void stand_in_for_keys(attn_args *a) {
@@ -507,7 +539,6 @@ static __attribute__((noinline)) attn_status run(const attn_plan *plan, const at
     const attn_status status = check_args(NULL, plan, args, a);
     if (status != ATTN_OK) return status;
     a->threads = attn_team_limit(a->pool, a->threads);
-    line_up_rows(a);
     stand_in_for_keys(a);
     if (attn_spec_one_row(plan->kernel->spec)) a->v_scale = a->k_scale;
     attn_team_run(a->pool, a->threads, run_call, &call);

@@ -8,9 +8,44 @@ static int32_t item_keys(const attn_args *a, int32_t b) {
     return a->kv_len ? a->kv_len[b] : a->kv_len_max;
 }
 
+/* From the first key that a row sees to the last, of an item with a tail. */
+static attn_keys tail_keys(const attn_spec *spec, const attn_expr_ctx *x, int64_t place) {
+    const attn_keys at = attn_op_keys(spec, place, ATTN_FAR); /* positions */
+    attn_keys keys = attn_op_keys(spec, place, x->kv_len - x->tail);
+    for (int32_t k = x->kv_len - x->tail; k < x->kv_len; k++) {
+        const int32_t position = attn_key_position(x, k);
+        if (position < at.first || position > at.last) continue;
+        if (keys.first > keys.last) keys.first = k;
+        keys.last = k;
+    }
+    return keys;
+}
+
+/* Rows at any positions are taken together: tiles go from the first key that one of theirs sees to
+ * the last. */
+static attn_page_run placed_run(const attn_page_walk *w) {
+    const attn_args *a = w->args;
+    const attn_spec *spec = w->kernel->spec;
+    attn_expr_ctx x = {.args = a, .b = w->b, .kv_len = item_keys(a, w->b)};
+    x.q_start = a->q_start ? a->q_start[w->b] : 0;
+    x.q_row = attn_first_row(a, w->b);
+    attn_set_tail(&x, attn_tail_of(a, w->b));
+    attn_keys all = {INT64_MAX, -1};
+    for (int32_t i = 0; w->i == 0 && i < attn_row_count(a, w->b); i++) {
+        const attn_keys keys = tail_keys(spec, &x, attn_row_position(&x, i));
+        if (keys.first > keys.last) continue;
+        if (keys.first < all.first) all.first = keys.first;
+        if (keys.last > all.last) all.last = keys.last;
+    }
+    if (all.first > all.last) return (attn_page_run){0, -1};
+    return (attn_page_run){all.first / spec->page, all.last / spec->page};
+}
+
 static attn_page_run row_run(const attn_page_walk *w) {
     const attn_args *a = w->args;
     const attn_spec *spec = w->kernel->spec;
+    const bool placed = a->q_position || a->k_position;
+    if (placed && !attn_op_of(spec)->segments) return placed_run(w);
     const int64_t start = a->q_start ? a->q_start[w->b] : 0;
     const int64_t row = (a->q_begin ? a->q_begin[w->b] : w->b * a->seg_batch) + w->i; /* of seg */
     const int64_t place = attn_op_of(spec)->segments ? a->seg[row] : start + w->i;

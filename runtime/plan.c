@@ -34,14 +34,18 @@ bool attn_isa_allowed(attn_isa isa) {
     return cap >= 0 && attn_isa_below(isa, (attn_isa)cap) && attn_cpu_runs(isa);
 }
 
+const attn_registry *attn_registries = NULL;
+
 static attn_status find_kernel(const attn_spec *spec, const attn_kernel **out) {
     *out = NULL;
-    for (int i = 0; i < attn_registry_count; i++) {
-        const attn_kernel *k = attn_registry[i];
-        if (k->abi != ATTN_KERNEL_ABI) return ATTN_E_ABI;
-        if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, spec)) continue;
-        if (!*out || attn_isa_better(k->isa, (*out)->isa)) *out = k;
-    }
+    if (!attn_registry_linked) return ATTN_E_NO_KERNEL; /* it is 1, and its model is linked */
+    for (const attn_registry *r = attn_registries; r; r = r->next)
+        for (int i = 0; i < r->kernels; i++) {
+            const attn_kernel *k = r->kernel[i];
+            if (k->abi != ATTN_KERNEL_ABI) return ATTN_E_ABI;
+            if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, spec)) continue;
+            if (!*out || attn_isa_better(k->isa, (*out)->isa)) *out = k;
+        }
     return *out ? ATTN_OK : ATTN_E_NO_KERNEL;
 }
 

@@ -18,7 +18,8 @@ typedef struct row {
     attn_types type; /* of stored elements, which are widened one at a time */
     const void *query;
     const double *turned; /* the query, rotated as its keys are; null: they are not */
-    int64_t first, last;  /* keys that the op shows */
+    attn_keys seen;       /* positions that the op shows */
+    int64_t first, last;  /* keys among which those at them are */
     const int32_t *list;  /* of those, these, in this order, `count` of them; null: all */
     int64_t count;
     const double *score; /* of each key; null: to be computed where it is needed */
@@ -51,9 +52,17 @@ static void op_keys(row *r) {
     const attn_args *a = r->args;
     const int64_t place = attn_op_of(spec)->segments
                               ? a->seg[r->x.b * a->seg_batch + r->x.q_row + r->i]
-                              : (int64_t)r->x.q_start + r->i;
-    const attn_keys keys = attn_op_keys(spec, place, r->x.kv_len);
-    r->first = keys.first, r->last = keys.last;
+                              : attn_row_position(&r->x, r->i);
+    const bool moved = r->x.tail > 0;
+    r->seen = attn_op_keys(spec, place, moved ? ATTN_FAR : r->x.kv_len);
+    r->first = moved ? 0 : r->seen.first;
+    r->last = moved ? r->x.kv_len - 1 : r->seen.last;
+}
+
+/* Keys of a tail stand anywhere. */
+static bool op_shows(const row *r, int64_t k) {
+    const int32_t position = attn_key_position(&r->x, (int32_t)k);
+    return r->seen.first <= position && position <= r->seen.last;
 }
 
 /* What the run-time mask adds to the score of key k: -INFINITY hides it. Its dims are the last of
@@ -97,6 +106,7 @@ static double score(const row *r, int64_t k, bool *oob) {
     const attn_spec *spec = r->kernel->spec;
     const attn_expr_hooks *expr = r->kernel->expr;
     const int64_t b = r->x.b;
+    if (!op_shows(r, k)) return -INFINITY;
     if (args->key_padding && args->key_padding[b * args->key_padding_batch + k]) return -INFINITY;
     double bias = 0;
     if (args->mask.type != ATTN_MASK_NONE) {
@@ -173,7 +183,8 @@ static void find_row(row *r) {
     r->x.q_len = attn_row_count(args, (int32_t)b);
     r->x.q_row = attn_first_row(args, (int32_t)b);
     r->x.kv_len = args->kv_len ? args->kv_len[b] : args->kv_len_max;
-    r->q = (int32_t)((uint32_t)r->x.q_start + (uint32_t)r->i);
+    attn_set_tail(&r->x, attn_tail_of(args, (int32_t)b));
+    r->q = (int32_t)(uint32_t)attn_row_position(&r->x, r->i);
     r->type = attn_spec_types(r->kernel->spec);
     r->query =
         attn_at(args->q.data, r->type.q,

@@ -73,6 +73,8 @@ ${part("form/" .. spec.form .. ".c")}
 
 ${part("op/" .. spec.op .. ".c")}
 
+${part("part/places.c")}
+
 $ hooks(plan.places .. ".c").declare()
 
 ${each("scratch")}

@@ -139,6 +139,7 @@ stage process sh tests/product/process.sh
 stage phases sh tests/product/phases.sh
 stage kit sh tests/product/kit.sh
 stage whole-model sh tests/product/model.sh
+stage two-models sh tests/product/models.sh
 stage unseen sh tests/product/unseen.sh
 stage ragged sh tests/product/ragged.sh
 stage serving sh tests/product/serving/serving.sh

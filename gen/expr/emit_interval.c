@@ -31,7 +31,8 @@ static const char *var_text(int var) {
                                                 "attn_iv_of(box->k0, box->k1)",
                                                 "attn_iv_at(x->q_start)",
                                                 "attn_iv_at(x->q_len)",
-                                                "attn_iv_at(x->kv_len)"};
+                                                "attn_iv_at(x->kv_len)",
+                                                "attn_iv_positions(x, box)"};
     return text[var];
 }
 

@@ -129,8 +129,9 @@ static const char *op_text(emitter *m, const expr_node *n) {
 }
 
 static const char *value(emitter *m, const expr_node *n) {
-    static const char *const var[VAR_COUNT] = {"s", "x->b",       "h",        "q",
-                                               "k", "x->q_start", "x->q_len", "x->kv_len"};
+    static const char *const var[VAR_COUNT] = {"s",        "x->b",      "h",
+                                               "q",        "k",         "x->q_start",
+                                               "x->q_len", "x->kv_len", "attn_key_position(x, k)"};
     switch (n->op) {
     case EX_CONST: return const_text(m, n);
     case EX_VAR: return var[n->index];

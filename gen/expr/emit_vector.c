@@ -58,7 +58,8 @@ static info leaf_info(const emitter *m, const expr_node *n) {
     case VAR_S: return (info){.shape = VARYING, .stage = LANE};
     case VAR_H: return (info){.shape = tile ? UNIFORM : VARYING, .stage = tile ? ONCE : LANE};
     case VAR_Q: return (info){.shape = tile ? RUN_UP : VARYING, .stage = tile ? ONCE : LANE};
-    case VAR_K: return (info){.shape = tile ? UNIFORM : VARYING, .stage = tile ? KEY : LANE};
+    case VAR_K:
+    case VAR_K_POS: return (info){.shape = tile ? UNIFORM : VARYING, .stage = tile ? KEY : LANE};
     default: return (info){.shape = UNIFORM, .stage = ONCE};
     }
 }
@@ -183,6 +184,7 @@ static const char *scalar(emitter *m, expr_node *n) {
     static const char *const var[VAR_COUNT] = {[VAR_B] = "x->b",
                                                [VAR_H] = "h",
                                                [VAR_K] = "k",
+                                               [VAR_K_POS] = "k_pos",
                                                [VAR_Q_START] = "x->q_start",
                                                [VAR_Q_LEN] = "x->q_len",
                                                [VAR_KV_LEN] = "x->kv_len"};
@@ -358,7 +360,7 @@ static void emit_each(emitter *m, expr_node *n) {
 
 static const char *var_vector(emitter *m, int var, int j) {
     static const char *const name[VAR_COUNT] = {
-        [VAR_S] = "s", [VAR_H] = "vh", [VAR_Q] = "vq", [VAR_K] = "vk"};
+        [VAR_S] = "s", [VAR_H] = "vh", [VAR_Q] = "vq", [VAR_K] = "vk", [VAR_K_POS] = "vp"};
     return arena_printf(m->a, "%s_%d", name[var], j);
 }
 

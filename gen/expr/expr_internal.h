@@ -67,6 +67,7 @@ typedef enum expr_var {
     VAR_Q_START,
     VAR_Q_LEN,
     VAR_KV_LEN,
+    VAR_K_POS, /* position of the key; k is its number */
     VAR_COUNT
 } expr_var;
 

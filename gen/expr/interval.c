@@ -41,7 +41,7 @@ static attn_iv iv_var(const walk *w, int var) {
     const attn_tile_box *box = w->box;
     if (var == VAR_H) return attn_iv_of(box->h0, box->h1);
     if (var == VAR_Q) return attn_iv_of(box->q0, box->q1);
-    if (var == VAR_K) return attn_iv_of(box->k0, box->k1);
+    if (var == VAR_K || var == VAR_K_POS) return attn_iv_of(box->k0, box->k1); /* no tail */
     if (!w->p) return attn_iv_any();
     if (var == VAR_B) return attn_iv_at(w->p->b);
     if (var == VAR_Q_START) return attn_iv_at(w->p->q_start);

@@ -4,8 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-const char *const expr_var_names[VAR_COUNT + 1] = {"s",       "b",     "h",      "q", "k",
-                                                   "q_start", "q_len", "kv_len", NULL};
+const char *const expr_var_names[VAR_COUNT + 1] = {"s",       "b",     "h",      "q",     "k",
+                                                   "q_start", "q_len", "kv_len", "k_pos", NULL};
 
 const char *const expr_spec_names[] = {"heads",       "kv_heads", "v_heads",      "head_dim",
                                        "v_dim",       "window",   "right_window", "lookback",

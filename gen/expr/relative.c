@@ -23,8 +23,9 @@ static bool is_fixed(step s) {
 }
 
 static step of_leaf(const expr_node *n) {
-    const bool moves = n->op == EX_VAR && (n->index == VAR_Q || n->index == VAR_K ||
-                                           n->index == VAR_Q_START || n->index == VAR_KV_LEN);
+    const bool moves =
+        n->op == EX_VAR && (n->index == VAR_Q || n->index == VAR_K || n->index == VAR_K_POS ||
+                            n->index == VAR_Q_START || n->index == VAR_KV_LEN);
     return (step){true, moves};
 }
 

@@ -48,7 +48,7 @@ static expr_node *intern(builder *b, const expr_node *key) {
     n->chain = *bucket;
     *bucket = n;
     static const unsigned var_deps[VAR_COUNT] = {
-        [VAR_S] = DEP_S, [VAR_H] = DEP_H, [VAR_Q] = DEP_Q, [VAR_K] = DEP_K};
+        [VAR_S] = DEP_S, [VAR_H] = DEP_H, [VAR_Q] = DEP_Q, [VAR_K] = DEP_K, [VAR_K_POS] = DEP_K};
     n->deps = n->op == EX_VAR ? var_deps[n->index] : 0;
     for (int i = 0; i < n->kids; i++) n->deps |= n->kid[i]->deps;
     return n;

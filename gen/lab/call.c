@@ -309,10 +309,13 @@ static void move_rows(stage *s) {
     a->o.data = before(a->o.data, n * a->o.token, attn_type_size(type.o));
     a->seg = before(a->seg, n, sizeof *a->seg);
     a->lse = before(a->lse, n, sizeof *a->lse);
+    a->q_position = before(a->q_position, n, sizeof *a->q_position);
     a->index = before(a->index, n * a->index_row, sizeof *a->index);
     a->index_count = before(a->index_count, n, sizeof *a->index_count);
-    if (s->c->q_begin) a->index_batch = a->index_count_batch = INT64_MAX / 16;
-    if (s->c->q_begin) a->q.batch = a->o.batch = a->lse_batch = a->seg_batch = INT64_MAX / 16;
+    if (!s->c->q_begin) return;
+    a->q.batch = a->o.batch = a->lse_batch = INT64_MAX / 16; /* not used */
+    a->seg_batch = a->q_position_batch = INT64_MAX / 16;
+    a->index_batch = a->index_count_batch = INT64_MAX / 16;
 }
 
 static void stage_index(stage *s) {
@@ -346,6 +349,13 @@ static void stage_inputs(stage *s) {
     s->args.seg = stage_matrix(s, c->seg, call_q_items(c), call_q_rows(c), s->args.seg_batch,
                                sizeof(int32_t));
     s->args.q_begin = stage_begin(s);
+    s->args.q_position_batch = call_q_rows(c) + s->p->gap[1];
+    s->args.q_position = stage_matrix(s, c->q_position, call_q_items(c), call_q_rows(c),
+                                      s->args.q_position_batch, sizeof(int32_t));
+    s->args.tail = stage_copy(s, c->tail, c->batch, sizeof(int32_t));
+    s->args.k_position_batch = c->tail_most + s->p->gap[2];
+    s->args.k_position = stage_matrix(s, c->k_position, c->batch, c->tail_most,
+                                      s->args.k_position_batch, sizeof(int32_t));
     s->args.key_padding_batch = c->kv_len_max + s->p->gap[1];
     s->args.key_padding =
         stage_matrix(s, c->key_padding, c->batch, c->kv_len_max, s->args.key_padding_batch, 1);
@@ -468,7 +478,12 @@ attn_args call_dense_args(const call *c) {
     a.kv_len = c->kv_len;
     a.seg = c->seg;
     a.seg_batch = c->q_len;
-    if (c->q_begin) a.q.batch = a.seg_batch = 0; /* as kernels get it */
+    a.q_position = c->q_position;
+    a.q_position_batch = c->q_len;
+    if (c->q_begin) a.q.batch = a.seg_batch = a.q_position_batch = 0; /* as kernels get it */
+    a.tail = c->tail;
+    a.k_position = c->k_position;
+    a.k_position_batch = c->tail_most;
     a.key_padding = c->key_padding;
     a.key_padding_batch = c->kv_len_max;
     a.sinks = c->sinks;
@@ -563,6 +578,10 @@ call call_item(arena *a, const call *c, int32_t b, bool trim) {
     if (c->kv_len) item.kv_len = c->kv_len + b;
     if (c->index) item_index(a, c, b, &item);
     if (c->seg) item.seg = c->seg + (c->q_begin ? c->q_begin[b] : (int64_t)b * c->q_len);
+    const int64_t first_row = c->q_begin ? c->q_begin[b] : (int64_t)b * c->q_len;
+    if (c->q_position) item.q_position = c->q_position + first_row;
+    if (c->tail) item.tail = c->tail + b;
+    if (c->k_position) item.k_position = c->k_position + (int64_t)b * c->tail_most;
     if (c->key_padding) item.key_padding = c->key_padding + (int64_t)b * c->kv_len_max;
     item_mask(a, c, &item, b);
     return item;

@@ -17,10 +17,13 @@ typedef struct call {
     const void *v;        /* [B, v_heads, Lk, Dv]; null: the first Dv columns of k's rows */
     const float *k_scale; /* [B, kv_heads, Lk], of types with a scale a row */
     const float *v_scale; /* [B, v_heads, Lk]; null with v */
-    const int32_t *q_start, *kv_len; /* [B] */
-    const int32_t *seg;              /* [B, Lq] */
-    const uint8_t *key_padding;      /* [B, Lk] */
-    const void *mask;                /* mask_dim, of mask_rank */
+    const int32_t *q_start, *kv_len;  /* [B] */
+    const int32_t *seg;               /* [B, Lq] */
+    const int32_t *q_position;        /* [B, Lq] */
+    const int32_t *tail, *k_position; /* [B], [B, tail_most] */
+    int32_t tail_most;
+    const uint8_t *key_padding; /* [B, Lk] */
+    const void *mask;           /* mask_dim, of mask_rank */
     attn_mask_type mask_type;
     int32_t mask_rank;
     int64_t mask_dim[4];

@@ -66,9 +66,21 @@ static bool unmasked(const row_state *r, int32_t key, double *bias) {
     return !(*bias <= (double)-1e30f);
 }
 
+/* Rule 2: the last keys stand where k_position says. */
+static int32_t key_position(const row_state *r, int32_t key) {
+    const attn_args *a = r->args;
+    const int32_t at = a->tail ? key - (r->at.kv_len - a->tail[r->b]) : -1;
+    return at < 0 ? key : a->k_position[r->b * a->k_position_batch + at];
+}
+
+static void set_key(row_state *r, int32_t key) {
+    r->at.k = key;
+    r->at.k_pos = key_position(r, key);
+}
+
 static bool expr_visible(row_state *r, int32_t key) {
     if (!r->spec->mask_expr) return true;
-    r->at.k = key;
+    set_key(r, key);
     r->at.oob = false;
     bool visible = expr_eval_mask(r->spec->mask_expr, &r->at);
     r->bad_index |= r->at.oob;
@@ -80,7 +92,7 @@ static double final_score(row_state *r, int32_t key, double s) {
     double cap = (double)r->spec->core.softcap;
     if (cap > 0) s = cap * tanh(s / cap);
     if (!r->spec->score_expr) return s;
-    r->at.k = key;
+    set_key(r, key);
     r->at.s = s;
     r->at.oob = false;
     s = expr_eval_score(r->spec->score_expr, &r->at);
@@ -155,8 +167,12 @@ static double max_abs(const double *v, int32_t n) {
     return most;
 }
 
-/* The row's visible keys lie in first..last, inclusive. */
+/* The row's visible keys lie in first..last, inclusive; of a tail those that op_shows. */
 static void key_range(const row_state *r, int32_t *first, int32_t *last) {
+    if (r->args->tail) {
+        *first = 0, *last = r->at.kv_len - 1;
+        return;
+    }
     const attn_args *a = r->args;
     const attn_spec *spec = &r->spec->core;
     int64_t lo, hi, position = r->p;
@@ -167,6 +183,13 @@ static void key_range(const row_state *r, int32_t *first, int32_t *last) {
     if (hi < lo) lo = 0, hi = -1;
     *first = (int32_t)lo;
     *last = (int32_t)hi;
+}
+
+static bool op_shows(const row_state *r, int32_t key) {
+    int64_t lo, hi;
+    if (!r->args->tail) return true;
+    oracle_range(&r->spec->core, r->p, &lo, &hi);
+    return lo <= key_position(r, key) && key_position(r, key) <= hi;
 }
 
 /* The n-th key of a row; -1: it is none that the op shows. */
@@ -209,7 +232,8 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
     for (int64_t n = 0; n < count; n++) {
         const int32_t j = key_of(r, first, last, n);
         if (j < 0) continue;
-        score[j] = score_key(r, j, q, k + j * k_step, dim);
+        score[j] = (key_score){0};
+        if (op_shows(r, j)) score[j] = score_key(r, j, q, k + j * k_step, dim);
         if (!score[j].visible) continue;
         out->visible++;
         if (score[j].s > most) most = score[j].s;
@@ -256,6 +280,7 @@ static void run_item(const kernel_spec *spec, const attn_args *a, const oracle_v
     for (int32_t h = 0; h < spec->core.heads; h++) {
         for (int32_t i = 0; i < count; i++) {
             int64_t p = (int64_t)q_start + i;
+            if (a->q_position) p = a->q_position[b * a->q_position_batch + first + i];
             int64_t at = ((int64_t)item * spec->core.heads + h) * rows_of(a) + first + i;
             row_state r = {.spec = spec, .args = a, .qkv = qkv, .b = b, .h = h, .i = i, .p = p};
             r.first = first;

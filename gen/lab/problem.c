@@ -185,6 +185,49 @@ static void pick_segments(maker *m) {
     buf_printf(&m->text, " seg=%s", sorted ? "sorted" : "random");
 }
 
+/* --- Positions --- */
+
+/* Around the end of an item's keys: of drafts, some of which share a position; or anywhere. */
+static int32_t some_position(maker *m, int32_t b, bool near) {
+    const int32_t len = kv_len(m, b), p = near ? len - rng_int(m->r, 0, 12) : rng_int(m->r, 0, len);
+    return p > 0 ? p : 0;
+}
+
+static void pick_tails(maker *m) {
+    call *c = m->c;
+    const bool near = rng_chance(m->r, 60);
+    int32_t *tail = ints(m, c->batch, 0, 40);
+    for (int32_t b = 0; b < c->batch; b++) {
+        if (tail[b] > kv_len(m, b)) tail[b] = kv_len(m, b);
+        if (tail[b] > c->tail_most) c->tail_most = tail[b];
+    }
+    int32_t *at = ints(m, (int64_t)c->batch * c->tail_most, 0, 0);
+    for (int32_t b = 0; b < c->batch; b++)
+        for (int32_t i = 0; i < tail[b]; i++) {
+            at[b * c->tail_most + i] = kv_len(m, b) - tail[b] + i; /* its number, or elsewhere */
+            if (rng_chance(m->r, 70)) at[b * c->tail_most + i] = some_position(m, b, near);
+        }
+    c->tail = tail, c->k_position = at;
+    say_ints(m, "tail", tail);
+}
+
+static void pick_positions(maker *m) {
+    call *c = m->c;
+    if (m->spec->select == ATTN_SELECT_INDEX) return; /* which takes none */
+    if (m->o->placed <= 0 || !rng_chance(m->r, m->o->placed)) return;
+    if (!attn_op_of(m->spec)->segments && rng_chance(m->r, 60)) pick_tails(m);
+    if (rng_chance(m->r, 20)) return;
+    const bool near = rng_chance(m->r, 60);
+    int32_t *at = ints(m, (int64_t)call_q_items(c) * call_q_rows(c), 0, 0);
+    for (int32_t b = 0; b < c->batch; b++)
+        for (int32_t i = 0; i < call_count(c, b); i++) {
+            const int32_t first = c->q_begin ? c->q_begin[b] : b * c->q_len;
+            at[first + i] = some_position(m, b, near) - rng_chance(m->r, 5) * 20;
+        }
+    c->q_position = at;
+    buf_puts(&m->text, " q_position");
+}
+
 /* --- Masks --- */
 
 static void pick_padding(maker *m) {
@@ -374,6 +417,7 @@ void problem_make(arena *a, const kernel_spec *spec, const problem_options *o, r
     pick_q_start(&m);
     say_ints(&m, "q_start", out->q_start);
     pick_segments(&m);
+    pick_positions(&m);
     pick_padding(&m);
     pick_mask(&m);
     pick_data(&m);

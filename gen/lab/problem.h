@@ -23,6 +23,7 @@ typedef struct problem_options {
     bool all;                     /* every optional input that the spec takes is given */
     bool empty_item;              /* at least two items, and the last has no keys */
     int ragged;                   /* percent of the problems whose rows lie in a row */
+    int placed;                   /* and of those whose rows, or last keys, have positions */
 } problem_options;
 
 /* Problem number `index` of a spec: the first six are of a kind each (one query, a few, as many as

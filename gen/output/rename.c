@@ -173,11 +173,14 @@ static const token *declared(const declaration *d) {
     return last;
 }
 
-static void add_declaration(const declaration *d, unsigned kinds, name_set *out) {
-    if (d->count == 0) return;
-    const bool is_static = has(d, "static") || has(d, "ATTN_SIMD");
-    if (!(is_static ? kinds & DECLARED_STATICS : has(d, "typedef") && kinds & DECLARED_TYPES))
-        return;
+static unsigned kind_of(const declaration *d, bool body) {
+    if (has(d, "static") || has(d, "ATTN_SIMD")) return DECLARED_STATICS;
+    if (has(d, "typedef")) return DECLARED_TYPES;
+    return (body || has(d, "=")) && !has(d, "extern") ? DEFINED_FOR_ALL : 0;
+}
+
+static void add_declaration(const declaration *d, bool body, unsigned kinds, name_set *out) {
+    if (d->count == 0 || !(kind_of(d, body) & kinds)) return;
     const token *name = declared(d);
     if (name) add_name(out, name->text, name->length);
 }
@@ -192,13 +195,13 @@ void declared_names(const char *text, unsigned kinds, name_set *out) {
         }
         const bool brace = is(&t, "{"), group = brace || is(&t, "(") || is(&t, "[");
         const bool body = brace && is(&before, "(");
-        if (brace && has(&d, "enum") && kinds & DECLARED_TYPES) add_enumerators(t, out);
+        if (brace && !body && has(&d, "enum") && kinds & DECLARED_TYPES) add_enumerators(t, out);
         if (d.count < DECLARATION_MAX && !is(&t, ";")) d.token[d.count++] = t;
         const bool done = body || is(&t, ";");
         before = t;
         t = group ? after_group(t) : next_token(&t);
         if (!done) continue;
-        add_declaration(&d, kinds, out);
+        add_declaration(&d, body, kinds, out);
         d.count = 0;
     }
 }

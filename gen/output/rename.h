@@ -16,8 +16,9 @@ bool name_set_has(const name_set *s, const char *name, size_t length);
 
 /* What a source declares at file scope for itself. */
 enum {
-    DECLARED_TYPES = 1,  /* typedefs and enumerators */
-    DECLARED_STATICS = 2 /* functions and objects */
+    DECLARED_TYPES = 1,   /* typedefs and enumerators */
+    DECLARED_STATICS = 2, /* functions and objects */
+    DEFINED_FOR_ALL = 4   /* functions and objects that other sources see */
 };
 void declared_names(const char *text, unsigned kinds, name_set *out);
 

@@ -325,8 +325,32 @@ static const char *whole_path(const single *s) {
     return arena_printf(s->a, "%s_model.h", s->ident);
 }
 
+/* attn.h gives some functions another name, by a macro: pragmas see none of it. */
+static const char *linked_name(single *s, const char *name) {
+    const char *define = arena_printf(s->a, "\n#define %s ", name);
+    const char *at = strstr(find(s, "runtime/attn.h")->text, define);
+    if (!at) return name;
+    at += strlen(define);
+    return arena_strndup(s->a, at, strcspn(at, " \n"));
+}
+
+/* Two such files may be in one program: what both define is one, the first that the linker sees.
+ * (Not on Windows, whose linkers have no such symbols.) */
+static void put_shared(single *s) {
+    name_set names = {.a = s->a};
+    for (int i = 0; i < s->folder->count; i++)
+        if (is_source(&s->folder->file[i]))
+            declared_names(s->folder->file[i].text, DEFINED_FOR_ALL, &names);
+    title(s, "what several such files in a program share");
+    buf_puts(&s->c, "#if !defined(_WIN32)\n");
+    for (int i = 0; i < names.count; i++)
+        buf_printf(&s->c, "#pragma weak %s\n", linked_name(s, names.name[i]));
+    buf_puts(&s->c, "#endif\n");
+}
+
 static const char *source_text(single *s) {
     put_banner(s);
+    put_shared(s);
     const gen_file *registry = find(s, "registry.c");
     mark_done(s, arena_printf(s->a, "%s.h", s->ident));
     mark_done(s, "runtime/attn.h");

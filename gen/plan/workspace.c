@@ -8,7 +8,7 @@ static size_t up64(size_t n) {
 /* In floats, member by member of part/scratch.c.tpl. */
 size_t plan_tile_bytes(const plan *p) {
     const size_t rows = (size_t)p->tile_vectors * (size_t)isa_table[p->isa].width;
-    size_t tile = (size_t)plan_q_floats(p) + 3 * rows * (size_t)p->dvp + 9 * rows + 8 +
+    size_t tile = (size_t)plan_q_floats(p) + 3 * rows * (size_t)p->dvp + 11 * rows + 8 +
                   2 * (size_t)p->pv_groups + 6 + (p->edge_keys ? 2 * (size_t)p->tile_vectors : 0);
     /* Rows of codes, what they stand for and, of bytes, their sums. */
     const size_t code_rows = p->codes.q_most ? (size_t)plan_code_rows(p) : 0;

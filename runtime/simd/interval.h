@@ -40,6 +40,23 @@ static inline attn_iv attn_iv_any(void) {
     return attn_iv_of(INT32_MIN, INT32_MAX);
 }
 
+/* Positions of a box's keys. */
+static inline attn_iv attn_iv_positions(const attn_expr_ctx *x, const attn_tile_box *box) {
+    attn_iv v = attn_iv_of(box->k0, box->k1);
+    const int32_t body = x->kv_len - x->tail;
+    if (x->tail == 0 || box->k1 < body) return v;
+    if (box->k0 < body)
+        v.hi = body - 1;
+    else
+        v = attn_iv_of(INT32_MAX, INT32_MIN);
+    for (int64_t k = box->k0 < body ? body : box->k0; k <= box->k1 && k < x->kv_len; k++) {
+        const int32_t p = x->k_position[k - body];
+        if (p < v.lo) v.lo = p;
+        if (p > v.hi) v.hi = p;
+    }
+    return v;
+}
+
 static inline bool attn_iv_point(attn_iv a) {
     return a.lo == a.hi;
 }

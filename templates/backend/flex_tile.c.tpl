@@ -12,7 +12,7 @@ $ for j = 0, nv - 1 do
     const vi vq_${j} = vi_load(${at("t->pos", j * W)});
     (void)q_0_${j}, (void)vq_${j};
 $   if a.masked then
-    const vi lo_${j} = vi_load(${at("t->lo", j * W)}), hi_${j} = vi_load(${at("t->hi", j * W)});
+    const vi lo_${j} = vi_load(${at("t->from", j * W)}), hi_${j} = vi_load(${at("t->to", j * W)});
 $   end
     vf m_${j} = mx[${j}];
 $ end
@@ -28,8 +28,8 @@ $ if a.masked then
     const uint8_t *padding = item_padding(x);
 $ end
     for (int32_t i = 0; i < n; i++, s += ${R}) {
-        const int32_t k = first + i;
-        (void)k;
+        const int32_t k = first + i, k_pos = attn_key_position(x, k);
+        (void)k, (void)k_pos;
 $ if a.masked then
         if (padding && padding[k]) {
 $   for j = 0, nv - 1 do
@@ -37,7 +37,7 @@ $   for j = 0, nv - 1 do
 $   end
             continue;
         }
-        const vi vk = vi_set1(k);
+        const vi vp = vi_set1(k_pos);
 $ end
 $ if expr.score then
         ${lines(expr.score.tile[nv].key)}
@@ -63,7 +63,7 @@ $   local score, mask = "s_" .. j, nil
 $   if expr.score then score = expr.score.tile[nv].result[j + 1] end
 $   if a.masked then
 $     if expr.mask then mask = expr.mask.tile[nv].result[j + 1] end
-        vm seen_${j} = vm_and(vi_le(lo_${j}, vk), vi_le(vk, hi_${j}));
+        vm seen_${j} = vm_and(vi_le(lo_${j}, vp), vi_le(vp, hi_${j}));
 $     if mask then
         seen_${j} = vm_and(seen_${j}, ${mask});
 $     end

@@ -54,7 +54,9 @@ $   elseif plan.given_positions then
 $   elseif keys then
         const int32_t position = r->token;
 $   else
-        const int32_t position = l->call->pos0[r->item] + r->token;
+        const int32_t *ids = l->args->q_position;
+        const int32_t position = ids ? ids[r->item * l->args->q_position_batch + r->place]
+                                     : l->call->pos0[r->item] + r->token;
 $   end
 $   if grows then
         l->growth[row] = growth_at(position);

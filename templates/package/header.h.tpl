@@ -45,9 +45,9 @@ $ if model.short ~= model.ident then
 $ end
  * ${model.has_blocks and (model.has_cores and "Plans and blocks" or "Blocks") or "Plans"} are immutable: make one a layer (or one for all the layers of a
  * kernel) at start, and run it from any number of threads, each with a workspace of its own.
- * Several models may be in one program as shared libraries of different names, linked or opened:
- * each finds its own kernels by the functions below. Statically, link one model a program; for two,
- * put the layers of both in one model file.
+ * Several models of different names may be in one program: archives or single files that one
+ * attn-gen wrote (not on Windows), or shared libraries, linked or opened, each of which finds its
+ * own kernels by the functions below.
  *
 $ for _, k in ipairs(model.kernels) do
 $   for _, line in ipairs(k.where) do

@@ -27,23 +27,30 @@ $   end
 $ end
 $ each("symbols", "ATTN_HIDDEN extern const attn_kernel\n    ", ";")
 
-const attn_kernel *const attn_registry[] = {
+static const attn_kernel *const kernels[] = {
 $ each("symbols", "    &", ",")
     NULL, /* where nothing above is left */
 };
-const int attn_registry_count =
-    (int)(sizeof attn_registry / sizeof *attn_registry) - 1;
 
 $ each("blocks", "ATTN_HIDDEN extern const attn_block_kernel\n    ", ";")
 $ if model.has_blocks then
 
 $ end
-const attn_block_kernel *const attn_block_registry[] = {
+static const attn_block_kernel *const blocks[] = {
 $ each("blocks", "    &", ",")
     NULL, /* where nothing above is left */
 };
-const int attn_block_registry_count =
-    (int)(sizeof attn_block_registry / sizeof *attn_block_registry) - 1;
+
+static attn_registry registry = {
+    kernels, (int)(sizeof kernels / sizeof *kernels) - 1,
+    blocks, (int)(sizeof blocks / sizeof *blocks) - 1, NULL,
+};
+ATTN_ONE_OF_MANY const char attn_registry_linked = 1;
+
+static ATTN_AT_START void add_registry(void) {
+    registry.next = attn_registries;
+    attn_registries = &registry;
+}
 
 $ for i, k in ipairs(model.kernels) do
 $   if k.outer then

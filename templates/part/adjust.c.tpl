@@ -8,7 +8,7 @@ static ATTN_INLINE void adjust_${nv}(const item *x, const tile *t, ${plan.indexe
     const uint8_t *padding = masked ? item_padding(x) : NULL;
 $ for j = 0, nv - 1 do
     const vi vq_${j} = vi_load(${at("t->pos", j * W)}), vh_${j} = vi_load(${at("t->head", j * W)});
-    const vi lo_${j} = vi_load(${at("t->lo", j * W)}), hi_${j} = vi_load(${at("t->hi", j * W)});
+    const vi lo_${j} = vi_load(${at("t->from", j * W)}), hi_${j} = vi_load(${at("t->to", j * W)});
     vf m_${j} = mx[${j}];
 $ end
     for (int32_t i = 0; i < n; i++, s += ${R}) {
@@ -18,13 +18,14 @@ $ for j = 0, nv - 1 do
 $ end
             continue;
         }
-        const vi vk = vi_set1(${key});
+        const int32_t k = ${key};
+        const vi vk = vi_set1(k), vp = vi_set1(attn_key_position(x, k));
 $ if spec.softcap then
         vf z[${nv}] = {${list(nv, function(j) return "vf_load(" .. at("s", j * W) .. ")" end)}};
         cap_scores(z, ${nv});
 $ end
 $ for j = 0, nv - 1 do
-        const vf s_${j} = adjust_lanes(x, ${spec.softcap and "z[" .. j .. "]" or "vf_load(" .. at("s", j * W) .. ")"}, vk, vq_${j}, vh_${j}, lo_${j}, hi_${j},
+        const vf s_${j} = adjust_lanes(x, ${spec.softcap and "z[" .. j .. "]" or "vf_load(" .. at("s", j * W) .. ")"}, vk, vp, vq_${j}, vh_${j}, lo_${j}, hi_${j},
                                      bias ? ${at("bias + i * " .. R, j * W)} : NULL, masked);
 $ end
 $ for j = 0, nv - 1 do

@@ -14,14 +14,18 @@ $ end
 
 static item item_of(const call *c, int32_t b) {
     const attn_args *args = c->args;
-    return (item){
+    item x = {
         .args = args,
         .b = b,
         .q_start = args->q_start ? args->q_start[b] : 0,
         .q_len = attn_row_count(args, b),
-        .kv_len = args->kv_len ? args->kv_len[b] : args->kv_len_max,
+        .kv_len = attn_keys_of(args, b),
         .minmax = c->minmax,
         .rows = c->rows ? c->rows[b] : attn_row_count(args, b),
         .q_row = attn_first_row(args, b),
     };
+$ if plan.tiled and not plan.indexed then
+    attn_set_tail(&x, c->share[b].tail);
+$ end
+    return x;
 }

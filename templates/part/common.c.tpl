@@ -34,6 +34,18 @@ static inline const uint8_t *item_padding(const item *x) {
 }
 $ if plan.tiled then
 
+$ if #plan.dots > 0 then
+/* Positions of keys by lanes, of which those before `end` are meant. */
+static ATTN_INLINE vi lane_positions(const item *x, vi vk, int32_t end) {
+    if (x->tail == 0 || end <= x->kv_len - x->tail) return vk;
+    _Alignas(64) int32_t k[W];
+    vi_store(k, vk);
+    for (int j = 0; j < W; j++)
+        if (k[j] < x->kv_len) k[j] = attn_key_position(x, k[j]);
+    return vi_load(k);
+}
+
+$ end
 static inline bool has_padding(const item *x, int32_t first, int32_t n) {
     const uint8_t *padding = item_padding(x);
     return padding && attn_any_nonzero(padding + first, n);

@@ -23,8 +23,9 @@ $ end
 $ if spec.softcap then
             cap_scores(&z, 1);
 $ end
-            z = adjust_lanes(x, z, vk, vi_load(t->pos), vi_load(t->head), vi_load(t->lo),
-                             vi_load(t->hi), ${plan.bias and "biased ? w->bias + i : NULL" or "NULL"}, masked);
+            const vi vp = lane_positions(x, vk, block + n);
+            z = adjust_lanes(x, z, vk, vp, vi_load(t->pos), vi_load(t->head), vi_load(t->from),
+                             vi_load(t->to), ${plan.bias and "biased ? w->bias + i : NULL" or "NULL"}, masked);
             vf_store(s + i, z);
         }
     }

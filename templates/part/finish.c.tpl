@@ -78,7 +78,7 @@ static __attribute__((noinline, cold)) bool left_range(const item *x, int32_t h,
                                                        double l, vi bits) {
     const float small = ${f32(2^-40)}; /* times P of a lazy maximum, 2^-60, it keeps its bits */
     int32_t lo, hi;
-    op_range(x, i, &lo, &hi);
+    row_range(x, i, &lo, &hi);
     if (l == 0 || isnan(l)) return lost_scores(x, l, lo, hi);
     _Alignas(64) int32_t each[W];
     vi_store(each, bits);

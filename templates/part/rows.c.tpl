@@ -12,15 +12,21 @@ static void tile_begin(const item *x, tile *t) {
         t->l[r] = t->l_lost[r] = 0;
         if (r >= t->rows) { /* an unused lane: sees what the last row does */
             t->lo[r] = t->lo[r - 1], t->hi[r] = t->hi[r - 1];
+            t->from[r] = t->from[r - 1], t->to[r] = t->to[r - 1];
             t->head[r] = t->head[r - 1];
             t->row[r] = t->row[r - 1];
             t->pos[r] = (int32_t)((uint32_t)t->pos[r - 1] + 1);
             continue;
         }
-        t->pos[r] = (int32_t)((uint32_t)x->q_start + (uint32_t)t->row[r]);
+        t->pos[r] = (int32_t)(uint32_t)attn_row_position(x, t->row[r]);
         op_range(x, t->row[r], &t->lo[r], &t->hi[r]);
-        t->all_first = max32(t->all_first, t->lo[r]);
-        t->all_last = min32(t->all_last, t->hi[r]);
+        t->from[r] = t->lo[r], t->to[r] = t->hi[r];
+        if (x->tail > 0) {
+            see_positions(x, t->row[r], &t->from[r], &t->to[r]);
+            find_keys(x, t->from[r], t->to[r], &t->lo[r], &t->hi[r]);
+        }
+        t->all_first = max32(t->all_first, t->from[r]);
+        t->all_last = min32(t->all_last, min32(t->to[r], x->kv_len - x->tail - 1));
         t->box.h0 = min32(t->box.h0, t->head[r]);
         t->box.h1 = max32(t->box.h1, t->head[r]);
         t->box.q0 = min32(t->box.q0, t->pos[r]);

@@ -14,7 +14,8 @@ $ end
     float lost[ROWS * DVP];         /* and what its additions rounded off */
     float m[ROWS], kept_m[ROWS];    /* running maximum; what it was when kept was written */
     float l[ROWS], l_lost[ROWS];    /* sum of P, and what its additions rounded off */
-    int32_t lo[ROWS], hi[ROWS];     /* keys that a row sees, before masks */
+    int32_t lo[ROWS], hi[ROWS];     /* first and last key that a row sees, before masks, */
+    int32_t from[ROWS], to[ROWS];   /* and the positions of all that it sees */
     int32_t head[ROWS], row[ROWS];  /* query head and query row */
     int32_t pos[ROWS];              /* absolute query position */
     int32_t rows, vectors;

@@ -9,7 +9,7 @@ static inline int64_t reach_of(int32_t n) {
 $ end
 /* Positions past the int32 range wrap, and bound nothing. */
 static inline bool positions_wrap(const item *x) {
-    return (int64_t)x->q_start + x->rows - 1 > INT32_MAX;
+    return !x->args->q_position && (int64_t)x->q_start + x->rows - 1 > INT32_MAX;
 }
 
 $ if plan.scattered then
@@ -18,7 +18,7 @@ static int64_t next_key(const item *x, int64_t at) {
     int64_t next = INT64_MAX;
     for (int32_t i = 0; i < x->rows; i++) {
         int32_t lo, hi;
-        op_range(x, i, &lo, &hi);
+        row_range(x, i, &lo, &hi);
         if (lo > hi || hi < at) continue;
         if (lo <= at) return at;
         if (lo < next) next = lo;
@@ -32,7 +32,7 @@ static int64_t rows_range(const item *x, int32_t *first, int32_t *last) {
     *first = INT32_MAX, *last = -1;
     for (int32_t i = 0; i < x->rows; i++) {
         int32_t lo, hi;
-        op_range(x, i, &lo, &hi);
+        row_range(x, i, &lo, &hi);
         if (lo > hi) continue;
         keys += (int64_t)hi - lo + 1;
         *first = min32(*first, lo);
@@ -42,18 +42,36 @@ static int64_t rows_range(const item *x, int32_t *first, int32_t *last) {
 }
 
 $ else
-/* The keys first..last that some row sees: from those of the first row to those of the last. */
+/* The keys first..last that some row sees: where positions ascend one by one, from those of the
+ * first row to those of the last. */
 static void rows_range(const item *x, int32_t *first, int32_t *last) {
     int32_t unused;
-    op_range(x, 0, first, &unused);
-    op_range(x, x->rows - 1, &unused, last);
+    if (x->args->q_position || x->tail > 0) {
+        *first = INT32_MAX, *last = -1;
+        for (int32_t i = 0; i < x->rows; i++) {
+            int32_t lo, hi;
+            row_range(x, i, &lo, &hi);
+            if (lo > hi) continue;
+            *first = min32(*first, lo);
+            *last = max32(*last, hi);
+        }
+        return;
+    }
+    row_range(x, 0, first, &unused);
+    row_range(x, x->rows - 1, &unused, last);
 }
 
 $ end
 $ if plan.has_mask then
 /* All heads and rows of an item; not where positions wrap. */
 static attn_tile_box item_box(const item *x, int32_t first, int32_t last) {
-    return (attn_tile_box){0, HEADS - 1, x->q_start, x->q_start + x->rows - 1, first, last};
+    int32_t low = x->q_start, high = x->q_start + (x->rows - 1);
+    for (int32_t i = 0; x->args->q_position && i < x->rows; i++) {
+        const int32_t p = (int32_t)attn_row_position(x, i);
+        low = i == 0 ? p : min32(low, p);
+        high = i == 0 ? p : max32(high, p);
+    }
+    return (attn_tile_box){0, HEADS - 1, low, high, first, last};
 }
 
 /* What the mask shows of some keys to any of them. */
@@ -124,7 +142,7 @@ static void mark_blocks(const call *c, const item *x, const share *s) {
     memset(seen, 0, (size_t)s->blocks);
     for (int32_t i = 0; i < x->rows; i++) {
         int32_t lo, hi;
-        op_range(x, i, &lo, &hi);
+        row_range(x, i, &lo, &hi);
         lo = max32(lo, s->first), hi = min32(hi, s->last);
         if (lo > hi) continue;
         const int32_t block = lo / BK - s->first / BK;
@@ -149,9 +167,11 @@ static inline int32_t tiles_of(int32_t rows) {
 
 static void find_shares(call *c) {
     for (int32_t b = 0; b < c->args->batch; b++) {
-        const item x = item_of(c, b);
         share *s = &c->share[b];
+        const int32_t tail = s->tail = attn_tail_of(c->args, b);
+        const item x = item_of(c, b);
         *s = share_of(&x);
+        s->tail = tail;
         if (s->decode) {
 $ if plan.scattered then
             list_parts(c, &x, s);

@@ -82,6 +82,7 @@ typedef struct share {
     bool decode;         /* it has rows, and they run as decode, not as tiles */
     int32_t sets;        /* prefill: tasks of a head, or of a value head */
     int32_t rows;        /* decode: rows of a group */
+    int32_t tail;        /* keys that do not stand at their numbers */
     _Alignas(8) int64_t task; /* tasks of the items before it */
     int64_t before;      /* packed blocks of the items before it, or partial results */
 } share;

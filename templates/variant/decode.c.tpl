@@ -105,7 +105,7 @@ $ if #plan.dots > 0 then
 static void dot_begin(const item *x, tile *t, int32_t rows, int32_t lanes) {
     for (int32_t i = lanes; i < W; i++) {
         t->head[i] = t->head[i % lanes], t->pos[i] = t->pos[i % lanes];
-        t->lo[i] = t->lo[i % lanes], t->hi[i] = t->hi[i % lanes];
+        t->from[i] = t->from[i % lanes], t->to[i] = t->to[i % lanes];
     }
     pack_rows(x, t, rows);
 $   if plan.codes then

@@ -30,7 +30,7 @@ static void gather_row(const item *x, scratch *w, int32_t h, int32_t i, ${KR}k,
     const ptrdiff_t ldk = ${layout.k_step("args->k.")}, ldv = ${layout.v_step("args->v.")};
     float *s = w->s;
     int32_t lo, hi;
-    op_range(x, i, &lo, &hi);
+    row_range(x, i, &lo, &hi);
     if (lo > hi) {
         finish_scale(x, h, i, NO_MAX, 0);
         memset(output_row(x, h, i), 0, sizeof(${OT}) * DV);
@@ -86,7 +86,7 @@ $   end
         vf_store(${at("s", first)}, vf_mul(${few and "vf_sums_few(a, " .. keys .. ")" or "vf_sums(a)"}, vf_set1(${f32(plan.q_scale)})));
     }
 $ end
-    const int32_t pos = (int32_t)((uint32_t)x->q_start + (uint32_t)i);
+    const int32_t pos = (int32_t)(uint32_t)attn_row_position(x, i);
 $ if plan.bias then
     _Alignas(64) float bias[${lanes}];
     const bool biased = args->mask.type != ATTN_MASK_NONE;
@@ -107,7 +107,7 @@ $ end
 $ if spec.softcap then
         cap_scores(&z, 1);
 $ end
-        z = adjust_lanes(x, z, vk, vi_set1(pos), vi_set1(h), vi_set1(lo), vi_set1(hi),
+        z = adjust_lanes(x, z, vk, vk, vi_set1(pos), vi_set1(h), vi_set1(lo), vi_set1(hi),
                          ${plan.bias and "biased ? bias + j : NULL" or "NULL"}, true);
         vf_store(s + j, z);
     }

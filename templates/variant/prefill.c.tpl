@@ -160,6 +160,7 @@ static void block_run(const item *x, const query_block *q, scratch *w, int32_t f
                       const packed_blocks *packed) {
     const attn_args *args = x->args;
     const int32_t b = x->b, h = q->head;
+    const bool lanes = args->q_position != NULL; /* rows are any */
     ${KR}k = ${layout.k_rows("args->k.", "b", "key_head(h)", "args", first, last)};
     ${VR}v = ${layout.v_rows("args->v.", "b", "value_head(h)", "args")};
     for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
@@ -183,7 +184,7 @@ $ end
             from = ${engine.packed("panels", "k0")};
         }
         for (int32_t i = 0; i < q->count; i++)
-            tile_run(x, &q->t[i], w, k0, k1, k, ${plan.widen and "v, " or ""}&from, false);
+            tile_run(x, &q->t[i], w, k0, k1, k, ${plan.widen and "v, " or ""}&from, lanes);
     }
 }
 

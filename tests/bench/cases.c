@@ -35,8 +35,11 @@ static const bench_case table[] = {
      batch,   tokens, (held) + (tokens),                                     \
      threads, 0,      {[ATTN_ISA_AVX2] = avx2, [ATTN_ISA_AVX512] = avx512},  \
      -1,      0},
+#define ITEMS_OF(name, group, spec, batch, tokens, how) \
+    {name, group, spec, batch, tokens, tokens, 1, how, {0}, -1, 0},
 #include "cases.def"
 };
+enum { PADDED_TOKENS = 256 };
 enum { TABLE = sizeof table / sizeof *table, MOST_ROWS = 256, MOST_FIELDS = 16 };
 
 static void wrong(const char *spec, const char *why) {
@@ -144,6 +147,10 @@ bool case_shares_v(const kernel_spec *k) {
 
 int32_t case_segment(const bench_case *c, int64_t i) {
     return (int32_t)(i * c->kv_len / c->q_len);
+}
+
+int32_t case_tokens(const bench_case *c) {
+    return c->how & PADDED && c->q_len < PADDED_TOKENS ? PADDED_TOKENS : c->q_len;
 }
 
 int32_t case_start(const bench_case *c) {

@@ -5,7 +5,7 @@
 #include "spec/model.h"
 
 typedef enum case_group { MAIN, TYPES, CLIFF, SCALE, PLOT, WHOLE, WHOLE_SCALE, BUSY } case_group;
-enum { COLD = 1, TOKEN = 2, CLOSE = 4, BEYOND = 8, ITEMS = 16 };
+enum { COLD = 1, TOKEN = 2, CLOSE = 4, BEYOND = 8, ITEMS = 16, PADDED = 32 };
 enum { CHOSEN = 2048 }; /* keys that a list names, with select = index */
 
 typedef struct bench_case {
@@ -15,7 +15,7 @@ typedef struct bench_case {
     int32_t batch;         /* items; cores: 1 */
     int32_t q_len, kv_len; /* layers: tokens; those and the keys held before */
     int threads;
-    int how;                       /* COLD .. ITEMS */
+    int how;                       /* COLD .. PADDED */
     double target[ATTN_ISA_COUNT]; /* percent; 0: none. See cases.def for of what */
     int series;                    /* of the plot; -1: none */
     int kernel;                    /* index into bench_cases.kernels */
@@ -45,6 +45,9 @@ const bench_case *cases_find(const bench_cases *c, const char *name, size_t leng
 
 extern const bench_ratio bench_ratios[];
 extern const int bench_ratio_count;
+
+/* Tokens of a layer's call, of which its items may have fewer. */
+int32_t case_tokens(const bench_case *c);
 
 /* Position of query row 0 of a core. */
 int32_t case_start(const bench_case *c);

@@ -60,7 +60,8 @@ size_t data_inputs(const bench_case *c, const kernel_spec *k) {
 }
 
 size_t data_outputs(const bench_case *c, const kernel_spec *k) {
-    if (case_is_layer(k)) return (size_t)c->batch * (size_t)c->q_len * (size_t)k->core.d_model;
+    if (case_is_layer(k))
+        return (size_t)c->batch * (size_t)case_tokens(c) * (size_t)k->core.d_model;
     return (size_t)k->core.heads * (size_t)c->q_len * (size_t)k->core.v_dim;
 }
 

@@ -110,7 +110,7 @@ bench_layer *layer_make(arena *a, const kernel_lib *lib, const kernel_spec *k, a
 layer_call *layer_call_make(arena *a, const kernel_lib *lib, const bench_layer *l,
                             const bench_case *c, size_t *workspace_bytes) {
     layer_call *call = arena_alloc(a, sizeof *call);
-    *call = (layer_call){.layer = l, .held = c->kv_len - c->q_len};
+    *call = (layer_call){.layer = l, .held = c->kv_len - c->q_len, .rows = c->q_len};
     size_t bytes;
     attn_status status = lib->cache_bytes(l->block, c->batch, c->kv_len, &bytes);
     if (status != ATTN_OK) die(c->name, lib->status_text(status));
@@ -121,9 +121,12 @@ layer_call *layer_call_make(arena *a, const kernel_lib *lib, const bench_layer *
     attn_block_args *args = &call->args;
     *args = ATTN_BLOCK_ARGS_INIT;
     const int64_t width = l->spec->core.d_model;
-    args->batch = c->batch, args->tokens = c->q_len, args->threads = c->threads;
+    args->batch = c->batch, args->tokens = case_tokens(c), args->threads = c->threads;
+    int32_t *count = arena_alloc(a, (size_t)c->batch * sizeof *count);
+    for (int32_t b = 0; b < c->batch; b++) count[b] = c->q_len;
+    if (c->how & PADDED) args->count = count;
     args->x_token = args->y_token = width;
-    args->x_batch = args->y_batch = c->q_len * width;
+    args->x_batch = args->y_batch = args->tokens * width;
     args->cache = &call->cache;
     args->packed = l->packed;
     status = lib->block_workspace(l->block, args, workspace_bytes);
@@ -193,15 +196,16 @@ static void check_row(const layer_call *call, int32_t b, int32_t i, bench_error 
 
 bench_error layer_check(const layer_call *call) {
     bench_error e = {.finite = true};
-    const int32_t tokens = call->args.tokens, rows = call->args.batch * tokens;
+    const int32_t tokens = call->rows, rows = call->args.batch * tokens;
     int count = case_weights(call->layer->spec) > 5e7 ? 3 : 8;
     if (count > rows) count = rows;
     for (int n = 0; n < count; n++) {
         const int32_t row = data_sampled(rows, count, n);
         check_row(call, row / tokens, row % tokens, &e);
     }
-    const size_t floats = (size_t)rows * (size_t)call->layer->spec->core.d_model;
-    for (size_t i = 0; i < floats; i++)
-        if (!isfinite(call->args.y[i])) e.finite = false;
+    const int64_t floats = (int64_t)tokens * call->layer->spec->core.d_model;
+    for (int32_t b = 0; b < call->args.batch; b++)
+        for (int64_t i = 0; i < floats; i++)
+            if (!isfinite(call->args.y[b * call->args.y_batch + i])) e.finite = false;
     return e;
 }

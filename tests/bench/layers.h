@@ -22,6 +22,7 @@ typedef struct bench_layer {
 typedef struct layer_call {
     const bench_layer *layer;
     int32_t held; /* keys an item before a step */
+    int32_t rows; /* an item has */
     attn_cache cache;
     attn_block_args args;
 } layer_call;

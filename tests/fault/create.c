@@ -63,10 +63,11 @@ static const attn_block_kernel layer = {.abi = ATTN_KERNEL_ABI,
                                         .core = &core,
                                         .expanded = &core,
                                         .arithmetic_ok = attn_arithmetic_ok};
-const attn_kernel *const attn_registry[] = {&core};
-const int attn_registry_count = 1;
-const attn_block_kernel *const attn_block_registry[] = {&layer};
-const int attn_block_registry_count = 1;
+static const attn_kernel *const kernels[] = {&core};
+static const attn_block_kernel *const blocks[] = {&layer};
+static const attn_registry registry = {kernels, 1, blocks, 1, NULL};
+const attn_registry *attn_registries = &registry;
+const char attn_registry_linked = 1;
 
 static attn_status create(bool whole, void **out) {
     if (whole) return attn_block_create((attn_block **)out, &layer_spec, 0);

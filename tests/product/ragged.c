@@ -81,7 +81,10 @@ static void run(const layer *l, attn_block_args *a, bool step) {
     memset(a->workspace, 0xff, a->workspace_bytes); /* NaN: nothing of it may be used */
     const attn_status status =
         step ? attn_block_step(l->block, a) : attn_block_prefill(l->block, a);
-    if (status) die(attn_status_text(status));
+    char why[ATTN_MESSAGE_MAX];
+    if (status && step) attn_step_check(l->block, a, why, sizeof why);
+    if (status && !step) attn_prefill_check(l->block, a, why, sizeof why);
+    if (status) die(why);
     free(a->workspace);
 }
 
@@ -100,6 +103,16 @@ static void expect_same(const layer *l, const float *want, const float *got, int
     if (!same)
         printf("FAIL layer %d, %d rows %s %d: other bits than alone\n", l->index, (int)rows, what,
                (int)padded);
+}
+
+/* One row, but for rounding: its keys lie elsewhere. */
+static void expect_near(const layer *l, const float *want, const float *got, const char *what,
+                        int32_t number) {
+    float worst = 0;
+    for (int32_t i = 0; i < l->width; i++) worst = fmaxf(worst, fabsf(want[i] - got[i]));
+    const bool near = worst <= 2e-5f;
+    passed += near, failed += !near;
+    if (!near) printf("FAIL layer %d, a row %s %d: %g away\n", l->index, what, (int)number, worst);
 }
 
 /* Item `at` has n rows, the other one as many as there are tokens. */
@@ -211,6 +224,74 @@ static void in_a_row(const layer *l) {
     free(many.k);
 }
 
+/* A draft of a tree of tokens, verified in one call: rows share positions, and a mask leaves each
+ * its path. Every path has the rows that it has where it is stepped alone; and once the cache keeps
+ * the longest, the next row as well. */
+static void tree(const layer *l) {
+    enum { PAST = 20, NODES = 8, DEEP = 4 };
+    static const int32_t parent[NODES] = {-1, 0, 0, 1,
+                                          1,  2, 4, -1}; /* in front of their children */
+    static float past[PAST * WIDTH], row[(NODES + 1) * WIDTH], y[PAST * WIDTH], alone[WIDTH];
+    if (l->cross) return;
+    attn_cache all = new_cache(l, 1), one = new_cache(l, 1);
+    fill(past, sizeof past / sizeof *past, 11, 1);
+    fill(row, sizeof row / sizeof *row, 12, 1);
+    int32_t position[NODES], slots[DEEP];
+    uint8_t mask[NODES][PAST + NODES];
+    memset(mask, 0, sizeof mask);
+    for (int i = 0; i < NODES; i++) {
+        position[i] = parent[i] < 0 ? PAST : position[parent[i]] + 1;
+        memset(mask[i], 1, PAST);
+        for (int at = i; at >= 0; at = parent[at]) mask[i][PAST + at] = 1;
+    }
+    attn_block_args a = args_of(l, 0, 1, PAST);
+    a.x = past, a.y = y, a.cache = &all;
+    run(l, &a, false);
+    a = args_of(l, 0, 1, NODES);
+    a.x = row, a.y = y, a.cache = &all, a.q_position = position;
+    a.mask = (attn_mask){mask, ATTN_MASK_BOOL, 2, {NODES, PAST + NODES}, {PAST + NODES, 1}};
+    run(l, &a, true);
+    for (int leaf = 0; leaf < NODES; leaf++) {
+        int32_t path[DEEP], n = 0;
+        for (int at = leaf; at >= 0; at = parent[at]) path[n++] = at;
+        attn_block_args s = args_of(l, 0, 1, PAST);
+        s.x = past, s.y = alone, s.cache = &one;
+        static float ignored[PAST * WIDTH];
+        s.y = ignored;
+        run(l, &s, false);
+        s = args_of(l, 0, 1, 1);
+        s.y = alone, s.cache = &one;
+        for (int i = n - 1; i >= 0; i--) {
+            s.x = row + path[i] * l->width;
+            run(l, &s, true);
+        }
+        expect_near(l, alone, y + leaf * l->width, "of a tree, node", leaf);
+        for (int i = 0; i < n && leaf == 6; i++) slots[i] = path[n - 1 - i];
+    }
+    /* Node 6 and those before it are accepted. */
+    const int32_t last[DEEP] = {slots[0], slots[1], slots[2], slots[3]};
+    if (attn_cache_keep(l->block, &all, 0, PAST, last, DEEP)) die("attn_cache_keep");
+    for (int i = 0; i < 2; i++) {
+        attn_block_args s = args_of(l, 0, 1, 1);
+        s.x = row + NODES * l->width, s.y = i ? alone : y, s.cache = i ? &one : &all;
+        if (i) { /* the same tokens without a tree */
+            attn_block_args p = args_of(l, 0, 1, PAST);
+            static float ignored[PAST * WIDTH];
+            p.x = past, p.y = ignored, p.cache = &one;
+            run(l, &p, false);
+            for (int n = 0; n < DEEP; n++) {
+                p = args_of(l, 0, 1, 1);
+                p.x = row + last[n] * l->width, p.y = ignored, p.cache = &one;
+                run(l, &p, true);
+            }
+        }
+        run(l, &s, true);
+    }
+    expect_near(l, alone, y, "after a tree", 0);
+    free(all.k);
+    free(one.k);
+}
+
 int main(void) {
     fill(x, sizeof x / sizeof *x, 1, 1);
     fill(kv, sizeof kv / sizeof *kv, 2, 1);
@@ -224,6 +305,7 @@ int main(void) {
         }
         for (int32_t tokens = 2; tokens <= 5; tokens++) steps(&l, 20, tokens);
         in_a_row(&l);
+        tree(&l);
         free(l.packed);
         attn_block_destroy(l.block);
     }

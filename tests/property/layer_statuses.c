@@ -263,6 +263,10 @@ static void check_shapes(status_test *t) {
     PREFILL(SELF, (a->count = f->count, f->count[1] = T + 1), ATTN_E_LENGTH,
             "count[1] is 5: must be from 0 to tokens = 4");
     PREFILL(SELF, (a->count = f->count, f->count[0] = -1), ATTN_E_LENGTH, "count[0] is -1");
+    static const int32_t place[B * T] = {0, 1, -1};
+    PREFILL(SELF, (a->q_position = place, a->q_position_batch = T), ATTN_E_LENGTH,
+            "q_position of row 2 of item 0 is -1: must be from 0");
+    PREFILL(CROSS, a->q_position = place, ATTN_E_UNUSED, "q_position is given");
     static const int32_t falling[] = {0, 2, 1}, negative[] = {-1, 0, 1}, back[] = {2, 2, 1},
                          long_item[] = {0, 0, T + 1};
     PREFILL(SELF, a->q_begin = falling, ATTN_E_LENGTH,

@@ -14,6 +14,8 @@ static bool can_be_parted(arena *a, const call *c) {
     const kernel_spec *k = c->spec;
     if (attn_spec_types(&k->core).o != ATTN_TYPE_F32)
         return false; /* merged before it is rounded */
+    if (c->q_begin || c->q_position || c->tail)
+        return false; /* attn_merge goes by items and rows */
     if ((k->score && strstr(k->score, "kv_len")) || (k->mask && strstr(k->mask, "kv_len")))
         return false;
     for (int32_t b = 0; b < c->batch && c->q_start; b++)

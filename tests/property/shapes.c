@@ -13,7 +13,8 @@ void property_problem(arena *a, const property_spec *row, const kernel_spec *spe
                                .scalar_hi = row->hi,
                                .neg_inf = row->neg_inf,
                                .bad_visible = true,
-                               .ragged = 35};
+                               .ragged = 35,
+                               .placed = 30};
     problem_make(a, spec, &o, r, index, out, text);
 }
 

@@ -135,6 +135,8 @@ const property_spec property_specs[] = {
     {"not_or", "op=sliding_self;backend=flex;heads=2;head_dim=64;window=400;causal=false;"
                "right_window=400;mask=not (k > q or q - k > window // 8) or not k % 7 != 0",
      0, 0, 0, 0},
+    {"key_positions", "backend=flex;heads=2;head_dim=24;causal=false;mask=k_pos <= q + 3 and "
+                      "q - k_pos < 40 or k < 2;score=s - 0.01 * abs(q - k_pos)", 0, 0, 0, 0},
     {"names", "backend=flex;heads=4;kv_heads=2;head_dim=16;causal=false;"
               "mask=k - q_start < q_len and k + 1 <= kv_len and (h < kv_heads or k % 2 == 0 or "
               "head_dim < heads)", 0, 0, 0, 0},

@@ -137,6 +137,14 @@ static void check_arguments(status_test *t) {
     REFUSE(FLEX, t->f.side[0].data = NULL, ATTN_E_ARGUMENT, "side[0].data (bias) is null");
     REFUSE(PLAIN, a->struct_size--, ATTN_E_ABI, "args.struct_size is ");
     REFUSE(PLAIN, a->struct_size = 0, ATTN_E_ABI, "args.struct_size is 0: must be");
+    static const int32_t tail[] = {1, 2}, long_tail[] = {LK + 1, 0}, at[] = {0, 0, 3, -1, 0, 0},
+                         place[] = {0, 0, 3, 4, 0, 0};
+    REFUSE(PLAIN, (a->tail = tail, a->k_position = at, a->k_position_batch = 2), ATTN_E_ARGUMENT,
+           "k_position[1][1] is -1: must be from 0 to");
+    REFUSE(PLAIN, (a->tail = long_tail, a->k_position = place), ATTN_E_LENGTH, "tail[0] is");
+    REFUSE(PLAIN, a->tail = tail, ATTN_E_ARGUMENT, "k_position is null");
+    REFUSE(PLAIN, a->k_position = place, ATTN_E_ARGUMENT, "tail is null");
+    REFUSE(CROSS, (a->tail = tail, a->k_position = place), ATTN_E_UNUSED, "tail is given");
     static const int32_t falling[] = {0, 2, 1}, negative[] = {-1, 0, 1},
                          long_item[] = {0, 0, LQ + 1}, none[] = {3, 3, 3};
     REFUSE(PLAIN, a->q_begin = falling, ATTN_E_LENGTH,

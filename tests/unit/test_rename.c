@@ -24,6 +24,8 @@ Test(rename, functions_objects_types_enumerators) {
            "static const float x_LN2 = 0x1.6p-1f, *p = &x_LN2;\n");
     expect("static const char *const names[4] = {\"names\"};\n",
            "static const char *const x_names[4] = {\"names\"};\n");
+    expect("static enum kind { A } kind_of(int n) {\n    if (n) return A;\n}\n",
+           "static enum kind { x_A } x_kind_of(int n) {\n    if (n) return x_A;\n}\n");
     expect("enum { D = 4, W = D * 2 };\nint a[W];\n",
            "enum { x_D = 4, x_W = x_D * 2 };\nint a[x_W];\n");
     expect("typedef float vf __attribute__((vector_size(16)));\nvf v;\n",
