@@ -232,7 +232,7 @@ static void take(const attn_block_kernel *k, const tensors *all, const attn_tens
         out->weight[found[i]] = (attn_source){
             .data = data,
             .type = t->type,
-            .row = w->rank > 1 ? (int32_t)w->dim[w->rank - 1] : 1,
+            .row = w->rank > 1 && !w->vector ? (int32_t)w->dim[w->rank - 1] : 1,
             .step = 1,
         };
         int64_t size = 1;

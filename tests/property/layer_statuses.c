@@ -27,6 +27,7 @@ enum layer_index {
     SINGLE,
     MIXED,
     CLAMPED,
+    SCALED_INPUT,
     CODES,
     UNTURNED,
     LAYERS
@@ -54,6 +55,9 @@ static const char *const layer_text[LAYERS] = {
               "router=sigmoid;router_bias=selection;shared_experts=2;shared_gate=true",
     [CLAMPED] = "level=block;heads=2;head_dim=8;d_model=10;ffn=moe;experts=3;top_k=1;expert_dim=6;"
                 "expert_act=swiglu_clamped;router=topk_softmax;router_bias=logits;ffn_bias=true",
+    [SCALED_INPUT] = "level=block;heads=2;head_dim=8;d_model=10;ffn=moe;experts=3;top_k=1;"
+                     "expert_dim=6;router=sigmoid;router_input=true;qk_norm=true;"
+                     "qk_norm_weights=heads;rope_scaling=longrope;rope_factor=4;rope_original=8",
 };
 
 /* Correct arguments for a layer, for a test to spoil. */
@@ -743,6 +747,38 @@ static void check_stacked(status_test *t) {
     packs_alike(t, MIXED, other, count, "experts in one tensor");
 }
 
+/* [experts, n, width] as [experts, width, n]. */
+static float *turned(status_test *t, const float *from, int64_t n, int64_t width) {
+    float *to = arena_alloc(t->a, (size_t)(EXPERTS * n * width) * sizeof *to);
+    for (int64_t e = 0; e < EXPERTS; e++)
+        for (int64_t j = 0; j < n; j++)
+            for (int64_t i = 0; i < width; i++)
+                to[(e * width + i) * n + j] = from[(e * n + j) * width + i];
+    return to;
+}
+
+/* llama4: the inputs' dim before the outputs', gate first. */
+static void check_columns(status_test *t) {
+    attn_tensor w[MOST], other[MOST];
+    const int n = tensors(t, SCALED_INPUT, w);
+    int count = others(t, SCALED_INPUT, other);
+    const attn_tensor *gate = &w[find(w, n, "experts.gate_proj.weight")];
+    const attn_tensor *up = &w[find(w, n, "experts.up_proj.weight")];
+    const attn_tensor *down = &w[find(w, n, "experts.down_proj.weight")];
+    other[count++] =
+        (attn_tensor){"feed_forward.experts.gate_up_proj",
+                      turned(t, join_halves(t, gate, up, false), (int64_t)2 * HIDDEN, M),
+                      3,
+                      {EXPERTS, M, 2 * HIDDEN, 0},
+                      0};
+    other[count++] = (attn_tensor){"feed_forward.experts.down_proj",
+                                   turned(t, down->data, M, HIDDEN),
+                                   3,
+                                   {EXPERTS, HIDDEN, M, 0},
+                                   0};
+    packs_alike(t, SCALED_INPUT, other, count, "experts as columns");
+}
+
 /* gpt_oss: the inputs' dim before the outputs', gate and up by turns. */
 static void check_transposed(status_test *t) {
     attn_tensor w[MOST], other[MOST];
@@ -750,19 +786,14 @@ static void check_transposed(status_test *t) {
     int count = others(t, CLAMPED, other);
 #define OF(name) (&w[find(w, n, "experts." name)])
     const attn_tensor *down = OF("down_proj.weight");
-    float *turned = arena_alloc(t->a, EXPERTS * M * HIDDEN * sizeof *turned);
-    for (int e = 0; e < EXPERTS; e++)
-        for (int j = 0; j < M; j++)
-            for (int i = 0; i < HIDDEN; i++)
-                turned[(e * HIDDEN + i) * M + j] =
-                    ((const float *)down->data)[(e * M + j) * HIDDEN + i];
+    const float *columns = turned(t, down->data, M, HIDDEN);
     const float *both = join_halves(t, OF("gate_proj.weight"), OF("up_proj.weight"), true);
     const float *bias = join_halves(t, OF("gate_proj.bias"), OF("up_proj.bias"), true);
     other[count++] =
         (attn_tensor){"mlp.experts.gate_up_proj", both, 3, {EXPERTS, M, 2 * HIDDEN, 0}, 0};
     other[count++] =
         (attn_tensor){"mlp.experts.gate_up_proj_bias", bias, 2, {EXPERTS, 2 * HIDDEN, 0, 0}, 0};
-    other[count++] = (attn_tensor){"mlp.experts.down_proj", turned, 3, {EXPERTS, HIDDEN, M, 0}, 0};
+    other[count++] = (attn_tensor){"mlp.experts.down_proj", columns, 3, {EXPERTS, HIDDEN, M, 0}, 0};
     other[count] = *OF("down_proj.bias");
     other[count++].name = "mlp.experts.down_proj_bias";
 #undef OF
@@ -785,6 +816,7 @@ static void check_expert_names(status_test *t) {
     packs_alike(t, CLAMPED, w, n, "experts' biases");
     check_stacked(t);
     check_transposed(t);
+    check_columns(t);
 }
 
 static void check_wrong_experts(status_test *t) {
@@ -811,6 +843,33 @@ static void check_wrong_experts(status_test *t) {
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         note(t, "wrong experts", strstr(message, parts[i]) != NULL,
              arena_printf(t->a, "\"%s\" is not in the message:\n%s", parts[i], message));
+}
+
+/* A weight of the layer, spoiled, and what is said of it. */
+static void check_spoiled(status_test *t, const char *name, attn_tensor spoiled, const char *says) {
+    attn_tensor w[MOST];
+    char message[1024];
+    const int n = tensors(t, SCALED_INPUT, w);
+    attn_tensor *of = &w[find(w, n, name)];
+    of->data = spoiled.data ? spoiled.data : of->data;
+    of->type = spoiled.type;
+    guard g = guard_alloc(t->packed[SCALED_INPUT].size, 64, false);
+    const attn_status st =
+        t->lib->block_pack(t->block[SCALED_INPUT], w, n, g.data, g.size, message, sizeof message);
+    guard_free(&g);
+    check(t, name, st, ATTN_E_WEIGHTS);
+    note(t, name, strstr(message, says) != NULL,
+         arena_printf(t->a, "\"%s\" is not in the message: %s", says, message));
+}
+
+static void check_wrong_vectors(status_test *t) {
+    static const float zero[4] = {1, 2, 0, 1}, infinite[4] = {1, INFINITY, 1, 1};
+    check_spoiled(t, "q_norm.weight", (attn_tensor){.type = ATTN_WEIGHT_Q8_0},
+                  "q_norm.weight: type is q8_0: must be f32, bf16 or f16 of a vector");
+    check_spoiled(t, "rope_factors", (attn_tensor){.data = zero},
+                  "its factors must be finite and greater than 0");
+    check_spoiled(t, "rope_factors", (attn_tensor){.data = infinite},
+                  "its factors must be finite and greater than 0");
 }
 
 /* Rows whose scores are NaN touch no memory that is not theirs, and no other item's bits. */
@@ -1018,6 +1077,7 @@ int property_layer_statuses(const property_options *o) {
         check_names(t);
         check_types(t);
         check_expert_names(t);
+        check_wrong_vectors(t);
         check_wrong_experts(t);
         check_nan_scores(t, MIXED);
         check_nan_scores(t, CLAMPED);
