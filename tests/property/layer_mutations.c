@@ -32,8 +32,6 @@ static const mutation mutations[] = {
      "return false && a->q_pad[", NULL},
     {"place of a row", CORE "d_model=30", "l->args->x + r->item * l->args->x_batch + r->place",
      "l->args->x + r->item * l->args->x_batch + r->token", NULL},
-    {"count", CORE "d_model=32", "count = attn_count_of(a, b), first", "count = a->tokens, first",
-     "runtime/block_run.c"},
     {"a projection's tail", CORE "d_model=31", "for (int32_t c = 0; c < cols; c += D)",
      "for (int32_t c = 0; c + D < cols; c += D)", NULL},
     {"rounding of keys and values", CORE "d_model=33;kv_type=bf16",
@@ -62,6 +60,8 @@ static const mutation mutations[] = {
     {"scales that go", CORE "d_model=34;kv_type=i8;dot=f32",
      "{scaled ? c->v_scale : NULL, k->v_heads, scaled && k->v_dim ?", "{NULL, 0, false ?",
      "runtime/block_cache.c"},
+    {"count", CORE "d_model=32", "count = attn_count_of(a, b), first", "count = a->tokens, first",
+     "runtime/block_run.c"},
     {"room", CORE "d_model=32", "if (added > c->capacity - (at.length - at.drop))",
      "if (added > c->capacity - (at.length - at.drop) + 1)", "runtime/block_check.c"},
 };
