@@ -523,9 +523,9 @@ int property_caches(const property_options *o) {
         t->failures++;
     }
     printf(
-        "property: %d status checks of caches, %d failed (%d items let go of keys, %d calls were "
-        "refused)\n",
-        t->checks, t->failures, t->let_go, t->refused);
+        "property: %d status checks of caches (%d items let go of keys; %d calls were refused), %d "
+        "failed\n",
+        t->checks, t->let_go, t->refused, t->failures);
     const int failures = t->failures;
     arena_free(a);
     return failures;

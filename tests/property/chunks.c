@@ -13,7 +13,8 @@ static const struct {
     {"CHUNK = ", ",", "CHUNK = BK"},
     {"HELD = ", ",", "HELD = TILES"},
     {"_Static_assert(sizeof(chunk_space) == ", ";", "_Static_assert(CHUNK == BK, \"a test\")"},
-    {"c->whole = ", ";", "c->whole = false"},
+    {"c->room = ", ";", "c->room = chunks"},
+    {"place_packed(c)", ";", "place_packed(c) && false"},
 };
 enum { EDITS = sizeof edits / sizeof *edits };
 
