@@ -20,6 +20,11 @@ rm -f "$log"/*.result "$log/turns"
 # Portable kernels have the stages that name no instruction set, and test-full.
 fast=avx2,avx512
 if ! grep -qw avx2 /proc/cpuinfo 2>/dev/null; then fast=portable; fi
+# The widest here has the longest stages alone; the others some of their cases, and test-full.
+best=$fast
+for wider in avx2 avx512; do
+    if grep -q "$wider" /proc/cpuinfo 2>/dev/null; then best=$wider; fi
+done
 
 if [ "${1:-}" = --list ]; then list=1; else list='' wanted=" $* "; fi
 # A stage takes a turn, a line of this pipe, and gives it back.
@@ -74,7 +79,9 @@ stage() { # stage NAME COMMAND..
         run "$@"
     ) &
 }
-short() { [ -n "$full" ] || stage "$@"; }
+short() {
+    if [ -z "$full" ] || [ -n "$list" ]; then stage "$@"; fi
+}
 long() { # long campaigns: --list names them too
     if [ -n "$full$list" ]; then stage "$@"; fi
 }
@@ -91,7 +98,7 @@ stage check-generated "$build/attn-gen" check generated
 
 # The longest begin first, so that both lanes end together.
 stage sanitize sh tests/check/sanitize.sh
-short property "$build/property" --test sweep,sums,caches,workspaces --isa "$fast" --shapes 6 --cflags -Og
+short property "$build/property" --test sweep,sums,caches,workspaces --isa "$best" --shapes 6 --cflags -Og
 stage product sh tests/product/product.sh
 stage package sh tests/product/package.sh
 stage compilers sh tests/check/compilers.sh
@@ -106,16 +113,16 @@ if [ -n "$full" ]; then
     stage property-layers "$build/property" --test layers,layer-statuses,layer-mutations \
         --layers 110 --shapes 16
 else
-    stage golden-seed "$build/attn-verify" --isa "$fast" --cflags -Og tests/golden/seed/*.safetensors
-    stage golden-onnx "$build/attn-verify" --isa "$fast" --cflags -Og --backend sdpa --threads 2 tests/golden/onnx/*.safetensors
-    stage golden-block "$build/attn-verify" --isa "$fast" --cflags -Og --backend sdpa tests/golden/block/*.safetensors
+    stage golden-seed "$build/attn-verify" --isa "$best" --cflags -Og tests/golden/seed/*.safetensors
+    stage golden-onnx "$build/attn-verify" --isa "$best" --cflags -Og --backend sdpa --threads 2 tests/golden/onnx/*.safetensors
+    stage golden-block "$build/attn-verify" --isa "$best" --cflags -Og --backend sdpa tests/golden/block/*.safetensors
     # Statuses are sanitize's.
     stage property-layers "$build/property" --test layers --isa "$fast" --shapes 3 --cflags -Og
 fi
 if [ -n "$full" ]; then
     stage golden "$build/attn-verify" tests/golden/flex/*.safetensors
 else
-    stage golden "$build/attn-verify" --isa "$fast" tests/golden/flex/*.safetensors
+    stage golden "$build/attn-verify" --isa "$fast" --cflags -Og tests/golden/flex/*.safetensors
 fi
 # A kind of kernel each: positions, side tensors, lengths, latent rows, widths that differ.
 flex=tests/golden/flex
@@ -144,6 +151,9 @@ stage unseen sh tests/product/unseen.sh
 stage ragged sh tests/product/ragged.sh
 stage serving sh tests/product/serving/serving.sh
 # Every third layer: all kinds of attention.
+if [ "$best" = avx512 ] || [ -n "$list" ]; then
+    short property-avx2 "$build/property" --test sweep,sums --isa avx2 --every 3 --shapes 6 --cflags -Og
+fi
 short property-portable "$build/property" --test layers --isa portable --every 3 --shapes 3 --cflags -Og
 # A sliding cache lets go of keys though there are expressions.
 short property-distances "$build/property" --test layers --shapes 6 --isa "$fast" --cflags -Og \

@@ -3,6 +3,7 @@
  * numbers where a part has every key and the others none. */
 #include "property.h"
 #include "lab/oracle.h"
+#include "op.h"
 #include "types.h"
 #include <math.h>
 #include <string.h>
@@ -13,7 +14,8 @@ enum { PARTS_MOST = 4 };
 static bool can_be_parted(arena *a, const call *c) {
     const kernel_spec *k = c->spec;
     if (attn_spec_types(&k->core).o != ATTN_TYPE_F32)
-        return false; /* merged before it is rounded */
+        return false;                             /* merged before it is rounded */
+    if (attn_op_of(&k->core)->keys) return false; /* the op shows keys by their numbers */
     if (c->q_begin || c->q_position || c->tail)
         return false; /* attn_merge goes by items and rows */
     if ((k->score && strstr(k->score, "kv_len")) || (k->mask && strstr(k->mask, "kv_len")))
