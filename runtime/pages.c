@@ -21,8 +21,17 @@ static attn_keys tail_keys(const attn_spec *spec, const attn_expr_ctx *x, int64_
     return keys;
 }
 
-/* Rows at any positions are taken together: tiles go from the first key that one of theirs sees to
- * the last. */
+/* What the op shows to row i of an item. */
+static attn_keys row_keys(const attn_page_walk *w, const attn_expr_ctx *x, int32_t i) {
+    const attn_args *a = w->args;
+    const attn_spec *spec = w->kernel->spec;
+    const int64_t row = (a->q_begin ? a->q_begin[w->b] : w->b * a->seg_batch) + i; /* of seg */
+    if (attn_op_of(spec)->segments) return attn_op_keys(spec, a->seg[row], x->kv_len);
+    return tail_keys(spec, x, attn_row_position(x, i));
+}
+
+/* Rows at any positions or of any segments are taken together: tiles go from the first key that one
+ * of theirs sees to the last. */
 static attn_page_run placed_run(const attn_page_walk *w) {
     const attn_args *a = w->args;
     const attn_spec *spec = w->kernel->spec;
@@ -32,7 +41,7 @@ static attn_page_run placed_run(const attn_page_walk *w) {
     attn_set_tail(&x, attn_tail_of(a, w->b));
     attn_keys all = {INT64_MAX, -1};
     for (int32_t i = 0; w->i == 0 && i < attn_row_count(a, w->b); i++) {
-        const attn_keys keys = tail_keys(spec, &x, attn_row_position(&x, i));
+        const attn_keys keys = row_keys(w, &x, i);
         if (keys.first > keys.last) continue;
         if (keys.first < all.first) all.first = keys.first;
         if (keys.last > all.last) all.last = keys.last;
@@ -44,11 +53,11 @@ static attn_page_run placed_run(const attn_page_walk *w) {
 static attn_page_run row_run(const attn_page_walk *w) {
     const attn_args *a = w->args;
     const attn_spec *spec = w->kernel->spec;
-    const bool placed = a->q_position || a->k_position;
-    if (placed && !attn_op_of(spec)->segments) return placed_run(w);
+    const bool segments = attn_op_of(spec)->segments, placed = a->q_position || a->k_position;
+    if (segments ? !attn_op_few_keys(spec) : placed) return placed_run(w); /* few: row by row */
     const int64_t start = a->q_start ? a->q_start[w->b] : 0;
     const int64_t row = (a->q_begin ? a->q_begin[w->b] : w->b * a->seg_batch) + w->i; /* of seg */
-    const int64_t place = attn_op_of(spec)->segments ? a->seg[row] : start + w->i;
+    const int64_t place = segments ? a->seg[row] : start + w->i;
     const attn_keys keys = attn_op_keys(spec, place, item_keys(a, w->b));
     if (keys.first > keys.last) return (attn_page_run){0, -1};
     return (attn_page_run){keys.first / spec->page, keys.last / spec->page};

@@ -1,5 +1,6 @@
 /* pages.c - where the keys of a problem go, in layouts with pages. */
 #include "pages.h"
+#include "op.h"
 #include "oracle.h"
 #include "spec.h"
 #include "stored.h"
@@ -44,14 +45,18 @@ static void mark_row(const call *c, page_map *m, int64_t b, int64_t i) {
         m->table[b * m->each + n] = 0;
 }
 
-/* Rows or keys at any positions: all from the first key that the op shows to a row to the last. */
+/* Rows of any segments, or rows or keys at any positions: all from the first key that the op shows
+ * to a row to the last. */
 static void mark_placed(const call *c, page_map *m, int64_t b) {
     const int64_t len = length(c, b), tail = c->tail ? c->tail[b] : 0;
     const int64_t row = c->q_begin ? c->q_begin[b] : b * c->q_len;
     int64_t first = INT64_MAX, last = -1, lo, hi;
     for (int64_t i = 0; i < count_of(c, b); i++) {
         const int64_t start = (c->q_start ? c->q_start[b] : 0) + i;
-        oracle_range(&c->spec->core, c->q_position ? c->q_position[row + i] : start, &lo, &hi);
+        const int64_t place = c->seg          ? c->seg[row + i]
+                              : c->q_position ? c->q_position[row + i]
+                                              : start;
+        oracle_range(&c->spec->core, place, &lo, &hi);
         for (int64_t k = 0; k < len; k++) {
             const int64_t at = k - (len - tail);
             const int64_t position = at < 0 ? k : c->k_position[b * c->tail_most + at];
@@ -76,7 +81,7 @@ static bool same_rows(const call *c, const void *data, int32_t type, int32_t hea
     return true;
 }
 
-/* Whether page n of item b holds what item 0's does, as far as both have keys. */
+/* Whether page n of item b holds what item 0's does, and no more: others may share it too. */
 static bool is_shared(const call *c, const page_map *m, int64_t b, int64_t n) {
     const attn_spec *s = &c->spec->core;
     const attn_types type = attn_spec_types(s);
@@ -84,7 +89,7 @@ static bool is_shared(const call *c, const page_map *m, int64_t b, int64_t n) {
     int64_t rows = m->page;
     if (b == 0 || m->table[n] == PAGE_NONE) return false;
     if (length(c, b) - from < rows) rows = length(c, b) - from;
-    if (length(c, 0) - from < rows) rows = length(c, 0) - from;
+    if (length(c, 0) - from < rows) return false;
     return same_rows(c, c->k, type.k, s->kv_heads, attn_spec_k_dim(s), b, from, rows) &&
            same_rows(c, c->v, type.v, s->v_heads, s->v_dim, b, from, rows) &&
            same_rows(c, c->k_scale, ATTN_TYPE_F32, s->kv_heads, 1, b, from, rows) &&
@@ -114,7 +119,7 @@ page_map page_map_make(arena *a, const call *c, uint64_t seed) {
     const int64_t entries = (int64_t)c->batch * m.each;
     m.table = arena_alloc(a, (size_t)(entries + 1) * sizeof *m.table);
     for (int64_t i = 0; i < entries; i++) m.table[i] = PAGE_NONE;
-    const bool placed = !c->seg && (c->q_position || c->tail);
+    const bool placed = c->seg ? !attn_op_few_keys(s) : c->q_position || c->tail;
     for (int64_t b = 0; b < c->batch; b++) {
         if (placed) mark_placed(c, &m, b);
         for (int64_t i = 0; i < count_of(c, b) && !placed; i++) mark_row(c, &m, b, i);
