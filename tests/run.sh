@@ -165,6 +165,8 @@ short property-band "$build/property" --spec band --shape 188 --shapes 200 --isa
     --test sweep --cflags -Og
 short property-cross "$build/property" --spec cross20 --shape 48 --shapes 200 --isa portable \
     --test sweep --cflags -Og
+short property-pages "$build/property" --spec paged_cross100 --shape 35 --shapes 200 --isa portable \
+    --test sweep --cflags -Og
 short property-norms "$build/property" --test layers --shapes 3 --isa portable --cflags -Og \
     --layer 'level=block;heads=2;head_dim=10;d_model=21;norm_place=both;residual=none;ffn=none'
 stage products sh tests/check/products.sh
