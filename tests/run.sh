@@ -150,10 +150,10 @@ stage two-models sh tests/product/models.sh
 stage unseen sh tests/product/unseen.sh
 stage ragged sh tests/product/ragged.sh
 stage serving sh tests/product/serving/serving.sh
-# Every third layer: all kinds of attention.
 if [ "$best" = avx512 ] || [ -n "$list" ]; then
     short property-avx2 "$build/property" --test sweep,sums --isa avx2 --every 6 --shapes 6 --cflags -Og
 fi
+# Every third layer: all kinds of attention.
 short property-portable "$build/property" --test layers --isa portable --every 3 --shapes 3 --cflags -Og
 # A sliding cache lets go of keys though there are expressions.
 short property-distances "$build/property" --test layers --shapes 6 --isa "$fast" --cflags -Og \
