@@ -53,6 +53,7 @@ variant() { # variant NAME FOLDER CC [FLAG]
     isas "$name"
 }
 isas() { # isas NAME: the example $work/NAME, of $folder, on each of its instruction sets
+    name=$1
     for isa in portable avx2 avx512; do
         if ! ls "$folder"/attn_*"__${isa}_"* >/dev/null 2>&1; then
             continue
@@ -100,13 +101,16 @@ check generate-one "$gen" generate --heads 4 --head-dim 32 -o "$one"
     if runs avx2; then check session session && cp "$work/tree/build/example" "$work/gcc" &&
         folder=$work/my && isas gcc; else skip "session: README.md shows what AVX2 prints"; fi
     variant gcc-openmp portable gcc -fopenmp
+    : >"$work/pages-ended"
 ) &
 (
     variant clang portable clang
     variant clang-openmp my clang -fopenmp
     variant gcc-debug portable gcc -DATTN_DEBUG
+    : >"$work/clang-ended"
 ) &
 wait
+for lane in pages clang; do [ -e "$work/$lane-ended" ] || check "$lane-ended" false; done
 check selftest selftest
 for cxx in g++ clang++; do
     if has $cxx; then check plan-$cxx plan $cxx; else skip "$cxx"; fi
