@@ -20,6 +20,11 @@ extern const int property_spec_count;
  * since every row is legal. */
 void property_kernel(arena *a, const property_spec *row, kernel_spec *kernel);
 bool property_try(arena *a, const char *name, const char *fields, kernel_spec *kernel, diag *d);
+/* Builds portable kernels of these fields, and a plan of each; null, with a line that says why,
+ * where one cannot be had. (plans.c) */
+const kernel_lib *property_plans(arena *a, const char *test, const build_options *build,
+                                 const char *const *fields, int count, kernel_spec *spec,
+                                 attn_plan **plan);
 
 /* --- Random problems (shapes.c) --- */
 

@@ -449,23 +449,10 @@ static void check_memory(status_test *t) {
 }
 
 static bool make_plans(status_test *t, const property_options *o, bool debug) {
-    built b[KERNELS];
-    diag d = {0};
     build_options build = o->build;
-    build.isa_mask = 1u << ATTN_ISA_PORTABLE;
     if (debug) build.cflags = arena_printf(t->a, "%s -DATTN_DEBUG", o->build.cflags);
-    for (int k = 0; k < KERNELS; k++)
-        if (!property_try(t->a, "statuses", kernel_fields[k], &t->spec[k], &d))
-            return printf("FAIL %s\n", d.text), false;
-    build_kernels(t->a, t->spec, KERNELS, &build, b);
-    for (int k = 0; k < KERNELS; k++) {
-        const char *why = b[k].error;
-        if (!why && b[k].lib != b[0].lib) why = "in another library";
-        if (!why) t->plan[k] = build_plan(t->a, b[k].lib, &t->spec[k], ATTN_ISA_PORTABLE, 0, &why);
-        if (!t->plan[k]) return printf("FAIL %s: %s\n", kernel_fields[k], why), false;
-    }
-    t->lib = b[0].lib;
-    return true;
+    t->lib = property_plans(t->a, "statuses", &build, kernel_fields, KERNELS, t->spec, t->plan);
+    return t->lib != NULL;
 }
 
 static void reserve_workspace(status_test *t) {

@@ -294,29 +294,12 @@ static void check_scales(store_test *t) {
     refuse_call(t, I8, older, ATTN_E_ARGUMENT, "k_scale.data is null");
 }
 
-static bool make_plans(store_test *t, const property_options *o) {
-    built b[CORES];
-    diag d = {0};
-    build_options build = o->build;
-    build.isa_mask = 1u << ATTN_ISA_PORTABLE;
-    for (int k = 0; k < CORES; k++)
-        if (!property_try(t->a, "stores", fields[k], &t->spec[k], &d))
-            return printf("FAIL %s\n", d.text), false;
-    build_kernels(t->a, t->spec, CORES, &build, b);
-    for (int k = 0; k < CORES; k++) {
-        const char *why = b[k].error;
-        if (!why) t->plan[k] = build_plan(t->a, b[k].lib, &t->spec[k], ATTN_ISA_PORTABLE, 0, &why);
-        if (!t->plan[k]) return printf("FAIL %s: %s\n", fields[k], why), false;
-    }
-    t->lib = b[0].lib;
-    return true;
-}
-
 int property_stores(const property_options *o) {
     arena *a = arena_new();
     store_test t = {.a = a};
     int failures = 1;
-    if (make_plans(&t, o)) {
+    t.lib = property_plans(a, "stores", &o->build, fields, CORES, t.spec, t.plan);
+    if (t.lib) {
         for (int k = 0; k < CORES; k++) {
             store_operand(&t, (enum core)k, ATTN_OPERAND_K);
             if (k != SHARED) store_operand(&t, (enum core)k, ATTN_OPERAND_V);

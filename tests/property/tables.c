@@ -225,24 +225,6 @@ static void check_stored(table_test *t, stores *s, attn_operand which) {
     expect(t, clean, what, "wrote elsewhere");
 }
 
-static bool make_plans(table_test *t, const property_options *o) {
-    built b[CORES];
-    diag d = {0};
-    build_options build = o->build;
-    build.isa_mask = 1u << ATTN_ISA_PORTABLE;
-    for (int k = 0; k < CORES; k++)
-        if (!property_try(t->a, "tables", fields[k], &t->spec[k], &d))
-            return printf("FAIL %s\n", d.text), false;
-    build_kernels(t->a, t->spec, CORES, &build, b);
-    for (int k = 0; k < CORES; k++) {
-        const char *why = b[k].error;
-        if (!why) t->plan[k] = build_plan(t->a, b[k].lib, &t->spec[k], ATTN_ISA_PORTABLE, 0, &why);
-        if (!t->plan[k]) return printf("FAIL %s: %s\n", fields[k], why), false;
-    }
-    t->lib = b[0].lib;
-    return true;
-}
-
 int property_tables(const property_options *o) {
     arena *a = arena_new();
     table_test *t = arena_alloc(a, sizeof *t);
@@ -251,7 +233,8 @@ int property_tables(const property_options *o) {
     int failures = 1;
     t->a = a;
     for (int i = 0; i < B * HEADS * LQ * D; i++) s->from[i] = rng_normal(&r);
-    if (make_plans(t, o)) {
+    t->lib = property_plans(a, "tables", &o->build, fields, CORES, t->spec, t->plan);
+    if (t->lib) {
         check_tables(t);
         check_rows(t, s);
         check_stored(t, s, ATTN_OPERAND_K);
