@@ -106,7 +106,8 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->tasks = 3;
     p->few_tiles = 2;
     p->row_ahead = 16;
-    p->int_rows = 3; /* times 2 vectors and 3 bytes of an integer: 18 sums */
+    /* Times 2 vectors and 3 bytes of an integer: 18 sums, of 16 registers 12. */
+    p->int_rows = isa->registers > 16 ? 3 : 2;
     p->int_depth = 512;
     p->int_few = 8;
 }
