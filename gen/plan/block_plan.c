@@ -210,7 +210,8 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
              arena_printf(a,
                           "rows times weights in %s: 32 elements of a row are integers of 24 bits "
                           "times a scale, and their products with codes are summed in integers, "
-                          "exactly, whatever the rows; scales in f32. Blocks below 2^-100 are 0",
+                          "exactly, whatever the rows and the instruction set (portable "
+                          "aside); scales in f32. Blocks below 2^-100 are 0",
                           type_names(a, p->has_integers)));
     if (*weight_names(a, p))
         note(p, arena_printf(a,

@@ -167,6 +167,12 @@ ATTN_SIMD vi vi_byte(vi a, const int n) {
     const __m256i quarter = _mm256_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12);
     return _mm256_shuffle_epi8(a, _mm256_add_epi32(quarter, _mm256_set1_epi32(n - 256)));
 }
+ATTN_SIMD vi vi_low_halves(vi a) {
+    return _mm256_and_si256(a, _mm256_set1_epi8(15));
+}
+ATTN_SIMD vi vi_high_halves(vi a) {
+    return _mm256_and_si256(_mm256_srli_epi16(a, 4), _mm256_set1_epi8(15));
+}
 ATTN_SIMD vi vi_pick(const uint8_t *table, vi a) {
     const __m128i t = _mm_loadu_si128((const __m128i_u *)(const void *)table);
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(t), a);

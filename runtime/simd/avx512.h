@@ -136,6 +136,12 @@ ATTN_SIMD vi vi_byte(vi a, const int n) {
     const __m512i quarter = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 4, 8, 12));
     return _mm512_shuffle_epi8(a, _mm512_add_epi32(quarter, _mm512_set1_epi32(n - 256)));
 }
+ATTN_SIMD vi vi_low_halves(vi a) {
+    return _mm512_and_si512(a, _mm512_set1_epi8(15));
+}
+ATTN_SIMD vi vi_high_halves(vi a) {
+    return _mm512_and_si512(_mm512_srli_epi16(a, 4), _mm512_set1_epi8(15));
+}
 ATTN_SIMD vi vi_pick(const uint8_t *table, vi a) {
     const __m128i t = _mm_loadu_si128((const __m128i_u *)(const void *)table);
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(t), a);

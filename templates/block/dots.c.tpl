@@ -20,6 +20,9 @@ $     local function sum(z, c, of) return z .. c .. of end
 $     return {
 $       digits = digits, pairs = pairs, offset = t.offset > 0,
 $       add = ({ quads = "vi_add_dots", pairs = "vi_add_pairs", words = "vi_add_words" })[type.dots],
+$       halves = type.dots == "quads" and { { "u", "v" } } or { { "u", of = "u" }, { "v", of = "v" } },
+$       -- Compilers give the registers of a function of its own to its innermost loop.
+$       alone = type.dots == "quads" and "" or "__attribute__((noinline)) ",
 $       rolled = type.dots == "quads" and "" or "ATTN_ROLLED ",
 $       -- Where sum c starts.
 $       start = function(c) return not pairs and start[c - digits + 3] or zero end,

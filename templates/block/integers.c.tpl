@@ -55,8 +55,8 @@ $ for p = 0, streams - 1 do
 $   if a.type.dots == "quads" and p > 0 then together[1][p + 1] = p else together[#together + 1] = { p } end
 $ end
 /* t[${streams} * NR] = one row times ${streams} panels, which lie `step` bytes apart. */
-static void row_ints${S}(const integers *x, const uint8_t *w, ptrdiff_t step, int32_t depth,
-                   float *restrict t) {
+static ${D.alone}void row_ints${S}(const integers *x, const uint8_t *w,
+                   ptrdiff_t step, int32_t depth, float *restrict t) {
 $ for p = 0, streams - 1 do
     const uint8_t *w${p} = w + ${p} * step;
 $ end

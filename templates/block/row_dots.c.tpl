@@ -8,26 +8,32 @@ $   end
 $   a.each(zero)
 $ end
 ${D.rolled}for (int32_t j = ${a.from}; j < ${a.to}; j += 8) {
-$ local function codes(p, n, s)
-    ${lines(W.codes(p, "j", n, s))}
-    ${lines(D.apart("u" .. s))}
-    ${lines(D.apart("v" .. s))}
-$ end
-$ a.each(codes)
-$ for c = 0, D.digits - 1 do
-    {
-$   for i, ending in ipairs(D.ends) do
-        const vi y${ending} = ${D.integers(c, i, a.at .. "j")};
-        const vi z${ending} = ${D.integers(c, i, a.at .. "j + 4")};
-$   end
-$   local function multiply(p, n, s)
-$     local z = "z" .. s .. "_" .. c
-$     for _, ending in ipairs(D.ends) do
-        ${z} = ${D.add}(${z}, u${s}${ending}, y${ending});
-        ${z} = ${D.add}(${z}, v${s}${ending}, z${ending});
+$ -- Codes of one half of 8 elements at a time where registers are few.
+$ for _, halves in ipairs(D.halves) do
+$   local function codes(p, n, s)
+    ${lines(W.codes(p, "j", n, s, halves.of))}
+$     for _, u in ipairs(halves) do
+    ${lines(D.apart(u .. s))}
 $     end
 $   end
-$   a.each(multiply)
+$   a.each(codes)
+$   for c = 0, D.digits - 1 do
+    {
+$     for _, u in ipairs(halves) do
+$       for i, ending in ipairs(D.ends) do
+        const vi x${u}${ending} = ${D.integers(c, i, a.at .. (u == "u" and "j" or "j + 4"))};
+$       end
+$     end
+$     local function multiply(p, n, s)
+$       local z = "z" .. s .. "_" .. c
+$       for _, u in ipairs(halves) do
+$         for _, ending in ipairs(D.ends) do
+        ${z} = ${D.add}(${z}, ${u}${s}${ending}, x${u}${ending});
+$         end
+$       end
+$     end
+$     a.each(multiply)
     }
+$   end
 $ end
 }

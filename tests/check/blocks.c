@@ -1,8 +1,8 @@
 /* Products of rows with a matrix in blocks, GENERATED: random blocks and extreme ones, packed by
  * pack, against sums in double over the values of quant.h, and the same bits for any number of
  * rows. TYPE: the matrix's; gemm: the product, of floats or of what INTEGERS makes of them. The
- * bound is that of the contract for weights of layers. Prints a checksum of the sums' bits too: sums
- * of integers have those of every instruction set. */
+ * bound is that of the contract for weights of layers. Prints a checksum of the sums' bits too:
+ * sums of integers have those of every instruction set. */
 #include GENERATED
 
 #include "quant.h"
@@ -11,7 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { K = 2304, ROWS = 25, N = 2 * NR, LDA = K + 16, SAME = 32 }; /* more than a span of sums, and some */
+enum {
+    K = 2304,
+    ROWS = 25,
+    N = 2 * NR,
+    LDA = K + 16,
+    SAME = 32
+}; /* more than a span of sums, and some */
 
 static uint64_t state = 88172645463325252u;
 
