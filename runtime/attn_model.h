@@ -99,6 +99,16 @@ attn_status attn_model_cache_bytes(const attn_model *model, int32_t items, int32
 attn_status attn_model_cache_init(const attn_model *model, attn_model_cache *cache, int32_t items,
                                   int32_t capacity, void *memory, size_t bytes);
 
+/* Layers whose keys lie in pages: the same with pools of `page_count` pages in each layer, and one
+ * table for all of them, cache->layer[0].pages, which names no page yet; which item has which is
+ * the caller's business (attn_cache in attn.h). (attn_model_cache_init gives each item all of its
+ * own.) Layers without pages, or with pages of several sizes: ATTN_E_UNUSED. */
+attn_status attn_model_cache_paged_bytes(const attn_model *model, int32_t items, int32_t capacity,
+                                         int32_t page_count, size_t *bytes);
+attn_status attn_model_cache_paged_init(const attn_model *model, attn_model_cache *cache,
+                                        int32_t items, int32_t capacity, int32_t page_count,
+                                        void *memory, size_t bytes);
+
 /* attn_cache_keep (n = 0: attn_cache_truncate) and attn_cache_fork of attn.h, of every layer, or of
  * none: on any status but ATTN_OK nothing was written. */
 attn_status attn_model_cache_keep(const attn_model *model, attn_model_cache *cache, int32_t item,

@@ -146,7 +146,8 @@ attn_status attn_check_cache_table(const attn_why *why, const attn_block_kernel 
 /* Entry n of an item names a page; `as`: why it has to. */
 attn_status attn_check_cache_page(const attn_why *why, const char *name, const attn_cache *cache,
                                   int32_t b, int64_t n, const char *as);
-/* The pages of an item that hold keys which it, or a later row, sees, of its first `length` keys. */
+/* The pages of an item that hold keys which it, or a later row, sees, of its first `length` keys.
+ */
 attn_page_run attn_held_pages(const attn_block_kernel *kernel, int32_t length);
 /* Of the first `items` of a cache: the pages that are to be written, which have been checked, and
  * those that are held. Each of the former is its item's alone, and stands once in its table. */

@@ -260,7 +260,8 @@ static attn_status check_fork_pages(const attn_why *why, const attn_block_kernel
                            f->to->capacity, f->from_item, f->from->length[f->from_item]);
     if (f->itself) return ATTN_OK;
     for (int64_t n = f->held.first; status == ATTN_OK && n <= f->held.last; n++) {
-        status = attn_check_cache_page(why, "from", f->from, f->from_item, n, "item has keys there");
+        status =
+            attn_check_cache_page(why, "from", f->from, f->from_item, n, "item has keys there");
         if (status != ATTN_OK || n < f->written.first) continue;
         status = attn_check_cache_page(why, "to", f->to, f->to_item, n, "keys are copied to it");
         for (int64_t i = f->held.first; status == ATTN_OK && f->same && i <= f->held.last; i++)

@@ -132,11 +132,11 @@ static float *copy_part(const session *s, const void *data, const float *scale, 
     const int64_t keys = block_keys(s->c), rows = s->c->batch * heads * keys;
     float *to = arena_alloc(s->a, (size_t)(rows * width + 1) * sizeof *to);
     for (int64_t i = 0; i < rows; i++) {
-        const int64_t at = block_cache_row(spec, &s->cache, heads, i / keys / heads,
-                                           i / keys % heads, i % keys);
+        const int64_t at =
+            block_cache_row(spec, &s->cache, heads, i / keys / heads, i / keys % heads, i % keys);
         for (int64_t d = 0; d < width; d++)
-            to[i * width + d] = attn_load(data, type, at * width + d) *
-                                (attn_type_scaled(type) ? scale[at] : 1);
+            to[i * width + d] =
+                attn_load(data, type, at * width + d) * (attn_type_scaled(type) ? scale[at] : 1);
     }
     return to;
 }

@@ -1,5 +1,5 @@
-/* layer_pages.c - caches in pages as a careless neighbour would keep them: pages in any order, NaN in
- * what is nobody's, and entries that nobody needs wrong, or naming pages of others. */
+/* layer_pages.c - caches in pages as a careless neighbour would keep them: pages in any order, NaN
+ * in what is nobody's, and entries that nobody needs wrong, or naming pages of others. */
 #include "layers.h"
 #include "lab/block_call.h"
 #include "types.h"

@@ -377,8 +377,7 @@ static const char *compare_part(arena *a, const layer_problem *p, const char *na
         const int64_t b = row / keys / heads, key = row % keys;
         const bool padding = p->key_padding && p->key_padding[b * keys + key];
         if (padding || key >= cache->length[b]) continue;
-        const int64_t at =
-            block_cache_row(spec_of(p), cache, heads, b, row / keys % heads, key);
+        const int64_t at = block_cache_row(spec_of(p), cache, heads, b, row / keys % heads, key);
         const double factor = scale ? (double)scale[at] : 1;
         for (int64_t d = 0; !why && d < dim; d++)
             why = compare_element(a, name, factor * (double)attn_load(data, type, at * dim + d),

@@ -221,12 +221,11 @@ static void same_caches(const trial *t, const layer_run *want, const layer_run *
             const int64_t b = n / part[i].heads, head = n % part[i].heads;
             bool same = want->cache.length[b] == got->cache.length[b];
             for (int32_t k = 0; same && k < want->cache.length[b]; k++) {
-                const int64_t row[2] = {
-                    block_cache_row(s, &want->cache, part[i].heads, b, head, k),
-                    block_cache_row(s, &got->cache, part[i].heads, b, head, k)};
-                same = !memcmp((const char *)part[i].want + (size_t)row[0] * part[i].row,
-                               (const char *)part[i].got + (size_t)row[1] * part[i].row,
-                               part[i].row);
+                const int64_t row[2] = {block_cache_row(s, &want->cache, part[i].heads, b, head, k),
+                                        block_cache_row(s, &got->cache, part[i].heads, b, head, k)};
+                same =
+                    !memcmp((const char *)part[i].want + (size_t)row[0] * part[i].row,
+                            (const char *)part[i].got + (size_t)row[1] * part[i].row, part[i].row);
             }
             if (same) continue;
             fail(t, what,

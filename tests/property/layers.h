@@ -73,7 +73,7 @@ typedef struct layer_pages {
     int32_t *own; /* [batch][pages_batch] an item's pages, -1: none there */
     bool unmap;   /* those that nobody sees any more */
     bool spoil, spoiled;
-    rng r;       /* of its own: draws of a dense twin are the same without */
+    rng r; /* of its own: draws of a dense twin are the same without */
 } layer_pages;
 
 typedef struct layer_run {
@@ -92,8 +92,8 @@ typedef struct layer_run {
     attn_cache cache;
     bool cached;
     layer_pages pages; /* of a cache in pages */
-    int32_t *done; /* [batch] rows so far */
-    float *y;      /* [batch, tokens, width]; NaN where no row is yet */
+    int32_t *done;     /* [batch] rows so far */
+    float *y;          /* [batch, tokens, width]; NaN where no row is yet */
 } layer_run;
 
 /* An empty cache in pages, of which none is anybody's, whose memory is all NaN. */
