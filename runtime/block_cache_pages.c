@@ -148,6 +148,26 @@ static attn_page_run held_pages(const void *ctx, int32_t b) {
     return attn_held_pages(c->kernel, attn_stand_in(c->kernel, c->args, b, c->reset).length);
 }
 
+static const char seen[] = "rows see keys of it";
+
+/* Where an item's keys are expanded: all from the first that the op shows to a row on. */
+static attn_status check_expanded(const attn_why *why, const call_pages *c, int32_t b,
+                                  int32_t start) {
+    const attn_block_args *a = c->args;
+    const attn_spec *s = c->kernel->spec;
+    const int32_t rows = attn_count_of(a, b);
+    if (!attn_expands(c->kernel, rows)) return ATTN_OK;
+    const int64_t row = a->q_begin ? a->q_begin[b] : b * a->q_position_batch;
+    int32_t least = a->q_position ? INT32_MAX : start;
+    for (int32_t i = 0; a->q_position && i < rows; i++)
+        if (a->q_position[row + i] < least) least = a->q_position[row + i];
+    const int64_t first = attn_op_keys(s, least, ATTN_FAR).first;
+    attn_status status = ATTN_OK;
+    for (int64_t n = first / s->page; status == ATTN_OK && n < start / s->page; n++)
+        status = attn_check_cache_page(why, "cache", a->cache, b, n, seen);
+    return status;
+}
+
 /* Keys that the op shows to the item's rows. */
 static attn_status check_seen(const attn_why *why, const call_pages *c, const attn_args *core,
                               int32_t b) {
@@ -168,11 +188,10 @@ static attn_status check_seen(const attn_why *why, const call_pages *c, const at
     one.k_position = one.q_position;
     attn_page_walk walk = attn_pages_begin(c->kernel->core, &one);
     for (int32_t n; attn_pages_next(&walk, &n);) {
-        const attn_status status =
-            attn_check_cache_page(why, "cache", a->cache, b, n, "rows see keys of it");
+        const attn_status status = attn_check_cache_page(why, "cache", a->cache, b, n, seen);
         if (status != ATTN_OK) return status;
     }
-    return ATTN_OK;
+    return check_expanded(why, c, b, start);
 }
 
 attn_status attn_check_call_pages(const attn_why *why, const attn_block *block,

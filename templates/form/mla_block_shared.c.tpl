@@ -184,10 +184,12 @@ static int32_t first_seen(const layer *l, int32_t item) {
 $       if spec.op == "sliding_self" then
     const attn_args *core = &l->call->core;
     const int32_t first = l->call->begin[item], rows = l->call->begin[item + 1] - first;
-    int32_t least = l->call->row0[item];
+    const int32_t held = l->call->row0[item]; /* before this call */
+    int32_t least = core->q_position ? INT32_MAX : held;
     for (int32_t i = 0; core->q_position && i < rows; i++)
         if (core->q_position[first + i] < least) least = core->q_position[first + i];
-    return least > ${spec.window} ? (least - ${spec.window}) / PAGE * PAGE : 0;
+    const int32_t seen = least > ${spec.window} ? least - ${spec.window} : 0;
+    return min32(seen, held) / PAGE * PAGE;
 $       else
     (void)l, (void)item;
     return 0;
