@@ -37,6 +37,9 @@ one="--heads 4 --head-dim 16 --isa portable"
 {
     check 0 "attn-gen" $gen --version
     check 0 "--window" $gen generate --help
+    check 0 "--window" $gen help generate
+    check 0 "COMMAND --help" $gen help
+    check 2 "unknown command 'reprot' (did you mean 'report'?)" $gen help reprot
     check 0 "tiny" $gen models
     check 2 "attn-gen generate tiny -o out" $gen
     check 2 "frobnicate" $gen frobnicate
