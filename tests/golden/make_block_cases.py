@@ -814,4 +814,5 @@ def main():
     whisper_cross()
 
 
-main()
+if __name__ == "__main__":
+    main()
