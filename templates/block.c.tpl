@@ -8,7 +8,7 @@ $ local post, out = spec.norm_place == "post", N.after
 $ local scaled = spec.residual_scale ~= 0
 $ local parallel = spec.residual == "parallel"
 $ local form = "form/" .. spec.form .. "_block.c"
-$ local paged = spec.layout == "paged"
+$ local paged = plan.page > 0
 $ local dims = { MODEL = plan.model, FFN = plan.ffn_dim }
 $ -- Norms and ffn: the weights of every layer.
 $ local function norm_weights(weight, name)
@@ -105,7 +105,7 @@ $   end
 $ end
 ${part(form, { section = "sizes" })}
 $ if paged then
-    PAGE = ${spec.page}, /* keys of a page */
+    PAGE = ${plan.page}, /* keys of a page */
 $ end
     W = VF_WIDTH,
     MR = ${plan.mr}, /* rows of a register tile */

@@ -257,6 +257,8 @@ void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_p
     plan_rope(a, s, p);
     plan_gemm(s, isa, p);
     plan_expand(s, p);
+    p->page = attn_layout_of(s)->paged ? s->page : 0;
+    p->kept = p->page && attn_op_kept(s) < ATTN_FAR ? (int)attn_op_kept(s) : -1;
     block_plan_stages(s, p);
     snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_r%dc%d", k->name, isa->name, p->mr, p->nr);
     plan_notes(a, s, p);

@@ -176,7 +176,7 @@ ${part(a.form, { section = "layout" })}
         const uint64_t keys = (uint64_t)e->batch * (uint64_t)e->keys;
         ${plan.kv.c} *k = attn_carve(base, &bytes, keys * K_HEADS * K_DIM * sizeof(${plan.kv.c}));
         ${plan.kv.c} *v = attn_carve(base, &bytes, keys * V_HEADS * (uint64_t)V_DIM * sizeof(${plan.kv.c}));
-$ if spec.layout == "paged" then
+$ if plan.page > 0 then
         l->k = (attn_out){k, PAGE * K_HEADS * K_DIM, K_DIM, K_HEADS * K_DIM}; /* whole pages */
         l->v = (attn_out){v, PAGE * V_HEADS * V_DIM, V_DIM, V_HEADS * V_DIM};
 $   for _, name in ipairs(scales) do

@@ -7,7 +7,7 @@ $ local roped = #plan.frequencies > 0
 $ local expand = plan.expand_from > 0
 $ local kv = hooks("block/kv.c")
 $ local stored = plan.kv.suffix ~= "" -- keys are rounded where they live
-$ local paged = spec.layout == "paged"
+$ local paged = plan.page > 0
 $ local widened = stored or paged -- as floats, row after row, before they are expanded
 $ if a.section == "weights" then
 $   if lora then
@@ -181,14 +181,14 @@ $   if expand then
 $     if paged then
 /* The first key of the first page that a row of an item sees. */
 static int32_t first_seen(const layer *l, int32_t item) {
-$       if spec.op == "sliding_self" then
+$       if plan.kept >= 0 then
     const attn_args *core = &l->call->core;
     const int32_t first = l->call->begin[item], rows = l->call->begin[item + 1] - first;
     const int32_t held = l->call->row0[item]; /* before this call */
     int32_t least = core->q_position ? INT32_MAX : held;
     for (int32_t i = 0; core->q_position && i < rows; i++)
         if (core->q_position[first + i] < least) least = core->q_position[first + i];
-    const int32_t seen = least > ${spec.window} ? least - ${spec.window} : 0;
+    const int32_t seen = least > ${plan.kept} ? least - ${plan.kept} : 0;
     return min32(seen, held) / PAGE * PAGE;
 $       else
     (void)l, (void)item;
