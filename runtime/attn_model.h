@@ -184,6 +184,16 @@ typedef struct attn_model_args {
 
     void *workspace; /* 64-byte aligned */
     size_t workspace_bytes;
+
+    /* Callers whose struct_size ends here have none. */
+    /* [rows] where rows stand, and their keys: q_position of attn_block_args, of every layer, and
+     * of a table of positions. So the rows of a draft's tree share positions. Null: one after the
+     * other, behind the tokens held. */
+    const int32_t *position;
+    /* As in attn_block_args, for every layer, of sdpa all: [items, heads, most rows of an item,
+     * most keys of an item with the new ones]. The number of a key is its token's, so layers must
+     * not have let go of any: ATTN_E_CACHE. type ATTN_MASK_NONE: none. */
+    attn_mask mask;
 } attn_model_args;
 
 #ifdef __cplusplus
