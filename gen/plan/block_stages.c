@@ -55,7 +55,8 @@ static int matrices(block_plan *p, const char *name, int32_t type, int heads, in
     m->wide = columns(m, p->wide);
     m->few = columns(m, p->few);
     m->integers = isa_table[p->isa].dots != ISA_DOTS_NONE && together_in_integers(name, m->type);
-    (m->integers ? p->has_integers : p->has_weights)[m->type] = true;
+    if (m->integers) p->has_integers[m->type] = true;
+    if (!m->integers || p->float_from) p->has_weights[m->type] = true;
     p->integers = p->integers || m->integers;
     place(p, name, heads * m->panels, panel_floats(p, m->type, k));
     return p->matrices++;
