@@ -4,9 +4,9 @@ $ if three then
  * signed bytes, v = 65536 q[0] + 256 q[1] + q[2]. Products of codes and bytes are summed exactly:
  * what a product gives has the same bits for any number of rows. */
 $ else
-/* 32 elements of a row as integers of a byte: x / d to the nearest, d = max |x| / MOST_INT. Products
- * of codes and bytes are summed exactly: what a product gives has the same bits for any number of
- * rows. */
+/* 32 elements of a row as integers of a byte: x / d to the nearest, d = max |x| / MOST_INT.
+ * Products of codes and bytes are summed exactly: what a product gives has the same bits for any
+ * number of rows. */
 $ end
 static void to_integers(const float *x, integers *to) {
     enum { INFINITE = 0x7f800000 };
