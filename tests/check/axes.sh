@@ -150,6 +150,7 @@ $   k_at = key_at,
 $   v_at = key_at,
 $   first = function(rows) return rows .. ".at" end,
 $   one = function(v, k) return v .. ".at == " .. k .. ".at" end,
+$   held = function(rows) return rows end,
 $   block = function(type) return "const " .. type .. " *" end,
 $   block_at = key_at,
 $   ahead = function(rows, key, step) return "beyond(" .. rows .. ", " .. key .. ", " .. step .. ")" end,
@@ -213,7 +214,7 @@ echo "axes: their kernels pass the selftest, also in layers"
 
 ! build/attn-gen generate --level block --d-model 24 --heads 2 --layout chunked -o no 2>log ||
     fail "a layer has another layout than its cache"
-grep -q 'layout: must be dense in layers' log || fail "a layer's layout: $(cat log)"
+grep -q 'layout: must be dense or paged in layers' log || fail "a layer's layout: $(cat log)"
 ! build/attn-gen generate --heads 2 --head-dim 16 --kv-type i8 --layout chunked -o no 2>log ||
     fail "a layout without scales takes i8"
 grep -q 'kv.type: must not be i8 with layout = chunked, which has no place for its scales' log ||
