@@ -268,10 +268,10 @@ static void plan_cache_note(arena *a, const kernel_spec *k, block_plan *p) {
                   "distance alone");
 }
 
-bool block_plan_adds(arena *a, const kernel_spec *k, const isa_row *isa) {
+bool block_plan_adds(arena *a, const kernel_spec *k, const isa_row *isa, const isa_row *like) {
     block_plan p;
     block_plan_make(a, k, isa, &p);
-    return p.integers;
+    return p.integers && isa->dots != like->dots; /* all else of a layer's plan is the like row's */
 }
 
 void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_plan *p) {

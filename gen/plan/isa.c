@@ -21,15 +21,19 @@
 #define TILES_AVX512 FACTS_AVX512, .dots = ISA_DOTS_PAIRS
 #define TILES_AVX512VNNI \
     FACTS_AVX512, .like = &isa_table[ATTN_ISA_AVX512], .integers = true, .dots = ISA_DOTS_QUADS
+#define TILES_AVX512BF16                                                     \
+    FACTS_AVX512, .like = &isa_table[ATTN_ISA_AVX512VNNI], .integers = true, \
+                  .dots = ISA_DOTS_QUADS, .pairs = true
 
 const isa_row isa_table[ATTN_ISA_COUNT] = {
-#define ATTN_ISA_ROW(ID, NAME, FAMILY, RANK, GUARD, TEST, WIDTH, REGISTERS, ENGINE, TILES) \
-    {.name = NAME,                                                                         \
-     .id = "ATTN_ISA_" #ID,                                                                \
-     .guard = GUARD,                                                                       \
-     .engine = ENGINE,                                                                     \
-     .width = WIDTH,                                                                       \
-     .registers = REGISTERS,                                                               \
+#define ATTN_ISA_ROW(ID, NAME, FAMILY, RANK, GUARD, TEST, UNASKED, WIDTH, REGISTERS, ENGINE, \
+                     TILES)                                                                  \
+    {.name = NAME,                                                                           \
+     .id = "ATTN_ISA_" #ID,                                                                  \
+     .guard = GUARD,                                                                         \
+     .engine = ENGINE,                                                                       \
+     .width = WIDTH,                                                                         \
+     .registers = REGISTERS,                                                                 \
      TILES_##TILES},
 #include "isa.def"
 };
@@ -58,6 +62,12 @@ unsigned isa_best(unsigned mask) {
     unsigned best = 0;
     for (; isa; isa = isa->like) best |= 1u << (isa - isa_table);
     return best & mask;
+}
+
+const isa_row *isa_like(const isa_row *isa, unsigned mask) {
+    do isa = isa->like;
+    while (isa && !(mask >> (isa - isa_table) & 1));
+    return isa;
 }
 
 static unsigned one(const char *name, size_t n) {

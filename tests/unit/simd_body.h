@@ -4,6 +4,7 @@
  *   SIMD_SUPPORTED   whether this CPU can run it
  *   SIMD_BYTES       if it has products of bytes
  *   SIMD_INTEGERS    if it has those of avx512vnni.h, too
+ *   SIMD_PAIRS       if it has products of pairs of bf16
  * Everything that holds vectors stands before ATTN_TARGET_END, the tests proper after it. Run with
  * --verbose to see the largest errors found. */
 #include <float.h>
@@ -696,6 +697,9 @@ static void check_each(void) {
 #ifdef SIMD_BYTES
 #include "simd_integers.h"
 #endif
+#ifdef SIMD_PAIRS
+#include "simd_pairs.h"
+#endif
 
 ATTN_TARGET_END
 
@@ -720,4 +724,7 @@ SIMD_TEST(bytes)
 #endif
 #ifdef SIMD_INTEGERS
 SIMD_TEST(integers)
+#endif
+#ifdef SIMD_PAIRS
+SIMD_TEST(pair_products)
 #endif
