@@ -414,7 +414,8 @@ static bool has_blocks(const attn_spec *s) {
         const int64_t k = matrix_columns(s, i);
         if (k && !attn_weight_is_float(attn_spec_matrix_type(s, i, k))) return true;
     }
-    return !attn_weight_is_float(attn_spec_weight_type(s, s->kv_dim != ATTN_UNSET ? s->kv_dim : width));
+    return !attn_weight_is_float(
+        attn_spec_weight_type(s, s->kv_dim != ATTN_UNSET ? s->kv_dim : width));
 }
 
 static attn_status product_rules(const attn_spec *s, attn_spec_error *err) {

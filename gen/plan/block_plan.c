@@ -82,7 +82,8 @@ static int widest_unit(const attn_spec *s, int nr) {
     return widest;
 }
 
-/* Tiles of 2 vectors and `int_bytes` sums a row: of 32 registers 18 to 24 are sums, of 16 12 or 8. */
+/* Tiles of 2 vectors and `int_bytes` sums a row: of 32 registers 18 to 24 are sums, of 16 12 or 8.
+ */
 static void plan_integers(const attn_spec *s, const isa_row *isa, block_plan *p) {
     enum { MANY = 6 };
     const bool coarse = s->weight_dot == ATTN_WEIGHT_DOT_I8, wide = isa->registers > 16;
@@ -211,9 +212,8 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
     note(p, arena_printf(a, "one row reads %d panels at once; few rows take W as it lies, %d deep",
                          p->streams, p->near));
     if (!p->float_from)
-        note(p,
-             "sums run over k in order whatever the rows, so that a step's projections have the "
-             "bits of a prefill's");
+        note(p, "sums run over k in order whatever the rows, so that a step's projections have the "
+                "bits of a prefill's");
     if (p->expand_from && attn_layout_of(s)->paged && attn_spec_types(s).k == ATTN_TYPE_F32)
         note(p, "keys that are expanded are brought side by side first, an item at a time");
     if (p->expand_from)
