@@ -165,6 +165,9 @@ attn_status attn_model_forward(const attn_model *model, const attn_model_args *a
 attn_status attn_model_check(const attn_model *model, const attn_model_args *args, char *message,
                              size_t size);
 
+/* attn_struct_bytes for the structs of this header. */
+size_t attn_model_struct_bytes(const char *name);
+
 ATTN_VISIBILITY_END
 #ifdef __cplusplus
 }
