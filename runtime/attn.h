@@ -183,7 +183,8 @@ typedef enum attn_expert_act { /* as ATTN_FFN_..., and one more */
 typedef enum attn_router {
     ATTN_ROUTER_SOFTMAX_TOPK,
     ATTN_ROUTER_TOPK_SOFTMAX,
-    ATTN_ROUTER_SIGMOID
+    ATTN_ROUTER_SIGMOID,
+    ATTN_ROUTER_SPARSEMIXER
 } attn_router;
 typedef enum attn_router_bias {
     ATTN_ROUTER_BIAS_NONE,

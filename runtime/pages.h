@@ -17,9 +17,10 @@ typedef struct attn_page_run {
 typedef struct attn_page_walk {
     const attn_kernel *kernel;
     const attn_args *args;
-    int32_t b, i;            /* item and row */
-    attn_page_run row, done; /* of this row, and of those before */
-    int64_t at;              /* the next page of the row */
+    attn_expr_ctx item;
+    int32_t b, i, piece;     /* item, row, and which keys of it: see piece_run */
+    attn_page_run row, done; /* of this piece, and of those before */
+    int64_t at;              /* the next page of the piece */
 } attn_page_walk;
 
 attn_page_walk attn_pages_begin(const attn_kernel *kernel, const attn_args *args);

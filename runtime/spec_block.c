@@ -117,9 +117,9 @@ static attn_status norm_rules(attn_spec *s, attn_spec_error *err) {
 /* Fields of mixtures of experts: a layer without one has none of them. */
 static attn_status no_moe(const attn_spec *s, attn_spec_error *err) {
     static const char *const fields[] = {
-        "expert_act",     "experts",     "top_k",        "expert_dim", "router",
-        "router_bias",    "norm_topk",   "router_scale", "groups",     "group_top",
-        "shared_experts", "shared_gate", "router_input"};
+        "expert_act",     "experts",     "top_k",        "expert_dim",   "router",
+        "router_bias",    "norm_topk",   "router_scale", "groups",       "group_top",
+        "shared_experts", "shared_gate", "router_input", "router_jitter"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (!attn_field_is_default(attn_field_find(fields[i]), s))
             return fail(err, fields[i], "needs ffn = moe");
@@ -134,8 +134,8 @@ static attn_status group_rules(attn_spec *s, attn_spec_error *err) {
         s->group_top = 1;
         return ATTN_OK;
     }
-    if (s->router == ATTN_ROUTER_TOPK_SOFTMAX)
-        return fail(err, "groups", "must be 1 for router = topk_softmax");
+    if (s->router == ATTN_ROUTER_TOPK_SOFTMAX || s->router == ATTN_ROUTER_SPARSEMIXER)
+        return fail(err, "groups", "must be 1 for router = topk_softmax and sparsemixer");
     if (s->experts % s->groups)
         return fail(err, "groups", "must divide experts: %d is no multiple of %d", s->experts,
                     s->groups);
@@ -161,6 +161,23 @@ static attn_status shared_expert_rules(attn_spec *s, attn_spec_error *err) {
     return ATTN_OK;
 }
 
+static attn_status router_rules(attn_spec *s, attn_spec_error *err) {
+    const bool late = s->router == ATTN_ROUTER_TOPK_SOFTMAX;
+    const bool mixer = s->router == ATTN_ROUTER_SPARSEMIXER;
+    if ((late || mixer) && s->router_bias == ATTN_ROUTER_BIAS_SELECTION)
+        return fail(err, "router_bias",
+                    "must be none or logits for router = topk_softmax and sparsemixer");
+    if (late && s->norm_topk)
+        return fail(err, "norm_topk",
+                    "must be false for router = topk_softmax: its weights sum to 1");
+    if (s->router_jitter != 0 && !mixer)
+        return fail(err, "router_jitter", "needs router = sparsemixer");
+    if (!(s->router_jitter >= 0 && s->router_jitter <= 1))
+        return fail(err, "router_jitter", "must be from 0 to 1");
+    if (s->router_scale == 0) s->router_scale = 1;
+    return ATTN_OK;
+}
+
 static attn_status moe_rules(attn_spec *s, attn_spec_error *err) {
     if (s->ffn_dim != ATTN_UNSET || s->ffn_dim_multiplier != ATTN_UNSET)
         return fail(err, s->ffn_dim != ATTN_UNSET ? "ffn_dim" : "ffn_dim_multiplier",
@@ -173,14 +190,10 @@ static attn_status moe_rules(attn_spec *s, attn_spec_error *err) {
         return fail(err, "expert_dim", "is required for ffn = moe: the width of an expert");
     if (s->top_k > s->experts)
         return fail(err, "top_k", "must be at most experts = %d, got %d", s->experts, s->top_k);
-    if (s->router == ATTN_ROUTER_TOPK_SOFTMAX && s->router_bias == ATTN_ROUTER_BIAS_SELECTION)
-        return fail(err, "router_bias", "must be none or logits for router = topk_softmax");
-    if (s->router == ATTN_ROUTER_TOPK_SOFTMAX && s->norm_topk)
-        return fail(err, "norm_topk",
-                    "must be false for router = topk_softmax: its weights sum to 1");
-    if (s->router_scale == 0) s->router_scale = 1;
+    attn_status st = router_rules(s, err);
+    if (st != ATTN_OK) return st;
     fill(&s->ffn_bias, 0);
-    const attn_status st = group_rules(s, err);
+    st = group_rules(s, err);
     return st == ATTN_OK ? shared_expert_rules(s, err) : st;
 }
 

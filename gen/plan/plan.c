@@ -289,6 +289,7 @@ void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
                const plan_choice *choice, plan *p) {
     *p = (plan){.isa = (attn_isa)(isa - isa_table), .layout = plan_layout(a, &k->core)};
     p->paged = attn_layout_of(&k->core)->paged;
+    p->page = k->core.page;
     p->indexed = k->core.select == ATTN_SELECT_INDEX;
     p->places = p->indexed ? "select/index" : arena_printf(a, "layout/%s", p->layout);
     p->choice = choice ? *choice : plan_choice_none();

@@ -62,6 +62,10 @@ int plan_code_loop(const plan *p);
 int plan_code_rows(const plan *p);
 /* Decode's parts that a row's keys lie in, where the rows of an item see keys far apart: most. */
 int64_t plan_row_parts(const plan *p);
+/* Keys may lie in pages of which a call needs some: those between them are not looked up. */
+bool plan_holes(const plan *p);
+/* Pages of a part or a key block at most. */
+int plan_held_pages(const plan *p);
 /* Sizes that choices depend on. */
 void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p);
 /* The model's choices, for what is still -1. */

@@ -22,6 +22,15 @@ size_t plan_chunk_bytes(const plan *p) {
            up64((size_t)p->chunk_keys * (size_t)p->dvp * sizeof(float));
 }
 
+bool plan_holes(const plan *p) {
+    return p->paged && p->tiled && !p->indexed;
+}
+
+int plan_held_pages(const plan *p) {
+    const int keys = p->part_keys > p->key_block ? p->part_keys : p->key_block;
+    return (keys + p->page - 1) / p->page + 1; /* they may begin anywhere */
+}
+
 size_t plan_scratch(const plan *p) {
     const size_t w = (size_t)isa_table[p->isa].width, rows = (size_t)p->tile_vectors * w;
     if (!p->tiled) {
@@ -38,7 +47,9 @@ size_t plan_scratch(const plan *p) {
     const size_t keys = (size_t)p->key_block;
     const size_t numbers = p->indexed ? up64(4 * keys + 8) : 0;
     const size_t places = (p->paged ? 128 : 64) + numbers; /* where rows come from */
-    const size_t widened = bytes + up64(4 * keys * d) + up64(4 * keys * (size_t)p->dvp) + places;
+    const size_t held = plan_holes(p) ? up64(4 * (size_t)plan_held_pages(p) + 16) : 0;
+    const size_t widened =
+        bytes + up64(4 * keys * d) + up64(4 * keys * (size_t)p->dvp) + places + held;
     if (!code_rows) return widened;
     const size_t p_words = (size_t)p->codes.p_bytes * CODE_KEYS / 4 * DOT_ROWS;
     return widened + CODE_KEYS * (size_t)p->dvp + up64(4 * p_words) + up64(4 * w);

@@ -121,7 +121,10 @@ static const char *mixture_text(arena *a, const attn_spec *s) {
                : s->router == ATTN_ROUTER_SOFTMAX_TOPK ? "softmax of the scores"
                                                        : "the scores",
                s->router_bias == ATTN_ROUTER_BIAS_SELECTION ? " and a bias" : "",
-               s->router == ATTN_ROUTER_TOPK_SOFTMAX ? "softmax of the chosen scores" : "are these",
+               s->router == ATTN_ROUTER_TOPK_SOFTMAX ? "softmax of the chosen scores"
+               : s->router == ATTN_ROUTER_SPARSEMIXER
+                   ? "softmax of each among the scores that are left and near it"
+                   : "are these",
                s->norm_topk ? " by their sum" : "");
     if (s->router_scale != 1) buf_printf(&b, ", times %s", float_text(a, s->router_scale));
     if (s->router_input) buf_puts(&b, ", of what goes into an expert");

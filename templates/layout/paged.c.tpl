@@ -88,9 +88,14 @@ static inline const float *find_scale(scale_rows rows, int64_t key, ptrdiff_t st
 
 $ end
 $ end
+$ -- Rows of keys between which there may be pages that nobody sees go by what `w` has resolved.
+$ local function held(rows, w) return plan.holes and "held_rows(" .. w .. ", " .. rows .. ")" or rows end
+$ local function held_scales(rows, w) return plan.holes and "held_scales(" .. w .. ", " .. rows .. ")" or rows end
 $ return {
 $   declare = declare,
 $   page = PAGE,
+$   held = held,
+$   held_scales = held_scales,
 $   far = far, -- blocks of dot products may lie in several
 $   rows = function() return "key_rows " end,
 $   q_at = dense.q_at,

@@ -6,6 +6,9 @@ $ local function times(x) return P > 1 and x .. " * " .. P or x end -- lanes of 
 $ local function by_lanes(x) return P > 1 and x .. " / " .. P or x end
 $ if plan.scaled then
     ${layout.scales}ks = k_scales(x, t->head[0], block), ${layout.scales_too}vs = v_scales(x, t->head[0], block);
+$ if plan.holes then
+    ks = ${layout.held_scales("ks", "w")}, vs = ${layout.held_scales("vs", "w")};
+$ end
     const ptrdiff_t ks_step = ${layout.scale_step("x->args->k_scale.")}, vs_step = ${layout.scale_step("x->args->v_scale.")};
     for (int32_t i = 0; i < ${times("n")}; i += W)
         vf_store(s + i, vf_mul(vf_load(s + i), scale_lanes(ks, ks_step, i, n, ${P})));

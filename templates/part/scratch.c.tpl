@@ -88,6 +88,11 @@ $   end
     int32_t k_first;                        /* from this key on */
     widened has_k, has_v;
 $ end
+$ if plan.holes then
+    _Alignas(64) int32_t page[HELD_PAGES]; /* of keys, from page_from on, where */
+    int64_t page_from;
+    bool held; /* pages may lie between them that nobody sees */
+$ end
 $ if plan.indexed then
     _Alignas(64) int32_t number[BK]; /* of the keys of a block, */
     int32_t base, count; /* from this position of the list on, so many */

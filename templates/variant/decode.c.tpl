@@ -219,7 +219,9 @@ static lines lines_ahead(const call *c, const item *x, const pace *p, const tile
     }
 $ if layout.page and not plan.scattered then
     const share *s = &c->share[b];
+    const int32_t first = s->first, last = s->holes ? -1 : s->last;
 $ end
+$ local first, last = plan.scattered and "0" or "first", plan.scattered and "-1" or "last"
     ${KR}k0 = ${layout.k_rows("k->", "b", "key_head(g * GROUP)", "c->args", first, last)};
     ${VR}v0 = ${layout.v_rows("v->", "b", "value_head(g * GROUP)", "c->args", first, last)};
     const lines tokens = {${layout.ahead("k0", "key", k_step)}, ${layout.ahead("v0", "key", v_step)},
@@ -266,9 +268,17 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     const int32_t count = min32(c->span, GROUPS - g0);
     ${KR}k[TILES];
     ${VR}v[TILES];
+$ if plan.holes then
+    w->held = s->holes;
+    if (s->holes) hold_pages(&x, w, 0, x.rows, k0, k1);
+$ end
     for (int32_t i = 0; i < count; i++) {
         k[i] = ${layout.k_rows("kv->", "b", "key_head((g0 + i) * GROUP)", "c->args", first, last)};
         v[i] = ${layout.v_rows("vv->", "b", "value_head((g0 + i) * GROUP)", "c->args", first, last)};
+$ if plan.holes then
+        k[i] = ${layout.held("k[i]", "w")};
+        v[i] = ${layout.held("v[i]", "w")};
+$ end
     }
 
     ${engine.begin()}

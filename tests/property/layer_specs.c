@@ -138,21 +138,23 @@ static void put_widths(writer *w, int kind) {
 
 static void put_mixture(writer *w) {
     const int32_t experts = 2 * pick(w, 1, 6);
-    const int router = pick(w, 0, 2);
-    static const char *const routers[] = {"softmax_topk", "topk_softmax", "sigmoid"};
+    const int router = pick(w, 0, 3);
+    static const char *const routers[] = {"softmax_topk", "topk_softmax", "sigmoid", "sparsemixer"};
+    const bool late = router == 1, mixer = router == 3;
     buf_printf(&w->b, "ffn=moe;router=%s;", routers[router]);
+    if (mixer) CHOOSE(w, "router_jitter", "0", "0.01", "0.2", "1");
     CHOOSE(w, "expert_act", "swiglu", "swiglu_clamped", "geglu", "geglu_tanh", "gelu", "relu",
            "relu2", "quick_gelu", "silu");
     put(w, "experts", experts);
     put(w, "expert_dim", pick(w, 5, 40));
     maybe(w, "ffn_bias");
     if (chance(w, 50)) CHOOSE(w, "router_scale", "2.5", "0.5");
-    const int bias = pick(w, 0, router == 1 ? 1 : 2);
+    const int bias = pick(w, 0, late || mixer ? 1 : 2);
     buf_printf(&w->b, "router_bias=%s;", bias == 0 ? "none" : bias == 1 ? "logits" : "selection");
-    if (router != 1) maybe(w, "norm_topk");
+    if (!late) maybe(w, "norm_topk");
     if (chance(w, 25)) buf_puts(&w->b, "router_input=true;");
     if (chance(w, 50)) put(w, "shared_experts", pick(w, 1, 2)), maybe(w, "shared_gate");
-    const bool grouped = router != 1 && experts % 4 == 0 && chance(w, 60);
+    const bool grouped = !late && !mixer && experts % 4 == 0 && chance(w, 60);
     if (grouped) buf_printf(&w->b, "groups=%d;group_top=%d;", experts / 2, experts / 4);
     put(w, "top_k", pick(w, 1, grouped ? experts / 2 : experts < 4 ? experts : 4));
 }
