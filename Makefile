@@ -103,7 +103,7 @@ programs: all $(addprefix $(BUILD)/,unit property folder-faults fault.so bench/b
 asan: ## the tests' programs and generated code under ASan and UBSan
 	@sh tests/check/sanitize.sh
 
-$(BUILD)/fuzz-%: tests/fuzz/fuzz.c $(PROGRAM_LIBS)
+$(BUILD)/fuzz-%: tests/fuzz/fuzz.c runtime/packed_file.c runtime/check.c $(PROGRAM_LIBS)
 	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -DFUZZ_TARGET=$* -o $@ $^ $(LIBS)
 fuzz: ## mutated inputs for every reader of attn-gen (clang, libFuzzer); FUZZ_SECONDS=60 each
 	@BUILD="$(BUILD)" sh tests/fuzz/fuzz.sh

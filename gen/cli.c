@@ -382,6 +382,14 @@ static bool check_command(arena *a, const options *o, diag *d) {
     return true;
 }
 
+/* "help COMMAND" is "COMMAND --help". */
+static bool parse_help(parser *p) {
+    if (p->next < p->argc && !parse_word(p, p->argv[p->next])) return false;
+    p->out->topic = p->out->command;
+    p->out->command = CMD_HELP;
+    return true;
+}
+
 bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
     *out = (options){.batch = -1, .q_len = -1, .kv_len = -1, .layer = -1, .seed = -1, .cases = -1};
     out->inputs = arena_alloc(a, ((size_t)argc + 1) * sizeof *out->inputs);
@@ -397,6 +405,7 @@ bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
             out->command = CMD_VERSION;
             return true;
         }
+        if (strcmp(arg, "help") == 0 && !p.command) return parse_help(&p);
         bool ok = arg[0] == '-' && arg[1] ? parse_flag(&p, arg) : parse_word(&p, arg);
         if (!ok) return false;
     }

@@ -205,6 +205,7 @@ class attn_spec(ctypes.Structure):
         ("router_input", ctypes.c_int32),
         ("latent_eps", ctypes.c_float),
         ("skip_norm1", ctypes.c_int32),
+        ("router_jitter", ctypes.c_float),
         ("expr_hash", ctypes.c_uint32),
     ]
 

@@ -113,6 +113,11 @@ attn_status attn_check_cache_fork(const attn_why *why, const attn_block *block,
                                   int32_t to_item);
 attn_status attn_own_cache_fork(const attn_block *block, const attn_cache *from, int32_t from_item,
                                 attn_cache *to, int32_t to_item);
+attn_status attn_check_cache_view(const attn_why *why, const attn_block *block,
+                                  const attn_cache *cache, int32_t first, int32_t count,
+                                  const attn_cache *view);
+attn_status attn_own_cache_view(const attn_block *block, const attn_cache *cache, int32_t first,
+                                int32_t count, attn_cache *view);
 /* length and start of an item are what they can be. */
 attn_status attn_check_held(const attn_why *why, const char *name, const attn_cache *cache,
                             int32_t b);
@@ -189,8 +194,10 @@ attn_status attn_own_block_pack(const attn_block *block, const attn_tensor *tens
                                 size_t message_size);
 attn_status attn_own_block_workspace(const attn_block *block, const attn_block_args *args,
                                      size_t *bytes);
-/* reset: a prefill; else a step. */
-attn_status attn_own_block_run(const attn_block *block, const attn_block_args *args, bool reset);
+/* reset: a prefill; else a step. team: of the caller's region, which has as many threads; null: a
+ * region of its own. */
+attn_status attn_own_block_run(const attn_block *block, const attn_block_args *args, bool reset,
+                               attn_team *const *team);
 attn_status attn_own_block_check_call(const attn_block *block, const attn_block_args *args,
                                       bool reset, char *message, size_t size);
 attn_status attn_own_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,

@@ -16,8 +16,8 @@ static attn_status check_item(const attn_why *why, const attn_block *block, cons
 
 /* --- Views --- */
 
-static attn_status check_view(const attn_why *why, const attn_block *block, const attn_cache *c,
-                              int32_t first, int32_t count, const attn_cache *view) {
+attn_status attn_check_cache_view(const attn_why *why, const attn_block *block, const attn_cache *c,
+                                  int32_t first, int32_t count, const attn_cache *view) {
     attn_status status = attn_check_cache(why, block, "cache", c);
     if (status == ATTN_OK) status = attn_check_range(why, "first", first, c->batch);
     if (status == ATTN_OK) status = attn_check_range(why, "count", count, c->batch - first);
@@ -25,9 +25,9 @@ static attn_status check_view(const attn_why *why, const attn_block *block, cons
     return view ? ATTN_OK : attn_refuse(why, ATTN_E_ARGUMENT, "view is null");
 }
 
-attn_status attn_cache_view(const attn_block *block, const attn_cache *cache, int32_t first,
-                            int32_t count, attn_cache *view) {
-    const attn_status status = check_view(NULL, block, cache, first, count, view);
+attn_status attn_own_cache_view(const attn_block *block, const attn_cache *cache, int32_t first,
+                                int32_t count, attn_cache *view) {
+    const attn_status status = attn_check_cache_view(NULL, block, cache, first, count, view);
     if (status != ATTN_OK) return status;
     static const size_t member[ATTN_CACHE_PARTS] = {
         offsetof(attn_cache, k), offsetof(attn_cache, v), offsetof(attn_cache, k_scale),
@@ -47,11 +47,16 @@ attn_status attn_cache_view(const attn_block *block, const attn_cache *cache, in
     return ATTN_OK;
 }
 
+attn_status attn_cache_view(const attn_block *block, const attn_cache *cache, int32_t first,
+                            int32_t count, attn_cache *view) {
+    return attn_own_cache_view(block, cache, first, count, view);
+}
+
 attn_status attn_cache_view_check(const attn_block *block, const attn_cache *cache, int32_t first,
                                   int32_t count, const attn_cache *view, char *message,
                                   size_t size) {
     const attn_why why = attn_why_begin(message, size);
-    return check_view(&why, block, cache, first, count, view);
+    return attn_check_cache_view(&why, block, cache, first, count, view);
 }
 
 /* --- Tokens that are taken back --- */

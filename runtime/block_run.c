@@ -102,8 +102,8 @@ static void run_forms(void *ctx, attn_team *team) {
     if (l->status == ATTN_OK && l->kernel->expanded) l->status = run_form(l->kernel, call, o, true);
 }
 
-static __attribute__((noinline)) attn_status run(const attn_block *block,
-                                                 const attn_block_args *args, bool reset) {
+static __attribute__((noinline)) attn_status
+run(const attn_block *block, const attn_block_args *args, bool reset, attn_team *const *team) {
     layer_call l = {0};
     attn_block_checked *c = &l.checked;
     attn_status status = attn_block_call_check(NULL, block, args, reset, c);
@@ -133,28 +133,33 @@ static __attribute__((noinline)) attn_status run(const attn_block *block,
     call->packed = attn_packed_floats(a->packed);
     call->run_core = block->reference ? run_reference : run_kernel;
     call->workspace = (char *)a->workspace + c->used;
-    if (a->batch > 0) attn_team_run(a->pool, call->extent.threads, run_forms, &l);
+    if (a->batch > 0 && team)
+        run_forms(&l, *team);
+    else if (a->batch > 0)
+        attn_team_run(a->pool, call->extent.threads, run_forms, &l);
     const int32_t *length =
         l.status == ATTN_OK ? c->own.held : c->own.row0; /* new keys count, or not */
     for (int32_t b = 0; a->cache && b < a->batch; b++) a->cache->length[b] = length[b];
     return l.status;
 }
 
-static attn_status run_in_mode(const attn_block *block, const attn_block_args *a, bool reset) {
+static attn_status run_in_mode(const attn_block *block, const attn_block_args *a, bool reset,
+                               attn_team *const *team) {
     const attn_mode mode = attn_mode_enter();
-    const attn_status status = run(block, a, reset);
+    const attn_status status = run(block, a, reset, team);
     attn_mode_leave(mode);
     return status;
 }
 
-attn_status attn_own_block_run(const attn_block *block, const attn_block_args *args, bool reset) {
-    return run_in_mode(block, args, reset);
+attn_status attn_own_block_run(const attn_block *block, const attn_block_args *args, bool reset,
+                               attn_team *const *team) {
+    return run_in_mode(block, args, reset, team);
 }
 
 attn_status attn_block_prefill(const attn_block *block, const attn_block_args *args) {
-    return run_in_mode(block, args, true);
+    return run_in_mode(block, args, true, NULL);
 }
 
 attn_status attn_block_step(const attn_block *block, const attn_block_args *args) {
-    return run_in_mode(block, args, false);
+    return run_in_mode(block, args, false, NULL);
 }

@@ -14,6 +14,9 @@ static void destroy(attn_model *m) {
     for (int32_t i = 0; i < m->owned_count; i++) free(m->owned[i]);
     for (int32_t i = 0; m->block && i < m->desc->layers; i++) attn_own_block_destroy(m->block[i]);
     attn_model_source_close(&m->source);
+    if (m->packed_file.data) attn_model_unmap(&m->packed_file);
+    free(m->tensors.list);
+    free(m->tensors.first);
     free(m->owned);
     free(m->block);
     free(m->packed);
@@ -43,19 +46,43 @@ static attn_status open_model(attn_model *m, const char *path, const attn_model_
     return attn_model_load(m, o, p);
 }
 
+/* The options in this library's size; what older callers do not know is 0. */
+static attn_status check_options(const attn_why *why, const attn_model_options *from,
+                                 attn_model_options *to) {
+    static const size_t before[] = {offsetof(attn_model_options, threads), 0};
+    *to = ATTN_MODEL_OPTIONS_INIT;
+    attn_status status = ATTN_OK;
+    if (from)
+        status = attn_check_grown(why, "options", from, before, to, sizeof *to,
+                                  "ATTN_MODEL_OPTIONS_INIT");
+    if (status == ATTN_OK) status = attn_check_threads(why, to->threads);
+    if (status == ATTN_OK) status = attn_check_pool(why, to->pool);
+    const uint32_t known = ATTN_MODEL_PACKED_TRUST | ATTN_MODEL_PACKED_RENEW;
+    if (status == ATTN_OK && (to->packed_flags & ~known || (to->packed_flags && !to->packed)))
+        status = attn_refuse(why, ATTN_E_ARGUMENT,
+                             "options.packed_flags is %u: must be of ATTN_MODEL_PACKED_.., and 0 "
+                             "without a file",
+                             (unsigned)to->packed_flags);
+    return status;
+}
+
 static attn_status check_open(const attn_model_desc *desc, const char *path,
-                              const attn_model_options *options, attn_problems *p) {
+                              const attn_model_options *options, attn_model_options *known,
+                              attn_problems *p) {
+    char text[ATTN_MESSAGE_MAX];
+    const attn_why why = attn_why_begin(text, sizeof text);
     if (!desc || !path) {
         attn_problem(p, "%s is null", desc ? "path" : "the model's description");
         return ATTN_E_ARGUMENT;
     }
-    if (desc->abi != ATTN_KERNEL_ABI || (options && options->struct_size != sizeof *options)) {
-        attn_problem(p, "%s",
-                     desc->abi != ATTN_KERNEL_ABI
-                         ? "the model was generated for another runtime"
-                         : "options.struct_size: must be as ATTN_MODEL_OPTIONS_INIT has "
-                           "it");
+    if (desc->abi != ATTN_KERNEL_ABI) {
+        attn_problem(p, "the model was generated for another runtime");
         return ATTN_E_ABI;
+    }
+    const attn_status status = check_options(&why, options, known);
+    if (status != ATTN_OK) {
+        attn_problem(p, "%s", text);
+        return status;
     }
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
     attn_problem(p, "files of weights are little-endian, and this machine is not");
@@ -67,16 +94,16 @@ static attn_status check_open(const attn_model_desc *desc, const char *path,
 attn_status attn_own_model_open(attn_model **out, const attn_model_desc *desc, const char *path,
                                 const attn_model_options *options, char *message, size_t size) {
     attn_problems p = {message, size, 0, 0};
-    const attn_model_options none = ATTN_MODEL_OPTIONS_INIT;
+    attn_model_options known;
     if (message && size) *message = 0;
     if (out) *out = NULL;
-    attn_status status = out ? check_open(desc, path, options, &p) : ATTN_E_ARGUMENT;
+    attn_status status = out ? check_open(desc, path, options, &known, &p) : ATTN_E_ARGUMENT;
     if (status != ATTN_OK) return status;
     attn_model *m = calloc(1, sizeof *m);
     if (!m) return ATTN_E_MEMORY;
     m->desc = desc;
     const attn_mode mode = attn_mode_enter();
-    status = open_model(m, path, options ? options : &none, &p);
+    status = open_model(m, path, &known, &p);
     attn_mode_leave(mode);
     if (status == ATTN_OK) {
         *out = m;
@@ -101,6 +128,7 @@ attn_status attn_model_describe(const attn_model *m, attn_model_info *info) {
                               .has_head = m->head.data != NULL,
                               .has_pool = m->desc->spec.pool != ATTN_MODEL_POOL_NONE,
                               .packed_bytes = m->packed_bytes};
+    info->mapped_bytes = m->packed_file.bytes;
     for (int32_t i = 0; i < m->source.files; i++) info->mapped_bytes += m->source.file[i].bytes;
     return ATTN_OK;
 }

@@ -71,11 +71,6 @@ static void embed_task(void *ctx, int64_t task, int worker) {
         embed(c, row, buffer);
 }
 
-static void begin_region(void *ctx, attn_team *team) {
-    attn_model_call *c = ctx;
-    attn_parallel(team, row_tasks(c), embed_task, c);
-}
-
 /* --- After them --- */
 
 static void norm_task(void *ctx, int64_t task, int worker) {
@@ -157,8 +152,7 @@ static void pool_task(void *ctx, int64_t task, int worker) {
     if (s->normalize) attn_model_normalise(to, m->width);
 }
 
-static void end_region(void *ctx, attn_team *team) {
-    attn_model_call *c = ctx;
+static void finish(attn_model_call *c, attn_team *team) {
     const attn_model_args *a = &c->args;
     const bool all = a->hidden || a->pooled;
     if (all) attn_parallel(team, row_tasks(c), norm_task, c);
@@ -170,22 +164,32 @@ static void end_region(void *ctx, attn_team *team) {
     if (a->pooled) attn_parallel(team, a->items, pool_task, c);
 }
 
-/* --- A call --- */
+/* --- A call: one region of threads --- */
+
+static void run_layers(attn_model_call *c, attn_team *team) {
+    const attn_model *m = c->model;
+    if (!c->rows) return;
+    attn_parallel(team, row_tasks(c), embed_task, c);
+    for (int32_t i = 0; i < m->desc->layers && c->status == ATTN_OK; i++) {
+        const attn_block_args b = attn_model_layer_args(c, i);
+        c->status = attn_own_block_run(m->block[i], &b, !c->args.cache, &team);
+    }
+}
+
+static void run_all(void *ctx, attn_team *team) {
+    attn_model_call *c = ctx;
+    run_layers(c, team);
+    if (c->status == ATTN_OK) finish(c, team);
+}
 
 static __attribute__((noinline)) attn_status run(const attn_model *model,
                                                  const attn_model_args *args) {
     attn_model_call c;
     size_t bytes;
-    attn_status status = attn_model_call_check(NULL, model, args, false, &c, &bytes);
+    const attn_status status = attn_model_call_check(NULL, model, args, false, &c, &bytes);
     if (status != ATTN_OK) return status;
-    if (c.rows > 0) attn_team_run(c.args.pool, c.threads, begin_region, &c);
-    for (int32_t i = 0; i < model->desc->layers && c.rows > 0; i++) {
-        const attn_block_args b = attn_model_layer_args(&c, i);
-        status = attn_own_block_run(model->block[i], &b, !c.args.cache);
-        if (status != ATTN_OK) return status;
-    }
-    attn_team_run(c.args.pool, c.threads, end_region, &c);
-    return ATTN_OK;
+    attn_team_run(c.args.pool, c.threads, run_all, &c);
+    return c.status;
 }
 
 attn_status attn_model_forward(const attn_model *model, const attn_model_args *args) {

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PREFIXES = 4, NAME_MAX_BYTES = 160, WRONG_MAX = 64 << 10, MISALIGNED_MAX = 4096 };
+enum { PREFIXES = 4, NAME_MAX_BYTES = 160, WRONG_MAX = 64 << 10 };
 
 /* --- Names --- */
 
@@ -160,34 +160,19 @@ static void take_norm(loading *l, const char *base, int32_t kind, float eps, boo
         take_vector(l, base, ".bias", l->m->width, 0, &out->bias);
 }
 
-/* Rounds every row to another type. */
-static void convert(loading *l, const attn_model_tensor *t, int32_t type, attn_model_matrix *out) {
-    const attn_model_matrix from = *out;
-    const int64_t bytes = attn_weight_bytes(type, from.width);
-    void *to, *row;
-    if (from.width % attn_weight_get(type).block) {
+/* Rows will be rounded to another type, or copied to where they are aligned. */
+static void convert(loading *l, attn_model_tensor *t, int32_t type, attn_model_matrix *out) {
+    if (out->width % attn_weight_get(type).block) {
         attn_problem(l->p, "%s: rows of %lld are no multiples of %d, the blocks of %s",
-                     t->tensor.name, (long long)from.width, attn_weight_get(type).block,
+                     t->tensor.name, (long long)out->width, attn_weight_get(type).block,
                      attn_weight_get(type).name);
         return;
     }
-    if (!take_memory(l, &to, (size_t)(bytes * from.rows)) ||
-        !take_memory(l, &row, (size_t)from.width * sizeof(float)))
-        return;
-    for (int64_t i = 0; i < from.rows; i++) {
-        attn_model_row(&from, i, row);
-        const char *why = attn_quantise((char *)to + i * bytes, type, from.width, row);
-        if (!why) continue;
-        attn_problem(l->p, "%s: row %lld in %s: %s", t->tensor.name, (long long)i,
-                     attn_weight_get(type).name, why);
-        return;
-    }
     out->type = type;
-    out->data = to;
+    out->from = t;
 }
 
-/* Elements of their own are read at their own alignment. */
-static bool is_aligned(const attn_tensor *t) {
+bool attn_tensor_is_aligned(const attn_tensor *t) {
     return !attn_weight_is_float(t->type) ||
            (uintptr_t)t->data % (unsigned)attn_weight_get(t->type).bytes == 0;
 }
@@ -198,13 +183,13 @@ static void take_matrix(loading *l, const char *base, int64_t rows, int64_t widt
     attn_model_tensor *t = expect(l, base, ".weight", 2, rows, width);
     if (!t) return;
     const int32_t type = t->tensor.type;
-    *out = (attn_model_matrix){t->tensor.data, type, rows, width};
+    *out = (attn_model_matrix){t->tensor.data, type, rows, width, NULL};
     if (width % attn_weight_get(type).block)
         attn_problem(l->p, "%s: rows of %lld are no whole blocks of %s", t->tensor.name,
                      (long long)width, t->dtype);
     else if (choice && choice - 1 != type)
         convert(l, t, choice - 1, out);
-    else if (!is_aligned(&t->tensor))
+    else if (!attn_tensor_is_aligned(&t->tensor))
         convert(l, t, type, out);
 }
 
@@ -230,7 +215,6 @@ static void take_ends(loading *l) {
               &m->final_norm);
     if (s->head == ATTN_MODEL_HEAD_OWN)
         take_matrix(l, row->head, s->vocab, width, s->head_type, &m->head);
-    if (s->head == ATTN_MODEL_HEAD_TIED) m->head = m->embedding;
     if (s->head && s->head_bias) take_vector(l, row->head, ".bias", s->vocab, 0, &m->head_bias);
     if (s->head != ATTN_MODEL_HEAD_OWN) leave(l, row->head);
     if (s->pool_dense) {
@@ -243,13 +227,8 @@ static void take_ends(loading *l) {
 
 /* --- Layers --- */
 
-typedef struct layer_tensors {
-    attn_tensor *list; /* layer by layer */
-    int32_t *first;    /* [layers + 1] */
-} layer_tensors;
-
 /* Tensors of layers come to their layer's list; others that nobody has used are unknown. */
-static bool sort_tensors(loading *l, layer_tensors *out) {
+static bool sort_tensors(loading *l, attn_layer_tensors *out) {
     attn_model *m = l->m;
     const name_row *row = row_of(m);
     const int32_t layers = m->desc->layers, count = m->source.tensors;
@@ -291,7 +270,7 @@ static void add_lines(loading *l, int32_t layer, char *text) {
     }
 }
 
-static void check_layers(loading *l, const layer_tensors *t) {
+static void check_layers(loading *l, const attn_layer_tensors *t) {
     attn_weights *weights = malloc(sizeof *weights);
     char *text = malloc(WRONG_MAX);
     if (!weights || !text) l->status = ATTN_E_MEMORY;
@@ -305,55 +284,6 @@ static void check_layers(loading *l, const layer_tensors *t) {
     }
     free(weights);
     free(text);
-}
-
-/* Copies of tensors that do not lie as their type needs. */
-typedef struct copies {
-    void *copy[MISALIGNED_MAX];
-    int32_t count;
-} copies;
-
-static bool align_tensors(attn_tensor *list, int32_t count, copies *c) {
-    c->count = 0;
-    for (int32_t i = 0; i < count; i++) {
-        attn_tensor *t = &list[i];
-        if (is_aligned(t)) continue;
-        int64_t n = 1;
-        for (int32_t d = 0; d < t->rank; d++) n *= t->dim[d];
-        const size_t bytes = (size_t)attn_weight_bytes(t->type, n);
-        void *copy = c->count < MISALIGNED_MAX ? malloc(bytes + 1) : NULL;
-        if (!copy) return false;
-        t->data = memcpy(copy, t->data, bytes);
-        c->copy[c->count++] = copy;
-    }
-    return true;
-}
-
-static void pack_layer(loading *l, const layer_tensors *t, int32_t i, copies *c) {
-    attn_model *m = l->m;
-    const size_t bytes = attn_packed_size(m->block[i]->kernel);
-    attn_tensor *list = t->list + t->first[i];
-    const int32_t count = t->first[i + 1] - t->first[i];
-    char text[1024] = "";
-    if (!take_memory(l, &m->packed[i], bytes)) return;
-    if (align_tensors(list, count, c))
-        l->status =
-            attn_own_block_pack(m->block[i], list, count, m->packed[i], bytes, text, sizeof text);
-    else
-        l->status = ATTN_E_MEMORY;
-    if (*text) add_lines(l, i, text);
-    while (c->count > 0) free(c->copy[--c->count]);
-}
-
-static void pack_layers(loading *l, const layer_tensors *t, const attn_model_options *o) {
-    const int32_t layers = l->m->desc->layers;
-    copies *c = malloc(sizeof *c);
-    if (!c) l->status = ATTN_E_MEMORY;
-    for (int32_t i = 0; i < layers && l->status == ATTN_OK; i++) {
-        pack_layer(l, t, i, c);
-        if (o->progress && l->status == ATTN_OK) o->progress(o->ctx, i + 1, layers);
-    }
-    free(c);
 }
 
 /* --- The whole --- */
@@ -370,15 +300,25 @@ static bool check_files(loading *l) {
     return false;
 }
 
+/* Packed before, or now; what is packed may become a file of it. */
+static attn_status pack(attn_model *m, const attn_model_options *o, attn_problems *p) {
+    if (!o->packed) return attn_model_pack(m, o, p);
+    const bool renew = o->packed_flags & ATTN_MODEL_PACKED_RENEW;
+    attn_problems none = {0};
+    attn_status status = attn_model_take_packed(m, o, renew ? &none : p);
+    if (status != ATTN_E_PACKED || !renew) return status;
+    status = attn_model_pack(m, o, p);
+    return status == ATTN_OK ? attn_own_model_save(m, o->packed, o, p) : status;
+}
+
 attn_status attn_model_load(attn_model *m, const attn_model_options *o, attn_problems *p) {
     loading l = {m, p, ATTN_OK};
-    layer_tensors t = {0};
+    attn_layer_tensors *t = &m->tensors;
     if (!check_files(&l)) return ATTN_E_WEIGHTS;
     take_ends(&l);
-    if (l.status == ATTN_OK && sort_tensors(&l, &t)) check_layers(&l, &t);
+    if (l.status == ATTN_OK && sort_tensors(&l, t)) check_layers(&l, t);
     if (l.status == ATTN_OK && p->count) l.status = ATTN_E_WEIGHTS;
-    if (l.status == ATTN_OK) pack_layers(&l, &t, o);
-    free(t.list);
-    free(t.first);
+    if (l.status == ATTN_OK) l.status = pack(m, o, p);
+    if (m->desc->spec.head == ATTN_MODEL_HEAD_TIED) m->head = m->embedding, m->head.from = NULL;
     return l.status;
 }

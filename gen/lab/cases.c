@@ -371,26 +371,6 @@ static bool read_tolerance(reader *r) {
 
 /* --- Layers --- */
 
-static bool read_weights(reader *r, block_case *c) {
-    block_tensor *weight = arena_alloc(r->a, (size_t)(r->file.tensor_count + 1) * sizeof *weight);
-    for (int i = 0; i < r->file.tensor_count; i++) {
-        const st_tensor *t = &r->file.tensor[i];
-        if (strncmp(t->name, "w.", 2) != 0) continue;
-        block_tensor *w = &weight[c->weight_count++];
-        w->name = block_weight_name(r->a, t->name);
-        for (int j = 0; j < c->weight_count - 1; j++)
-            if (strcmp(weight[j].name, w->name) == 0)
-                return case_bad(r, t->name, "another tensor is the same weight");
-        if (t->rank < 1 || t->rank > 4) return case_bad(r, t->name, "its rank must be 1 to 4");
-        w->rank = t->rank;
-        for (int k = 0; k < t->rank; k++) w->dim[k] = t->dim[k];
-        w->data = st_floats(r->a, &r->file, t, r->d);
-        if (!w->data) return false;
-    }
-    c->weight = weight;
-    return true;
-}
-
 /* in.x (self) or in.q (cross), [batch, rows, width]. */
 static const st_tensor *query_rows(reader *r) {
     return case_need(r, st_find(&r->file, "in.q") ? "in.q" : "in.x", 3);
@@ -518,7 +498,7 @@ static bool read_blocks(reader *r, const attn_spec *s) {
     block_case base = {0};
     call extents = {
         .batch = (int32_t)r->batch, .q_len = (int32_t)r->q_len, .kv_len_max = (int32_t)r->kv_len};
-    if (!read_block_inputs(r, s, &base) || !read_weights(r, &base)) return false;
+    if (!read_block_inputs(r, s, &base) || !case_weights(r, &base)) return false;
     if (!read_mask(r, &extents)) return false;
     for (int b = 0; b < 2; b++) {
         if (!g->able[b]) continue;

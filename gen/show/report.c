@@ -7,6 +7,7 @@
 #include "spec/facts.h"
 #include "markup.h"
 #include "picture.h"
+#include "words.h"
 #include "output/emit.h"
 #include "output/render.h"
 #include "text.h"
@@ -50,22 +51,6 @@ static const char *decade_text(arena *a, int decade, const char *unit) {
 /* 512, 2 K, 128 K */
 static const char *context_text(arena *a, int32_t n) {
     return n % 1024 ? arena_printf(a, "%d", n) : arena_printf(a, "%d K", n / 1024);
-}
-
-/* "0 .. 3, 5" */
-static const char *layers_text(arena *a, const model *m, int kernel, int *count) {
-    buf b = buf_new(a);
-    *count = 0;
-    for (int i = 0; i < m->layer_count; i++) {
-        if (m->layer_kernel[i] != kernel) continue;
-        int end = i;
-        while (end + 1 < m->layer_count && m->layer_kernel[end + 1] == kernel) end++;
-        buf_printf(&b, "%s%d", b.len ? ", " : "", i);
-        if (end > i) buf_printf(&b, "%s%d", end == i + 1 ? ", " : " .. ", end);
-        *count += end - i + 1;
-        i = end;
-    }
-    return b.data;
 }
 
 /* --- Costs. --- */
@@ -192,12 +177,21 @@ static lua_val *plot(arena *a, const char *title, const char *unit, const line *
 
 /* --- The page's data. --- */
 
-/* Code as it is, with what it defines; else a capital in front, but for the name of a form. */
-static const char *sentence(arena *a, const fact *f) {
-    if (f->code) return arena_printf(a, "%s%s", f->lead, f->text);
-    char *text = arena_strdup(a, f->text);
-    if (strncmp(text, "mla", 3)) *text = (char)toupper((unsigned char)*text);
+/* With a capital in front, but for names: of forms, of arguments (kv_len[b]), of types. */
+static const char *first_big(arena *a, const char *of) {
+    static const char *const names[] = {"mla", "lse", "swiglu", "geglu", "rmsnorm", "layernorm"};
+    char *text = arena_strdup(a, of);
+    const size_t word = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+    if (text[word] && !strchr(" ,;:.-", text[word])) return text;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (word == strlen(names[i]) && !strncmp(text, names[i], word)) return text;
+    *text = (char)toupper((unsigned char)*text);
     return text;
+}
+
+/* Code as it is, with what it defines. */
+static const char *sentence(arena *a, const fact *f) {
+    return f->code ? arena_printf(a, "%s%s", f->lead, f->text) : first_big(a, f->text);
 }
 
 static lua_val *facts_data(arena *a, const kernel_spec *k, bool banner) {
@@ -306,8 +300,9 @@ static lua_val *kernel_data(arena *a, const kernel_info *f, int number, lua_val 
     kernel_lines(f, &flops, &bytes);
     lua_val_set_int(a, t, "number", number);
     lua_val_set_string(a, t, "name", markup_fold(a, f->k->name));
-    lua_val_set_string(a, t, "layers", markup_fold(a, f->layer_text));
-    lua_val_set_bool(a, t, "many", f->layers > 1);
+    lua_val_set_string(a, t, "words",
+                       markup_fold(a, arena_printf(a, "%s: %s.", first_big(a, f->layer_text),
+                                                   words_of_kernel(a, f->k))));
     lua_val_set_int(a, t, "layer_count", f->layers);
     lua_val_set_bool(a, t, "bound", work_needs_data(f->k));
     lua_val_set_bool(a, t, "uneven", falls(&flops));
@@ -328,20 +323,14 @@ static lua_val *kernel_data(arena *a, const kernel_info *f, int number, lua_val 
     return t;
 }
 
-/* A row for layers in sequence that share a kernel. */
-static lua_val *layers_data(arena *a, const model *m) {
+/* A row a kernel, in the order of their first layers. */
+static lua_val *layers_data(arena *a, const kernel_info *f, int count) {
     lua_val *list = lua_val_table(a);
-    for (int i = 0, end; i < m->layer_count; i = end) {
-        const int kernel = m->layer_kernel[i];
-        int number = 1; /* among the layers' kernels */
-        for (int j = 0; j < kernel; j++) number += m->kernels[j].outer;
-        for (end = i; end < m->layer_count && m->layer_kernel[end] == kernel;) end++;
+    for (int i = 0; i < count; i++) {
         lua_val *row = lua_val_table(a);
-        lua_val_set_string(a, row, "index",
-                           end > i + 1 ? arena_printf(a, "%d .. %d", i, end - 1)
-                                       : arena_printf(a, "%d", i));
-        lua_val_set_int(a, row, "kernel", number);
-        lua_val_set_string(a, row, "name", markup_fold(a, m->kernels[kernel].name));
+        lua_val_set_string(a, row, "which", markup_fold(a, first_big(a, f[i].layer_text)));
+        lua_val_set_int(a, row, "kernel", i + 1);
+        lua_val_set_string(a, row, "words", markup_fold(a, words_of_kernel(a, f[i].k)));
         lua_val_push(a, list, row);
     }
     return list;
@@ -432,7 +421,7 @@ bool report_html(arena *a, const product_list *p, const explain_extent *e, const
         if (!m->kernels[i].outer) continue; /* shown with its layer */
         kernel_info *info = &f[count++];
         info->k = &m->kernels[i];
-        info->layer_text = layers_text(a, m, i, &info->layers);
+        info->layer_text = words_of_layers(a, m, i, &info->layers);
         info->p = &product_best(p, i)->core->plan;
         bound |= work_needs_data(info->k);
         lua_val_push(a, kernels, kernel_data(a, info, count, isas_data(a, p, i, &files), e));
@@ -447,7 +436,7 @@ bool report_html(arena *a, const product_list *p, const explain_extent *e, const
     lua_val_set_int(a, page, "inner_count", m->kernel_count - count);
     lua_val_set_bool(a, page, "bound", bound);
     lua_val_set_string(a, page, "cache_type", cache_type(f, count));
-    lua_val_set(a, page, "layers", layers_data(a, m));
+    lua_val_set(a, page, "layers", layers_data(a, f, count));
     lua_val_set(a, page, "totals", totals_data(a, f, count));
     total_plots(a, page, f, count);
     lua_val_set(a, page, "kernels", kernels);
@@ -470,7 +459,7 @@ bool report_svg(arena *a, const product_list *p, const explain_extent *e, int la
     int layers;
     lua_val_set_string(a, picture, "model", markup_fold(a, m->name));
     lua_val_set_string(a, picture, "layers",
-                       markup_fold(a, layers_text(a, m, m->layer_kernel[layer], &layers)));
+                       markup_fold(a, words_of_layers(a, m, m->layer_kernel[layer], &layers)));
     lua_val_set(a, data, "picture", picture);
     return render(a, &set, "report/mask_file.svg", data, text, d);
 }

@@ -132,6 +132,21 @@ def check_picture(svg, kernel, explained, what):
           f"{what}: {full + seen} elements drawn, {count['pairs']} pairs visible")
 
 
+def which_layers(words, count):
+    """What the page's words for layers mean."""
+    everyone = range(count)
+    if words in ("All layers", "Even layers", "Odd layers"):
+        return everyone[words == "Odd layers"::1 if words == "All layers" else 2]
+    period = re.fullmatch(r"(Every|All layers but every) (\d+)..(?: layer)?,(?: from)? (\d+)"
+                          r"(?: to (\d+))?", words)
+    if period:
+        every, step, first, last = period.groups()
+        of = range(int(first), int(last or count - 1) + 1, int(step))
+        return of if every == "Every" else [i for i in everyone if i not in of]
+    return [i for a, b in re.findall(r"(\d+)(?: \.\. (\d+))?", words)
+            for i in range(int(a), int(b or a) + 1)]
+
+
 def check_page(name, arguments, folder):
     lengths = [a for a in arguments if a.startswith(("--q-len", "--kv-len"))]
     spec = [a for a in arguments if a not in lengths]
@@ -158,12 +173,12 @@ def check_page(name, arguments, folder):
     check(not lost, f"{name}: links that lead nowhere: {lost[:3]}")
 
     model = json.loads(run("explain", *spec, "--json").stdout)
-    rows = re.findall(r'<td class="number">(\d+)(?: \.\. (\d+))?</td><td><a href="#kernel-(\d+)"',
-                      text)
-    layers = [int(k) - 1 for a, b, k in rows for _ in range(int(a), int(b or a) + 1)]
+    rows = re.findall(r'<tr><td>\n(.*?)\n</td><td><a href="#kernel-(\d+)"', text, re.S)
+    layers = {i: int(k) - 1 for words, k in rows
+              for i in which_layers(" ".join(words.split()), len(model["layers"]))}
     names = [k["name"] for k in model["kernels"]]
-    check([names[i] for i in layers] == [layer["kernel"] for layer in model["layers"]],
-          f"{name}: the table of layers")
+    check([names[layers.get(i, -1)] for i in range(len(model["layers"]))] ==
+          [layer["kernel"] for layer in model["layers"]], f"{name}: the table of layers")
 
     pictures = re.findall(r'<svg class="picture".*?\n</svg>\n(?=<figcaption)', text, re.S)
     # A layer around an attention has no tiles of its own; its core is a kernel of the list.

@@ -21,7 +21,8 @@ import torch
 import transformers as hf
 
 OUT = pathlib.Path(__file__).parent / "block"
-DTYPES = {"float32": "F32", "uint8": "U8", "int64": "I64"}
+# uint16: bits of bf16.
+DTYPES = {"float32": "F32", "float16": "F16", "uint16": "BF16", "uint8": "U8", "int64": "I64"}
 BATCH, ROWS = 2, 21
 D, HEADS, KV = 32, 4, 2
 
@@ -828,4 +829,5 @@ def main():
     whisper_cross()
 
 
-main()
+if __name__ == "__main__":
+    main()

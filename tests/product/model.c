@@ -3,10 +3,13 @@
  *
  * usage: model CASE [PATH]   the case's expected.bin and weights (PATH: other weights)
  *        model --errors PATH ..    opens each, prints the message
+ *        model --packed CASE PATH ..    opens the case with each file of packed weights, likewise
+ *        model --save CASE PATH    packs, and writes such a file
  * Compiled with -DMODEL_HEADER='"x_model.h"' -DMODEL_OPEN=x_model_open. */
 #include MODEL_HEADER
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +203,18 @@ static void items(const attn_model *m, const expected *e) { /* forked, and taken
               cache.layer[0].length[0] == held,
           "a layer that refuses");
     last->length[0] = length;
+    attn_cache layer[64];
+    attn_model_cache view;
+    check(attn_model_cache_view(m, &cache, 1, e->items, &view, layer) == ATTN_E_ARGUMENT &&
+              attn_model_cache_view_check(m, &cache, 0, 1, NULL, layer, why, sizeof why) ==
+                  ATTN_E_ARGUMENT &&
+              !strcmp(why, "view is null"),
+          why);
+    check(attn_model_cache_view(m, &cache, 1, e->items - 1, &view, layer) == ATTN_OK &&
+              view.items == e->items - 1 && view.layer[0].length == cache.layer[0].length + 1 &&
+              attn_model_cache_keep(m, &view, 0, 0, NULL, 0) == ATTN_OK &&
+              cache.layer[0].length[0] == held && !last->length[1],
+          "a view of items");
     check(attn_model_cache_fork(m, &cache, 0, &one, 0) == ATTN_OK &&
               attn_model_cache_keep(m, &one, 0, held - 3, slots, 2) == ATTN_OK,
           "a fork, and what is kept of it");
@@ -250,6 +265,76 @@ static void wrong(const attn_model *m, const expected *e) {
     check(o.hidden[0] == 0 && o.logits[0] == 0, "nothing was written");
 }
 
+static attn_model_options packed_options(const char *path, uint32_t flags) {
+    attn_model_options o = ATTN_MODEL_OPTIONS_INIT;
+    o.packed = path, o.packed_flags = flags, o.threads = 2, o.progress = tell;
+    told = told_all = 0;
+    return o;
+}
+
+/* What was packed, saved and mapped back: the same bits, and nothing is packed. */
+static void packed(const attn_model *m, const expected *e, const char *weights) {
+    char path[1100], why[4000];
+    int32_t all[512];
+    attn_model *mapped;
+    const outputs o = make_outputs(e), p = make_outputs(e);
+    snprintf(path, sizeof path, "%s.packed", PACKED);
+    attn_model_args a = args_of(e, &o, all);
+    check(forward(m, &a) == ATTN_OK && attn_model_save(m, path, why, sizeof why) == ATTN_OK, why);
+    for (uint32_t flags = 0; flags < 4; flags++) {
+        const attn_model_options x = packed_options(path, flags);
+        if (MODEL_OPEN(&mapped, weights, &x, why, sizeof why) != ATTN_OK) {
+            check(0, why);
+            continue;
+        }
+        attn_model_info info = {.struct_size = sizeof info}, before = info;
+        attn_model_describe(m, &before), attn_model_describe(mapped, &info);
+        a = args_of(e, &p, all);
+        check(forward(mapped, &a) == ATTN_OK && same(&o, &p, e), "mapped weights: the same bits");
+        check(!told_all && info.packed_bytes < before.packed_bytes &&
+                  info.packed_bytes + info.mapped_bytes > before.packed_bytes + before.mapped_bytes,
+              "nothing was packed");
+        check(flags != ATTN_MODEL_PACKED_TRUST ||
+                  attn_model_save(mapped, path, why, sizeof why) == ATTN_OK,
+              "saved once more, the old file mapped");
+        attn_model_close(mapped);
+    }
+    attn_model_options x = packed_options(path, 0);
+    remove(path);
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_E_PACKED &&
+              strstr(why, "packed weights cannot be read: No such file") && !mapped,
+          why);
+    x = packed_options(path, ATTN_MODEL_PACKED_RENEW);
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_OK && told_all == told, why);
+    attn_model_close(mapped);
+    x = packed_options(path, 0);
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_OK && !told_all, why);
+    attn_model_close(mapped);
+    remove(path);
+    x = packed_options("/dev/null/none", ATTN_MODEL_PACKED_RENEW);
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_E_PACKED &&
+              strstr(why, "cannot be written: Not a directory"),
+          why);
+    x = packed_options(path, 4);
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_E_ARGUMENT, why);
+    x = packed_options(NULL, 0), x.struct_size = offsetof(attn_model_options, threads);
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_OK, "options of before");
+    attn_model_close(mapped);
+    check(attn_model_save(NULL, path, why, sizeof why) == ATTN_E_ARGUMENT &&
+              attn_model_save(m, NULL, NULL, 0) == ATTN_E_ARGUMENT,
+          "a null");
+}
+
+static int save(const char *weights, const char *path) {
+    char why[4000];
+    attn_model *m;
+    const attn_model_options x = packed_options(path, ATTN_MODEL_PACKED_RENEW);
+    const attn_status status = MODEL_OPEN(&m, weights, &x, why, sizeof why);
+    if (status != ATTN_OK) puts(why);
+    attn_model_close(m);
+    return status != ATTN_OK;
+}
+
 static int run(const char *folder, const char *path) {
     char why[4000];
     const expected e = read_expected(folder);
@@ -266,6 +351,7 @@ static int run(const char *folder, const char *path) {
     if (e.has_logits) steps(m, &e), items(m, &e);
     if (info.has_pool) pool(m, &e);
     wrong(m, &e);
+    packed(m, &e, path);
     attn_model_close(m);
     attn_model_close(NULL);
     printf("%d failed\n", failures);
@@ -275,9 +361,13 @@ static int run(const char *folder, const char *path) {
 int main(int argc, char **argv) {
     char why[4000];
     attn_model *m;
-    if (argc > 1 && strcmp(argv[1], "--errors")) return run(argv[1], argc > 2 ? argv[2] : argv[1]);
-    for (int i = 2; i < argc; i++) {
-        const attn_status status = MODEL_OPEN(&m, argv[i], NULL, why, sizeof why);
+    if (argc > 1 && argv[1][0] != '-') return run(argv[1], argc > 2 ? argv[2] : argv[1]);
+    if (argc == 4 && !strcmp(argv[1], "--save")) return save(argv[2], argv[3]);
+    const int is_packed = argc > 2 && !strcmp(argv[1], "--packed");
+    for (int i = 2 + is_packed; i < argc; i++) {
+        const attn_model_options x = packed_options(argv[i], 0);
+        const attn_status status = is_packed ? MODEL_OPEN(&m, argv[2], &x, why, sizeof why)
+                                             : MODEL_OPEN(&m, argv[i], NULL, why, sizeof why);
         printf("%d\n%s\n", status, why);
         attn_model_close(m);
     }

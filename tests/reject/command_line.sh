@@ -28,7 +28,8 @@ nothing_written() {
     fi
 }
 spoil() { # spoil CASE SCRIPT TEXT: what sed makes of a golden case, header of the same length
-    LC_ALL=C sed "$2" "tests/golden/stored/$1.safetensors" >"$work/case.safetensors"
+    case $1 in */*) file=$1 ;; *) file=stored/$1 ;; esac
+    LC_ALL=C sed "$2" "tests/golden/$file.safetensors" >"$work/case.safetensors"
     check 2 "case.safetensors: $3" build/attn-verify --oracle "$work/case.safetensors"
 }
 one="--heads 4 --head-dim 16 --isa portable"
@@ -36,6 +37,9 @@ one="--heads 4 --head-dim 16 --isa portable"
 {
     check 0 "attn-gen" $gen --version
     check 0 "--window" $gen generate --help
+    check 0 "--window" $gen help generate
+    check 0 "COMMAND --help" $gen help
+    check 2 "unknown command 'reprot' (did you mean 'report'?)" $gen help reprot
     check 0 "tiny" $gen models
     check 2 "attn-gen generate tiny -o out" $gen
     check 2 "frobnicate" $gen frobnicate
@@ -51,6 +55,11 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 2 "window" $gen generate $one --op sliding_self -o "$work/out"
     check 2 "column 9" $gen generate $one --backend flex --mask 'k <= q +' -o "$work/out"
     check 2 "flex" $gen generate $one --mask 'k <= q' -o "$work/out"
+    spoil block/weights_q4_0 's/"stored"/"strode"/' 'w.down_proj.weight: is U8: `stored` must say NAME=TYPE of it'
+    spoil block/weights_q4_0 's/;q_proj.weight=q4_0/;q_proj.weight=q9_0/' 'stored: q_proj.weight=q9_0 is no type of blocks'
+    spoil block/weights_q4_0 's/;q_proj.weight=q4_0/;q_proj.weight=bf16/' 'stored: q_proj.weight=bf16 is no type of blocks'
+    spoil block/weights_q4_0 's/;q_proj.weight=q4_0/;q_proj.weight=q8_0/' \
+        'w.q_proj.weight: its rows of 36 bytes are no blocks of q8_0, of 34'
     spoil i8_gqa_causal 's/in\.k_scale/in.k_scala/' 'in.k_scale: missing: i8 has a scale a row, F32 [2, 2, 13]'
     spoil i8_gqa_causal 's/\(v_scale": {"dtype": \)"F32/\1"I32/' 'in.v_scale: is I32: i8 has a scale a row, F32 ['
     spoil i8_gqa_causal 's/\(v_scale".*\)\[2, 2, 13\]/\1[2, 13, 2]/' \
