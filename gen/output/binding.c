@@ -1,5 +1,6 @@
 #include "binding.h"
 
+#include "attn_model.h"
 #include "op.h"
 #include "types.h"
 #include "weight_types.h"
@@ -446,6 +447,7 @@ void binding_constants(arena *a, lua_val *t) {
         lua_val_push(a, weights, w);
     }
     lua_val_set(a, t, "weights", weights);
+    lua_val_set_int(a, t, "packed_renew", ATTN_MODEL_PACKED_RENEW);
     lua_val_set_int(a, t, "mask_bool", ATTN_MASK_BOOL);
     lua_val_set_int(a, t, "mask_f32", ATTN_MASK_F32);
 }

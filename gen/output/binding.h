@@ -13,7 +13,7 @@
  *     shapes                         lines, one an operand */
 lua_val *binding_of(arena *a, const kernel_spec *k);
 
-/* Adds what else of the headers a language has to be told: mask_bool, mask_f32 (attn_mask_type),
+/* Adds what else of the headers a language has to be told: mask_bool, mask_f32, packed_renew,
  * and weights, {name, block, bytes} of each attn_weight_type. */
 void binding_constants(arena *a, lua_val *t);
 

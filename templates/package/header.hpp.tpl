@@ -452,6 +452,14 @@ class model {
         return s;
     }
 
+    /* Writes the packed weights to a file, which options->packed of later calls maps. */
+    status save(const char *path) const noexcept {
+        char text[ATTN_MESSAGE_MAX] = "";
+        status s = attn_model_save(model_, path, text, sizeof text);
+        if (!s) std::snprintf(s.sentence(), s.room(), "%s", text);
+        return s;
+    }
+
     /* Layers, widths, bytes: all 0 where it is not open. */
     attn_model_info info() const noexcept {
         attn_model_info i = {};

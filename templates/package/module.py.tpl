@@ -831,17 +831,23 @@ class ModelCache:
 class Model(_Handle):
     """The whole model: a file of weights, or a folder of several. Immutable: threads share it.
 
-    progress: called with how many layers are packed, and how many there are.
+    packed: a file of packed weights, which is mapped instead of packing them anew; made where it
+    is absent or does not fit. threads: that pack. progress: called with how many layers are
+    packed, and how many there are.
     layers, width, vocab, has_head, has_pool, packed_bytes, mapped_bytes: numbers of it.
     """
 
-    def __init__(self, path, progress=None, reference=False):
+    def __init__(self, path, packed=None, threads=None, progress=None, reference=False):
         self._lib = load()
         self._spare = _Workspaces()
         made, message = ctypes.c_void_p(), ctypes.create_string_buffer(1 << 16)
         options = attn_model_options()
         options.struct_size = ctypes.sizeof(options)
         options.flags = REFERENCE if reference else 0
+        options.threads = _threads(threads)
+        file = ctypes.c_char_p(None if packed is None else os.fsencode(packed))
+        options.packed = ctypes.cast(file, ctypes.c_void_p)
+        options.packed_flags = 0 if packed is None else ${c.packed_renew}
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32)
         callback = kind(lambda _, done, all_: progress(done, all_))
         if progress is not None:
@@ -859,6 +865,13 @@ class Model(_Handle):
 
     def _free(self, handle):
         self._lib.attn_model_close(handle)
+
+    def save(self, path):
+        """Writes the packed weights to a file, for `packed` of later models."""
+        message = ctypes.create_string_buffer(4096)
+        status = self._lib.attn_model_save(self._open(), os.fsencode(path), message, len(message))
+        if status:
+            _raise(status, message.value)
 
     def cache(self, items, capacity):
         """Room for `items` items of at most `capacity` tokens, empty."""
