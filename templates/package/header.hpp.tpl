@@ -434,8 +434,8 @@ class model {
     ~model() { attn_model_close(model_); }
     attn_model *get() const noexcept { return model_; }
 
-    /* A file of weights, or a folder of several, as ${model.short}_model_open takes them.
-     * message: every wrong tensor, one a line, where a sentence does not hold them. */
+    /* A file of weights, or a folder of several, as the C header's open takes them. message:
+     * every wrong tensor, one a line, where a sentence does not hold them. */
     status open(const char *path, span<char> message = {},
                 const attn_model_options *options = nullptr) noexcept {
         attn_model *made;
