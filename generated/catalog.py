@@ -396,6 +396,9 @@ class attn_cache(ctypes.Structure):
         ("type", ctypes.c_int32),
         ("k_scale", ctypes.c_void_p),
         ("v_scale", ctypes.c_void_p),
+        ("pages", ctypes.c_void_p),
+        ("pages_batch", ctypes.c_int64),
+        ("page_count", ctypes.c_int32),
     ]
 
 class attn_block_args(ctypes.Structure):
@@ -491,6 +494,12 @@ _FUNCTIONS = {
     "attn_cache_bytes": ("attn_cache_bytes", ctypes.c_int, [ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p]),
     "attn_cache_init": ("attn_cache_init", ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t]),
     "attn_cache_memory_check": ("attn_cache_memory_check", ctypes.c_int, [ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t]),
+    "attn_cache_paged_bytes": ("attn_cache_paged_bytes", ctypes.c_int, [ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p]),
+    "attn_cache_paged_init": ("attn_cache_paged_init", ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t]),
+    "attn_cache_paged_memory_check": ("attn_cache_paged_memory_check", ctypes.c_int, [ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t]),
+    "attn_cache_pages": ("attn_cache_pages", ctypes.c_int32, [ctypes.c_void_p, ctypes.c_int32]),
+    "attn_cache_page_bytes": ("attn_cache_page_bytes", ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
+    "attn_cache_first_page": ("attn_cache_first_page", ctypes.c_int32, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32]),
     "attn_cache_check": ("attn_cache_check", ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t]),
     "attn_cache_view": ("attn_cache_view", ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p]),
     "attn_cache_truncate": ("attn_cache_truncate", ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32]),
