@@ -129,6 +129,12 @@ attn_status attn_check_cache_keep(const attn_why *why, const attn_block *block,
                                   const int32_t *slots, int32_t n);
 attn_status attn_own_cache_keep(const attn_block *block, attn_cache *cache, int32_t item,
                                 int32_t tokens, const int32_t *slots, int32_t n);
+/* Copies the rows of an item's page n to another page, without a look at the table of `page`. */
+void attn_cache_copy_page(const attn_block_kernel *kernel, const attn_cache *cache, int32_t item,
+                          int32_t n, int32_t page);
+attn_status attn_check_cache_own_page(const attn_why *why, const attn_block *block,
+                                      const attn_cache *cache, int32_t item, int32_t n,
+                                      int32_t page);
 attn_status attn_check_cache_fork(const attn_why *why, const attn_block *block,
                                   const attn_cache *from, int32_t from_item, const attn_cache *to,
                                   int32_t to_item);
