@@ -220,6 +220,9 @@ $ end
     float kept[MB * WIDE], lost[MB * WIDE]; /* of longer sums: those of t before, their rounding */
 $ if plan.experts then
     float rows[MB * (MODEL + PAD)]; /* of one expert */
+$   if plan.stages.expert_up.int_blocks > 0 then
+    integers ints[MB * ${plan.stages.expert_up.int_blocks}]; /* the same */
+$   end
 $ end
 } scratch;
 $ if plan.experts then

@@ -85,7 +85,7 @@ static int widest_unit(const attn_spec *s, int nr) {
 /* Tiles of 2 vectors and `int_bytes` sums a row: of 32 registers 18 to 24 are sums, of 16 12 or 8.
  */
 static void plan_integers(const attn_spec *s, const isa_row *isa, block_plan *p) {
-    enum { MANY = 6 };
+    enum { MANY = 5 };
     const bool coarse = s->weight_dot == ATTN_WEIGHT_DOT_I8, wide = isa->registers > 16;
     p->int_bytes = coarse ? 1 : 3;
     p->int_rows = coarse ? (wide ? 6 : 4) : wide ? 3 : 2;
