@@ -3,6 +3,7 @@
 #include "block_internal.h"
 
 #include "attn_kernel.h"
+#include "layout.h"
 #include "op.h"
 #include "types.h"
 #include "weight_layout.h"
@@ -37,7 +38,10 @@ static void runtime_areas(areas *to, const attn_spec *s, const attn_block_extent
     area(to, (uint64_t)e->kv_rows * sizeof(attn_block_row));
     if (has_keys_of_its_own(s)) area(to, rows * sizeof(int32_t));
     if (attn_op_of(s)->segments) area(to, rows * sizeof(int32_t));
-    if (e->cached && attn_op_kept(s) < ATTN_FAR) area(to, (uint64_t)e->batch * (uint64_t)e->keys);
+    const bool paged = s->layout == ATTN_LAYOUT_PAGED;
+    if (paged && !e->cached) area(to, list * (uint64_t)attn_layout_pages(s, e->keys));
+    if (e->cached && !paged && attn_op_kept(s) < ATTN_FAR)
+        area(to, (uint64_t)e->batch * (uint64_t)e->keys);
 }
 
 /* `scratch` of templates/block.c.tpl. */
@@ -119,7 +123,7 @@ static void expanded_areas(areas *to, const block_plan *p, const attn_block_exte
     floats(to, (uint64_t)e->rows, heads * s->v_head_dim + p->pad);
     floats(to, keys, wide);
     floats(to, keys, s->v_head_dim);
-    if (attn_spec_types(s).k != ATTN_TYPE_F32)
+    if (attn_spec_types(s).k != ATTN_TYPE_F32 || s->layout == ATTN_LAYOUT_PAGED)
         floats(to, (uint64_t)e->keys, s->kv_comp_dim + s->retr_dim + p->pad);
 }
 

@@ -127,6 +127,31 @@ The cache is that of all layers, nothing dropped; one of a sliding window may ke
 $ end
 </p>
 
+<h2>What memory it takes</h2>
+<p>
+$ if p.whole then
+The packed weights of all layers are ${p.weights}, once for all users; embedding and head are not
+counted.
+$ else
+These kernels have no weights of their own.
+$ end
+A user's keys and values are ${p.token} a token (${p.cache_type}). The table adds up both, for users
+whose contexts are full, and the workspace of one user's prompt.</p>
+<div class="scroll"><table>
+<tr><th class="number">Context,<br>tokens</th>
+$ for _, u in ipairs(p.users) do
+<th class="number">${u.text}</th>
+$ end
+</tr>
+$ for _, r in ipairs(p.memory) do
+<tr><td class="number">${r.context}</td>
+$   for _, c in ipairs(r.cells) do
+<td class="number">${c.text}</td>
+$   end
+</tr>
+$ end
+</table></div>
+
 $ for _, k in ipairs(p.kernels) do
 <section class="kernel" id="kernel-${k.number}">
 <h2>Kernel ${k.number}</h2>
@@ -200,6 +225,10 @@ $   for _, r in ipairs(k.costs) do
 <td class="number">${r.prefill}<small>${r.prefill_exact} B</small></td></tr>
 $   end
 </table></div>
+$   if k.whole then
+<p>Packed weights: ${k.weights}, once for all users:
+${k.types}.</p>
+$   end
 <p>Heap: 0 bytes. A run allocates nothing; the caller owns the workspace.</p>
 <p class="soft">One layer, batch 1, one thread, ${k.isa}. Workspace is for one new token, and for a
 prompt as long as the context. A token adds ${k.cache} of K and V.
