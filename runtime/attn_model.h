@@ -124,6 +124,16 @@ attn_status attn_model_cache_bytes(const attn_model *model, int32_t items, int32
 attn_status attn_model_cache_init(const attn_model *model, attn_model_cache *cache, int32_t items,
                                   int32_t capacity, void *memory, size_t bytes);
 
+/* Layers whose keys lie in pages: the same with pools of `page_count` pages in each layer, and one
+ * table for all of them, cache->layer[0].pages, which names no page yet; which item has which is
+ * the caller's business (attn_cache in attn.h). (attn_model_cache_init gives each item all of its
+ * own.) Layers without pages, or with pages of several sizes: ATTN_E_UNUSED. */
+attn_status attn_model_cache_paged_bytes(const attn_model *model, int32_t items, int32_t capacity,
+                                         int32_t page_count, size_t *bytes);
+attn_status attn_model_cache_paged_init(const attn_model *model, attn_model_cache *cache,
+                                        int32_t items, int32_t capacity, int32_t page_count,
+                                        void *memory, size_t bytes);
+
 /* Items first..first + count - 1 as a cache of `count` items, in the same memory, as
  * attn_cache_view has it. layer: `layers` rows of the caller's, which become view->layer. On any
  * status but ATTN_OK nothing was written. */
@@ -174,6 +184,16 @@ typedef struct attn_model_args {
 
     void *workspace; /* 64-byte aligned */
     size_t workspace_bytes;
+
+    /* Callers whose struct_size ends here have none. */
+    /* [rows] where rows stand, and their keys: q_position of attn_block_args, of every layer, and
+     * of a table of positions. So the rows of a draft's tree share positions. Null: one after the
+     * other, behind the tokens held. */
+    const int32_t *position;
+    /* As in attn_block_args, for every layer, of sdpa all: [items, heads, most rows of an item,
+     * most keys of an item with the new ones]. The number of a key is its token's, so layers must
+     * not have let go of any: ATTN_E_CACHE. type ATTN_MASK_NONE: none. */
+    attn_mask mask;
 } attn_model_args;
 
 #ifdef __cplusplus

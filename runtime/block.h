@@ -4,6 +4,8 @@
 #define ATTN_BLOCK_H
 
 #include "dispatch.h"
+#include "layout.h"
+#include "pages.h"
 
 ATTN_HIDDEN_BEGIN
 
@@ -74,7 +76,8 @@ uint64_t attn_name_hash(const char *name, size_t length);
 uint64_t attn_cache_k_bytes(const attn_block_kernel *kernel, const attn_cache *cache);
 uint64_t attn_cache_v_bytes(const attn_block_kernel *kernel, const attn_cache *cache);
 /* Of k's scales, or v's: so many heads of the cache. */
-uint64_t attn_cache_scale_bytes(const attn_cache *cache, int32_t heads);
+uint64_t attn_cache_scale_bytes(const attn_block_kernel *kernel, const attn_cache *cache,
+                                int32_t heads);
 /* Whether a layer's v, if it has one of its own, has scales, and so k. */
 bool attn_cache_scaled(const attn_block_kernel *kernel);
 /* name: of the argument. */
@@ -88,17 +91,35 @@ attn_status attn_check_call_cache(const attn_why *why, const attn_block *block,
  * to keep. ATTN_FAR: all. */
 int64_t attn_cache_kept(const attn_block_kernel *kernel);
 
-/* What an item holds of one member of a cache, from its first head's first row on. */
+/* Whether keys lie in pages. */
+static inline bool attn_cache_paged(const attn_block_kernel *kernel) {
+    return attn_layout_of(kernel->spec)->paged;
+}
+
+/* What an item holds of one member of a cache, from its first head's first row on; in pages: the
+ * pool. */
 typedef struct attn_cache_part {
     int member; /* 0..3: k, v, k_scale, v_scale */
     char *data;
     int32_t heads;
-    size_t row, head; /* bytes from a row, a head to the next */
+    size_t row, token, head; /* bytes of a row, and from a key, a head to the next */
+    const int32_t *pages;    /* the item's; null: keys lie in none */
+    int32_t keys;            /* of a page */
 } attn_cache_part;
+
+static inline char *attn_part_row(const attn_cache_part *p, int32_t head, int32_t key) {
+    int64_t place = key;
+    if (p->pages) place = (int64_t)p->pages[key / p->keys] * p->keys + key % p->keys;
+    return p->data + (size_t)place * p->token + (size_t)head * p->head;
+}
+
 enum { ATTN_CACHE_PARTS = 4 };
 /* Of those that the layer has; how many these are. */
 int attn_cache_parts(const attn_block_kernel *kernel, const attn_cache *cache, int32_t b,
                      attn_cache_part part[ATTN_CACHE_PARTS]);
+/* Rows of an item's member, to those of another one or its own. */
+void attn_cache_copy(const attn_cache_part *to, int32_t to_key, const attn_cache_part *from,
+                     int32_t from_key, int32_t count);
 /* Rows `from`.. of an item become its rows `to`... */
 void attn_cache_move(const attn_block_kernel *kernel, attn_cache *cache, int32_t b, int32_t to,
                      int32_t from, int32_t count);
@@ -119,8 +140,33 @@ attn_status attn_check_cache_view(const attn_why *why, const attn_block *block,
 attn_status attn_own_cache_view(const attn_block *block, const attn_cache *cache, int32_t first,
                                 int32_t count, attn_cache *view);
 /* length and start of an item are what they can be. */
-attn_status attn_check_held(const attn_why *why, const char *name, const attn_cache *cache,
-                            int32_t b);
+attn_status attn_check_held(const attn_why *why, const attn_block_kernel *kernel, const char *name,
+                            const attn_cache *cache, int32_t b);
+
+/* --- Pages of caches (block_cache_pages.c) --- */
+
+/* A table is there, and has room for the pages of capacity. */
+attn_status attn_check_cache_table(const attn_why *why, const attn_block_kernel *kernel,
+                                   const char *name, const attn_cache *cache);
+/* Entry n of an item names a page; `as`: why it has to. */
+attn_status attn_check_cache_page(const attn_why *why, const char *name, const attn_cache *cache,
+                                  int32_t b, int64_t n, const char *as);
+/* The pages of an item that hold keys which it, or a later row, sees, of its first `length` keys.
+ */
+attn_page_run attn_held_pages(const attn_block_kernel *kernel, int32_t length);
+/* Of the first `items` of a cache: the pages that are to be written, which have been checked, and
+ * those that are held. Each of the former is its item's alone, and stands once in its table. */
+typedef struct attn_page_owners {
+    const char *name; /* of the cache */
+    const attn_cache *cache;
+    int32_t items;
+    attn_page_run (*written)(const void *ctx, int32_t b), (*held)(const void *ctx, int32_t b);
+    const void *ctx;
+} attn_page_owners;
+attn_status attn_check_owners(const attn_why *why, const attn_page_owners *owners);
+/* What a call needs of the table. */
+attn_status attn_check_call_pages(const attn_why *why, const attn_block *block,
+                                  const attn_block_args *args, const attn_args *core, bool reset);
 
 /* Where an item stands before a call: keys held, the first one's position, keys to let go of. */
 typedef struct attn_standing {
@@ -172,6 +218,7 @@ typedef struct attn_block_lists {
     int32_t
         *position; /* [rows] of layers whose keys are their rows, counted from the first key held */
     uint8_t *padding; /* [batch][keys] of a cache that slides */
+    int32_t *pages;   /* [batch][pages of keys] where these lie in the workspace, in pages */
 } attn_block_lists;
 
 /* A call that has been checked. */
@@ -204,6 +251,11 @@ attn_status attn_own_cache_bytes(const attn_block *block, int32_t batch, int32_t
                                  size_t *bytes);
 attn_status attn_own_cache_init(const attn_block *block, attn_cache *cache, int32_t batch,
                                 int32_t capacity, void *memory, size_t bytes);
+attn_status attn_own_cache_paged_bytes(const attn_block *block, int32_t batch, int32_t capacity,
+                                       int32_t page_count, size_t *bytes);
+attn_status attn_own_cache_paged_init(const attn_block *block, attn_cache *cache, int32_t batch,
+                                      int32_t capacity, int32_t page_count, void *memory,
+                                      size_t bytes);
 
 ATTN_VISIBILITY_END
 

@@ -17,6 +17,25 @@ static void place_items(const attn_block *block, const attn_block_args *a,
     }
 }
 
+/* Where keys lie in pages of the workspace: item after item. */
+static void place_pages(const attn_args *core, const attn_block_lists *o) {
+    for (int32_t i = 0; o->pages && i < core->page_count; i++) o->pages[i] = i;
+}
+
+/* Rows of so many heads of this width, as the cache has them. */
+static attn_out cached(const attn_block_kernel *k, const attn_cache *c, void *data, int32_t heads,
+                       int32_t width) {
+    const int64_t key = (int64_t)heads * width, head = (int64_t)c->capacity * width;
+    if (attn_cache_paged(k)) return (attn_out){data, k->spec->page * key, width, key};
+    return (attn_out){data, heads * head, head, width};
+}
+
+static attn_scales_out cached_scales(const attn_block_kernel *k, const attn_cache *c, float *data,
+                                     int32_t heads) {
+    const attn_out at = cached(k, c, data, heads, 1);
+    return (attn_scales_out){data, at.batch, at.head, at.token};
+}
+
 /* Padding counts absolute positions; a cache that has moved on counts from its first key. Keys that
  * the op hides from the new rows have none. */
 static void shift_padding(const attn_block *block, const attn_block_args *a,
@@ -113,6 +132,7 @@ run(const attn_block *block, const attn_block_args *args, bool reset, attn_team 
     attn_block_call *call = &c->call;
     call->extent.threads = call->core.threads = attn_team_limit(a->pool, a->threads);
     place_items(block, a, &c->own, reset);
+    place_pages(&call->core, &c->own);
     shift_padding(block, a, &c->own, c->keys, &call->core);
     call->row0 = c->own.row0, call->pos0 = c->own.pos0, call->held = c->own.held;
     call->begin = call->core.q_begin = c->own.begin, call->rows = c->own.rows;
@@ -120,14 +140,11 @@ run(const attn_block *block, const attn_block_args *args, bool reset, attn_team 
     call->core.seg = c->own.seg, call->core.seg_batch = 0;
     if (a->q_position) call->core.q_position = call->core.k_position = c->own.position;
     if (a->cache) {
-        const int64_t k_head = (int64_t)a->cache->capacity * k->k_dim;
-        const int64_t v_head = (int64_t)a->cache->capacity * k->v_dim;
-        call->k = (attn_out){a->cache->k, k->k_heads * k_head, k_head, k->k_dim};
-        call->v = (attn_out){a->cache->v, k->v_heads * v_head, v_head, k->v_dim};
+        call->k = cached(k, a->cache, a->cache->k, k->k_heads, k->k_dim);
+        call->v = cached(k, a->cache, a->cache->v, k->v_heads, k->v_dim);
         if (attn_cache_scaled(k)) {
-            const int64_t head = a->cache->capacity;
-            call->k_scale = (attn_scales_out){a->cache->k_scale, k->k_heads * head, head, 1};
-            call->v_scale = (attn_scales_out){a->cache->v_scale, k->v_heads * head, head, 1};
+            call->k_scale = cached_scales(k, a->cache, a->cache->k_scale, k->k_heads);
+            call->v_scale = cached_scales(k, a->cache, a->cache->v_scale, k->v_heads);
         }
     }
     call->packed = attn_packed_floats(a->packed);

@@ -135,44 +135,92 @@ attn_status attn_model_describe(const attn_model *m, attn_model_info *info) {
 
 /* --- Caches --- */
 
-/* Bytes of all layers' caches; where memory is given, they are made there. */
-static attn_status lay_out(const attn_model *m, int32_t items, int32_t capacity, char *memory,
+/* Caches that are to be. pages: of each layer's pools, where `pooled`. */
+typedef struct cache_extent {
+    int32_t items, capacity, pages;
+    bool pooled;
+} cache_extent;
+
+static attn_status layer_bytes(const attn_block *block, const cache_extent *e, size_t *bytes) {
+    return e->pooled ? attn_own_cache_paged_bytes(block, e->items, e->capacity, e->pages, bytes)
+                     : attn_own_cache_bytes(block, e->items, e->capacity, bytes);
+}
+
+static attn_status layer_init(const attn_block *block, const cache_extent *e, attn_cache *cache,
+                              void *memory, size_t bytes) {
+    return e->pooled ? attn_own_cache_paged_init(block, cache, e->items, e->capacity, e->pages,
+                                                 memory, bytes)
+                     : attn_own_cache_init(block, cache, e->items, e->capacity, memory, bytes);
+}
+
+static int32_t page_of(const attn_model *m, int32_t layer) {
+    return m->block[layer]->kernel->spec->page; /* 0: none */
+}
+
+/* Bytes of all layers' caches; where memory is given, they are made there. Layers with pages of one
+ * size have one table. */
+static attn_status lay_out(const attn_model *m, const cache_extent *e, char *memory,
                            attn_cache *layer, uint64_t *used) {
     *used = 0;
     attn_carve(NULL, used, (uint64_t)m->desc->layers * sizeof(attn_cache));
     for (int32_t i = 0; i < m->desc->layers; i++) {
         size_t bytes;
-        attn_status status = attn_own_cache_bytes(m->block[i], items, capacity, &bytes);
+        attn_status status = layer_bytes(m->block[i], e, &bytes);
+        if (status == ATTN_OK && e->pooled && page_of(m, i) != page_of(m, 0))
+            status = ATTN_E_UNUSED;
         if (status != ATTN_OK) return status;
         char *at = attn_carve(memory, used, bytes);
         if (!memory) continue;
         memset(&layer[i], 0, sizeof layer[i]);
-        status = attn_own_cache_init(m->block[i], &layer[i], items, capacity, at, bytes);
+        status = layer_init(m->block[i], e, &layer[i], at, bytes);
         if (status != ATTN_OK) return status;
+        int32_t first = 0;
+        while (page_of(m, first) != page_of(m, i)) first++;
+        layer[i].pages = layer[first].pages;
     }
     return attn_size_fits(*used) ? ATTN_OK : ATTN_E_ARGUMENT;
 }
 
-attn_status attn_model_cache_bytes(const attn_model *m, int32_t items, int32_t capacity,
-                                   size_t *bytes) {
+static attn_status cache_bytes(const attn_model *m, cache_extent e, size_t *bytes) {
     uint64_t used;
     if (!m || !bytes) return ATTN_E_ARGUMENT;
     *bytes = 0;
-    const attn_status status = lay_out(m, items, capacity, NULL, NULL, &used);
+    const attn_status status = lay_out(m, &e, NULL, NULL, &used);
     if (status == ATTN_OK) *bytes = (size_t)used;
     return status;
 }
 
-attn_status attn_model_cache_init(const attn_model *m, attn_model_cache *cache, int32_t items,
-                                  int32_t capacity, void *memory, size_t bytes) {
+static attn_status cache_init(const attn_model *m, attn_model_cache *cache, cache_extent e,
+                              void *memory, size_t bytes) {
     uint64_t used;
     size_t need;
     if (!cache) return ATTN_E_ARGUMENT;
-    attn_status status = attn_model_cache_bytes(m, items, capacity, &need);
+    attn_status status = cache_bytes(m, e, &need);
     if (status == ATTN_OK)
         status = attn_check_memory(NULL, ATTN_E_CACHE, "memory", memory, "bytes", bytes, need,
                                    "attn_model_cache_bytes");
     if (status != ATTN_OK) return status;
-    *cache = (attn_model_cache){sizeof *cache, items, m->desc->layers, memory};
-    return lay_out(m, items, capacity, memory, cache->layer, &used);
+    *cache = (attn_model_cache){sizeof *cache, e.items, m->desc->layers, memory};
+    return lay_out(m, &e, memory, cache->layer, &used);
+}
+
+attn_status attn_model_cache_bytes(const attn_model *m, int32_t items, int32_t capacity,
+                                   size_t *bytes) {
+    return cache_bytes(m, (cache_extent){items, capacity, 0, false}, bytes);
+}
+
+attn_status attn_model_cache_paged_bytes(const attn_model *m, int32_t items, int32_t capacity,
+                                         int32_t page_count, size_t *bytes) {
+    return cache_bytes(m, (cache_extent){items, capacity, page_count, true}, bytes);
+}
+
+attn_status attn_model_cache_init(const attn_model *m, attn_model_cache *cache, int32_t items,
+                                  int32_t capacity, void *memory, size_t bytes) {
+    return cache_init(m, cache, (cache_extent){items, capacity, 0, false}, memory, bytes);
+}
+
+attn_status attn_model_cache_paged_init(const attn_model *m, attn_model_cache *cache, int32_t items,
+                                        int32_t capacity, int32_t page_count, void *memory,
+                                        size_t bytes) {
+    return cache_init(m, cache, (cache_extent){items, capacity, page_count, true}, memory, bytes);
 }

@@ -43,6 +43,8 @@ static int32_t item_of(const attn_model_call *c, int32_t row) {
 /* The token's number in its item, as the table of positions counts. */
 static int64_t position_of(const attn_model_call *c, int32_t row) {
     const int32_t item = item_of(c, row), token = row - c->args.begin[item];
+    if (c->args.position)
+        return (int64_t)c->args.position[row] + c->model->desc->spec.position_offset;
     const attn_model_cache *cache = c->args.cache;
     const int64_t held =
         cache ? (int64_t)cache->layer[0].start[item] + cache->layer[0].length[item] : 0;

@@ -100,13 +100,16 @@ static attn_status check_table(const attn_why *why, const attn_spec *s, const at
     return attn_check_range(why, "page_count", a->page_count, INT32_MAX);
 }
 
-static attn_status check_entry(const attn_why *why, const attn_args *a, int32_t b, int32_t n) {
-    const int32_t page = a->pages[b * a->pages_batch + n];
-    if (page >= 0 && page < a->page_count) return ATTN_OK;
+attn_status attn_check_page(const attn_why *why, const attn_page_entry *e, const char *as) {
+    if (e->page >= 0 && e->page < e->page_count) return ATTN_OK;
     return attn_refuse(why, ATTN_E_PAGE,
-                       "pages[%d][%d] is %d: must be from 0 to page_count - 1 = %d, as rows see "
-                       "keys of it",
-                       b, n, page, a->page_count - 1);
+                       "pages[%d][%lld] is %d: must be from 0 to page_count - 1 = %d, as %s", e->b,
+                       (long long)e->n, e->page, e->page_count - 1, as);
+}
+
+static attn_status check_entry(const attn_why *why, const attn_args *a, int32_t b, int32_t n) {
+    const attn_page_entry entry = {b, n, a->pages[b * a->pages_batch + n], a->page_count};
+    return attn_check_page(why, &entry, "rows see keys of it");
 }
 
 /* Those that hold keys which a row's list names. */

@@ -346,7 +346,9 @@ static const kernel_lib *load(arena *a, const char *dir, diag *d) {
            LOAD(step_check) && LOAD(store_rows) && LOAD(store_check) && LOAD(cache_view) &&
            LOAD(cache_truncate) && LOAD(cache_keep) && LOAD(cache_fork) && LOAD(cache_view_check) &&
            LOAD(cache_truncate_check) && LOAD(cache_keep_check) && LOAD(cache_fork_check) &&
-           LOAD(merge));
+           LOAD(merge) && LOAD(cache_paged_bytes) && LOAD(cache_paged_init) &&
+           LOAD(cache_paged_memory_check) && LOAD(cache_pages) && LOAD(cache_page_bytes) &&
+           LOAD(cache_first_page));
 #undef LOAD
     return ok ? lib : NULL;
 }

@@ -234,6 +234,24 @@ static bool read_index(reader *r, call *c) {
     return true;
 }
 
+/* in.q_position [B, Lq]; in.k_position [B, n], of which an item has in.tail [B]. */
+static bool read_places(reader *r, call *c) {
+    const st_tensor *t = st_find(&r->file, "in.k_position");
+    const int64_t most = t && t->rank == 2 ? t->dim[1] : 0, tails[] = {r->batch, most};
+    const int64_t rows[] = {r->q_items, r->q_rows};
+    if (!case_ints(r, "in.q_position", 2, rows, &c->q_position)) return false;
+    if (!t && !st_find(&r->file, "in.tail")) return true;
+    if (!case_need(r, "in.tail", 1) || !case_need(r, "in.k_position", 2) ||
+        !case_ints(r, "in.tail", 1, tails, &c->tail) ||
+        !case_ints(r, "in.k_position", 2, tails, &c->k_position))
+        return false;
+    c->tail_most = (int32_t)most;
+    for (int64_t b = 0; b < r->batch; b++)
+        if (c->tail[b] < 0 || c->tail[b] > most)
+            return case_bad(r, "in.tail", "must be 0 to the width of in.k_position");
+    return true;
+}
+
 static bool read_lengths(reader *r, call *c) {
     const int64_t batch[] = {r->batch}, rows[] = {r->q_items, r->q_rows};
     if (!case_ints(r, "in.kv_len", 1, batch, &c->kv_len)) return false;
@@ -241,7 +259,7 @@ static bool read_lengths(reader *r, call *c) {
         if (c->kv_len[b] < 0 || c->kv_len[b] > r->kv_len)
             return case_bad(r, "in.kv_len", "must be 0 to the length of in.k");
     if (!case_ints(r, "in.seg_id", 2, rows, &c->seg) || !read_index(r, c)) return false;
-    return case_ints(r, "in.q_start", 1, batch, &c->q_start);
+    return case_ints(r, "in.q_start", 1, batch, &c->q_start) && read_places(r, c);
 }
 
 static bool read_scales(reader *r, const char *name, int64_t heads, bool wanted,

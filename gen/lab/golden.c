@@ -64,6 +64,9 @@ static void put_inputs(writer *w, const call *c) {
     put(w, "in.index", ST_I32, c->index, 4,
         (const int64_t[]){items, s->kv_heads, n, c->index_each});
     put(w, "in.index_count", ST_I32, c->index_count, 2, (const int64_t[]){items, n});
+    put(w, "in.q_position", ST_I32, c->q_position, 2, (const int64_t[]){items, n});
+    put(w, "in.tail", ST_I32, c->tail, 1, &b);
+    put(w, "in.k_position", ST_I32, c->k_position, 2, (const int64_t[]){b, c->tail_most});
     put(w, "in.sinks", ST_F32, c->sinks, 1, (const int64_t[]){s->heads});
 }
 

@@ -606,7 +606,9 @@ bool tune_model(arena *a, const model *m, const char *target, unsigned isa_mask,
         ++*measured;
         buf_printf(&b, "    [\"%s\"] = {\n", k->name);
         for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
-            if (!(isa_mask >> isa & 1) || !plan_adds(a, k, &isa_table[isa], 0)) continue;
+            if (!(isa_mask >> isa & 1)) continue;
+            const isa_row *like = isa_like(&isa_table[isa], isa_mask);
+            if (like && !plan_adds(a, k, &isa_table[isa], like, 0)) continue;
             const char *where =
                 arena_printf(a, "kernel %d of %d, %s", *measured, total, isa_table[isa].name);
             if (!tune_kernel(&b, k, (attn_isa)isa, where, d)) return false;

@@ -356,6 +356,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     lua_val *groups = lua_val_table(a), *sources = lua_val_table(a);
     bool any_block = false, any_core = false; /* layers */
     bool any_type = false;                    /* that is not f32 */
+    bool any_dot = false;                     /* whose products round */
     bool any_weight = false;                  /* likewise, of layers */
     bool any_layout = false;                  /* that is not dense */
     bool any_list = false;                    /* of keys that rows are over */
@@ -369,6 +370,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
             any_block = any_block || row->layer;
             any_type = any_type || row->spec->core.type != ATTN_TYPE_F32 ||
                        row->spec->core.kv_type != ATTN_KV_TYPE_SAME;
+            any_dot = any_dot || row->plan.pairs || row->plan.codes.q_most;
             any_weight = any_weight || row->spec->core.weight_type != ATTN_WEIGHT_F32;
             any_list = any_list || row->spec->core.select != ATTN_SELECT_ALL;
             any_layout = any_layout || row->spec->core.layout != ATTN_LAYOUT_DENSE;
@@ -389,6 +391,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     lua_val_set_bool(a, t, "has_blocks", any_block);
     lua_val_set_bool(a, t, "has_cores", any_core);
     lua_val_set_bool(a, t, "has_types", any_type);
+    lua_val_set_bool(a, t, "has_dots", any_dot);
     lua_val_set_bool(a, t, "has_weights", any_weight);
     lua_val_set_bool(a, t, "has_layouts", any_layout);
     lua_val_set_bool(a, t, "has_lists", any_list);

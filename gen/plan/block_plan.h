@@ -52,6 +52,8 @@ typedef struct block_plan {
     bool given_positions; /* RoPE positions come as arguments */
     bool second_output;   /* mla: a further output projection, o_proj */
     /* key = shared: queries an item from which keys and values are expanded to heads; 0: never. */
+    int page; /* keys of a page of the cache; 0: they lie in none */
+    int kept; /* keys before a row's own that it sees, where those before may be unmapped; or -1 */
     int expand_from;
     /* Matrix products: a register tile of mr rows x nr columns. */
     int mr, nr, vectors; /* nr in vectors */
@@ -107,7 +109,7 @@ typedef struct block_plan {
 void block_plan_make(arena *a, const kernel_spec *spec, const isa_row *isa, block_plan *out);
 
 /* Whether a layer has code of its own here, not only that of the row that this one is like. */
-bool block_plan_adds(arena *a, const kernel_spec *spec, const isa_row *isa);
+bool block_plan_adds(arena *a, const kernel_spec *spec, const isa_row *isa, const isa_row *like);
 
 /* For templates. */
 lua_val *block_plan_to_lua(arena *a, const block_plan *p);

@@ -157,6 +157,8 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
         {"int_rows", p->int_rows},
         {"int_depth", p->int_depth},
         {"int_few", p->int_few},
+        {"page", p->page},
+        {"kept", p->kept},
     };
     lua_val_set_string(a, t, "symbol", p->symbol);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)

@@ -321,7 +321,13 @@ static void say_types(arena *a, fact_list *l, const attn_spec *s) {
 
 static void say_layout(arena *a, fact_list *l, const attn_spec *s) {
     const attn_layout_rule *rule = attn_layout_of(s);
-    if (rule->paged)
+    if (rule->paged && s->level == ATTN_LEVEL_BLOCK)
+        say(l, "Layout", "Layout: ",
+            arena_printf(a,
+                         "keys are cached in pages of %d, all heads of a key side by side; the "
+                         "table that says which pages an item has is the caller's.",
+                         s->page));
+    else if (rule->paged)
         say(l, "Layout", "Layout: ", arena_printf(a, "%s; page = %d.", rule->words, s->page));
     else if (rule->words)
         say(l, "Layout", "Layout: ", rule->words);

@@ -17,14 +17,16 @@ static list_rest list_of(const item *x, int32_t g, int32_t i) {
                        *attn_index_count(args, x->b, i)};
 }
 
-/* The next numbers that name a key which exists, the op shows and no padding hides, a block of them
- * at most. Returns how many. */
+/* The next numbers that name a key which exists, stands at a position of lo..hi and no padding
+ * hides, a block of them at most. Returns how many. */
 static int32_t next_numbers(const item *x, scratch *w, list_rest *list, int32_t lo, int32_t hi) {
     const uint8_t *padding = item_padding(x);
     w->count = 0;
     for (; list->at < list->count && w->count < BK; list->at++) {
         const int32_t key = list->number[list->at];
-        if (key < lo || key > hi || (padding && padding[key])) continue; /* lo >= 0, hi < kv_len */
+        if (key < 0 || key >= x->kv_len || (padding && padding[key])) continue;
+        const int32_t position = attn_key_position(x, key);
+        if (position < lo || position > hi) continue;
         w->number[w->count++] = key;
     }
     return w->count;
@@ -61,7 +63,7 @@ $ end
 static void index_rows(const item *x, scratch *w, int32_t g, int32_t i, int32_t from) {
     tile *t = &w->t[0];
     int32_t lo, hi;
-    op_range(x, i, &lo, &hi);
+    see_positions(x, i, &lo, &hi);
     t->rows = min32(ROWS, GROUP - from);
     for (int32_t r = 0; r < t->rows; r++) t->head[r] = g * GROUP + from + r, t->row[r] = i;
     tile_begin(x, t);

@@ -73,7 +73,7 @@ touched "an op" 4
 # The last row, and not the best of all.
 mark
 before runtime/isa.def '#undef' <<'T'
-ATTN_ISA_ROW(TWIN, "twin", ANY, 10, NULL, true, 4, 16, "vector", PORTABLE)
+ATTN_ISA_ROW(TWIN, "twin", ANY, 10, NULL, true, true, 4, 16, "vector", PORTABLE)
 T
 sed 's/SIMD_PORTABLE_H/SIMD_TWIN_H/' runtime/simd/portable.h >runtime/simd/twin.h
 touched "an instruction set" 2
@@ -214,7 +214,7 @@ echo "axes: their kernels pass the selftest, also in layers"
 
 ! build/attn-gen generate --level block --d-model 24 --heads 2 --layout chunked -o no 2>log ||
     fail "a layer has another layout than its cache"
-grep -q 'layout: must be dense in layers' log || fail "a layer's layout: $(cat log)"
+grep -q 'layout: must be dense or paged in layers' log || fail "a layer's layout: $(cat log)"
 ! build/attn-gen generate --heads 2 --head-dim 16 --kv-type i8 --layout chunked -o no 2>log ||
     fail "a layout without scales takes i8"
 grep -q 'kv.type: must not be i8 with layout = chunked, which has no place for its scales' log ||
@@ -255,5 +255,5 @@ if grep -qw avx2 /proc/cpuinfo 2>/dev/null; then
     chosen avx2 avx2
     case $(ATTN_ISA= ./plan) in *__twin_*) fail "the last row is taken for the best" ;; esac
 fi
-build/attn-gen generate --help | grep -q 'portable, avx2, avx512, avx512vnni, twin' || fail "--isa's help"
+build/attn-gen generate --help | grep -q 'portable, avx2, avx512, avx512vnni, avx512bf16, twin' || fail "--isa's help"
 echo "axes: the instruction set is chosen by its rank"

@@ -11,18 +11,16 @@ in another order (gpt_neox: q, k, v a head) is put into rows of q, k, v. Falcon'
 weights go in as they are.
 """
 
-import json
 import pathlib
-import struct
 import sys
 
 import numpy as np
 import torch
 import transformers as hf
 
+import casefile
+
 OUT = pathlib.Path(__file__).parent / "block"
-# uint16: bits of bf16.
-DTYPES = {"float32": "F32", "float16": "F16", "uint16": "BF16", "uint8": "U8", "int64": "I64"}
 BATCH, ROWS = 2, 21
 D, HEADS, KV = 32, 4, 2
 
@@ -31,20 +29,7 @@ def write(name, meta, tensors):
     if sys.argv[1:] and name not in sys.argv[1:]:
         return
     meta = {"case": name, "level": "block", **{k: str(v) for k, v in meta.items()}}
-    header, data = {"__metadata__": meta}, b""
-    for key, x in sorted(tensors.items()):
-        x = np.ascontiguousarray(x)
-        raw = x.tobytes()
-        header[key] = {
-            "dtype": DTYPES[x.dtype.name],
-            "shape": list(x.shape),
-            "data_offsets": [len(data), len(data) + len(raw)],
-        }
-        data += raw
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    (OUT / f"{name}.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
-    print(name, len(data))
+    print(name, casefile.write(OUT / f"{name}.safetensors", meta, tensors))
 
 
 def randomise(module):

@@ -272,6 +272,8 @@ const char *layer_fields(arena *a, uint64_t seed, int index) {
     buf_puts(&w.b, "level=block;");
     put_core(&w, kind, &whole);
     if (index / 2 % 3 == 1) put_kv_type(&w, index / 6);
+    if ((index / 2 + index / 10) % 5 == 2)
+        buf_printf(&w.b, "layout=paged;page=%d;", index / 2 % 2 ? 16 : 32);
     w.r = &around;
     put_widths(&w, kind);
     put_norms(&w, index % 7 == 3);
