@@ -14,7 +14,7 @@
 ATTN_HIDDEN_BEGIN
 
 /* Changes whenever a kernel built for an older runtime would misread something below. */
-enum { ATTN_KERNEL_ABI = 11 };
+enum { ATTN_KERNEL_ABI = 12 };
 
 typedef enum attn_isa {
 #define ATTN_ISA_ROW(id, ...) ATTN_ISA_##id,
@@ -217,6 +217,10 @@ typedef struct attn_source {
     int32_t type;          /* attn_weight_type; in blocks: step is 1, and row is whole blocks */
     int32_t row, step;
     bool split; /* in two tensors */
+    /* Not null: of two tensors, keys [heads][latent][head[0]] and values [heads][head[1]][latent],
+     * seen as [heads][head[0] + head[1]][latent], of which row is latent; type is f32. */
+    const struct attn_source *half;
+    int32_t head[2];
 } attn_source;
 
 /* A packed matrix of k columns: panels of `columns` rows side by side, [k][columns] each. */

@@ -144,6 +144,13 @@ attn_status attn_model_cache_view_check(const attn_model *model, const attn_mode
                                         int32_t first, int32_t count, const attn_model_cache *view,
                                         const attn_cache *layer, char *message, size_t size);
 
+/* attn_cache_own_page of attn.h, of every layer, or of none; the table is that of all layers. */
+attn_status attn_model_cache_own_page(const attn_model *model, attn_model_cache *cache,
+                                      int32_t item, int32_t n, int32_t page);
+attn_status attn_model_cache_own_page_check(const attn_model *model, const attn_model_cache *cache,
+                                            int32_t item, int32_t n, int32_t page, char *message,
+                                            size_t size);
+
 /* attn_cache_keep (n = 0: attn_cache_truncate) and attn_cache_fork of attn.h, of every layer, or of
  * none: on any status but ATTN_OK nothing was written. */
 attn_status attn_model_cache_keep(const attn_model *model, attn_model_cache *cache, int32_t item,
@@ -219,6 +226,9 @@ attn_status attn_model_forward(const attn_model *model, const attn_model_args *a
 /* Its checks, and a sentence. */
 attn_status attn_model_check(const attn_model *model, const attn_model_args *args, char *message,
                              size_t size);
+
+/* attn_struct_bytes for the structs of this header. */
+size_t attn_model_struct_bytes(const char *name);
 
 ATTN_VISIBILITY_END
 #ifdef __cplusplus

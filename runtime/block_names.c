@@ -206,6 +206,7 @@ static void take_turned(const attn_block_kernel *k, const attn_tensor *t, const 
 static void take(const attn_block_kernel *k, const tensors *all, const attn_tensor *t, bool turned,
                  attn_weights *out, attn_problems *p) {
     if (k->experts && attn_expert_take(k, t, out, p)) return;
+    if (attn_latent_take(k, t, out, p)) return;
     int found[PIECES];
     bool conv1d;
     const int pieces = find_weights(k, all, t, found, &conv1d);
@@ -253,6 +254,7 @@ attn_status attn_weights_find(const attn_block_kernel *k, const attn_tensor *lis
         attn_put_dims(dims, sizeof dims, k->weights[i].rank, k->weights[i].dim);
         attn_problem(&p, "%s: missing, [%s]", k->weights[i].name, dims);
     }
+    attn_latent_missing(out, &p);
     attn_expert_missing(k, out, &p);
     return p.count ? ATTN_E_WEIGHTS : ATTN_OK;
 }

@@ -1,5 +1,6 @@
 /* Names of layers' weights in the files of families, and matrices that lie the other way. */
 #include "block.h"
+#include "quant.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -224,4 +225,73 @@ Test(weight_names, of_conv1d_lie_the_other_way) {
     cr_assert_eq(attn_weights_find(&k, tensors, count, &found, message, sizeof message),
                  ATTN_E_WEIGHTS);
     cr_assert(strstr(message, "must be f32, bf16 or f16 of [in, out], of Conv1D"), "%s", message);
+}
+
+/* --- kv_b_proj in two tensors --- */
+
+enum { HEADS = 2, WIDE = 3, VALUE = 2, LATENT = 64 };
+
+/* Element of the whole, [HEADS][WIDE + VALUE][LATENT]: its own number, a float of 16 bits. */
+static float whole_at(int64_t head, int64_t row, int64_t column) {
+    return (float)((head * (WIDE + VALUE) + row) * LATENT + column);
+}
+
+static attn_status take_halves(const attn_tensor *given, int count, attn_weights *out,
+                               char *message) {
+    static const attn_weight weight = {.name = "kv_b_proj.weight",
+                                       .rank = 2,
+                                       .dim = {HEADS * (WIDE + VALUE), LATENT},
+                                       .used = true};
+    const attn_spec spec = {
+        .heads = HEADS, .head_dim = WIDE, .v_head_dim = VALUE, .kv_comp_dim = LATENT};
+    const attn_block_kernel kernel = {.spec = &spec, .weights = &weight, .weight_count = 1};
+    memset(out, 0, sizeof *out);
+    return attn_weights_find(&kernel, given, count, out, message, 500);
+}
+
+Test(weight_names, latent_halves) {
+    static float keys[HEADS][LATENT][WIDE], values[HEADS][VALUE][LATENT];
+    static uint8_t blocks[HEADS * VALUE * LATENT / 32 * 34];
+    static attn_weights found;
+    char message[500] = "";
+    for (int64_t i = 0; i < HEADS * LATENT; i++)
+        for (int64_t k = 0; k < WIDE; k++)
+            keys[i / LATENT][i % LATENT][k] = whole_at(i / LATENT, k, i % LATENT);
+    for (int64_t i = 0; i < HEADS * VALUE * LATENT; i++)
+        values[i / (VALUE * LATENT)][i / LATENT % VALUE][i % LATENT] =
+            whole_at(i / (VALUE * LATENT), WIDE + i / LATENT % VALUE, i % LATENT);
+    attn_tensor t[3] = {
+        {.name = "blk.0.attn_k_b.weight", .data = keys, .rank = 3, .dim = {HEADS, LATENT, WIDE}},
+        {.name = "blk.0.attn_v_b.weight", .data = values, .rank = 3, .dim = {HEADS, VALUE, LATENT}},
+        {.name = "kv_b_proj.weight",
+         .data = keys,
+         .rank = 2,
+         .dim = {HEADS * (WIDE + VALUE), LATENT}}};
+    cr_assert_eq(take_halves(t, 2, &found, message), ATTN_OK, "%s", message);
+    const attn_packing p = {.weight = found.weight};
+    float some[2 * LATENT];
+    for (int64_t at = 0; at + 70 <= HEADS * (WIDE + VALUE) * LATENT; at += 70) {
+        const float *x = attn_source_floats(&p, 0, at, 70, some);
+        for (int64_t i = 0; i < 70; i++)
+            cr_assert_eq(x[i], (float)(at + i), "element %d", (int)(at + i));
+    }
+    attn_quantise(blocks, ATTN_WEIGHT_Q8_0, HEADS * VALUE * LATENT, values[0][0]);
+    t[1].data = blocks, t[1].type = ATTN_WEIGHT_Q8_0;
+    cr_assert_eq(take_halves(t, 2, &found, message), ATTN_OK, "%s", message);
+    attn_dequantise(blocks, ATTN_WEIGHT_Q8_0, HEADS * VALUE * LATENT, values[0][0]);
+    const int64_t row = WIDE + VALUE + WIDE + 1; /* the last value of the last head */
+    const float *x = attn_source_floats(&p, 0, row * LATENT, LATENT, some);
+    cr_expect_eq(memcmp(x, values[1][1], sizeof values[1][1]), 0);
+    cr_expect_eq(take_halves(t, 1, &found, message), ATTN_E_WEIGHTS);
+    cr_expect(strstr(message, "attn_v_b.weight: missing beside attn_k_b.weight"), "%s", message);
+    cr_expect_eq(take_halves(t, 3, &found, message), ATTN_E_WEIGHTS);
+    cr_expect_str_eq(message, "kv_b_proj.weight: gives kv_b_proj.weight a second time");
+    const attn_tensor twice[3] = {t[2], t[0], t[1]};
+    cr_expect_eq(take_halves(twice, 3, &found, message), ATTN_E_WEIGHTS);
+    cr_expect(strstr(message, "attn_k_b.weight: gives kv_b_proj.weight a second time"), "%s",
+              message);
+    t[0].dim[1] = WIDE, t[0].dim[2] = LATENT;
+    cr_expect_eq(take_halves(t, 2, &found, message), ATTN_E_WEIGHTS);
+    cr_expect(strstr(message, "attn_k_b.weight: must be [2, 64, 3], got [2, 3, 64]"), "%s",
+              message);
 }
