@@ -29,14 +29,18 @@ build() { # build CASE FLAG..: $work/CASE/test
         objects "$dir" "$dir"/*_model.c "$dir/registry.c" "$dir"/attn_*.c &&
         "$cc" -std=c11 -O1 -g -Wall -Wextra -Wpedantic -Werror -I"$dir" -Iruntime -I. \
             -DMODEL_HEADER="\"${name}_model.h\"" -DMODEL_OPEN="${name}_model_open" \
-            -DPACKED="\"$dir/weights\"" -fopenmp \
+            -DPACKED="\"$dir/weights\"" -DPAGED=$paged -fopenmp \
             $here/model.c "$dir"/*.o "$work"/runtime/*.o -lm -o "$dir/test"
 }
 
 check runtime objects "$work/runtime" runtime/*.c || { results; exit 1; }
-for name in llama qwen2 gemma2 cohere2; do
+paged=0
+for name in llama qwen2 cohere2; do
     check "$name-builds" build $name && check $name "$work/$name/test" $cases/$name
 done
+paged=1
+check gemma2-builds build gemma2 --layout paged --page 16 && check gemma2 "$work/gemma2/test" $cases/gemma2
+paged=0
 check bert-builds build bert --pool pooler && check bert "$work/bert/test" $cases/bert
 
 # Every wrong tensor of the model at once, in one message; files that are none.
