@@ -250,7 +250,8 @@ static void places(const attn_model *m, const expected *e) {
     check(forward(m, &a) == ATTN_E_LENGTH, "a position below 0");
     at[1] = INT32_MAX;
     check(forward(m, &a) == ATTN_E_LENGTH, "a position that is too large");
-    a.position = (int32_t *)(void *)p.hidden;
+    const outputs zeros = make_outputs(e);
+    a.hidden = zeros.hidden, a.position = (int32_t *)(void *)zeros.hidden;
     check(forward(m, &a) == ATTN_E_ARGUMENT, "positions in outputs");
     a = args_of(e, &p, all), a.struct_size = offsetof(attn_model_args, position);
     check(forward(m, &a) == ATTN_OK && same(&o, &p, e), "a caller from before positions");
