@@ -803,6 +803,13 @@ attn_status attn_prefill_check(const attn_block *block, const attn_block_args *a
 attn_status attn_step_check(const attn_block *block, const attn_block_args *args, char *message,
                             size_t size);
 
+/* --- For languages that do not compile this header, such as the generated NAME.py --- */
+
+/* sizeof a struct or union of this header, by its name: "attn_args"; 0: there is none. */
+size_t attn_struct_bytes(const char *name);
+/* A number that changes whenever kernels and runtimes of different times do not fit each other. */
+int32_t attn_abi(void);
+
 ATTN_VISIBILITY_END
 #ifdef __cplusplus
 }

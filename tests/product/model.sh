@@ -34,14 +34,15 @@ build() { # build CASE FLAG..: $work/CASE/test
 }
 
 check runtime objects "$work/runtime" runtime/*.c || { results; exit 1; }
-paged=0
-for name in llama qwen2 cohere2; do
-    check "$name-builds" build $name && check $name "$work/$name/test" $cases/$name
+more= && [ -z "${ATTN_FULL:-}" ] || more="opt phi olmo modernbert"
+for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe clip_vision_model $more; do
+    pool= paged=0
+    case $name in bert) pool=pooler ;; clip_vision_model) pool=cls ;; gemma2) paged=1 ;; esac
+    flags=${pool:+--pool $pool}
+    [ $paged = 0 ] || flags="--layout paged --page 16"
+    # shellcheck disable=SC2086
+    check "$name-builds" build $name $flags && check $name "$work/$name/test" $cases/$name
 done
-paged=1
-check gemma2-builds build gemma2 --layout paged --page 16 && check gemma2 "$work/gemma2/test" $cases/gemma2
-paged=0
-check bert-builds build bert --pool pooler && check bert "$work/bert/test" $cases/bert
 
 # Every wrong tensor of the model at once, in one message; files that are none.
 broken() { # broken: makes them
