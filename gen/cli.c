@@ -118,6 +118,8 @@ const cli_flag cli_flags[] = {
      "query rows of the costs and of pictures of masks"},
     {"--kv-len", FLAG_INT, "N", offsetof(options, kv_len), EXPLAIN | REPORT,
      "keys of the costs and of pictures of masks"},
+    {"--users", FLAG_INT, "N", offsetof(options, users), REPORT,
+     "a column of the table of memory, beside those of 1, 8 and 64 users"},
     {"--measure-text", FLAG_SWITCH, NULL, offsetof(options, measure_text), EXPLAIN,
      "compile the kernels ($CC, or cc) and say their bytes of machine code, instead of an "
      "estimate"},
@@ -391,7 +393,8 @@ static bool parse_help(parser *p) {
 }
 
 bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
-    *out = (options){.batch = -1, .q_len = -1, .kv_len = -1, .layer = -1, .seed = -1, .cases = -1};
+    *out = (options){
+        .batch = -1, .q_len = -1, .kv_len = -1, .users = -1, .layer = -1, .seed = -1, .cases = -1};
     out->inputs = arena_alloc(a, ((size_t)argc + 1) * sizeof *out->inputs);
     parser p = {.a = a, .argc = argc, .next = 1, .argv = argv, .out = out, .d = d};
     while (p.next < argc) {

@@ -761,6 +761,16 @@ attn_status attn_cache_keep(const attn_block *block, attn_cache *cache, int32_t 
  * of a page counts one more. Needed are pages from attn_cache_first_page on. */
 attn_status attn_cache_fork(const attn_block *block, const attn_cache *from, int32_t from_item,
                             attn_cache *to, int32_t to_item);
+/* Copy on write, in pages: page n of an item, which it shares and is to be written, becomes its
+ * own. The rows that it has there are copied to `page`, which is nobody's, and the table names
+ * that. (A fork does so with a last page that is not full; what is taken back may end within a
+ * shared one.) Other layouts: ATTN_E_UNUSED. ATTN_E_PAGE: `page` is none, or another entry's, of
+ * those that items of the cache need; or entry n is none. */
+attn_status attn_cache_own_page(const attn_block *block, attn_cache *cache, int32_t item, int32_t n,
+                                int32_t page);
+attn_status attn_cache_own_page_check(const attn_block *block, const attn_cache *cache,
+                                      int32_t item, int32_t n, int32_t page, char *message,
+                                      size_t size);
 attn_status attn_cache_view_check(const attn_block *block, const attn_cache *cache, int32_t first,
                                   int32_t count, const attn_cache *view, char *message,
                                   size_t size);
@@ -792,6 +802,13 @@ attn_status attn_prefill_check(const attn_block *block, const attn_block_args *a
                                size_t size);
 attn_status attn_step_check(const attn_block *block, const attn_block_args *args, char *message,
                             size_t size);
+
+/* --- For languages that do not compile this header, such as the generated NAME.py --- */
+
+/* sizeof a struct or union of this header, by its name: "attn_args"; 0: there is none. */
+size_t attn_struct_bytes(const char *name);
+/* A number that changes whenever kernels and runtimes of different times do not fit each other. */
+int32_t attn_abi(void);
 
 ATTN_VISIBILITY_END
 #ifdef __cplusplus

@@ -20,8 +20,9 @@
  *     attn_model_close(model);
  *
  * What is computed: rows = embedding[id] * embed_scale, plus a row of the table of positions and
- * one of token types, where there are such, then embed_norm; or the caller's rows as they are. Then
- * the layers, then final_norm: these are the hidden rows. Logits of a row: logit_scale * (head row
+ * one of token types, where there are such, then embed_norm; or the caller's rows as they are
+ * (where a model has no ids, after embed_norm). Then the layers, then final_norm: these are the
+ * hidden rows. Logits of a row: logit_scale * (head row
  * + bias), soft-capped. Pooled row of an item: its first row (cls), its last, or the mean of all;
  * then dense with tanh; then divided by its length. Sums of norms, means and lengths are in double,
  * those of the head in f32, of 32 products a lane, summed in double.
@@ -100,7 +101,7 @@ attn_status attn_model_save(const attn_model *model, const char *path, char *mes
 typedef struct attn_model_info {
     uint32_t struct_size;
     int32_t layers, width; /* floats of a row of x, of hidden and of pooled */
-    int32_t vocab;         /* floats of a row of logits */
+    int32_t vocab;         /* floats of a row of logits; 0: the model takes no ids */
     int32_t has_head, has_pool;
     size_t packed_bytes; /* allocated: packed layers, and weights that were converted */
     size_t mapped_bytes; /* of the files, that of packed weights among them */
@@ -143,6 +144,13 @@ attn_status attn_model_cache_view(const attn_model *model, const attn_model_cach
 attn_status attn_model_cache_view_check(const attn_model *model, const attn_model_cache *cache,
                                         int32_t first, int32_t count, const attn_model_cache *view,
                                         const attn_cache *layer, char *message, size_t size);
+
+/* attn_cache_own_page of attn.h, of every layer, or of none; the table is that of all layers. */
+attn_status attn_model_cache_own_page(const attn_model *model, attn_model_cache *cache,
+                                      int32_t item, int32_t n, int32_t page);
+attn_status attn_model_cache_own_page_check(const attn_model *model, const attn_model_cache *cache,
+                                            int32_t item, int32_t n, int32_t page, char *message,
+                                            size_t size);
 
 /* attn_cache_keep (n = 0: attn_cache_truncate) and attn_cache_fork of attn.h, of every layer, or of
  * none: on any status but ATTN_OK nothing was written. */
@@ -219,6 +227,9 @@ attn_status attn_model_forward(const attn_model *model, const attn_model_args *a
 /* Its checks, and a sentence. */
 attn_status attn_model_check(const attn_model *model, const attn_model_args *args, char *message,
                              size_t size);
+
+/* attn_struct_bytes for the structs of this header. */
+size_t attn_model_struct_bytes(const char *name);
 
 ATTN_VISIBILITY_END
 #ifdef __cplusplus

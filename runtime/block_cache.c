@@ -92,23 +92,23 @@ static uint64_t cache_layout(const attn_block_kernel *k, attn_cache *c, char *me
     return used;
 }
 
-/* A cache that is to be: pages, how many the pools have, or EACH_ITS_OWN. */
-enum { EACH_ITS_OWN = -1 };
+/* A cache that is to be. */
 typedef struct cache_extent {
     int32_t batch, capacity, pages;
+    bool pooled; /* with so many pages; else items have all of their own, if keys lie in such */
     const char *needed_by;
 } cache_extent;
 
 static cache_extent plain(int32_t batch, int32_t capacity) {
-    return (cache_extent){batch, capacity, EACH_ITS_OWN, "attn_cache_bytes"};
+    return (cache_extent){batch, capacity, 0, false, "attn_cache_bytes"};
 }
 
 static cache_extent pooled(int32_t batch, int32_t capacity, int32_t pages) {
-    return (cache_extent){batch, capacity, pages, "attn_cache_paged_bytes"};
+    return (cache_extent){batch, capacity, pages, true, "attn_cache_paged_bytes"};
 }
 
 static int64_t pages_of(const attn_block_kernel *k, const cache_extent *e) {
-    if (e->pages != EACH_ITS_OWN) return e->pages;
+    if (e->pooled) return e->pages;
     return (int64_t)e->batch * attn_layout_pages(k->spec, e->capacity);
 }
 
@@ -124,11 +124,11 @@ static uint64_t cache_size(const attn_block_kernel *k, const cache_extent *e) {
 
 static attn_status check_page_count(const attn_why *why, const attn_block_kernel *k,
                                     const cache_extent *e) {
-    if (!attn_cache_paged(k) && e->pages != EACH_ITS_OWN)
+    if (!attn_cache_paged(k) && e->pooled)
         return attn_refuse(why, ATTN_E_UNUSED,
                            "page_count is given: this layer's cache has no pages; use "
                            "attn_cache_bytes and attn_cache_init");
-    if (e->pages != EACH_ITS_OWN) return attn_check_range(why, "page_count", e->pages, INT32_MAX);
+    if (e->pooled) return attn_check_range(why, "page_count", e->pages, INT32_MAX);
     if (pages_of(k, e) <= INT32_MAX) return ATTN_OK;
     return attn_refuse(why, ATTN_E_ARGUMENT,
                        "batch is %d and capacity is %d: the cache would have %lld pages; must be "
@@ -151,8 +151,7 @@ static attn_status check_cache_size(const attn_why *why, const attn_block *block
     return attn_refuse(why, ATTN_E_ARGUMENT,
                        "batch is %d, capacity is %d%s: the cache would hold %.1e values; must be "
                        "at most 1e15",
-                       e->batch, e->capacity,
-                       e->pages == EACH_ITS_OWN ? "" : ", and page_count is given", values);
+                       e->batch, e->capacity, e->pooled ? ", and page_count is given" : "", values);
 }
 
 static attn_status cache_bytes(const attn_block *block, cache_extent e, size_t *bytes) {
@@ -224,7 +223,7 @@ static attn_status cache_init(const attn_block *block, attn_cache *cache, cache_
     c.layer = cache_layer(k);
     for (int32_t b = 0; b < e.batch; b++) c.length[b] = c.start[b] = 0;
     for (int64_t i = 0; attn_cache_paged(k) && i < e.batch * c.pages_batch; i++)
-        c.pages[i] = e.pages == EACH_ITS_OWN ? (int32_t)i : -1;
+        c.pages[i] = e.pooled ? -1 : (int32_t)i;
     memcpy(cache, &c, size);
     return ATTN_OK;
 }

@@ -189,6 +189,65 @@ attn_status attn_cache_truncate_check(const attn_block *block, const attn_cache 
     return attn_check_cache_keep(&why, block, cache, item, tokens, NULL, 0);
 }
 
+/* --- Pages that are to be an item's own --- */
+
+attn_status attn_check_cache_own_page(const attn_why *why, const attn_block *block,
+                                      const attn_cache *c, int32_t item, int32_t n, int32_t page) {
+    attn_status status = check_item(why, block, "cache", c, "item", item);
+    if (status != ATTN_OK) return status;
+    const attn_block_kernel *k = block->kernel;
+    if (!attn_cache_paged(k))
+        return attn_refuse(why, ATTN_E_UNUSED, "n is given: this layer's cache has no pages");
+    const int64_t pages = attn_layout_pages(k->spec, c->length[item]);
+    if (n < 0 || n >= pages)
+        return attn_refuse(why, ATTN_E_ARGUMENT,
+                           "n is %d: must be from 0 to %lld, as item %d has %d keys", n,
+                           (long long)pages - 1, item, c->length[item]);
+    if (page < 0 || page >= c->page_count)
+        return attn_refuse(why, ATTN_E_PAGE,
+                           "page is %d: must be from 0 to cache.page_count - 1 = %d", page,
+                           c->page_count - 1);
+    status = attn_check_cache_page(why, "cache", c, item, n, "its rows are copied");
+    for (int32_t b = 0; status == ATTN_OK && b < c->batch; b++) {
+        const attn_page_run held = attn_held_pages(k, c->length[b]);
+        for (int64_t i = held.first; status == ATTN_OK && i <= held.last; i++)
+            if (c->pages[b * c->pages_batch + i] == page)
+                status = attn_refuse(why, ATTN_E_PAGE,
+                                     "page is %d, and so is cache.pages[%d][%lld]: it must be "
+                                     "nobody's",
+                                     page, b, (long long)i);
+    }
+    return status;
+}
+
+void attn_cache_copy_page(const attn_block_kernel *k, const attn_cache *c, int32_t item, int32_t n,
+                          int32_t page) {
+    attn_cache_part part[ATTN_CACHE_PARTS];
+    const int32_t size = k->spec->page, rest = c->length[item] - n * size;
+    const int parts = attn_cache_parts(k, c, item, part);
+    for (int i = 0; i < parts; i++) {
+        attn_cache_part to = part[i];
+        to.pages = &page;
+        attn_cache_copy(&to, 0, &part[i], n * size, rest < size ? rest : size);
+    }
+}
+
+attn_status attn_cache_own_page(const attn_block *block, attn_cache *cache, int32_t item, int32_t n,
+                                int32_t page) {
+    const attn_status status = attn_check_cache_own_page(NULL, block, cache, item, n, page);
+    if (status != ATTN_OK) return status;
+    attn_cache_copy_page(block->kernel, cache, item, n, page);
+    cache->pages[item * cache->pages_batch + n] = page;
+    return ATTN_OK;
+}
+
+attn_status attn_cache_own_page_check(const attn_block *block, const attn_cache *cache,
+                                      int32_t item, int32_t n, int32_t page, char *message,
+                                      size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    return attn_check_cache_own_page(&why, block, cache, item, n, page);
+}
+
 /* --- Forks --- */
 
 /* Keys that an item of `to` gets of an item of `from`: the newest, as many as it holds. */

@@ -1,5 +1,8 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 #include "cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -50,15 +53,25 @@ static bool has_f16c(void) {
     return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }
 #define X86_HAS_F16C has_f16c()
+#define X86_IS(vendor) (__builtin_cpu_is(vendor) != 0)
 #else
 #define X86_HAS(feature) false
 #define X86_HAS_F16C false
+#define X86_IS(vendor) false
 #endif
 
 /* clang-format off */
 static bool runs(attn_isa isa) {
     switch (isa) {
 #define ATTN_ISA_ROW(id, name, family, rank, guard, test, ...) case ATTN_ISA_##id: return test;
+#include "isa.def"
+    case ATTN_ISA_COUNT: break;
+    }
+    return false;
+}
+static bool unasked(attn_isa isa) {
+    switch (isa) {
+#define ATTN_ISA_ROW(id, name, family, rank, guard, test, unasked, ...) case ATTN_ISA_##id: return unasked;
 #include "isa.def"
     case ATTN_ISA_COUNT: break;
     }
@@ -71,4 +84,16 @@ bool attn_cpu_runs(attn_isa isa) {
     __builtin_cpu_init();
 #endif
     return runs(isa);
+}
+
+bool attn_cpu_prefers(attn_isa isa) {
+    return attn_cpu_runs(isa) && unasked(isa);
+}
+
+bool attn_isa_allowed(attn_isa isa) {
+    const char *name = getenv("ATTN_ISA");
+    const int cap = name && *name ? attn_isa_named(name) : (int)isa;
+    if (cap < 0 || !attn_isa_below(isa, (attn_isa)cap)) return false;
+    const bool asked = name && *name && cap == (int)isa;
+    return asked ? attn_cpu_runs(isa) : attn_cpu_prefers(isa);
 }

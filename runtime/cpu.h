@@ -10,6 +10,11 @@ ATTN_HIDDEN_BEGIN
 
 /* Whether kernels of this ISA run here. */
 bool attn_cpu_runs(attn_isa isa);
+/* And are taken here where nobody asks for this ISA. */
+bool attn_cpu_prefers(attn_isa isa);
+/* Whether plans take them: ATTN_ISA names this ISA or a better one; where it is not set, and for
+ * those that it does not name, the CPU prefers them. An unknown name there allows none. */
+bool attn_isa_allowed(attn_isa isa);
 
 /* "portable", "avx2" .. */
 const char *attn_isa_name(attn_isa isa);

@@ -17,8 +17,6 @@ struct attn_plan {
 };
 
 bool attn_spec_same(const attn_spec *a, const attn_spec *b);
-/* Whether this CPU and ATTN_ISA allow an instruction set; an unknown name there allows none. */
-bool attn_isa_allowed(attn_isa isa);
 attn_status attn_plan_of_kernel(attn_plan **out, const attn_kernel *kernel, uint32_t flags);
 /* Checks a spec as create takes it, and fills in its defaults. */
 attn_status attn_spec_take(const attn_why *why, const attn_spec *spec, uint32_t flags,

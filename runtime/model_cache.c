@@ -93,3 +93,30 @@ attn_status attn_model_cache_fork_check(const attn_model *m, const attn_model_ca
     const attn_why why = attn_why_begin(message, size);
     return check_fork(&why, m, from, from_item, to, to_item);
 }
+
+static attn_status check_own_page(const attn_why *why, const attn_model *m,
+                                  const attn_model_cache *c, int32_t item, int32_t n,
+                                  int32_t page) {
+    attn_status status = check(why, m, "cache", c);
+    for (int32_t i = 0; status == ATTN_OK && i < m->desc->layers; i++)
+        status = attn_check_cache_own_page(why, m->block[i], &c->layer[i], item, n, page);
+    return status;
+}
+
+attn_status attn_model_cache_own_page(const attn_model *m, attn_model_cache *cache, int32_t item,
+                                      int32_t n, int32_t page) {
+    const attn_status status = check_own_page(NULL, m, cache, item, n, page);
+    if (status != ATTN_OK) return status;
+    for (int32_t i = 0; i < m->desc->layers; i++)
+        attn_cache_copy_page(m->block[i]->kernel, &cache->layer[i], item, n, page);
+    for (int32_t i = 0; i < m->desc->layers; i++)
+        cache->layer[i].pages[item * cache->layer[i].pages_batch + n] = page;
+    return ATTN_OK;
+}
+
+attn_status attn_model_cache_own_page_check(const attn_model *m, const attn_model_cache *cache,
+                                            int32_t item, int32_t n, int32_t page, char *message,
+                                            size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    return check_own_page(&why, m, cache, item, n, page);
+}

@@ -28,12 +28,6 @@ bool attn_spec_same(const attn_spec *a, const attn_spec *b) {
     return a->expr_hash == b->expr_hash;
 }
 
-bool attn_isa_allowed(attn_isa isa) {
-    const char *name = getenv("ATTN_ISA");
-    const int cap = name && *name ? attn_isa_named(name) : (int)isa;
-    return cap >= 0 && attn_isa_below(isa, (attn_isa)cap) && attn_cpu_runs(isa);
-}
-
 const attn_registry *attn_registries = NULL;
 
 static attn_status find_kernel(const attn_spec *spec, const attn_kernel **out) {

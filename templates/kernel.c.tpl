@@ -33,6 +33,9 @@ $ end
 
 enum {
     D = ${plan.d}, /* width of a query and key row */
+$ if plan.pairs then
+    DK = ${plan.dk}, /* pairs of bf16 in a key row of tiles */
+$ end
     DV = ${plan.dv}, /* width of a value and output row */
     DVP = ${plan.dvp}, /* the same in whole vectors */
     HEADS = ${plan.heads}, /* query heads */

@@ -25,6 +25,9 @@ best=$fast
 for wider in avx2 avx512; do
     if grep -q "$wider" /proc/cpuinfo 2>/dev/null; then best=$wider; fi
 done
+# With those that have more: a few kernels.
+likes=$best
+[ "$best" != avx512 ] || likes=avx512,avx512vnni,avx512bf16
 
 if [ "${1:-}" = --list ]; then list=1; else list='' wanted=" $* "; fi
 # A stage takes a turn, a line of this pipe, and gives it back.
@@ -98,7 +101,7 @@ stage check-generated "$build/attn-gen" check generated
 
 # The longest begin first, so that both lanes end together.
 stage sanitize sh tests/check/sanitize.sh
-short property "$build/property" --test sweep,sums,caches,workspaces --isa "$best" --shapes 5 --cflags -Og
+short property "$build/property" --test sweep,sums,caches,workspaces --isa "$likes" --shapes 5 --cflags -Og
 stage product sh tests/product/product.sh
 stage package sh tests/product/package.sh
 stage compilers sh tests/check/compilers.sh
@@ -133,7 +136,7 @@ stage golden-reference "$build/attn-verify" --reference --cflags -O0 --backend f
 if [ -n "$full" ]; then
     stage golden-stored "$build/attn-verify" --cflags -Og tests/golden/stored/*.safetensors
 else
-    stage golden-stored "$build/attn-verify" --isa "$fast" --cflags -Og --backend flex tests/golden/stored/i8_*.safetensors \
+    stage golden-stored "$build/attn-verify" --isa "$fast,$likes" --cflags -Og --backend flex tests/golden/stored/i8_*.safetensors \
         tests/golden/stored/bf16_causal.safetensors
 fi
 stage golden-extremes "$build/attn-verify" --cflags -Og tests/golden/extremes/*.safetensors
@@ -141,6 +144,7 @@ stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
 stage axes sh tests/check/axes.sh
 stage import sh tests/import/selftest.sh
 stage foreign sh tests/product/foreign.sh
+stage languages sh tests/product/languages.sh
 stage old-caller sh tests/product/old/old.sh
 stage process sh tests/product/process.sh
 stage phases sh tests/product/phases.sh

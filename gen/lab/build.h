@@ -42,6 +42,11 @@ typedef struct kernel_lib {
     int32_t (*cache_pages)(const attn_block *block, int32_t tokens);
     attn_status (*cache_page_bytes)(const attn_block *block, size_t *bytes);
     int32_t (*cache_first_page)(const attn_block *block, const attn_cache *cache, int32_t item);
+    attn_status (*cache_own_page)(const attn_block *block, attn_cache *cache, int32_t item,
+                                  int32_t n, int32_t page);
+    attn_status (*cache_own_page_check)(const attn_block *block, const attn_cache *cache,
+                                        int32_t item, int32_t n, int32_t page, char *text,
+                                        size_t size);
     attn_status (*block_workspace)(const attn_block *block, const attn_block_args *args,
                                    size_t *bytes);
     attn_status (*block_prefill)(const attn_block *block, const attn_block_args *args);

@@ -6,6 +6,7 @@
 #include "block_oracle.h"
 #include "oracle.h"
 #include "problem.h"
+#include "progress.h"
 #include "stored.h"
 #include "weight_types.h"
 #include "op.h"
@@ -415,8 +416,10 @@ bool golden_takes_layer(arena *a, const kernel_spec *k) {
 
 static bool add_layer(arena *a, const kernel_spec *k, const golden_options *o, gen_files *out,
                       diag *d) {
-    for (int i = 0; i < o->cases && i < LAYER_CASES; i++)
+    for (int i = 0; i < o->cases && i < LAYER_CASES; i++) {
+        progress("%s, case %d", k->name, i + 1);
         if (!layer_file(a, k, o, i, &out->file[out->count++], d)) return false;
+    }
     return true;
 }
 
@@ -432,8 +435,12 @@ static void add_manifest(arena *a, const model *m, const golden_options *o, gen_
     out->file[out->count++] = f;
 }
 
-bool golden_render(arena *a, const model *m, const golden_options *o, gen_files *out, int *skipped,
-                   diag *d) {
+static void say_progress(const model *m, const golden_options *o, int kernel, int number) {
+    progress("kernel %d of %d, case %d of %d", kernel + 1, m->kernel_count, number + 1, o->cases);
+}
+
+static bool render_cases(arena *a, const model *m, const golden_options *o, gen_files *out,
+                         int *skipped, diag *d) {
     if (o->cases < 1 || o->cases > 1000)
         return diag_set(d, "--cases: must be 1 to 1000, got %d", o->cases);
     *out = (gen_files){0};
@@ -446,6 +453,7 @@ bool golden_render(arena *a, const model *m, const golden_options *o, gen_files 
             continue;
         }
         for (int i = 0; i < o->cases; i++) {
+            say_progress(m, o, k, i);
             const char *name = arena_printf(a, "%s.%d", m->kernels[k].name, i);
             arena *scratch = arena_new();
             problem p;
@@ -463,4 +471,11 @@ bool golden_render(arena *a, const model *m, const golden_options *o, gen_files 
     }
     add_manifest(a, m, o, out);
     return true;
+}
+
+bool golden_render(arena *a, const model *m, const golden_options *o, gen_files *out, int *skipped,
+                   diag *d) {
+    const bool ok = render_cases(a, m, o, out, skipped, d);
+    progress_end();
+    return ok;
 }

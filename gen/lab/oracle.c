@@ -115,12 +115,14 @@ static double dot_slack(const attn_spec *spec, const double *q, const double *k,
     for (int32_t d = 0; d < dim; d++) {
         if (fabs(q[d]) > most) most = fabs(q[d]);
         keys += fabs(k[d]);
-        each += fabs(q[d] * k[d]);
+        /* Factors below 2^-126 may count as zero; q is scaled first. */
+        const bool tiny = fabs(k[d]) < 0x1p-126 || fabs(q[d] * (double)spec->scale) < 0x1p-125;
+        each += fabs(q[d] * k[d]) * (tiny ? 1 : 0x1p-8);
     }
     switch (spec->dot) {
     case ATTN_DOT_I16: return most / (2 * 8191.0) * keys; /* 14 bits */
     case ATTN_DOT_I8: return most / (2 * 127.0) * keys;
-    case ATTN_DOT_BF16: return ldexp(each, -9);
+    case ATTN_DOT_BF16: return each; /* 8 bits of each element */
     default: return 0;
     }
 }
@@ -255,6 +257,8 @@ static void run_row(row_state *r, key_score *score, double *o, oracle_row *out) 
         for (int32_t d = 0; d < v_dim; d++) o[d] /= sum;
     out->lse = sum <= 0 && !r->any ? -INFINITY : most + log(sum); /* NaN stays NaN */
     out->dot = (exp(2 * loose) - 1 + dot_p(spec)) * v_most;
+    /* Products below 2^-126 may count as zero, beside a sum of P of 2^-60. */
+    if (spec->dot == ATTN_DOT_BF16) out->dot += out->visible * 0x1p-66;
     out->bound = (4e-6 + SCORE_ROUNDING * weight) * v_most + out->dot;
     out->lse_bound = 1e-6 + SCORE_ROUNDING * weight + loose;
     out->lse_dot = loose;

@@ -1,5 +1,6 @@
 #include "data.h"
 
+#include "binding.h"
 #include "disk.h"
 #include "embedded.h"
 #include "spec/facts.h"
@@ -356,6 +357,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     lua_val *groups = lua_val_table(a), *sources = lua_val_table(a);
     bool any_block = false, any_core = false; /* layers */
     bool any_type = false;                    /* that is not f32 */
+    bool any_dot = false;                     /* whose products round */
     bool any_weight = false;                  /* likewise, of layers */
     bool any_layout = false;                  /* that is not dense */
     bool any_list = false;                    /* of keys that rows are over */
@@ -369,6 +371,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
             any_block = any_block || row->layer;
             any_type = any_type || row->spec->core.type != ATTN_TYPE_F32 ||
                        row->spec->core.kv_type != ATTN_KV_TYPE_SAME;
+            any_dot = any_dot || row->plan.pairs || row->plan.codes.q_most;
             any_weight = any_weight || row->spec->core.weight_type != ATTN_WEIGHT_F32;
             any_list = any_list || row->spec->core.select != ATTN_SELECT_ALL;
             any_layout = any_layout || row->spec->core.layout != ATTN_LAYOUT_DENSE;
@@ -389,6 +392,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     lua_val_set_bool(a, t, "has_blocks", any_block);
     lua_val_set_bool(a, t, "has_cores", any_core);
     lua_val_set_bool(a, t, "has_types", any_type);
+    lua_val_set_bool(a, t, "has_dots", any_dot);
     lua_val_set_bool(a, t, "has_weights", any_weight);
     lua_val_set_bool(a, t, "has_layouts", any_layout);
     lua_val_set_bool(a, t, "has_lists", any_list);
@@ -446,6 +450,7 @@ lua_val *model_data(arena *a, const product_list *p) {
         lua_val_set(a, k, "spelled", spelled_fields(a, &m->kernels[i].core));
         lua_val_set(a, k, "fields", fields_to_lua(a, &m->kernels[i].core));
         lua_val_set_string(a, k, "hash", arena_printf(a, "0x%08xu", m->kernels[i].core.expr_hash));
+        lua_val_set(a, k, "call", binding_of(a, &m->kernels[i]));
         lua_val_push(a, kernels, k);
     }
     for (int i = 0; i < m->layer_count; i++)
@@ -453,6 +458,7 @@ lua_val *model_data(arena *a, const product_list *p) {
     lua_val_set_string(a, t, "name", m->name);
     lua_val_set_string(a, t, "file", ident);
     lua_val_set_string(a, t, "ident", ident);
+    lua_val_set_string(a, t, "word", binding_name(a, ident));
     lua_val_set_string(a, t, "short", strlen(ident) > 40 ? "NAME" : ident);
     lua_val_set_string(a, t, "version", ATTN_GEN_VERSION);
     lua_val_set_string(a, t, "guard_stem", upper(a, ident));
@@ -460,6 +466,7 @@ lua_val *model_data(arena *a, const product_list *p) {
     lua_val_set_string(a, t, "isas", isa_list(a, o->isa_mask, ","));
     lua_val_set_string(a, t, "command", command(a, o, isa_list(a, o->isa_mask, ",")));
     lua_val_set_int(a, t, "layer_count", m->layer_count);
+    lua_val_set_int(a, t, "kernel_abi", ATTN_KERNEL_ABI);
     lua_val_set(a, t, "layer_kernel", layers);
     lua_val_set(a, t, "kernels", kernels);
     kernel_lists(a, p, t);

@@ -104,27 +104,32 @@ static void link_cores(const product_list *list, product *p) {
     if (p->spec->expanded >= 0) p->expanded = serving(list, p->spec->expanded, p->isa);
 }
 
-/* Whether a kernel has code of its own on an instruction set that was asked for: the plan's or a
- * tune file's, a layer where one of its cores has. Without the row that it is like, all have. */
-static bool adds(arena *a, const product_list *list, int kernel, const isa_row *isa) {
+/* Whether a kernel has code of its own on one of the instruction sets that were asked for: the
+ * plan's or a tune file's, a layer where one of its cores has. Without a row that it is like, all
+ * have. */
+static bool adds(arena *a, const product_list *list, unsigned asked, int kernel,
+                 const isa_row *isa) {
     const kernel_spec *k = &list->model->kernels[kernel];
     const gen_options *o = list->options;
     const attn_isa number = (attn_isa)(isa - isa_table);
-    if (!isa->like || !(o->isa_mask >> (isa->like - isa_table) & 1)) return true;
+    const isa_row *like = isa_like(isa, asked);
+    if (!like) return true;
     if (k->core.level == ATTN_LEVEL_BLOCK)
-        return block_plan_adds(a, k, isa) || (k->inner >= 0 && adds(a, list, k->inner, isa)) ||
-               (k->expanded >= 0 && adds(a, list, k->expanded, isa));
-    return tune_find(o->tune, k->name, number) || plan_adds(a, k, isa, o->unroll);
+        return block_plan_adds(a, k, isa, like) ||
+               (k->inner >= 0 && adds(a, list, asked, k->inner, isa)) ||
+               (k->expanded >= 0 && adds(a, list, asked, k->expanded, isa));
+    return tune_find(o->tune, k->name, number) || plan_adds(a, k, isa, like, o->unroll);
 }
 
 /* Those asked for on which some kernel has code of its own. */
 static unsigned useful_isas(arena *a, const product_list *list) {
+    const unsigned asked = list->options->isa_mask;
     unsigned mask = 0;
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
-        if (!(list->options->isa_mask >> isa & 1)) continue;
+        if (!(asked >> isa & 1)) continue;
         bool any = !isa_table[isa].like;
         for (int i = 0; i < list->model->kernel_count && !any; i++)
-            any = adds(a, list, i, &isa_table[isa]);
+            any = adds(a, list, asked, i, &isa_table[isa]);
         if (any) mask |= 1u << isa;
     }
     return mask;
@@ -141,7 +146,7 @@ product_list products_make(arena *a, const model *m, const gen_options *o) {
     for (int kernel = 0; kernel < m->kernel_count; kernel++) {
         list.first[kernel] = list.count;
         for (int isa = 0; isa < ATTN_ISA_COUNT; isa++)
-            if ((own->isa_mask >> isa & 1) && adds(a, &list, kernel, &isa_table[isa]))
+            if ((own->isa_mask >> isa & 1) && adds(a, &list, o->isa_mask, kernel, &isa_table[isa]))
                 add(a, &list, kernel, isa);
         list.first[kernel + 1] = list.count;
     }

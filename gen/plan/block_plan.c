@@ -241,10 +241,11 @@ static void plan_cache_note(arena *a, const kernel_spec *k, block_plan *p) {
                   "distance alone");
 }
 
-bool block_plan_adds(arena *a, const kernel_spec *k, const isa_row *isa) {
-    block_plan p;
+bool block_plan_adds(arena *a, const kernel_spec *k, const isa_row *isa, const isa_row *like) {
+    block_plan p, q;
     block_plan_make(a, k, isa, &p);
-    return p.integers;
+    block_plan_make(a, k, like, &q);
+    return p.integers != q.integers;
 }
 
 void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_plan *p) {

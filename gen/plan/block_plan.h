@@ -109,7 +109,7 @@ typedef struct block_plan {
 void block_plan_make(arena *a, const kernel_spec *spec, const isa_row *isa, block_plan *out);
 
 /* Whether a layer has code of its own here, not only that of the row that this one is like. */
-bool block_plan_adds(arena *a, const kernel_spec *spec, const isa_row *isa);
+bool block_plan_adds(arena *a, const kernel_spec *spec, const isa_row *isa, const isa_row *like);
 
 /* For templates. */
 lua_val *block_plan_to_lua(arena *a, const block_plan *p);

@@ -18,15 +18,18 @@
     .tile_vectors = 2, .max_keys = 12, .l1_bytes = 48 << 10, .l2_bytes = 2 << 20, .fma_cycle = 2, \
     .loads_cycle = 2, .exp_cycles = 4.5, .line_cycles = 1, .text_base = 33400, .text_step = 8
 #define TILES_AVX512VNNI TILES_AVX512, .like = &isa_table[ATTN_ISA_AVX512], .integers = true
+#define TILES_AVX512BF16 \
+    TILES_AVX512, .like = &isa_table[ATTN_ISA_AVX512VNNI], .integers = true, .pairs = true
 
 const isa_row isa_table[ATTN_ISA_COUNT] = {
-#define ATTN_ISA_ROW(ID, NAME, FAMILY, RANK, GUARD, TEST, WIDTH, REGISTERS, ENGINE, TILES) \
-    {.name = NAME,                                                                         \
-     .id = "ATTN_ISA_" #ID,                                                                \
-     .guard = GUARD,                                                                       \
-     .engine = ENGINE,                                                                     \
-     .width = WIDTH,                                                                       \
-     .registers = REGISTERS,                                                               \
+#define ATTN_ISA_ROW(ID, NAME, FAMILY, RANK, GUARD, TEST, UNASKED, WIDTH, REGISTERS, ENGINE, \
+                     TILES)                                                                  \
+    {.name = NAME,                                                                           \
+     .id = "ATTN_ISA_" #ID,                                                                  \
+     .guard = GUARD,                                                                         \
+     .engine = ENGINE,                                                                       \
+     .width = WIDTH,                                                                         \
+     .registers = REGISTERS,                                                                 \
      TILES_##TILES},
 #include "isa.def"
 };
@@ -55,6 +58,12 @@ unsigned isa_best(unsigned mask) {
     unsigned best = 0;
     for (; isa; isa = isa->like) best |= 1u << (isa - isa_table);
     return best & mask;
+}
+
+const isa_row *isa_like(const isa_row *isa, unsigned mask) {
+    do isa = isa->like;
+    while (isa && !(mask >> (isa - isa_table) & 1));
+    return isa;
 }
 
 static unsigned one(const char *name, size_t n) {

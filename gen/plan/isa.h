@@ -16,6 +16,7 @@ typedef struct isa_row {
     int width;                  /* f32 lanes of a vector */
     int registers;              /* architectural vector registers */
     bool integers;    /* multiplies and adds codes of 8 and 16 bits at a multiple of the f32 rate */
+    bool pairs;       /* multiplies and adds pairs of bf16, sums in f32 */
     int tile_vectors; /* query vectors of a full tile */
     int max_keys;     /* most keys of a QK register tile */
     /* For the cost model (cost.c): typical of CPUs with it, never this host's. */
@@ -40,5 +41,7 @@ unsigned isa_all(void);
 unsigned isa_native(void);
 /* The best of a set, and those that it is like. */
 unsigned isa_best(unsigned mask);
+/* The nearest of a set that this one is like; null: none of them is. */
+const isa_row *isa_like(const isa_row *isa, unsigned mask);
 
 #endif

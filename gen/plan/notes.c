@@ -57,7 +57,12 @@ static void note_tiles(arena *a, const isa_row *isa, plan *p) {
          "key chunks do: %d keys at a time, for up to %d tiles that keep their state, %.1f MiB a "
          "thread, with the same bits",
          PACK_MOST >> 20, p->chunk_keys, p->held_tiles, (double)plan_chunk_bytes(p) / (1 << 20));
-    if (p->widen)
+    if (p->pairs)
+        note(a, p,
+             "tiles: bf16 rows of a key block are copied as they are, pairs of columns, and V is "
+             "put "
+             "in pairs of keys, once for all that share it");
+    else if (p->widen)
         note(a, p,
              "tiles: %s rows of a key block are widened to f32 once for all that share it, V while "
              "it "
@@ -87,8 +92,8 @@ static void note_loops(arena *a, plan *p) {
     if (t->prefetch)
         note(a, p, "prefetch: K rows %d register tile%s ahead, a line a row and %d steps",
              t->prefetch, t->prefetch > 1 ? "s" : "", plan_line(ATTN_TYPE_F32));
-    note(a, p, "unroll: %d of %d steps of the loop over the head width%s", t->unroll, p->d,
-         t->unroll == p->d ? " (full)" : "");
+    note(a, p, "unroll: %d of %d steps of the loop over the head width%s", t->unroll, p->dk,
+         t->unroll == p->dk ? " (full)" : "");
 }
 
 static void note_mask(arena *a, const kernel_spec *k, plan *p) {
@@ -142,6 +147,27 @@ static void note_codes(arena *a, const kernel_spec *k, plan *p, const char *dot)
         a, p,
         "i8, tiles: rows are widened to their values, scale * code, and all products are formed in "
         "f32: nothing is added to their bound");
+}
+
+/* The same for pairs of bf16. */
+static void note_pairs(arena *a, const kernel_spec *k, plan *p) {
+    if (!p->pairs) {
+        note(a, p,
+             "dot = bf16: all products are formed in f32 here, so nothing is rounded below f32: "
+             "there "
+             "is no term for dot");
+        return;
+    }
+    note(a, p,
+         "dot = bf16, tiles: Q times its factor and P are rounded to bf16; products of pairs are "
+         "exact and summed in f32, where numbers below 2^-126 count as zero; the sum of P that "
+         "divides O is of P before it is rounded");
+    note(a, p,
+         "dot = bf16: tiles may add max|V| ((e^2u - 1) + 2^-8) to the bound of O, and u to that of "
+         "LSE: u is the largest %s%g sum|q k| / 256 of a row's keys; %s",
+         p->rescore ? "|ds'/ds| " : "", fabs((double)k->core.scale),
+         p->dots ? "dot products of few rows are formed in f32 and add nothing"
+                 : "few rows run as tiles too");
 }
 
 /* What is rounded, and what follows, where keys and values are integers. */
@@ -216,4 +242,5 @@ void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan *p) {
         note(a, p, "softmax: over all keys of a row at once");
     note_scores(a, p);
     if (p->scaled) note_scaled(a, k, p);
+    if (k->core.dot == ATTN_DOT_BF16 && !p->scaled) note_pairs(a, k, p);
 }

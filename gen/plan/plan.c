@@ -45,9 +45,9 @@ static void split_columns(const plan *p, int width, plan_pv *pv) {
 }
 
 static int tile_unroll(const plan *p, int nv, int requested) {
-    if (requested < 0) return p->d;
-    if (requested > 0) return min_int(requested, p->d);
-    return is_busy(p, nv) || p->d <= 16 ? p->choice.unroll : 4;
+    if (requested < 0) return p->dk;
+    if (requested > 0) return min_int(requested, p->dk);
+    return min_int(p->dk, is_busy(p, nv) || p->d <= 16 ? p->choice.unroll : 4);
 }
 
 /* The levels of sums over keys (part/sums.c.tpl): equal shares of a block, and whole blocks. */
@@ -62,14 +62,15 @@ static void plan_sums(plan *p) {
  */
 static int row_asks(const plan *p, int nv, const plan_tile *t) {
     const int lines = plan_line(ATTN_TYPE_F32) * t->keys;
-    return t->prefetch && nv < p->tile_vectors && p->d % lines == 0 ? p->d / lines : 0;
+    return t->prefetch && nv < p->tile_vectors && p->dk % lines == 0 ? p->dk / lines : 0;
 }
 
 /* Narrow tiles are decode's, and alone with a key block: while they multiply a register tile's rows
  * they widen those of the next, whole lines of both kinds. */
 static int tile_widens(const plan *p, int nv, const plan_tile *t) {
     const int line = plan_line(ATTN_TYPE_F32), lines = t->keys * line;
-    if (!p->widen || p->scaled || nv == p->tile_vectors || !t->lazy || !t->prefetch) return 0;
+    if (!p->widen || p->pairs || p->scaled || nv == p->tile_vectors || !t->lazy || !t->prefetch)
+        return 0;
     if (p->d % t->unroll || lines % plan_line(p->type.k) || p->d % plan_line(p->type.k)) return 0;
     return lines / plan_line(p->type.k);
 }
@@ -318,6 +319,7 @@ static const char *code_on(arena *a, const kernel_spec *k, const isa_row *isa, i
     return plan_code(a, &p);
 }
 
-bool plan_adds(arena *a, const kernel_spec *k, const isa_row *isa, int unroll) {
-    return !isa->like || strcmp(code_on(a, k, isa, unroll), code_on(a, k, isa->like, unroll)) != 0;
+bool plan_adds(arena *a, const kernel_spec *k, const isa_row *isa, const isa_row *like,
+               int unroll) {
+    return strcmp(code_on(a, k, isa, unroll), code_on(a, k, like, unroll)) != 0;
 }

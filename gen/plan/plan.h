@@ -118,6 +118,8 @@ typedef struct plan {
     int variants;
     /* Resolved types and sizes of the spec. */
     attn_types type; /* what Q, K, V and O are stored in; panels of V are f32 */
+    bool pairs;      /* products of tiles are of pairs of bf16 */
+    int dk;          /* elements of a row of K in tiles: floats, or pairs */
     int heads, key_heads, value_heads, group, d, dv, dvp;
     /* Scores. */
     double q_scale;        /* folded into Q */
@@ -183,9 +185,10 @@ const char *plan_check_unroll(arena *a, const kernel_spec *spec, int unroll);
 void plan_make(arena *a, const kernel_spec *spec, const isa_row *isa, int unroll,
                const plan_choice *choice, plan *out);
 
-/* Whether a kernel has code of its own on an instruction set: false where the model's plan is that
- * of the one it is like. */
-bool plan_adds(arena *a, const kernel_spec *spec, const isa_row *isa, int unroll);
+/* Whether a kernel has code of its own on an instruction set beside one that it is like: false
+ * where the model's plan is the same on both. */
+bool plan_adds(arena *a, const kernel_spec *spec, const isa_row *isa, const isa_row *like,
+               int unroll);
 
 /* Null if a kernel can be made with this choice, else what is wrong; *param: with which member. */
 const char *plan_check(arena *a, const kernel_spec *spec, const isa_row *isa,

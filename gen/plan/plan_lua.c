@@ -58,7 +58,7 @@ static lua_val *tiles_to_lua(arena *a, const plan *p) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < p->tile_vectors; i++) {
         lua_val *t = lua_val_table(a);
-        set_asks(a, t, &p->tile[i], p->d);
+        set_asks(a, t, &p->tile[i], p->dk);
         lua_val_set_bool(a, t, "lazy", p->tile[i].lazy);
         lua_val_set_int(a, t, "widens", p->tile[i].widens);
         lua_val_set(a, t, "pv", pv_to_lua(a, &p->tile[i].pv));
@@ -74,7 +74,7 @@ static lua_val *edges_to_lua(arena *a, const plan *p) {
         const plan_tile part = {.keys = plan_edge_part(p, nv),
                                 .unroll = p->tile[p->tile_vectors - 1].unroll};
         lua_val_set_int(a, t, "vectors", nv);
-        set_asks(a, t, &part, p->d);
+        set_asks(a, t, &part, p->dk);
         lua_val_push(a, list, t);
     }
     return list;
@@ -201,6 +201,7 @@ static void set_tiled(arena *a, lua_val *t, const plan *p) {
     lua_val_set(a, t, "edges", edges_to_lua(a, p));
     lua_val_set(a, t, "dots", dots_to_lua(a, p));
     lua_val_set_bool(a, t, "widen", p->widen);
+    if (p->pairs) lua_val_set_bool(a, t, "pairs", true);
     lua_val_set_int(a, t, "widen_ahead", p->widen_ahead);
     lua_val_set_bool(a, t, "latent", p->latent);
     lua_val_set_bool(a, t, "dot_spread", p->dot_spread);
@@ -281,6 +282,9 @@ lua_val *plan_for_templates(arena *a, const plan *p) {
     lua_val_set_bool(a, t, "holes", plan_holes(p));
     lua_val_set(a, t, "rotate", plan_rotation_to_lua(a, p->rotate));
     if (!p->codes.q_most) lua_val_set_bool(a, t, "codes", false);
+    if (!p->pairs) lua_val_set_bool(a, t, "pairs", false);
+    lua_val_set_int(a, t, "dk", p->dk);
+    lua_val_set_string(a, t, "dk_name", p->pairs ? "DK" : "D");
     return t;
 }
 

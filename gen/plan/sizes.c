@@ -46,6 +46,15 @@ static void plan_integers(const kernel_spec *k, const isa_row *isa, plan *p) {
         p->codes = (plan_codes){false, 127, 1, 255};
 }
 
+/* Rows of a shared latent key are values too, whose pairs are others; gathered rows are floats. */
+static void plan_tile_pairs(const kernel_spec *k, const isa_row *isa, plan *p) {
+    const attn_spec *s = &k->core;
+    const bool stored = p->type.k == ATTN_TYPE_BF16 && p->type.v == ATTN_TYPE_BF16;
+    const bool tiles = !attn_op_few_keys(s) && s->select != ATTN_SELECT_INDEX;
+    p->pairs = isa->pairs && s->dot == ATTN_DOT_BF16 && stored && tiles && !plan_is_latent(s);
+    p->dk = p->pairs ? (p->d + 1) / 2 : p->d;
+}
+
 void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p) {
     const attn_spec *s = &k->core;
     p->type = attn_spec_types(s);
@@ -57,6 +66,7 @@ void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p) {
     p->dv = s->v_dim;
     p->dvp = (p->dv + isa->width - 1) / isa->width * isa->width;
     plan_integers(k, isa, p);
+    plan_tile_pairs(k, isa, p);
 }
 
 /* One row a key, its first columns the value: what all heads share. */
@@ -110,5 +120,5 @@ int plan_q_floats(const plan *p) {
     for (int i = 0; i < p->dots; i++)
         if (p->dot[i].rows > most) most = p->dot[i].rows;
     const int dots = most * ((p->d + w - 1) / w * w);
-    return p->d * rows > dots ? p->d * rows : dots;
+    return p->dk * rows > dots ? p->dk * rows : dots;
 }

@@ -55,7 +55,7 @@ size_t plan_scratch(const plan *p) {
     const size_t code_rows = p->codes.q_most ? (size_t)plan_code_rows(p) : 0;
     const size_t scores = (size_t)(p->key_block + p->max_keys) * rows;
     const size_t bias = p->bias ? (size_t)p->key_block * rows : 0;
-    const size_t d = (size_t)p->d, edge = (size_t)p->max_keys * d;
+    const size_t d = (size_t)p->dk, edge = (size_t)p->max_keys * d;
     const size_t bytes =
         up64((size_t)p->tiles * plan_tile_bytes(p) + 4 * (scores + rows + bias + edge));
     const size_t keys = (size_t)p->key_block;

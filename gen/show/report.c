@@ -76,6 +76,7 @@ typedef struct kernel_info {
     const plan *p; /* of its attention, on the widest instruction set asked for */
     int layers;
     const char *layer_text;
+    double packed; /* bytes of a layer's weights; 0: attention alone */
 } kernel_info;
 
 /* Points of the plots: eight a doubling would be smooth; four are. 128 .. 131072 keys. */
@@ -371,6 +372,45 @@ static lua_val *totals_data(arena *a, const kernel_info *f, int count) {
     return list;
 }
 
+static void push_text(arena *a, lua_val *list, const char *text) {
+    lua_val *row = lua_val_table(a);
+    lua_val_set_string(a, row, "text", text);
+    lua_val_push(a, list, row);
+}
+
+/* Weights are there once, keys and values a user, workspace a call of one user's prompt. */
+static void set_memory(arena *a, lua_val *page, const kernel_info *f, int count, int32_t users) {
+    const int32_t columns[] = {1, 8, 64, users};
+    const int wide = users > 0 && users != 1 && users != 8 && users != 64 ? 4 : 3;
+    lua_val *heads = lua_val_table(a), *rows = lua_val_table(a);
+    double weights = 0, token = 0;
+    for (int j = 0; j < count; j++) {
+        weights += f[j].layers * f[j].packed;
+        token += f[j].layers * work_cache_bytes(f[j].k, f[j].p);
+    }
+    for (int u = 0; u < wide; u++)
+        push_text(a, heads, arena_printf(a, "%d user%s", columns[u], u ? "s" : ""));
+    for (int i = 0; i < TABLE_ROWS; i++) {
+        const int32_t n = table_context[i];
+        lua_val *row = lua_val_table(a), *cells = lua_val_table(a);
+        size_t most = 0;
+        for (int j = 0; j < count; j++) {
+            const size_t one = prefill_workspace(f[j].k, f[j].p, n, 1);
+            if (one > most) most = one;
+        }
+        for (int u = 0; u < wide; u++)
+            push_text(a, cells, bytes_text(a, weights + columns[u] * token * n + (double)most));
+        lua_val_set_string(a, row, "context", context_text(a, n));
+        lua_val_set(a, row, "cells", cells);
+        lua_val_push(a, rows, row);
+    }
+    lua_val_set_bool(a, page, "whole", weights > 0);
+    lua_val_set_string(a, page, "weights", bytes_text(a, weights));
+    lua_val_set_string(a, page, "token", bytes_text(a, token));
+    lua_val_set(a, page, "users", heads);
+    lua_val_set(a, page, "memory", rows);
+}
+
 /* The sum, and the part of each kernel's layers where they are few. */
 static void total_plots(arena *a, lua_val *page, const kernel_info *f, int count) {
     line flops[PLOT_LINES] = {{"all layers", {0}}}, bytes[PLOT_LINES] = {{"all layers", {0}}};
@@ -404,12 +444,13 @@ static bool check_lengths(const explain_extent *e, diag *d) {
     return true;
 }
 
-bool report_html(arena *a, const product_list *p, const explain_extent *e, const char **text,
-                 diag *d) {
+bool report_html(arena *a, const product_list *p, const explain_extent *e, int32_t users,
+                 const char **text, diag *d) {
     const model *m = p->model;
     const gen_options *o = p->options;
     template_set set;
     gen_files files;
+    if (users == 0) return diag_set(d, "--users: must be at least 1, got 0");
     if (!check_lengths(e, d) || !templates_load(a, o->templates, &set, d) ||
         !gen_render(a, p, &files, d))
         return false;
@@ -423,6 +464,8 @@ bool report_html(arena *a, const product_list *p, const explain_extent *e, const
         info->k = &m->kernels[i];
         info->layer_text = words_of_layers(a, m, i, &info->layers);
         info->p = &product_best(p, i)->core->plan;
+        info->packed =
+            product_best(p, i)->layer ? (double)explain_packed_bytes(product_best(p, i)) : 0;
         bound |= work_needs_data(info->k);
         lua_val_push(a, kernels, kernel_data(a, info, count, isas_data(a, p, i, &files), e));
     }
@@ -438,6 +481,7 @@ bool report_html(arena *a, const product_list *p, const explain_extent *e, const
     lua_val_set_string(a, page, "cache_type", cache_type(f, count));
     lua_val_set(a, page, "layers", layers_data(a, f, count));
     lua_val_set(a, page, "totals", totals_data(a, f, count));
+    set_memory(a, page, f, count, users);
     total_plots(a, page, f, count);
     lua_val_set(a, page, "kernels", kernels);
     lua_val_set(a, data, "page", page);

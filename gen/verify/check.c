@@ -27,7 +27,7 @@ void check_allow(check *c, int isa, const build_options *build) {
     const kernel_spec *spec = &c->g->spec[c->backend];
     plan p;
     plan_make(c->a, spec, &isa_table[isa], build->unroll, NULL, &p);
-    if (!p.codes.q_most || problem->q_len > p.decode_q) return;
+    if (!p.pairs && (!p.codes.q_most || problem->q_len > p.decode_q)) return;
     const attn_args args = call_dense_args(problem);
     oracle got;
     oracle_run(c->a, problem->spec, &args, &got);

@@ -30,6 +30,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#if !defined ATTN_TARGET_END /* else that of an instruction set with more than this one */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #pragma clang attribute push(                                                               \
@@ -40,6 +41,7 @@
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,avx512vnni")
 #define ATTN_TARGET_END _Pragma("GCC pop_options")
+#endif
 #endif
 
 #include "avx512.h"

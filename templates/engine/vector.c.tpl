@@ -24,8 +24,8 @@ $   keys = function(nv) return part("engine/vector_keys.c", { nv = nv }) end,
 $   -- Statements of lazy_NV: the same, then P, where nothing but exp is between them.
 $   keys_exp = function(nv) return part("engine/vector_keys_exp.c", { nv = nv }) end,
 $   -- Statements that put a row of V, times `factor` where it has a scale, at its place `key` of the
-$   -- packed block `to`,
-$   pack_v = function(row, to, key) return part("engine/vector_pack_v.c", { row = row, to = to, key = key }) end,
+$   -- packed block `to`; other: whether the row before stands there,
+$   pack_v = function(row, to, key, other) return part("engine/vector_pack_v.c", { row = row, to = to, key = key, other = other }) end,
 $   -- and the `values` of such a block, whose first key is `base`.
 $   packed = function(to, base)
 $     return "(values){" .. to .. ", BK, " .. plan.panel .. ", DVP - " .. plan.panels_end .. ", " .. base .. "}"

@@ -19,7 +19,7 @@ $ else
     if (key >= to) return;
 $ end
     pad_keys(w->edge, row + key * ldk, ldk, to - key, ${MR});
-    qk_${nv}(w->edge, D, t->q, w->s + key * ${R}, mx);
+    qk_${nv}(w->edge, ${plan.dk_name}, t->q, w->s + key * ${R}, mx);
 }
 
 $ if E > 0 then
@@ -59,7 +59,7 @@ $ end
         qk_edge_${nv}(t, w->s + key * ${R}, row + key * ldk, ldk, first + key);
     if (key >= to) return;
     pad_keys(w->edge, row + key * ldk, ldk, to - key, ${E});
-    qk_edge_${nv}(t, w->s + key * ${R}, w->edge, D, first + key);
+    qk_edge_${nv}(t, w->s + key * ${R}, w->edge, ${plan.dk_name}, first + key);
 }
 
 $ end

@@ -3,6 +3,7 @@ $ -- crosses lanes and K is read as it lies, one broadcast a key and column.
 $ -- nv: vectors that are computed, of the tile's `of`; tile: its register tile.
 $ local W, nv, of, tile = plan.width, a.nv, a.of, a.tile
 $ local R, MR, U = of * W, tile.keys, tile.unroll
+$ local fma = plan.pairs and "vf_fma_pairs" or "vf_fma" -- an element of a row is then a pair of bf16
 $ local id = of == nv and nv or nv .. "_of_" .. of
 $ assert(MR * nv + nv + 1 <= isa.registers, "qk: the register tile does not fit")
 $ local line = plan.line -- elements of a cache line
@@ -28,7 +29,7 @@ $     local k = "k" .. (m > 0 and m or "")
 ${macro("        const vf b" .. m .. " = vf_bcast(" .. k .. " + (d));")}
 $     for n = 0, nv - 1 do
 $       local s = "s" .. m .. "_" .. n
-${macro("        " .. s .. " = vf_fma(b" .. m .. ", q" .. n .. ", " .. s .. ");")}
+${macro("        " .. s .. " = " .. fma .. "(b" .. m .. ", q" .. n .. ", " .. s .. ");")}
 $     end
 $   end
     }
@@ -60,7 +61,7 @@ $ for m = 0, MR - 1 do
     vf ${list(nv, function(n) return "s" .. m .. "_" .. n .. " = " .. start(n) end, nv > 3 and ",\n       " or ", ")};
 $ end
 $ local main = tile.whole
-$ if U < plan.d then
+$ if U < plan.dk then
     for (int d = 0; d < ${main}; d += ${U}) {
 $ else
     {
@@ -93,7 +94,7 @@ $   end
         QK_STEP_${id}(${at("d", u)})
 $ end
     }
-$ for d = main, plan.d - 1 do
+$ for d = main, plan.dk - 1 do
     QK_STEP_${id}(${d})
 $ end
 $ if a.lazy then

@@ -76,7 +76,7 @@ $ if not plan.gathers then
  * maximum and nothing past it is read. */
 static void pad_keys(float *to, const float *k, ptrdiff_t ldk, int32_t n, int32_t whole) {
     for (int32_t i = 0; i < whole; i++)
-        memcpy(to + i * D, ${layout.beside("k", "min32(i, n - 1)", "ldk")}, sizeof(float) * D);
+        memcpy(to + i * ${plan.dk_name}, ${layout.beside("k", "min32(i, n - 1)", "ldk")}, sizeof(float) * ${plan.dk_name});
 }
 $ end
 $ end

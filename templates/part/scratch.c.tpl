@@ -77,9 +77,9 @@ typedef struct scratch {
 $ if plan.bias then
     float bias[BK * ROWS]; /* the run-time mask of a tile: [key][row] */
 $ end
-    float edge[${plan.max_keys} * D]; /* the last keys of a range, padded to a register tile */
+    float edge[${plan.max_keys} * ${plan.dk_name}]; /* the last keys of a range, padded to a register tile */
 $ if plan.widen then
-    _Alignas(64) float k[BK * D];   /* rows of a key block, widened, */
+    _Alignas(64) float k[BK * ${plan.dk_name}];   /* rows of a key block, widened, */
     _Alignas(64) float v[BK * DVP]; /* and of its values, where they are not packed */
     _Alignas(64) ${layout.rows(plan.type.k.c)}k_rows; /* where rows of K come from, */
     ptrdiff_t k_step;                       /* side by side, */

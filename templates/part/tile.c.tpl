@@ -108,7 +108,7 @@ $ if plan.has_mask then
 $ end
     if (partial) clean = clean_end = 0;
 $ if plan.widen then
-    enum { ldk = D };
+    enum { ldk = ${plan.dk_name} };
     const float *row = widen_from(x, ${plan.scaled and "t, " or ""}w, k, first);
     if (v->v == w->v) widen_v(x, ${plan.scaled and "t, " or ""}w, vr, first, last);
 $ end

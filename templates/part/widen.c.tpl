@@ -14,7 +14,34 @@ $ end
 static inline void widen_begin(scratch *w, int32_t base) {
     w->has_k = w->has_v = (widened){base, base, base - 1};
 }
-$ for _, name in ipairs { "k", "v" } do
+$ if plan.pairs then
+
+/* A row of K is its pairs as they are stored; the last may be half of one. */
+static inline void widen_k_row(float *restrict to, const ${plan.type.k.c} *restrict from) {
+    memcpy(to, from, sizeof(*from) * D);
+$   if plan.d % 2 > 0 then
+    memset((char *)to + sizeof(*from) * D, 0, sizeof(*from));
+$   end
+}
+
+/* V's rows of two keys are one of pairs. n columns of one, up to a vector, go to their half; other:
+ * whether the other half is there already, else it is 0. */
+static ATTN_INLINE void add_half(float *to, const ${plan.type.v.c} *from, int32_t n, int32_t second,
+                                 bool other) {
+    const vi row = n >= W ? vi_loadu_u16(from) : vi_loadn_u16(from, n);
+    const vi half = vi_shl(row, vi_set1(16 * second));
+    const vf was = other ? vf_loadu(to) : vf_zero();
+    vf_storeu(to, vf_bits(vi_or(vi_bits(was), half)));
+}
+
+/* The values of key `at` of a block. */
+static inline void widen_v_row(float *restrict to, const ${plan.type.v.c} *restrict from, int32_t at,
+                               bool other) {
+    to += at / 2 * DVP;
+    for (int32_t d = 0; d < DV; d += W) add_half(to + d, from + d, DV - d, at % 2, other);
+}
+$ end
+$ for _, name in ipairs(plan.pairs and {} or { "k", "v" }) do
 $   local type = plan.type[name]
 $   local width = name == "k" and plan.d or plan.dv
 $   local main = name == "k" and plan.d_whole or plan.dv_whole
@@ -46,9 +73,9 @@ $ end
     widened *has = &w->has_k;
     if (has->first > has->last) has->first = first, has->last = first - 1;
     for (; has->first > first; has->first--)
-        widen_k_row(w->k + (has->first - 1 - has->base) * D,${gap}${layout.k_at("k", "(has->first - 1)", "ldk")}${scale_of("w->k_scales", "(has->first - 1)", "w->k_scale_step")});
+        widen_k_row(w->k + (has->first - 1 - has->base) * ${plan.dk_name},${gap}${layout.k_at("k", "(has->first - 1)", "ldk")}${scale_of("w->k_scales", "(has->first - 1)", "w->k_scale_step")});
     w->k_rows = k, w->k_step = ldk, w->k_first = first;
-    return w->k + (first - has->base) * D;
+    return w->k + (first - has->base) * ${plan.dk_name};
 }
 
 /* The rows of n of those keys are there; the next ones are asked for. */
@@ -58,7 +85,7 @@ static ATTN_INLINE void widen_k(scratch *w, int32_t n) {
     for (int32_t key = has->last + 1; key <= last; key++) {
         for (int d = 0; d < D; d += ${plan.type.k.line})
             ATTN_PREFETCH_L1(${layout.ahead("w->k_rows", "(key + " .. plan.widen_ahead .. ")", "w->k_step")} + d * sizeof(${plan.type.k.c}));
-        widen_k_row(w->k + (key - has->base) * D, ${layout.k_at("w->k_rows", "key", "w->k_step")}${scale_of("w->k_scales", "key", "w->k_scale_step")});
+        widen_k_row(w->k + (key - has->base) * ${plan.dk_name}, ${layout.k_at("w->k_rows", "key", "w->k_step")}${scale_of("w->k_scales", "key", "w->k_scale_step")});
     }
     has->last = max32(has->last, last);
 }
@@ -79,7 +106,7 @@ static ATTN_INLINE float *widen_next(scratch *w, int32_t at, int32_t end, int32_
         from[i] = ${layout.k_at("w->k_rows", "source", "w->k_step")};
     }
     if (wanted) has->last += n;
-    return wanted ? w->k + (next - has->base) * D : w->edge;
+    return wanted ? w->k + (next - has->base) * ${plan.dk_name} : w->edge;
 }
 
 $ end
@@ -92,8 +119,19 @@ $ if plan.scaled then
 $ end
     widened *has = &w->has_v;
     if (has->first > has->last) has->first = first, has->last = first - 1;
+$ if plan.pairs then
+    for (; has->first > first; has->first--) {
+        const int32_t key = has->first - 1, at = key - has->base;
+        widen_v_row(w->v, ${layout.v_at("v", "key", "ldv")}, at, at % 2 == 0 && key < has->last);
+    }
+    for (; has->last < last; has->last++) {
+        const int32_t key = has->last + 1, at = key - has->base;
+        widen_v_row(w->v, ${layout.v_at("v", "key", "ldv")}, at, at % 2 == 1 && key > has->first);
+    }
+$ else
     for (; has->first > first; has->first--)
         widen_v_row(w->v + (has->first - 1 - has->base) * DVP,${gap}${layout.v_at("v", "(has->first - 1)", "ldv")}${scale_of("scale", "(has->first - 1)", "step")});
     for (; has->last < last; has->last++)
         widen_v_row(w->v + (has->last + 1 - has->base) * DVP,${gap}${layout.v_at("v", "(has->last + 1)", "ldv")}${scale_of("scale", "(has->last + 1)", "step")});
+$ end
 }

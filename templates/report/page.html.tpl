@@ -127,6 +127,31 @@ The cache is that of all layers, nothing dropped; one of a sliding window may ke
 $ end
 </p>
 
+<h2>What memory it takes</h2>
+<p>
+$ if p.whole then
+The packed weights of all layers are ${p.weights}, once for all users; embedding and head are not
+counted.
+$ else
+These kernels have no weights of their own.
+$ end
+A user's keys and values are ${p.token} a token (${p.cache_type}). The table adds up both, for users
+whose contexts are full, and the workspace of one user's prompt.</p>
+<div class="scroll"><table>
+<tr><th class="number">Context,<br>tokens</th>
+$ for _, u in ipairs(p.users) do
+<th class="number">${u.text}</th>
+$ end
+</tr>
+$ for _, r in ipairs(p.memory) do
+<tr><td class="number">${r.context}</td>
+$   for _, c in ipairs(r.cells) do
+<td class="number">${c.text}</td>
+$   end
+</tr>
+$ end
+</table></div>
+
 $ for _, k in ipairs(p.kernels) do
 <section class="kernel" id="kernel-${k.number}">
 <h2>Kernel ${k.number}</h2>

@@ -59,7 +59,7 @@ $ end
 $ if plan.scaled then
         const vf factor = vf_set1(${layout.scale("scale", "(key - first)", layout.scale_step("scales->"))});
 $ end
-        ${engine.pack_v("row", "to", "key")}
+        ${engine.pack_v("row", "to", "key", "key > first")}
     }
 }
 

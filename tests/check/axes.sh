@@ -73,7 +73,7 @@ touched "an op" 4
 # The last row, and not the best of all.
 mark
 before runtime/isa.def '#undef' <<'T'
-ATTN_ISA_ROW(TWIN, "twin", ANY, 10, NULL, true, 4, 16, "vector", PORTABLE)
+ATTN_ISA_ROW(TWIN, "twin", ANY, 10, NULL, true, true, 4, 16, "vector", PORTABLE)
 T
 sed 's/SIMD_PORTABLE_H/SIMD_TWIN_H/' runtime/simd/portable.h >runtime/simd/twin.h
 touched "an instruction set" 2
@@ -255,5 +255,5 @@ if grep -qw avx2 /proc/cpuinfo 2>/dev/null; then
     chosen avx2 avx2
     case $(ATTN_ISA= ./plan) in *__twin_*) fail "the last row is taken for the best" ;; esac
 fi
-build/attn-gen generate --help | grep -q 'portable, avx2, avx512, avx512vnni, twin' || fail "--isa's help"
+build/attn-gen generate --help | grep -q 'portable, avx2, avx512, avx512vnni, avx512bf16, twin' || fail "--isa's help"
 echo "axes: the instruction set is chosen by its rank"

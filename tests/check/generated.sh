@@ -24,17 +24,21 @@ if command -v clang >/dev/null 2>&1; then # warns before it optimises; tests/pro
 else
     echo "generated: clang skipped, not installed"
 fi
-# Kernels that only i8 keys have, and only where the CPU multiplies integers.
-for dot in i16 i8; do
-    "${BUILD:-build}/attn-gen" generate --heads 6 --kv-heads 2 --head-dim 72 --kv-type i8 --dot $dot \
-        --isa avx512vnni -o "$work/$dot" >/dev/null
-    for cc in "${CC:-cc}" clang; do
-        command -v "$cc" >/dev/null 2>&1 || continue
-        # shellcheck disable=SC2086
-        "$cc" -std=c11 $warn -I"$work/$dot" -fsyntax-only "$work/$dot"/attn_*.c
-    done
+# Kernels that only some types have, and only where the CPU multiplies integers or pairs of bf16.
+cat >"$work/dots.lua" <<'T'
+local function core(f) f.op, f.heads, f.kv_heads, f.head_dim = "full_self", 6, 2, 72 return f end
+return { layers = { core { kv_type = "i8" }, core { kv_type = "i8", dot = "i8" },
+    core { type = "bf16", dot = "bf16" } } }
+T
+"${BUILD:-build}/attn-gen" generate "$work/dots.lua" --isa avx512vnni,avx512bf16 -o "$work/dots" >/dev/null
+[ "$(find "$work/dots" -name '*__*.c' | wc -l)" = 4 ] || { echo "not these 4 kernels" >&2 && exit 1; }
+for cc in "${CC:-cc}" clang; do
+    command -v "$cc" >/dev/null 2>&1 || continue
+    # shellcheck disable=SC2086
+    "$cc" -std=c11 $warn -I"$work/dots" -fsyntax-only "$work/dots"/attn_*.c
 done
-echo "generated: integer products compile"
+make -s -j "$jobs" -C "$work/dots" CC="${CC:-cc}" CFLAGS=-Og BUILD="$work/build-dots" selftest
+echo "generated: products of integers and of pairs of bf16 compile and pass their selftest"
 asks() { # asks HEADER ADDRESS: whether that may be asked for
     printf '#include "%s"\nvoid f(float *p) { ATTN_PREFETCH_L1(%s); ATTN_PREFETCH_L2(%s); }\n' \
         "$1" "$2" "$2" | ${CC:-cc} -std=c11 -I. -fsyntax-only -x c - 2>/dev/null

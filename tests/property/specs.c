@@ -72,6 +72,13 @@ const property_spec property_specs[] = {
     {"i8_f16_mla_shared", "form=mla;key=shared;heads=3;retr_dim=8;kv_comp_dim=32;scale=0.2;type=f16;kv_type=i8", 0, 0, 0, 0},
     {"i8_f16_flex_cross", "op=segment_cross;backend=flex;heads=2;head_dim=24;lookback=90;type=f16;o_type=f32;kv_type=i8;dot=f32", 0, 0, 0, 0},
 
+    /* products of pairs of bf16, where an instruction set has them: a small scale leaves q little room */
+    {"pairs_d33_dv40", "heads=4;kv_heads=2;head_dim=33;v_dim=40;type=bf16;dot=bf16;scale=0.02", 0, 0, 0, 0},
+    {"pairs_window75", "op=sliding_self;heads=2;head_dim=64;window=75;kv_type=bf16;dot=bf16;scale=0.02", 0, 0, 0, 0},
+    {"pairs_cross100", "op=segment_cross;heads=20;kv_heads=1;head_dim=24;lookback=100;type=bf16;dot=bf16;softcap=3;sinks=true", 0, 0, 0, 0},
+    {"pairs_mla_mask", "form=mla;backend=flex;heads=3;retr_dim=15;kv_comp_dim=20;type=bf16;o_type=f32;dot=bf16;scale=0.05;mask=k <= q and (k + q) % 3 != h", 0, 0, 0, 0},
+    {"pairs_paged", "heads=18;kv_heads=1;head_dim=20;type=f16;kv_type=bf16;dot=bf16;causal=false;scale=0.02;layout=paged;page=16", 0, 0, 0, 0},
+
     /* mla */
     {"paged_gqa4", "heads=8;kv_heads=2;head_dim=40;v_dim=24;layout=paged;page=16", 0, 0, 0, 0},
     {"paged_bf16_window", "op=sliding_self;heads=3;head_dim=33;window=70;kv_type=bf16;layout=paged;page=32", 0, 0, 0, 0},

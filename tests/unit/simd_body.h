@@ -3,6 +3,7 @@
  *   SIMD_SUITE       name of the suite
  *   SIMD_SUPPORTED   whether this CPU can run it
  *   SIMD_INTEGERS    if it has products of integers
+ *   SIMD_PAIRS       if it has products of pairs of bf16
  * Everything that holds vectors stands before ATTN_TARGET_END, the tests proper after it. Run with
  * --verbose to see the largest errors found. */
 #include <float.h>
@@ -695,6 +696,9 @@ static void check_each(void) {
 #ifdef SIMD_INTEGERS
 #include "simd_integers.h"
 #endif
+#ifdef SIMD_PAIRS
+#include "simd_pairs.h"
+#endif
 
 ATTN_TARGET_END
 
@@ -716,4 +720,7 @@ SIMD_TEST(each)
 SIMD_TEST(types)
 #ifdef SIMD_INTEGERS
 SIMD_TEST(integers)
+#endif
+#ifdef SIMD_PAIRS
+SIMD_TEST(pair_products)
 #endif

@@ -2,6 +2,8 @@
 #include "cpu.h"
 #include "plan/isa.h"
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 Test(isa, names_are_found) {
@@ -20,6 +22,30 @@ Test(isa, refusals_list_all_of_them) {
     cr_expect(strstr(d.text, "'avx'"), "%s", d.text);
     for (int i = 0; i < ATTN_ISA_COUNT; i++)
         cr_expect(strstr(d.text, isa_table[i].name), "%s", d.text);
+}
+
+/* Twice the rate where it is AMD's, none gained elsewhere: there it has to be asked for. */
+Test(isa, pairs_of_bf16_are_taken_unasked_where_they_pay) {
+    char asked[32];
+    const char *was = getenv("ATTN_ISA");
+    snprintf(asked, sizeof asked, "%s", was ? was : "");
+    const bool runs = attn_cpu_runs(ATTN_ISA_AVX512BF16);
+    bool amd = false;
+#if defined(__x86_64__)
+    amd = __builtin_cpu_is("amd");
+#endif
+    unsetenv("ATTN_ISA");
+    cr_expect_eq(attn_isa_allowed(ATTN_ISA_AVX512BF16), runs && amd);
+    cr_expect_eq(attn_isa_allowed(ATTN_ISA_AVX512), attn_cpu_runs(ATTN_ISA_AVX512));
+    setenv("ATTN_ISA", "avx512bf16", 1);
+    cr_expect_eq(attn_isa_allowed(ATTN_ISA_AVX512BF16), runs);
+    cr_expect_eq(attn_isa_allowed(ATTN_ISA_AVX512VNNI), attn_cpu_runs(ATTN_ISA_AVX512VNNI));
+    setenv("ATTN_ISA", "avx512vnni", 1);
+    cr_expect(!attn_isa_allowed(ATTN_ISA_AVX512BF16));
+    if (was)
+        setenv("ATTN_ISA", asked, 1);
+    else
+        unsetenv("ATTN_ISA");
 }
 
 Test(isa, rank_and_family_tell_the_best) {

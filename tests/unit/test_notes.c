@@ -1,4 +1,5 @@
 /* Notes of plans, which banners and explain print: a kernel's are of the variants that it has. */
+#include "output/product.h"
 #include "plan/plan.h"
 
 #include <criterion/criterion.h>
@@ -70,6 +71,33 @@ Test(notes, gather_kernels_say_what_they_do) {
     arena_free(a);
 }
 
+/* Likewise pairs of bf16; no instruction set has kernels that are those of one it is like. */
+Test(notes, pairs_are_said_where_they_are) {
+    static const char text[] =
+        "local function t(f) f.op = f.op or 'full_self' f.dot = f.dot or 'bf16' f.type = 'bf16' "
+        "if not f.form then f.heads = 4 f.head_dim = 48 end return f end "
+        "return { layers = { t{}, t{layout = 'paged'}, t{dot = 'f32'}, t{kv_type = 'f16'}, "
+        "t{select = 'index'}, t{op = 'segment_cross'}, "
+        "t{form = 'mla', heads = 4, key = 'shared', kv_comp_dim = 32, retr_dim = 16, scale = 1} } "
+        "}";
+    enum { PAIRS = 2 };
+    arena *a = arena_new();
+    model m;
+    diag d = {0};
+    cr_assert(model_from_lua(a, "m.lua", text, &m, &d), "%s", d.text);
+    gen_options o = {.isa_mask = isa_all()};
+    const product_list list = products_make(a, &m, &o);
+    for (int i = 0; i < m.kernel_count; i++) {
+        plan p;
+        plan_make(a, &m.kernels[i], &isa_table[ATTN_ISA_AVX512BF16], 0, NULL, &p);
+        cr_expect_eq(says(&p, "P are rounded to bf16"), i < PAIRS, "%s", m.kernels[i].name);
+        plan_make(a, &m.kernels[i], &isa_table[ATTN_ISA_AVX512VNNI], 0, NULL, &p);
+        cr_expect(!says(&p, "rounded to bf16"), "%s", m.kernels[i].name);
+        cr_expect_eq(list.first[i + 1] - list.first[i], i < PAIRS ? 4 : 3, "%s", m.kernels[i].name);
+    }
+    arena_free(a);
+}
+
 /* Which of these kernels multiply integers where the CPU does: what the plan, its notes and the
  * list of products say. */
 Test(notes, integers_are_said_where_they_are) {
@@ -91,7 +119,8 @@ Test(notes, integers_are_said_where_they_are) {
         plan p;
         const isa_row *isa = &isa_table[ATTN_ISA_AVX512VNNI];
         plan_make(a, &m.kernels[i], isa, 0, NULL, &p);
-        cr_expect_eq(plan_adds(a, &m.kernels[i], isa, 0), i < INTEGER, "%s", m.kernels[i].name);
+        cr_expect_eq(plan_adds(a, &m.kernels[i], isa, isa->like, 0), i < INTEGER, "%s",
+                     m.kernels[i].name);
         cr_expect_eq(says(&p, "summed in integers"), i < INTEGER, "%s", m.kernels[i].name);
         if (i < INTEGER) cr_expect(says(&p, codes[i]), "%s", m.kernels[i].name);
         plan_make(a, &m.kernels[i], isa->like, 0, NULL, &p);
