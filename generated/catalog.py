@@ -102,7 +102,7 @@ import numpy as np
 
 NAME = "catalog"
 LAYERS = 14
-KERNEL_ABI = 11
+KERNEL_ABI = 12
 UNSET = -2**31
 REFERENCE = 1  # flag: the double-precision reference instead of a compiled kernel
 
@@ -148,7 +148,7 @@ class attn_spec(ctypes.Structure):
         ("select", ctypes.c_int32),
         ("weight_type", ctypes.c_int32),
         ("weight_rest", ctypes.c_int32),
-        ("weight_types", ctypes.c_int32 * 13),
+        ("weight_types", ctypes.c_int32 * 19),
         ("d_model", ctypes.c_int32),
         ("q_dim", ctypes.c_int32),
         ("kv_dim", ctypes.c_int32),

@@ -28,6 +28,7 @@ enum { ATTN_WEIGHTS_MAX = 64, ATTN_EXPERT_WEIGHTS_MAX = 6 };
 
 /* What pack takes of a layer's weights. */
 typedef struct attn_weights {
+    attn_source latent[2]; /* kv_b_proj's keys and values, where it is given in two */
     attn_source weight[ATTN_WEIGHTS_MAX + ATTN_EXPERT_WEIGHTS_MAX * ATTN_EXPERTS_MOST];
 } attn_weights;
 
@@ -59,6 +60,13 @@ bool attn_expert_take(const attn_block_kernel *kernel, const attn_tensor *tensor
                       attn_problems *p);
 void attn_expert_missing(const attn_block_kernel *kernel, const attn_weights *found,
                          attn_problems *p);
+
+/* --- kv_b_proj in two tensors (block_latent.c) --- */
+
+/* Takes a tensor that is one of them; false: it is none. */
+bool attn_latent_take(const attn_block_kernel *kernel, const attn_tensor *tensor, attn_weights *out,
+                      attn_problems *p);
+void attn_latent_missing(const attn_weights *found, attn_problems *p);
 
 /* Bytes of packed weights; UINT64_MAX: more than that. */
 uint64_t attn_packed_total(const attn_block_kernel *kernel);

@@ -354,19 +354,33 @@ int32_t attn_spec_weight_type(const attn_spec *s, int64_t k) {
     return attn_spec_weight_rest(s);
 }
 
+/* Why a matrix is no rows of blocks as it is given; null: it is as it lies. */
+static const char *not_in_blocks(const attn_spec *s, int32_t matrix) {
+    const bool per_head = s->form == ATTN_FORM_MLA && s->key == ATTN_KEY_PER_HEAD;
+    switch (matrix) {
+    case ATTN_MATRIX_KV_B_PROJ:
+    case ATTN_MATRIX_W_KR: return "is used transposed";
+    case ATTN_MATRIX_Q_PROJ: return per_head ? "is folded into one" : NULL;
+    case ATTN_MATRIX_OUT_PROJ: return attn_op_of(s)->second_output ? "is folded into one" : NULL;
+    default: return NULL;
+    }
+}
+
 int32_t attn_spec_matrix_type(const attn_spec *s, int32_t matrix, int64_t k) {
     const int32_t own = s->weight_types[matrix];
-    return own ? own - 1 : attn_spec_weight_type(s, k);
+    if (own) return own - 1;
+    return not_in_blocks(s, matrix) ? attn_spec_weight_rest(s) : attn_spec_weight_type(s, k);
 }
 
 /* Columns of a matrix whose type can be chosen; 0: the layer has none such. */
 static int64_t matrix_columns(const attn_spec *s, int32_t matrix) {
-    const bool regular = s->form == ATTN_FORM_REGULAR, shared = s->key == ATTN_KEY_SHARED;
+    const bool regular = s->form == ATTN_FORM_REGULAR;
+    const bool shared = !regular && s->key == ATTN_KEY_SHARED, per_head = !regular && !shared;
     const bool moe = s->ffn == ATTN_FFN_MOE, lora = shared && s->q_comp_dim != ATTN_UNSET;
     const bool dense = !moe && s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
     const int64_t width = attn_spec_row_dim(s), keys = s->kv_dim != ATTN_UNSET ? s->kv_dim : width;
     switch (matrix) {
-    case ATTN_MATRIX_Q_PROJ: return regular || (shared && !lora) ? width : 0;
+    case ATTN_MATRIX_Q_PROJ: return shared && lora ? 0 : width;
     case ATTN_MATRIX_K_PROJ:
     case ATTN_MATRIX_V_PROJ: return regular ? keys : 0;
     case ATTN_MATRIX_O_PROJ:
@@ -381,6 +395,12 @@ static int64_t matrix_columns(const attn_spec *s, int32_t matrix) {
     case ATTN_MATRIX_EXPERTS_UP: return moe ? width : 0;
     case ATTN_MATRIX_EXPERTS_DOWN: return moe ? s->expert_dim : 0;
     case ATTN_MATRIX_SHARED_UP: return moe && s->shared_experts ? width : 0;
+    case ATTN_MATRIX_O_GATE: return s->o_gate != ATTN_O_GATE_NONE ? width : 0;
+    case ATTN_MATRIX_KV_B_PROJ: return shared ? s->kv_comp_dim : 0;
+    case ATTN_MATRIX_KV_PROJ: return per_head ? keys : 0;
+    case ATTN_MATRIX_W_KR:
+    case ATTN_MATRIX_W_KC_KV: return per_head ? s->kv_comp_dim : 0;
+    case ATTN_MATRIX_OUT_PROJ: return per_head ? (int64_t)s->heads * s->head_dim : 0;
     default: return moe && s->shared_experts ? (int64_t)s->shared_experts * s->expert_dim : 0;
     }
 }
@@ -395,14 +415,20 @@ static attn_status matrix_rules(attn_spec *s, attn_spec_error *err) {
     for (int32_t i = 0; i < ATTN_MATRIX_COUNT; i++) {
         if (!s->weight_types[i]) continue;
         const int64_t k = matrix_columns(s, i);
-        const attn_weight_row row = attn_weight_get(s->weight_types[i] - 1);
+        const int32_t own = s->weight_types[i];
+        const attn_weight_row row = attn_weight_get(own - 1);
+        const char *why = not_in_blocks(s, i);
         if (!k)
             return fail(err, "weight_types", "%s is no matrix of this layer whose type is free",
                         attn_matrix_name(i));
+        if (why && !attn_weight_is_float(own - 1))
+            return fail(err, "weight_types", "%s=%s: it %s, so its type must be f32, bf16 or f16",
+                        attn_matrix_name(i), row.name, why);
         if (k % row.block)
             return fail(err, "weight_types", "%s=%s: its rows of %lld are no whole blocks of %d",
                         attn_matrix_name(i), row.name, (long long)k, row.block);
-        if (s->weight_types[i] - 1 == attn_spec_weight_type(s, k)) s->weight_types[i] = 0;
+        s->weight_types[i] = 0;
+        if (own - 1 != attn_spec_matrix_type(s, i, k)) s->weight_types[i] = own;
     }
     return ATTN_OK;
 }

@@ -17,6 +17,7 @@
 typedef struct expected {
     int32_t items, vocab, width, has_logits, has_pooled;
     int32_t *begin, *ids, *types;
+    float *x; /* of models without ids */
     float *hidden, *logits, *pooled;
 } expected;
 
@@ -42,6 +43,7 @@ static expected read_expected(const char *folder) {
     const size_t rows = (size_t)e.begin[e.items];
     e.ids = take(f, rows);
     e.types = take(f, rows);
+    if (!e.vocab) e.x = take(f, rows * (size_t)e.width);
     e.hidden = take(f, rows * (size_t)e.width);
     if (e.has_logits) e.logits = take(f, rows * (size_t)e.vocab);
     if (e.has_pooled) e.pooled = take(f, (size_t)(e.items * e.width));
@@ -72,7 +74,7 @@ typedef struct outputs {
 
 static outputs make_outputs(const expected *e) {
     const size_t rows = (size_t)e->begin[e->items];
-    return (outputs){calloc(rows * (size_t)e->width, 4), calloc(rows * (size_t)e->vocab, 4),
+    return (outputs){calloc(rows * (size_t)e->width, 4), calloc(rows * (size_t)e->vocab + 1, 4),
                      calloc((size_t)(e->items * e->width), 4)};
 }
 
@@ -90,8 +92,9 @@ static attn_model_args args_of(const expected *e, const outputs *o, int32_t *all
     attn_model_args a = ATTN_MODEL_ARGS_INIT;
     const int32_t rows = e->begin[e->items];
     for (int32_t i = 0; i < rows; i++) all[i] = i;
-    a.items = e->items, a.begin = e->begin, a.ids = e->ids;
-    if (e->has_pooled) a.token_types = e->types;
+    a.items = e->items, a.begin = e->begin, a.ids = e->x ? NULL : e->ids;
+    a.x = e->x, a.x_row = e->x ? e->width : 0;
+    if (e->has_pooled && !e->x) a.token_types = e->types;
     a.hidden = o->hidden;
     if (e->has_logits) a.logits = o->logits, a.logit_rows = all, a.logit_count = rows;
     return a;
@@ -118,7 +121,9 @@ static outputs at_once(const attn_model *m, const expected *e) {
     for (int32_t i = 0; i < e->items; i++) {
         const int32_t first = e->begin[i], begin[2] = {0, e->begin[i + 1] - first};
         a = args_of(e, &p, all);
-        a.items = 1, a.begin = begin, a.ids = e->ids + first;
+        a.items = 1, a.begin = begin;
+        if (a.x) a.x = e->x + first * e->width;
+        if (a.ids) a.ids = e->ids + first;
         if (a.token_types) a.token_types = e->types + first;
         a.hidden = p.hidden + first * e->width;
         if (a.logits) a.logits = p.logits + first * e->vocab, a.logit_count = begin[1];
@@ -247,14 +252,14 @@ static void wrong(const attn_model *m, const expected *e) {
     memcpy(begin, e->begin, 4 * ((size_t)e->items + 1));
     attn_model_args a = args_of(e, &o, all);
     ids[2] = e->vocab, a.ids = ids;
-    check(forward(m, &a) == ATTN_E_ARGUMENT, "an id that is none");
+    check(forward(m, &a) == (e->x ? ATTN_E_UNUSED : ATTN_E_ARGUMENT), "an id that is none");
     a = args_of(e, &o, all), begin[1] = -1, a.begin = begin;
     check(forward(m, &a) == ATTN_E_LENGTH, "begin that falls");
-    a = args_of(e, &o, all), a.ids = NULL;
+    a = args_of(e, &o, all), a.ids = NULL, a.x = NULL;
     check(forward(m, &a) == ATTN_E_ARGUMENT, "no rows");
     a = args_of(e, &o, all), a.hidden_row = e->width - 1;
     check(forward(m, &a) == ATTN_E_ARGUMENT, "a stride that is too small");
-    a = args_of(e, &o, all), a.hidden = (float *)(void *)e->ids;
+    a = args_of(e, &o, all), a.hidden = e->x ? e->x : (float *)(void *)e->ids;
     check(forward(m, &a) == ATTN_E_ARGUMENT, "outputs in inputs");
     a = args_of(e, &o, all), a.struct_size--;
     check(forward(m, &a) == ATTN_E_ABI, "struct_size");

@@ -34,10 +34,12 @@ build() { # build CASE FLAG..: $work/CASE/test
 }
 
 check runtime objects "$work/runtime" runtime/*.c || { results; exit 1; }
-for name in llama qwen2 gemma2 cohere2; do
-    check "$name-builds" build $name && check $name "$work/$name/test" $cases/$name
+more= && [ -z "${ATTN_FULL:-}" ] || more="opt phi olmo modernbert"
+for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe clip_vision_model $more; do
+    pool=
+    case $name in bert) pool=pooler ;; clip_vision_model) pool=cls ;; esac
+    check "$name-builds" build $name ${pool:+--pool $pool} && check $name "$work/$name/test" $cases/$name
 done
-check bert-builds build bert --pool pooler && check bert "$work/bert/test" $cases/bert
 
 # Every wrong tensor of the model at once, in one message; files that are none.
 broken() { # broken: makes them

@@ -246,6 +246,10 @@ static void put_weight_type(writer *w, int kind, int turn) {
     const int32_t type = ATTN_WEIGHT_BF16 + turn % ((int)ATTN_WEIGHT_COUNT - ATTN_WEIGHT_BF16);
     buf_printf(&w->b, "weight_type=%s;", attn_weight_get(type).name);
     if (is_regular(kind) && turn % 3 == 1) buf_puts(&w->b, "weight_types=q_proj=bf16, o_proj=f16;");
+    if (!is_regular(kind) && turn % 4 == 0)
+        buf_puts(&w->b, is_shared(kind) ? "weight_types=kv_b_proj=bf16, o_proj=f16;"
+                                        : "weight_types=q_proj=bf16, kv_proj=f16, W_kr=f32, "
+                                          "w_kc_kv=bf16, out_proj=f16;");
     if (!is_regular(kind) && turn % 4 > 1) buf_printf(&w->b, "weight_rest=%s;", rest[turn / 4 % 2]);
 }
 
