@@ -355,8 +355,10 @@ extern const char attn_registry_linked;
  * it indexes are registers. clang takes a count that is more than the length for no such wish. */
 #if defined(__clang__)
 #define ATTN_UNROLLED _Pragma("clang loop unroll(full)")
+#define ATTN_ROLLED _Pragma("clang loop unroll(disable)")
 #else
 #define ATTN_UNROLLED _Pragma("GCC unroll 16")
+#define ATTN_ROLLED _Pragma("GCC unroll 1")
 #endif
 
 /* Where element n of p would lie, perhaps past p's object: an integer, since no pointer may point
