@@ -20,8 +20,9 @@
  *     attn_model_close(model);
  *
  * What is computed: rows = embedding[id] * embed_scale, plus a row of the table of positions and
- * one of token types, where there are such, then embed_norm; or the caller's rows as they are. Then
- * the layers, then final_norm: these are the hidden rows. Logits of a row: logit_scale * (head row
+ * one of token types, where there are such, then embed_norm; or the caller's rows as they are
+ * (where a model has no ids, after embed_norm). Then the layers, then final_norm: these are the
+ * hidden rows. Logits of a row: logit_scale * (head row
  * + bias), soft-capped. Pooled row of an item: its first row (cls), its last, or the mean of all;
  * then dense with tanh; then divided by its length. Sums of norms, means and lengths are in double,
  * those of the head in f32, of 32 products a lane, summed in double.
@@ -100,7 +101,7 @@ attn_status attn_model_save(const attn_model *model, const char *path, char *mes
 typedef struct attn_model_info {
     uint32_t struct_size;
     int32_t layers, width; /* floats of a row of x, of hidden and of pooled */
-    int32_t vocab;         /* floats of a row of logits */
+    int32_t vocab;         /* floats of a row of logits; 0: the model takes no ids */
     int32_t has_head, has_pool;
     size_t packed_bytes; /* allocated: packed layers, and weights that were converted */
     size_t mapped_bytes; /* of the files, that of packed weights among them */

@@ -239,6 +239,12 @@ static void pack_blocks(attn_packing *p, const attn_panels *m, int64_t row, int6
     }
 }
 
+/* Where a row of a weight begins. */
+static int64_t row_at(const attn_source *w, int64_t row) {
+    const int64_t before = w->group ? row / w->group * w->skip : 0;
+    return (row + before) * w->row;
+}
+
 void attn_pack_rows(attn_packing *p, const attn_panels *m, int64_t row, int32_t weight,
                     int64_t from, int64_t n) {
     const attn_source *w = &p->weight[weight];
@@ -246,12 +252,12 @@ void attn_pack_rows(attn_packing *p, const attn_panels *m, int64_t row, int32_t 
     for (int64_t r = 0; r < n; r++)
         for (int64_t i = 0; i < m->k; i += CHUNK)
             (blocks ? pack_blocks : pack_some)(p, m, row + r, i, weight,
-                                               (from + r) * w->row + i * w->step,
+                                               row_at(w, from + r) + i * w->step,
                                                m->k - i < CHUNK ? m->k - i : CHUNK);
 }
 
 void attn_pack_vector(attn_packing *p, int64_t at, int32_t weight, int64_t from, int64_t n) {
     const attn_source *w = &p->weight[weight];
     float x;
-    for (int64_t i = 0; i < n; i++) p->to[at + i] = *floats_of(w, (from + i) * w->row, 1, &x);
+    for (int64_t i = 0; i < n; i++) p->to[at + i] = *floats_of(w, row_at(w, from + i), 1, &x);
 }

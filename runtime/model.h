@@ -65,7 +65,7 @@ typedef struct attn_model_matrix {
     attn_model_tensor *from; /* was converted from this one; null: it lies in the file */
 } attn_model_matrix;
 
-/* Weights of a norm as they multiply, bias null: none. */
+/* Weights of a norm as they multiply; null: none. */
 typedef struct attn_model_norm {
     int32_t kind; /* attn_norm */
     float eps;

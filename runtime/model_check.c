@@ -74,6 +74,8 @@ static attn_status check_inputs(const attn_why *why, const attn_model *m, attn_m
     attn_model_args *a = &c->args;
     const attn_model_spec *s = &m->desc->spec;
     if (!c->rows) return ATTN_OK;
+    if (a->ids && s->input == ATTN_MODEL_INPUT_ROWS)
+        return attn_refuse(why, ATTN_E_UNUSED, "ids is given, and the model takes rows alone: x");
     if (!a->ids == !a->x)
         return attn_refuse(why, ATTN_E_ARGUMENT, "ids and x are both %s: give one of them",
                            a->ids ? "given" : "null");

@@ -95,8 +95,7 @@ void attn_model_tasks(const attn_model_options *o, int64_t tasks, attn_task_fn *
 }
 
 int32_t attn_model_threads(const attn_model_options *o) {
-    const int32_t threads = attn_team_limit(o->pool, o->threads);
-    return threads > 1 ? threads : 1;
+    return attn_team_limit(o->pool, o->threads);
 }
 
 /* As many layers as there are threads, then what became of them is told, and so on: progress comes

@@ -57,6 +57,8 @@ static void embed(const attn_model_call *c, int32_t row, float *buffer) {
     float *x = row_at(c, row);
     if (!a->ids) {
         memcpy(x, a->x + row * a->x_row, (size_t)m->width * sizeof *x);
+        if (m->desc->spec.input == ATTN_MODEL_INPUT_ROWS)
+            attn_model_norm_row(&m->embed_norm, x, m->width);
         return;
     }
     attn_model_row(&m->embedding, a->ids[row], x);

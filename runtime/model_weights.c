@@ -24,19 +24,14 @@ static const name_row rows[] = {
 #include "model_names.def"
 };
 
+/* Wherever it stands. */
 static bool is_unread(const char *name) {
     static const char *const ends[] = {
 #define MODEL_UNREAD(name) name,
 #include "model_names.def"
     };
-    static const char *const under[] = {
-#define MODEL_UNREAD_UNDER(name) name,
-#include "model_names.def"
-    };
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (attn_name_ends_in(name, strlen(name), ends[i], strlen(ends[i]))) return true;
-    for (size_t i = 0; i < sizeof under / sizeof *under; i++)
-        if (!strncmp(name, under[i], strlen(under[i]))) return true;
     return false;
 }
 
@@ -62,6 +57,22 @@ static int64_t layer_of(const name_row *row, const char *name) {
         return strtol(rest, NULL, 10);
     }
     return -1;
+}
+
+/* Outside of layers; `stem`: what makes the rows is the caller's. */
+static bool is_unread_around(const name_row *row, const char *name, bool stem) {
+    static const char *const under[] = {
+#define MODEL_UNREAD_UNDER(name) name,
+#include "model_names.def"
+    };
+    for (size_t i = 0; i < sizeof under / sizeof *under; i++)
+        if (after(name, under[i])) return true;
+    for (int i = 0; i <= PREFIXES && stem; i++) {
+        const char *prefix = i < PREFIXES ? row->prefix[i] : "";
+        const char *rest = prefix ? after(name, prefix) : NULL;
+        if (rest && after(rest, "embeddings.")) return true;
+    }
+    return false;
 }
 
 /* PREFIX BASE KIND, with any of the prefixes, or none; null: no such tensor. */
@@ -150,10 +161,9 @@ static void take_vector(loading *l, const char *base, const char *kind, int64_t 
     *out = x;
 }
 
-static void take_norm(loading *l, const char *base, int32_t kind, float eps, bool bias,
-                      attn_model_norm *out) {
+static void take_norm(loading *l, const char *base, bool bias, attn_model_norm *out) {
     const float more = l->m->desc->spec.norm_offset ? 1.0f : 0.0f;
-    *out = (attn_model_norm){.kind = kind, .eps = eps};
+    const int32_t kind = out->kind;
     if (kind == ATTN_NORM_NONE) return;
     take_vector(l, base, ".weight", l->m->width, more, &out->weight);
     if (bias && kind == ATTN_NORM_LAYERNORM)
@@ -207,12 +217,14 @@ static void take_ends(loading *l) {
     const attn_model_spec *s = &m->desc->spec;
     const name_row *row = row_of(m);
     const int64_t width = m->width;
-    take_matrix(l, row->embedding, s->vocab, width, s->embed_type, &m->embedding);
+    if (s->input == ATTN_MODEL_INPUT_IDS)
+        take_matrix(l, row->embedding, s->vocab, width, s->embed_type, &m->embedding);
     if (s->positions) take_matrix(l, row->positions, s->positions, width, 0, &m->positions);
     if (s->token_types) take_matrix(l, row->token_types, s->token_types, width, 0, &m->token_types);
-    take_norm(l, row->embed_norm, s->embed_norm, s->embed_norm_eps, true, &m->embed_norm);
-    take_norm(l, row->final_norm, s->final_norm, s->final_norm_eps, s->final_norm_bias,
-              &m->final_norm);
+    m->embed_norm = (attn_model_norm){.kind = s->embed_norm, .eps = s->embed_norm_eps};
+    m->final_norm = (attn_model_norm){.kind = s->final_norm, .eps = s->final_norm_eps};
+    take_norm(l, row->embed_norm, s->embed_norm_bias, &m->embed_norm);
+    if (!s->final_norm_bare) take_norm(l, row->final_norm, s->final_norm_bias, &m->final_norm);
     if (s->head == ATTN_MODEL_HEAD_OWN)
         take_matrix(l, row->head, s->vocab, width, s->head_type, &m->head);
     if (s->head && s->head_bias) take_vector(l, row->head, ".bias", s->vocab, 0, &m->head_bias);
@@ -246,6 +258,8 @@ static bool sort_tensors(loading *l, attn_layer_tensors *out) {
         layer[i] = -1;
         if (t->used || is_unread(name)) continue;
         const int64_t at = layer_of(row, name);
+        if (at < 0 && is_unread_around(row, name, m->desc->spec.input == ATTN_MODEL_INPUT_ROWS))
+            continue;
         if (at < 0)
             attn_problem(l->p, "%s: unknown: no weight of this model", name);
         else if (at >= layers)

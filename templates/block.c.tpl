@@ -180,6 +180,9 @@ $ if plan.integers then
 enum { MOST_INT = 8290303 };
 typedef struct integers {
     int8_t q[3][32];
+$   if plan.int_words then
+    int16_t w[2][32]; /* upper bytes, and the lowest; of 4 elements in the order 0 2 1 3 */
+$   end
     int32_t upper[2], lower[2];
     float d, all; /* all: the sum of the elements */
     int32_t none[2];

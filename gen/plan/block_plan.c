@@ -107,7 +107,8 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->tasks = 3;
     p->few_tiles = 2;
     p->row_ahead = 16;
-    p->int_rows = 3; /* times 2 vectors and 3 bytes of an integer: 18 sums */
+    /* Times 2 vectors and 3 bytes of an integer: 18 sums, of 16 registers 12. */
+    p->int_rows = isa->registers > 16 ? 3 : 2;
     p->int_depth = 512;
     p->int_few = 8;
 }
@@ -212,7 +213,8 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
              arena_printf(a,
                           "rows times weights in %s: 32 elements of a row are integers of 24 bits "
                           "times a scale, and their products with codes are summed in integers, "
-                          "exactly, whatever the rows; scales in f32. Blocks below 2^-100 are 0",
+                          "exactly, whatever the rows and the instruction set (portable "
+                          "aside); scales in f32. Blocks below 2^-100 are 0",
                           type_names(a, p->has_integers)));
     if (*weight_names(a, p))
         note(p, arena_printf(a,
@@ -242,10 +244,9 @@ static void plan_cache_note(arena *a, const kernel_spec *k, block_plan *p) {
 }
 
 bool block_plan_adds(arena *a, const kernel_spec *k, const isa_row *isa, const isa_row *like) {
-    block_plan p, q;
+    block_plan p;
     block_plan_make(a, k, isa, &p);
-    block_plan_make(a, k, like, &q);
-    return p.integers != q.integers;
+    return p.integers && isa->dots != like->dots; /* all else of a layer's plan is the like row's */
 }
 
 void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_plan *p) {

@@ -52,7 +52,7 @@ static int matrices(block_plan *p, const char *name, int32_t type, int heads, in
     m->unit = block_unit(together, p->nr);
     m->wide = columns(m, p->wide);
     m->few = columns(m, p->few);
-    m->integers = isa_table[p->isa].integers && together_in_integers(name, m->type);
+    m->integers = isa_table[p->isa].dots != ISA_DOTS_NONE && together_in_integers(name, m->type);
     (m->integers ? p->has_integers : p->has_weights)[m->type] = true;
     p->integers = p->integers || m->integers;
     place(p, name, heads * m->panels, panel_floats(p, m->type, k));

@@ -29,15 +29,20 @@ build() { # build CASE FLAG..: $work/CASE/test
         objects "$dir" "$dir"/*_model.c "$dir/registry.c" "$dir"/attn_*.c &&
         "$cc" -std=c11 -O1 -g -Wall -Wextra -Wpedantic -Werror -I"$dir" -Iruntime -I. \
             -DMODEL_HEADER="\"${name}_model.h\"" -DMODEL_OPEN="${name}_model_open" \
-            -DPACKED="\"$dir/weights\"" -fopenmp \
+            -DPACKED="\"$dir/weights\"" -DPAGED=$paged -fopenmp \
             $here/model.c "$dir"/*.o "$work"/runtime/*.o -lm -o "$dir/test"
 }
 
 check runtime objects "$work/runtime" runtime/*.c || { results; exit 1; }
-for name in llama qwen2 gemma2 cohere2; do
-    check "$name-builds" build $name && check $name "$work/$name/test" $cases/$name
+more= && [ -z "${ATTN_FULL:-}" ] || more="opt phi olmo modernbert"
+for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe clip_vision_model $more; do
+    pool= paged=0
+    case $name in bert) pool=pooler ;; clip_vision_model) pool=cls ;; gemma2) paged=1 ;; esac
+    flags=${pool:+--pool $pool}
+    [ $paged = 0 ] || flags="--layout paged --page 16"
+    # shellcheck disable=SC2086
+    check "$name-builds" build $name $flags && check $name "$work/$name/test" $cases/$name
 done
-check bert-builds build bert --pool pooler && check bert "$work/bert/test" $cases/bert
 
 # Every wrong tensor of the model at once, in one message; files that are none.
 broken() { # broken: makes them

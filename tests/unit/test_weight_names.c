@@ -227,6 +227,57 @@ Test(weight_names, of_conv1d_lie_the_other_way) {
     cr_assert(strstr(message, "must be f32, bf16 or f16 of [in, out], of Conv1D"), "%s", message);
 }
 
+/* By key head: of 2, each with 3 query heads of 2 rows, its own 2 rows and its value's. */
+Test(weight_names, by_key_head) {
+    static const char *const tensor_names[] = {"h.0.self_attention.query_key_value.weight",
+                                               "h.0.self_attention.query_key_value.bias"};
+    attn_weight weights[] = {
+        {"q_proj.weight", 2, {12, 5}, true}, {"k_proj.weight", 2, {4, 5}, true},
+        {"v_proj.weight", 2, {4, 5}, true},  {"q_proj.bias", 1, {12}, true},
+        {"k_proj.bias", 1, {4}, true},       {"v_proj.bias", 1, {4}, true}};
+    float rows[20 * 5], bias[20], to[12 * 5];
+    char message[2000] = "";
+    for (int i = 0; i < 100; i++) rows[i] = (float)i;
+    for (int i = 0; i < 20; i++) bias[i] = (float)i;
+    const attn_tensor tensors[] = {{tensor_names[0], rows, 2, {20, 5}, 0},
+                                   {tensor_names[1], bias, 1, {20}, 0}};
+    const attn_block_kernel k = {
+        .spec = &spec, .weights = weights, .weight_count = 6, .k_heads = 2};
+    memset(&found, 0, sizeof found);
+    cr_assert_eq(attn_weights_find(&k, tensors, 2, &found, message, sizeof message), ATTN_OK, "%s",
+                 message);
+    static const int first[] = {0, 6, 8}, each[] = {6, 2, 2};
+    for (int w = 0; w < 6; w++) {
+        attn_packing p = {found.weight, to, -1, NULL};
+        const int part = w % 3, n = 2 * each[part], width = w < 3 ? 5 : 1;
+        const attn_panels m = {0, ATTN_WEIGHT_F32, 1, 5};
+        if (w < 3)
+            attn_pack_rows(&p, &m, 0, w, 0, n);
+        else
+            attn_pack_vector(&p, 0, w, 0, n);
+        for (int i = 0; i < n; i++) {
+            const int row = i / each[part] * 10 + first[part] + i % each[part];
+            cr_assert_float_eq(to[i * width], (float)(row * width), 0, "%s %d", weights[w].name, i);
+        }
+    }
+}
+
+/* ernie4_5_moe's vector is [1, n]. */
+Test(weight_names, vectors_of_one_row) {
+    static const float row[3] = {1, 2, 3};
+    attn_weight weight = {"e_score_correction_bias", 1, {3}, true};
+    char message[2000] = "";
+    attn_tensor t = {"l.mlp.moe_statics.e_score_correction_bias", row, 2, {1, 3}, 0};
+    const attn_block_kernel k = {.spec = &spec, .weights = &weight, .weight_count = 1};
+    memset(&found, 0, sizeof found);
+    cr_assert_eq(attn_weights_find(&k, &t, 1, &found, message, sizeof message), ATTN_OK, "%s",
+                 message);
+    cr_assert_eq(found.weight[0].data, row);
+    t.dim[0] = 3, t.dim[1] = 1;
+    memset(&found, 0, sizeof found);
+    cr_assert_eq(attn_weights_find(&k, &t, 1, &found, message, sizeof message), ATTN_E_WEIGHTS);
+}
+
 /* --- kv_b_proj in two tensors --- */
 
 enum { HEADS = 2, WIDE = 3, VALUE = 2, LATENT = 64 };
