@@ -277,6 +277,8 @@ lua_val *plan_for_templates(arena *a, const plan *p) {
     lua_val_set_bool(a, t, "scaled", p->scaled);
     lua_val_set_string(a, t, "places", p->places);
     lua_val_set_bool(a, t, "indexed", p->indexed);
+    lua_val_set_bool(a, t, "gathers", p->gathers);
+    if (p->indexed) SET_INTS({"index_keys", p->index_keys}, {"gather_ahead", GATHER_AHEAD});
     lua_val_set_bool(a, t, "holes", plan_holes(p));
     lua_val_set(a, t, "rotate", plan_rotation_to_lua(a, p->rotate));
     if (!p->codes.q_most) lua_val_set_bool(a, t, "codes", false);

@@ -16,6 +16,9 @@ SPAN = ${plan.span}, /* keys of a tile's sum before it is kept: see sums */
 $   if plan.reach >= 0 then
 REACH = ${plan.reach}, /* n rows see at most n + REACH keys from the first to the last */
 $   end
+$   if plan.indexed then
+BLOCK = ${plan.index_keys}, /* keys of a list at a time */
+$   end
 $   if plan.holes then
 HELD_PAGES = ${plan.held_pages}, /* pages of a part or a key block at most */
 $   end
@@ -25,6 +28,11 @@ ${part("part/scratch.c")}
 $ elseif a.section == "tiles" then
 ${part("part/sums.c")}
 
+$ if plan.gathers then
+$   for _, dot in ipairs(plan.dots) do
+${part(plan.codes and "part/integer.c" or "part/dot.c", { dot = dot })}
+$   end
+$ else -- tiles
 $ if plan.indexed then
 /* The number at a position of the block. */
 static inline int64_t nth(const scratch *w, int64_t position) {
@@ -80,6 +88,7 @@ ${part("backend/flex_tile.c", { nv = nv, masked = true })}
 $   end
 ${part("part/tile.c", { nv = nv })}
 
+$ end
 $ end
 $ elseif plan.indexed then -- rows have their own lists: nothing is shared out
 $   if a.section == "code" then

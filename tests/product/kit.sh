@@ -107,7 +107,7 @@ sliding=$(cd "$work/kit" && ls attn_*sliding*avx2*.c)
 printf 'return { ["%s"] = { avx2 = { key_block = 64 } } }\n' "${sliding%%__*}" >"$work/tuned.lua"
 check 0 "4 kernels" "$gen" generate "$work/kit.lua" --isa portable,avx2 --tune "$work/tuned.lua" -o "$work/tuned"
 check 0 "current" "$gen" check "$work/tuned"
-check 1 "key_block: 128 -> 64" "$gen" diff "$work/kit" "$work/tuned"
+check 1 "key_block: 96 -> 64" "$gen" diff "$work/kit" "$work/tuned"
 check 1 "option tune: none -> tune.lua" "$gen" diff "$work/kit" "$work/tuned"
 check 0 "32 cases" "$gen" golden "$work/tuned" -o "$work/again" --seed 5
 check 0 "" diff -r "$work/cases" "$work/again"
@@ -122,7 +122,7 @@ check 0 "4 kernels" "$gen" generate "$work/kit.lua" --isa portable -o "$work/por
 cp -r "$work/portable" "$work/edited"
 sed -i 's/p - 5, to/p - 4, to/' "$work"/edited/attn_*sliding*portable*.c
 check 1 "FAIL" verify "$work/edited"
-check 1 "portable_q12k128.c: stale" "$gen" check "$work/edited"
+check 1 "portable_q12k96.c: stale" "$gen" check "$work/edited"
 check 1 "edited since it was generated" "$gen" diff "$work/portable" "$work/edited"
 
 # The options of the product's build: -O2, then the environment's CFLAGS, as the folder's Makefile

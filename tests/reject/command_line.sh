@@ -224,7 +224,7 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 0 "" cmp "$work/a/tune.lua" "$work/t.lua"
     check 0 "1 kernel" $gen generate "$work/a/model.lua" --isa portable --tune "$work/a/tune.lua" -o "$work/a2"
     check 0 "" cmp "$work/a/${key}__portable_q12k64.c" "$work/a2/${key}__portable_q12k64.c"
-    check 0 "tune file: key_block 64 (without it: 128), tiles 2 (without it: 16)" \
+    check 0 "tune file: key_block 64 (without it: 96), tiles 2 (without it: 16)" \
         $gen explain $one --tune "$work/t.lua"
     check 0 '"from_tune_file":	["key_block", "tiles"]' $gen explain $one --tune "$work/t.lua" --json
     sed -i 's/tiles = 2/tiles = 4/' "$work/a/tune.lua"
