@@ -5,7 +5,8 @@
  *        model --errors PATH ..    opens each, prints the message
  *        model --packed CASE PATH ..    opens the case with each file of packed weights, likewise
  *        model --save CASE PATH    packs, and writes such a file
- * Compiled with -DMODEL_HEADER='"x_model.h"' -DMODEL_OPEN=x_model_open. */
+ * Compiled with -DMODEL_HEADER='"x_model.h"' -DMODEL_OPEN=x_model_open, and -DPAGED=1 where keys
+ * lie in pages of 16. */
 #include MODEL_HEADER
 
 #include <math.h>
@@ -13,6 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifndef CAPACITY
+#define CAPACITY 0 /* of longrope: what the model is opened for */
+#endif
+#ifndef PAGED
+#define PAGED 0
+#endif
 
 typedef struct expected {
     int32_t items, vocab, width, has_logits, has_pooled;
@@ -227,6 +235,73 @@ static void items(const attn_model *m, const expected *e) { /* forked, and taken
         check(one.layer[i].length[0] == held - 1 && cache.layer[i].length[0] == held, "lengths");
 }
 
+/* Positions that rows have anyway, a mask that shows all, and such as are refused. */
+static void places(const attn_model *m, const expected *e) {
+    int32_t all[512], at[512], most = 0;
+    static uint8_t seen[1 << 16];
+    const outputs o = make_outputs(e), p = make_outputs(e);
+    attn_model_args a = args_of(e, &o, all);
+    check(forward(m, &a) == ATTN_OK, "a call");
+    for (int32_t i = 0; i < e->items; i++) {
+        if (e->begin[i + 1] - e->begin[i] > most) most = e->begin[i + 1] - e->begin[i];
+        for (int32_t t = e->begin[i]; t < e->begin[i + 1]; t++) at[t] = t - e->begin[i];
+    }
+    a = args_of(e, &p, all), a.position = at;
+    check(forward(m, &a) == ATTN_OK && same(&o, &p, e), "positions as they are anyway");
+    memset(seen, 1, sizeof seen);
+    a.mask = (attn_mask){seen, ATTN_MASK_BOOL, 2, {most, most}, {most, 1}};
+    const attn_status mask = forward(m, &a);
+    if (mask == ATTN_OK)
+        near(p.hidden, e->hidden, (size_t)(e->begin[e->items] * e->width), "hidden under a mask");
+    a.mask.dim[0]++;
+    check(mask == ATTN_OK ? forward(m, &a) == ATTN_E_SHAPE : mask == ATTN_E_UNUSED, /* flex */
+          "a mask, and one of other rows");
+    a = args_of(e, &p, all), a.position = at, at[1] = -1;
+    check(forward(m, &a) == ATTN_E_LENGTH, "a position below 0");
+    at[1] = INT32_MAX;
+    check(forward(m, &a) == ATTN_E_LENGTH, "a position that is too large");
+    const outputs zeros = make_outputs(e);
+    a.hidden = zeros.hidden, a.position = (int32_t *)(void *)zeros.hidden;
+    check(forward(m, &a) == ATTN_E_ARGUMENT, "positions in outputs");
+    a = args_of(e, &p, all), a.struct_size = offsetof(attn_model_args, position);
+    check(forward(m, &a) == ATTN_OK && same(&o, &p, e), "a caller from before positions");
+}
+
+/* Layers whose keys lie in pages: one table for all of them, in any order. */
+static void pages(const attn_model *m, const expected *e) {
+    enum { EACH = 2, COUNT = 16 * EACH };
+    attn_model_cache cache;
+    size_t bytes;
+    int32_t all[512];
+    const outputs o = make_outputs(e);
+    const size_t rows = (size_t)e->begin[e->items];
+    const attn_status status = attn_model_cache_paged_bytes(m, e->items, 17, COUNT, &bytes);
+    if (!PAGED) check(status == ATTN_E_UNUSED && !bytes, "pages of layers that have none");
+    if (!PAGED) return;
+    check(status == ATTN_OK &&
+              attn_model_cache_paged_init(m, &cache, e->items, 17, COUNT, room(bytes), bytes) ==
+                  ATTN_OK &&
+              attn_model_cache_paged_bytes(m, e->items, 17, -1, &bytes) == ATTN_E_ARGUMENT,
+          "a cache in pages");
+    attn_model_args a = args_of(e, &o, all);
+    a.cache = &cache;
+    check(forward(m, &a) == ATTN_E_PAGE, "a table without pages");
+    int32_t *table = cache.layer[0].pages;
+    for (int32_t i = 0; i < EACH * e->items; i++) table[i] = i % EACH ? -1 : COUNT - 1 - i;
+    for (int32_t i = 1; i < cache.layers; i++)
+        check(cache.layer[i].pages == table, "layers of one table");
+    check(forward(m, &a) == ATTN_OK, "a call over pages");
+    near(o.hidden, e->hidden, rows * (size_t)e->width, "hidden over pages");
+    check(attn_model_cache_own_page(m, &cache, 0, 0, COUNT - 1) == ATTN_E_PAGE &&
+              attn_model_cache_own_page(m, &cache, 0, 0, 1) == ATTN_OK && table[0] == 1,
+          "a page of an item's own");
+    table[EACH] = 1;
+    const int32_t held = e->begin[1], slots[] = {1};
+    check(attn_model_cache_keep(m, &cache, 0, held - 2, slots, 1) == ATTN_E_PAGE &&
+              cache.layer[0].length[0] == held,
+          "a page of two items that is written");
+}
+
 static void pool(const attn_model *m, const expected *e) {
     int32_t all[512];
     const outputs o = make_outputs(e);
@@ -273,6 +348,7 @@ static void wrong(const attn_model *m, const expected *e) {
 static attn_model_options packed_options(const char *path, uint32_t flags) {
     attn_model_options o = ATTN_MODEL_OPTIONS_INIT;
     o.packed = path, o.packed_flags = flags, o.threads = 2, o.progress = tell;
+    o.capacity = CAPACITY;
     told = told_all = 0;
     return o;
 }
@@ -320,6 +396,17 @@ static void packed(const attn_model *m, const expected *e, const char *weights) 
     check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_E_PACKED &&
               strstr(why, "cannot be written: Not a directory"),
           why);
+#if CAPACITY
+    x = packed_options(NULL, 0), x.capacity = 0; /* the short factors */
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_OK, why);
+    check(forward(mapped, &a) == ATTN_E_LENGTH, "more tokens than the short factors are for");
+    check(attn_model_save(mapped, path, why, sizeof why) == ATTN_OK, why);
+    attn_model_close(mapped);
+    x = packed_options(path, 0);
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_E_PACKED &&
+              strstr(why, "it is stale"),
+          "packed with other factors");
+#endif
     x = packed_options(path, 4);
     check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_E_ARGUMENT, why);
     x = packed_options(NULL, 0), x.struct_size = offsetof(attn_model_options, threads);
@@ -346,6 +433,7 @@ static int run(const char *folder, const char *path) {
     attn_model *m;
     attn_model_options options = ATTN_MODEL_OPTIONS_INIT;
     options.progress = tell;
+    options.capacity = CAPACITY;
     if (MODEL_OPEN(&m, path, &options, why, sizeof why) != ATTN_OK) return puts(why), 1;
     check(told > 0 && told == told_all, "progress was told");
     attn_model_info info = {.struct_size = sizeof info};
@@ -356,6 +444,8 @@ static int run(const char *folder, const char *path) {
     if (e.has_logits) steps(m, &e), items(m, &e);
     if (info.has_pool) pool(m, &e);
     wrong(m, &e);
+    places(m, &e);
+    if (e.has_logits) pages(m, &e);
     packed(m, &e, path);
     attn_model_close(m);
     attn_model_close(NULL);
