@@ -422,7 +422,7 @@ static void check_workspace(const trial *t) {
 }
 
 static void run_trial(const trial *t) {
-    layer_run first = new_run(t, t->p, 1, false), cached = new_run(t, t->p, 2, false);
+    layer_run first = new_run(t, t->p, 0, false), cached = new_run(t, t->p, 2, false);
     const attn_spec *s = &t->p->c.spec->core;
     if (whole(t, &first, -1, "first run")) {
         against_oracle(t, &first, "first run");

@@ -300,7 +300,7 @@ static void run_parts(trial *t, const oracle *want, const outcome *first) {
 }
 
 static void run_trial(trial *t, const oracle *want) {
-    placement here = property_placement(t->r, 1);
+    placement here = property_placement(t->r, 0);
     placement there = property_placement(t->r, rng_chance(t->r, 50) ? 1 : 3);
     double worst = 0;
     outcome first = call_run(t->a, t->lib, t->plan, t->c, &here);
@@ -325,7 +325,7 @@ static void run_trial(trial *t, const oracle *want) {
 
 /* The runtime's reference is another author's reading of the contract: it must agree. */
 static void run_reference(trial *t, const oracle *want) {
-    placement here = property_placement(t->r, 1);
+    placement here = property_placement(t->r, 0);
     double worst = 0;
     outcome first = call_run(t->a, t->lib, t->plan, t->c, &here);
     for (size_t row = 0; row < call_rows(t->c) && first.status == ATTN_E_INDEX; row++)
