@@ -39,9 +39,13 @@ static void set_number(whole_import *w, const char *field, const char *key) {
     set(w, field, v ? x : usual->number);
 }
 
+/* What the row says, or the key of the file that it names. */
 static void set_bool_of_row(whole_import *w, const char *field) {
     const json_val *v = json_get(w->row, field);
-    if (v) set(w, field, v->boolean);
+    const json_val *key = v && v->kind == JSON_STRING ? file_key(w->h, v->string) : NULL;
+    bool says = v && v->kind == JSON_BOOL && v->boolean;
+    if (key && !hf_bool(w->h, key, &says)) w->ok = false;
+    if (v) set(w, field, says);
 }
 
 /* One over a number of the file's. */

@@ -344,6 +344,23 @@ static lua_val *layers_data(arena *a, const kernel_info *f, int count) {
     return list;
 }
 
+/* What a whole model has around its layers, where it says more than the defaults do. */
+static lua_val *around_data(arena *a, const model *m) {
+    lua_val *list = lua_val_table(a);
+    attn_model_spec usual;
+    whole_begin(&usual);
+    for (int i = 0; i < whole_field_count && m->is_whole; i++) {
+        const whole_field *f = &whole_fields[i];
+        if (whole_get(f, &m->whole) == whole_get(f, &usual)) continue;
+        lua_val *row = lua_val_table(a);
+        lua_val_set_string(a, row, "name", f->name);
+        lua_val_set_string(a, row, "value", markup_fold(a, whole_text(a, f, &m->whole)));
+        lua_val_set_string(a, row, "help", markup_fold(a, f->help));
+        lua_val_push(a, list, row);
+    }
+    return list;
+}
+
 /* What all of them cache. */
 static const char *cache_type(const kernel_info *f, int count) {
     for (int i = 1; i < count; i++)
@@ -488,6 +505,7 @@ bool report_html(arena *a, const product_list *p, const explain_extent *e, int32
     lua_val_set_bool(a, page, "bound", bound);
     lua_val_set_string(a, page, "cache_type", cache_type(f, count));
     lua_val_set(a, page, "layers", layers_data(a, f, count));
+    lua_val_set(a, page, "around", around_data(a, m));
     lua_val_set(a, page, "totals", totals_data(a, f, count));
     set_memory(a, page, f, count, users);
     total_plots(a, page, f, count);

@@ -133,7 +133,9 @@ $ end
 static void down_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
                       float *t, ptrdiff_t ldt) {
     for (int32_t i = 0; i < rows; i++, t += ldt) {
+$ if not summed or spec.norm_place == "post" then
         const int32_t row = l->first + first + i;
+$ end
 $ if spec.ffn_bias and plan.every_row then
         add(t, l->w + DOWN_BIAS_AT + col, cols);
 $ end

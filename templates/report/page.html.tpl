@@ -88,6 +88,22 @@ ${l.words}
 </td></tr>
 $ end
 </table></div>
+$ if #p.around > 0 then
+
+<h2>Around the layers</h2>
+<p>The model's own parts before and after them, which its call computes too; costs and memory below
+are those of the layers.</p>
+<div class="scroll"><table>
+<tr><th>Field</th><th>Value</th><th>Meaning</th></tr>
+$   for _, f in ipairs(p.around) do
+<tr><td><code>${f.name}</code></td><td>
+${f.value}
+</td><td>
+${f.help}
+</td></tr>
+$   end
+</table></div>
+$ end
 
 <h2>What a token costs</h2>
 <p>One new token at the end of a context: its query against the cached keys, through the attention

@@ -22,7 +22,7 @@ static const char help[] =
     " native (all that this CPU runs); default: the best\n"
     "  --case A,B,..   these cases instead of the main ones; any of --list\n"
     "  --only-layers   whole layers alone; with --threads, theirs\n"
-    "  --only-cores    no whole layers (those of d_model 4096 take 1.5 GB an instruction set)\n"
+    "  --only-cores    no whole layers (weights of all types take 7.5 GB an instruction set)\n"
     "  --cliffs        also the widths and head groups that kernels may stumble over\n"
     "  --busy          on two CPUs, beside two processes that it starts to keep them busy\n"
     "  --threads N,..  also P1, P2, D2 and the layers B1024 and B4096 on so many threads\n"

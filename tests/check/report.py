@@ -237,6 +237,20 @@ def check_memory(folder):
         check(abs(more - 1) < 0.02, f"memory of 56 more users: {row}")
 
 
+def check_around(folder):
+    """What a whole model has around its layers; nothing of layers alone."""
+    path = os.path.join(folder, "around.html")
+    for model, want in {"tests/golden/model/llama": {"vocab": "61", "head": "own"},
+                        "tests/product/layer.lua": {}}.items():
+        run("report", model, "--isa=portable", "-o", path)
+        text = open(path, encoding="utf-8").read()
+        section = re.search(r"<h2>Around the layers</h2>(.*?)<h2>", text, re.S)
+        rows = dict(re.findall(r"<code>(\w+)</code></td><td>\n(.*?)\n", section[1])) if section else {}
+        check(bool(section) == bool(want) and want.items() <= rows.items(), f"{model}: {rows}")
+        check(not Page(text).errors, f"{model}: {Page(text).errors[:3]}")
+    os.remove(path)
+
+
 def check_refusals(folder):
     path = os.path.join(folder, "none.html")
     for text, arguments in {
@@ -261,6 +275,7 @@ with tempfile.TemporaryDirectory() as folder:
     check_refusals(folder)
     check_counts(folder)
     check_memory(folder)
+    check_around(folder)
     for file in sorted(glob.glob("gen/models/*.lua")) + ["tests/product/my.lua"]:
         check_page(file, [file], folder)
     for name, flags in FLAGS.items():

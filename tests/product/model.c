@@ -102,7 +102,8 @@ static attn_model_args args_of(const expected *e, const outputs *o, int32_t *all
     for (int32_t i = 0; i < rows; i++) all[i] = i;
     a.items = e->items, a.begin = e->begin, a.ids = e->x ? NULL : e->ids;
     a.x = e->x, a.x_row = e->x ? e->width : 0;
-    if (e->has_pooled && !e->x) a.token_types = e->types;
+    for (int32_t i = 0; i < rows; i++)
+        if (e->types[i] && !e->x) a.token_types = e->types; /* else all are 0 */
     a.hidden = o->hidden;
     if (e->has_logits) a.logits = o->logits, a.logit_rows = all, a.logit_count = rows;
     return a;

@@ -85,6 +85,9 @@ CASES = {
                    dict(without(SMALL, "num_key_value_heads", "head_dim"), local_attention=6,
                         global_attn_every_n_layers=2, pad_token_id=0, bos_token_id=1,
                         eos_token_id=2, cls_token_id=1, sep_token_id=2), torch.float32),
+    # token types without positions; tensors by their first names
+    "nomic_bert": (transformers.NomicBertConfig, transformers.NomicBertModel,
+                   dict(without(SMALL, "num_key_value_heads"), type_vocab_size=2), torch.float32),
     # longrope: the short factors up to 32 tokens, and the long ones
     "phi3": (transformers.Phi3Config, transformers.Phi3ForCausalLM, longrope(32), torch.float32),
     "phi3_long": (transformers.Phi3Config, transformers.Phi3ForCausalLM, longrope(4),
@@ -101,7 +104,12 @@ CASES = {
 PUBLISHED = {"granitemoe": {
     "block_sparse_moe.router.weight": "block_sparse_moe.router.layer.weight",
     "block_sparse_moe.experts.gate_up_proj": "block_sparse_moe.input_linear.weight",
-    "block_sparse_moe.experts.down_proj": "block_sparse_moe.output_linear.weight"}}
+    "block_sparse_moe.experts.down_proj": "block_sparse_moe.output_linear.weight"},
+    "nomic_bert": {"layers.": "encoder.layers.", "embeddings.LayerNorm": "emb_ln",
+                   "post_attention_layernorm": "norm1", "post_mlp_layernorm": "norm2",
+                   "mlp.up_proj": "mlp.fc11", "mlp.gate_proj": "mlp.fc12",
+                   "mlp.down_proj": "mlp.fc2", "self_attn.o_proj": "attn.out_proj",
+                   "self_attn.": "attn."}}
 
 
 def randomise(model, dtype):
@@ -146,7 +154,8 @@ def run(model, ids, types, x):
         if kind == "bert":
             out = model(input_ids=ids[None], token_type_ids=types[None])
             return out.last_hidden_state[0], None, out.pooler_output[0]
-        hidden = model.base_model(input_ids=ids[None]).last_hidden_state[0]
+        more = {"token_type_ids": types[None]} if kind == "nomic_bert" else {}
+        hidden = model.base_model(input_ids=ids[None], **more).last_hidden_state[0]
         head = model.get_output_embeddings()
         return hidden, None if head is None else model(input_ids=ids[None]).logits[0], None
 
@@ -172,7 +181,7 @@ def make(name):
     vocab = 0 if name == "clip_vision_model" else config.vocab_size
     ids = torch.randint(0, vocab or 9, (rows,))
     x = None if vocab else torch.randn(rows, config.hidden_size).double()
-    types = torch.randint(0, 2, (rows,)) if name == "bert" else torch.zeros(rows, dtype=torch.long)
+    types = torch.randint(0, 2 if name in ("bert", "nomic_bert") else 1, (rows,))
     begin = [0]
     for n in LENGTHS:
         begin.append(begin[-1] + n)
