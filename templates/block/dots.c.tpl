@@ -29,7 +29,7 @@ $       -- Where sum c starts.
 $       start = function(c) return not pairs and start[c - digits + 3] or zero end,
 $       -- Those of a slice of type.fold elements, added to the totals.
 $       folded = function(z, of, first)
-$         local lines, names = {}, { one and false or sum(z, "u", of), sum(z, "l", of) }
+$         local lines, names = {}, { not one and sum(z, "u", of), sum(z, "l", of) }
 $         for i, total in ipairs(names) do
 $           if total and first then lines[#lines + 1] = "vi " .. total .. " = " .. start[i] .. ";" end
 $         end
