@@ -212,10 +212,18 @@ static void leave(loading *l, const char *base) {
     }
 }
 
+/* What the file calls the head: transformers 5 has one name for that of all families. */
+static const char *head_of(const attn_model *m) {
+    static const char usual[] = "lm_head";
+    const char *own = row_of(m)->head;
+    return !find(m, own, ".weight") && find(m, usual, ".weight") ? usual : own;
+}
+
 static void take_ends(loading *l) {
     attn_model *m = l->m;
     const attn_model_spec *s = &m->desc->spec;
     const name_row *row = row_of(m);
+    const char *head = head_of(m);
     const int64_t width = m->width;
     if (s->input == ATTN_MODEL_INPUT_IDS)
         take_matrix(l, row->embedding, s->vocab, width, s->embed_type, &m->embedding);
@@ -226,9 +234,9 @@ static void take_ends(loading *l) {
     take_norm(l, row->embed_norm, s->embed_norm_bias, &m->embed_norm);
     if (!s->final_norm_bare) take_norm(l, row->final_norm, s->final_norm_bias, &m->final_norm);
     if (s->head == ATTN_MODEL_HEAD_OWN)
-        take_matrix(l, row->head, s->vocab, width, s->head_type, &m->head);
-    if (s->head && s->head_bias) take_vector(l, row->head, ".bias", s->vocab, 0, &m->head_bias);
-    if (s->head != ATTN_MODEL_HEAD_OWN) leave(l, row->head);
+        take_matrix(l, head, s->vocab, width, s->head_type, &m->head);
+    if (s->head && s->head_bias) take_vector(l, head, ".bias", s->vocab, 0, &m->head_bias);
+    if (s->head != ATTN_MODEL_HEAD_OWN) leave(l, head);
     if (s->pool_dense) {
         take_matrix(l, row->pooler, width, width, 0, &m->pooler);
         take_vector(l, row->pooler, ".bias", width, 0, &m->pooler_bias);
