@@ -478,7 +478,8 @@ lua_val *model_data(arena *a, const product_list *p) {
     lua_val_set_string(a, t, "guard_stem", upper(a, ident));
     lua_val_set_string(a, t, "guard", arena_printf(a, "ATTN_MODEL_%s_H", upper(a, ident)));
     lua_val_set_string(a, t, "isas", isa_list(a, o->isa_mask, ","));
-    lua_val_set_string(a, t, "command", command(a, o, isa_list(a, o->isa_mask, ",")));
+    const bool all = o->isa_mask == isa_all(); /* the list would be too long for a line */
+    lua_val_set_string(a, t, "command", command(a, o, all ? "all" : isa_list(a, o->isa_mask, ",")));
     lua_val_set_int(a, t, "layer_count", m->layer_count);
     lua_val_set_int(a, t, "kernel_abi", ATTN_KERNEL_ABI);
     lua_val_set(a, t, "layer_kernel", layers);

@@ -239,7 +239,7 @@ static void test_pools(void) {
 
 #ifdef _OPENMP
 static void test_limits(void) {
-    expect(attn_team_limit(NULL, -3) == -3 && attn_team_limit(NULL, 1) == 1, "limit", 0, 1);
+    expect(attn_team_limit(NULL, 0) == 1 && attn_team_limit(NULL, 1) == 1, "limit", 0, 1);
     expect(attn_team_limit(NULL, 1000) == cpus(), "not as many as there are CPUs", 0, 1000);
 #ifndef NO_REGION
     int nested = 0;
