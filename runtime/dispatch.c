@@ -95,6 +95,11 @@ attn_status attn_own_sizes(const attn_plan *plan, const attn_extent *extent, att
     size->v = keys * spec->v_heads * spec->v_dim;
     size->o = queries * spec->v_dim;
     size->lse = queries;
+    if (attn_spec_scaled(spec)) {
+        size->k_scale = keys * spec->kv_heads;
+        size->v_scale = attn_spec_one_row(spec) ? 0 : keys * spec->v_heads;
+    }
+    size->pages = batch * attn_layout_pages(spec, e.kv_len_max);
     return ATTN_OK;
 }
 
