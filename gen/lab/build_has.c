@@ -5,20 +5,19 @@
 #include <string.h>
 
 bool build_has(arena *a, const kernel_lib *lib, const kernel_spec *kernel, int isa) {
-    const isa_row *like = isa_table[isa].like;
-    const char *other = like ? arena_printf(a, "__%s_", like->name) : NULL, *name = "";
-    if (!like || !lib) return true;
+    const char *here = arena_printf(a, "__%s_", isa_table[isa].name), *name = here;
+    if (!isa_table[isa].like || !lib) return true;
     setenv("ATTN_ISA", isa_table[isa].name, 1);
     if (kernel->core.level == ATTN_LEVEL_BLOCK) {
         attn_block *block = NULL;
         if (lib->block_create(&block, &kernel->core, 0) == ATTN_OK) name = lib->block_name(block);
-        const bool own = !strstr(name, other);
+        const bool own = strstr(name, here) != NULL;
         lib->block_destroy(block);
         return own;
     }
     attn_plan *plan = NULL;
     if (lib->plan_create(&plan, &kernel->core, 0) == ATTN_OK) name = lib->plan_kernel(plan, 1);
-    const bool own = !strstr(name, other);
+    const bool own = strstr(name, here) != NULL;
     lib->plan_destroy(plan);
     return own;
 }

@@ -119,7 +119,8 @@ page_map page_map_make(arena *a, const call *c, uint64_t seed) {
     const int64_t entries = (int64_t)c->batch * m.each;
     m.table = arena_alloc(a, (size_t)(entries + 1) * sizeof *m.table);
     for (int64_t i = 0; i < entries; i++) m.table[i] = PAGE_NONE;
-    const bool placed = c->seg ? !attn_op_few_keys(s) : c->q_position || c->tail;
+    const bool anywhere = c->seg ? !attn_op_few_keys(s) : c->q_position || c->tail;
+    const bool placed = anywhere && !c->index; /* a list is what it names */
     for (int64_t b = 0; b < c->batch; b++) {
         if (placed) mark_placed(c, &m, b);
         for (int64_t i = 0; i < count_of(c, b) && !placed; i++) mark_row(c, &m, b, i);
