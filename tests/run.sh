@@ -138,7 +138,7 @@ if [ -n "$full" ]; then
     stage golden-stored "$build/attn-verify" --cflags -Og tests/golden/stored/*.safetensors
 else
     stage golden-stored "$build/attn-verify" --isa "$fast,$likes" --cflags -Og --backend flex tests/golden/stored/i8_*.safetensors \
-        tests/golden/stored/bf16_causal.safetensors
+        tests/golden/stored/bf16_causal.safetensors tests/golden/stored/bf16_dot_window.safetensors
 fi
 stage golden-extremes "$build/attn-verify" --cflags -Og tests/golden/extremes/*.safetensors
 stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
