@@ -346,8 +346,7 @@ static const kernel_lib *load(arena *a, const char *dir, diag *d) {
            LOAD(step_check) && LOAD(store_rows) && LOAD(store_check) && LOAD(cache_view) &&
            LOAD(cache_truncate) && LOAD(cache_keep) && LOAD(cache_fork) && LOAD(cache_view_check) &&
            LOAD(cache_truncate_check) && LOAD(cache_keep_check) && LOAD(cache_fork_check) &&
-           LOAD(merge) &&
-           load_symbol(handle, LIBRARY_NAME(attn_sizes), &lib->sizes, sizeof lib->sizes, &old));
+           LOAD(merge) && LOAD(sizes) && LOAD(key_sizes));
 #undef LOAD
     return ok ? lib : NULL;
 }

@@ -84,9 +84,7 @@ $ if model.has_cores then
  * are those of attn_plan_create; ATTN_E_ARGUMENT: there is no such layer. */
 ${signature("attn_status", model.ident .. "_create", "attn_plan **plan, int32_t layer, uint32_t flags")};
 
-/* Elements of dense tensors, and bytes of workspace, of a call at these extents; under
- * another name, as attn_sizes. */
-#define ${model.ident}_sizes ${model.ident}_sizes_scaled
+/* Elements of dense tensors, and bytes of workspace, of a call at these extents. */
 ${signature("attn_status", model.ident .. "_sizes", "const attn_plan *plan, const attn_extent *extent, attn_size *size")};
 
 /* One call. Every argument is checked first: on any status but ATTN_OK nothing was written. */

@@ -57,7 +57,7 @@ static model open_model(const char *path, int flags) {
     sscanf(strrchr(path, '/') + 4, "%31[^.]", m.name);
     symbol(&m, "layer", &m.layer);
     symbol(&m, "create", &m.create);
-    symbol(&m, "sizes_scaled", &m.sizes);
+    symbol(&m, "sizes", &m.sizes);
     symbol(&m, "run", &m.run);
     symbol(&m, "destroy", &m.destroy);
     return m;

@@ -297,7 +297,9 @@ static void check_scales(store_test *t) {
 
 /* What attn_sizes says of a call with 33 keys: of pages of 16 three, whole. */
 static void check_sizes(store_test *t) {
-    static const attn_size want[ALL] = {
+    static const struct {
+        int64_t q, k, v, o, k_scale, v_scale, pages;
+    } want[ALL] = {
         [FLOATS] = {.q = 96, .k = 1056, .v = 1056, .o = 96},
         [BF16] = {.q = 96, .k = 1056, .v = 1056, .o = 96},
         [F16] = {.q = 96, .k = 1056, .v = 1056, .o = 96},
@@ -308,15 +310,20 @@ static void check_sizes(store_test *t) {
     };
     for (int k = 0; k < ALL; k++) {
         const attn_extent e = {sizeof e, B, LQ, 33, 1, 0};
-        const attn_size *w = &want[k];
         attn_size s;
+        attn_key_size keys;
         size_t bytes = 0;
         expect(t, t->lib->sizes(t->plan[k], &e, &s) == ATTN_OK, fields[k], "attn_sizes");
+        expect(t, t->lib->key_sizes(t->plan[k], &e, &keys) == ATTN_OK, fields[k], "attn_key_sizes");
         expect(t, t->lib->workspace(t->plan[k], &e, &bytes) == ATTN_OK && bytes == s.workspace,
                fields[k], "attn_sizes: the workspace");
-        expect(t, s.q == w->q && s.k == w->k && s.v == w->v && s.o == w->o && s.lse == B * 2 * LQ,
+        expect(t,
+               s.q == want[k].q && s.k == want[k].k && s.v == want[k].v && s.o == want[k].o &&
+                   s.lse == B * 2 * LQ,
                fields[k], "attn_sizes: elements");
-        expect(t, s.k_scale == w->k_scale && s.v_scale == w->v_scale && s.pages == w->pages,
+        expect(t,
+               keys.k_scale == want[k].k_scale && keys.v_scale == want[k].v_scale &&
+                   keys.pages == want[k].pages,
                fields[k], "attn_sizes: scales and pages");
     }
 }
