@@ -78,7 +78,7 @@ demo: ## a built-in model's kernels on golden data: errors and speed
 # Criterion tests: all suites in one program.
 TEST_SOURCES = $(wildcard tests/unit/test_*.c tests/reject/test_*.c)
 TEST_OBJECTS = $(TEST_SOURCES:%.c=$(BUILD)/obj/%.o) \
-	$(addprefix $(BUILD)/obj/runtime/block_,experts.o names.o weights.o)
+	$(addprefix $(BUILD)/obj/runtime/,abi.o block_experts.o block_latent.o block_names.o block_weights.o model_abi.o)
 $(BUILD)/unit: $(TEST_OBJECTS) $(PROGRAM_LIBS)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS) -lcriterion
 # Property tests: a plain program, so that it runs where no Criterion is.
@@ -103,7 +103,7 @@ programs: all $(addprefix $(BUILD)/,unit property folder-faults fault.so bench/b
 asan: ## the tests' programs and generated code under ASan and UBSan
 	@sh tests/check/sanitize.sh
 
-$(BUILD)/fuzz-%: tests/fuzz/fuzz.c $(PROGRAM_LIBS)
+$(BUILD)/fuzz-%: tests/fuzz/fuzz.c runtime/packed_file.c runtime/check.c $(PROGRAM_LIBS)
 	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -DFUZZ_TARGET=$* -o $@ $^ $(LIBS)
 fuzz: ## mutated inputs for every reader of attn-gen (clang, libFuzzer); FUZZ_SECONDS=60 each
 	@BUILD="$(BUILD)" sh tests/fuzz/fuzz.sh

@@ -118,6 +118,8 @@ const cli_flag cli_flags[] = {
      "query rows of the costs and of pictures of masks"},
     {"--kv-len", FLAG_INT, "N", offsetof(options, kv_len), EXPLAIN | REPORT,
      "keys of the costs and of pictures of masks"},
+    {"--users", FLAG_INT, "N", offsetof(options, users), REPORT,
+     "a column of the table of memory, beside those of 1, 8 and 64 users"},
     {"--measure-text", FLAG_SWITCH, NULL, offsetof(options, measure_text), EXPLAIN,
      "compile the kernels ($CC, or cc) and say their bytes of machine code, instead of an "
      "estimate"},
@@ -382,8 +384,17 @@ static bool check_command(arena *a, const options *o, diag *d) {
     return true;
 }
 
+/* "help COMMAND" is "COMMAND --help". */
+static bool parse_help(parser *p) {
+    if (p->next < p->argc && !parse_word(p, p->argv[p->next])) return false;
+    p->out->topic = p->out->command;
+    p->out->command = CMD_HELP;
+    return true;
+}
+
 bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
-    *out = (options){.batch = -1, .q_len = -1, .kv_len = -1, .layer = -1, .seed = -1, .cases = -1};
+    *out = (options){
+        .batch = -1, .q_len = -1, .kv_len = -1, .users = -1, .layer = -1, .seed = -1, .cases = -1};
     out->inputs = arena_alloc(a, ((size_t)argc + 1) * sizeof *out->inputs);
     parser p = {.a = a, .argc = argc, .next = 1, .argv = argv, .out = out, .d = d};
     while (p.next < argc) {
@@ -397,6 +408,7 @@ bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
             out->command = CMD_VERSION;
             return true;
         }
+        if (strcmp(arg, "help") == 0 && !p.command) return parse_help(&p);
         bool ok = arg[0] == '-' && arg[1] ? parse_flag(&p, arg) : parse_word(&p, arg);
         if (!ok) return false;
     }

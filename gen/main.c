@@ -175,7 +175,7 @@ static bool report(arena *a, const options *o, diag *d) {
     const char *text;
     if (!load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d)) return false;
     const product_list p = products_make(a, &m, &g);
-    if (!report_html(a, &p, &e, &text, d) || !put(a, o, text, d)) return false;
+    if (!report_html(a, &p, &e, o->users, &text, d) || !put(a, o, text, d)) return false;
     printf("%s: %d layer%s, %d kernel%s in %s\n", m.name, m.layer_count,
            m.layer_count == 1 ? "" : "s", m.kernel_count, m.kernel_count == 1 ? "" : "s",
            text_shown(a, o->out));

@@ -36,6 +36,8 @@
  *
  * Plans and blocks are immutable: make one a layer (or one for all the layers of a
  * kernel) at start, and run it from any number of threads, each with a workspace of its own.
+ * Of the same name beside this file: .hpp for C++17, .py for Python with numpy.
+ *
  * Several models of different names may be in one program: archives or single files that one
  * attn-gen wrote (not on Windows), or shared libraries, linked or opened, each of which finds its
  * own kernels by the functions below.

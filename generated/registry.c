@@ -11,62 +11,62 @@
 #endif
 
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_regular_sdpa_full_self_h8k2d64__portable_q12k128;
+    attn_f32_regular_sdpa_full_self_h8k2d64__portable_q12k96;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_regular_flex_full_self_h8k2d64x773acd5e__portable_q12k128;
+    attn_f32_regular_flex_full_self_h8k2d64x773acd5e__portable_q12k96;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_regular_sdpa_sliding_self_h8k2d64w255__portable_q12k128;
+    attn_f32_regular_sdpa_sliding_self_h8k2d64w255__portable_q12k96;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf__portable_q12k128;
+    attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf__portable_q12k96;
 ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_segment_cross_h8k2d64l3__portable_g4;
 ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_flex_segment_cross_h8k2d64l3x480275cb__portable_g4;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_mla_sdpa_full_self_h8c64t32__portable_q12k128;
+    attn_f32_mla_sdpa_full_self_h8c64t32__portable_q12k96;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_mla_flex_full_self_h8c64t32a0x5da44703__portable_q12k128;
+    attn_f32_mla_flex_full_self_h8c64t32a0x5da44703__portable_q12k96;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_mla_sdpa_sliding_self_h8c64t32w127__portable_q12k128;
+    attn_f32_mla_sdpa_sliding_self_h8c64t32w127__portable_q12k96;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__portable_q12k128;
+    attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__portable_q12k96;
 ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_sdpa_segment_cross_h8c64t32__portable_g1;
 ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__portable_g2;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__portable_q12k128;
+    attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__portable_q12k96;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_regular_sdpa_full_self_h4d48u32__portable_q12k128;
+    attn_f32_regular_sdpa_full_self_h4d48u32__portable_q12k96;
 #if defined(__x86_64__)
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_regular_sdpa_full_self_h8k2d64__avx2_q24k128;
+    attn_f32_regular_sdpa_full_self_h8k2d64__avx2_q24k96;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_regular_flex_full_self_h8k2d64x773acd5e__avx2_q24k128;
+    attn_f32_regular_flex_full_self_h8k2d64x773acd5e__avx2_q24k96;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_regular_sdpa_sliding_self_h8k2d64w255__avx2_q24k128;
+    attn_f32_regular_sdpa_sliding_self_h8k2d64w255__avx2_q24k96;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf__avx2_q24k128;
+    attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf__avx2_q24k96;
 ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_segment_cross_h8k2d64l3__avx2_g4;
 ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_flex_segment_cross_h8k2d64l3x480275cb__avx2_g4;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_mla_sdpa_full_self_h8c64t32__avx2_q24k128;
+    attn_f32_mla_sdpa_full_self_h8c64t32__avx2_q24k96;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_mla_flex_full_self_h8c64t32a0x5da44703__avx2_q24k128;
+    attn_f32_mla_flex_full_self_h8c64t32a0x5da44703__avx2_q24k96;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_mla_sdpa_sliding_self_h8c64t32w127__avx2_q24k128;
+    attn_f32_mla_sdpa_sliding_self_h8c64t32w127__avx2_q24k96;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__avx2_q24k128;
+    attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__avx2_q24k96;
 ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_sdpa_segment_cross_h8c64t32__avx2_g1;
 ATTN_HIDDEN extern const attn_kernel
     attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__avx2_g2;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__avx2_q24k128;
+    attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__avx2_q24k96;
 ATTN_HIDDEN extern const attn_kernel
-    attn_f32_regular_sdpa_full_self_h4d48u32__avx2_q24k128;
+    attn_f32_regular_sdpa_full_self_h4d48u32__avx2_q24k96;
 #endif
 #if defined(__x86_64__)
 ATTN_HIDDEN extern const attn_kernel
@@ -100,35 +100,35 @@ ATTN_HIDDEN extern const attn_kernel
 #endif
 
 static const attn_kernel *const kernels[] = {
-    &attn_f32_regular_sdpa_full_self_h8k2d64__portable_q12k128,
-    &attn_f32_regular_flex_full_self_h8k2d64x773acd5e__portable_q12k128,
-    &attn_f32_regular_sdpa_sliding_self_h8k2d64w255__portable_q12k128,
-    &attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf__portable_q12k128,
+    &attn_f32_regular_sdpa_full_self_h8k2d64__portable_q12k96,
+    &attn_f32_regular_flex_full_self_h8k2d64x773acd5e__portable_q12k96,
+    &attn_f32_regular_sdpa_sliding_self_h8k2d64w255__portable_q12k96,
+    &attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf__portable_q12k96,
     &attn_f32_regular_sdpa_segment_cross_h8k2d64l3__portable_g4,
     &attn_f32_regular_flex_segment_cross_h8k2d64l3x480275cb__portable_g4,
-    &attn_f32_mla_sdpa_full_self_h8c64t32__portable_q12k128,
-    &attn_f32_mla_flex_full_self_h8c64t32a0x5da44703__portable_q12k128,
-    &attn_f32_mla_sdpa_sliding_self_h8c64t32w127__portable_q12k128,
-    &attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__portable_q12k128,
+    &attn_f32_mla_sdpa_full_self_h8c64t32__portable_q12k96,
+    &attn_f32_mla_flex_full_self_h8c64t32a0x5da44703__portable_q12k96,
+    &attn_f32_mla_sdpa_sliding_self_h8c64t32w127__portable_q12k96,
+    &attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__portable_q12k96,
     &attn_f32_mla_sdpa_segment_cross_h8c64t32__portable_g1,
     &attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__portable_g2,
-    &attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__portable_q12k128,
-    &attn_f32_regular_sdpa_full_self_h4d48u32__portable_q12k128,
+    &attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__portable_q12k96,
+    &attn_f32_regular_sdpa_full_self_h4d48u32__portable_q12k96,
 #if defined(__x86_64__)
-    &attn_f32_regular_sdpa_full_self_h8k2d64__avx2_q24k128,
-    &attn_f32_regular_flex_full_self_h8k2d64x773acd5e__avx2_q24k128,
-    &attn_f32_regular_sdpa_sliding_self_h8k2d64w255__avx2_q24k128,
-    &attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf__avx2_q24k128,
+    &attn_f32_regular_sdpa_full_self_h8k2d64__avx2_q24k96,
+    &attn_f32_regular_flex_full_self_h8k2d64x773acd5e__avx2_q24k96,
+    &attn_f32_regular_sdpa_sliding_self_h8k2d64w255__avx2_q24k96,
+    &attn_f32_regular_flex_sliding_self_h8k2d64w255x3920efcf__avx2_q24k96,
     &attn_f32_regular_sdpa_segment_cross_h8k2d64l3__avx2_g4,
     &attn_f32_regular_flex_segment_cross_h8k2d64l3x480275cb__avx2_g4,
-    &attn_f32_mla_sdpa_full_self_h8c64t32__avx2_q24k128,
-    &attn_f32_mla_flex_full_self_h8c64t32a0x5da44703__avx2_q24k128,
-    &attn_f32_mla_sdpa_sliding_self_h8c64t32w127__avx2_q24k128,
-    &attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__avx2_q24k128,
+    &attn_f32_mla_sdpa_full_self_h8c64t32__avx2_q24k96,
+    &attn_f32_mla_flex_full_self_h8c64t32a0x5da44703__avx2_q24k96,
+    &attn_f32_mla_sdpa_sliding_self_h8c64t32w127__avx2_q24k96,
+    &attn_f32_mla_flex_sliding_self_h8c64t32w127x52060f52__avx2_q24k96,
     &attn_f32_mla_sdpa_segment_cross_h8c64t32__avx2_g1,
     &attn_f32_mla_flex_segment_cross_h8c64t32l1x5e3e7d92__avx2_g2,
-    &attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__avx2_q24k128,
-    &attn_f32_regular_sdpa_full_self_h4d48u32__avx2_q24k128,
+    &attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756__avx2_q24k96,
+    &attn_f32_regular_sdpa_full_self_h4d48u32__avx2_q24k96,
 #endif
 #if defined(__x86_64__)
     &attn_f32_regular_sdpa_full_self_h8k2d64__avx512_q32k96,

@@ -97,7 +97,8 @@ typedef enum attn_status {
     ATTN_E_CACHE, /* a step without a cache, or with one of another layer or batch or without room;
                      an item that cannot go back */
     ATTN_E_ARITHMETIC, /* compiled with options that change floating point, such as -ffast-math */
-    ATTN_E_PAGE,       /* an entry of pages that is needed lies outside 0..page_count - 1 */
+    ATTN_E_PAGE, /* an entry of pages that is needed lies outside 0..page_count - 1, or names a
+                    page that is written and another's, too */
     ATTN_STATUS_COUNT
 } attn_status;
 
@@ -183,7 +184,8 @@ typedef enum attn_expert_act { /* as ATTN_FFN_..., and one more */
 typedef enum attn_router {
     ATTN_ROUTER_SOFTMAX_TOPK,
     ATTN_ROUTER_TOPK_SOFTMAX,
-    ATTN_ROUTER_SIGMOID
+    ATTN_ROUTER_SIGMOID,
+    ATTN_ROUTER_SPARSEMIXER
 } attn_router;
 typedef enum attn_router_bias {
     ATTN_ROUTER_BIAS_NONE,
@@ -554,7 +556,17 @@ typedef struct attn_tensor {
 /* Keys and values of the tokens so far, in memory of the caller's that attn_cache_init shares out.
  * k: [batch, kv_heads, capacity, D], after RoPE and `rotate`; v: [batch, v_heads, capacity, Dv].
  * mla: k holds the retrieval keys and v the latent rows; with key = shared v is k, rows of [latent
- * | rotated by RoPE]. Copying the members and the memory copies the cache. */
+ * | rotated by RoPE]. Copying the members and the memory copies the cache.
+ *
+ * layout = paged: k is a pool, [page_count, page, kv_heads, D], v and the scales likewise, and key
+ * j of item b is row j % page of page pages[b * pages_batch + j / page]. The table is the caller's
+ * to write between calls, and may be memory of his (one for the caches of all layers of a model,
+ * say): entries outside 0 .. page_count - 1 name no page. A call needs the pages that the op shows
+ * to its rows and those that the new keys go to; it looks at no others. Items may share pages that
+ * are full (attn_cache_fork). A page that is written has one owner: it stands once in its item's
+ * table, and in no other item's of the cache, of the pages from attn_cache_first_page on; else
+ * ATTN_E_PAGE. start is 0, and keys keep their numbers: a sliding item lets go of keys where the
+ * caller unmaps the pages before attn_cache_first_page. */
 typedef struct attn_cache {
     uint32_t struct_size;
     int32_t batch, capacity;
@@ -568,6 +580,11 @@ typedef struct attn_cache {
     int32_t type;             /* attn_type of k and v */
     float *k_scale, *v_scale; /* [batch, heads, capacity], of types with scales; else null. key =
                                  shared: k_scale serves v too, and v_scale is null */
+
+    /* Of caches in pages, whose struct_size goes beyond here. */
+    int32_t *pages;      /* [batch, pages of capacity] */
+    int64_t pages_batch; /* at least the pages of capacity */
+    int32_t page_count;  /* of the pools */
 } attn_cache;
 
 /* One call. Rows are contiguous; batch and token strides in elements. */
@@ -692,6 +709,26 @@ attn_status attn_cache_init(const attn_block *block, attn_cache *cache, int32_t 
 /* What attn_cache_bytes and attn_cache_init would say of this memory. */
 attn_status attn_cache_memory_check(const attn_block *block, int32_t batch, int32_t capacity,
                                     const void *memory, size_t bytes, char *message, size_t size);
+/* Caches in pages. attn_cache_bytes and attn_cache_init above make one whose items have all of
+ * their pages, each its own; these make pools of `page_count` pages, and a table that names none:
+ * which item has which is the caller's business. capacity: the most keys that an item's table can
+ * name. Layers of another layout: ATTN_E_UNUSED. */
+attn_status attn_cache_paged_bytes(const attn_block *block, int32_t batch, int32_t capacity,
+                                   int32_t page_count, size_t *bytes);
+attn_status attn_cache_paged_init(const attn_block *block, attn_cache *cache, int32_t batch,
+                                  int32_t capacity, int32_t page_count, void *memory, size_t bytes);
+attn_status attn_cache_paged_memory_check(const attn_block *block, int32_t batch, int32_t capacity,
+                                          int32_t page_count, const void *memory, size_t bytes,
+                                          char *message, size_t size);
+/* Pages that hold the first `tokens` keys of an item. 0: another layout, no block, or a negative
+ * number. */
+int32_t attn_cache_pages(const attn_block *block, int32_t tokens);
+/* What a page takes of the pools together: rows of k and v, and scales. */
+attn_status attn_cache_page_bytes(const attn_block *block, size_t *bytes);
+/* The first page of an item that a later row may see: earlier entries of its table are not looked
+ * at again, unless tokens are taken back. 0 where the layer does not slide, or the cache is none of
+ * this layer's in pages or has no such item. */
+int32_t attn_cache_first_page(const attn_block *block, const attn_cache *cache, int32_t item);
 /* Whether a call of `batch` items takes this cache. */
 attn_status attn_cache_check(const attn_block *block, const attn_cache *cache, int32_t batch,
                              char *message, size_t size);
@@ -722,9 +759,25 @@ attn_status attn_cache_keep(const attn_block *block, attn_cache *cache, int32_t 
 /* Makes an item a copy of another one of this cache, or of another cache of the same layer (then
  * the capacities may differ): its keys, length and start. What the item held is gone. Where `to`
  * has less room than there are keys, a sliding item's newest are copied; ATTN_E_CACHE where keys
- * that later rows see find no room. An item may be its own copy, else they lie apart. */
+ * that later rows see find no room. An item may be its own copy, else they lie apart.
+ *
+ * In pages: where both have the same pools, the entries of all full pages are copied, so that both
+ * items share them, and of a last page that is not full the rows, to the page that the table of
+ * `to` names there, which is to be its own. Where the pools differ, all rows are copied, to pages
+ * of to's. What the table of `to` named before is the caller's to free, and who counts the owners
+ * of a page counts one more. Needed are pages from attn_cache_first_page on. */
 attn_status attn_cache_fork(const attn_block *block, const attn_cache *from, int32_t from_item,
                             attn_cache *to, int32_t to_item);
+/* Copy on write, in pages: page n of an item, which it shares and is to be written, becomes its
+ * own. The rows that it has there are copied to `page`, which is nobody's, and the table names
+ * that. (A fork does so with a last page that is not full; what is taken back may end within a
+ * shared one.) Other layouts: ATTN_E_UNUSED. ATTN_E_PAGE: `page` is none, or another entry's, of
+ * those that items of the cache need; or entry n is none. */
+attn_status attn_cache_own_page(const attn_block *block, attn_cache *cache, int32_t item, int32_t n,
+                                int32_t page);
+attn_status attn_cache_own_page_check(const attn_block *block, const attn_cache *cache,
+                                      int32_t item, int32_t n, int32_t page, char *message,
+                                      size_t size);
 attn_status attn_cache_view_check(const attn_block *block, const attn_cache *cache, int32_t first,
                                   int32_t count, const attn_cache *view, char *message,
                                   size_t size);
@@ -756,6 +809,13 @@ attn_status attn_prefill_check(const attn_block *block, const attn_block_args *a
                                size_t size);
 attn_status attn_step_check(const attn_block *block, const attn_block_args *args, char *message,
                             size_t size);
+
+/* --- For languages that do not compile this header, such as the generated NAME.py --- */
+
+/* sizeof a struct or union of this header, by its name: "attn_args"; 0: there is none. */
+size_t attn_struct_bytes(const char *name);
+/* A number that changes whenever kernels and runtimes of different times do not fit each other. */
+int32_t attn_abi(void);
 
 ATTN_VISIBILITY_END
 #ifdef __cplusplus

@@ -14,7 +14,7 @@
 ATTN_HIDDEN_BEGIN
 
 /* Changes whenever a kernel built for an older runtime would misread something below. */
-enum { ATTN_KERNEL_ABI = 11 };
+enum { ATTN_KERNEL_ABI = 12 };
 
 typedef enum attn_isa {
 #define ATTN_ISA_ROW(id, ...) ATTN_ISA_##id,
@@ -217,6 +217,13 @@ typedef struct attn_source {
     int32_t type;          /* attn_weight_type; in blocks: step is 1, and row is whole blocks */
     int32_t row, step;
     bool split; /* in two tensors */
+    /* Rows stand in groups: after so many, so many others'; 0: one after the other. Of matrices and
+     * vectors that attn_pack_rows and attn_pack_vector take. */
+    int32_t group, skip;
+    /* Not null: of two tensors, keys [heads][latent][head[0]] and values [heads][head[1]][latent],
+     * seen as [heads][head[0] + head[1]][latent], of which row is latent; type is f32. */
+    const struct attn_source *half;
+    int32_t head[2];
 } attn_source;
 
 /* A packed matrix of k columns: panels of `columns` rows side by side, [k][columns] each. */
@@ -348,8 +355,10 @@ extern const char attn_registry_linked;
  * it indexes are registers. clang takes a count that is more than the length for no such wish. */
 #if defined(__clang__)
 #define ATTN_UNROLLED _Pragma("clang loop unroll(full)")
+#define ATTN_ROLLED _Pragma("clang loop unroll(disable)")
 #else
 #define ATTN_UNROLLED _Pragma("GCC unroll 16")
+#define ATTN_ROLLED _Pragma("GCC unroll 1")
 #endif
 
 /* Where element n of p would lie, perhaps past p's object: an integer, since no pointer may point
@@ -441,7 +450,7 @@ static inline void attn_rotate(double *x, int32_t width, int32_t n) {
 typedef void attn_task_fn(void *ctx, int64_t task, int worker);
 void attn_parallel(attn_team *team, int64_t count, attn_task_fn *fn, void *ctx);
 
-/* The threads that a call asks for, but no more than it can have. */
+/* The threads that a call asks for, at least 1, but no more than it can have. */
 int32_t attn_team_limit(const attn_pool *pool, int32_t threads);
 /* Calls fn once, perhaps on another thread, with a team of that many threads, and returns when it
  * has. pool: whose; null: the library's. */

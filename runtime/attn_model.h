@@ -20,15 +20,17 @@
  *     attn_model_close(model);
  *
  * What is computed: rows = embedding[id] * embed_scale, plus a row of the table of positions and
- * one of token types, where there are such, then embed_norm; or the caller's rows as they are. Then
- * the layers, then final_norm: these are the hidden rows. Logits of a row: logit_scale * (head row
+ * one of token types, where there are such, then embed_norm; or the caller's rows as they are
+ * (where a model has no ids, after embed_norm). Then the layers, then final_norm: these are the
+ * hidden rows. Logits of a row: logit_scale * (head row
  * + bias), soft-capped. Pooled row of an item: its first row (cls), its last, or the mean of all;
  * then dense with tanh; then divided by its length. Sums of norms, means and lengths are in double,
  * those of the head in f32, of 32 products a lane, summed in double.
  *
- * Only open allocates; it maps the file, packs the layers' matrices, and keeps what else is needed
- * where it lies in the file. A model is immutable: any number of threads may run it at once, each
- * with its own cache and workspace. Statuses, threads, floating-point mode and fork: attn.h. */
+ * Only open allocates; it maps the file, packs the layers' matrices (or maps them, packed before:
+ * attn_model_save), and keeps what else is needed where it lies in the file. A model is immutable:
+ * any number of threads may run it at once, each with its own cache and workspace. Statuses,
+ * threads, floating-point mode and fork: attn.h. */
 #ifndef ATTN_MODEL_H
 #define ATTN_MODEL_H
 
@@ -44,11 +46,29 @@ typedef struct attn_model attn_model;
 typedef struct attn_model_options {
     uint32_t struct_size;
     uint32_t flags; /* of attn_block_create */
-    /* Called after each layer that is packed, with how many are and how many there are, on the
-     * thread that opens. Null: nobody asks. */
+    /* Called for each layer that is packed, with how many are and how many there are, on the thread
+     * that opens; never where `packed` is mapped. Null: nobody asks. */
     void (*progress)(void *ctx, int32_t done, int32_t all);
     void *ctx;
+
+    /* Callers whose struct_size ends here have none. */
+    int32_t threads;       /* that pack, a layer each, as in attn_args; 0 or 1: one */
+    const attn_pool *pool; /* as in attn_args; regions follow one another */
+    const char *packed; /* a file of attn_model_save's; null: none. It is mapped, nothing packed */
+    uint32_t packed_flags; /* ATTN_MODEL_PACKED_.. */
 } attn_model_options;
+
+/* How a file of packed weights is taken. Without flags it has to be one that attn_model_save wrote
+ * for this model, on this instruction set, from the very weights at `path`, and undamaged: else
+ * ATTN_E_PACKED, and the message says which. All of both files is read for that, on all threads. */
+enum {
+    /* Names, types and shapes of the weights are compared, and headers read; contents of neither
+     * file. A file that was changed behind a right header gives other numbers, and harms nothing
+     * else. */
+    ATTN_MODEL_PACKED_TRUST = 1,
+    /* Where it is absent or does not fit, weights are packed, and saved there. */
+    ATTN_MODEL_PACKED_RENEW = 2
+};
 
 #ifdef __cplusplus
 #define ATTN_MODEL_OPTIONS_INIT attn__model_options_init()
@@ -71,14 +91,20 @@ static inline attn_model_options attn__model_options_init() {
 /* Unmaps and frees; null is allowed. */
 void attn_model_close(attn_model *model);
 
+/* Writes what open packed to a file (beside it first, then put in place), which later opens map:
+ * attn_model_options.packed. It is for this model, instruction set and version of the runtime, and
+ * bound to the weights by a hash; the file of weights is needed still. ATTN_E_PACKED: it cannot be
+ * written, and message (may be null) says why. */
+attn_status attn_model_save(const attn_model *model, const char *path, char *message, size_t size);
+
 /* What a caller has to know. */
 typedef struct attn_model_info {
     uint32_t struct_size;
     int32_t layers, width; /* floats of a row of x, of hidden and of pooled */
-    int32_t vocab;         /* floats of a row of logits */
+    int32_t vocab;         /* floats of a row of logits; 0: the model takes no ids */
     int32_t has_head, has_pool;
     size_t packed_bytes; /* allocated: packed layers, and weights that were converted */
-    size_t mapped_bytes; /* of the files */
+    size_t mapped_bytes; /* of the files, that of packed weights among them */
 } attn_model_info;
 /* Fills what info->struct_size holds. ATTN_E_ARGUMENT: a null; ATTN_E_ABI: struct_size. */
 attn_status attn_model_describe(const attn_model *model, attn_model_info *info);
@@ -98,6 +124,33 @@ attn_status attn_model_cache_bytes(const attn_model *model, int32_t items, int32
  */
 attn_status attn_model_cache_init(const attn_model *model, attn_model_cache *cache, int32_t items,
                                   int32_t capacity, void *memory, size_t bytes);
+
+/* Layers whose keys lie in pages: the same with pools of `page_count` pages in each layer, and one
+ * table for all of them, cache->layer[0].pages, which names no page yet; which item has which is
+ * the caller's business (attn_cache in attn.h). (attn_model_cache_init gives each item all of its
+ * own.) Layers without pages, or with pages of several sizes: ATTN_E_UNUSED. */
+attn_status attn_model_cache_paged_bytes(const attn_model *model, int32_t items, int32_t capacity,
+                                         int32_t page_count, size_t *bytes);
+attn_status attn_model_cache_paged_init(const attn_model *model, attn_model_cache *cache,
+                                        int32_t items, int32_t capacity, int32_t page_count,
+                                        void *memory, size_t bytes);
+
+/* Items first..first + count - 1 as a cache of `count` items, in the same memory, as
+ * attn_cache_view has it. layer: `layers` rows of the caller's, which become view->layer. On any
+ * status but ATTN_OK nothing was written. */
+attn_status attn_model_cache_view(const attn_model *model, const attn_model_cache *cache,
+                                  int32_t first, int32_t count, attn_model_cache *view,
+                                  attn_cache *layer);
+attn_status attn_model_cache_view_check(const attn_model *model, const attn_model_cache *cache,
+                                        int32_t first, int32_t count, const attn_model_cache *view,
+                                        const attn_cache *layer, char *message, size_t size);
+
+/* attn_cache_own_page of attn.h, of every layer, or of none; the table is that of all layers. */
+attn_status attn_model_cache_own_page(const attn_model *model, attn_model_cache *cache,
+                                      int32_t item, int32_t n, int32_t page);
+attn_status attn_model_cache_own_page_check(const attn_model *model, const attn_model_cache *cache,
+                                            int32_t item, int32_t n, int32_t page, char *message,
+                                            size_t size);
 
 /* attn_cache_keep (n = 0: attn_cache_truncate) and attn_cache_fork of attn.h, of every layer, or of
  * none: on any status but ATTN_OK nothing was written. */
@@ -139,6 +192,16 @@ typedef struct attn_model_args {
 
     void *workspace; /* 64-byte aligned */
     size_t workspace_bytes;
+
+    /* Callers whose struct_size ends here have none. */
+    /* [rows] where rows stand, and their keys: q_position of attn_block_args, of every layer, and
+     * of a table of positions. So the rows of a draft's tree share positions. Null: one after the
+     * other, behind the tokens held. */
+    const int32_t *position;
+    /* As in attn_block_args, for every layer, of sdpa all: [items, heads, most rows of an item,
+     * most keys of an item with the new ones]. The number of a key is its token's, so layers must
+     * not have let go of any: ATTN_E_CACHE. type ATTN_MASK_NONE: none. */
+    attn_mask mask;
 } attn_model_args;
 
 #ifdef __cplusplus
@@ -164,6 +227,9 @@ attn_status attn_model_forward(const attn_model *model, const attn_model_args *a
 /* Its checks, and a sentence. */
 attn_status attn_model_check(const attn_model *model, const attn_model_args *args, char *message,
                              size_t size);
+
+/* attn_struct_bytes for the structs of this header. */
+size_t attn_model_struct_bytes(const char *name);
 
 ATTN_VISIBILITY_END
 #ifdef __cplusplus

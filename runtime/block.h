@@ -4,6 +4,8 @@
 #define ATTN_BLOCK_H
 
 #include "dispatch.h"
+#include "layout.h"
+#include "pages.h"
 
 ATTN_HIDDEN_BEGIN
 
@@ -26,6 +28,7 @@ enum { ATTN_WEIGHTS_MAX = 64, ATTN_EXPERT_WEIGHTS_MAX = 6 };
 
 /* What pack takes of a layer's weights. */
 typedef struct attn_weights {
+    attn_source latent[2]; /* kv_b_proj's keys and values, where it is given in two */
     attn_source weight[ATTN_WEIGHTS_MAX + ATTN_EXPERT_WEIGHTS_MAX * ATTN_EXPERTS_MOST];
 } attn_weights;
 
@@ -58,6 +61,13 @@ bool attn_expert_take(const attn_block_kernel *kernel, const attn_tensor *tensor
 void attn_expert_missing(const attn_block_kernel *kernel, const attn_weights *found,
                          attn_problems *p);
 
+/* --- kv_b_proj in two tensors (block_latent.c) --- */
+
+/* Takes a tensor that is one of them; false: it is none. */
+bool attn_latent_take(const attn_block_kernel *kernel, const attn_tensor *tensor, attn_weights *out,
+                      attn_problems *p);
+void attn_latent_missing(const attn_weights *found, attn_problems *p);
+
 /* Bytes of packed weights; UINT64_MAX: more than that. */
 uint64_t attn_packed_total(const attn_block_kernel *kernel);
 /* The same of a layer that was created: it fits. */
@@ -74,7 +84,8 @@ uint64_t attn_name_hash(const char *name, size_t length);
 uint64_t attn_cache_k_bytes(const attn_block_kernel *kernel, const attn_cache *cache);
 uint64_t attn_cache_v_bytes(const attn_block_kernel *kernel, const attn_cache *cache);
 /* Of k's scales, or v's: so many heads of the cache. */
-uint64_t attn_cache_scale_bytes(const attn_cache *cache, int32_t heads);
+uint64_t attn_cache_scale_bytes(const attn_block_kernel *kernel, const attn_cache *cache,
+                                int32_t heads);
 /* Whether a layer's v, if it has one of its own, has scales, and so k. */
 bool attn_cache_scaled(const attn_block_kernel *kernel);
 /* name: of the argument. */
@@ -88,17 +99,35 @@ attn_status attn_check_call_cache(const attn_why *why, const attn_block *block,
  * to keep. ATTN_FAR: all. */
 int64_t attn_cache_kept(const attn_block_kernel *kernel);
 
-/* What an item holds of one member of a cache, from its first head's first row on. */
+/* Whether keys lie in pages. */
+static inline bool attn_cache_paged(const attn_block_kernel *kernel) {
+    return attn_layout_of(kernel->spec)->paged;
+}
+
+/* What an item holds of one member of a cache, from its first head's first row on; in pages: the
+ * pool. */
 typedef struct attn_cache_part {
     int member; /* 0..3: k, v, k_scale, v_scale */
     char *data;
     int32_t heads;
-    size_t row, head; /* bytes from a row, a head to the next */
+    size_t row, token, head; /* bytes of a row, and from a key, a head to the next */
+    const int32_t *pages;    /* the item's; null: keys lie in none */
+    int32_t keys;            /* of a page */
 } attn_cache_part;
+
+static inline char *attn_part_row(const attn_cache_part *p, int32_t head, int32_t key) {
+    int64_t place = key;
+    if (p->pages) place = (int64_t)p->pages[key / p->keys] * p->keys + key % p->keys;
+    return p->data + (size_t)place * p->token + (size_t)head * p->head;
+}
+
 enum { ATTN_CACHE_PARTS = 4 };
 /* Of those that the layer has; how many these are. */
 int attn_cache_parts(const attn_block_kernel *kernel, const attn_cache *cache, int32_t b,
                      attn_cache_part part[ATTN_CACHE_PARTS]);
+/* Rows of an item's member, to those of another one or its own. */
+void attn_cache_copy(const attn_cache_part *to, int32_t to_key, const attn_cache_part *from,
+                     int32_t from_key, int32_t count);
 /* Rows `from`.. of an item become its rows `to`... */
 void attn_cache_move(const attn_block_kernel *kernel, attn_cache *cache, int32_t b, int32_t to,
                      int32_t from, int32_t count);
@@ -108,14 +137,50 @@ attn_status attn_check_cache_keep(const attn_why *why, const attn_block *block,
                                   const int32_t *slots, int32_t n);
 attn_status attn_own_cache_keep(const attn_block *block, attn_cache *cache, int32_t item,
                                 int32_t tokens, const int32_t *slots, int32_t n);
+/* Copies the rows of an item's page n to another page, without a look at the table of `page`. */
+void attn_cache_copy_page(const attn_block_kernel *kernel, const attn_cache *cache, int32_t item,
+                          int32_t n, int32_t page);
+attn_status attn_check_cache_own_page(const attn_why *why, const attn_block *block,
+                                      const attn_cache *cache, int32_t item, int32_t n,
+                                      int32_t page);
 attn_status attn_check_cache_fork(const attn_why *why, const attn_block *block,
                                   const attn_cache *from, int32_t from_item, const attn_cache *to,
                                   int32_t to_item);
 attn_status attn_own_cache_fork(const attn_block *block, const attn_cache *from, int32_t from_item,
                                 attn_cache *to, int32_t to_item);
+attn_status attn_check_cache_view(const attn_why *why, const attn_block *block,
+                                  const attn_cache *cache, int32_t first, int32_t count,
+                                  const attn_cache *view);
+attn_status attn_own_cache_view(const attn_block *block, const attn_cache *cache, int32_t first,
+                                int32_t count, attn_cache *view);
 /* length and start of an item are what they can be. */
-attn_status attn_check_held(const attn_why *why, const char *name, const attn_cache *cache,
-                            int32_t b);
+attn_status attn_check_held(const attn_why *why, const attn_block_kernel *kernel, const char *name,
+                            const attn_cache *cache, int32_t b);
+
+/* --- Pages of caches (block_cache_pages.c) --- */
+
+/* A table is there, and has room for the pages of capacity. */
+attn_status attn_check_cache_table(const attn_why *why, const attn_block_kernel *kernel,
+                                   const char *name, const attn_cache *cache);
+/* Entry n of an item names a page; `as`: why it has to. */
+attn_status attn_check_cache_page(const attn_why *why, const char *name, const attn_cache *cache,
+                                  int32_t b, int64_t n, const char *as);
+/* The pages of an item that hold keys which it, or a later row, sees, of its first `length` keys.
+ */
+attn_page_run attn_held_pages(const attn_block_kernel *kernel, int32_t length);
+/* Of the first `items` of a cache: the pages that are to be written, which have been checked, and
+ * those that are held. Each of the former is its item's alone, and stands once in its table. */
+typedef struct attn_page_owners {
+    const char *name; /* of the cache */
+    const attn_cache *cache;
+    int32_t items;
+    attn_page_run (*written)(const void *ctx, int32_t b), (*held)(const void *ctx, int32_t b);
+    const void *ctx;
+} attn_page_owners;
+attn_status attn_check_owners(const attn_why *why, const attn_page_owners *owners);
+/* What a call needs of the table. */
+attn_status attn_check_call_pages(const attn_why *why, const attn_block *block,
+                                  const attn_block_args *args, const attn_args *core, bool reset);
 
 /* Where an item stands before a call: keys held, the first one's position, keys to let go of. */
 typedef struct attn_standing {
@@ -167,6 +232,7 @@ typedef struct attn_block_lists {
     int32_t
         *position; /* [rows] of layers whose keys are their rows, counted from the first key held */
     uint8_t *padding; /* [batch][keys] of a cache that slides */
+    int32_t *pages;   /* [batch][pages of keys] where these lie in the workspace, in pages */
 } attn_block_lists;
 
 /* A call that has been checked. */
@@ -189,14 +255,21 @@ attn_status attn_own_block_pack(const attn_block *block, const attn_tensor *tens
                                 size_t message_size);
 attn_status attn_own_block_workspace(const attn_block *block, const attn_block_args *args,
                                      size_t *bytes);
-/* reset: a prefill; else a step. */
-attn_status attn_own_block_run(const attn_block *block, const attn_block_args *args, bool reset);
+/* reset: a prefill; else a step. team: of the caller's region, which has as many threads; null: a
+ * region of its own. */
+attn_status attn_own_block_run(const attn_block *block, const attn_block_args *args, bool reset,
+                               attn_team *const *team);
 attn_status attn_own_block_check_call(const attn_block *block, const attn_block_args *args,
                                       bool reset, char *message, size_t size);
 attn_status attn_own_cache_bytes(const attn_block *block, int32_t batch, int32_t capacity,
                                  size_t *bytes);
 attn_status attn_own_cache_init(const attn_block *block, attn_cache *cache, int32_t batch,
                                 int32_t capacity, void *memory, size_t bytes);
+attn_status attn_own_cache_paged_bytes(const attn_block *block, int32_t batch, int32_t capacity,
+                                       int32_t page_count, size_t *bytes);
+attn_status attn_own_cache_paged_init(const attn_block *block, attn_cache *cache, int32_t batch,
+                                      int32_t capacity, int32_t page_count, void *memory,
+                                      size_t bytes);
 
 ATTN_VISIBILITY_END
 

@@ -11,6 +11,7 @@ static attn_block_extent extent_of(const attn_block *block, const attn_block_arg
     e.kv_rows = attn_spec_has_kv(s) ? a->batch * a->kv_tokens : 0;
     e.cached = a->cache != NULL;
     e.keys = e.cached ? a->cache->capacity : attn_spec_has_kv(s) ? a->kv_tokens : a->tokens;
+    if (!e.cached) e.keys = (int32_t)attn_layout_rows(s, e.keys); /* whole pages */
     const attn_extent core = {sizeof core, a->batch, a->tokens, e.keys, a->threads, e.rows};
     e.core_bytes = attn_plan_workspace(block->core, &core);
     if (!attn_expands(block->kernel, a->tokens)) return e;
@@ -24,7 +25,8 @@ static uint64_t own_layout(const attn_block *block, const attn_block_extent *e, 
                            attn_block_lists *o) {
     uint64_t used = 0;
     const uint64_t list = (uint64_t)e->batch * sizeof(int32_t);
-    const bool sliding = e->cached && attn_op_kept(block->kernel->spec) < ATTN_FAR;
+    const bool paged = attn_cache_paged(block->kernel);
+    const bool sliding = e->cached && !paged && attn_op_kept(block->kernel->spec) < ATTN_FAR;
     o->row0 = attn_carve(base, &used, list);
     o->pos0 = attn_carve(base, &used, list);
     o->held = attn_carve(base, &used, list);
@@ -32,12 +34,15 @@ static uint64_t own_layout(const attn_block *block, const attn_block_extent *e, 
     o->rows = attn_carve(base, &used, list);
     o->row = attn_carve(base, &used, (uint64_t)e->rows * sizeof *o->row);
     o->key_row = attn_carve(base, &used, (uint64_t)e->kv_rows * sizeof *o->key_row);
-    o->seg = o->position = NULL, o->padding = NULL;
+    o->seg = o->position = o->pages = NULL, o->padding = NULL;
     if (!attn_spec_has_kv(block->kernel->spec))
         o->position = attn_carve(base, &used, (uint64_t)e->rows * sizeof *o->position);
     if (attn_op_of(block->kernel->spec)->segments)
         o->seg = attn_carve(base, &used, (uint64_t)e->rows * sizeof *o->seg);
     if (sliding) o->padding = attn_carve(base, &used, (uint64_t)e->batch * (uint64_t)e->keys);
+    if (paged && !e->cached)
+        o->pages = attn_carve(base, &used,
+                              list * (uint64_t)attn_layout_pages(block->kernel->spec, e->keys));
     return used;
 }
 
@@ -192,7 +197,7 @@ static int32_t longest_item(const attn_block_kernel *k, const attn_block_args *a
 static attn_status check_positions(const attn_why *why, const attn_block_kernel *k,
                                    const attn_block_args *a, int32_t b, bool reset) {
     const attn_standing at = attn_stand_in(k, a, b, reset);
-    const bool slides = a->cache && attn_op_kept(k->spec) < ATTN_FAR;
+    const bool slides = a->cache && !attn_cache_paged(k) && attn_op_kept(k->spec) < ATTN_FAR;
     const int32_t least = slides ? at.start + at.length : 0;
     const int64_t first = a->q_begin ? a->q_begin[b] : b * a->q_position_batch;
     for (int32_t i = 0; a->q_position && i < attn_count_of(a, b); i++) {
@@ -217,7 +222,7 @@ static attn_status check_items(const attn_why *why, const attn_block_kernel *k,
         if (status == ATTN_OK)
             status = attn_check_item(why, "kv_count", b, attn_kv_count_of(a, b), "kv_tokens",
                                      a->kv_tokens);
-        if (status == ATTN_OK && c) status = attn_check_held(why, "cache", c, b);
+        if (status == ATTN_OK && c) status = attn_check_held(why, k, "cache", c, b);
         if (status == ATTN_OK) status = check_positions(why, k, a, b, reset);
         if (status != ATTN_OK) return status;
         if (!c) continue;
@@ -252,6 +257,11 @@ static attn_args core_call(const attn_block *block, const attn_block_args *a,
     c.side = a->side, c.side_count = a->side_count;
     c.scalars = a->scalars, c.scalar_count = a->scalar_count;
     c.pool = a->pool;
+    if (!attn_cache_paged(block->kernel)) return c;
+    const int32_t own = attn_layout_pages(s, keys); /* of an item, where there is no cache */
+    c.pages = a->cache ? a->cache->pages : o->pages;
+    c.pages_batch = a->cache ? a->cache->pages_batch : own;
+    c.page_count = a->cache ? a->cache->page_count : a->batch * own;
     return c;
 }
 
@@ -265,10 +275,10 @@ static attn_area *add_rows(attn_areas *list, const char *name, const void *data,
 }
 
 static void add_scales(attn_areas *list, const attn_block_kernel *k, const attn_cache *c) {
-    const int64_t k_bytes = (int64_t)attn_cache_scale_bytes(c, k->k_heads);
+    const int64_t k_bytes = (int64_t)attn_cache_scale_bytes(k, c, k->k_heads);
     attn_areas_add(list, "cache.k_scale", c->k_scale, k_bytes)->written = true;
     if (!k->v_dim) return; /* k's serve v */
-    const int64_t v_bytes = (int64_t)attn_cache_scale_bytes(c, k->v_heads);
+    const int64_t v_bytes = (int64_t)attn_cache_scale_bytes(k, c, k->v_heads);
     attn_areas_add(list, "cache.v_scale", c->v_scale, v_bytes)->written = true;
 }
 
@@ -321,6 +331,10 @@ static attn_status check_areas(const attn_why *why, const attn_block *block,
         attn_areas_add(&list, "cache.length", c->length, list_bytes)->written = true;
         attn_areas_add(&list, "cache.start", c->start, list_bytes)->written = true;
     }
+    if (c && attn_cache_paged(k))
+        attn_area_repeat(attn_areas_add(&list, "cache.pages", c->pages,
+                                        attn_layout_pages(k->spec, c->capacity) * word),
+                         "cache.pages_batch", a->batch, c->pages_batch, sizeof(int32_t));
     attn_areas_add_padding(&list, core->key_padding, core->kv_len_max, core->batch,
                            core->key_padding_batch);
     attn_areas_add_inputs(&list, k->core, core);
@@ -353,6 +367,7 @@ attn_status attn_block_call_check(const attn_why *why, const attn_block *block,
     c->keys = longest_item(k, a, reset);
     c->call.core = core_call(block, a, &c->own, c->keys);
     status = attn_inputs_check(why, k->core, &c->call.core);
+    if (status == ATTN_OK) status = attn_check_call_pages(why, block, a, &c->call.core, reset);
     return status == ATTN_OK ? check_areas(why, block, a, &c->call.core, need) : status;
 }
 

@@ -8,15 +8,19 @@
 
 enum { PIECES = 3 };
 
+/* How a tensor holds its weights; TURNED: it may be [in, out]. */
+typedef enum holding { ROWS, TURNED, BY_KEY_HEAD } holding;
+
 static const struct {
     const char *suffix;
-    bool conv1d;
+    holding how;
     const char *beside; /* where this one is given too; null: anywhere */
     const char *piece[PIECES];
 } names[] = {
-#define NAME(suffix, ...) {suffix, false, NULL, {__VA_ARGS__}},
-#define CONV1D(suffix, ...) {suffix, true, NULL, {__VA_ARGS__}},
-#define BESIDE(other, suffix, ...) {suffix, false, other, {__VA_ARGS__}},
+#define NAME(suffix, ...) {suffix, ROWS, NULL, {__VA_ARGS__}},
+#define CONV1D(suffix, ...) {suffix, TURNED, NULL, {__VA_ARGS__}},
+#define GROUPED(suffix, ...) {suffix, BY_KEY_HEAD, NULL, {__VA_ARGS__}},
+#define BESIDE(other, suffix, ...) {suffix, ROWS, other, {__VA_ARGS__}},
 #include "weight_names.def"
 };
 
@@ -83,10 +87,10 @@ static bool is_given(const tensors *all, const char *suffix) {
     return false;
 }
 
-/* The weights that a tensor's name stands for; 0: none. *conv1d: they may be [in, out]. */
+/* The weights that a tensor's name stands for; 0: none. */
 static int find_weights(const attn_block_kernel *k, const tensors *all, const attn_tensor *t,
-                        int found[PIECES], bool *conv1d) {
-    *conv1d = false;
+                        int found[PIECES], holding *how) {
+    *how = ROWS;
     const char *name = t->name;
     const size_t n = strlen(name);
     size_t longest = 0;
@@ -116,7 +120,7 @@ static int find_weights(const attn_block_kernel *k, const tensors *all, const at
             longest = m + kind;
             memcpy(found, piece, sizeof piece);
             count = pieces;
-            *conv1d = names[i].conv1d;
+            *how = names[i].how;
         }
     }
     return count;
@@ -176,9 +180,9 @@ static bool are_conv1d(const attn_block_kernel *k, const tensors *all) {
     for (int32_t i = 0; i < all->count; i++) {
         const attn_tensor *t = &all->list[i];
         int found[PIECES];
-        bool conv1d;
-        const int pieces = find_weights(k, all, t, found, &conv1d);
-        if (!pieces || !conv1d || t->rank != 2 || k->weights[found[0]].rank != 2) continue;
+        holding how;
+        const int pieces = find_weights(k, all, t, found, &how);
+        if (!pieces || how != TURNED || t->rank != 2 || k->weights[found[0]].rank != 2) continue;
         const int64_t rows = all_rows(k, found, pieces), width = k->weights[found[0]].dim[1];
         if (rows != width && t->dim[0] == width && t->dim[1] == rows) return true;
     }
@@ -202,26 +206,52 @@ static void take_turned(const attn_block_kernel *k, const attn_tensor *t, const 
     }
 }
 
+/* Rows by key head: of those of weight i, how many a group has, and where its first one is. */
+static void set_groups(const attn_block_kernel *k, const int *found, int pieces,
+                       attn_weights *out) {
+    const int32_t groups = k->k_heads;
+    const int64_t all = all_rows(k, found, pieces) / groups;
+    int64_t before = 0;
+    for (int i = 0; i < pieces; i++) {
+        attn_source *s = &out->weight[found[i]];
+        const int64_t rows = k->weights[found[i]].dim[0] / groups;
+        const int64_t first = before * s->row;
+        s->data = (const char *)out->weight[found[0]].data + attn_weight_bytes(s->type, first);
+        s->group = (int32_t)rows;
+        s->skip = (int32_t)(all - rows);
+        before += rows;
+    }
+}
+
+/* [1, n] for [n], or [n] for [1, n]: one of them holds the other. */
+static bool is_flat(const attn_tensor *t, const attn_weight *w, int64_t rows) {
+    if (t->rank == 1 && w->rank == 2) return rows == 1;
+    return t->rank == 2 && w->rank == 1 && t->dim[0] == 1;
+}
+
 /* Points the weights of one tensor into it. */
 static void take(const attn_block_kernel *k, const tensors *all, const attn_tensor *t, bool turned,
                  attn_weights *out, attn_problems *p) {
     if (k->experts && attn_expert_take(k, t, out, p)) return;
+    if (attn_latent_take(k, t, out, p)) return;
     int found[PIECES];
-    bool conv1d;
-    const int pieces = find_weights(k, all, t, found, &conv1d);
+    holding how;
+    const int pieces = find_weights(k, all, t, found, &how);
     if (!pieces) {
         attn_problem(p, "%s: unknown weight", t->name);
         return;
     }
     if (pieces == 1 && !k->weights[found[0]].used) return;
     const attn_weight *first = &k->weights[found[0]];
-    if (turned && conv1d && first->rank == 2) {
+    if (turned && how == TURNED && first->rank == 2) {
         take_turned(k, t, found, pieces, out, p);
         return;
     }
-    int64_t want[4] = {all_rows(k, found, pieces), first->dim[1], first->dim[2], 0};
-    const bool flat = t->rank == 1 && first->rank == 2 && want[0] == 1; /* [1, n] as [n] */
-    if (!attn_tensor_fits(t, flat ? 1 : first->rank, flat ? want + 1 : want,
+    const int64_t rows = all_rows(k, found, pieces);
+    const int64_t want[4] = {rows, first->dim[1], first->dim[2], 0}, row[2] = {1, rows};
+    const bool flat = is_flat(t, first, rows);
+    const int64_t *dims = !flat ? want : t->rank == 1 ? want + 1 : row;
+    if (!attn_tensor_fits(t, flat ? t->rank : first->rank, dims,
                           first->rank == 1 || first->vector ? "a vector" : NULL, p))
         return;
     const char *data = t->data;
@@ -239,6 +269,7 @@ static void take(const attn_block_kernel *k, const tensors *all, const attn_tens
         for (int d = 0; d < w->rank; d++) size *= w->dim[d];
         data += attn_weight_bytes(t->type, size);
     }
+    if (how == BY_KEY_HEAD && k->k_heads > 1) set_groups(k, found, pieces, out);
 }
 
 attn_status attn_weights_find(const attn_block_kernel *k, const attn_tensor *list, int32_t count,
@@ -253,6 +284,7 @@ attn_status attn_weights_find(const attn_block_kernel *k, const attn_tensor *lis
         attn_put_dims(dims, sizeof dims, k->weights[i].rank, k->weights[i].dim);
         attn_problem(&p, "%s: missing, [%s]", k->weights[i].name, dims);
     }
+    attn_latent_missing(out, &p);
     attn_expert_missing(k, out, &p);
     return p.count ? ATTN_E_WEIGHTS : ATTN_OK;
 }

@@ -2,6 +2,7 @@
 /* block_pack.c - packed weights: a header, then what the layer's own code lays out. */
 #include "block.h"
 #include "mode.h"
+#include "packed_file.h"
 
 enum { HEADER_BYTES = 64 }; /* of packed weights */
 
@@ -23,24 +24,19 @@ _Static_assert(sizeof(packed_header) == HEADER_BYTES, "the floats stay aligned")
 
 static const char magic[8] = "ATTNPAK";
 
-static uint64_t mix(uint64_t hash, uint64_t value) { /* FNV-1a, eight bytes at a time */
-    hash = (hash ^ value) * 0x100000001b3u;
-    return hash ^ hash >> 29;
-}
-
 static uint64_t checksum(const float *data, int64_t count) {
     uint64_t hash = 0xcbf29ce484222325u;
     for (int64_t i = 0; i < count; i += 2) {
         uint64_t pair = 0;
         memcpy(&pair, data + i, i + 1 < count ? 8 : 4);
-        hash = mix(hash, pair);
+        hash = attn_hash_mix(hash, pair);
     }
     return hash;
 }
 
 uint64_t attn_name_hash(const char *name, size_t length) {
     uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < length; i++) hash = mix(hash, (unsigned char)name[i]);
+    for (size_t i = 0; i < length; i++) hash = attn_hash_mix(hash, (unsigned char)name[i]);
     return hash;
 }
 

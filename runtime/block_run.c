@@ -17,6 +17,25 @@ static void place_items(const attn_block *block, const attn_block_args *a,
     }
 }
 
+/* Where keys lie in pages of the workspace: item after item. */
+static void place_pages(const attn_args *core, const attn_block_lists *o) {
+    for (int32_t i = 0; o->pages && i < core->page_count; i++) o->pages[i] = i;
+}
+
+/* Rows of so many heads of this width, as the cache has them. */
+static attn_out cached(const attn_block_kernel *k, const attn_cache *c, void *data, int32_t heads,
+                       int32_t width) {
+    const int64_t key = (int64_t)heads * width, head = (int64_t)c->capacity * width;
+    if (attn_cache_paged(k)) return (attn_out){data, k->spec->page * key, width, key};
+    return (attn_out){data, heads * head, head, width};
+}
+
+static attn_scales_out cached_scales(const attn_block_kernel *k, const attn_cache *c, float *data,
+                                     int32_t heads) {
+    const attn_out at = cached(k, c, data, heads, 1);
+    return (attn_scales_out){data, at.batch, at.head, at.token};
+}
+
 /* Padding counts absolute positions; a cache that has moved on counts from its first key. Keys that
  * the op hides from the new rows have none. */
 static void shift_padding(const attn_block *block, const attn_block_args *a,
@@ -102,8 +121,8 @@ static void run_forms(void *ctx, attn_team *team) {
     if (l->status == ATTN_OK && l->kernel->expanded) l->status = run_form(l->kernel, call, o, true);
 }
 
-static __attribute__((noinline)) attn_status run(const attn_block *block,
-                                                 const attn_block_args *args, bool reset) {
+static __attribute__((noinline)) attn_status
+run(const attn_block *block, const attn_block_args *args, bool reset, attn_team *const *team) {
     layer_call l = {0};
     attn_block_checked *c = &l.checked;
     attn_status status = attn_block_call_check(NULL, block, args, reset, c);
@@ -113,6 +132,7 @@ static __attribute__((noinline)) attn_status run(const attn_block *block,
     attn_block_call *call = &c->call;
     call->extent.threads = call->core.threads = attn_team_limit(a->pool, a->threads);
     place_items(block, a, &c->own, reset);
+    place_pages(&call->core, &c->own);
     shift_padding(block, a, &c->own, c->keys, &call->core);
     call->row0 = c->own.row0, call->pos0 = c->own.pos0, call->held = c->own.held;
     call->begin = call->core.q_begin = c->own.begin, call->rows = c->own.rows;
@@ -120,41 +140,43 @@ static __attribute__((noinline)) attn_status run(const attn_block *block,
     call->core.seg = c->own.seg, call->core.seg_batch = 0;
     if (a->q_position) call->core.q_position = call->core.k_position = c->own.position;
     if (a->cache) {
-        const int64_t k_head = (int64_t)a->cache->capacity * k->k_dim;
-        const int64_t v_head = (int64_t)a->cache->capacity * k->v_dim;
-        call->k = (attn_out){a->cache->k, k->k_heads * k_head, k_head, k->k_dim};
-        call->v = (attn_out){a->cache->v, k->v_heads * v_head, v_head, k->v_dim};
+        call->k = cached(k, a->cache, a->cache->k, k->k_heads, k->k_dim);
+        call->v = cached(k, a->cache, a->cache->v, k->v_heads, k->v_dim);
         if (attn_cache_scaled(k)) {
-            const int64_t head = a->cache->capacity;
-            call->k_scale = (attn_scales_out){a->cache->k_scale, k->k_heads * head, head, 1};
-            call->v_scale = (attn_scales_out){a->cache->v_scale, k->v_heads * head, head, 1};
+            call->k_scale = cached_scales(k, a->cache, a->cache->k_scale, k->k_heads);
+            call->v_scale = cached_scales(k, a->cache, a->cache->v_scale, k->v_heads);
         }
     }
     call->packed = attn_packed_floats(a->packed);
     call->run_core = block->reference ? run_reference : run_kernel;
     call->workspace = (char *)a->workspace + c->used;
-    if (a->batch > 0) attn_team_run(a->pool, call->extent.threads, run_forms, &l);
+    if (a->batch > 0 && team)
+        run_forms(&l, *team);
+    else if (a->batch > 0)
+        attn_team_run(a->pool, call->extent.threads, run_forms, &l);
     const int32_t *length =
         l.status == ATTN_OK ? c->own.held : c->own.row0; /* new keys count, or not */
     for (int32_t b = 0; a->cache && b < a->batch; b++) a->cache->length[b] = length[b];
     return l.status;
 }
 
-static attn_status run_in_mode(const attn_block *block, const attn_block_args *a, bool reset) {
+static attn_status run_in_mode(const attn_block *block, const attn_block_args *a, bool reset,
+                               attn_team *const *team) {
     const attn_mode mode = attn_mode_enter();
-    const attn_status status = run(block, a, reset);
+    const attn_status status = run(block, a, reset, team);
     attn_mode_leave(mode);
     return status;
 }
 
-attn_status attn_own_block_run(const attn_block *block, const attn_block_args *args, bool reset) {
-    return run_in_mode(block, args, reset);
+attn_status attn_own_block_run(const attn_block *block, const attn_block_args *args, bool reset,
+                               attn_team *const *team) {
+    return run_in_mode(block, args, reset, team);
 }
 
 attn_status attn_block_prefill(const attn_block *block, const attn_block_args *args) {
-    return run_in_mode(block, args, true);
+    return run_in_mode(block, args, true, NULL);
 }
 
 attn_status attn_block_step(const attn_block *block, const attn_block_args *args) {
-    return run_in_mode(block, args, false);
+    return run_in_mode(block, args, false, NULL);
 }

@@ -36,8 +36,26 @@ static void widen(const attn_source *w, int64_t at, int64_t n, float *to) {
     }
 }
 
+static const float *floats_of(const attn_source *w, int64_t at, int64_t n, float *buffer);
+
+/* Of a weight in two tensors, element by element: keys are turned. */
+static void gather_halves(const attn_source *w, int64_t at, int64_t n, float *to) {
+    const int64_t k = w->head[0], v = w->head[1], both = k + v;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t row = (at + i) / w->row, column = (at + i) % w->row;
+        const int64_t head = row / both, r = row % both;
+        float x;
+        to[i] = r < k ? *floats_of(&w->half[0], (head * w->row + column) * k + r, 1, &x)
+                      : *floats_of(&w->half[1], (head * v + r - k) * w->row + column, 1, &x);
+    }
+}
+
 /* n elements from `at` on, each a step further: in place, or in the buffer. */
 static const float *floats_of(const attn_source *w, int64_t at, int64_t n, float *buffer) {
+    if (w->half) {
+        gather_halves(w, at, n, buffer);
+        return buffer;
+    }
     if (w->type == ATTN_WEIGHT_F32 && w->step == 1) return (const float *)w->data + at;
     if (!attn_weight_is_float(w->type)) {
         widen(w, at, n, buffer);
@@ -221,6 +239,12 @@ static void pack_blocks(attn_packing *p, const attn_panels *m, int64_t row, int6
     }
 }
 
+/* Where a row of a weight begins. */
+static int64_t row_at(const attn_source *w, int64_t row) {
+    const int64_t before = w->group ? row / w->group * w->skip : 0;
+    return (row + before) * w->row;
+}
+
 void attn_pack_rows(attn_packing *p, const attn_panels *m, int64_t row, int32_t weight,
                     int64_t from, int64_t n) {
     const attn_source *w = &p->weight[weight];
@@ -228,12 +252,12 @@ void attn_pack_rows(attn_packing *p, const attn_panels *m, int64_t row, int32_t 
     for (int64_t r = 0; r < n; r++)
         for (int64_t i = 0; i < m->k; i += CHUNK)
             (blocks ? pack_blocks : pack_some)(p, m, row + r, i, weight,
-                                               (from + r) * w->row + i * w->step,
+                                               row_at(w, from + r) + i * w->step,
                                                m->k - i < CHUNK ? m->k - i : CHUNK);
 }
 
 void attn_pack_vector(attn_packing *p, int64_t at, int32_t weight, int64_t from, int64_t n) {
     const attn_source *w = &p->weight[weight];
     float x;
-    for (int64_t i = 0; i < n; i++) p->to[at + i] = *floats_of(w, (from + i) * w->row, 1, &x);
+    for (int64_t i = 0; i < n; i++) p->to[at + i] = *floats_of(w, row_at(w, from + i), 1, &x);
 }

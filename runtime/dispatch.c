@@ -448,14 +448,6 @@ static attn_status check_index(const attn_why *why, const attn_spec *s, const at
 
 /* Keys that stand elsewhere than at their numbers. */
 static attn_status check_tails(const attn_why *why, const attn_spec *s, const attn_args *a) {
-    const char *given = a->q_position   ? "q_position"
-                        : a->tail       ? "tail"
-                        : a->k_position ? "k_position"
-                                        : NULL;
-    if (given && s->select == ATTN_SELECT_INDEX)
-        return attn_refuse(why, ATTN_E_UNUSED,
-                           "%s is given: must be null, as the spec's keys are chosen by an index",
-                           given);
     if (!a->tail && !a->k_position) return ATTN_OK;
     if (attn_op_of(s)->segments)
         return attn_refuse(why, ATTN_E_UNUSED,

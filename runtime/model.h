@@ -6,6 +6,7 @@
 #include "attn_model.h"
 #include "block.h"
 #include "model_spec.h"
+#include "packed_file.h"
 #include "weight_types.h"
 
 ATTN_HIDDEN_BEGIN
@@ -48,6 +49,9 @@ typedef struct attn_model_source {
 bool attn_model_source_open(attn_model_source *s, const char *path, attn_problems *p,
                             attn_status *status);
 void attn_model_source_close(attn_model_source *s);
+/* Maps f->path; false, with errno, 0 where it is no file or empty. */
+bool attn_model_map(attn_model_file *f);
+void attn_model_unmap(attn_model_file *f);
 /* Null: there is none. */
 attn_model_tensor *attn_model_find(const attn_model_source *s, const char *name);
 
@@ -58,21 +62,31 @@ typedef struct attn_model_matrix {
     const void *data; /* null: none */
     int32_t type;     /* attn_weight_type */
     int64_t rows, width;
+    attn_model_tensor *from; /* was converted from this one; null: it lies in the file */
 } attn_model_matrix;
 
-/* Weights of a norm as they multiply, bias null: none. */
+/* Weights of a norm as they multiply; null: none. */
 typedef struct attn_model_norm {
     int32_t kind; /* attn_norm */
     float eps;
     const float *weight, *bias;
 } attn_model_norm;
 
+/* Tensors of layers, layer by layer. */
+typedef struct attn_layer_tensors {
+    attn_tensor *list;
+    int32_t *first; /* [layers + 1] */
+} attn_layer_tensors;
+
 struct attn_model {
     const attn_model_desc *desc;
     attn_model_source source;
+    attn_layer_tensors tensors;
     int32_t width;
     attn_block **block; /* [layers] */
-    void **packed;      /* [layers] */
+    void **packed;      /* [layers] in memory of the model's, or in packed_file */
+    attn_model_file packed_file;
+    attn_packed_head packed_head; /* of a file of them; without a version: not known yet */
     size_t packed_bytes;
     attn_model_matrix embedding, positions, token_types, head, pooler;
     const float *head_bias, *pooler_bias;
@@ -85,6 +99,33 @@ struct attn_model {
 attn_status attn_model_load(attn_model *m, const attn_model_options *o, attn_problems *p);
 /* Memory that is freed with the model, 64-byte aligned; null: there is none. */
 void *attn_model_allocate(attn_model *m, size_t bytes);
+/* Elements of their own are read at their own alignment. */
+bool attn_tensor_is_aligned(const attn_tensor *t);
+
+/* --- Packing (model_pack.c): of weights that were checked --- */
+
+/* Packs the layers and converts matrices, on all threads of the options. */
+attn_status attn_model_pack(attn_model *m, const attn_model_options *o, attn_problems *p);
+/* Tasks on these threads; at least one. */
+void attn_model_tasks(const attn_model_options *o, int64_t tasks, attn_task_fn *fn, void *ctx);
+int32_t attn_model_threads(const attn_model_options *o);
+
+/* --- Packed files (model_packed.c) --- */
+
+/* Maps o->packed in place of packing; ATTN_E_PACKED, with a problem, where it does not fit. */
+attn_status attn_model_take_packed(attn_model *m, const attn_model_options *o, attn_problems *p);
+attn_status attn_own_model_save(const attn_model *m, const char *path, const attn_model_options *o,
+                                attn_problems *p);
+
+/* Matrices that may be converted. */
+enum { ATTN_MODEL_MATRICES = 5 };
+static inline void attn_model_matrices(attn_model *m, attn_model_matrix *out[ATTN_MODEL_MATRICES]) {
+    out[0] = &m->embedding, out[1] = &m->positions, out[2] = &m->token_types;
+    out[3] = &m->head, out[4] = &m->pooler;
+}
+static inline uint64_t attn_model_matrix_bytes(const attn_model_matrix *m) {
+    return (uint64_t)(attn_weight_bytes(m->type, m->width) * m->rows);
+}
 
 /* --- Rows (model_rows.c) --- */
 

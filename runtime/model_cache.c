@@ -15,6 +15,17 @@ static attn_status check(const attn_why *why, const attn_model *m, const char *n
     return ATTN_OK;
 }
 
+static attn_status check_view(const attn_why *why, const attn_model *m, const attn_model_cache *c,
+                              int32_t first, int32_t count, const attn_model_cache *view,
+                              const attn_cache *layer) {
+    attn_status status = check(why, m, "cache", c);
+    if (status == ATTN_OK && (!view || !layer))
+        return attn_refuse(why, ATTN_E_ARGUMENT, "%s is null", view ? "layer" : "view");
+    for (int32_t i = 0; status == ATTN_OK && i < m->desc->layers; i++)
+        status = attn_check_cache_view(why, m->block[i], &c->layer[i], first, count, &layer[i]);
+    return status;
+}
+
 static attn_status check_keep(const attn_why *why, const attn_model *m, const attn_model_cache *c,
                               int32_t item, int32_t tokens, const int32_t *slots, int32_t n) {
     attn_status status = check(why, m, "cache", c);
@@ -32,6 +43,23 @@ static attn_status check_fork(const attn_why *why, const attn_model *m,
         status = attn_check_cache_fork(why, m->block[i], &from->layer[i], from_item, &to->layer[i],
                                        to_item);
     return status;
+}
+
+attn_status attn_model_cache_view(const attn_model *m, const attn_model_cache *cache, int32_t first,
+                                  int32_t count, attn_model_cache *view, attn_cache *layer) {
+    const attn_status status = check_view(NULL, m, cache, first, count, view, layer);
+    if (status != ATTN_OK) return status;
+    for (int32_t i = 0; i < m->desc->layers; i++)
+        attn_own_cache_view(m->block[i], &cache->layer[i], first, count, &layer[i]);
+    *view = (attn_model_cache){sizeof *view, count, m->desc->layers, layer};
+    return ATTN_OK;
+}
+
+attn_status attn_model_cache_view_check(const attn_model *m, const attn_model_cache *cache,
+                                        int32_t first, int32_t count, const attn_model_cache *view,
+                                        const attn_cache *layer, char *message, size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    return check_view(&why, m, cache, first, count, view, layer);
 }
 
 attn_status attn_model_cache_keep(const attn_model *m, attn_model_cache *cache, int32_t item,
@@ -64,4 +92,31 @@ attn_status attn_model_cache_fork_check(const attn_model *m, const attn_model_ca
                                         int32_t to_item, char *message, size_t size) {
     const attn_why why = attn_why_begin(message, size);
     return check_fork(&why, m, from, from_item, to, to_item);
+}
+
+static attn_status check_own_page(const attn_why *why, const attn_model *m,
+                                  const attn_model_cache *c, int32_t item, int32_t n,
+                                  int32_t page) {
+    attn_status status = check(why, m, "cache", c);
+    for (int32_t i = 0; status == ATTN_OK && i < m->desc->layers; i++)
+        status = attn_check_cache_own_page(why, m->block[i], &c->layer[i], item, n, page);
+    return status;
+}
+
+attn_status attn_model_cache_own_page(const attn_model *m, attn_model_cache *cache, int32_t item,
+                                      int32_t n, int32_t page) {
+    const attn_status status = check_own_page(NULL, m, cache, item, n, page);
+    if (status != ATTN_OK) return status;
+    for (int32_t i = 0; i < m->desc->layers; i++)
+        attn_cache_copy_page(m->block[i]->kernel, &cache->layer[i], item, n, page);
+    for (int32_t i = 0; i < m->desc->layers; i++)
+        cache->layer[i].pages[item * cache->layer[i].pages_batch + n] = page;
+    return ATTN_OK;
+}
+
+attn_status attn_model_cache_own_page_check(const attn_model *m, const attn_model_cache *cache,
+                                            int32_t item, int32_t n, int32_t page, char *message,
+                                            size_t size) {
+    const attn_why why = attn_why_begin(message, size);
+    return check_own_page(&why, m, cache, item, n, page);
 }

@@ -12,6 +12,7 @@ typedef struct attn_model_call {
     attn_model_args args; /* of this library's size, row strides filled in */
     int32_t rows, tokens; /* in all, and of the longest item */
     int32_t threads;
+    attn_status status; /* of the layers */
     /* The workspace. */
     float *h;      /* [rows][width] */
     float *picked; /* [logit_count][width] normed rows whose logits are wanted */

@@ -34,9 +34,15 @@ static int64_t position_of(const attn_model_args *a, int32_t item) {
 }
 
 static attn_status check_positions(const attn_why *why, const attn_model *m,
-                                   const attn_model_args *a) {
+                                   const attn_model_args *a, int32_t rows) {
     const attn_model_spec *s = &m->desc->spec;
-    for (int32_t i = 0; i < a->items && s->positions && a->ids; i++) {
+    for (int32_t i = 0; i < rows && s->positions && a->ids && a->position; i++)
+        if ((int64_t)a->position[i] + s->position_offset >= s->positions)
+            return attn_refuse(why, ATTN_E_LENGTH,
+                               "position[%d] is %d: must be below %d, as the table of positions "
+                               "says",
+                               i, a->position[i], s->positions - s->position_offset);
+    for (int32_t i = 0; i < a->items && s->positions && a->ids && !a->position; i++) {
         const int64_t end = position_of(a, i) + a->begin[i + 1] - a->begin[i];
         if (end + s->position_offset <= s->positions || a->begin[i + 1] == a->begin[i]) continue;
         return attn_refuse(why, ATTN_E_LENGTH,
@@ -68,6 +74,8 @@ static attn_status check_inputs(const attn_why *why, const attn_model *m, attn_m
     attn_model_args *a = &c->args;
     const attn_model_spec *s = &m->desc->spec;
     if (!c->rows) return ATTN_OK;
+    if (a->ids && s->input == ATTN_MODEL_INPUT_ROWS)
+        return attn_refuse(why, ATTN_E_UNUSED, "ids is given, and the model takes rows alone: x");
     if (!a->ids == !a->x)
         return attn_refuse(why, ATTN_E_ARGUMENT, "ids and x are both %s: give one of them",
                            a->ids ? "given" : "null");
@@ -78,7 +86,7 @@ static attn_status check_inputs(const attn_why *why, const attn_model *m, attn_m
     if (status == ATTN_OK && a->ids) status = check_numbers(why, "ids", a->ids, c->rows, s->vocab);
     if (status == ATTN_OK && a->token_types)
         status = check_numbers(why, "token_types", a->token_types, c->rows, s->token_types);
-    return status == ATTN_OK ? check_positions(why, m, a) : status;
+    return status == ATTN_OK ? check_positions(why, m, a, c->rows) : status;
 }
 
 /* --- Outputs --- */
@@ -146,6 +154,8 @@ attn_block_args attn_model_layer_args(const attn_model_call *c, int32_t layer) {
     b.workspace = c->layers;
     b.workspace_bytes = (size_t)c->layers_bytes;
     b.pool = c->args.pool;
+    b.q_position = c->args.position;
+    b.mask = c->args.mask;
     return b;
 }
 
@@ -195,11 +205,27 @@ static attn_status check_areas(const attn_why *why, const attn_model_call *c, si
     attn_areas_add(&list, "workspace", a->workspace, (int64_t)workspace)->written = true;
     attn_areas_add(&list, "begin", a->begin, (a->items + (int64_t)1) * word);
     attn_areas_add(&list, "ids", a->ids, rows);
+    attn_areas_add(&list, "position", a->position, rows);
     attn_areas_add(&list, "token_types", a->token_types, rows);
     attn_areas_add(&list, "logit_rows", a->logit_rows, a->logit_count * word);
     attn_area_repeat(attn_areas_add(&list, "x", a->x, c->model->width * (int64_t)sizeof(float)),
                      "x_row", c->rows, a->x_row, sizeof(float));
     return attn_check_areas(why, &list);
+}
+
+/* One mask serves layers whose keys have the same numbers. */
+static attn_status check_mask(const attn_why *why, const attn_model_call *c, int32_t layer,
+                              const attn_block_args *b) {
+    const attn_block_kernel *k = c->model->block[layer]->kernel;
+    for (int32_t i = 0; b->cache && b->mask.type != ATTN_MASK_NONE && i < b->batch; i++) {
+        const attn_standing at = attn_stand_in(k, b, i, false);
+        if (at.start == 0 && at.drop == 0) continue;
+        return attn_refuse(why, ATTN_E_CACHE,
+                           "mask is given, and layer %d has let go of keys of item %d: a mask "
+                           "needs a cache with room for all tokens, or one in pages",
+                           layer, i);
+    }
+    return ATTN_OK;
 }
 
 /* What the layers say. */
@@ -211,6 +237,8 @@ static attn_status check_layers(const attn_why *why, attn_model_call *c) {
         const attn_status status = attn_own_block_check_call(c->model->block[i], &b, !a->cache,
                                                              why ? text : NULL, sizeof text);
         if (status != ATTN_OK) return attn_refuse(why, status, "layer %d: %s", i, text);
+        const attn_status mask = check_mask(why, c, i, &b);
+        if (mask != ATTN_OK) return mask;
     }
     return ATTN_OK;
 }
@@ -220,7 +248,7 @@ static attn_status check_layers(const attn_why *why, attn_model_call *c) {
 attn_status attn_model_call_check(const attn_why *why, const attn_model *m,
                                   const attn_model_args *args, bool sizing, attn_model_call *c,
                                   size_t *bytes) {
-    static const size_t before[] = {0};
+    static const size_t before[] = {offsetof(attn_model_args, position), 0};
     *c = (attn_model_call){.model = m};
     attn_model_args *a = &c->args;
     if (!m || !args) return attn_refuse(why, ATTN_E_ARGUMENT, "%s is null", m ? "args" : "model");

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #if defined(_WIN32)
+#include <malloc.h>
 #include <sys/stat.h>
 #else
 #include <fcntl.h>
@@ -22,22 +23,22 @@ enum { FILES_MAX = 4096, TENSORS_MAX = 1 << 20, MESSAGE = 400 };
 
 #if defined(_WIN32)
 /* Read: there is no mapping here. */
-static bool map(attn_model_file *f) {
+bool attn_model_map(attn_model_file *f) {
     FILE *in = fopen(f->path, "rb");
     struct __stat64 st;
     if (!in) return false;
     bool ok = !_fstat64(_fileno(in), &st) && st.st_size > 0 && (uint64_t)st.st_size < SIZE_MAX;
     f->bytes = ok ? (size_t)st.st_size : 0;
-    void *data = ok ? malloc(f->bytes) : NULL;
+    void *data = ok ? _aligned_malloc(f->bytes, 64) : NULL;
     ok = data && fread(data, 1, f->bytes, in) == f->bytes;
     fclose(in);
-    if (!ok) free(data);
+    if (!ok) _aligned_free(data);
     f->data = ok ? data : NULL;
     return ok;
 }
 
-static void unmap(attn_model_file *f) {
-    free((void *)(uintptr_t)f->data);
+void attn_model_unmap(attn_model_file *f) {
+    _aligned_free((void *)(uintptr_t)f->data);
 }
 
 static bool is_folder(const char *path) {
@@ -48,8 +49,9 @@ static bool is_folder(const char *path) {
 #ifndef O_CLOEXEC
 #define O_CLOEXEC 0
 #endif
-static bool map(attn_model_file *f) {
+bool attn_model_map(attn_model_file *f) {
     struct stat st;
+    errno = 0;
     const int fd = open(f->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return false;
     bool ok = !fstat(fd, &st) && S_ISREG(st.st_mode);
@@ -63,7 +65,7 @@ static bool map(attn_model_file *f) {
     return true;
 }
 
-static void unmap(attn_model_file *f) {
+void attn_model_unmap(attn_model_file *f) {
     if (f->data) munmap((void *)(uintptr_t)f->data, f->bytes);
 }
 
@@ -109,7 +111,7 @@ static bool add_file(attn_model_source *s, char *path, attn_problems *p, attn_st
     attn_model_file *f = &s->file[s->files++];
     *f = (attn_model_file){.path = path};
     errno = 0;
-    if (map(f)) return true;
+    if (attn_model_map(f)) return true;
     attn_problem(p, "%s: cannot be read%s%s", path, errno ? ": " : ": not a file, or empty",
                  errno ? strerror(errno) : "");
     return false;
@@ -306,7 +308,7 @@ bool attn_model_source_open(attn_model_source *s, const char *path, attn_problem
 void attn_model_source_close(attn_model_source *s) {
     for (int32_t i = 0; i < s->tensors; i++) free((void *)(uintptr_t)s->tensor[i].tensor.name);
     for (int32_t i = 0; i < s->files; i++) {
-        unmap(&s->file[i]);
+        attn_model_unmap(&s->file[i]);
         free(s->file[i].path);
     }
     free(s->tensor);

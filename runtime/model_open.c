@@ -14,6 +14,9 @@ static void destroy(attn_model *m) {
     for (int32_t i = 0; i < m->owned_count; i++) free(m->owned[i]);
     for (int32_t i = 0; m->block && i < m->desc->layers; i++) attn_own_block_destroy(m->block[i]);
     attn_model_source_close(&m->source);
+    if (m->packed_file.data) attn_model_unmap(&m->packed_file);
+    free(m->tensors.list);
+    free(m->tensors.first);
     free(m->owned);
     free(m->block);
     free(m->packed);
@@ -43,19 +46,43 @@ static attn_status open_model(attn_model *m, const char *path, const attn_model_
     return attn_model_load(m, o, p);
 }
 
+/* The options in this library's size; what older callers do not know is 0. */
+static attn_status check_options(const attn_why *why, const attn_model_options *from,
+                                 attn_model_options *to) {
+    static const size_t before[] = {offsetof(attn_model_options, threads), 0};
+    *to = ATTN_MODEL_OPTIONS_INIT;
+    attn_status status = ATTN_OK;
+    if (from)
+        status = attn_check_grown(why, "options", from, before, to, sizeof *to,
+                                  "ATTN_MODEL_OPTIONS_INIT");
+    if (status == ATTN_OK) status = attn_check_threads(why, to->threads);
+    if (status == ATTN_OK) status = attn_check_pool(why, to->pool);
+    const uint32_t known = ATTN_MODEL_PACKED_TRUST | ATTN_MODEL_PACKED_RENEW;
+    if (status == ATTN_OK && (to->packed_flags & ~known || (to->packed_flags && !to->packed)))
+        status = attn_refuse(why, ATTN_E_ARGUMENT,
+                             "options.packed_flags is %u: must be of ATTN_MODEL_PACKED_.., and 0 "
+                             "without a file",
+                             (unsigned)to->packed_flags);
+    return status;
+}
+
 static attn_status check_open(const attn_model_desc *desc, const char *path,
-                              const attn_model_options *options, attn_problems *p) {
+                              const attn_model_options *options, attn_model_options *known,
+                              attn_problems *p) {
+    char text[ATTN_MESSAGE_MAX];
+    const attn_why why = attn_why_begin(text, sizeof text);
     if (!desc || !path) {
         attn_problem(p, "%s is null", desc ? "path" : "the model's description");
         return ATTN_E_ARGUMENT;
     }
-    if (desc->abi != ATTN_KERNEL_ABI || (options && options->struct_size != sizeof *options)) {
-        attn_problem(p, "%s",
-                     desc->abi != ATTN_KERNEL_ABI
-                         ? "the model was generated for another runtime"
-                         : "options.struct_size: must be as ATTN_MODEL_OPTIONS_INIT has "
-                           "it");
+    if (desc->abi != ATTN_KERNEL_ABI) {
+        attn_problem(p, "the model was generated for another runtime");
         return ATTN_E_ABI;
+    }
+    const attn_status status = check_options(&why, options, known);
+    if (status != ATTN_OK) {
+        attn_problem(p, "%s", text);
+        return status;
     }
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
     attn_problem(p, "files of weights are little-endian, and this machine is not");
@@ -67,16 +94,16 @@ static attn_status check_open(const attn_model_desc *desc, const char *path,
 attn_status attn_own_model_open(attn_model **out, const attn_model_desc *desc, const char *path,
                                 const attn_model_options *options, char *message, size_t size) {
     attn_problems p = {message, size, 0, 0};
-    const attn_model_options none = ATTN_MODEL_OPTIONS_INIT;
+    attn_model_options known;
     if (message && size) *message = 0;
     if (out) *out = NULL;
-    attn_status status = out ? check_open(desc, path, options, &p) : ATTN_E_ARGUMENT;
+    attn_status status = out ? check_open(desc, path, options, &known, &p) : ATTN_E_ARGUMENT;
     if (status != ATTN_OK) return status;
     attn_model *m = calloc(1, sizeof *m);
     if (!m) return ATTN_E_MEMORY;
     m->desc = desc;
     const attn_mode mode = attn_mode_enter();
-    status = open_model(m, path, options ? options : &none, &p);
+    status = open_model(m, path, &known, &p);
     attn_mode_leave(mode);
     if (status == ATTN_OK) {
         *out = m;
@@ -101,50 +128,99 @@ attn_status attn_model_describe(const attn_model *m, attn_model_info *info) {
                               .has_head = m->head.data != NULL,
                               .has_pool = m->desc->spec.pool != ATTN_MODEL_POOL_NONE,
                               .packed_bytes = m->packed_bytes};
+    info->mapped_bytes = m->packed_file.bytes;
     for (int32_t i = 0; i < m->source.files; i++) info->mapped_bytes += m->source.file[i].bytes;
     return ATTN_OK;
 }
 
 /* --- Caches --- */
 
-/* Bytes of all layers' caches; where memory is given, they are made there. */
-static attn_status lay_out(const attn_model *m, int32_t items, int32_t capacity, char *memory,
+/* Caches that are to be. pages: of each layer's pools, where `pooled`. */
+typedef struct cache_extent {
+    int32_t items, capacity, pages;
+    bool pooled;
+} cache_extent;
+
+static attn_status layer_bytes(const attn_block *block, const cache_extent *e, size_t *bytes) {
+    return e->pooled ? attn_own_cache_paged_bytes(block, e->items, e->capacity, e->pages, bytes)
+                     : attn_own_cache_bytes(block, e->items, e->capacity, bytes);
+}
+
+static attn_status layer_init(const attn_block *block, const cache_extent *e, attn_cache *cache,
+                              void *memory, size_t bytes) {
+    return e->pooled ? attn_own_cache_paged_init(block, cache, e->items, e->capacity, e->pages,
+                                                 memory, bytes)
+                     : attn_own_cache_init(block, cache, e->items, e->capacity, memory, bytes);
+}
+
+static int32_t page_of(const attn_model *m, int32_t layer) {
+    return m->block[layer]->kernel->spec->page; /* 0: none */
+}
+
+/* Bytes of all layers' caches; where memory is given, they are made there. Layers with pages of one
+ * size have one table. */
+static attn_status lay_out(const attn_model *m, const cache_extent *e, char *memory,
                            attn_cache *layer, uint64_t *used) {
     *used = 0;
     attn_carve(NULL, used, (uint64_t)m->desc->layers * sizeof(attn_cache));
     for (int32_t i = 0; i < m->desc->layers; i++) {
         size_t bytes;
-        attn_status status = attn_own_cache_bytes(m->block[i], items, capacity, &bytes);
+        attn_status status = layer_bytes(m->block[i], e, &bytes);
+        if (status == ATTN_OK && e->pooled && page_of(m, i) != page_of(m, 0))
+            status = ATTN_E_UNUSED;
         if (status != ATTN_OK) return status;
         char *at = attn_carve(memory, used, bytes);
         if (!memory) continue;
         memset(&layer[i], 0, sizeof layer[i]);
-        status = attn_own_cache_init(m->block[i], &layer[i], items, capacity, at, bytes);
+        status = layer_init(m->block[i], e, &layer[i], at, bytes);
         if (status != ATTN_OK) return status;
+        int32_t first = 0;
+        while (page_of(m, first) != page_of(m, i)) first++;
+        layer[i].pages = layer[first].pages;
     }
     return attn_size_fits(*used) ? ATTN_OK : ATTN_E_ARGUMENT;
 }
 
-attn_status attn_model_cache_bytes(const attn_model *m, int32_t items, int32_t capacity,
-                                   size_t *bytes) {
+static attn_status cache_bytes(const attn_model *m, cache_extent e, size_t *bytes) {
     uint64_t used;
     if (!m || !bytes) return ATTN_E_ARGUMENT;
     *bytes = 0;
-    const attn_status status = lay_out(m, items, capacity, NULL, NULL, &used);
+    const attn_status status = lay_out(m, &e, NULL, NULL, &used);
     if (status == ATTN_OK) *bytes = (size_t)used;
     return status;
 }
 
-attn_status attn_model_cache_init(const attn_model *m, attn_model_cache *cache, int32_t items,
-                                  int32_t capacity, void *memory, size_t bytes) {
+static attn_status cache_init(const attn_model *m, attn_model_cache *cache, cache_extent e,
+                              void *memory, size_t bytes) {
     uint64_t used;
     size_t need;
     if (!cache) return ATTN_E_ARGUMENT;
-    attn_status status = attn_model_cache_bytes(m, items, capacity, &need);
+    attn_status status = cache_bytes(m, e, &need);
     if (status == ATTN_OK)
         status = attn_check_memory(NULL, ATTN_E_CACHE, "memory", memory, "bytes", bytes, need,
                                    "attn_model_cache_bytes");
     if (status != ATTN_OK) return status;
-    *cache = (attn_model_cache){sizeof *cache, items, m->desc->layers, memory};
-    return lay_out(m, items, capacity, memory, cache->layer, &used);
+    *cache = (attn_model_cache){sizeof *cache, e.items, m->desc->layers, memory};
+    return lay_out(m, &e, memory, cache->layer, &used);
+}
+
+attn_status attn_model_cache_bytes(const attn_model *m, int32_t items, int32_t capacity,
+                                   size_t *bytes) {
+    return cache_bytes(m, (cache_extent){items, capacity, 0, false}, bytes);
+}
+
+attn_status attn_model_cache_paged_bytes(const attn_model *m, int32_t items, int32_t capacity,
+                                         int32_t page_count, size_t *bytes) {
+    return cache_bytes(m, (cache_extent){items, capacity, page_count, true}, bytes);
+}
+
+attn_status attn_model_cache_init(const attn_model *m, attn_model_cache *cache, int32_t items,
+                                  int32_t capacity, void *memory, size_t bytes) {
+    return cache_init(m, cache, (cache_extent){items, capacity, 0, false}, memory, bytes);
+}
+
+attn_status attn_model_cache_paged_init(const attn_model *m, attn_model_cache *cache, int32_t items,
+                                        int32_t capacity, int32_t page_count, void *memory,
+                                        size_t bytes) {
+    return cache_init(m, cache, (cache_extent){items, capacity, page_count, true}, memory, bytes);
 }

@@ -192,7 +192,7 @@ void attn_model_norm_row(const attn_model_norm *n, float *x, int32_t width) {
     for (int32_t i = 0; i < width; i++) squares += ((double)x[i] - mean) * ((double)x[i] - mean);
     const double factor = 1 / sqrt(squares / width + (double)n->eps);
     for (int32_t i = 0; i < width; i++) {
-        const double y = ((double)x[i] - mean) * factor * (double)n->weight[i];
+        const double y = ((double)x[i] - mean) * factor * (n->weight ? (double)n->weight[i] : 1);
         x[i] = (float)(n->bias ? y + (double)n->bias[i] : y);
     }
 }

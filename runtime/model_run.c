@@ -43,6 +43,8 @@ static int32_t item_of(const attn_model_call *c, int32_t row) {
 /* The token's number in its item, as the table of positions counts. */
 static int64_t position_of(const attn_model_call *c, int32_t row) {
     const int32_t item = item_of(c, row), token = row - c->args.begin[item];
+    if (c->args.position)
+        return (int64_t)c->args.position[row] + c->model->desc->spec.position_offset;
     const attn_model_cache *cache = c->args.cache;
     const int64_t held =
         cache ? (int64_t)cache->layer[0].start[item] + cache->layer[0].length[item] : 0;
@@ -55,6 +57,8 @@ static void embed(const attn_model_call *c, int32_t row, float *buffer) {
     float *x = row_at(c, row);
     if (!a->ids) {
         memcpy(x, a->x + row * a->x_row, (size_t)m->width * sizeof *x);
+        if (m->desc->spec.input == ATTN_MODEL_INPUT_ROWS)
+            attn_model_norm_row(&m->embed_norm, x, m->width);
         return;
     }
     attn_model_row(&m->embedding, a->ids[row], x);
@@ -69,11 +73,6 @@ static void embed_task(void *ctx, int64_t task, int worker) {
     float *buffer = c->buffer + (int64_t)worker * c->model->width;
     for (int32_t row = (int32_t)task * ROWS_A_TASK; row < end_of(c, task); row++)
         embed(c, row, buffer);
-}
-
-static void begin_region(void *ctx, attn_team *team) {
-    attn_model_call *c = ctx;
-    attn_parallel(team, row_tasks(c), embed_task, c);
 }
 
 /* --- After them --- */
@@ -157,8 +156,7 @@ static void pool_task(void *ctx, int64_t task, int worker) {
     if (s->normalize) attn_model_normalise(to, m->width);
 }
 
-static void end_region(void *ctx, attn_team *team) {
-    attn_model_call *c = ctx;
+static void finish(attn_model_call *c, attn_team *team) {
     const attn_model_args *a = &c->args;
     const bool all = a->hidden || a->pooled;
     if (all) attn_parallel(team, row_tasks(c), norm_task, c);
@@ -170,22 +168,32 @@ static void end_region(void *ctx, attn_team *team) {
     if (a->pooled) attn_parallel(team, a->items, pool_task, c);
 }
 
-/* --- A call --- */
+/* --- A call: one region of threads --- */
+
+static void run_layers(attn_model_call *c, attn_team *team) {
+    const attn_model *m = c->model;
+    if (!c->rows) return;
+    attn_parallel(team, row_tasks(c), embed_task, c);
+    for (int32_t i = 0; i < m->desc->layers && c->status == ATTN_OK; i++) {
+        const attn_block_args b = attn_model_layer_args(c, i);
+        c->status = attn_own_block_run(m->block[i], &b, !c->args.cache, &team);
+    }
+}
+
+static void run_all(void *ctx, attn_team *team) {
+    attn_model_call *c = ctx;
+    run_layers(c, team);
+    if (c->status == ATTN_OK) finish(c, team);
+}
 
 static __attribute__((noinline)) attn_status run(const attn_model *model,
                                                  const attn_model_args *args) {
     attn_model_call c;
     size_t bytes;
-    attn_status status = attn_model_call_check(NULL, model, args, false, &c, &bytes);
+    const attn_status status = attn_model_call_check(NULL, model, args, false, &c, &bytes);
     if (status != ATTN_OK) return status;
-    if (c.rows > 0) attn_team_run(c.args.pool, c.threads, begin_region, &c);
-    for (int32_t i = 0; i < model->desc->layers && c.rows > 0; i++) {
-        const attn_block_args b = attn_model_layer_args(&c, i);
-        status = attn_own_block_run(model->block[i], &b, !c.args.cache);
-        if (status != ATTN_OK) return status;
-    }
-    attn_team_run(c.args.pool, c.threads, end_region, &c);
-    return ATTN_OK;
+    attn_team_run(c.args.pool, c.threads, run_all, &c);
+    return c.status;
 }
 
 attn_status attn_model_forward(const attn_model *model, const attn_model_args *args) {

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PREFIXES = 4, NAME_MAX_BYTES = 160, WRONG_MAX = 64 << 10, MISALIGNED_MAX = 4096 };
+enum { PREFIXES = 4, NAME_MAX_BYTES = 160, WRONG_MAX = 64 << 10 };
 
 /* --- Names --- */
 
@@ -24,19 +24,14 @@ static const name_row rows[] = {
 #include "model_names.def"
 };
 
+/* Wherever it stands. */
 static bool is_unread(const char *name) {
     static const char *const ends[] = {
 #define MODEL_UNREAD(name) name,
 #include "model_names.def"
     };
-    static const char *const under[] = {
-#define MODEL_UNREAD_UNDER(name) name,
-#include "model_names.def"
-    };
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (attn_name_ends_in(name, strlen(name), ends[i], strlen(ends[i]))) return true;
-    for (size_t i = 0; i < sizeof under / sizeof *under; i++)
-        if (!strncmp(name, under[i], strlen(under[i]))) return true;
     return false;
 }
 
@@ -62,6 +57,22 @@ static int64_t layer_of(const name_row *row, const char *name) {
         return strtol(rest, NULL, 10);
     }
     return -1;
+}
+
+/* Outside of layers; `stem`: what makes the rows is the caller's. */
+static bool is_unread_around(const name_row *row, const char *name, bool stem) {
+    static const char *const under[] = {
+#define MODEL_UNREAD_UNDER(name) name,
+#include "model_names.def"
+    };
+    for (size_t i = 0; i < sizeof under / sizeof *under; i++)
+        if (after(name, under[i])) return true;
+    for (int i = 0; i <= PREFIXES && stem; i++) {
+        const char *prefix = i < PREFIXES ? row->prefix[i] : "";
+        const char *rest = prefix ? after(name, prefix) : NULL;
+        if (rest && after(rest, "embeddings.")) return true;
+    }
+    return false;
 }
 
 /* PREFIX BASE KIND, with any of the prefixes, or none; null: no such tensor. */
@@ -150,44 +161,28 @@ static void take_vector(loading *l, const char *base, const char *kind, int64_t 
     *out = x;
 }
 
-static void take_norm(loading *l, const char *base, int32_t kind, float eps, bool bias,
-                      attn_model_norm *out) {
+static void take_norm(loading *l, const char *base, bool bias, attn_model_norm *out) {
     const float more = l->m->desc->spec.norm_offset ? 1.0f : 0.0f;
-    *out = (attn_model_norm){.kind = kind, .eps = eps};
+    const int32_t kind = out->kind;
     if (kind == ATTN_NORM_NONE) return;
     take_vector(l, base, ".weight", l->m->width, more, &out->weight);
     if (bias && kind == ATTN_NORM_LAYERNORM)
         take_vector(l, base, ".bias", l->m->width, 0, &out->bias);
 }
 
-/* Rounds every row to another type. */
-static void convert(loading *l, const attn_model_tensor *t, int32_t type, attn_model_matrix *out) {
-    const attn_model_matrix from = *out;
-    const int64_t bytes = attn_weight_bytes(type, from.width);
-    void *to, *row;
-    if (from.width % attn_weight_get(type).block) {
+/* Rows will be rounded to another type, or copied to where they are aligned. */
+static void convert(loading *l, attn_model_tensor *t, int32_t type, attn_model_matrix *out) {
+    if (out->width % attn_weight_get(type).block) {
         attn_problem(l->p, "%s: rows of %lld are no multiples of %d, the blocks of %s",
-                     t->tensor.name, (long long)from.width, attn_weight_get(type).block,
+                     t->tensor.name, (long long)out->width, attn_weight_get(type).block,
                      attn_weight_get(type).name);
         return;
     }
-    if (!take_memory(l, &to, (size_t)(bytes * from.rows)) ||
-        !take_memory(l, &row, (size_t)from.width * sizeof(float)))
-        return;
-    for (int64_t i = 0; i < from.rows; i++) {
-        attn_model_row(&from, i, row);
-        const char *why = attn_quantise((char *)to + i * bytes, type, from.width, row);
-        if (!why) continue;
-        attn_problem(l->p, "%s: row %lld in %s: %s", t->tensor.name, (long long)i,
-                     attn_weight_get(type).name, why);
-        return;
-    }
     out->type = type;
-    out->data = to;
+    out->from = t;
 }
 
-/* Elements of their own are read at their own alignment. */
-static bool is_aligned(const attn_tensor *t) {
+bool attn_tensor_is_aligned(const attn_tensor *t) {
     return !attn_weight_is_float(t->type) ||
            (uintptr_t)t->data % (unsigned)attn_weight_get(t->type).bytes == 0;
 }
@@ -198,13 +193,13 @@ static void take_matrix(loading *l, const char *base, int64_t rows, int64_t widt
     attn_model_tensor *t = expect(l, base, ".weight", 2, rows, width);
     if (!t) return;
     const int32_t type = t->tensor.type;
-    *out = (attn_model_matrix){t->tensor.data, type, rows, width};
+    *out = (attn_model_matrix){t->tensor.data, type, rows, width, NULL};
     if (width % attn_weight_get(type).block)
         attn_problem(l->p, "%s: rows of %lld are no whole blocks of %s", t->tensor.name,
                      (long long)width, t->dtype);
     else if (choice && choice - 1 != type)
         convert(l, t, choice - 1, out);
-    else if (!is_aligned(&t->tensor))
+    else if (!attn_tensor_is_aligned(&t->tensor))
         convert(l, t, type, out);
 }
 
@@ -222,15 +217,16 @@ static void take_ends(loading *l) {
     const attn_model_spec *s = &m->desc->spec;
     const name_row *row = row_of(m);
     const int64_t width = m->width;
-    take_matrix(l, row->embedding, s->vocab, width, s->embed_type, &m->embedding);
+    if (s->input == ATTN_MODEL_INPUT_IDS)
+        take_matrix(l, row->embedding, s->vocab, width, s->embed_type, &m->embedding);
     if (s->positions) take_matrix(l, row->positions, s->positions, width, 0, &m->positions);
     if (s->token_types) take_matrix(l, row->token_types, s->token_types, width, 0, &m->token_types);
-    take_norm(l, row->embed_norm, s->embed_norm, s->embed_norm_eps, true, &m->embed_norm);
-    take_norm(l, row->final_norm, s->final_norm, s->final_norm_eps, s->final_norm_bias,
-              &m->final_norm);
+    m->embed_norm = (attn_model_norm){.kind = s->embed_norm, .eps = s->embed_norm_eps};
+    m->final_norm = (attn_model_norm){.kind = s->final_norm, .eps = s->final_norm_eps};
+    take_norm(l, row->embed_norm, s->embed_norm_bias, &m->embed_norm);
+    if (!s->final_norm_bare) take_norm(l, row->final_norm, s->final_norm_bias, &m->final_norm);
     if (s->head == ATTN_MODEL_HEAD_OWN)
         take_matrix(l, row->head, s->vocab, width, s->head_type, &m->head);
-    if (s->head == ATTN_MODEL_HEAD_TIED) m->head = m->embedding;
     if (s->head && s->head_bias) take_vector(l, row->head, ".bias", s->vocab, 0, &m->head_bias);
     if (s->head != ATTN_MODEL_HEAD_OWN) leave(l, row->head);
     if (s->pool_dense) {
@@ -243,13 +239,8 @@ static void take_ends(loading *l) {
 
 /* --- Layers --- */
 
-typedef struct layer_tensors {
-    attn_tensor *list; /* layer by layer */
-    int32_t *first;    /* [layers + 1] */
-} layer_tensors;
-
 /* Tensors of layers come to their layer's list; others that nobody has used are unknown. */
-static bool sort_tensors(loading *l, layer_tensors *out) {
+static bool sort_tensors(loading *l, attn_layer_tensors *out) {
     attn_model *m = l->m;
     const name_row *row = row_of(m);
     const int32_t layers = m->desc->layers, count = m->source.tensors;
@@ -267,6 +258,8 @@ static bool sort_tensors(loading *l, layer_tensors *out) {
         layer[i] = -1;
         if (t->used || is_unread(name)) continue;
         const int64_t at = layer_of(row, name);
+        if (at < 0 && is_unread_around(row, name, m->desc->spec.input == ATTN_MODEL_INPUT_ROWS))
+            continue;
         if (at < 0)
             attn_problem(l->p, "%s: unknown: no weight of this model", name);
         else if (at >= layers)
@@ -291,7 +284,7 @@ static void add_lines(loading *l, int32_t layer, char *text) {
     }
 }
 
-static void check_layers(loading *l, const layer_tensors *t) {
+static void check_layers(loading *l, const attn_layer_tensors *t) {
     attn_weights *weights = malloc(sizeof *weights);
     char *text = malloc(WRONG_MAX);
     if (!weights || !text) l->status = ATTN_E_MEMORY;
@@ -305,55 +298,6 @@ static void check_layers(loading *l, const layer_tensors *t) {
     }
     free(weights);
     free(text);
-}
-
-/* Copies of tensors that do not lie as their type needs. */
-typedef struct copies {
-    void *copy[MISALIGNED_MAX];
-    int32_t count;
-} copies;
-
-static bool align_tensors(attn_tensor *list, int32_t count, copies *c) {
-    c->count = 0;
-    for (int32_t i = 0; i < count; i++) {
-        attn_tensor *t = &list[i];
-        if (is_aligned(t)) continue;
-        int64_t n = 1;
-        for (int32_t d = 0; d < t->rank; d++) n *= t->dim[d];
-        const size_t bytes = (size_t)attn_weight_bytes(t->type, n);
-        void *copy = c->count < MISALIGNED_MAX ? malloc(bytes + 1) : NULL;
-        if (!copy) return false;
-        t->data = memcpy(copy, t->data, bytes);
-        c->copy[c->count++] = copy;
-    }
-    return true;
-}
-
-static void pack_layer(loading *l, const layer_tensors *t, int32_t i, copies *c) {
-    attn_model *m = l->m;
-    const size_t bytes = attn_packed_size(m->block[i]->kernel);
-    attn_tensor *list = t->list + t->first[i];
-    const int32_t count = t->first[i + 1] - t->first[i];
-    char text[1024] = "";
-    if (!take_memory(l, &m->packed[i], bytes)) return;
-    if (align_tensors(list, count, c))
-        l->status =
-            attn_own_block_pack(m->block[i], list, count, m->packed[i], bytes, text, sizeof text);
-    else
-        l->status = ATTN_E_MEMORY;
-    if (*text) add_lines(l, i, text);
-    while (c->count > 0) free(c->copy[--c->count]);
-}
-
-static void pack_layers(loading *l, const layer_tensors *t, const attn_model_options *o) {
-    const int32_t layers = l->m->desc->layers;
-    copies *c = malloc(sizeof *c);
-    if (!c) l->status = ATTN_E_MEMORY;
-    for (int32_t i = 0; i < layers && l->status == ATTN_OK; i++) {
-        pack_layer(l, t, i, c);
-        if (o->progress && l->status == ATTN_OK) o->progress(o->ctx, i + 1, layers);
-    }
-    free(c);
 }
 
 /* --- The whole --- */
@@ -370,15 +314,25 @@ static bool check_files(loading *l) {
     return false;
 }
 
+/* Packed before, or now; what is packed may become a file of it. */
+static attn_status pack(attn_model *m, const attn_model_options *o, attn_problems *p) {
+    if (!o->packed) return attn_model_pack(m, o, p);
+    const bool renew = o->packed_flags & ATTN_MODEL_PACKED_RENEW;
+    attn_problems none = {0};
+    attn_status status = attn_model_take_packed(m, o, renew ? &none : p);
+    if (status != ATTN_E_PACKED || !renew) return status;
+    status = attn_model_pack(m, o, p);
+    return status == ATTN_OK ? attn_own_model_save(m, o->packed, o, p) : status;
+}
+
 attn_status attn_model_load(attn_model *m, const attn_model_options *o, attn_problems *p) {
     loading l = {m, p, ATTN_OK};
-    layer_tensors t = {0};
+    attn_layer_tensors *t = &m->tensors;
     if (!check_files(&l)) return ATTN_E_WEIGHTS;
     take_ends(&l);
-    if (l.status == ATTN_OK && sort_tensors(&l, &t)) check_layers(&l, &t);
+    if (l.status == ATTN_OK && sort_tensors(&l, t)) check_layers(&l, t);
     if (l.status == ATTN_OK && p->count) l.status = ATTN_E_WEIGHTS;
-    if (l.status == ATTN_OK) pack_layers(&l, &t, o);
-    free(t.list);
-    free(t.first);
+    if (l.status == ATTN_OK) l.status = pack(m, o, p);
+    if (m->desc->spec.head == ATTN_MODEL_HEAD_TIED) m->head = m->embedding, m->head.from = NULL;
     return l.status;
 }

@@ -8,59 +8,27 @@ static int32_t item_keys(const attn_args *a, int32_t b) {
     return a->kv_len ? a->kv_len[b] : a->kv_len_max;
 }
 
-/* From the first key that a row sees to the last, of an item with a tail. */
-static attn_keys tail_keys(const attn_spec *spec, const attn_expr_ctx *x, int64_t place) {
-    const attn_keys at = attn_op_keys(spec, place, ATTN_FAR); /* positions */
-    attn_keys keys = attn_op_keys(spec, place, x->kv_len - x->tail);
-    for (int32_t k = x->kv_len - x->tail; k < x->kv_len; k++) {
-        const int32_t position = attn_key_position(x, k);
-        if (position < at.first || position > at.last) continue;
-        if (keys.first > keys.last) keys.first = k;
-        keys.last = k;
-    }
-    return keys;
-}
-
-/* What the op shows to row i of an item. */
-static attn_keys row_keys(const attn_page_walk *w, const attn_expr_ctx *x, int32_t i) {
-    const attn_args *a = w->args;
-    const attn_spec *spec = w->kernel->spec;
-    const int64_t row = (a->q_begin ? a->q_begin[w->b] : w->b * a->seg_batch) + i; /* of seg */
-    if (attn_op_of(spec)->segments) return attn_op_keys(spec, a->seg[row], x->kv_len);
-    return tail_keys(spec, x, attn_row_position(x, i));
-}
-
-/* Rows at any positions or of any segments are taken together: tiles go from the first key that one
- * of theirs sees to the last. */
-static attn_page_run placed_run(const attn_page_walk *w) {
-    const attn_args *a = w->args;
-    const attn_spec *spec = w->kernel->spec;
-    attn_expr_ctx x = {.args = a, .b = w->b, .kv_len = item_keys(a, w->b)};
-    x.q_start = a->q_start ? a->q_start[w->b] : 0;
-    x.q_row = attn_first_row(a, w->b);
-    attn_set_tail(&x, attn_tail_of(a, w->b));
-    attn_keys all = {INT64_MAX, -1};
-    for (int32_t i = 0; w->i == 0 && i < attn_row_count(a, w->b); i++) {
-        const attn_keys keys = row_keys(w, &x, i);
-        if (keys.first > keys.last) continue;
-        if (keys.first < all.first) all.first = keys.first;
-        if (keys.last > all.last) all.last = keys.last;
-    }
-    if (all.first > all.last) return (attn_page_run){0, -1};
-    return (attn_page_run){all.first / spec->page, all.last / spec->page};
-}
-
-static attn_page_run row_run(const attn_page_walk *w) {
-    const attn_args *a = w->args;
-    const attn_spec *spec = w->kernel->spec;
-    const bool segments = attn_op_of(spec)->segments, placed = a->q_position || a->k_position;
-    if (segments ? !attn_op_few_keys(spec) : placed) return placed_run(w); /* few: row by row */
-    const int64_t start = a->q_start ? a->q_start[w->b] : 0;
-    const int64_t row = (a->q_begin ? a->q_begin[w->b] : w->b * a->seg_batch) + w->i; /* of seg */
-    const int64_t place = segments ? a->seg[row] : start + w->i;
-    const attn_keys keys = attn_op_keys(spec, place, item_keys(a, w->b));
+static attn_page_run pages_of(const attn_spec *spec, attn_keys keys) {
     if (keys.first > keys.last) return (attn_page_run){0, -1};
     return (attn_page_run){keys.first / spec->page, keys.last / spec->page};
+}
+
+/* What the op shows to a row of the keys that stand at their numbers and, after them, of each of
+ * the tail. */
+static attn_page_run piece_run(const attn_page_walk *w) {
+    const attn_args *a = w->args;
+    const attn_spec *spec = w->kernel->spec;
+    const attn_expr_ctx *x = &w->item;
+    const bool segments = attn_op_of(spec)->segments;
+    const int64_t place = segments
+                              ? a->seg[(a->q_begin ? 0 : w->b * a->seg_batch) + x->q_row + w->i]
+                              : attn_row_position(x, w->i);
+    const int32_t body = x->kv_len - x->tail, key = body + w->piece - 1;
+    if (w->piece == 0) return pages_of(spec, attn_op_keys(spec, place, body));
+    const attn_keys at = attn_op_keys(spec, place, ATTN_FAR);
+    const int32_t position = attn_key_position(x, key);
+    const bool seen = at.first <= position && position <= at.last;
+    return seen ? pages_of(spec, (attn_keys){key, key}) : (attn_page_run){0, -1};
 }
 
 /* Of two runs that touch, both; else the later one. */
@@ -71,20 +39,33 @@ static attn_page_run join(attn_page_run done, attn_page_run row) {
                            row.last > done.last ? row.last : done.last};
 }
 
-/* The next row, perhaps of the next item; false: there is none. */
-static bool next_row(attn_page_walk *w) {
+static void begin_item(attn_page_walk *w) {
+    const attn_args *a = w->args;
+    w->i = w->piece = 0;
+    w->done = (attn_page_run){0, -1};
+    if (w->b >= a->batch) return;
+    w->item = (attn_expr_ctx){.args = a, .b = w->b, .kv_len = item_keys(a, w->b)};
+    w->item.q_start = a->q_start ? a->q_start[w->b] : 0;
+    w->item.q_row = attn_first_row(a, w->b);
+    attn_set_tail(&w->item, attn_tail_of(a, w->b));
+}
+
+/* The next piece, perhaps of the next row or item; false: there is none. */
+static bool next_piece(attn_page_walk *w) {
     w->done = join(w->done, w->row);
-    for (w->i++; w->b < w->args->batch && w->i >= attn_row_count(w->args, w->b); w->b++)
-        w->i = 0, w->done = (attn_page_run){0, -1};
+    if (++w->piece > w->item.tail) w->piece = 0, w->i++;
+    while (w->b < w->args->batch && w->i >= attn_row_count(w->args, w->b)) w->b++, begin_item(w);
     if (w->b >= w->args->batch) return false;
-    w->row = row_run(w);
+    w->row = piece_run(w);
     w->at = w->row.first;
     return true;
 }
 
 attn_page_walk attn_pages_begin(const attn_kernel *kernel, const attn_args *args) {
-    return (attn_page_walk){
-        .kernel = kernel, .args = args, .i = -1, .row.last = -1, .done.last = -1};
+    attn_page_walk w = {.kernel = kernel, .args = args, .row.last = -1};
+    begin_item(&w);
+    w.piece = -1;
+    return w;
 }
 
 bool attn_pages_next(attn_page_walk *w, int32_t *page) {
@@ -94,7 +75,7 @@ bool attn_pages_next(attn_page_walk *w, int32_t *page) {
             *page = (int32_t)w->at++;
             return true;
         }
-        if (!next_row(w)) break;
+        if (!next_piece(w)) break;
     }
     return false;
 }
@@ -119,13 +100,16 @@ static attn_status check_table(const attn_why *why, const attn_spec *s, const at
     return attn_check_range(why, "page_count", a->page_count, INT32_MAX);
 }
 
-static attn_status check_entry(const attn_why *why, const attn_args *a, int32_t b, int32_t n) {
-    const int32_t page = a->pages[b * a->pages_batch + n];
-    if (page >= 0 && page < a->page_count) return ATTN_OK;
+attn_status attn_check_page(const attn_why *why, const attn_page_entry *e, const char *as) {
+    if (e->page >= 0 && e->page < e->page_count) return ATTN_OK;
     return attn_refuse(why, ATTN_E_PAGE,
-                       "pages[%d][%d] is %d: must be from 0 to page_count - 1 = %d, as rows see "
-                       "keys of it",
-                       b, n, page, a->page_count - 1);
+                       "pages[%d][%lld] is %d: must be from 0 to page_count - 1 = %d, as %s", e->b,
+                       (long long)e->n, e->page, e->page_count - 1, as);
+}
+
+static attn_status check_entry(const attn_why *why, const attn_args *a, int32_t b, int32_t n) {
+    const attn_page_entry entry = {b, n, a->pages[b * a->pages_batch + n], a->page_count};
+    return attn_check_page(why, &entry, "rows see keys of it");
 }
 
 /* Those that hold keys which a row's list names. */

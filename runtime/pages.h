@@ -17,9 +17,10 @@ typedef struct attn_page_run {
 typedef struct attn_page_walk {
     const attn_kernel *kernel;
     const attn_args *args;
-    int32_t b, i;            /* item and row */
-    attn_page_run row, done; /* of this row, and of those before */
-    int64_t at;              /* the next page of the row */
+    attn_expr_ctx item;
+    int32_t b, i, piece;     /* item, row, and which keys of it: see piece_run */
+    attn_page_run row, done; /* of this piece, and of those before */
+    int64_t at;              /* the next page of the piece */
 } attn_page_walk;
 
 attn_page_walk attn_pages_begin(const attn_kernel *kernel, const attn_args *args);
@@ -28,6 +29,16 @@ bool attn_pages_next(attn_page_walk *w, int32_t *page);
 
 /* Keys of that page which exist. */
 int32_t attn_page_keys(const attn_page_walk *w, int32_t page);
+
+/* Entry n of item b, and how many pages there are. */
+typedef struct attn_page_entry {
+    int32_t b;
+    int64_t n;
+    int32_t page, page_count;
+} attn_page_entry;
+
+/* That a needed entry names a page; as: why it is needed. */
+attn_status attn_check_page(const attn_why *why, const attn_page_entry *e, const char *as);
 
 /* That a table is there if the layout wants one, and that its needed entries name pages. Lengths
  * have been checked. */

@@ -236,7 +236,7 @@ static attn_status resolve_page(attn_spec *s, attn_spec_error *err) {
     return fail(err, "page", "must be a power of two, got %d", s->page);
 }
 
-/* Caches of layers are dense. */
+/* Caches of layers are dense or in pages. */
 static attn_status check_layout(const attn_spec *s, attn_spec_error *err) {
     if (attn_spec_scaled(s) && !attn_layout_of(s)->scales) {
         char name[ATTN_FIELD_TEXT_MAX];
@@ -246,8 +246,9 @@ static attn_status check_layout(const attn_spec *s, attn_spec_error *err) {
     }
     if (s->select != ATTN_SELECT_ALL && s->level == ATTN_LEVEL_BLOCK)
         return fail(err, "select", "must be all in layers (level = block), which choose no keys");
-    if (s->layout == ATTN_LAYOUT_DENSE || s->level == ATTN_LEVEL_CORE) return ATTN_OK;
-    return fail(err, "layout", "must be dense in layers, whose caches are");
+    const bool cached = s->layout == ATTN_LAYOUT_DENSE || attn_layout_of(s)->paged;
+    if (cached || s->level == ATTN_LEVEL_CORE) return ATTN_OK;
+    return fail(err, "layout", "must be dense or paged in layers, whose caches are");
 }
 
 static float default_scale(const attn_spec *s) {

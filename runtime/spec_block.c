@@ -117,9 +117,9 @@ static attn_status norm_rules(attn_spec *s, attn_spec_error *err) {
 /* Fields of mixtures of experts: a layer without one has none of them. */
 static attn_status no_moe(const attn_spec *s, attn_spec_error *err) {
     static const char *const fields[] = {
-        "expert_act",     "experts",     "top_k",        "expert_dim", "router",
-        "router_bias",    "norm_topk",   "router_scale", "groups",     "group_top",
-        "shared_experts", "shared_gate", "router_input"};
+        "expert_act",     "experts",     "top_k",        "expert_dim",   "router",
+        "router_bias",    "norm_topk",   "router_scale", "groups",       "group_top",
+        "shared_experts", "shared_gate", "router_input", "router_jitter"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (!attn_field_is_default(attn_field_find(fields[i]), s))
             return fail(err, fields[i], "needs ffn = moe");
@@ -134,8 +134,8 @@ static attn_status group_rules(attn_spec *s, attn_spec_error *err) {
         s->group_top = 1;
         return ATTN_OK;
     }
-    if (s->router == ATTN_ROUTER_TOPK_SOFTMAX)
-        return fail(err, "groups", "must be 1 for router = topk_softmax");
+    if (s->router == ATTN_ROUTER_TOPK_SOFTMAX || s->router == ATTN_ROUTER_SPARSEMIXER)
+        return fail(err, "groups", "must be 1 for router = topk_softmax and sparsemixer");
     if (s->experts % s->groups)
         return fail(err, "groups", "must divide experts: %d is no multiple of %d", s->experts,
                     s->groups);
@@ -161,6 +161,23 @@ static attn_status shared_expert_rules(attn_spec *s, attn_spec_error *err) {
     return ATTN_OK;
 }
 
+static attn_status router_rules(attn_spec *s, attn_spec_error *err) {
+    const bool late = s->router == ATTN_ROUTER_TOPK_SOFTMAX;
+    const bool mixer = s->router == ATTN_ROUTER_SPARSEMIXER;
+    if ((late || mixer) && s->router_bias == ATTN_ROUTER_BIAS_SELECTION)
+        return fail(err, "router_bias",
+                    "must be none or logits for router = topk_softmax and sparsemixer");
+    if (late && s->norm_topk)
+        return fail(err, "norm_topk",
+                    "must be false for router = topk_softmax: its weights sum to 1");
+    if (s->router_jitter != 0 && !mixer)
+        return fail(err, "router_jitter", "needs router = sparsemixer");
+    if (!(s->router_jitter >= 0 && s->router_jitter <= 1))
+        return fail(err, "router_jitter", "must be from 0 to 1");
+    if (s->router_scale == 0) s->router_scale = 1;
+    return ATTN_OK;
+}
+
 static attn_status moe_rules(attn_spec *s, attn_spec_error *err) {
     if (s->ffn_dim != ATTN_UNSET || s->ffn_dim_multiplier != ATTN_UNSET)
         return fail(err, s->ffn_dim != ATTN_UNSET ? "ffn_dim" : "ffn_dim_multiplier",
@@ -173,14 +190,10 @@ static attn_status moe_rules(attn_spec *s, attn_spec_error *err) {
         return fail(err, "expert_dim", "is required for ffn = moe: the width of an expert");
     if (s->top_k > s->experts)
         return fail(err, "top_k", "must be at most experts = %d, got %d", s->experts, s->top_k);
-    if (s->router == ATTN_ROUTER_TOPK_SOFTMAX && s->router_bias == ATTN_ROUTER_BIAS_SELECTION)
-        return fail(err, "router_bias", "must be none or logits for router = topk_softmax");
-    if (s->router == ATTN_ROUTER_TOPK_SOFTMAX && s->norm_topk)
-        return fail(err, "norm_topk",
-                    "must be false for router = topk_softmax: its weights sum to 1");
-    if (s->router_scale == 0) s->router_scale = 1;
+    attn_status st = router_rules(s, err);
+    if (st != ATTN_OK) return st;
     fill(&s->ffn_bias, 0);
-    const attn_status st = group_rules(s, err);
+    st = group_rules(s, err);
     return st == ATTN_OK ? shared_expert_rules(s, err) : st;
 }
 
@@ -341,19 +354,33 @@ int32_t attn_spec_weight_type(const attn_spec *s, int64_t k) {
     return attn_spec_weight_rest(s);
 }
 
+/* Why a matrix is no rows of blocks as it is given; null: it is as it lies. */
+static const char *not_in_blocks(const attn_spec *s, int32_t matrix) {
+    const bool per_head = s->form == ATTN_FORM_MLA && s->key == ATTN_KEY_PER_HEAD;
+    switch (matrix) {
+    case ATTN_MATRIX_KV_B_PROJ:
+    case ATTN_MATRIX_W_KR: return "is used transposed";
+    case ATTN_MATRIX_Q_PROJ: return per_head ? "is folded into one" : NULL;
+    case ATTN_MATRIX_OUT_PROJ: return attn_op_of(s)->second_output ? "is folded into one" : NULL;
+    default: return NULL;
+    }
+}
+
 int32_t attn_spec_matrix_type(const attn_spec *s, int32_t matrix, int64_t k) {
     const int32_t own = s->weight_types[matrix];
-    return own ? own - 1 : attn_spec_weight_type(s, k);
+    if (own) return own - 1;
+    return not_in_blocks(s, matrix) ? attn_spec_weight_rest(s) : attn_spec_weight_type(s, k);
 }
 
 /* Columns of a matrix whose type can be chosen; 0: the layer has none such. */
 static int64_t matrix_columns(const attn_spec *s, int32_t matrix) {
-    const bool regular = s->form == ATTN_FORM_REGULAR, shared = s->key == ATTN_KEY_SHARED;
+    const bool regular = s->form == ATTN_FORM_REGULAR;
+    const bool shared = !regular && s->key == ATTN_KEY_SHARED, per_head = !regular && !shared;
     const bool moe = s->ffn == ATTN_FFN_MOE, lora = shared && s->q_comp_dim != ATTN_UNSET;
     const bool dense = !moe && s->ffn != ATTN_FFN_NONE && s->ffn != ATTN_FFN_EXTERNAL;
     const int64_t width = attn_spec_row_dim(s), keys = s->kv_dim != ATTN_UNSET ? s->kv_dim : width;
     switch (matrix) {
-    case ATTN_MATRIX_Q_PROJ: return regular || (shared && !lora) ? width : 0;
+    case ATTN_MATRIX_Q_PROJ: return shared && lora ? 0 : width;
     case ATTN_MATRIX_K_PROJ:
     case ATTN_MATRIX_V_PROJ: return regular ? keys : 0;
     case ATTN_MATRIX_O_PROJ:
@@ -368,6 +395,12 @@ static int64_t matrix_columns(const attn_spec *s, int32_t matrix) {
     case ATTN_MATRIX_EXPERTS_UP: return moe ? width : 0;
     case ATTN_MATRIX_EXPERTS_DOWN: return moe ? s->expert_dim : 0;
     case ATTN_MATRIX_SHARED_UP: return moe && s->shared_experts ? width : 0;
+    case ATTN_MATRIX_O_GATE: return s->o_gate != ATTN_O_GATE_NONE ? width : 0;
+    case ATTN_MATRIX_KV_B_PROJ: return shared ? s->kv_comp_dim : 0;
+    case ATTN_MATRIX_KV_PROJ: return per_head ? keys : 0;
+    case ATTN_MATRIX_W_KR:
+    case ATTN_MATRIX_W_KC_KV: return per_head ? s->kv_comp_dim : 0;
+    case ATTN_MATRIX_OUT_PROJ: return per_head ? (int64_t)s->heads * s->head_dim : 0;
     default: return moe && s->shared_experts ? (int64_t)s->shared_experts * s->expert_dim : 0;
     }
 }
@@ -382,14 +415,20 @@ static attn_status matrix_rules(attn_spec *s, attn_spec_error *err) {
     for (int32_t i = 0; i < ATTN_MATRIX_COUNT; i++) {
         if (!s->weight_types[i]) continue;
         const int64_t k = matrix_columns(s, i);
-        const attn_weight_row row = attn_weight_get(s->weight_types[i] - 1);
+        const int32_t own = s->weight_types[i];
+        const attn_weight_row row = attn_weight_get(own - 1);
+        const char *why = not_in_blocks(s, i);
         if (!k)
             return fail(err, "weight_types", "%s is no matrix of this layer whose type is free",
                         attn_matrix_name(i));
+        if (why && !attn_weight_is_float(own - 1))
+            return fail(err, "weight_types", "%s=%s: it %s, so its type must be f32, bf16 or f16",
+                        attn_matrix_name(i), row.name, why);
         if (k % row.block)
             return fail(err, "weight_types", "%s=%s: its rows of %lld are no whole blocks of %d",
                         attn_matrix_name(i), row.name, (long long)k, row.block);
-        if (s->weight_types[i] - 1 == attn_spec_weight_type(s, k)) s->weight_types[i] = 0;
+        s->weight_types[i] = 0;
+        if (own - 1 != attn_spec_matrix_type(s, i, k)) s->weight_types[i] = own;
     }
     return ATTN_OK;
 }

@@ -51,8 +51,9 @@ const char *attn_status_text(attn_status status) {
                "(a part of -ffast-math, such as -fassociative-math, or "
                "-fsingle-precision-constant): compile them without, for example with -O2 alone";
     case ATTN_E_PAGE:
-        return "an entry of pages that is needed lies outside 0..page_count - 1; attn_plan_check "
-               "names it";
+        return "an entry of pages that is needed lies outside 0..page_count - 1, or names a page "
+               "that is to be written and is another item's, too: attn_plan_check, "
+               "attn_prefill_check, attn_step_check and the checks of caches name it";
     case ATTN_STATUS_COUNT: break;
     }
     return "unknown status";

@@ -3,6 +3,7 @@
 #include "dispatch.h"
 #include "layout.h"
 #include "mode.h"
+#include "pages.h"
 #include "spec.h"
 #include "types.h"
 
@@ -67,15 +68,6 @@ static int64_t first_key(const attn_rows *r, int32_t b) {
     return r->first ? r->first[b] : 0;
 }
 
-static attn_status check_page(const attn_why *why, const attn_rows *r, int32_t b, int64_t n) {
-    const int32_t page = r->pages[b * r->pages_batch + n];
-    if (page >= 0 && page < r->page_count) return ATTN_OK;
-    return attn_refuse(why, ATTN_E_PAGE,
-                       "pages[%d][%lld] is %d: must be from 0 to page_count - 1 = %d, as rows go "
-                       "to it",
-                       b, (long long)n, page, r->page_count - 1);
-}
-
 /* Where rows go in pages. */
 static attn_status check_table(const attn_why *why, const attn_spec *s, const attn_rows *r) {
     const bool paged = attn_layout_of(s)->paged, some = r->batch > 0 && r->tokens > 0;
@@ -96,8 +88,10 @@ static attn_status check_table(const attn_why *why, const attn_spec *s, const at
             return attn_refuse(why, ATTN_E_LENGTH,
                                "first[%d] is %lld: must be from 0 to %lld, with %d tokens", b,
                                (long long)first, (long long)INT32_MAX - r->tokens, r->tokens);
-        for (int64_t n = first / s->page; status == ATTN_OK && n <= last / s->page; n++)
-            status = check_page(why, r, b, n);
+        for (int64_t n = first / s->page; status == ATTN_OK && n <= last / s->page; n++) {
+            const attn_page_entry entry = {b, n, r->pages[b * r->pages_batch + n], r->page_count};
+            status = attn_check_page(why, &entry, "rows go to it");
+        }
     }
     return status;
 }

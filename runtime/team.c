@@ -276,7 +276,7 @@ static void give_back(attn_team *t) {
 #endif
 
 int32_t attn_team_limit(const attn_pool *pool, int32_t threads) {
-    if (threads <= 1) return threads;
+    if (threads <= 1) return 1;
     const int32_t most = pool ? MOST_MEMBERS : own_threads();
     return (int32_t)min_of(min_of((unsigned)threads, MOST_MEMBERS), (unsigned)most);
 }

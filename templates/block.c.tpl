@@ -8,6 +8,7 @@ $ local post, out = spec.norm_place == "post", N.after
 $ local scaled = spec.residual_scale ~= 0
 $ local parallel = spec.residual == "parallel"
 $ local form = "form/" .. spec.form .. "_block.c"
+$ local paged = plan.page > 0
 $ local dims = { MODEL = plan.model, FFN = plan.ffn_dim }
 $ -- Norms and ffn: the weights of every layer.
 $ local function norm_weights(weight, name)
@@ -103,6 +104,9 @@ $   if spec.ffn_bias then
 $   end
 $ end
 ${part(form, { section = "sizes" })}
+$ if paged then
+    PAGE = ${plan.page}, /* keys of a page */
+$ end
     W = VF_WIDTH,
     MR = ${plan.mr}, /* rows of a register tile */
     NR = ${plan.nr}, /* columns of a register tile, and of a panel of packed weights */
@@ -176,6 +180,9 @@ $ if plan.integers then
 enum { MOST_INT = 8290303 };
 typedef struct integers {
     int8_t q[3][32];
+$   if plan.int_words then
+    int16_t w[2][32]; /* upper bytes, and the lowest; of 4 elements in the order 0 2 1 3 */
+$   end
     int32_t upper[2], lower[2];
     float d, all; /* all: the sum of the elements */
     int32_t none[2];
@@ -313,18 +320,28 @@ ${part("block/prepare.c", { name = "prepare", keys = false, second = parallel an
 
 $ local key = spec.kv_dim > 0 and "l->call->key_row" or "l->call->row"
 $ local first = spec.kv_dim > 0 and "" or "l->call->row0[r->item] + "
+$ local function place() -- of key `at`, from the first row of `to` on
+$   if not paged then return "r->item * to->batch + at * to->token" end
+$   return "page_of(l, r->item, at) * to->batch + at % PAGE * to->token"
+$ end
+$ if paged then
+static inline int64_t page_of(const layer *l, int64_t item, int64_t key) {
+    const attn_args *core = &l->call->core;
+    return core->pages[item * core->pages_batch + key / PAGE];
+}
+$ end
 /* Where the keys of a row go: `head` 0. */
 static inline ${plan.kv.c} *key_row(const layer *l, const attn_out *to, int32_t row) {
     const attn_block_row *r = &${key}[row];
     const int64_t at = ${first}r->token;
-    return (${plan.kv.c} *)to->data + r->item * to->batch + at * to->token;
+    return (${plan.kv.c} *)to->data + ${place()};
 }
 $ if plan.scaled then
 /* Where the scale of those goes. */
 static inline float *key_scale(const layer *l, const attn_scales_out *to, int32_t row) {
     const attn_block_row *r = &${key}[row];
     const int64_t at = ${first}r->token;
-    return to->data + r->item * to->batch + at * to->token;
+    return to->data + ${place()};
 }
 $ end
 

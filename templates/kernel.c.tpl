@@ -65,7 +65,7 @@ static inline int32_t min32(int32_t a, int32_t b) {
 static inline int32_t max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
-$ if plan.tiled then
+$ if plan.tiled and not plan.indexed then
 
 static inline int64_t min64(int64_t a, int64_t b) {
     return a < b ? a : b;

@@ -145,6 +145,7 @@ stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
 stage axes sh tests/check/axes.sh
 stage import sh tests/import/selftest.sh
 stage foreign sh tests/product/foreign.sh
+stage languages sh tests/product/languages.sh
 stage old-caller sh tests/product/old/old.sh
 stage process sh tests/product/process.sh
 stage phases sh tests/product/phases.sh

@@ -60,7 +60,7 @@ static value eval_var(const walk *w, int var) {
     case VAR_H: return of_int(p->h);
     case VAR_Q: return of_int(p->q);
     case VAR_K: return of_int(p->k);
-    case VAR_K_POS: return of_int(p->k_pos);
+    case VAR_K_POS: return of_int((int32_t)((uint32_t)p->k + (uint32_t)p->k_moved));
     case VAR_Q_START: return of_int(p->q_start);
     case VAR_Q_LEN: return of_int(p->q_len);
     default: return of_int(p->kv_len);

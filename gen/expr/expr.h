@@ -55,7 +55,7 @@ const char *expr_dump(arena *a, const expr *e);
 /* --- Oracle: the unsimplified tree in double precision. Shares no code with the emitters. --- */
 typedef struct expr_point {
     int32_t b, h, q, k, q_start, q_len, kv_len;
-    int32_t k_pos;
+    int32_t k_moved; /* k_pos - k: 0 but in a tail */
     double s;
     int32_t batch, kv_len_max; /* extents, for dims */
     int32_t q_len_max;         /* 0: q_len */

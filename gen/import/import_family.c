@@ -76,7 +76,7 @@ static bool unknown_type(hf *h, const json_val *at) {
     if (why) return hf_fail(h, at, "%s is out of reach: %s", hf_quote(h, at), why->string);
     buf b = buf_new(h->a);
     suggest(&b, at->string, family_names(h->a, h->table));
-    return hf_fail(h, at, "%s is not known%s; %s; attn-gen help generate lists the types",
+    return hf_fail(h, at, "%s is not known%s; %s; attn-gen generate --help lists the types",
                    hf_quote(h, at), b.data, advice(h, at));
 }
 
@@ -123,7 +123,7 @@ bool import_find_family(hf *h) {
     if (!type)
         return hf_fail(h, h->in,
                        "model_type is required: which family the model is of "
-                       "(attn-gen help generate lists them)");
+                       "(attn-gen generate --help lists them)");
     const json_val *wrapper = json_get(json_get(h->table, "wrappers"), type->string);
     if (wrapper && !unwrap(h, wrapper, &type)) return false;
     h->family = row_of(h->a, json_get(h->table, "families"), h->model_type);

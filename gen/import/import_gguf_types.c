@@ -15,6 +15,7 @@ typedef struct reading {
     const attn_gguf *file;
     int32_t layers;
     bool halves; /* gate and up differ somewhere */
+    bool latent; /* kv_b is in blocks */
     buf notes;
 } reading;
 
@@ -67,6 +68,9 @@ static const struct {
     {"attn_q_a", {"q_a_proj"}},
     {"attn_q_b", {"q_b_proj"}},
     {"attn_kv_a_mqa", {"kv_a_proj_with_mqa"}},
+    {"attn_kv_b", {"kv_b_proj"}},
+    {"attn_k_b", {"kv_b_proj"}},
+    {"attn_v_b", {"kv_b_proj"}},
     {"ffn_gate", {"up_proj"}},
     {"ffn_up", {"up_proj"}},
     {"ffn_down", {"down_proj"}},
@@ -93,7 +97,12 @@ static int32_t matrix_number(const char *name) {
 
 /* Of two halves that differ, f32, which holds both. */
 static void take_type(reading *x, layer_types *l, const attn_gguf_tensor *t, const char *matrix) {
-    int32_t *to = &l->type[matrix_number(matrix)];
+    const int32_t number = matrix_number(matrix);
+    int32_t *to = &l->type[number];
+    if (number == ATTN_MATRIX_KV_B_PROJ && !attn_weight_is_float(t->type)) {
+        x->latent = true; /* it is used transposed */
+        return;
+    }
     const bool halves = *to && *to != t->type + 1;
     x->halves = x->halves || halves;
     *to = (halves ? (int32_t)ATTN_WEIGHT_F32 : t->type) + 1;
@@ -133,7 +142,7 @@ static const char *layers_fields(reading *x, const layer_types *l, int32_t most)
         int given = 0;
         for (int32_t m = 0; m < ATTN_MATRIX_COUNT; m++) {
             const int32_t type = l[i].type[m] - 1;
-            if (type < 0 || type == most) continue;
+            if (type < 0 || (type == most && m != ATTN_MATRIX_KV_B_PROJ)) continue;
             buf_printf(&b, "%s%s=%s", given++ ? "; " : "\"weight_types\": \"", attn_matrix_name(m),
                        attn_weight_get(type).name);
         }
@@ -148,6 +157,11 @@ static void note_widened(reading *x) {
     if (x->halves)
         buf_printf(&x->notes,
                    "%s: gate and up are one matrix here: where their types differ it is f32\n",
+                   x->path);
+    if (x->latent)
+        buf_printf(&x->notes,
+                   "%s: kv_b is used transposed, so its blocks are not kept: it is stored as "
+                   "weight_rest says\n",
                    x->path);
 }
 

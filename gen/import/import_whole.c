@@ -44,12 +44,50 @@ static void set_bool_of_row(whole_import *w, const char *field) {
     if (v) set(w, field, v->boolean);
 }
 
+/* One over a number of the file's. */
+static void set_divisor(whole_import *w, const char *field, const char *name) {
+    const json_val *key = json_get(w->row, name);
+    const json_val *v = key ? file_key(w->h, key->string) : NULL;
+    double x = 1;
+    if (!v) return;
+    if (!hf_number(w->h, v, &x) || x == 0) w->ok = w->ok && hf_fail(w->h, v, "must not be 0");
+    set(w, field, w->ok ? 1 / x : 1);
+}
+
+/* Rows of a table: the row's {key, usual}, and so many more. */
+static void set_table(whole_import *w, const char *field) {
+    const json_val *t = json_get(w->row, field), *more = json_get(t, "more");
+    if (!t) return;
+    set_int(w, field, json_get(t, "key")->string, (int32_t)json_get(t, "usual")->number);
+    const whole_field *f = whole_find(field);
+    if (more) set(w, field, whole_get(f, &w->m->whole) + more->number);
+}
+
+static bool row_says(const whole_import *w, const char *name) {
+    const json_val *v = json_get(w->row, name);
+    return v && v->boolean;
+}
+
+/* The layers' norm, of embedded rows or after the last layer. */
+static void put_norm(whole_import *w, const char *field, const char *eps, const char *bias) {
+    const attn_spec *s = w->layer;
+    set(w, field, s->norm);
+    set(w, eps, (double)s->norm_eps);
+    if (s->norm == ATTN_NORM_LAYERNORM && !s->norm_bare) set(w, bias, s->norm_bias != 0);
+}
+
+static bool is_true_key(const hf *h, const char *key) {
+    const json_val *v = json_get(h->in, key);
+    return v && v->kind == JSON_BOOL && v->boolean;
+}
+
 static void set_norm(whole_import *w) {
     const attn_spec *s = w->layer;
-    const bool after = s->norm_place == ATTN_NORM_PLACE_POST; /* bert: before the layers */
-    set(w, after ? "embed_norm" : "final_norm", s->norm);
-    set(w, after ? "embed_norm_eps" : "final_norm_eps", (double)s->norm_eps);
-    if (!after && s->norm == ATTN_NORM_LAYERNORM) set(w, "final_norm_bias", s->norm_bias != 0);
+    if (row_says(w, "embed_norm")) put_norm(w, "embed_norm", "embed_norm_eps", "embed_norm_bias");
+    if (s->norm_place != ATTN_NORM_PLACE_POST && !is_true_key(w->h, "_remove_final_layer_norm")) {
+        put_norm(w, "final_norm", "final_norm_eps", "final_norm_bias");
+        set(w, "final_norm_bare", s->norm_bare == 1);
+    }
     set(w, "norm_offset", s->norm_offset == 1);
 }
 
@@ -62,7 +100,40 @@ static void set_head(whole_import *w) {
     set(w, "head", tied ? ATTN_MODEL_HEAD_TIED : ATTN_MODEL_HEAD_OWN);
     set_number(w, "logit_softcap", "final_logit_softcapping");
     set_number(w, "logit_scale", "logit_scale");
+    set_divisor(w, "logit_scale", "logit_divisor");
     set_bool_of_row(w, "head_bias");
+}
+
+/* embed_scale: a key, or the root of the width. */
+static void set_scale(whole_import *w) {
+    const json_val *scale = json_get(w->row, "embed_scale"), *v = NULL;
+    double x = sqrt((double)attn_spec_row_dim(w->layer));
+    if (scale && scale->kind == JSON_STRING) {
+        v = file_key(w->h, scale->string);
+        x = 1;
+    }
+    if (v && !hf_number(w->h, v, &x)) w->ok = false;
+    if (scale) set(w, "embed_scale", x);
+}
+
+static bool takes_rows(const whole_import *w) {
+    return row_says(w, "rows");
+}
+
+/* What the files of such a model hold, and no field says; null: nothing. */
+static const char *unlike(const hf *h, int32_t width) {
+    static const char *const widths[] = {"embedding_size", "word_embed_proj_dim"};
+    for (int i = 0; i < 2; i++) {
+        const json_val *v = json_get(h->in, widths[i]);
+        if (!v || v->kind != JSON_NUMBER || v->number == width || !hf_row_says(h, "projected"))
+            continue;
+        return arena_printf(h->a, "%s is %g, and rows of %d are made from them by a matrix",
+                            v->path, v->number, width);
+    }
+    const json_val *one = json_get(h->in, "multi_query");
+    if (one && one->kind == JSON_BOOL && !one->boolean && hf_row_is(h, "like", "gpt2"))
+        return arena_printf(h->a, "%s is false, and its files hold q, k and v by head", one->path);
+    return NULL;
 }
 
 static void set_all(whole_import *w) {
@@ -72,15 +143,15 @@ static void set_all(whole_import *w) {
     whole_begin(&w->m->whole);
     whole_set(w->h->a, &w->m->whole, f, &value);
     set(w, "files", w->h->names ? ATTN_MODEL_FILES_GGUF : ATTN_MODEL_FILES_SAFETENSORS);
-    set_int(w, "vocab", "vocab_size", 0);
-    if (hf_row_is(w->h, "layers", "bert")) {
-        set_int(w, "positions", "max_position_embeddings", 512);
-        set_int(w, "token_types", "type_vocab_size", 2);
-        const json_val *first = json_get(w->row, "position_offset");
-        set(w, "position_offset", first ? first->number : 0);
-    }
-    const json_val *scale = json_get(w->row, "embed_scale");
-    if (scale) set(w, "embed_scale", sqrt((double)attn_spec_row_dim(w->layer)));
+    if (takes_rows(w))
+        set(w, "input", ATTN_MODEL_INPUT_ROWS);
+    else
+        set_int(w, "vocab", "vocab_size", 0);
+    set_table(w, "positions");
+    set_table(w, "token_types");
+    const json_val *first = json_get(w->row, "position_offset");
+    if (first) set(w, "position_offset", first->number);
+    set_scale(w);
     set_norm(w);
     set_head(w);
 }
@@ -89,10 +160,11 @@ bool import_whole(hf *h) {
     model *m = h->out;
     const json_val *own = json_get(json_get(h->table, "families"), h->model_type);
     whole_import w = {h, json_get(own, "model"), m, NULL, true};
-    if (!w.row || !h->block || !file_key(h, "vocab_size")) return true;
+    if (!w.row || !h->block || (!takes_rows(&w) && !file_key(h, "vocab_size"))) return true;
     w.layer = &m->kernels[m->layer_kernel[0]].core;
     set_all(&w);
-    const char *why = model_whole_why(h->a, m);
+    const char *why = unlike(h, attn_spec_row_dim(w.layer));
+    if (!why) why = model_whole_why(h->a, m);
     m->is_whole = w.ok && !why;
     if (w.ok && why) hf_note(h, h->in, "no whole model is written: %s", why);
     return w.ok;

@@ -117,19 +117,36 @@ static bool call(session *s, int32_t first, int32_t count, const char **why) {
     return intact;
 }
 
-/* Copies the cache out, item by item and head by head: the case's order. */
-static void copy_caches(session *s, block_outcome *out) {
-    out->cache_k = arena_alloc(s->a, ((size_t)block_cache_k_size(s->c) + 1) * sizeof(float));
-    out->cache_v = arena_alloc(s->a, ((size_t)block_cache_v_size(s->c) + 1) * sizeof(float));
+int64_t block_cache_row(const attn_spec *s, const attn_cache *c, int64_t heads, int64_t b,
+                        int64_t head, int64_t key) {
+    if (s->layout != ATTN_LAYOUT_PAGED) return (b * heads + head) * c->capacity + key;
+    const int64_t page = c->pages[b * c->pages_batch + key / s->page];
+    return (page * s->page + key % s->page) * heads + head;
+}
+
+/* Copies a member of the cache out, item by item and head by head: the case's order. */
+static float *copy_part(const session *s, const void *data, const float *scale, int64_t heads,
+                        int64_t width) {
     const attn_spec *spec = &s->c->spec->core;
     const int32_t type = attn_spec_types(spec).k;
-    const bool scaled = attn_type_scaled(type);
-    for (int64_t i = 0; i < block_cache_k_size(s->c); i++)
-        out->cache_k[i] = attn_load(s->cache.k, type, i) *
-                          (scaled ? s->cache.k_scale[i / attn_spec_k_dim(spec)] : 1);
-    for (int64_t i = 0; i < block_cache_v_size(s->c); i++)
-        out->cache_v[i] =
-            attn_load(s->cache.v, type, i) * (scaled ? s->cache.v_scale[i / spec->v_dim] : 1);
+    const int64_t keys = block_keys(s->c), rows = s->c->batch * heads * keys;
+    float *to = arena_alloc(s->a, (size_t)(rows * width + 1) * sizeof *to);
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t at =
+            block_cache_row(spec, &s->cache, heads, i / keys / heads, i / keys % heads, i % keys);
+        for (int64_t d = 0; d < width; d++)
+            to[i * width + d] =
+                attn_load(data, type, at * width + d) * (attn_type_scaled(type) ? scale[at] : 1);
+    }
+    return to;
+}
+
+static void copy_caches(session *s, block_outcome *out) {
+    const attn_spec *spec = &s->c->spec->core;
+    const attn_cache *c = &s->cache;
+    out->cache_k = copy_part(s, c->k, c->k_scale, spec->kv_heads, attn_spec_k_dim(spec));
+    if (block_cache_v_size(s->c))
+        out->cache_v = copy_part(s, c->v, c->v_scale, spec->v_heads, spec->v_dim);
 }
 
 static bool run_rows(session *s, const char **why) {

@@ -27,4 +27,9 @@ typedef struct block_outcome {
 bool run_block_case(arena *a, const kernel_lib *lib, const block_case *c, const block_run *run,
                     block_outcome *out, const char **why);
 
+/* The number, in a cache's k, v or scales, of the row of a key of an item's head, of so many heads:
+ * as attn.h lays caches out. */
+int64_t block_cache_row(const attn_spec *spec, const attn_cache *cache, int64_t heads, int64_t b,
+                        int64_t head, int64_t key);
+
 #endif

@@ -78,7 +78,8 @@ typedef struct block_case {
     int32_t kv_tokens;     /* where the keys come from a second input */
     const float *kv;       /* [batch, kv_tokens, kv_dim] */
     const int32_t *seg;    /* [batch, tokens]; segment_cross */
-    const int32_t *q_pos;  /* [batch, tokens]; null: position, position + 1, .. */
+    const int32_t *q_pos;  /* [batch, tokens]; null: position, position + 1, .. Self: of the keys
+                              that the rows make, too, for RoPE and the core (without a past) */
     const int32_t *kv_pos; /* [batch, kv_tokens]; null: 0, 1, .. (self: q_pos) */
     const uint8_t *q_pad;  /* [batch, tokens] nonzero: the row's y is 0 */
 

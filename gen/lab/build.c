@@ -11,6 +11,7 @@
 #include "text.h"
 #include "output/write_file.h"
 #include "pool.h"
+#include "progress.h"
 #include "temporary.h"
 #include <dirent.h>
 #include <dlfcn.h>
@@ -281,7 +282,10 @@ static const char *compile_error(arena *a, const char *path, const char *output)
 static void compile_done(void *ctx, int index, const pool_result *r) {
     const folder *f = ctx;
     (void)r;
-    if (f->o->compiled) f->o->compiled(f->o->compiled_ctx, index + 1, f->source_count);
+    if (f->o->compiled)
+        f->o->compiled(f->o->compiled_ctx, index + 1, f->source_count);
+    else
+        progress("compiling, %d of %d files left", f->source_count - index - 1, f->source_count);
 }
 
 /* False if anything failed, with the kernels blamed for it. */
@@ -346,7 +350,10 @@ static const kernel_lib *load(arena *a, const char *dir, diag *d) {
            LOAD(step_check) && LOAD(store_rows) && LOAD(store_check) && LOAD(cache_view) &&
            LOAD(cache_truncate) && LOAD(cache_keep) && LOAD(cache_fork) && LOAD(cache_view_check) &&
            LOAD(cache_truncate_check) && LOAD(cache_keep_check) && LOAD(cache_fork_check) &&
-           LOAD(merge) && LOAD(sizes) && LOAD(key_sizes));
+           LOAD(merge) && LOAD(cache_paged_bytes) && LOAD(cache_paged_init) &&
+           LOAD(cache_paged_memory_check) && LOAD(cache_pages) && LOAD(cache_page_bytes) &&
+           LOAD(cache_first_page) && LOAD(cache_own_page) && LOAD(cache_own_page_check) &&
+           LOAD(sizes) && LOAD(key_sizes));
 #undef LOAD
     return ok ? lib : NULL;
 }
@@ -494,7 +501,9 @@ void build_kernels(arena *a, const kernel_spec *kernels, int count, const build_
     f.flags = arena_printf(a, "-std=c11 -fPIC -O2 %s%s %s", given ? given : "",
                            openmp_flag(a, f.dir), o->cflags ? o->cflags : "");
     f.sources = o->folder ? o->folder : f.dir;
+    progress("generating and compiling %d kernel%s", count, count == 1 ? "" : "s");
     const kernel_lib *lib = build_good(&f, which);
+    progress_end();
     for (int i = 0; i < count; i++)
         if (!out[i].error) out[i].lib = lib;
     if (o->keep)

@@ -30,6 +30,23 @@ typedef struct kernel_lib {
                                size_t *bytes);
     attn_status (*cache_init)(const attn_block *block, attn_cache *cache, int32_t batch,
                               int32_t capacity, void *memory, size_t bytes);
+    attn_status (*cache_paged_bytes)(const attn_block *block, int32_t batch, int32_t capacity,
+                                     int32_t page_count, size_t *bytes); /* null in older folders */
+    attn_status (*cache_paged_init)(const attn_block *block, attn_cache *cache, int32_t batch,
+                                    int32_t capacity, int32_t page_count, void *memory,
+                                    size_t bytes);
+    attn_status (*cache_paged_memory_check)(const attn_block *block, int32_t batch,
+                                            int32_t capacity, int32_t page_count,
+                                            const void *memory, size_t bytes, char *text,
+                                            size_t size);
+    int32_t (*cache_pages)(const attn_block *block, int32_t tokens);
+    attn_status (*cache_page_bytes)(const attn_block *block, size_t *bytes);
+    int32_t (*cache_first_page)(const attn_block *block, const attn_cache *cache, int32_t item);
+    attn_status (*cache_own_page)(const attn_block *block, attn_cache *cache, int32_t item,
+                                  int32_t n, int32_t page);
+    attn_status (*cache_own_page_check)(const attn_block *block, const attn_cache *cache,
+                                        int32_t item, int32_t n, int32_t page, char *text,
+                                        size_t size);
     attn_status (*block_workspace)(const attn_block *block, const attn_block_args *args,
                                    size_t *bytes);
     attn_status (*block_prefill)(const attn_block *block, const attn_block_args *args);

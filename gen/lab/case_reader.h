@@ -1,5 +1,5 @@
-/* case_reader.h - a case in the making, and its tensors by name and shape: cases.c, case_tensors.c.
- */
+/* case_reader.h - a case in the making, and its tensors by name and shape: cases.c, case_tensors.c,
+ * case_weights.c. */
 #ifndef VERIFY_CASE_READER_H
 #define VERIFY_CASE_READER_H
 
@@ -42,6 +42,9 @@ bool case_has_shape(reader *r, const st_tensor *t, int rank, const int64_t *dim)
 bool case_floats(reader *r, const char *name, int rank, const int64_t *dim, const float **out);
 bool case_ints(reader *r, const char *name, int rank, const int64_t *dim, const int32_t **out);
 bool case_bools(reader *r, const char *name, int rank, const int64_t *dim, const uint8_t **out);
+
+/* Weights w.NAME of a layer, in blocks where the metadata's `stored` says of which type. */
+bool case_weights(reader *r, block_case *c);
 
 /* in.q_begin [B + 1]: rows of in.q [1, Hq, all rows, D] lie in a row. */
 bool case_read_begin(reader *r);

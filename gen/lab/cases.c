@@ -234,6 +234,24 @@ static bool read_index(reader *r, call *c) {
     return true;
 }
 
+/* in.q_position [B, Lq]; in.k_position [B, n], of which an item has in.tail [B]. */
+static bool read_places(reader *r, call *c) {
+    const st_tensor *t = st_find(&r->file, "in.k_position");
+    const int64_t most = t && t->rank == 2 ? t->dim[1] : 0, tails[] = {r->batch, most};
+    const int64_t rows[] = {r->q_items, r->q_rows};
+    if (!case_ints(r, "in.q_position", 2, rows, &c->q_position)) return false;
+    if (!t && !st_find(&r->file, "in.tail")) return true;
+    if (!case_need(r, "in.tail", 1) || !case_need(r, "in.k_position", 2) ||
+        !case_ints(r, "in.tail", 1, tails, &c->tail) ||
+        !case_ints(r, "in.k_position", 2, tails, &c->k_position))
+        return false;
+    c->tail_most = (int32_t)most;
+    for (int64_t b = 0; b < r->batch; b++)
+        if (c->tail[b] < 0 || c->tail[b] > most)
+            return case_bad(r, "in.tail", "must be 0 to the width of in.k_position");
+    return true;
+}
+
 static bool read_lengths(reader *r, call *c) {
     const int64_t batch[] = {r->batch}, rows[] = {r->q_items, r->q_rows};
     if (!case_ints(r, "in.kv_len", 1, batch, &c->kv_len)) return false;
@@ -241,7 +259,7 @@ static bool read_lengths(reader *r, call *c) {
         if (c->kv_len[b] < 0 || c->kv_len[b] > r->kv_len)
             return case_bad(r, "in.kv_len", "must be 0 to the length of in.k");
     if (!case_ints(r, "in.seg_id", 2, rows, &c->seg) || !read_index(r, c)) return false;
-    return case_ints(r, "in.q_start", 1, batch, &c->q_start);
+    return case_ints(r, "in.q_start", 1, batch, &c->q_start) && read_places(r, c);
 }
 
 static bool read_scales(reader *r, const char *name, int64_t heads, bool wanted,
@@ -371,26 +389,6 @@ static bool read_tolerance(reader *r) {
 
 /* --- Layers --- */
 
-static bool read_weights(reader *r, block_case *c) {
-    block_tensor *weight = arena_alloc(r->a, (size_t)(r->file.tensor_count + 1) * sizeof *weight);
-    for (int i = 0; i < r->file.tensor_count; i++) {
-        const st_tensor *t = &r->file.tensor[i];
-        if (strncmp(t->name, "w.", 2) != 0) continue;
-        block_tensor *w = &weight[c->weight_count++];
-        w->name = block_weight_name(r->a, t->name);
-        for (int j = 0; j < c->weight_count - 1; j++)
-            if (strcmp(weight[j].name, w->name) == 0)
-                return case_bad(r, t->name, "another tensor is the same weight");
-        if (t->rank < 1 || t->rank > 4) return case_bad(r, t->name, "its rank must be 1 to 4");
-        w->rank = t->rank;
-        for (int k = 0; k < t->rank; k++) w->dim[k] = t->dim[k];
-        w->data = st_floats(r->a, &r->file, t, r->d);
-        if (!w->data) return false;
-    }
-    c->weight = weight;
-    return true;
-}
-
 /* in.x (self) or in.q (cross), [batch, rows, width]. */
 static const st_tensor *query_rows(reader *r) {
     return case_need(r, st_find(&r->file, "in.q") ? "in.q" : "in.x", 3);
@@ -518,7 +516,7 @@ static bool read_blocks(reader *r, const attn_spec *s) {
     block_case base = {0};
     call extents = {
         .batch = (int32_t)r->batch, .q_len = (int32_t)r->q_len, .kv_len_max = (int32_t)r->kv_len};
-    if (!read_block_inputs(r, s, &base) || !read_weights(r, &base)) return false;
+    if (!read_block_inputs(r, s, &base) || !case_weights(r, &base)) return false;
     if (!read_mask(r, &extents)) return false;
     for (int b = 0; b < 2; b++) {
         if (!g->able[b]) continue;

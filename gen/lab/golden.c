@@ -6,6 +6,7 @@
 #include "block_oracle.h"
 #include "oracle.h"
 #include "problem.h"
+#include "progress.h"
 #include "stored.h"
 #include "weight_types.h"
 #include "op.h"
@@ -64,6 +65,9 @@ static void put_inputs(writer *w, const call *c) {
     put(w, "in.index", ST_I32, c->index, 4,
         (const int64_t[]){items, s->kv_heads, n, c->index_each});
     put(w, "in.index_count", ST_I32, c->index_count, 2, (const int64_t[]){items, n});
+    put(w, "in.q_position", ST_I32, c->q_position, 2, (const int64_t[]){items, n});
+    put(w, "in.tail", ST_I32, c->tail, 1, &b);
+    put(w, "in.k_position", ST_I32, c->k_position, 2, (const int64_t[]){b, c->tail_most});
     put(w, "in.sinks", ST_F32, c->sinks, 1, (const int64_t[]){s->heads});
 }
 
@@ -282,7 +286,8 @@ int64_t golden_layer_bytes(arena *a, const kernel_spec *k) {
     block_tensor t[MAX_WEIGHTS];
     const int n = block_weight_list(a, k, t, MAX_WEIGHTS);
     int64_t bytes = 0;
-    for (int i = 0; i < n; i++) bytes += elements(&t[i]) * (int64_t)sizeof(float);
+    for (int i = 0; i < n; i++)
+        bytes += attn_weight_bytes(block_weight_type(&k->core, &t[i]), elements(&t[i]));
     return bytes;
 }
 
@@ -324,6 +329,23 @@ static void layer_inputs(arena *a, rng *r, const attn_spec *s, int index, block_
     if (attn_op_of(s)->segments) c->q_pad = random_bools(a, r, rows, 20);
 }
 
+/* In the type that the layer has it in; files know no blocks, which are bytes: `stored` has what
+ * they are. */
+static void put_weight(writer *w, const attn_spec *s, const block_tensor *t, buf *stored) {
+    const char *name = arena_printf(w->a, "w.%s", t->name);
+    if (!t->stored) {
+        const int32_t type = attn_weight_element(block_weight_type(s, t));
+        put(w, name, stored_dtype(type), stored_from(w->a, type, t->data, elements(t)), t->rank,
+            t->dim);
+        return;
+    }
+    int64_t dim[4];
+    memcpy(dim, t->dim, sizeof dim);
+    dim[t->rank - 1] = attn_weight_bytes(t->type, dim[t->rank - 1]);
+    put(w, name, ST_U8, t->stored, t->rank, dim);
+    buf_printf(stored, "%s%s=%s", stored->len ? ";" : "", t->name, attn_weight_get(t->type).name);
+}
+
 static void put_layer(writer *w, const block_case *c) {
     const attn_spec *s = &c->spec->core;
     const int64_t b = c->batch, n = c->tokens, m = block_keys(c), width = block_width(s);
@@ -333,13 +355,9 @@ static void put_layer(writer *w, const block_case *c) {
     put(w, "in.key_padding_mask", ST_U8, c->key_padding, 2, (const int64_t[]){b, m});
     put(w, "in.seg_id", ST_I32, c->seg, 2, (const int64_t[]){b, n});
     put(w, "in.q_pad_mask", ST_U8, c->q_pad, 2, (const int64_t[]){b, n});
-    for (int i = 0; i < c->weight_count; i++) {
-        const block_tensor *t = &c->weight[i];
-        const int32_t stored = attn_weight_element(block_weight_type(s, t));
-        const int32_t type = stored < 0 ? ATTN_TYPE_F32 : stored; /* files have no blocks */
-        put(w, arena_printf(w->a, "w.%s", t->name), stored_dtype(type),
-            stored_from(w->a, type, t->data, elements(t)), t->rank, t->dim);
-    }
+    buf stored = buf_new(w->a);
+    for (int i = 0; i < c->weight_count; i++) put_weight(w, s, &c->weight[i], &stored);
+    say(w, "stored", stored.data);
     put(w, "out.y", ST_F32, rounded(w->a, c->y, (size_t)(b * n * width)), 3,
         (const int64_t[]){b, n, width});
 }
@@ -369,8 +387,7 @@ static bool layer_file(arena *a, const kernel_spec *k, const golden_options *o, 
     block_case c = {.spec = k, .weight = weight};
     c.weight_count = block_weight_list(a, k, weight, MAX_WEIGHTS);
     random_weights(a, &r, weight, c.weight_count);
-    /* Twice: what is rounded is packed once more, from floats. */
-    for (int i = 0; i < 2; i++) block_round_weights(a, k, weight, c.weight_count);
+    block_round_weights(a, k, weight, c.weight_count);
     layer_inputs(a, &r, &k->core, index, &c);
     const int64_t size = (int64_t)c.batch * c.tokens * block_width(&k->core);
     c.y = arena_alloc(a, (size_t)size * sizeof *c.y + 1);
@@ -392,16 +409,17 @@ static bool layer_file(arena *a, const kernel_spec *k, const golden_options *o, 
     return true;
 }
 
-/* Layers whose weights fit a file, as floats, and whose attention takes no side data. */
+/* Layers whose weights fit a file, and whose attention takes no side data. */
 bool golden_takes_layer(arena *a, const kernel_spec *k) {
-    return !k->tensor_count && !k->scalar_count && golden_layer_bytes(a, k) <= GOLDEN_MAX_LAYER &&
-           !block_weight_made(k->core.weight_type);
+    return !k->tensor_count && !k->scalar_count && golden_layer_bytes(a, k) <= GOLDEN_MAX_LAYER;
 }
 
 static bool add_layer(arena *a, const kernel_spec *k, const golden_options *o, gen_files *out,
                       diag *d) {
-    for (int i = 0; i < o->cases && i < LAYER_CASES; i++)
+    for (int i = 0; i < o->cases && i < LAYER_CASES; i++) {
+        progress("%s, case %d", k->name, i + 1);
         if (!layer_file(a, k, o, i, &out->file[out->count++], d)) return false;
+    }
     return true;
 }
 
@@ -417,8 +435,12 @@ static void add_manifest(arena *a, const model *m, const golden_options *o, gen_
     out->file[out->count++] = f;
 }
 
-bool golden_render(arena *a, const model *m, const golden_options *o, gen_files *out, int *skipped,
-                   diag *d) {
+static void say_progress(const model *m, const golden_options *o, int kernel, int number) {
+    progress("kernel %d of %d, case %d of %d", kernel + 1, m->kernel_count, number + 1, o->cases);
+}
+
+static bool render_cases(arena *a, const model *m, const golden_options *o, gen_files *out,
+                         int *skipped, diag *d) {
     if (o->cases < 1 || o->cases > 1000)
         return diag_set(d, "--cases: must be 1 to 1000, got %d", o->cases);
     *out = (gen_files){0};
@@ -431,6 +453,7 @@ bool golden_render(arena *a, const model *m, const golden_options *o, gen_files 
             continue;
         }
         for (int i = 0; i < o->cases; i++) {
+            say_progress(m, o, k, i);
             const char *name = arena_printf(a, "%s.%d", m->kernels[k].name, i);
             arena *scratch = arena_new();
             problem p;
@@ -448,4 +471,11 @@ bool golden_render(arena *a, const model *m, const golden_options *o, gen_files 
     }
     add_manifest(a, m, o, out);
     return true;
+}
+
+bool golden_render(arena *a, const model *m, const golden_options *o, gen_files *out, int *skipped,
+                   diag *d) {
+    const bool ok = render_cases(a, m, o, out, skipped, d);
+    progress_end();
+    return ok;
 }

@@ -75,7 +75,7 @@ static int32_t key_position(const row_state *r, int32_t key) {
 
 static void set_key(row_state *r, int32_t key) {
     r->at.k = key;
-    r->at.k_pos = key_position(r, key);
+    r->at.k_moved = (int32_t)((uint32_t)key_position(r, key) - (uint32_t)key);
 }
 
 static bool expr_visible(row_state *r, int32_t key) {

@@ -93,6 +93,30 @@ static void softmax(double *z, const bool *counts, int32_t n) {
     for (int32_t i = 0; i < n; i++) z[i] = exp(z[i] - most) / sum;
 }
 
+/* sparsemixer (arXiv:2409.12136, 2.2, as PhiMoE infers): z becomes p of the chosen, each a softmax
+ * over those still open that are within 2 jitter of it. */
+static void mix(const attn_spec *s, double *z, bool *chosen, double *margin) {
+    const int32_t n = s->experts;
+    memset(chosen, false, (size_t)n);
+    for (int32_t k = 0; k < s->top_k; k++) {
+        int32_t top = -1;
+        double sum = 0, second = -INFINITY;
+        for (int32_t e = 0; e < n; e++)
+            if (!chosen[e] && (top < 0 || z[e] > z[top])) top = e;
+        for (int32_t e = 0; e < n; e++) {
+            if (chosen[e]) continue;
+            const double band = 2 * (double)s->router_jitter * fmax(fabs(z[e]), z[top]);
+            if (z[top] - z[e] <= band) sum += exp(z[e] - z[top]);
+            if (e == top) continue;
+            second = fmax(second, z[e]);
+            *margin = fmin(*margin, fabs(z[top] - z[e] - band));
+        }
+        *margin = fmin(*margin, z[top] - second);
+        chosen[top] = true;
+        z[top] = 1 / sum;
+    }
+}
+
 /* weight[e]: of expert e; 0: not chosen. */
 static void route(const layer *l, const mixture *w, const double *x, int64_t row, double *weight) {
     const attn_spec *s = l->s;
@@ -105,7 +129,10 @@ static void route(const layer *l, const mixture *w, const double *x, int64_t row
     if (s->router == ATTN_ROUTER_SOFTMAX_TOPK) softmax(p, NULL, n);
     for (int32_t e = 0; s->router == ATTN_ROUTER_SIGMOID && e < n; e++) p[e] = 1 / (1 + exp(-p[e]));
     for (int32_t e = 0; e < n; e++) key[e] = p[e] + (w->selection ? (double)w->selection[e] : 0);
-    choose_experts(l, key, chosen, &margin);
+    if (s->router == ATTN_ROUTER_SPARSEMIXER)
+        mix(s, p, chosen, &margin);
+    else
+        choose_experts(l, key, chosen, &margin);
     if (s->router == ATTN_ROUTER_TOPK_SOFTMAX) softmax(p, chosen, n);
     for (int32_t e = 0; e < n; e++) sum += chosen[e] ? p[e] : 0;
     for (int32_t e = 0; e < n; e++) {

@@ -2,16 +2,20 @@
 #include "layer_oracle.h"
 
 #include "stored.h"
+#include "weight_types.h"
 
 #include <string.h>
 
 /* --- Attention, form mla, a key a head --- */
 
-static linear folded(const layer *l, int32_t out, int32_t in, const double *exact) {
+/* What stands in place of a product of matrices, stored as one of them says. */
+static linear folded(const layer *l, int32_t matrix, int32_t out, int32_t in, const double *exact) {
+    const int32_t own = l->s->weight_types[matrix];
+    const int32_t type = own ? own - 1 : layer_rest_type(l->s);
     const size_t count = (size_t)out * (size_t)in;
     float *w = arena_alloc(l->a, count * sizeof *w);
     for (size_t i = 0; i < count; i++)
-        w[i] = (float)stored_rounded(layer_rest_type(l->s), exact[i]);
+        w[i] = (float)stored_rounded(attn_weight_element(type), exact[i]);
     return (linear){.w = w, .out = out, .in = in};
 }
 
@@ -30,7 +34,7 @@ static void fold(const layer *l, latent *w) {
             rows_multiply_left(comp, w->qr + (int64_t)h * d * r, d, r, row);
             for (int32_t j = 0; j < r; j++) q[((int64_t)h * r + j) * in + i] = row[j];
         }
-    w->q = folded(l, s->heads * r, in, q);
+    w->q = folded(l, ATTN_MATRIX_Q_PROJ, s->heads * r, in, q);
     w->folded = true;
     if (!w->o.w) return;
     double *out = arena_alloc(l->a, (size_t)in * (size_t)w->out.in * sizeof *out);
@@ -42,7 +46,13 @@ static void fold(const layer *l, latent *w) {
                        (double)w->out.w[(int64_t)m * w->out.in + j];
             out[(int64_t)i * w->out.in + j] = sum;
         }
-    w->out = folded(l, in, w->out.in, out);
+    w->out = folded(l, ATTN_MATRIX_OUT_PROJ, in, w->out.in, out);
+}
+
+/* Whether what is folded is rounded to less than f32. */
+static bool folds(const attn_spec *s) {
+    return layer_rest_type(s) != ATTN_WEIGHT_F32 || s->weight_types[ATTN_MATRIX_Q_PROJ] ||
+           s->weight_types[ATTN_MATRIX_OUT_PROJ];
 }
 
 latent latent_weights(layer *l) {
@@ -58,7 +68,7 @@ latent latent_weights(layer *l) {
                 .kr = weight_need(l, "W_kr", 3, h, s->kv_comp_dim, s->retr_dim)};
     if (s->op == ATTN_OP_FULL_SELF) w.o = weight_own(l, "o_proj", in, in, false);
     if (s->sinks) w.sinks = weight_need(l, "sinks", 1, h, 0, 0);
-    if (layer_rest_type(s) != ATTN_WEIGHT_F32 && !l->list && !l->error.len) fold(l, &w);
+    if (folds(s) && !l->list && !l->error.len) fold(l, &w);
     return w;
 }
 

@@ -23,6 +23,13 @@ static attn_args core_args(const layer *l, const float *sinks) {
     } else {
         args.kv_len = c->length;
     }
+    if (!l->two_inputs && c->q_pos) { /* keys are the rows, and stand where these do */
+        int32_t *tail = arena_alloc(l->a, ((size_t)c->batch + 1) * sizeof *tail);
+        for (int32_t b = 0; b < c->batch; b++) tail[b] = c->length ? c->length[b] : c->tokens;
+        args.tail = tail;
+        args.q_position = args.k_position = c->q_pos;
+        args.q_position_batch = args.k_position_batch = c->tokens;
+    }
     args.seg = c->seg;
     args.seg_batch = c->tokens;
     args.key_padding = c->key_padding;

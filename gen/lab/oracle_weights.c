@@ -131,10 +131,16 @@ static int32_t named_type(const attn_spec *s, const char *weight) {
         {"shared_expert.gate_proj", ATTN_MATRIX_SHARED_UP},
         {"shared_expert.up_proj", ATTN_MATRIX_SHARED_UP},
         {"shared_expert.down_proj", ATTN_MATRIX_SHARED_DOWN},
+        {"o_gate", ATTN_MATRIX_O_GATE},
+        {"kv_b_proj", ATTN_MATRIX_KV_B_PROJ},
+        {"kv_proj", ATTN_MATRIX_KV_PROJ},
+        {"W_kr", ATTN_MATRIX_W_KR},
+        {"w_kc_kv", ATTN_MATRIX_W_KC_KV},
+        {"out_proj", ATTN_MATRIX_OUT_PROJ},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         const size_t n = strlen(all[i].name);
-        if (!strncmp(weight, all[i].name, n) && !strcmp(weight + n, ".weight"))
+        if (!strncmp(weight, all[i].name, n) && (!weight[n] || !strcmp(weight + n, ".weight")))
             return s->weight_types[all[i].matrix];
     }
     return 0;

@@ -1,6 +1,5 @@
 /* pages.c - where the keys of a problem go, in layouts with pages. */
 #include "pages.h"
-#include "op.h"
 #include "oracle.h"
 #include "spec.h"
 #include "stored.h"
@@ -37,36 +36,18 @@ static void mark_row(const call *c, page_map *m, int64_t b, int64_t i) {
         mark_list(c, m, b, i);
         return;
     }
-    const int64_t row = (c->q_begin ? c->q_begin[b] : b * c->q_len) + i; /* of seg */
-    oracle_range(spec, c->seg ? c->seg[row] : start + i, &lo, &hi);
-    if (lo < 0) lo = 0;
-    if (hi > length(c, b) - 1) hi = length(c, b) - 1;
-    for (int64_t n = lo / m->page; lo <= hi && n <= hi / m->page; n++)
-        m->table[b * m->each + n] = 0;
-}
-
-/* Rows of any segments, or rows or keys at any positions: all from the first key that the op shows
- * to a row to the last. */
-static void mark_placed(const call *c, page_map *m, int64_t b) {
+    const int64_t row = (c->q_begin ? c->q_begin[b] : b * c->q_len) + i;
     const int64_t len = length(c, b), tail = c->tail ? c->tail[b] : 0;
-    const int64_t row = c->q_begin ? c->q_begin[b] : b * c->q_len;
-    int64_t first = INT64_MAX, last = -1, lo, hi;
-    for (int64_t i = 0; i < count_of(c, b); i++) {
-        const int64_t start = (c->q_start ? c->q_start[b] : 0) + i;
-        const int64_t place = c->seg          ? c->seg[row + i]
-                              : c->q_position ? c->q_position[row + i]
-                                              : start;
-        oracle_range(&c->spec->core, place, &lo, &hi);
-        for (int64_t k = 0; k < len; k++) {
-            const int64_t at = k - (len - tail);
-            const int64_t position = at < 0 ? k : c->k_position[b * c->tail_most + at];
-            if (position < lo || position > hi) continue;
-            if (k < first) first = k;
-            if (k > last) last = k;
-        }
+    oracle_range(spec,
+                 c->seg          ? c->seg[row]
+                 : c->q_position ? c->q_position[row]
+                                 : start + i,
+                 &lo, &hi);
+    for (int64_t k = 0; k < len; k++) {
+        const int64_t at = k - (len - tail);
+        const int64_t position = at < 0 ? k : c->k_position[b * c->tail_most + at];
+        if (lo <= position && position <= hi) m->table[b * m->each + k / m->page] = 0;
     }
-    for (int64_t n = first / m->page; first <= last && n <= last / m->page; n++)
-        m->table[b * m->each + n] = 0;
 }
 
 static bool same_rows(const call *c, const void *data, int32_t type, int32_t heads, int32_t width,
@@ -119,12 +100,8 @@ page_map page_map_make(arena *a, const call *c, uint64_t seed) {
     const int64_t entries = (int64_t)c->batch * m.each;
     m.table = arena_alloc(a, (size_t)(entries + 1) * sizeof *m.table);
     for (int64_t i = 0; i < entries; i++) m.table[i] = PAGE_NONE;
-    const bool anywhere = c->seg ? !attn_op_few_keys(s) : c->q_position || c->tail;
-    const bool placed = anywhere && !c->index; /* a list is what it names */
-    for (int64_t b = 0; b < c->batch; b++) {
-        if (placed) mark_placed(c, &m, b);
-        for (int64_t i = 0; i < count_of(c, b) && !placed; i++) mark_row(c, &m, b, i);
-    }
+    for (int64_t b = 0; b < c->batch; b++)
+        for (int64_t i = 0; i < count_of(c, b); i++) mark_row(c, &m, b, i);
     if (c->pages) { /* a case's own */
         m.count = c->page_count;
         for (int64_t i = 0; i < entries; i++)

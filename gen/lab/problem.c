@@ -213,7 +213,6 @@ static void pick_tails(maker *m) {
 
 static void pick_positions(maker *m) {
     call *c = m->c;
-    if (m->spec->select == ATTN_SELECT_INDEX) return; /* which takes none */
     if (m->o->placed <= 0 || !rng_chance(m->r, m->o->placed)) return;
     if (!attn_op_of(m->spec)->segments && rng_chance(m->r, 60)) pick_tails(m);
     if (rng_chance(m->r, 20)) return;

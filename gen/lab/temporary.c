@@ -3,6 +3,7 @@
 #define _XOPEN_SOURCE 700
 #include "temporary.h"
 #include "pool.h"
+#include "progress.h"
 #include <ftw.h>
 #include <limits.h>
 #include <signal.h>
@@ -30,6 +31,7 @@ static bool run_rm(void) {
 /* Again where a compiler that was just killed still put a file into a folder under removal. */
 static void remove_current(void) {
     const struct timespec moment = {.tv_nsec = 20000000};
+    progress_end();
     for (int n = 0; *current && n < 50 && !run_rm(); n++) nanosleep(&moment, NULL);
 }
 

@@ -11,10 +11,10 @@
 #include "build.h"
 #include "call.h"
 #include "peak.h"
+#include "progress.h"
 #include "stored.h"
 #include <float.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,29 +61,13 @@ typedef struct tuning {
     void *o, *want;    /* an output, and candidate 0's */
     void *workspace;   /* for any candidate and call */
     const char *where; /* for progress and messages */
-    bool terminal;
     diag *d;
 } tuning;
 
-/* --- Progress: one line on a terminal, nothing elsewhere. --- */
-
-static void progress(const tuning *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void progress(const tuning *t, const char *fmt, ...) {
-    if (!t->terminal) return;
-    va_list ap;
-    fprintf(stderr, "\r\033[Ktune: %s: ", t->where);
-    va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fflush(stderr);
-}
-
-static void progress_end(bool terminal) {
-    if (terminal) fputs("\r\033[K", stderr);
-}
-
 static void compiled(void *ctx, int done, int count) {
-    progress(ctx, "compiling alternatives, %d of %d files left", count - done, count);
+    const tuning *t = ctx;
+    progress("tune: %s: compiling alternatives, %d of %d files left", t->where, count - done,
+             count);
 }
 
 /* --- Candidates. --- */
@@ -388,8 +372,8 @@ static bool measure(tuning *t, int rounds) {
     const double first = bench_wall();
     for (int r = 0; r < rounds; r++) {
         const double left = r ? (bench_wall() - first) / r * (rounds - r) : 0;
-        progress(t, "%d alternatives, round %d of %d%s", t->count - 2, r + 1, rounds,
-                 r ? arena_printf(t->a, ", %.0f s left", left) : "");
+        progress("tune: %s: %d alternatives, round %d of %d%s", t->where, t->count - 2, r + 1,
+                 rounds, r ? arena_printf(t->a, ", %.0f s left", left) : "");
         for (int c = 0; c < t->call_count; c++)
             for (int i = 0; i < t->count; i++) /* each is the first of a round in its turn */
                 if (!time_once(t, &t->candidate[(i + r) % t->count], c)) return false;
@@ -538,9 +522,8 @@ static void print_choice(buf *b, const tuning *t, const candidate *winner) {
 }
 
 static bool tune_kernel(buf *b, const kernel_spec *k, attn_isa isa, const char *where, diag *d) {
-    const bool terminal = isatty(STDERR_FILENO);
     arena *a = arena_new();
-    tuning first = {.a = a, .k = k, .isa = isa, .where = where, .terminal = terminal, .d = d};
+    tuning first = {.a = a, .k = k, .isa = isa, .where = where, .d = d};
     list_candidates(&first);
     list_calls(&first);
     size_t largest = 0;
@@ -560,7 +543,7 @@ static bool tune_kernel(buf *b, const kernel_spec *k, attn_isa isa, const char *
     if (ok) print_choice(b, &final, winner_of(&final));
     release(&first);
     release(&final);
-    progress_end(terminal);
+    progress_end();
     arena_free(a);
     return ok;
 }

@@ -1,5 +1,6 @@
 #include "data.h"
 
+#include "binding.h"
 #include "disk.h"
 #include "embedded.h"
 #include "spec/facts.h"
@@ -449,6 +450,7 @@ lua_val *model_data(arena *a, const product_list *p) {
         lua_val_set(a, k, "spelled", spelled_fields(a, &m->kernels[i].core));
         lua_val_set(a, k, "fields", fields_to_lua(a, &m->kernels[i].core));
         lua_val_set_string(a, k, "hash", arena_printf(a, "0x%08xu", m->kernels[i].core.expr_hash));
+        lua_val_set(a, k, "call", binding_of(a, &m->kernels[i]));
         lua_val_push(a, kernels, k);
     }
     for (int i = 0; i < m->layer_count; i++)
@@ -456,6 +458,7 @@ lua_val *model_data(arena *a, const product_list *p) {
     lua_val_set_string(a, t, "name", m->name);
     lua_val_set_string(a, t, "file", ident);
     lua_val_set_string(a, t, "ident", ident);
+    lua_val_set_string(a, t, "word", binding_name(a, ident));
     lua_val_set_string(a, t, "short", strlen(ident) > 40 ? "NAME" : ident);
     lua_val_set_string(a, t, "version", ATTN_GEN_VERSION);
     lua_val_set_string(a, t, "guard_stem", upper(a, ident));
@@ -463,6 +466,7 @@ lua_val *model_data(arena *a, const product_list *p) {
     lua_val_set_string(a, t, "isas", isa_list(a, o->isa_mask, ","));
     lua_val_set_string(a, t, "command", command(a, o, isa_list(a, o->isa_mask, ",")));
     lua_val_set_int(a, t, "layer_count", m->layer_count);
+    lua_val_set_int(a, t, "kernel_abi", ATTN_KERNEL_ABI);
     lua_val_set(a, t, "layer_kernel", layers);
     lua_val_set(a, t, "kernels", kernels);
     kernel_lists(a, p, t);

@@ -1,6 +1,8 @@
 #include "emit.h"
 
+#include "binding.h"
 #include "data.h"
+#include "declared.h"
 #include "embedded.h"
 #include "manifest.h"
 #include "rename.h"
@@ -53,6 +55,31 @@ static void add_runtime(output *out, const model *m) {
             add_file(out, embedded_files[i].path, embedded_files[i].text);
 }
 
+static const char *text_at(const gen_files *files, const char *path) {
+    for (int i = 0; i < files->count; i++)
+        if (!strcmp(files->file[i].path, path)) return files->file[i].text;
+    return embedded_find(path);
+}
+
+/* The module for Python: what it declares is read from the headers, the model's own included. */
+static bool render_module(output *out, const template_set *set, const model *m, lua_val *data,
+                          diag *d) {
+    arena *a = out->a;
+    const char *ident = model_identifier(a, m->name), *text;
+    const char *const headers[] = {"runtime/attn.h", arena_printf(a, "%s.h", ident),
+                                   "runtime/attn_model.h", arena_printf(a, "%s_model.h", ident)};
+    const char *texts[4];
+    const int count = m->is_whole ? 4 : 2;
+    lua_val *c;
+    for (int i = 0; i < count; i++) texts[i] = text_at(out->files, headers[i]);
+    if (!declared(a, texts, count, &c, d)) return false;
+    binding_constants(a, c);
+    lua_val_set(a, data, "c", c);
+    if (!render(a, set, "package/module.py", data, &text, d)) return false;
+    add_file(out, arena_printf(a, "%s.py", binding_name(a, ident)), text);
+    return true;
+}
+
 bool gen_render(arena *a, const product_list *p, gen_files *files, diag *d) {
     const gen_options *o = p->options;
     *files = (gen_files){0};
@@ -76,6 +103,7 @@ bool gen_render(arena *a, const product_list *p, gen_files *files, diag *d) {
         const char *template, *path;
     } package[] = {
         {"package/header.h", arena_printf(a, "%s.h", ident)},
+        {"package/header.hpp", arena_printf(a, "%s.hpp", ident)},
         {"package/registry.c", "registry.c"},
         {"package/selftest.c", "selftest.c"},
         {"package/Makefile", "Makefile"},
@@ -91,6 +119,7 @@ bool gen_render(arena *a, const product_list *p, gen_files *files, diag *d) {
         if (!render(a, &set, package[i].template, data, &text, d)) return false;
         add_file(&out, package[i].path, text);
     }
+    if (!render_module(&out, &set, p->model, data, d)) return false;
     add_file(&out, "model.lua", model_to_lua(a, p->model));
     if (o->tune) add_file(&out, "tune.lua", o->tune->text);
     if (!o->runtime) add_runtime(&out, p->model);

@@ -1,5 +1,6 @@
 #include "block_internal.h"
 
+#include "layout.h"
 #include "op.h"
 #include "types.h"
 #include "weight_types.h"
@@ -106,7 +107,8 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->tasks = 3;
     p->few_tiles = 2;
     p->row_ahead = 16;
-    p->int_rows = 3; /* times 2 vectors and 3 bytes of an integer: 18 sums */
+    /* Times 2 vectors and 3 bytes of an integer: 18 sums, of 16 registers 12. */
+    p->int_rows = isa->registers > 16 ? 3 : 2;
     p->int_depth = 512;
     p->int_few = 8;
 }
@@ -180,6 +182,8 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
     note(p,
          "sums run over k in order whatever the rows, so that a step's projections have the bits "
          "of a prefill's");
+    if (p->expand_from && attn_layout_of(s)->paged && attn_spec_types(s).k == ATTN_TYPE_F32)
+        note(p, "keys that are expanded are brought side by side first, an item at a time");
     if (p->expand_from)
         note(p,
              arena_printf(a,
@@ -209,7 +213,8 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
              arena_printf(a,
                           "rows times weights in %s: 32 elements of a row are integers of 24 bits "
                           "times a scale, and their products with codes are summed in integers, "
-                          "exactly, whatever the rows; scales in f32. Blocks below 2^-100 are 0",
+                          "exactly, whatever the rows and the instruction set (portable "
+                          "aside); scales in f32. Blocks below 2^-100 are 0",
                           type_names(a, p->has_integers)));
     if (*weight_names(a, p))
         note(p, arena_printf(a,
@@ -224,6 +229,12 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
 
 /* A sliding layer with expressions: whether its cache lets go of keys. */
 static void plan_cache_note(arena *a, const kernel_spec *k, block_plan *p) {
+    if (attn_layout_of(&k->core)->paged) {
+        note(p, "cache: new keys and values go to their pages in the pass that makes them");
+        if (attn_op_kept(&k->core) < ATTN_FAR)
+            note(p, "cache: keys keep their numbers; pages before the window may be unmapped");
+        return;
+    }
     if ((!k->score_expr && !k->mask_expr) || attn_op_kept(&k->core) == ATTN_FAR) return;
     note(p, kernel_spec_relative(a, k)
                 ? "cache: lets go of keys beyond the window: expressions see distances, wherever "
@@ -233,10 +244,9 @@ static void plan_cache_note(arena *a, const kernel_spec *k, block_plan *p) {
 }
 
 bool block_plan_adds(arena *a, const kernel_spec *k, const isa_row *isa, const isa_row *like) {
-    block_plan p, q;
+    block_plan p;
     block_plan_make(a, k, isa, &p);
-    block_plan_make(a, k, like, &q);
-    return p.integers != q.integers;
+    return p.integers && isa->dots != like->dots; /* all else of a layer's plan is the like row's */
 }
 
 void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_plan *p) {
@@ -249,6 +259,8 @@ void block_plan_make(arena *a, const kernel_spec *k, const isa_row *isa, block_p
     plan_rope(a, s, p);
     plan_gemm(s, isa, p);
     plan_expand(s, p);
+    p->page = attn_layout_of(s)->paged ? s->page : 0;
+    p->kept = p->page && attn_op_kept(s) < ATTN_FAR ? (int)attn_op_kept(s) : -1;
     block_plan_stages(s, p);
     snprintf(p->symbol, sizeof p->symbol, "%.200s__%s_r%dc%d", k->name, isa->name, p->mr, p->nr);
     plan_notes(a, s, p);

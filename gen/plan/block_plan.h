@@ -52,6 +52,8 @@ typedef struct block_plan {
     bool given_positions; /* RoPE positions come as arguments */
     bool second_output;   /* mla: a further output projection, o_proj */
     /* key = shared: queries an item from which keys and values are expanded to heads; 0: never. */
+    int page; /* keys of a page of the cache; 0: they lie in none */
+    int kept; /* keys before a row's own that it sees, where those before may be unmapped; or -1 */
     int expand_from;
     /* Matrix products: a register tile of mr rows x nr columns. */
     int mr, nr, vectors; /* nr in vectors */

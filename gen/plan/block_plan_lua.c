@@ -5,6 +5,8 @@
 #include "types.h"
 #include "weight_layout.h"
 
+#include <string.h>
+
 static lua_val *places_to_lua(arena *a, const block_plan *p) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < p->places; i++) {
@@ -38,6 +40,20 @@ static lua_val *layout_to_lua(arena *a, const block_plan *p, int32_t type) {
     return t;
 }
 
+/* How its codes are multiplied with bytes of a row (templates/block/dots.c.tpl): the name, and of
+ * how many elements 16 bits hold the sums of products by twos; 0: not those of two. */
+static const char *dots_of(const block_plan *p, int32_t type, int *fold) {
+    enum { MOST_PAIR = 2 * 128, MOST_MXFP4 = 24 };
+    const attn_weight_layout l = attn_weight_layout_of(type);
+    const int most = l.table ? MOST_MXFP4 : (1 << (l.bits + l.high)) - 1;
+    const int sums = INT16_MAX / (MOST_PAIR * most); /* each of 4 elements */
+    *fold = l.part;
+    if (isa_table[p->isa].dots == ISA_DOTS_QUADS) return "quads";
+    if (!sums) return "words";
+    while (*fold > 4 * sums) *fold /= 2;
+    return "pairs";
+}
+
 /* What templates write of a type of weights: its hooks (weight/NAME.c), the end of its functions'
  * names, elements of a cache line. */
 static lua_val *weight_to_lua(arena *a, const block_plan *p, int32_t type) {
@@ -50,7 +66,11 @@ static lua_val *weight_to_lua(arena *a, const block_plan *p, int32_t type) {
     lua_val_set_int(a, t, "block", row.block);
     lua_val_set_int(a, t, "streams", row.block > 1 ? p->block_streams : p->streams);
     lua_val_set_int(a, t, "near", row.block > p->near ? row.block : p->near);
-    if (row.block > 1) lua_val_set(a, t, "layout", layout_to_lua(a, p, type));
+    if (row.block == 1) return t;
+    int fold;
+    lua_val_set_string(a, t, "dots", dots_of(p, type, &fold));
+    lua_val_set_int(a, t, "fold", fold);
+    lua_val_set(a, t, "layout", layout_to_lua(a, p, type));
     return t;
 }
 
@@ -124,6 +144,13 @@ static lua_val *stages_to_lua(arena *a, const block_plan *p) {
     return stages;
 }
 
+/* Whether integers of a row are needed as words. */
+static bool has_words(const block_plan *p) {
+    for (int32_t type = 0, fold; type < ATTN_WEIGHT_COUNT; type++)
+        if (p->has_integers[type] && !strcmp(dots_of(p, type, &fold), "words")) return true;
+    return false;
+}
+
 lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
     lua_val *t = lua_val_table(a), *frequencies = lua_val_table(a), *notes = lua_val_table(a);
     const struct {
@@ -157,6 +184,8 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
         {"int_rows", p->int_rows},
         {"int_depth", p->int_depth},
         {"int_few", p->int_few},
+        {"page", p->page},
+        {"kept", p->kept},
     };
     lua_val_set_string(a, t, "symbol", p->symbol);
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
@@ -192,6 +221,7 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
     lua_val_set(a, t, "integer_weights", weights_to_lua(a, p, integers, integers, false));
     lua_val_set(a, t, "types", weights_to_lua(a, p, floats, integers, true));
     lua_val_set_bool(a, t, "integers", p->integers);
+    lua_val_set_bool(a, t, "int_words", has_words(p));
     lua_val_set_int(a, t, "int_all", p->int_all);
     lua_val_set_int(a, t, "int_chunk", p->int_chunk);
     lua_val_set(a, t, "floats", weight_to_lua(a, p, ATTN_WEIGHT_F32));

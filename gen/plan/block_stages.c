@@ -38,23 +38,21 @@ static bool together_in_integers(const char *name, int32_t type) {
     return !attn_weight_is_float(type) && strncmp(name, "EXPERT_", 7) != 0;
 }
 
-/* The layer's type of weights, if its blocks fit; or what it may have of its own, by attn_matrix.
- */
-enum { OWN = -1, NAMED = 100 };
+/* What a matrix's type is, by attn_matrix. */
+enum { NAMED = 100 };
 #define TYPE_OF(id) (NAMED + ATTN_MATRIX_##id)
 
 /* W [n, k], or one a head, of a type of weights, whose columns are made in groups of `together`. */
 static int matrices(block_plan *p, const char *name, int32_t type, int heads, int64_t n, int64_t k,
                     int together) {
     block_matrix *m = &p->matrix[p->matrices];
-    if (type == OWN) type = attn_spec_weight_type(p->spec, k);
     if (type >= NAMED) type = attn_spec_matrix_type(p->spec, type - NAMED, k);
     *m = (block_matrix){.name = name, .heads = heads, .n = n, .k = k, .type = type};
     m->panels = (n + p->nr - 1) / p->nr;
     m->unit = block_unit(together, p->nr);
     m->wide = columns(m, p->wide);
     m->few = columns(m, p->few);
-    m->integers = isa_table[p->isa].integers && together_in_integers(name, m->type);
+    m->integers = isa_table[p->isa].dots != ISA_DOTS_NONE && together_in_integers(name, m->type);
     (m->integers ? p->has_integers : p->has_weights)[m->type] = true;
     p->integers = p->integers || m->integers;
     place(p, name, heads * m->panels, panel_floats(p, m->type, k));
@@ -126,7 +124,7 @@ static void regular(const attn_spec *s, block_plan *p) {
     const int k = matrix(p, "K", TYPE_OF(K_PROJ), s->kv_heads * d, p->keys, s->head_dim);
     const int v = matrix(p, "V", TYPE_OF(V_PROJ), s->v_heads * dv, p->keys, s->v_dim);
     const int64_t gates = block_plan_gates(s);
-    const int gate = gates ? matrix(p, "GATE", OWN, gates, p->model, 1) : -1;
+    const int gate = gates ? matrix(p, "GATE", TYPE_OF(O_GATE), gates, p->model, 1) : -1;
     const int o = matrix(p, "O", TYPE_OF(O_PROJ), p->model, s->heads * dv, 1);
     const int rows[] = {q, k, v, gate}, queries[] = {q, gate};
     regular_vectors(s, p);
@@ -141,13 +139,11 @@ static void regular(const attn_spec *s, block_plan *p) {
 
 static void mla_per_head(const attn_spec *s, block_plan *p) {
     const int64_t keys = (int64_t)s->heads * s->retr_dim; /* and queries */
-    const int32_t rest = attn_spec_weight_rest(s), values = s->heads * s->head_dim;
-    const int32_t out = p->second_output ? rest : attn_spec_weight_type(s, values);
-    const int q = matrix(p, "Q", rest, keys, p->model, s->retr_dim);
-    const int kv = matrix(p, "KV", OWN, s->kv_comp_dim, p->keys, 1);
-    const int kr = matrix(p, "KR", rest, keys, s->kv_comp_dim, s->retr_dim);
-    const int uv = matrices(p, "UV", OWN, s->heads, s->head_dim, s->kv_comp_dim, 1);
-    const int o = matrix(p, "O", out, p->model, (int64_t)s->heads * s->head_dim, 1);
+    const int q = matrix(p, "Q", TYPE_OF(Q_PROJ), keys, p->model, s->retr_dim);
+    const int kv = matrix(p, "KV", TYPE_OF(KV_PROJ), s->kv_comp_dim, p->keys, 1);
+    const int kr = matrix(p, "KR", TYPE_OF(W_KR), keys, s->kv_comp_dim, s->retr_dim);
+    const int uv = matrices(p, "UV", TYPE_OF(W_KC_KV), s->heads, s->head_dim, s->kv_comp_dim, 1);
+    const int o = matrix(p, "O", TYPE_OF(OUT_PROJ), p->model, (int64_t)s->heads * s->head_dim, 1);
     if (is_cross(s)) {
         STAGE(p, "project_queries", q);
         STAGE(p, "project_latent", kv);
@@ -163,16 +159,17 @@ static void mla_shared(const attn_spec *s, block_plan *p) {
     const bool lora = s->q_comp_dim != ATTN_UNSET;
     const int c = s->kv_comp_dim, query = s->head_dim + s->retr_dim;
     const int both = s->head_dim + s->v_head_dim;
-    const int32_t rest = attn_spec_weight_rest(s); /* of kv_b_proj, half of it transposed */
     const int qa = lora ? matrix(p, "QA", TYPE_OF(Q_A_PROJ), s->q_comp_dim, p->model, 1) : -1;
     if (lora) vector(p, "QA_NORM", s->q_comp_dim);
     const int q = matrix(p, "Q", lora ? TYPE_OF(Q_B_PROJ) : TYPE_OF(Q_PROJ),
                          (int64_t)s->heads * query, lora ? s->q_comp_dim : p->model, query);
     const int kva = matrix(p, "KVA", TYPE_OF(KV_A_PROJ), c + s->retr_dim, p->keys, 1);
     vector(p, "KV_NORM", c);
-    const int uk = matrices(p, "UK", rest, s->heads, c, s->head_dim, 1);
-    const int uv = matrices(p, "UV", rest, s->heads, s->v_head_dim, c, 1);
-    const int kvb = p->expand_from ? matrix(p, "KVB", rest, (int64_t)s->heads * both, c, both) : -1;
+    const int uk = matrices(p, "UK", TYPE_OF(KV_B_PROJ), s->heads, c, s->head_dim, 1);
+    const int uv = matrices(p, "UV", TYPE_OF(KV_B_PROJ), s->heads, s->v_head_dim, c, 1);
+    const int kvb = p->expand_from
+                        ? matrix(p, "KVB", TYPE_OF(KV_B_PROJ), (int64_t)s->heads * both, c, both)
+                        : -1;
     const int o = matrix(p, "O", TYPE_OF(O_PROJ), p->model, (int64_t)s->heads * s->v_head_dim, 1);
     STAGE(p, "project_rows", lora ? qa : q, kva);
     if (lora) STAGE(p, "project_queries", q);

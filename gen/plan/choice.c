@@ -50,11 +50,11 @@ static int lcm(int a, int b) {
 }
 
 /* Keys a block: S of a tile and one V panel in two thirds of L1, whole register tiles and lines.
- * Past 128 keys a block's start-up is below a percent, and ragged ends grow. */
+ * No more than P V sums at once: each share of a block would have a block's start-up. */
 static int choose_key_block(const plan *p, const isa_row *isa, const plan_choice *c) {
     const int step = lcm(c->keys, plan_line(ATTN_TYPE_F32));
     const int bytes = 4 * (c->vectors * isa->width + plan_panel(p, isa));
-    const int most = min_int(isa->l1_bytes * 2 / 3 / bytes, 128) / step * step;
+    const int most = min_int(isa->l1_bytes * 2 / 3 / bytes, SUM_MOST) / step * step;
     return most > 0 ? most : step;
 }
 

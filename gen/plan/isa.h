@@ -6,6 +6,9 @@
 #include "spec.h"
 #include "util.h"
 
+/* Products of bytes: none; two at once into 16 bits; four at once into 32. */
+typedef enum isa_dots { ISA_DOTS_NONE, ISA_DOTS_PAIRS, ISA_DOTS_QUADS } isa_dots;
+
 typedef struct isa_row {
     const struct isa_row *like; /* kernels whose code here would be that of this row are made for it
                                    alone; null: all have their own */
@@ -16,6 +19,7 @@ typedef struct isa_row {
     int width;                  /* f32 lanes of a vector */
     int registers;              /* architectural vector registers */
     bool integers;    /* multiplies and adds codes of 8 and 16 bits at a multiple of the f32 rate */
+    isa_dots dots;    /* how codes of weights are multiplied with bytes */
     bool pairs;       /* multiplies and adds pairs of bf16, sums in f32 */
     int tile_vectors; /* query vectors of a full tile */
     int max_keys;     /* most keys of a QK register tile */

@@ -206,6 +206,15 @@ static void note_scores(arena *a, plan *p) {
 }
 
 static void note_index(arena *a, plan *p) {
+    if (p->gathers) {
+        note(
+            a, p,
+            "index: a query row of a group of %d heads runs as dot products, up to %d rows a tile; "
+            "%d of the keys that its list names are gathered at a time, as they are stored, side "
+            "by side, in the order of the list",
+            p->group, p->dot[0].rows, p->index_keys);
+        return;
+    }
     note(a, p,
          "index: a query row of a group of %d heads is a tile; %d of the keys that its list names "
          "are gathered at a time, as f32 rows side by side, in the order of the list",

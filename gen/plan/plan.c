@@ -167,7 +167,7 @@ static void plan_split(const kernel_spec *k, const isa_row *isa, plan *p) {
     const int most = min_int(DOT_ROWS, isa->width), tiles = (p->group + most - 1) / most;
     const int rows = (p->group + tiles - 1) / tiles;
     add_dot(p, isa, rows);
-    if (rows < 3) add_dot(p, isa, 4);
+    if (rows < 3 && !p->indexed) add_dot(p, isa, 4);
     p->dot_ahead = (p->choice.dot_ahead + p->turn_keys - 1) / p->turn_keys * p->turn_keys;
 }
 
@@ -262,6 +262,9 @@ static void plan_tiled(arena *a, const kernel_spec *k, const isa_row *isa, int u
     plan_reach(a, k, p);
     plan_chunks(p);
     if (p->indexed) {
+        p->gathers = p->dots > 0;
+        if (p->gathers) p->widen = false, p->edge_keys = 0;
+        p->index_keys = p->gathers ? GATHER_KEYS : p->key_block;
         p->scattered = p->has_mask = false; /* no range of keys is what rows see */
         p->minmax = 0;
         p->reach = -1;
@@ -290,6 +293,7 @@ void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
                const plan_choice *choice, plan *p) {
     *p = (plan){.isa = (attn_isa)(isa - isa_table), .layout = plan_layout(a, &k->core)};
     p->paged = attn_layout_of(&k->core)->paged;
+    p->page = k->core.page;
     p->indexed = k->core.select == ATTN_SELECT_INDEX;
     p->places = p->indexed ? "select/index" : arena_printf(a, "layout/%s", p->layout);
     p->choice = choice ? *choice : plan_choice_none();

@@ -109,8 +109,11 @@ typedef struct plan {
     char symbol[ATTN_NAME_MAX];
     const char *layout;                      /* how Q, K, V and O lie: a file of templates/layout */
     bool paged;                              /* in pages */
+    int page;                                /* of so many keys */
     const char *places;                      /* the file of the hooks that say where keys lie */
-    bool indexed;                            /* a row's keys are those of a list */
+    bool indexed;                            /* a row's keys are those of a list, */
+    int index_keys;                          /* of which so many are taken at a time */
+    bool gathers;                            /* as they are stored, for dot products */
     plan_variant variant[PLAN_MAX_VARIANTS]; /* the first whose rows an item has runs */
     int variants;
     /* Resolved types and sizes of the spec. */

@@ -20,6 +20,8 @@ enum {
     PACK_MOST = 16 << 20,  /* of values that are packed all at once, whatever key chunks take */
     WIDEN_AHEAD = 12,      /* two register tiles of a narrow tile on AVX2 */
     CODE_KEYS = 32,        /* of a block in which P is rounded */
+    GATHER_KEYS = 64,      /* rows of a list that are gathered at a time, whole blocks of these */
+    GATHER_AHEAD = 8,      /* and asked for before */
     CODE_STEPS = 4,        /* vectors of codes of a row that a turn of the loop over them takes */
     CODE_WEAVE = 64,       /* columns of V woven at once: a vector of bytes */
     BURST_MOST = 32,       /* lines that are asked for at once */
@@ -62,6 +64,10 @@ int plan_code_loop(const plan *p);
 int plan_code_rows(const plan *p);
 /* Decode's parts that a row's keys lie in, where the rows of an item see keys far apart: most. */
 int64_t plan_row_parts(const plan *p);
+/* Keys may lie in pages of which a call needs some: those between them are not looked up. */
+bool plan_holes(const plan *p);
+/* Pages of a part or a key block at most. */
+int plan_held_pages(const plan *p);
 /* Sizes that choices depend on. */
 void plan_sizes(const kernel_spec *k, const isa_row *isa, plan *p);
 /* The model's choices, for what is still -1. */

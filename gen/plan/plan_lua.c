@@ -196,6 +196,7 @@ static void set_tiled(arena *a, lua_val *t, const plan *p) {
              {"v_lines", plan_lines(p->type.v, p->dv)});
     lua_val_set_int(a, t, "row_keys", p->row_keys);
     if (p->scattered) lua_val_set_int(a, t, "row_parts", plan_row_parts(p));
+    if (plan_holes(p)) lua_val_set_int(a, t, "held_pages", plan_held_pages(p));
     lua_val_set(a, t, "tile", tiles_to_lua(a, p));
     lua_val_set(a, t, "edges", edges_to_lua(a, p));
     lua_val_set(a, t, "dots", dots_to_lua(a, p));
@@ -276,6 +277,9 @@ lua_val *plan_for_templates(arena *a, const plan *p) {
     lua_val_set_bool(a, t, "scaled", p->scaled);
     lua_val_set_string(a, t, "places", p->places);
     lua_val_set_bool(a, t, "indexed", p->indexed);
+    lua_val_set_bool(a, t, "gathers", p->gathers);
+    if (p->indexed) SET_INTS({"index_keys", p->index_keys}, {"gather_ahead", GATHER_AHEAD});
+    lua_val_set_bool(a, t, "holes", plan_holes(p));
     lua_val_set(a, t, "rotate", plan_rotation_to_lua(a, p->rotate));
     if (!p->codes.q_most) lua_val_set_bool(a, t, "codes", false);
     if (!p->pairs) lua_val_set_bool(a, t, "pairs", false);

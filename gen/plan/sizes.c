@@ -32,7 +32,7 @@ int plan_v_bytes(const plan *p, int columns) {
 /* Past 16 rows products take longer than memory, and past 4 of a shared latent row, which is key
  * and value: the tiles of prefill are better at those. */
 bool plan_has_dots(const attn_spec *s, const plan *p) {
-    if (attn_op_few_keys(s) || s->select == ATTN_SELECT_INDEX) return false;
+    if (attn_op_few_keys(s)) return false;
     return p->group <= DOT_MOST && (!plan_is_latent(s) || p->group <= 4);
 }
 

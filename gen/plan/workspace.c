@@ -22,6 +22,30 @@ size_t plan_chunk_bytes(const plan *p) {
            up64((size_t)p->chunk_keys * (size_t)p->dvp * sizeof(float));
 }
 
+bool plan_holes(const plan *p) {
+    return p->paged && p->tiled && !p->indexed;
+}
+
+int plan_held_pages(const plan *p) {
+    const int keys = p->part_keys > p->key_block ? p->part_keys : p->key_block;
+    return (keys + p->page - 1) / p->page + 1; /* they may begin anywhere */
+}
+
+/* Values of a block of keys woven, codes of P and what they stand for. */
+static size_t codes_bytes(const plan *p) {
+    const size_t p_words = (size_t)p->codes.p_bytes * CODE_KEYS / 4 * DOT_ROWS;
+    return CODE_KEYS * (size_t)p->dvp + up64(4 * p_words) +
+           up64(4 * (size_t)isa_table[p->isa].width);
+}
+
+/* Rows of a block of a list, and their scales. */
+static size_t gathered_bytes(const plan *p) {
+    const size_t keys = (size_t)p->index_keys;
+    const size_t rows =
+        up64(keys * (size_t)plan_k_bytes(p)) + up64(keys * (size_t)plan_v_bytes(p, p->dv));
+    return rows + (p->scaled ? 2 * up64(4 * keys) : 0);
+}
+
 size_t plan_scratch(const plan *p) {
     const size_t w = (size_t)isa_table[p->isa].width, rows = (size_t)p->tile_vectors * w;
     if (!p->tiled) {
@@ -34,14 +58,16 @@ size_t plan_scratch(const plan *p) {
     const size_t d = (size_t)p->dk, edge = (size_t)p->max_keys * d;
     const size_t bytes =
         up64((size_t)p->tiles * plan_tile_bytes(p) + 4 * (scores + rows + bias + edge));
-    if (!p->widen) return bytes;
     const size_t keys = (size_t)p->key_block;
-    const size_t numbers = p->indexed ? up64(4 * keys + 8) : 0;
+    const size_t numbers = p->indexed ? up64(4 * (size_t)p->index_keys + 8) : 0;
+    const size_t code_bytes = code_rows ? codes_bytes(p) : 0;
+    if (p->gathers) return bytes + numbers + gathered_bytes(p) + code_bytes;
+    if (!p->widen) return bytes;
     const size_t places = (p->paged ? 128 : 64) + numbers; /* where rows come from */
-    const size_t widened = bytes + up64(4 * keys * d) + up64(4 * keys * (size_t)p->dvp) + places;
-    if (!code_rows) return widened;
-    const size_t p_words = (size_t)p->codes.p_bytes * CODE_KEYS / 4 * DOT_ROWS;
-    return widened + CODE_KEYS * (size_t)p->dvp + up64(4 * p_words) + up64(4 * w);
+    const size_t held = plan_holes(p) ? up64(4 * (size_t)plan_held_pages(p) + 16) : 0;
+    const size_t widened =
+        bytes + up64(4 * keys * d) + up64(4 * keys * (size_t)p->dvp) + places + held;
+    return widened + code_bytes;
 }
 
 /* Bytes of the block minima and maxima that a classifier reads, as runtime/simd/minmax.h. */

@@ -139,15 +139,13 @@ static void size_text(buf *b, const explained *x, const product *p, int estimate
                    (estimate + 500) / 1000);
 }
 
-/* As attn_block_packed_bytes says: a header, and whole cache lines. */
-static uint64_t packed_bytes(const product *p) {
+uint64_t explain_packed_bytes(const product *p) {
     enum { HEADER = 64, LINE = 64 };
     const uint64_t bytes = (uint64_t)p->block_plan.packed_floats * sizeof(float);
     return HEADER + (bytes + LINE - 1) / LINE * LINE;
 }
 
-/* Of a token's keys and values, whatever item it is of. */
-static double token_bytes(const product *p) {
+double explain_token_bytes(const product *p) {
     return work_cache_bytes(p->core->spec, &p->core->plan);
 }
 
@@ -156,7 +154,7 @@ static void layer_text(buf *b, const product *p) {
     if (p->expanded) buf_printf(b, "    core, expanded: %s\n", p->expanded->spec->name);
     buf_printf(b, "    projections: %.4g FLOPs a row\n", block_plan_row_flops(p->spec));
     buf_printf(b, "    memory: %llu bytes of packed weights, %.0f bytes a cached token\n",
-               (unsigned long long)packed_bytes(p), token_bytes(p));
+               (unsigned long long)explain_packed_bytes(p), explain_token_bytes(p));
 }
 
 static void product_text(buf *b, const explained *x, const product *p) {
@@ -183,8 +181,8 @@ static void memory_text(buf *b, const product_list *p) {
     for (int i = 0; i < p->model->layer_count; i++) {
         const product *best = product_best(p, p->model->layer_kernel[i]);
         if (!best->layer) return;
-        packed += packed_bytes(best);
-        cached += token_bytes(best);
+        packed += explain_packed_bytes(best);
+        cached += explain_token_bytes(best);
     }
     buf_printf(b, "memory of all layers: %llu bytes of packed weights, %.0f bytes a cached token\n",
                (unsigned long long)packed, cached);
@@ -289,8 +287,8 @@ static cJSON *product_json(const explained *x, const product *p) {
                                 measured ? (double)measured : cost_of(&p->plan).text_bytes);
     cJSON_AddBoolToObject(t, "text_measured", measured > 0);
     if (!p->layer) costs_json(t, x, p->spec, &p->plan);
-    if (p->layer) cJSON_AddNumberToObject(t, "packed_bytes", (double)packed_bytes(p));
-    if (p->layer) cJSON_AddNumberToObject(t, "cache_bytes_a_token", token_bytes(p));
+    if (p->layer) cJSON_AddNumberToObject(t, "packed_bytes", (double)explain_packed_bytes(p));
+    if (p->layer) cJSON_AddNumberToObject(t, "cache_bytes_a_token", explain_token_bytes(p));
     return t;
 }
 

@@ -20,6 +20,10 @@ bool explain_text(arena *a, const product_list *p, const explain_extent *e,
 bool explain_json(arena *a, const product_list *p, const explain_extent *e,
                   const explain_sizes *sizes, const char **text, diag *d);
 
+/* Of a layer, as attn_block_packed_bytes says: a header, and whole cache lines. */
+uint64_t explain_packed_bytes(const product *p);
+/* Of a token's keys and values in one layer, whatever item it is of. */
+double explain_token_bytes(const product *p);
 /* A field's value in the words of a model file; null where it is unset or does not apply. */
 const char *explain_field(arena *a, const attn_field *f, const attn_spec *spec);
 /* Bytes of the C file of a plan among the rendered ones. */

@@ -7,6 +7,7 @@
 #include "spec/facts.h"
 #include "markup.h"
 #include "picture.h"
+#include "words.h"
 #include "output/emit.h"
 #include "output/render.h"
 #include "text.h"
@@ -52,22 +53,6 @@ static const char *context_text(arena *a, int32_t n) {
     return n % 1024 ? arena_printf(a, "%d", n) : arena_printf(a, "%d K", n / 1024);
 }
 
-/* "0 .. 3, 5" */
-static const char *layers_text(arena *a, const model *m, int kernel, int *count) {
-    buf b = buf_new(a);
-    *count = 0;
-    for (int i = 0; i < m->layer_count; i++) {
-        if (m->layer_kernel[i] != kernel) continue;
-        int end = i;
-        while (end + 1 < m->layer_count && m->layer_kernel[end + 1] == kernel) end++;
-        buf_printf(&b, "%s%d", b.len ? ", " : "", i);
-        if (end > i) buf_printf(&b, "%s%d", end == i + 1 ? ", " : " .. ", end);
-        *count += end - i + 1;
-        i = end;
-    }
-    return b.data;
-}
-
 /* --- Costs. --- */
 
 /* What one new token costs a layer: its query at the end of a context of n keys; in whole layers,
@@ -91,6 +76,7 @@ typedef struct kernel_info {
     const plan *p; /* of its attention, on the widest instruction set asked for */
     int layers;
     const char *layer_text;
+    double packed; /* bytes of a layer's weights; 0: attention alone */
 } kernel_info;
 
 /* Points of the plots: eight a doubling would be smooth; four are. 128 .. 131072 keys. */
@@ -192,12 +178,21 @@ static lua_val *plot(arena *a, const char *title, const char *unit, const line *
 
 /* --- The page's data. --- */
 
-/* Code as it is, with what it defines; else a capital in front, but for the name of a form. */
-static const char *sentence(arena *a, const fact *f) {
-    if (f->code) return arena_printf(a, "%s%s", f->lead, f->text);
-    char *text = arena_strdup(a, f->text);
-    if (strncmp(text, "mla", 3)) *text = (char)toupper((unsigned char)*text);
+/* With a capital in front, but for names: of forms, of arguments (kv_len[b]), of types. */
+static const char *first_big(arena *a, const char *of) {
+    static const char *const names[] = {"mla", "lse", "swiglu", "geglu", "rmsnorm", "layernorm"};
+    char *text = arena_strdup(a, of);
+    const size_t word = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+    if (text[word] && !strchr(" ,;:.-", text[word])) return text;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (word == strlen(names[i]) && !strncmp(text, names[i], word)) return text;
+    *text = (char)toupper((unsigned char)*text);
     return text;
+}
+
+/* Code as it is, with what it defines. */
+static const char *sentence(arena *a, const fact *f) {
+    return f->code ? arena_printf(a, "%s%s", f->lead, f->text) : first_big(a, f->text);
 }
 
 static lua_val *facts_data(arena *a, const kernel_spec *k, bool banner) {
@@ -306,8 +301,9 @@ static lua_val *kernel_data(arena *a, const kernel_info *f, int number, lua_val 
     kernel_lines(f, &flops, &bytes);
     lua_val_set_int(a, t, "number", number);
     lua_val_set_string(a, t, "name", markup_fold(a, f->k->name));
-    lua_val_set_string(a, t, "layers", markup_fold(a, f->layer_text));
-    lua_val_set_bool(a, t, "many", f->layers > 1);
+    lua_val_set_string(a, t, "words",
+                       markup_fold(a, arena_printf(a, "%s: %s.", first_big(a, f->layer_text),
+                                                   words_of_kernel(a, f->k))));
     lua_val_set_int(a, t, "layer_count", f->layers);
     lua_val_set_bool(a, t, "bound", work_needs_data(f->k));
     lua_val_set_bool(a, t, "uneven", falls(&flops));
@@ -328,20 +324,14 @@ static lua_val *kernel_data(arena *a, const kernel_info *f, int number, lua_val 
     return t;
 }
 
-/* A row for layers in sequence that share a kernel. */
-static lua_val *layers_data(arena *a, const model *m) {
+/* A row a kernel, in the order of their first layers. */
+static lua_val *layers_data(arena *a, const kernel_info *f, int count) {
     lua_val *list = lua_val_table(a);
-    for (int i = 0, end; i < m->layer_count; i = end) {
-        const int kernel = m->layer_kernel[i];
-        int number = 1; /* among the layers' kernels */
-        for (int j = 0; j < kernel; j++) number += m->kernels[j].outer;
-        for (end = i; end < m->layer_count && m->layer_kernel[end] == kernel;) end++;
+    for (int i = 0; i < count; i++) {
         lua_val *row = lua_val_table(a);
-        lua_val_set_string(a, row, "index",
-                           end > i + 1 ? arena_printf(a, "%d .. %d", i, end - 1)
-                                       : arena_printf(a, "%d", i));
-        lua_val_set_int(a, row, "kernel", number);
-        lua_val_set_string(a, row, "name", markup_fold(a, m->kernels[kernel].name));
+        lua_val_set_string(a, row, "which", markup_fold(a, first_big(a, f[i].layer_text)));
+        lua_val_set_int(a, row, "kernel", i + 1);
+        lua_val_set_string(a, row, "words", markup_fold(a, words_of_kernel(a, f[i].k)));
         lua_val_push(a, list, row);
     }
     return list;
@@ -382,6 +372,45 @@ static lua_val *totals_data(arena *a, const kernel_info *f, int count) {
     return list;
 }
 
+static void push_text(arena *a, lua_val *list, const char *text) {
+    lua_val *row = lua_val_table(a);
+    lua_val_set_string(a, row, "text", text);
+    lua_val_push(a, list, row);
+}
+
+/* Weights are there once, keys and values a user, workspace a call of one user's prompt. */
+static void set_memory(arena *a, lua_val *page, const kernel_info *f, int count, int32_t users) {
+    const int32_t columns[] = {1, 8, 64, users};
+    const int wide = users > 0 && users != 1 && users != 8 && users != 64 ? 4 : 3;
+    lua_val *heads = lua_val_table(a), *rows = lua_val_table(a);
+    double weights = 0, token = 0;
+    for (int j = 0; j < count; j++) {
+        weights += f[j].layers * f[j].packed;
+        token += f[j].layers * work_cache_bytes(f[j].k, f[j].p);
+    }
+    for (int u = 0; u < wide; u++)
+        push_text(a, heads, arena_printf(a, "%d user%s", columns[u], u ? "s" : ""));
+    for (int i = 0; i < TABLE_ROWS; i++) {
+        const int32_t n = table_context[i];
+        lua_val *row = lua_val_table(a), *cells = lua_val_table(a);
+        size_t most = 0;
+        for (int j = 0; j < count; j++) {
+            const size_t one = prefill_workspace(f[j].k, f[j].p, n, 1);
+            if (one > most) most = one;
+        }
+        for (int u = 0; u < wide; u++)
+            push_text(a, cells, bytes_text(a, weights + columns[u] * token * n + (double)most));
+        lua_val_set_string(a, row, "context", context_text(a, n));
+        lua_val_set(a, row, "cells", cells);
+        lua_val_push(a, rows, row);
+    }
+    lua_val_set_bool(a, page, "whole", weights > 0);
+    lua_val_set_string(a, page, "weights", bytes_text(a, weights));
+    lua_val_set_string(a, page, "token", bytes_text(a, token));
+    lua_val_set(a, page, "users", heads);
+    lua_val_set(a, page, "memory", rows);
+}
+
 /* The sum, and the part of each kernel's layers where they are few. */
 static void total_plots(arena *a, lua_val *page, const kernel_info *f, int count) {
     line flops[PLOT_LINES] = {{"all layers", {0}}}, bytes[PLOT_LINES] = {{"all layers", {0}}};
@@ -415,12 +444,13 @@ static bool check_lengths(const explain_extent *e, diag *d) {
     return true;
 }
 
-bool report_html(arena *a, const product_list *p, const explain_extent *e, const char **text,
-                 diag *d) {
+bool report_html(arena *a, const product_list *p, const explain_extent *e, int32_t users,
+                 const char **text, diag *d) {
     const model *m = p->model;
     const gen_options *o = p->options;
     template_set set;
     gen_files files;
+    if (users == 0) return diag_set(d, "--users: must be at least 1, got 0");
     if (!check_lengths(e, d) || !templates_load(a, o->templates, &set, d) ||
         !gen_render(a, p, &files, d))
         return false;
@@ -432,8 +462,10 @@ bool report_html(arena *a, const product_list *p, const explain_extent *e, const
         if (!m->kernels[i].outer) continue; /* shown with its layer */
         kernel_info *info = &f[count++];
         info->k = &m->kernels[i];
-        info->layer_text = layers_text(a, m, i, &info->layers);
+        info->layer_text = words_of_layers(a, m, i, &info->layers);
         info->p = &product_best(p, i)->core->plan;
+        info->packed =
+            product_best(p, i)->layer ? (double)explain_packed_bytes(product_best(p, i)) : 0;
         bound |= work_needs_data(info->k);
         lua_val_push(a, kernels, kernel_data(a, info, count, isas_data(a, p, i, &files), e));
     }
@@ -447,8 +479,9 @@ bool report_html(arena *a, const product_list *p, const explain_extent *e, const
     lua_val_set_int(a, page, "inner_count", m->kernel_count - count);
     lua_val_set_bool(a, page, "bound", bound);
     lua_val_set_string(a, page, "cache_type", cache_type(f, count));
-    lua_val_set(a, page, "layers", layers_data(a, m));
+    lua_val_set(a, page, "layers", layers_data(a, f, count));
     lua_val_set(a, page, "totals", totals_data(a, f, count));
+    set_memory(a, page, f, count, users);
     total_plots(a, page, f, count);
     lua_val_set(a, page, "kernels", kernels);
     lua_val_set(a, data, "page", page);
@@ -470,7 +503,7 @@ bool report_svg(arena *a, const product_list *p, const explain_extent *e, int la
     int layers;
     lua_val_set_string(a, picture, "model", markup_fold(a, m->name));
     lua_val_set_string(a, picture, "layers",
-                       markup_fold(a, layers_text(a, m, m->layer_kernel[layer], &layers)));
+                       markup_fold(a, words_of_layers(a, m, m->layer_kernel[layer], &layers)));
     lua_val_set(a, data, "picture", picture);
     return render(a, &set, "report/mask_file.svg", data, text, d);
 }

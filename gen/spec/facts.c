@@ -121,7 +121,10 @@ static const char *mixture_text(arena *a, const attn_spec *s) {
                : s->router == ATTN_ROUTER_SOFTMAX_TOPK ? "softmax of the scores"
                                                        : "the scores",
                s->router_bias == ATTN_ROUTER_BIAS_SELECTION ? " and a bias" : "",
-               s->router == ATTN_ROUTER_TOPK_SOFTMAX ? "softmax of the chosen scores" : "are these",
+               s->router == ATTN_ROUTER_TOPK_SOFTMAX ? "softmax of the chosen scores"
+               : s->router == ATTN_ROUTER_SPARSEMIXER
+                   ? "softmax of each among the scores that are left and near it"
+                   : "are these",
                s->norm_topk ? " by their sum" : "");
     if (s->router_scale != 1) buf_printf(&b, ", times %s", float_text(a, s->router_scale));
     if (s->router_input) buf_puts(&b, ", of what goes into an expert");
@@ -318,7 +321,13 @@ static void say_types(arena *a, fact_list *l, const attn_spec *s) {
 
 static void say_layout(arena *a, fact_list *l, const attn_spec *s) {
     const attn_layout_rule *rule = attn_layout_of(s);
-    if (rule->paged)
+    if (rule->paged && s->level == ATTN_LEVEL_BLOCK)
+        say(l, "Layout", "Layout: ",
+            arena_printf(a,
+                         "keys are cached in pages of %d, all heads of a key side by side; the "
+                         "table that says which pages an item has is the caller's.",
+                         s->page));
+    else if (rule->paged)
         say(l, "Layout", "Layout: ", arena_printf(a, "%s; page = %d.", rule->words, s->page));
     else if (rule->words)
         say(l, "Layout", "Layout: ", rule->words);

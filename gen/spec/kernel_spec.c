@@ -1,6 +1,7 @@
 #include "kernel_spec.h"
 
 #include "source.h"
+#include "layout.h"
 #include "weight_types.h"
 
 #include <ctype.h>
@@ -482,6 +483,8 @@ bool kernel_spec_change(arena *a, kernel_spec *k, const spec_input *inputs, int 
         if (!is_given(inputs, count, "rotate")) k->core.rotate = ATTN_UNSET;
         if (!is_given(inputs, count, "dot")) k->core.dot = ATTN_DOT_AUTO;
     }
+    if (is_given(inputs, count, "layout") && !is_given(inputs, count, "page"))
+        if (!attn_layout_of(&k->core)->paged) k->core.page = 0; /* that of the other layout */
     if (!resolve(&b)) return false;
     attn_spec_format(&k->core, k->name);
     k->inner = k->expanded = -1;

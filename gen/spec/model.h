@@ -45,6 +45,8 @@ bool model_from_flags(arena *a, const spec_input *inputs, int count, model *out,
     FIELD("kv_type", "--kv-type", ", ")              \
     FIELD("rotate", "--rotate", ", ")                \
     FIELD("dot", "--dot", ", ")                      \
+    FIELD("layout", "--layout", ", ")                \
+    FIELD("page", "--page", ", ")                    \
     FIELD("weight_type", "--weight-type", ", ")      \
     FIELD("weight_types", "--weight-types", " and ") \
     FIELD("weight_rest", "--weight-rest", "")

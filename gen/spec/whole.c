@@ -100,11 +100,16 @@ const char *whole_check(arena *a, const attn_model_spec *s) {
             whole_get(&whole_fields[i], s) < whole_fields[i].lowest)
             return arena_printf(a, "%s is required: %s", whole_fields[i].name,
                                 whole_fields[i].help);
+    const bool rows = s->input == ATTN_MODEL_INPUT_ROWS;
+    if (!rows && !s->vocab)
+        return arena_printf(a, "vocab is required: %s", whole_find("vocab")->help);
+    if (rows && (s->vocab || s->head || s->positions || s->token_types))
+        return "input = rows has no vocab, tables or head";
     if (s->position_offset && s->position_offset >= s->positions)
         return "position_offset must be less than positions";
     if (s->head_bias && s->head == ATTN_MODEL_HEAD_NONE) return "head_bias needs a head";
-    if (s->pool_dense && s->names != ATTN_MODEL_NAMES_BERT)
-        return "pool_dense needs names = bert: no other files have a pooler";
+    if (s->pool_dense && s->names != ATTN_MODEL_NAMES_BERT && s->names != ATTN_MODEL_NAMES_VIT)
+        return "pool_dense needs names = bert or vit: no other files have a pooler";
     if ((s->pool_dense || s->normalize) && s->pool == ATTN_MODEL_POOL_NONE)
         return arena_printf(a, "%s needs pool", s->pool_dense ? "pool_dense" : "normalize");
     return NULL;

@@ -6,6 +6,7 @@
 #include "lab/block_call.h"
 #include "check.h"
 #include "lab/pool.h"
+#include "lab/progress.h"
 #include "timing.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,11 +159,14 @@ static int case_job(void *ctx, int index) {
 
 static void case_done(void *ctx, int index, const pool_result *r) {
     const verify *v = ctx;
+    progress_end();
     fputs(r->output, stdout);
-    if (!r->signal) return;
-    printf("%-28s FAIL: the next kernel %s\n", v->cases[index].name,
-           pool_signal_text(v->a, r->signal));
-    v->tallies[index].failed++;
+    if (r->signal) {
+        printf("%-28s FAIL: the next kernel %s\n", v->cases[index].name,
+               pool_signal_text(v->a, r->signal));
+        v->tallies[index].failed++;
+    }
+    progress("%d of %d cases left", v->set.path_count - index - 1, v->set.path_count);
 }
 
 /* --- Command line --- */
@@ -299,7 +303,9 @@ static int run_all(verify *v) {
     double worst = 0;
     pool_result *results = arena_alloc(v->a, (size_t)n * sizeof *results);
     v->tallies = pool_shared((size_t)n * sizeof *v->tallies);
+    progress("running %d case%s", n, n == 1 ? "" : "s");
     pool_run(v->a, n, v->set.time ? 1 : 0, 300, case_job, v, results, case_done);
+    progress_end();
     for (int i = 0; i < n; i++) {
         passed += v->tallies[i].passed;
         failed += v->tallies[i].failed;

@@ -167,6 +167,12 @@ ATTN_SIMD vi vi_byte(vi a, const int n) {
     const __m256i quarter = _mm256_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12);
     return _mm256_shuffle_epi8(a, _mm256_add_epi32(quarter, _mm256_set1_epi32(n - 256)));
 }
+ATTN_SIMD vi vi_low_halves(vi a) {
+    return _mm256_and_si256(a, _mm256_set1_epi8(15));
+}
+ATTN_SIMD vi vi_high_halves(vi a) {
+    return _mm256_and_si256(_mm256_srli_epi16(a, 4), _mm256_set1_epi8(15));
+}
 ATTN_SIMD vi vi_pick(const uint8_t *table, vi a) {
     const __m128i t = _mm_loadu_si128((const __m128i_u *)(const void *)table);
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(t), a);
@@ -479,6 +485,52 @@ ATTN_SIMD void vf_transpose(vf *r) {
 }
 
 #include "math.h"
+
+/* --- Products of codes as integers: see portable.h. --- */
+ATTN_SIMD vi vi_bcast4(const int8_t *p) {
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return _mm256_set1_epi32(four);
+}
+ATTN_SIMD void vi_store_bytes(int8_t *p, vi a) {
+    vi_storen_i8(p, a, VF_WIDTH);
+}
+ATTN_SIMD void vi_store_pairs(int16_t *p, vi a) {
+    const __m256i order = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 1, 8, 9, 4, 5, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1));
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(a, order), 0x08);
+    _mm_storeu_si128((__m128i_u *)(void *)p, _mm256_castsi256_si128(words));
+}
+ATTN_SIMD int32_t vi_reduce_add(vi a) {
+    __m128i b = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    b = _mm_add_epi32(b, _mm_shuffle_epi32(b, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(b, _mm_shuffle_epi32(b, 0xb1)));
+}
+ATTN_SIMD int32_t vi_reduce_max(vi a) {
+    __m128i b = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    b = _mm_max_epi32(b, _mm_shuffle_epi32(b, 0x4e));
+    return _mm_cvtsi128_si32(_mm_max_epi32(b, _mm_shuffle_epi32(b, 0xb1)));
+}
+ATTN_SIMD vi vi_round(vf a) {
+    return _mm256_cvtps_epi32(a);
+}
+ATTN_SIMD vi vi_odd_bytes(vi a) {
+    return _mm256_srli_epi16(a, 8);
+}
+/* 12 sums, codes, integers and a product are all 16 registers: left to itself, gcc 12 spills. */
+ATTN_SIMD vi vi_add_pairs(vi s, vi a, vi b) {
+    vi t;
+    __asm__("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0" : "+x"(s), "=&x"(t) : "x"(a), "x"(b));
+    return s;
+}
+ATTN_SIMD vi vi_add_words(vi s, vi a, vi b) {
+    vi t;
+    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(s), "=&x"(t) : "x"(a), "x"(b));
+    return s;
+}
+ATTN_SIMD vi vi_sum_pairs(vi s, vi a, const int16_t times) {
+    return _mm256_add_epi32(s, _mm256_madd_epi16(a, _mm256_set1_epi16(times)));
+}
 
 #endif
 #endif

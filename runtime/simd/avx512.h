@@ -136,6 +136,12 @@ ATTN_SIMD vi vi_byte(vi a, const int n) {
     const __m512i quarter = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 4, 8, 12));
     return _mm512_shuffle_epi8(a, _mm512_add_epi32(quarter, _mm512_set1_epi32(n - 256)));
 }
+ATTN_SIMD vi vi_low_halves(vi a) {
+    return _mm512_and_si512(a, _mm512_set1_epi8(15));
+}
+ATTN_SIMD vi vi_high_halves(vi a) {
+    return _mm512_and_si512(_mm512_srli_epi16(a, 4), _mm512_set1_epi8(15));
+}
 ATTN_SIMD vi vi_pick(const uint8_t *table, vi a) {
     const __m128i t = _mm_loadu_si128((const __m128i_u *)(const void *)table);
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(t), a);
@@ -500,6 +506,46 @@ ATTN_SIMD void vf_exp2_lazy_each(vf *x, const int n) {
 }
 
 #include "math.h"
+
+/* --- Products of codes as integers: see portable.h. --- */
+ATTN_SIMD vi vi_bcast4(const int8_t *p) {
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return _mm512_set1_epi32(four);
+}
+ATTN_SIMD void vi_store_bytes(int8_t *p, vi a) {
+    _mm_storeu_si128((__m128i_u *)(void *)p, _mm512_cvtepi32_epi8(a));
+}
+ATTN_SIMD int32_t vi_reduce_add(vi a) {
+    return _mm512_reduce_add_epi32(a);
+}
+ATTN_SIMD int32_t vi_reduce_max(vi a) {
+    return _mm512_reduce_max_epi32(a);
+}
+ATTN_SIMD vi vi_round(vf a) {
+    return _mm512_cvtps_epi32(a);
+}
+ATTN_SIMD void vi_store_pairs(int16_t *p, vi a) {
+    const __m256i words = _mm512_cvtepi32_epi16(_mm512_shuffle_epi32(a, _MM_PERM_DBCA));
+    _mm256_storeu_si256((__m256i_u *)(void *)p, words);
+}
+ATTN_SIMD vi vi_odd_bytes(vi a) {
+    return _mm512_srli_epi16(a, 8);
+}
+/* As vi_add_dots of avx512vnni.h: gcc 12 would copy sums. */
+ATTN_SIMD vi vi_add_pairs(vi s, vi a, vi b) {
+    vi t;
+    __asm__("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0" : "+v"(s), "=&v"(t) : "v"(a), "v"(b));
+    return s;
+}
+ATTN_SIMD vi vi_add_words(vi s, vi a, vi b) {
+    vi t;
+    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+v"(s), "=&v"(t) : "v"(a), "v"(b));
+    return s;
+}
+ATTN_SIMD vi vi_sum_pairs(vi s, vi a, const int16_t times) {
+    return _mm512_add_epi32(s, _mm512_madd_epi16(a, _mm512_set1_epi16(times)));
+}
 
 #endif
 #endif

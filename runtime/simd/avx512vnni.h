@@ -5,14 +5,10 @@
  *   vi_dot_words(s, a, b)  lane i: s + the products of 2 signed words
  *   vi_dot_bytes(s, a, b)  lane i: s + the products of 4 bytes, a's unsigned, b's signed
  *   vi_add_dots(s, a, b)   the same as vi_dot_bytes, for sums that stay in registers
- *   vi_bcast4(p)        the 4 bytes at p in each lane
- *   vi_store_bytes(p, a)   the lowest byte of each lane
- *   vi_reduce_add vi_reduce_max   of all lanes
  *   vi_words vi_wordsn     32 codes of 8 bits as words; the first n of them, then zeros
  *   vi_bytes vi_bytesn     64 codes as they are; likewise
  *   vi_flip(a)             bytes: each signed code plus 128, unsigned
  *   vi_sums(a)             lane i: the sum of the lanes of a[i]
- *   vi_round(a)            floats to the nearest integers, ties to even
  *   vi_key_bytes(u, r, to) u: key i / r of row i % r, 0..255 in the lowest byte. Puts the bytes of
  * 4 keys of a row into an element of `to` [4 keys][r]: 4 of them, or 8 for r = 8, which takes two
  * vectors; r is a constant, 1, 2, 4 or 8 vi_weave(row, to)      64 columns of 4 rows of codes into
@@ -57,20 +53,6 @@ ATTN_SIMD vi vi_add_dots(vi s, vi a, vi b) {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(s) : "v"(a), "v"(b));
     return s;
 }
-ATTN_SIMD vi vi_bcast4(const int8_t *p) {
-    int32_t four;
-    memcpy(&four, p, sizeof four);
-    return _mm512_set1_epi32(four);
-}
-ATTN_SIMD void vi_store_bytes(int8_t *p, vi a) {
-    _mm_storeu_si128((__m128i_u *)(void *)p, _mm512_cvtepi32_epi8(a));
-}
-ATTN_SIMD int32_t vi_reduce_add(vi a) {
-    return _mm512_reduce_add_epi32(a);
-}
-ATTN_SIMD int32_t vi_reduce_max(vi a) {
-    return _mm512_reduce_max_epi32(a);
-}
 ATTN_SIMD vi vi_words(const int8_t *p) {
     return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i_u *)(const void *)p));
 }
@@ -87,9 +69,6 @@ ATTN_SIMD vi vi_bytesn(const int8_t *p, int n) {
 }
 ATTN_SIMD vi vi_flip(vi a) {
     return _mm512_xor_si512(a, _mm512_set1_epi8(-128));
-}
-ATTN_SIMD vi vi_round(vf a) {
-    return _mm512_cvtps_epi32(a);
 }
 
 /* As vf_sums. */

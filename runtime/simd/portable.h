@@ -28,9 +28,20 @@
  * (bf16.h) vi_loadu_pairs      VF_WIDTH pairs of 16 bits, a pair a lane, as they lie in memory
  *   vi_loadu_i8 vi_loadn_i8 vi_storen_i8      likewise of 8 bits (i8.h)
  *   vi_byte(a, n)       lane i: byte n of a's, unsigned; n is a constant, 0 is the lowest
+ *   vi_low_halves vi_high_halves   the lower 4 bits of each byte; the upper ones
  *   vi_pick(table, a)   each byte of a, 0 to 15, becomes that of the 16 in the table
  *   vf_to_i             of whole numbers
  *   vf_rint             to the nearest whole number, ties to the even one
+ * Products of codes as integers, avx2.h and avx512.h; avx512vnni.h has more:
+ *   vi_add_pairs(s, a, b)  words: s + the products of 2 bytes, a's unsigned, b's signed, in range
+ *   vi_sum_pairs(s, a, n)  lane i: s + n times the sum of the 2 words of a; n is a constant
+ *   vi_add_words(s, a, b)  lane i: s + the products of 2 signed words
+ *   vi_odd_bytes(a)        words: the upper byte, unsigned
+ *   vi_bcast4(p)           the 4 bytes at p in each lane
+ *   vi_store_bytes(p, a)   the lowest byte of each lane
+ *   vi_store_pairs(p, a)   the lower half of each lane, of 4 the third before the second
+ *   vi_reduce_add vi_reduce_max   of all lanes
+ *   vi_round(a)            floats to the nearest integers, ties to even
  * Functions of math.h: see there. */
 #ifndef ATTN_SIMD_PORTABLE_H
 #define ATTN_SIMD_PORTABLE_H
@@ -210,6 +221,12 @@ ATTN_SIMD vi vi_pick(const uint8_t *table, vi a) {
     for (size_t i = 0; i < sizeof a; i++) byte[i] = table[byte[i]];
     memcpy(&a, byte, sizeof a);
     return a;
+}
+ATTN_SIMD vi vi_low_halves(vi a) {
+    return vi_and(a, vi_set1(0x0f0f0f0f));
+}
+ATTN_SIMD vi vi_high_halves(vi a) {
+    return vi_and(vi_shr(a, vi_set1(4)), vi_set1(0x0f0f0f0f));
 }
 ATTN_SIMD vi vi_min(vi a, vi b) {
     return vi_select(a < b, a, b);

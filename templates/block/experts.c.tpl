@@ -3,6 +3,7 @@ $ -- a.source: rows on their way in; a.f: the activation.
 $ local up, down = plan.stages.expert_up.matrices[1], plan.stages.expert_down.matrices[1]
 $ local softmax, sigmoid = spec.router == "softmax_topk", spec.router == "sigmoid"
 $ local selection, late = spec.router_bias == "selection", spec.router == "topk_softmax"
+$ local mixer = spec.router == "sparsemixer"
 $ local U, D = hooks("weight/" .. up.type.name .. ".c"), hooks("weight/" .. down.type.name .. ".c")
 $ assert(up.unit <= plan.wide and down.unit <= plan.wide, "experts: a unit is wider than a task")
 /* Scores of some rows, and what the gate of the shared experts takes. */
@@ -22,17 +23,21 @@ static inline bool is_more(double a, double b) {
     return a > b || (isnan(b) && !isnan(a));
 }
 
-/* Marks the `count` largest of n keys that are not marked yet; of equal ones the first. NaN is less
- * than all others: whatever the keys are, so many are marked. */
-static void mark_largest(const double *key, bool *mark, int32_t n, int32_t count) {
-    for (; count > 0; count--) {
-        int32_t best = -1;
-        for (int32_t e = 0; e < n; e++)
-            if (!mark[e] && (best < 0 || is_more(key[e], key[best]))) best = e;
-        mark[best] = true;
-    }
+/* The largest of n keys that are not marked; of equal ones the first. NaN is less than all others:
+ * whatever the keys are, there is one. */
+static int32_t largest_of(const double *key, const bool *mark, int32_t n) {
+    int32_t best = -1;
+    for (int32_t e = 0; e < n; e++)
+        if (!mark[e] && (best < 0 || is_more(key[e], key[best]))) best = e;
+    return best;
 }
 
+$ if not mixer then
+static void mark_largest(const double *key, bool *mark, int32_t n, int32_t count) {
+    for (; count > 0; count--) mark[largest_of(key, mark, n)] = true;
+}
+
+$ end
 $ if spec.groups > 1 then
 /* Marks the experts of groups that are not chosen${sigmoid and ", by the sum of their two largest keys" or ", by their largest key"}. */
 static void mark_other_groups(const double *key, bool *mark) {
@@ -51,14 +56,31 @@ static void mark_other_groups(const double *key, bool *mark) {
 }
 
 $ end
+$ if mixer then
+/* The largest score that is not marked, as a softmax weighs it among those not marked that lie no
+ * further below it than 2 router_jitter of the larger of the two. Marks it. */
+static double weigh_largest(const double *p, bool *mark, int32_t *which) {
+    static const double BAND = 2 * (double)${f32(spec.router_jitter)};
+    const int32_t best = *which = largest_of(p, mark, EXPERTS);
+    double all = 0;
+    for (int32_t e = 0; e < EXPERTS; e++) {
+        const double most = fabs(p[e]) > p[best] ? fabs(p[e]) : p[best];
+        if (mark[e] || (p[best] - p[e]) / most > BAND) continue;
+        all += exp(p[e] - p[best]);
+    }
+    mark[best] = true;
+    return 1 / all;
+}
+
+$ end
 /* A row's experts in ascending order, and their weights, from its scores z. */
 static void choose(${selection and "const layer *l, " or ""}const float *z, pick *to) {
     double p[EXPERTS];
-$ if not sigmoid then
+$ if not sigmoid and not mixer then
     double top = -INFINITY, all = 0;
 $ end
-    bool other[EXPERTS] = {false}, mark[EXPERTS];
-$ if late then
+    bool ${mixer and "mark[EXPERTS] = {false}" or "other[EXPERTS] = {false}, mark[EXPERTS]"};
+$ if late or mixer then
     for (int32_t e = 0; e < EXPERTS; e++) p[e] = (double)z[e];
 $ elseif sigmoid then
     for (int32_t e = 0; e < EXPERTS; e++) p[e] = 1 / (1 + exp(-(double)z[e]));
@@ -76,10 +98,17 @@ $ end
 $ if spec.groups > 1 then
     mark_other_groups(${key}, other);
 $ end
+$ if mixer then
+    for (int32_t n = 0, e; n < TOP_K; n++) {
+        const double weight = weigh_largest(p, mark, &e);
+        p[e] = weight;
+    }
+$ else
     memcpy(mark, other, sizeof mark);
     mark_largest(${key}, mark, EXPERTS, TOP_K);
+$ end
     for (int32_t e = 0, n = 0; e < EXPERTS; e++)
-        if (mark[e] && !other[e]) to[n++].expert = e;
+        if (mark[e]${mixer and "" or " && !other[e]"}) to[n++].expert = e;
 $ if late then
     for (int32_t n = 0; n < TOP_K; n++) top = p[to[n].expert] > top ? p[to[n].expert] : top;
     for (int32_t n = 0; n < TOP_K; n++) all += p[to[n].expert] = exp(p[to[n].expert] - top);

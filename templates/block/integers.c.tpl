@@ -1,57 +1,62 @@
 $ -- Products of rows as integers with weights of one type in blocks. a.type: one of
 $ -- plan.integer_weights; a.first: the first of them.
 $ local W, S, nv, nr, width = hooks("weight/" .. a.type.name .. ".c"), a.type.suffix, plan.vectors, plan.nr, plan.width
-$ local t, part, streams = a.type.layout, a.type.layout.part, a.type.streams
-$ assert(nv == 2 and 8 * plan.int_rows + nv + 3 <= isa.registers, "integers: the register tile does not fit")
+$ local t, size, streams, fold = a.type.layout, a.type.layout.part, a.type.streams, a.type.fold
+$ local D = hooks("block/dots.c").of(a.type)
+$ assert(nv == 2 and nv * (D.digits * plan.int_rows + 1) + 2 <= isa.registers, "integers: the register tile does not fit")
 $ if a.first then
 /* 32 elements of a row as integers: v = x / d to the nearest, d = max |x| / MOST_INT, in three
  * signed bytes, v = 65536 q[0] + 256 q[1] + q[2]. Products of codes and bytes are summed exactly:
  * what a product gives has the same bits for any number of rows. */
 static void to_integers(const float *x, integers *to) {
     enum { INFINITE = 0x7f800000 };
-    const vf xs[2] = {vf_loadu(x), vf_loadu(x + W)};
     const vi size = vi_set1(INT32_MAX);
-    const vi sizes = vi_max(vi_and(vi_bits(xs[0]), size), vi_and(vi_bits(xs[1]), size));
+    vi sizes = vi_set1(0);
+    ATTN_UNROLLED for (int i = 0; i < 32; i += W)
+        sizes = vi_max(sizes, vi_and(vi_bits(vf_loadu(x + i)), size));
     const int32_t bits = vi_reduce_max(sizes);
     float most;
     memcpy(&most, &bits, sizeof most);
     const bool none = bits >= INFINITE || most < 0x1p-100f;
     const vf factor = vf_set1(none ? 0 : MOST_INT / most);
     to->d = bits >= INFINITE ? NAN : none ? 0 : most / MOST_INT;
-    for (int i = 0; i < 2; i++) {
-        const vi v = vi_round(vf_mul(xs[i], factor));
+    memset(to->upper, 0, sizeof to->upper);
+    memset(to->lower, 0, sizeof to->lower);
+    ATTN_UNROLLED for (int i = 0; i < 32; i += W) {
+        const vi v = vi_round(vf_mul(vf_loadu(x + i), factor));
         const vi low = vi_shr(vi_shl(v, vi_set1(24)), vi_set1(24));
         const vi up = vi_shr(vi_sub(v, low), vi_set1(8));
         const vi middle = vi_shr(vi_shl(up, vi_set1(24)), vi_set1(24));
-        vi_store_bytes(to->q[0] + i * W, vi_shr(vi_sub(up, middle), vi_set1(8)));
-        vi_store_bytes(to->q[1] + i * W, middle);
-        vi_store_bytes(to->q[2] + i * W, low);
-        to->upper[i] = vi_reduce_add(up);
-        to->lower[i] = vi_reduce_add(low);
+        vi_store_bytes(to->q[0] + i, vi_shr(vi_sub(up, middle), vi_set1(8)));
+        vi_store_bytes(to->q[1] + i, middle);
+        vi_store_bytes(to->q[2] + i, low);
+$ if plan.int_words then
+        vi_store_pairs(to->w[0] + i, up);
+        vi_store_pairs(to->w[1] + i, low);
+$ end
+        to->upper[i / 16] += vi_reduce_add(up);
+        to->lower[i / 16] += vi_reduce_add(low);
     }
     const double upper = (double)to->upper[0] + to->upper[1];
     to->all = (float)((double)to->d * (256 * upper + to->lower[0] + to->lower[1]));
 }
 
-/* 65536 a + 256 b + c */
-static ATTN_INLINE vf whole_int(vi a, vi b, vi c) {
-    const vf upper = vi_to_f(vi_add(vi_shl(a, vi_set1(8)), b));
-    return vf_fma(upper, vf_set1(256), vi_to_f(c));
+/* 256 upper + lower */
+static ATTN_INLINE vf whole_int(vi upper, vi lower) {
+    return vf_fma(vi_to_f(upper), vf_set1(256), vi_to_f(lower));
 }
 
 $ end
-$ local upper = part == 32 and "(b->upper[0] + b->upper[1])" or "b->upper[k % 32 / 16]"
-$ local at = part == 32 and "" or " + k % 32"
+$ local at = size == 32 and "" or "k % 32 + "
 $ W.values()
-$ -- Where sums of products with each byte start: those of the codes' offset are taken away.
-$ local start = { "vi_set1(0)", "vi_set1(0)", "vi_set1(0)" }
-$ if t.offset > 0 then
-$   start[2] = "vi_set1(-" .. t.offset .. " * " .. upper .. ")"
-$   start[3] = start[2]:gsub("upper", "lower")
+$ -- Panels whose sums are in registers at once.
+$ local together = {}
+$ for p = 0, streams - 1 do
+$   if a.type.dots == "quads" and p > 0 then together[1][p + 1] = p else together[#together + 1] = { p } end
 $ end
 /* t[${streams} * NR] = one row times ${streams} panels, which lie `step` bytes apart. */
-static void row_ints${S}(const integers *x, const uint8_t *w, ptrdiff_t step, int32_t depth,
-                   float *restrict t) {
+static ${D.alone}void row_ints${S}(const integers *x, const uint8_t *w,
+                   ptrdiff_t step, int32_t depth, float *restrict t) {
 $ for p = 0, streams - 1 do
     const uint8_t *w${p} = w + ${p} * step;
 $ end
@@ -61,53 +66,60 @@ $ end
 $ for p = 0, streams - 1 do
         vf ${list(nv, function(n) return "s" .. p .. "_" .. n .. " = vf_zero()" end)};
 $ end
-        for (; k < end; k += ${part}) {
+        for (; k < end; k += ${size}) {
             const integers *b = x + k / 32;
-$ for p = 0, streams - 1 do
-            ${lines(W.point("w" .. p, "k", p))}
-$   for line = 0, t.part_bytes - 1, 64 do
-            ATTN_PREFETCH_L1(ATTN_AHEAD(c${p}, ${line + plan.block_ahead}));
-$   end
-$   for n = 0, nv - 1 do
-            ${lines(W.field(p, "k", n, p .. "_" .. n, "high"))}
-$     for c = 0, 2 do
-            vi z${p}_${n}${c} = ${start[c + 1]};
-$     end
-$   end
-$ end
-            for (int32_t j = 0; j < ${part}; j += 8) {
-$ for p = 0, streams - 1 do
-$   for n = 0, nv - 1 do
-                ${lines(W.codes(p, "j", n, p .. "_" .. n))}
-$   end
-$ end
-$ for c = 0, 2 do
-                {
-                    const vi y = vi_bcast4(b->q[${c}]${at} + j);
-                    const vi z = vi_bcast4(b->q[${c}]${at} + j + 4);
-$   for p = 0, streams - 1 do
-$     for n = 0, nv - 1 do
-$       local z, s = "z" .. p .. "_" .. n .. c, p .. "_" .. n
-                    ${z} = vi_add_dots(${z}, u${s}, y);
-                    ${z} = vi_add_dots(${z}, v${s}, z);
-$     end
-$   end
-                }
-$ end
-            }
             const vf dx = vf_set1(b->d)${t.min and ", all = vf_set1(b->all)" or ""};
-$ for p = 0, streams - 1 do
-$   for n = 0, nv - 1 do
-$     local s = p .. "_" .. n
-            {
-                ${lines(W.field(p, "k", n, s, "scale"))}
-                const vf f = whole_int(z${s}0, z${s}1, z${s}2);
-                s${s} = vf_fma(vf_mul(d${s}, dx), f, s${s});
-$     if t.min then
-                s${s} = vf_fma(m${s}, all, s${s});
+$ for _, panels in ipairs(together) do
+$   local function each(f)
+$     for _, p in ipairs(panels) do
+$       for n = 0, nv - 1 do f(p, n, p .. "_" .. n) end
 $     end
-            }
 $   end
+            {
+$   for _, p in ipairs(panels) do
+                ${lines(W.point("w" .. p, "k", p))}
+$     for line = 0, t.part_bytes - 1, 64 do
+                ATTN_PREFETCH_L1(ATTN_AHEAD(c${p}, ${line + plan.block_ahead}));
+$     end
+$   end
+$   local function begin(p, n, s)
+                ${lines(W.field(p, "k", n, s, "high"))}
+$     if not D.pairs then
+$       for c = 0, D.digits - 1 do
+                vi z${s}_${c} = ${D.start(c)};
+$       end
+$     elseif fold < size then
+                vi z${s}_u = ${D.totals[1]};
+                vi z${s}_l = ${D.totals[2]};
+$     end
+$   end
+$   each(begin)
+$   if D.pairs and fold < size then
+                ${D.rolled}for (int32_t f = 0; f < ${size}; f += ${fold}) {
+                    ${part("block/row_dots.c", { dots = D, hooks = W, each = each, at = at, from = "f", to = "f + " .. fold })}
+$     local function add(p, n, s)
+                    ${lines(D.folded("z" .. s .. "_", ""))}
+$     end
+$     each(add)
+                }
+$   else
+                ${part("block/row_dots.c", { dots = D, hooks = W, each = each, at = at, from = 0, to = size })}
+$   end
+$   local function finish(p, n, s)
+                {
+                    ${lines(W.field(p, "k", n, s, "scale"))}
+$     if D.pairs and fold == size then
+                    ${lines(D.folded("z" .. s .. "_", "", true))}
+$     end
+                    const vf f = ${D.whole("z" .. s .. "_", "")};
+                    s${s} = vf_fma(vf_mul(d${s}, dx), f, s${s});
+$     if t.min then
+                    s${s} = vf_fma(m${s}, all, s${s});
+$     end
+                }
+$   end
+$   each(finish)
+            }
 $ end
         }
         if (!first) {
@@ -127,18 +139,18 @@ $ end
 
 /* Codes of a panel's slice in bytes, scales and minima of its parts in floats. */
 static void slice_ints${S}(const uint8_t *w, int32_t depth, slice *to) {
-    for (int32_t k = 0; k < depth; k += ${part}) {
+    for (int32_t k = 0; k < depth; k += ${size}) {
         ${lines(W.point("w", "k", ""))}
         uint8_t *codes = to->codes + k * NR;
 $ for n = 0, nv - 1 do
         {
             ${lines(W.field("", "k", n, n, "scale"))}
             ${lines(W.field("", "k", n, n, "high"))}
-            vf_store(to->scale + k / ${part} * NR + ${n} * W, d${n});
+            vf_store(to->scale + k / ${size} * NR + ${n} * W, d${n});
 $   if t.min then
             vf_store(to->least + k / 32 * NR + ${n} * W, m${n});
 $   end
-            for (int32_t j = 0; j < ${part}; j += 8) {
+            for (int32_t j = 0; j < ${size}; j += 8) {
                 ${lines(W.codes("", "j", n, n))}
                 vi_storeu((void *)(codes + j * NR + ${4 * n * width}), u${n});
                 vi_storeu((void *)(codes + j * NR + ${4 * n * width + 4 * nr}), v${n});
@@ -157,29 +169,47 @@ static ATTN_INLINE void tile_ints${S}(const int m, const integers *x, ptrdiff_t 
     EACH_ROW(m) row[i] = x + i * ldx;
     vf s0[INT_ROWS], s1[INT_ROWS];
     EACH_ROW(m) s0[i] = s1[i] = vf_zero();
-    for (int32_t k = 0; k < depth; k += ${part}) {
+    for (int32_t k = 0; k < depth; k += ${size}) {
         for (int32_t line = 0; line < lines; line++, ahead += 64) ATTN_PREFETCH_L1(ahead);
-        vi ${list(3, function(c) return "y" .. c .. "[INT_ROWS], z" .. c .. "[INT_ROWS]" end)};
+$ if not D.pairs then
+$   for n = 0, 1 do
+        vi ${list(D.digits, function(c) return "z" .. n .. "_" .. c .. "[INT_ROWS]" end)};
+$   end
         EACH_ROW(m) {
-$ if t.offset > 0 then
+$   if D.offset then
             const integers *b = row[i] + k / 32;
-$ end
-$ for c = 0, 2 do
-            y${c}[i] = z${c}[i] = ${start[c + 1]};
-$ end
+$   end
+$   for c = 0, D.digits - 1 do
+            z0_${c}[i] = z1_${c}[i] = ${D.start(c)};
+$   end
         }
-        for (int32_t j = 0; j < ${part}; j += 4, codes += 4 * NR) {
-            const vi u = vi_loadu((const void *)codes), v = vi_loadu((const void *)(codes + 4 * W));
+        ${part("block/tile_dots.c", { dots = D, at = at, from = 0, to = size })}
+$ else
+        vi z0_u[INT_ROWS], z0_l[INT_ROWS], z1_u[INT_ROWS], z1_l[INT_ROWS];
+        EACH_ROW(m) {
+$   if D.offset then
+            const integers *b = row[i] + k / 32;
+$   end
+            z0_u[i] = z1_u[i] = ${D.totals[1]};
+            z0_l[i] = z1_l[i] = ${D.totals[2]};
+        }
+$   if fold < size then
+        ${D.rolled}for (int32_t f = 0; f < ${size}; f += ${fold}) {
+            ${part("block/tile_dots.c", { dots = D, at = at, from = "f", to = "f + " .. fold })}
             EACH_ROW(m) {
-                const integers *b = row[i] + k / 32;
-$ for c = 0, 2 do
-                const vi x${c} = vi_bcast4(b->q[${c}]${at} + j);
-                y${c}[i] = vi_add_dots(y${c}[i], u, x${c});
-                z${c}[i] = vi_add_dots(z${c}[i], v, x${c});
-$ end
+                ${lines(D.folded("z0_", "[i]"))}
+                ${lines(D.folded("z1_", "[i]"))}
             }
         }
-        const float *scale = w->scale + k / ${part} * NR;
+$   else
+        ${part("block/tile_dots.c", { dots = D, at = at, from = 0, to = size })}
+        EACH_ROW(m) {
+            ${lines(D.folded("z0_", "[i]"))}
+            ${lines(D.folded("z1_", "[i]"))}
+        }
+$   end
+$ end
+        const float *scale = w->scale + k / ${size} * NR;
         const vf d0 = vf_load(scale), d1 = vf_load(scale + W);
 $ if t.min then
         const float *least = w->least + k / 32 * NR;
@@ -188,8 +218,10 @@ $ end
         EACH_ROW(m) {
             const integers *b = row[i] + k / 32;
             const vf dx = vf_set1(b->d);
-            s0[i] = vf_fma(vf_mul(d0, dx), whole_int(y0[i], y1[i], y2[i]), s0[i]);
-            s1[i] = vf_fma(vf_mul(d1, dx), whole_int(z0[i], z1[i], z2[i]), s1[i]);
+            const vf f0 = ${D.whole("z0_", "[i]")};
+            const vf f1 = ${D.whole("z1_", "[i]")};
+            s0[i] = vf_fma(vf_mul(d0, dx), f0, s0[i]);
+            s1[i] = vf_fma(vf_mul(d1, dx), f1, s1[i]);
 $ if t.min then
             const vf all = vf_set1(b->all);
             s0[i] = vf_fma(m0, all, s0[i]);
@@ -235,7 +267,7 @@ $ end
         default: tile_ints_${plan.int_rows}${S}(from, ldx, at, depth, next, lines, first, to, ldt); break;
         }
         left -= lines;
-        next += (uintptr_t)lines * 64 * (uintptr_t)(depth / ${part});
+        next += (uintptr_t)lines * 64 * (uintptr_t)(depth / ${size});
     }
 }
 

@@ -176,12 +176,21 @@ ${part(a.form, { section = "layout" })}
         const uint64_t keys = (uint64_t)e->batch * (uint64_t)e->keys;
         ${plan.kv.c} *k = attn_carve(base, &bytes, keys * K_HEADS * K_DIM * sizeof(${plan.kv.c}));
         ${plan.kv.c} *v = attn_carve(base, &bytes, keys * V_HEADS * (uint64_t)V_DIM * sizeof(${plan.kv.c}));
+$ if plan.page > 0 then
+        l->k = (attn_out){k, PAGE * K_HEADS * K_DIM, K_DIM, K_HEADS * K_DIM}; /* whole pages */
+        l->v = (attn_out){v, PAGE * V_HEADS * V_DIM, V_DIM, V_HEADS * V_DIM};
+$   for _, name in ipairs(scales) do
+        float *${name}_scale = attn_carve(base, &bytes, keys * ${name:upper()}_HEADS * sizeof(float));
+        l->${name}_scale = (attn_scales_out){${name}_scale, PAGE * ${name:upper()}_HEADS, 1, ${name:upper()}_HEADS};
+$   end
+$ else
         const int64_t n = e->keys;
         l->k = (attn_out){k, n * K_HEADS * K_DIM, n * K_DIM, K_DIM};
         l->v = (attn_out){v, n * V_HEADS * V_DIM, n * V_DIM, V_DIM};
-$ for _, name in ipairs(scales) do
+$   for _, name in ipairs(scales) do
         float *${name}_scale = attn_carve(base, &bytes, keys * ${name:upper()}_HEADS * sizeof(float));
         l->${name}_scale = (attn_scales_out){${name}_scale, n * ${name:upper()}_HEADS, n, 1};
+$   end
 $ end
     }
     l->core = attn_carve(base, &bytes, e->core_bytes);

@@ -7,6 +7,8 @@ $ local roped = #plan.frequencies > 0
 $ local expand = plan.expand_from > 0
 $ local kv = hooks("block/kv.c")
 $ local stored = plan.kv.suffix ~= "" -- keys are rounded where they live
+$ local paged = plan.page > 0
+$ local widened = stored or paged -- as floats, row after row, before they are expanded
 $ if a.section == "weights" then
 $   if lora then
 $     a.weight("q_a_proj.weight", { spec.q_comp_dim, plan.model })
@@ -52,7 +54,10 @@ $     if expand then
     bool expand;    /* this call */
     int32_t item;   /* whose keys are being expanded, */
     int32_t held;   /* and how many it has */
-$       if stored then
+$       if paged then
+    int32_t from; /* the first of those, of its page, that a row sees */
+$       end
+$       if widened then
     float *wide;    /* [keys][D] that item's keys as floats */
 $       end
     float *ek, *ev; /* [batch][HEADS][keys][EXPANDED], [batch][HEADS][keys][VALUE] */
@@ -173,12 +178,50 @@ $   end
 ${part("block/matmul.c", { stage = "absorb", from = "l->nope", lda = "NOPE_ROW", rows = "l->rows", offset = false, step = "HEAD", done = { UK = "absorbed" } })}
 
 $   if expand then
-$     if stored then
+$     if paged then
+/* The first key of the first page that a row of an item sees. */
+static int32_t first_seen(const layer *l, int32_t item) {
+$       if plan.kept >= 0 then
+    const attn_args *core = &l->call->core;
+    const int32_t first = l->call->begin[item], rows = l->call->begin[item + 1] - first;
+    const int32_t held = l->call->row0[item]; /* before this call */
+    int32_t least = core->q_position ? INT32_MAX : held;
+    for (int32_t i = 0; core->q_position && i < rows; i++)
+        if (core->q_position[first + i] < least) least = core->q_position[first + i];
+    const int32_t seen = least > ${plan.kept} ? least - ${plan.kept} : 0;
+    return min32(seen, held) / PAGE * PAGE;
+$       else
+    (void)l, (void)item;
+    return 0;
+$       end
+}
+
+$     end
+$     if widened then
 /* The keys of an item as floats${plan.rotate and ", rotated back: H is its own inverse" or ""}. */
 static void widen_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     (void)worker;
     const int32_t end = min32(l->held, (int32_t)task * MB + MB);
+$       if paged then
+    const attn_out *to = &l->k;
+    for (int32_t row = (int32_t)task * MB; row < end; row++) {
+        const int32_t at = l->from + row;
+        const int64_t page = page_of(l, l->item, at);
+        const ${plan.kv.c} *from = (const ${plan.kv.c} *)to->data + page * to->batch + at % PAGE * to->token;
+        float *key = l->wide + (int64_t)row * KEY_ROW;
+$         if stored then
+        load_row(key, from, D);
+$         else
+        memcpy(key, from, sizeof(float) * D);
+$         end
+$         if plan.scaled then
+        const attn_scales_out *s = &l->k_scale;
+        scale_key(key, s->data[page * s->batch + at % PAGE * s->token], D);
+        ${kv.turn("key")}
+$         end
+    }
+$       else
     const ${plan.kv.c} *keys = (const ${plan.kv.c} *)l->k.data + l->item * l->k.batch;
 $       if plan.scaled then
     const float *scale = l->k_scale.data + l->item * l->k_scale.batch;
@@ -192,6 +235,7 @@ $       else
     for (int32_t row = (int32_t)task * MB; row < end; row++)
         load_row(l->wide + (int64_t)row * KEY_ROW, keys + row * l->k.token, D);
 $       end
+$       end
 }
 
 $     end
@@ -200,7 +244,7 @@ static void expanded(const layer *l, int32_t first, int32_t rows, int32_t col, i
                      float *t, ptrdiff_t ldt) {
     const int64_t keys = l->call->core.kv_len_max;
     for (int32_t i = 0; i < rows; i++, t += ldt) {
-$     if stored then
+$     if widened then
         const float *key = l->wide + (int64_t)(first + i) * KEY_ROW;
 $     else
         const float *key =
@@ -208,7 +252,7 @@ $     else
 $     end
         for (int32_t c = 0; c < cols; c += HEAD + VALUE) {
             const int32_t h = (col + c) / (HEAD + VALUE);
-            const int64_t row = ((int64_t)l->item * HEADS + h) * keys + first + i;
+            const int64_t row = ((int64_t)l->item * HEADS + h) * keys + ${paged and "l->from + " or ""}first + i;
             memcpy(l->ek + row * EXPANDED, t + c, sizeof(float) * HEAD);
             memcpy(l->ek + row * EXPANDED + HEAD, key + LATENT, sizeof(float) * RETR);
             memcpy(l->ev + row * VALUE, t + c + HEAD, sizeof(float) * VALUE);
@@ -216,7 +260,7 @@ $     end
     }
 }
 
-${part("block/matmul.c", { stage = "expand_item", from = stored and "l->wide" or "(const float *)l->k.data + l->item * l->k.batch", lda = stored and "KEY_ROW" or "D", rows = "l->held", offset = false, done = { KVB = "expanded" } })}
+${part("block/matmul.c", { stage = "expand_item", from = widened and "l->wide" or "(const float *)l->k.data + l->item * l->k.batch", lda = widened and "KEY_ROW" or "D", rows = "l->held", offset = false, done = { KVB = "expanded" } })}
 
 $   end
 static void project(layer *l) {
@@ -229,7 +273,10 @@ $   if expand then
     if (l->expand) {
         for (l->item = 0; l->item < l->call->extent.batch; l->item++) {
             l->held = l->call->held[l->item];
-$     if stored then
+$     if paged then
+            l->from = first_seen(l, l->item), l->held -= l->from;
+$     end
+$     if widened then
             if (l->call->rows[l->item] <= 0 || l->held <= 0) continue;
             attn_parallel(l->call->team, (l->held + MB - 1) / MB, widen_task, l);
             expand_item(l);
@@ -264,7 +311,7 @@ $     end
         l->o = attn_carve(either, &expanded, rows * O_ROW * sizeof(float));
         l->ek = attn_carve(either, &expanded, keys * EXPANDED * sizeof(float));
         l->ev = attn_carve(either, &expanded, keys * VALUE * sizeof(float));
-$     if stored then
+$     if widened then
         l->wide = attn_carve(either, &expanded, (uint64_t)e->keys * KEY_ROW * sizeof(float));
 $     end
     }

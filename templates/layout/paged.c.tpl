@@ -6,7 +6,7 @@ $ local dense = hooks("layout/dense.c")
 $ local T = plan.type.k.c
 $ assert(T == plan.type.v.c, "paged: keys and values have one type")
 $ -- Blocks of dot products lie in one page, but for those that count more keys than it has.
-$ local far = plan.tiled and plan.codes and plan.turn_keys > PAGE
+$ local far = plan.tiled and not plan.gathers and plan.codes and plan.turn_keys > PAGE
 $ local function of(view) -- "k->", "args->k."
 $   return view:sub(-1) == ">" and view:sub(1, -3) or "&" .. view:sub(1, -2)
 $ end
@@ -45,7 +45,7 @@ static inline key_rows rows_from(key_rows rows, int64_t key) {
 }
 
 $ end
-$ if plan.tiled then
+$ if plan.tiled and not plan.indexed then
 /* Where that row lies, to ask for it; no entry is read for a key whose page may go unused. */
 static inline uintptr_t beyond(key_rows rows, int64_t key, ptrdiff_t step) {
     if (rows.first > rows.last) return (uintptr_t)rows.at;
@@ -60,7 +60,7 @@ static inline const ${T} *next_row(key_rows rows, const ${T} *row, int64_t key, 
 }
 
 $ end
-$ if plan.tiled and #plan.dots > 0 then
+$ if plan.tiled and not plan.gathers and #plan.dots > 0 then
 /* Keys from this one on that its page has. */
 static inline int64_t page_rest(int64_t key) {
     return PAGE - key % PAGE;
@@ -88,9 +88,14 @@ static inline const float *find_scale(scale_rows rows, int64_t key, ptrdiff_t st
 
 $ end
 $ end
+$ -- Rows of keys between which there may be pages that nobody sees go by what `w` has resolved.
+$ local function held(rows, w) return plan.holes and "held_rows(" .. w .. ", " .. rows .. ")" or rows end
+$ local function held_scales(rows, w) return plan.holes and "held_scales(" .. w .. ", " .. rows .. ")" or rows end
 $ return {
 $   declare = declare,
 $   page = PAGE,
+$   held = held,
+$   held_scales = held_scales,
 $   far = far, -- blocks of dot products may lie in several
 $   rows = function() return "key_rows " end,
 $   q_at = dense.q_at,

@@ -123,7 +123,7 @@ install(TARGETS ${"${attn_target}"} EXPORT ${model.file}-targets
   ARCHIVE DESTINATION ${"${CMAKE_INSTALL_LIBDIR}"}
   LIBRARY DESTINATION ${"${CMAKE_INSTALL_LIBDIR}"}
   RUNTIME DESTINATION ${"${CMAKE_INSTALL_BINDIR}"})
-install(FILES ${model.file}.h ${model.is_whole and model.file .. "_model.h " or ""}DESTINATION ${"${CMAKE_INSTALL_INCLUDEDIR}"}/${model.file})
+install(FILES ${model.file}.h ${model.file}.hpp ${model.is_whole and model.file .. "_model.h " or ""}DESTINATION ${"${CMAKE_INSTALL_INCLUDEDIR}"}/${model.file})
 install(FILES ${table.concat(model.public_headers, " ")}
   DESTINATION ${"${CMAKE_INSTALL_INCLUDEDIR}"}/${model.file}/runtime)
 install(EXPORT ${model.file}-targets NAMESPACE ${model.file}::

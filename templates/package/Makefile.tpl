@@ -6,7 +6,7 @@
 #   make selftest    runs every kernel on random data against the double-precision reference
 #   make clean       removes $(BUILD)
 $ if not model.shared_runtime then
-#   make install     header, libraries and pkg-config file; PREFIX=/usr/local, DESTDIR
+#   make install     headers, libraries and pkg-config file; PREFIX=/usr/local, DESTDIR
 $ end
 #
 # A C compiler is all that is needed: gcc or clang. Kernels are compiled with -O2 before CFLAGS, so that
@@ -74,7 +74,7 @@ $ if not model.shared_runtime then
 
 install: lib shared
 	install -d $(DESTDIR)$(INCLUDEDIR)/${model.file}/runtime $(DESTDIR)$(LIBDIR)/pkgconfig
-	install -m 644 ${model.file}.h ${model.is_whole and model.file .. "_model.h " or ""}$(DESTDIR)$(INCLUDEDIR)/${model.file}
+	install -m 644 ${model.file}.h ${model.file}.hpp ${model.is_whole and model.file .. "_model.h " or ""}$(DESTDIR)$(INCLUDEDIR)/${model.file}
 	install -m 644 ${table.concat(model.public_headers, " ")} $(DESTDIR)$(INCLUDEDIR)/${model.file}/runtime
 	install -m 644 $(BUILD)/lib${model.file}.a $(DESTDIR)$(LIBDIR)
 	install -m 755 $(BUILD)/$(SHARED) $(DESTDIR)$(LIBDIR)

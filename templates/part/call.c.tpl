@@ -24,7 +24,9 @@ static item item_of(const call *c, int32_t b) {
         .rows = c->rows ? c->rows[b] : attn_row_count(args, b),
         .q_row = attn_first_row(args, b),
     };
-$ if plan.tiled and not plan.indexed then
+$ if plan.indexed then
+    attn_set_tail(&x, attn_tail_of(args, b));
+$ elseif plan.tiled then
     attn_set_tail(&x, c->share[b].tail);
 $ end
     return x;

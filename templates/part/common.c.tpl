@@ -11,7 +11,9 @@ static ATTN_INLINE void cap_scores(vf *s, const int n) {
 $ end
 $ if plan.tiled then
 $   local seen = {} -- a function a type
-$   for _, type in ipairs { plan.type.q, plan.type.v } do
+$   local types = { plan.type.q, plan.type.v }
+$   if plan.indexed then types = { plan.gathers and not plan.rotate and plan.type.q or nil } end
+$   for _, type in ipairs(types) do
 $     if not seen[type.suffix] then
 $       seen[type.suffix] = true
 /* The first n floats, the other lanes zero; reads nothing past them. */
@@ -46,11 +48,13 @@ static ATTN_INLINE vi lane_positions(const item *x, vi vk, int32_t end) {
 }
 
 $ end
+$ if not plan.indexed then
 static inline bool has_padding(const item *x, int32_t first, int32_t n) {
     const uint8_t *padding = item_padding(x);
     return padding && attn_any_nonzero(padding + first, n);
 }
 
+$ end
 $ if plan.edge_keys > 0 then
 /* Does a row of vector j see a key of first .. last? */
 static inline bool vector_sees(const tile *t, int32_t j, int32_t first, int32_t last) {
@@ -58,7 +62,7 @@ static inline bool vector_sees(const tile *t, int32_t j, int32_t first, int32_t 
 }
 
 $ end
-$ if plan.lazy and not plan.rescore and not plan.widen then
+$ if plan.lazy and not plan.rescore and not plan.widen and not plan.gathers then
 /* Asks for the lines of n rows of V, in their order. */
 static inline void ask_rows(const ${VT} *v, ptrdiff_t ldv, int32_t n) {
     for (int32_t i = 0; i < n; i++)
@@ -67,6 +71,7 @@ static inline void ask_rows(const ${VT} *v, ptrdiff_t ldv, int32_t n) {
 }
 
 $ end
+$ if not plan.gathers then
 /* The last n keys of a range as a whole register tile: the last one repeats, so that it changes no
  * maximum and nothing past it is read. */
 static void pad_keys(float *to, const float *k, ptrdiff_t ldk, int32_t n, int32_t whole) {
@@ -74,7 +79,8 @@ static void pad_keys(float *to, const float *k, ptrdiff_t ldk, int32_t n, int32_
         memcpy(to + i * ${plan.dk_name}, ${layout.beside("k", "min32(i, n - 1)", "ldk")}, sizeof(float) * ${plan.dk_name});
 }
 $ end
-$ if plan.bias and plan.tiled then
+$ end
+$ if plan.bias and plan.tiled and not plan.gathers then
 
 /* bias[key][row] of a tile from the run-time mask: hidden keys are -inf. */
 $   if plan.indexed then

@@ -1,5 +1,5 @@
 $ -- Few rows: dot products along the head width, W sums at a time (keys x rows), reduced together.
-$ local layout = hooks(plan.places .. ".c")
+$ local layout = hooks((plan.gathers and "select/gathered" or plan.places) .. ".c")
 $ local K, KT = plan.type.k.suffix, plan.type.k.c
 $ local V, VT = plan.type.v.suffix, plan.type.v.c
 $ local k_line, v_line = plan.type.k.line, plan.type.v.line -- elements of a cache line
@@ -31,9 +31,11 @@ $ local function load_query(q)
 $   return bursts and walk > 1 and "vf_held(vf_load(" .. q .. "))" or "vf_load(" .. q .. ")"
 $ end
 $ local step, asks = a.dot.step, a.dot.asks
+$ if not plan.gathers then
 /* Lane l of a score vector is key ${by_lanes("l")}${P > 1 and ", row l % " .. P or ""}. */
 static const int32_t lane_key_${R}[W] = {${list(W, function(i) return i // P end)}};
 
+$ end
 /* ${KEYS} keys or fewer for ${R} row${R > 1 and "s" or ""} of a tile; k and v stand at key `block`. ask.v is asked for
  * while keys are multiplied, ask.k while values are. masked: something may be hidden. */
 static ATTN_INLINE void dot_keys_${R}(const item *x, tile *t, scratch *w, int32_t block,
@@ -227,4 +229,6 @@ $   end
 $ end
 }
 
+$ if not plan.gathers then
 ${part("part/dot_range.c", { dot = a.dot })}
+$ end

@@ -27,6 +27,7 @@ static inline ${OT} *output_row(const item *x, int32_t h, int32_t i) {
     return ${layout.o_at("o->", "x->b", "h", "(x->q_row + i)")};
 }
 
+$ if not plan.indexed then
 /* No key of the row's range was hidden by a mask. */
 static inline bool sees_range(const item *x) {
 $ if plan.has_mask or plan.has_score then
@@ -40,8 +41,8 @@ $ end
 static inline bool lost_scores(const item *x, double l, int32_t lo, int32_t hi) {
     return isnan(l) || (l == 0 && lo <= hi && sees_range(x));
 }
+$ end
 $ if plan.tiled and plan.indexed then
-
 /* Did f32 not have the range for a row? It may: the reference says what it is. */
 static inline bool left_range(const item *x, int32_t h, int32_t i, double l, vi bits) {
     (void)x, (void)h, (void)i, (void)l, (void)bits;

@@ -1,6 +1,6 @@
 $ -- Few rows over keys and values of 8 bits: dot products of codes, W sums at a time (keys x rows).
 $ -- P times the scales of values is rounded per block of keys; values are woven, 4 keys a lane.
-$ local layout = hooks(plan.places .. ".c")
+$ local layout = hooks((plan.gathers and "select/gathered" or plan.places) .. ".c")
 $ local codes = plan.codes
 $ local KT, VT = plan.type.k.c, plan.type.v.c
 $ local W, R = plan.width, a.dot.rows
@@ -19,12 +19,17 @@ $ local function key_codes(k, tail)
 $   local text = tail and load .. "n(" .. k .. ", " .. plan.d - codes.d_whole .. ")" or load .. "(" .. k .. ")"
 $   return words and text or "vi_flip(" .. text .. ")"
 $ end
+$ if not plan.gathers then
 /* Lane l of a score vector is key ${P > 1 and "l / " .. P or "l"}${P > 1 and ", row l % " .. P or ""}. */
 static const int32_t lane_key_${R}[W] = {${list(W, function(i) return i // P end)}};
 
+$ end
 /* Products of codes of n keys to w->s [key][${P}], times what a row's codes stand for. */
 static void integer_scores_${R}(const item *x, const tile *t, scratch *w, const int32_t n,
                                         ${layout.block(KT)}k, const lines ask${soon}) {
+$ if plan.gathers then
+    (void)x;
+$ end
     const ptrdiff_t ldk = ${layout.k_step("x->args->k.")};
     const vf unit = vf_loadu(t->unit);
 $ if not words then
@@ -90,6 +95,9 @@ $ end
 /* The values of n keys to w->woven [4 keys][column][key]; the last of them repeat. */
 static void weave_${R}(const item *x, scratch *w, const int32_t n, ${layout.block(VT)}v,
                                const lines ask${soon}) {
+$ if plan.gathers then
+    (void)x;
+$ end
     const ptrdiff_t ldv = ${layout.v_step("x->args->v.")};
     for (int32_t key = 0; key < n; key += 4) {
         const ${VT} *const row[4] = {${list(4, function(i) return layout.in_block("v", "min32(" .. at("key", i) .. ", n - 1)", "ldv") end, ",\n                              ")}};
@@ -232,4 +240,6 @@ static ATTN_INLINE void dot_keys_${R}(const item *x, tile *t, scratch *w, int32_
     integer_values_${R}(t, w, n, false);
 }
 
+$ if not plan.gathers then
 ${part("part/dot_range.c", { dot = a.dot })}
+$ end

@@ -18,6 +18,7 @@ static void find_keys(const item *x, int32_t from, int32_t to, int32_t *lo, int3
         *hi = k;
     }
 }
+$ if not plan.indexed then
 
 /* The keys from the first to the last that a row sees: all of them, but in a tail. */
 static inline void row_range(const item *x, int32_t i, int32_t *lo, int32_t *hi) {
@@ -27,3 +28,4 @@ static inline void row_range(const item *x, int32_t i, int32_t *lo, int32_t *hi)
     see_positions(x, i, &from, &to);
     find_keys(x, from, to, lo, hi);
 }
+$ end

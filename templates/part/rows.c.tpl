@@ -46,6 +46,7 @@ $ if plan.has_mask then
 $ end
 }
 
+$ if not plan.gathers then -- whose rows are no tiles
 $ if plan.has_mask or plan.scattered then
 /* Leaves a tile the keys k0..k1. */
 static void tile_clip(tile *t, int32_t k0, int32_t k1) {
@@ -124,3 +125,4 @@ $   end
 $ end
 $ if plan.widen then tiles("k0", "k1", "v") else layout.runs("k0", "k1", "v", tiles) end
 }
+$ end

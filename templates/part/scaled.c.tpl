@@ -11,7 +11,8 @@ static inline ${layout.scales}v_scales(const item *x, int32_t h, int32_t key) {
     const attn_scales *scale = &x->args->v_scale;
     return ${layout.scale_at("scale->", "x->b", "value_head(h)", "key", "x->args")};
 }
-$ if not plan.indexed then
+$ if not plan.indexed or plan.gathers then
+$   local layout = hooks((plan.gathers and "select/gathered" or plan.places) .. ".c")
 
 /* Scales by lanes, from lane `first` on: `each` lanes a key, of which there are n; the last one
  * repeats. */

@@ -62,10 +62,12 @@ static inline uintptr_t ask_v(const lines a, ptrdiff_t row, ptrdiff_t column) {
     return a.v + (uintptr_t)(row * a.v_step + column) * sizeof(${plan.type.v.c});
 }
 
+$   if not plan.gathers then
 static inline lines lines_from(const lines a, ptrdiff_t i) {
     return (lines){ask_k(a, i, 0), ask_v(a, i, 0), a.k_step, a.v_step};
 }
 
+$   end
 $ end
 /* What a thread works in. */
 typedef struct scratch {
@@ -88,9 +90,21 @@ $   end
     int32_t k_first;                        /* from this key on */
     widened has_k, has_v;
 $ end
+$ if plan.holes then
+    _Alignas(64) int32_t page[HELD_PAGES]; /* of keys, from page_from on, where */
+    int64_t page_from;
+    bool held; /* pages may lie between them that nobody sees */
+$ end
 $ if plan.indexed then
-    _Alignas(64) int32_t number[BK]; /* of the keys of a block, */
+    _Alignas(64) int32_t number[BLOCK]; /* of the keys of a block, */
     int32_t base, count; /* from this position of the list on, so many */
+$ end
+$ if plan.gathers then
+    _Alignas(64) ${plan.type.k.c} k[BLOCK * D];  /* and their rows, */
+    _Alignas(64) ${plan.type.v.c} v[BLOCK * DV];
+$   if plan.scaled then
+    _Alignas(64) float k_scale[BLOCK], v_scale[BLOCK]; /* with their scales */
+$   end
 $ end
 $ if plan.codes then
     _Alignas(64) int32_t woven[${plan.codes.woven}]; /* values of a block of keys: [4 keys][column][key] */

@@ -108,7 +108,12 @@ $ else
     const bool near = true;
     (void)keys;
 $ end
+$ if plan.holes then
+    s.holes = leaves_holes(x); /* then values are read as they lie, too */
+    if (!s.decode && near && !s.holes) s.blocks = s.last / BK - s.first / BK + 1;
+$ else
     if (!s.decode && near) s.blocks = s.last / BK - s.first / BK + 1;
+$ end
 $ if not plan.scattered then
     if (s.decode) s.parts = s.last / PART - s.first / PART + 1;
 $ end

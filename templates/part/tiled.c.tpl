@@ -16,12 +16,23 @@ SPAN = ${plan.span}, /* keys of a tile's sum before it is kept: see sums */
 $   if plan.reach >= 0 then
 REACH = ${plan.reach}, /* n rows see at most n + REACH keys from the first to the last */
 $   end
+$   if plan.indexed then
+BLOCK = ${plan.index_keys}, /* keys of a list at a time */
+$   end
+$   if plan.holes then
+HELD_PAGES = ${plan.held_pages}, /* pages of a part or a key block at most */
+$   end
 PV_GROUPS = ${plan.pv_groups_max}, /* most row groups of a tile in P V */
 $ elseif a.section == "scratch" then
 ${part("part/scratch.c")}
 $ elseif a.section == "tiles" then
 ${part("part/sums.c")}
 
+$ if plan.gathers then
+$   for _, dot in ipairs(plan.dots) do
+${part(plan.codes and "part/integer.c" or "part/dot.c", { dot = dot })}
+$   end
+$ else -- tiles
 $ if plan.indexed then
 /* The number at a position of the block. */
 static inline int64_t nth(const scratch *w, int64_t position) {
@@ -34,6 +45,21 @@ static inline uintptr_t asked(const scratch *w, int64_t position) {
     return (uintptr_t)(${hooks(plan.places .. ".c").asked("at")});
 }
 
+$ end
+$ if plan.holes then
+/* Rows of keys, by the pages that were resolved for them. */
+static inline key_rows held_rows(const scratch *w, key_rows rows) {
+    if (w->held) return (key_rows){rows.at, w->page, rows.stride, rows.key - w->page_from, 0, -1};
+    return rows;
+}
+
+$   if plan.scaled then
+static inline scale_rows held_scales(const scratch *w, scale_rows rows) {
+    if (w->held) return (scale_rows){rows.at, w->page, rows.stride, rows.key - w->page_from};
+    return rows;
+}
+
+$   end
 $ end
 $ if plan.widen then
 ${part("part/widen.c")}
@@ -63,6 +89,7 @@ $   end
 ${part("part/tile.c", { nv = nv })}
 
 $ end
+$ end
 $ elseif plan.indexed then -- rows have their own lists: nothing is shared out
 $   if a.section == "code" then
 /* Positions past the int32 range wrap, and bound nothing. */
@@ -80,6 +107,9 @@ typedef struct share {
     int32_t parts;       /* decode: parts that some row sees */
     int32_t blocks;      /* prefill: key blocks whose values are packed, first / BK the first */
     bool decode;         /* it has rows, and they run as decode, not as tiles */
+$ if plan.holes then
+    bool holes; /* there may be keys between those that rows see which no row does */
+$ end
     int32_t sets;        /* prefill: tasks of a head, or of a value head */
     int32_t rows;        /* decode: rows of a group */
     int32_t tail;        /* keys that do not stand at their numbers */
@@ -91,6 +121,10 @@ $ elseif a.section == "members" then
 share *share;         /* one an item */
 int32_t few;          /* items that run as decode */
 $ elseif a.section == "code" then
+$   if plan.holes then
+${part("part/held.c")}
+
+$   end
 ${part("part/shares.c")}
 
 ${part("part/rows.c")}

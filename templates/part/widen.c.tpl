@@ -67,7 +67,7 @@ $ end
 static float *widen_from(const item *x, ${plan.scaled and "const tile *t, " or ""}scratch *w, ${layout.rows(plan.type.k.c)}k, int32_t first) {
     const ptrdiff_t ldk = ${layout.k_step("x->args->k.")};
 $ if plan.scaled then
-    w->k_scales = k_scales(x, t->head[0], 0);
+    w->k_scales = ${layout.held_scales("k_scales(x, t->head[0], 0)", "w")};
     w->k_scale_step = ${layout.scale_step("x->args->k_scale.")};
 $ end
     widened *has = &w->has_k;
@@ -114,7 +114,7 @@ $ end
 static void widen_v(const item *x, ${plan.scaled and "const tile *t, " or ""}scratch *w, ${layout.rows(plan.type.v.c)}v,${plan.scaled and "\n                    " or " "}int32_t first, int32_t last) {
     const ptrdiff_t ldv = ${layout.v_step("x->args->v.")};
 $ if plan.scaled then
-    ${layout.scales}scale = v_scales(x, t->head[0], 0);
+    ${layout.scales}scale = ${layout.held_scales("v_scales(x, t->head[0], 0)", "w")};
     const ptrdiff_t step = ${layout.scale_step("x->args->v_scale.")};
 $ end
     widened *has = &w->has_v;

@@ -33,6 +33,7 @@ code { font: 0.85em ui-monospace, Menlo, Consolas, monospace; overflow-wrap: any
     linear-gradient(270deg, var(--shade), transparent) 100% 0 / 12px 100%, var(--paper);
   background-repeat: no-repeat;
 }
+.scroll + .scroll { margin-top: 0.75rem; }
 .tall { max-height: 20rem; overflow-y: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
 th, td { padding: 0.35rem 0.6rem; text-align: left; vertical-align: top; }
@@ -78,12 +79,13 @@ otherwise.</p>
 
 <h2>Layers</h2>
 <div class="scroll tall"><table>
-<tr><th class="number">Layers</th><th>Kernel</th><th>Name</th></tr>
+<tr><th>Layers</th><th>Kernel</th><th>What it is</th></tr>
 $ for _, l in ipairs(p.layers) do
-<tr><td class="number">${l.index}</td><td><a href="#kernel-${l.kernel}">kernel&#160;${l.kernel}</a>
-</td><td class="name"><code>
-${l.name}
-</code></td></tr>
+<tr><td>
+${l.which}
+</td><td><a href="#kernel-${l.kernel}">kernel&#160;${l.kernel}</a></td><td>
+${l.words}
+</td></tr>
 $ end
 </table></div>
 
@@ -103,13 +105,18 @@ ${part("report/plot.svg", p.bytes)}
 </div>
 <div class="scroll"><table>
 <tr><th class="number">Context,<br>tokens</th><th class="number">FLOPs<br>a token</th>
-<th class="number">Bytes<br>a token</th><th class="number">KV cache,<br>${p.cache_type}</th>
-<th class="number">Workspace,<br>a token</th>
-<th class="number">Workspace,<br>a prompt</th></tr>
+<th class="number">Bytes<br>a token</th><th class="number">KV cache,<br>${p.cache_type}</th></tr>
 $ for _, r in ipairs(p.totals) do
 <tr><td class="number">${r.context}</td><td class="number">${r.flops}</td>
-<td class="number">${r.bytes}</td><td class="number">${r.cache}</td>
-<td class="number">${r.step}</td><td class="number">${r.prefill}</td></tr>
+<td class="number">${r.bytes}</td><td class="number">${r.cache}</td></tr>
+$ end
+</table></div>
+<div class="scroll"><table>
+<tr><th class="number">Context,<br>tokens</th><th class="number">Workspace,<br>a token</th>
+<th class="number">Workspace,<br>a prompt</th></tr>
+$ for _, r in ipairs(p.totals) do
+<tr><td class="number">${r.context}</td><td class="number">${r.step}</td>
+<td class="number">${r.prefill}</td></tr>
 $ end
 </table></div>
 <p class="soft">Workspace is for one new token, and for a prompt as long as the context, on one
@@ -120,15 +127,40 @@ The cache is that of all layers, nothing dropped; one of a sliding window may ke
 $ end
 </p>
 
+<h2>What memory it takes</h2>
+<p>
+$ if p.whole then
+The packed weights of all layers are ${p.weights}, once for all users; embedding and head are not
+counted.
+$ else
+These kernels have no weights of their own.
+$ end
+A user's keys and values are ${p.token} a token (${p.cache_type}). The table adds up both, for users
+whose contexts are full, and the workspace of one user's prompt.</p>
+<div class="scroll"><table>
+<tr><th class="number">Context,<br>tokens</th>
+$ for _, u in ipairs(p.users) do
+<th class="number">${u.text}</th>
+$ end
+</tr>
+$ for _, r in ipairs(p.memory) do
+<tr><td class="number">${r.context}</td>
+$   for _, c in ipairs(r.cells) do
+<td class="number">${c.text}</td>
+$   end
+</tr>
+$ end
+</table></div>
+
 $ for _, k in ipairs(p.kernels) do
 <section class="kernel" id="kernel-${k.number}">
 <h2>Kernel ${k.number}</h2>
-<p><code>
+<p>
+${k.words}
+</p>
+<p class="soft">Its name: <code>
 ${k.name}
 </code></p>
-<p>Layer${k.many and "s" or ""}
-${k.layers}.
-</p>
 
 <h3>What it computes</h3>
 <dl>
@@ -179,12 +211,17 @@ $   end
 <h3>Resource certificate</h3>
 <div class="scroll"><table>
 <tr><th class="number">Context,<br>tokens</th><th class="number">FLOPs<br>a token</th>
-<th class="number">Bytes<br>a token</th><th class="number">Workspace,<br>a token</th>
-<th class="number">Workspace,<br>a prompt</th></tr>
+<th class="number">Bytes<br>a token</th></tr>
 $   for _, r in ipairs(k.costs) do
 <tr><td class="number">${r.context}</td><td class="number">${r.flops}</td>
-<td class="number">${r.bytes}</td>
-<td class="number">${r.step}<small>${r.step_exact} B</small></td>
+<td class="number">${r.bytes}</td></tr>
+$   end
+</table></div>
+<div class="scroll"><table>
+<tr><th class="number">Context,<br>tokens</th><th class="number">Workspace,<br>a token</th>
+<th class="number">Workspace,<br>a prompt</th></tr>
+$   for _, r in ipairs(k.costs) do
+<tr><td class="number">${r.context}</td><td class="number">${r.step}<small>${r.step_exact} B</small></td>
 <td class="number">${r.prefill}<small>${r.prefill_exact} B</small></td></tr>
 $   end
 </table></div>

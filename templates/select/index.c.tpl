@@ -15,6 +15,8 @@ $   v_rows = base.v_rows,
 $   k_at = key_at,
 $   v_at = key_at,
 $   one = base.one,
+$   held = base.held,
+$   held_scales = base.held_scales,
 $   beside = base.beside,
 $   -- The row of K at a position, or at the last one: only tiles ask, and for rows of w->k_rows.
 $   ahead = function(rows, position, step)

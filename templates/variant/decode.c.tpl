@@ -70,49 +70,8 @@ $ end
     return p;
 }
 
-$ if plan.codes then
-${part("part/integer_rows.c")}
-
-$ elseif #plan.dots > 0 then
-/* The rows of a tile one after the other, scaled, as dot products want them. */
-static void pack_rows(const item *x, tile *t, int32_t rows) {
-    enum { DP = (D + W - 1) / W * W };
-$   if not plan.rotate then
-    const vf scale = vf_set1(${f32(plan.q_scale)});
-$   end
-    for (int32_t r = 0; r < rows; r++) {
-        /* A row past the tile's repeats its last: computed, never read. */
-        const int32_t from = min32(r, t->rows - 1);
-$   if plan.rotate then
-        rotated_row(x, t->head[from], t->row[from], ${f32(plan.q_scale)}, t->q + r * DP, 1);
-        for (int32_t d = D; d < DP; d++) t->q[r * DP + d] = 0;
-$   else
-        const ${QT} *row = query_row(x, t->head[from], t->row[from]);
-        for (int32_t d = 0; d < D; d += W) {
-            const vf z = load_n${Q}(row + d, D - d);
-            vf_store(t->q + r * DP + d, vf_mul(z, scale));
-        }
-$     if plan.pair_d > 0 then
-        for (int32_t d = 0; d < ${plan.pair_d}; d += 2 * W) vf_split(t->q + r * DP + d);
-$     end
-$   end
-    }
-}
-
-$ end
 $ if #plan.dots > 0 then
-/* Rows that run as dot products: every key's lanes say what its rows see. */
-static void dot_begin(const item *x, tile *t, int32_t rows, int32_t lanes) {
-    for (int32_t i = lanes; i < W; i++) {
-        t->head[i] = t->head[i % lanes], t->pos[i] = t->pos[i % lanes];
-        t->from[i] = t->from[i % lanes], t->to[i] = t->to[i % lanes];
-    }
-    pack_rows(x, t, rows);
-$   if plan.codes then
-    spread_units(t, rows, lanes);
-$   end
-    memset(t->o, 0, sizeof(float) * DVP * (size_t)rows);
-}
+${part("part/dot_rows.c")}
 
 $ end
 /* A tile of a group's rows from this one on, for the keys k0..k1. */
@@ -219,7 +178,9 @@ static lines lines_ahead(const call *c, const item *x, const pace *p, const tile
     }
 $ if layout.page and not plan.scattered then
     const share *s = &c->share[b];
+    const int32_t first = s->first, last = s->holes ? -1 : s->last;
 $ end
+$ local first, last = plan.scattered and "0" or "first", plan.scattered and "-1" or "last"
     ${KR}k0 = ${layout.k_rows("k->", "b", "key_head(g * GROUP)", "c->args", first, last)};
     ${VR}v0 = ${layout.v_rows("v->", "b", "value_head(g * GROUP)", "c->args", first, last)};
     const lines tokens = {${layout.ahead("k0", "key", k_step)}, ${layout.ahead("v0", "key", v_step)},
@@ -266,9 +227,17 @@ static void decode_task(void *ctx, int64_t task, int worker) {
     const int32_t count = min32(c->span, GROUPS - g0);
     ${KR}k[TILES];
     ${VR}v[TILES];
+$ if plan.holes then
+    w->held = s->holes;
+    if (s->holes) hold_pages(&x, w, 0, x.rows, k0, k1);
+$ end
     for (int32_t i = 0; i < count; i++) {
         k[i] = ${layout.k_rows("kv->", "b", "key_head((g0 + i) * GROUP)", "c->args", first, last)};
         v[i] = ${layout.v_rows("vv->", "b", "value_head((g0 + i) * GROUP)", "c->args", first, last)};
+$ if plan.holes then
+        k[i] = ${layout.held("k[i]", "w")};
+        v[i] = ${layout.held("v[i]", "w")};
+$ end
     }
 
     ${engine.begin()}

@@ -124,6 +124,9 @@ static inline void ask_output(const ${plan.type.o.c} *o) {
 typedef struct query_block {
     tile *t;
     int32_t head, count, first, last;
+$ if plan.holes then
+    bool holes; /* see share */
+$ end
 } query_block;
 
 /* Packed key blocks, from number `base` on. */
@@ -137,7 +140,7 @@ $ end
 
 /* The chunk-th query block of a head, in tiles from t on. No tiles: there is no such block. */
 static query_block block_begin(const call *c, const item *x, int32_t h, int32_t chunk, tile *t) {
-    query_block q = {t, h, min32(c->chunk, tiles_of(x->rows) - chunk * c->chunk), INT32_MAX, -1};
+    query_block q = {t, h, min32(c->chunk, tiles_of(x->rows) - chunk * c->chunk), INT32_MAX, -1${plan.holes and ",\n                     c->share[x->b].holes" or ""}};
     for (int32_t i = 0; i < q.count; i++, t++) {
         const int32_t row = (chunk * c->chunk + i) * ROWS;
         t->rows = min32(ROWS, x->rows - row);
@@ -161,6 +164,9 @@ static void block_run(const item *x, const query_block *q, scratch *w, int32_t f
     const attn_args *args = x->args;
     const int32_t b = x->b, h = q->head;
     const bool lanes = args->q_position != NULL; /* rows are any */
+$ if plan.holes then
+    w->held = q->holes;
+$ end
     ${KR}k = ${layout.k_rows("args->k.", "b", "key_head(h)", "args", first, last)};
     ${VR}v = ${layout.v_rows("args->v.", "b", "value_head(h)", "args")};
     for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
@@ -169,6 +175,10 @@ $ if plan.scattered then
         if (block > last / BK) break;
 $ end
         const int32_t k0 = block * BK, k1 = k0 + min32(BK - 1, last - k0);
+$ if plan.holes then
+        const tile *end = q->t + (q->count - 1);
+        if (q->holes) hold_pages(x, w, q->t->row[0], end->row[0] + end->rows, k0, k1);
+$ end
 $ if plan.widen then
         values from = {w->v, 1, DVP, DVP, k0};
         widen_begin(w, k0);
@@ -184,7 +194,7 @@ $ end
             from = ${engine.packed("panels", "k0")};
         }
         for (int32_t i = 0; i < q->count; i++)
-            tile_run(x, &q->t[i], w, k0, k1, k, ${plan.widen and "v, " or ""}&from, lanes);
+            tile_run(x, &q->t[i], w, k0, k1, ${layout.held("k", "w")}, ${plan.widen and layout.held("v", "w") .. ", " or ""}&from, lanes);
     }
 }
 

@@ -68,30 +68,30 @@ $         return lines
 $       end,
 $       -- The same without minima that are those of an offset; of: scale, or high.
 $       field = function(p, k, n, s, of) return fields(p, k, n, s, of, t.min) end,
-$       -- Codes of 8 elements from j of the part on, in bytes: u the first four, v the others.
-$       codes = function(p, j, n, s)
-$         local from, u, v, lines = (t.high > 0 and 4 * nr or 0) + 4 * n * width, "u" .. s, "v" .. s, {}
+$       -- Codes of 8 elements from j of the part on, in bytes: u the first four, v the others. of:
+$       -- "u" or "v", u before v: of these alone.
+$       codes = function(p, j, n, s, of)
+$         local from, lines = (t.high > 0 and 4 * nr or 0) + 4 * n * width, {}
 $         local function add(name, value) lines[#lines + 1] = name .. " = " .. value .. ";" end
 $         local function load(at, step) return "vi_loadu(" .. cast("c" .. p, at .. " + " .. j .. " * " .. step) .. ")" end
-$         if t.bits == 8 then
-$           add("const vi " .. u, load(from, nr))
-$           add("const vi " .. v, load(from + 4 * nr, nr))
-$           return lines
+$         local q, h = "q" .. s, "h" .. s
+$         if t.bits == 4 and of ~= "v" then add("const vi " .. q, load(from, nr // 2)) end
+$         for half, name in ipairs({ "u", "v" }) do
+$           local u = name .. s
+$           if of and of ~= name then
+$           elseif t.bits == 8 then
+$             add("const vi " .. u, load(from + (half - 1) * 4 * nr, nr))
+$           else
+$             local four = half == 1 and "vi_low_halves(" or "vi_high_halves("
+$             add((t.table or t.high > 0) and "vi " .. u or "const vi " .. u, four .. q .. ")")
+$             if t.table then add(u, "vi_pick(values" .. S .. ", " .. u .. ")") end
+$             if t.high > 0 then
+$               local mask = t.high == 1 and "vi_set1(0x10101010)" or "vi_set1(0x30303030)"
+$               add(u, "vi_or(" .. u .. ", vi_and(vi_shl(" .. h .. ", vi_set1(" .. 4 - (half - 1) * t.high .. ")), " .. mask .. "))")
+$             end
+$           end
 $         end
-$         local q = "q" .. s
-$         add("const vi " .. q, load(from, nr // 2))
-$         add("vi " .. u, "vi_and(" .. q .. ", vi_set1(0x0f0f0f0f))")
-$         add("vi " .. v, "vi_and(vi_shr(" .. q .. ", vi_set1(4)), vi_set1(0x0f0f0f0f))")
-$         if t.table then
-$           add(u, "vi_pick(values" .. S .. ", " .. u .. ")")
-$           add(v, "vi_pick(values" .. S .. ", " .. v .. ")")
-$         end
-$         if t.high > 0 then
-$           local h, mask = "h" .. s, t.high == 1 and "vi_set1(0x10101010)" or "vi_set1(0x30303030)"
-$           add(u, "vi_or(" .. u .. ", vi_and(vi_shl(" .. h .. ", vi_set1(4)), " .. mask .. "))")
-$           add(v, "vi_or(" .. v .. ", vi_and(vi_shl(" .. h .. ", vi_set1(" .. 4 - t.high .. ")), " .. mask .. "))")
-$           add(h, "vi_shr(" .. h .. ", vi_set1(" .. 2 * t.high .. "))")
-$         end
+$         if t.high > 0 and of ~= "u" then add(h, "vi_shr(" .. h .. ", vi_set1(" .. 2 * t.high .. "))") end
 $         return lines
 $       end,
 $       -- Element i of those 8.

@@ -226,10 +226,10 @@ static attn_plan *plan_of(arena *a, const kernel_lib *lib, const kernel_spec *k,
 static void plan_core(arena *a, const kernel_lib *lib, entry *e) {
     const bench_case *c = e->c;
     e->plan = plan_of(a, lib, e->spec, e->isa);
-    e->kernel = lib->plan_kernel(e->plan, c->how & ITEMS ? 1 : c->q_len);
-    const bool items = c->how & ITEMS;
+    const bool items = case_is_items(c);
+    e->kernel = lib->plan_kernel(e->plan, items ? 1 : c->q_len);
     const attn_extent extent = {sizeof extent, items ? c->q_len : 1, items ? 1 : c->q_len,
-                                c->kv_len,     c->threads,           0};
+                                case_room(c),  c->threads,           0};
     if (lib->workspace(e->plan, &extent, &e->workspace_bytes) != ATTN_OK) die(c->name, "workspace");
 }
 
@@ -338,7 +338,7 @@ static void compare_bits(bench *b, entry *e) {
     for (const entry *f = b->entry; f < e; f++)
         if (f->c->kernel == e->c->kernel && f->isa == e->isa && f->c->q_len == e->c->q_len &&
             f->c->kv_len == e->c->kv_len && f->c->batch == e->c->batch &&
-            !((f->c->how ^ e->c->how) & (TOKEN | CLOSE | BEYOND | ITEMS | PADDED)))
+            !((f->c->how ^ e->c->how) & (TOKEN | CLOSE | BEYOND | ITEMS | PADDED | EVEN | RAGGED)))
             e->same_bits &= f->hash == e->hash;
 }
 

@@ -153,8 +153,26 @@ int32_t case_tokens(const bench_case *c) {
     return c->how & PADDED && c->q_len < PADDED_TOKENS ? PADDED_TOKENS : c->q_len;
 }
 
+bool case_owns_keys(const bench_case *c) {
+    return c->how & (EVEN | RAGGED);
+}
+
+bool case_is_items(const bench_case *c) {
+    return c->how & ITEMS || case_owns_keys(c);
+}
+
+int32_t case_room(const bench_case *c) {
+    return case_owns_keys(c) ? c->kv_len / c->q_len : c->kv_len;
+}
+
+int32_t case_keys(const bench_case *c, int32_t i) {
+    const int32_t room = case_room(c);
+    if (c->how & RAGGED) return 1 + (int32_t)((int64_t)i * (room - 1) / (c->q_len - 1));
+    return c->how & EVEN ? room / 2 : room;
+}
+
 int32_t case_start(const bench_case *c) {
-    return c->how & (BEYOND | ITEMS) ? c->kv_len : c->kv_len - c->q_len;
+    return c->how & BEYOND || case_is_items(c) ? c->kv_len : c->kv_len - c->q_len;
 }
 
 bool case_is_layer(const kernel_spec *k) {
@@ -186,7 +204,8 @@ double case_flops(const bench_case *c, const kernel_spec *k) {
 }
 
 bool case_reads(const bench_case *c, const kernel_spec *k) {
-    return c->q_len == 1 && k->core.form == ATTN_FORM_REGULAR;
+    const bool few = c->q_len == 1 || case_owns_keys(c);
+    return few && k->core.form == ATTN_FORM_REGULAR;
 }
 
 double case_bytes(const bench_case *c, const kernel_spec *k) {
@@ -196,11 +215,13 @@ double case_bytes(const bench_case *c, const kernel_spec *k) {
     }
     double floats = (double)k->core.kv_heads * attn_spec_k_dim(&k->core);
     if (!case_shares_v(k)) floats += (double)k->core.v_heads * k->core.v_dim;
-    const int32_t keys = k->core.select == ATTN_SELECT_INDEX ? CHOSEN : c->kv_len;
+    double keys = k->core.select == ATTN_SELECT_INDEX ? CHOSEN : c->kv_len;
+    if (case_owns_keys(c)) keys = 0;
+    for (int32_t i = 0; case_owns_keys(c) && i < c->q_len; i++) keys += case_keys(c, i);
     const double bytes = floats * keys * (double)attn_type_size(attn_spec_types(&k->core).k);
     if (!attn_spec_scaled(&k->core)) return bytes;
     const int32_t scales = k->core.kv_heads + (case_shares_v(k) ? 0 : k->core.v_heads);
-    return bytes + (double)scales * keys * sizeof(float);
+    return bytes + scales * keys * sizeof(float);
 }
 
 /* Keys that row i sees. A mask expression of these cases reads int side tensors as segments. */
@@ -211,7 +232,7 @@ static int64_t visible(const bench_case *c, const kernel_spec *k, const attn_sid
     const int32_t p = cross ? case_segment(c, i) : case_start(c) + i;
     oracle_range(&k->core, p, &lo, &hi);
     if (lo < 0) lo = 0;
-    if (hi >= c->kv_len) hi = c->kv_len - 1;
+    if (hi >= case_keys(c, i)) hi = case_keys(c, i) - 1;
     if (k->core.select == ATTN_SELECT_INDEX) return CHOSEN;
     if (!k->mask_expr) return hi < lo ? 0 : hi - lo + 1;
     expr_point at = {.q = p,

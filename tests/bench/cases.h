@@ -5,7 +5,8 @@
 #include "spec/model.h"
 
 typedef enum case_group { MAIN, TYPES, CLIFF, SCALE, PLOT, WHOLE, WHOLE_SCALE, BUSY } case_group;
-enum { COLD = 1, TOKEN = 2, CLOSE = 4, BEYOND = 8, ITEMS = 16, PADDED = 32 };
+enum { COLD = 1, TOKEN = 2, CLOSE = 4, BEYOND = 8, ITEMS = 16, PADDED = 32, EVEN = 64 };
+enum { RAGGED = 128 };
 enum { CHOSEN = 2048 }; /* keys that a list names, with select = index */
 
 typedef struct bench_case {
@@ -15,7 +16,7 @@ typedef struct bench_case {
     int32_t batch;         /* items; cores: 1 */
     int32_t q_len, kv_len; /* layers: tokens; those and the keys held before */
     int threads;
-    int how;                       /* COLD .. PADDED */
+    int how;                       /* COLD .. RAGGED */
     double target[ATTN_ISA_COUNT]; /* percent; 0: none. See cases.def for of what */
     int series;                    /* of the plot; -1: none */
     int kernel;                    /* index into bench_cases.kernels */
@@ -48,6 +49,13 @@ extern const int bench_ratio_count;
 
 /* Tokens of a layer's call, of which its items may have fewer. */
 int32_t case_tokens(const bench_case *c);
+
+/* A core's queries are items, with keys of their own or all with the same. */
+bool case_is_items(const bench_case *c);
+bool case_owns_keys(const bench_case *c);
+/* Room for keys of an item, and the keys that item i has. */
+int32_t case_room(const bench_case *c);
+int32_t case_keys(const bench_case *c, int32_t i);
 
 /* Position of query row 0 of a core. */
 int32_t case_start(const bench_case *c);

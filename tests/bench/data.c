@@ -196,9 +196,10 @@ attn_args data_args(arena *a, const bench_data *d, const bench_case *c, const ke
     const int32_t dim = attn_spec_k_dim(spec);
     const bool token = c->how & TOKEN;
     attn_args args = ATTN_ARGS_INIT;
-    const bool items = c->how & ITEMS;
+    const bool items = case_is_items(c);
+    const int32_t room = case_room(c);
     args.batch = items ? c->q_len : 1, args.q_len = items ? 1 : c->q_len;
-    args.kv_len_max = c->kv_len;
+    args.kv_len_max = room;
     args.threads = c->threads;
     const attn_types type = attn_spec_types(spec);
     const size_t gap = GAP / attn_type_size(type.v);
@@ -206,7 +207,7 @@ attn_args data_args(arena *a, const bench_data *d, const bench_case *c, const ke
     const size_t query = value + v_floats(c, k);
 #define AT(name, i) attn_at(d->stored[type.name], type.name, (int64_t)(i))
     args.q = view(AT(q, query), spec->heads, c->q_len, dim, false);
-    const int32_t pages = page_count(c, spec), keys = pages ? spec->page : c->kv_len;
+    const int32_t pages = page_count(c, spec), keys = pages ? spec->page : room;
     if (pages) args.pages = page_table(a, pages), args.pages_batch = args.page_count = pages;
     args.k = view(AT(k, 0), spec->kv_heads, keys, dim, token);
     args.v = view(AT(v, value), spec->v_heads, keys, spec->v_dim, token);
@@ -219,13 +220,18 @@ attn_args data_args(arena *a, const bench_data *d, const bench_case *c, const ke
     if (case_shares_v(k)) args.v = args.k;
     const attn_view o = view(d->o, spec->heads, c->q_len, spec->v_dim, false);
     args.o = (attn_out){d->o, o.batch, o.head, o.token};
-    if (items) { /* a row each, of the same keys */
+    if (items) { /* a row each */
         args.q.batch = args.q.token, args.o.batch = args.o.token;
+    }
+    if (items && !case_owns_keys(c)) {
         args.k.batch = args.v.batch = args.k_scale.batch = args.v_scale.batch = 0;
     }
     int32_t *start = arena_alloc(a, (size_t)args.batch * sizeof *start);
     for (int32_t b = 0; b < args.batch; b++) start[b] = case_start(c);
     args.q_start = start;
+    int32_t *length = arena_alloc(a, (size_t)args.batch * sizeof *length);
+    for (int32_t b = 0; b < args.batch; b++) length[b] = case_keys(c, b);
+    if (case_owns_keys(c)) args.kv_len = length;
     if (spec->select == ATTN_SELECT_INDEX) choose_keys(a, c, spec, &args);
     if (spec->op == ATTN_OP_SEGMENT_CROSS) args.seg = segments(a, c), args.seg_batch = c->q_len;
     attn_side *side = arena_alloc(a, (size_t)(k->tensor_count + 1) * sizeof *side);
@@ -240,9 +246,15 @@ attn_args data_args(arena *a, const bench_data *d, const bench_case *c, const ke
 static void check_rows(const attn_args *args, const kernel_spec *k, int32_t i, bench_error *e) {
     arena *a = arena_new();
     attn_args one = *args;
-    const int32_t start = args->q_start[0] + i;
+    const bool item = args->batch > 1;
+    const int32_t start = item ? args->q_start[i] : args->q_start[0] + i;
     one.batch = one.q_len = 1; /* row i, or item i: both lie a token on */
     const attn_types type = attn_spec_types(&k->core);
+    if (item) {
+        one.k.data = attn_at(args->k.data, type.k, i * args->k.batch);
+        one.v.data = attn_at(args->v.data, type.v, i * args->v.batch);
+    }
+    if (one.kv_len) one.kv_len += i;
     one.q.data = attn_at(args->q.data, type.q, i * args->q.token);
     one.q_start = &start;
     if (one.seg) one.seg += i;

@@ -162,6 +162,8 @@ block() {
     my.lua) fenced lua <tests/product/my.lua ;;
     example.c) fenced c <tests/product/example.c ;;
     tokens.c) fenced c <tests/product/tokens.c ;;
+    tokens.cpp) fenced cpp <tests/product/tokens.cpp ;;
+    tokens.py) fenced python <tests/product/tokens.py ;;
     model-fields) whole_fields ;;
     layer.lua) fenced lua <tests/product/layer.lua ;;
     layer.c) fenced c <tests/product/layer.c ;;
@@ -310,6 +312,6 @@ if [ -s "$work/wrong" ]; then
     sed 's/^/readme: /' "$work/wrong" >&2
     status=1
 fi
-[ $(($(wc -c <README.md))) -lt 22000 ] || { echo "readme: README.md is for newcomers: 22,000 bytes" >&2 && status=1; }
+[ $(($(wc -c <README.md))) -lt 23000 ] || { echo "readme: README.md is for newcomers: 23,000 bytes" >&2 && status=1; }
 [ $status = 0 ] && echo "readme: ok"
 exit $status

@@ -132,6 +132,21 @@ def check_picture(svg, kernel, explained, what):
           f"{what}: {full + seen} elements drawn, {count['pairs']} pairs visible")
 
 
+def which_layers(words, count):
+    """What the page's words for layers mean."""
+    everyone = range(count)
+    if words in ("All layers", "Even layers", "Odd layers"):
+        return everyone[words == "Odd layers"::1 if words == "All layers" else 2]
+    period = re.fullmatch(r"(Every|All layers but every) (\d+)..(?: layer)?,(?: from)? (\d+)"
+                          r"(?: to (\d+))?", words)
+    if period:
+        every, step, first, last = period.groups()
+        of = range(int(first), int(last or count - 1) + 1, int(step))
+        return of if every == "Every" else [i for i in everyone if i not in of]
+    return [i for a, b in re.findall(r"(\d+)(?: \.\. (\d+))?", words)
+            for i in range(int(a), int(b or a) + 1)]
+
+
 def check_page(name, arguments, folder):
     lengths = [a for a in arguments if a.startswith(("--q-len", "--kv-len"))]
     spec = [a for a in arguments if a not in lengths]
@@ -158,12 +173,12 @@ def check_page(name, arguments, folder):
     check(not lost, f"{name}: links that lead nowhere: {lost[:3]}")
 
     model = json.loads(run("explain", *spec, "--json").stdout)
-    rows = re.findall(r'<td class="number">(\d+)(?: \.\. (\d+))?</td><td><a href="#kernel-(\d+)"',
-                      text)
-    layers = [int(k) - 1 for a, b, k in rows for _ in range(int(a), int(b or a) + 1)]
+    rows = re.findall(r'<tr><td>\n(.*?)\n</td><td><a href="#kernel-(\d+)"', text, re.S)
+    layers = {i: int(k) - 1 for words, k in rows
+              for i in which_layers(" ".join(words.split()), len(model["layers"]))}
     names = [k["name"] for k in model["kernels"]]
-    check([names[i] for i in layers] == [layer["kernel"] for layer in model["layers"]],
-          f"{name}: the table of layers")
+    check([names[layers.get(i, -1)] for i in range(len(model["layers"]))] ==
+          [layer["kernel"] for layer in model["layers"]], f"{name}: the table of layers")
 
     pictures = re.findall(r'<svg class="picture".*?\n</svg>\n(?=<figcaption)', text, re.S)
     # A layer around an attention has no tiles of its own; its core is a kernel of the list.
@@ -198,6 +213,30 @@ def check_counts(folder):
     check(counts == ["2"] * len(counts), f"kernels of a layer: counted as {counts}")
 
 
+def bytes_of(text):
+    value, unit = re.fullmatch(r"([\d.]+) (k|M|G|T|P)?B", text).groups()
+    return float(value) * {None: 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}[unit]
+
+
+def check_memory(folder):
+    """Weights once, keys and values a user: as explain counts them."""
+    path = os.path.join(folder, "memory.html")
+    layers = ["--level=block", "--d-model=64", "--heads=4", "--isa=portable", "--kv-type=bf16"]
+    run("report", *layers, "--users=1000000", "-o", path)
+    text = open(path, encoding="utf-8").read()
+    layer = next(k["plan"] for k in json.loads(run("explain", *layers, "--json").stdout)["kernels"]
+                 if "packed_bytes" in k["plan"])
+    weights = re.search(r"packed weights of all layers are (.*?),", " ".join(text.split())).group(1)
+    check(abs(bytes_of(weights) / layer["packed_bytes"] - 1) < 0.006, f"packed weights: {weights}")
+    table = text[text.index("1000000 users"):]
+    rows = [re.findall(r'"number">([^<]*)<', row)[1:] for row in table.split("<tr>")[1:6]]
+    for context, row in zip((512, 2048, 8192, 32768, 131072), rows):
+        want = 1e6 * context * layer["cache_bytes_a_token"]
+        check(abs(bytes_of(row[3]) / want - 1) < 0.006, f"memory of 1000000 users: {row}")
+        more = (bytes_of(row[2]) - bytes_of(row[1])) / (56 * context * layer["cache_bytes_a_token"])
+        check(abs(more - 1) < 0.02, f"memory of 56 more users: {row}")
+
+
 def check_refusals(folder):
     path = os.path.join(folder, "none.html")
     for text, arguments in {
@@ -206,6 +245,7 @@ def check_refusals(folder):
         "--q-len: the picture of a mask takes 1 .. 16384": ["report", "tiny", "--q-len=0", "-o",
                                                             path],
         "--kv-len: the picture": ["explain", "tiny", "--svg", "--kv-len=16385", "-o", path],
+        "--users: must be at least 1": ["report", "tiny", "--users=0", "-o", path],
         "--layer: tiny has the layers 0 .. 1, got 2": ["explain", "tiny", "--svg", "--layer=2",
                                                        "-o", path],
         "cannot": ["report", "tiny", "-o", "/dev/null/report.html"],
@@ -220,6 +260,7 @@ def check_refusals(folder):
 with tempfile.TemporaryDirectory() as folder:
     check_refusals(folder)
     check_counts(folder)
+    check_memory(folder)
     for file in sorted(glob.glob("gen/models/*.lua")) + ["tests/product/my.lua"]:
         check_page(file, [file], folder)
     for name, flags in FLAGS.items():

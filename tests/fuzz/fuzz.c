@@ -1,13 +1,14 @@
 /* fuzz.c - entry points for libFuzzer (clang): whatever attn-gen reads, as bytes that nobody chose.
  *
- * FUZZ_TARGET is one of expr, decl, model, config, gguf, weights, tune, safetensors, name, folder,
- * manifest, text. Nothing may crash, hang or trip a sanitizer; a refusal must say something; what
- * was accepted must hold what its header promises. Run by tests/fuzz/fuzz.sh. */
+ * FUZZ_TARGET is one of expr, decl, model, config, gguf, weights, packed, tune, safetensors, name,
+ * folder, manifest, text. Nothing may crash, hang or trip a sanitizer; a refusal must say
+ * something; what was accepted must hold what its header promises. Run by tests/fuzz/fuzz.sh. */
 #include "show/diff.h"
 #include "files.h"
 #include "expr/expr.h"
 #include "output/folder.h"
 #include "gguf.h"
+#include "packed_file.h"
 #include "safetensors.h"
 #include "import/import_gguf.h"
 #include "import/import_hf.h"
@@ -261,6 +262,46 @@ static void fuzz_weights(arena *a, const char *text, size_t size) {
     free(copy);
 }
 
+/* A file of packed weights: its head and table, made to agree where the first byte is odd. What
+ * passes has its sections where they are said to be, and all of it within the file. */
+static void fuzz_packed(arena *a, const char *text, size_t size) {
+    enum { SECTIONS = 2 };
+    attn_packed_head want = {.isa = 1, .sections = SECTIONS, .model = 2, .tensors = 3};
+    attn_packed_section section[SECTIONS] = {{.bytes = 64}, {.bytes = 100}};
+    void *made = arena_alloc(a, 512);
+    const size_t whole = (size_t)attn_packed_file_begin(&want, section);
+    HOLDS(whole <= 512);
+    memcpy(made, &want, sizeof want);
+    memcpy((char *)made + sizeof want, section, sizeof section);
+    char message[ATTN_MESSAGE_MAX];
+    const attn_why why = attn_why_begin(message, sizeof message);
+    HOLDS(attn_packed_file_check(&why, made, whole, &want, section, false) == ATTN_OK);
+    void *copy = aligned_alloc(64, (size + 127) / 64 * 64);
+    HOLDS(copy);
+    memcpy(copy, text, size);
+    attn_packed_head head;
+    if (size > whole && size >= sizeof head && text[size - 1] & 1) { /* a head that agrees */
+        memcpy(&head, copy, sizeof head);
+        memcpy(head.magic, want.magic, sizeof head.magic);
+        head.version = want.version, head.abi = want.abi, head.isa = want.isa, head.bytes = size;
+        head.model = want.model, head.tensors = want.tensors, head.contents = want.contents;
+        head.sections = SECTIONS + head.sections % 2;
+        head.checksum = 0;
+        uint64_t sum = attn_bytes_hash(&head, sizeof head);
+        sum = attn_hash_mix(sum, attn_bytes_hash((const char *)copy + sizeof head,
+                                                 head.sections * sizeof *section));
+        head.checksum = sum;
+        memcpy(copy, &head, sizeof head);
+    }
+    const bool ok = attn_packed_file_check(&why, copy, size, &want, section, false) == ATTN_OK;
+    HOLDS(ok == (message[0] == 0));
+    const attn_packed_section *table = attn_packed_file_table(copy);
+    for (int i = 0; ok && i < SECTIONS; i++)
+        HOLDS(table[i].at % 64 == 0 && table[i].bytes == section[i].bytes && table[i].at <= size &&
+              table[i].bytes <= size - table[i].at);
+    free(copy);
+}
+
 static void fuzz_tune(arena *a, const char *text, size_t size) {
     (void)size;
     static const char source[] = "return { layers = { { heads = 8, head_dim = 64 } } }";
@@ -453,7 +494,7 @@ static void fuzz_text(arena *a, const char *text, size_t size) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     arena *a = arena_new();
     (void)fuzz_expr, (void)fuzz_decl, (void)fuzz_model, (void)fuzz_config, (void)fuzz_gguf,
-        (void)fuzz_tune, (void)fuzz_weights;
+        (void)fuzz_tune, (void)fuzz_weights, (void)fuzz_packed;
     (void)fuzz_name, (void)fuzz_safetensors, (void)fuzz_folder, (void)fuzz_manifest;
     (void)fuzz_text;
     char *text = arena_alloc(a, size + 1); /* zeroed: a string too */

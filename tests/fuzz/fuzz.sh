@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${FUZZ_SECONDS:-60}
-targets=${FUZZ_TARGETS:-"expr decl model config gguf weights tune safetensors name folder manifest text"}
+targets=${FUZZ_TARGETS:-"expr decl model config gguf weights packed tune safetensors name folder manifest text"}
 out=${BUILD:-build}/fuzz
 flags="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
 mkdir -p "$out"
@@ -34,6 +34,9 @@ seed() { # seed TARGET FOLDER
         find tests/golden/model -name '*.safetensors' -exec sh -c 'head -c 6000 "$1" >"$2/$(echo "$1" | tr / _)"' - {} "$2" \;
         printf '\216\0\0\0\0\0\0\0{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"b":{"dtype":"BF16","shape":[2],"data_offsets":[8,12]}}123456789012' >"$2/small"
         cp tests/golden/model/llama/model.safetensors.index.json "$2" ;;
+    packed)
+        head -c 600 /dev/zero >"$2/zeros"
+        { head -c 72 /dev/zero && printf '\100\0\0\0\0\0\0\0' && head -c 599 /dev/zero && printf '\1'; } >"$2/odd" ;;
     gguf) cp tests/import/gguf/*.gguf "$2" ;;
     tune)
         printf 'return { ["attn_f32_regular_sdpa_full_self_h8d64"] = { avx2 = { vectors = 3, lazy = true } } }' > "$2/seed" ;;

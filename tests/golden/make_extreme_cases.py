@@ -7,11 +7,12 @@ Answers are the formula in double, with sums by math.fsum: nothing of this proje
 Needs Python 3 and nothing else.
 """
 
-import json
 import math
 import pathlib
 import random
 import struct
+
+from casefile import write_raw
 
 OUT = pathlib.Path(__file__).parent / "extremes"
 MOST = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]  # the largest float
@@ -31,19 +32,12 @@ def shape(x):
 
 def write(name, meta, tensors, ints=()):
     meta = {"level": "core", "form": "regular", "op": "full_self", "causal": "false", **meta}
-    header, data = {"__metadata__": {"case": name, **{k: str(v) for k, v in meta.items()}}}, b""
-    for key, x in sorted(tensors.items()):
+    packed = {}
+    for key, x in tensors.items():
         numbers = flat(x)
         raw = struct.pack("<%d%s" % (len(numbers), "i" if key in ints else "f"), *numbers)
-        header[key] = {
-            "dtype": "I32" if key in ints else "F32",
-            "shape": shape(x),
-            "data_offsets": [len(data), len(data) + len(raw)],
-        }
-        data += raw
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    (OUT / (name + ".safetensors")).write_bytes(struct.pack("<Q", len(text)) + text + data)
+        packed[key] = ("I32" if key in ints else "F32", shape(x), raw)
+    write_raw(OUT / f"{name}.safetensors", {"case": name, **meta}, packed)
 
 
 def attend(scores, v, sink=-math.inf):

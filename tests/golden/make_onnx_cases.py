@@ -14,18 +14,17 @@ them in double precision. Mapped to the contract:
 Cases that differ in nothing but ONNX's other outputs are written once.
 """
 
-import json
 import pathlib
-import struct
 import sys
 
 import numpy as np
 from onnx.backend.test.case.node import attention
 from onnx.reference.ops.op_attention import _compute_attention
 
+from casefile import write
+
 OUT = pathlib.Path(__file__).parent / "onnx"
 INT_MAX = 2**31 - 1
-DTYPES = {"float32": "F32", "uint8": "U8", "int64": "I64"}
 
 
 def collect():
@@ -49,21 +48,6 @@ def to_heads(x, heads):
     if x.ndim == 4:
         return x
     return x.reshape(x.shape[0], x.shape[1], heads, -1).transpose(0, 2, 1, 3)
-
-
-def write(path, meta, tensors):
-    header, data = {"__metadata__": meta}, b""
-    for name, x in sorted(tensors.items()):
-        raw = np.ascontiguousarray(x).tobytes()
-        header[name] = {
-            "dtype": DTYPES[x.dtype.name],
-            "shape": list(x.shape),
-            "data_offsets": [len(data), len(data) + len(raw)],
-        }
-        data += raw
-    text = json.dumps(header, separators=(",", ":"), sort_keys=True).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
 def mask_of(mask, keys):
@@ -141,7 +125,8 @@ def main():
         if not np.allclose(want, given, rtol=2e-2 if narrow else 1e-5, atol=2e-2 if narrow else 1e-5):
             sys.exit(f"{name}: the double-precision evaluation differs from the case's output")
         tensors["out.o"] = want.astype(np.float32)
-        write(OUT / f"{name.removeprefix('test_')}.safetensors", meta, tensors)
+        write(OUT / f"{name.removeprefix('test_')}.safetensors", meta, tensors,
+              separators=(",", ":"), sort_keys=True)
         written += 1
     print(f"{written} cases")
 

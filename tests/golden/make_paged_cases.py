@@ -2,36 +2,17 @@
 """Writes stored/paged_*.safetensors: some of stored/, their keys in pages in a random order, and
 pages that nobody needs full of 0x7f. Nothing is computed: answers are those of the dense cases."""
 
-import json
 import pathlib
 import random
 import struct
 
+from casefile import read_raw, write_raw
+
 HERE = pathlib.Path(__file__).parent / "stored"
 CASES = {"i8_rotated_decode": 16, "i8_gqa_causal": 16, "i8_rotated_window": 16,
-         "i8_shared_latent": 32, "f16_cross": 16, "f16_decode": 64, "bf16_bias_mask": 16}
+         "i8_shared_latent": 32, "f16_cross": 16, "f16_decode": 64, "bf16_bias_mask": 16, "i8_index_window": 16,
+         "bf16_tree": 16}
 BYTES = {"F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I8": 1, "U8": 1}
-
-
-def read(path):
-    raw = path.read_bytes()
-    size = struct.unpack("<Q", raw[:8])[0]
-    header = json.loads(raw[8 : 8 + size])
-    meta, tensors = header.pop("__metadata__"), {}
-    for key, t in header.items():
-        at, end = t["data_offsets"]
-        tensors[key] = (t["dtype"], t["shape"], raw[8 + size + at : 8 + size + end])
-    return meta, tensors
-
-
-def write(path, meta, tensors):
-    header, data = {"__metadata__": meta}, b""
-    for key, (dtype, shape, raw) in sorted(tensors.items()):
-        header[key] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
 def pool(tensor, table, pages, page, lengths):
@@ -49,7 +30,7 @@ def pool(tensor, table, pages, page, lengths):
 
 def main():
     for name, page in CASES.items():
-        meta, tensors = read(HERE / f"{name}.safetensors")
+        meta, tensors = read_raw(HERE / f"{name}.safetensors")
         batch, _, keys = tensors["in.k"][1][:3]
         lengths = [keys] * batch
         if "in.kv_len" in tensors:
@@ -68,7 +49,7 @@ def main():
         tensors["in.pages"] = ("I32", [batch, each], struct.pack(f"<{len(entries)}i", *entries))
         meta = {**meta, "case": f"paged_{name}", "layout": "paged", "page": str(page),
                 "kv_len_max": str(keys)}
-        write(HERE / f"paged_{name}.safetensors", meta, tensors)
+        write_raw(HERE / f"paged_{name}.safetensors", meta, tensors)
 
 
 if __name__ == "__main__":

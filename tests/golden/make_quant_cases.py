@@ -23,7 +23,7 @@ import tempfile
 import numpy as np
 import gguf
 
-from make_stored_cases import write
+from casefile import write
 
 HERE = pathlib.Path(__file__).parent
 MANY = 2000
@@ -162,7 +162,7 @@ def main(ggml):
             continue
         tensors[f"rounded.{key}"] = quantise(lib, name, np.vstack([rows, wide] if key == "mxfp4" else [rows]))
         meta[f"rounded.{key}"] = hashed(quantise(lib, name, many))
-    write(HERE, "quant", meta, tensors)
+    write(HERE / "quant.safetensors", {"case": "quant", **meta}, tensors)
 
 
 if __name__ == "__main__":

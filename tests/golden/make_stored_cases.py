@@ -11,50 +11,16 @@ Operands are rounded as runtime/CONTRACT.md says; the expected values are comput
 what is stored, by its rules; and nothing here is the product's.
 """
 
-import json
 import math
 import pathlib
 import re
-import struct
 import sys
 
 import numpy as np
 
+from casefile import read, write
+
 HERE = pathlib.Path(__file__).parent
-DTYPES = {"float32": "F32", "float16": "F16", "int8": "I8", "uint8": "U8", "int32": "I32",
-          "uint16": "BF16", "int64": "I64", "bool": "BOOL", "float64": "F64"}
-NUMPY = {dtype: name for name, dtype in DTYPES.items()}
-
-
-# --- Files ---
-
-
-def write(out, name, meta, tensors):
-    meta = {"case": name, **{k: str(v) for k, v in meta.items()}}
-    header, data = {"__metadata__": meta}, b""
-    for key, x in sorted(tensors.items()):
-        raw = np.ascontiguousarray(x).tobytes()
-        header[key] = {
-            "dtype": DTYPES[x.dtype.name],
-            "shape": list(x.shape),
-            "data_offsets": [len(data), len(data) + len(raw)],
-        }
-        data += raw
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    out.mkdir(exist_ok=True)
-    (out / f"{name}.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
-
-
-def read(path):
-    raw = path.read_bytes()
-    size = struct.unpack("<Q", raw[:8])[0]
-    header = json.loads(raw[8 : 8 + size])
-    meta, tensors = header.pop("__metadata__"), {}
-    for key, t in header.items():
-        part = raw[8 + size :][t["data_offsets"][0] : t["data_offsets"][1]]
-        tensors[key] = np.frombuffer(part, NUMPY[t["dtype"]]).reshape(t["shape"])
-    return meta, tensors
 
 
 # --- Types ---
@@ -174,6 +140,8 @@ def attend(meta, tensors, q, k, v, scale):
     lens, start = tensors.get("in.kv_len"), tensors.get("in.q_start")
     padding, mask = tensors.get("in.key_padding_mask"), tensors.get("in.attn_mask")
     sinks, seg = tensors.get("in.sinks"), tensors.get("in.seg_id")
+    lists, counts = tensors.get("in.index"), tensors.get("in.index_count")
+    rows, tail, moved = (tensors.get(f"in.{x}") for x in ("q_position", "tail", "k_position"))
     cap = float(meta.get("softcap", 0))
     dot = meta.get("dot", "i16" if meta.get("kv_type") == "i8" else "f32")
     step, rest = DOTS[dot]
@@ -181,14 +149,21 @@ def attend(meta, tensors, q, k, v, scale):
     tolerance = 2e-6
     for b, h, i in np.ndindex(nb, hq, lq):
         first = int(start[b]) if start is not None else 0
-        p, most = first + i, int(lens[b]) if lens is not None else lk
+        p = int(rows[b, i]) if rows is not None else first + i
+        most = int(lens[b]) if lens is not None else lk
+        body = most - int(tail[b]) if tail is not None else most  # keys at their numbers
+        keys = range(most)
+        if lists is not None:
+            named = lists[b, h // (hq // hk), i, : counts[b, i]]
+            keys = [int(j) for j in named if 0 <= j < most]
         names = names_of(meta, tensors, hq, hk, d, lq, lk, b, first) if code else {}
         seen, scores, loose, size = [], [], 0.0, 0.0
-        for j in range(most):
-            if not in_range(meta, seg, b, i, p, j) or (padding is not None and padding[b, j]):
+        for j in keys:
+            place = j if j < body else int(moved[b, j - body])
+            if not in_range(meta, seg, b, i, p, place) or (padding is not None and padding[b, j]):
                 continue
             shown, bias = bias_of(mask, b, h, i, j) if mask is not None else (True, 0.0)
-            at = {"h": h, "q": p, "k": j}
+            at = {"h": h, "q": p, "k": j, "k_pos": place}
             if not shown or ("mask" in code and not eval(code["mask"], names, at)):
                 continue
             row = k[b, h // (hq // hk), j]
@@ -259,7 +234,7 @@ def finish(out, name, meta, q, k, v, extra, as_type=False, tolerance=None):
         o_type = own if meta.get("o_type", "same") == "same" else "f32"
         tensors["out.o"] = stored(o, o_type)[0] if as_type else o.astype(np.float32)
     meta = {**meta, "scale": repr(factor), "tolerance": tolerance or f"{bound:.2g}"}
-    write(out, name, {"form": "regular", **meta}, tensors)
+    write(out / f"{name}.safetensors", {"case": name, "form": "regular", **meta}, tensors)
 
 
 def case(out, name, meta, b, hq, hk, hv, lq, lk, d, dv, extra=None, spoil=None, sinks=False,
@@ -343,6 +318,20 @@ def made(out):
         bits = np.random.default_rng(3).random(shape)
         return {"in.attn_mask": np.where(bits < 0.2, -np.inf, bits).astype(np.float32)}
 
+    def listed(items, heads, rows, keys, most):
+        """Keys in any order, some twice, among numbers that name none."""
+        rng = np.random.default_rng(most)
+        return {"in.index": rng.integers(-3, keys + 3, (items, heads, rows, most)).astype(np.int32),
+                "in.index_count": rng.integers(0, most + 1, (items, rows)).astype(np.int32)}
+
+    def places(items, rows, keys):
+        return {"in.q_position": np.random.default_rng(rows).integers(0, keys, (items, rows)).astype(np.int32)}
+
+    def tree(rows, keys):
+        """Drafts behind what has been read: two at each position."""
+        at = np.array([[keys - rows + i // 2 for i in range(rows)]], np.int32)
+        return {"in.q_position": at, "in.k_position": at, "in.tail": np.array([rows], np.int32)}
+
     full, window, cross = ({"op": op} for op in ("full_self", "sliding_self", "segment_cross"))
     turn, exact, i8_ = {"rotate": "true"}, {"dot": "f32"}, {"kv_type": "i8"}
     latent = {"form": "mla", "key": "shared", "scale": "0.125"}
@@ -369,6 +358,16 @@ def made(out):
     core("i8_bf16_window_expr",
          {**window, **i8_, **exact, **turn, "type": "bf16", "o_type": "f32", "window": "9",
           "score": "s + 0.05 * (k - q)", "mask": "k % 5 != h"}, 1, 3, 3, 1, 12, 14, 24, 9, at(2), kinds)
+    core("i8_index_window", {**window, **i8_, **turn, **exact, "window": "30", "select": "index"}, 2, 4, 2,
+         1, 5, 60, 24, 20, {**listed(2, 2, 5, 60, 40), **places(2, 5, 60),
+                            "in.kv_len": np.array([60, 47], np.int32)}, kinds, sinks=True)
+    core("f32_index_mask", {**full, "select": "index", "mask": "k % 4 != h"}, 1, 6, 3, 3, 3, 300, 20, 36,
+         {**at(290), **listed(1, 3, 3, 300, 280)})
+    core("bf16_index_latent", {**latent, **full, "type": "bf16", "select": "index"}, 1, 5, 1, 1, 4, 80, 40,
+         24, {**at(76), **listed(1, 1, 4, 80, 64)})
+    core("bf16_tree", {**window, "type": "bf16", "window": "12",
+                       "score": "s + 0.1 * (k_pos - q)", "mask": "k < 24 or k % 2 == h % 2"}, 1, 4, 2, 2, 6, 30, 16,
+         16, tree(6, 30))
     core("bf16_causal", {**full, "type": "bf16"}, 2, 4, 2, 2, 9, 13, 24, 20, varied, nan_rows)
     core("bf16_dot_window", {**window, "type": "bf16", "dot": "bf16", "window": "30", "scale": "0.05"},
          2, 4, 2, 1, 23, 43, 27, 36, {"in.q_start": np.array([20, 3], np.int32)}, tolerance="2e-4")

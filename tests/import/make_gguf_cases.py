@@ -14,7 +14,8 @@ import pathlib
 
 import numpy as np
 from gguf import GGMLQuantizationType as Type
-from gguf import GGUFValueType, GGUFWriter, GGML_QUANT_SIZES, RopeScalingType
+from gguf import (ExpertGatingFuncType, GGUFValueType, GGUFWriter, GGML_QUANT_SIZES,
+                  RopeScalingType)
 
 HERE = pathlib.Path(__file__).parent / "gguf"
 
@@ -261,7 +262,98 @@ def mixtures():
     close(w)
 
 
+def latent(w, rows, kv, q=None, rotated=16, key=48, value=32):
+    """rows: whether one latent row is cached for all heads, as newer files say."""
+    if q:
+        w.add_q_lora_rank(q)
+    w.add_kv_lora_rank(kv)
+    w.add_key_length(kv + rotated if rows else key)
+    w.add_value_length(kv if rows else value)
+    if rows:
+        w.add_key_length_mla(key)
+        w.add_value_length_mla(value)
+    w.add_rope_dimension_count(rotated)
+
+
+def deepseek():
+    """deepseek-v2-lite's shape of a file, with kv_b in two tensors; an older one, with kv_b in one;
+    and deepseek-v3's."""
+    w = writer("deepseek2", "deepseek2")
+    common(w, 3, 64, 4, 1, 96, 163840)
+    w.add_layer_norm_rms_eps(1e-6)
+    w.add_rope_freq_base(10000.0)
+    latent(w, True, 32)
+    experts(w, 8, 3, 64)
+    w.add_expert_group_count(1)
+    w.add_expert_group_used_count(1)
+    w.add_expert_gating_func(ExpertGatingFuncType.SOFTMAX)
+    w.add_leading_dense_block_count(1)
+    w.add_expert_shared_count(2)
+    w.add_expert_weights_scale(1.0)
+    w.add_rope_scaling_type(RopeScalingType.YARN)
+    w.add_rope_scaling_factor(40.0)
+    w.add_rope_scaling_orig_ctx_len(4096)
+    w.add_rope_scaling_yarn_log_mul(0.1 * 0.707)
+    add(w, "blk.0.attn_q.weight", (192, 64), Type.Q8_0)
+    add(w, "blk.0.attn_k_b.weight", (4, 32, 32), Type.BF16)
+    add(w, "blk.0.attn_v_b.weight", (4, 32, 32), Type.BF16)
+    add(w, "blk.1.ffn_down_exps.weight", (8, 64, 64), Type.Q8_0)
+    close(w)
+    w = writer("deepseek2_older", "deepseek2")
+    common(w, 2, 64, 4, 4, 96)
+    w.add_layer_norm_rms_eps(1e-6)
+    latent(w, False, 32, q=48)
+    experts(w, 8, 3, 64)
+    w.add_expert_group_count(4)
+    w.add_expert_group_used_count(2)
+    w.add_leading_dense_block_count(1)
+    w.add_expert_shared_count(2)
+    w.add_expert_weights_scale(16.0)
+    add(w, "blk.0.attn_kv_b.weight", (256, 32), Type.F16)
+    close(w)
+    w = writer("deepseek3", "deepseek2")
+    common(w, 2, 64, 4, 1, 96)
+    w.add_layer_norm_rms_eps(1e-6)
+    w.add_rope_freq_base(10000.0)
+    latent(w, True, 32, q=48)
+    experts(w, 8, 3, 64)
+    w.add_expert_group_count(4)
+    w.add_expert_group_used_count(2)
+    w.add_expert_gating_func(ExpertGatingFuncType.SIGMOID)
+    w.add_leading_dense_block_count(1)
+    w.add_expert_shared_count(1)
+    w.add_expert_weights_scale(2.5)
+    w.add_expert_weights_norm(True)
+    close(w)
+
+
+def olmoe():
+    w = writer("olmoe", "olmoe")
+    common(w, 2, 64, 4, 4, 96)
+    w.add_layer_norm_rms_eps(1e-5)
+    w.add_rope_freq_base(10000.0)
+    experts(w, 8, 3)
+    add(w, "blk.0.ffn_gate_exps.weight", (8, 96, 64), Type.Q4_0)
+    close(w)
+
+
+def llama4():
+    """Scout's factors of rope, of whose kind the two wave lengths are one."""
+    w = writer("llama4", "llama4")
+    common(w, 4, 64, 4, 2, 128, 10485760)
+    head(w, 16)
+    w.add_layer_norm_rms_eps(1e-5)
+    w.add_rope_dimension_count(16)
+    w.add_rope_freq_base(500000.0)
+    experts(w, 4, 1, 96)
+    w.add_interleave_moe_layer_step(2)
+    factors = [1 if 2 * math.pi * 500000.0 ** (2 * i / 16) < 8192 else 16 for i in range(8)]
+    w.add_tensor("rope_freqs.weight", np.array(factors, dtype=np.float32))
+    close(w)
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
-    for make in (types, llama, llama3, yarn, qwen, gemma, phi3, cohere2, mixtures):
+    for make in (types, llama, llama3, yarn, qwen, gemma, phi3, cohere2, mixtures, deepseek,
+                 olmoe, llama4):
         make()

@@ -1,7 +1,7 @@
 #!/bin/sh
 # CMake projects of others that take a generated folder: C, C++ or both; with and without a build
 # type; static and shared; as a subdirectory, by FetchContent, two models in one project, installed,
-# as a single file. Kernels are never at -O0 unless the project says so. ATTN_FULL=1: every
+# as a single file; C++ by the handles of the generated .hpp too. Kernels are never at -O0 unless the project says so. ATTN_FULL=1: every
 # combination (WAYS="fetch two": of these ways alone); else a few that have each value at least once.
 set -u
 cd "$(dirname "$0")/../.."

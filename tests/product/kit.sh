@@ -80,11 +80,14 @@ return { name = "layers", layers = {
     lookback = 1, sinks = true },
   mla { key = "shared", v_head_dim = 4 }, -- keys are expanded from 9 queries on
   mla { q_comp_dim = 12, op = "sliding_self", window = 3 },
+  { level = "block", heads = 2, head_dim = 8, d_model = 256, ffn = "none", weight_type = "q4_0",
+    o_gate = "head", weight_types = "v_proj=q6_k; k_proj=f16; o_gate=q8_0" },
 } }
 L
-check 0 "3 layers, 7 kernels" "$gen" generate "$work/layers.lua" --isa portable -o "$work/whole"
-check 0 "7 kernels, 14 cases" "$gen" golden "$work/whole" -o "$work/layers" --seed 5 --cases 2
+check 0 "4 layers, 9 kernels" "$gen" generate "$work/layers.lua" --isa portable -o "$work/whole"
+check 0 "9 kernels, 18 cases" "$gen" golden "$work/whole" -o "$work/layers" --seed 5 --cases 2
 check 0 "" grep -qal '"level":"block"' "$work"/layers/*
+check 0 "" grep -qal '"stored":"q_proj.weight=q4_0;v_proj.weight=q6_k;o_gate.weight=q8_0' "$work"/layers/*
 check 0 "0 failed" layers "$work/whole"
 cp -r "$work/whole" "$work/wrong"
 sed -i 's/vf_fma(a, vf_loadu(angles + i), turned)/vf_fma(a, vf_loadu(angles + i), vf_neg(turned))/' \
@@ -104,7 +107,7 @@ sliding=$(cd "$work/kit" && ls attn_*sliding*avx2*.c)
 printf 'return { ["%s"] = { avx2 = { key_block = 64 } } }\n' "${sliding%%__*}" >"$work/tuned.lua"
 check 0 "4 kernels" "$gen" generate "$work/kit.lua" --isa portable,avx2 --tune "$work/tuned.lua" -o "$work/tuned"
 check 0 "current" "$gen" check "$work/tuned"
-check 1 "key_block: 128 -> 64" "$gen" diff "$work/kit" "$work/tuned"
+check 1 "key_block: 96 -> 64" "$gen" diff "$work/kit" "$work/tuned"
 check 1 "option tune: none -> tune.lua" "$gen" diff "$work/kit" "$work/tuned"
 check 0 "32 cases" "$gen" golden "$work/tuned" -o "$work/again" --seed 5
 check 0 "" diff -r "$work/cases" "$work/again"
@@ -119,7 +122,7 @@ check 0 "4 kernels" "$gen" generate "$work/kit.lua" --isa portable -o "$work/por
 cp -r "$work/portable" "$work/edited"
 sed -i 's/p - 5, to/p - 4, to/' "$work"/edited/attn_*sliding*portable*.c
 check 1 "FAIL" verify "$work/edited"
-check 1 "portable_q12k128.c: stale" "$gen" check "$work/edited"
+check 1 "portable_q12k96.c: stale" "$gen" check "$work/edited"
 check 1 "edited since it was generated" "$gen" diff "$work/portable" "$work/edited"
 
 # The options of the product's build: -O2, then the environment's CFLAGS, as the folder's Makefile

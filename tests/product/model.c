@@ -3,17 +3,26 @@
  *
  * usage: model CASE [PATH]   the case's expected.bin and weights (PATH: other weights)
  *        model --errors PATH ..    opens each, prints the message
- * Compiled with -DMODEL_HEADER='"x_model.h"' -DMODEL_OPEN=x_model_open. */
+ *        model --packed CASE PATH ..    opens the case with each file of packed weights, likewise
+ *        model --save CASE PATH    packs, and writes such a file
+ * Compiled with -DMODEL_HEADER='"x_model.h"' -DMODEL_OPEN=x_model_open, and -DPAGED=1 where keys
+ * lie in pages of 16. */
 #include MODEL_HEADER
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef PAGED
+#define PAGED 0
+#endif
+
 typedef struct expected {
     int32_t items, vocab, width, has_logits, has_pooled;
     int32_t *begin, *ids, *types;
+    float *x; /* of models without ids */
     float *hidden, *logits, *pooled;
 } expected;
 
@@ -39,6 +48,7 @@ static expected read_expected(const char *folder) {
     const size_t rows = (size_t)e.begin[e.items];
     e.ids = take(f, rows);
     e.types = take(f, rows);
+    if (!e.vocab) e.x = take(f, rows * (size_t)e.width);
     e.hidden = take(f, rows * (size_t)e.width);
     if (e.has_logits) e.logits = take(f, rows * (size_t)e.vocab);
     if (e.has_pooled) e.pooled = take(f, (size_t)(e.items * e.width));
@@ -69,7 +79,7 @@ typedef struct outputs {
 
 static outputs make_outputs(const expected *e) {
     const size_t rows = (size_t)e->begin[e->items];
-    return (outputs){calloc(rows * (size_t)e->width, 4), calloc(rows * (size_t)e->vocab, 4),
+    return (outputs){calloc(rows * (size_t)e->width, 4), calloc(rows * (size_t)e->vocab + 1, 4),
                      calloc((size_t)(e->items * e->width), 4)};
 }
 
@@ -87,8 +97,9 @@ static attn_model_args args_of(const expected *e, const outputs *o, int32_t *all
     attn_model_args a = ATTN_MODEL_ARGS_INIT;
     const int32_t rows = e->begin[e->items];
     for (int32_t i = 0; i < rows; i++) all[i] = i;
-    a.items = e->items, a.begin = e->begin, a.ids = e->ids;
-    if (e->has_pooled) a.token_types = e->types;
+    a.items = e->items, a.begin = e->begin, a.ids = e->x ? NULL : e->ids;
+    a.x = e->x, a.x_row = e->x ? e->width : 0;
+    if (e->has_pooled && !e->x) a.token_types = e->types;
     a.hidden = o->hidden;
     if (e->has_logits) a.logits = o->logits, a.logit_rows = all, a.logit_count = rows;
     return a;
@@ -115,7 +126,9 @@ static outputs at_once(const attn_model *m, const expected *e) {
     for (int32_t i = 0; i < e->items; i++) {
         const int32_t first = e->begin[i], begin[2] = {0, e->begin[i + 1] - first};
         a = args_of(e, &p, all);
-        a.items = 1, a.begin = begin, a.ids = e->ids + first;
+        a.items = 1, a.begin = begin;
+        if (a.x) a.x = e->x + first * e->width;
+        if (a.ids) a.ids = e->ids + first;
         if (a.token_types) a.token_types = e->types + first;
         a.hidden = p.hidden + first * e->width;
         if (a.logits) a.logits = p.logits + first * e->vocab, a.logit_count = begin[1];
@@ -200,11 +213,90 @@ static void items(const attn_model *m, const expected *e) { /* forked, and taken
               cache.layer[0].length[0] == held,
           "a layer that refuses");
     last->length[0] = length;
+    attn_cache layer[64];
+    attn_model_cache view;
+    check(attn_model_cache_view(m, &cache, 1, e->items, &view, layer) == ATTN_E_ARGUMENT &&
+              attn_model_cache_view_check(m, &cache, 0, 1, NULL, layer, why, sizeof why) ==
+                  ATTN_E_ARGUMENT &&
+              !strcmp(why, "view is null"),
+          why);
+    check(attn_model_cache_view(m, &cache, 1, e->items - 1, &view, layer) == ATTN_OK &&
+              view.items == e->items - 1 && view.layer[0].length == cache.layer[0].length + 1 &&
+              attn_model_cache_keep(m, &view, 0, 0, NULL, 0) == ATTN_OK &&
+              cache.layer[0].length[0] == held && !last->length[1],
+          "a view of items");
     check(attn_model_cache_fork(m, &cache, 0, &one, 0) == ATTN_OK &&
               attn_model_cache_keep(m, &one, 0, held - 3, slots, 2) == ATTN_OK,
           "a fork, and what is kept of it");
     for (int32_t i = 0; i < one.layers; i++)
         check(one.layer[i].length[0] == held - 1 && cache.layer[i].length[0] == held, "lengths");
+}
+
+/* Positions that rows have anyway, a mask that shows all, and such as are refused. */
+static void places(const attn_model *m, const expected *e) {
+    int32_t all[512], at[512], most = 0;
+    static uint8_t seen[1 << 16];
+    const outputs o = make_outputs(e), p = make_outputs(e);
+    attn_model_args a = args_of(e, &o, all);
+    check(forward(m, &a) == ATTN_OK, "a call");
+    for (int32_t i = 0; i < e->items; i++) {
+        if (e->begin[i + 1] - e->begin[i] > most) most = e->begin[i + 1] - e->begin[i];
+        for (int32_t t = e->begin[i]; t < e->begin[i + 1]; t++) at[t] = t - e->begin[i];
+    }
+    a = args_of(e, &p, all), a.position = at;
+    check(forward(m, &a) == ATTN_OK && same(&o, &p, e), "positions as they are anyway");
+    memset(seen, 1, sizeof seen);
+    a.mask = (attn_mask){seen, ATTN_MASK_BOOL, 2, {most, most}, {most, 1}};
+    const attn_status mask = forward(m, &a);
+    if (mask == ATTN_OK)
+        near(p.hidden, e->hidden, (size_t)(e->begin[e->items] * e->width), "hidden under a mask");
+    a.mask.dim[0]++;
+    check(mask == ATTN_OK ? forward(m, &a) == ATTN_E_SHAPE : mask == ATTN_E_UNUSED, /* flex */
+          "a mask, and one of other rows");
+    a = args_of(e, &p, all), a.position = at, at[1] = -1;
+    check(forward(m, &a) == ATTN_E_LENGTH, "a position below 0");
+    at[1] = INT32_MAX;
+    check(forward(m, &a) == ATTN_E_LENGTH, "a position that is too large");
+    const outputs zeros = make_outputs(e);
+    a.hidden = zeros.hidden, a.position = (int32_t *)(void *)zeros.hidden;
+    check(forward(m, &a) == ATTN_E_ARGUMENT, "positions in outputs");
+    a = args_of(e, &p, all), a.struct_size = offsetof(attn_model_args, position);
+    check(forward(m, &a) == ATTN_OK && same(&o, &p, e), "a caller from before positions");
+}
+
+/* Layers whose keys lie in pages: one table for all of them, in any order. */
+static void pages(const attn_model *m, const expected *e) {
+    enum { EACH = 2, COUNT = 16 * EACH };
+    attn_model_cache cache;
+    size_t bytes;
+    int32_t all[512];
+    const outputs o = make_outputs(e);
+    const size_t rows = (size_t)e->begin[e->items];
+    const attn_status status = attn_model_cache_paged_bytes(m, e->items, 17, COUNT, &bytes);
+    if (!PAGED) check(status == ATTN_E_UNUSED && !bytes, "pages of layers that have none");
+    if (!PAGED) return;
+    check(status == ATTN_OK &&
+              attn_model_cache_paged_init(m, &cache, e->items, 17, COUNT, room(bytes), bytes) ==
+                  ATTN_OK &&
+              attn_model_cache_paged_bytes(m, e->items, 17, -1, &bytes) == ATTN_E_ARGUMENT,
+          "a cache in pages");
+    attn_model_args a = args_of(e, &o, all);
+    a.cache = &cache;
+    check(forward(m, &a) == ATTN_E_PAGE, "a table without pages");
+    int32_t *table = cache.layer[0].pages;
+    for (int32_t i = 0; i < EACH * e->items; i++) table[i] = i % EACH ? -1 : COUNT - 1 - i;
+    for (int32_t i = 1; i < cache.layers; i++)
+        check(cache.layer[i].pages == table, "layers of one table");
+    check(forward(m, &a) == ATTN_OK, "a call over pages");
+    near(o.hidden, e->hidden, rows * (size_t)e->width, "hidden over pages");
+    check(attn_model_cache_own_page(m, &cache, 0, 0, COUNT - 1) == ATTN_E_PAGE &&
+              attn_model_cache_own_page(m, &cache, 0, 0, 1) == ATTN_OK && table[0] == 1,
+          "a page of an item's own");
+    table[EACH] = 1;
+    const int32_t held = e->begin[1], slots[] = {1};
+    check(attn_model_cache_keep(m, &cache, 0, held - 2, slots, 1) == ATTN_E_PAGE &&
+              cache.layer[0].length[0] == held,
+          "a page of two items that is written");
 }
 
 static void pool(const attn_model *m, const expected *e) {
@@ -232,14 +324,14 @@ static void wrong(const attn_model *m, const expected *e) {
     memcpy(begin, e->begin, 4 * ((size_t)e->items + 1));
     attn_model_args a = args_of(e, &o, all);
     ids[2] = e->vocab, a.ids = ids;
-    check(forward(m, &a) == ATTN_E_ARGUMENT, "an id that is none");
+    check(forward(m, &a) == (e->x ? ATTN_E_UNUSED : ATTN_E_ARGUMENT), "an id that is none");
     a = args_of(e, &o, all), begin[1] = -1, a.begin = begin;
     check(forward(m, &a) == ATTN_E_LENGTH, "begin that falls");
-    a = args_of(e, &o, all), a.ids = NULL;
+    a = args_of(e, &o, all), a.ids = NULL, a.x = NULL;
     check(forward(m, &a) == ATTN_E_ARGUMENT, "no rows");
     a = args_of(e, &o, all), a.hidden_row = e->width - 1;
     check(forward(m, &a) == ATTN_E_ARGUMENT, "a stride that is too small");
-    a = args_of(e, &o, all), a.hidden = (float *)(void *)e->ids;
+    a = args_of(e, &o, all), a.hidden = e->x ? e->x : (float *)(void *)e->ids;
     check(forward(m, &a) == ATTN_E_ARGUMENT, "outputs in inputs");
     a = args_of(e, &o, all), a.struct_size--;
     check(forward(m, &a) == ATTN_E_ABI, "struct_size");
@@ -248,6 +340,76 @@ static void wrong(const attn_model *m, const expected *e) {
     a = args_of(e, &o, all), all[0] = (int32_t)rows;
     if (e->has_logits) check(forward(m, &a) == ATTN_E_ARGUMENT, "logits of a row that is none");
     check(o.hidden[0] == 0 && o.logits[0] == 0, "nothing was written");
+}
+
+static attn_model_options packed_options(const char *path, uint32_t flags) {
+    attn_model_options o = ATTN_MODEL_OPTIONS_INIT;
+    o.packed = path, o.packed_flags = flags, o.threads = 2, o.progress = tell;
+    told = told_all = 0;
+    return o;
+}
+
+/* What was packed, saved and mapped back: the same bits, and nothing is packed. */
+static void packed(const attn_model *m, const expected *e, const char *weights) {
+    char path[1100], why[4000];
+    int32_t all[512];
+    attn_model *mapped;
+    const outputs o = make_outputs(e), p = make_outputs(e);
+    snprintf(path, sizeof path, "%s.packed", PACKED);
+    attn_model_args a = args_of(e, &o, all);
+    check(forward(m, &a) == ATTN_OK && attn_model_save(m, path, why, sizeof why) == ATTN_OK, why);
+    for (uint32_t flags = 0; flags < 4; flags++) {
+        const attn_model_options x = packed_options(path, flags);
+        if (MODEL_OPEN(&mapped, weights, &x, why, sizeof why) != ATTN_OK) {
+            check(0, why);
+            continue;
+        }
+        attn_model_info info = {.struct_size = sizeof info}, before = info;
+        attn_model_describe(m, &before), attn_model_describe(mapped, &info);
+        a = args_of(e, &p, all);
+        check(forward(mapped, &a) == ATTN_OK && same(&o, &p, e), "mapped weights: the same bits");
+        check(!told_all && info.packed_bytes < before.packed_bytes &&
+                  info.packed_bytes + info.mapped_bytes > before.packed_bytes + before.mapped_bytes,
+              "nothing was packed");
+        check(flags != ATTN_MODEL_PACKED_TRUST ||
+                  attn_model_save(mapped, path, why, sizeof why) == ATTN_OK,
+              "saved once more, the old file mapped");
+        attn_model_close(mapped);
+    }
+    attn_model_options x = packed_options(path, 0);
+    remove(path);
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_E_PACKED &&
+              strstr(why, "packed weights cannot be read: No such file") && !mapped,
+          why);
+    x = packed_options(path, ATTN_MODEL_PACKED_RENEW);
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_OK && told_all == told, why);
+    attn_model_close(mapped);
+    x = packed_options(path, 0);
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_OK && !told_all, why);
+    attn_model_close(mapped);
+    remove(path);
+    x = packed_options("/dev/null/none", ATTN_MODEL_PACKED_RENEW);
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_E_PACKED &&
+              strstr(why, "cannot be written: Not a directory"),
+          why);
+    x = packed_options(path, 4);
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_E_ARGUMENT, why);
+    x = packed_options(NULL, 0), x.struct_size = offsetof(attn_model_options, threads);
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_OK, "options of before");
+    attn_model_close(mapped);
+    check(attn_model_save(NULL, path, why, sizeof why) == ATTN_E_ARGUMENT &&
+              attn_model_save(m, NULL, NULL, 0) == ATTN_E_ARGUMENT,
+          "a null");
+}
+
+static int save(const char *weights, const char *path) {
+    char why[4000];
+    attn_model *m;
+    const attn_model_options x = packed_options(path, ATTN_MODEL_PACKED_RENEW);
+    const attn_status status = MODEL_OPEN(&m, weights, &x, why, sizeof why);
+    if (status != ATTN_OK) puts(why);
+    attn_model_close(m);
+    return status != ATTN_OK;
 }
 
 static int run(const char *folder, const char *path) {
@@ -266,6 +428,9 @@ static int run(const char *folder, const char *path) {
     if (e.has_logits) steps(m, &e), items(m, &e);
     if (info.has_pool) pool(m, &e);
     wrong(m, &e);
+    places(m, &e);
+    if (e.has_logits) pages(m, &e);
+    packed(m, &e, path);
     attn_model_close(m);
     attn_model_close(NULL);
     printf("%d failed\n", failures);
@@ -275,9 +440,13 @@ static int run(const char *folder, const char *path) {
 int main(int argc, char **argv) {
     char why[4000];
     attn_model *m;
-    if (argc > 1 && strcmp(argv[1], "--errors")) return run(argv[1], argc > 2 ? argv[2] : argv[1]);
-    for (int i = 2; i < argc; i++) {
-        const attn_status status = MODEL_OPEN(&m, argv[i], NULL, why, sizeof why);
+    if (argc > 1 && argv[1][0] != '-') return run(argv[1], argc > 2 ? argv[2] : argv[1]);
+    if (argc == 4 && !strcmp(argv[1], "--save")) return save(argv[2], argv[3]);
+    const int is_packed = argc > 2 && !strcmp(argv[1], "--packed");
+    for (int i = 2 + is_packed; i < argc; i++) {
+        const attn_model_options x = packed_options(argv[i], 0);
+        const attn_status status = is_packed ? MODEL_OPEN(&m, argv[2], &x, why, sizeof why)
+                                             : MODEL_OPEN(&m, argv[i], NULL, why, sizeof why);
         printf("%d\n%s\n", status, why);
         attn_model_close(m);
     }

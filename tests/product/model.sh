@@ -28,15 +28,21 @@ build() { # build CASE FLAG..: $work/CASE/test
     "$gen" generate "$cases/$name" --name "$name" --isa $isa --runtime "$PWD/runtime" -o "$dir" "$@" &&
         objects "$dir" "$dir"/*_model.c "$dir/registry.c" "$dir"/attn_*.c &&
         "$cc" -std=c11 -O1 -g -Wall -Wextra -Wpedantic -Werror -I"$dir" -Iruntime -I. \
-            -DMODEL_HEADER="\"${name}_model.h\"" -DMODEL_OPEN="${name}_model_open" -fopenmp \
+            -DMODEL_HEADER="\"${name}_model.h\"" -DMODEL_OPEN="${name}_model_open" \
+            -DPACKED="\"$dir/weights\"" -DPAGED=$paged -fopenmp \
             $here/model.c "$dir"/*.o "$work"/runtime/*.o -lm -o "$dir/test"
 }
 
 check runtime objects "$work/runtime" runtime/*.c || { results; exit 1; }
-for name in llama qwen2 gemma2 cohere2; do
-    check "$name-builds" build $name && check $name "$work/$name/test" $cases/$name
+more= && [ -z "${ATTN_FULL:-}" ] || more="opt phi olmo modernbert"
+for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe clip_vision_model $more; do
+    pool= paged=0
+    case $name in bert) pool=pooler ;; clip_vision_model) pool=cls ;; gemma2) paged=1 ;; esac
+    flags=${pool:+--pool $pool}
+    [ $paged = 0 ] || flags="--layout paged --page 16"
+    # shellcheck disable=SC2086
+    check "$name-builds" build $name $flags && check $name "$work/$name/test" $cases/$name
 done
-check bert-builds build bert --pool pooler && check bert "$work/bert/test" $cases/bert
 
 # Every wrong tensor of the model at once, in one message; files that are none.
 broken() { # broken: makes them
@@ -69,4 +75,43 @@ check wrong-bytes says 'are not within the file' "not a safetensors file: the he
 check wrong-index says "weight_map names '../../of-00002.safetensors': must be a file of the same folder" \
     'is said to be in model-00001-of-00002.safetensors, and is in no file'
 check wrong-kind says 'its weights lie as those of GGUF files, and qwen2 was generated for those of safetensors files'
+
+# Files of packed weights: each refused by name, none packed anew.
+spoil() { # spoil FILE OFFSET: one byte of it differs
+    cp "$work/good.packed" "$1" && printf '\252' | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
+}
+wrong_packed() {
+    good=$work/good.packed
+    rm -rf "$work/other" && mkdir "$work/other" || return 1
+    "$work/qwen2/test" --save $cases/qwen2 "$good" && "$work/gemma2/test" --save $cases/gemma2 "$work/foreign.packed" || return 1
+    size=$(wc -c <"$good")
+    head -c $((size - 100)) "$good" >"$work/cut.packed"
+    head -c 40 "$good" >"$work/short.packed"
+    cp "$good" "$work/long.packed" && echo >>"$work/long.packed"
+    : >"$work/empty.packed"
+    spoil "$work/magic.packed" 0 && spoil "$work/version.packed" 8 && spoil "$work/head.packed" 45 &&
+        spoil "$work/table.packed" 70 && spoil "$work/data.packed" $((size - 300)) || return 1
+    cp $cases/qwen2/model.safetensors "$work/other/" && # another element of the last layer
+        printf '\060\060' | dd of="$work/other/model.safetensors" bs=1 seek=$(($(wc -c <"$work/other/model.safetensors") - 200)) conv=notrunc 2>/dev/null
+    "$work/qwen2/test" --packed $cases/qwen2 "$work/cut.packed" "$work/short.packed" "$work/long.packed" "$work/empty.packed" \
+        "$work/magic.packed" "$work/version.packed" "$work/head.packed" "$work/table.packed" "$work/data.packed" \
+        "$work/foreign.packed" $cases/qwen2/model.safetensors "$work" "$good" | sed "s|$work|WORK|g" >"$work/messages" &&
+        "$work/qwen2/test" --packed "$work/other" "$good" | sed "s|$work|WORK|g" >>"$work/messages"
+}
+check wrong-packed wrong_packed
+check wrong-packed-said says 'WORK/cut.packed: not the packed weights of this model: it is truncated:' \
+    'WORK/short.packed: not the packed weights of this model: attn_model_save did not write it: it is too short' \
+    'WORK/long.packed: not the packed weights of this model: it is too long' \
+    'WORK/empty.packed: packed weights cannot be read: not a file, or empty' \
+    'WORK/magic.packed: not the packed weights of this model: attn_model_save did not write it' \
+    'WORK/version.packed: not the packed weights of this model: a runtime of another version wrote it' \
+    "WORK/head.packed: not the packed weights of this model: it is damaged: its head's checksum differs" \
+    "WORK/table.packed: not the packed weights of this model: it is damaged: its head's checksum differs" \
+    'WORK/data.packed: not the packed weights of this model: it is damaged: the checksum of section' \
+    'WORK/foreign.packed: not the packed weights of this model: it was packed for another model' \
+    'tests/golden/model/qwen2/model.safetensors: not the packed weights of this model: attn_model_save did not' \
+    'WORK: packed weights cannot be read: not a file, or empty' \
+    'WORK/good.packed: not the packed weights of this model: it is stale: the weights have changed since it was packed'
+check good-packed test "$(grep -c good.packed "$work/messages")" = 1
+
 results

@@ -49,7 +49,7 @@ tests_of() { # tests_of INCLUDES: the objects of model.c for both, and of both.c
     for name in bert llama; do
         # shellcheck disable=SC2086
         "$cc" $flags $1 -Dmain=main_$name -DMODEL_HEADER="\"${name}_model.h\"" -DMODEL_OPEN=${name}_model_open \
-            -c $here/model.c -o "$work/$name.o" || return 1
+            -DPACKED="\"$work/$name\"" -c $here/model.c -o "$work/$name.o" || return 1
     done
     # shellcheck disable=SC2086
     "$cc" $flags $1 -c "$work/both.c" -o "$work/both.o"

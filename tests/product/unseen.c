@@ -40,9 +40,9 @@ static void keys_of(const problem *p, int32_t b, int32_t i, int64_t *lo, int64_t
     if (!strcmp(p->kind, "cross")) *lo = seg - 40, *hi = seg;
     if (*lo < 0) *lo = 0;
     if (*hi > p->held[b] - 1) *hi = p->held[b] - 1;
-    /* Where rows look to places of their own, blocks of 96 or 128 keys are read as a whole. */
+    /* Where rows look to places of their own, blocks of 96 keys are read as a whole. */
     if (strcmp(p->kind, "cross")) return;
-    *lo = *lo / 384 * 384, *hi = *hi / 384 * 384 + 383;
+    *lo = *lo / 96 * 96, *hi = *hi / 96 * 96 + 95;
     if (*hi > p->held[b] - 1) *hi = p->held[b] - 1;
 }
 

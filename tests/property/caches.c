@@ -1,17 +1,19 @@
 /* caches.c - items of caches as callers use them: rows are appended through views, tokens taken
  * back, drafts' rows kept, items forked, in any order. After each call every item is, bit by bit,
  * one that was made from scratch, and so are the rows that a step gives; a call that is refused has
- * changed nothing and says why. */
+ * changed nothing and says why. Where keys lie in pages the test is who hands these out, counts
+ * owners, and now and then makes none of a page that is to be written. */
 #define _DEFAULT_SOURCE
 #include "plan/isa.h"
 #include "layers.h"
+#include "lab/block_call.h"
 #include "types.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 24, CACHES = 2, MOST_ITEMS = 4, MOST_KEYS = 14, TOKENS = 5, STEPS = 80 };
-enum { MOST_WIDTH = 24, REPORTS = 5 };
+enum { ROWS = 24, CACHES = 2, MOST_ITEMS = 4, MOST_KEYS = 40, TOKENS = 12, STEPS = 80 };
+enum { MOST_WIDTH = 24, REPORTS = 5, MOST_AT = 64, PAGE = 16, MOST_PAGES = 16 };
 
 static const char *const layer_text[] = {
     "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none",
@@ -25,6 +27,11 @@ static const char *const layer_text[] = {
     "score=s - slope[h] * (q - k);mask=(q - k) % 3 != 1;tensor=slope=f32[heads]",
     "level=block;op=sliding_self;window=3;heads=2;head_dim=8;d_model=10;ffn=none;backend=flex;"
     "score=s + 0.5 * (k % 2)",
+    "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;layout=paged;page=16",
+    "level=block;op=sliding_self;window=21;heads=4;kv_heads=2;head_dim=16;d_model=12;ffn=none;"
+    "kv_type=i8;layout=paged;page=16",
+    "level=block;form=mla;key=shared;heads=2;head_dim=8;retr_dim=4;kv_comp_dim=12;d_model=10;"
+    "ffn=none;kv_type=bf16;layout=paged;page=16",
 };
 enum { LAYERS = sizeof layer_text / sizeof *layer_text };
 
@@ -50,9 +57,16 @@ typedef struct trial {
     attn_cache cache[CACHES];
     guard memory[CACHES];
     item want[CACHES][MOST_ITEMS];
+    uint8_t *made[ROWS][MOST_AT]; /* keys made alone: all parts, one after the other */
+    int owners[CACHES][MOST_PAGES];
+    int chunk; /* most rows of an append */
     char now[160];
-    int checks, failures, refused, let_go;
+    int checks, failures, refused, let_go, shared, copied;
 } trial;
+
+static bool is_paged(const trial *t) {
+    return t->spec->layout == ATTN_LAYOUT_PAGED;
+}
 
 static bool expect(trial *t, bool ok, const char *what) {
     t->checks++;
@@ -81,20 +95,19 @@ static void parts_of(const trial *t, const attn_cache *c, part out[4]) {
     out[3] = (part){scaled && own ? (void *)c->v_scale : NULL, sizeof(float), s->v_heads};
 }
 
-static char *row_at(const part *p, const attn_cache *c, int b, int h, int n) {
-    return p->data +
-           (((size_t)b * (size_t)p->heads + (size_t)h) * (size_t)c->capacity + (size_t)n) * p->row;
+static char *row_at(const trial *t, const part *p, const attn_cache *c, int b, int h, int n) {
+    return p->data + (size_t)block_cache_row(t->spec, c, p->heads, b, h, n) * p->row;
 }
 
 /* --- From scratch --- */
 
 static attn_status run(const trial *t, attn_cache *c, const float *x, float *y, int tokens,
-                       const int32_t *count, bool prefill) {
+                       const int32_t *count, bool prefill, const int32_t *position) {
     const int64_t width = t->spec->d_model;
     attn_block_args a = ATTN_BLOCK_ARGS_INIT;
     a.batch = c->batch, a.tokens = tokens, a.threads = 1, a.count = count, a.cache = c;
     a.x = x, a.y = y, a.x_token = a.y_token = width, a.x_batch = a.y_batch = TOKENS * width;
-    a.packed = t->packed;
+    a.packed = t->packed, a.q_position = position;
     static const float slope[] = {0.5f, -0.25f};
     const attn_side side = {slope, 2};
     if (t->kernel->tensor_count) a.side = &side, a.side_count = 1;
@@ -117,28 +130,44 @@ static attn_cache new_cache(const trial *t, int batch, int capacity, guard *g) {
     return c;
 }
 
-/* An item by itself, each of whose keys was made alone, at its position. */
-static attn_cache scratch_item(const trial *t, const item *want, int capacity, guard *g) {
-    attn_cache c = new_cache(t, 1, capacity, g);
+/* A key that was made alone, at its position. */
+static const uint8_t *make_key(trial *t, const key *k) {
+    uint8_t **made = &t->made[k->row][k->at % MOST_AT];
+    if (*made && k->at < MOST_AT) return *made;
+    guard h;
     float y[TOKENS * MOST_WIDTH];
     const int32_t one_row = 1;
+    attn_cache one = new_cache(t, 1, 1, &h);
+    part from[4];
+    size_t bytes = 0;
+    if (!is_paged(t)) one.start[0] = k->at;
+    run(t, &one, t->x + k->row * t->spec->d_model, y, 1, &one_row, false, &k->at);
+    parts_of(t, &one, from);
+    free(*made);
+    *made = malloc(4096);
+    for (int i = 0; i < 4; i++)
+        for (int n = 0; from[i].data && n < from[i].heads; n++, bytes += from[i].row)
+            memcpy(*made + bytes, row_at(t, &from[i], &one, 0, n, 0), from[i].row);
+    guard_free(&h);
+    return *made;
+}
+
+/* An item by itself, each of whose keys was made alone, at its position. */
+static attn_cache scratch_item(trial *t, const item *want, int capacity, guard *g) {
+    attn_cache c = new_cache(t, 1, capacity, g);
+    part to[4];
+    parts_of(t, &c, to);
     for (int n = 0; n < want->length; n++) {
-        guard h;
-        attn_cache one = new_cache(t, 1, 1, &h);
-        one.start[0] = want->held[n].at;
-        run(t, &one, t->x + want->held[n].row * t->spec->d_model, y, 1, &one_row, false);
-        part from[4], to[4];
-        parts_of(t, &one, from), parts_of(t, &c, to);
+        const uint8_t *made = make_key(t, &want->held[n]);
         for (int i = 0; i < 4; i++)
-            for (int k = 0; from[i].data && k < from[i].heads; k++)
-                memcpy(row_at(&to[i], &c, 0, k, n), row_at(&from[i], &one, 0, k, 0), from[i].row);
-        guard_free(&h);
+            for (int k = 0; to[i].data && k < to[i].heads; k++, made += to[i].row)
+                memcpy(row_at(t, &to[i], &c, 0, k, n), made, to[i].row);
     }
     c.length[0] = want->length, c.start[0] = want->start;
     return c;
 }
 
-static bool same_item(const trial *t, const attn_cache *c, int b, const item *want) {
+static bool same_item(trial *t, const attn_cache *c, int b, const item *want) {
     if (c->length[b] != want->length || c->start[b] != want->start) return false;
     guard g;
     const attn_cache scratch = scratch_item(t, want, c->capacity, &g);
@@ -147,8 +176,9 @@ static bool same_item(const trial *t, const attn_cache *c, int b, const item *wa
     bool same = true;
     for (int i = 0; i < 4; i++)
         for (int h = 0; got[i].data && h < got[i].heads && want->length; h++)
-            same &= !memcmp(row_at(&got[i], c, b, h, 0), row_at(&made[i], &scratch, 0, h, 0),
-                            (size_t)want->length * got[i].row);
+            for (int n = 0; n < want->length; n++)
+                same &= !memcmp(row_at(t, &got[i], c, b, h, n),
+                                row_at(t, &made[i], &scratch, 0, h, n), got[i].row);
     guard_free(&g);
     return same;
 }
@@ -157,7 +187,7 @@ static bool same_item(const trial *t, const attn_cache *c, int b, const item *wa
 
 /* Keys before a new row's own that it or a later one sees; more than there can be: all. */
 static int kept(const trial *t) {
-    return layer_slides(t->kernel) ? t->spec->window : MOST_KEYS + 1;
+    return layer_slides(t->kernel) && !is_paged(t) ? t->spec->window : MOST_KEYS + 1;
 }
 
 static void drop_first(item *m, int count) {
@@ -186,6 +216,62 @@ static bool take_back(const trial *t, item *m, int tokens, const int32_t *slots,
         m->held[tokens - m->start + i] = m->held[tokens - m->start + slots[i]];
     m->length = tokens - m->start + n;
     return true;
+}
+
+/* --- Pages --- */
+
+static int32_t *page_at(const attn_cache *c, int b, int n) {
+    return &c->pages[b * c->pages_batch + n];
+}
+
+static int free_page(const trial *t, int which) {
+    int page = rng_int(t->r, 0, t->cache[which].page_count - 1);
+    while (t->owners[which][page]) page = (page + 1) % t->cache[which].page_count;
+    return page;
+}
+
+static void let_page_go(trial *t, int which, int b, int n) {
+    int32_t *page = page_at(&t->cache[which], b, n);
+    if (*page >= 0) t->owners[which][*page]--;
+    *page = -1;
+}
+
+static void give_page(trial *t, int which, int b, int n) {
+    let_page_go(t, which, b, n);
+    const int page = free_page(t, which);
+    t->owners[which][page] = 1;
+    *page_at(&t->cache[which], b, n) = page;
+}
+
+/* An item is to write its keys from..to - 1. Whether all of their pages are its own: those that it
+ * has none of are given, and shared ones become its own by a copy, now and then not. */
+static bool own_pages(trial *t, int which, int b, int from, int to) {
+    attn_cache *c = &t->cache[which];
+    bool own = true;
+    if (!is_paged(t)) return true;
+    for (int n = from / PAGE; n * PAGE < to && n < c->pages_batch; n++) {
+        const int32_t page = *page_at(c, b, n);
+        const bool holds = n * PAGE < c->length[b];
+        if (page >= 0 && t->owners[which][page] == 1) continue;
+        if (rng_chance(t->r, 10)) {
+            own = false;
+        } else if (page >= 0 && holds) {
+            const int copy = free_page(t, which);
+            char text[ATTN_MESSAGE_MAX];
+            expect(t,
+                   t->lib->cache_own_page_check(t->block, c, b, n, copy, text, sizeof text) ==
+                           ATTN_OK &&
+                       !*text,
+                   text);
+            expect(t, t->lib->cache_own_page(t->block, c, b, n, copy) == ATTN_OK, "own_page");
+            expect(t, *page_at(c, b, n) == copy, "the table does not name the copy");
+            t->owners[which][page]--, t->owners[which][copy] = 1;
+            t->copied++;
+        } else {
+            give_page(t, which, b, n);
+        }
+    }
+    return own;
 }
 
 /* --- Calls --- */
@@ -250,7 +336,7 @@ static void same_rows(trial *t, const item *before, const attn_cache *view, cons
         float alone[TOKENS * MOST_WIDTH];
         attn_cache c = scratch_item(t, &before[b], view->capacity, &g);
         const attn_status status =
-            run(t, &c, x + (size_t)b * TOKENS * width, alone, count[b], &count[b], prefill);
+            run(t, &c, x + (size_t)b * TOKENS * width, alone, count[b], &count[b], prefill, NULL);
         expect(t, status == ATTN_OK, "a step from scratch is refused");
         expect(t,
                !memcmp(alone, y + (size_t)b * TOKENS * width,
@@ -269,31 +355,36 @@ static void append(trial *t) {
     memcpy(before, want, (size_t)view.batch * sizeof *before);
     int32_t count[MOST_ITEMS] = {0};
     float x[MOST_ITEMS * TOKENS * MOST_WIDTH], y[MOST_ITEMS * TOKENS * MOST_WIDTH];
-    bool room = true;
+    bool room = true, own = true;
     item after[MOST_ITEMS];
     for (int b = 0; b < view.batch; b++) {
         item *m = &after[b];
         *m = want[b];
-        count[b] = rng_int(t->r, 0, TOKENS);
+        count[b] = rng_int(t->r, 0, t->chunk);
         if (prefill) m->length = m->start = 0;
         const int drop = keys_to_drop(t, m, view.capacity, count[b]);
         drop_first(m, drop);
         t->let_go += drop > 0;
         room &= count[b] <= view.capacity - m->length;
+        const int held = m->length;
         for (int i = 0; i < count[b] && m->length < MOST_KEYS; i++) {
             const int row = rng_int(t->r, 0, ROWS - 1), width = t->spec->d_model;
             memcpy(x + (b * TOKENS + i) * width, t->x + row * width, (size_t)width * sizeof *x);
             m->held[m->length] = (key){row, m->start + m->length};
             m->length++;
         }
+        const int end = held + count[b] < view.capacity ? held + count[b] : view.capacity;
+        own &= own_pages(t, which, first + b, held, end) || !count[b];
     }
+    const bool allowed = room && own;
     snprintf(t->now, sizeof t->now, "%s of up to %d rows of items %d..%d of cache %d",
              prefill ? "prefill" : "step", TOKENS, first, first + view.batch - 1, which);
     snapshot s = take(t);
-    const attn_status got = run(t, &view, x, y, TOKENS, count, prefill);
-    if (room) memcpy(want, after, (size_t)view.batch * sizeof *after);
-    judge(t, s, room, got, got, got == ATTN_OK ? "" : "refused");
-    if (room) same_rows(t, before, &view, x, y, count, prefill);
+    const attn_status got = run(t, &view, x, y, TOKENS, count, prefill, NULL);
+    if (allowed) memcpy(want, after, (size_t)view.batch * sizeof *after);
+    expect(t, !room || own || got == ATTN_E_PAGE, "no ATTN_E_PAGE");
+    judge(t, s, allowed, got, got, got == ATTN_OK ? "" : "refused");
+    if (allowed) same_rows(t, before, &view, x, y, count, prefill);
 }
 
 static void keep(trial *t) {
@@ -309,7 +400,11 @@ static void keep(trial *t) {
     if (n && rng_chance(t->r, 8)) slots[rng_int(t->r, 0, n - 1)] += rng_int(t->r, -2, 2);
     const bool truncate = rng_chance(t->r, 40);
     if (truncate) n = 0;
-    const bool allowed = take_back(t, &changed, tokens, slots, n);
+    bool allowed = take_back(t, &changed, tokens, slots, n);
+    int moved = 0;
+    while (moved < n && slots[moved] == moved) moved++;
+    if (allowed && moved < n)
+        allowed = own_pages(t, which, b, tokens - m->start + moved, tokens - m->start + n);
     if (allowed) *m = changed;
     snprintf(t->now, sizeof t->now, "%s item %d of cache %d: %d tokens of %d and %d more",
              truncate ? "truncate" : "keep of", b, which, tokens, end, n);
@@ -326,15 +421,55 @@ static void keep(trial *t) {
     judge(t, s, allowed, got, said, text);
 }
 
+/* In pages: the new item's own pages, and what a fork does to owners. */
+typedef struct page_fork {
+    int from, fb, to, tb, full; /* pages that are shared */
+} page_fork;
+
+static bool before_fork(trial *t, const page_fork *f) {
+    const int length = t->cache[f->from].length[f->fb];
+    if (!is_paged(t) || (f->from == f->to && f->fb == f->tb)) return true;
+    const int first = f->full * PAGE;
+    t->cache[f->to].length[f->tb] = 0; /* gone, so that nothing of it is copied */
+    for (int n = f->full; n * PAGE < length && n < t->cache[f->to].pages_batch; n++)
+        let_page_go(t, f->to, f->tb, n);
+    const bool own = own_pages(t, f->to, f->tb, first, length);
+    t->cache[f->to].length[f->tb] = t->want[f->to][f->tb].length;
+    return own;
+}
+
+static void after_fork(trial *t, const page_fork *f, const int32_t *old) {
+    for (int n = 0; n < f->full; n++) {
+        const int32_t page = *page_at(&t->cache[f->to], f->tb, n);
+        if (old[n] >= 0) t->owners[f->to][old[n]]--;
+        expect(t, page == *page_at(&t->cache[f->from], f->fb, n), "a full page is not shared");
+        t->owners[f->to][page]++, t->shared++;
+    }
+}
+
 static void fork_item(trial *t) {
     const int from = rng_int(t->r, 0, CACHES - 1), to = rng_int(t->r, 0, CACHES - 1);
     const int fb = rng_int(t->r, 0, t->cache[from].batch - 1);
     const int tb = rng_int(t->r, 0, t->cache[to].batch - 1);
     item m = t->want[from][fb];
     const int room = t->cache[to].capacity;
-    const bool allowed = m.length <= room || kept(t) <= room;
+    page_fork f = {from, fb, to, tb, 0};
+    if (from == to && fb != tb && is_paged(t)) f.full = m.length / PAGE;
+    bool allowed = m.length <= room || kept(t) <= room;
+    item *was = &t->want[to][tb];
+    int32_t old[MOST_PAGES];
+    if (is_paged(t)) {
+        allowed = m.length <= room;
+        /* pages that go: the item is empty if the fork is refused */
+        if (from != to || fb != tb) {
+            t->lib->cache_truncate(t->block, &t->cache[to], tb, 0);
+            was->length = was->start = 0;
+            allowed &= before_fork(t, &f);
+        }
+        memcpy(old, page_at(&t->cache[to], tb, 0), (size_t)f.full * sizeof *old);
+    }
     if (allowed && m.length > room) drop_first(&m, m.length - room);
-    if (allowed) t->want[to][tb] = m;
+    if (allowed) *was = m;
     snprintf(t->now, sizeof t->now, "fork of item %d of cache %d to item %d of cache %d", fb, from,
              tb, to);
     char text[ATTN_MESSAGE_MAX];
@@ -342,6 +477,7 @@ static void fork_item(trial *t) {
                                                       tb, text, sizeof text);
     snapshot s = take(t);
     const attn_status got = t->lib->cache_fork(t->block, &t->cache[from], fb, &t->cache[to], tb);
+    if (got == ATTN_OK) after_fork(t, &f, old);
     judge(t, s, allowed, got, said, text);
 }
 
@@ -439,12 +575,34 @@ static void mistakes(trial *t) {
 
 /* --- Trials --- */
 
+/* A cache in pages, that are nobody's so far; a few more than items can have. */
+static void new_pool(trial *t, int which, int batch, int capacity) {
+    const int pages = batch * ((capacity + PAGE - 1) / PAGE) + 3;
+    size_t bytes = 0;
+    memset(t->owners[which], 0, sizeof t->owners[which]);
+    t->lib->cache_paged_bytes(t->block, batch, capacity, pages, &bytes);
+    t->memory[which] = guard_alloc(bytes, 64, false);
+    expect(t,
+           pages <= MOST_PAGES &&
+               t->lib->cache_paged_init(t->block, &t->cache[which], batch, capacity, pages,
+                                        t->memory[which].data, bytes) == ATTN_OK,
+           "no pool");
+}
+
 static void begin(trial *t) {
-    static const int batch[CACHES] = {MOST_ITEMS, 2}, capacity[CACHES] = {MOST_KEYS, 9};
+    static const int batch[CACHES] = {MOST_ITEMS, 2}, dense[CACHES] = {14, 9},
+                     paged[CACHES] = {MOST_KEYS, 33};
+    const int *capacity = is_paged(t) ? paged : dense;
+    t->chunk = is_paged(t) ? TOKENS : 5;
+    for (int i = 0; i < ROWS; i++)
+        for (int n = 0; n < MOST_AT; n++) free(t->made[i][n]), t->made[i][n] = NULL;
     for (int i = 0; i < ROWS * t->spec->d_model; i++) t->x[i] = rng_normal(t->r);
     memset(t->want, 0, sizeof t->want);
     for (int i = 0; i < CACHES; i++)
-        t->cache[i] = new_cache(t, batch[i], capacity[i], &t->memory[i]);
+        if (is_paged(t))
+            new_pool(t, i, batch[i], capacity[i]);
+        else
+            t->cache[i] = new_cache(t, batch[i], capacity[i], &t->memory[i]);
 }
 
 static void run_trial(trial *t, int steps) {
@@ -458,13 +616,14 @@ static void run_trial(trial *t, int steps) {
             t->want[0][b].held[i] = (key){b + i, i};
             t->want[0][b].length = 4;
         }
-    expect(t, run(t, &t->cache[0], x, y, TOKENS, four, true) == ATTN_OK, "the first prefill");
-    mistakes(t);
+    for (int b = 0; is_paged(t) && b < MOST_ITEMS; b++) give_page(t, 0, b, 0);
+    expect(t, run(t, &t->cache[0], x, y, TOKENS, four, true, NULL) == ATTN_OK, "the first prefill");
+    if (!is_paged(t)) mistakes(t); /* of pages: layer_statuses.c */
     for (int i = 0; i < steps; i++) {
         const int kind = rng_int(t->r, 0, 9);
         if (kind < 5)
             append(t);
-        else if (kind < 8)
+        else if (kind < (is_paged(t) ? 7 : 8))
             keep(t);
         else
             fork_item(t);
@@ -517,15 +676,16 @@ int property_caches(const property_options *o) {
         }
     build_kernels(a, spec, LAYERS, &build, built);
     for (int i = 0; i < LAYERS; i++) run_layer(a, o, &spec[i], &built[i], t, &r);
-    if (!t->let_go || !t->refused) {
-        printf("FAIL caches: %d items let go of keys, %d calls were refused\n", t->let_go,
-               t->refused);
+    if (!t->let_go || !t->refused || !t->shared || !t->copied) {
+        printf("FAIL caches: %d items let go of keys, %d calls were refused, %d pages shared and "
+               "%d copied\n",
+               t->let_go, t->refused, t->shared, t->copied);
         t->failures++;
     }
     printf(
-        "property: %d status checks of caches (%d items let go of keys; %d calls were refused), %d "
-        "failed\n",
-        t->checks, t->let_go, t->refused, t->failures);
+        "property: %d status checks of caches (%d items let go of keys; %d calls were refused; %d "
+        "pages were shared, %d copied), %d failed\n",
+        t->checks, t->let_go, t->refused, t->shared, t->copied, t->failures);
     const int failures = t->failures;
     arena_free(a);
     return failures;

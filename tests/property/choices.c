@@ -4,7 +4,7 @@
 
 /* A value that may be legal for a parameter, given those before it. */
 static int some_value(rng *r, const plan_choice *c, const char *name) {
-    const int block = c->key_block > 0 ? c->key_block : 128;
+    const int block = c->key_block > 0 ? c->key_block : 96;
     if (!strcmp(name, "key_block")) return 8 * rng_int(r, 2, 25);
     if (!strcmp(name, "part_keys")) return block * rng_int(r, 1, 3);
     if (!strcmp(name, "dot_keys")) return 1 << rng_int(r, 0, 6);

@@ -51,6 +51,8 @@ static const mutation mutations[] = {
      "level=block;form=mla;heads=3;head_dim=10;retr_dim=12;q_comp_dim=9;"
      "kv_comp_dim=20;d_model=24;kv_type=i8;dot=f32",
      "*scale =\n        vf_row_i8(", "*scale = 0.999f *\n        vf_row_i8(", NULL},
+    {"place in a page", CORE "d_model=38;layout=paged;page=16", "at % PAGE * to->token",
+     "(at + 1) % PAGE * to->token", NULL},
     {"GQA head map", "level=block;heads=6;kv_heads=2;head_dim=10;d_model=16",
      "key_head(int32_t h) {\n", "key_head(int32_t h) {\n    h = h * 2 % HEADS;\n", "_h6k2d10__"},
     {"keys that go", CORE "d_model=32", "at.drop = at.length - (int32_t)kept;",
@@ -62,6 +64,10 @@ static const mutation mutations[] = {
      "runtime/block_cache.c"},
     {"count", CORE "d_model=32", "count = attn_count_of(a, b), first", "count = a->tokens, first",
      "runtime/block_run.c"},
+    {"owners of pages", CORE "d_model=38;layout=paged;page=16",
+     "return attn_check_owners(why, &owners);", "return ATTN_OK;", "runtime/block_cache_pages.c"},
+    {"pages that are seen", CORE "d_model=38;layout=paged;page=16",
+     "status = check_seen(why, &c, core, b);", "status = ATTN_OK;", "runtime/block_cache_pages.c"},
     {"room", CORE "d_model=32", "if (added > c->capacity - (at.length - at.drop))",
      "if (added > c->capacity - (at.length - at.drop) + 1)", "runtime/block_check.c"},
 };

@@ -1,6 +1,7 @@
 /* layer_problems.c - random weights, rows and lengths for a layer, what it must compute, and how
  * far from that it may be. */
 #include "layers.h"
+#include "lab/block_call.h"
 #include "quant.h"
 #include "types.h"
 #include <math.h>
@@ -139,6 +140,20 @@ static void make_cross(arena *a, rng *r, layer_problem *p) {
     if (rng_chance(r, 30)) c->q_pad = flags(a, r, (int64_t)c->batch * c->tokens, 20);
 }
 
+/* A draft: its rows stand anywhere behind those before them, at the same positions or at others. */
+static void make_positions(arena *a, rng r, layer_problem *p) {
+    block_case *c = &p->c;
+    p->draft = INT32_MAX;
+    if (layer_has_kv(spec_of(p)) || !rng_chance(&r, 30)) return;
+    p->draft = rng_int(&r, 0, c->tokens - 1);
+    int32_t *at = arena_alloc(a, (size_t)(c->batch * c->tokens + 1) * sizeof *at);
+    for (int32_t i = 0; i < c->batch * c->tokens; i++) {
+        const int32_t row = i % c->tokens, behind = c->tokens - p->draft;
+        at[i] = row < p->draft ? row : p->draft + rng_int(&r, 0, behind + 3);
+    }
+    c->q_pos = at;
+}
+
 /* Side data of the expressions in layer_specs.c. */
 static void make_sides(arena *a, rng *r, layer_problem *p) {
     const kernel_spec *k = p->c.spec;
@@ -163,6 +178,7 @@ void layer_problem_make(arena *a, rng *r, int index, layer_problem *p) {
     make_padding(a, r, p);
     make_mask(a, r, p);
     make_cross(a, r, p);
+    make_positions(a, (rng){r->state + 1}, p);
     make_sides(a, r, p);
     const float size = rng_chance(r, 20) ? 0.01f : rng_chance(r, 20) ? 20 : 1;
     c->x = floats(a, r, (int64_t)c->batch * c->tokens * block_width(s), size);
@@ -177,6 +193,7 @@ void layer_problem_make(arena *a, rng *r, int index, layer_problem *p) {
     static const char *const masks[] = {"", " bool-mask", " f32-mask"};
     buf_printf(&b, "%s%s%s%s%s", masks[p->mask_type], p->key_padding ? " padding" : "",
                c->q_pad ? " q_pad" : "", c->q_pos ? " q_pos" : "", c->kv_pos ? " kv_pos" : "");
+    if (p->draft < c->tokens) buf_printf(&b, " draft=%d", p->draft);
     p->text = b.data;
 }
 
@@ -360,9 +377,11 @@ static const char *compare_part(arena *a, const layer_problem *p, const char *na
         const int64_t b = row / keys / heads, key = row % keys;
         const bool padding = p->key_padding && p->key_padding[b * keys + key];
         if (padding || key >= cache->length[b]) continue;
-        const double factor = scale ? (double)scale[row] : 1;
-        for (int64_t d = row * dim; !why && d < (row + 1) * dim; d++)
-            why = compare_element(a, name, factor * (double)attn_load(data, type, d), d, want);
+        const int64_t at = block_cache_row(spec_of(p), cache, heads, b, row / keys % heads, key);
+        const double factor = scale ? (double)scale[at] : 1;
+        for (int64_t d = 0; !why && d < dim; d++)
+            why = compare_element(a, name, factor * (double)attn_load(data, type, at * dim + d),
+                                  row * dim + d, want);
     }
     return why;
 }

@@ -36,6 +36,7 @@ bool layer_run_start(layer_run *run, int32_t capacity, const char **why) {
     for (size_t i = 0; i < rows; i++) run->y[i] = NAN;
     run->cached = capacity >= 0;
     if (!run->cached) return true;
+    if (spec_of(run)->layout == ATTN_LAYOUT_PAGED) return layer_pages_start(run, capacity, why);
     size_t bytes;
     attn_status st = run->lib->cache_bytes(run->block, c->batch, capacity, &bytes);
     if (st == ATTN_OK) {
@@ -48,6 +49,7 @@ bool layer_run_start(layer_run *run, int32_t capacity, const char **why) {
 }
 
 void layer_run_end(layer_run *run) {
+    layer_pages_end(run);
     if (run->memory.data) guard_free(&run->memory);
 }
 
@@ -57,7 +59,7 @@ typedef struct buffers {
     const int32_t *rows;
     int32_t *begin; /* where rows lie in a row: [batch + 1]; else null */
     int64_t width;
-    uint8_t *y_before, *cache_before;
+    uint8_t *y_before, *cache_before, *table_before;
 } buffers;
 
 /* Rows [batch][tokens][width] with gaps: floats in all. */
@@ -243,9 +245,13 @@ static attn_block_args gather(layer_run *run, const int32_t *rows, bool prefill,
     if (run->cached) a.cache = &run->cache;
     a.key_padding = run->p->key_padding, a.key_padding_batch = block_keys(c);
     a.seg = gather_ints(run, &a, m, c->seg);
-    a.q_pos = gather_positions(run, &a, m, prefill);
+    if (layer_has_kv(spec_of(run)))
+        a.q_pos = gather_positions(run, &a, m, prefill);
+    else
+        a.q_position = gather_ints(run, &a, m, c->q_pos);
     a.q_pad = gather_pad(run, &a, m);
     a.seg_batch = a.q_pos_batch = a.q_pad_batch = m->begin ? INT64_MAX / 8 : a.tokens;
+    a.q_position_batch = a.q_pos_batch;
     gather_mask(run, &a, m);
     gather_sides(run, &a, m);
     a.packed = run->packed;
@@ -279,6 +285,8 @@ static const char *judge(layer_run *run, const attn_block_args *a, const buffers
     if (!guard_intact(&m->workspace)) return "wrote outside of its workspace";
     if (!guard_intact(y)) return "wrote outside of y";
     if (run->cached && !guard_intact(&run->memory)) return "wrote outside of the cache";
+    if (run->cached && !layer_pages_kept(run, m->cache_before, (void *)m->table_before))
+        return "wrote to a table of pages, or to pages that are nobody's";
     if (st == ATTN_OK)
         return collect(run, a, m) ? NULL : "wrote to rows of y that do not exist, or between rows";
     if (memcmp(y->data, m->y_before, y->size) != 0) return "failed, and wrote to y";
@@ -288,9 +296,20 @@ static const char *judge(layer_run *run, const attn_block_args *a, const buffers
     return NULL;
 }
 
+/* Keys that a call with these rows appends. */
+static const int32_t *new_keys(const layer_run *run, const int32_t *rows, bool prefill) {
+    const block_case *c = &run->p->c;
+    if (!layer_has_kv(spec_of(run))) return rows;
+    int32_t *keys = arena_alloc(run->a, ((size_t)c->batch + 1) * sizeof *keys);
+    for (int32_t b = 0; b < c->batch; b++)
+        keys[b] = !prefill ? 0 : run->p->kv_count ? run->p->kv_count[b] : c->kv_tokens;
+    return keys;
+}
+
 bool layer_run_call(layer_run *run, const int32_t *rows, bool prefill, attn_status *status,
                     const char **why) {
     buffers m = {0};
+    layer_pages_map(run, new_keys(run, rows, prefill), prefill);
     attn_block_args a = gather(run, rows, prefill, &m);
     size_t bytes;
     *why = NULL;
@@ -299,6 +318,7 @@ bool layer_run_call(layer_run *run, const int32_t *rows, bool prefill, attn_stat
     a.workspace = m.workspace.data, a.workspace_bytes = m.workspace.size;
     m.y_before = copy_of(run->a, run->alias ? &m.x : &m.y);
     if (run->cached) m.cache_before = copy_of(run->a, &run->memory);
+    if (run->pages.table.data) m.table_before = copy_of(run->a, &run->pages.table);
     const caller_mode mode = caller_mode_enter(rng_int(run->r, 0, 7)); /* which must not matter */
     if (*status == ATTN_OK)
         *status = prefill ? run->lib->block_prefill(run->block, &a)

@@ -138,21 +138,23 @@ static void put_widths(writer *w, int kind) {
 
 static void put_mixture(writer *w) {
     const int32_t experts = 2 * pick(w, 1, 6);
-    const int router = pick(w, 0, 2);
-    static const char *const routers[] = {"softmax_topk", "topk_softmax", "sigmoid"};
+    const int router = pick(w, 0, 3);
+    static const char *const routers[] = {"softmax_topk", "topk_softmax", "sigmoid", "sparsemixer"};
+    const bool late = router == 1, mixer = router == 3;
     buf_printf(&w->b, "ffn=moe;router=%s;", routers[router]);
+    if (mixer) CHOOSE(w, "router_jitter", "0", "0.01", "0.2", "1");
     CHOOSE(w, "expert_act", "swiglu", "swiglu_clamped", "geglu", "geglu_tanh", "gelu", "relu",
            "relu2", "quick_gelu", "silu");
     put(w, "experts", experts);
     put(w, "expert_dim", pick(w, 5, 40));
     maybe(w, "ffn_bias");
     if (chance(w, 50)) CHOOSE(w, "router_scale", "2.5", "0.5");
-    const int bias = pick(w, 0, router == 1 ? 1 : 2);
+    const int bias = pick(w, 0, late || mixer ? 1 : 2);
     buf_printf(&w->b, "router_bias=%s;", bias == 0 ? "none" : bias == 1 ? "logits" : "selection");
-    if (router != 1) maybe(w, "norm_topk");
+    if (!late) maybe(w, "norm_topk");
     if (chance(w, 25)) buf_puts(&w->b, "router_input=true;");
     if (chance(w, 50)) put(w, "shared_experts", pick(w, 1, 2)), maybe(w, "shared_gate");
-    const bool grouped = router != 1 && experts % 4 == 0 && chance(w, 60);
+    const bool grouped = !late && !mixer && experts % 4 == 0 && chance(w, 60);
     if (grouped) buf_printf(&w->b, "groups=%d;group_top=%d;", experts / 2, experts / 4);
     put(w, "top_k", pick(w, 1, grouped ? experts / 2 : experts < 4 ? experts : 4));
 }
@@ -244,6 +246,10 @@ static void put_weight_type(writer *w, int kind, int turn) {
     const int32_t type = ATTN_WEIGHT_BF16 + turn % ((int)ATTN_WEIGHT_COUNT - ATTN_WEIGHT_BF16);
     buf_printf(&w->b, "weight_type=%s;", attn_weight_get(type).name);
     if (is_regular(kind) && turn % 3 == 1) buf_puts(&w->b, "weight_types=q_proj=bf16, o_proj=f16;");
+    if (!is_regular(kind) && turn % 4 == 0)
+        buf_puts(&w->b, is_shared(kind) ? "weight_types=kv_b_proj=bf16, o_proj=f16;"
+                                        : "weight_types=q_proj=bf16, kv_proj=f16, W_kr=f32, "
+                                          "w_kc_kv=bf16, out_proj=f16;");
     if (!is_regular(kind) && turn % 4 > 1) buf_printf(&w->b, "weight_rest=%s;", rest[turn / 4 % 2]);
 }
 
@@ -270,6 +276,8 @@ const char *layer_fields(arena *a, uint64_t seed, int index) {
     buf_puts(&w.b, "level=block;");
     put_core(&w, kind, &whole);
     if (index / 2 % 3 == 1) put_kv_type(&w, index / 6);
+    if ((index / 2 + index / 10) % 5 == 2)
+        buf_printf(&w.b, "layout=paged;page=%d;", index / 2 % 2 ? 16 : 32);
     w.r = &around;
     put_widths(&w, kind);
     put_norms(&w, index % 7 == 3);

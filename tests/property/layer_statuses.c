@@ -30,6 +30,7 @@ enum layer_index {
     SCALED_INPUT,
     CODES,
     UNTURNED,
+    PAGED,
     LAYERS
 };
 static const char *const layer_text[LAYERS] = {
@@ -47,6 +48,8 @@ static const char *const layer_text[LAYERS] = {
     [CODES] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=i8",
     [UNTURNED] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=i8;"
                  "rotate=false",
+    [PAGED] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=i8;"
+              "layout=paged;page=16",
     [STORED] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=bf16;"
                "weight_type=bf16",
     [SINGLE] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=bf16;"
@@ -142,9 +145,10 @@ static void prepare(status_test *t, enum layer_index k) {
     if (k == FLEX || k == INDEXED) a->side = &f->side, a->side_count = 1;
     if (k == FLEX) a->scalars = &f->scalar, a->scalar_count = 1;
     size_t bytes;
-    t->lib->cache_bytes(t->block[k], B, CAPACITY, &bytes);
+    const int32_t capacity = k == PAGED ? 40 : CAPACITY; /* 3 pages an item */
+    t->lib->cache_bytes(t->block[k], B, capacity, &bytes);
     f->memory = guard_alloc(bytes, 64, false);
-    t->lib->cache_init(t->block[k], &f->cache, B, CAPACITY, f->memory.data, bytes);
+    t->lib->cache_init(t->block[k], &f->cache, B, capacity, f->memory.data, bytes);
     a->cache = &f->cache;
     a->packed = t->packed[k].data;
     t->lib->block_workspace(t->block[k], a, &bytes);
@@ -334,6 +338,96 @@ static void check_codes(status_test *t, void *memory, size_t size) {
     t->lib->cache_bytes(t->block[CODES], B, CAPACITY, &bytes);
     const size_t want = 2 * ((BYTES + 63) / 64 + (ROWS * sizeof(float) + 63) / 64) * 64 + 2 * 64;
     note(t, "a cache of i8", bytes == want, "has another size");
+}
+
+/* Tables whose items have pages 0, 1, 2 and 3, 4, 5. */
+static void check_pages(status_test *t) {
+    STEP(PAGED, f->cache.pages = NULL, ATTN_E_CACHE,
+         "cache.pages is null: must hold int32, [batch, pages of capacity] = [2, 3]");
+    STEP(PAGED, f->cache.pages_batch = 2, ATTN_E_CACHE,
+         "cache.pages_batch is 2: must be at least 3, the pages of capacity = 40");
+    STEP(PAGED, f->cache.page_count = -1, ATTN_E_CACHE, "cache.page_count is -1");
+    STEP(PAGED, f->cache.struct_size = offsetof(attn_cache, pages), ATTN_E_CACHE,
+         "cache.struct_size is");
+    STEP(PAGED, f->cache.start[1] = 1, ATTN_E_CACHE, "cache.start[1] is 1: must be 0, as keys in");
+    STEP(PAGED, f->cache.pages[3] = 6, ATTN_E_PAGE,
+         "cache.pages[1][0] is 6: must be from 0 to cache.page_count - 1 = 5, as new keys go to");
+    STEP(PAGED, (f->cache.length[1] = 14, f->cache.pages[4] = -1), ATTN_E_PAGE,
+         "cache.pages[1][1] is -1: must be from 0 to cache.page_count - 1 = 5, as new keys go to");
+    STEP(PAGED, (f->cache.length[1] = 16, f->cache.pages[3] = INT32_MIN), ATTN_E_PAGE,
+         "cache.pages[1][0] is -2147483648: must be from 0 to cache.page_count - 1 = 5, as rows "
+         "see keys of it");
+    STEP(PAGED, f->cache.page_count = 3, ATTN_E_PAGE, "cache.pages[1][0] is 3: must be from 0");
+    STEP(PAGED, f->cache.pages[3] = 0, ATTN_E_PAGE,
+         "cache.pages[0][0] is 0, and so is cache.pages[1][0]: a page that is written must be "
+         "named there alone");
+    STEP(PAGED, (f->cache.length[1] = 20, f->cache.pages[3] = 0), ATTN_E_PAGE,
+         "cache.pages[0][0] is 0, and so is cache.pages[1][0]");
+    STEP(PAGED, (f->cache.length[0] = 20, f->cache.pages[1] = 0), ATTN_E_PAGE,
+         "cache.pages[0][1] is 0, and so is cache.pages[0][0]");
+    STEP(PAGED,
+         (f->count[1] = 0, a->count = f->count, f->cache.length[1] = 3, f->cache.pages[3] = 0),
+         ATTN_E_PAGE, "cache.pages[0][0] is 0, and so is cache.pages[1][0]");
+    STEP(PAGED, (f->cache.length[0] = f->cache.length[1] = 16, f->cache.pages[3] = 0), ATTN_OK, "");
+    STEP(PAGED, (f->cache.pages[1] = -1, f->cache.pages[5] = 0), ATTN_OK, "");
+    STEP(PAGED, (f->count[1] = 0, a->count = f->count, f->cache.pages[3] = 0), ATTN_OK, "");
+    PREFILL(PAGED, (f->cache.length[1] = 40, f->cache.pages[5] = 0), ATTN_OK, "");
+    STEP(PAGED, f->cache.length[0] = 37, ATTN_E_CACHE, "cache.capacity is 40: item 0 keeps 37");
+}
+
+/* Sizes of caches in pages. */
+static void check_paged_sizes(status_test *t) {
+    const kernel_lib *lib = t->lib;
+    attn_block *paged = t->block[PAGED], *self = t->block[SELF];
+    attn_cache c;
+    size_t bytes, page;
+    char text[ATTN_MESSAGE_MAX];
+    guard g = guard_alloc(1 << 14, 64, true);
+    check(t, "a page", lib->cache_page_bytes(paged, &page), ATTN_OK);
+    note(t, "a page", page == 2 * 16 * (8 + sizeof(float)), "has another size");
+    check(t, "a page of no cache", lib->cache_page_bytes(self, &page), ATTN_E_UNUSED);
+    check(t, "a page of no block", lib->cache_page_bytes(NULL, &page), ATTN_E_ARGUMENT);
+    check(t, "a page, and no size", lib->cache_page_bytes(paged, NULL), ATTN_E_ARGUMENT);
+    note(t, "pages",
+         lib->cache_pages(paged, 0) == 0 && lib->cache_pages(paged, 16) == 1 &&
+             lib->cache_pages(paged, 17) == 2 && lib->cache_pages(paged, -1) == 0 &&
+             lib->cache_pages(self, 17) == 0 && lib->cache_pages(NULL, 17) == 0,
+         "are not as many");
+    note(t, "capacity in pages", lib->cache_capacity(paged, 50, 3) == 50, "is not all");
+#define BYTES(block, capacity, count, want, says)                                               \
+    check(t, says, lib->cache_paged_bytes(block, 2, capacity, count, &bytes), want);            \
+    check(t, says, lib->cache_paged_init(block, &c, 2, capacity, count, g.data, g.size), want); \
+    check_text(t, says,                                                                         \
+               lib->cache_paged_memory_check(block, 2, capacity, count, g.data, g.size, text,   \
+                                             sizeof text),                                      \
+               want, text, says)
+    BYTES(NULL, 20, 3, ATTN_E_ARGUMENT, "block is null");
+    BYTES(self, 20, 3, ATTN_E_UNUSED, "page_count is given: this layer's cache has no pages");
+    BYTES(paged, 20, -1, ATTN_E_ARGUMENT, "page_count is -1");
+    BYTES(paged, -1, 3, ATTN_E_ARGUMENT, "capacity is -1");
+    BYTES(paged, 20, 3, ATTN_OK, "");
+#undef BYTES
+    note(t, "an empty table",
+         c.pages[0] == -1 && c.pages[3] == -1 && c.page_count == 3 && c.pages_batch == 2 &&
+             c.capacity == 20,
+         "is not empty");
+    c.length[1] = 20;
+    note(t, "the first page", lib->cache_first_page(paged, &c, 1) == 0, "is not 0");
+    check(t, "a page's owner", lib->cache_own_page(self, &c, 0, 0, 0), ATTN_E_CACHE);
+#define OWN(item, n, page, want, says)                                                          \
+    check_text(t, says, lib->cache_own_page_check(paged, &c, item, n, page, text, sizeof text), \
+               want, text, says);                                                               \
+    check(t, says, lib->cache_own_page(paged, &c, item, n, page), want)
+    OWN(2, 0, 0, ATTN_E_ARGUMENT, "item is 2");
+    OWN(1, 2, 0, ATTN_E_ARGUMENT, "n is 2: must be from 0 to 1, as item 1 has 20 keys");
+    OWN(1, 1, 3, ATTN_E_PAGE, "page is 3: must be from 0 to cache.page_count - 1 = 2");
+    OWN(1, 1, 2, ATTN_E_PAGE, "cache.pages[1][1] is -1: must be from 0");
+    c.pages[2] = 0, c.pages[3] = 1;
+    OWN(1, 1, 0, ATTN_E_PAGE, "page is 0, and so is cache.pages[1][0]: it must be nobody's");
+    OWN(1, 1, 2, ATTN_OK, "");
+    note(t, "a page of its own", c.pages[3] == 2, "is not in the table");
+#undef OWN
+    guard_free(&g);
 }
 
 static void check_caches(status_test *t) {
@@ -1068,6 +1162,8 @@ int property_layer_statuses(const property_options *o) {
         check_unused(t);
         check_shapes(t);
         check_caches(t);
+        check_pages(t);
+        check_paged_sizes(t);
         check_overlaps(t);
         check_modes(t);
         check_null_blocks(t);

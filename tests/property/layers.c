@@ -4,6 +4,7 @@
 #define _DEFAULT_SOURCE
 #include "plan/block_plan.h"
 #include "layers.h"
+#include "lab/block_call.h"
 #include "lab/pool.h"
 #include "types.h"
 #include <math.h>
@@ -16,7 +17,7 @@ enum { TEXT = 2048, MAX_REPORTS = 3 };
 /* What a job tells its parent, also when it crashes. */
 typedef struct shared_state {
     char now[TEXT];
-    long problems, calls, failures, let_go, refused;
+    long problems, calls, failures, let_go, refused, bad_tables, twins, drafts;
     double worst; /* greatest error as a fraction of its bound */
     char worst_at[TEXT];
 } shared_state;
@@ -27,6 +28,8 @@ typedef struct campaign {
     const char **fields;
     kernel_spec *kernels;
     built *libs;
+    kernel_spec *twins; /* the dense layers of those whose keys lie in pages, */
+    built *twin_libs;   /* built; null: there are none */
     shared_state *state;
     bool quiet;
 } campaign;
@@ -40,6 +43,7 @@ typedef struct trial {
     attn_block *block;
     const void *packed;
     rng *r;
+    const struct trial *twin; /* the same problem in a dense cache, with the same bits; or null */
 } trial;
 
 static void fail(const trial *t, const char *what, const char *why) {
@@ -76,13 +80,25 @@ static int32_t *lengths(const trial *t, const block_case *c) {
     return rows;
 }
 
-/* A call that has to work. */
+/* A call that has to work. Now and then, in pages, one comes before it that cannot. */
 static bool must(const trial *t, layer_run *run, const int32_t *rows, bool prefill,
                  const char *what) {
     attn_status st;
     const char *why;
     t->state->calls++;
-    const bool kept = layer_run_call(run, rows, prefill, &st, &why);
+    run->pages.spoil = run->pages.table.data && rng_chance(&run->pages.r, 30);
+    const rng before = *run->r;
+    bool kept = layer_run_call(run, rows, prefill, &st, &why);
+    if (run->pages.spoiled) {
+        if (!kept || st != ATTN_E_PAGE) {
+            fail(t, what, kept ? "a table that is wrong is not refused" : why);
+            return false;
+        }
+        t->state->bad_tables++;
+        run->pages.spoil = false;
+        *run->r = before;
+        kept = layer_run_call(run, rows, prefill, &st, &why);
+    }
     if (kept && st == ATTN_OK) return true;
     fail(t, what, kept ? t->lib->status_text(st) : why);
     return false;
@@ -133,6 +149,27 @@ static void again(const trial *t, const layer_run *first, const layer_problem *p
     layer_run_end(&run);
 }
 
+/* Rows that exist have the bits that a dense cache gives them. */
+static void same_rows(const trial *t, const layer_run *got, const layer_run *want,
+                      const char *what) {
+    const block_case *c = &t->p->c;
+    const size_t width = (size_t)block_width(&c->spec->core);
+    t->state->twins++;
+    for (int32_t b = 0; b < c->batch; b++) {
+        const size_t at = (size_t)b * (size_t)c->tokens * width;
+        if (same_bits(got->y + at, want->y + at, (size_t)length_of(c, b) * width)) continue;
+        fail(t, what, arena_printf(t->a, "item %d has other bits than in a dense cache", b));
+        return;
+    }
+}
+
+static void dense_whole(const trial *t, const layer_run *first) {
+    if (!t->twin) return;
+    layer_run run = new_run(t->twin, t->twin->p, 2, false);
+    if (whole(t->twin, &run, -1, "dense")) same_rows(t, first, &run, "first run");
+    layer_run_end(&run);
+}
+
 static void other_batches(const trial *t, const layer_run *first) {
     const block_case *c = &t->p->c;
     int32_t order[8] = {0};
@@ -153,9 +190,10 @@ static bool next_rows(const trial *t, const layer_run *run, int32_t chunk, bool 
     const block_case *c = &run->p->c;
     bool any = false;
     for (int32_t b = 0; b < c->batch; b++) {
-        const int32_t left = length_of(c, b) - run->done[b];
+        const int32_t left = length_of(c, b) - run->done[b], draft = run->p->draft - run->done[b];
         rows[b] = ragged ? rng_int(t->r, 0, chunk) : chunk;
-        if (rows[b] > left) rows[b] = left;
+        if (draft > 0 && rows[b] > draft) rows[b] = draft;
+        if (draft <= 0 || rows[b] > left) rows[b] = left; /* all of a draft at once */
         any |= left > 0;
     }
     return any;
@@ -166,7 +204,6 @@ static void same_caches(const trial *t, const layer_run *want, const layer_run *
                         const char *what) {
     const block_case *c = &t->p->c;
     const attn_spec *s = &c->spec->core;
-    const int64_t keys = want->cache.capacity;
     const struct {
         const char *name;
         const void *want, *got;
@@ -181,12 +218,16 @@ static void same_caches(const trial *t, const layer_run *want, const layer_run *
     const bool one = want->cache.k == want->cache.v;
     for (int i = 0; i < 4; i++)
         for (int64_t n = 0; part[i].want && !(one && i == 1) && n < c->batch * part[i].heads; n++) {
-            const int64_t b = n / part[i].heads;
-            const size_t at = (size_t)(n * keys) * part[i].row;
-            const size_t held = (size_t)want->cache.length[b] * part[i].row;
-            if (want->cache.length[b] == got->cache.length[b] &&
-                !memcmp((const char *)part[i].want + at, (const char *)part[i].got + at, held))
-                continue;
+            const int64_t b = n / part[i].heads, head = n % part[i].heads;
+            bool same = want->cache.length[b] == got->cache.length[b];
+            for (int32_t k = 0; same && k < want->cache.length[b]; k++) {
+                const int64_t row[2] = {block_cache_row(s, &want->cache, part[i].heads, b, head, k),
+                                        block_cache_row(s, &got->cache, part[i].heads, b, head, k)};
+                same =
+                    !memcmp((const char *)part[i].want + (size_t)row[0] * part[i].row,
+                            (const char *)part[i].got + (size_t)row[1] * part[i].row, part[i].row);
+            }
+            if (same) continue;
             fail(t, what,
                  arena_printf(t->a, "the cache's %s has other bits than after one prefill",
                               part[i].name));
@@ -222,6 +263,19 @@ static void stored(const trial *t) {
     layer_run_end(&run);
 }
 
+/* The same calls on a dense cache. */
+static void dense_splits(const trial *t, rng before, const layer_run *paged, int32_t first,
+                         int32_t chunk, bool ragged, const char *what) {
+    if (!t->twin) return;
+    trial twin = *t->twin;
+    twin.r = &before; /* the same draws */
+    layer_run run = new_run(&twin, twin.p, rng_int(twin.r, 1, 3), rng_chance(twin.r, 30));
+    if (start(&twin, &run, total_keys(twin.p), what) &&
+        stream(&twin, &run, first, chunk, ragged, what))
+        same_rows(t, paged, &run, what);
+    layer_run_end(&run);
+}
+
 static void splits(const trial *t, const layer_run *cached) {
     const int32_t tokens = t->p->c.tokens, most = tokens > 60 ? 48 : 8;
     for (int i = 0; i < 3; i++) {
@@ -230,20 +284,35 @@ static void splits(const trial *t, const layer_run *cached) {
         const bool ragged = i == 2;
         const char *what =
             arena_printf(t->a, "prefill %d, steps of %d%s", first, chunk, ragged ? " at most" : "");
+        const rng before = *t->r;
         layer_run run = new_run(t, t->p, rng_int(t->r, 1, 3), rng_chance(t->r, 30));
         if (start(t, &run, total_keys(t->p), what) && stream(t, &run, first, chunk, ragged, what)) {
             against_oracle(t, &run, what);
             same_caches(t, cached, &run, what);
+            dense_splits(t, before, &run, first, chunk, ragged, what);
         }
         layer_run_end(&run);
     }
+}
+
+/* In pages: those that no later row sees are nobody's, call by call. */
+static void unmapped(const trial *t) {
+    const char *what = "pages before the window are unmapped";
+    if (t->p->c.spec->core.op != ATTN_OP_SLIDING_SELF) return;
+    layer_run run = new_run(t, t->p, rng_int(t->r, 1, 3), false);
+    run.pages.unmap = true;
+    const int32_t chunk = rng_int(t->r, 1, 12);
+    if (start(t, &run, total_keys(t->p), what) && stream(t, &run, chunk, chunk, true, what))
+        against_oracle(t, &run, what);
+    layer_run_end(&run);
 }
 
 /* A sliding cache that holds window + chunk keys and no more: the same rows, and old keys go. */
 static void exact_capacity(const trial *t) {
     const block_case *c = &t->p->c;
     const attn_spec *s = &c->spec->core;
-    if (!layer_slides(c->spec) || c->mask) return;
+    if (s->layout == ATTN_LAYOUT_PAGED) unmapped(t);
+    if (s->layout == ATTN_LAYOUT_PAGED || !layer_slides(c->spec) || c->mask || c->q_pos) return;
     const int32_t chunk = rng_int(t->r, 1, 12);
     const int32_t capacity = t->lib->cache_capacity(t->block, c->tokens, chunk);
     const int32_t want = c->tokens < s->window + chunk ? c->tokens : s->window + chunk;
@@ -264,12 +333,17 @@ static void exact_capacity(const trial *t) {
     layer_run_end(&run);
 }
 
+/* A cache moves the keys that it keeps to its front. */
+static bool lets_go(const kernel_spec *k) {
+    return layer_slides(k) && k->core.layout != ATTN_LAYOUT_PAGED;
+}
+
 /* Whether a call with these rows has room: what a sliding layer still needs is its window. */
 static bool has_room(const layer_run *run, const int32_t *rows, bool prefill) {
     const attn_spec *s = &run->p->c.spec->core;
     for (int32_t b = 0; b < run->p->c.batch; b++) {
         const int32_t held = prefill ? 0 : run->cache.length[b];
-        const int32_t kept = layer_slides(run->p->c.spec) && held > s->window ? s->window : held;
+        const int32_t kept = lets_go(run->p->c.spec) && held > s->window ? s->window : held;
         if (rows[b] > run->cache.capacity - kept) return false;
     }
     return true;
@@ -308,9 +382,9 @@ static bool squeeze(const trial *t, layer_run *run, int32_t chunk, const char *w
 static void too_small(const trial *t) {
     const block_case *c = &t->p->c;
     const attn_spec *s = &c->spec->core;
-    if (layer_has_kv(s) || c->mask || c->spec->tensor_count) return;
-    const int32_t window = layer_slides(c->spec) ? s->window : 0;
-    const int32_t chunk = layer_slides(c->spec) ? rng_int(t->r, 2, 9) : c->tokens;
+    if (layer_has_kv(s) || c->mask || c->spec->tensor_count || c->q_pos) return;
+    const int32_t window = lets_go(c->spec) ? s->window : 0;
+    const int32_t chunk = lets_go(c->spec) ? rng_int(t->r, 2, 9) : c->tokens;
     const int32_t capacity = window + chunk - 1;
     const char *what = arena_printf(t->a, "%d rows a call in a cache of %d", chunk, capacity);
     layer_run run = new_run(t, t->p, 1, false);
@@ -345,6 +419,8 @@ static void run_trial(const trial *t) {
     const attn_spec *s = &t->p->c.spec->core;
     if (whole(t, &first, -1, "first run")) {
         against_oracle(t, &first, "first run");
+        dense_whole(t, &first);
+        t->state->drafts += t->p->c.q_pos && !layer_has_kv(s);
         again(t, &first, t->p, NULL, 2, true, -1, "two threads, y is x");
         again(t, &first, t->p, NULL, 3, false, total_keys(t->p) + 5, "three threads, a cache");
         other_batches(t, &first);
@@ -382,10 +458,30 @@ static void check_packed(const trial *t, int isa, const kernel_spec *k) {
         fail(t, "packed weights", arena_printf(t->a, "%zu bytes, planned %zu", got, want));
 }
 
-static void run_on(trial t, int isa, uint32_t flags, const layer_problem *p) {
-    guard packed = {0};
+/* The dense layer of one with pages, with the same weights. */
+static bool make_twin(const campaign *g, int spec, const trial *t, const layer_problem *p,
+                      trial *twin, layer_problem *problem, guard *packed) {
     const char *why = NULL;
+    if (!g->twin_libs || !g->twin_libs[spec].lib) return false;
+    *problem = *p;
+    problem->c.spec = &g->twins[spec];
+    *twin = (trial){.a = t->a, .state = t->state, .p = problem, .lib = g->twin_libs[spec].lib};
+    twin->r = t->r;
+    if (twin->lib->block_create(&twin->block, &problem->c.spec->core, 0) != ATTN_OK) return false;
+    if (!layer_pack(t->a, twin->lib, twin->block, problem, packed, &why)) fail(t, "twin", why);
+    twin->packed = packed->data;
+    return !why;
+}
+
+static void run_on(trial t, int isa, uint32_t flags, const layer_problem *p, const campaign *g,
+                   int spec) {
+    guard packed = {0}, twin_packed = {0};
+    const char *why = NULL;
+    trial twin;
+    layer_problem dense;
     setenv("ATTN_ISA", isa_table[isa].name, 1);
+    const bool paged = p->c.spec->core.layout == ATTN_LAYOUT_PAGED && !flags;
+    if (paged && make_twin(g, spec, &t, p, &twin, &dense, &twin_packed)) t.twin = &twin;
     attn_status st = t.lib->block_create(&t.block, &p->c.spec->core, flags);
     if (st != ATTN_OK) {
         fail(&t, "attn_block_create", t.lib->status_text(st));
@@ -403,6 +499,8 @@ static void run_on(trial t, int isa, uint32_t flags, const layer_problem *p) {
         run_trial(&t);
     if (packed.data) guard_free(&packed);
     t.lib->block_destroy(t.block);
+    if (t.twin) twin.lib->block_destroy(twin.block);
+    if (twin_packed.data) guard_free(&twin_packed);
 }
 
 /* Random weights and rows, and what must come out. */
@@ -440,8 +538,8 @@ static void run_problem(const campaign *g, int spec, int index) {
         rng own = r;
         trial t = {.a = a, .state = state, .lib = g->libs[spec].lib, .r = &own};
         describe(g, spec, index, isa_table[isa].name, p.text);
-        run_on(t, isa, 0, &p);
-        run_on(t, isa, ATTN_REFERENCE, &p);
+        run_on(t, isa, 0, &p, g, spec);
+        run_on(t, isa, ATTN_REFERENCE, &p, g, spec);
     }
     arena_free(a);
 }
@@ -484,14 +582,40 @@ static int report(const campaign *g, int specs) {
         all.calls += t->calls;
         all.let_go += t->let_go;
         all.refused += t->refused;
+        all.bad_tables += t->bad_tables;
+        all.twins += t->twins;
+        all.drafts += t->drafts;
         all.failures += t->failures;
         if (t->worst > all.worst) all.worst = t->worst;
     }
-    printf("property: %d layers, %ld problems, %ld calls (%ld caches let go of keys, %ld calls "
-           "found no "
-           "room), worst error %.2f of its bound, %ld failed\n",
-           specs, all.problems, all.calls, all.let_go, all.refused, all.worst, all.failures);
+    printf("property: %d layers, %ld problems (%ld drafts), %ld calls (%ld caches let go of keys, "
+           "%ld calls found no room, %ld a wrong table; %ld as in dense caches), worst error %.2f "
+           "of its bound, %ld failed\n",
+           specs, all.problems, all.drafts, all.calls, all.let_go, all.refused, all.bad_tables,
+           all.twins, all.worst, all.failures);
     return (int)all.failures;
+}
+
+/* The dense layers of those with pages: one a spec, as its kernels are few. */
+static void build_twins(campaign *g, int count) {
+    kernel_spec *some = arena_alloc(g->a, ((size_t)count + 1) * sizeof *some);
+    built *libs = arena_alloc(g->a, ((size_t)count + 1) * sizeof *libs);
+    int twins = 0;
+    g->twins = arena_alloc(g->a, ((size_t)count + 1) * sizeof *g->twins);
+    g->twin_libs = arena_alloc(g->a, ((size_t)count + 1) * sizeof *g->twin_libs);
+    for (int i = 0; i < count; i++) {
+        g->twins[i] = g->kernels[i];
+        g->twin_libs[i] = (built){0};
+        if (g->kernels[i].core.layout != ATTN_LAYOUT_PAGED) continue;
+        g->twins[i].core.layout = ATTN_LAYOUT_DENSE, g->twins[i].core.page = 0;
+        attn_spec_format(&g->twins[i].core, g->twins[i].name);
+        some[twins++] = g->twins[i];
+    }
+    build_options build = g->o->build;
+    build.isa_mask = g->o->isa_mask;
+    build_kernels(g->a, some, twins, &build, libs);
+    for (int i = 0, n = 0; i < count; i++)
+        if (g->kernels[i].core.layout == ATTN_LAYOUT_PAGED) g->twin_libs[i] = libs[n++];
 }
 
 long layer_campaign(arena *a, const property_options *o, const char **fields, kernel_spec *kernels,
@@ -500,6 +624,7 @@ long layer_campaign(arena *a, const property_options *o, const char **fields, ke
     pool_result *results = arena_alloc(a, ((size_t)count + 1) * sizeof *results);
     g.state = pool_shared(((size_t)count + 1) * sizeof *g.state);
     g.quiet = quiet;
+    if (!o->build.edit) build_twins(&g, count);
     pool_run(a, count, 0, 900, job, &g, results, done);
     for (int i = 0; i < count && failures; i++) failures[i] = g.state[i].failures;
     return quiet ? 0 : report(&g, count);

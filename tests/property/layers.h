@@ -35,6 +35,7 @@ typedef struct layer_problem {
     const attn_tensor *given;   /* the weights as they are packed: of any type that gives c's */
     const int32_t *kv_count;    /* [batch]; null: kv_tokens */
     const uint8_t *key_padding; /* [batch, keys]; null: none */
+    int32_t draft;              /* rows from this one on come in one call: they have positions */
     int mask_type;              /* attn_mask_type; the mask is dense [batch, heads, tokens, keys] */
     const char *text;           /* for reports */
     double *bound;              /* [batch, tokens] of |y - oracle's y| */
@@ -63,6 +64,18 @@ layer_problem layer_items(arena *a, const layer_problem *p, const int32_t *order
 
 /* --- Runs (layer_runs.c) --- */
 
+struct layer_run;
+
+/* The pages of a cache: which are whose is drawn, call by call (layer_pages.c). */
+typedef struct layer_pages {
+    guard table;  /* null: the cache has none */
+    bool *taken;  /* [page_count] */
+    int32_t *own; /* [batch][pages_batch] an item's pages, -1: none there */
+    bool unmap;   /* those that nobody sees any more */
+    bool spoil, spoiled;
+    rng r; /* of its own: draws of a dense twin are the same without */
+} layer_pages;
+
 typedef struct layer_run {
     const layer_problem *p;
     const kernel_lib *lib;
@@ -78,9 +91,20 @@ typedef struct layer_run {
     guard memory;
     attn_cache cache;
     bool cached;
-    int32_t *done; /* [batch] rows so far */
-    float *y;      /* [batch, tokens, width]; NaN where no row is yet */
+    layer_pages pages; /* of a cache in pages */
+    int32_t *done;     /* [batch] rows so far */
+    float *y;          /* [batch, tokens, width]; NaN where no row is yet */
 } layer_run;
+
+/* An empty cache in pages, of which none is anybody's, whose memory is all NaN. */
+bool layer_pages_start(struct layer_run *run, int32_t capacity, const char **why);
+/* Before a call with so many new keys of each item: those that it needs have pages, at random, and
+ * all other entries are wrong, or name pages of others. pages.spoil: so does one that it needs, if
+ * there is one (pages.spoiled). */
+void layer_pages_map(struct layer_run *run, const int32_t *keys, bool prefill);
+/* Whether the table, and pages that are nobody's, are as they were: `memory` before the call. */
+bool layer_pages_kept(const struct layer_run *run, const uint8_t *memory, const int32_t *table);
+void layer_pages_end(struct layer_run *run);
 
 /* An empty run; capacity < 0: no cache. */
 bool layer_run_start(layer_run *run, int32_t capacity, const char **why);

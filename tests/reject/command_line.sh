@@ -28,7 +28,8 @@ nothing_written() {
     fi
 }
 spoil() { # spoil CASE SCRIPT TEXT: what sed makes of a golden case, header of the same length
-    LC_ALL=C sed "$2" "tests/golden/stored/$1.safetensors" >"$work/case.safetensors"
+    case $1 in */*) file=$1 ;; *) file=stored/$1 ;; esac
+    LC_ALL=C sed "$2" "tests/golden/$file.safetensors" >"$work/case.safetensors"
     check 2 "case.safetensors: $3" build/attn-verify --oracle "$work/case.safetensors"
 }
 one="--heads 4 --head-dim 16 --isa portable"
@@ -36,6 +37,9 @@ one="--heads 4 --head-dim 16 --isa portable"
 {
     check 0 "attn-gen" $gen --version
     check 0 "--window" $gen generate --help
+    check 0 "--window" $gen help generate
+    check 0 "COMMAND --help" $gen help
+    check 2 "unknown command 'reprot' (did you mean 'report'?)" $gen help reprot
     check 0 "tiny" $gen models
     check 2 "attn-gen generate tiny -o out" $gen
     check 2 "frobnicate" $gen frobnicate
@@ -51,6 +55,11 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 2 "window" $gen generate $one --op sliding_self -o "$work/out"
     check 2 "column 9" $gen generate $one --backend flex --mask 'k <= q +' -o "$work/out"
     check 2 "flex" $gen generate $one --mask 'k <= q' -o "$work/out"
+    spoil block/weights_q4_0 's/"stored"/"strode"/' 'w.down_proj.weight: is U8: `stored` must say NAME=TYPE of it'
+    spoil block/weights_q4_0 's/;q_proj.weight=q4_0/;q_proj.weight=q9_0/' 'stored: q_proj.weight=q9_0 is no type of blocks'
+    spoil block/weights_q4_0 's/;q_proj.weight=q4_0/;q_proj.weight=bf16/' 'stored: q_proj.weight=bf16 is no type of blocks'
+    spoil block/weights_q4_0 's/;q_proj.weight=q4_0/;q_proj.weight=q8_0/' \
+        'w.q_proj.weight: its rows of 36 bytes are no blocks of q8_0, of 34'
     spoil i8_gqa_causal 's/in\.k_scale/in.k_scala/' 'in.k_scale: missing: i8 has a scale a row, F32 [2, 2, 13]'
     spoil i8_gqa_causal 's/\(v_scale": {"dtype": \)"F32/\1"I32/' 'in.v_scale: is I32: i8 has a scale a row, F32 ['
     spoil i8_gqa_causal 's/\(v_scale".*\)\[2, 2, 13\]/\1[2, 13, 2]/' \
@@ -85,7 +94,7 @@ one="--heads 4 --head-dim 16 --isa portable"
     config=tests/import/gemma-3-1b.json
     printf '{"model_type": "llama", "attention_sinks": 4}' >"$work/sinks.json"
     check 2 "sinks.json:1:25: attention_sinks" $gen generate "$work/sinks.json" -o "$work/out"
-    check 2 "--dot, --weight-type, --weight-types and --weight-rest" $gen generate $config --heads 4 -o "$work/out"
+    check 2 "--weight-type, --weight-types and --weight-rest" $gen generate $config --heads 4 -o "$work/out"
     check 2 "cannot open" $gen generate "$work/none.json" -o "$work/out"
     nothing_written
     check 0 '"rope_base":	1000000' $gen explain --json --isa portable $config
@@ -150,8 +159,25 @@ one="--heads 4 --head-dim 16 --isa portable"
                 tests/golden/block/llama3.safetensors
         done
     done
+    $gen generate --op sliding_self --window 4095 --heads 32 --head-dim 128 --isa portable -o "$work/wide" >"$work/text"
+    for signal in INT TERM HUP; do # golden, at work on its cases
+        check 124 "" env TMPDIR="$work/tmp" timeout -s $signal 0.3 $gen golden "$work/wide" -o "$work/out" --cases 1000
+    done
     check 1 "" test -n "$(ls "$work/tmp")"
     nothing_written
+
+    # How far long commands are: on a terminal, and gone at the end.
+    if command -v script >/dev/null 2>&1 && script -qec true /dev/null >/dev/null 2>&1; then
+        clear=$(printf '\r\033[K')
+        check 0 "kernel 1 of 1, case 2 of 2$clear" \
+            script -qec "$gen golden $work/wide -o $work/cases --cases 2" /dev/null
+        check 0 "0 of 2 cases left${clear}2 passed" script -qec \
+            "CFLAGS=-O0 build/attn-verify --folder $work/wide $work/cases/*.safetensors" /dev/null
+        rm -r "$work/cases"
+    fi
+    check 0 "2 cases in" $gen golden "$work/wide" -o "$work/cases" --cases 2
+    $gen golden "$work/wide" -o "$work/cases" --cases 2 2>"$work/text" >/dev/null
+    check 1 "" test -s "$work/text"
 
     # A folder's life: written, current, stale, missing, orphan; foreign folders are refused.
     check 0 "1 kernel x 1 instruction set" $gen generate $one -o "$work/out"
@@ -198,7 +224,7 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 0 "" cmp "$work/a/tune.lua" "$work/t.lua"
     check 0 "1 kernel" $gen generate "$work/a/model.lua" --isa portable --tune "$work/a/tune.lua" -o "$work/a2"
     check 0 "" cmp "$work/a/${key}__portable_q12k64.c" "$work/a2/${key}__portable_q12k64.c"
-    check 0 "tune file: key_block 64 (without it: 128), tiles 2 (without it: 16)" \
+    check 0 "tune file: key_block 64 (without it: 96), tiles 2 (without it: 16)" \
         $gen explain $one --tune "$work/t.lua"
     check 0 '"from_tune_file":	["key_block", "tiles"]' $gen explain $one --tune "$work/t.lua" --json
     sed -i 's/tiles = 2/tiles = 4/' "$work/a/tune.lua"

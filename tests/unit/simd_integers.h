@@ -4,6 +4,64 @@ static int8_t random_code(void) {
     return (int8_t)(random_bits() >> 7);
 }
 
+/* Products of codes by twos, and what rows are made integers with. */
+static void check_byte_pairs(void) {
+    uint8_t a[4 * W];
+    int8_t b[4 * W], lowest[W];
+    int16_t words[2 * W], part[2 * W], by_pairs[2 * W], halves[W];
+    int32_t sum[W], got[W], four, all = 0, most = INT32_MIN;
+    for (int i = 0; i < 4 * W; i++) a[i] = (uint8_t)(random_bits() % 64), b[i] = random_code();
+    for (int i = 0; i < 2 * W; i++) part[i] = (int16_t)(random_code() * 4);
+    for (int i = 0; i < W; i++) sum[i] = (int32_t)(random_bits() >> 4);
+    const vi codes = vi_loadu((const void *)a), q = vi_loadu((const void *)b);
+    const vi p = vi_loadu((const void *)part), s = vi_loadu(sum);
+    vi_storeu((void *)by_pairs, vi_add_pairs(p, codes, q));
+    for (int i = 0; i < 2 * W; i++)
+        CHECK(by_pairs[i] == part[i] + a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1],
+              "vi_add_pairs word %d", i);
+    vi_storeu(got, vi_sum_pairs(s, p, 256));
+    for (int i = 0; i < W; i++)
+        CHECK(got[i] == sum[i] + 256 * (part[2 * i] + part[2 * i + 1]), "vi_sum_pairs %d", i);
+    for (int i = 0; i < 2 * W; i++) words[i] = (int16_t)(random_bits() >> 5);
+    vi_storeu(got, vi_add_words(s, p, vi_loadu((const void *)words)));
+    for (int i = 0; i < W; i++)
+        CHECK(got[i] == sum[i] + part[2 * i] * words[2 * i] + part[2 * i + 1] * words[2 * i + 1],
+              "vi_add_words lane %d", i);
+    vi_storeu((void *)by_pairs, vi_odd_bytes(q));
+    for (int i = 0; i < 2 * W; i++)
+        CHECK(by_pairs[i] == (uint8_t)b[2 * i + 1], "vi_odd_bytes word %d", i);
+    vi_storeu(got, vi_bcast4(b));
+    memcpy(&four, b, sizeof four);
+    vi_store_bytes(lowest, s);
+    vi_store_pairs(halves, s);
+    for (int i = 0; i < W; i++) {
+        static const int from[4] = {0, 2, 1, 3};
+        all = (int32_t)((uint32_t)all + (uint32_t)sum[i]);
+        most = sum[i] > most ? sum[i] : most;
+        CHECK(got[i] == four, "vi_bcast4 lane %d", i);
+        CHECK(lowest[i] == (int8_t)sum[i], "vi_store_bytes lane %d", i);
+        CHECK(halves[i] == (int16_t)sum[i / 4 * 4 + from[i % 4]], "vi_store_pairs lane %d", i);
+    }
+    CHECK(vi_reduce_add(s) == all, "vi_reduce_add");
+    CHECK(vi_reduce_max(s) == most, "vi_reduce_max");
+}
+
+static void check_round(void) {
+    const float x[] = {0, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, 0.49f, 65535.3f};
+    const int32_t want[] = {0, 0, 2, 2, 0, -2, 0, 65535};
+    float lane[W];
+    int32_t got[W];
+    for (int i = 0; i < W; i++) lane[i] = x[i % 8];
+    vi_storeu(got, vi_round(vf_loadu(lane)));
+    for (int i = 0; i < W; i++) CHECK(got[i] == want[i % 8], "vi_round %g", (double)lane[i]);
+}
+
+static void check_bytes(void) {
+    for (int t = 0; t < 100; t++) check_byte_pairs();
+    check_round();
+}
+
+#ifdef SIMD_INTEGERS
 static void check_dots(void) {
     int8_t a[4 * W], b[4 * W];
     int16_t c[2 * W];
@@ -15,21 +73,9 @@ static void check_dots(void) {
     const int n = (int)(random_bits() % (4 * W + 1)), half = n < 2 * W ? n : 2 * W;
     vi_storeu(words, vi_dot_words(s, vi_wordsn(a, half), w));
     vi_storeu(bytes, vi_dot_bytes(s, vi_flip(vi_bytesn(a, n)), q));
-    int32_t same[W], four, all = 0, most = INT32_MIN;
-    int8_t lowest[W];
+    int32_t same[W];
     vi_storeu(same, vi_add_dots(s, vi_flip(vi_bytesn(a, n)), q));
     CHECK(!memcmp(same, bytes, sizeof same), "vi_add_dots of %d codes", n);
-    vi_storeu(same, vi_bcast4(a));
-    memcpy(&four, a, sizeof four);
-    vi_store_bytes(lowest, vi_loadu(bytes));
-    for (int i = 0; i < W; i++) {
-        all = (int32_t)((uint32_t)all + (uint32_t)bytes[i]);
-        most = bytes[i] > most ? bytes[i] : most;
-        CHECK(same[i] == four, "vi_bcast4 lane %d", i);
-        CHECK(lowest[i] == (int8_t)bytes[i], "vi_store_bytes lane %d", i);
-    }
-    CHECK(vi_reduce_add(vi_loadu(bytes)) == all, "vi_reduce_add of %d codes", n);
-    CHECK(vi_reduce_max(vi_loadu(bytes)) == most, "vi_reduce_max of %d codes", n);
     for (int i = 0; i < W; i++) {
         int32_t by_words = sum[i], by_bytes = sum[i];
         for (int j = 2 * i; j < 2 * i + 2; j++) by_words += (j < half ? a[j] : 0) * c[j];
@@ -112,17 +158,8 @@ static void check_weave(void) {
     }
 }
 
-static void check_round(void) {
-    const float x[] = {0, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, 0.49f, 65535.3f};
-    const int32_t want[] = {0, 0, 2, 2, 0, -2, 0, 65535};
-    float lane[W];
-    int32_t got[W];
-    for (int i = 0; i < W; i++) lane[i] = x[i % 8];
-    vi_storeu(got, vi_round(vf_loadu(lane)));
-    for (int i = 0; i < W; i++) CHECK(got[i] == want[i % 8], "vi_round %g", (double)lane[i]);
-}
-
 static void check_integers(void) {
     for (int t = 0; t < 100; t++) check_dots();
-    check_integer_sums(), check_key_bytes(), check_weave(), check_round();
+    check_integer_sums(), check_key_bytes(), check_weave();
 }
+#endif

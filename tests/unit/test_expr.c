@@ -547,7 +547,8 @@ static void make_index(maker *m, int depth, int n) {
 }
 
 static void make_int(maker *m, int depth) {
-    static const char *const leaf[] = {"q", "k", "h", "b", "q", "k", "prefix", "kv_len", "q_start"};
+    static const char *const leaf[] = {"q",     "k",      "h",      "b",      "q",
+                                       "k_pos", "prefix", "kv_len", "q_start"};
     static const char *const op[] = {"+", "-",  "*",  "//", "%", "&", "|",
                                      "^", "<<", ">>", "-",  "+", "-"};
     static const char *const constant[] = {"0", "1", "2", "3", "8", "5", "2147483647", "16"};
@@ -722,7 +723,8 @@ static void print_tile(FILE *f, arena *a, const expr *e, expr_kind kind, int id)
     expr_emit_vector(a, for_kernels(a, e, kind, &factor), EXPR_TILE, 2, "m", &c);
     fprintf(f,
             "void tile%d(const attn_expr_ctx *x, int32_t h, int32_t q, int32_t k, const float *s,"
-            " float *out) {\n    (void)x, (void)h, (void)k, (void)s;\n",
+            " float *out) {\n    const int32_t k_pos = k;\n"
+            "    (void)x, (void)h, (void)k, (void)k_pos, (void)s;\n",
             id);
     for (int j = 0; j < 2; j++)
         fprintf(f,
@@ -743,13 +745,14 @@ static void print_lanes(FILE *f, arena *a, const expr *e, expr_kind kind, int id
     double factor;
     expr_emit_vector(a, for_kernels(a, e, kind, &factor), EXPR_LANES, 1, "m", &c);
     cr_expect_eq(c.key.count, 0);
-    fprintf(f,
-            "void lanes%d(const attn_expr_ctx *x, const int32_t *h, const int32_t *q,"
-            " const int32_t *k, const float *s, float *out) {\n"
-            "    const vi vh_0 = vi_loadu(h), vq_0 = vi_loadu(q), vk_0 = vi_loadu(k);\n"
-            "    const vf s_0 = vf_mul(vf_loadu(s), vf_set1(%af));\n"
-            "    (void)x, (void)vh_0, (void)vq_0, (void)vk_0, (void)s_0;\n",
-            id, factor);
+    fprintf(
+        f,
+        "void lanes%d(const attn_expr_ctx *x, const int32_t *h, const int32_t *q,"
+        " const int32_t *k, const float *s, float *out) {\n"
+        "    const vi vh_0 = vi_loadu(h), vq_0 = vi_loadu(q), vk_0 = vi_loadu(k), vp_0 = vk_0;\n"
+        "    const vf s_0 = vf_mul(vf_loadu(s), vf_set1(%af));\n"
+        "    (void)x, (void)vh_0, (void)vq_0, (void)vk_0, (void)vp_0, (void)s_0;\n",
+        id, factor);
     print_lines(f, &c.once);
     print_lines(f, &c.lane);
     print_result(f, kind, c.result[0], 0);

@@ -114,6 +114,52 @@ static const struct {
      "'truncate': false, 'original_max_position_embeddings': 4096}}",
      " weight_type weight_types ",
      {"stored as mxfp4: ffn_down_exps (1 of 3 layers)\n"}},
+    {"deepseek2",
+     "{'model_type': 'deepseek_v2', 'hidden_size': 64, 'intermediate_size': 96, "
+     "'num_hidden_layers': 3, 'num_attention_heads': 4, 'num_key_value_heads': 4, "
+     "'kv_lora_rank': 32, 'q_lora_rank': null, 'qk_nope_head_dim': 32, 'qk_rope_head_dim': 16, "
+     "'v_head_dim': 32, 'rms_norm_eps': 1e-6, 'rope_theta': 10000, 'n_routed_experts': 8, "
+     "'num_experts_per_tok': 3, 'n_shared_experts': 2, 'moe_intermediate_size': 64, "
+     "'first_k_dense_replace': 1, 'max_position_embeddings': 163840, 'rope_scaling': {'type': "
+     "'yarn', 'factor': 40, 'mscale': 0.707, 'mscale_all_dim': 0.707, 'beta_fast': 32, "
+     "'beta_slow': 1, 'original_max_position_embeddings': 4096}}",
+     " weight_type weight_types ",
+     {"stored as bf16: attn_k_b (1 of 3 layers), attn_v_b (1 of 3 layers)\n"}},
+    {"deepseek2_older",
+     "{'model_type': 'deepseek_v2', 'hidden_size': 64, 'intermediate_size': 96, "
+     "'num_hidden_layers': 2, 'num_attention_heads': 4, 'num_key_value_heads': 4, "
+     "'kv_lora_rank': 32, 'q_lora_rank': 48, 'qk_nope_head_dim': 32, 'qk_rope_head_dim': 16, "
+     "'v_head_dim': 32, 'rms_norm_eps': 1e-6, 'rope_theta': 10000, 'n_routed_experts': 8, "
+     "'num_experts_per_tok': 3, 'n_shared_experts': 2, 'moe_intermediate_size': 64, "
+     "'first_k_dense_replace': 1, 'routed_scaling_factor': 16, 'topk_method': "
+     "'group_limited_greedy', 'n_group': 4, 'topk_group': 2}",
+     " weight_type ",
+     {"stored as f16: attn_kv_b (1 of 2 layers)\n"}},
+    {"deepseek3",
+     "{'model_type': 'deepseek_v3', 'hidden_size': 64, 'intermediate_size': 96, "
+     "'num_hidden_layers': 2, 'num_attention_heads': 4, 'num_key_value_heads': 4, "
+     "'kv_lora_rank': 32, 'q_lora_rank': 48, 'qk_nope_head_dim': 32, 'qk_rope_head_dim': 16, "
+     "'v_head_dim': 32, 'rms_norm_eps': 1e-6, 'rope_theta': 10000, 'n_routed_experts': 8, "
+     "'num_experts_per_tok': 3, 'n_shared_experts': 1, 'moe_intermediate_size': 64, "
+     "'first_k_dense_replace': 1, 'routed_scaling_factor': 2.5, 'norm_topk_prob': true, "
+     "'n_group': 4, 'topk_group': 2}",
+     "",
+     {"deepseek2: experts are chosen among all where the file has no expert_group_count"}},
+    {"olmoe",
+     "{'model_type': 'olmoe', 'hidden_size': 64, 'intermediate_size': 96, 'num_hidden_layers': 2, "
+     "'num_attention_heads': 4, 'rms_norm_eps': 1e-5, 'rope_theta': 10000, 'num_experts': 8, "
+     "'num_experts_per_tok': 3}",
+     " weight_type ",
+     {"stored as q4_0: ffn_gate_exps (1 of 2 layers)\n"}},
+    {"llama4",
+     "{'model_type': 'llama4_text', 'hidden_size': 64, 'intermediate_size': 96, "
+     "'intermediate_size_mlp': 128, 'num_hidden_layers': 4, 'num_attention_heads': 4, "
+     "'num_key_value_heads': 2, 'head_dim': 16, 'rms_norm_eps': 1e-5, 'rope_theta': 500000, "
+     "'num_local_experts': 4, 'num_experts_per_tok': 1, 'interleave_moe_layer_step': 2, "
+     "'max_position_embeddings': 10485760, 'rope_scaling': {'rope_type': 'llama3', 'factor': 16, "
+     "'low_freq_factor': 1, 'high_freq_factor': 1, 'original_max_position_embeddings': 8192}}",
+     "",
+     {0}},
 };
 
 static const spec_input no_flag;
@@ -179,11 +225,12 @@ Test(import_gguf, means_what_config_json_does) {
 
 /* Every key of a family is given a meaning: none falls back to the class's default. */
 Test(import_gguf, rows_know_their_families) {
-    static const char *const made[] = {"num_key_value_heads",    "head_dim",
-                                       "sliding_window",         "layer_types",
-                                       "attention_bias",         "mlp_bias",
-                                       "query_pre_attn_scalar",  "rope_scaling",
-                                       "sliding_window_pattern", "partial_rotary_factor"};
+    static const char *const made[] = {
+        "num_key_value_heads",   "head_dim",         "sliding_window",
+        "layer_types",           "attention_bias",   "mlp_bias",
+        "query_pre_attn_scalar", "rope_scaling",     "sliding_window_pattern",
+        "partial_rotary_factor", "qk_nope_head_dim", "v_head_dim",
+        "topk_method",           "use_qk_norm"};
     arena *a = arena_new();
     diag d = {0};
     const json_val *table =
@@ -355,6 +402,8 @@ Test(import_gguf, refusals) {
     check_u32(a, "llama.attention.sliding_window", 4096, false,
               "llama.attention.sliding_window: is not understood here");
     check_u32(a, "llama.some\nthing", 1, false, "llama.some?thing: is not understood here");
+    check_u32(a, "llama.attention.key_length_mla", 24, false,
+              "llama.attention.key_length_mla: is not understood here");
     check_u32(a, "split.count", 3, false, "split.count: the file is a part of a model");
     check_u32(a, "llama.rope.scaling.type", 3, false, "llama.rope.scaling.type: must be a string");
     buf b = small_file(a, NULL, 1, 0);

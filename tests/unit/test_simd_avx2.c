@@ -6,6 +6,7 @@
 #include "simd/avx2.h"
 
 #define SIMD_SUITE simd_avx2
+#define SIMD_BYTES
 #define SIMD_SUPPORTED (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
 #include "simd_body.h"
 #endif

@@ -6,6 +6,7 @@
 #include "simd/avx512bf16.h"
 
 #define SIMD_SUITE simd_avx512bf16
+#define SIMD_BYTES
 #define SIMD_INTEGERS
 #define SIMD_PAIRS
 #define SIMD_SUPPORTED                                                           \

@@ -6,6 +6,7 @@
 #include "simd/avx512vnni.h"
 
 #define SIMD_SUITE simd_avx512vnni
+#define SIMD_BYTES
 #define SIMD_INTEGERS
 #define SIMD_SUPPORTED                                                           \
     (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&  \

@@ -725,3 +725,26 @@ Test(spec, types_of_single_matrices) {
     s.weight_types[ATTN_MATRIX_V_PROJ] = 1 + ATTN_WEIGHT_COUNT;
     cr_expect_eq(attn_spec_resolve(&s, NULL), ATTN_E_SPEC);
 }
+
+/* What is transposed or folded has floats, weight_rest's if nothing is said. */
+Test(spec, types_of_latent_matrices) {
+    attn_spec s, plain;
+    attn_spec_error err;
+    attn_spec_init(&s);
+    s.level = ATTN_LEVEL_BLOCK, s.form = ATTN_FORM_MLA, s.key = ATTN_KEY_SHARED, s.heads = 2;
+    s.d_model = 64, s.head_dim = s.v_head_dim = s.kv_comp_dim = 32, s.retr_dim = 16;
+    s.weight_type = ATTN_WEIGHT_Q4_0;
+    plain = s;
+    s.weight_types[ATTN_MATRIX_KV_B_PROJ] = 1 + ATTN_WEIGHT_F16;
+    cr_assert_eq(attn_spec_resolve(&s, &err), ATTN_OK, "%s", err.text);
+    cr_assert_eq(attn_spec_resolve(&plain, NULL), ATTN_OK);
+    cr_expect_eq(memcmp(&s, &plain, sizeof s), 0);
+    s.weight_types[ATTN_MATRIX_KV_B_PROJ] = 1 + ATTN_WEIGHT_BF16;
+    cr_assert_eq(attn_spec_resolve(&s, NULL), ATTN_OK);
+    cr_expect_eq(attn_spec_matrix_type(&s, ATTN_MATRIX_KV_B_PROJ, 32), ATTN_WEIGHT_BF16);
+    s.weight_types[ATTN_MATRIX_KV_B_PROJ] = 1 + ATTN_WEIGHT_Q4_0;
+    cr_expect_eq(attn_spec_resolve(&s, &err), ATTN_E_SPEC);
+    cr_expect(strstr(err.text, "kv_b_proj=q4_0: it is used transposed, so its type must be f32, "
+                               "bf16 or f16"),
+              "%s", err.text);
+}

@@ -57,7 +57,7 @@ static const struct {
      "dir/t.lua:4:14: prefetch: must be 0 where unroll (8) is no multiple of 16"},
     {"return {\n  KERNEL = {\n    avx2 = {\n dot_keys = 6 } } }", "must be a power of two, got 6"},
     {"return {\n  KERNEL = {\n    avx2 = {\n part_keys = 200 } } }",
-     "must be a multiple of key_block (128), got 200"},
+     "must be a multiple of key_block (96), got 200"},
     {"return {\n  SCORED = {\n    avx2 = {\n lazy = true } } }",
      "dir/t.lua:4:2: lazy: must be false: a score expression may drift"},
     {"return {\n  GATHER = {\n    avx2 = {\n tiles = 2 } } }",
@@ -103,13 +103,13 @@ Test(tune, read_and_planned) {
     plan own, tuned;
     plan_make(a, &m.kernels[0], &isa_table[ATTN_ISA_AVX2], 0, NULL, &own);
     plan_make(a, &m.kernels[0], &isa_table[ATTN_ISA_AVX2], 0, choice, &tuned);
-    cr_expect_eq(own.key_block, 128);
+    cr_expect_eq(own.key_block, 96);
     cr_expect_eq(tuned.key_block, 192);
     cr_expect_eq(tuned.part_keys, 384); /* follows */
     cr_expect_eq(tuned.tile[2].unroll, 8);
     cr_expect_eq(tuned.tile[2].prefetch, 0);
     cr_expect(own.lazy && !tuned.lazy);
-    cr_expect(strstr(tuned.note[0], "tune file: key_block 192 (without it: 128), unroll 8"), "%s",
+    cr_expect(strstr(tuned.note[0], "tune file: key_block 192 (without it: 96), unroll 8"), "%s",
               tuned.note[0]);
     cr_expect(strstr(tuned.symbol, "__avx2_q24k192"));
     arena_free(a);
@@ -198,9 +198,9 @@ Test(tune, cost) {
     plan_make(a, &m.kernels[0], &isa_table[ATTN_ISA_AVX2], 0, NULL, &p);
     const plan_cost c = cost_of(&p);
     cr_expect_eq(c.q_bytes, 24 * 64 * 4);
-    cr_expect_eq(c.s_bytes, 24 * 128 * 4);
+    cr_expect_eq(c.s_bytes, 24 * 96 * 4);
     cr_expect(c.fits_l1 && c.fits_l2);
-    cr_expect(c.qk > 24 * 128 * 64 / 16 && c.pv > 24 * 128 * 64 / 16);
+    cr_expect(c.qk > 24 * 96 * 64 / 16 && c.pv > 24 * 96 * 64 / 16);
     cr_expect(c.peak_percent > 80 && c.peak_percent < 90, "%g", c.peak_percent);
     arena_free(a);
 }

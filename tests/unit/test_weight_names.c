@@ -1,5 +1,6 @@
 /* Names of layers' weights in the files of families, and matrices that lie the other way. */
 #include "block.h"
+#include "quant.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -224,4 +225,124 @@ Test(weight_names, of_conv1d_lie_the_other_way) {
     cr_assert_eq(attn_weights_find(&k, tensors, count, &found, message, sizeof message),
                  ATTN_E_WEIGHTS);
     cr_assert(strstr(message, "must be f32, bf16 or f16 of [in, out], of Conv1D"), "%s", message);
+}
+
+/* By key head: of 2, each with 3 query heads of 2 rows, its own 2 rows and its value's. */
+Test(weight_names, by_key_head) {
+    static const char *const tensor_names[] = {"h.0.self_attention.query_key_value.weight",
+                                               "h.0.self_attention.query_key_value.bias"};
+    attn_weight weights[] = {
+        {"q_proj.weight", 2, {12, 5}, true}, {"k_proj.weight", 2, {4, 5}, true},
+        {"v_proj.weight", 2, {4, 5}, true},  {"q_proj.bias", 1, {12}, true},
+        {"k_proj.bias", 1, {4}, true},       {"v_proj.bias", 1, {4}, true}};
+    float rows[20 * 5], bias[20], to[12 * 5];
+    char message[2000] = "";
+    for (int i = 0; i < 100; i++) rows[i] = (float)i;
+    for (int i = 0; i < 20; i++) bias[i] = (float)i;
+    const attn_tensor tensors[] = {{tensor_names[0], rows, 2, {20, 5}, 0},
+                                   {tensor_names[1], bias, 1, {20}, 0}};
+    const attn_block_kernel k = {
+        .spec = &spec, .weights = weights, .weight_count = 6, .k_heads = 2};
+    memset(&found, 0, sizeof found);
+    cr_assert_eq(attn_weights_find(&k, tensors, 2, &found, message, sizeof message), ATTN_OK, "%s",
+                 message);
+    static const int first[] = {0, 6, 8}, each[] = {6, 2, 2};
+    for (int w = 0; w < 6; w++) {
+        attn_packing p = {found.weight, to, -1, NULL};
+        const int part = w % 3, n = 2 * each[part], width = w < 3 ? 5 : 1;
+        const attn_panels m = {0, ATTN_WEIGHT_F32, 1, 5};
+        if (w < 3)
+            attn_pack_rows(&p, &m, 0, w, 0, n);
+        else
+            attn_pack_vector(&p, 0, w, 0, n);
+        for (int i = 0; i < n; i++) {
+            const int row = i / each[part] * 10 + first[part] + i % each[part];
+            cr_assert_float_eq(to[i * width], (float)(row * width), 0, "%s %d", weights[w].name, i);
+        }
+    }
+}
+
+/* ernie4_5_moe's vector is [1, n]. */
+Test(weight_names, vectors_of_one_row) {
+    static const float row[3] = {1, 2, 3};
+    attn_weight weight = {"e_score_correction_bias", 1, {3}, true};
+    char message[2000] = "";
+    attn_tensor t = {"l.mlp.moe_statics.e_score_correction_bias", row, 2, {1, 3}, 0};
+    const attn_block_kernel k = {.spec = &spec, .weights = &weight, .weight_count = 1};
+    memset(&found, 0, sizeof found);
+    cr_assert_eq(attn_weights_find(&k, &t, 1, &found, message, sizeof message), ATTN_OK, "%s",
+                 message);
+    cr_assert_eq(found.weight[0].data, row);
+    t.dim[0] = 3, t.dim[1] = 1;
+    memset(&found, 0, sizeof found);
+    cr_assert_eq(attn_weights_find(&k, &t, 1, &found, message, sizeof message), ATTN_E_WEIGHTS);
+}
+
+/* --- kv_b_proj in two tensors --- */
+
+enum { HEADS = 2, WIDE = 3, VALUE = 2, LATENT = 64 };
+
+/* Element of the whole, [HEADS][WIDE + VALUE][LATENT]: its own number, a float of 16 bits. */
+static float whole_at(int64_t head, int64_t row, int64_t column) {
+    return (float)((head * (WIDE + VALUE) + row) * LATENT + column);
+}
+
+static attn_status take_halves(const attn_tensor *given, int count, attn_weights *out,
+                               char *message) {
+    static const attn_weight weight = {.name = "kv_b_proj.weight",
+                                       .rank = 2,
+                                       .dim = {HEADS * (WIDE + VALUE), LATENT},
+                                       .used = true};
+    const attn_spec spec = {
+        .heads = HEADS, .head_dim = WIDE, .v_head_dim = VALUE, .kv_comp_dim = LATENT};
+    const attn_block_kernel kernel = {.spec = &spec, .weights = &weight, .weight_count = 1};
+    memset(out, 0, sizeof *out);
+    return attn_weights_find(&kernel, given, count, out, message, 500);
+}
+
+Test(weight_names, latent_halves) {
+    static float keys[HEADS][LATENT][WIDE], values[HEADS][VALUE][LATENT];
+    static uint8_t blocks[HEADS * VALUE * LATENT / 32 * 34];
+    static attn_weights found;
+    char message[500] = "";
+    for (int64_t i = 0; i < HEADS * LATENT; i++)
+        for (int64_t k = 0; k < WIDE; k++)
+            keys[i / LATENT][i % LATENT][k] = whole_at(i / LATENT, k, i % LATENT);
+    for (int64_t i = 0; i < HEADS * VALUE * LATENT; i++)
+        values[i / (VALUE * LATENT)][i / LATENT % VALUE][i % LATENT] =
+            whole_at(i / (VALUE * LATENT), WIDE + i / LATENT % VALUE, i % LATENT);
+    attn_tensor t[3] = {
+        {.name = "blk.0.attn_k_b.weight", .data = keys, .rank = 3, .dim = {HEADS, LATENT, WIDE}},
+        {.name = "blk.0.attn_v_b.weight", .data = values, .rank = 3, .dim = {HEADS, VALUE, LATENT}},
+        {.name = "kv_b_proj.weight",
+         .data = keys,
+         .rank = 2,
+         .dim = {HEADS * (WIDE + VALUE), LATENT}}};
+    cr_assert_eq(take_halves(t, 2, &found, message), ATTN_OK, "%s", message);
+    const attn_packing p = {.weight = found.weight};
+    float some[2 * LATENT];
+    for (int64_t at = 0; at + 70 <= HEADS * (WIDE + VALUE) * LATENT; at += 70) {
+        const float *x = attn_source_floats(&p, 0, at, 70, some);
+        for (int64_t i = 0; i < 70; i++)
+            cr_assert_eq(x[i], (float)(at + i), "element %d", (int)(at + i));
+    }
+    attn_quantise(blocks, ATTN_WEIGHT_Q8_0, HEADS * VALUE * LATENT, values[0][0]);
+    t[1].data = blocks, t[1].type = ATTN_WEIGHT_Q8_0;
+    cr_assert_eq(take_halves(t, 2, &found, message), ATTN_OK, "%s", message);
+    attn_dequantise(blocks, ATTN_WEIGHT_Q8_0, HEADS * VALUE * LATENT, values[0][0]);
+    const int64_t row = WIDE + VALUE + WIDE + 1; /* the last value of the last head */
+    const float *x = attn_source_floats(&p, 0, row * LATENT, LATENT, some);
+    cr_expect_eq(memcmp(x, values[1][1], sizeof values[1][1]), 0);
+    cr_expect_eq(take_halves(t, 1, &found, message), ATTN_E_WEIGHTS);
+    cr_expect(strstr(message, "attn_v_b.weight: missing beside attn_k_b.weight"), "%s", message);
+    cr_expect_eq(take_halves(t, 3, &found, message), ATTN_E_WEIGHTS);
+    cr_expect_str_eq(message, "kv_b_proj.weight: gives kv_b_proj.weight a second time");
+    const attn_tensor twice[3] = {t[2], t[0], t[1]};
+    cr_expect_eq(take_halves(twice, 3, &found, message), ATTN_E_WEIGHTS);
+    cr_expect(strstr(message, "attn_k_b.weight: gives kv_b_proj.weight a second time"), "%s",
+              message);
+    t[0].dim[1] = WIDE, t[0].dim[2] = LATENT;
+    cr_expect_eq(take_halves(t, 2, &found, message), ATTN_E_WEIGHTS);
+    cr_expect(strstr(message, "attn_k_b.weight: must be [2, 64, 3], got [2, 3, 64]"), "%s",
+              message);
 }

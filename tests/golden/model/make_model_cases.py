@@ -4,8 +4,9 @@
 
 Writes tests/golden/model/NAME: config.json, the weights (model.safetensors, or two files and their
 index), and expected.bin, which tests/product/model.c reads: i32 [items, vocab, width, logits?,
-pooled?], i32 begin [items + 1], i32 ids [rows], i32 types [rows], f32 hidden [rows][width], f32
-logits [rows][vocab], f32 pooled [items][width]. Each item is run alone, as a batch of one."""
+pooled?], i32 begin [items + 1], i32 ids [rows], i32 types [rows], where vocab is 0 (a model that takes
+rows) f32 x [rows][width], f32 hidden [rows][width], f32 logits [rows][vocab], f32 pooled
+[items][width]. Each item is run alone, as a batch of one."""
 import json
 import os
 import struct
@@ -44,7 +45,52 @@ CASES = {
     "bert": (transformers.BertConfig, transformers.BertModel,
              dict(without(SMALL, "num_key_value_heads", "head_dim"), type_vocab_size=2),
              torch.float32),
+    # Conv1D, a decoder's table of positions
+    "gpt2": (transformers.GPT2Config, transformers.GPT2LMHeadModel,
+             dict(n_embd=32, n_layer=2, n_head=4, n_positions=64, vocab_size=61), torch.float32),
+    # q, k and v by key head
+    "falcon": (transformers.FalconConfig, transformers.FalconForCausalLM,
+               dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_kv_heads=2,
+                    new_decoder_architecture=True, bias=True, vocab_size=61, alibi=False),
+               torch.float32),
+    # by head, with biases; a norm of embedded rows; ALiBi
+    "bloom": (transformers.BloomConfig, transformers.BloomForCausalLM,
+              dict(hidden_size=32, n_layer=2, n_head=4, vocab_size=61), torch.bfloat16),
+    # rows beyond the positions, first ones that are none's
+    "opt": (transformers.OPTConfig, transformers.OPTForCausalLM,
+            dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, ffn_dim=48,
+                 vocab_size=61, max_position_embeddings=64, word_embed_proj_dim=32),
+            torch.float32),
+    # a head with a bias
+    "phi": (transformers.PhiConfig, transformers.PhiForCausalLM,
+            dict(without(SMALL, "head_dim", "num_key_value_heads"), tie_word_embeddings=False),
+            torch.float16),
+    # multipliers; gate and up of all experts in one tensor
+    "granitemoe": (transformers.GraniteMoeConfig, transformers.GraniteMoeForCausalLM,
+                   dict(without(SMALL, "head_dim"), embedding_multiplier=3.0, logits_scaling=1.5,
+                        attention_multiplier=0.25, residual_multiplier=0.5, num_local_experts=4,
+                        num_experts_per_tok=2, tie_word_embeddings=False), torch.float32),
+    # norms without weights
+    "olmo": (transformers.OlmoConfig, transformers.OlmoForCausalLM,
+             dict(without(SMALL, "head_dim"), tie_word_embeddings=False), torch.float32),
+    # norms without biases, of embedded rows and after the last layer
+    "modernbert": (transformers.ModernBertConfig, transformers.ModernBertModel,
+                   dict(without(SMALL, "num_key_value_heads", "head_dim"), local_attention=6,
+                        global_attn_every_n_layers=2, pad_token_id=0, bos_token_id=1,
+                        eos_token_id=2, cls_token_id=1, sep_token_id=2), torch.float32),
+    # rows of the caller's, normed
+    "clip_vision_model": (transformers.CLIPVisionConfig, transformers.CLIPVisionModel,
+                          dict(without(SMALL, "num_key_value_heads", "head_dim", "vocab_size",
+                                       "max_position_embeddings"),
+                               image_size=8, patch_size=4), torch.float32),
 }
+
+
+# What published files call tensors of classes that have renamed them.
+PUBLISHED = {"granitemoe": {
+    "block_sparse_moe.router.weight": "block_sparse_moe.router.layer.weight",
+    "block_sparse_moe.experts.gate_up_proj": "block_sparse_moe.input_linear.weight",
+    "block_sparse_moe.experts.down_proj": "block_sparse_moe.output_linear.weight"}}
 
 
 def randomise(model, dtype):
@@ -59,7 +105,9 @@ def randomise(model, dtype):
 
 def save(model, folder, name, dtype):
     tensors = {k: v.to(dtype).contiguous().clone() for k, v in model.state_dict().items()}
-    if model.config.tie_word_embeddings:
+    for new, old in PUBLISHED.get(name, {}).items():
+        tensors = {k.replace(new, old): v for k, v in tensors.items()}
+    if getattr(model.config, "tie_word_embeddings", False):
         tensors.pop("lm_head.weight", None)
     if name != "llama":
         return save_file(tensors, os.path.join(folder, "model.safetensors"), {"format": "pt"})
@@ -75,13 +123,21 @@ def save(model, folder, name, dtype):
         out.write("\n")
 
 
-def run(model, ids, types):
-    extra = {"token_type_ids": types[None]} if model.config.model_type == "bert" else {}
+def run(model, ids, types, x):
+    """Hidden rows, logits or None, pooled row or None."""
+    kind = model.config.model_type
     with torch.no_grad():
-        out = model(input_ids=ids[None], output_hidden_states=True, **extra)
-    bert = model.config.model_type == "bert"
-    hidden = out.last_hidden_state[0] if bert else out.hidden_states[-1][0]
-    return hidden, None if bert else out.logits[0], out.pooler_output[0] if bert else None
+        if x is not None:
+            inner = getattr(model, "vision_model", model)
+            out = inner.encoder(inputs_embeds=inner.pre_layrnorm(x[None])).last_hidden_state
+            out = inner.post_layernorm(out)[0]
+            return out, None, out[0]
+        if kind == "bert":
+            out = model(input_ids=ids[None], token_type_ids=types[None])
+            return out.last_hidden_state[0], None, out.pooler_output[0]
+        hidden = model.base_model(input_ids=ids[None]).last_hidden_state[0]
+        head = model.get_output_embeddings()
+        return hidden, None if head is None else model(input_ids=ids[None]).logits[0], None
 
 
 def make(name):
@@ -90,10 +146,10 @@ def make(name):
     os.makedirs(folder, exist_ok=True)
     torch.manual_seed(7)
     config = config_class(**fields)
-    config._attn_implementation = "eager"
+    config._attn_implementation = config._experts_implementation = "eager"
     model = model_class(config).double().eval()
     randomise(model, dtype)
-    model.tie_weights() if config.tie_word_embeddings else None
+    model.tie_weights() if getattr(config, "tie_word_embeddings", False) else None
     save(model, folder, name, dtype)
     text = {"model_type": name, **fields}
     if name == "llama":
@@ -102,19 +158,26 @@ def make(name):
         json.dump(text, out, indent=1)
         out.write("\n")
     rows = sum(LENGTHS)
-    ids = torch.randint(0, config.vocab_size, (rows,))
+    vocab = 0 if name == "clip_vision_model" else config.vocab_size
+    ids = torch.randint(0, vocab or 9, (rows,))
+    x = None if vocab else torch.randn(rows, config.hidden_size).double()
     types = torch.randint(0, 2, (rows,)) if name == "bert" else torch.zeros(rows, dtype=torch.long)
     begin = [0]
     for n in LENGTHS:
         begin.append(begin[-1] + n)
-    got = [run(model, ids[a:b], types[a:b]) for a, b in zip(begin, begin[1:])]
+    if x is not None:
+        x = x.float().double()
+    got = [run(model, ids[a:b], types[a:b], None if x is None else x[a:b])
+           for a, b in zip(begin, begin[1:])]
     logits, pooled = got[0][1] is not None, got[0][2] is not None
     with open(os.path.join(folder, "expected.bin"), "wb") as out:
-        out.write(struct.pack("<5i", len(LENGTHS), config.vocab_size, config.hidden_size, logits,
+        out.write(struct.pack("<5i", len(LENGTHS), vocab, config.hidden_size, logits,
                               pooled))
         out.write(struct.pack(f"<{len(begin)}i", *begin))
         out.write(struct.pack(f"<{rows}i", *ids.tolist()))
         out.write(struct.pack(f"<{rows}i", *types.tolist()))
+        if x is not None:
+            out.write(struct.pack(f"<{x.numel()}f", *x.reshape(-1).tolist()))
         for part in range(3):
             if got[0][part] is None:
                 continue

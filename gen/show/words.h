@@ -1,0 +1,15 @@
+/* words.h - a model's layers and kernels in words, for people. */
+#ifndef WORDS_H
+#define WORDS_H
+
+#include "spec/model.h"
+
+/* Which layers run a kernel: "all layers", "layer 5", "even layers", "every 6th layer, from 5",
+ * "all layers but every 6th, from 5", or "layers 0 .. 3, 5". *count: how many they are. */
+const char *words_of_layers(arena *a, const model *m, int kernel, int *count);
+
+/* What a kernel is: "sliding self-attention, window 511; 4 heads of 256, 1 key head; geglu_tanh,
+ * 6912 wide". Plain text, with what spec says alone. */
+const char *words_of_kernel(arena *a, const kernel_spec *k);
+
+#endif
