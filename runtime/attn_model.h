@@ -56,6 +56,10 @@ typedef struct attn_model_options {
     const attn_pool *pool; /* as in attn_args; regions follow one another */
     const char *packed; /* a file of attn_model_save's; null: none. It is mapped, nothing packed */
     uint32_t packed_flags; /* ATTN_MODEL_PACKED_.. */
+    /* Tokens that an item will have at most. Of models with longrope: more than its rope_original
+     * choose the long factors, for all items; else the short ones serve, and calls beyond
+     * rope_original are ATTN_E_LENGTH. 0: the short ones. Others do not look at it. */
+    int32_t capacity;
 } attn_model_options;
 
 /* How a file of packed weights is taken. Without flags it has to be one that attn_model_save wrote
@@ -221,8 +225,8 @@ attn_status attn_model_bytes(const attn_model *model, const attn_model_args *arg
 
 /* Runs one call. Checks every argument first: on any status but ATTN_OK nothing was written.
  * ATTN_E_CACHE: another model's cache, or no room; ATTN_E_LENGTH: begin, or a position beyond the
- * table. Output rows must not overlap anything else. The same rows have the same bits whatever
- * stands beside them, at any number of threads. */
+ * table, or beyond what longrope's factors are for. Output rows must not overlap anything else. The
+ * same rows have the same bits whatever stands beside them, at any number of threads. */
 attn_status attn_model_forward(const attn_model *model, const attn_model_args *args);
 /* Its checks, and a sentence. */
 attn_status attn_model_check(const attn_model *model, const attn_model_args *args, char *message,

@@ -88,6 +88,8 @@ struct attn_model {
     attn_model_file packed_file;
     attn_packed_head packed_head; /* of a file of them; without a version: not known yet */
     size_t packed_bytes;
+    attn_floats rope; /* longrope's factors, of this open; empty: none */
+    int32_t longest;  /* tokens of an item that they are for; 0: any number */
     attn_model_matrix embedding, positions, token_types, head, pooler;
     const float *head_bias, *pooler_bias;
     attn_model_norm embed_norm, final_norm;

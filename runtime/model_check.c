@@ -33,6 +33,25 @@ static int64_t position_of(const attn_model_args *a, int32_t item) {
     return (int64_t)first->start[item] + first->length[item];
 }
 
+/* The short factors of longrope are for so many tokens. */
+static attn_status check_longest(const attn_why *why, const attn_model *m, const attn_model_args *a,
+                                 int32_t rows) {
+    static const char longrope_opened[] =
+        "as longrope's short factors, for which options.capacity opened the model, are for so many";
+    for (int32_t i = 0; i < rows && m->longest && a->position; i++)
+        if (a->position[i] >= m->longest)
+            return attn_refuse(why, ATTN_E_LENGTH, "position[%d] is %d: must be below %d, %s", i,
+                               a->position[i], m->longest, longrope_opened);
+    for (int32_t i = 0; i < a->items && m->longest && !a->position; i++) {
+        const int64_t end = position_of(a, i) + a->begin[i + 1] - a->begin[i];
+        if (end > m->longest && a->begin[i + 1] > a->begin[i])
+            return attn_refuse(why, ATTN_E_LENGTH,
+                               "item %d would have %lld tokens, more than %d, %s", i,
+                               (long long)end, m->longest, longrope_opened);
+    }
+    return ATTN_OK;
+}
+
 static attn_status check_positions(const attn_why *why, const attn_model *m,
                                    const attn_model_args *a, int32_t rows) {
     const attn_model_spec *s = &m->desc->spec;
@@ -86,7 +105,8 @@ static attn_status check_inputs(const attn_why *why, const attn_model *m, attn_m
     if (status == ATTN_OK && a->ids) status = check_numbers(why, "ids", a->ids, c->rows, s->vocab);
     if (status == ATTN_OK && a->token_types)
         status = check_numbers(why, "token_types", a->token_types, c->rows, s->token_types);
-    return status == ATTN_OK ? check_positions(why, m, a, c->rows) : status;
+    if (status == ATTN_OK) status = check_positions(why, m, a, c->rows);
+    return status == ATTN_OK ? check_longest(why, m, a, c->rows) : status;
 }
 
 /* --- Outputs --- */

@@ -56,6 +56,8 @@ static attn_status check_options(const attn_why *why, const attn_model_options *
         status = attn_check_grown(why, "options", from, before, to, sizeof *to,
                                   "ATTN_MODEL_OPTIONS_INIT");
     if (status == ATTN_OK) status = attn_check_threads(why, to->threads);
+    if (status == ATTN_OK)
+        status = attn_check_range(why, "options.capacity", to->capacity, INT32_MAX);
     if (status == ATTN_OK) status = attn_check_pool(why, to->pool);
     const uint32_t known = ATTN_MODEL_PACKED_TRUST | ATTN_MODEL_PACKED_RENEW;
     if (status == ATTN_OK && (to->packed_flags & ~known || (to->packed_flags && !to->packed)))

@@ -97,7 +97,10 @@ static void hash_tensors(void *ctx, int64_t task, int worker) {
 
 /* Spec, instruction set and tiles of each layer, and what is around them. */
 static uint64_t hash_model(const attn_model *m) {
-    uint64_t hash = attn_bytes_hash(&m->desc->spec, sizeof m->desc->spec);
+    attn_model_spec spec;
+    memcpy(&spec, &m->desc->spec, sizeof spec);
+    spec.rope_short.data = spec.rope_long.data = NULL; /* those chosen are among the tensors */
+    uint64_t hash = attn_bytes_hash(&spec, sizeof spec);
     for (int32_t i = 0; i < m->desc->layers; i++) hash = hash_text(hash, m->block[i]->kernel->name);
     return hash;
 }

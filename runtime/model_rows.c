@@ -4,6 +4,7 @@
  * head is larger than any cache. */
 #include "model.h"
 
+#include "cpu.h"
 #include "quant.h"
 
 enum {

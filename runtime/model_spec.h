@@ -30,12 +30,18 @@ typedef enum attn_model_pool {
     ATTN_MODEL_POOL_LAST
 } attn_model_pool;
 
+typedef struct attn_floats {
+    const float *data;
+    int32_t count;
+} attn_floats;
+
 /* What stands around the layers: the fields of model_fields.def. */
 typedef struct attn_model_spec {
 #define MODEL_ENUM(name, ...) int32_t name;
 #define MODEL_INT(name, ...) int32_t name;
 #define MODEL_BOOL(name, ...) int32_t name;
 #define MODEL_FLOAT(name, ...) float name;
+#define MODEL_FLOATS(name, ...) attn_floats name;
 #include "model_fields.def"
 } attn_model_spec;
 

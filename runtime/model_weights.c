@@ -239,12 +239,29 @@ static void take_ends(loading *l) {
 
 /* --- Layers --- */
 
+static bool has_longrope(const attn_model *m, int32_t layer) {
+    return m->block[layer]->kernel->spec->rope_scaling == ATTN_ROPE_SCALING_LONGROPE;
+}
+
+/* longrope's factors by the capacity; every layer with such a rope takes them. */
+static void choose_rope(loading *l, const attn_model_options *o) {
+    attn_model *m = l->m;
+    const attn_model_spec *s = &m->desc->spec;
+    for (int32_t i = 0; i < m->desc->layers; i++) {
+        if (!s->rope_short.count || !has_longrope(m, i)) continue;
+        const int32_t original = m->block[i]->kernel->spec->rope_original;
+        const bool is_long = o->capacity > original;
+        m->rope = is_long ? s->rope_long : s->rope_short;
+        m->longest = is_long ? 0 : original;
+    }
+}
+
 /* Tensors of layers come to their layer's list; others that nobody has used are unknown. */
 static bool sort_tensors(loading *l, attn_layer_tensors *out) {
     attn_model *m = l->m;
     const name_row *row = row_of(m);
     const int32_t layers = m->desc->layers, count = m->source.tensors;
-    out->list = calloc((size_t)count + 1, sizeof *out->list);
+    out->list = calloc((size_t)count + (size_t)layers + 1, sizeof *out->list);
     out->first = calloc((size_t)layers + 2, sizeof *out->first);
     int32_t *layer = malloc(((size_t)count + 1) * sizeof *layer);
     if (!out->list || !out->first || !layer) {
@@ -268,9 +285,13 @@ static bool sort_tensors(loading *l, attn_layer_tensors *out) {
             layer[i] = (int32_t)at;
         if (layer[i] >= 0) out->first[layer[i] + 2]++;
     }
+    for (int32_t i = 0; i < layers && m->rope.count; i++) out->first[i + 2] += has_longrope(m, i);
     for (int32_t i = 0; i < layers; i++) out->first[i + 2] += out->first[i + 1];
     for (int32_t i = 0; i < count; i++)
         if (layer[i] >= 0) out->list[out->first[layer[i] + 1]++] = m->source.tensor[i].tensor;
+    const attn_tensor rope = {"rope_factors", m->rope.data, 1, {m->rope.count}, ATTN_WEIGHT_F32};
+    for (int32_t i = 0; i < layers && m->rope.count; i++)
+        if (has_longrope(m, i)) out->list[out->first[i + 1]++] = rope;
     free(layer);
     return true;
 }
@@ -329,6 +350,7 @@ attn_status attn_model_load(attn_model *m, const attn_model_options *o, attn_pro
     loading l = {m, p, ATTN_OK};
     attn_layer_tensors *t = &m->tensors;
     if (!check_files(&l)) return ATTN_E_WEIGHTS;
+    choose_rope(&l, o);
     take_ends(&l);
     if (l.status == ATTN_OK && sort_tensors(&l, t)) check_layers(&l, t);
     if (l.status == ATTN_OK && p->count) l.status = ATTN_E_WEIGHTS;

@@ -86,6 +86,49 @@ static bool put_yarn(gguf *x, const char *key, const char *factor) {
     return true;
 }
 
+/* A tensor of longrope's factors as a list; null: it is none. */
+static const char *factor_list(gguf *x, const char *name) {
+    attn_gguf_tensor t;
+    buf b = buf_new(x->a);
+    if (!attn_gguf_find_tensor(&x->file, name, &t)) {
+        gguf_fail(x, name, "is missing: longrope has two sets of factors");
+        return NULL;
+    }
+    if (t.type != ATTN_WEIGHT_F32 || t.rank != 1 || t.dim[0] > 4096) {
+        gguf_fail(x, name, "must be f32, of one dimension");
+        return NULL;
+    }
+    for (int64_t i = 0; i < t.dim[0]; i++) {
+        float factor;
+        memcpy(&factor, (const char *)t.data + 4 * i, sizeof factor);
+        if (!(factor > 0 && factor < 1e30f)) {
+            gguf_fail(x, name, "[%d] is %.9g: must be greater than 0", (int)i, (double)factor);
+            return NULL;
+        }
+        buf_printf(&b, "%s%.9g", i ? ", " : "", (double)factor);
+    }
+    return b.data;
+}
+
+/* llama.cpp multiplies by attn_factor, which its converter has worked out. */
+static bool put_longrope(gguf *x, const char *key) {
+    bool ok = true;
+    const char *attention = scaling_number(x, "rope.scaling.attn_factor", &ok);
+    const char *near = factor_list(x, "rope_factors_short.weight");
+    const char *far = near ? factor_list(x, "rope_factors_long.weight") : NULL;
+    int32_t longest, original;
+    if (!ok || !far || !gguf_read_int(x, "context_length", -1, &longest) ||
+        !gguf_read_int(x, "rope.scaling.original_context_length", longest, &original))
+        return false;
+    gguf_put_from(
+        x, key, "rope.scaling.type",
+        arena_printf(x->a,
+                     "{\"rope_type\": \"longrope\", \"original_max_position_embeddings\": %d, "
+                     "\"attention_factor\": %s, \"short_factor\": [%s], \"long_factor\": [%s]}",
+                     original, attention ? attention : "1", near, far));
+    return true;
+}
+
 bool gguf_put_scaling(gguf *x, const char *key) {
     static const char suffix[] = "rope.scaling.type";
     attn_gguf_key k;
@@ -99,9 +142,7 @@ bool gguf_put_scaling(gguf *x, const char *key) {
     if (!ok) return false;
     if (attn_gguf_find_tensor(&x->file, "rope_factors_long.weight", &t) ||
         attn_gguf_is(type, "longrope")) {
-        (void)gguf_find(x, "rope.scaling.attn_factor", &k); /* a part of it */
-        gguf_put_from(x, key, suffix, "{\"rope_type\": \"longrope\"}");
-        return true;
+        return put_longrope(x, key);
     }
     if (attn_gguf_find_tensor(&x->file, "rope_freqs.weight", &t)) {
         const json_val *high = json_get(x->row, "rope_freqs");

@@ -33,6 +33,7 @@ typedef struct hf {
     bool core_asked;        /* --level core was written out: RoPE is the caller's business */
     bool causal;            /* is_causal, which decoders obey */
     const spec_input *backend;
+    const json_val *rope_short, *rope_long; /* longrope's lists; null: none */
     buf notes;
     model *out;
     diag *d;

@@ -177,6 +177,7 @@ static bool find_kind(hf *h, rope *r) {
     }
     if (r->kind_at->kind != JSON_STRING) return hf_fail(h, r->kind_at, "must be a string");
     r->kind = r->kind_at->string;
+    if (!strcmp(r->kind, "su")) r->kind = "longrope";
     if (!strcmp(r->kind, "mrope") && hf_row_says(h, "mrope")) r->kind = "default";
     const json_val *alpha = given(r->params, "alpha");
     r->alpha = alpha && hf_row_says(h, "ntk_alpha") && !strcmp(r->kind, "dynamic") ? alpha : NULL;
@@ -197,7 +198,10 @@ typedef struct rope_kind {
 static const char common_keys[] = " rope_type type rope_theta partial_rotary_factor ";
 static const char all_keys[] =
     " factor original_max_position_embeddings attention_factor beta_fast beta_slow mscale "
-    "mscale_all_dim truncate low_freq_factor high_freq_factor finetuned ";
+    "mscale_all_dim truncate low_freq_factor high_freq_factor finetuned short_factor long_factor ";
+
+static const char longrope_keys[] =
+    " factor original_max_position_embeddings attention_factor short_factor long_factor ";
 
 static const rope_kind kinds[] = {
     {"default", "none", NULL, " "},
@@ -211,15 +215,7 @@ static const rope_kind kinds[] = {
      "changes the base with the length of the sequence, which a layer cannot; below "
      "max_position_embeddings it equals 'default': write that to have those lengths",
      ""},
-    {"longrope", NULL,
-     "has factors for every pair of dimensions, in two sets, which layers take as a weight and a "
-     "config.json's model has no place for",
-     ""},
-    {"su", NULL,
-     "is longrope: it has factors for every pair of dimensions, in two sets, which layers take as "
-     "a "
-     "weight and a config.json's model has no place for",
-     ""},
+    {"longrope", "longrope", NULL, longrope_keys},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -256,7 +252,8 @@ static bool known_kind(hf *h, const rope *r, const rope_kind **out) {
         return true;
     }
     return not_expressible(h, r->kind_at,
-                           arena_printf(h->a, "%s is not known: default, linear, llama3, yarn",
+                           arena_printf(h->a,
+                                        "%s is not known: default, linear, llama3, yarn, longrope",
                                         hf_quote(h, r->kind_at)));
 }
 
@@ -299,6 +296,62 @@ static bool put_original(hf *h, const rope *r, fields *f, int32_t *original) {
                        hf_quote(h, outer), hf_name(h, v), hf_quote(h, v));
     if (!hf_int(h, v, 1, INT32_MAX, original)) return false;
     put_int(h, f, "rope_original", *original, v);
+    return true;
+}
+
+/* Where the longrope was trained: beside rope_type, or at the top; releases read one or the other.
+ */
+static bool put_trained(hf *h, const rope *r, fields *f, int32_t *original) {
+    static const char key[] = "original_max_position_embeddings";
+    const json_val *inner = given(r->params, key), *outer = given(h->in, key), *v = inner;
+    if (inner && outer && !json_same(inner, outer))
+        return hf_fail(h, inner, "is %s, and %s is %s: let them agree", hf_quote(h, inner),
+                       hf_name(h, outer), hf_quote(h, outer));
+    if (!v) v = outer;
+    if (!v) v = hf_get(h, hf_has(h, key) ? key : "max_position_embeddings");
+    if (!hf_int(h, v, 2, INT32_MAX, original)) return false;
+    put_int(h, f, "rope_original", *original, v);
+    return true;
+}
+
+/* A list of numbers above 0, one a pair of columns. */
+static const json_val *factors_of(hf *h, const rope *r, const char *name, int32_t pairs) {
+    const json_val *v = given(r->params, name);
+    if (!v || v->kind != JSON_ARRAY || v->count != pairs) {
+        hf_fail(h, v ? v : r->kind_at, "%s%smust be a list of %d numbers, one a pair of columns",
+                v ? "" : name, v ? "" : " ", pairs);
+        return NULL;
+    }
+    for (int32_t i = 0; i < pairs; i++) {
+        double x;
+        if (!hf_number(h, &v->item[i], &x)) return NULL;
+        if (!(x > 0 && x < 1e30)) {
+            hf_fail(h, &v->item[i], "must be greater than 0");
+            return NULL;
+        }
+    }
+    return v;
+}
+
+/* Factors of the angles are no field: whole models hold them, layers take them as a weight. */
+static bool put_longrope(hf *h, const rope *r, int32_t width, fields *f) {
+    int32_t original, longest;
+    double factor = 1, attention = 0;
+    if (per_kind(h))
+        return hf_fail(h, r->kind_at,
+                       "is not understood where each kind of layer has its own rope");
+    h->rope_short = factors_of(h, r, "short_factor", width / 2);
+    h->rope_long = h->rope_short ? factors_of(h, r, "long_factor", width / 2) : NULL;
+    const json_val *longest_at = hf_get(h, "max_position_embeddings");
+    const json_val *factor_at = given(r->params, "factor");
+    if (!h->rope_long || !put_trained(h, r, f, &original) ||
+        !hf_int(h, longest_at, 1, INT32_MAX, &longest) || !optional(h, r, "factor", &factor) ||
+        !optional(h, r, "attention_factor", &attention))
+        return false;
+    if (!factor_at) factor = (double)longest / original;
+    put_float(h, f, "rope_factor", factor > 1 ? factor : 1, factor_at ? factor_at : longest_at);
+    if (attention != 0)
+        put_float(h, f, "rope_mscale", attention, given(r->params, "attention_factor"));
     return true;
 }
 
@@ -361,10 +414,12 @@ static bool read_factor(hf *h, const rope *r, fields *f, double *factor) {
     return true;
 }
 
-static bool put_scaling(hf *h, const rope *r, const rope_kind *kind, fields *f, double *mscale2) {
+static bool put_scaling(hf *h, const rope *r, const rope_kind *kind, int32_t width, fields *f,
+                        double *mscale2) {
     *mscale2 = 1;
     if (!strcmp(kind->spec, "none")) return true;
     put_text(h, f, "rope_scaling", kind->spec, r->kind_at);
+    if (!strcmp(kind->spec, "longrope")) return put_longrope(h, r, width, f);
     double factor, all = 0;
     if (!read_factor(h, r, f, &factor)) return false;
     if (!optional(h, r, "mscale_all_dim", &all)) return false;
@@ -448,5 +503,5 @@ bool import_rope(hf *h, bool sliding, int32_t head_dim, const json_val *width_at
     if (width != head_dim) put_int(h, f, "rope_dim", width, width_at);
     put_value(h, f, "rope_base", r.base);
     if (r.alpha && !put_stretched(h, &r, base, width, f)) return false;
-    return put_scaling(h, &r, kind, f, mscale2);
+    return put_scaling(h, &r, kind, width, f, mscale2);
 }

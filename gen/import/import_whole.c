@@ -116,6 +116,13 @@ static void set_scale(whole_import *w) {
     if (scale) set(w, "embed_scale", x);
 }
 
+static void set_list(whole_import *w, const char *field, const json_val *list) {
+    if (!list) return;
+    double *x = arena_alloc(w->h->a, sizeof *x * ((size_t)list->count + 1));
+    for (int i = 0; i < list->count; i++) x[i] = list->item[i].number;
+    whole_put_list(w->h->a, whole_find(field), &w->m->whole, x, list->count);
+}
+
 static bool takes_rows(const whole_import *w) {
     return row_says(w, "rows");
 }
@@ -152,6 +159,8 @@ static void set_all(whole_import *w) {
     const json_val *first = json_get(w->row, "position_offset");
     if (first) set(w, "position_offset", first->number);
     set_scale(w);
+    set_list(w, "rope_short", w->h->rope_short);
+    set_list(w, "rope_long", w->h->rope_long);
     set_norm(w);
     set_head(w);
 }

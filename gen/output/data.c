@@ -329,6 +329,17 @@ bool runtime_needs(const model *m, const char *path) {
     return true;
 }
 
+/* As a C initializer. */
+static const char *floats_text(arena *a, const attn_floats *list) {
+    buf b = buf_new(a);
+    if (!list->count) return "{NULL, 0}";
+    buf_puts(&b, "{(const float[]){");
+    for (int i = 0; i < list->count; i++)
+        buf_printf(&b, "%s%af", !i ? "" : i % 4 ? ", " : ",\n    ", (double)list->data[i]);
+    buf_printf(&b, "}, %d}", list->count);
+    return b.data;
+}
+
 /* What stands around the layers: C initialisers, and words of those fields that say something. */
 static void whole_lists(arena *a, const model *m, lua_val *t) {
     lua_val *fields = lua_val_table(a), *words = lua_val_table(a);
@@ -340,6 +351,9 @@ static void whole_lists(arena *a, const model *m, lua_val *t) {
         const char *text = whole_text(a, f, &m->whole);
         lua_val_push(a, fields,
                      lua_text(a, f->kind == WHOLE_FLOAT ? arena_printf(a, ".%s = %af,", f->name, v)
+                                 : f->kind == WHOLE_FLOATS
+                                     ? arena_printf(a, ".%s = %s,", f->name,
+                                                    floats_text(a, whole_list(f, &m->whole)))
                                  : f->kind == WHOLE_ENUM
                                      ? arena_printf(a, ".%s = %d, /* %s */", f->name, (int)v, text)
                                      : arena_printf(a, ".%s = %d,", f->name, (int)v)));

@@ -1,4 +1,5 @@
 #include "product.h"
+#include "layout.h"
 
 #include "cpu.h"
 
@@ -179,4 +180,21 @@ const product *product_best(const product_list *p, int kernel) {
         if (attn_isa_better((attn_isa)(row[i].isa - isa_table), (attn_isa)(best->isa - isa_table)))
             best = &row[i];
     return best;
+}
+
+uint64_t product_workspace(const product *p, int32_t batch, int32_t tokens, int32_t keys,
+                           bool cached, int32_t threads) {
+    const bool other = p->spec->core.kv_dim != ATTN_UNSET;
+    attn_block_extent e = {.batch = batch, .tokens = tokens, .threads = threads, .cached = cached};
+    e.rows = batch * tokens;
+    e.kv_rows = other ? batch * keys : 0;
+    e.keys = cached || other ? keys : tokens;
+    if (!cached) e.keys = (int32_t)attn_layout_rows(&p->spec->core, e.keys);
+    e.core_bytes = plan_workspace(&p->core->plan, p->core->spec, batch, tokens, e.keys, threads);
+    if (p->expanded && tokens >= p->block_plan.expand_from) {
+        const uint64_t expanded =
+            plan_workspace(&p->expanded->plan, p->expanded->spec, batch, tokens, e.keys, threads);
+        if (expanded > e.core_bytes) e.core_bytes = expanded;
+    }
+    return block_plan_workspace(&p->block_plan, &e);
 }

@@ -53,6 +53,11 @@ int products_count(const product_list *p, int kernel);
 /* A kernel's product on an instruction set; null: it has none. */
 const product *product_on(const product_list *p, int kernel, int isa);
 
+/* What attn_block_workspace answers for a layer: batch items of `tokens` rows, and `keys` keys an
+ * item: a cache's capacity, or those of a second input; else of the rows alone. */
+uint64_t product_workspace(const product *p, int32_t batch, int32_t tokens, int32_t keys,
+                           bool cached, int32_t threads);
+
 /* A kernel's product on the best instruction set asked for. */
 const product *product_best(const product_list *p, int kernel);
 

@@ -111,6 +111,15 @@ void block_plan_make(arena *a, const kernel_spec *spec, const isa_row *isa, bloc
 /* Whether a layer has code of its own here, not only that of the row that this one is like. */
 bool block_plan_adds(arena *a, const kernel_spec *spec, const isa_row *isa, const isa_row *like);
 
+/* What attn_block_workspace answers for a call of these extents, core_bytes among them. */
+struct attn_block_extent;
+uint64_t block_plan_workspace(const block_plan *p, const struct attn_block_extent *e);
+
+/* Bytes of packed matrices of a type. */
+uint64_t block_plan_type_bytes(const block_plan *p, int32_t type);
+/* Bytes of packed matrices that a row reads: once each, of experts those that it passes. */
+double block_plan_row_bytes(const block_plan *p);
+
 /* For templates. */
 lua_val *block_plan_to_lua(arena *a, const block_plan *p);
 

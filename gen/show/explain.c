@@ -7,6 +7,9 @@
 #include "plan/work.h"
 
 #include <string.h>
+#include "weight_types.h"
+
+enum { SHOWN_KEYS = 4096 }; /* of a layer's workspace, whatever is asked for */
 
 static bool has_extents(const explain_extent *e) {
     return e->q_len >= 0 && e->kv_len >= 0;
@@ -145,23 +148,45 @@ uint64_t explain_packed_bytes(const product *p) {
     return HEADER + (bytes + LINE - 1) / LINE * LINE;
 }
 
+const char *explain_type_bytes(arena *a, const product *p,
+                               const char *(*text)(arena *a, double v)) {
+    double rest = (double)p->block_plan.packed_floats * sizeof(float);
+    buf b = buf_new(a);
+    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
+        const double bytes = (double)block_plan_type_bytes(&p->block_plan, type);
+        if (bytes > 0) buf_printf(&b, "%s %s, ", attn_weight_get(type).name, text(a, bytes));
+        rest -= bytes;
+    }
+    return arena_printf(a, "%svectors and tables %s", b.data, text(a, rest));
+}
+
+static const char *plain_number(arena *a, double v) {
+    return arena_printf(a, "%.0f", v);
+}
+
 double explain_token_bytes(const product *p) {
     return work_cache_bytes(p->core->spec, &p->core->plan);
 }
 
-static void layer_text(buf *b, const product *p) {
+static void layer_text(arena *a, buf *b, const product *p) {
     buf_printf(b, "    core: %s\n", p->core->spec->name);
     if (p->expanded) buf_printf(b, "    core, expanded: %s\n", p->expanded->spec->name);
     buf_printf(b, "    projections: %.4g FLOPs a row\n", block_plan_row_flops(p->spec));
-    buf_printf(b, "    memory: %llu bytes of packed weights, %.0f bytes a cached token\n",
-               (unsigned long long)explain_packed_bytes(p), explain_token_bytes(p));
+    buf_printf(b, "    memory: %llu bytes of packed weights (%s), %.0f bytes a cached token\n",
+               (unsigned long long)explain_packed_bytes(p), explain_type_bytes(a, p, plain_number),
+               explain_token_bytes(p));
+    buf_printf(b,
+               "    workspace, one thread, a cache of %d: %llu bytes a token, %llu a prompt of as "
+               "many\n",
+               SHOWN_KEYS, (unsigned long long)product_workspace(p, 1, 1, SHOWN_KEYS, true, 1),
+               (unsigned long long)product_workspace(p, 1, SHOWN_KEYS, SHOWN_KEYS, true, 1));
 }
 
 static void product_text(buf *b, const explained *x, const product *p) {
     size_text(b, x, p, p->layer ? 0 : cost_of(&p->plan).text_bytes);
     for (int n = 0; n < p->notes; n++) buf_printf(b, "    %s\n", p->note[n]);
     if (p->layer) {
-        layer_text(b, p);
+        layer_text(x->a, b, p);
         return;
     }
     cost_text(b, &p->plan);
@@ -276,6 +301,22 @@ static void costs_json(cJSON *t, const explained *x, const kernel_spec *k, const
     example_json(x->a, t, k, p, e);
 }
 
+static void layer_json(cJSON *t, const product *p) {
+    cJSON *types = cJSON_AddObjectToObject(t, "packed_bytes_by_type");
+    cJSON_AddNumberToObject(t, "packed_bytes", (double)explain_packed_bytes(p));
+    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
+        const double bytes = (double)block_plan_type_bytes(&p->block_plan, type);
+        if (bytes > 0) cJSON_AddNumberToObject(types, attn_weight_get(type).name, bytes);
+    }
+    cJSON_AddNumberToObject(t, "cache_bytes_a_token", explain_token_bytes(p));
+    cJSON *call = cJSON_AddObjectToObject(t, "workspace");
+    cJSON_AddNumberToObject(call, "keys", SHOWN_KEYS);
+    cJSON_AddNumberToObject(call, "token_bytes",
+                            (double)product_workspace(p, 1, 1, SHOWN_KEYS, true, 1));
+    cJSON_AddNumberToObject(call, "prompt_bytes",
+                            (double)product_workspace(p, 1, SHOWN_KEYS, SHOWN_KEYS, true, 1));
+}
+
 static cJSON *product_json(const explained *x, const product *p) {
     const size_t measured = measured_bytes(x, p);
     cJSON *t = cJSON_CreateObject();
@@ -287,8 +328,7 @@ static cJSON *product_json(const explained *x, const product *p) {
                                 measured ? (double)measured : cost_of(&p->plan).text_bytes);
     cJSON_AddBoolToObject(t, "text_measured", measured > 0);
     if (!p->layer) costs_json(t, x, p->spec, &p->plan);
-    if (p->layer) cJSON_AddNumberToObject(t, "packed_bytes", (double)explain_packed_bytes(p));
-    if (p->layer) cJSON_AddNumberToObject(t, "cache_bytes_a_token", explain_token_bytes(p));
+    if (p->layer) layer_json(t, p);
     return t;
 }
 

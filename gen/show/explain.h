@@ -24,6 +24,9 @@ bool explain_json(arena *a, const product_list *p, const explain_extent *e,
 uint64_t explain_packed_bytes(const product *p);
 /* Of a token's keys and values in one layer, whatever item it is of. */
 double explain_token_bytes(const product *p);
+/* What its packed matrices are stored in, as text has bytes: "q4_0 9437184, vectors and tables
+ * 102336". */
+const char *explain_type_bytes(arena *a, const product *p, const char *(*text)(arena *a, double v));
 /* A field's value in the words of a model file; null where it is unset or does not apply. */
 const char *explain_field(arena *a, const attn_field *f, const attn_spec *spec);
 /* Bytes of the C file of a plan among the rendered ones. */

@@ -55,29 +55,31 @@ static const char *context_text(arena *a, int32_t n) {
 
 /* --- Costs. --- */
 
-/* What one new token costs a layer: its query at the end of a context of n keys; in whole layers,
- * every weight once. */
-static work token_work(const kernel_spec *k, const plan *p, int32_t n) {
-    const explain_extent e = {1, 1, n};
-    work w = work_of(k, p, &e, NULL);
-    if (k->core.level != ATTN_LEVEL_BLOCK) return w;
-    const double flops = block_plan_row_flops(k);
-    w.flops += flops;
-    w.bytes += flops / 2 * sizeof(float);
-    return w;
-}
-
-static size_t prefill_workspace(const kernel_spec *k, const plan *p, int32_t n, int32_t threads) {
-    return plan_workspace(p, k, 1, n, n, threads);
-}
-
 typedef struct kernel_info {
     const kernel_spec *k;
-    const plan *p; /* of its attention, on the widest instruction set asked for */
+    const plan *p;     /* of its attention, on the widest instruction set asked for */
+    const product *of; /* there */
     int layers;
     const char *layer_text;
     double packed; /* bytes of a layer's weights; 0: attention alone */
 } kernel_info;
+
+/* What one new token costs a layer: its query at the end of a context of n keys; in whole layers,
+ * every weight once, of experts those that it passes. */
+static work token_work(const kernel_info *f, int32_t n) {
+    const explain_extent e = {1, 1, n};
+    work w = work_of(f->k, f->p, &e, NULL);
+    if (!f->of->layer) return w;
+    w.flops += block_plan_row_flops(f->k);
+    w.bytes += block_plan_row_bytes(&f->of->block_plan);
+    w.workspace = (size_t)product_workspace(f->of, 1, 1, n, true, 1);
+    return w;
+}
+
+static size_t prefill_workspace(const kernel_info *f, int32_t n, int32_t threads) {
+    if (f->of->layer) return (size_t)product_workspace(f->of, 1, n, n, true, threads);
+    return plan_workspace(f->p, f->k, 1, n, n, threads);
+}
 
 /* Points of the plots: eight a doubling would be smooth; four are. 128 .. 131072 keys. */
 static int32_t plot_context(int i) {
@@ -264,8 +266,8 @@ static lua_val *costs_data(arena *a, const kernel_info *f) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < TABLE_ROWS; i++) {
         const int32_t n = table_context[i];
-        const work w = token_work(f->k, f->p, n);
-        const size_t prefill = prefill_workspace(f->k, f->p, n, 1);
+        const work w = token_work(f, n);
+        const size_t prefill = prefill_workspace(f, n, 1);
         lua_val *row = lua_val_table(a);
         lua_val_set_string(a, row, "context", context_text(a, n));
         lua_val_set_string(a, row, "flops", count_text(a, w.flops));
@@ -281,7 +283,7 @@ static lua_val *costs_data(arena *a, const kernel_info *f) {
 
 static void kernel_lines(const kernel_info *f, line *flops, line *bytes) {
     for (int i = 0; i < PLOT_POINTS; i++) {
-        const work w = token_work(f->k, f->p, plot_context(i));
+        const work w = token_work(f, plot_context(i));
         flops->y[i] = w.flops;
         bytes->y[i] = w.bytes;
     }
@@ -311,6 +313,11 @@ static lua_val *kernel_data(arena *a, const kernel_info *f, int number, lua_val 
     lua_val_set_bool(a, t, "gathers", !f->p->tiled);
     lua_val_set_string(a, t, "isa", isa_table[f->p->isa].name);
     lua_val_set_string(a, t, "cache", bytes_text(a, work_cache_bytes(f->k, f->p)));
+    lua_val_set_bool(a, t, "whole", f->of->layer);
+    lua_val_set_string(a, t, "weights", f->of->layer ? bytes_text(a, f->packed) : "");
+    lua_val_set_string(a, t, "types",
+                       f->of->layer ? markup_fold(a, explain_type_bytes(a, f->of, bytes_text))
+                                    : "");
     lua_val_set(a, t, "facts", facts_data(a, f->k, true));
     lua_val_set(a, t, "rules", facts_data(a, f->k, false));
     lua_val_set(a, t, "picture",
@@ -352,8 +359,8 @@ static lua_val *totals_data(arena *a, const kernel_info *f, int count) {
         double flops = 0, bytes = 0, cache = 0;
         size_t step = 0, prefill = 0;
         for (int j = 0; j < count; j++) {
-            const work w = token_work(f[j].k, f[j].p, n);
-            const size_t more = prefill_workspace(f[j].k, f[j].p, n, 1);
+            const work w = token_work(&f[j], n);
+            const size_t more = prefill_workspace(&f[j], n, 1);
             flops += f[j].layers * w.flops;
             bytes += f[j].layers * w.bytes;
             cache += f[j].layers * work_cache_bytes(f[j].k, f[j].p) * n;
@@ -395,7 +402,7 @@ static void set_memory(arena *a, lua_val *page, const kernel_info *f, int count,
         lua_val *row = lua_val_table(a), *cells = lua_val_table(a);
         size_t most = 0;
         for (int j = 0; j < count; j++) {
-            const size_t one = prefill_workspace(f[j].k, f[j].p, n, 1);
+            const size_t one = prefill_workspace(&f[j], n, 1);
             if (one > most) most = one;
         }
         for (int u = 0; u < wide; u++)
@@ -463,7 +470,8 @@ bool report_html(arena *a, const product_list *p, const explain_extent *e, int32
         kernel_info *info = &f[count++];
         info->k = &m->kernels[i];
         info->layer_text = words_of_layers(a, m, i, &info->layers);
-        info->p = &product_best(p, i)->core->plan;
+        info->of = product_best(p, i);
+        info->p = &info->of->core->plan;
         info->packed =
             product_best(p, i)->layer ? (double)explain_packed_bytes(product_best(p, i)) : 0;
         bound |= work_needs_data(info->k);

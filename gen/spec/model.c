@@ -138,6 +138,19 @@ bool model_layer_runs(const model *m, int layer, int kernel) {
     return at == kernel || m->kernels[at].inner == kernel || m->kernels[at].expanded == kernel;
 }
 
+/* longrope's factors: one a pair, of every layer. */
+static const char *rope_why(arena *a, const model *m, int layer) {
+    const attn_spec *s = &m->kernels[m->layer_kernel[layer]].core;
+    const bool longrope = s->rope_scaling == ATTN_ROPE_SCALING_LONGROPE;
+    const int pairs = longrope ? s->rope_dim / 2 : 0;
+    const attn_floats *list[] = {&m->whole.rope_short, &m->whole.rope_long};
+    for (int i = 0; i < 2 && longrope; i++)
+        if (list[i]->count != pairs)
+            return arena_printf(a, "has longrope for %d pairs, and %s has %d numbers", pairs,
+                                i ? "rope_long" : "rope_short", list[i]->count);
+    return NULL;
+}
+
 const char *model_whole_why(arena *a, const model *m) {
     const attn_spec *first = &m->kernels[m->layer_kernel[0]].core;
     for (int i = 0; i < m->layer_count; i++) {
@@ -150,7 +163,7 @@ const char *model_whole_why(arena *a, const model *m) {
                           : s->ffn == ATTN_FFN_EXTERNAL ? "leaves its ffn to the caller"
                           : attn_spec_row_dim(s) != attn_spec_row_dim(first)
                               ? "has rows of another width than layer 1"
-                              : NULL;
+                              : rope_why(a, m, i);
         if (why) return arena_printf(a, "layer %d %s", i + 1, why);
     }
     return whole_check(a, &m->whole);

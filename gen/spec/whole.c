@@ -14,6 +14,7 @@ const whole_field whole_fields[] = {
 #define MODEL_BOOL(name, missing, help) {#name, WHOLE_BOOL, AT(name), 0, 1, missing, NULL, help},
 #define MODEL_FLOAT(name, lowest, missing, help) \
     {#name, WHOLE_FLOAT, AT(name), lowest, 1e30, missing, NULL, help},
+#define MODEL_FLOATS(name, help) {#name, WHOLE_FLOATS, AT(name), 0, 0, 0, NULL, help},
 #include "model_fields.def"
 };
 const int whole_field_count = sizeof whole_fields / sizeof *whole_fields;
@@ -24,8 +25,21 @@ const whole_field *whole_find(const char *name) {
     return NULL;
 }
 
+const attn_floats *whole_list(const whole_field *f, const attn_model_spec *s) {
+    return (const attn_floats *)(const void *)((const char *)s + f->offset);
+}
+
+void whole_put_list(arena *a, const whole_field *f, attn_model_spec *s, const double *v,
+                    int count) {
+    float *x = arena_alloc(a, sizeof *x * ((size_t)count + 1));
+    for (int i = 0; i < count; i++) x[i] = (float)v[i];
+    const attn_floats list = {x, count};
+    memcpy((char *)s + f->offset, &list, sizeof list);
+}
+
 double whole_get(const whole_field *f, const attn_model_spec *s) {
     const char *at = (const char *)s + f->offset;
+    if (f->kind == WHOLE_FLOATS) return whole_list(f, s)->count;
     int32_t i;
     float x;
     memcpy(&i, at, sizeof i);
@@ -43,13 +57,26 @@ void whole_put(const whole_field *f, attn_model_spec *s, double v) {
 void whole_begin(attn_model_spec *s) {
     memset(s, 0, sizeof *s);
     for (int i = 0; i < whole_field_count; i++)
-        whole_put(&whole_fields[i], s, whole_fields[i].missing);
+        if (whole_fields[i].kind != WHOLE_FLOATS)
+            whole_put(&whole_fields[i], s, whole_fields[i].missing);
+}
+
+static const char *list_text(arena *a, const attn_floats *list) {
+    char number[ATTN_FLOAT_MAX];
+    buf b = buf_new(a);
+    for (int i = 0; i < list->count; i++) {
+        attn_float_text(list->data[i], number);
+        buf_printf(&b, "%s%s", i ? ", " : "{ ", number);
+    }
+    buf_puts(&b, list->count ? " }" : "{ }");
+    return b.data;
 }
 
 const char *whole_text(arena *a, const whole_field *f, const attn_model_spec *s) {
     const double v = whole_get(f, s);
     char number[ATTN_FLOAT_MAX];
     size_t n;
+    if (f->kind == WHOLE_FLOATS) return list_text(a, whole_list(f, s));
     if (f->kind == WHOLE_BOOL) return v != 0 ? "true" : "false";
     if (f->kind == WHOLE_INT) return arena_printf(a, "%d", (int)v);
     if (f->kind == WHOLE_FLOAT) {
@@ -76,10 +103,27 @@ static const char *set_enum(arena *a, attn_model_spec *s, const whole_field *f, 
     return must_be(a, f, arena_printf(a, "one of %s", f->values), v);
 }
 
+static const char *set_list(arena *a, attn_model_spec *s, const whole_field *f, const lua_val *v) {
+    const bool list = v->kind == LUA_VAL_TABLE;
+    double *x = arena_alloc(a, sizeof *x * (list ? (size_t)v->field_count + 1 : 1));
+    for (int i = 0; list && i < v->field_count; i++) {
+        const lua_val *one = v->field[i].value;
+        const bool whole = one->kind == LUA_VAL_INT;
+        x[i] = whole ? (double)one->integer : one->number;
+        if (v->field[i].name || (!whole && one->kind != LUA_VAL_FLOAT) ||
+            !(x[i] > 0 && x[i] < 1e30))
+            return must_be(a, f, "a list of numbers greater than 0", one);
+    }
+    if (!list) return must_be(a, f, "a list of numbers", v);
+    whole_put_list(a, f, s, x, v->field_count);
+    return NULL;
+}
+
 const char *whole_set(arena *a, attn_model_spec *s, const whole_field *f, const lua_val *v) {
     const bool number = v->kind == LUA_VAL_INT || v->kind == LUA_VAL_FLOAT;
     const double x = v->kind == LUA_VAL_INT ? (double)v->integer : number ? v->number : 0;
     if (f->kind == WHOLE_ENUM) return set_enum(a, s, f, v);
+    if (f->kind == WHOLE_FLOATS) return set_list(a, s, f, v);
     if (f->kind == WHOLE_BOOL) {
         if (v->kind != LUA_VAL_BOOL) return must_be(a, f, "true or false", v);
         whole_put(f, s, v->boolean);

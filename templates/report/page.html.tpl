@@ -225,6 +225,10 @@ $   for _, r in ipairs(k.costs) do
 <td class="number">${r.prefill}<small>${r.prefill_exact} B</small></td></tr>
 $   end
 </table></div>
+$   if k.whole then
+<p>Packed weights: ${k.weights}, once for all users:
+${k.types}.</p>
+$   end
 <p>Heap: 0 bytes. A run allocates nothing; the caller owns the workspace.</p>
 <p class="soft">One layer, batch 1, one thread, ${k.isa}. Workspace is for one new token, and for a
 prompt as long as the context. A token adds ${k.cache} of K and V.

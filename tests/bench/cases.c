@@ -31,10 +31,19 @@ static const bench_case table[] = {
      threads, how,   {[ATTN_ISA_AVX2] = avx2, [ATTN_ISA_AVX512] = avx512}, \
      -1,      0},
 #define LAYER(name, group, spec, batch, tokens, held, threads, avx2, avx512) \
-    {name,    group,  spec,                                                  \
-     batch,   tokens, (held) + (tokens),                                     \
-     threads, 0,      {[ATTN_ISA_AVX2] = avx2, [ATTN_ISA_AVX512] = avx512},  \
-     -1,      0},
+    LAYER_ON(name, group, spec, batch, tokens, held, threads, avx2, avx512, 0)
+#define LAYER_ON(name, group, spec, batch, tokens, held, threads, avx2, avx512, vnni)    \
+    {name,                                                                               \
+     group,                                                                              \
+     spec,                                                                               \
+     batch,                                                                              \
+     tokens,                                                                             \
+     (held) + (tokens),                                                                  \
+     threads,                                                                            \
+     0,                                                                                  \
+     {[ATTN_ISA_AVX2] = avx2, [ATTN_ISA_AVX512] = avx512, [ATTN_ISA_AVX512VNNI] = vnni}, \
+     -1,                                                                                 \
+     0},
 #define ITEMS_OF(name, group, spec, batch, tokens, how) \
     {name, group, spec, batch, tokens, tokens, 1, how, {0}, -1, 0},
 #include "cases.def"

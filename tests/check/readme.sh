@@ -42,6 +42,7 @@ int main(void) {
     row(#name, "integer from " #lowest, missing < lowest ? "" : #missing, help);
 #define MODEL_BOOL(name, missing, help) row(#name, "true|false", missing ? "true" : "false", help);
 #define MODEL_FLOAT(name, lowest, missing, help) row(#name, "number", #missing, help);
+#define MODEL_FLOATS(name, help) row(#name, "list of numbers", "{ }", help);
 #include "model_fields.def"
 }
 C

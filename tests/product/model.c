@@ -15,6 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef CAPACITY
+#define CAPACITY 0 /* of longrope: what the model is opened for */
+#endif
 #ifndef PAGED
 #define PAGED 0
 #endif
@@ -345,6 +348,7 @@ static void wrong(const attn_model *m, const expected *e) {
 static attn_model_options packed_options(const char *path, uint32_t flags) {
     attn_model_options o = ATTN_MODEL_OPTIONS_INIT;
     o.packed = path, o.packed_flags = flags, o.threads = 2, o.progress = tell;
+    o.capacity = CAPACITY;
     told = told_all = 0;
     return o;
 }
@@ -392,6 +396,17 @@ static void packed(const attn_model *m, const expected *e, const char *weights) 
     check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_E_PACKED &&
               strstr(why, "cannot be written: Not a directory"),
           why);
+#if CAPACITY
+    x = packed_options(NULL, 0), x.capacity = 0; /* the short factors */
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_OK, why);
+    check(forward(mapped, &a) == ATTN_E_LENGTH, "more tokens than the short factors are for");
+    check(attn_model_save(mapped, path, why, sizeof why) == ATTN_OK, why);
+    attn_model_close(mapped);
+    x = packed_options(path, 0);
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_E_PACKED &&
+              strstr(why, "it is stale"),
+          "packed with other factors");
+#endif
     x = packed_options(path, 4);
     check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_E_ARGUMENT, why);
     x = packed_options(NULL, 0), x.struct_size = offsetof(attn_model_options, threads);
@@ -418,6 +433,7 @@ static int run(const char *folder, const char *path) {
     attn_model *m;
     attn_model_options options = ATTN_MODEL_OPTIONS_INIT;
     options.progress = tell;
+    options.capacity = CAPACITY;
     if (MODEL_OPEN(&m, path, &options, why, sizeof why) != ATTN_OK) return puts(why), 1;
     check(told > 0 && told == told_all, "progress was told");
     attn_model_info info = {.struct_size = sizeof info};

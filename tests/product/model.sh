@@ -20,7 +20,7 @@ objects() { # objects FOLDER FILE..: FOLDER/NAME.o of each
     shift
     mkdir -p "$to"
     printf '%s\n' "$@" | xargs -P 2 -n 1 sh -c \
-        '"$0" -std=c11 -Og -Wall -Wextra -fopenmp -I"$1" -Iruntime -I. -c "$2" -o "$1/$(basename "$2").o"' "$cc" "$to"
+        '"$0" -std=c11 -Og -Wall -Wextra -Werror -fopenmp -I"$1" -Iruntime -I. -c "$2" -o "$1/$(basename "$2").o"' "$cc" "$to"
 }
 build() { # build CASE FLAG..: $work/CASE/test
     name=$1 dir=$work/$1
@@ -29,15 +29,20 @@ build() { # build CASE FLAG..: $work/CASE/test
         objects "$dir" "$dir"/*_model.c "$dir/registry.c" "$dir"/attn_*.c &&
         "$cc" -std=c11 -O1 -g -Wall -Wextra -Wpedantic -Werror -I"$dir" -Iruntime -I. \
             -DMODEL_HEADER="\"${name}_model.h\"" -DMODEL_OPEN="${name}_model_open" \
-            -DPACKED="\"$dir/weights\"" -DPAGED=$paged -fopenmp \
+            -DPACKED="\"$dir/weights\"" -DPAGED=$paged -DCAPACITY=$capacity -fopenmp \
             $here/model.c "$dir"/*.o "$work"/runtime/*.o -lm -o "$dir/test"
 }
 
 check runtime objects "$work/runtime" runtime/*.c || { results; exit 1; }
-more= && [ -z "${ATTN_FULL:-}" ] || more="opt phi olmo modernbert"
-for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe clip_vision_model $more; do
-    pool= paged=0
-    case $name in bert) pool=pooler ;; clip_vision_model) pool=cls ;; gemma2) paged=1 ;; esac
+more= && [ -z "${ATTN_FULL:-}" ] || more="opt phi olmo modernbert phi3"
+for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe phi3_long clip_vision_model $more; do
+    pool= paged=0 capacity=0
+    case $name in
+    bert) pool=pooler ;;
+    clip_vision_model) pool=cls ;;
+    gemma2) paged=1 ;;
+    phi3_long) capacity=64 ;;
+    esac
     flags=${pool:+--pool $pool}
     [ $paged = 0 ] || flags="--layout paged --page 16"
     # shellcheck disable=SC2086

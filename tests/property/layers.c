@@ -2,7 +2,7 @@
  * the same bits at any thread count, layout, batch and place in the batch; and a failed call is as
  * if it had not been. */
 #define _DEFAULT_SOURCE
-#include "plan/block_plan.h"
+#include "output/product.h"
 #include "layers.h"
 #include "lab/block_call.h"
 #include "lab/pool.h"
@@ -458,6 +458,54 @@ static void check_packed(const trial *t, int isa, const kernel_spec *k) {
         fail(t, "packed weights", arena_printf(t->a, "%zu bytes, planned %zu", got, want));
 }
 
+/* A layer as the list of products has it. */
+static product layer_product(const trial *t, int isa, const kernel_spec *k) {
+    product *core = arena_alloc(t->a, 2 * sizeof *core);
+    kernel_spec *spec = arena_alloc(t->a, 2 * sizeof *spec);
+    product layer = {.spec = k, .core = &core[0]};
+    block_plan_make(t->a, k, &isa_table[isa], &layer.block_plan);
+    kernel_spec_core(k, &spec[0]);
+    if (layer.block_plan.expand_from) {
+        kernel_spec_expanded(k, &spec[1]);
+        layer.expanded = &core[1];
+    }
+    for (int i = 0; i < (layer.expanded ? 2 : 1); i++) {
+        core[i] = (product){.spec = &spec[i]};
+        plan_make(t->a, &spec[i], &isa_table[isa], 0, NULL, &core[i].plan);
+    }
+    return layer;
+}
+
+/* The planned figure, which explain prints, against the layer's own. */
+static void check_planned(const trial *t, int isa, const kernel_spec *k) {
+    static const int32_t calls[][4] = {
+        {1, 1, 1, 1}, {3, 40, 50, 2}, {2, 300, 300, 5}, {1, 1000, 7, 1}};
+    const product p = layer_product(t, isa, k);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        for (int cached = 0; cached < 2; cached++) {
+            const int32_t *c = calls[i];
+            attn_block_args a = ATTN_BLOCK_ARGS_INIT;
+            attn_cache cache;
+            size_t bytes = 0, got = 0;
+            a.batch = c[0], a.tokens = c[1], a.threads = c[3];
+            if (layer_has_kv(&k->core)) a.kv_tokens = c[2];
+            attn_status st = ATTN_OK;
+            if (cached) st = t->lib->cache_bytes(t->block, c[0], c[2], &bytes);
+            guard memory = guard_alloc(bytes, 64, false);
+            if (cached && st == ATTN_OK)
+                st = t->lib->cache_init(t->block, &cache, c[0], c[2], memory.data, bytes);
+            if (cached) a.cache = &cache;
+            if (st == ATTN_OK) st = t->lib->block_workspace(t->block, &a, &got);
+            const uint64_t want = product_workspace(&p, c[0], c[1], c[2], cached, c[3]);
+            guard_free(&memory);
+            if (st != ATTN_OK || got != want)
+                fail(t, "workspace",
+                     arena_printf(
+                         t->a, "%zu bytes, planned %llu, of %d items of %d rows, %d keys%s", got,
+                         (unsigned long long)want, c[0], c[1], c[2], cached ? " in a cache" : ""));
+        }
+}
+
 /* The dense layer of one with pages, with the same weights. */
 static bool make_twin(const campaign *g, int spec, const trial *t, const layer_problem *p,
                       trial *twin, layer_problem *problem, guard *packed) {
@@ -490,6 +538,7 @@ static void run_on(trial t, int isa, uint32_t flags, const layer_problem *p, con
     if (!strstr(t.lib->block_name(t.block), arena_printf(t.a, "__%s_", isa_table[isa].name)))
         fail(&t, "attn_block_create", t.lib->block_name(t.block));
     check_packed(&t, isa, p->c.spec);
+    if (!(flags & ATTN_REFERENCE)) check_planned(&t, isa, p->c.spec);
     if (!layer_pack(t.a, t.lib, t.block, p, &packed, &why)) fail(&t, "attn_block_pack", why);
     t.packed = packed.data;
     t.p = p;

@@ -26,6 +26,13 @@ def without(d, *keys):
     return {k: v for k, v in d.items() if k not in keys}
 
 
+def longrope(original):
+    factors = {"short_factor": [1.0, 1.25, 1.5, 3.0], "long_factor": [1.5, 2.5, 4.0, 9.0]}
+    return dict(without(SMALL, "head_dim"), original_max_position_embeddings=original,
+                rope_scaling={"rope_type": "longrope", "rope_theta": 10000.0, **factors},
+                pad_token_id=0, bos_token_id=1, eos_token_id=2, tie_word_embeddings=False)
+
+
 CASES = {
     # untied; in two files
     "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM,
@@ -78,6 +85,10 @@ CASES = {
                    dict(without(SMALL, "num_key_value_heads", "head_dim"), local_attention=6,
                         global_attn_every_n_layers=2, pad_token_id=0, bos_token_id=1,
                         eos_token_id=2, cls_token_id=1, sep_token_id=2), torch.float32),
+    # longrope: the short factors up to 32 tokens, and the long ones
+    "phi3": (transformers.Phi3Config, transformers.Phi3ForCausalLM, longrope(32), torch.float32),
+    "phi3_long": (transformers.Phi3Config, transformers.Phi3ForCausalLM, longrope(4),
+                  torch.float32),
     # rows of the caller's, normed
     "clip_vision_model": (transformers.CLIPVisionConfig, transformers.CLIPVisionModel,
                           dict(without(SMALL, "num_key_value_heads", "head_dim", "vocab_size",
@@ -151,7 +162,7 @@ def make(name):
     randomise(model, dtype)
     model.tie_weights() if getattr(config, "tie_word_embeddings", False) else None
     save(model, folder, name, dtype)
-    text = {"model_type": name, **fields}
+    text = {"model_type": config.model_type, **fields}
     if name == "llama":
         text["rope_theta"] = 10000.0
     with open(os.path.join(folder, "config.json"), "w") as out:

