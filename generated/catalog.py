@@ -206,6 +206,8 @@ class attn_spec(ctypes.Structure):
         ("latent_eps", ctypes.c_float),
         ("skip_norm1", ctypes.c_int32),
         ("router_jitter", ctypes.c_float),
+        ("weight_dot", ctypes.c_int32),
+        ("same_bits", ctypes.c_int32),
         ("expr_hash", ctypes.c_uint32),
     ]
 

@@ -221,6 +221,9 @@ typedef enum attn_weight_rest {
 } attn_weight_rest;
 /* weight_types[matrix]: 0: as weight_type says; else 1 + attn_weight_type. */
 typedef enum attn_matrix { ATTN_MATRICES(ATTN_MATRIX_ID) ATTN_MATRIX_COUNT } attn_matrix;
+/* Bits of rows in products with weights in blocks; whether the number of rows leaves no trace. */
+typedef enum attn_weight_dot { ATTN_WEIGHT_DOT_F32, ATTN_WEIGHT_DOT_I8 } attn_weight_dot;
+typedef enum attn_same_bits { ATTN_SAME_BITS_TRUE, ATTN_SAME_BITS_FALSE } attn_same_bits;
 typedef enum attn_o_type { ATTN_O_TYPE_SAME, ATTN_O_TYPE_F32 } attn_o_type;
 
 /* Bits in which products may be formed. AUTO: I16 for keys in i8, else F32. */

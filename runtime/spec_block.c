@@ -433,6 +433,24 @@ static attn_status matrix_rules(attn_spec *s, attn_spec_error *err) {
     return ATTN_OK;
 }
 
+/* Whether rows meet weights in blocks anywhere. */
+static bool has_blocks(const attn_spec *s) {
+    const int64_t width = attn_spec_row_dim(s);
+    for (int32_t i = 0; i < ATTN_MATRIX_COUNT; i++) {
+        const int64_t k = matrix_columns(s, i);
+        if (k && !attn_weight_is_float(attn_spec_matrix_type(s, i, k))) return true;
+    }
+    return !attn_weight_is_float(
+        attn_spec_weight_type(s, s->kv_dim != ATTN_UNSET ? s->kv_dim : width));
+}
+
+static attn_status product_rules(const attn_spec *s, attn_spec_error *err) {
+    static const char need[] = "needs weights in blocks (weight_type = q8_0, q4_0 ..)";
+    if (s->weight_dot && !has_blocks(s)) return fail(err, "weight_dot", "i8 %s", need);
+    if (s->same_bits && !has_blocks(s)) return fail(err, "same_bits", "false %s", need);
+    return ATTN_OK;
+}
+
 attn_status attn_spec_block_rest(attn_spec *s, attn_spec_error *err) {
     if (s->weight_rest - 1 == default_rest(s)) s->weight_rest = ATTN_WEIGHT_REST_AUTO;
     attn_status st = norm_rules(s, err);
@@ -441,6 +459,7 @@ attn_status attn_spec_block_rest(attn_spec *s, attn_spec_error *err) {
     bias_rules(s);
     st = mla_bias_rules(s, err);
     if (st == ATTN_OK) st = matrix_rules(s, err);
+    if (st == ATTN_OK) st = product_rules(s, err);
     if (st == ATTN_OK) st = rope_rules(s, err);
     if (st == ATTN_OK) st = qk_norm_rules(s, err);
     return st == ATTN_OK ? growth_rules(s, err) : st;

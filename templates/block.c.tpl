@@ -120,6 +120,9 @@ $ end
 $ if plan.integers then
     INT_DEPTH = ${plan.int_depth}, /* of a slice whose codes are bytes */
     INT_ROWS = ${plan.int_rows}, /* of a register tile of integers */
+$   if plan.float_from > 0 then
+    FLOAT_FROM = ${plan.float_from}, /* rows of a call from which they are floats after all */
+$   end
 $ end
     CHUNK = ${plan.chunk}, /* row blocks a thread that pass the second half of the layer together */
     PAD = ${plan.pad} /* floats between rows in the workspace: rows 4 KiB apart would share cache sets */
@@ -176,16 +179,26 @@ $ end
 /* --- One call --- */
 
 $ if plan.integers then
+$   local three = plan.int_bytes == 3
+$   if three then
 /* 32 elements of a row. upper, lower: sums over 16 of them of their upper bytes and the lowest. */
 enum { MOST_INT = 8290303 };
-typedef struct integers {
-    int8_t q[3][32];
-$   if plan.int_words then
-    int16_t w[2][32]; /* upper bytes, and the lowest; of 4 elements in the order 0 2 1 3 */
+$   else
+/* 32 elements of a row. lower: sums over 16 of them. */
+enum { MOST_INT = 127 };
 $   end
-    int32_t upper[2], lower[2];
+typedef struct integers {
+    int8_t q[${plan.int_bytes}][32];
+$   if plan.int_words and three then
+    int16_t w[2][32]; /* upper bytes, and the lowest; of 4 elements in the order 0 2 1 3 */
+$   elseif plan.int_words then
+    int16_t w[1][32]; /* the same; of 4 elements in the order 0 2 1 3 */
+$   end
+    int32_t ${three and "upper[2], " or ""}lower[2];
     float d, all; /* all: the sum of the elements */
+$   if three then
     int32_t none[2];
+$   end
 } integers;
 
 /* A panel's slice as codes of bytes. */
@@ -207,6 +220,9 @@ $ end
     float kept[MB * WIDE], lost[MB * WIDE]; /* of longer sums: those of t before, their rounding */
 $ if plan.experts then
     float rows[MB * (MODEL + PAD)]; /* of one expert */
+$   if plan.stages.expert_up.int_blocks > 0 then
+    integers ints[MB * ${plan.stages.expert_up.int_blocks}]; /* the same */
+$   end
 $ end
 } scratch;
 $ if plan.experts then

@@ -71,6 +71,16 @@ static void note_types(hf *h, const spec_input *flags, int count) {
                 hf_quote(h, type));
 }
 
+/* How is not read: published files have long lists there. */
+static void note_quantised(hf *h) {
+    const json_val *how = json_get(h->top, "quantization_config");
+    if (h->block && how && how->kind == JSON_OBJECT)
+        hf_note(
+            h, how,
+            "the checkpoint is quantised: attn_block_pack takes mxfp4 as gpt_oss has it, but no "
+            "fp8, GPTQ or AWQ: give it f32, bf16 or f16, or a GGUF file of the model");
+}
+
 bool import_hf_is_config(const char *path) {
     return ends_with(path, ".json");
 }
@@ -90,6 +100,7 @@ bool import_run(arena *a, const import_source *source, const spec_input *flags, 
     if (!import_find_family(&h) || !import_check_only(&h) || !import_check_keys(&h)) return false;
     import_note_code(&h);
     note_types(&h, flags, flag_count);
+    note_quantised(&h);
     model_begin(a, model_name_free(a, model_name(&h)), MODEL_MAX_LAYERS, out);
     const bool ok = import_layers(&h) && import_check_stated(&h) && import_whole(&h);
     *notes = h.notes.data;

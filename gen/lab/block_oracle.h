@@ -73,7 +73,9 @@ typedef struct block_case {
     int32_t past, past_capacity;
     const float *past_k, *past_v;
 
-    int lean; /* keys and values before rounding: 0 as they are, 1 and -1 by their doubt */
+    /* Keys and values before rounding, and rows as weight_dot may round them: 0 as they are, 1 and
+     * -1 by their doubt. */
+    int lean;
 
     int32_t kv_tokens;     /* where the keys come from a second input */
     const float *kv;       /* [batch, kv_tokens, kv_dim] */

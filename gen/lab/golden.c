@@ -367,8 +367,9 @@ static void put_layer(writer *w, const block_case *c) {
 static double layer_tolerance(arena *a, const block_case *c, int64_t size) {
     double most = 0;
     char error[512];
-    for (int lean = -1; lean <= 1 && attn_spec_types(&c->spec->core).k != ATTN_TYPE_F32;
-         lean += 2) {
+    const attn_spec *s = &c->spec->core;
+    const bool rounds = attn_spec_types(s).k != ATTN_TYPE_F32 || s->weight_dot;
+    for (int lean = -1; lean <= 1 && rounds; lean += 2) {
         block_case other = *c;
         other.lean = lean;
         other.y = arena_alloc(a, (size_t)size * sizeof *other.y + 1);
@@ -376,7 +377,7 @@ static double layer_tolerance(arena *a, const block_case *c, int64_t size) {
         for (int64_t i = 0; i < size; i++)
             most = fmax(most, fabs(other.y[i] - c->y[i]) / (1 + fabs(c->y[i])));
     }
-    return 3e-5 + 2 * most;
+    return 3e-5 + (s->weight_dot ? 4 : 2) * most;
 }
 
 static bool layer_file(arena *a, const kernel_spec *k, const golden_options *o, int index,

@@ -17,6 +17,7 @@ typedef struct rows {
 typedef struct linear {
     const float *w, *b; /* b null: none */
     int32_t out, in;
+    int32_t type; /* attn_weight_type that the layer stores it in; a fold's: f32 */
 } linear;
 
 typedef struct norm {
@@ -70,6 +71,9 @@ bool layer_is_shared(const attn_spec *s);
 rows rows_new(const layer *l, int32_t tokens, int32_t width, const bool *live);
 int64_t rows_count(const rows *r);
 double *rows_at(const rows *r, int64_t i);
+/* n elements of a row on their way into a matrix of this type, where the layer leans: each 32 by at
+ * most what weight_dot may round them by, at random; else x itself. */
+const double *rows_rounded(const layer *l, int32_t type, const double *x, int32_t n);
 void rows_multiply(const float *w, int32_t out, int32_t in, const double *x, double *y);
 void rows_multiply_left(const double *x, const float *w, int32_t in, int32_t out, double *y);
 rows rows_apply(const layer *l, const linear *p, const rows *x);

@@ -164,19 +164,25 @@ static double unit(int32_t act, double g, double u) {
     return g / (1 + exp(-1.702 * g)) * (u + 1);
 }
 
-static linear part(const float *w, const float *b, int64_t e, int32_t out, int32_t in) {
-    return (linear){w ? w + e * out * in : NULL, b ? b + e * out : NULL, out, in};
+/* name: of the weight, without "experts." */
+static linear part(const layer *l, const char *name, const float *w, const float *b, int64_t e,
+                   int32_t out, int32_t in) {
+    const block_tensor t = {.name = arena_printf(l->a, "experts.%s.weight", name),
+                            .rank = 3,
+                            .dim = {l->s->experts, out, in}};
+    return (linear){w ? w + e * out * in : NULL, b ? b + e * out : NULL, out, in,
+                    block_weight_type(l->s, &t)};
 }
 
 static feed expert(const layer *l, const mixture *w, int64_t e) {
     const int32_t in = block_width(l->s), f = l->s->expert_dim;
-    return (feed){.gate = part(w->gate, w->gate_bias, e, f, in),
-                  .up = part(w->up, w->up_bias, e, f, in),
-                  .down = part(w->down, w->down_bias, e, in, f)};
+    return (feed){.gate = part(l, "gate_proj", w->gate, w->gate_bias, e, f, in),
+                  .up = part(l, "up_proj", w->up, w->up_bias, e, f, in),
+                  .down = part(l, "down_proj", w->down, w->down_bias, e, in, f)};
 }
 
-static void apply(const linear *p, const double *x, double *y) {
-    rows_multiply(p->w, p->out, p->in, x, y);
+static void apply(const layer *l, const linear *p, const double *x, double *y) {
+    rows_multiply(p->w, p->out, p->in, rows_rounded(l, p->type, x, p->in), y);
     for (int32_t o = 0; p->b && o < p->out; o++) y[o] += (double)p->b[o];
 }
 
@@ -185,10 +191,10 @@ static void add_expert(const layer *l, const feed *w, const double *x, double we
     const size_t f = (size_t)w->up.out, in = (size_t)w->down.out;
     double *g = arena_alloc(l->a, f * sizeof *g), *u = arena_alloc(l->a, f * sizeof *u);
     double *to = arena_alloc(l->a, in * sizeof *to);
-    if (w->gate.w) apply(&w->gate, x, g);
-    apply(&w->up, x, u);
+    if (w->gate.w) apply(l, &w->gate, x, g);
+    apply(l, &w->up, x, u);
     for (size_t i = 0; i < f; i++) u[i] = unit(l->s->expert_act, g[i], u[i]);
-    apply(&w->down, u, to);
+    apply(l, &w->down, u, to);
     for (size_t i = 0; i < in; i++) y[i] += weight * to[i];
 }
 

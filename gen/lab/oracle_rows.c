@@ -1,6 +1,8 @@
 /* oracle_rows.c - sizes of a case, and arithmetic on its rows of activations. */
 #include "layer_oracle.h"
 
+#include "weight_types.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -60,6 +62,28 @@ void rows_multiply(const float *w, int32_t out, int32_t in, const double *x, dou
     }
 }
 
+/* At random from -1 to 1: a function of x. */
+static double doubt_of(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits ^= bits >> 33, bits *= 0xff51afd7ed558ccdu; /* MurmurHash3's finalizer */
+    bits ^= bits >> 33, bits *= 0xc4ceb9fe1a85ec53u;
+    return (double)(int64_t)(bits ^ bits >> 33) / 0x1p63;
+}
+
+const double *rows_rounded(const layer *l, int32_t type, const double *x, int32_t n) {
+    if (!l->c->lean || l->s->weight_dot != ATTN_WEIGHT_DOT_I8 || attn_weight_is_float(type))
+        return x;
+    double *y = arena_alloc(l->a, (size_t)n * sizeof *y);
+    for (int32_t k = 0; k < n; k += 32) {
+        const int32_t end = k + 32 < n ? k + 32 : n;
+        double most = 0;
+        for (int32_t i = k; i < end; i++) most = fmax(most, fabs(x[i]));
+        for (int32_t i = k; i < end; i++) y[i] = x[i] + l->c->lean * doubt_of(x[i]) * most / 254;
+    }
+    return y;
+}
+
 /* y = x W, W [in, out] */
 void rows_multiply_left(const double *x, const float *w, int32_t in, int32_t out, double *y) {
     for (int32_t o = 0; o < out; o++) {
@@ -73,7 +97,8 @@ rows rows_apply(const layer *l, const linear *p, const rows *x) {
     rows y = rows_new(l, x->tokens, p->out, x->live);
     for (int64_t i = 0; i < rows_count(x); i++) {
         if (!x->live[i]) continue;
-        rows_multiply(p->w, p->out, p->in, rows_at(x, i), rows_at(&y, i));
+        rows_multiply(p->w, p->out, p->in, rows_rounded(l, p->type, rows_at(x, i), p->in),
+                      rows_at(&y, i));
         for (int32_t o = 0; p->b && o < p->out; o++) rows_at(&y, i)[o] += (double)p->b[o];
     }
     return y;

@@ -54,6 +54,7 @@ linear weight_projection(layer *l, const place *at, int places, int32_t out, int
     linear p = {.out = out, .in = in};
     const char *weight = arena_printf(l->a, "%s.weight", at[i].name);
     p.w = weight_need(l, weight, 2, at[i].total, in, 0);
+    p.type = block_weight_type(l->s, &(block_tensor){.name = weight, .rank = 2, .dim = {out, in}});
     if (p.w) p.w += at[i].first * in;
     if (!bias) return p;
     p.b = weight_need(l, arena_printf(l->a, "%s.bias", at[i].name), 1, at[i].total, 0, 0);

@@ -82,6 +82,17 @@ static int widest_unit(const attn_spec *s, int nr) {
     return widest;
 }
 
+/* Tiles of 2 vectors and `int_bytes` sums a row: of 32 registers 18 to 24 are sums, of 16 12 or 8.
+ */
+static void plan_integers(const attn_spec *s, const isa_row *isa, block_plan *p) {
+    enum { MANY = 5 };
+    const bool coarse = s->weight_dot == ATTN_WEIGHT_DOT_I8, wide = isa->registers > 16;
+    p->int_bytes = coarse ? 1 : 3;
+    p->int_rows = coarse ? (wide ? 6 : 4) : wide ? 3 : 2;
+    if (s->same_bits == ATTN_SAME_BITS_FALSE && !coarse && isa->dots == ISA_DOTS_PAIRS)
+        p->float_from = MANY;
+}
+
 static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->vectors = 2;
     /* mr * 2 accumulators, 2 vectors of W and a broadcast. */
@@ -107,8 +118,7 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->tasks = 3;
     p->few_tiles = 2;
     p->row_ahead = 16;
-    /* Times 2 vectors and 3 bytes of an integer: 18 sums, of 16 registers 12. */
-    p->int_rows = isa->registers > 16 ? 3 : 2;
+    plan_integers(s, isa, p);
     p->int_depth = 512;
     p->int_few = 8;
 }
@@ -168,6 +178,28 @@ static void plan_stored_notes(arena *a, const attn_spec *s, block_plan *p) {
                              turn.block));
 }
 
+/* Where rows are integers on their way into products. */
+static void plan_integer_notes(arena *a, const attn_spec *s, block_plan *p) {
+    if (s->weight_dot == ATTN_WEIGHT_DOT_I8 && !p->integers)
+        note(p, "weight_dot = i8: not made use of here, products are in f32");
+    if (p->integers)
+        note(p,
+             arena_printf(a,
+                          "rows times weights in %s: 32 elements of a row are integers of %d bits "
+                          "times a scale%s, and their products with codes are summed in integers, "
+                          "exactly, whatever the rows and the instruction set (portable "
+                          "aside); scales in f32. Blocks below 2^-100 are 0",
+                          type_names(a, p->has_integers), 8 * p->int_bytes,
+                          p->int_bytes > 1 ? "" : " (weight_dot = i8)"));
+    if (p->float_from)
+        note(p, arena_printf(a,
+                             "same_bits = false: from %d rows of a call on these products are in "
+                             "floats: a row's bits depend on how many rows the call has",
+                             p->float_from));
+    else if (s->same_bits == ATTN_SAME_BITS_FALSE)
+        note(p, "same_bits = false: not made use of here, floats are no faster");
+}
+
 static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
     note(p,
          arena_printf(a,
@@ -179,9 +211,9 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
                 p->rows, p->wide, p->few));
     note(p, arena_printf(a, "one row reads %d panels at once; few rows take W as it lies, %d deep",
                          p->streams, p->near));
-    note(p,
-         "sums run over k in order whatever the rows, so that a step's projections have the bits "
-         "of a prefill's");
+    if (!p->float_from)
+        note(p, "sums run over k in order whatever the rows, so that a step's projections have the "
+                "bits of a prefill's");
     if (p->expand_from && attn_layout_of(s)->paged && attn_spec_types(s).k == ATTN_TYPE_F32)
         note(p, "keys that are expanded are brought side by side first, an item at a time");
     if (p->expand_from)
@@ -208,14 +240,7 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
                              "is multiplied in a pass before the output projection",
                              (long long)block_plan_gates(s)));
     plan_stored_notes(a, s, p);
-    if (p->integers)
-        note(p,
-             arena_printf(a,
-                          "rows times weights in %s: 32 elements of a row are integers of 24 bits "
-                          "times a scale, and their products with codes are summed in integers, "
-                          "exactly, whatever the rows and the instruction set (portable "
-                          "aside); scales in f32. Blocks below 2^-100 are 0",
-                          type_names(a, p->has_integers)));
+    plan_integer_notes(a, s, p);
     if (*weight_names(a, p))
         note(p, arena_printf(a,
                              "weights in %s are widened in registers where rows are few, else a "

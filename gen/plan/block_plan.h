@@ -94,6 +94,8 @@ typedef struct block_plan {
     bool has_integers[ATTN_WEIGHT_COUNT]; /* or are integers */
     bool integers;                        /* of any */
     int int_rows, int_depth, int_few;     /* of a register tile; of its slices; tiles of few rows */
+    int int_bytes;                        /* of an integer */
+    int float_from; /* rows of a call from which they are floats after all; 0: never */
     int64_t int_all,
         int_chunk; /* most blocks of a row, where all rows pass and where a chunk does */
     block_stage stage[BLOCK_MAX_STAGES];

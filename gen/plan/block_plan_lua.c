@@ -184,6 +184,8 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
         {"int_rows", p->int_rows},
         {"int_depth", p->int_depth},
         {"int_few", p->int_few},
+        {"int_bytes", p->int_bytes},
+        {"float_from", p->float_from},
         {"page", p->page},
         {"kept", p->kept},
     };

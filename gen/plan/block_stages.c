@@ -33,11 +33,6 @@ static int64_t panel_floats(const block_plan *p, int32_t type, int64_t k) {
     return attn_panel_bytes(type, p->nr, k) / (int64_t)sizeof(float);
 }
 
-/* Rows of experts are put together anew for each, and stay floats. */
-static bool together_in_integers(const char *name, int32_t type) {
-    return !attn_weight_is_float(type) && strncmp(name, "EXPERT_", 7) != 0;
-}
-
 /* What a matrix's type is, by attn_matrix. */
 enum { NAMED = 100 };
 #define TYPE_OF(id) (NAMED + ATTN_MATRIX_##id)
@@ -52,8 +47,9 @@ static int matrices(block_plan *p, const char *name, int32_t type, int heads, in
     m->unit = block_unit(together, p->nr);
     m->wide = columns(m, p->wide);
     m->few = columns(m, p->few);
-    m->integers = isa_table[p->isa].dots != ISA_DOTS_NONE && together_in_integers(name, m->type);
-    (m->integers ? p->has_integers : p->has_weights)[m->type] = true;
+    m->integers = isa_table[p->isa].dots != ISA_DOTS_NONE && !attn_weight_is_float(m->type);
+    if (m->integers) p->has_integers[m->type] = true;
+    if (!m->integers || p->float_from) p->has_weights[m->type] = true;
     p->integers = p->integers || m->integers;
     place(p, name, heads * m->panels, panel_floats(p, m->type, k));
     return p->matrices++;
@@ -71,7 +67,9 @@ static int64_t blocks(const block_matrix *m, int64_t columns) {
 }
 
 static void stage(block_plan *p, const char *name, int count, const int *matrix) {
-    static const char *const chunked[] = {"output", "output_rows", "up_values", "up", "down", NULL};
+    static const char *const chunked[] = {"output", "output_rows", "up_values",   "up",
+                                          "down",   "expert_up",   "expert_down", NULL};
+    const bool expert = !strncmp(name, "expert_", 7); /* a row meets each of its experts as it is */
     block_stage *st = &p->stage[p->stages++];
     *st = (block_stage){.name = name, .matrices = count};
     for (int i = 0; i < count; i++) {
@@ -79,12 +77,13 @@ static void stage(block_plan *p, const char *name, int count, const int *matrix)
         st->matrix[i] = matrix[i];
         st->wide += blocks(m, m->wide);
         st->few += blocks(m, m->few);
-        if (m->integers && st->int_blocks < m->heads * m->k / 32)
-            st->int_blocks = m->heads * m->k / 32;
+        const int64_t row = (expert ? 1 : m->heads) * m->k / 32;
+        if (m->integers && st->int_blocks < row) st->int_blocks = row;
     }
     for (int i = 0; chunked[i]; i++) st->chunked = st->chunked || !strcmp(name, chunked[i]);
     int64_t *most = st->chunked ? &p->int_chunk : &p->int_all;
-    if (*most < st->int_blocks) *most = st->int_blocks;
+    const int64_t each = st->int_blocks * (strcmp(name, "expert_down") ? 1 : p->spec->top_k);
+    if (*most < each) *most = each;
 }
 #define STAGE(p, name, ...)                                                 \
     stage(p, name, (int)(sizeof((const int[]){__VA_ARGS__}) / sizeof(int)), \

@@ -21,7 +21,7 @@ enum {
     WIDEN_AHEAD = 12,      /* two register tiles of a narrow tile on AVX2 */
     CODE_KEYS = 32,        /* of a block in which P is rounded */
     GATHER_KEYS = 64,      /* rows of a list that are gathered at a time, whole blocks of these */
-    GATHER_AHEAD = 8,      /* and asked for before */
+    GATHER_AHEAD = 16,     /* and asked for before */
     CODE_STEPS = 4,        /* vectors of codes of a row that a turn of the loop over them takes */
     CODE_WEAVE = 64,       /* columns of V woven at once: a vector of bytes */
     BURST_MOST = 32,       /* lines that are asked for at once */

@@ -108,11 +108,14 @@ static const char *const *split_values(arena *a, const char *values) {
 static bool set_enum(building *b, const spec_input *in, const attn_field *f) {
     const char *const *names = split_values(b->a, f->values);
     const lua_val *v = in->value;
+    const char *given = v->kind == LUA_VAL_STRING ? v->string
+                        : v->kind == LUA_VAL_BOOL ? v->boolean ? "true" : "false"
+                                                  : "";
     buf text = buf_new(b->a);
     buf_puts(&text, "must be one of");
     for (int32_t i = 0; names[i]; i++) {
         buf_printf(&text, "%s '%s'", i ? "," : "", names[i]);
-        if (v->kind != LUA_VAL_STRING || strcmp(names[i], v->string) != 0) continue;
+        if (strcmp(names[i], given) != 0) continue;
         attn_field_put(f, &b->out->core, i);
         return true;
     }

@@ -49,7 +49,9 @@ bool model_from_flags(arena *a, const spec_input *inputs, int count, model *out,
     FIELD("page", "--page", ", ")                    \
     FIELD("weight_type", "--weight-type", ", ")      \
     FIELD("weight_types", "--weight-types", " and ") \
-    FIELD("weight_rest", "--weight-rest", "")
+    FIELD("weight_rest", "--weight-rest", ", ")      \
+    FIELD("weight_dot", "--weight-dot", ", ")        \
+    FIELD("same_bits", "--same-bits", "")
 #define MODEL_FLAG(field, flag, after) flag after
 #define MODEL_FLAGS MODEL_FIELDS(MODEL_FLAG)
 /* Whether a field is one that the command line may give beside a MODEL, for every layer of it. */

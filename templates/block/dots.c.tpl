@@ -7,7 +7,8 @@ $ -- products with the upper bytes and with the lowest one.
 $ return {
 $   of = function(type)
 $     local t, words, pairs = type.layout, type.dots == "words", type.dots == "pairs"
-$     local digits = words and 2 or 3
+$     local one = plan.int_bytes == 1
+$     local digits = one and 1 or words and 2 or 3
 $     local upper = t.part == 32 and "(b->upper[0] + b->upper[1])" or "b->upper[k % 32 / 16]"
 $     local zero = "vi_set1(0)"
 $     -- Where totals start: products with the codes' offset are taken away.
@@ -28,19 +29,26 @@ $       -- Where sum c starts.
 $       start = function(c) return not pairs and start[c - digits + 3] or zero end,
 $       -- Those of a slice of type.fold elements, added to the totals.
 $       folded = function(z, of, first)
-$         local u, l = sum(z, "u", of), sum(z, "l", of)
-$         local function more(total, c, times) return "vi_sum_pairs(" .. total .. ", " .. sum(z, c, of) .. ", " .. times .. ")" end
-$         local lines = {
-$           u .. " = " .. more(u, 0, 256) .. ";", u .. " = " .. more(u, 1, 1) .. ";", l .. " = " .. more(l, 2, 1) .. ";",
-$         }
-$         if not first then return lines end
-$         return { "vi " .. u .. " = " .. start[1] .. ";", "vi " .. l .. " = " .. start[2] .. ";", lines[1], lines[2], lines[3] }
+$         local lines, names = {}, { one and false or sum(z, "u", of), sum(z, "l", of) }
+$         for i, total in ipairs(names) do
+$           if total and first then lines[#lines + 1] = "vi " .. total .. " = " .. start[i] .. ";" end
+$         end
+$         local function more(total, c, times)
+$           lines[#lines + 1] = total .. " = vi_sum_pairs(" .. total .. ", " .. sum(z, c, of) .. ", " .. times .. ");"
+$         end
+$         if not one then more(names[1], 0, 256) end
+$         if not one then more(names[1], 1, 1) end
+$         more(names[2], digits - 1, 1)
+$         return lines
 $       end,
-$       totals = start,
+$       -- Totals, by the letters of their names.
+$       totals = one and { l = start[2] } or { u = start[1], l = start[2] },
+$       letters = one and { "l" } or { "u", "l" },
 $       -- 256 times the one total, and the other.
 $       whole = function(z, of)
-$         local u, l = sum(z, digits - 2, of), sum(z, digits - 1, of)
+$         local u, l = sum(z, digits - 2, of), sum(z, digits - 1, of) -- u: of more than one byte
 $         if pairs then u, l = sum(z, "u", of), sum(z, "l", of) end
+$         if one then return "vi_to_f(" .. l .. ")" end
 $         if type.dots == "quads" then u = "vi_add(vi_shl(" .. sum(z, 0, of) .. ", vi_set1(8)), " .. u .. ")" end
 $         return "whole_int(" .. u .. ", " .. l .. ")"
 $       end,

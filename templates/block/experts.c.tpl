@@ -5,6 +5,8 @@ $ local softmax, sigmoid = spec.router == "softmax_topk", spec.router == "sigmoi
 $ local selection, late = spec.router_bias == "selection", spec.router == "topk_softmax"
 $ local mixer = spec.router == "sparsemixer"
 $ local U, D = hooks("weight/" .. up.type.name .. ".c"), hooks("weight/" .. down.type.name .. ".c")
+$ local many = plan.float_from > 0 -- rows may be floats after all
+$ local either, unless_floats = many and up.integers, many and "if (!experts_floats(l)) " or ""
 $ assert(up.unit <= plan.wide and down.unit <= plan.wide, "experts: a unit is wider than a task")
 /* Scores of some rows, and what the gate of the shared experts takes. */
 static void route_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
@@ -180,26 +182,79 @@ static int32_t expert_up_columns(const layer *l) {
     return ${up.blocks} * (int64_t)l->blocks >= wanted ? ${up.wide} : ${up.few};
 }
 
+$ if up.integers or down.integers then
+enum { EXPERT_INT_ROWS = 8 }; /* of a task that makes them integers */
+
+$ end
+$ if many and (up.integers or down.integers) then
+/* Many rows an expert, on average: they stay floats. */
+static inline bool experts_floats(const layer *l) {
+    return (int64_t)l->rows * TOP_K >= (int64_t)FLOAT_FROM * EXPERTS;
+}
+
+$ end
+$ if not up.integers or either or spec.router_input then
+/* A block's rows, one after the other. */
+static const float *expert_rows(const layer *l, scratch *s, const expert_block *b) {
+    const slot *rows = l->slot + b->slot;
+    const float *in = ${a.source} + (int64_t)l->first * (MODEL + PAD);
+$   if spec.router_input then
+    for (int32_t i = 0; i < b->rows; i++) {
+        const float *row = in + (int64_t)rows[i].row * (MODEL + PAD);
+        add_weighted(s->rows + (int64_t)i * (MODEL + PAD), row, rows[i].weight, MODEL, true);
+    }
+$   else
+    if (b->rows == 1) return in + (int64_t)rows->row * (MODEL + PAD);
+    for (int32_t i = 0; i < b->rows; i++)
+        memcpy(s->rows + (int64_t)i * (MODEL + PAD), in + (int64_t)rows[i].row * (MODEL + PAD),
+               sizeof(float) * MODEL);
+$   end
+    return s->rows;
+}
+
+$ end
+$ if up.integers then
+/* The same as integers. */
+static const integers *expert_ints(const layer *l, scratch *s, const expert_block *b) {
+    enum { BLOCKS = ${up.k} / 32 };
+$   if spec.router_input then
+    const float *from = expert_rows(l, s, b);
+    for (int32_t i = 0; i < b->rows; i++)
+        for (int32_t k = 0; k < BLOCKS; k++)
+            to_integers(from + (int64_t)i * (MODEL + PAD) + 32 * k, s->ints + i * BLOCKS + k);
+$   else
+    const slot *rows = l->slot + b->slot;
+    if (b->rows == 1) return l->ints + (int64_t)rows->row * BLOCKS;
+    for (int32_t i = 0; i < b->rows; i++)
+        memcpy(s->ints + i * BLOCKS, l->ints + (int64_t)rows[i].row * BLOCKS,
+               sizeof(integers) * BLOCKS);
+$   end
+    return s->ints;
+}
+
+$   if not spec.router_input then
+${part("block/expert_ints.c", { name = "expert_up_ints_task", what = "Rows of the chunk", k = up.k, rows = "l->some", from = a.source .. " + (int64_t)(l->first + row) * (MODEL + PAD)" })}
+
+$   end
+$ end
+$ if down.integers then
+${part("block/expert_ints.c", { name = "expert_down_ints_task", what = "Hidden rows", k = down.k, rows = "l->some * TOP_K", from = "l->xh + (int64_t)row * X_ROW" })}
+
+$ end
 /* [${up.heads} x ${up.n}, ${up.k}] */
 static void expert_up_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     enum { N = ${up.n}, K = ${up.k}, PANELS = ${up.panels} };
     scratch *s = &l->work[worker];
     const expert_block *b = &l->block[task % l->blocks];
-    const slot *rows = l->slot + b->slot;
-    const float *in = ${a.source} + (int64_t)l->first * (MODEL + PAD), *from = s->rows;
-$ if spec.router_input then
-    for (int32_t i = 0; i < b->rows; i++) {
-        const float *row = in + (int64_t)rows[i].row * (MODEL + PAD);
-        add_weighted(s->rows + (int64_t)i * (MODEL + PAD), row, rows[i].weight, MODEL, true);
-    }
-$ else
-    if (b->rows == 1)
-        from = in + (int64_t)rows->row * (MODEL + PAD);
-    else
-        for (int32_t i = 0; i < b->rows; i++)
-            memcpy(s->rows + (int64_t)i * (MODEL + PAD), in + (int64_t)rows[i].row * (MODEL + PAD),
-                   sizeof(float) * MODEL);
+$ if either then
+    const bool floats = experts_floats(l);
+$ end
+$ if not up.integers or either then
+    const float *from = ${either and "floats ? expert_rows(l, s, b) : NULL" or "expert_rows(l, s, b)"};
+$ end
+$ if up.integers then
+    const integers *ints = ${either and "floats ? NULL : expert_ints(l, s, b)" or "expert_ints(l, s, b)"};
 $ end
     const ${U.element} *w = ${U.place("EXPERT_UP")};
     w += (int64_t)b->expert * PANELS * ${U.offset("K")};
@@ -208,7 +263,7 @@ $ end
     for (int32_t col = first; col < end; col += ${up.wide}) {
         const int32_t cols = min32(min32(per, ${up.wide}), N - col), panels = (cols + NR - 1) / NR;
         const ${U.element} *some = w + (int64_t)(col / NR) * ${U.offset("K")};
-        gemm${up.type.suffix}(from, MODEL + PAD, b->rows, some, K, panels, s);
+        ${part("block/expert_product.c", { m = up, either = either, floats = "from, MODEL + PAD", ints = "ints, K / 32", rows = "b->rows", w = "some" })}
         expert_up_done(l, b, b->rows, col, cols, s->t, (ptrdiff_t)panels * NR);
     }
 }
@@ -261,6 +316,9 @@ static void expert_down_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     enum { N = ${down.n}, K = ${down.k}, PANELS = ${down.panels} };
     scratch *s = &l->work[worker];
+$ if many and down.integers then
+    const bool floats = experts_floats(l);
+$ end
     const int32_t ranges = expert_down_ranges(l), range = (int32_t)(task % ranges);
     const int32_t from = (int32_t)((int64_t)l->some * range / ranges);
     const int32_t to = (int32_t)((int64_t)l->some * (range + 1) / ranges);
@@ -273,7 +331,7 @@ static void expert_down_task(void *ctx, int64_t task, int worker) {
         const int32_t end = slot_from(l, e, to);
         for (int32_t at = slot_from(l, e, from); at < end; at += MB) {
             const int32_t rows = min32(MB, end - at);
-            gemm${down.type.suffix}(l->xh + (int64_t)at * X_ROW, X_ROW, rows, w, K, panels, s);
+            ${part("block/expert_product.c", { m = down, either = many, floats = "l->xh + (int64_t)at * X_ROW, X_ROW", ints = "l->ints + (int64_t)at * (K / 32), K / 32", rows = "rows", w = "w" })}
             expert_down_done(l, e, at, rows, col, cols, s->t, (ptrdiff_t)panels * NR);
         }
     }
@@ -289,7 +347,15 @@ static void experts(layer *l) {
     attn_parallel(team, (l->some + MB - 1) / MB, choose_task, l);
     attn_parallel(team, 1, sort_task, l);
     const int64_t up = expert_up_columns(l), down = expert_down_columns(l);
+$ if up.integers and not spec.router_input then
+    const int32_t some = (l->some + EXPERT_INT_ROWS - 1) / EXPERT_INT_ROWS;
+    ${unless_floats}attn_parallel(team, some, expert_up_ints_task, l);
+$ end
     attn_parallel(team, (${up.n} + up - 1) / up * l->blocks, expert_up_task, l);
+$ if down.integers then
+    const int32_t slots = (l->some * TOP_K + EXPERT_INT_ROWS - 1) / EXPERT_INT_ROWS;
+    ${unless_floats}attn_parallel(team, slots, expert_down_ints_task, l);
+$ end
     const int64_t ranges = expert_down_ranges(l);
     attn_parallel(team, (${down.n} + down - 1) / down * ranges, expert_down_task, l);
 }

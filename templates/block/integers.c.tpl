@@ -5,50 +5,13 @@ $ local t, size, streams, fold = a.type.layout, a.type.layout.part, a.type.strea
 $ local D = hooks("block/dots.c").of(a.type)
 $ assert(nv == 2 and nv * (D.digits * plan.int_rows + 1) + 2 <= isa.registers, "integers: the register tile does not fit")
 $ if a.first then
-/* 32 elements of a row as integers: v = x / d to the nearest, d = max |x| / MOST_INT, in three
- * signed bytes, v = 65536 q[0] + 256 q[1] + q[2]. Products of codes and bytes are summed exactly:
- * what a product gives has the same bits for any number of rows. */
-static void to_integers(const float *x, integers *to) {
-    enum { INFINITE = 0x7f800000 };
-    const vi size = vi_set1(INT32_MAX);
-    vi sizes = vi_set1(0);
-    ATTN_UNROLLED for (int i = 0; i < 32; i += W)
-        sizes = vi_max(sizes, vi_and(vi_bits(vf_loadu(x + i)), size));
-    const int32_t bits = vi_reduce_max(sizes);
-    float most;
-    memcpy(&most, &bits, sizeof most);
-    const bool none = bits >= INFINITE || most < 0x1p-100f;
-    const vf factor = vf_set1(none ? 0 : MOST_INT / most);
-    to->d = bits >= INFINITE ? NAN : none ? 0 : most / MOST_INT;
-    memset(to->upper, 0, sizeof to->upper);
-    memset(to->lower, 0, sizeof to->lower);
-    ATTN_UNROLLED for (int i = 0; i < 32; i += W) {
-        const vi v = vi_round(vf_mul(vf_loadu(x + i), factor));
-        const vi low = vi_shr(vi_shl(v, vi_set1(24)), vi_set1(24));
-        const vi up = vi_shr(vi_sub(v, low), vi_set1(8));
-        const vi middle = vi_shr(vi_shl(up, vi_set1(24)), vi_set1(24));
-        vi_store_bytes(to->q[0] + i, vi_shr(vi_sub(up, middle), vi_set1(8)));
-        vi_store_bytes(to->q[1] + i, middle);
-        vi_store_bytes(to->q[2] + i, low);
-$ if plan.int_words then
-        vi_store_pairs(to->w[0] + i, up);
-        vi_store_pairs(to->w[1] + i, low);
-$ end
-        to->upper[i / 16] += vi_reduce_add(up);
-        to->lower[i / 16] += vi_reduce_add(low);
-    }
-    const double upper = (double)to->upper[0] + to->upper[1];
-    to->all = (float)((double)to->d * (256 * upper + to->lower[0] + to->lower[1]));
-}
-
-/* 256 upper + lower */
-static ATTN_INLINE vf whole_int(vi upper, vi lower) {
-    return vf_fma(vi_to_f(upper), vf_set1(256), vi_to_f(lower));
-}
+${part("block/to_integers.c")}
 
 $ end
 $ local at = size == 32 and "" or "k % 32 + "
-$ W.values()
+$ local widened = false
+$ for _, other in ipairs(plan.weights) do widened = widened or other.name == a.type.name end
+$ if not widened then W.values() end
 $ -- Panels whose sums are in registers at once.
 $ local together = {}
 $ for p = 0, streams - 1 do
@@ -89,8 +52,9 @@ $       for c = 0, D.digits - 1 do
                 vi z${s}_${c} = ${D.start(c)};
 $       end
 $     elseif fold < size then
-                vi z${s}_u = ${D.totals[1]};
-                vi z${s}_l = ${D.totals[2]};
+$       for _, c in ipairs(D.letters) do
+                vi z${s}_${c} = ${D.totals[c]};
+$       end
 $     end
 $   end
 $   each(begin)
@@ -185,13 +149,16 @@ $   end
         }
         ${part("block/tile_dots.c", { dots = D, at = at, from = 0, to = size })}
 $ else
-        vi z0_u[INT_ROWS], z0_l[INT_ROWS], z1_u[INT_ROWS], z1_l[INT_ROWS];
+$   for _, c in ipairs(D.letters) do
+        vi z0_${c}[INT_ROWS], z1_${c}[INT_ROWS];
+$   end
         EACH_ROW(m) {
 $   if D.offset then
             const integers *b = row[i] + k / 32;
 $   end
-            z0_u[i] = z1_u[i] = ${D.totals[1]};
-            z0_l[i] = z1_l[i] = ${D.totals[2]};
+$   for _, c in ipairs(D.letters) do
+            z0_${c}[i] = z1_${c}[i] = ${D.totals[c]};
+$   end
         }
 $   if fold < size then
         ${D.rolled}for (int32_t f = 0; f < ${size}; f += ${fold}) {

@@ -8,6 +8,14 @@ static inline bool ${name}_narrow(const layer *l) {
     return ${stage.wide} * row_blocks < ${plan.tasks} * (int64_t)l->call->extent.threads;
 }
 
+$ local either = plan.float_from > 0 and stage.int_blocks > 0
+$ if either then
+/* Many rows, all of a call: they stay floats. */
+static inline bool ${name}_floats(const layer *l) {
+    return ${a.rows == "l->some" and "l->rows" or a.rows} >= FLOAT_FROM;
+}
+
+$ end
 $ if stage.int_blocks > 0 then
 enum { ${name:upper()}_INTS = ${stage.int_blocks}, ${name:upper()}_INT_ROWS = 8 };
 
@@ -52,19 +60,16 @@ $   else
 $   end
             const int32_t panels = min32(per / NR, PANELS - col / NR);
             w += (int64_t)(col / NR) * ${W.offset("K")};
-$   if m.integers then
-            const integers *from = l->ints + (int64_t)first * ${name:upper()}_INTS;
-$     if heads > 1 then
-            from += h * (K / 32);
-$     end
-            gemm_ints${m.type.suffix}(from, ${name:upper()}_INTS, rows, w, K, panels, &l->work[worker]);
+$   local ints = { of = "integers", from = "l->ints", lda = name:upper() .. "_INTS", step = heads > 1 and "(K / 32)", gemm = "gemm_ints" .. m.type.suffix }
+$   local floats = { of = "float", from = a.from, lda = a.lda, step = heads > 1 and a.step, gemm = "gemm" .. m.type.suffix }
+$   if m.integers and either then
+            if (${name}_floats(l)) {
+                ${part("block/multiply.c", floats)}
+            } else {
+                ${part("block/multiply.c", ints)}
+            }
 $   else
-            const float *from = ${a.from};
-            from += (int64_t)first * (${a.lda});
-$     if heads > 1 then
-            from += h * ${a.step};
-$     end
-            gemm${m.type.suffix}(from, ${a.lda}, rows, w, K, panels, &l->work[worker]);
+            ${part("block/multiply.c", m.integers and ints or floats)}
 $   end
             const int32_t cols = min32(per, N - col);
             ${a.done[m.name]}(l, ${a.offset and a.offset .. " + " or ""}first, rows, ${heads > 1 and "h * N + " or ""}col, cols, t, (ptrdiff_t)panels * NR);
@@ -82,7 +87,7 @@ static void ${name}(layer *l) {
     const int64_t row_blocks = (${a.rows} + MB - 1) / MB;
 $ if stage.int_blocks > 0 then
     const int64_t some = (${a.rows} + ${name:upper()}_INT_ROWS - 1) / ${name:upper()}_INT_ROWS;
-    attn_parallel(l->call->team, some, ${name}_ints_task, l);
+    ${either and "if (!" .. name .. "_floats(l)) " or ""}attn_parallel(l->call->team, some, ${name}_ints_task, l);
 $ end
     attn_parallel(l->call->team, blocks * row_blocks, ${name}_task, l);
 }

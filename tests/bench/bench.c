@@ -446,7 +446,8 @@ double entry_gflops(const entry *e, double q) {
 }
 
 double entry_gbs(const entry *e, double q) {
-    return e->c->q_len == 1 ? 1e-9 * e->bytes / series_quantile(&e->time, q) : 0;
+    const bool once = e->c->q_len == 1 || case_owns_keys(e->c);
+    return once ? 1e-9 * e->bytes / series_quantile(&e->time, q) : 0;
 }
 
 static double percent(double rate, double best) {

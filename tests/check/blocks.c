@@ -1,8 +1,8 @@
 /* Products of rows with a matrix in blocks, GENERATED: random blocks and extreme ones, packed by
  * pack, against sums in double over the values of quant.h, and the same bits for any number of
- * rows. TYPE: the matrix's; gemm: the product, of floats or of what INTEGERS makes of them. The
- * bound is that of the contract for weights of layers. Prints a checksum of the sums' bits too:
- * sums of integers have those of every instruction set. */
+ * rows. TYPE: the matrix's; gemm: the product, of floats or of what INTEGERS makes of them, in
+ * BYTES where weight_dot = i8. The bound is that of the contract for weights of layers. Prints a
+ * checksum of the sums' bits too: sums of integers have those of every instruction set. */
 #include GENERATED
 
 #include "quant.h"
@@ -88,6 +88,9 @@ static double exact(int i, int n, double *bound) {
         coarse += most * all;
     }
     *bound = 4e-6 * size + 1e-7 * coarse;
+#ifdef BYTES
+    *bound += coarse / 254;
+#endif
     return sum;
 }
 

@@ -15,10 +15,10 @@ ${CC:-cc} -std=c11 -O2 -DGENERATED="\"$layer\"" -Dgemm="${prefix}gemm" -I"$work/
     $core "$work/k/registry.c" "$work"/k/runtime/*.c -lm -o "$work/products"
 "$work/products"
 
-blocks() { # blocks TYPE ISA
-    dir=$work/$1_$2
+blocks() { # blocks TYPE ISA DOT
+    dir=$work/$1_$2_$3
     "${BUILD:-build}/attn-gen" generate --level block --d-model 256 --n-heads 4 --isa "$2" --name k \
-        --weight-type "$1" -o "$dir" >/dev/null
+        --weight-type "$1" --weight-dot "$3" -o "$dir" >/dev/null
     layer=$(basename "$dir"/attn_f32_block_*.c)
     prefix=$(sed -n '1,14s/.* Statics begin with \(k[0-9a-f]*_\)\.$/\1/p' "$dir/$layer")
     id=$(echo "$1" | tr a-z A-Z)
@@ -26,6 +26,7 @@ blocks() { # blocks TYPE ISA
     if grep -q "${prefix}gemm_ints_$1(" "$dir/$layer"; then
         product="-Dgemm=${prefix}gemm_ints_$1 -DINTEGERS=${prefix}to_integers"
     fi
+    if [ "$3" = i8 ]; then product="$product -DBYTES"; fi
     # shellcheck disable=SC2086
     ${CC:-cc} -std=c11 -O1 -w -DGENERATED="\"$layer\"" -DTYPE="ATTN_WEIGHT_$id" $product \
         -I"$dir" -I"$dir/runtime" -c tests/check/blocks.c -o "$dir/blocks.o"
@@ -36,10 +37,10 @@ blocks() { # blocks TYPE ISA
     ${CC:-cc} -w -I"$dir" -I"$dir/runtime" -O1 "$dir/registry.c" "$dir/blocks.o" "$work/core_$2.o" "$work/runtime.o" \
         -lm -o "$dir/blocks"
     said=$("$dir/blocks") || fail=1
-    echo "$2 $said"
+    echo "$2 $3 $said"
     [ "$2" != portable ] || return 0
     : "${bits:=${said##* }}"
-    [ "$bits" = "${said##* }" ] || { echo "$2 $1: OTHER BITS than before"; fail=1; }
+    [ "$bits" = "${said##* }" ] || { echo "$2 $1: $3: OTHER BITS than before"; fail=1; }
 }
 isas=portable
 has() { grep -qw "$1" /proc/cpuinfo 2>/dev/null; }
@@ -49,11 +50,14 @@ if [ "${isas##* }" = avx512 ] && has avx512_vnni; then isas="$isas avx512vnni"; 
 fail=0 turn=0
 count=$(echo $isas | wc -w)
 for type in $(sed -n 's/^ *WEIGHT([A-Z0-9_]*, \([a-z0-9_]*\), [0-9]*, [0-9]*, "", .*/\1/p' runtime/weight_types.def); do
-    at=0 bits=
     case $type in q4_0 | q8_0 | q6_k) all=1 ;; *) all=${ATTN_FULL:-} ;; esac
-    for isa in $isas; do
-        if [ -n "$all" ] || [ "$at" = $((turn % count)) ]; then blocks "$type" "$isa"; fi
-        at=$((at + 1))
+    for dot in f32 i8; do
+        at=0 bits=
+        [ $dot = f32 ] || all=${ATTN_FULL:-}
+        for isa in $isas; do
+            if [ -n "$all" ] || [ "$at" = $((turn % count)) ]; then blocks "$type" "$isa" $dot; fi
+            at=$((at + 1))
+        done
     done
     turn=$((turn + 1))
 done

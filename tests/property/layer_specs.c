@@ -130,10 +130,19 @@ static void put_core(writer *w, int kind, int32_t *whole) {
 
 /* --- The layer around it --- */
 
-static void put_widths(writer *w, int kind) {
+/* unit: rows are whole blocks of so many. */
+static void put_widths(writer *w, int kind, int32_t unit) {
+    const int32_t blocks = unit < 64 ? 2 : 1;
+    const char *const width = is_cross(kind) ? "q_dim" : "d_model";
+    const bool keys = is_cross(kind) || kind == FULL_KV;
+    if (unit > 1) {
+        put(w, width, unit * pick(w, 1, blocks));
+        if (keys) put(w, "kv_dim", unit * pick(w, 1, blocks));
+        return;
+    }
     if (!is_cross(kind)) put(w, "d_model", pick(w, 9, 70));
     if (is_cross(kind)) put(w, "q_dim", pick(w, 9, 50));
-    if (is_cross(kind) || kind == FULL_KV) put(w, "kv_dim", pick(w, 5, 50));
+    if (keys) put(w, "kv_dim", pick(w, 5, 50));
 }
 
 static void put_mixture(writer *w) {
@@ -241,9 +250,16 @@ static void put_kv_type(writer *w, int turn) {
 }
 
 /* Likewise of matrices; every other latent layer has another type where it folds. */
-static void put_weight_type(writer *w, int kind, int turn) {
+static int32_t weight_type_of(int turn) {
+    return ATTN_WEIGHT_BF16 + turn % ((int)ATTN_WEIGHT_COUNT - ATTN_WEIGHT_BF16);
+}
+
+/* whole: of blocks, and rows are whole ones. */
+static void put_weight_type(writer *w, int kind, int turn, bool whole) {
     static const char *const rest[] = {"f32", "bf16"};
-    const int32_t type = ATTN_WEIGHT_BF16 + turn % ((int)ATTN_WEIGHT_COUNT - ATTN_WEIGHT_BF16);
+    const int32_t type = weight_type_of(turn);
+    if (whole && chance(w, 40)) buf_puts(&w->b, "weight_dot=i8;");
+    if (whole && chance(w, 30)) buf_puts(&w->b, "same_bits=false;");
     buf_printf(&w->b, "weight_type=%s;", attn_weight_get(type).name);
     if (is_regular(kind) && turn % 3 == 1) buf_puts(&w->b, "weight_types=q_proj=bf16, o_proj=f16;");
     if (!is_regular(kind) && turn % 4 == 0)
@@ -279,13 +295,16 @@ const char *layer_fields(arena *a, uint64_t seed, int index) {
     if ((index / 2 + index / 10) % 5 == 2)
         buf_printf(&w.b, "layout=paged;page=%d;", index / 2 % 2 ? 16 : 32);
     w.r = &around;
-    put_widths(&w, kind);
+    const bool typed = index % 3 == 2;
+    const int32_t type = typed ? weight_type_of(index / 3) : ATTN_WEIGHT_F32;
+    const bool blocks = !attn_weight_is_float(type) && index / 3 % 3 > 0;
+    put_widths(&w, kind, blocks ? attn_weight_get(type).block : 1);
     put_norms(&w, index % 7 == 3);
     if (is_regular(kind)) put_biases(&w);
     if (is_regular(kind) && !is_cross(kind) && kind != FULL_KV && chance(&w, 30))
         buf_printf(&w.b, "q_growth=0.4;q_growth_every=%d;q_growth_offset=%d;", pick(&w, 1, 9),
                    pick(&w, 0, 1));
     put_rope(&w, whole);
-    if (index % 3 == 2) put_weight_type(&w, kind, index / 3);
+    if (typed) put_weight_type(&w, kind, index / 3, blocks);
     return w.b.data;
 }

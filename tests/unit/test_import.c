@@ -252,6 +252,11 @@ Test(import, notes) {
                     "block", &m);
     cr_expect_not_null(strstr(notes, ": is_llama_config\n"), "%s", first_line(a, notes));
     cr_expect_str_empty(outcome(a, "{'model_type': 'llama', 'vocab_size': 3}", "block", &m));
+    static const char quantised[] =
+        "{'model_type': 'llama', 'quantization_config': {'quant_method': 'gptq', 'bits': 4}}";
+    notes = outcome(a, quantised, "block", &m);
+    cr_expect_not_null(strstr(notes, "no fp8, GPTQ or AWQ"), "%s", notes);
+    cr_expect_str_empty(outcome(a, quantised, "core", &m));
     notes = outcome(a,
                     "{'model_type': 'bert', 'directionality': 'bidi', 'pruned_heads': {}, "
                     "'_flash_attn_2_enabled': true, 'pooler_num_attention_heads': 12}",
@@ -401,7 +406,7 @@ Test(import, long_lists) {
     buf_puts(&b, "{'model_type': 'llama', 'quantization_config': {'ignore': [");
     for (int i = 0; i < 100000; i++) buf_printf(&b, "'layers.%d.q_proj', %d, ", i, i);
     buf_puts(&b, "NaN], 'quantization': {}}, 'num_hidden_layers': 2}");
-    cr_expect_str_empty(outcome(a, b.data, "block", &m));
+    cr_expect_not_null(strstr(outcome(a, b.data, "block", &m), "the checkpoint is quantised"));
     cr_expect_eq(m.layer_count, 2);
     b = buf_new(a);
     buf_puts(&b, "{'model_type': 'llama', 'what': [");

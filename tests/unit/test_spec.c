@@ -171,6 +171,9 @@ Test(spec, layer_names_tell_every_field) {
     OTHER(s.norm_bare = 1);
     OTHER(s.residual_scale = 0.5f);
     OTHER(s.skip_norm1 = 1);
+    OTHER(s.weight_type = ATTN_WEIGHT_Q8_0);
+    OTHER(s.weight_type = ATTN_WEIGHT_Q8_0; s.weight_dot = ATTN_WEIGHT_DOT_I8);
+    OTHER(s.weight_type = ATTN_WEIGHT_Q8_0; s.same_bits = ATTN_SAME_BITS_FALSE);
     OTHER(s.residual = ATTN_RESIDUAL_PARALLEL);
     OTHER(s.residual = ATTN_RESIDUAL_PARALLEL; s.shared_norm = 1);
     OTHER(s.q_bias = 0);
@@ -331,6 +334,9 @@ Test(spec, rules_of_norms_and_residuals) {
     REFUSED("residual_scale", s.residual_scale = 0.5f; s.residual = ATTN_RESIDUAL_NONE;
             s.ffn = ATTN_FFN_NONE);
     REFUSED("skip_norm1", s.skip_norm1 = 1; s.norm = ATTN_NORM_NONE);
+    REFUSED("weight_dot", s.weight_dot = ATTN_WEIGHT_DOT_I8);
+    REFUSED("weight_dot", s.weight_dot = ATTN_WEIGHT_DOT_I8; s.weight_type = ATTN_WEIGHT_BF16);
+    REFUSED("same_bits", s.same_bits = ATTN_SAME_BITS_FALSE);
     REFUSED("skip_norm1", s.skip_norm1 = 1; s.norm_place = ATTN_NORM_PLACE_POST);
     REFUSED("skip_norm1", s.skip_norm1 = 1; s.residual = ATTN_RESIDUAL_PARALLEL);
     REFUSED("skip_norm1", s.skip_norm1 = 1; s.ffn = ATTN_FFN_NONE);
