@@ -11,6 +11,7 @@ typedef struct list_rest {
 
 static list_rest list_of(const item *x, int32_t g, int32_t i) {
     const attn_args *args = x->args;
+    if (x->kv_len <= 0) return (list_rest){NULL, 0, 0}; /* lists may be null, too */
     return (list_rest){attn_index_of(args, x->b, key_head(g * GROUP), i), 0,
                        *attn_index_count(args, x->b, i)};
 }
