@@ -331,6 +331,13 @@ class attn_size(ctypes.Structure):
         ("workspace", ctypes.c_size_t),
     ]
 
+class attn_key_size(ctypes.Structure):
+    _fields_ = [
+        ("k_scale", ctypes.c_int64),
+        ("v_scale", ctypes.c_int64),
+        ("pages", ctypes.c_int64),
+    ]
+
 class attn_part(ctypes.Structure):
     _fields_ = [
         ("o", attn_view),
@@ -458,6 +465,7 @@ _STRUCTS = [
     attn_pool,
     attn_args,
     attn_size,
+    attn_key_size,
     attn_part,
     attn_merge_args,
     attn_scales_out,
@@ -476,6 +484,7 @@ _FUNCTIONS = {
     "attn_plan_destroy": ("attn_plan_destroy", None, [ctypes.c_void_p]),
     "attn_workspace": ("attn_workspace", ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]),
     "attn_sizes": ("attn_sizes", ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]),
+    "attn_key_sizes": ("attn_key_sizes", ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]),
     "attn_extent_check": ("attn_extent_check", ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]),
     "attn_run": ("attn_run", ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
     "attn_plan_check": ("attn_plan_check", ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]),

@@ -10,11 +10,11 @@ typedef struct struct_row {
 static const struct_row structs[] = {
 #define STRUCT_ROW(type) {#type, sizeof(type)},
     STRUCT_ROW(attn_args) STRUCT_ROW(attn_block_args) STRUCT_ROW(attn_cache) STRUCT_ROW(attn_extent)
-        STRUCT_ROW(attn_mask) STRUCT_ROW(attn_merge_args) STRUCT_ROW(attn_out) STRUCT_ROW(attn_part)
-            STRUCT_ROW(attn_pool) STRUCT_ROW(attn_rows) STRUCT_ROW(attn_scalar)
-                STRUCT_ROW(attn_scales) STRUCT_ROW(attn_scales_out) STRUCT_ROW(attn_side)
-                    STRUCT_ROW(attn_size) STRUCT_ROW(attn_spec) STRUCT_ROW(attn_tensor)
-                        STRUCT_ROW(attn_view)
+        STRUCT_ROW(attn_key_size) STRUCT_ROW(attn_mask) STRUCT_ROW(attn_merge_args)
+            STRUCT_ROW(attn_out) STRUCT_ROW(attn_part) STRUCT_ROW(attn_pool) STRUCT_ROW(attn_rows)
+                STRUCT_ROW(attn_scalar) STRUCT_ROW(attn_scales) STRUCT_ROW(attn_scales_out)
+                    STRUCT_ROW(attn_side) STRUCT_ROW(attn_size) STRUCT_ROW(attn_spec)
+                        STRUCT_ROW(attn_tensor) STRUCT_ROW(attn_view)
 #undef STRUCT_ROW
 };
 

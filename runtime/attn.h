@@ -435,10 +435,17 @@ static inline void *attn_align(void *memory) {
 
 /* What a call at some extents needs. */
 typedef struct attn_size {
-    int64_t q, k, v, o, lse; /* elements of dense tensors */
+    int64_t q, k, v, o, lse; /* elements of dense tensors, in the types of the spec */
     size_t workspace;        /* bytes, as attn_workspace */
 } attn_size;
 attn_status attn_sizes(const attn_plan *plan, const attn_extent *extent, attn_size *size);
+
+/* What goes with the keys of such a call. */
+typedef struct attn_key_size {
+    int64_t k_scale, v_scale; /* floats of dense scales; 0: there are none, or k_scale is V's too */
+    int64_t pages;            /* entries of a page table of the whole batch; 0: it takes none */
+} attn_key_size;
+attn_status attn_key_sizes(const attn_plan *plan, const attn_extent *extent, attn_key_size *size);
 
 attn_status attn_extent_check(const attn_plan *plan, const attn_extent *extent, char *message,
                               size_t size);

@@ -102,6 +102,22 @@ attn_status attn_sizes(const attn_plan *plan, const attn_extent *extent, attn_si
     return attn_own_sizes(plan, extent, size);
 }
 
+attn_status attn_key_sizes(const attn_plan *plan, const attn_extent *extent, attn_key_size *size) {
+    if (!size) return ATTN_E_ARGUMENT;
+    *size = (attn_key_size){0};
+    attn_extent e;
+    const attn_status status = check_extent(NULL, plan, extent, &e);
+    if (status != ATTN_OK) return status;
+    const attn_spec *spec = plan->kernel->spec;
+    const int64_t keys = e.batch * attn_layout_rows(spec, e.kv_len_max);
+    if (attn_spec_scaled(spec)) {
+        size->k_scale = keys * spec->kv_heads;
+        size->v_scale = attn_spec_one_row(spec) ? 0 : keys * spec->v_heads;
+    }
+    size->pages = (int64_t)e.batch * attn_layout_pages(spec, e.kv_len_max);
+    return ATTN_OK;
+}
+
 /* --- Checks: each with its sentence --- */
 
 static bool has_rows(const attn_args *a) {

@@ -102,6 +102,7 @@ stage check-generated "$build/attn-gen" check generated
 # The longest begin first, so that both lanes end together.
 stage sanitize sh tests/check/sanitize.sh
 short property "$build/property" --test sweep,sums,caches,workspaces --isa "$likes" --shapes 5 --cflags -Og
+short property-pairs "$build/property" --test pairs --isa "$likes" --shapes 5 --cflags -Og
 stage product sh tests/product/product.sh
 stage package sh tests/product/package.sh
 stage compilers sh tests/check/compilers.sh
@@ -137,7 +138,7 @@ if [ -n "$full" ]; then
     stage golden-stored "$build/attn-verify" --cflags -Og tests/golden/stored/*.safetensors
 else
     stage golden-stored "$build/attn-verify" --isa "$fast,$likes" --cflags -Og --backend flex tests/golden/stored/i8_*.safetensors \
-        tests/golden/stored/bf16_causal.safetensors
+        tests/golden/stored/bf16_causal.safetensors tests/golden/stored/bf16_dot_window.safetensors
 fi
 stage golden-extremes "$build/attn-verify" --cflags -Og tests/golden/extremes/*.safetensors
 stage golden-oracle "$build/attn-verify" --oracle tests/golden/*/*.safetensors
@@ -180,6 +181,9 @@ stage injection sh tests/reject/injection.sh
 
 long oracle-mutations sh tests/check/oracle_mutations.sh
 long property-full env ATTN_PROPERTY_SHAPES=200 "$build/property" --test sweep,sums,caches,statuses,workspaces,mutations
+# One shard of all combinations; ATTN_PRODUCT_SHARDS=1: all of them.
+long property-product "$build/property" --test product --every "${ATTN_PRODUCT_SHARDS:-16}" \
+    --seed "${ATTN_PRODUCT_SHARD:-1}" --shapes 8 --cflags -Og
 long property-layers-seed "$build/property" --test layers --layers 220 --shapes 8 --seed 2
 long property-unroll "$build/property" --unroll -1 --test sweep --cflags -Og
 # The one that is too wide for that, as far as it can be.

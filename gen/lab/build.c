@@ -352,7 +352,8 @@ static const kernel_lib *load(arena *a, const char *dir, diag *d) {
            LOAD(cache_truncate_check) && LOAD(cache_keep_check) && LOAD(cache_fork_check) &&
            LOAD(merge) && LOAD(cache_paged_bytes) && LOAD(cache_paged_init) &&
            LOAD(cache_paged_memory_check) && LOAD(cache_pages) && LOAD(cache_page_bytes) &&
-           LOAD(cache_first_page) && LOAD(cache_own_page) && LOAD(cache_own_page_check));
+           LOAD(cache_first_page) && LOAD(cache_own_page) && LOAD(cache_own_page_check) &&
+           LOAD(sizes) && LOAD(key_sizes));
 #undef LOAD
     return ok ? lib : NULL;
 }

@@ -57,6 +57,8 @@ typedef struct kernel_lib {
                                 size_t size);
     attn_status (*plan_check)(const attn_plan *plan, const attn_args *args, char *text,
                               size_t size);
+    attn_status (*sizes)(const attn_plan *plan, const attn_extent *extent, attn_size *size);
+    attn_status (*key_sizes)(const attn_plan *plan, const attn_extent *extent, attn_key_size *size);
     attn_status (*store_rows)(const attn_plan *plan, attn_operand operand, const attn_rows *rows);
     attn_status (*store_check)(const attn_plan *plan, attn_operand operand, const attn_rows *rows,
                                char *text, size_t size);

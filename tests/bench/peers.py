@@ -16,22 +16,34 @@ Whole layers (cases B*) run against the same layer in PyTorch: fused qkv and gat
 SDPA, RoPE tables made beforehand, and for a step preallocated caches whose last row it writes;
 eager, through torch.compile, and compiled with weights frozen (packed for MKL). A prefill keeps no
 cache, neither ours nor theirs.
+
+Where keys and values are stored in fewer bytes (kv_type) a peer gets the same values in the same
+type: PyTorch and ONNX Runtime all of Q, K, V in it, ggml K and V alone; ggml's kind of i8 is q8_0,
+with a scale for each 32. Who has no such type is skipped, and named. ggml is any shared library that
+has ggml_flash_attn_ext: the one that GGML_LIBRARY names, libggml-cpu where the loader finds it, or
+the one in the Python package xllamacpp.
 """
 
 import argparse
 import ctypes as C
+import ctypes.util
 import importlib.util
 import json
 import os
 import multiprocessing
 import pathlib
+import re
 import signal
 import statistics
 import subprocess
 import sys
 import time
 
-DEFAULT_CASES = "P1,P2,P3,P4,P5,D1,D2,M1,P1_alibi,P1_softcap"
+DEFAULT_CASES = ("P1,P2,P3,P4,P5,D1,D2,M1,P1_alibi,P1_softcap,"
+                 + ",".join(f"{case}_{kind}" for case in ("P2", "D1", "D2", "M1")
+                            for kind in ("bf16", "f16", "i8")))
+# What outputs may differ by, by the type of keys: peers round Q and P to it.
+APART = {"f32": 1e-2, "f16": 2e-2, "bf16": 1e-1, "i8": 1e-1}
 
 
 def skip(what, why):
@@ -56,6 +68,10 @@ def optional(name):
 
 class View(C.Structure):
     _fields_ = [("data", C.c_void_p)] + [(n, C.c_int64) for n in ("batch", "head", "token")]
+
+
+class Scales(C.Structure):
+    _fields_ = View._fields_
 
 
 class Mask(C.Structure):
@@ -83,7 +99,8 @@ class Args(C.Structure):
         ("key_padding", C.c_void_p), ("key_padding_batch", C.c_int64),
         ("mask", Mask), ("sinks", C.c_void_p),
         ("side", C.c_void_p), ("side_count", C.c_int32), ("scalar_count", C.c_int32),
-        ("scalars", C.c_void_p), ("workspace", C.c_void_p), ("workspace_bytes", C.c_size_t)]
+        ("scalars", C.c_void_p), ("workspace", C.c_void_p), ("workspace_bytes", C.c_size_t),
+        ("k_scale", Scales), ("v_scale", Scales)]
 
 
 class Tensor(C.Structure):
@@ -139,7 +156,12 @@ class Ours:
         self.check(lib.attn_workspace(self.plan, C.byref(extent), C.byref(size)))
         a = self.args = Args(C.sizeof(Args), 1, case["q_len"], case["kv_len"], threads)
         self.out = np.empty((case["heads"], case["q_len"], case["v_dim"]), np.float32)
-        a.q, a.k, a.v, a.o = (self.view(x) for x in (data["q"], data["k"], data["v"], self.out))
+        stored = data["stored"]
+        a.q, a.k, a.v, a.o = (self.view(x)
+                              for x in (data["q"], stored["k"], stored["v"], self.out))
+        for name, scale in stored.items():
+            if name.endswith("_scale"):
+                setattr(a, name, Scales(scale.ctypes.data, 0, scale.shape[1], 1))
         start = np.array([case["kv_len"] - case["q_len"]], np.int32)
         a.q_start = start.ctypes.data
         work, a.workspace = aligned(size.value)
@@ -156,7 +178,7 @@ class Ours:
 
     @staticmethod
     def view(x):
-        return View(x.ctypes.data, 0, x.strides[0] // 4, x.strides[1] // 4)
+        return View(x.ctypes.data, 0, *(stride // x.itemsize for stride in x.strides[:2]))
 
     def name(self, case):
         return self.lib.attn_plan_kernel(self.plan, case["q_len"]).decode()
@@ -262,14 +284,47 @@ def load(folder):
     return lib
 
 
+def kv_type(case):
+    """What keys and values are stored in."""
+    found = re.search(r"kv_type=(\w+)", case["spec"])
+    return found.group(1) if found else "f32"
+
+
+def bf16_codes(x):
+    bits = x.view(np.uint32)
+    return (bits + 0x7fff + (bits >> 16 & 1) >> 16).astype(np.uint16)
+
+
+def store(x, kind):
+    """[heads, tokens, width] as it is stored, its scales if it has some, and the values."""
+    if kind == "bf16":
+        codes = bf16_codes(x)
+        return codes, None, (codes.astype(np.uint32) << 16).view(np.float32)
+    if kind == "f16":
+        return x.astype(np.float16), None, x.astype(np.float16).astype(np.float32)
+    if kind == "i8":
+        most = np.abs(x).max(2, keepdims=True)
+        codes = np.rint(x * (np.float32(127) / most)).astype(np.int8)
+        scale = (most / np.float32(127)).astype(np.float32)
+        return codes, np.ascontiguousarray(scale[:, :, 0]), codes * scale
+    return x, None, x
+
+
 def inputs(case):
-    """q, k, v as [heads, tokens, width]; v may be columns of k."""
+    """q, k, v as [heads, tokens, width], values; v may be columns of k. stored: as ours takes them."""
     rng = np.random.default_rng(1)
     normal = lambda *shape: rng.standard_normal(shape, np.float32)
     data = {"q": normal(case["heads"], case["q_len"], case["dim"]),
             "k": normal(case["kv_heads"], case["kv_len"], case["dim"])}
-    data["v"] = (data["k"][:, :, :case["v_dim"]] if case["shares_v"] else
-                 normal(case["v_heads"], case["kv_len"], case["v_dim"]))
+    stored = data["stored"] = {}
+    stored["k"], stored["k_scale"], data["k"] = store(data["k"], kv_type(case))
+    if case["shares_v"]:
+        stored["v"], data["v"] = (x[:, :, :case["v_dim"]] for x in (stored["k"], data["k"]))
+    else:
+        v = normal(case["v_heads"], case["kv_len"], case["v_dim"])
+        stored["v"], stored["v_scale"], data["v"] = store(v, kv_type(case))
+    for name in [n for n, x in stored.items() if x is None]:
+        del stored[name]
     if "slope[h]" in case["spec"]:
         heads = np.arange(1, case["heads"] + 1)
         data["alibi"] = (2.0 ** (-8 * heads / case["heads"])).astype(np.float32)
@@ -340,10 +395,21 @@ def is_causal(case):
     return bool(case["causal"]) and case["q_len"] > 1
 
 
+def torch_type(torch, case):
+    kinds = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
+    kind = kinds.get(kv_type(case))
+    if not kind:
+        skip(f"{case['name']}: torch", f"no attention over keys in {kv_type(case)}")
+    return kind
+
+
 def torch_sdpa(torch, case, data):
     if softcap(case):
         return {}
-    q, k, v = (torch.from_numpy(data[n])[None] for n in "qkv")
+    kind = torch_type(torch, case)
+    if not kind:
+        return {}
+    q, k, v = (torch.from_numpy(data[n])[None].to(kind) for n in "qkv")
     mask = dense_mask(case, data)
     options = {"enable_gqa": case["heads"] != case["kv_heads"], "scale": case["scale"]}
     if mask is not None:
@@ -351,7 +417,7 @@ def torch_sdpa(torch, case, data):
     elif is_causal(case):
         options["is_causal"] = True
     sdpa = torch.nn.functional.scaled_dot_product_attention
-    return {"torch SDPA": lambda: sdpa(q, k, v, **options)[0].numpy()}
+    return {"torch SDPA": lambda: sdpa(q, k, v, **options)[0].float().numpy()}
 
 
 def torch_layer(torch, case, data, options):
@@ -409,7 +475,7 @@ flex_compiled = []
 
 def torch_flex(torch, case, data):
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
-    if case["shares_v"] or case["v_dim"] != case["dim"]:
+    if case["shares_v"] or case["v_dim"] != case["dim"] or kv_type(case) != "f32":
         return {}
     if not flex_compiled:
         # One compilation a case: past the limit, 8, the later ones would run uncompiled.
@@ -447,20 +513,20 @@ class Ort:
 
     def session(self, op, domain, version, feeds, names, outputs, **attributes):
         helper = self.onnx.helper
-        kinds = {"float32": 1, "int32": 6, "bool": 9}
+        kinds = {"float32": 1, "int32": 6, "bool": 9, "float16": 10}
         node = helper.make_node(op, names, outputs, domain=domain, **attributes)
         graph = helper.make_graph(
             [node], "case",
             [helper.make_tensor_value_info(n, kinds[x.dtype.name], x.shape)
              for n, x in feeds.items()],
-            [helper.make_tensor_value_info(n, 1, None) for n in outputs])
+            [helper.make_tensor_value_info(n, kinds[feeds["q"].dtype.name], None) for n in outputs])
         opsets = [helper.make_opsetid("", max(version, 21))]
         if domain:
             opsets.append(helper.make_opsetid(domain, 1))
         model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
         session = self.ort.InferenceSession(model.SerializeToString(), self.options,
                                             providers=["CPUExecutionProvider"])
-        return lambda: session.run(outputs[:1], feeds)[0]
+        return lambda: session.run(outputs[:1], feeds)[0].astype(np.float32, copy=False)
 
     def attention(self, case, data):
         feeds = {n: np.ascontiguousarray(data[n])[None] for n in "qkv"}
@@ -507,6 +573,11 @@ class Ort:
         return o.reshape(case["q_len"], case["heads"], -1).transpose(1, 0, 2)
 
     def contenders(self, case, data):
+        if kv_type(case) not in ("f32", "f16"):
+            skip(f"{case['name']}: onnxruntime", f"no attention over keys in {kv_type(case)} on CPUs")
+            return {}
+        if kv_type(case) == "f16":
+            data = {n: x.astype(np.float16) for n, x in data.items() if n in "qkv"}
         ways = {"ORT Attention": self.attention, "ORT MHA": self.multi_head,
                 "ORT GQA": self.grouped}
         made = {}
@@ -552,9 +623,102 @@ def onnx_makers(options):
     return {False: [Ort(ort, onnx, options.threads).contenders], True: []}
 
 
+class Ggml:
+    """ggml's flash attention, through ctypes: K and V in a type of its own, Q and O in f32."""
+
+    kinds = {"f32": ("f32", 0), "f16": ("f16", 1), "i8": ("q8_0", 8), "bf16": ("bf16", 30)}
+
+    class Params(C.Structure):
+        _fields_ = [("size", C.c_size_t), ("memory", C.c_void_p), ("no_alloc", C.c_bool)]
+
+    def __init__(self, lib, threads):
+        self.lib, self.threads = lib, threads
+        for name in ("init", "new_tensor_4d", "flash_attn_ext", "new_graph", "get_data"):
+            getattr(lib, f"ggml_{name}").restype = C.c_void_p
+        lib.ggml_init.argtypes = [self.Params]
+        lib.ggml_new_tensor_4d.argtypes = [C.c_void_p, C.c_int] + 4 * [C.c_int64]
+        lib.ggml_flash_attn_ext.argtypes = 5 * [C.c_void_p] + 3 * [C.c_float]
+        lib.ggml_new_graph.argtypes = lib.ggml_get_data.argtypes = [C.c_void_p]
+        lib.ggml_free.argtypes = [C.c_void_p]
+        lib.ggml_build_forward_expand.argtypes = 2 * [C.c_void_p]
+        lib.ggml_graph_compute_with_ctx.argtypes = [C.c_void_p, C.c_void_p, C.c_int]
+        lib.ggml_quantize_chunk.argtypes = [C.c_int, C.c_void_p, C.c_void_p] + 3 * [C.c_int64] + [
+            C.c_void_p]
+        lib.ggml_quantize_chunk.restype = C.c_size_t
+        self.ctx = None
+
+    def tensor(self, x, kind):
+        """Of [heads, tokens, width]; its rows in a type."""
+        x = np.ascontiguousarray(x, np.float32)
+        made = self.lib.ggml_new_tensor_4d(self.ctx, kind, *x.shape[::-1], 1)
+        to = self.lib.ggml_get_data(made)
+        if kind == 8:
+            rows = x.shape[0] * x.shape[1]
+            self.lib.ggml_quantize_chunk(kind, x.ctypes.data, to, 0, rows, x.shape[2], None)
+            return made
+        stored = {0: x, 1: x.astype(np.float16)}.get(kind)
+        stored = bf16_codes(x) if stored is None else stored
+        C.memmove(to, stored.ctypes.data, stored.nbytes)
+        return made
+
+    def contenders(self, case, data):
+        if "alibi" in data or case["cross"]:
+            return {}
+        name, kind = self.kinds[kv_type(case)]
+        if self.ctx:
+            self.lib.ggml_free(self.ctx) # the memory of the last one first
+        size = sum(data[n].nbytes for n in "qkv") + (64 << 20)
+        size += 2 * case["kv_len"] * (case["q_len"] + 64) + 4 * case["heads"] * case["q_len"] * (
+            case["v_dim"] + 16)
+        self.ctx = self.lib.ggml_init(self.Params(size, None, False))
+        q, k, v = (self.tensor(data[n], 0 if n == "q" else kind) for n in "qkv")
+        mask, seen = None, dense_mask(case, data)
+        if seen is None and is_causal(case):
+            q_at = np.arange(case["q_len"])[:, None] + case["kv_len"] - case["q_len"]
+            seen = np.arange(case["kv_len"])[None, :] <= q_at
+        if seen is not None:
+            rows = np.zeros((1, (case["q_len"] + 63) // 64 * 64, case["kv_len"]), np.float32)
+            rows[0, :case["q_len"]][~seen] = -np.inf
+            mask = self.tensor(rows, 1)
+        o = self.lib.ggml_flash_attn_ext(self.ctx, q, k, v, mask, case["scale"], 0.0,
+                                         softcap(case))
+        graph = self.lib.ggml_new_graph(self.ctx)
+        self.lib.ggml_build_forward_expand(graph, o)
+        shape = (case["q_len"], case["heads"], case["v_dim"])
+        floats = C.POINTER(C.c_float)
+
+        def run():
+            if self.lib.ggml_graph_compute_with_ctx(self.ctx, graph, self.threads):
+                raise RuntimeError("ggml_graph_compute_with_ctx failed")
+            at = C.cast(self.lib.ggml_get_data(o), floats)
+            return np.ctypeslib.as_array(at, shape).transpose(1, 0, 2)
+        return {f"ggml {name}": run}
+
+
+def ggml_libraries():
+    """Paths that may be of a ggml."""
+    if os.environ.get("GGML_LIBRARY"):
+        yield os.environ["GGML_LIBRARY"]
+    found = ctypes.util.find_library("ggml-cpu") or ctypes.util.find_library("ggml")
+    if found:
+        yield found
+    spec = importlib.util.find_spec("xllamacpp")
+    for place in (spec and spec.submodule_search_locations) or []:
+        for folder in (pathlib.Path(place), pathlib.Path(place + ".libs")):
+            yield from sorted(str(path) for path in folder.glob("*.so*"))
+
+
 def ggml_makers(options):
-    if optional("ggml"):
-        skip("ggml", "no contender is written for this binding")
+    for path in ggml_libraries():
+        try:
+            lib = C.CDLL(path)
+            lib.ggml_flash_attn_ext, lib.ggml_graph_compute_with_ctx
+        except (OSError, AttributeError) as error:
+            skip(f"ggml: {path}", reason(error))
+            continue
+        print("ggml", path)
+        return {False: [Ggml(lib, options.threads).contenders], True: []}
+    skip("ggml", "not installed: no shared library with ggml_flash_attn_ext (GGML_LIBRARY names one)")
     return None
 
 
@@ -690,7 +854,8 @@ def run_case(case, libraries, options):
                      "gbs": case["bytes"] / median * 1e-9 if case["q_len"] == 1 else None,
                      "times_ours": median / statistics.median(times["ours"]),
                      "best_times_ours": best / min(times["ours"]),
-                     "max_abs_difference": distance[name]})
+                     "max_abs_difference": distance[name],
+                     "allowed_difference": APART[kv_type(case)]})
     rows[0]["kernel"] = kernel
     return rows
 
@@ -698,7 +863,7 @@ def run_case(case, libraries, options):
 def print_rows(rows):
     for r in rows:
         gbs = f"{r['gbs']:7.1f}" if r["gbs"] else "      -"
-        note = "" if r["max_abs_difference"] < 1e-3 else "  DIFFERS"
+        note = "" if r["max_abs_difference"] < r["allowed_difference"] / 10 else "  DIFFERS"
         print(f"{r['case']:<12} {r['contender']:<14} {r['seconds'] * 1e3:10.3f} "
               f"{r['gflops']:7.1f} {gbs} {r['times_ours']:7.2f} {r['best_times_ours']:7.2f}  "
               f"{r['max_abs_difference']:8.1e}{note}", flush=True)
@@ -763,7 +928,7 @@ def main():
         library.end()
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps({"results": rows}, indent=1) + "\n")
-    if any(not r["max_abs_difference"] < 1e-2 for r in rows):
+    if any(not r["max_abs_difference"] < r["allowed_difference"] for r in rows):
         sys.exit("peers.py: outputs differ by more than rounding")
 
 

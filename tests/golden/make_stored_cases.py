@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes cores whose operands are stored in bf16, f16 and i8 as golden files.
+"""Writes cores whose operands are stored in bf16, f16 and i8, and layers with keys and values in
+i8, as golden files.
 
     apt-get install python3-numpy
     tests/golden/make_stored_cases.py                  stored/*.safetensors
@@ -128,7 +129,7 @@ def bias_of(mask, b, h, i, j):
 
 # Rule 5 of storage types: half a step of q, of its largest, and what rounding of P may do.
 DOTS = {"i16": (1 / (2 * 8191), 32 / (2 * 65535)), "i8": (1 / (2 * 127), 32 / (2 * 255)),
-        "bf16": (2.0**-9, 2.0**-8), "f32": (0, 0)}
+        "bf16": (2.0**-8, 2.0**-8), "f32": (0, 0)}
 
 
 def attend(meta, tensors, q, k, v, scale):
@@ -175,7 +176,9 @@ def attend(meta, tensors, q, k, v, scale):
             seen.append(j)
             scores.append(own + bias)
             size = max(size, abs(own) + abs(bias) + scale * float(np.abs(row * q[b, h, i]).sum()))
-            loose = max(loose, scale * step * np.abs(q[b, h, i]).max() * np.abs(row).sum())
+            terms = (np.abs(q[b, h, i] * row).sum() if dot == "bf16"
+                     else np.abs(q[b, h, i]).max() * np.abs(row).sum())
+            loose = max(loose, scale * step * terms)
         if sinks is not None:
             scores.append(float(sinks[h]))
         if not scores:
@@ -366,6 +369,8 @@ def made(out):
                        "score": "s + 0.1 * (k_pos - q)", "mask": "k < 24 or k % 2 == h % 2"}, 1, 4, 2, 2, 6, 30, 16,
          16, tree(6, 30))
     core("bf16_causal", {**full, "type": "bf16"}, 2, 4, 2, 2, 9, 13, 24, 20, varied, nan_rows)
+    core("bf16_dot_window", {**window, "type": "bf16", "dot": "bf16", "window": "30", "scale": "0.05"},
+         2, 4, 2, 1, 23, 43, 27, 36, {"in.q_start": np.array([20, 3], np.int32)}, tolerance="2e-4")
     core("bf16_f16_keys_window", {**window, "type": "bf16", "kv_type": "f16", "window": "6",
          "softcap": "4"}, 1, 4, 2, 1, 19, 19, 33, 17, sinks=True, spoil=tiny, as_type=True)
     core("bf16_bias_mask", {**full, "type": "bf16", "kv_type": "f32", "o_type": "f32"}, 1, 4, 1, 1, 5,
@@ -381,6 +386,87 @@ def made(out):
     core("f16_keys_mask", {**full, "kv_type": "f16", "causal": "false",
          "mask": "(q & 3) == (k & 3) or k <= first", "scalars": "first=2"}, 1, 2, 2, 2, 20, 20, 32, 32,
          spoil=tiny)
+
+
+# --- Layers: those of block/ whose keys and values are stored in i8 ---
+
+
+def norm(x, w, eps):
+    return x / np.sqrt((x * x).mean(-1, keepdims=True) + eps) * w
+
+
+def rope(x, first):
+    """By halves; angles of base 10000."""
+    half = x.shape[-1] // 2
+    at = first + np.arange(x.shape[-2])[:, None]
+    angle = at * 10000.0 ** (-np.arange(half) / half)
+    cos, sin = (f(angle).astype(np.float32).astype(np.float64) for f in (np.cos, np.sin))
+    a, b = x[..., :half], x[..., half:]
+    return np.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
+
+
+class Tie(Exception):
+    """An element lies between two codes."""
+
+
+def rounded(x):
+    """Values of i8. Rounding in f32 must not choose another code than this does."""
+    code, _, value = stored(x, "i8")
+    exact = x * (127 / np.abs(x).max(-1, keepdims=True))
+    if np.abs(exact - np.floor(exact) - 0.5).min() < 5e-5:
+        raise Tie
+    assert np.abs(code - exact).max() <= 0.50001
+    return value
+
+
+def llama(meta, tensors, rows, kind):
+    """A layer in double: y. kind: of keys and values, rotated after RoPE where it is i8."""
+    w = {key[2:-7]: x.astype(np.float64) for key, x in tensors.items() if key.startswith("w.")}
+    hq, hk, eps = (float(meta[f]) for f in ("heads", "kv_heads", "norm_eps"))
+    hq, hk = int(hq), int(hk)
+    x = rows.astype(np.float64)
+
+    def heads(name, count):
+        y = norm(x, w["norm1"], eps) @ w[name].T
+        return y.reshape(*y.shape[:2], count, -1).transpose(0, 2, 1, 3)
+
+    q, k, v = rope(heads("q_proj", hq), 0), rope(heads("k_proj", hk), 0), heads("v_proj", hk)
+    if kind == "i8":
+        q, k, v = turned(q, q.shape[-1]), rounded(turned(k, k.shape[-1])), rounded(v)
+    k, v = (np.repeat(y, hq // hk, 1) for y in (k, v))
+    s = q @ k.transpose(0, 1, 3, 2) / math.sqrt(q.shape[-1])
+    s = np.where(np.tri(s.shape[-2], dtype=bool), s, -np.inf)
+    p = np.exp(s - s.max(-1, keepdims=True))
+    o = (p / p.sum(-1, keepdims=True)) @ v
+    x = x + o.transpose(0, 2, 1, 3).reshape(*x.shape[:2], -1) @ w["o_proj"].T
+    y = norm(x, w["norm2"], eps)
+    gate = y @ w["gate_proj"].T
+    return x + (gate / (1 + np.exp(-gate)) * (y @ w["up_proj"].T)) @ w["down_proj"].T
+
+
+def layers(out):
+    """transformers' layer of block/llama_step: without rounding this is what it gives."""
+    meta, tensors = read(HERE / "block" / "llama_step.safetensors")
+    rows, first = np.concatenate([tensors["in.x"], tensors["in.x_new"]], 1), tensors["in.x"].shape[1]
+    same = llama(meta, tensors, rows, "f32")[:, first:]
+    assert np.abs(same - tensors["out.y_new"]).max() < 1e-5
+    del meta["case"]
+    own = {**meta, "kv_type": "i8", "dot": "f32", "tolerance": "2e-5"}
+    given = {key: x for key, x in tensors.items() if not key.startswith("out.")}
+    for seed in range(100):
+        try:
+            rows = np.random.default_rng(seed).standard_normal(rows.shape).astype(np.float32)
+            y = llama(meta, tensors, rows, "i8").astype(np.float32)
+            break
+        except Tie:
+            pass
+    same = llama(meta, tensors, rows, "f32")[:, first:]
+    given["in.x"], given["in.x_new"] = rows[:, :first], rows[:, first:]
+    assert np.abs(y[:, first:] - same).max() > 1e-3, "the rounding shows"
+    write(out, "i8_layer_step", own, {**given, "out.y_new": y[:, first:]})
+    del own["pos_start"]
+    given = {key: x for key, x in given.items() if key.startswith("w.")}
+    write(out, "i8_layer", own, {**given, "in.x": rows, "out.y": y})
 
 
 # --- Other goldens in other types, and random ones ---
@@ -486,6 +572,7 @@ def random_case(out, name, rng):
 def main():
     if len(sys.argv) < 2:
         made(HERE / "stored")
+        layers(HERE / "stored")
         return
     out = pathlib.Path(sys.argv[1])
     count, seed = (int(x) for x in (sys.argv[2:] + ["40", "1"][len(sys.argv[2:]) :]))

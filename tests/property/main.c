@@ -10,12 +10,13 @@
 static const char help[] =
     "usage: attn-property [options]\n"
     "\n"
-    "  --test LIST    sweep, sums, statuses, workspaces, mutations, caches, layers,\n"
-    "                 layer-statuses, layer-mutations or all (default)\n"
+    "  --test LIST    sweep, pairs, product, sums, statuses, workspaces, mutations, caches, "
+    "layers,\n"
+    "                 layer-statuses, layer-mutations or all (default; but product)\n"
     "  --isa LIST     default: all that this CPU runs\n"
     "  --shapes N     problems a spec (default 25, or ATTN_PROPERTY_SHAPES)\n"
     "  --seed N       (default 1, or ATTN_PROPERTY_SEED)\n"
-    "  --spec NAME    only this row of tests/property/specs.c\n"
+    "  --spec NAME    only this row of tests/property/specs.c, of pairs or of the product\n"
     "  --layers N     random layers (default 22)\n"
     "  --layer SPEC   layers: only this one, as field=value;..\n"
     "  --shape N      only this problem\n"
@@ -84,6 +85,8 @@ static const struct {
     int (*run)(const property_options *o);
 } tests[] = {
     {"sweep", property_sweep},
+    {"pairs", property_sweep_pairs},
+    {"product", property_sweep_product},
     {"layers", property_layers},
     {"layer-mutations", property_layer_mutations},
     {"sums", property_sums},
@@ -98,7 +101,10 @@ enum { TESTS = sizeof tests / sizeof *tests };
 /* Bits of tests[] in "all", or in names with commas between them; 0: an unknown name. */
 static unsigned wanted(const char *list) {
     unsigned all = 0;
-    if (strcmp(list, "all") == 0) return (1u << TESTS) - 1;
+    for (int i = 0; i < TESTS; i++)
+        if (tests[i].run != property_sweep_product) all |= 1u << i;
+    if (strcmp(list, "all") == 0) return all;
+    all = 0;
     for (const char *at = list; at; at = strchr(at, ','), at += at != NULL) {
         const size_t n = strcspn(at, ",");
         int i = 0;

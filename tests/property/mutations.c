@@ -1,5 +1,5 @@
-/* mutations.c - the comparison can fail: a kernel made from a slightly changed spec, in the place
- * of the right one, must be noticed. */
+/* mutations.c - the comparison can fail: a kernel made from a slightly changed spec, or whose code
+ * is slightly changed, in the place of the right one, must be noticed. */
 #include "plan/isa.h"
 #include "output/emit.h"
 #include "property.h"
@@ -7,10 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The spec that is asked for, and the one that the kernel's code is made from. */
+/* The spec that is asked for, and the one that the kernel's code is made from; or what is changed
+ * in its text. */
 typedef struct mutation {
-    const char *name, *fields, *changed;
+    const char *name, *fields, *changed, *from, *to;
 } mutation;
+
+#define LATENT "form=mla;key=shared;heads=5;retr_dim=32;kv_comp_dim=64;scale=0.2;type=f16"
+#define CODES "heads=4;kv_heads=2;head_dim=24;kv_type=i8;dot=f32"
 
 static const mutation mutations[] = {
     {"scale", "heads=2;head_dim=32;scale=0.28125", "heads=2;head_dim=32;scale=0.2815"},
@@ -33,6 +37,10 @@ static const mutation mutations[] = {
      "backend=flex;heads=2;head_dim=24;causal=false;mask=(q + k) * 37 % 1511 < 770"},
     {"affine mask", "backend=flex;heads=2;head_dim=8;causal=false;mask=k <= q + 7",
      "backend=flex;heads=2;head_dim=8;causal=false;mask=k <= q + 6"},
+    {"a key too far, widened ahead", LATENT, LATENT, "(wanted ? next : key) + i;",
+     "(wanted ? next + 1 : key) + i;"},
+    {"a key's scale", CODES, CODES, "from, float scale) {\n    const vf factor = vf_set1(scale);",
+     "from, float scale) {\n    const vf factor = vf_set1(1.0001f * scale);"},
 };
 enum { MUTATIONS = sizeof mutations / sizeof *mutations };
 
@@ -94,6 +102,11 @@ static void mutate(arena *a, gen_files *files, void *ctx) {
         for (int n = 0; n < MUTATIONS; n++) {
             gen_file *f = &files->file[i];
             if (!is_kernel_file(f, &m->kernel[n])) continue;
+            if (mutations[n].from) {
+                m->replaced += strstr(f->text, mutations[n].from) != NULL;
+                f->text = replace_all(a, f->text, mutations[n].from, mutations[n].to);
+                continue;
+            }
             const gen_file *changed = render_changed(a, &m->changed[n], &m->d);
             const char *code = changed ? changed->text : NULL;
             const char *end = code ? strstr(code, spec_start) : NULL;

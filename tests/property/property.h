@@ -16,6 +16,15 @@ typedef struct property_spec {
 extern const property_spec property_specs[];
 extern const int property_spec_count;
 
+/* Rows of the axes (product.c): all combinations of types, forms, ops and backends; and a set in
+ * which each two values of two axes, of layouts too, stand together where that is legal. */
+typedef struct property_rows {
+    property_spec *row;
+    int count;
+} property_rows;
+property_rows property_product(arena *a);
+property_rows property_pairs(arena *a);
+
 /* Builds row `index`; *kernel lives in the arena. Ends the program with a message if it is refused,
  * since every row is legal. */
 void property_kernel(arena *a, const property_spec *row, kernel_spec *kernel);
@@ -60,13 +69,15 @@ typedef struct property_options {
 /* Everything this CPU runs; ATTN_PROPERTY_SHAPES and ATTN_PROPERTY_SEED from the environment. */
 property_options property_defaults(void);
 
-int property_sweep(const property_options *o);      /* rules 5 to 10 of CONTRACT.md */
-int property_statuses(const property_options *o);   /* every attn_status */
-int property_stores(const property_options *o);     /* attn_store_rows, and scales */
-int property_tables(const property_options *o);     /* page tables */
-int property_sums(const property_options *o);       /* rule 8 over many keys */
-int property_workspaces(const property_options *o); /* planned and generated figures agree */
-int property_mutations(const property_options *o);  /* a changed kernel must be noticed */
+int property_sweep(const property_options *o);         /* rules 5 to 10 of CONTRACT.md */
+int property_sweep_pairs(const property_options *o);   /* property_pairs */
+int property_sweep_product(const property_options *o); /* property_product */
+int property_statuses(const property_options *o);      /* every attn_status */
+int property_stores(const property_options *o);        /* attn_store_rows, and scales */
+int property_tables(const property_options *o);        /* page tables */
+int property_sums(const property_options *o);          /* rule 8 over many keys */
+int property_workspaces(const property_options *o);    /* planned and generated figures agree */
+int property_mutations(const property_options *o);     /* a changed kernel must be noticed */
 
 int property_caches(const property_options *o); /* items that are viewed, forked and taken back */
 int property_layers(const property_options *o); /* whole layers at random */

@@ -56,7 +56,7 @@ const property_spec property_specs[] = {
     {"i8_gqa8_dv40", "heads=8;kv_heads=1;head_dim=72;v_dim=40;softcap=20;kv_type=i8;rotate=true;dot=f32", 0, 0, 0, 0},
     {"i8_window40", "op=sliding_self;heads=4;kv_heads=2;head_dim=33;window=40;kv_type=i8;dot=f32", 0, 0, 0, 0},
     {"i8_cross3", "op=segment_cross;heads=4;kv_heads=2;head_dim=20;lookback=3;kv_type=i8;rotate=true;dot=f32", 0, 0, 0, 0},
-    {"i8_cross100", "op=segment_cross;heads=2;head_dim=32;lookback=100;kv_type=i8;dot=i8", 0, 0, 0, 0},
+    {"i8_cross100", "op=segment_cross;heads=2;head_dim=32;lookback=100;kv_type=i8;dot=i8;scale=0.02", 0, 0, 0, 0},
     {"i8_mla", "form=mla;heads=4;retr_dim=16;kv_comp_dim=40;kv_type=i8;rotate=true;dot=f32", 0, 0, 0, 0},
     {"i8_mla_shared", "form=mla;key=shared;heads=5;retr_dim=8;kv_comp_dim=64;scale=0.2;kv_type=i8;rotate=true;dot=f32", 0, 0, 0, 0},
     {"i8_alibi", "backend=flex;heads=3;head_dim=64;kv_type=i8;dot=f32;score=s + 0.02 * (k - q);mask=k <= q and q - k <= 90", 0, 0, 0, 0},
@@ -64,8 +64,8 @@ const property_spec property_specs[] = {
     /* products of integers, where an instruction set has them */
     {"i16_gqa8_dv40", "heads=8;kv_heads=1;head_dim=72;v_dim=40;softcap=20;kv_type=i8;rotate=true", 0, 0, 0, 0},
     {"i16_alibi", "backend=flex;heads=3;head_dim=64;kv_type=i8;score=s + 0.02 * (k - q);mask=k <= q and q - k <= 90", 0, 0, 0, 0},
-    {"dot8_gqa3_dv136", "heads=6;kv_heads=2;head_dim=160;v_dim=136;kv_type=i8;dot=i8", 0, 0, 0, 0},
-    {"dot8_window40", "op=sliding_self;heads=4;kv_heads=2;head_dim=33;window=40;kv_type=i8;dot=i8", 0, 0, 0, 0},
+    {"dot8_gqa3_dv136", "heads=6;kv_heads=2;head_dim=160;v_dim=136;kv_type=i8;dot=i8;scale=0.02", 0, 0, 0, 0},
+    {"dot8_window40", "op=sliding_self;heads=4;kv_heads=2;head_dim=33;window=40;kv_type=i8;dot=i8;scale=0.02", 0, 0, 0, 0},
     {"i8_flex_cross", "op=segment_cross;backend=flex;heads=2;head_dim=24;lookback=1;kv_type=i8;rotate=true", 0, 0, 0, 0},
 
     {"i8_bf16_gqa4", "heads=8;kv_heads=2;head_dim=40;type=bf16;kv_type=i8;rotate=true;dot=f32", 0, 0, 0, 0},

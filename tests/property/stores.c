@@ -8,8 +8,8 @@
 
 enum { B = 2, TOKENS = 7, LQ = 3, WIDEST = 24, MOST = 2 * 2 * 8 * (WIDEST + 3) };
 
-enum core { FLOATS, BF16, F16, I8, TURNED, SHARED, CORES };
-static const char *const fields[CORES] = {
+enum core { FLOATS, BF16, F16, I8, TURNED, SHARED, CORES, PAGED = CORES, ALL };
+static const char *const fields[ALL] = {
     [FLOATS] = "heads=2;head_dim=8",
     [BF16] = "heads=2;head_dim=8;kv_type=bf16",
     [F16] = "heads=2;head_dim=8;type=bf16;kv_type=f16",
@@ -17,13 +17,14 @@ static const char *const fields[CORES] = {
     [TURNED] = "heads=2;head_dim=24;v_dim=8;kv_type=i8;rotate=true", /* blocks of 8 */
     [SHARED] =
         "form=mla;key=shared;heads=2;retr_dim=16;kv_comp_dim=8;scale=1;kv_type=i8;rotate=true",
+    [PAGED] = "heads=2;kv_heads=1;head_dim=8;v_dim=5;kv_type=i8;layout=paged;page=16",
 };
 
 typedef struct store_test {
     arena *a;
     const kernel_lib *lib;
-    attn_plan *plan[CORES];
-    kernel_spec spec[CORES];
+    attn_plan *plan[ALL];
+    kernel_spec spec[ALL];
     int checks, failures;
 } store_test;
 
@@ -294,11 +295,44 @@ static void check_scales(store_test *t) {
     refuse_call(t, I8, older, ATTN_E_ARGUMENT, "k_scale.data is null");
 }
 
+/* What attn_sizes says of a call with 33 keys: of pages of 16 three, whole. */
+static void check_sizes(store_test *t) {
+    static const struct {
+        int64_t q, k, v, o, k_scale, v_scale, pages;
+    } want[ALL] = {
+        [FLOATS] = {.q = 96, .k = 1056, .v = 1056, .o = 96},
+        [BF16] = {.q = 96, .k = 1056, .v = 1056, .o = 96},
+        [F16] = {.q = 96, .k = 1056, .v = 1056, .o = 96},
+        [I8] = {.q = 96, .k = 1056, .v = 660, .o = 60, .k_scale = 132, .v_scale = 132},
+        [TURNED] = {.q = 288, .k = 3168, .v = 1056, .o = 96, .k_scale = 132, .v_scale = 132},
+        [SHARED] = {.q = 288, .k = 1584, .v = 528, .o = 96, .k_scale = 66},
+        [PAGED] = {.q = 96, .k = 768, .v = 480, .o = 60, .k_scale = 96, .v_scale = 96, .pages = 6},
+    };
+    for (int k = 0; k < ALL; k++) {
+        const attn_extent e = {sizeof e, B, LQ, 33, 1, 0};
+        attn_size s;
+        attn_key_size keys;
+        size_t bytes = 0;
+        expect(t, t->lib->sizes(t->plan[k], &e, &s) == ATTN_OK, fields[k], "attn_sizes");
+        expect(t, t->lib->key_sizes(t->plan[k], &e, &keys) == ATTN_OK, fields[k], "attn_key_sizes");
+        expect(t, t->lib->workspace(t->plan[k], &e, &bytes) == ATTN_OK && bytes == s.workspace,
+               fields[k], "attn_sizes: the workspace");
+        expect(t,
+               s.q == want[k].q && s.k == want[k].k && s.v == want[k].v && s.o == want[k].o &&
+                   s.lse == B * 2 * LQ,
+               fields[k], "attn_sizes: elements");
+        expect(t,
+               keys.k_scale == want[k].k_scale && keys.v_scale == want[k].v_scale &&
+                   keys.pages == want[k].pages,
+               fields[k], "attn_sizes: scales and pages");
+    }
+}
+
 int property_stores(const property_options *o) {
     arena *a = arena_new();
     store_test t = {.a = a};
     int failures = 1;
-    t.lib = property_plans(a, "stores", &o->build, fields, CORES, t.spec, t.plan);
+    t.lib = property_plans(a, "stores", &o->build, fields, ALL, t.spec, t.plan);
     if (t.lib) {
         for (int k = 0; k < CORES; k++) {
             store_operand(&t, (enum core)k, ATTN_OPERAND_K);
@@ -306,7 +340,8 @@ int property_stores(const property_options *o) {
         }
         check_rows(&t);
         check_scales(&t);
-        for (int k = 0; k < CORES; k++) t.lib->plan_destroy(t.plan[k]);
+        check_sizes(&t);
+        for (int k = 0; k < ALL; k++) t.lib->plan_destroy(t.plan[k]);
         printf("property: %d status checks (stores), %d failed\n", t.checks, t.failures);
         failures = t.failures;
     }

@@ -34,7 +34,8 @@ typedef struct sweep {
     built *twin_libs;
     int *twin;            /* by kernel; -1: none */
     const tune_set *tune; /* null: the plan's own choices */
-    int *row;             /* kernel -> property_specs */
+    const property_spec *rows;
+    int *row; /* kernel -> rows */
     shared_state *state;
 } sweep;
 
@@ -358,7 +359,7 @@ static void run_on(trial t, int isa, uint32_t flags, const oracle *want) {
 }
 
 static void run_problem(const sweep *s, int kernel, int index, shared_state *state) {
-    const property_spec *row = &property_specs[s->row[kernel]];
+    const property_spec *row = &s->rows[s->row[kernel]];
     arena *a = arena_new();
     uint64_t seed = hash64(row->name, strlen(row->name)) + s->o->seed * 1000003u;
     rng r = {seed + (uint64_t)index * 7919u};
@@ -393,7 +394,7 @@ static void run_problem(const sweep *s, int kernel, int index, shared_state *sta
 
 static int sweep_job(void *ctx, int kernel) {
     const sweep *s = ctx;
-    const property_spec *row = &property_specs[s->row[kernel]];
+    const property_spec *row = &s->rows[s->row[kernel]];
     shared_state *state = &s->state[kernel];
     if (!s->libs[kernel].lib) {
         printf("FAIL %s: %s\n", row->name, s->libs[kernel].error);
@@ -417,7 +418,7 @@ static void sweep_done(void *ctx, int kernel, const pool_result *r) {
     }
     if (s->o->verbose)
         printf("%-22s %4ld problems %5ld runs %7ld rows, worst error %.2f of its bound: %s\n",
-               property_specs[s->row[kernel]].name, state->problems, state->runs, state->rows,
+               s->rows[s->row[kernel]].name, state->problems, state->runs, state->rows,
                state->worst, state->worst_at);
     fflush(stdout);
 }
@@ -460,10 +461,9 @@ static void build_twins(sweep *s, int kernels, const build_options *build) {
     build_kernels(s->a, s->twins, twins, build, s->twin_libs);
 }
 
-int property_sweep(const property_options *o) {
-    arena *a = arena_new();
-    size_t n = (size_t)property_spec_count;
-    sweep s = {.o = o, .a = a};
+static int sweep_rows(arena *a, const property_options *o, const property_spec *rows, int count) {
+    const size_t n = (size_t)count;
+    sweep s = {.o = o, .a = a, .rows = rows};
     s.kernels = arena_alloc(a, n * sizeof *s.kernels);
     s.libs = arena_alloc(a, n * sizeof *s.libs);
     s.row = arena_alloc(a, n * sizeof *s.row);
@@ -472,13 +472,13 @@ int property_sweep(const property_options *o) {
     s.twin = arena_alloc(a, n * sizeof *s.twin);
     s.state = pool_shared(n * sizeof *s.state);
     int kernels = 0;
-    for (int i = 0; i < property_spec_count; i++) {
-        if (o->spec && strcmp(o->spec, property_specs[i].name) != 0) continue;
+    for (int i = 0; i < count; i++) {
+        if (o->spec && strcmp(o->spec, rows[i].name) != 0) continue;
         if ((uint64_t)i % (uint64_t)o->every != o->seed % (uint64_t)o->every) continue;
         kernel_spec *k = &s.kernels[kernels];
-        property_kernel(a, &property_specs[i], k);
+        property_kernel(a, &rows[i], k);
         if (plan_check_unroll(a, k, o->build.unroll)) {
-            printf("skip %s: too wide to be unrolled so far\n", property_specs[i].name);
+            printf("skip %s: too wide to be unrolled so far\n", rows[i].name);
             continue;
         }
         s.row[kernels++] = i;
@@ -496,6 +496,28 @@ int property_sweep(const property_options *o) {
     int failures = report(&s, kernels);
     for (int i = 0; o->tuned && !o->spec && i < PLAN_PARAMS; i++)
         if (!changed[i]) failures++, printf("FAIL no kernel has another %s\n", plan_params[i].name);
-    arena_free(a);
     return failures + (kernels == 0);
+}
+
+int property_sweep(const property_options *o) {
+    arena *a = arena_new();
+    const int failures = sweep_rows(a, o, property_specs, property_spec_count);
+    arena_free(a);
+    return failures;
+}
+
+int property_sweep_product(const property_options *o) {
+    arena *a = arena_new();
+    const property_rows rows = property_product(a);
+    const int failures = sweep_rows(a, o, rows.row, rows.count);
+    arena_free(a);
+    return failures;
+}
+
+int property_sweep_pairs(const property_options *o) {
+    arena *a = arena_new();
+    const property_rows rows = property_pairs(a);
+    const int failures = sweep_rows(a, o, rows.row, rows.count);
+    arena_free(a);
+    return failures;
 }
