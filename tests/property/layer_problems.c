@@ -301,7 +301,8 @@ static void note_moves(const layer_problem *p, const block_case *c, double *move
 
 /* A layer that is as far from the oracle as it may be can choose otherwise where the margin is less
  * than what keys (or sums of two) move by: there both are right, and the row has no bound. False
- * where these are more than a few, so that nothing would be tested. */
+ * where these are more than a few, so that nothing would be tested; weight_dot = i8 moves keys by
+ * that much, and there the layer is held to itself. */
 static bool allow_doubts(const layer_problem *p, const double *moved) {
     int64_t doubts = 0;
     for (int64_t i = 0; is_mixture(p) && i < rows_of(p); i++) {
@@ -310,7 +311,7 @@ static bool allow_doubts(const layer_problem *p, const double *moved) {
         p->bound[i] = INFINITY;
         doubts++;
     }
-    return 10 * doubts <= rows_of(p) + 10;
+    return spec_of(p)->weight_dot == ATTN_WEIGHT_DOT_I8 || 10 * doubts <= rows_of(p) + 10;
 }
 
 bool layer_expect(arena *a, rng *r, layer_problem *p, const char **why) {
