@@ -15,6 +15,9 @@ void block_plan_ffn(const attn_spec *s, block_plan *p);
 /* Columns of the gate of what the attention gives; 0: none. */
 int64_t block_plan_gates(const attn_spec *s);
 
+/* Whether integers of a row are needed as words too. */
+bool block_plan_words(const block_plan *p);
+
 /* Weights, their places and their products; what the plan says of tiles and tasks is set before. */
 void block_plan_stages(const attn_spec *s, block_plan *p);
 

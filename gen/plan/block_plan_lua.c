@@ -1,5 +1,5 @@
 /* block_plan_lua.c - a layer's plan as data for templates. */
-#include "block_plan.h"
+#include "block_internal.h"
 
 #include "spec.h"
 #include "types.h"
@@ -144,8 +144,7 @@ static lua_val *stages_to_lua(arena *a, const block_plan *p) {
     return stages;
 }
 
-/* Whether integers of a row are needed as words. */
-static bool has_words(const block_plan *p) {
+bool block_plan_words(const block_plan *p) {
     for (int32_t type = 0, fold; type < ATTN_WEIGHT_COUNT; type++)
         if (p->has_integers[type] && !strcmp(dots_of(p, type, &fold), "words")) return true;
     return false;
@@ -223,7 +222,7 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
     lua_val_set(a, t, "integer_weights", weights_to_lua(a, p, integers, integers, false));
     lua_val_set(a, t, "types", weights_to_lua(a, p, floats, integers, true));
     lua_val_set_bool(a, t, "integers", p->integers);
-    lua_val_set_bool(a, t, "int_words", has_words(p));
+    lua_val_set_bool(a, t, "int_words", block_plan_words(p));
     lua_val_set_int(a, t, "int_all", p->int_all);
     lua_val_set_int(a, t, "int_chunk", p->int_chunk);
     lua_val_set(a, t, "floats", weight_to_lua(a, p, ATTN_WEIGHT_F32));

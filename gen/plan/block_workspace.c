@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { INTEGERS_BYTES = 128, PICK_BYTES = 8, SLOT_BYTES = 12, EXPERT_BLOCK_BYTES = 12, LINE = 64 };
+enum { PICK_BYTES = 8, SLOT_BYTES = 12, EXPERT_BLOCK_BYTES = 12, LINE = 64 };
 
 /* Areas one after the other, each at a cache line. */
 typedef struct areas {
@@ -44,6 +44,20 @@ static void runtime_areas(areas *to, const attn_spec *s, const attn_block_extent
         area(to, (uint64_t)e->batch * (uint64_t)e->keys);
 }
 
+/* `integers` of templates/block.c.tpl: 32 of a row as bytes, as words where those are needed, sums
+ * and scale. */
+static uint64_t integers_bytes(const block_plan *p) {
+    const bool three = p->int_bytes == 3;
+    const int words = !block_plan_words(p) ? 0 : three ? 2 : 1;
+    return (uint64_t)(32 * p->int_bytes + 64 * words + (three ? 32 : 16));
+}
+
+static int64_t stage_int_blocks(const block_plan *p, const char *name) {
+    for (int i = 0; i < p->stages; i++)
+        if (!strcmp(p->stage[i].name, name)) return p->stage[i].int_blocks;
+    return 0;
+}
+
 /* `scratch` of templates/block.c.tpl. */
 static uint64_t scratch_bytes(const block_plan *p) {
     const uint64_t tile = sizeof(float) * (uint64_t)p->rows * (uint64_t)p->wide;
@@ -58,7 +72,11 @@ static uint64_t scratch_bytes(const block_plan *p) {
         area(&slice, codes + codes / 16 * sizeof(float) + codes / 32 * sizeof(float));
         s.bytes = (s.bytes + LINE - 1) / LINE * LINE + slice.bytes;
     }
-    if (p->experts) s.bytes += sizeof(float) * (uint64_t)p->rows * (uint64_t)(p->model + p->pad);
+    if (p->experts) {
+        const uint64_t ints = (uint64_t)stage_int_blocks(p, "expert_up") * integers_bytes(p);
+        const uint64_t row = sizeof(float) * (uint64_t)(p->model + p->pad);
+        s.bytes += (uint64_t)p->rows * (row + ints);
+    }
     return (s.bytes + LINE - 1) / LINE * LINE;
 }
 
@@ -168,7 +186,7 @@ static void row_areas(areas *to, const block_plan *p, const attn_block_extent *e
     if (p->integers) {
         const uint64_t most = rows > key_rows ? rows : key_rows;
         const uint64_t all = most * (uint64_t)p->int_all, some = chunk * (uint64_t)p->int_chunk;
-        area(to, (all > some ? all : some) * INTEGERS_BYTES);
+        area(to, (all > some ? all : some) * integers_bytes(p));
     }
     if (s->residual == ATTN_RESIDUAL_PARALLEL && p->second_norm)
         floats(to, rows, p->model + p->pad);

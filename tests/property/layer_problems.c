@@ -301,7 +301,8 @@ static void note_moves(const layer_problem *p, const block_case *c, double *move
 
 /* A layer that is as far from the oracle as it may be can choose otherwise where the margin is less
  * than what keys (or sums of two) move by: there both are right, and the row has no bound. False
- * where these are more than a few, so that nothing would be tested. */
+ * where these are more than a few, so that nothing would be tested; weight_dot = i8 moves keys by
+ * that much, and there the layer is held to itself. */
 static bool allow_doubts(const layer_problem *p, const double *moved) {
     int64_t doubts = 0;
     for (int64_t i = 0; is_mixture(p) && i < rows_of(p); i++) {
@@ -310,7 +311,7 @@ static bool allow_doubts(const layer_problem *p, const double *moved) {
         p->bound[i] = INFINITY;
         doubts++;
     }
-    return 10 * doubts <= rows_of(p) + 10;
+    return spec_of(p)->weight_dot == ATTN_WEIGHT_DOT_I8 || 10 * doubts <= rows_of(p) + 10;
 }
 
 bool layer_expect(arena *a, rng *r, layer_problem *p, const char **why) {
@@ -360,11 +361,21 @@ const char *layer_compare(arena *a, const layer_problem *p, const float *y, doub
     return NULL;
 }
 
+/* weight_dot = i8 moves what is rounded, at random, by more than its doubt: the ends are two draws,
+ * in either order, and elements are held to what those say of their row, as y is. */
+static double row_slack(const layer_problem *p, double *const want[2], int64_t first, int64_t dim) {
+    double most = 0;
+    if (spec_of(p)->weight_dot != ATTN_WEIGHT_DOT_I8) return 0;
+    for (int64_t i = first; i < first + dim; i++) most = fmax(most, fabs(want[0][i] - want[1][i]));
+    return LAYER_BOUND * most;
+}
+
 static const char *compare_element(arena *a, const char *name, double got, int64_t at,
-                                   double *const want[2]) {
-    if (got <= want[0][at] && got >= want[1][at]) return NULL;
+                                   double *const want[2], double slack) {
+    const double high = want[0][at] + slack, low = want[1][at] - slack;
+    if (got <= high && got >= low) return NULL;
     return arena_printf(a, "the cache's %s[%lld] is %.9g: must be from %.9g to %.9g", name,
-                        (long long)at, got, want[1][at], want[0][at]);
+                        (long long)at, got, low, high);
 }
 
 static const char *compare_part(arena *a, const layer_problem *p, const char *name,
@@ -379,9 +390,10 @@ static const char *compare_part(arena *a, const layer_problem *p, const char *na
         if (padding || key >= cache->length[b]) continue;
         const int64_t at = block_cache_row(spec_of(p), cache, heads, b, row / keys % heads, key);
         const double factor = scale ? (double)scale[at] : 1;
+        const double slack = row_slack(p, want, row * dim, dim);
         for (int64_t d = 0; !why && d < dim; d++)
             why = compare_element(a, name, factor * (double)attn_load(data, type, at * dim + d),
-                                  row * dim + d, want);
+                                  row * dim + d, want, slack);
     }
     return why;
 }

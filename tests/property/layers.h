@@ -40,7 +40,7 @@ typedef struct layer_problem {
     const char *text;           /* for reports */
     double *bound;              /* [batch, tokens] of |y - oracle's y| */
     /* The most and the least that a cache's k and v may hold, where kv_type rounds (block_oracle.h,
-     * lean). */
+     * lean); where weight_dot = i8, two draws of it. */
     double *k[2], *v[2];
 } layer_problem;
 
