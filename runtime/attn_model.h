@@ -19,10 +19,14 @@
  *     st = attn_model_forward(model, &a);               // further calls append to the cache
  *     attn_model_close(model);
  *
+ * A model of an encoder and a decoder (whisper) is run by two calls: attn_model_encode takes what
+ * the encoder is given, and keeps the keys and values that the decoder's layers make of its rows,
+ * once an item; attn_model_forward is then the decoder, over them.
+ *
  * What is computed: rows = embedding[id] * embed_scale, plus a row of the table of positions and
  * one of token types, where there are such, then embed_norm; or the caller's rows as they are
- * (where a model has no ids, after embed_norm). Then the layers, then final_norm: these are the
- * hidden rows. Logits of a row: logit_scale * (head row
+ * (where a stack has no ids: plus a row of its table of positions, after embed_norm). Then the
+ * layers, then final_norm: these are the hidden rows. Logits of a row: logit_scale * (head row
  * + bias), soft-capped. Pooled row of an item: its first row (cls), its last, or the mean of all;
  * then dense with tanh; then divided by its length. Sums of norms, means and lengths are in double,
  * those of the head in f32, of 32 products a lane, summed in double.
@@ -109,12 +113,17 @@ typedef struct attn_model_info {
     int32_t has_head, has_pool;
     size_t packed_bytes; /* allocated: packed layers, and weights that were converted */
     size_t mapped_bytes; /* of the files, that of packed weights among them */
+
+    /* Callers whose struct_size ends here have none. */
+    int32_t encoder_layers; /* of `layers`, the first; 0: the model has no encoder */
+    int32_t encoder_rows;   /* it is given rows of floats alone */
 } attn_model_info;
 /* Fills what info->struct_size holds. ATTN_E_ARGUMENT: a null; ATTN_E_ABI: struct_size. */
 attn_status attn_model_describe(const attn_model *model, attn_model_info *info);
 
-/* Keys and values of every layer; items as in attn_cache. `layer`: [layers], so that the functions
- * on caches serve each of them; item i of all stands at the same length. */
+/* Keys and values of every layer (of a decoder beside an encoder: of the layers with keys of their
+ * own rows); items as in attn_cache. `layer`: [layers], so that the functions on caches serve each
+ * of them; item i of all stands at the same length. */
 typedef struct attn_model_cache {
     uint32_t struct_size;
     int32_t items, layers;
@@ -127,6 +136,14 @@ attn_status attn_model_cache_bytes(const attn_model *model, int32_t items, int32
 /* memory: 64-byte aligned, `bytes` long; the caller's as long as the cache is used. All is empty.
  */
 attn_status attn_model_cache_init(const attn_model *model, attn_model_cache *cache, int32_t items,
+                                  int32_t capacity, void *memory, size_t bytes);
+
+/* A model's cache of the other kind: keys and values that the decoder's layers make of the
+ * encoder's rows, at most `capacity` of an item. The functions on caches below take it, too (in
+ * pages, each item has all of its own). Models without an encoder: ATTN_E_UNUSED. */
+attn_status attn_model_cross_bytes(const attn_model *model, int32_t items, int32_t capacity,
+                                   size_t *bytes);
+attn_status attn_model_cross_init(const attn_model *model, attn_model_cache *cross, int32_t items,
                                   int32_t capacity, void *memory, size_t bytes);
 
 /* Layers whose keys lie in pages: the same with pools of `page_count` pages in each layer, and one
@@ -206,6 +223,11 @@ typedef struct attn_model_args {
      * most keys of an item with the new ones]. The number of a key is its token's, so layers must
      * not have let go of any: ATTN_E_CACHE. type ATTN_MASK_NONE: none. */
     attn_mask mask;
+
+    /* Callers whose struct_size ends here have none. */
+    /* Of models with an encoder: attn_model_encode writes it, attn_model_forward reads it. Items
+     * are those of the call. */
+    attn_model_cache *cross;
 } attn_model_args;
 
 #ifdef __cplusplus
@@ -231,6 +253,18 @@ attn_status attn_model_forward(const attn_model *model, const attn_model_args *a
 /* Its checks, and a sentence. */
 attn_status attn_model_check(const attn_model *model, const attn_model_args *args, char *message,
                              size_t size);
+
+/* Likewise of the encoder: ids or x are its rows, item by item, of which hidden gets the encoder's
+ * rows after its norm (may be null), and cross what the decoder's layers make of them (may be
+ * null, where hidden is all that is wanted): what an item of it held before is replaced, by nothing
+ * where the item has no rows. (attn_model_cache_view encodes some items beside others.) cache,
+ * token_types, logits and pooled are not the encoder's: ATTN_E_UNUSED, as every call is of models
+ * without one. */
+attn_status attn_model_encode_bytes(const attn_model *model, const attn_model_args *args,
+                                    size_t *bytes);
+attn_status attn_model_encode(const attn_model *model, const attn_model_args *args);
+attn_status attn_model_encode_check(const attn_model *model, const attn_model_args *args,
+                                    char *message, size_t size);
 
 /* attn_struct_bytes for the structs of this header. */
 size_t attn_model_struct_bytes(const char *name);

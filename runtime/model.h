@@ -78,6 +78,20 @@ typedef struct attn_layer_tensors {
     int32_t *first; /* [layers + 1] */
 } attn_layer_tensors;
 
+/* Layers one after the other, and what stands before and after them. */
+typedef struct attn_model_stack {
+    int32_t first, end;      /* of the model's layers */
+    bool rows;               /* it is given rows, no ids */
+    int32_t positions_count; /* rows of the table of positions; 0: none */
+    attn_model_matrix positions;
+    attn_model_norm embed_norm, final_norm;
+} attn_model_stack;
+
+/* Layers that one cache serves, by their numbers. */
+typedef struct attn_model_layers {
+    int32_t *layer, count;
+} attn_model_layers;
+
 struct attn_model {
     const attn_model_desc *desc;
     attn_model_source source;
@@ -88,11 +102,12 @@ struct attn_model {
     attn_model_file packed_file;
     attn_packed_head packed_head; /* of a file of them; without a version: not known yet */
     size_t packed_bytes;
-    attn_floats rope; /* longrope's factors, of this open; empty: none */
-    int32_t longest;  /* tokens of an item that they are for; 0: any number */
-    attn_model_matrix embedding, positions, token_types, head, pooler;
+    attn_floats rope;               /* longrope's factors, of this open; empty: none */
+    int32_t longest;                /* tokens of an item that they are for; 0: any number */
+    attn_model_stack main, encoder; /* the decoder of two, or all; encoder.end is 0: none */
+    attn_model_layers own, cross;   /* of main, with keys of their own rows, and of the encoder's */
+    attn_model_matrix embedding, token_types, head, pooler;
     const float *head_bias, *pooler_bias;
-    attn_model_norm embed_norm, final_norm;
     void **owned; /* what is freed with the model */
     int32_t owned_count, owned_capacity;
 };
@@ -103,6 +118,13 @@ attn_status attn_model_load(attn_model *m, const attn_model_options *o, attn_pro
 void *attn_model_allocate(attn_model *m, size_t bytes);
 /* Elements of their own are read at their own alignment. */
 bool attn_tensor_is_aligned(const attn_tensor *t);
+
+/* --- Caches (model_cache.c) --- */
+
+/* The layers that a cache is for: those with keys of the encoder's where it was made for them. */
+const attn_model_layers *attn_model_cache_layers(const attn_model *m, const attn_model_cache *c);
+attn_status attn_model_check_cache(const attn_why *why, const char *name, const attn_model_cache *c,
+                                   const attn_model_layers *layers);
 
 /* --- Packing (model_pack.c): of weights that were checked --- */
 
@@ -120,10 +142,10 @@ attn_status attn_own_model_save(const attn_model *m, const char *path, const att
                                 attn_problems *p);
 
 /* Matrices that may be converted. */
-enum { ATTN_MODEL_MATRICES = 5 };
+enum { ATTN_MODEL_MATRICES = 6 };
 static inline void attn_model_matrices(attn_model *m, attn_model_matrix *out[ATTN_MODEL_MATRICES]) {
-    out[0] = &m->embedding, out[1] = &m->positions, out[2] = &m->token_types;
-    out[3] = &m->head, out[4] = &m->pooler;
+    out[0] = &m->embedding, out[1] = &m->main.positions, out[2] = &m->token_types;
+    out[3] = &m->head, out[4] = &m->pooler, out[5] = &m->encoder.positions;
 }
 static inline uint64_t attn_model_matrix_bytes(const attn_model_matrix *m) {
     return (uint64_t)(attn_weight_bytes(m->type, m->width) * m->rows);

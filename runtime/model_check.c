@@ -2,6 +2,8 @@
 /* model_check.c - a model's call: what is wrong with it, and where its workspace has what. */
 #include "model_call.h"
 
+#include <stdio.h>
+
 static const char *const from_init = "ATTN_MODEL_ARGS_INIT";
 
 /* --- Rows --- */
@@ -52,21 +54,22 @@ static attn_status check_longest(const attn_why *why, const attn_model *m, const
     return ATTN_OK;
 }
 
-static attn_status check_positions(const attn_why *why, const attn_model *m,
-                                   const attn_model_args *a, int32_t rows) {
-    const attn_model_spec *s = &m->desc->spec;
-    for (int32_t i = 0; i < rows && s->positions && a->ids && a->position; i++)
-        if ((int64_t)a->position[i] + s->position_offset >= s->positions)
+static attn_status check_positions(const attn_why *why, const attn_model_call *c) {
+    const attn_model_args *a = &c->args;
+    const int32_t offset = c->model->desc->spec.position_offset;
+    const int32_t count = a->ids || c->stack->rows ? c->stack->positions_count : 0;
+    for (int32_t i = 0; i < c->rows && count && a->position; i++)
+        if ((int64_t)a->position[i] + offset >= count)
             return attn_refuse(why, ATTN_E_LENGTH,
                                "position[%d] is %d: must be below %d, as the table of positions "
                                "says",
-                               i, a->position[i], s->positions - s->position_offset);
-    for (int32_t i = 0; i < a->items && s->positions && a->ids && !a->position; i++) {
+                               i, a->position[i], count - offset);
+    for (int32_t i = 0; i < a->items && count && !a->position; i++) {
         const int64_t end = position_of(a, i) + a->begin[i + 1] - a->begin[i];
-        if (end + s->position_offset <= s->positions || a->begin[i + 1] == a->begin[i]) continue;
+        if (end + offset <= count || a->begin[i + 1] == a->begin[i]) continue;
         return attn_refuse(why, ATTN_E_LENGTH,
                            "item %d would have %lld tokens: the table of positions has room for %d",
-                           i, (long long)end, s->positions - s->position_offset);
+                           i, (long long)end, count - offset);
     }
     return ATTN_OK;
 }
@@ -93,23 +96,35 @@ static attn_status check_inputs(const attn_why *why, const attn_model *m, attn_m
     attn_model_args *a = &c->args;
     const attn_model_spec *s = &m->desc->spec;
     if (!c->rows) return ATTN_OK;
-    if (a->ids && s->input == ATTN_MODEL_INPUT_ROWS)
-        return attn_refuse(why, ATTN_E_UNUSED, "ids is given, and the model takes rows alone: x");
+    if (a->ids && c->stack->rows)
+        return attn_refuse(why, ATTN_E_UNUSED, "ids is given, and the %s takes rows alone: x",
+                           c->encodes ? "encoder" : "model");
     if (!a->ids == !a->x)
         return attn_refuse(why, ATTN_E_ARGUMENT, "ids and x are both %s: give one of them",
                            a->ids ? "given" : "null");
-    if (a->token_types && (!s->token_types || !a->ids))
+    if (a->token_types && (!s->token_types || !a->ids || c->encodes))
         return attn_refuse(why, ATTN_E_UNUSED, "token_types is given, and %s",
                            a->ids ? "the model has no table of them" : "x, which has no ids");
     attn_status status = check_stride(why, "x_row", a->x, &a->x_row, m->width);
     if (status == ATTN_OK && a->ids) status = check_numbers(why, "ids", a->ids, c->rows, s->vocab);
     if (status == ATTN_OK && a->token_types)
         status = check_numbers(why, "token_types", a->token_types, c->rows, s->token_types);
-    if (status == ATTN_OK) status = check_positions(why, m, a, c->rows);
+    if (status == ATTN_OK) status = check_positions(why, c);
     return status == ATTN_OK ? check_longest(why, m, a, c->rows) : status;
 }
 
 /* --- Outputs --- */
+
+static attn_status check_encoded(const attn_why *why, const attn_model_args *a) {
+    const char *given = a->cache         ? "cache"
+                        : a->pooled      ? "pooled"
+                        : a->logits      ? "logits"
+                        : a->logit_count ? "logit_count"
+                                         : NULL;
+    if (!given) return ATTN_OK;
+    return attn_refuse(why, ATTN_E_UNUSED, "%s is given: an encoder gives hidden rows, and cross",
+                       given);
+}
 
 static attn_status check_outputs(const attn_why *why, const attn_model *m, attn_model_call *c,
                                  bool sizing) {
@@ -139,43 +154,95 @@ static attn_status check_outputs(const attn_why *why, const attn_model *m, attn_
 
 /* --- The cache --- */
 
-static attn_status check_cache(const attn_why *why, const attn_model *m, const attn_model_args *a) {
-    const attn_model_cache *c = a->cache;
+/* name: "cache" or "cross", of these layers. */
+static attn_status check_cache(const attn_why *why, const attn_model_call *call, const char *name,
+                               const attn_model_cache *c, const attn_model_layers *layers) {
+    const int32_t items = call->args.items;
+    char first[32];
     if (!c) return ATTN_OK;
     if (c->struct_size != sizeof *c)
         return attn_refuse(why, ATTN_E_CACHE,
-                           "cache.struct_size is %u: must be %u, as attn_model_cache_init sets it",
-                           (unsigned)c->struct_size, (unsigned)sizeof *c);
-    if (c->layers != m->desc->layers || !c->layer)
-        return attn_refuse(why, ATTN_E_CACHE, "cache has %d layers: the model has %d", c->layers,
-                           m->desc->layers);
-    if (c->items != a->items)
+                           "%s.struct_size is %u: must be %u, as attn_model_%s_init sets it", name,
+                           (unsigned)c->struct_size, (unsigned)sizeof *c, name);
+    if (c->layers != layers->count || !c->layer)
+        return attn_refuse(why, ATTN_E_CACHE, "%s has %d layers: the model has %d", name, c->layers,
+                           layers->count);
+    if (c->items != items)
         return attn_refuse(why, ATTN_E_CACHE,
-                           "cache has %d items: must be the call's %d; items without new rows have "
+                           "%s has %d items: must be the call's %d; items without new rows have "
                            "equal begins",
-                           c->items, a->items);
-    const attn_status status = attn_check_cache(why, m->block[0], "cache.layer[0]", &c->layer[0]);
-    if (status != ATTN_OK || c->layer[0].batch == a->items) return status;
-    return attn_refuse(why, ATTN_E_CACHE, "cache.layer[0].batch is %d: must be cache.items = %d",
-                       c->layer[0].batch, a->items);
+                           name, c->items, items);
+    snprintf(first, sizeof first, "%s.layer[0]", name);
+    const attn_block *block = call->model->block[layers->layer[0]];
+    const attn_status status = attn_check_cache(why, block, first, &c->layer[0]);
+    if (status != ATTN_OK || c->layer[0].batch == items) return status;
+    return attn_refuse(why, ATTN_E_CACHE, "%s.batch is %d: must be %s.items = %d", first,
+                       c->layer[0].batch, name, items);
+}
+
+/* Keys of the encoder's. */
+static attn_status check_cross(const attn_why *why, const attn_model_call *c) {
+    const attn_model *m = c->model;
+    const attn_model_cache *cross = c->args.cross;
+    if (cross && !m->cross.count)
+        return attn_refuse(why, ATTN_E_UNUSED, "cross is given, and the model has no encoder");
+    if (!cross && m->cross.count && !c->encodes)
+        return attn_refuse(why, ATTN_E_CACHE,
+                           "cross is null: must be what attn_model_encode wrote");
+    return check_cache(why, c, "cross", cross, &m->cross);
 }
 
 /* --- The workspace --- */
 
-attn_block_args attn_model_layer_args(const attn_model_call *c, int32_t layer) {
-    const attn_model *m = c->model;
+static attn_cache *cache_of(attn_model_cache *c, const attn_model_layers *layers, int32_t layer) {
+    int32_t at = 0;
+    while (c && layers->layer[at] != layer) at++;
+    return c ? &c->layer[at] : NULL;
+}
+
+static bool has_kv(const attn_model_call *c, int32_t layer) {
+    return attn_spec_has_kv(c->model->block[layer]->kernel->spec);
+}
+
+static attn_block_args layer_args(const attn_model_call *c, int32_t layer) {
     attn_block_args b = ATTN_BLOCK_ARGS_INIT;
-    b.batch = c->args.items, b.tokens = c->tokens, b.threads = c->args.threads;
-    b.x = b.y = c->h;
-    b.x_token = b.y_token = m->width;
-    b.q_begin = c->args.begin;
-    b.cache = c->args.cache ? &c->args.cache->layer[layer] : NULL;
-    b.packed = m->packed[layer];
+    b.batch = c->args.items, b.threads = c->args.threads;
+    b.packed = c->model->packed[layer];
     b.workspace = c->layers;
     b.workspace_bytes = (size_t)c->layers_bytes;
     b.pool = c->args.pool;
-    b.q_position = c->args.position;
-    b.mask = c->args.mask;
+    return b;
+}
+
+attn_block_args attn_model_layer_args(const attn_model_call *c, int32_t layer) {
+    const attn_model *m = c->model;
+    const attn_model_args *a = &c->args;
+    attn_block_args b = layer_args(c, layer);
+    b.tokens = c->tokens;
+    b.x = b.y = c->h;
+    b.x_token = b.y_token = m->width;
+    b.q_begin = a->begin;
+    if (has_kv(c, layer)) {
+        b.cache = cache_of(a->cross, &m->cross, layer);
+        return b;
+    }
+    b.cache = c->encodes ? NULL : cache_of(a->cache, &m->own, layer);
+    b.q_position = a->position;
+    b.mask = a->mask;
+    return b;
+}
+
+bool attn_model_layer_resets(const attn_model_call *c, int32_t layer) {
+    return !c->args.cache && !has_kv(c, layer);
+}
+
+attn_block_args attn_model_cross_args(const attn_model_call *c, int32_t n) {
+    const attn_model *m = c->model;
+    attn_block_args b = layer_args(c, m->cross.layer[n]);
+    b.kv = c->kv;
+    b.kv_token = m->width, b.kv_batch = (int64_t)c->tokens * m->width;
+    b.kv_tokens = c->tokens, b.kv_count = c->kept;
+    b.cache = &c->args.cross->layer[n];
     return b;
 }
 
@@ -187,21 +254,37 @@ static uint64_t lay_out(attn_model_call *c, char *base) {
     c->h = attn_carve(base, &used, attn_times((uint64_t)c->rows, width));
     c->picked = attn_carve(base, &used, attn_times((uint64_t)c->args.logit_count, width));
     c->buffer = attn_carve(base, &used, attn_times(threads, width));
+    if (attn_model_crossings(c)) {
+        const uint64_t items = (uint64_t)c->args.items;
+        c->kept = attn_carve(base, &used, attn_times(items, sizeof *c->kept));
+        c->kv = attn_carve(base, &used, attn_times(items, attn_times((uint64_t)c->tokens, width)));
+    }
     c->layers = attn_carve(base, &used, c->layers_bytes);
     return used;
 }
 
+static attn_status size_layer(const attn_why *why, attn_model_call *c, int32_t layer,
+                              const attn_block_args *b) {
+    size_t bytes;
+    const attn_status status = attn_own_block_workspace(c->model->block[layer], b, &bytes);
+    if (status != ATTN_OK)
+        return attn_refuse(why, status, "layer %d: %s", layer, attn_status_text(status));
+    if (bytes > c->layers_bytes) c->layers_bytes = bytes;
+    return ATTN_OK;
+}
+
 /* The most that a layer needs. */
 static attn_status size_layers(const attn_why *why, attn_model_call *c) {
-    for (int32_t i = 0; i < c->model->desc->layers; i++) {
+    attn_status status = ATTN_OK;
+    for (int32_t i = c->stack->first; i < c->stack->end && status == ATTN_OK; i++) {
         const attn_block_args b = attn_model_layer_args(c, i);
-        size_t bytes;
-        const attn_status status = attn_own_block_workspace(c->model->block[i], &b, &bytes);
-        if (status != ATTN_OK)
-            return attn_refuse(why, status, "layer %d: %s", i, attn_status_text(status));
-        if (bytes > c->layers_bytes) c->layers_bytes = bytes;
+        status = size_layer(why, c, i, &b);
     }
-    return ATTN_OK;
+    for (int32_t i = 0; i < attn_model_crossings(c) && status == ATTN_OK; i++) {
+        const attn_block_args b = attn_model_cross_args(c, i);
+        status = size_layer(why, c, c->model->cross.layer[i], &b);
+    }
+    return status;
 }
 
 /* --- Memory --- */
@@ -248,35 +331,52 @@ static attn_status check_mask(const attn_why *why, const attn_model_call *c, int
     return ATTN_OK;
 }
 
+static attn_status check_layer(const attn_why *why, const attn_model_call *c, int32_t layer,
+                               const attn_block_args *b, bool reset) {
+    char text[ATTN_MESSAGE_MAX];
+    const attn_status status =
+        attn_own_block_check_call(c->model->block[layer], b, reset, why ? text : NULL, sizeof text);
+    if (status != ATTN_OK) return attn_refuse(why, status, "layer %d: %s", layer, text);
+    return check_mask(why, c, layer, b);
+}
+
 /* What the layers say. */
-static attn_status check_layers(const attn_why *why, attn_model_call *c) {
-    const attn_model_args *a = &c->args;
-    for (int32_t i = 0; i < c->model->desc->layers; i++) {
+static attn_status check_layers(const attn_why *why, const attn_model_call *c) {
+    attn_status status = ATTN_OK;
+    for (int32_t i = c->stack->first; i < c->stack->end && status == ATTN_OK; i++) {
         const attn_block_args b = attn_model_layer_args(c, i);
-        char text[ATTN_MESSAGE_MAX];
-        const attn_status status = attn_own_block_check_call(c->model->block[i], &b, !a->cache,
-                                                             why ? text : NULL, sizeof text);
-        if (status != ATTN_OK) return attn_refuse(why, status, "layer %d: %s", i, text);
-        const attn_status mask = check_mask(why, c, i, &b);
-        if (mask != ATTN_OK) return mask;
+        status = check_layer(why, c, i, &b, attn_model_layer_resets(c, i));
     }
-    return ATTN_OK;
+    for (int32_t i = 0; i < attn_model_crossings(c) && status == ATTN_OK; i++) {
+        attn_block_args b = attn_model_cross_args(c, i);
+        b.kv_count = NULL; /* not counted yet: as many as the longest item has */
+        status = check_layer(why, c, c->model->cross.layer[i], &b, true);
+    }
+    return status;
 }
 
 /* --- The whole --- */
 
-attn_status attn_model_call_check(const attn_why *why, const attn_model *m,
-                                  const attn_model_args *args, bool sizing, attn_model_call *c,
-                                  size_t *bytes) {
-    static const size_t before[] = {offsetof(attn_model_args, position), 0};
-    *c = (attn_model_call){.model = m};
+attn_status attn_model_call_check(const attn_why *why, const attn_model_question *q,
+                                  attn_model_call *c, size_t *bytes) {
+    static const size_t before[] = {offsetof(attn_model_args, position),
+                                    offsetof(attn_model_args, cross), 0};
+    const attn_model *m = q->model;
+    const bool sizing = q->sizing;
+    *c = (attn_model_call){.model = m, .encodes = q->encodes};
     attn_model_args *a = &c->args;
-    if (!m || !args) return attn_refuse(why, ATTN_E_ARGUMENT, "%s is null", m ? "args" : "model");
-    attn_status status = attn_check_grown(why, "args", args, before, a, sizeof *a, from_init);
+    if (!m || !q->args)
+        return attn_refuse(why, ATTN_E_ARGUMENT, "%s is null", m ? "args" : "model");
+    if (q->encodes && !m->encoder.end)
+        return attn_refuse(why, ATTN_E_UNUSED, "the model has no encoder beside its layers");
+    c->stack = q->encodes ? &m->encoder : &m->main;
+    attn_status status = attn_check_grown(why, "args", q->args, before, a, sizeof *a, from_init);
     if (status == ATTN_OK) status = check_begin(why, a, c);
     if (status == ATTN_OK) status = attn_check_threads(why, a->threads);
     if (status == ATTN_OK) status = attn_check_pool(why, a->pool);
-    if (status == ATTN_OK) status = check_cache(why, m, a);
+    if (status == ATTN_OK && q->encodes) status = check_encoded(why, a);
+    if (status == ATTN_OK) status = check_cache(why, c, "cache", a->cache, &m->own);
+    if (status == ATTN_OK) status = check_cross(why, c);
     if (status == ATTN_OK) status = check_outputs(why, m, c, sizing);
     if (status == ATTN_OK && !sizing) status = check_inputs(why, m, c);
     if (status != ATTN_OK) return status;

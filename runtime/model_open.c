@@ -20,6 +20,8 @@ static void destroy(attn_model *m) {
     free(m->owned);
     free(m->block);
     free(m->packed);
+    free(m->own.layer);
+    free(m->cross.layer);
     free(m);
 }
 
@@ -38,9 +40,32 @@ static attn_status create_blocks(attn_model *m, uint32_t flags, attn_problems *p
     return ATTN_OK;
 }
 
+/* The layers of each stack, and of each kind of cache. */
+static attn_status list_layers(attn_model *m) {
+    const attn_model_spec *s = &m->desc->spec;
+    const size_t bytes = ((size_t)m->desc->layers + 1) * sizeof *m->own.layer;
+    m->main = (attn_model_stack){.first = s->encoder_layers,
+                                 .end = m->desc->layers,
+                                 .rows = s->input == ATTN_MODEL_INPUT_ROWS,
+                                 .positions_count = s->positions};
+    m->encoder = (attn_model_stack){.end = s->encoder_layers,
+                                    .rows = s->encoder_input == ATTN_MODEL_INPUT_ROWS,
+                                    .positions_count = s->encoder_positions};
+    m->own.layer = malloc(bytes);
+    m->cross.layer = malloc(bytes);
+    if (!m->own.layer || !m->cross.layer) return ATTN_E_MEMORY;
+    for (int32_t i = m->main.first; i < m->main.end; i++) {
+        const bool cross = attn_spec_has_kv(m->block[i]->kernel->spec);
+        attn_model_layers *to = cross ? &m->cross : &m->own;
+        to->layer[to->count++] = i;
+    }
+    return ATTN_OK;
+}
+
 static attn_status open_model(attn_model *m, const char *path, const attn_model_options *o,
                               attn_problems *p) {
     attn_status status = create_blocks(m, o->flags, p);
+    if (status == ATTN_OK) status = list_layers(m);
     if (status != ATTN_OK) return status;
     if (!attn_model_source_open(&m->source, path, p, &status)) return status;
     return attn_model_load(m, o, p);
@@ -121,24 +146,29 @@ void attn_model_close(attn_model *model) {
 }
 
 attn_status attn_model_describe(const attn_model *m, attn_model_info *info) {
+    const size_t old = offsetof(attn_model_info, encoder_layers);
     if (!m || !info) return ATTN_E_ARGUMENT;
-    if (info->struct_size != sizeof *info) return ATTN_E_ABI;
-    *info = (attn_model_info){.struct_size = sizeof *info,
-                              .layers = m->desc->layers,
-                              .width = m->width,
-                              .vocab = m->desc->spec.vocab,
-                              .has_head = m->head.data != NULL,
-                              .has_pool = m->desc->spec.pool != ATTN_MODEL_POOL_NONE,
-                              .packed_bytes = m->packed_bytes};
-    info->mapped_bytes = m->packed_file.bytes;
-    for (int32_t i = 0; i < m->source.files; i++) info->mapped_bytes += m->source.file[i].bytes;
+    if (info->struct_size != sizeof *info && info->struct_size != old) return ATTN_E_ABI;
+    attn_model_info all = {.struct_size = info->struct_size,
+                           .layers = m->desc->layers,
+                           .width = m->width,
+                           .vocab = m->desc->spec.vocab,
+                           .has_head = m->head.data != NULL,
+                           .has_pool = m->desc->spec.pool != ATTN_MODEL_POOL_NONE,
+                           .packed_bytes = m->packed_bytes,
+                           .mapped_bytes = m->packed_file.bytes,
+                           .encoder_layers = m->encoder.end,
+                           .encoder_rows = m->encoder.rows};
+    for (int32_t i = 0; i < m->source.files; i++) all.mapped_bytes += m->source.file[i].bytes;
+    memcpy(info, &all, info->struct_size);
     return ATTN_OK;
 }
 
 /* --- Caches --- */
 
-/* Caches that are to be. pages: of each layer's pools, where `pooled`. */
+/* Caches that are to be, of these layers. pages: of each layer's pools, where `pooled`. */
 typedef struct cache_extent {
+    const attn_model_layers *layers;
     int32_t items, capacity, pages;
     bool pooled;
 } cache_extent;
@@ -155,8 +185,8 @@ static attn_status layer_init(const attn_block *block, const cache_extent *e, at
                      : attn_own_cache_init(block, cache, e->items, e->capacity, memory, bytes);
 }
 
-static int32_t page_of(const attn_model *m, int32_t layer) {
-    return m->block[layer]->kernel->spec->page; /* 0: none */
+static int32_t page_of(const attn_block *block) {
+    return block->kernel->spec->page; /* 0: none */
 }
 
 /* Bytes of all layers' caches; where memory is given, they are made there. Layers with pages of one
@@ -164,20 +194,22 @@ static int32_t page_of(const attn_model *m, int32_t layer) {
 static attn_status lay_out(const attn_model *m, const cache_extent *e, char *memory,
                            attn_cache *layer, uint64_t *used) {
     *used = 0;
-    attn_carve(NULL, used, (uint64_t)m->desc->layers * sizeof(attn_cache));
-    for (int32_t i = 0; i < m->desc->layers; i++) {
+    attn_carve(NULL, used, (uint64_t)e->layers->count * sizeof(attn_cache));
+    for (int32_t i = 0; i < e->layers->count; i++) {
         size_t bytes;
-        attn_status status = layer_bytes(m->block[i], e, &bytes);
-        if (status == ATTN_OK && e->pooled && page_of(m, i) != page_of(m, 0))
+        const int32_t *number = e->layers->layer;
+        const attn_block *block = m->block[number[i]];
+        attn_status status = layer_bytes(block, e, &bytes);
+        if (status == ATTN_OK && e->pooled && page_of(block) != page_of(m->block[number[0]]))
             status = ATTN_E_UNUSED;
         if (status != ATTN_OK) return status;
         char *at = attn_carve(memory, used, bytes);
         if (!memory) continue;
         memset(&layer[i], 0, sizeof layer[i]);
-        status = layer_init(m->block[i], e, &layer[i], at, bytes);
+        status = layer_init(block, e, &layer[i], at, bytes);
         if (status != ATTN_OK) return status;
         int32_t first = 0;
-        while (page_of(m, first) != page_of(m, i)) first++;
+        while (page_of(m->block[number[first]]) != page_of(block)) first++;
         layer[i].pages = layer[first].pages;
     }
     return attn_size_fits(*used) ? ATTN_OK : ATTN_E_ARGUMENT;
@@ -187,6 +219,7 @@ static attn_status cache_bytes(const attn_model *m, cache_extent e, size_t *byte
     uint64_t used;
     if (!m || !bytes) return ATTN_E_ARGUMENT;
     *bytes = 0;
+    if (!e.layers->count) return ATTN_E_UNUSED;
     const attn_status status = lay_out(m, &e, NULL, NULL, &used);
     if (status == ATTN_OK) *bytes = (size_t)used;
     return status;
@@ -196,33 +229,55 @@ static attn_status cache_init(const attn_model *m, attn_model_cache *cache, cach
                               void *memory, size_t bytes) {
     uint64_t used;
     size_t need;
-    if (!cache) return ATTN_E_ARGUMENT;
+    if (!m || !cache) return ATTN_E_ARGUMENT;
     attn_status status = cache_bytes(m, e, &need);
     if (status == ATTN_OK)
         status = attn_check_memory(NULL, ATTN_E_CACHE, "memory", memory, "bytes", bytes, need,
                                    "attn_model_cache_bytes");
     if (status != ATTN_OK) return status;
-    *cache = (attn_model_cache){sizeof *cache, e.items, m->desc->layers, memory};
+    *cache = (attn_model_cache){sizeof *cache, e.items, e.layers->count, memory};
     return lay_out(m, &e, memory, cache->layer, &used);
+}
+
+/* Of a model that is null: none. */
+static const attn_model_layers *own_of(const attn_model *m) {
+    return m ? &m->own : NULL;
+}
+
+static const attn_model_layers *cross_of(const attn_model *m) {
+    return m ? &m->cross : NULL;
 }
 
 attn_status attn_model_cache_bytes(const attn_model *m, int32_t items, int32_t capacity,
                                    size_t *bytes) {
-    return cache_bytes(m, (cache_extent){items, capacity, 0, false}, bytes);
+    return cache_bytes(m, (cache_extent){own_of(m), items, capacity, 0, false}, bytes);
 }
 
 attn_status attn_model_cache_paged_bytes(const attn_model *m, int32_t items, int32_t capacity,
                                          int32_t page_count, size_t *bytes) {
-    return cache_bytes(m, (cache_extent){items, capacity, page_count, true}, bytes);
+    return cache_bytes(m, (cache_extent){own_of(m), items, capacity, page_count, true}, bytes);
+}
+
+attn_status attn_model_cross_bytes(const attn_model *m, int32_t items, int32_t capacity,
+                                   size_t *bytes) {
+    return cache_bytes(m, (cache_extent){cross_of(m), items, capacity, 0, false}, bytes);
 }
 
 attn_status attn_model_cache_init(const attn_model *m, attn_model_cache *cache, int32_t items,
                                   int32_t capacity, void *memory, size_t bytes) {
-    return cache_init(m, cache, (cache_extent){items, capacity, 0, false}, memory, bytes);
+    const cache_extent e = {own_of(m), items, capacity, 0, false};
+    return cache_init(m, cache, e, memory, bytes);
 }
 
 attn_status attn_model_cache_paged_init(const attn_model *m, attn_model_cache *cache, int32_t items,
                                         int32_t capacity, int32_t page_count, void *memory,
                                         size_t bytes) {
-    return cache_init(m, cache, (cache_extent){items, capacity, page_count, true}, memory, bytes);
+    const cache_extent e = {own_of(m), items, capacity, page_count, true};
+    return cache_init(m, cache, e, memory, bytes);
+}
+
+attn_status attn_model_cross_init(const attn_model *m, attn_model_cache *cross, int32_t items,
+                                  int32_t capacity, void *memory, size_t bytes) {
+    const cache_extent e = {cross_of(m), items, capacity, 0, false};
+    return cache_init(m, cross, e, memory, bytes);
 }

@@ -53,19 +53,20 @@ static int64_t position_of(const attn_model_call *c, int32_t row) {
 
 static void embed(const attn_model_call *c, int32_t row, float *buffer) {
     const attn_model *m = c->model;
+    const attn_model_stack *s = c->stack;
     const attn_model_args *a = &c->args;
     float *x = row_at(c, row);
     if (!a->ids) {
         memcpy(x, a->x + row * a->x_row, (size_t)m->width * sizeof *x);
-        if (m->desc->spec.input == ATTN_MODEL_INPUT_ROWS)
-            attn_model_norm_row(&m->embed_norm, x, m->width);
-        return;
+        if (!s->rows) return;
+    } else {
+        attn_model_row(&m->embedding, a->ids[row], x);
+        for (int32_t i = 0; i < m->width; i++) x[i] *= m->desc->spec.embed_scale;
+        if (!c->encodes)
+            add_row(&m->token_types, a->token_types ? a->token_types[row] : 0, x, buffer);
     }
-    attn_model_row(&m->embedding, a->ids[row], x);
-    for (int32_t i = 0; i < m->width; i++) x[i] *= m->desc->spec.embed_scale;
-    add_row(&m->token_types, a->token_types ? a->token_types[row] : 0, x, buffer);
-    if (m->positions.data) add_row(&m->positions, position_of(c, row), x, buffer);
-    attn_model_norm_row(&m->embed_norm, x, m->width);
+    if (s->positions.data) add_row(&s->positions, position_of(c, row), x, buffer);
+    attn_model_norm_row(&s->embed_norm, x, m->width);
 }
 
 static void embed_task(void *ctx, int64_t task, int worker) {
@@ -84,7 +85,7 @@ static void norm_task(void *ctx, int64_t task, int worker) {
     (void)worker;
     for (int32_t row = (int32_t)task * ROWS_A_TASK; row < end_of(c, task); row++) {
         float *x = row_at(c, row);
-        attn_model_norm_row(&m->final_norm, x, m->width);
+        attn_model_norm_row(&c->stack->final_norm, x, m->width);
         if (a->hidden) memcpy(a->hidden + row * a->hidden_row, x, (size_t)m->width * sizeof *x);
     }
 }
@@ -95,7 +96,7 @@ static void pick(const attn_model_call *c, bool normed) {
     for (int32_t i = 0; i < c->args.logit_count; i++) {
         float *to = c->picked + (int64_t)i * m->width;
         memcpy(to, row_at(c, c->args.logit_rows[i]), (size_t)m->width * sizeof *to);
-        if (!normed) attn_model_norm_row(&m->final_norm, to, m->width);
+        if (!normed) attn_model_norm_row(&c->stack->final_norm, to, m->width);
     }
 }
 
@@ -158,7 +159,7 @@ static void pool_task(void *ctx, int64_t task, int worker) {
 
 static void finish(attn_model_call *c, attn_team *team) {
     const attn_model_args *a = &c->args;
-    const bool all = a->hidden || a->pooled;
+    const bool all = a->hidden || a->pooled || attn_model_crossings(c);
     if (all) attn_parallel(team, row_tasks(c), norm_task, c);
     if (a->logits) {
         pick(c, all);
@@ -174,9 +175,31 @@ static void run_layers(attn_model_call *c, attn_team *team) {
     const attn_model *m = c->model;
     if (!c->rows) return;
     attn_parallel(team, row_tasks(c), embed_task, c);
-    for (int32_t i = 0; i < m->desc->layers && c->status == ATTN_OK; i++) {
+    for (int32_t i = c->stack->first; i < c->stack->end && c->status == ATTN_OK; i++) {
         const attn_block_args b = attn_model_layer_args(c, i);
-        c->status = attn_own_block_run(m->block[i], &b, !c->args.cache, &team);
+        c->status = attn_own_block_run(m->block[i], &b, attn_model_layer_resets(c, i), &team);
+    }
+}
+
+/* An item's normed rows, from where they lie in a row to where each item has as much room. */
+static void spread_task(void *ctx, int64_t task, int worker) {
+    const attn_model_call *c = ctx;
+    const int64_t width = c->model->width;
+    const int32_t first = c->args.begin[task], n = c->args.begin[task + 1] - first;
+    (void)worker;
+    c->kept[task] = n;
+    memcpy(c->kv + task * c->tokens * width, c->h + first * width,
+           (size_t)(n * width) * sizeof *c->kv);
+}
+
+/* Keys and values that the decoder's layers make of the encoder's rows. */
+static void cross(attn_model_call *c, attn_team *team) {
+    const attn_model *m = c->model;
+    if (!attn_model_crossings(c)) return;
+    attn_parallel(team, c->args.items, spread_task, c);
+    for (int32_t i = 0; i < m->cross.count && c->status == ATTN_OK; i++) {
+        const attn_block_args b = attn_model_cross_args(c, i);
+        c->status = attn_own_block_run(m->block[m->cross.layer[i]], &b, true, &team);
     }
 }
 
@@ -184,36 +207,62 @@ static void run_all(void *ctx, attn_team *team) {
     attn_model_call *c = ctx;
     run_layers(c, team);
     if (c->status == ATTN_OK) finish(c, team);
+    if (c->status == ATTN_OK) cross(c, team);
 }
 
-static __attribute__((noinline)) attn_status run(const attn_model *model,
-                                                 const attn_model_args *args) {
+static __attribute__((noinline)) attn_status run(const attn_model_question *q) {
     attn_model_call c;
     size_t bytes;
-    const attn_status status = attn_model_call_check(NULL, model, args, false, &c, &bytes);
+    const attn_status status = attn_model_call_check(NULL, q, &c, &bytes);
     if (status != ATTN_OK) return status;
     attn_team_run(c.args.pool, c.threads, run_all, &c);
     return c.status;
 }
 
-attn_status attn_model_forward(const attn_model *model, const attn_model_args *args) {
+static attn_status run_in_mode(attn_model_question q) {
     const attn_mode mode = attn_mode_enter();
-    const attn_status status = run(model, args);
+    const attn_status status = run(&q);
     attn_mode_leave(mode);
     return status;
 }
 
-attn_status attn_model_check(const attn_model *model, const attn_model_args *args, char *message,
-                             size_t size) {
+static attn_status check(attn_model_question q, char *message, size_t size) {
     const attn_why why = attn_why_begin(message, size);
     attn_model_call c;
     size_t bytes;
-    return attn_model_call_check(&why, model, args, false, &c, &bytes);
+    return attn_model_call_check(&why, &q, &c, &bytes);
 }
 
-attn_status attn_model_bytes(const attn_model *model, const attn_model_args *args, size_t *bytes) {
+static attn_status size_call(attn_model_question q, size_t *bytes) {
     attn_model_call c;
     if (!bytes) return ATTN_E_ARGUMENT;
     *bytes = 0;
-    return attn_model_call_check(NULL, model, args, true, &c, bytes);
+    return attn_model_call_check(NULL, &q, &c, bytes);
+}
+
+attn_status attn_model_forward(const attn_model *model, const attn_model_args *args) {
+    return run_in_mode((attn_model_question){model, args, false, false});
+}
+
+attn_status attn_model_check(const attn_model *model, const attn_model_args *args, char *message,
+                             size_t size) {
+    return check((attn_model_question){model, args, false, false}, message, size);
+}
+
+attn_status attn_model_bytes(const attn_model *model, const attn_model_args *args, size_t *bytes) {
+    return size_call((attn_model_question){model, args, false, true}, bytes);
+}
+
+attn_status attn_model_encode(const attn_model *model, const attn_model_args *args) {
+    return run_in_mode((attn_model_question){model, args, true, false});
+}
+
+attn_status attn_model_encode_check(const attn_model *model, const attn_model_args *args,
+                                    char *message, size_t size) {
+    return check((attn_model_question){model, args, true, false}, message, size);
+}
+
+attn_status attn_model_encode_bytes(const attn_model *model, const attn_model_args *args,
+                                    size_t *bytes) {
+    return size_call((attn_model_question){model, args, true, true}, bytes);
 }

@@ -24,6 +24,16 @@ static const name_row rows[] = {
 #include "model_names.def"
 };
 
+/* Of a model without an encoder, all null. */
+typedef struct encoder_row {
+    const char *layers, *positions, *embed_norm, *final_norm, *own;
+} encoder_row;
+
+static const encoder_row encoders[ATTN_MODEL_NAMES_COUNT] = {
+#define MODEL_ENCODER(id, ...) [ATTN_MODEL_NAMES_##id] = {__VA_ARGS__},
+#include "model_names.def"
+};
+
 /* Wherever it stands. */
 static bool is_unread(const char *name) {
     static const char *const ends[] = {
@@ -39,24 +49,51 @@ static const name_row *row_of(const attn_model *m) {
     return &rows[m->source.gguf ? ATTN_MODEL_NAMES_GGUF : m->desc->spec.names];
 }
 
+static const encoder_row *encoder_of(const attn_model *m) {
+    return &encoders[m->desc->spec.names];
+}
+
 /* What follows a prefix; null: the name does not begin with it. */
 static const char *after(const char *name, const char *prefix) {
     const size_t n = strlen(prefix);
     return strncmp(name, prefix, n) ? NULL : name + n;
 }
 
-/* The layer that a tensor is of; -1: none. */
-static int64_t layer_of(const name_row *row, const char *name) {
+/* The layer that a tensor is of, by the file's count of those under `layers`; -1: none. *rest: what
+ * follows. */
+static int64_t number_of(const name_row *row, const char *layers, const char *name,
+                         const char **rest) {
     for (int i = 0; i <= PREFIXES; i++) {
         const char *prefix = i < PREFIXES ? row->prefix[i] : "";
-        const char *rest = prefix ? after(name, prefix) : NULL;
-        rest = rest ? after(rest, row->layers) : NULL;
-        if (!rest) continue;
-        const size_t digits = strspn(rest, "0123456789");
-        if (!digits || digits > 9 || rest[digits] != '.') continue;
-        return strtol(rest, NULL, 10);
+        const char *at = prefix ? after(name, prefix) : NULL;
+        at = at ? after(at, layers) : NULL;
+        if (!at) continue;
+        const size_t digits = strspn(at, "0123456789");
+        if (!digits || digits > 9 || at[digits] != '.') continue;
+        *rest = at + digits + 1;
+        return strtol(at, NULL, 10);
     }
     return -1;
+}
+
+/* Where a tensor is of a layer. */
+typedef struct place {
+    int64_t layer;          /* of the model's; -1: of none */
+    int64_t number, layers; /* as the file counts, and how many there are */
+} place;
+
+static place place_of(const attn_model *m, const char *name) {
+    const name_row *row = row_of(m);
+    const char *rest;
+    const int32_t first = m->main.first, each = m->cross.count ? 2 : 1;
+    if (m->encoder.end) {
+        const int64_t n = number_of(row, encoder_of(m)->layers, name, &rest);
+        if (n >= 0) return (place){n, n, m->encoder.end};
+    }
+    const int64_t n = number_of(row, row->layers, name, &rest);
+    if (n < 0) return (place){-1, -1, 0};
+    const bool second = m->cross.count && !after(rest, encoder_of(m)->own);
+    return (place){first + n * each + second, n, (m->main.end - first) / each};
 }
 
 /* Outside of layers; `stem`: what makes the rows is the caller's. */
@@ -219,20 +256,31 @@ static const char *head_of(const attn_model *m) {
     return !find(m, own, ".weight") && find(m, usual, ".weight") ? usual : own;
 }
 
+/* Tables and norms of one stack, by these names. */
+static void take_stack(loading *l, attn_model_stack *to, const char *positions,
+                       const char *embed_norm, const char *final_norm) {
+    const attn_model_spec *s = &l->m->desc->spec;
+    if (to->positions_count)
+        take_matrix(l, positions, to->positions_count, l->m->width, 0, &to->positions);
+    to->embed_norm = (attn_model_norm){.kind = s->embed_norm, .eps = s->embed_norm_eps};
+    to->final_norm = (attn_model_norm){.kind = s->final_norm, .eps = s->final_norm_eps};
+    take_norm(l, embed_norm, s->embed_norm_bias, &to->embed_norm);
+    if (!s->final_norm_bare) take_norm(l, final_norm, s->final_norm_bias, &to->final_norm);
+}
+
 static void take_ends(loading *l) {
     attn_model *m = l->m;
     const attn_model_spec *s = &m->desc->spec;
     const name_row *row = row_of(m);
+    const encoder_row *encoder = encoder_of(m);
     const char *head = head_of(m);
     const int64_t width = m->width;
     if (s->input == ATTN_MODEL_INPUT_IDS)
         take_matrix(l, row->embedding, s->vocab, width, s->embed_type, &m->embedding);
-    if (s->positions) take_matrix(l, row->positions, s->positions, width, 0, &m->positions);
     if (s->token_types) take_matrix(l, row->token_types, s->token_types, width, 0, &m->token_types);
-    m->embed_norm = (attn_model_norm){.kind = s->embed_norm, .eps = s->embed_norm_eps};
-    m->final_norm = (attn_model_norm){.kind = s->final_norm, .eps = s->final_norm_eps};
-    take_norm(l, row->embed_norm, s->embed_norm_bias, &m->embed_norm);
-    if (!s->final_norm_bare) take_norm(l, row->final_norm, s->final_norm_bias, &m->final_norm);
+    take_stack(l, &m->main, row->positions, row->embed_norm, row->final_norm);
+    if (m->encoder.end)
+        take_stack(l, &m->encoder, encoder->positions, encoder->embed_norm, encoder->final_norm);
     if (s->head == ATTN_MODEL_HEAD_OWN)
         take_matrix(l, head, s->vocab, width, s->head_type, &m->head);
     if (s->head && s->head_bias) take_vector(l, head, ".bias", s->vocab, 0, &m->head_bias);
@@ -282,15 +330,17 @@ static bool sort_tensors(loading *l, attn_layer_tensors *out) {
         const char *name = t->tensor.name;
         layer[i] = -1;
         if (t->used || is_unread(name)) continue;
-        const int64_t at = layer_of(row, name);
-        if (at < 0 && is_unread_around(row, name, m->desc->spec.input == ATTN_MODEL_INPUT_ROWS))
+        const place at = place_of(m, name);
+        if (at.layer < 0 &&
+            is_unread_around(row, name, m->desc->spec.input == ATTN_MODEL_INPUT_ROWS))
             continue;
-        if (at < 0)
+        if (at.layer < 0)
             attn_problem(l->p, "%s: unknown: no weight of this model", name);
-        else if (at >= layers)
-            attn_problem(l->p, "%s: layer %lld: the model has %d", name, (long long)at, layers);
+        else if (at.number >= at.layers)
+            attn_problem(l->p, "%s: layer %lld: the model has %lld", name, (long long)at.number,
+                         (long long)at.layers);
         else if (has_type(l, t))
-            layer[i] = (int32_t)at;
+            layer[i] = (int32_t)at.layer;
         if (layer[i] >= 0) out->first[layer[i] + 2]++;
     }
     for (int32_t i = 0; i < layers && m->rope.count; i++) out->first[i + 2] += has_longrope(m, i);

@@ -32,6 +32,7 @@ typedef struct hf {
     bool block;             /* level */
     bool core_asked;        /* --level core was written out: RoPE is the caller's business */
     bool causal;            /* is_causal, which decoders obey */
+    int32_t encoder_layers; /* which a decoder's follow; 0: one stack */
     const spec_input *backend;
     const json_val *rope_short, *rope_long; /* longrope's lists; null: none */
     buf notes;

@@ -201,6 +201,7 @@ static bool add_stack(hf *h) {
 
 /* A decoder's layer is two: self attention without an ffn, and cross-attention with the ffn. */
 static bool add_decoder(hf *h, int32_t layers, import_layer l) {
+    h->encoder_layers = h->out->layer_count;
     for (int32_t i = 0; i < layers; i++) {
         import_layer self = l, cross = l;
         self.index = cross.index = i;

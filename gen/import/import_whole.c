@@ -108,16 +108,24 @@ static void set_head(whole_import *w) {
     set_bool_of_row(w, "head_bias");
 }
 
-/* embed_scale: a key, or the root of the width. */
+/* embed_scale: a key with a number, or which says whether; or the root of the width. */
 static void set_scale(whole_import *w) {
     const json_val *scale = json_get(w->row, "embed_scale"), *v = NULL;
-    double x = sqrt((double)attn_spec_row_dim(w->layer));
+    const double root = sqrt((double)attn_spec_row_dim(w->layer));
+    double x = root;
     if (scale && scale->kind == JSON_STRING) {
         v = file_key(w->h, scale->string);
-        x = 1;
+        x = v && v->kind == JSON_BOOL && v->boolean ? root : 1;
     }
-    if (v && !hf_number(w->h, v, &x)) w->ok = false;
+    if (v && v->kind != JSON_BOOL && !hf_number(w->h, v, &x)) w->ok = false;
     if (scale) set(w, "embed_scale", x);
+}
+
+/* The encoder before a decoder. */
+static void set_encoder(whole_import *w) {
+    set(w, "encoder_layers", w->h->encoder_layers);
+    if (row_says(w, "encoder_rows")) set(w, "encoder_input", ATTN_MODEL_INPUT_ROWS);
+    set_table(w, "encoder_positions");
 }
 
 static void set_list(whole_import *w, const char *field, const json_val *list) {
@@ -163,6 +171,7 @@ static void set_all(whole_import *w) {
     const json_val *first = json_get(w->row, "position_offset");
     if (first) set(w, "position_offset", first->number);
     set_scale(w);
+    set_encoder(w);
     set_list(w, "rope_short", w->h->rope_short);
     set_list(w, "rope_long", w->h->rope_long);
     set_norm(w);

@@ -363,6 +363,7 @@ static void whole_lists(arena *a, const model *m, lua_val *t) {
     lua_val_set(a, t, "whole_fields", fields);
     lua_val_set(a, t, "whole", words);
     lua_val_set_bool(a, t, "is_whole", m->is_whole);
+    lua_val_set_bool(a, t, "has_encoder", m->is_whole && m->whole.encoder_layers > 0);
 }
 
 /* The symbols of kernels and of layers, an entry an instruction set; and the folder's C files. */

@@ -151,13 +151,34 @@ static const char *rope_why(arena *a, const model *m, int layer) {
     return NULL;
 }
 
+/* An encoder's layers have keys of their own rows; so has every second one of its decoder, and the
+ * others the encoder's. */
+static const char *stack_why(const model *m, int layer) {
+    const attn_spec *s = &m->kernels[m->layer_kernel[layer]].core;
+    const int encoder = m->whole.encoder_layers, from = layer - encoder;
+    const bool takes_kv = s->kv_dim != ATTN_UNSET;
+    if (takes_kv && !encoder) return "has keys of a second input";
+    if (takes_kv && s->kv_dim != attn_spec_row_dim(s)) return "has a second input of another width";
+    if (takes_kv && s->op == ATTN_OP_SEGMENT_CROSS) return "has keys by segments";
+    if (takes_kv == (from >= 0 && encoder && from % 2)) return NULL;
+    return from < 0   ? "is the encoder's, and has keys of a second input"
+           : from % 2 ? "is a decoder's second, and has keys of its own rows"
+                      : "is a decoder's first, and has keys of a second input";
+}
+
 const char *model_whole_why(arena *a, const model *m) {
     const attn_spec *first = &m->kernels[m->layer_kernel[0]].core;
+    const int encoder = m->whole.encoder_layers;
+    if (encoder && (m->layer_count <= encoder || (m->layer_count - encoder) % 2))
+        return arena_printf(a,
+                            "encoder_layers is %d of %d: a decoder's follow, two and two, one of "
+                            "its own rows and one with keys of the encoder's",
+                            encoder, m->layer_count);
     for (int i = 0; i < m->layer_count; i++) {
         const kernel_spec *k = &m->kernels[m->layer_kernel[i]];
         const attn_spec *s = &k->core;
         const char *why = s->level != ATTN_LEVEL_BLOCK  ? "is no whole layer: level = block"
-                          : s->kv_dim != ATTN_UNSET     ? "has keys of a second input"
+                          : stack_why(m, i)             ? stack_why(m, i)
                           : k->tensor_count             ? "takes side tensors"
                           : k->scalar_count             ? "takes scalars"
                           : s->ffn == ATTN_FFN_EXTERNAL ? "leaves its ffn to the caller"

@@ -138,6 +138,12 @@ const char *whole_set(arena *a, attn_model_spec *s, const whole_field *f, const 
     return NULL;
 }
 
+/* Values of `names`, of files that have both stacks. */
+static const bool has_encoder[ATTN_MODEL_NAMES_COUNT] = {
+#define MODEL_ENCODER(id, ...) [ATTN_MODEL_NAMES_##id] = true,
+#include "model_names.def"
+};
+
 const char *whole_check(arena *a, const attn_model_spec *s) {
     for (int i = 0; i < whole_field_count; i++)
         if (whole_fields[i].kind == WHOLE_INT &&
@@ -149,6 +155,14 @@ const char *whole_check(arena *a, const attn_model_spec *s) {
         return arena_printf(a, "vocab is required: %s", whole_find("vocab")->help);
     if (rows && (s->vocab || s->head || s->positions || s->token_types))
         return "input = rows has no vocab, tables or head";
+    const bool encoder_rows = s->encoder_input == ATTN_MODEL_INPUT_ROWS;
+    if (!s->encoder_layers && (encoder_rows || s->encoder_positions))
+        return "encoder_input and encoder_positions need encoder_layers";
+    if (s->encoder_layers && (rows || s->token_types || s->pool))
+        return "encoder_layers needs a decoder of ids, without token_types and pool";
+    if (!s->encoder_layers != !has_encoder[s->names])
+        return s->encoder_layers ? "encoder_layers needs names of files with an encoder (whisper)"
+                                 : "names of files with an encoder need encoder_layers";
     if (s->position_offset && s->position_offset >= s->positions)
         return "position_offset must be less than positions";
     if (s->head_bias && s->head == ATTN_MODEL_HEAD_NONE) return "head_bias needs a head";

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Whole models (tests/golden/model) against transformers' classes: a file, two files and their index,
-# f32, bf16 and f16, tied heads, caps and scales, BERT's tables and pooler; then wrong files, each with
-# what open says of it.
+# f32, bf16 and f16, tied heads, caps and scales, BERT's tables and pooler; encoders and decoders; then
+# wrong files, each with what open says of it.
 set -u
 cd "$(dirname "$0")/../.."
 gen=${BUILD:-build}/attn-gen
@@ -22,6 +22,7 @@ objects() { # objects FOLDER FILE..: FOLDER/NAME.o of each
     printf '%s\n' "$@" | xargs -P 2 -n 1 sh -c \
         '"$0" -std=c11 -Og -Wall -Wextra -Werror -fopenmp -I"$1" -Iruntime -I. -c "$2" -o "$1/$(basename "$2").o"' "$cc" "$to"
 }
+program=model # which is built for a case
 build() { # build CASE FLAG..: $work/CASE/test
     name=$1 dir=$work/$1
     shift
@@ -30,7 +31,7 @@ build() { # build CASE FLAG..: $work/CASE/test
         "$cc" -std=c11 -O1 -g -Wall -Wextra -Wpedantic -Werror -I"$dir" -Iruntime -I. \
             -DMODEL_HEADER="\"${name}_model.h\"" -DMODEL_OPEN="${name}_model_open" \
             -DPACKED="\"$dir/weights\"" -DPAGED=$paged -DCAPACITY=$capacity -fopenmp \
-            $here/model.c "$dir"/*.o "$work"/runtime/*.o -lm -o "$dir/test"
+            $here/$program.c "$dir"/*.o "$work"/runtime/*.o -lm -o "$dir/test"
 }
 
 check runtime objects "$work/runtime" runtime/*.c || { results; exit 1; }
@@ -49,6 +50,12 @@ for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe phi3_lo
     check "$name-builds" build $name $flags && check $name "$work/$name/test" $cases/$name
 done
 
+# An encoder and a decoder.
+program=encoder
+for name in whisper; do
+    check $name-builds build $name && check $name "$work/$name/test" $cases/$name
+done
+
 # Every wrong tensor of the model at once, in one message; files that are none.
 broken() { # broken: makes them
     mkdir -p "$work/bad" "$work/none" "$work/out"
@@ -64,6 +71,9 @@ broken() { # broken: makes them
     "$work/qwen2/test" --errors "$work/bad/names.safetensors" "$work/bad/shape.safetensors" \
         "$work/bad/cut.safetensors" "$work/bad/header.safetensors" "$work/absent" "$work/none" \
         "$work/out" "$work/bad" tests/import/gguf/*llama*.gguf $cases/llama | sed "s|$work|WORK|g" >"$work/messages"
+    sed 's/encoder\.layers\.1\.fc1/encoder.layers.7.fc1/; s/encoder_attn\.q_proj\.bias/encoder_attn.x_proj.bias/; s/model.encoder.layer_norm.bias/model.encoder.layer_norx.bias/; s/encoder\.layers\.0\.self_attn\.k_proj/encoder.layers.0.self_attn.K_proj/' \
+        $cases/whisper/model.safetensors >"$work/bad/both.safetensors"
+    "$work/whisper/test" --errors "$work/bad/both.safetensors" | sed "s|$work|WORK|g" >>"$work/messages"
 }
 says() { # says TEXT..: all in the messages
     for text; do
@@ -79,6 +89,11 @@ check wrong-bytes says 'are not within the file' "not a safetensors file: the he
     'WORK/none: a folder without model.safetensors or model.safetensors.index.json'
 check wrong-index says "weight_map names '../../of-00002.safetensors': must be a file of the same folder" \
     'is said to be in model-00001-of-00002.safetensors, and is in no file'
+check wrong-both says 'model.encoder.layers.7.fc1.bias: layer 7: the model has 2' \
+    'encoder.layer_norm.bias: missing, [32]' 'model.encoder.layer_norx.bias: unknown: no weight of this model' \
+    'layer 0: k_proj.weight: missing, [32, 32]' 'layer 1: up_proj.bias: missing, [48]' \
+    'layer 3: model.decoder.layers.0.encoder_attn.x_proj.bias: unknown weight' \
+    'layer 3: q_proj.bias: missing, [32]'
 check wrong-kind says 'its weights lie as those of GGUF files, and qwen2 was generated for those of safetensors files'
 
 # Files of packed weights: each refused by name, none packed anew.
