@@ -85,6 +85,7 @@ typedef struct attn_model_stack {
     int32_t positions_count; /* rows of the table of positions; 0: none */
     attn_model_matrix positions;
     attn_model_norm embed_norm, final_norm;
+    attn_side bias; /* side tensor of layers with keys of their own rows; count is 0: none */
 } attn_model_stack;
 
 /* Layers that one cache serves, by their numbers. */

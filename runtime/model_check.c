@@ -227,6 +227,7 @@ attn_block_args attn_model_layer_args(const attn_model_call *c, int32_t layer) {
         return b;
     }
     b.cache = c->encodes ? NULL : cache_of(a->cache, &m->own, layer);
+    if (c->stack->bias.count) b.side = &c->stack->bias, b.side_count = 1;
     b.q_position = a->position;
     b.mask = a->mask;
     return b;

@@ -26,7 +26,7 @@ static const name_row rows[] = {
 
 /* Of a model without an encoder, all null. */
 typedef struct encoder_row {
-    const char *layers, *positions, *embed_norm, *final_norm, *own;
+    const char *layers, *positions, *embed_norm, *final_norm, *own, *bias, *logits;
 } encoder_row;
 
 static const encoder_row encoders[ATTN_MODEL_NAMES_COUNT] = {
@@ -181,10 +181,9 @@ static attn_model_tensor *expect(loading *l, const char *base, const char *kind,
     return has_type(l, t) && attn_tensor_has(&t->tensor, rank, want, l->p) ? t : NULL;
 }
 
-/* As floats of the model's own, `more` added. */
-static void take_vector(loading *l, const char *base, const char *kind, int64_t n, float more,
+/* All of a tensor (null: none) as n floats of the model's own, `more` added. */
+static void take_floats(loading *l, const attn_model_tensor *t, int64_t n, float more,
                         const float **out) {
-    attn_model_tensor *t = expect(l, base, kind, 1, n, 0);
     void *to;
     if (!t || !take_memory(l, &to, (size_t)n * sizeof(float))) return;
     float *x = to;
@@ -196,6 +195,24 @@ static void take_vector(loading *l, const char *base, const char *kind, int64_t 
     attn_dequantise(t->tensor.data, t->tensor.type, n, x);
     for (int64_t i = 0; i < n && more != 0; i++) x[i] += more;
     *out = x;
+}
+
+static void take_vector(loading *l, const char *base, const char *kind, int64_t n, float more,
+                        const float **out) {
+    take_floats(l, expect(l, base, kind, 1, n, 0), n, more, out);
+}
+
+/* layer 0's table of biases, which the stack's others share: [bias_buckets, heads]. */
+static void take_bias(loading *l, attn_model_stack *to, const char *layers) {
+    char base[NAME_MAX_BYTES];
+    const attn_model *m = l->m;
+    const int64_t rows = m->desc->spec.bias_buckets;
+    const int64_t heads = m->block[to->first]->kernel->spec->heads;
+    const float *bias = NULL;
+    if (!rows) return;
+    snprintf(base, sizeof base, "%s0.%s", layers, encoder_of(m)->bias);
+    take_floats(l, expect(l, base, "", 2, rows, heads), rows * heads, 0, &bias);
+    to->bias = (attn_side){bias, rows * heads};
 }
 
 static void take_norm(loading *l, const char *base, bool bias, attn_model_norm *out) {
@@ -240,6 +257,21 @@ static void take_matrix(loading *l, const char *base, int64_t rows, int64_t widt
         convert(l, t, type, out);
 }
 
+/* What the file calls the embedding, of which it may have copies. */
+static const char *embedding_of(const attn_model *m) {
+    static const char *const shared[] = {
+#define MODEL_SHARED(name) name,
+#include "model_names.def"
+    };
+    const char *own = row_of(m)->embedding;
+    for (size_t i = 0; i < sizeof shared / sizeof *shared && m->encoder.end; i++) {
+        attn_model_tensor *t = find(m, shared[i], ".weight");
+        if (t && !find(m, own, ".weight")) own = shared[i];
+        if (t) t->used = true;
+    }
+    return own;
+}
+
 /* Heads and poolers that are not computed. */
 static void leave(loading *l, const char *base) {
     static const char *const kinds[] = {".weight", ".bias"};
@@ -276,11 +308,16 @@ static void take_ends(loading *l) {
     const char *head = head_of(m);
     const int64_t width = m->width;
     if (s->input == ATTN_MODEL_INPUT_IDS)
-        take_matrix(l, row->embedding, s->vocab, width, s->embed_type, &m->embedding);
+        take_matrix(l, embedding_of(m), s->vocab, width, s->embed_type, &m->embedding);
     if (s->token_types) take_matrix(l, row->token_types, s->token_types, width, 0, &m->token_types);
     take_stack(l, &m->main, row->positions, row->embed_norm, row->final_norm);
-    if (m->encoder.end)
+    if (m->encoder.end) {
         take_stack(l, &m->encoder, encoder->positions, encoder->embed_norm, encoder->final_norm);
+        take_bias(l, &m->encoder, encoder->layers);
+        take_bias(l, &m->main, row->layers);
+    }
+    if (m->encoder.end && s->head && find(m, encoder->logits, ""))
+        take_floats(l, expect(l, encoder->logits, "", 2, 1, s->vocab), s->vocab, 0, &m->head_bias);
     if (s->head == ATTN_MODEL_HEAD_OWN)
         take_matrix(l, head, s->vocab, width, s->head_type, &m->head);
     if (s->head && s->head_bias) take_vector(l, head, ".bias", s->vocab, 0, &m->head_bias);

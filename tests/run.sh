@@ -195,6 +195,7 @@ long smollm2 sh tests/product/smollm2/smollm2.sh test
 [ -z "$full" ] || wait # its files are there
 long serving-smollm2 sh tests/product/serving/serving.sh smollm2
 long minilm sh tests/product/minilm/minilm.sh test
+long whisper sh tests/product/whisper/whisper.sh test
 wait
 # These measure, or take all cores.
 long tune sh tests/check/tune.sh

@@ -106,6 +106,8 @@ static void set_head(whole_import *w) {
     set_number(w, "logit_scale", "logit_scale");
     set_divisor(w, "logit_scale", "logit_divisor");
     set_bool_of_row(w, "head_bias");
+    if (tied && row_says(w, "tied_scale"))
+        set(w, "logit_scale", 1 / sqrt((double)attn_spec_row_dim(w->layer)));
 }
 
 /* embed_scale: a key with a number, or which says whether; or the root of the width. */
@@ -126,6 +128,7 @@ static void set_encoder(whole_import *w) {
     set(w, "encoder_layers", w->h->encoder_layers);
     if (row_says(w, "encoder_rows")) set(w, "encoder_input", ATTN_MODEL_INPUT_ROWS);
     set_table(w, "encoder_positions");
+    set_table(w, "bias_buckets");
 }
 
 static void set_list(whole_import *w, const char *field, const json_val *list) {

@@ -166,6 +166,19 @@ static const char *stack_why(const model *m, int layer) {
                       : "is a decoder's first, and has keys of a second input";
 }
 
+/* Side tensors are the caller's, but for a stack's table of biases. */
+static const char *side_why(arena *a, const model *m, int layer) {
+    const kernel_spec *k = &m->kernels[m->layer_kernel[layer]];
+    const int buckets = m->whole.bias_buckets;
+    if (!buckets || k->core.kv_dim != ATTN_UNSET)
+        return k->tensor_count ? "takes side tensors" : NULL;
+    if (k->core.heads != m->kernels[m->layer_kernel[0]].core.heads)
+        return "has other heads than layer 1, and one table of biases";
+    const char *want = arena_printf(a, "relative_attention_bias=f32[%d][heads]", buckets);
+    if (k->tensor_count == 1 && !strcmp(expr_decl_canonical(a, &k->tensors[0]), want)) return NULL;
+    return arena_printf(a, "must take the side tensor %s alone, as bias_buckets says", want);
+}
+
 const char *model_whole_why(arena *a, const model *m) {
     const attn_spec *first = &m->kernels[m->layer_kernel[0]].core;
     const int encoder = m->whole.encoder_layers;
@@ -179,7 +192,7 @@ const char *model_whole_why(arena *a, const model *m) {
         const attn_spec *s = &k->core;
         const char *why = s->level != ATTN_LEVEL_BLOCK  ? "is no whole layer: level = block"
                           : stack_why(m, i)             ? stack_why(m, i)
-                          : k->tensor_count             ? "takes side tensors"
+                          : side_why(a, m, i)           ? side_why(a, m, i)
                           : k->scalar_count             ? "takes scalars"
                           : s->ffn == ATTN_FFN_EXTERNAL ? "leaves its ffn to the caller"
                           : attn_spec_row_dim(s) != attn_spec_row_dim(first)

@@ -161,8 +161,11 @@ const char *whole_check(arena *a, const attn_model_spec *s) {
     if (s->encoder_layers && (rows || s->token_types || s->pool))
         return "encoder_layers needs a decoder of ids, without token_types and pool";
     if (!s->encoder_layers != !has_encoder[s->names])
-        return s->encoder_layers ? "encoder_layers needs names of files with an encoder (whisper)"
-                                 : "names of files with an encoder need encoder_layers";
+        return s->encoder_layers
+                   ? "encoder_layers needs names of files with an encoder (whisper, bart, t5)"
+                   : "names of files with an encoder need encoder_layers";
+    if (!s->bias_buckets != (s->names != ATTN_MODEL_NAMES_T5))
+        return "bias_buckets and names = t5 need each other: no other files have such a table";
     if (s->position_offset && s->position_offset >= s->positions)
         return "position_offset must be less than positions";
     if (s->head_bias && s->head == ATTN_MODEL_HEAD_NONE) return "head_bias needs a head";

@@ -267,8 +267,8 @@ static void wrong(const attn_model *m, const expected *e) {
     a = enc, a.cross = &cache;
     refused(m, &a, attn_model_encode_check, ATTN_E_CACHE, "cross.layer[0].layer is another");
     a = enc, a.ids = e->ids;
-    refused(m, &a, attn_model_encode_check, e->rows ? ATTN_E_UNUSED : ATTN_OK,
-            e->rows ? "the encoder takes rows alone" : "");
+    if (e->rows)
+        refused(m, &a, attn_model_encode_check, ATTN_E_UNUSED, "the encoder takes rows alone");
     bad.items--, a = enc, a.cross = &bad;
     refused(m, &a, attn_model_encode_check, ATTN_E_CACHE, "cross has ");
     a = enc, attn_model_encode_bytes(m, &a, &a.workspace_bytes);

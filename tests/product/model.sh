@@ -52,7 +52,7 @@ done
 
 # An encoder and a decoder.
 program=encoder
-for name in whisper; do
+for name in whisper bart t5; do
     check $name-builds build $name && check $name "$work/$name/test" $cases/$name
 done
 

@@ -31,6 +31,16 @@ CASES = {
     "whisper": (transformers.WhisperConfig, transformers.WhisperForConditionalGeneration,
                 dict(BOTH, num_mel_bins=8, max_source_positions=POSITIONS, max_target_positions=16,
                      **TOKENS), torch.float32),
+    # ids and a shared embedding, scaled and normed; norms after their part; logits with a bias
+    "bart": (transformers.BartConfig, transformers.BartForConditionalGeneration,
+             dict(BOTH, max_position_embeddings=POSITIONS, scale_embedding=True, **TOKENS),
+             torch.bfloat16),
+    # biases of distances, in buckets; norms without biases; logits scaled
+    "t5": (transformers.T5Config, transformers.T5ForConditionalGeneration,
+           dict(d_model=WIDTH, vocab_size=VOCAB, d_kv=8, d_ff=40, num_layers=2, num_heads=4,
+                num_decoder_layers=2, relative_attention_num_buckets=8,
+                relative_attention_max_distance=16, feed_forward_proj="gated-gelu",
+                pad_token_id=0, eos_token_id=1, decoder_start_token_id=0), torch.float32),
 }
 
 
