@@ -197,8 +197,11 @@ static attn_status check_scores(const attn_spec *s, attn_spec_error *err) {
 /* One spelling of what k, v and o are stored in. */
 static attn_status resolve_types(attn_spec *s, attn_spec_error *err) {
     if (s->kv_type - 1 == s->type) s->kv_type = ATTN_KV_TYPE_SAME;
+    const bool layer = s->level == ATTN_LEVEL_BLOCK;
+    if (layer && s->o_type != ATTN_O_TYPE_SAME)
+        return fail(err, "o_type", "applies to level core only: the rows of layers are f32");
     if (s->type == ATTN_TYPE_F32) s->o_type = ATTN_O_TYPE_SAME;
-    if (s->type != ATTN_TYPE_F32 && s->level == ATTN_LEVEL_BLOCK)
+    if (layer && s->type != ATTN_TYPE_F32)
         return fail(
             err, "type",
             "must be f32 in layers, whose rows are (kv_type stores keys and values alone in "
