@@ -14,7 +14,7 @@
 ATTN_HIDDEN_BEGIN
 
 /* Changes whenever a kernel built for an older runtime would misread something below. */
-enum { ATTN_KERNEL_ABI = 12 };
+enum { ATTN_KERNEL_ABI = 13 };
 
 typedef enum attn_isa {
 #define ATTN_ISA_ROW(id, ...) ATTN_ISA_##id,
@@ -330,6 +330,8 @@ typedef struct attn_registry {
     const attn_block_kernel *const *block;
     int blocks;
     const struct attn_registry *next;
+    const attn_spec *layer; /* the model's, which run on its own kernels where others are as good */
+    int layers;
 } attn_registry;
 extern const attn_registry *attn_registries;
 
