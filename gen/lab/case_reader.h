@@ -29,6 +29,7 @@ typedef struct reader {
     const int32_t *q_begin;
     bool mla, shared;
     int64_t new_len; /* layers: rows of in.x_new */
+    const char *page; /* layers: keys a page that are asked for; null: as the case says */
     case_pages pages;
 } reader;
 
