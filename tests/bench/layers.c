@@ -162,8 +162,8 @@ static float *cached_rows(arena *a, const layer_call *call, const float *data, i
                           int64_t width, int32_t b, int64_t keys) {
     float *to = arena_alloc(a, (size_t)(heads * keys * width) * sizeof *to);
     for (int64_t n = 0; n < heads * keys; n++) {
-        const int64_t row = block_cache_row(&call->layer->spec->core, &call->cache, heads, b,
-                                            n / keys, n % keys);
+        const int64_t row =
+            block_cache_row(&call->layer->spec->core, &call->cache, heads, b, n / keys, n % keys);
         memcpy(to + n * width, data + row * width, (size_t)width * sizeof *to);
     }
     return to;
