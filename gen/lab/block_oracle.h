@@ -84,6 +84,10 @@ typedef struct block_case {
                               that the rows make, too, for RoPE and the core (without a past) */
     const int32_t *kv_pos; /* [batch, kv_tokens]; null: 0, 1, .. (self: q_pos) */
     const uint8_t *q_pad;  /* [batch, tokens] nonzero: the row's y is 0 */
+    /* select = index: lists of keys by number, [batch, kv_heads, tokens, index_each], of which each
+     * row has index_count [batch, tokens]. */
+    const int32_t *index, *index_count;
+    int32_t index_each;
 
     const attn_side *side; /* as in attn_args */
     const attn_scalar *scalars;

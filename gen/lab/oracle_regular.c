@@ -35,6 +35,9 @@ static attn_args core_args(const layer *l, const float *sinks) {
     args.key_padding = c->key_padding;
     args.key_padding_batch = args.kv_len_max;
     if (c->mask) args.mask = *c->mask;
+    args.index = c->index, args.index_count = c->index_count;
+    args.index_row = c->index_each, args.index_head = c->tokens * args.index_row;
+    args.index_batch = l->s->kv_heads * args.index_head, args.index_count_batch = c->tokens;
     args.sinks = sinks;
     args.side = c->side;
     args.side_count = c->spec->tensor_count;

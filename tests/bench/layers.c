@@ -1,5 +1,6 @@
 /* layers.c - see layers.h. */
 #include "layers.h"
+#include "lab/block_call.h"
 #include "plan/isa.h"
 #include "spec.h"
 #include <stdio.h>
@@ -156,6 +157,18 @@ static void compare(const float *got, const double *want, int32_t count, bench_e
     }
 }
 
+/* The first keys or values of an item, [heads][keys][width], wherever the cache has them. */
+static float *cached_rows(arena *a, const layer_call *call, const float *data, int64_t heads,
+                          int64_t width, int32_t b, int64_t keys) {
+    float *to = arena_alloc(a, (size_t)(heads * keys * width) * sizeof *to);
+    for (int64_t n = 0; n < heads * keys; n++) {
+        const int64_t row =
+            block_cache_row(&call->layer->spec->core, &call->cache, heads, b, n / keys, n % keys);
+        memcpy(to + n * width, data + row * width, (size_t)width * sizeof *to);
+    }
+    return to;
+}
+
 /* Row i of item b. */
 static void check_row(const layer_call *call, int32_t b, int32_t i, bench_error *e) {
     const bench_layer *l = call->layer;
@@ -168,16 +181,14 @@ static void check_row(const layer_call *call, int32_t b, int32_t i, bench_error 
         weight[n] = (block_tensor){.name = t->name, .data = t->data, .rank = t->rank};
         memcpy(weight[n].dim, t->dim, sizeof t->dim);
     }
-    const int64_t k_head = (int64_t)cache->capacity * s->head_dim;
-    const int64_t v_head = (int64_t)cache->capacity * s->v_dim;
-    const float *k = (const float *)cache->k + b * s->kv_heads * k_head;
-    const float *v = (const float *)cache->v + b * s->v_heads * v_head;
-    const int32_t at = call->held + i;
+    const int32_t at = call->held + i, keys = at + 1;
+    const float *k = cached_rows(a, call, cache->k, s->kv_heads, s->head_dim, b, keys);
+    const float *v = cached_rows(a, call, cache->v, s->v_heads, s->v_dim, b, keys);
     block_case one = {.spec = l->spec, .weight = weight, .weight_count = l->weight_count};
     one.batch = one.tokens = 1;
     one.x = call->args.x + b * call->args.x_batch + i * call->args.x_token;
     one.position = one.past = at;
-    one.past_capacity = cache->capacity, one.past_k = k, one.past_v = v;
+    one.past_capacity = keys, one.past_k = k, one.past_v = v;
     one.y = arena_alloc(a, (size_t)s->d_model * sizeof(double));
     one.cache_k = arena_alloc(a, (size_t)block_cache_k_size(&one) * sizeof(double));
     one.cache_v = arena_alloc(a, (size_t)block_cache_v_size(&one) * sizeof(double));
@@ -186,10 +197,10 @@ static void check_row(const layer_call *call, int32_t b, int32_t i, bench_error 
     const float *y = call->args.y + b * call->args.y_batch + i * call->args.y_token;
     compare(y, one.y, s->d_model, e);
     for (int32_t h = 0; h < s->kv_heads; h++)
-        compare(k + h * k_head + (int64_t)at * s->head_dim, one.cache_k + h * s->head_dim,
+        compare(k + ((int64_t)h * keys + at) * s->head_dim, one.cache_k + h * s->head_dim,
                 s->head_dim, e);
     for (int32_t h = 0; h < s->v_heads; h++)
-        compare(v + h * v_head + (int64_t)at * s->v_dim, one.cache_v + h * s->v_dim, s->v_dim, e);
+        compare(v + ((int64_t)h * keys + at) * s->v_dim, one.cache_v + h * s->v_dim, s->v_dim, e);
     e->rows++;
     arena_free(a);
 }

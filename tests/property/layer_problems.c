@@ -154,6 +154,20 @@ static void make_positions(arena *a, rng r, int index, layer_problem *p) {
     c->q_pos = at;
 }
 
+/* Lists of keys in any order, some twice, among numbers that name none. */
+static void make_lists(arena *a, rng *r, layer_problem *p) {
+    block_case *c = &p->c;
+    const attn_spec *s = spec_of(p);
+    if (s->select != ATTN_SELECT_INDEX) return;
+    const int64_t rows = (int64_t)c->batch * c->tokens;
+    c->index_each = rng_chance(r, 70) ? rng_int(r, 0, 20) : rng_int(r, 0, 150);
+    c->index = ints(a, r, rows * s->kv_heads * c->index_each, -2, block_keys(c) + 2);
+    int32_t *count = ints(a, r, rows, 0, c->index_each);
+    for (int64_t i = 0; i < rows; i++)
+        if (rng_chance(r, 60)) count[i] = c->index_each;
+    c->index_count = count;
+}
+
 /* Side data of the expressions in layer_specs.c. */
 static void make_sides(arena *a, rng *r, layer_problem *p) {
     const kernel_spec *k = p->c.spec;
@@ -179,6 +193,7 @@ void layer_problem_make(arena *a, rng *r, int index, layer_problem *p) {
     make_mask(a, r, p);
     make_cross(a, r, p);
     make_positions(a, (rng){r->state + 1}, index, p);
+    make_lists(a, r, p);
     make_sides(a, r, p);
     const float size = rng_chance(r, 20) ? 0.01f : rng_chance(r, 20) ? 20 : 1;
     c->x = floats(a, r, (int64_t)c->batch * c->tokens * block_width(s), size);
@@ -194,6 +209,7 @@ void layer_problem_make(arena *a, rng *r, int index, layer_problem *p) {
     buf_printf(&b, "%s%s%s%s%s", masks[p->mask_type], p->key_padding ? " padding" : "",
                c->q_pad ? " q_pad" : "", c->q_pos ? " q_pos" : "", c->kv_pos ? " kv_pos" : "");
     if (p->draft < c->tokens) buf_printf(&b, " draft=%d", p->draft);
+    if (c->index) buf_printf(&b, " index=%d", c->index_each);
     p->text = b.data;
 }
 
@@ -223,6 +239,8 @@ layer_problem layer_items(arena *a, const layer_problem *p, const int32_t *order
     TAKE(c->q_pos, t * n);
     TAKE(c->kv_pos, keys * n);
     TAKE(c->q_pad, t);
+    TAKE(c->index, (size_t)s->kv_heads * t * (size_t)c->index_each * n);
+    TAKE(c->index_count, t * n);
     if (c->kv) TAKE(c->kv, keys * (size_t)s->kv_dim * sizeof(float));
 #undef TAKE
     if (c->mask) {
