@@ -286,6 +286,20 @@ static void add_scales(attn_areas *list, const attn_block_kernel *k, const attn_
     attn_areas_add(list, "cache.v_scale", c->v_scale, v_bytes)->written = true;
 }
 
+void attn_areas_add_cache(attn_areas *list, const attn_block_kernel *k, const attn_cache *c,
+                          int32_t items) {
+    const int64_t word = sizeof(int32_t), list_bytes = items * word;
+    attn_areas_add(list, "cache.k", c->k, (int64_t)attn_cache_k_bytes(k, c))->written = true;
+    attn_areas_add(list, "cache.v", c->v, (int64_t)attn_cache_v_bytes(k, c))->written = true;
+    if (attn_cache_scaled(k)) add_scales(list, k, c);
+    attn_areas_add(list, "cache.length", c->length, list_bytes)->written = true;
+    attn_areas_add(list, "cache.start", c->start, list_bytes)->written = true;
+    if (!attn_cache_paged(k)) return;
+    attn_area_repeat(attn_areas_add(list, "cache.pages", c->pages,
+                                    attn_layout_pages(k->spec, c->capacity) * word),
+                     "cache.pages_batch", items, c->pages_batch, sizeof(int32_t));
+}
+
 /* What the call reads and writes must not lie in each other. */
 static attn_status check_areas(const attn_why *why, const attn_block *block,
                                const attn_block_args *a, const attn_args *core, size_t workspace) {
@@ -328,17 +342,7 @@ static attn_status check_areas(const attn_why *why, const attn_block *block,
     attn_areas_add(&list, "kv_count", a->kv_count, list_bytes);
     attn_areas_add(&list, "packed", a->packed, (int64_t)attn_packed_size(k));
     attn_areas_add(&list, "workspace", a->workspace, (int64_t)workspace)->written = true;
-    if (c) {
-        attn_areas_add(&list, "cache.k", c->k, (int64_t)attn_cache_k_bytes(k, c))->written = true;
-        attn_areas_add(&list, "cache.v", c->v, (int64_t)attn_cache_v_bytes(k, c))->written = true;
-        if (attn_cache_scaled(k)) add_scales(&list, k, c);
-        attn_areas_add(&list, "cache.length", c->length, list_bytes)->written = true;
-        attn_areas_add(&list, "cache.start", c->start, list_bytes)->written = true;
-    }
-    if (c && attn_cache_paged(k))
-        attn_area_repeat(attn_areas_add(&list, "cache.pages", c->pages,
-                                        attn_layout_pages(k->spec, c->capacity) * word),
-                         "cache.pages_batch", a->batch, c->pages_batch, sizeof(int32_t));
+    if (c) attn_areas_add_cache(&list, k, c, a->batch);
     attn_areas_add_padding(&list, core->key_padding, core->kv_len_max, core->batch,
                            core->key_padding_batch);
     attn_areas_add_inputs(&list, k->core, core);
