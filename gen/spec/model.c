@@ -151,6 +151,14 @@ static const char *rope_why(arena *a, const model *m, int layer) {
     return NULL;
 }
 
+/* Layers of a group have one set of packed weights. */
+static const char *group_why(arena *a, const model *m, int layer) {
+    const int64_t groups = m->whole.layer_groups, layers = m->layer_count;
+    if (!groups || !layer || layer * groups / layers != (layer - 1) * groups / layers) return NULL;
+    if (m->layer_kernel[layer] == m->layer_kernel[layer - 1]) return NULL;
+    return arena_printf(a, "shares weights with layer %d, and is another kernel", layer);
+}
+
 const char *model_whole_why(arena *a, const model *m) {
     const attn_spec *first = &m->kernels[m->layer_kernel[0]].core;
     for (int i = 0; i < m->layer_count; i++) {
@@ -164,9 +172,19 @@ const char *model_whole_why(arena *a, const model *m) {
                           : s->ffn == ATTN_FFN_EXTERNAL  ? "leaves its ffn to the caller"
                           : attn_spec_row_dim(s) != attn_spec_row_dim(first)
                               ? "has rows of another width than layer 1"
-                              : rope_why(a, m, i);
+                          : rope_why(a, m, i) ? rope_why(a, m, i)
+                                              : group_why(a, m, i);
         if (why) return arena_printf(a, "layer %d %s", i + 1, why);
     }
+    if (m->whole.layer_groups > m->layer_count)
+        return arena_printf(a, "layer_groups is %d, and there are %d layers", m->whole.layer_groups,
+                            m->layer_count);
+    if (m->whole.head == ATTN_MODEL_HEAD_TIED && m->whole.embed_width && !m->whole.head_project &&
+        m->whole.embed_width != attn_spec_row_dim(first))
+        return arena_printf(a,
+                            "head = tied is of embed_width = %d columns, and rows have %d: "
+                            "head_project",
+                            m->whole.embed_width, attn_spec_row_dim(first));
     return whole_check(a, &m->whole);
 }
 
