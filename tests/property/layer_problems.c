@@ -301,8 +301,7 @@ static void note_moves(const layer_problem *p, const block_case *c, double *move
 
 /* A layer that is as far from the oracle as it may be can choose otherwise where the margin is less
  * than what keys (or sums of two) move by: there both are right, and the row has no bound. False
- * where these are more than a few, so that nothing would be tested; weight_dot = i8 moves keys by
- * that much, and there the layer is held to itself. */
+ * where these are more than a fourth, and more than a few: little would be tested. */
 static bool allow_doubts(const layer_problem *p, const double *moved) {
     int64_t doubts = 0;
     for (int64_t i = 0; is_mixture(p) && i < rows_of(p); i++) {
@@ -311,7 +310,7 @@ static bool allow_doubts(const layer_problem *p, const double *moved) {
         p->bound[i] = INFINITY;
         doubts++;
     }
-    return spec_of(p)->weight_dot == ATTN_WEIGHT_DOT_I8 || 10 * doubts <= rows_of(p) + 10;
+    return 4 * doubts <= rows_of(p) + 10;
 }
 
 bool layer_expect(arena *a, rng *r, layer_problem *p, const char **why) {
@@ -361,8 +360,9 @@ const char *layer_compare(arena *a, const layer_problem *p, const float *y, doub
     return NULL;
 }
 
-/* weight_dot = i8 moves what is rounded, at random, by more than its doubt: the ends are two draws,
- * in either order, and elements are held to what those say of their row, as y is. */
+/* A row's code in doubt, where weight_dot = i8, moves keys either way and by more than their own
+ * doubt: the ends are two draws, in either order, and elements are held to what those say of their
+ * row, as y is. */
 static double row_slack(const layer_problem *p, double *const want[2], int64_t first, int64_t dim) {
     double most = 0;
     if (spec_of(p)->weight_dot != ATTN_WEIGHT_DOT_I8) return 0;
