@@ -39,9 +39,9 @@ typedef struct layer_problem {
     int mask_type;              /* attn_mask_type; the mask is dense [batch, heads, tokens, keys] */
     const char *text;           /* for reports */
     double *bound;              /* [batch, tokens] of |y - oracle's y| */
-    /* The most and the least that a cache's k and v may hold, where kv_type rounds (block_oracle.h,
-     * lean); where weight_dot = i8, two draws of it. */
-    double *k[2], *v[2];
+    /* What a cache's k and v hold where kv_type rounds, the most and the least (block_oracle.h,
+     * lean); where weight_dot = i8, two draws of these. */
+    double *k[3], *v[3];
 } layer_problem;
 
 /* Random weights of a layer, by the names that attn_block_weights gives. */
