@@ -73,26 +73,18 @@ rows attention_core(const layer *l, const float *sinks, const rows *q, oracle_vi
     return o;
 }
 
-/* NaN where there is one. */
-static double largest(const double *x, int32_t width) {
-    double most = 0;
-    for (int32_t d = 0; d < width; d++)
-        if (!(fabs(x[d]) <= most)) most = fabs(x[d]);
-    return most;
-}
-
 static void round_part(const layer *l, double *x, int32_t width) {
     const int32_t type = attn_spec_types(l->s).k;
-    const double most = largest(x, width);
+    const double most = rows_largest(x, width);
     for (int32_t d = 0; d < width; d++)
         x[d] = stored_rounded(type, x[d] + l->c->lean * BLOCK_DOUBT * most);
 }
 
 /* A row with a scale, rounded by its largest element, after H of keys (block_oracle.h, lean). */
 static void round_codes(const layer *l, double *x, int32_t width, bool keys) {
-    const double before = largest(x, width);
+    const double before = rows_largest(x, width);
     if (keys) oracle_turn(l->a, l->s, x);
-    const double most = largest(x, width), step = most / 127;
+    const double most = rows_largest(x, width), step = most / 127;
     const double doubt = BLOCK_DOUBT * fmax(before / most, 1) + 0x1p-22;
     for (int32_t d = 0; d < width; d++) {
         if (!isfinite(most) || most < 0x1p-100) {
