@@ -19,8 +19,8 @@ typedef struct attn_model_call {
     float *h;      /* [rows][width] */
     float *kv;     /* encodes: [items][tokens][width] normed rows */
     int32_t *kept; /* encodes: [items] how many of them there are */
-    float *picked; /* [logit_count][width] normed rows whose logits are wanted */
-    float *buffer; /* [threads][width] */
+    float *picked; /* [logit_count][attn_model_head_width] rows whose logits are wanted */
+    float *buffer; /* [threads][attn_model_buffer] */
     char *layers;  /* theirs */
     uint64_t layers_bytes;
 } attn_model_call;
