@@ -37,7 +37,8 @@ static attn_status find_kernel(const attn_spec *spec, const attn_kernel **out) {
         for (int i = 0; i < r->kernels; i++) {
             const attn_kernel *k = r->kernel[i];
             if (k->abi != ATTN_KERNEL_ABI) return ATTN_E_ABI;
-            if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, spec)) continue;
+            if (!attn_isa_allowed_as(k->isa, k->unasked)) continue;
+            if (!attn_spec_same(k->spec, spec)) continue;
             if (!*out || attn_isa_better(k->isa, (*out)->isa)) *out = k;
         }
     return *out ? ATTN_OK : ATTN_E_NO_KERNEL;

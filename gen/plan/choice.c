@@ -33,7 +33,7 @@ void plan_choice_set(plan_choice *c, int param, int value) {
 }
 
 plan_choice plan_choice_none(void) {
-    plan_choice c;
+    plan_choice c = {.unasked = -1};
     for (int i = 0; i < PLAN_PARAMS; i++) plan_choice_set(&c, i, -1);
     return c;
 }
@@ -124,6 +124,14 @@ const char *plan_check_unroll(arena *a, const kernel_spec *k, int unroll) {
                         "unrolled, since more leave the L1 instruction cache and compilers take "
                         "minutes for them; give auto or 1 to %d",
                         k->name, steps, PLAN_MOST_UNROLL, PLAN_MOST_UNROLL);
+}
+
+const char *plan_check_unasked(arena *a, const kernel_spec *k, const isa_row *isa) {
+    if (!isa->like)
+        return arena_printf(a, "says nothing of %s, which is taken wherever no better one runs",
+                            isa->name);
+    if (k->core.level != ATTN_LEVEL_BLOCK && plan_adds(a, k, isa, isa->like, 0)) return NULL;
+    return arena_printf(a, "this kernel has no code of its own for %s", isa->name);
 }
 
 const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
