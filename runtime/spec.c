@@ -247,8 +247,6 @@ static attn_status check_layout(const attn_spec *s, attn_spec_error *err) {
         return fail(err, "kv_type",
                     "must not be i8 with layout = %s, which has no place for its scales", name);
     }
-    if (s->select != ATTN_SELECT_ALL && s->level == ATTN_LEVEL_BLOCK)
-        return fail(err, "select", "must be all in layers (level = block), which choose no keys");
     const bool cached = s->layout == ATTN_LAYOUT_DENSE || attn_layout_of(s)->paged;
     if (cached || s->level == ATTN_LEVEL_CORE) return ATTN_OK;
     return fail(err, "layout", "must be dense or paged in layers, whose caches are");
