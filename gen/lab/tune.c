@@ -345,13 +345,8 @@ static bool time_once(tuning *t, candidate *c, int call_index) {
     return true;
 }
 
-/* What a candidate's output may differ by from the plan's own choice's: another instruction set may
- * round Q and P (dot). */
-static float tolerance(const tuning *t, const candidate *c) {
-    return c->isa == t->candidate[0].isa ? 1e-3f : 0.1f;
-}
-
-/* A candidate must compute what the plan's own choice computes, but for rounding. */
+/* A candidate must compute what the plan's own choice computes, but for rounding; another
+ * instruction set may round Q and P too (dot). */
 static bool check_outputs(tuning *t) {
     for (int i = 0; i < t->call_count; i++) {
         const size_t count = call_o_size(&t->calls[i].c);
@@ -362,7 +357,7 @@ static bool check_outputs(tuning *t) {
             for (size_t j = 0; j < count; j++) {
                 const float got = attn_load(t->o, type, (int64_t)j);
                 const float want = attn_load(t->want, type, (int64_t)j);
-                if (!(fabsf(got - want) <= tolerance(t, &t->candidate[k])))
+                if (!(fabsf(got - want) <= (t->candidate[k].isa == t->isa ? 1e-3f : 0.1f)))
                     return diag_set(t->d,
                                     "tune: %s: an alternative of %s computes %g for %g: please "
                                     "report it",
@@ -551,19 +546,15 @@ typedef struct winners {
     plan_choice choice[ATTN_ISA_COUNT];
 } winners;
 
-static void add_winner(tuning *t, attn_isa isa, const plan_choice *choice, int copies) {
-    for (int i = 0; i < copies; i++)
-        t->candidate[t->count++] = (candidate){.isa = isa, .choice = *choice, .param = -1};
-}
-
 /* The winner beside that of the nearest instruction set that this one is like, and its twin; left
  * without candidates where none is measured. */
 static bool compare_below(tuning *t, const plan_choice *choice, const winners *won) {
     const isa_row *below = isa_like(&isa_table[t->isa], won->isa_mask);
     if (!below) return true;
     const attn_isa like = (attn_isa)(below - isa_table);
-    add_winner(t, like, &won->choice[like], 2);
-    add_winner(t, t->isa, choice, 1);
+    for (t->count = 0; t->count < 2; t->count++)
+        t->candidate[t->count] = (candidate){.isa = like, .choice = won->choice[like], .param = -1};
+    t->candidate[t->count++] = (candidate){.isa = t->isa, .choice = *choice, .param = -1};
     return build(t) && measure(t, FINAL_ROUNDS);
 }
 

@@ -126,14 +126,6 @@ const char *plan_check_unroll(arena *a, const kernel_spec *k, int unroll) {
                         k->name, steps, PLAN_MOST_UNROLL, PLAN_MOST_UNROLL);
 }
 
-const char *plan_check_unasked(arena *a, const kernel_spec *k, const isa_row *isa) {
-    if (!isa->like)
-        return arena_printf(a, "says nothing of %s, which is taken wherever no better one runs",
-                            isa->name);
-    if (k->core.level != ATTN_LEVEL_BLOCK && plan_adds(a, k, isa, isa->like, 0)) return NULL;
-    return arena_printf(a, "this kernel has no code of its own for %s", isa->name);
-}
-
 const char *plan_check(arena *a, const kernel_spec *k, const isa_row *isa,
                        const plan_choice *choice, int *param) {
     plan p = {.isa = (attn_isa)(isa - isa_table), .choice = *choice};
