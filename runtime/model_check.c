@@ -185,8 +185,10 @@ static uint64_t lay_out(attn_model_call *c, char *base) {
     uint64_t used = 0;
     const uint64_t threads = c->threads > 1 ? (uint64_t)c->threads : 1;
     c->h = attn_carve(base, &used, attn_times((uint64_t)c->rows, width));
-    c->picked = attn_carve(base, &used, attn_times((uint64_t)c->args.logit_count, width));
-    c->buffer = attn_carve(base, &used, attn_times(threads, width));
+    const uint64_t picked = (uint64_t)attn_model_head_width(c->model) * sizeof(float);
+    const uint64_t buffer = (uint64_t)attn_model_buffer(c->model) * sizeof(float);
+    c->picked = attn_carve(base, &used, attn_times((uint64_t)c->args.logit_count, picked));
+    c->buffer = attn_carve(base, &used, attn_times(threads, buffer));
     c->layers = attn_carve(base, &used, c->layers_bytes);
     return used;
 }

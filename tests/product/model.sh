@@ -34,11 +34,11 @@ build() { # build CASE FLAG..: $work/CASE/test
 }
 
 check runtime objects "$work/runtime" runtime/*.c || { results; exit 1; }
-more= && [ -z "${ATTN_FULL:-}" ] || more="opt phi olmo modernbert nomic_bert phi3"
-for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe phi3_long clip_vision_model $more; do
+more= && [ -z "${ATTN_FULL:-}" ] || more="opt phi olmo modernbert nomic_bert phi3 wav2vec2"
+for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe phi3_long clip_vision_model albert opt_350m $more; do
     pool= paged=0 capacity=0
     case $name in
-    bert) pool=pooler ;;
+    bert | albert) pool=pooler ;;
     clip_vision_model) pool=cls ;;
     gemma2) paged=1 ;;
     phi3_long) capacity=64 ;;
