@@ -500,13 +500,12 @@ static const char *rate(const tuning *t, const timed_call *c, double seconds) {
 /* What was measured of an instruction set and of one that it is like; nothing where that was not
  * measured. */
 static void print_unasked(buf *b, const tuning *t) {
-    if (!t->count) return;
     const candidate *below = &t->candidate[0], *it = &t->candidate[2];
-    for (int i = 0; i < t->call_count; i++)
+    for (int i = 0; t->count && i < t->call_count; i++)
         buf_printf(b, "            -- %s: %.4g ms, on %s %.4g ms\n", t->calls[i].what,
                    1e3 * best_of(&it->times[i]), isa_table[below->isa].name,
                    1e3 * best_of(&below->times[i]));
-    buf_printf(b, "            unasked = %s,\n", gain(t, it) > 0 ? "true" : "false");
+    if (t->count) buf_printf(b, "            unasked = %s,\n", gain(t, it) > 0 ? "true" : "false");
 }
 
 /* versus: the winner beside that of an instruction set that this one is like. */
