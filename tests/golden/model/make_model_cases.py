@@ -118,6 +118,14 @@ CASES = {
                  dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, ffn_dim=48,
                       vocab_size=61, max_position_embeddings=64, word_embed_proj_dim=48,
                       do_layer_norm_before=False), torch.float16),
+    # q, k and v by head in matrices [out, in]; tied
+    "gpt_bigcode": (transformers.GPTBigCodeConfig, transformers.GPTBigCodeForCausalLM,
+                    dict(n_embd=32, n_layer=2, n_head=4, n_positions=64, vocab_size=61,
+                         multi_query=False), torch.float32),
+    # norms of q and k a head in a tensor of its own
+    "stablelm": (transformers.StableLmConfig, transformers.StableLmForCausalLM,
+                 dict(without(SMALL, "head_dim"), qk_layernorm=True, use_parallel_residual=True,
+                      tie_word_embeddings=False), torch.bfloat16),
     # rows of the caller's, normed before the layers where they are normed after their parts
     "wav2vec2": (transformers.Wav2Vec2Config, transformers.Wav2Vec2Model,
                  dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2,
