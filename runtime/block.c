@@ -12,14 +12,17 @@ attn_status attn_check_block(const attn_why *why, const attn_block *block) {
     return block ? ATTN_OK : attn_refuse(why, ATTN_E_ARGUMENT, "block is null");
 }
 
-attn_status attn_block_find(const attn_spec *spec, const attn_block_kernel **out) {
+attn_status attn_block_find(const attn_spec *given, const attn_spec *spec,
+                            const attn_block_kernel **out) {
     const attn_block_kernel *best = NULL;
+    const attn_registry *from = NULL;
     for (const attn_registry *r = attn_registries; r; r = r->next)
         for (int i = 0; i < r->blocks; i++) {
             const attn_block_kernel *k = r->block[i];
             if (k->abi != ATTN_KERNEL_ABI) return ATTN_E_ABI;
             if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, spec)) continue;
-            if (!best || attn_isa_better(k->isa, best->isa)) best = k;
+            if (attn_kernel_better(given, k->isa, r, from ? best->isa : k->isa, from))
+                best = k, from = r;
         }
     if (out) *out = best;
     return best ? ATTN_OK : ATTN_E_NO_KERNEL;
@@ -39,7 +42,7 @@ static __attribute__((noinline)) attn_status create(attn_block **out, const attn
     if (status != ATTN_OK) return status;
     if (resolved.level != ATTN_LEVEL_BLOCK) return ATTN_E_SPEC;
     const attn_block_kernel *best;
-    status = attn_block_find(&resolved, &best);
+    status = attn_block_find(spec, &resolved, &best);
     if (status != ATTN_OK) return status;
     if (!attn_arithmetic_ok() || !best->arithmetic_ok()) return ATTN_E_ARITHMETIC;
     if (!attn_size_fits(attn_packed_total(best))) return ATTN_E_MEMORY;

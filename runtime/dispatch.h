@@ -21,8 +21,15 @@ attn_status attn_plan_of_kernel(attn_plan **out, const attn_kernel *kernel, uint
 /* Checks a spec as create takes it, and fills in its defaults. */
 attn_status attn_spec_take(const attn_why *why, const attn_spec *spec, uint32_t flags,
                            attn_spec *resolved);
-/* The best linked layer for a resolved spec; out may be null. */
-attn_status attn_block_find(const attn_spec *spec, const attn_block_kernel **out);
+/* Whether a kernel for an instruction set, of a model's registry, is better for a spec than
+ * another: by the instruction set; of equal ones, where the spec as given is one of the model's own
+ * layers, since another model may have other code for the same spec (--tune). best_of: null: there
+ * is none. */
+bool attn_kernel_better(const attn_spec *given, attn_isa isa, const attn_registry *of,
+                        attn_isa best, const attn_registry *best_of);
+/* The best linked layer for a spec as given, and resolved; out may be null. */
+attn_status attn_block_find(const attn_spec *given, const attn_spec *spec,
+                            const attn_block_kernel **out);
 /* Checks what a layer hands through to its core: lengths, masks, side tensors, seg. Tensors that
  * the layer makes itself are taken as given. */
 attn_status attn_inputs_check(const attn_why *why, const attn_kernel *kernel,

@@ -30,7 +30,22 @@ bool attn_spec_same(const attn_spec *a, const attn_spec *b) {
 
 const attn_registry *attn_registries = NULL;
 
-static attn_status find_kernel(const attn_spec *spec, const attn_kernel **out) {
+/* By its address, not by what it says. */
+static bool has_layer(const attn_registry *r, const attn_spec *spec) {
+    const uintptr_t at = (uintptr_t)spec, first = (uintptr_t)r->layer;
+    return at >= first && at < first + (uintptr_t)r->layers * sizeof *spec;
+}
+
+bool attn_kernel_better(const attn_spec *given, attn_isa isa, const attn_registry *of,
+                        attn_isa best, const attn_registry *best_of) {
+    if (!best_of) return true;
+    if (isa != best) return attn_isa_better(isa, best);
+    return has_layer(of, given) && !has_layer(best_of, given);
+}
+
+static attn_status find_kernel(const attn_spec *given, const attn_spec *spec,
+                               const attn_kernel **out) {
+    const attn_registry *from = NULL;
     *out = NULL;
     if (!attn_registry_linked) return ATTN_E_NO_KERNEL; /* it is 1, and its model is linked */
     for (const attn_registry *r = attn_registries; r; r = r->next)
@@ -38,7 +53,8 @@ static attn_status find_kernel(const attn_spec *spec, const attn_kernel **out) {
             const attn_kernel *k = r->kernel[i];
             if (k->abi != ATTN_KERNEL_ABI) return ATTN_E_ABI;
             if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, spec)) continue;
-            if (!*out || attn_isa_better(k->isa, (*out)->isa)) *out = k;
+            if (attn_kernel_better(given, k->isa, r, from ? (*out)->isa : k->isa, from))
+                *out = k, from = r;
         }
     return *out ? ATTN_OK : ATTN_E_NO_KERNEL;
 }
@@ -77,7 +93,7 @@ static __attribute__((noinline)) attn_status create(attn_plan **out, const attn_
     if (status != ATTN_OK) return status;
     if (resolved.level != ATTN_LEVEL_CORE) return ATTN_E_SPEC; /* attn_block_create takes layers */
     const attn_kernel *kernel;
-    status = find_kernel(&resolved, &kernel);
+    status = find_kernel(spec, &resolved, &kernel);
     if (status == ATTN_OK) status = attn_plan_of_kernel(out, kernel, flags);
     if (status != ATTN_OK) return status;
     const char *verbose = getenv("ATTN_VERBOSE");
@@ -105,8 +121,8 @@ static __attribute__((noinline)) attn_status check_spec(const attn_why *why, con
     attn_status status = attn_spec_take(why, spec, flags, &resolved);
     if (status != ATTN_OK) return status;
     const attn_kernel *kernel;
-    status = resolved.level == ATTN_LEVEL_CORE ? find_kernel(&resolved, &kernel)
-                                               : attn_block_find(&resolved, NULL);
+    status = resolved.level == ATTN_LEVEL_CORE ? find_kernel(spec, &resolved, &kernel)
+                                               : attn_block_find(spec, &resolved, NULL);
     if (status == ATTN_OK) return status;
     if (status == ATTN_E_ABI)
         return attn_refuse(why, status,

@@ -3,6 +3,7 @@
 
 #include "cpu.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +104,11 @@ static const product *serving(const product_list *list, int kernel, const isa_ro
 static void link_cores(const product_list *list, product *p) {
     if (p->spec->inner >= 0) p->core = serving(list, p->spec->inner, p->isa);
     if (p->spec->expanded >= 0) p->expanded = serving(list, p->spec->expanded, p->isa);
+    if (!p->layer) return;
+    char *symbol = p->block_plan.symbol; /* a layer is another one where its cores are */
+    const size_t n = strlen(symbol);
+    snprintf(symbol + n, sizeof p->block_plan.symbol - n, "%s%s", p->core->plan.other,
+             p->expanded ? p->expanded->plan.other : "");
 }
 
 /* Whether a kernel has code of its own on one of the instruction sets that were asked for: the

@@ -289,8 +289,8 @@ static const char *plan_layout(arena *a, const attn_spec *s) {
     return arena_strdup(a, name);
 }
 
-void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
-               const plan_choice *choice, plan *p) {
+static void decide(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
+                   const plan_choice *choice, plan *p) {
     *p = (plan){.isa = (attn_isa)(isa - isa_table), .layout = plan_layout(a, &k->core)};
     p->paged = attn_layout_of(&k->core)->paged;
     p->page = k->core.page;
@@ -305,21 +305,34 @@ void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
         plan_gather(k, isa, p);
     else
         plan_tiled(a, k, isa, unroll, p);
-    plan_notes(a, k, isa, p);
 }
 
 double plan_flops(const plan *p, double pairs) {
     return 2.0 * (p->d + p->dv) * pairs;
 }
 
-static const char *code_on(arena *a, const kernel_spec *k, const isa_row *isa, int unroll) {
+static const char *code_on(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
+                           const plan_choice *choice) {
     plan p;
-    plan_make(a, k, isa, unroll, NULL, &p);
+    decide(a, k, isa, unroll, choice, &p);
     *p.symbol = 0;
     return plan_code(a, &p);
 }
 
+void plan_make(arena *a, const kernel_spec *k, const isa_row *isa, int unroll,
+               const plan_choice *choice, plan *p) {
+    decide(a, k, isa, unroll, choice, p);
+    if (choice || unroll) {
+        const char *code = code_on(a, k, isa, unroll, choice);
+        const size_t n = strlen(p->symbol);
+        if (strcmp(code, code_on(a, k, isa, 0, NULL)) != 0)
+            snprintf(p->other, sizeof p->other, "t%08x", (unsigned)hash64(code, strlen(code)));
+        snprintf(p->symbol + n, sizeof p->symbol - n, "%s", p->other);
+    }
+    plan_notes(a, k, isa, p);
+}
+
 bool plan_adds(arena *a, const kernel_spec *k, const isa_row *isa, const isa_row *like,
                int unroll) {
-    return strcmp(code_on(a, k, isa, unroll), code_on(a, k, like, unroll)) != 0;
+    return strcmp(code_on(a, k, isa, unroll, NULL), code_on(a, k, like, unroll, NULL)) != 0;
 }

@@ -107,6 +107,9 @@ typedef struct plan {
     plan_choice choice; /* as decided; a kernel without tiles has none */
     unsigned tuned;     /* bits of plan_params that a tune file decided */
     char symbol[ATTN_NAME_MAX];
+    /* The end of its symbol where a tune file or unroll made other code than the model's own, so
+     * that a program may have both: t and a hash of the code. Else empty. */
+    char other[12];
     const char *layout;                      /* how Q, K, V and O lie: a file of templates/layout */
     bool paged;                              /* in pages */
     int page;                                /* of so many keys */

@@ -30,7 +30,7 @@ static int intern_layer(arena *a, model *m, const kernel_spec *k) {
     kernel_spec_core(k, &core);
     const int inner = intern(a, m, &core);
     m->kernels[at].inner = inner;
-    if (inner < 0 || k->core.key != ATTN_KEY_SHARED) return inner < 0 ? -1 : at;
+    if (inner < 0 || !attn_spec_expands(&k->core)) return inner < 0 ? -1 : at;
     kernel_spec_expanded(k, &core);
     const int expanded = intern(a, m, &core);
     m->kernels[at].expanded = expanded;
@@ -164,11 +164,12 @@ const char *model_whole_why(arena *a, const model *m) {
     for (int i = 0; i < m->layer_count; i++) {
         const kernel_spec *k = &m->kernels[m->layer_kernel[i]];
         const attn_spec *s = &k->core;
-        const char *why = s->level != ATTN_LEVEL_BLOCK  ? "is no whole layer: level = block"
-                          : s->kv_dim != ATTN_UNSET     ? "has keys of a second input"
-                          : k->tensor_count             ? "takes side tensors"
-                          : k->scalar_count             ? "takes scalars"
-                          : s->ffn == ATTN_FFN_EXTERNAL ? "leaves its ffn to the caller"
+        const char *why = s->level != ATTN_LEVEL_BLOCK   ? "is no whole layer: level = block"
+                          : s->kv_dim != ATTN_UNSET      ? "has keys of a second input"
+                          : k->tensor_count              ? "takes side tensors"
+                          : k->scalar_count              ? "takes scalars"
+                          : s->select != ATTN_SELECT_ALL ? "is over lists of keys (select = index)"
+                          : s->ffn == ATTN_FFN_EXTERNAL  ? "leaves its ffn to the caller"
                           : attn_spec_row_dim(s) != attn_spec_row_dim(first)
                               ? "has rows of another width than layer 1"
                           : rope_why(a, m, i) ? rope_why(a, m, i)

@@ -41,17 +41,6 @@ $ each("blocks", "    &", ",")
     NULL, /* where nothing above is left */
 };
 
-static attn_registry registry = {
-    kernels, (int)(sizeof kernels / sizeof *kernels) - 1,
-    blocks, (int)(sizeof blocks / sizeof *blocks) - 1, NULL,
-};
-ATTN_ONE_OF_MANY const char attn_registry_linked = 1;
-
-static ATTN_AT_START void add_registry(void) {
-    registry.next = attn_registries;
-    attn_registries = &registry;
-}
-
 $ for i, k in ipairs(model.kernels) do
 $   if k.outer then
 /* ${k.name} */
@@ -72,6 +61,21 @@ $ for _, i in ipairs(model.layer_kernel) do
     KERNEL_${i},
 $ end
 };
+
+static attn_registry registry = {
+    .kernel = kernels, .kernels = (int)(sizeof kernels / sizeof *kernels) - 1,
+    .block = blocks, .blocks = (int)(sizeof blocks / sizeof *blocks) - 1,
+    .layer =
+        ${model.ident}_layer,
+    .layers =
+        ${model.guard_stem}_LAYERS,
+};
+ATTN_ONE_OF_MANY const char attn_registry_linked = 1;
+
+static ATTN_AT_START void add_registry(void) {
+    registry.next = attn_registries;
+    attn_registries = &registry;
+}
 
 $ if model.has_cores then
 ${signature("attn_status", model.ident .. "_create", "attn_plan **plan, int32_t layer, uint32_t flags")} {

@@ -128,5 +128,22 @@ for axis in form op backend variant layout engine; do
         done
     done
 done
+# Who includes a list of rows defines what is made of all its kinds, or does not compile.
+partial() { # partial LIST MACRO..
+    list=$1
+    shift
+    if for macro; do echo "#define $macro(...)"; done | cat - "runtime/$list" |
+        ${CC:-cc} -E -x c - >/dev/null 2>&1; then
+        fail "runtime/$list: may be included with no other macro than: $*"
+    fi
+}
+partial spec_fields.def
+partial spec_fields.def ATTN_FIELD_ENUM ATTN_FIELD_INT ATTN_FIELD_BOOL ATTN_FIELD_FLOAT
+partial spec_fields.def ATTN_FIELD_TEXT
+partial model_fields.def
+partial model_fields.def MODEL_ENUM MODEL_INT MODEL_BOOL MODEL_FLOAT
+partial model_names.def
+partial weight_names.def
+partial weight_names.def NAME CONV1D BESIDE
 [ $status = 0 ] && echo "layers: ok"
 exit $status

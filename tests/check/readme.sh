@@ -2,7 +2,8 @@
 # The pages (README.md of the rooms, runtime/CONTRACT.md, notes) show what their sources say: each
 # "<!-- begin NAME -->" block is what `block NAME` prints today; links lead somewhere, files that are
 # named exist, rules that are named by number stand in CONTRACT.md, and every stage of tests/run.sh
-# has its row. A stale block is a failure, with a diff; `readme.sh --write` brings it up to date.
+# has its row. A stale block is a failure, with a diff; `readme.sh --write` brings it up to date, but
+# for what a command that fails has said: that is no page's text, and fails.
 set -eu
 cd "$(dirname "$0")/../.."
 gen=${BUILD:-build}/attn-gen
@@ -171,17 +172,21 @@ block() {
     output) # expected.txt, with the tile of AVX2's kernels
         tile=$("$gen" explain tests/product/my.lua --isa avx2 | sed -n 's/.*__\(avx2_[a-z0-9]*\)\.c.*/\1/p' |
             head -n 1)
+        [ -n "$tile" ] || return 1
         sed "s/ISA_TILE/$tile/" tests/product/expected.txt | fenced ""
         ;;
     op_range) # the lines that hold the window
         "$gen" generate --op sliding_self --window 255 --heads 8 --head-dim 64 --isa avx2 --dump c \
-            >"$work/kernel" || exit 1
+            >"$work/kernel" || return 1
         grep -m 1 -A1 'from = p - 255' "$work/kernel" | fenced c
         ;;
-    models) "$gen" models | fenced "" ;;
+    models)
+        "$gen" models >"$work/models" || return 1
+        fenced "" <"$work/models"
+        ;;
     explain) # without the lines that a reader can do without
         "$gen" explain --op sliding_self --window 255 --heads 8 --head-dim 64 --isa avx2 \
-            --q-len 4096 --kv-len 4096 >"$work/explain" || exit 1
+            --q-len 4096 --kv-len 4096 >"$work/explain" || return 1
         grep -vE '^$|layers:|spec:|bytes of C|generated C|1 layer' "$work/explain" | fenced ""
         ;;
     *) echo "readme: no block '$1'" >&2 && return 1 ;;
@@ -262,9 +267,12 @@ generated() {
         command && /^    .* files in build\// {print command; print substr($0, 5); command = ""}
         !/^    / {command = ""}' "$1" >"$work/generate"
     while read -r command && IFS= read -r want; do
-        got=$(cd "$work/tree" && sh -c "$command" 2>&1 | tail -n 1) # notes come before it
+        (cd "$work/tree" && sh -c "$command") >"$work/got" 2>&1 && failed=0 || failed=$?
+        got=$(tail -n 1 "$work/got") # notes come before it
         if [ "$got" = "$want" ]; then
             continue
+        elif [ $failed != 0 ] || ! grep -q ' files in build/' "$work/got"; then
+            echo "$1: \$ $command: fails: $got"
         elif [ "$2" = --write ]; then
             awk -v want="    $want" -v got="    $got" '$0 == want {$0 = got} {print}' "$1" >"$work/page"
             cp "$work/page" "$1"
@@ -280,7 +288,7 @@ refresh() { # refresh PAGE: with its blocks as they are today
             inside=${line#<!-- begin }
             inside=${inside% -->}
             printf '%s\n' "$line"
-            block "$inside" </dev/null || exit 1
+            block "$inside" </dev/null || { echo "readme: $1: block $inside: cannot be made" >&2 && exit 1; }
             ;;
         '<!-- end -->')
             inside=

@@ -65,7 +65,8 @@ static const attn_block_kernel layer = {.abi = ATTN_KERNEL_ABI,
                                         .arithmetic_ok = attn_arithmetic_ok};
 static const attn_kernel *const kernels[] = {&core};
 static const attn_block_kernel *const blocks[] = {&layer};
-static const attn_registry registry = {kernels, 1, blocks, 1, NULL};
+static const attn_registry registry = {
+    .kernel = kernels, .kernels = 1, .block = blocks, .blocks = 1};
 const char attn_registry_linked = 1;
 
 static attn_status create(bool whole, void **out) {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # An embedder and an LLM in one program: two single files, two folders' archives, two shared libraries;
-# each gives what its own class gives (model.c), and both are found by attn_block_create as well.
+# each gives what its own class gives (model.c), and both are found by attn_block_create as well. Two
+# models that share specs, of which one is tuned, run their own kernels.
 set -u
 cd "$(dirname "$0")/../.."
 gen=${BUILD:-build}/attn-gen
@@ -78,6 +79,58 @@ shared() {
     "$cc" "$work"/*.o -L"$bert" -L"$llama" -lbert -lllama -Wl,-rpath,"$bert" -Wl,-rpath,"$llama" -fopenmp \
         -lm -o "$work/of-shared" && runs "$work/of-shared" shared
 }
+# Models of the same core and layer, one of them as a tune file has it: each runs its own code.
+cat >"$work/same.lua" <<'L'
+return { name = "same", layers = { { heads = 2, head_dim = 8 },
+    { level = "block", d_model = 16, heads = 2, head_dim = 8, ffn_dim = 24, ffn_bias = false } } }
+L
+cat >"$work/same.c" <<'C'
+#include "own.h"
+#include "tuned.h"
+#include <stdio.h>
+#include <string.h>
+static int other(const char *own, const char *tuned) {
+    printf("%s\n%s\n", own, tuned);
+    return strcmp(own, tuned) != 0;
+}
+int main(void) {
+    attn_plan *core[2];
+    attn_block *layer[2];
+    if (own_create(&core[0], 0, 0) || attn_plan_create(&core[1], &tuned_layer[0], 0) ||
+        own_block_create(&layer[0], 1, 0) || tuned_block_create(&layer[1], 1, 0))
+        return 1;
+    const int ok = other(attn_plan_kernel(core[0], 9), attn_plan_kernel(core[1], 9)) &
+                   other(attn_block_name(layer[0]), attn_block_name(layer[1]));
+    for (int i = 0; i < 2; i++) attn_plan_destroy(core[i]), attn_block_destroy(layer[i]);
+    return !ok;
+}
+C
+same() { # same WAY: the two programs of both, linked in either order
+    to=$work/same$1
+    for name in own tuned; do
+        tune=
+        [ $name = own ] || tune="--tune $work/tune.lua"
+        # shellcheck disable=SC2086
+        "$gen" generate "$work/same.lua" --name $name --isa portable $tune $1 -o "$to/$name" || return 1
+        if [ "$1" ]; then
+            "$cc" -std=c11 -Og -Wall -Werror -c "$to/$name/$name.c" -o "$to/$name.a" || return 1
+        else
+            make -s -j 2 -C "$to/$name" CC="$cc" CFLAGS=-Og lib && cp "$to/$name/build/lib$name.a" "$to/$name.a" || return 1
+        fi
+    done
+    for order in "own tuned" "tuned own"; do
+        set -- $order
+        # shellcheck disable=SC2086
+        "$cc" $flags -I"$to/own" -I"$to/tuned" "$work/same.c" "$to/$1.a" "$to/$2.a" -fopenmp -lm -o "$to/program" &&
+            "$to/program" || return 1
+    done
+}
+tuned() {
+    "$gen" explain "$work/same.lua" --isa portable | grep -E '^attn_f32_regular_' >"$work/cores" &&
+        sed 's/.*/["&"] = { portable = { unroll = 2 } },/; 1s/^/return {/; $s/$/}/' "$work/cores" >"$work/tune.lua" &&
+        same "" && same --single-file
+}
+check tuned-beside-own tuned
 check two-single-files singles
 check two-archives folders && check two-shared-libraries shared
 results

@@ -2,7 +2,7 @@
 # Runs what the pages show, README.md first: each "    $ COMMAND", in order, in FOLDER, where
 # build/attn-gen and the like are; what stands below a command is what it prints ("...": and more).
 # Digits of errors and what depends on the CPU are not compared. session.sh FOLDER [--write]: --write
-# brings the pages up to date with what is printed.
+# brings the pages up to date with what is printed, but for an error where the page shows none.
 set -u
 cd "$(dirname "$0")/../.."
 root=$(pwd)
@@ -17,6 +17,10 @@ plain() { # plain FILE: without what differs between machines
     sed -E -e 's/error [0-9.]+(e-[0-9]+)?/error E/' \
         -e 's/(__avx(2|512)_[a-z0-9]*): (5 shapes, max error E: ok|skipped, this CPU has no avx[0-9]*)$/\1: as the CPU has it/' \
         -e 's/^[0-9]+ passed, 0 failed(, [0-9]+ skipped)?$/N passed, 0 failed/' "$1"
+}
+
+says_error() { # says_error FILE: a program's or the shell's message stands in it
+    grep -qE '^attn-(gen|verify): |^(sh|make|cc|c\+\+|gcc|g\+\+|ld)(\[[0-9]+\])?: |: (fatal )?error: |Traceback ' "$1"
 }
 
 session() { # session PAGE
@@ -47,7 +51,9 @@ session() { # session PAGE
                 done
             fi
             diff "$work/want" "$work/got" >"$work/diff" && continue
-            cp "$work/$n.got" "$work/$n.new"
+            if says_error "$work/$n.want" || { [ $status -le 1 ] && ! says_error "$work/$n.got"; }; then
+                cp "$work/$n.got" "$work/$n.new"
+            fi
         fi
         failed=$((failed + 1))
         echo "$1: \$ $(cat "$work/$n.command")"

@@ -219,16 +219,17 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 0 "1 kernel" $gen generate $one --tune "$work/t.lua" -o "$work/a"
     check 0 "1 kernel" $gen generate $one --tune "$work/t.lua" -o "$work/b"
     check 0 "" diff -r "$work/a" "$work/b"
-    check 0 "BK = 64," cat "$work/a/${key}__portable_q12k64.c"
+    check 0 "BK = 64," cat "$work/a/${key}__portable_q12k64t"????????.c
     check 0 "current" $gen check "$work/a"
     check 0 "" cmp "$work/a/tune.lua" "$work/t.lua"
     check 0 "1 kernel" $gen generate "$work/a/model.lua" --isa portable --tune "$work/a/tune.lua" -o "$work/a2"
-    check 0 "" cmp "$work/a/${key}__portable_q12k64.c" "$work/a2/${key}__portable_q12k64.c"
+    tuned=$(basename "$work/a/${key}__portable_q12k64t"????????.c) # t and a hash of the choices
+    check 0 "" cmp "$work/a/$tuned" "$work/a2/$tuned"
     check 0 "tune file: key_block 64 (without it: 96), tiles 2 (without it: 16)" \
         $gen explain $one --tune "$work/t.lua"
     check 0 '"from_tune_file":	["key_block", "tiles"]' $gen explain $one --tune "$work/t.lua" --json
     sed -i 's/tiles = 2/tiles = 4/' "$work/a/tune.lua"
-    check 1 "__portable_q12k64.c: stale" $gen check "$work/a"
+    check 1 "$tuned: orphan" $gen check "$work/a"
     rm "$work/a/tune.lua"
     check 2 "tune.lua: cannot open" $gen check "$work/a"
     rm -rf "$work/out"
