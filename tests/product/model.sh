@@ -61,12 +61,9 @@ broken() { # broken: makes them
     head -c 20 $file >"$work/bad/header.safetensors"
     sed 's/model-00002-of-00002/..\/..\/of-00002/' $cases/llama/model.safetensors.index.json >"$work/out/model.safetensors.index.json"
     sed 's/model-00002-of-00002/model-00001-of-00002/' $cases/llama/model.safetensors.index.json >"$work/bad/model.safetensors.index.json"
-<<<<<<< HEAD
-    sed 's/q_layernorm\.norms\.1\./q_layernorm.norms.7./' $cases/stablelm/model.safetensors >"$work/bad/heads.safetensors"
-=======
+    LC_ALL=C sed 's/q_layernorm\.norms\.1\./q_layernorm.norms.7./' $cases/stablelm/model.safetensors >"$work/bad/heads.safetensors"
     mkdir -p "$work/fifo" && mkfifo "$work/fifo/model.safetensors" || return 1
     LC_ALL=C sed "s/model\\.norm\\.weight/model.no$(printf '\177')m.weight/" $file >"$work/bad/odd.safetensors"
->>>>>>> main
     for to in bad out; do cp $cases/llama/model-00001-of-00002.safetensors "$work/$to"; done
     timeout 60 "$work/qwen2/test" --errors "$work/bad/odd.safetensors" "$work/fifo" "$work/bad/names.safetensors" "$work/bad/shape.safetensors" \
         "$work/bad/cut.safetensors" "$work/bad/header.safetensors" "$work/absent" "$work/none" \
@@ -80,14 +77,11 @@ says() { # says TEXT..: all in the messages
 check wrong-files broken
 check wrong-names says 'norm.weight: missing, [32]' 'model.norx.weight: unknown: no weight of this model' \
     'layer 1: model.layers.1.mlp.xx_proj.weight: unknown weight' 'layer 1: up_proj.weight: missing, [48, 32]'
-<<<<<<< HEAD
 "$work/stablelm/test" --errors "$work/bad/heads.safetensors" >>"$work/messages"
 check wrong-heads says 'q_layernorm.weight: must be [4, 8], got [1, 8]' \
     'layer 0: model.layers.0.self_attn.q_layernorm.norms.2.weight: unknown weight'
-=======
 check wrong-characters says 'model.no?m.weight: unknown: no weight of this model'
 check wrong-fifo says 'WORK/fifo/model.safetensors: cannot be read: not a file, or empty'
->>>>>>> main
 check wrong-shapes says 'layer 0: model.layers.0.mlp.down_proj.weight: must be [32, 48], got [48, 32]'
 check wrong-bytes says 'are not within the file' "not a safetensors file: the header's length" \
     'WORK/absent: cannot be read: No such file or directory' \
