@@ -418,16 +418,29 @@ attn_status attn_check_cache_fork(const attn_why *why, const attn_block *block,
     return attn_check_areas(why, &list);
 }
 
+/* Whether page n of the item, before those that later rows may see, is to be copied: an item that
+ * goes back sees it again. What is not there is not there in the new one, either. */
+static bool copies_let_go(const page_fork *f, attn_cache *to, int64_t n) {
+    const int32_t from = f->from->pages[f->from_item * f->from->pages_batch + n];
+    int32_t *own = &to->pages[f->to_item * to->pages_batch + n];
+    const bool there = from >= 0 && from < f->from->page_count;
+    if (!there) *own = -1;
+    return there && *own >= 0 && *own < to->page_count;
+}
+
 /* Entries of pages that are shared, and rows of those that are not. */
 static void fork_pages(const attn_block_kernel *k, const page_fork *f, attn_cache *to) {
     const int32_t page = k->spec->page, length = f->from->length[f->from_item];
     if (f->itself) return;
-    for (int64_t n = f->held.first; n < f->written.first; n++)
+    for (int64_t n = 0; f->same && n < f->written.first; n++)
         to->pages[f->to_item * to->pages_batch + n] =
             f->from->pages[f->from_item * f->from->pages_batch + n];
     attn_cache_part source[ATTN_CACHE_PARTS], target[ATTN_CACHE_PARTS];
     const int parts = attn_cache_parts(k, f->from, f->from_item, source);
     attn_cache_parts(k, to, f->to_item, target);
+    for (int64_t n = 0; !f->same && n < f->held.first; n++)
+        for (int i = 0; copies_let_go(f, to, n) && i < parts; i++)
+            attn_cache_copy(&target[i], (int32_t)n * page, &source[i], (int32_t)n * page, page);
     const int32_t first = (int32_t)f->written.first * page;
     for (int i = 0; i < parts && first < length; i++)
         attn_cache_copy(&target[i], first, &source[i], first, length - first);

@@ -87,7 +87,12 @@ static void ${name}(layer *l) {
     const int64_t row_blocks = (${a.rows} + MB - 1) / MB;
 $ if stage.int_blocks > 0 then
     const int64_t some = (${a.rows} + ${name:upper()}_INT_ROWS - 1) / ${name:upper()}_INT_ROWS;
-    ${either and "if (!" .. name .. "_floats(l)) " or ""}attn_parallel(l->call->team, some, ${name}_ints_task, l);
+$   if either then
+    if (!${name}_floats(l))
+        attn_parallel(l->call->team, some, ${name}_ints_task, l);
+$   else
+    attn_parallel(l->call->team, some, ${name}_ints_task, l);
+$   end
 $ end
     attn_parallel(l->call->team, blocks * row_blocks, ${name}_task, l);
 }

@@ -243,33 +243,65 @@ static void give_page(trial *t, int which, int b, int n) {
     *page_at(&t->cache[which], b, n) = page;
 }
 
-/* An item is to write its keys from..to - 1. Whether all of their pages are its own: those that it
- * has none of are given, and shared ones become its own by a copy, now and then not. */
-static bool own_pages(trial *t, int which, int b, int from, int to) {
+/* Some items of a cache, as a call sees them: emptied first, or as they are. */
+typedef struct sight {
+    int which, first, batch;
+    bool emptied;
+} sight;
+
+static sight whole_cache(const trial *t, int which) {
+    return (sight){which, 0, t->cache[which].batch, false};
+}
+
+static void own_page(trial *t, int which, int b, int n) {
     attn_cache *c = &t->cache[which];
-    bool own = true;
-    if (!is_paged(t)) return true;
-    for (int n = from / PAGE; n * PAGE < to && n < c->pages_batch; n++) {
+    const int32_t page = *page_at(c, b, n);
+    if (page < 0 || n * PAGE >= c->length[b]) {
+        give_page(t, which, b, n);
+        return;
+    }
+    const int copy = free_page(t, which);
+    char text[ATTN_MESSAGE_MAX];
+    expect(t,
+           t->lib->cache_own_page_check(t->block, c, b, n, copy, text, sizeof text) == ATTN_OK &&
+               !*text,
+           text);
+    expect(t, t->lib->cache_own_page(t->block, c, b, n, copy) == ATTN_OK, "own_page");
+    expect(t, *page_at(c, b, n) == copy, "the table does not name the copy");
+    t->owners[which][page]--, t->owners[which][copy] = 1;
+    t->copied++;
+}
+
+/* An item is to write its keys from..to - 1: pages that it has none of are given, and shared ones
+ * become its own by a copy, now and then not. */
+static void own_pages(trial *t, int which, int b, int from, int to) {
+    const attn_cache *c = &t->cache[which];
+    for (int n = from / PAGE; is_paged(t) && n * PAGE < to && n < c->pages_batch; n++) {
         const int32_t page = *page_at(c, b, n);
-        const bool holds = n * PAGE < c->length[b];
         if (page >= 0 && t->owners[which][page] == 1) continue;
-        if (rng_chance(t->r, 10)) {
-            own = false;
-        } else if (page >= 0 && holds) {
-            const int copy = free_page(t, which);
-            char text[ATTN_MESSAGE_MAX];
-            expect(t,
-                   t->lib->cache_own_page_check(t->block, c, b, n, copy, text, sizeof text) ==
-                           ATTN_OK &&
-                       !*text,
-                   text);
-            expect(t, t->lib->cache_own_page(t->block, c, b, n, copy) == ATTN_OK, "own_page");
-            expect(t, *page_at(c, b, n) == copy, "the table does not name the copy");
-            t->owners[which][page]--, t->owners[which][copy] = 1;
-            t->copied++;
-        } else {
-            give_page(t, which, b, n);
-        }
+        if (!rng_chance(t->r, 10)) own_page(t, which, b, n);
+    }
+}
+
+/* Whether the call sees another entry of this page, of those that later rows may see. */
+static bool has_other(const trial *t, const sight *s, int b, int n) {
+    const attn_cache *c = &t->cache[s->which];
+    for (int i = s->first; !s->emptied && i < s->first + s->batch; i++)
+        for (int k = t->lib->cache_first_page(t->block, c, i); k * PAGE < c->length[i]; k++)
+            if ((i != b || k != n) && *page_at(c, i, k) == *page_at(c, b, n)) return true;
+    return false;
+}
+
+/* Whether all of the pages are the item's own, as far as the call sees; what it does not see is the
+ * caller's to see to, and is. */
+static bool are_own(trial *t, const sight *s, int b, int from, int to) {
+    const attn_cache *c = &t->cache[s->which];
+    bool own = true;
+    for (int n = from / PAGE; is_paged(t) && n * PAGE < to && n < c->pages_batch; n++) {
+        const int32_t page = *page_at(c, b, n);
+        const bool refused = page < 0 || has_other(t, s, b, n);
+        own &= !refused;
+        if (!refused && t->owners[s->which][page] > 1) own_page(t, s->which, b, n);
     }
     return own;
 }
@@ -356,6 +388,7 @@ static void append(trial *t) {
     int32_t count[MOST_ITEMS] = {0};
     float x[MOST_ITEMS * TOKENS * MOST_WIDTH], y[MOST_ITEMS * TOKENS * MOST_WIDTH];
     bool room = true, own = true;
+    int held[MOST_ITEMS], end[MOST_ITEMS];
     item after[MOST_ITEMS];
     for (int b = 0; b < view.batch; b++) {
         item *m = &after[b];
@@ -366,24 +399,30 @@ static void append(trial *t) {
         drop_first(m, drop);
         t->let_go += drop > 0;
         room &= count[b] <= view.capacity - m->length;
-        const int held = m->length;
+        held[b] = m->length;
         for (int i = 0; i < count[b] && m->length < MOST_KEYS; i++) {
             const int row = rng_int(t->r, 0, ROWS - 1), width = t->spec->d_model;
             memcpy(x + (b * TOKENS + i) * width, t->x + row * width, (size_t)width * sizeof *x);
             m->held[m->length] = (key){row, m->start + m->length};
             m->length++;
         }
-        const int end = held + count[b] < view.capacity ? held + count[b] : view.capacity;
-        own &= own_pages(t, which, first + b, held, end) || !count[b];
+        end[b] = held[b] + count[b] < view.capacity ? held[b] + count[b] : view.capacity;
+        if (count[b]) own_pages(t, which, first + b, held[b], end[b]);
+    }
+    const sight s = {which, first, view.batch, prefill};
+    for (int again = 0; again < 2; again++) { /* a copy may leave the other its page */
+        own = true;
+        for (int b = 0; b < view.batch; b++)
+            own &= !count[b] || are_own(t, &s, first + b, held[b], end[b]);
     }
     const bool allowed = room && own;
     snprintf(t->now, sizeof t->now, "%s of up to %d rows of items %d..%d of cache %d",
              prefill ? "prefill" : "step", TOKENS, first, first + view.batch - 1, which);
-    snapshot s = take(t);
+    snapshot was = take(t);
     const attn_status got = run(t, &view, x, y, TOKENS, count, prefill, NULL);
     if (allowed) memcpy(want, after, (size_t)view.batch * sizeof *after);
     expect(t, !room || own || got == ATTN_E_PAGE, "no ATTN_E_PAGE");
-    judge(t, s, allowed, got, got, got == ATTN_OK ? "" : "refused");
+    judge(t, was, allowed, got, got, got == ATTN_OK ? "" : "refused");
     if (allowed) same_rows(t, before, &view, x, y, count, prefill);
 }
 
@@ -403,8 +442,12 @@ static void keep(trial *t) {
     bool allowed = take_back(t, &changed, tokens, slots, n);
     int moved = 0;
     while (moved < n && slots[moved] == moved) moved++;
-    if (allowed && moved < n)
-        allowed = own_pages(t, which, b, tokens - m->start + moved, tokens - m->start + n);
+    if (allowed && moved < n) {
+        const sight all = whole_cache(t, which);
+        const int from = tokens - m->start + moved, to = tokens - m->start + n;
+        own_pages(t, which, b, from, to);
+        allowed = are_own(t, &all, b, from, to);
+    }
     if (allowed) *m = changed;
     snprintf(t->now, sizeof t->now, "%s item %d of cache %d: %d tokens of %d and %d more",
              truncate ? "truncate" : "keep of", b, which, tokens, end, n);
@@ -433,7 +476,9 @@ static bool before_fork(trial *t, const page_fork *f) {
     t->cache[f->to].length[f->tb] = 0; /* gone, so that nothing of it is copied */
     for (int n = f->full; n * PAGE < length && n < t->cache[f->to].pages_batch; n++)
         let_page_go(t, f->to, f->tb, n);
-    const bool own = own_pages(t, f->to, f->tb, first, length);
+    const sight all = whole_cache(t, f->to);
+    own_pages(t, f->to, f->tb, first, length);
+    const bool own = are_own(t, &all, f->tb, first, length);
     t->cache[f->to].length[f->tb] = t->want[f->to][f->tb].length;
     return own;
 }
