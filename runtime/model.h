@@ -123,6 +123,8 @@ static inline int32_t attn_model_owner(const attn_model *m, int32_t layer) {
 attn_status attn_model_load(attn_model *m, const attn_model_options *o, attn_problems *p);
 /* Memory that is freed with the model, 64-byte aligned; null: there is none. */
 void *attn_model_allocate(attn_model *m, size_t bytes);
+/* Tensors of layers under the names, and in the shapes, that layers know (model_tensors.c). */
+attn_status attn_model_regroup(attn_model *m, attn_problems *p);
 /* Elements of their own are read at their own alignment. */
 bool attn_tensor_is_aligned(const attn_tensor *t);
 

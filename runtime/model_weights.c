@@ -397,7 +397,8 @@ attn_status attn_model_load(attn_model *m, const attn_model_options *o, attn_pro
     if (!check_files(&l)) return ATTN_E_WEIGHTS;
     choose_rope(&l, o);
     take_ends(&l);
-    if (l.status == ATTN_OK && sort_tensors(&l, t)) check_layers(&l, t);
+    if (l.status == ATTN_OK && sort_tensors(&l, t)) l.status = attn_model_regroup(m, p);
+    if (l.status == ATTN_OK) check_layers(&l, t);
     if (l.status == ATTN_OK && p->count) l.status = ATTN_E_WEIGHTS;
     if (l.status == ATTN_OK) l.status = pack(m, o, p);
     if (m->desc->spec.head == ATTN_MODEL_HEAD_TIED) m->head = m->embedding, m->head.from = NULL;

@@ -150,14 +150,6 @@ static void set_project(whole_import *w) {
     if (both) set(w, "embed_project_bias", 0), set(w, "head_project", 1);
 }
 
-/* What the files of such a model hold, and no field says; null: nothing. */
-static const char *unlike(const hf *h) {
-    const json_val *one = json_get(h->in, "multi_query");
-    if (one && one->kind == JSON_BOOL && !one->boolean && hf_row_is(h, "like", "gpt2"))
-        return arena_printf(h->a, "%s is false, and its files hold q, k and v by head", one->path);
-    return NULL;
-}
-
 static void set_all(whole_import *w) {
     const json_val *names = json_get(w->row, "names");
     const whole_field *f = whole_find("names");
@@ -189,8 +181,7 @@ bool import_whole(hf *h) {
     if (!w.row || !h->block || (!takes_rows(&w) && !file_key(h, "vocab_size"))) return true;
     w.layer = &m->kernels[m->layer_kernel[0]].core;
     set_all(&w);
-    const char *why = unlike(h);
-    if (!why) why = model_whole_why(h->a, m);
+    const char *why = model_whole_why(h->a, m);
     m->is_whole = w.ok && !why;
     if (w.ok && why) hf_note(h, h->in, "no whole model is written: %s", why);
     return w.ok;

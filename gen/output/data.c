@@ -335,7 +335,8 @@ static const char *floats_text(arena *a, const attn_floats *list) {
     if (!list->count) return "{NULL, 0}";
     buf_puts(&b, "{(const float[]){");
     for (int i = 0; i < list->count; i++)
-        buf_printf(&b, "%s%af", !i ? "" : i % 4 ? ", " : ",\n    ", (double)list->data[i]);
+        buf_printf(&b, "%s%s%af", i ? "," : "", i % 4 ? " " : "\n            ",
+                   (double)list->data[i]);
     buf_printf(&b, "}, %d}", list->count);
     return b.data;
 }

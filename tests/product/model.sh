@@ -35,7 +35,8 @@ build() { # build CASE FLAG..: $work/CASE/test
 
 check runtime objects "$work/runtime" runtime/*.c || { results; exit 1; }
 more= && [ -z "${ATTN_FULL:-}" ] || more="opt phi olmo modernbert nomic_bert phi3 wav2vec2"
-for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe phi3_long clip_vision_model albert opt_350m $more; do
+for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe phi3_long clip_vision_model albert opt_350m \
+    stablelm gpt_bigcode $more; do
     pool= paged=0 capacity=0
     case $name in
     bert | albert) pool=pooler ;;
@@ -49,6 +50,10 @@ for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe phi3_lo
     check "$name-builds" build $name $flags && check $name "$work/$name/test" $cases/$name
 done
 
+# Factors of as many digits as published models' have: no line is too long.
+sed -E 's/^   ([0-9]+\.[0-9]+)/   \11234567/' $cases/phi3_long/config.json >"$work/long.json"
+check long-lists "$gen" generate "$work/long.json" --isa portable -o "$work/long"
+
 # Every wrong tensor of the model at once, in one message; files that are none.
 broken() { # broken: makes them
     mkdir -p "$work/bad" "$work/none" "$work/out"
@@ -60,6 +65,7 @@ broken() { # broken: makes them
     head -c 20 $file >"$work/bad/header.safetensors"
     sed 's/model-00002-of-00002/..\/..\/of-00002/' $cases/llama/model.safetensors.index.json >"$work/out/model.safetensors.index.json"
     sed 's/model-00002-of-00002/model-00001-of-00002/' $cases/llama/model.safetensors.index.json >"$work/bad/model.safetensors.index.json"
+    LC_ALL=C sed 's/q_layernorm\.norms\.1\./q_layernorm.norms.7./' $cases/stablelm/model.safetensors >"$work/bad/heads.safetensors"
     mkdir -p "$work/fifo" && mkfifo "$work/fifo/model.safetensors" || return 1
     LC_ALL=C sed "s/model\\.norm\\.weight/model.no$(printf '\177')m.weight/" $file >"$work/bad/odd.safetensors"
     for to in bad out; do cp $cases/llama/model-00001-of-00002.safetensors "$work/$to"; done
@@ -75,6 +81,9 @@ says() { # says TEXT..: all in the messages
 check wrong-files broken
 check wrong-names says 'norm.weight: missing, [32]' 'model.norx.weight: unknown: no weight of this model' \
     'layer 1: model.layers.1.mlp.xx_proj.weight: unknown weight' 'layer 1: up_proj.weight: missing, [48, 32]'
+"$work/stablelm/test" --errors "$work/bad/heads.safetensors" >>"$work/messages"
+check wrong-heads says 'q_layernorm.weight: must be [4, 8], got [1, 8]' \
+    'layer 0: model.layers.0.self_attn.q_layernorm.norms.2.weight: unknown weight'
 check wrong-characters says 'model.no?m.weight: unknown: no weight of this model'
 check wrong-fifo says 'WORK/fifo/model.safetensors: cannot be read: not a file, or empty'
 check wrong-shapes says 'layer 0: model.layers.0.mlp.down_proj.weight: must be [32, 48], got [48, 32]'

@@ -304,6 +304,9 @@ Test(import, around_the_layers) {
         {"{'model_type': 'opt', 'word_embed_proj_dim': 16, 'do_layer_norm_before': false, " TINY
          "}",
          "names=opt embed_project=first embed_project_bias=false embed_width=16 head_project=true"},
+        {"{'model_type': 'gpt_bigcode', 'multi_query': false, 'vocab_size': 9, 'n_embd': 32, "
+         "'n_head': 4, 'n_layer': 2}",
+         "names=gpt_bigcode final_norm=layernorm"},
         {"{'model_type': 'wav2vec2', " TINY "}", "names=wav2vec2 embed_norm=layernorm input=rows"},
         {"{'model_type': 'wav2vec2', 'do_stable_layer_norm': true, " TINY "}",
          "names=wav2vec2 final_norm=layernorm input=rows"},

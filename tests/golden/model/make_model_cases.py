@@ -97,7 +97,8 @@ CASES = {
                    dict(without(SMALL, "num_key_value_heads", "head_dim"), local_attention=6,
                         global_attn_every_n_layers=2, pad_token_id=0, bos_token_id=1,
                         eos_token_id=2, cls_token_id=1, sep_token_id=2), torch.float32),
-    # token types without positions; tensors by their first names
+    # token types without positions; tensors by their first names. Row 1 is ill-conditioned: noise of
+    # 6e-8 after each linear and norm moves it by up to 1.6e-5, five times as far as other rows
     "nomic_bert": (transformers.NomicBertConfig, transformers.NomicBertModel,
                    dict(without(SMALL, "num_key_value_heads"), type_vocab_size=2), torch.float32),
     # longrope: the short factors up to 32 tokens, and the long ones
@@ -118,6 +119,14 @@ CASES = {
                  dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, ffn_dim=48,
                       vocab_size=61, max_position_embeddings=64, word_embed_proj_dim=48,
                       do_layer_norm_before=False), torch.float16),
+    # q, k and v by head in matrices [out, in]; tied
+    "gpt_bigcode": (transformers.GPTBigCodeConfig, transformers.GPTBigCodeForCausalLM,
+                    dict(n_embd=32, n_layer=2, n_head=4, n_positions=64, vocab_size=61,
+                         multi_query=False), torch.float32),
+    # norms of q and k a head in a tensor of its own
+    "stablelm": (transformers.StableLmConfig, transformers.StableLmForCausalLM,
+                 dict(without(SMALL, "head_dim"), qk_layernorm=True, use_parallel_residual=True,
+                      tie_word_embeddings=False), torch.bfloat16),
     # rows of the caller's, normed before the layers where they are normed after their parts
     "wav2vec2": (transformers.Wav2Vec2Config, transformers.Wav2Vec2Model,
                  dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2,
