@@ -133,6 +133,9 @@ int32_t attn_spec_weight_rest(const attn_spec *spec);
 const char *attn_matrix_name(int32_t matrix);
 /* Whether weight_types of a resolved layer may name it. */
 bool attn_spec_has_matrix(const attn_spec *spec, int32_t matrix);
+/* The type of a matrix that a resolved layer has; *why: where it cannot be weight_type, and
+ * weight_types does not name it ("is used transposed"); else null. */
+int32_t attn_spec_stored_type(const attn_spec *spec, int32_t matrix, const char **why);
 
 /* Width of a row of a layer: of its input and output. */
 int32_t attn_spec_row_dim(const attn_spec *spec);

@@ -409,6 +409,16 @@ bool attn_spec_has_matrix(const attn_spec *s, int32_t matrix) {
     return s->level == ATTN_LEVEL_BLOCK && matrix_columns(s, matrix) > 0;
 }
 
+int32_t attn_spec_stored_type(const attn_spec *s, int32_t matrix, const char **why) {
+    const int64_t k = matrix_columns(s, matrix);
+    const int32_t type = attn_spec_matrix_type(s, matrix, k);
+    *why = NULL;
+    if (s->weight_types[matrix] || type == s->weight_type) return type;
+    *why = not_in_blocks(s, matrix);
+    if (!*why) *why = "has rows that are no whole blocks";
+    return type;
+}
+
 /* Names of matrices that the layer has, and whose rows are whole blocks; what they would be anyway
  * is not said. */
 static attn_status matrix_rules(attn_spec *s, attn_spec_error *err) {

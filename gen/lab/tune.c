@@ -345,19 +345,19 @@ static bool time_once(tuning *t, candidate *c, int call_index) {
     return true;
 }
 
-/* A candidate must compute what the plan's own choice computes, but for rounding; another
- * instruction set may round Q and P too (dot). */
+/* A candidate must compute what the first does, but for rounding (on another ISA Q's and P's). */
 static bool check_outputs(tuning *t) {
     for (int i = 0; i < t->call_count; i++) {
         const size_t count = call_o_size(&t->calls[i].c);
         const int32_t type = attn_spec_types(&t->k->core).o;
         for (int k = 0; k < t->count; k++) {
+            const float most = t->candidate[k].isa == t->candidate[0].isa ? 1e-3f : 0.1f;
             if (!run_once(t, &t->candidate[k], i)) return false;
             if (k == 0) memcpy(t->want, t->o, count * attn_type_size(type));
             for (size_t j = 0; j < count; j++) {
                 const float got = attn_load(t->o, type, (int64_t)j);
                 const float want = attn_load(t->want, type, (int64_t)j);
-                if (!(fabsf(got - want) <= (t->candidate[k].isa == t->isa ? 1e-3f : 0.1f)))
+                if (!(fabsf(got - want) <= most))
                     return diag_set(t->d,
                                     "tune: %s: an alternative of %s computes %g for %g: please "
                                     "report it",

@@ -8,6 +8,7 @@
 
 #include <string.h>
 #include "weight_types.h"
+#include "spec/facts.h"
 
 enum { SHOWN_KEYS = 4096 }; /* of a layer's workspace, whatever is asked for */
 
@@ -213,6 +214,14 @@ static void memory_text(buf *b, const product_list *p) {
                (unsigned long long)packed, cached);
 }
 
+/* What matrices are stored in, where that is not f32. */
+static void weights_text(arena *a, buf *b, const kernel_spec *k) {
+    const fact_list facts = facts_of(a, k);
+    for (int i = 0; i < facts.count; i++)
+        if (!strcmp(facts.fact[i].topic, "Weights"))
+            buf_printf(b, "  weights: %s\n", facts.fact[i].text);
+}
+
 bool explain_text(arena *a, const product_list *p, const explain_extent *e,
                   const explain_sizes *sizes, const char **text, diag *d) {
     const model *m = p->model;
@@ -233,6 +242,7 @@ bool explain_text(arena *a, const product_list *p, const explain_extent *e,
             if (value) buf_printf(&b, " %s=%s", attn_fields[f].name, value);
         }
         buf_puts(&b, "\n");
+        weights_text(a, &b, k);
         if (k->score_expr) buf_printf(&b, "  score: %s\n", expr_canonical(a, k->score_expr));
         if (k->mask_expr) buf_printf(&b, "  mask: %s\n", expr_canonical(a, k->mask_expr));
         for (int j = 0; j < products_count(p, i); j++) product_text(&b, &x, &products_of(p, i)[j]);

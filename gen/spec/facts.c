@@ -1,9 +1,11 @@
 #include "facts.h"
 
 #include "types.h"
+#include "weight_types.h"
 
 #include "layout.h"
 #include "op.h"
+#include "spec.h"
 
 enum { FACTS_MAX = 96 }; /* 32 side tensors and 32 scalars at most, and a line each of the rest */
 
@@ -147,6 +149,25 @@ static const char *qk_norm_text(arena *a, const attn_spec *s) {
                         s->qk_norm_place == ATTN_QK_NORM_PLACE_AFTER ? ", after RoPE" : "");
 }
 
+/* What matrices are stored in, and why where nobody asked for it. */
+static void say_weights(arena *a, fact_list *l, const attn_spec *s) {
+    buf b = buf_new(a);
+    bool plain = s->weight_type == ATTN_WEIGHT_F32;
+    buf_printf(&b, "matrices are stored in %s", attn_weight_get(s->weight_type).name);
+    for (int32_t i = 0; i < ATTN_MATRIX_COUNT; i++) {
+        const char *why;
+        if (!attn_spec_has_matrix(s, i)) continue;
+        const int32_t type = attn_spec_stored_type(s, i, &why);
+        if (type == s->weight_type) continue;
+        plain = false;
+        buf_printf(&b, "; %s in %s", attn_matrix_name(i), attn_weight_get(type).name);
+        if (why) buf_printf(&b, ", not as weight_type says: it %s", why);
+    }
+    if (plain) return;
+    buf_puts(&b, ". Weights that are given in another type are rounded to that, once.");
+    say(l, "Weights", "Weights: ", b.data);
+}
+
 /* The layer around the attention, as formulas of x. */
 static void say_layer(arena *a, fact_list *l, const attn_spec *s) {
     const bool kv = s->kv_dim != ATTN_UNSET;
@@ -164,6 +185,7 @@ static void say_layer(arena *a, fact_list *l, const attn_spec *s) {
                    float_text(a, s->norm_eps));
     buf_printf(&b, "; biases: %s%s.", biases(a, s), qk_norm_text(a, s));
     say(l, "Layer", "Layer: ", b.data);
+    say_weights(a, l, s);
     const char *first = s->skip_norm1 ? NULL : "norm1";
     show(l, "Attention", "", part_formula(a, s, "x", "attention", first, "post_norm1"));
     if (own && s->residual == ATTN_RESIDUAL_PARALLEL)

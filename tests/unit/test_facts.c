@@ -71,3 +71,23 @@ Test(facts, parts_that_few_layers_have) {
                   fact_text(a, s, has[i][0]));
     arena_free(a);
 }
+
+/* What nobody asked for: the layer cannot keep the type. */
+Test(facts, weights_in_another_type_than_weight_type) {
+    arena *a = arena_new();
+    attn_spec s;
+    attn_spec_init(&s);
+    s.level = ATTN_LEVEL_BLOCK, s.form = ATTN_FORM_MLA, s.key = ATTN_KEY_SHARED;
+    s.heads = 2, s.head_dim = 32, s.kv_comp_dim = 64, s.retr_dim = 16, s.scale = 0.1f;
+    s.d_model = 256, s.ffn = ATTN_FFN_SWIGLU, s.ffn_dim = 96;
+    cr_expect_str_eq(fact_text(a, s, "Weights"), "");
+    s.weight_type = ATTN_WEIGHT_Q4_K;
+    s.weight_types[ATTN_MATRIX_Q_PROJ] = 1 + ATTN_WEIGHT_BF16;
+    cr_expect_str_eq(
+        fact_text(a, s, "Weights"),
+        "matrices are stored in q4_k; q_proj in bf16; o_proj in q8_0, not as weight_type says: it "
+        "has rows that are no whole blocks; down_proj in q8_0, not as weight_type says: it has "
+        "rows that are no whole blocks; kv_b_proj in f16, not as weight_type says: it is used "
+        "transposed. Weights that are given in another type are rounded to that, once.");
+    arena_free(a);
+}
