@@ -4,9 +4,10 @@
 
 #include "spec/model.h"
 
-/* Which layers run a kernel: "all layers", "layer 5", "even layers", "every 6th layer, from 5",
- * "all layers but every 6th, from 5", or "layers 0 .. 3, 5". *count: how many they are. */
-const char *words_of_layers(arena *a, const model *m, int kernel, int *count);
+/* Which layers are a kernel's, inside: or have it in them: "all layers", "layer 5", "even layers",
+ * "every 6th layer, from 5", "all layers but every 6th, from 5", or "layers 0 .. 3, 5". *count: how
+ * many they are. */
+const char *words_of_layers(arena *a, const model *m, int kernel, bool inside, int *count);
 
 /* What a kernel is: "sliding self-attention, window 511; 4 heads of 256, 1 key head; geglu_tanh,
  * 6912 wide". Plain text, with what spec says alone. */
