@@ -1948,6 +1948,40 @@ static void kffff_tile_begin(const item *x, tile *t) {
     if (kffff_positions_wrap(x)) t->box.q0 = 1, t->box.q1 = 0; /* no box */
 }
 
+/* Leaves a tile the keys k0..k1. */
+static void kffff_tile_clip(tile *t, int32_t k0, int32_t k1) {
+    t->first = kffff_max32(t->first, k0);
+    t->last = kffff_min32(t->last, k1);
+}
+
+/* Whether there may be keys between those of its rows that none of them sees. */
+static inline bool kffff_leaves_gaps(const item *x) {
+    return x->args->q_position || x->tail > 0;
+}
+
+/* The first key from `at` on that row r of a tile sees; INT32_MAX: none. Of an item with a tail it
+ * sees a range of those before, and some of the tail. */
+static inline int32_t kffff_next_seen(const item *x, const tile *t, int32_t r, int32_t at) {
+    if (t->lo[r] > t->hi[r] || t->hi[r] < at) return INT32_MAX;
+    const int32_t key = kffff_max32(at, t->lo[r]), body = x->kv_len - x->tail;
+    return x->tail == 0 || key >= body || key <= t->to[r] ? key : body;
+}
+
+/* Of the keys *k0..*k1, from the first to the last that some row sees; false: there is none. */
+static bool kffff_tile_sees(const item *x, const tile *t, int32_t *k0, int32_t *k1) {
+    int32_t first = INT32_MAX, last = -1;
+    for (int32_t r = 0; r < t->rows; r++) {
+        const int32_t lo = kffff_next_seen(x, t, r, *k0), body = x->kv_len - x->tail;
+        if (lo > *k1) continue;
+        int32_t hi = kffff_min32(t->hi[r], *k1);
+        if (x->tail > 0 && hi < body) hi = kffff_min32(hi, t->to[r]);
+        first = kffff_min32(first, lo);
+        last = kffff_max32(last, hi);
+    }
+    *k0 = first, *k1 = last;
+    return first <= last;
+}
+
 /* Keys that some of the rows begin .. end - 1 see. */
 static void kffff_rows_see(const tile *t, int32_t begin, int32_t end, int32_t *first,
                            int32_t *last) {
@@ -1992,6 +2026,7 @@ static void kffff_tile_pack(const item *x, tile *t) {
 static void kffff_tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1,
                            const float *k, const values *v, bool lanes) {
     const ptrdiff_t ldk = x->args->k.token;
+    if (kffff_leaves_gaps(x) && !kffff_tile_sees(x, t, &k0, &k1)) return;
     if (k0 / SPAN != t->span) {
         kffff_tile_keep(t);
         t->span = k0 / SPAN;
@@ -2446,6 +2481,10 @@ static void kffff_decode_begin(const item *x, const pace *p, tile *t, int32_t gr
         t->row[r] = (from + r) / GROUP;
     }
     kffff_tile_begin(x, t);
+    if (kffff_leaves_gaps(x)) {
+        if (!kffff_tile_sees(x, t, &k0, &k1)) k0 = INT32_MAX, k1 = -1;
+        kffff_tile_clip(t, k0, k1);
+    }
     if (t->first > k1 || t->last < k0) return;
     if (t->rows <= 1) {
         kffff_dot_begin(x, t, 1, 1);
@@ -2656,6 +2695,17 @@ static void kffff_pack_v_task(void *ctx, int64_t task, int worker) {
                       kffff_min32(BK, s->last - k0 + 1), kffff_packed_block(c, b, hv, at));
 }
 
+/* The first key block from `block` on of which some row of the tiles sees a key; past the last one
+ * if there is none. */
+static int32_t kffff_next_block(const item *x, const tile *t, int32_t count, int32_t block,
+                                int32_t last) {
+    int32_t next = INT32_MAX;
+    for (int32_t i = 0; i < count; i++)
+        for (int32_t r = 0; r < t[i].rows; r++)
+            next = kffff_min32(next, kffff_next_seen(x, &t[i], r, block * BK));
+    return next > last ? last / BK + 1 : next / BK;
+}
+
 /* Asks for the lines of a row of O. */
 static inline void kffff_ask_output(const float *o) {
     for (int32_t d = 0; d < DV; d += 16) ATTN_PREFETCH_L2(ATTN_AHEAD(o, d));
@@ -2702,6 +2752,8 @@ static void kffff_block_run(const item *x, const query_block *q, scratch *w, int
     const float *v = (const float *)args->v.data + b * args->v.batch +
                      kffff_value_head(h) * args->v.head;
     for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
+        if (kffff_leaves_gaps(x)) block = kffff_next_block(x, q->t, q->count, block, last);
+        if (block > last / BK) break;
         const int32_t k0 = block * BK, k1 = k0 + kffff_min32(BK - 1, last - k0);
         values from = {v, 1, args->v.token, args->v.token, 0};
         if (packed->values) {

@@ -2035,6 +2035,40 @@ static void kacba_tile_begin(const item *x, tile *t) {
     if (kacba_positions_wrap(x)) t->box.q0 = 1, t->box.q1 = 0; /* no box */
 }
 
+/* Leaves a tile the keys k0..k1. */
+static void kacba_tile_clip(tile *t, int32_t k0, int32_t k1) {
+    t->first = kacba_max32(t->first, k0);
+    t->last = kacba_min32(t->last, k1);
+}
+
+/* Whether there may be keys between those of its rows that none of them sees. */
+static inline bool kacba_leaves_gaps(const item *x) {
+    return x->args->q_position || x->tail > 0;
+}
+
+/* The first key from `at` on that row r of a tile sees; INT32_MAX: none. Of an item with a tail it
+ * sees a range of those before, and some of the tail. */
+static inline int32_t kacba_next_seen(const item *x, const tile *t, int32_t r, int32_t at) {
+    if (t->lo[r] > t->hi[r] || t->hi[r] < at) return INT32_MAX;
+    const int32_t key = kacba_max32(at, t->lo[r]), body = x->kv_len - x->tail;
+    return x->tail == 0 || key >= body || key <= t->to[r] ? key : body;
+}
+
+/* Of the keys *k0..*k1, from the first to the last that some row sees; false: there is none. */
+static bool kacba_tile_sees(const item *x, const tile *t, int32_t *k0, int32_t *k1) {
+    int32_t first = INT32_MAX, last = -1;
+    for (int32_t r = 0; r < t->rows; r++) {
+        const int32_t lo = kacba_next_seen(x, t, r, *k0), body = x->kv_len - x->tail;
+        if (lo > *k1) continue;
+        int32_t hi = kacba_min32(t->hi[r], *k1);
+        if (x->tail > 0 && hi < body) hi = kacba_min32(hi, t->to[r]);
+        first = kacba_min32(first, lo);
+        last = kacba_max32(last, hi);
+    }
+    *k0 = first, *k1 = last;
+    return first <= last;
+}
+
 /* Keys that some of the rows begin .. end - 1 see. */
 static void kacba_rows_see(const tile *t, int32_t begin, int32_t end, int32_t *first,
                            int32_t *last) {
@@ -2079,6 +2113,7 @@ static void kacba_tile_pack(const item *x, tile *t) {
 static void kacba_tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1,
                            const float *k, const values *v, bool lanes) {
     const ptrdiff_t ldk = x->args->k.token;
+    if (kacba_leaves_gaps(x) && !kacba_tile_sees(x, t, &k0, &k1)) return;
     if (k0 / SPAN != t->span) {
         kacba_tile_keep(t);
         t->span = k0 / SPAN;
@@ -2360,6 +2395,10 @@ static void kacba_decode_begin(const item *x, const pace *p, tile *t, int32_t gr
         t->row[r] = (from + r) / GROUP;
     }
     kacba_tile_begin(x, t);
+    if (kacba_leaves_gaps(x)) {
+        if (!kacba_tile_sees(x, t, &k0, &k1)) k0 = INT32_MAX, k1 = -1;
+        kacba_tile_clip(t, k0, k1);
+    }
     if (t->first > k1 || t->last < k0) return;
     if (t->rows <= 4) {
         kacba_dot_begin(x, t, 4, 4);
@@ -2557,6 +2596,17 @@ static void kacba_pack_v_task(void *ctx, int64_t task, int worker) {
                       kacba_min32(BK, s->last - k0 + 1), kacba_packed_block(c, b, hv, at));
 }
 
+/* The first key block from `block` on of which some row of the tiles sees a key; past the last one
+ * if there is none. */
+static int32_t kacba_next_block(const item *x, const tile *t, int32_t count, int32_t block,
+                                int32_t last) {
+    int32_t next = INT32_MAX;
+    for (int32_t i = 0; i < count; i++)
+        for (int32_t r = 0; r < t[i].rows; r++)
+            next = kacba_min32(next, kacba_next_seen(x, &t[i], r, block * BK));
+    return next > last ? last / BK + 1 : next / BK;
+}
+
 /* Asks for the lines of a row of O. */
 static inline void kacba_ask_output(const float *o) {
     for (int32_t d = 0; d < DV; d += 16) ATTN_PREFETCH_L2(ATTN_AHEAD(o, d));
@@ -2603,6 +2653,8 @@ static void kacba_block_run(const item *x, const query_block *q, scratch *w, int
     const float *v = (const float *)args->v.data + b * args->v.batch +
                      kacba_value_head(h) * args->v.head;
     for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
+        if (kacba_leaves_gaps(x)) block = kacba_next_block(x, q->t, q->count, block, last);
+        if (block > last / BK) break;
         const int32_t k0 = block * BK, k1 = k0 + kacba_min32(BK - 1, last - k0);
         values from = {v, 1, args->v.token, args->v.token, 0};
         if (packed->values) {

@@ -1941,6 +1941,40 @@ static void ke6aa_tile_begin(const item *x, tile *t) {
     if (ke6aa_positions_wrap(x)) t->box.q0 = 1, t->box.q1 = 0; /* no box */
 }
 
+/* Leaves a tile the keys k0..k1. */
+static void ke6aa_tile_clip(tile *t, int32_t k0, int32_t k1) {
+    t->first = ke6aa_max32(t->first, k0);
+    t->last = ke6aa_min32(t->last, k1);
+}
+
+/* Whether there may be keys between those of its rows that none of them sees. */
+static inline bool ke6aa_leaves_gaps(const item *x) {
+    return x->args->q_position || x->tail > 0;
+}
+
+/* The first key from `at` on that row r of a tile sees; INT32_MAX: none. Of an item with a tail it
+ * sees a range of those before, and some of the tail. */
+static inline int32_t ke6aa_next_seen(const item *x, const tile *t, int32_t r, int32_t at) {
+    if (t->lo[r] > t->hi[r] || t->hi[r] < at) return INT32_MAX;
+    const int32_t key = ke6aa_max32(at, t->lo[r]), body = x->kv_len - x->tail;
+    return x->tail == 0 || key >= body || key <= t->to[r] ? key : body;
+}
+
+/* Of the keys *k0..*k1, from the first to the last that some row sees; false: there is none. */
+static bool ke6aa_tile_sees(const item *x, const tile *t, int32_t *k0, int32_t *k1) {
+    int32_t first = INT32_MAX, last = -1;
+    for (int32_t r = 0; r < t->rows; r++) {
+        const int32_t lo = ke6aa_next_seen(x, t, r, *k0), body = x->kv_len - x->tail;
+        if (lo > *k1) continue;
+        int32_t hi = ke6aa_min32(t->hi[r], *k1);
+        if (x->tail > 0 && hi < body) hi = ke6aa_min32(hi, t->to[r]);
+        first = ke6aa_min32(first, lo);
+        last = ke6aa_max32(last, hi);
+    }
+    *k0 = first, *k1 = last;
+    return first <= last;
+}
+
 /* Keys that some of the rows begin .. end - 1 see. */
 static void ke6aa_rows_see(const tile *t, int32_t begin, int32_t end, int32_t *first,
                            int32_t *last) {
@@ -1985,6 +2019,7 @@ static void ke6aa_tile_pack(const item *x, tile *t) {
 static void ke6aa_tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1,
                            const float *k, const values *v, bool lanes) {
     const ptrdiff_t ldk = x->args->k.token;
+    if (ke6aa_leaves_gaps(x) && !ke6aa_tile_sees(x, t, &k0, &k1)) return;
     if (k0 / SPAN != t->span) {
         ke6aa_tile_keep(t);
         t->span = k0 / SPAN;
@@ -2272,6 +2307,10 @@ static void ke6aa_decode_begin(const item *x, const pace *p, tile *t, int32_t gr
         t->row[r] = (from + r) / GROUP;
     }
     ke6aa_tile_begin(x, t);
+    if (ke6aa_leaves_gaps(x)) {
+        if (!ke6aa_tile_sees(x, t, &k0, &k1)) k0 = INT32_MAX, k1 = -1;
+        ke6aa_tile_clip(t, k0, k1);
+    }
     if (t->first > k1 || t->last < k0) return;
     if (t->rows <= 4) {
         ke6aa_dot_begin(x, t, 4, 4);
@@ -2469,6 +2508,17 @@ static void ke6aa_pack_v_task(void *ctx, int64_t task, int worker) {
                       ke6aa_min32(BK, s->last - k0 + 1), ke6aa_packed_block(c, b, hv, at));
 }
 
+/* The first key block from `block` on of which some row of the tiles sees a key; past the last one
+ * if there is none. */
+static int32_t ke6aa_next_block(const item *x, const tile *t, int32_t count, int32_t block,
+                                int32_t last) {
+    int32_t next = INT32_MAX;
+    for (int32_t i = 0; i < count; i++)
+        for (int32_t r = 0; r < t[i].rows; r++)
+            next = ke6aa_min32(next, ke6aa_next_seen(x, &t[i], r, block * BK));
+    return next > last ? last / BK + 1 : next / BK;
+}
+
 /* Asks for the lines of a row of O. */
 static inline void ke6aa_ask_output(const float *o) {
     for (int32_t d = 0; d < DV; d += 16) ATTN_PREFETCH_L2(ATTN_AHEAD(o, d));
@@ -2515,6 +2565,8 @@ static void ke6aa_block_run(const item *x, const query_block *q, scratch *w, int
     const float *v = (const float *)args->v.data + b * args->v.batch +
                      ke6aa_value_head(h) * args->v.head;
     for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
+        if (ke6aa_leaves_gaps(x)) block = ke6aa_next_block(x, q->t, q->count, block, last);
+        if (block > last / BK) break;
         const int32_t k0 = block * BK, k1 = k0 + ke6aa_min32(BK - 1, last - k0);
         values from = {v, 1, args->v.token, args->v.token, 0};
         if (packed->values) {

@@ -2042,6 +2042,40 @@ static void kb474_tile_begin(const item *x, tile *t) {
     if (kb474_positions_wrap(x)) t->box.q0 = 1, t->box.q1 = 0; /* no box */
 }
 
+/* Leaves a tile the keys k0..k1. */
+static void kb474_tile_clip(tile *t, int32_t k0, int32_t k1) {
+    t->first = kb474_max32(t->first, k0);
+    t->last = kb474_min32(t->last, k1);
+}
+
+/* Whether there may be keys between those of its rows that none of them sees. */
+static inline bool kb474_leaves_gaps(const item *x) {
+    return x->args->q_position || x->tail > 0;
+}
+
+/* The first key from `at` on that row r of a tile sees; INT32_MAX: none. Of an item with a tail it
+ * sees a range of those before, and some of the tail. */
+static inline int32_t kb474_next_seen(const item *x, const tile *t, int32_t r, int32_t at) {
+    if (t->lo[r] > t->hi[r] || t->hi[r] < at) return INT32_MAX;
+    const int32_t key = kb474_max32(at, t->lo[r]), body = x->kv_len - x->tail;
+    return x->tail == 0 || key >= body || key <= t->to[r] ? key : body;
+}
+
+/* Of the keys *k0..*k1, from the first to the last that some row sees; false: there is none. */
+static bool kb474_tile_sees(const item *x, const tile *t, int32_t *k0, int32_t *k1) {
+    int32_t first = INT32_MAX, last = -1;
+    for (int32_t r = 0; r < t->rows; r++) {
+        const int32_t lo = kb474_next_seen(x, t, r, *k0), body = x->kv_len - x->tail;
+        if (lo > *k1) continue;
+        int32_t hi = kb474_min32(t->hi[r], *k1);
+        if (x->tail > 0 && hi < body) hi = kb474_min32(hi, t->to[r]);
+        first = kb474_min32(first, lo);
+        last = kb474_max32(last, hi);
+    }
+    *k0 = first, *k1 = last;
+    return first <= last;
+}
+
 /* Keys that some of the rows begin .. end - 1 see. */
 static void kb474_rows_see(const tile *t, int32_t begin, int32_t end, int32_t *first,
                            int32_t *last) {
@@ -2086,6 +2120,7 @@ static void kb474_tile_pack(const item *x, tile *t) {
 static void kb474_tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1,
                            const float *k, const values *v, bool lanes) {
     const ptrdiff_t ldk = x->args->k.token;
+    if (kb474_leaves_gaps(x) && !kb474_tile_sees(x, t, &k0, &k1)) return;
     if (k0 / SPAN != t->span) {
         kb474_tile_keep(t);
         t->span = k0 / SPAN;
@@ -2367,6 +2402,10 @@ static void kb474_decode_begin(const item *x, const pace *p, tile *t, int32_t gr
         t->row[r] = (from + r) / GROUP;
     }
     kb474_tile_begin(x, t);
+    if (kb474_leaves_gaps(x)) {
+        if (!kb474_tile_sees(x, t, &k0, &k1)) k0 = INT32_MAX, k1 = -1;
+        kb474_tile_clip(t, k0, k1);
+    }
     if (t->first > k1 || t->last < k0) return;
     if (t->rows <= 4) {
         kb474_dot_begin(x, t, 4, 4);
@@ -2564,6 +2603,17 @@ static void kb474_pack_v_task(void *ctx, int64_t task, int worker) {
                       kb474_min32(BK, s->last - k0 + 1), kb474_packed_block(c, b, hv, at));
 }
 
+/* The first key block from `block` on of which some row of the tiles sees a key; past the last one
+ * if there is none. */
+static int32_t kb474_next_block(const item *x, const tile *t, int32_t count, int32_t block,
+                                int32_t last) {
+    int32_t next = INT32_MAX;
+    for (int32_t i = 0; i < count; i++)
+        for (int32_t r = 0; r < t[i].rows; r++)
+            next = kb474_min32(next, kb474_next_seen(x, &t[i], r, block * BK));
+    return next > last ? last / BK + 1 : next / BK;
+}
+
 /* Asks for the lines of a row of O. */
 static inline void kb474_ask_output(const float *o) {
     for (int32_t d = 0; d < DV; d += 16) ATTN_PREFETCH_L2(ATTN_AHEAD(o, d));
@@ -2610,6 +2660,8 @@ static void kb474_block_run(const item *x, const query_block *q, scratch *w, int
     const float *v = (const float *)args->v.data + b * args->v.batch +
                      kb474_value_head(h) * args->v.head;
     for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
+        if (kb474_leaves_gaps(x)) block = kb474_next_block(x, q->t, q->count, block, last);
+        if (block > last / BK) break;
         const int32_t k0 = block * BK, k1 = k0 + kb474_min32(BK - 1, last - k0);
         values from = {v, 1, args->v.token, args->v.token, 0};
         if (packed->values) {

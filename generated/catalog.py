@@ -102,7 +102,7 @@ import numpy as np
 
 NAME = "catalog"
 LAYERS = 14
-KERNEL_ABI = 12
+KERNEL_ABI = 13
 UNSET = -2**31
 REFERENCE = 1  # flag: the double-precision reference instead of a compiled kernel
 
@@ -319,6 +319,7 @@ class attn_args(ctypes.Structure):
         ("k_position", ctypes.c_void_p),
         ("q_position_batch", ctypes.c_int64),
         ("k_position_batch", ctypes.c_int64),
+        ("index_by_item", ctypes.c_int32),
     ]
 
 class attn_size(ctypes.Structure):
@@ -451,6 +452,12 @@ class attn_block_args(ctypes.Structure):
         ("q_begin", ctypes.c_void_p),
         ("q_position", ctypes.c_void_p),
         ("q_position_batch", ctypes.c_int64),
+        ("index", ctypes.c_void_p),
+        ("index_count", ctypes.c_void_p),
+        ("index_batch", ctypes.c_int64),
+        ("index_head", ctypes.c_int64),
+        ("index_row", ctypes.c_int64),
+        ("index_count_batch", ctypes.c_int64),
     ]
 
 _STRUCTS = [
@@ -934,6 +941,13 @@ def _within(kept, count, of):
         raise ValueError(f"{count}: {kept[count].max()} is more than the {kept[of].shape[-1]} that "
                          f"{of} has")
 
+def _lists(args, kept):
+    """Strides of lists of keys."""
+    if "index" in kept:
+        args.index_batch, args.index_head, args.index_row = (
+            _stride(kept["index"], i) for i in range(3))
+    _within(kept, "index_count", "index")
+
 def _stride(x, axis):
     return x.strides[axis] // x.itemsize
 
@@ -1132,9 +1146,7 @@ class Plan(_Handle):
             "tail": (tail, [batch]), "k_position": (k_position, [batch, "most of tail"]),
             "index": (index, [batch, z.kv_heads, q_len, "n"]),
             "index_count": (index_count, [batch, q_len])})
-        if index is not None:
-            a.index_batch, a.index_head, a.index_row = (_stride(kept["index"], i) for i in range(3))
-        _within(kept, "index_count", "index")
+        _lists(a, kept)
         _within(kept, "tail", "k_position")
         if key_padding is not None:
             key_padding = _flags("key_padding", key_padding, [batch, keys])
@@ -1276,7 +1288,8 @@ class Layer(_Handle):
 
         more: out; count [batch]; key_padding [batch, positions]; mask; kv [batch, kv_tokens,
         width] and kv_count [batch]; seg, q_pos, q_position [batch, tokens]; kv_pos
-        [batch, kv_tokens]; q_pad [batch, tokens] bool; sides, scalars {name: value}; threads.
+        [batch, kv_tokens]; q_pad [batch, tokens] bool; index [batch, kv_heads, tokens, n] with
+        index_count [batch, tokens]; sides, scalars {name: value}; threads.
         """
         return self._call(True, x, cache, more)
 
@@ -1305,7 +1318,9 @@ class Layer(_Handle):
             name: (more.pop(name, None), shape) for name, shape in (
                 ("count", [batch]), ("kv_count", [batch]), ("seg", [batch, tokens]),
                 ("q_pos", [batch, tokens]), ("q_position", [batch, tokens]),
-                ("kv_pos", [batch, kv_tokens]))})
+                ("kv_pos", [batch, kv_tokens]), ("index", [batch, z.kv_heads, tokens, "n"]),
+                ("index_count", [batch, tokens]))})
+        _lists(a, kept)
         q_pad, key_padding = more.pop("q_pad", None), more.pop("key_padding", None)
         if q_pad is not None:
             q_pad = _flags("q_pad", q_pad, [batch, tokens])

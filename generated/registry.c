@@ -180,17 +180,6 @@ static const attn_block_kernel *const blocks[] = {
     NULL, /* where nothing above is left */
 };
 
-static attn_registry registry = {
-    kernels, (int)(sizeof kernels / sizeof *kernels) - 1,
-    blocks, (int)(sizeof blocks / sizeof *blocks) - 1, NULL,
-};
-ATTN_ONE_OF_MANY const char attn_registry_linked = 1;
-
-static ATTN_AT_START void add_registry(void) {
-    registry.next = attn_registries;
-    attn_registries = &registry;
-}
-
 /* attn_f32_regular_sdpa_full_self_h8k2d64 */
 #define KERNEL_1 \
     { \
@@ -780,6 +769,21 @@ const attn_spec
     KERNEL_13,
     KERNEL_14,
 };
+
+static attn_registry registry = {
+    .kernel = kernels, .kernels = (int)(sizeof kernels / sizeof *kernels) - 1,
+    .block = blocks, .blocks = (int)(sizeof blocks / sizeof *blocks) - 1,
+    .layer =
+        catalog_layer,
+    .layers =
+        CATALOG_LAYERS,
+};
+ATTN_ONE_OF_MANY const char attn_registry_linked = 1;
+
+static ATTN_AT_START void add_registry(void) {
+    registry.next = attn_registries;
+    attn_registries = &registry;
+}
 
 attn_status catalog_create(attn_plan **plan, int32_t layer, uint32_t flags) {
     if (plan) *plan = NULL;

@@ -397,6 +397,11 @@ typedef struct attn_args {
      * and k_position go together, and not with ops that go by segments. */
     const int32_t *q_position, *tail, *k_position;
     int64_t q_position_batch, k_position_batch;
+
+    /* Callers whose struct_size ends here have none. */
+    /* Nonzero: index and index_count lie by item, [B, kv_heads, Lq, n] and [B, Lq] with all of
+     * their strides, where rows are ragged, too. 0: by row there, like q. */
+    int32_t index_by_item;
 } attn_args;
 
 #ifdef __cplusplus
@@ -648,6 +653,17 @@ typedef struct attn_block_args {
      * with kv. */
     const int32_t *q_position;
     int64_t q_position_batch;
+
+    /* Callers whose struct_size ends here have none. Null where the spec does not take them: else
+     * ATTN_E_UNUSED. */
+    /* select = index: the keys of a row, [batch, kv_heads, tokens, n] (mla: a key head a head, or
+     * one where key = shared; ragged: by row), n < index_count[batch, tokens], summed in this
+     * order. Keys are numbered from 0, as rows of the item, or of kv, come to the layer; a step's
+     * lists go on from those that the cache holds. Negative numbers, and those that the item does
+     * not have yet, name none. Of rows that exist alone; a call without keys may have none. */
+    const int32_t *index, *index_count;
+    int64_t index_batch, index_head, index_row; /* element stride of n: 1 */
+    int64_t index_count_batch;                  /* row stride 1 */
 } attn_block_args;
 
 #ifdef __cplusplus

@@ -36,8 +36,8 @@ typedef struct attn_expr_ctx {
     const int32_t *k_position; /* but here */
 } attn_expr_ctx;
 
-/* Rows of ragged calls lie in a row: kernels get no batch strides of q, o, lse, seg and q_position,
- * and count from the item's first row. */
+/* Rows of ragged calls lie in a row: kernels get no batch strides of q, o, lse, seg, q_position and
+ * lists by row, and count from the item's first row. */
 static inline int32_t attn_first_row(const attn_args *a, int32_t b) {
     return a->q_begin ? a->q_begin[b] : 0;
 }
@@ -102,15 +102,15 @@ static inline int64_t attn_extent_rows(const attn_extent *e) {
 
 /* How many keys the list of a row names. */
 static inline const int32_t *attn_index_count(const attn_args *a, int32_t b, int32_t i) {
-    return a->index_count + (a->q_begin ? 0 : b * a->index_count_batch) + attn_first_row(a, b) + i;
+    const int32_t first = a->index_by_item ? 0 : attn_first_row(a, b);
+    return a->index_count + b * a->index_count_batch + first + i;
 }
 
 /* The list of a row of a key head. */
 static inline const int32_t *attn_index_of(const attn_args *a, int32_t b, int32_t key_head,
                                            int32_t i) {
-    const int64_t row = attn_first_row(a, b) + i;
-    return a->index + (a->q_begin ? 0 : b * a->index_batch) + key_head * a->index_head +
-           row * a->index_row;
+    const int64_t row = (a->index_by_item ? 0 : attn_first_row(a, b)) + i;
+    return a->index + b * a->index_batch + key_head * a->index_head + row * a->index_row;
 }
 
 /* Answer of the tile classifier. */

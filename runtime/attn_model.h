@@ -21,11 +21,13 @@
  *
  * What is computed: rows = embedding[id] * embed_scale, plus a row of the table of positions and
  * one of token types, where there are such, then embed_norm; or the caller's rows as they are
- * (where a model has no ids, after embed_norm). Then the layers, then final_norm: these are the
- * hidden rows. Logits of a row: logit_scale * (head row
- * + bias), soft-capped. Pooled row of an item: its first row (cls), its last, or the mean of all;
- * then dense with tanh; then divided by its length. Sums of norms, means and lengths are in double,
- * those of the head in f32, of 32 products a lane, summed in double.
+ * (where a model has no ids, after embed_norm). embed_project: a matrix, and its bias, makes rows
+ * of the layers' width of that, or, with first, of the embedding's own. Then the layers, then
+ * final_norm: these are the hidden rows. Logits of a row, which head_project's matrix may take back
+ * to the embedding's width: logit_scale * (head row + bias), soft-capped. Pooled row of an item:
+ * its first row (cls), its last, or the mean of all; then dense with tanh; then divided by its
+ * length. Sums of norms, means and lengths are in double, those of the head in f32, of 32 products
+ * a lane, summed in double.
  *
  * Only open allocates; it maps the file, packs the layers' matrices (or maps them, packed before:
  * attn_model_save), and keeps what else is needed where it lies in the file. A model is immutable:

@@ -245,6 +245,9 @@ typedef struct attn_block_checked {
 } attn_block_checked;
 
 /* Every reason to refuse a call, in the order in which they are told. reset: a prefill. */
+/* The memory of a cache, as what a call of so many items writes. */
+void attn_areas_add_cache(attn_areas *list, const attn_block_kernel *kernel,
+                          const attn_cache *cache, int32_t items);
 attn_status attn_block_call_check(const attn_why *why, const attn_block *block,
                                   const attn_block_args *args, bool reset, attn_block_checked *out);
 

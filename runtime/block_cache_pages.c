@@ -184,6 +184,8 @@ static attn_status check_seen(const attn_why *why, const call_pages *c, const at
         one.q_len = attn_count_of(a, b);
         if (one.seg) one.seg += b * one.seg_batch;
         if (one.q_position) one.q_position += b * a->q_position_batch;
+        if (one.index) one.index += b * one.index_batch;
+        if (one.index_count) one.index_count += b * one.index_count_batch;
     }
     one.k_position = one.q_position;
     attn_page_walk walk = attn_pages_begin(c->kernel->core, &one);

@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* block_check.c - calls of layers: what they need, and every reason to refuse one. */
 #include "block.h"
+#include "lists.h"
 #include "op.h"
 #include "spec.h"
 
@@ -108,9 +109,9 @@ static attn_status check_extents(const attn_why *why, const attn_block *block,
 /* *a: the caller's arguments, of this library's size. */
 static attn_status check_call(const attn_why *why, const attn_block *block,
                               const attn_block_args *args, attn_block_args *a) {
-    static const size_t before[] = {offsetof(attn_block_args, pool),
-                                    offsetof(attn_block_args, q_begin),
-                                    offsetof(attn_block_args, q_position), 0};
+    static const size_t before[] = {
+        offsetof(attn_block_args, pool), offsetof(attn_block_args, q_begin),
+        offsetof(attn_block_args, q_position), offsetof(attn_block_args, index), 0};
     const attn_status status = attn_check_block(why, block);
     if (status != ATTN_OK) return status;
     if (!args) return attn_refuse(why, ATTN_E_ARGUMENT, "args is null");
@@ -257,6 +258,9 @@ static attn_args core_call(const attn_block *block, const attn_block_args *a,
     c.side = a->side, c.side_count = a->side_count;
     c.scalars = a->scalars, c.scalar_count = a->scalar_count;
     c.pool = a->pool;
+    c.index = a->index, c.index_count = a->index_count;
+    c.index_batch = a->index_batch, c.index_count_batch = a->index_count_batch;
+    c.index_head = a->index_head, c.index_row = a->index_row;
     if (!attn_cache_paged(block->kernel)) return c;
     const int32_t own = attn_layout_pages(s, keys); /* of an item, where there is no cache */
     c.pages = a->cache ? a->cache->pages : o->pages;
@@ -280,6 +284,20 @@ static void add_scales(attn_areas *list, const attn_block_kernel *k, const attn_
     if (!k->v_dim) return; /* k's serve v */
     const int64_t v_bytes = (int64_t)attn_cache_scale_bytes(k, c, k->v_heads);
     attn_areas_add(list, "cache.v_scale", c->v_scale, v_bytes)->written = true;
+}
+
+void attn_areas_add_cache(attn_areas *list, const attn_block_kernel *k, const attn_cache *c,
+                          int32_t items) {
+    const int64_t word = sizeof(int32_t), list_bytes = items * word;
+    attn_areas_add(list, "cache.k", c->k, (int64_t)attn_cache_k_bytes(k, c))->written = true;
+    attn_areas_add(list, "cache.v", c->v, (int64_t)attn_cache_v_bytes(k, c))->written = true;
+    if (attn_cache_scaled(k)) add_scales(list, k, c);
+    attn_areas_add(list, "cache.length", c->length, list_bytes)->written = true;
+    attn_areas_add(list, "cache.start", c->start, list_bytes)->written = true;
+    if (!attn_cache_paged(k)) return;
+    attn_area_repeat(attn_areas_add(list, "cache.pages", c->pages,
+                                    attn_layout_pages(k->spec, c->capacity) * word),
+                     "cache.pages_batch", items, c->pages_batch, sizeof(int32_t));
 }
 
 /* What the call reads and writes must not lie in each other. */
@@ -324,20 +342,12 @@ static attn_status check_areas(const attn_why *why, const attn_block *block,
     attn_areas_add(&list, "kv_count", a->kv_count, list_bytes);
     attn_areas_add(&list, "packed", a->packed, (int64_t)attn_packed_size(k));
     attn_areas_add(&list, "workspace", a->workspace, (int64_t)workspace)->written = true;
-    if (c) {
-        attn_areas_add(&list, "cache.k", c->k, (int64_t)attn_cache_k_bytes(k, c))->written = true;
-        attn_areas_add(&list, "cache.v", c->v, (int64_t)attn_cache_v_bytes(k, c))->written = true;
-        if (attn_cache_scaled(k)) add_scales(&list, k, c);
-        attn_areas_add(&list, "cache.length", c->length, list_bytes)->written = true;
-        attn_areas_add(&list, "cache.start", c->start, list_bytes)->written = true;
-    }
-    if (c && attn_cache_paged(k))
-        attn_area_repeat(attn_areas_add(&list, "cache.pages", c->pages,
-                                        attn_layout_pages(k->spec, c->capacity) * word),
-                         "cache.pages_batch", a->batch, c->pages_batch, sizeof(int32_t));
+    if (c) attn_areas_add_cache(&list, k, c, a->batch);
     attn_areas_add_padding(&list, core->key_padding, core->kv_len_max, core->batch,
                            core->key_padding_batch);
     attn_areas_add_inputs(&list, k->core, core);
+    if (a->index && core->kv_len_max > 0)
+        attn_areas_add_lists(&list, &(attn_lists){k->core->spec, core, a->count});
     return attn_check_areas(why, &list);
 }
 
@@ -357,7 +367,7 @@ attn_status attn_block_call_check(const attn_why *why, const attn_block *block,
     attn_block_args *own = &c->args;
     if (a->q_begin) /* rows lie by their numbers alone */
         own->x_batch = own->y_batch = own->seg_batch = own->q_pos_batch = own->q_pad_batch =
-            own->q_position_batch = 0;
+            own->q_position_batch = own->index_batch = own->index_count_batch = 0;
     c->call = (attn_block_call){.args = a, .extent = extent_of(block, a)};
     c->used = own_layout(block, &c->call.extent, a->workspace, &c->own);
     const size_t need = (size_t)(c->used + k->workspace(&c->call.extent));
@@ -367,6 +377,8 @@ attn_status attn_block_call_check(const attn_why *why, const attn_block *block,
     c->keys = longest_item(k, a, reset);
     c->call.core = core_call(block, a, &c->own, c->keys);
     status = attn_inputs_check(why, k->core, &c->call.core);
+    const attn_lists lists = {k->core->spec, &c->call.core, a->count};
+    if (status == ATTN_OK) status = attn_check_lists(why, &lists);
     if (status == ATTN_OK) status = attn_check_call_pages(why, block, a, &c->call.core, reset);
     return status == ATTN_OK ? check_areas(why, block, a, &c->call.core, need) : status;
 }

@@ -24,14 +24,23 @@ static const struct {
 #include "weight_names.def"
 };
 
+/* Names come from others' files: what begins a line, or moves a terminal's cursor, becomes '?'. */
+static void one_line(char *text) {
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f) *text = '?';
+}
+
 void attn_problem(attn_problems *p, const char *fmt, ...) {
     if (p->text && p->length < p->size) {
         va_list ap;
         va_start(ap, fmt);
         const char *separator = p->count ? "\n" : "";
         p->length += (size_t)snprintf(p->text + p->length, p->size - p->length, "%s", separator);
-        if (p->length < p->size)
-            p->length += (size_t)vsnprintf(p->text + p->length, p->size - p->length, fmt, ap);
+        if (p->length < p->size) {
+            char *line = p->text + p->length;
+            p->length += (size_t)vsnprintf(line, p->size - p->length, fmt, ap);
+            one_line(line);
+        }
         va_end(ap);
     }
     p->count++;

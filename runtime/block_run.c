@@ -52,6 +52,14 @@ static void shift_padding(const attn_block *block, const attn_block_args *a,
     core->key_padding_batch = keys;
 }
 
+/* Lists lie as the caller's rows do: by item, or by row from the first of the call's on. */
+static void place_lists(const attn_block_args *a, attn_args *core) {
+    core->index_by_item = !a->q_begin;
+    if (!a->index || !a->q_begin) return;
+    core->index = a->index + a->q_begin[0] * a->index_row;
+    core->index_count = a->index_count + a->q_begin[0];
+}
+
 /* Rows that attend: padding at an item's end is as if it were not there. */
 static int32_t attending(const attn_block_args *a, int32_t b, int32_t count) {
     const int64_t first = b * a->q_pad_batch + (a->q_begin ? a->q_begin[b] : 0);
@@ -138,6 +146,7 @@ run(const attn_block *block, const attn_block_args *args, bool reset, attn_team 
     call->begin = call->core.q_begin = c->own.begin, call->rows = c->own.rows;
     call->row = c->own.row, call->key_row = c->own.key_row;
     call->core.seg = c->own.seg, call->core.seg_batch = 0;
+    place_lists(a, &call->core);
     if (a->q_position) call->core.q_position = call->core.k_position = c->own.position;
     if (a->cache) {
         call->k = cached(k, a->cache, a->cache->k, k->k_heads, k->k_dim);

@@ -213,7 +213,7 @@ static attn_status check_rows(const attn_why *why, const attn_area *a) {
     return ATTN_OK;
 }
 
-static void add_mask(attn_areas *list, const attn_mask *mask) {
+void attn_areas_add_mask(attn_areas *list, const attn_mask *mask) {
     if (mask->type == ATTN_MASK_NONE) return;
     const size_t size = mask->type == ATTN_MASK_F32 ? sizeof(float) : 1;
     attn_area *area = attn_areas_add(list, "mask.data", mask->data, (int64_t)size);
@@ -237,7 +237,7 @@ void attn_areas_add_padding(attn_areas *list, const uint8_t *padding, int32_t ke
 
 void attn_areas_add_inputs(attn_areas *list, const attn_kernel *kernel, const attn_args *a) {
     const int64_t word = sizeof(int32_t);
-    add_mask(list, &a->mask);
+    attn_areas_add_mask(list, &a->mask);
     const int32_t *seg = a->seg ? a->seg + attn_first_row(a, 0) : NULL;
     attn_area_repeat(attn_areas_add(list, "seg", seg, attn_lined_rows(a) * word), "seg_batch",
                      attn_lined_items(a), a->seg_batch, sizeof(int32_t));

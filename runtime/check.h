@@ -99,6 +99,7 @@ static inline int32_t attn_lined_rows(const attn_args *a) {
 static inline int32_t attn_lined_items(const attn_args *a) {
     return a->q_begin ? 1 : a->batch;
 }
+void attn_areas_add_mask(attn_areas *list, const attn_mask *mask);
 /* The masks, side tensors and scalars that layers hand through to their core. */
 void attn_areas_add_inputs(attn_areas *list, const attn_kernel *kernel, const attn_args *args);
 

@@ -3,6 +3,7 @@
 #include "dispatch.h"
 #include "check.h"
 #include "layout.h"
+#include "lists.h"
 #include "mode.h"
 #include "op.h"
 #include "pages.h"
@@ -264,25 +265,6 @@ static int32_t longest_tail(const attn_args *a) {
     return longest;
 }
 
-/* Lists of keys, as if all were as long as the longest. */
-static void add_index(attn_areas *list, const attn_spec *s, const attn_args *a) {
-    const int64_t first = attn_first_row(a, 0), word = sizeof(int32_t);
-    int32_t most = 0;
-    for (int32_t b = 0; b < a->batch; b++)
-        for (int32_t i = 0; i < attn_row_count(a, b); i++) {
-            const int32_t n = *attn_index_count(a, b, i);
-            if (n > most) most = n;
-        }
-    attn_area *index = attn_areas_add(list, "index", a->index + first * a->index_row, most * word);
-    attn_area_repeat(index, "index_row", attn_lined_rows(a), a->index_row, sizeof(int32_t));
-    attn_area_repeat(index, "index_head", s->kv_heads, a->index_head, sizeof(int32_t));
-    attn_area_repeat(index, "index_batch", attn_lined_items(a), a->index_batch, sizeof(int32_t));
-    attn_area *count =
-        attn_areas_add(list, "index_count", a->index_count + first, attn_lined_rows(a) * word);
-    attn_area_repeat(count, "index_count_batch", attn_lined_items(a), a->index_count_batch,
-                     sizeof(int32_t));
-}
-
 /* Keys that a check of memory is about: the first `keys` of so many items from `from` on. Where
  * they lie in pages those have numbers from `page` on, and hold `rows` rows. */
 typedef struct key_memory {
@@ -341,7 +323,7 @@ static attn_status check_items(const attn_why *why, const attn_kernel *k, const 
         attn_area_repeat(table, "pages_batch", m.items, a->pages_batch, sizeof(int32_t));
     }
     attn_areas_add_inputs(&list, k, a);
-    if (a->index && m.keys > 0) add_index(&list, s, a);
+    if (a->index && m.keys > 0) attn_areas_add_lists(&list, &(attn_lists){s, a, NULL});
     attn_areas_add(&list, "q_start", a->q_start, b * word);
     const int32_t *q_position = a->q_position ? a->q_position + first : NULL;
     attn_area_repeat(attn_areas_add(&list, "q_position", q_position, q_rows * word),
@@ -413,39 +395,6 @@ static attn_status check_scales(const attn_why *why, const attn_spec *s, const a
                        none);
 }
 
-static attn_status check_counts(const attn_why *why, const attn_args *a) {
-    for (int32_t b = 0; b < a->batch; b++)
-        for (int32_t i = 0; i < attn_row_count(a, b); i++) {
-            const int32_t n = *attn_index_count(a, b, i);
-            if (n < 0)
-                return attn_refuse(why, ATTN_E_LENGTH,
-                                   "index_count of row %d of item %d is %d: must not be negative",
-                                   i, b, n);
-        }
-    return ATTN_OK;
-}
-
-/* Lists of keys: there where rows are over such, and nowhere else. */
-static attn_status check_index(const attn_why *why, const attn_spec *s, const attn_args *a) {
-    const bool indexed = s->select == ATTN_SELECT_INDEX;
-    const int32_t *given = a->index ? a->index : a->index_count;
-    if (given && !indexed)
-        return attn_refuse(why, ATTN_E_UNUSED,
-                           "%s is given: must be null, as the spec's select is all",
-                           a->index ? "index" : "index_count");
-    if (!indexed || a->batch == 0 || a->q_len == 0 || a->kv_len_max == 0) return ATTN_OK;
-    if (!a->index_count)
-        return attn_refuse(why, ATTN_E_ARGUMENT,
-                           "index_count is null: must hold int32, [batch, rows] = [%d, %d], as the "
-                           "spec's select is index",
-                           a->batch, a->q_len);
-    if (!a->index)
-        return attn_refuse(why, ATTN_E_ARGUMENT,
-                           "index is null: must hold int32, [batch, kv_heads, rows, n], as the "
-                           "spec's select is index");
-    return check_counts(why, a);
-}
-
 /* Keys that stand elsewhere than at their numbers. */
 static attn_status check_tails(const attn_why *why, const attn_spec *s, const attn_args *a) {
     if (!a->tail && !a->k_position) return ATTN_OK;
@@ -474,6 +423,7 @@ static attn_status check_tails(const attn_why *why, const attn_spec *s, const at
 /* Rows of ragged calls lie by their numbers alone. */
 static void line_up_rows(attn_args *a) {
     if (a->q_begin) a->q.batch = a->o.batch = a->lse_batch = a->seg_batch = a->q_position_batch = 0;
+    if (a->q_begin && !a->index_by_item) a->index_batch = a->index_count_batch = 0;
 }
 
 /* *a: the caller's arguments, of this library's size. */
@@ -482,7 +432,8 @@ static attn_status check_args(const attn_why *why, const attn_plan *plan, const 
     if (!plan) return attn_refuse(why, ATTN_E_ARGUMENT, "plan is null");
     if (!args) return attn_refuse(why, ATTN_E_ARGUMENT, "args is null");
     static const size_t before[] = {offsetof(attn_args, k_scale), offsetof(attn_args, pool),
-                                    offsetof(attn_args, pages), 0};
+                                    offsetof(attn_args, pages), offsetof(attn_args, index_by_item),
+                                    0};
     attn_status status =
         attn_check_grown(why, "args", args, before, a, sizeof *a, "ATTN_ARGS_INIT");
     if (status == ATTN_OK) line_up_rows(a);
@@ -492,7 +443,8 @@ static attn_status check_args(const attn_why *why, const attn_plan *plan, const 
     for (int32_t b = 0; status == ATTN_OK && a->kv_len && b < a->batch; b++)
         status = attn_check_item(why, "kv_len", b, a->kv_len[b], "kv_len_max", a->kv_len_max);
     if (status == ATTN_OK) status = check_tails(why, plan->kernel->spec, a);
-    if (status == ATTN_OK) status = check_index(why, plan->kernel->spec, a);
+    if (status == ATTN_OK)
+        status = attn_check_lists(why, &(attn_lists){plan->kernel->spec, a, NULL});
     if (status == ATTN_OK) status = attn_check_pages(why, plan->kernel, a);
     if (status != ATTN_OK) return status;
     const attn_extent e = attn_extent_of(a);

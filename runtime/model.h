@@ -90,12 +90,34 @@ struct attn_model {
     size_t packed_bytes;
     attn_floats rope; /* longrope's factors, of this open; empty: none */
     int32_t longest;  /* tokens of an item that they are for; 0: any number */
-    attn_model_matrix embedding, positions, token_types, head, pooler;
-    const float *head_bias, *pooler_bias;
+    attn_model_matrix embedding, positions, token_types, head, pooler, embed_project, head_project;
+    const float *head_bias, *pooler_bias, *embed_project_bias;
     attn_model_norm embed_norm, final_norm;
     void **owned; /* what is freed with the model */
     int32_t owned_count, owned_capacity;
 };
+
+/* Columns of the embedding. */
+static inline int32_t attn_model_embed_width(const attn_model *m) {
+    return m->desc->spec.embed_width ? m->desc->spec.embed_width : m->width;
+}
+/* Columns of rows that the head takes. */
+static inline int32_t attn_model_head_width(const attn_model *m) {
+    return m->desc->spec.head_project ? attn_model_embed_width(m) : m->width;
+}
+/* Floats of a thread's buffer: rows on the way through a matrix have two parts of it. */
+static inline int32_t attn_model_buffer(const attn_model *m) {
+    const int32_t width = attn_model_embed_width(m);
+    if (!m->desc->spec.embed_project && !m->desc->spec.head_project) return m->width;
+    return 2 * (width > m->width ? width : m->width);
+}
+/* The layer whose packed weights a layer has: its own, or the first one's of its group. */
+static inline int32_t attn_model_owner(const attn_model *m, int32_t layer) {
+    const int64_t groups = m->desc->spec.layer_groups, layers = m->desc->layers;
+    if (!groups) return layer;
+    const int64_t group = layer * groups / layers;
+    return (int32_t)((group * layers + groups - 1) / groups);
+}
 
 /* Points the model's own weights into the files, converts them, and packs the layers. */
 attn_status attn_model_load(attn_model *m, const attn_model_options *o, attn_problems *p);
@@ -120,10 +142,11 @@ attn_status attn_own_model_save(const attn_model *m, const char *path, const att
                                 attn_problems *p);
 
 /* Matrices that may be converted. */
-enum { ATTN_MODEL_MATRICES = 5 };
+enum { ATTN_MODEL_MATRICES = 7 };
 static inline void attn_model_matrices(attn_model *m, attn_model_matrix *out[ATTN_MODEL_MATRICES]) {
     out[0] = &m->embedding, out[1] = &m->positions, out[2] = &m->token_types;
     out[3] = &m->head, out[4] = &m->pooler;
+    out[5] = &m->embed_project, out[6] = &m->head_project;
 }
 static inline uint64_t attn_model_matrix_bytes(const attn_model_matrix *m) {
     return (uint64_t)(attn_weight_bytes(m->type, m->width) * m->rows);

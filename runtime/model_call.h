@@ -15,8 +15,8 @@ typedef struct attn_model_call {
     attn_status status; /* of the layers */
     /* The workspace. */
     float *h;      /* [rows][width] */
-    float *picked; /* [logit_count][width] normed rows whose logits are wanted */
-    float *buffer; /* [threads][width] */
+    float *picked; /* [logit_count][attn_model_head_width] rows whose logits are wanted */
+    float *buffer; /* [threads][attn_model_buffer] */
     char *layers;  /* theirs */
     uint64_t layers_bytes;
 } attn_model_call;

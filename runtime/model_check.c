@@ -185,8 +185,10 @@ static uint64_t lay_out(attn_model_call *c, char *base) {
     uint64_t used = 0;
     const uint64_t threads = c->threads > 1 ? (uint64_t)c->threads : 1;
     c->h = attn_carve(base, &used, attn_times((uint64_t)c->rows, width));
-    c->picked = attn_carve(base, &used, attn_times((uint64_t)c->args.logit_count, width));
-    c->buffer = attn_carve(base, &used, attn_times(threads, width));
+    const uint64_t picked = (uint64_t)attn_model_head_width(c->model) * sizeof(float);
+    const uint64_t buffer = (uint64_t)attn_model_buffer(c->model) * sizeof(float);
+    c->picked = attn_carve(base, &used, attn_times((uint64_t)c->args.logit_count, picked));
+    c->buffer = attn_carve(base, &used, attn_times(threads, buffer));
     c->layers = attn_carve(base, &used, c->layers_bytes);
     return used;
 }
@@ -213,23 +215,49 @@ static void add_output(attn_areas *list, const char *name, const float *data, in
     area->written = true;
 }
 
-static attn_status check_areas(const attn_why *why, const attn_model_call *c, size_t workspace) {
+/* All but what the layers know: masks and caches. */
+static void add_call(attn_areas *list, const attn_model_call *c, size_t workspace) {
     const attn_model_args *a = &c->args;
     const int64_t word = sizeof(int32_t), rows = c->rows * word;
-    attn_areas list;
-    list.count = 0;
-    add_output(&list, "hidden", a->hidden, c->model->width, "hidden_row", c->rows, a->hidden_row);
-    add_output(&list, "logits", a->logits, c->model->desc->spec.vocab, "logits_row", a->logit_count,
+    list->count = 0;
+    add_output(list, "hidden", a->hidden, c->model->width, "hidden_row", c->rows, a->hidden_row);
+    add_output(list, "logits", a->logits, c->model->desc->spec.vocab, "logits_row", a->logit_count,
                a->logits_row);
-    add_output(&list, "pooled", a->pooled, c->model->width, "pooled_row", a->items, a->pooled_row);
-    attn_areas_add(&list, "workspace", a->workspace, (int64_t)workspace)->written = true;
-    attn_areas_add(&list, "begin", a->begin, (a->items + (int64_t)1) * word);
-    attn_areas_add(&list, "ids", a->ids, rows);
-    attn_areas_add(&list, "position", a->position, rows);
-    attn_areas_add(&list, "token_types", a->token_types, rows);
-    attn_areas_add(&list, "logit_rows", a->logit_rows, a->logit_count * word);
-    attn_area_repeat(attn_areas_add(&list, "x", a->x, c->model->width * (int64_t)sizeof(float)),
+    add_output(list, "pooled", a->pooled, c->model->width, "pooled_row", a->items, a->pooled_row);
+    attn_areas_add(list, "workspace", a->workspace, (int64_t)workspace)->written = true;
+    attn_areas_add(list, "begin", a->begin, (a->items + (int64_t)1) * word);
+    attn_areas_add(list, "ids", a->ids, rows);
+    attn_areas_add(list, "position", a->position, rows);
+    attn_areas_add(list, "token_types", a->token_types, rows);
+    attn_areas_add(list, "logit_rows", a->logit_rows, a->logit_count * word);
+    attn_area_repeat(attn_areas_add(list, "x", a->x, c->model->width * (int64_t)sizeof(float)),
                      "x_row", c->rows, a->x_row, sizeof(float));
+}
+
+static attn_status check_areas(const attn_why *why, const attn_model_call *c, size_t workspace) {
+    attn_areas list;
+    add_call(&list, c, workspace);
+    return attn_check_areas(why, &list);
+}
+
+/* What a layer adds to the call's memory, and the tokens that its cache holds: as many as layer
+ * 0's. Layers with keys of a second input hold those. */
+static attn_status check_beside(const attn_why *why, const attn_model_call *c, int32_t layer,
+                                const attn_block_args *b, size_t workspace) {
+    const attn_block_kernel *k = c->model->block[layer]->kernel;
+    attn_areas list;
+    if (!b->cache && b->mask.type == ATTN_MASK_NONE) return ATTN_OK;
+    add_call(&list, c, workspace);
+    attn_areas_add_mask(&list, &b->mask);
+    if (b->cache) attn_areas_add_cache(&list, k, b->cache, b->batch);
+    for (int32_t i = 0; b->cache && !attn_spec_has_kv(k->spec) && i < b->batch; i++) {
+        const int64_t held = (int64_t)b->cache->start[i] + b->cache->length[i];
+        if (held == position_of(&c->args, i)) continue;
+        return attn_refuse(why, ATTN_E_CACHE,
+                           "cache.layer[%d] holds %lld tokens of item %d, and cache.layer[0] %lld: "
+                           "must be as many in all layers",
+                           layer, (long long)held, i, (long long)position_of(&c->args, i));
+    }
     return attn_check_areas(why, &list);
 }
 
@@ -249,7 +277,7 @@ static attn_status check_mask(const attn_why *why, const attn_model_call *c, int
 }
 
 /* What the layers say. */
-static attn_status check_layers(const attn_why *why, attn_model_call *c) {
+static attn_status check_layers(const attn_why *why, attn_model_call *c, size_t workspace) {
     const attn_model_args *a = &c->args;
     for (int32_t i = 0; i < c->model->desc->layers; i++) {
         const attn_block_args b = attn_model_layer_args(c, i);
@@ -259,6 +287,8 @@ static attn_status check_layers(const attn_why *why, attn_model_call *c) {
         if (status != ATTN_OK) return attn_refuse(why, status, "layer %d: %s", i, text);
         const attn_status mask = check_mask(why, c, i, &b);
         if (mask != ATTN_OK) return mask;
+        const attn_status beside = check_beside(why, c, i, &b, workspace);
+        if (beside != ATTN_OK) return beside;
     }
     return ATTN_OK;
 }
@@ -292,5 +322,5 @@ attn_status attn_model_call_check(const attn_why *why, const attn_model *m,
     if (status == ATTN_OK) status = check_areas(why, c, *bytes);
     if (status != ATTN_OK) return status;
     lay_out(c, a->workspace);
-    return check_layers(why, c);
+    return check_layers(why, c, *bytes);
 }

@@ -49,10 +49,12 @@ static bool is_folder(const char *path) {
 #ifndef O_CLOEXEC
 #define O_CLOEXEC 0
 #endif
+/* O_NONBLOCK: a FIFO in a folder of somebody else's is opened, and refused, rather than waited for.
+ */
 bool attn_model_map(attn_model_file *f) {
     struct stat st;
     errno = 0;
-    const int fd = open(f->path, O_RDONLY | O_CLOEXEC);
+    const int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return false;
     bool ok = !fstat(fd, &st) && S_ISREG(st.st_mode);
     if (ok && st.st_size <= 0) errno = 0;

@@ -73,9 +73,11 @@ static attn_status pack_layer(const packing *p, int32_t i, char *text) {
 static void pack_task(void *ctx, int64_t task, int worker) {
     const packing *p = ctx;
     (void)worker;
+    const int32_t layer = p->first + (int32_t)task;
     result *r = &p->result[task];
     r->text[0] = 0;
-    r->status = pack_layer(p, p->first + (int32_t)task, r->text);
+    r->status = ATTN_OK;
+    if (attn_model_owner(p->m, layer) == layer) r->status = pack_layer(p, layer, r->text);
 }
 
 typedef struct phase {
@@ -102,9 +104,14 @@ int32_t attn_model_threads(const attn_model_options *o) {
  * on the thread that opens. */
 static attn_status pack_layers(packing *p, const attn_model_options *o, attn_problems *problems) {
     const int32_t layers = p->m->desc->layers, threads = attn_model_threads(o);
-    for (int32_t i = 0; i < layers; i++)
-        if (!(p->m->packed[i] = take_memory(p->m, attn_packed_size(p->m->block[i]->kernel))))
-            return ATTN_E_MEMORY;
+    for (int32_t i = 0; i < layers; i++) {
+        const int32_t owner = attn_model_owner(p->m, i);
+        if (owner == i)
+            p->m->packed[i] = take_memory(p->m, attn_packed_size(p->m->block[i]->kernel));
+        else
+            p->m->packed[i] = p->m->packed[owner];
+        if (!p->m->packed[i]) return ATTN_E_MEMORY;
+    }
     for (p->first = 0; p->first < layers; p->first += threads) {
         const int32_t rest = layers - p->first, some = rest < threads ? rest : threads;
         attn_model_tasks(o, some, pack_task, p);

@@ -1,6 +1,6 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* model_packed.c - what a model packed, as a file: written, and mapped back. Its sections are the
- * layers' packed weights, then the matrices that were converted. */
+ * packed weights of layers that have their own, then the matrices that were converted. */
 #include "model.h"
 
 #include <errno.h>
@@ -26,11 +26,12 @@ static bool list_sections(attn_model *m, sections *s) {
     attn_model_matrix *matrix[ATTN_MODEL_MATRICES];
     s->section = calloc((size_t)layers + ATTN_MODEL_MATRICES, sizeof *s->section);
     s->data = calloc((size_t)layers + ATTN_MODEL_MATRICES, sizeof *s->data);
-    s->count = (uint32_t)layers;
+    s->count = 0;
     if (!s->section || !s->data) return false;
     for (int32_t i = 0; i < layers; i++) {
-        s->section[i].bytes = attn_packed_size(m->block[i]->kernel);
-        s->data[i] = m->packed[i];
+        if (attn_model_owner(m, i) != i) continue;
+        s->section[s->count].bytes = attn_packed_size(m->block[i]->kernel);
+        s->data[s->count++] = m->packed[i];
     }
     attn_model_matrices(m, matrix);
     for (int i = 0; i < ATTN_MODEL_MATRICES; i++) {
@@ -49,8 +50,10 @@ static void free_sections(sections *s) {
 /* The model's layers and matrices lie in the sections of a file. */
 static void use_sections(attn_model *m, const char *file, const attn_packed_section *section) {
     attn_model_matrix *matrix[ATTN_MODEL_MATRICES];
-    for (int32_t i = 0; i < m->desc->layers; i++)
-        m->packed[i] = (void *)(uintptr_t)(file + section++->at);
+    for (int32_t i = 0; i < m->desc->layers; i++) {
+        const int32_t owner = attn_model_owner(m, i);
+        m->packed[i] = owner == i ? (void *)(uintptr_t)(file + section++->at) : m->packed[owner];
+    }
     attn_model_matrices(m, matrix);
     for (int i = 0; i < ATTN_MODEL_MATRICES; i++)
         if (matrix[i]->from) matrix[i]->data = file + section++->at;
@@ -166,8 +169,9 @@ static attn_status check_packed(const attn_why *why, attn_model *m, const sectio
     if (status == ATTN_OK && !trust) status = check_contents(why, s, f->data, o);
     const attn_packed_section *table = attn_packed_file_table(f->data);
     for (int32_t i = 0; i < m->desc->layers && status == ATTN_OK; i++)
-        status =
-            attn_check_packed_header(why, m->block[i]->kernel, (const char *)f->data + table[i].at);
+        if (attn_model_owner(m, i) == i)
+            status = attn_check_packed_header(why, m->block[i]->kernel,
+                                              (const char *)f->data + table++->at);
     return status;
 }
 

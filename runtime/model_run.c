@@ -51,6 +51,13 @@ static int64_t position_of(const attn_model_call *c, int32_t row) {
     return held + token + c->model->desc->spec.position_offset;
 }
 
+/* A row of the embedding, which is not x, becomes one of the layers'. */
+static void project(const attn_model *m, const float *from, float *x, float *buffer) {
+    attn_model_product(&m->embed_project, from, 0, 1, 0, m->width, x, 0, buffer);
+    for (int32_t i = 0; i < m->width && m->embed_project_bias; i++)
+        x[i] += m->embed_project_bias[i];
+}
+
 static void embed(const attn_model_call *c, int32_t row, float *buffer) {
     const attn_model *m = c->model;
     const attn_model_args *a = &c->args;
@@ -61,16 +68,23 @@ static void embed(const attn_model_call *c, int32_t row, float *buffer) {
             attn_model_norm_row(&m->embed_norm, x, m->width);
         return;
     }
-    attn_model_row(&m->embedding, a->ids[row], x);
-    for (int32_t i = 0; i < m->width; i++) x[i] *= m->desc->spec.embed_scale;
-    add_row(&m->token_types, a->token_types ? a->token_types[row] : 0, x, buffer);
-    if (m->positions.data) add_row(&m->positions, position_of(c, row), x, buffer);
-    attn_model_norm_row(&m->embed_norm, x, m->width);
+    const int32_t place = m->desc->spec.embed_project, columns = attn_model_embed_width(m);
+    float *own = place ? buffer : x, *rest = place ? buffer + attn_model_buffer(m) / 2 : buffer;
+    attn_model_row(&m->embedding, a->ids[row], own);
+    for (int32_t i = 0; i < columns; i++) own[i] *= m->desc->spec.embed_scale;
+    if (place == ATTN_MODEL_EMBED_PROJECT_FIRST) {
+        project(m, own, x, rest);
+        own = x;
+    }
+    add_row(&m->token_types, a->token_types ? a->token_types[row] : 0, own, rest);
+    if (m->positions.data) add_row(&m->positions, position_of(c, row), own, rest);
+    attn_model_norm_row(&m->embed_norm, own, own == x ? m->width : columns);
+    if (place == ATTN_MODEL_EMBED_PROJECT_LAST) project(m, own, x, rest);
 }
 
 static void embed_task(void *ctx, int64_t task, int worker) {
     const attn_model_call *c = ctx;
-    float *buffer = c->buffer + (int64_t)worker * c->model->width;
+    float *buffer = c->buffer + (int64_t)worker * attn_model_buffer(c->model);
     for (int32_t row = (int32_t)task * ROWS_A_TASK; row < end_of(c, task); row++)
         embed(c, row, buffer);
 }
@@ -92,10 +106,15 @@ static void norm_task(void *ctx, int64_t task, int worker) {
 /* Rows whose logits are wanted, normed here where not all rows were. */
 static void pick(const attn_model_call *c, bool normed) {
     const attn_model *m = c->model;
+    const int32_t width = attn_model_head_width(m);
     for (int32_t i = 0; i < c->args.logit_count; i++) {
-        float *to = c->picked + (int64_t)i * m->width;
-        memcpy(to, row_at(c, c->args.logit_rows[i]), (size_t)m->width * sizeof *to);
-        if (!normed) attn_model_norm_row(&m->final_norm, to, m->width);
+        float *to = c->picked + (int64_t)i * width;
+        float *row = m->head_project.data ? c->buffer : to;
+        memcpy(row, row_at(c, c->args.logit_rows[i]), (size_t)m->width * sizeof *to);
+        if (!normed) attn_model_norm_row(&m->final_norm, row, m->width);
+        if (row != to)
+            attn_model_product(&m->head_project, row, 0, 1, 0, width, to, 0,
+                               row + attn_model_buffer(m) / 2);
     }
 }
 
@@ -115,8 +134,9 @@ static void logits_task(void *ctx, int64_t task, int worker) {
     const attn_model *m = c->model;
     const int64_t from = task * VOCAB_A_TASK, end = from + VOCAB_A_TASK;
     const int64_t to = end < m->head.rows ? end : m->head.rows;
-    attn_model_product(&m->head, c->picked, m->width, c->args.logit_count, from, to, c->args.logits,
-                       c->args.logits_row, c->buffer + (int64_t)worker * m->width);
+    attn_model_product(&m->head, c->picked, attn_model_head_width(m), c->args.logit_count, from, to,
+                       c->args.logits, c->args.logits_row,
+                       c->buffer + (int64_t)worker * attn_model_buffer(m));
     finish_logits(c, from, to);
 }
 
@@ -136,7 +156,7 @@ static void pool_task(void *ctx, int64_t task, int worker) {
     const int32_t item = (int32_t)task, first = c->args.begin[item];
     const int32_t n = c->args.begin[item + 1] - first;
     float *to = c->args.pooled + item * c->args.pooled_row;
-    float *from = c->buffer + (int64_t)worker * m->width;
+    float *from = c->buffer + (int64_t)worker * attn_model_buffer(m);
     const size_t bytes = (size_t)m->width * sizeof *to;
     if (!n) {
         memset(to, 0, bytes);

@@ -23,6 +23,11 @@ typedef enum attn_model_head {
     ATTN_MODEL_HEAD_OWN
 } attn_model_head;
 typedef enum attn_model_input { ATTN_MODEL_INPUT_IDS, ATTN_MODEL_INPUT_ROWS } attn_model_input;
+typedef enum attn_model_embed_project {
+    ATTN_MODEL_EMBED_PROJECT_NONE,
+    ATTN_MODEL_EMBED_PROJECT_LAST,
+    ATTN_MODEL_EMBED_PROJECT_FIRST
+} attn_model_embed_project;
 typedef enum attn_model_pool {
     ATTN_MODEL_POOL_NONE,
     ATTN_MODEL_POOL_CLS,

@@ -24,6 +24,13 @@ static const name_row rows[] = {
 #include "model_names.def"
 };
 
+static const struct {
+    const char *embed, *head; /* null: there are none */
+} projects[ATTN_MODEL_NAMES_COUNT] = {
+#define MODEL_PROJECT(id, ...) [ATTN_MODEL_NAMES_##id] = {__VA_ARGS__},
+#include "model_names.def"
+};
+
 /* Wherever it stands. */
 static bool is_unread(const char *name) {
     static const char *const ends[] = {
@@ -65,12 +72,17 @@ static bool is_unread_around(const name_row *row, const char *name, bool stem) {
 #define MODEL_UNREAD_UNDER(name) name,
 #include "model_names.def"
     };
+    static const char *const stems[] = {
+#define MODEL_STEM(name) name,
+#include "model_names.def"
+    };
     for (size_t i = 0; i < sizeof under / sizeof *under; i++)
         if (after(name, under[i])) return true;
     for (int i = 0; i <= PREFIXES && stem; i++) {
         const char *prefix = i < PREFIXES ? row->prefix[i] : "";
         const char *rest = prefix ? after(name, prefix) : NULL;
-        if (rest && after(rest, "embeddings.")) return true;
+        for (size_t k = 0; k < sizeof stems / sizeof *stems && rest; k++)
+            if (after(rest, stems[k])) return true;
     }
     return false;
 }
@@ -161,13 +173,13 @@ static void take_vector(loading *l, const char *base, const char *kind, int64_t 
     *out = x;
 }
 
-static void take_norm(loading *l, const char *base, bool bias, attn_model_norm *out) {
+static void take_norm(loading *l, const char *base, bool bias, int32_t width,
+                      attn_model_norm *out) {
     const float more = l->m->desc->spec.norm_offset ? 1.0f : 0.0f;
     const int32_t kind = out->kind;
     if (kind == ATTN_NORM_NONE) return;
-    take_vector(l, base, ".weight", l->m->width, more, &out->weight);
-    if (bias && kind == ATTN_NORM_LAYERNORM)
-        take_vector(l, base, ".bias", l->m->width, 0, &out->bias);
+    take_vector(l, base, ".weight", width, more, &out->weight);
+    if (bias && kind == ATTN_NORM_LAYERNORM) take_vector(l, base, ".bias", width, 0, &out->bias);
 }
 
 /* Rows will be rounded to another type, or copied to where they are aligned. */
@@ -219,22 +231,38 @@ static const char *head_of(const attn_model *m) {
     return !find(m, own, ".weight") && find(m, usual, ".weight") ? usual : own;
 }
 
+static void take_projections(loading *l) {
+    attn_model *m = l->m;
+    const attn_model_spec *s = &m->desc->spec;
+    const int32_t columns = attn_model_embed_width(m);
+    if (s->embed_project)
+        take_matrix(l, projects[s->names].embed, m->width, columns, 0, &m->embed_project);
+    if (s->embed_project && s->embed_project_bias)
+        take_vector(l, projects[s->names].embed, ".bias", m->width, 0, &m->embed_project_bias);
+    if (s->head_project)
+        take_matrix(l, projects[s->names].head, columns, m->width, 0, &m->head_project);
+}
+
 static void take_ends(loading *l) {
     attn_model *m = l->m;
     const attn_model_spec *s = &m->desc->spec;
     const name_row *row = row_of(m);
     const char *head = head_of(m);
-    const int64_t width = m->width;
+    const int32_t width = m->width, columns = attn_model_embed_width(m);
+    const int32_t tables = s->embed_project == ATTN_MODEL_EMBED_PROJECT_LAST ? columns : width;
     if (s->input == ATTN_MODEL_INPUT_IDS)
-        take_matrix(l, row->embedding, s->vocab, width, s->embed_type, &m->embedding);
-    if (s->positions) take_matrix(l, row->positions, s->positions, width, 0, &m->positions);
-    if (s->token_types) take_matrix(l, row->token_types, s->token_types, width, 0, &m->token_types);
+        take_matrix(l, row->embedding, s->vocab, columns, s->embed_type, &m->embedding);
+    if (s->positions) take_matrix(l, row->positions, s->positions, tables, 0, &m->positions);
+    if (s->token_types)
+        take_matrix(l, row->token_types, s->token_types, tables, 0, &m->token_types);
+    take_projections(l);
     m->embed_norm = (attn_model_norm){.kind = s->embed_norm, .eps = s->embed_norm_eps};
     m->final_norm = (attn_model_norm){.kind = s->final_norm, .eps = s->final_norm_eps};
-    take_norm(l, row->embed_norm, s->embed_norm_bias, &m->embed_norm);
-    if (!s->final_norm_bare) take_norm(l, row->final_norm, s->final_norm_bias, &m->final_norm);
+    take_norm(l, row->embed_norm, s->embed_norm_bias, tables, &m->embed_norm);
+    if (!s->final_norm_bare)
+        take_norm(l, row->final_norm, s->final_norm_bias, width, &m->final_norm);
     if (s->head == ATTN_MODEL_HEAD_OWN)
-        take_matrix(l, head, s->vocab, width, s->head_type, &m->head);
+        take_matrix(l, head, s->vocab, attn_model_head_width(m), s->head_type, &m->head);
     if (s->head && s->head_bias) take_vector(l, head, ".bias", s->vocab, 0, &m->head_bias);
     if (s->head != ATTN_MODEL_HEAD_OWN) leave(l, head);
     if (s->pool_dense) {
@@ -249,6 +277,11 @@ static void take_ends(loading *l) {
 
 static bool has_longrope(const attn_model *m, int32_t layer) {
     return m->block[layer]->kernel->spec->rope_scaling == ATTN_ROPE_SCALING_LONGROPE;
+}
+
+/* Its factors are among the tensors that it packs. */
+static bool takes_rope(const attn_model *m, int32_t layer) {
+    return has_longrope(m, layer) && attn_model_owner(m, layer) == layer;
 }
 
 /* longrope's factors by the capacity; every layer with such a rope takes them. */
@@ -269,6 +302,7 @@ static bool sort_tensors(loading *l, attn_layer_tensors *out) {
     attn_model *m = l->m;
     const name_row *row = row_of(m);
     const int32_t layers = m->desc->layers, count = m->source.tensors;
+    const int32_t groups = m->desc->spec.layer_groups, most = groups ? groups : layers;
     out->list = calloc((size_t)count + (size_t)layers + 1, sizeof *out->list);
     out->first = calloc((size_t)layers + 2, sizeof *out->first);
     int32_t *layer = malloc(((size_t)count + 1) * sizeof *layer);
@@ -287,19 +321,20 @@ static bool sort_tensors(loading *l, attn_layer_tensors *out) {
             continue;
         if (at < 0)
             attn_problem(l->p, "%s: unknown: no weight of this model", name);
-        else if (at >= layers)
-            attn_problem(l->p, "%s: layer %lld: the model has %d", name, (long long)at, layers);
+        else if (at >= most)
+            attn_problem(l->p, "%s: %s %lld: the model has %d", name, groups ? "group" : "layer",
+                         (long long)at, most);
         else if (has_type(l, t))
-            layer[i] = (int32_t)at;
+            layer[i] = groups ? (int32_t)((at * layers + groups - 1) / groups) : (int32_t)at;
         if (layer[i] >= 0) out->first[layer[i] + 2]++;
     }
-    for (int32_t i = 0; i < layers && m->rope.count; i++) out->first[i + 2] += has_longrope(m, i);
+    for (int32_t i = 0; i < layers && m->rope.count; i++) out->first[i + 2] += takes_rope(m, i);
     for (int32_t i = 0; i < layers; i++) out->first[i + 2] += out->first[i + 1];
     for (int32_t i = 0; i < count; i++)
         if (layer[i] >= 0) out->list[out->first[layer[i] + 1]++] = m->source.tensor[i].tensor;
     const attn_tensor rope = {"rope_factors", m->rope.data, 1, {m->rope.count}, ATTN_WEIGHT_F32};
     for (int32_t i = 0; i < layers && m->rope.count; i++)
-        if (has_longrope(m, i)) out->list[out->first[i + 1]++] = rope;
+        if (takes_rope(m, i)) out->list[out->first[i + 1]++] = rope;
     free(layer);
     return true;
 }
@@ -318,6 +353,7 @@ static void check_layers(loading *l, const attn_layer_tensors *t) {
     char *text = malloc(WRONG_MAX);
     if (!weights || !text) l->status = ATTN_E_MEMORY;
     for (int32_t i = 0; i < l->m->desc->layers && l->status == ATTN_OK; i++) {
+        if (attn_model_owner(l->m, i) != i) continue;
         memset(weights, 0, sizeof *weights);
         text[0] = 0;
         const attn_status status =

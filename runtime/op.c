@@ -81,6 +81,7 @@ int32_t attn_op_few_keys(const attn_spec *spec) {
 }
 
 int64_t attn_op_kept(const attn_spec *spec) {
+    if (spec->select == ATTN_SELECT_INDEX) return ATTN_FAR; /* lists name keys by number */
     const attn_op_rule *rule = attn_op_of(spec);
     return !rule->segments && spec->causal ? rule->reach(spec).back : ATTN_FAR;
 }

@@ -13,14 +13,19 @@ typedef struct attn_page_run {
 } attn_page_run;
 
 /* The pages that a call needs, one after the other: of each item, those that hold keys which the op
- * shows to some row, each once where the rows' runs go on from one to the next. */
+ * shows to some row, each once where the rows' runs go on from one to the next; then those of the
+ * tail that some row sees. (Not of layers' own tail: they write it.) Of lists, those that hold keys
+ * which they name. */
 typedef struct attn_page_walk {
     const attn_kernel *kernel;
     const attn_args *args;
     attn_expr_ctx item;
-    int32_t b, i, piece;     /* item, row, and which keys of it: see piece_run */
+    int32_t b, i;            /* item, and row; past its rows: page of the tail */
+    int64_t piece;           /* of lists: which number of the row's */
     attn_page_run row, done; /* of this piece, and of those before */
     int64_t at;              /* the next page of the piece */
+    int64_t first, last;     /* positions that any row sees lie within */
+    int32_t seer;            /* the row that saw the last key of the tail */
 } attn_page_walk;
 
 attn_page_walk attn_pages_begin(const attn_kernel *kernel, const attn_args *args);

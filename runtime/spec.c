@@ -197,8 +197,11 @@ static attn_status check_scores(const attn_spec *s, attn_spec_error *err) {
 /* One spelling of what k, v and o are stored in. */
 static attn_status resolve_types(attn_spec *s, attn_spec_error *err) {
     if (s->kv_type - 1 == s->type) s->kv_type = ATTN_KV_TYPE_SAME;
+    const bool layer = s->level == ATTN_LEVEL_BLOCK;
+    if (layer && s->o_type != ATTN_O_TYPE_SAME)
+        return fail(err, "o_type", "applies to level core only: the rows of layers are f32");
     if (s->type == ATTN_TYPE_F32) s->o_type = ATTN_O_TYPE_SAME;
-    if (s->type != ATTN_TYPE_F32 && s->level == ATTN_LEVEL_BLOCK)
+    if (layer && s->type != ATTN_TYPE_F32)
         return fail(
             err, "type",
             "must be f32 in layers, whose rows are (kv_type stores keys and values alone in "
@@ -244,8 +247,6 @@ static attn_status check_layout(const attn_spec *s, attn_spec_error *err) {
         return fail(err, "kv_type",
                     "must not be i8 with layout = %s, which has no place for its scales", name);
     }
-    if (s->select != ATTN_SELECT_ALL && s->level == ATTN_LEVEL_BLOCK)
-        return fail(err, "select", "must be all in layers (level = block), which choose no keys");
     const bool cached = s->layout == ATTN_LAYOUT_DENSE || attn_layout_of(s)->paged;
     if (cached || s->level == ATTN_LEVEL_CORE) return ATTN_OK;
     return fail(err, "layout", "must be dense or paged in layers, whose caches are");

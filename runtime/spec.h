@@ -85,7 +85,10 @@ attn_status attn_spec_resolve(attn_spec *spec, attn_spec_error *err);
 void attn_spec_core(const attn_spec *spec, attn_spec *core);
 
 /* A resolved layer of mla with key = shared: its attention with keys and values a head, which does
- * fewer operations where queries are many. */
+ * fewer operations where queries are many, and see all keys rather than a few that lists name. */
+static inline bool attn_spec_expands(const attn_spec *spec) {
+    return spec->key == ATTN_KEY_SHARED && spec->select == ATTN_SELECT_ALL;
+}
 void attn_spec_expanded(const attn_spec *spec, attn_spec *core);
 
 /* Layers (spec_block.c): fills what the core's rules need (head_dim, scale), then the rest. Called

@@ -123,6 +123,9 @@ else
     # Statuses are sanitize's.
     stage property-layers "$build/property" --test layers --isa "$fast" --shapes 3 --cflags -Og
 fi
+stage golden-pages "$build/attn-verify" --page 16 --isa "$fast" --cflags -Og --backend sdpa \
+    tests/golden/block/llama_step.safetensors tests/golden/block/gemma3.safetensors \
+    tests/golden/block/deepseek_v3.safetensors tests/golden/block/whisper_cross.safetensors
 if [ -n "$full" ]; then
     stage golden "$build/attn-verify" tests/golden/flex/*.safetensors
 else

@@ -85,9 +85,13 @@ static bool is_true_key(const hf *h, const char *key) {
     return v && v->kind == JSON_BOOL && v->boolean;
 }
 
+/* embed_norm: true, or "post": where the layers' norms stand after their parts. */
 static void set_norm(whole_import *w) {
     const attn_spec *s = w->layer;
-    if (row_says(w, "embed_norm")) put_norm(w, "embed_norm", "embed_norm_eps", "embed_norm_bias");
+    const json_val *embed = json_get(w->row, "embed_norm");
+    const bool post = s->norm_place == ATTN_NORM_PLACE_POST;
+    if (embed && (embed->kind == JSON_STRING ? post : embed->boolean))
+        put_norm(w, "embed_norm", "embed_norm_eps", "embed_norm_bias");
     if (s->norm_place != ATTN_NORM_PLACE_POST && !is_true_key(w->h, "_remove_final_layer_norm")) {
         put_norm(w, "final_norm", "final_norm_eps", "final_norm_bias");
         set(w, "final_norm_bare", s->norm_bare == 1);
@@ -131,16 +135,23 @@ static bool takes_rows(const whole_import *w) {
     return row_says(w, "rows");
 }
 
+/* An embedding of a width of its own, or one that passes a matrix whatever its width. */
+static void set_project(whole_import *w) {
+    const json_val *row = json_get(w->row, "project"), *usual = json_get(row, "usual");
+    const int32_t rows = attn_spec_row_dim(w->layer);
+    if (!row) return;
+    set_int(w, "embed_width", json_get(row, "key")->string, usual ? (int32_t)usual->number : rows);
+    const whole_field *f = whole_find("embed_width");
+    const bool same = whole_get(f, &w->m->whole) == rows;
+    if (same) set(w, "embed_width", 0);
+    if (same && !json_get(row, "always")) return;
+    const json_val *both = json_get(row, "head");
+    set(w, "embed_project", both ? ATTN_MODEL_EMBED_PROJECT_FIRST : ATTN_MODEL_EMBED_PROJECT_LAST);
+    if (both) set(w, "embed_project_bias", 0), set(w, "head_project", 1);
+}
+
 /* What the files of such a model hold, and no field says; null: nothing. */
-static const char *unlike(const hf *h, int32_t width) {
-    static const char *const widths[] = {"embedding_size", "word_embed_proj_dim"};
-    for (int i = 0; i < 2; i++) {
-        const json_val *v = json_get(h->in, widths[i]);
-        if (!v || v->kind != JSON_NUMBER || v->number == width || !hf_row_says(h, "projected"))
-            continue;
-        return arena_printf(h->a, "%s is %g, and rows of %d are made from them by a matrix",
-                            v->path, v->number, width);
-    }
+static const char *unlike(const hf *h) {
     const json_val *one = json_get(h->in, "multi_query");
     if (one && one->kind == JSON_BOOL && !one->boolean && hf_row_is(h, "like", "gpt2"))
         return arena_printf(h->a, "%s is false, and its files hold q, k and v by head", one->path);
@@ -160,6 +171,8 @@ static void set_all(whole_import *w) {
         set_int(w, "vocab", "vocab_size", 0);
     set_table(w, "positions");
     set_table(w, "token_types");
+    set_table(w, "layer_groups");
+    set_project(w);
     const json_val *first = json_get(w->row, "position_offset");
     if (first) set(w, "position_offset", first->number);
     set_scale(w);
@@ -176,7 +189,7 @@ bool import_whole(hf *h) {
     if (!w.row || !h->block || (!takes_rows(&w) && !file_key(h, "vocab_size"))) return true;
     w.layer = &m->kernels[m->layer_kernel[0]].core;
     set_all(&w);
-    const char *why = unlike(h, attn_spec_row_dim(w.layer));
+    const char *why = unlike(h);
     if (!why) why = model_whole_why(h->a, m);
     m->is_whole = w.ok && !why;
     if (w.ok && why) hf_note(h, h->in, "no whole model is written: %s", why);

@@ -98,7 +98,15 @@ static bool call(session *s, int32_t first, int32_t count, const char **why) {
     }
     if (c->seg) a.seg = c->seg + first;
     a.seg_batch = a.q_pos_batch = a.q_pad_batch = c->tokens, a.kv_pos_batch = c->kv_tokens;
-    if (c->q_pos) a.q_pos = c->q_pos + first;
+    const int32_t *position = c->q_pos ? c->q_pos + first : NULL;
+    if (has_kv(s)) a.q_pos = position;
+    if (!has_kv(s)) a.q_position = position, a.q_position_batch = c->tokens;
+    if (c->index) {
+        const int64_t each = c->index_each;
+        a.index = c->index + first * each, a.index_row = each, a.index_head = c->tokens * each;
+        a.index_batch = c->spec->core.kv_heads * a.index_head;
+        a.index_count = c->index_count + first, a.index_count_batch = c->tokens;
+    }
     if (a.kv) a.kv_pos = c->kv_pos;
     if (c->q_pad) a.q_pad = c->q_pad + first;
     a.side = c->side, a.side_count = c->spec->tensor_count;

@@ -177,6 +177,8 @@ static const char *lacks(const block_case *c) {
     if (!c->x || !c->y) return "x and y must be given";
     if (layer_has_two_inputs(s) && !c->kv) return "kv must be given";
     if (s->op == ATTN_OP_SEGMENT_CROSS && !c->seg) return "seg must be given";
+    if (s->select == ATTN_SELECT_INDEX && (!c->index || !c->index_count))
+        return "index and index_count must be given";
     if (c->past && (layer_is_mla(s) || layer_has_two_inputs(s) || c->length))
         return "past keys need regular self attention and whole rows";
     return NULL;

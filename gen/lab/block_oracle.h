@@ -20,7 +20,13 @@
  * off by that part of itself, and each operation of the rounding adds 2^-24: so what a cache holds
  * lies from the lower code times the scale that is nearer to 0 (or farther, below 0) to the upper
  * one times the other. Where `dot` is not f32, O leans as well, by a quarter of what that allows,
- * up or down element by element: kernels may form products in so many bits. */
+ * up or down element by element: kernels may form products in so many bits.
+ *
+ * Rows in 8 bits. weight_dot = i8 lets a kernel round rows on their way into matrices in blocks.
+ * With BLOCK_ROWS_CODES (its plan says so) each 32 are codes times a scale, as above, here as
+ * there: what is left is doubt, and with BLOCK_ROWS_FLOAT there is none. BLOCK_ROWS_ANY is for
+ * answers to kernels of both kinds: rows are as they are, and leaning moves every element at random
+ * by at most half a code. */
 #ifndef VERIFY_BLOCK_ORACLE_H
 #define VERIFY_BLOCK_ORACLE_H
 
@@ -54,6 +60,9 @@ typedef struct block_tensor {
     int32_t type;
 } block_tensor;
 
+/* Rows on their way into matrices in blocks, with weight_dot = i8. */
+typedef enum block_rows { BLOCK_ROWS_ANY, BLOCK_ROWS_FLOAT, BLOCK_ROWS_CODES } block_rows;
+
 /* One run of a layer over whole sequences. Null: absent. Tensors are dense and row-major. */
 typedef struct block_case {
     const kernel_spec *spec; /* level block, resolved */
@@ -76,6 +85,7 @@ typedef struct block_case {
     /* Keys and values before rounding, and rows as weight_dot may round them: 0 as they are, 1 and
      * -1 by their doubt. */
     int lean;
+    block_rows rows; /* weight_dot = i8: what a kernel's plan makes of them */
 
     int32_t kv_tokens;     /* where the keys come from a second input */
     const float *kv;       /* [batch, kv_tokens, kv_dim] */
@@ -84,6 +94,10 @@ typedef struct block_case {
                               that the rows make, too, for RoPE and the core (without a past) */
     const int32_t *kv_pos; /* [batch, kv_tokens]; null: 0, 1, .. (self: q_pos) */
     const uint8_t *q_pad;  /* [batch, tokens] nonzero: the row's y is 0 */
+    /* select = index: lists of keys by number, [batch, kv_heads, tokens, index_each], of which each
+     * row has index_count [batch, tokens]. */
+    const int32_t *index, *index_count;
+    int32_t index_each;
 
     const attn_side *side; /* as in attn_args */
     const attn_scalar *scalars;

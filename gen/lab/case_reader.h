@@ -28,7 +28,8 @@ typedef struct reader {
     int64_t q_items, q_rows; /* first dims of in.q: batch and q_len, or those of ragged rows */
     const int32_t *q_begin;
     bool mla, shared;
-    int64_t new_len; /* layers: rows of in.x_new */
+    int64_t new_len;  /* layers: rows of in.x_new */
+    const char *page; /* layers: keys a page that are asked for; null: as the case says */
     case_pages pages;
 } reader;
 

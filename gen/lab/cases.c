@@ -425,6 +425,7 @@ static bool add_block_scale(reader *r, const char *scale) {
 /* Every field of the spec by its name; what is none of them describes the case. */
 static bool add_block_field(reader *r, const st_meta *m) {
     const attn_field *f = attn_field_find(m->key);
+    if (r->page && (!strcmp(m->key, "layout") || !strcmp(m->key, "page"))) return true;
     if (!f || strcmp(m->key, "backend") == 0) return true;
     if (strcmp(m->key, "scale") == 0) return add_block_scale(r, m->value);
     return f->kind == ATTN_KIND_BOOL ? add_bool(r, m->key) : add(r, m->key, m->value);
@@ -434,6 +435,7 @@ static bool add_block_fields(reader *r) {
     for (int i = 0; i < r->file.meta_count; i++)
         if (!add_block_field(r, &r->file.meta[i])) return false;
     if (!meta(r, "op", NULL)) return case_bad(r, "op", "missing in __metadata__");
+    if (r->page && (!add(r, "layout", "paged") || !add(r, "page", r->page))) return false;
     if (!meta(r, "sinks", NULL) && st_find(&r->file, "w.sinks") && !add(r, "sinks", "true"))
         return false;
     return each_part(r, "tensors", add_tensor) && each_part(r, "scalars", add_scalar);
@@ -511,13 +513,22 @@ static bool read_block_inputs(reader *r, const attn_spec *s, block_case *c) {
            (c->key_padding || case_bools(r, "in.kv_mask", 2, keys, &c->key_padding));
 }
 
+/* in.index [B, Hk, rows, n], of which each row has in.index_count [B, rows]. */
+static bool read_block_lists(reader *r, const attn_spec *s, call *c) {
+    r->q_items = r->batch, r->q_rows = r->q_len, r->kv_heads = s->kv_heads;
+    if (s->select == ATTN_SELECT_INDEX && !case_need(r, "in.index", 4)) return false;
+    return read_index(r, c);
+}
+
 static bool read_blocks(reader *r, const attn_spec *s) {
     golden *g = r->out;
     block_case base = {0};
     call extents = {
         .batch = (int32_t)r->batch, .q_len = (int32_t)r->q_len, .kv_len_max = (int32_t)r->kv_len};
     if (!read_block_inputs(r, s, &base) || !case_weights(r, &base)) return false;
-    if (!read_mask(r, &extents)) return false;
+    if (!read_mask(r, &extents) || !read_block_lists(r, s, &extents)) return false;
+    base.index = extents.index, base.index_count = extents.index_count;
+    base.index_each = extents.index_each;
     for (int b = 0; b < 2; b++) {
         if (!g->able[b]) continue;
         call *c = &g->problem[b];
@@ -584,10 +595,11 @@ static bool read_block(reader *r, unsigned backends) {
     return read_blocks(r, s) && read_block_answer(r, s, g->block[b].q_pad) && read_tolerance(r);
 }
 
-bool golden_read(arena *a, const char *path, unsigned backends, golden *out, diag *d) {
+bool golden_read(arena *a, const char *path, unsigned backends, const char *page, golden *out,
+                 diag *d) {
     *out = (golden){.path = path};
     reader *r = arena_alloc(a, sizeof *r);
-    r->a = a, r->d = d, r->out = out;
+    r->a = a, r->d = d, r->out = out, r->page = page;
     if (!st_read(a, path, &r->file, d) || !case_pages_read(a, &r->file, &r->pages, d)) return false;
     out->name = text_shown(r->a, meta(r, "case", path));
     const char *level = meta(r, "level", "core"), *form = meta(r, "form", "regular");
@@ -596,6 +608,7 @@ bool golden_read(arena *a, const char *path, unsigned backends, golden *out, dia
     r->mla = strcmp(form, "mla") == 0;
     r->shared = r->mla && strcmp(meta(r, "key", "per_head"), "shared") == 0;
     if (strcmp(level, "block") == 0) return read_block(r, backends);
+    if (page) return case_bad(r, "level", "must be block with --page: keys of cores lie in files");
     if (!read_shapes(r) || !add_fields(r) || !build_specs(r, backends)) return false;
     if (!some_spec(out)) return true;
     return read_problems(r) && read_answer(r) && read_tolerance(r);

@@ -22,9 +22,11 @@ typedef struct golden {
     expected y, cache_k, cache_v; /* caches: data null if the case has none */
 } golden;
 
-/* backends: bits of attn_backend that are asked for. False with a message that names the file and
+/* backends: bits of attn_backend that are asked for. page: of layers, keys a page, instead of the
+ * layout of the case; null: as that is. False with a message that names the file and
  * the key. */
-bool golden_read(arena *a, const char *path, unsigned backends, golden *out, diag *d);
+bool golden_read(arena *a, const char *path, unsigned backends, const char *page, golden *out,
+                 diag *d);
 
 /* Canonical name (block_oracle.h) of a layer's weight as a case file names it: without "w.", the
  * modules around it, and under the reference's names as well. */

@@ -163,6 +163,8 @@ static double make(arena *a, const kernel_spec *k, const golden_options *o, int 
     rng r = {o->seed ^ hash64(k->name, strlen(k->name))};
     r.state +=
         (uint64_t)index * 7919u + (uint64_t)level * 104729u + (uint64_t)at.number * 15485863u;
+    /* Positions are the first thing to go where expressions index with them. */
+    const bool placed = index == 7 && at.longest == 0 && at.highest == 0;
     const problem_options p = {.max_work = most_work,
                                .max_elements = index <= 2 ? large : small,
                                .longest = longest[at.longest],
@@ -170,7 +172,8 @@ static double make(arena *a, const kernel_spec *k, const golden_options *o, int 
                                .scalar_hi = at.highest < 3 ? -1 : highest[at.highest % 3],
                                .all = index == 2 || index == 6,
                                .empty_item = index == 6,
-                               .ragged = index == 6 ? 100 : 0};
+                               .ragged = index == 6 ? 100 : 0,
+                               .placed = placed ? 100 : 0};
     problem_make(a, k, &p, &r, index, &out->c, &out->text);
     const attn_args args = call_dense_args(&out->c);
     oracle_run(a, k, &args, &out->answer);
@@ -314,7 +317,24 @@ static uint8_t *random_bools(arena *a, rng *r, int64_t count, int percent) {
     return x;
 }
 
-/* The second case of a layer has padding as well. */
+/* Lists of keys in any order, among numbers that name none. */
+static void layer_lists(arena *a, rng *r, const attn_spec *s, block_case *c) {
+    const int64_t rows = (int64_t)c->batch * c->tokens;
+    if (s->select != ATTN_SELECT_INDEX) return;
+    c->index_each = rng_int(r, 4, 20);
+    c->index = random_ints(a, r, rows * s->kv_heads * c->index_each, -1, block_keys(c));
+    c->index_count = random_ints(a, r, rows, 1, c->index_each);
+}
+
+/* Positions that grow, so that rows which come in steps see what they see at once. */
+static int32_t *growing(arena *a, rng *r, const block_case *c) {
+    int32_t *at = random_ints(a, r, (int64_t)c->batch * c->tokens, 1, 2);
+    for (int32_t i = 0; i < c->batch * c->tokens; i++)
+        at[i] += i % c->tokens ? at[i - 1] : rng_int(r, -1, 3);
+    return at;
+}
+
+/* The second case of a layer has padding, and positions, as well. */
 static void layer_inputs(arena *a, rng *r, const attn_spec *s, int index, block_case *c) {
     c->batch = 2, c->tokens = rng_int(r, 5, 23);
     const int64_t rows = (int64_t)c->batch * c->tokens;
@@ -324,7 +344,10 @@ static void layer_inputs(arena *a, rng *r, const attn_spec *s, int index, block_
         c->kv = normals(a, r, (int64_t)c->batch * c->kv_tokens * s->kv_dim, 1, 0);
     }
     if (attn_op_of(s)->segments) c->seg = random_ints(a, r, rows, -1, c->kv_tokens - 1);
+    layer_lists(a, r, s, c);
     if (index % 2 == 0) return;
+    const bool tables = c->spec->tensor_count > 0; /* which expressions may index by positions */
+    if (s->kv_dim == ATTN_UNSET && !tables) c->q_pos = growing(a, r, c);
     c->key_padding = random_bools(a, r, (int64_t)c->batch * block_keys(c), 20);
     if (attn_op_of(s)->segments) c->q_pad = random_bools(a, r, rows, 20);
 }
@@ -355,6 +378,9 @@ static void put_layer(writer *w, const block_case *c) {
     put(w, "in.key_padding_mask", ST_U8, c->key_padding, 2, (const int64_t[]){b, m});
     put(w, "in.seg_id", ST_I32, c->seg, 2, (const int64_t[]){b, n});
     put(w, "in.q_pad_mask", ST_U8, c->q_pad, 2, (const int64_t[]){b, n});
+    put(w, "in.q_pos_ids", ST_I32, c->q_pos, 2, (const int64_t[]){b, n});
+    put(w, "in.index", ST_I32, c->index, 4, (const int64_t[]){b, s->kv_heads, n, c->index_each});
+    put(w, "in.index_count", ST_I32, c->index_count, 2, (const int64_t[]){b, n});
     buf stored = buf_new(w->a);
     for (int i = 0; i < c->weight_count; i++) put_weight(w, s, &c->weight[i], &stored);
     say(w, "stored", stored.data);

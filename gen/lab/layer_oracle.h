@@ -71,8 +71,10 @@ bool layer_is_shared(const attn_spec *s);
 rows rows_new(const layer *l, int32_t tokens, int32_t width, const bool *live);
 int64_t rows_count(const rows *r);
 double *rows_at(const rows *r, int64_t i);
-/* n elements of a row on their way into a matrix of this type, where the layer leans: each 32 by at
- * most what weight_dot may round them by, at random; else x itself. */
+double rows_largest(const double *x, int32_t n); /* NaN where there is one */
+/* n elements of a row on their way into a matrix of this type: with weight_dot = i8 and a matrix in
+ * blocks each 32 rounded, or, where it leans, by at most that at random (block_oracle.h); else x
+ * itself. */
 const double *rows_rounded(const layer *l, int32_t type, const double *x, int32_t n);
 void rows_multiply(const float *w, int32_t out, int32_t in, const double *x, double *y);
 void rows_multiply_left(const double *x, const float *w, int32_t in, int32_t out, double *y);

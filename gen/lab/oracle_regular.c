@@ -35,6 +35,9 @@ static attn_args core_args(const layer *l, const float *sinks) {
     args.key_padding = c->key_padding;
     args.key_padding_batch = args.kv_len_max;
     if (c->mask) args.mask = *c->mask;
+    args.index = c->index, args.index_count = c->index_count;
+    args.index_row = c->index_each, args.index_head = c->tokens * args.index_row;
+    args.index_batch = l->s->kv_heads * args.index_head, args.index_count_batch = c->tokens;
     args.sinks = sinks;
     args.side = c->side;
     args.side_count = c->spec->tensor_count;
@@ -70,26 +73,18 @@ rows attention_core(const layer *l, const float *sinks, const rows *q, oracle_vi
     return o;
 }
 
-/* NaN where there is one. */
-static double largest(const double *x, int32_t width) {
-    double most = 0;
-    for (int32_t d = 0; d < width; d++)
-        if (!(fabs(x[d]) <= most)) most = fabs(x[d]);
-    return most;
-}
-
 static void round_part(const layer *l, double *x, int32_t width) {
     const int32_t type = attn_spec_types(l->s).k;
-    const double most = largest(x, width);
+    const double most = rows_largest(x, width);
     for (int32_t d = 0; d < width; d++)
         x[d] = stored_rounded(type, x[d] + l->c->lean * BLOCK_DOUBT * most);
 }
 
 /* A row with a scale, rounded by its largest element, after H of keys (block_oracle.h, lean). */
 static void round_codes(const layer *l, double *x, int32_t width, bool keys) {
-    const double before = largest(x, width);
+    const double before = rows_largest(x, width);
     if (keys) oracle_turn(l->a, l->s, x);
-    const double most = largest(x, width), step = most / 127;
+    const double most = rows_largest(x, width), step = most / 127;
     const double doubt = BLOCK_DOUBT * fmax(before / most, 1) + 0x1p-22;
     for (int32_t d = 0; d < width; d++) {
         if (!isfinite(most) || most < 0x1p-100) {

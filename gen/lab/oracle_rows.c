@@ -71,15 +71,36 @@ static double doubt_of(double x) {
     return (double)(int64_t)(bits ^ bits >> 33) / 0x1p63;
 }
 
+double rows_largest(const double *x, int32_t n) {
+    double most = 0;
+    for (int32_t i = 0; i < n; i++)
+        if (!(fabs(x[i]) <= most) && !isnan(most)) most = fabs(x[i]);
+    return most;
+}
+
+/* n elements, at most 32, as codes times a scale; whole: the row's largest, of which a part is what
+ * each element is off by. */
+static void round_block(const layer *l, const double *x, int32_t n, double whole, double *y) {
+    const double most = rows_largest(x, n), step = most / 127;
+    const double doubt = BLOCK_DOUBT * whole / most + 0x1p-22;
+    memset(y, 0, (size_t)n * sizeof *y);
+    for (int32_t i = 0; i < n && !(most < 0x1p-100); i++) {
+        const double code = rint(x[i] / step + l->c->lean * 2 * 127 * doubt);
+        y[i] = isfinite(most) ? fmax(-127, fmin(code, 127)) * step : NAN;
+    }
+}
+
 const double *rows_rounded(const layer *l, int32_t type, const double *x, int32_t n) {
-    if (!l->c->lean || l->s->weight_dot != ATTN_WEIGHT_DOT_I8 || attn_weight_is_float(type))
-        return x;
+    const bool codes = l->c->rows == BLOCK_ROWS_CODES;
+    if (l->s->weight_dot != ATTN_WEIGHT_DOT_I8 || attn_weight_is_float(type)) return x;
+    if (!codes && (l->c->rows == BLOCK_ROWS_FLOAT || !l->c->lean)) return x;
     double *y = arena_alloc(l->a, (size_t)n * sizeof *y);
+    const double whole = rows_largest(x, n);
     for (int32_t k = 0; k < n; k += 32) {
-        const int32_t end = k + 32 < n ? k + 32 : n;
-        double most = 0;
-        for (int32_t i = k; i < end; i++) most = fmax(most, fabs(x[i]));
-        for (int32_t i = k; i < end; i++) y[i] = x[i] + l->c->lean * doubt_of(x[i]) * most / 254;
+        const int32_t count = k + 32 < n ? 32 : n - k;
+        const double half = l->c->lean * rows_largest(x + k, count) / 254;
+        if (codes) round_block(l, x + k, count, whole, y + k);
+        for (int32_t i = k; !codes && i < k + count; i++) y[i] = x[i] + half * doubt_of(x[i]);
     }
     return y;
 }

@@ -126,7 +126,7 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
 /* A pair of the absorbed form takes (c + r) + c products, of the expanded one (n + r) + v; to
  * expand a key takes c (n + v). Under a causal mask a query sees half of the keys. */
 static void plan_expand(const attn_spec *s, block_plan *p) {
-    if (s->key != ATTN_KEY_SHARED) return;
+    if (!attn_spec_expands(s)) return;
     const double once = (double)s->kv_comp_dim * (s->head_dim + s->v_head_dim);
     const double saved = 2.0 * s->kv_comp_dim - s->head_dim - s->v_head_dim;
     const double from = saved > 0 ? once / saved * (s->causal ? 2 : 1) : 1e9;
@@ -254,6 +254,8 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
 
 /* A sliding layer with expressions: whether its cache lets go of keys. */
 static void plan_cache_note(arena *a, const kernel_spec *k, block_plan *p) {
+    if (k->core.select == ATTN_SELECT_INDEX)
+        note(p, "cache: keeps all keys: lists name them by number");
     if (attn_layout_of(&k->core)->paged) {
         note(p, "cache: new keys and values go to their pages in the pass that makes them");
         if (attn_op_kept(&k->core) < ATTN_FAR)

@@ -30,7 +30,7 @@ static int intern_layer(arena *a, model *m, const kernel_spec *k) {
     kernel_spec_core(k, &core);
     const int inner = intern(a, m, &core);
     m->kernels[at].inner = inner;
-    if (inner < 0 || k->core.key != ATTN_KEY_SHARED) return inner < 0 ? -1 : at;
+    if (inner < 0 || !attn_spec_expands(&k->core)) return inner < 0 ? -1 : at;
     kernel_spec_expanded(k, &core);
     const int expanded = intern(a, m, &core);
     m->kernels[at].expanded = expanded;
@@ -151,21 +151,40 @@ static const char *rope_why(arena *a, const model *m, int layer) {
     return NULL;
 }
 
+/* Layers of a group have one set of packed weights. */
+static const char *group_why(arena *a, const model *m, int layer) {
+    const int64_t groups = m->whole.layer_groups, layers = m->layer_count;
+    if (!groups || !layer || layer * groups / layers != (layer - 1) * groups / layers) return NULL;
+    if (m->layer_kernel[layer] == m->layer_kernel[layer - 1]) return NULL;
+    return arena_printf(a, "shares weights with layer %d, and is another kernel", layer);
+}
+
 const char *model_whole_why(arena *a, const model *m) {
     const attn_spec *first = &m->kernels[m->layer_kernel[0]].core;
     for (int i = 0; i < m->layer_count; i++) {
         const kernel_spec *k = &m->kernels[m->layer_kernel[i]];
         const attn_spec *s = &k->core;
-        const char *why = s->level != ATTN_LEVEL_BLOCK  ? "is no whole layer: level = block"
-                          : s->kv_dim != ATTN_UNSET     ? "has keys of a second input"
-                          : k->tensor_count             ? "takes side tensors"
-                          : k->scalar_count             ? "takes scalars"
-                          : s->ffn == ATTN_FFN_EXTERNAL ? "leaves its ffn to the caller"
+        const char *why = s->level != ATTN_LEVEL_BLOCK   ? "is no whole layer: level = block"
+                          : s->kv_dim != ATTN_UNSET      ? "has keys of a second input"
+                          : k->tensor_count              ? "takes side tensors"
+                          : k->scalar_count              ? "takes scalars"
+                          : s->select != ATTN_SELECT_ALL ? "is over lists of keys (select = index)"
+                          : s->ffn == ATTN_FFN_EXTERNAL  ? "leaves its ffn to the caller"
                           : attn_spec_row_dim(s) != attn_spec_row_dim(first)
                               ? "has rows of another width than layer 1"
-                              : rope_why(a, m, i);
+                          : rope_why(a, m, i) ? rope_why(a, m, i)
+                                              : group_why(a, m, i);
         if (why) return arena_printf(a, "layer %d %s", i + 1, why);
     }
+    if (m->whole.layer_groups > m->layer_count)
+        return arena_printf(a, "layer_groups is %d, and there are %d layers", m->whole.layer_groups,
+                            m->layer_count);
+    if (m->whole.head == ATTN_MODEL_HEAD_TIED && m->whole.embed_width && !m->whole.head_project &&
+        m->whole.embed_width != attn_spec_row_dim(first))
+        return arena_printf(a,
+                            "head = tied is of embed_width = %d columns, and rows have %d: "
+                            "head_project",
+                            m->whole.embed_width, attn_spec_row_dim(first));
     return whole_check(a, &m->whole);
 }
 

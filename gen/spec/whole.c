@@ -141,6 +141,27 @@ const char *whole_set(arena *a, attn_model_spec *s, const whole_field *f, const 
     return NULL;
 }
 
+/* Matrices beside the embedding, in files that have them. */
+static const char *project_why(const attn_model_spec *s) {
+    static const struct {
+        const char *embed, *head;
+    } names[ATTN_MODEL_NAMES_COUNT] = {
+#define MODEL_PROJECT(id, ...) [ATTN_MODEL_NAMES_##id] = {__VA_ARGS__},
+#include "model_names.def"
+    };
+    const char *embed = names[s->names].embed, *head = names[s->names].head;
+    const bool any = s->embed_project || s->head_project;
+    if (s->embed_width && !s->embed_project) return "embed_width needs embed_project";
+    if (any && s->files != ATTN_MODEL_FILES_SAFETENSORS)
+        return "embed_project and head_project need files = safetensors: no others have the matrix";
+    if (s->embed_project && !(embed && *embed))
+        return "embed_project needs names = electra, albert or opt: no other files have the matrix";
+    if (s->head_project && !(head && *head))
+        return "head_project needs names = opt: no other files have the matrix";
+    if (s->head_project && !s->head) return "head_project needs a head";
+    return NULL;
+}
+
 const char *whole_check(arena *a, const attn_model_spec *s) {
     for (int i = 0; i < whole_field_count; i++)
         if (whole_fields[i].kind == WHOLE_INT &&
@@ -150,13 +171,16 @@ const char *whole_check(arena *a, const attn_model_spec *s) {
     const bool rows = s->input == ATTN_MODEL_INPUT_ROWS;
     if (!rows && !s->vocab)
         return arena_printf(a, "vocab is required: %s", whole_find("vocab")->help);
-    if (rows && (s->vocab || s->head || s->positions || s->token_types))
-        return "input = rows has no vocab, tables or head";
+    if (rows && (s->vocab || s->head || s->positions || s->token_types || s->embed_project))
+        return "input = rows has no vocab, tables, embed_project or head";
+    const char *why = project_why(s);
+    if (why) return why;
     if (s->position_offset && s->position_offset >= s->positions)
         return "position_offset must be less than positions";
     if (s->head_bias && s->head == ATTN_MODEL_HEAD_NONE) return "head_bias needs a head";
-    if (s->pool_dense && s->names != ATTN_MODEL_NAMES_BERT && s->names != ATTN_MODEL_NAMES_VIT)
-        return "pool_dense needs names = bert or vit: no other files have a pooler";
+    if (s->pool_dense && s->names != ATTN_MODEL_NAMES_BERT && s->names != ATTN_MODEL_NAMES_VIT &&
+        s->names != ATTN_MODEL_NAMES_ALBERT)
+        return "pool_dense needs names = bert, albert or vit: no other files have a pooler";
     if ((s->pool_dense || s->normalize) && s->pool == ATTN_MODEL_POOL_NONE)
         return arena_printf(a, "%s needs pool", s->pool_dense ? "pool_dense" : "normalize");
     return NULL;

@@ -27,6 +27,8 @@ static const char help[] =
 #include "isa.def"
     " or all (default): those that this CPU runs\n"
     "  --backend NAME    sdpa, flex or both (default): those that can express the case\n"
+    "  --page N          layers alone: with keys in pages of N (16 to 1024, a power of two), in\n"
+    "                    whatever layout the case has them\n"
     "  --threads N       threads of the first run of each case (default 2); the second has one,\n"
     "                    another layout, and must give the same bits\n"
     "  --time            also the error against the double oracle, GFLOP/s on one thread, and the\n"
@@ -50,6 +52,7 @@ typedef struct settings {
     unsigned isa_mask, backends;
     bool isa_given, reference, time, oracle;
     int threads;
+    const char *page; /* null: none */
     build_options build;
     const char **path;
     int path_count;
@@ -223,6 +226,10 @@ static bool parse_option(settings *s, const char *name, const char *value, diag 
     if (strcmp(name, "--backend") == 0) return parse_backend(value, &s->backends, d);
     if (strcmp(name, "--threads") == 0) return parse_threads(value, &s->threads, d);
     if (strcmp(name, "--unroll") == 0) return parse_unroll(value, &s->build.unroll, d);
+    if (strcmp(name, "--page") == 0) {
+        s->page = value;
+        return true;
+    }
     if (strcmp(name, "--folder") == 0) {
         s->build.folder = value;
         return true;
@@ -284,7 +291,8 @@ static bool choose_isas(arena *a, settings *s, diag *d) {
 static bool read_cases(verify *v, diag *d) {
     v->cases = arena_alloc(v->a, (size_t)v->set.path_count * sizeof *v->cases);
     for (int i = 0; i < v->set.path_count; i++)
-        if (!golden_read(v->a, v->set.path[i], v->set.backends, &v->cases[i], d)) return false;
+        if (!golden_read(v->a, v->set.path[i], v->set.backends, v->set.page, &v->cases[i], d))
+            return false;
     return true;
 }
 

@@ -372,6 +372,14 @@ def _within(kept, count, of):
                          f"{of} has")
 
 
+def _lists(args, kept):
+    """Strides of lists of keys."""
+    if "index" in kept:
+        args.index_batch, args.index_head, args.index_row = (
+            _stride(kept["index"], i) for i in range(3))
+    _within(kept, "index_count", "index")
+
+
 def _stride(x, axis):
     return x.strides[axis] // x.itemsize
 
@@ -579,9 +587,7 @@ class Plan(_Handle):
             "tail": (tail, [batch]), "k_position": (k_position, [batch, "most of tail"]),
             "index": (index, [batch, z.kv_heads, q_len, "n"]),
             "index_count": (index_count, [batch, q_len])})
-        if index is not None:
-            a.index_batch, a.index_head, a.index_row = (_stride(kept["index"], i) for i in range(3))
-        _within(kept, "index_count", "index")
+        _lists(a, kept)
         _within(kept, "tail", "k_position")
         if key_padding is not None:
             key_padding = _flags("key_padding", key_padding, [batch, keys])
@@ -720,7 +726,8 @@ class Layer(_Handle):
 
         more: out; count [batch]; key_padding [batch, positions]; mask; kv [batch, kv_tokens,
         width] and kv_count [batch]; seg, q_pos, q_position [batch, tokens]; kv_pos
-        [batch, kv_tokens]; q_pad [batch, tokens] bool; sides, scalars {name: value}; threads.
+        [batch, kv_tokens]; q_pad [batch, tokens] bool; index [batch, kv_heads, tokens, n] with
+        index_count [batch, tokens]; sides, scalars {name: value}; threads.
         """
         return self._call(True, x, cache, more)
 
@@ -749,7 +756,9 @@ class Layer(_Handle):
             name: (more.pop(name, None), shape) for name, shape in (
                 ("count", [batch]), ("kv_count", [batch]), ("seg", [batch, tokens]),
                 ("q_pos", [batch, tokens]), ("q_position", [batch, tokens]),
-                ("kv_pos", [batch, kv_tokens]))})
+                ("kv_pos", [batch, kv_tokens]), ("index", [batch, z.kv_heads, tokens, "n"]),
+                ("index_count", [batch, tokens]))})
+        _lists(a, kept)
         q_pad, key_padding = more.pop("q_pad", None), more.pop("key_padding", None)
         if q_pad is not None:
             q_pad = _flags("q_pad", q_pad, [batch, tokens])

@@ -321,6 +321,21 @@ static attn_status call_layer(const layer *l, const attn_block *block, const voi
     const attn_kernel *core = l->kernel->core;
     attn_args extents = ATTN_ARGS_INIT;
     extents.batch = ITEMS, extents.q_len = tokens, extents.kv_len_max = kv ? KEYS : first + tokens;
+$ if model.has_lists then
+    /* Lists of every other key, the last ones first, among numbers that name none. */
+    const int64_t most = KEYS > TOKENS ? KEYS : TOKENS, hk = spec->kv_heads;
+    int32_t *list = must(calloc((size_t)(hk * tokens * most), sizeof *list));
+    int32_t *number = must(calloc((size_t)tokens, sizeof *number));
+    for (int64_t i = 0; i < hk * tokens * most; i++) {
+        const int64_t row = first + i / most % tokens, n = i % most;
+        list[i] = (int32_t)((row + n) % 2 ? most - 1 - n : n % 5 - 5);
+    }
+    for (int32_t i = 0; i < tokens; i++) number[i] = (int32_t)most - (first + i) % 2;
+    if (spec->select == ATTN_SELECT_INDEX) { /* of all items */
+        a.index = list, a.index_head = tokens * most, a.index_row = most;
+        a.index_count = number;
+    }
+$ end
     const uint64_t before = seed;
     seed = 99; /* the same side tensors each time */
     attn_side *side = sides(core, &extents);
@@ -337,6 +352,10 @@ static attn_status call_layer(const layer *l, const attn_block *block, const voi
     for (int i = 0; i < core->side_count; i++) free((void *)(uintptr_t)side[i].data);
     free(side);
     free(scalars);
+$ if model.has_lists then
+    free(list);
+    free(number);
+$ end
     free(memory);
     return status;
 }

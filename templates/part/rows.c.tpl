@@ -47,21 +47,39 @@ $ end
 }
 
 $ if not plan.gathers then -- whose rows are no tiles
-$ if plan.has_mask or plan.scattered then
+$ if not plan.indexed then
 /* Leaves a tile the keys k0..k1. */
 static void tile_clip(tile *t, int32_t k0, int32_t k1) {
     t->first = max32(t->first, k0);
     t->last = min32(t->last, k1);
 }
 
-$ end
-$ if plan.scattered then
+/* Whether there may be keys between those of its rows that none of them sees. */
+static inline bool leaves_gaps(const item *x) {
+$   if plan.scattered then
+    (void)x;
+    return true;
+$   else
+    return x->args->q_position || x->tail > 0;
+$   end
+}
+
+/* The first key from `at` on that row r of a tile sees; INT32_MAX: none. Of an item with a tail it
+ * sees a range of those before, and some of the tail. */
+static inline int32_t next_seen(const item *x, const tile *t, int32_t r, int32_t at) {
+    if (t->lo[r] > t->hi[r] || t->hi[r] < at) return INT32_MAX;
+    const int32_t key = max32(at, t->lo[r]), body = x->kv_len - x->tail;
+    return x->tail == 0 || key >= body || key <= t->to[r] ? key : body;
+}
+
 /* Of the keys *k0..*k1, from the first to the last that some row sees; false: there is none. */
-static bool tile_sees(const tile *t, int32_t *k0, int32_t *k1) {
+static bool tile_sees(const item *x, const tile *t, int32_t *k0, int32_t *k1) {
     int32_t first = INT32_MAX, last = -1;
     for (int32_t r = 0; r < t->rows; r++) {
-        const int32_t lo = max32(t->lo[r], *k0), hi = min32(t->hi[r], *k1);
-        if (lo > hi) continue;
+        const int32_t lo = next_seen(x, t, r, *k0), body = x->kv_len - x->tail;
+        if (lo > *k1) continue;
+        int32_t hi = min32(t->hi[r], *k1);
+        if (x->tail > 0 && hi < body) hi = min32(hi, t->to[r]);
         first = min32(first, lo);
         last = max32(last, hi);
     }
@@ -109,8 +127,8 @@ static void tile_run(const item *x, tile *t, scratch *w, int32_t k0, int32_t k1,
 $ if not plan.widen then
     const ptrdiff_t ldk = ${layout.k_step("x->args->k.")};
 $ end
-$ if plan.scattered then
-    if (!tile_sees(t, &k0, &k1)) return;
+$ if not plan.indexed then
+    if (leaves_gaps(x) && !tile_sees(x, t, &k0, &k1)) return;
 $ end
     if (k0 / SPAN != t->span) {
         tile_keep(t);

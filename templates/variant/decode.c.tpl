@@ -83,10 +83,10 @@ static void decode_begin(const item *x, const pace *p, tile *t, int32_t group, i
         t->row[r] = (from + r) / GROUP;
     }
     tile_begin(x, t);
-$ if plan.scattered then
-    if (!tile_sees(t, &k0, &k1)) k0 = INT32_MAX, k1 = -1;
-    tile_clip(t, k0, k1);
-$ end
+    if (leaves_gaps(x)) {
+        if (!tile_sees(x, t, &k0, &k1)) k0 = INT32_MAX, k1 = -1;
+        tile_clip(t, k0, k1);
+    }
     if (t->first > k1 || t->last < k0) return;
 $ if plan.has_mask then
     if (tile_class(x, t, max32(t->first, k0), min32(t->last, k1)) == ATTN_TILE_NONE) {

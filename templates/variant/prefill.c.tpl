@@ -101,20 +101,17 @@ $ end
                 packed_block(c, b, hv, at));
 }
 
-$ if plan.scattered then
 /* The first key block from `block` on of which some row of the tiles sees a key; past the last one
  * if there is none. */
-static int32_t next_block(const tile *t, int32_t count, int32_t block, int32_t last) {
-    const int32_t k0 = block * BK;
+static int32_t next_block(const item *x, const tile *t, int32_t count, int32_t block,
+                          int32_t last) {
     int32_t next = INT32_MAX;
     for (int32_t i = 0; i < count; i++)
         for (int32_t r = 0; r < t[i].rows; r++)
-            if (t[i].lo[r] <= t[i].hi[r] && t[i].hi[r] >= k0)
-                next = min32(next, max32(t[i].lo[r], k0));
+            next = min32(next, next_seen(x, &t[i], r, block * BK));
     return next > last ? last / BK + 1 : next / BK;
 }
 
-$ end
 /* Asks for the lines of a row of O. */
 static inline void ask_output(const ${plan.type.o.c} *o) {
     for (int32_t d = 0; d < DV; d += ${plan.type.o.line}) ATTN_PREFETCH_L2(ATTN_AHEAD(o, d));
@@ -170,10 +167,8 @@ $ end
     ${KR}k = ${layout.k_rows("args->k.", "b", "key_head(h)", "args", first, last)};
     ${VR}v = ${layout.v_rows("args->v.", "b", "value_head(h)", "args")};
     for (int32_t block = first / BK; first <= last && block <= last / BK; block++) {
-$ if plan.scattered then
-        block = next_block(q->t, q->count, block, last);
+        if (leaves_gaps(x)) block = next_block(x, q->t, q->count, block, last);
         if (block > last / BK) break;
-$ end
         const int32_t k0 = block * BK, k1 = k0 + min32(BK - 1, last - k0);
 $ if plan.holes then
         const tile *end = q->t + (q->count - 1);

@@ -22,7 +22,7 @@ static const char help[] =
     " native (all that this CPU runs); default: the best\n"
     "  --case A,B,..   these cases instead of the main ones; any of --list\n"
     "  --only-layers   whole layers alone; with --threads, theirs\n"
-    "  --only-cores    no whole layers (weights of all types take 7.5 GB an instruction set)\n"
+    "  --only-cores    no whole layers\n"
     "  --cliffs        also the widths and head groups that kernels may stumble over\n"
     "  --busy          on two CPUs, beside two processes that it starts to keep them busy\n"
     "  --threads N,..  also P1, P2, D2 and the layers B1024 and B4096 on so many threads\n"
@@ -234,29 +234,21 @@ static void plan_core(arena *a, const kernel_lib *lib, entry *e) {
 }
 
 /* The layer of another entry, where there is one: weights are packed once. */
-static void plan_layer(bench *b, const kernel_lib *lib, entry *e) {
+static void plan_layer(arena *a, bench *b, const kernel_lib *lib, entry *e) {
     const bench_layer *l = NULL;
     for (int i = 0; i < b->count && !l; i++) {
         const entry *other = &b->entry[i];
         if (other->layer && other->spec == e->spec && other->isa == e->isa) l = other->layer->layer;
     }
-    if (!l) l = layer_make(b->a, lib, e->spec, e->isa);
-    e->kernel = lib->block_name(l->block);
-    e->layer = layer_call_make(b->a, lib, l, e->c, &e->workspace_bytes);
+    if (!l) l = layer_make(a, lib, e->spec, e->isa);
+    e->kernel = arena_strdup(b->a, lib->block_name(l->block));
+    e->layer = layer_call_make(a, lib, l, e->c, &e->workspace_bytes);
 }
 
-static entry entry_make(bench *b, const kernel_lib *lib, const bench_case *c, attn_isa isa,
-                        const char *sizes) {
-    const kernel_spec *k = &b->cases.kernels[c->kernel];
-    entry e = {.c = c, .spec = k, .isa = isa, .same_bits = true};
-    if (case_is_layer(k))
-        plan_layer(b, lib, &e);
-    else
-        plan_core(b->a, lib, &e);
-    e.text_bytes = text_bytes(sizes, e.kernel);
-    e.flops = case_flops(c, k);
-    e.bytes = case_bytes(c, k);
-    return e;
+/* Layers of one type of weights on one instruction set are timed together, before those of the next
+ * are made: all at once would take a gigabyte a type. Cores are the first part. */
+static int part_of(const kernel_spec *k, attn_isa isa) {
+    return case_is_layer(k) ? 1 + (int)isa * (int)ATTN_WEIGHT_COUNT + k->core.weight_type : 0;
 }
 
 static void add_peak(bench *b, int threads) {
@@ -272,8 +264,6 @@ const peak *bench_peak(const bench *b, int threads) {
 }
 
 static void make_entries(bench *b, const options *o, const kernel_lib *lib) {
-    diag d = {0};
-    const char *sizes = read_file(b->a, beside(b->a, "sizes.txt"), 1 << 20, NULL, &d);
     b->entry = arena_alloc(b->a, (size_t)(b->cases.count * ATTN_ISA_COUNT) * sizeof *b->entry);
     b->peaks = arena_alloc(b->a, (size_t)b->cases.count * sizeof *b->peaks);
     add_peak(b, 1);
@@ -283,8 +273,14 @@ static void make_entries(bench *b, const options *o, const kernel_lib *lib) {
             const bench_case *c = &b->cases.row[i];
             if (!wanted(o, c)) continue;
             if (!build_has(b->a, lib, &b->cases.kernels[c->kernel], isa)) continue;
-            const entry e = entry_make(b, lib, c, (attn_isa)isa, sizes);
-            b->entry[b->count++] = e;
+            const kernel_spec *k = &b->cases.kernels[c->kernel];
+            b->entry[b->count++] = (entry){.c = c,
+                                           .spec = k,
+                                           .isa = (attn_isa)isa,
+                                           .part = part_of(k, (attn_isa)isa),
+                                           .flops = case_flops(c, k),
+                                           .bytes = case_bytes(c, k),
+                                           .same_bits = true};
             add_peak(b, c->threads);
         }
     }
@@ -408,11 +404,20 @@ static void measure_peaks(bench *b, const options *o, const bench_data *d, int c
     for (int i = 0; i < 3 && b->has_blas; i++) series_add(&b->sgemm, blas_sgemm());
 }
 
-static void run_all(bench *b, const options *o, const kernel_lib *lib) {
+/* What the entries of a part need. Layers and their calls are the arena's. */
+static bench_data plan_part(arena *a, bench *b, const kernel_lib *lib, int part) {
     size_t inputs = 0, scales = 0, outputs = 0, workspace = 0;
     unsigned types = 0;
+    diag d = {0};
+    const char *sizes = read_file(a, beside(a, "sizes.txt"), 1 << 20, NULL, &d);
     for (int i = 0; i < b->count; i++) {
-        const entry *e = &b->entry[i];
+        entry *e = &b->entry[i];
+        if (e->part != part) continue;
+        if (case_is_layer(e->spec))
+            plan_layer(a, b, lib, e);
+        else
+            plan_core(b->a, lib, e);
+        e->text_bytes = text_bytes(sizes, e->kernel);
         const size_t in = data_inputs(e->c, e->spec), out = data_outputs(e->c, e->spec);
         const size_t rows = data_scales(e->c, e->spec);
         types |= data_types(e->spec);
@@ -421,21 +426,58 @@ static void run_all(bench *b, const options *o, const kernel_lib *lib) {
         if (out > outputs) outputs = out;
         if (e->workspace_bytes > workspace) workspace = e->workspace_bytes;
     }
-    const bench_data d = data_make(inputs, scales, outputs, workspace, types);
-    for (int i = 0; i < b->count; i++) check_entry(b, lib, &d, &b->entry[i]);
+    return data_make(inputs, scales, outputs, workspace, types);
+}
+
+static void run_rounds(bench *b, const options *o, const kernel_lib *lib, const bench_data *d,
+                       int part) {
     for (int round = 0; round < o->rounds; round++) {
         const int cpu = o->cpu >= 0 ? o->cpu : round;
-        if (round == 0 || !o->busy) measure_peaks(b, o, &d, cpu);
+        if (round == 0 || !o->busy) measure_peaks(b, o, d, cpu);
         if (round == 0 && o->busy && busy_start(2)) die("--busy", "cannot start processes");
         for (int i = 0; i < b->count; i++) {
             entry *e = &b->entry[i];
-            round_of(lib, &d, e, cpu);
-            if (round == o->rounds - 1) e->same_bits &= hash_output(&d, e) == e->hash;
+            if (e->part != part) continue;
+            round_of(lib, d, e, cpu);
+            if (round == o->rounds - 1) e->same_bits &= hash_output(d, e) == e->hash;
         }
         if (isatty(STDERR_FILENO)) fprintf(stderr, "\rround %d of %d ", round + 1, o->rounds);
     }
     busy_end();
-    if (!o->busy) measure_peaks(b, o, &d, o->cpu >= 0 ? o->cpu : 0);
+    if (!o->busy) measure_peaks(b, o, d, o->cpu >= 0 ? o->cpu : 0);
+}
+
+/* Layers are destroyed, calls of entries forgotten. */
+static void end_part(bench *b, const kernel_lib *lib, int part) {
+    for (int i = 0; i < b->count; i++) {
+        entry *e = &b->entry[i];
+        if (e->part != part || !e->layer) continue;
+        attn_block *block = e->layer->layer->block;
+        for (int n = b->count - 1; n >= i; n--)
+            if (b->entry[n].layer && b->entry[n].layer->layer->block == block)
+                b->entry[n].layer = NULL;
+        lib->block_destroy(block);
+    }
+    layers_release();
+    data_release();
+}
+
+static void run_part(bench *b, const options *o, const kernel_lib *lib, int part) {
+    arena *a = arena_new();
+    const bench_data d = plan_part(a, b, lib, part);
+    for (int i = 0; i < b->count; i++)
+        if (b->entry[i].part == part) check_entry(b, lib, &d, &b->entry[i]);
+    run_rounds(b, o, lib, &d, part);
+    end_part(b, lib, part);
+    arena_free(a);
+}
+
+static void run_all(bench *b, const options *o, const kernel_lib *lib) {
+    enum { PARTS = 1 + (int)ATTN_ISA_COUNT * (int)ATTN_WEIGHT_COUNT };
+    bool has[PARTS] = {0};
+    for (int i = 0; i < b->count; i++) has[b->entry[i].part] = true;
+    for (int part = 0; part < PARTS; part++)
+        if (has[part]) run_part(b, o, lib, part);
     if (isatty(STDERR_FILENO)) fputs("\r                    \r", stderr);
 }
 

@@ -19,9 +19,10 @@ typedef struct entry {
     const bench_case *c;
     const kernel_spec *spec;
     attn_isa isa;
+    int part;        /* of the run: entries of one are timed in turns */
     attn_plan *plan; /* cores */
     attn_args args;
-    layer_call *layer; /* layers; null: a core */
+    layer_call *layer; /* layers, while their part runs; null: a core */
     size_t workspace_bytes;
     const char *kernel; /* NAME:variant */
     long text_bytes;    /* of the kernel's object: code and constants; 0: not known */

@@ -9,17 +9,31 @@
 
 enum { HUGE = 2 << 20, PERIOD = 1000003, OTHER_BYTES = 256 << 20, GAP = 64 << 10 };
 
+/* What data_pages has taken. */
+static struct {
+    void *at;
+    size_t bytes;
+} taken[1024];
+static int taken_count;
+
 void *data_pages(size_t bytes) {
     bytes = (bytes + HUGE) / HUGE * HUGE;
     char *p = mmap(NULL, bytes + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) {
+    if (p == MAP_FAILED || taken_count == sizeof taken / sizeof *taken) {
         fprintf(stderr, "bench: no memory for %zu MB\n", bytes >> 20);
         exit(2);
     }
+    taken[taken_count].at = p;
+    taken[taken_count++].bytes = bytes + HUGE;
     p += (size_t)(-(uintptr_t)p % HUGE);
     madvise(p, bytes, MADV_HUGEPAGE);
     memset(p, 0, bytes);
     return p;
+}
+
+void data_release(void) {
+    while (taken_count--) munmap(taken[taken_count].at, taken[taken_count].bytes);
+    taken_count = 0;
 }
 
 #define START UINT64_C(88172645463325252)

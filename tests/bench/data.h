@@ -17,6 +17,8 @@ typedef struct bench_data {
 
 /* Memory on huge pages where the system has them; ends the program if there is none. */
 void *data_pages(size_t bytes);
+/* Gives back all of it that there is. */
+void data_release(void);
 /* Normal numbers times `scale`, repeated after a million and three; the same for the same seed. */
 enum { SEED_INPUT = 1, SEED_WEIGHT, SEED_CACHE, SEED_SGEMM };
 void data_fill(float *p, size_t count, double scale, int seed);

@@ -16,6 +16,7 @@ typedef struct bench_layer {
     attn_tensor weight[LAYER_WEIGHTS]; /* random; as they are stored, in f32 */
     int weight_count;
     void *packed;
+    block_rows rows; /* what its kernel makes of them */
 } bench_layer;
 
 /* A case's call. */
@@ -27,7 +28,9 @@ typedef struct layer_call {
     attn_block_args args;
 } layer_call;
 
-/* Creates and packs; ends the program where that fails. Sets ATTN_ISA. */
+/* Creates and packs; ends the program where that fails. Sets ATTN_ISA. Memory is data_pages's and
+ * the arena's; before data_release, all layers must be done with, and layers_release called. */
+void layers_release(void);
 bench_layer *layer_make(arena *a, const kernel_lib *lib, const kernel_spec *k, attn_isa isa);
 
 /* The call, but for x, y and the workspace, of which it says the bytes. The cache is its own; a

@@ -216,7 +216,21 @@ static void items(const attn_model *m, const expected *e) { /* forked, and taken
     check(attn_model_cache_keep(m, &cache, 0, 1, NULL, 0) == ATTN_E_CACHE &&
               cache.layer[0].length[0] == held,
           "a layer that refuses");
+    int32_t ones[17]; /* a row of each item */
+    for (int32_t i = 0; i <= e->items; i++) ones[i] = i;
+    a.begin = ones, a.logit_count = 1;
+    last->length[0] = held - 1;
+    if (cache.layers > 1)
+        check(attn_model_check(m, &a, why, sizeof why) == ATTN_E_CACHE &&
+                  strstr(why, "must be as many in all layers"),
+              why);
     last->length[0] = length;
+    void *key = last->k;
+    memset(key, 0, 4);
+    a.hidden = key; /* outputs in the cache, and rows that are read after it was written */
+    check(forward(m, &a) == ATTN_E_ARGUMENT, "outputs in the cache");
+    a.hidden = o.hidden, a.logit_rows = key;
+    check(forward(m, &a) == ATTN_E_ARGUMENT, "logit_rows in the cache");
     attn_cache layer[64];
     attn_model_cache view;
     check(attn_model_cache_view(m, &cache, 1, e->items, &view, layer) == ATTN_E_ARGUMENT &&
@@ -254,7 +268,9 @@ static void places(const attn_model *m, const expected *e) {
     const attn_status mask = forward(m, &a);
     if (mask == ATTN_OK)
         near(p.hidden, e->hidden, (size_t)(e->begin[e->items] * e->width), "hidden under a mask");
-    a.mask.dim[0]++;
+    a.mask.data = p.hidden;
+    if (mask == ATTN_OK) check(forward(m, &a) == ATTN_E_ARGUMENT, "a mask in outputs");
+    a.mask.data = seen, a.mask.dim[0]++;
     check(mask == ATTN_OK ? forward(m, &a) == ATTN_E_SHAPE : mask == ATTN_E_UNUSED, /* flex */
           "a mask, and one of other rows");
     a = args_of(e, &p, all), a.position = at, at[1] = -1;

@@ -34,11 +34,11 @@ build() { # build CASE FLAG..: $work/CASE/test
 }
 
 check runtime objects "$work/runtime" runtime/*.c || { results; exit 1; }
-more= && [ -z "${ATTN_FULL:-}" ] || more="opt phi olmo modernbert nomic_bert phi3"
-for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe phi3_long clip_vision_model $more; do
+more= && [ -z "${ATTN_FULL:-}" ] || more="opt phi olmo modernbert nomic_bert phi3 wav2vec2"
+for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe phi3_long clip_vision_model albert opt_350m $more; do
     pool= paged=0 capacity=0
     case $name in
-    bert) pool=pooler ;;
+    bert | albert) pool=pooler ;;
     clip_vision_model) pool=cls ;;
     gemma2) paged=1 ;;
     phi3_long) capacity=64 ;;
@@ -60,8 +60,10 @@ broken() { # broken: makes them
     head -c 20 $file >"$work/bad/header.safetensors"
     sed 's/model-00002-of-00002/..\/..\/of-00002/' $cases/llama/model.safetensors.index.json >"$work/out/model.safetensors.index.json"
     sed 's/model-00002-of-00002/model-00001-of-00002/' $cases/llama/model.safetensors.index.json >"$work/bad/model.safetensors.index.json"
+    mkdir -p "$work/fifo" && mkfifo "$work/fifo/model.safetensors" || return 1
+    LC_ALL=C sed "s/model\\.norm\\.weight/model.no$(printf '\177')m.weight/" $file >"$work/bad/odd.safetensors"
     for to in bad out; do cp $cases/llama/model-00001-of-00002.safetensors "$work/$to"; done
-    "$work/qwen2/test" --errors "$work/bad/names.safetensors" "$work/bad/shape.safetensors" \
+    timeout 60 "$work/qwen2/test" --errors "$work/bad/odd.safetensors" "$work/fifo" "$work/bad/names.safetensors" "$work/bad/shape.safetensors" \
         "$work/bad/cut.safetensors" "$work/bad/header.safetensors" "$work/absent" "$work/none" \
         "$work/out" "$work/bad" tests/import/gguf/*llama*.gguf $cases/llama | sed "s|$work|WORK|g" >"$work/messages"
 }
@@ -73,6 +75,8 @@ says() { # says TEXT..: all in the messages
 check wrong-files broken
 check wrong-names says 'norm.weight: missing, [32]' 'model.norx.weight: unknown: no weight of this model' \
     'layer 1: model.layers.1.mlp.xx_proj.weight: unknown weight' 'layer 1: up_proj.weight: missing, [48, 32]'
+check wrong-characters says 'model.no?m.weight: unknown: no weight of this model'
+check wrong-fifo says 'WORK/fifo/model.safetensors: cannot be read: not a file, or empty'
 check wrong-shapes says 'layer 0: model.layers.0.mlp.down_proj.weight: must be [32, 48], got [48, 32]'
 check wrong-bytes says 'are not within the file' "not a safetensors file: the header's length" \
     'WORK/absent: cannot be read: No such file or directory' \

@@ -27,13 +27,16 @@ typedef struct problem {
     int32_t batch, rows;
     int32_t start[MAX_BATCH], held[MAX_BATCH];
     int32_t seg[MAX_BATCH * MAX_ROWS];
+    int32_t position[MAX_BATCH * MAX_ROWS]; /* far: of each row */
 } problem;
 
 /* The keys lo..hi of a row, as the contract says for unseen.sh's flags. */
 static void keys_of(const problem *p, int32_t b, int32_t i, int64_t *lo, int64_t *hi) {
-    const int64_t q = (int64_t)p->start[b] + i, seg = p->seg[b * MAX_ROWS + i];
+    const bool far = !strcmp(p->kind, "far");
+    const int64_t seg = p->seg[b * MAX_ROWS + i];
+    const int64_t q = far ? p->position[b * MAX_ROWS + i] : (int64_t)p->start[b] + i;
     *lo = 0, *hi = q;
-    if (!strcmp(p->kind, "slide")) *lo = q - 255;
+    if (!strcmp(p->kind, "slide") || far) *lo = q - 255;
     if (!strcmp(p->kind, "ahead")) *lo = q - 20, *hi = q + 9;
     if (!strcmp(p->kind, "near")) *lo = q - 99;
     if (!strcmp(p->kind, "block")) *lo = q / 64 * 64;
@@ -41,7 +44,7 @@ static void keys_of(const problem *p, int32_t b, int32_t i, int64_t *lo, int64_t
     if (*lo < 0) *lo = 0;
     if (*hi > p->held[b] - 1) *hi = p->held[b] - 1;
     /* Where rows look to places of their own, blocks of 96 keys are read as a whole. */
-    if (strcmp(p->kind, "cross")) return;
+    if (strcmp(p->kind, "cross") && !far) return;
     *lo = *lo / 96 * 96, *hi = *hi / 96 * 96 + 95;
     if (*hi > p->held[b] - 1) *hi = p->held[b] - 1;
 }
@@ -104,6 +107,7 @@ static void run_problem(const problem *p, int32_t capacity, int32_t threads, boo
     a.lse = out->lse, a.lse_batch = H * MAX_ROWS, a.lse_head = MAX_ROWS;
     a.q_start = p->start, a.kv_len = p->held;
     if (!strcmp(p->kind, "cross")) a.seg = p->seg, a.seg_batch = MAX_ROWS;
+    if (!strcmp(p->kind, "far")) a.q_position = p->position, a.q_position_batch = MAX_ROWS;
     const attn_extent e = {sizeof e, a.batch, a.q_len, capacity, threads, 0};
     if (attn_workspace(plan, &e, &out->workspace)) die("attn_workspace");
     const size_t bytes = (out->workspace + PAGE) / PAGE * PAGE;
@@ -174,6 +178,9 @@ static problem at_end(const char *kind, int32_t rows, int32_t batch, const int32
         p.held[b] = held[b], p.start[b] = held[b] - rows;
         for (int32_t i = 0; i < rows; i++) /* the first keys, and the last */
             p.seg[b * MAX_ROWS + i] = i % 2 ? held[b] - 1 - i / 8 : 3 + i;
+        for (int32_t i = 0; i < rows; i++) /* all over, in no order */
+            p.position[b * MAX_ROWS + i] =
+                (int32_t)((int64_t)held[b] * (i * 7 % rows + 1) / rows) - 1;
     }
     return p;
 }

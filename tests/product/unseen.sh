@@ -48,6 +48,7 @@ for isa in $isas; do
     unseen "$isa" slide --op sliding_self --window 255
     [ -z "${ATTN_FULL:-}" ] ||
         unseen "$isa" ahead --op sliding_self --window 20 --causal false --right-window 9
+    unseen "$isa" far --op sliding_self --window 255
     unseen "$isa" near --backend flex --mask 'q - k < 100'
     unseen "$isa" block --backend flex --mask 'k >= q // 64 * 64'
     unseen "$isa" cross --op segment_cross --lookback 40

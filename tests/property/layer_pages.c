@@ -98,6 +98,7 @@ static int32_t nonsense(layer_run *run) {
 static int32_t first_page(const layer_run *run, int32_t length) {
     const attn_spec *s = spec_of(run);
     if (s->op != ATTN_OP_SLIDING_SELF || !s->causal || length < s->window) return 0;
+    if (s->select == ATTN_SELECT_INDEX) return 0; /* lists may name any key */
     return (length - s->window) / s->page;
 }
 
@@ -112,7 +113,8 @@ static bool spoil(layer_run *run, const int32_t *keys, bool prefill) {
     const int32_t b = rng_int(r, 0, c->batch - 1), held = held_by(run, b, prefill);
     if (keys[b] == 0) return false;
     const int32_t size = spec_of(run)->page, last = (held + keys[b] - 1) / size;
-    const bool all = spec_of(run)->op == ATTN_OP_FULL_SELF && !layer_has_kv(spec_of(run));
+    const bool all = spec_of(run)->op == ATTN_OP_FULL_SELF && !layer_has_kv(spec_of(run)) &&
+                     spec_of(run)->select == ATTN_SELECT_ALL; /* lists may name no key there */
     const int32_t n = rng_int(r, all ? 0 : held / size, last);
     int32_t *entry = c->pages + b * c->pages_batch + n;
     const int32_t other = rng_int(r, 0, c->batch - 1);

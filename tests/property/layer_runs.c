@@ -188,6 +188,30 @@ static void gather_mask(const layer_run *run, attn_block_args *a, const buffers 
     for (int i = 2; i >= 0; i--) a->mask.stride[i] = a->mask.stride[i + 1] * dim[i + 1];
 }
 
+/* Lists lie by item, or by row, with gaps; where no key is, there may be none. */
+static void gather_lists(const layer_run *run, attn_block_args *a, const buffers *m) {
+    const block_case *c = &run->p->c;
+    if (!c->index || longest(run, a, m) == 0) return;
+    const int64_t heads = spec_of(run)->kv_heads, each = c->index_each;
+    const int64_t rows = m->begin ? m->begin[c->batch] : a->tokens, items = m->begin ? 1 : c->batch;
+    a->index_row = each + rng_int(run->r, 0, 2);
+    a->index_head = rows * a->index_row, a->index_batch = heads * a->index_head;
+    a->index_count_batch = rows;
+    const size_t size = (size_t)(items * a->index_batch + 1);
+    int32_t *to = arena_alloc(run->a, size * sizeof *to);
+    for (size_t i = 0; i < size; i++) to[i] = INT32_MIN;
+    for (int64_t b = 0; b < c->batch; b++)
+        for (int64_t n = 0; n < heads * m->rows[b]; n++) {
+            const int64_t h = n % heads, i = n / heads, row = (m->begin ? m->begin[b] : 0) + i;
+            memcpy(to + (m->begin ? 0 : b) * a->index_batch + h * a->index_head +
+                       row * a->index_row,
+                   c->index + ((b * heads + h) * c->tokens + run->done[b] + i) * each,
+                   (size_t)each * sizeof *to);
+        }
+    a->index = to, a->index_count = gather_ints(run, a, m, c->index_count);
+    if (m->begin) a->index_batch = a->index_count_batch = INT64_MAX / 8; /* not looked at */
+}
+
 static void gather_sides(const layer_run *run, attn_block_args *a, const buffers *m) {
     const kernel_spec *k = run->p->c.spec;
     attn_side *side = arena_alloc(run->a, ((size_t)k->tensor_count + 1) * sizeof *side);
@@ -253,6 +277,7 @@ static attn_block_args gather(layer_run *run, const int32_t *rows, bool prefill,
     a.seg_batch = a.q_pos_batch = a.q_pad_batch = m->begin ? INT64_MAX / 8 : a.tokens;
     a.q_position_batch = a.q_pos_batch;
     gather_mask(run, &a, m);
+    gather_lists(run, &a, m);
     gather_sides(run, &a, m);
     a.packed = run->packed;
     return a;

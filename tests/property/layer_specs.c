@@ -280,8 +280,8 @@ static bool sees_distances(const char *text) {
 }
 
 bool layer_slides(const kernel_spec *k) {
-    return k->core.op == ATTN_OP_SLIDING_SELF && k->core.causal && sees_distances(k->score) &&
-           sees_distances(k->mask);
+    return k->core.select == ATTN_SELECT_ALL && k->core.op == ATTN_OP_SLIDING_SELF &&
+           k->core.causal && sees_distances(k->score) && sees_distances(k->mask);
 }
 
 const char *layer_fields(arena *a, uint64_t seed, int index) {
@@ -294,6 +294,7 @@ const char *layer_fields(arena *a, uint64_t seed, int index) {
     if (index / 2 % 3 == 1) put_kv_type(&w, index / 6);
     if ((index / 2 + index / 10) % 5 == 2)
         buf_printf(&w.b, "layout=paged;page=%d;", index / 2 % 2 ? 16 : 32);
+    if ((index / 2 + index / 14) % 6 == 3) buf_puts(&w.b, "select=index;");
     w.r = &around;
     const bool typed = index % 3 == 2;
     const int32_t type = typed ? weight_type_of(index / 3) : ATTN_WEIGHT_F32;

@@ -31,6 +31,7 @@ enum layer_index {
     CODES,
     UNTURNED,
     PAGED,
+    LISTED,
     LAYERS
 };
 static const char *const layer_text[LAYERS] = {
@@ -50,6 +51,8 @@ static const char *const layer_text[LAYERS] = {
                  "rotate=false",
     [PAGED] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=i8;"
               "layout=paged;page=16",
+    [LISTED] = "level=block;heads=4;kv_heads=2;head_dim=8;d_model=10;ffn=none;layout=paged;page=16;"
+               "select=index",
     [STORED] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=bf16;"
                "weight_type=bf16",
     [SINGLE] = "level=block;heads=3;kv_heads=1;head_dim=8;d_model=10;ffn=none;kv_type=bf16;"
@@ -67,6 +70,7 @@ static const char *const layer_text[LAYERS] = {
 typedef struct fixture {
     float x[FLOATS], kv[B * KV * KV_DIM], slope[2];
     int32_t count[B], kv_count[B], seg[B * T], position[B * T];
+    int32_t index[B * 2 * T * 3], index_count[B * T];
     uint8_t mask[T * CAPACITY];
     attn_side side;
     attn_scalar scalar;
@@ -144,8 +148,14 @@ static void prepare(status_test *t, enum layer_index k) {
     f->side = (attn_side){f->slope, 2};
     if (k == FLEX || k == INDEXED) a->side = &f->side, a->side_count = 1;
     if (k == FLEX) a->scalars = &f->scalar, a->scalar_count = 1;
+    if (k == LISTED) {
+        a->index = f->index, a->index_batch = 2 * T * 3, a->index_head = T * 3, a->index_row = 3;
+        a->index_count = f->index_count, a->index_count_batch = T;
+    }
+    for (int i = 0; i < B * 2 * T * 3; i++) f->index[i] = i % 3 - 1;
+    for (int i = 0; i < B * T; i++) f->index_count[i] = i % 3;
     size_t bytes;
-    const int32_t capacity = k == PAGED ? 40 : CAPACITY; /* 3 pages an item */
+    const int32_t capacity = k == PAGED || k == LISTED ? 40 : CAPACITY; /* 3 pages an item */
     t->lib->cache_bytes(t->block[k], B, capacity, &bytes);
     f->memory = guard_alloc(bytes, 64, false);
     t->lib->cache_init(t->block[k], &f->cache, B, capacity, f->memory.data, bytes);
@@ -373,6 +383,44 @@ static void check_pages(status_test *t) {
     STEP(PAGED, (f->count[1] = 0, a->count = f->count, f->cache.pages[3] = 0), ATTN_OK, "");
     PREFILL(PAGED, (f->cache.length[1] = 40, f->cache.pages[5] = 0), ATTN_OK, "");
     STEP(PAGED, f->cache.length[0] = 37, ATTN_E_CACHE, "cache.capacity is 40: item 0 keeps 37");
+}
+
+/* Lists of keys; those of row 1 of item 1 name keys -1, 0. */
+static void check_lists(status_test *t) {
+    PREFILL(SELF, a->index = f->index, ATTN_E_UNUSED,
+            "index is given: must be null, as the spec's select is all");
+    PREFILL(SELF, a->index_count = f->index_count, ATTN_E_UNUSED,
+            "index_count is given: must be null, as the spec's select is all");
+    PREFILL(
+        LISTED, a->index_count = NULL, ATTN_E_ARGUMENT,
+        "index_count is null: must hold int32, [batch, rows] = [2, 4], as the spec's select is");
+    PREFILL(LISTED, a->index = NULL, ATTN_E_ARGUMENT,
+            "index is null: must hold int32, [batch, kv_heads, rows, n], as the spec's select is");
+    PREFILL(LISTED, a->struct_size = offsetof(attn_block_args, index), ATTN_E_ARGUMENT,
+            "index_count is null");
+    PREFILL(SELF, a->struct_size = offsetof(attn_block_args, index), ATTN_OK, "");
+    PREFILL(LISTED, f->index_count[5] = -1, ATTN_E_LENGTH,
+            "index_count of row 1 of item 1 is -1: must not be negative");
+    PREFILL(LISTED, (a->count = f->count, f->count[1] = 1, f->index_count[5] = -1), ATTN_OK, "");
+    PREFILL(LISTED,
+            (a->count = f->count, f->count[0] = f->count[1] = 0, a->index = a->index_count = NULL),
+            ATTN_OK, "");
+    PREFILL(LISTED, a->index = (int32_t *)a->y, ATTN_E_ARGUMENT, "y overlaps index");
+    PREFILL(LISTED, a->index = (int32_t *)f->cache.k, ATTN_E_ARGUMENT, "cache.k overlaps index");
+    static const int32_t rows[] = {1, 2, 4};
+    PREFILL(LISTED, (a->q_begin = rows, f->index_count[0] = -1), ATTN_OK, ""); /* nobody's */
+    PREFILL(LISTED, (a->q_begin = rows, f->index_count[2] = -1), ATTN_E_LENGTH,
+            "index_count of row 0 of item 1 is -1");
+    STEP(LISTED, (f->cache.length[1] = 16, f->cache.pages[3] = -1), ATTN_E_PAGE,
+         "cache.pages[1][0] is -1: must be from 0 to cache.page_count - 1 = 5, as rows see keys");
+    STEP(LISTED,
+         (f->cache.length[1] = 16, f->cache.pages[3] = -1,
+          memset(f->index_count + T, 0, T * sizeof(int32_t))),
+         ATTN_OK, "");
+    STEP(LISTED,
+         (f->cache.length[1] = 16, f->cache.pages[3] = -1, a->index_batch = 0,
+          memset(f->index, 0x7f, sizeof f->index)),
+         ATTN_OK, "");
 }
 
 /* Sizes of caches in pages. */
@@ -1163,6 +1211,7 @@ int property_layer_statuses(const property_options *o) {
         check_shapes(t);
         check_caches(t);
         check_pages(t);
+        check_lists(t);
         check_paged_sizes(t);
         check_overlaps(t);
         check_modes(t);

@@ -39,9 +39,9 @@ typedef struct layer_problem {
     int mask_type;              /* attn_mask_type; the mask is dense [batch, heads, tokens, keys] */
     const char *text;           /* for reports */
     double *bound;              /* [batch, tokens] of |y - oracle's y| */
-    /* The most and the least that a cache's k and v may hold, where kv_type rounds (block_oracle.h,
-     * lean); where weight_dot = i8, two draws of it. */
-    double *k[2], *v[2];
+    /* What a cache's k and v hold where kv_type rounds, the most and the least (block_oracle.h,
+     * lean); where weight_dot = i8, two draws of these. */
+    double *k[3], *v[3];
 } layer_problem;
 
 /* Random weights of a layer, by the names that attn_block_weights gives. */
@@ -54,7 +54,8 @@ void layer_problem_make(arena *a, rng *r, int index, layer_problem *p);
  * sum of products is the exact sum of products with weights that are changed by a few such units
  * (Higham 2002, section 3.1), and a norm, a rotation or an exponential likewise: so the error of a
  * correct layer is a small multiple of that, in whatever way the layer passes it on. Where kv_type
- * rounds, elements in doubt go up in one half of these, and down in the other. A row whose choice
+ * rounds, elements in doubt go up in one half of these, and down in the other; so do codes of rows
+ * where p->c.rows says that kernels make some. A row whose choice
  * of experts is nearer to another one than that has no bound: INFINITY, of few rows. */
 bool layer_expect(arena *a, rng *r, layer_problem *p, const char **why);
 enum { LAYER_BOUND = 16, LAYER_NUDGES = 4 };

@@ -266,6 +266,57 @@ Test(import, notes) {
     arena_free(a);
 }
 
+/* What a config.json says of what stands around its layers, as "field = value; .."; and why no
+ * whole model is made of it. */
+static const char *around(arena *a, const char *json, const char **why) {
+    static const char *const fields[] = {
+        "names",       "embed_norm",   "embed_project", "embed_project_bias",
+        "embed_width", "head_project", "layer_groups",  "final_norm",
+        "input"};
+    model m;
+    attn_model_spec usual;
+    *why = outcome(a, json, "block", &m);
+    buf b = buf_new(a);
+    whole_begin(&usual);
+    for (size_t i = 0; m.is_whole && i < sizeof fields / sizeof *fields; i++) {
+        const whole_field *f = whole_find(fields[i]);
+        if (whole_get(f, &m.whole) != whole_get(f, &usual))
+            buf_printf(&b, "%s%s=%s", *b.data ? " " : "", f->name, whole_text(a, f, &m.whole));
+    }
+    return b.data;
+}
+
+#define TINY "'vocab_size': 9, 'hidden_size': 32, 'num_hidden_layers': 2, 'num_attention_heads': 4"
+
+Test(import, around_the_layers) {
+    static const struct {
+        const char *json, *says;
+    } cases[] = {
+        {"{'model_type': 'albert', 'embedding_size': 32, " TINY "}",
+         "names=albert embed_norm=layernorm embed_project=last layer_groups=1"},
+        {"{'model_type': 'albert', 'num_hidden_groups': 2, " TINY "}",
+         "names=albert embed_norm=layernorm embed_project=last embed_width=128 layer_groups=2"},
+        {"{'model_type': 'electra', 'embedding_size': 32, " TINY "}",
+         "names=electra embed_norm=layernorm"},
+        {"{'model_type': 'electra', " TINY "}",
+         "names=electra embed_norm=layernorm embed_project=last embed_width=128"},
+        {"{'model_type': 'opt', " TINY "}", "names=opt final_norm=layernorm"},
+        {"{'model_type': 'opt', 'word_embed_proj_dim': 16, 'do_layer_norm_before': false, " TINY
+         "}",
+         "names=opt embed_project=first embed_project_bias=false embed_width=16 head_project=true"},
+        {"{'model_type': 'wav2vec2', " TINY "}", "names=wav2vec2 embed_norm=layernorm input=rows"},
+        {"{'model_type': 'wav2vec2', 'do_stable_layer_norm': true, " TINY "}",
+         "names=wav2vec2 final_norm=layernorm input=rows"},
+    };
+    arena *a = arena_new();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *why, *says = around(a, cases[i].json, &why);
+        cr_expect_str_eq(says, cases[i].says, "%s: %s, not %s; %s", cases[i].json, says,
+                         cases[i].says, why);
+    }
+    arena_free(a);
+}
+
 /* Layers that differ in their rope base only share the attention. */
 Test(import, kernels_are_shared) {
     arena *a = arena_new();

@@ -365,6 +365,46 @@ Test(model, catalog_shows_every_combination) {
     arena_free(a);
 }
 
+/* Fields around the layers that do not go together. */
+Test(model, around_the_layers) {
+    static const struct {
+        const char *fields, *says; /* null: they do */
+    } cases[] = {
+        {"vocab = 9, names = 'albert', embed_project = 'last', embed_width = 8", NULL},
+        {"vocab = 9, names = 'opt', embed_project = 'first', embed_width = 8, head = 'tied', "
+         "head_project = true",
+         NULL},
+        {"vocab = 9, names = 'albert', layer_groups = 2", NULL},
+        {"vocab = 9, names = 'albert', layer_groups = 1",
+         "layer 2 shares weights with layer 1, and is another kernel"},
+        {"vocab = 9, names = 'albert', layer_groups = 3", "layer_groups is 3, and there are 2"},
+        {"vocab = 9, embed_width = 8", "embed_width needs embed_project"},
+        {"vocab = 9, embed_project = 'last'", "embed_project needs names = electra, albert or opt"},
+        {"vocab = 9, names = 'electra', embed_project = 'last', files = 'gguf'",
+         "embed_project and head_project need files = safetensors"},
+        {"vocab = 9, names = 'opt', embed_project = 'first', embed_width = 8, head = 'tied'",
+         "head = tied is of embed_width = 8 columns, and rows have 16: head_project"},
+        {"vocab = 9, names = 'electra', head = 'own', head_project = true",
+         "head_project needs names = opt"},
+        {"vocab = 9, names = 'opt', head_project = true", "head_project needs a head"},
+        {"input = 'rows', names = 'electra', embed_project = 'last'",
+         "input = rows has no vocab, tables, embed_project or head"},
+    };
+    arena *a = arena_new();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static const char layer[] = "level = 'block', heads = 2, d_model = 16, norm = ";
+        const char *text =
+            arena_printf(a, "return { layers = { { %s'none' }, { %s'rmsnorm' } }, model = { %s } }",
+                         layer, layer, cases[i].fields);
+        model m;
+        diag d = {0};
+        const bool ok = model_from_lua(a, "m.lua", text, &m, &d);
+        cr_expect_eq(ok, !cases[i].says, "%s: %s", cases[i].fields, ok ? "taken" : d.text);
+        if (!ok && cases[i].says) cr_expect_not_null(strstr(d.text, cases[i].says), "%s", d.text);
+    }
+    arena_free(a);
+}
+
 /* What the command line says of all layers. */
 Test(lua, model_change) {
     arena *a = arena_new();

@@ -503,6 +503,11 @@ Test(spec, type_in_layers) {
     cr_assert_eq(attn_spec_resolve(&s, &e), ATTN_E_SPEC);
     cr_expect_str_eq(e.field, "type");
     cr_expect_not_null(strstr(e.text, "must be f32 in layers, whose rows are"), "%s", e.text);
+    s.type = ATTN_TYPE_F32, s.o_type = ATTN_O_TYPE_F32; /* as they are: nothing to choose */
+    cr_assert_eq(attn_spec_resolve(&s, &e), ATTN_E_SPEC);
+    cr_expect_str_eq(e.field, "o_type");
+    s.o_type = ATTN_O_TYPE_SAME;
+    cr_expect_eq(attn_spec_resolve(&s, &e), ATTN_OK);
 }
 
 Test(spec, defaults) {

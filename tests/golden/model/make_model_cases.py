@@ -6,7 +6,8 @@ Writes tests/golden/model/NAME: config.json, the weights (model.safetensors, or 
 index), and expected.bin, which tests/product/model.c reads: i32 [items, vocab, width, logits?,
 pooled?], i32 begin [items + 1], i32 ids [rows], i32 types [rows], where vocab is 0 (a model that takes
 rows) f32 x [rows][width], f32 hidden [rows][width], f32 logits [rows][vocab], f32 pooled
-[items][width]. Each item is run alone, as a batch of one."""
+[items][width]. Each item is run alone, as a batch of one. What the classes round to f32 whatever their
+weights are (angles, norms, softmax) stays in double here."""
 import json
 import os
 import struct
@@ -15,11 +16,22 @@ import sys
 import torch
 import transformers
 from safetensors.torch import save_file
+from torch.overrides import TorchFunctionMode
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SMALL = dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
              num_key_value_heads=2, head_dim=8, vocab_size=61, max_position_embeddings=64)
 LENGTHS = [7, 1, 13]
+
+
+class Double(TorchFunctionMode):
+    """f32 is f64."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        wide = lambda x: torch.float64 if x is torch.float32 else x
+        if func is torch.Tensor.float:
+            func = torch.Tensor.double
+        return func(*map(wide, args), **{k: wide(v) for k, v in (kwargs or {}).items()})
 
 
 def without(d, *keys):
@@ -97,6 +109,21 @@ CASES = {
                           dict(without(SMALL, "num_key_value_heads", "head_dim", "vocab_size",
                                        "max_position_embeddings"),
                                image_size=8, patch_size=4), torch.float32),
+    # one set of weights for two layers, then one for the third; a matrix after the tables
+    "albert": (transformers.AlbertConfig, transformers.AlbertModel,
+               dict(without(SMALL, "num_key_value_heads", "head_dim"), num_hidden_layers=3,
+                    num_hidden_groups=2, embedding_size=16, type_vocab_size=2), torch.float32),
+    # a matrix before the tables, and one before the head
+    "opt_350m": (transformers.OPTConfig, transformers.OPTForCausalLM,
+                 dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, ffn_dim=48,
+                      vocab_size=61, max_position_embeddings=64, word_embed_proj_dim=48,
+                      do_layer_norm_before=False), torch.float16),
+    # rows of the caller's, normed before the layers where they are normed after their parts
+    "wav2vec2": (transformers.Wav2Vec2Config, transformers.Wav2Vec2Model,
+                 dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+                      num_attention_heads=4, num_conv_pos_embeddings=4,
+                      num_conv_pos_embedding_groups=2, conv_dim=[8, 8], conv_stride=[2, 2],
+                      conv_kernel=[3, 3], num_feat_extract_layers=2), torch.float32),
 }
 
 
@@ -146,16 +173,24 @@ def run(model, ids, types, x):
     """Hidden rows, logits or None, pooled row or None."""
     kind = model.config.model_type
     with torch.no_grad():
+        if kind == "wav2vec2":
+            model.encoder.pos_conv_embed.forward = torch.zeros_like
+            return model.encoder(x[None]).last_hidden_state[0], None, None
         if x is not None:
             inner = getattr(model, "vision_model", model)
             out = inner.encoder(inputs_embeds=inner.pre_layrnorm(x[None])).last_hidden_state
             out = inner.post_layernorm(out)[0]
             return out, None, out[0]
-        if kind == "bert":
+        if kind in ("bert", "albert"):
             out = model(input_ids=ids[None], token_type_ids=types[None])
             return out.last_hidden_state[0], None, out.pooler_output[0]
         more = {"token_type_ids": types[None]} if kind == "nomic_bert" else {}
-        hidden = model.base_model(input_ids=ids[None], **more).last_hidden_state[0]
+        if kind == "opt":  # hidden rows are those before the matrix of the head
+            model.model.decoder.project_out, out = None, model.model.decoder.project_out
+            hidden = model.base_model(input_ids=ids[None]).last_hidden_state[0]
+            model.model.decoder.project_out = out
+        else:
+            hidden = model.base_model(input_ids=ids[None], **more).last_hidden_state[0]
         head = model.get_output_embeddings()
         return hidden, None if head is None else model(input_ids=ids[None]).logits[0], None
 
@@ -167,7 +202,8 @@ def make(name):
     torch.manual_seed(7)
     config = config_class(**fields)
     config._attn_implementation = config._experts_implementation = "eager"
-    model = model_class(config).double().eval()
+    with Double():
+        model = model_class(config).double().eval()
     randomise(model, dtype)
     model.tie_weights() if getattr(config, "tie_word_embeddings", False) else None
     save(model, folder, name, dtype)
@@ -178,17 +214,18 @@ def make(name):
         json.dump(text, out, indent=1)
         out.write("\n")
     rows = sum(LENGTHS)
-    vocab = 0 if name == "clip_vision_model" else config.vocab_size
+    vocab = 0 if name in ("clip_vision_model", "wav2vec2") else config.vocab_size
     ids = torch.randint(0, vocab or 9, (rows,))
     x = None if vocab else torch.randn(rows, config.hidden_size).double()
-    types = torch.randint(0, 2 if name in ("bert", "nomic_bert") else 1, (rows,))
+    types = torch.randint(0, 2 if name in ("bert", "nomic_bert", "albert") else 1, (rows,))
     begin = [0]
     for n in LENGTHS:
         begin.append(begin[-1] + n)
     if x is not None:
         x = x.float().double()
-    got = [run(model, ids[a:b], types[a:b], None if x is None else x[a:b])
-           for a, b in zip(begin, begin[1:])]
+    with Double():
+        got = [run(model, ids[a:b], types[a:b], None if x is None else x[a:b])
+               for a, b in zip(begin, begin[1:])]
     logits, pooled = got[0][1] is not None, got[0][2] is not None
     with open(os.path.join(folder, "expected.bin"), "wb") as out:
         out.write(struct.pack("<5i", len(LENGTHS), vocab, config.hidden_size, logits,
