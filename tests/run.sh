@@ -39,7 +39,8 @@ tests_of() { # tests_of LOG: "PASSED FAILED SKIPPED" as it reports them, or noth
     sed 's/\x1b\[[0-9;]*m//g' "$1" | sed -nE \
         -e 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?.*$/\1 \2 0\4/p' \
         -e 's/^property: .* ([0-9]+) problems.* ([0-9]+) failed$/\1 \2 0/p' \
-        -e 's/^property: ([0-9]+) (status checks.*|checks.*|mutations), ([0-9]+) (failed|unnoticed.*)$/\1 \3 0/p' \
+        -e 's/^property: ([0-9]+) (status checks.*|checks.*|mutations), ([0-9]+) (failed|unnoticed[a-z ]*)$/\1 \3 0/p' \
+        -e 's/^property: ([0-9]+) mutations, ([0-9]+) unnoticed or wrong[a-z ]*, ([0-9]+) skipped$/\1 \2 \3/p' \
         -e 's/.*Tested: [0-9]+ \| Passing: ([0-9]+) \| Failing: ([0-9]+) \| Crashing: ([0-9]+).*/\1 \2 \3 crashed/p' |
         awk '{p += $1; f += $2; $4 ? f += $3 : s += $3} END {if (NR) print p, f, s + 0}'
 }

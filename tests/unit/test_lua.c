@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char *error_of(arena *a, const char *source) {
@@ -109,7 +109,7 @@ Test(lua, results_are_plain) {
     expect_error("return { string.format('%d%%%-5p', 1, 'x') }", "prints an address");
 }
 
-Test(lua, budgets, .timeout = 60) {
+Test(lua, budgets, .timeout = 300) {
     expect_error("while true do end", "m.lua:1:1: ran more than 50 million steps");
     expect_error("\nlocal function f() return f() end f()", "m.lua:2:1: ran more than 50 million");
     expect_error("\nlocal function f() return 1 + f() end f()", "endless recursion");
@@ -140,7 +140,8 @@ Test(lua, budgets, .timeout = 60) {
 static void expect_late(const char *source) {
     int out[2];
     cr_assert_eq(pipe(out), 0);
-    time_t start = time(NULL);
+    struct rusage before, after;
+    getrusage(RUSAGE_CHILDREN, &before);
     pid_t child = fork();
     cr_assert_geq(child, 0);
     if (child == 0) {
@@ -158,14 +159,15 @@ static void expect_late(const char *source) {
     waitpid(child, &status, 0);
     cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 2, "%s: status %x", source, status);
     cr_expect_str_eq(text, "m.lua: error: model file ran longer than 5 s\n");
-    cr_expect_lt(time(NULL) - start, 10);
+    getrusage(RUSAGE_CHILDREN, &after);
+    cr_expect_lt(after.ru_utime.tv_sec - before.ru_utime.tv_sec, 10);
 }
 
-Test(lua, slow_pattern_ends, .timeout = 30) {
+Test(lua, slow_pattern_ends, .timeout = 300) {
     expect_late("return ('x'):rep(10000):find(('.-'):rep(12) .. 'y')");
 }
 
-Test(lua, slow_move_ends, .timeout = 30) {
+Test(lua, slow_move_ends, .timeout = 300) {
     expect_late("table.move({}, 1, 1 << 60, 2)");
 }
 
