@@ -230,7 +230,7 @@ bool explain_text(arena *a, const product_list *p, const explain_extent *e, int3
     for (int i = 0; i < m->kernel_count; i++) {
         const kernel_spec *k = &m->kernels[i];
         buf_printf(&b, "\n%s\n", k->name);
-        buf_printf(&b, "  runs: %s\n", words_of_layers(a, m, i, true, &layers));
+        buf_printf(&b, "  %s\n", words_of_layers(a, m, i, true, &layers));
         buf_puts(&b, "  spec:");
         for (int f = 0; f < attn_field_count; f++) {
             const char *value = explain_field(a, &attn_fields[f], &k->core);
