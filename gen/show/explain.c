@@ -49,12 +49,6 @@ static bool begin(arena *a, const product_list *p, const explain_extent *e,
 
 /* --- Text. --- */
 
-const char *explain_field(arena *a, const attn_field *f, const attn_spec *spec) {
-    if (!attn_field_is_member(f) || !attn_field_applies(f, spec, NULL)) return NULL;
-    char text[ATTN_FIELD_TEXT_MAX];
-    return attn_field_text(f, spec, text) ? arena_strdup(a, text) : NULL;
-}
-
 /* What side tensors, scalars or segments decide, for made-up ones. */
 static void example_text(arena *a, buf *b, const kernel_spec *k, const plan *p,
                          const explain_extent *e) {
@@ -233,7 +227,7 @@ bool explain_text(arena *a, const product_list *p, const explain_extent *e, int3
         buf_printf(&b, "  %s\n", words_of_layers(a, m, i, true, &layers));
         buf_puts(&b, "  spec:");
         for (int f = 0; f < attn_field_count; f++) {
-            const char *value = explain_field(a, &attn_fields[f], &k->core);
+            const char *value = words_of_field(a, &attn_fields[f], &k->core);
             if (value) buf_printf(&b, " %s=%s", attn_fields[f].name, value);
         }
         buf_puts(&b, "\n");

@@ -24,8 +24,6 @@ bool explain_json(arena *a, const product_list *p, const explain_extent *e, int3
 /* What its packed matrices are stored in, as text has bytes: "q4_0 9437184, vectors and tables
  * 102336". */
 const char *explain_type_bytes(arena *a, const product *p, const char *(*text)(arena *a, double v));
-/* A field's value in the words of a model file; null where it is unset or does not apply. */
-const char *explain_field(arena *a, const attn_field *f, const attn_spec *spec);
 /* Bytes of the C file of a plan among the rendered ones. */
 size_t explain_source_bytes(arena *a, const gen_files *files, const char *symbol);
 

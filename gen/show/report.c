@@ -213,7 +213,7 @@ static lua_val *facts_data(arena *a, const kernel_spec *k, bool banner) {
 static lua_val *fields_data(arena *a, const kernel_spec *k) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < attn_field_count; i++) {
-        const char *value = explain_field(a, &attn_fields[i], &k->core);
+        const char *value = words_of_field(a, &attn_fields[i], &k->core);
         if (!value) continue;
         lua_val *row = lua_val_table(a);
         lua_val_set_string(a, row, "name", attn_fields[i].name);

@@ -1,6 +1,5 @@
 #include "words.h"
 
-#include "show/explain.h"
 #include "text.h"
 
 #include <string.h>
@@ -87,8 +86,14 @@ const char *words_of_layers(arena *a, const model *m, int kernel, bool inside, i
 
 /* --- What it is --- */
 
+const char *words_of_field(arena *a, const attn_field *f, const attn_spec *spec) {
+    if (!attn_field_is_member(f) || !attn_field_applies(f, spec, NULL)) return NULL;
+    char text[ATTN_FIELD_TEXT_MAX];
+    return attn_field_text(f, spec, text) ? arena_strdup(a, text) : NULL;
+}
+
 static const char *field_text(arena *a, const kernel_spec *k, const char *name) {
-    return explain_field(a, attn_field_find(name), &k->core);
+    return words_of_field(a, attn_field_find(name), &k->core);
 }
 
 /* "full_self" -> "full self-attention" */

@@ -13,4 +13,7 @@ const char *words_of_layers(arena *a, const model *m, int kernel, bool inside, i
  * 6912 wide". Plain text, with what spec says alone. */
 const char *words_of_kernel(arena *a, const kernel_spec *k);
 
+/* A field's value in the words of a model file; null where it is unset or does not apply. */
+const char *words_of_field(arena *a, const attn_field *f, const attn_spec *spec);
+
 #endif
