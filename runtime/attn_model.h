@@ -72,7 +72,8 @@ enum {
      * file. A file that was changed behind a right header gives other numbers, and harms nothing
      * else. */
     ATTN_MODEL_PACKED_TRUST = 1,
-    /* Where it is absent or does not fit, weights are packed, and saved there. */
+    /* Where it is absent or does not fit, weights are packed, and saved there. What attn_model_save
+     * did not write is not replaced: ATTN_E_PACKED. */
     ATTN_MODEL_PACKED_RENEW = 2
 };
 
@@ -100,7 +101,7 @@ void attn_model_close(attn_model *model);
 /* Writes what open packed to a file (beside it first, then put in place), which later opens map:
  * attn_model_options.packed. It is for this model, instruction set and version of the runtime, and
  * bound to the weights by a hash; the file of weights is needed still. ATTN_E_PACKED: it cannot be
- * written, and message (may be null) says why. */
+ * written (only a file is replaced), and message (may be null) says why. */
 attn_status attn_model_save(const attn_model *model, const char *path, char *message, size_t size);
 
 /* What a caller has to know. */

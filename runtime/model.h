@@ -138,6 +138,9 @@ int32_t attn_model_threads(const attn_model_options *o);
 
 /* Maps o->packed in place of packing; ATTN_E_PACKED, with a problem, where it does not fit. */
 attn_status attn_model_take_packed(attn_model *m, const attn_model_options *o, attn_problems *p);
+/* Whether packed weights may take the place of what is at `path`: of nothing, or of their like;
+ * else a problem. */
+bool attn_model_may_renew(const char *path, attn_problems *p);
 attn_status attn_own_model_save(const attn_model *m, const char *path, const attn_model_options *o,
                                 attn_problems *p);
 

@@ -9,8 +9,11 @@
 #if defined(_WIN32)
 #include <process.h>
 #define getpid _getpid
+#define NEW_FILE "wb"
 #else
+#include <sys/stat.h>
 #include <unistd.h>
+#define NEW_FILE "wbx" /* no link that lies there is followed */
 #endif
 
 /* --- Sections --- */
@@ -221,13 +224,34 @@ static bool write_all(FILE *f, const attn_packed_head *head, const sections *s) 
     return ok;
 }
 
+bool attn_model_may_renew(const char *path, attn_problems *p) {
+    attn_model_file f = {.path = (char *)(uintptr_t)path};
+    if (!attn_model_map(&f)) return true; /* absent, or writing says more */
+    const bool may = attn_packed_file_is(f.data, f.bytes);
+    attn_model_unmap(&f);
+    if (!may)
+        attn_problem(p, "%s: attn_model_save did not write it: such a file is not replaced", path);
+    return may;
+}
+
+/* Devices, FIFOs and folders are not replaced. */
+static bool is_file_or_absent(const char *path) {
+#if defined(_WIN32)
+    (void)path; /* what rename does not replace there */
+    return true;
+#else
+    struct stat st;
+    return stat(path, &st) || S_ISREG(st.st_mode);
+#endif
+}
+
 /* Beside the file, then in its place: whoever has the old one mapped keeps it. */
 static bool write_file(const char *path, const attn_packed_head *head, const sections *s) {
     const size_t size = strlen(path) + 40;
     char *beside = malloc(size);
     if (!beside) return false;
     snprintf(beside, size, "%s.%ld.part", path, (long)getpid());
-    FILE *f = fopen(beside, "wb");
+    FILE *f = fopen(beside, NEW_FILE);
     bool ok = f && write_all(f, head, s);
     if (f && fclose(f)) ok = false;
     const int reason = errno;
@@ -257,6 +281,11 @@ static attn_status save_sections(const char *path, attn_packed_head *head, const
     free(h.hash);
     head->sections = s->count;
     attn_packed_file_begin(head, s->section);
+    if (!is_file_or_absent(path)) {
+        attn_problem(p, "%s: packed weights cannot be written: there is something else than a file",
+                     path);
+        return ATTN_E_PACKED;
+    }
     errno = 0;
     if (write_file(path, head, s)) return ATTN_OK;
     attn_problem(p, "%s: packed weights cannot be written: %s", path,

@@ -386,6 +386,7 @@ static attn_status pack(attn_model *m, const attn_model_options *o, attn_problem
     attn_problems none = {0};
     attn_status status = attn_model_take_packed(m, o, renew ? &none : p);
     if (status != ATTN_E_PACKED || !renew) return status;
+    if (!attn_model_may_renew(o->packed, p)) return ATTN_E_PACKED;
     status = attn_model_pack(m, o, p);
     return status == ATTN_OK ? attn_own_model_save(m, o->packed, o, p) : status;
 }

@@ -51,6 +51,10 @@ uint64_t attn_packed_file_begin(attn_packed_head *head, attn_packed_section *sec
     return head->bytes;
 }
 
+bool attn_packed_file_is(const void *data, size_t bytes) {
+    return bytes >= sizeof magic && !memcmp(data, magic, sizeof magic);
+}
+
 static attn_status refuse(const attn_why *why, const char *what) {
     return attn_refuse(why, ATTN_E_PACKED, "%s", what);
 }

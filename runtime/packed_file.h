@@ -29,6 +29,8 @@ typedef struct attn_packed_section {
 
 /* The head and table of a model with these sections, whose `bytes` and `checksum` are filled in:
  * magic, versions, places and the head's own checksum. Returns the file's size. */
+/* Whether it begins as such a file does. */
+bool attn_packed_file_is(const void *data, size_t bytes);
 uint64_t attn_packed_file_begin(attn_packed_head *head, attn_packed_section *section);
 
 /* Whether a file is one that this head and sections (without checksums) describe; all of it but the

@@ -413,6 +413,17 @@ static void packed(const attn_model *m, const expected *e, const char *weights) 
     check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_E_PACKED &&
               strstr(why, "cannot be written: Not a directory"),
           why);
+    FILE *other = fopen(path, "w"); /* another's file is not replaced */
+    check(other && fputs("not packed weights\n", other) >= 0 && !fclose(other), "a file");
+    x = packed_options(path, ATTN_MODEL_PACKED_RENEW);
+    check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_E_PACKED &&
+              strstr(why, "such a file is not replaced"),
+          why);
+    char kept[9] = "";
+    check((other = fopen(path, "r")) && fgets(kept, sizeof kept, other) && !fclose(other) &&
+              !strcmp(kept, "not pack"),
+          "the file is as it was");
+    remove(path);
 #if CAPACITY
     x = packed_options(NULL, 0), x.capacity = 0; /* the short factors */
     check(MODEL_OPEN(&mapped, weights, &x, why, sizeof why) == ATTN_OK, why);

@@ -98,6 +98,8 @@ wrong_packed() {
     head -c 40 "$good" >"$work/short.packed"
     cp "$good" "$work/long.packed" && echo >>"$work/long.packed"
     : >"$work/empty.packed"
+    mkfifo "$work/fifo.packed" && ! timeout 60 "$work/qwen2/test" --save $cases/qwen2 "$work/fifo.packed" >"$work/fifo.txt" &&
+        grep -q 'there is something else than a file' "$work/fifo.txt" && [ -p "$work/fifo.packed" ] || return 1
     spoil "$work/magic.packed" 0 && spoil "$work/version.packed" 8 && spoil "$work/head.packed" 45 &&
         spoil "$work/table.packed" 70 && spoil "$work/data.packed" $((size - 300)) || return 1
     cp $cases/qwen2/model.safetensors "$work/other/" && # another element of the last layer
