@@ -102,7 +102,7 @@ import numpy as np
 
 NAME = "catalog"
 LAYERS = 14
-KERNEL_ABI = 13
+KERNEL_ABI = 14
 UNSET = -2**31
 REFERENCE = 1  # flag: the double-precision reference instead of a compiled kernel
 

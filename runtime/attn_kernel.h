@@ -14,13 +14,17 @@
 ATTN_HIDDEN_BEGIN
 
 /* Changes whenever a kernel built for an older runtime would misread something below. */
-enum { ATTN_KERNEL_ABI = 13 };
+enum { ATTN_KERNEL_ABI = 14 };
 
 typedef enum attn_isa {
 #define ATTN_ISA_ROW(id, ...) ATTN_ISA_##id,
 #include "isa.def"
     ATTN_ISA_COUNT
 } attn_isa;
+
+/* Whether a kernel is taken where ATTN_ISA does not name its instruction set: as isa.def says of
+ * the CPU, or as was measured there (a tune file's `unasked`). */
+typedef enum attn_unasked { ATTN_UNASKED_BY_CPU, ATTN_UNASKED_YES, ATTN_UNASKED_NO } attn_unasked;
 
 /* The threads of one call (team.c). Null: the calling thread alone. */
 typedef struct attn_team attn_team;
@@ -189,6 +193,7 @@ typedef struct attn_kernel {
      * does it, of args->threads at most. */
     void (*run)(const attn_args *args, const int32_t *rows, attn_team *team);
     bool (*arithmetic_ok)(void); /* attn_arithmetic_ok, compiled as this kernel was */
+    attn_unasked unasked;        /* counts for layers around it, too */
 } attn_kernel;
 
 enum { ATTN_IN_PLACE_MOST = 4096 }; /* widest rows of q that o may take the place of */

@@ -20,7 +20,8 @@ attn_status attn_block_find(const attn_spec *given, const attn_spec *spec,
         for (int i = 0; i < r->blocks; i++) {
             const attn_block_kernel *k = r->block[i];
             if (k->abi != ATTN_KERNEL_ABI) return ATTN_E_ABI;
-            if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, spec)) continue;
+            if (!attn_isa_allowed_as(k->isa, k->core->unasked)) continue;
+            if (!attn_spec_same(k->spec, spec)) continue;
             if (attn_kernel_better(given, k->isa, r, from ? best->isa : k->isa, from))
                 best = k, from = r;
         }

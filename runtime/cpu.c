@@ -90,10 +90,15 @@ bool attn_cpu_prefers(attn_isa isa) {
     return attn_cpu_runs(isa) && unasked(isa);
 }
 
-bool attn_isa_allowed(attn_isa isa) {
+bool attn_isa_allowed_as(attn_isa isa, attn_unasked unasked_by) {
     const char *name = getenv("ATTN_ISA");
     const int cap = name && *name ? attn_isa_named(name) : (int)isa;
     if (cap < 0 || !attn_isa_below(isa, (attn_isa)cap)) return false;
     const bool asked = name && *name && cap == (int)isa;
-    return asked ? attn_cpu_runs(isa) : attn_cpu_prefers(isa);
+    if (asked || unasked_by == ATTN_UNASKED_YES) return attn_cpu_runs(isa);
+    return unasked_by == ATTN_UNASKED_BY_CPU && attn_cpu_prefers(isa);
+}
+
+bool attn_isa_allowed(attn_isa isa) {
+    return attn_isa_allowed_as(isa, ATTN_UNASKED_BY_CPU);
 }

@@ -12,9 +12,12 @@ ATTN_HIDDEN_BEGIN
 bool attn_cpu_runs(attn_isa isa);
 /* And are taken here where nobody asks for this ISA. */
 bool attn_cpu_prefers(attn_isa isa);
-/* Whether plans take them: ATTN_ISA names this ISA or a better one; where it is not set, and for
- * those that it does not name, the CPU prefers them. An unknown name there allows none. */
+/* Whether plans take kernels of this ISA: ATTN_ISA names this ISA or a better one; where it is not
+ * set, and for those that it does not name, the CPU prefers them. An unknown name there allows
+ * none. */
 bool attn_isa_allowed(attn_isa isa);
+/* The same of kernels of which more is known than the CPU's preference. */
+bool attn_isa_allowed_as(attn_isa isa, attn_unasked unasked);
 
 /* "portable", "avx2" .. */
 const char *attn_isa_name(attn_isa isa);

@@ -52,7 +52,8 @@ static attn_status find_kernel(const attn_spec *given, const attn_spec *spec,
         for (int i = 0; i < r->kernels; i++) {
             const attn_kernel *k = r->kernel[i];
             if (k->abi != ATTN_KERNEL_ABI) return ATTN_E_ABI;
-            if (!attn_isa_allowed(k->isa) || !attn_spec_same(k->spec, spec)) continue;
+            if (!attn_isa_allowed_as(k->isa, k->unasked)) continue;
+            if (!attn_spec_same(k->spec, spec)) continue;
             if (attn_kernel_better(given, k->isa, r, from ? (*out)->isa : k->isa, from))
                 *out = k, from = r;
         }

@@ -39,6 +39,7 @@ typedef struct times {
 } times;
 
 typedef struct candidate {
+    attn_isa isa;
     plan_choice choice;
     const char *code; /* plan_code */
     int param;        /* what differs from the plan's own choice; -1: nothing, or several */
@@ -48,7 +49,7 @@ typedef struct candidate {
     times times[MAX_CALLS];
 } candidate;
 
-/* One kernel on one instruction set. */
+/* One kernel on one instruction set; or on two, of which the one below is candidates 0 and 1. */
 typedef struct tuning {
     arena *a; /* freed with the kernel */
     const kernel_spec *k;
@@ -83,7 +84,8 @@ static void add_own(tuning *t, const plan_choice *own) {
     const plan p = plan_with(t, own);
     const char *code = plan_code(t->a, &p);
     for (int i = 0; i < 2; i++)
-        t->candidate[t->count++] = (candidate){.choice = *own, .code = code, .param = -1};
+        t->candidate[t->count++] =
+            (candidate){.isa = t->isa, .choice = *own, .code = code, .param = -1};
 }
 
 /* Adds a candidate if a kernel can be made of it that is none of those there are. */
@@ -95,7 +97,8 @@ static void add(tuning *t, const plan_choice *choice, int param) {
     const char *code = plan_code(t->a, &p);
     for (int i = 0; i < t->count; i++)
         if (!strcmp(t->candidate[i].code, code)) return;
-    t->candidate[t->count++] = (candidate){.choice = p.choice, .code = code, .param = param};
+    t->candidate[t->count++] =
+        (candidate){.isa = t->isa, .choice = p.choice, .code = code, .param = param};
 }
 
 /* Values of a parameter that are worth a measurement; a list that ends with -1. */
@@ -260,7 +263,8 @@ static const tune_set *choices(const tuning *t, const kernel_spec *kernels) {
     set->text = "";
     set->entry = arena_alloc(t->a, (size_t)t->count * sizeof *set->entry);
     for (int i = 0; i < t->count; i++)
-        set->entry[set->count++] = (tune_entry){kernels[i].name, t->isa, t->candidate[i].choice};
+        set->entry[set->count++] =
+            (tune_entry){kernels[i].name, t->candidate[i].isa, t->candidate[i].choice};
     return set;
 }
 
@@ -281,15 +285,15 @@ static bool build(tuning *t) {
         if (i > 0) kernels[i].core.scale = next_scale(&kernels[i - 1].core);
         snprintf(kernels[i].name, sizeof kernels[i].name, "attn_tune_candidate%d", i);
     }
-    const build_options o = {.isa_mask = 1u << t->isa,
-                             .tune = choices(t, kernels),
-                             .compiled = compiled,
-                             .compiled_ctx = t};
+    unsigned isa_mask = 0;
+    for (int i = 0; i < t->count; i++) isa_mask |= 1u << t->candidate[i].isa;
+    const build_options o = {
+        .isa_mask = isa_mask, .tune = choices(t, kernels), .compiled = compiled, .compiled_ctx = t};
     build_kernels(t->a, kernels, t->count, &o, out);
     for (int i = 0; i < t->count; i++) {
         candidate *c = &t->candidate[i];
         const char *why = out[i].error;
-        if (!why) c->plan = build_plan(t->a, out[i].lib, &kernels[i], (int)t->isa, 0, &why);
+        if (!why) c->plan = build_plan(t->a, out[i].lib, &kernels[i], (int)c->isa, 0, &why);
         if (why) return diag_set(t->d, "tune: %s: %s", t->where, why);
         c->lib = out[i].lib;
     }
@@ -341,7 +345,8 @@ static bool time_once(tuning *t, candidate *c, int call_index) {
     return true;
 }
 
-/* A candidate must compute what the plan's own choice computes, but for rounding. */
+/* A candidate must compute what the plan's own choice computes, but for rounding; another
+ * instruction set may round Q and P too (dot). */
 static bool check_outputs(tuning *t) {
     for (int i = 0; i < t->call_count; i++) {
         const size_t count = call_o_size(&t->calls[i].c);
@@ -352,7 +357,7 @@ static bool check_outputs(tuning *t) {
             for (size_t j = 0; j < count; j++) {
                 const float got = attn_load(t->o, type, (int64_t)j);
                 const float want = attn_load(t->want, type, (int64_t)j);
-                if (!(fabsf(got - want) <= 1e-3f))
+                if (!(fabsf(got - want) <= (t->candidate[k].isa == t->isa ? 1e-3f : 0.1f)))
                     return diag_set(t->d,
                                     "tune: %s: an alternative of %s computes %g for %g: please "
                                     "report it",
@@ -492,7 +497,19 @@ static const char *rate(const tuning *t, const timed_call *c, double seconds) {
     return arena_printf(t->a, "%.4g ms", 1e3 * seconds);
 }
 
-static void print_choice(buf *b, const tuning *t, const candidate *winner) {
+/* What was measured of an instruction set and of one that it is like; nothing where that was not
+ * measured. */
+static void print_unasked(buf *b, const tuning *t) {
+    const candidate *below = &t->candidate[0], *it = &t->candidate[2];
+    for (int i = 0; t->count && i < t->call_count; i++)
+        buf_printf(b, "            -- %s: %.4g ms, on %s %.4g ms\n", t->calls[i].what,
+                   1e3 * best_of(&it->times[i]), isa_table[below->isa].name,
+                   1e3 * best_of(&below->times[i]));
+    if (t->count) buf_printf(b, "            unasked = %s,\n", gain(t, it) > 0 ? "true" : "false");
+}
+
+/* versus: the winner beside that of an instruction set that this one is like. */
+static void print_choice(buf *b, const tuning *t, const candidate *winner, const tuning *versus) {
     const candidate *own = &t->candidate[0];
     buf_printf(b, "        %s = {\n", isa_table[t->isa].name);
     for (int i = 0; i < t->call_count; i++) {
@@ -518,10 +535,30 @@ static void print_choice(buf *b, const tuning *t, const candidate *winner) {
             buf_printf(b, " -- without this file: %d", other);
         buf_puts(b, "\n");
     }
+    print_unasked(b, versus);
     buf_puts(b, "        },\n");
 }
 
-static bool tune_kernel(buf *b, const kernel_spec *k, attn_isa isa, const char *where, diag *d) {
+/* What won on the instruction sets of a kernel that are measured already. */
+typedef struct winners {
+    unsigned isa_mask;
+    plan_choice choice[ATTN_ISA_COUNT];
+} winners;
+
+/* The winner beside that of the nearest instruction set that this one is like, and its twin; left
+ * without candidates where none is measured. */
+static bool compare_below(tuning *t, const plan_choice *choice, const winners *won) {
+    const isa_row *below = isa_like(&isa_table[t->isa], won->isa_mask);
+    if (!below) return true;
+    const attn_isa like = (attn_isa)(below - isa_table);
+    for (t->count = 0; t->count < 2; t->count++)
+        t->candidate[t->count] = (candidate){.isa = like, .choice = won->choice[like], .param = -1};
+    t->candidate[t->count++] = (candidate){.isa = t->isa, .choice = *choice, .param = -1};
+    return build(t) && measure(t, FINAL_ROUNDS);
+}
+
+static bool tune_kernel(buf *b, const kernel_spec *k, attn_isa isa, const char *where, winners *won,
+                        diag *d) {
     arena *a = arena_new();
     tuning first = {.a = a, .k = k, .isa = isa, .where = where, .d = d};
     list_candidates(&first);
@@ -535,14 +572,22 @@ static bool tune_kernel(buf *b, const kernel_spec *k, attn_isa isa, const char *
     tuning final = first;
     final.count = 0;
     memset(final.candidate, 0, sizeof final.candidate);
+    tuning versus = final;
     bool ok = build(&first) && measure(&first, ROUNDS);
     if (ok) {
         list_finalists(&first, &final);
         ok = build(&final) && measure(&final, FINAL_ROUNDS);
     }
-    if (ok) print_choice(b, &final, winner_of(&final));
+    if (ok) {
+        const candidate *winner = winner_of(&final);
+        won->choice[isa] = winner->choice;
+        ok = compare_below(&versus, &winner->choice, won);
+        won->isa_mask |= 1u << isa;
+        if (ok) print_choice(b, &final, winner, &versus);
+    }
     release(&first);
     release(&final);
+    release(&versus);
     progress_end();
     arena_free(a);
     return ok;
@@ -588,13 +633,14 @@ bool tune_model(arena *a, const model *m, const char *target, unsigned isa_mask,
         }
         ++*measured;
         buf_printf(&b, "    [\"%s\"] = {\n", k->name);
+        winners won = {0};
         for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
             if (!(isa_mask >> isa & 1)) continue;
             const isa_row *like = isa_like(&isa_table[isa], isa_mask);
             if (like && !plan_adds(a, k, &isa_table[isa], like, 0)) continue;
             const char *where =
                 arena_printf(a, "kernel %d of %d, %s", *measured, total, isa_table[isa].name);
-            if (!tune_kernel(&b, k, (attn_isa)isa, where, d)) return false;
+            if (!tune_kernel(&b, k, (attn_isa)isa, where, &won, d)) return false;
         }
         buf_puts(&b, "    },\n");
     }

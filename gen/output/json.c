@@ -66,6 +66,7 @@ static void choice_json(cJSON *plan_row, const plan *p) {
     if (!p->tiled) return;
     cJSON *t = cJSON_AddObjectToObject(plan_row, "choice");
     cJSON *tuned = cJSON_AddArrayToObject(plan_row, "from_tune_file");
+    if (p->choice.unasked >= 0) cJSON_AddBoolToObject(t, "unasked", p->choice.unasked);
     for (int i = 0; i < PLAN_PARAMS; i++) {
         const int value = plan_choice_get(&p->choice, i);
         if (plan_params[i].is_bool)

@@ -33,7 +33,7 @@ void plan_choice_set(plan_choice *c, int param, int value) {
 }
 
 plan_choice plan_choice_none(void) {
-    plan_choice c;
+    plan_choice c = {.unasked = -1};
     for (int i = 0; i < PLAN_PARAMS; i++) plan_choice_set(&c, i, -1);
     return c;
 }

@@ -1,6 +1,7 @@
 /* notes.c - why a plan is what it is, in words. */
 #include "plan_internal.h"
 
+#include "op.h"
 #include "types.h"
 #include <math.h>
 #include <stdarg.h>
@@ -41,6 +42,17 @@ static void note_tuned(arena *a, const kernel_spec *k, const isa_row *isa, plan 
     }
     if (changed.len) note(a, p, "tune file: %s", changed.data);
     if (same.len) note(a, p, "tune file, the same as without it: %s", same.data);
+}
+
+static void note_unasked(arena *a, const isa_row *isa, plan *p) {
+    if (p->choice.unasked < 0) return;
+    note(a, p, "tune file: plans take this kernel %s",
+         p->choice.unasked
+             ? "wherever the CPU runs it (without it: as isa.def says of the CPU)"
+             : arena_printf(a,
+                            "only where ATTN_ISA = %s asks for it (without it: as isa.def says of "
+                            "the CPU)",
+                            isa->name));
 }
 
 static void note_tiles(arena *a, const isa_row *isa, plan *p) {
@@ -149,13 +161,26 @@ static void note_codes(arena *a, const kernel_spec *k, plan *p, const char *dot)
         "f32: nothing is added to their bound");
 }
 
+/* Why no instruction set multiplies pairs of bf16 for a kernel (plan_tile_pairs); null: some do. */
+static const char *why_no_pairs(const kernel_spec *k, const plan *p) {
+    const attn_spec *s = &k->core;
+    if (p->type.k != ATTN_TYPE_BF16 || p->type.v != ATTN_TYPE_BF16)
+        return "only keys and values that both are bf16 are multiplied in pairs";
+    if (attn_op_few_keys(s)) return "each of a row's few keys is one dot product";
+    if (s->select == ATTN_SELECT_INDEX) return "keys of a list are gathered for one query row";
+    if (plan_is_latent(s))
+        return "a row is key and value, and pairs of columns are not of two keys";
+    return NULL;
+}
+
 /* The same for pairs of bf16. */
 static void note_pairs(arena *a, const kernel_spec *k, plan *p) {
     if (!p->pairs) {
+        const char *why = why_no_pairs(k, p);
         note(a, p,
-             "dot = bf16: all products are formed in f32 here, so nothing is rounded below f32: "
-             "there "
-             "is no term for dot");
+             "dot = bf16: all products are formed in f32 %s%s, so nothing is rounded below f32: "
+             "there is no term for dot",
+             why ? "on all instruction sets, as " : "here", why ? why : "");
         return;
     }
     note(a, p,
@@ -223,6 +248,7 @@ static void note_index(arena *a, plan *p) {
 
 void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan *p) {
     note_tuned(a, k, isa, p);
+    note_unasked(a, isa, p);
     if (p->tiled) {
         if (p->indexed)
             note_index(a, p);

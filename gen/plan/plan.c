@@ -336,3 +336,11 @@ bool plan_adds(arena *a, const kernel_spec *k, const isa_row *isa, const isa_row
                int unroll) {
     return strcmp(code_on(a, k, isa, unroll, NULL), code_on(a, k, like, unroll, NULL)) != 0;
 }
+
+const char *plan_check_unasked(arena *a, const kernel_spec *k, const isa_row *isa) {
+    if (!isa->like)
+        return arena_printf(a, "says nothing of %s, which is taken wherever no better one runs",
+                            isa->name);
+    if (k->core.level != ATTN_LEVEL_BLOCK && plan_adds(a, k, isa, isa->like, 0)) return NULL;
+    return arena_printf(a, "this kernel has no code of its own for %s", isa->name);
+}

@@ -21,6 +21,9 @@ typedef struct plan_choice {
     int dot_ahead; /* decode: keys whose rows are asked for before their turn */
     int part_keys; /* decode: keys a part of a split */
     int decode_q;  /* most query rows that run as decode */
+    /* Whether the kernel is taken where ATTN_ISA does not name its instruction set; -1: as isa.def
+     * says of the CPU. No member of plan_params: it changes no code, and no model decides it. */
+    int unasked;
 } plan_choice;
 
 /* A member of plan_choice: its name in tune files, its bounds (more is said by plan_check). */
@@ -192,6 +195,10 @@ void plan_make(arena *a, const kernel_spec *spec, const isa_row *isa, int unroll
  * where the model's plan is the same on both. */
 bool plan_adds(arena *a, const kernel_spec *spec, const isa_row *isa, const isa_row *like,
                int unroll);
+
+/* Null if `unasked` may be chosen for a kernel: where its instruction set is like another one, and
+ * it has code of its own there. Else what is wrong. */
+const char *plan_check_unasked(arena *a, const kernel_spec *spec, const isa_row *isa);
 
 /* Null if a kernel can be made with this choice, else what is wrong; *param: with which member. */
 const char *plan_check(arena *a, const kernel_spec *spec, const isa_row *isa,

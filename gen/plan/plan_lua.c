@@ -284,6 +284,7 @@ lua_val *plan_for_templates(arena *a, const plan *p) {
     if (!p->codes.q_most) lua_val_set_bool(a, t, "codes", false);
     if (!p->pairs) lua_val_set_bool(a, t, "pairs", false);
     lua_val_set_int(a, t, "dk", p->dk);
+    lua_val_set_int(a, t, "unasked", p->choice.unasked);
     lua_val_set_string(a, t, "dk_name", p->pairs ? "DK" : "D");
     return t;
 }

@@ -39,20 +39,35 @@ static const char *kind_text(const lua_val *v) {
     return text[v->kind];
 }
 
+static bool refuse_kind(const reading *r, const lua_field *f, const char *want) {
+    return refuse(r,
+                  arena_printf(r->a, "%s must be %s, got %s", f->name, want, kind_text(f->value)));
+}
+
+static const char unasked[] = "unasked";
+
+static bool read_unasked(reading *r, const kernel_spec *k, attn_isa isa, const lua_field *f,
+                         plan_choice *choice) {
+    if (f->value->kind != LUA_VAL_BOOL) return refuse_kind(r, f, "true or false");
+    const char *why = plan_check_unasked(r->a, k, &isa_table[isa]);
+    if (why) return refuse(r, arena_printf(r->a, "%s: %s", f->name, why));
+    choice->unasked = f->value->boolean;
+    return true;
+}
+
 static bool read_param(reading *r, const lua_field *f, plan_choice *choice) {
-    const char *allowed[PLAN_PARAMS + 1] = {NULL};
+    const char *allowed[PLAN_PARAMS + 2] = {NULL};
     int param = -1;
     for (int i = 0; i < PLAN_PARAMS; i++) {
         allowed[i] = plan_params[i].name;
         if (!strcmp(f->name, plan_params[i].name)) param = i;
     }
+    allowed[PLAN_PARAMS] = unasked;
     if (param < 0) return unknown(r, "parameter", f->name, allowed);
     const plan_param *row = &plan_params[param];
     const lua_val *v = f->value;
     const lua_kind want = row->is_bool ? LUA_VAL_BOOL : LUA_VAL_INT;
-    if (v->kind != want)
-        return refuse(r, arena_printf(r->a, "%s must be %s, got %s", f->name,
-                                      row->is_bool ? "true or false" : "an integer", kind_text(v)));
+    if (v->kind != want) return refuse_kind(r, f, row->is_bool ? "true or false" : "an integer");
     if (!row->is_bool && (v->integer < row->min || v->integer > row->max))
         return refuse(r, arena_printf(r->a, "%s must be from %d to %d, got %lld", f->name, row->min,
                                       row->max, (long long)v->integer));
@@ -69,7 +84,10 @@ static bool read_choice(reading *r, const kernel_spec *k, attn_isa isa, const lu
     for (int i = 0; i < table->field_count; i++) {
         if (!table->field[i].name) return refuse(r, "holds a value without a key; write key = ..");
         r->key[2] = table->field[i].name;
-        if (!read_param(r, &table->field[i], &e->choice)) return false;
+        const lua_field *f = &table->field[i];
+        if (!strcmp(f->name, unasked) ? !read_unasked(r, k, isa, f, &e->choice)
+                                      : !read_param(r, f, &e->choice))
+            return false;
         r->key[2] = NULL;
     }
     int param;

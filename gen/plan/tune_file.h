@@ -3,6 +3,7 @@
  *   return {
  *     ["attn_f32_regular_sdpa_full_self_h8k2d64"] = {  -- a kernel's canonical name
  *       avx2 = { key_block = 192, unroll = 8 },        -- plan_params; the model decides the others
+ *       avx512bf16 = { unasked = true },               -- taken where ATTN_ISA does not name it
  *     },
  *   }
  *

@@ -80,4 +80,7 @@ $ end
     .workspace = workspace,
     .run = run,
     .arithmetic_ok = attn_arithmetic_ok,
+$ if plan.unasked >= 0 then
+    .unasked = ${plan.unasked > 0 and "ATTN_UNASKED_YES" or "ATTN_UNASKED_NO"},
+$ end
 };

@@ -48,6 +48,27 @@ Test(isa, pairs_of_bf16_are_taken_unasked_where_they_pay) {
         unsetenv("ATTN_ISA");
 }
 
+/* What a tune file says goes before the row, and ATTN_ISA before both. */
+Test(isa, kernels_that_were_measured_here) {
+    char asked[32];
+    const char *was = getenv("ATTN_ISA");
+    snprintf(asked, sizeof asked, "%s", was ? was : "");
+    unsetenv("ATTN_ISA");
+    for (int i = 0; i < ATTN_ISA_COUNT; i++) {
+        const attn_isa isa = (attn_isa)i;
+        cr_expect_eq(attn_isa_allowed_as(isa, ATTN_UNASKED_YES), attn_cpu_runs(isa));
+        cr_expect(!attn_isa_allowed_as(isa, ATTN_UNASKED_NO));
+        cr_expect_eq(attn_isa_allowed_as(isa, ATTN_UNASKED_BY_CPU), attn_cpu_prefers(isa));
+    }
+    setenv("ATTN_ISA", "portable", 1);
+    cr_expect(attn_isa_allowed_as(ATTN_ISA_PORTABLE, ATTN_UNASKED_NO), "it is asked for");
+    cr_expect(!attn_isa_allowed_as(ATTN_ISA_AVX2, ATTN_UNASKED_YES), "and this one is not");
+    if (was)
+        setenv("ATTN_ISA", asked, 1);
+    else
+        unsetenv("ATTN_ISA");
+}
+
 Test(isa, rank_and_family_tell_the_best) {
     const unsigned portable = 1u << ATTN_ISA_PORTABLE, avx2 = 1u << ATTN_ISA_AVX2;
     cr_expect_eq(attn_isa_best(portable), ATTN_ISA_PORTABLE);

@@ -9,7 +9,8 @@
 static const char model_text[] =
     "return { layers = { { heads = 8, kv_heads = 2, head_dim = 64 },\n"
     "{ backend = 'flex', heads = 3, head_dim = 17, score = 's + k' },\n"
-    "{ op = 'segment_cross', heads = 3, head_dim = 17 } } }\n";
+    "{ op = 'segment_cross', heads = 3, head_dim = 17 },\n"
+    "{ heads = 2, head_dim = 32, type = 'bf16', dot = 'bf16' } } }\n";
 static const char name0[] = "attn_f32_regular_sdpa_full_self_h8k2d64";
 
 static model make_model(arena *a) {
@@ -62,6 +63,12 @@ static const struct {
      "dir/t.lua:4:2: lazy: must be false: a score expression may drift"},
     {"return {\n  GATHER = {\n    avx2 = {\n tiles = 2 } } }",
      "dir/t.lua:4:2: tiles: a gather kernel has nothing to choose"},
+    {"return {\n  PAIRS = {\n    avx512bf16 = {\n unasked = 1 } } }",
+     "dir/t.lua:4:2: unasked must be true or false, got an integer"},
+    {"return {\n  PAIRS = {\n    avx512 = {\n unasked = true } } }",
+     "dir/t.lua:4:2: unasked: says nothing of avx512, which is taken wherever no better one runs"},
+    {"return {\n  KERNEL = {\n    avx512bf16 = {\n unasked = true } } }",
+     "dir/t.lua:4:2: unasked: this kernel has no code of its own for avx512bf16"},
 };
 
 static const char *replace(arena *a, const char *text, const char *from, const char *to) {
@@ -73,6 +80,7 @@ static const char *replace(arena *a, const char *text, const char *from, const c
 static const char *with_names(arena *a, const model *m, const char *text) {
     text = replace(a, text, "KERNEL", m->kernels[0].name);
     text = replace(a, text, "SCORED", m->kernels[1].name);
+    text = replace(a, text, "PAIRS", m->kernels[3].name);
     return replace(a, text, "GATHER", m->kernels[2].name);
 }
 
@@ -112,6 +120,35 @@ Test(tune, read_and_planned) {
     cr_expect(strstr(tuned.note[0], "tune file: key_block 192 (without it: 96), unroll 8"), "%s",
               tuned.note[0]);
     cr_expect(strstr(tuned.symbol, "__avx2_q24k192"));
+    arena_free(a);
+}
+
+/* What was measured of an instruction set is in the kernel, for whoever makes a plan of it. */
+Test(tune, taken_unasked) {
+    static const char *const member[] = {".unasked = ATTN_UNASKED_NO,",
+                                         ".unasked = ATTN_UNASKED_YES,"};
+    arena *a = arena_new();
+    const model m = make_model(a);
+    for (int yes = 0; yes < 2; yes++) {
+        const char *text = arena_printf(a, "return { PAIRS = { avx512bf16 = { unasked = %s } } }",
+                                        yes ? "true" : "false");
+        tune_set set;
+        diag d = {0};
+        gen_files files;
+        cr_assert(tune_read(a, "t.lua", with_names(a, &m, text), &m, &set, &d), "%s", d.text);
+        cr_expect_eq(tune_find(&set, m.kernels[3].name, ATTN_ISA_AVX512BF16)->unasked, yes);
+        const gen_options o = {.isa_mask = isa_all(), .tune = &set};
+        const product_list p = products_make(a, &m, &o);
+        cr_assert(gen_render(a, &p, &files, &d), "%s", d.text);
+        int saying = 0;
+        for (int i = 0; i < files.count; i++) {
+            if (!strstr(files.file[i].path, "__") || !strstr(files.file[i].text, member[yes]))
+                continue;
+            saying++;
+            cr_expect(strstr(files.file[i].path, "__avx512bf16_"), "%s", files.file[i].path);
+        }
+        cr_expect_eq(saying, 1);
+    }
     arena_free(a);
 }
 
