@@ -118,6 +118,8 @@ const cli_flag cli_flags[] = {
      "query rows of the costs and of pictures of masks"},
     {"--kv-len", FLAG_INT, "N", offsetof(options, kv_len), EXPLAIN | REPORT,
      "keys of the costs and of pictures of masks"},
+    {"--context", FLAG_INT, "N", offsetof(options, context), EXPLAIN | REPORT,
+     "memory and costs of all layers at a context of so many tokens (report: a row of its tables)"},
     {"--users", FLAG_INT, "N", offsetof(options, users), REPORT,
      "a column of the table of memory, beside those of 1, 8 and 64 users"},
     {"--measure-text", FLAG_SWITCH, NULL, offsetof(options, measure_text), EXPLAIN,
@@ -254,15 +256,21 @@ static bool set_choice(parser *p, const cli_flag *f, const char *value) {
         if (length == n && strncmp(c, value, n) == 0) return true;
         c += length + (c[length] == '|');
     }
-    return diag_set(p->d, "%s: must be one of %s, got '%s'", f->name, f->value, shown(p->a, value));
+    buf b = buf_new(p->a);
+    buf_printf(&b, "%s: must be one of %s, got '%s'", f->name, f->value, shown(p->a, value));
+    suggest(&b, value, split_values(p->a, f->value));
+    return diag_set(p->d, "%s", b.data);
 }
 
 static bool check_unroll(parser *p, const char *value) {
     int32_t n;
     if (strcmp(value, "auto") == 0 || strcmp(value, "full") == 0) return true;
     if (parse_count(value, &n) && n >= 1 && n <= GEN_MAX_UNROLL) return true;
-    return diag_set(p->d, "--unroll: must be auto, full or an integer from 1 to 65536, got '%s'",
-                    shown(p->a, value));
+    buf b = buf_new(p->a);
+    buf_printf(&b, "--unroll: must be auto, full or an integer from 1 to 65536, got '%s'",
+               shown(p->a, value));
+    suggest(&b, value, split_values(p->a, "auto|full"));
+    return diag_set(p->d, "%s", b.data);
 }
 
 static bool set_flag(parser *p, const cli_flag *f, const char *value) {
@@ -393,8 +401,14 @@ static bool parse_help(parser *p) {
 }
 
 bool cli_parse(arena *a, int argc, char **argv, options *out, diag *d) {
-    *out = (options){
-        .batch = -1, .q_len = -1, .kv_len = -1, .users = -1, .layer = -1, .seed = -1, .cases = -1};
+    *out = (options){.batch = -1,
+                     .q_len = -1,
+                     .kv_len = -1,
+                     .context = -1,
+                     .users = -1,
+                     .layer = -1,
+                     .seed = -1,
+                     .cases = -1};
     out->inputs = arena_alloc(a, ((size_t)argc + 1) * sizeof *out->inputs);
     parser p = {.a = a, .argc = argc, .next = 1, .argv = argv, .out = out, .d = d};
     while (p.next < argc) {

@@ -41,6 +41,7 @@ typedef struct options {
     int32_t seed, cases;   /* golden; -1: not given */
     int32_t layer;         /* --layer; -1: not given */
     int32_t batch, q_len, kv_len; /* explain, report; -1: not given */
+    int32_t context;              /* explain, report; -1: not given */
     int32_t users;                /* report; -1: not given */
     spec_input *inputs;           /* kernel flags */
     int input_count;

@@ -6,6 +6,7 @@
 #include "output/check.h"
 #include "output/emit.h"
 #include "show/explain.h"
+#include "show/memory.h"
 #include "output/folder.h"
 #include "import/find_model.h"
 #include "plan/isa.h"
@@ -90,7 +91,7 @@ static bool dump(arena *a, const options *o, const product_list *p, diag *d) {
     const explain_extent none = {-1, -1, -1};
     const char *text = "";
     buf b = buf_new(a);
-    const bool ok = !strcmp(o->dump, "plan")   ? explain_text(a, p, &none, NULL, &text, d)
+    const bool ok = !strcmp(o->dump, "plan")   ? explain_text(a, p, &none, 0, NULL, &text, d)
                     : !strcmp(o->dump, "expr") ? dump_expr(&b, m)
                     : !strcmp(o->dump, "lua")  ? dump_lua(&b, p->options, d)
                     : !strcmp(o->dump, "c")    ? dump_c(&b, p, d)
@@ -153,18 +154,24 @@ static bool put(arena *a, const options *o, const char *text, diag *d) {
     return true;
 }
 
+static bool check_context(const options *o, diag *d) {
+    if (o->context < 0 || (o->context > 0 && o->context <= MEMORY_MOST_CONTEXT)) return true;
+    return diag_set(d, "--context: must be 1 .. %d, got %d", MEMORY_MOST_CONTEXT, o->context);
+}
+
 static bool explain(arena *a, const options *o, diag *d) {
     model m;
     gen_options g;
     const explain_extent e = {o->batch, o->q_len, o->kv_len};
     const explain_sizes *sizes = NULL;
     const char *text;
-    if (!load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d)) return false;
+    if (!check_context(o, d) || !load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d))
+        return false;
     if (o->measure_text && !(sizes = measure_text(a, &m, &g, d))) return false;
     const product_list p = products_make(a, &m, &g);
     const bool ok = o->svg    ? report_svg(a, &p, &e, o->layer < 0 ? 0 : o->layer, &text, d)
-                    : o->json ? explain_json(a, &p, &e, sizes, &text, d)
-                              : explain_text(a, &p, &e, sizes, &text, d);
+                    : o->json ? explain_json(a, &p, &e, o->context, sizes, &text, d)
+                              : explain_text(a, &p, &e, o->context, sizes, &text, d);
     return ok && put(a, o, text, d);
 }
 
@@ -173,9 +180,11 @@ static bool report(arena *a, const options *o, diag *d) {
     gen_options g;
     const explain_extent e = {1, o->q_len, o->kv_len};
     const char *text;
-    if (!load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d)) return false;
+    if (!check_context(o, d) || !load_model(a, o, &m, d) || !make_options(a, o, &m, &g, d))
+        return false;
     const product_list p = products_make(a, &m, &g);
-    if (!report_html(a, &p, &e, o->users, &text, d) || !put(a, o, text, d)) return false;
+    if (!report_html(a, &p, &e, o->context, o->users, &text, d) || !put(a, o, text, d))
+        return false;
     printf("%s: %d layer%s, %d kernel%s in %s\n", m.name, m.layer_count,
            m.layer_count == 1 ? "" : "s", m.kernel_count, m.kernel_count == 1 ? "" : "s",
            text_shown(a, o->out));

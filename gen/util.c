@@ -1,5 +1,6 @@
 #include "util.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -161,6 +162,10 @@ bool ends_with(const char *s, const char *end) {
     return n >= m && !strcmp(s + n - m, end);
 }
 
+static char plain_letter(char c) {
+    return (char)(c == '-' ? '_' : tolower((unsigned char)c));
+}
+
 static size_t edit_distance(const char *x, const char *y) {
     size_t row[64], n = strlen(y);
     if (n >= 63) return 64;
@@ -169,7 +174,7 @@ static size_t edit_distance(const char *x, const char *y) {
         size_t diagonal = row[0];
         row[0] = i;
         for (size_t j = 1; j <= n; j++) {
-            size_t best = diagonal + (x[i - 1] != y[j - 1]);
+            size_t best = diagonal + (plain_letter(x[i - 1]) != plain_letter(y[j - 1]));
             if (row[j] + 1 < best) best = row[j] + 1;
             if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
             diagonal = row[j];
@@ -179,8 +184,19 @@ static size_t edit_distance(const char *x, const char *y) {
     return row[n];
 }
 
+/* The only name that has the word in it; null: none, or several, or a word that says nothing. */
+static const char *only_with(const char *word, const char *const *names) {
+    const char *found = NULL;
+    for (; *names && strlen(word) >= 3; names++) {
+        if (!strstr(*names, word)) continue;
+        if (found) return NULL;
+        found = *names;
+    }
+    return found;
+}
+
 void suggest(buf *b, const char *name, const char *const *names) {
-    const char *best = NULL;
+    const char *best = NULL, *only = only_with(name, names);
     size_t best_distance = strlen(name) / 3 + 1;
     for (; *names; names++) {
         size_t distance = edit_distance(name, *names);
@@ -188,7 +204,20 @@ void suggest(buf *b, const char *name, const char *const *names) {
         best = *names;
         best_distance = distance;
     }
+    if (!best) best = only;
     if (best) buf_printf(b, " (did you mean '%s'?)", best);
+}
+
+const char *const *split_values(arena *a, const char *values) {
+    size_t count = 1;
+    for (const char *p = values; *p; p++) count += *p == '|';
+    const char **list = arena_alloc(a, (count + 1) * sizeof *list);
+    for (size_t i = 0; i < count; i++) {
+        size_t n = strcspn(values, "|");
+        list[i] = arena_strndup(a, values, n);
+        values += n + (values[n] == '|');
+    }
+    return list;
 }
 
 uint64_t hash64_more(uint64_t h, const void *data, size_t n) {

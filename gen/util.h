@@ -49,8 +49,11 @@ void buf_printf(buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3
 int gcd(int a, int b);
 bool ends_with(const char *s, const char *end);
 
-/* Appends " (did you mean 'x'?)" to b if a name of the null-terminated list is close to `name`. */
+/* Appends " (did you mean 'x'?)" to b if a name of the null-terminated list is close to `name`,
+ * whatever the case of its letters, or is the only one that has it in it. */
 void suggest(buf *b, const char *name, const char *const *names);
+/* "a|b|c" as a null-terminated list. */
+const char *const *split_values(arena *a, const char *values);
 
 uint64_t hash64(const void *data, size_t n);                     /* FNV-1a */
 uint64_t hash64_more(uint64_t hash, const void *data, size_t n); /* of what was hashed, and this */

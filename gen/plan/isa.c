@@ -83,9 +83,12 @@ static unsigned unknown(const char *name, size_t n, diag *d) {
     snprintf(shown, sizeof shown, "%.*s", (int)n, name);
     text_mask(shown, false);
     arena *a = arena_new();
-    diag_set(d,
-             "--isa: unknown instruction set '%s'; allowed: %s (a list with commas), native or all",
-             shown, isa_list(a, isa_all(), ", "));
+    buf b = buf_new(a);
+    buf_printf(&b, "--isa: unknown instruction set '%s'", shown);
+    suggest(&b, shown,
+            split_values(a, arena_printf(a, "%s|native|all", isa_list(a, isa_all(), "|"))));
+    diag_set(d, "%s; allowed: %s (a list with commas), native or all", b.data,
+             isa_list(a, isa_all(), ", "));
     arena_free(a);
     return 0;
 }

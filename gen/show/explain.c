@@ -1,10 +1,12 @@
 #include "explain.h"
 
+#include "memory.h"
 #include "plan/block_plan.h"
 #include "plan/cost.h"
 #include "output/emit.h"
 #include "output/json.h"
 #include "plan/work.h"
+#include "words.h"
 
 #include <string.h>
 #include "weight_types.h"
@@ -47,19 +49,6 @@ static bool begin(arena *a, const product_list *p, const explain_extent *e,
 }
 
 /* --- Text. --- */
-
-const char *explain_field(arena *a, const attn_field *f, const attn_spec *spec) {
-    if (!attn_field_is_member(f) || !attn_field_applies(f, spec, NULL)) return NULL;
-    char text[ATTN_FIELD_TEXT_MAX];
-    return attn_field_text(f, spec, text) ? arena_strdup(a, text) : NULL;
-}
-
-static void layers_text(buf *b, const model *m, int kernel) {
-    buf_puts(b, "  layers:");
-    for (int i = 0; i < m->layer_count; i++)
-        if (model_layer_runs(m, i, kernel)) buf_printf(b, " %d", i);
-    buf_puts(b, "\n");
-}
 
 /* What side tensors, scalars or segments decide, for made-up ones. */
 static void example_text(arena *a, buf *b, const kernel_spec *k, const plan *p,
@@ -143,12 +132,6 @@ static void size_text(buf *b, const explained *x, const product *p, int estimate
                    (estimate + 500) / 1000);
 }
 
-uint64_t explain_packed_bytes(const product *p) {
-    enum { HEADER = 64, LINE = 64 };
-    const uint64_t bytes = (uint64_t)p->block_plan.packed_floats * sizeof(float);
-    return HEADER + (bytes + LINE - 1) / LINE * LINE;
-}
-
 const char *explain_type_bytes(arena *a, const product *p,
                                const char *(*text)(arena *a, double v)) {
     double rest = (double)p->block_plan.packed_floats * sizeof(float);
@@ -165,8 +148,8 @@ static const char *plain_number(arena *a, double v) {
     return arena_printf(a, "%.0f", v);
 }
 
-double explain_token_bytes(const product *p) {
-    return work_cache_bytes(p->core->spec, &p->core->plan);
+static const char *plain_bytes(arena *a, double v) {
+    return arena_printf(a, "%.0f bytes", v);
 }
 
 static void layer_text(arena *a, buf *b, const product *p) {
@@ -174,8 +157,8 @@ static void layer_text(arena *a, buf *b, const product *p) {
     if (p->expanded) buf_printf(b, "    core, expanded: %s\n", p->expanded->spec->name);
     buf_printf(b, "    projections: %.4g FLOPs a row\n", block_plan_row_flops(p->spec));
     buf_printf(b, "    memory: %llu bytes of packed weights (%s), %.0f bytes a cached token\n",
-               (unsigned long long)explain_packed_bytes(p), explain_type_bytes(a, p, plain_number),
-               explain_token_bytes(p));
+               (unsigned long long)memory_packed_bytes(p), explain_type_bytes(a, p, plain_number),
+               memory_token_bytes(p));
     buf_printf(b,
                "    workspace, one thread, a cache of %d: %llu bytes a token, %llu a prompt of as "
                "many\n",
@@ -200,18 +183,18 @@ static void budget_text(buf *b, const explained *x) {
                x->total <= EXPLAIN_TEXT_BUDGET ? "" : "; fewer instruction sets (--isa) make less");
 }
 
-/* Of whole layers together, on the best instruction set asked for. */
-static void memory_text(buf *b, const product_list *p) {
-    uint64_t packed = 0;
-    double cached = 0;
-    for (int i = 0; i < p->model->layer_count; i++) {
-        const product *best = product_best(p, p->model->layer_kernel[i]);
-        if (!best->layer) return;
-        packed += explain_packed_bytes(best);
-        cached += explain_token_bytes(best);
-    }
-    buf_printf(b, "memory of all layers: %llu bytes of packed weights, %.0f bytes a cached token\n",
-               (unsigned long long)packed, cached);
+static void context_text(buf *b, const memory *all, int32_t n) {
+    const double cache = all->token * n;
+    buf_printf(b,
+               "a context of %d tokens: %.0f bytes of keys and values; a new token takes %.4g "
+               "FLOPs and reads %.4g bytes\n",
+               n, cache, all->flops, all->bytes);
+    buf_printf(b,
+               "  workspace, one thread: %zu bytes for a new token, %zu for a prompt of as many\n",
+               all->step, all->prompt);
+    buf_printf(b, "  in all, for one user: %.0f bytes%s\n",
+               all->packed + cache + (double)all->prompt,
+               all->whole ? ", packed weights among them" : "");
 }
 
 /* What matrices are stored in, where that is not f32. */
@@ -222,23 +205,38 @@ static void weights_text(arena *a, buf *b, const kernel_spec *k) {
             buf_printf(b, "  weights: %s\n", facts.fact[i].text);
 }
 
-bool explain_text(arena *a, const product_list *p, const explain_extent *e,
+/* Of all layers together, and of what stands around them. */
+static void memory_text(arena *a, buf *b, const product_list *p, int32_t context) {
+    memory_table table[MEMORY_TABLES];
+    const int tables = memory_tables(p->model, table);
+    const memory all = memory_of(p, context > 0 ? context : 1);
+    if (all.whole)
+        buf_printf(
+            b, "memory of all layers: %.0f bytes of packed weights, %.0f bytes a cached token\n",
+            all.packed, all.token);
+    for (int i = 0; i < tables; i++)
+        buf_printf(b, "%s: %s\n", table[i].name, memory_table_text(a, &table[i], plain_bytes));
+    if (context > 0) context_text(b, &all, context);
+}
+
+bool explain_text(arena *a, const product_list *p, const explain_extent *e, int32_t context,
                   const explain_sizes *sizes, const char **text, diag *d) {
     const model *m = p->model;
     buf b = buf_new(a);
     explained x;
+    int layers;
     if (!begin(a, p, e, sizes, &x, d)) return false;
     buf_printf(&b, "%s: %d layer%s, %d kernel%s\n", m->name, m->layer_count,
                m->layer_count == 1 ? "" : "s", m->kernel_count, m->kernel_count == 1 ? "" : "s");
     budget_text(&b, &x);
-    memory_text(&b, p);
+    memory_text(a, &b, p, context);
     for (int i = 0; i < m->kernel_count; i++) {
         const kernel_spec *k = &m->kernels[i];
         buf_printf(&b, "\n%s\n", k->name);
-        layers_text(&b, m, i);
+        buf_printf(&b, "  %s\n", words_of_layers(a, m, i, true, &layers));
         buf_puts(&b, "  spec:");
         for (int f = 0; f < attn_field_count; f++) {
-            const char *value = explain_field(a, &attn_fields[f], &k->core);
+            const char *value = words_of_field(a, &attn_fields[f], &k->core);
             if (value) buf_printf(&b, " %s=%s", attn_fields[f].name, value);
         }
         buf_puts(&b, "\n");
@@ -313,12 +311,12 @@ static void costs_json(cJSON *t, const explained *x, const kernel_spec *k, const
 
 static void layer_json(cJSON *t, const product *p) {
     cJSON *types = cJSON_AddObjectToObject(t, "packed_bytes_by_type");
-    cJSON_AddNumberToObject(t, "packed_bytes", (double)explain_packed_bytes(p));
+    cJSON_AddNumberToObject(t, "packed_bytes", (double)memory_packed_bytes(p));
     for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
         const double bytes = (double)block_plan_type_bytes(&p->block_plan, type);
         if (bytes > 0) cJSON_AddNumberToObject(types, attn_weight_get(type).name, bytes);
     }
-    cJSON_AddNumberToObject(t, "cache_bytes_a_token", explain_token_bytes(p));
+    cJSON_AddNumberToObject(t, "cache_bytes_a_token", memory_token_bytes(p));
     cJSON *call = cJSON_AddObjectToObject(t, "workspace");
     cJSON_AddNumberToObject(call, "keys", SHOWN_KEYS);
     cJSON_AddNumberToObject(call, "token_bytes",
@@ -360,7 +358,34 @@ static cJSON *kernel_json(const explained *x, int kernel) {
     return row;
 }
 
-bool explain_json(arena *a, const product_list *p, const explain_extent *e,
+static void memory_json(cJSON *root, const product_list *p, int32_t context) {
+    memory_table table[MEMORY_TABLES];
+    const int tables = memory_tables(p->model, table);
+    const memory all = memory_of(p, context > 0 ? context : 1);
+    cJSON *t = cJSON_AddObjectToObject(root, "memory");
+    cJSON_AddNumberToObject(t, "packed_bytes", all.packed);
+    cJSON_AddNumberToObject(t, "cache_bytes_a_token", all.token);
+    cJSON *list = cJSON_AddArrayToObject(t, "tables");
+    for (int i = 0; i < tables; i++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "name", table[i].name);
+        cJSON_AddNumberToObject(row, "rows", (double)table[i].rows);
+        cJSON_AddNumberToObject(row, "columns", (double)table[i].columns);
+        cJSON_AddStringToObject(row, "type",
+                                table[i].type < 0 ? "file" : attn_weight_get(table[i].type).name);
+        cJSON_AddItemToArray(list, row);
+    }
+    if (context <= 0) return;
+    cJSON *c = cJSON_AddObjectToObject(t, "context");
+    cJSON_AddNumberToObject(c, "tokens", context);
+    cJSON_AddNumberToObject(c, "cache_bytes", all.token * context);
+    cJSON_AddNumberToObject(c, "token_flops", all.flops);
+    cJSON_AddNumberToObject(c, "token_bytes", all.bytes);
+    cJSON_AddNumberToObject(c, "token_workspace_bytes", (double)all.step);
+    cJSON_AddNumberToObject(c, "prompt_workspace_bytes", (double)all.prompt);
+}
+
+bool explain_json(arena *a, const product_list *p, const explain_extent *e, int32_t context,
                   const explain_sizes *sizes, const char **text, diag *d) {
     const model *m = p->model;
     explained x;
@@ -369,6 +394,7 @@ bool explain_json(arena *a, const product_list *p, const explain_extent *e,
     cJSON_AddStringToObject(root, "model", m->name);
     cJSON_AddNumberToObject(root, "source_bytes", (double)x.total);
     cJSON_AddNumberToObject(root, "source_budget", EXPLAIN_TEXT_BUDGET);
+    memory_json(root, p, context);
     json_layers(root, m);
     cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
     for (int i = 0; i < m->kernel_count; i++) cJSON_AddItemToArray(kernels, kernel_json(&x, i));

@@ -15,20 +15,15 @@ typedef struct explain_sizes {
 /* C text of a model that attn-gen promises to stay below; the runtime's copy does not count. */
 enum { EXPLAIN_TEXT_BUDGET = 2000000 };
 
-bool explain_text(arena *a, const product_list *p, const explain_extent *e,
+/* context: costs of all layers at so many tokens are said too; 0 or less: not. */
+bool explain_text(arena *a, const product_list *p, const explain_extent *e, int32_t context,
                   const explain_sizes *sizes, const char **text, diag *d);
-bool explain_json(arena *a, const product_list *p, const explain_extent *e,
+bool explain_json(arena *a, const product_list *p, const explain_extent *e, int32_t context,
                   const explain_sizes *sizes, const char **text, diag *d);
 
-/* Of a layer, as attn_block_packed_bytes says: a header, and whole cache lines. */
-uint64_t explain_packed_bytes(const product *p);
-/* Of a token's keys and values in one layer, whatever item it is of. */
-double explain_token_bytes(const product *p);
 /* What its packed matrices are stored in, as text has bytes: "q4_0 9437184, vectors and tables
  * 102336". */
 const char *explain_type_bytes(arena *a, const product *p, const char *(*text)(arena *a, double v));
-/* A field's value in the words of a model file; null where it is unset or does not apply. */
-const char *explain_field(arena *a, const attn_field *f, const attn_spec *spec);
 /* Bytes of the C file of a plan among the rendered ones. */
 size_t explain_source_bytes(arena *a, const gen_files *files, const char *symbol);
 

@@ -6,6 +6,7 @@
 #include "explain.h"
 #include "spec/facts.h"
 #include "markup.h"
+#include "memory.h"
 #include "picture.h"
 #include "words.h"
 #include "output/emit.h"
@@ -21,9 +22,24 @@
 
 enum { PLOT_POINTS = 41, PLOT_LINES = 5 };
 
-/* Context lengths of the tables; the plots run from the first of plot_context(). */
-static const int32_t table_context[] = {512, 2048, 8192, 32768, 131072};
-enum { TABLE_ROWS = sizeof table_context / sizeof *table_context };
+/* Context lengths of the tables: these, and the one asked for; the plots run from the first of
+ * plot_context(). */
+typedef struct context_list {
+    int32_t n[6];
+    int count;
+} context_list;
+
+static context_list contexts(int32_t asked) {
+    static const int32_t usual[] = {512, 2048, 8192, 32768, 131072};
+    context_list list = {{0}, 0};
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
+        if (asked > 0 && asked < usual[i]) list.n[list.count++] = asked;
+        if (asked <= usual[i]) asked = -1;
+        list.n[list.count++] = usual[i];
+    }
+    if (asked > 0) list.n[list.count++] = asked;
+    return list;
+}
 
 /* --- Text. --- */
 
@@ -63,23 +79,6 @@ typedef struct kernel_info {
     const char *layer_text;
     double packed; /* bytes of a layer's weights; 0: attention alone */
 } kernel_info;
-
-/* What one new token costs a layer: its query at the end of a context of n keys; in whole layers,
- * every weight once, of experts those that it passes. */
-static work token_work(const kernel_info *f, int32_t n) {
-    const explain_extent e = {1, 1, n};
-    work w = work_of(f->k, f->p, &e, NULL);
-    if (!f->of->layer) return w;
-    w.flops += block_plan_row_flops(f->k);
-    w.bytes += block_plan_row_bytes(&f->of->block_plan);
-    w.workspace = (size_t)product_workspace(f->of, 1, 1, n, true, 1);
-    return w;
-}
-
-static size_t prefill_workspace(const kernel_info *f, int32_t n, int32_t threads) {
-    if (f->of->layer) return (size_t)product_workspace(f->of, 1, n, n, true, threads);
-    return plan_workspace(f->p, f->k, 1, n, n, threads);
-}
 
 /* Points of the plots: eight a doubling would be smooth; four are. 128 .. 131072 keys. */
 static int32_t plot_context(int i) {
@@ -214,7 +213,7 @@ static lua_val *facts_data(arena *a, const kernel_spec *k, bool banner) {
 static lua_val *fields_data(arena *a, const kernel_spec *k) {
     lua_val *list = lua_val_table(a);
     for (int i = 0; i < attn_field_count; i++) {
-        const char *value = explain_field(a, &attn_fields[i], &k->core);
+        const char *value = words_of_field(a, &attn_fields[i], &k->core);
         if (!value) continue;
         lua_val *row = lua_val_table(a);
         lua_val_set_string(a, row, "name", attn_fields[i].name);
@@ -262,12 +261,12 @@ static lua_val *isas_data(arena *a, const product_list *products, int kernel,
     return list;
 }
 
-static lua_val *costs_data(arena *a, const kernel_info *f) {
+static lua_val *costs_data(arena *a, const kernel_info *f, const context_list *c) {
     lua_val *list = lua_val_table(a);
-    for (int i = 0; i < TABLE_ROWS; i++) {
-        const int32_t n = table_context[i];
-        const work w = token_work(f, n);
-        const size_t prefill = prefill_workspace(f, n, 1);
+    for (int i = 0; i < c->count; i++) {
+        const int32_t n = c->n[i];
+        const work w = memory_token_work(f->of, n);
+        const size_t prefill = memory_prompt_workspace(f->of, n, 1);
         lua_val *row = lua_val_table(a);
         lua_val_set_string(a, row, "context", context_text(a, n));
         lua_val_set_string(a, row, "flops", count_text(a, w.flops));
@@ -283,7 +282,7 @@ static lua_val *costs_data(arena *a, const kernel_info *f) {
 
 static void kernel_lines(const kernel_info *f, line *flops, line *bytes) {
     for (int i = 0; i < PLOT_POINTS; i++) {
-        const work w = token_work(f, plot_context(i));
+        const work w = memory_token_work(f->of, plot_context(i));
         flops->y[i] = w.flops;
         bytes->y[i] = w.bytes;
     }
@@ -296,7 +295,7 @@ static bool falls(const line *l) {
 }
 
 static lua_val *kernel_data(arena *a, const kernel_info *f, int number, lua_val *isas,
-                            const explain_extent *e) {
+                            const explain_extent *e, const context_list *c) {
     lua_val *t = lua_val_table(a);
     line flops = {"one layer", {0}}, bytes = flops;
     const explain_extent shown = picture_extent(f->k, e);
@@ -323,7 +322,7 @@ static lua_val *kernel_data(arena *a, const kernel_info *f, int number, lua_val 
     lua_val_set(a, t, "picture",
                 picture_make(a, f->k, f->p, &shown, arena_printf(a, "k%d", number)));
     lua_val_set(a, t, "isas", isas);
-    lua_val_set(a, t, "costs", costs_data(a, f));
+    lua_val_set(a, t, "costs", costs_data(a, f, c));
     lua_val_set(a, t, "flops", plot(a, "FLOPs a token, one layer", "", &flops, 1));
     lua_val_set(a, t, "bytes", plot(a, "Bytes a token, one layer", "B", &bytes, 1));
     lua_val_set(a, t, "fields", fields_data(a, f->k));
@@ -369,28 +368,18 @@ static const char *cache_type(const kernel_info *f, int count) {
 }
 
 /* All layers together. */
-static lua_val *totals_data(arena *a, const kernel_info *f, int count) {
+static lua_val *totals_data(arena *a, const product_list *p, const context_list *c) {
     lua_val *list = lua_val_table(a);
-    for (int i = 0; i < TABLE_ROWS; i++) {
-        const int32_t n = table_context[i];
-        double flops = 0, bytes = 0, cache = 0;
-        size_t step = 0, prefill = 0;
-        for (int j = 0; j < count; j++) {
-            const work w = token_work(&f[j], n);
-            const size_t more = prefill_workspace(&f[j], n, 1);
-            flops += f[j].layers * w.flops;
-            bytes += f[j].layers * w.bytes;
-            cache += f[j].layers * work_cache_bytes(f[j].k, f[j].p) * n;
-            if (w.workspace > step) step = w.workspace;
-            if (more > prefill) prefill = more;
-        }
+    for (int i = 0; i < c->count; i++) {
+        const int32_t n = c->n[i];
+        const memory all = memory_of(p, n);
         lua_val *row = lua_val_table(a);
         lua_val_set_string(a, row, "context", context_text(a, n));
-        lua_val_set_string(a, row, "flops", count_text(a, flops));
-        lua_val_set_string(a, row, "bytes", bytes_text(a, bytes));
-        lua_val_set_string(a, row, "cache", bytes_text(a, cache));
-        lua_val_set_string(a, row, "step", bytes_text(a, (double)step));
-        lua_val_set_string(a, row, "prefill", bytes_text(a, (double)prefill));
+        lua_val_set_string(a, row, "flops", count_text(a, all.flops));
+        lua_val_set_string(a, row, "bytes", bytes_text(a, all.bytes));
+        lua_val_set_string(a, row, "cache", bytes_text(a, all.token * n));
+        lua_val_set_string(a, row, "step", bytes_text(a, (double)all.step));
+        lua_val_set_string(a, row, "prefill", bytes_text(a, (double)all.prompt));
         lua_val_push(a, list, row);
     }
     return list;
@@ -402,35 +391,42 @@ static void push_text(arena *a, lua_val *list, const char *text) {
     lua_val_push(a, list, row);
 }
 
+/* The matrices around the layers. */
+static lua_val *tables_data(arena *a, const model *m) {
+    memory_table table[MEMORY_TABLES];
+    const int tables = memory_tables(m, table);
+    lua_val *list = lua_val_table(a);
+    for (int i = 0; i < tables; i++)
+        push_text(a, list,
+                  arena_printf(a, "%s: %s", first_big(a, table[i].name),
+                               memory_table_text(a, &table[i], bytes_text)));
+    return list;
+}
+
 /* Weights are there once, keys and values a user, workspace a call of one user's prompt. */
-static void set_memory(arena *a, lua_val *page, const kernel_info *f, int count, int32_t users) {
+static void set_memory(arena *a, lua_val *page, const product_list *p, const context_list *c,
+                       int32_t users) {
     const int32_t columns[] = {1, 8, 64, users};
     const int wide = users > 0 && users != 1 && users != 8 && users != 64 ? 4 : 3;
     lua_val *heads = lua_val_table(a), *rows = lua_val_table(a);
-    double weights = 0, token = 0;
-    for (int j = 0; j < count; j++) {
-        weights += f[j].layers * f[j].packed;
-        token += f[j].layers * work_cache_bytes(f[j].k, f[j].p);
-    }
+    memory all = {0};
     for (int u = 0; u < wide; u++)
         push_text(a, heads, arena_printf(a, "%d user%s", columns[u], u ? "s" : ""));
-    for (int i = 0; i < TABLE_ROWS; i++) {
-        const int32_t n = table_context[i];
+    for (int i = 0; i < c->count; i++) {
         lua_val *row = lua_val_table(a), *cells = lua_val_table(a);
-        size_t most = 0;
-        for (int j = 0; j < count; j++) {
-            const size_t one = prefill_workspace(&f[j], n, 1);
-            if (one > most) most = one;
-        }
+        all = memory_of(p, c->n[i]);
         for (int u = 0; u < wide; u++)
-            push_text(a, cells, bytes_text(a, weights + columns[u] * token * n + (double)most));
-        lua_val_set_string(a, row, "context", context_text(a, n));
+            push_text(
+                a, cells,
+                bytes_text(a, all.packed + columns[u] * all.token * c->n[i] + (double)all.prompt));
+        lua_val_set_string(a, row, "context", context_text(a, c->n[i]));
         lua_val_set(a, row, "cells", cells);
         lua_val_push(a, rows, row);
     }
-    lua_val_set_bool(a, page, "whole", weights > 0);
-    lua_val_set_string(a, page, "weights", bytes_text(a, weights));
-    lua_val_set_string(a, page, "token", bytes_text(a, token));
+    lua_val_set_bool(a, page, "whole", all.packed > 0);
+    lua_val_set_string(a, page, "weights", bytes_text(a, all.packed));
+    lua_val_set_string(a, page, "token", bytes_text(a, all.token));
+    lua_val_set(a, page, "tables", tables_data(a, p->model));
     lua_val_set(a, page, "users", heads);
     lua_val_set(a, page, "memory", rows);
 }
@@ -468,8 +464,9 @@ static bool check_lengths(const explain_extent *e, diag *d) {
     return true;
 }
 
-bool report_html(arena *a, const product_list *p, const explain_extent *e, int32_t users,
-                 const char **text, diag *d) {
+bool report_html(arena *a, const product_list *p, const explain_extent *e, int32_t context,
+                 int32_t users, const char **text, diag *d) {
+    const context_list c = contexts(context);
     const model *m = p->model;
     const gen_options *o = p->options;
     template_set set;
@@ -486,13 +483,13 @@ bool report_html(arena *a, const product_list *p, const explain_extent *e, int32
         if (!m->kernels[i].outer) continue; /* shown with its layer */
         kernel_info *info = &f[count++];
         info->k = &m->kernels[i];
-        info->layer_text = words_of_layers(a, m, i, &info->layers);
+        info->layer_text = words_of_layers(a, m, i, false, &info->layers);
         info->of = product_best(p, i);
         info->p = &info->of->core->plan;
         info->packed =
-            product_best(p, i)->layer ? (double)explain_packed_bytes(product_best(p, i)) : 0;
+            product_best(p, i)->layer ? (double)memory_packed_bytes(product_best(p, i)) : 0;
         bound |= work_needs_data(info->k);
-        lua_val_push(a, kernels, kernel_data(a, info, count, isas_data(a, p, i, &files), e));
+        lua_val_push(a, kernels, kernel_data(a, info, count, isas_data(a, p, i, &files), e, &c));
     }
     lua_val_set_string(a, page, "name", text_xml(a, m->name));
     lua_val_set_string(a, page, "heading", markup_fold(a, m->name));
@@ -506,8 +503,8 @@ bool report_html(arena *a, const product_list *p, const explain_extent *e, int32
     lua_val_set_string(a, page, "cache_type", cache_type(f, count));
     lua_val_set(a, page, "layers", layers_data(a, f, count));
     lua_val_set(a, page, "around", around_data(a, m));
-    lua_val_set(a, page, "totals", totals_data(a, f, count));
-    set_memory(a, page, f, count, users);
+    lua_val_set(a, page, "totals", totals_data(a, p, &c));
+    set_memory(a, page, p, &c, users);
     total_plots(a, page, f, count);
     lua_val_set(a, page, "kernels", kernels);
     lua_val_set(a, data, "page", page);
@@ -528,8 +525,9 @@ bool report_svg(arena *a, const product_list *p, const explain_extent *e, int la
     lua_val *picture = picture_make(a, of->spec, &of->core->plan, &shown, "mask");
     int layers;
     lua_val_set_string(a, picture, "model", markup_fold(a, m->name));
-    lua_val_set_string(a, picture, "layers",
-                       markup_fold(a, words_of_layers(a, m, m->layer_kernel[layer], &layers)));
+    lua_val_set_string(
+        a, picture, "layers",
+        markup_fold(a, words_of_layers(a, m, m->layer_kernel[layer], false, &layers)));
     lua_val_set(a, data, "picture", picture);
     return render(a, &set, "report/mask_file.svg", data, text, d);
 }

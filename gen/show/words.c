@@ -1,6 +1,5 @@
 #include "words.h"
 
-#include "show/explain.h"
 #include "text.h"
 
 #include <string.h>
@@ -17,13 +16,25 @@ static const char *nth(arena *a, int n) {
     return arena_printf(a, "%d%s", n, end);
 }
 
-/* The layers of a kernel (or, where not, the others) are first, first + step, .. last; at least
+/* A kernel's layers. */
+typedef struct layer_set {
+    const model *m;
+    int kernel;
+    bool inside; /* those too that have it in them */
+} layer_set;
+
+static bool has(const layer_set *s, int layer) {
+    return s->inside ? model_layer_runs(s->m, layer, s->kernel)
+                     : s->m->layer_kernel[layer] == s->kernel;
+}
+
+/* The layers of a set (or, where not, the others) are first, first + step, .. last; at least
  * three. */
-static bool is_periodic(const model *m, int kernel, bool of, int *first, int *step, int *last) {
+static bool is_periodic(const layer_set *s, bool of, int *first, int *step, int *last) {
     int count = 0;
     *first = *step = *last = 0;
-    for (int i = 0; i < m->layer_count; i++) {
-        if ((m->layer_kernel[i] == kernel) != of) continue;
+    for (int i = 0; i < s->m->layer_count; i++) {
+        if (has(s, i) != of) continue;
         if (count == 0) *first = i;
         if (count == 1) *step = i - *last;
         if (count > 1 && i - *last != *step) return false;
@@ -42,12 +53,13 @@ static const char *period(arena *a, int first, int step) {
     return arena_printf(a, "every %s layer, from %d", nth(a, step), first);
 }
 
-static const char *ranges(arena *a, const model *m, int kernel) {
+static const char *ranges(arena *a, const layer_set *s) {
+    const int layers = s->m->layer_count;
     buf b = buf_new(a);
-    for (int i = 0; i < m->layer_count; i++) {
-        if (m->layer_kernel[i] != kernel) continue;
+    for (int i = 0; i < layers; i++) {
+        if (!has(s, i)) continue;
         int end = i;
-        while (end + 1 < m->layer_count && m->layer_kernel[end + 1] == kernel) end++;
+        while (end + 1 < layers && has(s, end + 1)) end++;
         buf_printf(&b, "%s%d", b.len ? ", " : "layers ", i);
         if (end > i) buf_printf(&b, "%s%d", end == i + 1 ? ", " : " .. ", end);
         i = end;
@@ -55,26 +67,33 @@ static const char *ranges(arena *a, const model *m, int kernel) {
     return b.data;
 }
 
-const char *words_of_layers(arena *a, const model *m, int kernel, int *count) {
+const char *words_of_layers(arena *a, const model *m, int kernel, bool inside, int *count) {
+    const layer_set s = {m, kernel, inside};
     int first = 0, step, last;
     *count = 0;
     for (int i = m->layer_count - 1; i >= 0; i--)
-        if (m->layer_kernel[i] == kernel) first = i, ++*count;
+        if (has(&s, i)) first = i, ++*count;
     if (*count == 1) return arena_printf(a, "layer %d", first);
     if (*count == m->layer_count) return "all layers";
-    if (is_periodic(m, kernel, true, &first, &step, &last))
+    if (is_periodic(&s, true, &first, &step, &last))
         return is_whole(m, first, step, last)
                    ? period(a, first, step)
                    : arena_printf(a, "every %s layer, %d to %d", nth(a, step), first, last);
-    if (is_periodic(m, kernel, false, &first, &step, &last) && is_whole(m, first, step, last))
+    if (is_periodic(&s, false, &first, &step, &last) && is_whole(m, first, step, last))
         return arena_printf(a, "all layers but every %s, from %d", nth(a, step), first);
-    return ranges(a, m, kernel);
+    return ranges(a, &s);
 }
 
 /* --- What it is --- */
 
+const char *words_of_field(arena *a, const attn_field *f, const attn_spec *spec) {
+    if (!attn_field_is_member(f) || !attn_field_applies(f, spec, NULL)) return NULL;
+    char text[ATTN_FIELD_TEXT_MAX];
+    return attn_field_text(f, spec, text) ? arena_strdup(a, text) : NULL;
+}
+
 static const char *field_text(arena *a, const kernel_spec *k, const char *name) {
-    return explain_field(a, attn_field_find(name), &k->core);
+    return words_of_field(a, attn_field_find(name), &k->core);
 }
 
 /* "full_self" -> "full self-attention" */

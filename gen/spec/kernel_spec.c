@@ -92,19 +92,6 @@ static bool bool_value(const spec_input *in, bool *out) {
     return true;
 }
 
-/* "a|b|c" as a null-terminated list. */
-static const char *const *split_values(arena *a, const char *values) {
-    size_t count = 1;
-    for (const char *p = values; *p; p++) count += *p == '|';
-    const char **list = arena_alloc(a, (count + 1) * sizeof *list);
-    for (size_t i = 0; i < count; i++) {
-        size_t n = strcspn(values, "|");
-        list[i] = arena_strndup(a, values, n);
-        values += n + (values[n] == '|');
-    }
-    return list;
-}
-
 static bool set_enum(building *b, const spec_input *in, const attn_field *f) {
     const char *const *names = split_values(b->a, f->values);
     const lua_val *v = in->value;

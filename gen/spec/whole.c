@@ -100,7 +100,10 @@ static const char *set_enum(arena *a, attn_model_spec *s, const whole_field *f, 
         whole_put(f, s, i);
         return NULL;
     }
-    return must_be(a, f, arena_printf(a, "one of %s", f->values), v);
+    buf b = buf_new(a);
+    buf_puts(&b, must_be(a, f, arena_printf(a, "one of %s", f->values), v));
+    if (v->kind == LUA_VAL_STRING) suggest(&b, v->string, split_values(a, f->values));
+    return b.data;
 }
 
 static const char *set_list(arena *a, attn_model_spec *s, const whole_field *f, const lua_val *v) {

@@ -124,6 +124,8 @@ install(TARGETS ${"${attn_target}"} EXPORT ${model.file}-targets
   LIBRARY DESTINATION ${"${CMAKE_INSTALL_LIBDIR}"}
   RUNTIME DESTINATION ${"${CMAKE_INSTALL_BINDIR}"})
 install(FILES ${model.file}.h ${model.file}.hpp ${model.is_whole and model.file .. "_model.h " or ""}DESTINATION ${"${CMAKE_INSTALL_INCLUDEDIR}"}/${model.file})
+# The module looks for the library beside its own folder.
+install(FILES ${model.word}.py DESTINATION ${"${CMAKE_INSTALL_LIBDIR}"}/${model.file})
 install(FILES ${table.concat(model.public_headers, " ")}
   DESTINATION ${"${CMAKE_INSTALL_INCLUDEDIR}"}/${model.file}/runtime)
 install(EXPORT ${model.file}-targets NAMESPACE ${model.file}::

@@ -6,7 +6,7 @@
 #   make selftest    runs every kernel on random data against the double-precision reference
 #   make clean       removes $(BUILD)
 $ if not model.shared_runtime then
-#   make install     headers, libraries and pkg-config file; PREFIX=/usr/local, DESTDIR
+#   make install     headers, libraries, pkg-config file and lib/${model.file}/${model.word}.py (for PYTHONPATH); PREFIX=/usr/local, DESTDIR
 $ end
 #
 # A C compiler is all that is needed: gcc or clang. Kernels are compiled with -O2 before CFLAGS, so that
@@ -73,11 +73,12 @@ ${"$"}(BUILD)/runtime/%.o: $(RUNTIME)/%.c $(HEADERS)
 $ if not model.shared_runtime then
 
 install: lib shared
-	install -d $(DESTDIR)$(INCLUDEDIR)/${model.file}/runtime $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -d $(DESTDIR)$(INCLUDEDIR)/${model.file}/runtime $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/${model.file}
 	install -m 644 ${model.file}.h ${model.file}.hpp ${model.is_whole and model.file .. "_model.h " or ""}$(DESTDIR)$(INCLUDEDIR)/${model.file}
 	install -m 644 ${table.concat(model.public_headers, " ")} $(DESTDIR)$(INCLUDEDIR)/${model.file}/runtime
 	install -m 644 $(BUILD)/lib${model.file}.a $(DESTDIR)$(LIBDIR)
 	install -m 755 $(BUILD)/$(SHARED) $(DESTDIR)$(LIBDIR)
+	install -m 644 ${model.word}.py $(DESTDIR)$(LIBDIR)/${model.file}
 	sed -e 's|^prefix=.*|prefix=$(PREFIX)|' -e 's|^libdir=.*|libdir=$(LIBDIR:$(PREFIX)/%=$${"${prefix}"}/%)|' \
 		-e 's|^includedir=.*|includedir=$(INCLUDEDIR:$(PREFIX)/%=$${"${prefix}"}/%)/${model.file}|' -e 's|^openmp=.*|openmp=$(OPENMP)|' \
 		${model.file}.pc > $(DESTDIR)$(LIBDIR)/pkgconfig/${model.file}.pc

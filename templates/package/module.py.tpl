@@ -21,8 +21,8 @@ $ if model.has_blocks then
 
 $ end
 Needs numpy and this folder's shared library, which `make shared` (or CMake with
-BUILD_SHARED_LIBS=ON) builds: it is looked for beside this file, in build/ there, and where the
-system looks; load(path) names another. Arrays are not copied: one of another type, shape or
+BUILD_SHARED_LIBS=ON) builds: it is looked for beside this file, in build/ there, in the folder
+above (`make install`: PYTHONPATH=PREFIX/lib/${model.file}), and where the system looks; load(path) names another. Arrays are not copied: one of another type, shape or
 order is refused with what it must be. A call that the library refuses raises Error with its
 sentence. Calls run without the interpreter's lock, so Python threads may run them side by side;
 `threads` of a call is how many of its own it may use (default: one a CPU), with the same bits.
@@ -206,7 +206,8 @@ def _open_library():
     here = os.path.dirname(os.path.abspath(__file__))
     names = _file_names()
     for name in names:
-        for folder in (here, os.path.join(here, "build"), os.path.join(here, "build", "cmake")):
+        for folder in (here, os.path.join(here, "build"), os.path.join(here, "build", "cmake"),
+                       os.path.dirname(here)):  # where both are installed
             path = os.path.join(folder, name)
             if os.path.exists(path):
                 return ctypes.CDLL(path), path

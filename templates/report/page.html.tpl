@@ -146,8 +146,13 @@ $ end
 <h2>What memory it takes</h2>
 <p>
 $ if p.whole then
-The packed weights of all layers are ${p.weights}, once for all users; embedding and head are not
-counted.
+The packed weights of all layers are ${p.weights}, once for all users.
+$   for _, t in ipairs(p.tables) do
+${t.text}.
+$   end
+$   if #p.tables > 0 then
+What stands around the layers is there once, too, and not in the table.
+$   end
 $ else
 These kernels have no weights of their own.
 $ end

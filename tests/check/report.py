@@ -237,6 +237,36 @@ def check_memory(folder):
         check(abs(more - 1) < 0.02, f"memory of 56 more users: {row}")
 
 
+def check_context(folder):
+    """A context that is asked for: explain's lines, its JSON and the report's rows say the same."""
+    path = os.path.join(folder, "context.html")
+    model = ["tests/golden/model/llama", "--isa=portable", "--context=3000"]
+    run("report", *model, "-o", path)
+    page = open(path, encoding="utf-8").read()
+    memory = json.loads(run("explain", *model, "--json").stdout)["memory"]
+    text = run("explain", *model).stdout
+    said = memory["context"]
+    check(said["cache_bytes"] == 3000 * memory["cache_bytes_a_token"], f"context: {said}")
+    check(f"a context of 3000 tokens: {said['cache_bytes']:.0f} bytes of keys and values" in text,
+          f"context: {text[:600]}")
+    check(f"in all, for one user: "
+          f"{memory['packed_bytes'] + said['cache_bytes'] + said['prompt_workspace_bytes']:.0f} bytes"
+          in text, f"context: {text[:600]}")
+    tables = {t["name"]: (t["rows"], t["columns"], t["type"]) for t in memory["tables"]}
+    check(tables == {"embedding": (61, 32, "file"), "head": (61, 32, "file")}, f"tables: {tables}")
+    for line in ("embedding: 61 x 32, as the file has it: 7808 bytes in f32, 3904 bytes in bf16",
+                 "head: 61 x 32"):
+        check(line in text, f"{line}: not in {text[:600]}")
+    check("Embedding: 61 x 32, as the file has it: 7.81 kB in f32" in page, "report: no embedding")
+    rows = re.findall(r'<tr><td class="number">3000</td>(.*?)</tr>', page, re.S)
+    # Three tables of all layers, and two of the one kernel.
+    check(len(rows) == 5, f"report: {len(rows)} rows of a context of 3000")
+    cells = re.findall(r'"number">([^<]*)<', rows[0])
+    for cell, want in zip((bytes_of(cells[1]), bytes_of(cells[2])),
+                          (said["token_bytes"], said["cache_bytes"])):
+        check(abs(cell / want - 1) < 0.006, f"report: {cells}, explain: {said}")
+
+
 def check_around(folder):
     """What a whole model has around its layers; nothing of layers alone."""
     path = os.path.join(folder, "around.html")
@@ -260,6 +290,8 @@ def check_refusals(folder):
                                                             path],
         "--kv-len: the picture": ["explain", "tiny", "--svg", "--kv-len=16385", "-o", path],
         "--users: must be at least 1": ["report", "tiny", "--users=0", "-o", path],
+        "--context: must be 1 .. 16777216, got 0": ["report", "tiny", "--context=0", "-o", path],
+        "--context: must be 1 .. 16777216, got 16777217": ["explain", "tiny", "--context=16777217"],
         "--layer: tiny has the layers 0 .. 1, got 2": ["explain", "tiny", "--svg", "--layer=2",
                                                        "-o", path],
         "cannot": ["report", "tiny", "-o", "/dev/null/report.html"],
@@ -275,6 +307,7 @@ with tempfile.TemporaryDirectory() as folder:
     check_refusals(folder)
     check_counts(folder)
     check_memory(folder)
+    check_context(folder)
     check_around(folder)
     for file in sorted(glob.glob("gen/models/*.lua")) + ["tests/product/my.lua"]:
         check_page(file, [file], folder)

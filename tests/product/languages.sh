@@ -78,10 +78,7 @@ if has g++; then
     check module keyword random
 fi
 
-python=
-for candidate in ${PYTHON:-} python3 /usr/bin/python3; do
-    if [ -z "$python" ] && "$candidate" -c 'import numpy' 2>/dev/null; then python=$candidate; fi
-done
+with_numpy
 if [ -n "$python" ]; then
     export PYTHONPATH="$work/my:$work/layer:$work/llama:$work/bert" PYTHONDONTWRITEBYTECODE=1
     check python "$python" -W error $here/languages.py $cases

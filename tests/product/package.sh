@@ -13,6 +13,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export OMP_WAIT_POLICY=passive
 . tests/product/results.sh
+with_numpy
 # Not every C library has these: what calls them does not link.
 lean="-Daligned_alloc=absent_aligned_alloc -Dposix_memalign=absent_posix_memalign"
 
@@ -53,6 +54,12 @@ folder() { # folder CC: Makefile and pkg-config
         $(pc "$pc" --define-variable=prefix="$root$prefix" --cflags --libs quick) -Wl,-rpath,"$root$prefix/lib"
     check "$cc-make-shared" use "$cc" "$work/$cc-md" -I"$dir" -L"$dir/build" -lquick \
         -Wl,-rpath,"$dir/build" -lm
+    if [ "$python" ]; then
+        check "$cc-python-installed" env PYTHONPATH="$root$prefix/lib/quick" "$python" -c \
+            "import os, quick; assert os.path.samefile(quick.load().path, '$root$prefix/lib/libquick.so')"
+    else
+        skip "$cc-python-installed: no python3 here has numpy (PYTHON=.. names one that does)"
+    fi
     rm "$root$prefix/lib/libquick.so"
     for static in "" --static; do
         # shellcheck disable=SC2046,SC2086

@@ -17,6 +17,13 @@ skip() { # skip TEXT: what, and why
 has() { command -v "$1" >/dev/null 2>&1; }
 cxx_of() { case $1 in gcc) echo g++ ;; clang) echo clang++ ;; esac }
 
+with_numpy() { # sets $python to one that has numpy ($PYTHON first), or to nothing
+    python=
+    for candidate in ${PYTHON:-} python3 /usr/bin/python3; do
+        if [ -z "$python" ] && "$candidate" -c 'import numpy' 2>/dev/null; then python=$candidate; fi
+    done
+}
+
 results() { # what did not pass, then the line that tests/run.sh counts; status 1 if any failed
     grep -v '^pass' "$work/results"
     awk '/^pass/ {p++} /^FAIL/ {f++} /^skipped/ {s++}

@@ -23,7 +23,7 @@ static void check_layers(const char *which, int kernel, const char *want, int co
     int of[32], found;
     model m = {.layer_count = (int)strlen(which), .layer_kernel = of};
     for (int i = 0; i < m.layer_count; i++) of[i] = which[i] - '0';
-    const char *got = words_of_layers(a, &m, kernel, &found);
+    const char *got = words_of_layers(a, &m, kernel, false, &found);
     cr_expect_str_eq(got, want, "%s: %s, not %s", which, got, want);
     cr_expect_eq(found, count, "%s: %d layers, not %d", which, found, count);
 }
