@@ -316,6 +316,9 @@ static void add_call(attn_areas *list, const attn_model_call *c, size_t workspac
     attn_areas_add(list, "logit_rows", a->logit_rows, a->logit_count * word);
     attn_area_repeat(attn_areas_add(list, "x", a->x, c->model->width * (int64_t)sizeof(float)),
                      "x_row", c->rows, a->x_row, sizeof(float));
+    if (a->cache)
+        attn_areas_add(list, "cache.layer", a->cache->layer,
+                       a->cache->layers * (int64_t)sizeof(attn_cache));
 }
 
 static attn_status check_areas(const attn_why *why, const attn_model_call *c, size_t workspace) {

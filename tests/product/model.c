@@ -229,6 +229,8 @@ static void items(const attn_model *m, const expected *e) { /* forked, and taken
     memset(key, 0, 4);
     a.hidden = key; /* outputs in the cache, and rows that are read after it was written */
     check(forward(m, &a) == ATTN_E_ARGUMENT, "outputs in the cache");
+    a.hidden = (float *)(void *)cache.layer;
+    check(forward(m, &a) == ATTN_E_ARGUMENT, "outputs over cache.layer");
     a.hidden = o.hidden, a.logit_rows = key;
     check(forward(m, &a) == ATTN_E_ARGUMENT, "logit_rows in the cache");
     attn_cache layer[64];
