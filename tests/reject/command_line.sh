@@ -76,6 +76,9 @@ one="--heads 4 --head-dim 16 --isa portable"
     check 2 "tinny: neither a .lua file, a config.json, a .gguf file nor a built-in model (did you mean 'tiny'?)" \
         $gen generate tinny -o "$work/out"
     check 2 "download its config.json" $gen generate meta-llama/Llama-3.2-1B -o "$work/out"
+    check 2 "--isa: unknown instruction set 'avx3' (did you mean 'avx2'?); allowed: " $gen explain tiny --isa avx3
+    check 2 "unknown instruction set 'AVX512' (did you mean 'avx512'?)" $gen explain tiny --isa portable,AVX512
+    check 2 "(did you mean 'native'?)" $gen explain tiny --isa nativ
     check 2 "--batsh: unknown flag (did you mean '--batch'?); attn-gen explain --help" \
         $gen explain tiny --batsh 3
     check 2 "missing.lua" $gen generate "$work/missing.lua" -o "$work/out"
