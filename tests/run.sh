@@ -102,10 +102,10 @@ stage check-generated "$build/attn-gen" check generated
 
 # The longest begin first, so that both lanes end together.
 stage sanitize sh tests/check/sanitize.sh
-short property "$build/property" --test sweep,sums,workspaces --isa "$likes" --shapes 5 --cflags -Og
+short property "$build/property" --test sweep,sums,workspaces --isa "$likes" --shapes 4 --cflags -Og
 # A seed that once forked a sliding item, and went back to keys that it had let go of.
 short property-caches "$build/property" --test caches --seed 109 --isa "$likes" --cflags -Og
-short property-pairs "$build/property" --test pairs --isa "$likes" --shapes 3 --cflags -Og
+short property-pairs "$build/property" --test pairs --isa "$likes" --shapes 2 --cflags -Og
 stage product sh tests/product/product.sh
 stage package sh tests/product/package.sh
 stage compilers sh tests/check/compilers.sh
@@ -124,7 +124,7 @@ else
     stage golden-onnx "$build/attn-verify" --isa "$best" --cflags -Og --backend sdpa --threads 2 tests/golden/onnx/*.safetensors
     stage golden-block "$build/attn-verify" --isa "$best" --cflags -Og --backend sdpa tests/golden/block/*.safetensors
     # Statuses are sanitize's.
-    stage property-layers "$build/property" --test layers --isa "$fast" --shapes 3 --cflags -Og
+    stage property-layers "$build/property" --test layers --isa "$fast" --shapes 2 --cflags -Og
 fi
 stage golden-pages "$build/attn-verify" --page 16 --isa "$fast" --cflags -Og --backend sdpa \
     tests/golden/block/llama_step.safetensors tests/golden/block/gemma3.safetensors \
