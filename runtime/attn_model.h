@@ -228,8 +228,8 @@ typedef struct attn_model_args {
     attn_mask mask;
 
     /* Callers whose struct_size ends here have none. */
-    /* Of models with an encoder: attn_model_encode writes it, attn_model_forward reads its keys. Items
-     * are those of the call. As of `cache`, one call at a time: lengths are written again. */
+    /* Of models with an encoder: attn_model_encode writes it, attn_model_forward reads its keys.
+     * Items are those of the call. As of `cache`, one call at a time: lengths are written again. */
     attn_model_cache *cross;
 } attn_model_args;
 
