@@ -5,10 +5,8 @@
  *        encoder --errors PATH ..    opens each, prints the message
  * Compiled with -DMODEL_HEADER='"x_model.h"' -DMODEL_OPEN=x_model_open -DPACKED='"path"'. */
 #include MODEL_HEADER
+#include "golden.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct expected {
@@ -18,18 +16,6 @@ typedef struct expected {
     float *x; /* or sources */
     float *encoded, *hidden, *logits;
 } expected;
-
-static int failures;
-
-static void check(int ok, const char *what) {
-    if (!ok) failures++, printf("FAIL %s\n", what);
-}
-
-static void *take(FILE *f, size_t count) {
-    void *p = malloc(4 * count + 4);
-    if (!p || fread(p, 4, count, f) != count) exit(2);
-    return p;
-}
 
 static expected read_expected(const char *folder) {
     char path[1000];
@@ -52,39 +38,13 @@ static expected read_expected(const char *folder) {
     return e;
 }
 
-static void *room(size_t bytes) {
-    void *p = malloc(bytes + 63);
-    if (!p) exit(2);
-    return attn_align(p);
-}
-
-static void near(const float *got, const float *want, size_t count, const char *what) {
-    double worst = 0, most = 0;
-    for (size_t i = 0; i < count; i++) {
-        const double d = fabs((double)got[i] - (double)want[i]);
-        if (!(d <= worst)) worst = d;
-        if (fabs((double)want[i]) > most) most = fabs((double)want[i]);
-    }
-    printf("%s: error %.1e of %.1e\n", what, worst, most);
-    check(worst <= 2e-6 * most * 8, what);
-}
-
-/* Calls in a workspace of exactly their size. */
+/* As forward. */
 static attn_status encode(const attn_model *m, attn_model_args *a) {
     char why[ATTN_MESSAGE_MAX] = "";
     attn_status st = attn_model_encode_bytes(m, a, &a->workspace_bytes);
     if (st == ATTN_OK) a->workspace = room(a->workspace_bytes);
     if (st == ATTN_OK) st = attn_model_encode(m, a);
     if (st != ATTN_OK) attn_model_encode_check(m, a, why, sizeof why), printf("  %s\n", why);
-    return st;
-}
-
-static attn_status forward(const attn_model *m, attn_model_args *a) {
-    char why[ATTN_MESSAGE_MAX] = "";
-    attn_status st = attn_model_bytes(m, a, &a->workspace_bytes);
-    if (st == ATTN_OK) a->workspace = room(a->workspace_bytes);
-    if (st == ATTN_OK) st = attn_model_forward(m, a);
-    if (st != ATTN_OK) attn_model_check(m, a, why, sizeof why), printf("  %s\n", why);
     return st;
 }
 

@@ -8,11 +8,9 @@
  * Compiled with -DMODEL_HEADER='"x_model.h"' -DMODEL_OPEN=x_model_open, and -DPAGED=1 where keys
  * lie in pages of 16. */
 #include MODEL_HEADER
+#include "golden.h"
 
-#include <math.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #ifndef CAPACITY
@@ -28,18 +26,6 @@ typedef struct expected {
     float *x; /* of models without ids */
     float *hidden, *logits, *pooled;
 } expected;
-
-static int failures;
-
-static void check(int ok, const char *what) {
-    if (!ok) failures++, printf("FAIL %s\n", what);
-}
-
-static void *take(FILE *f, size_t count) {
-    void *p = malloc(4 * count + 4);
-    if (!p || fread(p, 4, count, f) != count) exit(2);
-    return p;
-}
 
 static expected read_expected(const char *folder) {
     char path[1000];
@@ -59,23 +45,6 @@ static expected read_expected(const char *folder) {
     return e;
 }
 
-static void *room(size_t bytes) {
-    void *p = malloc(bytes + 63);
-    if (!p) exit(2);
-    return attn_align(p);
-}
-
-static void near(const float *got, const float *want, size_t count, const char *what) {
-    double worst = 0, most = 0;
-    for (size_t i = 0; i < count; i++) {
-        const double d = fabs((double)got[i] - (double)want[i]);
-        if (!(d <= worst)) worst = d;
-        if (fabs((double)want[i]) > most) most = fabs((double)want[i]);
-    }
-    printf("%s: error %.1e of %.1e\n", what, worst, most);
-    check(worst <= 2e-6 * most * 8, what);
-}
-
 typedef struct outputs {
     float *hidden, *logits, *pooled;
 } outputs;
@@ -84,16 +53,6 @@ static outputs make_outputs(const expected *e) {
     const size_t rows = (size_t)e->begin[e->items];
     return (outputs){calloc(rows * (size_t)e->width, 4), calloc(rows * (size_t)e->vocab + 1, 4),
                      calloc((size_t)(e->items * e->width), 4)};
-}
-
-/* Runs a call in a workspace of exactly its size. */
-static attn_status forward(const attn_model *m, attn_model_args *a) {
-    char why[ATTN_MESSAGE_MAX];
-    attn_status st = attn_model_bytes(m, a, &a->workspace_bytes);
-    if (st == ATTN_OK) a->workspace = room(a->workspace_bytes);
-    if (st == ATTN_OK) st = attn_model_forward(m, a);
-    if (st != ATTN_OK) attn_model_check(m, a, why, sizeof why), printf("  %s\n", why);
-    return st;
 }
 
 static attn_model_args args_of(const expected *e, const outputs *o, int32_t *all) {
