@@ -26,7 +26,7 @@ static ${D.alone}void row_ints${S}(const integers *x, const uint8_t *w,
             const integers *b = x + k / 32;
             const vf dx = vf_set1(b->d)${t.min and ", all = vf_set1(b->all)" or ""};
             ${lines(W.point("w", "k", "0"))}
-$ for line = 0, (t.group_bytes * size // a.type.block + 63) // 64 - 1 do
+$ for line = 0, t.part_lines - 1 do
             ATTN_PREFETCH_L1(ATTN_AHEAD(c0, ${64 * line + plan.block_ahead}));
 $ end
 $ local function begin(p, n, s)
