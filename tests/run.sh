@@ -167,6 +167,12 @@ if [ "$best" = avx512 ] || [ -n "$list" ]; then
 fi
 # Every third layer: all kinds of attention.
 short property-portable "$build/property" --test layers --isa portable --every 3 --shapes 3 --cflags -Og
+# Layers over lists of keys: one of each kind; full: with each type, dense and in pages.
+if [ -n "$full" ]; then
+    stage property-lists "$build/property" --test layers --lists --layers 176 --shapes 8
+else
+    stage property-lists "$build/property" --test layers --lists --every 2 --isa "$best" --shapes 2 --cflags -Og
+fi
 # A sliding cache lets go of keys though there are expressions.
 short property-distances "$build/property" --test layers --shapes 6 --isa "$fast" --cflags -Og \
     --layer 'level=block;op=sliding_self;window=5;heads=4;kv_heads=2;head_dim=14;d_model=20;backend=flex;score=s - slope[h] * (q - k);mask=(q - k) % 4 != 2;tensor=slope=f32[heads]'

@@ -729,7 +729,7 @@ int property_layers(const property_options *o) {
     int failures = 0;
     for (int i = 0; i < specs; i++) {
         diag d = {0};
-        fields[i] = o->spec ? o->spec : layer_fields(a, o->seed, i * every);
+        fields[i] = o->spec ? o->spec : layer_fields(a, o->seed, i * every, o->lists);
         if (property_try(a, "layer", fields[i], &kernels[i], &d)) continue;
         printf("FAIL %s: %s\n", fields[i], d.text);
         failures++;
