@@ -26,7 +26,6 @@ enum {
     GATHER_KEYS = 64,      /* rows of a list that are gathered at a time, whole blocks of these */
     GATHER_AHEAD = 16,     /* and asked for before */
     CODE_STEPS = 4,        /* vectors of codes of a row that a turn of the loop over them takes */
-    CODE_WEAVE = 64,       /* columns of V woven at once: a vector of bytes */
     BURST_MOST = 32,       /* lines that are asked for at once */
     DOT_SUMS = 64          /* turns that a tile of dot products sums before its sums are kept */
 };
@@ -58,6 +57,8 @@ size_t plan_chunk_bytes(const plan *p);
 bool plan_is_latent(const attn_spec *s);
 /* Whether few rows run as dot products. */
 bool plan_has_dots(const attn_spec *s, const plan *p);
+/* Columns of V that are woven at once: a vector of bytes. */
+int plan_code_weave(const plan *p);
 /* Codes of a row of Q in whole vectors, and those of a vector. */
 int plan_code_step(const plan *p);
 int plan_code_row(const plan *p);

@@ -156,7 +156,7 @@ static lua_val *codes_to_lua(arena *a, const plan *p) {
                               {"d_whole", p->d / step * step},
                               {"steps", CODE_STEPS},
                               {"d_loop", plan_code_loop(p)},
-                              {"v_whole", p->dv / CODE_WEAVE * CODE_WEAVE},
+                              {"v_whole", p->dv / plan_code_weave(p) * plan_code_weave(p)},
                               {"rows", plan_code_rows(p)},
                               {"woven", CODE_KEYS / 4 * p->dvp},
                               {"p_words", CODE_KEYS / 4 * DOT_ROWS}};

@@ -65,6 +65,7 @@ typedef struct property_options {
     int shape;        /* only this problem of it; -1: all */
     int every;        /* only every so many-th row, from the seed's on; of layers, from 0 */
     bool tuned;       /* under property_choices */
+    bool lists;       /* layers: all over lists of keys */
     bool verbose;
     build_options build;
 } property_options;
