@@ -92,6 +92,7 @@ static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
         t->row_asks = row_asks(p, nv, t);
         /* In between, a tile is rare: the running maximum alone saves code. */
         t->lazy = p->lazy && (full || nv == 1 || is_one_token(p, nv));
+        t->exp_keys = EXP_SUMS * t->keys;
         t->widens = tile_widens(p, nv, t);
         t->pv.columns = p->panel / isa->width;
         split_rows(&t->pv, nv * isa->width, plan_pv_rows(isa, c->columns));

@@ -13,6 +13,9 @@ enum {
     GATHER_BATCH = 8, /* keys that gather multiplies side by side, at most */
     GATHER_FEW = 4,   /* so many sums or fewer are reduced by themselves */
     SUM_MOST = 96,    /* keys summed one after the other: equal ones round by 36 of 2^-24 at most */
+    /* Sums of P added plainly before l takes them: equal ones round by 5 of 2^-24 at most. LSE may
+     * be off by 16 such, and where it is 8 or more its own rounding takes 8. */
+    EXP_SUMS = 12,
     SPAN_KEYS = 2048,
     CHUNK_BYTES = 1 << 20, /* of packed values of a key chunk, or a span of keys */
     HELD_BYTES = 3 << 20,  /* of tiles that go through key chunks, or a query block */
