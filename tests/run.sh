@@ -28,6 +28,7 @@ done
 # With those that have more: a few kernels.
 likes=$best
 [ "$best" != avx512 ] || likes=avx512,avx512vnni,avx512bf16
+[ "$best" != avx2 ] || likes=avx2,avxvnni
 
 if [ "${1:-}" = --list ]; then list=1; else list='' wanted=" $* "; fi
 # A stage takes a turn, a line of this pipe, and gives it back.
@@ -143,7 +144,7 @@ stage golden-reference "$build/attn-verify" --reference --cflags -O0 --backend f
 if [ -n "$full" ]; then
     stage golden-stored "$build/attn-verify" --cflags -Og tests/golden/stored/*.safetensors
 else
-    stage golden-stored "$build/attn-verify" --isa "$fast,$likes" --cflags -Og --backend flex tests/golden/stored/i8_*.safetensors \
+    stage golden-stored "$build/attn-verify" --isa "$fast,avxvnni,$likes" --cflags -Og --backend flex tests/golden/stored/i8_*.safetensors \
         tests/golden/stored/bf16_causal.safetensors tests/golden/stored/bf16_dot_window.safetensors
 fi
 stage golden-extremes "$build/attn-verify" --cflags -Og tests/golden/extremes/*.safetensors
@@ -162,7 +163,7 @@ stage unseen sh tests/product/unseen.sh
 stage ragged sh tests/product/ragged.sh
 stage serving sh tests/product/serving/serving.sh
 if [ "$best" = avx512 ] || [ -n "$list" ]; then
-    short property-avx2 "$build/property" --test sweep,sums --isa avx2 --every 6 --shapes 6 --cflags -Og
+    short property-avx2 "$build/property" --test sweep,sums --isa avx2,avxvnni --every 6 --shapes 6 --cflags -Og
 fi
 # Every third layer: all kinds of attention.
 short property-portable "$build/property" --test layers --isa portable --every 3 --shapes 3 --cflags -Og

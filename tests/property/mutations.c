@@ -9,10 +9,12 @@
 #include <string.h>
 
 /* The spec that is asked for, and the one that the kernel's code is made from; or what is changed
- * in its text. isa: whose code; portable where nothing is said. Names of specs differ. */
+ * in its text. isa: whose code; portable where nothing is said. Names of specs differ. sums: in
+ * long key blocks, and long sums are to notice it. */
 typedef struct mutation {
     const char *name, *fields, *changed, *from, *to;
     attn_isa isa;
+    bool sums;
 } mutation;
 
 #define LATENT "form=mla;key=shared;heads=5;retr_dim=32;kv_comp_dim=64;scale=0.2;type=f16"
@@ -23,6 +25,7 @@ typedef struct mutation {
 #define PAIRS(D) "heads=4;kv_heads=2;type=bf16;dot=bf16;scale=0.02;head_dim=" #D
 #define WORDS(D) "heads=4;kv_heads=2;kv_type=i8;scale=0.02;head_dim=" #D
 #define BYTES(D) "heads=4;kv_heads=2;kv_type=i8;dot=i8;scale=0.02;head_dim=" #D
+#define SUMS(D) "heads=1;causal=false;head_dim=" #D
 #define TEXT(FIELDS) FIELDS, FIELDS
 
 static const mutation mutations[] = {
@@ -73,12 +76,22 @@ static const mutation mutations[] = {
      "t->unit[r] = ordinary ? 1.1f * unit", ATTN_ISA_AVX512VNNI},
     {"an odd column of woven values", TEXT(BYTES(72)), "const vi r[4] = {vi_bytes(row[0] + c)",
      "const vi r[4] = {vi_bytes(row[1] + c)", ATTN_ISA_AVX512VNNI},
+    {"P's lower byte", TEXT(WORDS(40)), "vi_key_bytes(u, ", "vi_key_bytes(high, ",
+     ATTN_ISA_AVXVNNI},
+    {"an odd column of woven values", TEXT(BYTES(72)), "const vi r[4] = {vi_bytes(row[0] + c)",
+     "const vi r[4] = {vi_bytes(row[1] + c)", ATTN_ISA_AVXVNNI},
     {"values of second keys", TEXT(PAIRS(40)), "vi_set1(16 * second)", "vi_set1(0 * second)",
      ATTN_ISA_AVX512BF16},
     {"the other half of a pair of values", TEXT(PAIRS(48)), "other ? vf_loadu(to) : vf_zero()",
      "other ? vf_zero() : vf_zero()", ATTN_ISA_AVX512BF16},
     {"Q in pairs", TEXT(PAIRS(64)), "vf_pairs(vf_mul(c[i], scale), vf_mul(c[i + 1], scale))",
      "vf_pairs(vf_mul(c[i], scale), vf_mul(c[i], scale))", ATTN_ISA_AVX512BF16},
+    {"a sum of P, on its way to l", TEXT(SUMS(24)), "add_exactly(&l[0], &lost[0], sum[0]);",
+     "add_exactly(&l[0], &lost[0], vf_zero());"},
+    {"what additions to l round off", TEXT(SUMS(32)), "*lost = vf_sub(y, vf_sub(s, *sum));",
+     "*lost = vf_zero();", .sums = true},
+    {"how many sums of P are added up", TEXT(SUMS(40)), "min32(key + 48, end);", "max32(0, end);",
+     .sums = true},
 };
 enum { MUTATIONS = sizeof mutations / sizeof *mutations };
 
@@ -174,7 +187,10 @@ static void mutate(arena *a, gen_files *files, void *ctx) {
 }
 
 /* Null, or what the oracle says against the kernel in the library. */
-static const char *judge(arena *a, const kernel_spec *kernel, attn_isa isa, const built *b) {
+static const char *judge(arena *a, const mutants *m, int n, const built *b) {
+    const kernel_spec *kernel = &m->kernel[n];
+    const attn_isa isa = m->isa;
+    if (m->of[n]->sums) return property_judge_sums(a, kernel, isa, b);
     static const property_spec row = {0};
     rng r = {42};
     const char *why = b->error, *text;
@@ -221,6 +237,11 @@ static void render_all(arena *a, mutants *m) {
 static void build_all(arena *a, mutants *m, const property_options *o) {
     build_options build = o->build;
     build.isa_mask = 1u << m->isa;
+    const kernel_spec *sums[MUTATIONS];
+    int count = 0;
+    for (int n = 0; n < m->count; n++)
+        if (m->of[n]->sums) sums[count++] = &m->kernel[n];
+    build.tune = property_long_blocks(a, sums, count);
     build_kernels(a, m->kernel, m->count, &build, m->right);
     build.edit = mutate;
     build.edit_ctx = m;
@@ -229,10 +250,10 @@ static void build_all(arena *a, mutants *m, const property_options *o) {
 
 /* Null, or what is wrong with it. */
 static const char *verdict(arena *a, const mutants *m, int n) {
-    const char *why = judge(a, &m->kernel[n], m->isa, &m->right[n]);
+    const char *why = judge(a, m, n, &m->right[n]);
     if (why) return arena_printf(a, "fails unchanged: %s", why);
     if (m->wrong[n].error) return m->wrong[n].error;
-    return judge(a, &m->kernel[n], m->isa, &m->wrong[n]) ? NULL : "nobody noticed it";
+    return judge(a, m, n, &m->wrong[n]) ? NULL : "nobody noticed it";
 }
 
 /* Failures of those of one instruction set; *skipped += those that could not run. */
