@@ -22,6 +22,23 @@
 #define ATTN_GCC __GNUC__
 #endif
 
+/* AVX-VNNI: gcc 11, clang 12 and later have a header of this name, and binutils 2.36 assembles what
+ * that gcc writes. Compilers without it leave its kernels out (cpu.c says so), and so does
+ * -DATTN_AVXVNNI=0. */
+#if !defined ATTN_AVXVNNI && defined(__x86_64__)
+#if defined(__has_include)
+#if __has_include(<avxvnniintrin.h>)
+#define ATTN_AVXVNNI 1
+#endif
+#endif
+#if !defined ATTN_AVXVNNI
+#define ATTN_AVXVNNI_UNKNOWN 1
+#endif
+#endif
+#if !defined ATTN_AVXVNNI
+#define ATTN_AVXVNNI 0
+#endif
+
 /* gcc 12, PR target/108599 (fixed on trunk 2023-01-31): where AVX allows it, a constant {v, v, 0,
  * 0} of 32 bytes is moved as {v, v, v, v}, at every -O. Tile classifiers are full of such constants
  * (k >= c is attn_lin_of(c, 0, 0, ..)), so they are compiled for SSE2 alone: interval.h, and what

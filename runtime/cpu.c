@@ -7,6 +7,10 @@
 #include <cpuid.h>
 #endif
 
+#if defined ATTN_AVXVNNI_UNKNOWN
+#pragma message("attn: kernels for AVX-VNNI are left out: they need gcc 11 or clang 12")
+#endif
+
 typedef enum family { ANY, X86 } family;
 
 static const struct {
@@ -53,10 +57,18 @@ static bool has_f16c(void) {
     return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }
 #define X86_HAS_F16C has_f16c()
+/* Nor this one, of AVX's registers too: leaf 7, subleaf 1. */
+static bool has_avxvnni(void) {
+    unsigned a = 0, b, c, d;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || a < 1) return false;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+}
+#define X86_HAS_AVXVNNI has_avxvnni()
 #define X86_IS(vendor) (__builtin_cpu_is(vendor) != 0)
 #else
 #define X86_HAS(feature) false
 #define X86_HAS_F16C false
+#define X86_HAS_AVXVNNI false
 #define X86_IS(vendor) false
 #endif
 

@@ -28,6 +28,7 @@ done
 # With those that have more: a few kernels.
 likes=$best
 [ "$best" != avx512 ] || likes=avx512,avx512vnni,avx512bf16
+[ "$best" != avx2 ] || likes=avx2,avxvnni
 
 if [ "${1:-}" = --list ]; then list=1; else list='' wanted=" $* "; fi
 # A stage takes a turn, a line of this pipe, and gives it back.
@@ -143,7 +144,7 @@ stage golden-reference "$build/attn-verify" --reference --cflags -O0 --backend f
 if [ -n "$full" ]; then
     stage golden-stored "$build/attn-verify" --cflags -Og tests/golden/stored/*.safetensors
 else
-    stage golden-stored "$build/attn-verify" --isa "$fast,$likes" --cflags -Og --backend flex tests/golden/stored/i8_*.safetensors \
+    stage golden-stored "$build/attn-verify" --isa "$fast,avxvnni,$likes" --cflags -Og --backend flex tests/golden/stored/i8_*.safetensors \
         tests/golden/stored/bf16_causal.safetensors tests/golden/stored/bf16_dot_window.safetensors
 fi
 stage golden-extremes "$build/attn-verify" --cflags -Og tests/golden/extremes/*.safetensors
@@ -162,10 +163,16 @@ stage unseen sh tests/product/unseen.sh
 stage ragged sh tests/product/ragged.sh
 stage serving sh tests/product/serving/serving.sh
 if [ "$best" = avx512 ] || [ -n "$list" ]; then
-    short property-avx2 "$build/property" --test sweep,sums --isa avx2 --every 6 --shapes 6 --cflags -Og
+    short property-avx2 "$build/property" --test sweep,sums --isa avx2,avxvnni --every 6 --shapes 6 --cflags -Og
 fi
 # Every third layer: all kinds of attention.
 short property-portable "$build/property" --test layers --isa portable --every 3 --shapes 3 --cflags -Og
+# Layers over lists of keys: one of each kind; full: with each type, dense and in pages.
+if [ -n "$full" ]; then
+    stage property-lists "$build/property" --test layers --lists --layers 176 --shapes 8
+else
+    stage property-lists "$build/property" --test layers --lists --every 2 --isa "$best" --shapes 2 --cflags -Og
+fi
 # A sliding cache lets go of keys though there are expressions.
 short property-distances "$build/property" --test layers --shapes 6 --isa "$fast" --cflags -Og \
     --layer 'level=block;op=sliding_self;window=5;heads=4;kv_heads=2;head_dim=14;d_model=20;backend=flex;score=s - slope[h] * (q - k);mask=(q - k) % 4 != 2;tensor=slope=f32[heads]'

@@ -310,24 +310,52 @@ static void move_rows(stage *s) {
     a->seg = before(a->seg, n, sizeof *a->seg);
     a->lse = before(a->lse, n, sizeof *a->lse);
     a->q_position = before(a->q_position, n, sizeof *a->q_position);
-    a->index = before(a->index, n * a->index_row, sizeof *a->index);
-    a->index_count = before(a->index_count, n, sizeof *a->index_count);
+    if (!a->index_by_item) {
+        a->index = before(a->index, n * a->index_row, sizeof *a->index);
+        a->index_count = before(a->index_count, n, sizeof *a->index_count);
+    }
     if (!s->c->q_begin) return;
     a->q.batch = a->o.batch = a->lse_batch = INT64_MAX / 16; /* not used */
     a->seg_batch = a->q_position_batch = INT64_MAX / 16;
-    a->index_batch = a->index_count_batch = INT64_MAX / 16;
+    if (!a->index_by_item) a->index_batch = a->index_count_batch = INT64_MAX / 16;
+}
+
+/* Lists of ragged rows as those of items that have all rows: what is not there is wrong. */
+static void lists_by_item(arena *a, const call *c, const int32_t **index, const int32_t **count) {
+    const int64_t heads = c->spec->core.kv_heads, rows = (int64_t)c->batch * c->q_len;
+    const size_t each = (size_t)c->index_each, words = (size_t)(rows * heads) * each;
+    int32_t *list = arena_alloc(a, (words + 1) * sizeof *list);
+    int32_t *n = arena_alloc(a, ((size_t)rows + 1) * sizeof *n);
+    for (size_t i = 0; i < words; i++) list[i] = INT32_MIN;
+    for (int64_t i = 0; i < rows; i++) n[i] = INT32_MIN;
+    for (int64_t b = 0; b < c->batch; b++) {
+        const size_t here = (size_t)call_count(c, (int32_t)b), from = (size_t)c->q_begin[b];
+        memcpy(n + b * c->q_len, c->index_count + from, here * sizeof *n);
+        for (int64_t h = 0; h < heads; h++)
+            memcpy(list + (size_t)((b * heads + h) * c->q_len) * each,
+                   c->index + ((size_t)(h * call_q_rows(c)) + from) * each,
+                   here * each * sizeof *list);
+    }
+    *index = list, *count = n;
 }
 
 static void stage_index(stage *s) {
     const call *c = s->c;
-    const int64_t items = call_q_items(c), rows = call_q_rows(c), heads = c->spec->core.kv_heads;
+    const int64_t heads = c->spec->core.kv_heads;
+    const int32_t *index = c->index, *count = c->index_count;
     attn_args *a = &s->args;
+    int64_t items = call_q_items(c), rows = call_q_rows(c);
+    a->index_by_item = c->index && s->p->lists_by_item;
+    if (a->index_by_item && c->q_begin) {
+        items = c->batch, rows = c->q_len;
+        lists_by_item(s->a, c, &index, &count);
+    }
     a->index_row = c->index_each + s->p->gap[0];
     a->index_head = rows * a->index_row;
     a->index_batch = heads * a->index_head;
     a->index_count_batch = rows;
-    a->index = stage_matrix(s, c->index, items * heads * rows, c->index_each, a->index_row, 4);
-    a->index_count = stage_copy(s, c->index_count, items * rows, 4);
+    a->index = stage_matrix(s, index, items * heads * rows, c->index_each, a->index_row, 4);
+    a->index_count = stage_copy(s, count, items * rows, 4);
 }
 
 static void stage_inputs(stage *s) {

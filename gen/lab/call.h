@@ -46,6 +46,7 @@ typedef struct placement {
     int gap[3];    /* unused elements after each token, head and batch step, innermost first */
     bool at_start; /* guard pages right before the operands instead of right after them */
     bool no_lse;
+    bool lists_by_item; /* lists of ragged rows lie by item, not by row */
     int threads;
     const attn_pool *pool;
 } placement;

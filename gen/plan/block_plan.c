@@ -82,13 +82,14 @@ static int widest_unit(const attn_spec *s, int nr) {
     return widest;
 }
 
-/* Tiles of 2 vectors and `int_bytes` sums a row: of 32 registers 18 to 24 are sums, of 16 12 or 8.
- */
+/* Tiles of 2 vectors and `int_bytes` sums a row: of 32 registers 18 to 24 are sums; of 16 12, or 8
+ * where products of two take a register more. 2 rows x 2 vectors x 3 bytes, 2 of codes and one of a
+ * row's bytes load 8 times for 12 products; one vector of 4 rows would load 13 times. */
 static void plan_integers(const attn_spec *s, const isa_row *isa, block_plan *p) {
     enum { MANY = 5 };
     const bool coarse = s->weight_dot == ATTN_WEIGHT_DOT_I8, wide = isa->registers > 16;
     p->int_bytes = coarse ? 1 : 3;
-    p->int_rows = coarse ? (wide ? 6 : 4) : wide ? 3 : 2;
+    p->int_rows = coarse ? (wide || isa->dots == ISA_DOTS_QUADS ? 6 : 4) : wide ? 3 : 2;
     if (s->same_bits == ATTN_SAME_BITS_FALSE && !coarse && isa->dots == ISA_DOTS_PAIRS)
         p->float_from = MANY;
 }

@@ -11,10 +11,12 @@
 #define TILES_PORTABLE                                                                             \
     .tile_vectors = 3, .max_keys = 8, .l1_bytes = 32 << 10, .l2_bytes = 512 << 10, .fma_cycle = 2, \
     .loads_cycle = 2, .exp_cycles = 12, .line_cycles = 1, .text_base = 32000, .text_step = 20
-#define TILES_AVX2                                                                                 \
+#define FACTS_AVX2                                                                                 \
     .tile_vectors = 3, .max_keys = 8, .l1_bytes = 32 << 10, .l2_bytes = 512 << 10, .fma_cycle = 2, \
-    .loads_cycle = 2, .exp_cycles = 7, .line_cycles = 1, .text_base = 33400, .text_step = 8,       \
-    .dots = ISA_DOTS_PAIRS
+    .loads_cycle = 2, .exp_cycles = 7, .line_cycles = 1, .text_base = 33400, .text_step = 8
+#define TILES_AVX2 FACTS_AVX2, .dots = ISA_DOTS_PAIRS
+#define TILES_AVXVNNI \
+    FACTS_AVX2, .like = &isa_table[ATTN_ISA_AVX2], .integers = true, .dots = ISA_DOTS_QUADS
 #define FACTS_AVX512                                                                              \
     .tile_vectors = 2, .max_keys = 12, .l1_bytes = 48 << 10, .l2_bytes = 2 << 20, .fma_cycle = 2, \
     .loads_cycle = 2, .exp_cycles = 4.5, .line_cycles = 1, .text_base = 33400, .text_step = 8

@@ -127,6 +127,17 @@ static void note_maximum(arena *a, plan *p) {
                         : "softmax: running maximum");
 }
 
+/* Of part/sums.c.tpl, in keys. */
+static void note_sums(arena *a, plan *p) {
+    const plan_tile *t = &p->tile[p->tile_vectors - 1];
+    const int most = t->lazy && !p->rescore ? t->exp_keys : EXP_SUMS;
+    note(a, p,
+         "tiles: P V sums up to %d keys from zero; P of up to %d keys is added up before the "
+         "softmax's "
+         "sum takes it, as if exactly",
+         min_int(p->key_block, SUM_MOST), min_int(p->key_block, most));
+}
+
 static void note_floats(arena *a, plan *p, const char *dot) {
     note(a, p,
          "i8: products are formed of codes in f32; a score takes its key's scale, P its value's%s",
@@ -266,6 +277,7 @@ void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan *p) {
         note_maximum(a, p);
     else
         note(a, p, "softmax: over all keys of a row at once");
+    if (p->tiled && !p->gathers) note_sums(a, p);
     note_scores(a, p);
     if (p->scaled) note_scaled(a, k, p);
     if (k->core.dot == ATTN_DOT_BF16 && !p->scaled) note_pairs(a, k, p);

@@ -92,6 +92,7 @@ static void plan_tiles(plan *p, const isa_row *isa, int unroll) {
         t->row_asks = row_asks(p, nv, t);
         /* In between, a tile is rare: the running maximum alone saves code. */
         t->lazy = p->lazy && (full || nv == 1 || is_one_token(p, nv));
+        t->exp_keys = EXP_SUMS * t->keys;
         t->widens = tile_widens(p, nv, t);
         t->pv.columns = p->panel / isa->width;
         split_rows(&t->pv, nv * isa->width, plan_pv_rows(isa, c->columns));
@@ -133,13 +134,13 @@ static void add_dot(plan *p, const isa_row *isa, int rows) {
     if (t->keys > p->turn_keys) p->turn_keys = t->keys;
     t->pv.columns = min_int(2, p->dvp / isa->width);
     t->walk = min_int(2, least);          /* more break the prefetchers' streams */
-    if (p->codes.q_most) t->walk = least; /* 16 sums at most, reduced from registers */
+    if (p->codes.q_most) t->walk = least; /* a vector's lanes of sums, reduced from registers */
     /* So little work a row runs into full queues, which drop requests. */
     t->again = rows * 4 <= isa->width;
     if (p->codes.q_most) {
-        /* 16 sums in registers: each row's by bytes of P, of up to 8 vectors of columns. */
-        t->pv.columns = min_int(8, p->dvp / isa->width);
-        split_rows(&t->pv, rows, 16 / (t->pv.columns * p->codes.p_bytes));
+        /* Sums in half of the registers: a row's, by bytes of P, of up to 8 vectors of columns. */
+        t->pv.columns = min_int(isa->registers / 4, p->dvp / isa->width);
+        split_rows(&t->pv, rows, isa->registers / 2 / (t->pv.columns * p->codes.p_bytes));
     } else {
         split_rows(&t->pv, rows, plan_pv_rows(isa, t->pv.columns));
     }

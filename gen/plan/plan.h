@@ -39,7 +39,7 @@ int plan_choice_get(const plan_choice *c, int param);
 void plan_choice_set(plan_choice *c, int param, int value);
 plan_choice plan_choice_none(void); /* all left to the model */
 
-enum { PLAN_MAX_VARIANTS = 2, PLAN_MAX_VECTORS = 4, PLAN_MAX_GROUPS = 8, PLAN_MAX_NOTES = 20 };
+enum { PLAN_MAX_VARIANTS = 2, PLAN_MAX_VECTORS = 4, PLAN_MAX_GROUPS = 8, PLAN_MAX_NOTES = 24 };
 
 /* Columns of O that P V takes at once, one strip after the other. */
 typedef struct plan_strip {
@@ -65,6 +65,7 @@ typedef struct plan_tile {
     int row_asks; /* of the lines asked for in order, a row's steps; 0: each row has its own lines
                    */
     bool lazy;    /* has the code of a lazy maximum */
+    int exp_keys; /* QK with such a maximum: keys whose P is summed before l takes it */
     int widens;   /* QK with such a maximum: lines of stored K that it asks for a line of f32, while
                      it   widens the next register tile's rows; 0: it does not */
     plan_pv pv;

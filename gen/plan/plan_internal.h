@@ -13,6 +13,9 @@ enum {
     GATHER_BATCH = 8, /* keys that gather multiplies side by side, at most */
     GATHER_FEW = 4,   /* so many sums or fewer are reduced by themselves */
     SUM_MOST = 96,    /* keys summed one after the other: equal ones round by 36 of 2^-24 at most */
+    /* Sums of P added plainly before l takes them: equal ones round by 5 of 2^-24 at most. LSE may
+     * be off by 16 such, and where it is 8 or more its own rounding takes 8. */
+    EXP_SUMS = 12,
     SPAN_KEYS = 2048,
     CHUNK_BYTES = 1 << 20, /* of packed values of a key chunk, or a span of keys */
     HELD_BYTES = 3 << 20,  /* of tiles that go through key chunks, or a query block */
@@ -23,7 +26,6 @@ enum {
     GATHER_KEYS = 64,      /* rows of a list that are gathered at a time, whole blocks of these */
     GATHER_AHEAD = 16,     /* and asked for before */
     CODE_STEPS = 4,        /* vectors of codes of a row that a turn of the loop over them takes */
-    CODE_WEAVE = 64,       /* columns of V woven at once: a vector of bytes */
     BURST_MOST = 32,       /* lines that are asked for at once */
     DOT_SUMS = 64          /* turns that a tile of dot products sums before its sums are kept */
 };
@@ -55,6 +57,8 @@ size_t plan_chunk_bytes(const plan *p);
 bool plan_is_latent(const attn_spec *s);
 /* Whether few rows run as dot products. */
 bool plan_has_dots(const attn_spec *s, const plan *p);
+/* Columns of V that are woven at once: a vector of bytes. */
+int plan_code_weave(const plan *p);
 /* Codes of a row of Q in whole vectors, and those of a vector. */
 int plan_code_step(const plan *p);
 int plan_code_row(const plan *p);

@@ -60,6 +60,7 @@ static lua_val *tiles_to_lua(arena *a, const plan *p) {
         lua_val *t = lua_val_table(a);
         set_asks(a, t, &p->tile[i], p->dk);
         lua_val_set_bool(a, t, "lazy", p->tile[i].lazy);
+        lua_val_set_int(a, t, "exp_keys", p->tile[i].exp_keys);
         lua_val_set_int(a, t, "widens", p->tile[i].widens);
         lua_val_set(a, t, "pv", pv_to_lua(a, &p->tile[i].pv));
         lua_val_push(a, list, t);
@@ -155,7 +156,7 @@ static lua_val *codes_to_lua(arena *a, const plan *p) {
                               {"d_whole", p->d / step * step},
                               {"steps", CODE_STEPS},
                               {"d_loop", plan_code_loop(p)},
-                              {"v_whole", p->dv / CODE_WEAVE * CODE_WEAVE},
+                              {"v_whole", p->dv / plan_code_weave(p) * plan_code_weave(p)},
                               {"rows", plan_code_rows(p)},
                               {"woven", CODE_KEYS / 4 * p->dvp},
                               {"p_words", CODE_KEYS / 4 * DOT_ROWS}};
@@ -182,7 +183,7 @@ static lua_val *variants_to_lua(arena *a, const plan *p) {
 static void set_tiled(arena *a, lua_val *t, const plan *p) {
     SET_INTS({"tile_vectors", p->tile_vectors}, {"rows", p->tile_vectors * isa_table[p->isa].width},
              {"tiles", p->tiles}, {"key_block", p->key_block}, {"sum_keys", p->sum_keys},
-             {"sum_most", SUM_MOST}, {"span", p->span}, {"panel", p->panel},
+             {"sum_most", SUM_MOST}, {"exp_sums", EXP_SUMS}, {"span", p->span}, {"panel", p->panel},
              {"panels_end", p->dvp / p->panel * p->panel}, {"last_panel", p->dvp % p->panel},
              {"max_keys", p->max_keys}, {"edge_keys", p->edge_keys},
              {"pv_groups_max", p->pv_groups}, {"line", plan_line(ATTN_TYPE_F32)},

@@ -74,8 +74,12 @@ bool plan_is_latent(const attn_spec *s) {
     return s->form == ATTN_FORM_MLA && s->key == ATTN_KEY_SHARED;
 }
 
+int plan_code_weave(const plan *p) {
+    return 4 * isa_table[p->isa].width;
+}
+
 int plan_code_step(const plan *p) {
-    return CODE_WEAVE / (p->codes.words ? 2 : 1);
+    return plan_code_weave(p) / (p->codes.words ? 2 : 1);
 }
 
 int plan_code_loop(const plan *p) {

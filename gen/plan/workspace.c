@@ -13,7 +13,7 @@ size_t plan_tile_bytes(const plan *p) {
     /* Rows of codes, what they stand for and, of bytes, their sums. */
     const size_t code_rows = p->codes.q_most ? (size_t)plan_code_rows(p) : 0;
     const size_t code_bytes = code_rows * (size_t)plan_code_row(p) * (p->codes.words ? 2 : 1);
-    if (code_rows) tile += code_bytes / 4 + (p->codes.words ? 1 : 2) * rows;
+    if (code_rows) tile += up64(code_bytes + (p->codes.words ? 4 : 8) * rows) / 4;
     return up64(4 * tile);
 }
 

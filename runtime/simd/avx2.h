@@ -23,6 +23,7 @@
 #define ATTN_SIMD static inline __attribute__((always_inline, unused))
 #define ATTN_EACH(n) _Pragma("GCC unroll 4") for (int i = 0; i < (n); i++)
 
+#if !defined ATTN_TARGET_END /* else that of an instruction set with more than this one */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
@@ -31,6 +32,7 @@
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,f16c")
 #define ATTN_TARGET_END _Pragma("GCC pop_options")
+#endif
 #endif
 
 #define ATTN_PREFETCH_L1(at) __builtin_prefetch((const void *)((at) | (uintptr_t)0), 0, 3)

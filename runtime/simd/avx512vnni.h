@@ -1,21 +1,23 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* avx512vnni.h - the vocabulary of avx512.h, and products of codes of 8 and 16 bits, summed in 32
- * bits (VNNI). Sums wrap: they are exact where their total is in range.
+ * bits (VNNI). Sums wrap: they are exact where their total is in range. W is VF_WIDTH: avxvnni.h
+ * promises the same.
  *
  *   vi_dot_words(s, a, b)  lane i: s + the products of 2 signed words
  *   vi_dot_bytes(s, a, b)  lane i: s + the products of 4 bytes, a's unsigned, b's signed
  *   vi_add_dots(s, a, b)   the same as vi_dot_bytes, for sums that stay in registers
- *   vi_words vi_wordsn     32 codes of 8 bits as words; the first n of them, then zeros
- *   vi_bytes vi_bytesn     64 codes as they are; likewise
+ *   vi_words vi_wordsn     2 W codes of 8 bits as words; the first n of them, then zeros
+ *   vi_bytes vi_bytesn     4 W codes as they are; likewise
  *   vi_flip(a)             bytes: each signed code plus 128, unsigned
  *   vi_sums(a)             lane i: the sum of the lanes of a[i]
- *   vi_key_bytes(u, r, to) u: key i / r of row i % r, 0..255 in the lowest byte. Puts the bytes of
- * 4 keys of a row into an element of `to` [4 keys][r]: 4 of them, or 8 for r = 8, which takes two
- * vectors; r is a constant, 1, 2, 4 or 8 vi_weave(row, to)      64 columns of 4 rows of codes into
- * 4 vectors, a lane the rows of a column: lane i of vector j is column 16 (i / 4) + 4 j + i % 4, as
- * in vf_unweave vi_weave_few(row, n)   the first n columns, up to 16, of 4 rows into one; lane i is
- * column i vf_unweave(r)          4 vectors of floats whose lanes are columns as in vi_weave, to
- * columns in order */
+ *   vi_key_bytes(u, r, to) u: key i / r of row i % r, 0..255 in the lowest byte, a vector or those
+ *                          of 4 keys. Puts the bytes of 4 keys of a row into an element of `to`
+ *                          [4 keys][r]; r is a constant, 1, 2, 4 or 8
+ *   vi_weave(row, to)      4 W columns of 4 rows of codes into 4 vectors, a lane the rows of a
+ *                          column: lane i of vector j is column 16 (i / 4) + 4 j + i % 4
+ *   vi_weave_few(row, n)   the first n columns, up to W, of 4 rows into one; lane i is column i
+ *   vf_unweave(r)          4 vectors of floats whose lanes are columns as in vi_weave, to columns
+ *                          in order */
 #ifndef ATTN_SIMD_AVX512VNNI_H
 #define ATTN_SIMD_AVX512VNNI_H
 #if defined(__x86_64__)

@@ -32,7 +32,7 @@
  *   vi_pick(table, a)   each byte of a, 0 to 15, becomes that of the 16 in the table
  *   vf_to_i             of whole numbers
  *   vf_rint             to the nearest whole number, ties to the even one
- * Products of codes as integers, avx2.h and avx512.h; avx512vnni.h has more:
+ * Products of codes as integers, avx2.h and avx512.h; avxvnni.h and avx512vnni.h have more:
  *   vi_add_pairs(s, a, b)  words: s + the products of 2 bytes, a's unsigned, b's signed, in range
  *   vi_sum_pairs(s, a, n)  lane i: s + n times the sum of the 2 words of a; n is a constant
  *   vi_add_words(s, a, b)  lane i: s + the products of 2 signed words

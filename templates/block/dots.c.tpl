@@ -11,6 +11,8 @@ $     local one = plan.int_bytes == 1
 $     local digits = one and 1 or words and 2 or 3
 $     local upper = t.part == 32 and "(b->upper[0] + b->upper[1])" or "b->upper[k % 32 / 16]"
 $     local zero = "vi_set1(0)"
+$     local quads = type.dots == "quads"
+$     local roomy = quads and isa.registers > 16
 $     -- Where totals start: products with the codes' offset are taken away.
 $     local start = { zero, zero }
 $     if t.offset > 0 then
@@ -21,10 +23,10 @@ $     local function sum(z, c, of) return z .. c .. of end
 $     return {
 $       digits = digits, pairs = pairs, offset = t.offset > 0,
 $       add = ({ quads = "vi_add_dots", pairs = "vi_add_pairs", words = "vi_add_words" })[type.dots],
-$       halves = type.dots == "quads" and { { "u", "v" } } or { { "u", of = "u" }, { "v", of = "v" } },
+$       halves = roomy and { { "u", "v" } } or { { "u", of = "u" }, { "v", of = "v" } },
 $       -- Compilers give the registers of a function of its own to its innermost loop.
-$       alone = type.dots == "quads" and "" or "__attribute__((noinline)) ",
-$       rolled = type.dots == "quads" and "" or "ATTN_ROLLED ",
+$       alone = roomy and "" or "__attribute__((noinline)) ",
+$       rolled = roomy and "" or "ATTN_ROLLED ",
 $       -- Where sum c starts.
 $       start = function(c) return not pairs and start[c - digits + 3] or zero end,
 $       -- Those of a slice of type.fold elements, added to the totals.
@@ -49,7 +51,7 @@ $       whole = function(z, of)
 $         local u, l = sum(z, digits - 2, of), sum(z, digits - 1, of) -- u: of more than one byte
 $         if pairs then u, l = sum(z, "u", of), sum(z, "l", of) end
 $         if one then return "vi_to_f(" .. l .. ")" end
-$         if type.dots == "quads" then u = "vi_add(vi_shl(" .. sum(z, 0, of) .. ", vi_set1(8)), " .. u .. ")" end
+$         if quads then u = "vi_add(vi_shl(" .. sum(z, 0, of) .. ", vi_set1(8)), " .. u .. ")" end
 $         return "whole_int(" .. u .. ", " .. l .. ")"
 $       end,
 $       -- u, 4 codes a lane: what is multiplied of it, by the ends of names.

@@ -12,10 +12,10 @@ $ local at = size == 32 and "" or "k % 32 + "
 $ local widened = false
 $ for _, other in ipairs(plan.weights) do widened = widened or other.name == a.type.name end
 $ if not widened then W.values() end
-$ -- Panels whose sums are in registers at once.
-$ local together = {}
+$ -- Panels whose sums are in registers at once, beside codes and the sums of blocks.
+$ local together, all = {}, a.type.dots == "quads" and streams * nv * (D.digits + 2) + 2 <= isa.registers
 $ for p = 0, streams - 1 do
-$   if a.type.dots == "quads" and p > 0 then together[1][p + 1] = p else together[#together + 1] = { p } end
+$   if all and p > 0 then together[1][p + 1] = p else together[#together + 1] = { p } end
 $ end
 /* t[${streams} * NR] = one row times ${streams} panels, which lie `step` bytes apart. */
 static ${D.alone}void row_ints${S}(const integers *x, const uint8_t *w,

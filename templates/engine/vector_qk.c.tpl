@@ -36,12 +36,12 @@ $   end
 
 $ end
 $ if a.lazy then
-/* s[key][${R}] = exp2(scores - m) for ${MR} keys x ${R} queries, and l + lost += its sums. m is any
+/* s[key][${R}] = exp2(scores - m) for ${MR} keys x ${R} queries, and sum += its sums. m is any
  * reference, not the maximum: the caller looks at l. The exponentials overlap the next tile's
  * products.${widens > 0 and " from, to: " .. MR .. " rows to widen meanwhile, those before the key `after`." or ""} */
 static inline void qk_exp_${nv}(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
-                            float *restrict s, const vf *restrict m, vf *restrict l,
-                            vf *restrict lost${widens > 0 and ", const " .. KT .. " *const *from,\n                            float *restrict to, const scratch *w, int64_t after" or ""}) {
+                            float *restrict s, const vf *restrict m,
+                            vf *restrict sum${widens > 0 and ", const " .. KT .. " *const *from,\n                            float *restrict to, const scratch *w, int64_t after" or ""}) {
 $ elseif of > nv then
 /* s[key][0 .. ${nv * W - 1}] = K Q^T for ${MR} keys and ${nv} of the ${of} vectors of queries in q and s. */
 static inline void qk_${id}(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
@@ -128,7 +128,7 @@ $     for size = 0, 4 do
 $       local part = open[n][1 << size]
 $       if part and sum then sum = "vf_add(" .. part .. ", " .. sum .. ")" else sum = part or sum end
 $     end
-    add_exactly(&l[${n}], &lost[${n}], ${sum});
+    sum[${n}] = vf_add(sum[${n}], ${sum});
 $   end
 $ elseif of == nv then
 $   -- The score first: a NaN must not become the maximum (vf_max returns its second operand then).

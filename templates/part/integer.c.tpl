@@ -7,6 +7,7 @@ $ local W, R = plan.width, a.dot.rows
 $ local P, N = a.dot.lanes, a.dot.vector_keys
 $ local KEYS, pv, again = a.dot.keys, a.dot.pv, a.dot.again
 $ local DIGITS = codes.p_bytes
+$ local U = math.max(1, 4 * P // W) -- vectors of 4 keys
 $ local soon = again and ", const lines soon" or ""
 $ local words = codes.words
 $ local load = words and "vi_words" or "vi_bytes"
@@ -141,9 +142,9 @@ static bool integer_p_${R}(scratch *w, const int32_t n, const float sign) {
     const bool small = vf_any_gt(vf_set1(${f32(2^-110)}), top);
     top = vf_max(top, vf_set1(${f32(2^-110)}));
     const vf factor = vf_div(vf_set1(${f32(codes.p_most)}), top);
-    for (int32_t i = 0; i < lanes; i += ${math.max(1, P // 4) * W}) {
-        vi u[${math.max(1, P // 4)}]${DIGITS > 1 and ", high[" .. math.max(1, P // 4) .. "]" or ""};
-        for (int j = 0; j < ${math.max(1, P // 4)}; j++) {
+    for (int32_t i = 0; i < lanes; i += ${U * W}) {
+        vi u[${U}]${DIGITS > 1 and ", high[" .. U .. "]" or ""};
+        for (int j = 0; j < ${U}; j++) {
             vf z = vf_max(vf_mul(vf_load(w->s + i + j * W), by), vf_zero());
             /* What is not 0 stays so, that finish_row sees that it is next to nothing. */
             if (small) z = vf_select(vf_gt(z, vf_zero()), vf_max(z, vf_set1(${f32(2^-126)})), z);

@@ -3,7 +3,7 @@ $ local R = nv * W
 $ -- s = exp of the scores minus m, and l += its sums, as text of a function's body.
 $ local function exps(exp)
     for (int32_t key = 0; key < n;) { /* a few keys at a time, so that their sum rounds little */
-        const int32_t end = min32(key + 8, n);
+        const int32_t end = min32(key + ${plan.exp_sums}, n);
         vf ${list(nv, function(j) return "sum" .. j .. " = vf_zero()" end)};
         for (; key < end; key++, s += ${R}) {
             vf p[${nv}];

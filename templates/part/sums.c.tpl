@@ -2,8 +2,9 @@
  *
  * In three levels, so that their error does not grow with the number of keys: registers sum the
  * keys of a block, from zero; a tile's o sums the blocks of a span of keys; `kept` sums the spans
- * and, with what its additions round off, is as good as exact (Kahan 1965), as is l. Maxima are
- * whole numbers, so that the factors between them are powers of two and round nothing. */
+ * and, with what its additions round off, is as good as exact (Kahan 1965), as is l, to which tiles
+ * add ${plan.exp_sums} sums of P at most at once. Maxima are whole numbers, so that the factors between them are
+ * powers of two and round nothing. */
 
 /* sum + lost += x */
 static ATTN_INLINE void add_exactly(vf *sum, vf *lost, vf x) {

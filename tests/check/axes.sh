@@ -255,5 +255,5 @@ if grep -qw avx2 /proc/cpuinfo 2>/dev/null; then
     chosen avx2 avx2
     case $(ATTN_ISA= ./plan) in *__twin_*) fail "the last row is taken for the best" ;; esac
 fi
-build/attn-gen generate --help | grep -q 'portable, avx2, avx512, avx512vnni, avx512bf16, twin' || fail "--isa's help"
+build/attn-gen generate --help | grep -q 'portable, avx2, avx512, avx512vnni, avx512bf16, avxvnni, twin' || fail "--isa's help"
 echo "axes: the instruction set is chosen by its rank"

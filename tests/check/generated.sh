@@ -30,8 +30,9 @@ local function core(f) f.op, f.heads, f.kv_heads, f.head_dim = "full_self", 6, 2
 return { layers = { core { kv_type = "i8" }, core { kv_type = "i8", dot = "i8" },
     core { type = "bf16", dot = "bf16" } } }
 T
-"${BUILD:-build}/attn-gen" generate "$work/dots.lua" --isa avx512vnni,avx512bf16 -o "$work/dots" >/dev/null
-[ "$(find "$work/dots" -name '*__*.c' | wc -l)" = 4 ] || { echo "not these 4 kernels" >&2 && exit 1; }
+"${BUILD:-build}/attn-gen" generate "$work/dots.lua" --isa avx2,avxvnni,avx512vnni,avx512bf16 -o "$work/dots" >/dev/null
+[ "$(find "$work/dots" -name '*__*.c' | wc -l)" = 9 ] || { echo "not these 9 kernels" >&2 && exit 1; }
+sh tests/check/evex.sh "$work/dots"
 for cc in "${CC:-cc}" clang; do
     command -v "$cc" >/dev/null 2>&1 || continue
     # shellcheck disable=SC2086

@@ -19,6 +19,7 @@ blocks() { # blocks TYPE ISA DOT
     dir=$work/$1_$2_$3
     "${BUILD:-build}/attn-gen" generate --level block --d-model 256 --n-heads 4 --isa "$2" --name k \
         --weight-type "$1" --weight-dot "$3" -o "$dir" >/dev/null
+    sh tests/check/evex.sh "$dir"
     layer=$(basename "$dir"/attn_f32_block_*.c)
     prefix=$(sed -n '1,14s/.* Statics begin with \(k[0-9a-f]*_\)\.$/\1/p' "$dir/$layer")
     id=$(echo "$1" | tr a-z A-Z)
@@ -45,6 +46,7 @@ blocks() { # blocks TYPE ISA DOT
 isas=portable
 has() { grep -qw "$1" /proc/cpuinfo 2>/dev/null; }
 if has avx2 && has fma; then isas="$isas avx2"; fi
+if has avx_vnni || has avx512_vnni; then isas="$isas avxvnni"; fi
 if has avx512bw && has avx512dq && has avx512vl; then isas="$isas avx512"; fi
 if [ "${isas##* }" = avx512 ] && has avx512_vnni; then isas="$isas avx512vnni"; fi
 fail=0 turn=0

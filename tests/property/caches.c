@@ -4,6 +4,7 @@
  * changed nothing and says why. Where keys lie in pages the test is who hands these out, counts
  * owners, and now and then makes none of a page that is to be written. */
 #define _DEFAULT_SOURCE
+#include "cpu.h"
 #include "plan/isa.h"
 #include "layers.h"
 #include "lab/block_call.h"
@@ -710,8 +711,7 @@ int property_caches(const property_options *o) {
     *t = (trial){0};
     rng r = {o->seed};
     diag d = {0};
-    int isa = ATTN_ISA_COUNT - 1;
-    while (isa > 0 && !(o->isa_mask >> isa & 1)) isa--;
+    const attn_isa isa = attn_isa_best(o->isa_mask);
     build.isa_mask = 1u << isa;
     setenv("ATTN_ISA", isa_table[isa].name, 1);
     for (int i = 0; i < LAYERS; i++)

@@ -34,6 +34,18 @@ static plan_choice some_choice(arena *a, const kernel_spec *k, int isa, rng *r, 
     return c;
 }
 
+const tune_set *property_long_blocks(arena *a, const kernel_spec *const *kernels, int count) {
+    tune_set *set = arena_alloc(a, sizeof *set);
+    set->text = "";
+    set->entry = arena_alloc(a, (size_t)(count * ATTN_ISA_COUNT + 1) * sizeof *set->entry);
+    plan_choice c = plan_choice_none();
+    c.key_block = 1024;
+    for (int k = 0; k < count; k++)
+        for (int isa = 0; isa < ATTN_ISA_COUNT; isa++)
+            set->entry[set->count++] = (tune_entry){kernels[k]->name, (attn_isa)isa, c};
+    return set;
+}
+
 const tune_set *property_choices(arena *a, const kernel_spec *kernels, int count, uint64_t seed,
                                  long *changed) {
     tune_set *set = arena_alloc(a, sizeof *set);

@@ -82,8 +82,25 @@ static const mutation mutations[] = {
      "to->upper[i / 16] += ", "to->upper[i / 16] -= ", NULL, ATTN_ISA_AVX512VNNI},
     {"integers of a byte", BLOCKS(32) "q4_0;weight_dot=i8", "vi_store_bytes(to->q[0] + i, v);",
      "vi_store_bytes(to->q[0] + i, vi_and(v, vi_set1(-16)));", NULL, ATTN_ISA_AVX512VNNI},
+    {"the middle byte of integers", BLOCKS(32) "q4_0", "vi_store_bytes(to->q[1] + i, middle);",
+     "vi_store_bytes(to->q[1] + i, low);", NULL, ATTN_ISA_AVXVNNI},
+    {"the sum that codes' offset takes", BLOCKS(64) "q4_0",
+     "to->upper[i / 16] += ", "to->upper[i / 16] -= ", NULL, ATTN_ISA_AVXVNNI},
     {"GQA head map", "level=block;heads=6;kv_heads=2;head_dim=10;d_model=16",
      "key_head(int32_t h) {\n", "key_head(int32_t h) {\n    h = h * 2 % HEADS;\n", "_h6k2d10__"},
+    {"listed keys that a window hides",
+     "level=block;op=sliding_self;window=5;heads=6;kv_heads=2;head_dim=18;d_model=16;select=index",
+     "if (position < lo || position > hi) continue;", "if (position > hi) continue;", "_h6k2d18"},
+    {"the scale of a listed key",
+     "level=block;heads=6;kv_heads=2;head_dim=22;d_model=16;select=index;layout=paged;page=16;"
+     "sinks=true;kv_type=i8;dot=f32",
+     "w->k_scale[i] = ", "w->k_scale[i] = 1.01f * ", "_h6k2d22"},
+    {"listed keys that do not exist",
+     "level=block;heads=6;kv_heads=2;head_dim=26;d_model=16;kv_dim=15;causal=false;select=index",
+     "key >= x->kv_len || (padding", "key > x->kv_len || (padding", "_h6k2d26"},
+    {"lists by item", CORE "d_model=32;select=index",
+     "const int64_t row = (a->index_by_item ? 0 : attn_first_row(a, b)) + i;",
+     "const int64_t row = attn_first_row(a, b) + i;", "runtime/attn_kernel.h"},
     {"keys that go", CORE "d_model=32", "at.drop = at.length - (int32_t)kept;",
      "at.drop = at.length - (int32_t)kept + 1;", "runtime/block_cache.c"},
     {"padding that moves", CORE "d_model=32", "core->key_padding = o->padding;", "",
@@ -121,8 +138,8 @@ static bool of_runtime(const mutation *m) {
 
 static bool is_file(const gen_file *f, const mutation *m, const kernel_spec *k) {
     const size_t n = strlen(k->name);
-    if (strcmp(f->path + strlen(f->path) - 2, ".c") != 0) return false;
     if (m->in) return strstr(f->path, m->in) != NULL;
+    if (strcmp(f->path + strlen(f->path) - 2, ".c") != 0) return false;
     return strncmp(f->path, k->name, n) == 0 && strncmp(f->path + n, "__", 2) == 0;
 }
 

@@ -284,17 +284,35 @@ bool layer_slides(const kernel_spec *k) {
            k->core.causal && sees_distances(k->score) && sees_distances(k->mask);
 }
 
-const char *layer_fields(arena *a, uint64_t seed, int index) {
+/* How keys are stored and seen, by the number of a core. */
+static void put_keys(writer *w, int core) {
+    if (core % 3 == 1) put_kv_type(w, core / 3);
+    if ((core + core / 5) % 5 == 2) buf_printf(&w->b, "layout=paged;page=%d;", core % 2 ? 16 : 32);
+    if ((core + core / 7) % 6 == 3) buf_puts(&w->b, "select=index;");
+}
+
+/* Over lists: each kind has each type, dense and in pages, within eight rounds of kinds. Rows with
+ * scales in pages come in the first, with sinks, as all in pages have. */
+static void put_listed(writer *w, int core) {
+    const int kind = core % KINDS, round = core / KINDS, type = (kind + 2 + round) % 4;
+    if (type > 0) put_kv_type(w, type - 1);
+    buf_puts(&w->b, "select=index;");
+    if ((kind / 4 + kind + round + round / 4) % 2 == 0) return;
+    buf_printf(&w->b, "layout=paged;page=%d;", kind % 3 ? 16 : 32);
+    if (!strstr(w->b.data, "sinks=")) buf_puts(&w->b, "sinks=true;");
+}
+
+const char *layer_fields(arena *a, uint64_t seed, int index, bool lists) {
     const int kind = index / 2 % KINDS;
     rng core = {seed * 1000003u + (uint64_t)(index / 2)}, around = {seed * 7919u + (uint64_t)index};
     writer w = {buf_new(a), &core};
     int32_t whole;
     buf_puts(&w.b, "level=block;");
     put_core(&w, kind, &whole);
-    if (index / 2 % 3 == 1) put_kv_type(&w, index / 6);
-    if ((index / 2 + index / 10) % 5 == 2)
-        buf_printf(&w.b, "layout=paged;page=%d;", index / 2 % 2 ? 16 : 32);
-    if ((index / 2 + index / 14) % 6 == 3) buf_puts(&w.b, "select=index;");
+    if (lists)
+        put_listed(&w, index / 2);
+    else
+        put_keys(&w, index / 2);
     w.r = &around;
     const bool typed = index % 3 == 2;
     const int32_t type = typed ? weight_type_of(index / 3) : ATTN_WEIGHT_F32;

@@ -2,6 +2,7 @@
  * the same bits at any thread count, layout, batch and place in the batch; and a failed call is as
  * if it had not been. */
 #define _DEFAULT_SOURCE
+#include "cpu.h"
 #include "output/product.h"
 #include "layers.h"
 #include "lab/block_call.h"
@@ -583,7 +584,7 @@ static bool make_problem(const campaign *g, arena *a, int spec, int index, rng *
                          layer_problem *p) {
     attn_block *block;
     *p = (layer_problem){.c = {.spec = &g->kernels[spec]}};
-    setenv("ATTN_ISA", isa_table[ATTN_ISA_COUNT - 1].name, 1);
+    setenv("ATTN_ISA", isa_table[attn_isa_best(isa_all())].name, 1);
     attn_status st = g->libs[spec].lib->block_create(&block, &g->kernels[spec].core, 0);
     if (st == ATTN_OK) {
         layer_weights(a, g->libs[spec].lib, block, r, p);
@@ -728,7 +729,7 @@ int property_layers(const property_options *o) {
     int failures = 0;
     for (int i = 0; i < specs; i++) {
         diag d = {0};
-        fields[i] = o->spec ? o->spec : layer_fields(a, o->seed, i * every);
+        fields[i] = o->spec ? o->spec : layer_fields(a, o->seed, i * every, o->lists);
         if (property_try(a, "layer", fields[i], &kernels[i], &d)) continue;
         printf("FAIL %s: %s\n", fields[i], d.text);
         failures++;

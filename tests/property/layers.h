@@ -10,8 +10,9 @@
 /* --- Specs (layer_specs.c) --- */
 
 /* "field=value;..." of random layer number `index`: the kind of attention goes round in turn, two
- * numbers in a row share their core, and the layer around it is drawn. */
-const char *layer_fields(arena *a, uint64_t seed, int index);
+ * numbers in a row share their core, and the layer around it is drawn. lists: all are over lists of
+ * keys. */
+const char *layer_fields(arena *a, uint64_t seed, int index, bool lists);
 
 static inline bool layer_has_kv(const attn_spec *s) {
     return s->kv_dim != ATTN_UNSET;

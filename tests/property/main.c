@@ -19,6 +19,7 @@ static const char help[] =
     "  --spec NAME    only this row of tests/property/specs.c, of pairs or of the product\n"
     "  --layers N     random layers (default 22)\n"
     "  --layer SPEC   layers: only this one, as field=value;..\n"
+    "  --lists        layers: all over lists of keys (select = index)\n"
     "  --shape N      only this problem\n"
     "  --every N      only every N-th row, beginning with the seed's\n"
     "  --tuned        sweep: kernels under random tune files\n"
@@ -64,6 +65,8 @@ static bool parse(int argc, char **argv, property_options *o, const char **test,
             o->verbose = true;
         else if (strcmp(argv[i], "--tuned") == 0)
             o->tuned = true;
+        else if (strcmp(argv[i], "--lists") == 0)
+            o->lists = true;
         else if (strcmp(argv[i], "--chunks") == 0)
             property_chunks(&o->build);
         else if (strcmp(argv[i], "--keep") == 0)

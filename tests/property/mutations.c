@@ -9,10 +9,12 @@
 #include <string.h>
 
 /* The spec that is asked for, and the one that the kernel's code is made from; or what is changed
- * in its text. isa: whose code; portable where nothing is said. Names of specs differ. */
+ * in its text. isa: whose code; portable where nothing is said. Names of specs differ. sums: in
+ * long key blocks, and long sums are to notice it. */
 typedef struct mutation {
     const char *name, *fields, *changed, *from, *to;
     attn_isa isa;
+    bool sums;
 } mutation;
 
 #define LATENT "form=mla;key=shared;heads=5;retr_dim=32;kv_comp_dim=64;scale=0.2;type=f16"
@@ -25,6 +27,7 @@ typedef struct mutation {
 #define BYTES(D) "heads=4;kv_heads=2;kv_type=i8;dot=i8;scale=0.02;head_dim=" #D
 /* Windows begin at keys of either parity: with full_self no first key is a second half. */
 #define WINDOW(D) "op=sliding_self;window=37;" PAIRS(D)
+#define SUMS(D) "heads=1;causal=false;head_dim=" #D
 #define TEXT(FIELDS) FIELDS, FIELDS
 
 /* Not here, as they change no result: all of a row's numbers a little larger where pack_codes looks
@@ -65,6 +68,13 @@ static const mutation mutations[] = {
      "vf_mul(vf_set1(1.0001f), vf_loadu_bf16(from + d))", ATTN_ISA_AVX2},
     {"the end of a row of Q in codes", TEXT(WORDS(16)), "vf_loadn(row + d, D - d)",
      "vf_loadn(row + d, D - d - 1)", ATTN_ISA_AVX512VNNI},
+    {"an item's own lists", TEXT("heads=4;kv_heads=2;head_dim=28;select=index"),
+     "attn_index_of(args, x->b, ",
+     "attn_index_of(args, args->q_begin && args->index_by_item ? 0 : x->b, "},
+    {"half of an item's own lists in pages",
+     TEXT("heads=4;kv_heads=2;head_dim=36;select=index;layout=paged;page=16"),
+     "*attn_index_count(args, x->b, i)",
+     "*attn_index_count(args, x->b, i) / (args->q_begin && args->index_by_item ? 2 : 1)"},
     {"Q in 8 bits for dot = i16", TEXT(WORDS(24)), "= (int16_t)code[i], sum",
      "= (int16_t)(code[i] & -256), sum", ATTN_ISA_AVX512VNNI},
     {"P's upper byte", TEXT(WORDS(32)), "vi_shl(o0_1_0, vi_set1(8))", "vi_shl(o0_1_0, vi_set1(7))",
@@ -81,6 +91,10 @@ static const mutation mutations[] = {
     {"the last column, half of a pair", TEXT(PAIRS(33)),
      "memset((char *)to + sizeof(*from) * D, 0, ",
      "memset((char *)to + sizeof(*from) * (D - 1), 0, 2 * ", ATTN_ISA_AVX512BF16},
+    {"P's lower byte", TEXT(WORDS(40)), "vi_key_bytes(u, ", "vi_key_bytes(high, ",
+     ATTN_ISA_AVXVNNI},
+    {"an odd column of woven values", TEXT(BYTES(72)), "const vi r[4] = {vi_bytes(row[0] + c)",
+     "const vi r[4] = {vi_bytes(row[1] + c)", ATTN_ISA_AVXVNNI},
     {"values of second keys", TEXT(PAIRS(40)), "vi_set1(16 * second)", "vi_set1(0 * second)",
      ATTN_ISA_AVX512BF16},
     {"the other half of a pair of values", TEXT(PAIRS(48)), "other ? vf_loadu(to) : vf_zero()",
@@ -89,6 +103,12 @@ static const mutation mutations[] = {
      "for (int32_t key = 0 * skip,", ATTN_ISA_AVX512BF16},
     {"Q in pairs", TEXT(PAIRS(64)), "vf_pairs(vf_mul(c[i], scale), vf_mul(c[i + 1], scale))",
      "vf_pairs(vf_mul(c[i], scale), vf_mul(c[i], scale))", ATTN_ISA_AVX512BF16},
+    {"a sum of P, on its way to l", TEXT(SUMS(24)), "add_exactly(&l[0], &lost[0], sum[0]);",
+     "add_exactly(&l[0], &lost[0], vf_zero());"},
+    {"what additions to l round off", TEXT(SUMS(32)), "*lost = vf_sub(y, vf_sub(s, *sum));",
+     "*lost = vf_zero();", .sums = true},
+    {"how many sums of P are added up", TEXT(SUMS(40)), "min32(key + 48, end);", "max32(0, end);",
+     .sums = true},
 };
 enum { MUTATIONS = sizeof mutations / sizeof *mutations };
 
@@ -186,7 +206,10 @@ static void mutate(arena *a, gen_files *files, void *ctx) {
 }
 
 /* Null, or what the oracle says against the kernel in the library. */
-static const char *judge(arena *a, const kernel_spec *kernel, attn_isa isa, const built *b) {
+static const char *judge(arena *a, const mutants *m, int n, const built *b) {
+    const kernel_spec *kernel = &m->kernel[n];
+    const attn_isa isa = m->isa;
+    if (m->of[n]->sums) return property_judge_sums(a, kernel, isa, b);
     static const property_spec row = {0};
     rng r = {42};
     const char *why = b->error, *text;
@@ -233,6 +256,11 @@ static void render_all(arena *a, mutants *m) {
 static void build_all(arena *a, mutants *m, const property_options *o) {
     build_options build = o->build;
     build.isa_mask = 1u << m->isa;
+    const kernel_spec *sums[MUTATIONS];
+    int count = 0;
+    for (int n = 0; n < m->count; n++)
+        if (m->of[n]->sums) sums[count++] = &m->kernel[n];
+    build.tune = property_long_blocks(a, sums, count);
     build_kernels(a, m->kernel, m->count, &build, m->right);
     build.edit = mutate;
     build.edit_ctx = m;
@@ -241,10 +269,10 @@ static void build_all(arena *a, mutants *m, const property_options *o) {
 
 /* Null, or what is wrong with it. */
 static const char *verdict(arena *a, const mutants *m, int n) {
-    const char *why = judge(a, &m->kernel[n], m->isa, &m->right[n]);
+    const char *why = judge(a, m, n, &m->right[n]);
     if (why) return arena_printf(a, "fails unchanged: %s", why);
     if (m->wrong[n].error) return m->wrong[n].error;
-    return judge(a, &m->kernel[n], m->isa, &m->wrong[n]) ? NULL : "nobody noticed it";
+    return judge(a, m, n, &m->wrong[n]) ? NULL : "nobody noticed it";
 }
 
 /* Failures of those of one instruction set; *skipped += those that could not run. */

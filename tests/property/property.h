@@ -48,6 +48,9 @@ placement property_placement(rng *r, int threads);
 const tune_set *property_choices(arena *a, const kernel_spec *kernels, int count, uint64_t seed,
                                  long *changed);
 
+/* One with the longest key blocks that there may be, and nothing else. */
+const tune_set *property_long_blocks(arena *a, const kernel_spec *const *kernels, int count);
+
 /* Kernels as they would be if key chunks were a block, and all prefill went by them (chunks.c). */
 void property_chunks(build_options *build);
 
@@ -62,6 +65,7 @@ typedef struct property_options {
     int shape;        /* only this problem of it; -1: all */
     int every;        /* only every so many-th row, from the seed's on; of layers, from 0 */
     bool tuned;       /* under property_choices */
+    bool lists;       /* layers: all over lists of keys */
     bool verbose;
     build_options build;
 } property_options;
@@ -89,6 +93,9 @@ int property_layer_mutations(const property_options *o);
 struct oracle;
 const char *property_compare(arena *a, const call *c, const struct oracle *want, const outcome *got,
                              long *compared, double *worst);
+
+/* Null, or what long sums of equal terms say against a kernel of sdpa without side inputs. */
+const char *property_judge_sums(arena *a, const kernel_spec *kernel, attn_isa isa, const built *b);
 
 /* The problem in random parts of its keys, merged (merges.c); one: what a call over all of them has
  * given. Null, or what is wrong. Nothing where keys cannot be counted from another one on. */

@@ -24,5 +24,7 @@ placement property_placement(rng *r, int threads) {
         p.order[i] = rng_chance(r, 50) ? HEAD_MAJOR : rng_int(r, 0, PLACEMENT_ORDERS - 1);
     for (int i = 0; i < 3; i++)
         if (rng_chance(r, 40)) p.gap[i] = rng_int(r, 1, 9);
+    rng later = *r; /* draws that follow are as they were without */
+    p.lists_by_item = rng_chance(&later, 50);
     return p;
 }

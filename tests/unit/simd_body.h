@@ -3,7 +3,7 @@
  *   SIMD_SUITE       name of the suite
  *   SIMD_SUPPORTED   whether this CPU can run it
  *   SIMD_BYTES       if it has products of bytes
- *   SIMD_INTEGERS    if it has those of avx512vnni.h, too
+ *   SIMD_INTEGERS    if it has those that avx512vnni.h describes, too
  *   SIMD_PAIRS       if it has products of pairs of bf16
  * Everything that holds vectors stands before ATTN_TARGET_END, the tests proper after it. Run with
  * --verbose to see the largest errors found. */

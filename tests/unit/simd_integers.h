@@ -106,19 +106,21 @@ static void check_integer_sums(void) {
 }
 
 static void check_key_bytes(void) {
+    enum { MOST = 4 * 8 / W }; /* vectors of 4 keys */
     uint32_t to[8];
-    int32_t u[2][W];
-    for (int i = 0; i < 2 * W; i++) u[i / W][i % W] = (int32_t)(random_bits() & 0xffff);
-    const vi v[2] = {vi_loadu(u[0]), vi_loadu(u[1])};
+    int32_t u[MOST * W];
+    vi v[MOST];
+    for (int i = 0; i < MOST * W; i++) u[i] = (int32_t)(random_bits() & 0xffff);
+    for (int i = 0; i < MOST; i++) v[i] = vi_loadu(u + i * W);
     for (int r = 1; r <= 8; r *= 2) {
         if (r == 1) vi_key_bytes(v, 1, to);
         if (r == 2) vi_key_bytes(v, 2, to);
         if (r == 4) vi_key_bytes(v, 4, to);
         if (r == 8) vi_key_bytes(v, 8, to);
-        for (int i = 0; i < (r == 8 ? 2 : 1) * W; i++) {
+        for (int i = 0; i < (4 * r > W ? 4 * r : W); i++) {
             const int key = i / r, row = i % r;
             const uint32_t got = to[key / 4 * r + row] >> 8 * (key % 4) & 255;
-            CHECK(got == (uint32_t)(u[i / W][i % W] & 255), "vi_key_bytes(%d) %d", r, i);
+            CHECK(got == (uint32_t)(u[i] & 255), "vi_key_bytes(%d) %d", r, i);
         }
     }
 }

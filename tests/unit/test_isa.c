@@ -84,4 +84,10 @@ Test(isa, rank_and_family_tell_the_best) {
                 cr_expect_neq(attn_isa_better(isa, (attn_isa)j), attn_isa_better((attn_isa)j, isa));
     }
     cr_expect(!attn_isa_below(ATTN_ISA_AVX512, ATTN_ISA_AVX2));
+    /* The last row, and no better than those of AVX-512. */
+    const unsigned vnni = 1u << ATTN_ISA_AVXVNNI;
+    cr_expect_eq(attn_isa_best(vnni | avx2), ATTN_ISA_AVXVNNI);
+    cr_expect_eq(attn_isa_best(vnni | 1u << ATTN_ISA_AVX512), ATTN_ISA_AVX512);
+    cr_expect(!attn_isa_below(ATTN_ISA_AVXVNNI, ATTN_ISA_AVX2));
+    cr_expect_eq(isa_best(vnni | avx2 | portable), vnni | avx2);
 }
