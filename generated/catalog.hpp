@@ -311,8 +311,10 @@ class plan {
      * one_row. Operands with gaps: fill attn_args. */
     status dense(attn_args &a, std::int32_t batch, std::int32_t q_len, std::int32_t kv_len,
                  operand q, operand k, operand v, result o) const noexcept {
-        status s = rows(a, batch, q_len, q, o);
-        if (s) s = keys(a, kv_len, k, v);
+        attn_args all = a;
+        status s = rows(all, batch, q_len, q, o);
+        if (s) s = keys(all, kv_len, k, v);
+        if (s) a = all;
         return s;
     }
 
