@@ -26,9 +26,6 @@ static ${D.alone}void row_ints${S}(const integers *x, const uint8_t *w,
             const integers *b = x + k / 32;
             const vf dx = vf_set1(b->d)${t.min and ", all = vf_set1(b->all)" or ""};
             ${lines(W.point("w", "k", "0"))}
-$ for line = 0, t.part_lines - 1 do
-            ATTN_PREFETCH_L1(ATTN_AHEAD(c0, ${64 * line + plan.block_ahead}));
-$ end
 $ local function begin(p, n, s)
             ${lines(W.field(p, "k", n, s, "high"))}
 $   if not D.pairs then
@@ -44,14 +41,14 @@ $ end
 $ each(begin)
 $ if D.pairs and fold < size then
             ${D.rolled}for (int32_t f = 0; f < ${size}; f += ${fold}) {
-                ${part("block/row_dots.c", { dots = D, hooks = W, each = each, at = at, from = "f", to = "f + " .. fold })}
+                ${part("block/row_dots.c", { dots = D, hooks = W, each = each, ask = t.part_lines * 512 // size, at = at, from = "f", to = "f + " .. fold })}
 $   local function add(p, n, s)
                 ${lines(D.folded("z" .. s .. "_", ""))}
 $   end
 $   each(add)
             }
 $ else
-            ${part("block/row_dots.c", { dots = D, hooks = W, each = each, at = at, from = 0, to = size })}
+            ${part("block/row_dots.c", { dots = D, hooks = W, each = each, ask = t.part_lines * 512 // size, at = at, from = 0, to = size })}
 $ end
 $ local function finish(p, n, s)
             {
