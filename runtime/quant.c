@@ -169,9 +169,10 @@ static bool store_mxfp4(uint8_t *b, const float *x) {
 
 /* --- Rows --- */
 
+typedef bool store_block(uint8_t *b, const float *x); /* whether all is finite */
+
 /* What has no store is not rounded to. */
-static bool (*const stores[ATTN_WEIGHT_COUNT])(uint8_t *b, const float *x) = {
-    /* whether all is finite */
+static store_block *const stores[ATTN_WEIGHT_COUNT] = {
     [ATTN_WEIGHT_Q8_0] = store_q8_0, [ATTN_WEIGHT_Q4_0] = store_q4_0,
     [ATTN_WEIGHT_Q4_1] = store_q4_1, [ATTN_WEIGHT_Q5_0] = store_q5_0,
     [ATTN_WEIGHT_Q5_1] = store_q5_1, [ATTN_WEIGHT_MXFP4] = store_mxfp4,
