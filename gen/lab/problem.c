@@ -326,6 +326,15 @@ static void poison_scales(maker *m, int8_t *k, float *scale, int64_t rows) {
     }
 }
 
+/* The same numbers by scales of either sign: attn_store_rows makes none below 0, callers may. */
+static void negate_scales(maker *m, int8_t *code, float *scale, int64_t rows, int32_t width) {
+    for (int64_t i = 0; i < rows; i++) {
+        if (rng_chance(m->r, 50)) continue;
+        scale[i] = -scale[i];
+        for (int32_t d = 0; d < width; d++) code[i * width + d] = (int8_t)-code[i * width + d];
+    }
+}
+
 /* Items that begin as item 0 does: where keys lie in pages, these may be the same pages. */
 static void share_prefix(maker *m, float *rows, int32_t heads, int32_t width, int32_t keys) {
     const int64_t head = (int64_t)m->c->kv_len_max * width;
@@ -352,6 +361,12 @@ static void pick_data(maker *m) {
         share_prefix(m, v, s->v_heads, call_v_dim(c), prefix);
         buf_printf(&m->text, " prefix=%d", prefix);
     }
+    const bool scaled = attn_spec_scaled(s), signs = scaled && rng_chance(m->r, 30);
+    if (scaled && rng_chance(m->r, 30)) { /* sums of codes are large */
+        for (size_t i = 0; i < call_rows(c) * (size_t)call_k_dim(c); i++) q[i] = fabsf(q[i]);
+        buf_puts(&m->text, " |q|");
+    }
+    if (signs) buf_puts(&m->text, " signs");
     c->v = v; /* poison asks whether it is K's memory */
     poison(m, q, k);
     const attn_types type = attn_spec_types(s);
@@ -359,10 +374,15 @@ static void pick_data(maker *m) {
     float *k_scale, *v_scale;
     void *stored = stored_rows(m->a, type.k, k, keys * s->kv_heads, call_k_dim(c), &k_scale);
     if (k_scale) poison_scales(m, stored, k_scale, keys * s->kv_heads);
+    if (signs) negate_scales(m, stored, k_scale, keys * s->kv_heads, call_k_dim(c));
     c->k = stored;
     c->k_scale = k_scale;
-    if (v) c->v = stored_rows(m->a, type.v, v, keys * s->v_heads, call_v_dim(c), &v_scale);
-    if (v) c->v_scale = v_scale;
+    if (v) {
+        stored = stored_rows(m->a, type.v, v, keys * s->v_heads, call_v_dim(c), &v_scale);
+        if (signs) negate_scales(m, stored, v_scale, keys * s->v_heads, call_v_dim(c));
+        c->v = stored;
+        c->v_scale = v_scale;
+    }
     if (s->sinks) c->sinks = floats(m, s->heads, 2);
 }
 
