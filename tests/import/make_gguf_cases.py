@@ -68,16 +68,16 @@ def types():
     close(w)
 
 
-def common(w, layers, width, heads, kv_heads, ffn, context=4096):
+def common(w, layers, width, heads, kv_heads, ffn, context=4096, vocab=3):
     w.add_context_length(context)
     w.add_embedding_length(width)
     w.add_block_count(layers)
     w.add_feed_forward_length(ffn)
     w.add_head_count(heads)
     w.add_head_count_kv(kv_heads)
-    w.add_vocab_size(3)
+    w.add_vocab_size(vocab)
     w.add_tokenizer_model("gpt2")
-    w.add_token_list(["a", "b", "c"])
+    w.add_token_list([chr(ord("a") + i) for i in range(vocab)])
 
 
 def head(w, dim):

@@ -22,11 +22,14 @@ objects() { # objects FOLDER FILE..: FOLDER/NAME.o of each
     printf '%s\n' "$@" | xargs -P 2 -n 1 sh -c \
         '"$0" -std=c11 -Og -Wall -Wextra -Werror -fopenmp -I"$1" -Iruntime -I. -c "$2" -o "$1/$(basename "$2").o"' "$cc" "$to"
 }
+weights_of() { # weights_of CASE: a folder with config.json and safetensors, or a GGUF file
+    if [ -f "$cases/$1/model.gguf" ]; then echo "$cases/$1/model.gguf"; else echo "$cases/$1"; fi
+}
 program=model # which is built for a case
 build() { # build CASE FLAG..: $work/CASE/test
     name=$1 dir=$work/$1
     shift
-    "$gen" generate "$cases/$name" --name "$name" --isa $isa --runtime "$PWD/runtime" -o "$dir" "$@" &&
+    "$gen" generate "$(weights_of "$name")" --name "$name" --isa $isa --runtime "$PWD/runtime" -o "$dir" "$@" &&
         objects "$dir" "$dir"/*_model.c "$dir/registry.c" "$dir"/attn_*.c &&
         "$cc" -std=c11 -O1 -g -Wall -Wextra -Wpedantic -Werror -I"$dir" -Iruntime -I. \
             -DMODEL_HEADER="\"${name}_model.h\"" -DMODEL_OPEN="${name}_model_open" \
@@ -37,7 +40,7 @@ build() { # build CASE FLAG..: $work/CASE/test
 check runtime objects "$work/runtime" runtime/*.c || { results; exit 1; }
 more= && [ -z "${ATTN_FULL:-}" ] || more="opt phi olmo modernbert nomic_bert phi3 wav2vec2"
 for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe phi3_long clip_vision_model albert opt_350m \
-    stablelm gpt_bigcode $more; do
+    stablelm gpt_bigcode olmoe_gguf deepseek2_gguf deepseek3_gguf llama4_gguf $more; do
     pool= paged=0 capacity=0
     case $name in
     bert | albert) pool=pooler ;;
@@ -48,7 +51,7 @@ for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe phi3_lo
     flags=${pool:+--pool $pool}
     [ $paged = 0 ] || flags="--layout paged --page 16"
     # shellcheck disable=SC2086
-    check "$name-builds" build $name $flags && check $name "$work/$name/test" $cases/$name
+    check "$name-builds" build $name $flags && check $name "$work/$name/test" $cases/$name "$(weights_of $name)"
 done
 
 # Factors of as many digits as published models' have: no line is too long.

@@ -9,16 +9,15 @@ tests/product/encoder.c reads: i32 [items, vocab, width, rows?], i32 from [items
 [encoder rows], i32 ids of the decoder [rows], f32 encoded [encoder rows][width], f32 hidden
 [rows][width], f32 logits [rows][vocab]. Each item is run alone, as a batch of one; one item of each
 kind fills the encoder's positions."""
-import json
 import os
-import struct
 import sys
 
 import torch
 import transformers
 from safetensors.torch import save_file
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+from make_model_cases import HERE, numbers, write_config
+
 FROM, LENGTHS = [9, 24, 1], [7, 4, 11]  # rows of each item: the encoder's, the decoder's
 WIDTH, VOCAB, POSITIONS = 32, 61, 24
 BOTH = dict(d_model=WIDTH, vocab_size=VOCAB, encoder_layers=2, decoder_layers=2,
@@ -92,10 +91,6 @@ def run(model, source, ids):
     return encoded[0], hidden[0], logits[0]
 
 
-def numbers(out, kind, values):
-    out.write(struct.pack(f"<{len(values)}{kind}", *values))
-
-
 def make(name):
     config_class, model_class, fields, dtype = CASES[name]
     folder = os.path.join(HERE, name)
@@ -110,9 +105,7 @@ def make(name):
     if getattr(config, "tie_word_embeddings", True):
         tensors = {k: v for k, v in tensors.items() if k not in ("proj_out.weight", "lm_head.weight")}
     save_file(tensors, os.path.join(folder, "model.safetensors"), {"format": "pt"})
-    with open(os.path.join(folder, "config.json"), "w") as out:
-        json.dump({"model_type": config.model_type, **fields}, out, indent=1)
-        out.write("\n")
+    write_config(folder, {"model_type": config.model_type, **fields})
     rows = name == "whisper"
     with torch.no_grad():
         sources = [rows_of(model, n) if rows else torch.randint(3, VOCAB, (1, n)) for n in FROM]

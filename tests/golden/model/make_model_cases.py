@@ -199,9 +199,48 @@ def run(model, ids, types, x):
             hidden = model.base_model(input_ids=ids[None]).last_hidden_state[0]
             model.model.decoder.project_out = out
         else:
-            hidden = model.base_model(input_ids=ids[None], **more).last_hidden_state[0]
+            body = getattr(model, "model", model.base_model)
+            hidden = body(input_ids=ids[None], **more).last_hidden_state[0]
         head = model.get_output_embeddings()
         return hidden, None if head is None else model(input_ids=ids[None]).logits[0], None
+
+
+def write_config(folder, text):
+    with open(os.path.join(folder, "config.json"), "w") as out:
+        json.dump(text, out, indent=1)
+        out.write("\n")
+
+
+def numbers(out, kind, values):
+    out.write(struct.pack(f"<{len(values)}{kind}", *values))
+
+
+def write_expected(folder, model, name):
+    config = model.config
+    rows = sum(LENGTHS)
+    vocab = 0 if name in ("clip_vision_model", "wav2vec2") else config.vocab_size
+    ids = torch.randint(0, vocab or 9, (rows,))
+    x = None if vocab else torch.randn(rows, config.hidden_size).double()
+    types = torch.randint(0, 2 if name in ("bert", "nomic_bert", "albert") else 1, (rows,))
+    begin = [0]
+    for n in LENGTHS:
+        begin.append(begin[-1] + n)
+    if x is not None:
+        x = x.float().double()
+    with Double():
+        got = [run(model, ids[a:b], types[a:b], None if x is None else x[a:b])
+               for a, b in zip(begin, begin[1:])]
+    logits, pooled = got[0][1] is not None, got[0][2] is not None
+    with open(os.path.join(folder, "expected.bin"), "wb") as out:
+        numbers(out, "i", [len(LENGTHS), vocab, config.hidden_size, logits, pooled])
+        numbers(out, "i", begin)
+        numbers(out, "i", ids.tolist())
+        numbers(out, "i", types.tolist())
+        if x is not None:
+            numbers(out, "f", x.reshape(-1).tolist())
+        for part in range(3):
+            if got[0][part] is not None:
+                numbers(out, "f", torch.cat([g[part].reshape(-1) for g in got]).float().tolist())
 
 
 def make(name):
@@ -219,38 +258,10 @@ def make(name):
     text = {"model_type": config.model_type, **fields}
     if name == "llama":
         text["rope_theta"] = 10000.0
-    with open(os.path.join(folder, "config.json"), "w") as out:
-        json.dump(text, out, indent=1)
-        out.write("\n")
-    rows = sum(LENGTHS)
-    vocab = 0 if name in ("clip_vision_model", "wav2vec2") else config.vocab_size
-    ids = torch.randint(0, vocab or 9, (rows,))
-    x = None if vocab else torch.randn(rows, config.hidden_size).double()
-    types = torch.randint(0, 2 if name in ("bert", "nomic_bert", "albert") else 1, (rows,))
-    begin = [0]
-    for n in LENGTHS:
-        begin.append(begin[-1] + n)
-    if x is not None:
-        x = x.float().double()
-    with Double():
-        got = [run(model, ids[a:b], types[a:b], None if x is None else x[a:b])
-               for a, b in zip(begin, begin[1:])]
-    logits, pooled = got[0][1] is not None, got[0][2] is not None
-    with open(os.path.join(folder, "expected.bin"), "wb") as out:
-        out.write(struct.pack("<5i", len(LENGTHS), vocab, config.hidden_size, logits,
-                              pooled))
-        out.write(struct.pack(f"<{len(begin)}i", *begin))
-        out.write(struct.pack(f"<{rows}i", *ids.tolist()))
-        out.write(struct.pack(f"<{rows}i", *types.tolist()))
-        if x is not None:
-            out.write(struct.pack(f"<{x.numel()}f", *x.reshape(-1).tolist()))
-        for part in range(3):
-            if got[0][part] is None:
-                continue
-            parts = [g[part].reshape(-1) for g in got]
-            values = torch.cat(parts).float().tolist()
-            out.write(struct.pack(f"<{len(values)}f", *values))
+    write_config(folder, text)
+    write_expected(folder, model, name)
 
 
-for case in sys.argv[1:] or CASES:
-    make(case)
+if __name__ == "__main__":
+    for case in sys.argv[1:] or CASES:
+        make(case)
