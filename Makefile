@@ -78,7 +78,8 @@ demo: ## a built-in model's kernels on golden data: errors and speed
 # Criterion tests: all suites in one program.
 TEST_SOURCES = $(wildcard tests/unit/test_*.c tests/reject/test_*.c)
 TEST_OBJECTS = $(TEST_SOURCES:%.c=$(BUILD)/obj/%.o) \
-	$(addprefix $(BUILD)/obj/runtime/,abi.o block_experts.o block_latent.o block_names.o block_weights.o model_abi.o)
+	$(addprefix $(BUILD)/obj/runtime/,abi.o block_experts.o block_latent.o block_names.o block_weights.o model_abi.o \
+		model_dots_portable.o model_dots_avx2.o model_dots_avx512.o)
 $(BUILD)/unit: $(TEST_OBJECTS) $(PROGRAM_LIBS)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS) -lcriterion
 # Property tests: a plain program, so that it runs where no Criterion is.

@@ -120,7 +120,7 @@ const cli_flag cli_flags[] = {
      "keys of the costs and of pictures of masks"},
     {"--context", FLAG_INT, "N", offsetof(options, context), EXPLAIN | REPORT,
      "memory and costs of all layers at a context of so many tokens (report: a row of its tables)"},
-    {"--users", FLAG_INT, "N", offsetof(options, users), REPORT,
+    {"--users", FLAG_COUNT, "N", offsetof(options, users), REPORT,
      "a column of the table of memory, beside those of 1, 8 and 64 users"},
     {"--measure-text", FLAG_SWITCH, NULL, offsetof(options, measure_text), EXPLAIN,
      "compile the kernels ($CC, or cc) and say their bytes of machine code, instead of an "
@@ -275,11 +275,12 @@ static bool check_unroll(parser *p, const char *value) {
 
 static bool set_flag(parser *p, const cli_flag *f, const char *value) {
     char *member = (char *)p->out + f->offset;
-    if (f->kind == FLAG_INT) {
+    if (f->kind == FLAG_INT || f->kind == FLAG_COUNT) {
+        const int32_t least = f->kind == FLAG_COUNT;
         int32_t n;
-        if (!parse_count(value, &n))
-            return diag_set(p->d, "%s: must be an integer from 0 to 2147483647, got '%s'", f->name,
-                            shown(p->a, value));
+        if (!parse_count(value, &n) || n < least)
+            return diag_set(p->d, "%s: must be an integer from %d to 2147483647, got '%s'", f->name,
+                            least, shown(p->a, value));
         memcpy(member, &n, sizeof n);
         return true;
     }

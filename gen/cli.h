@@ -73,7 +73,8 @@ typedef enum cli_flag_kind {
     FLAG_TEXT,
     FLAG_CHOICE,
     FLAG_UNROLL,
-    FLAG_INT
+    FLAG_INT,
+    FLAG_COUNT /* 1 at least */
 } cli_flag_kind;
 
 /* A flag beside those of spec_fields.def. */

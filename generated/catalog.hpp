@@ -15,6 +15,8 @@
  *     if (s) s = p.dense(a, batch, q_len, kv_len, q, k, v, o);   vectors, arrays, or anything with
  *     if (s) s = p.run(a, work);                                 data() and size()
  *     if (!s) std::fprintf(stderr, "%s\n", s.why());
+ *   p.dense is p.rows and p.keys: rows of items of different lengths, keys in pages (both: as these
+ *   say), then p.scales of keys in 8 bits and p.lists of chosen keys.
  *
  *     block b;                                   a whole layer, one for all threads
  *     cache c;
@@ -26,6 +28,8 @@
  *     if (s) s = b.dense(a, batch, tokens, x, y);
  *     a.cache = c.get();
  *     if (s) s = b.prefill(a, work);             then b.step
+ *   b.rows in place of b.dense: items of different lengths; b.lists: chosen keys. A cache has
+ *   truncate, keep and fork; opened with a number of pages, its keys lie in such.
  *
  * Nothing throws: what fails says so by its status, which is false then. Memory is of operator new
  * (std::nothrow). Handles move and do not copy; one that is not open refuses its calls.
@@ -213,23 +217,71 @@ struct result {
 struct shape {
     std::int32_t heads, kv_heads, v_heads, k_dim, v_dim; /* k_dim = 0: a whole layer */
     std::int32_t row_dim, kv_dim;                        /* of whole layers; 0: none */
-    bool paged, one_row; /* one_row: the values are the first v_dim columns of the keys */
+    std::int32_t page; /* keys a page; 0: they do not lie in pages */
+    bool listed;       /* rows are over lists of keys */
+    bool scaled;       /* keys and values have a scale a row */
+    bool one_row;      /* the values are the first v_dim columns of the keys */
 };
-inline constexpr shape shapes[] = {
-    {8, 2, 2, 64, 64, 0, 0, false, false},
-    {8, 2, 2, 64, 64, 0, 0, false, false},
-    {8, 2, 2, 64, 64, 0, 0, false, false},
-    {8, 2, 2, 64, 64, 0, 0, false, false},
-    {8, 2, 2, 64, 64, 0, 0, false, false},
-    {8, 2, 2, 64, 64, 0, 0, false, false},
-    {8, 8, 1, 32, 64, 0, 0, false, false},
-    {8, 8, 1, 32, 64, 0, 0, false, false},
-    {8, 8, 1, 32, 64, 0, 0, false, false},
-    {8, 8, 1, 32, 64, 0, 0, false, false},
-    {8, 8, 1, 32, 64, 0, 0, false, false},
-    {8, 8, 1, 32, 64, 0, 0, false, false},
-    {8, 2, 2, 0, 64, 96, 0, false, false},
-    {4, 1, 1, 0, 64, 96, 0, false, true},
+/* shapes[layer]. */
+struct layer_shapes {
+    constexpr const shape &operator[](std::int32_t layer) const noexcept {
+        return each[of_layer[layer]];
+    }
+
+  private:
+    static constexpr shape each[] = {
+        {8, 2, 2, 64, 64, 0, 0, 0, false, false, false},
+        {8, 2, 2, 64, 64, 0, 0, 0, false, false, false},
+        {8, 2, 2, 64, 64, 0, 0, 0, false, false, false},
+        {8, 2, 2, 64, 64, 0, 0, 0, false, false, false},
+        {8, 2, 2, 64, 64, 0, 0, 0, false, false, false},
+        {8, 2, 2, 64, 64, 0, 0, 0, false, false, false},
+        {8, 8, 1, 32, 64, 0, 0, 0, false, false, false},
+        {8, 8, 1, 32, 64, 0, 0, 0, false, false, false},
+        {8, 8, 1, 32, 64, 0, 0, 0, false, false, false},
+        {8, 8, 1, 32, 64, 0, 0, 0, false, false, false},
+        {8, 8, 1, 32, 64, 0, 0, 0, false, false, false},
+        {8, 8, 1, 32, 64, 0, 0, 0, false, false, false},
+        {8, 2, 2, 0, 64, 96, 0, 0, false, false, false},
+        {4, 1, 1, 0, 64, 96, 0, 0, false, false, true},
+    };
+    static constexpr std::int32_t of_layer[] = {
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
+    };
+};
+inline constexpr layer_shapes shapes{};
+
+/* Lists of keys of so many rows, [items, heads, rows, n] and [items, rows], into a call's
+ * arguments. */
+template <class Args>
+status set_lists(Args &a, std::int64_t items, std::int64_t heads, std::int64_t rows,
+                 span<const std::int32_t> index, span<const std::int32_t> count) noexcept {
+    const std::int64_t all = items * rows, size = static_cast<std::int64_t>(index.size());
+    if (static_cast<std::int64_t>(count.size()) != all)
+        return status::refuse("index_count: numbers", static_cast<long long>(count.size()), all);
+    const std::int64_t n = all > 0 ? size / (all * heads) : 0;
+    if (size != n * all * heads)
+        return status::refuse("index: numbers, of as many a row", size, n * all * heads);
+    for (const std::int32_t c : count)
+        if (c > n) return status::refuse("index_count: of a row, at most what index has", c, n);
+    a.index = index.data(), a.index_count = count.data();
+    a.index_row = n, a.index_head = rows * n, a.index_batch = heads * rows * n;
+    a.index_count_batch = rows;
+    return {};
+}
+
+/* The rows of ragged items, and the most that one has; what is wrong is said by the call. */
+struct ragged {
+    std::int32_t items, rows, most;
+    explicit ragged(span<const std::int32_t> begin) noexcept
+        : items(static_cast<std::int32_t>(begin.size()) - 1), rows(begin[begin.size() - 1]),
+          most(0) {
+        if (rows < 0) rows = 0;
+        for (std::int32_t b = 0; b < items; b++) {
+            const std::int64_t n = std::int64_t{begin[std::size_t(b) + 1]} - begin[std::size_t(b)];
+            if (n > most && n <= INT32_MAX) most = static_cast<std::int32_t>(n);
+        }
+    }
 };
 
 /* A layer's attention. */
@@ -256,45 +308,112 @@ class plan {
 
     /* Sets extents, and dense operands [batch, heads, length, width] of the layer's types (bf16 and
      * f16: 2 bytes an element), after a check of their lengths; v is empty where the shape says
-     * one_row. Keys in pages, and operands with gaps: fill attn_args. */
+     * one_row. Operands with gaps: fill attn_args. */
     status dense(attn_args &a, std::int32_t batch, std::int32_t q_len, std::int32_t kv_len,
                  operand q, operand k, operand v, result o) const noexcept {
-        const attn_extent e = {sizeof e, batch, q_len, kv_len, a.threads, 0};
+        attn_args all = a;
+        status s = rows(all, batch, q_len, q, o);
+        if (s) s = keys(all, kv_len, k, v);
+        if (s) a = all;
+        return s;
+    }
+
+    /* The rows alone, [batch, heads, q_len, width]. */
+    status rows(attn_args &a, std::int32_t batch, std::int32_t q_len, operand q,
+                result o) const noexcept {
+        status s = set_rows(a, batch, q_len, q, o);
+        if (s) a.batch = batch, a.q_len = q_len, a.q_begin = nullptr;
+        return s;
+    }
+    /* Items of different lengths, whose rows lie in a row: those of item b are begin[b] ..
+     * begin[b + 1] - 1 of [heads, rows, width]. The call reads begin. */
+    status rows(attn_args &a, span<const std::int32_t> begin, operand q, result o) const noexcept {
+        if (begin.empty()) return status::refuse("q_begin: numbers, one more than items", 0, 1);
+        const ragged r(begin);
+        status s = set_rows(a, 1, r.rows, q, o);
+        if (s) a.batch = r.items, a.q_len = r.most, a.q_begin = begin.data();
+        return s;
+    }
+
+    /* The keys and values of these items, [batch, heads, kv_len, width]. */
+    status keys(attn_args &a, std::int32_t kv_len, operand k, operand v) const noexcept {
         attn_size n;
-        status s =
-            catalog_sizes(plan_, &e, &n);
-        if (!s) return attn_extent_check(plan_, &e, s.sentence(), s.room()), s;
+        status s = sizes({sizeof(attn_extent), a.batch, 0, kv_len, a.threads, 0}, n);
+        if (!s) return s;
         const shape &w = shapes[layer_];
-        if (w.paged) return status::refuse("dense: pages of the layer's keys", 1, 0);
-        const attn_spec &spec =
-            catalog_layer[layer_];
-        const bool same = spec.kv_type == ATTN_KV_TYPE_SAME;
-        const std::int32_t stored = same ? spec.type : spec.kv_type - 1;
-        const std::int32_t given = spec.o_type == ATTN_O_TYPE_F32 ? ATTN_TYPE_F32 : spec.type;
-        if (!(s = fits("q: bytes an element", q.each, bytes(spec.type)))) return s;
-        if (!(s = fits("q: elements", q.size, n.q))) return s;
-        if (!(s = fits("k: bytes an element", k.each, bytes(stored)))) return s;
-        if (!(s = fits("k: elements", k.size, n.k))) return s;
-        if (!w.one_row && !(s = fits("v: bytes an element", v.each, bytes(stored)))) return s;
-        if (!(s = fits("v: elements", v.size, w.one_row ? 0 : n.v))) return s;
-        if (!(s = fits("o: bytes an element", o.each, bytes(given)))) return s;
-        if (!(s = fits("o: elements", o.size, n.o))) return s;
-        a.batch = batch, a.q_len = q_len, a.kv_len_max = kv_len;
-        a.q = view(q.data, w.heads, q_len, w.k_dim);
+        if (w.page) return status::refuse("keys: a table of pages", 0, 1);
+        if (!(s = stored(k, v, n.k, n.v))) return s;
+        a.kv_len_max = kv_len;
         a.k = view(k.data, w.kv_heads, kv_len, w.k_dim);
         a.v = w.one_row ? a.k : view(v.data, w.v_heads, kv_len, w.v_dim);
-        const attn_view at = view(nullptr, w.heads, q_len, w.v_dim);
-        a.o = attn_out{o.data, at.batch, at.head, at.token};
         return s;
+    }
+    /* Keys in pages: pools [pages, page, heads, width], page as the shape says, and the table of
+     * each item, [batch, pages of kv_len or more], which the call reads. */
+    status keys(attn_args &a, std::int32_t kv_len, span<const std::int32_t> table, operand k,
+                operand v) const noexcept {
+        attn_size n;
+        status s = sizes({sizeof(attn_extent), a.batch, 0, kv_len, a.threads, 0}, n);
+        if (!s) return s;
+        const shape &w = shapes[layer_];
+        if (!w.page) return status::refuse("keys: tables of pages", 1, 0);
+        const std::int64_t need = (std::int64_t{kv_len} + w.page - 1) / w.page;
+        const std::int64_t entries = static_cast<std::int64_t>(table.size());
+        const std::int64_t each = a.batch > 0 ? entries / a.batch : 0;
+        if (each < need || each * a.batch != entries)
+            return status::refuse("table: entries", entries, need * a.batch);
+        const std::int64_t heads = std::int64_t{w.page} * w.kv_heads;
+        const std::int64_t count = static_cast<std::int64_t>(k.size) / (heads * w.k_dim);
+        if (count > INT32_MAX) return status::refuse("k: pages, at most", count, INT32_MAX);
+        const std::int64_t v_rows = count * w.page * w.v_heads;
+        if (!(s = stored(k, v, count * heads * w.k_dim, v_rows * w.v_dim))) return s;
+        a.kv_len_max = kv_len;
+        a.pages = table.data(), a.pages_batch = each;
+        a.page_count = static_cast<std::int32_t>(count);
+        a.k = pool(k.data, w.page, w.kv_heads, w.k_dim);
+        a.v = w.one_row ? a.k : pool(v.data, w.page, w.v_heads, w.v_dim);
+        return s;
+    }
+
+    /* Scales of keys and values in 8 bits, a float for each of their rows, in the same order, after
+     * keys; v is empty where the shape says one_row. */
+    status scales(attn_args &a, span<const float> k, span<const float> v) const noexcept {
+        const shape &w = shapes[layer_];
+        const std::int64_t length = w.page ? w.page : a.kv_len_max;
+        const std::int64_t all = length * (w.page ? a.page_count : a.batch);
+        status s = fits("k_scale: floats", k.size(), w.scaled ? all * w.kv_heads : 0);
+        if (s)
+            s = fits("v_scale: floats", v.size(), w.scaled && !w.one_row ? all * w.v_heads : 0);
+        if (!s) return s;
+        const auto at = [&](span<const float> x, std::int32_t heads) noexcept {
+            const attn_view v1 =
+                w.page ? pool(nullptr, w.page, heads, 1) : view(nullptr, heads, length, 1);
+            return attn_scales{x.empty() ? nullptr : x.data(), v1.batch, v1.head, v1.token};
+        };
+        a.k_scale = at(k, w.kv_heads), a.v_scale = at(v, w.v_heads);
+        return s;
+    }
+
+    /* The keys that each row is over, after rows: [batch, kv_heads, q_len, n], of which a row has
+     * count[batch, q_len]; where rows lie in a row [kv_heads, rows, n] and count[rows]. */
+    status lists(attn_args &a, span<const std::int32_t> index,
+                 span<const std::int32_t> count) const noexcept {
+        const std::int32_t heads = shapes[layer_].kv_heads;
+        if (a.q_begin) return set_lists(a, 1, heads, a.q_begin[a.batch], index, count);
+        return set_lists(a, a.batch, heads, a.q_len, index, count);
     }
 
     /* One call, in a workspace that grows as it needs to. */
     status run(attn_args &a, memory &work) const noexcept {
-        const attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads, 0};
+        attn_extent e = {sizeof e, a.batch, a.q_len, a.kv_len_max, a.threads, 0};
+        if (a.q_begin && a.batch > 0) {
+            const std::int64_t all = std::int64_t{a.q_begin[a.batch]} - a.q_begin[0];
+            if (all >= 0 && all <= std::int64_t{a.batch} * a.q_len && all <= INT32_MAX)
+                e.rows = static_cast<std::int32_t>(all);
+        }
         attn_size n;
-        status s =
-            catalog_sizes(plan_, &e, &n);
-        if (!s) return attn_extent_check(plan_, &e, s.sentence(), s.room()), s;
+        status s = sizes(e, n);
+        if (!s) return s;
         if (!work.grow(n.workspace)) return ATTN_E_MEMORY;
         a.workspace = work.data(), a.workspace_bytes = work.size();
         s = catalog_run(plan_, &a);
@@ -320,6 +439,45 @@ class plan {
     static attn_view view(const void *data, std::int64_t heads, std::int64_t length,
                           std::int64_t width) noexcept {
         return {data, heads * length * width, length * width, width};
+    }
+    static attn_view pool(const void *data, std::int64_t page, std::int64_t heads,
+                          std::int64_t width) noexcept {
+        return {data, page * heads * width, width, heads * width};
+    }
+    status sizes(const attn_extent &e, attn_size &n) const noexcept {
+        status s =
+            catalog_sizes(plan_, &e, &n);
+        if (!s) attn_extent_check(plan_, &e, s.sentence(), s.room());
+        return s;
+    }
+    const attn_spec &spec() const noexcept {
+        return catalog_layer[layer_];
+    }
+    status set_rows(attn_args &a, std::int32_t items, std::int32_t length, operand q,
+                    result o) const noexcept {
+        attn_size n;
+        status s = sizes({sizeof(attn_extent), items, length, 0, a.threads, 0}, n);
+        if (!s) return s;
+        const std::int32_t given = spec().o_type == ATTN_O_TYPE_F32 ? ATTN_TYPE_F32 : spec().type;
+        if (!(s = fits("q: bytes an element", q.each, bytes(spec().type)))) return s;
+        if (!(s = fits("q: elements", q.size, n.q))) return s;
+        if (!(s = fits("o: bytes an element", o.each, bytes(given)))) return s;
+        if (!(s = fits("o: elements", o.size, n.o))) return s;
+        const shape &w = shapes[layer_];
+        a.q = view(q.data, w.heads, length, w.k_dim);
+        const attn_view at = view(nullptr, w.heads, length, w.v_dim);
+        a.o = attn_out{o.data, at.batch, at.head, at.token};
+        return s;
+    }
+    /* Keys and values of so many elements. */
+    status stored(operand k, operand v, std::int64_t k_size, std::int64_t v_size) const noexcept {
+        const bool same = spec().kv_type == ATTN_KV_TYPE_SAME, one = shapes[layer_].one_row;
+        const std::int64_t each = bytes(same ? spec().type : spec().kv_type - 1);
+        status s = fits("k: bytes an element", k.each, each);
+        if (s) s = fits("k: elements", k.size, k_size);
+        if (s && !one) s = fits("v: bytes an element", v.each, each);
+        if (s) s = fits("v: elements", v.size, one ? 0 : v_size);
+        return s;
     }
     void swap(plan &from) noexcept {
         std::swap(plan_, from.plan_);
@@ -376,10 +534,28 @@ class block {
             return status::refuse("x: floats", static_cast<long long>(x.size()), n);
         if (y.size() != static_cast<std::size_t>(n))
             return status::refuse("y: floats", static_cast<long long>(y.size()), n);
-        a.batch = batch, a.tokens = tokens;
+        a.batch = batch, a.tokens = tokens, a.q_begin = nullptr;
         a.x = x.data(), a.y = y.data();
         a.x_batch = a.y_batch = tokens * width, a.x_token = a.y_token = width;
         return {};
+    }
+    /* Items of different lengths, whose rows lie in a row: those of item b are begin[b] ..
+     * begin[b + 1] - 1 of [rows, row_dim]. The call reads begin. */
+    status rows(attn_block_args &a, span<const std::int32_t> begin, span<const float> x,
+                span<float> y) const noexcept {
+        if (begin.empty()) return status::refuse("q_begin: numbers, one more than items", 0, 1);
+        const ragged r(begin);
+        status s = dense(a, 1, r.rows, x, y);
+        if (s) a.batch = r.items, a.tokens = r.most, a.q_begin = begin.data();
+        return s;
+    }
+    /* The keys that each row is over, after dense or rows: [batch, kv_heads, tokens, n], of which a
+     * row has count[batch, tokens]; where rows lie in a row [kv_heads, rows, n] and count[rows]. */
+    status lists(attn_block_args &a, span<const std::int32_t> index,
+                 span<const std::int32_t> count) const noexcept {
+        const std::int32_t heads = shapes[layer_].kv_heads;
+        if (a.q_begin) return set_lists(a, 1, heads, a.q_begin[a.batch], index, count);
+        return set_lists(a, a.batch, heads, a.tokens, index, count);
     }
 
     /* One call, with the packed weights, in a workspace that grows as it needs to. */
@@ -418,7 +594,7 @@ class block {
     memory packed_;
 };
 
-/* Keys and values of a layer's items. */
+/* Keys and values of a layer's items; the block outlives it. */
 class cache {
   public:
     /* batch items of at most `capacity` keys, empty; attn_cache_capacity: how many are needed. */
@@ -430,11 +606,72 @@ class cache {
         if (!s)
             attn_cache_memory_check(b.get(), batch, capacity, memory_.data(), memory_.size(),
                                     s.sentence(), s.room());
+        block_ = s ? b.get() : nullptr;
+        return s;
+    }
+    /* Of layers whose keys lie in pages: pools of so many, and a table that names none yet. */
+    status open(const block &b, std::int32_t batch, std::int32_t capacity,
+                std::int32_t page_count) noexcept {
+        std::size_t n;
+        status s = attn_cache_paged_bytes(b.get(), batch, capacity, page_count, &n);
+        if (s && !memory_.grow(n)) return ATTN_E_MEMORY;
+        if (s)
+            s = attn_cache_paged_init(b.get(), &cache_, batch, capacity, page_count,
+                                      memory_.data(), n);
+        if (!s)
+            attn_cache_paged_memory_check(b.get(), batch, capacity, page_count, memory_.data(),
+                                          memory_.size(), s.sentence(), s.room());
+        block_ = s ? b.get() : nullptr;
         return s;
     }
     attn_cache *get() noexcept { return &cache_; }
 
+    /* The entries of an item's table, pages of the pools, the caller's to write between calls;
+     * empty where keys do not lie in pages, or there is no such item. */
+    span<std::int32_t> pages(std::int32_t item) noexcept {
+        if (!cache_.pages || item < 0 || item >= cache_.batch) return {};
+        return {cache_.pages + item * cache_.pages_batch,
+                static_cast<std::size_t>(cache_.pages_batch)};
+    }
+    /* The first of them that a later row may see. */
+    std::int32_t first_page(std::int32_t item) const noexcept {
+        return attn_cache_first_page(block_, &cache_, item);
+    }
+    /* Copy on write: entry n, which is shared, becomes `page`, which is nobody's. */
+    status own_page(std::int32_t item, std::int32_t n, std::int32_t page) noexcept {
+        status s = attn_cache_own_page(block_, &cache_, item, n, page);
+        if (!s)
+            attn_cache_own_page_check(block_, &cache_, item, n, page, s.sentence(), s.room());
+        return s;
+    }
+    /* An item's first `tokens` tokens stay; 0 empties it. */
+    status truncate(std::int32_t item, std::int32_t tokens) noexcept {
+        status s = attn_cache_truncate(block_, &cache_, item, tokens);
+        if (!s) attn_cache_truncate_check(block_, &cache_, item, tokens, s.sentence(), s.room());
+        return s;
+    }
+    /* And of those that follow the ones in slots, counted from the first that follows. */
+    status keep(std::int32_t item, std::int32_t tokens,
+                span<const std::int32_t> slots) noexcept {
+        if (slots.size() > INT32_MAX) return ATTN_E_ARGUMENT;
+        const std::int32_t n = static_cast<std::int32_t>(slots.size());
+        status s = attn_cache_keep(block_, &cache_, item, tokens, slots.data(), n);
+        if (!s)
+            attn_cache_keep_check(block_, &cache_, item, tokens, slots.data(), n, s.sentence(),
+                                  s.room());
+        return s;
+    }
+    /* Makes an item a copy of another one, of this cache or of another of the layer. */
+    status fork(const cache &from, std::int32_t from_item, std::int32_t to_item) noexcept {
+        status s = attn_cache_fork(block_, &from.cache_, from_item, &cache_, to_item);
+        if (!s)
+            attn_cache_fork_check(block_, &from.cache_, from_item, &cache_, to_item, s.sentence(),
+                                  s.room());
+        return s;
+    }
+
   private:
+    const attn_block *block_ = nullptr;
     attn_cache cache_ = {};
     memory memory_;
 };

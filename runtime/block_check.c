@@ -269,10 +269,11 @@ static attn_args core_call(const attn_block *block, const attn_block_args *a,
     return c;
 }
 
-/* [batch, rows, width] of elements. */
-static attn_area *add_rows(attn_areas *list, const char *name, const void *data, int64_t width,
-                           size_t size, const attn_dim dim[2]) {
-    attn_area *area = attn_areas_add(list, name, data, width * (int64_t)size);
+/* [batch, rows, width] of elements, from row `first` on. */
+static attn_area *add_rows(attn_areas *list, const char *name, const void *data, int64_t first,
+                           int64_t width, size_t size, const attn_dim dim[2]) {
+    attn_area *area =
+        attn_areas_add_from(list, name, data, first, dim[0].stride, size, width * (int64_t)size);
     for (int i = 0; i < 2; i++)
         attn_area_repeat(area, dim[i].name, dim[i].count, dim[i].stride, size);
     return area;
@@ -312,13 +313,13 @@ static attn_status check_areas(const attn_why *why, const attn_block *block,
     attn_areas list;
     list.count = 0;
     attn_area *y =
-        add_rows(&list, "y", a->y ? a->y + first * a->y_token : NULL, width, sizeof(float),
+        add_rows(&list, "y", a->y, first, width, sizeof(float),
                  (attn_dim[2]){{"y_token", rows, a->y_token}, {"y_batch", items, a->y_batch}});
     y->same_as = list.count; /* x, which comes next */
     y->written = true;
-    add_rows(&list, "x", a->x ? a->x + first * a->x_token : NULL, width, sizeof(float),
+    add_rows(&list, "x", a->x, first, width, sizeof(float),
              (attn_dim[2]){{"x_token", rows, a->x_token}, {"x_batch", items, a->x_batch}});
-    add_rows(&list, "kv", a->kv, k->spec->kv_dim, sizeof(float),
+    add_rows(&list, "kv", a->kv, 0, k->spec->kv_dim, sizeof(float),
              (attn_dim[2]){{"kv_token", a->kv_tokens, a->kv_token},
                            {"kv_batch", a->batch, a->kv_batch}});
     const struct {
@@ -343,7 +344,7 @@ static attn_status check_areas(const attn_why *why, const attn_block *block,
     attn_areas_add(&list, "packed", a->packed, (int64_t)attn_packed_size(k));
     attn_areas_add(&list, "workspace", a->workspace, (int64_t)workspace)->written = true;
     if (c) attn_areas_add_cache(&list, k, c, a->batch);
-    attn_areas_add_padding(&list, core->key_padding, core->kv_len_max, core->batch,
+    attn_areas_add_padding(&list, core->key_padding, core->kv_len_max, 0, core->batch,
                            core->key_padding_batch);
     attn_areas_add_inputs(&list, k->core, core);
     if (a->index && core->kv_len_max > 0)

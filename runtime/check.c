@@ -102,6 +102,9 @@ attn_status attn_check_memory(const attn_why *why, attn_status status, const cha
 
 /* --- Areas --- */
 
+/* No CPU of today gives a process more than 57 bits of addresses. */
+#define SPAN_MOST (sizeof(void *) < 8 ? (int64_t)UINT32_MAX : INT64_C(1) << 57)
+
 attn_area *attn_areas_add(attn_areas *list, const char *name, const void *data, int64_t bytes) {
     attn_area *area = &list->area[list->count++];
     area->name = name;
@@ -109,7 +112,18 @@ attn_area *attn_areas_add(attn_areas *list, const char *name, const void *data, 
     area->width = data ? bytes : 0;
     area->dims = 0; /* the rest of dim[] is never looked at */
     area->same_as = -1;
-    area->written = false;
+    area->written = area->beyond = false;
+    return area;
+}
+
+attn_area *attn_areas_add_from(attn_areas *list, const char *name, const void *data, int64_t steps,
+                               int64_t elements, size_t size, int64_t bytes) {
+    int64_t from = 0;
+    const bool beyond = __builtin_mul_overflow(steps, elements, &from) ||
+                        __builtin_mul_overflow(from, (int64_t)size, &from);
+    attn_area *area = attn_areas_add(list, name, data, bytes);
+    if (data) area->at += (uintptr_t)from;
+    area->beyond = beyond || from > SPAN_MOST || from < -SPAN_MOST;
     return area;
 }
 
@@ -118,16 +132,18 @@ void attn_area_repeat(attn_area *area, const char *name, int64_t count, int64_t 
     if (count <= 0) area->width = 0;
     if (count <= 1) return; /* its stride is not used */
     int64_t step;
-    if (__builtin_mul_overflow(elements, (int64_t)size, &step)) step = INT64_MAX;
+    if (__builtin_mul_overflow(elements, (int64_t)size, &step)) area->beyond = true, step = 0;
     area->dim[area->dims].name = name;
     area->dim[area->dims].unit = (int64_t)size;
     area->dim[area->dims].count = count;
     area->dim[area->dims++].step = step;
 }
 
-/* First byte and the one past the last; false where the address space does not hold them. */
+/* First byte and the one past the last; false where the address space does not hold them. What it
+ * holds is so little of what 64 bits count that sums of a few spans and offsets fit them. */
 static bool reach(const attn_area *a, int64_t *first, int64_t *end) {
     *first = (int64_t)a->at;
+    if (a->beyond) return false;
     if (__builtin_add_overflow(*first, a->width, end)) return false;
     for (int i = 0; i < a->dims; i++) {
         int64_t far;
@@ -136,7 +152,7 @@ static bool reach(const attn_area *a, int64_t *first, int64_t *end) {
             return false;
     }
     int64_t span;
-    return !__builtin_sub_overflow(*end, *first, &span);
+    return !__builtin_sub_overflow(*end, *first, &span) && span <= SPAN_MOST;
 }
 
 /* Steps forward, the longest first, none of 0; what each dimension and those after it span. */
@@ -229,10 +245,10 @@ int32_t attn_longest(const attn_args *a) {
     return longest;
 }
 
-void attn_areas_add_padding(attn_areas *list, const uint8_t *padding, int32_t keys, int32_t items,
-                            int64_t stride) {
-    attn_area_repeat(attn_areas_add(list, "key_padding", padding, keys), "key_padding_batch", items,
-                     stride, 1);
+void attn_areas_add_padding(attn_areas *list, const uint8_t *padding, int32_t keys, int32_t from,
+                            int32_t items, int64_t stride) {
+    attn_area_repeat(attn_areas_add_from(list, "key_padding", padding, from, stride, 1, keys),
+                     "key_padding_batch", items, stride, 1);
 }
 
 void attn_areas_add_inputs(attn_areas *list, const attn_kernel *kernel, const attn_args *a) {

@@ -67,6 +67,7 @@ typedef struct attn_area {
     int dims;
     int same_as; /* index of the area that it may be, or -1 */
     bool written;
+    bool beyond; /* a stride leads out of what 64 bits count */
 } attn_area;
 
 /* A dimension of a tensor: the argument that is its stride, in elements. */
@@ -88,10 +89,13 @@ typedef struct attn_areas {
 
 /* The next of the list, with bytes without a break; data = null: nothing. */
 attn_area *attn_areas_add(attn_areas *list, const char *name, const void *data, int64_t bytes);
+/* The same from `steps` times a stride on, in elements of `size` bytes. */
+attn_area *attn_areas_add_from(attn_areas *list, const char *name, const void *data, int64_t steps,
+                               int64_t elements, size_t size, int64_t bytes);
 /* Keys of the longest item: memory beyond them is nobody's business. */
 int32_t attn_longest(const attn_args *a);
-void attn_areas_add_padding(attn_areas *list, const uint8_t *padding, int32_t keys, int32_t items,
-                            int64_t stride);
+void attn_areas_add_padding(attn_areas *list, const uint8_t *padding, int32_t keys, int32_t from,
+                            int32_t items, int64_t stride);
 /* Where rows lie one after the other: all of a ragged call as those of one item. */
 static inline int32_t attn_lined_rows(const attn_args *a) {
     return a->q_begin ? a->q_begin[a->batch] - a->q_begin[0] : a->q_len;

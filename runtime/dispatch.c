@@ -248,11 +248,11 @@ attn_status attn_inputs_check(const attn_why *why, const attn_kernel *k, const a
     return status == ATTN_OK ? check_sides(why, k, a) : status;
 }
 
-/* [batch, heads, length, width] from element `first` on, in elements. */
+/* [batch, heads, length, width] from `steps` times a stride on, in elements. */
 static attn_area *add_tensor(attn_areas *list, const char *name, const void *data, size_t size,
-                             int64_t first, int64_t width, const attn_dim dim[3]) {
-    const void *from = data ? (const char *)data + first * (int64_t)size : NULL;
-    attn_area *area = attn_areas_add(list, name, from, width * (int64_t)size);
+                             int64_t steps, int64_t stride, int64_t width, const attn_dim dim[3]) {
+    attn_area *area =
+        attn_areas_add_from(list, name, data, steps, stride, size, width * (int64_t)size);
     for (int i = 0; i < 3; i++)
         attn_area_repeat(area, dim[i].name, dim[i].count, dim[i].stride, size);
     return area;
@@ -286,21 +286,21 @@ static attn_status check_items(const attn_why *why, const attn_kernel *k, const 
     const attn_types type = attn_spec_types(s);
     attn_areas list;
     list.count = 0;
-#define TENSOR(name, first, count, heads, length, width)                            \
-    add_tensor(&list, #name, a->name.data, attn_type_size(type.name), first, width, \
-               (attn_dim[3]){{#name ".token", length, a->name.token},               \
-                             {#name ".head", heads, a->name.head},                  \
+#define TENSOR(name, steps, stride, count, heads, length, width)                            \
+    add_tensor(&list, #name, a->name.data, attn_type_size(type.name), steps, stride, width, \
+               (attn_dim[3]){{#name ".token", length, a->name.token},                       \
+                             {#name ".head", heads, a->name.head},                          \
                              {#name ".batch", count, a->name.batch}})
-#define SCALES(name, heads)                                                          \
-    add_tensor(&list, #name, a->name.data, sizeof(float), m.page * a->name.batch, 1, \
-               (attn_dim[3]){{#name ".token", m.rows, a->name.token},                \
-                             {#name ".head", heads, a->name.head},                   \
+#define SCALES(name, heads)                                                         \
+    add_tensor(&list, #name, a->name.data, sizeof(float), m.page, a->name.batch, 1, \
+               (attn_dim[3]){{#name ".token", m.rows, a->name.token},               \
+                             {#name ".head", heads, a->name.head},                  \
                              {#name ".batch", m.pages, a->name.batch}})
-    TENSOR(q, first * a->q.token, q_items, s->heads, q_rows, d);
-    attn_area *o = TENSOR(o, first * a->o.token, q_items, s->heads, q_rows, s->v_dim);
+    TENSOR(q, first, a->q.token, q_items, s->heads, q_rows, d);
+    attn_area *o = TENSOR(o, first, a->o.token, q_items, s->heads, q_rows, s->v_dim);
     if (m.keys > 0) {
-        TENSOR(k, m.page * a->k.batch, m.pages, s->kv_heads, m.rows, d);
-        TENSOR(v, m.page * a->v.batch, m.pages, s->v_heads, m.rows, s->v_dim);
+        TENSOR(k, m.page, a->k.batch, m.pages, s->kv_heads, m.rows, d);
+        TENSOR(v, m.page, a->v.batch, m.pages, s->v_heads, m.rows, s->v_dim);
         SCALES(k_scale, s->kv_heads);
         SCALES(v_scale, s->v_heads);
     }
@@ -315,11 +315,12 @@ static attn_status check_items(const attn_why *why, const attn_kernel *k, const 
     if (d <= ATTN_IN_PLACE_MOST && type.o == type.q)
         o->same_as = 0; /* q: a task has read its rows when it writes them */
     if (a->key_padding && m.keys > 0)
-        attn_areas_add_padding(&list, a->key_padding + m.from * a->key_padding_batch, m.keys,
-                               m.items, a->key_padding_batch);
+        attn_areas_add_padding(&list, a->key_padding, m.keys, m.from, m.items,
+                               a->key_padding_batch);
     if (a->pages && m.keys > 0) {
-        attn_area *table = attn_areas_add(&list, "pages", a->pages + m.from * a->pages_batch,
-                                          attn_layout_pages(s, m.keys) * word);
+        attn_area *table =
+            attn_areas_add_from(&list, "pages", a->pages, m.from, a->pages_batch, sizeof(int32_t),
+                                attn_layout_pages(s, m.keys) * word);
         attn_area_repeat(table, "pages_batch", m.items, a->pages_batch, sizeof(int32_t));
     }
     attn_areas_add_inputs(&list, k, a);

@@ -50,7 +50,8 @@ void attn_areas_add_lists(attn_areas *areas, const attn_lists *l) {
             const int32_t n = *attn_index_count(a, b, i);
             if (n > most) most = n;
         }
-    attn_area *index = attn_areas_add(areas, "index", a->index + first * a->index_row, most * word);
+    attn_area *index = attn_areas_add_from(areas, "index", a->index, first, a->index_row,
+                                           sizeof(int32_t), most * word);
     attn_area_repeat(index, "index_row", rows, a->index_row, sizeof(int32_t));
     attn_area_repeat(index, "index_head", l->spec->kv_heads, a->index_head, sizeof(int32_t));
     attn_area_repeat(index, "index_batch", items, a->index_batch, sizeof(int32_t));

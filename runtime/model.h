@@ -52,6 +52,9 @@ void attn_model_source_close(attn_model_source *s);
 /* Maps f->path; false, with errno, 0 where it is no file or empty. */
 bool attn_model_map(attn_model_file *f);
 void attn_model_unmap(attn_model_file *f);
+/* Asks the system for large pages in memory that is read from end to end: fewer misses of the TLB.
+ * A wish: nothing is written, and nothing is lost where there are none. */
+void attn_model_large_pages(void *p, size_t bytes);
 /* Null: there is none. */
 attn_model_tensor *attn_model_find(const attn_model_source *s, const char *name);
 
@@ -188,9 +191,15 @@ void attn_model_norm_row(const attn_model_norm *n, float *x, int32_t width);
 void attn_model_normalise(float *x, int32_t width);
 
 /* out[i][j] = x[i] . row j, for n rows of x that lie x_row apart, and rows from..to - 1 of m: the
- * same bits for any n. buffer: width floats. */
+ * same bits for any n. By the widest instruction set that is allowed and has a model_dots_ISA.c. */
 void attn_model_product(const attn_model_matrix *m, const float *x, int64_t x_row, int32_t n,
-                        int64_t from, int64_t to, float *out, int64_t out_row, float *buffer);
+                        int64_t from, int64_t to, float *out, int64_t out_row);
+#define ATTN_MODEL_DOTS(isa)                                                              \
+    void attn_model_dots_##isa(const attn_model_matrix *m, const float *x, int64_t x_row, \
+                               int32_t n, int64_t from, int64_t to, float *out, int64_t out_row)
+ATTN_MODEL_DOTS(portable);
+ATTN_MODEL_DOTS(avx2);
+ATTN_MODEL_DOTS(avx512);
 
 /* --- Entry points as generated code calls them: a public name may be another library's. --- */
 attn_status attn_own_model_open(attn_model **out, const attn_model_desc *desc, const char *path,

@@ -41,6 +41,10 @@ void attn_model_unmap(attn_model_file *f) {
     _aligned_free((void *)(uintptr_t)f->data);
 }
 
+void attn_model_large_pages(void *p, size_t bytes) {
+    (void)p, (void)bytes;
+}
+
 static bool is_folder(const char *path) {
     struct stat st;
     return !stat(path, &st) && (st.st_mode & _S_IFMT) == _S_IFDIR;
@@ -69,6 +73,17 @@ bool attn_model_map(attn_model_file *f) {
 
 void attn_model_unmap(attn_model_file *f) {
     if (f->data) munmap((void *)(uintptr_t)f->data, f->bytes);
+}
+
+/* Whole pages of 2 MB, what x86-64 and AArch64 have; that there are none is no error. */
+void attn_model_large_pages(void *p, size_t bytes) {
+#if defined(MADV_HUGEPAGE)
+    const uintptr_t page = (uintptr_t)2 << 20, end = ((uintptr_t)p + bytes) & ~(page - 1);
+    const uintptr_t begin = ((uintptr_t)p + page - 1) & ~(page - 1);
+    if (begin < end) (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+#else
+    (void)p, (void)bytes;
+#endif
 }
 
 static bool is_folder(const char *path) {

@@ -100,18 +100,31 @@ int32_t attn_model_threads(const attn_model_options *o) {
     return attn_team_limit(o->pool, o->threads);
 }
 
+/* All layers in one piece of memory, in their order: a step reads it from end to end, and it may be
+ * in large pages. False: it cannot be had. */
+static bool place_layers(attn_model *m) {
+    const int32_t layers = m->desc->layers;
+    char *base = NULL;
+    for (int pass = 0; pass < 2; pass++) {
+        uint64_t used = 0;
+        for (int32_t i = 0; i < layers; i++) {
+            const int32_t owner = attn_model_owner(m, i);
+            if (owner == i)
+                m->packed[i] = attn_carve(base, &used, attn_packed_size(m->block[i]->kernel));
+            else
+                m->packed[i] = m->packed[owner];
+        }
+        if (pass == 0 && !(base = take_memory(m, used))) return false;
+        if (pass == 0) attn_model_large_pages(base, (size_t)used);
+    }
+    return true;
+}
+
 /* As many layers as there are threads, then what became of them is told, and so on: progress comes
  * on the thread that opens. */
 static attn_status pack_layers(packing *p, const attn_model_options *o, attn_problems *problems) {
     const int32_t layers = p->m->desc->layers, threads = attn_model_threads(o);
-    for (int32_t i = 0; i < layers; i++) {
-        const int32_t owner = attn_model_owner(p->m, i);
-        if (owner == i)
-            p->m->packed[i] = take_memory(p->m, attn_packed_size(p->m->block[i]->kernel));
-        else
-            p->m->packed[i] = p->m->packed[owner];
-        if (!p->m->packed[i]) return ATTN_E_MEMORY;
-    }
+    if (!place_layers(p->m)) return ATTN_E_MEMORY;
     for (p->first = 0; p->first < layers; p->first += threads) {
         const int32_t rest = layers - p->first, some = rest < threads ? rest : threads;
         attn_model_tasks(o, some, pack_task, p);

@@ -52,8 +52,8 @@ static int64_t position_of(const attn_model_call *c, int32_t row) {
 }
 
 /* A row of the embedding, which is not x, becomes one of the layers'. */
-static void project(const attn_model *m, const float *from, float *x, float *buffer) {
-    attn_model_product(&m->embed_project, from, 0, 1, 0, m->width, x, 0, buffer);
+static void project(const attn_model *m, const float *from, float *x) {
+    attn_model_product(&m->embed_project, from, 0, 1, 0, m->width, x, 0);
     for (int32_t i = 0; i < m->width && m->embed_project_bias; i++)
         x[i] += m->embed_project_bias[i];
 }
@@ -74,14 +74,14 @@ static void embed(const attn_model_call *c, int32_t row, float *buffer) {
         for (int32_t i = 0; i < columns; i++) own[i] *= m->desc->spec.embed_scale;
     }
     if (a->ids && place == ATTN_MODEL_EMBED_PROJECT_FIRST) {
-        project(m, own, x, rest);
+        project(m, own, x);
         own = x;
     }
     if (a->ids && !c->encodes)
         add_row(&m->token_types, a->token_types ? a->token_types[row] : 0, own, rest);
     if (s->positions.data) add_row(&s->positions, position_of(c, row), own, rest);
     attn_model_norm_row(&s->embed_norm, own, own == x ? m->width : columns);
-    if (a->ids && place == ATTN_MODEL_EMBED_PROJECT_LAST) project(m, own, x, rest);
+    if (a->ids && place == ATTN_MODEL_EMBED_PROJECT_LAST) project(m, own, x);
 }
 
 static void embed_task(void *ctx, int64_t task, int worker) {
@@ -114,9 +114,7 @@ static void pick(const attn_model_call *c, bool normed) {
         float *row = m->head_project.data ? c->buffer : to;
         memcpy(row, row_at(c, c->args.logit_rows[i]), (size_t)m->width * sizeof *to);
         if (!normed) attn_model_norm_row(&c->stack->final_norm, row, m->width);
-        if (row != to)
-            attn_model_product(&m->head_project, row, 0, 1, 0, width, to, 0,
-                               row + attn_model_buffer(m) / 2);
+        if (row != to) attn_model_product(&m->head_project, row, 0, 1, 0, width, to, 0);
     }
 }
 
@@ -133,12 +131,12 @@ static void finish_logits(const attn_model_call *c, int64_t from, int64_t to) {
 
 static void logits_task(void *ctx, int64_t task, int worker) {
     const attn_model_call *c = ctx;
+    (void)worker;
     const attn_model *m = c->model;
     const int64_t from = task * VOCAB_A_TASK, end = from + VOCAB_A_TASK;
     const int64_t to = end < m->head.rows ? end : m->head.rows;
     attn_model_product(&m->head, c->picked, attn_model_head_width(m), c->args.logit_count, from, to,
-                       c->args.logits, c->args.logits_row,
-                       c->buffer + (int64_t)worker * attn_model_buffer(m));
+                       c->args.logits, c->args.logits_row);
     finish_logits(c, from, to);
 }
 
@@ -169,10 +167,8 @@ static void pool_task(void *ctx, int64_t task, int worker) {
     else
         memcpy(to, row_at(c, s->pool == ATTN_MODEL_POOL_CLS ? first : first + n - 1), bytes);
     if (s->pool_dense) {
-        /* The item's first row has served: it is what the matrix's rows are widened in. */
         memcpy(from, to, bytes);
-        attn_model_product(&m->pooler, from, m->width, 1, 0, m->width, to, m->width,
-                           row_at(c, first));
+        attn_model_product(&m->pooler, from, m->width, 1, 0, m->width, to, m->width);
         for (int32_t i = 0; i < m->width; i++) to[i] = tanhf(to[i] + m->pooler_bias[i]);
     }
     if (s->normalize) attn_model_normalise(to, m->width);

@@ -1,6 +1,5 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
-/* quant.c - blocks of weights, one reader and one store a type; layouts are ggml-common.h's,
- * formulas ggml-quants.c's.
+/* quant.c - rows of weights: values of what quant_read.h reads, and stores, one a type in blocks.
  *
  * Values: a scale has 11 bits (f16) or 1 (mxfp4), a scale of a K-quant's part 6 or 7 and an element
  * at most 5 more, so that all products here are exact, and a fused multiply-add rounds as the two
@@ -8,19 +7,10 @@
 #include "quant.h"
 
 #include "arithmetic.h"
+#include "quant_read.h"
 #include "types.h"
 
-enum { QK = 32, QK_K = 256 }; /* elements of a block */
-
 /* --- Bytes --- */
-
-static uint32_t read_u16(const uint8_t *b) {
-    return (uint32_t)b[0] | (uint32_t)b[1] << 8;
-}
-
-static uint32_t read_u32(const uint8_t *b) {
-    return read_u16(b) | read_u16(b + 2) << 16;
-}
 
 static void write_u16(uint8_t *b, uint32_t v) {
     b[0] = (uint8_t)v;
@@ -32,20 +22,10 @@ static void write_u32(uint8_t *b, uint32_t v) {
     write_u16(b + 2, v >> 16);
 }
 
-static float float_of(uint32_t bits) {
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
 static uint32_t bits_of(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
-}
-
-static float read_half(const uint8_t *b) {
-    return attn_float_value(read_u16(b), 16, 5);
 }
 
 /* Whether it is still finite. */
@@ -56,96 +36,6 @@ static bool write_half(uint8_t *b, float x) {
 }
 
 /* --- Values --- */
-
-/* 16 bytes: elements j in their low halves, j + 16 in the high ones; `high` has a fifth bit of
- * each, element 0's lowest. */
-static void read_nibbles(const uint8_t *packed, uint32_t high, attn_block_codes *to) {
-    for (int j = 0; j < QK; j++) {
-        const int low = j < QK / 2 ? packed[j] & 15 : packed[j - QK / 2] >> 4;
-        to->code[j] = (uint8_t)(low | (int)(high >> j & 1) << 4);
-    }
-}
-
-static void read_q8_0(const uint8_t *b, attn_block_codes *to) {
-    for (int j = 0; j < QK; j++) to->code[j] = b[2 + j] ^ 128;
-}
-
-static void read_q4_0(const uint8_t *b, attn_block_codes *to) {
-    read_nibbles(b + 2, 0, to);
-}
-
-static void read_q4_1(const uint8_t *b, attn_block_codes *to) {
-    read_nibbles(b + 4, 0, to);
-}
-
-static void read_q5_0(const uint8_t *b, attn_block_codes *to) {
-    read_nibbles(b + 6, read_u32(b + 2), to);
-}
-
-static void read_q5_1(const uint8_t *b, attn_block_codes *to) {
-    read_nibbles(b + 8, read_u32(b + 4), to);
-}
-
-/* Scale and minimum of part j of 8: 6 bits each, in 12 bytes (get_scale_min_k4). */
-static void part_of_8(const uint8_t *packed, int j, int8_t *scale, int8_t *min) {
-    if (j < 4) {
-        *scale = packed[j] & 63;
-        *min = packed[j + 4] & 63;
-        return;
-    }
-    *scale = (int8_t)((packed[j + 4] & 15) | packed[j - 4] >> 6 << 4);
-    *min = (int8_t)(packed[j + 4] >> 4 | packed[j] >> 6 << 4);
-}
-
-/* Two parts of 32 elements share 32 bytes, one in the low halves and one in the high; bit j of
- * high[l] is the fifth of element l of part j. */
-static void read_q45_k(const uint8_t *b, const uint8_t *high, const uint8_t *low,
-                       attn_block_codes *to) {
-    for (int j = 0; j < 8; j++) {
-        part_of_8(b + 4, j, &to->scale[j], &to->least[j]);
-        const uint8_t *q = low + j / 2 * 32;
-        for (int l = 0; l < 32; l++) {
-            const int fifth = high ? (high[l] >> j & 1) << 4 : 0;
-            to->code[32 * j + l] = (uint8_t)((q[l] >> j % 2 * 4 & 15) + fifth);
-        }
-    }
-}
-
-static void read_q4_k(const uint8_t *b, attn_block_codes *to) {
-    read_q45_k(b, NULL, b + 16, to);
-}
-
-static void read_q5_k(const uint8_t *b, attn_block_codes *to) {
-    read_q45_k(b, b + 16, b + 48, to);
-}
-
-/* Halves of 128 elements: 64 bytes of low halves, 32 of pairs of bits, 8 scales of 16 elements. */
-static void read_q6_k(const uint8_t *b, attn_block_codes *to) {
-    for (int i = 0; i < QK_K; i++) {
-        const int half = i / 128, part = i % 128 / 32, l = i % 32;
-        const int low = b[64 * half + part % 2 * 32 + l] >> part / 2 * 4 & 15;
-        const int high = b[128 + 32 * half + l] >> 2 * part & 3;
-        to->code[i] = (uint8_t)(low | high << 4);
-    }
-    memcpy(to->scale, b + 192, 16);
-}
-
-static void read_mxfp4(const uint8_t *b, attn_block_codes *to) {
-    read_nibbles(b + 1, 0, to);
-}
-
-/* Twice the values of E2M1; the block's scale is half of what its exponent says. */
-static const int8_t mxfp4_value[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-
-/* 2^(e - 128). ggml has no NaN here: 255 is 2^127. */
-static float mxfp4_scale(uint8_t e) {
-    return float_of(e < 2 ? 0x00200000u << e : (e - 1u) << 23);
-}
-
-/* Where a block has the scale of its scales or elements; the minimum's follows it. */
-static int scale_at(int32_t type) {
-    return type == ATTN_WEIGHT_Q6_K ? 208 : 0;
-}
 
 /* Elements i .. i + 31. */
 static void values_of(const attn_block_codes *b, int32_t type, int i, float *x) {
@@ -279,28 +169,21 @@ static bool store_mxfp4(uint8_t *b, const float *x) {
 
 /* --- Rows --- */
 
+typedef bool store_block(uint8_t *b, const float *x); /* whether all is finite */
+
 /* What has no store is not rounded to. */
-static const struct {
-    void (*read)(const uint8_t *b, attn_block_codes *to);
-    bool (*store)(uint8_t *b, const float *x); /* whether all is finite */
-} codec[ATTN_WEIGHT_COUNT] = {
-    [ATTN_WEIGHT_Q8_0] = {read_q8_0, store_q8_0},    [ATTN_WEIGHT_Q4_0] = {read_q4_0, store_q4_0},
-    [ATTN_WEIGHT_Q4_1] = {read_q4_1, store_q4_1},    [ATTN_WEIGHT_Q5_0] = {read_q5_0, store_q5_0},
-    [ATTN_WEIGHT_Q5_1] = {read_q5_1, store_q5_1},    [ATTN_WEIGHT_Q4_K] = {read_q4_k, NULL},
-    [ATTN_WEIGHT_Q5_K] = {read_q5_k, NULL},          [ATTN_WEIGHT_Q6_K] = {read_q6_k, NULL},
-    [ATTN_WEIGHT_MXFP4] = {read_mxfp4, store_mxfp4},
+static store_block *const stores[ATTN_WEIGHT_COUNT] = {
+    [ATTN_WEIGHT_Q8_0] = store_q8_0, [ATTN_WEIGHT_Q4_0] = store_q4_0,
+    [ATTN_WEIGHT_Q4_1] = store_q4_1, [ATTN_WEIGHT_Q5_0] = store_q5_0,
+    [ATTN_WEIGHT_Q5_1] = store_q5_1, [ATTN_WEIGHT_MXFP4] = store_mxfp4,
 };
 
 void attn_block_read(const void *block, int32_t type, attn_block_codes *to) {
-    const uint8_t *b = block;
-    codec[type].read(b, to);
-    if (type == ATTN_WEIGHT_MXFP4) {
-        to->d = mxfp4_scale(b[0]);
-        return;
-    }
-    const uint8_t *d = b + scale_at(type);
-    to->d = read_half(d);
-    to->min = attn_weight_layout_of(type).min ? read_half(d + 2) : 0;
+    attn_read_block(block, type, to);
+}
+
+void attn_block_look_up(attn_block_codes *b) {
+    for (int j = 0; j < QK; j++) b->code[j] = (uint8_t)mxfp4_value[b->code[j]];
 }
 
 /* Types of 16 bits without blocks: bits of the exponent; 0: all others. */
@@ -314,7 +197,7 @@ void attn_dequantise(const void *blocks, int32_t type, int64_t n, float *x) {
     const int exponent = exponent_of(type);
     const uint8_t *b = blocks;
     for (int64_t i = 0; i < n; i += row.block, b += row.bytes) {
-        if (!codec[type].read) {
+        if (row.block == 1) {
             x[i] = exponent ? attn_float_value(read_u16(b), 16, exponent) : float_of(read_u32(b));
             continue;
         }
@@ -341,14 +224,14 @@ static bool store_floats(uint8_t *b, int exponent, int64_t n, const float *x) {
 const char *attn_quantise(void *blocks, int32_t type, int64_t n, const float *x) {
     static const char too_large[] = "a finite number becomes infinite in it";
     const attn_weight_row row = attn_weight_get(type);
-    if (!codec[type].read) return store_floats(blocks, exponent_of(type), n, x) ? NULL : too_large;
-    if (!codec[type].store)
+    if (row.block == 1) return store_floats(blocks, exponent_of(type), n, x) ? NULL : too_large;
+    if (!stores[type])
         return "K-quants are not made here: only tensors that are of the type can be taken";
     uint8_t *b = blocks;
     for (int64_t i = 0; i < n; i += row.block, b += row.bytes) {
         for (int32_t j = 0; j < row.block; j++)
             if (!isfinite(x[i + j])) return "a number that is not finite cannot be in its blocks";
-        if (!codec[type].store(b, x + i)) return too_large;
+        if (!stores[type](b, x + i)) return too_large;
     }
     return NULL;
 }

@@ -38,8 +38,10 @@ static bool make_dense(const pools *p, const char *name, int rank) {
     if (!t) return true;
     if (t->rank != rank || t->dim[0] != p->count || t->dim[2] != p->page)
         return bad(p, name,
-                   rank == 4 ? "its shape must be [pages, heads, page, width]"
-                             : "its shape must be [pages, heads, page]");
+                   arena_printf(p->a,
+                                "its shape must be [pages, heads, page%s] = [%lld, .., %lld%s]",
+                                rank == 4 ? ", width" : "", (long long)p->count, (long long)p->page,
+                                rank == 4 ? ", .." : ""));
     const int64_t batch = p->table->dim[0], heads = t->dim[1];
     const size_t elements = rank == 4 ? (size_t)t->dim[3] : 1; /* of a row */
     const size_t row = elements * st_dtype_size(t->dtype);
@@ -86,6 +88,6 @@ bool case_pages_read(arena *a, st_file *f, case_pages *out, diag *d) {
                                 (long long)p.table->dim[1], (long long)p.page, (long long)p.keys));
     if (!make_dense(&p, "in.k", 4) || !make_dense(&p, "in.v", 4)) return false;
     if (!make_dense(&p, "in.k_scale", 3) || !make_dense(&p, "in.v_scale", 3)) return false;
-    *out = (case_pages){p.entry, (int32_t)p.count};
+    *out = (case_pages){p.entry, (int32_t)p.count, p.page};
     return true;
 }

@@ -8,6 +8,7 @@
 typedef struct case_pages {
     const int32_t *pages;
     int32_t count;
+    int64_t page; /* keys of one */
 } case_pages;
 
 /* Where a file has in.pages, its in.k, in.v and their scales become dense tensors, [B, H, Lk, ..].

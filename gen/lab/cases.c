@@ -265,7 +265,9 @@ static bool read_lengths(reader *r, call *c) {
 static bool read_scales(reader *r, const char *name, int64_t heads, bool wanted,
                         const float **out) {
     const int64_t dim[] = {r->batch, heads, r->kv_len};
-    return stored_read_scales(r->a, &r->file, name, dim, wanted, out, r->d);
+    const int64_t pools[] = {r->pages.count, heads, r->pages.page};
+    return stored_read_scales(r->a, &r->file, name, dim, r->pages.pages ? pools : dim, wanted, out,
+                              r->d);
 }
 
 static bool in_rows_of_k(const reader *r, const call *c, int32_t type) {

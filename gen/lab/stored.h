@@ -23,9 +23,10 @@ st_dtype stored_dtype(int32_t type);
 const void *stored_read(arena *a, const st_file *f, const st_tensor *t, int32_t type, bool stated,
                         diag *d);
 
-/* Scales of rows, [batch, heads, tokens]: there if they are wanted, else not. */
+/* Scales of rows, [batch, heads, tokens]: there if they are wanted, else not. in_file: the shape
+ * that a message names, of pools where the file has such. */
 bool stored_read_scales(arena *a, const st_file *f, const char *name, const int64_t dim[3],
-                        bool wanted, const float **out, diag *d);
+                        const int64_t in_file[3], bool wanted, const float **out, diag *d);
 
 /* Whether rows of v are the first columns of rows of k, bit by bit. */
 bool stored_in_rows(int32_t type, const void *v, int64_t v_dim, const void *k, int64_t k_dim,

@@ -22,7 +22,7 @@ const void *stored_read(arena *a, const st_file *f, const st_tensor *t, int32_t 
 }
 
 bool stored_read_scales(arena *a, const st_file *f, const char *name, const int64_t dim[3],
-                        bool wanted, const float **out, diag *d) {
+                        const int64_t in_file[3], bool wanted, const float **out, diag *d) {
     const st_tensor *t = st_find(f, name);
     if (!wanted)
         return !t || refuse(a, f, name, "is given, and only keys and values in i8 have scales", d);
@@ -34,6 +34,6 @@ bool stored_read_scales(arena *a, const st_file *f, const char *name, const int6
                                            : "has another shape";
     return refuse(a, f, name,
                   arena_printf(a, "%s: i8 has a scale a row, F32 [%lld, %lld, %lld]", has,
-                               (long long)dim[0], (long long)dim[1], (long long)dim[2]),
+                               (long long)in_file[0], (long long)in_file[1], (long long)in_file[2]),
                   d);
 }

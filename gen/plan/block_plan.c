@@ -201,6 +201,25 @@ static void plan_integer_notes(arena *a, const attn_spec *s, block_plan *p) {
         note(p, "same_bits = false: not made use of here, floats are no faster");
 }
 
+/* How few rows read their weights. */
+static void plan_row_notes(arena *a, block_plan *p) {
+    bool own = false, blocks = false;
+    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++)
+        if (p->has_weights[type]) *(attn_weight_is_float(type) ? &own : &blocks) = true;
+    if (own)
+        note(p,
+             arena_printf(a, "one row reads %d panels at once; few rows take W as it lies, %d deep",
+                          p->streams, p->near));
+    if (blocks)
+        note(p, arena_printf(a, "one row reads %d panels of weights in blocks at once",
+                             p->block_streams));
+    if (p->integers)
+        note(p, arena_printf(a,
+                             "one row of integers reads a panel at a time, and asks for what lies "
+                             "%d bytes ahead; few rows take W as it lies",
+                             p->block_ahead));
+}
+
 static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
     note(p,
          arena_printf(a,
@@ -210,8 +229,7 @@ static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
     note(p, arena_printf(
                 a, "tasks: %d rows x %d columns, %d columns where those would leave threads idle",
                 p->rows, p->wide, p->few));
-    note(p, arena_printf(a, "one row reads %d panels at once; few rows take W as it lies, %d deep",
-                         p->streams, p->near));
+    plan_row_notes(a, p);
     if (!p->float_from)
         note(p, "sums run over k in order whatever the rows, so that a step's projections have the "
                 "bits of a prefill's");

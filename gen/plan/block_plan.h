@@ -67,7 +67,7 @@ typedef struct block_plan {
     int line;          /* floats of a cache line */
     int streams;       /* panels that one row reads at once */
     int block_streams; /* of weights in blocks */
-    int block_ahead;   /* bytes of each that are asked for in advance */
+    int block_ahead;   /* bytes of each of those in blocks that are asked for in advance */
     int pad;           /* floats between rows in the workspace */
     int chunk;         /* row blocks a thread that pass the ffn together */
     int tasks;         /* wide ones a thread; with fewer, tasks have few columns */

@@ -36,7 +36,9 @@ static lua_val *layout_to_lua(arena *a, const block_plan *p, int32_t type) {
     lua_val_set_int(a, t, "block_bytes", at.block * p->nr);
     lua_val_set_int(a, t, "parts_at", at.parts * p->nr);
     lua_val_set_int(a, t, "part_bytes", at.part * p->nr);
-    lua_val_set_int(a, t, "part_lines", (at.part * p->nr + 63) / 64);
+    /* Of a part with its share of scales: cache lines from one part to the next, rounded up. */
+    const int bytes = at.group * p->nr * l.part / attn_weight_get(type).block;
+    lua_val_set_int(a, t, "part_lines", (bytes + 63) / 64);
     return t;
 }
 

@@ -252,9 +252,10 @@ static void note_index(arena *a, plan *p) {
         return;
     }
     note(a, p,
-         "index: a query row of a group of %d heads is a tile; %d of the keys that its list names "
-         "are gathered at a time, as f32 rows side by side, in the order of the list",
-         p->group, p->key_block);
+         "index: a query row of a group of %d heads runs as tiles of up to %d rows; %d of the keys "
+         "that its list names are gathered at a time, once for all of these, as f32 rows side by "
+         "side, in the order of the list",
+         p->group, p->tile_vectors * isa_table[p->isa].width, p->key_block);
 }
 
 void plan_notes(arena *a, const kernel_spec *k, const isa_row *isa, plan *p) {

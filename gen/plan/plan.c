@@ -54,7 +54,7 @@ static int tile_unroll(const plan *p, int nv, int requested) {
 static void plan_sums(plan *p) {
     const int shares = (p->key_block + SUM_MOST - 1) / SUM_MOST;
     p->sum_keys = (p->key_block + shares - 1) / shares;
-    p->span = SPAN_KEYS > p->key_block ? SPAN_KEYS / p->key_block * p->key_block : p->key_block;
+    p->span = (SPAN_KEYS + p->key_block - 1) / p->key_block * p->key_block;
 }
 
 /* K rows are asked for a line a row and step. Narrow tiles are decode's, whose keys come from
@@ -239,9 +239,9 @@ static void plan_reach(arena *a, const kernel_spec *k, plan *p) {
 /* Where V is not packed all at once: few keys, so that threads need little, and many rows, so that
  * each chunk is packed for many. */
 static void plan_chunks(plan *p) {
-    const int64_t span = (int64_t)p->span * p->dvp * (int64_t)sizeof(float);
+    const int64_t block = (int64_t)p->key_block * p->dvp * (int64_t)sizeof(float);
     const int held = min_int((int)(HELD_BYTES / plan_tile_bytes(p)), HELD_MOST);
-    p->chunk_keys = span < CHUNK_BYTES ? (int)(CHUNK_BYTES / span) * p->span : p->span;
+    p->chunk_keys = (block < CHUNK_BYTES ? (int)(CHUNK_BYTES / block) : 1) * p->key_block;
     p->held_tiles = held > p->tiles ? held : p->tiles;
 }
 

@@ -150,7 +150,7 @@ typedef struct plan {
     int key_block;    /* keys a block */
     int sum_keys;     /* of those, P V sums at once */
     int span;         /* keys that a tile's sums take before they are kept; whole blocks */
-    int chunk_keys;   /* keys of a chunk, where V is not packed all at once: whole spans */
+    int chunk_keys;   /* keys of a chunk, where V is not packed all at once: whole blocks */
     int held_tiles;   /* tiles of a task that goes through key chunks, at most */
     int panel;        /* columns of a packed V panel; the last one may be narrower */
     int max_keys;     /* most keys of a QK register tile */

@@ -16,8 +16,8 @@ enum {
     /* Sums of P added plainly before l takes them: equal ones round by 5 of 2^-24 at most. LSE may
      * be off by 16 such, and where it is 8 or more its own rounding takes 8. */
     EXP_SUMS = 12,
-    SPAN_KEYS = 2048,
-    CHUNK_BYTES = 1 << 20, /* of packed values of a key chunk, or a span of keys */
+    SPAN_KEYS = 2048, /* that a tile's o sums, or a block more: calls of so many keep nothing */
+    CHUNK_BYTES = 1 << 20, /* of packed values of a key chunk */
     HELD_BYTES = 3 << 20,  /* of tiles that go through key chunks, or a query block */
     HELD_MOST = 128,       /* such tiles */
     PACK_MOST = 16 << 20,  /* of values that are packed all at once, whatever key chunks take */

@@ -186,8 +186,8 @@ static void budget_text(buf *b, const explained *x) {
 static void context_text(buf *b, const memory *all, int32_t n) {
     const double cache = all->token * n;
     buf_printf(b,
-               "a context of %d tokens: %.0f bytes of keys and values; a new token takes %.4g "
-               "FLOPs and reads %.4g bytes\n",
+               "a context of %d tokens: %.0f bytes of keys and values; a new token takes %.0f "
+               "FLOPs and reads %.0f bytes\n",
                n, cache, all->flops, all->bytes);
     buf_printf(b,
                "  workspace, one thread: %zu bytes for a new token, %zu for a prompt of as many\n",

@@ -471,7 +471,6 @@ bool report_html(arena *a, const product_list *p, const explain_extent *e, int32
     const gen_options *o = p->options;
     template_set set;
     gen_files files;
-    if (users == 0) return diag_set(d, "--users: must be at least 1, got 0");
     if (!check_lengths(e, d) || !templates_load(a, o->templates, &set, d) ||
         !gen_render(a, p, &files, d))
         return false;

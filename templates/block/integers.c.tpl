@@ -1,7 +1,7 @@
 $ -- Products of rows as integers with weights of one type in blocks. a.type: one of
 $ -- plan.integer_weights; a.first: the first of them.
 $ local W, S, nv, nr, width = hooks("weight/" .. a.type.name .. ".c"), a.type.suffix, plan.vectors, plan.nr, plan.width
-$ local t, size, streams, fold = a.type.layout, a.type.layout.part, a.type.streams, a.type.fold
+$ local t, size, fold = a.type.layout, a.type.layout.part, a.type.fold
 $ local D = hooks("block/dots.c").of(a.type)
 $ assert(nv == 2 and nv * (D.digits * plan.int_rows + 1) + 2 <= isa.registers, "integers: the register tile does not fit")
 $ if a.first then
@@ -12,91 +12,69 @@ $ local at = size == 32 and "" or "k % 32 + "
 $ local widened = false
 $ for _, other in ipairs(plan.weights) do widened = widened or other.name == a.type.name end
 $ if not widened then W.values() end
-$ -- Panels whose sums are in registers at once, beside codes and the sums of blocks.
-$ local together, all = {}, a.type.dots == "quads" and streams * nv * (D.digits + 2) + 2 <= isa.registers
-$ for p = 0, streams - 1 do
-$   if all and p > 0 then together[1][p + 1] = p else together[#together + 1] = { p } end
+$ local function each(f)
+$   for n = 0, nv - 1 do f("0", n, n) end
 $ end
-/* t[${streams} * NR] = one row times ${streams} panels, which lie `step` bytes apart. */
+/* t[NR] = one row times a panel: one stream of memory, in ascending order. */
 static ${D.alone}void row_ints${S}(const integers *x, const uint8_t *w,
-                   ptrdiff_t step, int32_t depth, float *restrict t) {
-$ for p = 0, streams - 1 do
-    const uint8_t *w${p} = w + ${p} * step;
-$ end
+                   int32_t depth, float *restrict t) {
     for (int32_t k = 0; k < depth;) {
         const bool first = k == 0;
         const int32_t end = min32(k + INT_DEPTH, depth);
-$ for p = 0, streams - 1 do
-        vf ${list(nv, function(n) return "s" .. p .. "_" .. n .. " = vf_zero()" end)};
-$ end
+        vf ${list(nv, function(n) return "s" .. n .. " = vf_zero()" end)};
         for (; k < end; k += ${size}) {
             const integers *b = x + k / 32;
             const vf dx = vf_set1(b->d)${t.min and ", all = vf_set1(b->all)" or ""};
-$ for _, panels in ipairs(together) do
-$   local function each(f)
-$     for _, p in ipairs(panels) do
-$       for n = 0, nv - 1 do f(p, n, p .. "_" .. n) end
+            ${lines(W.point("w", "k", "0"))}
+$ for line = 0, t.part_lines - 1 do
+            ATTN_PREFETCH_L1(ATTN_AHEAD(c0, ${64 * line + plan.block_ahead}));
+$ end
+$ local function begin(p, n, s)
+            ${lines(W.field(p, "k", n, s, "high"))}
+$   if not D.pairs then
+$     for c = 0, D.digits - 1 do
+            vi z${s}_${c} = ${D.start(c)};
+$     end
+$   elseif fold < size then
+$     for _, c in ipairs(D.letters) do
+            vi z${s}_${c} = ${D.totals[c]};
 $     end
 $   end
+$ end
+$ each(begin)
+$ if D.pairs and fold < size then
+            ${D.rolled}for (int32_t f = 0; f < ${size}; f += ${fold}) {
+                ${part("block/row_dots.c", { dots = D, hooks = W, each = each, at = at, from = "f", to = "f + " .. fold })}
+$   local function add(p, n, s)
+                ${lines(D.folded("z" .. s .. "_", ""))}
+$   end
+$   each(add)
+            }
+$ else
+            ${part("block/row_dots.c", { dots = D, hooks = W, each = each, at = at, from = 0, to = size })}
+$ end
+$ local function finish(p, n, s)
             {
-$   for _, p in ipairs(panels) do
-                ${lines(W.point("w" .. p, "k", p))}
-$     for line = 0, t.part_bytes - 1, 64 do
-                ATTN_PREFETCH_L1(ATTN_AHEAD(c${p}, ${line + plan.block_ahead}));
-$     end
+                ${lines(W.field(p, "k", n, s, "scale"))}
+$   if D.pairs and fold == size then
+                ${lines(D.folded("z" .. s .. "_", "", true))}
 $   end
-$   local function begin(p, n, s)
-                ${lines(W.field(p, "k", n, s, "high"))}
-$     if not D.pairs then
-$       for c = 0, D.digits - 1 do
-                vi z${s}_${c} = ${D.start(c)};
-$       end
-$     elseif fold < size then
-$       for _, c in ipairs(D.letters) do
-                vi z${s}_${c} = ${D.totals[c]};
-$       end
-$     end
+                const vf f = ${D.whole("z" .. s .. "_", "")};
+                s${s} = vf_fma(vf_mul(d${s}, dx), f, s${s});
+$   if t.min then
+                s${s} = vf_fma(m${s}, all, s${s});
 $   end
-$   each(begin)
-$   if D.pairs and fold < size then
-                ${D.rolled}for (int32_t f = 0; f < ${size}; f += ${fold}) {
-                    ${part("block/row_dots.c", { dots = D, hooks = W, each = each, at = at, from = "f", to = "f + " .. fold })}
-$     local function add(p, n, s)
-                    ${lines(D.folded("z" .. s .. "_", ""))}
-$     end
-$     each(add)
-                }
-$   else
-                ${part("block/row_dots.c", { dots = D, hooks = W, each = each, at = at, from = 0, to = size })}
-$   end
-$   local function finish(p, n, s)
-                {
-                    ${lines(W.field(p, "k", n, s, "scale"))}
-$     if D.pairs and fold == size then
-                    ${lines(D.folded("z" .. s .. "_", "", true))}
-$     end
-                    const vf f = ${D.whole("z" .. s .. "_", "")};
-                    s${s} = vf_fma(vf_mul(d${s}, dx), f, s${s});
-$     if t.min then
-                    s${s} = vf_fma(m${s}, all, s${s});
-$     end
-                }
-$   end
-$   each(finish)
             }
 $ end
+$ each(finish)
         }
         if (!first) {
-$ for p = 0, streams - 1 do
-$   for n = 0, nv - 1 do
-            s${p}_${n} = vf_add(vf_loadu(t + ${p * nr + n * width}), s${p}_${n});
-$   end
+$ for n = 0, nv - 1 do
+            s${n} = vf_add(vf_loadu(t + ${n * width}), s${n});
 $ end
         }
-$ for p = 0, streams - 1 do
-$   for n = 0, nv - 1 do
-        vf_storeu(t + ${p * nr + n * width}, s${p}_${n});
-$   end
+$ for n = 0, nv - 1 do
+        vf_storeu(t + ${n * width}, s${n});
 $ end
     }
 }
@@ -241,9 +219,10 @@ $ end
 /* t[rows][panels * NR] = rows times panels of packed weights, for a depth of SPAN at most. */
 static void span_ints${S}(const integers *x, ptrdiff_t ldx, int32_t rows, const uint8_t *w,
                     int64_t panel, int32_t depth, int32_t panels, slice *at, float *t) {
-    if (rows == 1)
-        for (; panels >= ${streams}; panels -= ${streams}, w += ${streams} * panel, t += ${streams} * NR)
-            row_ints${S}(x, w, panel, depth, t);
+    if (rows == 1) {
+        for (int32_t p = 0; p < panels; p++) row_ints${S}(x, w + p * panel, depth, t + p * NR);
+        return;
+    }
     const ptrdiff_t ldt = (ptrdiff_t)panels * NR;
     const bool few = rows <= ${plan.int_few} * INT_ROWS; /* weights come from memory: as they lie */
     const int32_t steps = (depth + INT_DEPTH - 1) / INT_DEPTH;

@@ -5,6 +5,10 @@ $ if model.is_whole then
     with m.Model("model.safetensors") as model:       # one for all threads
         cache = model.cache(items=1, capacity=512)
         logits = model.forward([1, 2, 3], cache=cache).logits    # further calls append
+$ if model.has_encoder then
+    Before that, cross = model.cross(1, 1500), model.encode(x=x, cross=cross): the encoder; then
+    forward(.., cross=cross).
+$ end
 
 $ end
 $ if model.has_cores then
@@ -18,6 +22,11 @@ $ if model.has_blocks then
     with m.Layer(0, weights) as layer:                # a whole layer; {name: array}
         cache = layer.cache(batch=1, capacity=512)
         y = layer.prefill(x, cache)                   # x: [batch, tokens, width]; then step
+
+$ end
+$ if model.has_cores or model.has_blocks then
+Items of different lengths: with q_begin, [items + 1], their rows lie in a row, item after item,
+in arrays that have one axis of all rows instead of those of the batch and of an item's rows.
 
 $ end
 Needs numpy and this folder's shared library, which `make shared` (or CMake with
@@ -375,13 +384,25 @@ def _within(kept, count, of):
 def _lists(args, kept):
     """Strides of lists of keys."""
     if "index" in kept:
-        args.index_batch, args.index_head, args.index_row = (
-            _stride(kept["index"], i) for i in range(3))
+        args.index_batch, args.index_head, args.index_row = _strides(kept["index"])
     _within(kept, "index_count", "index")
 
 
 def _stride(x, axis):
     return x.strides[axis] // x.itemsize
+
+
+def _strides(x):
+    """Of batch, head and row; rows that lie in a row have no batch."""
+    return ([0] + [_stride(x, i) for i in range(x.ndim - 1)])[-3:]
+
+
+def _begin(name, begin, rows):
+    """Where items of rows that lie in a row begin, and the most that one has."""
+    begin = _ints(name, begin, ["items + 1"])
+    if not len(begin) or begin[-1] != rows:
+        raise ValueError(f"{name}: must end with the number of rows, {rows}, got {list(begin)}")
+    return begin, int(np.diff(begin.astype(np.int64)).max(initial=0))
 
 
 def _threads(threads):
@@ -407,6 +428,12 @@ def _mask(x):
     for i in range(x.ndim):
         mask.dim[i], mask.stride[i] = x.shape[i], _stride(x, i)
     return mask
+
+
+def _view(address, shape):
+    """int32 numbers that C holds."""
+    at = ctypes.cast(address, ctypes.POINTER(ctypes.c_int32))
+    return np.ctypeslib.as_array(at, shape)
 
 
 class _Memory:
@@ -520,7 +547,7 @@ class Plan(_Handle):
     def run(self, q, k, v=None, *, out=None, lse=False, q_start=None, kv_len=None, seg=None,
             key_padding=None, mask=None, sinks=None, sides=None, scalars=None, k_scale=None,
             v_scale=None, pages=None, kv_len_max=None, index=None, index_count=None,
-            q_position=None, tail=None, k_position=None, threads=None):
+            q_position=None, tail=None, k_position=None, q_begin=None, threads=None):
         """o, [batch, heads, q_len, v_dim], of one call; (o, lse) with lse=True.
 
         q, k, v: shapes and types at the top of this module; any strides, the last axis
@@ -530,14 +557,26 @@ class Plan(_Handle):
         [batch, heads, q_len, kv_len]. sides, scalars: {name: value}, of expressions.
         pages: [batch, pages of an item], with kv_len_max. index: [batch, kv_heads, q_len, n],
         with index_count [batch, q_len]. q_position: [batch, q_len]; tail: [batch], with
-        k_position [batch, most of tail]. What they mean is in attn.h and CONTRACT.md.
+        k_position [batch, most of tail].
+        q_begin: [batch + 1], ends with the number of rows: q and o are [heads, rows, width], lse
+        [heads, rows], seg, q_position and index_count [rows], index [kv_heads, rows, n].
+        What they mean is in attn.h and CONTRACT.md.
         """
         z = self._kernel
         a = attn_args()
         a.struct_size = ctypes.sizeof(a)
         kt, ot = _TYPES[z.k_type], _TYPES[z.o_type]
-        _array("q", q, _TYPES[z.q_type], ["batch", z.heads, "q_len", z.k_dim])
-        batch, q_len = q.shape[0], q.shape[2]
+        if q_begin is None:
+            _array("q", q, _TYPES[z.q_type], ["batch", z.heads, "q_len", z.k_dim])
+            batch, q_len = q.shape[0], q.shape[2]
+            items_of, rows_of = [batch], q_len
+        else:
+            _array("q", q, _TYPES[z.q_type], [z.heads, "rows", z.k_dim])
+            items_of, rows_of = [], q.shape[1]
+            q_begin, q_len = _begin("q_begin", q_begin, rows_of)
+            batch = len(q_begin) - 1
+            a.q_begin = q_begin.ctypes.data
+        each_row = items_of + [rows_of]
         if z.paged:
             rows = z.page
             if pages is None or kv_len_max is None:
@@ -563,12 +602,12 @@ class Plan(_Handle):
             raise ValueError("v: must be given")
         else:
             _array("v", v, kt, lengths + [z.v_dim])
-        o = _result("out", out, ot, (batch, z.heads, q_len, z.v_dim))
+        o = _result("out", out, ot, (*items_of, z.heads, rows_of, z.v_dim))
         a.batch, a.q_len, a.kv_len_max, a.threads = batch, q_len, keys, _threads(threads)
         for name, x in (("q", q), ("k", k), ("v", v), ("o", o)):
             view = getattr(a, name)
             view.data = x.ctypes.data
-            view.batch, view.head, view.token = (_stride(x, i) for i in range(3))
+            view.batch, view.head, view.token = _strides(x)
         for name, x, heads in (("k_scale", k_scale, z.kv_heads), ("v_scale", v_scale, z.v_heads)):
             if x is None:
                 continue
@@ -576,17 +615,17 @@ class Plan(_Handle):
             view = getattr(a, name)
             view.data = x.ctypes.data
             view.batch, view.head, view.token = (_stride(x, i) for i in range(3))
-        sums = np.empty((batch, z.heads, q_len), np.float32) if lse else None
+        sums = np.empty((*items_of, z.heads, rows_of), np.float32) if lse else None
         if lse:
-            a.lse, a.lse_batch, a.lse_head = sums.ctypes.data, z.heads * q_len, q_len
+            a.lse, a.lse_batch, a.lse_head = sums.ctypes.data, z.heads * rows_of, rows_of
         if z.paged:
             a.pages, a.pages_batch, a.page_count = pages.ctypes.data, pages.shape[1], k.shape[0]
         kept = _numbers(a, {
             "q_start": (q_start, [batch]), "kv_len": (kv_len, [batch]),
-            "seg": (seg, [batch, q_len]), "q_position": (q_position, [batch, q_len]),
+            "seg": (seg, each_row), "q_position": (q_position, each_row),
             "tail": (tail, [batch]), "k_position": (k_position, [batch, "most of tail"]),
-            "index": (index, [batch, z.kv_heads, q_len, "n"]),
-            "index_count": (index_count, [batch, q_len])})
+            "index": (index, items_of + [z.kv_heads, rows_of, "n"]),
+            "index_count": (index_count, each_row)})
         _lists(a, kept)
         _within(kept, "tail", "k_position")
         if key_padding is not None:
@@ -600,6 +639,8 @@ class Plan(_Handle):
             "batch": batch, "heads": z.heads, "kv_heads": z.kv_heads, "q_len": q_len,
             "kv_len": keys})
         e = attn_extent(ctypes.sizeof(attn_extent), batch, q_len, keys, a.threads, 0)
+        if q_begin is not None and 0 <= q_begin[0] <= rows_of <= batch * q_len + q_begin[0]:
+            e.rows = rows_of - int(q_begin[0])  # else the call says what is wrong with q_begin
         size = attn_size()
         status = self._lib.${model.ident}_sizes(self._open(), ctypes.byref(e), ctypes.byref(size))
         if status:
@@ -634,22 +675,56 @@ def _positions(cache, tokens, kv_tokens, q_position):
 
 
 class Cache:
-    """Keys and values of a layer's items; `length` and `start` are views of what it holds."""
+    """Keys and values of a layer's items; `length` and `start` are views of what it holds, and
+    `pages` of its table, [batch, pages of capacity], the caller's to write (None: there is none).
+    """
 
-    def __init__(self, layer, batch, capacity):
+    def __init__(self, layer, batch, capacity, page_count=None):
         lib = layer._lib
+        self._layer = layer  # which it outlives
         bytes_ = ctypes.c_size_t()
         self.c = attn_cache()
-        status = lib.attn_cache_bytes(layer._open(), batch, capacity, ctypes.byref(bytes_))
+        kind, size = ("", [batch, capacity]) if page_count is None else (
+            "paged_", [batch, capacity, page_count])
+        status = getattr(lib, f"attn_cache_{kind}bytes")(layer._open(), *size, ctypes.byref(bytes_))
         if not status:
             self._memory = _Memory(bytes_.value)
-            status = lib.attn_cache_init(layer._handle, ctypes.byref(self.c), batch, capacity,
-                                         self._memory.data, self._memory.size)
+            status = getattr(lib, f"attn_cache_{kind}init")(
+                layer._handle, ctypes.byref(self.c), *size, self._memory.data, self._memory.size)
         if status:
-            _fail(status, lib.attn_cache_memory_check, layer._handle, batch, capacity, 64, 0)
-        at = ctypes.POINTER(ctypes.c_int32)
-        self.length = np.ctypeslib.as_array(ctypes.cast(self.c.length, at), (batch,))
-        self.start = np.ctypeslib.as_array(ctypes.cast(self.c.start, at), (batch,))
+            _fail(status, getattr(lib, f"attn_cache_{kind}memory_check"), layer._handle, *size, 64,
+                  0)
+        self.length = _view(self.c.length, (batch,))
+        self.start = _view(self.c.start, (batch,))
+        self.pages = _view(self.c.pages, (batch, self.c.pages_batch)) if self.c.pages else None
+
+    def _do(self, name, *args):
+        lib = self._layer._lib
+        status = getattr(lib, f"attn_cache_{name}")(self._layer._open(), *args)
+        if status:
+            _fail(status, getattr(lib, f"attn_cache_{name}_check"), self._layer._handle, *args)
+
+    def truncate(self, item, tokens):
+        """An item's first `tokens` tokens stay; 0 empties it."""
+        self._do("truncate", ctypes.byref(self.c), item, tokens)
+
+    def keep(self, item, tokens, slots=()):
+        """An item's first `tokens` tokens stay, and of those that follow the ones in slots."""
+        slots = _ints("slots", slots, ["n"])
+        self._do("keep", ctypes.byref(self.c), item, tokens, slots.ctypes.data, len(slots))
+
+    def fork(self, source, from_item, to_item):
+        """Makes an item a copy of one of another cache of the layer, or of this."""
+        self._do("fork", ctypes.byref(source.c), from_item, ctypes.byref(self.c), to_item)
+
+    def own_page(self, item, n, page):
+        """Copy on write: entry n, which is shared, becomes `page`, which is nobody's."""
+        self._do("own_page", ctypes.byref(self.c), item, n, page)
+
+    def first_page(self, item):
+        """The first entry of an item's table that a later row may see."""
+        lib = self._layer._lib
+        return lib.attn_cache_first_page(self._layer._open(), ctypes.byref(self.c), item)
 
 
 class Layer(_Handle):
@@ -713,9 +788,13 @@ class Layer(_Handle):
         self._lib.attn_block_weights(self._handle, table, n)
         return {ctypes.string_at(t.name).decode(): tuple(t.dim[:t.rank]) for t in table[:n]}
 
-    def cache(self, batch, capacity):
-        """Room for `batch` items of at most `capacity` keys, empty."""
-        return Cache(self, batch, capacity)
+    def cache(self, batch, capacity, page_count=None):
+        """Room for `batch` items of at most `capacity` keys, empty.
+
+        page_count, where keys lie in pages: pools of so many, and a table that names none yet;
+        None: each item has all of its own.
+        """
+        return Cache(self, batch, capacity, page_count)
 
     def prefill(self, x, cache=None, **more):
         """y of x, [batch, tokens, width]; the cache, if any, is emptied first. more: see step."""
@@ -727,7 +806,9 @@ class Layer(_Handle):
         more: out; count [batch]; key_padding [batch, positions]; mask; kv [batch, kv_tokens,
         width] and kv_count [batch]; seg, q_pos, q_position [batch, tokens]; kv_pos
         [batch, kv_tokens]; q_pad [batch, tokens] bool; index [batch, kv_heads, tokens, n] with
-        index_count [batch, tokens]; sides, scalars {name: value}; threads.
+        index_count [batch, tokens]; sides, scalars {name: value}; threads. With q_begin,
+        [batch + 1], which ends with the number of rows, x is [rows, width], index [kv_heads, rows,
+        n], and what else has [batch, tokens] has [rows].
         """
         return self._call(True, x, cache, more)
 
@@ -737,12 +818,23 @@ class Layer(_Handle):
         check = lib.attn_step_check if step else lib.attn_prefill_check
         a = attn_block_args()
         a.struct_size = ctypes.sizeof(a)
-        _array("x", x, np.float32, ["batch", "tokens", z.row_dim])
-        batch, tokens = x.shape[:2]
-        y = _result("out", more.pop("out", None), np.float32, (batch, tokens, z.row_dim))
+        q_begin = more.pop("q_begin", None)
+        if q_begin is None:
+            _array("x", x, np.float32, ["batch", "tokens", z.row_dim])
+            batch, tokens = x.shape[:2]
+            items_of, rows_of = [batch], tokens
+        else:
+            _array("x", x, np.float32, ["rows", z.row_dim])
+            items_of, rows_of = [], len(x)
+            q_begin, tokens = _begin("q_begin", q_begin, rows_of)
+            batch = len(q_begin) - 1
+            a.q_begin = q_begin.ctypes.data
+        each_row = items_of + [rows_of]
+        y = _result("out", more.pop("out", None), np.float32, (*each_row, z.row_dim))
         a.batch, a.tokens, a.threads = batch, tokens, _threads(more.pop("threads", None))
-        a.x, a.x_batch, a.x_token = x.ctypes.data, _stride(x, 0), _stride(x, 1)
-        a.y, a.y_batch, a.y_token = y.ctypes.data, _stride(y, 0), _stride(y, 1)
+        a.x, a.y = x.ctypes.data, y.ctypes.data
+        a.x_batch, a.x_token = _strides(x)[-2:]
+        a.y_batch, a.y_token = _strides(y)[-2:]
         if cache is not None:
             a.cache = ctypes.addressof(cache.c)
         kv = more.pop("kv", None)
@@ -754,14 +846,13 @@ class Layer(_Handle):
             a.kv_tokens = kv_tokens
         kept = _numbers(a, {
             name: (more.pop(name, None), shape) for name, shape in (
-                ("count", [batch]), ("kv_count", [batch]), ("seg", [batch, tokens]),
-                ("q_pos", [batch, tokens]), ("q_position", [batch, tokens]),
-                ("kv_pos", [batch, kv_tokens]), ("index", [batch, z.kv_heads, tokens, "n"]),
-                ("index_count", [batch, tokens]))})
+                ("count", [batch]), ("kv_count", [batch]), ("seg", each_row),
+                ("q_pos", each_row), ("q_position", each_row), ("kv_pos", [batch, kv_tokens]),
+                ("index", items_of + [z.kv_heads, rows_of, "n"]), ("index_count", each_row))})
         _lists(a, kept)
         q_pad, key_padding = more.pop("q_pad", None), more.pop("key_padding", None)
         if q_pad is not None:
-            q_pad = _flags("q_pad", q_pad, [batch, tokens])
+            q_pad = _flags("q_pad", q_pad, each_row)
             a.q_pad, a.q_pad_batch = q_pad.ctypes.data, _stride(q_pad, 0)
         if key_padding is not None:
             key_padding = _flags("key_padding", key_padding, [batch, "positions"])
@@ -797,28 +888,44 @@ Output = collections.namedtuple("Output", ["hidden", "logits", "pooled"])
 
 
 class ModelCache:
-    """Keys and values of every layer."""
+    """Keys and values of every layer; pages: the table of all of them, [items, pages of capacity],
+    the caller's to write (None: there is none)."""
 
-    def __init__(self, model, items, capacity):
+    def __init__(self, model, items, capacity, page_count=None, kind="cache"):
         self._model = model  # which it outlives
-        lib, size = model._lib, ctypes.c_size_t()
+        lib, bytes_ = model._lib, ctypes.c_size_t()
         self.c = attn_model_cache()
         self.items, self.capacity = items, capacity
-        status = lib.attn_model_cache_bytes(model._open(), items, capacity, ctypes.byref(size))
+        size = [items, capacity]
+        if page_count is not None:
+            kind, size = f"{kind}_paged", size + [page_count]
+        status = getattr(lib, f"attn_model_{kind}_bytes")(model._open(), *size,
+                                                          ctypes.byref(bytes_))
         if not status:
-            self._memory = _Memory(size.value)
-            status = lib.attn_model_cache_init(model._handle, ctypes.byref(self.c), items,
-                                               capacity, self._memory.data, self._memory.size)
+            self._memory = _Memory(bytes_.value)
+            status = getattr(lib, f"attn_model_{kind}_init")(
+                model._handle, ctypes.byref(self.c), *size, self._memory.data, self._memory.size)
         if status:
-            _raise(status, f"a cache of {items} items of {capacity} tokens: ".encode()
+            pages = "" if page_count is None else f" in {page_count} pages"
+            _raise(status, f"a cache of {items} items of {capacity} tokens{pages}: ".encode()
                    + lib.attn_status_text(status))
+        first = self._first()
+        self.pages = _view(first.pages, (items, first.pages_batch)) if first.pages else None
+
+    def _first(self):
+        return ctypes.cast(self.c.layer, ctypes.POINTER(attn_cache)).contents
 
     def lengths(self):
         """How many tokens each item has."""
-        first = ctypes.cast(self.c.layer, ctypes.POINTER(attn_cache)).contents
-        at = ctypes.POINTER(ctypes.c_int32)
-        length = np.ctypeslib.as_array(ctypes.cast(first.length, at), (self.items,))
-        return length + np.ctypeslib.as_array(ctypes.cast(first.start, at), (self.items,))
+        first = self._first()
+        return _view(first.length, (self.items,)) + _view(first.start, (self.items,))
+
+    def own_page(self, item, n, page):
+        """Copy on write: entry n, which is shared, becomes `page`, which is nobody's."""
+        call = (self._model._open(), ctypes.byref(self.c), item, n, page)
+        status = self._model._lib.attn_model_cache_own_page(*call)
+        if status:
+            _fail(status, self._model._lib.attn_model_cache_own_page_check, *call)
 
     def keep(self, item, tokens, slots=()):
         """An item's first `tokens` tokens stay, and of those that follow the ones in slots."""
@@ -883,21 +990,83 @@ class Model(_Handle):
         if status:
             _raise(status, message.value)
 
-    def cache(self, items, capacity):
-        """Room for `items` items of at most `capacity` tokens, empty."""
-        return ModelCache(self, items, capacity)
+    def cache(self, items, capacity, page_count=None):
+        """Room for `items` items of at most `capacity` tokens, empty.
 
-    def forward(self, ids=None, *, x=None, begin=None, token_types=None, cache=None,
-                hidden=False, logits=None, pooled=False, threads=None):
+        page_count, where keys lie in pages: pools of so many in each layer, and a table that names
+        none yet; None: each item has all of its own.
+        """
+        return ModelCache(self, items, capacity, page_count)
+
+$ if model.has_encoder then
+    def cross(self, items, capacity):
+        """Room for what the decoder's layers make of the encoder's rows, `capacity` of an item."""
+        return ModelCache(self, items, capacity, kind="cross")
+
+    def encode(self, ids=None, *, x=None, begin=None, cross=None, hidden=None, threads=None):
+        """The encoder: its rows, [rows, width], or None without hidden=True.
+
+        ids, x, begin: its input, as forward has them. cross: gets what forward needs of it; what
+        an item of it held is replaced. hidden: True where cross is None, unless given.
+        """
+        a, kept, rows = self._rows(ids, x, begin)
+        a.threads = _threads(threads)
+        if cross is not None:
+            a.cross = ctypes.addressof(cross.c)
+        out = None
+        if cross is None if hidden is None else hidden:
+            out = np.empty((rows, self.width), np.float32)
+            a.hidden = out.ctypes.data
+        self._run(a, "encode_bytes", "encode", "encode_check")
+        del kept
+        return out
+
+$ end
+$ local cross = model.has_encoder and "cross=None, " or ""
+    def forward(self, ids=None, *, x=None, begin=None, token_types=None, position=None, cache=None,
+                ${cross}hidden=False, logits=None, pooled=False, threads=None):
         """Output(hidden, logits, pooled) of one call; None where not asked for.
 
         ids: token ids of one item, or a list of several items'. x: float32 [rows, width] instead.
         begin: [items + 1], where items of rows that lie in a row begin. token_types: [rows].
+        position: [rows], where they stand, if not one after the other behind the cache.
         cache: appended to; None: each item is all there is of it.
+$ if model.has_encoder then
+        cross: of encode.
+$ end
         hidden=True: [rows, width]. logits: "last", of each item's last row, "all", or numbers of
         rows: [.., vocab]. pooled=True: [items, width]. If nothing is asked for: the last logits,
         or pooled rows, or hidden ones, whichever of them the model has, in this order.
         """
+        a, (begin, *_), rows = kept = self._rows(ids, x, begin)
+        a.threads = _threads(threads)
+        kept += (_numbers(a, {"token_types": (token_types, [rows]),
+                              "position": (position, [rows])}),)
+        if cache is not None:
+            a.cache = ctypes.addressof(cache.c)
+$ if model.has_encoder then
+        if cross is not None:
+            a.cross = ctypes.addressof(cross.c)
+$ end
+        if not hidden and logits is None and not pooled:
+            logits = "last" if self.has_head else None
+            pooled = logits is None and bool(self.has_pool)
+            hidden = logits is None and not pooled
+        out = Output(
+            np.empty((rows, self.width), np.float32) if hidden else None,
+            None if logits is None else self._logits(a, logits, begin, rows),
+            np.empty((a.items, self.width), np.float32) if pooled else None)
+        if hidden:
+            a.hidden = out.hidden.ctypes.data
+        if pooled:
+            a.pooled = out.pooled.ctypes.data
+        out_logits, picked = out.logits if out.logits is not None else (None, None)
+        self._run(a, "bytes", "forward", "check")
+        del picked, kept
+        return out._replace(logits=out_logits)
+
+    def _rows(self, ids, x, begin):
+        """Arguments of a call over these rows; what has to stay alive, begin first; how many."""
         a = attn_model_args()
         a.struct_size = ctypes.sizeof(a)
         if (ids is None) == (x is None):
@@ -915,40 +1084,22 @@ class Model(_Handle):
             _array("x", x, np.float32, ["rows", self.width])
             a.x, a.x_row = x.ctypes.data, _stride(x, 0)
         rows = len(ids if ids is not None else x)
-        begin = _ints("begin", [0, rows] if begin is None else begin, ["items + 1"])
-        if not len(begin) or begin[-1] != rows:
-            raise ValueError(f"begin: must end with the number of rows, {rows}, got {list(begin)}")
-        items = len(begin) - 1
-        a.items, a.begin, a.threads = items, begin.ctypes.data, _threads(threads)
-        if token_types is not None:
-            token_types = _ints("token_types", token_types, [rows])
-            a.token_types = token_types.ctypes.data
-        if cache is not None:
-            a.cache = ctypes.addressof(cache.c)
-        if not hidden and logits is None and not pooled:
-            logits = "last" if self.has_head else None
-            pooled = logits is None and bool(self.has_pool)
-            hidden = logits is None and not pooled
-        out = Output(
-            np.empty((rows, self.width), np.float32) if hidden else None,
-            None if logits is None else self._logits(a, logits, begin, rows),
-            np.empty((items, self.width), np.float32) if pooled else None)
-        if hidden:
-            a.hidden = out.hidden.ctypes.data
-        if pooled:
-            a.pooled = out.pooled.ctypes.data
-        out_logits, picked = out.logits if out.logits is not None else (None, None)
+        begin, _ = _begin("begin", [0, rows] if begin is None else begin, rows)
+        a.items, a.begin = len(begin) - 1, begin.ctypes.data
+        return a, (begin, ids, x), rows
+
+    def _run(self, a, sizes, run, check):
+        """A call in a workspace of its size."""
         size = ctypes.c_size_t()
-        status = self._lib.attn_model_bytes(self._open(), ctypes.byref(a), ctypes.byref(size))
+        status = getattr(self._lib, f"attn_model_{sizes}")(self._open(), ctypes.byref(a),
+                                                           ctypes.byref(size))
         if not status:
             work = self._spare.take(size.value)
             a.workspace, a.workspace_bytes = work.data, work.size
-            status = self._lib.attn_model_forward(self._handle, ctypes.byref(a))
+            status = getattr(self._lib, f"attn_model_{run}")(self._handle, ctypes.byref(a))
         if status:
-            _fail(status, self._lib.attn_model_check, self._handle, ctypes.byref(a))
+            _fail(status, getattr(self._lib, f"attn_model_{check}"), self._handle, ctypes.byref(a))
         self._spare.give(work)
-        del picked
-        return out._replace(logits=out_logits)
 
     def _logits(self, a, which, begin, rows):
         """The array, and the numbers of its rows, which the call reads."""

@@ -1,7 +1,11 @@
-$ -- Rows on lists as tiles: keys are widened block by block.
+$ -- Rows on lists as tiles: keys are widened block by block, once for all tiles of the group.
 $ local layout = hooks(plan.places .. ".c")
 $ local KR, VR = layout.rows(plan.type.k.c), layout.rows(plan.type.v.c)
-enum { INDEX_ROWS = ROWS }; /* of a group at a time */
+$ local group = plan.group
+$ local tiles = math.min(plan.tiles, (group + plan.rows - 1) // plan.rows)
+$ local each = ((group + tiles - 1) // tiles + plan.width - 1) // plan.width * plan.width
+$ each = math.min(each, plan.rows)
+enum { EACH = ${each}, INDEX_ROWS = ${tiles * each} }; /* rows of a group a tile, and at a time */
 
 /* All rows of a tile see all positions. */
 static void tile_open(tile *t, int32_t first, int32_t last) {
@@ -13,10 +17,10 @@ $ if plan.edge_keys > 0 then
 $ end
 }
 
-/* The keys of the block go through a tile. */
-static void tile_block(const item *x, tile *t, scratch *w) {
+/* The keys of the block go through the tiles, the first of which widens them. */
+static void tiles_block(const item *x, scratch *w, int32_t tiles) {
     const attn_args *args = x->args;
-    const int32_t first = w->base, last = w->base + w->count - 1, b = x->b, h = t->head[0];
+    const int32_t first = w->base, last = w->base + w->count - 1, b = x->b, h = w->t[0].head[0];
     ${KR}k = ${layout.k_rows("args->k.", "b", "key_head(h)", "args")};
     ${VR}v = ${layout.v_rows("args->v.", "b", "value_head(h)", "args")};
     values rows = {w->v, 1, DVP, DVP, first};
@@ -26,33 +30,44 @@ $ if plan.latent then
         rows = (values){w->k, 1, D, D, first};
 $ end
     widen_begin(w, first);
-    tile_open(t, first, last);
-    tile_run(x, t, w, first, last, k, v, &rows, true);
+    for (int32_t n = 0; n < tiles; n++) {
+        tile_open(&w->t[n], first, last);
+        tile_run(x, &w->t[n], w, first, last, k, v, &rows, true);
+    }
 }
 
-/* Rows from .. on of the group's at query row i, a tile at most. */
-static void index_rows(const item *x, scratch *w, int32_t g, int32_t i, int32_t from) {
-    tile *t = &w->t[0];
-    int32_t lo, hi;
-    see_positions(x, i, &lo, &hi);
-    t->rows = min32(ROWS, GROUP - from);
+static void index_begin(const item *x, tile *t, int32_t g, int32_t i, int32_t from) {
+    t->rows = min32(EACH, GROUP - from);
     for (int32_t r = 0; r < t->rows; r++) t->head[r] = g * GROUP + from + r, t->row[r] = i;
     tile_begin(x, t);
     tile_pack(x, t);
-    list_rest list = {NULL, 0, 0};
-    if (lo <= hi) list = list_of(x, g, i);
-    w->base = 0;
-    while (next_numbers(x, w, &list, lo, hi) > 0) {
-        tile_block(x, t, w);
-        w->base += w->count;
-    }
+}
+
+/* The rows of a tile have seen all keys. */
+static void index_finish(const item *x, tile *t, int32_t i, bool some) {
     const float *o = tile_sum(t);
     for (int32_t r = 0; r < t->rows; r++) {
-        if (w->base > 0) {
+        if (some) {
             finish_row(x, t->head[r], i, t->m[r], (double)t->l[r] + t->l_lost[r], o + r * DVP);
             continue;
         }
         finish_scale(x, t->head[r], i, NO_MAX, 0); /* no key */
         memset(output_row(x, t->head[r], i), 0, sizeof(${plan.type.o.c}) * DV);
     }
+}
+
+/* Rows from .. on of the group's at query row i, INDEX_ROWS at most. */
+static void index_rows(const item *x, scratch *w, int32_t g, int32_t i, int32_t from) {
+    const int32_t tiles = (min32(INDEX_ROWS, GROUP - from) + EACH - 1) / EACH;
+    int32_t lo, hi;
+    see_positions(x, i, &lo, &hi);
+    for (int32_t n = 0; n < tiles; n++) index_begin(x, &w->t[n], g, i, from + n * EACH);
+    list_rest list = {NULL, 0, 0};
+    if (lo <= hi) list = list_of(x, g, i);
+    w->base = 0;
+    while (next_numbers(x, w, &list, lo, hi) > 0) {
+        tiles_block(x, w, tiles);
+        w->base += w->count;
+    }
+    for (int32_t n = 0; n < tiles; n++) index_finish(x, &w->t[n], i, w->base > 0);
 }

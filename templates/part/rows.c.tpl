@@ -130,10 +130,10 @@ $ end
 $ if not plan.indexed then
     if (leaves_gaps(x) && !tile_sees(x, t, &k0, &k1)) return;
 $ end
-    if (k0 / SPAN != t->span) {
-        tile_keep(t);
-        t->span = k0 / SPAN;
-    }
+    if (k1 < t->first || k0 > t->last) return;
+    /* Counted from the first block that the tile sees: few keys need nothing kept. */
+    if (!t->fresh && k0 - t->span >= SPAN) tile_keep(t);
+    if (t->fresh) t->span = k0;
 $ local function tiles(from, to, v)
     switch (t->vectors) {
 $   for nv = 1, plan.tile_vectors do

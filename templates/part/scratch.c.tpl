@@ -20,7 +20,7 @@ $ end
     int32_t pos[ROWS];              /* absolute query position */
     int32_t rows, vectors;
     bool fresh, has_kept;        /* o holds nothing yet; kept holds something */
-    int32_t span;                /* number of the span of keys that o is of; -1: none yet */
+    int32_t span;                /* that o is of: its first key; of dot products its number */
     int32_t first, last;         /* keys that some row sees */
     int32_t all_first, all_last; /* keys that every row sees */
 $ if plan.edge_keys > 0 then

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Who may include whom: generated -> attn_kernel.h and simd/ (and what a product sees); gen ->
+# Who may include whom: generated and a model's products -> attn_kernel.h and simd/; gen ->
 # runtime's spec, op, cpu and kernel headers; runtime -> never gen; only the room lua sees Lua;
 # templates decide nothing that belongs to the plan. No source is compiled by nobody.
 set -eu
@@ -17,7 +17,8 @@ $found"
 }
 # shellcheck disable=SC2046
 {
-    forbid '#include *[<"](\.\./)*gen/|#include "(util\.h|[a-z]+/[a-z_]+\.h")' \
+    rooms=$(find gen -mindepth 1 -type d -printf '%P|')
+    forbid '#include *[<"](\.\./)*gen/|#include "(util\.h|('"${rooms%|}"')/[a-z_]+\.h")' \
         "the runtime includes the generator" $(find runtime -name '*.[ch]')
     forbid '#include *<(lua|lualib|lauxlib)\.h>' "Lua outside gen/lua" \
         $(find gen runtime tests -name '*.[ch]' ! -path 'gen/lua/*')

@@ -1,5 +1,6 @@
-"""What the generated modules do: my (cores, one with expressions), layer, llama and bert, whose
-folders are on sys.path, against numpy in double and each other. Prints what is wrong."""
+"""What the generated modules do: my (cores, one with expressions), layer, users (items of different
+lengths, pages, lists), llama, bert and t5, whose folders are on sys.path, against numpy in double and
+each other. Prints what is wrong."""
 import importlib.machinery
 import importlib.util
 import os
@@ -157,6 +158,140 @@ def layers():
     refused("missing", layer.Error, "missing", lambda: layer.Layer(0, some))
 
 
+def users():
+    import users
+    r = np.random.default_rng(3)
+    items, rows, n = 4, 9, 40
+    begin, start, length = [0, 3, 3, 4, rows], [37, 0, 20, 35], [40, 0, 21, 40]
+    q = r.standard_normal((4, rows, 16), np.float32)
+    k = r.standard_normal((items, 2, n, 16), np.float32)
+    v = r.standard_normal((items, 2, n, 8), np.float32)
+    common = {"q_begin": begin, "q_start": start, "kv_len": length}
+
+    def alone(plan, b, **more):
+        at = slice(begin[b], begin[b + 1])
+        return plan.run(q[None, :, at], k[b:b + 1], v[b:b + 1], q_start=start[b:b + 1],
+                        kv_len=length[b:b + 1], lse=True, **{
+                            name: x[None, ..., at, :] if x.ndim > 1 else x[None, at]
+                            for name, x in more.items()})
+
+    def same(name, plan, got, **more):
+        o, lse = got
+        check(f"{name}: shapes", o.shape == (4, rows, 8) and lse.shape == (4, rows))
+        for b in range(items):
+            one, sums = alone(plan, b, **more)
+            at = slice(begin[b], begin[b + 1])
+            check(f"{name}: item {b} alone", np.array_equal(one[0], o[:, at]) and
+                  np.array_equal(sums[0], lse[:, at]))
+    with users.Plan(0) as plan:
+        whole = plan.run(q, k, v, lse=True, **common)
+        same("ragged", plan, whole)
+        i = np.arange(5)[:, None] + 35
+        check("values", near(whole[0][None, :, 4:], attention(q[None, :, 4:], k[3:], v[3:],
+                                                              np.arange(n) <= i)[0]))
+        refused("q_begin", ValueError, "q_begin: must end with the number of rows, 9",
+                lambda: plan.run(q, k, v, q_begin=[0, 3]))
+        refused("descends", users.Error, "q_begin", lambda: plan.run(
+            q, k, v, q_begin=[0, 5, 3, 4, rows]))
+        refused("rows", ValueError, "q: must be [4, rows, 16]",
+                lambda: plan.run(q[None], k, v, q_begin=begin))
+        refused("seg", ValueError, "q_position: must be [9]",
+                lambda: plan.run(q, k, v, q_begin=begin, q_position=[[0] * rows]))
+    with users.Plan(1) as plan:
+        table = np.array([(i * 5 + 3) % 13 for i in range(items * 3)], np.int32).reshape(items, 3)
+        pools = [np.full((14, 16, 2, w), np.nan, np.float32) for w in (16, 8)]
+        for pool, x in zip(pools, (k, v)):
+            for b, j in np.ndindex(items, n):
+                pool[table[b, j // 16], j % 16] = x[b, :, j]
+        k_pool, v_pool = (pool.transpose(0, 2, 1, 3) for pool in pools)
+        got = plan.run(q, k_pool, v_pool, pages=table, kv_len_max=n, lse=True, **common)
+        check("pages", all(np.array_equal(x, y) for x, y in zip(got, whole)))
+    with users.Plan(3) as plan:
+        index = r.integers(-1, n + 1, (2, rows, 30)).astype(np.int32)
+        count = np.array([30] * 5 + [7] * 4, np.int32)
+        got = plan.run(q, k, v, index=index, index_count=count, lse=True, **common)
+        same("lists", plan, got, index=index, index_count=count)
+        refused("lists", ValueError, "index_count: 30 is more than the 29 that index has",
+                lambda: plan.run(q, k, v, index=index[..., 1:], index_count=count, **common))
+    w = {}
+    for name, shape in (("q_proj", (32, 32)), ("k_proj", (16, 32)), ("v_proj", (16, 32)),
+                        ("o_proj", (32, 32))):
+        w[f"{name}.weight"] = r.standard_normal(shape, np.float32) / 6
+        w[f"{name}.bias"] = np.zeros(shape[0], np.float32)
+    w["norm1.weight"], w["norm1.bias"] = np.ones(32, np.float32), np.zeros(32, np.float32)
+    x = r.standard_normal((23, 32), np.float32)
+    with users.Layer(5, w) as layer:
+        y = layer.prefill(x[None, :20])[0]
+        cache = layer.cache(2, n, page_count=5)
+        check("no pages", cache.pages.shape == (2, 3) and (cache.pages < 0).all())
+        refused("a page", users.Error, "pages[0][0] is -1",
+                lambda: layer.prefill(x, cache, q_begin=[0, 20, 23]))
+        cache.pages[0, :2], cache.pages[1, 0] = [4, 0], 2
+        got = layer.prefill(x, cache, q_begin=[0, 20, 23])
+        check("ragged layer", np.array_equal(got[:20], y) and list(cache.length) == [20, 3])
+        cache.pages[1, 1] = 3
+        cache.fork(cache, 0, 1)
+        check("fork", list(cache.pages[1, :2]) == [4, 3] and list(cache.length) == [20, 20])
+        cache.truncate(1, 18)
+        cache.keep(1, 16, [1])
+        check("keep", cache.length[1] == 17 and cache.first_page(1) == 0)
+        cache.truncate(1, 16)
+        cache.own_page(1, 0, 1)
+        cache.truncate(0, 16)
+        two = layer.step(x[[0, 0]], cache, q_begin=[0, 1, 2])
+        check("a fork's step", cache.pages[1, 0] == 1 and np.array_equal(two[0], two[1]))
+        refused("truncate", users.Error, "item", lambda: cache.truncate(2, 0))
+        refused("keep", users.Error, "slots", lambda: cache.keep(0, 16, [4]))
+        refused("own_page", users.Error, "n is 9", lambda: cache.own_page(0, 9, 1))
+        refused("q_begin", ValueError, "q_begin: must end with the number of rows, 23",
+                lambda: layer.prefill(x, q_begin=[0, 20]))
+        refused("count", users.Error, "count",
+                lambda: layer.prefill(x, q_begin=[0, 20, 23], count=[20, 3]))
+        check("own pages", (layer.cache(2, n).pages >= 0).all())
+    with users.Layer(6, w) as layer:
+        some = x[:7]
+        index = np.broadcast_to(np.arange(7, dtype=np.int32), (2, 7, 7)).copy()
+        got = layer.prefill(some, q_begin=[0, 7], index=index, index_count=[7] * 7)
+        check("listed layer", np.array_equal(
+            got, layer.prefill(some[None], index=index[None], index_count=[[7] * 7])[0]))
+        check("all keys", near(got, users.Layer(5, w).prefill(some[None])[0], 1e-4))
+        check("no table", layer.cache(1, 9).pages is None)
+
+
+def encoders():
+    import t5
+    with open(f"{golden}/t5/expected.bin", "rb") as file:
+        data = file.read()
+    items, vocab, width, _ = np.frombuffer(data, np.int32, 4)
+    at = 16
+
+    def take(kind, *shape):
+        nonlocal at
+        x = np.frombuffer(data, kind, int(np.prod(shape)), at).reshape(shape)
+        at += x.nbytes
+        return x
+    begin = [take(np.int32, items + 1) for _ in range(2)]
+    source, ids = (take(np.int32, b[-1]) for b in begin)
+    encoded = take(np.float32, begin[0][-1], width)
+    take(np.float32, begin[1][-1], width)
+    logits = take(np.float32, begin[1][-1], vocab)
+    with t5.Model(f"{golden}/t5") as m:
+        cross, cache = m.cross(items, 64), m.cache(items, 64)
+        check("encoded", near(m.encode(source, begin=begin[0], cross=cross, hidden=True), encoded,
+                              1e-3))
+        check("cross", list(cross.lengths()) == list(np.diff(begin[0])))
+        got = m.forward(ids, begin=begin[1], cross=cross, cache=cache, logits="all").logits
+        check("decoded", near(got, logits, 1e-3))
+        check("lengths", list(cache.lengths()) == list(np.diff(begin[1])))
+        check("nothing wanted", m.encode(source, begin=begin[0], cross=cross) is None)
+        check("rows alone", near(m.encode(source, begin=begin[0]), encoded, 1e-3))
+        refused("no cross", t5.Error, "cross", lambda: m.forward(ids, begin=begin[1]))
+        refused("room", t5.Error, "capacity is 64", lambda: m.encode(
+            np.ones(65, np.int32), cross=m.cross(1, 64)))
+        refused("position", ValueError, "position: must be [",
+                lambda: m.forward(ids, begin=begin[1], cross=cross, position=[1]))
+
+
 def models():
     import bert
     import llama
@@ -229,7 +364,7 @@ def mismatches():
     refused("no library", OSError, "cannot open", lambda: other.load("/nowhere/libmy.so"))
 
 
-for part in (cores, layers, models, mismatches):
+for part in (cores, layers, users, encoders, models, mismatches):
     part()
 print(f"languages.py: {wrong} wrong")
 sys.exit(wrong > 0)

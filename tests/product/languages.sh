@@ -1,5 +1,6 @@
 #!/bin/sh
-# NAME.hpp and NAME.py of generated folders: cores, one with expressions, a layer and whole models.
+# NAME.hpp and NAME.py of generated folders: cores, one with expressions, a layer, what serves many
+# users, and whole models.
 # C++17 and 20, g++ and clang++, without exceptions; Python with numpy ($PYTHON, or one that has it),
 # modules and libraries that do not fit each other too.
 set -u
@@ -38,19 +39,24 @@ several() { # two headers in one program, each with its own namespace
 check my folder my $here/my.lua
 check quick folder quick $here/quick.lua
 check layer folder layer $here/layer.lua
+check users folder users $here/users.lua
 check llama folder llama $cases/llama
+check t5 folder t5 $cases/t5
 check bert folder bert $cases/bert --pool pooler
 for cxx in g++ clang++; do
     has $cxx || { skip "C++ by $cxx: it is not installed" && continue; }
     standard=17
     if [ $cxx = g++ ]; then standard=20; fi
-    for name in my layer llama; do
+    for name in my layer users llama t5; do
         check $cxx-17-$name strict $cxx 17 $name
         check $cxx-20-$name strict $cxx 20 $name
     done
     check $cxx-several several $cxx
     check $cxx-use program $cxx $standard quick use.cpp && check $cxx-use-runs "$work/use.cpp-$cxx"
     check $cxx-layer program $cxx 17 layer layer.cpp && check $cxx-layer-runs "$work/layer.cpp-$cxx"
+    check $cxx-users program $cxx 17 users users.cpp && check $cxx-users-runs "$work/users.cpp-$cxx"
+    check $cxx-encode program $cxx 17 t5 encode.cpp &&
+        check $cxx-encode-runs "$work/encode.cpp-$cxx" $cases/t5
     check $cxx-tokens program $cxx $standard llama tokens.cpp &&
         check $cxx-tokens-runs tokens "$work/tokens.cpp-$cxx"
 done
@@ -80,7 +86,7 @@ fi
 
 with_numpy
 if [ -n "$python" ]; then
-    export PYTHONPATH="$work/my:$work/layer:$work/llama:$work/bert" PYTHONDONTWRITEBYTECODE=1
+    export PYTHONPATH="$work/my:$work/layer:$work/users:$work/llama:$work/bert:$work/t5" PYTHONDONTWRITEBYTECODE=1
     check python "$python" -W error $here/languages.py $cases
     check python-tokens tokens "$python" $here/tokens.py
 else

@@ -56,7 +56,7 @@ static bool same(std::int32_t layer) {
 static bool refused() {
     const shape &w = shapes[0];
     std::vector<float> q = random(std::size_t(w.heads * w.k_dim), 1), k = q, v = q;
-    float o[4] = {};
+    std::vector<float> o(std::size_t(w.heads * w.v_dim));
     std::vector<double> wide(std::size_t(w.heads * w.k_dim));
     plan p, other;
     memory work;

@@ -4,6 +4,7 @@
 #include "lab/block_call.h"
 #include "quant.h"
 #include "types.h"
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -259,6 +260,11 @@ layer_problem layer_items(arena *a, const layer_problem *p, const int32_t *order
 
 /* --- What must come out --- */
 
+/* Angles are computed in double from factors as they are: these have no rounding to stand for. */
+static bool is_exact(const block_tensor *w) {
+    return strcmp(w->name, "rope_factors") == 0;
+}
+
 /* Each number up or down by one unit in its last place, or not at all. */
 static const float *nudge(arena *a, rng *r, const float *from, int64_t count) {
     if (!from) return NULL;
@@ -277,7 +283,7 @@ static block_case nudged(arena *a, rng *r, const layer_problem *p) {
         int64_t count = 1;
         w[i] = c.weight[i];
         for (int d = 0; d < w[i].rank; d++) count *= w[i].dim[d];
-        w[i].data = nudge(a, r, w[i].data, count);
+        if (!is_exact(&w[i])) w[i].data = nudge(a, r, w[i].data, count);
     }
     c.weight = w;
     c.x = nudge(a, r, c.x, (int64_t)c.batch * c.tokens * block_width(spec_of(p)));
@@ -339,6 +345,7 @@ bool layer_expect(arena *a, rng *r, layer_problem *p, const char **why) {
     p->bound = arena_alloc(a, (size_t)(rows + 1) * sizeof(double));
     double *moved = arena_alloc(a, (size_t)(rows + 1) * sizeof(double));
     take_choices(a, &p->c, p);
+    for (int64_t i = 0; i < rows; i++) p->bound[i] = FLT_MIN; /* less may be 0 in f32 */
     for (int n = 0; n <= LAYER_NUDGES; n++) {
         block_case c = n ? nudged(a, r, p) : p->c;
         if (n) c.y = arena_alloc(a, bytes);

@@ -107,6 +107,7 @@ static const mutation mutations[] = {
      "add_exactly(&l[0], &lost[0], vf_zero());"},
     {"what additions to l round off", TEXT(SUMS(32)), "*lost = vf_sub(y, vf_sub(s, *sum));",
      "*lost = vf_zero();", .sums = true},
+    {"when a tile's sum is kept", TEXT(SUMS(48)), "k0 - t->span >= SPAN", "k0 < 0", .sums = true},
     {"how many sums of P are added up", TEXT(SUMS(40)), "min32(key + 48, end);", "max32(0, end);",
      .sums = true},
 };

@@ -88,6 +88,7 @@ const property_spec property_specs[] = {
     {"paged_mla_shared", "form=mla;key=shared;heads=5;retr_dim=8;kv_comp_dim=24;scale=0.2;backend=flex;mask=k <= q and q - k <= 200;layout=paged;page=32", 0, 0, 0, 0},
     {"index_gqa4", "heads=8;kv_heads=2;v_heads=4;head_dim=20;v_dim=24;select=index", 0, 0, 0, 0},
     {"index_paged_i8", "op=sliding_self;heads=4;kv_heads=1;head_dim=24;window=300;kv_type=i8;rotate=true;sinks=true;layout=paged;page=16;select=index", 0, 0, 0, 0},
+    {"index_gqa70_f16", "heads=70;kv_heads=1;head_dim=20;v_dim=12;kv_type=f16;sinks=true;select=index", 0, 0, 0, 0},
     {"index_cross", "op=segment_cross;heads=2;head_dim=24;lookback=60;type=bf16;select=index", 0, 0, 0, 0},
     {"index_mla_flex", "form=mla;key=shared;heads=20;retr_dim=8;kv_comp_dim=24;scale=0.2;backend=flex;score=s + 0.02 * (k - q);mask=(k + q) % 3 != h % 3;kv_type=f16;layout=paged;select=index", 0, 0, 0, 0},
     {"mla_full", "form=mla;heads=4;head_dim=16;retr_dim=16;kv_comp_dim=32", 0, 0, 0, 0},

@@ -220,6 +220,10 @@ static void check_overlaps(status_test *t) {
     REFUSE(PLAIN, a->o.batch = 95, ATTN_E_ARGUMENT, "o.batch is 95");
     REFUSE(PLAIN, a->o.head = INT64_MAX, ATTN_E_ARGUMENT, "o does not fit the address space");
     REFUSE(PLAIN, a->o.head = INT64_MIN, ATTN_E_ARGUMENT, "o does not fit the address space");
+    REFUSE(PLAIN, a->k.batch = INT64_C(1) << 60, ATTN_E_ARGUMENT,
+           "k does not fit the address space");
+    REFUSE(PLAIN, a->v.head = -(INT64_C(1) << 60), ATTN_E_ARGUMENT,
+           "v does not fit the address space");
     REFUSE(PLAIN, (a->o.token = 16, a->o.head = 8), ATTN_OK, ""); /* heads within tokens */
     REFUSE(PLAIN, (a->o.token = 15, a->o.head = 8), ATTN_E_ARGUMENT, "o.token is 15");
     REFUSE(PLAIN, (a->o.data = t->f.o + 5 * 8, a->o.token = -8), ATTN_OK, "");

@@ -64,6 +64,11 @@ one="--heads 4 --head-dim 16 --isa portable"
     spoil i8_gqa_causal 's/\(v_scale": {"dtype": \)"F32/\1"I32/' 'in.v_scale: is I32: i8 has a scale a row, F32 ['
     spoil i8_gqa_causal 's/\(v_scale".*\)\[2, 2, 13\]/\1[2, 13, 2]/' \
         'in.v_scale: has another shape: i8 has a scale a row, F32 [2, 2, 13]'
+    spoil paged_i8_gqa_causal 's/in\.k_scale/in.k_scala/' 'in.k_scale: missing: i8 has a scale a row, F32 [4, 2, 16]'
+    spoil paged_i8_gqa_causal 's/\(k_scale".*\)\[4, 2, 16\], "data_offsets": \[3072/\1[8, 1, 16], "data_offsets": [3072/' \
+        'in.k_scale: its shape must be [pages, heads, page] = [4, .., 16]'
+    check 2 "--users: must be an integer from 1 to 2147483647, got '-1'" $gen report tiny --users -1 -o "$work/out"
+    check 2 "--users: must be an integer from 1 to 2147483647, got '0'" $gen report tiny --users 0 -o "$work/out"
     spoil i8_gqa_causal 's/"kv_type": "i8"/"kv_typo": "i8"/' "in.k: must be F32, as the case's type says, got I8"
     spoil i8_gqa_causal 's/"kv_type": "i8"/"kv_type": "f8"/' "kv_type: must be one of 'same', 'f32', 'bf16', 'f16', 'i8', got 'f8'"
     spoil i8_gqa_causal 's/"dot": "f32"/"dot": "f23"/' "dot: must be one of 'auto', 'f32', 'i16', 'bf16', 'i8', got 'f23'"

@@ -98,3 +98,32 @@ Test(areas, strides_beyond_memory) {
     cr_assert_eq(attn_check_areas(&why, &list), ATTN_E_ARGUMENT);
     cr_assert_str_eq(text, "a does not fit the address space: its strides are too large");
 }
+
+/* Rows of 4 bytes in so many dimensions, from `steps` times the stride on. */
+static bool refused(int64_t elements, int64_t count, size_t size, int64_t steps, int dims) {
+    attn_areas list = {.count = 0};
+    attn_area *a = attn_areas_add_from(&list, "a", &list, steps, elements, size, 4);
+    for (int i = 0; i < dims; i++) attn_area_repeat(a, "step", count, elements, size);
+    return attn_check_areas(NULL, &list) == ATTN_E_ARGUMENT;
+}
+
+/* Strides whose products, sums or offsets are more than 64 bits count, or any memory has. */
+Test(areas, strides_near_the_end_of_64_bits) {
+    static const int64_t ends[] = {INT64_C(1) << 57, INT64_C(1) << 60, (INT64_C(1) << 60) + 1,
+                                   INT64_C(1) << 61, INT64_C(1) << 62, INT64_MAX};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        for (size_t size = 1; size <= 8; size *= 2)
+            for (int way = 0; way < 2; way++)
+                for (int dims = 1; dims <= 4; dims++) {
+                    const int64_t step = way ? -ends[i] : ends[i];
+                    cr_assert(refused(step, 2, size, 0, dims), "2 rows %lld apart",
+                              (long long)step);
+                    cr_assert(refused(step, INT32_MAX, size, 0, dims));
+                    cr_assert(refused(step, 1, size, 3, dims), "row 3, %lld apart",
+                              (long long)step);
+                    cr_assert(!refused(step, 1, size, 0, dims), "one row has no stride");
+                }
+    cr_assert(refused(INT64_MIN, 2, 4, 0, 1) && refused(INT64_MIN, 1, 4, 1, 1));
+    cr_assert(!refused(INT64_C(1) << 54, 2, 4, 0, 1) && !refused(INT64_C(1) << 54, 1, 4, 1, 1));
+    cr_assert(refused(INT64_C(1) << 54, 3, 4, 0, 3), "dimensions that add up to too much");
+}
