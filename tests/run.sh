@@ -104,8 +104,7 @@ stage check-generated "$build/attn-gen" check generated
 # The longest begin first, so that both lanes end together.
 stage sanitize sh tests/check/sanitize.sh
 short property "$build/property" --test sweep,sums,workspaces --isa "$likes" --shapes 4 --cflags -Og
-# A seed that once forked a sliding item, and went back to keys that it had let go of.
-short property-caches "$build/property" --test caches --seed 109 --isa "$likes" --cflags -Og
+short property-caches "$build/property" --test caches --isa "$likes" --cflags -Og
 short property-pairs "$build/property" --test pairs --isa "$likes" --shapes 2 --cflags -Og
 stage product sh tests/product/product.sh
 stage package sh tests/product/package.sh

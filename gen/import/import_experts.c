@@ -132,9 +132,24 @@ static bool is_zero(const json_val *v) {
     return v->kind == JSON_NUMBER && v->number == 0;
 }
 
+/* Numbers that some classes have no default for. */
+static bool check_null(hf *h, const json_val *keys) {
+    static const char *const needed[] = {"experts", "top_k"};
+    for (int i = 0; i < 2; i++) {
+        const json_val *v = hf_get(h, json_get(keys, needed[i])->string);
+        if (hf_is_null(v))
+            return hf_fail(h, v,
+                           "must be given: layers with experts need it, and %s has no default "
+                           "(--level core makes the attention alone)",
+                           h->model_type);
+    }
+    return true;
+}
+
 bool import_put_experts(hf *h, fields *f) {
     const json_val *row = json_get(h->family, "moe");
     const json_val *spec = json_get(row, "spec"), *keys = json_get(row, "fields");
+    if (!check_null(h, keys)) return false;
     put_text(h, f, "ffn", "moe", NULL);
     for (int i = 0; i < spec->count; i++)
         put_lua(h, f, spec->item[i].name, json_to_lua(h->a, &spec->item[i]), NULL);

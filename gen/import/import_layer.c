@@ -81,7 +81,7 @@ static bool head_width(hf *h, const import_layer *l, int32_t *width, const json_
     *at = hf_get(h, hf_key(h, "d_model"));
     if (!hf_int(h, *at, 1, 1048576, &hidden) || !hf_key_int(h, l->heads, 1, 65536, &heads))
         return false;
-    if (hidden % heads)
+    if (hidden % heads && !hf_row_says(h, "floor_head_dim"))
         return hf_fail(h, *at, "must be a multiple of %s: %d is no multiple of %d%s", l->heads,
                        hidden, heads, hf_has(h, own) ? "; or give head_dim" : "");
     *width = hidden / heads;

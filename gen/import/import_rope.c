@@ -489,7 +489,11 @@ bool import_rope(hf *h, bool sliding, int32_t head_dim, const json_val *width_at
         !hf_number(h, r.base, &base))
         return false;
     if (part_at) width_at = part_at;
-    /* Its model has angles base^(-2i / width) of one pair more than it has columns for. */
+    /* Its model has angles base^(-2i / width) of one pair more than it has columns for; odd_rope:
+     * and rotates the next column with them. */
+    const bool stretched = hf_row_says(h, "odd_rope") && !strcmp(kind->spec, "none");
+    const bool odd = width % 2 && stretched && width < head_dim;
+    if (odd) width++;
     if (width % 2)
         return not_expressible(h, width_at,
                                arena_printf(h->a,
@@ -502,6 +506,7 @@ bool import_rope(hf *h, bool sliding, int32_t head_dim, const json_val *width_at
     }
     if (width != head_dim) put_int(h, f, "rope_dim", width, width_at);
     put_value(h, f, "rope_base", r.base);
+    if (odd) put_float(h, f, "rope_base", pow(base, (double)width / (width - 1)), r.base);
     if (r.alpha && !put_stretched(h, &r, base, width, f)) return false;
     return put_scaling(h, &r, kind, width, f, mscale2);
 }

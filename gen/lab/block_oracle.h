@@ -24,9 +24,7 @@
  *
  * Rows in 8 bits. weight_dot = i8 lets a kernel round rows on their way into matrices in blocks.
  * With BLOCK_ROWS_CODES (its plan says so) each 32 are codes times a scale, as above, here as
- * there: what is left is doubt, and with BLOCK_ROWS_FLOAT there is none. BLOCK_ROWS_ANY is for
- * answers to kernels of both kinds: rows are as they are, and leaning moves every element at random
- * by at most half a code. */
+ * there: what is left is doubt, and with BLOCK_ROWS_FLOAT there is none. */
 #ifndef VERIFY_BLOCK_ORACLE_H
 #define VERIFY_BLOCK_ORACLE_H
 
@@ -61,7 +59,7 @@ typedef struct block_tensor {
 } block_tensor;
 
 /* Rows on their way into matrices in blocks, with weight_dot = i8. */
-typedef enum block_rows { BLOCK_ROWS_ANY, BLOCK_ROWS_FLOAT, BLOCK_ROWS_CODES } block_rows;
+typedef enum block_rows { BLOCK_ROWS_FLOAT, BLOCK_ROWS_CODES } block_rows;
 
 /* One run of a layer over whole sequences. Null: absent. Tensors are dense and row-major. */
 typedef struct block_case {
@@ -82,8 +80,8 @@ typedef struct block_case {
     int32_t past, past_capacity;
     const float *past_k, *past_v;
 
-    /* Keys and values before rounding, and rows as weight_dot may round them: 0 as they are, 1 and
-     * -1 by their doubt. */
+    /* Keys and values before rounding, and rows whose codes are: 0 as they are, 1 and -1 by their
+     * doubt. */
     int lean;
     block_rows rows; /* weight_dot = i8: what a kernel's plan makes of them */
 

@@ -62,6 +62,10 @@ bool case_read_begin(reader *r) {
         rises = rises && rows >= 0;
         if (rows > r->q_len) r->q_len = rows;
     }
+    /* A mask may have more rows than any item has. */
+    const st_tensor *mask = st_find(&r->file, "in.attn_mask");
+    const int64_t shown = mask && mask->rank > 1 ? mask->dim[mask->rank - 2] : 1;
+    if (shown > r->q_len && shown > 1) r->q_len = shown;
     return rises ||
            case_bad(r, t->name, "must ascend from 0 to the rows of in.q, [1, heads, rows, D]");
 }

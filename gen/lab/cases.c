@@ -575,6 +575,17 @@ static bool read_caches(reader *r, const attn_spec *s) {
            read_expected(r, "cache_v", 4, v, &g->cache_v);
 }
 
+/* out.y_open [B, rows]: rows whose choice of experts is nearly another one. */
+static bool read_open(reader *r, const char *name, const int64_t *dim) {
+    const uint8_t *open = NULL;
+    if (!case_bools(r, arena_printf(r->a, "out.%s_open", name), 2, dim, &open)) return false;
+    if (!open) return true;
+    bool *skip = arena_alloc(r->a, (size_t)(dim[0] * dim[1]) + 1);
+    for (int64_t i = 0; i < dim[0] * dim[1]; i++) skip[i] = open[i] != 0;
+    r->out->y_open = skip;
+    return true;
+}
+
 static bool read_block_answer(reader *r, const attn_spec *s, const uint8_t *q_pad) {
     golden *g = r->out;
     const int64_t shown = r->new_len ? r->new_len : r->q_len;
@@ -582,7 +593,8 @@ static bool read_block_answer(reader *r, const attn_spec *s, const uint8_t *q_pa
     const char *name = r->new_len ? "y_new" : "y";
     g->prefill = (int32_t)(r->q_len - r->new_len);
     if (!case_need(r, arena_printf(r->a, "out.%s", name), 3)) return false;
-    if (!read_expected(r, name, 3, dim, &g->y) || !read_caches(r, s)) return false;
+    if (!read_expected(r, name, 3, dim, &g->y) || !read_open(r, name, dim) || !read_caches(r, s))
+        return false;
     zero_padded_rows(r, q_pad, block_width(s));
     return true;
 }

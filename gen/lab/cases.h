@@ -20,6 +20,7 @@ typedef struct golden {
     block_case block[2]; /* by attn_backend; y and caches null */
     int32_t prefill;     /* rows of x that are not new; the expected y is of those that are */
     expected y, cache_k, cache_v; /* caches: data null if the case has none */
+    const bool *y_open; /* rows of y that the case says nothing of; null: it does of all */
 } golden;
 
 /* backends: bits of attn_backend that are asked for. page: of layers, keys a page, instead of the

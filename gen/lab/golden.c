@@ -369,7 +369,8 @@ static void put_weight(writer *w, const attn_spec *s, const block_tensor *t, buf
     buf_printf(stored, "%s%s=%s", stored->len ? ";" : "", t->name, attn_weight_get(t->type).name);
 }
 
-static void put_layer(writer *w, const block_case *c) {
+/* open: [batch, tokens], rows of y that are not said. */
+static void put_layer(writer *w, const block_case *c, const uint8_t *open) {
     const attn_spec *s = &c->spec->core;
     const int64_t b = c->batch, n = c->tokens, m = block_keys(c), width = block_width(s);
     const bool cross = attn_op_of(s)->segments;
@@ -386,24 +387,60 @@ static void put_layer(writer *w, const block_case *c) {
     say(w, "stored", stored.data);
     put(w, "out.y", ST_F32, rounded(w->a, c->y, (size_t)(b * n * width)), 3,
         (const int64_t[]){b, n, width});
+    if (memchr(open, 1, (size_t)(b * n)))
+        put(w, "out.y_open", ST_U8, open, 2, (const int64_t[]){b, n});
 }
 
-/* Rounding through two norms and five products; and what keys and values may make that kv_type
- * rounds to one side or the other. */
-static double layer_tolerance(arena *a, const block_case *c, int64_t size) {
-    double most = 0;
-    char error[512];
+/* Rows of a layer, as kernels may have them instead: how far y, and what experts are chosen by, is
+ * from the answer, the most of a row. */
+typedef struct moves {
+    double *y, *choice;
+} moves;
+
+/* The oracle is to say what c's choices go by. */
+static void take_choices(arena *a, block_case *c) {
     const attn_spec *s = &c->spec->core;
-    const bool rounds = attn_spec_types(s).k != ATTN_TYPE_F32 || s->weight_dot;
-    for (int lean = -1; lean <= 1 && rounds; lean += 2) {
-        block_case other = *c;
-        other.lean = lean;
-        other.y = arena_alloc(a, (size_t)size * sizeof *other.y + 1);
-        block_oracle(&other, error, sizeof error); /* which has run with these weights */
-        for (int64_t i = 0; i < size; i++)
-            most = fmax(most, fabs(other.y[i] - c->y[i]) / (1 + fabs(c->y[i])));
+    const size_t rows = (size_t)c->batch * (size_t)c->tokens;
+    if (s->ffn != ATTN_FFN_MOE) return;
+    c->choice_key = arena_alloc(a, (rows * (size_t)s->experts + 1) * sizeof(double));
+    c->choice_margin = arena_alloc(a, (rows + 1) * sizeof(double));
+}
+
+static void note_moves(arena *a, const block_case *c, block_rows rows, int lean, const moves *m) {
+    const attn_spec *s = &c->spec->core;
+    const int64_t count = (int64_t)c->batch * c->tokens, width = block_width(s);
+    char error[512];
+    block_case other = *c;
+    other.rows = rows, other.lean = lean;
+    other.y = arena_alloc(a, (size_t)(count * width) * sizeof *other.y + 1);
+    take_choices(a, &other);
+    block_oracle(&other, error, sizeof error); /* which has run with these weights */
+    for (int64_t i = 0; i < count * width; i++)
+        m->y[i / width] = fmax(m->y[i / width], fabs(other.y[i] - c->y[i]) / (1 + fabs(c->y[i])));
+    for (int64_t i = 0; other.choice_key && i < count * s->experts; i++)
+        m->choice[i / s->experts] =
+            fmax(m->choice[i / s->experts], fabs(other.choice_key[i] - c->choice_key[i]));
+}
+
+/* Rounding through two norms and five products; what keys and values may make that kv_type rounds
+ * to one side or the other; and what rows are as codes, where kernels may make some. Rows that may
+ * choose other experts for that, or for the rounding of f32, are open: both are right. */
+static double layer_tolerance(arena *a, const block_case *c, uint8_t *open) {
+    const attn_spec *s = &c->spec->core;
+    const int64_t count = (int64_t)c->batch * c->tokens;
+    const size_t bytes = ((size_t)count + 1) * sizeof(double);
+    const moves m = {arena_alloc(a, bytes), arena_alloc(a, bytes)};
+    const bool stored = attn_spec_types(s).k != ATTN_TYPE_F32, codes = s->weight_dot;
+    double most = 0;
+    for (int lean = -1; lean <= 1; lean++) {
+        if (lean && stored) note_moves(a, c, BLOCK_ROWS_FLOAT, lean, &m);
+        if (codes) note_moves(a, c, BLOCK_ROWS_CODES, lean, &m);
     }
-    return 3e-5 + (s->weight_dot ? 4 : 2) * most;
+    for (int64_t i = 0; i < count; i++) {
+        open[i] = c->choice_margin && !(c->choice_margin[i] > 4 * m.choice[i] + 1e-5);
+        if (!open[i]) most = fmax(most, m.y[i]);
+    }
+    return 3e-5 + 2 * most;
 }
 
 static bool layer_file(arena *a, const kernel_spec *k, const golden_options *o, int index,
@@ -419,12 +456,14 @@ static bool layer_file(arena *a, const kernel_spec *k, const golden_options *o, 
     const int64_t size = (int64_t)c.batch * c.tokens * block_width(&k->core);
     c.y = arena_alloc(a, (size_t)size * sizeof *c.y + 1);
     char error[512];
+    take_choices(a, &c);
     if (!block_oracle(&c, error, sizeof error)) return diag_set(d, "%s: %s", k->name, error);
-    const double tolerance = layer_tolerance(a, &c, size);
+    uint8_t *open = arena_alloc(a, (size_t)c.batch * (size_t)c.tokens);
+    const double tolerance = layer_tolerance(a, &c, open);
     writer w = {.a = a};
     w.file.tensor = arena_alloc(a, (MAX_TENSORS + MAX_WEIGHTS) * sizeof *w.file.tensor);
     w.file.meta = arena_alloc(a, 2 * MAX_META * sizeof *w.file.meta);
-    put_layer(&w, &c);
+    put_layer(&w, &c, open);
     say(&w, "case", name);
     say(&w, "level", "block");
     put_spec(&w, k);

@@ -62,15 +62,6 @@ void rows_multiply(const float *w, int32_t out, int32_t in, const double *x, dou
     }
 }
 
-/* At random from -1 to 1: a function of x. */
-static double doubt_of(double x) {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    bits ^= bits >> 33, bits *= 0xff51afd7ed558ccdu; /* MurmurHash3's finalizer */
-    bits ^= bits >> 33, bits *= 0xc4ceb9fe1a85ec53u;
-    return (double)(int64_t)(bits ^ bits >> 33) / 0x1p63;
-}
-
 double rows_largest(const double *x, int32_t n) {
     double most = 0;
     for (int32_t i = 0; i < n; i++)
@@ -91,17 +82,12 @@ static void round_block(const layer *l, const double *x, int32_t n, double whole
 }
 
 const double *rows_rounded(const layer *l, int32_t type, const double *x, int32_t n) {
-    const bool codes = l->c->rows == BLOCK_ROWS_CODES;
-    if (l->s->weight_dot != ATTN_WEIGHT_DOT_I8 || attn_weight_is_float(type)) return x;
-    if (!codes && (l->c->rows == BLOCK_ROWS_FLOAT || !l->c->lean)) return x;
+    const bool rounds = l->s->weight_dot == ATTN_WEIGHT_DOT_I8 && !attn_weight_is_float(type);
+    if (!rounds || l->c->rows != BLOCK_ROWS_CODES) return x;
     double *y = arena_alloc(l->a, (size_t)n * sizeof *y);
     const double whole = rows_largest(x, n);
-    for (int32_t k = 0; k < n; k += 32) {
-        const int32_t count = k + 32 < n ? 32 : n - k;
-        const double half = l->c->lean * rows_largest(x + k, count) / 254;
-        if (codes) round_block(l, x + k, count, whole, y + k);
-        for (int32_t i = k; !codes && i < k + count; i++) y[i] = x[i] + half * doubt_of(x[i]);
-    }
+    for (int32_t k = 0; k < n; k += 32)
+        round_block(l, x + k, k + 32 < n ? 32 : n - k, whole, y + k);
     return y;
 }
 

@@ -91,7 +91,7 @@ static values expected_rows(check *c, values y) {
 /* Caches that the case expects and nobody handed out are a failure. */
 static const char *judge_layer(check *c, values y, values cache_k, values cache_v) {
     const golden *g = c->g;
-    const char *why = against(c, &g->y, expected_rows(c, y), 0, NULL);
+    const char *why = against(c, &g->y, expected_rows(c, y), 0, g->y_open);
     if (why) return why;
     const bool k = cache_k.f32 || cache_k.f64, v = cache_v.f32 || cache_v.f64;
     if ((g->cache_k.data && !k) || (g->cache_v.data && !v)) return "no cache came out";

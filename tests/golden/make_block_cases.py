@@ -624,6 +624,18 @@ def glm():
     make("glm", m, layer, meta, weights)
 
 
+def glm4_moe():
+    """The class's own defaults: heads of hidden_size / heads, rounded down, of whose columns an odd
+    number has angles; one more is rotated."""
+    c = config(hf.Glm4MoeConfig, num_attention_heads=3, num_key_value_heads=1,
+               first_k_dense_replace=2, rope_parameters={
+                   "rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5})
+    m = hf.Glm4MoeModel(c)
+    meta = {**LLAMA, "heads": 3, "kv_heads": 1, "head_dim": 10, "norm_eps": 1e-5, "rope_dim": 6,
+            "rope_base": 10000 ** (6 / 5)}
+    make("glm4_moe_odd", m, m.layers[0], meta, llama_weights(m.layers[0]))
+
+
 def bert():
     c = config(hf.BertConfig, hidden_act="gelu")
     m = hf.BertModel(c)
@@ -804,6 +816,7 @@ def main():
     phi()
     cohere2()
     glm()
+    glm4_moe()
     bert()
     modernbert("modernbert", 1)
     modernbert("modernbert_first", 0)

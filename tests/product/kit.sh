@@ -99,6 +99,30 @@ cp -r "$work/whole" "$work/wrong"
 sed -i 's/EXPANDED + HEAD, key + LATENT,/EXPANDED + HEAD, key,/' "$work"/wrong/attn_f32_block*.c
 check 1 "failed" layers "$work/wrong"
 
+# A mixture whose rows may be rounded to 8 bits: those next to another choice of experts are open, and
+# the others hold the kernel that rounds to what rounding makes.
+cat >"$work/mixture.lua" <<'L'
+return { name = "mixture", layers = { { level = "block", heads = 4, kv_heads = 2, head_dim = 16,
+    d_model = 64, norm = "rmsnorm", ffn = "moe", experts = 16, top_k = 4, expert_dim = 64,
+    weight_type = "q8_0", weight_dot = "i8" } } }
+L
+mixtures() { # mixtures FOLDER
+    "$build/attn-verify" --folder "$1" "$work"/mixtures/*block*.safetensors
+}
+check 0 "2 kernels" "$gen" generate "$work/mixture.lua" --isa portable,avx2 -o "$work/mixture"
+check 0 "4 cases" "$gen" golden "$work/mixture" -o "$work/mixtures" --seed 1 --cases 2
+check 0 "" grep -qal '"out.y_open"' "$work"/mixtures/*
+check 0 "0 failed" mixtures "$work/mixture"
+if grep -qw avx2 /proc/cpuinfo; then
+    sed -i 's/MOST_INT \/ most/0.9f * &/' "$work"/mixture/attn_f32_block*avx2*.c
+    check 1 "failed" mixtures "$work/mixture"
+fi
+
+# A mask with more rows than any of the ragged items has.
+check 0 "1 kernel" "$gen" generate --heads 4 --head-dim 16 --kv-type bf16 --isa portable --name rows -o "$work/rows"
+check 0 "8 cases" "$gen" golden "$work/rows" -o "$work/row-cases" --seed 1
+check 0 "1 passed" "$build/attn-verify" --folder "$work/rows" "$work"/row-cases/*.6.safetensors
+
 # A case's backend is a wish: both that can express it are run.
 check 0 "2 passed" "$build/attn-verify" --isa portable tests/golden/seed/regular_full_self_sdpa_nopad.safetensors
 

@@ -651,6 +651,83 @@ static void begin(trial *t) {
             t->cache[i] = new_cache(t, batch[i], capacity[i], &t->memory[i]);
 }
 
+/* --- Pages that a sliding item has let go of --- */
+
+/* Appends rows to one item, which are as from scratch, or are refused. */
+static attn_status put(trial *t, attn_cache *c, int b, item *m, int32_t count) {
+    const int width = t->spec->d_model;
+    float x[TOKENS * MOST_WIDTH], y[TOKENS * MOST_WIDTH];
+    const item before = *m;
+    attn_cache one;
+    expect(t, t->lib->cache_view(t->block, c, b, 1, &one) == ATTN_OK, "no view");
+    for (int i = 0; i < count; i++) {
+        const int row = (m->length + i) % ROWS;
+        memcpy(x + i * width, t->x + row * width, (size_t)width * sizeof *x);
+        m->held[before.length + i] = (key){row, before.length + i};
+    }
+    const attn_status status = run(t, &one, x, y, count, &count, false, NULL);
+    if (status != ATTN_OK) return status;
+    m->length += count;
+    expect(t, same_item(t, c, b, m), "an item is not as it must be");
+    same_rows(t, &before, &one, x, y, &count, false);
+    return status;
+}
+
+/* A fork goes back to keys of page 0, and on from there in a page 1 of its own. */
+static attn_status go_back(trial *t, attn_cache *c, int b, item *m) {
+    expect(t, t->lib->cache_truncate(t->block, c, b, PAGE) == ATTN_OK, "no truncate");
+    m->length = PAGE;
+    return put(t, c, b, m, 3);
+}
+
+/* Entries before the first page that later rows see go with a fork, in the same pools and in
+ * others; those that are no page are none in it, either. */
+static void forks_of_let_go(trial *t) {
+    enum { KEYS = 39, EACH = (KEYS + PAGE - 1) / PAGE };
+    if (!is_paged(t) || t->spec->op != ATTN_OP_SLIDING_SELF) return;
+    begin(t);
+    attn_cache *c = &t->cache[0], other = {0};
+    item *m = t->want[0], copy;
+    snprintf(t->now, sizeof t->now, "forks of an item that has let go of keys");
+    for (int b = 0; b < 3; b++)
+        for (int n = 0; n < EACH; n++) give_page(t, 0, b, n);
+    while (m->length < KEYS) {
+        const int left = KEYS - m->length;
+        if (!expect(t, put(t, c, 0, m, left < TOKENS ? left : TOKENS) == ATTN_OK, "no step")) break;
+    }
+    expect(t, t->lib->cache_first_page(t->block, c, 0) == 1, "page 0 is seen by later rows");
+    int32_t old[EACH];
+    memcpy(old, page_at(c, 1, 0), sizeof old);
+    expect(t, t->lib->cache_fork(t->block, c, 0, c, 1) == ATTN_OK, "no fork");
+    after_fork(t, &(page_fork){.tb = 1, .full = KEYS / PAGE}, old);
+    m[1] = m[0];
+    give_page(t, 0, 1, 1);
+    expect(t, go_back(t, c, 1, &m[1]) == ATTN_OK, "no step of a fork");
+    expect(t, same_item(t, c, 0, m), "the item that was forked has changed");
+
+    guard g;
+    size_t bytes = 0;
+    t->lib->cache_paged_bytes(t->block, 1, MOST_KEYS, EACH, &bytes);
+    g = guard_alloc(bytes, 64, false);
+    t->lib->cache_paged_init(t->block, &other, 1, MOST_KEYS, EACH, g.data, bytes);
+    for (int n = 0; n < EACH; n++) other.pages[n] = EACH - 1 - n;
+    expect(t, t->lib->cache_fork(t->block, c, 0, &other, 0) == ATTN_OK, "no fork to other pools");
+    copy = m[0];
+    expect(t, same_item(t, &other, 0, &copy), "a fork to other pools is not the item");
+    expect(t, go_back(t, &other, 0, &copy) == ATTN_OK, "no step in other pools");
+
+    let_page_go(t, 0, 0, 0);
+    expect(t, t->lib->cache_fork(t->block, c, 0, c, 2) == ATTN_OK, "no fork without page 0");
+    expect(t, t->lib->cache_fork(t->block, c, 0, &other, 0) == ATTN_OK, "no fork without page 0");
+    expect(t, *page_at(c, 2, 0) < 0 && other.pages[0] < 0, "a page that the item does not have");
+    copy = m[0];
+    expect(t, go_back(t, c, 2, &copy) == ATTN_E_PAGE, "a step that lacks its keys");
+    guard_free(&g);
+    for (int i = 0; i < CACHES; i++) guard_free(&t->memory[i]);
+}
+
+/* --- Random calls --- */
+
 static void run_trial(trial *t, int steps) {
     begin(t);
     int32_t four[MOST_ITEMS] = {4, 4, 4, 4};
@@ -695,6 +772,7 @@ static void run_layer(arena *a, const property_options *o, const kernel_spec *sp
         t->failures++;
     } else {
         t->packed = packed.data;
+        forks_of_let_go(t);
         for (int i = 0; i < o->shapes; i += 5) run_trial(t, STEPS);
         guard_free(&packed);
     }
