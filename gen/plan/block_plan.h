@@ -68,6 +68,7 @@ typedef struct block_plan {
     int streams;       /* panels that one row reads at once */
     int block_streams; /* of weights in blocks */
     int block_ahead;   /* bytes of each of those in blocks that are asked for in advance */
+    int int_cache;     /* 1 or 2: the cache that they go to where rows are integers */
     int pad;           /* floats between rows in the workspace */
     int chunk;         /* row blocks a thread that pass the ffn together */
     int tasks;         /* wide ones a thread; with fewer, tasks have few columns */

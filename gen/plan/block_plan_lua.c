@@ -182,6 +182,7 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
         {"few_tiles", p->few_tiles},
         {"row_ahead", p->row_ahead},
         {"block_ahead", p->block_ahead},
+        {"int_cache", p->int_cache},
         {"int_rows", p->int_rows},
         {"int_depth", p->int_depth},
         {"int_few", p->int_few},

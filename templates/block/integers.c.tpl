@@ -27,7 +27,7 @@ static ${D.alone}void row_ints${S}(const integers *x, const uint8_t *w,
             const vf dx = vf_set1(b->d)${t.min and ", all = vf_set1(b->all)" or ""};
             ${lines(W.point("w", "k", "0"))}
 $ for line = 0, t.part_lines - 1 do
-            ATTN_PREFETCH_L1(ATTN_AHEAD(c0, ${64 * line + plan.block_ahead}));
+            ATTN_PREFETCH_L${plan.int_cache}(ATTN_AHEAD(c0, ${64 * line + plan.block_ahead}));
 $ end
 $ local function begin(p, n, s)
             ${lines(W.field(p, "k", n, s, "high"))}
