@@ -123,6 +123,9 @@ uint64_t block_plan_type_bytes(const block_plan *p, int32_t type);
 /* Bytes of packed matrices that a row reads: once each, of experts those that it passes. */
 double block_plan_row_bytes(const block_plan *p);
 
+/* Whether a layer's own code has vectors of elements of a type: of keys, or what weights hold. */
+bool block_plan_reads(const block_plan *p, int32_t type);
+
 /* For templates. */
 lua_val *block_plan_to_lua(arena *a, const block_plan *p);
 
