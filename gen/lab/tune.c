@@ -345,12 +345,6 @@ static bool time_once(tuning *t, candidate *c, int call_index) {
     return true;
 }
 
-/* One unit of an element's last place, in parts of the element, at most. */
-static float last_place(int32_t type) {
-    const attn_type_row row = attn_type_get(type);
-    return ldexpf(1, row.exponent + 1 - row.bits);
-}
-
 /* A candidate must compute what the first does, but for rounding (on another ISA Q's and P's; of an
  * O in 16 bits by one unit of its last place). */
 static bool check_outputs(tuning *t) {
@@ -364,7 +358,7 @@ static bool check_outputs(tuning *t) {
             for (size_t j = 0; j < count; j++) {
                 const float got = attn_load(t->o, type, (int64_t)j);
                 const float want = attn_load(t->want, type, (int64_t)j);
-                if (!(fabsf(got - want) <= most + last_place(type) * fabsf(want)))
+                if (!(fabsf(got - want) <= most + attn_last_place(type) * fabsf(want)))
                     return diag_set(t->d,
                                     "tune: %s: an alternative of %s computes %g for %g: please "
                                     "report it",
