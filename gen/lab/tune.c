@@ -345,8 +345,7 @@ static bool time_once(tuning *t, candidate *c, int call_index) {
     return true;
 }
 
-/* A candidate must compute what the first does, but for rounding (on another ISA Q's and P's; of an
- * O in 16 bits by one unit of its last place). */
+/* A candidate must compute what the first does, but for rounding (Q's and P's on another ISA, O's). */
 static bool check_outputs(tuning *t) {
     for (int i = 0; i < t->call_count; i++) {
         const size_t count = call_o_size(&t->calls[i].c);
