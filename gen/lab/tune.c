@@ -345,7 +345,7 @@ static bool time_once(tuning *t, candidate *c, int call_index) {
     return true;
 }
 
-/* A candidate must compute what the first does, but for rounding (on another ISA Q's and P's too). */
+/* A candidate must compute what the first does, but for rounding (Q and P too, on another ISA). */
 static bool check_outputs(tuning *t) {
     for (int i = 0; i < t->call_count; i++) {
         const size_t count = call_o_size(&t->calls[i].c);
