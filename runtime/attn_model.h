@@ -137,7 +137,7 @@ typedef struct attn_model_cache {
 attn_status attn_model_cache_bytes(const attn_model *model, int32_t items, int32_t capacity,
                                    size_t *bytes);
 /* memory: 64-byte aligned, `bytes` long; the caller's as long as the cache is used. All is empty.
- */
+ * In large pages (aligned to 2 MB, and madvise on Linux) a long cache is read some 5 % faster. */
 attn_status attn_model_cache_init(const attn_model *model, attn_model_cache *cache, int32_t items,
                                   int32_t capacity, void *memory, size_t bytes);
 

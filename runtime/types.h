@@ -102,6 +102,12 @@ static inline float attn_float_value(uint32_t code, int bits, int exponent) {
     return sign ? -x : x;
 }
 
+/* One unit of an element's last place, in parts of the element, at most. */
+static inline float attn_last_place(int32_t type) {
+    const attn_type_row row = attn_type_get(type);
+    return ldexpf(1, row.exponent + 1 - row.bits);
+}
+
 /* The value of element i; its code, where the row has a scale. */
 static inline float attn_load(const void *data, int32_t type, int64_t i) {
     if (type == ATTN_TYPE_F32) return ((const float *)data)[i];

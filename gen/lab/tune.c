@@ -345,7 +345,7 @@ static bool time_once(tuning *t, candidate *c, int call_index) {
     return true;
 }
 
-/* A candidate must compute what the first does, but for rounding (on another ISA Q's and P's). */
+/* A candidate must compute what the first does, but for rounding (Q and P too, on another ISA). */
 static bool check_outputs(tuning *t) {
     for (int i = 0; i < t->call_count; i++) {
         const size_t count = call_o_size(&t->calls[i].c);
@@ -357,7 +357,7 @@ static bool check_outputs(tuning *t) {
             for (size_t j = 0; j < count; j++) {
                 const float got = attn_load(t->o, type, (int64_t)j);
                 const float want = attn_load(t->want, type, (int64_t)j);
-                if (!(fabsf(got - want) <= most))
+                if (!(fabsf(got - want) <= most + attn_last_place(type) * fabsf(want)))
                     return diag_set(t->d,
                                     "tune: %s: an alternative of %s computes %g for %g: please "
                                     "report it",

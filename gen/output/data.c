@@ -258,6 +258,18 @@ static const char *command(arena *a, const gen_options *o, const char *isas) {
                         o->tune ? " --tune tune.lua" : "", unroll);
 }
 
+/* Its lines as a comment shows them: two where one would be too wide. */
+static lua_val *command_lines(arena *a, const char *whole) {
+    enum { WIDE = 84 };
+    lua_val *list = lua_val_table(a);
+    const char *rest = strlen(whole) > WIDE ? strstr(whole, " --tune") : NULL;
+    if (strlen(whole) > WIDE && !rest) rest = strstr(whole, " -o ");
+    const int first = rest ? (int)(rest - whole) : (int)strlen(whole);
+    lua_val_set_string(a, list, NULL, arena_printf(a, "%.*s%s", first, whole, rest ? " \\" : ""));
+    if (rest) lua_val_set_string(a, list, NULL, arena_printf(a, "   %s", rest));
+    return list;
+}
+
 static lua_val *layer_plan(arena *a, const product *p) {
     lua_val *t = block_plan_to_lua(a, &p->block_plan);
     const product *expanded = p->expanded ? p->expanded : p->core;
@@ -481,7 +493,8 @@ lua_val *model_data(arena *a, const product_list *p) {
     lua_val_set_string(a, t, "guard", arena_printf(a, "ATTN_MODEL_%s_H", upper(a, ident)));
     lua_val_set_string(a, t, "isas", isa_list(a, o->isa_mask, ","));
     const bool all = o->isa_mask == isa_all(); /* the list would be too long for a line */
-    lua_val_set_string(a, t, "command", command(a, o, all ? "all" : isa_list(a, o->isa_mask, ",")));
+    lua_val_set(a, t, "command",
+                command_lines(a, command(a, o, all ? "all" : isa_list(a, o->isa_mask, ","))));
     lua_val_set_int(a, t, "layer_count", m->layer_count);
     lua_val_set_int(a, t, "kernel_abi", ATTN_KERNEL_ABI);
     lua_val_set(a, t, "layer_kernel", layers);

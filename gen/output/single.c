@@ -227,8 +227,10 @@ static bool is_source(const gen_file *f) {
            strcmp(f->path, "registry.c");
 }
 
-static bool reads(const plan *p, int type) {
-    return p->type.q == type || p->type.k == type || p->type.v == type || p->type.o == type;
+static bool reads(const product *p, int type) {
+    const attn_types *of = &p->plan.type;
+    if (p->layer) return block_plan_reads(&p->block_plan, type);
+    return of->q == type || of->k == type || of->v == type || of->o == type;
 }
 
 /* The vectors of the storage types that an instruction set's kernels read. */
@@ -238,8 +240,7 @@ static const char *stored_vectors(single *s, const isa_row *row) {
         const gen_file *header = find(s, type_header(s->a, type));
         bool read = false;
         for (int i = 0; i < s->p->count; i++)
-            read = read || (s->p->row[i].isa == row && !s->p->row[i].layer &&
-                            reads(&s->p->row[i].plan, type));
+            read = read || (s->p->row[i].isa == row && reads(&s->p->row[i], type));
         if (header && read) buf_puts(&b, expanded(s, header));
     }
     return b.data ? b.data : "";

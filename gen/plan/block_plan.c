@@ -113,6 +113,8 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->streams = 4;
     p->block_ahead = 4096; /* what memory takes its time for */
     p->block_streams = 2;
+    /* Measured on Zen 4 and Sapphire Rapids: tests/bench/NOTES.md, 12-01. */
+    p->int_cache = isa->width > 8 ? 2 : 1;
     p->pad = 16;
     p->chunk =
         s->ffn == ATTN_FFN_MOE ? 8 : 4; /* more rows an expert, whose weights are read once */
@@ -216,8 +218,8 @@ static void plan_row_notes(arena *a, block_plan *p) {
     if (p->integers)
         note(p, arena_printf(a,
                              "one row of integers reads a panel at a time, and asks for what lies "
-                             "%d bytes ahead; few rows take W as it lies",
-                             p->block_ahead));
+                             "%d bytes ahead, to L%d; few rows take W as it lies",
+                             p->block_ahead, p->int_cache));
 }
 
 static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {

@@ -68,6 +68,7 @@ typedef struct block_plan {
     int streams;       /* panels that one row reads at once */
     int block_streams; /* of weights in blocks */
     int block_ahead;   /* bytes of each of those in blocks that are asked for in advance */
+    int int_cache;     /* 1 or 2: the cache that they go to where rows are integers */
     int pad;           /* floats between rows in the workspace */
     int chunk;         /* row blocks a thread that pass the ffn together */
     int tasks;         /* wide ones a thread; with fewer, tasks have few columns */
@@ -121,6 +122,9 @@ uint64_t block_plan_workspace(const block_plan *p, const struct attn_block_exten
 uint64_t block_plan_type_bytes(const block_plan *p, int32_t type);
 /* Bytes of packed matrices that a row reads: once each, of experts those that it passes. */
 double block_plan_row_bytes(const block_plan *p);
+
+/* Whether a layer's own code has vectors of elements of a type: of keys, or what weights hold. */
+bool block_plan_reads(const block_plan *p, int32_t type);
 
 /* For templates. */
 lua_val *block_plan_to_lua(arena *a, const block_plan *p);

@@ -38,7 +38,10 @@ static lua_val *layout_to_lua(arena *a, const block_plan *p, int32_t type) {
     lua_val_set_int(a, t, "part_bytes", at.part * p->nr);
     /* Of a part with its share of scales: cache lines from one part to the next, rounded up. */
     const int bytes = at.group * p->nr * l.part / attn_weight_get(type).block;
-    lua_val_set_int(a, t, "part_lines", (bytes + 63) / 64);
+    const int lines = (bytes + 63) / 64;
+    lua_val_set_int(a, t, "part_lines", lines);
+    lua_val_set_int(a, t, "eight_bytes", lines * 64 * 8 / l.part); /* of 8 elements, */
+    lua_val_set_int(a, t, "element_bytes", lines * 64 / l.part);   /* of one */
     return t;
 }
 
@@ -87,20 +90,29 @@ static lua_val *weights_to_lua(arena *a, const block_plan *p, const bool *has, c
     return list;
 }
 
+/* Whether weights of a type are made of vectors of this type of elements. */
+static bool made_of(int32_t weight, int32_t type) {
+    const int32_t element = attn_weight_element(weight);
+    const attn_weight_layout blocks = attn_weight_layout_of(weight);
+    if (element >= 0) return type == element;
+    if (type == ATTN_TYPE_I8) return blocks.scaled;
+    return type == (blocks.table ? ATTN_TYPE_BF16 : ATTN_TYPE_F16);
+}
+
+bool block_plan_reads(const block_plan *p, int32_t type) {
+    if (type == attn_spec_types(p->spec).k) return true;
+    for (int32_t weight = 0; weight < ATTN_WEIGHT_COUNT; weight++)
+        if ((p->has_weights[weight] || p->has_integers[weight]) && made_of(weight, type))
+            return true;
+    return false;
+}
+
 /* Types of elements, beside that of keys, whose vectors weights are made of: names of simd/. */
 static lua_val *headers_to_lua(arena *a, const block_plan *p) {
     const int32_t known = attn_spec_types(p->spec).k;
-    bool need[ATTN_TYPE_COUNT] = {false};
-    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++) {
-        if (!p->has_weights[type] && !p->has_integers[type]) continue;
-        const int32_t element = attn_weight_element(type);
-        const attn_weight_layout blocks = attn_weight_layout_of(type);
-        need[element >= 0 ? element : blocks.table ? ATTN_TYPE_BF16 : ATTN_TYPE_F16] = true;
-        need[ATTN_TYPE_I8] = need[ATTN_TYPE_I8] || (element < 0 && blocks.scaled);
-    }
     lua_val *list = lua_val_table(a);
     for (int32_t type = ATTN_TYPE_F32 + 1; type < ATTN_TYPE_COUNT; type++)
-        if (need[type] && type != known)
+        if (type != known && block_plan_reads(p, type))
             lua_val_set_string(a, list, NULL, attn_type_get(type).name);
     return list;
 }
@@ -182,6 +194,7 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
         {"few_tiles", p->few_tiles},
         {"row_ahead", p->row_ahead},
         {"block_ahead", p->block_ahead},
+        {"int_cache", p->int_cache},
         {"int_rows", p->int_rows},
         {"int_depth", p->int_depth},
         {"int_few", p->int_few},

@@ -41,14 +41,14 @@ $ end
 $ each(begin)
 $ if D.pairs and fold < size then
             ${D.rolled}for (int32_t f = 0; f < ${size}; f += ${fold}) {
-                ${part("block/row_dots.c", { dots = D, hooks = W, each = each, ask = t.part_lines * 512 // size, at = at, from = "f", to = "f + " .. fold })}
+                ${part("block/row_dots.c", { dots = D, hooks = W, each = each, type = a.type, at = at, from = "f", to = "f + " .. fold })}
 $   local function add(p, n, s)
                 ${lines(D.folded("z" .. s .. "_", ""))}
 $   end
 $   each(add)
             }
 $ else
-            ${part("block/row_dots.c", { dots = D, hooks = W, each = each, ask = t.part_lines * 512 // size, at = at, from = 0, to = size })}
+            ${part("block/row_dots.c", { dots = D, hooks = W, each = each, type = a.type, at = at, from = 0, to = size })}
 $ end
 $ local function finish(p, n, s)
             {

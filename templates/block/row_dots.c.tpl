@@ -1,6 +1,6 @@
 $ -- Of one row and some vectors: products of a part of a block, or of a slice of it. a.type, a.dots:
 $ -- as in integers.c; a.each(f): f(panel, n, s) of each vector; a.from, a.to: elements of the part.
-$ -- a.ask: bytes of 8 elements, asked for in step: a part's lines at once fill the queues of loads.
+$ -- What lies ahead is asked for in step: a part's lines at once fill the queues of loads.
 $ local D, W = a.dots, a.hooks
 $ if D.pairs then
 $   local function zero(p, n, s)
@@ -9,8 +9,8 @@ $   end
 $   a.each(zero)
 $ end
 ${D.rolled}for (int32_t j = ${a.from}; j < ${a.to}; j += 8) {
-$ for line = 0, a.ask - 1, 64 do
-    ATTN_PREFETCH_L1(ATTN_AHEAD(c0, ${line + plan.block_ahead} + j * ${a.ask // 8}));
+$ for line = 0, a.type.layout.eight_bytes - 1, 64 do
+    ATTN_PREFETCH_L${plan.int_cache}(ATTN_AHEAD(c0, ${line + plan.block_ahead} + j * ${a.type.layout.element_bytes}));
 $ end
 $ -- Codes of one half of 8 elements at a time where registers are few.
 $ for _, halves in ipairs(D.halves) do

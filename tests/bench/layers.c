@@ -4,6 +4,7 @@
 #include "plan/block_plan.h"
 #include "plan/isa.h"
 #include "spec.h"
+#include "types.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -117,6 +118,24 @@ bench_layer *layer_make(arena *a, const kernel_lib *lib, const kernel_spec *k, a
 
 /* --- Calls. --- */
 
+/* Random rows of the first `held` keys of each item, as the cache stores them. */
+static void fill_cache(const layer_call *call, void *data, float *scale, int64_t heads,
+                       int32_t width) {
+    arena *a = arena_new();
+    const attn_spec *s = &call->layer->spec->core;
+    const int64_t held = call->held, rows = call->cache.batch * heads * held;
+    const int32_t type = attn_spec_types(s).k;
+    float *x = arena_alloc(a, (size_t)(rows * width + 1) * sizeof *x);
+    data_fill(x, (size_t)(rows * width), 1, SEED_CACHE);
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t at =
+            block_cache_row(s, &call->cache, heads, i / held / heads, i / held % heads, i % held);
+        const float unit = attn_store_row(data, type, at * width, x + i * width, width);
+        if (scale) scale[at] = unit;
+    }
+    arena_free(a);
+}
+
 layer_call *layer_call_make(arena *a, const kernel_lib *lib, const bench_layer *l,
                             const bench_case *c, size_t *workspace_bytes) {
     layer_call *call = arena_alloc(a, sizeof *call);
@@ -125,12 +144,14 @@ layer_call *layer_call_make(arena *a, const kernel_lib *lib, const bench_layer *
     attn_status status = lib->cache_bytes(l->block, c->batch, c->kv_len, &bytes);
     if (status != ATTN_OK) die(c->name, lib->status_text(status));
     void *memory = data_pages(bytes);
-    if (call->held) data_fill(memory, bytes / sizeof(float), 1, SEED_CACHE);
     status = lib->cache_init(l->block, &call->cache, c->batch, c->kv_len, memory, bytes);
     if (status != ATTN_OK) die(c->name, lib->status_text(status));
+    const attn_spec *s = &l->spec->core;
+    fill_cache(call, call->cache.k, call->cache.k_scale, s->kv_heads, s->head_dim);
+    fill_cache(call, call->cache.v, call->cache.v_scale, s->v_heads, s->v_dim);
     attn_block_args *args = &call->args;
     *args = ATTN_BLOCK_ARGS_INIT;
-    const int64_t width = l->spec->core.d_model;
+    const int64_t width = s->d_model;
     args->batch = c->batch, args->tokens = case_tokens(c), args->threads = c->threads;
     int32_t *count = arena_alloc(a, (size_t)c->batch * sizeof *count);
     for (int32_t b = 0; b < c->batch; b++) count[b] = c->q_len;
@@ -157,41 +178,68 @@ attn_status layer_run(const kernel_lib *lib, layer_call *call) {
 
 /* --- The check. --- */
 
-static void compare(const float *got, const double *want, int32_t count, double tolerance,
+/* A row's y, and its key and value as the cache has them: as they are, and with what is in doubt
+ * one way and the other (block_oracle.h, lean), -1, 0 and 1 in order. */
+enum { WAYS = 3, AS_IS = 1 };
+typedef struct wanted {
+    double *y[WAYS], *k[WAYS], *v[WAYS];
+} wanted;
+
+/* got lies between what is wanted. */
+static void compare(const float *got, double *const want[WAYS], int32_t count, double tolerance,
                     bench_error *e) {
     for (int32_t i = 0; i < count; i++) {
-        const double error = fabs((double)got[i] - want[i]);
-        const double excess = error / (tolerance * (1 + fabs(want[i])));
+        const double x = (double)got[i], middle = want[AS_IS][i], error = fabs(x - middle);
+        const double low = fmin(middle, fmin(want[0][i], want[WAYS - 1][i]));
+        const double high = fmax(middle, fmax(want[0][i], want[WAYS - 1][i]));
+        const double beyond = fmax(0, fmax(low - x, x - high));
+        const double excess = isnan(error) ? INFINITY : beyond / (tolerance * (1 + fabs(middle)));
         if (!(error <= e->max_abs)) e->max_abs = error;
-        if (!(excess <= e->excess)) e->excess = isnan(excess) ? INFINITY : excess;
+        if (excess > e->excess) e->excess = excess;
     }
 }
 
 /* The first keys or values of an item, [heads][keys][width], wherever the cache has them. */
-static float *cached_rows(arena *a, const layer_call *call, const float *data, int64_t heads,
-                          int64_t width, int32_t b, int64_t keys) {
+static float *cached_rows(arena *a, const layer_call *call, const void *data, const float *scale,
+                          int64_t heads, int64_t width, int32_t b, int64_t keys) {
+    const attn_spec *s = &call->layer->spec->core;
+    const int32_t type = attn_spec_types(s).k;
     float *to = arena_alloc(a, (size_t)(heads * keys * width) * sizeof *to);
     for (int64_t n = 0; n < heads * keys; n++) {
-        const int64_t row =
-            block_cache_row(&call->layer->spec->core, &call->cache, heads, b, n / keys, n % keys);
-        memcpy(to + n * width, data + row * width, (size_t)width * sizeof *to);
+        const int64_t row = block_cache_row(s, &call->cache, heads, b, n / keys, n % keys);
+        for (int64_t d = 0; d < width; d++)
+            to[n * width + d] = (scale ? scale[row] : 1) * attn_load(data, type, row * width + d);
     }
     return to;
 }
 
-/* Where kernels round rows to 8 bits, codes in doubt count, too (block_oracle.h, lean): the most
- * that an output moves by, as TOLERANCE is meant. */
-static double doubt(arena *a, const block_case *c, const attn_spec *s) {
-    double most = 0;
+static double *doubles(arena *a, int64_t count) {
+    return arena_alloc(a, ((size_t)count + 1) * sizeof(double));
+}
+
+static wanted row_wanted(arena *a, const block_case *c) {
+    const attn_spec *s = &c->spec->core;
+    const bool doubts = c->rows == BLOCK_ROWS_CODES || attn_spec_types(s).k != ATTN_TYPE_F32;
+    wanted w;
     char why[512];
-    for (int lean = -1; c->rows == BLOCK_ROWS_CODES && lean <= 1; lean += 2) {
-        block_case other = *c;
-        other.lean = lean;
-        other.y = arena_alloc(a, (size_t)s->d_model * sizeof(double));
-        other.cache_k = other.cache_v = NULL;
-        block_oracle(&other, why, sizeof why); /* which has run with these weights */
-        for (int32_t i = 0; i < s->d_model; i++)
-            most = fmax(most, fabs(other.y[i] - c->y[i]) / (1 + fabs(c->y[i])));
+    for (int i = 0; i < WAYS; i++) {
+        block_case one = *c;
+        one.lean = doubts ? i - AS_IS : 0;
+        w.y[i] = one.y = doubles(a, s->d_model);
+        w.k[i] = one.cache_k = doubles(a, block_cache_k_size(&one));
+        w.v[i] = one.cache_v = doubles(a, block_cache_v_size(&one));
+        if ((i == 0 || doubts) && !block_oracle(&one, why, sizeof why)) die(c->spec->name, why);
+        if (i && !doubts) w.y[i] = w.y[0], w.k[i] = w.k[0], w.v[i] = w.v[0];
+    }
+    return w;
+}
+
+/* The most that what is in doubt moves an output by, as TOLERANCE is meant. */
+static double doubt(const wanted *w, int32_t count) {
+    double most = 0;
+    for (int32_t i = 0; i < WAYS * count; i++) {
+        const double y = w->y[AS_IS][i % count];
+        most = fmax(most, fabs(w->y[i / count][i % count] - y) / (1 + fabs(y)));
     }
     return most;
 }
@@ -209,28 +257,33 @@ static void check_row(const layer_call *call, int32_t b, int32_t i, bench_error 
         memcpy(weight[n].dim, t->dim, sizeof t->dim);
     }
     const int32_t at = call->held + i, keys = at + 1;
-    const float *k = cached_rows(a, call, cache->k, s->kv_heads, s->head_dim, b, keys);
-    const float *v = cached_rows(a, call, cache->v, s->v_heads, s->v_dim, b, keys);
+    const float *k =
+        cached_rows(a, call, cache->k, cache->k_scale, s->kv_heads, s->head_dim, b, keys);
+    const float *v = cached_rows(a, call, cache->v, cache->v_scale, s->v_heads, s->v_dim, b, keys);
     block_case one = {.spec = l->spec, .weight = weight, .weight_count = l->weight_count};
     one.batch = one.tokens = 1;
     one.rows = l->rows;
     one.x = call->args.x + b * call->args.x_batch + i * call->args.x_token;
     one.position = one.past = at;
     one.past_capacity = keys, one.past_k = k, one.past_v = v;
-    one.y = arena_alloc(a, (size_t)s->d_model * sizeof(double));
-    one.cache_k = arena_alloc(a, (size_t)block_cache_k_size(&one) * sizeof(double));
-    one.cache_v = arena_alloc(a, (size_t)block_cache_v_size(&one) * sizeof(double));
-    char why[512];
-    if (!block_oracle(&one, why, sizeof why)) die(l->spec->name, why);
+    const wanted w = row_wanted(a, &one);
     const float *y = call->args.y + b * call->args.y_batch + i * call->args.y_token;
-    const double tolerance = TOLERANCE + 4 * doubt(a, &one, s);
-    compare(y, one.y, s->d_model, tolerance, e);
-    for (int32_t h = 0; h < s->kv_heads; h++)
-        compare(k + ((int64_t)h * keys + at) * s->head_dim, one.cache_k + h * s->head_dim,
-                s->head_dim, tolerance, e);
-    for (int32_t h = 0; h < s->v_heads; h++)
-        compare(v + ((int64_t)h * keys + at) * s->v_dim, one.cache_v + h * s->v_dim, s->v_dim,
-                tolerance, e);
+    const double tolerance = TOLERANCE + 4 * doubt(&w, s->d_model);
+    /* Codes of rows move keys by more than their own doubt. */
+    const double of_cache = l->rows == BLOCK_ROWS_CODES ? tolerance : TOLERANCE;
+    compare(y, (double *const[]){w.y[AS_IS], w.y[AS_IS], w.y[AS_IS]}, s->d_model, tolerance, e);
+    for (int32_t h = 0; h < s->kv_heads; h++) {
+        const int64_t from = h * s->head_dim;
+        compare(k + ((int64_t)h * keys + at) * s->head_dim,
+                (double *const[]){w.k[0] + from, w.k[1] + from, w.k[2] + from}, s->head_dim,
+                of_cache, e);
+    }
+    for (int32_t h = 0; h < s->v_heads; h++) {
+        const int64_t from = h * s->v_dim;
+        compare(v + ((int64_t)h * keys + at) * s->v_dim,
+                (double *const[]){w.v[0] + from, w.v[1] + from, w.v[2] + from}, s->v_dim, of_cache,
+                e);
+    }
     e->rows++;
     arena_free(a);
 }

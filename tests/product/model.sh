@@ -38,9 +38,9 @@ build() { # build CASE FLAG..: $work/CASE/test
 }
 
 check runtime objects "$work/runtime" runtime/*.c || { results; exit 1; }
-more= && [ -z "${ATTN_FULL:-}" ] || more="opt phi olmo modernbert nomic_bert phi3 wav2vec2"
+more= && [ -z "${ATTN_FULL:-}" ] || more="deepseek3_gguf opt phi olmo modernbert nomic_bert phi3 wav2vec2"
 for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe phi3_long clip_vision_model albert opt_350m \
-    stablelm gpt_bigcode olmoe_gguf deepseek2_gguf deepseek3_gguf llama4_gguf $more; do
+    stablelm gpt_bigcode olmoe_gguf deepseek2_gguf llama4_gguf $more; do
     pool= paged=0 capacity=0
     case $name in
     bert | albert) pool=pooler ;;

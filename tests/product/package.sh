@@ -125,6 +125,11 @@ layer_single() { # layer_single CC
     "$1" -std=c11 -Wall -Wextra -Wpedantic -Werror -Og -c "$work/layer-single/layer.c" -o "$work/$1-layer.o" &&
         run_layer "$1" -I"$work/layer-single" "$work/$1-layer.o"
 }
+blocks_single() { # weights in blocks, whose scales no core has the type of
+    "$gen" generate --level block --d-model 256 --n-heads 4 --weight-type q4_k --kv-type i8 --dot f32 \
+        --name blocks --single-file -o "$work/blocks-single" &&
+        ${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only "$work/blocks-single/blocks.c"
+}
 layer_cmake() { # layer_cmake CC
     out=$work/cmake-$1/layer
     cmake -S "$work/layer" -B "$out" -DCMAKE_C_COMPILER="$1" -DATTN_OPENMP=OFF && cmake --build "$out" &&
@@ -177,6 +182,7 @@ check generate-portable "$gen" generate "$here/quick.lua" --isa portable -o "$wo
 check generate-single "$gen" generate "$here/quick.lua" --single-file -o "$work/single"
 check generate-layer "$gen" generate "$here/layer.lua" --isa portable,avx2 -o "$work/layer"
 check generate-layer-single "$gen" generate "$here/layer.lua" --single-file -o "$work/layer-single"
+check blocks-single blocks_single
 check two-files two_files "$work/single"
 check no-foreign-file no_foreign_file
 check stale-single stale_single

@@ -105,6 +105,14 @@ reference() {
     fi
 }
 
+accuracy() { # README.md has its table
+    "$python" $here/accuracy.py "$work" >"$work/accuracy.md" || return 1
+    while read -r row; do
+        grep -qxF -- "$row" README.md || { echo "README.md lacks $row" && return 1; }
+    done <"$work/accuracy.md"
+    echo "README.md has $(wc -l <"$work/accuracy.md") lines"
+}
+
 logits() { # logits KIND: 48 positions at once, the others step by step
     "$work/chat-$1" "$(weights_of "$1")" "$work/sequence.txt" --prefill 48 --generate 0 --logits "$work/logits.f32" &&
         "$python" $here/reference.py check-logits "$work" "$work/logits.f32"
@@ -124,6 +132,7 @@ run_test() {
     esac
     check spec spec
     check reference reference || finish
+    check accuracy accuracy
     for kind in gguf f32; do
         check compile-$kind compile $kind || continue
         check logits-$kind logits $kind
