@@ -1,12 +1,18 @@
 /* Copyright (c) 2026 the attn-gen authors. SPDX-License-Identifier: 0BSD */
 /* model_dots_portable.c - products with a head's rows. */
-#include "attn_kernel.h"
+#include "model.h"
+
+#include "quant_read.h"
 #include "simd/portable.h"
 #include "simd/bf16.h"
 #include "simd/f16.h"
 #include "simd/i8.h"
 
-#define DOTS attn_model_dots_portable
-#include "model_dots.h"
+#include "model_dots.def"
+
+void attn_model_dots_portable(const attn_model_matrix *m, const float *x, int64_t x_row, int32_t n,
+                              int64_t from, int64_t to, float *out, int64_t out_row) {
+    dots(m, x, x_row, n, from, to, out, out_row);
+}
 
 ATTN_TARGET_END

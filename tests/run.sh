@@ -103,7 +103,8 @@ stage check-generated "$build/attn-gen" check generated
 
 # The longest begin first, so that both lanes end together.
 stage sanitize sh tests/check/sanitize.sh
-short property "$build/property" --test sweep,sums,workspaces --isa "$likes" --shapes 4 --cflags -Og
+# Every second spec; pairs of axis values are property-pairs', all specs test-full's.
+short property "$build/property" --test sweep,sums,workspaces --isa "$likes" --every 2 --shapes 4 --cflags -Og
 short property-caches "$build/property" --test caches --isa "$likes" --cflags -Og
 short property-pairs "$build/property" --test pairs --isa "$likes" --shapes 2 --cflags -Og
 stage product sh tests/product/product.sh
@@ -162,7 +163,7 @@ stage unseen sh tests/product/unseen.sh
 stage ragged sh tests/product/ragged.sh
 stage serving sh tests/product/serving/serving.sh
 if [ "$best" = avx512 ] || [ -n "$list" ]; then
-    short property-avx2 "$build/property" --test sweep,sums --isa avx2,avxvnni --every 6 --shapes 6 --cflags -Og
+    short property-avx2 "$build/property" --test sweep,sums --isa avx2,avxvnni --every 10 --shapes 6 --cflags -Og
 fi
 # Every third layer: all kinds of attention.
 short property-portable "$build/property" --test layers --isa portable --every 3 --shapes 3 --cflags -Og

@@ -227,18 +227,38 @@ static bool is_source(const gen_file *f) {
            strcmp(f->path, "registry.c");
 }
 
+/* A source of the runtime that is for an instruction set. */
+static bool is_runtime(single *s, const gen_file *f, const isa_row *row) {
+    return is_source(f) && starts(f->path, "runtime/") && isa_of(s->a, f) == (int)(row - isa_table);
+}
+
 static bool reads(const product *p, int type) {
     const attn_types *of = &p->plan.type;
     if (p->layer) return block_plan_reads(&p->block_plan, type);
     return of->q == type || of->k == type || of->v == type || of->o == type;
 }
 
-/* The vectors of the storage types that an instruction set's kernels read. */
+/* Whether a source includes a header. */
+static bool includes(single *s, const gen_file *f, const char *header) {
+    for (const char *p = f->text; p; p = strchr(p, '\n')) {
+        p += *p == '\n';
+        const char *path = included(s->a, f->path, p);
+        if (path && !strcmp(path, header)) return true;
+    }
+    return false;
+}
+
+/* The vectors of the storage types that an instruction set's kernels read, and those that sources
+ * of the runtime do. */
 static const char *stored_vectors(single *s, const isa_row *row) {
     buf b = buf_new(s->a);
     for (int type = 0; type < ATTN_TYPE_COUNT; type++) {
         const gen_file *header = find(s, type_header(s->a, type));
         bool read = false;
+        for (int i = 0; header && i < s->folder->count; i++) {
+            const gen_file *f = &s->folder->file[i];
+            read = read || (is_runtime(s, f, row) && includes(s, f, header->path));
+        }
         for (int i = 0; i < s->p->count; i++)
             read = read || (s->p->row[i].isa == row && reads(&s->p->row[i], type));
         if (header && read) buf_puts(&b, expanded(s, header));
@@ -246,7 +266,23 @@ static const char *stored_vectors(single *s, const isa_row *row) {
     return b.data ? b.data : "";
 }
 
-/* All sources of an instruction set, after its header. */
+/* An instruction set's header, once, or what opens its region again. */
+static void begin_isa(single *s, const isa_row *row, const gen_file *header, const char **text,
+                      name_set *vocabulary) {
+    if (*text) {
+        buf_puts(&s->c, "\n");
+        buf_puts(&s->c, target_begin(s->a, header->text));
+        return;
+    }
+    if (row->guard) buf_printf(&s->c, "\n#if %s\n", row->guard);
+    title(s, header->path);
+    *text = arena_printf(s->a, "%s%s", expanded(s, header), stored_vectors(s, row));
+    declared_names(*text, DECLARED_TYPES | DECLARED_STATICS, vocabulary);
+    buf_puts(&s->c, rename_text(s->a, *text, vocabulary, arena_printf(s->a, "%s_", row->name)));
+}
+
+/* All sources of an instruction set, after its header: kernels, whose statics have a name of their
+ * own, and the runtime's. */
 static void put_isa(single *s, int isa) {
     const isa_row *row = &isa_table[isa];
     const gen_file *header = find(s, arena_printf(s->a, "runtime/simd/%s.h", row->name));
@@ -256,18 +292,17 @@ static void put_isa(single *s, int isa) {
         const product *p = &s->p->row[i];
         const gen_file *f = find(s, arena_printf(s->a, "%s.c", p->symbol));
         if (p->isa != row) continue;
-        if (!text) {
-            if (row->guard) buf_printf(&s->c, "\n#if %s\n", row->guard);
-            title(s, header->path);
-            text = arena_printf(s->a, "%s%s", expanded(s, header), stored_vectors(s, row));
-            declared_names(text, DECLARED_TYPES | DECLARED_STATICS, &vocabulary);
-            buf_puts(&s->c, rename_text(s->a, text, &vocabulary, prefix));
-        } else {
-            buf_puts(&s->c, "\n");
-            buf_puts(&s->c, target_begin(s->a, header->text));
-        }
+        begin_isa(s, row, header, &text, &vocabulary);
         const char *body = rename_text(s->a, expanded(s, f), &vocabulary, prefix);
-        put_source(s, f, body, DECLARED_TYPES, p->prefix); /* its statics have it */
+        put_source(s, f, body, DECLARED_TYPES, p->prefix);
+    }
+    for (int i = 0; i < s->folder->count; i++) {
+        const gen_file *f = &s->folder->file[i];
+        if (!is_runtime(s, f, row)) continue;
+        begin_isa(s, row, header, &text, &vocabulary);
+        const char *body = rename_text(s->a, expanded(s, f), &vocabulary, prefix);
+        put_source(s, f, body, DECLARED_TYPES | DECLARED_STATICS,
+                   arena_printf(s->a, "%s_", stem(s->a, f->path)));
     }
     if (!text) return;
     undefine(s, text);

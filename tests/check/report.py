@@ -289,7 +289,7 @@ def check_refusals(folder):
         "--q-len: the picture of a mask takes 1 .. 16384": ["report", "tiny", "--q-len=0", "-o",
                                                             path],
         "--kv-len: the picture": ["explain", "tiny", "--svg", "--kv-len=16385", "-o", path],
-        "--users: must be at least 1": ["report", "tiny", "--users=0", "-o", path],
+        "--users: must be an integer from 1 to 2147483647": ["report", "tiny", "--users=0", "-o", path],
         "--context: must be 1 .. 16777216, got 0": ["report", "tiny", "--context=0", "-o", path],
         "--context: must be 1 .. 16777216, got 16777217": ["explain", "tiny", "--context=16777217"],
         "--layer: tiny has the layers 0 .. 1, got 2": ["explain", "tiny", "--svg", "--layer=2",
