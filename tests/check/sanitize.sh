@@ -48,7 +48,7 @@ L
 selftest few "$work/few.lua" portable
 selftest few "$work/few.lua" "$isa"
 # Layers: the runtime, generated code and the test program. Every fourth one: both forms, both keys, all ops.
-"$work/gen/property" --test "layers${full:+,statuses,layer-statuses}" --every 8 --shapes 2 --isa "$isa" \
+"$work/gen/property" --test "layers${full:+,statuses,layer-statuses}" --every 4 --shapes 2 --isa "$isa" \
     --cflags "$flags"
 # Offsets from null are clang's to see: tensors may be null where they have no elements.
 if command -v clang >/dev/null 2>&1; then
