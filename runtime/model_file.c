@@ -75,12 +75,18 @@ void attn_model_unmap(attn_model_file *f) {
     if (f->data) munmap((void *)(uintptr_t)f->data, f->bytes);
 }
 
+#if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
+/* Linux's own, which <sys/mman.h> hides under -std=c11. */
+extern int madvise(void *p, size_t bytes, int advice);
+#define LARGE_PAGES 14 /* MADV_HUGEPAGE of <linux/mman.h> */
+#endif
+
 /* Whole pages of 2 MB, what x86-64 and AArch64 have; that there are none is no error. */
 void attn_model_large_pages(void *p, size_t bytes) {
-#if defined(MADV_HUGEPAGE)
+#if defined(LARGE_PAGES)
     const uintptr_t page = (uintptr_t)2 << 20, end = ((uintptr_t)p + bytes) & ~(page - 1);
     const uintptr_t begin = ((uintptr_t)p + page - 1) & ~(page - 1);
-    if (begin < end) (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+    if (begin < end) (void)madvise((void *)begin, end - begin, LARGE_PAGES);
 #else
     (void)p, (void)bytes;
 #endif
