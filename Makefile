@@ -7,6 +7,10 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -Iruntime -Igen -I/usr/inc
 # Lua links statically, so that build/attn-gen runs where no Lua is installed.
 LIBS = -l:liblua5.4.a -lcjson -ldl -lm
 
+# For makes of our own: as many jobs as there are CPUs, unless who called make said how many.
+CPUS = -j$(shell nproc 2>/dev/null || echo 2)
+JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,$(CPUS))
+
 RUNTIME_FILES = $(sort $(wildcard runtime/*.h runtime/*.c runtime/*.def runtime/*.md runtime/simd/*.h))
 EMBEDDED = $(sort $(wildcard templates/*.lua templates/*.tpl templates/*/*.tpl gen/lua/*.lua \
 	gen/import/*.json gen/models/*.lua)) $(RUNTIME_FILES)
@@ -72,8 +76,8 @@ test-full: ## the long campaigns as well
 	@ATTN_FULL=1 sh tests/run.sh
 demo: ## a built-in model's kernels on golden data: errors and speed
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory -s all
-	@sh tests/demo.sh
+	@$(MAKE) --no-print-directory $(JOBS) -s all
+	@MAKEFLAGS= JOBS="$(or $(filter -j%,$(MAKEFLAGS)),$(CPUS))" sh tests/demo.sh
 
 # Criterion tests: all suites in one program.
 TEST_SOURCES = $(wildcard tests/unit/test_*.c tests/reject/test_*.c)

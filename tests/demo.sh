@@ -4,6 +4,7 @@
 set -eu
 gen=build/attn-gen
 dir=build/demo
+jobs=${JOBS:--j$(nproc 2>/dev/null || echo 2)}
 isa=portable
 if grep -qw avx2 /proc/cpuinfo 2>/dev/null; then isa=avx2; fi
 if grep -qw avx512dq /proc/cpuinfo 2>/dev/null; then isa=avx512; fi
@@ -11,7 +12,7 @@ echo "1. The built-in model 'tiny': its kernels for $isa, as C"
 $gen generate tiny --isa $isa -o $dir
 echo
 echo "2. Compiled, and run on random data against the double-precision reference"
-make -s -C $dir selftest
+make -s $jobs -C $dir selftest
 echo
 echo "3. What the plan says of its first kernel"
 $gen explain tiny --isa $isa --q-len 1024 --kv-len 1024 | sed -n '1,/workspace/p'
@@ -24,4 +25,4 @@ echo "   P1 causal, 8 heads of 64, 1024 tokens; P2 causal, 32 heads on 8 of 128,
 echo "   causal; P4 P1 with a window of 256, 4096 tokens; D1 one token on 4096 keys, 32 heads on 8 of 128;"
 echo "   M1 one token of absorbed mla on 4096 keys, 16 heads. bar: what we aim at; /bnd: share of the"
 echo "   error bound; %read: share of the read bandwidth (over 100: the keys were in cache)"
-make -s bench BENCH_ISA=$isa BENCH_ARGS="--case P1,P2,P3,P4,D1,M1 --rounds 5"
+make -s $jobs bench BENCH=build/demo-bench BENCH_ISA=$isa BENCH_CASES=P1,P2,P3,P4,D1,M1 BENCH_ARGS="--rounds 5"

@@ -31,6 +31,16 @@ likes=$best
 [ "$best" != avx2 ] || likes=avx2,avxvnni
 
 if [ "${1:-}" = --list ]; then list=1; else list='' wanted=" $* "; fi
+# What stages compile alike is compiled once: compilers are those of the folder once/, see once.sh.
+rm -rf "$log/once"
+for name in ${list:-cc gcc clang ${CC:-}}; do
+    real=$(command -v "$name") || continue
+    mkdir -p "$log/once"
+    version=$("$real" --version | sed '1s/^[^ ]* //;q') # of cc and gcc the same
+    printf '#!/bin/sh\nexec "%s/tests/once.sh" "${0%%/*}" "%s" "%s" "$@"\n' "$PWD" "$real" "$version" >"$log/once/$name"
+    chmod +x "$log/once/$name"
+done
+[ -n "$list" ] || PATH=$(cd "$log/once" && pwd):$PATH
 # A stage takes a turn, a line of this pipe, and gives it back.
 mkfifo "$log/turns" && exec 9<>"$log/turns" && rm "$log/turns"
 echo >&9
@@ -217,6 +227,7 @@ long fuzz env FUZZ_SECONDS=30 sh tests/fuzz/fuzz.sh
 wait
 [ -z "$list" ] || exit 0
 
+rm -rf "$log/once"
 [ $started -gt 0 ] || { echo "run.sh: no stage of that name; --list has them" >&2 && exit 2; }
 cat "$log"/*.result >"$log/results"
 sort -k6,6nr "$log/results" | awk -v wall=$(($(date +%s) - begin)) -v started=$started '

@@ -32,7 +32,7 @@ static const char help[] =
     "  --json PATH     write the results\n"
     "  --svg PATH      run the plot's cases instead, and draw them\n"
     "  --list          print the cases as JSON, and stop\n"
-    "  --model         print the kernels as a model file for attn-gen, and stop\n"
+    "  --model         print the kernels (of --case) as a model file for attn-gen, and stop\n"
     "\n"
     "Exit status: 0 all outputs right, 1 some wrong, 2 cannot run.\n";
 
@@ -550,9 +550,20 @@ static void find_blas(bench *b, const options *o) {
     if (b->has_blas) blas_sgemm(); /* its first call allocates */
 }
 
-static void print_model(bench *b) {
+/* The kernels of --case, or all. */
+static void print_model(bench *b, const options *o) {
+    const bench_cases *c = &b->cases;
+    kernel_spec *kernels = arena_alloc(b->a, (size_t)c->kernel_count * sizeof *kernels);
     model m;
-    if (!model_from_kernels(b->a, "bench", b->cases.kernels, b->cases.kernel_count, &m))
+    int count = 0;
+    check_names(o, c);
+    for (int k = 0; k < c->kernel_count; k++) {
+        bool used = !o->cases;
+        for (int i = 0; i < c->count && !used; i++)
+            used = c->row[i].kernel == k && named(o->cases, c->row[i].name);
+        if (used) kernels[count++] = c->kernels[k];
+    }
+    if (!model_from_kernels(b->a, "bench", kernels, count, &m))
         die("cases.def", "two expressions have one hash");
     fputs(model_to_lua(b->a, &m), stdout);
 }
@@ -586,7 +597,7 @@ int main(int argc, char **argv) {
     options o = parse(argc, argv);
     bench b = {.a = arena_new(), .rounds = o.rounds};
     b.cases = cases_make(b.a, o.scale);
-    if (o.model) print_model(&b);
+    if (o.model) print_model(&b, &o);
     if (o.list) print_list(&b);
     if (o.model || o.list) return 0;
 

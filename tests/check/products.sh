@@ -9,10 +9,13 @@ trap 'rm -rf "$work"' EXIT
 "${BUILD:-build}/attn-gen" generate --level block --d-model 64 --n-heads 4 --isa portable --name k \
     -o "$work/k" >/dev/null
 layer=$(basename "$work"/k/attn_f32_block_*.c)
+# The runtime of all folders below.
+sh tests/check/evex.sh "$work/k"
+sh tests/product/objects.sh "$work/runtime" "-std=gnu11 -O1 -w" "$work"/k/runtime/*.c
 core=$(ls "$work"/k/attn_*.c | grep -v block_)
 prefix=$(sed -n '1,14s/.* Statics begin with \(k[0-9a-f]*_\)\.$/\1/p' "$work/k/$layer")
 ${CC:-cc} -std=c11 -O2 -DGENERATED="\"$layer\"" -Dgemm="${prefix}gemm" -I"$work/k" -I"$work/k/runtime" tests/check/products.c \
-    $core "$work/k/registry.c" "$work"/k/runtime/*.c -lm -o "$work/products"
+    $core "$work/k/registry.c" "$work"/runtime/*.o -lm -o "$work/products"
 "$work/products"
 
 blocks() { # blocks TYPE ISA DOT
@@ -33,10 +36,8 @@ blocks() { # blocks TYPE ISA DOT
         -I"$dir" -I"$dir/runtime" -c tests/check/blocks.c -o "$dir/blocks.o"
     [ -f "$work/core_$2.o" ] || ${CC:-cc} -std=c11 -O1 -w -I"$dir" -I"$dir/runtime" -c -o "$work/core_$2.o" \
         "$(ls "$dir"/attn_*.c | grep -v block_)"
-    [ -f "$work/runtime.o" ] || { (cd "$work" && ${CC:-cc} -std=gnu11 -O1 -w -c -I"$dir" "$dir"/runtime/*.c) &&
-        ld -r -o "$work/runtime.o" $(cd "$dir/runtime" && for f in *.c; do echo "$work/${f%.c}.o"; done); }
-    ${CC:-cc} -w -I"$dir" -I"$dir/runtime" -O1 "$dir/registry.c" "$dir/blocks.o" "$work/core_$2.o" "$work/runtime.o" \
-        -lm -o "$dir/blocks"
+    ${CC:-cc} -w -I"$dir" -I"$dir/runtime" -O1 "$dir/registry.c" "$dir/blocks.o" "$work/core_$2.o" \
+        "$work"/runtime/*.o -lm -o "$dir/blocks"
     said=$("$dir/blocks") || fail=1
     echo "$2 $3 $said"
     [ "$2" != portable ] || return 0

@@ -3,7 +3,7 @@
 # kernels (ATTN_FULL: the catalog's too), portable and on the best instruction set here; layers with
 # what runs them; every wrong argument. (What this CPU does not run is compiled by generated.sh.)
 set -eu
-flags="-O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
+flags="-O0 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 jobs=$(nproc 2>/dev/null || echo 2)
@@ -45,8 +45,7 @@ return { name = "few", layers = {
   { op = "segment_cross", form = "mla", heads = 2, kv_comp_dim = 22, retr_dim = 9, lookback = 2 },
 } }
 L
-selftest few "$work/few.lua" portable
-selftest few "$work/few.lua" "$isa"
+selftest few "$work/few.lua" "portable,$isa"
 # Layers: the runtime, generated code and the test program. Every fourth one: both forms, both keys, all ops.
 "$work/gen/property" --test "layers${full:+,statuses,layer-statuses}" --every 4 --shapes 2 --isa "$isa" \
     --cflags "$flags"

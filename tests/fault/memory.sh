@@ -14,8 +14,9 @@ warn="-std=c11 -O1 -Wall -Wextra -Werror"
 {
     $cc $warn -shared -fPIC tests/fault/alloc.c -o "$work/alloc.so"
     $cc $warn tests/fault/memory.c -o "$work/memory"
+    sh tests/product/objects.sh "$work/runtime" "-std=c11 -O0 -Wall -Wextra -Werror -fopenmp" runtime/*.c
     $cc $warn -D_GNU_SOURCE -Iruntime -fopenmp -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
-        tests/fault/create.c runtime/*.c -lm -o "$work/create"
+        tests/fault/create.c "$work"/runtime/*.o -lm -o "$work/create"
 }
 config=$PWD/tests/import/smollm2-135m.json
 cd "$work"

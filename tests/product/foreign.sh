@@ -5,14 +5,9 @@
 # combination (WAYS="fetch two": of these ways alone); else a few that have each value at least once.
 set -u
 cd "$(dirname "$0")/../.."
-gen=${BUILD:-build}/attn-gen
-here=tests/product
-jobs=$(nproc 2>/dev/null || echo 2)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 export OMP_WAIT_POLICY=passive
 unset CFLAGS CXXFLAGS CMAKE_BUILD_TYPE CMAKE_GENERATOR BUILD_SHARED_LIBS
-. "$here/results.sh"
+. tests/product/results.sh
 
 slow='compiled at -O0' # what registry.c says of itself there
 is_slow() { grep -q "$slow" "$1/build.log"; }
@@ -111,8 +106,8 @@ check generate-single "$gen" generate $here/quick.lua --isa portable --single-fi
     check library-shared install_library ON $clang
     case_of installed CXX Debug ON
     # shellcheck disable=SC2086
-    case_of subdirectory CXX "" OFF $clang
-    case_of subdirectory C Debug ON
+    case_of subdirectory CXX "" ON $clang
+    case_of subdirectory C Debug OFF
     case_of single CXX Release OFF
 ) &
 wait

@@ -5,19 +5,15 @@
 # modules and libraries that do not fit each other too.
 set -u
 cd "$(dirname "$0")/../.."
-gen=${BUILD:-build}/attn-gen
-here=tests/product
-cases=tests/golden/model
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 export OMP_WAIT_POLICY=passive
-. $here/results.sh
+. tests/product/results.sh
+cases=tests/golden/model
 
 folder() { # folder NAME MODEL FLAG..: and its libraries
     name=$1 model=$2
     shift 2
     "$gen" generate "$model" --name "$name" --isa portable -o "$work/$name" "$@" &&
-        make -s -j 2 -C "$work/$name" CFLAGS=-Og lib shared
+        make -s -j 2 -C "$work/$name" CFLAGS=-O0 lib shared
 }
 strict() { # strict CXX STANDARD NAME: the header alone
     echo "#include \"$3.hpp\"" | "$1" -std="c++$2" -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
@@ -67,10 +63,11 @@ keyword() { # keyword NAME
         printf '#include "%s.hpp"\nattn::%s_::plan p;\n' "$1" "$1" |
             g++ -std=c++17 -fsyntax-only -I"$work/$1" -x c++ - && "$gen" check "$work/$1"
 }
-lengths() { # every place of a name has room for short and long ones
-    name=m
-    while [ ${#name} -lt 62 ]; do
-        name=${name}_m
+lengths() { # every place of a name has room for short and long ones; full: of each length
+    name=mmmmmmm step=_mmmmmmm
+    [ -z "${ATTN_FULL:-}" ] || name=m step=_m
+    while [ ${#name} -lt 63 ]; do
+        name=$name$step
         for model in $here/my.lua $here/layer.lua $cases/llama; do
             "$gen" generate "$model" --name "$name" --isa portable --runtime "$PWD/runtime" -o "$work/names" ||
                 return 1

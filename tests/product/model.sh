@@ -4,24 +4,19 @@
 # wrong files, each with what open says of it.
 set -u
 cd "$(dirname "$0")/../.."
-gen=${BUILD:-build}/attn-gen
-here=tests/product
+. tests/product/results.sh
 cases=tests/golden/model
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-. $here/results.sh
-cc=${CC:-cc}
 isa=portable
 grep -qw avx2 /proc/cpuinfo 2>/dev/null && isa=avx2
 
-# The runtime is that of the tree, compiled once.
-objects() { # objects FOLDER FILE..: FOLDER/NAME.o of each
+# The runtime is that of the tree, compiled once; so are the declarations of vector instructions.
+compile="-std=c11 -O0 -Wall -Wextra -Werror -fopenmp"
+objects() { # objects FOLDER FILE..
     to=$1
     shift
-    mkdir -p "$to"
-    printf '%s\n' "$@" | xargs -P 2 -n 1 sh -c \
-        '"$0" -std=c11 -Og -Wall -Wextra -Werror -fopenmp -I"$1" -Iruntime -I. -c "$2" -o "$1/$(basename "$2").o"' "$cc" "$to"
+    sh $here/objects.sh "$to" "$compile ${prelude:+-include $prelude} -I$to -Iruntime -I." "$@"
 }
+prelude= # none for the runtime, which other tests compile so as well
 weights_of() { # weights_of CASE: a folder with config.json and safetensors, or a GGUF file
     if [ -f "$cases/$1/model.gguf" ]; then echo "$cases/$1/model.gguf"; else echo "$cases/$1"; fi
 }
@@ -38,6 +33,11 @@ build() { # build CASE FLAG..: $work/CASE/test
 }
 
 check runtime objects "$work/runtime" runtime/*.c || { results; exit 1; }
+if [ $isa = avx2 ]; then
+    echo '#include <immintrin.h>' >"$work/prelude.h"
+    # shellcheck disable=SC2086
+    check prelude $cc $compile -x c-header "$work/prelude.h" -o "$work/prelude.h.gch" && prelude=$work/prelude.h
+fi
 more= && [ -z "${ATTN_FULL:-}" ] || more="deepseek3_gguf opt phi olmo modernbert nomic_bert phi3 wav2vec2"
 for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe phi3_long clip_vision_model albert opt_350m \
     stablelm gpt_bigcode olmoe_gguf deepseek2_gguf llama4_gguf $more; do

@@ -4,14 +4,9 @@
 # models that share specs, of which one is tuned, run their own kernels.
 set -u
 cd "$(dirname "$0")/../.."
-gen=${BUILD:-build}/attn-gen
-here=tests/product
+. tests/product/results.sh
 cases=tests/golden/model
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-. $here/results.sh
-cc=${CC:-cc}
-flags="-std=c11 -Og -Wall -Wextra -Wpedantic -Werror"
+flags="-std=c11 -O0 -Wall -Wextra -Wpedantic -Werror"
 
 cat >"$work/both.c" <<'C'
 #include "bert.h"
@@ -60,14 +55,14 @@ runs() { "$1" $cases/bert $cases/llama ${2:-}; }
 singles() {
     generate "$work/single" --single-file && tests_of "-I$work/single" || return 1
     for name in bert llama; do
-        "$cc" -std=c11 -Og -Wall -Werror -c "$work/single/$name.c" -o "$work/single/$name.o" || return 1
+        "$cc" -std=c11 -O0 -Wall -Werror -c "$work/single/$name.c" -o "$work/single/$name.o" || return 1
     done
     "$cc" "$work"/*.o "$work"/single/*.o -lm -o "$work/of-singles" && runs "$work/of-singles"
 }
 folders() {
     generate "$work/folder" || return 1
     for name in bert llama; do
-        make -s -j 2 -C "$work/folder/$name" CC="$cc" CFLAGS=-Og lib shared || return 1
+        make -s -j 2 -C "$work/folder/$name" CC="$cc" CFLAGS=-O0 lib shared || return 1
     done
     dirs="-I$work/folder/bert -I$work/folder/llama"
     tests_of "$dirs" || return 1
@@ -113,9 +108,9 @@ same() { # same WAY: the two programs of both, linked in either order
         # shellcheck disable=SC2086
         "$gen" generate "$work/same.lua" --name $name --isa portable $tune $1 -o "$to/$name" || return 1
         if [ "$1" ]; then
-            "$cc" -std=c11 -Og -Wall -Werror -c "$to/$name/$name.c" -o "$to/$name.a" || return 1
+            "$cc" -std=c11 -O0 -Wall -Werror -c "$to/$name/$name.c" -o "$to/$name.a" || return 1
         else
-            make -s -j 2 -C "$to/$name" CC="$cc" CFLAGS=-Og lib && cp "$to/$name/build/lib$name.a" "$to/$name.a" || return 1
+            make -s -j 2 -C "$to/$name" CC="$cc" CFLAGS=-O0 lib && cp "$to/$name/build/lib$name.a" "$to/$name.a" || return 1
         fi
     done
     for order in "own tuned" "tuned own"; do

@@ -6,11 +6,6 @@
 set -u
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
-gen=$(pwd)/$build/attn-gen
-here=$(pwd)/tests/product
-jobs=$(nproc 2>/dev/null || echo 2)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 export OMP_WAIT_POLICY=passive
 . tests/product/results.sh
 with_numpy
@@ -75,7 +70,7 @@ flags() {
         [ "$(grep -c -e ' -O2 .*-g .*-c ' "$work/flags")" -gt 6 ] &&
         make -C "$dir" -n CFLAGS=-O3 lib | grep -q -e ' -O2 .*-O3 .*-c ' &&
         CFLAGS=-g make -C "$dir" -n lib | grep -q -e ' -O2 .*-g .*-c ' || return 1
-    make -s -j "$jobs" -C "$dir" BUILD="$work/elsewhere" lib && [ -e "$work/elsewhere/libquick.a" ] &&
+    make -s -j "$jobs" -C "$dir" BUILD="$work/elsewhere" CFLAGS=-O0 lib && [ -e "$work/elsewhere/libquick.a" ] &&
         [ ! -e "$dir/build" ]
 }
 
@@ -105,10 +100,10 @@ windows() { # folder, README's programs; no DLL of the compiler's is needed
     WINEPREFIX=$work/wine wineserver -k
 }
 
-single() { # single CC: no flags but -Og; then strict ones, OpenMP, shared
+single() { # single CC: no flags but -Og, portable; then strict ones, shared, all instruction sets
     cc=$1 dir=$work/single-$1
     cp -r "$work/single" "$dir"
-    check "$cc-single-compiles" "$cc" -Og -c "$dir/quick.c" -o "$dir/quick.o"
+    check "$cc-single-compiles" "$cc" -Og -c "$work/single-portable/quick.c" -o "$dir/quick.o"
     check "$cc-single-strict" "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror -Og -fPIC -shared \
         "$dir/quick.c" -lm -o "$dir/libquick.so"
     check "$cc-single-static" use "$cc" "$work/$cc-ss" -I"$dir" "$dir/quick.o" -lm
@@ -132,12 +127,12 @@ blocks_single() { # weights in blocks, whose scales no core has the type of
 }
 layer_cmake() { # layer_cmake CC
     out=$work/cmake-$1/layer
-    cmake -S "$work/layer" -B "$out" -DCMAKE_C_COMPILER="$1" -DATTN_OPENMP=OFF && cmake --build "$out" &&
+    cmake -S "$work/layer" -B "$out" -DCMAKE_C_COMPILER="$1" -DATTN_OPENMP=OFF -DCMAKE_C_FLAGS=-O0 && cmake --build "$out" &&
         run_layer "$1" -I"$work/layer" "$out/liblayer.a"
 }
 openmp_single() {
-    gcc -Og -fopenmp -c "$work/single/quick.c" -o "$work/openmp.o" &&
-        use gcc "$work/openmp" -I"$work/single" "$work/openmp.o" -fopenmp -lm
+    gcc -Og -fopenmp -c "$work/single-portable/quick.c" -o "$work/openmp.o" &&
+        use gcc "$work/openmp" -I"$work/single-portable" "$work/openmp.o" -fopenmp -lm
 }
 two_files() {
     [ "$(ls "$1")" = "quick.c
@@ -180,8 +175,9 @@ installed() { # to DESTDIR, moved, run elsewhere without the tree
 check generate "$gen" generate "$here/quick.lua" -o "$work/quick"
 check generate-portable "$gen" generate "$here/quick.lua" --isa portable -o "$work/portable"
 check generate-single "$gen" generate "$here/quick.lua" --single-file -o "$work/single"
+check generate-single-portable "$gen" generate "$here/quick.lua" --isa portable --single-file -o "$work/single-portable"
 check generate-layer "$gen" generate "$here/layer.lua" --isa portable,avx2 -o "$work/layer"
-check generate-layer-single "$gen" generate "$here/layer.lua" --single-file -o "$work/layer-single"
+check generate-layer-single "$gen" generate "$here/layer.lua" --isa portable,avx2 --single-file -o "$work/layer-single"
 check blocks-single blocks_single
 check two-files two_files "$work/single"
 check no-foreign-file no_foreign_file

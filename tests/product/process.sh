@@ -9,7 +9,7 @@ cc=${CC:-cc}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export OMP_WAIT_POLICY=passive ATTN_ISA=portable
-flags="-Og -DATTN_TEST_CPUS=8"
+flags="-O0 -DATTN_TEST_CPUS=8"
 cd "$work" || exit 1
 passed=0
 failed=0
@@ -41,7 +41,7 @@ kernel() { # kernel NAME FLAGS..: a folder, its Makefile's libraries
     name=$1
     shift
     "$gen" generate "$@" --isa portable --name "$name" -o "$name" &&
-        make -s -C "$name" CC="$cc" CFLAGS="$flags" lib shared
+        make -s -j "$(nproc)" -C "$name" CC="$cc" CFLAGS="$flags" lib shared
 }
 single() { # single NAME FLAGS..: one file; nothing but -shared
     name=$1
@@ -68,7 +68,7 @@ check kernel-two kernel two --heads 2 --head-dim 32
 check single-one single one --heads 4 --head-dim 64
 check single-two single two --heads 2 --head-dim 32
 check layer "$gen" generate "$here/layer.lua" --isa portable --single-file -o layer
-check layer-shared $cc -Og -fPIC -shared layer/layer.c -o layer/liblayer.so -lm
+check layer-shared $cc -O0 -fPIC -shared layer/layer.c -o layer/liblayer.so -lm
 check process $cc -Ione/runtime "$here/process.c" -o process -ldl
 
 check shows-make shows one/build/libone.so one.h -Ione

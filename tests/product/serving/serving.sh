@@ -19,7 +19,7 @@ warn="-std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Wpedantic -Werror -fopenmp"
 library() { # library NAME OPTIMIZATION WHAT..: $work/NAME/build/libNAME.a
     name=$1
     "$build/attn-gen" generate --isa "$isa" --name "$@" -o "$work/$name" >"$work/log" 2>&1 &&
-        make -s -C "$work/$name" lib CFLAGS="$optimization" >"$work/log" 2>&1 && return
+        make -s -j "$(nproc)" -C "$work/$name" lib CFLAGS="$optimization" >"$work/log" 2>&1 && return
     cat "$work/log"
     exit 1
 }
@@ -39,7 +39,6 @@ tiny() {
         "$work/serving" tests/golden/model/$model -1 "$work/user0" "$work"/user[1-6] || status=1
         rm -r "$work/lm"
     done
-    optimization=-O1
     library k --heads 4 --kv-heads 2 --head-dim 64
     # shellcheck disable=SC2086
     ${CC:-cc} $warn -I"$work/k" -I"$work/k/runtime" $here/prefix.c "$work/k/build/libk.a" -lm \

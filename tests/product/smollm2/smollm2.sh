@@ -17,34 +17,8 @@ set -u
 cd "$(dirname "$0")/../../.."
 here=tests/product/smollm2
 work=${BUILD:-build}/smollm2
-python=${PYTHON:-python3}
 gguf=SmolLM2-135M-Instruct.Q4_1.gguf
-passed=0 failed=0 skipped=0
-mkdir -p "$work"
-export PYTHONPATH="$work/python" PYTHONDONTWRITEBYTECODE=1
-
-finish() {
-    echo "$passed passed, $failed failed, $skipped skipped"
-    [ "$failed" = 0 ]
-    exit
-}
-skip() { # skip WHAT, REASON
-    echo "skipped $1"
-    skipped=$((skipped + 1))
-}
-# Output of what failed, or what a stage says in one line.
-check() { # check NAME COMMAND..
-    name=$1
-    shift
-    if "$@" >"$work/$name.log" 2>&1; then
-        passed=$((passed + 1))
-        echo "pass $name: $(tail -n 1 "$work/$name.log")"
-    else
-        failed=$((failed + 1))
-        echo "FAIL $name" && tail -n 20 "$work/$name.log" | sed 's/^/    /'
-        return 1
-    fi
-}
+. tests/product/published.sh
 
 newer() { # newer FILE THAN..
     file=$1
@@ -52,19 +26,9 @@ newer() { # newer FILE THAN..
     for other in "$@"; do [ "$file" -nt "$other" ] || return 1; done
 }
 
-install() { # install PACKAGE: to build/smollm2/python, not to the system
-    "$python" -c "import $1" 2>/dev/null ||
-        "$python" -m pip install -q --target "$work/python" "$1" >"$work/pip.log" 2>&1
-}
-
 # 0; or prints why not: 3 for what cannot be had here, else a failure.
 prepare() {
-    command -v "$python" >/dev/null 2>&1 || { echo "$python is not installed" && return 3; }
-    for package in numpy ${SMOLLM2_LLAMACPP:+xllamacpp}; do
-        install $package && continue
-        echo "the Python package $package is not installed, and pip cannot fetch it: $work/pip.log"
-        return 3
-    done
+    packages numpy ${SMOLLM2_LLAMACPP:+xllamacpp} || return
     newer "$work/model.safetensors" $here/weights.py $here/gguf.py $here/tokenizer.py ||
         "$python" $here/weights.py ${SMOLLM2_GGUF:+--gguf "$SMOLLM2_GGUF"} "$work" 2>&1
 }
@@ -76,13 +40,8 @@ source_of() { # source_of KIND: what it is generated from
     case $1 in f32) echo "$work/config.json" ;; gguf) echo "$work/$gguf" ;; *) echo "$work/$1.gguf" ;; esac
 }
 compile() { # compile KIND: build/smollm2/chat-KIND
-    generated=$work/generated-$1
-    "${BUILD:-build}/attn-gen" generate "$(source_of "$1")" --name smollm2 -o "$generated" >"$work/generate.log" 2>&1 ||
-        { cat "$work/generate.log" && return 1; }
-    make -s -C "$generated" lib || return 1
-    ${CC:-cc} -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wpedantic -Werror -fopenmp -I"$generated" \
-        -DMODEL_HEADER='"smollm2_model.h"' -DMODEL_OPEN=smollm2_model_open $here/chat.c \
-        "$generated/build/libsmollm2.a" -lm -o "$work/chat-$1"
+    library "generated-$1" smollm2 "$(source_of "$1")" && program "chat-$1" $here/chat.c \
+        -DMODEL_HEADER='"smollm2_model.h"' -DMODEL_OPEN=smollm2_model_open
 }
 
 spec() { # the GGUF's own layers are those of its config.json but for the order of rotated columns,
@@ -144,10 +103,6 @@ run_test() {
         skip "llamacpp, xllamacpp is not installed: SMOLLM2_LLAMACPP=1 fetches it"
     fi
     finish
-}
-
-or_end() { # or_end COMMAND..: what it said, on standard error
-    "$@" >"$work/step.log" 2>&1 || { cat "$work/step.log" >&2 && exit 1; }
 }
 
 build_all() { # what speed times
