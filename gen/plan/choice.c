@@ -67,8 +67,8 @@ static int choose_tiles(const plan *p, const isa_row *isa) {
 
 /* A turn of K and of V is 2 to 4 KB: fewer lines wait for memory in vain, more displace each other
  * (tests/bench/NOTES.md). Short rows make up for turns' own work by more keys, which add to o less
- * often: rows of f32 where three rows or more share them, narrower ones always. 16 are a page's least,
- * over which sums are the dense kernel's. */
+ * often: rows of f32 where three rows or more share them, narrower ones always. 16 are a page's
+ * least, over which sums are the dense kernel's. */
 static int choose_dot_keys(const plan *p) {
     const int bytes = plan_k_bytes(p);
     const bool narrow = plan_line(p->type.k) > plan_line(ATTN_TYPE_F32);
