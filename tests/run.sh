@@ -32,15 +32,18 @@ likes=$best
 
 if [ "${1:-}" = --list ]; then list=1; else list='' wanted=" $* "; fi
 # What stages compile alike is compiled once: compilers are those of the folder once/, see once.sh.
-rm -rf "$log/once"
-for name in ${list:-cc gcc clang ${CC:-}}; do
-    real=$(command -v "$name") || continue
-    mkdir -p "$log/once"
+once() { # once COMPILER: its program there
+    real=$(command -v "$1") || return 0
     version=$("$real" --version | sed '1s/^[^ ]* //;q') # of cc and gcc the same
-    printf '#!/bin/sh\nexec "%s/tests/once.sh" "${0%%/*}" "%s" "%s" "$@"\n' "$PWD" "$real" "$version" >"$log/once/$name"
-    chmod +x "$log/once/$name"
-done
-[ -n "$list" ] || PATH=$(cd "$log/once" && pwd):$PATH
+    printf '#!/bin/sh\nexec "%s/tests/once.sh" "${0%%/*}" "%s" "%s" "$@"\n' "$PWD" "$real" "$version" >"$log/once/$1"
+    chmod +x "$log/once/$1"
+}
+if [ -z "$list" ]; then
+    rm -rf "$log/once"
+    mkdir "$log/once"
+    for name in cc gcc clang ${CC:-}; do case $name in */*) ;; *) once "$name" ;; esac; done
+    PATH=$(cd "$log/once" && pwd):$PATH
+fi
 # A stage takes a turn, a line of this pipe, and gives it back.
 mkfifo "$log/turns" && exec 9<>"$log/turns" && rm "$log/turns"
 echo >&9
