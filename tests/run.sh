@@ -31,18 +31,18 @@ likes=$best
 [ "$best" != avx2 ] || likes=avx2,avxvnni
 
 if [ "${1:-}" = --list ]; then list=1; else list='' wanted=" $* "; fi
-# What stages compile alike is compiled once: compilers are those of the folder once/, see once.sh.
+# What stages compile alike is compiled once: compilers are those of a folder of its own, see once.sh.
 once() { # once COMPILER: its program there
     real=$(command -v "$1") || return 0
     version=$("$real" --version | sed '1s/^[^ ]* //;q') # of cc and gcc the same
-    printf '#!/bin/sh\nexec "%s/tests/once.sh" "${0%%/*}" "%s" "%s" "$@"\n' "$PWD" "$real" "$version" >"$log/once/$1"
-    chmod +x "$log/once/$1"
+    printf '#!/bin/sh\nexec "%s/tests/once.sh" "${0%%/*}" "%s" "%s" "$@"\n' "$PWD" "$real" "$version" >"$once/$1"
+    chmod +x "$once/$1"
 }
 if [ -z "$list" ]; then
-    rm -rf "$log/once"
-    mkdir "$log/once"
+    once=$(mktemp -d)
+    trap 'rm -r "$once"' EXIT
     for name in cc gcc clang ${CC:-}; do case $name in */*) ;; *) once "$name" ;; esac; done
-    PATH=$(cd "$log/once" && pwd):$PATH
+    PATH=$once:$PATH
 fi
 # A stage takes a turn, a line of this pipe, and gives it back.
 mkfifo "$log/turns" && exec 9<>"$log/turns" && rm "$log/turns"
@@ -230,7 +230,6 @@ long fuzz env FUZZ_SECONDS=30 sh tests/fuzz/fuzz.sh
 wait
 [ -z "$list" ] || exit 0
 
-rm -rf "$log/once"
 [ $started -gt 0 ] || { echo "run.sh: no stage of that name; --list has them" >&2 && exit 2; }
 cat "$log"/*.result >"$log/results"
 sort -k6,6nr "$log/results" | awk -v wall=$(($(date +%s) - begin)) -v started=$started '
