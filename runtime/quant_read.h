@@ -154,6 +154,19 @@ static inline void read_mxfp4(const uint8_t *b, attn_block_codes *to) {
 /* Twice the values of E2M1; the block's scale is half of what its exponent says. */
 static const int8_t mxfp4_value[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
+/* Places in the table become what stands there, in registers: 0 .. 4, then 1, 2 and 5 more. */
+static inline bytes mxfp4_values(bytes place) {
+    const bytes m = place & 7, minus = (bytes)(place > 7);
+    const bytes v = m + ((bytes)(m > 4) & 1) + ((bytes)(m > 5) & 1) + ((bytes)(m > 6) & 3);
+    return (v ^ minus) - minus;
+}
+
+/* Of mxfp4: places become twice the values, signed bytes. */
+static inline void attn_block_look_up(attn_block_codes *b) {
+    for (int j = 0; j < QK; j += QK / 2)
+        write_bytes(b->code + j, mxfp4_values(read_bytes(b->code + j)));
+}
+
 /* 2^(e - 128). ggml has no NaN here: 255 is 2^127. */
 static inline float mxfp4_scale(uint8_t e) {
     return float_of(e < 2 ? 0x00200000u << e : (e - 1u) << 23);
