@@ -113,8 +113,7 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->streams = 4;
     p->block_ahead = 4096; /* what memory takes its time for */
     p->block_streams = 2;
-    /* Measured on Zen 4 and Sapphire Rapids: tests/bench/NOTES.md, 12-01. */
-    p->int_cache = isa->width > 8 ? 2 : 1;
+    p->int_cache = isa->int_cache;
     p->pad = 16;
     p->chunk =
         s->ffn == ATTN_FFN_MOE ? 8 : 4; /* more rows an expert, whose weights are read once */
