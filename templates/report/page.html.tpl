@@ -1,4 +1,4 @@
-$ -- The page of attn-gen report. Numbers come from gen/report.c; the page loads nothing.
+$ -- The page of attn-gen report. Numbers come from gen/show/report.c; the page loads nothing.
 $ local p = page
 $ local function plural(n, word)
 $   return n .. " " .. (n == 1 and word or word == "query" and "queries" or word .. "s")
