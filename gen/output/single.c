@@ -64,6 +64,17 @@ static const char *included(arena *a, const char *from, const char *p) {
     return resolve(a, from, arena_strndup(a, p, strcspn(p, "\"")));
 }
 
+/* The next path that a source includes, from *at on, which moves behind it; null: no more. */
+static const char *next_include(arena *a, const gen_file *f, const char **at) {
+    while (**at) {
+        const char *path = included(a, f->path, *at);
+        *at += strcspn(*at, "\n");
+        *at += **at == '\n';
+        if (path) return path;
+    }
+    return NULL;
+}
+
 /* The instruction set whose header this is, or -1. */
 static int isa_header(arena *a, const char *path) {
     for (int i = 0; i < ATTN_ISA_COUNT; i++)
@@ -84,13 +95,10 @@ static bool is_vocabulary(arena *a, const char *path) {
 
 /* The instruction set that a source is for, or -1. */
 static int isa_of(arena *a, const gen_file *f) {
-    for (const char *p = f->text; p; p = strchr(p, '\n')) {
-        p += *p == '\n';
-        const char *path = included(a, f->path, p);
-        const int isa = path ? isa_header(a, path) : -1;
-        if (isa >= 0) return isa;
-    }
-    return -1;
+    int isa = -1;
+    for (const char *at = f->text, *path; isa < 0 && (path = next_include(a, f, &at));)
+        isa = isa_header(a, path);
+    return isa;
 }
 
 static const char *field_type(const attn_field *f) {
@@ -154,26 +162,18 @@ static void title(single *s, const char *text) {
     buf_printf(&s->c, "\n/* ==== %s ==== */\n", text);
 }
 
-/* A header that many sources share, once, before all of them; those that it needs first. */
-static void put_header(single *s, const char *path) {
-    const gen_file *f = find(s, path);
-    if (!f || name_set_has(&s->done, path, strlen(path))) return;
-    mark_done(s, f->path);
-    for (const char *p = f->text; p; p = strchr(p, '\n')) {
-        p += *p == '\n';
-        const char *inner = included(s->a, f->path, p);
-        if (inner && !strstr(inner, ".def")) put_header(s, inner);
-    }
-    title(s, path);
-    expand(s, f, &s->c, false);
-}
-
-/* Headers of a source that are no instruction set's. */
+/* Headers of a source or header that are no instruction set's: what many sources share, once,
+ * before all of them; those that a header needs first. */
 static void put_headers(single *s, const gen_file *f) {
-    for (const char *p = f->text; p; p = strchr(p, '\n')) {
-        p += *p == '\n';
-        const char *path = included(s->a, f->path, p);
-        if (path && !is_vocabulary(s->a, path) && !strstr(path, ".def")) put_header(s, path);
+    for (const char *at = f->text, *path; (path = next_include(s->a, f, &at));) {
+        const gen_file *header = find(s, path);
+        if (!header || is_vocabulary(s->a, path) || strstr(path, ".def") ||
+            name_set_has(&s->done, path, strlen(path)))
+            continue;
+        mark_done(s, header->path);
+        put_headers(s, header);
+        title(s, path);
+        expand(s, header, &s->c, false);
     }
 }
 
@@ -240,11 +240,8 @@ static bool reads(const product *p, int type) {
 
 /* Whether a source includes a header. */
 static bool includes(single *s, const gen_file *f, const char *header) {
-    for (const char *p = f->text; p; p = strchr(p, '\n')) {
-        p += *p == '\n';
-        const char *path = included(s->a, f->path, p);
-        if (path && !strcmp(path, header)) return true;
-    }
+    for (const char *at = f->text, *path; (path = next_include(s->a, f, &at));)
+        if (!strcmp(path, header)) return true;
     return false;
 }
 
