@@ -238,10 +238,12 @@ static bool reads(const product *p, int type) {
     return of->q == type || of->k == type || of->v == type || of->o == type;
 }
 
-/* Whether a source includes a header. */
+/* Whether a source includes a header, or a body (.def) that does. */
 static bool includes(single *s, const gen_file *f, const char *header) {
-    for (const char *at = f->text, *path; (path = next_include(s->a, f, &at));)
-        if (!strcmp(path, header)) return true;
+    for (const char *at = f->text, *path; (path = next_include(s->a, f, &at));) {
+        const gen_file *body = strstr(path, ".def") ? find(s, path) : NULL;
+        if (!strcmp(path, header) || (body && includes(s, body, header))) return true;
+    }
     return false;
 }
 
@@ -358,10 +360,12 @@ static const char *whole_path(const single *s) {
     return arena_printf(s->a, "%s_model.h", s->ident);
 }
 
-/* attn.h gives some functions another name, by a macro: pragmas see none of it. */
-static const char *linked_name(single *s, const char *name) {
+/* Pragmas see no macros: attn.h gives some functions another name by one, and a source what its
+ * body (.def) defines. */
+static const char *linked_name(single *s, const char *text, const char *name) {
     const char *define = arena_printf(s->a, "\n#define %s ", name);
-    const char *at = strstr(find(s, "runtime/attn.h")->text, define);
+    const char *at = strstr(text, define);
+    if (!at) at = strstr(find(s, "runtime/attn.h")->text, define);
     if (!at) return name;
     at += strlen(define);
     return arena_strndup(s->a, at, strcspn(at, " \n"));
@@ -370,14 +374,21 @@ static const char *linked_name(single *s, const char *name) {
 /* Two such files may be in one program: what both define is one, the first that the linker sees.
  * (Not on Windows, whose linkers have no such symbols.) */
 static void put_shared(single *s) {
-    name_set names = {.a = s->a};
+    single alone = *s; /* sources without headers */
+    alone.done = (name_set){.a = s->a};
     for (int i = 0; i < s->folder->count; i++)
-        if (is_source(&s->folder->file[i]))
-            declared_names(s->folder->file[i].text, DEFINED_FOR_ALL, &names);
+        if (!strstr(s->folder->file[i].path, ".def")) mark_done(&alone, s->folder->file[i].path);
     title(s, "what several such files in a program share");
     buf_puts(&s->c, "#if !defined(_WIN32)\n");
-    for (int i = 0; i < names.count; i++)
-        buf_printf(&s->c, "#pragma weak %s\n", linked_name(s, names.name[i]));
+    for (int i = 0; i < s->folder->count; i++) {
+        const gen_file *f = &s->folder->file[i];
+        name_set names = {.a = s->a};
+        if (!is_source(f)) continue;
+        const char *text = expanded(&alone, f);
+        declared_names(text, DEFINED_FOR_ALL, &names);
+        for (int k = 0; k < names.count; k++)
+            buf_printf(&s->c, "#pragma weak %s\n", linked_name(s, text, names.name[k]));
+    }
     buf_puts(&s->c, "#endif\n");
 }
 
