@@ -57,7 +57,7 @@ $   end
  * (Huang and Schlag 2024). e^z - 1 - z of small z by its series: the difference cancels. */
 static inline vf xielu(vf g, const float *weights) {
     static const float series[] = {
-${wrap(table.concat(terms, ", "))}
+        ${wrap(table.concat(terms, ", "))}
     };
     const vf p = vf_set1(weights[0]), n = vf_set1(weights[1]), half = vf_mul(g, vf_set1(0.5f));
     const vf z = vf_min(g, vf_set1(${f32(-1e-6)}));
@@ -87,7 +87,7 @@ $ else
 static inline vf gelu(vf g) {
     static const float p[] = {
 $   local coefficients = { 0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806, 0.09678418, 0.37409196, 1.00002368, -1.26551223 }
-${wrap(list(#coefficients, function(i) return f32(coefficients[i + 1]) end))}
+        ${wrap(list(#coefficients, function(i) return f32(coefficients[i + 1]) end))}
     };
     const vf one = vf_set1(1), half = vf_set1(0.5f);
     const vf z = vf_mul(vf_abs(g), vf_set1(${f32(0.7071067811865476)}));

@@ -42,8 +42,8 @@ $ if model.short ~= model.ident then
  *   ${model.ident}
  *
 $ end
- * ${model.has_blocks and (model.has_cores and "Plans and blocks" or "Blocks") or "Plans"} are immutable: make one a layer (or one for all the layers of a
- * kernel) at start, and run it from any number of threads, each with a workspace of its own.
+ * ${model.has_blocks and (model.has_cores and "Plans and blocks" or "Blocks") or "Plans"} are immutable: make one a layer (or one for all layers of a kernel) at start,
+ * and run it from any number of threads, each with a workspace of its own.
  * Of the same name beside this file: .hpp for C++17, .py for Python with numpy.
  *
  * Several models of different names may be in one program: archives or single files that one
@@ -63,7 +63,7 @@ $   for _, line in ipairs(k.spelled) do
 $   end
  *
 $ end
- * Kernels for ${model.isas}. */
+ * Kernels for ${(model.isas:gsub(",", ", "))}. */
 #ifndef ${model.guard}
 #define ${model.guard}
 
@@ -76,12 +76,13 @@ ATTN_PUBLIC_BEGIN
 
 enum { ${model.guard_stem}_LAYERS = ${model.layer_count} };
 
+$ local numbers = model.layer_count > 1 and "0 .. " .. model.layer_count - 1 or "0"
 /* What each layer computes. */
 extern const attn_spec
     ${model.ident}_layer[];
 
 $ if model.has_cores then
-/* The plan of layer 0 .. ${model.layer_count - 1}, with the best kernel for this CPU. Flags and errors
+/* The plan of layer ${numbers}, with the best kernel for this CPU. Flags and errors
  * are those of attn_plan_create; ATTN_E_ARGUMENT: there is no such layer. */
 ${signature("attn_status", model.ident .. "_create", "attn_plan **plan, int32_t layer, uint32_t flags")};
 
@@ -96,7 +97,7 @@ ${signature("void", model.ident .. "_destroy", "attn_plan *plan")};
 
 $ end
 $ if model.has_blocks then
-/* Layer 0 .. ${model.layer_count - 1}, whole (level = block), with the best kernel for this CPU: then
+/* Layer ${numbers}, whole (level = block), with the best kernel for this CPU: then
  * attn_block_pack, attn_cache_init, attn_block_prefill and attn_block_step. Flags and errors are
  * those of attn_block_create; ATTN_E_ARGUMENT: there is no such layer. */
 ${signature("attn_status", model.ident .. "_block_create", "attn_block **block, int32_t layer, uint32_t flags")};
