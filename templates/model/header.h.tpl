@@ -16,11 +16,13 @@ ${part("package/reproduce.c")}
  *     status = attn_model_bytes(model, &a, &a.workspace_bytes);
  *     a.workspace = attn_align(malloc(a.workspace_bytes + 63));
  *     status = attn_model_forward(model, &a);
-$ if model.has_encoder then
- * Before it, attn_model_encode runs the encoder, and fills a.cross for the decoder's calls.
-$ end
  *     attn_model_close(model);
  *
+$ if model.has_encoder then
+ * Before attn_model_forward, attn_model_encode runs the encoder, and fills a.cross for the calls of
+ * the decoder.
+ *
+$ end
 $ if model.short ~= model.ident then
  * ${model.short} stands for
  *   ${model.ident}
