@@ -28,7 +28,7 @@ $   if plan.pair_d == 0 then return "vf_loadu" .. K .. "(" .. at(row .. " + d", 
 $   return load_pair(K, at(row .. " + d", u // 2 * 2 * W), u)
 $ end
 $ local function load_query(q)
-$   return bursts and walk > 1 and "vf_held(vf_load(" .. q .. "))" or "vf_load(" .. q .. ")"
+$   return a.dot.plain and walk > 1 and "vf_held(vf_load(" .. q .. "))" or "vf_load(" .. q .. ")"
 $ end
 $ local step, asks = a.dot.step, a.dot.asks
 $ if not plan.gathers then
@@ -73,6 +73,9 @@ ${request("                " .. tab, "v", "r", "d")}
             ${tab}}
 $ end
 $ if main > 0 then
+$   if a.dot.unroll > 1 then
+#pragma GCC unroll ${a.dot.unroll}
+$   end
         ${tab}for (int d = 0; d < ${main}; d += ${step}) {
 $   for m = 0, asks - 1 do
             ${tab}{
@@ -190,7 +193,7 @@ $     for j = 0, g.vectors - 1 do
 $       if g.tail and j == g.vectors - 1 then
             ${tab}const vf v${j} = vf_loadn${V}(${at("vr", j * W)}, ${partial});
 $       elseif in_pairs then
-            ${tab}const vf v${j} = ${load_pair(V, "vr", j)};
+            ${tab}const vf v${j} = ${load_pair(V, at("vr", j // 2 * 2 * W), j)};
 $       else
             ${tab}const vf v${j} = vf_loadu${V}(${at("vr", j * W)});
 $       end
