@@ -140,7 +140,7 @@ typedef struct feed {
     const float *alpha_p, *alpha_n; /* xielu's */
 } feed;
 
-/* oracle_experts.c: contract.md, "Mixtures of experts". */
+/* oracle_experts.c: runtime/CONTRACT.md, "Mixtures of experts". */
 typedef struct mixture {
     const float *router, *router_bias, *selection, *shared_gate;
     const float *gate, *up, *down, *gate_bias, *up_bias, *down_bias; /* of all experts */

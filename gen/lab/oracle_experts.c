@@ -1,4 +1,4 @@
-/* oracle_experts.c - contract.md, "Mixtures of experts", in double: every row by itself. */
+/* oracle_experts.c - runtime/CONTRACT.md, "Mixtures of experts", in double: every row by itself. */
 #include "layer_oracle.h"
 
 #include <math.h>

@@ -323,13 +323,26 @@ static const char *layer_list(arena *a, const model *m, int kernel, bool inside,
     return b.data;
 }
 
+/* Whether a kernel is inside layers, and in all of these for long items alone. */
+static bool is_expanded(const model *m, int kernel) {
+    bool expanded = false;
+    for (int i = 0; i < m->layer_count; i++) {
+        if (!model_layer_runs(m, i, kernel)) continue;
+        expanded = m->kernels[m->layer_kernel[i]].expanded == kernel;
+        if (!expanded) return false;
+    }
+    return expanded;
+}
+
 /* "Layers 0..3, 5", "Inside layer 4": lines; none where there are no such layers. */
 static void push_layers(arena *a, lua_val *lines, const model *m, int kernel, bool inside) {
     int count;
     const char *list = layer_list(a, m, kernel, inside, &count);
     const char *word = inside ? "Inside layer" : "Layer";
+    const char *when = is_expanded(m, kernel) ? ", where keys are expanded to heads" : "";
     if (count)
-        push_wrapped(a, lines, arena_printf(a, "%s%s %s", word, count > 1 ? "s" : "", list), 90);
+        push_wrapped(a, lines, arena_printf(a, "%s%s %s%s", word, count > 1 ? "s" : "", list, when),
+                     90);
 }
 
 bool runtime_needs(const model *m, const char *path) {

@@ -66,10 +66,15 @@ static int choose_tiles(const plan *p, const isa_row *isa) {
 }
 
 /* A turn of K and of V is 2 to 4 KB: fewer lines wait for memory in vain, more displace each other
- * (tests/bench/NOTES.md). Where products take longer, fewer turns add to o. */
+ * (tests/bench/NOTES.md). Short rows make up for turns' own work by more keys, which add to o less
+ * often: rows of f32 where three rows or more share them, narrower ones always. 16 are a page's
+ * least, over which sums are the dense kernel's. */
 static int choose_dot_keys(const plan *p) {
-    if (plan_fma_bound(p, p->group) && plan_k_bytes(p) <= 256) return 16;
-    return plan_k_bytes(p) > 512 || p->group == 2 ? 4 : 8;
+    const int bytes = plan_k_bytes(p);
+    const bool narrow = plan_line(p->type.k) > plan_line(ATTN_TYPE_F32);
+    if (bytes > 512) return 4;
+    if (bytes <= 256 && (narrow || p->group > 2)) return 16;
+    return p->group == 2 ? 4 : 8;
 }
 
 /* 16 KB of K and as much of V are on their way: what memory's delay takes at its bandwidth, several

@@ -121,8 +121,26 @@ static void plan_dot_asks(const plan *p, const isa_row *isa, plan_dot *t) {
     t->whole = p->d / unit * unit;
     t->step = t->whole % line == 0 ? line : unit;
     const int lines = t->walk * plan_lines(p->type.v, p->dv);
-    t->bursts = plan_fma_bound(p, t->rows) && t->strip_lines <= BURST_MOST && lines <= BURST_MOST;
+    t->unroll = t->plain && t->walk * t->rows == isa->width && t->whole <= 4 * t->step ? 4 : 1;
+    t->bursts = t->plain && t->strip_lines <= BURST_MOST && lines <= BURST_MOST;
     if (p->dot_spread && t->whole > 0) t->asks = (lines * t->step + t->whole - 1) / t->whole;
+}
+
+/* Keys of a score vector whose sums stay in registers: all of them where there are enough. One row
+ * reads as many streams as keys, and two rows half of that: more break the prefetchers'. */
+static int dot_walk(const isa_row *isa, int rows, int vector_keys) {
+    const int most = isa->registers < 32 || rows == 1 ? 2 : rows == 2 ? 4 : vector_keys;
+    return min_int(most, vector_keys);
+}
+
+/* Vectors of columns of O that are summed at once. Four rows whose products take longer than memory
+ * do so in half of 32 registers: that widens a vector of V for more sums, and where it is cheap, by
+ * shift and mask, whole rows of 128 read P half as often. Of pairs, whole strips. */
+static int dot_columns(const plan *p, const isa_row *isa, int rows) {
+    int most = 2;
+    if (isa->registers >= 32 && rows == 4 && plan_fma_bound(p, rows)) most = p->pair_dv ? 8 : 4;
+    while (p->pair_dv % (most * isa->width)) most /= 2;
+    return min_int(most, p->dvp / isa->width);
 }
 
 static void add_dot(plan *p, const isa_row *isa, int rows) {
@@ -132,11 +150,12 @@ static void add_dot(plan *p, const isa_row *isa, int rows) {
     const int least = isa->width / t->lanes; /* the keys of one score vector */
     t->keys = p->choice.dot_keys > least ? p->choice.dot_keys : least;
     if (t->keys > p->turn_keys) p->turn_keys = t->keys;
-    t->pv.columns = min_int(2, p->dvp / isa->width);
-    t->walk = min_int(2, least);          /* more break the prefetchers' streams */
-    if (p->codes.q_most) t->walk = least; /* a vector's lanes of sums, reduced from registers */
-    /* So little work a row runs into full queues, which drop requests. */
-    t->again = rows * 4 <= isa->width;
+    t->pv.columns = dot_columns(p, isa, rows);
+    t->walk = p->codes.q_most ? least : dot_walk(isa, rows, least);
+    t->plain = plan_fma_bound(p, rows);
+    /* So little work a row runs into full queues, which drop requests; loads are short where O is
+     * summed wide. */
+    t->again = rows * 4 <= isa->width && (t->pv.columns <= 2 || p->codes.q_most);
     if (p->codes.q_most) {
         /* Sums in half of the registers: a row's, by bytes of P, of up to 8 vectors of columns. */
         t->pv.columns = min_int(isa->registers / 4, p->dvp / isa->width);

@@ -77,7 +77,9 @@ typedef struct plan_dot {
     int lanes;  /* of a key in a score vector: rows in a power of two */
     int keys;   /* at a time */
     int walk;   /* of those, side by side along the head width */
+    int unroll; /* steps of the loop over that in one turn of it */
     bool again; /* rows are asked for twice */
+    bool plain; /* P of a turn is summed before l takes it: exact additions would be waited for */
     /* Its products take longer than memory: lines are asked for at once, with the fewest
      * instructions, not spread to meet a queue's length. */
     bool bursts;

@@ -95,7 +95,9 @@ static lua_val *dots_to_lua(arena *a, const plan *p) {
         lua_val_set_int(a, t, "strip_lines", p->dot[i].strip_lines);
         lua_val_set_int(a, t, "line_keys", p->dot[i].line_keys);
         lua_val_set_int(a, t, "key_lines", p->dot[i].key_lines);
+        lua_val_set_int(a, t, "unroll", p->dot[i].unroll);
         lua_val_set_bool(a, t, "again", p->dot[i].again);
+        lua_val_set_bool(a, t, "plain", p->dot[i].plain);
         lua_val_set_bool(a, t, "bursts", p->dot[i].bursts);
         lua_val_set_int(a, t, "whole", p->dot[i].whole);
         lua_val_set_int(a, t, "step", p->dot[i].step);

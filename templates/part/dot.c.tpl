@@ -28,7 +28,7 @@ $   if plan.pair_d == 0 then return "vf_loadu" .. K .. "(" .. at(row .. " + d", 
 $   return load_pair(K, at(row .. " + d", u // 2 * 2 * W), u)
 $ end
 $ local function load_query(q)
-$   return bursts and walk > 1 and "vf_held(vf_load(" .. q .. "))" or "vf_load(" .. q .. ")"
+$   return a.dot.plain and walk > 1 and "vf_held(vf_load(" .. q .. "))" or "vf_load(" .. q .. ")"
 $ end
 $ local step, asks = a.dot.step, a.dot.asks
 $ if not plan.gathers then
@@ -73,10 +73,13 @@ ${request("                " .. tab, "v", "r", "d")}
             ${tab}}
 $ end
 $ if main > 0 then
+$   if a.dot.unroll > 1 then
+#pragma GCC unroll ${a.dot.unroll}
+$   end
         ${tab}for (int d = 0; d < ${main}; d += ${step}) {
 $   for m = 0, asks - 1 do
             ${tab}{
-                ${tab}const int at = d / ${step} * ${asks} + ${m};
+                ${tab}const int at = ${at("d / " .. step .. " * " .. asks, m)};
                 ${tab}const int32_t r = ${at_key} + at / ${plan.v_lines}, column = at % ${plan.v_lines} * ${v_line};
 ${request("                " .. tab, "v", "r", "column")}
             ${tab}}
@@ -135,7 +138,7 @@ $ local row_lines, strip_lines = a.dot.row_lines, a.dot.strip_lines
 $ local each, more = a.dot.line_keys, a.dot.key_lines
 $ local function nth(m)
 $   if each > 1 then return "key / " .. each end
-$   return more > 1 and "key * " .. more .. " + " .. m - 1 or "key"
+$   return more > 1 and at("key * " .. more, m - 1) or "key"
 $ end
 $ -- The same of a strip at once.
 $ local function burst(tab)
@@ -190,7 +193,7 @@ $     for j = 0, g.vectors - 1 do
 $       if g.tail and j == g.vectors - 1 then
             ${tab}const vf v${j} = vf_loadn${V}(${at("vr", j * W)}, ${partial});
 $       elseif in_pairs then
-            ${tab}const vf v${j} = ${load_pair(V, "vr", j)};
+            ${tab}const vf v${j} = ${load_pair(V, at("vr", j // 2 * 2 * W), j)};
 $       else
             ${tab}const vf v${j} = vf_loadu${V}(${at("vr", j * W)});
 $       end

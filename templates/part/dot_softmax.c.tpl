@@ -68,7 +68,7 @@ $ end
         vf_store(w->alpha, alpha);
         vf_store(t->m, m);
     }
-$ if a.dot.bursts then
+$ if a.dot.plain then
     vf sum = vf_zero(); /* of a turn, at most ${a.dot.keys} keys: exact additions would be waited for */
 $ end
     for (int32_t i = 0; i < ${times("n")}; i += W) {
@@ -78,9 +78,9 @@ $ if plan.scaled then
 $ else
         vf_store(s + i, p);
 $ end
-        ${a.dot.bursts and "sum = vf_add(p, sum)" or "add_exactly(&l, &lost, p)"};
+        ${a.dot.plain and "sum = vf_add(p, sum)" or "add_exactly(&l, &lost, p)"};
     }
-$ if a.dot.bursts then
+$ if a.dot.plain then
     add_exactly(&l, &lost, sum);
 $ end
     vf_store(t->l, l);

@@ -20,6 +20,16 @@ $ local function key_codes(k, tail)
 $   local text = tail and load .. "n(" .. k .. ", " .. plan.d - codes.d_whole .. ")" or load .. "(" .. k .. ")"
 $   return words and text or "vi_flip(" .. text .. ")"
 $ end
+$ -- Lines of V are asked for evenly from the steps over the head width, where these are unrolled.
+$ local v_asks = N * plan.v_lines
+$ local bodies = (plan.d + codes.step - 1) // codes.step
+$ local v_each = codes.d_loop == 0 and (v_asks + bodies - 1) // bodies or 0
+$ -- Lines of K likewise from the products of values: so many a turn of their loops.
+$ local strips = 0
+$ for _, g in ipairs(pv.strips) do strips = strips + (g.to > 0 and (g.to - g.from) // (g.vectors * W) or 1) end
+$ local turns = KEYS // 4
+$ local k_asks, k_turns = KEYS * plan.k_lines, strips * #pv.groups * turns
+$ local k_each = (k_asks + k_turns - 1) // k_turns
 $ if not plan.gathers then
 /* Lane l of a score vector is key ${P > 1 and "l / " .. P or "l"}${P > 1 and ", row l % " .. P or ""}. */
 static const int32_t lane_key_${R}[W] = {${list(W, function(i) return i // P end)}};
@@ -45,12 +55,18 @@ $   for j = 0, R - 1, 4 do
         vi ${list(math.min(R - j, 4), function(r) return "a" .. i .. "_" .. j + r .. " = vi_set1(0)" end)};
 $   end
 $ end
+$ if v_each == 0 then
         for (int32_t r = key; r < key + ${N}; r++)
             for (int d = 0; d < DV; d += ${plan.type.v.line}) {
 ${request("                ", "v", "r", "d")}
             }
+$ end
 $ -- Loops that carry sums round copy them: several steps a turn.
 $ local function products(tab, from, tail)
+$   local first = v_each > 0 and from // codes.step * v_each or v_asks
+$   for i = first, math.min(first + v_each, v_asks) - 1 do
+${request(tab, "v", at("key", i // plan.v_lines), i % plan.v_lines * plan.type.v.line)}
+$   end
 $   for i = 0, N - 1 do
 ${tab}const vi b${i} = ${key_codes("k" .. i .. " + " .. from, tail)};
 $   end
@@ -94,8 +110,7 @@ $ end
 }
 
 /* The values of n keys to w->woven [4 keys][column][key]; the last of them repeat. */
-static void weave_${R}(const item *x, scratch *w, const int32_t n, ${layout.block(VT)}v,
-                               const lines ask${soon}) {
+static void weave_${R}(const item *x, scratch *w, const int32_t n, ${layout.block(VT)}v) {
 $ if plan.gathers then
     (void)x;
 $ end
@@ -103,10 +118,6 @@ $ end
     for (int32_t key = 0; key < n; key += 4) {
         const ${VT} *const row[4] = {${list(4, function(i) return layout.in_block("v", "min32(" .. at("key", i) .. ", n - 1)", "ldv") end, ",\n                              ")}};
         int32_t *to = w->woven + key / 4 * DVP;
-        for (int32_t r = key; r < key + 4; r++)
-            for (int d = 0; d < D; d += ${plan.type.k.line}) {
-${request("                ", "k", "r", "d")}
-            }
 $ if codes.v_whole > 0 then
         for (int32_t c = 0; c < ${codes.v_whole}; c += 4 * W) {
             const vi r[4] = {${list(4, function(i) return "vi_bytes(row[" .. i .. "] + c)" end, ",\n                             ")}};
@@ -163,11 +174,18 @@ $ end
 }
 
 /* o of each row, times w->alpha if a maximum rose, += codes of P times woven values. */
-static void integer_values_${R}(tile *t, const scratch *w, const int32_t n, const bool rose) {
+static void integer_values_${R}(tile *t, const scratch *w, const int32_t n, const bool rose,
+                                        const lines ask${soon}) {
+$ local strip = 0
 $ for _, g in ipairs(pv.strips) do
+$   local asked = tostring(strip * #pv.groups * turns)
 $   if g.to > 0 then
+$     local count = (g.to - g.from) // (g.vectors * W)
+$     strip = strip + count
+$     if count > 1 then asked = asked .. " + c / " .. g.vectors * W .. " * " .. #pv.groups * turns end
     for (int32_t c = ${g.from}; c < ${g.to}; c += ${g.vectors * W}) {
 $   else
+$     strip = strip + 1
     {
         enum { c = ${g.from} };
 $   end
@@ -186,6 +204,27 @@ $     end
 $     -- As above.
 #pragma GCC unroll 4
             for (int32_t key = 0; key < n; key += 4) {
+$     local nth = (i > 1 and (i - 1) * turns .. " + " or "") .. "key / 4"
+$     if asked ~= "0" then nth = asked .. " + " .. nth end
+$     if k_each == plan.k_lines then
+$       for m = 0, k_each - 1 do
+${request("                ", "k", nth, m * plan.type.k.line)}
+$       end
+$     else
+$       for m = 0, k_each - 1 do
+                {
+                    const int32_t line = (${nth}) * ${k_each} + ${m};
+                    const int32_t row = line / ${plan.k_lines}, column = line % ${plan.k_lines} * ${plan.type.k.line};
+$         if k_each * k_turns > k_asks then
+                    if (row < ${KEYS}) {
+${request("                        ", "k", "row", "column")}
+                    }
+$         else
+${request("                    ", "k", "row", "column")}
+$         end
+                }
+$       end
+$     end
 $     for r = from, to do
 $       for d = 0, DIGITS - 1 do
                 const vi p${r}_${d} = vi_set1((int32_t)p${d}[${r - from}]);
@@ -223,22 +262,22 @@ $ end
 }
 
 /* ${KEYS} keys or fewer for ${R} row${R > 1 and "s" or ""} of a tile; k and v stand at key `block`. ask.v is asked for
- * while keys are multiplied, ask.k while values are woven. masked: something may be hidden. */
+ * while keys are multiplied, ask.k while values are. masked: something may be hidden. */
 static ATTN_INLINE void dot_keys_${R}(const item *x, tile *t, scratch *w, int32_t block,
                                   const int32_t n, ${layout.block(KT)}k, ${layout.block(VT)}v,
                                   const lines ask${soon}, const bool masked) {
     float *s = w->s; /* [key][${P}] */
     integer_scores_${R}(x, t, w, n, k, ask${again and ", soon" or ""});
     ${part("part/dot_softmax.c", { dot = a.dot })}
-    weave_${R}(x, w, n, v, ask${again and ", soon" or ""});
+    weave_${R}(x, w, n, v);
     if (integer_p_${R}(w, n, 1)) {
-        integer_values_${R}(t, w, n, rose);
+        integer_values_${R}(t, w, n, rose, ask${again and ", soon" or ""});
         return;
     }
     /* Scales may be negative. */
-    integer_values_${R}(t, w, n, rose);
+    integer_values_${R}(t, w, n, rose, ask${again and ", soon" or ""});
     integer_p_${R}(w, n, -1);
-    integer_values_${R}(t, w, n, false);
+    integer_values_${R}(t, w, n, false, ask${again and ", soon" or ""});
 }
 
 $ if not plan.gathers then

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Whole models (tests/golden/model) against transformers' classes: a file, two files and their index,
-# f32, bf16 and f16, tied heads, caps and scales, BERT's tables and pooler; encoders and decoders; then
-# wrong files, each with what open says of it.
+# f32, bf16 and f16, tied heads, caps and scales, BERT's tables and pooler; encoders and decoders;
+# whether packed layers are asked for in large pages; then wrong files, each with what open says of it.
 set -u
 cd "$(dirname "$0")/../.."
 gen=${BUILD:-build}/attn-gen
@@ -70,6 +70,18 @@ on=$isa level=-Og program=encoder
 for name in whisper bart t5; do
     check $name-builds build $name && check $name "$work/$name/test" $cases/$name
 done
+
+# One layer of several megabytes, whose weights the test writes.
+large() {
+    mkdir -p "$work/made/large" && cat >"$work/made/large/config.json" <<'J' || return 1
+{"model_type": "llama", "hidden_size": 256, "intermediate_size": 2048, "num_hidden_layers": 1,
+ "num_attention_heads": 4, "num_key_value_heads": 4, "vocab_size": 8, "rms_norm_eps": 1e-6,
+ "max_position_embeddings": 64, "tie_word_embeddings": true}
+J
+    (cases=$work/made && build large) && "$work/large/test" "$work/made/large/model.safetensors"
+}
+program=large_pages
+check large-pages large
 
 # Every wrong tensor of the model at once, in one message; files that are none.
 broken() { # broken: makes them

@@ -16,9 +16,10 @@ import torch
 import transformers
 from gguf import GGMLQuantizationType as Type
 
+import casefolder
 import make_model_cases as models
 
-sys.path.insert(0, os.path.join(models.HERE, "../../import"))
+sys.path.insert(0, os.path.join(casefolder.HERE, "../../import"))
 import make_gguf_cases as meta  # noqa: E402
 
 WIDTH, LAYERS, HEADS, VOCAB, CONTEXT = 32, 2, 4, 61, 64
@@ -365,11 +366,7 @@ def write(path, model, arch, metadata, types):
 
 def make(name):
     config_class, model_class, fields, arch, metadata, types = CASES[name]
-    folder = os.path.join(models.HERE, name)
-    os.makedirs(folder, exist_ok=True)
-    torch.manual_seed(7)
-    config = config_class(**fields)
-    config._attn_implementation = config._experts_implementation = "eager"
+    folder, config = casefolder.open_case(name, config_class, fields, 7)
     with models.Double():
         model = model_class(config).double().eval()
     models.randomise(model, torch.float32)
@@ -382,7 +379,7 @@ def make(name):
         if kind != Type.F32:
             p.data = round_to(kind, p.data.mT).mT if turned else round_to(kind, p.data)
     write(os.path.join(folder, "model.gguf"), model, arch, metadata, types)
-    models.write_expected(folder, model, name)
+    models.expect(folder, model, name)
 
 
 if __name__ == "__main__":
