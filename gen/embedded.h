@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 typedef struct embedded_file {
-    const char *path; /* relative to the repository: "templates/part/qk.c.tpl" */
+    const char *path; /* relative to the repository: "templates/part/tile.c.tpl" */
     const char *text;
 } embedded_file;
 

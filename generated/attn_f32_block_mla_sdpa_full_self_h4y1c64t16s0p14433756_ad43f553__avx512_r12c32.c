@@ -37,21 +37,21 @@ ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_full_self_h4d48u32__avx512_q32k96;
 
 enum {
-    MODEL = 96, /* floats of a row of x and y */
-    FFN = 160, /* hidden width of the feed-forward part */
-    H_ROW = 176,
+    MODEL = 96,  /* floats of a row of x and y */
+    FFN = 160,   /* hidden width of the feed-forward part */
+    H_ROW = 176, /* floats of a row of those */
     HEADS = 4,
-    HEAD = 32, /* width of the unrotated part of a query */
-    LATENT = 64, /* width of a latent row: the value of all heads */
-    RETR = 16, /* width of the rotated part of a key */
+    HEAD = 32,     /* width of the unrotated part of a query */
+    LATENT = 64,   /* width of a latent row: the value of all heads */
+    RETR = 16,     /* width of the rotated part of a key */
     ROPE_DIM = 16, /* rotated components of those */
-    VALUE = 32, /* width of a value head after its up-projection */
-    QA = 48, /* width of the compressed query */
+    VALUE = 32,    /* width of a value head after its up-projection */
+    QA = 48,       /* width of the compressed query */
     QA_ROW = QA + 16,
     D = LATENT + RETR, /* width of a query and key row */
-    KEY_ROW = D + 16, /* a key row on its way to its norm */
+    KEY_ROW = D + 16,  /* a key row on its way to its norm */
     NOPE_ROW = HEADS * HEAD + 16,
-    EXPAND_FROM = 128, /* queries an item from which keys are expanded to heads */
+    EXPAND_FROM = 128,      /* queries an item from which keys are expanded to heads */
     EXPANDED = HEAD + RETR, /* width of an expanded key */
     EXPANDED_ROW = HEADS * EXPANDED + 16,
     K_HEADS = 1, /* as the cache has them; values are the first columns of keys */
@@ -62,17 +62,17 @@ enum {
     CTX_ROW = HEADS * LATENT + 16,
     O_ROW = HEADS * VALUE + 16,
     W = VF_WIDTH,
-    MR = 12, /* rows of a register tile */
-    NR = 32, /* columns of a register tile, and of a panel of packed weights */
+    NR = 32,     /* columns of a register tile, and of a panel of packed weights */
+    MR = 12,     /* rows of a register tile */
     DEPTH = 256, /* of a panel's slice that stays in the first cache */
-    NEAR = 128, /* the same where rows are few */
-    SUM = 128, /* products that are summed at once; NEAR and DEPTH are whole SUMs */
-    SPAN = 2048, /* of which t is the sum */
-    AHEAD = 64, /* rows of a panel to ask for in advance there */
-    MB = 96, /* rows of a task */
-    WIDE = 256, /* most columns of a task */
-    CHUNK = 4, /* row blocks a thread that pass the second half of the layer together */
-    PAD = 16 /* floats between rows in the workspace: rows 4 KiB apart would share cache sets */
+    NEAR = 128,  /* the same where rows are few */
+    AHEAD = 64,  /* rows of a panel to ask for in advance there */
+    SUM = 128,   /* products that are summed at once; NEAR and DEPTH are whole SUMs */
+    SPAN = 2048, /* products that t sums; sums of spans are kept apart */
+    MB = 96,     /* rows of a task */
+    WIDE = 256,  /* most columns of a task */
+    CHUNK = 4,   /* row blocks a thread that pass the second half of the layer together */
+    PAD = 16     /* floats between rows in the workspace: rows 4 KiB apart would share cache sets */
 };
 
 /* Weights, in the order of pack's argument. */
@@ -151,32 +151,32 @@ static const attn_panels kf132_matrices[] = {
 
 /* What a thread works in. */
 typedef struct scratch {
-    _Alignas(64) float t[MB * WIDE];          /* a task's products */
+    _Alignas(64) float t[MB * WIDE];        /* a task's products */
     float kept[MB * WIDE], lost[MB * WIDE]; /* of longer sums: those of t before, their rounding */
 } scratch;
 
 typedef struct layer {
     const attn_block_call *call;
     const attn_block_args *args;
-    const float *w;              /* packed weights */
-    int32_t rows;                /* of all items, one after the other */
-    int32_t first, some;         /* rows that the stage at hand covers */
-    scratch *work;               /* one a thread */
-    float *a;                    /* [rows][MODEL + PAD] normalised rows */
-    float *angles; /* [rows][ROPE_DIM] cosines, then sines */
-    attn_out k, v; /* where keys and values live */
-    float *h; /* [chunk][H_ROW] */
-    float *q;   /* [rows][HEADS * D] */
-    float *ctx; /* [rows][HEADS * LATENT] what the heads saw */
-    float *o;   /* [chunk][HEADS * VALUE] the same, projected up */
-    float *qa; /* [rows][QA] compressed queries */
-    float *nope; /* [rows][HEADS * HEAD] the unrotated parts of queries */
-    float *key;  /* [rows][D] keys before norm and rotation */
-    bool expand;    /* this call */
-    int32_t item;   /* whose keys are being expanded, */
-    int32_t held;   /* and how many it has */
-    float *ek, *ev; /* [batch][HEADS][keys][EXPANDED], [batch][HEADS][keys][VALUE] */
-    char *core; /* the core's workspace */
+    const float *w;      /* packed weights */
+    int32_t rows;        /* of all items, one after the other */
+    int32_t first, some; /* rows that the stage at hand covers */
+    scratch *work;       /* one a thread */
+    float *a;            /* [rows][MODEL + PAD] normalised rows */
+    float *angles;       /* [rows][ROPE_DIM] cosines, then sines */
+    attn_out k, v;       /* where keys and values live */
+    float *h;            /* [chunk][H_ROW] */
+    float *q;            /* [rows][HEADS * D] */
+    float *ctx;          /* [rows][HEADS * LATENT] what the heads saw */
+    float *o;            /* [chunk][HEADS * VALUE] the same, projected up */
+    float *qa;           /* [rows][QA] compressed queries */
+    float *nope;         /* [rows][HEADS * HEAD] the unrotated parts of queries */
+    float *key;          /* [rows][D] keys before norm and rotation */
+    bool expand;         /* this call */
+    int32_t item;        /* whose keys are being expanded, */
+    int32_t held;        /* and how many it has */
+    float *ek, *ev;      /* [batch][HEADS][keys][EXPANDED], [batch][HEADS][keys][VALUE] */
+    char *core;          /* the core's workspace */
 } layer;
 
 static inline int32_t kf132_min32(int32_t a, int32_t b) {
@@ -185,6 +185,11 @@ static inline int32_t kf132_min32(int32_t a, int32_t b) {
 
 static inline int32_t kf132_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
+}
+
+/* Blocks of rows that make a task each. */
+static inline int64_t kf132_row_blocks(int32_t rows) {
+    return (rows + MB - 1) / MB;
 }
 
 static inline const float *kf132_x_row(const layer *l, int32_t row) {
@@ -221,16 +226,16 @@ static ATTN_INLINE void kf132_tile(const int m, const float *restrict a, ptrdiff
             ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 32));
             ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 48));
             {
-                const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 16);
+                const vf w0 = vf_load(w + (int64_t)k * NR);
+                const vf w1 = vf_load(w + (int64_t)k * NR + 16);
                 EACH_ROW(m) {
-                    const vf x = vf_bcast(row[i] + k + 0);
+                    const vf x = vf_bcast(row[i] + k);
                     s0[i] = vf_fma(x, w0, s0[i]);
                     s1[i] = vf_fma(x, w1, s1[i]);
                 }
             }
             {
-                const vf w0 = vf_load(w + (int64_t)(k + 1) * NR + 0);
+                const vf w0 = vf_load(w + (int64_t)(k + 1) * NR);
                 const vf w1 = vf_load(w + (int64_t)(k + 1) * NR + 16);
                 EACH_ROW(m) {
                     const vf x = vf_bcast(row[i] + k + 1);
@@ -241,10 +246,10 @@ static ATTN_INLINE void kf132_tile(const int m, const float *restrict a, ptrdiff
         }
         for (; k + 1 <= end; k += 1) {
             {
-                const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 16);
+                const vf w0 = vf_load(w + (int64_t)k * NR);
+                const vf w1 = vf_load(w + (int64_t)k * NR + 16);
                 EACH_ROW(m) {
-                    const vf x = vf_bcast(row[i] + k + 0);
+                    const vf x = vf_bcast(row[i] + k);
                     s0[i] = vf_fma(x, w0, s0[i]);
                     s1[i] = vf_fma(x, w1, s1[i]);
                 }
@@ -317,17 +322,20 @@ static void kf132_tile_9(const float *restrict a, ptrdiff_t lda, const float *re
 }
 
 static void kf132_tile_10(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                   int64_t ahead, int32_t depth, bool first, float *restrict t, ptrdiff_t ldt) {
+                          int64_t ahead, int32_t depth, bool first, float *restrict t,
+                          ptrdiff_t ldt) {
     kf132_tile(10, a, lda, w, ahead, depth, first, t, ldt);
 }
 
 static void kf132_tile_11(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                   int64_t ahead, int32_t depth, bool first, float *restrict t, ptrdiff_t ldt) {
+                          int64_t ahead, int32_t depth, bool first, float *restrict t,
+                          ptrdiff_t ldt) {
     kf132_tile(11, a, lda, w, ahead, depth, first, t, ldt);
 }
 
 static void kf132_tile_12(const float *restrict a, ptrdiff_t lda, const float *restrict w,
-                   int64_t ahead, int32_t depth, bool first, float *restrict t, ptrdiff_t ldt) {
+                          int64_t ahead, int32_t depth, bool first, float *restrict t,
+                          ptrdiff_t ldt) {
     kf132_tile(12, a, lda, w, ahead, depth, first, t, ldt);
 }
 
@@ -335,8 +343,8 @@ static void kf132_tile_12(const float *restrict a, ptrdiff_t lda, const float *r
  * streams than to one. The sums are those of a tile. */
 static void kf132_row_4(const float *restrict a, const float *restrict w, ptrdiff_t step,
                         int32_t depth, float *restrict t) {
-    const float *w0 = w + 0 * step;
-    const float *w1 = w + 1 * step;
+    const float *w0 = w;
+    const float *w1 = w + step;
     const float *w2 = w + 2 * step;
     const float *w3 = w + 3 * step;
     for (int32_t k = 0; k < depth;) {
@@ -351,38 +359,38 @@ static void kf132_row_4(const float *restrict a, const float *restrict w, ptrdif
             const int64_t at = (int64_t)k * NR;
             ATTN_PREFETCH_L1(ATTN_AHEAD(w0, at + 512));
             ATTN_PREFETCH_L1(ATTN_AHEAD(w0, at + 528));
-            s0_0 = vf_fma(x, vf_load(w0 + at + 0), s0_0);
+            s0_0 = vf_fma(x, vf_load(w0 + at), s0_0);
             s0_1 = vf_fma(x, vf_load(w0 + at + 16), s0_1);
             ATTN_PREFETCH_L1(ATTN_AHEAD(w1, at + 512));
             ATTN_PREFETCH_L1(ATTN_AHEAD(w1, at + 528));
-            s1_0 = vf_fma(x, vf_load(w1 + at + 0), s1_0);
+            s1_0 = vf_fma(x, vf_load(w1 + at), s1_0);
             s1_1 = vf_fma(x, vf_load(w1 + at + 16), s1_1);
             ATTN_PREFETCH_L1(ATTN_AHEAD(w2, at + 512));
             ATTN_PREFETCH_L1(ATTN_AHEAD(w2, at + 528));
-            s2_0 = vf_fma(x, vf_load(w2 + at + 0), s2_0);
+            s2_0 = vf_fma(x, vf_load(w2 + at), s2_0);
             s2_1 = vf_fma(x, vf_load(w2 + at + 16), s2_1);
             ATTN_PREFETCH_L1(ATTN_AHEAD(w3, at + 512));
             ATTN_PREFETCH_L1(ATTN_AHEAD(w3, at + 528));
-            s3_0 = vf_fma(x, vf_load(w3 + at + 0), s3_0);
+            s3_0 = vf_fma(x, vf_load(w3 + at), s3_0);
             s3_1 = vf_fma(x, vf_load(w3 + at + 16), s3_1);
         }
         if (!first) {
-            s0_0 = vf_add(vf_loadu(t + 0 * NR + 0), s0_0);
-            s0_1 = vf_add(vf_loadu(t + 0 * NR + 16), s0_1);
-            s1_0 = vf_add(vf_loadu(t + 1 * NR + 0), s1_0);
-            s1_1 = vf_add(vf_loadu(t + 1 * NR + 16), s1_1);
-            s2_0 = vf_add(vf_loadu(t + 2 * NR + 0), s2_0);
+            s0_0 = vf_add(vf_loadu(t), s0_0);
+            s0_1 = vf_add(vf_loadu(t + 16), s0_1);
+            s1_0 = vf_add(vf_loadu(t + NR), s1_0);
+            s1_1 = vf_add(vf_loadu(t + NR + 16), s1_1);
+            s2_0 = vf_add(vf_loadu(t + 2 * NR), s2_0);
             s2_1 = vf_add(vf_loadu(t + 2 * NR + 16), s2_1);
-            s3_0 = vf_add(vf_loadu(t + 3 * NR + 0), s3_0);
+            s3_0 = vf_add(vf_loadu(t + 3 * NR), s3_0);
             s3_1 = vf_add(vf_loadu(t + 3 * NR + 16), s3_1);
         }
-        vf_storeu(t + 0 * NR + 0, s0_0);
-        vf_storeu(t + 0 * NR + 16, s0_1);
-        vf_storeu(t + 1 * NR + 0, s1_0);
-        vf_storeu(t + 1 * NR + 16, s1_1);
-        vf_storeu(t + 2 * NR + 0, s2_0);
+        vf_storeu(t, s0_0);
+        vf_storeu(t + 16, s0_1);
+        vf_storeu(t + NR, s1_0);
+        vf_storeu(t + NR + 16, s1_1);
+        vf_storeu(t + 2 * NR, s2_0);
         vf_storeu(t + 2 * NR + 16, s2_1);
-        vf_storeu(t + 3 * NR + 0, s3_0);
+        vf_storeu(t + 3 * NR, s3_0);
         vf_storeu(t + 3 * NR + 16, s3_1);
     }
 }
@@ -523,9 +531,9 @@ static void kf132_norm(float *to, const float *x, const float *weight, const flo
 
 /* Angle of each pair of components at position 1. */
 static const double kf132_frequency[ROPE_DIM / 2] = {
-0x1p+0, 0x1.43d136248490fp-2, 0x1.999999999999ap-4,
-0x1.030dc4ea03a72p-5, 0x1.47ae147ae147bp-7, 0x1.9e7c6e43390b7p-9,
-0x1.0624dd2f1a9fcp-10, 0x1.4b96be9c2da2cp-12,
+    0x1p+0, 0x1.43d136248490fp-2, 0x1.999999999999ap-4,
+    0x1.030dc4ea03a72p-5, 0x1.47ae147ae147bp-7, 0x1.9e7c6e43390b7p-9,
+    0x1.0624dd2f1a9fcp-10, 0x1.4b96be9c2da2cp-12,
 };
 
 /* Cosines and sines of positions 0..63: what a position adds to its block of 64. */
@@ -671,17 +679,15 @@ static void kf132_settle_task(void *ctx, int64_t task, int worker) {
 
 /* Narrow tasks, where wide ones would leave threads idle. */
 static inline bool kf132_project_rows_narrow(const layer *l) {
-    const int64_t kf132_row_blocks = (l->rows + MB - 1) / MB;
-    return 2 * kf132_row_blocks < 3 * (int64_t)l->call->extent.threads;
+    return 2 * kf132_row_blocks(l->rows) < 3 * (int64_t)l->call->extent.threads;
 }
 
 static void kf132_project_rows_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     float *t = l->work[worker].t;
-    const int32_t kf132_row_blocks = (l->rows + MB - 1) / MB;
-    const int32_t first = (int32_t)(task % kf132_row_blocks) * MB,
-        rows = kf132_min32(MB, l->rows - first);
-    int32_t block = (int32_t)(task / kf132_row_blocks);
+    const int64_t high = kf132_row_blocks(l->rows);
+    const int32_t first = (int32_t)(task % high) * MB, rows = kf132_min32(MB, l->rows - first);
+    int32_t block = (int32_t)(task / high);
     const bool narrow = kf132_project_rows_narrow(l);
     { /* QA: [48, 96] */
         enum { N = 48, K = 96, PANELS = 2 };
@@ -722,23 +728,20 @@ static void kf132_project_rows_task(void *ctx, int64_t task, int worker) {
 
 static void kf132_project_rows(layer *l) {
     const int64_t blocks = kf132_project_rows_narrow(l) ? 5 : 2;
-    const int64_t kf132_row_blocks = (l->rows + MB - 1) / MB;
-    attn_parallel(l->call->team, blocks * kf132_row_blocks, kf132_project_rows_task, l);
+    attn_parallel(l->call->team, blocks * kf132_row_blocks(l->rows), kf132_project_rows_task, l);
 }
 
 /* Narrow tasks, where wide ones would leave threads idle. */
 static inline bool kf132_project_queries_narrow(const layer *l) {
-    const int64_t kf132_row_blocks = (l->rows + MB - 1) / MB;
-    return 1 * kf132_row_blocks < 3 * (int64_t)l->call->extent.threads;
+    return 1 * kf132_row_blocks(l->rows) < 3 * (int64_t)l->call->extent.threads;
 }
 
 static void kf132_project_queries_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     float *t = l->work[worker].t;
-    const int32_t kf132_row_blocks = (l->rows + MB - 1) / MB;
-    const int32_t first = (int32_t)(task % kf132_row_blocks) * MB,
-        rows = kf132_min32(MB, l->rows - first);
-    int32_t block = (int32_t)(task / kf132_row_blocks);
+    const int64_t high = kf132_row_blocks(l->rows);
+    const int32_t first = (int32_t)(task % high) * MB, rows = kf132_min32(MB, l->rows - first);
+    int32_t block = (int32_t)(task / high);
     const bool narrow = kf132_project_queries_narrow(l);
     { /* Q: [192, 48] */
         enum { N = 192, K = 48, PANELS = 6 };
@@ -761,23 +764,20 @@ static void kf132_project_queries_task(void *ctx, int64_t task, int worker) {
 
 static void kf132_project_queries(layer *l) {
     const int64_t blocks = kf132_project_queries_narrow(l) ? 2 : 1;
-    const int64_t kf132_row_blocks = (l->rows + MB - 1) / MB;
-    attn_parallel(l->call->team, blocks * kf132_row_blocks, kf132_project_queries_task, l);
+    attn_parallel(l->call->team, blocks * kf132_row_blocks(l->rows), kf132_project_queries_task, l);
 }
 
 /* Narrow tasks, where wide ones would leave threads idle. */
 static inline bool kf132_absorb_narrow(const layer *l) {
-    const int64_t kf132_row_blocks = (l->rows + MB - 1) / MB;
-    return 4 * kf132_row_blocks < 3 * (int64_t)l->call->extent.threads;
+    return 4 * kf132_row_blocks(l->rows) < 3 * (int64_t)l->call->extent.threads;
 }
 
 static void kf132_absorb_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     float *t = l->work[worker].t;
-    const int32_t kf132_row_blocks = (l->rows + MB - 1) / MB;
-    const int32_t first = (int32_t)(task % kf132_row_blocks) * MB,
-        rows = kf132_min32(MB, l->rows - first);
-    int32_t block = (int32_t)(task / kf132_row_blocks);
+    const int64_t high = kf132_row_blocks(l->rows);
+    const int32_t first = (int32_t)(task % high) * MB, rows = kf132_min32(MB, l->rows - first);
+    int32_t block = (int32_t)(task / high);
     const bool narrow = kf132_absorb_narrow(l);
     { /* UK: [4 x 64, 32] */
         enum { N = 64, K = 32, PANELS = 2 };
@@ -802,8 +802,7 @@ static void kf132_absorb_task(void *ctx, int64_t task, int worker) {
 
 static void kf132_absorb(layer *l) {
     const int64_t blocks = kf132_absorb_narrow(l) ? 8 : 4;
-    const int64_t kf132_row_blocks = (l->rows + MB - 1) / MB;
-    attn_parallel(l->call->team, blocks * kf132_row_blocks, kf132_absorb_task, l);
+    attn_parallel(l->call->team, blocks * kf132_row_blocks(l->rows), kf132_absorb_task, l);
 }
 
 /* Keys of an item, head by head: [W_uk latent | rotated], and values W_uv latent. */
@@ -825,17 +824,15 @@ static void kf132_expanded(const layer *l, int32_t first, int32_t rows, int32_t 
 
 /* Narrow tasks, where wide ones would leave threads idle. */
 static inline bool kf132_expand_item_narrow(const layer *l) {
-    const int64_t kf132_row_blocks = (l->held + MB - 1) / MB;
-    return 1 * kf132_row_blocks < 3 * (int64_t)l->call->extent.threads;
+    return 1 * kf132_row_blocks(l->held) < 3 * (int64_t)l->call->extent.threads;
 }
 
 static void kf132_expand_item_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     float *t = l->work[worker].t;
-    const int32_t kf132_row_blocks = (l->held + MB - 1) / MB;
-    const int32_t first = (int32_t)(task % kf132_row_blocks) * MB,
-        rows = kf132_min32(MB, l->held - first);
-    int32_t block = (int32_t)(task / kf132_row_blocks);
+    const int64_t high = kf132_row_blocks(l->held);
+    const int32_t first = (int32_t)(task % high) * MB, rows = kf132_min32(MB, l->held - first);
+    int32_t block = (int32_t)(task / high);
     const bool narrow = kf132_expand_item_narrow(l);
     { /* KVB: [256, 64] */
         enum { N = 256, K = 64, PANELS = 8 };
@@ -858,8 +855,7 @@ static void kf132_expand_item_task(void *ctx, int64_t task, int worker) {
 
 static void kf132_expand_item(layer *l) {
     const int64_t blocks = kf132_expand_item_narrow(l) ? 4 : 1;
-    const int64_t kf132_row_blocks = (l->held + MB - 1) / MB;
-    attn_parallel(l->call->team, blocks * kf132_row_blocks, kf132_expand_item_task, l);
+    attn_parallel(l->call->team, blocks * kf132_row_blocks(l->held), kf132_expand_item_task, l);
 }
 
 static void kf132_project(layer *l) {
@@ -897,17 +893,15 @@ static void kf132_up_value_done(const layer *l, int32_t first, int32_t rows, int
 
 /* Narrow tasks, where wide ones would leave threads idle. */
 static inline bool kf132_up_values_narrow(const layer *l) {
-    const int64_t kf132_row_blocks = (l->some + MB - 1) / MB;
-    return 4 * kf132_row_blocks < 3 * (int64_t)l->call->extent.threads;
+    return 4 * kf132_row_blocks(l->some) < 3 * (int64_t)l->call->extent.threads;
 }
 
 static void kf132_up_values_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     float *t = l->work[worker].t;
-    const int32_t kf132_row_blocks = (l->some + MB - 1) / MB;
-    const int32_t first = (int32_t)(task % kf132_row_blocks) * MB,
-        rows = kf132_min32(MB, l->some - first);
-    int32_t block = (int32_t)(task / kf132_row_blocks);
+    const int64_t high = kf132_row_blocks(l->some);
+    const int32_t first = (int32_t)(task % high) * MB, rows = kf132_min32(MB, l->some - first);
+    int32_t block = (int32_t)(task / high);
     const bool narrow = kf132_up_values_narrow(l);
     { /* UV: [4 x 32, 64] */
         enum { N = 32, K = 64, PANELS = 1 };
@@ -932,23 +926,20 @@ static void kf132_up_values_task(void *ctx, int64_t task, int worker) {
 
 static void kf132_up_values(layer *l) {
     const int64_t blocks = kf132_up_values_narrow(l) ? 4 : 4;
-    const int64_t kf132_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(l->call->team, blocks * kf132_row_blocks, kf132_up_values_task, l);
+    attn_parallel(l->call->team, blocks * kf132_row_blocks(l->some), kf132_up_values_task, l);
 }
 
 /* Narrow tasks, where wide ones would leave threads idle. */
 static inline bool kf132_output_rows_narrow(const layer *l) {
-    const int64_t kf132_row_blocks = (l->some + MB - 1) / MB;
-    return 1 * kf132_row_blocks < 3 * (int64_t)l->call->extent.threads;
+    return 1 * kf132_row_blocks(l->some) < 3 * (int64_t)l->call->extent.threads;
 }
 
 static void kf132_output_rows_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     float *t = l->work[worker].t;
-    const int32_t kf132_row_blocks = (l->some + MB - 1) / MB;
-    const int32_t first = (int32_t)(task % kf132_row_blocks) * MB,
-        rows = kf132_min32(MB, l->some - first);
-    int32_t block = (int32_t)(task / kf132_row_blocks);
+    const int64_t high = kf132_row_blocks(l->some);
+    const int32_t first = (int32_t)(task % high) * MB, rows = kf132_min32(MB, l->some - first);
+    int32_t block = (int32_t)(task / high);
     const bool narrow = kf132_output_rows_narrow(l);
     { /* O: [96, 128] */
         enum { N = 96, K = 128, PANELS = 3 };
@@ -971,8 +962,7 @@ static void kf132_output_rows_task(void *ctx, int64_t task, int worker) {
 
 static void kf132_output_rows(layer *l) {
     const int64_t blocks = kf132_output_rows_narrow(l) ? 3 : 1;
-    const int64_t kf132_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(l->call->team, blocks * kf132_row_blocks, kf132_output_rows_task, l);
+    attn_parallel(l->call->team, blocks * kf132_row_blocks(l->some), kf132_output_rows_task, l);
 }
 
 static void kf132_output(layer *l) {
@@ -1013,17 +1003,15 @@ static void kf132_up_done(const layer *l, int32_t first, int32_t rows, int32_t c
 
 /* Narrow tasks, where wide ones would leave threads idle. */
 static inline bool kf132_up_narrow(const layer *l) {
-    const int64_t kf132_row_blocks = (l->some + MB - 1) / MB;
-    return 2 * kf132_row_blocks < 3 * (int64_t)l->call->extent.threads;
+    return 2 * kf132_row_blocks(l->some) < 3 * (int64_t)l->call->extent.threads;
 }
 
 static void kf132_up_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     float *t = l->work[worker].t;
-    const int32_t kf132_row_blocks = (l->some + MB - 1) / MB;
-    const int32_t first = (int32_t)(task % kf132_row_blocks) * MB,
-        rows = kf132_min32(MB, l->some - first);
-    int32_t block = (int32_t)(task / kf132_row_blocks);
+    const int64_t high = kf132_row_blocks(l->some);
+    const int32_t first = (int32_t)(task % high) * MB, rows = kf132_min32(MB, l->some - first);
+    int32_t block = (int32_t)(task / high);
     const bool narrow = kf132_up_narrow(l);
     { /* UP: [320, 96] */
         enum { N = 320, K = 96, PANELS = 10 };
@@ -1046,8 +1034,7 @@ static void kf132_up_task(void *ctx, int64_t task, int worker) {
 
 static void kf132_up(layer *l) {
     const int64_t blocks = kf132_up_narrow(l) ? 5 : 2;
-    const int64_t kf132_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(l->call->team, blocks * kf132_row_blocks, kf132_up_task, l);
+    attn_parallel(l->call->team, blocks * kf132_row_blocks(l->some), kf132_up_task, l);
 }
 
 static void kf132_down_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
@@ -1062,17 +1049,15 @@ static void kf132_down_done(const layer *l, int32_t first, int32_t rows, int32_t
 
 /* Narrow tasks, where wide ones would leave threads idle. */
 static inline bool kf132_down_narrow(const layer *l) {
-    const int64_t kf132_row_blocks = (l->some + MB - 1) / MB;
-    return 1 * kf132_row_blocks < 3 * (int64_t)l->call->extent.threads;
+    return 1 * kf132_row_blocks(l->some) < 3 * (int64_t)l->call->extent.threads;
 }
 
 static void kf132_down_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     float *t = l->work[worker].t;
-    const int32_t kf132_row_blocks = (l->some + MB - 1) / MB;
-    const int32_t first = (int32_t)(task % kf132_row_blocks) * MB,
-        rows = kf132_min32(MB, l->some - first);
-    int32_t block = (int32_t)(task / kf132_row_blocks);
+    const int64_t high = kf132_row_blocks(l->some);
+    const int32_t first = (int32_t)(task % high) * MB, rows = kf132_min32(MB, l->some - first);
+    int32_t block = (int32_t)(task / high);
     const bool narrow = kf132_down_narrow(l);
     { /* DOWN: [96, 160] */
         enum { N = 96, K = 160, PANELS = 3 };
@@ -1095,11 +1080,11 @@ static void kf132_down_task(void *ctx, int64_t task, int worker) {
 
 static void kf132_down(layer *l) {
     const int64_t blocks = kf132_down_narrow(l) ? 3 : 1;
-    const int64_t kf132_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(l->call->team, blocks * kf132_row_blocks, kf132_down_task, l);
+    attn_parallel(l->call->team, blocks * kf132_row_blocks(l->some), kf132_down_task, l);
 }
 
 ATTN_TARGET_END
+
 /* --- Weights --- */
 
 /* Norm weights. */
@@ -1108,12 +1093,12 @@ static void kf132_pack_norm(attn_packing *p, int64_t at, int32_t weight, int64_t
 }
 
 /* Two matrices of n rows, panel by panel in turn, from `row` on. */
-static void kf132_pack_gated(attn_packing *p, const attn_panels *m, int64_t row, int32_t gate,
-                             int32_t kf132_up, int32_t n) {
+static void kf132_pack_gated(attn_packing *p, const attn_panels *m, int64_t row, int32_t one,
+                             int32_t other, int32_t n) {
     for (int32_t first = 0; first < n; first += NR) {
         const int32_t rows = kf132_min32(NR, n - first);
-        attn_pack_rows(p, m, row + 2 * first, gate, first, rows);
-        attn_pack_rows(p, m, row + 2 * first + NR, kf132_up, first, rows);
+        attn_pack_rows(p, m, row + 2 * first, one, first, rows);
+        attn_pack_rows(p, m, row + 2 * first + NR, other, first, rows);
     }
 }
 
@@ -1172,21 +1157,21 @@ static uint64_t kf132_layout(layer *l, const attn_block_extent *e, char *base) {
     /* Either form's tensors: items of few rows are absorbed, in a run of their own. */
     l->expand = e->tokens >= EXPAND_FROM;
     char *either = base ? base + bytes : NULL;
-    uint64_t kf132_absorbed = 0, kf132_expanded = 0;
+    uint64_t few_bytes = 0, many_bytes = 0;
     const uint64_t most = (uint64_t)e->batch * (uint64_t)kf132_min32(e->tokens, EXPAND_FROM - 1);
     const uint64_t few = most < rows ? most : rows;
-    l->q = attn_carve(either, &kf132_absorbed, few * Q_ROW * sizeof(float));
-    l->ctx = attn_carve(either, &kf132_absorbed, few * CTX_ROW * sizeof(float));
-    l->nope = attn_carve(either, &kf132_absorbed, few * NOPE_ROW * sizeof(float));
-    l->o = attn_carve(either, &kf132_absorbed, (few < chunk ? few : chunk) * O_ROW * sizeof(float));
+    l->q = attn_carve(either, &few_bytes, few * Q_ROW * sizeof(float));
+    l->ctx = attn_carve(either, &few_bytes, few * CTX_ROW * sizeof(float));
+    l->nope = attn_carve(either, &few_bytes, few * NOPE_ROW * sizeof(float));
+    l->o = attn_carve(either, &few_bytes, (few < chunk ? few : chunk) * O_ROW * sizeof(float));
     if (l->expand) {
         const uint64_t keys = (uint64_t)e->batch * (uint64_t)e->keys * HEADS;
-        l->q = attn_carve(either, &kf132_expanded, rows * EXPANDED_ROW * sizeof(float));
-        l->o = attn_carve(either, &kf132_expanded, rows * O_ROW * sizeof(float));
-        l->ek = attn_carve(either, &kf132_expanded, keys * EXPANDED * sizeof(float));
-        l->ev = attn_carve(either, &kf132_expanded, keys * VALUE * sizeof(float));
+        l->q = attn_carve(either, &many_bytes, rows * EXPANDED_ROW * sizeof(float));
+        l->o = attn_carve(either, &many_bytes, rows * O_ROW * sizeof(float));
+        l->ek = attn_carve(either, &many_bytes, keys * EXPANDED * sizeof(float));
+        l->ev = attn_carve(either, &many_bytes, keys * VALUE * sizeof(float));
     }
-    bytes += kf132_absorbed > kf132_expanded ? kf132_absorbed : kf132_expanded;
+    bytes += few_bytes > many_bytes ? few_bytes : many_bytes;
     if (!e->cached) { /* the keys of this call alone */
         const uint64_t keys = (uint64_t)e->batch * (uint64_t)e->keys;
         float *k = attn_carve(base, &bytes, keys * K_HEADS * K_DIM * sizeof(float));
@@ -1202,10 +1187,6 @@ static uint64_t kf132_layout(layer *l, const attn_block_extent *e, char *base) {
 static uint64_t kf132_workspace(const attn_block_extent *e) {
     layer l;
     return kf132_layout(&l, e, NULL);
-}
-
-static int64_t kf132_row_blocks(int32_t rows) {
-    return (rows + MB - 1) / MB;
 }
 
 /* Rows that do not attend have seen nothing. */

@@ -33,15 +33,15 @@ ATTN_HIDDEN extern const attn_kernel
     attn_f32_regular_sdpa_full_self_h8k2d64__avx2_q24k96;
 
 enum {
-    MODEL = 96, /* floats of a row of x and y */
-    FFN = 160, /* hidden width of the feed-forward part */
-    H_ROW = 176,
-    HEADS = 8, /* query heads */
+    MODEL = 96,  /* floats of a row of x and y */
+    FFN = 160,   /* hidden width of the feed-forward part */
+    H_ROW = 176, /* floats of a row of those */
+    HEADS = 8,   /* query heads */
     KEY_HEADS = 2,
     VALUE_HEADS = 2,
-    D = 64, /* width of a query and key head */
-    DV = 64, /* width of a value head */
-    ROPE_DIM = 64, /* rotated components of a head */
+    D = 64,              /* width of a query and key head */
+    DV = 64,             /* width of a value head */
+    ROPE_DIM = 64,       /* rotated components of a head */
     K_HEADS = KEY_HEADS, /* as the cache has them */
     K_DIM = D,
     V_HEADS = VALUE_HEADS,
@@ -49,17 +49,17 @@ enum {
     Q_ROW = HEADS * D + 16,
     CTX_ROW = HEADS * DV + 16,
     W = VF_WIDTH,
-    MR = 6, /* rows of a register tile */
-    NR = 16, /* columns of a register tile, and of a panel of packed weights */
+    NR = 16,     /* columns of a register tile, and of a panel of packed weights */
+    MR = 6,      /* rows of a register tile */
     DEPTH = 256, /* of a panel's slice that stays in the first cache */
-    NEAR = 128, /* the same where rows are few */
-    SUM = 128, /* products that are summed at once; NEAR and DEPTH are whole SUMs */
-    SPAN = 2048, /* of which t is the sum */
-    AHEAD = 64, /* rows of a panel to ask for in advance there */
-    MB = 96, /* rows of a task */
-    WIDE = 128, /* most columns of a task */
-    CHUNK = 4, /* row blocks a thread that pass the second half of the layer together */
-    PAD = 16 /* floats between rows in the workspace: rows 4 KiB apart would share cache sets */
+    NEAR = 128,  /* the same where rows are few */
+    AHEAD = 64,  /* rows of a panel to ask for in advance there */
+    SUM = 128,   /* products that are summed at once; NEAR and DEPTH are whole SUMs */
+    SPAN = 2048, /* products that t sums; sums of spans are kept apart */
+    MB = 96,     /* rows of a task */
+    WIDE = 128,  /* most columns of a task */
+    CHUNK = 4,   /* row blocks a thread that pass the second half of the layer together */
+    PAD = 16     /* floats between rows in the workspace: rows 4 KiB apart would share cache sets */
 };
 
 /* Weights, in the order of pack's argument. */
@@ -121,24 +121,24 @@ static const attn_panels k7129_matrices[] = {
 
 /* What a thread works in. */
 typedef struct scratch {
-    _Alignas(64) float t[MB * WIDE];          /* a task's products */
+    _Alignas(64) float t[MB * WIDE];        /* a task's products */
     float kept[MB * WIDE], lost[MB * WIDE]; /* of longer sums: those of t before, their rounding */
 } scratch;
 
 typedef struct layer {
     const attn_block_call *call;
     const attn_block_args *args;
-    const float *w;              /* packed weights */
-    int32_t rows;                /* of all items, one after the other */
-    int32_t first, some;         /* rows that the stage at hand covers */
-    scratch *work;               /* one a thread */
-    float *a;                    /* [rows][MODEL + PAD] normalised rows */
-    float *angles; /* [rows][ROPE_DIM] cosines, then sines */
-    attn_out k, v; /* where keys and values live */
-    float *h; /* [chunk][H_ROW] */
-    float *q;   /* [rows][HEADS * D] queries, rotated */
-    float *ctx; /* [rows][HEADS * DV] what the heads saw */
-    char *core; /* the core's workspace */
+    const float *w;      /* packed weights */
+    int32_t rows;        /* of all items, one after the other */
+    int32_t first, some; /* rows that the stage at hand covers */
+    scratch *work;       /* one a thread */
+    float *a;            /* [rows][MODEL + PAD] normalised rows */
+    float *angles;       /* [rows][ROPE_DIM] cosines, then sines */
+    attn_out k, v;       /* where keys and values live */
+    float *h;            /* [chunk][H_ROW] */
+    float *q;            /* [rows][HEADS * D] queries, rotated */
+    float *ctx;          /* [rows][HEADS * DV] what the heads saw */
+    char *core;          /* the core's workspace */
 } layer;
 
 static inline int32_t k7129_min32(int32_t a, int32_t b) {
@@ -147,6 +147,11 @@ static inline int32_t k7129_min32(int32_t a, int32_t b) {
 
 static inline int32_t k7129_max32(int32_t a, int32_t b) {
     return a > b ? a : b;
+}
+
+/* Blocks of rows that make a task each. */
+static inline int64_t k7129_row_blocks(int32_t rows) {
+    return (rows + MB - 1) / MB;
 }
 
 static inline const float *k7129_x_row(const layer *l, int32_t row) {
@@ -181,16 +186,16 @@ static ATTN_INLINE void k7129_tile(const int m, const float *restrict a, ptrdiff
             ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR));
             ATTN_PREFETCH_L1(ATTN_AHEAD(w, ahead + (int64_t)k * NR + 16));
             {
-                const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 8);
+                const vf w0 = vf_load(w + (int64_t)k * NR);
+                const vf w1 = vf_load(w + (int64_t)k * NR + 8);
                 EACH_ROW(m) {
-                    const vf x = vf_bcast(row[i] + k + 0);
+                    const vf x = vf_bcast(row[i] + k);
                     s0[i] = vf_fma(x, w0, s0[i]);
                     s1[i] = vf_fma(x, w1, s1[i]);
                 }
             }
             {
-                const vf w0 = vf_load(w + (int64_t)(k + 1) * NR + 0);
+                const vf w0 = vf_load(w + (int64_t)(k + 1) * NR);
                 const vf w1 = vf_load(w + (int64_t)(k + 1) * NR + 8);
                 EACH_ROW(m) {
                     const vf x = vf_bcast(row[i] + k + 1);
@@ -201,10 +206,10 @@ static ATTN_INLINE void k7129_tile(const int m, const float *restrict a, ptrdiff
         }
         for (; k + 1 <= end; k += 1) {
             {
-                const vf w0 = vf_load(w + (int64_t)(k + 0) * NR + 0);
-                const vf w1 = vf_load(w + (int64_t)(k + 0) * NR + 8);
+                const vf w0 = vf_load(w + (int64_t)k * NR);
+                const vf w1 = vf_load(w + (int64_t)k * NR + 8);
                 EACH_ROW(m) {
-                    const vf x = vf_bcast(row[i] + k + 0);
+                    const vf x = vf_bcast(row[i] + k);
                     s0[i] = vf_fma(x, w0, s0[i]);
                     s1[i] = vf_fma(x, w1, s1[i]);
                 }
@@ -262,8 +267,8 @@ static void k7129_tile_6(const float *restrict a, ptrdiff_t lda, const float *re
  * streams than to one. The sums are those of a tile. */
 static void k7129_row_4(const float *restrict a, const float *restrict w, ptrdiff_t step,
                         int32_t depth, float *restrict t) {
-    const float *w0 = w + 0 * step;
-    const float *w1 = w + 1 * step;
+    const float *w0 = w;
+    const float *w1 = w + step;
     const float *w2 = w + 2 * step;
     const float *w3 = w + 3 * step;
     for (int32_t k = 0; k < depth;) {
@@ -277,35 +282,35 @@ static void k7129_row_4(const float *restrict a, const float *restrict w, ptrdif
             const vf x = vf_bcast(a + k);
             const int64_t at = (int64_t)k * NR;
             ATTN_PREFETCH_L1(ATTN_AHEAD(w0, at + 256));
-            s0_0 = vf_fma(x, vf_load(w0 + at + 0), s0_0);
+            s0_0 = vf_fma(x, vf_load(w0 + at), s0_0);
             s0_1 = vf_fma(x, vf_load(w0 + at + 8), s0_1);
             ATTN_PREFETCH_L1(ATTN_AHEAD(w1, at + 256));
-            s1_0 = vf_fma(x, vf_load(w1 + at + 0), s1_0);
+            s1_0 = vf_fma(x, vf_load(w1 + at), s1_0);
             s1_1 = vf_fma(x, vf_load(w1 + at + 8), s1_1);
             ATTN_PREFETCH_L1(ATTN_AHEAD(w2, at + 256));
-            s2_0 = vf_fma(x, vf_load(w2 + at + 0), s2_0);
+            s2_0 = vf_fma(x, vf_load(w2 + at), s2_0);
             s2_1 = vf_fma(x, vf_load(w2 + at + 8), s2_1);
             ATTN_PREFETCH_L1(ATTN_AHEAD(w3, at + 256));
-            s3_0 = vf_fma(x, vf_load(w3 + at + 0), s3_0);
+            s3_0 = vf_fma(x, vf_load(w3 + at), s3_0);
             s3_1 = vf_fma(x, vf_load(w3 + at + 8), s3_1);
         }
         if (!first) {
-            s0_0 = vf_add(vf_loadu(t + 0 * NR + 0), s0_0);
-            s0_1 = vf_add(vf_loadu(t + 0 * NR + 8), s0_1);
-            s1_0 = vf_add(vf_loadu(t + 1 * NR + 0), s1_0);
-            s1_1 = vf_add(vf_loadu(t + 1 * NR + 8), s1_1);
-            s2_0 = vf_add(vf_loadu(t + 2 * NR + 0), s2_0);
+            s0_0 = vf_add(vf_loadu(t), s0_0);
+            s0_1 = vf_add(vf_loadu(t + 8), s0_1);
+            s1_0 = vf_add(vf_loadu(t + NR), s1_0);
+            s1_1 = vf_add(vf_loadu(t + NR + 8), s1_1);
+            s2_0 = vf_add(vf_loadu(t + 2 * NR), s2_0);
             s2_1 = vf_add(vf_loadu(t + 2 * NR + 8), s2_1);
-            s3_0 = vf_add(vf_loadu(t + 3 * NR + 0), s3_0);
+            s3_0 = vf_add(vf_loadu(t + 3 * NR), s3_0);
             s3_1 = vf_add(vf_loadu(t + 3 * NR + 8), s3_1);
         }
-        vf_storeu(t + 0 * NR + 0, s0_0);
-        vf_storeu(t + 0 * NR + 8, s0_1);
-        vf_storeu(t + 1 * NR + 0, s1_0);
-        vf_storeu(t + 1 * NR + 8, s1_1);
-        vf_storeu(t + 2 * NR + 0, s2_0);
+        vf_storeu(t, s0_0);
+        vf_storeu(t + 8, s0_1);
+        vf_storeu(t + NR, s1_0);
+        vf_storeu(t + NR + 8, s1_1);
+        vf_storeu(t + 2 * NR, s2_0);
         vf_storeu(t + 2 * NR + 8, s2_1);
-        vf_storeu(t + 3 * NR + 0, s3_0);
+        vf_storeu(t + 3 * NR, s3_0);
         vf_storeu(t + 3 * NR + 8, s3_1);
     }
 }
@@ -440,20 +445,20 @@ static void k7129_norm(float *to, const float *x, const float *weight, const flo
 
 /* Angle of each pair of components at position 1. */
 static const double k7129_frequency[ROPE_DIM / 2] = {
-0x1p+0, 0x1.53c38a9afacap-1, 0x1.c2ef7672e7587p-2,
-0x1.2b3dc533bac49p-2, 0x1.8d275e352b568p-3, 0x1.078d3ee269366p-3,
-0x1.5dc9598e68d6ep-4, 0x1.d03ccf59185fbp-5, 0x1.3411901f5fa45p-5,
-0x1.98de92064b9a5p-6, 0x1.0f53852389081p-6, 0x1.681ad8d3c057fp-7,
-0x1.ddee9c8c0aceep-8, 0x1.3d280469538efp-8, 0x1.a4ee3f0a6907bp-9,
-0x1.1754816e07d6cp-9, 0x1.72ba43fff3717p-10,
-0x1.ec07d4a69338fp-11, 0x1.4683197ad3991p-11,
-0x1.b1590162653a1p-12, 0x1.1f91ef20d667dp-12,
-0x1.7da9e7846457cp-13, 0x1.fa8b84a44fa06p-14,
-0x1.5024d596be222p-14, 0x1.be2188e4aa32fp-15,
-0x1.280d96af1e49cp-15, 0x1.88ec212e39edap-16,
-0x1.04be684552e3ap-16, 0x1.5a0f4e49b7c16p-17,
-0x1.cb4a99b200e8dp-18, 0x1.30c94e0306bb5p-18,
-0x1.948360a975f3dp-19,
+    0x1p+0, 0x1.53c38a9afacap-1, 0x1.c2ef7672e7587p-2,
+    0x1.2b3dc533bac49p-2, 0x1.8d275e352b568p-3, 0x1.078d3ee269366p-3,
+    0x1.5dc9598e68d6ep-4, 0x1.d03ccf59185fbp-5, 0x1.3411901f5fa45p-5,
+    0x1.98de92064b9a5p-6, 0x1.0f53852389081p-6, 0x1.681ad8d3c057fp-7,
+    0x1.ddee9c8c0aceep-8, 0x1.3d280469538efp-8, 0x1.a4ee3f0a6907bp-9,
+    0x1.1754816e07d6cp-9, 0x1.72ba43fff3717p-10,
+    0x1.ec07d4a69338fp-11, 0x1.4683197ad3991p-11,
+    0x1.b1590162653a1p-12, 0x1.1f91ef20d667dp-12,
+    0x1.7da9e7846457cp-13, 0x1.fa8b84a44fa06p-14,
+    0x1.5024d596be222p-14, 0x1.be2188e4aa32fp-15,
+    0x1.280d96af1e49cp-15, 0x1.88ec212e39edap-16,
+    0x1.04be684552e3ap-16, 0x1.5a0f4e49b7c16p-17,
+    0x1.cb4a99b200e8dp-18, 0x1.30c94e0306bb5p-18,
+    0x1.948360a975f3dp-19,
 };
 
 /* Cosines and sines of positions 0..63: what a position adds to its block of 64. */
@@ -580,17 +585,15 @@ static void k7129_v_done(const layer *l, int32_t first, int32_t rows, int32_t co
 
 /* Narrow tasks, where wide ones would leave threads idle. */
 static inline bool k7129_project_narrow(const layer *l) {
-    const int64_t k7129_row_blocks = (l->rows + MB - 1) / MB;
-    return 6 * k7129_row_blocks < 3 * (int64_t)l->call->extent.threads;
+    return 6 * k7129_row_blocks(l->rows) < 3 * (int64_t)l->call->extent.threads;
 }
 
 static void k7129_project_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     float *t = l->work[worker].t;
-    const int32_t k7129_row_blocks = (l->rows + MB - 1) / MB;
-    const int32_t first = (int32_t)(task % k7129_row_blocks) * MB,
-        rows = k7129_min32(MB, l->rows - first);
-    int32_t block = (int32_t)(task / k7129_row_blocks);
+    const int64_t high = k7129_row_blocks(l->rows);
+    const int32_t first = (int32_t)(task % high) * MB, rows = k7129_min32(MB, l->rows - first);
+    int32_t block = (int32_t)(task / high);
     const bool narrow = k7129_project_narrow(l);
     { /* Q: [512, 96] */
         enum { N = 512, K = 96, PANELS = 32 };
@@ -649,8 +652,7 @@ static void k7129_project_task(void *ctx, int64_t task, int worker) {
 
 static void k7129_project(layer *l) {
     const int64_t blocks = k7129_project_narrow(l) ? 12 : 6;
-    const int64_t k7129_row_blocks = (l->rows + MB - 1) / MB;
-    attn_parallel(l->call->team, blocks * k7129_row_blocks, k7129_project_task, l);
+    attn_parallel(l->call->team, blocks * k7129_row_blocks(l->rows), k7129_project_task, l);
 }
 
 /* The attention's output, `cols` columns from `col` on of some rows: the residual joins here. */
@@ -667,17 +669,15 @@ static void k7129_out_done(const layer *l, int32_t first, int32_t rows, int32_t 
 
 /* Narrow tasks, where wide ones would leave threads idle. */
 static inline bool k7129_output_narrow(const layer *l) {
-    const int64_t k7129_row_blocks = (l->some + MB - 1) / MB;
-    return 1 * k7129_row_blocks < 3 * (int64_t)l->call->extent.threads;
+    return 1 * k7129_row_blocks(l->some) < 3 * (int64_t)l->call->extent.threads;
 }
 
 static void k7129_output_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     float *t = l->work[worker].t;
-    const int32_t k7129_row_blocks = (l->some + MB - 1) / MB;
-    const int32_t first = (int32_t)(task % k7129_row_blocks) * MB,
-        rows = k7129_min32(MB, l->some - first);
-    int32_t block = (int32_t)(task / k7129_row_blocks);
+    const int64_t high = k7129_row_blocks(l->some);
+    const int32_t first = (int32_t)(task % high) * MB, rows = k7129_min32(MB, l->some - first);
+    int32_t block = (int32_t)(task / high);
     const bool narrow = k7129_output_narrow(l);
     { /* O: [96, 512] */
         enum { N = 96, K = 512, PANELS = 6 };
@@ -700,8 +700,7 @@ static void k7129_output_task(void *ctx, int64_t task, int worker) {
 
 static void k7129_output(layer *l) {
     const int64_t blocks = k7129_output_narrow(l) ? 6 : 1;
-    const int64_t k7129_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(l->call->team, blocks * k7129_row_blocks, k7129_output_task, l);
+    attn_parallel(l->call->team, blocks * k7129_row_blocks(l->some), k7129_output_task, l);
 }
 
 /* --- Feed-forward --- */
@@ -737,17 +736,15 @@ static void k7129_up_done(const layer *l, int32_t first, int32_t rows, int32_t c
 
 /* Narrow tasks, where wide ones would leave threads idle. */
 static inline bool k7129_up_narrow(const layer *l) {
-    const int64_t k7129_row_blocks = (l->some + MB - 1) / MB;
-    return 3 * k7129_row_blocks < 3 * (int64_t)l->call->extent.threads;
+    return 3 * k7129_row_blocks(l->some) < 3 * (int64_t)l->call->extent.threads;
 }
 
 static void k7129_up_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     float *t = l->work[worker].t;
-    const int32_t k7129_row_blocks = (l->some + MB - 1) / MB;
-    const int32_t first = (int32_t)(task % k7129_row_blocks) * MB,
-        rows = k7129_min32(MB, l->some - first);
-    int32_t block = (int32_t)(task / k7129_row_blocks);
+    const int64_t high = k7129_row_blocks(l->some);
+    const int32_t first = (int32_t)(task % high) * MB, rows = k7129_min32(MB, l->some - first);
+    int32_t block = (int32_t)(task / high);
     const bool narrow = k7129_up_narrow(l);
     { /* UP: [320, 96] */
         enum { N = 320, K = 96, PANELS = 20 };
@@ -770,8 +767,7 @@ static void k7129_up_task(void *ctx, int64_t task, int worker) {
 
 static void k7129_up(layer *l) {
     const int64_t blocks = k7129_up_narrow(l) ? 10 : 3;
-    const int64_t k7129_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(l->call->team, blocks * k7129_row_blocks, k7129_up_task, l);
+    attn_parallel(l->call->team, blocks * k7129_row_blocks(l->some), k7129_up_task, l);
 }
 
 static void k7129_down_done(const layer *l, int32_t first, int32_t rows, int32_t col, int32_t cols,
@@ -786,17 +782,15 @@ static void k7129_down_done(const layer *l, int32_t first, int32_t rows, int32_t
 
 /* Narrow tasks, where wide ones would leave threads idle. */
 static inline bool k7129_down_narrow(const layer *l) {
-    const int64_t k7129_row_blocks = (l->some + MB - 1) / MB;
-    return 1 * k7129_row_blocks < 3 * (int64_t)l->call->extent.threads;
+    return 1 * k7129_row_blocks(l->some) < 3 * (int64_t)l->call->extent.threads;
 }
 
 static void k7129_down_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     float *t = l->work[worker].t;
-    const int32_t k7129_row_blocks = (l->some + MB - 1) / MB;
-    const int32_t first = (int32_t)(task % k7129_row_blocks) * MB,
-        rows = k7129_min32(MB, l->some - first);
-    int32_t block = (int32_t)(task / k7129_row_blocks);
+    const int64_t high = k7129_row_blocks(l->some);
+    const int32_t first = (int32_t)(task % high) * MB, rows = k7129_min32(MB, l->some - first);
+    int32_t block = (int32_t)(task / high);
     const bool narrow = k7129_down_narrow(l);
     { /* DOWN: [96, 160] */
         enum { N = 96, K = 160, PANELS = 6 };
@@ -819,11 +813,11 @@ static void k7129_down_task(void *ctx, int64_t task, int worker) {
 
 static void k7129_down(layer *l) {
     const int64_t blocks = k7129_down_narrow(l) ? 6 : 1;
-    const int64_t k7129_row_blocks = (l->some + MB - 1) / MB;
-    attn_parallel(l->call->team, blocks * k7129_row_blocks, k7129_down_task, l);
+    attn_parallel(l->call->team, blocks * k7129_row_blocks(l->some), k7129_down_task, l);
 }
 
 ATTN_TARGET_END
+
 /* --- Weights --- */
 
 /* Norm weights. */
@@ -832,12 +826,12 @@ static void k7129_pack_norm(attn_packing *p, int64_t at, int32_t weight, int64_t
 }
 
 /* Two matrices of n rows, panel by panel in turn, from `row` on. */
-static void k7129_pack_gated(attn_packing *p, const attn_panels *m, int64_t row, int32_t gate,
-                             int32_t k7129_up, int32_t n) {
+static void k7129_pack_gated(attn_packing *p, const attn_panels *m, int64_t row, int32_t one,
+                             int32_t other, int32_t n) {
     for (int32_t first = 0; first < n; first += NR) {
         const int32_t rows = k7129_min32(NR, n - first);
-        attn_pack_rows(p, m, row + 2 * first, gate, first, rows);
-        attn_pack_rows(p, m, row + 2 * first + NR, k7129_up, first, rows);
+        attn_pack_rows(p, m, row + 2 * first, one, first, rows);
+        attn_pack_rows(p, m, row + 2 * first + NR, other, first, rows);
     }
 }
 
@@ -889,10 +883,6 @@ static uint64_t k7129_layout(layer *l, const attn_block_extent *e, char *base) {
 static uint64_t k7129_workspace(const attn_block_extent *e) {
     layer l;
     return k7129_layout(&l, e, NULL);
-}
-
-static int64_t k7129_row_blocks(int32_t rows) {
-    return (rows + MB - 1) / MB;
 }
 
 /* Rows that do not attend have seen nothing. */

@@ -37,28 +37,28 @@
 #include "runtime/simd/minmax.h"
 
 enum {
-    D = 32, /* width of a query and key row */
-    DV = 64, /* width of a value and output row */
-    DVP = 64, /* the same in whole vectors */
+    D = 32,    /* width of a query and key row */
+    DV = 64,   /* width of a value and output row */
+    DVP = 64,  /* the same in whole vectors */
     HEADS = 8, /* query heads */
     KEY_HEADS = 8,
     VALUE_HEADS = 1,
     GROUP = 1, /* query heads that share both their key head and their value head */
     GROUPS = HEADS / GROUP,
-    ROWS = 32, /* query rows of a full tile: 2 vectors */
-    TILES = 16, /* tiles a query block */
-    BK = 96, /* keys a block */
-    CHUNK = 4032, /* keys of a chunk: whole blocks */
-    HELD = 104, /* tiles of a task that goes through key chunks, at most */
+    ROWS = 32,            /* query rows of a full tile: 2 vectors */
+    TILES = 16,           /* tiles a query block */
+    BK = 96,              /* keys a block */
+    CHUNK = 4032,         /* keys of a chunk: whole blocks */
+    HELD = 104,           /* tiles of a task that goes through key chunks, at most */
     PACK_MOST = 16777216, /* bytes of packed values that key chunks are not for */
-    SPAN = 2112, /* keys of a tile's sum before it is kept: see sums */
-    PV_GROUPS = 3, /* most row groups of a tile in P V */
-    PART = 480, /* keys a part of a split-key run */
-    DECODE_Q = 32, /* most query rows that run as decode */
-    DOT_MOST = 16, /* most rows of a group that run as dot products, */
-    DOT_ROWS = 4, /* that many a tile; such tiles take turns: */
-    TURN = 16, /* keys of a turn */
-    AHEAD = 64, /* rows of K and of V that are asked for before their turn */
+    SPAN = 2112,          /* keys of a tile's sum before it is kept: see sums */
+    PV_GROUPS = 3,        /* most row groups of a tile in P V */
+    PART = 480,           /* keys a part of a split-key run */
+    DECODE_Q = 32,        /* most query rows that run as decode */
+    DOT_MOST = 16,        /* most rows of a group that run as dot products, */
+    DOT_ROWS = 4,         /* that many a tile; such tiles take turns: */
+    TURN = 16,            /* keys of a turn */
+    AHEAD = 64,           /* rows of K and of V that are asked for before their turn */
     W = VF_WIDTH
 };
 
@@ -130,23 +130,23 @@ static inline void ka3d0_row_range(const item *x, int32_t i, int32_t *lo, int32_
 
 /* A tile: up to ROWS query rows that go through the key blocks together. */
 typedef struct tile {
-    _Alignas(64) float q[1024]; /* [d][row], scaled */
-    float o[ROWS * DVP];            /* sum of P V over a span of keys, not yet divided by l */
-    float kept[ROWS * DVP];         /* the same of the spans before, */
-    float lost[ROWS * DVP];         /* and what its additions rounded off */
-    float m[ROWS], kept_m[ROWS];    /* running maximum; what it was when kept was written */
-    float l[ROWS], l_lost[ROWS];    /* sum of P, and what its additions rounded off */
-    int32_t lo[ROWS], hi[ROWS];     /* first and last key that a row sees, before masks, */
-    int32_t from[ROWS], to[ROWS];   /* and the positions of all that it sees */
-    int32_t head[ROWS], row[ROWS];  /* query head and query row */
-    int32_t pos[ROWS];              /* absolute query position */
+    _Alignas(64) float q[1024];    /* [d][row], scaled */
+    float o[ROWS * DVP];           /* sum of P V over a span of keys, not yet divided by l */
+    float kept[ROWS * DVP];        /* the same of the spans before, */
+    float lost[ROWS * DVP];        /* and what its additions rounded off */
+    float m[ROWS], kept_m[ROWS];   /* running maximum; what it was when kept was written */
+    float l[ROWS], l_lost[ROWS];   /* sum of P, and what its additions rounded off */
+    int32_t lo[ROWS], hi[ROWS];    /* first and last key that a row sees, before masks, */
+    int32_t from[ROWS], to[ROWS];  /* and the positions of all that it sees */
+    int32_t head[ROWS], row[ROWS]; /* query head and query row */
+    int32_t pos[ROWS];             /* absolute query position */
     int32_t rows, vectors;
     bool fresh, has_kept;        /* o holds nothing yet; kept holds something */
     int32_t span;                /* that o is of: its first key; of dot products its number */
     int32_t first, last;         /* keys that some row sees */
     int32_t all_first, all_last; /* keys that every row sees */
     int32_t group_first[PV_GROUPS], group_last[PV_GROUPS]; /* by row group of P V */
-    attn_tile_box box; /* heads and positions of its rows */
+    attn_tile_box box;                                     /* heads and positions of its rows */
 } tile;
 
 /* How values lie: key k, column c is v[c * column + (k - base) * row]; last_row stands for row in
@@ -180,8 +180,8 @@ static inline lines ka3d0_lines_from(const lines a, ptrdiff_t i) {
 typedef struct scratch {
     tile t[TILES];
     float s[(BK + 12) * ROWS]; /* scores, then P: [key][row] */
-    float alpha[ROWS];  /* factor of l and o where a maximum rose */
-    float edge[12 * D]; /* the last keys of a range, padded to a register tile */
+    float alpha[ROWS];         /* factor of l and o where a maximum rose */
+    float edge[12 * D];        /* the last keys of a range, padded to a register tile */
 } scratch;
 _Static_assert(sizeof(scratch) == 498816, "the plan's workspace");
 
@@ -636,8 +636,8 @@ static inline int ka3d0_lazy_ok_1(const vf *l) {
 /* o[8][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void ka3d0_pv_8x2(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, ptrdiff_t lds, int32_t n,
-                                   float *restrict o, const float *restrict alpha, bool fresh) {
+                                const float *restrict s, ptrdiff_t lds, int32_t n,
+                                float *restrict o, const float *restrict alpha, bool fresh) {
     vf o0_0 = vf_zero(), o0_1 = vf_zero();
     vf o1_0 = vf_zero(), o1_1 = vf_zero();
     vf o2_0 = vf_zero(), o2_1 = vf_zero();
@@ -777,7 +777,7 @@ static ATTN_INLINE void ka3d0_adjust_1(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         const vi vk = vi_set1(k), vp = vi_set1(attn_key_position(x, k));
         const vf s_0 = ka3d0_adjust_lanes(x, vf_load(s), vk, vp, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 16 : NULL, masked);
+                                          bias ? bias + i * 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s, s_0);
     }
@@ -786,7 +786,7 @@ static ATTN_INLINE void ka3d0_adjust_1(const item *x, const tile *t, float *rest
 
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void ka3d0_adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
-                                  int32_t first, int32_t n, vf *restrict mx) {
+                                       int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
@@ -1296,8 +1296,8 @@ static inline int ka3d0_lazy_ok_2(const vf *l) {
 /* o[11][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void ka3d0_pv_11x2(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, ptrdiff_t lds, int32_t n,
-                                   float *restrict o, const float *restrict alpha, bool fresh) {
+                                 const float *restrict s, ptrdiff_t lds, int32_t n,
+                                 float *restrict o, const float *restrict alpha, bool fresh) {
     vf o0_0 = vf_zero(), o0_1 = vf_zero();
     vf o1_0 = vf_zero(), o1_1 = vf_zero();
     vf o2_0 = vf_zero(), o2_1 = vf_zero();
@@ -1431,8 +1431,8 @@ static inline void ka3d0_pv_11x2(const float *restrict v, ptrdiff_t ldv,
 /* o[10][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void ka3d0_pv_10x2(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, ptrdiff_t lds, int32_t n,
-                                   float *restrict o, const float *restrict alpha, bool fresh) {
+                                 const float *restrict s, ptrdiff_t lds, int32_t n,
+                                 float *restrict o, const float *restrict alpha, bool fresh) {
     vf o0_0 = vf_zero(), o0_1 = vf_zero();
     vf o1_0 = vf_zero(), o1_1 = vf_zero();
     vf o2_0 = vf_zero(), o2_1 = vf_zero();
@@ -1602,9 +1602,9 @@ static ATTN_INLINE void ka3d0_adjust_2(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         const vi vk = vi_set1(k), vp = vi_set1(attn_key_position(x, k));
         const vf s_0 = ka3d0_adjust_lanes(x, vf_load(s), vk, vp, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 32 : NULL, masked);
+                                          bias ? bias + i * 32 : NULL, masked);
         const vf s_1 = ka3d0_adjust_lanes(x, vf_load(s + 16), vk, vp, vq_1, vh_1, lo_1, hi_1,
-                                     bias ? bias + i * 32 + 16 : NULL, masked);
+                                          bias ? bias + i * 32 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
@@ -1616,7 +1616,7 @@ static ATTN_INLINE void ka3d0_adjust_2(const item *x, const tile *t, float *rest
 
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void ka3d0_adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
-                                  int32_t first, int32_t n, vf *restrict mx) {
+                                       int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
@@ -1871,7 +1871,7 @@ typedef struct share {
     int32_t rows;        /* decode: rows of a group */
     int32_t tail;        /* keys that do not stand at their numbers */
     _Alignas(8) int64_t task; /* tasks of the items before it */
-    int64_t before;      /* packed blocks of the items before it, or partial results */
+    int64_t before;           /* packed blocks of the items before it, or partial results */
 } share;
 _Static_assert(sizeof(share) == 48, "the plan's workspace");
 
@@ -1880,22 +1880,22 @@ typedef struct call {
     const int32_t *rows;       /* query rows of each item; null: all */
     const void *const *minmax; /* see attn_expr_ctx */
     attn_team *team;
-    scratch *work; /* one a thread */
-    share *share;         /* one an item */
-    int32_t few;          /* items that run as decode */
-    float *partial;       /* decode: of each item [group][part][row] of m, l and o */
-    int32_t parts;        /* decode: parts of an item at most */
-    int32_t span;         /* decode: groups a task takes */
-    bool whole;           /* V is packed before anything else, not key chunk by key chunk */
-    float *packed;        /* V: of each item [value head][key block][column panel][key][column], */
+    scratch *work;  /* one a thread */
+    share *share;   /* one an item */
+    int32_t few;    /* items that run as decode */
+    float *partial; /* decode: of each item [group][part][row] of m, l and o */
+    int32_t parts;  /* decode: parts of an item at most */
+    int32_t span;   /* decode: groups a task takes */
+    bool whole;     /* V is packed before anything else, not key chunk by key chunk */
+    float *packed;  /* V: of each item [value head][key block][column panel][key][column], */
                           /* or [worker] a chunk_space */
-    uint64_t room;        /* bytes there */
-    uint8_t *seen;        /* [batch][value head][key block] some row may see a key of it */
-    int32_t blocks;       /* packed key blocks of an item at most */
-    int32_t longest;      /* query rows of the longest of the others, */
-    int64_t tiles;        /* and tiles of a head of all of them */
-    int32_t chunk;        /* tiles of a query block */
-    int32_t together;     /* key chunks: query blocks of a task */
+    uint64_t room;    /* bytes there */
+    uint8_t *seen;    /* [batch][value head][key block] some row may see a key of it */
+    int32_t blocks;   /* packed key blocks of an item at most */
+    int32_t longest;  /* query rows of the longest of the others, */
+    int64_t tiles;    /* and tiles of a head of all of them */
+    int32_t chunk;    /* tiles of a query block */
+    int32_t together; /* key chunks: query blocks of a task */
 } call;
 
 static item ka3d0_item_of(const call *c, int32_t b) {
@@ -1966,10 +1966,7 @@ static share ka3d0_share_of(const item *x) {
         ka3d0_mask_range(x, &box, &s.first, &s.last);
     }
     if (s.first > s.last) return s;
-    const int64_t keys = (int64_t)s.last - s.first + 1;
-    const bool near = true;
-    (void)keys;
-    if (!s.decode && near) s.blocks = s.last / BK - s.first / BK + 1;
+    if (!s.decode) s.blocks = s.last / BK - s.first / BK + 1;
     if (s.decode) s.parts = s.last / PART - s.first / PART + 1;
     return s;
 }
@@ -2169,8 +2166,8 @@ static const int32_t ka3d0_lane_key_1[W] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 /* 16 keys or fewer for 1 row of a tile; k and v stand at key `block`. ask.v is asked for
  * while keys are multiplied, ask.k while values are. masked: something may be hidden. */
 static ATTN_INLINE void ka3d0_dot_keys_1(const item *x, tile *t, scratch *w, int32_t block,
-                                  const int32_t n, const float *k, const float *v,
-                                  const lines ask, const lines soon, const bool masked) {
+                                         const int32_t n, const float *k, const float *v,
+                                         const lines ask, const lines soon, const bool masked) {
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
     enum { DP = (D + W - 1) / W * W };
     const float *q = t->q;
@@ -2184,7 +2181,7 @@ static ATTN_INLINE void ka3d0_dot_keys_1(const item *x, tile *t, scratch *w, int
             vf a1_0 = vf_zero();
             for (int d = 0; d < 32; d += 16) {
                 {
-                    const int at = d / 16 * 4 + 0;
+                    const int at = d / 16 * 4;
                     const int32_t r = i + at / 4, column = at % 4 * 16;
                     ATTN_PREFETCH_L2(ka3d0_ask_v(ask, r, column));
                     ATTN_PREFETCH_L1(ka3d0_ask_v(soon, r, column));
@@ -2293,7 +2290,7 @@ static ATTN_INLINE void ka3d0_dot_keys_1(const item *x, tile *t, scratch *w, int
 
 /* What may be hidden in part, and what is left of a range. */
 static void ka3d0_dot_rest_1(const item *x, tile *t, scratch *w, int32_t block, int32_t n,
-                      const float *k, const float *v, const lines ask, const lines soon) {
+                             const float *k, const float *v, const lines ask, const lines soon) {
     ka3d0_dot_keys_1(x, t, w, block, n, k, v, ask, soon, true);
 }
 
@@ -2321,7 +2318,7 @@ static void ka3d0_dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t 
             ka3d0_dot_rest_1(x, t, w, block, n, k + block * ldk, v + block * ldv, next, near);
         else
             ka3d0_dot_keys_1(x, t, w, block, KEYS, k + block * ldk, v + block * ldv, next, near,
-                        false);
+                             false);
     }
 }
 
@@ -2331,8 +2328,8 @@ static const int32_t ka3d0_lane_key_4[W] = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 
 /* 8 keys or fewer for 4 rows of a tile; k and v stand at key `block`. ask.v is asked for
  * while keys are multiplied, ask.k while values are. masked: something may be hidden. */
 static ATTN_INLINE void ka3d0_dot_keys_4(const item *x, tile *t, scratch *w, int32_t block,
-                                  const int32_t n, const float *k, const float *v,
-                                  const lines ask, const lines soon, const bool masked) {
+                                         const int32_t n, const float *k, const float *v,
+                                         const lines ask, const lines soon, const bool masked) {
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
     enum { DP = (D + W - 1) / W * W };
     const float *q = t->q;
@@ -2349,7 +2346,7 @@ static ATTN_INLINE void ka3d0_dot_keys_4(const item *x, tile *t, scratch *w, int
         vf a3_0 = vf_zero(), a3_1 = vf_zero(), a3_2 = vf_zero(), a3_3 = vf_zero();
         for (int d = 0; d < 32; d += 16) {
             {
-                const int at = d / 16 * 8 + 0;
+                const int at = d / 16 * 8;
                 const int32_t r = key + at / 4, column = at % 4 * 16;
                 ATTN_PREFETCH_L2(ka3d0_ask_v(ask, r, column));
                 ATTN_PREFETCH_L1(ka3d0_ask_v(soon, r, column));
@@ -2546,7 +2543,7 @@ static ATTN_INLINE void ka3d0_dot_keys_4(const item *x, tile *t, scratch *w, int
 
 /* What may be hidden in part, and what is left of a range. */
 static void ka3d0_dot_rest_4(const item *x, tile *t, scratch *w, int32_t block, int32_t n,
-                      const float *k, const float *v, const lines ask, const lines soon) {
+                             const float *k, const float *v, const lines ask, const lines soon) {
     ka3d0_dot_keys_4(x, t, w, block, n, k, v, ask, soon, true);
 }
 
@@ -2574,7 +2571,7 @@ static void ka3d0_dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t 
             ka3d0_dot_rest_4(x, t, w, block, n, k + block * ldk, v + block * ldv, next, near);
         else
             ka3d0_dot_keys_4(x, t, w, block, KEYS, k + block * ldk, v + block * ldv, next, near,
-                        false);
+                             false);
     }
 }
 

@@ -37,29 +37,29 @@
 #include "runtime/simd/minmax.h"
 
 enum {
-    D = 32, /* width of a query and key row */
-    DV = 64, /* width of a value and output row */
-    DVP = 64, /* the same in whole vectors */
+    D = 32,    /* width of a query and key row */
+    DV = 64,   /* width of a value and output row */
+    DVP = 64,  /* the same in whole vectors */
     HEADS = 8, /* query heads */
     KEY_HEADS = 8,
     VALUE_HEADS = 1,
     GROUP = 1, /* query heads that share both their key head and their value head */
     GROUPS = HEADS / GROUP,
-    ROWS = 24, /* query rows of a full tile: 3 vectors */
-    TILES = 16, /* tiles a query block */
-    BK = 96, /* keys a block */
-    CHUNK = 4032, /* keys of a chunk: whole blocks */
-    HELD = 128, /* tiles of a task that goes through key chunks, at most */
+    ROWS = 24,            /* query rows of a full tile: 3 vectors */
+    TILES = 16,           /* tiles a query block */
+    BK = 96,              /* keys a block */
+    CHUNK = 4032,         /* keys of a chunk: whole blocks */
+    HELD = 128,           /* tiles of a task that goes through key chunks, at most */
     PACK_MOST = 16777216, /* bytes of packed values that key chunks are not for */
-    SPAN = 2112, /* keys of a tile's sum before it is kept: see sums */
-    REACH = 127, /* n rows see at most n + REACH keys from the first to the last */
-    PV_GROUPS = 4, /* most row groups of a tile in P V */
-    PART = 480, /* keys a part of a split-key run */
-    DECODE_Q = 32, /* most query rows that run as decode */
-    DOT_MOST = 16, /* most rows of a group that run as dot products, */
-    DOT_ROWS = 4, /* that many a tile; such tiles take turns: */
-    TURN = 8, /* keys of a turn */
-    AHEAD = 64, /* rows of K and of V that are asked for before their turn */
+    SPAN = 2112,          /* keys of a tile's sum before it is kept: see sums */
+    REACH = 127,          /* n rows see at most n + REACH keys from the first to the last */
+    PV_GROUPS = 4,        /* most row groups of a tile in P V */
+    PART = 480,           /* keys a part of a split-key run */
+    DECODE_Q = 32,        /* most query rows that run as decode */
+    DOT_MOST = 16,        /* most rows of a group that run as dot products, */
+    DOT_ROWS = 4,         /* that many a tile; such tiles take turns: */
+    TURN = 8,             /* keys of a turn */
+    AHEAD = 64,           /* rows of K and of V that are asked for before their turn */
     W = VF_WIDTH
 };
 
@@ -132,24 +132,24 @@ static inline void k6a69_row_range(const item *x, int32_t i, int32_t *lo, int32_
 
 /* A tile: up to ROWS query rows that go through the key blocks together. */
 typedef struct tile {
-    _Alignas(64) float q[768]; /* [d][row], scaled */
-    float o[ROWS * DVP];            /* sum of P V over a span of keys, not yet divided by l */
-    float kept[ROWS * DVP];         /* the same of the spans before, */
-    float lost[ROWS * DVP];         /* and what its additions rounded off */
-    float m[ROWS], kept_m[ROWS];    /* running maximum; what it was when kept was written */
-    float l[ROWS], l_lost[ROWS];    /* sum of P, and what its additions rounded off */
-    int32_t lo[ROWS], hi[ROWS];     /* first and last key that a row sees, before masks, */
-    int32_t from[ROWS], to[ROWS];   /* and the positions of all that it sees */
-    int32_t head[ROWS], row[ROWS];  /* query head and query row */
-    int32_t pos[ROWS];              /* absolute query position */
+    _Alignas(64) float q[768];     /* [d][row], scaled */
+    float o[ROWS * DVP];           /* sum of P V over a span of keys, not yet divided by l */
+    float kept[ROWS * DVP];        /* the same of the spans before, */
+    float lost[ROWS * DVP];        /* and what its additions rounded off */
+    float m[ROWS], kept_m[ROWS];   /* running maximum; what it was when kept was written */
+    float l[ROWS], l_lost[ROWS];   /* sum of P, and what its additions rounded off */
+    int32_t lo[ROWS], hi[ROWS];    /* first and last key that a row sees, before masks, */
+    int32_t from[ROWS], to[ROWS];  /* and the positions of all that it sees */
+    int32_t head[ROWS], row[ROWS]; /* query head and query row */
+    int32_t pos[ROWS];             /* absolute query position */
     int32_t rows, vectors;
     bool fresh, has_kept;        /* o holds nothing yet; kept holds something */
     int32_t span;                /* that o is of: its first key; of dot products its number */
     int32_t first, last;         /* keys that some row sees */
     int32_t all_first, all_last; /* keys that every row sees */
-    int32_t vector_first[3], vector_last[3]; /* by vector of rows */
+    int32_t vector_first[3], vector_last[3];               /* by vector of rows */
     int32_t group_first[PV_GROUPS], group_last[PV_GROUPS]; /* by row group of P V */
-    attn_tile_box box; /* heads and positions of its rows */
+    attn_tile_box box;                                     /* heads and positions of its rows */
 } tile;
 
 /* How values lie: key k, column c is v[c * column + (k - base) * row]; last_row stands for row in
@@ -183,8 +183,8 @@ static inline lines k6a69_lines_from(const lines a, ptrdiff_t i) {
 typedef struct scratch {
     tile t[TILES];
     float s[(BK + 8) * ROWS]; /* scores, then P: [key][row] */
-    float alpha[ROWS];  /* factor of l and o where a maximum rose */
-    float edge[8 * D]; /* the last keys of a range, padded to a register tile */
+    float alpha[ROWS];        /* factor of l and o where a maximum rose */
+    float edge[8 * D];        /* the last keys of a range, padded to a register tile */
 } scratch;
 _Static_assert(sizeof(scratch) == 374656, "the plan's workspace");
 
@@ -482,8 +482,8 @@ static inline int k6a69_softmax_1(float *restrict s, int32_t n, tile *restrict t
 /* o[4][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void k6a69_pv_4x2(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, ptrdiff_t lds, int32_t n,
-                                   float *restrict o, const float *restrict alpha, bool fresh) {
+                                const float *restrict s, ptrdiff_t lds, int32_t n,
+                                float *restrict o, const float *restrict alpha, bool fresh) {
     vf o0_0 = vf_zero(), o0_1 = vf_zero();
     vf o1_0 = vf_zero(), o1_1 = vf_zero();
     vf o2_0 = vf_zero(), o2_1 = vf_zero();
@@ -579,7 +579,7 @@ static ATTN_INLINE void k6a69_adjust_1(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         const vi vk = vi_set1(k), vp = vi_set1(attn_key_position(x, k));
         const vf s_0 = k6a69_adjust_lanes(x, vf_load(s), vk, vp, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 8 : NULL, masked);
+                                          bias ? bias + i * 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s, s_0);
     }
@@ -588,7 +588,7 @@ static ATTN_INLINE void k6a69_adjust_1(const item *x, const tile *t, float *rest
 
 /* Final scores of n keys from first; mx: raised by them. */
 static void k6a69_adjust_tile_1(const item *x, const tile *t, float *restrict s,
-                                  int32_t first, int32_t n, vf *restrict mx) {
+                                int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
@@ -624,7 +624,7 @@ static void k6a69_adjust_tile_1(const item *x, const tile *t, float *restrict s,
 
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k6a69_adjust_tile_1_masked(const item *x, const tile *t, float *restrict s,
-                                  int32_t first, int32_t n, vf *restrict mx) {
+                                       int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
@@ -852,8 +852,8 @@ static inline int k6a69_softmax_2(float *restrict s, int32_t n, tile *restrict t
 /* o[6][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void k6a69_pv_6x2(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, ptrdiff_t lds, int32_t n,
-                                   float *restrict o, const float *restrict alpha, bool fresh) {
+                                const float *restrict s, ptrdiff_t lds, int32_t n,
+                                float *restrict o, const float *restrict alpha, bool fresh) {
     vf o0_0 = vf_zero(), o0_1 = vf_zero();
     vf o1_0 = vf_zero(), o1_1 = vf_zero();
     vf o2_0 = vf_zero(), o2_1 = vf_zero();
@@ -932,8 +932,8 @@ static inline void k6a69_pv_6x2(const float *restrict v, ptrdiff_t ldv,
 /* o[5][16 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void k6a69_pv_5x2(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, ptrdiff_t lds, int32_t n,
-                                   float *restrict o, const float *restrict alpha, bool fresh) {
+                                const float *restrict s, ptrdiff_t lds, int32_t n,
+                                float *restrict o, const float *restrict alpha, bool fresh) {
     vf o0_0 = vf_zero(), o0_1 = vf_zero();
     vf o1_0 = vf_zero(), o1_1 = vf_zero();
     vf o2_0 = vf_zero(), o2_1 = vf_zero();
@@ -1048,9 +1048,9 @@ static ATTN_INLINE void k6a69_adjust_2(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         const vi vk = vi_set1(k), vp = vi_set1(attn_key_position(x, k));
         const vf s_0 = k6a69_adjust_lanes(x, vf_load(s), vk, vp, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 16 : NULL, masked);
+                                          bias ? bias + i * 16 : NULL, masked);
         const vf s_1 = k6a69_adjust_lanes(x, vf_load(s + 8), vk, vp, vq_1, vh_1, lo_1, hi_1,
-                                     bias ? bias + i * 16 + 8 : NULL, masked);
+                                          bias ? bias + i * 16 + 8 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
@@ -1062,7 +1062,7 @@ static ATTN_INLINE void k6a69_adjust_2(const item *x, const tile *t, float *rest
 
 /* Final scores of n keys from first; mx: raised by them. */
 static void k6a69_adjust_tile_2(const item *x, const tile *t, float *restrict s,
-                                  int32_t first, int32_t n, vf *restrict mx) {
+                                int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
@@ -1116,7 +1116,7 @@ static void k6a69_adjust_tile_2(const item *x, const tile *t, float *restrict s,
 
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k6a69_adjust_tile_2_masked(const item *x, const tile *t, float *restrict s,
-                                  int32_t first, int32_t n, vf *restrict mx) {
+                                       int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
@@ -1353,7 +1353,7 @@ static inline void k6a69_qk_3(const float *restrict k, ptrdiff_t ldk, const floa
 
 /* s[key][0 .. 7] = K Q^T for 8 keys and 1 of the 3 vectors of queries in q and s. */
 static inline void k6a69_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
-                            float *restrict s) {
+                                   float *restrict s) {
     const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
@@ -1418,7 +1418,7 @@ static inline void k6a69_qk_1_of_3(const float *restrict k, ptrdiff_t ldk, const
 
 /* s[key][0 .. 15] = K Q^T for 4 keys and 2 of the 3 vectors of queries in q and s. */
 static inline void k6a69_qk_2_of_3(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
-                            float *restrict s) {
+                                   float *restrict s) {
     const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
@@ -1573,11 +1573,11 @@ static ATTN_INLINE void k6a69_adjust_3(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         const vi vk = vi_set1(k), vp = vi_set1(attn_key_position(x, k));
         const vf s_0 = k6a69_adjust_lanes(x, vf_load(s), vk, vp, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 24 : NULL, masked);
+                                          bias ? bias + i * 24 : NULL, masked);
         const vf s_1 = k6a69_adjust_lanes(x, vf_load(s + 8), vk, vp, vq_1, vh_1, lo_1, hi_1,
-                                     bias ? bias + i * 24 + 8 : NULL, masked);
+                                          bias ? bias + i * 24 + 8 : NULL, masked);
         const vf s_2 = k6a69_adjust_lanes(x, vf_load(s + 16), vk, vp, vq_2, vh_2, lo_2, hi_2,
-                                     bias ? bias + i * 24 + 16 : NULL, masked);
+                                          bias ? bias + i * 24 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
@@ -1592,7 +1592,7 @@ static ATTN_INLINE void k6a69_adjust_3(const item *x, const tile *t, float *rest
 
 /* Final scores of n keys from first; mx: raised by them. */
 static void k6a69_adjust_tile_3(const item *x, const tile *t, float *restrict s,
-                                  int32_t first, int32_t n, vf *restrict mx) {
+                                int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
@@ -1664,7 +1664,7 @@ static void k6a69_adjust_tile_3(const item *x, const tile *t, float *restrict s,
 
 /* Final scores of n keys from first, hidden ones -inf; mx: raised by them. */
 static void k6a69_adjust_tile_3_masked(const item *x, const tile *t, float *restrict s,
-                                  int32_t first, int32_t n, vf *restrict mx) {
+                                       int32_t first, int32_t n, vf *restrict mx) {
     const int32_t h = t->head[0];
     (void)x, (void)h;
     const int32_t q_0_0 = t->pos[0];
@@ -1941,7 +1941,7 @@ typedef struct share {
     int32_t rows;        /* decode: rows of a group */
     int32_t tail;        /* keys that do not stand at their numbers */
     _Alignas(8) int64_t task; /* tasks of the items before it */
-    int64_t before;      /* packed blocks of the items before it, or partial results */
+    int64_t before;           /* packed blocks of the items before it, or partial results */
 } share;
 _Static_assert(sizeof(share) == 48, "the plan's workspace");
 
@@ -1950,21 +1950,21 @@ typedef struct call {
     const int32_t *rows;       /* query rows of each item; null: all */
     const void *const *minmax; /* see attn_expr_ctx */
     attn_team *team;
-    scratch *work; /* one a thread */
-    share *share;         /* one an item */
-    int32_t few;          /* items that run as decode */
-    float *partial;       /* decode: of each item [group][part][row] of m, l and o */
-    int32_t parts;        /* decode: parts of an item at most */
-    int32_t span;         /* decode: groups a task takes */
-    bool whole;           /* V is packed before anything else, not key chunk by key chunk */
-    float *packed;        /* V: of each item [value head][key block][column panel][key][column], */
+    scratch *work;  /* one a thread */
+    share *share;   /* one an item */
+    int32_t few;    /* items that run as decode */
+    float *partial; /* decode: of each item [group][part][row] of m, l and o */
+    int32_t parts;  /* decode: parts of an item at most */
+    int32_t span;   /* decode: groups a task takes */
+    bool whole;     /* V is packed before anything else, not key chunk by key chunk */
+    float *packed;  /* V: of each item [value head][key block][column panel][key][column], */
                           /* or [worker] a chunk_space */
-    uint64_t room;        /* bytes there */
-    int32_t blocks;       /* packed key blocks of an item at most */
-    int32_t longest;      /* query rows of the longest of the others, */
-    int64_t tiles;        /* and tiles of a head of all of them */
-    int32_t chunk;        /* tiles of a query block */
-    int32_t together;     /* key chunks: query blocks of a task */
+    uint64_t room;    /* bytes there */
+    int32_t blocks;   /* packed key blocks of an item at most */
+    int32_t longest;  /* query rows of the longest of the others, */
+    int64_t tiles;    /* and tiles of a head of all of them */
+    int32_t chunk;    /* tiles of a query block */
+    int32_t together; /* key chunks: query blocks of a task */
 } call;
 
 static item k6a69_item_of(const call *c, int32_t b) {
@@ -2219,8 +2219,8 @@ static const int32_t k6a69_lane_key_1[W] = {0, 1, 2, 3, 4, 5, 6, 7};
 /* 8 keys or fewer for 1 row of a tile; k and v stand at key `block`. ask.v is asked for
  * while keys are multiplied, ask.k while values are. masked: something may be hidden. */
 static ATTN_INLINE void k6a69_dot_keys_1(const item *x, tile *t, scratch *w, int32_t block,
-                                  const int32_t n, const float *k, const float *v,
-                                  const lines ask, const lines soon, const bool masked) {
+                                         const int32_t n, const float *k, const float *v,
+                                         const lines ask, const lines soon, const bool masked) {
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
     enum { DP = (D + W - 1) / W * W };
     const float *q = t->q;
@@ -2331,7 +2331,7 @@ static ATTN_INLINE void k6a69_dot_keys_1(const item *x, tile *t, scratch *w, int
 
 /* What may be hidden in part, and what is left of a range. */
 static void k6a69_dot_rest_1(const item *x, tile *t, scratch *w, int32_t block, int32_t n,
-                      const float *k, const float *v, const lines ask, const lines soon) {
+                             const float *k, const float *v, const lines ask, const lines soon) {
     k6a69_dot_keys_1(x, t, w, block, n, k, v, ask, soon, true);
 }
 
@@ -2356,7 +2356,7 @@ static void k6a69_dot_1(const item *x, tile *t, scratch *w, int32_t k0, int32_t 
             k6a69_dot_rest_1(x, t, w, block, n, k + block * ldk, v + block * ldv, next, near);
         else
             k6a69_dot_keys_1(x, t, w, block, KEYS, k + block * ldk, v + block * ldv, next, near,
-                        false);
+                             false);
     }
 }
 
@@ -2366,8 +2366,8 @@ static const int32_t k6a69_lane_key_4[W] = {0, 0, 0, 0, 1, 1, 1, 1};
 /* 8 keys or fewer for 4 rows of a tile; k and v stand at key `block`. ask.v is asked for
  * while keys are multiplied, ask.k while values are. masked: something may be hidden. */
 static ATTN_INLINE void k6a69_dot_keys_4(const item *x, tile *t, scratch *w, int32_t block,
-                                  const int32_t n, const float *k, const float *v,
-                                  const lines ask, const bool masked) {
+                                         const int32_t n, const float *k, const float *v,
+                                         const lines ask, const bool masked) {
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
     enum { DP = (D + W - 1) / W * W };
     const float *q = t->q;
@@ -2530,7 +2530,7 @@ static ATTN_INLINE void k6a69_dot_keys_4(const item *x, tile *t, scratch *w, int
 
 /* What may be hidden in part, and what is left of a range. */
 static void k6a69_dot_rest_4(const item *x, tile *t, scratch *w, int32_t block, int32_t n,
-                      const float *k, const float *v, const lines ask) {
+                             const float *k, const float *v, const lines ask) {
     k6a69_dot_keys_4(x, t, w, block, n, k, v, ask, true);
 }
 
@@ -2554,7 +2554,7 @@ static void k6a69_dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t 
             k6a69_dot_rest_4(x, t, w, block, n, k + block * ldk, v + block * ldv, next);
         else
             k6a69_dot_keys_4(x, t, w, block, KEYS, k + block * ldk, v + block * ldv, next,
-                        false);
+                             false);
     }
 }
 

@@ -21,9 +21,9 @@
 #include "runtime/simd/portable.h"
 
 enum {
-    D = 32, /* width of a query and key row */
-    DV = 64, /* width of a value and output row */
-    DVP = 64, /* the same in whole vectors */
+    D = 32,    /* width of a query and key row */
+    DV = 64,   /* width of a value and output row */
+    DVP = 64,  /* the same in whole vectors */
     HEADS = 8, /* query heads */
     KEY_HEADS = 8,
     VALUE_HEADS = 1,

@@ -25,9 +25,9 @@
 #include "runtime/simd/minmax.h"
 
 enum {
-    D = 64, /* width of a query and key row */
-    DV = 64, /* width of a value and output row */
-    DVP = 64, /* the same in whole vectors */
+    D = 64,    /* width of a query and key row */
+    DV = 64,   /* width of a value and output row */
+    DVP = 64,  /* the same in whole vectors */
     HEADS = 8, /* query heads */
     KEY_HEADS = 2,
     VALUE_HEADS = 2,

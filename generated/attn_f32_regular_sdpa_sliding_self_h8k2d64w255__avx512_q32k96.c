@@ -33,29 +33,29 @@
 #include "runtime/simd/avx512.h"
 
 enum {
-    D = 64, /* width of a query and key row */
-    DV = 64, /* width of a value and output row */
-    DVP = 64, /* the same in whole vectors */
+    D = 64,    /* width of a query and key row */
+    DV = 64,   /* width of a value and output row */
+    DVP = 64,  /* the same in whole vectors */
     HEADS = 8, /* query heads */
     KEY_HEADS = 2,
     VALUE_HEADS = 2,
     GROUP = 4, /* query heads that share both their key head and their value head */
     GROUPS = HEADS / GROUP,
-    ROWS = 32, /* query rows of a full tile: 2 vectors */
-    TILES = 16, /* tiles a query block */
-    BK = 96, /* keys a block */
-    CHUNK = 4032, /* keys of a chunk: whole blocks */
-    HELD = 91, /* tiles of a task that goes through key chunks, at most */
+    ROWS = 32,            /* query rows of a full tile: 2 vectors */
+    TILES = 16,           /* tiles a query block */
+    BK = 96,              /* keys a block */
+    CHUNK = 4032,         /* keys of a chunk: whole blocks */
+    HELD = 91,            /* tiles of a task that goes through key chunks, at most */
     PACK_MOST = 16777216, /* bytes of packed values that key chunks are not for */
-    SPAN = 2112, /* keys of a tile's sum before it is kept: see sums */
-    REACH = 255, /* n rows see at most n + REACH keys from the first to the last */
-    PV_GROUPS = 3, /* most row groups of a tile in P V */
-    PART = 480, /* keys a part of a split-key run */
-    DECODE_Q = 8, /* most query rows that run as decode */
-    DOT_MOST = 16, /* most rows of a group that run as dot products, */
-    DOT_ROWS = 4, /* that many a tile; such tiles take turns: */
-    TURN = 16, /* keys of a turn */
-    AHEAD = 64, /* rows of K and of V that are asked for before their turn */
+    SPAN = 2112,          /* keys of a tile's sum before it is kept: see sums */
+    REACH = 255,          /* n rows see at most n + REACH keys from the first to the last */
+    PV_GROUPS = 3,        /* most row groups of a tile in P V */
+    PART = 480,           /* keys a part of a split-key run */
+    DECODE_Q = 8,         /* most query rows that run as decode */
+    DOT_MOST = 16,        /* most rows of a group that run as dot products, */
+    DOT_ROWS = 4,         /* that many a tile; such tiles take turns: */
+    TURN = 16,            /* keys of a turn */
+    AHEAD = 64,           /* rows of K and of V that are asked for before their turn */
     W = VF_WIDTH
 };
 
@@ -130,24 +130,24 @@ static inline void kde06_row_range(const item *x, int32_t i, int32_t *lo, int32_
 
 /* A tile: up to ROWS query rows that go through the key blocks together. */
 typedef struct tile {
-    _Alignas(64) float q[2048]; /* [d][row], scaled */
-    float o[ROWS * DVP];            /* sum of P V over a span of keys, not yet divided by l */
-    float kept[ROWS * DVP];         /* the same of the spans before, */
-    float lost[ROWS * DVP];         /* and what its additions rounded off */
-    float m[ROWS], kept_m[ROWS];    /* running maximum; what it was when kept was written */
-    float l[ROWS], l_lost[ROWS];    /* sum of P, and what its additions rounded off */
-    int32_t lo[ROWS], hi[ROWS];     /* first and last key that a row sees, before masks, */
-    int32_t from[ROWS], to[ROWS];   /* and the positions of all that it sees */
-    int32_t head[ROWS], row[ROWS];  /* query head and query row */
-    int32_t pos[ROWS];              /* absolute query position */
+    _Alignas(64) float q[2048];    /* [d][row], scaled */
+    float o[ROWS * DVP];           /* sum of P V over a span of keys, not yet divided by l */
+    float kept[ROWS * DVP];        /* the same of the spans before, */
+    float lost[ROWS * DVP];        /* and what its additions rounded off */
+    float m[ROWS], kept_m[ROWS];   /* running maximum; what it was when kept was written */
+    float l[ROWS], l_lost[ROWS];   /* sum of P, and what its additions rounded off */
+    int32_t lo[ROWS], hi[ROWS];    /* first and last key that a row sees, before masks, */
+    int32_t from[ROWS], to[ROWS];  /* and the positions of all that it sees */
+    int32_t head[ROWS], row[ROWS]; /* query head and query row */
+    int32_t pos[ROWS];             /* absolute query position */
     int32_t rows, vectors;
     bool fresh, has_kept;        /* o holds nothing yet; kept holds something */
     int32_t span;                /* that o is of: its first key; of dot products its number */
     int32_t first, last;         /* keys that some row sees */
     int32_t all_first, all_last; /* keys that every row sees */
-    int32_t vector_first[2], vector_last[2]; /* by vector of rows */
+    int32_t vector_first[2], vector_last[2];               /* by vector of rows */
     int32_t group_first[PV_GROUPS], group_last[PV_GROUPS]; /* by row group of P V */
-    attn_tile_box box; /* heads and positions of its rows */
+    attn_tile_box box;                                     /* heads and positions of its rows */
 } tile;
 
 /* How values lie: key k, column c is v[c * column + (k - base) * row]; last_row stands for row in
@@ -181,9 +181,9 @@ static inline lines kde06_lines_from(const lines a, ptrdiff_t i) {
 typedef struct scratch {
     tile t[TILES];
     float s[(BK + 12) * ROWS]; /* scores, then P: [key][row] */
-    float alpha[ROWS];  /* factor of l and o where a maximum rose */
-    float bias[BK * ROWS]; /* the run-time mask of a tile: [key][row] */
-    float edge[12 * D]; /* the last keys of a range, padded to a register tile */
+    float alpha[ROWS];         /* factor of l and o where a maximum rose */
+    float bias[BK * ROWS];     /* the run-time mask of a tile: [key][row] */
+    float edge[12 * D];        /* the last keys of a range, padded to a register tile */
 } scratch;
 _Static_assert(sizeof(scratch) == 578176, "the plan's workspace");
 
@@ -610,8 +610,8 @@ static inline int kde06_lazy_ok_1(const vf *l) {
 /* o[8][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void kde06_pv_8x2(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, ptrdiff_t lds, int32_t n,
-                                   float *restrict o, const float *restrict alpha, bool fresh) {
+                                const float *restrict s, ptrdiff_t lds, int32_t n,
+                                float *restrict o, const float *restrict alpha, bool fresh) {
     vf o0_0 = vf_zero(), o0_1 = vf_zero();
     vf o1_0 = vf_zero(), o1_1 = vf_zero();
     vf o2_0 = vf_zero(), o2_1 = vf_zero();
@@ -751,7 +751,7 @@ static ATTN_INLINE void kde06_adjust_1(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         const vi vk = vi_set1(k), vp = vi_set1(attn_key_position(x, k));
         const vf s_0 = kde06_adjust_lanes(x, vf_load(s), vk, vp, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 16 : NULL, masked);
+                                          bias ? bias + i * 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s, s_0);
     }
@@ -1179,7 +1179,7 @@ static inline void kde06_qk_exp_2(const float *restrict k, ptrdiff_t ldk, const 
 
 /* s[key][0 .. 15] = K Q^T for 12 keys and 1 of the 2 vectors of queries in q and s. */
 static inline void kde06_qk_1_of_2(const float *restrict k, ptrdiff_t ldk, const float *restrict q,
-                            float *restrict s) {
+                                   float *restrict s) {
     const float *k1 = k + ldk;
     const float *k2 = k + 2 * ldk;
     const float *k3 = k + 3 * ldk;
@@ -1322,8 +1322,8 @@ static inline int kde06_lazy_ok_2(const vf *l) {
 /* o[11][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void kde06_pv_11x2(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, ptrdiff_t lds, int32_t n,
-                                   float *restrict o, const float *restrict alpha, bool fresh) {
+                                 const float *restrict s, ptrdiff_t lds, int32_t n,
+                                 float *restrict o, const float *restrict alpha, bool fresh) {
     vf o0_0 = vf_zero(), o0_1 = vf_zero();
     vf o1_0 = vf_zero(), o1_1 = vf_zero();
     vf o2_0 = vf_zero(), o2_1 = vf_zero();
@@ -1457,8 +1457,8 @@ static inline void kde06_pv_11x2(const float *restrict v, ptrdiff_t ldv,
 /* o[10][32 columns] = alpha o + sum over n keys of s[key][row] v[key][column]; s has lds rows.
  * fresh: o holds nothing yet. The keys are summed from zero: see sums. */
 static inline void kde06_pv_10x2(const float *restrict v, ptrdiff_t ldv,
-                                   const float *restrict s, ptrdiff_t lds, int32_t n,
-                                   float *restrict o, const float *restrict alpha, bool fresh) {
+                                 const float *restrict s, ptrdiff_t lds, int32_t n,
+                                 float *restrict o, const float *restrict alpha, bool fresh) {
     vf o0_0 = vf_zero(), o0_1 = vf_zero();
     vf o1_0 = vf_zero(), o1_1 = vf_zero();
     vf o2_0 = vf_zero(), o2_1 = vf_zero();
@@ -1628,9 +1628,9 @@ static ATTN_INLINE void kde06_adjust_2(const item *x, const tile *t, float *rest
         const int32_t k = first + i;
         const vi vk = vi_set1(k), vp = vi_set1(attn_key_position(x, k));
         const vf s_0 = kde06_adjust_lanes(x, vf_load(s), vk, vp, vq_0, vh_0, lo_0, hi_0,
-                                     bias ? bias + i * 32 : NULL, masked);
+                                          bias ? bias + i * 32 : NULL, masked);
         const vf s_1 = kde06_adjust_lanes(x, vf_load(s + 16), vk, vp, vq_1, vh_1, lo_1, hi_1,
-                                     bias ? bias + i * 32 + 16 : NULL, masked);
+                                          bias ? bias + i * 32 + 16 : NULL, masked);
         m_0 = vf_max(s_0, m_0);
         vf_store(s, s_0);
         m_1 = vf_max(s_1, m_1);
@@ -1880,7 +1880,7 @@ typedef struct share {
     int32_t rows;        /* decode: rows of a group */
     int32_t tail;        /* keys that do not stand at their numbers */
     _Alignas(8) int64_t task; /* tasks of the items before it */
-    int64_t before;      /* packed blocks of the items before it, or partial results */
+    int64_t before;           /* packed blocks of the items before it, or partial results */
 } share;
 _Static_assert(sizeof(share) == 48, "the plan's workspace");
 
@@ -1889,21 +1889,21 @@ typedef struct call {
     const int32_t *rows;       /* query rows of each item; null: all */
     const void *const *minmax; /* see attn_expr_ctx */
     attn_team *team;
-    scratch *work; /* one a thread */
-    share *share;         /* one an item */
-    int32_t few;          /* items that run as decode */
-    float *partial;       /* decode: of each item [group][part][row] of m, l and o */
-    int32_t parts;        /* decode: parts of an item at most */
-    int32_t span;         /* decode: groups a task takes */
-    bool whole;           /* V is packed before anything else, not key chunk by key chunk */
-    float *packed;        /* V: of each item [value head][key block][column panel][key][column], */
+    scratch *work;  /* one a thread */
+    share *share;   /* one an item */
+    int32_t few;    /* items that run as decode */
+    float *partial; /* decode: of each item [group][part][row] of m, l and o */
+    int32_t parts;  /* decode: parts of an item at most */
+    int32_t span;   /* decode: groups a task takes */
+    bool whole;     /* V is packed before anything else, not key chunk by key chunk */
+    float *packed;  /* V: of each item [value head][key block][column panel][key][column], */
                           /* or [worker] a chunk_space */
-    uint64_t room;        /* bytes there */
-    int32_t blocks;       /* packed key blocks of an item at most */
-    int32_t longest;      /* query rows of the longest of the others, */
-    int64_t tiles;        /* and tiles of a head of all of them */
-    int32_t chunk;        /* tiles of a query block */
-    int32_t together;     /* key chunks: query blocks of a task */
+    uint64_t room;    /* bytes there */
+    int32_t blocks;   /* packed key blocks of an item at most */
+    int32_t longest;  /* query rows of the longest of the others, */
+    int64_t tiles;    /* and tiles of a head of all of them */
+    int32_t chunk;    /* tiles of a query block */
+    int32_t together; /* key chunks: query blocks of a task */
 } call;
 
 static item kde06_item_of(const call *c, int32_t b) {
@@ -2152,8 +2152,8 @@ static const int32_t kde06_lane_key_4[W] = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 
 /* 16 keys or fewer for 4 rows of a tile; k and v stand at key `block`. ask.v is asked for
  * while keys are multiplied, ask.k while values are. masked: something may be hidden. */
 static ATTN_INLINE void kde06_dot_keys_4(const item *x, tile *t, scratch *w, int32_t block,
-                                  const int32_t n, const float *k, const float *v,
-                                  const lines ask, const lines soon, const bool masked) {
+                                         const int32_t n, const float *k, const float *v,
+                                         const lines ask, const lines soon, const bool masked) {
     const ptrdiff_t ldk = x->args->k.token, ldv = x->args->v.token;
     enum { DP = (D + W - 1) / W * W };
     const float *q = t->q;
@@ -2170,7 +2170,7 @@ static ATTN_INLINE void kde06_dot_keys_4(const item *x, tile *t, scratch *w, int
         vf a3_0 = vf_zero(), a3_1 = vf_zero(), a3_2 = vf_zero(), a3_3 = vf_zero();
         for (int d = 0; d < 64; d += 16) {
             {
-                const int at = d / 16 * 4 + 0;
+                const int at = d / 16 * 4;
                 const int32_t r = key + at / 4, column = at % 4 * 16;
                 ATTN_PREFETCH_L2(kde06_ask_v(ask, r, column));
                 ATTN_PREFETCH_L1(kde06_ask_v(soon, r, column));
@@ -2292,7 +2292,7 @@ static ATTN_INLINE void kde06_dot_keys_4(const item *x, tile *t, scratch *w, int
         vf o3_0 = vf_zero(), o3_1 = vf_zero();
         for (int32_t key = 0; key < n; key++, vr += ldv) {
             {
-                const int32_t at = asked + key * 2 + 0;
+                const int32_t at = asked + key * 2;
                 const int32_t row = at / 4, column = at % 4 * 16;
                 ATTN_PREFETCH_L2(kde06_ask_k(ask, row, column));
                 ATTN_PREFETCH_L1(kde06_ask_k(soon, row, column));
@@ -2354,7 +2354,7 @@ static ATTN_INLINE void kde06_dot_keys_4(const item *x, tile *t, scratch *w, int
 
 /* What may be hidden in part, and what is left of a range. */
 static void kde06_dot_rest_4(const item *x, tile *t, scratch *w, int32_t block, int32_t n,
-                      const float *k, const float *v, const lines ask, const lines soon) {
+                             const float *k, const float *v, const lines ask, const lines soon) {
     kde06_dot_keys_4(x, t, w, block, n, k, v, ask, soon, true);
 }
 
@@ -2380,7 +2380,7 @@ static void kde06_dot_4(const item *x, tile *t, scratch *w, int32_t k0, int32_t 
             kde06_dot_rest_4(x, t, w, block, n, k + block * ldk, v + block * ldv, next, near);
         else
             kde06_dot_keys_4(x, t, w, block, KEYS, k + block * ldk, v + block * ldv, next, near,
-                        false);
+                             false);
     }
 }
 

@@ -34,8 +34,8 @@
  *     status = attn_block_prefill(block, &a);   then attn_block_step
  *     attn_block_destroy(block);
  *
- * Plans and blocks are immutable: make one a layer (or one for all the layers of a
- * kernel) at start, and run it from any number of threads, each with a workspace of its own.
+ * Plans and blocks are immutable: make one a layer (or one for all layers of a kernel) at start,
+ * and run it from any number of threads, each with a workspace of its own.
  * Of the same name beside this file: .hpp for C++17, .py for Python with numpy.
  *
  * Several models of different names may be in one program: archives or single files that one
@@ -198,10 +198,10 @@
  * Inside layer 13
  *   attn_f32_mla_sdpa_full_self_h4y1c64t16s0p14433756
  *
- * Inside layer 13
+ * Inside layer 13, where keys are expanded to heads
  *   attn_f32_regular_sdpa_full_self_h4d48u32
  *
- * Kernels for portable,avx2,avx512. */
+ * Kernels for portable, avx2, avx512. */
 #ifndef ATTN_MODEL_CATALOG_H
 #define ATTN_MODEL_CATALOG_H
 

@@ -5,16 +5,7 @@
 #include "quant_read.h"
 #if defined(__x86_64__)
 #include "simd/avx512.h"
-#include "simd/bf16.h"
-#include "simd/f16.h"
-#include "simd/i8.h"
 
+#define DOTS attn_model_dots_avx512
 #include "model_dots.def"
-
-void attn_model_dots_avx512(const attn_model_matrix *m, const float *x, int64_t x_row, int32_t n,
-                            int64_t from, int64_t to, float *out, int64_t out_row) {
-    dots(m, x, x_row, n, from, to, out, out_row);
-}
-
-ATTN_TARGET_END
 #endif

@@ -4,15 +4,6 @@
 
 #include "quant_read.h"
 #include "simd/portable.h"
-#include "simd/bf16.h"
-#include "simd/f16.h"
-#include "simd/i8.h"
 
+#define DOTS attn_model_dots_portable
 #include "model_dots.def"
-
-void attn_model_dots_portable(const attn_model_matrix *m, const float *x, int64_t x_row, int32_t n,
-                              int64_t from, int64_t to, float *out, int64_t out_row) {
-    dots(m, x, x_row, n, from, to, out, out_row);
-}
-
-ATTN_TARGET_END

@@ -4,12 +4,12 @@
  *
  * A panel's rows lie side by side: of a group of elements first the fields that its rows have once,
  * then its blocks of 32 elements, one after the other, so that a product reads a panel once, from
- * its first byte to its last. A block: fields of each row, then codes in 32-bit numbers, one a row:
+ * its first byte to its last. A block: fields of each row, then codes in 32-bit numbers, one a row.
  *
- *   group   d [rows] f16, minimum's d [rows] f16      types whose scales have scales; else in
- * blocks block   d [rows] f16 (mxfp4: bf16), minimum [rows] f16 scales [32 / part][rows] i8, minima
- * [rows] i8   those that have them part    fifth bits [rows] or fifth and sixth bits [rows], then
- * codes [..][rows]
+ * - group: d [rows] f16, minimum's d [rows] f16, where scales have a scale
+ * - block: else d [rows] f16 (mxfp4: bf16), minimum [rows] f16; there scales [32 / part][rows] i8,
+ *   minima [rows] i8
+ * - part: fifth bits [rows] or fifth and sixth bits [rows], then codes [..][rows]
  *
  * Codes of 8 bits: byte i of number n is element 4 n + i. Of 4 bits: the lower half of byte i of
  * number n is element 8 n + i, the upper half 8 n + 4 + i. High bits: `high` bits from bit high * g

@@ -86,7 +86,7 @@ $ if spec.kv_dim > 0 then
 $ end
 $ if plan.every_row then
     FFN = ${plan.ffn_dim}, /* hidden width of the feed-forward part */
-    H_ROW = ${plan.ffn_columns + plan.pad},
+    H_ROW = ${plan.ffn_columns + plan.pad}, /* floats of a row of those */
 $ end
 $ if plan.experts then
     EXPERTS = ${spec.experts},
@@ -108,13 +108,15 @@ $ if paged then
     PAGE = ${plan.page}, /* keys of a page */
 $ end
     W = VF_WIDTH,
-    MR = ${plan.mr}, /* rows of a register tile */
     NR = ${plan.nr}, /* columns of a register tile, and of a panel of packed weights */
+$ if #plan.weights > 0 then
+    MR = ${plan.mr}, /* rows of a register tile */
     DEPTH = ${plan.depth}, /* of a panel's slice that stays in the first cache */
     NEAR = ${plan.near}, /* the same where rows are few */
-    SUM = ${plan.sum}, /* products that are summed at once; NEAR and DEPTH are whole SUMs */
-    SPAN = ${plan.span}, /* of which t is the sum */
     AHEAD = ${plan.ahead}, /* rows of a panel to ask for in advance there */
+    SUM = ${plan.sum}, /* products that are summed at once; NEAR and DEPTH are whole SUMs */
+$ end
+    SPAN = ${plan.span}, /* products that t sums; sums of spans are kept apart */
     MB = ${plan.rows}, /* rows of a task */
     WIDE = ${plan.wide}, /* most columns of a task */
 $ if plan.integers then
@@ -305,10 +307,16 @@ static inline int32_t max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
 
+/* Blocks of rows that make a task each. */
+static inline int64_t row_blocks(int32_t rows) {
+    return (rows + MB - 1) / MB;
+}
+
 static inline const float *x_row(const layer *l, int32_t row) {
     const attn_block_row *r = &l->call->row[row];
     return l->args->x + r->item * l->args->x_batch + r->place * l->args->x_token;
 }
+
 static inline float *y_row(const layer *l, int32_t row) {
     const attn_block_row *r = &l->call->row[row];
     return l->args->y + r->item * l->args->y_batch + r->place * l->args->y_token;

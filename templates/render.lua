@@ -1,5 +1,5 @@
 -- The environment of templates: read-only data, part(), list(), lines(), f32(), and nothing else.
--- Text collects in a list of lines; see gen/render.c for the translation of a template to Lua.
+-- Text collects in a list of lines; see gen/output/render.c for the translation of a template to Lua.
 
 local function strict(record, what)
   return setmetatable({}, {

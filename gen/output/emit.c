@@ -1,5 +1,6 @@
 #include "emit.h"
 
+#include "align.h"
 #include "binding.h"
 #include "data.h"
 #include "declared.h"
@@ -36,9 +37,10 @@ static bool render_product(output *out, const template_set *set, const product *
     if (!render(out->a, set, p->layer ? "block.c" : "kernel.c", data, &text, d)) return false;
     name_set statics = {.a = out->a};
     declared_names(text, DECLARED_STATICS, &statics);
-    text = rename_text(out->a, text, &statics, p->prefix);
+    text = align_parentheses(out->a, rename_text(out->a, text, &statics, p->prefix));
+    text = space_functions(out->a, wrap_lines(out->a, text, LINE_WIDTH));
     add_file(out, arena_printf(out->a, "%s.c", p->symbol),
-             space_functions(out->a, wrap_lines(out->a, text, LINE_WIDTH)));
+             align_comments(out->a, text, LINE_WIDTH));
     return true;
 }
 

@@ -113,8 +113,7 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->streams = 4;
     p->block_ahead = 4096; /* what memory takes its time for */
     p->block_streams = 2;
-    /* Measured on Zen 4 and Sapphire Rapids: tests/bench/NOTES.md, 12-01. */
-    p->int_cache = isa->width > 8 ? 2 : 1;
+    p->int_cache = isa->int_cache;
     p->pad = 16;
     p->chunk =
         s->ffn == ATTN_FFN_MOE ? 8 : 4; /* more rows an expert, whose weights are read once */
@@ -222,12 +221,26 @@ static void plan_row_notes(arena *a, block_plan *p) {
                              p->block_ahead, p->int_cache));
 }
 
+static void plan_tile_notes(arena *a, block_plan *p) {
+    bool floats = false;
+    for (int32_t type = 0; type < ATTN_WEIGHT_COUNT; type++)
+        floats = floats || p->has_weights[type];
+    if (floats)
+        note(p,
+             arena_printf(a,
+                          "products: register tile of %d rows x %d columns; W packed in panels of "
+                          "%d columns, slices of %d stay in L1",
+                          p->mr, p->nr, p->nr, p->depth));
+    if (p->integers)
+        note(p,
+             arena_printf(a,
+                          "products of integers: register tile of %d rows x %d columns; W packed "
+                          "in panels of %d columns, slices of %d stay in L1 as bytes",
+                          p->int_rows, p->nr, p->nr, p->int_depth));
+}
+
 static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
-    note(p,
-         arena_printf(a,
-                      "products: register tile of %d rows x %d columns; W packed in panels of %d "
-                      "columns, slices of %d stay in L1",
-                      p->mr, p->nr, p->nr, p->depth));
+    plan_tile_notes(a, p);
     note(p, arena_printf(
                 a, "tasks: %d rows x %d columns, %d columns where those would leave threads idle",
                 p->rows, p->wide, p->few));

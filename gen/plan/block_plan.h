@@ -6,7 +6,7 @@
 #include "spec/model.h"
 
 enum {
-    BLOCK_MAX_NOTES = 16,
+    BLOCK_MAX_NOTES = 24,
     BLOCK_MAX_PLACES = 40,
     BLOCK_MAX_MATRICES = 12,
     BLOCK_MAX_STAGES = 12,

@@ -7,19 +7,22 @@
 
 /* What rows of isa.def name as their tiles. Tile vectors and most keys: what measured best
  * (tests/bench/NOTES.md). exp_cycles and line_cycles: fitted to P3 and P5 of the bench, Zen 3 and
- * Sapphire Rapids. */
+ * Sapphire Rapids. int_cache: measured on Zen 4 and Sapphire Rapids (NOTES.md, 12-01). */
 #define TILES_PORTABLE                                                                             \
     .tile_vectors = 3, .max_keys = 8, .l1_bytes = 32 << 10, .l2_bytes = 512 << 10, .fma_cycle = 2, \
-    .loads_cycle = 2, .exp_cycles = 12, .line_cycles = 1, .text_base = 32000, .text_step = 20
+    .loads_cycle = 2, .exp_cycles = 12, .line_cycles = 1, .int_cache = 1, .text_base = 32000,      \
+    .text_step = 20
 #define FACTS_AVX2                                                                                 \
     .tile_vectors = 3, .max_keys = 8, .l1_bytes = 32 << 10, .l2_bytes = 512 << 10, .fma_cycle = 2, \
-    .loads_cycle = 2, .exp_cycles = 7, .line_cycles = 1, .text_base = 33400, .text_step = 8
+    .loads_cycle = 2, .exp_cycles = 7, .line_cycles = 1, .int_cache = 1, .text_base = 33400,       \
+    .text_step = 8
 #define TILES_AVX2 FACTS_AVX2, .dots = ISA_DOTS_PAIRS
 #define TILES_AVXVNNI \
     FACTS_AVX2, .like = &isa_table[ATTN_ISA_AVX2], .integers = true, .dots = ISA_DOTS_QUADS
 #define FACTS_AVX512                                                                              \
     .tile_vectors = 2, .max_keys = 12, .l1_bytes = 48 << 10, .l2_bytes = 2 << 20, .fma_cycle = 2, \
-    .loads_cycle = 2, .exp_cycles = 4.5, .line_cycles = 1, .text_base = 33400, .text_step = 8
+    .loads_cycle = 2, .exp_cycles = 4.5, .line_cycles = 1, .int_cache = 2, .text_base = 33400,    \
+    .text_step = 8
 #define TILES_AVX512 FACTS_AVX512, .dots = ISA_DOTS_PAIRS
 #define TILES_AVX512VNNI \
     FACTS_AVX512, .like = &isa_table[ATTN_ISA_AVX512], .integers = true, .dots = ISA_DOTS_QUADS

@@ -23,6 +23,8 @@ typedef struct isa_row {
     bool pairs;       /* multiplies and adds pairs of bf16, sums in f32 */
     int tile_vectors; /* query vectors of a full tile */
     int max_keys;     /* most keys of a QK register tile */
+    int int_cache;    /* 1 or 2: the cache that lines of weights are asked into ahead of a row of
+                         integers */
     /* For the cost model (cost.c): typical of CPUs with it, never this host's. */
     int l1_bytes, l2_bytes;
     double fma_cycle;   /* vector multiply-adds a cycle: what the peak means */

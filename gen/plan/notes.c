@@ -75,17 +75,19 @@ static void note_tiles(arena *a, const isa_row *isa, plan *p) {
              "put "
              "in pairs of keys, once for all that share it");
     else if (p->widen)
-        note(a, p,
-             "tiles: %s rows of a key block are widened to f32 once for all that share it, V while "
-             "it "
-             "is packed",
-             attn_type_get(p->type.k).name);
+        note(a, p, "tiles: %s once for all that share it, V while it is packed",
+             p->type.k == ATTN_TYPE_F32
+                 ? "rows of a key block are brought side by side"
+                 : arena_printf(a, "%s rows of a key block are widened to f32",
+                                attn_type_get(p->type.k).name));
     note(a, p, "prefill: %d tiles share a key block; their Q and O stay in three quarters of L2",
          p->tiles);
 }
 
 static void note_decode(arena *a, plan *p) {
-    const char *values = p->widen ? "V that is widened, not packed" : "unpacked V";
+    const char *values = !p->widen                    ? "unpacked V"
+                         : p->type.v == ATTN_TYPE_F32 ? "V that is brought side by side, not packed"
+                                                      : "V that is widened, not packed";
     note(a, p,
          "decode: up to %d query rows; %d query head%s of a group; keys in "
          "parts of %d, merged in order",

@@ -243,9 +243,13 @@ static lua_val *isas_data(arena *a, const product_list *products, int kernel,
         const plan *p = &core->plan;
         double source = (double)explain_source_bytes(a, files, core->symbol);
         const char *file = arena_printf(a, "%s.c", core->symbol);
-        if (of->layer) { /* the layer's own file, and its core's */
+        if (of->layer) { /* the layer's own file, and its cores' */
             source += (double)explain_source_bytes(a, files, of->symbol);
             file = arena_printf(a, "%s.c and %s", of->symbol, file);
+        }
+        if (of->expanded) {
+            source += (double)explain_source_bytes(a, files, of->expanded->symbol);
+            file = arena_printf(a, "%s, where keys are expanded %s.c", file, of->expanded->symbol);
         }
         lua_val *row = lua_val_table(a);
         lua_val_set_string(a, row, "name", of->isa->name);

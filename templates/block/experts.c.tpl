@@ -346,16 +346,16 @@ static void experts(layer *l) {
     route(l);
     attn_parallel(team, (l->some + MB - 1) / MB, choose_task, l);
     attn_parallel(team, 1, sort_task, l);
-    const int64_t up = expert_up_columns(l), down = expert_down_columns(l);
+    const int64_t up_columns = expert_up_columns(l), down_columns = expert_down_columns(l);
 $ if up.integers and not spec.router_input then
     const int32_t some = (l->some + EXPERT_INT_ROWS - 1) / EXPERT_INT_ROWS;
     ${unless_floats}attn_parallel(team, some, expert_up_ints_task, l);
 $ end
-    attn_parallel(team, (${up.n} + up - 1) / up * l->blocks, expert_up_task, l);
+    attn_parallel(team, (${up.n} + up_columns - 1) / up_columns * l->blocks, expert_up_task, l);
 $ if down.integers then
     const int32_t slots = (l->some * TOP_K + EXPERT_INT_ROWS - 1) / EXPERT_INT_ROWS;
     ${unless_floats}attn_parallel(team, slots, expert_down_ints_task, l);
 $ end
     const int64_t ranges = expert_down_ranges(l);
-    attn_parallel(team, (${down.n} + down - 1) / down * ranges, expert_down_task, l);
+    attn_parallel(team, (${down.n} + down_columns - 1) / down_columns * ranges, expert_down_task, l);
 }

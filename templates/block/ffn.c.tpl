@@ -55,11 +55,11 @@ $     terms[12 - i] = f32(1 / factorial)
 $   end
 /* With p, n of pack_xielu: p g^2 + g / 2 of g > 0, else (e^z - 1 - g) n + g / 2, z = min(g, -1e-6)
  * (Huang and Schlag 2024). e^z - 1 - z of small z by its series: the difference cancels. */
-static inline vf xielu(vf g, const float *weights) {
+static inline vf xielu(vf g, const float *learned) {
     static const float series[] = {
-${wrap(table.concat(terms, ", "))}
+        ${wrap(table.concat(terms, ", "))}
     };
-    const vf p = vf_set1(weights[0]), n = vf_set1(weights[1]), half = vf_mul(g, vf_set1(0.5f));
+    const vf p = vf_set1(learned[0]), n = vf_set1(learned[1]), half = vf_mul(g, vf_set1(0.5f));
     const vf z = vf_min(g, vf_set1(${f32(-1e-6)}));
     const vf far = vf_sub(vf_sub(vf_exp(z), vf_set1(1)), z);
     vf near = vf_set1(series[0]);
@@ -87,7 +87,7 @@ $ else
 static inline vf gelu(vf g) {
     static const float p[] = {
 $   local coefficients = { 0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806, 0.09678418, 0.37409196, 1.00002368, -1.26551223 }
-${wrap(list(#coefficients, function(i) return f32(coefficients[i + 1]) end))}
+        ${wrap(list(#coefficients, function(i) return f32(coefficients[i + 1]) end))}
     };
     const vf one = vf_set1(1), half = vf_set1(0.5f);
     const vf z = vf_mul(vf_abs(g), vf_set1(${f32(0.7071067811865476)}));

@@ -8,7 +8,7 @@ $ if a.first then
 ${part("block/to_integers.c")}
 
 $ end
-$ local at = size == 32 and "" or "k % 32 + "
+$ local inside = size == 32 and "" or "k % 32 + "
 $ local widened = false
 $ for _, other in ipairs(plan.weights) do widened = widened or other.name == a.type.name end
 $ if not widened then W.values() end
@@ -41,14 +41,14 @@ $ end
 $ each(begin)
 $ if D.pairs and fold < size then
             ${D.rolled}for (int32_t f = 0; f < ${size}; f += ${fold}) {
-                ${part("block/row_dots.c", { dots = D, hooks = W, each = each, type = a.type, at = at, from = "f", to = "f + " .. fold })}
+                ${part("block/row_dots.c", { dots = D, hooks = W, each = each, type = a.type, at = inside, from = "f", to = "f + " .. fold })}
 $   local function add(p, n, s)
                 ${lines(D.folded("z" .. s .. "_", ""))}
 $   end
 $   each(add)
             }
 $ else
-            ${part("block/row_dots.c", { dots = D, hooks = W, each = each, type = a.type, at = at, from = 0, to = size })}
+            ${part("block/row_dots.c", { dots = D, hooks = W, each = each, type = a.type, at = inside, from = 0, to = size })}
 $ end
 $ local function finish(p, n, s)
             {
@@ -67,11 +67,11 @@ $ each(finish)
         }
         if (!first) {
 $ for n = 0, nv - 1 do
-            s${n} = vf_add(vf_loadu(t + ${n * width}), s${n});
+            s${n} = vf_add(vf_loadu(${at("t", n * width)}), s${n});
 $ end
         }
 $ for n = 0, nv - 1 do
-        vf_storeu(t + ${n * width}, s${n});
+        vf_storeu(${at("t", n * width)}, s${n});
 $ end
     }
 }
@@ -85,13 +85,13 @@ $ for n = 0, nv - 1 do
         {
             ${lines(W.field("", "k", n, n, "scale"))}
             ${lines(W.field("", "k", n, n, "high"))}
-            vf_store(to->scale + k / ${size} * NR + ${n} * W, d${n});
+            vf_store(${at("to->scale + k / " .. size .. " * NR", 0, n, "W")}, d${n});
 $   if t.min then
-            vf_store(to->least + k / 32 * NR + ${n} * W, m${n});
+            vf_store(${at("to->least + k / 32 * NR", 0, n, "W")}, m${n});
 $   end
             for (int32_t j = 0; j < ${size}; j += 8) {
                 ${lines(W.codes("", "j", n, n))}
-                vi_storeu((void *)(codes + j * NR + ${4 * n * width}), u${n});
+                vi_storeu((void *)(${at("codes + j * NR", 4 * n * width)}), u${n});
                 vi_storeu((void *)(codes + j * NR + ${4 * n * width + 4 * nr}), v${n});
             }
         }
@@ -122,7 +122,7 @@ $   for c = 0, D.digits - 1 do
             z0_${c}[i] = z1_${c}[i] = ${D.start(c)};
 $   end
         }
-        ${part("block/tile_dots.c", { dots = D, at = at, from = 0, to = size })}
+        ${part("block/tile_dots.c", { dots = D, at = inside, from = 0, to = size })}
 $ else
 $   for _, c in ipairs(D.letters) do
         vi z0_${c}[INT_ROWS], z1_${c}[INT_ROWS];
@@ -137,14 +137,14 @@ $   end
         }
 $   if fold < size then
         ${D.rolled}for (int32_t f = 0; f < ${size}; f += ${fold}) {
-            ${part("block/tile_dots.c", { dots = D, at = at, from = "f", to = "f + " .. fold })}
+            ${part("block/tile_dots.c", { dots = D, at = inside, from = "f", to = "f + " .. fold })}
             EACH_ROW(m) {
                 ${lines(D.folded("z0_", "[i]"))}
                 ${lines(D.folded("z1_", "[i]"))}
             }
         }
 $   else
-        ${part("block/tile_dots.c", { dots = D, at = at, from = 0, to = size })}
+        ${part("block/tile_dots.c", { dots = D, at = inside, from = 0, to = size })}
         EACH_ROW(m) {
             ${lines(D.folded("z0_", "[i]"))}
             ${lines(D.folded("z1_", "[i]"))}

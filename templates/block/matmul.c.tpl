@@ -4,8 +4,7 @@ $ -- of each matrix, by the matrix's name. a.step: of a matrix a head, how much 
 $ local name, stage = a.stage, plan.stages[a.stage]
 /* Narrow tasks, where wide ones would leave threads idle. */
 static inline bool ${name}_narrow(const layer *l) {
-    const int64_t row_blocks = (${a.rows} + MB - 1) / MB;
-    return ${stage.wide} * row_blocks < ${plan.tasks} * (int64_t)l->call->extent.threads;
+    return ${stage.wide} * row_blocks(${a.rows}) < ${plan.tasks} * (int64_t)l->call->extent.threads;
 }
 
 $ local either = plan.float_from > 0 and stage.int_blocks > 0
@@ -37,9 +36,9 @@ $ end
 static void ${name}_task(void *ctx, int64_t task, int worker) {
     const layer *l = ctx;
     float *t = l->work[worker].t;
-    const int32_t row_blocks = (${a.rows} + MB - 1) / MB;
-    const int32_t first = (int32_t)(task % row_blocks) * MB, rows = min32(MB, ${a.rows} - first);
-    int32_t block = (int32_t)(task / row_blocks);
+    const int64_t high = row_blocks(${a.rows});
+    const int32_t first = (int32_t)(task % high) * MB, rows = min32(MB, ${a.rows} - first);
+    int32_t block = (int32_t)(task / high);
     const bool narrow = ${name}_narrow(l);
 $ for i, m in ipairs(stage.matrices) do
 $   assert(m.unit <= plan.wide, "matmul: a unit is wider than a task")
@@ -84,7 +83,6 @@ $ end
 
 static void ${name}(layer *l) {
     const int64_t blocks = ${name}_narrow(l) ? ${stage.few} : ${stage.wide};
-    const int64_t row_blocks = (${a.rows} + MB - 1) / MB;
 $ if stage.int_blocks > 0 then
     const int64_t some = (${a.rows} + ${name:upper()}_INT_ROWS - 1) / ${name:upper()}_INT_ROWS;
 $   if either then
@@ -94,5 +92,5 @@ $   else
     attn_parallel(l->call->team, some, ${name}_ints_task, l);
 $   end
 $ end
-    attn_parallel(l->call->team, blocks * row_blocks, ${name}_task, l);
+    attn_parallel(l->call->team, blocks * row_blocks(${a.rows}), ${name}_task, l);
 }

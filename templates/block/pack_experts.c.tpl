@@ -6,15 +6,16 @@ static int32_t weight_of(int32_t weight, int32_t expert) {
 }
 
 static void pack_expert(attn_packing *p, int32_t e) {
-    const attn_panels *up = &matrices[M_EXPERT_UP], *down = &matrices[M_EXPERT_DOWN];
+    const attn_panels *m = &matrices[M_EXPERT_UP];
     const int64_t up_row = (int64_t)e * ${up.panels} * NR, down_row = (int64_t)e * ${down.panels} * NR;
 $ if plan.gated then
-    pack_gated(p, up, up_row, weight_of(W_EXPERTS_GATE_PROJ_WEIGHT, e),
+    pack_gated(p, m, up_row, weight_of(W_EXPERTS_GATE_PROJ_WEIGHT, e),
                weight_of(W_EXPERTS_UP_PROJ_WEIGHT, e), HIDDEN);
 $ else
-    attn_pack_rows(p, up, up_row, weight_of(W_EXPERTS_UP_PROJ_WEIGHT, e), 0, HIDDEN);
+    attn_pack_rows(p, m, up_row, weight_of(W_EXPERTS_UP_PROJ_WEIGHT, e), 0, HIDDEN);
 $ end
-    attn_pack_rows(p, down, down_row, weight_of(W_EXPERTS_DOWN_PROJ_WEIGHT, e), 0, MODEL);
+    attn_pack_rows(p, &matrices[M_EXPERT_DOWN], down_row,
+                   weight_of(W_EXPERTS_DOWN_PROJ_WEIGHT, e), 0, MODEL);
 $ if spec.ffn_bias then
     const int64_t up_bias = EXPERT_UP_BIAS_AT + (int64_t)e * UP_BIAS_ROW;
     const int64_t down_bias = EXPERT_DOWN_BIAS_AT + (int64_t)e * DOWN_BIAS_ROW;

@@ -166,7 +166,7 @@ $ local longrope = spec.rope_scaling == "longrope"
 $ local angle = longrope and "angle_at(packed, i)" or "frequency[i]"
 /* Angle of each pair of components at position 1${longrope and ", before its factor" or ""}. */
 static const double frequency[ROPE_DIM / 2] = {
-${wrap(table.concat(plan.frequencies, ", "))}
+    ${wrap(table.concat(plan.frequencies, ", "))}
 };
 
 $ if longrope then

@@ -4,6 +4,7 @@ $ local parallel = spec.residual == "parallel"
 $ local roped = #plan.frequencies > 0
 $ local scales = not plan.scaled and {} or spec.key == "shared" and { "k" } or { "k", "v" } -- whose
 ATTN_TARGET_END
+
 /* --- Weights --- */
 
 $ if (a.norms and not spec.norm_bare) or hooks("block/qk_norm.c").weights or spec.key == "shared" then
@@ -18,21 +19,21 @@ $   end
 $ end
 $ if a.gated and a.own_ffn then
 /* Two matrices of n rows, panel by panel in turn, from `row` on. */
-static void pack_gated(attn_packing *p, const attn_panels *m, int64_t row, int32_t gate, int32_t up,
-                       int32_t n) {
+static void pack_gated(attn_packing *p, const attn_panels *m, int64_t row, int32_t one,
+                       int32_t other, int32_t n) {
     for (int32_t first = 0; first < n; first += NR) {
         const int32_t rows = min32(NR, n - first);
-        attn_pack_rows(p, m, row + 2 * first, gate, first, rows);
-        attn_pack_rows(p, m, row + 2 * first + NR, up, first, rows);
+        attn_pack_rows(p, m, row + 2 * first, one, first, rows);
+        attn_pack_rows(p, m, row + 2 * first + NR, other, first, rows);
     }
 }
 
 $   if spec.ffn_bias then
-static void pack_gated_bias(attn_packing *p, int64_t at, int32_t gate, int32_t up, int32_t n) {
+static void pack_gated_bias(attn_packing *p, int64_t at, int32_t one, int32_t other, int32_t n) {
     for (int32_t first = 0; first < n; first += NR) {
         const int32_t rows = min32(NR, n - first);
-        attn_pack_vector(p, at + 2 * first, gate, first, rows);
-        attn_pack_vector(p, at + 2 * first + NR, up, first, rows);
+        attn_pack_vector(p, at + 2 * first, one, first, rows);
+        attn_pack_vector(p, at + 2 * first + NR, other, first, rows);
     }
 }
 
@@ -200,10 +201,6 @@ $ end
 static uint64_t workspace(const attn_block_extent *e) {
     layer l;
     return layout(&l, e, NULL);
-}
-
-static int64_t row_blocks(int32_t rows) {
-    return (rows + MB - 1) / MB;
 }
 
 /* Rows that do not attend have seen nothing. */

@@ -35,10 +35,10 @@ $   end
 $   for u = 0, step - 1 do
             {
 $     for n = 0, nv - 1 do
-                const vf w${n} = ${W.load("w + (int64_t)(k + " .. u .. ") * NR + " .. n * plan.width)};
+                const vf w${n} = ${W.load(at("w + (int64_t)" .. (u > 0 and "(k + " .. u .. ")" or "k") .. " * NR", n * plan.width))};
 $     end
                 EACH_ROW(m) {
-                    const vf x = vf_bcast(row[i] + k + ${u});
+                    const vf x = vf_bcast(${at("row[i] + k", u)});
 $     for n = 0, nv - 1 do
                     s${n}[i] = vf_fma(x, w${n}, s${n}[i]);
 $     end
@@ -75,7 +75,7 @@ $ if a.rows then
 static void row_${streams}${S}(const float *restrict a, const ${E} *restrict w, ptrdiff_t step,
                   int32_t depth, float *restrict t) {
 $ for p = 0, streams - 1 do
-    const ${E} *w${p} = w + ${p} * step;
+    const ${E} *w${p} = ${at("w", 0, p, "step")};
 $ end
     for (int32_t k = 0; k < depth;) {
         const bool first = k == 0;
@@ -102,7 +102,7 @@ $       end
 $     end
 $     for i = 0, 7 do
                 {
-                    const vf x = vf_bcast(a + k + j + ${i});
+                    const vf x = vf_bcast(${at("a + k + j", i)});
 $       for p = 0, streams - 1 do
 $         for n = 0, nv - 1 do
                     s${p}_${n} = vf_fma(x, ${W.load(i, p .. "_" .. n)}, s${p}_${n});
@@ -121,7 +121,7 @@ $   for line = 0, plan.nr - 1, a.type.line do
             ATTN_PREFETCH_L1(ATTN_AHEAD(w${p}, at + ${line + plan.row_ahead * plan.nr}));
 $   end
 $   for n = 0, nv - 1 do
-            s${p}_${n} = vf_fma(x, ${W.load("w" .. p .. " + at + " .. n * plan.width)}, s${p}_${n});
+            s${p}_${n} = vf_fma(x, ${W.load(at("w" .. p .. " + at", n * plan.width))}, s${p}_${n});
 $   end
 $ end
         }
@@ -129,13 +129,13 @@ $   end
         if (!first) {
 $ for p = 0, streams - 1 do
 $   for n = 0, nv - 1 do
-            s${p}_${n} = vf_add(vf_loadu(t + ${p} * NR + ${n * plan.width}), s${p}_${n});
+            s${p}_${n} = vf_add(vf_loadu(${at("t", n * plan.width, p, "NR")}), s${p}_${n});
 $   end
 $ end
         }
 $ for p = 0, streams - 1 do
 $   for n = 0, nv - 1 do
-        vf_storeu(t + ${p} * NR + ${n * plan.width}, s${p}_${n});
+        vf_storeu(${at("t", n * plan.width, p, "NR")}, s${p}_${n});
 $   end
 $ end
     }

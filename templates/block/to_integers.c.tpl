@@ -28,16 +28,16 @@ $ end
         const vi v = vi_round(vf_mul(vf_loadu(x + i), factor));
 $ if three then
         const vi low = vi_shr(vi_shl(v, vi_set1(24)), vi_set1(24));
-        const vi up = vi_shr(vi_sub(v, low), vi_set1(8));
-        const vi middle = vi_shr(vi_shl(up, vi_set1(24)), vi_set1(24));
-        vi_store_bytes(to->q[0] + i, vi_shr(vi_sub(up, middle), vi_set1(8)));
+        const vi rest = vi_shr(vi_sub(v, low), vi_set1(8));
+        const vi middle = vi_shr(vi_shl(rest, vi_set1(24)), vi_set1(24));
+        vi_store_bytes(to->q[0] + i, vi_shr(vi_sub(rest, middle), vi_set1(8)));
         vi_store_bytes(to->q[1] + i, middle);
         vi_store_bytes(to->q[2] + i, low);
 $   if plan.int_words then
-        vi_store_pairs(to->w[0] + i, up);
+        vi_store_pairs(to->w[0] + i, rest);
         vi_store_pairs(to->w[1] + i, low);
 $   end
-        to->upper[i / 16] += vi_reduce_add(up);
+        to->upper[i / 16] += vi_reduce_add(rest);
         to->lower[i / 16] += vi_reduce_add(low);
 $ else
         vi_store_bytes(to->q[0] + i, v);

@@ -70,13 +70,13 @@ $ end
 $ for u = 0, U - 1 do
 $   for m = 0, u % line == 0 and widens - 1 or -1 do
         {
-            const int32_t at = (d + ${u}) / ${line} * ${widens} + ${m};
+            const int32_t at = ${at((u > 0 and "(d + " .. u .. ")" or "d") .. " / " .. line .. " * " .. widens, m)};
             const int64_t key = after + at / ${plan.k_lines}, column = at % ${plan.k_lines} * ${plan.type.k.line};
             ATTN_PREFETCH_L1(${layout.ahead("w->k_rows", "key", "w->k_step")} + column * sizeof(${KT}));
         }
 $   end
 $   if widens == 0 and per > 0 and u % line == 0 then
-        const int line${u} = (d + ${u}) / ${line};
+        const int line${u} = ${u > 0 and "(d + " .. u .. ")" or "d"} / ${line};
         const ptrdiff_t ask${u} = (${ahead} + line${u} / ${per}) * ldk + line${u} % ${per} * ${MR * line};
 $   end
 $   for row, step in ipairs(tile.asks) do

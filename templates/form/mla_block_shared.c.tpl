@@ -298,24 +298,24 @@ $     end
     /* Either form's tensors: items of few rows are absorbed, in a run of their own. */
     l->expand = e->tokens >= EXPAND_FROM;
     char *either = base ? base + bytes : NULL;
-    uint64_t absorbed = 0, expanded = 0;
+    uint64_t few_bytes = 0, many_bytes = 0;
     const uint64_t most = (uint64_t)e->batch * (uint64_t)min32(e->tokens, EXPAND_FROM - 1);
     const uint64_t few = most < rows ? most : rows;
-    l->q = attn_carve(either, &absorbed, few * Q_ROW * sizeof(float));
-    l->ctx = attn_carve(either, &absorbed, few * CTX_ROW * sizeof(float));
-    l->nope = attn_carve(either, &absorbed, few * NOPE_ROW * sizeof(float));
-    l->o = attn_carve(either, &absorbed, (few < chunk ? few : chunk) * O_ROW * sizeof(float));
+    l->q = attn_carve(either, &few_bytes, few * Q_ROW * sizeof(float));
+    l->ctx = attn_carve(either, &few_bytes, few * CTX_ROW * sizeof(float));
+    l->nope = attn_carve(either, &few_bytes, few * NOPE_ROW * sizeof(float));
+    l->o = attn_carve(either, &few_bytes, (few < chunk ? few : chunk) * O_ROW * sizeof(float));
     if (l->expand) {
         const uint64_t keys = (uint64_t)e->batch * (uint64_t)e->keys * HEADS;
-        l->q = attn_carve(either, &expanded, rows * EXPANDED_ROW * sizeof(float));
-        l->o = attn_carve(either, &expanded, rows * O_ROW * sizeof(float));
-        l->ek = attn_carve(either, &expanded, keys * EXPANDED * sizeof(float));
-        l->ev = attn_carve(either, &expanded, keys * VALUE * sizeof(float));
+        l->q = attn_carve(either, &many_bytes, rows * EXPANDED_ROW * sizeof(float));
+        l->o = attn_carve(either, &many_bytes, rows * O_ROW * sizeof(float));
+        l->ek = attn_carve(either, &many_bytes, keys * EXPANDED * sizeof(float));
+        l->ev = attn_carve(either, &many_bytes, keys * VALUE * sizeof(float));
 $     if widened then
-        l->wide = attn_carve(either, &expanded, (uint64_t)e->keys * KEY_ROW * sizeof(float));
+        l->wide = attn_carve(either, &many_bytes, (uint64_t)e->keys * KEY_ROW * sizeof(float));
 $     end
     }
-    bytes += absorbed > expanded ? absorbed : expanded;
+    bytes += few_bytes > many_bytes ? few_bytes : many_bytes;
 $   else
     l->q = attn_carve(base, &bytes, rows * Q_ROW * sizeof(float));
     l->ctx = attn_carve(base, &bytes, rows * CTX_ROW * sizeof(float));

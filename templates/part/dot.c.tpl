@@ -79,7 +79,7 @@ $   end
         ${tab}for (int d = 0; d < ${main}; d += ${step}) {
 $   for m = 0, asks - 1 do
             ${tab}{
-                ${tab}const int at = d / ${step} * ${asks} + ${m};
+                ${tab}const int at = ${at("d / " .. step .. " * " .. asks, m)};
                 ${tab}const int32_t r = ${at_key} + at / ${plan.v_lines}, column = at % ${plan.v_lines} * ${v_line};
 ${request("                " .. tab, "v", "r", "column")}
             ${tab}}
@@ -138,7 +138,7 @@ $ local row_lines, strip_lines = a.dot.row_lines, a.dot.strip_lines
 $ local each, more = a.dot.line_keys, a.dot.key_lines
 $ local function nth(m)
 $   if each > 1 then return "key / " .. each end
-$   return more > 1 and "key * " .. more .. " + " .. m - 1 or "key"
+$   return more > 1 and at("key * " .. more, m - 1) or "key"
 $ end
 $ -- The same of a strip at once.
 $ local function burst(tab)

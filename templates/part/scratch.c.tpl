@@ -39,7 +39,8 @@ typedef struct values {
 } values;
 
 $ if plan.widen then
-/* Which rows of a key block are widened: of the keys first..last. That of key base is row 0. */
+/* Which rows of a key block are widened, that is, stand side by side as f32: of the keys
+ * first..last. That of key base is row 0. */
 typedef struct widened {
     int32_t base, first, last;
 } widened;
@@ -82,10 +83,10 @@ $ if plan.widen then
     _Alignas(64) float k[BK * ${plan.dk_name}];   /* rows of a key block, widened, */
     _Alignas(64) float v[BK * DVP]; /* and of its values, where they are not packed */
     _Alignas(64) ${layout.rows(plan.type.k.c)}k_rows; /* where rows of K come from, */
-    ptrdiff_t k_step;                       /* side by side, */
+    ptrdiff_t k_step; /* so far apart, */
 $   if plan.scaled then
     ${layout.scales}k_scales; /* their scales, from key 0 on, */
-    ptrdiff_t k_scale_step; /* side by side */
+    ptrdiff_t k_scale_step; /* so far apart */
 $   end
     int32_t k_first;                        /* from this key on */
     widened has_k, has_v;

@@ -96,24 +96,22 @@ $ if plan.has_mask then
     }
 $ end
     if (s.first > s.last) return s;
+$ local bounded = plan.scattered or plan.reach >= 0
+$ if bounded then
     const int64_t keys = (int64_t)s.last - s.first + 1;
+$ end
 $ if plan.scattered then
     /* Where rows are so far apart that there are more keys than that, values are read as they lie:
      * packing them would take longer than what they are for. */
     const bool near = keys <= seen;
-$ elseif plan.reach >= 0 then
+$ elseif bounded then
     const bool near = keys <= reach_of(x->rows); /* else there is no room */
     s.decode = s.decode && near;
-$ else
-    const bool near = true;
-    (void)keys;
 $ end
 $ if plan.holes then
     s.holes = leaves_holes(x); /* then values are read as they lie, too */
-    if (!s.decode && near && !s.holes) s.blocks = s.last / BK - s.first / BK + 1;
-$ else
-    if (!s.decode && near) s.blocks = s.last / BK - s.first / BK + 1;
 $ end
+    if (!s.decode${bounded and " && near" or ""}${plan.holes and " && !s.holes" or ""}) s.blocks = s.last / BK - s.first / BK + 1;
 $ if not plan.scattered then
     if (s.decode) s.parts = s.last / PART - s.first / PART + 1;
 $ end

@@ -1,4 +1,4 @@
-$ -- The picture of a mask (gen/picture.c): tiles, and a detail that shows elements. Queries run
+$ -- The picture of a mask (gen/show/picture.c): tiles, and a detail that shows elements. Queries run
 $ -- down, keys to the right. One unit is a pixel where the picture is 372 pixels wide.
 $ -- a.p: the picture; a.attributes: of the root element; a.style: its first child, or "".
 $ local p = a.p

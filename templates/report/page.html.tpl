@@ -1,4 +1,4 @@
-$ -- The page of attn-gen report. Numbers come from gen/report.c; the page loads nothing.
+$ -- The page of attn-gen report. Numbers come from gen/show/report.c; the page loads nothing.
 $ local p = page
 $ local function plural(n, word)
 $   return n .. " " .. (n == 1 and word or word == "query" and "queries" or word .. "s")
@@ -69,7 +69,7 @@ svg.picture, svg.plot { display: block; width: 100%; max-width: 440px; height: a
 <h1>Attention of
 ${p.heading}
 </h1>
-<p>${plural(p.layer_count, "layer")}, ${plural(p.kernel_count, "kernel")}, each for ${p.isas}.
+<p>${plural(p.layer_count, "layer")}, ${plural(p.kernel_count, "kernel")}, for ${p.isas}.
 $ if p.inner_count > 0 then
 ${p.inner_count} of them: attention inside layers, shown with their layers.
 $ end

@@ -1,4 +1,4 @@
-$ -- Lines over context length, both axes logarithmic (gen/report.c). Read as a.
+$ -- Lines over context length, both axes logarithmic (gen/show/report.c). Read as a.
 $ local dashes = { "", "7 3", "2 3", "9 3 2 3", "5 5" }
 $ local height = a.bottom + 44 + (#a.lines > 1 and 18 * ((#a.lines + 1) // 2) or 0)
 <svg class="plot" viewBox="0 0 360 ${height}" role="img" aria-label="${a.title}">

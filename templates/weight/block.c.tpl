@@ -1,7 +1,8 @@
 $ -- Weights in blocks of elements that have a scale: where their fields lie says
 $ -- runtime/weight_layout.h, whose figures are type.layout. Value = code * d + m.
-$ local function cast(p, at)
-$   return "(const void *)(" .. p .. " + " .. at .. ")"
+$ local function cast(p, offset)
+$   if type(offset) == "number" then return offset == 0 and "(const void *)" .. p or cast(p, tostring(offset)) end
+$   return "(const void *)(" .. p .. " + " .. offset .. ")"
 $ end
 $ return {
 $   of = function(type)
@@ -73,7 +74,7 @@ $       -- "u" or "v", u before v: of these alone.
 $       codes = function(p, j, n, s, of)
 $         local from, lines = (t.high > 0 and 4 * nr or 0) + 4 * n * width, {}
 $         local function add(name, value) lines[#lines + 1] = name .. " = " .. value .. ";" end
-$         local function load(at, step) return "vi_loadu(" .. cast("c" .. p, at .. " + " .. j .. " * " .. step) .. ")" end
+$         local function load(at, step) return "vi_loadu(" .. cast("c" .. p, (at > 0 and at .. " + " or "") .. j .. " * " .. step) .. ")" end
 $         local q, h = "q" .. s, "h" .. s
 $         if t.bits == 4 and of ~= "v" then add("const vi " .. q, load(from, nr // 2)) end
 $         for half, name in ipairs({ "u", "v" }) do

@@ -35,6 +35,10 @@ $found"
         extra=$(grep -E '^#include' "$f" |
             grep -vE '"runtime/(attn_kernel|simd/('"$isas"'minmax))\.h"' || true)
         [ -z "$extra" ] || fail "$f: $extra"
+        prefix=$(sed -n 's/.*Statics begin with \(k[0-9a-f]*_\)\..*/\1/p' "$f")
+        shadows=$(grep -E "(^ +|[(,] *)(const )?[a-z_0-9]+ \**$prefix[a-z_0-9]+( =|[;,)])" "$f" |
+            grep -vE '(return|sizeof) ' || true)
+        [ -z "$shadows" ] || fail "$f: a local has the name of a function, and its prefix: $shadows"
     done
     forbid 'cblas|immintrin|_mm(256|512)?_' "a template names an instruction set's intrinsics" \
         $(find templates -name '*.tpl')

@@ -120,7 +120,7 @@ helpers() { # prelude.lua: each function with the comment before it
     printf '| helper | meaning |\n|---|---|\n'
     awk '/^-- / {text = text (text ? " " : "") substr($0, 4); next}
         /^function / {
-            match($0, /^function [a-z_]+\([^)]*\)/)
+            match($0, /^function [a-z0-9_]+\([^)]*\)/)
             printf "| `%s` | %s |\n", substr($0, 10, RLENGTH - 9), text
         }
         {text = ""}' gen/lua/prelude.lua

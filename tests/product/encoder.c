@@ -38,14 +38,8 @@ static expected read_expected(const char *folder) {
     return e;
 }
 
-/* As forward. */
 static attn_status encode(const attn_model *m, attn_model_args *a) {
-    char why[ATTN_MESSAGE_MAX] = "";
-    attn_status st = attn_model_encode_bytes(m, a, &a->workspace_bytes);
-    if (st == ATTN_OK) a->workspace = room(a->workspace_bytes);
-    if (st == ATTN_OK) st = attn_model_encode(m, a);
-    if (st != ATTN_OK) attn_model_encode_check(m, a, why, sizeof why), printf("  %s\n", why);
-    return st;
+    return run_call(m, a, 1);
 }
 
 typedef struct outputs {

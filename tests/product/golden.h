@@ -36,14 +36,20 @@ static void near(const float *got, const float *want, size_t count, const char *
     check(worst <= 2e-6 * most * 8, what);
 }
 
-/* Runs a call in a workspace of exactly its size. */
-static attn_status forward(const attn_model *m, attn_model_args *a) {
+/* Runs a call, the encoder's or the other one, in a workspace of exactly its size. */
+static attn_status run_call(const attn_model *m, attn_model_args *a, int encodes) {
     char why[ATTN_MESSAGE_MAX] = "";
-    attn_status st = attn_model_bytes(m, a, &a->workspace_bytes);
+    attn_status st =
+        (encodes ? attn_model_encode_bytes : attn_model_bytes)(m, a, &a->workspace_bytes);
     if (st == ATTN_OK) a->workspace = room(a->workspace_bytes);
-    if (st == ATTN_OK) st = attn_model_forward(m, a);
-    if (st != ATTN_OK) attn_model_check(m, a, why, sizeof why), printf("  %s\n", why);
+    if (st == ATTN_OK) st = (encodes ? attn_model_encode : attn_model_forward)(m, a);
+    if (st != ATTN_OK)
+        (encodes ? attn_model_encode_check : attn_model_check)(m, a, why, sizeof why), puts(why);
     return st;
+}
+
+static attn_status forward(const attn_model *m, attn_model_args *a) {
+    return run_call(m, a, 0);
 }
 
 #endif

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Whole models (tests/golden/model) against transformers' classes: a file, two files and their index,
-# f32, bf16 and f16, tied heads, caps and scales, BERT's tables and pooler; encoders and decoders; then
-# wrong files, each with what open says of it.
+# f32, bf16 and f16, tied heads, caps and scales, BERT's tables and pooler; encoders and decoders;
+# whether packed layers are asked for in large pages; then wrong files, each with what open says of it.
 set -u
 cd "$(dirname "$0")/../.."
 . tests/product/results.sh
@@ -20,11 +20,12 @@ prelude= # none for the runtime, which other tests compile so as well
 weights_of() { # weights_of CASE: a folder with config.json and safetensors, or a GGUF file
     if [ -f "$cases/$1/model.gguf" ]; then echo "$cases/$1/model.gguf"; else echo "$cases/$1"; fi
 }
+on=$isa
 program=model # which is built for a case
 build() { # build CASE FLAG..: $work/CASE/test
     name=$1 dir=$work/$1
     shift
-    "$gen" generate "$(weights_of "$name")" --name "$name" --isa $isa --runtime "$PWD/runtime" -o "$dir" "$@" &&
+    "$gen" generate "$(weights_of "$name")" --name "$name" --isa "$on" --runtime "$PWD/runtime" -o "$dir" "$@" &&
         objects "$dir" "$dir"/*_model.c "$dir/registry.c" "$dir"/attn_*.c &&
         "$cc" -std=c11 -O1 -g -Wall -Wextra -Wpedantic -Werror -I"$dir" -Iruntime -I. \
             -DMODEL_HEADER="\"${name}_model.h\"" -DMODEL_OPEN="${name}_model_open" \
@@ -38,15 +39,20 @@ if [ $isa = avx2 ]; then
     # shellcheck disable=SC2086
     check prelude $cc $compile -x c-header "$work/prelude.h" -o "$work/prelude.h.gch" && prelude=$work/prelude.h
 fi
-more= && [ -z "${ATTN_FULL:-}" ] || more="deepseek3_gguf opt phi olmo modernbert nomic_bert phi3 wav2vec2"
+more= && [ -z "${ATTN_FULL:-}" ] || more="deepseek3_gguf mistral_gguf mixtral_gguf qwen2_gguf qwen3_gguf \
+    qwen3moe_gguf gemma_gguf gemma2_gguf cohere2_gguf opt phi olmo modernbert nomic_bert phi3 wav2vec2"
 for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe phi3_long clip_vision_model albert opt_350m \
-    stablelm gpt_bigcode olmoe_gguf deepseek2_gguf llama4_gguf $more; do
-    pool= paged=0 capacity=0
+    stablelm gpt_bigcode olmoe_gguf deepseek2_gguf llama4_gguf llama_gguf qwen2moe_gguf gpt_oss_gguf gemma3_gguf \
+    phi3_gguf $more; do
+    pool= paged=0 capacity=0 on=$isa
     case $name in
     bert | albert) pool=pooler ;;
     clip_vision_model) pool=cls ;;
     gemma2) paged=1 ;;
-    phi3_long) capacity=64 ;;
+    phi3_long | phi3_gguf) capacity=64 ;;
+    esac
+    case $name${ATTN_FULL:-} in # where tensors lie, not how they are multiplied
+    *_gguf) on=portable ;;
     esac
     flags=${pool:+--pool $pool}
     [ $paged = 0 ] || flags="--layout paged --page 16"
@@ -59,10 +65,22 @@ sed -E 's/^   ([0-9]+\.[0-9]+)/   \11234567/' $cases/phi3_long/config.json >"$wo
 check long-lists "$gen" generate "$work/long.json" --isa portable -o "$work/long"
 
 # An encoder and a decoder.
-program=encoder
+on=$isa program=encoder
 for name in whisper bart t5; do
     check $name-builds build $name && check $name "$work/$name/test" $cases/$name
 done
+
+# One layer of several megabytes, whose weights the test writes.
+large() {
+    mkdir -p "$work/made/large" && cat >"$work/made/large/config.json" <<'J' || return 1
+{"model_type": "llama", "hidden_size": 256, "intermediate_size": 2048, "num_hidden_layers": 1,
+ "num_attention_heads": 4, "num_key_value_heads": 4, "vocab_size": 8, "rms_norm_eps": 1e-6,
+ "max_position_embeddings": 64, "tie_word_embeddings": true}
+J
+    (cases=$work/made && build large) && "$work/large/test" "$work/made/large/model.safetensors"
+}
+program=large_pages
+check large-pages large
 
 # Every wrong tensor of the model at once, in one message; files that are none.
 broken() { # broken: makes them

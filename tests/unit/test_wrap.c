@@ -1,4 +1,5 @@
 /* Long lines of C. */
+#include "output/align.h"
 #include "output/wrap.h"
 
 #include <criterion/criterion.h>
@@ -52,4 +53,34 @@ Test(wrap, comments_directives_and_words_stay) {
         "    short(line,\n          two);\n",
     };
     for (size_t i = 0; i < sizeof same / sizeof *same; i++) expect(same[i], same[i]);
+}
+
+static void expect_aligned(const char *text, const char *want) {
+    arena *a = arena_new();
+    const char *got = align_comments(a, align_parentheses(a, text), 40);
+    cr_expect(!strcmp(got, want), "of:\n%s\ngot:\n%s\nwanted:\n%s", text, got, want);
+    arena_free(a);
+}
+
+/* A step further than the statement is the other way to go on. */
+Test(wrap, lines_stand_below_their_parenthesis) {
+    expect_aligned(
+        "static void k1_f(int a,\n              int b) {\n    g(k1_h(a,\n      2),\n  b);\n}\n",
+        "static void k1_f(int a,\n                 int b) {\n    g(k1_h(a,\n           2),\n"
+        "      b);\n}\n");
+    expect_aligned("    longest_of_names(one,\n        two);\n    x = (y) {\n  1,\n    };\n",
+                   "    longest_of_names(one,\n        two);\n    x = (y) {\n  1,\n    };\n");
+    expect_aligned(
+        "    f(\"(\", '(', /* ( */ a,\n   b);\n#define M(x) g(x, \\\n   1)\n/* (\n   ( */\n  c;\n",
+        "    f(\"(\", '(', /* ( */ a,\n      b);\n#define M(x) g(x, \\\n   1)\n/* (\n   ( */\n"
+        "  c;\n");
+}
+
+Test(wrap, comments_stand_below_each_other) {
+    expect_aligned("    a = 1, /* one */\n    bcd = 2,  /* two */\n    e,\n    f, /* three */\n",
+                   "    a = 1,   /* one */\n    bcd = 2, /* two */\n    e,\n    f, /* three */\n");
+    expect_aligned("    int abcdefghijklmnopq; /* long */\n    int a; /* twenty columns are */\n",
+                   "    int abcdefghijklmnopq; /* long */\n    int a; /* twenty columns are */\n");
+    expect_aligned("    if (a) { /* one */\n        b; /* two */\n/* \"x\" */\n",
+                   "    if (a) { /* one */\n        b; /* two */\n/* \"x\" */\n");
 }

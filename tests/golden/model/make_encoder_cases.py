@@ -16,7 +16,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
-from make_model_cases import HERE, numbers, write_config
+from casefolder import begins, joined, open_case, write_config, write_expected
 
 FROM, LENGTHS = [9, 24, 1], [7, 4, 11]  # rows of each item: the encoder's, the decoder's
 WIDTH, VOCAB, POSITIONS = 32, 61, 24
@@ -93,11 +93,7 @@ def run(model, source, ids):
 
 def make(name):
     config_class, model_class, fields, dtype = CASES[name]
-    folder = os.path.join(HERE, name)
-    os.makedirs(folder, exist_ok=True)
-    torch.manual_seed(11)
-    config = config_class(**fields)
-    config._attn_implementation = "eager"
+    folder, config = open_case(name, config_class, fields, 11)
     model = model_class(config).double().eval()
     randomise(model, dtype)
     model.tie_weights()
@@ -110,15 +106,9 @@ def make(name):
     with torch.no_grad():
         sources = [rows_of(model, n) if rows else torch.randint(3, VOCAB, (1, n)) for n in FROM]
     ids = [torch.randint(3, VOCAB, (1, n)) for n in LENGTHS]
-    got = [run(model, s, i) for s, i in zip(sources, ids)]
-    with open(os.path.join(folder, "expected.bin"), "wb") as out:
-        numbers(out, "i", [len(FROM), VOCAB, WIDTH, int(rows)])
-        for lengths in (FROM, LENGTHS):
-            numbers(out, "i", [sum(lengths[:i]) for i in range(len(lengths) + 1)])
-        numbers(out, "f" if rows else "i", [v for s in sources for v in s.reshape(-1).tolist()])
-        numbers(out, "i", [v for i in ids for v in i[0].tolist()])
-        for part in range(3):
-            numbers(out, "f", torch.cat([g[part].reshape(-1) for g in got]).float().tolist())
+    outputs = joined([run(model, s, i) for s, i in zip(sources, ids)])
+    write_expected(folder, [[len(FROM), VOCAB, WIDTH, int(rows)], begins(FROM), begins(LENGTHS),
+                            *sources, *ids, *outputs])
 
 
 for case in sys.argv[1:] or CASES:

@@ -10,7 +10,6 @@ rows) f32 x [rows][width], f32 hidden [rows][width], f32 logits [rows][vocab], f
 weights are (angles, norms, softmax) stays in double here."""
 import json
 import os
-import struct
 import sys
 
 import torch
@@ -18,7 +17,8 @@ import transformers
 from safetensors.torch import save_file
 from torch.overrides import TorchFunctionMode
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+from casefolder import begins, joined, open_case, write_config, write_expected
+
 SMALL = dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
              num_key_value_heads=2, head_dim=8, vocab_size=61, max_position_embeddings=64)
 LENGTHS = [7, 1, 13]
@@ -205,51 +205,25 @@ def run(model, ids, types, x):
         return hidden, None if head is None else model(input_ids=ids[None]).logits[0], None
 
 
-def write_config(folder, text):
-    with open(os.path.join(folder, "config.json"), "w") as out:
-        json.dump(text, out, indent=1)
-        out.write("\n")
-
-
-def numbers(out, kind, values):
-    out.write(struct.pack(f"<{len(values)}{kind}", *values))
-
-
-def write_expected(folder, model, name):
+def expect(folder, model, name):
     config = model.config
     rows = sum(LENGTHS)
     vocab = 0 if name in ("clip_vision_model", "wav2vec2") else config.vocab_size
     ids = torch.randint(0, vocab or 9, (rows,))
     x = None if vocab else torch.randn(rows, config.hidden_size).double()
     types = torch.randint(0, 2 if name in ("bert", "nomic_bert", "albert") else 1, (rows,))
-    begin = [0]
-    for n in LENGTHS:
-        begin.append(begin[-1] + n)
-    if x is not None:
-        x = x.float().double()
+    begin = begins(LENGTHS)
     with Double():
-        got = [run(model, ids[a:b], types[a:b], None if x is None else x[a:b])
-               for a, b in zip(begin, begin[1:])]
-    logits, pooled = got[0][1] is not None, got[0][2] is not None
-    with open(os.path.join(folder, "expected.bin"), "wb") as out:
-        numbers(out, "i", [len(LENGTHS), vocab, config.hidden_size, logits, pooled])
-        numbers(out, "i", begin)
-        numbers(out, "i", ids.tolist())
-        numbers(out, "i", types.tolist())
-        if x is not None:
-            numbers(out, "f", x.reshape(-1).tolist())
-        for part in range(3):
-            if got[0][part] is not None:
-                numbers(out, "f", torch.cat([g[part].reshape(-1) for g in got]).float().tolist())
+        outputs = joined([run(model, ids[a:b], types[a:b], None if x is None else x[a:b])
+                          for a, b in zip(begin, begin[1:])])
+    given = [int(part is not None) for part in outputs]
+    write_expected(folder, [[len(LENGTHS), vocab, config.hidden_size, *given[1:]], begin, ids, types, x,
+                            *outputs])
 
 
 def make(name):
     config_class, model_class, fields, dtype = CASES[name]
-    folder = os.path.join(HERE, name)
-    os.makedirs(folder, exist_ok=True)
-    torch.manual_seed(7)
-    config = config_class(**fields)
-    config._attn_implementation = config._experts_implementation = "eager"
+    folder, config = open_case(name, config_class, fields, 7)
     with Double():
         model = model_class(config).double().eval()
     randomise(model, dtype)
@@ -259,7 +233,7 @@ def make(name):
     if name == "llama":
         text["rope_theta"] = 10000.0
     write_config(folder, text)
-    write_expected(folder, model, name)
+    expect(folder, model, name)
 
 
 if __name__ == "__main__":
