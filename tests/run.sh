@@ -189,7 +189,7 @@ short property-norms "$build/property" --test layers --shapes 3 --isa portable -
     --layer 'level=block;heads=2;head_dim=10;d_model=21;norm_place=both;residual=none;ffn=none'
 # Tasks of few rows that read fewer weights than wide ones have.
 short property-brief "$build/property" --test layers --shapes 3 --isa "$best" --cflags -Og \
-    --layer 'level=block;heads=5;head_dim=64;d_model=2080;ffn=moe;experts=3;top_k=2;expert_dim=160;norm=rmsnorm'
+    --layer 'level=block;heads=8;head_dim=64;d_model=2080;ffn=moe;experts=3;top_k=2;expert_dim=160;norm=rmsnorm'
 stage products sh tests/check/products.sh
 stage report sh tests/check/report.sh
 stage command-line sh tests/reject/command_line.sh
