@@ -182,10 +182,6 @@ void attn_block_read(const void *block, int32_t type, attn_block_codes *to) {
     attn_read_block(block, type, to);
 }
 
-void attn_block_look_up(attn_block_codes *b) {
-    for (int j = 0; j < QK; j++) b->code[j] = (uint8_t)mxfp4_value[b->code[j]];
-}
-
 /* Types of 16 bits without blocks: bits of the exponent; 0: all others. */
 static int exponent_of(int32_t type) {
     if (type == ATTN_WEIGHT_BF16) return attn_type_get(ATTN_TYPE_BF16).exponent;

@@ -29,8 +29,6 @@ typedef struct attn_block_codes {
 } attn_block_codes;
 
 void attn_block_read(const void *block, int32_t type, attn_block_codes *to);
-/* Of mxfp4: places in its table become twice the values, signed bytes. */
-void attn_block_look_up(attn_block_codes *b);
 
 /* Rounds n floats into blocks. Null, or, with some blocks unwritten, a sentence on what cannot be:
  * f32 in a K-quant; a number that is not finite, in blocks; a finite number that would become

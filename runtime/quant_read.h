@@ -154,6 +154,14 @@ static inline void read_mxfp4(const uint8_t *b, attn_block_codes *to) {
 /* Twice the values of E2M1; the block's scale is half of what its exponent says. */
 static const int8_t mxfp4_value[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
+/* What stands at 16 places of the table, in registers: 0 .. 4, then 1, 2 and 5 more. */
+static inline bytes mxfp4_values(bytes place) {
+    typedef int8_t signs __attribute__((vector_size(16)));
+    const signs m = (signs)(place & 7), minus = (signs)place > 7;
+    const signs v = m - (m > 4) - (m > 5) + ((m > 6) & 3);
+    return (bytes)((v ^ minus) - minus);
+}
+
 /* 2^(e - 128). ggml has no NaN here: 255 is 2^127. */
 static inline float mxfp4_scale(uint8_t e) {
     return float_of(e < 2 ? 0x00200000u << e : (e - 1u) << 23);
@@ -183,6 +191,18 @@ static ATTN_INLINE void attn_read_block(const uint8_t *b, int32_t type, attn_blo
     const uint8_t *d = b + scale_at(type);
     to->d = read_half(d);
     to->min = attn_weight_layout_of(type).min ? read_half(d + 2) : 0;
+}
+
+/* Likewise, but of mxfp4 twice the values, signed bytes. */
+static ATTN_INLINE void attn_read_values(const uint8_t *b, int32_t type, attn_block_codes *to) {
+    if (type != ATTN_WEIGHT_MXFP4) {
+        attn_read_block(b, type, to);
+        return;
+    }
+    const bytes place = read_bytes(b + 1);
+    write_bytes(to->code, mxfp4_values(place & 15));
+    write_bytes(to->code + QK / 2, mxfp4_values(place >> 4));
+    to->d = mxfp4_scale(b[0]);
 }
 
 #endif

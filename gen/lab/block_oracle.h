@@ -24,7 +24,11 @@
  *
  * Rows in 8 bits. weight_dot = i8 lets a kernel round rows on their way into matrices in blocks.
  * With BLOCK_ROWS_CODES (its plan says so) each 32 are codes times a scale, as above, here as
- * there: what is left is doubt, and with BLOCK_ROWS_FLOAT there is none. */
+ * there: what is left is doubt, and with BLOCK_ROWS_FLOAT there is none. Where stored keys or codes
+ * of an earlier matrix are in doubt, a row itself is off by more than an f32: with `doubts` a run
+ * without lean keeps the rows, leaning ones note how far theirs are from that, and `wide` ones
+ * take four times as much for each element's doubt, as several that are in doubt may move together
+ * what the two ends of all move apart; up to half a code. */
 #ifndef VERIFY_BLOCK_ORACLE_H
 #define VERIFY_BLOCK_ORACLE_H
 
@@ -61,6 +65,10 @@ typedef struct block_tensor {
 /* Rows on their way into matrices in blocks, with weight_dot = i8. */
 typedef enum block_rows { BLOCK_ROWS_FLOAT, BLOCK_ROWS_CODES } block_rows;
 
+/* What rows were before they became codes, and how far from that they have been since. */
+typedef struct block_doubts block_doubts;
+block_doubts *block_doubts_new(arena *a);
+
 /* One run of a layer over whole sequences. Null: absent. Tensors are dense and row-major. */
 typedef struct block_case {
     const kernel_spec *spec; /* level block, resolved */
@@ -84,6 +92,8 @@ typedef struct block_case {
      * doubt. */
     int lean;
     block_rows rows; /* weight_dot = i8: what a kernel's plan makes of them */
+    block_doubts *doubts;
+    bool wide;
 
     int32_t kv_tokens;     /* where the keys come from a second input */
     const float *kv;       /* [batch, kv_tokens, kv_dim] */

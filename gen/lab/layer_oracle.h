@@ -18,6 +18,7 @@ typedef struct linear {
     const float *w, *b; /* b null: none */
     int32_t out, in;
     int32_t type; /* attn_weight_type that the layer stores it in; a fold's: f32 */
+    int64_t id;   /* from 1 on, the same in all runs of the spec; a fold's: 0 */
 } linear;
 
 typedef struct norm {
@@ -37,6 +38,7 @@ typedef struct layer {
     buf error;
     block_tensor *list; /* block_weight_list's, or null */
     int listed, list_size;
+    int64_t ids;     /* of matrices so far */
     bool two_inputs; /* keys come from kv */
     bool *live;      /* rows of x */
     bool *kv_live;   /* rows that keys are made of */
@@ -72,16 +74,19 @@ rows rows_new(const layer *l, int32_t tokens, int32_t width, const bool *live);
 int64_t rows_count(const rows *r);
 double *rows_at(const rows *r, int64_t i);
 double rows_largest(const double *x, int32_t n); /* NaN where there is one */
-/* n elements of a row on their way into a matrix of this type: with weight_dot = i8 and a matrix in
- * blocks each 32 rounded, or, where it leans, by at most that at random (block_oracle.h); else x
- * itself. */
-const double *rows_rounded(const layer *l, int32_t type, const double *x, int32_t n);
+/* p->in elements of row number `row` on their way into a matrix: with weight_dot = i8 and a matrix
+ * in blocks each 32 rounded (block_oracle.h); else x itself. */
+const double *rows_rounded(const layer *l, const linear *p, int64_t row, const double *x);
 void rows_multiply(const float *w, int32_t out, int32_t in, const double *x, double *y);
 void rows_multiply_left(const double *x, const float *w, int32_t in, int32_t out, double *y);
 rows rows_apply(const layer *l, const linear *p, const rows *x);
 void rows_normalise(const norm *n, double *x, int32_t width); /* one vector, in place */
 rows rows_normed(const layer *l, const norm *n, const rows *x);
 rows rows_sum(const layer *l, const rows *x, const rows *y); /* x + residual_scale * y */
+
+/* --- oracle_doubts.c --- */
+/* How far the elements of such a row may be from what they are, beyond the doubt of an f32. */
+double doubts_of(const layer *l, const linear *p, int64_t row, const double *x);
 
 /* --- oracle_rope.c --- */
 /* Every head of every row: x rows are [heads, step], rotation starts `at` into a head. */

@@ -164,37 +164,42 @@ static double unit(int32_t act, double g, double u) {
     return g / (1 + exp(-1.702 * g)) * (u + 1);
 }
 
-/* name: of the weight, without "experts." */
-static linear part(const layer *l, const char *name, const float *w, const float *b, int64_t e,
-                   int32_t out, int32_t in) {
+/* name: of the weight, without "experts."; number: among those of an expert. */
+static linear part(const layer *l, const char *name, int number, const float *w, const float *b,
+                   int64_t e, int32_t out, int32_t in) {
     const block_tensor t = {.name = arena_printf(l->a, "experts.%s.weight", name),
                             .rank = 3,
                             .dim = {l->s->experts, out, in}};
-    return (linear){w ? w + e * out * in : NULL, b ? b + e * out : NULL, out, in,
-                    block_weight_type(l->s, &t)};
+    return (linear){.w = w ? w + e * out * in : NULL,
+                    .b = b ? b + e * out : NULL,
+                    .out = out,
+                    .in = in,
+                    .type = block_weight_type(l->s, &t),
+                    .id = l->ids + 1 + 3 * e + number};
 }
 
 static feed expert(const layer *l, const mixture *w, int64_t e) {
     const int32_t in = block_width(l->s), f = l->s->expert_dim;
-    return (feed){.gate = part(l, "gate_proj", w->gate, w->gate_bias, e, f, in),
-                  .up = part(l, "up_proj", w->up, w->up_bias, e, f, in),
-                  .down = part(l, "down_proj", w->down, w->down_bias, e, in, f)};
+    return (feed){.gate = part(l, "gate_proj", 0, w->gate, w->gate_bias, e, f, in),
+                  .up = part(l, "up_proj", 1, w->up, w->up_bias, e, f, in),
+                  .down = part(l, "down_proj", 2, w->down, w->down_bias, e, in, f)};
 }
 
-static void apply(const layer *l, const linear *p, const double *x, double *y) {
-    rows_multiply(p->w, p->out, p->in, rows_rounded(l, p->type, x, p->in), y);
+static void apply(const layer *l, const linear *p, int64_t row, const double *x, double *y) {
+    rows_multiply(p->w, p->out, p->in, rows_rounded(l, p, row, x), y);
     for (int32_t o = 0; p->b && o < p->out; o++) y[o] += (double)p->b[o];
 }
 
-/* y += weight * expert(x) */
-static void add_expert(const layer *l, const feed *w, const double *x, double weight, double *y) {
+/* y += weight * expert(x); row: its number. */
+static void add_expert(const layer *l, const feed *w, int64_t row, const double *x, double weight,
+                       double *y) {
     const size_t f = (size_t)w->up.out, in = (size_t)w->down.out;
     double *g = arena_alloc(l->a, f * sizeof *g), *u = arena_alloc(l->a, f * sizeof *u);
     double *to = arena_alloc(l->a, in * sizeof *to);
-    if (w->gate.w) apply(l, &w->gate, x, g);
-    apply(l, &w->up, x, u);
+    if (w->gate.w) apply(l, &w->gate, row, x, g);
+    apply(l, &w->up, row, x, u);
     for (size_t i = 0; i < f; i++) u[i] = unit(l->s->expert_act, g[i], u[i]);
-    apply(l, &w->down, u, to);
+    apply(l, &w->down, row, u, to);
     for (size_t i = 0; i < in; i++) y[i] += weight * to[i];
 }
 
@@ -211,13 +216,14 @@ rows mixture_of(const layer *l, const mixture *w, const rows *x) {
             const feed f = expert(l, w, e);
             if (weight[e] == 0) continue;
             for (int32_t d = 0; s->router_input && d < x->width; d++) in[d] = weight[e] * row[d];
-            add_expert(l, &f, s->router_input ? in : row, s->router_input ? 1 : weight[e],
+            add_expert(l, &f, i, s->router_input ? in : row, s->router_input ? 1 : weight[e],
                        rows_at(&y, i));
         }
         if (!s->shared_experts) continue;
         double share = 0;
         if (w->shared_gate) rows_multiply(w->shared_gate, 1, x->width, row, &share);
-        add_expert(l, &w->shared, row, w->shared_gate ? 1 / (1 + exp(-share)) : 1, rows_at(&y, i));
+        add_expert(l, &w->shared, i, row, w->shared_gate ? 1 / (1 + exp(-share)) : 1,
+                   rows_at(&y, i));
     }
     return y;
 }

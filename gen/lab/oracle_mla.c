@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { UP_ID = 1 << 20 }; /* of w_kc_kv, beyond all others */
+
 /* --- Attention, form mla, a key a head --- */
 
 /* What stands in place of a product of matrices, stored as one of them says. */
@@ -117,11 +119,11 @@ rows latent_attention(const layer *l, const latent *w, const rows *x, const rows
         attention_core(l, w->sinks, &q_r, attention_view(&k_r, s->heads), attention_view(&kv_c, 1));
     rows y = rows_new(l, x->tokens, s->heads * s->head_dim, x->live);
     const block_tensor up = {.name = "w_kc_kv", .rank = 3, .dim = {s->heads, s->head_dim, c}};
-    const int32_t values = block_weight_type(s, &up);
+    const linear values = {.in = c, .type = block_weight_type(s, &up), .id = UP_ID};
     for (int64_t i = 0; i < rows_count(&y); i++)
         for (int64_t h = 0; y.live[i] && h < s->heads; h++)
             rows_multiply(w->kc_kv + h * s->head_dim * c, s->head_dim, c,
-                          rows_rounded(l, values, rows_at(&ctx, i) + h * c, c),
+                          rows_rounded(l, &values, i * s->heads + h, rows_at(&ctx, i) + h * c),
                           rows_at(&y, i) + h * s->head_dim);
     y = rows_apply(l, &w->out, &y);
     return s->op == ATTN_OP_FULL_SELF && !w->folded ? rows_apply(l, &w->o, &y) : y;

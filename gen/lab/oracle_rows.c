@@ -69,25 +69,24 @@ double rows_largest(const double *x, int32_t n) {
     return most;
 }
 
-/* n elements, at most 32, as codes times a scale; whole: the row's largest, of which a part is what
- * each element is off by. */
-static void round_block(const layer *l, const double *x, int32_t n, double whole, double *y) {
+/* n elements, at most 32, as codes times a scale; off: by how much each may be. */
+static void round_block(const layer *l, const double *x, int32_t n, double off, double *y) {
     const double most = rows_largest(x, n), step = most / 127;
-    const double doubt = BLOCK_DOUBT * whole / most + 0x1p-22;
+    const double lean = l->c->lean * fmin(off / step + 127 * 0x1p-21, 0.5);
     memset(y, 0, (size_t)n * sizeof *y);
     for (int32_t i = 0; i < n && !(most < 0x1p-100); i++) {
-        const double code = rint(x[i] / step + l->c->lean * 2 * 127 * doubt);
+        const double code = rint(x[i] / step + lean);
         y[i] = isfinite(most) ? fmax(-127, fmin(code, 127)) * step : NAN;
     }
 }
 
-const double *rows_rounded(const layer *l, int32_t type, const double *x, int32_t n) {
-    const bool rounds = l->s->weight_dot == ATTN_WEIGHT_DOT_I8 && !attn_weight_is_float(type);
+const double *rows_rounded(const layer *l, const linear *p, int64_t row, const double *x) {
+    const bool rounds = l->s->weight_dot == ATTN_WEIGHT_DOT_I8 && !attn_weight_is_float(p->type);
     if (!rounds || l->c->rows != BLOCK_ROWS_CODES) return x;
-    double *y = arena_alloc(l->a, (size_t)n * sizeof *y);
-    const double whole = rows_largest(x, n);
-    for (int32_t k = 0; k < n; k += 32)
-        round_block(l, x + k, k + 32 < n ? 32 : n - k, whole, y + k);
+    double *y = arena_alloc(l->a, (size_t)p->in * sizeof *y);
+    const double off = 2 * BLOCK_DOUBT * rows_largest(x, p->in) + doubts_of(l, p, row, x);
+    for (int32_t k = 0; k < p->in; k += 32)
+        round_block(l, x + k, k + 32 < p->in ? 32 : p->in - k, off, y + k);
     return y;
 }
 
@@ -104,8 +103,7 @@ rows rows_apply(const layer *l, const linear *p, const rows *x) {
     rows y = rows_new(l, x->tokens, p->out, x->live);
     for (int64_t i = 0; i < rows_count(x); i++) {
         if (!x->live[i]) continue;
-        rows_multiply(p->w, p->out, p->in, rows_rounded(l, p->type, rows_at(x, i), p->in),
-                      rows_at(&y, i));
+        rows_multiply(p->w, p->out, p->in, rows_rounded(l, p, i, rows_at(x, i)), rows_at(&y, i));
         for (int32_t o = 0; p->b && o < p->out; o++) rows_at(&y, i)[o] += (double)p->b[o];
     }
     return y;

@@ -51,7 +51,7 @@ linear weight_projection(layer *l, const place *at, int places, int32_t out, int
                          bool bias) {
     int i = 0;
     while (i < places - 1 && !weight_find(l, arena_printf(l->a, "%s.weight", at[i].name))) i++;
-    linear p = {.out = out, .in = in};
+    linear p = {.out = out, .in = in, .id = ++l->ids};
     const char *weight = arena_printf(l->a, "%s.weight", at[i].name);
     p.w = weight_need(l, weight, 2, at[i].total, in, 0);
     p.type = block_weight_type(l->s, &(block_tensor){.name = weight, .rank = 2, .dim = {out, in}});

@@ -392,6 +392,12 @@ static void whole_lists(arena *a, const model *m, lua_val *t) {
     lua_val_set_bool(a, t, "has_encoder", m->is_whole && m->whole.encoder_layers > 0);
 }
 
+static bool rounds_weights(const attn_spec *s) {
+    bool any = s->weight_type != ATTN_WEIGHT_F32;
+    for (int32_t i = 0; i < ATTN_MATRIX_COUNT; i++) any = any || s->weight_types[i];
+    return any;
+}
+
 /* The symbols of kernels and of layers, an entry an instruction set; and the folder's C files. */
 static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     const model *m = p->model;
@@ -400,6 +406,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     bool any_type = false;                    /* that is not f32 */
     bool any_dot = false;                     /* whose products round */
     bool any_weight = false;                  /* likewise, of layers */
+    bool any_byte = false;                    /* that rows of a layer become */
     bool any_layout = false;                  /* that is not dense */
     bool any_list = false;                    /* of keys that rows are over */
     for (int isa = 0; isa < ATTN_ISA_COUNT; isa++) {
@@ -413,7 +420,8 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
             any_type = any_type || row->spec->core.type != ATTN_TYPE_F32 ||
                        row->spec->core.kv_type != ATTN_KV_TYPE_SAME;
             any_dot = any_dot || row->plan.pairs || row->plan.codes.q_most;
-            any_weight = any_weight || row->spec->core.weight_type != ATTN_WEIGHT_F32;
+            any_weight = any_weight || rounds_weights(&row->spec->core);
+            any_byte = any_byte || (row->block_plan.integers && row->block_plan.int_bytes == 1);
             any_list = any_list || row->spec->core.select != ATTN_SELECT_ALL;
             any_layout = any_layout || row->spec->core.layout != ATTN_LAYOUT_DENSE;
             any_core = any_core || (!row->layer && row->spec->outer);
@@ -435,6 +443,7 @@ static void kernel_lists(arena *a, const product_list *p, lua_val *t) {
     lua_val_set_bool(a, t, "has_types", any_type);
     lua_val_set_bool(a, t, "has_dots", any_dot);
     lua_val_set_bool(a, t, "has_weights", any_weight);
+    lua_val_set_bool(a, t, "has_bytes", any_byte);
     lua_val_set_bool(a, t, "has_layouts", any_layout);
     lua_val_set_bool(a, t, "has_lists", any_list);
 }

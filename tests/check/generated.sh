@@ -40,6 +40,23 @@ for cc in "${CC:-cc}" clang; do
 done
 make -s -j "$jobs" -C "$work/dots" CC="${CC:-cc}" CFLAGS=-Og BUILD="$work/build-dots" selftest
 echo "generated: products of integers and of pairs of bf16 compile and pass their selftest"
+# Layers whose rows become integers of 8 bits, beside portable ones, which stay in floats; matrices of
+# two K-quants, as published GGUF files have them.
+cat >"$work/weights.lua" <<'T'
+local function layer(f)
+    f.level, f.d_model, f.heads, f.kv_heads, f.head_dim = "block", 256, 4, 2, 64
+    f.norm, f.residual, f.rope, f.weight_dot = "rmsnorm", "serial", "half", "i8"
+    return f
+end
+return { layers = {
+    layer { ffn = "swiglu", ffn_dim = 256, weight_type = "q4_k", weight_types = "v_proj=q6_k; down_proj=q6_k" },
+    layer { ffn = "moe", experts = 8, top_k = 2, expert_dim = 64, expert_act = "swiglu",
+        router = "softmax_topk", weight_types = "o_proj=q8_0; experts.up_proj=q4_0" },
+} }
+T
+"${BUILD:-build}/attn-gen" generate "$work/weights.lua" --isa portable,avx2 -o "$work/weights" >/dev/null
+make -s -j "$jobs" -C "$work/weights" CC="${CC:-cc}" CFLAGS="-Og $warn" BUILD="$work/build-weights" selftest
+echo "generated: layers with rows in 8 bits and with matrices of several types pass their selftest"
 asks() { # asks HEADER ADDRESS: whether that may be asked for
     printf '#include "%s"\nvoid f(float *p) { ATTN_PREFETCH_L1(%s); ATTN_PREFETCH_L2(%s); }\n' \
         "$1" "$2" "$2" | ${CC:-cc} -std=c11 -I. -fsyntax-only -x c - 2>/dev/null

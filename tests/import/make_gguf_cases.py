@@ -152,6 +152,11 @@ def qwen():
 
 
 def gemma():
+    w = writer("gemma", "gemma")
+    common(w, 2, 64, 4, 1, 128)
+    head(w, 32)
+    w.add_layer_norm_rms_eps(1e-6)
+    close(w)
     w = writer("gemma2", "gemma2")
     common(w, 3, 64, 4, 2, 128)
     head(w, 32)

@@ -15,21 +15,23 @@ isa=portable
 grep -qw avx2 /proc/cpuinfo 2>/dev/null && isa=avx2
 
 # The runtime is that of the tree, compiled once.
+level=-Og
 objects() { # objects FOLDER FILE..: FOLDER/NAME.o of each
     to=$1
     shift
     mkdir -p "$to"
     printf '%s\n' "$@" | xargs -P 2 -n 1 sh -c \
-        '"$0" -std=c11 -Og -Wall -Wextra -Werror -fopenmp -I"$1" -Iruntime -I. -c "$2" -o "$1/$(basename "$2").o"' "$cc" "$to"
+        '"$0" -std=c11 $2 -Wall -Wextra -Werror -fopenmp -I"$1" -Iruntime -I. -c "$3" -o "$1/$(basename "$3").o"' "$cc" "$to" "$level"
 }
 weights_of() { # weights_of CASE: a folder with config.json and safetensors, or a GGUF file
     if [ -f "$cases/$1/model.gguf" ]; then echo "$cases/$1/model.gguf"; else echo "$cases/$1"; fi
 }
+on=$isa
 program=model # which is built for a case
 build() { # build CASE FLAG..: $work/CASE/test
     name=$1 dir=$work/$1
     shift
-    "$gen" generate "$(weights_of "$name")" --name "$name" --isa $isa --runtime "$PWD/runtime" -o "$dir" "$@" &&
+    "$gen" generate "$(weights_of "$name")" --name "$name" --isa "$on" --runtime "$PWD/runtime" -o "$dir" "$@" &&
         objects "$dir" "$dir"/*_model.c "$dir/registry.c" "$dir"/attn_*.c &&
         "$cc" -std=c11 -O1 -g -Wall -Wextra -Wpedantic -Werror -I"$dir" -Iruntime -I. \
             -DMODEL_HEADER="\"${name}_model.h\"" -DMODEL_OPEN="${name}_model_open" \
@@ -38,15 +40,20 @@ build() { # build CASE FLAG..: $work/CASE/test
 }
 
 check runtime objects "$work/runtime" runtime/*.c || { results; exit 1; }
-more= && [ -z "${ATTN_FULL:-}" ] || more="deepseek3_gguf opt phi olmo modernbert nomic_bert phi3 wav2vec2"
+more= && [ -z "${ATTN_FULL:-}" ] || more="deepseek3_gguf mistral_gguf mixtral_gguf qwen2_gguf qwen3_gguf \
+    qwen3moe_gguf gemma_gguf gemma2_gguf cohere2_gguf opt phi olmo modernbert nomic_bert phi3 wav2vec2"
 for name in llama qwen2 gemma2 cohere2 bert gpt2 falcon bloom granitemoe phi3_long clip_vision_model albert opt_350m \
-    stablelm gpt_bigcode olmoe_gguf deepseek2_gguf llama4_gguf $more; do
-    pool= paged=0 capacity=0
+    stablelm gpt_bigcode olmoe_gguf deepseek2_gguf llama4_gguf llama_gguf qwen2moe_gguf gpt_oss_gguf gemma3_gguf \
+    phi3_gguf $more; do
+    pool= paged=0 capacity=0 on=$isa level=-Og
     case $name in
     bert | albert) pool=pooler ;;
     clip_vision_model) pool=cls ;;
     gemma2) paged=1 ;;
-    phi3_long) capacity=64 ;;
+    phi3_long | phi3_gguf) capacity=64 ;;
+    esac
+    case $name${ATTN_FULL:-} in # where tensors lie, not how they are multiplied
+    *_gguf) on=portable level=-O0 ;;
     esac
     flags=${pool:+--pool $pool}
     [ $paged = 0 ] || flags="--layout paged --page 16"
@@ -59,7 +66,7 @@ sed -E 's/^   ([0-9]+\.[0-9]+)/   \11234567/' $cases/phi3_long/config.json >"$wo
 check long-lists "$gen" generate "$work/long.json" --isa portable -o "$work/long"
 
 # An encoder and a decoder.
-program=encoder
+on=$isa level=-Og program=encoder
 for name in whisper bart t5; do
     check $name-builds build $name && check $name "$work/$name/test" $cases/$name
 done

@@ -323,13 +323,21 @@ static void note_moves(const layer_problem *p, const block_case *c, double *move
         moved[i / experts] = fmax(moved[i / experts], fabs(c->choice_key[i] - p->c.choice_key[i]));
 }
 
+/* What moves a row's keys: roundings of f32, at random, and what leans, to its ends. */
+typedef struct moves {
+    double *at_random, *leaning;
+} moves;
+
 /* A layer that is as far from the oracle as it may be can choose otherwise where the margin is less
- * than what keys (or sums of two) move by: there both are right, and the row has no bound. False
- * where these are more than a fourth, and more than a few: little would be tested. */
-static bool allow_doubts(const layer_problem *p, const double *moved) {
+ * than what keys (or sums of two) move by: there both are right, and the row has no bound. What
+ * leans is at its ends, or at a fourth of them (dot): four times as much is the most. False where
+ * these are more than a fourth, and more than a few: little would be tested. */
+static bool allow_doubts(const layer_problem *p, const moves *m) {
+    enum { LEANING = 4 };
     int64_t doubts = 0;
     for (int64_t i = 0; is_mixture(p) && i < rows_of(p); i++) {
-        if (p->c.choice_margin[i] > 4 * LAYER_BOUND * moved[i]) continue;
+        const double moved = LAYER_BOUND * m->at_random[i] + LEANING * m->leaning[i];
+        if (p->c.choice_margin[i] > 4 * moved) continue;
         if (p->c.length && i % p->c.tokens >= p->c.length[i / p->c.tokens]) continue;
         p->bound[i] = INFINITY;
         doubts++;
@@ -337,32 +345,50 @@ static bool allow_doubts(const layer_problem *p, const double *moved) {
     return 4 * doubts <= rows_of(p) + 10;
 }
 
-bool layer_expect(arena *a, rng *r, layer_problem *p, const char **why) {
-    const int64_t rows = (int64_t)p->c.batch * p->c.tokens, width = block_width(spec_of(p));
-    const size_t bytes = (size_t)(rows * width + 1) * sizeof(double);
+static bool run_oracle(arena *a, const block_case *c, const char **why) {
     char error[1024];
-    p->c.y = arena_alloc(a, bytes);
-    p->bound = arena_alloc(a, (size_t)(rows + 1) * sizeof(double));
-    double *moved = arena_alloc(a, (size_t)(rows + 1) * sizeof(double));
+    if (block_oracle(c, error, sizeof error)) return true;
+    *why = arena_strdup(a, error);
+    return false;
+}
+
+/* Weights and inputs changed, leaning or not. */
+static block_case changed(arena *a, rng *r, const layer_problem *p, int lean) {
+    block_case c = nudged(a, r, p);
+    c.y = arena_alloc(a, (size_t)(rows_of(p) * block_width(spec_of(p)) + 1) * sizeof *c.y);
+    c.lean = lean;
+    take_choices(a, &c, p);
+    return c;
+}
+
+bool layer_expect(arena *a, rng *r, layer_problem *p, const char **why) {
+    const int64_t rows = rows_of(p), width = block_width(spec_of(p));
+    const size_t bytes = (size_t)(rows + 1) * sizeof(double);
+    const moves m = {arena_alloc(a, bytes), arena_alloc(a, bytes)};
+    p->c.y = arena_alloc(a, (size_t)(rows * width + 1) * sizeof *p->c.y);
+    p->bound = arena_alloc(a, bytes);
+    p->c.doubts = block_doubts_new(a);
     take_choices(a, &p->c, p);
+    take_caches(a, &p->c, p, 0);
+    if (!run_oracle(a, &p->c, why)) return false;
     for (int64_t i = 0; i < rows; i++) p->bound[i] = FLT_MIN; /* less may be 0 in f32 */
-    for (int n = 0; n <= LAYER_NUDGES; n++) {
-        block_case c = n ? nudged(a, r, p) : p->c;
-        if (n) c.y = arena_alloc(a, bytes);
-        if (n) c.lean = n % 2 ? 1 : -1;
+    for (int n = 1; n <= LAYER_NUDGES; n++) {
+        block_case c = changed(a, r, p, n % 2 ? 1 : -1);
+        c.wide = n > 2;
         if (n <= 2) take_caches(a, &c, p, n);
-        if (n) take_choices(a, &c, p);
-        if (!block_oracle(&c, error, sizeof error)) {
-            *why = arena_strdup(a, error);
-            return false;
-        }
-        for (int64_t i = 0; n && i < rows * width; i++) {
+        if (!run_oracle(a, &c, why)) return false;
+        for (int64_t i = 0; i < rows * width; i++) {
             const double bound = LAYER_BOUND * fabs(c.y[i] - p->c.y[i]);
             if (!(bound <= p->bound[i / width])) p->bound[i / width] = bound;
         }
-        if (n) note_moves(p, &c, moved);
+        note_moves(p, &c, m.leaning);
     }
-    if (allow_doubts(p, moved)) return true;
+    for (int n = 0; is_mixture(p) && n < LAYER_NUDGES; n++) {
+        block_case c = changed(a, r, p, 0);
+        if (!run_oracle(a, &c, why)) return false;
+        note_moves(p, &c, m.at_random);
+    }
+    if (allow_doubts(p, &m)) return true;
     *why = "too many rows whose experts are nearly others";
     return false;
 }

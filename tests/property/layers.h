@@ -55,10 +55,10 @@ void layer_problem_make(arena *a, rng *r, int index, layer_problem *p);
  * sum of products is the exact sum of products with weights that are changed by a few such units
  * (Higham 2002, section 3.1), and a norm, a rotation or an exponential likewise: so the error of a
  * correct layer is a small multiple of that, in whatever way the layer passes it on (FLT_MIN at the
- * least, as f32 ends there). Where kv_type
- * rounds, elements in doubt go up in one half of these, and down in the other; so do codes of rows
- * where p->c.rows says that kernels make some. A row whose choice
- * of experts is nearer to another one than that has no bound: INFINITY, of few rows. */
+ * least, as f32 ends there). Where kv_type rounds, elements in doubt go up in one half of these,
+ * and down in the other; so do codes of rows where p->c.rows says that kernels make some, wide in
+ * the second two (block_oracle.h). A row whose choice of experts is nearer to another one than what
+ * f32 and leaning may move it by has no bound: INFINITY, of few rows. */
 bool layer_expect(arena *a, rng *r, layer_problem *p, const char **why);
 enum { LAYER_BOUND = 16, LAYER_NUDGES = 4 };
 

@@ -50,6 +50,11 @@ static const struct {
      "'rope_theta': 1e6}",
      "",
      {NULL}},
+    {"gemma",
+     "{'model_type': 'gemma', 'hidden_size': 64, 'intermediate_size': 128, 'num_hidden_layers': 2, "
+     "'num_attention_heads': 4, 'num_key_value_heads': 1, 'head_dim': 32, 'rms_norm_eps': 1e-6}",
+     " norm_offset ",
+     {"gemma.gguf: gemma: weights of norms have their 1 added"}},
     {"gemma2",
      "{'model_type': 'gemma2', 'hidden_size': 64, 'intermediate_size': 128, 'num_hidden_layers': "
      "3, "

@@ -6,6 +6,7 @@ Writes tests/golden/model/NAME: model.gguf, as llama.cpp's converter makes one o
 by gguf's own map, metadata by ../../import/make_gguf_cases.py, rows as conversion/*.py lay them), and
 expected.bin (make_model_cases.py). Matrices are rounded to the type that the file has them in before
 the class runs."""
+import math
 import os
 import sys
 
@@ -29,6 +30,125 @@ BASE = dict(hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEA
 
 def common(w, kv_heads, ffn, layers=LAYERS, context=CONTEXT):
     meta.common(w, layers, WIDTH, HEADS, kv_heads, ffn, context, VOCAB)
+
+
+def eps_and_base(w, eps=1e-6, base=10000.0):
+    w.add_layer_norm_rms_eps(eps)
+    w.add_rope_freq_base(base)
+
+
+def llama3_factors():
+    """llama3's factors of the pairs of 8 columns: by 1, 1, something between, and 32."""
+    waves = [2 * math.pi * 500000.0 ** (2 * i / 8) for i in range(4)]
+    smooth = [min(max((8192 / x - 1) / 3, 0), 1) for x in waves]
+    return np.array([1 / ((1 - x) / 32 + x) for x in smooth], dtype=np.float32)
+
+
+def llama(w):
+    """Biases, whose rows are permuted too; llama3's rope."""
+    common(w, 2, 64)
+    eps_and_base(w, 1e-5, 500000.0)
+    w.add_rope_dimension_count(8)
+    w.add_tensor("rope_freqs.weight", llama3_factors())
+
+
+def mistral(w):
+    """Heads of a width of their own."""
+    common(w, 2, 64)
+    meta.head(w, 16)
+    eps_and_base(w, 1e-5)
+    w.add_rope_dimension_count(16)
+
+
+def mixtral(w):
+    common(w, 2, 32)
+    eps_and_base(w, 1e-5, 1000000.0)
+    w.add_rope_dimension_count(8)
+    meta.experts(w, 4, 2)
+
+
+def qwen2(w):
+    common(w, 2, 64)
+    eps_and_base(w, base=1000000.0)
+
+
+def qwen2moe(w):
+    common(w, 2, 64)
+    eps_and_base(w, base=1000000.0)
+    meta.experts(w, 6, 2, 32, 64)
+
+
+def qwen3(w):
+    common(w, 2, 64)
+    meta.head(w, 16)
+    eps_and_base(w, base=1000000.0)
+
+
+def qwen3moe(w):
+    common(w, 2, 64)
+    meta.head(w, 16)
+    eps_and_base(w, base=1000000.0)
+    meta.experts(w, 6, 2, 32)
+
+
+def gpt_oss(w):
+    """Yarn, whose ramp ends between two pairs."""
+    common(w, 2, 32)
+    meta.head(w, 8)
+    eps_and_base(w, 1e-5, 150.0)
+    w.add_sliding_window(5)
+    w.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+    w.add_rope_scaling_factor(4.0)
+    w.add_rope_scaling_orig_ctx_len(64)
+    meta.experts(w, 4, 2, 32)
+
+
+def gemma(w):
+    common(w, 1, 64)
+    meta.head(w, 16)
+    w.add_layer_norm_rms_eps(1e-6)
+
+
+def gemma2(w):
+    common(w, 2, 64)
+    meta.head(w, 16)
+    w.add_layer_norm_rms_eps(1e-6)
+    w.add_attn_logit_softcapping(5.0)
+    w.add_final_logit_softcapping(3.0)
+    w.add_sliding_window(5)
+
+
+def gemma3(w):
+    """Five sliding layers and a full one, whose positions are others."""
+    common(w, 1, 32, layers=6)
+    meta.head(w, 8)
+    eps_and_base(w, base=1000000.0)
+    w.add_sliding_window(5)
+    w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+    w.add_rope_scaling_factor(8.0)
+
+
+def phi3(w):
+    """Opened for more than the 4 tokens of its short factors."""
+    common(w, 2, 64)
+    eps_and_base(w, 1e-5)
+    w.add_rope_scaling_orig_ctx_len(4)
+    w.add_rope_dimension_count(8)
+    w.add_sliding_window(5)
+    w.add_rope_scaling_attn_factors(math.sqrt(1 + math.log(CONTEXT / 4) / math.log(4)))
+    for name in ("long", "short"):
+        factors = models.longrope(4)["rope_scaling"][f"{name}_factor"]
+        w.add_tensor(f"rope_factors_{name}.weight", np.array(factors, dtype=np.float32))
+
+
+def cohere2(w):
+    common(w, 2, 64, layers=4)
+    w.add_layer_norm_eps(1e-5)
+    w.add_rope_freq_base(50000.0)
+    w.add_logit_scale(0.25)
+    w.add_sliding_window(5)
+    w.add_rope_dimension_count(8)
+    w.add_rope_scaling_type(gguf.RopeScalingType.NONE)
 
 
 def olmoe(w):
@@ -85,7 +205,69 @@ def llama4(w):
 LATENT = dict(BASE, intermediate_size=48, num_key_value_heads=HEADS, kv_lora_rank=24,
               qk_nope_head_dim=16, qk_rope_head_dim=8, v_head_dim=12, moe_intermediate_size=20,
               first_k_dense_replace=1, rms_norm_eps=1e-6)
-CASES = {  # the class, its config, architecture, metadata, the type of matrices
+GROUPED = dict(BASE, intermediate_size=64, num_key_value_heads=2)
+TIED = dict(GROUPED, tie_word_embeddings=True)
+
+
+def rope(base, **more):
+    return {"rope_parameters": {"rope_type": "default", "rope_theta": base, **more}}
+
+
+CASES = {  # the class, its config, architecture, metadata, the type of matrices (and of experts)
+    "llama_gguf": (transformers.LlamaConfig, transformers.LlamaForCausalLM,
+                   dict(GROUPED, rms_norm_eps=1e-5, attention_bias=True,
+                        **rope(500000.0, rope_type="llama3", factor=32.0, low_freq_factor=1.0,
+                               high_freq_factor=4.0, original_max_position_embeddings=8192)),
+                   gguf.MODEL_ARCH.LLAMA, llama, Type.F16),
+    "mistral_gguf": (transformers.MistralConfig, transformers.MistralForCausalLM,
+                     dict(GROUPED, rms_norm_eps=1e-5, head_dim=16, sliding_window=None),
+                     gguf.MODEL_ARCH.LLAMA, mistral, Type.Q4_0),
+    "mixtral_gguf": (transformers.MixtralConfig, transformers.MixtralForCausalLM,
+                     dict(GROUPED, intermediate_size=32, rms_norm_eps=1e-5, num_local_experts=4,
+                          num_experts_per_tok=2, sliding_window=None, **rope(1000000.0)),
+                     gguf.MODEL_ARCH.LLAMA, mixtral, Type.Q8_0),
+    "qwen2_gguf": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM,
+                   dict(TIED, **rope(1000000.0)), gguf.MODEL_ARCH.QWEN2, qwen2, Type.BF16),
+    "qwen2moe_gguf": (transformers.Qwen2MoeConfig, transformers.Qwen2MoeForCausalLM,
+                      dict(GROUPED, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=32,
+                           shared_expert_intermediate_size=64, norm_topk_prob=False,
+                           **rope(1000000.0)),
+                      gguf.MODEL_ARCH.QWEN2MOE, qwen2moe, Type.Q5_0),
+    "qwen3_gguf": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM,
+                   dict(TIED, head_dim=16, **rope(1000000.0)), gguf.MODEL_ARCH.QWEN3, qwen3,
+                   Type.Q8_0),
+    "qwen3moe_gguf": (transformers.Qwen3MoeConfig, transformers.Qwen3MoeForCausalLM,
+                      dict(GROUPED, head_dim=16, num_experts=6, num_experts_per_tok=2,
+                           moe_intermediate_size=32, norm_topk_prob=True, **rope(1000000.0)),
+                      gguf.MODEL_ARCH.QWEN3MOE, qwen3moe, Type.Q4_1),
+    "gpt_oss_gguf": (transformers.GptOssConfig, transformers.GptOssForCausalLM,
+                     dict(GROUPED, intermediate_size=32, head_dim=8, num_local_experts=4,
+                          num_experts_per_tok=2, rms_norm_eps=1e-5, sliding_window=5,
+                          **rope(150.0, rope_type="yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0,
+                                 truncate=False, original_max_position_embeddings=64)),
+                     gguf.MODEL_ARCH.GPT_OSS, gpt_oss, (Type.Q8_0, Type.MXFP4)),
+    "gemma_gguf": (transformers.GemmaConfig, transformers.GemmaForCausalLM,
+                   dict(TIED, num_key_value_heads=1, head_dim=16), gguf.MODEL_ARCH.GEMMA, gemma,
+                   Type.Q8_0),
+    "gemma2_gguf": (transformers.Gemma2Config, transformers.Gemma2ForCausalLM,
+                    dict(TIED, head_dim=16, query_pre_attn_scalar=16, sliding_window=5,
+                         attn_logit_softcapping=5.0, final_logit_softcapping=3.0),
+                    gguf.MODEL_ARCH.GEMMA2, gemma2, Type.Q5_1),
+    "gemma3_gguf": (transformers.Gemma3TextConfig, transformers.Gemma3ForCausalLM,
+                    dict(TIED, num_hidden_layers=6, num_key_value_heads=1, head_dim=8,
+                         intermediate_size=32, query_pre_attn_scalar=8, sliding_window=5,
+                         rope_parameters={
+                             "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
+                             "full_attention": {"rope_type": "linear", "rope_theta": 1000000.0,
+                                                "factor": 8.0}}),
+                    gguf.MODEL_ARCH.GEMMA3, gemma3, Type.Q4_0),
+    "phi3_gguf": (transformers.Phi3Config, transformers.Phi3ForCausalLM,
+                  dict(models.longrope(4), intermediate_size=64, sliding_window=5),
+                  gguf.MODEL_ARCH.PHI3, phi3, Type.Q8_0),
+    "cohere2_gguf": (transformers.Cohere2Config, transformers.Cohere2ForCausalLM,
+                     dict(TIED, num_hidden_layers=4, logit_scale=0.25, sliding_window=5,
+                          **rope(50000.0)),
+                     gguf.MODEL_ARCH.COHERE2, cohere2, Type.Q4_0),
     "olmoe_gguf": (transformers.OlmoeConfig, transformers.OlmoeForCausalLM,
                    dict(BASE, intermediate_size=32, num_key_value_heads=4, num_experts=6,
                         num_experts_per_tok=2, rms_norm_eps=1e-5, norm_topk_prob=False),
@@ -113,16 +295,33 @@ CASES = {  # the class, its config, architecture, metadata, the type of matrices
 }
 
 
+PERMUTED = ("llama", "mistral", "mixtral")  # conversion/llama.py
+ONE_ADDED = ("gemma", "gemma2", "gemma3_text")
+TURNED = ("gpt_oss", "llama4_text")  # experts are [in, out]
+
+
+def experts_of(name, kind, x):
+    """Gate, up and down, [experts, out, in], and biases; gpt-oss has gate and up by turns."""
+    bias = name.endswith("_bias")
+    to = name.removesuffix("_bias") + (".bias" if bias else ".weight")
+    x = x.mT if kind in TURNED and not bias else x
+    if "gate_up" not in name:
+        return [(to, x)]
+    gate, up = (x[:, ::2], x[:, 1::2]) if kind == "gpt_oss" else x.chunk(2, dim=-2)
+    return [(to.replace("gate_up", "gate"), gate), (to.replace("gate_up", "up"), up)]
+
+
 def converted(name, config, x):
-    """(name, tensor) as conversion/*.py hand them on: experts apart and [experts, out, in], latent
-    keys and values of a head apart and keys transposed."""
-    if name.endswith("gate_up_proj"):
-        x = x if config.model_type != "llama4_text" else x.transpose(-1, -2)
-        gate, up = x.chunk(2, dim=-2)
-        return [(name.replace("gate_up_proj", "gate_proj.weight"), gate),
-                (name.replace("gate_up_proj", "up_proj.weight"), up)]
-    if name.endswith("experts.down_proj"):
-        return [(name + ".weight", x if config.model_type != "llama4_text" else x.transpose(-1, -2))]
+    """(name, tensor) as conversion/*.py hand them on: queries and keys for pairs 2i and 2i + 1, norms
+    with their 1 added, experts apart, latent keys and values of a head apart and keys transposed."""
+    kind, part = config.model_type, name.split(".")[-2]
+    if kind in PERMUTED and part in ("q_proj", "k_proj"):
+        heads = config.num_attention_heads if part == "q_proj" else config.num_key_value_heads
+        return [(name, x.view(heads, 2, -1, *x.shape[1:]).transpose(1, 2).reshape(x.shape))]
+    if kind in ONE_ADDED and name.endswith("norm.weight"):
+        return [(name, x + 1)]
+    if ".experts." in name:
+        return experts_of(name, kind, x)
     if name.endswith("kv_b_proj.weight"):
         heads = x.view(HEADS, config.qk_nope_head_dim + config.v_head_dim, config.kv_lora_rank)
         k, v = heads.split([config.qk_nope_head_dim, config.v_head_dim], dim=1)
@@ -131,8 +330,12 @@ def converted(name, config, x):
     return [(name.replace("e_score_correction_bias", "e_score_correction.bias"), x)]
 
 
-def is_matrix(name, p):
-    return p.dim() > 1 and not name.endswith(("gate.weight", "router.weight"))
+def type_of(types, name, p):
+    """What a tensor of the class is in the file."""
+    if p.dim() < 2 or name.endswith(("gate.weight", "router.weight", "bias")):
+        return Type.F32
+    both = types if isinstance(types, tuple) else (types, types)
+    return both[".experts." in name]
 
 
 def round_to(kind, x):
@@ -141,24 +344,28 @@ def round_to(kind, x):
     return torch.from_numpy(gguf.quants.dequantize(gguf.quants.quantize(x, kind), kind)).double()
 
 
-def write(path, model, arch, metadata, kind):
+def write(path, model, arch, metadata, types):
     w = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[arch])
     metadata(w)
     names = gguf.get_tensor_name_map(arch, model.config.num_hidden_layers)
     for name, p in model.state_dict().items():
+        if name == "lm_head.weight" and model.config.tie_word_embeddings:
+            continue
+        kind = type_of(types, name, p)
         for new, x in converted(name, model.config, p):
             to = names.get_name(new, try_suffixes=(".weight", ".bias"))
             assert to, f"no name for {new}"
+            to += ".weight" if name.endswith("sinks") else ""
             x = np.ascontiguousarray(x.float().numpy())
-            if kind != Type.F32 and is_matrix(name, p):
-                w.add_tensor(to, gguf.quants.quantize(x, kind), raw_dtype=kind)
-            else:
+            if kind == Type.F32:
                 w.add_tensor(to, x)
+            else:
+                w.add_tensor(to, gguf.quants.quantize(x, kind), raw_dtype=kind)
     meta.close(w)
 
 
 def make(name):
-    config_class, model_class, fields, arch, metadata, kind = CASES[name]
+    config_class, model_class, fields, arch, metadata, types = CASES[name]
     folder, config = casefolder.open_case(name, config_class, fields, 7)
     with models.Double():
         model = model_class(config).double().eval()
@@ -167,9 +374,11 @@ def make(name):
         if key.endswith("e_score_correction_bias"):
             buffer.data = (0.2 * torch.randn(buffer.shape)).double()
     for key, p in model.named_parameters():
-        if kind != Type.F32 and is_matrix(key, p):
-            p.data = round_to(kind, p.data)
-    write(os.path.join(folder, "model.gguf"), model, arch, metadata, kind)
+        kind = type_of(types, key, p)
+        turned = config.model_type in TURNED and ".experts." in key
+        if kind != Type.F32:
+            p.data = round_to(kind, p.data.mT).mT if turned else round_to(kind, p.data)
+    write(os.path.join(folder, "model.gguf"), model, arch, metadata, types)
     models.expect(folder, model, name)
 
 
