@@ -527,7 +527,7 @@ typedef struct attn_rows {
 } attn_rows;
 
 /* Stores rows as the core reads them: rounded to its type, to nearest, ties to even; in i8 each row
- * by its largest number (rule "Storage types" of CONTRACT.md), and with `rotate` keys rotated
+ * by its largest number ("Storage types" of CONTRACT.md), and with `rotate` keys rotated
  * first. An append writes the new tokens' rows: `to` and `scale` start at the first of them. A row
  * of i8 that is not finite gets scale NaN and codes 0. key = shared: V is the front of K's rows,
  * and only these are stored. Entries of pages that the rows go to must be from 0 to page_count - 1,

@@ -109,6 +109,9 @@ $ if paged then
 $ end
     W = VF_WIDTH,
     NR = ${plan.nr}, /* columns of a register tile, and of a panel of packed weights */
+$ if plan.brief then
+    FEW_ROWS = ${plan.few_tiles * plan.mr}, /* so many or fewer wait for weights */
+$ end
 $ if #plan.weights > 0 then
     MR = ${plan.mr}, /* rows of a register tile */
     DEPTH = ${plan.depth}, /* of a panel's slice that stays in the first cache */
@@ -130,6 +133,11 @@ $ end
     PAD = ${plan.pad} /* floats between rows in the workspace: rows 4 KiB apart would share cache sets */
 };
 
+$ if plan.brief then
+/* Columns of a task of products. */
+typedef enum task_width { TASK_WIDE, TASK_BRIEF, TASK_FEW } task_width;
+
+$ end
 /* Weights, in the order of pack's argument. */
 enum {
 $ local function enumerator(name)

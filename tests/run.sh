@@ -200,6 +200,9 @@ short property-pages "$build/property" --spec paged_cross100 --shape 35 --shapes
     --test sweep --cflags -Og
 short property-norms "$build/property" --test layers --shapes 3 --isa portable --cflags -Og \
     --layer 'level=block;heads=2;head_dim=10;d_model=21;norm_place=both;residual=none;ffn=none'
+# Tasks of few rows that read fewer weights than wide ones have.
+short property-brief "$build/property" --test layers --shapes 3 --isa "$best" --cflags -Og \
+    --layer 'level=block;heads=8;head_dim=64;d_model=2080;ffn=moe;experts=3;top_k=2;expert_dim=160;norm=rmsnorm'
 # Codes of rows in doubt since stored keys are; a choice of experts that integers of dot = i16 move.
 short property-codes "$build/property" --test layers --shapes 3 --shape 2 --isa "${fast%%,*}" --cflags -Og \
     --layer 'level=block;form=mla;heads=5;head_dim=15;kv_comp_dim=31;retr_dim=14;q_comp_dim=17;backend=flex;mask=(q - k) % 4 != 2;kv_type=f16;select=index;layout=paged;page=32;sinks=true;d_model=32;norm=none;residual=serial;ffn=geglu_tanh;ffn_dim=39;rope=none;weight_dot=i8;weight_type=q5_0;weight_rest=bf16;'

@@ -21,4 +21,7 @@ bool block_plan_words(const block_plan *p);
 /* Weights, their places and their products; what the plan says of tiles and tasks is set before. */
 void block_plan_stages(const attn_spec *s, block_plan *p);
 
+/* Tasks of few rows are narrower than others somewhere. */
+bool block_has_brief(const block_plan *p);
+
 #endif

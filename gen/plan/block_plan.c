@@ -118,6 +118,7 @@ static void plan_gemm(const attn_spec *s, const isa_row *isa, block_plan *p) {
     p->chunk =
         s->ffn == ATTN_FFN_MOE ? 8 : 4; /* more rows an expert, whose weights are read once */
     p->tasks = 3;
+    p->task_bytes = 2 << 20;
     p->few_tiles = 2;
     p->row_ahead = 16;
     plan_integers(s, isa, p);
@@ -242,8 +243,13 @@ static void plan_tile_notes(arena *a, block_plan *p) {
 static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
     plan_tile_notes(a, p);
     note(p, arena_printf(
-                a, "tasks: %d rows x %d columns, %d columns where those would leave threads idle",
-                p->rows, p->wide, p->few));
+                a, "tasks: %d rows x %d columns, %d columns where those would leave threads idle%s",
+                p->rows, p->wide, p->few,
+                block_has_brief(p) ? arena_printf(a,
+                                                  "; of %d rows or fewer whole panels of %d MB "
+                                                  "of weights at most, or one",
+                                                  p->few_tiles * p->mr, p->task_bytes >> 20)
+                                   : ""));
     plan_row_notes(a, p);
     if (!p->float_from)
         note(p, "sums run over k in order whatever the rows, so that a step's projections have the "

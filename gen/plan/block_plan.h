@@ -26,11 +26,12 @@ typedef struct block_matrix {
     const char *name; /* of its place */
     int heads;        /* how many there are; 1: one for all heads */
     int64_t n, k;
-    int32_t type;      /* attn_weight_type: what its elements are stored in */
-    bool integers;     /* rows are multiplied with its codes as integers */
-    int64_t panels;    /* of each */
-    int64_t unit;      /* columns that no two tasks share */
-    int64_t wide, few; /* columns of a task, and of one where those would leave threads idle */
+    int32_t type;   /* attn_weight_type: what its elements are stored in */
+    bool integers;  /* rows are multiplied with its codes as integers */
+    int64_t panels; /* of each */
+    int64_t unit;   /* columns that no two tasks share */
+    /* Columns of a task, of one of few rows, and of one where those would leave threads idle. */
+    int64_t wide, brief, few;
 } block_matrix;
 
 /* Products of the same rows with some matrices, by one function. */
@@ -39,7 +40,7 @@ typedef struct block_stage {
     int matrix[BLOCK_STAGE_MATRICES], matrices; /* by their numbers in the plan */
     bool chunked;                               /* rows of a chunk, not all */
     int64_t int_blocks;                         /* of 32 integers of a row; 0: it takes floats */
-    int64_t wide, few;                          /* tasks of each block of rows, of either kind */
+    int64_t wide, brief, few;                   /* tasks of each block of rows, of each kind */
 } block_stage;
 
 typedef struct block_plan {
@@ -72,6 +73,7 @@ typedef struct block_plan {
     int pad;           /* floats between rows in the workspace */
     int chunk;         /* row blocks a thread that pass the ffn together */
     int tasks;         /* wide ones a thread; with fewer, tasks have few columns */
+    int task_bytes;    /* of weights that a task of few rows reads, where a panel has no more */
     int few_tiles;     /* register tiles of rows; with no more, W is read as it lies */
     int row_ahead;     /* rows of a panel to ask for in advance where one row reads several */
     /* Weights and products (block_stages.c). */

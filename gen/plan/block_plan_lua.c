@@ -128,6 +128,7 @@ static lua_val *matrix_to_lua(arena *a, const block_plan *p, const block_matrix 
     lua_val_set_int(a, t, "panels", m->panels);
     lua_val_set_int(a, t, "unit", m->unit);
     lua_val_set_int(a, t, "wide", m->wide);
+    lua_val_set_int(a, t, "brief", m->brief);
     lua_val_set_int(a, t, "few", m->few);
     lua_val_set_int(a, t, "blocks", (m->n + m->wide - 1) / m->wide); /* wide ones, of each */
     return t;
@@ -151,6 +152,7 @@ static lua_val *stages_to_lua(arena *a, const block_plan *p) {
             lua_val_push(a, matrices, matrix_to_lua(a, p, &p->matrix[st->matrix[m]]));
         lua_val_set(a, t, "matrices", matrices);
         lua_val_set_int(a, t, "wide", st->wide);
+        lua_val_set_int(a, t, "brief", st->brief);
         lua_val_set_int(a, t, "few", st->few);
         lua_val_set_int(a, t, "int_blocks", st->int_blocks);
         lua_val_set(a, stages, st->name, t);
@@ -229,6 +231,7 @@ lua_val *block_plan_to_lua(arena *a, const block_plan *p) {
     lua_val_set_int(a, t, "router_columns", p->router_columns);
     lua_val_set(a, t, "places", places_to_lua(a, p));
     lua_val_set(a, t, "stages", stages_to_lua(a, p));
+    lua_val_set_bool(a, t, "brief", block_has_brief(p));
     lua_val_set(a, t, "matrices", matrices_to_lua(a, p, false));
     lua_val_set(a, t, "matrix", matrices_to_lua(a, p, true));
     lua_val_set(a, t, "headers", headers_to_lua(a, p));

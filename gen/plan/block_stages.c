@@ -28,6 +28,21 @@ static int64_t columns(const block_matrix *m, int target) {
     return (units ? units : 1) * m->unit;
 }
 
+/* Columns of a task of many rows at most: of EXPERT_UP all of an expert's. */
+static int64_t most_columns(const block_matrix *m) {
+    return strcmp(m->name, "EXPERT_UP") ? m->wide : m->n;
+}
+
+/* Columns whose weights one core reads in 0.2 ms. A task of EXPERT_DOWN goes through all experts of
+ * a row. */
+static int64_t brief_columns(const block_plan *p, const block_matrix *m) {
+    const int64_t panel = attn_panel_bytes(m->type, p->nr, m->k);
+    const int64_t reads = strcmp(m->name, "EXPERT_DOWN") ? 1 : p->spec->top_k;
+    const int64_t most = p->task_bytes / (panel * reads) * p->nr;
+    if (most >= most_columns(m)) return most_columns(m);
+    return most < m->few ? m->few : columns(m, (int)most);
+}
+
 /* Floats of a panel [k][nr], in whole vectors. */
 static int64_t panel_floats(const block_plan *p, int32_t type, int64_t k) {
     return attn_panel_bytes(type, p->nr, k) / (int64_t)sizeof(float);
@@ -47,6 +62,7 @@ static int matrices(block_plan *p, const char *name, int32_t type, int heads, in
     m->unit = block_unit(together, p->nr);
     m->wide = columns(m, p->wide);
     m->few = columns(m, p->few);
+    m->brief = brief_columns(p, m);
     m->integers = isa_table[p->isa].dots != ISA_DOTS_NONE && !attn_weight_is_float(m->type);
     if (m->integers) p->has_integers[m->type] = true;
     if (!m->integers || p->float_from) p->has_weights[m->type] = true;
@@ -58,6 +74,13 @@ static int matrices(block_plan *p, const char *name, int32_t type, int heads, in
 static int matrix(block_plan *p, const char *name, int32_t type, int64_t n, int64_t k,
                   int together) {
     return matrices(p, name, type, 1, n, k, together);
+}
+
+bool block_has_brief(const block_plan *p) {
+    for (int i = 0; i < p->matrices; i++) {
+        if (p->matrix[i].brief < most_columns(&p->matrix[i])) return true;
+    }
+    return false;
 }
 
 /* --- Stages --- */
@@ -76,6 +99,7 @@ static void stage(block_plan *p, const char *name, int count, const int *matrix)
         const block_matrix *m = &p->matrix[matrix[i]];
         st->matrix[i] = matrix[i];
         st->wide += blocks(m, m->wide);
+        st->brief += blocks(m, m->brief);
         st->few += blocks(m, m->few);
         const int64_t row = (expert ? 1 : m->heads) * m->k / 32;
         if (m->integers && st->int_blocks < row) st->int_blocks = row;

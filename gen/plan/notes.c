@@ -150,7 +150,7 @@ static void note_floats(arena *a, plan *p, const char *dot) {
          dot);
 }
 
-/* Rule 5 of "Storage types" of CONTRACT.md, with this kernel's bits. */
+/* What "Storage types" of CONTRACT.md says of `dot`, with this kernel's bits. */
 static void note_codes(arena *a, const kernel_spec *k, plan *p, const char *dot) {
     const plan_codes *c = &p->codes;
     note(a, p,

@@ -14,7 +14,7 @@ typedef struct check {
 } check;
 
 /* Sets o_dot and lse_dot where the kernel of an instruction set rounds as `dot` allows: to the
- * case's largest such terms (rule 5 of "Storage types" of CONTRACT.md). */
+ * case's largest such terms ("Storage types" of CONTRACT.md, `dot`). */
 void check_allow(check *c, int isa, const build_options *build);
 /* Null, or why the case fails. Two runs each: with `threads` threads, and with one and, for cores,
  * another layout; both must give the same bits. */

@@ -175,11 +175,22 @@ $   head[3] = "    const float *biases = l->w + EXPERT_UP_BIAS_AT + (int64_t)b->
 $ end
 ${part("block/hidden.c", { f = a.f, head = lines(head), h = "l->xh + (int64_t)(b->slot + i) * X_ROW", bias = spec.ffn_bias and "biases" })}
 
+$ local up_widest = up.brief
+$ if up_widest < up.n then
+/* Columns of a task: where there are blocks enough all, or as brief as few rows want; else some. */
+$ else
 /* Columns of a task: all where there are blocks enough, else some. */
+$ end
 static int32_t expert_up_columns(const layer *l) {
     const int64_t wanted = ${plan.tasks} * (int64_t)l->call->extent.threads;
+$ if up_widest < up.n then
+    const int32_t most = l->rows <= FEW_ROWS ? ${up_widest} : ${up.n};
+    if (l->blocks >= wanted) return most;
+    return ${up.blocks} * (int64_t)l->blocks >= wanted ? min32(${up.wide}, most) : ${up.few};
+$ else
     if (l->blocks >= wanted) return ${up.n};
     return ${up.blocks} * (int64_t)l->blocks >= wanted ? ${up.wide} : ${up.few};
+$ end
 }
 
 $ if up.integers or down.integers then
@@ -308,7 +319,12 @@ static int32_t expert_down_ranges(const layer *l) {
 }
 static int32_t expert_down_columns(const layer *l) {
     const int64_t wide = ${down.blocks} * (int64_t)expert_down_ranges(l);
+$ if down.brief < down.wide then
+    const int32_t most = l->rows <= FEW_ROWS ? ${down.brief} : ${down.wide};
+    return wide < ${plan.tasks} * (int64_t)l->call->extent.threads ? ${down.few} : most;
+$ else
     return wide < ${plan.tasks} * (int64_t)l->call->extent.threads ? ${down.few} : ${down.wide};
+$ end
 }
 
 /* [${down.heads} x ${down.n}, ${down.k}] */

@@ -2,10 +2,22 @@ $ -- A stage: products of the same rows with one or more matrices, cut into task
 $ -- column blocks. a.stage: its name in the plan, and its function's. a.done: what takes the columns
 $ -- of each matrix, by the matrix's name. a.step: of a matrix a head, how much further each reads.
 $ local name, stage = a.stage, plan.stages[a.stage]
+$ local brief = stage.brief > stage.wide -- some matrix's weights are many
+$ if brief then
+/* Which columns a task takes: few where wide tasks would leave threads idle, else brief ones where
+ * few rows read the weights of wide ones for long. */
+static inline task_width ${name}_width(const layer *l) {
+    const bool few = ${a.rows} <= FEW_ROWS;
+    const int64_t wide = few ? ${stage.brief} : ${stage.wide} * row_blocks(${a.rows});
+    if (wide < ${plan.tasks} * (int64_t)l->call->extent.threads) return TASK_FEW;
+    return few ? TASK_BRIEF : TASK_WIDE;
+}
+$ else
 /* Narrow tasks, where wide ones would leave threads idle. */
 static inline bool ${name}_narrow(const layer *l) {
     return ${stage.wide} * row_blocks(${a.rows}) < ${plan.tasks} * (int64_t)l->call->extent.threads;
 }
+$ end
 
 $ local either = plan.float_from > 0 and stage.int_blocks > 0
 $ if either then
@@ -39,13 +51,25 @@ static void ${name}_task(void *ctx, int64_t task, int worker) {
     const int64_t high = row_blocks(${a.rows});
     const int32_t first = (int32_t)(task % high) * MB, rows = min32(MB, ${a.rows} - first);
     int32_t block = (int32_t)(task / high);
+$ if brief then
+    const task_width width = ${name}_width(l);
+$ else
     const bool narrow = ${name}_narrow(l);
+$ end
 $ for i, m in ipairs(stage.matrices) do
 $   assert(m.unit <= plan.wide, "matmul: a unit is wider than a task")
 $   local heads, W = m.heads, hooks("weight/" .. m.type.name .. ".c")
     { /* ${m.name}: [${heads > 1 and heads .. " x " or ""}${m.n}, ${m.k}] */
         enum { N = ${m.n}, K = ${m.k}, PANELS = ${m.panels} };
+$   if not brief then
         const int32_t per = narrow ? ${m.few} : ${m.wide};
+$   elseif m.few == m.wide then
+        const int32_t per = ${m.wide};
+$   elseif m.brief == m.wide then
+        const int32_t per = width == TASK_FEW ? ${m.few} : ${m.wide};
+$   else
+        const int32_t per = width == TASK_WIDE ? ${m.wide} : ${m.few == m.brief and m.few or "width == TASK_BRIEF ? " .. m.brief .. " : " .. m.few};
+$   end
         const int32_t blocks = (N + per - 1) / per;
 $   if heads > 1 then
         if (block < ${heads} * blocks) {
@@ -82,7 +106,12 @@ $ end
 }
 
 static void ${name}(layer *l) {
+$ if brief then
+    static const int32_t tasks[] = {[TASK_WIDE] = ${stage.wide}, [TASK_BRIEF] = ${stage.brief}, [TASK_FEW] = ${stage.few}};
+    const int64_t blocks = tasks[${name}_width(l)];
+$ else
     const int64_t blocks = ${name}_narrow(l) ? ${stage.few} : ${stage.wide};
+$ end
 $ if stage.int_blocks > 0 then
     const int64_t some = (${a.rows} + ${name:upper()}_INT_ROWS - 1) / ${name:upper()}_INT_ROWS;
 $   if either then

@@ -1,8 +1,8 @@
 #!/bin/sh
 # The pages (README.md of the rooms, runtime/CONTRACT.md, notes) show what their sources say: each
-# "<!-- begin NAME -->" block is what `block NAME` prints today; links lead somewhere, files that are
-# named exist, rules that are named by number stand in CONTRACT.md, and every stage of tests/run.sh
-# has its row. A stale block is a failure, with a diff; `readme.sh --write` brings it up to date, but
+# "<!-- begin NAME -->" block is what `block NAME` prints today; links lead somewhere, files and code
+# that are named exist, rules that are named by number stand in CONTRACT.md, and every stage of
+# tests/run.sh has its row. A stale block is a failure, with a diff; `readme.sh --write` brings it up to date, but
 # for what a command that fails has said: that is no page's text, and fails.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -242,6 +242,19 @@ names() {
             [ -e "$name" ] || [ -e "$(dirname "$1")/$name" ] || echo "$1: no file '$name'"
         done
 }
+# words PAGE: names in backticks, of functions, fields and files, stand somewhere in the tree. Capitals
+# are to be filled in; names of kernels and parts of them are examples, and a model's.
+{
+    grep -rhoE --include='*.[ch]' --include='*.def' --include='*.inc' --include='*.lua' --include='*.tpl' --include='*.sh' \
+        --include='*.py' --include='*.mk' --include='*.json' --include=Makefile '[A-Za-z_][A-Za-z0-9_]+' gen runtime templates tests Makefile
+    find gen runtime templates tests -type f | sed 's|.*/||' | grep -oE '[A-Za-z_][A-Za-z0-9_]+'
+    printf 'w255\nmath_model\n_gguf\n'
+} | sort -u >"$work/words"
+words() {
+    case $1 in README.md | tests/bench/*) return ;; esac # of texts and machines
+    prose "$1" | grep -oE '`[^`]+`' | grep -vE 'NAME|FORM|f32_[a-z]+' | grep -oE '[A-Za-z_][A-Za-z0-9_]+' | sort -u |
+        comm -23 - "$work/words" | sed "s|^|$1: nothing in the tree is called |"
+}
 # rules: a "rule N" in code or text is one of CONTRACT.md, which its file names.
 rules() {
     grep -rnoE --include='*.[ch]' --include='*.sh' --include='*.py' --include='*.tpl' --include='*.def' --include='*.md' \
@@ -310,7 +323,7 @@ for page in $(grep -l '^<!-- begin ' $pages); do
 done
 demo || status=1
 {
-    for page in $pages; do links "$page" && names "$page"; done | sort -u
+    for page in $pages; do links "$page" && names "$page" && words "$page"; done | sort -u
     # A product gets this page, and nothing of this tree beside it but runtime/.
     grep -n '](\.\.' $contract | sed "s|^|$contract: leads out of runtime/: |"
     for page in $pages; do generated "$page" "${1:-}"; done
