@@ -6,6 +6,8 @@
 set -u
 folder=$1 compiler=$2 version=$3
 shift 3
+# What a ccache of that name looks for is not this again.
+PATH=${PATH%%"$folder":*}${PATH#*"$folder":}
 object='' source='' rules='' target='' compiles='' depends='' other='' options='' after=''
 for word; do
     case $after in
