@@ -504,7 +504,8 @@ $   if model.has_bytes then
 $     most, far = most .. " + near", far .. " + far"
 $   end
 $   if own then
-    if (apart > ${far}) printf("%s: %.1e from the same in portable products\n", k->name, apart);
+    if (apart > ${far})
+        printf("%s: %.1e from the same in portable products\n", k->name, apart);
     const bool ok = status == ATTN_OK && error <= ${most} && apart <= ${far};
 $   else
     const bool ok = status == ATTN_OK && error <= ${most};
