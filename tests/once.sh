@@ -24,7 +24,7 @@ for word; do
     -MD) depends=1 ;;
     -I?*) ;; # these files read others by their place,
     -DCMAKE_INTDIR=*) ;; # and nobody this
-    -I | -M* | -fdump* | -save-temps*) other=1 ;; # more comes out than an object
+    -I | -M* | -fdump* | -save-temps* | --coverage | -fprofile* | -ftest-coverage | -gsplit* | -fstack-usage) other=1 ;; # more comes out than an object
     *.c) source=${source:+several}$word ;;
     *) options="$options $word" ;;
     esac

@@ -242,14 +242,15 @@ static void plan_tile_notes(arena *a, block_plan *p) {
 
 static void plan_notes(arena *a, const attn_spec *s, block_plan *p) {
     plan_tile_notes(a, p);
-    note(p, arena_printf(
-                a, "tasks: %d rows x %d columns, %d columns where those would leave threads idle%s",
-                p->rows, p->wide, p->few,
-                block_has_brief(p) ? arena_printf(a,
-                                                  "; of %d rows or fewer whole panels of %d MB "
-                                                  "of weights at most, or one",
-                                                  p->few_tiles * p->mr, p->task_bytes >> 20)
-                                   : ""));
+    note(p,
+         arena_printf(
+             a, "tasks: %d rows x %d columns, %d columns where those would leave threads idle%s",
+             p->rows, p->wide, p->few,
+             block_has_brief(p) ? arena_printf(a,
+                                               "; of %d rows or fewer whole panels of %d MB "
+                                               "of weights at most, or the fewest that go together",
+                                               p->few_tiles * p->mr, p->task_bytes >> 20)
+                                : ""));
     plan_row_notes(a, p);
     if (!p->float_from)
         note(p, "sums run over k in order whatever the rows, so that a step's projections have the "

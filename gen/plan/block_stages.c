@@ -77,9 +77,11 @@ static int matrix(block_plan *p, const char *name, int32_t type, int64_t n, int6
 }
 
 bool block_has_brief(const block_plan *p) {
-    for (int i = 0; i < p->matrices; i++) {
-        if (p->matrix[i].brief < most_columns(&p->matrix[i])) return true;
-    }
+    for (int i = 0; i < p->stages; i++)
+        if (p->stage[i].brief > p->stage[i].wide) return true;
+    for (int i = 0; i < p->matrices; i++)
+        if (!strcmp(p->matrix[i].name, "EXPERT_UP") && p->matrix[i].brief < p->matrix[i].n)
+            return true;
     return false;
 }
 

@@ -69,12 +69,20 @@ static int choose_tiles(const plan *p, const isa_row *isa) {
  * (tests/bench/NOTES.md). Short rows make up for turns' own work by more keys, which add to o less
  * often: rows of f32 where three rows or more share them, narrower ones always. 16 are a page's
  * least, over which sums are the dense kernel's. */
-static int choose_dot_keys(const plan *p) {
+static int dot_keys_wanted(const plan *p) {
     const int bytes = plan_k_bytes(p);
     const bool narrow = plan_line(p->type.k) > plan_line(ATTN_TYPE_F32);
     if (bytes > 512) return 4;
     if (bytes <= 256 && (narrow || p->group > 2)) return 16;
     return p->group == 2 ? 4 : 8;
+}
+
+/* No more than there is room for the scores of. */
+static int choose_dot_keys(const plan *p, const isa_row *isa) {
+    const int room = p->choice.key_block * p->choice.vectors * isa->width / DOT_ROWS;
+    int keys = dot_keys_wanted(p);
+    while (keys > 4 && keys > room) keys /= 2;
+    return keys;
 }
 
 /* 16 KB of K and as much of V are on their way: what memory's delay takes at its bandwidth, several
@@ -98,7 +106,7 @@ void plan_choose(plan *p, const kernel_spec *k, const isa_row *isa) {
     /* A score expression may drift by more than a lazy maximum bears (ALiBi does, every block). */
     if (c->lazy < 0) c->lazy = !k->score_expr;
     if (p->codes.q_most) c->dot_keys = CODE_KEYS; /* the contract's */
-    if (c->dot_keys < 0) c->dot_keys = choose_dot_keys(p);
+    if (c->dot_keys < 0) c->dot_keys = choose_dot_keys(p, isa);
     if (c->dot_ahead < 0) c->dot_ahead = choose_dot_ahead(p, isa);
     if (c->part_keys < 0) {
         const int step = p->codes.q_most ? lcm(c->key_block, CODE_KEYS) : c->key_block;

@@ -113,7 +113,7 @@ static void plan_edges(const kernel_spec *k, plan *p) {
 /* Lines of K and of V that a tile of dot products asks for, spread over its loops. */
 static void plan_dot_asks(const plan *p, const isa_row *isa, plan_dot *t) {
     const int line = plan_line(p->type.k), unit = p->pair_d ? 2 * isa->width : isa->width;
-    const int strips = p->dvp / isa->width / t->pv.columns;
+    const int strips = (p->dvp / isa->width + t->pv.columns - 1) / t->pv.columns;
     t->row_lines = plan_lines(p->type.k, p->d);
     t->strip_lines = (t->keys * t->row_lines + strips - 1) / strips;
     t->line_keys = t->keys < t->strip_lines ? 1 : t->keys / t->strip_lines;
@@ -152,7 +152,7 @@ static void add_dot(plan *p, const isa_row *isa, int rows) {
     if (t->keys > p->turn_keys) p->turn_keys = t->keys;
     t->pv.columns = dot_columns(p, isa, rows);
     t->walk = p->codes.q_most ? least : dot_walk(isa, rows, least);
-    t->plain = plan_fma_bound(p, rows);
+    t->plain = plan_fma_bound(p, rows) && t->keys * t->lanes <= PLAIN_SUMS * isa->width;
     /* So little work a row runs into full queues, which drop requests; loads are short where O is
      * summed wide. */
     t->again = rows * 4 <= isa->width && (t->pv.columns <= 2 || p->codes.q_most);

@@ -26,6 +26,7 @@ enum {
     GATHER_KEYS = 64,      /* rows of a list that are gathered at a time, whole blocks of these */
     GATHER_AHEAD = 16,     /* and asked for before */
     CODE_STEPS = 4,        /* vectors of codes of a row that a turn of the loop over them takes */
+    PLAIN_SUMS = 16,       /* of P, a lane, that are summed before l takes them: as EXP_SUMS */
     BURST_MOST = 32,       /* lines that are asked for at once */
     DOT_SUMS = 64          /* turns that a tile of dot products sums before its sums are kept */
 };

@@ -272,7 +272,7 @@ $ end
     const int32_t per = expert_up_columns(l), first = (int32_t)(task / l->blocks) * per;
     const int32_t end = min32(N, first + per);
     for (int32_t col = first; col < end; col += ${up.wide}) {
-        const int32_t cols = min32(min32(per, ${up.wide}), N - col), panels = (cols + NR - 1) / NR;
+        const int32_t cols = min32(${up.wide}, end - col), panels = (cols + NR - 1) / NR;
         const ${U.element} *some = w + (int64_t)(col / NR) * ${U.offset("K")};
         ${part("block/expert_product.c", { m = up, either = either, floats = "from, MODEL + PAD", ints = "ints, K / 32", rows = "b->rows", w = "some" })}
         expert_up_done(l, b, b->rows, col, cols, s->t, (ptrdiff_t)panels * NR);

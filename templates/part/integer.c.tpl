@@ -206,7 +206,7 @@ $     -- As above.
             for (int32_t key = 0; key < n; key += 4) {
 $     local nth = (i > 1 and (i - 1) * turns .. " + " or "") .. "key / 4"
 $     if asked ~= "0" then nth = asked .. " + " .. nth end
-$     if k_each == plan.k_lines then
+$     if k_each == plan.k_lines and k_turns == KEYS then
 $       for m = 0, k_each - 1 do
 ${request("                ", "k", nth, m * plan.type.k.line)}
 $       end
@@ -277,7 +277,8 @@ static ATTN_INLINE void dot_keys_${R}(const item *x, tile *t, scratch *w, int32_
     /* Scales may be negative. */
     integer_values_${R}(t, w, n, rose, ask${again and ", soon" or ""});
     integer_p_${R}(w, n, -1);
-    integer_values_${R}(t, w, n, false, ask${again and ", soon" or ""});
+    const lines none = {(uintptr_t)t->q, (uintptr_t)t->q, 0, 0}; /* all are asked for */
+    integer_values_${R}(t, w, n, false, none${again and ", none" or ""});
 }
 
 $ if not plan.gathers then
